@@ -1,0 +1,54 @@
+//! The one place where time and chance come from. Everything else takes them as values.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use crate::core::job::JobId;
+use crate::core::time::UnixMs;
+
+/// Where `now` comes from: the system, or a test that moves it by hand.
+#[derive(Debug, Clone, Default)]
+pub enum Clock {
+    /// The system's wall clock.
+    #[default]
+    System,
+    /// A clock that stands until it is moved.
+    Manual(Arc<AtomicI64>),
+}
+
+impl Clock {
+    /// A clock that stands at `now` until it is moved.
+    #[must_use]
+    pub fn manual(now: UnixMs) -> Self {
+        Self::Manual(Arc::new(AtomicI64::new(now.0)))
+    }
+
+    /// The present.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is where the others get it from")]
+    pub fn now(&self) -> UnixMs {
+        match self {
+            Self::System => UnixMs(jiff::Timestamp::now().as_millisecond()),
+            Self::Manual(at) => UnixMs(at.load(Ordering::SeqCst)),
+        }
+    }
+
+    /// Moves a manual clock forward; the system's does not move.
+    pub fn advance_ms(&self, ms: u64) {
+        if let Self::Manual(at) = self {
+            at.fetch_add(i64::try_from(ms).unwrap_or(i64::MAX), Ordering::SeqCst);
+        }
+    }
+}
+
+/// A new job id, time-ordered.
+#[must_use]
+pub fn new_job_id() -> JobId {
+    JobId(uuid::Uuid::now_v7().as_u128())
+}
+
+/// A random share in `[0, 1)`, for jitter.
+#[must_use]
+pub fn jitter() -> f64 {
+    fastrand::f64()
+}

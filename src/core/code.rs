@@ -1,0 +1,151 @@
+//! The stable codes of everything that can be wrong: the same in logs, console, answers and
+//! `docs/failures.md`, each with a line on what it is and one on what to do.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $text:literal, $title:literal, $advice:literal;)*) => {
+        /// A stable code.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        pub enum Code {
+            $(
+                #[doc = $title]
+                $(#[$doc])*
+                #[serde(rename = $text)]
+                $name,
+            )*
+        }
+
+        impl Code {
+            /// Every code there is.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The code as it is written everywhere.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+
+            /// What it means, in a line.
+            #[must_use]
+            pub fn title(self) -> &'static str {
+                match self { $(Self::$name => $title,)* }
+            }
+
+            /// What to do about it, in a line.
+            #[must_use]
+            pub fn advice(self) -> &'static str {
+                match self { $(Self::$name => $advice,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    // The job's own trouble: dead letters.
+    ScimSyntax = "SCIM-400-SYNTAX",
+        "Postman finds the request incomplete or with unsupported characters.",
+        "Correct the person's name or e-mail in the HR system, which sends a new event; then discard this one.";
+    ScimUsername = "SCIM-400-USERNAME",
+        "Postman could not update this member's username, several times over.",
+        "Look at the member in Postman's team settings; replay when they look right.";
+    ScimNotAllowed = "SCIM-403-NOT-ALLOWED",
+        "The admin whose key this is may not change this member.",
+        "Change the member by hand, or use a key of an admin with more rights; then replay.";
+    ScimNotMember = "SCIM-404-NOT-MEMBER",
+        "Nobody of this e-mail is in the team, so there is nobody to rename.",
+        "If they should be in the team, send their hire and replay; if not, discard.";
+    ScimElsewhere = "SCIM-409-ELSEWHERE",
+        "Postman says that the person is a member already, but no look-up finds them in this team.",
+        "The account belongs to another team: have it removed there or invite another address; then replay.";
+    ScimAmbiguous = "SCIM-AMBIGUOUS",
+        "Several members' userNames differ from the person's e-mail only in case.",
+        "Remove the surplus member in Postman, then replay.";
+    ScimRejected = "SCIM-4XX",
+        "Postman refuses this request for a reason that is not documented.",
+        "Read the status in the dead letter's history; correct the cause, then replay.";
+    ScimGaveUp = "SCIM-GAVE-UP",
+        "Every attempt failed for longer than `[retry] give_up_after_h`.",
+        "See the history for the last error; when Postman is well again, replay.";
+    JobPoison = "JOB-POISON",
+        "Worker after worker stopped in the middle of this job.",
+        "Look for crashes or out-of-memory kills in the logs at the times in the history; then replay.";
+    // A delivery or record that could not be mapped: dead letters too.
+    MapNotJson = "MAP-NOT-JSON",
+        "The delivery is genuine, but its body is not JSON (or is nested more than 128 deep).",
+        "Set the webhook's format to JSON in the HR system; discard this one.";
+    MapShape = "MAP-SHAPE",
+        "The delivery is JSON, but of another shape than the source's mapping expects.",
+        "Compare with `scim-bridge explain`; correct `[source.mapping]`, then replay.";
+    MapField = "MAP-FIELD",
+        "A field that this event needs is missing or malformed.",
+        "Correct the mapping and replay, or correct the person in the HR system and discard.";
+    // Tried again: the target's or the network's passing trouble.
+    ScimUnavailable = "SCIM-5XX",
+        "Postman had an error of its own.",
+        "Nothing: it is tried again. If it lasts, see Postman's status page.";
+    ScimUnreachable = "SCIM-UNREACHABLE",
+        "No connection to Postman could be made.",
+        "Check `[postman] base_url`, DNS, proxy and egress rules; it is tried again by itself.";
+    ScimUnknownOutcome = "SCIM-UNKNOWN",
+        "The connection broke or timed out after the request was sent, so its effect is unknown.",
+        "Nothing: the next attempt looks first, and repeats only what is missing.";
+    ScimUnreadable = "SCIM-UNREADABLE",
+        "The reply is not what SCIM promises (not JSON, cut off, or without the fields needed).",
+        "If it lasts: something between here and Postman answers in its place. Check `[postman] base_url`.";
+    ScimRateLimited = "SCIM-429",
+        "Postman says that its rate limit is reached.",
+        "Nothing: all workers wait. If it recurs, something else uses the team's SCIM limit: lower `writes_per_minute`.";
+    // The target refuses everything: holds.
+    HoldKey = "HOLD-KEY",
+        "Postman does not accept the SCIM API key (401).",
+        "Put a valid SCIM key where `[postman] key` points; work resumes by itself.";
+    HoldAdminLeft = "HOLD-ADMIN-LEFT",
+        "The key was made by an admin who has left the team (403).",
+        "Have a current Team Admin make a SCIM key and put it where `[postman] key` points.";
+    HoldPlan = "HOLD-PLAN",
+        "The Postman team is not on the Enterprise plan, which SCIM needs.",
+        "Upgrade the plan; work resumes by itself.";
+    HoldTeamGone = "HOLD-TEAM-GONE",
+        "Postman says that this team does not exist any more.",
+        "Use a key of the team that is meant to be kept in line.";
+    HoldSeats = "HOLD-SEATS",
+        "No free seats are left on the Postman team: hires wait, renames go on.",
+        "Buy or free seats; hires resume by themselves.";
+    HoldRefused = "HOLD-REFUSED",
+        "Postman, or something before it, refuses us for a reason that is not documented.",
+        "Run `scim-bridge check`; look at the key, the plan, SCIM in the team settings, and proxies.";
+    HoldRedirect = "HOLD-REDIRECT",
+        "The SCIM address answers with a redirect, which is not followed.",
+        "Set `[postman] base_url` to the address that answers itself.";
+    HoldOperator = "HOLD-OPERATOR",
+        "An operator set this hold.",
+        "Lift it with `scim-bridge hold lift` when ready; it is not lifted by itself.";
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_distinct_and_say_what_to_do() {
+        let mut texts: Vec<_> = Code::ALL.iter().map(|c| c.as_str()).collect();
+        texts.sort_unstable();
+        texts.dedup();
+        assert_eq!(texts.len(), Code::ALL.len());
+        for code in Code::ALL {
+            assert!(code.title().ends_with('.') && code.advice().ends_with('.'), "{code}");
+            let json = serde_json::to_string(code).unwrap();
+            assert_eq!(json, format!("\"{code}\""));
+            assert_eq!(serde_json::from_str::<Code>(&json).unwrap(), *code);
+        }
+    }
+}

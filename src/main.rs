@@ -1,0 +1,3 @@
+//! Arguments, configuration, logging, dispatch, exit codes.
+
+fn main() {}
