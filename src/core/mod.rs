@@ -3,6 +3,7 @@
 //! `tests/architecture.rs` holds this.
 
 pub mod code;
+pub mod delivery;
 pub mod event;
 pub mod hold;
 pub mod job;
