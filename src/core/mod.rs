@@ -10,3 +10,4 @@ pub mod job;
 pub mod limiter;
 pub mod scim;
 pub mod time;
+pub mod verdict;
