@@ -5,3 +5,4 @@ pub mod core;
 pub mod lifecycle;
 pub mod secret;
 pub mod store;
+pub mod telemetry;
