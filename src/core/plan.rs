@@ -91,6 +91,7 @@ pub struct AtPostman {
 
 /// Everything that is known when the next step is planned.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, learnt or not")]
 pub struct Known {
     directory: Option<DirectoryEntry>,
     /// A create of ours may have taken effect unseen: in an earlier attempt, or by a worker that died.

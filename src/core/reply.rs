@@ -166,11 +166,10 @@ fn classify_http(operation: Operation, http: &HttpReply, now: UnixMs) -> Outcome
     match http.status {
         200..=299 => success(operation, http),
         300..=399 => Outcome::Hold(HoldScope::All, Code::HoldRedirect),
-        408 | 425 => passing(operation, Code::ScimUnavailable, not_before),
         409 if operation == Operation::Create => Outcome::AlreadyMember,
         429 => Outcome::RateLimited { until: not_before.unwrap_or_else(|| now.plus_ms(RATE_LIMITED_WAIT_MS)) },
+        408 | 425 | 500..=599 => passing(operation, Code::ScimUnavailable, not_before),
         400..=499 => refusal(operation, http),
-        500..=599 => passing(operation, Code::ScimUnavailable, not_before),
         _ => passing(operation, Code::ScimUnreadable, not_before),
     }
 }
@@ -295,9 +294,8 @@ fn listing(body: &Value) -> Option<Listing> {
         .map(|total| u32::try_from(total).unwrap_or(u32::MAX));
     let resources = match body.get("Resources") {
         Some(Value::Array(resources)) => resources.as_slice(),
-        Some(_) => return None,
         None if total == Some(0) => &[],
-        None => return None,
+        Some(_) | None => return None,
     };
     Some(Listing {
         members: resources.iter().filter_map(member).collect(),
