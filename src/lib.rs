@@ -2,5 +2,6 @@
 
 pub mod clock;
 pub mod core;
+pub mod postman_sim;
 pub mod secret;
 pub mod store;
