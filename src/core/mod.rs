@@ -8,5 +8,6 @@ pub mod event;
 pub mod hold;
 pub mod job;
 pub mod limiter;
+pub mod mapping;
 pub mod scim;
 pub mod time;
