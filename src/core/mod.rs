@@ -9,4 +9,5 @@ pub mod hold;
 pub mod job;
 pub mod limiter;
 pub mod scim;
+pub mod signature;
 pub mod time;
