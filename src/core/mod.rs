@@ -10,4 +10,5 @@ pub mod job;
 pub mod limiter;
 pub mod mapping;
 pub mod scim;
+pub mod signature;
 pub mod time;
