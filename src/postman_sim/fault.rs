@@ -163,7 +163,7 @@ pub struct Custom {
     /// The body.
     #[serde(default)]
     pub body: String,
-    /// `Content-Type`; none: JSON.
+    /// `Content-Type`; none: JSON; empty: no such header.
     #[serde(default)]
     pub content_type: Option<String>,
 }

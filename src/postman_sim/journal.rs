@@ -246,7 +246,7 @@ impl Journal {
     /// At most `limit` entries with a number above `since`.
     pub(super) fn since(&self, since: u64, limit: usize) -> impl Iterator<Item = &Entry> {
         let first = self.entries.front().map_or(0, |e| e.seq);
-        let skip = usize::try_from((since + 1).saturating_sub(first)).unwrap_or(usize::MAX);
+        let skip = usize::try_from(since.saturating_add(1).saturating_sub(first)).unwrap_or(usize::MAX);
         self.entries.iter().skip(skip).take(limit)
     }
 

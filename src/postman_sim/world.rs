@@ -326,7 +326,7 @@ fn spoil(what: &What, truth: Option<&Response>) -> Send {
         What::Redirect => Send::Reply(Response {
             status: 302,
             content_type: Cow::Borrowed("text/plain"),
-            headers: vec![(Cow::Borrowed("Location"), "/sim/elsewhere".to_owned())],
+            headers: vec![(Cow::Borrowed("Location"), "/scim/v2/elsewhere".to_owned())],
             body: Cow::Borrowed(b"Found"),
         }),
         What::Garbage => Send::Bytes(b"\x16\x03\x01 this is not HTTP \x00\xff\r\n\r\n"),
