@@ -26,7 +26,8 @@ POST   /sim/faults                   a fault, or an array of them: \"create:no-s
 DELETE /sim/faults[/ID]              all, or one
 POST   /sim/members                  a person, or an array of them:
                                      {\"user_name\":\"a@b.test\",\"given_name\":\"A\",\"family_name\":\"B\",\"active\":true,
-                                      \"standing\":\"member|other_team|invitable|accepted\"}
+                                      \"standing\":\"member|other_team|invitable\"}
+POST   /sim/accept                   {\"user_name\":\"a@b.test\"}: they accept their invitation
 PATCH  /sim/options                  any of key, auth, writes, reads, window_ms, seats, username_change,
                                      invited_id, hints, journal_max
 ";
@@ -69,6 +70,7 @@ pub(super) fn control(world: &mut World, request: &Request, path: &str, now: Now
         ("POST", "/faults") => order(world, &request.body).unwrap_or_else(|why| text(400, &why)),
         ("DELETE", "/faults") => ok(&json!({"removed": world.faults.remove(None)})),
         ("POST", "/members") => put(world, &request.body, now).unwrap_or_else(|why| text(400, &why)),
+        ("POST", "/accept") => accept(world, &request.body, now).unwrap_or_else(|why| text(400, &why)),
         ("PATCH", "/options") => set(world, &request.body).unwrap_or_else(|why| text(400, &why)),
         ("DELETE", one) if one.starts_with("/faults/") => match one["/faults/".len()..].parse() {
             Ok(id) => ok(&json!({"removed": world.faults.remove(Some(id))})),
@@ -113,11 +115,23 @@ fn order(world: &mut World, body: &[u8]) -> Result<Response, String> {
 
 fn put(world: &mut World, body: &[u8], now: Now) -> Result<Response, String> {
     for person in parse::<OneOrMany<Person>>(body)?.into_vec() {
-        if !world.team.put(person, now.at, &mut world.rng) {
-            return Err("nobody of that user_name is invited\n".to_owned());
-        }
+        world.team.put(person, now.at, &mut world.rng);
     }
     Ok(ok(&json!({})))
+}
+
+fn accept(world: &mut World, body: &[u8], now: Now) -> Result<Response, String> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Who {
+        #[serde(alias = "userName")]
+        user_name: String,
+    }
+    let who: Who = parse(body)?;
+    Ok(match world.team.accept(&who.user_name, now.at) {
+        Some(member) => ok(&json!(member)),
+        None => text(404, "nobody of that user_name is invited\n"),
+    })
 }
 
 /// Lays the given options over the present ones.

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::journal::Operation;
+use super::journal::{FaultName, Operation};
 use super::options::Hint;
 use super::replies::ReplyName;
 
@@ -163,7 +163,7 @@ pub struct Custom {
     /// The body.
     #[serde(default)]
     pub body: String,
-    /// `Content-Type`; none: JSON.
+    /// `Content-Type`; none: JSON; empty: no such header.
     #[serde(default)]
     pub content_type: Option<String>,
 }
@@ -288,7 +288,7 @@ pub struct Ordered {
     #[serde(serialize_with = "shared")]
     pub fault: Arc<Fault>,
     #[serde(skip)]
-    label: Arc<str>,
+    label: FaultName,
 }
 
 fn shared<S: serde::Serializer>(fault: &Fault, to: S) -> Result<S::Ok, S::Error> {
@@ -306,7 +306,7 @@ impl Faults {
     pub(super) fn order(&mut self, fault: Fault) -> Result<u64, BadFault> {
         fault.check()?;
         self.next_id += 1;
-        let label = Arc::from(fault.to_string());
+        let label = FaultName::new(&fault.to_string());
         self.ordered.push(Ordered { id: self.next_id, struck: 0, fault: Arc::new(fault), label });
         Ok(self.next_id)
     }
@@ -329,7 +329,7 @@ impl Faults {
         operation: Operation,
         is_about: impl Fn(&str) -> bool,
         rng: &mut fastrand::Rng,
-    ) -> Option<(Arc<Fault>, Arc<str>)> {
+    ) -> Option<(Arc<Fault>, FaultName)> {
         let at = self.ordered.iter().position(|o| {
             let fault = &o.fault;
             fault.times.is_none_or(|times| o.struck < times)
@@ -339,7 +339,7 @@ impl Faults {
         })?;
         let hit = self.ordered.get_mut(at)?;
         hit.struck += 1;
-        let found = (Arc::clone(&hit.fault), Arc::clone(&hit.label));
+        let found = (Arc::clone(&hit.fault), hit.label.clone());
         if hit.fault.times.is_some_and(|times| hit.struck >= times) {
             self.ordered.remove(at);
         }

@@ -132,16 +132,33 @@ pub struct Entry {
     /// The status that was sent; none where none was, or has not yet been.
     pub status: Option<u16>,
     /// The fault that struck, such as `create:reset:after`.
-    #[serde(serialize_with = "shared_text")]
-    pub fault: Option<Arc<str>>,
+    pub fault: Option<FaultName>,
     /// It came over a limit.
     pub violation: bool,
     /// The write was carried out, whether or not the caller heard of it.
     pub applied: bool,
 }
 
-fn shared_text<S: serde::Serializer>(text: &Option<Arc<str>>, to: S) -> Result<S::Ok, S::Error> {
-    text.as_deref().serialize(to)
+/// What the journal calls a fault, such as `create:reset:after`; cheap to copy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FaultName(Arc<str>);
+
+impl FaultName {
+    pub(super) fn new(name: &str) -> Self {
+        Self(Arc::from(name))
+    }
+
+    /// As it is written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Serialize for FaultName {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&self.0)
+    }
 }
 
 impl fmt::Debug for Entry {
@@ -229,7 +246,7 @@ impl Journal {
     /// At most `limit` entries with a number above `since`.
     pub(super) fn since(&self, since: u64, limit: usize) -> impl Iterator<Item = &Entry> {
         let first = self.entries.front().map_or(0, |e| e.seq);
-        let skip = usize::try_from((since + 1).saturating_sub(first)).unwrap_or(usize::MAX);
+        let skip = usize::try_from(since.saturating_add(1).saturating_sub(first)).unwrap_or(usize::MAX);
         self.entries.iter().skip(skip).take(limit)
     }
 

@@ -22,8 +22,8 @@ impl Window {
     /// Counts an arrival at `now_us` (monotonic) and judges it. Postman speaks of *attempts*, so one
     /// that is refused counts as well: who keeps hammering is never let in.
     pub(super) fn arrive(&mut self, now_us: u64, limit: u32, window_ms: u64) -> Admission {
-        let window_us = window_ms.saturating_mul(1000);
-        while self.arrivals_us.front().is_some_and(|at| now_us.saturating_sub(*at) >= window_us) {
+        let span_us = window_ms.saturating_mul(1000);
+        while self.arrivals_us.front().is_some_and(|at| now_us.saturating_sub(*at) >= span_us) {
             self.arrivals_us.pop_front();
         }
         self.arrivals_us.push_back(now_us);
@@ -34,7 +34,7 @@ impl Window {
         }
         // The next one is within once fewer than `limit` of these are left in the window.
         let leaves = self.arrivals_us.get(self.arrivals_us.len() - limit).copied().unwrap_or(now_us);
-        Admission::Over { wait_ms: leaves.saturating_add(window_us).saturating_sub(now_us).div_ceil(1000) }
+        Admission::Over { wait_ms: leaves.saturating_add(span_us).saturating_sub(now_us).div_ceil(1000) }
     }
 
     /// The most arrivals that any window held.

@@ -24,7 +24,7 @@ use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub use fault::{BadFault, Custom, Fault, On, Ordered, What};
-pub use journal::{Entry, Operation, SchemeSeen, Stats, UnknownOperation};
+pub use journal::{Entry, FaultName, Operation, SchemeSeen, Stats, UnknownOperation};
 pub use options::{AuthAccepted, BadHint, BadWord, Hint, HintHeader, InvitedId, SimOptions, UsernameChange};
 pub use replies::{ReplyName, UnknownReply};
 pub use team::{Member, Name, Person, Standing};
@@ -148,17 +148,30 @@ impl PostmanSim {
         self.shared.world().faults.list().to_vec()
     }
 
-    /// Removes one fault, or all; says how many.
-    pub fn remove_faults(&self, id: Option<u64>) -> usize {
-        self.shared.world().faults.remove(id)
+    /// Removes one fault; false: there is none of that number, or it has struck for the last time.
+    #[must_use]
+    pub fn remove_fault(&self, id: u64) -> bool {
+        self.shared.world().faults.remove(Some(id)) > 0
     }
 
-    /// Puts a person in place. False: [`Standing::Accepted`], but nobody of that name is invited.
-    pub fn add_member(&self, person: Person) -> bool {
+    /// Removes all faults.
+    pub fn clear_faults(&self) {
+        self.shared.world().faults.remove(None);
+    }
+
+    /// Puts a person in place.
+    pub fn add_member(&self, person: Person) {
         let now = self.shared.now();
         let mut world = self.shared.world();
         let world = &mut *world;
-        world.team.put(person, now.at, &mut world.rng)
+        world.team.put(person, now.at, &mut world.rng);
+    }
+
+    /// Lets somebody accept their invitation; none: nobody of that `userName` is invited.
+    #[must_use]
+    pub fn accept_invitation(&self, user_name: &str) -> Option<Member> {
+        let now = self.shared.now();
+        self.shared.world().team.accept(user_name, now.at).cloned()
     }
 
     /// From now on only this key is right.

@@ -22,7 +22,7 @@ pub struct SimOptions {
     pub writes: u32,
     /// Reads (GET) in any window; 0: no limit. Postman's: 300.
     pub reads: u32,
-    /// Length of the window in milliseconds. Postman's: a minute.
+    /// Length of the window in milliseconds; 0: no limits. Postman's: a minute.
     pub window_ms: u64,
     /// Seats of the team: active members and open invitations; none: as many as come.
     pub seats: Option<usize>,

@@ -82,8 +82,6 @@ pub enum Standing {
     OtherTeam,
     /// Has a Postman account but no team: a create invites them.
     Invitable,
-    /// Was invited and accepts: from now on a member.
-    Accepted,
 }
 
 /// The user that a POST or PUT carries.
@@ -165,17 +163,20 @@ pub struct Name {
 #[serde(rename_all = "camelCase")]
 struct Meta {
     resource_type: &'static str,
-    #[serde(serialize_with = "to_the_millisecond")]
-    created: UnixMs,
-    #[serde(serialize_with = "to_the_millisecond")]
-    last_modified: UnixMs,
+    created: Stamp,
+    last_modified: Stamp,
 }
 
-/// `2021-02-22T04:24:13.000Z`: always three digits, as in Postman's examples.
-fn to_the_millisecond<S: serde::Serializer>(at: &UnixMs, to: S) -> Result<S::Ok, S::Error> {
-    match jiff::Timestamp::from_millisecond(at.0) {
-        Ok(t) => to.collect_str(&format_args!("{t:.3}")),
-        Err(_) => to.collect_str(at),
+/// Written as `2021-02-22T04:24:13.000Z`: always three digits, as in Postman's examples.
+#[derive(Clone, Copy)]
+struct Stamp(UnixMs);
+
+impl Serialize for Stamp {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match jiff::Timestamp::from_millisecond(self.0.0) {
+            Ok(t) => to.collect_str(&format_args!("{t:.3}")),
+            Err(_) => to.collect_str(&self.0),
+        }
     }
 }
 
@@ -194,7 +195,7 @@ pub(super) struct Team {
     /// By lower-cased `userName`; more than one only where they were put in place so.
     by_name: HashMap<Box<str>, Vec<usize>>,
     active: usize,
-    other_team: HashSet<Box<str>>,
+    elsewhere: HashSet<Box<str>>,
     invitable: HashSet<Box<str>>,
     invited: HashMap<Box<str>, Member>,
 }
@@ -208,8 +209,8 @@ impl Team {
         &self.members
     }
 
-    /// Puts somebody in place. False: nobody of that name is invited, so nobody can accept.
-    pub(super) fn put(&mut self, person: Person, now: UnixMs, rng: &mut fastrand::Rng) -> bool {
+    /// Puts somebody in place.
+    pub(super) fn put(&mut self, person: Person, now: UnixMs, rng: &mut fastrand::Rng) {
         let key = fold(&person.user_name);
         match person.standing {
             Standing::Member => {
@@ -221,24 +222,24 @@ impl Team {
                     name: Name { given_name: person.given_name.into(), family_name: person.family_name.into() },
                     external_id: person.external_id.map(Into::into),
                     active: person.active,
-                    meta: Meta { resource_type: "User", created: now, last_modified: now },
+                    meta: Meta { resource_type: "User", created: Stamp(now), last_modified: Stamp(now) },
                 });
             }
             Standing::OtherTeam => {
-                self.other_team.insert(key);
+                self.elsewhere.insert(key);
             }
             Standing::Invitable => {
                 self.invitable.insert(key);
             }
-            Standing::Accepted => match self.invited.remove(&key) {
-                Some(mut member) => {
-                    member.meta.last_modified = now;
-                    self.insert(member);
-                }
-                None => return false,
-            },
         }
-        true
+    }
+
+    /// Somebody who was invited becomes a member; none: nobody of that name was.
+    pub(super) fn accept(&mut self, user_name: &str, now: UnixMs) -> Option<&Member> {
+        let mut member = self.invited.remove(&fold(user_name))?;
+        member.meta.last_modified = Stamp(now);
+        self.insert(member);
+        self.members.last()
     }
 
     fn insert(&mut self, member: Member) {
@@ -274,7 +275,7 @@ impl Team {
     ) -> Result<Member, ReplyName> {
         let user_name = user.user_name.as_deref().unwrap_or_default();
         let key = fold(user_name);
-        if self.by_name.contains_key(&key) || self.other_team.contains(&key) || self.invited.contains_key(&key) {
+        if self.by_name.contains_key(&key) || self.elsewhere.contains(&key) || self.invited.contains_key(&key) {
             return Err(ReplyName::AlreadyMember);
         }
         if !self.has_a_seat(seats) {
@@ -290,7 +291,7 @@ impl Team {
             },
             external_id: user.external_id.as_deref().map(Into::into),
             active: user.active.unwrap_or(true),
-            meta: Meta { resource_type: "User", created: now, last_modified: now },
+            meta: Meta { resource_type: "User", created: Stamp(now), last_modified: Stamp(now) },
         };
         if self.invitable.remove(&key) {
             let mut told = member.clone();
@@ -347,7 +348,7 @@ impl Team {
             (true, true) | (false, false) => {}
         }
         member.active = active;
-        member.meta.last_modified = now;
+        member.meta.last_modified = Stamp(now);
         Ok(member)
     }
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::call::{Action, Call};
 use super::fault::{Fault, Faults, What};
-use super::journal::{Entry, Journal, SchemeSeen, Stats};
+use super::journal::{Entry, FaultName, Journal, SchemeSeen, Stats};
 use super::limits::{Admission, Window};
 use super::options::{AuthAccepted, Hint, SimOptions, UsernameChange};
 use super::replies::{JSON, ReplyName};
@@ -159,7 +159,7 @@ impl World {
             return self.send(pending, Send::Reply(response));
         };
         let truth = (fault.after || fault.what.spoils_the_true_reply()).then(|| self.act(pending, now));
-        let mut send = spoil(&fault.what, truth);
+        let mut send = spoil(&fault.what, truth.as_ref());
         if let Send::Reply(response) = &mut send {
             let limit = if pending.call.operation.is_write() { self.options.writes } else { self.options.reads };
             add_hints(response, &fault.hints, now.at, 60_000, limit);
@@ -192,7 +192,7 @@ impl World {
         (scheme, accepted && spelt == key)
     }
 
-    fn strike(&mut self, call: &Call) -> Option<(Arc<Fault>, Arc<str>)> {
+    fn strike(&mut self, call: &Call) -> Option<(Arc<Fault>, FaultName)> {
         let team = &self.team;
         let is_about = |who: &str| {
             let who_is = |name: &str| name.to_lowercase() == who.to_lowercase();
@@ -267,7 +267,7 @@ fn add_hints(response: &mut Response, hints: &[Hint], now: UnixMs, wait_ms: u64,
     }
 }
 
-fn entry(call: &Call, auth: SchemeSeen, x_api_key: bool, fault: Option<Arc<str>>, violation: bool, now: Now) -> Entry {
+fn entry(call: &Call, auth: SchemeSeen, x_api_key: bool, fault: Option<FaultName>, violation: bool, now: Now) -> Entry {
     let (given_name, family_name, active) = match &call.action {
         Action::Create(user) | Action::Replace(user) => (user.given_name(), user.family_name(), user.active),
         Action::Switch(active) => (None, None, Some(*active)),
@@ -296,9 +296,9 @@ const HTML_PAGE: &[u8] = b"<!DOCTYPE html><html><head><title>502 Bad Gateway</ti
 <body><center><h1>502 Bad Gateway</h1></center><hr></body></html>\n";
 
 /// What a fault makes of a call; `truth` is the true reply where the change was made.
-fn spoil(what: &What, truth: Option<Response>) -> Send {
+fn spoil(what: &What, truth: Option<&Response>) -> Send {
     let spoilt = |change: fn(&mut Response)| {
-        let mut response = truth.clone().unwrap_or_else(|| ReplyName::CreateFailed.into());
+        let mut response = truth.cloned().unwrap_or_else(|| ReplyName::CreateFailed.into());
         change(&mut response);
         response
     };
@@ -326,7 +326,7 @@ fn spoil(what: &What, truth: Option<Response>) -> Send {
         What::Redirect => Send::Reply(Response {
             status: 302,
             content_type: Cow::Borrowed("text/plain"),
-            headers: vec![(Cow::Borrowed("Location"), "/sim/elsewhere".to_owned())],
+            headers: vec![(Cow::Borrowed("Location"), "/scim/v2/elsewhere".to_owned())],
             body: Cow::Borrowed(b"Found"),
         }),
         What::Garbage => Send::Bytes(b"\x16\x03\x01 this is not HTTP \x00\xff\r\n\r\n"),
