@@ -1,6 +1,8 @@
 //! The control endpoint, `/sim/…`: what a test, a demo or an operator's `curl` orders and reads.
 //! It needs no key and counts against no limit.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -8,9 +10,10 @@ use url::form_urlencoded;
 
 use super::fault::Fault;
 use super::options::SimOptions;
+use super::response::Response;
 use super::team::Person;
-use super::wire::{Request, text};
-use super::world::{Now, Response, World};
+use super::wire::Request;
+use super::world::{Now, World};
 
 /// Where it begins.
 pub(super) const BASE: &str = "/sim";
@@ -82,6 +85,15 @@ pub(super) fn control(world: &mut World, request: &Request, path: &str, now: Now
 
 fn ok(value: &Value) -> Response {
     Response::json(200, value.to_string().into_bytes())
+}
+
+fn text(status: u16, text: &str) -> Response {
+    Response {
+        status,
+        content_type: Cow::Borrowed("text/plain; charset=utf-8"),
+        headers: Vec::new(),
+        body: Cow::Owned(text.as_bytes().to_vec()),
+    }
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {

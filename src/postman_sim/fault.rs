@@ -23,7 +23,7 @@ use super::options::Hint;
 use super::replies::ReplyName;
 
 /// One thing to go wrong.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
     /// Which calls it strikes.
@@ -152,7 +152,7 @@ impl What {
 }
 
 /// A reply that is not in the table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Custom {
     /// HTTP status, 200 to 599.
@@ -166,6 +166,13 @@ pub struct Custom {
     /// `Content-Type`; none: JSON; empty: no such header.
     #[serde(default)]
     pub content_type: Option<String>,
+}
+
+impl fmt::Debug for Custom {
+    /// Without the body, which may tell of people.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Custom({})", self.status)
+    }
 }
 
 /// A fault that cannot be ordered.
@@ -277,6 +284,13 @@ impl fmt::Display for Fault {
     }
 }
 
+impl fmt::Debug for Fault {
+    /// Without the person whom it is about.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Fault({self}, times {:?}, share {:?})", self.times, self.share)
+    }
+}
+
 /// A fault that waits to strike.
 #[derive(Debug, Clone, Serialize)]
 pub struct Ordered {
@@ -344,5 +358,48 @@ impl Faults {
             self.ordered.remove(at);
         }
         Some(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn strikes(faults: &mut Faults, operation: Operation, who: &str) -> Option<String> {
+        let struck = faults.strike(operation, |named| named == who, &mut fastrand::Rng::with_seed(1));
+        struck.map(|(_, name)| name.as_str().to_owned())
+    }
+
+    #[test]
+    fn the_first_that_fits_strikes_until_it_is_used_up() {
+        let mut faults = Faults::default();
+        for text in ["get:reset", "create:no-slots:2", "any:spike-503:forever"] {
+            faults.order(text.parse().unwrap()).unwrap();
+        }
+        let mut told = || strikes(&mut faults, Operation::Create, "");
+        assert_eq!(
+            [told(), told(), told()].map(Option::unwrap),
+            ["create:no-slots", "create:no-slots", "any:spike-503"]
+        );
+        assert_eq!(faults.list().iter().map(|o| (o.id, o.struck)).collect::<Vec<_>>(), [(1, 0), (3, 1)]);
+        assert_eq!((faults.remove(Some(2)), faults.remove(Some(3)), faults.remove(None)), (0, 1, 1));
+    }
+
+    #[test]
+    fn a_fault_about_somebody_waits_for_them() {
+        let mut faults = Faults::default();
+        faults.order("write:close:user=ada".parse().unwrap()).unwrap();
+        assert_eq!(strikes(&mut faults, Operation::Replace, "bob"), None);
+        assert_eq!(strikes(&mut faults, Operation::Get, "ada"), None);
+        assert_eq!(strikes(&mut faults, Operation::Replace, "ada").as_deref(), Some("write:close"));
+        assert_eq!(strikes(&mut faults, Operation::Replace, "ada"), None);
+    }
+
+    #[test]
+    fn a_share_that_never_strikes_never_does() {
+        let mut faults = Faults::default();
+        faults.order("any:reset:0%".parse().unwrap()).unwrap();
+        assert!((0..100).all(|_| strikes(&mut faults, Operation::Get, "").is_none()));
+        assert_eq!("any:reset:101%".parse::<Fault>(), Err(BadFault::Share));
     }
 }

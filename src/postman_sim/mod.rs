@@ -11,6 +11,7 @@ mod journal;
 mod limits;
 mod options;
 mod replies;
+mod response;
 mod team;
 mod wire;
 mod world;
@@ -19,7 +20,7 @@ use std::fmt;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
@@ -30,8 +31,8 @@ pub use replies::{ReplyName, UnknownReply};
 pub use team::{Member, Name, Person, Standing};
 
 use call::Call;
-use wire::{Answer, Request, pause};
-use world::{Now, Send, Sender, World};
+use wire::{Answer, Request};
+use world::{Now, Outgoing, Sender, World};
 
 use crate::clock::Clock;
 
@@ -243,6 +244,13 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
+/// Waits, where there is something to wait for.
+async fn pause(ms: u64) {
+    if ms > 0 {
+        tokio::time::sleep(Duration::from_millis(ms)).await;
+    }
+}
+
 impl Shared {
     fn world(&self) -> MutexGuard<'_, World> {
         // A stand-in that panicked in one call goes on with the next.
@@ -255,9 +263,9 @@ impl Shared {
 }
 
 impl Answer for Shared {
-    async fn answer(&self, request: Request) -> Send {
+    async fn answer(&self, request: Request) -> Outgoing {
         if let Some(path) = request.path.strip_prefix(control::BASE) {
-            return Send::Reply(control::control(&mut self.world(), &request, path, self.now()));
+            return Outgoing::Reply(control::control(&mut self.world(), &request, path, self.now()));
         }
         let path = request.path.strip_prefix(call::BASE).unwrap_or_default();
         let call = Call::read(&request.method, path, &request.query, &request.body);
@@ -270,8 +278,8 @@ impl Answer for Shared {
         };
         let (before_ms, after_ms) = pending.delays_ms();
         pause(before_ms).await;
-        let send = self.world().carry_out(&pending, self.now());
+        let outgoing = self.world().carry_out(&pending, self.now());
         pause(after_ms).await;
-        send
+        outgoing
     }
 }

@@ -357,3 +357,31 @@ impl Team {
 fn new_id(rng: &mut fastrand::Rng) -> Box<str> {
     format!("{:032x}{:016x}", rng.u128(..), rng.u64(..)).into_boxed_str()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(user_name: &str) -> UserIn {
+        let body = serde_json::json!({"schemas": [USER_URN], "userName": user_name});
+        UserIn::parse(body.to_string().as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn an_open_invitation_takes_a_seat_and_keeps_it_when_accepted() {
+        let (mut team, mut rng) = (Team::default(), fastrand::Rng::with_seed(1));
+        team.put(Person::standing("ada@x.test", Standing::Invitable), UnixMs(0), &mut rng);
+        let mut create =
+            |team: &mut Team, who: &str| team.create(&user(who), Some(1), InvitedId::Future, UnixMs(0), &mut rng).err();
+        assert_eq!(create(&mut team, "ada@x.test"), None);
+        assert_eq!(create(&mut team, "bob@x.test"), Some(ReplyName::NoSlots));
+        assert!(team.accept("ADA@x.test", UnixMs(5)).is_some());
+        assert_eq!(create(&mut team, "bob@x.test"), Some(ReplyName::NoSlots));
+    }
+
+    #[test]
+    fn times_have_three_digits_after_the_second() {
+        let stamp = serde_json::to_string(&Stamp(UnixMs::parse_rfc3339("2021-02-22T04:24:13Z").unwrap())).unwrap();
+        assert_eq!(stamp, "\"2021-02-22T04:24:13.000Z\"");
+    }
+}

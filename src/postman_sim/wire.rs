@@ -1,23 +1,22 @@
 //! HTTP/1.1 on a bare socket. A framework would do the talking, but it would also keep us from
 //! misbehaving: a reset, half a body and bytes that are not HTTP need the socket itself.
 
-use std::borrow::Cow;
 use std::io::{self, Write as _};
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::world::{Response, Send};
+use super::response::Response;
+use super::world::Outgoing;
 
 const HEAD_MAX: usize = 32 * 1024;
 const BODY_MAX: usize = 1024 * 1024;
 const HEADERS_MAX: usize = 64;
 
 /// A request, whole.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Request {
     pub(super) method: String,
     /// Without the query.
@@ -47,7 +46,7 @@ enum Framing {
 /// Who answers.
 pub(super) trait Answer {
     /// What to send, after the delays it wants.
-    fn answer(&self, request: Request) -> impl Future<Output = Send> + std::marker::Send;
+    fn answer(&self, request: Request) -> impl Future<Output = Outgoing> + Send;
 }
 
 /// Serves one connection to its end.
@@ -70,7 +69,7 @@ pub(super) async fn serve<A: Answer>(mut socket: TcpStream, answer: Arc<A>) -> i
         let head_only = request.method == "HEAD";
         out.clear();
         match answer.answer(request).await {
-            Send::Reply(response) => {
+            Outgoing::Reply(response) => {
                 write_head(&mut out, &response, response.body.len(), keep_alive);
                 if !head_only {
                     out.extend_from_slice(&response.body);
@@ -80,20 +79,20 @@ pub(super) async fn serve<A: Answer>(mut socket: TcpStream, answer: Arc<A>) -> i
                     return socket.shutdown().await;
                 }
             }
-            Send::Half(response) => {
+            Outgoing::Half(response) => {
                 write_head(&mut out, &response, response.body.len().max(2), keep_alive);
                 out.extend_from_slice(response.body.get(..response.body.len() / 2).unwrap_or_default());
                 socket.write_all(&out).await?;
                 return socket.shutdown().await;
             }
-            Send::Bytes(bytes) => {
+            Outgoing::Bytes(bytes) => {
                 socket.write_all(bytes).await?;
                 return socket.shutdown().await;
             }
             // With a zero linger the kernel answers the close with RST and drops what is unsent.
-            Send::Reset => return socket.set_zero_linger(),
-            Send::Close => return socket.shutdown().await,
-            Send::Hang => loop {
+            Outgoing::Reset => return socket.set_zero_linger(),
+            Outgoing::Close => return socket.shutdown().await,
+            Outgoing::Hang => loop {
                 buffer.clear();
                 if socket.read_buf(&mut buffer).await? == 0 {
                     return Ok(());
@@ -242,22 +241,5 @@ fn reason(status: u16) -> &'static str {
         502 => "Bad Gateway",
         503 => "Service Unavailable",
         _ => "Other",
-    }
-}
-
-/// Waits, where there is something to wait for.
-pub(super) async fn pause(ms: u64) {
-    if ms > 0 {
-        tokio::time::sleep(Duration::from_millis(ms)).await;
-    }
-}
-
-/// A reply for the control endpoint.
-pub(super) fn text(status: u16, text: &str) -> Response {
-    Response {
-        status,
-        content_type: Cow::Borrowed("text/plain; charset=utf-8"),
-        headers: Vec::new(),
-        body: Cow::Owned(text.as_bytes().to_vec()),
     }
 }

@@ -3,14 +3,13 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use serde_json::json;
-
 use super::call::{Action, Call};
 use super::fault::{Fault, Faults, What};
 use super::journal::{Entry, FaultName, Journal, SchemeSeen, Stats};
 use super::limits::{Admission, Window};
 use super::options::{AuthAccepted, Hint, SimOptions, UsernameChange};
 use super::replies::{JSON, ReplyName};
+use super::response::{Response, page, reply, resource_types, schemas, service_provider_config};
 use super::team::{Member, Team};
 use crate::core::time::UnixMs;
 
@@ -21,35 +20,9 @@ pub(super) struct Now {
     pub(super) at_us: u64,
 }
 
-/// A reply, whole.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Response {
-    pub(super) status: u16,
-    pub(super) content_type: Cow<'static, str>,
-    pub(super) headers: Vec<(Cow<'static, str>, String)>,
-    pub(super) body: Cow<'static, [u8]>,
-}
-
-impl Response {
-    pub(super) fn json(status: u16, body: Vec<u8>) -> Self {
-        Self { status, content_type: Cow::Borrowed(JSON), headers: Vec::new(), body: Cow::Owned(body) }
-    }
-}
-
-impl From<ReplyName> for Response {
-    fn from(reply: ReplyName) -> Self {
-        Self {
-            status: reply.status(),
-            content_type: Cow::Borrowed(JSON),
-            headers: Vec::new(),
-            body: Cow::Borrowed(reply.body().as_bytes()),
-        }
-    }
-}
-
 /// What goes out on the connection.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Send {
+pub(super) enum Outgoing {
     /// A whole reply.
     Reply(Response),
     /// The head of a reply and half of its body, then the end.
@@ -150,21 +123,21 @@ impl World {
     }
 
     /// Carries a call out, as far as its fault lets it.
-    pub(super) fn carry_out(&mut self, pending: &Pending, now: Now) -> Send {
+    pub(super) fn carry_out(&mut self, pending: &Pending, now: Now) -> Outgoing {
         if let Some(response) = &pending.refuse {
-            return self.send(pending, Send::Reply(response.clone()));
+            return self.note(pending, Outgoing::Reply(response.clone()));
         }
         let Some(fault) = &pending.fault else {
             let response = self.act(pending, now);
-            return self.send(pending, Send::Reply(response));
+            return self.note(pending, Outgoing::Reply(response));
         };
         let truth = (fault.after || fault.what.spoils_the_true_reply()).then(|| self.act(pending, now));
-        let mut send = spoil(&fault.what, truth.as_ref());
-        if let Send::Reply(response) = &mut send {
+        let mut outgoing = spoil(&fault.what, truth.as_ref());
+        if let Outgoing::Reply(response) = &mut outgoing {
             let limit = if pending.call.operation.is_write() { self.options.writes } else { self.options.reads };
             add_hints(response, &fault.hints, now.at, 60_000, limit);
         }
-        self.send(pending, send)
+        self.note(pending, outgoing)
     }
 
     /// The sums so far.
@@ -252,11 +225,11 @@ impl World {
         page(members.len(), start, count, &members.iter().skip(skip).take(count).collect::<Vec<_>>())
     }
 
-    fn send(&mut self, pending: &Pending, send: Send) -> Send {
-        if let Send::Reply(response) | Send::Half(response) = &send {
+    fn note(&mut self, pending: &Pending, outgoing: Outgoing) -> Outgoing {
+        if let Outgoing::Reply(response) | Outgoing::Half(response) = &outgoing {
             self.journal.answered(pending.seq, response.status);
         }
-        send
+        outgoing
     }
 }
 
@@ -296,105 +269,97 @@ const HTML_PAGE: &[u8] = b"<!DOCTYPE html><html><head><title>502 Bad Gateway</ti
 <body><center><h1>502 Bad Gateway</h1></center><hr></body></html>\n";
 
 /// What a fault makes of a call; `truth` is the true reply where the change was made.
-fn spoil(what: &What, truth: Option<&Response>) -> Send {
+fn spoil(what: &What, truth: Option<&Response>) -> Outgoing {
     let spoilt = |change: fn(&mut Response)| {
         let mut response = truth.cloned().unwrap_or_else(|| ReplyName::CreateFailed.into());
         change(&mut response);
         response
     };
     match what {
-        What::Reply(name) => Send::Reply((*name).into()),
-        What::Custom(custom) => Send::Reply(Response {
+        What::Reply(name) => Outgoing::Reply((*name).into()),
+        What::Custom(custom) => Outgoing::Reply(Response {
             status: custom.status,
             content_type: custom.content_type.clone().map_or(Cow::Borrowed(JSON), Cow::Owned),
             headers: custom.headers.iter().map(|(k, v)| (Cow::Owned(k.clone()), v.clone())).collect(),
             body: Cow::Owned(custom.body.clone().into_bytes()),
         }),
-        What::Reset => Send::Reset,
-        What::Close => Send::Close,
-        What::Hang => Send::Hang,
-        What::HalfBody => Send::Half(spoilt(|_| {})),
-        What::Empty => Send::Reply(spoilt(|r| r.body = Cow::Borrowed(b""))),
-        What::WrongType => Send::Reply(spoilt(|r| r.content_type = Cow::Borrowed("text/plain"))),
-        What::NotJson => Send::Reply(spoilt(|r| r.body = Cow::Borrowed(b"{\"schemas\": [\x00\xff not JSON"))),
-        What::Html => Send::Reply(Response {
+        What::Reset => Outgoing::Reset,
+        What::Close => Outgoing::Close,
+        What::Hang => Outgoing::Hang,
+        What::HalfBody => Outgoing::Half(spoilt(|_| {})),
+        What::Empty => Outgoing::Reply(spoilt(|r| r.body = Cow::Borrowed(b""))),
+        What::WrongType => Outgoing::Reply(spoilt(|r| r.content_type = Cow::Borrowed("text/plain"))),
+        What::NotJson => Outgoing::Reply(spoilt(|r| r.body = Cow::Borrowed(b"{\"schemas\": [\x00\xff not JSON"))),
+        What::Html => Outgoing::Reply(Response {
             status: 502,
             content_type: Cow::Borrowed("text/html"),
             headers: Vec::new(),
             body: Cow::Borrowed(HTML_PAGE),
         }),
-        What::Redirect => Send::Reply(Response {
+        What::Redirect => Outgoing::Reply(Response {
             status: 302,
             content_type: Cow::Borrowed("text/plain"),
             headers: vec![(Cow::Borrowed("Location"), "/scim/v2/elsewhere".to_owned())],
             body: Cow::Borrowed(b"Found"),
         }),
-        What::Garbage => Send::Bytes(b"\x16\x03\x01 this is not HTTP \x00\xff\r\n\r\n"),
-        What::Delay => Send::Reply(spoilt(|_| {})),
+        What::Garbage => Outgoing::Bytes(b"\x16\x03\x01 this is not HTTP \x00\xff\r\n\r\n"),
+        What::Delay => Outgoing::Reply(spoilt(|_| {})),
     }
 }
 
-fn reply(status: u16, member: &Member) -> Response {
-    // A member is strings and a boolean: writing it as JSON does not fail.
-    Response::json(status, serde_json::to_vec(member).unwrap_or_default())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn page(total: usize, start: usize, count: usize, members: &[&Member]) -> Response {
-    #[derive(serde::Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct List<'a> {
-        schemas: [&'static str; 1],
-        total_results: usize,
-        start_index: usize,
-        items_per_page: usize,
-        #[serde(rename = "Resources")]
-        resources: &'a [&'a Member],
+    const KEY: Sender<'static> = Sender { authorization: Some(b"Bearer sim-key"), x_api_key: false };
+
+    fn at(ms: u64) -> Now {
+        Now { at: UnixMs(0).plus_ms(ms), at_us: ms * 1000 }
     }
-    let list = List {
-        schemas: ["urn:ietf:params:scim:api:messages:2.0:ListResponse"],
-        total_results: total,
-        start_index: start,
-        // What was asked for and not what came: nobody may rely on it.
-        items_per_page: count,
-        resources: members,
-    };
-    Response::json(200, serde_json::to_vec(&list).unwrap_or_default())
-}
 
-fn service_provider_config() -> Vec<u8> {
-    json!({
-        "schemas": ["urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"],
-        "patch": {"supported": true},
-        "bulk": {"supported": false, "maxOperations": 0, "maxPayloadSize": 0},
-        "filter": {"supported": true, "maxResults": 100},
-        "changePassword": {"supported": false},
-        "sort": {"supported": false},
-        "etag": {"supported": false},
-        "authenticationSchemes": [{
-            "type": "oauthbearertoken",
-            "name": "OAuth Bearer Token",
-            "description": "Authentication scheme using the OAuth Bearer Token Standard",
-        }],
-    })
-    .to_string()
-    .into_bytes()
-}
+    fn get(world: &mut World, now: Now) -> u16 {
+        let pending = world.arrive(Call::read("GET", "/Users", "", b""), KEY, now);
+        match world.carry_out(&pending, now) {
+            Outgoing::Reply(response) => response.status,
+            other => panic!("{other:?}"),
+        }
+    }
 
-/// A bare array, unlike RFC 7644's list.
-fn resource_types() -> Vec<u8> {
-    let resource = |name: &str, endpoint: &str| {
-        json!({
-            "schemas": ["urn:ietf:params:scim:schemas:core:2.0:ResourceType"],
-            "id": name,
-            "name": name,
-            "endpoint": endpoint,
-            "schema": format!("urn:ietf:params:scim:schemas:core:2.0:{name}"),
-        })
-    };
-    json!([resource("User", "/Users"), resource("Group", "/Groups")]).to_string().into_bytes()
-}
+    #[test]
+    fn the_window_slides_with_the_clock() {
+        let mut world = World::new(SimOptions { reads: 2, ..SimOptions::default() });
+        let statuses = [0, 30_000, 59_999, 60_000, 90_000, 150_000].map(|ms| get(&mut world, at(ms)));
+        // The attempt at 59,999 is refused and counts, so that the one at 60,000 is over as well.
+        assert_eq!(statuses, [200, 200, 429, 429, 429, 200]);
+        assert_eq!((world.stats().read_violations, world.stats().max_reads_in_window), (3, 3));
+    }
 
-/// Not documented; enough for a client that looks.
-fn schemas() -> Vec<u8> {
-    json!([{"id": "urn:ietf:params:scim:schemas:core:2.0:User", "name": "User"}]).to_string().into_bytes()
+    #[test]
+    fn a_limit_comes_before_a_fault_and_leaves_it_for_later() {
+        let mut world = World::new(SimOptions { reads: 1, ..SimOptions::default() });
+        assert_eq!(get(&mut world, at(0)), 200);
+        world.faults.order("page:spike-503".parse().unwrap()).unwrap();
+        assert_eq!(get(&mut world, at(1)), 429);
+        assert_eq!(get(&mut world, at(70_000)), 503);
+    }
+
+    #[test]
+    fn a_call_without_the_key_uses_up_no_fault() {
+        let mut world = World::new(SimOptions::default());
+        world.faults.order("page:spike-503".parse().unwrap()).unwrap();
+        let stranger = Sender { authorization: None, x_api_key: true };
+        let pending = world.arrive(Call::read("GET", "/Users", "", b""), stranger, at(0));
+        assert!(matches!(world.carry_out(&pending, at(0)), Outgoing::Reply(r) if r.status == 401));
+        assert_eq!(get(&mut world, at(1)), 503);
+    }
+
+    #[test]
+    fn an_answer_to_a_call_that_the_journal_forgot_is_no_harm() {
+        let mut world = World::new(SimOptions { journal_max: 1, ..SimOptions::default() });
+        let first = world.arrive(Call::read("GET", "/Users", "", b""), KEY, at(0));
+        assert_eq!(get(&mut world, at(1)), 200);
+        world.carry_out(&first, at(2));
+        let left: Vec<_> = world.journal.since(0, 9).map(|e| (e.seq, e.status)).collect();
+        assert_eq!(left, [(2, Some(200))]);
+    }
 }
