@@ -1,5 +1,7 @@
 //! Every engine of the store against one suite, and what is particular to the embedded one.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "all of this is tests")]
+
 mod conformance;
 mod embedded;
 mod harness;
