@@ -5,5 +5,6 @@
 mod conformance;
 mod embedded;
 mod harness;
+mod processes;
 
 conformance::conformance!(embedded_engine, crate::embedded::Folder::new());

@@ -227,7 +227,7 @@ pub(crate) async fn an_operators_hold_is_lifted_by_an_operator_only(b: &mut Benc
     let hold = b.s().await.set_hold(at(1), HoldScope::All, Code::HoldOperator).await.unwrap();
     assert_eq!((hold.next_probe_at, hold.probes), (None, 0));
     b.settle(at(2), &running.lease, held(HoldScope::All, Code::HoldKey)).await;
-    assert_eq!(b.s().await.holds().await.unwrap(), [hold.clone()]);
+    assert_eq!(b.s().await.holds().await.unwrap(), std::slice::from_ref(&hold));
     assert_eq!(b.claim_none(at(10 * 86_400_000)).await, (None, WaitReason::Hold));
     b.s().await.settle_probe(at(3), HoldScope::All, TrialResult::Passed).await.unwrap();
     assert_eq!(b.s().await.lift_hold(at(4), Some(HoldScope::Creates)).await.unwrap(), []);
