@@ -1,13 +1,16 @@
-//! The embedded engine: on a folder of its own.
+//! The embedded engine: on a folder of its own, and what is particular to its files.
 
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use scim_bridge::store::embedded::Embedded;
-use scim_bridge::store::{Store, StoreOptions};
+use scim_bridge::store::{Store, StoreError, StoreOptions};
 use tempfile::TempDir;
 
-use crate::harness::Engine;
+use crate::harness::{Bench, Engine, at, dead, first, give_back, hire, options, rename};
 
 /// A folder that goes away with the test.
 pub(crate) struct Folder(TempDir);
@@ -16,6 +19,10 @@ impl Folder {
     pub(crate) fn new() -> Self {
         Self(TempDir::new().unwrap())
     }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
 }
 
 #[async_trait]
@@ -23,4 +30,99 @@ impl Engine for Folder {
     async fn open(&self, options: StoreOptions) -> Arc<dyn Store> {
         Arc::new(Embedded::open(self.0.path(), options).unwrap())
     }
+}
+
+fn refused(folder: &Path) -> StoreError {
+    Embedded::open(folder, options()).err().expect("it does not open")
+}
+
+#[tokio::test]
+async fn folder_and_files_are_for_their_owner_only() {
+    let outer = TempDir::new().unwrap();
+    let folder = outer.path().join("a/b");
+    let store = Embedded::open(&folder, options()).unwrap();
+    store.ping().await.unwrap();
+    let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&folder), 0o700);
+    let files: Vec<_> = folder.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(files.len() >= 3, "{files:?}");
+    for file in files {
+        assert_eq!(mode(&file), 0o600, "{}", file.display());
+    }
+}
+
+#[test]
+fn a_newer_schema_is_refused_and_left_alone() {
+    let folder = TempDir::new().unwrap();
+    drop(Embedded::open(folder.path(), options()).unwrap());
+    let file = rusqlite::Connection::open(folder.path().join("store.db")).unwrap();
+    file.pragma_update(None, "user_version", 7).unwrap();
+    assert!(matches!(refused(folder.path()), StoreError::NewerSchema { found: 7, known: 1 }));
+    let version: u32 = file.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+    assert_eq!(version, 7);
+}
+
+#[test]
+fn what_is_no_database_of_ours_is_refused_and_left_alone() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("store.db");
+    let garbage = "this is no database at all; ".repeat(100);
+    std::fs::write(&path, &garbage).unwrap();
+    assert!(matches!(refused(folder.path()), StoreError::Damaged(_)));
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), garbage);
+    std::fs::remove_file(&path).unwrap();
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.execute_batch("CREATE TABLE jobs (x)").unwrap();
+    drop(other);
+    assert!(matches!(refused(folder.path()), StoreError::Damaged(_)));
+}
+
+#[test]
+fn a_folder_that_cannot_be_made_is_told() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    assert!(matches!(refused(&file.join("store")), StoreError::Unavailable(_)));
+}
+
+#[tokio::test]
+async fn a_closed_store_says_so_and_is_one_file() {
+    let folder = TempDir::new().unwrap();
+    let store = Embedded::open(folder.path(), options()).unwrap();
+    store.ping().await.unwrap();
+    store.close().await;
+    assert!(matches!(store.ping().await, Err(StoreError::Unavailable(_))));
+    store.close().await;
+    let log = folder.path().join("store.db-wal");
+    assert_eq!(log.metadata().map_or(0, |file| file.len()), 0);
+}
+
+#[tokio::test]
+async fn somebody_is_woken_when_there_may_be_work() {
+    async fn assert_woken(b: &mut Bench, by: &str) {
+        let woken = tokio::time::timeout(Duration::from_secs(5), b.s().await.woken()).await;
+        assert!(woken.is_ok(), "not woken by {by}");
+    }
+    let mut bench = Bench::new(Folder::new(), false).await;
+    let b = &mut bench;
+    let ids = b.accept(at(0), &[hire("1"), rename("1")]).await;
+    assert_woken(b, "an accepted event").await;
+    b.work_off(at(0), give_back()).await;
+    assert_woken(b, "a job given back").await;
+    b.work_off(at(0), dead()).await;
+    b.s().await.replay(at(1), ids[0]).await.unwrap();
+    assert_woken(b, "a replay").await;
+    b.work_off(at(1), dead()).await;
+    b.s().await.discard(at(2), ids[0]).await.unwrap();
+    assert_woken(b, "a discard that unparks").await;
+    b.accept(at(2), &[hire("2"), rename("2")]).await;
+    assert_woken(b, "an accepted event").await;
+    b.work_off(at(3), crate::harness::done()).await;
+    b.work_off(at(3), crate::harness::done()).await;
+    assert_woken(b, "a job that makes the next one due").await;
+    let hold = (scim_bridge::core::hold::HoldScope::All, scim_bridge::core::code::Code::HoldOperator);
+    b.s().await.set_hold(at(4), hold.0, hold.1).await.unwrap();
+    b.s().await.lift_hold(at(4), None).await.unwrap();
+    assert_woken(b, "a lifted hold").await;
+    assert!(b.s().await.dead_letters(&first(9)).await.unwrap().is_empty());
 }

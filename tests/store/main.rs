@@ -1,7 +1,10 @@
 //! Every engine of the store against one suite, and what is particular to the embedded one.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "all of this is tests")]
+
 mod conformance;
 mod embedded;
 mod harness;
+mod processes;
 
 conformance::conformance!(embedded_engine, crate::embedded::Folder::new());

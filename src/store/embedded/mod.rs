@@ -4,7 +4,6 @@
 //! it. What is answered is on the disk (`synchronous=FULL`). The directory holds `store.db` (which the
 //! `sqlite3` tool may read at any time), SQLite's files beside it, and `lock`.
 
-use std::fs::File;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -12,6 +11,7 @@ use async_trait::async_trait;
 use tokio::sync::Notify;
 
 use self::control::Control;
+use self::schema::Lock;
 use self::views::Readers;
 use self::writer::{Shared, Writer};
 use super::{
@@ -48,7 +48,7 @@ pub struct Embedded {
     writer: Writer,
     readers: Readers,
     shared: Arc<Shared>,
-    _lock: File,
+    _lock: Lock,
 }
 
 impl Embedded {

@@ -25,13 +25,24 @@ const APPLICATION_ID: i32 = 0x5343_4252;
 /// Prepared statements kept: more than there are.
 const STATEMENTS_KEPT: usize = 128;
 
+/// Keeps other processes out for as long as it lives.
+pub(super) struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Not left to the closing of the file: a process that was forked off a moment ago may still
+        // have it open, until it runs its own program.
+        let _ = self.0.unlock();
+    }
+}
+
 /// Makes the directory where it is missing, and takes the lock.
-pub(super) fn lock(dir: &Path) -> Result<File, StoreError> {
+pub(super) fn lock(dir: &Path) -> Result<Lock, StoreError> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|e| no_access(dir, &e))?;
     let path = dir.join(LOCK);
     let file = private(&path)?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(StoreError::InUse { path: dir.display().to_string() }),
         Err(TryLockError::Error(e)) => Err(no_access(&path, &e)),
     }

@@ -239,3 +239,89 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::event::{Change, Event, Names, Person, SourceName};
+    use crate::core::hold::ProbePauses;
+    use crate::core::job::JobId;
+    use crate::core::limiter::Rate;
+    use crate::core::time::UnixMs;
+    use crate::store::embedded::Embedded;
+    use crate::store::{Accepted, ClaimRequest, Dedupe, NewDelivery, NewJob, Retention, Store};
+
+    const NOW: UnixMs = UnixMs(1_800_000_000_000);
+
+    fn open(folder: &tempfile::TempDir) -> Embedded {
+        let unlimited = Rate { calls: 0, window_ms: 60_000 };
+        let options = StoreOptions {
+            writes: unlimited,
+            reads: unlimited,
+            high_water_jobs: 1_000_000,
+            retention: Retention { finished_ms: 1, finished_jobs_max: 1 },
+            probe_pauses: ProbePauses { first_ms: 1, max_ms: 1 },
+        };
+        Embedded::open(folder.path(), options).unwrap()
+    }
+
+    fn delivery(n: u128) -> NewDelivery {
+        let source = SourceName::parse("hr").unwrap();
+        let person = Person::parse(source.clone(), &format!("{n} {}", "x".repeat(200))).unwrap();
+        let names = Names::parse(Some("Ada"), None).unwrap();
+        let event = Event { person, change: Change::Rename { email: None, names }, locale: None, occurred_at: None };
+        let dedupe = Dedupe { key: n.to_be_bytes(), fingerprint: [0; 16], remember_ms: 1_000 };
+        NewDelivery { source, dedupe, jobs: vec![NewJob { id: JobId(n), event }], unmapped: Vec::new() }
+    }
+
+    async fn counted(store: &Embedded) -> (Control, Control) {
+        store.writer.call(|work| Ok((work.control.clone(), Control::load(work.db)?))).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_refuses_whole_and_is_passing() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(&folder);
+        let pages = "max_page_count";
+        let limit = |pages_max: i64| {
+            store.writer.call(move |work| Ok(work.db.pragma_update_and_check(None, pages, pages_max, |_| Ok(()))?))
+        };
+        limit(30).await.unwrap();
+        let mut stored = 0;
+        let refused = loop {
+            match store.accept(NOW, delivery(stored)).await {
+                Ok(_) => stored += 1,
+                Err(error) => break error,
+            }
+            assert!(stored < 10_000, "the disk never fills");
+        };
+        assert!(matches!(refused, StoreError::Unavailable(_)), "{refused}");
+        let (memory, file) = counted(&store).await;
+        assert_eq!(memory, file, "what was refused left nothing in memory");
+        assert_eq!(u128::try_from(memory.tally.waiting).unwrap(), stored);
+        limit(100_000).await.unwrap();
+        assert_eq!(store.accept(NOW, delivery(stored)).await.unwrap(), Accepted::Stored);
+    }
+
+    #[tokio::test]
+    async fn a_damaged_row_fails_its_command_and_not_those_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(open(&folder));
+        store.accept(NOW, delivery(1)).await.unwrap();
+        store.writer.call(|work| Ok(work.db.execute("UPDATE jobs SET history = 'x'", [])?)).await.unwrap();
+        // The writer is kept busy until both commands wait, so that they share a transaction.
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let busy = tokio::spawn({
+            let store = Arc::clone(&store);
+            async move { store.writer.call(move |_| Ok(wait.recv().is_ok())).await }
+        });
+        let request = ClaimRequest { worker: "w".into(), jobs_max: 1, lease_ms: 1 };
+        let (claimed, accepted, freed) =
+            tokio::join!(store.claim(NOW, &request), store.accept(NOW, delivery(2)), async { go.send(()) });
+        assert!(freed.is_ok() && busy.await.unwrap().unwrap());
+        assert!(matches!(claimed, Err(StoreError::Damaged(_))));
+        assert_eq!(accepted.unwrap(), Accepted::Stored);
+        let (memory, file) = counted(&store).await;
+        assert_eq!((memory.tally, memory.tally.waiting), (file.tally, 2));
+    }
+}

@@ -4,7 +4,12 @@
 //! `conformance!(engine, open)` stamps a named test for each case.
 
 pub(crate) mod accepting;
+pub(crate) mod dead_letters;
+pub(crate) mod holding;
 pub(crate) mod leasing;
+pub(crate) mod limiting;
+pub(crate) mod looking;
+pub(crate) mod settling;
 
 /// Stamps all cases for one engine: its name, and an expression that makes an `Engine`.
 macro_rules! conformance {
@@ -32,6 +37,67 @@ macro_rules! conformance {
                     fences_grow_over_all_lanes,
                     without_work_there_is_nothing_to_wait_for,
                     a_claim_says_when_it_is_worth_asking_again;
+                settling:
+                    a_finished_job_leaves_its_lane_and_is_kept,
+                    a_retry_waits_at_the_head_of_its_lane,
+                    an_uncounted_retry_counts_nothing,
+                    a_job_given_back_is_due_at_once_and_uncounted,
+                    a_held_job_stays_at_the_head_uncounted_and_sets_the_hold,
+                    a_dead_hire_parks_its_lane,
+                    a_lane_that_was_empty_when_its_hire_died_is_parked_too,
+                    a_dead_rename_lets_the_next_job_run,
+                    what_was_learnt_about_the_person_is_kept,
+                    history_is_appended_and_bounded;
+                dead_letters:
+                    a_replayed_hire_runs_before_what_waited_behind_it,
+                    a_replayed_job_starts_anew_but_keeps_its_place_and_what_it_must_know,
+                    a_replay_does_not_disturb_a_lease_of_its_lane,
+                    a_replay_overtakes_a_retry_that_is_not_due,
+                    a_replayed_rename_waits_with_a_parked_lane,
+                    a_discarded_hire_lets_its_lane_go_on,
+                    a_discard_with_nothing_behind_it_frees_the_lane,
+                    an_unmapped_record_is_replaced_by_the_jobs_made_of_it,
+                    a_dead_job_is_not_replayed_as_something_else,
+                    dead_letters_are_listed_newest_first_page_by_page,
+                    dead_letters_are_never_trimmed;
+                holding:
+                    a_hold_of_all_keeps_everything_waiting,
+                    a_hold_of_creates_lets_renames_go_on,
+                    an_expired_lease_is_not_taken_over_while_it_is_held,
+                    one_trial_at_a_time_shows_whether_the_target_serves,
+                    the_pauses_between_failed_trials_grow_up_to_their_cap,
+                    a_trial_that_nobody_settles_ends_with_its_lease,
+                    a_trial_given_back_leaves_the_hold,
+                    without_a_job_for_it_the_probe_is_a_call_of_its_own,
+                    a_passed_probe_lifts_the_hold,
+                    a_probe_that_nobody_settles_ends_with_its_lease,
+                    a_hold_of_creates_is_tried_with_a_hire_only,
+                    what_is_documented_for_creates_is_tried_with_a_hire_first,
+                    with_both_holds_that_of_all_gates_first,
+                    many_that_see_the_same_refusal_set_one_hold,
+                    a_hold_that_comes_back_at_once_goes_on_with_its_pauses,
+                    an_operators_hold_is_lifted_by_an_operator_only,
+                    an_operator_takes_a_hold_over,
+                    a_trial_waits_for_its_token;
+                limiting:
+                    tokens_come_at_their_rate_and_each_kind_has_its_own,
+                    what_was_taken_is_not_forgotten_by_a_restart,
+                    a_backoff_moves_both_kinds_for_everybody,
+                    a_backoff_holds_without_a_limit_too,
+                    a_claim_takes_a_token_for_each_job,
+                    without_writes_the_renames_go_on_and_the_other_way_round,
+                    a_claim_of_nothing_takes_no_token,
+                    a_take_over_waits_for_a_token_too;
+                looking:
+                    every_state_is_in_the_figures,
+                    the_oldest_due_job_tells_since_when,
+                    jobs_are_listed_by_state_newest_first_page_by_page,
+                    a_person_is_shown_whole_and_a_stranger_not_at_all,
+                    finished_jobs_go_after_their_time,
+                    finished_jobs_are_bounded_in_number_while_they_come,
+                    remembered_deliveries_go_after_their_time,
+                    waiting_jobs_never_go,
+                    a_ping_proves_that_it_can_write;
             }
         }
     };

@@ -1,0 +1,157 @@
+//! How fast the embedded store is, and whether it stays so: `cargo bench --bench store`.
+//!
+//! Claim and settle with 1 k, 100 k and 1 M waiting jobs (aim: the last within 1.5 times the first),
+//! events accepted from 32 producers, jobs drained at a concurrency of 64. On the disk that holds the
+//! temporary folder (`TMPDIR`).
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use scim_bridge::core::event::{Change, Email, Event, Names, Person, SourceName};
+use scim_bridge::core::hold::ProbePauses;
+use scim_bridge::core::job::{Finished, HistoryEntry, JobId, Note};
+use scim_bridge::core::limiter::Rate;
+use scim_bridge::core::time::UnixMs;
+use scim_bridge::store::embedded::Embedded;
+use scim_bridge::store::{
+    Claim, ClaimRequest, ClaimedJob, Dedupe, NewDelivery, NewJob, Retention, Settlement, Store, StoreOptions, Verdict,
+};
+
+const NOW: UnixMs = UnixMs(1_800_000_000_000);
+/// Claims and settlements measured one after the other, each with a flush of its own.
+const ONE_BY_ONE: u32 = 2_000;
+const PRODUCERS: u32 = 32;
+const ACCEPTED: u32 = 100_000;
+const DRAINED: u32 = 50_000;
+const CONCURRENCY: usize = 64;
+
+type Failed = Box<dyn Error + Send + Sync>;
+
+#[tokio::main]
+async fn main() -> Result<(), Failed> {
+    println!("claim + settle, one after the other");
+    println!("{:>10} {:>12} {:>12} {:>8}", "waiting", "us a job", "stats, us", "ratio");
+    let mut first = None;
+    for waiting in [1_000, 100_000, 1_000_000] {
+        let (job, stats) = claim_and_settle(waiting).await?;
+        let base = *first.get_or_insert(job);
+        let ratio = job.as_secs_f64() / base.as_secs_f64();
+        println!("{waiting:>10} {:>12.1} {:>12.1} {ratio:>8.2}", micros(job), micros(stats));
+    }
+    let (accepted, drained) = accept_and_drain().await?;
+    println!("accept, {PRODUCERS} producers:      {:>8.0} events/s", f64::from(ACCEPTED) / accepted.as_secs_f64());
+    println!("drain, {CONCURRENCY} at once:         {:>8.0} jobs/s", f64::from(DRAINED) / drained.as_secs_f64());
+    Ok(())
+}
+
+/// The mean time of a claim with its settlement, and of the figures, with so many jobs waiting.
+async fn claim_and_settle(waiting: u32) -> Result<(Duration, Duration), Failed> {
+    let folder = tempfile::tempdir()?;
+    let store = Embedded::open(folder.path(), options())?;
+    for from in (0..waiting + ONE_BY_ONE).step_by(1_000) {
+        let jobs = (from..from + 1_000).map(job).collect::<Result<_, _>>()?;
+        store.accept(NOW, delivery(from, jobs)?).await?;
+    }
+    // Opened anew: nothing is warm but what the store itself keeps.
+    store.close().await;
+    drop(store);
+    let store = Embedded::open(folder.path(), options())?;
+    let begin = Instant::now();
+    for _ in 0..ONE_BY_ONE {
+        for claimed in claim(&store, 1).await? {
+            settle(&store, claimed).await?;
+        }
+    }
+    let each = begin.elapsed() / ONE_BY_ONE;
+    let begin = Instant::now();
+    for _ in 0..100 {
+        store.stats(NOW).await?;
+    }
+    Ok((each, begin.elapsed() / 100))
+}
+
+/// How long it takes to accept events from all producers, and to drain them.
+async fn accept_and_drain() -> Result<(Duration, Duration), Failed> {
+    let folder = tempfile::tempdir()?;
+    let store = Arc::new(Embedded::open(folder.path(), options())?);
+    let begin = Instant::now();
+    let mut producers = tokio::task::JoinSet::<Result<(), Failed>>::new();
+    for producer in 0..PRODUCERS {
+        let store = Arc::clone(&store);
+        producers.spawn(async move {
+            for n in (producer..ACCEPTED).step_by(PRODUCERS as usize) {
+                store.accept(NOW, delivery(n, vec![job(n)?])?).await?;
+            }
+            Ok(())
+        });
+    }
+    while let Some(ended) = producers.join_next().await {
+        ended??;
+    }
+    let accepted = begin.elapsed();
+    let begin = Instant::now();
+    let mut left = DRAINED as usize;
+    while left > 0 {
+        let jobs = claim(&*store, CONCURRENCY.min(left)).await?;
+        left -= jobs.len();
+        let settled = jobs.into_iter().map(|claimed| settle(&*store, claimed));
+        futures_util::future::try_join_all(settled).await?;
+    }
+    Ok((accepted, begin.elapsed()))
+}
+
+async fn claim(store: &dyn Store, jobs_max: usize) -> Result<Vec<ClaimedJob>, Failed> {
+    let request = ClaimRequest { worker: "bench".into(), jobs_max, lease_ms: 60_000 };
+    match store.claim(NOW, &request).await? {
+        Claim::Jobs(jobs) => Ok(jobs),
+        Claim::Probe(_) | Claim::Wait { .. } => Err("no job is due although many wait".into()),
+    }
+}
+
+async fn settle(store: &dyn Store, claimed: ClaimedJob) -> Result<(), Failed> {
+    let outcome = Finished::Created;
+    let history = vec![HistoryEntry { at: NOW, note: Note::Done { outcome } }];
+    let settlement = Settlement { verdict: Verdict::Done(outcome), history, trial: None, directory: None };
+    store.settle(NOW, &claimed.lease, settlement).await?;
+    Ok(())
+}
+
+fn job(n: u32) -> Result<NewJob, Failed> {
+    let event = Event {
+        person: Person::parse(source()?, &format!("E-{n}"))?,
+        change: Change::Hire {
+            email: Email::parse(&format!("ada.lovelace.{n}@example.com"))?,
+            names: Names::parse(Some("Ada"), Some("Lovelace"))?,
+        },
+        locale: None,
+        occurred_at: Some(NOW),
+    };
+    Ok(NewJob { id: JobId((0x0195 << 112) + u128::from(n)), event })
+}
+
+fn delivery(n: u32, jobs: Vec<NewJob>) -> Result<NewDelivery, Failed> {
+    // Spread as a hash would be.
+    let spread = u128::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
+    let dedupe = Dedupe { key: spread.to_be_bytes(), fingerprint: [0; 16], remember_ms: 604_800_000 };
+    Ok(NewDelivery { source: source()?, dedupe, jobs, unmapped: Vec::new() })
+}
+
+fn source() -> Result<SourceName, Failed> {
+    Ok(SourceName::parse("hr")?)
+}
+
+fn options() -> StoreOptions {
+    let unlimited = Rate { calls: 0, window_ms: 60_000 };
+    StoreOptions {
+        writes: unlimited,
+        reads: unlimited,
+        high_water_jobs: u64::MAX,
+        retention: Retention { finished_ms: 604_800_000, finished_jobs_max: 100_000 },
+        probe_pauses: ProbePauses { first_ms: 30_000, max_ms: 300_000 },
+    }
+}
+
+fn micros(time: Duration) -> f64 {
+    time.as_secs_f64() * 1_000_000.0
+}

@@ -1,0 +1,153 @@
+//! The embedded store and processes: a second one is refused, and one that is killed at any moment
+//! loses nothing that it had answered.
+//!
+//! The other process is this test binary, started again with the name of a test that is ignored
+//! otherwise; it is told the folder on its standard input.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::Arc;
+
+use scim_bridge::core::job::{JobId, JobState};
+use scim_bridge::store::embedded::Embedded;
+use scim_bridge::store::{Accepted, Claim, ClaimRequest, NewJob, Settled, Settlement, Store, StoreError};
+use tempfile::TempDir;
+
+use crate::harness::{at, delivery, done, hire, options};
+
+/// Starts another process that runs one of the tests below.
+fn start(test: &str, folder: &Path) -> (Child, BufReader<ChildStdout>) {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--ignored", "--nocapture"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    writeln!(child.stdin.as_mut().unwrap(), "{}", folder.display()).unwrap();
+    let told = BufReader::new(child.stdout.take().unwrap());
+    (child, told)
+}
+
+/// The folder that the parent names.
+fn folder() -> String {
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).unwrap();
+    line.trim_end().to_owned()
+}
+
+/// Tells the parent something, in one write.
+fn tell(line: &str) {
+    let mut out = std::io::stdout().lock();
+    out.write_all(format!("{line}\n").as_bytes()).unwrap();
+    out.flush().unwrap();
+}
+
+#[test]
+#[ignore = "the other process of `a_second_process_is_refused_at_once`"]
+fn the_process_that_has_the_store() {
+    let store = Embedded::open(folder().as_ref(), options()).unwrap();
+    tell("open");
+    // Until it is killed.
+    let _ = std::io::stdin().read_line(&mut String::new());
+    drop(store);
+}
+
+#[tokio::test]
+async fn a_second_process_is_refused_at_once() {
+    let folder = TempDir::new().unwrap();
+    let (mut child, told) = start("processes::the_process_that_has_the_store", folder.path());
+    assert!(told.lines().any(|line| line.unwrap() == "open"));
+    let refused = Embedded::open(folder.path(), options()).err();
+    assert!(matches!(refused, Some(StoreError::InUse { .. })), "{refused:?}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    Embedded::open(folder.path(), options()).unwrap().ping().await.unwrap();
+}
+
+#[test]
+fn a_second_handle_is_refused_at_once() {
+    let folder = TempDir::new().unwrap();
+    let first = Embedded::open(folder.path(), options()).unwrap();
+    let refused = Embedded::open(folder.path(), options()).err().unwrap();
+    assert!(refused.to_string().contains("in use by another process"), "{refused}");
+    drop(first);
+    Embedded::open(folder.path(), options()).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "the other process of `what_was_answered_survives_a_kill`"]
+async fn the_process_that_is_killed() {
+    let store = Arc::new(Embedded::open(folder().as_ref(), options()).unwrap());
+    let mut senders = Vec::new();
+    for sender in 0..4_u8 {
+        let store = Arc::clone(&store);
+        senders.push(tokio::spawn(async move {
+            loop {
+                let id = scim_bridge::clock::new_job_id();
+                let job = NewJob { id, event: hire(&format!("{id}-{sender}")) };
+                let stored = store.accept(at(0), delivery(id.0.to_be_bytes(), [0; 16], vec![job])).await;
+                assert_eq!(stored.unwrap(), Accepted::Stored);
+                tell(&format!("accepted {id}"));
+            }
+        }));
+    }
+    let request = ClaimRequest { worker: "w".into(), jobs_max: 3, lease_ms: 1_000 };
+    loop {
+        if let Claim::Jobs(jobs) = store.claim(at(1), &request).await.unwrap() {
+            for claimed in jobs {
+                let settlement = Settlement { verdict: done(), history: Vec::new(), trial: None, directory: None };
+                let settled = store.settle(at(1), &claimed.lease, settlement).await.unwrap();
+                assert_eq!(settled, Settled::Settled);
+                tell(&format!("finished {}", claimed.job.id));
+            }
+        }
+        assert!(senders.iter().all(|sender| !sender.is_finished()), "a sender failed");
+    }
+}
+
+#[tokio::test]
+async fn what_was_answered_survives_a_kill() {
+    let folder = TempDir::new().unwrap();
+    let (mut accepted, mut finished) = (Vec::new(), Vec::new());
+    for lines in [1, 40, 333, 1_200] {
+        let (mut child, told) = start("processes::the_process_that_is_killed", folder.path());
+        let mut told = told.lines();
+        let mut heard = 0;
+        while let Some(Ok(line)) = told.next() {
+            if let Some(id) = line.strip_prefix("accepted ") {
+                accepted.push(JobId::parse(id).unwrap());
+            } else if let Some(id) = line.strip_prefix("finished ") {
+                finished.push(JobId::parse(id).unwrap());
+            } else {
+                continue;
+            }
+            heard += 1;
+            if heard == lines {
+                // What it still said before it died is read as well.
+                child.kill().unwrap();
+            }
+        }
+        child.wait().unwrap();
+        assert!(heard >= lines, "it ended by itself after {heard} lines");
+        check(folder.path(), &accepted, &finished).await;
+    }
+}
+
+async fn check(folder: &Path, accepted: &[JobId], finished: &[JobId]) {
+    let store = Embedded::open(folder, options()).unwrap();
+    for id in accepted {
+        assert!(store.job(*id).await.unwrap().is_some(), "{id} was accepted and is lost");
+    }
+    for id in finished {
+        assert_eq!(store.job(*id).await.unwrap().unwrap().state, JobState::Done, "{id} was finished");
+    }
+    let stats = store.stats(at(2)).await.unwrap();
+    assert!(stats.jobs.values().sum::<u64>() >= accepted.len() as u64);
+    store.close().await;
+    drop(store);
+    let file = rusqlite::Connection::open(folder.join("store.db")).unwrap();
+    let found: String = file.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(found, "ok");
+}
