@@ -1,6 +1,7 @@
 //! `scim-bridge`: signed HR webhooks in, a Postman team kept in line over SCIM 2.0.
 
 pub mod clock;
+pub mod config;
 pub mod core;
 pub mod secret;
 pub mod store;
