@@ -1,11 +1,15 @@
 //! The configuration as its users meet it: files, environment, secrets, and every error at once.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up fails")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
 use scim_bridge::config::{Config, ConfigCode, ConfigErrors, LogFormat, PostmanAuth, REFERENCE, StoreUrl};
 use scim_bridge::core::mapping::Mapping;
+use scim_bridge::core::signature::fields::Tolerance;
+use scim_bridge::core::signature::scheme::IdRule;
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
 
@@ -74,7 +78,9 @@ fn the_reference_file_tells_the_defaults_and_nothing_else() {
     let tree: toml::Table = text.parse().unwrap();
     assert!(tree["source"][0].get("dedupe_days").is_some());
     // These have no default: their lines show how they are written.
-    let shown = |line: &&str| !["admin_token", "workers", "ca_file"].iter().any(|key| line.starts_with(key));
+    let shown = |line: &&str| {
+        !["admin_token", "workers", "ca_file", "preset_file", "assume"].iter().any(|key| line.starts_with(key))
+    };
     let in_force: String = text.lines().filter(shown).map(|line| format!("{line}\n")).collect();
     let told = load(&in_force, &[]).unwrap();
     let default = load("", &[]).unwrap();
@@ -89,14 +95,39 @@ fn every_key_of_the_reference_file_is_in_the_reference_document() {
     let tree: toml::Table = uncommented().parse().unwrap();
     for (section, keys) in &tree {
         let keys = if section == "source" { &keys[0] } else { keys };
-        assert!(document.contains(&format!("[{section}]")), "{section}");
-        for key in keys.as_table().unwrap().keys() {
-            assert!(document.contains(&format!("| `{key}` |")), "{section}.{key}");
+        let heading = if section == "source" { "\n## [[source]]".to_owned() } else { format!("\n## [{section}]") };
+        let (_, text) = document.split_once(&heading).expect(section);
+        let text = text.split("\n## ").next().unwrap();
+        let mapping = keys.get("mapping").and_then(toml::Value::as_table).into_iter().flatten();
+        for (key, _) in keys.as_table().unwrap().iter().chain(mapping) {
+            assert!(text.contains(&format!("\n| `{key}` |")), "{section}.{key}");
         }
     }
     for code in ConfigCode::ALL {
         assert!(document.contains(code.as_str()), "{code}");
     }
+}
+
+#[test]
+fn the_source_that_the_document_spells_out_reads_as_it_says() {
+    let (_, after) = include_str!("../docs/configuration.md").split_once("### A source spelt out").unwrap();
+    let toml = after.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let folder = Folder::with("");
+    fs::write(folder.path("secret"), "s").unwrap();
+    let toml = toml.replace("/run/secrets/people", &folder.path("secret").display().to_string());
+    let config = load(&toml, &[]).unwrap();
+    assert_eq!(config.sources[0].mapping.kind.to_string(), "`root:/event`");
+    assert_eq!(config.sources[0].signature.timestamp.as_ref().unwrap().past_s, Tolerance::Seconds(300));
+}
+
+#[test]
+fn a_command_that_needs_no_secret_reads_the_rest() {
+    let folder = Folder::with("[server]\nadmin_token = { env = 'NOT_SET' }");
+    let config = Config::load_without_secrets(Some(&folder.path("c.toml")), std::iter::empty()).unwrap();
+    assert_eq!((config.sources[0].name.as_str(), config.sources[0].secrets.len()), ("hr", 0));
+    assert!(config.server.admin_token.is_none());
+    let folder = Folder::with("[server]\nlisten = 'x'");
+    assert!(Config::load_without_secrets(Some(&folder.path("c.toml")), std::iter::empty()).is_err());
 }
 
 #[test]
@@ -192,7 +223,11 @@ fn errors_are_a_line_each_that_says_what_to_do() {
         load("[postman]\ntimeout_s = 400\nkye = 'x'\n[[source]]\nname = 'a'\npreset = 'workdy'\nsecrets = ['s']", &[])
             .unwrap_err()
             .to_string();
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @r"
+    postman.kye: CONFIG-UNKNOWN-KEY: no such key. Correct or remove it; known here: allow_http, auth, base_url, ca_file, connect_timeout_s, key, locale, look_up_pages_max, rate_window_s, reads_per_minute, timeout_s, writes_per_minute, x_api_key.
+    postman.timeout_s: CONFIG-VALUE: 400 is out of bounds. Give a whole number from 1 to 300.
+    source[0].preset: CONFIG-PRESET: no preset `workdy`. The presets are standard-webhooks, github, slack, stripe; or point `preset_file` at a file.
+    ");
 }
 
 #[test]
@@ -286,7 +321,7 @@ fn a_source_lays_its_own_keys_over_its_preset_or_spells_everything_out() {
     let preset = "dedupe_days = 30\n[signature]\nheader = 'x-sig'\nid = { json = '/id' }\n[mapping]\nrecords = '/people'\nemail = '/mail'";
     fs::write(folder.path("preset.toml"), preset).unwrap();
     let toml = format!(
-        "[[source]]\nname = 'over'\nsecrets = ['c2VjcmV0']\nsignature = {{ timestamp = {{ past_s = 'off' }}, id = 'body_hash', signed = '{{timestamp}}.{{body}}' }}\n\
+        "[[source]]\nname = 'over'\npreset = 'standard-webhooks'\nsecrets = ['c2VjcmV0']\nsignature = {{ timestamp = {{ past_s = 'off' }}, id = 'body_hash', signed = '{{timestamp}}.{{body}}' }}\n\
          [[source]]\nname = 'file'\npreset_file = '{}'\nsecrets = ['x']\nmapping = {{ email = '/email' }}\n\
          [[source]]\nname = 'out'\nsecrets = ['x']\nsignature = {{ header = 'x-sig' }}",
         folder.path("preset.toml").display()
@@ -294,7 +329,9 @@ fn a_source_lays_its_own_keys_over_its_preset_or_spells_everything_out() {
     let config = load(&toml, &[]).unwrap();
     let [over, file, out] = &config.sources[..] else { panic!("{:?}", config.sources) };
     assert_eq!(over.signature.key.strip_prefix, "whsec_");
-    assert_eq!(over.signature.signed.to_string(), "{timestamp}.{body}");
+    assert_eq!(over.signature.id, IdRule::BodyHash);
+    let timestamp = over.signature.timestamp.as_ref().unwrap();
+    assert_eq!((timestamp.past_s, timestamp.future_s), (Tolerance::Off, Tolerance::Seconds(300)));
     assert_eq!((file.dedupe_days, file.mapping.records.as_str()), (30, "/people"));
     assert_eq!(file.mapping.email.to_string(), "`/email`");
     assert!(out.signature.timestamp.is_none());

@@ -97,6 +97,11 @@ impl ConfigError {
         Self { key: key.into(), code, problem, advice: code.advice().to_owned() }
     }
 
+    /// Whether it is about this key or one below it.
+    fn is_within(&self, key: &str) -> bool {
+        self.key.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    }
+
     /// The error with more fitting advice.
     #[must_use]
     pub fn advise(mut self, advice: impl Into<String>) -> Self {
@@ -136,12 +141,15 @@ impl Findings {
     /// Notes an error, unless it only follows from a value that could not be read, at this key or
     /// below it.
     pub(crate) fn push(&mut self, error: ConfigError) {
-        let follows = self.errors[..self.unread].iter().any(|unread| {
-            unread.key.strip_prefix(&error.key).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-        });
+        let follows = self.errors[..self.unread].iter().any(|unread| unread.is_within(&error.key));
         if !follows {
             self.errors.push(error);
         }
+    }
+
+    /// Whether something was found at this key or below it.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.errors.iter().any(|error| error.is_within(key))
     }
 
     /// From here on, errors at keys that have one already only follow from it.

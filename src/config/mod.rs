@@ -10,7 +10,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use self::error::Findings;
-use self::secret::Reader;
+use self::secret::{Absent, Reader};
 
 pub use self::error::{ConfigCode, ConfigError, ConfigErrors};
 pub use self::hold::HoldConfig;
@@ -84,14 +84,31 @@ impl Config {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn load(path: Option<&Path>, env: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigErrors> {
-        let env: BTreeMap<String, String> = env.collect();
+        Self::load_with(path, &env.collect(), Absent::Refused)
+    }
+
+    /// Reads the configuration for a command that needs no secret: one that is not there is no
+    /// error. The Postman key is empty then, the admin token none, and a source lacks the secret;
+    /// where no source is configured, there is `hr` all the same. Not to be served with.
+    ///
+    /// # Errors
+    /// Everything else that is wrong with it.
+    pub fn load_without_secrets(
+        path: Option<&Path>,
+        env: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigErrors> {
+        Self::load_with(path, &env.collect(), Absent::Borne)
+    }
+
+    fn load_with(path: Option<&Path>, env: &BTreeMap<String, String>, absent: Absent) -> Result<Self, ConfigErrors> {
         let mut findings = Findings::default();
-        let mut layers = layers::read(path, &env, &mut findings);
+        let mut layers = layers::read(path, env, &mut findings);
         let has_hr_secret = env.get(source::SECRET_VARIABLE).is_some_and(|secret| !secret.is_empty());
-        source::prepare(&mut layers.tree, has_hr_secret, &mut findings);
+        source::prepare(&mut layers.tree, has_hr_secret || absent == Absent::Borne, &mut findings);
         let raw: Raw = read::read(layers.tree, &layers.variables, &mut findings);
         findings.reading_ends();
-        let config = raw.build(&env, &mut findings);
+        let reader = Reader { env, files: SecretFiles::default(), absent };
+        let config = raw.build(reader, &mut findings);
         findings.or(config)
     }
 
@@ -100,23 +117,23 @@ impl Config {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn load_from_process(path: Option<&Path>) -> Result<Self, ConfigErrors> {
-        // A variable that is no Unicode is none of ours.
-        let unicode = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
-        };
-        Self::load(path, std::env::vars_os().filter_map(unicode))
+        Self::load(path, process_env())
     }
 }
 
+/// This process' own environment. A variable that is no Unicode is none of ours.
+pub fn process_env() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
 impl Raw {
-    fn build(self, env: &BTreeMap<String, String>, findings: &mut Findings) -> Config {
+    fn build(self, mut read: Reader<'_>, findings: &mut Findings) -> Config {
         self.server.check(findings);
         self.store.check(findings);
         self.postman.check(self.worker.lease_s, findings);
         self.worker.check(findings);
         self.retry.check(findings);
         self.hold.check(findings);
-        let mut read = Reader { env, files: SecretFiles::default() };
         Config {
             server: self.server.build(&mut read, findings),
             store: self.store,
@@ -124,7 +141,7 @@ impl Raw {
             worker: self.worker,
             retry: self.retry,
             hold: self.hold,
-            log: self.log.settle(env.get(LogConfig::variable()), findings),
+            log: self.log.settle(read.env.get(LogConfig::variable()), findings),
             sources: source::build(self.source, &mut read, findings),
             secret_files: read.files,
         }

@@ -104,7 +104,7 @@ impl Raw {
         findings.when(!locale_ok, "postman.locale", "is no locale", "Give a language tag such as `en-US`.");
         // 10 s: what claiming, planning and settling may take beside the call.
         let lease_min_s = self.timeout_s.saturating_add(10);
-        if lease_s < lease_min_s {
+        if lease_s < lease_min_s && (1..=300).contains(&self.timeout_s) {
             let problem = format!("{lease_s} is less than `postman.timeout_s` and 10 s more: a call could outlast it");
             let advice = format!("Give at least {lease_min_s}, or lower `postman.timeout_s`.");
             findings.push(ConfigError::new("worker.lease_s", ConfigCode::Value, problem).advise(advice));

@@ -102,10 +102,20 @@ pub(super) fn none_yet() -> LiveSecret {
 pub(super) struct Reader<'e> {
     pub(super) env: &'e BTreeMap<String, String>,
     pub(super) files: SecretFiles,
+    pub(super) absent: Absent,
+}
+
+/// What a secret that is not there comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Absent {
+    /// An error.
+    Refused,
+    /// Nothing: whoever asked does without it.
+    Borne,
 }
 
 impl Reader<'_> {
-    /// A secret that must be there.
+    /// A secret that is there already.
     pub(super) fn secret(&mut self, key: &str, spec: &SecretSpec, findings: &mut Findings) -> Option<LiveSecret> {
         let problem = match &spec.at {
             At::Value(value) if value.expose_secret().is_empty() => "it is empty".to_owned(),
@@ -120,7 +130,9 @@ impl Reader<'_> {
                 Err(problem) => problem,
             },
         };
-        findings.push(ConfigError::new(key, ConfigCode::Secret, problem));
+        if self.absent == Absent::Refused {
+            findings.push(ConfigError::new(key, ConfigCode::Secret, problem));
+        }
         None
     }
 

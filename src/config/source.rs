@@ -79,10 +79,10 @@ fn one_or_more<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<
 }
 
 /// Lays the presets under the sources, before they are read; without any source, makes `hr`.
-pub(super) fn prepare(tree: &mut Value, has_hr_secret: bool, findings: &mut Findings) {
+pub(super) fn prepare(tree: &mut Value, assume_hr: bool, findings: &mut Findings) {
     let Some(root) = tree.as_table_mut() else { return };
     let silent = root.get("source").is_none_or(|source| source.as_array().is_some_and(Vec::is_empty));
-    if silent && has_hr_secret {
+    if silent && assume_hr {
         let mut hr = Table::new();
         let secret = Table::from_iter([("env".to_owned(), Value::String(SECRET_VARIABLE.to_owned()))]);
         hr.insert("name".to_owned(), Value::String("hr".to_owned()));
@@ -152,7 +152,11 @@ pub(super) fn build(raws: Vec<Raw>, read: &mut Reader<'_>, findings: &mut Findin
             findings.push(trouble("name", format!("`{name}` is there twice")).advise(advice));
         }
         let Some(signature) = raw.signature else {
-            findings.push(trouble("signature", "nothing says how this source signs".to_owned()));
+            // Else its preset is at fault, and that has been told.
+            if !findings.has(&at("preset")) && !findings.has(&at("preset_file")) {
+                let advice = "Name a `preset`, or spell out `[source.signature]`.";
+                findings.push(trouble("signature", "nothing says how this source signs".to_owned()).advise(advice));
+            }
             continue;
         };
         for problem in signature.validate() {
