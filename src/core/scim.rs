@@ -68,8 +68,8 @@ pub struct UserToSend {
     pub external_id: String,
     /// `locale`; none: the configured one.
     pub locale: Option<String>,
-    /// `active`
-    pub active: bool,
+    /// `active`; none leaves it out: a replace sends the value just read, where one was read.
+    pub active: Option<bool>,
 }
 
 /// One SCIM request.
@@ -137,8 +137,8 @@ impl fmt::Debug for Request {
 /// A member as Postman tells them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Member {
-    /// SCIM `id`; none where the reply had none that can be used.
-    pub id: Option<String>,
+    /// SCIM `id`
+    pub id: String,
     /// `userName`
     pub user_name: String,
     /// `name.givenName`

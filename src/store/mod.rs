@@ -16,9 +16,10 @@ use serde::{Deserialize, Serialize};
 use crate::core::code::Code;
 use crate::core::event::{Event, EventKind, Person, SourceName};
 use crate::core::hold::{Hold, HoldScope, ProbePauses};
-use crate::core::job::{DeadLetter, DirectoryEntry, Finished, HistoryEntry, Job, JobId, JobState, Progress};
+use crate::core::job::{DeadLetter, DirectoryEntry, Finished, HistoryEntry, Job, JobId, JobState};
 use crate::core::limiter::{CallKind, Rate};
 use crate::core::time::UnixMs;
+pub use crate::core::verdict::Verdict;
 
 pub mod embedded;
 
@@ -227,43 +228,6 @@ pub enum TrialResult {
     Passed,
     /// Still refused, or not to be told: the next probe comes after a longer pause.
     Failed,
-}
-
-/// What happens to a job after an attempt.
-#[derive(Debug, Clone)]
-pub enum Verdict {
-    /// Finished: leaves its lane, is kept for the timeline.
-    Done(Finished),
-    /// Stays at the head of its lane, not due before `at`.
-    Retry {
-        /// When.
-        at: UnixMs,
-        /// Whether it counts as an attempt.
-        counted: bool,
-        /// What the next attempt must know.
-        progress: Progress,
-    },
-    /// Stays at the head of its lane, due at once, uncounted; the hold is set in the same step.
-    Hold {
-        /// What is held.
-        scope: HoldScope,
-        /// Why.
-        code: Code,
-        /// What the next attempt must know.
-        progress: Progress,
-    },
-    /// Becomes a dead letter. A Hire parks its lane, a Rename lets the next job run.
-    Dead {
-        /// Why.
-        code: Code,
-        /// Fields and shapes, never values.
-        detail: String,
-    },
-    /// Given back unfinished, due at once, uncounted.
-    GiveBack {
-        /// What the next attempt must know.
-        progress: Progress,
-    },
 }
 
 /// What became of a settlement.

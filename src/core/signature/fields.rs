@@ -32,6 +32,11 @@ impl HeaderNames {
         &self.0
     }
 
+    /// The header of HTTP's own authentication.
+    pub(super) fn authorization() -> Self {
+        Self(vec!["authorization".to_owned()])
+    }
+
     /// Whether there is no name at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -5,10 +5,23 @@
 //! would send), and what a delivery is remembered by. Nothing here parses a body before its
 //! signature holds, except for handshakes that a source is configured to make unsigned.
 
+mod dedupe;
 pub mod fields;
+mod handshake;
+mod keys;
+mod read;
+mod refusal;
 pub mod scheme;
+mod sign;
 pub mod template;
 mod validate;
+mod verify;
 
+pub use dedupe::DedupeKey;
+pub use handshake::Answer;
+pub use keys::{Keys, SecretProblem, check_secret};
+pub use refusal::{Refusal, Role};
 pub use scheme::Scheme;
+pub use sign::{ToSign, sign};
 pub use validate::SchemeProblem;
+pub use verify::{Genuine, Verifier};

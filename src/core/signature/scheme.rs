@@ -315,8 +315,9 @@ mod tests {
             .skip_while(|line| *line != "//! ```toml")
             .skip(2)
             .take_while(|line| *line != "//! ```")
-            .map(|line| format!("{}\n", line.trim_start_matches("//!")))
-            .collect()
+            .map(|line| line.trim_start_matches("//!"))
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 
     #[test]

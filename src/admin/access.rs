@@ -1,0 +1,123 @@
+//! Who may come in: the bearer token of the API, and the sessions of the console that it opens.
+//!
+//! A session is a statement signed with the admin token: "valid until then". Nothing is kept in
+//! memory, so every replica honours it, a restart keeps it, and a changed token ends it.
+
+use data_encoding::BASE64URL_NOPAD;
+use hmac::{Hmac, KeyInit, Mac};
+use secrecy::ExposeSecret;
+use sha2::Sha256;
+use subtle::ConstantTimeEq;
+
+use crate::core::time::UnixMs;
+use crate::secret::LiveSecret;
+
+/// How long a log-in lasts: a working day.
+pub(super) const SESSION_MS: u64 = 8 * 3_600_000;
+
+/// Whether `given` is the admin token. Takes as long for a near miss as for a wide one; an empty
+/// token opens nothing.
+pub(super) fn is_token(token: &LiveSecret, given: &str) -> bool {
+    let token = token.current();
+    let expected = token.expose_secret().as_bytes();
+    // Digests have one length, so the comparison does not tell the token's.
+    let same = mac(expected, "token", expected).ct_eq(&mac(expected, "token", given.as_bytes()));
+    !expected.is_empty() && bool::from(same)
+}
+
+/// The token in an `Authorization` header's value, whose scheme may be in any case (RFC 9110 §11.1).
+pub(super) fn bearer(header: &str) -> Option<&str> {
+    let (scheme, token) = header.trim().split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// A session's cookie value: `{valid until}.{signature}`.
+pub(super) fn open_session(token: &LiveSecret, now: UnixMs) -> String {
+    let until = now.plus_ms(SESSION_MS).0;
+    format!("{until}.{}", sign(token, "session", &until.to_string()))
+}
+
+/// Whether a cookie's value is a session of ours that has not ended.
+pub(super) fn is_session(token: &LiveSecret, now: UnixMs, cookie: &str) -> bool {
+    let Some((until, signature)) = cookie.split_once('.') else { return false };
+    let genuine = bool::from(sign(token, "session", until).as_bytes().ct_eq(signature.as_bytes()));
+    let open = !token.current().expose_secret().is_empty();
+    genuine && open && until.parse::<i64>().is_ok_and(|until| now < UnixMs(until))
+}
+
+/// What a session's forms carry, and nobody else can know.
+pub(super) fn form_token(token: &LiveSecret, session: &str) -> String {
+    sign(token, "form", session)
+}
+
+/// Whether a form carries its session's token.
+pub(super) fn is_form_token(token: &LiveSecret, session: &str, given: &str) -> bool {
+    bool::from(form_token(token, session).as_bytes().ct_eq(given.as_bytes()))
+}
+
+fn sign(token: &LiveSecret, purpose: &str, text: &str) -> String {
+    BASE64URL_NOPAD.encode(&mac(token.current().expose_secret().as_bytes(), purpose, text.as_bytes()))
+}
+
+/// HMAC-SHA256 under a key, apart for each purpose.
+fn mac(key: &[u8], purpose: &str, message: &[u8]) -> [u8; 32] {
+    // HMAC takes a key of any length; the type says otherwise. An all-zero tag of a failed key would
+    // never be compared with anything but itself, and an empty token is refused by the callers.
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return [0; 32] };
+    mac.update(b"scim-bridge admin ");
+    mac.update(purpose.as_bytes());
+    mac.update(&[0]);
+    mac.update(message);
+    mac.finalize().into_bytes().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(value: &str) -> LiveSecret {
+        LiveSecret::new(value.to_owned().into())
+    }
+
+    #[test]
+    fn only_the_token_itself_opens() {
+        let right = token("s3cret");
+        assert!(is_token(&right, "s3cret"));
+        for wrong in ["", "s3cre", "s3crets", "S3CRET"] {
+            assert!(!is_token(&right, wrong));
+        }
+        assert!(!is_token(&token(""), ""));
+    }
+
+    #[test]
+    fn a_bearer_header_is_read_leniently() {
+        assert_eq!(bearer("Bearer abc"), Some("abc"));
+        assert_eq!(bearer("bearer  abc "), Some("abc"));
+        assert_eq!(bearer("Basic abc"), None);
+        assert_eq!(bearer("Bearer"), None);
+    }
+
+    #[test]
+    fn a_session_ends_with_its_time_and_with_the_token() {
+        let secret = token("one");
+        let start = UnixMs(1_000);
+        let session = open_session(&secret, start);
+        assert!(is_session(&secret, start, &session));
+        assert!(!is_session(&secret, start.plus_ms(SESSION_MS), &session));
+        secret.replace("two".to_owned().into());
+        assert!(!is_session(&secret, start, &session));
+    }
+
+    #[test]
+    fn a_session_cannot_be_prolonged_or_made_up() {
+        let secret = token("one");
+        let session = open_session(&secret, UnixMs(0));
+        let (until, signature) = session.split_once('.').unwrap();
+        let later = until.parse::<i64>().unwrap() + 1;
+        for forged in [format!("{later}.{signature}"), until.to_owned(), String::new(), ".".to_owned()] {
+            assert!(!is_session(&secret, UnixMs(0), &forged), "{forged}");
+        }
+        assert!(!is_form_token(&secret, &session, signature));
+        assert!(is_form_token(&secret, &session, &form_token(&secret, &session)));
+    }
+}

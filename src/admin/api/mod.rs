@@ -1,0 +1,118 @@
+//! The admin API: JSON under `/api/v1`, behind the bearer token, described at `/api/openapi.json`.
+
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
+use actix_web::http::header::AUTHORIZATION;
+use actix_web::middleware::{Next, from_fn};
+use actix_web::{HttpResponse, ResponseError, Route, web};
+
+use super::access;
+use super::error::AdminError;
+use super::health;
+use super::service::AdminState;
+
+pub(super) mod handlers;
+mod openapi;
+pub mod shapes;
+
+/// Everything that needs a token begins with this.
+const GUARDED: &str = "/api/v1";
+
+/// One method of one path, as the API's description names it.
+struct Entry {
+    method: Method,
+    path: &'static str,
+    route: Route,
+}
+
+fn entry(method: Method, path: &'static str, handler: fn(Route) -> Route) -> Entry {
+    let route = handler(web::method(method.clone()));
+    Entry { method, path, route }
+}
+
+/// All that is served here. `openapi.rs` has a test that its description has the same paths.
+fn entries() -> Vec<Entry> {
+    use Method as M;
+    vec![
+        entry(M::GET, "/livez", |r| r.to(health::livez)),
+        entry(M::GET, "/readyz", |r| r.to(health::readyz)),
+        entry(M::GET, "/metrics", |r| r.to(health::metrics)),
+        entry(M::GET, "/api/openapi.json", |r| r.to(openapi::document)),
+        entry(M::GET, "/api/v1/status", |r| r.to(handlers::status)),
+        entry(M::GET, "/api/v1/jobs", |r| r.to(handlers::jobs)),
+        entry(M::GET, "/api/v1/jobs/{id}", |r| r.to(handlers::job)),
+        entry(M::GET, "/api/v1/dead", |r| r.to(handlers::dead_letters)),
+        entry(M::GET, "/api/v1/dead/{id}", |r| r.to(handlers::dead_letter)),
+        entry(M::POST, "/api/v1/dead/{id}/replay", |r| r.to(handlers::replay)),
+        entry(M::POST, "/api/v1/dead/{id}/discard", |r| r.to(handlers::discard)),
+        entry(M::GET, "/api/v1/people", |r| r.to(handlers::person_by_query)),
+        entry(M::GET, "/api/v1/people/{source}/{employee_id}", |r| r.to(handlers::person)),
+        entry(M::GET, "/api/v1/hold", |r| r.to(handlers::holds)),
+        entry(M::PUT, "/api/v1/hold", |r| r.to(handlers::set_hold)),
+        entry(M::DELETE, "/api/v1/hold", |r| r.to(handlers::lift_hold)),
+    ]
+}
+
+/// Puts health, metrics and API into an app.
+pub(super) fn configure(app: &mut web::ServiceConfig) {
+    let (guarded, open): (Vec<_>, Vec<_>) = entries().into_iter().partition(|e| e.path.starts_with(GUARDED));
+    for resource in resources(open, "") {
+        app.service(resource);
+    }
+    let mut scope = web::scope(GUARDED);
+    for resource in resources(guarded, GUARDED) {
+        scope = scope.service(resource);
+    }
+    app.service(scope.default_service(web::to(not_found)).wrap(from_fn(guard)));
+}
+
+/// One resource for each path, with all its methods; any other method is 405.
+fn resources(entries: Vec<Entry>, prefix: &str) -> Vec<actix_web::Resource> {
+    let mut found: Vec<(&'static str, Vec<Method>, actix_web::Resource)> = Vec::new();
+    for Entry { method, path, route } in entries {
+        let (mut methods, resource) = match found.pop_if(|(known, ..)| *known == path) {
+            Some((_, methods, resource)) => (methods, resource),
+            None => (Vec::new(), web::resource(pattern(path, prefix))),
+        };
+        methods.push(method);
+        found.push((path, methods, resource.route(route)));
+    }
+    found.into_iter().map(|(_, methods, resource)| resource.default_service(refuse_other_than(&methods))).collect()
+}
+
+/// Answers 405 with the methods that there are.
+fn refuse_other_than(methods: &[Method]) -> Route {
+    let allowed = methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
+    web::to(move || {
+        let error = AdminError::MethodNotAllowed(allowed.clone());
+        async move { error.error_response() }
+    })
+}
+
+/// The router's spelling of a path: an employee id may have slashes, so it is the whole rest.
+fn pattern(path: &str, prefix: &str) -> String {
+    path.strip_prefix(prefix).unwrap_or(path).replace("{employee_id}", "{employee_id:.*}")
+}
+
+/// Lets nobody through without the admin token.
+async fn guard<B: MessageBody>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
+    let given = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(access::bearer);
+    let state = request.app_data::<web::Data<AdminState>>();
+    let allowed = match (given, state) {
+        (Some(given), Some(state)) => access::is_token(&state.token, given),
+        (None, _) | (_, None) => false,
+    };
+    if allowed {
+        next.call(request).await.map(ServiceResponse::map_into_left_body)
+    } else {
+        Ok(request.into_response(AdminError::Unauthorized.error_response()).map_into_right_body())
+    }
+}
+
+async fn not_found() -> HttpResponse {
+    AdminError::NotFound("page").error_response()
+}

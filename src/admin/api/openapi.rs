@@ -1,0 +1,91 @@
+//! The API's description of itself.
+
+use actix_web::web;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+
+use super::handlers;
+use crate::admin::health;
+
+/// `/api/openapi.json`
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "scim-bridge admin API",
+        description = "What waits, what failed, who stands how, and what an operator can do about it."
+    ),
+    paths(
+        health::livez,
+        health::readyz,
+        health::metrics,
+        document,
+        handlers::status,
+        handlers::jobs,
+        handlers::job,
+        handlers::dead_letters,
+        handlers::dead_letter,
+        handlers::replay,
+        handlers::discard,
+        handlers::person,
+        handlers::person_by_query,
+        handlers::holds,
+        handlers::set_hold,
+        handlers::lift_hold,
+    ),
+    modifiers(&Bearer)
+)]
+struct Description;
+
+/// Declares the admin token.
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+        openapi.components.get_or_insert_default().add_security_scheme("admin_token", SecurityScheme::Http(bearer));
+    }
+}
+
+/// Gives this description.
+#[utoipa::path(get, path = "/api/openapi.json", tag = "description", responses((status = 200, description = "OpenAPI 3.1.", body = serde_json::Value)))]
+pub(super) async fn document() -> web::Json<utoipa::openapi::OpenApi> {
+    web::Json(Description::openapi())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_served_route_is_described_and_the_other_way_round() {
+        let description = serde_json::to_value(Description::openapi()).unwrap();
+        let described: BTreeSet<(String, String)> = description["paths"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .flat_map(|(path, methods)| {
+                methods.as_object().unwrap().keys().map(|method| (path.clone(), method.to_uppercase()))
+            })
+            .collect();
+        let served = crate::admin::api::entries();
+        let served: BTreeSet<_> = served.iter().map(|e| (e.path.to_owned(), e.method.to_string())).collect();
+        assert_eq!(described, served);
+    }
+
+    #[test]
+    fn what_needs_the_token_says_so_and_its_errors_have_one_shape() {
+        let description = serde_json::to_value(Description::openapi()).unwrap();
+        for (path, methods) in description["paths"].as_object().unwrap() {
+            for operation in methods.as_object().unwrap().values() {
+                let secured = operation["security"][0].get("admin_token").is_some();
+                assert_eq!(secured, path.starts_with("/api/v1"), "{path}");
+                if secured {
+                    let schema = &operation["responses"]["401"]["content"]["application/json"]["schema"];
+                    assert_eq!(schema["$ref"], "#/components/schemas/ErrorBody", "{path}");
+                }
+            }
+        }
+    }
+}

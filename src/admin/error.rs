@@ -1,0 +1,211 @@
+//! What can go wrong in the admin rooms, and the one place where that becomes an HTTP answer.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::{HttpResponse, ResponseError};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::core::code::Code;
+use crate::store::StoreError;
+
+/// Seconds after which an unavailable store is worth asking again.
+const RETRY_AFTER_S: &str = "5";
+
+/// Why a request was not done. Nothing has changed then.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    /// No token, or not the right one.
+    #[error("the admin token is missing or wrong")]
+    Unauthorized,
+    /// There is no such thing (any more).
+    #[error("there is no such {0}")]
+    NotFound(&'static str),
+    /// The path is known, the method is not; these are, in the form of an `Allow` header.
+    #[error("this path takes {0} only")]
+    MethodNotAllowed(String),
+    /// The request cannot be understood.
+    #[error("{0}")]
+    BadRequest(String),
+    /// The dead letter's source still cannot read it.
+    #[error("the record still cannot be mapped: {code} ({detail})")]
+    StillUnmapped {
+        /// Why.
+        code: Code,
+        /// Fields and shapes, never values.
+        detail: String,
+    },
+    /// The dead letter's source reads it now, and there is nothing to do in it.
+    #[error("the mapping of source `{0}` now ignores this record, so there is nothing to replay")]
+    NothingToDo(String),
+    /// The dead letter's source is not configured any more.
+    #[error("source `{0}` is not configured, so nothing can map this record")]
+    SourceGone(String),
+    /// A form came from elsewhere, or is older than the session.
+    #[error("this form was not sent from a current page of this console")]
+    ForeignForm,
+    /// The store could not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What must not happen.
+    #[error("internal: {0}")]
+    Internal(&'static str),
+}
+
+/// The body of every answer that is an error.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct ErrorBody {
+    /// A stable word for what is wrong.
+    #[schema(example = "not_found")]
+    pub error: String,
+    /// What is wrong, in a line.
+    pub message: String,
+    /// What to do about it, in a line.
+    pub action: String,
+}
+
+impl AdminError {
+    /// The stable word for it.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Unauthorized => "unauthorized",
+            Self::NotFound(_) => "not_found",
+            Self::MethodNotAllowed(_) => "method_not_allowed",
+            Self::BadRequest(_) => "bad_request",
+            Self::StillUnmapped { .. } => "still_unmapped",
+            Self::NothingToDo(_) => "nothing_to_do",
+            Self::SourceGone(_) => "source_gone",
+            Self::ForeignForm => "foreign_form",
+            Self::Store(StoreError::Unavailable(_)) => "store_unavailable",
+            Self::Store(StoreError::InUse { .. } | StoreError::NewerSchema { .. } | StoreError::Damaged(_))
+            | Self::Internal(_) => "internal",
+        }
+    }
+
+    /// What it is, for whoever asked: an unknown failure shows nothing of its inside.
+    #[must_use]
+    pub fn message(&self) -> String {
+        match self {
+            Self::Store(StoreError::Unavailable(_)) => "the store cannot be reached or written".to_owned(),
+            Self::Store(StoreError::InUse { .. } | StoreError::NewerSchema { .. } | StoreError::Damaged(_))
+            | Self::Internal(_) => "something went wrong inside scim-bridge".to_owned(),
+            Self::Unauthorized
+            | Self::NotFound(_)
+            | Self::MethodNotAllowed(_)
+            | Self::BadRequest(_)
+            | Self::StillUnmapped { .. }
+            | Self::NothingToDo(_)
+            | Self::SourceGone(_)
+            | Self::ForeignForm => self.to_string(),
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn action(&self) -> &'static str {
+        match self {
+            Self::Unauthorized => {
+                "Send `Authorization: Bearer <token>` with the value of `[server] admin_token` (or of the file that `serve` named at its start)."
+            }
+            Self::NotFound(_) => "Check the id: it may have been replayed, discarded, or have outlived its keep.",
+            Self::MethodNotAllowed(_) | Self::BadRequest(_) => "See /api/openapi.json for what is served and how.",
+            Self::StillUnmapped { code, .. } => code.advice(),
+            Self::NothingToDo(_) => "Discard it.",
+            Self::SourceGone(_) => "Configure the source again, or discard it.",
+            Self::ForeignForm => "Go back, reload the page and try again.",
+            Self::Store(StoreError::Unavailable(_)) => "Try again in some seconds; if it lasts, see the log.",
+            Self::Store(StoreError::InUse { .. } | StoreError::NewerSchema { .. } | StoreError::Damaged(_))
+            | Self::Internal(_) => "See the log at this time.",
+        }
+    }
+
+    /// The body that tells it.
+    #[must_use]
+    pub fn body(&self) -> ErrorBody {
+        ErrorBody { error: self.word().to_owned(), message: self.message(), action: self.action().to_owned() }
+    }
+
+    /// Logs what is the bridge's own trouble; what the asker did wrong is told to the asker only.
+    pub fn log(&self) {
+        match self {
+            Self::Store(error) => tracing::error!(%error, "the admin listener could not use the store"),
+            Self::Internal(problem) => tracing::error!(problem, "the admin listener failed"),
+            Self::Unauthorized
+            | Self::NotFound(_)
+            | Self::MethodNotAllowed(_)
+            | Self::BadRequest(_)
+            | Self::StillUnmapped { .. }
+            | Self::NothingToDo(_)
+            | Self::SourceGone(_)
+            | Self::ForeignForm => {}
+        }
+    }
+}
+
+impl ResponseError for AdminError {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::StillUnmapped { .. } | Self::NothingToDo(_) | Self::SourceGone(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::ForeignForm => StatusCode::FORBIDDEN,
+            Self::Store(StoreError::Unavailable(_)) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Store(StoreError::InUse { .. } | StoreError::NewerSchema { .. } | StoreError::Damaged(_))
+            | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        self.log();
+        let mut response = HttpResponse::build(self.status_code()).json(self.body());
+        decorate(self, response.headers_mut());
+        response
+    }
+}
+
+/// Puts the headers that belong to an error onto its answer.
+pub(super) fn decorate(error: &AdminError, headers: &mut HeaderMap) {
+    match error {
+        AdminError::Unauthorized => {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"scim-bridge admin\""));
+        }
+        AdminError::Store(StoreError::Unavailable(_)) => {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
+        }
+        AdminError::MethodNotAllowed(allowed) => {
+            if let Ok(allowed) = HeaderValue::from_str(allowed) {
+                headers.insert(ALLOW, allowed);
+            }
+        }
+        AdminError::NotFound(_)
+        | AdminError::BadRequest(_)
+        | AdminError::StillUnmapped { .. }
+        | AdminError::NothingToDo(_)
+        | AdminError::SourceGone(_)
+        | AdminError::ForeignForm
+        | AdminError::Internal(_)
+        | AdminError::Store(StoreError::InUse { .. } | StoreError::NewerSchema { .. } | StoreError::Damaged(_)) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_inside_of_an_unknown_failure_is_not_shown() {
+        let error = AdminError::from(StoreError::Damaged("row 7 of ada@example.com".to_owned()));
+        assert_eq!(error.status_code(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(!serde_json::to_string(&error.body()).unwrap().contains("ada"));
+    }
+
+    #[test]
+    fn an_unavailable_store_says_when_to_come_back() {
+        let response = AdminError::from(StoreError::Unavailable("disk full".to_owned())).error_response();
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.headers().get(RETRY_AFTER).unwrap(), RETRY_AFTER_S);
+    }
+}

@@ -1,0 +1,136 @@
+//! The second listener: health, metrics, the admin API and the console.
+//!
+//! Handlers are thin: what can be asked and done is in [`service`], and judged by pure functions.
+//! Personal data is shown here, behind the token; that is what API and console are for. It is never
+//! logged.
+
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
+
+use actix_web::dev::Server;
+use actix_web::middleware::DefaultHeaders;
+use actix_web::{App, HttpServer, ResponseError, web};
+use tokio_util::sync::CancellationToken;
+
+use self::error::AdminError;
+use self::service::AdminState;
+
+mod access;
+pub mod answer;
+pub mod api;
+pub mod error;
+pub mod health;
+mod listing;
+mod problems;
+pub mod service;
+mod words;
+
+/// Far above any form or JSON that is taken here.
+const BODY_BYTES_MAX: usize = 16 * 1024;
+/// How often observations are folded into their buckets.
+const UPKEEP: Duration = Duration::from_secs(5);
+/// How long requests in flight may take after the listener closed.
+const CLOSE_GRACE_S: u64 = 2;
+/// Nothing but our own style sheet and forms; no script, no frame, no foreign anything.
+const CSP: &str =
+    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// How the admin listener is set up.
+#[derive(Debug, Clone)]
+pub struct AdminOptions {
+    /// Where to listen, such as `127.0.0.1:9090`; port 0 takes a free one.
+    pub listen: String,
+}
+
+/// Why the admin listener could not be had.
+#[derive(Debug, thiserror::Error)]
+#[error("the admin listener cannot listen on {listen}: {source}")]
+pub struct BindError {
+    /// Where it was to listen.
+    pub listen: String,
+    /// Why it cannot.
+    pub source: std::io::Error,
+}
+
+/// The admin listener: bound, and served by [`Admin::serve`].
+pub struct Admin {
+    state: AdminState,
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl Admin {
+    /// Takes the address; nothing is answered yet.
+    pub fn bind(options: &AdminOptions, state: AdminState) -> Result<Self, BindError> {
+        let failed = |source| BindError { listen: options.listen.clone(), source };
+        let listener = TcpListener::bind(&options.listen).map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        Ok(Self { state, listener, address })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `stop` is cancelled or the process is to stop at once. It outlives the stopping
+    /// of the rest on purpose: `/readyz` must say so, and `/metrics` is still scraped.
+    pub async fn serve(self, stop: CancellationToken) -> std::io::Result<()> {
+        let Self { state, listener, .. } = self;
+        let lifecycle = state.lifecycle.clone();
+        let metrics = state.metrics.clone();
+        let mut server = start(state, listener)?;
+        let handle = server.handle();
+        let mut upkeep = tokio::time::interval(UPKEEP);
+        let graceful = loop {
+            tokio::select! {
+                ended = &mut server => return ended,
+                _ = upkeep.tick() => metrics.upkeep(),
+                () = stop.cancelled() => break true,
+                () = lifecycle.stopping_at_once() => break false,
+            }
+        };
+        let ((), ended) = tokio::join!(handle.stop(graceful), server);
+        ended
+    }
+}
+
+fn start(state: AdminState, listener: TcpListener) -> std::io::Result<Server> {
+    let state = web::Data::new(state);
+    let server = HttpServer::new(move || App::new().app_data(state.clone()).wrap(headers()).configure(configure))
+        // Operators and probes: one thread is plenty.
+        .workers(1)
+        .disable_signals()
+        .shutdown_timeout(CLOSE_GRACE_S)
+        .listen(listener)?;
+    Ok(server.run())
+}
+
+/// Puts everything into an actix app whose data has an [`AdminState`].
+pub fn configure(app: &mut web::ServiceConfig) {
+    let bad_request = |problem: String| AdminError::BadRequest(problem).into();
+    app.app_data(
+        web::JsonConfig::default()
+            .limit(BODY_BYTES_MAX)
+            .content_type_required(false)
+            .content_type(|_| true)
+            .error_handler(move |error, _| bad_request(error.to_string())),
+    )
+    .app_data(
+        web::FormConfig::default().limit(BODY_BYTES_MAX).error_handler(move |error, _| bad_request(error.to_string())),
+    )
+    .app_data(web::QueryConfig::default().error_handler(move |error, _| bad_request(error.to_string())))
+    .configure(api::configure)
+    .default_service(web::to(|| async { AdminError::NotFound("page").error_response() }));
+}
+
+fn headers() -> DefaultHeaders {
+    DefaultHeaders::new()
+        .add(("Content-Security-Policy", CSP))
+        .add(("X-Frame-Options", "DENY"))
+        .add(("X-Content-Type-Options", "nosniff"))
+        // Not `no-referrer`: with it, browsers send `Origin: null` with our own forms.
+        .add(("Referrer-Policy", "same-origin"))
+        .add(("Cache-Control", "no-store"))
+}

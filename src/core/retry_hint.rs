@@ -1,0 +1,102 @@
+//! When the target asks us to come back: all of the ways that are known to say it.
+//!
+//! Postman's general API documents `X-RateLimit-RetryAfter` and `RetryAfter` (seconds; not
+//! `Retry-After`), `X-RateLimit-Reset` and `RateLimit-Reset` (Unix seconds) and
+//! `RateLimit: …, reset=N`; gateways send the standard `Retry-After` (RFC 9110 §10.2.3).
+
+use std::time::UNIX_EPOCH;
+
+use super::time::UnixMs;
+
+/// No hint makes us wait longer: a wrong one must not stop the bridge for days.
+pub const HINT_MS_MAX: u64 = 3_600_000;
+
+/// Above this many seconds a number is a date (2001-09-09), below it is a duration.
+const EPOCH_SECONDS_MIN: u64 = 1_000_000_000;
+
+/// The headers that may carry a hint, in lower case: those that tell a duration first.
+pub const HINT_HEADERS: [&str; 6] =
+    ["retry-after", "x-ratelimit-retryafter", "retryafter", "x-ratelimit-reset", "ratelimit-reset", "ratelimit"];
+
+/// The earliest instant at which the target wants to be called again; the latest of its hints, and
+/// at most an hour from `now`. Hints that cannot be read, or lie in the past, are passed over.
+#[must_use]
+pub fn not_before(headers: &[(String, String)], now: UnixMs) -> Option<UnixMs> {
+    headers
+        .iter()
+        .filter_map(|(name, value)| hint(name, value.trim(), now))
+        .filter(|at| *at > now)
+        .max()
+        .map(|at| at.min(now.plus_ms(HINT_MS_MAX)))
+}
+
+fn hint(name: &str, value: &str, now: UnixMs) -> Option<UnixMs> {
+    match name {
+        "ratelimit" => value
+            .split([',', ';'])
+            .filter_map(|part| part.trim().split_once('='))
+            .find(|(key, _)| matches!(key.trim().to_ascii_lowercase().as_str(), "reset" | "t"))
+            .and_then(|(_, seconds)| seconds_from(seconds.trim(), now)),
+        _ if HINT_HEADERS.contains(&name) => seconds_from(value, now).or_else(|| http_date(value)),
+        _ => None,
+    }
+}
+
+fn seconds_from(text: &str, now: UnixMs) -> Option<UnixMs> {
+    // Whole seconds, rounded up where somebody sends a fraction.
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let seconds: u64 = whole.parse().ok()?;
+    let seconds = seconds.saturating_add(u64::from(fraction.bytes().any(|b| b != b'0')));
+    let ms = seconds.saturating_mul(1000);
+    Some(if seconds >= EPOCH_SECONDS_MIN { UnixMs(0).plus_ms(ms) } else { now.plus_ms(ms) })
+}
+
+fn http_date(text: &str) -> Option<UnixMs> {
+    let date = httpdate::parse_http_date(text).ok()?;
+    let since_epoch = date.duration_since(UNIX_EPOCH).ok()?;
+    Some(UnixMs(i64::try_from(since_epoch.as_millis()).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 2026-11-22T10:00:00Z
+    const NOW: UnixMs = UnixMs(1_795_341_600_000);
+
+    fn wait_s(headers: &[(&str, &str)]) -> Option<u64> {
+        let headers: Vec<_> = headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+        not_before(&headers, NOW).map(|at| at.ms_since(NOW) / 1000)
+    }
+
+    #[test]
+    fn every_known_way_of_saying_it_is_understood() {
+        assert_eq!(NOW.to_string(), "2026-11-22T10:00:00Z");
+        assert_eq!(wait_s(&[("retry-after", "17")]), Some(17));
+        assert_eq!(wait_s(&[("retry-after", "Sun, 22 Nov 2026 10:00:30 GMT")]), Some(30));
+        assert_eq!(wait_s(&[("x-ratelimit-retryafter", "12")]), Some(12));
+        assert_eq!(wait_s(&[("retryafter", "9.5")]), Some(10));
+        assert_eq!(wait_s(&[("x-ratelimit-reset", "1795341645")]), Some(45));
+        assert_eq!(wait_s(&[("ratelimit-reset", "1795341601")]), Some(1));
+        assert_eq!(wait_s(&[("ratelimit-reset", "20")]), Some(20));
+        assert_eq!(wait_s(&[("ratelimit", "limit=180, remaining=0, reset=33")]), Some(33));
+        assert_eq!(wait_s(&[("ratelimit", "\"default\";r=0;t=21")]), Some(21));
+    }
+
+    #[test]
+    fn the_latest_hint_counts_and_nonsense_does_not() {
+        assert_eq!(wait_s(&[("retry-after", "5"), ("x-ratelimit-reset", "1795341660")]), Some(60));
+        for nonsense in ["", "soon", "-5", "0", "1", "NaN", "99999999999999999999999"] {
+            let hint = wait_s(&[("x-ratelimit-reset", nonsense)]);
+            assert!(hint.is_none() || nonsense == "1", "{nonsense}: {hint:?}");
+        }
+        assert_eq!(wait_s(&[("retry-after", "Sun, 22 Nov 2020 10:00:30 GMT")]), None);
+        assert_eq!(wait_s(&[("x-other", "30")]), None);
+    }
+
+    #[test]
+    fn no_hint_stops_the_bridge_for_longer_than_an_hour() {
+        assert_eq!(wait_s(&[("retry-after", "999999")]), Some(3600));
+        assert_eq!(wait_s(&[("x-ratelimit-reset", "99999999999")]), Some(3600));
+    }
+}

@@ -1,0 +1,144 @@
+//! What a source asks before, or between, its deliveries. A handshake changes nothing of anybody.
+//!
+//! When: those that must be signed, after signature and time window; those that need not be, before
+//! them, and then only for a small body. A capture, moreover, only while the source has no secret.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+use serde_json::Value;
+
+use super::fields::JsonPointer;
+use super::keys::Keys;
+use super::read;
+use super::refusal::Role;
+use super::scheme::{EchoReply, Handshake, Scheme, When, WhenFrom};
+use super::verify::{Genuine, Verifier};
+use crate::core::delivery::Delivery;
+
+/// Longest challenge that is given back, in bytes: real ones have some 60.
+const CHALLENGE_BYTES_MAX: usize = 256;
+/// Longest body that is read without a signature, in bytes.
+const UNSIGNED_BODY_BYTES_MAX: usize = 4096;
+/// Shortest and longest verification token, in bytes: below, it is none; above, it is something else.
+const TOKEN_BYTES: std::ops::RangeInclusive<usize> = 8..=512;
+
+/// What to answer to a handshake.
+pub enum Answer {
+    /// 200, and nothing else.
+    Pong,
+    /// 200 with this text, which is printable ASCII, as `text/plain`.
+    Text(String),
+    /// 200 with this document.
+    Json(Value),
+    /// Write the token to the file unless that is there, and answer 200.
+    Capture {
+        /// A secret.
+        token: SecretString,
+        /// Where to.
+        file: PathBuf,
+    },
+}
+
+impl Answer {
+    /// The word for it in log and metric.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Pong => "ping",
+            Self::Text(_) | Self::Json(_) => "echo",
+            Self::Capture { .. } => "capture",
+        }
+    }
+}
+
+impl fmt::Debug for Answer {
+    /// A challenge or a token stays out of logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Answer({})", self.as_str())
+    }
+}
+
+impl Verifier {
+    /// The answer to a handshake that needs no signature; none where the delivery is not one.
+    #[must_use]
+    pub fn unsigned_handshake(&self, keys: &Keys, delivery: &Delivery) -> Option<Answer> {
+        let unsigned = |handshake: &&Handshake| match handshake {
+            Handshake::Echo { signed, .. } | Handshake::Ping { signed, .. } => !*signed,
+            Handshake::Capture { .. } => true,
+        };
+        let mut handshakes = self.scheme.handshake.iter().filter(unsigned).peekable();
+        handshakes.peek()?;
+        let small = delivery.body.len() <= UNSIGNED_BODY_BYTES_MAX;
+        let document: Option<Value> = if small { serde_json::from_slice(&delivery.body).ok() } else { None };
+        handshakes.find_map(|handshake| answer(&self.scheme, keys, handshake, delivery, document.as_ref()))
+    }
+
+    /// The answer to a handshake that is signed; none where the delivery is not one.
+    #[must_use]
+    pub fn signed_handshake(&self, keys: &Keys, genuine: &Genuine) -> Option<Answer> {
+        let signed = |handshake: &&Handshake| match handshake {
+            Handshake::Echo { signed, .. } | Handshake::Ping { signed, .. } => *signed,
+            Handshake::Capture { .. } => false,
+        };
+        let handshakes = self.scheme.handshake.iter().filter(signed);
+        let (delivery, document) = (genuine.delivery.get(), genuine.document.as_ref());
+        handshakes.into_iter().find_map(|handshake| answer(&self.scheme, keys, handshake, delivery, document))
+    }
+}
+
+fn answer(
+    scheme: &Scheme,
+    keys: &Keys,
+    handshake: &Handshake,
+    delivery: &Delivery,
+    document: Option<&Value>,
+) -> Option<Answer> {
+    match handshake {
+        Handshake::Ping { when, signed: _ } => meant(when, delivery, document).then_some(Answer::Pong),
+        Handshake::Echo { challenge, when, reply, signed: _ } => {
+            if when.as_ref().is_some_and(|when| !meant(when, delivery, document)) {
+                return None;
+            }
+            let text = string(challenge, document?).filter(|text| is_printable(text, 1..=CHALLENGE_BYTES_MAX))?;
+            Some(match reply {
+                EchoReply::Text => Answer::Text(text.to_owned()),
+                EchoReply::Json => {
+                    let field = (challenge.last_step(), Value::String(text.to_owned()));
+                    Answer::Json(Value::Object([field].into_iter().collect()))
+                }
+            })
+        }
+        Handshake::Capture { token, file } => {
+            let unsigned = matches!(read::header(delivery, &scheme.header, Role::Signature), Ok(None));
+            let token = string(token, document?).filter(|token| is_printable(token, TOKEN_BYTES))?;
+            if !unsigned {
+                None
+            } else if keys.is_empty() {
+                Some(Answer::Capture { token: SecretString::from(token), file: file.clone() })
+            } else {
+                // The source did not hear our answer and offers its token again.
+                keys.knows(token).then_some(Answer::Pong)
+            }
+        }
+    }
+}
+
+fn meant(when: &When, delivery: &Delivery, document: Option<&Value>) -> bool {
+    match &when.from {
+        WhenFrom::Header(names) => read::header(delivery, names, Role::Signature) == Ok(Some(when.equals.as_bytes())),
+        WhenFrom::Json(pointer) => {
+            document.and_then(|document| string(pointer, document)).is_some_and(|text| text == when.equals)
+        }
+    }
+}
+
+fn string<'a>(pointer: &JsonPointer, document: &'a Value) -> Option<&'a str> {
+    pointer.find(document)?.as_str()
+}
+
+/// ASCII from space to tilde: nothing that could break a log, a header or a page.
+fn is_printable(text: &str, bytes: std::ops::RangeInclusive<usize>) -> bool {
+    bytes.contains(&text.len()) && text.bytes().all(|b| matches!(b, b' '..=b'~'))
+}

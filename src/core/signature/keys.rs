@@ -1,0 +1,240 @@
+//! Secrets as keys, prepared once and used for many deliveries.
+
+use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER_PERMISSIVE};
+use hmac::{Hmac, KeyInit, Mac};
+use secrecy::{ExposeSecret, SecretString};
+use sha1::Sha1;
+use sha2::{Digest, Sha256, Sha384, Sha512};
+use subtle::{Choice, ConstantTimeEq};
+use zeroize::Zeroizing;
+
+use super::scheme::{Algorithm, Auth, KeyEncoding, Scheme};
+use crate::core::time::UnixMs;
+
+/// Why a secret cannot be used with a scheme.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SecretProblem {
+    /// Nothing is there: anybody could sign with it.
+    #[error("the secret is empty")]
+    Empty,
+    /// Not what `key.encoding` says.
+    #[error("the secret is not base64, as `key.encoding` says: copy it whole, or set key.encoding = \"utf8\"")]
+    NotBase64,
+    /// Not what `key.encoding` says.
+    #[error("the secret is not hex, as `key.encoding` says: copy it whole, or set key.encoding = \"utf8\"")]
+    NotHex,
+    /// Basic credentials without a colon.
+    #[error("the secret is not of the form user:password, which auth = \"basic\" needs")]
+    NotBasic,
+}
+
+/// Whether `secret` can be used with `scheme`.
+pub fn check_secret(scheme: &Scheme, secret: &SecretString) -> Result<(), SecretProblem> {
+    Key::prepare(scheme, secret).map(|_| ())
+}
+
+/// A proof that can be recomputed: the value itself is 64 bytes at most.
+pub(super) struct Proof {
+    bytes: [u8; 64],
+    len: usize,
+}
+
+impl Proof {
+    fn of(output: &[u8]) -> Self {
+        let mut bytes = [0; 64];
+        let len = output.len().min(bytes.len());
+        bytes[..len].copy_from_slice(&output[..len]);
+        Self { bytes, len }
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+/// A secret made ready for its use. Wiped from memory when dropped.
+pub(super) enum Key {
+    Sha1(Hmac<Sha1>),
+    Sha256(Hmac<Sha256>),
+    Sha384(Hmac<Sha384>),
+    Sha512(Hmac<Sha512>),
+    /// The SHA-256 of what is expected: a comparison of hashes tells nothing of the length.
+    Literal(Zeroizing<[u8; 32]>),
+}
+
+impl Key {
+    pub(super) fn prepare(scheme: &Scheme, secret: &SecretString) -> Result<Self, SecretProblem> {
+        let text = secret.expose_secret();
+        let text = text.strip_prefix(scheme.key.strip_prefix.as_str()).unwrap_or(text);
+        if text.is_empty() {
+            return Err(SecretProblem::Empty);
+        }
+        match scheme.auth {
+            Auth::Hmac => {}
+            Auth::Basic if !text.contains(':') => return Err(SecretProblem::NotBasic),
+            Auth::StaticHeader | Auth::Basic => return Ok(Self::Literal(Zeroizing::new(digest_of(text.as_bytes())))),
+        }
+        let key = key_bytes(scheme.key.encoding, text)?;
+        if key.is_empty() {
+            return Err(SecretProblem::Empty);
+        }
+        // An HMAC takes a key of any length, so its own error cannot happen.
+        match scheme.algorithm {
+            Algorithm::Sha1 => Hmac::new_from_slice(&key).map(Self::Sha1),
+            Algorithm::Sha256 => Hmac::new_from_slice(&key).map(Self::Sha256),
+            Algorithm::Sha384 => Hmac::new_from_slice(&key).map(Self::Sha384),
+            Algorithm::Sha512 => Hmac::new_from_slice(&key).map(Self::Sha512),
+        }
+        .map_err(|_| SecretProblem::Empty)
+    }
+
+    /// The proof over `parts`, in order.
+    pub(super) fn prove(&self, parts: &[&[u8]]) -> Proof {
+        match self {
+            Self::Sha1(mac) => finish(mac.clone(), parts),
+            Self::Sha256(mac) => finish(mac.clone(), parts),
+            Self::Sha384(mac) => finish(mac.clone(), parts),
+            Self::Sha512(mac) => finish(mac.clone(), parts),
+            Self::Literal(digest) => Proof::of(&**digest),
+        }
+    }
+}
+
+/// What a presented static secret is compared by.
+pub(super) fn digest_of(presented: &[u8]) -> [u8; 32] {
+    Sha256::digest(presented).into()
+}
+
+fn finish<M: Mac>(mut mac: M, parts: &[&[u8]]) -> Proof {
+    for part in parts {
+        mac.update(part);
+    }
+    Proof::of(&mac.finalize().into_bytes())
+}
+
+fn key_bytes(encoding: KeyEncoding, text: &str) -> Result<Zeroizing<Vec<u8>>, SecretProblem> {
+    let bytes = text.as_bytes();
+    let unpadded = text.trim_end_matches('=').as_bytes();
+    match encoding {
+        KeyEncoding::Utf8 => Ok(bytes.to_vec()),
+        KeyEncoding::Hex => HEXLOWER_PERMISSIVE.decode(bytes).map_err(|_| SecretProblem::NotHex),
+        KeyEncoding::Base64 => BASE64_NOPAD
+            .decode(unpadded)
+            .or_else(|_| BASE64URL_NOPAD.decode(unpadded))
+            .map_err(|_| SecretProblem::NotBase64),
+    }
+    .map(Zeroizing::new)
+}
+
+/// What the keys say of a proof.
+pub(super) enum Tried {
+    /// An active key makes it.
+    Proven(Proof),
+    /// Only a key that has expired makes it.
+    Expired,
+    /// No key makes it.
+    Unproven,
+    /// There is no key.
+    NoKey,
+}
+
+/// A source's secrets, made ready for use with its scheme. Wiped from memory when dropped.
+pub struct Keys(Vec<Entry>);
+
+struct Entry {
+    key: Key,
+    /// After this it is not taken any more. None: no end.
+    not_after: Option<UnixMs>,
+    /// Of the secret as it is.
+    digest: Zeroizing<[u8; 32]>,
+}
+
+impl Keys {
+    /// Prepares secrets, each with the time after which it is not taken any more. One that cannot be
+    /// used is passed over: see [`check_secret`].
+    pub fn prepare<'s>(scheme: &Scheme, secrets: impl IntoIterator<Item = (&'s SecretString, Option<UnixMs>)>) -> Self {
+        let entry = |(secret, not_after): (&SecretString, _)| {
+            let key = Key::prepare(scheme, secret).ok()?;
+            let digest = Zeroizing::new(digest_of(secret.expose_secret().as_bytes()));
+            Some(Entry { key, not_after, digest })
+        };
+        Self(secrets.into_iter().filter_map(entry).collect())
+    }
+
+    /// Whether there is no key at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether `presented` is one of the secrets, as it is.
+    pub(super) fn knows(&self, presented: &str) -> bool {
+        let presented = digest_of(presented.as_bytes());
+        let none = Choice::from(0);
+        self.0.iter().fold(none, |known, entry| known | entry.digest.ct_eq(&presented)).into()
+    }
+
+    /// Tries every key: how long it takes tells nothing of which one it was.
+    pub(super) fn try_all(&self, parts: &[&[u8]], candidates: &[Vec<u8>], now: UnixMs) -> Tried {
+        let mut tried = Tried::NoKey;
+        for entry in &self.0 {
+            let proof = entry.key.prove(parts);
+            let equal: bool = candidates
+                .iter()
+                .fold(Choice::from(0), |any, candidate| any | candidate.as_slice().ct_eq(proof.as_bytes()))
+                .into();
+            let expired = entry.not_after.is_some_and(|not_after| now > not_after);
+            tried = match (tried, equal, expired) {
+                (proven @ Tried::Proven(_), _, _) => proven,
+                (_, true, false) => Tried::Proven(proof),
+                (Tried::Expired, _, _) | (_, true, true) => Tried::Expired,
+                (Tried::NoKey | Tried::Unproven, false, _) => Tried::Unproven,
+            };
+        }
+        tried
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scheme(text: &str) -> Scheme {
+        toml::from_str(text).unwrap()
+    }
+
+    fn problem(text: &str, secret: &str) -> Option<SecretProblem> {
+        check_secret(&scheme(text), &SecretString::from(secret)).err()
+    }
+
+    #[test]
+    fn a_secret_that_cannot_be_the_key_is_told_by_kind() {
+        let base64 = "key = { encoding = 'base64', strip_prefix = 'whsec_' }";
+        assert_eq!(problem(base64, "whsec_AAECAwQ="), None);
+        assert_eq!(problem(base64, "AAECAwQ"), None);
+        assert_eq!(problem(base64, "whsec_-_8"), None);
+        assert_eq!(problem(base64, "whsec_"), Some(SecretProblem::Empty));
+        assert_eq!(problem(base64, "whsec_="), Some(SecretProblem::Empty));
+        assert_eq!(problem(base64, "whsec_?!"), Some(SecretProblem::NotBase64));
+        assert_eq!(problem("key = { encoding = 'hex' }", "00fF"), None);
+        assert_eq!(problem("key = { encoding = 'hex' }", "00f"), Some(SecretProblem::NotHex));
+        assert_eq!(problem("", ""), Some(SecretProblem::Empty));
+        assert_eq!(problem("auth = 'basic'", "user"), Some(SecretProblem::NotBasic));
+        assert_eq!(problem("auth = 'basic'", "user:"), None);
+    }
+
+    #[test]
+    fn a_secret_is_taken_until_its_end_and_not_after() {
+        let scheme = scheme("");
+        let (old, new) = (SecretString::from("old"), SecretString::from("new"));
+        let keys = Keys::prepare(&scheme, [(&old, Some(UnixMs(10))), (&new, None)]);
+        let proof = vec![Key::prepare(&scheme, &old).unwrap().prove(&[b"b"]).as_bytes().to_vec()];
+        assert!(matches!(keys.try_all(&[b"b"], &proof, UnixMs(10)), Tried::Proven(_)));
+        assert!(matches!(keys.try_all(&[b"b"], &proof, UnixMs(11)), Tried::Expired));
+        assert!(matches!(keys.try_all(&[b"c"], &proof, UnixMs(11)), Tried::Unproven));
+        assert!(keys.knows("new") && !keys.knows("newer"));
+        let unusable = Keys::prepare(&scheme, [(&SecretString::from(""), None)]);
+        assert!(unusable.is_empty());
+        assert!(matches!(unusable.try_all(&[b"b"], &proof, UnixMs(0)), Tried::NoKey));
+    }
+}

@@ -1,0 +1,282 @@
+//! The check: signature over raw bytes first, then the time of sending, then what it is known by.
+
+use data_encoding::BASE64;
+use serde_json::Value;
+
+use super::dedupe::EventId;
+use super::fields::{HeaderNames, JsonPointer, Tolerance};
+use super::keys::{Keys, Tried, digest_of};
+use super::read;
+use super::refusal::{Refusal, Role};
+use super::scheme::{Auth, Handshake, IdRule, Layout, Scheme, TimeUnit, TimestampFrom, TimestampRule, WhenFrom};
+use super::template::Part;
+use super::validate::SchemeProblem;
+use crate::core::delivery::{Delivery, Verified};
+use crate::core::time::UnixMs;
+
+/// Checks the deliveries of one source, by a scheme that is known to be sound.
+#[derive(Debug, Clone)]
+pub struct Verifier {
+    pub(super) scheme: Scheme,
+}
+
+/// A delivery whose sender is proven and whose time is right, and what it is known by.
+pub struct Genuine {
+    /// The delivery.
+    pub delivery: Verified<Delivery>,
+    pub(super) id: EventId,
+    /// The body, where the scheme needs to read it.
+    pub(super) document: Option<Value>,
+}
+
+/// What the headers of a delivery claim.
+struct Evidence<'a> {
+    candidates: Vec<Vec<u8>>,
+    timestamp: Option<&'a [u8]>,
+    id: Option<&'a [u8]>,
+}
+
+impl Verifier {
+    /// A verifier; refused with all that is wrong with the scheme.
+    pub fn new(scheme: Scheme) -> Result<Self, Vec<SchemeProblem>> {
+        let problems = scheme.validate();
+        if problems.is_empty() { Ok(Self { scheme }) } else { Err(problems) }
+    }
+
+    /// The scheme.
+    #[must_use]
+    pub fn scheme(&self) -> &Scheme {
+        &self.scheme
+    }
+
+    /// Proves the sender, then the time. The body is parsed only after its signature holds.
+    pub fn verify(&self, keys: &Keys, delivery: Delivery, now: UnixMs) -> Result<Genuine, Refusal> {
+        let (timestamp, mut id) = self.prove(keys, &delivery, now)?;
+        let document = if self.reads_body() { serde_json::from_slice(&delivery.body).ok() } else { None };
+        if let Some(rule) = &self.scheme.timestamp {
+            check_window(rule, timestamp.as_deref(), document.as_ref(), now)?;
+        }
+        if let IdRule::Json(pointer) = &self.scheme.id {
+            id = document
+                .as_ref()
+                .and_then(|document| scalar(pointer, document))
+                .map_or(EventId::Body, |text| EventId::Given(text.into_bytes()));
+        }
+        Ok(Genuine { delivery: Verified::attest(delivery), id, document })
+    }
+
+    /// The signature alone. Gives the timestamp and the id as they stand in headers.
+    fn prove(&self, keys: &Keys, delivery: &Delivery, now: UnixMs) -> Result<(Option<Vec<u8>>, EventId), Refusal> {
+        if keys.is_empty() {
+            return Err(Refusal::NoUsableSecret);
+        }
+        let evidence = self.evidence(delivery)?;
+        let seen = Seen {
+            method: &delivery.method,
+            url: &delivery.url,
+            body: &delivery.body,
+            timestamp: evidence.timestamp.unwrap_or_default(),
+            id: evidence.id.unwrap_or_default(),
+        };
+        let proof = match keys.try_all(&seen.parts(&self.scheme), &evidence.candidates, now) {
+            Tried::Proven(proof) => proof,
+            Tried::Expired => return Err(Refusal::ExpiredSecret),
+            Tried::Unproven => return Err(Refusal::Mismatch),
+            Tried::NoKey => return Err(Refusal::NoUsableSecret),
+        };
+        let id = match (&self.scheme.id, evidence.id) {
+            (IdRule::Signature, _) => EventId::Given(proof.as_bytes().to_vec()),
+            (IdRule::Header(_), Some(id)) => EventId::Given(id.to_vec()),
+            (IdRule::Header(_) | IdRule::Json(_) | IdRule::BodyHash, _) => EventId::Body,
+        };
+        Ok((evidence.timestamp.map(<[u8]>::to_vec), id))
+    }
+
+    fn evidence<'a>(&self, delivery: &'a Delivery) -> Result<Evidence<'a>, Refusal> {
+        let scheme = &self.scheme;
+        let (value, candidates) = match scheme.auth {
+            Auth::Hmac => {
+                let value = read::needed(delivery, &scheme.header, Role::Signature)?;
+                (value, read::candidates(value, &scheme.value, scheme.encoding)?)
+            }
+            Auth::StaticHeader => {
+                let value = read::needed(delivery, &scheme.header, Role::Signature)?;
+                let prefix = match &scheme.value {
+                    Layout::Single { prefix } => prefix.as_bytes(),
+                    Layout::List { .. } | Layout::Pairs { .. } => &[],
+                };
+                let secret = value.strip_prefix(prefix).ok_or(Refusal::MalformedSignature)?;
+                (value, vec![digest_of(secret).to_vec()])
+            }
+            Auth::Basic => {
+                let value = read::needed(delivery, &HeaderNames::authorization(), Role::Signature)?;
+                let credentials = basic_credentials(value).ok_or(Refusal::MalformedSignature)?;
+                (value, vec![digest_of(&credentials).to_vec()])
+            }
+        };
+        let timestamp = match scheme.timestamp.as_ref().filter(|rule| self.needs_timestamp(rule)) {
+            None => None,
+            Some(rule) => match (&rule.from, &scheme.value) {
+                (TimestampFrom::Header(names), _) => Some(read::needed(delivery, names, Role::Timestamp)?),
+                (TimestampFrom::Pair(name), Layout::Pairs { separator, .. }) => {
+                    Some(read::pair(value, separator, name)?)
+                }
+                (TimestampFrom::Pair(_) | TimestampFrom::Json(_), _) => None,
+            },
+        };
+        let id = match &scheme.id {
+            IdRule::Header(names) if scheme.auth == Auth::Hmac => Some(read::needed(delivery, names, Role::Id)?),
+            IdRule::Header(names) => read::header(delivery, names, Role::Id)?,
+            IdRule::Json(_) | IdRule::Signature | IdRule::BodyHash => None,
+        };
+        Ok(Evidence { candidates, timestamp, id })
+    }
+
+    fn needs_timestamp(&self, rule: &TimestampRule) -> bool {
+        let signed = self.scheme.auth == Auth::Hmac && self.scheme.signed.has(&Part::Timestamp);
+        signed || rule.past_s != Tolerance::Off || rule.future_s != Tolerance::Off
+    }
+
+    fn reads_body(&self) -> bool {
+        let timestamp = self.scheme.timestamp.as_ref();
+        matches!(self.scheme.id, IdRule::Json(_))
+            || timestamp.is_some_and(|rule| matches!(rule.from, TimestampFrom::Json(_)))
+            || self.scheme.handshake.iter().any(|handshake| match handshake {
+                Handshake::Echo { signed, .. } => *signed,
+                Handshake::Ping { when, signed } => *signed && matches!(when.from, WhenFrom::Json(_)),
+                Handshake::Capture { .. } => false,
+            })
+    }
+}
+
+/// What the parts of a template stand for, in one delivery.
+pub(super) struct Seen<'a> {
+    pub(super) method: &'a str,
+    pub(super) url: &'a str,
+    pub(super) body: &'a [u8],
+    pub(super) timestamp: &'a [u8],
+    pub(super) id: &'a [u8],
+}
+
+impl<'a> Seen<'a> {
+    /// The bytes that are signed, in order.
+    pub(super) fn parts(&self, scheme: &'a Scheme) -> Vec<&'a [u8]> {
+        let mut parts = Vec::with_capacity(scheme.signed.parts().len() + 1);
+        for part in scheme.signed.parts() {
+            match part {
+                Part::Literal(text) => parts.push(text.as_bytes()),
+                Part::Body => parts.push(self.body),
+                Part::Timestamp => parts.push(self.timestamp),
+                Part::Id => parts.push(self.id),
+                Part::Method => parts.push(self.method.as_bytes()),
+                Part::Url => parts.extend([scheme.public_url.as_bytes(), self.url.as_bytes()]),
+            }
+        }
+        parts
+    }
+}
+
+/// `user:password` of `Basic <base64>` (RFC 7617).
+fn basic_credentials(value: &[u8]) -> Option<Vec<u8>> {
+    let (scheme, credentials) = value.split_at_checked(6)?;
+    if !scheme.eq_ignore_ascii_case(b"Basic ") {
+        return None;
+    }
+    BASE64.decode(credentials.trim_ascii()).ok()
+}
+
+/// A string or whole number of the body, as text.
+fn scalar(pointer: &JsonPointer, document: &Value) -> Option<String> {
+    match pointer.find(document)? {
+        Value::String(text) if !text.is_empty() => Some(text.clone()),
+        Value::Number(number) if number.is_i64() || number.is_u64() => Some(number.to_string()),
+        Value::String(_) | Value::Number(_) | Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+fn check_window(
+    rule: &TimestampRule,
+    raw: Option<&[u8]>,
+    document: Option<&Value>,
+    now: UnixMs,
+) -> Result<(), Refusal> {
+    if rule.past_s == Tolerance::Off && rule.future_s == Tolerance::Off {
+        return Ok(());
+    }
+    let from_body;
+    let raw = match &rule.from {
+        TimestampFrom::Json(pointer) => {
+            from_body = document.and_then(|document| scalar(pointer, document)).ok_or(Refusal::MissingTimestamp)?;
+            from_body.as_bytes()
+        }
+        TimestampFrom::Header(_) | TimestampFrom::Pair(_) => raw.ok_or(Refusal::MissingTimestamp)?,
+    };
+    let sent = parse_time(raw, rule.unit).ok_or(Refusal::MalformedTimestamp)?;
+    if beyond(now.ms_since(sent), rule.past_s) {
+        return Err(Refusal::TooOld);
+    }
+    if beyond(sent.ms_since(now), rule.future_s) {
+        return Err(Refusal::TooNew);
+    }
+    Ok(())
+}
+
+/// Compared in whole seconds, as senders round their own.
+fn beyond(off_ms: u64, tolerance: Tolerance) -> bool {
+    match tolerance {
+        Tolerance::Seconds(seconds) => off_ms / 1000 > u64::from(seconds),
+        Tolerance::Off => false,
+    }
+}
+
+fn parse_time(raw: &[u8], unit: TimeUnit) -> Option<UnixMs> {
+    let text = std::str::from_utf8(raw).ok()?;
+    let number = || if raw.iter().all(u8::is_ascii_digit) { text.parse::<i64>().ok() } else { None };
+    match unit {
+        TimeUnit::S => number()?.checked_mul(1000).map(UnixMs),
+        TimeUnit::Ms => number().map(UnixMs),
+        TimeUnit::Rfc3339 => UnixMs::parse_rfc3339(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_read_in_its_unit_and_nothing_else_is_taken_for_one() {
+        assert_eq!(parse_time(b"1700000000", TimeUnit::S), Some(UnixMs(1_700_000_000_000)));
+        assert_eq!(parse_time(b"1700000000001", TimeUnit::Ms), Some(UnixMs(1_700_000_000_001)));
+        assert_eq!(parse_time(b"2023-11-14T22:13:20Z", TimeUnit::Rfc3339), Some(UnixMs(1_700_000_000_000)));
+        for malformed in ["", "-1", "+1", " 1", "1.5", "0x1", "99999999999999999999", "9223372036854775807"] {
+            assert_eq!(parse_time(malformed.as_bytes(), TimeUnit::S), None, "{malformed}");
+        }
+        assert_eq!(parse_time(b"1700000000", TimeUnit::Rfc3339), None);
+    }
+
+    #[test]
+    fn the_window_includes_its_ends() {
+        let rule = |past_s, future_s| TimestampRule {
+            from: TimestampFrom::Pair("t".into()),
+            unit: TimeUnit::S,
+            past_s,
+            future_s,
+        };
+        let (past, future) = (Tolerance::Seconds(300), Tolerance::Seconds(60));
+        let at = |now_ms, rule: &TimestampRule| check_window(rule, Some(b"1000"), None, UnixMs(now_ms));
+        assert_eq!(at(1_300_999, &rule(past, future)), Ok(()));
+        assert_eq!(at(1_301_000, &rule(past, future)), Err(Refusal::TooOld));
+        assert_eq!(at(939_001, &rule(past, future)), Ok(()));
+        assert_eq!(at(939_000, &rule(past, future)), Err(Refusal::TooNew));
+        assert_eq!(at(i64::MAX, &rule(Tolerance::Off, future)), Ok(()));
+        assert_eq!(at(0, &rule(past, Tolerance::Off)), Ok(()));
+    }
+
+    #[test]
+    fn basic_credentials_are_what_rfc_7617_says() {
+        assert_eq!(basic_credentials(b"Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="), Some(b"Aladdin:open sesame".to_vec()));
+        assert_eq!(basic_credentials(b"basic QTpC"), Some(b"A:B".to_vec()));
+        assert_eq!(basic_credentials(b"Bearer QTpC"), None);
+        assert_eq!(basic_credentials(b"Basic"), None);
+    }
+}

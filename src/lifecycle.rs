@@ -1,0 +1,182 @@
+//! Where the process is in its life: starting, serving, stopping. Everybody holds a clone.
+//!
+//! The first signal asks everybody to stop in good order; a second one stops at once. Lives here:
+//! the state and the signals. Not here: what each component does about it.
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// Where the process is in its life. It only ever moves forward.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// Being built; not to be sent work yet.
+    Starting,
+    /// At work.
+    Serving,
+    /// Takes nothing new, finishes what is in flight.
+    Stopping,
+}
+
+impl Phase {
+    /// The word for it in logs and answers.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Serving => "serving",
+            Self::Stopping => "stopping",
+        }
+    }
+}
+
+/// A handle on the process's life; clones share it.
+#[derive(Debug, Clone)]
+pub struct Lifecycle {
+    phase: watch::Sender<Phase>,
+    stopping: CancellationToken,
+    at_once: CancellationToken,
+}
+
+impl Default for Lifecycle {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Lifecycle {
+    /// A life that is starting.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            phase: watch::Sender::new(Phase::Starting),
+            stopping: CancellationToken::new(),
+            at_once: CancellationToken::new(),
+        }
+    }
+
+    /// Where the process is.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        *self.phase.borrow()
+    }
+
+    /// Says that everything is built and at work. Does nothing once the process is stopping.
+    pub fn serve(&self) {
+        self.phase.send_if_modified(|phase| {
+            let starting = *phase == Phase::Starting;
+            if starting {
+                *phase = Phase::Serving;
+            }
+            starting
+        });
+    }
+
+    /// Asks everybody to stop in good order.
+    pub fn stop(&self) {
+        self.phase.send_replace(Phase::Stopping);
+        self.stopping.cancel();
+    }
+
+    /// Asks everybody to drop everything.
+    pub fn stop_at_once(&self) {
+        self.stop();
+        self.at_once.cancel();
+    }
+
+    /// What a signal does: the first one stops in good order, the next one at once.
+    pub fn signalled(&self) {
+        if self.is_stopping() {
+            self.stop_at_once();
+        } else {
+            self.stop();
+        }
+    }
+
+    /// Whether the process is stopping: nothing new is to be taken.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.is_cancelled()
+    }
+
+    /// Ready when the process is stopping; at once where it is already. Safe to drop and to ask again.
+    pub async fn stopping(&self) {
+        self.stopping.cancelled().await;
+    }
+
+    /// Ready when everything is to be dropped.
+    pub async fn stopping_at_once(&self) {
+        self.at_once.cancelled().await;
+    }
+
+    /// A token that is cancelled when the process stops; for a component that has children of its own.
+    #[must_use]
+    pub fn stop_token(&self) -> CancellationToken {
+        self.stopping.child_token()
+    }
+
+    /// Starts to listen for SIGTERM and SIGINT, for as long as the process lives. Must be called
+    /// within a tokio runtime.
+    ///
+    /// # Errors
+    /// The signal handlers could not be installed.
+    pub fn listen_for_signals(&self) -> std::io::Result<()> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let life = self.clone();
+        tokio::spawn(async move {
+            loop {
+                let name = tokio::select! {
+                    received = terminate.recv() => received.map(|()| "SIGTERM"),
+                    received = interrupt.recv() => received.map(|()| "SIGINT"),
+                };
+                // None: the runtime is going away, and with it the reason to listen.
+                let Some(name) = name else { return };
+                if life.is_stopping() {
+                    tracing::warn!(signal = name, "second signal: stopping at once");
+                } else {
+                    tracing::info!(signal = name, "stopping; a second signal stops at once");
+                }
+                life.signalled();
+            }
+        });
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_life_goes_from_starting_over_serving_to_stopping_for_all_clones() {
+        let life = Lifecycle::new();
+        let clone = life.clone();
+        assert_eq!(clone.phase(), Phase::Starting);
+        life.serve();
+        assert_eq!(clone.phase(), Phase::Serving);
+        assert!(!clone.is_stopping());
+        life.stop();
+        clone.stopping().await;
+        assert_eq!(clone.phase(), Phase::Stopping);
+        assert!(clone.stop_token().is_cancelled());
+    }
+
+    #[test]
+    fn a_stopping_process_does_not_serve_again() {
+        let life = Lifecycle::new();
+        life.stop();
+        life.serve();
+        assert_eq!(life.phase(), Phase::Stopping);
+    }
+
+    #[tokio::test]
+    async fn the_second_signal_stops_at_once() {
+        let life = Lifecycle::new();
+        life.signalled();
+        assert!(life.is_stopping());
+        assert!(!life.at_once.is_cancelled());
+        life.signalled();
+        life.stopping_at_once().await;
+    }
+}

@@ -1,0 +1,223 @@
+//! What a request asks of the SCIM API.
+
+use serde::Deserialize;
+use url::form_urlencoded;
+
+use super::journal::Operation;
+use super::replies::ReplyName;
+use super::team::UserIn;
+
+/// Where the API begins.
+pub(super) const BASE: &str = "/scim/v2";
+
+/// The largest page.
+const PAGE_MAX: usize = 100;
+
+/// A request, understood.
+pub(super) struct Call {
+    pub(super) operation: Operation,
+    /// The id in the path.
+    pub(super) id: Option<Box<str>>,
+    pub(super) action: Action,
+}
+
+/// What is to be done.
+pub(super) enum Action {
+    Create(UserIn),
+    Get,
+    Find(String),
+    Page {
+        active: Option<bool>,
+        start: usize,
+        count: usize,
+    },
+    Replace(UserIn),
+    Switch(bool),
+    ServiceProviderConfig,
+    ResourceTypes,
+    Schemas,
+    /// Nothing: it is answered with this.
+    Refuse(ReplyName),
+}
+
+impl Call {
+    /// Reads a request below [`BASE`]; `path` begins there.
+    pub(super) fn read(method: &str, path: &str, query: &str, body: &[u8]) -> Self {
+        let write = !matches!(method, "GET" | "HEAD");
+        let other = if write { Operation::OtherWrite } else { Operation::OtherRead };
+        let plain = |operation, action| Self { operation, id: None, action };
+        let refuse = |operation, reply| Self { operation, id: None, action: Action::Refuse(reply) };
+        match (method, path) {
+            ("POST", "/Users") => match UserIn::parse(body) {
+                Some(user) => plain(Operation::Create, Action::Create(user)),
+                None => refuse(Operation::Create, ReplyName::InvalidSyntax),
+            },
+            ("GET", "/Users") => list(query),
+            ("PUT" | "PATCH", "/Users" | "/Users/") => refuse(other, ReplyName::NotFoundNonScim),
+            ("GET", "/ServiceProviderConfig") => plain(Operation::Discover, Action::ServiceProviderConfig),
+            ("GET", "/ResourceTypes") => plain(Operation::Discover, Action::ResourceTypes),
+            ("GET", "/Schemas") => plain(Operation::Discover, Action::Schemas),
+            (_, "/Users" | "/ServiceProviderConfig" | "/ResourceTypes" | "/Schemas") => {
+                refuse(other, ReplyName::MethodNotAllowed)
+            }
+            _ => match path.strip_prefix("/Users/").filter(|id| !id.is_empty() && !id.contains('/')) {
+                Some(id) => one(method, id, body, other),
+                None => refuse(other, ReplyName::NotFoundNonScim),
+            },
+        }
+    }
+
+    /// The `userName` that is sent.
+    pub(super) fn user_name(&self) -> Option<&str> {
+        match &self.action {
+            Action::Create(user) | Action::Replace(user) => user.user_name.as_deref(),
+            Action::Find(user_name) => Some(user_name),
+            _ => None,
+        }
+    }
+}
+
+fn one(method: &str, id: &str, body: &[u8], other: Operation) -> Call {
+    let invalid = Action::Refuse(ReplyName::InvalidSyntax);
+    let (operation, action) = match method {
+        "GET" => (Operation::Get, Action::Get),
+        "PUT" => (Operation::Replace, UserIn::parse(body).map_or(invalid, Action::Replace)),
+        "PATCH" => match switch(body) {
+            Some(true) => (Operation::Activate, Action::Switch(true)),
+            Some(false) => (Operation::Deactivate, Action::Switch(false)),
+            None => (other, invalid),
+        },
+        _ => (other, Action::Refuse(ReplyName::MethodNotAllowed)),
+    };
+    Call { operation, id: Some(id.into()), action }
+}
+
+#[derive(Deserialize)]
+struct PatchOp {
+    schemas: Vec<String>,
+    #[serde(rename = "Operations")]
+    operations: Vec<PatchStep>,
+}
+
+#[derive(Deserialize)]
+struct PatchStep {
+    op: String,
+    #[serde(default)]
+    path: Option<String>,
+    value: serde_json::Value,
+}
+
+/// The `active` that a PATCH sets; none where it is not the one PATCH that Postman documents.
+fn switch(body: &[u8]) -> Option<bool> {
+    let patch: PatchOp = serde_json::from_slice(body).ok()?;
+    let [step] = patch.operations.as_slice() else { return None };
+    if !patch.schemas.iter().any(|s| s == "urn:ietf:params:scim:api:messages:2.0:PatchOp")
+        || !step.op.eq_ignore_ascii_case("replace")
+    {
+        return None;
+    }
+    match step.path.as_deref() {
+        None => step.value.get("active")?.as_bool(),
+        Some("active") => step.value.as_bool(),
+        Some(_) => None,
+    }
+}
+
+fn list(query: &str) -> Call {
+    let (mut start, mut count) = (1, PAGE_MAX);
+    let mut filter = None;
+    let refuse = |reply| Call { operation: Operation::Page, id: None, action: Action::Refuse(reply) };
+    for (key, value) in form_urlencoded::parse(query.as_bytes()) {
+        match &*key {
+            "startIndex" | "count" => {
+                let Ok(n) = value.parse::<i64>() else { return refuse(ReplyName::InvalidSyntax) };
+                let n = usize::try_from(n).unwrap_or(0);
+                if key == "count" { count = n.min(PAGE_MAX) } else { start = n.max(1) }
+            }
+            "filter" => filter = Some(value),
+            _ => {}
+        }
+    }
+    let mut active = None;
+    if let Some(filter) = filter {
+        // RFC 7644 3.4.2.2: attribute names and operators do not mind the case.
+        let mut words = filter.trim().splitn(3, ' ');
+        let (attribute, op, value) = (words.next(), words.next(), words.next());
+        let attribute = attribute.unwrap_or_default().to_ascii_lowercase();
+        let value = value.unwrap_or_default().trim();
+        if !op.is_some_and(|op| op.eq_ignore_ascii_case("eq")) {
+            return refuse(ReplyName::InvalidFilter);
+        }
+        match (&*attribute, value) {
+            ("active", "true") => active = Some(true),
+            ("active", "false") => active = Some(false),
+            ("username", quoted) => match serde_json::from_str::<String>(quoted) {
+                Ok(user_name) => {
+                    return Call { operation: Operation::Find, id: None, action: Action::Find(user_name) };
+                }
+                Err(_) => return refuse(ReplyName::InvalidFilter),
+            },
+            _ => return refuse(ReplyName::InvalidFilter),
+        }
+    }
+    Call { operation: Operation::Page, id: None, action: Action::Page { active, start, count } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(query: &str) -> Option<String> {
+        match Call::read("GET", "/Users", query, b"").action {
+            Action::Find(user_name) => Some(user_name),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_plus_has_to_be_escaped_to_survive_the_query() {
+        assert_eq!(found("filter=userName%20eq%20%22a%2Bb%40x.test%22").as_deref(), Some("a+b@x.test"));
+        assert_eq!(found("filter=userName+eq+%22a+b%40x.test%22").as_deref(), Some("a b@x.test"));
+    }
+
+    #[test]
+    fn a_filter_that_postman_does_not_have_is_refused() {
+        for filter in
+            ["externalId eq \"1\"", "userName sw \"a\"", "userName eq a", "active eq \"true\"", "", "userName"]
+        {
+            let query: String = form_urlencoded::Serializer::new(String::new()).append_pair("filter", filter).finish();
+            let call = Call::read("GET", "/Users", &query, b"");
+            assert!(matches!(call.action, Action::Refuse(ReplyName::InvalidFilter)), "{filter}");
+        }
+    }
+
+    #[test]
+    fn a_page_is_never_larger_than_a_hundred() {
+        for (query, want) in [("", (1, 100)), ("startIndex=0&count=1000", (1, 100)), ("startIndex=5&count=-1", (5, 0))]
+        {
+            let Action::Page { start, count, .. } = Call::read("GET", "/Users", query, b"").action else {
+                panic!("a page")
+            };
+            assert_eq!((start, count), want);
+        }
+    }
+
+    #[test]
+    fn there_is_no_delete() {
+        let call = Call::read("DELETE", "/Users/abc", "", b"");
+        assert!(matches!(call.action, Action::Refuse(ReplyName::MethodNotAllowed)));
+        assert!(call.operation.is_write());
+    }
+
+    #[test]
+    fn only_the_documented_patch_is_understood() {
+        let patch = |op: &str| {
+            format!(r#"{{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{op}]}}"#)
+        };
+        assert_eq!(switch(patch(r#"{"op":"replace","value":{"active":false}}"#).as_bytes()), Some(false));
+        assert_eq!(switch(patch(r#"{"op":"Replace","path":"active","value":true}"#).as_bytes()), Some(true));
+        assert_eq!(switch(patch(r#"{"op":"remove","path":"active","value":true}"#).as_bytes()), None);
+        assert_eq!(switch(patch(r#"{"op":"replace","value":{"userName":"x"}}"#).as_bytes()), None);
+        assert_eq!(switch(br#"{"Operations":[]}"#), None);
+    }
+}

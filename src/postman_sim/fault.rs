@@ -1,0 +1,348 @@
+//! Faults to order: what goes wrong, on which calls, how often.
+//!
+//! On a command line a fault is `ON:WHAT` with any number of `:OPTION`s, such as
+//! `create:no-slots:3`, `any:spike-503:5%`, `replace:reset:after`, `find:delay:delay=2000:forever`,
+//! `any:rate-limited:2:hint=retry-after=2`:
+//!
+//! - `ON`: `any`, `write`, `read`, or one operation: `create`, `get`, `find`, `page`, `replace`,
+//!   `activate`, `deactivate`, `discover`.
+//! - `WHAT`: a reply of [`ReplyName`], a bare status such as `502`, or one of `reset`, `close`,
+//!   `hang`, `half-body`, `empty`, `wrong-type`, `not-json`, `html`, `redirect`, `garbage`, `delay`.
+//! - `OPTION`: `N` (the next N calls), `P%` (that share of the calls, until removed), `forever`,
+//!   `after` (the change is made first), `delay=MS`, `user=USERNAME-OR-ID`, `hint=HEADER[=SECONDS]`.
+//!   Without a number, a share or `forever`: the next call only.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::journal::Operation;
+use super::options::Hint;
+use super::replies::ReplyName;
+
+/// One thing to go wrong.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fault {
+    /// Which calls it strikes.
+    #[serde(default)]
+    pub on: On,
+    /// What happens to them.
+    pub what: What,
+    /// The change is made before the fault strikes: the caller hears nothing of it.
+    #[serde(default)]
+    pub after: bool,
+    /// How many calls it strikes; none: until it is removed.
+    #[serde(default)]
+    pub times: Option<u64>,
+    /// Which share of the calls it strikes, in `[0, 1]`; none: all.
+    #[serde(default)]
+    pub share: Option<f64>,
+    /// Only calls about this member: a `userName` (case does not matter) or an id.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// Milliseconds before the answer; before the change too, unless `after`.
+    #[serde(default)]
+    pub delay_ms: u64,
+    /// Headers that say how long to wait.
+    #[serde(default)]
+    pub hints: Vec<Hint>,
+}
+
+impl Fault {
+    /// `what` for the next `times` calls of `on`, before any change is made.
+    #[must_use]
+    pub fn next(times: u64, on: On, what: What) -> Self {
+        Self { on, what, after: false, times: Some(times), share: None, user: None, delay_ms: 0, hints: Vec::new() }
+    }
+
+    /// The same, after the change was made.
+    #[must_use]
+    pub fn after_the_change(self) -> Self {
+        Self { after: true, ..self }
+    }
+
+    /// The same, only for calls about this `userName` or id.
+    #[must_use]
+    pub fn about(self, user: &str) -> Self {
+        Self { user: Some(user.to_owned()), ..self }
+    }
+}
+
+/// Which calls a fault strikes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum On {
+    /// Every call.
+    #[default]
+    Any,
+    /// POST, PUT and PATCH.
+    Write,
+    /// GET.
+    Read,
+    /// One operation.
+    #[serde(untagged)]
+    Only(Operation),
+}
+
+impl On {
+    fn strikes(self, operation: Operation) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Write => operation.is_write(),
+            Self::Read => !operation.is_write(),
+            Self::Only(only) => only == operation,
+        }
+    }
+}
+
+/// What happens to a call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum What {
+    /// A documented reply.
+    Reply(ReplyName),
+    /// Any reply.
+    Custom(Custom),
+    /// A TCP reset, without a byte of a reply.
+    Reset,
+    /// The connection is closed in order, without a byte of a reply.
+    Close,
+    /// No answer, until the client leaves.
+    Hang,
+    /// The true reply, of which only half the body comes. The change is made.
+    HalfBody,
+    /// The true status with no body. The change is made.
+    Empty,
+    /// The true reply, called `text/plain`. The change is made.
+    WrongType,
+    /// The true status and type with a body that is not JSON. The change is made.
+    NotJson,
+    /// 502 with a page of HTML, as a gateway sends it.
+    Html,
+    /// 302 to another place.
+    Redirect,
+    /// Bytes that are not HTTP.
+    Garbage,
+    /// Nothing but the fault's `delay_ms`.
+    Delay,
+}
+
+impl What {
+    /// Does it need the true reply, and so the change?
+    pub(super) fn spoils_the_true_reply(&self) -> bool {
+        matches!(self, Self::HalfBody | Self::Empty | Self::WrongType | Self::NotJson | Self::Delay)
+    }
+
+    const PLAIN: [(&'static str, Self); 11] = [
+        ("reset", Self::Reset),
+        ("close", Self::Close),
+        ("hang", Self::Hang),
+        ("half-body", Self::HalfBody),
+        ("empty", Self::Empty),
+        ("wrong-type", Self::WrongType),
+        ("not-json", Self::NotJson),
+        ("html", Self::Html),
+        ("redirect", Self::Redirect),
+        ("garbage", Self::Garbage),
+        ("delay", Self::Delay),
+    ];
+}
+
+/// A reply that is not in the table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Custom {
+    /// HTTP status, 200 to 599.
+    pub status: u16,
+    /// Headers, `Content-Type` and `Content-Length` aside.
+    #[serde(default)]
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    #[serde(default)]
+    pub body: String,
+    /// `Content-Type`; none: JSON.
+    #[serde(default)]
+    pub content_type: Option<String>,
+}
+
+/// A fault that cannot be ordered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadFault {
+    /// Not the grammar of this module.
+    #[error("{part:?} in the fault {fault:?} is not understood: write ON:WHAT[:OPTION]…, such as create:no-slots:3")]
+    Grammar {
+        /// All of it.
+        fault: String,
+        /// The part that is not understood.
+        part: String,
+    },
+    /// A share outside of `[0, 1]`.
+    #[error("a fault's share is between 0 and 1 (0% and 100%)")]
+    Share,
+    /// A status outside of 200 to 599.
+    #[error("a fault's status is between 200 and 599")]
+    Status,
+    /// A header that would break the reply apart.
+    #[error("a fault's header names and values are visible ASCII on one line")]
+    Header,
+}
+
+impl Fault {
+    /// Can it be carried out?
+    pub(super) fn check(&self) -> Result<(), BadFault> {
+        if self.share.is_some_and(|s| !(0.0..=1.0).contains(&s)) {
+            return Err(BadFault::Share);
+        }
+        if let What::Custom(custom) = &self.what {
+            if !(200..600).contains(&custom.status) {
+                return Err(BadFault::Status);
+            }
+            let one_line = |s: &str| s.bytes().all(|b| b == b' ' || b.is_ascii_graphic());
+            let named = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+            let fine = custom.headers.iter().all(|(k, v)| named(k) && one_line(v))
+                && custom.content_type.as_deref().is_none_or(one_line);
+            if !fine {
+                return Err(BadFault::Header);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for Fault {
+    type Err = BadFault;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let bad = |part: &str| BadFault::Grammar { fault: text.to_owned(), part: part.to_owned() };
+        let mut parts = text.split(':');
+        let on = parts.next().unwrap_or_default();
+        let on = match on {
+            "any" => On::Any,
+            "write" => On::Write,
+            "read" => On::Read,
+            other => On::Only(other.parse().map_err(|_| bad(other))?),
+        };
+        let what = parts.next().unwrap_or_default();
+        let what = if let Some((_, plain)) = What::PLAIN.iter().find(|(name, _)| *name == what) {
+            plain.clone()
+        } else if let Ok(status) = what.parse() {
+            What::Custom(Custom { status, headers: Vec::new(), body: String::new(), content_type: None })
+        } else {
+            What::Reply(what.parse().map_err(|_| bad(what))?)
+        };
+        let mut fault = Self::next(1, on, what);
+        for part in parts {
+            match part.split_once('=') {
+                None if part == "after" => fault.after = true,
+                None if part == "forever" => fault.times = None,
+                None => match part.strip_suffix('%') {
+                    Some(percent) => {
+                        fault.share = Some(percent.parse::<f64>().map_err(|_| bad(part))? / 100.0);
+                        fault.times = None;
+                    }
+                    None => fault.times = Some(part.parse().map_err(|_| bad(part))?),
+                },
+                Some(("delay", ms)) => fault.delay_ms = ms.parse().map_err(|_| bad(part))?,
+                Some(("user", who)) => fault.user = Some(who.to_owned()),
+                Some(("hint", hint)) => fault.hints.push(hint.parse().map_err(|_| bad(part))?),
+                Some(_) => return Err(bad(part)),
+            }
+        }
+        fault.check()?;
+        Ok(fault)
+    }
+}
+
+impl fmt::Display for Fault {
+    /// What the journal calls it: where it strikes, what it is, and whether after the change.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.on {
+            On::Any => f.write_str("any")?,
+            On::Write => f.write_str("write")?,
+            On::Read => f.write_str("read")?,
+            On::Only(operation) => f.write_str(operation.as_str())?,
+        }
+        match &self.what {
+            What::Reply(reply) => write!(f, ":{reply}")?,
+            What::Custom(custom) => write!(f, ":{}", custom.status)?,
+            plain => {
+                let name = What::PLAIN.iter().find(|(_, p)| p == plain).map_or("", |(name, _)| name);
+                write!(f, ":{name}")?;
+            }
+        }
+        if self.after { f.write_str(":after") } else { Ok(()) }
+    }
+}
+
+/// A fault that waits to strike.
+#[derive(Debug, Clone, Serialize)]
+pub struct Ordered {
+    /// Its number, by which it can be removed.
+    pub id: u64,
+    /// How many calls it has struck.
+    pub struck: u64,
+    /// The fault itself.
+    #[serde(serialize_with = "shared")]
+    pub fault: Arc<Fault>,
+    #[serde(skip)]
+    label: Arc<str>,
+}
+
+fn shared<S: serde::Serializer>(fault: &Fault, to: S) -> Result<S::Ok, S::Error> {
+    fault.serialize(to)
+}
+
+/// The faults in the order in which they were ordered; the first that fits strikes.
+#[derive(Debug, Default)]
+pub(super) struct Faults {
+    ordered: Vec<Ordered>,
+    next_id: u64,
+}
+
+impl Faults {
+    pub(super) fn order(&mut self, fault: Fault) -> Result<u64, BadFault> {
+        fault.check()?;
+        self.next_id += 1;
+        let label = Arc::from(fault.to_string());
+        self.ordered.push(Ordered { id: self.next_id, struck: 0, fault: Arc::new(fault), label });
+        Ok(self.next_id)
+    }
+
+    pub(super) fn list(&self) -> &[Ordered] {
+        &self.ordered
+    }
+
+    /// Removes one by its id, or all; says how many.
+    pub(super) fn remove(&mut self, id: Option<u64>) -> usize {
+        let before = self.ordered.len();
+        self.ordered.retain(|o| id.is_some_and(|id| o.id != id));
+        before - self.ordered.len()
+    }
+
+    /// The fault that strikes this call, and what the journal calls it. `is_about` says whether the
+    /// call is about the member that a fault names.
+    pub(super) fn strike(
+        &mut self,
+        operation: Operation,
+        is_about: impl Fn(&str) -> bool,
+        rng: &mut fastrand::Rng,
+    ) -> Option<(Arc<Fault>, Arc<str>)> {
+        let at = self.ordered.iter().position(|o| {
+            let fault = &o.fault;
+            fault.times.is_none_or(|times| o.struck < times)
+                && fault.on.strikes(operation)
+                && fault.user.as_deref().is_none_or(&is_about)
+                && fault.share.is_none_or(|share| rng.f64() < share)
+        })?;
+        let hit = self.ordered.get_mut(at)?;
+        hit.struck += 1;
+        let found = (Arc::clone(&hit.fault), Arc::clone(&hit.label));
+        if hit.fault.times.is_some_and(|times| hit.struck >= times) {
+            self.ordered.remove(at);
+        }
+        Some(found)
+    }
+}

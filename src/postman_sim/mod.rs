@@ -1,0 +1,264 @@
+//! A Postman SCIM stand-in: a real HTTP server with Postman's documented replies, quirks and rate
+//! limits, faults to order, and a journal of every call. The demo, the tests and the load tests talk
+//! to it, and users may. It is a stranger to our client: nothing of `crate::scim` is used here.
+//!
+//! One thread, one small runtime, so that a test may start it from any runtime or none.
+
+mod call;
+mod control;
+mod fault;
+mod journal;
+mod limits;
+mod options;
+mod replies;
+mod team;
+mod wire;
+mod world;
+
+use std::fmt;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use tokio_util::sync::CancellationToken;
+
+pub use fault::{BadFault, Custom, Fault, On, Ordered, What};
+pub use journal::{Entry, Operation, SchemeSeen, Stats, UnknownOperation};
+pub use options::{AuthAccepted, BadHint, BadWord, Hint, HintHeader, InvitedId, SimOptions, UsernameChange};
+pub use replies::{ReplyName, UnknownReply};
+pub use team::{Member, Name, Person, Standing};
+
+use call::Call;
+use wire::{Answer, Request, pause};
+use world::{Now, Send, Sender, World};
+
+use crate::clock::Clock;
+
+/// Why the stand-in did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum SimError {
+    /// The address is taken, or not ours.
+    #[error("the stand-in cannot listen on {listen}: {source}")]
+    Listen {
+        /// Where it should have listened.
+        listen: SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// No thread or no runtime could be had.
+    #[error("the stand-in cannot start: {0}")]
+    Start(#[from] std::io::Error),
+}
+
+/// A stand-in that runs until it is stopped or dropped.
+pub struct PostmanSim {
+    shared: Arc<Shared>,
+    address: SocketAddr,
+    stop: CancellationToken,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    world: Mutex<World>,
+    clock: Clock,
+    started: Instant,
+}
+
+impl PostmanSim {
+    /// Starts it; when this returns, it answers.
+    pub fn start(options: SimOptions) -> Result<Self, SimError> {
+        let listen = options.listen;
+        let listener = TcpListener::bind(listen).map_err(|source| SimError::Listen { listen, source })?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let shared =
+            Arc::new(Shared { world: Mutex::new(World::new(options)), clock: Clock::System, started: Instant::now() });
+        let stop = CancellationToken::new();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (serving, stopped) = (Arc::clone(&shared), stop.clone());
+        let thread = std::thread::Builder::new().name("postman-sim".to_owned()).spawn(move || {
+            // Leaving drops the runtime, and with it every connection.
+            runtime.block_on(stopped.run_until_cancelled(accept(listener, serving)));
+        })?;
+        Ok(Self { shared, address, stop, thread: Some(thread) })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What a client takes for `https://api.getpostman.com/scim/v2`.
+    #[must_use]
+    pub fn base_url(&self) -> String {
+        format!("http://{}{}", self.address, call::BASE)
+    }
+
+    /// Where faults are ordered and the journal is read: `…/sim`.
+    #[must_use]
+    pub fn control_url(&self) -> String {
+        format!("http://{}{}", self.address, control::BASE)
+    }
+
+    /// Every call that is still written down, oldest first.
+    #[must_use]
+    pub fn journal(&self) -> Vec<Entry> {
+        self.journal_since(0)
+    }
+
+    /// The calls with a number above `seq`.
+    #[must_use]
+    pub fn journal_since(&self, seq: u64) -> Vec<Entry> {
+        self.shared.world().journal.since(seq, usize::MAX).cloned().collect()
+    }
+
+    /// Forgets the calls so far; their numbers go on.
+    pub fn clear_journal(&self) {
+        self.shared.world().journal.clear();
+    }
+
+    /// The sums so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.shared.world().stats()
+    }
+
+    /// Every member, in the order in which they joined.
+    #[must_use]
+    pub fn members(&self) -> Vec<Member> {
+        self.shared.world().team.members().to_vec()
+    }
+
+    /// The members with exactly this `userName`.
+    #[must_use]
+    pub fn members_named(&self, user_name: &str) -> Vec<Member> {
+        self.shared.world().team.find(user_name).cloned().collect()
+    }
+
+    /// Orders a fault; its number removes it again.
+    pub fn order(&self, fault: Fault) -> Result<u64, BadFault> {
+        self.shared.world().faults.order(fault)
+    }
+
+    /// The faults that wait to strike.
+    #[must_use]
+    pub fn faults(&self) -> Vec<Ordered> {
+        self.shared.world().faults.list().to_vec()
+    }
+
+    /// Removes one fault, or all; says how many.
+    pub fn remove_faults(&self, id: Option<u64>) -> usize {
+        self.shared.world().faults.remove(id)
+    }
+
+    /// Puts a person in place. False: [`Standing::Accepted`], but nobody of that name is invited.
+    pub fn add_member(&self, person: Person) -> bool {
+        let now = self.shared.now();
+        let mut world = self.shared.world();
+        let world = &mut *world;
+        world.team.put(person, now.at, &mut world.rng)
+    }
+
+    /// From now on only this key is right.
+    pub fn set_key(&self, key: &str) {
+        key.clone_into(&mut self.shared.world().options.key);
+    }
+
+    /// Changes options while it runs; `listen` and `seed` have no effect any more.
+    pub fn change(&self, change: impl FnOnce(&mut SimOptions)) {
+        change(&mut self.shared.world().options);
+    }
+
+    /// Stops it: every connection is dropped, and its port is free when this returns.
+    pub fn stop(mut self) {
+        self.end();
+    }
+
+    /// Waits until it ends by itself, which is never unless its listener breaks.
+    pub fn wait(mut self) {
+        if let Some(thread) = self.thread.take() {
+            // A panic there has been told on standard error already.
+            let _ = thread.join();
+        }
+    }
+
+    fn end(&mut self) {
+        self.stop.cancel();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for PostmanSim {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl fmt::Debug for PostmanSim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostmanSim").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+    let listener = match tokio::net::TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => {
+            tracing::error!(%error, "the stand-in cannot listen");
+            return;
+        }
+    };
+    loop {
+        match listener.accept().await {
+            Ok((socket, _)) => {
+                let shared = Arc::clone(&shared);
+                tokio::spawn(async move {
+                    // A client that leaves in the middle is its own business.
+                    let _ = wire::serve(socket, shared).await;
+                });
+            }
+            // Out of file handles, most likely: give the others time to close.
+            Err(error) => {
+                tracing::warn!(%error, "the stand-in cannot accept a connection");
+                pause(10).await;
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn world(&self) -> MutexGuard<'_, World> {
+        // A stand-in that panicked in one call goes on with the next.
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> Now {
+        Now { at: self.clock.now(), at_us: u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX) }
+    }
+}
+
+impl Answer for Shared {
+    async fn answer(&self, request: Request) -> Send {
+        if let Some(path) = request.path.strip_prefix(control::BASE) {
+            return Send::Reply(control::control(&mut self.world(), &request, path, self.now()));
+        }
+        let path = request.path.strip_prefix(call::BASE).unwrap_or_default();
+        let call = Call::read(&request.method, path, &request.query, &request.body);
+        let sender = Sender { authorization: request.authorization.as_deref(), x_api_key: request.x_api_key };
+        let pending = {
+            // Within the lock, so that arrivals are numbered in the order of their times.
+            let mut world = self.world();
+            let now = self.now();
+            world.arrive(call, sender, now)
+        };
+        let (before_ms, after_ms) = pending.delays_ms();
+        pause(before_ms).await;
+        let send = self.world().carry_out(&pending, self.now());
+        pause(after_ms).await;
+        send
+    }
+}

@@ -1,0 +1,223 @@
+//! Logs: JSON or human lines on standard error, filtered by a directive string.
+//!
+//! The directive (`RUST_LOG` or `[log] level`, in the grammar of `tracing-subscriber`'s `EnvFilter`)
+//! decides for this crate. For every other crate there is a ceiling of [`OTHERS_MAX`] that no
+//! directive lifts: below it, HTTP and TLS libraries print request lines, headers and bodies, and so
+//! e-mail addresses (`?filter=userName eq "…"`) and keys. They may be silenced further, never opened.
+
+use std::io::IsTerminal;
+use std::panic::PanicHookInfo;
+
+use tracing::{Level, Metadata, Subscriber};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// This crate's own target, and that of its binary.
+const OWN: &str = "scim_bridge";
+
+/// The most talkative level that any other crate gets.
+pub const OTHERS_MAX: Level = Level::WARN;
+
+/// How a log line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// For people: coloured on a terminal.
+    #[default]
+    Human,
+    /// One JSON object a line: `timestamp`, `level`, `target`, `message`, the event's fields, and
+    /// the innermost span's under `span`.
+    Json,
+}
+
+/// How to log.
+#[derive(Debug, Clone)]
+pub struct LogOptions {
+    /// The looks.
+    pub format: Format,
+    /// `info`, or directives such as `scim_bridge::worker=debug,info`.
+    pub filter: String,
+}
+
+impl Default for LogOptions {
+    fn default() -> Self {
+        Self { format: Format::Human, filter: "info".to_owned() }
+    }
+}
+
+/// Why logging could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The filter is not in the grammar.
+    #[error(
+        "`{filter}` is no log filter ({problem}): give a level (error, warn, info, debug, trace) or `target=level` pairs separated by commas"
+    )]
+    Filter {
+        /// What was given.
+        filter: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Something else logs already.
+    #[error("logging is set up already")]
+    AlreadySetUp,
+}
+
+/// Sets logging up for the process, on standard error, and puts panics into the log.
+///
+/// # Errors
+/// The filter is malformed, or logging is set up already.
+pub fn init(options: &LogOptions) -> Result<(), LogError> {
+    let colours = std::io::stderr().is_terminal();
+    subscriber(options, colours, std::io::stderr)?.try_init().map_err(|_| LogError::AlreadySetUp)?;
+    std::panic::set_hook(Box::new(log_panic));
+    Ok(())
+}
+
+/// What [`init`] installs, for a writer of one's own.
+///
+/// # Errors
+/// The filter is malformed.
+pub fn subscriber<W>(
+    options: &LogOptions,
+    colours: bool,
+    writer: W,
+) -> Result<Box<dyn Subscriber + Send + Sync>, LogError>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let directives = EnvFilter::builder()
+        .parse(&options.filter)
+        .map_err(|e| LogError::Filter { filter: options.filter.clone(), problem: e.to_string() })?;
+    let base = tracing_subscriber::registry().with(directives).with(filter_fn(below_ceiling));
+    Ok(match options.format {
+        Format::Human => Box::new(base.with(human(colours, writer))),
+        Format::Json => Box::new(base.with(json(writer))),
+    })
+}
+
+fn human<S, W>(colours: bool, writer: W) -> impl tracing_subscriber::Layer<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    tracing_subscriber::fmt::layer().with_ansi(colours).with_writer(writer)
+}
+
+fn json<S, W>(writer: W) -> impl tracing_subscriber::Layer<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    tracing_subscriber::fmt::layer()
+        .json()
+        .flatten_event(true)
+        .with_current_span(true)
+        .with_span_list(false)
+        .with_writer(writer)
+}
+
+/// Whether the ceiling lets this event or span through.
+fn below_ceiling(metadata: &Metadata<'_>) -> bool {
+    let target = metadata.target();
+    let own = target.strip_prefix(OWN).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"));
+    own || *metadata.level() <= OTHERS_MAX
+}
+
+/// Logs where a panic came from. Its message only where it is a literal: a formatted one may show
+/// values (slicing a string prints the string).
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let message = panic.payload().downcast_ref::<&'static str>().copied().unwrap_or("(message withheld)");
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    let thread = std::thread::current();
+    tracing::error!(place, thread = thread.name().unwrap_or("unnamed"), message, "panic");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Lines {
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(format: Format, filter: &str, what: impl FnOnce()) -> String {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let options = LogOptions { format, filter: filter.to_owned() };
+        let subscriber = subscriber(&options, false, move || writer.clone()).unwrap();
+        tracing::subscriber::with_default(subscriber, what);
+        lines.text()
+    }
+
+    #[test]
+    fn no_directive_opens_another_crate_below_the_ceiling() {
+        for filter in ["trace", "hyper=trace,trace", "info,hyper::proto=trace", "reqwest[{body}]=trace"] {
+            let text = logged(Format::Json, filter, || {
+                tracing::trace!(target: "hyper::proto", "secret bytes");
+                tracing::debug!(target: "actix_http::h1", "GET /Users?filter=secret");
+                tracing::info!(target: "h2", "secret header");
+                // A name that only begins like ours is another crate's.
+                tracing::debug!(target: "scim_bridge_other", "secret");
+                let _span = tracing::debug_span!(target: "h2", "span", body = "secret").entered();
+                tracing::error!(target: "hyper", "shown");
+            });
+            assert!(!text.contains("secret"), "{filter}: {text}");
+        }
+        let text = logged(Format::Human, "trace", || tracing::warn!(target: "hyper", "shown"));
+        assert!(text.contains("shown"), "{text}");
+    }
+
+    #[test]
+    fn this_crate_logs_as_the_directive_says() {
+        let say = || {
+            tracing::trace!("one");
+            tracing::info!("two");
+        };
+        let all = logged(Format::Human, "trace", say);
+        assert!(all.contains("one") && all.contains("two"), "{all}");
+        let some = logged(Format::Human, "info", say);
+        assert!(!some.contains("one") && some.contains("two"), "{some}");
+        let none = logged(Format::Human, "info,scim_bridge=warn", say);
+        assert!(none.is_empty(), "{none}");
+    }
+
+    #[test]
+    fn a_json_line_has_fields_and_span_at_hand() {
+        let text = logged(Format::Json, "info", || {
+            let _span = tracing::info_span!("attempt", job = "0193", person = "hr/E-1").entered();
+            tracing::info!(status = 201, "called");
+        });
+        let line: serde_json::Value = serde_json::from_str(text.trim()).unwrap();
+        assert_eq!(line["message"], "called");
+        assert_eq!(line["status"], 201);
+        assert_eq!(line["span"]["person"], "hr/E-1");
+    }
+
+    #[test]
+    fn a_malformed_filter_is_refused_with_what_to_give() {
+        let options = LogOptions { filter: "scim_bridge=loud".to_owned(), ..LogOptions::default() };
+        let error = subscriber(&options, false, std::io::sink).err().unwrap();
+        assert!(error.to_string().contains("give a level"), "{error}");
+    }
+}

@@ -1,0 +1,342 @@
+//! Metrics: every name, label, word, help text and bucket is declared here, and nowhere else.
+//!
+//! Other rooms count with the facade and these constants:
+//! `metrics::counter!(DELIVERIES_TOTAL, SOURCE => …, RESULT => DeliveryResult::Accepted.as_str()).increment(1)`.
+//! The recorder renders them for `/metrics`; gauges that mirror the store are set at scrape time by
+//! `crate::admin`. No label ever carries personal data, an id, or text that a stranger chose.
+
+use std::sync::{Mutex, PoisonError};
+
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+/// Deliveries answered, by `source` and `result` (see [`DeliveryResult`]).
+pub const DELIVERIES_TOTAL: &str = "scim_bridge_deliveries_total";
+/// From the first byte of a delivery's head to its answer.
+pub const INTAKE_DURATION_SECONDS: &str = "scim_bridge_intake_duration_seconds";
+/// Signatures refused, by `source` and `reason`.
+pub const SIGNATURE_FAILURES_TOTAL: &str = "scim_bridge_signature_failures_total";
+/// Jobs by `state`.
+pub const JOBS: &str = "scim_bridge_jobs";
+/// How long the job has been due that has been due the longest.
+pub const OLDEST_DUE_JOB_AGE_SECONDS: &str = "scim_bridge_oldest_due_job_age_seconds";
+/// Dead letters.
+pub const DEAD_LETTERS: &str = "scim_bridge_dead_letters";
+/// 1 where a hold of this `scope` is in force.
+pub const HOLD: &str = "scim_bridge_hold";
+/// 1 where the store answered at this scrape.
+pub const STORE_UP: &str = "scim_bridge_store_up";
+/// SCIM calls, by `operation` and `status`.
+pub const SCIM_REQUESTS_TOTAL: &str = "scim_bridge_scim_requests_total";
+/// How long a SCIM call took, by `operation`.
+pub const SCIM_REQUEST_DURATION_SECONDS: &str = "scim_bridge_scim_request_duration_seconds";
+/// Attempts settled, by `event` and `outcome`.
+pub const JOB_OUTCOMES_TOTAL: &str = "scim_bridge_job_outcomes_total";
+/// Time spent waiting for a token of a `kind`.
+pub const RATE_LIMIT_WAIT_SECONDS_TOTAL: &str = "scim_bridge_rate_limit_wait_seconds_total";
+/// From accepted to applied.
+pub const TIME_TO_POSTMAN_SECONDS: &str = "scim_bridge_time_to_postman_seconds";
+/// Lanes taken over from a worker whose lease ran out.
+pub const LEASE_TAKE_OVERS_TOTAL: &str = "scim_bridge_lease_take_overs_total";
+/// Leases that were lost while their job was worked on.
+pub const LEASES_LOST_TOTAL: &str = "scim_bridge_leases_lost_total";
+/// 1, with the `version` that runs.
+pub const BUILD_INFO: &str = "scim_bridge_build_info";
+
+/// Label: the configured source's name, or [`UNKNOWN_SOURCE`].
+pub const SOURCE: &str = "source";
+/// Label: a [`DeliveryResult`].
+pub const RESULT: &str = "result";
+/// Label: why a signature was refused, a word of `core::signature`.
+pub const REASON: &str = "reason";
+/// Label: `JobState::as_str`.
+pub const STATE: &str = "state";
+/// Label: `HoldScope::as_str`.
+pub const SCOPE: &str = "scope";
+/// Label: `Operation::as_str`.
+pub const OPERATION: &str = "operation";
+/// Label: the HTTP status, or one of [`STATUS_UNREACHABLE`] and [`STATUS_UNKNOWN`].
+pub const STATUS: &str = "status";
+/// Label: `EventKind::as_str`.
+pub const EVENT: &str = "event";
+/// Label: `Finished::as_str`, or one of the `OUTCOME_` words.
+pub const OUTCOME: &str = "outcome";
+/// Label: `CallKind::as_str`.
+pub const KIND: &str = "kind";
+/// Label: the crate's version.
+pub const VERSION: &str = "version";
+
+/// In place of a source's name that is not configured: a stranger must not choose labels. No source
+/// can have this name.
+pub const UNKNOWN_SOURCE: &str = "_unknown";
+/// No connection was made: the call had no effect.
+pub const STATUS_UNREACHABLE: &str = "unreachable";
+/// The connection broke or timed out after the request was sent: its effect is unknown.
+pub const STATUS_UNKNOWN: &str = "unknown";
+/// The job is tried again later.
+pub const OUTCOME_RETRY: &str = "retry";
+/// The job waits for a hold to be lifted.
+pub const OUTCOME_HELD: &str = "held";
+/// The job became a dead letter.
+pub const OUTCOME_DEAD: &str = "dead";
+/// The job was given back unfinished.
+pub const OUTCOME_GIVEN_BACK: &str = "given_back";
+/// Another worker had taken the lane over: nothing was settled.
+pub const OUTCOME_LEASE_LOST: &str = "lease_lost";
+
+/// What became of a delivery: the `result` of [`DELIVERIES_TOTAL`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeliveryResult {
+    /// 200: at least one job was queued.
+    Accepted,
+    /// 200: known already.
+    Duplicate,
+    /// 200: nothing in it that the mapping names.
+    Ignored,
+    /// 200: kept as a dead letter only.
+    Unmapped,
+    /// 200: a handshake was answered.
+    Handshake,
+    /// 401: not genuine; see [`SIGNATURE_FAILURES_TOTAL`].
+    Forged,
+    /// 404: no such source.
+    UnknownSource,
+    /// 405 or 415: wrong method or content type.
+    BadRequest,
+    /// 408: the body did not arrive in time.
+    TimedOut,
+    /// 409: the id is known with another body.
+    Conflict,
+    /// 413: over the body cap.
+    TooLarge,
+    /// 503: over the high-water mark.
+    Full,
+    /// 503: the store cannot be reached.
+    Unavailable,
+    /// 503: the process is stopping.
+    Stopping,
+}
+
+impl DeliveryResult {
+    /// Every result there is.
+    pub const ALL: &'static [Self] = &[
+        Self::Accepted,
+        Self::Duplicate,
+        Self::Ignored,
+        Self::Unmapped,
+        Self::Handshake,
+        Self::Forged,
+        Self::UnknownSource,
+        Self::BadRequest,
+        Self::TimedOut,
+        Self::Conflict,
+        Self::TooLarge,
+        Self::Full,
+        Self::Unavailable,
+        Self::Stopping,
+    ];
+
+    /// The word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Duplicate => "duplicate",
+            Self::Ignored => "ignored",
+            Self::Unmapped => "unmapped",
+            Self::Handshake => "handshake",
+            Self::Forged => "forged",
+            Self::UnknownSource => "unknown_source",
+            Self::BadRequest => "bad_request",
+            Self::TimedOut => "timed_out",
+            Self::Conflict => "conflict",
+            Self::TooLarge => "too_large",
+            Self::Full => "full",
+            Self::Unavailable => "unavailable",
+            Self::Stopping => "stopping",
+        }
+    }
+}
+
+/// What kind of metric a family is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Type {
+    /// Only grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Observations in these buckets (upper bounds, ascending).
+    Histogram(&'static [f64]),
+}
+
+/// A family of metrics.
+#[derive(Debug, Clone, Copy)]
+pub struct Family {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is.
+    pub kind: Type,
+    /// Its labels.
+    pub labels: &'static [&'static str],
+    /// The `# HELP` line.
+    pub help: &'static str,
+}
+
+/// The HR system wants its answer in under a second; a group commit takes some milliseconds.
+const INTAKE_BUCKETS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+/// Postman answers within some hundred milliseconds; the client gives up after 20 s.
+const CALL_BUCKETS: &[f64] = &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0];
+/// From at once, over a backlog of minutes, to a hold of days.
+const TO_POSTMAN_BUCKETS: &[f64] =
+    &[0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 86_400.0, 259_200.0];
+
+const fn family(name: &'static str, kind: Type, labels: &'static [&'static str], help: &'static str) -> Family {
+    Family { name, kind, labels, help }
+}
+
+/// Every family there is.
+pub const FAMILIES: &[Family] = &[
+    family(DELIVERIES_TOTAL, Type::Counter, &[SOURCE, RESULT], "Deliveries answered."),
+    family(
+        INTAKE_DURATION_SECONDS,
+        Type::Histogram(INTAKE_BUCKETS),
+        &[],
+        "Time from the head of a delivery to its answer.",
+    ),
+    family(SIGNATURE_FAILURES_TOTAL, Type::Counter, &[SOURCE, REASON], "Deliveries whose sender was not proven."),
+    family(JOBS, Type::Gauge, &[STATE], "Jobs in the store."),
+    family(
+        OLDEST_DUE_JOB_AGE_SECONDS,
+        Type::Gauge,
+        &[],
+        "How long the job has been due that has been due the longest; 0 where none is due.",
+    ),
+    family(DEAD_LETTERS, Type::Gauge, &[], "Dead letters that wait for an operator."),
+    family(HOLD, Type::Gauge, &[SCOPE], "1 where a hold of this scope is in force."),
+    family(STORE_UP, Type::Gauge, &[], "1 where the store answered at this scrape."),
+    family(SCIM_REQUESTS_TOTAL, Type::Counter, &[OPERATION, STATUS], "SCIM calls made to Postman."),
+    family(SCIM_REQUEST_DURATION_SECONDS, Type::Histogram(CALL_BUCKETS), &[OPERATION], "How long a SCIM call took."),
+    family(JOB_OUTCOMES_TOTAL, Type::Counter, &[EVENT, OUTCOME], "Attempts settled."),
+    family(RATE_LIMIT_WAIT_SECONDS_TOTAL, Type::Counter, &[KIND], "Time spent waiting for a token of the limiter."),
+    family(
+        TIME_TO_POSTMAN_SECONDS,
+        Type::Histogram(TO_POSTMAN_BUCKETS),
+        &[],
+        "Time from accepted to applied at Postman.",
+    ),
+    family(LEASE_TAKE_OVERS_TOTAL, Type::Counter, &[], "Lanes taken over from a worker whose lease ran out."),
+    family(LEASES_LOST_TOTAL, Type::Counter, &[], "Leases lost while their job was worked on."),
+    family(BUILD_INFO, Type::Gauge, &[VERSION], "1, with the version that runs."),
+];
+
+/// Why metrics could not be set up.
+#[derive(Debug, thiserror::Error)]
+#[error("metrics could not be set up: {0}")]
+pub struct MetricsError(String);
+
+/// What renders the metrics; clones share it.
+#[derive(Debug, Clone)]
+pub struct Metrics(PrometheusHandle);
+
+/// The process's recorder, once installed.
+static INSTALLED: Mutex<Option<Metrics>> = Mutex::new(None);
+
+impl Metrics {
+    /// Installs the process's recorder; a second call gives the first one's.
+    ///
+    /// # Errors
+    /// A recorder of somebody else's is installed.
+    pub fn install() -> Result<Self, MetricsError> {
+        let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(metrics) = &*installed {
+            return Ok(metrics.clone());
+        }
+        let metrics = Self(builder()?.install_recorder().map_err(|e| MetricsError(e.to_string()))?);
+        describe();
+        *installed = Some(metrics.clone());
+        Ok(metrics)
+    }
+
+    /// All metrics in the Prometheus text format.
+    #[must_use]
+    pub fn render(&self) -> String {
+        self.0.render()
+    }
+
+    /// Folds observations into their buckets. To be called every few seconds: without it they pile
+    /// up in memory until somebody scrapes.
+    pub fn upkeep(&self) {
+        self.0.run_upkeep();
+    }
+}
+
+fn builder() -> Result<PrometheusBuilder, MetricsError> {
+    let mut builder = PrometheusBuilder::new();
+    for family in FAMILIES {
+        if let Type::Histogram(buckets) = family.kind {
+            builder = builder
+                .set_buckets_for_metric(Matcher::Full(family.name.to_owned()), buckets)
+                .map_err(|e| MetricsError(e.to_string()))?;
+        }
+    }
+    Ok(builder)
+}
+
+/// Help texts, and a zero for what has no labels: a rate over a counter that is born at 1 is blind.
+fn describe() {
+    for Family { name, kind, labels, help } in FAMILIES {
+        match kind {
+            Type::Counter => {
+                metrics::describe_counter!(*name, *help);
+                if labels.is_empty() {
+                    metrics::counter!(*name).absolute(0);
+                }
+            }
+            Type::Gauge => metrics::describe_gauge!(*name, *help),
+            Type::Histogram(_) => metrics::describe_histogram!(*name, *help),
+        }
+    }
+    metrics::gauge!(BUILD_INFO, VERSION => env!("CARGO_PKG_VERSION")).set(1.0);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_the_conventions() {
+        let mut names: Vec<_> = FAMILIES.iter().map(|f| f.name).collect();
+        for family in FAMILIES {
+            assert!(family.name.starts_with("scim_bridge_"), "{}", family.name);
+            assert_eq!(family.name.ends_with("_total"), family.kind == Type::Counter, "{}", family.name);
+            assert!(family.help.ends_with('.'), "{}", family.help);
+            if let Type::Histogram(buckets) = family.kind {
+                assert!(family.name.ends_with("_seconds"));
+                assert!(buckets.is_sorted());
+            }
+        }
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), FAMILIES.len());
+    }
+
+    #[test]
+    fn delivery_results_are_distinct_words() {
+        let mut words: Vec<_> = DeliveryResult::ALL.iter().map(|r| r.as_str()).collect();
+        words.sort_unstable();
+        words.dedup();
+        assert_eq!(words.len(), DeliveryResult::ALL.len());
+    }
+
+    #[test]
+    fn installing_twice_gives_the_same_recorder() {
+        let first = Metrics::install().unwrap();
+        let second = Metrics::install().unwrap();
+        metrics::counter!(SIGNATURE_FAILURES_TOTAL, SOURCE => "hr", REASON => "test").increment(3);
+        metrics::histogram!(TIME_TO_POSTMAN_SECONDS).record(0.2);
+        first.upkeep();
+        let text = second.render();
+        assert!(text.contains(r#"scim_bridge_signature_failures_total{source="hr",reason="test"} 3"#), "{text}");
+        assert!(text.contains(r#"scim_bridge_time_to_postman_seconds_bucket{le="0.25"}"#), "{text}");
+        assert!(text.contains("# HELP scim_bridge_build_info"), "{text}");
+    }
+}

@@ -1,0 +1,157 @@
+//! What an attempt holds while it runs: the lease on its lane, and a token for its next call.
+
+use std::future::Future;
+use std::pin::pin;
+use std::time::Duration;
+
+use tracing::{debug, warn};
+
+use super::Worker;
+use crate::core::limiter::CallKind;
+use crate::core::time::UnixMs;
+use crate::store::{ClaimedJob, Lease, StoreError, Token};
+
+/// Kept free between the end of a call and the end of the lease, for the settling.
+const LEASE_MARGIN_MS: u64 = 2_000;
+/// Tokens older than this share of the rate window (1/300: 200 ms of 60 s) are not used any more: a
+/// call must reach Postman soon after its token was taken, or it shares a window with later ones.
+const TOKEN_FRESH_SHARE: u64 = 300;
+
+/// A lease that is kept alive. Time is measured by this process's clock from before the store was
+/// asked, so that the store's clock need not agree with it.
+pub(super) struct Held<'a> {
+    worker: &'a Worker,
+    lease: Lease,
+    valid_until: UnixMs,
+    lost: bool,
+    token: Option<(CallKind, UnixMs)>,
+}
+
+/// Why an attempt cannot go on.
+#[derive(Debug)]
+pub(super) enum Broken {
+    /// Somebody else has the lane.
+    LeaseLost,
+    /// The process is stopping, and the next call has not begun.
+    Stopping,
+    /// The store did not answer.
+    Store(StoreError),
+}
+
+impl From<StoreError> for Broken {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl<'a> Held<'a> {
+    pub(super) fn new(worker: &'a Worker, claimed: &ClaimedJob, asked_at: UnixMs) -> Self {
+        Self {
+            worker,
+            lease: claimed.lease.clone(),
+            valid_until: asked_at.plus_ms(worker.options.lease_ms),
+            lost: false,
+            token: Some((claimed.token, asked_at)),
+        }
+    }
+
+    pub(super) fn lease(&self) -> &Lease {
+        &self.lease
+    }
+
+    /// Milliseconds for which the lease is still good.
+    pub(super) fn left_ms(&self) -> u64 {
+        self.valid_until.ms_since(self.worker.clock.now())
+    }
+
+    /// Makes sure that a call may begin: it has a token, and a lease that outlives it.
+    pub(super) async fn ready_for(&mut self, kind: CallKind) -> Result<(), Broken> {
+        // The lease first: while waiting for a token it is kept alive, and it is looked at again after.
+        loop {
+            self.secure().await?;
+            if self.use_token(kind) {
+                return Ok(());
+            }
+            self.wait_for_token(kind).await?;
+        }
+    }
+
+    /// Runs `call` to its end and keeps the lease alive meanwhile. A lease that is lost on the way
+    /// does not break the call off (it may have taken effect), but the next one will not begin.
+    pub(super) async fn during<F: Future>(&mut self, call: F) -> F::Output {
+        let mut call = pin!(call);
+        loop {
+            tokio::select! {
+                output = &mut call => return output,
+                () = tokio::time::sleep(self.renewal_pause()) => self.try_renew().await,
+            }
+        }
+    }
+
+    /// Whether the lease was lost, as far as is known.
+    pub(super) fn is_lost(&self) -> bool {
+        self.lost
+    }
+
+    async fn secure(&mut self) -> Result<(), Broken> {
+        let needed_ms = self.worker.options.call_timeout_ms + LEASE_MARGIN_MS;
+        if !self.lost && self.left_ms() < needed_ms {
+            self.renew().await?;
+        }
+        if self.lost { Err(Broken::LeaseLost) } else { Ok(()) }
+    }
+
+    async fn renew(&mut self) -> Result<(), StoreError> {
+        let asked_at = self.worker.clock.now();
+        let lease_ms = self.worker.options.lease_ms;
+        match self.worker.store.renew(asked_at, &self.lease, lease_ms).await? {
+            Some(lease) => {
+                self.lease = lease;
+                self.valid_until = asked_at.plus_ms(lease_ms);
+            }
+            None => self.lost = true,
+        }
+        Ok(())
+    }
+
+    async fn try_renew(&mut self) {
+        match self.renew().await {
+            Ok(()) => debug!(lost = self.lost, "lease renewed"),
+            // It is tried again soon; until then the lease runs on.
+            Err(error) => warn!(%error, "the lease could not be renewed"),
+        }
+    }
+
+    fn renewal_pause(&self) -> Duration {
+        Duration::from_millis((self.worker.options.lease_ms / 3).max(1))
+    }
+
+    /// Uses the token at hand, if it is of this kind and fresh.
+    fn use_token(&mut self, kind: CallKind) -> bool {
+        let fresh_ms = self.worker.options.rate_window_ms / TOKEN_FRESH_SHARE;
+        let now = self.worker.clock.now();
+        match self.token {
+            Some((held, taken_at)) if held == kind => {
+                self.token = None;
+                now.ms_since(taken_at) <= fresh_ms
+            }
+            Some(_) | None => false,
+        }
+    }
+
+    async fn wait_for_token(&mut self, kind: CallKind) -> Result<(), Broken> {
+        let now = self.worker.clock.now();
+        match self.worker.store.take_token(now, kind).await? {
+            Token::Granted => self.token = Some((kind, now)),
+            Token::NotBefore(at) => {
+                let pause = Duration::from_millis(at.ms_since(now).max(1)).min(self.renewal_pause());
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => {}
+                    () = self.worker.stop.cancelled() => return Err(Broken::Stopping),
+                }
+                self.worker.waited.add(kind, self.worker.clock.now().ms_since(now));
+            }
+        }
+        Ok(())
+    }
+}

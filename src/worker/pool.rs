@@ -1,0 +1,143 @@
+//! The loop: claim as much as there is room for, attempt it, sleep until the store names a time or
+//! wakes us, whichever is first. A wake-up is a hint; polling is the truth.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tracing::{error, info};
+
+use super::Worker;
+use crate::clock;
+use crate::core::time::UnixMs;
+use crate::lifecycle::Lifecycle;
+use crate::store::{Claim, StoreError, WaitReason};
+
+/// Longest sleep without a look at the store: a lost wake-up costs no more than this.
+const POLL: Duration = Duration::from_secs(1);
+/// Longest pause while the store does not answer.
+const STORE_DOWN_PAUSE: Duration = Duration::from_secs(5);
+/// After the grace, what is under way is given back; that takes a moment.
+const GIVE_BACK: Duration = Duration::from_secs(2);
+
+impl Worker {
+    /// Works until the process stops; then finishes what is in flight within `grace`, and gives
+    /// back the rest.
+    pub async fn run(self, life: Lifecycle, grace: Duration) {
+        let room = Arc::new(Semaphore::new(self.options.concurrency));
+        let mut attempts = JoinSet::new();
+        let mut failures = 0_u32;
+        loop {
+            while attempts.try_join_next().is_some() {}
+            let free = tokio::select! {
+                () = life.stopping() => break,
+                permit = room.clone().acquire_owned() => match permit {
+                    Ok(permit) => { drop(permit); room.available_permits().max(1) }
+                    Err(_) => break,
+                },
+            };
+            let asked_at = self.clock.now();
+            match self.store.claim(asked_at, &self.claim_request(free)).await {
+                Ok(claim) => {
+                    failures = 0;
+                    if let Some(pause) = self.take_up(claim, asked_at, &room, &mut attempts) {
+                        self.sleep(pause, &life).await;
+                    }
+                }
+                Err(error) => {
+                    report(&error, failures);
+                    failures = failures.saturating_add(1);
+                    let pause = store_down_pause(failures);
+                    tokio::select! { () = tokio::time::sleep(pause) => {}, () = life.stopping() => {} }
+                }
+            }
+        }
+        self.drain(attempts, grace, &life).await;
+    }
+
+    /// Starts what was claimed; where there was nothing, says how long to sleep.
+    fn take_up(
+        &self,
+        claim: Claim,
+        asked_at: UnixMs,
+        room: &Arc<Semaphore>,
+        attempts: &mut JoinSet<()>,
+    ) -> Option<Pause> {
+        match claim {
+            Claim::Jobs(jobs) => {
+                for job in jobs {
+                    let (worker, room) = (self.clone(), room.clone());
+                    // There is room: nobody but this loop takes it.
+                    let permit = room.try_acquire_owned().ok();
+                    attempts.spawn(async move {
+                        if let Err(error) = worker.attempt(job, asked_at).await {
+                            error!(%error, "an attempt broke off: its lane is taken over when the lease runs out");
+                        }
+                        drop(permit);
+                    });
+                }
+                None
+            }
+            Claim::Probe(scope) => {
+                let worker = self.clone();
+                attempts.spawn(async move {
+                    if let Err(error) = worker.probe(scope).await {
+                        error!(%error, "a probe's result could not be stored");
+                    }
+                });
+                None
+            }
+            Claim::Wait { until, reason } => Some(Pause { until, reason, since: asked_at }),
+        }
+    }
+
+    async fn sleep(&self, pause: Pause, life: &Lifecycle) {
+        let due = pause.until.map_or(POLL, |until| Duration::from_millis(until.ms_since(self.clock.now())));
+        // Jittered, so that several processes do not ask in step; the due time itself is exact.
+        let longest = POLL.mul_f64(0.8 + 0.4 * clock::jitter());
+        tokio::select! {
+            () = tokio::time::sleep(due.min(longest)) => {}
+            () = self.store.woken() => {}
+            () = life.stopping() => {}
+        }
+        if let WaitReason::Token(kind) = pause.reason {
+            self.waited.add(kind, self.clock.now().ms_since(pause.since));
+        }
+    }
+
+    async fn drain(&self, mut attempts: JoinSet<()>, grace: Duration, life: &Lifecycle) {
+        self.stop.cancel();
+        info!(in_flight = attempts.len(), "no new jobs are taken; finishing those in flight");
+        let all = async { while attempts.join_next().await.is_some() {} };
+        tokio::pin!(all);
+        tokio::select! {
+            () = &mut all => return,
+            () = tokio::time::sleep(grace) => {}
+            () = life.stopping_at_once() => {}
+        }
+        self.stop_now.cancel();
+        if tokio::time::timeout(GIVE_BACK, all).await.is_err() {
+            error!("some jobs could not be given back: their lanes are taken over when their leases run out");
+        }
+    }
+}
+
+/// A sleep between two claims.
+struct Pause {
+    until: Option<UnixMs>,
+    reason: WaitReason,
+    since: UnixMs,
+}
+
+/// The first failure is told; those that follow are the same trouble.
+fn report(error: &StoreError, failures_before: u32) {
+    if failures_before == 0 {
+        error!(%error, "the store does not answer: no jobs are claimed until it does");
+    }
+}
+
+fn store_down_pause(failures: u32) -> Duration {
+    let cap = Duration::from_millis(200).saturating_mul(1_u32.checked_shl(failures.min(10)).unwrap_or(1));
+    cap.min(STORE_DOWN_PAUSE).mul_f64(0.5 + clock::jitter() / 2.0)
+}
