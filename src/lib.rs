@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod clock;
+pub mod config;
 pub mod core;
 pub mod lifecycle;
 pub mod postman_sim;

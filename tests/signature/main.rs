@@ -1,4 +1,5 @@
 //! Signatures, checked against other people's code, and against change.
+#![expect(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
 
 mod changes;
 mod handshakes;
@@ -7,9 +8,8 @@ mod vectors;
 
 use bytes::Bytes;
 use scim_bridge::core::delivery::Delivery;
-use scim_bridge::core::signature::{ActiveSecret, Genuine, Refusal, Scheme, Verifier};
+use scim_bridge::core::signature::{Answer, Genuine, Keys, Refusal, Scheme, Verifier};
 use scim_bridge::core::time::UnixMs;
-use scim_bridge::secret::LiveSecret;
 use secrecy::SecretString;
 
 /// When the fixed vectors were signed.
@@ -30,12 +30,34 @@ fn scheme(text: &str) -> Scheme {
     toml::from_str(text).unwrap()
 }
 
-fn secret(text: &str) -> ActiveSecret {
-    ActiveSecret { secret: LiveSecret::new(SecretString::from(text)), not_after: None }
+/// A verifier with its keys.
+struct Source {
+    verifier: Verifier,
+    keys: Keys,
 }
 
-fn verifier(scheme: Scheme, secrets: &[&str]) -> Verifier {
-    Verifier::new(scheme, secrets.iter().map(|text| secret(text)).collect()).unwrap()
+impl Source {
+    fn verify(&self, delivery: Delivery, now: UnixMs) -> Result<Genuine, Refusal> {
+        self.verifier.verify(&self.keys, delivery, now)
+    }
+
+    fn unsigned_handshake(&self, delivery: &Delivery) -> Option<Answer> {
+        self.verifier.unsigned_handshake(&self.keys, delivery)
+    }
+
+    fn signed_handshake(&self, genuine: &Genuine) -> Option<Answer> {
+        self.verifier.signed_handshake(&self.keys, genuine)
+    }
+}
+
+fn verifier(scheme: Scheme, secrets: &[&str]) -> Source {
+    verifier_until(scheme, &secrets.iter().map(|text| (*text, None)).collect::<Vec<_>>())
+}
+
+fn verifier_until(scheme: Scheme, secrets: &[(&str, Option<UnixMs>)]) -> Source {
+    let secrets: Vec<_> = secrets.iter().map(|(text, not_after)| (SecretString::from(*text), *not_after)).collect();
+    let keys = Keys::prepare(&scheme, secrets.iter().map(|(secret, not_after)| (secret, *not_after)));
+    Source { verifier: Verifier::new(scheme).unwrap(), keys }
 }
 
 fn delivery(headers: &[(&str, &str)], body: &str) -> Delivery {

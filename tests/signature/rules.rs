@@ -2,12 +2,11 @@
 
 use proptest::prelude::*;
 use scim_bridge::core::event::SourceName;
-use scim_bridge::core::signature::{ActiveSecret, DedupeKey, Refusal, Role, Scheme, ToSign, Verifier, sign};
+use scim_bridge::core::signature::{DedupeKey, Refusal, Role, Scheme, ToSign, sign};
 use scim_bridge::core::time::UnixMs;
-use scim_bridge::secret::LiveSecret;
 use secrecy::SecretString;
 
-use super::{BODY, SIGNED_AT, delivery, preset, refusal, scheme, verifier};
+use super::{BODY, SIGNED_AT, delivery, preset, refusal, scheme, verifier, verifier_until};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
@@ -98,9 +97,8 @@ fn a_timestamp_in_the_body_is_read_after_the_signature_holds() {
 #[test]
 fn during_a_rotation_both_secrets_hold_and_afterwards_only_the_new_one() {
     let scheme = preset("github");
-    let active = |text: &str, not_after| ActiveSecret { secret: LiveSecret::new(SecretString::from(text)), not_after };
     let end = SIGNED_AT.plus_ms(1000);
-    let verifier = Verifier::new(scheme.clone(), vec![active("old", Some(end)), active("new", None)]).unwrap();
+    let verifier = verifier_until(scheme.clone(), &[("old", Some(end)), ("new", None)]);
     let judged = |secret, now| {
         let headers = signed(&scheme, secret, BODY, "", SIGNED_AT);
         refusal(verifier.verify(delivery(&strs(&headers), BODY), now))

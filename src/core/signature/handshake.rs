@@ -10,9 +10,10 @@ use secrecy::SecretString;
 use serde_json::Value;
 
 use super::fields::JsonPointer;
+use super::keys::Keys;
 use super::read;
 use super::refusal::Role;
-use super::scheme::{EchoReply, Handshake, When, WhenFrom};
+use super::scheme::{EchoReply, Handshake, Scheme, When, WhenFrom};
 use super::verify::{Genuine, Verifier};
 use crate::core::delivery::Delivery;
 
@@ -62,7 +63,7 @@ impl fmt::Debug for Answer {
 impl Verifier {
     /// The answer to a handshake that needs no signature; none where the delivery is not one.
     #[must_use]
-    pub fn unsigned_handshake(&self, delivery: &Delivery) -> Option<Answer> {
+    pub fn unsigned_handshake(&self, keys: &Keys, delivery: &Delivery) -> Option<Answer> {
         let unsigned = |handshake: &&Handshake| match handshake {
             Handshake::Echo { signed, .. } | Handshake::Ping { signed, .. } => !*signed,
             Handshake::Capture { .. } => true,
@@ -71,48 +72,54 @@ impl Verifier {
         handshakes.peek()?;
         let small = delivery.body.len() <= UNSIGNED_BODY_BYTES_MAX;
         let document: Option<Value> = if small { serde_json::from_slice(&delivery.body).ok() } else { None };
-        handshakes.find_map(|handshake| self.answer(handshake, delivery, document.as_ref()))
+        handshakes.find_map(|handshake| answer(&self.scheme, keys, handshake, delivery, document.as_ref()))
     }
 
     /// The answer to a handshake that is signed; none where the delivery is not one.
     #[must_use]
-    pub fn signed_handshake(&self, genuine: &Genuine) -> Option<Answer> {
+    pub fn signed_handshake(&self, keys: &Keys, genuine: &Genuine) -> Option<Answer> {
         let signed = |handshake: &&Handshake| match handshake {
             Handshake::Echo { signed, .. } | Handshake::Ping { signed, .. } => *signed,
             Handshake::Capture { .. } => false,
         };
         let handshakes = self.scheme.handshake.iter().filter(signed);
         let (delivery, document) = (genuine.delivery.get(), genuine.document.as_ref());
-        handshakes.into_iter().find_map(|handshake| self.answer(handshake, delivery, document))
+        handshakes.into_iter().find_map(|handshake| answer(&self.scheme, keys, handshake, delivery, document))
     }
+}
 
-    fn answer(&self, handshake: &Handshake, delivery: &Delivery, document: Option<&Value>) -> Option<Answer> {
-        match handshake {
-            Handshake::Ping { when, signed: _ } => meant(when, delivery, document).then_some(Answer::Pong),
-            Handshake::Echo { challenge, when, reply, signed: _ } => {
-                if when.as_ref().is_some_and(|when| !meant(when, delivery, document)) {
-                    return None;
-                }
-                let text = string(challenge, document?).filter(|text| is_printable(text, 1..=CHALLENGE_BYTES_MAX))?;
-                Some(match reply {
-                    EchoReply::Text => Answer::Text(text.to_owned()),
-                    EchoReply::Json => {
-                        let field = (challenge.last_step(), Value::String(text.to_owned()));
-                        Answer::Json(Value::Object([field].into_iter().collect()))
-                    }
-                })
+fn answer(
+    scheme: &Scheme,
+    keys: &Keys,
+    handshake: &Handshake,
+    delivery: &Delivery,
+    document: Option<&Value>,
+) -> Option<Answer> {
+    match handshake {
+        Handshake::Ping { when, signed: _ } => meant(when, delivery, document).then_some(Answer::Pong),
+        Handshake::Echo { challenge, when, reply, signed: _ } => {
+            if when.as_ref().is_some_and(|when| !meant(when, delivery, document)) {
+                return None;
             }
-            Handshake::Capture { token, file } => {
-                let unsigned = matches!(read::header(delivery, &self.scheme.header, Role::Signature), Ok(None));
-                let token = string(token, document?).filter(|token| is_printable(token, TOKEN_BYTES))?;
-                if !unsigned {
-                    None
-                } else if !self.keys.has_key(&self.scheme) {
-                    Some(Answer::Capture { token: SecretString::from(token), file: file.clone() })
-                } else {
-                    // The source did not hear our answer and offers its token again.
-                    self.keys.knows(token).then_some(Answer::Pong)
+            let text = string(challenge, document?).filter(|text| is_printable(text, 1..=CHALLENGE_BYTES_MAX))?;
+            Some(match reply {
+                EchoReply::Text => Answer::Text(text.to_owned()),
+                EchoReply::Json => {
+                    let field = (challenge.last_step(), Value::String(text.to_owned()));
+                    Answer::Json(Value::Object([field].into_iter().collect()))
                 }
+            })
+        }
+        Handshake::Capture { token, file } => {
+            let unsigned = matches!(read::header(delivery, &scheme.header, Role::Signature), Ok(None));
+            let token = string(token, document?).filter(|token| is_printable(token, TOKEN_BYTES))?;
+            if !unsigned {
+                None
+            } else if keys.is_empty() {
+                Some(Answer::Capture { token: SecretString::from(token), file: file.clone() })
+            } else {
+                // The source did not hear our answer and offers its token again.
+                keys.knows(token).then_some(Answer::Pong)
             }
         }
     }

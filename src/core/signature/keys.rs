@@ -1,8 +1,5 @@
-//! Secrets as keys: prepared once, and again when a secret is replaced.
+//! Secrets as keys, prepared once and used for many deliveries.
 
-use std::sync::Arc;
-
-use arc_swap::ArcSwap;
 use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER_PERMISSIVE};
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
@@ -13,16 +10,6 @@ use zeroize::Zeroizing;
 
 use super::scheme::{Algorithm, Auth, KeyEncoding, Scheme};
 use crate::core::time::UnixMs;
-use crate::secret::LiveSecret;
-
-/// A secret that a source may use.
-#[derive(Debug, Clone)]
-pub struct ActiveSecret {
-    /// The secret, as it is now.
-    pub secret: LiveSecret,
-    /// After this it is not taken any more. None: no end.
-    pub not_after: Option<UnixMs>,
-}
 
 /// Why a secret cannot be used with a scheme.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -151,62 +138,52 @@ pub(super) enum Tried {
     NoKey,
 }
 
-/// A source's keys.
-pub(super) struct KeyRing(Vec<Slot>);
+/// A source's secrets, made ready for use with its scheme. Wiped from memory when dropped.
+pub struct Keys(Vec<Entry>);
 
-struct Slot {
-    secret: LiveSecret,
+struct Entry {
+    key: Key,
+    /// After this it is not taken any more. None: no end.
     not_after: Option<UnixMs>,
-    ready: ArcSwap<Ready>,
+    /// Of the secret as it is.
+    digest: Zeroizing<[u8; 32]>,
 }
 
-struct Ready {
-    made_of: Arc<SecretString>,
-    key: Option<Key>,
-}
-
-impl Ready {
-    fn make(scheme: &Scheme, made_of: Arc<SecretString>) -> Self {
-        let key = Key::prepare(scheme, &made_of).ok();
-        Self { made_of, key }
-    }
-}
-
-impl KeyRing {
-    pub(super) fn new(scheme: &Scheme, secrets: Vec<ActiveSecret>) -> Self {
-        let slot = |active: ActiveSecret| {
-            let ready = ArcSwap::from_pointee(Ready::make(scheme, active.secret.current()));
-            Slot { secret: active.secret, not_after: active.not_after, ready }
+impl Keys {
+    /// Prepares secrets, each with the time after which it is not taken any more. One that cannot be
+    /// used is passed over: see [`check_secret`].
+    pub fn prepare<'s>(scheme: &Scheme, secrets: impl IntoIterator<Item = (&'s SecretString, Option<UnixMs>)>) -> Self {
+        let entry = |(secret, not_after): (&SecretString, _)| {
+            let key = Key::prepare(scheme, secret).ok()?;
+            let digest = Zeroizing::new(digest_of(secret.expose_secret().as_bytes()));
+            Some(Entry { key, not_after, digest })
         };
-        Self(secrets.into_iter().map(slot).collect())
+        Self(secrets.into_iter().filter_map(entry).collect())
     }
 
-    /// Whether any key could be used, now or earlier.
-    pub(super) fn has_key(&self, scheme: &Scheme) -> bool {
-        self.0.iter().any(|slot| slot.current(scheme).key.is_some())
+    /// Whether there is no key at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Whether `presented` is one of the secrets, as it is.
     pub(super) fn knows(&self, presented: &str) -> bool {
         let presented = digest_of(presented.as_bytes());
-        let known = self.0.iter().fold(Choice::from(0), |known, slot| {
-            known | digest_of(slot.secret.current().expose_secret().as_bytes()).ct_eq(&presented)
-        });
-        known.into()
+        let none = Choice::from(0);
+        self.0.iter().fold(none, |known, entry| known | entry.digest.ct_eq(&presented)).into()
     }
 
     /// Tries every key: how long it takes tells nothing of which one it was.
-    pub(super) fn try_all(&self, scheme: &Scheme, parts: &[&[u8]], candidates: &[Vec<u8>], now: UnixMs) -> Tried {
+    pub(super) fn try_all(&self, parts: &[&[u8]], candidates: &[Vec<u8>], now: UnixMs) -> Tried {
         let mut tried = Tried::NoKey;
-        for slot in &self.0 {
-            let ready = slot.current(scheme);
-            let Some(key) = &ready.key else { continue };
-            let proof = key.prove(parts);
+        for entry in &self.0 {
+            let proof = entry.key.prove(parts);
             let equal: bool = candidates
                 .iter()
                 .fold(Choice::from(0), |any, candidate| any | candidate.as_slice().ct_eq(proof.as_bytes()))
                 .into();
-            let expired = slot.not_after.is_some_and(|not_after| now > not_after);
+            let expired = entry.not_after.is_some_and(|not_after| now > not_after);
             tried = match (tried, equal, expired) {
                 (proven @ Tried::Proven(_), _, _) => proven,
                 (_, true, false) => Tried::Proven(proof),
@@ -215,20 +192,6 @@ impl KeyRing {
             };
         }
         tried
-    }
-}
-
-impl Slot {
-    /// The key of the secret as it is now.
-    fn current(&self, scheme: &Scheme) -> Arc<Ready> {
-        let secret = self.secret.current();
-        let ready = self.ready.load_full();
-        if Arc::ptr_eq(&ready.made_of, &secret) {
-            return ready;
-        }
-        let ready = Arc::new(Ready::make(scheme, secret));
-        self.ready.store(Arc::clone(&ready));
-        ready
     }
 }
 
@@ -261,32 +224,17 @@ mod tests {
     }
 
     #[test]
-    fn a_replaced_secret_is_taken_up_and_the_old_one_forgotten() {
-        let scheme = scheme("");
-        let live = LiveSecret::new(SecretString::from("one"));
-        let ring = KeyRing::new(&scheme, vec![ActiveSecret { secret: live.clone(), not_after: None }]);
-        let sign = |secret: &str| {
-            vec![Key::prepare(&scheme, &SecretString::from(secret)).unwrap().prove(&[b"body"]).as_bytes().to_vec()]
-        };
-        let proven = |secret| matches!(ring.try_all(&scheme, &[b"body"], &sign(secret), UnixMs(0)), Tried::Proven(_));
-        assert!(proven("one") && !proven("two"));
-        live.replace(SecretString::from("two"));
-        assert!(proven("two") && !proven("one"));
-        assert!(ring.knows("two") && !ring.knows("one"));
-        live.replace(SecretString::from(""));
-        assert!(!ring.has_key(&scheme));
-        assert!(matches!(ring.try_all(&scheme, &[b"body"], &sign("two"), UnixMs(0)), Tried::NoKey));
-    }
-
-    #[test]
     fn a_secret_is_taken_until_its_end_and_not_after() {
         let scheme = scheme("");
-        let secret =
-            |text: &str, not_after| ActiveSecret { secret: LiveSecret::new(SecretString::from(text)), not_after };
-        let ring = KeyRing::new(&scheme, vec![secret("old", Some(UnixMs(10))), secret("new", None)]);
-        let old = vec![Key::prepare(&scheme, &SecretString::from("old")).unwrap().prove(&[b"b"]).as_bytes().to_vec()];
-        assert!(matches!(ring.try_all(&scheme, &[b"b"], &old, UnixMs(10)), Tried::Proven(_)));
-        assert!(matches!(ring.try_all(&scheme, &[b"b"], &old, UnixMs(11)), Tried::Expired));
-        assert!(matches!(ring.try_all(&scheme, &[b"c"], &old, UnixMs(11)), Tried::Unproven));
+        let (old, new) = (SecretString::from("old"), SecretString::from("new"));
+        let keys = Keys::prepare(&scheme, [(&old, Some(UnixMs(10))), (&new, None)]);
+        let proof = vec![Key::prepare(&scheme, &old).unwrap().prove(&[b"b"]).as_bytes().to_vec()];
+        assert!(matches!(keys.try_all(&[b"b"], &proof, UnixMs(10)), Tried::Proven(_)));
+        assert!(matches!(keys.try_all(&[b"b"], &proof, UnixMs(11)), Tried::Expired));
+        assert!(matches!(keys.try_all(&[b"c"], &proof, UnixMs(11)), Tried::Unproven));
+        assert!(keys.knows("new") && !keys.knows("newer"));
+        let unusable = Keys::prepare(&scheme, [(&SecretString::from(""), None)]);
+        assert!(unusable.is_empty());
+        assert!(matches!(unusable.try_all(&[b"b"], &proof, UnixMs(0)), Tried::NoKey));
     }
 }

@@ -19,7 +19,7 @@ mod verify;
 
 pub use dedupe::DedupeKey;
 pub use handshake::Answer;
-pub use keys::{ActiveSecret, SecretProblem, check_secret};
+pub use keys::{Keys, SecretProblem, check_secret};
 pub use refusal::{Refusal, Role};
 pub use scheme::Scheme;
 pub use sign::{ToSign, sign};

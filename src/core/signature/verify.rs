@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::dedupe::EventId;
 use super::fields::{HeaderNames, JsonPointer, Tolerance};
-use super::keys::{ActiveSecret, KeyRing, Tried, digest_of};
+use super::keys::{Keys, Tried, digest_of};
 use super::read;
 use super::refusal::{Refusal, Role};
 use super::scheme::{Auth, Handshake, IdRule, Layout, Scheme, TimeUnit, TimestampFrom, TimestampRule, WhenFrom};
@@ -14,10 +14,10 @@ use super::validate::SchemeProblem;
 use crate::core::delivery::{Delivery, Verified};
 use crate::core::time::UnixMs;
 
-/// Checks the deliveries of one source.
+/// Checks the deliveries of one source, by a scheme that is known to be sound.
+#[derive(Debug, Clone)]
 pub struct Verifier {
     pub(super) scheme: Scheme,
-    pub(super) keys: KeyRing,
 }
 
 /// A delivery whose sender is proven and whose time is right, and what it is known by.
@@ -37,20 +37,21 @@ struct Evidence<'a> {
 }
 
 impl Verifier {
-    /// A verifier; refused with all that is wrong with the scheme. A secret that cannot be used is
-    /// passed over until it is replaced: see [`super::check_secret`].
-    pub fn new(scheme: Scheme, secrets: Vec<ActiveSecret>) -> Result<Self, Vec<SchemeProblem>> {
+    /// A verifier; refused with all that is wrong with the scheme.
+    pub fn new(scheme: Scheme) -> Result<Self, Vec<SchemeProblem>> {
         let problems = scheme.validate();
-        if !problems.is_empty() {
-            return Err(problems);
-        }
-        let keys = KeyRing::new(&scheme, secrets);
-        Ok(Self { scheme, keys })
+        if problems.is_empty() { Ok(Self { scheme }) } else { Err(problems) }
+    }
+
+    /// The scheme.
+    #[must_use]
+    pub fn scheme(&self) -> &Scheme {
+        &self.scheme
     }
 
     /// Proves the sender, then the time. The body is parsed only after its signature holds.
-    pub fn verify(&self, delivery: Delivery, now: UnixMs) -> Result<Genuine, Refusal> {
-        let (timestamp, mut id) = self.prove(&delivery, now)?;
+    pub fn verify(&self, keys: &Keys, delivery: Delivery, now: UnixMs) -> Result<Genuine, Refusal> {
+        let (timestamp, mut id) = self.prove(keys, &delivery, now)?;
         let document = if self.reads_body() { serde_json::from_slice(&delivery.body).ok() } else { None };
         if let Some(rule) = &self.scheme.timestamp {
             check_window(rule, timestamp.as_deref(), document.as_ref(), now)?;
@@ -65,10 +66,11 @@ impl Verifier {
     }
 
     /// The signature alone. Gives the timestamp and the id as they stand in headers.
-    fn prove(&self, delivery: &Delivery, now: UnixMs) -> Result<(Option<Vec<u8>>, EventId), Refusal> {
-        let evidence = self
-            .evidence(delivery)
-            .map_err(|refusal| if self.keys.has_key(&self.scheme) { refusal } else { Refusal::NoUsableSecret })?;
+    fn prove(&self, keys: &Keys, delivery: &Delivery, now: UnixMs) -> Result<(Option<Vec<u8>>, EventId), Refusal> {
+        if keys.is_empty() {
+            return Err(Refusal::NoUsableSecret);
+        }
+        let evidence = self.evidence(delivery)?;
         let seen = Seen {
             method: &delivery.method,
             url: &delivery.url,
@@ -76,7 +78,7 @@ impl Verifier {
             timestamp: evidence.timestamp.unwrap_or_default(),
             id: evidence.id.unwrap_or_default(),
         };
-        let proof = match self.keys.try_all(&self.scheme, &seen.parts(&self.scheme), &evidence.candidates, now) {
+        let proof = match keys.try_all(&seen.parts(&self.scheme), &evidence.candidates, now) {
             Tried::Proven(proof) => proof,
             Tried::Expired => return Err(Refusal::ExpiredSecret),
             Tried::Unproven => return Err(Refusal::Mismatch),

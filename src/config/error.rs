@@ -1,0 +1,209 @@
+//! What can be wrong with a configuration: every error at once, each with its key, a stable code,
+//! what is wrong and what to do. Never a secret's value.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+macro_rules! codes {
+    ($($name:ident = $text:literal, $title:literal, $advice:literal;)*) => {
+        /// A stable code of a refused configuration.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum ConfigCode {
+            $(#[doc = $title] $name,)*
+        }
+
+        impl ConfigCode {
+            /// Every code there is.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The code as it is written everywhere.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+
+            /// What it means, in a line.
+            #[must_use]
+            pub fn title(self) -> &'static str {
+                match self { $(Self::$name => $title,)* }
+            }
+
+            /// What to do about it, in a line.
+            #[must_use]
+            pub fn advice(self) -> &'static str {
+                match self { $(Self::$name => $advice,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    File = "CONFIG-FILE",
+        "A file that the configuration names cannot be read.",
+        "Check the path, seen from the working directory, and that this user may read it.";
+    Syntax = "CONFIG-SYNTAX",
+        "The file is not TOML.",
+        "Correct the line named; https://toml.io shows how TOML is written.";
+    UnknownKey = "CONFIG-UNKNOWN-KEY",
+        "There is no such key.",
+        "Correct the spelling, or remove it; `config/scim-bridge.toml` shows every key.";
+    Value = "CONFIG-VALUE",
+        "A value is not one that this key can have.",
+        "Give one that it can have; `docs/configuration.md` says which.";
+    Secret = "CONFIG-SECRET",
+        "A secret is not where the configuration says, or is empty.",
+        "Set the environment variable, write the file, or point the key elsewhere.";
+    Source = "CONFIG-SOURCE",
+        "A source is incomplete or cannot work.",
+        "Complete it as `docs/configuration.md` shows; `scim-bridge explain` tries it on a payload.";
+    Preset = "CONFIG-PRESET",
+        "A source names a preset that there is not.",
+        "Name one of the presets, point `preset_file` at a file, or spell out `[source.signature]`.";
+}
+
+impl fmt::Display for ConfigCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for ConfigCode {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// One thing that is wrong with a configuration.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, thiserror::Error)]
+#[error("{key}: {code}: {problem}. {advice}")]
+pub struct ConfigError {
+    /// Where: `postman.timeout_s`, `source[0].name`, or a file's path.
+    pub key: String,
+    /// What kind of error.
+    pub code: ConfigCode,
+    /// What exactly is wrong.
+    pub problem: String,
+    /// What to do about it.
+    pub advice: String,
+}
+
+impl ConfigError {
+    /// An error with its code's own advice.
+    #[must_use]
+    pub fn new(key: impl Into<String>, code: ConfigCode, problem: impl Into<String>) -> Self {
+        let problem = problem.into();
+        let problem = problem.trim_end_matches('.').to_owned();
+        Self { key: key.into(), code, problem, advice: code.advice().to_owned() }
+    }
+
+    /// Whether it is about this key or one below it.
+    fn is_within(&self, key: &str) -> bool {
+        self.key.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    }
+
+    /// The error with more fitting advice.
+    #[must_use]
+    pub fn advise(mut self, advice: impl Into<String>) -> Self {
+        self.advice = advice.into();
+        self
+    }
+}
+
+/// Everything that is wrong with a configuration; at least one error, one a line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct ConfigErrors(pub Vec<ConfigError>);
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, error) in self.0.iter().enumerate() {
+            if n > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{error}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigErrors {}
+
+/// Where the checks of the sections write what they find.
+#[derive(Debug, Default)]
+pub(crate) struct Findings {
+    errors: Vec<ConfigError>,
+    /// How many of them stood when what could be read had been read.
+    unread: usize,
+}
+
+impl Findings {
+    /// Notes an error, unless it only follows from a value that could not be read, at this key or
+    /// below it.
+    pub(crate) fn push(&mut self, error: ConfigError) {
+        let follows = self.errors[..self.unread].iter().any(|unread| unread.is_within(&error.key));
+        if !follows {
+            self.errors.push(error);
+        }
+    }
+
+    /// Whether something was found at this key or below it.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.errors.iter().any(|error| error.is_within(key))
+    }
+
+    /// From here on, errors at keys that have one already only follow from it.
+    pub(crate) fn reading_ends(&mut self) {
+        self.unread = self.errors.len();
+    }
+
+    /// Gives `value` where nothing was found.
+    pub(crate) fn or<T>(mut self, value: T) -> Result<T, ConfigErrors> {
+        if self.errors.is_empty() {
+            return Ok(value);
+        }
+        self.errors.sort();
+        Err(ConfigErrors(self.errors))
+    }
+
+    /// Finds a value that lies outside of its bounds.
+    pub(crate) fn bounds(&mut self, key: &str, value: u64, min: u64, max: u64) {
+        if !(min..=max).contains(&value) {
+            let problem = format!("{value} is out of bounds");
+            let advice = format!("Give a whole number from {min} to {max}.");
+            self.push(ConfigError::new(key, ConfigCode::Value, problem).advise(advice));
+        }
+    }
+
+    /// Finds what a condition says is wrong.
+    pub(crate) fn when(&mut self, wrong: bool, key: &str, problem: &str, advice: &str) {
+        if wrong {
+            self.push(ConfigError::new(key, ConfigCode::Value, problem).advise(advice));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_distinct_and_say_what_to_do() {
+        let mut texts: Vec<_> = ConfigCode::ALL.iter().map(|code| code.as_str()).collect();
+        texts.sort_unstable();
+        texts.dedup();
+        assert_eq!(texts.len(), ConfigCode::ALL.len());
+        for code in ConfigCode::ALL {
+            assert!(code.as_str().starts_with("CONFIG-"));
+            assert!(code.title().ends_with('.') && code.advice().ends_with('.'), "{code}");
+        }
+    }
+
+    #[test]
+    fn an_error_reads_as_one_line_with_key_code_problem_and_advice() {
+        let error = ConfigError::new("worker.lease_s", ConfigCode::Value, "5 is too short.").advise("Give 30.");
+        assert_eq!(error.to_string(), "worker.lease_s: CONFIG-VALUE: 5 is too short. Give 30.");
+        let json = serde_json::to_value(ConfigErrors(vec![error])).unwrap();
+        assert_eq!(json[0]["code"], "CONFIG-VALUE");
+    }
+}

@@ -1,0 +1,149 @@
+//! Configuration: defaults, under a TOML file, under the environment; checked as a whole, so that
+//! every error is told at once.
+//!
+//! Lives here: reading and checking files and the environment, presets, secrets. Not here: what the
+//! settings lead to (`app` turns them into each component's own options). Opens no socket.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use self::error::Findings;
+use self::secret::{Absent, Reader};
+
+pub use self::error::{ConfigCode, ConfigError, ConfigErrors};
+pub use self::hold::HoldConfig;
+pub use self::log::{LogConfig, LogFormat};
+pub use self::postman::{PostmanAuth, PostmanConfig};
+pub use self::retry::RetryConfig;
+pub use self::secret::{Refreshed, SecretFiles};
+pub use self::server::ServerConfig;
+pub use self::source::{SourceConfig, SourceSecret};
+pub use self::store::{StoreConfig, StoreUrl};
+pub use self::worker::WorkerConfig;
+
+mod error;
+mod hold;
+mod layers;
+mod log;
+mod postman;
+pub mod presets;
+mod read;
+mod retry;
+mod secret;
+mod server;
+mod source;
+mod store;
+mod tree;
+mod worker;
+
+/// Every key, at its default.
+pub const REFERENCE: &str = include_str!("../../config/scim-bridge.toml");
+
+/// The whole configuration, checked.
+#[derive(Debug)]
+pub struct Config {
+    /// `[server]`
+    pub server: ServerConfig,
+    /// `[store]`
+    pub store: StoreConfig,
+    /// `[postman]`
+    pub postman: PostmanConfig,
+    /// `[worker]`
+    pub worker: WorkerConfig,
+    /// `[retry]`
+    pub retry: RetryConfig,
+    /// `[hold]`
+    pub hold: HoldConfig,
+    /// `[log]`
+    pub log: LogConfig,
+    /// `[[source]]`, at least one.
+    pub sources: Vec<SourceConfig>,
+    /// The secrets that are in files: to be refreshed every few seconds.
+    pub secret_files: SecretFiles,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Raw {
+    server: server::Raw,
+    store: StoreConfig,
+    postman: postman::Raw,
+    worker: WorkerConfig,
+    retry: RetryConfig,
+    hold: HoldConfig,
+    log: LogConfig,
+    source: Vec<source::Raw>,
+}
+
+impl Config {
+    /// Reads the configuration: the file at `path` (else the one that `SCIM_BRIDGE_CONFIG` names,
+    /// else `./config/scim-bridge.toml` where it is there), and over it `SCIM_BRIDGE__SECTION__KEY`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn load(path: Option<&Path>, env: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigErrors> {
+        Self::load_with(path, &env.collect(), Absent::Refused)
+    }
+
+    /// Reads the configuration for a command that needs no secret: one that is not there is no
+    /// error. The Postman key is empty then, the admin token none, and a source lacks the secret;
+    /// where no source is configured, there is `hr` all the same. Not to be served with.
+    ///
+    /// # Errors
+    /// Everything else that is wrong with it.
+    pub fn load_without_secrets(
+        path: Option<&Path>,
+        env: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigErrors> {
+        Self::load_with(path, &env.collect(), Absent::Borne)
+    }
+
+    fn load_with(path: Option<&Path>, env: &BTreeMap<String, String>, absent: Absent) -> Result<Self, ConfigErrors> {
+        let mut findings = Findings::default();
+        let mut layers = layers::read(path, env, &mut findings);
+        let has_hr_secret = env.get(source::SECRET_VARIABLE).is_some_and(|secret| !secret.is_empty());
+        source::prepare(&mut layers.tree, has_hr_secret || absent == Absent::Borne, &mut findings);
+        let raw: Raw = read::read(layers.tree, &layers.variables, &mut findings);
+        findings.reading_ends();
+        let reader = Reader { env, files: SecretFiles::default(), absent };
+        let config = raw.build(reader, &mut findings);
+        findings.or(config)
+    }
+
+    /// Reads the configuration with this process' own environment.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn load_from_process(path: Option<&Path>) -> Result<Self, ConfigErrors> {
+        Self::load(path, process_env())
+    }
+}
+
+/// This process' own environment. A variable that is no Unicode is none of ours.
+pub fn process_env() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+impl Raw {
+    fn build(self, mut read: Reader<'_>, findings: &mut Findings) -> Config {
+        self.server.check(findings);
+        self.store.check(findings);
+        self.postman.check(self.worker.lease_s, findings);
+        self.worker.check(findings);
+        self.retry.check(findings);
+        self.hold.check(findings);
+        Config {
+            server: self.server.build(&mut read, findings),
+            store: self.store,
+            postman: self.postman.build(&mut read, findings),
+            worker: self.worker,
+            retry: self.retry,
+            hold: self.hold,
+            log: self.log.settle(read.env.get(LogConfig::variable()), findings),
+            sources: source::build(self.source, &mut read, findings),
+            secret_files: read.files,
+        }
+    }
+}

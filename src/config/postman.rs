@@ -1,0 +1,167 @@
+//! `[postman]`: the target, its key and its limits.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use url::{Host, Url};
+
+use super::error::{ConfigCode, ConfigError, Findings};
+use super::secret::{Reader, SecretSpec};
+use crate::secret::LiveSecret;
+
+/// Where the key is when the configuration does not say.
+pub(super) const KEY_VARIABLE: &str = "POSTMAN_SCIM_KEY";
+
+/// `[postman]`.
+#[derive(Debug, Clone)]
+pub struct PostmanConfig {
+    /// The SCIM base URL, without a slash at its end.
+    pub base_url: String,
+    /// The SCIM API key.
+    pub key: LiveSecret,
+    /// How the key stands in `Authorization`.
+    pub auth: PostmanAuth,
+    /// Whether the key is sent as `X-API-Key`, too.
+    pub x_api_key: bool,
+    /// `locale` of members whose source tells none.
+    pub locale: String,
+    /// Writes allowed in a window; 0: no limit.
+    pub writes_per_minute: u32,
+    /// Reads allowed in a window; 0: no limit.
+    pub reads_per_minute: u32,
+    /// The window of both limits, in seconds.
+    pub rate_window_s: u64,
+    /// How long one call may take, in seconds.
+    pub timeout_s: u64,
+    /// How long making a connection may take, in seconds.
+    pub connect_timeout_s: u64,
+    /// Most pages of members read in one look-up that must compare by itself.
+    pub look_up_pages_max: u32,
+    /// A file of PEM certificates to trust beside the built-in ones.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// How the key stands in `Authorization`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PostmanAuth {
+    /// `Bearer <key>`.
+    #[default]
+    Bearer,
+    /// The key alone.
+    Raw,
+}
+
+#[derive(Deserialize)]
+#[serde(default)]
+pub(super) struct Raw {
+    base_url: String,
+    key: SecretSpec,
+    auth: PostmanAuth,
+    x_api_key: bool,
+    locale: String,
+    writes_per_minute: u32,
+    reads_per_minute: u32,
+    rate_window_s: u64,
+    timeout_s: u64,
+    connect_timeout_s: u64,
+    look_up_pages_max: u32,
+    ca_file: Option<PathBuf>,
+    allow_http: bool,
+}
+
+impl Default for Raw {
+    fn default() -> Self {
+        Self {
+            base_url: "https://api.getpostman.com/scim/v2".to_owned(),
+            key: SecretSpec::env(KEY_VARIABLE),
+            auth: PostmanAuth::Bearer,
+            x_api_key: false,
+            locale: "en-US".to_owned(),
+            writes_per_minute: 180,
+            reads_per_minute: 300,
+            rate_window_s: 60,
+            timeout_s: 20,
+            connect_timeout_s: 5,
+            look_up_pages_max: 20,
+            ca_file: None,
+            allow_http: false,
+        }
+    }
+}
+
+impl Raw {
+    pub(super) fn check(&self, lease_s: u64, findings: &mut Findings) {
+        self.check_base_url(findings);
+        findings.bounds("postman.writes_per_minute", self.writes_per_minute.into(), 0, 100_000);
+        findings.bounds("postman.reads_per_minute", self.reads_per_minute.into(), 0, 100_000);
+        findings.bounds("postman.rate_window_s", self.rate_window_s, 1, 3_600);
+        findings.bounds("postman.timeout_s", self.timeout_s, 1, 300);
+        findings.bounds("postman.connect_timeout_s", self.connect_timeout_s, 1, self.timeout_s.clamp(1, 300));
+        findings.bounds("postman.look_up_pages_max", self.look_up_pages_max.into(), 1, 1_000);
+        let locale_ok = (2..=35).contains(&self.locale.len())
+            && self.locale.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+        findings.when(!locale_ok, "postman.locale", "is no locale", "Give a language tag such as `en-US`.");
+        // 10 s: what claiming, planning and settling may take beside the call.
+        let lease_min_s = self.timeout_s.saturating_add(10);
+        if lease_s < lease_min_s && (1..=300).contains(&self.timeout_s) {
+            let problem = format!("{lease_s} is less than `postman.timeout_s` and 10 s more: a call could outlast it");
+            let advice = format!("Give at least {lease_min_s}, or lower `postman.timeout_s`.");
+            findings.push(ConfigError::new("worker.lease_s", ConfigCode::Value, problem).advise(advice));
+        }
+        if let Some(path) = &self.ca_file
+            && let Err(error) = std::fs::File::open(path)
+        {
+            let problem = format!("{}: {error}", path.display());
+            findings.push(ConfigError::new("postman.ca_file", ConfigCode::File, problem));
+        }
+    }
+
+    fn check_base_url(&self, findings: &mut Findings) {
+        const KEY: &str = "postman.base_url";
+        const EXAMPLE: &str = "Give one such as `https://api.getpostman.com/scim/v2`.";
+        let Ok(url) = Url::parse(&self.base_url) else {
+            findings.when(true, KEY, "is no URL", EXAMPLE);
+            return;
+        };
+        let web = matches!(url.scheme(), "http" | "https") && url.has_host();
+        findings.when(!web, KEY, "is no http or https address", EXAMPLE);
+        let credentials = !url.username().is_empty() || url.password().is_some();
+        findings.when(credentials, KEY, "has credentials in it", "Take them out: the key is `postman.key`.");
+        let extras = url.query().is_some() || url.fragment().is_some();
+        findings.when(extras, KEY, "has a query or a fragment", EXAMPLE);
+        findings.when(
+            web && url.scheme() == "http" && !is_loopback(&url) && !self.allow_http,
+            KEY,
+            "is plain http to another host, which would show the key and personal data to the network",
+            "Use https, or set `postman.allow_http = true` where the network is your own.",
+        );
+    }
+
+    pub(super) fn build(self, read: &mut Reader<'_>, findings: &mut Findings) -> PostmanConfig {
+        let key = read.secret("postman.key", &self.key, findings);
+        PostmanConfig {
+            base_url: self.base_url.trim_end_matches('/').to_owned(),
+            key: key.unwrap_or_else(super::secret::none_yet),
+            auth: self.auth,
+            x_api_key: self.x_api_key,
+            locale: self.locale,
+            writes_per_minute: self.writes_per_minute,
+            reads_per_minute: self.reads_per_minute,
+            rate_window_s: self.rate_window_s,
+            timeout_s: self.timeout_s,
+            connect_timeout_s: self.connect_timeout_s,
+            look_up_pages_max: self.look_up_pages_max,
+            ca_file: self.ca_file,
+        }
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        None => false,
+    }
+}

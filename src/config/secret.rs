@@ -1,0 +1,228 @@
+//! Secrets: given as a value, an environment variable or a file; re-read when the file changes;
+//! never printed.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
+use toml::Value;
+use zeroize::Zeroizing;
+
+use super::error::{ConfigCode, ConfigError, Findings};
+use crate::core::time::UnixMs;
+use crate::secret::LiveSecret;
+
+/// Largest file that is taken for a secret, in bytes.
+const FILE_BYTES_MAX: u64 = 65_536;
+/// The form of a secret, for errors.
+const FORM: &str = "text, { env = \"NAME\" } or { file = \"PATH\" }";
+
+/// Where a secret is, as the configuration says it.
+#[derive(Clone)]
+pub(super) struct SecretSpec {
+    at: At,
+    /// From this instant on it is not accepted any more.
+    pub(super) not_after: Option<UnixMs>,
+}
+
+#[derive(Clone)]
+enum At {
+    Value(SecretString),
+    Env(String),
+    File(PathBuf),
+}
+
+impl SecretSpec {
+    pub(super) fn env(name: &str) -> Self {
+        Self { at: At::Env(name.to_owned()), not_after: None }
+    }
+
+    /// The file that it is in, where it is in one.
+    pub(super) fn file(&self) -> Option<&Path> {
+        match &self.at {
+            At::File(path) => Some(path),
+            At::Value(_) | At::Env(_) => None,
+        }
+    }
+}
+
+impl fmt::Debug for SecretSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.at {
+            At::Value(_) => f.write_str("a value"),
+            At::Env(name) => write!(f, "environment variable {name}"),
+            At::File(path) => write!(f, "file {}", path.display()),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for SecretSpec {
+    /// Reads a whole TOML value, so that no message of serde's can show what is in it.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let not_so = || D::Error::custom(format!("expected {FORM}"));
+        let mut table = match Value::deserialize(deserializer).map_err(|_| not_so())? {
+            Value::String(text) => return Ok(Self { at: At::Value(text.into()), not_after: None }),
+            Value::Table(table) => table,
+            _ => return Err(not_so()),
+        };
+        let not_after = match table.remove("not_after") {
+            None => None,
+            Some(Value::String(text)) => Some(instant(&text).map_err(D::Error::custom)?),
+            Some(Value::Datetime(at)) => Some(instant(&at.to_string()).map_err(D::Error::custom)?),
+            Some(_) => return Err(D::Error::custom("not_after: expected an instant such as 2026-12-31T00:00:00Z")),
+        };
+        let mut given = table.into_iter();
+        let (Some((name, value)), None) = (given.next(), given.next()) else {
+            return Err(D::Error::custom("expected exactly one of `value`, `env` and `file` (and `not_after`)"));
+        };
+        let Value::String(text) = value else { return Err(not_so()) };
+        let at = match name.as_str() {
+            "value" => At::Value(text.into()),
+            "env" => At::Env(text),
+            "file" => At::File(PathBuf::from(text)),
+            _ => return Err(D::Error::custom("expected `value`, `env`, `file` or `not_after`, and nothing else")),
+        };
+        Ok(Self { at, not_after })
+    }
+}
+
+fn instant(text: &str) -> Result<UnixMs, &'static str> {
+    UnixMs::parse_rfc3339(text).ok_or("not_after: expected an instant with its offset, such as 2026-12-31T00:00:00Z")
+}
+
+/// A secret that is not there yet: no caller may accept anything under it.
+pub(super) fn none_yet() -> LiveSecret {
+    LiveSecret::new(SecretString::from(String::new()))
+}
+
+/// Reads secrets where the configuration says they are, and remembers the files among them.
+pub(super) struct Reader<'e> {
+    pub(super) env: &'e BTreeMap<String, String>,
+    pub(super) files: SecretFiles,
+    pub(super) absent: Absent,
+}
+
+/// What a secret that is not there comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Absent {
+    /// An error.
+    Refused,
+    /// Nothing: whoever asked does without it.
+    Borne,
+}
+
+impl Reader<'_> {
+    /// A secret that is there already.
+    pub(super) fn secret(&mut self, key: &str, spec: &SecretSpec, findings: &mut Findings) -> Option<LiveSecret> {
+        let problem = match &spec.at {
+            At::Value(value) if value.expose_secret().is_empty() => "it is empty".to_owned(),
+            At::Value(value) => return Some(LiveSecret::new(value.clone())),
+            At::Env(name) => match self.env.get(name) {
+                Some(value) if !value.is_empty() => return Some(LiveSecret::new(value.clone().into())),
+                Some(_) => format!("environment variable `{name}` is empty"),
+                None => format!("environment variable `{name}` is not set"),
+            },
+            At::File(path) => match read_file(path) {
+                Ok(value) => return Some(self.files.watch(key, path, value)),
+                Err(problem) => problem,
+            },
+        };
+        if self.absent == Absent::Refused {
+            findings.push(ConfigError::new(key, ConfigCode::Secret, problem));
+        }
+        None
+    }
+
+    /// A secret whose file may not be there yet, because a handshake will write it; empty until then.
+    pub(super) fn secret_to_come(&mut self, key: &str, path: &Path) -> LiveSecret {
+        let value = read_file(path).unwrap_or_else(|_| SecretString::from(String::new()));
+        self.files.watch(key, path, value)
+    }
+}
+
+/// The secrets that are in files, to be re-read every few seconds.
+#[derive(Debug, Default)]
+pub struct SecretFiles(Vec<Watched>);
+
+#[derive(Debug)]
+struct Watched {
+    key: String,
+    path: PathBuf,
+    secret: LiveSecret,
+    /// Whether the last look failed, so that a failure is told once.
+    failing: bool,
+}
+
+/// What a look at the files showed.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Refreshed {
+    /// The keys whose secret has changed.
+    pub changed: Vec<String>,
+    /// The keys whose file can be read no more, with the problem; told once. The last good value
+    /// stays in use.
+    pub failed: Vec<(String, String)>,
+}
+
+impl SecretFiles {
+    /// Reads every file again and puts changed secrets in place.
+    ///
+    /// By content, not by time: so it does not matter how a file is replaced, by Kubernetes' swap
+    /// of a link included.
+    pub fn refresh(&mut self) -> Refreshed {
+        let mut refreshed = Refreshed::default();
+        for watched in &mut self.0 {
+            match read_file(&watched.path) {
+                Ok(value) => {
+                    watched.failing = false;
+                    if watched.secret.current().expose_secret() != value.expose_secret() {
+                        watched.secret.replace(value);
+                        refreshed.changed.push(watched.key.clone());
+                    }
+                }
+                // A secret that is still to come has no file yet.
+                Err(_) if watched.secret.current().expose_secret().is_empty() => {}
+                Err(problem) => {
+                    if !watched.failing {
+                        refreshed.failed.push((watched.key.clone(), problem));
+                    }
+                    watched.failing = true;
+                }
+            }
+        }
+        refreshed
+    }
+
+    /// Whether there is nothing to refresh.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn watch(&mut self, key: &str, path: &Path, value: SecretString) -> LiveSecret {
+        let secret = LiveSecret::new(value);
+        self.0.push(Watched { key: key.to_owned(), path: path.to_owned(), secret: secret.clone(), failing: false });
+        secret
+    }
+}
+
+/// A secret file's text, less the line break at its end. The error names the path only.
+fn read_file(path: &Path) -> Result<SecretString, String> {
+    use std::io::Read;
+    let shown = path.display();
+    let cannot = |error: std::io::Error| format!("file `{shown}` cannot be read: {error}");
+    let file = std::fs::File::open(path).map_err(cannot)?;
+    let mut bytes = Zeroizing::new(Vec::new());
+    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(cannot)?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(format!("file `{shown}` is larger than any secret"));
+    }
+    let text = std::str::from_utf8(&bytes).map_err(|_| format!("file `{shown}` is not UTF-8 text"))?;
+    let text = text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));
+    if text.trim().is_empty() {
+        return Err(format!("file `{shown}` is empty"));
+    }
+    Ok(SecretString::from(text))
+}

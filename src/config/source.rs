@@ -1,0 +1,216 @@
+//! `[[source]]`: the HR systems.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+use toml::{Table, Value};
+
+use super::error::{ConfigCode, ConfigError, Findings};
+use super::layers::parse;
+use super::presets;
+use super::secret::{Reader, SecretSpec};
+use crate::core::event::SourceName;
+use crate::core::mapping::Mapping;
+use crate::core::signature::Scheme;
+use crate::core::signature::scheme::Handshake;
+use crate::core::time::UnixMs;
+use crate::secret::LiveSecret;
+
+/// The environment variable that makes a source `hr` where no source is configured.
+pub(super) const SECRET_VARIABLE: &str = "HR_SECRET";
+
+/// One `[[source]]`.
+#[derive(Debug, Clone)]
+pub struct SourceConfig {
+    /// Its name in the URL: `/webhooks/{name}`.
+    pub name: SourceName,
+    /// How it signs: the preset's scheme with `[source.signature]` laid over it.
+    pub signature: Scheme,
+    /// The secrets it may sign with; any one will do.
+    pub secrets: Vec<SourceSecret>,
+    /// How its payload is read: the preset's mapping with `[source.mapping]` laid over it.
+    pub mapping: Mapping,
+    /// How long a delivery is remembered, to know it again, in days.
+    pub dedupe_days: u64,
+    /// The media types that are taken, in lower case; others: 415.
+    pub content_types: Vec<String>,
+}
+
+/// One secret of a source.
+#[derive(Debug, Clone)]
+pub struct SourceSecret {
+    /// The secret. Empty while a handshake has not brought it yet: nothing may be accepted under it
+    /// then.
+    pub secret: LiveSecret,
+    /// From this instant on it is not accepted any more.
+    pub not_after: Option<UnixMs>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct Raw {
+    name: Option<SourceName>,
+    // Read before, when the preset was laid under the source.
+    #[serde(rename = "preset")]
+    _preset: Option<String>,
+    #[serde(rename = "preset_file")]
+    _preset_file: Option<String>,
+    #[serde(deserialize_with = "one_or_more")]
+    secrets: Vec<SecretSpec>,
+    signature: Option<Scheme>,
+    mapping: Mapping,
+    dedupe_days: Option<u64>,
+    content_types: Option<Vec<String>>,
+}
+
+/// A bare secret, or a list of them.
+fn one_or_more<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<SecretSpec>, D::Error> {
+    use serde::de::Error;
+    let cannot = || D::Error::custom("expected a list of secrets, such as [{ env = \"HR_SECRET\" }]");
+    let specs = match Value::deserialize(deserializer).map_err(|_| cannot())? {
+        Value::Array(items) => items,
+        one @ (Value::String(_) | Value::Table(_)) => vec![one],
+        _ => return Err(cannot()),
+    };
+    let spec = |(n, value): (usize, Value)| {
+        SecretSpec::deserialize(value).map_err(|error| D::Error::custom(format!("entry {n}: {}", error.message())))
+    };
+    specs.into_iter().enumerate().map(spec).collect()
+}
+
+/// Lays the presets under the sources, before they are read; without any source, makes `hr`.
+pub(super) fn prepare(tree: &mut Value, assume_hr: bool, findings: &mut Findings) {
+    let Some(root) = tree.as_table_mut() else { return };
+    let silent = root.get("source").is_none_or(|source| source.as_array().is_some_and(Vec::is_empty));
+    if silent && assume_hr {
+        let mut hr = Table::new();
+        let secret = Table::from_iter([("env".to_owned(), Value::String(SECRET_VARIABLE.to_owned()))]);
+        hr.insert("name".to_owned(), Value::String("hr".to_owned()));
+        hr.insert("secrets".to_owned(), Value::Array(vec![Value::Table(secret)]));
+        root.insert("source".to_owned(), Value::Array(vec![Value::Table(hr)]));
+    }
+    let sources = root.get_mut("source").and_then(Value::as_array_mut).into_iter().flatten();
+    for (n, source) in sources.enumerate() {
+        let Some(source) = source.as_table_mut() else { continue };
+        match preset_of(source, n) {
+            Ok(Some(preset)) => presets::lay_over(preset, source),
+            Ok(None) => {}
+            Err(error) => findings.push(error),
+        }
+    }
+}
+
+/// The preset to lay under a source, none where it spells its signature out.
+fn preset_of(source: &Table, n: usize) -> Result<Option<Table>, ConfigError> {
+    if let Some(path) = source.get("preset_file").and_then(Value::as_str) {
+        let key = format!("source[{n}].preset_file");
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| ConfigError::new(key.clone(), ConfigCode::File, format!("{path}: {error}")))?;
+        let preset = parse(path, &text)?;
+        if let Some(other) = preset.keys().find(|name| !presets::KEYS.contains(&name.as_str())) {
+            let problem = format!("{path}: `{other}` does not belong in a preset");
+            let advice = format!("A preset has {}.", presets::KEYS.join(", "));
+            return Err(ConfigError::new(key, ConfigCode::UnknownKey, problem).advise(advice));
+        }
+        return Ok(Some(preset));
+    }
+    let name = match source.get("preset") {
+        Some(Value::String(name)) => name,
+        // Of another type: told when the source is read.
+        Some(_) => return Ok(None),
+        None if source.contains_key("signature") => return Ok(None),
+        None => presets::DEFAULT,
+    };
+    let key = format!("source[{n}].preset");
+    let unknown = || {
+        let advice = format!("The presets are {}; or point `preset_file` at a file.", presets::names().join(", "));
+        ConfigError::new(key, ConfigCode::Preset, format!("no preset `{name}`")).advise(advice)
+    };
+    presets::built_in(name).ok_or_else(unknown).and_then(|text| parse(name, text)).map(Some)
+}
+
+/// Checks the sources and reads their secrets.
+pub(super) fn build(raws: Vec<Raw>, read: &mut Reader<'_>, findings: &mut Findings) -> Vec<SourceConfig> {
+    if raws.is_empty() {
+        let advice =
+            format!("Add a `[[source]]` with a name and secrets, or set {SECRET_VARIABLE} for one named `hr`.");
+        findings.push(ConfigError::new("source", ConfigCode::Source, "no source is configured").advise(advice));
+    }
+    let mut names = BTreeSet::new();
+    let mut built = Vec::new();
+    for (n, raw) in raws.into_iter().enumerate() {
+        let at = |key: &str| format!("source[{n}].{key}");
+        let trouble = |key: &str, problem: String| ConfigError::new(at(key), ConfigCode::Source, problem);
+        let secrets = raw.secrets(n, read, findings);
+        let Some(name) = raw.name else {
+            findings
+                .push(trouble("name", "the source has no name".to_owned()).advise("Name it as in `/webhooks/{name}`."));
+            continue;
+        };
+        if !names.insert(name.clone()) {
+            let advice = "Give each source a name of its own; a source may have several secrets.";
+            findings.push(trouble("name", format!("`{name}` is there twice")).advise(advice));
+        }
+        let Some(signature) = raw.signature else {
+            // Else its preset is at fault, and that has been told.
+            if !findings.has(&at("preset")) && !findings.has(&at("preset_file")) {
+                let advice = "Name a `preset`, or spell out `[source.signature]`.";
+                findings.push(trouble("signature", "nothing says how this source signs".to_owned()).advise(advice));
+            }
+            continue;
+        };
+        for problem in signature.validate() {
+            findings.push(trouble(&format!("signature.{}", problem.key), problem.help));
+        }
+        for (key, problem) in raw.mapping.validate() {
+            findings.push(trouble(&format!("mapping.{key}"), problem));
+        }
+        let dedupe_days = raw.dedupe_days.unwrap_or(7);
+        findings.bounds(&at("dedupe_days"), dedupe_days, 1, 90);
+        let content_types = raw.content_types.unwrap_or_else(|| vec!["application/json".to_owned()]);
+        let content_types: Vec<String> = content_types.iter().map(|kind| kind.trim().to_lowercase()).collect();
+        let well_formed = !content_types.is_empty() && content_types.iter().all(|kind| is_media_type(kind));
+        findings.when(
+            !well_formed,
+            &at("content_types"),
+            "needs media types without parameters",
+            "Give a list such as [\"application/json\"].",
+        );
+        built.push(SourceConfig { name, signature, secrets, mapping: raw.mapping, dedupe_days, content_types });
+    }
+    built
+}
+
+impl Raw {
+    fn secrets(&self, n: usize, read: &mut Reader<'_>, findings: &mut Findings) -> Vec<SourceSecret> {
+        let key = format!("source[{n}].secrets");
+        if self.secrets.is_empty() {
+            let advice = "Give at least one, such as secrets = [{ env = \"HR_SECRET\" }].";
+            findings.push(ConfigError::new(&key, ConfigCode::Secret, "the source has no secret").advise(advice));
+        }
+        let handshakes = self.signature.iter().flat_map(|scheme| &scheme.handshake);
+        let captured: Vec<_> = handshakes
+            .filter_map(|handshake| match handshake {
+                Handshake::Capture { file, .. } => Some(file.as_path()),
+                Handshake::Echo { .. } | Handshake::Ping { .. } => None,
+            })
+            .collect();
+        let mut secrets = Vec::new();
+        for (m, spec) in self.secrets.iter().enumerate() {
+            let key = format!("{key}[{m}]");
+            let secret = match spec.file().filter(|file| captured.contains(file)) {
+                Some(file) => Some(read.secret_to_come(&key, file)),
+                None => read.secret(&key, spec, findings),
+            };
+            secrets.extend(secret.map(|secret| SourceSecret { secret, not_after: spec.not_after }));
+        }
+        secrets
+    }
+}
+
+/// RFC 6838 §4.2, without parameters.
+fn is_media_type(text: &str) -> bool {
+    let named =
+        |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b));
+    text.split_once('/').is_some_and(|(kind, subtype)| named(kind) && named(subtype))
+}

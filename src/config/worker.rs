@@ -1,0 +1,32 @@
+//! `[worker]`: how many jobs at once, and for how long each is claimed.
+
+use serde::Deserialize;
+
+use super::error::Findings;
+
+/// `[worker]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct WorkerConfig {
+    /// Jobs worked on at once in this process.
+    pub concurrency: u32,
+    /// How long a claim lasts without renewal, in seconds.
+    pub lease_s: u64,
+    /// Crashes in the middle of a job after which it is a dead letter.
+    pub take_overs_max: u32,
+}
+
+impl Default for WorkerConfig {
+    fn default() -> Self {
+        Self { concurrency: 8, lease_s: 60, take_overs_max: 3 }
+    }
+}
+
+impl WorkerConfig {
+    /// The least that `lease_s` may be hangs on `[postman] timeout_s`, and is checked there.
+    pub(super) fn check(&self, findings: &mut Findings) {
+        findings.bounds("worker.concurrency", self.concurrency.into(), 1, 1_024);
+        findings.bounds("worker.lease_s", self.lease_s, 1, 3_600);
+        findings.bounds("worker.take_overs_max", self.take_overs_max.into(), 1, 100);
+    }
+}

@@ -1,0 +1,380 @@
+//! The configuration as its users meet it: files, environment, secrets, and every error at once.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up fails")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+
+use scim_bridge::config::{Config, ConfigCode, ConfigErrors, LogFormat, PostmanAuth, REFERENCE, StoreUrl};
+use scim_bridge::core::mapping::Mapping;
+use scim_bridge::core::signature::fields::Tolerance;
+use scim_bridge::core::signature::scheme::IdRule;
+use secrecy::ExposeSecret;
+use tempfile::TempDir;
+
+const SECRETS: [(&str, &str); 2] =
+    [("HR_SECRET", "whsec_aHItc2VjcmV0LWZvci10ZXN0cy0wMDAwMDA="), ("POSTMAN_SCIM_KEY", "PMAK-0")];
+
+/// A folder with a configuration file.
+struct Folder(TempDir);
+
+impl Folder {
+    fn with(toml: &str) -> Self {
+        let dir = TempDir::new().unwrap();
+        fs::write(dir.path().join("c.toml"), toml).unwrap();
+        Self(dir)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn load(&self, env: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
+        let env = SECRETS.iter().chain(env).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Config::load(Some(&self.path("c.toml")), env)
+    }
+}
+
+fn load(toml: &str, env: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
+    Folder::with(toml).load(env)
+}
+
+/// Keys and codes of the errors, in order of the keys.
+fn errors(toml: &str, env: &[(&str, &str)]) -> Vec<(String, &'static str)> {
+    load(toml, env).unwrap_err().0.into_iter().map(|error| (error.key, error.code.as_str())).collect()
+}
+
+fn pairs<'a>(errors: &'a [(String, &'static str)]) -> Vec<(&'a str, &'a str)> {
+    errors.iter().map(|(key, code)| (key.as_str(), *code)).collect()
+}
+
+/// The reference file with its keys in force.
+fn uncommented() -> String {
+    let line = |line: &str| match line.strip_prefix('#') {
+        Some(key) if !key.is_empty() && !key.starts_with([' ', '#']) => format!("{key}\n"),
+        Some(_) | None => format!("{line}\n"),
+    };
+    REFERENCE.lines().map(line).collect()
+}
+
+#[test]
+fn without_a_file_two_variables_are_enough() {
+    let config = load("", &[]).unwrap();
+    assert_eq!(config.sources.len(), 1);
+    let hr = &config.sources[0];
+    assert_eq!((hr.name.as_str(), hr.dedupe_days, &hr.mapping), ("hr", 7, &Mapping::default()));
+    assert_eq!(hr.signature.key.strip_prefix, "whsec_");
+    assert_eq!(hr.content_types, ["application/json"]);
+    assert_eq!(hr.secrets[0].secret.current().expose_secret(), SECRETS[0].1);
+    assert_eq!(config.postman.key.current().expose_secret(), "PMAK-0");
+    assert_eq!(config.postman.base_url, "https://api.getpostman.com/scim/v2");
+    assert_eq!(config.store.url, StoreUrl::Embedded { dir: "./data".into() });
+}
+
+#[test]
+fn the_reference_file_tells_the_defaults_and_nothing_else() {
+    let text = uncommented();
+    let tree: toml::Table = text.parse().unwrap();
+    assert!(tree["source"][0].get("dedupe_days").is_some());
+    // These have no default: their lines show how they are written.
+    let shown = |line: &&str| {
+        !["admin_token", "workers", "ca_file", "preset_file", "assume"].iter().any(|key| line.starts_with(key))
+    };
+    let in_force: String = text.lines().filter(shown).map(|line| format!("{line}\n")).collect();
+    let told = load(&in_force, &[]).unwrap();
+    let default = load("", &[]).unwrap();
+    assert_eq!(format!("{told:?}"), format!("{default:?}"));
+    // As it is delivered, nothing is in force.
+    assert_eq!(format!("{:?}", load(REFERENCE, &[]).unwrap()), format!("{default:?}"));
+}
+
+#[test]
+fn every_key_of_the_reference_file_is_in_the_reference_document() {
+    let document = include_str!("../docs/configuration.md");
+    let tree: toml::Table = uncommented().parse().unwrap();
+    for (section, keys) in &tree {
+        let keys = if section == "source" { &keys[0] } else { keys };
+        let heading = if section == "source" { "\n## [[source]]".to_owned() } else { format!("\n## [{section}]") };
+        let (_, text) = document.split_once(&heading).expect(section);
+        let text = text.split("\n## ").next().unwrap();
+        let mapping = keys.get("mapping").and_then(toml::Value::as_table).into_iter().flatten();
+        for (key, _) in keys.as_table().unwrap().iter().chain(mapping) {
+            assert!(text.contains(&format!("\n| `{key}` |")), "{section}.{key}");
+        }
+    }
+    for code in ConfigCode::ALL {
+        assert!(document.contains(code.as_str()), "{code}");
+    }
+}
+
+#[test]
+fn the_source_that_the_document_spells_out_reads_as_it_says() {
+    let (_, after) = include_str!("../docs/configuration.md").split_once("### A source spelt out").unwrap();
+    let toml = after.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let folder = Folder::with("");
+    fs::write(folder.path("secret"), "s").unwrap();
+    let toml = toml.replace("/run/secrets/people", &folder.path("secret").display().to_string());
+    let config = load(&toml, &[]).unwrap();
+    assert_eq!(config.sources[0].mapping.kind.to_string(), "`root:/event`");
+    assert_eq!(config.sources[0].signature.timestamp.as_ref().unwrap().past_s, Tolerance::Seconds(300));
+}
+
+#[test]
+fn a_command_that_needs_no_secret_reads_the_rest() {
+    let folder = Folder::with("[server]\nadmin_token = { env = 'NOT_SET' }");
+    let config = Config::load_without_secrets(Some(&folder.path("c.toml")), std::iter::empty()).unwrap();
+    assert_eq!((config.sources[0].name.as_str(), config.sources[0].secrets.len()), ("hr", 0));
+    assert!(config.server.admin_token.is_none());
+    let folder = Folder::with("[server]\nlisten = 'x'");
+    assert!(Config::load_without_secrets(Some(&folder.path("c.toml")), std::iter::empty()).is_err());
+}
+
+#[test]
+fn the_environment_wins_over_the_file_in_any_type() {
+    let config = load(
+        "[postman]\ntimeout_s = 7\nwrites_per_minute = 5\nkey = { file = '/not/there' }\n[log]\nlevel = 'warn'",
+        &[
+            ("SCIM_BRIDGE__POSTMAN__TIMEOUT_S", "9"),
+            ("SCIM_BRIDGE__POSTMAN__X_API_KEY", "true"),
+            ("SCIM_BRIDGE__POSTMAN__AUTH", "raw"),
+            ("SCIM_BRIDGE__POSTMAN__KEY__ENV", "OTHER_KEY"),
+            ("OTHER_KEY", "0042"),
+            ("SCIM_BRIDGE__LOG__FORMAT", "json"),
+            ("SCIM_BRIDGE__SOURCE__0__NAME", "people"),
+            ("SCIM_BRIDGE__SOURCE__0__PRESET", "github"),
+            ("SCIM_BRIDGE__SOURCE__0__SECRETS__0", "00123"),
+            ("SCIM_BRIDGE__SOURCE__0__SECRETS__1__ENV", "HR_SECRET"),
+            ("SCIM_BRIDGE__SOURCE__0__MAPPING__HIRE", "[\"created\", \"rehired\"]"),
+            ("SCIM_BRIDGE__SOURCE__0__MAPPING__EMAIL", "/mail"),
+            ("RUST_LOG", "debug"),
+        ],
+    )
+    .unwrap();
+    assert_eq!((config.postman.timeout_s, config.postman.writes_per_minute), (9, 5));
+    assert_eq!((config.postman.x_api_key, config.postman.auth), (true, PostmanAuth::Raw));
+    assert_eq!(config.postman.key.current().expose_secret(), "0042");
+    assert_eq!((config.log.format, config.log.level.as_str()), (LogFormat::Json, "debug"));
+    let source = &config.sources[0];
+    assert_eq!((source.name.as_str(), source.secrets.len()), ("people", 2));
+    assert_eq!(source.secrets[0].secret.current().expose_secret(), "00123");
+    assert_eq!(source.mapping.hire, ["created", "rehired"]);
+    assert_eq!(source.mapping.email.to_string(), "`/mail`");
+}
+
+#[test]
+fn a_named_file_must_be_there_and_may_be_named_by_the_environment() {
+    let folder = Folder::with("[worker]\nconcurrency = 3");
+    let named = [("SCIM_BRIDGE_CONFIG".to_owned(), folder.path("c.toml").display().to_string())];
+    let env = || SECRETS.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    assert_eq!(Config::load(None, env().chain(named)).unwrap().worker.concurrency, 3);
+    let error = Config::load(Some(&folder.path("other.toml")), env()).unwrap_err();
+    assert_eq!((error.0.len(), error.0[0].code), (1, ConfigCode::File));
+}
+
+#[test]
+fn every_error_is_told_at_once_with_its_key() {
+    let found = errors(
+        "typo = 1\n\
+         [server]\nlisten = 'here'\nbody_bytes_max = 1\nbodyy = 2\n\
+         [postman]\ntimeout_s = 'soon'\nauth = 'basic'\nbase_url = 'http://scim.example.com'\n\
+         [worker]\nlease_s = -5\nconcurrency = 0\n\
+         [store]\nurl = 'redis://:pass@host'\n\
+         [[source]]\npreset = 'nope'\n\
+         [[source]]\nname = 'UPPER'\nsecrets = [{ env = 'UNSET' }, { file = '/not/there' }, 5]\ndedupe_days = 0\n\
+         [[source]]\nname = 'a'\nsecrets = [{ env = 'UNSET' }]\nsignature = { header = 'x', signed = '{timestamp}', oops = 1 }\n\
+         mapping = { email = 'data.email', hire = [], rename = [], what = 1 }",
+        &[("SCIM_BRIDGE__RETRY__FIRST_MS", "ten"), ("SCIM_BRIDGE__HOLD__PROBE", "1")],
+    );
+    assert_eq!(
+        pairs(&found),
+        [
+            ("hold.probe", "CONFIG-UNKNOWN-KEY"),
+            ("postman.auth", "CONFIG-VALUE"),
+            ("postman.base_url", "CONFIG-VALUE"),
+            ("postman.timeout_s", "CONFIG-VALUE"),
+            ("retry.first_ms", "CONFIG-VALUE"),
+            ("server.body_bytes_max", "CONFIG-VALUE"),
+            ("server.bodyy", "CONFIG-UNKNOWN-KEY"),
+            ("server.listen", "CONFIG-VALUE"),
+            ("source[0].name", "CONFIG-SOURCE"),
+            ("source[0].preset", "CONFIG-PRESET"),
+            ("source[0].secrets", "CONFIG-SECRET"),
+            ("source[1].name", "CONFIG-VALUE"),
+            ("source[1].secrets", "CONFIG-VALUE"),
+            ("source[2].mapping.email", "CONFIG-VALUE"),
+            ("source[2].mapping.hire", "CONFIG-SOURCE"),
+            ("source[2].mapping.what", "CONFIG-UNKNOWN-KEY"),
+            ("source[2].secrets[0]", "CONFIG-SECRET"),
+            ("source[2].signature.oops", "CONFIG-UNKNOWN-KEY"),
+            ("source[2].signature.signed", "CONFIG-SOURCE"),
+            ("source[2].signature.signed", "CONFIG-SOURCE"),
+            ("store.url", "CONFIG-VALUE"),
+            ("typo", "CONFIG-UNKNOWN-KEY"),
+            ("worker.concurrency", "CONFIG-VALUE"),
+            ("worker.lease_s", "CONFIG-VALUE"),
+        ]
+    );
+}
+
+#[test]
+fn errors_are_a_line_each_that_says_what_to_do() {
+    let text =
+        load("[postman]\ntimeout_s = 400\nkye = 'x'\n[[source]]\nname = 'a'\npreset = 'workdy'\nsecrets = ['s']", &[])
+            .unwrap_err()
+            .to_string();
+    insta::assert_snapshot!(text, @r"
+    postman.kye: CONFIG-UNKNOWN-KEY: no such key. Correct or remove it; known here: allow_http, auth, base_url, ca_file, connect_timeout_s, key, locale, look_up_pages_max, rate_window_s, reads_per_minute, timeout_s, writes_per_minute, x_api_key.
+    postman.timeout_s: CONFIG-VALUE: 400 is out of bounds. Give a whole number from 1 to 300.
+    source[0].preset: CONFIG-PRESET: no preset `workdy`. The presets are standard-webhooks, github, slack, stripe; or point `preset_file` at a file.
+    ");
+}
+
+#[test]
+fn no_error_and_no_debug_output_shows_a_secret() {
+    let secret = "s3cr3t-v4lu3";
+    for toml in [
+        format!("[postman]\nkey = ['{secret}']"),
+        format!("[postman]\nkey = {{ valeu = '{secret}' }}"),
+        format!("[postman]\nkey = {{ value = '{secret}', env = 'X' }}"),
+        format!("[postman]\ntimeout_s = '{secret}'\nx_api_key = '{secret}'\nwrites_per_minute = ['{secret}']"),
+        format!("[server]\nadmin_token = {{ value = ['{secret}'] }}"),
+        format!("[store]\nurl = 'redis://:{secret}@host'"),
+        format!("[store]\nurl = '{secret}'"),
+        format!("[[source]]\nname = 'a'\nsecrets = [['{secret}']]"),
+        format!("[[source]]\nname = 'a'\nsecrets = [{{ value = '{secret}', not_after = 'tomorrow' }}]"),
+        format!("[[source]]\nname = 'a'\nsecret = '{secret}'"),
+        format!("[postman]\nkey = '{secret}"),
+        format!("postman = '{secret}'"),
+        format!("[postman]\nbase_url = 'https://u:{secret}@example.com'"),
+    ] {
+        let errors = load(&toml, &[]).unwrap_err();
+        let shown = format!("{errors} {errors:?} {}", serde_json::to_string(&errors).unwrap());
+        assert!(!shown.contains(secret), "{shown}");
+    }
+    let toml = format!(
+        "[server]\nadmin_token = '{secret}'\n[postman]\nkey = {{ value = '{secret}' }}\n[[source]]\nname = 'a'\nsecrets = '{secret}'"
+    );
+    let config = load(&toml, &[]).unwrap();
+    assert_eq!(config.server.admin_token.as_ref().unwrap().current().expose_secret(), secret);
+    assert!(!format!("{config:?}").contains(secret));
+}
+
+#[test]
+fn a_secret_that_is_not_there_is_named_by_where_it_should_be() {
+    let folder = Folder::with("");
+    fs::write(folder.path("empty"), "\n").unwrap();
+    let toml = format!(
+        "[postman]\nkey = {{ env = 'NOT_SET' }}\n[server]\nadmin_token = {{ env = 'BLANK' }}\n\
+         [[source]]\nname = 'a'\nsecrets = [{{ file = '{}' }}, {{ file = '/not/there' }}]",
+        folder.path("empty").display()
+    );
+    let errors = load(&toml, &[("BLANK", "")]).unwrap_err().to_string();
+    for part in [
+        "postman.key: CONFIG-SECRET: environment variable `NOT_SET` is not set",
+        "server.admin_token: CONFIG-SECRET: environment variable `BLANK` is empty",
+        "source[0].secrets[0]: CONFIG-SECRET: file `",
+        "source[0].secrets[1]: CONFIG-SECRET: file `/not/there` cannot be read",
+    ] {
+        assert!(errors.contains(part), "{errors}");
+    }
+}
+
+#[test]
+fn a_secret_file_is_read_again_when_it_changes_however_it_is_replaced() {
+    let folder = Folder::with("");
+    // As Kubernetes mounts a secret: the name is a link into a folder that is a link itself.
+    for (version, text) in [("v1", "first\n"), ("v2", "second\r\n")] {
+        fs::create_dir(folder.path(version)).unwrap();
+        fs::write(folder.path(version).join("key"), text).unwrap();
+    }
+    let link = |to: &str| {
+        std::os::unix::fs::symlink(to, folder.path("..new")).unwrap();
+        fs::rename(folder.path("..new"), folder.path("..data")).unwrap();
+    };
+    link("v1");
+    std::os::unix::fs::symlink("..data/key", folder.path("key")).unwrap();
+    let toml = format!("[postman]\nkey = {{ file = '{}' }}", folder.path("key").display());
+    let mut config = load(&toml, &[]).unwrap();
+    let value = |config: &Config| config.postman.key.current().expose_secret().to_owned();
+    assert_eq!(value(&config), "first");
+    assert!(config.secret_files.refresh().changed.is_empty());
+
+    link("v2");
+    assert_eq!(config.secret_files.refresh().changed, ["postman.key"]);
+    assert_eq!(value(&config), "second");
+
+    fs::write(folder.path("v2").join("key"), "").unwrap();
+    let failed = config.secret_files.refresh();
+    assert_eq!((failed.changed.len(), failed.failed[0].0.as_str()), (0, "postman.key"));
+    assert!(config.secret_files.refresh().failed.is_empty(), "told once");
+    assert_eq!(value(&config), "second");
+
+    fs::write(folder.path("v2").join("key"), "third").unwrap();
+    assert_eq!(config.secret_files.refresh().changed, ["postman.key"]);
+    assert_eq!(value(&config), "third");
+}
+
+#[test]
+fn a_source_lays_its_own_keys_over_its_preset_or_spells_everything_out() {
+    let folder = Folder::with("");
+    let preset = "dedupe_days = 30\n[signature]\nheader = 'x-sig'\nid = { json = '/id' }\n[mapping]\nrecords = '/people'\nemail = '/mail'";
+    fs::write(folder.path("preset.toml"), preset).unwrap();
+    let toml = format!(
+        "[[source]]\nname = 'over'\npreset = 'standard-webhooks'\nsecrets = ['c2VjcmV0']\nsignature = {{ timestamp = {{ past_s = 'off' }}, id = 'body_hash', signed = '{{timestamp}}.{{body}}' }}\n\
+         [[source]]\nname = 'file'\npreset_file = '{}'\nsecrets = ['x']\nmapping = {{ email = '/email' }}\n\
+         [[source]]\nname = 'out'\nsecrets = ['x']\nsignature = {{ header = 'x-sig' }}",
+        folder.path("preset.toml").display()
+    );
+    let config = load(&toml, &[]).unwrap();
+    let [over, file, out] = &config.sources[..] else { panic!("{:?}", config.sources) };
+    assert_eq!(over.signature.key.strip_prefix, "whsec_");
+    assert_eq!(over.signature.id, IdRule::BodyHash);
+    let timestamp = over.signature.timestamp.as_ref().unwrap();
+    assert_eq!((timestamp.past_s, timestamp.future_s), (Tolerance::Off, Tolerance::Seconds(300)));
+    assert_eq!((file.dedupe_days, file.mapping.records.as_str()), (30, "/people"));
+    assert_eq!(file.mapping.email.to_string(), "`/email`");
+    assert!(out.signature.timestamp.is_none());
+    assert_eq!(out.signature.key.strip_prefix, "");
+}
+
+#[test]
+fn a_lease_must_outlast_a_call() {
+    assert_eq!(pairs(&errors("[worker]\nlease_s = 25", &[])), [("worker.lease_s", "CONFIG-VALUE")]);
+    assert_eq!(pairs(&errors("[postman]\ntimeout_s = 51", &[])), [("worker.lease_s", "CONFIG-VALUE")]);
+    assert!(load("[postman]\ntimeout_s = 50", &[]).is_ok());
+}
+
+#[test]
+fn plain_http_is_for_this_machine_or_asked_for() {
+    for (url, well) in [
+        ("http://127.0.0.1:8081/scim/v2/", true),
+        ("http://[::1]:80", true),
+        ("http://localhost:1", true),
+        ("http://sim:8080", false),
+        ("ftp://x", false),
+        ("https://x?y", false),
+        ("nonsense", false),
+    ] {
+        assert_eq!(load(&format!("[postman]\nbase_url = '{url}'"), &[]).is_ok(), well, "{url}");
+    }
+    let config = load("[postman]\nallow_http = true\nbase_url = 'http://sim:8080/v2/'", &[]).unwrap();
+    assert_eq!(config.postman.base_url, "http://sim:8080/v2");
+}
+
+#[test]
+fn a_gap_in_a_list_a_name_twice_and_no_source_at_all_are_errors() {
+    assert_eq!(pairs(&errors("", &[("SCIM_BRIDGE__SOURCE__1__NAME", "x")]))[0], ("source[1].name", "CONFIG-VALUE"));
+    let twice = "[[source]]\nname = 'a'\nsecrets = 'cw'\n[[source]]\nname = 'a'\nsecrets = 'cw'";
+    assert_eq!(pairs(&errors(twice, &[])), [("source[1].name", "CONFIG-SOURCE")]);
+    let none = Config::load(Some(&Folder::with("").path("c.toml")), std::iter::empty());
+    assert!(none.is_err());
+    let folder = Folder::with("");
+    let keys: BTreeSet<String> = Config::load(Some(&folder.path("c.toml")), std::iter::empty())
+        .unwrap_err()
+        .0
+        .into_iter()
+        .map(|e| e.key)
+        .collect();
+    assert_eq!(keys, BTreeSet::from(["postman.key".to_owned(), "source".to_owned()]));
+}
