@@ -1,0 +1,181 @@
+//! A person's lane: loaded, moved from state to state, saved, and counted along.
+
+use rusqlite::{OptionalExtension, Row, params};
+
+use super::control::Tally;
+use super::writer::Work;
+use crate::core::event::EventKind;
+use crate::core::time::UnixMs;
+use crate::store::StoreError;
+
+/// Where a lane stands. A lane with anything in it, or with a dead Hire before it, is in exactly one
+/// of the last three.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LaneState {
+    /// Nothing waits.
+    Idle,
+    /// Its head may run from `at`.
+    Due { head: i64, kind: EventKind, at: UnixMs },
+    /// A worker has `job` until then. Another job may have come to the head meanwhile, by a replay.
+    Leased { job: i64, kind: EventKind, until: UnixMs },
+    /// Behind a dead Hire, whether or not anything waits.
+    Parked,
+}
+
+/// A person's lane.
+#[derive(Debug, Clone)]
+pub(super) struct Lane {
+    pub(super) person: i64,
+    pub(super) state: LaneState,
+    pub(super) fence: i64,
+    /// Live jobs, the leased one included.
+    pub(super) queued: i64,
+    /// Dead Hires that the lane waits behind.
+    pub(super) parks: i64,
+    /// As it was loaded, for the tally.
+    counted: Tally,
+}
+
+pub(super) const LANE_COLUMNS: &str = "person, lane_state, lane_seq, lane_kind, lane_at, fence, queued, parks";
+
+impl Lane {
+    /// The lane of a person, where the store has heard of them.
+    pub(super) fn find(work: &Work<'_>, key: &str) -> Result<Option<Self>, StoreError> {
+        let mut statement = work.db.prepare_cached(
+            "SELECT person, lane_state, lane_seq, lane_kind, lane_at, fence, queued, parks
+             FROM people WHERE key = ?1",
+        )?;
+        Ok(statement.query_row([key], Self::read).optional()?)
+    }
+
+    /// The lane of a person who is known to have one.
+    pub(super) fn of(work: &Work<'_>, person: i64) -> Result<Self, StoreError> {
+        let mut statement = work.db.prepare_cached(
+            "SELECT person, lane_state, lane_seq, lane_kind, lane_at, fence, queued, parks
+             FROM people WHERE person = ?1",
+        )?;
+        Ok(statement.query_row([person], Self::read)?)
+    }
+
+    /// The lane of a person, made where there is none.
+    pub(super) fn find_or_make(work: &Work<'_>, key: &str) -> Result<Self, StoreError> {
+        if let Some(lane) = Self::find(work, key)? {
+            return Ok(lane);
+        }
+        work.db.prepare_cached("INSERT INTO people (key) VALUES (?1)")?.execute([key])?;
+        Ok(Self {
+            person: work.db.last_insert_rowid(),
+            state: LaneState::Idle,
+            fence: 0,
+            queued: 0,
+            parks: 0,
+            counted: Tally::default(),
+        })
+    }
+
+    /// Reads [`LANE_COLUMNS`].
+    pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let state: Option<String> = row.get(1)?;
+        let state = match state.as_deref() {
+            None => LaneState::Idle,
+            Some("due") => LaneState::Due { head: row.get(2)?, kind: kind(row, 3)?, at: UnixMs(row.get(4)?) },
+            Some("leased") => LaneState::Leased { job: row.get(2)?, kind: kind(row, 3)?, until: UnixMs(row.get(4)?) },
+            Some(_) => LaneState::Parked,
+        };
+        let mut lane = Self {
+            person: row.get(0)?,
+            state,
+            fence: row.get(5)?,
+            queued: row.get(6)?,
+            parks: row.get(7)?,
+            counted: Tally::default(),
+        };
+        lane.counted = lane.tally();
+        Ok(lane)
+    }
+
+    /// Puts a live job into the lane, that waits there from now.
+    pub(super) fn enter(&mut self, seq: i64, kind: EventKind, now: UnixMs) {
+        self.queued += 1;
+        match self.state {
+            LaneState::Idle => self.state = LaneState::Due { head: seq, kind, at: now },
+            LaneState::Due { head, .. } if seq < head => self.state = LaneState::Due { head: seq, kind, at: now },
+            LaneState::Due { .. } | LaneState::Leased { .. } | LaneState::Parked => {}
+        }
+    }
+
+    /// Finds out where the lane stands after its leased job was settled, or a dead Hire before it
+    /// is gone: parked, or due with its first job.
+    pub(super) fn advance(&mut self, work: &Work<'_>, now: UnixMs) -> Result<(), StoreError> {
+        if self.parks > 0 {
+            self.state = LaneState::Parked;
+            return Ok(());
+        }
+        let mut statement = work.db.prepare_cached(
+            "SELECT seq, kind, due_at FROM jobs WHERE person = ?1 AND state = 'live' ORDER BY seq LIMIT 1",
+        )?;
+        let head = statement
+            .query_row([self.person], |row| Ok((row.get(0)?, kind(row, 1)?, UnixMs(row.get(2)?))))
+            .optional()?;
+        self.state = match head {
+            Some((head, kind, due_at)) => LaneState::Due { head, kind, at: due_at.max(now) },
+            None => LaneState::Idle,
+        };
+        Ok(())
+    }
+
+    /// Writes the lane, and counts the difference.
+    pub(super) fn save(&self, work: &mut Work<'_>) -> Result<(), StoreError> {
+        let (state, seq, kind, at) = match self.state {
+            LaneState::Idle => (None, None, None, None),
+            LaneState::Due { head, kind, at } => (Some("due"), Some(head), Some(kind), Some(at)),
+            LaneState::Leased { job, kind, until } => (Some("leased"), Some(job), Some(kind), Some(until)),
+            LaneState::Parked => (Some("parked"), None, None, None),
+        };
+        work.db
+            .prepare_cached(
+                "UPDATE people SET lane_state = ?2, lane_seq = ?3, lane_kind = ?4, lane_at = ?5,
+                     fence = ?6, queued = ?7, parks = ?8 WHERE person = ?1",
+            )?
+            .execute(params![
+                self.person,
+                state,
+                seq,
+                kind.map(EventKind::as_str),
+                at.map(|at| at.0),
+                self.fence,
+                self.queued,
+                self.parks
+            ])?;
+        let (now, was, tally) = (self.tally(), self.counted, &mut work.control.tally);
+        tally.waiting += now.waiting - was.waiting;
+        tally.running += now.running - was.running;
+        tally.parked += now.parked - was.parked;
+        tally.lanes += now.lanes - was.lanes;
+        if matches!(self.state, LaneState::Due { .. }) {
+            *work.wake = true;
+        }
+        Ok(())
+    }
+
+    fn tally(&self) -> Tally {
+        let queued = self.queued;
+        let mut tally = Tally { lanes: i64::from(queued > 0), ..Tally::default() };
+        match self.state {
+            LaneState::Idle => {}
+            LaneState::Due { .. } => tally.waiting = queued,
+            LaneState::Leased { .. } => (tally.running, tally.waiting) = (1, queued - 1),
+            LaneState::Parked => tally.parked = queued,
+        }
+        tally
+    }
+}
+
+/// Reads a column that says `hire` or `rename`.
+pub(super) fn kind(row: &Row<'_>, column: usize) -> rusqlite::Result<EventKind> {
+    match row.get_ref(column)?.as_str()? {
+        "hire" => Ok(EventKind::Hire),
+        "rename" => Ok(EventKind::Rename),
+        _ => Err(rusqlite::Error::IntegralValueOutOfRange(column, 0)),
+    }
+}

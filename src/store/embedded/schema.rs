@@ -1,0 +1,127 @@
+//! The file: where it lies, how it is opened, and its versions.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::store::StoreError;
+
+/// The database within the store's directory.
+pub(super) const DATABASE: &str = "store.db";
+/// Locked as long as a process has the store open. The system lets go of it when the process ends,
+/// however it ends.
+const LOCK: &str = "lock";
+
+/// What leads from version `n` to `n + 1`.
+const MIGRATIONS: [&str; 1] = [include_str!("schema_1.sql")];
+
+/// Marks the file as ours ("SCBR"), so that somebody else's database is not written to.
+const APPLICATION_ID: i32 = 0x5343_4252;
+
+/// Prepared statements kept: more than there are.
+const STATEMENTS_KEPT: usize = 128;
+
+/// Makes the directory where it is missing, and takes the lock.
+pub(super) fn lock(dir: &Path) -> Result<File, StoreError> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|e| no_access(dir, &e))?;
+    let path = dir.join(LOCK);
+    let file = private(&path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse { path: dir.display().to_string() }),
+        Err(TryLockError::Error(e)) => Err(no_access(&path, &e)),
+    }
+}
+
+/// The writer's connection, its file brought to the newest version.
+pub(super) fn open_writer(dir: &Path) -> Result<Connection, StoreError> {
+    let path = dir.join(DATABASE);
+    // Made here, so that SQLite's own files beside it get the same permissions.
+    drop(private(&path)?);
+    let mut db =
+        Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    db.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    // Somebody may look into the file with the `sqlite3` tool.
+    db.busy_timeout(Duration::from_secs(5))?;
+    check_header(&db)?;
+    db.pragma_update(None, "journal_mode", "WAL")?;
+    db.pragma_update(None, "synchronous", "FULL")?;
+    db.pragma_update(None, "temp_store", "MEMORY")?;
+    // 16 MiB of pages in memory at the most, and about as much written between two checkpoints.
+    db.pragma_update(None, "cache_size", -16_384)?;
+    db.pragma_update(None, "wal_autocheckpoint", 4_000)?;
+    db.pragma_update(None, "journal_size_limit", 67_108_864)?;
+    migrate(&mut db)?;
+    Ok(db)
+}
+
+/// A connection that only reads.
+pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
+    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    db.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    db.busy_timeout(Duration::from_secs(5))?;
+    db.pragma_update(None, "query_only", true)?;
+    Ok(db)
+}
+
+/// Where the database of a store lies.
+pub(super) fn database(dir: &Path) -> PathBuf {
+    dir.join(DATABASE)
+}
+
+/// Refuses what is not ours, before anything is written to it.
+fn check_header(db: &Connection) -> Result<(), StoreError> {
+    let found = version(db)?;
+    let known = newest();
+    if found > known {
+        return Err(StoreError::NewerSchema { found, known });
+    }
+    let application: i32 = db.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if application == APPLICATION_ID || (application == 0 && found == 0 && tables == 0) {
+        Ok(())
+    } else {
+        Err(StoreError::Damaged("the database is not one of scim-bridge".to_owned()))
+    }
+}
+
+fn migrate(db: &mut Connection) -> Result<(), StoreError> {
+    let mut at = version(db)?;
+    while at < newest() {
+        let transaction = db.transaction()?;
+        transaction.execute_batch(MIGRATIONS[at as usize])?;
+        at += 1;
+        transaction.pragma_update(None, "user_version", at)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+fn version(db: &Connection) -> Result<u32, StoreError> {
+    Ok(db.pragma_query_value(None, "user_version", |row| row.get(0))?)
+}
+
+fn newest() -> u32 {
+    u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX)
+}
+
+/// Opens a file for its owner only, and makes it where it is missing.
+fn private(path: &Path) -> Result<File, StoreError> {
+    let open = || {
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        if file.metadata()?.permissions().mode() & 0o077 != 0 {
+            file.set_permissions(PermissionsExt::from_mode(0o600))?;
+        }
+        Ok(file)
+    };
+    open().map_err(|e| no_access(path, &e))
+}
+
+fn no_access(path: &Path, error: &io::Error) -> StoreError {
+    StoreError::Unavailable(format!("{}: {error}", path.display()))
+}

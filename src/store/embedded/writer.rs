@@ -1,0 +1,241 @@
+//! The one thread that writes. It takes all commands that wait, runs them in one transaction, commits,
+//! and answers them all: many senders share one flush to the disk.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use rusqlite::Connection;
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use super::control::Control;
+use super::failure;
+use crate::store::{StoreError, StoreOptions};
+
+/// Commands that may wait before senders have to.
+const QUEUE: usize = 1_024;
+/// Commands in one transaction: enough to make the flush cheap, few enough to keep the answer quick.
+const BATCH: usize = 256;
+
+/// What a command works on.
+pub(super) struct Work<'a> {
+    /// Inside of a transaction.
+    pub(super) db: &'a Connection,
+    /// Put back when the transaction fails.
+    pub(super) control: &'a mut Control,
+    pub(super) options: &'a StoreOptions,
+    /// Whether there may be something new to claim.
+    pub(super) wake: &'a mut bool,
+}
+
+/// What the writer shares with those who read.
+#[derive(Debug)]
+pub(super) struct Shared {
+    /// As of the last commit.
+    pub(super) control: Mutex<Control>,
+    pub(super) woken: Notify,
+}
+
+impl Shared {
+    /// The control state as of the last commit.
+    pub(super) fn control(&self) -> Control {
+        self.control.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// A command. It may be run again after its transaction was rolled back.
+trait Task: Send {
+    fn run(&mut self, work: &mut Work<'_>) -> Result<(), StoreError>;
+    fn answer(self: Box<Self>, failure: Option<&StoreError>);
+}
+
+struct Call<T, F> {
+    run: F,
+    value: Option<T>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T: Send, F> Task for Call<T, F>
+where
+    F: FnMut(&mut Work<'_>) -> Result<T, StoreError> + Send,
+{
+    fn run(&mut self, work: &mut Work<'_>) -> Result<(), StoreError> {
+        self.value = Some((self.run)(work)?);
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, failure: Option<&StoreError>) {
+        let answer = match (failure, self.value) {
+            (None, Some(value)) => Ok(value),
+            (None, None) => Err(stopped()),
+            (Some(error), _) => Err(failure::repeated(error)),
+        };
+        // Nobody listens any more: what is committed stays so.
+        let _ = self.reply.send(answer);
+    }
+}
+
+enum Message {
+    Run(Box<dyn Task>),
+    Stop,
+}
+
+/// The handle of the writer thread.
+pub(super) struct Writer {
+    queue: Option<mpsc::Sender<Message>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Writer {
+    /// Starts the thread.
+    pub(super) fn start(
+        db: Connection,
+        control: Control,
+        options: StoreOptions,
+        shared: Arc<Shared>,
+    ) -> Result<Self, StoreError> {
+        let (queue, waiting) = mpsc::channel(QUEUE);
+        let state = State { db, control, options, shared };
+        let thread = std::thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || state.serve(waiting))
+            .map_err(|e| StoreError::Unavailable(format!("no thread for the writer: {e}")))?;
+        Ok(Self { queue: Some(queue), thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Runs `run` in the next transaction; its value is answered after the commit.
+    pub(super) async fn call<T, F>(&self, run: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Work<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let task = Box::new(Call { run, value: None, reply });
+        let queue = self.queue.as_ref().ok_or_else(stopped)?;
+        queue.send(Message::Run(task)).await.map_err(|_| stopped())?;
+        answer.await.map_err(|_| stopped())?
+    }
+
+    /// Finishes what is queued, and ends the thread.
+    pub(super) async fn stop(&self) {
+        if let Some(queue) = &self.queue {
+            // Already stopped: nothing to do.
+            let _ = queue.send(Message::Stop).await;
+        }
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // The thread ends when the last sender is gone and the queue is done.
+        self.queue = None;
+        if let Some(thread) = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn stopped() -> StoreError {
+    StoreError::Unavailable("the store is closed".to_owned())
+}
+
+struct State {
+    db: Connection,
+    control: Control,
+    options: StoreOptions,
+    shared: Arc<Shared>,
+}
+
+impl State {
+    fn serve(mut self, mut waiting: mpsc::Receiver<Message>) {
+        let mut stopping = false;
+        while !stopping {
+            let Some(first) = waiting.blocking_recv() else { break };
+            let mut batch = Vec::new();
+            let mut next = Some(first);
+            while let Some(message) = next {
+                match message {
+                    Message::Run(task) => batch.push(task),
+                    Message::Stop => {
+                        stopping = true;
+                        waiting.close();
+                    }
+                }
+                next = if batch.len() < BATCH { waiting.try_recv().ok() } else { None };
+            }
+            self.run(batch);
+        }
+        while let Ok(message) = waiting.try_recv() {
+            if let Message::Run(task) = message {
+                self.run(vec![task]);
+            }
+        }
+        // The log goes into the file, so that a copy of the file alone is whole.
+        if let Err(error) = self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
+            tracing::warn!(%error, "the store's log was not folded into its file; the next start does it");
+        }
+    }
+
+    fn run(&mut self, mut batch: Vec<Box<dyn Task>>) {
+        let mut wake = false;
+        let result = self.attempt(&mut batch, &mut wake);
+        match result {
+            Ok(()) => {
+                *self.shared.control.lock().unwrap_or_else(PoisonError::into_inner) = self.control.clone();
+                for task in batch {
+                    task.answer(None);
+                }
+                if wake {
+                    // Those who wait now, and the one that is just about to.
+                    self.shared.woken.notify_waiters();
+                    self.shared.woken.notify_one();
+                }
+            }
+            // One command met a damaged row: the others have no part in it.
+            Err(StoreError::Damaged(_)) if batch.len() > 1 => {
+                for task in batch {
+                    self.run(vec![task]);
+                }
+            }
+            Err(error) => {
+                for task in batch {
+                    task.answer(Some(&error));
+                }
+            }
+        }
+    }
+
+    /// All of the batch or nothing of it, the state in memory included.
+    fn attempt(&mut self, batch: &mut [Box<dyn Task>], wake: &mut bool) -> Result<(), StoreError> {
+        let before = self.control.clone();
+        let result = self.transact(batch, &before, wake);
+        if result.is_err() {
+            self.control = before;
+            self.roll_back();
+        }
+        result
+    }
+
+    fn transact(&mut self, batch: &mut [Box<dyn Task>], before: &Control, wake: &mut bool) -> Result<(), StoreError> {
+        // Where the last rollback could not be done, it is made up for now.
+        self.roll_back();
+        self.db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        for task in batch {
+            let mut work = Work { db: &self.db, control: &mut self.control, options: &self.options, wake };
+            task.run(&mut work)?;
+        }
+        self.control.save(&self.db, before)?;
+        self.db.prepare_cached("COMMIT")?.execute([])?;
+        Ok(())
+    }
+
+    fn roll_back(&self) {
+        if !self.db.is_autocommit() {
+            // What fails here is tried again before the next transaction.
+            let _ = self.db.execute_batch("ROLLBACK");
+        }
+    }
+}
