@@ -8,5 +8,7 @@ pub mod event;
 pub mod hold;
 pub mod job;
 pub mod limiter;
+pub mod mapping;
 pub mod scim;
+pub mod signature;
 pub mod time;

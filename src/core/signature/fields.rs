@@ -1,0 +1,168 @@
+//! The small types of a scheme that say in TOML more than serde can derive.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{self, Deserializer, SeqAccess, Visitor};
+
+/// How far a time may be off: seconds, or `"off"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tolerance {
+    /// So many seconds, that number included.
+    Seconds(u32),
+    /// Any.
+    Off,
+}
+
+impl Default for Tolerance {
+    /// 300 s: what Standard Webhooks, Stripe and Slack use.
+    fn default() -> Self {
+        Self::Seconds(300)
+    }
+}
+
+/// One header name, or several of which one is expected: lower-case, as HTTP/2 writes them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct HeaderNames(Vec<String>);
+
+impl HeaderNames {
+    /// The names, the preferred one first.
+    #[must_use]
+    pub fn names(&self) -> &[String] {
+        &self.0
+    }
+
+    /// Whether there is no name at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn parse(raw: &str) -> Result<String, &'static str> {
+        // A token (RFC 9110 §5.6.2).
+        let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+        if !raw.is_empty() && raw.bytes().all(token) {
+            Ok(raw.to_ascii_lowercase())
+        } else {
+            Err("a header name is letters, digits and '-'")
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for HeaderNames {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OneOrMore;
+        impl<'de> Visitor<'de> for OneOrMore {
+            type Value = HeaderNames;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a header name, or a list of them")
+            }
+            fn visit_str<E: de::Error>(self, raw: &str) -> Result<HeaderNames, E> {
+                HeaderNames::parse(raw).map(|name| HeaderNames(vec![name])).map_err(E::custom)
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<HeaderNames, A::Error> {
+                let mut names = Vec::new();
+                while let Some(raw) = seq.next_element::<String>()? {
+                    names.push(HeaderNames::parse(&raw).map_err(de::Error::custom)?);
+                }
+                Ok(HeaderNames(names))
+            }
+        }
+        deserializer.deserialize_any(OneOrMore)
+    }
+}
+
+impl<'de> Deserialize<'de> for Tolerance {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct SecondsOrOff;
+        impl Visitor<'_> for SecondsOrOff {
+            type Value = Tolerance;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number of seconds, or \"off\"")
+            }
+            fn visit_u64<E: de::Error>(self, seconds: u64) -> Result<Tolerance, E> {
+                u32::try_from(seconds).map(Tolerance::Seconds).map_err(|_| E::custom("too many seconds"))
+            }
+            fn visit_i64<E: de::Error>(self, seconds: i64) -> Result<Tolerance, E> {
+                u32::try_from(seconds).map(Tolerance::Seconds).map_err(|_| E::custom("0 to 4294967295 seconds"))
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Tolerance, E> {
+                match text {
+                    "off" => Ok(Tolerance::Off),
+                    // From an environment variable everything is text.
+                    _ => text
+                        .parse()
+                        .map(Tolerance::Seconds)
+                        .map_err(|_| E::invalid_value(de::Unexpected::Str(text), &self)),
+                }
+            }
+        }
+        deserializer.deserialize_any(SecondsOrOff)
+    }
+}
+
+/// A JSON Pointer (RFC 6901), checked: begins with `/`, and `~` only as `~0` and `~1`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct JsonPointer(String);
+
+impl JsonPointer {
+    /// What it points to in `document`.
+    #[must_use]
+    pub fn find<'a>(&self, document: &'a serde_json::Value) -> Option<&'a serde_json::Value> {
+        document.pointer(&self.0)
+    }
+
+    /// The last step, unescaped: the field's name.
+    #[must_use]
+    pub fn last_step(&self) -> String {
+        let step = self.0.rsplit('/').next().unwrap_or_default();
+        step.replace("~1", "/").replace("~0", "~")
+    }
+}
+
+impl TryFrom<String> for JsonPointer {
+    type Error = &'static str;
+    fn try_from(raw: String) -> Result<Self, Self::Error> {
+        let escapes_well = raw.split('~').skip(1).all(|after| after.starts_with(['0', '1']));
+        if raw.starts_with('/') && escapes_well {
+            Ok(Self(raw))
+        } else {
+            Err("a JSON Pointer begins with '/', such as \"/data/id\"; '~' is written ~0 and '/' in a name ~1")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scheme::Scheme;
+    use super::*;
+
+    #[test]
+    fn header_names_are_one_or_many_and_always_lower_case() {
+        let scheme: Scheme = toml::from_str("header = ['Webhook-Signature', 'svix-signature']").unwrap();
+        assert_eq!(scheme.header.names(), ["webhook-signature", "svix-signature"]);
+        assert!(toml::from_str::<Scheme>("header = 'a b'").is_err());
+    }
+
+    #[test]
+    fn a_tolerance_is_seconds_or_off() {
+        let read = |past: &str| {
+            toml::from_str::<Scheme>(&format!("timestamp = {{ from = {{ header = 'x' }}, past_s = {past} }}"))
+                .map(|scheme| scheme.timestamp.unwrap().past_s)
+        };
+        assert_eq!(read("5").unwrap(), Tolerance::Seconds(5));
+        assert_eq!(read("'5'").unwrap(), Tolerance::Seconds(5));
+        assert_eq!(read("'off'").unwrap(), Tolerance::Off);
+        assert!(read("-1").is_err());
+        assert!(read("'on'").is_err());
+    }
+
+    #[test]
+    fn a_pointer_that_is_none_is_refused() {
+        for (raw, good) in [("/a/b~1c", true), ("", false), ("a", false), ("/a~2", false), ("/a~", false)] {
+            assert_eq!(JsonPointer::try_from(raw.to_owned()).is_ok(), good, "{raw}");
+        }
+        assert_eq!(JsonPointer::try_from("/a/b~1c".to_owned()).unwrap().last_step(), "b/c");
+    }
+}

@@ -1,0 +1,363 @@
+//! The scheme as it stands in configuration: `[source.signature]`, or `[signature]` of a preset.
+//!
+//! ```toml
+//! [source.signature]
+//! auth      = "hmac"                     # hmac | static_header | basic
+//! algorithm = "sha256"                   # sha1 | sha256 | sha384 | sha512
+//! key       = { encoding = "base64", strip_prefix = "whsec_" }      # utf8 | base64 | hex
+//! header    = "webhook-signature"        # one name, or a list of names of which one is there
+//! value     = { list = { separator = " ", prefix = "v1," } }
+//! #   or      { single = { prefix = "sha256=" } }                   the default, without a prefix
+//! #   or      { pairs = { separator = ",", key = "v1" } }           t=…,v1=…,v1=…
+//! encoding  = "base64"                   # hex | base64 | base64url
+//! signed    = "{id}.{timestamp}.{body}"  # {body} {timestamp} {id} {method} {url}, the rest literal;
+//!                                        # {{ and }} stand for one brace
+//! public_url = "https://hooks.example.com" # what stands before path and query in {url}; nothing by default
+//! id        = { header = "webhook-id" }  # { json = "/id" } | "signature" | "body_hash"
+//! timestamp = { from = { header = "webhook-timestamp" }, unit = "s", past_s = 300, future_s = 300 }
+//! #   from    { header = "…" } | { pair = "t" } | { json = "/timestamp" }
+//! #   unit    s | ms | rfc3339;   past_s, future_s: seconds or "off"
+//! handshake = [
+//!   { echo = { challenge = "/challenge", when = { from = { json = "/type" }, equals = "url_verification" } } },
+//!   { ping = { when = { from = { header = "x-github-event" }, equals = "ping" } } },
+//!   { capture = { token = "/verification_token", file = "/var/lib/scim-bridge/gusto-token" } },
+//! ]
+//! ```
+//!
+//! Keys that are not known are for the caller to find (`serde_ignored` sees them all).
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::fields::{HeaderNames, JsonPointer, Tolerance};
+use super::template::Template;
+
+/// How a source proves that a delivery is its own. See the module's documentation for the TOML.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Scheme {
+    /// What kind of proof.
+    #[serde(default)]
+    pub auth: Auth,
+    /// The hash under the HMAC.
+    #[serde(default)]
+    pub algorithm: Algorithm,
+    /// How the secret's text becomes the key's bytes.
+    #[serde(default)]
+    pub key: KeyRule,
+    /// The header that carries the signature (hmac) or the secret (`static_header`). Basic is always
+    /// in `authorization`.
+    #[serde(default)]
+    pub header: HeaderNames,
+    /// How signatures stand in that header.
+    #[serde(default)]
+    pub value: Layout,
+    /// How a signature is written.
+    #[serde(default)]
+    pub encoding: Encoding,
+    /// What is signed.
+    #[serde(default)]
+    pub signed: Template,
+    /// What stands before path and query in `{url}`, for sources that sign the whole address.
+    #[serde(default)]
+    pub public_url: String,
+    /// Where the delivery's id is.
+    #[serde(default)]
+    pub id: IdRule,
+    /// Where the time of sending is, and how far it may be off. None: any age is taken.
+    #[serde(default)]
+    pub timestamp: Option<TimestampRule>,
+    /// What a source asks before, or between, its deliveries.
+    #[serde(default)]
+    pub handshake: Vec<Handshake>,
+}
+
+/// What kind of proof a source gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Auth {
+    /// A keyed hash over what is signed.
+    #[default]
+    Hmac,
+    /// The secret itself in a header: proves the sender, not the content.
+    StaticHeader,
+    /// HTTP Basic (RFC 7617); the secret is `user:password`.
+    Basic,
+}
+
+/// The hash under the HMAC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Algorithm {
+    /// For old systems only.
+    Sha1,
+    /// What nearly everybody uses.
+    #[default]
+    Sha256,
+    /// SHA-384.
+    Sha384,
+    /// SHA-512.
+    Sha512,
+}
+
+/// How the secret's text becomes the key's bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+pub struct KeyRule {
+    /// What the text is.
+    #[serde(default)]
+    pub encoding: KeyEncoding,
+    /// Dropped from the beginning of the secret where it is there, such as `whsec_`.
+    #[serde(default)]
+    pub strip_prefix: String,
+}
+
+/// What a secret's text is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyEncoding {
+    /// The key itself.
+    #[default]
+    Utf8,
+    /// Base64, either alphabet, with or without padding.
+    Base64,
+    /// Hex, either case.
+    Hex,
+}
+
+/// How a signature is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Encoding {
+    /// Either case.
+    #[default]
+    Hex,
+    /// Alphabet `+/`, with or without padding.
+    Base64,
+    /// Alphabet `-_`, with or without padding.
+    Base64url,
+}
+
+/// How signatures stand in their header.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Layout {
+    /// One signature: `sha256=<signature>`.
+    Single {
+        /// What stands before it.
+        #[serde(default)]
+        prefix: String,
+    },
+    /// Several, any of which may match: `v1,<signature> v1,<signature>`. Entries without the prefix
+    /// (of other versions) are passed over.
+    List {
+        /// Between the entries.
+        separator: String,
+        /// What stands before each signature: the version.
+        #[serde(default)]
+        prefix: String,
+    },
+    /// Named values, of which a name may recur: `t=<time>,v1=<signature>,v1=<signature>`.
+    Pairs {
+        /// Between the pairs.
+        #[serde(default = "comma")]
+        separator: String,
+        /// The name of the signatures.
+        key: String,
+    },
+}
+
+impl Default for Layout {
+    fn default() -> Self {
+        Self::Single { prefix: String::new() }
+    }
+}
+
+fn comma() -> String {
+    ",".to_owned()
+}
+
+/// Where the delivery's id is: what a repetition is known by.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IdRule {
+    /// A header; it must be among what is signed.
+    Header(HeaderNames),
+    /// A field of the body. Where a body has none, its hash stands in.
+    Json(JsonPointer),
+    /// The signature, for sources that repeat a delivery with the very same one.
+    Signature,
+    /// The body itself.
+    #[default]
+    BodyHash,
+}
+
+/// The time of sending.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct TimestampRule {
+    /// Where it is.
+    pub from: TimestampFrom,
+    /// How it is written.
+    #[serde(default)]
+    pub unit: TimeUnit,
+    /// How old a delivery may be.
+    #[serde(default)]
+    pub past_s: Tolerance,
+    /// How far ahead of our clock a sender's may be.
+    #[serde(default)]
+    pub future_s: Tolerance,
+}
+
+/// Where the time of sending is.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TimestampFrom {
+    /// A header; it must be among what is signed.
+    Header(HeaderNames),
+    /// A named value of the signature header (`value = { pairs = … }`).
+    Pair(String),
+    /// A field of the body.
+    Json(JsonPointer),
+}
+
+/// How a time is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TimeUnit {
+    /// Unix seconds.
+    #[default]
+    S,
+    /// Unix milliseconds.
+    Ms,
+    /// RFC 3339, such as `2026-11-22T10:00:00Z`.
+    Rfc3339,
+}
+
+/// What a source asks before, or between, its deliveries.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Handshake {
+    /// Answer with a field of the body: a short printable string, as text or as the one field of a
+    /// JSON object.
+    Echo {
+        /// The field.
+        challenge: JsonPointer,
+        /// Which deliveries are meant; none: all that have the field.
+        #[serde(default)]
+        when: Option<When>,
+        /// How it is answered.
+        #[serde(default)]
+        reply: EchoReply,
+        /// Whether it must be signed like any other delivery.
+        #[serde(default = "yes")]
+        signed: bool,
+    },
+    /// Answer 200 and do nothing.
+    Ping {
+        /// Which deliveries are meant.
+        when: When,
+        /// Whether it must be signed like any other delivery.
+        #[serde(default = "yes")]
+        signed: bool,
+    },
+    /// The first POST brings the secret, unsigned: it is written to a file that
+    /// `secrets = [{ file = "…" }]` then reads. Never over a file that is there, and never while the
+    /// source has a secret.
+    Capture {
+        /// The field of the body that is the secret.
+        token: JsonPointer,
+        /// Where to put it (mode 0600).
+        file: PathBuf,
+    },
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Which deliveries are meant by a handshake.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct When {
+    /// Where to look.
+    pub from: WhenFrom,
+    /// What must stand there.
+    pub equals: String,
+}
+
+/// Where a handshake is told from other deliveries.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WhenFrom {
+    /// A header.
+    Header(HeaderNames),
+    /// A field of the body: a string.
+    Json(JsonPointer),
+}
+
+/// How a challenge is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EchoReply {
+    /// The string alone, as `text/plain`.
+    #[default]
+    Text,
+    /// `{"<last step of the pointer>": "<the string>"}`.
+    Json,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The TOML in the module's documentation, without its marks.
+    fn documented() -> String {
+        include_str!("scheme.rs")
+            .lines()
+            .skip_while(|line| *line != "//! ```toml")
+            .skip(2)
+            .take_while(|line| *line != "//! ```")
+            .map(|line| format!("{}\n", line.trim_start_matches("//!")))
+            .collect()
+    }
+
+    #[test]
+    fn the_documented_toml_reads_as_it_says_and_has_no_key_unknown() {
+        let mut unknown = Vec::new();
+        let document = documented();
+        let deserializer = toml::Deserializer::parse(&document).unwrap();
+        let scheme: Scheme = serde_ignored::deserialize(deserializer, |path| unknown.push(path.to_string())).unwrap();
+        assert_eq!(unknown, Vec::<String>::new());
+        assert_eq!(scheme.key.strip_prefix, "whsec_");
+        assert_eq!(scheme.value, Layout::List { separator: " ".into(), prefix: "v1,".into() });
+        assert_eq!(scheme.handshake.len(), 3);
+        assert_eq!(scheme.timestamp.unwrap().past_s, Tolerance::Seconds(300));
+    }
+
+    #[test]
+    fn a_misspelt_key_is_seen_however_deep() {
+        let mut unknown = Vec::new();
+        let text = "header = 'x'\nsing = 1\nhandshake = [{ ping = { when = { from = { header = 'x' }, equals = 'y', or = 'z' } } }]";
+        let deserializer = toml::Deserializer::parse(text).unwrap();
+        let _: Scheme = serde_ignored::deserialize(deserializer, |path| unknown.push(path.to_string())).unwrap();
+        assert_eq!(unknown, ["handshake.0.when.or", "sing"]);
+    }
+
+    #[test]
+    fn every_preset_has_a_scheme_without_fault_or_unknown_key() {
+        #[derive(Deserialize)]
+        struct Preset {
+            signature: Scheme,
+        }
+        for preset in [
+            include_str!("../../../config/presets/standard-webhooks.toml"),
+            include_str!("../../../config/presets/github.toml"),
+            include_str!("../../../config/presets/stripe.toml"),
+            include_str!("../../../config/presets/slack.toml"),
+        ] {
+            let mut unknown = Vec::new();
+            let deserializer = toml::Deserializer::parse(preset).unwrap();
+            let read: Preset = serde_ignored::deserialize(deserializer, |path| unknown.push(path.to_string())).unwrap();
+            assert_eq!(unknown, Vec::<String>::new());
+            assert_eq!(read.signature.validate(), []);
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! What is signed, in order: `{id}.{timestamp}.{body}`.
+
+use serde::Deserialize;
+
+/// One part of what is signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    /// These bytes.
+    Literal(String),
+    /// The raw body.
+    Body,
+    /// The timestamp, as written.
+    Timestamp,
+    /// The id, as written.
+    Id,
+    /// The HTTP method.
+    Method,
+    /// `public_url`, path and query.
+    Url,
+}
+
+/// The parts of what is signed, in order. Written as text with `{part}`; `{{` and `}}` are braces.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Template(Vec<Part>);
+
+impl Template {
+    /// The parts, in order.
+    #[must_use]
+    pub fn parts(&self) -> &[Part] {
+        &self.0
+    }
+
+    /// Whether `part` is signed.
+    #[must_use]
+    pub fn has(&self, part: &Part) -> bool {
+        self.0.contains(part)
+    }
+
+    /// Parses the text.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut parts = Vec::new();
+        let mut literal = String::new();
+        let mut rest = text;
+        while let Some(at) = rest.find(['{', '}']) {
+            literal.push_str(&rest[..at]);
+            let brace = &rest[at..];
+            if let Some(after) = brace.strip_prefix("{{") {
+                literal.push('{');
+                rest = after;
+            } else if let Some(after) = brace.strip_prefix("}}") {
+                literal.push('}');
+                rest = after;
+            } else {
+                let (name, after) = brace
+                    .strip_prefix('{')
+                    .and_then(|inner| inner.split_once('}'))
+                    .ok_or("a brace stands alone: write {{ or }} for a literal one")?;
+                flush(&mut literal, &mut parts);
+                parts.push(match name {
+                    "body" => Part::Body,
+                    "timestamp" => Part::Timestamp,
+                    "id" => Part::Id,
+                    "method" => Part::Method,
+                    "url" => Part::Url,
+                    _ => return Err(format!("there is no part {{{name}}}: body, timestamp, id, method and url are")),
+                });
+                rest = after;
+            }
+        }
+        literal.push_str(rest);
+        flush(&mut literal, &mut parts);
+        Ok(Self(parts))
+    }
+}
+
+fn flush(literal: &mut String, parts: &mut Vec<Part>) {
+    if !literal.is_empty() {
+        parts.push(Part::Literal(std::mem::take(literal)));
+    }
+}
+
+impl Default for Template {
+    /// The body alone.
+    fn default() -> Self {
+        Self(vec![Part::Body])
+    }
+}
+
+impl TryFrom<String> for Template {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        Self::parse(&text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_is_its_parts_in_order() {
+        let template = Template::parse("v0:{timestamp}:{body}").unwrap();
+        let parts = [Part::Literal("v0:".into()), Part::Timestamp, Part::Literal(":".into()), Part::Body];
+        assert_eq!(template.parts(), parts);
+        assert_eq!(
+            Template::parse("{method}{{{body}}}").unwrap().parts(),
+            [Part::Method, Part::Literal("{".into()), Part::Body, Part::Literal("}".into()),]
+        );
+        assert!(Template::parse("{body").is_err());
+        assert!(Template::parse("body}").is_err());
+        assert!(Template::parse("{nonsense}").unwrap_err().contains("{nonsense}"));
+    }
+}

@@ -1,0 +1,233 @@
+//! What is wrong with a scheme that serde cannot see: rules that hold between its fields.
+
+use super::fields::{HeaderNames, Tolerance};
+use super::scheme::{Auth, Handshake, IdRule, KeyEncoding, Layout, Scheme, TimestampFrom, WhenFrom};
+use super::template::Part;
+
+/// One thing that is wrong with a scheme.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{key}: {help}")]
+pub struct SchemeProblem {
+    /// The key below `[source.signature]`, such as `timestamp.from`.
+    pub key: String,
+    /// What is wrong and what to do, in a line.
+    pub help: String,
+}
+
+impl Scheme {
+    /// Everything that is wrong, at once; empty when it can be used.
+    #[must_use]
+    pub fn validate(&self) -> Vec<SchemeProblem> {
+        let mut found = Found(Vec::new());
+        match self.auth {
+            Auth::Hmac => self.check_hmac(&mut found),
+            Auth::StaticHeader | Auth::Basic => self.check_static(&mut found),
+        }
+        self.check_layout(&mut found);
+        self.check_places(&mut found);
+        for (n, handshake) in self.handshake.iter().enumerate() {
+            check_handshake(n, handshake, &mut found);
+        }
+        found.0
+    }
+
+    fn check_hmac(&self, found: &mut Found) {
+        found.when(self.header.is_empty(), "header", "name the header that carries the signature");
+        found.when(
+            !self.signed.has(&Part::Body),
+            "signed",
+            "must contain {body}: else anybody could put another body under a signature",
+        );
+        let id_in_header = matches!(self.id, IdRule::Header(_));
+        found.when(
+            id_in_header && !self.signed.has(&Part::Id),
+            "id",
+            "this header is not signed, so anybody could change it: put {id} in `signed`, or use a field of the body, \"signature\" or \"body_hash\"",
+        );
+        found.when(
+            self.signed.has(&Part::Id) && !id_in_header,
+            "signed",
+            "contains {id}, so say which header it is in: id = { header = \"…\" }",
+        );
+        let timestamp_apart = self.timestamp.as_ref().is_some_and(|rule| !matches!(rule.from, TimestampFrom::Json(_)));
+        let checked = self
+            .timestamp
+            .as_ref()
+            .is_some_and(|rule| rule.past_s != Tolerance::Off || rule.future_s != Tolerance::Off);
+        found.when(
+            timestamp_apart && checked && !self.signed.has(&Part::Timestamp),
+            "timestamp",
+            "this timestamp is not signed, so it proves nothing: put {timestamp} in `signed`, or leave the timestamp out",
+        );
+        found.when(
+            self.signed.has(&Part::Timestamp) && !timestamp_apart,
+            "signed",
+            "contains {timestamp}, so say where it is: timestamp = { from = { header = \"…\" } } or { pair = \"…\" }",
+        );
+        found.when(
+            !self.public_url.is_empty() && !self.signed.has(&Part::Url),
+            "public_url",
+            "is of no use without {url} in `signed`: remove it",
+        );
+        found.when(
+            self.public_url.ends_with('/'),
+            "public_url",
+            "must not end with '/': the path that follows begins with one",
+        );
+    }
+
+    fn check_static(&self, found: &mut Found) {
+        match self.auth {
+            Auth::StaticHeader => {
+                found.when(self.header.is_empty(), "header", "name the header that carries the secret");
+            }
+            Auth::Basic => {
+                let other = self.header.names().iter().any(|name| name != "authorization");
+                found.when(other, "header", "basic credentials are always in `authorization`: remove it");
+                found.when(self.value != Layout::default(), "value", "is not for auth = \"basic\": remove it");
+            }
+            Auth::Hmac => {}
+        }
+        found.when(
+            !matches!(self.value, Layout::Single { .. }),
+            "value",
+            "a secret in a header stands alone: use { single = { prefix = \"…\" } }",
+        );
+        found.when(
+            self.key.encoding != KeyEncoding::Utf8,
+            "key.encoding",
+            "is for auth = \"hmac\" only: here the secret is compared as it is",
+        );
+        found.when(
+            self.id == IdRule::Signature,
+            "id",
+            "there is no signature with this kind of auth: use a header, a field of the body or \"body_hash\"",
+        );
+    }
+
+    fn check_layout(&self, found: &mut Found) {
+        match &self.value {
+            Layout::Single { .. } => {}
+            Layout::List { separator, .. } => {
+                found.when(separator.is_empty(), "value.list.separator", "say what stands between the entries");
+            }
+            Layout::Pairs { separator, key } => {
+                found.when(separator.is_empty(), "value.pairs.separator", "say what stands between the pairs");
+                found.when(key.is_empty(), "value.pairs.key", "say which name the signatures have, such as \"v1\"");
+            }
+        }
+    }
+
+    fn check_places(&self, found: &mut Found) {
+        if let IdRule::Header(names) = &self.id {
+            check_names("id.header", names, found);
+        }
+        let Some(rule) = &self.timestamp else { return };
+        match &rule.from {
+            TimestampFrom::Header(names) => check_names("timestamp.from.header", names, found),
+            TimestampFrom::Pair(name) => match &self.value {
+                Layout::Pairs { key, .. } => found.when(
+                    key == name || name.is_empty(),
+                    "timestamp.from.pair",
+                    "must be another name than that of the signatures",
+                ),
+                Layout::Single { .. } | Layout::List { .. } => found.when(
+                    true,
+                    "timestamp.from.pair",
+                    "needs value = { pairs = … }; else use { header = \"…\" } or { json = \"…\" }",
+                ),
+            },
+            TimestampFrom::Json(_) => {}
+        }
+    }
+}
+
+fn check_handshake(n: usize, handshake: &Handshake, found: &mut Found) {
+    let when = match handshake {
+        Handshake::Echo { when, .. } => when.as_ref(),
+        Handshake::Ping { when, .. } => Some(when),
+        Handshake::Capture { file, .. } => {
+            found.when(
+                file.file_name().is_none(),
+                &format!("handshake[{n}].capture.file"),
+                "say where to put the secret: a file that is not there yet",
+            );
+            None
+        }
+    };
+    if let Some(WhenFrom::Header(names)) = when.map(|when| &when.from) {
+        check_names(&format!("handshake[{n}] when.from.header"), names, found);
+    }
+}
+
+fn check_names(key: &str, names: &HeaderNames, found: &mut Found) {
+    found.when(names.is_empty(), key, "name at least one header");
+}
+
+struct Found(Vec<SchemeProblem>);
+
+impl Found {
+    fn when(&mut self, wrong: bool, key: &str, help: &str) {
+        if wrong {
+            self.0.push(SchemeProblem { key: key.to_owned(), help: help.to_owned() });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(text: &str) -> Vec<String> {
+        let scheme: Scheme = toml::from_str(text).unwrap();
+        scheme.validate().into_iter().map(|problem| problem.key).collect()
+    }
+
+    #[test]
+    fn a_body_signature_needs_no_more_than_its_header() {
+        assert_eq!(keys("header = 'x-signature'"), Vec::<String>::new());
+        assert_eq!(keys(""), ["header"]);
+    }
+
+    #[test]
+    fn what_is_not_signed_is_not_believed() {
+        assert_eq!(keys("header = 'x'\nid = { header = 'x-id' }"), ["id"]);
+        assert_eq!(keys("header = 'x'\ntimestamp = { from = { header = 'x-time' } }"), ["timestamp"]);
+        assert_eq!(keys("header = 'x'\nsigned = '{timestamp}{id}'"), ["signed", "signed", "signed"]);
+        assert!(
+            keys("header = 'x'\ntimestamp = { from = { header = 'x-time' }, past_s = 'off', future_s = 'off' }")
+                .is_empty()
+        );
+        assert!(keys("header = 'x'\nid = { json = '/id' }\ntimestamp = { from = { json = '/at' } }").is_empty());
+        assert!(keys("auth = 'static_header'\nheader = 'x'\nid = { header = 'x-id' }").is_empty());
+    }
+
+    #[test]
+    fn every_problem_is_told_at_once() {
+        assert_eq!(
+            keys(
+                "auth = 'static_header'\nkey = { encoding = 'hex' }\nid = 'signature'\nvalue = { pairs = { separator = '', key = '' } }\n\
+                 timestamp = { from = { pair = '' } }"
+            ),
+            [
+                "header",
+                "value",
+                "key.encoding",
+                "id",
+                "value.pairs.separator",
+                "value.pairs.key",
+                "timestamp.from.pair"
+            ]
+        );
+        assert_eq!(keys("auth = 'basic'\nheader = 'x'"), ["header"]);
+        assert_eq!(keys("header = 'x'\npublic_url = 'https://a.example/'"), ["public_url", "public_url"]);
+        assert_eq!(
+            keys("header = 'x'\ntimestamp = { from = { pair = 't' }, past_s = 'off', future_s = 'off' }"),
+            ["timestamp.from.pair"]
+        );
+        assert_eq!(
+            keys("header = 'x'\nhandshake = [{ capture = { token = '/t', file = '/' } }]"),
+            ["handshake[0].capture.file"]
+        );
+    }
+}
