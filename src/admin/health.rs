@@ -1,5 +1,7 @@
 //! What machines ask without a token: alive, ready, metrics.
 
+use std::time::Duration;
+
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
@@ -9,6 +11,9 @@ use crate::core::hold::HoldScope;
 use crate::telemetry::metrics as m;
 
 use super::service::{AdminState, Status};
+
+/// How long the store's figures may take: a scrape gives up after 10 s, and the rest must be told.
+const STATUS_MAX: Duration = Duration::from_secs(3);
 
 /// Whether the process is ready for work.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -40,13 +45,15 @@ pub(super) async fn readyz(state: web::Data<AdminState>) -> HttpResponse {
 /// Gives the metrics in the Prometheus text format.
 #[utoipa::path(get, path = "/metrics", tag = "health", responses((status = 200, description = "The metrics.", body = String, content_type = "text/plain")))]
 pub(super) async fn metrics(state: web::Data<AdminState>) -> HttpResponse {
-    match state.status().await {
-        Ok(status) => mirror(&status),
-        Err(error) => {
-            error.log();
-            metrics::gauge!(m::STORE_UP).set(0.0);
-        }
+    let writable = state.store_trouble().await.is_none();
+    let read = tokio::time::timeout(STATUS_MAX, state.status()).await;
+    match &read {
+        Ok(Ok(status)) => mirror(status),
+        Ok(Err(error)) => error.log(),
+        Err(_) => tracing::warn!("the store's figures took too long"),
     }
+    let up = writable && matches!(read, Ok(Ok(_)));
+    metrics::gauge!(m::STORE_UP).set(f64::from(u8::from(up)));
     HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"))
         .body(state.metrics.render())
@@ -54,7 +61,6 @@ pub(super) async fn metrics(state: web::Data<AdminState>) -> HttpResponse {
 
 /// Sets the gauges that mirror the store.
 fn mirror(status: &Status) {
-    metrics::gauge!(m::STORE_UP).set(1.0);
     for (state, n) in &status.stats.jobs {
         metrics::gauge!(m::JOBS, m::STATE => state.clone()).set(as_f64(*n));
     }

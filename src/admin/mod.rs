@@ -18,6 +18,7 @@ use self::service::AdminState;
 mod access;
 pub mod answer;
 pub mod api;
+mod console;
 pub mod error;
 pub mod health;
 mod listing;
@@ -122,6 +123,7 @@ pub fn configure(app: &mut web::ServiceConfig) {
     )
     .app_data(web::QueryConfig::default().error_handler(move |error, _| bad_request(error.to_string())))
     .configure(api::configure)
+    .configure(console::configure)
     .default_service(web::to(|| async { AdminError::NotFound("page").error_response() }));
 }
 

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use crate::clock::{self, Clock};
 use crate::core::code::Code;
-use crate::core::event::{Event, Person, SourceName};
+use crate::core::event::{Person, SourceName};
 use crate::core::hold::{Hold, HoldScope};
 use crate::core::job::{DeadLetter, DeadOrigin, JobId, JobState};
+use crate::core::mapping::Record;
 use crate::core::time::UnixMs;
 use crate::lifecycle::{Lifecycle, Phase};
 use crate::secret::LiveSecret;
@@ -24,24 +25,9 @@ const PING_MAX: Duration = Duration::from_secs(1);
 /// How many of the newest dead letters and waiting jobs are looked at to say what is wrong.
 const NEWEST: usize = 200;
 
-/// What the present mapping of a source makes of one record.
-#[derive(Debug, Clone)]
-pub enum Remapped {
-    /// It is an event now.
-    Event(Event),
-    /// The mapping names no event of this type.
-    Ignored,
-    /// It still cannot be mapped.
-    Unmapped {
-        /// Why.
-        code: Code,
-        /// Fields and shapes, never values.
-        detail: String,
-    },
-}
-
-/// Maps a kept payload anew, record by record; none where the source is not configured.
-pub type Remap = Arc<dyn Fn(&SourceName, &str) -> Option<Vec<Remapped>> + Send + Sync>;
+/// Maps a kept payload anew with the source's present mapping; none where the source is not
+/// configured.
+pub type Remap = Arc<dyn Fn(&SourceName, &str) -> Option<Vec<Record>> + Send + Sync>;
 
 /// What the admin rooms work with.
 #[derive(Clone)]
@@ -103,15 +89,24 @@ impl AdminState {
             Phase::Starting => reasons.push("starting".to_owned()),
             Phase::Stopping => reasons.push("stopping".to_owned()),
         }
-        match tokio::time::timeout(PING_MAX, self.store.ping()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "not ready: the store cannot be written");
-                reasons.push("the store cannot be reached or written".to_owned());
-            }
-            Err(_) => reasons.push(format!("the store did not answer within {} s", PING_MAX.as_secs())),
-        }
+        reasons.extend(self.store_trouble().await);
         reasons
+    }
+
+    /// Why the store cannot be written; none where it can.
+    pub(super) async fn store_trouble(&self) -> Option<String> {
+        match tokio::time::timeout(PING_MAX, self.store.ping()).await {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the store cannot be written");
+                Some("the store cannot be reached or written".to_owned())
+            }
+            Err(_) => {
+                let reason = format!("the store did not answer within {} s", PING_MAX.as_secs());
+                tracing::warn!(reason);
+                Some(reason)
+            }
+        }
     }
 
     /// Figures and holds.
@@ -206,9 +201,9 @@ impl AdminState {
         let mut jobs = Vec::new();
         for record in records {
             match record {
-                Remapped::Event(event) => jobs.push(NewJob { id: clock::new_job_id(), event }),
-                Remapped::Ignored => {}
-                Remapped::Unmapped { code, detail } => return Err(AdminError::StillUnmapped { code, detail }),
+                Record::Event(event) => jobs.push(NewJob { id: clock::new_job_id(), event }),
+                Record::Ignored => {}
+                Record::Unmapped { code, detail, .. } => return Err(AdminError::StillUnmapped { code, detail }),
             }
         }
         if jobs.is_empty() { Err(AdminError::NothingToDo(source.to_string())) } else { Ok(jobs) }

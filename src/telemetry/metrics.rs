@@ -23,7 +23,7 @@ pub const OLDEST_DUE_JOB_AGE_SECONDS: &str = "scim_bridge_oldest_due_job_age_sec
 pub const DEAD_LETTERS: &str = "scim_bridge_dead_letters";
 /// 1 where a hold of this `scope` is in force.
 pub const HOLD: &str = "scim_bridge_hold";
-/// 1 where the store answered at this scrape.
+/// 1 where the store could be read and written at this scrape.
 pub const STORE_UP: &str = "scim_bridge_store_up";
 /// SCIM calls, by `operation` and `status`.
 pub const SCIM_REQUESTS_TOTAL: &str = "scim_bridge_scim_requests_total";
@@ -212,7 +212,7 @@ pub const FAMILIES: &[Family] = &[
     ),
     family(DEAD_LETTERS, Type::Gauge, &[], "Dead letters that wait for an operator."),
     family(HOLD, Type::Gauge, &[SCOPE], "1 where a hold of this scope is in force."),
-    family(STORE_UP, Type::Gauge, &[], "1 where the store answered at this scrape."),
+    family(STORE_UP, Type::Gauge, &[], "1 where the store could be read and written at this scrape."),
     family(SCIM_REQUESTS_TOTAL, Type::Counter, &[OPERATION, STATUS], "SCIM calls made to Postman."),
     family(SCIM_REQUEST_DURATION_SECONDS, Type::Histogram(CALL_BUCKETS), &[OPERATION], "How long a SCIM call took."),
     family(JOB_OUTCOMES_TOTAL, Type::Counter, &[EVENT, OUTCOME], "Attempts settled."),

@@ -1,0 +1,113 @@
+//! Alive, ready, metrics.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use scim_bridge::core::code::Code;
+use scim_bridge::core::hold::HoldScope;
+use scim_bridge::store::Store;
+use scim_bridge::telemetry::metrics::{FAMILIES, Type};
+
+use crate::stage::{Stage, hire, rename};
+
+#[tokio::test]
+async fn a_serving_process_is_alive_and_ready() {
+    let stage = Stage::set().await;
+    assert_eq!(stage.get("/livez").await.status, 200);
+    let ready = stage.get("/readyz").await.expect(200);
+    assert_eq!(ready, serde_json::json!({"ready": true, "reasons": []}));
+}
+
+#[tokio::test]
+async fn a_stopping_process_is_alive_and_not_ready() {
+    let stage = Stage::set().await;
+    stage.lifecycle.stop();
+    assert_eq!(stage.get("/livez").await.status, 200);
+    let ready = stage.get("/readyz").await.expect(503);
+    assert_eq!(ready["reasons"], serde_json::json!(["stopping"]));
+}
+
+#[tokio::test]
+async fn a_process_whose_store_is_gone_is_not_ready_and_says_so() {
+    let stage = Stage::set().await;
+    stage.store.close().await;
+    let ready = stage.get("/readyz").await.expect(503);
+    assert_eq!(ready["reasons"][0], "the store cannot be reached or written");
+}
+
+#[tokio::test]
+async fn the_listener_closes_when_it_is_told_to() {
+    let stage = Stage::set().await;
+    assert_eq!(stage.get("/livez").await.status, 200);
+    stage.stop.cancel();
+    let closed = async {
+        while tokio::net::TcpStream::connect(stage.address).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(10), closed).await.unwrap();
+}
+
+/// One test scrapes: the recorder is the process's, so two stages would set the same gauges.
+#[tokio::test]
+async fn metrics_are_well_formed_mirror_the_store_and_name_nobody() {
+    let stage = Stage::set().await;
+    stage.accept(vec![hire("E-1", "Ada", "Lovelace"), rename("E-1", "King"), hire("E-2", "Grace", "Hopper")]).await;
+    stage.bury_next(Code::ScimElsewhere).await;
+    stage.store.set_hold(stage.clock.now(), HoldScope::Creates, Code::HoldSeats).await.unwrap();
+    stage.clock.advance_ms(30_000);
+
+    let answer = stage.get("/metrics").await;
+    assert_eq!(answer.status, 200);
+    assert!(answer.header("content-type").unwrap().starts_with("text/plain; version=0.0.4"));
+    let samples = parse(&answer.body);
+    assert_eq!(samples["scim_bridge_jobs{state=\"parked\"}"], "1");
+    assert_eq!(samples["scim_bridge_jobs{state=\"waiting\"}"], "1");
+    assert_eq!(samples["scim_bridge_dead_letters"], "1");
+    assert_eq!(samples["scim_bridge_hold{scope=\"creates\"}"], "1");
+    assert_eq!(samples["scim_bridge_hold{scope=\"all\"}"], "0");
+    assert_eq!(samples["scim_bridge_store_up"], "1");
+    assert_eq!(samples["scim_bridge_leases_lost_total"], "0");
+    for personal in ["ada", "Ada", "Lovelace", "E-1", "example.com"] {
+        assert!(!answer.body.contains(personal), "{personal}");
+    }
+
+    stage.store.close().await;
+    let down = parse(&stage.get("/metrics").await.body);
+    assert_eq!(down["scim_bridge_store_up"], "0");
+}
+
+/// Reads the text format strictly: HELP and TYPE before the samples of a family, each family once,
+/// no sample twice, every family and label of ours declared.
+fn parse(text: &str) -> BTreeMap<String, String> {
+    let (mut samples, mut families, mut helped) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
+    let mut family = "";
+    assert!(text.ends_with('\n'));
+    for line in text.lines().filter(|line| !line.is_empty()) {
+        if let Some(help) = line.strip_prefix("# HELP ") {
+            assert!(helped.insert(help.split_once(' ').unwrap().0), "{line}");
+        } else if let Some(kind) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = kind.split_once(' ').unwrap();
+            assert!(families.insert(name), "twice: {line}");
+            let declared = FAMILIES.iter().find(|f| f.name == name).unwrap_or_else(|| panic!("undeclared: {line}"));
+            let expected = match declared.kind {
+                Type::Counter => "counter",
+                Type::Gauge => "gauge",
+                Type::Histogram(_) => "histogram",
+            };
+            assert_eq!(kind, expected, "{line}");
+            assert!(helped.contains(name), "no help: {line}");
+            family = name;
+        } else {
+            let (series, value) = line.rsplit_once(' ').unwrap();
+            assert!(series.starts_with(family), "{line} under {family}");
+            let labels = series.split_once('{').map_or("", |(_, labels)| labels.trim_end_matches('}'));
+            let declared = FAMILIES.iter().find(|f| f.name == family).unwrap();
+            for label in labels.split(',').filter(|l| !l.is_empty()).map(|l| l.split_once('=').unwrap().0) {
+                assert!(label == "le" || declared.labels.contains(&label), "{line}");
+            }
+            assert!(value.parse::<f64>().is_ok(), "{line}");
+            assert!(samples.insert(series.to_owned(), value.to_owned()).is_none(), "twice: {line}");
+        }
+    }
+    samples
+}

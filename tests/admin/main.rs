@@ -1,0 +1,9 @@
+//! The admin listener over real HTTP, on the embedded store: health, metrics, API, console.
+
+#![expect(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
+
+mod api;
+mod console;
+mod health;
+mod http;
+mod stage;
