@@ -316,6 +316,41 @@ fn a_secret_file_is_read_again_when_it_changes_however_it_is_replaced() {
 }
 
 #[test]
+fn a_source_s_secret_must_fit_its_scheme_at_start_and_when_its_file_changes() {
+    let bad = "[[source]]\nname = 'a'\nsecrets = ['not base64!', { value = 'whsec_' }]";
+    assert_eq!(
+        pairs(&errors(bad, &[])),
+        [("source[0].secrets[0]", "CONFIG-SECRET"), ("source[0].secrets[1]", "CONFIG-SECRET")]
+    );
+    let folder = Folder::with("");
+    let file = folder.path("secret");
+    fs::write(&file, "whsec_c2VjcmV0").unwrap();
+    let toml = format!("[[source]]\nname = 'a'\nsecrets = {{ file = '{}' }}", file.display());
+    let mut config = load(&toml, &[]).unwrap();
+    fs::write(&file, "not base64!").unwrap();
+    let refreshed = config.secret_files.refresh();
+    assert_eq!((refreshed.changed.len(), refreshed.failed.len()), (0, 1));
+    assert_eq!(config.sources[0].secrets[0].secret.current().expose_secret(), "whsec_c2VjcmV0");
+}
+
+#[test]
+fn a_secret_that_a_handshake_will_bring_may_come_later() {
+    let folder = Folder::with("");
+    let file = folder.path("token");
+    let toml = format!(
+        "[[source]]\nname = 'a'\nsecrets = [{{ file = '{0}' }}]\n[source.signature]\nheader = 'x-sig'\n\
+         handshake = [{{ capture = {{ token = '/verification_token', file = '{0}' }} }}]",
+        file.display()
+    );
+    let mut config = load(&toml, &[]).unwrap();
+    assert_eq!(config.sources[0].secrets[0].secret.current().expose_secret(), "");
+    assert_eq!(config.secret_files.refresh(), Default::default());
+    fs::write(&file, "brought").unwrap();
+    assert_eq!(config.secret_files.refresh().changed, ["source[0].secrets[0]"]);
+    assert_eq!(config.sources[0].secrets[0].secret.current().expose_secret(), "brought");
+}
+
+#[test]
 fn a_source_lays_its_own_keys_over_its_preset_or_spells_everything_out() {
     let folder = Folder::with("");
     let preset = "dedupe_days = 30\n[signature]\nheader = 'x-sig'\nid = { json = '/id' }\n[mapping]\nrecords = '/people'\nemail = '/mail'";

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use secrecy::ExposeSecret;
 use serde::Deserialize;
 use toml::{Table, Value};
 
@@ -11,8 +12,8 @@ use super::presets;
 use super::secret::{Reader, SecretSpec};
 use crate::core::event::SourceName;
 use crate::core::mapping::Mapping;
-use crate::core::signature::Scheme;
 use crate::core::signature::scheme::Handshake;
+use crate::core::signature::{Scheme, check_secret};
 use crate::core::time::UnixMs;
 use crate::secret::LiveSecret;
 
@@ -202,7 +203,15 @@ impl Raw {
                 Some(file) => Some(read.secret_to_come(&key, file)),
                 None => read.secret(&key, spec, findings),
             };
-            secrets.extend(secret.map(|secret| SourceSecret { secret, not_after: spec.not_after }));
+            let Some(secret) = secret else { continue };
+            if let Some(scheme) = &self.signature {
+                read.files.used_with(&key, scheme);
+                let present = !secret.current().expose_secret().is_empty();
+                if let Some(problem) = check_secret(scheme, &secret.current()).err().filter(|_| present) {
+                    findings.push(ConfigError::new(&key, ConfigCode::Secret, problem.to_string()));
+                }
+            }
+            secrets.push(SourceSecret { secret, not_after: spec.not_after });
         }
         secrets
     }
