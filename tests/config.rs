@@ -1,12 +1,12 @@
 //! The configuration as its users meet it: files, environment, secrets, and every error at once.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up fails")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
-use scim_bridge::config::{Config, ConfigCode, ConfigErrors, LogFormat, PostmanAuth, REFERENCE, StoreUrl};
+use scim_bridge::config::{Config, ConfigCode, ConfigErrors, LogFormat, PostmanAuth, REFERENCE, Refreshed, StoreUrl};
 use scim_bridge::core::mapping::Mapping;
 use scim_bridge::core::signature::fields::Tolerance;
 use scim_bridge::core::signature::scheme::IdRule;
@@ -81,7 +81,7 @@ fn the_reference_file_tells_the_defaults_and_nothing_else() {
     let shown = |line: &&str| {
         !["admin_token", "workers", "ca_file", "preset_file", "assume"].iter().any(|key| line.starts_with(key))
     };
-    let in_force: String = text.lines().filter(shown).map(|line| format!("{line}\n")).collect();
+    let in_force = text.lines().filter(shown).collect::<Vec<_>>().join("\n");
     let told = load(&in_force, &[]).unwrap();
     let default = load("", &[]).unwrap();
     assert_eq!(format!("{told:?}"), format!("{default:?}"));
@@ -200,6 +200,7 @@ fn every_error_is_told_at_once_with_its_key() {
             ("source[0].name", "CONFIG-SOURCE"),
             ("source[0].preset", "CONFIG-PRESET"),
             ("source[0].secrets", "CONFIG-SECRET"),
+            ("source[1].dedupe_days", "CONFIG-VALUE"),
             ("source[1].name", "CONFIG-VALUE"),
             ("source[1].secrets", "CONFIG-VALUE"),
             ("source[2].mapping.email", "CONFIG-VALUE"),
@@ -246,6 +247,7 @@ fn no_error_and_no_debug_output_shows_a_secret() {
         format!("[[source]]\nname = 'a'\nsecret = '{secret}'"),
         format!("[postman]\nkey = '{secret}"),
         format!("postman = '{secret}'"),
+        format!("[postman]\nauth = '{secret}'"),
         format!("[postman]\nbase_url = 'https://u:{secret}@example.com'"),
     ] {
         let errors = load(&toml, &[]).unwrap_err();
@@ -344,7 +346,7 @@ fn a_secret_that_a_handshake_will_bring_may_come_later() {
     );
     let mut config = load(&toml, &[]).unwrap();
     assert_eq!(config.sources[0].secrets[0].secret.current().expose_secret(), "");
-    assert_eq!(config.secret_files.refresh(), Default::default());
+    assert_eq!(config.secret_files.refresh(), Refreshed::default());
     fs::write(&file, "brought").unwrap();
     assert_eq!(config.secret_files.refresh().changed, ["source[0].secrets[0]"]);
     assert_eq!(config.sources[0].secrets[0].secret.current().expose_secret(), "brought");
