@@ -6,7 +6,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
-use scim_bridge::config::{Config, ConfigCode, ConfigErrors, LogFormat, PostmanAuth, REFERENCE, Refreshed, StoreUrl};
+use scim_bridge::config::{
+    Config, ConfigCode, ConfigErrors, LogFormat, PostmanAuth, REFERENCE, Refreshed, StoreUrl, presets,
+};
 use scim_bridge::core::mapping::Mapping;
 use scim_bridge::core::signature::fields::Tolerance;
 use scim_bridge::core::signature::scheme::IdRule;
@@ -102,6 +104,10 @@ fn every_key_of_the_reference_file_is_in_the_reference_document() {
         for (key, _) in keys.as_table().unwrap().iter().chain(mapping) {
             assert!(text.contains(&format!("\n| `{key}` |")), "{section}.{key}");
         }
+    }
+    for name in presets::names() {
+        assert!(document.contains(&format!("`{name}`")), "{name}");
+        assert!(REFERENCE.contains(name), "{name}");
     }
     for code in ConfigCode::ALL {
         assert!(document.contains(code.as_str()), "{code}");
