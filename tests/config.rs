@@ -1,12 +1,14 @@
 //! The configuration as its users meet it: files, environment, secrets, and every error at once.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up fails")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
-use scim_bridge::config::{Config, ConfigCode, ConfigErrors, LogFormat, PostmanAuth, REFERENCE, StoreUrl};
+use scim_bridge::config::{
+    Config, ConfigCode, ConfigErrors, LogFormat, PostmanAuth, REFERENCE, Refreshed, StoreUrl, presets,
+};
 use scim_bridge::core::mapping::Mapping;
 use scim_bridge::core::signature::fields::Tolerance;
 use scim_bridge::core::signature::scheme::IdRule;
@@ -81,7 +83,7 @@ fn the_reference_file_tells_the_defaults_and_nothing_else() {
     let shown = |line: &&str| {
         !["admin_token", "workers", "ca_file", "preset_file", "assume"].iter().any(|key| line.starts_with(key))
     };
-    let in_force: String = text.lines().filter(shown).map(|line| format!("{line}\n")).collect();
+    let in_force = text.lines().filter(shown).collect::<Vec<_>>().join("\n");
     let told = load(&in_force, &[]).unwrap();
     let default = load("", &[]).unwrap();
     assert_eq!(format!("{told:?}"), format!("{default:?}"));
@@ -102,6 +104,10 @@ fn every_key_of_the_reference_file_is_in_the_reference_document() {
         for (key, _) in keys.as_table().unwrap().iter().chain(mapping) {
             assert!(text.contains(&format!("\n| `{key}` |")), "{section}.{key}");
         }
+    }
+    for name in presets::names() {
+        assert!(document.contains(&format!("`{name}`")), "{name}");
+        assert!(REFERENCE.contains(name), "{name}");
     }
     for code in ConfigCode::ALL {
         assert!(document.contains(code.as_str()), "{code}");
@@ -200,6 +206,7 @@ fn every_error_is_told_at_once_with_its_key() {
             ("source[0].name", "CONFIG-SOURCE"),
             ("source[0].preset", "CONFIG-PRESET"),
             ("source[0].secrets", "CONFIG-SECRET"),
+            ("source[1].dedupe_days", "CONFIG-VALUE"),
             ("source[1].name", "CONFIG-VALUE"),
             ("source[1].secrets", "CONFIG-VALUE"),
             ("source[2].mapping.email", "CONFIG-VALUE"),
@@ -246,6 +253,7 @@ fn no_error_and_no_debug_output_shows_a_secret() {
         format!("[[source]]\nname = 'a'\nsecret = '{secret}'"),
         format!("[postman]\nkey = '{secret}"),
         format!("postman = '{secret}'"),
+        format!("[postman]\nauth = '{secret}'"),
         format!("[postman]\nbase_url = 'https://u:{secret}@example.com'"),
     ] {
         let errors = load(&toml, &[]).unwrap_err();
@@ -313,6 +321,41 @@ fn a_secret_file_is_read_again_when_it_changes_however_it_is_replaced() {
     fs::write(folder.path("v2").join("key"), "third").unwrap();
     assert_eq!(config.secret_files.refresh().changed, ["postman.key"]);
     assert_eq!(value(&config), "third");
+}
+
+#[test]
+fn a_source_s_secret_must_fit_its_scheme_at_start_and_when_its_file_changes() {
+    let bad = "[[source]]\nname = 'a'\nsecrets = ['not base64!', { value = 'whsec_' }]";
+    assert_eq!(
+        pairs(&errors(bad, &[])),
+        [("source[0].secrets[0]", "CONFIG-SECRET"), ("source[0].secrets[1]", "CONFIG-SECRET")]
+    );
+    let folder = Folder::with("");
+    let file = folder.path("secret");
+    fs::write(&file, "whsec_c2VjcmV0").unwrap();
+    let toml = format!("[[source]]\nname = 'a'\nsecrets = {{ file = '{}' }}", file.display());
+    let mut config = load(&toml, &[]).unwrap();
+    fs::write(&file, "not base64!").unwrap();
+    let refreshed = config.secret_files.refresh();
+    assert_eq!((refreshed.changed.len(), refreshed.failed.len()), (0, 1));
+    assert_eq!(config.sources[0].secrets[0].secret.current().expose_secret(), "whsec_c2VjcmV0");
+}
+
+#[test]
+fn a_secret_that_a_handshake_will_bring_may_come_later() {
+    let folder = Folder::with("");
+    let file = folder.path("token");
+    let toml = format!(
+        "[[source]]\nname = 'a'\nsecrets = [{{ file = '{0}' }}]\n[source.signature]\nheader = 'x-sig'\n\
+         handshake = [{{ capture = {{ token = '/verification_token', file = '{0}' }} }}]",
+        file.display()
+    );
+    let mut config = load(&toml, &[]).unwrap();
+    assert_eq!(config.sources[0].secrets[0].secret.current().expose_secret(), "");
+    assert_eq!(config.secret_files.refresh(), Refreshed::default());
+    fs::write(&file, "brought").unwrap();
+    assert_eq!(config.secret_files.refresh().changed, ["source[0].secrets[0]"]);
+    assert_eq!(config.sources[0].secrets[0].secret.current().expose_secret(), "brought");
 }
 
 #[test]

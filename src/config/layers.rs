@@ -50,7 +50,9 @@ pub(super) fn read(path: Option<&Path>, env: &BTreeMap<String, String>, findings
 }
 
 fn file(path: Option<&Path>, env: &BTreeMap<String, String>, findings: &mut Findings) -> Table {
-    let named = path.map(Path::to_path_buf).or_else(|| env.get(FILE_VARIABLE).map(PathBuf::from));
+    let named = path
+        .map(Path::to_path_buf)
+        .or_else(|| env.get(FILE_VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from));
     let path = match named {
         Some(path) => path,
         None if Path::new(FILE_DEFAULT).is_file() => PathBuf::from(FILE_DEFAULT),

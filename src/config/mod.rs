@@ -147,3 +147,46 @@ impl Raw {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn any_toml() -> impl Strategy<Value = toml::Value> {
+        let leaf = prop_oneof![
+            any::<bool>().prop_map(toml::Value::from),
+            any::<i64>().prop_map(toml::Value::from),
+            any::<f64>().prop_map(toml::Value::from),
+            "[ -~]{0,12}".prop_map(toml::Value::from),
+        ];
+        let sections = ["server", "postman", "store", "worker", "source", "log", "retry"];
+        let keys =
+            ["name", "secrets", "key", "env", "file", "signature", "mapping", "url", "listen", "level", "preset"];
+        let name = prop::sample::select(sections.into_iter().chain(keys).collect::<Vec<_>>());
+        leaf.prop_recursive(4, 40, 6, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(toml::Value::from),
+                prop::collection::btree_map(name.clone().prop_map(str::to_owned), inner, 0..6)
+                    .prop_map(|members| toml::Value::Table(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_file_and_environment_come_to_a_configuration_or_to_errors(
+            file in any_toml(),
+            env in prop::collection::vec(("(SERVER|SOURCE|POSTMAN|KEY|0|1|_|NAME|X){1,3}(__(0|1|9|NAME|KEY|ENV)){0,3}", "[ -~]{0,9}"), 0..6),
+        ) {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("c.toml");
+            std::fs::write(&path, file.as_table().map(ToString::to_string).unwrap_or_default()).unwrap();
+            let env = env.into_iter().map(|(name, value)| (format!("SCIM_BRIDGE__{name}"), value));
+            if let Err(errors) = Config::load(Some(&path), env) {
+                prop_assert!(!errors.0.is_empty());
+            }
+        }
+    }
+}

@@ -36,27 +36,58 @@ pub fn built_in(name: &str) -> Option<&'static str> {
 pub(super) fn lay_over(preset: Table, source: &mut Table) {
     for (name, below) in preset {
         match (source.get_mut(&name), below) {
+            (Some(Value::Table(above)), Value::Table(below)) => lay_table_over(&name, below, above),
+            (Some(_), _) => {}
             (None, below) => {
                 source.insert(name, below);
             }
-            (Some(Value::Table(above)), Value::Table(below)) => {
-                for (key, value) in below {
-                    match (above.get_mut(&key), value) {
-                        (None, value) => {
-                            above.insert(key, value);
-                        }
-                        (Some(Value::Table(above)), Value::Table(below))
-                            if name == "signature" && matches!(key.as_str(), "key" | "timestamp") =>
-                        {
-                            for (key, value) in below {
-                                above.entry(key).or_insert(value);
-                            }
-                        }
-                        (Some(_), _) => {}
-                    }
+        }
+    }
+}
+
+fn lay_table_over(name: &str, preset: Table, source: &mut Table) {
+    for (key, below) in preset {
+        let by_member = name == "signature" && matches!(key.as_str(), "key" | "timestamp");
+        match (source.get_mut(&key), below) {
+            (Some(Value::Table(above)), Value::Table(below)) if by_member => {
+                for (member, value) in below {
+                    above.entry(member).or_insert(value);
                 }
             }
             (Some(_), _) => {}
+            (None, below) => {
+                source.insert(key, below);
+            }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_preset_has_a_signature_and_only_what_belongs_in_a_preset() {
+        assert!(names().contains(&DEFAULT));
+        for name in names() {
+            let preset: Table = built_in(name).unwrap().parse().unwrap();
+            assert!(preset.contains_key("signature"), "{name}");
+            assert!(preset.keys().all(|key| KEYS.contains(&key.as_str())), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_layout_replaces_a_layout_and_a_tolerance_changes_alone() {
+        let preset = toml::from_str(
+            "[signature]\nvalue = { list = { separator = ' ' } }\ntimestamp = { from = { header = 'x' }, past_s = 300 }",
+        );
+        let mut source: Table =
+            toml::from_str("signature = { value = { single = {} }, timestamp = { past_s = 'off' } }").unwrap();
+        lay_over(preset.unwrap(), &mut source);
+        let expected: Table = toml::from_str(
+            "[signature]\nvalue = { single = {} }\ntimestamp = { from = { header = 'x' }, past_s = 'off' }",
+        )
+        .unwrap();
+        assert_eq!(source, expected);
     }
 }

@@ -76,7 +76,8 @@ fn take_out(tree: &mut Value, key: &Key) -> bool {
 
 fn wrong_value(tree: &mut Value, key: &Key, message: &str, variables: &BTreeMap<Key, String>) -> ConfigError {
     // serde shows the value in its message; it may be a secret that stands in the wrong place.
-    let expected = message.strip_prefix("invalid ").and_then(|rest| rest.split_once(", expected "));
+    let shows_value = message.starts_with("invalid ") || message.starts_with("unknown variant ");
+    let expected = message.split_once(", expected ").filter(|_| shows_value);
     let found = get_mut(tree, &key.0).map_or("nothing", |value| type_word(value));
     let problem = match expected {
         Some((_, expected)) => format!("expected {}, found {found}", plain(expected)),

@@ -12,6 +12,7 @@ use toml::Value;
 use zeroize::Zeroizing;
 
 use super::error::{ConfigCode, ConfigError, Findings};
+use crate::core::signature::{Scheme, check_secret};
 use crate::core::time::UnixMs;
 use crate::secret::LiveSecret;
 
@@ -152,8 +153,21 @@ struct Watched {
     key: String,
     path: PathBuf,
     secret: LiveSecret,
+    /// The scheme that it must fit.
+    scheme: Option<Scheme>,
     /// Whether the last look failed, so that a failure is told once.
     failing: bool,
+}
+
+impl Watched {
+    /// The file's secret, where it is one that can be used.
+    fn look(&self) -> Result<SecretString, String> {
+        let value = read_file(&self.path)?;
+        match self.scheme.as_ref().map(|scheme| check_secret(scheme, &value)) {
+            Some(Err(problem)) => Err(format!("file `{}`: {problem}", self.path.display())),
+            Some(Ok(())) | None => Ok(value),
+        }
+    }
 }
 
 /// What a look at the files showed.
@@ -161,7 +175,7 @@ struct Watched {
 pub struct Refreshed {
     /// The keys whose secret has changed.
     pub changed: Vec<String>,
-    /// The keys whose file can be read no more, with the problem; told once. The last good value
+    /// The keys whose file has no usable secret any more, with the problem; told once. The last good value
     /// stays in use.
     pub failed: Vec<(String, String)>,
 }
@@ -174,7 +188,7 @@ impl SecretFiles {
     pub fn refresh(&mut self) -> Refreshed {
         let mut refreshed = Refreshed::default();
         for watched in &mut self.0 {
-            match read_file(&watched.path) {
+            match watched.look() {
                 Ok(value) => {
                     watched.failing = false;
                     if watched.secret.current().expose_secret() != value.expose_secret() {
@@ -183,7 +197,7 @@ impl SecretFiles {
                     }
                 }
                 // A secret that is still to come has no file yet.
-                Err(_) if watched.secret.current().expose_secret().is_empty() => {}
+                Err(_) if watched.secret.current().expose_secret().is_empty() && !watched.path.exists() => {}
                 Err(problem) => {
                     if !watched.failing {
                         refreshed.failed.push((watched.key.clone(), problem));
@@ -195,6 +209,13 @@ impl SecretFiles {
         refreshed
     }
 
+    /// From now on, takes a changed secret at `key` only where it can be used with `scheme`.
+    pub(super) fn used_with(&mut self, key: &str, scheme: &Scheme) {
+        for watched in self.0.iter_mut().filter(|watched| watched.key == key) {
+            watched.scheme = Some(scheme.clone());
+        }
+    }
+
     /// Whether there is nothing to refresh.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -203,7 +224,13 @@ impl SecretFiles {
 
     fn watch(&mut self, key: &str, path: &Path, value: SecretString) -> LiveSecret {
         let secret = LiveSecret::new(value);
-        self.0.push(Watched { key: key.to_owned(), path: path.to_owned(), secret: secret.clone(), failing: false });
+        self.0.push(Watched {
+            key: key.to_owned(),
+            path: path.to_owned(),
+            secret: secret.clone(),
+            scheme: None,
+            failing: false,
+        });
         secret
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use secrecy::ExposeSecret;
 use serde::Deserialize;
 use toml::{Table, Value};
 
@@ -11,8 +12,8 @@ use super::presets;
 use super::secret::{Reader, SecretSpec};
 use crate::core::event::SourceName;
 use crate::core::mapping::Mapping;
-use crate::core::signature::Scheme;
 use crate::core::signature::scheme::Handshake;
+use crate::core::signature::{Scheme, check_secret};
 use crate::core::time::UnixMs;
 use crate::secret::LiveSecret;
 
@@ -46,7 +47,7 @@ pub struct SourceSecret {
     pub not_after: Option<UnixMs>,
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize)]
 #[serde(default)]
 pub(super) struct Raw {
     name: Option<SourceName>,
@@ -59,8 +60,24 @@ pub(super) struct Raw {
     secrets: Vec<SecretSpec>,
     signature: Option<Scheme>,
     mapping: Mapping,
-    dedupe_days: Option<u64>,
-    content_types: Option<Vec<String>>,
+    dedupe_days: u64,
+    content_types: Vec<String>,
+}
+
+impl Default for Raw {
+    fn default() -> Self {
+        Self {
+            name: None,
+            _preset: None,
+            _preset_file: None,
+            secrets: Vec::new(),
+            signature: None,
+            mapping: Mapping::default(),
+            // Above three days, the longest that a sender is known to try again.
+            dedupe_days: 7,
+            content_types: vec!["application/json".to_owned()],
+        }
+    }
 }
 
 /// A bare secret, or a list of them.
@@ -139,54 +156,63 @@ pub(super) fn build(raws: Vec<Raw>, read: &mut Reader<'_>, findings: &mut Findin
     let mut names = BTreeSet::new();
     let mut built = Vec::new();
     for (n, raw) in raws.into_iter().enumerate() {
-        let at = |key: &str| format!("source[{n}].{key}");
-        let trouble = |key: &str, problem: String| ConfigError::new(at(key), ConfigCode::Source, problem);
-        let secrets = raw.secrets(n, read, findings);
-        let Some(name) = raw.name else {
-            findings
-                .push(trouble("name", "the source has no name".to_owned()).advise("Name it as in `/webhooks/{name}`."));
-            continue;
-        };
-        if !names.insert(name.clone()) {
+        let Some(source) = raw.build(&format!("source[{n}]"), read, findings) else { continue };
+        if !names.insert(source.name.clone()) {
+            let problem = format!("`{}` is there twice", source.name);
             let advice = "Give each source a name of its own; a source may have several secrets.";
-            findings.push(trouble("name", format!("`{name}` is there twice")).advise(advice));
+            findings.push(ConfigError::new(format!("source[{n}].name"), ConfigCode::Source, problem).advise(advice));
         }
-        let Some(signature) = raw.signature else {
-            // Else its preset is at fault, and that has been told.
-            if !findings.has(&at("preset")) && !findings.has(&at("preset_file")) {
-                let advice = "Name a `preset`, or spell out `[source.signature]`.";
-                findings.push(trouble("signature", "nothing says how this source signs".to_owned()).advise(advice));
-            }
-            continue;
-        };
-        for problem in signature.validate() {
-            findings.push(trouble(&format!("signature.{}", problem.key), problem.help));
-        }
-        for (key, problem) in raw.mapping.validate() {
-            findings.push(trouble(&format!("mapping.{key}"), problem));
-        }
-        let dedupe_days = raw.dedupe_days.unwrap_or(7);
-        findings.bounds(&at("dedupe_days"), dedupe_days, 1, 90);
-        let content_types = raw.content_types.unwrap_or_else(|| vec!["application/json".to_owned()]);
-        let content_types: Vec<String> = content_types.iter().map(|kind| kind.trim().to_lowercase()).collect();
-        let well_formed = !content_types.is_empty() && content_types.iter().all(|kind| is_media_type(kind));
-        findings.when(
-            !well_formed,
-            &at("content_types"),
-            "needs media types without parameters",
-            "Give a list such as [\"application/json\"].",
-        );
-        built.push(SourceConfig { name, signature, secrets, mapping: raw.mapping, dedupe_days, content_types });
+        built.push(source);
     }
     built
 }
 
 impl Raw {
-    fn secrets(&self, n: usize, read: &mut Reader<'_>, findings: &mut Findings) -> Vec<SourceSecret> {
-        let key = format!("source[{n}].secrets");
+    /// The source, where it has what makes one; everything that is wrong with it in any case.
+    fn build(self, at: &str, read: &mut Reader<'_>, findings: &mut Findings) -> Option<SourceConfig> {
+        let trouble = |key: &str, problem: &str| ConfigError::new(format!("{at}.{key}"), ConfigCode::Source, problem);
+        let secrets = self.secrets(&format!("{at}.secrets"), read, findings);
+        if self.name.is_none() {
+            findings.push(trouble("name", "the source has no name").advise("Name it as in `/webhooks/{name}`."));
+        }
+        match &self.signature {
+            Some(scheme) => {
+                for problem in scheme.validate() {
+                    findings.push(trouble(&format!("signature.{}", problem.key), &problem.help));
+                }
+            }
+            // Else its preset is at fault, and that has been told.
+            None if !findings.has(&format!("{at}.preset")) && !findings.has(&format!("{at}.preset_file")) => {
+                let advice = "Name a `preset`, or spell out `[source.signature]`.";
+                findings.push(trouble("signature", "nothing says how this source signs").advise(advice));
+            }
+            None => {}
+        }
+        for (key, problem) in self.mapping.validate() {
+            findings.push(trouble(&format!("mapping.{key}"), &problem));
+        }
+        findings.bounds(&format!("{at}.dedupe_days"), self.dedupe_days, 1, 90);
+        let content_types: Vec<String> = self.content_types.iter().map(|kind| kind.trim().to_lowercase()).collect();
+        findings.when(
+            content_types.is_empty() || !content_types.iter().all(|kind| is_media_type(kind)),
+            &format!("{at}.content_types"),
+            "needs media types without parameters",
+            "Give a list such as [\"application/json\"].",
+        );
+        Some(SourceConfig {
+            name: self.name?,
+            signature: self.signature?,
+            secrets,
+            mapping: self.mapping,
+            dedupe_days: self.dedupe_days,
+            content_types,
+        })
+    }
+
+    fn secrets(&self, key: &str, read: &mut Reader<'_>, findings: &mut Findings) -> Vec<SourceSecret> {
         if self.secrets.is_empty() {
             let advice = "Give at least one, such as secrets = [{ env = \"HR_SECRET\" }].";
-            findings.push(ConfigError::new(&key, ConfigCode::Secret, "the source has no secret").advise(advice));
+            findings.push(ConfigError::new(key, ConfigCode::Secret, "the source has no secret").advise(advice));
         }
         let handshakes = self.signature.iter().flat_map(|scheme| &scheme.handshake);
         let captured: Vec<_> = handshakes
@@ -202,7 +228,15 @@ impl Raw {
                 Some(file) => Some(read.secret_to_come(&key, file)),
                 None => read.secret(&key, spec, findings),
             };
-            secrets.extend(secret.map(|secret| SourceSecret { secret, not_after: spec.not_after }));
+            let Some(secret) = secret else { continue };
+            if let Some(scheme) = &self.signature {
+                read.files.used_with(&key, scheme);
+                let present = !secret.current().expose_secret().is_empty();
+                if let Some(problem) = check_secret(scheme, &secret.current()).err().filter(|_| present) {
+                    findings.push(ConfigError::new(&key, ConfigCode::Secret, problem.to_string()));
+                }
+            }
+            secrets.push(SourceSecret { secret, not_after: spec.not_after });
         }
         secrets
     }
