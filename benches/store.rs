@@ -25,12 +25,14 @@ const PRODUCERS: u32 = 32;
 const ACCEPTED: u32 = 100_000;
 const DRAINED: u32 = 50_000;
 const CONCURRENCY: usize = 64;
+/// Fewer than are drained: that the number is bounded has its price, too.
+const FINISHED_KEPT: u64 = 10_000;
 
 type Failed = Box<dyn Error + Send + Sync>;
 
 #[tokio::main]
 async fn main() -> Result<(), Failed> {
-    println!("claim + settle, one after the other");
+    println!("claim + settle, one after the other (median)");
     println!("{:>10} {:>12} {:>12} {:>8}", "waiting", "us a job", "stats, us", "ratio");
     let mut first = None;
     for waiting in [1_000, 100_000, 1_000_000] {
@@ -45,7 +47,7 @@ async fn main() -> Result<(), Failed> {
     Ok(())
 }
 
-/// The mean time of a claim with its settlement, and of the figures, with so many jobs waiting.
+/// The median time of a claim with its settlement, and of the figures, with so many jobs waiting.
 async fn claim_and_settle(waiting: u32) -> Result<(Duration, Duration), Failed> {
     let folder = tempfile::tempdir()?;
     let store = Embedded::open(folder.path(), options())?;
@@ -57,18 +59,20 @@ async fn claim_and_settle(waiting: u32) -> Result<(Duration, Duration), Failed> 
     store.close().await;
     drop(store);
     let store = Embedded::open(folder.path(), options())?;
-    let begin = Instant::now();
+    let mut times = Vec::new();
     for _ in 0..ONE_BY_ONE {
+        let begin = Instant::now();
         for claimed in claim(&store, 1).await? {
             settle(&store, claimed).await?;
         }
+        times.push(begin.elapsed());
     }
-    let each = begin.elapsed() / ONE_BY_ONE;
+    times.sort_unstable();
     let begin = Instant::now();
     for _ in 0..100 {
         store.stats(NOW).await?;
     }
-    Ok((each, begin.elapsed() / 100))
+    Ok((times[times.len() / 2], begin.elapsed() / 100))
 }
 
 /// How long it takes to accept events from all producers, and to drain them.
@@ -147,7 +151,7 @@ fn options() -> StoreOptions {
         writes: unlimited,
         reads: unlimited,
         high_water_jobs: u64::MAX,
-        retention: Retention { finished_ms: 604_800_000, finished_jobs_max: 100_000 },
+        retention: Retention { finished_ms: 604_800_000, finished_jobs_max: FINISHED_KEPT },
         probe_pauses: ProbePauses { first_ms: 30_000, max_ms: 300_000 },
     }
 }

@@ -266,7 +266,7 @@ impl Pair {
         }
         let which = which.index(self.leases.len());
         let (lease, until) = (self.leases[which].clone(), self.now.plus_ms(LEASE_MS));
-        let who = self.who(&lease);
+        let who = Self::who(&lease);
         let told = self.bench.s().await.renew(self.now, &lease, LEASE_MS).await.unwrap();
         assert_eq!(told.is_some(), self.model.own(who, lease.fence).is_some());
         if let Some(renewed) = told {
@@ -283,7 +283,7 @@ impl Pair {
         // Kept sometimes, to be used a second time.
         let index = which.index(self.leases.len());
         let lease = if index % 4 == 3 { self.leases[index].clone() } else { self.leases.remove(index) };
-        let (now, who) = (self.now, self.who(&lease));
+        let (now, who) = (self.now, Self::who(&lease));
         let progress = Progress::default();
         let verdict = match end {
             End::Done => done(),
@@ -316,7 +316,7 @@ impl Pair {
         });
     }
 
-    fn who(&self, lease: &Lease) -> usize {
+    fn who(lease: &Lease) -> usize {
         PEOPLE.iter().position(|id| *id == lease.person.employee_id).unwrap()
     }
 
