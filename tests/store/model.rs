@@ -336,9 +336,10 @@ impl Model {
     }
 
     pub(crate) fn lift(&mut self, scope: HoldScope) {
-        self.holds.remove(&scope);
-        self.out.remove(&scope);
-        self.lifted.remove(&scope);
+        if self.holds.remove(&scope).is_some() {
+            self.out.remove(&scope);
+            self.lifted.remove(&scope);
+        }
     }
 
     fn probe_at(&self, scope: HoldScope) -> Option<UnixMs> {

@@ -34,6 +34,9 @@ pub(super) struct HoldSlot {
     pub(super) trial: Option<Trial>,
     /// The last hold that a trial lifted: if it comes back soon, its pauses go on growing.
     pub(super) lifted: Option<Lifted>,
+    /// When the last hold of the scope ended, however it did.
+    #[serde(default)]
+    pub(super) ended_at: Option<UnixMs>,
 }
 
 /// A trial or probe that somebody has.
