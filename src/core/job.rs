@@ -78,7 +78,8 @@ pub struct Job {
     pub attempts: u32,
     /// How often its lane was taken over from a worker that let its lease run out.
     pub take_overs: u32,
-    /// When it was first attempted; the time to give up is counted from here.
+    /// When it was first attempted; the time to give up is counted from here. After a hold (which
+    /// harms no job) it is the end of the hold.
     pub first_attempt_at: Option<UnixMs>,
     /// What earlier attempts taught.
     pub progress: Progress,

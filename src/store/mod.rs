@@ -349,7 +349,8 @@ pub trait Store: Send + Sync + 'static {
     /// that ran out, but that nobody took over, still settles.
     async fn settle(&self, now: UnixMs, lease: &Lease, settlement: Settlement) -> Result<Settled, StoreError>;
 
-    /// Ends a probe that [`Claim::Probe`] asked for.
+    /// Ends a probe that [`Claim::Probe`] asked for. Without effect where none is out, or where the
+    /// hold is another by now.
     async fn settle_probe(&self, now: UnixMs, scope: HoldScope, result: TrialResult) -> Result<(), StoreError>;
 
     /// Takes a token from the limiter that all workers share.
@@ -362,6 +363,10 @@ pub trait Store: Send + Sync + 'static {
     async fn holds(&self) -> Result<Vec<Hold>, StoreError>;
 
     /// Sets a hold, or replaces the one of that scope. An operator's has no probe.
+    ///
+    /// One that stands with the same code stays as it is (so do its pauses), and an operator's stays
+    /// whatever the code, until it is lifted: the answer is the hold that stands afterwards. One that
+    /// comes back within `probe_pauses.max_ms` after a trial lifted it goes on with its pauses.
     async fn set_hold(&self, now: UnixMs, scope: HoldScope, code: Code) -> Result<Hold, StoreError>;
 
     /// Lifts the hold of a scope, or all; says which were lifted.
@@ -374,7 +379,9 @@ pub trait Store: Send + Sync + 'static {
     async fn dead_letter(&self, id: JobId) -> Result<Option<DeadLetter>, StoreError>;
 
     /// Puts a dead job back to its place in its lane (before everything that waits there), due now,
-    /// with its counts at zero and `progress.create_unknown` kept; a lane parked behind it goes on.
+    /// with its counts at zero and `progress.create_unknown` kept; a lane parked behind it goes on. A
+    /// lease of that lane is not disturbed: the replayed job comes next. In a lane that is parked
+    /// behind another job, it waits there too.
     async fn replay(&self, now: UnixMs, id: JobId) -> Result<DeadAction, StoreError>;
 
     /// Replaces an unmapped dead letter by the jobs that a corrected mapping made of it, queued at

@@ -5,6 +5,8 @@
 mod conformance;
 mod embedded;
 mod harness;
+mod model;
 mod processes;
+mod properties;
 
 conformance::conformance!(embedded_engine, crate::embedded::Folder::new());

@@ -152,8 +152,12 @@ fn lease(
         row.take_overs = row.take_overs.saturating_add(1);
         extend_history(&mut row.history, [HistoryEntry { at: round.now, note: Note::TakenOver }]);
     }
-    if taken_over || row.first_attempt_at.is_none() {
-        row.first_attempt_at.get_or_insert(round.now);
+    // A hold harms no job: the time to give up begins anew after it.
+    let free_since = holds::free_since(work.control, round.now, kind);
+    let first_attempt_at =
+        Some(row.first_attempt_at.map_or(round.now, |at| free_since.map_or(at, |free| at.max(free))));
+    if taken_over || row.first_attempt_at != first_attempt_at {
+        row.first_attempt_at = first_attempt_at;
         row.save(work.db)?;
     }
     let until = round.now.plus_ms(round.request.lease_ms);

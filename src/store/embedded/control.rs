@@ -34,6 +34,9 @@ pub(super) struct HoldSlot {
     pub(super) trial: Option<Trial>,
     /// The last hold that a trial lifted: if it comes back soon, its pauses go on growing.
     pub(super) lifted: Option<Lifted>,
+    /// When the last hold of the scope ended, however it did.
+    #[serde(default)]
+    pub(super) ended_at: Option<UnixMs>,
 }
 
 /// A trial or probe that somebody has.
@@ -155,22 +158,27 @@ pub(super) fn ping(db: &Connection) -> Result<(), StoreError> {
 impl Tally {
     fn count(db: &Connection) -> Result<Self, StoreError> {
         let one = |sql: &str| db.query_row(sql, [], |row| row.get::<_, i64>(0));
-        let lanes = |state: &str| {
-            let sql = "SELECT count(*), coalesce(sum(queued), 0) FROM people WHERE lane_state = ?1";
-            db.query_row(sql, [state], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))
-        };
-        let (running, leased_jobs) = lanes("leased")?;
-        let (due, due_jobs) = lanes("due")?;
-        let (_, parked) = lanes("parked")?;
-        let parked_lanes = one("SELECT count(*) FROM people WHERE lane_state = 'parked' AND queued > 0")?;
-        Ok(Self {
-            waiting: due_jobs + leased_jobs - running,
-            running,
-            parked,
+        let mut tally = Self {
             dead: one("SELECT count(*) FROM jobs WHERE state = 'dead'")? + one("SELECT count(*) FROM unmapped")?,
             done: one("SELECT count(*) FROM jobs WHERE state = 'done'")?,
-            lanes: due + running + parked_lanes,
-            people: one("SELECT count(*) FROM people WHERE directory IS NOT NULL")?,
-        })
+            ..Self::default()
+        };
+        // One pass over everybody, whatever their lane.
+        let mut statement = db.prepare(
+            "SELECT lane_state, count(*), sum(queued), sum(queued > 0), sum(directory IS NOT NULL)
+             FROM people GROUP BY lane_state",
+        )?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let (lanes, queued): (i64, i64) = (row.get(1)?, row.get(2)?);
+            match row.get::<_, Option<String>>(0)?.as_deref() {
+                Some("leased") => (tally.running, tally.waiting) = (lanes, tally.waiting + queued - lanes),
+                Some("parked") => tally.parked = queued,
+                Some(_) | None => tally.waiting += queued,
+            }
+            tally.lanes += row.get::<_, i64>(3)?;
+            tally.people += row.get::<_, i64>(4)?;
+        }
+        Ok(tally)
     }
 }

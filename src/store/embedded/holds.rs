@@ -1,8 +1,9 @@
 //! Holds, their trials and probes, and the limiter's tokens: all of it in the control state.
 
-use super::control::{HoldSlot, Lifted, Trial, slot_of};
+use super::control::{Control, HoldSlot, Lifted, Trial, slot_of};
 use super::writer::Work;
 use crate::core::code::Code;
+use crate::core::event::EventKind;
 use crate::core::hold::{Hold, HoldScope, ProbePauses};
 use crate::core::limiter::{CallKind, Grant, Rate};
 use crate::core::time::UnixMs;
@@ -25,20 +26,34 @@ pub(super) fn set(work: &mut Work<'_>, now: UnixMs, scope: HoldScope, code: Code
     };
     let next_probe_at = (code != Code::HoldOperator).then(|| now.plus_ms(pauses.after(probes)));
     let hold = Hold { scope, code, since: now, next_probe_at, probes };
-    *slot = HoldSlot { hold: Some(hold.clone()), trial: None, lifted: None };
+    *slot = HoldSlot { hold: Some(hold.clone()), trial: None, lifted: None, ended_at: slot.ended_at };
     hold
 }
 
 /// Lifts the hold of a scope, or all.
-pub(super) fn lift(work: &mut Work<'_>, scope: Option<HoldScope>) -> Vec<Hold> {
+pub(super) fn lift(work: &mut Work<'_>, now: UnixMs, scope: Option<HoldScope>) -> Vec<Hold> {
     let mut lifted = Vec::new();
     for one in [HoldScope::All, HoldScope::Creates] {
         if scope.is_none_or(|scope| scope == one) {
-            lifted.extend(std::mem::take(work.control.slot_mut(one)).hold);
+            let slot = work.control.slot_mut(one);
+            if let Some(hold) = slot.hold.take() {
+                *slot = HoldSlot { ended_at: Some(now), ..HoldSlot::default() };
+                lifted.push(hold);
+            }
         }
     }
     *work.wake |= !lifted.is_empty();
     lifted
+}
+
+/// Since when jobs of this kind have not been held: now, where they are.
+pub(super) fn free_since(control: &Control, now: UnixMs, kind: EventKind) -> Option<UnixMs> {
+    let scopes: &[HoldScope] = match kind {
+        EventKind::Hire => &[HoldScope::All, HoldScope::Creates],
+        EventKind::Rename => &[HoldScope::All],
+    };
+    let ends = scopes.iter().map(|scope| control.slot(*scope));
+    ends.filter_map(|slot| if slot.hold.is_some() { Some(now) } else { slot.ended_at }).max()
 }
 
 /// Whether a trial or probe of this hold may be handed out now.
@@ -72,6 +87,7 @@ pub(super) fn end(work: &mut Work<'_>, now: UnixMs, scope: HoldScope, fence: Opt
     match result {
         Some(TrialResult::Passed) => {
             if let Some(hold) = slot.hold.take() {
+                slot.ended_at = Some(now);
                 slot.lifted = Some(Lifted { code: hold.code, probes: hold.probes, at: now });
                 *work.wake = true;
             }

@@ -125,8 +125,8 @@ impl Store for Embedded {
         self.writer.call(move |work| Ok(holds::set(work, now, scope, code))).await
     }
 
-    async fn lift_hold(&self, _now: UnixMs, scope: Option<HoldScope>) -> Result<Vec<Hold>, StoreError> {
-        self.writer.call(move |work| Ok(holds::lift(work, scope))).await
+    async fn lift_hold(&self, now: UnixMs, scope: Option<HoldScope>) -> Result<Vec<Hold>, StoreError> {
+        self.writer.call(move |work| Ok(holds::lift(work, now, scope))).await
     }
 
     async fn dead_letters(&self, page: &Page) -> Result<Vec<DeadSummary>, StoreError> {

@@ -254,3 +254,20 @@ pub(crate) async fn a_trial_waits_for_its_token(b: &mut Bench) {
     assert_eq!(b.s().await.holds().await.unwrap()[0].probes, 0);
     trial(b, at(50_000), HoldScope::All).await;
 }
+
+pub(crate) async fn the_time_to_give_up_begins_anew_after_a_hold(b: &mut Bench) {
+    b.accept(at(0), &[hire("1"), rename("2")]).await;
+    let first: Vec<_> = b.claim_up_to(at(0), 8).await;
+    for claimed in &first {
+        b.settle(at(1), &claimed.lease, crate::harness::retry(at(2))).await;
+    }
+    set(b, at(2), HoldScope::Creates, Code::HoldSeats).await;
+    let trial = trial(b, at(200_000), HoldScope::Creates).await;
+    assert_eq!((trial.job.attempts, trial.job.first_attempt_at), (1, Some(at(200_000))));
+    fail(b, at(200_001), &trial, Code::HoldSeats).await;
+    b.s().await.lift_hold(at(300_000), None).await.unwrap();
+    let mut claimed = b.claim_up_to(at(300_005), 8).await;
+    claimed.sort_by_key(|claimed| claimed.job.seq);
+    assert_eq!(claimed[0].job.first_attempt_at, Some(at(300_000)), "the hire was held");
+    assert_eq!(claimed[1].job.first_attempt_at, Some(at(0)), "the rename was not");
+}

@@ -9,6 +9,7 @@ pub(crate) mod holding;
 pub(crate) mod leasing;
 pub(crate) mod limiting;
 pub(crate) mod looking;
+pub(crate) mod racing;
 pub(crate) mod settling;
 
 /// Stamps all cases for one engine: its name, and an expression that makes an `Engine`.
@@ -78,7 +79,8 @@ macro_rules! conformance {
                     a_hold_that_comes_back_at_once_goes_on_with_its_pauses,
                     an_operators_hold_is_lifted_by_an_operator_only,
                     an_operator_takes_a_hold_over,
-                    a_trial_waits_for_its_token;
+                    a_trial_waits_for_its_token,
+                    the_time_to_give_up_begins_anew_after_a_hold;
                 limiting:
                     tokens_come_at_their_rate_and_each_kind_has_its_own,
                     what_was_taken_is_not_forgotten_by_a_restart,
@@ -98,6 +100,10 @@ macro_rules! conformance {
                     remembered_deliveries_go_after_their_time,
                     waiting_jobs_never_go,
                     a_ping_proves_that_it_can_write;
+                racing:
+                    many_workers_never_share_a_lane_and_keep_its_order,
+                    one_of_many_equal_deliveries_is_stored,
+                    a_sender_that_hangs_up_leaves_it_whole_or_not_at_all;
             }
         }
     };
