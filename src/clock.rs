@@ -52,3 +52,11 @@ pub fn new_job_id() -> JobId {
 pub fn jitter() -> f64 {
     fastrand::f64()
 }
+
+/// A new token that nobody can guess: 244 random bits in hex.
+#[must_use]
+pub fn new_token() -> String {
+    // Version 4 takes its 122 bits from the operating system.
+    let half = || uuid::Uuid::new_v4().simple().to_string();
+    half() + &half()
+}

@@ -1,3 +1,10 @@
-//! Arguments, configuration, logging, dispatch, exit codes.
+//! Arguments, dispatch, exit codes.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+use scim_bridge::cli;
+
+fn main() -> ExitCode {
+    cli::run(cli::Cli::parse())
+}

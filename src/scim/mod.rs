@@ -59,6 +59,9 @@ pub enum ClientError {
     /// The CA file is no PEM certificate.
     #[error("`[postman] ca_file` holds no certificate in PEM form")]
     Ca,
+    /// `[postman] base_url` is no URL.
+    #[error("`[postman] base_url` is no URL")]
+    BaseUrl,
     /// The TLS or HTTP library could not start; on an image without CA certificates, for one.
     #[error("the HTTPS client could not be made: {0}")]
     Tls(String),
@@ -132,6 +135,18 @@ impl Client {
         }
         Ok(headers)
     }
+}
+
+/// An HTTP client for our own listeners: no proxy, no redirects, nothing of Postman's.
+pub fn plain_http(timeout: Duration) -> Result<reqwest::Client, ClientError> {
+    // Fails where one is installed already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .timeout(timeout)
+        .build()
+        .map_err(|error| ClientError::Tls(causes(&error)))
 }
 
 /// Reads what there is of a reply. The status line alone says a lot, so a body that breaks off is no

@@ -17,23 +17,23 @@ use scim_bridge::store::embedded::Embedded;
 use scim_bridge::store::{Accepted, Dedupe, NewDelivery, NewJob, Retention, Store, StoreOptions, WaitReason};
 use scim_bridge::worker::{Attempted, Stepped, Worker, WorkerOptions};
 
-pub const LEASE_MS: u64 = 60_000;
+pub(crate) const LEASE_MS: u64 = 60_000;
 
-pub struct Bench {
-    pub store: Arc<Embedded>,
-    pub sim: PostmanSim,
-    pub clock: Clock,
-    pub key: LiveSecret,
-    pub _folder: tempfile::TempDir,
+pub(crate) struct Bench {
+    pub(crate) store: Arc<Embedded>,
+    pub(crate) sim: PostmanSim,
+    pub(crate) clock: Clock,
+    pub(crate) key: LiveSecret,
+    pub(crate) _folder: tempfile::TempDir,
 }
 
 impl Bench {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(|_| {})
     }
 
     /// A bench with a stand-in of its own kind. Limits are off on both sides.
-    pub fn with(change: impl FnOnce(&mut SimOptions)) -> Self {
+    pub(crate) fn with(change: impl FnOnce(&mut SimOptions)) -> Self {
         let mut options = SimOptions { writes: 0, reads: 0, ..SimOptions::default() };
         change(&mut options);
         let folder = tempfile::tempdir().unwrap();
@@ -58,7 +58,7 @@ impl Bench {
         }
     }
 
-    pub fn worker(&self) -> Worker {
+    pub(crate) fn worker(&self) -> Worker {
         let client = Client::new(ClientOptions {
             base_url: self.sim.base_url().parse().unwrap(),
             key: self.key.clone(),
@@ -88,7 +88,7 @@ impl Bench {
         Worker::new(self.store.clone(), client, self.clock.clone(), options)
     }
 
-    pub async fn accept(&self, event: Event) -> JobId {
+    pub(crate) async fn accept(&self, event: Event) -> JobId {
         let id = new_job_id();
         let delivery = NewDelivery {
             source: event.person.source.clone(),
@@ -100,16 +100,16 @@ impl Bench {
         id
     }
 
-    pub async fn hire(&self, id: &str, given: &str, family: &str) -> JobId {
+    pub(crate) async fn hire(&self, id: &str, given: &str, family: &str) -> JobId {
         self.accept(hire(id, given, family)).await
     }
 
-    pub async fn rename(&self, id: &str, given: &str, family: &str) -> JobId {
+    pub(crate) async fn rename(&self, id: &str, given: &str, family: &str) -> JobId {
         self.accept(rename(id, given, family)).await
     }
 
     /// One step that must attempt a job.
-    pub async fn attempt(&self) -> Attempted {
+    pub(crate) async fn attempt(&self) -> Attempted {
         match self.worker().step().await.unwrap() {
             Stepped::Attempted(attempted) => attempted,
             other => panic!("{other:?}"),
@@ -117,7 +117,7 @@ impl Bench {
     }
 
     /// One step that must find nothing to do.
-    pub async fn nothing(&self) -> WaitReason {
+    pub(crate) async fn nothing(&self) -> WaitReason {
         match self.worker().step().await.unwrap() {
             Stepped::Nothing(reason) => reason,
             other => panic!("{other:?}"),
@@ -125,7 +125,7 @@ impl Bench {
     }
 
     /// Steps, letting time pass between them, until a job ends for good.
-    pub async fn attempt_until_settled(&self) -> Attempted {
+    pub(crate) async fn attempt_until_settled(&self) -> Attempted {
         for _ in 0..40 {
             match self.worker().step().await.unwrap() {
                 Stepped::Attempted(ended @ (Attempted::Done(_) | Attempted::Dead(_))) => return ended,
@@ -135,12 +135,12 @@ impl Bench {
         panic!("the job did not settle")
     }
 
-    pub async fn state(&self, id: JobId) -> JobState {
+    pub(crate) async fn state(&self, id: JobId) -> JobState {
         self.store.job(id).await.unwrap().unwrap().state
     }
 
     /// The calls made, as `operation status`.
-    pub fn calls(&self) -> Vec<String> {
+    pub(crate) fn calls(&self) -> Vec<String> {
         self.sim
             .journal()
             .iter()
@@ -152,27 +152,27 @@ impl Bench {
     }
 
     /// The names that the team shows for a person.
-    pub fn names(&self, id: &str) -> Vec<String> {
+    pub(crate) fn names(&self, id: &str) -> Vec<String> {
         let members = self.sim.members_named(&email(id));
         members.iter().map(|member| format!("{} {}", member.name.given_name, member.name.family_name)).collect()
     }
 }
 
-pub fn person(id: &str) -> Person {
+pub(crate) fn person(id: &str) -> Person {
     Person::parse(SourceName::parse("hr").unwrap(), id).unwrap()
 }
 
-pub fn email(id: &str) -> String {
+pub(crate) fn email(id: &str) -> String {
     format!("{}@example.com", id.to_lowercase())
 }
 
-pub fn hire(id: &str, given: &str, family: &str) -> Event {
+pub(crate) fn hire(id: &str, given: &str, family: &str) -> Event {
     let names = Names::parse(Some(given), Some(family)).unwrap();
     let change = Change::Hire { email: Email::parse(&email(id)).unwrap(), names };
     Event { person: person(id), change, locale: None, occurred_at: None }
 }
 
-pub fn rename(id: &str, given: &str, family: &str) -> Event {
+pub(crate) fn rename(id: &str, given: &str, family: &str) -> Event {
     let names = Names::parse(Some(given), Some(family)).unwrap();
     let change = Change::Rename { email: Some(Email::parse(&email(id)).unwrap()), names };
     Event { person: person(id), change, locale: None, occurred_at: None }

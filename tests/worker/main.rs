@@ -1,8 +1,13 @@
 //! The worker, one step at a time: the real embedded store on one side, the stand-in over real HTTP
 //! on the other, and a clock that is moved by hand.
 
+#[cfg(test)]
 mod bench;
+#[cfg(test)]
 mod failures;
+#[cfg(test)]
 mod holds;
+#[cfg(test)]
 mod journeys;
+#[cfg(test)]
 mod leases;

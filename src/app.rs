@@ -1,0 +1,438 @@
+//! Builds everything and ties it together: the only wiring. Turns configuration into each
+//! component's own options, starts the components, and stops them in order.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+use url::Url;
+
+use crate::admin::service::{AdminState, Remap};
+use crate::admin::{self, Admin, AdminOptions};
+use crate::clock::{self, Clock};
+use crate::config::{Config, LogConfig, LogFormat, PostmanAuth, SecretFiles, SourceConfig, StoreUrl};
+use crate::core::code::Code;
+use crate::core::event::SourceName;
+use crate::core::hold::{HoldScope, ProbePauses};
+use crate::core::limiter::Rate;
+use crate::core::mapping;
+use crate::core::verdict::RetryRules;
+use crate::intake::{self, Intake, IntakeOptions, Source, SourceSecret};
+use crate::lifecycle::Lifecycle;
+use crate::scim::{Auth, Client, ClientError, ClientOptions};
+use crate::secret::LiveSecret;
+use crate::store::embedded::Embedded;
+use crate::store::{Retention, Store, StoreError, StoreOptions};
+use crate::telemetry::logs::{Format, LogOptions};
+use crate::telemetry::metrics::{Metrics, MetricsError};
+use crate::worker::{Worker, WorkerOptions};
+
+/// The file beside the embedded store that holds the admin token which `serve` made.
+pub const TOKEN_FILE: &str = "admin-token";
+
+/// How often secret files are looked at. Seen soon after a change, and a few small reads cost nothing.
+const SECRETS_EVERY: Duration = Duration::from_secs(2);
+/// How often what is past its keep is dropped.
+const TIDY_EVERY: Duration = Duration::from_secs(30);
+const DAY_MS: u64 = 86_400_000;
+
+/// What a process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Takes webhooks in and brings them to Postman.
+    All,
+    /// Only takes webhooks in.
+    Intake,
+    /// Only brings them to Postman.
+    Worker,
+}
+
+impl Role {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Intake => "intake",
+            Self::Worker => "worker",
+        }
+    }
+}
+
+/// Why the bridge could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store could not be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The SCIM client could not be made.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// `[postman] ca_file` could not be read.
+    #[error("`[postman] ca_file` cannot be read: {0}")]
+    CaFile(std::io::Error),
+    /// A listener could not be had.
+    #[error(transparent)]
+    Admin(#[from] admin::BindError),
+    /// The public listener could not be had.
+    #[error(transparent)]
+    Intake(#[from] intake::BindError),
+    /// Metrics could not be set up.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
+    /// The admin token could not be kept.
+    #[error("the admin token cannot be kept in {path}: {source}")]
+    Token {
+        /// Where.
+        path: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The embedded store is for one process, which must do everything.
+    #[error("the embedded store is for one process: `--role {0}` would leave half of the work undone")]
+    RoleNeedsSharedStore(&'static str),
+}
+
+impl StartError {
+    /// What to do about it.
+    #[must_use]
+    pub fn action(&self) -> &'static str {
+        match self {
+            Self::Store(StoreError::Unavailable(_)) => "Give `[store] url` a directory that this user can write to.",
+            Self::Client(_) | Self::CaFile(_) => "Install CA certificates, or correct `[postman] ca_file`.",
+            Self::Admin(_) => "Free the address, or set `[server] admin_listen`.",
+            Self::Intake(_) => "Free the address, or set `[server] listen`.",
+            Self::Store(_) | Self::Metrics(_) => "",
+            Self::Token { .. } => "Set `[server] admin_token`, or make the directory writable.",
+            Self::RoleNeedsSharedStore(_) => "Leave `--role` away.",
+        }
+    }
+}
+
+/// The bridge, built and bound, not yet at work.
+pub struct Bridge {
+    intake: Option<Intake>,
+    admin: Admin,
+    worker: Option<Worker>,
+    store: Arc<dyn Store>,
+    clock: Clock,
+    life: Lifecycle,
+    secret_files: SecretFiles,
+    grace: Duration,
+    token: LiveSecret,
+}
+
+impl Bridge {
+    /// Opens the store, makes the client, and takes both addresses.
+    ///
+    /// # Errors
+    /// Whatever could not be had; nothing is left running then.
+    pub async fn build(config: Config, role: Role, life: Lifecycle) -> Result<Self, StartError> {
+        let clock = Clock::System;
+        let metrics = Metrics::install()?;
+        let StoreUrl::Embedded { dir } = &config.store.url;
+        if role != Role::All {
+            return Err(StartError::RoleNeedsSharedStore(role.as_str()));
+        }
+        let client = scim_client(&config)?;
+        let store: Arc<dyn Store> = Arc::new(open_store(&config)?);
+        lift_by_restart(store.as_ref(), &clock).await?;
+        let token = match &config.server.admin_token {
+            Some(token) => token.clone(),
+            None => kept_token(&dir.join(TOKEN_FILE))?,
+        };
+        let admin_state = AdminState {
+            store: store.clone(),
+            clock: clock.clone(),
+            token: token.clone(),
+            lifecycle: life.clone(),
+            remap: remap(&config.sources),
+            sources: config.sources.iter().map(|source| source.name.clone()).collect(),
+            version: env!("CARGO_PKG_VERSION"),
+            started_at: clock.now(),
+            role: role.as_str(),
+            metrics,
+        };
+        let admin = Admin::bind(&AdminOptions { listen: config.server.admin_listen.to_string() }, admin_state)?;
+        let intake = Intake::bind(
+            intake_options(&config),
+            config.sources.iter().map(source).collect(),
+            store.clone(),
+            clock.clone(),
+            life.clone(),
+        )?;
+        let worker = Worker::new(store.clone(), client, clock.clone(), worker_options(&config));
+        Ok(Self {
+            intake: Some(intake),
+            admin,
+            worker: Some(worker),
+            store,
+            clock,
+            life,
+            grace: Duration::from_secs(config.server.shutdown_grace_s),
+            secret_files: config.secret_files,
+            token,
+        })
+    }
+
+    /// Where webhooks are taken in; none for a worker.
+    #[must_use]
+    pub fn intake_address(&self) -> Option<SocketAddr> {
+        self.intake.as_ref().map(Intake::address)
+    }
+
+    /// Where health, metrics, API and console are.
+    #[must_use]
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin.address()
+    }
+
+    /// What opens API and console.
+    #[must_use]
+    pub fn admin_token(&self) -> LiveSecret {
+        self.token.clone()
+    }
+
+    /// The store, for who lives in the same process.
+    #[must_use]
+    pub fn store(&self) -> Arc<dyn Store> {
+        self.store.clone()
+    }
+
+    /// Works until the process is to stop, then stops in order: no new deliveries and jobs, what is
+    /// in flight ends within the grace, the rest is given back, the listeners close, the store closes.
+    ///
+    /// # Errors
+    /// A listener failed.
+    pub async fn run(self) -> std::io::Result<()> {
+        let Self { intake, admin, worker, store, clock, life, secret_files, grace, .. } = self;
+        info!(
+            intake = intake.as_ref().map(|intake| intake.address().to_string()),
+            admin = %admin.address(),
+            version = env!("CARGO_PKG_VERSION"),
+            "serving"
+        );
+        let close = CancellationToken::new();
+        let admin = tokio::spawn(admin.serve(close.clone()));
+        let intake = intake.map(|intake| tokio::spawn(intake.serve(close.clone())));
+        let housekeeping = [
+            tokio::spawn(tidy(store.clone(), clock.clone())),
+            tokio::spawn(refresh_secrets(secret_files, store.clone(), clock.clone())),
+        ];
+        life.serve();
+        match worker {
+            Some(worker) => worker.run(life.clone(), grace).await,
+            None => life.stopping().await,
+        }
+        close.cancel();
+        for task in housekeeping {
+            task.abort();
+            // Its clone of the store must be gone before the store closes.
+            let _ = task.await;
+        }
+        let mut ended = Ok(());
+        for listener in [Some(admin), intake].into_iter().flatten() {
+            ended = ended.and(joined(listener).await);
+        }
+        // The last clone: what is queued is written, and the lock is released.
+        tokio::task::spawn_blocking(move || drop(store)).await.ok();
+        ended
+    }
+}
+
+async fn joined(listener: JoinHandle<std::io::Result<()>>) -> std::io::Result<()> {
+    listener.await.unwrap_or_else(|error| Err(std::io::Error::other(error)))
+}
+
+/// Opens the configured store.
+pub fn open_store(config: &Config) -> Result<Embedded, StoreError> {
+    let StoreUrl::Embedded { dir } = &config.store.url;
+    Embedded::open(dir, store_options(config))
+}
+
+/// Makes the configured SCIM client.
+pub fn scim_client(config: &Config) -> Result<Client, StartError> {
+    let postman = &config.postman;
+    let ca_pem = postman.ca_file.as_deref().map(fs::read).transpose().map_err(StartError::CaFile)?;
+    let base_url = Url::parse(&postman.base_url).map_err(|_| ClientError::BaseUrl)?;
+    let options = ClientOptions {
+        base_url,
+        key: postman.key.clone(),
+        auth: match postman.auth {
+            PostmanAuth::Bearer => Auth::Bearer,
+            PostmanAuth::Raw => Auth::Raw,
+        },
+        x_api_key: postman.x_api_key,
+        locale: postman.locale.clone(),
+        timeout: Duration::from_secs(postman.timeout_s),
+        connect_timeout: Duration::from_secs(postman.connect_timeout_s),
+        ca_pem,
+    };
+    Ok(Client::new(options)?)
+}
+
+/// Turns `[log]` into what logging is set up with.
+#[must_use]
+pub fn log_options(log: &LogConfig) -> LogOptions {
+    use std::io::IsTerminal;
+    let format = match log.format {
+        LogFormat::Human => Format::Human,
+        LogFormat::Auto if std::io::stderr().is_terminal() => Format::Human,
+        LogFormat::Auto | LogFormat::Json => Format::Json,
+    };
+    LogOptions { format, filter: log.level.clone() }
+}
+
+fn store_options(config: &Config) -> StoreOptions {
+    let window_ms = config.postman.rate_window_s * 1000;
+    StoreOptions {
+        writes: Rate { calls: config.postman.writes_per_minute, window_ms },
+        reads: Rate { calls: config.postman.reads_per_minute, window_ms },
+        high_water_jobs: config.store.high_water_jobs,
+        retention: Retention {
+            finished_ms: config.store.finished_keep_days * DAY_MS,
+            finished_jobs_max: config.store.finished_jobs_max,
+        },
+        probe_pauses: ProbePauses {
+            first_ms: config.hold.probe_first_s * 1000,
+            max_ms: config.hold.probe_max_s * 1000,
+        },
+    }
+}
+
+fn worker_options(config: &Config) -> WorkerOptions {
+    WorkerOptions {
+        concurrency: usize::try_from(config.worker.concurrency).unwrap_or(usize::MAX),
+        lease_ms: config.worker.lease_s * 1000,
+        call_timeout_ms: config.postman.timeout_s * 1000,
+        rate_window_ms: config.postman.rate_window_s * 1000,
+        look_up_pages_max: config.postman.look_up_pages_max,
+        retry: RetryRules {
+            first_ms: config.retry.first_ms,
+            max_ms: config.retry.max_ms,
+            give_up_after_ms: config.retry.give_up_after_h * 3_600_000,
+            not_found_tries: config.retry.not_found_tries,
+            username_tries: config.retry.username_tries,
+            take_overs_max: config.worker.take_overs_max,
+        },
+    }
+}
+
+fn intake_options(config: &Config) -> IntakeOptions {
+    IntakeOptions {
+        listen: config.server.listen,
+        body_bytes_max: config.server.body_bytes_max,
+        body_timeout: Duration::from_secs(config.server.body_timeout_s),
+        workers: config.server.workers,
+        connections_max: config.server.connections_max,
+    }
+}
+
+fn source(source: &SourceConfig) -> Source {
+    Source {
+        name: source.name.clone(),
+        scheme: source.signature.clone(),
+        secrets: source
+            .secrets
+            .iter()
+            .map(|secret| SourceSecret { secret: secret.secret.clone(), not_after: secret.not_after })
+            .collect(),
+        mapping: source.mapping.clone(),
+        remember_ms: source.dedupe_days * DAY_MS,
+        content_types: source.content_types.clone(),
+    }
+}
+
+/// Maps kept payloads by the present mappings.
+fn remap(sources: &[SourceConfig]) -> Remap {
+    let mappings: Vec<_> = sources.iter().map(|source| (source.name.clone(), source.mapping.clone())).collect();
+    Arc::new(move |name: &SourceName, payload: &str| {
+        let (_, mapping) = mappings.iter().find(|(known, _)| known == name)?;
+        Some(mapping::remap(mapping, name, payload))
+    })
+}
+
+/// The admin token that is kept beside the store, made where there is none.
+fn kept_token(path: &Path) -> Result<LiveSecret, StartError> {
+    let failed = |source| StartError::Token { path: path.display().to_string(), source };
+    if let Ok(token) = fs::read_to_string(path)
+        && !token.trim().is_empty()
+    {
+        info!(file = %path.display(), "the admin token is kept there");
+        return Ok(LiveSecret::new(SecretString::from(token.trim().to_owned())));
+    }
+    let token = clock::new_token();
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path).map_err(failed)?;
+    file.write_all(token.as_bytes()).and_then(|()| file.write_all(b"\n")).map_err(failed)?;
+    info!(file = %path.display(), "an admin token was made and is kept there");
+    Ok(LiveSecret::new(SecretString::from(token)))
+}
+
+/// A restart may bring another key, so what a key can have caused is tried again at once.
+async fn lift_by_restart(store: &dyn Store, clock: &Clock) -> Result<(), StoreError> {
+    lift_what_a_key_can_cause(store, clock, "the process started").await
+}
+
+async fn lift_what_a_key_can_cause(store: &dyn Store, clock: &Clock, why: &str) -> Result<(), StoreError> {
+    for hold in store.holds().await? {
+        if hold.scope == HoldScope::All && hold.code != Code::HoldOperator {
+            store.lift_hold(clock.now(), Some(hold.scope)).await?;
+            info!(code = %hold.code, "hold lifted: {why}");
+        }
+    }
+    Ok(())
+}
+
+/// Looks at the secret files again and again. A changed Postman key lifts the hold that the old one
+/// caused.
+async fn refresh_secrets(mut files: SecretFiles, store: Arc<dyn Store>, clock: Clock) {
+    if files.is_empty() {
+        return;
+    }
+    loop {
+        tokio::time::sleep(SECRETS_EVERY).await;
+        let read = tokio::task::spawn_blocking(move || {
+            let refreshed = files.refresh();
+            (files, refreshed)
+        });
+        let Ok((kept, refreshed)) = read.await else {
+            error!("secret files are not looked at any more: restart to have changes seen");
+            return;
+        };
+        files = kept;
+        for (key, problem) in &refreshed.failed {
+            warn!(key, problem, "a secret cannot be read again: the last value stays in use");
+        }
+        for key in &refreshed.changed {
+            info!(key, "a secret changed");
+        }
+        if refreshed.changed.iter().any(|key| key == "postman.key")
+            && let Err(error) = lift_what_a_key_can_cause(store.as_ref(), &clock, "the key changed").await
+        {
+            error!(%error, "the hold of the former key could not be lifted");
+        }
+    }
+}
+
+/// Drops what is past its keep, piece by piece.
+async fn tidy(store: Arc<dyn Store>, clock: Clock) {
+    loop {
+        tokio::time::sleep(TIDY_EVERY).await;
+        loop {
+            match store.tidy(clock.now()).await {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(error) => {
+                    warn!(%error, "what is past its keep could not be dropped");
+                    break;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! `check`: the configuration, the store, and whether Postman accepts the key.
+
+use serde::Serialize;
+
+use super::failure::Failure;
+use super::{Context, block_on};
+use crate::app;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::core::code::Code;
+use crate::core::reply::{Outcome, Reply, classify};
+use crate::core::scim::Request;
+use crate::scim::Client;
+use crate::store::{Store, StoreError};
+
+/// What was looked at, and how it stands.
+#[derive(Debug, Serialize)]
+struct Checked {
+    what: &'static str,
+    ok: bool,
+    /// What was found.
+    found: String,
+    /// What to do; empty where it is well.
+    action: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Report {
+    ok: bool,
+    checks: Vec<Checked>,
+}
+
+/// Runs the command: all configuration errors at once, else everything that can be reached.
+pub fn run(context: &Context) -> Result<(), Failure> {
+    let config = Config::load_from_process(context.config.as_deref())?;
+    let report = block_on(async {
+        let mut checks = vec![configuration(&config), store(&config).await];
+        checks.extend(postman(&config).await?);
+        Ok(Report { ok: checks.iter().all(|check| check.ok), checks })
+    })?;
+    context.print(&report, || print(&report))?;
+    if report.ok { Ok(()) } else { Err(Failure::Told) }
+}
+
+fn print(report: &Report) {
+    for check in &report.checks {
+        println!("{} {:<14} {}", if check.ok { "ok  " } else { "FAIL" }, check.what, check.found);
+        if !check.ok {
+            println!("     what to do:    {}", check.action);
+        }
+    }
+}
+
+fn well(what: &'static str, found: impl Into<String>) -> Checked {
+    Checked { what, ok: true, found: found.into(), action: String::new() }
+}
+
+fn configuration(config: &Config) -> Checked {
+    let sources: Vec<_> = config.sources.iter().map(|source| source.name.as_str()).collect();
+    well("configuration", format!("sources: {}", sources.join(", ")))
+}
+
+async fn store(config: &Config) -> Checked {
+    match app::open_store(config) {
+        Ok(store) => match store.ping().await {
+            Ok(()) => well("store", "can be read and written"),
+            Err(error) => Checked {
+                what: "store",
+                ok: false,
+                found: error.to_string(),
+                action: "Give the directory space and write permission for this user.".to_owned(),
+            },
+        },
+        Err(StoreError::InUse { path }) => well("store", format!("in use by a running process ({path})")),
+        Err(error) => Checked {
+            what: "store",
+            ok: false,
+            found: error.to_string(),
+            action: "See `[store] url` in docs/configuration.md.".to_owned(),
+        },
+    }
+}
+
+async fn postman(config: &Config) -> Result<Vec<Checked>, Failure> {
+    let client = app::scim_client(config)
+        .map_err(|error| Failure::advise(error.to_string(), "See `[postman]` in docs/configuration.md."))?;
+    Ok(vec![ask(&client, "postman", &Request::Discover).await, ask(&client, "postman key", &Request::Probe).await])
+}
+
+async fn ask(client: &Client, what: &'static str, request: &Request) -> Checked {
+    let reply = client.send(request).await;
+    let seen = match &reply {
+        Reply::Http(http) => format!("answered {}", http.status),
+        Reply::NotSent => "no connection".to_owned(),
+        Reply::Lost => "no answer in time, or the connection broke".to_owned(),
+    };
+    let code = match classify(request.operation(), &reply, Clock::System.now()) {
+        Outcome::Served => return well(what, format!("{seen}: speaks SCIM 2.0")),
+        Outcome::Members(listing) => {
+            let members = listing.total.map_or_else(String::new, |total| format!(", {total} members"));
+            return well(what, format!("{seen}: the key is accepted{members}"));
+        }
+        Outcome::Hold(_, code)
+        | Outcome::Permanent(code)
+        | Outcome::Passing { code, .. }
+        | Outcome::Unknown { code, .. } => code,
+        Outcome::RateLimited { .. } => Code::ScimRateLimited,
+        Outcome::Created { .. }
+        | Outcome::Member(_)
+        | Outcome::Applied
+        | Outcome::AlreadyMember
+        | Outcome::NotMember
+        | Outcome::UsernameRefused
+        | Outcome::Suspect => Code::HoldRefused,
+    };
+    Checked { what, ok: false, found: format!("{seen}: {code} {}", code.title()), action: code.advice().to_owned() }
+}

@@ -1,0 +1,200 @@
+//! `demo`: the whole thing at work on a folder of its own: a real bridge, the Postman stand-in,
+//! signed webhooks over HTTP, and what became of each person.
+
+mod script;
+mod stage;
+
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use serde::Serialize;
+
+use self::script::{Expected, PEOPLE, Part};
+use self::stage::{Delivery, Stage};
+use super::Context;
+use super::failure::Failure;
+use crate::admin::api::shapes::PersonBody;
+
+/// Far above what the demo takes (some five seconds).
+const SETTLE_MAX: Duration = Duration::from_mins(1);
+const POLL: Duration = Duration::from_millis(100);
+
+/// How to demonstrate.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Leave it all running, to play with.
+    #[arg(long)]
+    keep: bool,
+    /// Show the bridge's log, too.
+    #[arg(long)]
+    verbose: bool,
+}
+
+/// What the demo found.
+#[derive(Debug, Serialize)]
+struct Report {
+    ok: bool,
+    seconds: f64,
+    deliveries: Vec<DeliveryReport>,
+    people: Vec<PersonReport>,
+}
+
+#[derive(Debug, Serialize)]
+struct DeliveryReport {
+    what: String,
+    status: u16,
+    answer: String,
+    ok: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct PersonReport {
+    person: String,
+    who: &'static str,
+    why: &'static str,
+    answer: String,
+    events: Vec<EventReport>,
+    in_the_team: Option<String>,
+    ok: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct EventReport {
+    asked: String,
+    called: Vec<String>,
+    ended: String,
+}
+
+/// Runs the command.
+pub fn run(context: &Context, args: &DemoArgs) -> Result<(), Failure> {
+    let began = Instant::now();
+    if args.verbose {
+        stage::show_log()?;
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed(format!("the runtime could not start: {error}")))?;
+    runtime.block_on(async {
+        let stage = Stage::set().await?;
+        let say = |line: &str| {
+            if !context.json {
+                println!("{line}");
+            }
+        };
+        say(&format!("the Postman stand-in answers at {}", stage.postman_url()));
+        say(&format!("the bridge takes webhooks at    {}", stage.webhook_url()));
+        say("");
+        let mut deliveries = Vec::new();
+        for delivery in script::deliveries() {
+            let sent = send(&stage, &delivery).await?;
+            say(&format!("{} {:<58} {} {}", mark(sent.ok), sent.what, sent.status, sent.answer));
+            deliveries.push(sent);
+        }
+        say("\nwaiting until everybody is settled …");
+        settle(&stage).await?;
+        let mut people = Vec::new();
+        for part in PEOPLE {
+            people.push(report(&stage, part).await?);
+        }
+        let ok = deliveries.iter().all(|delivery| delivery.ok) && people.iter().all(|person| person.ok);
+        let report = Report { ok, seconds: began.elapsed().as_secs_f64(), deliveries, people };
+        context.print(&report, || print(&report, &stage))?;
+        if args.keep && ok {
+            stage.print_how_to_play();
+            stage.wait_for_signal().await?;
+        }
+        stage.clear().await?;
+        if ok { Ok(()) } else { Err(Failure::Told) }
+    })
+}
+
+async fn send(stage: &Stage, delivery: &Delivery) -> Result<DeliveryReport, Failure> {
+    let (status, answer) = stage.send(delivery).await?;
+    let ok = status == delivery.expect.0 && answer.contains(delivery.expect.1);
+    Ok(DeliveryReport { what: delivery.what.to_owned(), status, answer: stage::short(&answer), ok })
+}
+
+/// Waits until nobody has anything waiting that can still move.
+async fn settle(stage: &Stage) -> Result<(), Failure> {
+    let deadline = Instant::now() + SETTLE_MAX;
+    loop {
+        let jobs = stage.jobs().await?;
+        let moving = jobs.get("waiting").copied().unwrap_or(0) + jobs.get("running").copied().unwrap_or(0);
+        if moving == 0 {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            return Err(Failure::failed(format!("{moving} jobs did not settle within {} s", SETTLE_MAX.as_secs())));
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+async fn report(stage: &Stage, part: &Part) -> Result<PersonReport, Failure> {
+    let in_the_team = stage.member(part.email);
+    let Some(person) = stage.person(part.employee_id).await? else {
+        // The forged one: nothing of theirs may be anywhere.
+        let ok = part.expected.is_empty() && in_the_team.is_none();
+        let answer = "the bridge has never heard of them, as it should be".to_owned();
+        return Ok(PersonReport {
+            person: format!("hr/{}", part.employee_id),
+            who: part.who,
+            why: part.why,
+            answer,
+            events: Vec::new(),
+            in_the_team,
+            ok,
+        });
+    };
+    let events: Vec<EventReport> = person.jobs.iter().map(event).collect();
+    let ended: Vec<&str> = events.iter().map(|event| event.ended.as_str()).collect();
+    let ok = ended == part.expected.iter().map(Expected::as_str).collect::<Vec<_>>()
+        && in_the_team.as_deref() == part.in_the_team;
+    Ok(PersonReport {
+        person: format!("hr/{}", part.employee_id),
+        who: part.who,
+        why: part.why,
+        answer: person.answer.clone(),
+        events,
+        in_the_team,
+        ok,
+    })
+}
+
+fn event(job: &crate::admin::api::shapes::JobBody) -> EventReport {
+    let name = |part: &Option<String>| part.clone().unwrap_or_default();
+    let asked = format!("{} {} {}", job.event.kind, name(&job.event.given_name), name(&job.event.family_name));
+    let called = job.history.iter().filter(|entry| entry.note == "called").map(|entry| entry.text.clone()).collect();
+    let dead = job.history.iter().rev().find(|entry| entry.note == "dead").and_then(|entry| entry.code.clone());
+    let ended = job.outcome.clone().or(dead).unwrap_or_else(|| job.state.clone());
+    EventReport { asked, called, ended }
+}
+
+fn print(report: &Report, stage: &Stage) {
+    for person in &report.people {
+        println!("\n{} {} ({}): {}", mark(person.ok), person.who, person.person, person.why);
+        for event in &person.events {
+            println!("    asked:  {}", event.asked);
+            for call in &event.called {
+                println!("    called: {call}");
+            }
+            println!("    ended:  {}", event.ended);
+        }
+        match &person.in_the_team {
+            Some(name) => println!("    in the team as: {name}"),
+            None => println!("    not in the team"),
+        }
+        println!("    {}", person.answer);
+    }
+    let (calls, violations) = stage.calls();
+    println!("\n{calls} SCIM calls, {violations} over Postman's limits; {:.1} s in all", report.seconds);
+    println!("{}", if report.ok { "Everybody ended as they should." } else { "NOT everybody ended as they should." });
+}
+
+fn mark(ok: bool) -> &'static str {
+    if ok { "ok  " } else { "FAIL" }
+}
+
+/// The person as the API tells them; used by the stage.
+pub(super) type Told = PersonBody;

@@ -1,0 +1,256 @@
+//! What the demo plays on: a folder of its own, the stand-in, a bridge that serves for real.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
+use tokio::task::JoinHandle;
+
+use super::super::api::Api;
+use super::super::failure::Failure;
+use super::Told;
+use super::script::{BEFORE, ELSEWHERE, UNLUCKY};
+use crate::admin::api::shapes::StatusBody;
+use crate::app::{Bridge, Role};
+use crate::clock::{self, Clock};
+use crate::config::Config;
+use crate::core::signature::{Scheme, ToSign, sign};
+use crate::lifecycle::Lifecycle;
+use crate::postman_sim::{Fault, Person, PostmanSim, SimOptions, Standing};
+use crate::scim;
+use crate::telemetry::logs::{self, Format, LogOptions};
+
+/// Signs the demo's webhooks; shown on purpose, so that `--keep` can be played with.
+const SECRET: &str = "whsec_c2NpbS1icmlkZ2UgZGVtbyBzZWNyZXQgMjAyNg==";
+/// What a forger might guess.
+const WRONG_SECRET: &str = "whsec_bm90IHRoZSBzZWNyZXQgdGhhdCB3YXMgYWdyZWVk";
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How a delivery is signed.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Signing {
+    /// As the source does.
+    Right,
+    /// With another secret.
+    Forged,
+}
+
+/// A delivery of the play.
+pub(super) struct Delivery {
+    pub(super) what: &'static str,
+    pub(super) id: &'static str,
+    pub(super) kind: &'static str,
+    pub(super) employee_id: &'static str,
+    pub(super) email: &'static str,
+    pub(super) given: &'static str,
+    pub(super) family: &'static str,
+    pub(super) signing: Signing,
+    /// The status and a word of the answer that must come.
+    pub(super) expect: (u16, &'static str),
+}
+
+/// The stage, set.
+pub(super) struct Stage {
+    sim: PostmanSim,
+    scheme: Scheme,
+    http: reqwest::Client,
+    api: Api,
+    life: Lifecycle,
+    bridge: JoinHandle<std::io::Result<()>>,
+    webhook_url: String,
+    admin_url: String,
+    admin_token: String,
+    folder: PathBuf,
+}
+
+/// Shows the bridge's log on standard error.
+pub(super) fn show_log() -> Result<(), Failure> {
+    let options = LogOptions { format: Format::Human, filter: "info".to_owned() };
+    logs::init(&options).map_err(|error| Failure::failed(error.to_string()))
+}
+
+/// An answer without the job ids, for a line on the screen.
+pub(super) fn short(answer: &str) -> String {
+    let told: serde_json::Value = serde_json::from_str(answer).unwrap_or_default();
+    let word = ["status", "error"].iter().find_map(|key| told.get(key)?.as_str());
+    word.unwrap_or(answer).to_owned()
+}
+
+impl Stage {
+    /// Starts everything on free ports.
+    pub(super) async fn set() -> Result<Self, Failure> {
+        let failed = |what: &str, error: &dyn std::fmt::Display| Failure::failed(format!("{what}: {error}"));
+        let folder = std::env::temp_dir().join(format!("scim-bridge-demo-{}", clock::new_job_id()));
+        fs::create_dir_all(&folder).map_err(|error| failed("the demo's folder", &error))?;
+        let sim = PostmanSim::start(SimOptions::default()).map_err(|error| failed("the stand-in", &error))?;
+        sim.add_member(Person::standing(ELSEWHERE, Standing::OtherTeam));
+        sim.add_member(Person::member(BEFORE.0, BEFORE.1, BEFORE.2));
+        let unlucky: Fault =
+            "create:create-failed:2".parse().map_err(|error| failed("the stand-in's fault", &error))?;
+        sim.order(unlucky.about(UNLUCKY)).map_err(|error| failed("the stand-in's fault", &error))?;
+
+        let file = folder.join("scim-bridge.toml");
+        let any_port = "127.0.0.1:0".to_owned();
+        let write = |listen: &str, admin_listen: &str| {
+            fs::write(&file, config(&folder, &sim.base_url(), listen, admin_listen))
+                .map_err(|error| failed("the demo's configuration", &error))
+        };
+        write(&any_port, &any_port)?;
+        let config = Config::load(Some(&file), std::iter::empty())?;
+        let scheme = config.sources[0].signature.clone();
+        let life = Lifecycle::new();
+        life.listen_for_signals().map_err(|error| failed("signals", &error))?;
+        let bridge = Bridge::build(config, Role::All, life.clone())
+            .await
+            .map_err(|error| Failure::advise(error.to_string(), error.action()))?;
+        let listen = bridge.intake_address().map(|address| address.to_string()).unwrap_or_default();
+        let admin = bridge.admin_address();
+        // With the ports that were taken, so that the other commands find this bridge.
+        write(&listen, &admin.to_string())?;
+        let token = (*bridge.admin_token().current()).clone();
+        let admin_token = token.expose_secret().to_owned();
+        Ok(Self {
+            sim,
+            scheme,
+            http: scim::plain_http(TIMEOUT).map_err(|error| failed("the HTTP client", &error))?,
+            api: Api::at(admin, Some(token), None)?,
+            life,
+            bridge: tokio::spawn(bridge.run()),
+            webhook_url: format!("http://{listen}/webhooks/hr"),
+            admin_url: format!("http://{admin}"),
+            admin_token,
+            folder,
+        })
+    }
+
+    pub(super) fn webhook_url(&self) -> &str {
+        &self.webhook_url
+    }
+
+    pub(super) fn postman_url(&self) -> String {
+        self.sim.base_url()
+    }
+
+    /// Signs and posts, and tells status and answer.
+    pub(super) async fn send(&self, delivery: &Delivery) -> Result<(u16, String), Failure> {
+        let at = Clock::System.now();
+        let body = json!({
+            "type": delivery.kind,
+            // Told by the sender when it happened: the same for a redelivery.
+            "timestamp": "2026-11-22T10:00:00Z",
+            "data": {
+                "employee_id": delivery.employee_id,
+                "email": delivery.email,
+                "first_name": delivery.given,
+                "last_name": delivery.family,
+            }
+        })
+        .to_string();
+        let secret = SecretString::from(match delivery.signing {
+            Signing::Right => SECRET,
+            Signing::Forged => WRONG_SECRET,
+        });
+        let what = ToSign { method: "POST", url: "/webhooks/hr", body: body.as_bytes(), id: delivery.id, at };
+        let headers = sign(&self.scheme, &secret, &what).map_err(|error| Failure::failed(error.to_string()))?;
+        let mut request = self.http.post(&self.webhook_url).header("content-type", "application/json").body(body);
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        let failed = |error: reqwest::Error| Failure::failed(format!("the bridge does not answer: {error}"));
+        let response = request.send().await.map_err(failed)?;
+        let status = response.status().as_u16();
+        Ok((status, response.text().await.map_err(failed)?))
+    }
+
+    /// How many jobs are in each state.
+    pub(super) async fn jobs(&self) -> Result<BTreeMap<String, u64>, Failure> {
+        Ok(self.api.get::<StatusBody>("/api/v1/status").await?.jobs)
+    }
+
+    /// What the bridge knows of a person; none where it knows nothing.
+    pub(super) async fn person(&self, employee_id: &str) -> Result<Option<Told>, Failure> {
+        let path = format!("/api/v1/people?source=hr&employee_id={}", Api::escaped(employee_id));
+        self.api.get_if_there(&path).await
+    }
+
+    /// The name of the member of an e-mail, in whatever letters; all of them, where there are several.
+    pub(super) fn member(&self, email: &str) -> Option<String> {
+        let members = self.sim.members();
+        let names: Vec<String> = members
+            .iter()
+            .filter(|member| member.user_name.to_lowercase() == email)
+            .map(|member| format!("{} {}", member.name.given_name, member.name.family_name))
+            .collect();
+        if names.is_empty() { None } else { Some(names.join(" and ")) }
+    }
+
+    /// How many calls were made, and how many of them were over a limit.
+    pub(super) fn calls(&self) -> (u64, u64) {
+        let stats = self.sim.stats();
+        (stats.calls, stats.write_violations + stats.read_violations)
+    }
+
+    /// What can be done with a demo that was kept.
+    pub(super) fn print_how_to_play(&self) {
+        let config = self.folder.join("scim-bridge.toml");
+        let sample = self.folder.join("hire.json");
+        let hire = json!({
+            "type": "employee.hired",
+            "timestamp": "2026-11-22T11:00:00Z",
+            "data": { "employee_id": "E-2001", "email": "jane@example.com", "first_name": "Jane", "last_name": "Doe" }
+        });
+        // A file that cannot be written is missed when it is sent, not before.
+        let _ = fs::write(&sample, hire.to_string());
+        let bridge = format!("scim-bridge --config {}", config.display());
+        println!("\nIt goes on running: Ctrl-C ends it. To play with it, in another terminal:");
+        println!("  {bridge} send --source hr --file {}", sample.display());
+        println!("  {bridge} person hr/E-2001");
+        println!("  {bridge} status");
+        println!("  {bridge} dead list");
+        println!("  curl -H 'Authorization: Bearer {}' {}/api/v1/status", self.admin_token, self.admin_url);
+        println!("  curl {}/journal        # what Postman was asked", self.sim.control_url());
+        println!("webhooks: {}   (secret {SECRET})", self.webhook_url);
+        println!("console:  {}/   (token {})", self.admin_url, self.admin_token);
+        println!("metrics:  {}/metrics", self.admin_url);
+        println!("(`cargo run --release --` stands for `scim-bridge` in a checkout)");
+    }
+
+    /// Ready when a signal came.
+    pub(super) async fn wait_for_signal(&self) -> Result<(), Failure> {
+        self.life.stopping().await;
+        Ok(())
+    }
+
+    /// Stops everything and removes the folder.
+    pub(super) async fn clear(self) -> Result<(), Failure> {
+        self.life.stop();
+        let ended = self.bridge.await;
+        self.sim.stop();
+        // What cannot be removed is in the system's folder for such things.
+        let _ = fs::remove_dir_all(&self.folder);
+        match ended {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(Failure::failed(format!("the bridge: {error}"))),
+            Err(error) => Err(Failure::failed(format!("the bridge: {error}"))),
+        }
+    }
+}
+
+fn config(folder: &std::path::Path, base_url: &str, listen: &str, admin_listen: &str) -> String {
+    let store = format!("embedded:{}", folder.join("data").display());
+    let text = |text: &str| toml::Value::from(text).to_string();
+    format!(
+        "[server]\nlisten = {}\nadmin_listen = {}\n\n[store]\nurl = {}\n\n\
+         [postman]\nbase_url = {}\nkey = \"sim-key\"\n\n\
+         # Short, so that the demo is.\n[retry]\nfirst_ms = 400\n\n\
+         [[source]]\nname = \"hr\"\nsecrets = [{}]\n",
+        text(listen),
+        text(admin_listen),
+        text(&store),
+        text(base_url),
+        text(SECRET),
+    )
+}

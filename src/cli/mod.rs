@@ -1,0 +1,115 @@
+//! The commands: one file each, over the same services as the API. What a command prints is for
+//! people, or JSON with `--json`; what it returns is its exit code.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub mod api;
+pub mod check;
+pub mod dead;
+pub mod demo;
+pub mod explain;
+pub mod failure;
+pub mod hold;
+pub mod person;
+pub mod postman_sim;
+pub mod send;
+pub mod serve;
+pub mod status;
+
+use self::failure::Failure;
+
+/// Signed HR webhooks in, a Postman team kept in line over SCIM 2.0.
+#[derive(Debug, Parser)]
+#[command(name = "scim-bridge", version, about, max_term_width = 100)]
+pub struct Cli {
+    /// The configuration file. Without it: `SCIM_BRIDGE_CONFIG`, else `./config/scim-bridge.toml` where present.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print JSON instead of text.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the bridge: take webhooks in, bring them to Postman.
+    Serve(serve::ServeArgs),
+    /// Show the whole thing working: the bridge, a Postman stand-in, signed webhooks, what became of each person.
+    Demo(demo::DemoArgs),
+    /// Check the configuration, the store, and whether Postman accepts the key.
+    Check,
+    /// Say what a payload would do, field by field, without touching anything.
+    Explain(explain::ExplainArgs),
+    /// Sign a file as a source would, and post it.
+    Send(send::SendArgs),
+    /// What is waiting, what is wrong, what to do.
+    Status,
+    /// Dead letters: list, show, replay, discard.
+    #[command(subcommand)]
+    Dead(dead::DeadCommand),
+    /// Holds: show, set, lift.
+    #[command(subcommand)]
+    Hold(hold::HoldCommand),
+    /// All about one person: "why is Jane not in Postman?"
+    Person(person::PersonArgs),
+    /// Run the Postman stand-in by itself.
+    PostmanSim(postman_sim::PostmanSimArgs),
+}
+
+/// Where a command's settings come from, and how it prints.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// `--config`
+    pub config: Option<PathBuf>,
+    /// `--json`
+    pub json: bool,
+}
+
+impl Context {
+    /// Prints `value` as JSON, or what `people` writes.
+    pub fn print<T: serde::Serialize>(&self, value: &T, people: impl FnOnce()) -> Result<(), Failure> {
+        if self.json {
+            let text = serde_json::to_string_pretty(value).map_err(|error| Failure::failed(error.to_string()))?;
+            println!("{text}");
+        } else {
+            people();
+        }
+        Ok(())
+    }
+}
+
+/// Runs the command that the arguments name. Usage errors end in exit code 2 before this.
+#[must_use]
+pub fn run(cli: Cli) -> ExitCode {
+    let context = Context { config: cli.config, json: cli.json };
+    let result = match cli.command {
+        Command::Serve(args) => serve::run(&context, &args),
+        Command::Demo(args) => demo::run(&context, &args),
+        Command::Check => check::run(&context),
+        Command::Explain(args) => explain::run(&context, &args),
+        Command::Send(args) => send::run(&context, &args),
+        Command::Status => status::run(&context),
+        Command::Dead(command) => dead::run(&context, &command),
+        Command::Hold(command) => hold::run(&context, &command),
+        Command::Person(args) => person::run(&context, &args),
+        Command::PostmanSim(args) => postman_sim::run(&context, &args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(context.json),
+    }
+}
+
+/// A runtime for commands that make a call or two.
+pub(crate) fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed(format!("the runtime could not start: {error}")))?;
+    runtime.block_on(future)
+}

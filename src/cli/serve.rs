@@ -1,0 +1,61 @@
+//! `serve`: the bridge.
+
+use clap::{Args, ValueEnum};
+use tracing::info;
+
+use super::Context;
+use super::failure::Failure;
+use crate::app::{Bridge, Role, StartError, log_options};
+use crate::config::Config;
+use crate::lifecycle::Lifecycle;
+use crate::telemetry::logs;
+
+/// How to serve.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// What this process does.
+    #[arg(long, value_enum, default_value_t = RoleArg::All)]
+    role: RoleArg,
+}
+
+/// What a process does.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum RoleArg {
+    /// Takes webhooks in and brings them to Postman.
+    All,
+    /// Only takes webhooks in.
+    Intake,
+    /// Only brings them to Postman.
+    Worker,
+}
+
+/// Runs the command until a signal stops it.
+pub fn run(context: &Context, args: &ServeArgs) -> Result<(), Failure> {
+    let config = Config::load_from_process(context.config.as_deref())?;
+    logs::init(&log_options(&config.log)).map_err(|error| Failure::failed(error.to_string()))?;
+    let role = match args.role {
+        RoleArg::All => Role::All,
+        RoleArg::Intake => Role::Intake,
+        RoleArg::Worker => Role::Worker,
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed(format!("the runtime could not start: {error}")))?;
+    let life = Lifecycle::new();
+    let result = runtime.block_on(async {
+        life.listen_for_signals().map_err(|error| Failure::failed(format!("signals: {error}")))?;
+        let bridge = Bridge::build(config, role, life.clone()).await.map_err(|error| started(&error))?;
+        bridge.run().await.map_err(|error| Failure::failed(error.to_string()))
+    });
+    // A second signal leaves attempts behind, which must not keep the process.
+    runtime.shutdown_background();
+    result?;
+    info!("stopped");
+    Ok(())
+}
+
+fn started(error: &StartError) -> Failure {
+    let action = error.action();
+    Failure::advise(error.to_string(), action)
+}

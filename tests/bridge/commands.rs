@@ -1,0 +1,210 @@
+//! The commands, as a person or a script uses them.
+
+use std::fs;
+use std::process::{Command, Output};
+
+use scim_bridge::postman_sim::{Fault, Person, Standing};
+use serde_json::Value;
+
+use crate::process::{Home, SECRET, http, payload, post, sim};
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn json(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("no JSON: {}", text(output)))
+}
+
+#[test]
+fn the_demo_ends_well_and_says_what_happened_to_everybody() {
+    let output = Command::new(env!("CARGO_BIN_EXE_scim-bridge")).arg("demo").output().unwrap();
+    let said = text(&output);
+    assert!(output.status.success(), "{said}");
+    for line in ["Ada King", "SCIM-409-ELSEWHERE", "duplicate", "401", "Katherine Johnson", "0 over Postman's limits"] {
+        assert!(said.contains(line), "{line} is missing:\n{said}");
+    }
+    let output = Command::new(env!("CARGO_BIN_EXE_scim-bridge")).args(["demo", "--json"]).output().unwrap();
+    let report = json(&output);
+    assert_eq!(report["ok"], true);
+    assert_eq!(report["people"].as_array().unwrap().len(), 6);
+}
+
+#[test]
+fn wrong_arguments_and_wrong_configuration_have_exit_codes_of_their_own() {
+    let sim = sim();
+    let home = Home::new(&sim, "");
+    assert_eq!(home.command(&["serv"]).output().unwrap().status.code(), Some(2));
+    let wrong = Home::new(&sim, "[server]\nlisten = \"nowhere\"\nlisten_port = 1\n[worker]\nconcurrency = 0");
+    for command in [&["check"][..], &["serve"], &["status"]] {
+        let output = wrong.command(command).output().unwrap();
+        assert_eq!(output.status.code(), Some(64), "{}", text(&output));
+        let said = text(&output);
+        for key in ["server.listen", "server.listen_port", "worker.concurrency"] {
+            assert!(said.contains(key), "{key} is missing:\n{said}");
+        }
+    }
+    let output = wrong.command(&["check", "--json"]).output().unwrap();
+    assert_eq!(json(&output)["ok"], false);
+}
+
+#[test]
+fn check_tells_what_works_and_what_to_do_where_it_does_not() {
+    let sim = sim();
+    let home = Home::new(&sim, "");
+    let output = home.command(&["check"]).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    assert!(text(&output).contains("the key is accepted"));
+    sim.set_key("another");
+    let output = home.command(&["check", "--json"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let report = json(&output);
+    let key = report["checks"].as_array().unwrap().iter().find(|check| check["what"] == "postman key").unwrap();
+    assert_eq!(key["ok"], false);
+    assert!(key["found"].as_str().unwrap().contains("HOLD-KEY"), "{key}");
+    sim.stop();
+    let output = home.command(&["check"]).output().unwrap();
+    assert!(text(&output).contains("SCIM-UNREACHABLE"), "{}", text(&output));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn explain_send_person_and_status_follow_somebody_through() {
+    let sim = sim();
+    let home = Home::new(&sim, "");
+    let file = home.path().join("hire.json");
+    fs::write(&file, payload("employee.hired", "E-1", "Ada", "Lovelace")).unwrap();
+    let explain = ["explain", "--source", "hr", "--file", "hire.json"];
+    let output = home.command(&explain).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    assert!(text(&output).contains("POST /Users as e-1@example.com"), "{}", text(&output));
+    assert!(text(&output).contains("no bridge runs here"), "{}", text(&output));
+
+    let bridge = home.serve();
+    // The commands find the bridge by its configuration: with the ports that it took.
+    let admin = ("SCIM_BRIDGE__SERVER__ADMIN_LISTEN", bridge.admin.clone());
+    let listen = ("SCIM_BRIDGE__SERVER__LISTEN", bridge.listen.clone());
+    let run = |arguments: &[&str]| {
+        home.command(arguments).envs([(admin.0, &admin.1), (listen.0, &listen.1)]).output().unwrap()
+    };
+    let sent = run(&["send", "--source", "hr", "--file", "hire.json", "--id", "m1", "--json"]);
+    assert!(sent.status.success(), "{}", text(&sent));
+    assert_eq!(json(&sent)["answer"]["status"], "accepted");
+    let again = run(&["send", "--source", "hr", "--file", "hire.json", "--id", "m1", "--json"]);
+    assert_eq!(json(&again)["answer"]["status"], "duplicate");
+    bridge.settled().await;
+    let person = run(&["person", "hr/E-1"]);
+    assert!(text(&person).contains("e-1@example.com"), "{}", text(&person));
+    let explained = run(&explain);
+    assert!(text(&explained).contains("is known as e-1@example.com"), "{}", text(&explained));
+    assert!(text(&explained).contains("GET /Users/"), "{}", text(&explained));
+    let status = run(&["status", "--json"]);
+    assert_eq!(json(&status)["jobs"]["done"], 1);
+    assert_eq!(sim.stats().calls, 1, "explaining called nobody");
+    let nobody = run(&["person", "hr/E-404"]);
+    assert_eq!(nobody.status.code(), Some(1), "{}", text(&nobody));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dead_letters_are_listed_shown_replayed_and_discarded() {
+    let sim = sim();
+    sim.add_member(Person::standing("e-1@example.com", Standing::OtherTeam));
+    sim.order("create:invalid-syntax:1:user=e-2@example.com".parse::<Fault>().unwrap()).unwrap();
+    let home = Home::new(&sim, "");
+    let bridge = home.serve();
+    let client = http();
+    for (n, given) in [(1, "Ada"), (2, "Grace")] {
+        let body = payload("employee.hired", &format!("E-{n}"), given, "L");
+        post(&client, &bridge.listen, &format!("m{n}"), &body).await.unwrap();
+    }
+    bridge.settled().await;
+    let run = |arguments: &[&str]| {
+        home.command(arguments).env("SCIM_BRIDGE__SERVER__ADMIN_LISTEN", &bridge.admin).output().unwrap()
+    };
+    let list = json(&run(&["dead", "list", "--json"]));
+    let dead = list["dead"].as_array().unwrap();
+    let id_of = |code: &str| dead.iter().find(|dead| dead["code"] == code).unwrap()["id"].as_str().unwrap();
+    let (elsewhere, syntax) = (id_of("SCIM-409-ELSEWHERE"), id_of("SCIM-400-SYNTAX"));
+    let shown = text(&run(&["dead", "show", elsewhere]));
+    assert!(shown.contains("what to do:") && shown.contains("E-1"), "{shown}");
+    assert!(run(&["dead", "replay", syntax]).status.success());
+    assert!(run(&["dead", "discard", elsewhere]).status.success());
+    assert_eq!(run(&["dead", "discard", elsewhere]).status.code(), Some(1));
+    bridge.settled().await;
+    assert_eq!(json(&run(&["dead", "list", "--json"]))["dead"].as_array().unwrap().len(), 0);
+    assert_eq!(sim.members_named("e-2@example.com").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_unmapped_record_is_replayed_by_a_corrected_mapping() {
+    let sim = sim();
+    let home = Home::new(&sim, "");
+    let bridge = home.serve();
+    let body = payload("employee.hired", "E-1", "Ada", "Lovelace").replace("\"email\"", "\"work_mail\"");
+    let (status, answer) = post(&http(), &bridge.listen, "m1", &body).await.unwrap();
+    assert_eq!((status, answer["status"].as_str()), (200, Some("unmapped")));
+    let id = answer["jobs"][0].as_str().unwrap().to_owned();
+    let run = |bridge: &crate::process::Bridge, arguments: &[&str]| {
+        home.command(arguments).env("SCIM_BRIDGE__SERVER__ADMIN_LISTEN", &bridge.admin).output().unwrap()
+    };
+    let still = run(&bridge, &["dead", "replay", &id]);
+    assert_eq!(still.status.code(), Some(1), "{}", text(&still));
+    bridge.signal(rustix::process::Signal::TERM);
+    bridge.ended();
+    let config = fs::read_to_string(home.config()).unwrap();
+    fs::write(home.config(), format!("{config}\n[source.mapping]\nemail = [\"/data/work_mail\"]\n")).unwrap();
+    let bridge = home.serve();
+    let replayed = run(&bridge, &["dead", "replay", &id]);
+    assert!(replayed.status.success(), "{}", text(&replayed));
+    bridge.settled().await;
+    assert_eq!(sim.members_named("e-1@example.com").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hold_is_set_shown_and_lifted_and_a_changed_key_lifts_what_the_old_one_caused() {
+    let sim = sim();
+    let home = Home::new(&sim, "[postman]\nkey = { file = \"key\" }");
+    fs::write(home.path().join("key"), "expired\n").unwrap();
+    let bridge = home.serve();
+    let run = |arguments: &[&str]| {
+        home.command(arguments).env("SCIM_BRIDGE__SERVER__ADMIN_LISTEN", &bridge.admin).output().unwrap()
+    };
+    let body = payload("employee.hired", "E-1", "Ada", "Lovelace");
+    post(&http(), &bridge.listen, "m1", &body).await.unwrap();
+    let deadline = std::time::Instant::now() + crate::process::PATIENCE;
+    while json(&run(&["hold", "show", "--json"]))["holds"].as_array().unwrap().is_empty() {
+        assert!(std::time::Instant::now() < deadline);
+    }
+    let shown = text(&run(&["hold", "show"]));
+    assert!(shown.contains("HOLD-KEY") && shown.contains("what to do"), "{shown}");
+    let status = text(&run(&["status"]));
+    assert!(status.contains("HOLD-KEY"), "{status}");
+    fs::write(home.path().join("key"), crate::process::KEY).unwrap();
+    bridge.settled().await;
+    assert_eq!(sim.members().len(), 1);
+    assert!(text(&run(&["hold", "show"])).contains("No hold"));
+
+    assert!(run(&["hold", "set", "--scope", "creates"]).status.success());
+    post(&http(), &bridge.listen, "m2", &payload("employee.hired", "E-2", "Grace", "Hopper")).await.unwrap();
+    assert_eq!(bridge.jobs(&["waiting"]).await, 1);
+    assert!(text(&run(&["hold", "lift"])).contains("lifted: creates"));
+    bridge.settled().await;
+    assert_eq!(sim.members().len(), 2);
+}
+
+#[test]
+fn the_environment_alone_is_configuration_enough() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_scim-bridge"))
+        .env_clear()
+        .env("HR_SECRET", SECRET)
+        .env("POSTMAN_SCIM_KEY", "k")
+        .env("SCIM_BRIDGE__POSTMAN__BASE_URL", "http://127.0.0.1:9/scim/v2")
+        .current_dir(folder.path())
+        .arg("check")
+        .output()
+        .unwrap();
+    let said = text(&output);
+    assert!(said.contains("ok   configuration  sources: hr"), "{said}");
+    assert!(said.contains("FAIL postman"), "{said}");
+    assert!(!said.contains(SECRET));
+}

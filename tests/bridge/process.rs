@@ -1,0 +1,232 @@
+//! A bridge in a process of its own, and a sender that signs as an HR system would.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use scim_bridge::postman_sim::{PostmanSim, SimOptions};
+use serde_json::{Value, json};
+
+/// The source's secret; `whsec_` and base64, as Standard Webhooks has it.
+pub(crate) const SECRET: &str = "whsec_dGhlIHNlY3JldCBvZiB0aGUgdGVzdHM=";
+pub(crate) const KEY: &str = "PMAK-the-key-of-the-tests";
+/// Far above what anything here takes.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(crate) fn sim() -> PostmanSim {
+    PostmanSim::start(SimOptions { key: KEY.to_owned(), writes: 0, reads: 0, ..SimOptions::default() }).unwrap()
+}
+
+/// A folder with a configuration; the store stays in it from process to process.
+pub(crate) struct Home {
+    folder: tempfile::TempDir,
+}
+
+impl Home {
+    /// `more` is TOML: tables are merged with what every test needs.
+    pub(crate) fn new(sim: &PostmanSim, more: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config: toml::Table = toml::toml! {
+            [server]
+            listen = "127.0.0.1:0"
+            admin_listen = "127.0.0.1:0"
+            [postman]
+            writes_per_minute = 0
+            reads_per_minute = 0
+            timeout_s = 2
+            [worker]
+            lease_s = 12
+            [retry]
+            first_ms = 20
+            max_ms = 200
+            [log]
+            format = "json"
+            [[source]]
+            name = "hr"
+        };
+        let data = folder.path().join("data");
+        set(&mut config, "store", "url", &format!("embedded:{}", data.display()));
+        set(&mut config, "postman", "base_url", &sim.base_url());
+        set(&mut config, "postman", "key", KEY);
+        config["source"].as_array_mut().unwrap()[0]
+            .as_table_mut()
+            .unwrap()
+            .insert("secrets".to_owned(), vec![toml::Value::from(SECRET)].into());
+        merge(&mut config, more.parse().unwrap());
+        fs::write(folder.path().join("scim-bridge.toml"), config.to_string()).unwrap();
+        Self { folder }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn config(&self) -> PathBuf {
+        self.folder.path().join("scim-bridge.toml")
+    }
+
+    /// The binary with a command, with nothing of this process's environment.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_scim-bridge"));
+        command.env_clear().current_dir(self.path()).arg("--config").arg(self.config()).args(arguments);
+        command
+    }
+
+    pub(crate) fn serve(&self) -> Bridge {
+        self.serve_with(&[])
+    }
+
+    /// A bridge that serves; ready when this returns.
+    pub(crate) fn serve_with(&self, environment: &[(&str, &str)]) -> Bridge {
+        let mut command = self.command(&["serve"]);
+        command.envs(environment.iter().copied()).stderr(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let log = Arc::new(Mutex::new(String::new()));
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let (told, serving) = std::sync::mpsc::channel();
+        let kept = log.clone();
+        let reader = std::thread::spawn(move || {
+            for line in stderr.lines() {
+                let Ok(line) = line else { return };
+                let parsed: Value = serde_json::from_str(&line).unwrap_or_default();
+                if parsed["fields"]["message"] == "serving" {
+                    let _ = told.send(parsed["fields"].clone());
+                }
+                let mut log = kept.lock().unwrap();
+                log.push_str(&line);
+                log.push('\n');
+            }
+        });
+        let Ok(fields) = serving.recv_timeout(PATIENCE) else {
+            child.kill().unwrap();
+            panic!("the bridge does not serve:\n{}", log.lock().unwrap());
+        };
+        let text = |key: &str| fields[key].as_str().unwrap().to_owned();
+        let token = fs::read_to_string(self.path().join("data/admin-token")).unwrap().trim().to_owned();
+        Bridge { child, log, reader: Some(reader), listen: text("intake"), admin: text("admin"), token }
+    }
+}
+
+fn set(config: &mut toml::Table, section: &str, key: &str, value: &str) {
+    let section = config.entry(section).or_insert_with(|| toml::Table::new().into());
+    section.as_table_mut().unwrap().insert(key.to_owned(), value.into());
+}
+
+fn merge(under: &mut toml::Table, over: toml::Table) {
+    for (key, value) in over {
+        match (under.get_mut(&key), value) {
+            (Some(toml::Value::Table(under)), toml::Value::Table(over)) => merge(under, over),
+            (_, value) => {
+                under.insert(key, value);
+            }
+        }
+    }
+}
+
+/// A process that serves.
+pub(crate) struct Bridge {
+    child: Child,
+    log: Arc<Mutex<String>>,
+    reader: Option<std::thread::JoinHandle<()>>,
+    pub(crate) listen: String,
+    pub(crate) admin: String,
+    pub(crate) token: String,
+}
+
+impl Bridge {
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
+        // It may have ended by itself already.
+        let _ = kill_process(pid, signal);
+    }
+
+    /// Waits for the end, and gives status and the whole log.
+    pub(crate) fn ended(mut self) -> (ExitStatus, String) {
+        let deadline = Instant::now() + PATIENCE;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(Instant::now() < deadline, "the process does not end:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        self.reader.take().unwrap().join().unwrap();
+        (status, self.log())
+    }
+
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// The admin API's answer to a GET.
+    pub(crate) async fn api(&self, path: &str) -> Value {
+        let request = http().get(format!("http://{}{path}", self.admin)).bearer_auth(&self.token);
+        let response = request.send().await.unwrap();
+        assert!(response.status().is_success(), "{path}: {}", response.status());
+        serde_json::from_slice(&response.bytes().await.unwrap()).unwrap()
+    }
+
+    /// How many jobs are in each of some states.
+    pub(crate) async fn jobs(&self, states: &[&str]) -> u64 {
+        let status = self.api("/api/v1/status").await;
+        states.iter().map(|state| status["jobs"][state].as_u64().unwrap()).sum()
+    }
+
+    /// Waits until no job can move any more.
+    pub(crate) async fn settled(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.jobs(&["waiting", "running"]).await > 0 {
+            assert!(Instant::now() < deadline, "{}\n{}", self.api("/api/v1/status").await, self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+impl Drop for Bridge {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub(crate) fn http() -> reqwest::Client {
+    scim_bridge::scim::plain_http(Duration::from_secs(10)).unwrap()
+}
+
+/// The default payload.
+pub(crate) fn payload(kind: &str, employee: &str, given: &str, family: &str) -> String {
+    json!({
+        "type": kind,
+        "data": {
+            "employee_id": employee,
+            "email": format!("{}@example.com", employee.to_lowercase()),
+            "first_name": given,
+            "last_name": family,
+        }
+    })
+    .to_string()
+}
+
+/// Signs with the `standardwebhooks` crate and posts; none where no answer came.
+pub(crate) async fn post(client: &reqwest::Client, listen: &str, id: &str, body: &str) -> Option<(u16, Value)> {
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let now = i64::try_from(now).unwrap();
+    let signature = standardwebhooks::Webhook::new(SECRET).unwrap().sign(id, now, body.as_bytes()).unwrap();
+    let response = client
+        .post(format!("http://{listen}/webhooks/hr"))
+        .header("content-type", "application/json")
+        .header("webhook-id", id)
+        .header("webhook-timestamp", now)
+        .header("webhook-signature", signature)
+        .body(body.to_owned())
+        .send()
+        .await
+        .ok()?;
+    let status = response.status().as_u16();
+    let answer = response.bytes().await.ok()?;
+    Some((status, serde_json::from_slice(&answer).unwrap_or_default()))
+}
