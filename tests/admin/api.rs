@@ -12,7 +12,7 @@ const UNMAPPABLE: &str = r#"{"type":"employee.hired","data":{"employee_id":"E-7"
 
 #[tokio::test]
 async fn nothing_under_v1_opens_without_the_token() {
-    let stage = Stage::set().await;
+    let stage = Stage::set();
     for (method, target) in [
         ("GET", "/api/v1/status"),
         ("GET", "/api/v1/jobs"),
@@ -35,7 +35,7 @@ async fn nothing_under_v1_opens_without_the_token() {
 
 #[tokio::test]
 async fn a_changed_token_counts_at_once() {
-    let stage = Stage::set().await;
+    let stage = Stage::set();
     stage.api("GET", "/api/v1/status", "").await.expect(200);
     stage.token.replace("another".to_owned().into());
     stage.api("GET", "/api/v1/status", "").await.expect(401);
@@ -43,7 +43,7 @@ async fn a_changed_token_counts_at_once() {
 
 #[tokio::test]
 async fn the_status_tells_figures_and_what_is_wrong() {
-    let stage = Stage::set().await;
+    let stage = Stage::set();
     stage.accept(vec![hire("E-1", "Ada", "Lovelace"), hire("E-2", "Grace", "Hopper")]).await;
     stage.bury_next(Code::ScimElsewhere).await;
     let status = stage.api("GET", "/api/v1/status", "").await.expect(200);
@@ -59,7 +59,7 @@ async fn the_status_tells_figures_and_what_is_wrong() {
 
 #[tokio::test]
 async fn jobs_are_listed_by_state_and_page_by_page() {
-    let stage = Stage::set().await;
+    let stage = Stage::set();
     let ids = stage.accept((0..5).map(|n| hire(&format!("E-{n}"), "Ada", "Lovelace")).collect()).await;
     let first = stage.api("GET", "/api/v1/jobs?limit=3", "").await.expect(200);
     let next = first["next"].as_str().unwrap();
@@ -84,7 +84,7 @@ async fn jobs_are_listed_by_state_and_page_by_page() {
 
 #[tokio::test]
 async fn what_cannot_be_understood_is_refused_in_one_shape() {
-    let stage = Stage::set().await;
+    let stage = Stage::set();
     let none = "0".repeat(32);
     for (method, target, body, status, word) in [
         ("GET", "/api/v1/jobs?limit=0".to_owned(), "", 400, "bad_request"),
@@ -122,7 +122,7 @@ async fn what_cannot_be_understood_is_refused_in_one_shape() {
 
 #[tokio::test]
 async fn a_person_is_found_whatever_their_id_is_made_of() {
-    let stage = Stage::set().await;
+    let stage = Stage::set();
     for (employee_id, encoded) in [
         ("a/b", "a%2Fb"),
         ("a/b", "a/b"),
@@ -147,7 +147,7 @@ async fn a_person_is_found_whatever_their_id_is_made_of() {
 
 #[tokio::test]
 async fn a_person_comes_with_an_answer_in_one_sentence() {
-    let stage = Stage::set().await;
+    let stage = Stage::set();
     stage.accept(vec![hire("E-1", "Ada", "Lovelace"), rename("E-1", "King")]).await;
     stage.bury_next(Code::ScimElsewhere).await;
     let stuck = stage.api("GET", "/api/v1/people/hr/E-1", "").await.expect(200);
@@ -165,7 +165,7 @@ async fn a_person_comes_with_an_answer_in_one_sentence() {
 
 #[tokio::test]
 async fn a_replayed_dead_letter_is_the_same_job_again() {
-    let stage = Stage::set().await;
+    let stage = Stage::set();
     stage.accept(vec![hire("E-1", "Ada", "Lovelace")]).await;
     let id = stage.bury_next(Code::ScimElsewhere).await;
     let list = stage.api("GET", "/api/v1/dead", "").await.expect(200);
@@ -184,7 +184,7 @@ async fn a_replayed_dead_letter_is_the_same_job_again() {
 
 #[tokio::test]
 async fn a_discarded_dead_letter_is_gone_and_its_lane_goes_on() {
-    let stage = Stage::set().await;
+    let stage = Stage::set();
     let ids = stage.accept(vec![hire("E-1", "Ada", "Lovelace"), rename("E-1", "King")]).await;
     let id = stage.bury_next(Code::ScimElsewhere).await;
     stage.api("POST", &format!("/api/v1/dead/{id}/discard"), "").await.expect(200);
@@ -194,7 +194,7 @@ async fn a_discarded_dead_letter_is_gone_and_its_lane_goes_on() {
 
 #[tokio::test]
 async fn an_unmapped_record_is_replayed_only_once_the_mapping_reads_it() {
-    let stage = Stage::set().await;
+    let stage = Stage::set();
     let still = stage.accept_unmapped("hr", UNMAPPABLE).await;
     let refused = stage.api("POST", &format!("/api/v1/dead/{still}/replay"), "").await.expect(422);
     assert_eq!(refused["error"], "still_unmapped");
@@ -219,7 +219,7 @@ async fn an_unmapped_record_is_replayed_only_once_the_mapping_reads_it() {
 
 #[tokio::test]
 async fn an_operator_sets_and_lifts_holds() {
-    let stage = Stage::set().await;
+    let stage = Stage::set();
     let hold = stage.api("PUT", "/api/v1/hold", r#"{"scope":"creates"}"#).await.expect(200);
     assert_eq!(hold["code"], "HOLD-OPERATOR");
     assert!(hold["next_probe_at"].is_null());
@@ -235,7 +235,7 @@ async fn an_operator_sets_and_lifts_holds() {
 
 #[tokio::test]
 async fn a_store_that_is_gone_is_503_with_a_time_to_come_back() {
-    let stage = Stage::set().await;
+    let stage = Stage::set();
     stage.store.close().await;
     let answer = stage.api("PUT", "/api/v1/hold", r#"{"scope":"all"}"#).await;
     assert_eq!(answer.expect(503)["error"], "store_unavailable");
@@ -244,7 +244,7 @@ async fn a_store_that_is_gone_is_503_with_a_time_to_come_back() {
 
 #[tokio::test]
 async fn the_description_is_public_and_names_the_token() {
-    let stage = Stage::set().await;
+    let stage = Stage::set();
     let description = stage.get("/api/openapi.json").await.expect(200);
     assert_eq!(description["openapi"].as_str().unwrap().split('.').next(), Some("3"));
     assert_eq!(description["components"]["securitySchemes"]["admin_token"]["scheme"], "bearer");

@@ -60,7 +60,7 @@ impl<'a> Visitor<'a> {
 
 #[tokio::test]
 async fn who_is_not_logged_in_is_asked_to_log_in() {
-    let stage = Stage::set().await;
+    let stage = Stage::set();
     for page in ["/", "/dead", "/jobs", "/people", "/hold", "/dead/00000000000000000000000000000000"] {
         let answer = stage.get(page).await;
         assert_eq!((answer.status, answer.header("location")), (303, Some("/login")), "{page}");
@@ -73,7 +73,7 @@ async fn who_is_not_logged_in_is_asked_to_log_in() {
 
 #[tokio::test]
 async fn a_wrong_token_does_not_log_in() {
-    let stage = Stage::set().await;
+    let stage = Stage::set();
     for body in ["token=wrong", "token="] {
         let answer = send(stage.address, "POST", "/login", &[FORM], body).await;
         assert_eq!(answer.status, 401);
@@ -85,7 +85,7 @@ async fn a_wrong_token_does_not_log_in() {
 
 #[tokio::test]
 async fn a_session_ends_with_its_time_with_the_token_and_by_logging_out() {
-    let stage = Stage::set().await;
+    let stage = Stage::set();
     let visitor = Visitor::log_in(&stage).await;
     assert_eq!(visitor.get("/").await.status, 200);
     assert_eq!(visitor.get("/login").await.header("location"), Some("/"));
@@ -102,7 +102,7 @@ async fn a_session_ends_with_its_time_with_the_token_and_by_logging_out() {
 
 #[tokio::test]
 async fn behind_https_the_cookie_stays_there() {
-    let stage = Stage::set().await;
+    let stage = Stage::set();
     let headers = [FORM, ("X-Forwarded-Proto", "https")];
     let answer = send(stage.address, "POST", "/login", &headers, &format!("token={TOKEN}")).await;
     assert!(answer.header("set-cookie").unwrap().ends_with("; Secure"));
@@ -110,7 +110,7 @@ async fn behind_https_the_cookie_stays_there() {
 
 #[tokio::test]
 async fn every_page_forbids_scripts_frames_and_caches() {
-    let stage = Stage::set().await;
+    let stage = Stage::set();
     let visitor = Visitor::log_in(&stage).await;
     for page in ["/", "/dead", "/jobs", "/people", "/hold", "/login", "/no-such-page"] {
         let answer = visitor.get(page).await;
@@ -125,7 +125,7 @@ async fn every_page_forbids_scripts_frames_and_caches() {
 
 #[tokio::test]
 async fn a_form_from_elsewhere_or_without_its_token_does_nothing() {
-    let stage = Stage::set().await;
+    let stage = Stage::set();
     let visitor = Visitor::log_in(&stage).await;
     let own = format!("http://{}", stage.address);
     let token = visitor.form_token().await;
@@ -146,7 +146,7 @@ async fn a_form_from_elsewhere_or_without_its_token_does_nothing() {
 
 #[tokio::test]
 async fn the_bearer_token_does_not_open_pages_and_the_cookie_not_the_api() {
-    let stage = Stage::set().await;
+    let stage = Stage::set();
     let visitor = Visitor::log_in(&stage).await;
     assert_eq!(visitor.get("/api/v1/status").await.status, 401);
     assert_eq!(stage.api("GET", "/", "").await.status, 303);
@@ -154,7 +154,7 @@ async fn the_bearer_token_does_not_open_pages_and_the_cookie_not_the_api() {
 
 #[tokio::test]
 async fn the_overview_says_what_is_wrong_and_what_to_do_first() {
-    let stage = Stage::set().await;
+    let stage = Stage::set();
     let visitor = Visitor::log_in(&stage).await;
     assert!(visitor.page("/").await.contains("All is well"));
     stage.accept(vec![hire("E-1", "Ada", "Lovelace"), hire("E-2", "Grace", "Hopper")]).await;
@@ -169,7 +169,7 @@ async fn the_overview_says_what_is_wrong_and_what_to_do_first() {
 
 #[tokio::test]
 async fn why_somebody_is_not_in_postman_is_the_first_line_of_their_page() {
-    let stage = Stage::set().await;
+    let stage = Stage::set();
     let visitor = Visitor::log_in(&stage).await;
     stage.accept(vec![hire("E-1", "Ada", "Lovelace"), rename("E-1", "King")]).await;
     stage.bury_next(Code::ScimElsewhere).await;
@@ -181,7 +181,7 @@ async fn why_somebody_is_not_in_postman_is_the_first_line_of_their_page() {
 
 #[tokio::test]
 async fn dead_letters_are_replayed_and_discarded_by_their_buttons() {
-    let stage = Stage::set().await;
+    let stage = Stage::set();
     let visitor = Visitor::log_in(&stage).await;
     stage.accept(vec![hire("E-1", "Ada", "Lovelace"), hire("E-2", "Grace", "Hopper")]).await;
     let first = stage.bury_next(Code::ScimElsewhere).await;
@@ -204,7 +204,7 @@ async fn dead_letters_are_replayed_and_discarded_by_their_buttons() {
 
 #[tokio::test]
 async fn a_record_that_still_does_not_map_says_why_and_stays() {
-    let stage = Stage::set().await;
+    let stage = Stage::set();
     let visitor = Visitor::log_in(&stage).await;
     let id = stage.accept_unmapped("hr", "<b>not json</b>").await;
     let letter = visitor.page(&format!("/dead/{id}")).await;
@@ -217,7 +217,7 @@ async fn a_record_that_still_does_not_map_says_why_and_stays() {
 
 #[tokio::test]
 async fn hostile_names_and_ids_are_text_on_every_page() {
-    let stage = Stage::set().await;
+    let stage = Stage::set();
     let visitor = Visitor::log_in(&stage).await;
     let (id, name) = ("\"><script>x</script>&'/..%2e", "<img src=x onerror=alert(1)>");
     stage.accept(vec![hire(id, name, "</dl><script>y</script>"), hire("E-2", name, name)]).await;

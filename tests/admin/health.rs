@@ -11,7 +11,7 @@ use crate::stage::{Stage, hire, rename};
 
 #[tokio::test]
 async fn a_serving_process_is_alive_and_ready() {
-    let stage = Stage::set().await;
+    let stage = Stage::set();
     assert_eq!(stage.get("/livez").await.status, 200);
     let ready = stage.get("/readyz").await.expect(200);
     assert_eq!(ready, serde_json::json!({"ready": true, "reasons": []}));
@@ -19,7 +19,7 @@ async fn a_serving_process_is_alive_and_ready() {
 
 #[tokio::test]
 async fn a_stopping_process_is_alive_and_not_ready() {
-    let stage = Stage::set().await;
+    let stage = Stage::set();
     stage.lifecycle.stop();
     assert_eq!(stage.get("/livez").await.status, 200);
     let ready = stage.get("/readyz").await.expect(503);
@@ -28,7 +28,7 @@ async fn a_stopping_process_is_alive_and_not_ready() {
 
 #[tokio::test]
 async fn a_process_whose_store_is_gone_is_not_ready_and_says_so() {
-    let stage = Stage::set().await;
+    let stage = Stage::set();
     stage.store.close().await;
     let ready = stage.get("/readyz").await.expect(503);
     assert_eq!(ready["reasons"][0], "the store cannot be reached or written");
@@ -36,7 +36,7 @@ async fn a_process_whose_store_is_gone_is_not_ready_and_says_so() {
 
 #[tokio::test]
 async fn the_listener_closes_when_it_is_told_to() {
-    let stage = Stage::set().await;
+    let stage = Stage::set();
     assert_eq!(stage.get("/livez").await.status, 200);
     stage.stop.cancel();
     let closed = async {
@@ -50,7 +50,7 @@ async fn the_listener_closes_when_it_is_told_to() {
 /// One test scrapes: the recorder is the process's, so two stages would set the same gauges.
 #[tokio::test]
 async fn metrics_are_well_formed_mirror_the_store_and_name_nobody() {
-    let stage = Stage::set().await;
+    let stage = Stage::set();
     stage.accept(vec![hire("E-1", "Ada", "Lovelace"), rename("E-1", "King"), hire("E-2", "Grace", "Hopper")]).await;
     stage.bury_next(Code::ScimElsewhere).await;
     stage.store.set_hold(stage.clock.now(), HoldScope::Creates, Code::HoldSeats).await.unwrap();

@@ -43,7 +43,7 @@ pub(crate) struct Stage {
 
 impl Stage {
     /// Serves on a free port.
-    pub(crate) async fn set() -> Self {
+    pub(crate) fn set() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = Arc::new(Embedded::open(dir.path(), options()).unwrap());
         let (clock, lifecycle, stop) = (Clock::manual(NOW), Lifecycle::new(), CancellationToken::new());

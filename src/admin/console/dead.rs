@@ -72,8 +72,8 @@ pub(super) async fn show(state: State, session: Session, id: web::Path<String>) 
         &html! {
             h1 { "Dead letter " (layout::code(letter.code)) }
             section .card .answer {
-                p .what { (letter.code.title()) }
-                p .todo { (letter.code.advice()) }
+                p .what { (layout::prose(letter.code.title())) }
+                p .todo { (layout::prose(letter.code.advice())) }
                 @if !letter.detail.is_empty() { p .quiet { (letter.detail) } }
             }
             (actions(&session, &letter))

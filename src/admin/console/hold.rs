@@ -59,8 +59,8 @@ fn in_force(now: UnixMs, session: &Session, hold: &Hold) -> Markup {
     html! {
         section .card .answer {
             h2 { (name(hold.scope)) ": held " (layout::code(hold.code)) }
-            p .what { (hold.code.title()) }
-            p .todo { (hold.code.advice()) }
+            p .what { (layout::prose(hold.code.title())) }
+            p .todo { (layout::prose(hold.code.advice())) }
             p .quiet {
                 "Since " (layout::time(now, hold.since)) ", probed " (hold.probes) " times. "
                 @match hold.next_probe_at {

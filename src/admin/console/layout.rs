@@ -71,11 +71,20 @@ pub(super) fn error(error: &AdminError) -> Markup {
             div .card {
                 h1 { "That did not work" }
                 p { (sentence(&error.message())) }
-                p .quiet { (error.action()) }
+                p .quiet { (prose(error.action())) }
                 p { a href="/" { "Back to the overview" } }
             }
         },
     )
+}
+
+/// A line of ours in which backticks mark what is to be typed or read as it stands.
+pub(super) fn prose(text: &str) -> Markup {
+    html! {
+        @for (n, piece) in text.split('`').enumerate() {
+            @if n % 2 == 0 { (piece) } @else { code { (piece) } }
+        }
+    }
 }
 
 /// An instant, told from now, with the exact one at hand.
@@ -185,6 +194,11 @@ mod tests {
         assert_eq!(relative(now, now.minus_ms(90_000)), "90 s ago");
         assert_eq!(relative(now, now.plus_ms(600_000)), "in 10 min");
         assert_eq!(relative(now, now.minus_ms(3 * 86_400_000)), "3 days ago");
+    }
+
+    #[test]
+    fn what_stands_between_backticks_is_code() {
+        assert_eq!(prose("Set `[a] <b>`; go.").into_string(), "Set <code>[a] &lt;b&gt;</code>; go.");
     }
 
     #[test]

@@ -53,8 +53,8 @@ fn wrong(problems: &[Problem]) -> Markup {
             ol .problems {
                 @for problem in problems {
                     li .card {
-                        p .what { (problem.what) @if let Some(code) = problem.code { " " (layout::code(code)) } }
-                        p .todo { (problem.action) }
+                        p .what { (layout::prose(&problem.what)) @if let Some(code) = problem.code { " " (layout::code(code)) } }
+                        p .todo { (layout::prose(problem.action)) }
                         p .pager { a href=(problem.page) { "Look at it →" } }
                     }
                 }

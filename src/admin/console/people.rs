@@ -97,8 +97,8 @@ fn tell(now: UnixMs, view: &PersonView, holds: &[Hold]) -> Markup {
     let well = matches!(answer.standing, Standing::InLine | Standing::OnTheWay);
     html! {
         section .card .answer .fine[well] {
-            p .what { (answer.sentence) @if let Some(code) = answer.code { " " (layout::code(code)) } }
-            @if let Some(code) = answer.code { p .todo { (code.advice()) } }
+            p .what { (layout::prose(&answer.sentence)) }
+            @if let Some(code) = answer.code { p .todo { (layout::prose(code.advice())) } }
         }
         h2 { (view.person) }
         @if let Some(entry) = &view.directory { (directory(now, entry)) }
