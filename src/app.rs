@@ -141,7 +141,9 @@ impl Bridge {
             return Err(StartError::RoleNeedsSharedStore(role.as_str()));
         }
         let client = scim_client(&config)?;
-        let store: Arc<dyn Store> = Arc::new(open_store(&config)?);
+        let embedded = open_store(&config)?;
+        embedded.end_leases().await?;
+        let store: Arc<dyn Store> = Arc::new(embedded);
         lift_by_restart(store.as_ref(), &clock).await?;
         let token = match &config.server.admin_token {
             Some(token) => token.clone(),
@@ -271,7 +273,7 @@ pub fn scim_client(config: &Config) -> Result<Client, StartError> {
         x_api_key: postman.x_api_key,
         locale: postman.locale.clone(),
         timeout: Duration::from_secs(postman.timeout_s),
-        connect_timeout: Duration::from_secs(postman.connect_timeout_s),
+        connect_timeout: Duration::from_secs(postman.connect_timeout_s.min(postman.timeout_s)),
         ca_pem,
     };
     Ok(Client::new(options)?)

@@ -23,10 +23,10 @@ pub(super) fn note_word(note: &Note) -> &'static str {
 pub(super) fn note_text(note: &Note) -> String {
     match note {
         Note::Called { operation, status: Some(status), meaning } => {
-            format!("Called Postman ({}): {status}, {meaning}", operation.as_str())
+            format!("{}: {status}, {meaning}", operation.as_http())
         }
         Note::Called { operation, status: None, meaning } => {
-            format!("Called Postman ({}): no answer, {meaning}", operation.as_str())
+            format!("{}: no answer, {meaning}", operation.as_http())
         }
         Note::TakenOver => "Taken over from a worker that stopped in the middle".to_owned(),
         Note::RetryAt { due_at, code } => format!("Put off until {due_at} ({code})"),

@@ -97,7 +97,7 @@ impl Raw {
         findings.bounds("postman.reads_per_minute", self.reads_per_minute.into(), 0, 100_000);
         findings.bounds("postman.rate_window_s", self.rate_window_s, 1, 3_600);
         findings.bounds("postman.timeout_s", self.timeout_s, 1, 300);
-        findings.bounds("postman.connect_timeout_s", self.connect_timeout_s, 1, self.timeout_s.clamp(1, 300));
+        findings.bounds("postman.connect_timeout_s", self.connect_timeout_s, 1, 300);
         findings.bounds("postman.look_up_pages_max", self.look_up_pages_max.into(), 1, 1_000);
         let locale_ok = (2..=35).contains(&self.locale.len())
             && self.locale.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));

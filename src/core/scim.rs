@@ -45,6 +45,21 @@ impl Operation {
         }
     }
 
+    /// Method and path, for people.
+    #[must_use]
+    pub fn as_http(self) -> &'static str {
+        match self {
+            Self::Create => "POST /Users",
+            Self::Get => "GET /Users/{id}",
+            Self::Find => "GET /Users?filter=userName",
+            Self::Page => "GET /Users?startIndex",
+            Self::Replace => "PUT /Users/{id}",
+            Self::Activate => "PATCH /Users/{id}",
+            Self::Probe => "GET /Users?count=1",
+            Self::Discover => "GET /ServiceProviderConfig",
+        }
+    }
+
     /// Which limit it counts against.
     #[must_use]
     pub fn call_kind(self) -> CallKind {

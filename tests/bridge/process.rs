@@ -93,8 +93,8 @@ impl Home {
             for line in stderr.lines() {
                 let Ok(line) = line else { return };
                 let parsed: Value = serde_json::from_str(&line).unwrap_or_default();
-                if parsed["fields"]["message"] == "serving" {
-                    let _ = told.send(parsed["fields"].clone());
+                if parsed["message"] == "serving" {
+                    let _ = told.send(parsed);
                 }
                 let mut log = kept.lock().unwrap();
                 log.push_str(&line);

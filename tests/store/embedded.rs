@@ -126,3 +126,27 @@ async fn somebody_is_woken_when_there_may_be_work() {
     assert_woken(b, "a lifted hold").await;
     assert!(b.s().await.dead_letters(&first(9)).await.unwrap().is_empty());
 }
+
+/// A folder whose every opening is by a process that comes after one that died.
+struct Inherited(Folder);
+
+#[async_trait]
+impl Engine for Inherited {
+    async fn open(&self, options: StoreOptions) -> Arc<dyn Store> {
+        let store = Embedded::open(self.0.path(), options).unwrap();
+        store.end_leases().await.unwrap();
+        Arc::new(store)
+    }
+}
+
+#[tokio::test]
+async fn a_process_ends_the_leases_of_the_one_before_and_need_not_wait_for_them() {
+    let mut bench = Bench::new(Inherited(Folder::new()), false).await;
+    bench.accept_one(at(0), hire("E-1")).await;
+    let before = bench.claim_one(at(1)).await;
+    bench.claim_none(at(2)).await;
+    bench.reopen().await;
+    let claimed = bench.claim_one(at(3)).await;
+    assert_eq!(claimed.job.take_overs, 1);
+    assert_eq!(bench.settle(at(4), &before.lease, dead()).await, scim_bridge::store::Settled::Stale);
+}

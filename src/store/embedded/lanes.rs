@@ -179,3 +179,9 @@ pub(super) fn kind(row: &Row<'_>, column: usize) -> rusqlite::Result<EventKind> 
         _ => Err(rusqlite::Error::IntegralValueOutOfRange(column, 0)),
     }
 }
+
+/// Ends every lease: the next claim takes its lane over.
+pub(super) fn end_leases(work: &mut Work<'_>) -> Result<(), StoreError> {
+    work.db.prepare_cached("UPDATE people SET lane_at = 0 WHERE lane_state = 'leased'")?.execute([])?;
+    Ok(())
+}

@@ -67,6 +67,13 @@ impl Embedded {
         Ok(Self { writer, readers: Readers::new(schema::database(dir)), shared, _lock: lock })
     }
 
+    /// Ends every lease now. For the process that has just opened the store: whoever held them held the
+    /// lock, too, so they are dead, and their lanes need not wait for the leases to run out. What was
+    /// leased counts as taken over at its next claim.
+    pub async fn end_leases(&self) -> Result<(), StoreError> {
+        self.writer.call(lanes::end_leases).await
+    }
+
     /// Finishes what is queued and folds the log into the file. Every later call says that the store
     /// is closed.
     pub async fn close(&self) {
