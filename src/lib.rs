@@ -4,6 +4,7 @@ pub mod admin;
 pub mod clock;
 pub mod config;
 pub mod core;
+pub mod intake;
 pub mod lifecycle;
 pub mod postman_sim;
 pub mod scim;

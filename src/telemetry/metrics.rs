@@ -104,6 +104,8 @@ pub enum DeliveryResult {
     BadRequest,
     /// 408: the body did not arrive in time.
     TimedOut,
+    /// No answer was heard: the sender hung up before.
+    HungUp,
     /// 409: the id is known with another body.
     Conflict,
     /// 413: over the body cap.
@@ -128,6 +130,7 @@ impl DeliveryResult {
         Self::UnknownSource,
         Self::BadRequest,
         Self::TimedOut,
+        Self::HungUp,
         Self::Conflict,
         Self::TooLarge,
         Self::Full,
@@ -148,6 +151,7 @@ impl DeliveryResult {
             Self::UnknownSource => "unknown_source",
             Self::BadRequest => "bad_request",
             Self::TimedOut => "timed_out",
+            Self::HungUp => "hung_up",
             Self::Conflict => "conflict",
             Self::TooLarge => "too_large",
             Self::Full => "full",

@@ -62,9 +62,7 @@ async fn replies_that_make_no_sense_lose_nothing_and_accuse_nobody() {
 
 #[tokio::test]
 async fn a_permanent_refusal_is_a_dead_letter_at_once() {
-    for (fault, code) in
-        [("create:invalid-syntax:1", Code::ScimSyntax), ("create:422:1", Code::ScimRejected)]
-    {
+    for (fault, code) in [("create:invalid-syntax:1", Code::ScimSyntax), ("create:422:1", Code::ScimRejected)] {
         let bench = Bench::new();
         order(&bench, fault);
         let id = bench.hire("E-1", "Ada", "Lovelace").await;

@@ -1,0 +1,115 @@
+//! The sources that may post here.
+
+use std::collections::HashMap;
+
+use super::IntakeError;
+use super::keys::LiveKeys;
+use super::tally::Counters;
+use crate::core::event::SourceName;
+use crate::core::mapping::Mapping;
+use crate::core::signature::{Scheme, Verifier};
+use crate::core::time::UnixMs;
+use crate::secret::LiveSecret;
+
+/// One HR system that may post.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// Its name in the URL.
+    pub name: SourceName,
+    /// How it signs.
+    pub scheme: Scheme,
+    /// The secrets it may sign with.
+    pub secrets: Vec<SourceSecret>,
+    /// How its payload is read.
+    pub mapping: Mapping,
+    /// How long a delivery is remembered, to know it again, in milliseconds.
+    pub remember_ms: u64,
+    /// The media types that are taken, in lower case and without parameters. `application/json`
+    /// stands for every `…+json` too (RFC 6839 §3.1). A delivery without a `Content-Type` is taken.
+    pub content_types: Vec<String>,
+}
+
+/// One secret of a source.
+#[derive(Debug, Clone)]
+pub struct SourceSecret {
+    /// The secret. Nothing is accepted under an empty one.
+    pub secret: LiveSecret,
+    /// After this instant it is not taken any more.
+    pub not_after: Option<UnixMs>,
+}
+
+/// A source, ready to be posted to.
+pub(super) struct Door {
+    pub(super) name: SourceName,
+    pub(super) verifier: Verifier,
+    pub(super) keys: LiveKeys,
+    pub(super) mapping: Mapping,
+    pub(super) remember_ms: u64,
+    pub(super) counters: Counters,
+    content_types: Vec<String>,
+}
+
+impl Door {
+    fn new(source: Source) -> Result<Self, IntakeError> {
+        let Source { name, scheme, secrets, mapping, remember_ms, content_types } = source;
+        let verifier = Verifier::new(scheme).map_err(|problems| {
+            let nothing = || crate::core::signature::SchemeProblem { key: String::new(), help: String::new() };
+            IntakeError::Scheme { name: name.clone(), problem: problems.into_iter().next().unwrap_or_else(nothing) }
+        })?;
+        let keys = LiveKeys::new(verifier.scheme(), secrets);
+        let counters = Counters::of(&name);
+        Ok(Self { name, verifier, keys, mapping, remember_ms, counters, content_types })
+    }
+
+    /// Whether a body of this `Content-Type` is taken.
+    pub(super) fn takes(&self, content_type: Option<&str>) -> bool {
+        let Some(content_type) = content_type else { return true };
+        let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        self.content_types
+            .iter()
+            .any(|taken| *taken == essence || (taken == "application/json" && essence.ends_with("+json")))
+    }
+}
+
+/// All sources, by name.
+pub(super) struct Sources(HashMap<String, Door>);
+
+impl Sources {
+    pub(super) fn new(sources: Vec<Source>) -> Result<Self, IntakeError> {
+        sources
+            .into_iter()
+            .map(|source| Ok((source.name.as_str().to_owned(), Door::new(source)?)))
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+
+    pub(super) fn find(&self, name: &str) -> Option<&Door> {
+        self.0.get(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_by_any_name_is_taken_and_other_types_are_not() {
+        let door = Door::new(Source {
+            name: SourceName::parse("hr").unwrap(),
+            scheme: toml::from_str("header = 'x'").unwrap(),
+            secrets: Vec::new(),
+            mapping: Mapping::default(),
+            remember_ms: 1,
+            content_types: vec!["application/json".to_owned()],
+        })
+        .ok()
+        .unwrap();
+        for taken in ["application/json", "Application/JSON; charset=utf-8", "application/cloudevents+json"] {
+            assert!(door.takes(Some(taken)), "{taken}");
+        }
+        for refused in ["text/plain", "application/x-www-form-urlencoded", "", "application/jsonp"] {
+            assert!(!door.takes(Some(refused)), "{refused}");
+        }
+        assert!(door.takes(None));
+    }
+}
