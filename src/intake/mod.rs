@@ -99,12 +99,12 @@ pub enum IntakeError {
         source: std::io::Error,
     },
     /// A source's scheme cannot be used.
-    #[error("source {name}: signature.{problem}")]
+    #[error("the signature scheme of source {name} cannot be used ({} problems): see `scim-bridge check`", problems.len())]
     Scheme {
         /// The source.
         name: SourceName,
-        /// The first thing that is wrong.
-        problem: SchemeProblem,
+        /// All that is wrong.
+        problems: Vec<SchemeProblem>,
     },
 }
 

@@ -52,10 +52,8 @@ pub(super) struct Door {
 impl Door {
     fn new(source: Source) -> Result<Self, IntakeError> {
         let Source { name, scheme, secrets, mapping, remember_ms, content_types } = source;
-        let verifier = Verifier::new(scheme).map_err(|problems| {
-            let nothing = || crate::core::signature::SchemeProblem { key: String::new(), help: String::new() };
-            IntakeError::Scheme { name: name.clone(), problem: problems.into_iter().next().unwrap_or_else(nothing) }
-        })?;
+        let verifier =
+            Verifier::new(scheme).map_err(|problems| IntakeError::Scheme { name: name.clone(), problems })?;
         let keys = LiveKeys::new(verifier.scheme(), secrets);
         let counters = Counters::of(&name);
         Ok(Self { name, verifier, keys, mapping, remember_ms, counters, content_types })
