@@ -159,16 +159,16 @@ fn a_byte_now_and_then_is_cut_off_in_time_and_does_not_hold_up_others() {
     let bridge = Bridge::start();
     let body = hire("E-1", "ada@example.com");
     let whole = message("POST", &bridge.path(), &bridge.signed("msg_1", &body), body.as_bytes());
-    let (head, rest) = whole.split_at(whole.len() - body.len());
+    let (start, rest) = whole.split_at(whole.len() - body.len());
     let mut slow = bridge.connect();
-    slow.write_all(head).unwrap();
+    slow.write_all(start).unwrap();
     slow.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
     let since = Instant::now();
-    let mut heard = Vec::new();
-    let mut bytes = rest.iter();
+    let mut answer = Vec::new();
+    let mut unsent = rest.iter();
     // Until the other side closes: one byte each 20 ms at the most.
     loop {
-        if let Some(byte) = bytes.next()
+        if let Some(byte) = unsent.next()
             && slow.write_all(&[*byte]).is_err()
         {
             break;
@@ -176,14 +176,14 @@ fn a_byte_now_and_then_is_cut_off_in_time_and_does_not_hold_up_others() {
         let mut buffer = [0; 1024];
         match slow.read(&mut buffer) {
             Ok(0) => break,
-            Ok(n) => heard.extend_from_slice(&buffer[..n]),
+            Ok(n) => answer.extend_from_slice(&buffer[..n]),
             Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {}
             Err(_) => break,
         }
         assert!(since.elapsed() < Duration::from_secs(8), "not cut off");
         assert_eq!(bridge.request("GET", "/livez", &[], b"").status, 200);
     }
-    let heard = String::from_utf8(heard).unwrap();
+    let heard = String::from_utf8(answer).unwrap();
     assert!(heard.starts_with("HTTP/1.1 408 "), "{heard}");
     assert!(heard.contains("connection: close"), "{heard}");
     assert_eq!(bridge.counted("timed_out"), 1);
