@@ -25,7 +25,7 @@ use crate::core::hold::{HoldScope, ProbePauses};
 use crate::core::limiter::Rate;
 use crate::core::mapping;
 use crate::core::verdict::RetryRules;
-use crate::intake::{self, Intake, IntakeOptions, Source, SourceSecret};
+use crate::intake::{Intake, IntakeError, IntakeOptions, Services, Source, SourceSecret};
 use crate::lifecycle::Lifecycle;
 use crate::scim::{Auth, Client, ClientError, ClientOptions};
 use crate::secret::LiveSecret;
@@ -82,7 +82,7 @@ pub enum StartError {
     Admin(#[from] admin::BindError),
     /// The public listener could not be had.
     #[error(transparent)]
-    Intake(#[from] intake::BindError),
+    Intake(#[from] IntakeError),
     /// Metrics could not be set up.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
@@ -165,9 +165,7 @@ impl Bridge {
         let intake = Intake::bind(
             intake_options(&config),
             config.sources.iter().map(source).collect(),
-            store.clone(),
-            clock.clone(),
-            life.clone(),
+            Services { store: store.clone(), clock: clock.clone(), lifecycle: life.clone() },
         )?;
         let worker = Worker::new(store.clone(), client, clock.clone(), worker_options(&config));
         Ok(Self {
@@ -328,11 +326,12 @@ fn worker_options(config: &Config) -> WorkerOptions {
 
 fn intake_options(config: &Config) -> IntakeOptions {
     IntakeOptions {
-        listen: config.server.listen,
+        listen: config.server.listen.to_string(),
         body_bytes_max: config.server.body_bytes_max,
-        body_timeout: Duration::from_secs(config.server.body_timeout_s),
+        body_timeout_ms: config.server.body_timeout_s * 1000,
         workers: config.server.workers,
         connections_max: config.server.connections_max,
+        ..IntakeOptions::default()
     }
 }
 

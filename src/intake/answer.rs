@@ -1,83 +1,154 @@
-//! What the door answers. Exactly 200 for all that is well: several HR systems take any other code
-//! for a failure. Never 4xx for our own trouble: some drop an event for ever on that.
+//! Every answer of the public listener, in one place.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, RETRY_AFTER};
-use serde_json::json;
+use actix_web::http::header::{ALLOW, ContentType, RETRY_AFTER};
+use serde::Serialize;
 
 use crate::core::job::JobId;
-use crate::telemetry::metrics::DeliveryResult;
 
-/// When to come back while the store cannot be reached: as long as a restart takes.
-const UNAVAILABLE_S: u64 = 5;
-/// When to come back while too much is waiting: a backlog needs a while.
-const FULL_S: u64 = 60;
-
-/// The answer to a delivery that was understood.
-pub(super) fn understood(result: DeliveryResult, jobs: &[JobId]) -> HttpResponse {
-    let jobs: Vec<String> = jobs.iter().map(ToString::to_string).collect();
-    HttpResponse::Ok().json(json!({ "status": result.as_str(), "jobs": jobs }))
+/// 200: what became of a delivery. The ids are of jobs and of dead letters.
+#[derive(Serialize)]
+struct Taken<'a> {
+    status: &'a str,
+    jobs: &'a [JobId],
 }
 
-/// The answer to a delivery that was not taken.
-pub(super) fn refused(result: DeliveryResult) -> HttpResponse {
-    let (status, message) = told(result);
-    let mut answer = HttpResponse::build(status);
-    match result {
-        DeliveryResult::Unavailable | DeliveryResult::Stopping => {
-            answer.insert_header((RETRY_AFTER, UNAVAILABLE_S.to_string()));
-        }
-        DeliveryResult::Full => {
-            answer.insert_header((RETRY_AFTER, FULL_S.to_string()));
-        }
-        _ => {}
-    }
-    // What is left of the body is not read.
-    if matches!(result, DeliveryResult::TooLarge | DeliveryResult::TimedOut | DeliveryResult::Stopping) {
-        answer.force_close();
-    }
-    if status == StatusCode::UNAUTHORIZED {
-        return answer.json(json!({ "error": "unauthorized" }));
-    }
-    answer.json(json!({ "error": result.as_str(), "message": message }))
+/// Anything else: a stable word and a line of help.
+#[derive(Serialize)]
+struct Refused<'a> {
+    status: &'a str,
+    error: &'a str,
+    help: &'a str,
 }
 
-/// 405: only POST is for webhooks.
-pub(super) fn wrong_method() -> HttpResponse {
-    HttpResponse::MethodNotAllowed()
-        .insert_header((ALLOW, "POST"))
-        .json(json!({ "error": "method_not_allowed", "message": "webhooks are sent with POST" }))
+/// Why a delivery is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    TooLarge,
+    UnknownSource,
+    NotFound,
+    MethodNotAllowed { allow: &'static str },
+    ContentType,
+    ContentEncoding,
+    TimedOut,
+    HungUp,
+    Unauthorised,
+    Conflict,
+    Full { retry_after_s: u64 },
+    Unavailable { retry_after_s: u64 },
+    Stopping { retry_after_s: u64 },
 }
 
-/// 404 for everything that is no webhook.
-pub(super) fn nothing_here() -> HttpResponse {
-    HttpResponse::NotFound().json(json!({ "error": "not_found", "message": "webhooks go to /webhooks/{source}" }))
-}
-
-fn told(result: DeliveryResult) -> (StatusCode, &'static str) {
-    match result {
-        DeliveryResult::Accepted
-        | DeliveryResult::Duplicate
-        | DeliveryResult::Ignored
-        | DeliveryResult::Unmapped
-        | DeliveryResult::Handshake => (StatusCode::OK, ""),
-        DeliveryResult::HungUp => (StatusCode::BAD_REQUEST, "the body did not arrive whole"),
-        DeliveryResult::Forged => (StatusCode::UNAUTHORIZED, ""),
-        DeliveryResult::UnknownSource => {
-            (StatusCode::NOT_FOUND, "no source of this name is configured: see [[source]] name")
+impl Refusal {
+    fn status(self) -> StatusCode {
+        match self {
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnknownSource | Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Self::ContentType | Self::ContentEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TimedOut => StatusCode::REQUEST_TIMEOUT,
+            Self::HungUp => StatusCode::BAD_REQUEST,
+            Self::Unauthorised => StatusCode::UNAUTHORIZED,
+            Self::Conflict => StatusCode::CONFLICT,
+            Self::Full { .. } | Self::Unavailable { .. } | Self::Stopping { .. } => StatusCode::SERVICE_UNAVAILABLE,
         }
-        DeliveryResult::BadRequest => (
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "send one of the source's content_types (application/json), without a content encoding",
-        ),
-        DeliveryResult::TimedOut => (StatusCode::REQUEST_TIMEOUT, "the body took too long to arrive"),
-        DeliveryResult::Conflict => {
-            (StatusCode::CONFLICT, "this id was used for another body before: nothing was stored")
-        }
-        DeliveryResult::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than [server] body_bytes_max"),
-        DeliveryResult::Full => (StatusCode::SERVICE_UNAVAILABLE, "too much is waiting: send it again later"),
-        DeliveryResult::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "it could not be stored: send it again later"),
-        DeliveryResult::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping: send it again in a moment"),
     }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::TooLarge => "too_large",
+            Self::UnknownSource => "unknown_source",
+            Self::NotFound => "not_found",
+            Self::MethodNotAllowed { .. } => "method_not_allowed",
+            Self::ContentType => "unsupported_content_type",
+            Self::ContentEncoding => "unsupported_content_encoding",
+            Self::TimedOut => "timed_out",
+            Self::HungUp => "incomplete",
+            Self::Unauthorised => "unauthorised",
+            Self::Conflict => "conflict",
+            Self::Full { .. } => "full",
+            Self::Unavailable { .. } => "unavailable",
+            Self::Stopping { .. } => "stopping",
+        }
+    }
+
+    fn help(self) -> &'static str {
+        match self {
+            Self::TooLarge => "The body is larger than [server] body_bytes_max: send smaller batches, or raise it.",
+            Self::UnknownSource => "No source of this name is configured: check the URL against [[source]] name.",
+            Self::NotFound => "Deliveries go to /webhooks/{source}.",
+            Self::MethodNotAllowed { .. } => "The Allow header says which methods there are.",
+            Self::ContentType => "Send application/json, or add the type to this source's content_types.",
+            Self::ContentEncoding => "Send the body as it is: a signature covers the bytes that are sent.",
+            Self::TimedOut => "The body did not arrive in time: send it again.",
+            Self::HungUp => "The body ended early: send it again.",
+            Self::Unauthorised => "The sender is not proven; whoever runs this bridge finds the reason in its log.",
+            Self::Conflict => "A delivery with this id and another body was accepted before; nothing was changed.",
+            Self::Full { .. } => "Too much is waiting: send it again later.",
+            Self::Unavailable { .. } => "It cannot be stored now: send it again later.",
+            Self::Stopping { .. } => "The service is stopping: send it again later.",
+        }
+    }
+
+    /// Whether the rest of the connection is not worth reading.
+    fn closes(self) -> bool {
+        match self {
+            Self::TooLarge | Self::TimedOut | Self::HungUp | Self::Stopping { .. } => true,
+            Self::UnknownSource
+            | Self::NotFound
+            | Self::MethodNotAllowed { .. }
+            | Self::ContentType
+            | Self::ContentEncoding
+            | Self::Unauthorised
+            | Self::Conflict
+            | Self::Full { .. }
+            | Self::Unavailable { .. } => false,
+        }
+    }
+
+    /// The answer.
+    pub(super) fn answer(self) -> HttpResponse {
+        let mut answer = HttpResponse::build(self.status());
+        match self {
+            Self::MethodNotAllowed { allow } => {
+                answer.insert_header((ALLOW, allow));
+            }
+            Self::ContentEncoding => {
+                // RFC 9110 §15.5.16.
+                answer.insert_header(("Accept-Encoding", "identity"));
+            }
+            Self::Full { retry_after_s } | Self::Unavailable { retry_after_s } | Self::Stopping { retry_after_s } => {
+                answer.insert_header((RETRY_AFTER, retry_after_s.to_string()));
+            }
+            Self::TooLarge
+            | Self::UnknownSource
+            | Self::NotFound
+            | Self::ContentType
+            | Self::TimedOut
+            | Self::HungUp
+            | Self::Unauthorised
+            | Self::Conflict => {}
+        }
+        if self.closes() {
+            answer.force_close();
+        }
+        let status = if self == Self::Conflict { "conflict" } else { "refused" };
+        answer.json(Refused { status, error: self.word(), help: self.help() })
+    }
+}
+
+/// 200: `{"status":…,"jobs":[…]}`.
+pub(super) fn taken(status: &str, jobs: &[JobId]) -> HttpResponse {
+    HttpResponse::Ok().json(Taken { status, jobs })
+}
+
+/// 200 with a challenge, as plain text.
+pub(super) fn text(text: String) -> HttpResponse {
+    HttpResponse::Ok().content_type(ContentType::plaintext()).body(text)
+}
+
+/// 200 with a challenge, as JSON.
+pub(super) fn json(document: &serde_json::Value) -> HttpResponse {
+    HttpResponse::Ok().json(document)
 }

@@ -1,107 +1,138 @@
-//! The public listener: takes webhooks in, and answers 200 only when what they say is durable.
+//! The public listener: `POST /webhooks/{source}` and `GET /livez`, and nothing else.
 //!
-//! Lives here: the order of work at the door (see [`endpoint`]), bodies under a cap and a clock, the
-//! answers. Not here: what is genuine and what it means (`crate::core`), where it is kept
-//! (`crate::store`), and anything of Postman.
+//! Thin: what is genuine and what it means is judged in `core`; what is accepted is the store's.
+//! The order of work is fixed: body cap (413) · source known (404) · method and content type
+//! (405, 415) · signature over the raw bytes (401) · time window (401) · known already? · map ·
+//! store · 200. A length that is declared is held against the cap before anything else; one that is
+//! not, while the body is read, which is before it is hashed.
 
-mod answer;
-mod body;
-mod endpoint;
-mod source;
-
-use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::dev::Server;
 use actix_web::http::KeepAlive;
-use actix_web::{App, HttpResponse, HttpServer, web};
+use actix_web::middleware::DefaultHeaders;
+use actix_web::{App, HttpServer, web};
 use tokio_util::sync::CancellationToken;
 
+use self::source::Sources;
+pub use self::source::{Source, SourceSecret};
 use crate::clock::Clock;
+use crate::core::event::SourceName;
 use crate::core::signature::SchemeProblem;
 use crate::lifecycle::Lifecycle;
 use crate::store::Store;
 
-use self::endpoint::Door;
-pub use self::source::{Source, SourceSecret};
+mod answer;
+mod body;
+mod capture;
+mod keys;
+mod source;
+mod tally;
+mod webhook;
 
-/// A head that is not whole after this is cut off.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// Above what load balancers keep a connection open for (60 s), so that they close it, not we.
+/// How long a connection may be idle between two deliveries: above the minute for which many
+/// senders and load balancers keep theirs, so that they close first.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// How long requests in flight may take after the listener closed; their bodies have a clock, too.
-const CLOSE_GRACE_S: u64 = 5;
-/// Connections that wait to be accepted.
-const BACKLOG: u32 = 1024;
+/// How long a closing connection may take: time to read an answer that came before the body's end.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What the public listener is built with.
+/// How the public listener is set up.
 #[derive(Debug, Clone)]
 pub struct IntakeOptions {
-    /// Where to listen; port 0 takes a free one.
-    pub listen: SocketAddr,
-    /// Largest body taken, in bytes.
+    /// Where to listen, such as `127.0.0.1:8080`; port 0 takes a free one.
+    pub listen: String,
+    /// Largest body taken, in bytes; above: 413.
     pub body_bytes_max: usize,
-    /// How long a body may take to arrive, in all.
-    pub body_timeout: Duration,
+    /// How long a body may take to arrive as a whole, in milliseconds; above: 408, and the
+    /// connection is closed.
+    pub body_timeout_ms: u64,
+    /// How long the head of a connection's first request may take, in milliseconds.
+    pub head_timeout_ms: u64,
     /// Threads that serve; none: one for each core.
     pub workers: Option<usize>,
     /// Connections open at once, over all threads.
     pub connections_max: usize,
+    /// What `Retry-After` says with a 503, in seconds.
+    pub retry_after_s: u64,
+    /// How long deliveries in flight may take to finish once [`Intake::serve`] is told to stop, in
+    /// seconds.
+    pub shutdown_grace_s: u64,
+}
+
+impl Default for IntakeOptions {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8080".to_owned(),
+            body_bytes_max: 1_048_576,
+            body_timeout_ms: 10_000,
+            head_timeout_ms: 5_000,
+            workers: None,
+            connections_max: 10_000,
+            retry_after_s: 10,
+            shutdown_grace_s: 25,
+        }
+    }
+}
+
+/// What the intake works with.
+#[derive(Clone)]
+pub struct Services {
+    /// Where accepted events go.
+    pub store: Arc<dyn Store>,
+    /// What time it is.
+    pub clock: Clock,
+    /// Whether the process is stopping.
+    pub lifecycle: Lifecycle,
 }
 
 /// Why the public listener could not be had.
 #[derive(Debug, thiserror::Error)]
-pub enum BindError {
-    /// The address is taken, or not ours.
+pub enum IntakeError {
+    /// The address cannot be had.
     #[error("the public listener cannot listen on {listen}: {source}")]
-    Listen {
+    Bind {
         /// Where it was to listen.
-        listen: SocketAddr,
+        listen: String,
         /// Why it cannot.
         source: std::io::Error,
     },
-    /// A scheme that `config` should have refused.
-    #[error("source `{name}`: {}: {}", .problem.key, .problem.help)]
+    /// A source's scheme cannot be used.
+    #[error("the signature scheme of source {name} cannot be used ({} problems): see `scim-bridge check`", problems.len())]
     Scheme {
-        /// Whose.
-        name: String,
-        /// What is wrong with it first.
-        problem: SchemeProblem,
+        /// The source.
+        name: SourceName,
+        /// All that is wrong.
+        problems: Vec<SchemeProblem>,
     },
 }
 
 /// The public listener: bound, and served by [`Intake::serve`].
 pub struct Intake {
-    door: Arc<Door>,
+    shared: web::Data<Shared>,
     listener: TcpListener,
     address: SocketAddr,
+}
+
+/// What every request needs.
+struct Shared {
     options: IntakeOptions,
+    sources: Sources,
+    services: Services,
+    unknown: tally::Counters,
 }
 
 impl Intake {
     /// Takes the address; nothing is answered yet.
-    ///
-    /// # Errors
-    /// The address cannot be had, or a source's scheme contradicts itself.
-    pub fn bind(
-        options: IntakeOptions,
-        sources: Vec<Source>,
-        store: Arc<dyn Store>,
-        clock: Clock,
-        life: Lifecycle,
-    ) -> Result<Self, BindError> {
-        let mut known = HashMap::new();
-        for source in sources {
-            let guarded = source::Guarded::new(source)?;
-            known.insert(guarded.name().to_string(), guarded);
-        }
-        let failed = |source| BindError::Listen { listen: options.listen, source };
-        let listener = TcpListener::bind(options.listen).map_err(failed)?;
+    pub fn bind(options: IntakeOptions, sources: Vec<Source>, services: Services) -> Result<Self, IntakeError> {
+        let sources = Sources::new(sources)?;
+        let failed = |source| IntakeError::Bind { listen: options.listen.clone(), source };
+        let listener = TcpListener::bind(&options.listen).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let limits = body::Limits { bytes_max: options.body_bytes_max, timeout: options.body_timeout };
-        let door = Arc::new(Door { sources: known, store, clock, life, limits });
-        Ok(Self { door, listener, address, options })
+        let unknown = tally::Counters::of_unknown_sources();
+        let shared = web::Data::new(Shared { options, sources, services, unknown });
+        Ok(Self { shared, listener, address })
     }
 
     /// Where it listens.
@@ -110,36 +141,52 @@ impl Intake {
         self.address
     }
 
-    /// Serves until `close` is cancelled. While the process is stopping, deliveries are answered 503.
-    ///
-    /// # Errors
-    /// The listener failed.
-    pub async fn serve(self, close: CancellationToken) -> std::io::Result<()> {
-        let threads =
-            self.options.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(2, usize::from));
-        let door = web::Data::from(self.door);
-        let mut server = HttpServer::new(move || {
-            App::new()
-                .app_data(door.clone())
-                .route("/livez", web::get().to(|| async { HttpResponse::Ok().body("ok\n") }))
-                .route("/webhooks/{source}", web::route().to(endpoint::deliver))
-                .default_service(web::to(|| async { answer::nothing_here() }))
-        })
-        .workers(threads)
-        .backlog(BACKLOG)
-        .max_connections((self.options.connections_max / threads).max(1))
-        .client_request_timeout(HEAD_TIMEOUT)
-        .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
-        .shutdown_timeout(CLOSE_GRACE_S)
-        .disable_signals()
-        .listen(self.listener)?
-        .run();
+    /// Serves until `stop` is cancelled or the process is to stop at once. While the lifecycle says
+    /// that the process is stopping, new deliveries are answered 503; cancelling `stop` closes the
+    /// listener and waits for those in flight.
+    pub async fn serve(self, stop: CancellationToken) -> std::io::Result<()> {
+        let lifecycle = self.shared.services.lifecycle.clone();
+        let mut server = self.start()?;
         let handle = server.handle();
-        tokio::select! {
+        let graceful = tokio::select! {
             ended = &mut server => return ended,
-            () = close.cancelled() => {}
-        }
-        let ((), ended) = tokio::join!(handle.stop(true), server);
+            () = stop.cancelled() => true,
+            () = lifecycle.stopping_at_once() => false,
+        };
+        let ended = tokio::select! {
+            ((), ended) = async { tokio::join!(handle.stop(graceful), &mut server) } => ended,
+            () = lifecycle.stopping_at_once(), if graceful => Ok(()),
+        };
         ended
     }
+
+    fn start(self) -> std::io::Result<Server> {
+        let Self { shared, listener, .. } = self;
+        let options = shared.options.clone();
+        let threads = options
+            .workers
+            .or_else(|| std::thread::available_parallelism().ok().map(std::num::NonZero::get))
+            .unwrap_or(1)
+            .max(1);
+        let server = HttpServer::new(move || {
+            App::new().app_data(shared.clone()).wrap(headers()).configure(|app| {
+                app.route("/webhooks/{source}", web::route().to(webhook::receive))
+                    .route("/livez", web::route().to(webhook::livez))
+                    .default_service(web::route().to(webhook::nothing_here));
+            })
+        })
+        .workers(threads)
+        .max_connections(options.connections_max.div_ceil(threads))
+        .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
+        .client_request_timeout(Duration::from_millis(options.head_timeout_ms))
+        .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+        .disable_signals()
+        .shutdown_timeout(options.shutdown_grace_s)
+        .listen(listener)?;
+        Ok(server.run())
+    }
+}
+
+fn headers() -> DefaultHeaders {
+    DefaultHeaders::new().add(("X-Content-Type-Options", "nosniff")).add(("Cache-Control", "no-store"))
 }

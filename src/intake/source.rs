@@ -1,107 +1,113 @@
-//! A source at the door: how it signs, what its payloads mean, what it may send.
+//! The sources that may post here.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 
-use arc_swap::ArcSwap;
-use secrecy::SecretString;
-
-use super::BindError;
+use super::IntakeError;
+use super::keys::LiveKeys;
+use super::tally::Counters;
 use crate::core::event::SourceName;
 use crate::core::mapping::Mapping;
-use crate::core::signature::{Keys, Scheme, Verifier};
+use crate::core::signature::{Scheme, Verifier};
 use crate::core::time::UnixMs;
 use crate::secret::LiveSecret;
 
-/// A configured HR system.
+/// One HR system that may post.
 #[derive(Debug, Clone)]
 pub struct Source {
     /// Its name in the URL.
     pub name: SourceName,
     /// How it signs.
     pub scheme: Scheme,
-    /// What it may sign with.
+    /// The secrets it may sign with.
     pub secrets: Vec<SourceSecret>,
-    /// What its payloads mean.
+    /// How its payload is read.
     pub mapping: Mapping,
-    /// How long its deliveries are remembered, in milliseconds.
+    /// How long a delivery is remembered, to know it again, in milliseconds.
     pub remember_ms: u64,
-    /// Media types that it may send, in lower case and without parameters.
+    /// The media types that are taken, in lower case and without parameters. `application/json`
+    /// stands for every `…+json` too (RFC 6839 §3.1). A delivery without a `Content-Type` is taken.
     pub content_types: Vec<String>,
 }
 
-/// A secret that may be replaced while the process runs.
+/// One secret of a source.
 #[derive(Debug, Clone)]
 pub struct SourceSecret {
-    /// The secret.
+    /// The secret. Nothing is accepted under an empty one.
     pub secret: LiveSecret,
-    /// After this it is not taken any more.
+    /// After this instant it is not taken any more.
     pub not_after: Option<UnixMs>,
 }
 
-/// A source with its keys at hand.
-pub(super) struct Guarded {
-    source: Source,
-    verifier: Verifier,
-    prepared: ArcSwap<Prepared>,
+/// A source, ready to be posted to.
+pub(super) struct Door {
+    pub(super) name: SourceName,
+    pub(super) verifier: Verifier,
+    pub(super) keys: LiveKeys,
+    pub(super) mapping: Mapping,
+    pub(super) remember_ms: u64,
+    pub(super) counters: Counters,
+    content_types: Vec<String>,
 }
 
-/// Keys, and the secrets that they were prepared from.
-struct Prepared {
-    secrets: Vec<Arc<SecretString>>,
-    keys: Keys,
-}
-
-impl Guarded {
-    pub(super) fn new(source: Source) -> Result<Self, BindError> {
-        let verifier = Verifier::new(source.scheme.clone()).map_err(|problems| {
-            let name = source.name.to_string();
-            // Refused means that there is at least one; `config` has told them all.
-            let problem = problems.into_iter().next().unwrap_or_else(|| unreachable!("refused without a problem"));
-            BindError::Scheme { name, problem }
-        })?;
-        let prepared = ArcSwap::from_pointee(prepare(&source));
-        Ok(Self { source, verifier, prepared })
+impl Door {
+    fn new(source: Source) -> Result<Self, IntakeError> {
+        let Source { name, scheme, secrets, mapping, remember_ms, content_types } = source;
+        let verifier =
+            Verifier::new(scheme).map_err(|problems| IntakeError::Scheme { name: name.clone(), problems })?;
+        let keys = LiveKeys::new(verifier.scheme(), secrets);
+        let counters = Counters::of(&name);
+        Ok(Self { name, verifier, keys, mapping, remember_ms, counters, content_types })
     }
 
-    pub(super) fn name(&self) -> &SourceName {
-        &self.source.name
-    }
-
-    pub(super) fn verifier(&self) -> &Verifier {
-        &self.verifier
-    }
-
-    pub(super) fn mapping(&self) -> &Mapping {
-        &self.source.mapping
-    }
-
-    pub(super) fn remember_ms(&self) -> u64 {
-        self.source.remember_ms
-    }
-
-    /// Whether a `Content-Type` may be sent. One that is not there may: some senders leave it out.
+    /// Whether a body of this `Content-Type` is taken.
     pub(super) fn takes(&self, content_type: Option<&str>) -> bool {
         let Some(content_type) = content_type else { return true };
-        let media_type = content_type.split(';').next().unwrap_or_default().trim();
-        self.source.content_types.iter().any(|taken| taken.eq_ignore_ascii_case(media_type))
-    }
-
-    /// Runs `with` on the keys of the present secrets.
-    pub(super) fn with_keys<T>(&self, with: impl FnOnce(&Keys) -> T) -> T {
-        let prepared = self.prepared.load();
-        let present = |(secret, of): (&SourceSecret, &Arc<SecretString>)| Arc::ptr_eq(&secret.secret.current(), of);
-        if self.source.secrets.iter().zip(&prepared.secrets).all(present) {
-            return with(&prepared.keys);
-        }
-        let renewed = Arc::new(prepare(&self.source));
-        self.prepared.store(renewed.clone());
-        with(&renewed.keys)
+        let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        self.content_types
+            .iter()
+            .any(|taken| *taken == essence || (taken == "application/json" && essence.ends_with("+json")))
     }
 }
 
-fn prepare(source: &Source) -> Prepared {
-    let secrets: Vec<_> = source.secrets.iter().map(|secret| secret.secret.current()).collect();
-    let until = source.secrets.iter().map(|secret| secret.not_after);
-    let keys = Keys::prepare(&source.scheme, secrets.iter().map(AsRef::as_ref).zip(until));
-    Prepared { secrets, keys }
+/// All sources, by name.
+pub(super) struct Sources(HashMap<String, Door>);
+
+impl Sources {
+    pub(super) fn new(sources: Vec<Source>) -> Result<Self, IntakeError> {
+        sources
+            .into_iter()
+            .map(|source| Ok((source.name.as_str().to_owned(), Door::new(source)?)))
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+
+    pub(super) fn find(&self, name: &str) -> Option<&Door> {
+        self.0.get(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_by_any_name_is_taken_and_other_types_are_not() {
+        let door = Door::new(Source {
+            name: SourceName::parse("hr").unwrap(),
+            scheme: toml::from_str("header = 'x'").unwrap(),
+            secrets: Vec::new(),
+            mapping: Mapping::default(),
+            remember_ms: 1,
+            content_types: vec!["application/json".to_owned()],
+        })
+        .ok()
+        .unwrap();
+        for taken in ["application/json", "Application/JSON; charset=utf-8", "application/cloudevents+json"] {
+            assert!(door.takes(Some(taken)), "{taken}");
+        }
+        for refused in ["text/plain", "application/x-www-form-urlencoded", "", "application/jsonp"] {
+            assert!(!door.takes(Some(refused)), "{refused}");
+        }
+        assert!(door.takes(None));
+    }
 }

@@ -104,7 +104,7 @@ pub enum DeliveryResult {
     BadRequest,
     /// 408: the body did not arrive in time.
     TimedOut,
-    /// The sender left before its body was whole.
+    /// No answer was heard: the sender hung up before.
     HungUp,
     /// 409: the id is known with another body.
     Conflict,

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 pub(crate) const SECRET: &str = "whsec_dGhlIHNlY3JldCBvZiB0aGUgdGVzdHM=";
 pub(crate) const KEY: &str = "PMAK-the-key-of-the-tests";
 /// Far above what anything here takes.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) fn sim() -> PostmanSim {
     PostmanSim::start(SimOptions { key: KEY.to_owned(), writes: 0, reads: 0, ..SimOptions::default() }).unwrap()
@@ -172,8 +172,8 @@ impl Bridge {
 
     /// How many jobs are in each of some states.
     pub(crate) async fn jobs(&self, states: &[&str]) -> u64 {
-        let status = self.api("/api/v1/status").await;
-        states.iter().map(|state| status["jobs"][state].as_u64().unwrap()).sum()
+        let told = self.api("/api/v1/status").await;
+        states.iter().map(|state| told["jobs"][state].as_u64().unwrap()).sum()
     }
 
     /// Waits until no job can move any more.

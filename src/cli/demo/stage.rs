@@ -75,7 +75,7 @@ pub(super) fn show_log() -> Result<(), Failure> {
 /// An answer without the job ids, for a line on the screen.
 pub(super) fn short(answer: &str) -> String {
     let told: serde_json::Value = serde_json::from_str(answer).unwrap_or_default();
-    let word = ["status", "error"].iter().find_map(|key| told.get(key)?.as_str());
+    let word = ["error", "status"].iter().find_map(|key| told.get(key)?.as_str());
     word.unwrap_or(answer).to_owned()
 }
 

@@ -1,0 +1,72 @@
+//! Keeping the token that a source's first delivery brings. Never over a file that is there.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use secrecy::{ExposeSecret, SecretString};
+use subtle::ConstantTimeEq;
+
+/// What became of a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// It is in the file now, or was already.
+    Kept,
+    /// The file holds something else, and still does.
+    Other,
+}
+
+/// Puts the token into the file, whole or not at all, readable by its owner only. Blocks.
+pub(super) fn keep(file: &Path, token: &SecretString) -> io::Result<Kept> {
+    let mut name = file.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}", crate::clock::new_job_id()));
+    let draft = file.with_file_name(name);
+    let written = write(&draft, token.expose_secret().as_bytes());
+    // A link, unlike a rename, never replaces what is there.
+    let linked = written.and_then(|()| fs::hard_link(&draft, file));
+    let removed = fs::remove_file(&draft);
+    match linked {
+        Ok(()) => removed.and_then(|()| sync_folder(file)).map(|()| Kept::Kept),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let there = fs::read(file)?;
+            let same: bool = there.trim_ascii_end().ct_eq(token.expose_secret().as_bytes()).into();
+            Ok(if same { Kept::Kept } else { Kept::Other })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn write(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(content)?;
+    file.sync_all()
+}
+
+fn sync_folder(file: &Path) -> io::Result<()> {
+    match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => fs::File::open(folder)?.sync_all(),
+        Some(_) | None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_token_is_kept_for_its_owner_only_and_never_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("token");
+        let (one, two) = (SecretString::from("token-one"), SecretString::from("token-two"));
+        assert_eq!(keep(&file, &one).unwrap(), Kept::Kept);
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(keep(&file, &one).unwrap(), Kept::Kept);
+        assert_eq!(keep(&file, &two).unwrap(), Kept::Other);
+        assert_eq!(fs::read(&file).unwrap(), b"token-one");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert!(keep(&folder.path().join("missing/token"), &one).is_err());
+    }
+}

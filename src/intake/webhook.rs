@@ -1,0 +1,270 @@
+//! One delivery from its head to its answer.
+
+use std::time::Duration;
+
+use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderMap};
+use actix_web::{HttpRequest, HttpResponse, web};
+use tracing::{debug, error, info, warn};
+
+use super::Shared;
+use super::answer::{self, Refusal};
+use super::body::{self, BodyError};
+use super::capture::{self, Kept};
+use super::source::Door;
+use super::tally::Tally;
+use crate::clock::new_job_id;
+use crate::core::delivery::Delivery;
+use crate::core::job::JobId;
+use crate::core::mapping::{Record, map};
+use crate::core::signature::{self, Answer, Genuine};
+use crate::store::{Accepted, Dedupe, NewDelivery, NewJob, NewUnmapped, StoreError};
+use crate::telemetry::metrics::DeliveryResult;
+
+/// How a delivery ends: what is counted, and what is answered.
+type End = (DeliveryResult, HttpResponse);
+
+/// `POST /webhooks/{source}`.
+pub(super) async fn receive(request: HttpRequest, payload: web::Payload, shared: web::Data<Shared>) -> HttpResponse {
+    let door = request.match_info().get("source").and_then(|name| shared.sources.find(name));
+    let mut tally = Tally::start(door.map_or(&shared.unknown, |door| &door.counters));
+    let (result, answer) = match admit(&request, door, &shared) {
+        Ok(door) => deliver(door, &request, payload, &shared).await,
+        Err((result, refusal)) => {
+            let source = door.map(|door| door.name.as_str());
+            info!(source, result = result.as_str(), "delivery refused by its head");
+            (result, refusal.answer())
+        }
+    };
+    tally.ends(result);
+    answer
+}
+
+/// `GET /livez`: the process runs.
+pub(super) async fn livez(request: HttpRequest) -> HttpResponse {
+    if matches!(*request.method(), Method::GET | Method::HEAD) {
+        HttpResponse::Ok().content_type("text/plain").body("ok\n")
+    } else {
+        Refusal::MethodNotAllowed { allow: "GET, HEAD" }.answer()
+    }
+}
+
+/// Everything else.
+pub(super) async fn nothing_here() -> HttpResponse {
+    Refusal::NotFound.answer()
+}
+
+/// What can be said before the body is read.
+fn admit<'s>(
+    request: &HttpRequest,
+    door: Option<&'s Door>,
+    shared: &Shared,
+) -> Result<&'s Door, (DeliveryResult, Refusal)> {
+    let retry_after_s = shared.options.retry_after_s;
+    if shared.services.lifecycle.is_stopping() {
+        return Err((DeliveryResult::Stopping, Refusal::Stopping { retry_after_s }));
+    }
+    let headers = request.headers();
+    let declared = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if declared.is_some_and(|bytes| usize::try_from(bytes).map_or(true, |bytes| bytes > shared.options.body_bytes_max))
+    {
+        return Err((DeliveryResult::TooLarge, Refusal::TooLarge));
+    }
+    let Some(door) = door else {
+        return Err((DeliveryResult::UnknownSource, Refusal::UnknownSource));
+    };
+    let bad = |refusal| Err((DeliveryResult::BadRequest, refusal));
+    if request.method() != Method::POST {
+        return bad(Refusal::MethodNotAllowed { allow: "POST" });
+    }
+    match single(headers, &header::CONTENT_TYPE) {
+        Ok(content_type) if door.takes(content_type) => {}
+        Ok(_) | Err(Unreadable) => return bad(Refusal::ContentType),
+    }
+    match single(headers, &header::CONTENT_ENCODING) {
+        Ok(None) => Ok(door),
+        Ok(Some(encoding)) if encoding.is_empty() || encoding.eq_ignore_ascii_case("identity") => Ok(door),
+        Ok(Some(_)) | Err(Unreadable) => bad(Refusal::ContentEncoding),
+    }
+}
+
+/// A header that is there twice, or is not text.
+struct Unreadable;
+
+fn single<'h>(headers: &'h HeaderMap, name: &header::HeaderName) -> Result<Option<&'h str>, Unreadable> {
+    let mut values = headers.get_all(name);
+    let first = values.next();
+    match (first, values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => value.to_str().map(Some).map_err(|_| Unreadable),
+        (Some(_), Some(_)) => Err(Unreadable),
+    }
+}
+
+/// Reads, proves, maps and stores.
+async fn deliver(door: &Door, request: &HttpRequest, payload: web::Payload, shared: &Shared) -> End {
+    let source = door.name.as_str();
+    let timeout = Duration::from_millis(shared.options.body_timeout_ms);
+    let body = match body::read(payload, shared.options.body_bytes_max, timeout).await {
+        Ok(body) => body,
+        Err(error) => {
+            let (result, refusal) = match error {
+                BodyError::TooLarge => (DeliveryResult::TooLarge, Refusal::TooLarge),
+                BodyError::TimedOut => (DeliveryResult::TimedOut, Refusal::TimedOut),
+                BodyError::HungUp => (DeliveryResult::HungUp, Refusal::HungUp),
+            };
+            info!(source, result = result.as_str(), "no whole body");
+            return (result, refusal.answer());
+        }
+    };
+    let delivery = delivery(request, body);
+    let ready = door.keys.current(door.verifier.scheme());
+    if let Some(answer) = door.verifier.unsigned_handshake(&ready.keys, &delivery) {
+        return handshake(door, answer, shared).await;
+    }
+    let now = shared.services.clock.now();
+    let genuine = match door.verifier.verify(&ready.keys, delivery, now) {
+        Ok(genuine) => genuine,
+        Err(refusal) => return unproven(door, refusal, shared),
+    };
+    if let Some(answer) = door.verifier.signed_handshake(&ready.keys, &genuine) {
+        return handshake(door, answer, shared).await;
+    }
+    let (status, new, ids) = read(door, &genuine);
+    if ids.is_empty() {
+        debug!(source, "delivery ignored: the mapping names nothing in it");
+        return (DeliveryResult::Ignored, answer::taken("ignored", &[]));
+    }
+    // In a task of its own: a sender that hangs up drops this function at any await.
+    let store = shared.services.store.clone();
+    let accepted = tokio::spawn(async move { store.accept(now, new).await }).await;
+    stored(door, status, &ids, accepted, shared)
+}
+
+fn delivery(request: &HttpRequest, body: web::Bytes) -> Delivery {
+    Delivery {
+        method: request.method().as_str().to_owned(),
+        url: request.uri().path_and_query().map_or("/", |url| url.as_str()).to_owned(),
+        headers: request
+            .headers()
+            .iter()
+            .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
+            .collect(),
+        body,
+    }
+}
+
+/// What a genuine delivery comes to: the word for it, what to store, and the ids in order.
+fn read(door: &Door, genuine: &Genuine) -> (DeliveryResult, NewDelivery, Vec<JobId>) {
+    let key = genuine.dedupe_key(&door.name);
+    let dedupe = Dedupe { key: key.key, fingerprint: key.fingerprint, remember_ms: door.remember_ms };
+    let mut new = NewDelivery { source: door.name.clone(), dedupe, jobs: Vec::new(), unmapped: Vec::new() };
+    for record in map(&door.mapping, &door.name, &genuine.delivery) {
+        match record {
+            Record::Event(event) => new.jobs.push(NewJob { id: new_job_id(), event }),
+            Record::Ignored => {}
+            Record::Unmapped { person, code, detail, payload } => {
+                warn!(source = door.name.as_str(), %code, detail, "a record could not be mapped: kept as a dead letter");
+                new.unmapped.push(NewUnmapped { id: new_job_id(), person, code, detail, payload });
+            }
+        }
+    }
+    // Jobs, then dead letters: the order in which the store tells them to a duplicate.
+    let ids = new.jobs.iter().map(|job| job.id).chain(new.unmapped.iter().map(|record| record.id)).collect();
+    let status = if new.jobs.is_empty() { DeliveryResult::Unmapped } else { DeliveryResult::Accepted };
+    (status, new, ids)
+}
+
+fn stored(
+    door: &Door,
+    status: DeliveryResult,
+    ids: &[JobId],
+    accepted: Result<Result<Accepted, StoreError>, tokio::task::JoinError>,
+    shared: &Shared,
+) -> End {
+    let source = door.name.as_str();
+    let retry_after_s = shared.options.retry_after_s;
+    match accepted {
+        Ok(Ok(Accepted::Stored)) => {
+            info!(source, result = status.as_str(), jobs = %Ids(ids), "delivery stored");
+            (status, answer::taken(status.as_str(), ids))
+        }
+        Ok(Ok(Accepted::Duplicate { jobs })) => {
+            info!(source, jobs = %Ids(&jobs), "duplicate: stored before");
+            (DeliveryResult::Duplicate, answer::taken("duplicate", &jobs))
+        }
+        Ok(Ok(Accepted::Conflict)) => {
+            warn!(source, "conflict: this id was stored before with another body; nothing was changed");
+            (DeliveryResult::Conflict, Refusal::Conflict.answer())
+        }
+        Ok(Ok(Accepted::Full)) => {
+            warn!(source, "the store is over its high-water mark: delivery refused for now");
+            (DeliveryResult::Full, Refusal::Full { retry_after_s }.answer())
+        }
+        Ok(Err(error)) => {
+            error!(source, %error, "delivery not stored");
+            (DeliveryResult::Unavailable, Refusal::Unavailable { retry_after_s }.answer())
+        }
+        Err(error) => {
+            error!(source, panicked = error.is_panic(), "delivery not stored: its task ended early");
+            (DeliveryResult::Unavailable, Refusal::Unavailable { retry_after_s }.answer())
+        }
+    }
+}
+
+fn unproven(door: &Door, refusal: signature::Refusal, shared: &Shared) -> End {
+    let source = door.name.as_str();
+    door.counters.refused(refusal);
+    if refusal == signature::Refusal::NoUsableSecret {
+        error!(source, reason = refusal.reason(), "delivery refused for now: {refusal}");
+        // Ours to mend: a sender that hears 4xx may never send it again.
+        let retry_after_s = shared.options.retry_after_s;
+        return (DeliveryResult::Unavailable, Refusal::Unavailable { retry_after_s }.answer());
+    }
+    warn!(source, reason = refusal.reason(), "delivery refused: {refusal}");
+    (DeliveryResult::Forged, Refusal::Unauthorised.answer())
+}
+
+async fn handshake(door: &Door, asked: Answer, shared: &Shared) -> End {
+    let source = door.name.as_str();
+    let kind = asked.as_str();
+    let answer = match asked {
+        Answer::Pong => answer::taken("ignored", &[]),
+        Answer::Text(text) => answer::text(text),
+        Answer::Json(document) => answer::json(&document),
+        Answer::Capture { token, file } => match web::block(move || capture::keep(&file, &token)).await {
+            Ok(Ok(Kept::Kept)) => answer::taken("ignored", &[]),
+            Ok(Ok(Kept::Other)) => {
+                warn!(source, "a token was offered, but the file of the capture holds another: it stays");
+                return (DeliveryResult::Forged, Refusal::Unauthorised.answer());
+            }
+            Ok(Err(error)) => {
+                error!(source, kind = %error.kind(), "a token was offered, but its file cannot be written");
+                let retry_after_s = shared.options.retry_after_s;
+                return (DeliveryResult::Unavailable, Refusal::Unavailable { retry_after_s }.answer());
+            }
+            Err(_) => {
+                error!(source, "a token was offered, but the process is stopping");
+                let retry_after_s = shared.options.retry_after_s;
+                return (DeliveryResult::Unavailable, Refusal::Unavailable { retry_after_s }.answer());
+            }
+        },
+    };
+    info!(source, handshake = kind, "handshake answered");
+    (DeliveryResult::Handshake, answer)
+}
+
+/// Ids as a log shows them.
+struct Ids<'a>(&'a [JobId]);
+
+impl std::fmt::Display for Ids<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (n, id) in self.0.iter().enumerate() {
+            if n > 0 {
+                f.write_str(",")?;
+            }
+            id.fmt(f)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,191 @@
+//! Every kind of bad input: the status, the word, the metric, and that nothing else is disturbed.
+
+use std::io::{Read, Write};
+use std::time::{Duration, Instant};
+
+use scim_bridge::store::{Page, Store};
+
+use super::{BODY_BYTES_MAX, Bridge, Headers, hire, message, reply};
+
+fn without(headers: Headers, name: &str) -> Headers {
+    headers.into_iter().filter(|(other, _)| other != name).collect()
+}
+
+fn with(headers: Headers, name: &str, value: &str) -> Headers {
+    let mut headers = without(headers, name);
+    headers.push((name.to_owned(), value.to_owned()));
+    headers
+}
+
+#[test]
+fn a_body_over_the_cap_is_refused_at_once_whether_its_length_is_declared_or_not() {
+    let bridge = Bridge::start();
+    let mut socket = bridge.connect();
+    let head = format!("POST {} HTTP/1.1\r\nhost: b\r\ncontent-length: {}\r\n\r\n", bridge.path(), BODY_BYTES_MAX + 1);
+    socket.write_all(head.as_bytes()).unwrap();
+    let declared = reply(&mut socket);
+    assert_eq!((declared.status, declared.word("error").as_str()), (413, "too_large"));
+    assert_eq!(declared.header("connection"), Some("close"));
+
+    let mut socket = bridge.connect();
+    let head = format!("POST {} HTTP/1.1\r\nhost: b\r\ntransfer-encoding: chunked\r\n\r\n", bridge.path());
+    socket.write_all(head.as_bytes()).unwrap();
+    let chunk = format!("1000\r\n{}\r\n", "x".repeat(0x1000));
+    for _ in 0..=(BODY_BYTES_MAX / 0x1000) {
+        socket.write_all(chunk.as_bytes()).unwrap();
+    }
+    assert_eq!(reply(&mut socket).status, 413);
+    assert_eq!(bridge.counted("too_large"), 2);
+    bridge.undisturbed(0, 0);
+}
+
+#[test]
+fn what_is_genuine_but_cannot_be_mapped_is_kept_with_the_reason() {
+    let bridge = Bridge::start();
+    let deep = format!("{}{}", "[".repeat(5000), "]".repeat(5000));
+    let name = |first: &str| {
+        serde_json::json!({"type": "employee.hired", "data": {
+            "employee_id": "E-1", "email": "ada@example.com", "first_name": first, "last_name": "Lovelace" }})
+        .to_string()
+    };
+    let rows = [
+        ("MAP-NOT-JSON", "not json at all".to_owned()),
+        ("MAP-NOT-JSON", String::new()),
+        ("MAP-NOT-JSON", deep),
+        ("MAP-SHAPE", "42".to_owned()),
+        ("MAP-FIELD", r#"{"type":"employee.hired","data":{"employee_id":"E-1"}}"#.to_owned()),
+        ("MAP-FIELD", name(&"x".repeat(10_000))),
+        ("MAP-FIELD", name("A\u{0}da\n")),
+        ("MAP-FIELD", hire("E-1", "not-an-email")),
+    ];
+    for (n, (code, body)) in rows.iter().enumerate() {
+        let answer = bridge.post(&format!("msg_{n}"), body);
+        assert_eq!((answer.status, answer.word("status").as_str()), (200, "unmapped"), "{code} {n}");
+        assert_eq!(answer.jobs().len(), 1);
+        let page = Page { rows_max: 1, before: None };
+        let dead = bridge.runtime.block_on(bridge.store.dead_letters(&page)).unwrap();
+        assert_eq!((dead[0].code.as_str(), dead[0].id.to_string()), (*code, answer.jobs()[0].clone()));
+        assert!(!dead[0].detail.contains("example") && !dead[0].detail.is_empty());
+        assert_eq!(bridge.counted("unmapped"), n as u64 + 1);
+    }
+    bridge.undisturbed(0, rows.len() as u64);
+}
+
+#[test]
+fn an_id_with_slashes_and_quotes_is_an_id_like_any_other() {
+    let bridge = Bridge::start();
+    let answer = bridge.post("a/b\"c'd", &hire("x/y\"z'w", "ada@example.com"));
+    assert_eq!((answer.status, answer.word("status").as_str()), (200, "accepted"));
+    assert_eq!(bridge.post("a/b\"c'd", &hire("x/y\"z'w", "ada@example.com")).word("status"), "duplicate");
+    bridge.undisturbed(1, 0);
+}
+
+#[test]
+fn a_signature_that_is_missing_repeated_malformed_or_of_another_time_is_401_and_tells_nothing() {
+    let bridge = Bridge::start();
+    let body = hire("E-1", "ada@example.com");
+    let good = || bridge.signed("msg_1", &body);
+    let mut twice = good();
+    twice.extend(good().into_iter().filter(|(name, _)| name == "webhook-signature"));
+    bridge.clock.advance_ms(600_000);
+    let from_the_future = good();
+    bridge.clock.advance_ms(600_000);
+    let present = good();
+    let rows = [
+        ("missing_header", without(present.clone(), "webhook-signature")),
+        ("missing_header", without(present.clone(), "webhook-timestamp")),
+        ("missing_header", without(present.clone(), "webhook-id")),
+        ("malformed_signature", with(present.clone(), "webhook-signature", "v1,not base64!!")),
+        ("mismatch", with(present.clone(), "webhook-id", "msg_2")),
+        ("mismatch", with(present.clone(), "webhook-timestamp", "1795000001")),
+        ("repeated_header", twice),
+        ("too_old", from_the_future),
+    ];
+    let mut bodies = Vec::new();
+    for (n, (reason, headers)) in rows.iter().enumerate() {
+        let before = bridge.refused(reason);
+        let answer = bridge.request("POST", &bridge.path(), headers, body.as_bytes());
+        assert_eq!((answer.status, answer.word("error").as_str()), (401, "unauthorised"), "{reason}");
+        assert_eq!((bridge.refused(reason), bridge.counted("forged")), (before + 1, n as u64 + 1), "{reason}");
+        bodies.push(answer.body);
+    }
+    bodies.dedup();
+    assert_eq!(bodies.len(), 1, "one opaque body whatever the reason");
+    bridge.undisturbed(0, 0);
+}
+
+#[test]
+fn a_sender_whose_clock_is_ahead_is_refused_as_too_new() {
+    let (bridge, ahead) = (Bridge::start(), Bridge::start());
+    ahead.clock.advance_ms(301_000);
+    let body = hire("E-1", "ada@example.com");
+    let headers = ahead.signed("msg_1", &body);
+    assert_eq!(bridge.request("POST", &bridge.path(), &headers, body.as_bytes()).status, 401);
+    assert_eq!(bridge.refused("too_new"), 1);
+    bridge.undisturbed(0, 0);
+}
+
+#[test]
+fn an_unknown_source_a_wrong_method_and_a_wrong_type_are_told_apart() {
+    let bridge = Bridge::start();
+    let body = hire("E-1", "ada@example.com");
+    let good = bridge.signed("msg_1", &body);
+    let post = |headers: &[(String, String)]| bridge.request("POST", &bridge.path(), headers, body.as_bytes());
+
+    let unknown = [("source", "_unknown"), ("result", "unknown_source")];
+    let before = bridge.count_of("scim_bridge_deliveries_total", &unknown);
+    let answer = bridge.request("POST", "/webhooks/no-such-source", &good, body.as_bytes());
+    assert_eq!((answer.status, answer.word("error").as_str()), (404, "unknown_source"));
+    assert!(bridge.count_of("scim_bridge_deliveries_total", &unknown) > before);
+    assert!(!bridge.metrics.render().contains("no-such-source"));
+
+    for method in ["GET", "PUT", "DELETE", "PATCH", "OPTIONS"] {
+        let answer = bridge.request(method, &bridge.path(), &good, body.as_bytes());
+        assert_eq!((answer.status, answer.header("allow")), (405, Some("POST")), "{method}");
+    }
+    for kind in ["text/plain", "application/x-www-form-urlencoded", "nonsense"] {
+        let answer = post(&with(good.clone(), "content-type", kind));
+        assert_eq!((answer.status, answer.word("error").as_str()), (415, "unsupported_content_type"), "{kind}");
+    }
+    let answer = post(&with(good.clone(), "content-encoding", "gzip"));
+    assert_eq!((answer.status, answer.word("error").as_str()), (415, "unsupported_content_encoding"));
+    assert_eq!(bridge.counted("bad_request"), 9);
+    assert_eq!(post(&without(good, "content-type")).status, 200);
+    bridge.undisturbed(1, 0);
+}
+
+#[test]
+fn a_byte_now_and_then_is_cut_off_in_time_and_does_not_hold_up_others() {
+    let bridge = Bridge::start();
+    let body = hire("E-1", "ada@example.com");
+    let whole = message("POST", &bridge.path(), &bridge.signed("msg_1", &body), body.as_bytes());
+    let (start, rest) = whole.split_at(whole.len() - body.len());
+    let mut slow = bridge.connect();
+    slow.write_all(start).unwrap();
+    slow.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+    let since = Instant::now();
+    let mut answer = Vec::new();
+    let mut unsent = rest.iter();
+    // Until the other side closes: one byte each 20 ms at the most.
+    loop {
+        if let Some(byte) = unsent.next()
+            && slow.write_all(&[*byte]).is_err()
+        {
+            break;
+        }
+        let mut buffer = [0; 1024];
+        match slow.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(n) => answer.extend_from_slice(&buffer[..n]),
+            Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {}
+            Err(_) => break,
+        }
+        assert!(since.elapsed() < Duration::from_secs(8), "not cut off");
+        assert_eq!(bridge.request("GET", "/livez", &[], b"").status, 200);
+    }
+    let heard = String::from_utf8(answer).unwrap();
+    assert!(heard.starts_with("HTTP/1.1 408 "), "{heard}");
+    assert!(heard.contains("connection: close"), "{heard}");
+    assert_eq!(bridge.counted("timed_out"), 1);
+    bridge.undisturbed(0, 0);
+}

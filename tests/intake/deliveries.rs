@@ -1,0 +1,150 @@
+//! What is accepted, known again, ignored, kept, and refused for now.
+
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+
+use scim_bridge::core::job::JobId;
+use scim_bridge::core::signature::Scheme;
+use scim_bridge::store::Store;
+use secrecy::SecretString;
+
+use super::{Bridge, HIGH_WATER_JOBS, hire, message, reply};
+
+#[test]
+fn a_hire_is_durable_when_200_is_said_and_its_job_is_named() {
+    let bridge = Bridge::start();
+    let reply = bridge.post("msg_1", &hire("E-1", "ada@example.com"));
+    assert_eq!((reply.status, reply.word("status").as_str()), (200, "accepted"));
+    let id = JobId::parse(&reply.jobs()[0]).unwrap();
+    let job = bridge.runtime.block_on(bridge.store.job(id)).unwrap().unwrap().job;
+    assert_eq!(job.event.person.to_string(), format!("{}/E-1", bridge.source));
+    assert_eq!(bridge.counted("accepted"), 1);
+}
+
+#[test]
+fn a_redelivery_is_told_the_ids_of_the_first_time_and_queues_nothing() {
+    let bridge = Bridge::start();
+    let first = bridge.post("msg_1", &hire("E-1", "ada@example.com"));
+    bridge.clock.advance_ms(60_000);
+    let again = bridge.post("msg_1", &hire("E-1", "ada@example.com"));
+    assert_eq!((again.status, again.word("status").as_str()), (200, "duplicate"));
+    assert_eq!(again.jobs(), first.jobs());
+    assert_eq!((bridge.jobs("waiting"), bridge.counted("duplicate")), (1, 1));
+}
+
+#[test]
+fn an_id_that_comes_again_with_another_body_is_a_conflict() {
+    let bridge = Bridge::start();
+    bridge.post("msg_1", &hire("E-1", "ada@example.com"));
+    let reply = bridge.post("msg_1", &hire("E-2", "eve@example.com"));
+    assert_eq!((reply.status, reply.word("status").as_str()), (409, "conflict"));
+    assert_eq!(bridge.counted("conflict"), 1);
+    bridge.undisturbed(1, 0);
+}
+
+#[test]
+fn a_type_that_the_mapping_does_not_name_is_ignored_and_leaves_no_trace() {
+    let bridge = Bridge::start();
+    let reply = bridge.post("msg_1", r#"{"type":"payroll.run","data":{}}"#);
+    assert_eq!((reply.status, reply.body.as_str()), (200, r#"{"status":"ignored","jobs":[]}"#));
+    assert_eq!(bridge.counted("ignored"), 1);
+    bridge.undisturbed(0, 0);
+}
+
+#[test]
+fn above_the_high_water_mark_the_sender_is_asked_to_come_again() {
+    let bridge = Bridge::start();
+    for n in 0..HIGH_WATER_JOBS {
+        assert_eq!(bridge.post(&format!("msg_{n}"), &hire(&format!("E-{n}"), "ada@example.com")).status, 200);
+    }
+    let reply = bridge.post("msg_over", &hire("E-over", "ada@example.com"));
+    assert_eq!((reply.status, reply.word("error").as_str()), (503, "full"));
+    assert_eq!(reply.header("retry-after"), Some("10"));
+    assert_eq!((bridge.counted("full"), bridge.jobs("waiting")), (1, HIGH_WATER_JOBS));
+}
+
+#[test]
+fn without_a_store_the_sender_is_asked_to_come_again() {
+    let bridge = Bridge::start();
+    bridge.runtime.block_on(bridge.store.close());
+    let reply = bridge.post("msg_1", &hire("E-1", "ada@example.com"));
+    assert_eq!((reply.status, reply.word("error").as_str()), (503, "unavailable"));
+    assert!(reply.header("retry-after").is_some());
+    assert_eq!(bridge.counted("unavailable"), 1);
+}
+
+#[test]
+fn a_stopping_process_takes_nothing_more_and_closes_the_connection() {
+    let bridge = Bridge::start();
+    bridge.lifecycle.stop();
+    let reply = bridge.post("msg_1", &hire("E-1", "ada@example.com"));
+    assert_eq!((reply.status, reply.word("error").as_str()), (503, "stopping"));
+    assert_eq!(reply.header("connection"), Some("close"));
+    assert_eq!((bridge.counted("stopping"), bridge.jobs("waiting")), (1, 0));
+}
+
+#[test]
+fn nothing_but_webhooks_and_livez_is_here() {
+    let bridge = Bridge::start();
+    assert_eq!(bridge.request("GET", "/livez", &[], b"").body, "ok\n");
+    let reply = bridge.request("POST", "/livez", &[], b"");
+    assert_eq!((reply.status, reply.header("allow")), (405, Some("GET, HEAD")));
+    for path in ["/", "/metrics", "/readyz", "/webhooks", "/webhooks/", "/webhooks/a/b", "/api/v1/status"] {
+        let reply = bridge.request("GET", path, &[], b"");
+        assert_eq!((reply.status, reply.word("error").as_str()), (404, "not_found"), "{path}");
+    }
+}
+
+#[test]
+fn a_sender_that_waits_for_100_continue_is_told_to_go_on() {
+    let bridge = Bridge::start();
+    let body = hire("E-1", "ada@example.com");
+    let mut headers = bridge.signed("msg_1", &body);
+    headers.push(("expect".to_owned(), "100-continue".to_owned()));
+    let whole = message("POST", &bridge.path(), &headers, body.as_bytes());
+    let (head, rest) = whole.split_at(whole.len() - body.len());
+    let mut socket = bridge.connect();
+    socket.write_all(head).unwrap();
+    let mut interim = [0; 25];
+    std::io::Read::read_exact(&mut socket, &mut interim).unwrap();
+    assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
+    socket.write_all(rest).unwrap();
+    assert_eq!(reply(&mut socket).status, 200);
+}
+
+#[test]
+fn a_replaced_secret_is_in_force_at_once_and_without_any_the_sender_is_asked_to_come_again() {
+    let bridge = Bridge::start();
+    bridge.secret.replace(SecretString::from("whsec_AAAA"));
+    assert_eq!(bridge.post("msg_1", &hire("E-1", "ada@example.com")).status, 401);
+    bridge.secret.replace(SecretString::from(""));
+    let reply = bridge.post("msg_1", &hire("E-1", "ada@example.com"));
+    assert_eq!((reply.status, bridge.refused("no_usable_secret")), (503, 1));
+    bridge.secret.replace(SecretString::from(super::SECRET));
+    bridge.undisturbed(0, 0);
+}
+
+#[test]
+fn a_challenge_is_echoed_and_a_token_is_captured_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    let scheme: Scheme = toml::from_str(&format!(
+        "header = 'x-gusto-signature'\n\
+         handshake = [{{ capture = {{ token = '/verification_token', file = '{}' }} }}, {{ echo = {{ challenge = '/challenge', signed = false }} }}]",
+        file.display()
+    ))
+    .unwrap();
+    let bridge = Bridge::with(scheme, "");
+    let json = vec![("content-type".to_owned(), "application/json".to_owned())];
+    let post = |body: &str| bridge.request("POST", &bridge.path(), &json, body.as_bytes());
+    let echo = post(r#"{"challenge":"abc"}"#);
+    assert_eq!((echo.status, echo.body.as_str()), (200, "abc"));
+    assert_eq!(echo.header("content-type"), Some("text/plain; charset=utf-8"));
+    assert_eq!(post(r#"{"verification_token":"token-number-one"}"#).status, 200);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "token-number-one");
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(post(r#"{"verification_token":"token-number-two"}"#).status, 401);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "token-number-one");
+    assert_eq!((bridge.counted("handshake"), bridge.jobs("waiting")), (2, 0));
+    assert!(bridge.folder.path().exists());
+}
