@@ -1,11 +1,11 @@
 //! The embedded store and processes: a second one is refused, and one that is killed at any moment
 //! loses nothing that it had answered.
 //!
-//! The other process is this test binary, started again with the name of a test that is ignored
-//! otherwise; it is told the folder on its standard input.
+//! The other process is this test binary, started again for one test that only has something to do
+//! in it: it is told the folder by [`FOLDER`].
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 
@@ -16,25 +16,26 @@ use tempfile::TempDir;
 
 use crate::harness::{at, delivery, done, hire, options};
 
+/// Names the folder to the other process.
+const FOLDER: &str = "SCIM_BRIDGE_TEST_STORE_FOLDER";
+
 /// Starts another process that runs one of the tests below.
 fn start(test: &str, folder: &Path) -> (Child, BufReader<ChildStdout>) {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--ignored", "--nocapture"])
+        .args(["--exact", test, "--nocapture"])
+        .env(FOLDER, folder)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    writeln!(child.stdin.as_mut().unwrap(), "{}", folder.display()).unwrap();
     let told = BufReader::new(child.stdout.take().unwrap());
     (child, told)
 }
 
-/// The folder that the parent names.
-fn folder() -> String {
-    let mut line = String::new();
-    std::io::stdin().read_line(&mut line).unwrap();
-    line.trim_end().to_owned()
+/// The folder that the parent names; none where this process is nobody's child.
+fn folder() -> Option<PathBuf> {
+    std::env::var_os(FOLDER).map(PathBuf::from)
 }
 
 /// Tells the parent something, in one write.
@@ -44,10 +45,11 @@ fn tell(line: &str) {
     out.flush().unwrap();
 }
 
+/// The other process of `a_second_process_is_refused_at_once`.
 #[test]
-#[ignore = "the other process of `a_second_process_is_refused_at_once`"]
 fn the_process_that_has_the_store() {
-    let store = Embedded::open(folder().as_ref(), options()).unwrap();
+    let Some(folder) = folder() else { return };
+    let store = Embedded::open(&folder, options()).unwrap();
     tell("open");
     // Until it is killed.
     let _ = std::io::stdin().read_line(&mut String::new());
@@ -76,10 +78,11 @@ fn a_second_handle_is_refused_at_once() {
     Embedded::open(folder.path(), options()).unwrap();
 }
 
+/// The other process of `what_was_answered_survives_a_kill`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "the other process of `what_was_answered_survives_a_kill`"]
 async fn the_process_that_is_killed() {
-    let store = Arc::new(Embedded::open(folder().as_ref(), options()).unwrap());
+    let Some(folder) = folder() else { return };
+    let store = Arc::new(Embedded::open(&folder, options()).unwrap());
     let mut senders = Vec::new();
     for sender in 0..4_u8 {
         let store = Arc::clone(&store);
