@@ -348,7 +348,7 @@ fn request_id(request: &Request) -> Option<String> {
 }
 
 fn dead(code: Code, operation: Operation) -> Conclusion {
-    Conclusion::Dead { code, detail: format!("{} ({})", code.title(), operation.as_str()) }
+    Conclusion::Dead { code, detail: format!("after {}", operation.as_http()) }
 }
 
 fn ambiguous() -> Conclusion {

@@ -135,7 +135,7 @@ fn few_tries(
     jitter: f64,
 ) -> Verdict {
     if spent {
-        return Verdict::Dead { code, detail: format!("{} ({tries} tries)", code.title()) };
+        return Verdict::Dead { code, detail: format!("after {tries} tries") };
     }
     let at = now.plus_ms(rules.pause_ms(tries, jitter));
     Verdict::Retry { at, counted: true, progress }
