@@ -14,7 +14,7 @@ use url::form_urlencoded;
 use super::Context;
 use super::failure::Failure;
 use crate::app::TOKEN_FILE;
-use crate::config::{Config, StoreUrl};
+use crate::config::{Config, StoreUrl, process_env};
 
 /// A dead process must not hang a command.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -31,7 +31,7 @@ pub struct Api {
 impl Api {
     /// The API of the process that the configuration describes.
     pub fn of(context: &Context) -> Result<Self, Failure> {
-        Self::of_config(&Config::load_from_process(context.config.as_deref())?)
+        Self::of_config(&Config::load_without_secrets(context.config.as_deref(), process_env())?)
     }
 
     /// The same, of a configuration that is loaded already.

@@ -10,7 +10,7 @@ use super::failure::Failure;
 use super::send::source_named;
 use super::{Context, block_on};
 use crate::admin::api::shapes::{DirectoryBody, PersonBody};
-use crate::config::Config;
+use crate::config::{Config, process_env};
 use crate::core::event::{Event, Person};
 use crate::core::job::{DirectoryEntry, Job, JobId, Progress};
 use crate::core::mapping::{Explanation, FieldExplanation, RecordExplanation, RecordResult, explain};
@@ -49,7 +49,7 @@ struct Call {
 
 /// Runs the command.
 pub fn run(context: &Context, args: &ExplainArgs) -> Result<(), Failure> {
-    let config = Config::load_from_process(context.config.as_deref())?;
+    let config = Config::load_without_secrets(context.config.as_deref(), process_env())?;
     let source = source_named(&config, &args.source)?;
     let body = std::fs::read(&args.file)
         .map_err(|error| Failure::failed(format!("{} cannot be read: {error}", args.file.display())))?;

@@ -208,3 +208,16 @@ fn the_environment_alone_is_configuration_enough() {
     assert!(said.contains("FAIL postman"), "{said}");
     assert!(!said.contains(SECRET));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commands_that_ask_the_bridge_need_none_of_its_secrets() {
+    let sim = sim();
+    let home = Home::new(&sim, "[postman]\nkey = { env = \"THE_KEY\" }");
+    let bridge = home.serve_with(&[("THE_KEY", crate::process::KEY)]);
+    for command in [&["status"][..], &["dead", "list"], &["hold", "show"]] {
+        let mut asking = home.command(command);
+        let output = asking.env("SCIM_BRIDGE__SERVER__ADMIN_LISTEN", &bridge.admin).output().unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+    }
+    assert_eq!(home.command(&["check"]).output().unwrap().status.code(), Some(64));
+}
