@@ -44,9 +44,9 @@ pub fn run(context: &Context) -> Result<(), Failure> {
 
 fn print(report: &Report) {
     for check in &report.checks {
-        println!("{} {:<14} {}", if check.ok { "ok  " } else { "FAIL" }, check.what, check.found);
+        say!("{} {:<14} {}", if check.ok { "ok  " } else { "FAIL" }, check.what, check.found);
         if !check.ok {
-            println!("     what to do:    {}", check.action);
+            say!("     what to do:    {}", check.action);
         }
     }
 }

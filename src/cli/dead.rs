@@ -53,43 +53,43 @@ pub fn run(context: &Context, command: &DeadCommand) -> Result<(), Failure> {
         }
         DeadCommand::Replay { id } => {
             let replayed: ReplayedBody = block_on(api.post(&format!("/api/v1/dead/{}/replay", Api::escaped(id))))?;
-            context.print(&replayed, || println!("replayed: {}", replayed.jobs.join(", ")))
+            context.print(&replayed, || say!("replayed: {}", replayed.jobs.join(", ")))
         }
         DeadCommand::Discard { id } => {
             let discarded: DiscardedBody = block_on(api.post(&format!("/api/v1/dead/{}/discard", Api::escaped(id))))?;
-            context.print(&discarded, || println!("discarded: {}", discarded.discarded))
+            context.print(&discarded, || say!("discarded: {}", discarded.discarded))
         }
     }
 }
 
 fn print_list(list: &DeadListBody) {
     if list.dead.is_empty() {
-        println!("No dead letters.");
+        say!("No dead letters.");
     }
     for dead in &list.dead {
-        println!("{}  {}  {:<19} {}", dead.id, dead.died_at, dead.code, whose(dead));
+        say!("{}  {}  {:<19} {}", dead.id, dead.died_at, dead.code, whose(dead));
     }
     if let Some(next) = &list.next {
-        println!("more: scim-bridge dead list --before {next}");
+        say!("more: scim-bridge dead list --before {next}");
     }
 }
 
 fn print_dead(dead: &DeadBody) {
     let summary = &dead.summary;
-    println!("{}  {}", summary.id, whose(summary));
-    println!("{}: {}", summary.code, summary.title);
-    println!("what exactly: {}", summary.detail);
-    println!("what to do:   {}", summary.action);
-    println!("died at:      {}", summary.died_at);
+    say!("{}  {}", summary.id, whose(summary));
+    say!("{}: {}", summary.code, summary.title);
+    say!("what exactly: {}", summary.detail);
+    say!("what to do:   {}", summary.action);
+    say!("died at:      {}", summary.died_at);
     if summary.parks_lane {
-        println!("The person's later changes wait behind it until it is replayed or discarded.");
+        say!("The person's later changes wait behind it until it is replayed or discarded.");
     }
     if let Some(job) = &dead.job {
-        println!();
+        say!();
         print_job(job);
     }
     if let Some(payload) = &dead.payload {
-        println!("\nas received:\n{payload}");
+        say!("\nas received:\n{payload}");
     }
 }
 

@@ -132,38 +132,38 @@ fn in_words(request: &Request) -> String {
 
 fn print(report: &Report) {
     if let Some(problem) = &report.mapping.problem {
-        println!("{}: {}", problem.code, problem.detail);
-        println!("It would be kept as a dead letter: {}", problem.code.advice());
+        say!("{}: {}", problem.code, problem.detail);
+        say!("It would be kept as a dead letter: {}", problem.code.advice());
     }
     for record in &report.mapping.records {
         print_record(record);
     }
     if !report.calls.is_empty() {
-        println!("at Postman");
+        say!("at Postman");
     }
     for call in &report.calls {
         match &call.known_as {
-            Some(user_name) => println!("  {} is known as {user_name}", call.person),
-            None if report.directory_asked => println!("  {} is not known yet", call.person),
-            None => println!("  {} (no bridge runs here that could be asked)", call.person),
+            Some(user_name) => say!("  {} is known as {user_name}", call.person),
+            None if report.directory_asked => say!("  {} is not known yet", call.person),
+            None => say!("  {} (no bridge runs here that could be asked)", call.person),
         }
-        println!("  first call: {}", call.first);
+        say!("  first call: {}", call.first);
     }
 }
 
 fn print_record(record: &RecordExplanation) {
-    println!("record {}", if record.at.is_empty() { "(the whole body)" } else { &record.at });
+    say!("record {}", if record.at.is_empty() { "(the whole body)" } else { &record.at });
     for field in &record.fields {
-        println!("  {:<12} {}", field.field, found(field));
+        say!("  {:<12} {}", field.field, found(field));
     }
     match &record.result {
-        RecordResult::Event { event } => println!("  => {} of {}", event.kind(), event.person),
+        RecordResult::Event { event } => say!("  => {} of {}", event.kind(), event.person),
         RecordResult::Ignored { type_value } => {
-            println!("  => ignored: the mapping names no event of type {type_value:?}");
+            say!("  => ignored: the mapping names no event of type {type_value:?}");
         }
-        RecordResult::Unmapped { code, detail, .. } => println!("  => dead letter {code}: {detail}"),
+        RecordResult::Unmapped { code, detail, .. } => say!("  => dead letter {code}: {detail}"),
     }
-    println!();
+    say!();
 }
 
 fn found(field: &FieldExplanation) -> String {

@@ -38,7 +38,7 @@ impl Failure {
         match self {
             Self::Config(errors) => {
                 if json {
-                    println!("{}", serde_json::json!({ "ok": false, "errors": errors }));
+                    say!("{}", serde_json::json!({ "ok": false, "errors": errors }));
                 } else {
                     eprintln!("{errors}");
                 }
@@ -46,7 +46,7 @@ impl Failure {
             }
             Self::Failed { what, action } => {
                 if json {
-                    println!("{}", serde_json::json!({ "ok": false, "error": what, "action": action }));
+                    say!("{}", serde_json::json!({ "ok": false, "error": what, "action": action }));
                 } else if action.is_empty() {
                     eprintln!("error: {what}");
                 } else {

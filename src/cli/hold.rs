@@ -63,8 +63,8 @@ pub fn run(context: &Context, command: &HoldCommand) -> Result<(), Failure> {
             context.print(&lifted, || {
                 let scopes: Vec<_> = lifted.holds.iter().map(|hold| hold.scope.as_str()).collect();
                 match scopes.as_slice() {
-                    [] => println!("No hold was in force."),
-                    scopes => println!("lifted: {}", scopes.join(", ")),
+                    [] => say!("No hold was in force."),
+                    scopes => say!("lifted: {}", scopes.join(", ")),
                 }
             })
         }
@@ -73,14 +73,14 @@ pub fn run(context: &Context, command: &HoldCommand) -> Result<(), Failure> {
 
 fn print(holds: &[HoldBody], none: &str) {
     if holds.is_empty() {
-        println!("{none}");
+        say!("{none}");
     }
     for hold in holds {
-        println!("{}: {} {}", hold.scope, hold.code, hold.title);
-        println!("  what to do: {}", hold.action);
-        println!("  since {}, probed {} times", hold.since, hold.probes);
+        say!("{}: {} {}", hold.scope, hold.code, hold.title);
+        say!("  what to do: {}", hold.action);
+        say!("  since {}, probed {} times", hold.since, hold.probes);
         if let Some(next) = &hold.next_probe_at {
-            println!("  next probe not before {next}");
+            say!("  next probe not before {next}");
         }
     }
 }

@@ -6,6 +6,14 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+/// Prints a line. Where nobody reads any more (`… | head`), there is nobody to tell.
+macro_rules! say {
+    ($($line:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stdout(), $($line)*);
+    }};
+}
+
 pub mod api;
 pub mod check;
 pub mod dead;
@@ -75,7 +83,7 @@ impl Context {
     pub fn print<T: serde::Serialize>(&self, value: &T, people: impl FnOnce()) -> Result<(), Failure> {
         if self.json {
             let text = serde_json::to_string_pretty(value).map_err(|error| Failure::failed(error.to_string()))?;
-            println!("{text}");
+            say!("{text}");
         } else {
             people();
         }

@@ -26,33 +26,33 @@ pub fn run(context: &Context, args: &PersonArgs) -> Result<(), Failure> {
 }
 
 fn print(person: &PersonBody) {
-    println!("{}/{}: {}", person.person.source, person.person.employee_id, person.answer);
+    say!("{}/{}: {}", person.person.source, person.person.employee_id, person.answer);
     if let Some(action) = &person.action {
-        println!("what to do: {action}");
+        say!("what to do: {action}");
     }
     match &person.directory {
         Some(known) => {
             let id = known.scim_id.as_deref().unwrap_or("not known yet (invited)");
-            println!("at Postman: {} (id {id}), last brought in line {}", known.user_name, known.in_line_at);
+            say!("at Postman: {} (id {id}), last brought in line {}", known.user_name, known.in_line_at);
         }
-        None => println!("at Postman: not known"),
+        None => say!("at Postman: not known"),
     }
     for job in &person.jobs {
-        println!();
+        say!();
         print_job(job);
     }
     for dead in person.dead.iter().filter(|dead| dead.event.is_none()) {
-        println!("\ndead letter {}: {} {}", dead.id, dead.code, dead.detail);
+        say!("\ndead letter {}: {} {}", dead.id, dead.code, dead.detail);
     }
 }
 
 /// Prints a job with its history.
 pub(super) fn print_job(job: &JobBody) {
-    println!("{} {} {} (accepted {})", job.id, job.event.kind, job.state, job.accepted_at);
+    say!("{} {} {} (accepted {})", job.id, job.event.kind, job.state, job.accepted_at);
     for entry in &job.history {
-        println!("  {}  {}", entry.at, entry.text);
+        say!("  {}  {}", entry.at, entry.text);
     }
     if let (Some(due), "waiting") = (&job.due_at, job.state.as_str()) {
-        println!("  due {due}, after {} failed attempts", job.attempts);
+        say!("  due {due}, after {} failed attempts", job.attempts);
     }
 }

@@ -81,10 +81,10 @@ pub fn run(context: &Context, args: &PostmanSimArgs) -> Result<(), Failure> {
     }
     let (base_url, control_url) = (sim.base_url(), sim.control_url());
     context.print(&json!({ "base_url": base_url, "control_url": control_url }), || {
-        println!("the Postman stand-in answers at {base_url}");
-        println!("what it was asked:   curl {control_url}/journal");
-        println!("what it is like:     curl {control_url}");
-        println!("to bring the bridge: SCIM_BRIDGE__POSTMAN__BASE_URL={base_url} POSTMAN_SCIM_KEY={} …", args.key);
+        say!("the Postman stand-in answers at {base_url}");
+        say!("what it was asked:   curl {control_url}/journal");
+        say!("what it is like:     curl {control_url}");
+        say!("to bring the bridge: SCIM_BRIDGE__POSTMAN__BASE_URL={base_url} POSTMAN_SCIM_KEY={} …", args.key);
     })?;
     block_on(async {
         let life = Lifecycle::new();

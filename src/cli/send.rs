@@ -52,7 +52,7 @@ pub fn run(context: &Context, args: &SendArgs) -> Result<(), Failure> {
     };
     let id = args.id.clone().unwrap_or_else(|| format!("msg_{}", clock::new_job_id()));
     let sent = block_on(send(source, &url, &id, body))?;
-    context.print(&sent, || println!("{} {}", sent.status, sent.answer))?;
+    context.print(&sent, || say!("{} {}", sent.status, sent.answer))?;
     if sent.status == 200 { Ok(()) } else { Err(Failure::Told) }
 }
 

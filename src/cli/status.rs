@@ -13,23 +13,23 @@ pub fn run(context: &Context) -> Result<(), Failure> {
 }
 
 fn print(status: &StatusBody) {
-    println!("scim-bridge {} ({}), {}, up {} s", status.version, status.role, status.phase, status.uptime_s);
+    say!("scim-bridge {} ({}), {}, up {} s", status.version, status.role, status.phase, status.uptime_s);
     if status.problems.is_empty() {
-        println!("All is well.");
+        say!("All is well.");
     }
     for problem in &status.problems {
         match &problem.code {
-            Some(code) => println!("\n! {code}: {}", problem.what),
-            None => println!("\n! {}", problem.what),
+            Some(code) => say!("\n! {code}: {}", problem.what),
+            None => say!("\n! {}", problem.what),
         }
-        println!("  what to do: {}", problem.action);
+        say!("  what to do: {}", problem.action);
     }
-    println!("\njobs");
+    say!("\njobs");
     for (state, jobs) in &status.jobs {
-        println!("  {state:<10} {jobs:>9}");
+        say!("  {state:<10} {jobs:>9}");
     }
     if let Some(oldest) = &status.oldest_due_at {
-        println!("  the oldest has been due since {oldest}");
+        say!("  the oldest has been due since {oldest}");
     }
-    println!("{} people in the directory; sources: {}", status.people, status.sources.join(", "));
+    say!("{} people in the directory; sources: {}", status.people, status.sources.join(", "));
 }

@@ -79,7 +79,7 @@ pub fn run(context: &Context, args: &DemoArgs) -> Result<(), Failure> {
         let stage = Stage::set().await?;
         let say = |line: &str| {
             if !context.json {
-                println!("{line}");
+                say!("{line}");
             }
         };
         say(&format!("the Postman stand-in answers at {}", stage.postman_url()));
@@ -173,23 +173,23 @@ fn event(job: &crate::admin::api::shapes::JobBody) -> EventReport {
 
 fn print(report: &Report, stage: &Stage) {
     for person in &report.people {
-        println!("\n{} {} ({}): {}", mark(person.ok), person.who, person.person, person.why);
+        say!("\n{} {} ({}): {}", mark(person.ok), person.who, person.person, person.why);
         for event in &person.events {
-            println!("    asked:  {}", event.asked);
+            say!("    asked:  {}", event.asked);
             for call in &event.called {
-                println!("    called: {call}");
+                say!("    called: {call}");
             }
-            println!("    ended:  {}", event.ended);
+            say!("    ended:  {}", event.ended);
         }
         match &person.in_the_team {
-            Some(name) => println!("    in the team as: {name}"),
-            None => println!("    not in the team"),
+            Some(name) => say!("    in the team as: {name}"),
+            None => say!("    not in the team"),
         }
-        println!("    {}", person.answer);
+        say!("    {}", person.answer);
     }
     let (calls, violations) = stage.calls();
-    println!("\n{calls} SCIM calls, {violations} over Postman's limits; {:.1} s in all", report.seconds);
-    println!("{}", if report.ok { "Everybody ended as they should." } else { "NOT everybody ended as they should." });
+    say!("\n{calls} SCIM calls, {violations} over Postman's limits; {:.1} s in all", report.seconds);
+    say!("{}", if report.ok { "Everybody ended as they should." } else { "NOT everybody ended as they should." });
 }
 
 fn mark(ok: bool) -> &'static str {

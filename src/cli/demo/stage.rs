@@ -205,17 +205,17 @@ impl Stage {
         // A file that cannot be written is missed when it is sent, not before.
         let _ = fs::write(&sample, hire.to_string());
         let bridge = format!("scim-bridge --config {}", config.display());
-        println!("\nIt goes on running: Ctrl-C ends it. To play with it, in another terminal:");
-        println!("  {bridge} send --source hr --file {}", sample.display());
-        println!("  {bridge} person hr/E-2001");
-        println!("  {bridge} status");
-        println!("  {bridge} dead list");
-        println!("  curl -H 'Authorization: Bearer {}' {}/api/v1/status", self.admin_token, self.admin_url);
-        println!("  curl {}/journal        # what Postman was asked", self.sim.control_url());
-        println!("webhooks: {}   (secret {SECRET})", self.webhook_url);
-        println!("console:  {}/   (token {})", self.admin_url, self.admin_token);
-        println!("metrics:  {}/metrics", self.admin_url);
-        println!("(`cargo run --release --` stands for `scim-bridge` in a checkout)");
+        say!("\nIt goes on running: Ctrl-C ends it. To play with it, in another terminal:");
+        say!("  {bridge} send --source hr --file {}", sample.display());
+        say!("  {bridge} person hr/E-2001");
+        say!("  {bridge} status");
+        say!("  {bridge} dead list");
+        say!("  curl -H 'Authorization: Bearer {}' {}/api/v1/status", self.admin_token, self.admin_url);
+        say!("  curl {}/journal        # what Postman was asked", self.sim.control_url());
+        say!("webhooks: {}   (secret {SECRET})", self.webhook_url);
+        say!("console:  {}/   (token {})", self.admin_url, self.admin_token);
+        say!("metrics:  {}/metrics", self.admin_url);
+        say!("(`cargo run --release --` stands for `scim-bridge` in a checkout)");
     }
 
     /// Ready when a signal came.
