@@ -8,10 +8,8 @@ use clap::{Parser, Subcommand};
 
 /// Prints a line. Where nobody reads any more (`… | head`), there is nobody to tell.
 macro_rules! say {
-    ($($line:tt)*) => {{
-        use std::io::Write as _;
-        let _ = writeln!(std::io::stdout(), $($line)*);
-    }};
+    () => { crate::cli::tell(format_args!("")) };
+    ($($line:tt)+) => { crate::cli::tell(format_args!($($line)+)) };
 }
 
 pub mod api;
@@ -111,6 +109,11 @@ pub fn run(cli: Cli) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(context.json),
     }
+}
+
+fn tell(line: std::fmt::Arguments<'_>) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 /// A runtime for commands that make a call or two.

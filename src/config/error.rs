@@ -3,42 +3,13 @@
 
 use std::fmt;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
-macro_rules! codes {
-    ($($name:ident = $text:literal, $title:literal, $advice:literal;)*) => {
-        /// A stable code of a refused configuration.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum ConfigCode {
-            $(#[doc = $title] $name,)*
-        }
-
-        impl ConfigCode {
-            /// Every code there is.
-            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
-
-            /// The code as it is written everywhere.
-            #[must_use]
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$name => $text,)* }
-            }
-
-            /// What it means, in a line.
-            #[must_use]
-            pub fn title(self) -> &'static str {
-                match self { $(Self::$name => $title,)* }
-            }
-
-            /// What to do about it, in a line.
-            #[must_use]
-            pub fn advice(self) -> &'static str {
-                match self { $(Self::$name => $advice,)* }
-            }
-        }
-    };
-}
+use crate::core::code::codes;
 
 codes! {
+    /// A stable code of a refused configuration.
+    ConfigCode {
     File = "CONFIG-FILE",
         "A file that the configuration names cannot be read.",
         "Check the path, seen from the working directory, and that this user may read it.";
@@ -61,17 +32,6 @@ codes! {
         "A source names a preset that there is not.",
         "Name one of the presets, point `preset_file` at a file, or spell out `[source.signature]`.";
 }
-
-impl fmt::Display for ConfigCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl Serialize for ConfigCode {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
 }
 
 /// One thing that is wrong with a configuration.

@@ -1,24 +1,22 @@
 //! The stable codes of everything that can be wrong: the same in logs, console, answers and
 //! `docs/failures.md`, each with a line on what it is and one on what to do.
 
-use std::fmt;
-
-use serde::{Deserialize, Serialize};
-
+/// Makes an enum of stable codes: each with how it is written, what it means and what to do.
 macro_rules! codes {
-    ($($(#[$doc:meta])* $name:ident = $text:literal, $title:literal, $advice:literal;)*) => {
-        /// A stable code.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-        pub enum Code {
+    ($(#[$doc:meta])* $codes:ident { $($name:ident = $text:literal, $title:literal, $advice:literal;)* }) => {
+        $(#[$doc])*
+        #[derive(
+            Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+        )]
+        pub enum $codes {
             $(
                 #[doc = $title]
-                $(#[$doc])*
                 #[serde(rename = $text)]
                 $name,
             )*
         }
 
-        impl Code {
+        impl $codes {
             /// Every code there is.
             pub const ALL: &'static [Self] = &[$(Self::$name,)*];
 
@@ -40,10 +38,19 @@ macro_rules! codes {
                 match self { $(Self::$name => $advice,)* }
             }
         }
+
+        impl std::fmt::Display for $codes {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
     };
 }
+pub(crate) use codes;
 
 codes! {
+    /// A stable code of whatever can happen to a job.
+    Code {
     // The job's own trouble: dead letters.
     ScimSyntax = "SCIM-400-SYNTAX",
         "Postman finds the request incomplete or with unsupported characters.",
@@ -124,11 +131,6 @@ codes! {
         "An operator set this hold.",
         "Lift it with `scim-bridge hold lift` when ready; it is not lifted by itself.";
 }
-
-impl fmt::Display for Code {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
 }
 
 #[cfg(test)]
