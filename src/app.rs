@@ -1,13 +1,13 @@
 //! Builds everything and ties it together: the only wiring. Turns configuration into each
 //! component's own options, starts the components, and stops them in order.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, OpenOptions, Permissions};
 use std::io::Write;
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
 use tokio::task::JoinHandle;
@@ -42,6 +42,8 @@ pub const TOKEN_FILE: &str = "admin-token";
 const SECRETS_EVERY: Duration = Duration::from_secs(2);
 /// How often what is past its keep is dropped.
 const TIDY_EVERY: Duration = Duration::from_secs(30);
+/// Least time for the listeners to close: answers that are ready are still sent.
+const CLOSE_MIN: Duration = Duration::from_secs(1);
 const DAY_MS: u64 = 86_400_000;
 
 /// What a process does.
@@ -142,7 +144,7 @@ impl Bridge {
         }
         let client = scim_client(&config)?;
         let embedded = open_store(&config)?;
-        embedded.end_leases().await?;
+        embedded.end_leases(clock.now()).await?;
         let store: Arc<dyn Store> = Arc::new(embedded);
         lift_by_restart(store.as_ref(), &clock).await?;
         let token = match &config.server.admin_token {
@@ -226,6 +228,13 @@ impl Bridge {
             tokio::spawn(refresh_secrets(secret_files, store.clone(), clock.clone())),
         ];
         life.serve();
+        let stopping_since = {
+            let life = life.clone();
+            tokio::spawn(async move {
+                life.stopping().await;
+                Instant::now()
+            })
+        };
         match worker {
             Some(worker) => worker.run(life.clone(), grace).await,
             None => life.stopping().await,
@@ -236,10 +245,18 @@ impl Bridge {
             // Its clone of the store must be gone before the store closes.
             let _ = task.await;
         }
-        let mut ended = Ok(());
-        for listener in [Some(admin), intake].into_iter().flatten() {
-            ended = ended.and(joined(listener).await);
-        }
+        // One grace for all: what the jobs left of it is for deliveries whose bodies still arrive. A
+        // sender that is cut off here sends again.
+        let passed = stopping_since.await.map_or(grace, |since| since.elapsed());
+        let left = grace.saturating_sub(passed).max(CLOSE_MIN);
+        let closing = async {
+            let mut ended = Ok(());
+            for listener in [Some(admin), intake].into_iter().flatten() {
+                ended = ended.and(joined(listener).await);
+            }
+            ended
+        };
+        let ended = tokio::time::timeout(left, closing).await.unwrap_or(Ok(()));
         // The last clone: what is queued is written, and the lock is released.
         tokio::task::spawn_blocking(move || drop(store)).await.ok();
         ended
@@ -328,7 +345,10 @@ fn intake_options(config: &Config) -> IntakeOptions {
     IntakeOptions {
         listen: config.server.listen.to_string(),
         body_bytes_max: config.server.body_bytes_max,
+        // Room for many at their largest; small ones are taken by the thousand.
+        bodies_bytes_max: (config.server.body_bytes_max * 4).max(IntakeOptions::default().bodies_bytes_max),
         body_timeout_ms: config.server.body_timeout_s * 1000,
+        shutdown_grace_s: config.server.shutdown_grace_s,
         workers: config.server.workers,
         connections_max: config.server.connections_max,
         ..IntakeOptions::default()
@@ -362,14 +382,18 @@ fn remap(sources: &[SourceConfig]) -> Remap {
 /// The admin token that is kept beside the store, made where there is none.
 fn kept_token(path: &Path) -> Result<LiveSecret, StartError> {
     let failed = |source| StartError::Token { path: path.display().to_string(), source };
+    let owner_only = || fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(failed);
     if let Ok(token) = fs::read_to_string(path)
         && !token.trim().is_empty()
     {
+        owner_only()?;
         info!(file = %path.display(), "the admin token is kept there");
         return Ok(LiveSecret::new(SecretString::from(token.trim().to_owned())));
     }
     let token = clock::new_token();
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path).map_err(failed)?;
+    // A file that was there already keeps its mode.
+    owner_only()?;
     file.write_all(token.as_bytes()).and_then(|()| file.write_all(b"\n")).map_err(failed)?;
     info!(file = %path.display(), "an admin token was made and is kept there");
     Ok(LiveSecret::new(SecretString::from(token)))

@@ -421,3 +421,18 @@ fn a_gap_in_a_list_a_name_twice_and_no_source_at_all_are_errors() {
         .collect();
     assert_eq!(keys, BTreeSet::from(["postman.key".to_owned(), "source".to_owned()]));
 }
+
+#[test]
+fn a_key_that_no_header_can_carry_is_refused_and_a_changed_one_is_not_taken() {
+    for value in ["two\nlines", "sp ace", "k\u{e9}y"] {
+        let errors = errors("", &[("POSTMAN_SCIM_KEY", value)]);
+        assert_eq!(pairs(&errors), [("postman.key", "CONFIG-SECRET")]);
+    }
+    let folder = Folder::with("");
+    let file = folder.path("key");
+    fs::write(&file, "PMAK-1\n").unwrap();
+    let mut config = load(&format!("[postman]\nkey = {{ file = '{}' }}", file.display()), &[]).unwrap();
+    fs::write(&file, "PMAK-2\nPMAK-3\n").unwrap();
+    assert_eq!(config.secret_files.refresh().failed.len(), 1);
+    assert_eq!(config.postman.key.current().expose_secret(), "PMAK-1");
+}

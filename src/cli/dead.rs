@@ -89,12 +89,30 @@ fn print_dead(dead: &DeadBody) {
         print_job(job);
     }
     if let Some(payload) = &dead.payload {
-        say!("\nas received:\n{payload}");
+        say!("\nas received:\n{}", printable(payload));
     }
+}
+
+/// Without control characters: what a stranger sent must not command the terminal.
+fn printable(payload: &str) -> String {
+    payload
+        .chars()
+        .map(|c| if c.is_control() && c != '\n' && c != '\t' { char::REPLACEMENT_CHARACTER } else { c })
+        .collect()
 }
 
 fn whose(dead: &DeadSummaryBody) -> String {
     let person =
         dead.person.as_ref().map_or_else(|| dead.source.clone(), |p| format!("{}/{}", p.source, p.employee_id));
     format!("{} {person}", dead.event.as_deref().unwrap_or("record"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_commands_no_terminal() {
+        assert_eq!(printable("a\u{1b}[2Jb\r\u{9b}c\n\td"), "a\u{fffd}[2Jb\u{fffd}\u{fffd}c\n\td");
+    }
 }

@@ -10,11 +10,12 @@ use super::failure::Failure;
 use super::send::source_named;
 use super::{Context, block_on};
 use crate::admin::api::shapes::{DirectoryBody, PersonBody};
+use crate::clock::Clock;
 use crate::config::{Config, process_env};
 use crate::core::event::{Event, Person};
 use crate::core::job::{DirectoryEntry, Job, JobId, Progress};
 use crate::core::mapping::{Explanation, FieldExplanation, RecordExplanation, RecordResult, explain};
-use crate::core::plan::{Known, Next, plan};
+use crate::core::plan::{Care, Conclusion, Known, Next, plan};
 use crate::core::scim::Request;
 use crate::core::time::UnixMs;
 
@@ -91,22 +92,28 @@ impl Directory {
             scim_id: entry.scim_id.clone(),
             user_name: entry.user_name.clone(),
             in_line_at: UnixMs(0),
-            occurred_at: None,
+            occurred_at: entry.occurred_at.as_deref().and_then(UnixMs::parse_rfc3339),
             seq: 0,
         });
         let job = Job {
             id: JobId(0),
             seq: u64::MAX,
             event: event.clone(),
-            accepted_at: UnixMs(0),
+            accepted_at: Clock::System.now(),
             attempts: 0,
             take_overs: 0,
             first_attempt_at: None,
             progress: Progress::default(),
             history: Vec::new(),
         };
-        let first = match plan(event, &Known::at_start(&job, known, false, 0)) {
+        let first = match plan(
+            event,
+            &Known::at_start(&job, known, Care { thorough: false, pages_max: 0, at_wits_end: false }),
+        ) {
             Next::Send(request) => in_words(&request),
+            Next::Finish(Conclusion::Done { .. }) => {
+                "none: older than what was applied, so it changes nothing".to_owned()
+            }
             Next::Finish(_) => "none: there is nothing to find the person by".to_owned(),
         };
         Call { person: event.person.to_string(), known_as: entry.map(|entry| entry.user_name), first }

@@ -65,11 +65,12 @@ pub(super) fn source_named<'c>(config: &'c Config, name: &str) -> Result<&'c Sou
 }
 
 async fn send(source: &SourceConfig, url: &url::Url, id: &str, body: Vec<u8>) -> Result<Sent, Failure> {
-    let Some(secret) = source.secrets.first() else {
-        return Err(Failure::failed(format!("source `{}` has no secret to sign with", source.name)));
+    let now = Clock::System.now();
+    let Some(secret) = source.secrets.iter().find(|secret| secret.not_after.is_none_or(|until| now <= until)) else {
+        return Err(Failure::failed(format!("source `{}` has no secret that is still active", source.name)));
     };
     let path = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
-    let what = ToSign { method: "POST", url: &path, body: &body, id, at: Clock::System.now() };
+    let what = ToSign { method: "POST", url: &path, body: &body, id, at: now };
     let headers = sign(&source.signature, &secret.secret.current(), &what)
         .map_err(|problem| Failure::failed(format!("the secret of `{}` cannot sign: {problem}", source.name)))?;
     let http = scim::plain_http(Duration::from_secs(30)).map_err(|error| Failure::failed(error.to_string()))?;

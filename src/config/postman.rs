@@ -6,7 +6,7 @@ use serde::Deserialize;
 use url::{Host, Url};
 
 use super::error::{ConfigCode, ConfigError, Findings};
-use super::secret::{Reader, SecretSpec};
+use super::secret::{Fit, Reader, SecretSpec};
 use crate::secret::LiveSecret;
 
 /// Where the key is when the configuration does not say.
@@ -140,6 +140,10 @@ impl Raw {
 
     pub(super) fn build(self, read: &mut Reader<'_>, findings: &mut Findings) -> PostmanConfig {
         let key = read.secret("postman.key", &self.key, findings);
+        if let Some(problem) = key.as_ref().and_then(|key| Fit::Header.check(&key.current()).err()) {
+            findings.push(ConfigError::new("postman.key", ConfigCode::Secret, problem));
+        }
+        read.files.must_fit("postman.key", Fit::Header);
         PostmanConfig {
             base_url: self.base_url.trim_end_matches('/').to_owned(),
             key: key.unwrap_or_else(super::secret::none_yet),

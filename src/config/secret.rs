@@ -153,19 +153,42 @@ struct Watched {
     key: String,
     path: PathBuf,
     secret: LiveSecret,
-    /// The scheme that it must fit.
-    scheme: Option<Scheme>,
+    fit: Fit,
     /// Whether the last look failed, so that a failure is told once.
     failing: bool,
+}
+
+/// What a secret must be fit for.
+#[derive(Debug)]
+pub(super) enum Fit {
+    /// Anything.
+    Any,
+    /// To sign by a scheme.
+    Scheme(Box<Scheme>),
+    /// To stand in an HTTP header.
+    Header,
+}
+
+impl Fit {
+    /// What is wrong with a secret, without its value.
+    pub(super) fn check(&self, secret: &SecretString) -> Result<(), String> {
+        match self {
+            Self::Any => Ok(()),
+            Self::Scheme(scheme) => check_secret(scheme, secret).map_err(|problem| problem.to_string()),
+            // RFC 9110 §5.5: visible characters. A line break in the middle comes of copying two lines.
+            Self::Header if secret.expose_secret().bytes().all(|byte| byte.is_ascii_graphic()) => Ok(()),
+            Self::Header => Err("has spaces, line breaks or characters that no HTTP header can carry".to_owned()),
+        }
+    }
 }
 
 impl Watched {
     /// The file's secret, where it is one that can be used.
     fn look(&self) -> Result<SecretString, String> {
         let value = read_file(&self.path)?;
-        match self.scheme.as_ref().map(|scheme| check_secret(scheme, &value)) {
-            Some(Err(problem)) => Err(format!("file `{}`: {problem}", self.path.display())),
-            Some(Ok(())) | None => Ok(value),
+        match self.fit.check(&value) {
+            Ok(()) => Ok(value),
+            Err(problem) => Err(format!("file `{}`: {problem}", self.path.display())),
         }
     }
 }
@@ -209,10 +232,10 @@ impl SecretFiles {
         refreshed
     }
 
-    /// From now on, takes a changed secret at `key` only where it can be used with `scheme`.
-    pub(super) fn used_with(&mut self, key: &str, scheme: &Scheme) {
-        for watched in self.0.iter_mut().filter(|watched| watched.key == key) {
-            watched.scheme = Some(scheme.clone());
+    /// From now on, takes a changed secret at `key` only where it is fit for its use.
+    pub(super) fn must_fit(&mut self, key: &str, fit: Fit) {
+        if let Some(watched) = self.0.iter_mut().find(|watched| watched.key == key) {
+            watched.fit = fit;
         }
     }
 
@@ -228,7 +251,7 @@ impl SecretFiles {
             key: key.to_owned(),
             path: path.to_owned(),
             secret: secret.clone(),
-            scheme: None,
+            fit: Fit::Any,
             failing: false,
         });
         secret

@@ -9,11 +9,11 @@ use toml::{Table, Value};
 use super::error::{ConfigCode, ConfigError, Findings};
 use super::layers::parse;
 use super::presets;
-use super::secret::{Reader, SecretSpec};
+use super::secret::{Fit, Reader, SecretSpec};
 use crate::core::event::SourceName;
 use crate::core::mapping::Mapping;
+use crate::core::signature::Scheme;
 use crate::core::signature::scheme::Handshake;
-use crate::core::signature::{Scheme, check_secret};
 use crate::core::time::UnixMs;
 use crate::secret::LiveSecret;
 
@@ -230,11 +230,12 @@ impl Raw {
             };
             let Some(secret) = secret else { continue };
             if let Some(scheme) = &self.signature {
-                read.files.used_with(&key, scheme);
+                let fit = Fit::Scheme(Box::new(scheme.clone()));
                 let present = !secret.current().expose_secret().is_empty();
-                if let Some(problem) = check_secret(scheme, &secret.current()).err().filter(|_| present) {
-                    findings.push(ConfigError::new(&key, ConfigCode::Secret, problem.to_string()));
+                if let Some(problem) = fit.check(&secret.current()).err().filter(|_| present) {
+                    findings.push(ConfigError::new(&key, ConfigCode::Secret, problem));
                 }
+                read.files.must_fit(&key, fit);
             }
             secrets.push(SourceSecret { secret, not_after: spec.not_after });
         }

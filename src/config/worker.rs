@@ -18,7 +18,7 @@ pub struct WorkerConfig {
 
 impl Default for WorkerConfig {
     fn default() -> Self {
-        Self { concurrency: 8, lease_s: 60, take_overs_max: 3 }
+        Self { concurrency: 8, lease_s: 60, take_overs_max: 5 }
     }
 }
 

@@ -74,8 +74,8 @@ codes! {
         "Postman refuses this request for a reason that is not documented.",
         "Read the status in the dead letter's history; correct the cause, then replay.";
     ScimGaveUp = "SCIM-GAVE-UP",
-        "Every attempt failed for longer than `[retry] give_up_after_h`.",
-        "See the history for the last error; when Postman is well again, replay.";
+        "Every attempt failed for longer than `[retry] give_up_after_h`, although Postman serves others.",
+        "See the history for the last error; correct the cause, then replay.";
     JobPoison = "JOB-POISON",
         "Worker after worker stopped in the middle of this job.",
         "Look for crashes or out-of-memory kills in the logs at the times in the history; then replay.";

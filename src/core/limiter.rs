@@ -7,6 +7,10 @@
 
 use serde::{Deserialize, Serialize};
 
+/// A time further ahead than this was not reached by taking tokens, nor by a 429: the clock was set
+/// back. It is passed over, or one wrong clock would stop the bridge for as long as it was wrong.
+const AHEAD_US_MAX: i64 = 2 * 3_600_000_000;
+
 /// Which of Postman's two limits a call counts against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -34,6 +38,13 @@ const JITTER_SHARE: u64 = 100;
 /// Share of the window by which a token may be taken early to make up for one that was taken late
 /// (1/200: 300 ms of 60 s). Without it, every late wake-up would be lost for good.
 const TOLERANCE_SHARE: u64 = 200;
+
+/// By how much calls may be delayed against one another on their way before Postman may count more of
+/// them in a window than we did, in milliseconds.
+#[must_use]
+pub fn jitter_ms(window_ms: u64) -> u64 {
+    window_ms / JITTER_SHARE
+}
 
 /// A limit: so many calls in any window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +92,7 @@ impl Rate {
     /// Asks for a token at `now_us`, given the theoretical arrival time that is remembered.
     #[must_use]
     pub fn ask(self, tat_us: i64, now_us: i64) -> Grant {
+        let tat_us = if tat_us.saturating_sub(now_us) > AHEAD_US_MAX { now_us } else { tat_us };
         if self.calls == 0 {
             // A back-off (see `backed_off`) holds without a limit, too.
             return if tat_us > now_us { Grant::NotBefore { at_us: tat_us } } else { Grant::Now { tat_us } };
@@ -180,6 +192,15 @@ mod tests {
             let refused = matches!(rate.ask(tat, now + wait - 1), Grant::NotBefore { at_us } if at_us >= now + wait);
             prop_assert!(refused);
         }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_stalls_nothing() {
+        let rate = Rate { calls: 180, window_ms: MINUTE_MS };
+        let year_us = 365 * 86_400_000_000;
+        assert_eq!(rate.ask(year_us, 5), Grant::Now { tat_us: 5 + rate.interval_us() });
+        let hour_us = 3_600_000_000;
+        assert!(matches!(rate.ask(rate.backed_off(0, hour_us), 5), Grant::NotBefore { .. }));
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub enum Conclusion {
         code: Code,
         /// What exactly, without personal data.
         detail: String,
+        /// A create of ours may have taken effect: a replay must look first.
+        create_unknown: bool,
     },
     /// Nobody is there to rename (yet).
     NobodyFound,
@@ -94,8 +96,12 @@ pub struct AtPostman {
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, learnt or not")]
 pub struct Known {
     directory: Option<DirectoryEntry>,
-    /// A create of ours may have taken effect unseen: in an earlier attempt, or by a worker that died.
+    /// A create of ours went out, and its outcome is unknown.
     create_unknown: bool,
+    /// A worker died in the middle of this job: nobody knows what it had sent.
+    taken_over: bool,
+    /// The job has failed for so long that it is given up, if it alone fails.
+    at_wits_end: bool,
     /// The job is older than the last change applied.
     stale: bool,
     /// The look-up may page through all members where the filter finds nobody.
@@ -110,20 +116,34 @@ pub struct Known {
     activated: bool,
     replaced: bool,
     suspect: bool,
+    /// What a job at its wits' end failed of.
+    given_up_for: Option<Code>,
     end: Option<Conclusion>,
 }
 
+/// How much care an attempt takes. See [`super::verdict::RetryRules::care`].
+#[derive(Debug, Clone, Copy)]
+pub struct Care {
+    /// The look-up may page through all members where the filter finds nobody.
+    pub thorough: bool,
+    /// Up to so many pages.
+    pub pages_max: u32,
+    /// The job has failed for so long that it is given up, if it alone fails.
+    pub at_wits_end: bool,
+}
+
 impl Known {
-    /// What is known when an attempt at `job` begins. `thorough` lets the look-up page through up to
-    /// `pages_max` pages of members when the filter finds nobody.
+    /// What is known when an attempt at `job` begins.
     #[must_use]
-    pub fn at_start(job: &Job, directory: Option<DirectoryEntry>, thorough: bool, pages_max: u32) -> Self {
+    pub fn at_start(job: &Job, directory: Option<DirectoryEntry>, care: Care) -> Self {
         let stale = directory.as_ref().is_some_and(|entry| is_older(job, entry));
         Self {
-            create_unknown: job.progress.create_unknown || job.take_overs > 0,
+            create_unknown: job.progress.create_unknown,
+            taken_over: job.take_overs > 0,
+            at_wits_end: care.at_wits_end,
             stale,
-            thorough,
-            pages_max,
+            thorough: care.thorough,
+            pages_max: care.pages_max,
             search: Search::default(),
             directory,
             member: None,
@@ -132,6 +152,7 @@ impl Known {
             activated: false,
             replaced: false,
             suspect: false,
+            given_up_for: None,
             end: None,
         }
     }
@@ -156,16 +177,26 @@ impl Known {
                 self.stale_id = self.member.take().map(|member| member.id).or_else(|| request_id(request));
             }
             Outcome::UsernameRefused => self.end = Some(Conclusion::UsernameRefused),
-            Outcome::Permanent(code) => self.end = Some(dead(code, request.operation())),
+            Outcome::Permanent(code) => self.end = Some(self.dead(code, request.operation())),
             Outcome::Hold(scope, code) => self.end = Some(Conclusion::Hold { scope, code }),
             Outcome::Suspect => self.suspect = true,
             Outcome::RateLimited { until } => self.end = Some(Conclusion::RateLimited { until }),
-            Outcome::Passing { code, not_before } => {
-                self.end = Some(Conclusion::TryAgain { code, not_before, create_unknown: false });
-            }
-            Outcome::Unknown { code, not_before } => {
-                self.end = Some(Conclusion::TryAgain { code, not_before, create_unknown: true });
-            }
+            Outcome::Passing { code, not_before } => self.learn_trouble(request, code, not_before, false),
+            Outcome::Unknown { code, not_before } => self.learn_trouble(request, code, not_before, true),
+        }
+    }
+
+    /// Passing trouble ends the attempt. A job at its wits' end is given up for it, but only where a
+    /// probe is served: an outage of the target is nobody's fault, however long it lasts.
+    fn learn_trouble(&mut self, request: &Request, code: Code, not_before: Option<UnixMs>, create_unknown: bool) {
+        self.create_unknown |= create_unknown;
+        if self.at_wits_end && *request != Request::Probe {
+            self.suspect = true;
+            self.given_up_for = Some(code);
+        } else {
+            let code = self.given_up_for.unwrap_or(code);
+            let create_unknown = self.create_unknown;
+            self.end = Some(Conclusion::TryAgain { code, not_before, create_unknown });
         }
     }
 
@@ -181,10 +212,22 @@ impl Known {
         if *request == Request::Probe {
             // The target serves us, so the refusal was the job's own.
             self.suspect = false;
-            self.end = Some(dead(Code::ScimRejected, Operation::Probe));
+            self.end = Some(match self.given_up_for {
+                Some(code) => Conclusion::Dead {
+                    code: Code::ScimGaveUp,
+                    detail: format!("the last attempt failed with {code}; others are served"),
+                    create_unknown: self.create_unknown,
+                },
+                None => self.dead(Code::ScimRejected, Operation::Probe),
+            });
         } else {
             self.search.learn(request, listing);
         }
+    }
+
+    fn dead(&self, code: Code, operation: Operation) -> Conclusion {
+        let detail = format!("after {}", operation.as_http());
+        Conclusion::Dead { code, detail, create_unknown: self.create_unknown }
     }
 
     /// The id to go by, unless it turned out stale.
@@ -221,7 +264,7 @@ pub fn plan(event: &Event, known: &Known) -> Next {
 /// Nobody is known by id: make the member, unless one may be there already.
 fn plan_hire(event: &Event, known: &Known) -> Next {
     let create = || Next::Send(Request::Create(user_to_create(event)));
-    if !known.already_member && !known.create_unknown {
+    if !known.already_member && !known.create_unknown && !known.taken_over {
         return create();
     }
     // A look-up before a repeated POST asks for what we posted; only a 409 is worth paging for.
@@ -229,13 +272,14 @@ fn plan_hire(event: &Event, known: &Known) -> Next {
     match known.search.next(&user_names(event, known), pages_max) {
         Step::Send(request) => Next::Send(request),
         Step::Ended(Found::One(member)) => bring_in_line(event, known, member),
-        Step::Ended(Found::Several) => Next::Finish(ambiguous()),
+        Step::Ended(Found::Several) => Next::Finish(known.dead(Code::ScimAmbiguous, Operation::Find)),
         Step::Ended(Found::Nobody) if !known.already_member => create(),
         Step::Ended(Found::Nobody) if known.create_unknown => Next::Finish(Conclusion::Done {
             finished: Finished::Invited,
             at_postman: Some(AtPostman { scim_id: None, user_name: create_user_name(event).to_owned() }),
         }),
-        Step::Ended(Found::Nobody) => Next::Finish(dead(Code::ScimElsewhere, Operation::Create)),
+        // After a crash it may be our own invitation, but nobody knows: somebody has to look.
+        Step::Ended(Found::Nobody) => Next::Finish(known.dead(Code::ScimElsewhere, Operation::Create)),
     }
 }
 
@@ -245,7 +289,7 @@ fn plan_rename(event: &Event, known: &Known) -> Next {
     match known.search.next(&user_names(event, known), pages_max) {
         Step::Send(request) => Next::Send(request),
         Step::Ended(Found::One(member)) => bring_in_line(event, known, member),
-        Step::Ended(Found::Several) => Next::Finish(ambiguous()),
+        Step::Ended(Found::Several) => Next::Finish(known.dead(Code::ScimAmbiguous, Operation::Find)),
         Step::Ended(Found::Nobody) => Next::Finish(Conclusion::NobodyFound),
     }
 }
@@ -284,7 +328,7 @@ fn finished(is_hire: bool, known: &Known) -> Finished {
     let wrote = known.replaced || known.activated;
     if is_hire && known.already_member {
         Finished::Adopted
-    } else if is_hire && known.create_unknown && known.directory.is_none() {
+    } else if is_hire && (known.create_unknown || known.taken_over) && known.directory.is_none() {
         // Found by the look-up after our own POST of unknown outcome: it was that POST.
         Finished::Created
     } else if wrote {
@@ -300,12 +344,21 @@ fn same(wanted: Option<&str>, found: Option<&str>) -> bool {
 }
 
 /// Older than the last change applied to this person: by the source's clock where both tell it, else
-/// by the order in which they were accepted.
+/// by the order in which they were accepted. A hire of the same instant as what was applied is the
+/// same hire, sent again long after: it must not bring back who has left since.
 fn is_older(job: &Job, entry: &DirectoryEntry) -> bool {
-    match (job.event.occurred_at, entry.occurred_at) {
+    match (happened_at(job), entry.occurred_at) {
         (Some(mine), Some(applied)) if mine != applied => mine < applied,
+        (Some(_), Some(_)) if matches!(job.event.change, Change::Hire { .. }) => true,
         _ => job.seq < entry.seq,
     }
+}
+
+/// When the event happened, by its source; not later than it was accepted: a start date that lies
+/// ahead must not make everything stale that happens until then.
+#[must_use]
+pub fn happened_at(job: &Job) -> Option<UnixMs> {
+    job.event.occurred_at.map(|at| at.min(job.accepted_at))
 }
 
 /// The spellings to look a person up by, likeliest first. Postman's filter minds the case.
@@ -345,14 +398,6 @@ fn request_id(request: &Request) -> Option<String> {
         Request::Get { id } | Request::Replace { id, .. } | Request::Activate { id } => Some(id.clone()),
         Request::Create(_) | Request::Find { .. } | Request::Page { .. } | Request::Probe | Request::Discover => None,
     }
-}
-
-fn dead(code: Code, operation: Operation) -> Conclusion {
-    Conclusion::Dead { code, detail: format!("after {}", operation.as_http()) }
-}
-
-fn ambiguous() -> Conclusion {
-    dead(Code::ScimAmbiguous, Operation::Find)
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@ use super::*;
 use crate::core::event::{Email, Names, Person, SourceName};
 use crate::core::job::{JobId, Progress};
 
+const THOROUGH: Care = Care { thorough: true, pages_max: 2, at_wits_end: false };
+
 fn event(change: Change) -> Event {
     let person = Person::parse(SourceName::parse("hr").unwrap(), "E-1").unwrap();
     Event { person, change, locale: None, occurred_at: None }
@@ -24,7 +26,7 @@ fn job(event: Event) -> Job {
         id: JobId(1),
         seq: 10,
         event,
-        accepted_at: UnixMs(0),
+        accepted_at: UnixMs(1_000_000),
         attempts: 0,
         take_overs: 0,
         first_attempt_at: None,
@@ -61,7 +63,7 @@ fn members(members: Vec<Member>) -> Outcome {
 /// Walks a plan: each planned call is written down as `operation argument`, and answered by the next
 /// outcome. Ends with the conclusion; the outcomes must be used up.
 fn walk(job: &Job, directory: Option<DirectoryEntry>, outcomes: Vec<Outcome>) -> (Vec<String>, Conclusion) {
-    walk_with(job, Known::at_start(job, directory, true, 2), outcomes)
+    walk_with(job, Known::at_start(job, directory, THOROUGH), outcomes)
 }
 
 fn walk_with(job: &Job, mut known: Known, outcomes: Vec<Outcome>) -> (Vec<String>, Conclusion) {
@@ -229,6 +231,25 @@ fn a_worker_that_died_may_have_posted() {
     taken_over.take_overs = 1;
     let (calls, _) = walk(&taken_over, None, vec![members(vec![ada("Ada", "Lovelace")])]);
     assert_eq!(calls, ["find Ada@Example.com"]);
+    // Or not: what no look-up finds is for somebody to see, not to be taken for our invitation.
+    let nobody = || vec![members(vec![]), members(vec![])];
+    let conflict = vec![Outcome::AlreadyMember];
+    let (_, end) = walk(&taken_over, None, [nobody(), conflict, nobody(), vec![members(vec![])]].concat());
+    assert_eq!(dead_code(&end), Code::ScimElsewhere);
+}
+
+#[test]
+fn a_job_at_its_wits_end_is_given_up_only_where_others_are_served() {
+    let spike = || Outcome::Unknown { code: Code::ScimUnavailable, not_before: None };
+    let down = || Outcome::Passing { code: Code::ScimUnreachable, not_before: None };
+    let job = job(hire());
+    let at_wits_end = || Known::at_start(&job, None, Care { at_wits_end: true, ..THOROUGH });
+    let (calls, end) = walk_with(&job, at_wits_end(), vec![spike(), members(vec![])]);
+    assert_eq!(calls, ["create ada@example.com", "probe"]);
+    let Conclusion::Dead { code: Code::ScimGaveUp, create_unknown: true, .. } = end else { panic!("{end:?}") };
+    let (_, end) = walk_with(&job, at_wits_end(), vec![spike(), down()]);
+    let expected = Conclusion::TryAgain { code: Code::ScimUnavailable, not_before: None, create_unknown: true };
+    assert_eq!(end, expected, "an outage kills nobody");
 }
 
 #[test]
@@ -323,7 +344,7 @@ fn a_hire_with_a_stale_id_is_a_new_member() {
 fn a_rename_of_nobody_pages_only_when_it_is_told_to_be_thorough() {
     let job = job(rename());
     let nobody = || vec![members(vec![]), members(vec![])];
-    let (calls, end) = walk_with(&job, Known::at_start(&job, None, false, 2), nobody());
+    let (calls, end) = walk_with(&job, Known::at_start(&job, None, Care { thorough: false, ..THOROUGH }), nobody());
     assert_eq!((calls.len(), end), (2, Conclusion::NobodyFound));
     let (calls, end) = walk(&job, None, [nobody(), vec![members(vec![])]].concat());
     assert_eq!((calls.last().unwrap().as_str(), end), ("page 1", Conclusion::NobodyFound));
@@ -353,6 +374,12 @@ fn what_is_older_than_the_last_change_is_stale_by_its_own_clock_or_else_by_order
     assert!(!at(Some(7), Some(6), 99), "newer by the clock, although accepted earlier (a replay)");
     assert!(at(Some(6), Some(6), 11) && !at(Some(6), Some(6), 9), "the same instant: by order");
     assert!(at(None, Some(6), 11) && !at(Some(6), None, 9), "no instant: by order");
+    let mut again = job(hire());
+    again.event.occurred_at = Some(UnixMs(6));
+    let applied = DirectoryEntry { occurred_at: Some(UnixMs(6)), ..entry(Some("u1")) };
+    assert!(is_older(&again, &applied), "the same hire, long after");
+    assert!(!at(Some(7), Some(6), 1) && !at(Some(2_000_000), Some(999_999), 1), "ahead of its acceptance");
+    assert!(at(Some(2_000_000), Some(1_000_001), 1), "a start date ahead counts from its acceptance");
     for event in [hire(), rename()] {
         let mut stale = job(event);
         stale.seq = 1;
@@ -410,7 +437,7 @@ mod any_outcomes {
             let mut job = job(if is_hire { hire() } else { rename() });
             job.progress.create_unknown = create_unknown;
             let directory = known.then(|| entry(Some("u1")));
-            let mut known = Known::at_start(&job, directory, true, 3);
+            let mut known = Known::at_start(&job, directory, THOROUGH);
             let mut ended = false;
             for outcome in outcomes {
                 match plan(&job.event, &known) {

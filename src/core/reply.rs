@@ -188,12 +188,16 @@ fn success(operation: Operation, http: &HttpReply) -> Outcome {
     let body = json(http);
     let unreadable = || passing(operation, Code::ScimUnreadable, None);
     match operation {
-        Operation::Create => match body.as_ref().filter(|body| body.is_object()) {
-            Some(body) => Outcome::Created { id: id_of(body), user_name: text_of(body, "userName") },
-            // 201 is as good as its word, whatever became of the body.
-            None if http.status == 201 => Outcome::Created { id: None, user_name: None },
-            None => unreadable(),
-        },
+        Operation::Create => {
+            let id = body.as_ref().and_then(id_of);
+            let user_name = body.as_ref().and_then(|body| text_of(body, "userName"));
+            // 201 is as good as its word, whatever became of the body; any other 2xx must show the member.
+            if http.status == 201 || (id.is_some() && user_name.is_some()) {
+                Outcome::Created { id, user_name }
+            } else {
+                unreadable()
+            }
+        }
         Operation::Get | Operation::Replace | Operation::Activate => match body.as_ref().and_then(member) {
             Some(member) => Outcome::Member(member),
             None if http.status == 204 && operation != Operation::Get => Outcome::Applied,
@@ -202,9 +206,10 @@ fn success(operation: Operation, http: &HttpReply) -> Outcome {
         Operation::Find | Operation::Page | Operation::Probe => {
             body.as_ref().and_then(listing).map_or_else(unreadable, Outcome::Members)
         }
-        Operation::Discover => match body {
-            Some(Value::Object(_)) => Outcome::Served,
-            Some(_) | None => unreadable(),
+        // RFC 7643 §5: `patch` is a required attribute.
+        Operation::Discover => match body.as_ref().and_then(|body| body.get("patch")) {
+            Some(_) => Outcome::Served,
+            None => unreadable(),
         },
     }
 }
@@ -221,13 +226,16 @@ fn refusal(operation: Operation, http: &HttpReply) -> Outcome {
     };
     let detail = normalised(body.get("detail").and_then(Value::as_str).unwrap_or_default());
     let says = |fragment: &str| detail.contains(fragment);
+    let takes_a_seat = matches!(operation, Operation::Create | Operation::Activate);
     let about_a_member = matches!(operation, Operation::Get | Operation::Replace | Operation::Activate);
     match http.status {
         400 if body.get("scimType").and_then(Value::as_str) == Some("invalidSyntax") => {
             Outcome::Permanent(Code::ScimSyntax)
         }
         400 if says("enterprise plan") => Outcome::Hold(HoldScope::All, Code::HoldPlan),
-        400 if says("no slots available") => Outcome::Hold(HoldScope::Creates, Code::HoldSeats),
+        // Only what takes a seat can wait for one: a hold on creates would not keep a rename waiting.
+        400 if says("no slots available") && takes_a_seat => Outcome::Hold(HoldScope::Creates, Code::HoldSeats),
+        400 if says("no slots available") => suspect(operation),
         400 if says("team doesn't exist") => Outcome::Hold(HoldScope::All, Code::HoldTeamGone),
         400 if says("couldn't update this team member's username") => Outcome::UsernameRefused,
         401 if says("unable to access the team") || says("valid api key") => {

@@ -90,7 +90,13 @@ fn a_201_is_as_good_as_its_word_whatever_its_body() {
     for reply in [http(201, ""), http(201, "<html>"), http(201, "{\"id\":\"4"), cut(201, "{\"id\":"), http(201, "{}")] {
         assert_eq!(classify(Operation::Create, &reply, NOW), made);
     }
-    for reply in [http(200, ""), http(200, "<html>hello</html>"), cut(200, "{")] {
+    for reply in [
+        http(200, ""),
+        http(200, "<html>hello</html>"),
+        cut(200, "{"),
+        http(200, "{\"status\":\"error\"}"),
+        http(202, "{\"message\":\"queued\"}"),
+    ] {
         let outcome = classify(Operation::Create, &reply, NOW);
         assert_eq!(outcome, Outcome::Unknown { code: Code::ScimUnreadable, not_before: None });
     }
@@ -132,6 +138,18 @@ fn a_refusal_that_is_cut_off_is_asked_for_again() {
         assert_eq!(outcome, Outcome::Passing { code: Code::ScimUnreadable, not_before: None });
     }
     assert_eq!(classify(Operation::Create, &cut(409, ""), NOW), Outcome::AlreadyMember);
+}
+
+#[test]
+fn a_lack_of_seats_holds_only_what_takes_a_seat() {
+    let body = r#"{"detail":"No slots available on your Postman team."}"#;
+    for operation in [Operation::Create, Operation::Activate] {
+        let outcome = classify(operation, &http(400, body), NOW);
+        assert_eq!(outcome, Outcome::Hold(HoldScope::Creates, Code::HoldSeats));
+    }
+    for operation in [Operation::Replace, Operation::Get, Operation::Find] {
+        assert_eq!(classify(operation, &http(400, body), NOW), Outcome::Suspect);
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::code::Code;
 use super::hold::HoldScope;
 use super::job::{DirectoryEntry, Finished, Job, Progress};
-use super::plan::{AtPostman, Conclusion};
+use super::plan::{AtPostman, Care, Conclusion, happened_at};
 use super::time::UnixMs;
 
 /// What happens to a job after an attempt.
@@ -37,6 +37,8 @@ pub enum Verdict {
         code: Code,
         /// Fields and shapes, never values.
         detail: String,
+        /// What a replay must know.
+        progress: Progress,
     },
     /// Given back unfinished, due at once, uncounted.
     GiveBack {
@@ -76,11 +78,17 @@ impl RetryRules {
         Duration::from_millis(cap_ms).mul_f64(jitter.clamp(0.0, 1.0)).as_millis().try_into().unwrap_or(cap_ms)
     }
 
-    /// Whether the look-up of the attempt that now begins should page through all members: for a
-    /// rename that would be a dead letter next.
+    /// The care that the attempt at `job` that begins at `now` takes. A rename that would be a dead
+    /// letter next is looked for among all members, on up to `pages_max` pages; a job that has failed
+    /// for long and often is given up if it alone fails.
     #[must_use]
-    pub fn thorough(&self, job: &Job) -> bool {
-        job.progress.not_found + 1 >= self.not_found_tries
+    pub fn care(&self, job: &Job, pages_max: u32, now: UnixMs) -> Care {
+        let failing_ms = job.first_attempt_at.map_or(0, |first| now.ms_since(first));
+        Care {
+            thorough: job.progress.not_found + 1 >= self.not_found_tries,
+            pages_max,
+            at_wits_end: failing_ms >= self.give_up_after_ms && job.attempts + 1 >= GIVE_UP_ATTEMPTS_MIN,
+        }
     }
 
     /// Whether worker after worker died of this job.
@@ -97,7 +105,10 @@ pub fn decide(rules: &RetryRules, job: &Job, conclusion: &Conclusion, now: UnixM
     let progress = job.progress;
     match conclusion {
         Conclusion::Done { finished, .. } => Verdict::Done(*finished),
-        Conclusion::Dead { code, detail } => Verdict::Dead { code: *code, detail: detail.clone() },
+        Conclusion::Dead { code, detail, create_unknown } => {
+            let progress = Progress { create_unknown: progress.create_unknown || *create_unknown, ..progress };
+            Verdict::Dead { code: *code, detail: detail.clone(), progress }
+        }
         Conclusion::Hold { scope, code } => Verdict::Hold { scope: *scope, code: *code, progress },
         // The limiter keeps everybody waiting; the job itself has done nothing wrong.
         Conclusion::RateLimited { until } => Verdict::Retry { at: *until, counted: false, progress },
@@ -111,13 +122,8 @@ pub fn decide(rules: &RetryRules, job: &Job, conclusion: &Conclusion, now: UnixM
             let spent = progress.username_refused >= rules.username_tries;
             few_tries(rules, spent, progress.username_refused, Code::ScimUsername, progress, now, jitter)
         }
-        Conclusion::TryAgain { code, not_before, create_unknown } => {
+        Conclusion::TryAgain { not_before, create_unknown, .. } => {
             let progress = Progress { create_unknown: progress.create_unknown || *create_unknown, ..progress };
-            let failing_ms = job.first_attempt_at.map_or(0, |first| now.ms_since(first));
-            if failing_ms >= rules.give_up_after_ms && job.attempts + 1 >= GIVE_UP_ATTEMPTS_MIN {
-                let detail = format!("{} attempts failed, the last one with {code}", job.attempts + 1);
-                return Verdict::Dead { code: Code::ScimGaveUp, detail };
-            }
             let at = now.plus_ms(rules.pause_ms(job.attempts, jitter)).max(not_before.unwrap_or(now));
             Verdict::Retry { at, counted: true, progress }
         }
@@ -135,7 +141,7 @@ fn few_tries(
     jitter: f64,
 ) -> Verdict {
     if spent {
-        return Verdict::Dead { code, detail: format!("after {tries} tries") };
+        return Verdict::Dead { code, detail: format!("after {tries} tries"), progress };
     }
     let at = now.plus_ms(rules.pause_ms(tries, jitter));
     Verdict::Retry { at, counted: true, progress }
@@ -153,7 +159,7 @@ pub fn directory_after(
         scim_id: at_postman.scim_id.clone(),
         user_name: at_postman.user_name.clone(),
         in_line_at: now,
-        occurred_at: job.event.occurred_at.max(before.and_then(|entry| entry.occurred_at)),
+        occurred_at: happened_at(job).max(before.and_then(|entry| entry.occurred_at)),
         seq: job.seq.max(before.map_or(0, |entry| entry.seq)),
     }
 }

@@ -85,14 +85,12 @@ fn waiting_for_the_limit_or_a_hold_is_not_an_attempt() {
 }
 
 #[test]
-fn a_job_is_given_up_when_it_has_failed_for_long_and_often() {
+fn a_job_is_at_its_wits_end_when_it_has_failed_for_long_and_often() {
     let first = Some(NOW.minus_ms(72 * HOUR_MS));
-    let often = Job { attempts: 9, first_attempt_at: first, ..job() };
-    assert!(matches!(decide(&RULES, &often, &again(None), NOW, 0.5), Verdict::Dead { code: Code::ScimGaveUp, .. }));
-    let seldom = Job { attempts: 8, first_attempt_at: first, ..job() };
-    assert!(matches!(decide(&RULES, &seldom, &again(None), NOW, 0.5), Verdict::Retry { .. }));
-    let young = Job { attempts: 500, ..job() };
-    assert!(matches!(decide(&RULES, &young, &again(None), NOW, 0.5), Verdict::Retry { .. }));
+    let at_wits_end = |job: Job| RULES.care(&job, 20, NOW).at_wits_end;
+    assert!(at_wits_end(Job { attempts: 9, first_attempt_at: first, ..job() }));
+    assert!(!at_wits_end(Job { attempts: 8, first_attempt_at: first, ..job() }));
+    assert!(!at_wits_end(Job { attempts: 500, ..job() }));
 }
 
 #[test]
@@ -102,7 +100,7 @@ fn nobody_found_has_a_grace_and_then_dies() {
     loop {
         match decide(&RULES, &job, &Conclusion::NobodyFound, NOW, 1.0) {
             Verdict::Retry { at, progress, counted } => {
-                assert!(counted && !RULES.thorough(&job));
+                assert!(counted && !RULES.care(&job, 20, NOW).thorough);
                 pauses.push(at.ms_since(NOW) / 1000);
                 job.progress = progress;
             }
@@ -114,7 +112,7 @@ fn nobody_found_has_a_grace_and_then_dies() {
         }
     }
     assert_eq!(pauses, [2, 4, 8, 16]);
-    assert!(RULES.thorough(&job), "the last look pages");
+    assert!(RULES.care(&job, 20, NOW).thorough, "the last look pages");
 }
 
 #[test]

@@ -45,6 +45,8 @@ pub struct IntakeOptions {
     pub listen: String,
     /// Largest body taken, in bytes; above: 413.
     pub body_bytes_max: usize,
+    /// What the bodies of all deliveries under way may take together, in bytes; above: 503.
+    pub bodies_bytes_max: usize,
     /// How long a body may take to arrive as a whole, in milliseconds; above: 408, and the
     /// connection is closed.
     pub body_timeout_ms: u64,
@@ -66,6 +68,7 @@ impl Default for IntakeOptions {
         Self {
             listen: "127.0.0.1:8080".to_owned(),
             body_bytes_max: 1_048_576,
+            bodies_bytes_max: 64 * 1_048_576,
             body_timeout_ms: 10_000,
             head_timeout_ms: 5_000,
             workers: None,
@@ -121,6 +124,7 @@ struct Shared {
     sources: Sources,
     services: Services,
     unknown: tally::Counters,
+    budget: body::Budget,
 }
 
 impl Intake {
@@ -131,7 +135,8 @@ impl Intake {
         let listener = TcpListener::bind(&options.listen).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let unknown = tally::Counters::of_unknown_sources();
-        let shared = web::Data::new(Shared { options, sources, services, unknown });
+        let budget = body::Budget::of(options.bodies_bytes_max);
+        let shared = web::Data::new(Shared { options, sources, services, unknown, budget });
         Ok(Self { shared, listener, address })
     }
 

@@ -21,6 +21,9 @@ use crate::core::signature::{self, Answer, Genuine};
 use crate::store::{Accepted, Dedupe, NewDelivery, NewJob, NewUnmapped, StoreError};
 use crate::telemetry::metrics::DeliveryResult;
 
+/// Records of one delivery that are logged when they cannot be mapped.
+const TOLD_MAX: usize = 5;
+
 /// How a delivery ends: what is counted, and what is answered.
 type End = (DeliveryResult, HttpResponse);
 
@@ -105,13 +108,18 @@ fn single<'h>(headers: &'h HeaderMap, name: &header::HeaderName) -> Result<Optio
 async fn deliver(door: &Door, request: &HttpRequest, payload: web::Payload, shared: &Shared) -> End {
     let source = door.name.as_str();
     let timeout = Duration::from_millis(shared.options.body_timeout_ms);
-    let body = match body::read(payload, shared.options.body_bytes_max, timeout).await {
+    // Held until the answer: the body lives as long.
+    let mut share = shared.budget.share();
+    let body = match body::read(payload, shared.options.body_bytes_max, timeout, &mut share).await {
         Ok(body) => body,
         Err(error) => {
             let (result, refusal) = match error {
                 BodyError::TooLarge => (DeliveryResult::TooLarge, Refusal::TooLarge),
                 BodyError::TimedOut => (DeliveryResult::TimedOut, Refusal::TimedOut),
                 BodyError::HungUp => (DeliveryResult::HungUp, Refusal::HungUp),
+                BodyError::Crowded => {
+                    (DeliveryResult::Full, Refusal::Full { retry_after_s: shared.options.retry_after_s })
+                }
             };
             info!(source, result = result.as_str(), "no whole body");
             return (result, refusal.answer());
@@ -159,15 +167,23 @@ fn read(door: &Door, genuine: &Genuine) -> (DeliveryResult, NewDelivery, Vec<Job
     let key = genuine.dedupe_key(&door.name);
     let dedupe = Dedupe { key: key.key, fingerprint: key.fingerprint, remember_ms: door.remember_ms };
     let mut new = NewDelivery { source: door.name.clone(), dedupe, jobs: Vec::new(), unmapped: Vec::new() };
+    let mut told = 0;
     for record in map(&door.mapping, &door.name, &genuine.delivery) {
         match record {
             Record::Event(event) => new.jobs.push(NewJob { id: new_job_id(), event }),
             Record::Ignored => {}
             Record::Unmapped { person, code, detail, payload } => {
-                warn!(source = door.name.as_str(), %code, detail, "a record could not be mapped: kept as a dead letter");
+                // A batch of thousands that fail alike is told by its first few; all are dead letters.
+                if told < TOLD_MAX {
+                    warn!(source = door.name.as_str(), %code, detail, "a record could not be mapped: kept as a dead letter");
+                }
+                told += 1;
                 new.unmapped.push(NewUnmapped { id: new_job_id(), person, code, detail, payload });
             }
         }
+    }
+    if told > TOLD_MAX {
+        warn!(source = door.name.as_str(), records = told, "so many records of one delivery could not be mapped");
     }
     // Jobs, then dead letters: the order in which the store tells them to a duplicate.
     let ids = new.jobs.iter().map(|job| job.id).chain(new.unmapped.iter().map(|record| record.id)).collect();

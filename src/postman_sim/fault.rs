@@ -58,12 +58,6 @@ impl Fault {
         Self { on, what, after: false, times: Some(times), share: None, user: None, delay_ms: 0, hints: Vec::new() }
     }
 
-    /// The same, after the change was made.
-    #[must_use]
-    pub fn after_the_change(self) -> Self {
-        Self { after: true, ..self }
-    }
-
     /// The same, only for calls about this `userName` or id.
     #[must_use]
     pub fn about(self, user: &str) -> Self {

@@ -115,11 +115,6 @@ impl PostmanSim {
         self.shared.world().journal.since(seq, usize::MAX).cloned().collect()
     }
 
-    /// Forgets the calls so far; their numbers go on.
-    pub fn clear_journal(&self) {
-        self.shared.world().journal.clear();
-    }
-
     /// The sums so far.
     #[must_use]
     pub fn stats(&self) -> Stats {
@@ -147,12 +142,6 @@ impl PostmanSim {
     #[must_use]
     pub fn faults(&self) -> Vec<Ordered> {
         self.shared.world().faults.list().to_vec()
-    }
-
-    /// Removes one fault; false: there is none of that number, or it has struck for the last time.
-    #[must_use]
-    pub fn remove_fault(&self, id: u64) -> bool {
-        self.shared.world().faults.remove(Some(id)) > 0
     }
 
     /// Removes all faults.

@@ -10,6 +10,7 @@ use crate::clock;
 use crate::core::code::Code;
 use crate::core::hold::HoldScope;
 use crate::core::job::{Finished, HistoryEntry, Job, Note};
+use crate::core::limiter::jitter_ms;
 use crate::core::plan::{Conclusion, Known, Next, plan};
 use crate::core::reply::{Outcome, Reply, classify};
 use crate::core::scim::{Operation, Request};
@@ -90,7 +91,7 @@ impl Worker {
         let mut run = Run::default();
         let conclusion = if self.options.retry.is_poison(job) {
             let detail = format!("{} workers stopped in the middle of it", job.take_overs);
-            Ok(Conclusion::Dead { code: Code::JobPoison, detail })
+            Ok(Conclusion::Dead { code: Code::JobPoison, detail, create_unknown: true })
         } else {
             self.conclude(claimed, &mut held, &mut run).await
         };
@@ -117,8 +118,8 @@ impl Worker {
     /// Plans and calls until the attempt ends.
     async fn conclude(&self, claimed: &ClaimedJob, held: &mut Held<'_>, run: &mut Run) -> Result<Conclusion, Broken> {
         let job = &claimed.job;
-        let thorough = self.options.retry.thorough(job);
-        let mut known = Known::at_start(job, claimed.directory.clone(), thorough, self.options.look_up_pages_max);
+        let care = self.options.retry.care(job, self.options.look_up_pages_max, self.clock.now());
+        let mut known = Known::at_start(job, claimed.directory.clone(), care);
         loop {
             let request = match plan(&job.event, &known) {
                 Next::Finish(conclusion) => return Ok(conclusion),
@@ -155,6 +156,10 @@ impl Worker {
         let operation = request.operation().as_str();
         let began = Instant::now();
         let reply = self.client.send(request).await;
+        let margin = Duration::from_millis(jitter_ms(self.options.rate_window_ms));
+        if self.pace.is_late(began.elapsed(), margin) {
+            self.charge_again(request.operation().call_kind());
+        }
         let status = match &reply {
             Reply::Http(http) => http.status.to_string(),
             Reply::NotSent => names::STATUS_UNREACHABLE.to_owned(),
@@ -291,7 +296,7 @@ fn tell(job: &Job, verdict: &Verdict, conclusion: &Conclusion) -> Note {
             error!(%code, scope = scope.as_str(), advice = code.advice(), "held: {}", code.title());
             Note::Held { code: *code }
         }
-        Verdict::Dead { code, detail } => {
+        Verdict::Dead { code, detail, .. } => {
             error!(%code, attempt, detail, advice = code.advice(), "dead letter");
             Note::Dead { code: *code }
         }

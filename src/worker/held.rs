@@ -7,7 +7,7 @@ use std::time::Duration;
 use tracing::{debug, warn};
 
 use super::Worker;
-use crate::core::limiter::CallKind;
+use crate::core::limiter::{CallKind, jitter_ms};
 use crate::core::time::UnixMs;
 use crate::store::{ClaimedJob, Lease, StoreError, Token};
 
@@ -24,7 +24,19 @@ pub(super) struct Held<'a> {
     lease: Lease,
     valid_until: UnixMs,
     lost: bool,
-    token: Option<(CallKind, UnixMs)>,
+    token: Option<HeldToken>,
+    /// The last token came too late to be used. The next one is used, whenever it comes: a store that
+    /// is always slow delays all calls alike.
+    passed_one_over: bool,
+}
+
+/// A token at hand.
+struct HeldToken {
+    kind: CallKind,
+    /// When the store was asked for it.
+    asked_at: UnixMs,
+    /// When it came.
+    had_at: UnixMs,
 }
 
 /// Why an attempt cannot go on.
@@ -51,7 +63,8 @@ impl<'a> Held<'a> {
             lease: claimed.lease.clone(),
             valid_until: asked_at.plus_ms(worker.options.lease_ms),
             lost: false,
-            token: Some((claimed.token, asked_at)),
+            token: Some(HeldToken { kind: claimed.token, asked_at, had_at: worker.clock.now() }),
+            passed_one_over: false,
         }
     }
 
@@ -128,21 +141,21 @@ impl<'a> Held<'a> {
 
     /// Uses the token at hand, if it is of this kind and fresh.
     fn use_token(&mut self, kind: CallKind) -> bool {
-        let fresh_ms = self.worker.options.rate_window_ms / TOKEN_FRESH_SHARE;
-        let now = self.worker.clock.now();
-        match self.token {
-            Some((held, taken_at)) if held == kind => {
-                self.token = None;
-                now.ms_since(taken_at) <= fresh_ms
-            }
-            Some(_) | None => false,
-        }
+        let Some(token) = self.token.take_if(|token| token.kind == kind) else { return false };
+        let window_ms = self.worker.options.rate_window_ms;
+        let kept_long = self.worker.clock.now().ms_since(token.had_at) > window_ms / TOKEN_FRESH_SHARE;
+        let came_late = token.had_at.ms_since(token.asked_at) > jitter_ms(window_ms);
+        let pass_over = (kept_long || came_late) && !self.passed_one_over;
+        self.passed_one_over = pass_over;
+        !pass_over
     }
 
     async fn wait_for_token(&mut self, kind: CallKind) -> Result<(), Broken> {
         let now = self.worker.clock.now();
         match self.worker.store.take_token(now, kind).await? {
-            Token::Granted => self.token = Some((kind, now)),
+            Token::Granted => {
+                self.token = Some(HeldToken { kind, asked_at: now, had_at: self.worker.clock.now() });
+            }
             Token::NotBefore(at) => {
                 let pause = Duration::from_millis(at.ms_since(now).max(1)).min(self.renewal_pause());
                 tokio::select! {

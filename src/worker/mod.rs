@@ -6,6 +6,7 @@
 
 mod attempt;
 mod held;
+mod pace;
 mod pool;
 mod waited;
 
@@ -19,6 +20,7 @@ use crate::scim::Client;
 use crate::store::{Claim, ClaimRequest, ClaimedJob, Store, StoreError, WaitReason};
 
 pub use self::attempt::Attempted;
+use self::pace::Pace;
 use self::waited::Waited;
 
 /// What a worker is built with.
@@ -47,6 +49,7 @@ pub struct Worker {
     options: Arc<WorkerOptions>,
     name: Arc<str>,
     waited: Arc<Waited>,
+    pace: Arc<Pace>,
     /// Cancelled when nothing new may begin: waiting jobs are given back.
     stop: CancellationToken,
     /// Cancelled when the grace is over: calls under way are dropped, their jobs given back.
@@ -75,6 +78,7 @@ impl Worker {
             options: Arc::new(options),
             name: clock::new_job_id().to_string().into(),
             waited: Arc::default(),
+            pace: Arc::default(),
             stop: CancellationToken::new(),
             stop_now: CancellationToken::new(),
         }

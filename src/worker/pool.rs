@@ -31,6 +31,8 @@ impl Worker {
         loop {
             while attempts.try_join_next().is_some() {}
             let free = tokio::select! {
+                // A stop wins over room: nothing is claimed any more.
+                biased;
                 () = life.stopping() => break,
                 permit = room.clone().acquire_owned() => match permit {
                     Ok(permit) => { drop(permit); room.available_permits().max(1) }

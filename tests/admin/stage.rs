@@ -137,7 +137,15 @@ impl Stage {
 
     /// The next job becomes a dead letter.
     pub(crate) async fn bury_next(&self, code: Code) -> JobId {
-        self.settle_next(Verdict::Dead { code, detail: "status 409".to_owned() }, 409).await
+        self.settle_next(
+            Verdict::Dead {
+                code,
+                detail: "status 409".to_owned(),
+                progress: scim_bridge::core::job::Progress::default(),
+            },
+            409,
+        )
+        .await
     }
 
     /// The next job succeeds.

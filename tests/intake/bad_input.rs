@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use scim_bridge::store::{Page, Store};
 
-use super::{BODY_BYTES_MAX, Bridge, Headers, hire, message, reply};
+use super::{BODY_BYTES_MAX, Bridge, Headers, eventually, hire, message, reply};
 
 fn without(headers: Headers, name: &str) -> Headers {
     headers.into_iter().filter(|(other, _)| other != name).collect()
@@ -188,4 +188,23 @@ fn a_byte_now_and_then_is_cut_off_in_time_and_does_not_hold_up_others() {
     assert!(heard.contains("connection: close"), "{heard}");
     assert_eq!(bridge.counted("timed_out"), 1);
     bridge.undisturbed(0, 0);
+}
+
+#[test]
+fn strangers_bodies_together_take_no_more_memory_than_there_is_for_them() {
+    // The budget of the tests is four bodies at their largest.
+    let bridge = Bridge::start();
+    let part = vec![b' '; BODY_BYTES_MAX - 10];
+    let head = format!(
+        "POST {} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {BODY_BYTES_MAX}\r\n\r\n",
+        bridge.path()
+    );
+    let mut strangers: Vec<_> = (0..5).map(|_| bridge.connect()).collect();
+    for stranger in &mut strangers {
+        stranger.write_all(head.as_bytes()).unwrap();
+        stranger.write_all(&part).unwrap();
+    }
+    eventually("one of them is sent away", || bridge.counted("full") >= 1);
+    eventually("the others are cut off in time", || bridge.counted("timed_out") + bridge.counted("full") == 5);
+    assert_eq!(bridge.post("msg_1", &hire("E-1", "ada@example.com")).status, 200, "the room is given back");
 }

@@ -104,6 +104,7 @@ impl Bridge {
             IntakeOptions {
                 listen: "127.0.0.1:0".to_owned(),
                 body_bytes_max: BODY_BYTES_MAX,
+                bodies_bytes_max: 4 * BODY_BYTES_MAX,
                 body_timeout_ms: 300,
                 workers: Some(1),
                 shutdown_grace_s: 1,

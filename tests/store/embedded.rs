@@ -134,7 +134,7 @@ struct Inherited(Folder);
 impl Engine for Inherited {
     async fn open(&self, options: StoreOptions) -> Arc<dyn Store> {
         let store = Embedded::open(self.0.path(), options).unwrap();
-        store.end_leases().await.unwrap();
+        store.end_leases(at(0)).await.unwrap();
         Arc::new(store)
     }
 }
@@ -149,4 +149,37 @@ async fn a_process_ends_the_leases_of_the_one_before_and_need_not_wait_for_them(
     let claimed = bench.claim_one(at(3)).await;
     assert_eq!(claimed.job.take_overs, 1);
     assert_eq!(bench.settle(at(4), &before.lease, dead()).await, scim_bridge::store::Settled::Stale);
+}
+
+#[tokio::test]
+async fn a_job_that_cannot_be_read_is_set_aside_and_the_others_run() {
+    let folder = Folder::new();
+    let path = folder.path().to_owned();
+    let mut bench = Bench::new(folder, false).await;
+    let broken = bench.accept_one(at(0), hire("E-1")).await;
+    let whole = bench.accept_one(at(0), hire("E-2")).await;
+    let spoil = |column: &str, value: &str| {
+        let db = rusqlite::Connection::open(path.join("store.db")).unwrap();
+        let statement = format!("UPDATE jobs SET {column} = ?1 WHERE id = ?2");
+        db.execute(&statement, rusqlite::params![value, broken.0.to_be_bytes()]).unwrap();
+    };
+    spoil("event", "x");
+    assert_eq!(bench.claim_one(at(1)).await.job.id, whole);
+    bench.claim_none(at(2)).await;
+    spoil("event", &serde_json::to_string(&hire("E-1")).unwrap());
+    spoil("history", "of another version");
+    assert_eq!(bench.claim_one(at(3_600_001)).await.job.id, broken);
+    assert_eq!(bench.count(scim_bridge::core::job::JobState::Running).await, 2);
+}
+
+#[tokio::test]
+async fn what_a_wrong_clock_put_off_is_due_for_the_next_process() {
+    let mut bench = Bench::new(Inherited(Folder::new()), false).await;
+    bench.accept_one(at(0), hire("E-1")).await;
+    let claimed = bench.claim_one(at(0)).await;
+    let year = at(365 * 86_400_000);
+    bench.settle(at(1), &claimed.lease, crate::harness::retry(year)).await;
+    bench.claim_none(at(2)).await;
+    bench.reopen().await;
+    bench.claim_one(at(3)).await;
 }

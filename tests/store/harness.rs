@@ -223,7 +223,7 @@ pub(crate) fn done() -> Verdict {
 }
 
 pub(crate) fn dead() -> Verdict {
-    Verdict::Dead { code: Code::ScimSyntax, detail: "name: too long".to_owned() }
+    Verdict::Dead { code: Code::ScimSyntax, detail: "name: too long".to_owned(), progress: Progress::default() }
 }
 
 pub(crate) fn retry(at: UnixMs) -> Verdict {

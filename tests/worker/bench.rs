@@ -19,6 +19,15 @@ use scim_bridge::worker::{Attempted, Stepped, Worker, WorkerOptions};
 
 pub(crate) const LEASE_MS: u64 = 60_000;
 
+pub(crate) const RULES: RetryRules = RetryRules {
+    first_ms: 1000,
+    max_ms: 900_000,
+    give_up_after_ms: 72 * 3_600_000,
+    not_found_tries: 5,
+    username_tries: 3,
+    take_overs_max: 3,
+};
+
 pub(crate) struct Bench {
     pub(crate) store: Arc<Embedded>,
     pub(crate) sim: PostmanSim,
@@ -76,14 +85,7 @@ impl Bench {
             call_timeout_ms: 400,
             rate_window_ms: 60_000,
             look_up_pages_max: 20,
-            retry: RetryRules {
-                first_ms: 1000,
-                max_ms: 900_000,
-                give_up_after_ms: 72 * 3_600_000,
-                not_found_tries: 5,
-                username_tries: 3,
-                take_overs_max: 3,
-            },
+            retry: RULES,
         };
         Worker::new(self.store.clone(), client, self.clock.clone(), options)
     }

@@ -5,7 +5,7 @@ use scim_bridge::core::job::{Finished, JobState, Note};
 use scim_bridge::core::limiter::CallKind;
 use scim_bridge::postman_sim::Fault;
 use scim_bridge::store::{Store, Token, WaitReason};
-use scim_bridge::worker::Attempted;
+use scim_bridge::worker::{Attempted, Stepped};
 
 use crate::bench::{Bench, email};
 
@@ -138,4 +138,41 @@ async fn what_was_tried_is_in_the_history_without_personal_data() {
     let text = serde_json::to_string(&job.history).unwrap();
     assert!(!text.contains("example.com") && !text.contains("Lovelace"));
     assert_eq!(job.attempts, 1);
+}
+
+#[tokio::test]
+async fn an_outage_of_the_target_kills_nobody_however_long_it_lasts() {
+    let bench = Bench::new();
+    order(&bench, "any:spike-503:forever");
+    for n in 0..3 {
+        bench.hire(&format!("E-{n}"), "Ada", "Lovelace").await;
+    }
+    for _ in 0..200 {
+        match bench.worker().step().await.unwrap() {
+            Stepped::Attempted(attempted) => assert_eq!(attempted, Attempted::Retry),
+            _ => bench.clock.advance_ms(10_000_000),
+        }
+    }
+    bench.sim.clear_faults();
+    for _ in 0..3 {
+        assert_eq!(bench.attempt_until_settled().await, Attempted::Done(Finished::Created));
+    }
+}
+
+#[tokio::test]
+async fn a_job_that_alone_keeps_failing_is_given_up_and_its_replay_looks_first() {
+    let bench = Bench::new();
+    order(&bench, "create:create-failed:forever:user=e-1@example.com");
+    let id = bench.hire("E-1", "Ada", "Lovelace").await;
+    let mut ended = bench.attempt().await;
+    while ended == Attempted::Retry {
+        bench.clock.advance_ms(10_000_000);
+        ended = bench.attempt().await;
+    }
+    assert_eq!(ended, Attempted::Dead(Code::ScimGaveUp));
+    bench.sim.clear_faults();
+    let calls = bench.calls().len();
+    bench.store.replay(bench.clock.now(), id).await.unwrap();
+    assert_eq!(bench.attempt().await, Attempted::Done(Finished::Created));
+    assert_eq!(bench.calls()[calls..], ["find 200", "create 201"]);
 }

@@ -127,3 +127,15 @@ async fn a_trial_that_needed_no_call_lifts_nothing() {
     assert_eq!(bench.attempt().await, Attempted::Done(Finished::Stale));
     assert_eq!(bench.store.holds().await.unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn a_lack_of_seats_that_is_told_to_a_rename_holds_nothing_and_does_not_loop() {
+    let bench = Bench::new();
+    bench.hire("E-1", "Ada", "Lovelace").await;
+    bench.attempt().await;
+    order(&bench, "replace:no-slots:forever");
+    bench.rename("E-1", "Ada", "King").await;
+    assert_eq!(bench.attempt().await, Attempted::Dead(Code::ScimRejected), "a probe is served: it is the job's own");
+    assert!(bench.store.holds().await.unwrap().is_empty());
+    assert!(bench.calls().len() < 6, "{:?}", bench.calls());
+}

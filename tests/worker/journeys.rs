@@ -93,7 +93,7 @@ async fn a_replayed_rename_that_is_older_than_what_was_applied_since_is_stale() 
 async fn events_that_arrive_out_of_order_end_with_the_newest() {
     let bench = Bench::new();
     bench.hire("E-1", "Ada", "Lovelace").await;
-    let at = |ms: i64| Some(UnixMs(1_795_341_600_000 + ms));
+    let at = |ms: i64| Some(UnixMs(1_795_341_500_000 + ms));
     let mut newer = rename("E-1", "Ada", "King");
     newer.occurred_at = at(2000);
     let mut older = rename("E-1", "Ada", "Byron");
@@ -149,4 +149,36 @@ async fn the_key_and_the_locale_are_sent_as_configured() {
     let call = &bench.sim.journal()[0];
     assert_eq!(call.active, Some(true));
     assert!(!call.x_api_key);
+}
+
+#[tokio::test]
+async fn a_hire_that_is_sent_again_long_after_brings_nobody_back() {
+    let bench = Bench::new();
+    let mut hired = hire("E-1", "Ada", "Lovelace");
+    hired.occurred_at = Some(bench.clock.now());
+    bench.accept(hired.clone()).await;
+    bench.attempt().await;
+    let mut left = SimPerson::member(&email("E-1"), "Ada", "Lovelace");
+    left.active = false;
+    left.id = Some(bench.sim.members()[0].id.to_string());
+    bench.sim.add_member(left);
+    bench.clock.advance_ms(30 * 86_400_000);
+    bench.accept(hired).await;
+    assert_eq!(bench.attempt().await, Attempted::Done(Finished::Stale));
+    assert_eq!(bench.calls(), ["create 201"]);
+}
+
+#[tokio::test]
+async fn a_start_date_that_lies_ahead_makes_no_rename_stale() {
+    let bench = Bench::new();
+    let mut hired = hire("E-1", "Ada", "Lovelace");
+    hired.occurred_at = Some(bench.clock.now().plus_ms(30 * 86_400_000));
+    bench.accept(hired).await;
+    bench.attempt().await;
+    bench.clock.advance_ms(1000);
+    let mut renamed = rename("E-1", "Ada", "King");
+    renamed.occurred_at = Some(bench.clock.now());
+    bench.accept(renamed).await;
+    assert_eq!(bench.attempt().await, Attempted::Done(Finished::Updated));
+    assert_eq!(bench.names("E-1"), ["Ada King"]);
 }

@@ -11,3 +11,5 @@ mod holds;
 mod journeys;
 #[cfg(test)]
 mod leases;
+#[cfg(test)]
+mod limits;

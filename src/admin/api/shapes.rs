@@ -260,6 +260,8 @@ pub struct DirectoryBody {
     pub user_name: String,
     /// When they were last brought in line.
     pub in_line_at: String,
+    /// When the newest change applied happened, by its source.
+    pub occurred_at: Option<String>,
 }
 
 impl StatusBody {
@@ -402,6 +404,7 @@ impl From<&DirectoryEntry> for DirectoryBody {
             scim_id: entry.scim_id.clone(),
             user_name: entry.user_name.clone(),
             in_line_at: entry.in_line_at.to_string(),
+            occurred_at: entry.occurred_at.map(|at| at.to_string()),
         }
     }
 }

@@ -14,6 +14,9 @@ use crate::core::limiter::CallKind;
 use crate::core::time::UnixMs;
 use crate::store::{Claim, ClaimRequest, ClaimedJob, Lease, StoreError, Token, WaitReason};
 
+/// Long enough not to fill the log, short enough that a repaired row is soon found.
+const SET_ASIDE_MS: u64 = 3_600_000;
+
 const BOTH: [EventKind; 2] = [EventKind::Hire, EventKind::Rename];
 
 /// What happens while a claim looks around.
@@ -104,15 +107,16 @@ fn give(
             if round.room() == 0 || (trial_of.is_some() && !round.jobs.is_empty()) {
                 return Ok(());
             }
-            let token = first_call(kind);
+            let (token, person) = (first_call(kind), lane.person);
             if round.no_token.iter().any(|(missing, _)| *missing == token) {
                 continue;
             }
             match holds::take_token(work, round.now, token) {
-                Token::Granted => {
-                    let claimed = lease(work, round, lane, trial_of, token)?;
-                    round.jobs.push(claimed);
-                }
+                Token::Granted => match lease(work, round, lane, trial_of, token) {
+                    Ok(claimed) => round.jobs.push(claimed),
+                    Err(StoreError::Damaged(what)) => set_aside(work, round.now, person, &what)?,
+                    Err(error) => return Err(error),
+                },
                 Token::NotBefore(at) => round.no_token.push((token, at)),
             }
         }
@@ -174,6 +178,17 @@ fn lease(
     let job = row.into_job()?;
     let lease = Lease { person: job.event.person.clone(), job: job.id, fence: unsigned(fence), until, trial_of };
     Ok(ClaimedJob { lease, job, directory, token })
+}
+
+/// One row that cannot be read must not stop everybody else: its lane is looked at again later.
+fn set_aside(work: &mut Work<'_>, now: UnixMs, person: i64, what: &str) -> Result<(), StoreError> {
+    let mut lane = Lane::of(work, person)?;
+    tracing::error!(lane = person, what, "a lane cannot be read: it is set aside for an hour");
+    if let Some((head, kind)) = job_of(lane.state) {
+        lane.state = LaneState::Due { head, kind, at: now.plus_ms(SET_ASIDE_MS) };
+        lane.save(work)?;
+    }
+    Ok(())
 }
 
 fn directory(work: &Work<'_>, job: JobId, person: i64) -> Result<Option<DirectoryEntry>, StoreError> {

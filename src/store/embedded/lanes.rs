@@ -180,8 +180,15 @@ pub(super) fn kind(row: &Row<'_>, column: usize) -> rusqlite::Result<EventKind> 
     }
 }
 
-/// Ends every lease: the next claim takes its lane over.
-pub(super) fn end_leases(work: &mut Work<'_>) -> Result<(), StoreError> {
+/// Nothing is ever put off for longer (the longest pause is a day): what is due later than that was put
+/// off by a clock that has been set back since.
+const PUT_OFF_MS_MAX: u64 = 86_400_000;
+
+/// Ends every lease: the next claim takes its lane over. What a wrong clock put off is due now.
+pub(super) fn end_leases(work: &mut Work<'_>, now: UnixMs) -> Result<(), StoreError> {
     work.db.prepare_cached("UPDATE people SET lane_at = 0 WHERE lane_state = 'leased'")?.execute([])?;
+    work.db
+        .prepare_cached("UPDATE people SET lane_at = ?1 WHERE lane_state = 'due' AND lane_at > ?2")?
+        .execute([now.0, now.plus_ms(PUT_OFF_MS_MAX).0])?;
     Ok(())
 }

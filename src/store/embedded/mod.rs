@@ -69,9 +69,10 @@ impl Embedded {
 
     /// Ends every lease now. For the process that has just opened the store: whoever held them held the
     /// lock, too, so they are dead, and their lanes need not wait for the leases to run out. What was
-    /// leased counts as taken over at its next claim.
-    pub async fn end_leases(&self) -> Result<(), StoreError> {
-        self.writer.call(lanes::end_leases).await
+    /// leased counts as taken over at its next claim. What a clock that was set back since had put off is
+    /// due now.
+    pub async fn end_leases(&self, now: UnixMs) -> Result<(), StoreError> {
+        self.writer.call(move |work| lanes::end_leases(work, now)).await
     }
 
     /// Finishes what is queued and folds the log into the file. Every later call says that the store

@@ -57,9 +57,12 @@ impl JobRow {
             attempts: row.get(6)?,
             take_overs: row.get(7)?,
             first_attempt_at: row.get::<_, Option<i64>>(8)?.map(UnixMs),
-            progress: from_json(id, "progress", row.get_ref(9)?.as_str().map_err(rusqlite::Error::from)?)?,
+            // What cannot be read (a newer version's, or damaged) is no reason not to do the job.
+            progress: from_json(id, "progress", row.get_ref(9)?.as_str().map_err(rusqlite::Error::from)?)
+                .unwrap_or_default(),
             event: row.get(10)?,
-            history: from_json(id, "history", row.get_ref(11)?.as_str().map_err(rusqlite::Error::from)?)?,
+            history: from_json(id, "history", row.get_ref(11)?.as_str().map_err(rusqlite::Error::from)?)
+                .unwrap_or_default(),
         })
     }
 

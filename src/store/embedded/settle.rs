@@ -31,7 +31,8 @@ pub(super) fn settle(
     }
     match &settlement.verdict {
         Verdict::Done(outcome) => finish(work, now, &mut lane, &job, *outcome)?,
-        Verdict::Dead { code, detail } => {
+        Verdict::Dead { code, detail, progress } => {
+            job.progress = *progress;
             bury(work, now, &mut lane, &job, &to_json(code)?, detail)?;
         }
         Verdict::Retry { at, counted, progress } => {
@@ -89,9 +90,10 @@ fn bury(
 ) -> Result<(), StoreError> {
     work.db
         .prepare_cached(
-            "UPDATE jobs SET state = 'dead', ended_at = ?2, code = ?3, detail = ?4, history = ?5 WHERE seq = ?1",
+            "UPDATE jobs SET state = 'dead', ended_at = ?2, code = ?3, detail = ?4, history = ?5, progress = ?6
+             WHERE seq = ?1",
         )?
-        .execute(params![job.seq, now.0, code, detail, to_json(&job.history)?])?;
+        .execute(params![job.seq, now.0, code, detail, to_json(&job.history)?, to_json(&job.progress)?])?;
     lane.queued -= 1;
     if job.kind == EventKind::Hire {
         lane.parks += 1;

@@ -246,10 +246,13 @@ mod tests {
     use crate::core::event::{Change, Event, Names, Person, SourceName};
     use crate::core::hold::ProbePauses;
     use crate::core::job::JobId;
+    use crate::core::job::Progress;
     use crate::core::limiter::Rate;
     use crate::core::time::UnixMs;
     use crate::store::embedded::Embedded;
-    use crate::store::{Accepted, ClaimRequest, Dedupe, NewDelivery, NewJob, Retention, Store};
+    use crate::store::{
+        Accepted, Claim, ClaimRequest, Dedupe, NewDelivery, NewJob, Retention, Settlement, Store, Verdict,
+    };
 
     const NOW: UnixMs = UnixMs(1_800_000_000_000);
 
@@ -308,20 +311,25 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(open(&folder));
         store.accept(NOW, delivery(1)).await.unwrap();
-        store.writer.call(|work| Ok(work.db.execute("UPDATE jobs SET history = 'x'", [])?)).await.unwrap();
+        let request = ClaimRequest { worker: "w".into(), jobs_max: 1, lease_ms: 1 };
+        let Claim::Jobs(jobs) = store.claim(NOW, &request).await.unwrap() else { panic!("nothing to claim") };
+        store.writer.call(|work| Ok(work.db.execute("UPDATE jobs SET id = x'00'", [])?)).await.unwrap();
         // The writer is kept busy until both commands wait, so that they share a transaction.
         let (go, wait) = std::sync::mpsc::channel::<()>();
         let busy = tokio::spawn({
             let store = Arc::clone(&store);
             async move { store.writer.call(move |_| Ok(wait.recv().is_ok())).await }
         });
-        let request = ClaimRequest { worker: "w".into(), jobs_max: 1, lease_ms: 1 };
-        let (claimed, accepted, freed) =
-            tokio::join!(store.claim(NOW, &request), store.accept(NOW, delivery(2)), async { go.send(()) });
+        let verdict = Verdict::GiveBack { progress: Progress::default() };
+        let settlement = Settlement { verdict, history: Vec::new(), trial: None, directory: None };
+        let (settled, accepted, freed) =
+            tokio::join!(store.settle(NOW, &jobs[0].lease, settlement), store.accept(NOW, delivery(2)), async {
+                go.send(())
+            });
         assert!(freed.is_ok() && busy.await.unwrap().unwrap());
-        assert!(matches!(claimed, Err(StoreError::Damaged(_))));
+        assert!(matches!(settled, Err(StoreError::Damaged(_))), "{settled:?}");
         assert_eq!(accepted.unwrap(), Accepted::Stored);
         let (memory, file) = counted(&store).await;
-        assert_eq!((memory.tally, memory.tally.waiting), (file.tally, 2));
+        assert_eq!((memory.tally, memory.tally.waiting), (file.tally, 1));
     }
 }

@@ -68,7 +68,11 @@ pub(crate) async fn a_held_job_stays_at_the_head_uncounted_and_sets_the_hold(b: 
 
 pub(crate) async fn a_dead_hire_parks_its_lane(b: &mut Bench) {
     let ids = b.accept(at(0), &[hire("1"), rename("1"), hire("2")]).await;
-    let verdict = Verdict::Dead { code: Code::ScimElsewhere, detail: "userName".to_owned() };
+    let verdict = Verdict::Dead {
+        code: Code::ScimElsewhere,
+        detail: "userName".to_owned(),
+        progress: Progress { create_unknown: true, ..Progress::default() },
+    };
     assert_eq!(b.work_off(at(3), verdict).await, ids[0]);
     let letter = b.s().await.dead_letter(ids[0]).await.unwrap().unwrap();
     assert_eq!((letter.died_at, letter.code, letter.parks_lane), (at(3), Code::ScimElsewhere, true));

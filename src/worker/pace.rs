@@ -1,0 +1,72 @@
+//! How long calls take, to know which of them were held up on their way.
+//!
+//! The limiter counts calls as they leave, Postman as they arrive. A call that takes far longer than
+//! others do may have arrived far later than it left, in one window with calls that left after it: it
+//! is then charged for another time. Where all calls are slow, Postman is, and nothing is charged.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::Worker;
+use crate::clock::Clock;
+use crate::core::limiter::CallKind;
+use crate::store::Token;
+
+/// The weight of the newest call in what is typical: 1/8.
+const WEIGHT: u64 = 8;
+
+/// What is typical, as an exponentially weighted mean.
+#[derive(Debug, Default)]
+pub(super) struct Pace {
+    typical_us: AtomicU64,
+}
+
+impl Pace {
+    /// Takes a call's duration in; tells whether it is longer than what was typical by more than
+    /// `margin`.
+    pub(super) fn is_late(&self, took: Duration, margin: Duration) -> bool {
+        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        let typical_us = self.typical_us.load(Ordering::Relaxed);
+        let next = if typical_us == 0 { took_us } else { typical_us - typical_us / WEIGHT + took_us / WEIGHT };
+        self.typical_us.store(next, Ordering::Relaxed);
+        typical_us != 0 && took > Duration::from_micros(typical_us) + margin
+    }
+}
+
+impl Worker {
+    /// Takes a token and uses it for nothing.
+    pub(super) fn charge_again(&self, kind: CallKind) {
+        let (store, clock, stop) = (self.store.clone(), self.clock.clone(), self.stop.clone());
+        tokio::spawn(async move {
+            while let Ok(Token::NotBefore(at)) = store.take_token(clock.now(), kind).await {
+                tokio::select! {
+                    () = tokio::time::sleep(pause(&clock, at)) => {}
+                    () = stop.cancelled() => return,
+                }
+            }
+        });
+    }
+}
+
+fn pause(clock: &Clock, at: crate::core::time::UnixMs) -> Duration {
+    Duration::from_millis(at.ms_since(clock.now()).max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_that_is_held_up_is_late_and_a_slow_target_is_not() {
+        let margin = Duration::from_millis(600);
+        let pace = Pace::default();
+        assert!(!pace.is_late(Duration::from_secs(5), margin), "nothing is typical yet");
+        let pace = Pace::default();
+        for _ in 0..20 {
+            assert!(!pace.is_late(Duration::from_millis(200), margin));
+        }
+        assert!(pace.is_late(Duration::from_secs(4), margin));
+        let late = (0..40).filter(|_| pace.is_late(Duration::from_secs(2), margin)).count();
+        assert!(late < 10, "what all calls take is typical soon: {late}");
+    }
+}
