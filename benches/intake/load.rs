@@ -37,7 +37,12 @@ struct Script {
 
 /// Sends a round of hires to `address`: each an id and a person of its own. They are numbered from
 /// `first`.
-pub(crate) fn round(address: SocketAddr, scheme: &Scheme, secret: &SecretString, first: usize) -> Result<Round, Failed> {
+pub(crate) fn round(
+    address: SocketAddr,
+    scheme: &Scheme,
+    secret: &SecretString,
+    first: usize,
+) -> Result<Round, Failed> {
     let scripts = (0..CONNECTIONS)
         .map(|connection| Script::signed(scheme, secret, first + connection * REQUESTS_EACH))
         .collect::<Result<Vec<_>, Failed>>()?;
