@@ -10,14 +10,16 @@ use crate::core::time::UnixMs;
 use crate::store::{Accepted, NewDelivery, NewJob, StoreError};
 
 pub(super) fn accept(work: &mut Work<'_>, now: UnixMs, delivery: &NewDelivery) -> Result<Accepted, StoreError> {
-    if let Some(known) = remembered(work, now, delivery)? {
-        return Ok(known);
-    }
     let tally = &work.control.tally;
     if rows::unsigned(tally.waiting + tally.parked) >= work.options.high_water_jobs {
-        return Ok(Accepted::Full);
+        return Ok(remembered(work, now, delivery)?.unwrap_or(Accepted::Full));
     }
-    remember(work, now, delivery)?;
+    // Written before it is looked for: most deliveries are new.
+    if !remember(work, now, delivery)?
+        && let Some(known) = remembered(work, now, delivery)?
+    {
+        return Ok(known);
+    }
     for job in &delivery.jobs {
         enqueue(work, now, job)?;
     }
@@ -43,12 +45,17 @@ pub(super) fn accept(work: &mut Work<'_>, now: UnixMs, delivery: &NewDelivery) -
 
 /// Puts a new job at the end of its person's lane.
 pub(super) fn enqueue(work: &mut Work<'_>, now: UnixMs, job: &NewJob) -> Result<(), StoreError> {
-    let mut lane = Lane::find_or_make(work, &job.event.person.to_string())?;
+    let (key, kind) = (job.event.person.to_string(), job.event.kind());
     let seq = work.control.next_seq;
     work.control.next_seq += 1;
-    rows::insert(work.db, seq, job.id, lane.person, &job.event, now)?;
-    lane.enter(seq, job.event.kind(), now);
-    lane.save(work)
+    let person = if let Some(mut lane) = Lane::find(work, &key)? {
+        lane.enter(seq, kind, now);
+        lane.save(work)?;
+        lane.person
+    } else {
+        Lane::begin(work, &key, seq, kind, now)?
+    };
+    rows::insert(work.db, seq, job.id, person, &job.event, now)
 }
 
 fn remembered(work: &Work<'_>, now: UnixMs, delivery: &NewDelivery) -> Result<Option<Accepted>, StoreError> {
@@ -66,18 +73,24 @@ fn remembered(work: &Work<'_>, now: UnixMs, delivery: &NewDelivery) -> Result<Op
     }))
 }
 
-fn remember(work: &Work<'_>, now: UnixMs, delivery: &NewDelivery) -> Result<(), StoreError> {
+/// Whether this delivery is remembered from now on; not where an earlier one of its key still is.
+fn remember(work: &Work<'_>, now: UnixMs, delivery: &NewDelivery) -> Result<bool, StoreError> {
     let jobs = delivery.jobs.iter().map(|job| job.id);
     let unmapped = delivery.unmapped.iter().map(|record| record.id);
     let ids: Vec<u8> = jobs.chain(unmapped).flat_map(blob).collect();
     // Replaces one that is past its time.
-    work.db
-        .prepare_cached("INSERT OR REPLACE INTO deliveries (key, fingerprint, until, ids) VALUES (?1, ?2, ?3, ?4)")?
+    let written = work
+        .db
+        .prepare_cached(
+            "INSERT INTO deliveries (key, fingerprint, until, ids) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (key) DO UPDATE SET fingerprint = ?2, until = ?3, ids = ?4 WHERE until <= ?5",
+        )?
         .execute(params![
             delivery.dedupe.key,
             delivery.dedupe.fingerprint,
             now.plus_ms(delivery.dedupe.remember_ms).0,
-            ids
+            ids,
+            now.0
         ])?;
-    Ok(())
+    Ok(written > 0)
 }

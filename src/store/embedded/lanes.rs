@@ -57,20 +57,25 @@ impl Lane {
         Ok(statement.query_row([person], Self::read)?)
     }
 
-    /// The lane of a person, made where there is none.
-    pub(super) fn find_or_make(work: &Work<'_>, key: &str) -> Result<Self, StoreError> {
-        if let Some(lane) = Self::find(work, key)? {
-            return Ok(lane);
-        }
-        work.db.prepare_cached("INSERT INTO people (key) VALUES (?1)")?.execute([key])?;
-        Ok(Self {
-            person: work.db.last_insert_rowid(),
-            state: LaneState::Idle,
-            fence: 0,
-            queued: 0,
-            parks: 0,
-            counted: Tally::default(),
-        })
+    /// Makes the lane of a person whom the store has not heard of, with a first job that is due from
+    /// now, and gives the person. Written at once: most of what is accepted is a hire.
+    pub(super) fn begin(
+        work: &mut Work<'_>,
+        key: &str,
+        seq: i64,
+        kind: EventKind,
+        now: UnixMs,
+    ) -> Result<i64, StoreError> {
+        work.db
+            .prepare_cached(
+                "INSERT INTO people (key, lane_state, lane_seq, lane_kind, lane_at, queued)
+                 VALUES (?1, 'due', ?2, ?3, ?4, 1)",
+            )?
+            .execute(params![key, seq, kind.as_str(), now.0])?;
+        work.control.tally.waiting += 1;
+        work.control.tally.lanes += 1;
+        *work.wake = true;
+        Ok(work.db.last_insert_rowid())
     }
 
     /// Reads [`LANE_COLUMNS`].

@@ -1,0 +1,103 @@
+//! What is measured and what it is measured beside, all in this process and set up alike.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::Arc;
+
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use data_encoding::BASE64;
+use hmac::{Hmac, KeyInit, Mac};
+use scim_bridge::clock::Clock;
+use scim_bridge::core::event::SourceName;
+use scim_bridge::core::hold::ProbePauses;
+use scim_bridge::core::limiter::Rate;
+use scim_bridge::core::mapping::Mapping;
+use scim_bridge::core::signature::Scheme;
+use scim_bridge::intake::{Intake, IntakeOptions, Services, Source, SourceSecret};
+use scim_bridge::lifecycle::Lifecycle;
+use scim_bridge::secret::LiveSecret;
+use scim_bridge::store::embedded::Embedded;
+use scim_bridge::store::{Retention, Store, StoreOptions};
+use secrecy::{ExposeSecret, SecretString};
+use sha2::Sha256;
+use tokio_util::sync::CancellationToken;
+
+use crate::Failed;
+
+/// Threads of each server: one for each core of the machine it was first measured on.
+const WORKERS: usize = 2;
+const DAY_MS: u64 = 86_400_000;
+
+/// An actix handler that reads the body, and answers.
+pub(crate) fn body_only() -> Result<SocketAddr, Failed> {
+    serve(|app| {
+        app.default_service(web::route().to(async |body: web::Bytes| taken(body.len())));
+    })
+}
+
+/// An actix handler that reads the body, checks its signature and parses it, as one would by hand.
+pub(crate) fn verify_and_parse(secret: &SecretString) -> Result<SocketAddr, Failed> {
+    let key = secret.expose_secret().strip_prefix("whsec_").ok_or("not a whsec_ secret")?;
+    let hmac = Hmac::<Sha256>::new_from_slice(&BASE64.decode(key.as_bytes())?)?;
+    serve(move |app| {
+        let hmac = hmac.clone();
+        let handler = move |request: HttpRequest, body: web::Bytes| {
+            let answer = match genuine(&hmac, &request, &body).map(|()| serde_json::from_slice(&body)) {
+                Some(Ok(serde_json::Value::Object(fields))) => taken(fields.len()),
+                Some(Ok(_) | Err(_)) | None => HttpResponse::BadRequest().finish(),
+            };
+            std::future::ready(answer)
+        };
+        app.default_service(web::route().to(handler));
+    })
+}
+
+/// The intake on an embedded store in `folder`.
+pub(crate) fn bridge(folder: &Path, scheme: Scheme, secret: SecretString) -> Result<SocketAddr, Failed> {
+    let options = StoreOptions {
+        writes: Rate { calls: 180, window_ms: 60_000 },
+        reads: Rate { calls: 300, window_ms: 60_000 },
+        high_water_jobs: u64::MAX,
+        retention: Retention { finished_ms: 30 * DAY_MS, finished_jobs_max: 100_000 },
+        probe_pauses: ProbePauses { first_ms: 30_000, max_ms: 300_000 },
+    };
+    let store: Arc<dyn Store> = Arc::new(Embedded::open(folder, options)?);
+    let source = Source {
+        name: SourceName::parse("hr")?,
+        scheme,
+        secrets: vec![SourceSecret { secret: LiveSecret::new(secret), not_after: None }],
+        mapping: Mapping::default(),
+        remember_ms: 7 * DAY_MS,
+        content_types: vec!["application/json".to_owned()],
+    };
+    let options =
+        IntakeOptions { listen: "127.0.0.1:0".to_owned(), workers: Some(WORKERS), ..IntakeOptions::default() };
+    let services = Services { store, clock: Clock::System, lifecycle: Lifecycle::new() };
+    let intake = Intake::bind(options, vec![source], services)?;
+    let address = intake.address();
+    tokio::spawn(intake.serve(CancellationToken::new()));
+    Ok(address)
+}
+
+fn serve(app: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static) -> Result<SocketAddr, Failed> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    let server = HttpServer::new(move || App::new().configure(|config| app(config))).workers(WORKERS);
+    tokio::spawn(server.disable_signals().listen(listener)?.run());
+    Ok(address)
+}
+
+fn taken(read: usize) -> HttpResponse {
+    HttpResponse::Ok().json(serde_json::json!({ "status": "accepted", "read": read }))
+}
+
+/// Standard Webhooks: `{id}.{timestamp}.{body}` under HMAC-SHA256.
+fn genuine(hmac: &Hmac<Sha256>, request: &HttpRequest, body: &[u8]) -> Option<()> {
+    let header = |name| request.headers().get(name).map(actix_web::http::header::HeaderValue::as_bytes);
+    let mut hmac = hmac.clone();
+    for part in [header("webhook-id")?, b".", header("webhook-timestamp")?, b".", body] {
+        hmac.update(part);
+    }
+    let signature = BASE64.decode(header("webhook-signature")?.strip_prefix(b"v1,")?).ok()?;
+    hmac.verify_slice(&signature).ok()
+}
