@@ -73,7 +73,7 @@ async fn run(address: SocketAddr, scripts: Vec<Script>) -> Result<Round, Failed>
         latencies.extend(ended??);
     }
     let seconds = began.elapsed().as_secs_f64();
-    let spent = (cpu::of_process() - process).saturating_sub(cpu::of_thread() - generator);
+    let spent = cpu::of_process().saturating_sub(process).saturating_sub(cpu::of_thread().saturating_sub(generator));
     latencies.sort_unstable();
     let requests = u32::try_from(requests)?;
     Ok(Round { per_second: f64::from(requests) / seconds, latencies, cpu: spent / requests })
