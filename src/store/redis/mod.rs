@@ -1,0 +1,5 @@
+//! The Redis engine.
+
+mod link;
+
+pub use self::link::{Address, Durability, LinkOptions, Login, Place, TlsFiles};
