@@ -22,6 +22,7 @@ use crate::core::time::UnixMs;
 pub use crate::core::verdict::Verdict;
 
 pub mod embedded;
+pub mod redis;
 
 /// Why a store could not do what was asked. Nothing has changed then, unless it says so.
 #[derive(Debug, thiserror::Error)]

@@ -1,0 +1,2 @@
+//! The cluster engine: Redis or Valkey.
+pub mod link;
