@@ -190,6 +190,9 @@ codes! {
     StoreNewerSchema = "STORE-NEWER-SCHEMA",
         "The store was written by a newer version of scim-bridge.",
         "Run the newer version, or give this one another `[store] key_prefix`.";
+    StoreDamaged = "STORE-DAMAGED",
+        "What was read from the store is not what was written.",
+        "Find who else writes to the keys of this prefix; restore Redis' data from before that.";
     StoreError = "STORE-ERROR",
         "Redis answered with an error that is not expected.",
         "See the log for the word that it gave; check the server's version and its modules.";

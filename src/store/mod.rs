@@ -69,7 +69,8 @@ impl StoreError {
         match self {
             Self::Trouble { code, .. } => Some(*code),
             Self::NewerSchema { .. } => Some(Code::StoreNewerSchema),
-            Self::Unavailable(_) | Self::InUse { .. } | Self::Damaged(_) => None,
+            Self::Damaged(_) => Some(Code::StoreDamaged),
+            Self::Unavailable(_) | Self::InUse { .. } => None,
         }
     }
 

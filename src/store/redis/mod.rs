@@ -1,5 +1,3 @@
-//! The Redis engine.
+//! The cluster engine: Redis or Valkey.
 
-mod link;
-
-pub use self::link::{Address, Durability, LinkOptions, Login, Place, TlsFiles};
+pub mod link;

@@ -43,6 +43,18 @@ pub(super) struct Link {
     _end: Arc<DropGuard>,
 }
 
+/// Wake-ups as they come.
+pub(super) struct Wakes {
+    link: Link,
+}
+
+impl Wakes {
+    /// Ready at the next wake-up, and after each new connection, since one may have been missed.
+    pub(super) async fn next(&mut self) {
+        self.link.woken().await;
+    }
+}
+
 impl Link {
     /// A way to the Redis of these options, which need not be there yet: connections are made when
     /// they are needed. Must be called within a tokio runtime.
@@ -93,6 +105,11 @@ impl Link {
         let sent = writes.send(write).await.map_err(|_| ended(()).counted());
         sent?;
         answer.await.unwrap_or_else(|_| Err(ended(()))).map_err(Trouble::counted)
+    }
+
+    /// Wake-ups as they come. All who listen share one connection, and a wake-up wakes one of them.
+    pub(super) fn listen(&self) -> Wakes {
+        Wakes { link: self.clone() }
     }
 
     /// Ready when a script has published on [`LinkOptions::channel`], or may have.

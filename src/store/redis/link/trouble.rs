@@ -106,6 +106,10 @@ impl Trouble {
             let command = detail.split('\'').nth(1).filter(|_| *code == Code::StoreNoPerm);
             return Self::new(*code, command.map_or_else(|| (*word).to_owned(), |command| format!("{word} {command}")));
         }
+        if word == "DAMAGED" {
+            // Our own scripts' word, and their own text.
+            return Self::new(Code::StoreDamaged, detail);
+        }
         if word == "ERR" && detail.contains("unknown command") {
             let command = detail.split(['\'', '`']).nth(1).unwrap_or_default();
             return Self::new(Code::StoreError, format!("unknown command {command}"));
@@ -141,7 +145,10 @@ impl Trouble {
     /// Counts it, and makes it the store's error.
     pub(super) fn counted(self) -> StoreError {
         metrics::counter!(names::STORE_ERRORS_TOTAL, names::CODE => self.code.as_str()).increment(1);
-        StoreError::Trouble { code: self.code, detail: self.detail }
+        match self.code {
+            Code::StoreDamaged => StoreError::Damaged(self.detail),
+            code => StoreError::Trouble { code, detail: self.detail },
+        }
     }
 }
 
