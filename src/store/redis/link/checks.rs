@@ -16,10 +16,11 @@ use crate::core::code::Code;
 /// What would lose accepted events, or makes the configured durability impossible.
 pub(super) async fn check(options: &LinkOptions, connection: &mut MultiplexedConnection) -> Result<(), Trouble> {
     // `INFO` and not `CONFIG GET`: managed Redis often has none, and least rights should not hold it.
-    let Value::BulkString(info) = ask(connection, &redis::cmd("INFO")).await? else {
-        return Err(Trouble::new(Code::StoreError, "INFO is answered with something else"));
+    let info = match ask(connection, &redis::cmd("INFO")).await? {
+        Value::VerbatimString { text, .. } => text,
+        Value::BulkString(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        _ => return Err(Trouble::new(Code::StoreError, "INFO is answered with something else")),
     };
-    let info = String::from_utf8_lossy(&info);
     let field = |name: &str| {
         info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(|value| value.trim().to_owned())
     };

@@ -8,8 +8,8 @@ use std::time::Duration;
 use deadpool_redis::redis::aio::{MultiplexedConnection, PubSub};
 use deadpool_redis::redis::io::tcp::TcpSettings;
 use deadpool_redis::redis::{
-    AsyncConnectionConfig, Client, ClientTlsConfig, Cmd, ConnectionAddr, ErrorKind, IntoConnectionInfo, PushInfo,
-    PushKind, RedisConnectionInfo, RedisError, TlsCertificates, Value,
+    AsyncConnectionConfig, Client, ClientTlsConfig, Cmd, ConnectionAddr, ErrorKind, IntoConnectionInfo,
+    ProtocolVersion, PushInfo, PushKind, RedisConnectionInfo, RedisError, TlsCertificates, Value,
 };
 use secrecy::ExposeSecret;
 
@@ -25,23 +25,28 @@ pub(super) type Gone = Arc<AtomicBool>;
 pub(super) enum Callee {
     /// A server that holds data.
     Server,
+    /// The same, to hear what is published there.
+    Channel,
     /// A sentinel.
     Sentinel,
 }
 
 /// What a client for this address needs, with the files and secrets as they are now.
 pub(super) fn client(options: &LinkOptions, to: &Address, callee: Callee) -> Result<Client, Trouble> {
-    let (login, database) = match callee {
-        Callee::Server => (&options.login, options.database),
-        Callee::Sentinel => (&options.sentinel_login, 0),
+    let (login, database, protocol) = match callee {
+        // Only with RESP3 does the library tell that a connection has broken while nobody called.
+        Callee::Server => (&options.login, options.database, ProtocolVersion::RESP3),
+        Callee::Channel => (&options.login, options.database, ProtocolVersion::RESP2),
+        Callee::Sentinel => (&options.sentinel_login, 0, ProtocolVersion::RESP3),
     };
     let addr = match &options.tls {
         None => ConnectionAddr::Tcp(to.host.clone(), to.port),
         Some(_) => ConnectionAddr::TcpTls { host: to.host.clone(), port: to.port, insecure: false, tls_params: None },
     };
     let info = addr.into_connection_info().map_err(|error| Trouble::of_dial(&error, to, false))?;
-    let info =
-        info.set_redis_settings(settings(login, database)).set_tcp_settings(TcpSettings::default().set_nodelay(true));
+    let info = info
+        .set_redis_settings(settings(login, database, protocol))
+        .set_tcp_settings(TcpSettings::default().set_nodelay(true));
     let made = match &options.tls {
         None => Client::open(info),
         Some(files) => {
@@ -56,9 +61,10 @@ pub(super) fn client(options: &LinkOptions, to: &Address, callee: Callee) -> Res
     })
 }
 
-fn settings(login: &Login, database: u32) -> RedisConnectionInfo {
+fn settings(login: &Login, database: u32, protocol: ProtocolVersion) -> RedisConnectionInfo {
     let mut settings = RedisConnectionInfo::default()
         .set_db(database.into())
+        .set_protocol(protocol)
         // An extra command at every connection, which a user of least rights may not run.
         .set_skip_set_lib_name();
     if let Some(username) = &login.username {
@@ -115,7 +121,7 @@ pub(super) async fn connect(
 
 /// Makes a connection that hears what is published.
 pub(super) async fn subscribe(options: &LinkOptions, to: &Address, channel: &str) -> Result<PubSub, Trouble> {
-    let client = client(options, to, Callee::Server)?;
+    let client = client(options, to, Callee::Channel)?;
     let dial = async {
         let mut heard = client.get_async_pubsub().await?;
         heard.subscribe(channel).await?;
