@@ -40,8 +40,7 @@ impl Link {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(options.connect_timeout))
             .set_response_timeout(Some(options.response_timeout));
-        let shared =
-            client.get_multiplexed_async_connection_with_config(&config).await.map_err(|e| failed(&e))?;
+        let shared = client.get_multiplexed_async_connection_with_config(&config).await.map_err(|e| failed(&e))?;
         let channel = format!("{{{}}}:wake", options.key_prefix);
         Ok(Self { client, shared: std::sync::Arc::new(Mutex::new(shared)), config, channel })
     }
