@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use scim_bridge::store::redis::link::{Address, Durability, Login, Place};
-use scim_bridge::store::redis::{LinkOptions, Redis, RedisOptions, StoreClock};
+use scim_bridge::store::redis::{Address, Durability, LinkOptions, Login, Place, Redis, RedisOptions, StoreClock};
 use scim_bridge::store::{Store, StoreError, StoreOptions};
 
 use crate::harness::Engine;
@@ -22,7 +21,7 @@ impl Keyspace {
         Self { port: server.port, prefix: format!("test-{}", scim_bridge::clock::new_job_id()) }
     }
 
-    pub(crate) async fn try_open(&self, clock: StoreClock, options: StoreOptions) -> Result<Redis, StoreError> {
+    pub(crate) fn try_open(&self, clock: StoreClock, options: StoreOptions) -> Result<Redis, StoreError> {
         let link = LinkOptions {
             place: Place::Standalone(Address { host: "127.0.0.1".to_owned(), port: self.port }),
             tls: None,
@@ -36,13 +35,13 @@ impl Keyspace {
             response_timeout: Duration::from_secs(10),
             insecure_ok: true,
         };
-        Redis::open(RedisOptions { link, clock }, options).await
+        Redis::open(&RedisOptions { link, clock }, options)
     }
 }
 
 #[async_trait]
 impl Engine for Keyspace {
     async fn open(&self, options: StoreOptions) -> Arc<dyn Store> {
-        Arc::new(self.try_open(StoreClock::Caller, options).await.unwrap())
+        Arc::new(self.try_open(StoreClock::Caller, options).unwrap())
     }
 }

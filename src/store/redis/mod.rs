@@ -4,12 +4,9 @@
 //! Instants go to the server as distances from the caller's now and come back so, too: no clock but the
 //! server's decides about a lease, and nobody's clock needs to be right.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use deadpool_redis::redis::Value;
-use tokio::sync::Notify;
-use tokio::task::JoinHandle;
+use tokio::sync::OnceCell;
 
 use self::keys::Keys;
 use self::link::{Arg, Link, Script};
@@ -36,7 +33,7 @@ mod scripts;
 mod settle;
 mod views;
 
-pub use self::link::LinkOptions;
+pub use self::link::{Address, Durability, LinkOptions, Login, Place, TlsFiles};
 
 /// The newest schema that this version knows. A change that an older version cannot live with raises it.
 const SCHEMA: u32 = 1;
@@ -65,36 +62,44 @@ pub struct Redis {
     keys: Keys,
     options: StoreOptions,
     clock: StoreClock,
-    woken: Arc<Notify>,
-    listener: JoinHandle<()>,
+    checked: OnceCell<()>,
 }
 
 impl Redis {
-    /// Connects, and makes the store where there is none.
+    /// The store of these options. The server need not be there yet: each call says what is the matter.
+    /// Must be called within a tokio runtime.
     ///
-    /// Errors: [`StoreError::NewerSchema`] where a newer version wrote it, before anything is written;
-    /// what the link says where the server cannot be reached or used.
-    pub async fn open(options: RedisOptions, store: StoreOptions) -> Result<Self, StoreError> {
-        let link = Link::connect(&options.link).await?;
+    /// Errors: what the link says of its options.
+    pub fn open(options: &RedisOptions, store: StoreOptions) -> Result<Self, StoreError> {
+        let link = Link::connect(&options.link)?;
         let keys = Keys::new(&options.link.key_prefix);
-        let woken = Arc::new(Notify::new());
-        let listener = tokio::spawn(listen(link.clone(), Arc::clone(&woken)));
-        let redis = Self { link, keys, options: store, clock: options.clock, woken, listener };
-        let found = redis.run(&scripts::OPEN, UnixMs::default(), vec![i64::from(SCHEMA).into()]).await?;
-        let found = u32::try_from(reply::number_of(&found)?).unwrap_or(u32::MAX);
-        if found > SCHEMA {
-            return Err(StoreError::NewerSchema { found, known: SCHEMA });
-        }
-        Ok(redis)
+        Ok(Self { link, keys, options: store, clock: options.clock, checked: OnceCell::new() })
+    }
+
+    /// Makes the store where there is none, and looks at its schema; every other call does so first, where
+    /// it has not gone well yet.
+    ///
+    /// Errors: [`StoreError::NewerSchema`] where a newer version wrote it (nothing is written then);
+    /// [`StoreError::Trouble`] where the server cannot be reached or used, which may pass.
+    pub async fn check_schema(&self) -> Result<(), StoreError> {
+        let check = async || {
+            let args = self.args(UnixMs::default(), vec![i64::from(SCHEMA).into()]);
+            let found = self.link.run(&scripts::OPEN, &self.keys.all(), &args).await?;
+            let found = u32::try_from(reply::number_of(&found)?).unwrap_or(u32::MAX);
+            if found > SCHEMA { Err(StoreError::NewerSchema { found, known: SCHEMA }) } else { Ok(()) }
+        };
+        self.checked.get_or_try_init(check).await.copied()
     }
 
     /// Runs a script with what all of them are given, and its own.
     async fn run(&self, script: &'static Script, now: UnixMs, own: Vec<Arg<'_>>) -> Result<Value, StoreError> {
+        self.check_schema().await?;
         self.link.run(script, &self.keys.all(), &self.args(now, own)).await
     }
 
     /// The same; ready when it is as durable as configured.
     async fn run_durably(&self, script: &'static Script, now: UnixMs, own: Vec<Arg<'_>>) -> Result<Value, StoreError> {
+        self.check_schema().await?;
         self.link.run_durably(script, &self.keys.all(), &self.args(now, own)).await
     }
 
@@ -117,22 +122,6 @@ impl Redis {
         ];
         args.extend(own);
         args
-    }
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        self.listener.abort();
-    }
-}
-
-/// Passes wake-ups on to everybody in this process who waits, and to the next one who will.
-async fn listen(link: Link, woken: Arc<Notify>) {
-    let mut wakes = link.listen();
-    loop {
-        wakes.next().await;
-        woken.notify_waiters();
-        woken.notify_one();
     }
 }
 
@@ -244,7 +233,7 @@ impl Store for Redis {
     }
 
     async fn woken(&self) {
-        self.woken.notified().await;
+        self.link.woken().await;
     }
 }
 

@@ -1,117 +1,129 @@
-//! The connections to Redis: scripts go out over one that all callers share, wake-ups come in over
-//! one of its own.
+//! The way to Redis: connections that come again after every kind of failure, scripts by their hash,
+//! writes that are answered when they are on disk, and wake-ups.
+//!
+//! Lives here: everything about connections and servers. Not here: what the scripts do.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use deadpool_redis::redis::aio::{MultiplexedConnection, PubSub};
-use deadpool_redis::redis::{self, AsyncConnectionConfig, Client, ErrorKind, ServerErrorKind, Value};
-use futures_util::StreamExt;
-use tokio::sync::Mutex;
+use deadpool_redis::redis;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
-pub use self::options::{Address, Durability, LinkOptions, Login, Place, TlsFiles};
-pub use self::script::{Arg, Script};
+use crate::core::code::Code;
 use crate::store::StoreError;
 
+mod checks;
+mod dial;
+mod durable;
+mod find;
 mod options;
 mod script;
+mod session;
+mod trouble;
+mod wake;
 
-/// The way to Redis. Clones share it.
+pub use self::options::{Address, Durability, LinkOptions, Login, Place, TlsFiles};
+pub(super) use self::script::{Arg, Script};
+
+use self::durable::Write;
+use self::session::Shared;
+use self::trouble::Trouble;
+
+/// Durable writes that may wait for their flight; those beyond wait for a place.
+const WAITING_MAX: usize = 4_096;
+
+/// A way to one Redis. Clones share it; with the last one, it ends.
 #[derive(Clone)]
 pub(super) struct Link {
-    client: Client,
-    shared: std::sync::Arc<Mutex<MultiplexedConnection>>,
-    config: AsyncConnectionConfig,
-    channel: String,
+    shared: Arc<Shared>,
+    writes: Option<mpsc::Sender<Write>>,
+    listening: Arc<AtomicBool>,
+    ended: CancellationToken,
+    _end: Arc<DropGuard>,
 }
 
 /// Wake-ups as they come.
 pub(super) struct Wakes {
     link: Link,
-    channel: Option<PubSub>,
-}
-
-impl Link {
-    /// Connects.
-    pub(super) async fn connect(options: &LinkOptions) -> Result<Self, StoreError> {
-        let Place::Standalone(address) = &options.place else {
-            return Err(StoreError::Unavailable("only a single server is known".to_owned()));
-        };
-        let client = Client::open(format!("redis://{address}/{}", options.database)).map_err(|e| failed(&e))?;
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(options.connect_timeout))
-            .set_response_timeout(Some(options.response_timeout));
-        let shared = client.get_multiplexed_async_connection_with_config(&config).await.map_err(|e| failed(&e))?;
-        let channel = format!("{{{}}}:wake", options.key_prefix);
-        Ok(Self { client, shared: std::sync::Arc::new(Mutex::new(shared)), config, channel })
-    }
-
-    /// Runs a script.
-    pub(super) async fn run(
-        &self,
-        script: &'static Script,
-        keys: &[&str],
-        args: &[Arg<'_>],
-    ) -> Result<Value, StoreError> {
-        let mut connection = self.shared.lock().await.clone();
-        let by_hash = script.by_hash(keys, args);
-        let answer = by_hash.query_async(&mut connection).await;
-        match answer {
-            Err(e) if e.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                script.by_text(&by_hash).query_async(&mut connection).await.map_err(|e| failed(&e))
-            }
-            Err(e) if e.is_connection_dropped() || e.is_io_error() => {
-                let fresh = self.client.get_multiplexed_async_connection_with_config(&self.config).await;
-                *self.shared.lock().await = fresh.map_err(|e| failed(&e))?;
-                Err(failed(&e))
-            }
-            other => other.map_err(|e| failed(&e)),
-        }
-    }
-
-    /// Runs a script, and is ready when what it wrote is as durable as configured.
-    pub(super) async fn run_durably(
-        &self,
-        script: &'static Script,
-        keys: &[&str],
-        args: &[Arg<'_>],
-    ) -> Result<Value, StoreError> {
-        self.run(script, keys, args).await
-    }
-
-    /// Listens for wake-ups on `{prefix}:wake`.
-    pub(super) fn listen(&self) -> Wakes {
-        Wakes { link: self.clone(), channel: None }
-    }
 }
 
 impl Wakes {
     /// Ready at the next wake-up, and after each new connection, since one may have been missed.
     pub(super) async fn next(&mut self) {
-        loop {
-            if let Some(channel) = &mut self.channel {
-                if channel.on_message().next().await.is_some() {
-                    return;
-                }
-                self.channel = None;
-            }
-            match self.subscribe().await {
-                Ok(channel) => {
-                    self.channel = Some(channel);
-                    return;
-                }
-                Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,
-            }
-        }
-    }
-
-    async fn subscribe(&self) -> redis::RedisResult<PubSub> {
-        let mut channel = self.link.client.get_async_pubsub().await?;
-        channel.subscribe(&self.link.channel).await?;
-        Ok(channel)
+        self.link.woken().await;
     }
 }
 
-fn failed(error: &redis::RedisError) -> StoreError {
-    let text = error.to_string();
-    if text.contains("DAMAGED") { StoreError::Damaged(text) } else { StoreError::Unavailable(text) }
+impl Link {
+    /// A way to the Redis of these options, which need not be there yet: connections are made when
+    /// they are needed. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// None today: whatever is wrong with the options shows when a connection is made, and may be
+    /// mended while the process runs.
+    pub(super) fn connect(options: &LinkOptions) -> Result<Self, StoreError> {
+        let shared = Arc::new(Shared::new(options.clone()));
+        let writes = options.durability.disks().map(|_| {
+            let (writes, waiting) = mpsc::channel(WAITING_MAX);
+            tokio::spawn(durable::dispatch(shared.clone(), waiting));
+            writes
+        });
+        let ended = CancellationToken::new();
+        let end = Arc::new(ended.clone().drop_guard());
+        Ok(Self { shared, writes, listening: Arc::default(), ended, _end: end })
+    }
+
+    /// Runs a script. Its keys all have the hash tag of the options.
+    ///
+    /// # Errors
+    /// [`StoreError::Trouble`]. With [`Code::StoreLost`] and [`Code::StoreTimeout`] the script may have
+    /// run; with any other code it has not.
+    pub(super) async fn run(
+        &self,
+        script: &'static Script,
+        keys: &[&str],
+        args: &[Arg<'_>],
+    ) -> Result<redis::Value, StoreError> {
+        self.shared.call(script, &script.by_hash(keys, args)).await.map_err(Trouble::counted)
+    }
+
+    /// Runs a script, and returns when what it wrote, and what it has read, is as durable as configured.
+    ///
+    /// # Errors
+    /// As [`Link::run`]; with [`Code::StoreNotDurable`] the script has run, too.
+    pub(super) async fn run_durably(
+        &self,
+        script: &'static Script,
+        keys: &[&str],
+        args: &[Arg<'_>],
+    ) -> Result<redis::Value, StoreError> {
+        let Some(writes) = &self.writes else { return self.run(script, keys, args).await };
+        let (done, answer) = oneshot::channel();
+        let ended = |()| Trouble::new(Code::StoreLost, "the process is stopping");
+        let write = Write { script, call: script.by_hash(keys, args), done };
+        let sent = writes.send(write).await.map_err(|_| ended(()).counted());
+        sent?;
+        answer.await.unwrap_or_else(|_| Err(ended(()))).map_err(Trouble::counted)
+    }
+
+    /// Wake-ups as they come. All who listen share one connection, and a wake-up wakes one of them.
+    pub(super) fn listen(&self) -> Wakes {
+        Wakes { link: self.clone() }
+    }
+
+    /// Ready when a script has published on [`LinkOptions::channel`], or may have.
+    pub(super) async fn woken(&self) {
+        // Only who sleeps listens: an intake needs no such connection.
+        if !self.listening.swap(true, Ordering::AcqRel) {
+            let (shared, ended) = (self.shared.clone(), self.ended.clone());
+            tokio::spawn(async move { ended.run_until_cancelled_owned(wake::listen(shared)).await });
+        }
+        self.shared.wake.notified().await;
+    }
+
+    /// What it was made with.
+    pub(super) fn options(&self) -> &LinkOptions {
+        &self.shared.options
+    }
 }

@@ -103,3 +103,22 @@ impl Durability {
         }
     }
 }
+
+impl LinkOptions {
+    /// What every key begins with: the prefix as a hash tag, which keeps all keys in one slot.
+    #[must_use]
+    pub fn root(&self) -> String {
+        format!("{{{}}}:", self.key_prefix)
+    }
+
+    /// Where scripts publish that there is something new.
+    #[must_use]
+    pub fn channel(&self) -> String {
+        self.root() + "wake"
+    }
+
+    /// A key that is written only so that there is a write to wait for.
+    pub(super) fn mark_key(&self) -> String {
+        self.root() + "mark"
+    }
+}
