@@ -5,35 +5,50 @@ use serde::{Deserialize, Serialize};
 
 use super::reply::{Reply, id_of, unexpected};
 use crate::core::code::Code;
-use crate::core::event::{Change, Event, EventKind, Person};
+use crate::core::event::{Change, Email, Event, EventKind, Names, Person};
 use crate::core::job::{DeadLetter, DeadOrigin, Finished, HistoryEntry, Job, JobId, JobState, Progress};
 use crate::core::time::UnixMs;
 use crate::store::{DeadSummary, JobView, StoreError};
 
-/// An event without its person, who stands beside it.
-#[derive(Serialize)]
-struct EventRow<'a> {
-    #[serde(flatten)]
-    change: &'a Change,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    locale: &'a Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    occurred_at: Option<UnixMs>,
-}
-
-/// The same, read.
-#[derive(Deserialize)]
-struct OwnedEventRow {
-    #[serde(flatten)]
-    change: Change,
-    #[serde(default)]
-    locale: Option<String>,
-    #[serde(default)]
-    occurred_at: Option<UnixMs>,
+/// An event without its person and kind, which stand beside it. Short names: there may be a million.
+#[derive(Serialize, Deserialize)]
+struct EventRow {
+    /// The e-mail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    e: Option<Email>,
+    /// The given name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    g: Option<String>,
+    /// The family name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    f: Option<String>,
+    /// The locale.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    l: Option<String>,
+    /// When it occurred.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    o: Option<UnixMs>,
 }
 
 pub(super) fn event_row(event: &Event) -> Result<String, StoreError> {
-    to_json(&EventRow { change: &event.change, locale: &event.locale, occurred_at: event.occurred_at })
+    to_json(&EventRow {
+        e: event.email().cloned(),
+        g: event.names().given().map(str::to_owned),
+        f: event.names().family().map(str::to_owned),
+        l: event.locale.clone(),
+        o: event.occurred_at,
+    })
+}
+
+fn parse_event(kind: &str, person: Person, row: &str) -> Option<Event> {
+    let row: EventRow = serde_json::from_str(row).ok()?;
+    let names = Names::parse(row.g.as_deref(), row.f.as_deref()).ok()?;
+    let change = match kind {
+        "h" => Change::Hire { email: row.e?, names },
+        "r" => Change::Rename { email: row.e, names },
+        _ => return None,
+    };
+    Some(Event { person, change, locale: row.l, occurred_at: row.o })
 }
 
 pub(super) fn kind_letter(kind: EventKind) -> &'static str {
@@ -67,13 +82,13 @@ fn parse_job(id: JobId, record: &str) -> Option<Job> {
     let mut lines = record.split('\n');
     let fields: Vec<&str> = lines.next()?.split(' ').collect();
     let person = Person::from_key(lines.next()?)?;
-    let event: OwnedEventRow = serde_json::from_str(lines.next()?).ok()?;
+    let [kind, seq, accepted_at, ref tried @ ..] = fields[..] else { return None };
+    let event = parse_event(kind, person, lines.next()?)?;
     let history = lines.map(serde_json::from_str).collect::<Result<Vec<HistoryEntry>, _>>().ok()?;
-    let [_, seq, accepted_at, ref tried @ ..] = fields[..] else { return None };
     let mut job = Job {
         id,
         seq: seq.parse().ok()?,
-        event: Event { person, change: event.change, locale: event.locale, occurred_at: event.occurred_at },
+        event,
         accepted_at: UnixMs(accepted_at.parse().ok()?),
         attempts: 0,
         take_overs: 0,
