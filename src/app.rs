@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 use url::Url;
@@ -46,6 +47,8 @@ pub const TOKEN_FILE: &str = "admin-token";
 const SECRETS_EVERY: Duration = Duration::from_secs(2);
 /// How often what is past its keep is dropped.
 const TIDY_EVERY: Duration = Duration::from_secs(30);
+/// How long the start waits for a store that may be of a newer version.
+const FIRST_LOOK: Duration = Duration::from_secs(1);
 /// How often a store that was not there at the start is asked for again.
 const CONNECT_EVERY: Duration = Duration::from_secs(1);
 /// A restart may bring another key, so what a key can have caused is tried again at once.
@@ -118,7 +121,7 @@ impl StartError {
             Self::Intake(_) => "Free the address, or set `[server] listen`.",
             Self::Store(_) | Self::Metrics(_) => "",
             Self::Token { .. } => "Set `[server] admin_token`, or make the directory writable.",
-            Self::RoleNeedsSharedStore(_) => "Leave `--role` away.",
+            Self::RoleNeedsSharedStore(_) => "Leave `--role` away, or let `[store] url` name a Redis.",
         }
     }
 }
@@ -158,7 +161,13 @@ impl Bridge {
                 Arc::new(embedded)
             }
             // Connected when it is needed: a Redis that is not there yet must not keep us from listening.
-            StoreUrl::Redis(_) => open_store(&config)?,
+            StoreUrl::Redis(_) => {
+                let store = open_store(&config)?;
+                if let Ok(Err(error @ StoreError::NewerSchema { .. })) = timeout(FIRST_LOOK, store.ping()).await {
+                    return Err(error.into());
+                }
+                store
+            }
         };
         let token = match (&config.server.admin_token, &config.store.url) {
             (Some(token), _) => token.clone(),

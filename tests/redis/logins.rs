@@ -119,7 +119,7 @@ fn certificates(folder: &Path) {
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
 }
 
-/// On Redis alone: the Valkey of PyPI is built without TLS.
+/// On Redis alone: the Valkey that the tests install is built without TLS.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tls_trusts_our_own_authority_and_shows_our_certificate() {
     let folder = tempfile::tempdir().unwrap();

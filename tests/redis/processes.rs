@@ -15,6 +15,8 @@ on_both! {
     an_intake_without_redis_answers_503_and_goes_on_when_it_is_there
     a_wake_up_crosses_processes_within_50_ms
     an_idle_worker_makes_at_most_two_calls_a_second
+    a_worker_goes_on_soon_after_redis_is_back
+    a_process_refuses_to_start_on_the_store_of_a_newer_version
 }
 
 /// Posts a hire, signed, and gives the status.
@@ -99,8 +101,8 @@ async fn an_idle_worker_makes_at_most_two_calls_a_second(make: Make) {
     let calls = || {
         let stats = server.ask(&["INFO", "commandstats"]);
         let of = |name: &str| {
-            let line = stats.lines().find(|line| line.starts_with(&format!("cmdstat_{name}:calls=")));
-            line.and_then(|line| line.split(['=', ',']).nth(1)).map_or(0_u64, |calls| calls.parse().unwrap())
+            let told = stats.lines().find(|told| told.starts_with(&format!("cmdstat_{name}:calls=")));
+            told.and_then(|told| told.split(['=', ',']).nth(1)).map_or(0_u64, |calls| calls.parse().unwrap())
         };
         of("evalsha") + of("eval") + of("ping")
     };
@@ -108,9 +110,44 @@ async fn an_idle_worker_makes_at_most_two_calls_a_second(make: Make) {
     // What is measured is the time in which nothing happens.
     let seconds = 5;
     tokio::time::sleep(Duration::from_secs(seconds)).await;
-    let made = calls() - before;
-    assert!(made >= 1, "it does not look at all");
-    assert!(made <= 2 * seconds, "{made} calls in {seconds} s");
+    let counted = calls() - before;
+    assert!(counted >= 1, "it does not look at all");
+    assert!(counted <= 2 * seconds, "{counted} calls in {seconds} s");
     life.stop();
     running.await.unwrap().unwrap();
+}
+
+async fn a_worker_goes_on_soon_after_redis_is_back(make: Make) {
+    let mut server = Server::start(make, &["--appendfsync", "always"]);
+    let life = Lifecycle::new();
+    // Nobody is there, so the attempt fails; that it was made is what counts.
+    let keys = [("POSTMAN__BASE_URL", "http://127.0.0.1:1")];
+    let bridge = Bridge::build(config(&server.url(), &keys), Role::Worker, life.clone()).await.unwrap();
+    let running = tokio::spawn(bridge.run());
+    let store = open(&server.url(), &[]);
+    accept(store.as_ref()).await.unwrap();
+    server.kill();
+    assert!(store.ping().await.is_err());
+    server.run();
+    let (id, _) = crate::stage::accepts_at_last(store.as_ref()).await;
+    let began = Instant::now();
+    loop {
+        let view = store.job(id).await.unwrap().unwrap();
+        if view.state != scim_bridge::core::job::JobState::Waiting || !view.job.history.is_empty() {
+            break;
+        }
+        assert!(began.elapsed() < Duration::from_secs(3), "it is not attempted: {view:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    life.stop();
+    running.await.unwrap().unwrap();
+}
+
+async fn a_process_refuses_to_start_on_the_store_of_a_newer_version(make: Make) {
+    let server = Server::start(make, &[]);
+    accept(open(&server.url(), &[]).as_ref()).await.unwrap();
+    server.ask(&["SET", "{scim-bridge}:schema", "99"]);
+    let started = Bridge::build(config(&server.url(), &[]), Role::All, Lifecycle::new()).await;
+    let Err(error) = started else { panic!("it starts") };
+    assert!(error.to_string().contains("schema version 99"), "{error}");
 }

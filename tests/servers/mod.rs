@@ -226,10 +226,8 @@ impl Asker {
     }
 
     fn send(&mut self, command: &[&str]) -> std::io::Result<()> {
-        let mut text = format!("*{}\r\n", command.len());
-        for part in command {
-            text += &format!("${}\r\n{part}\r\n", part.len());
-        }
+        let parts = command.iter().map(|part| format!("${}\r\n{part}\r\n", part.len()));
+        let text = format!("*{}\r\n{}", command.len(), parts.collect::<String>());
         self.stream.get_mut().write_all(text.as_bytes())
     }
 
