@@ -33,7 +33,7 @@ use crate::lifecycle::Lifecycle;
 use crate::scim::{Auth, Client, ClientError, ClientOptions};
 use crate::secret::LiveSecret;
 use crate::store::embedded::Embedded;
-use crate::store::redis::{Address, Durability, LinkOptions, Login, Place, TlsFiles};
+use crate::store::redis::{Address, Durability, LinkOptions, Login, Place, Redis, RedisOptions, StoreClock, TlsFiles};
 use crate::store::{Retention, Store, StoreError, StoreOptions};
 use crate::telemetry::logs::{Format, LogOptions};
 use crate::telemetry::metrics::{Metrics, MetricsError};
@@ -284,8 +284,8 @@ pub fn open_store(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
     match &config.store.url {
         StoreUrl::Embedded { dir } => Ok(Arc::new(Embedded::open(dir, store_options(config))?)),
         StoreUrl::Redis(url) => {
-            let _ = link_options(url, &config.store.redis);
-            Err(StoreError::Unavailable("the Redis engine is not built in".to_owned()))
+            let options = RedisOptions { link: link_options(url, &config.store.redis), clock: StoreClock::Server };
+            Ok(Arc::new(Redis::open(&options, store_options(config))?))
         }
     }
 }

@@ -111,12 +111,11 @@ impl AdminError {
             }
             Self::NotFound(_) => "Check the id: it may have been replayed, discarded, or have outlived its keep.",
             Self::MethodNotAllowed(_) | Self::BadRequest(_) => "See /api/openapi.json for what is served and how.",
-            Self::StillUnmapped { code, .. } => code.advice(),
+            Self::StillUnmapped { code, .. } | Self::Store(StoreError::Trouble { code, .. }) => code.advice(),
             Self::NothingToDo(_) => "Discard it.",
             Self::SourceGone(_) => "Configure the source again, or discard it.",
             Self::ForeignForm => "Go back, reload the page and try again.",
             Self::Store(StoreError::Unavailable(_)) => "Try again in some seconds; if it lasts, see the log.",
-            Self::Store(StoreError::Trouble { code, .. }) => code.advice(),
             Self::Store(StoreError::InUse { .. } | StoreError::NewerSchema { .. } | StoreError::Damaged(_))
             | Self::Internal(_) => "See the log at this time.",
         }

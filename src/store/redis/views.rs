@@ -89,15 +89,15 @@ impl Redis {
             let args: Vec<Arg<'_>> = vec![list.into(), before.into(), signed(PIECE as u64).into()];
             let reply = Reply::of(self.run(&scripts::VIEW_LIST, UnixMs::default(), args).await?)?;
             let mut looked_at = 0;
-            let mut last = None;
+            let mut oldest = None;
             for one in reply.lists() {
                 looked_at += 1;
                 let (id, view) = View::read(one?)?;
-                last = Some(id);
+                oldest = Some(id);
                 found.extend(view.filter(|view| found.len() < page.rows_max && wanted(view)));
             }
-            let (Some(last), PIECE) = (last, looked_at) else { break };
-            before = blob(last);
+            let (Some(oldest), PIECE) = (oldest, looked_at) else { break };
+            before = blob(oldest);
         }
         Ok(found)
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use deadpool_redis::redis;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -43,30 +44,19 @@ pub(super) struct Link {
     _end: Arc<DropGuard>,
 }
 
-/// Wake-ups as they come.
-pub(super) struct Wakes {
-    link: Link,
-}
-
-impl Wakes {
-    /// Ready at the next wake-up, and after each new connection, since one may have been missed.
-    pub(super) async fn next(&mut self) {
-        self.link.woken().await;
-    }
-}
-
 impl Link {
     /// A way to the Redis of these options, which need not be there yet: connections are made when
-    /// they are needed. Must be called within a tokio runtime.
+    /// they are needed.
     ///
     /// # Errors
-    /// None today: whatever is wrong with the options shows when a connection is made, and may be
-    /// mended while the process runs.
+    /// There is no tokio runtime. Whatever is wrong with the options shows when a connection is made,
+    /// and may be mended while the process runs.
     pub(super) fn connect(options: &LinkOptions) -> Result<Self, StoreError> {
+        let runtime = Handle::try_current().map_err(|error| StoreError::Unavailable(error.to_string()))?;
         let shared = Arc::new(Shared::new(options.clone()));
         let writes = options.durability.disks().map(|_| {
             let (writes, waiting) = mpsc::channel(WAITING_MAX);
-            tokio::spawn(durable::dispatch(shared.clone(), waiting));
+            runtime.spawn(durable::dispatch(shared.clone(), waiting));
             writes
         });
         let ended = CancellationToken::new();
@@ -107,11 +97,6 @@ impl Link {
         answer.await.unwrap_or_else(|_| Err(ended(()))).map_err(Trouble::counted)
     }
 
-    /// Wake-ups as they come. All who listen share one connection, and a wake-up wakes one of them.
-    pub(super) fn listen(&self) -> Wakes {
-        Wakes { link: self.clone() }
-    }
-
     /// Ready when a script has published on [`LinkOptions::channel`], or may have.
     pub(super) async fn woken(&self) {
         // Only who sleeps listens: an intake needs no such connection.
@@ -120,10 +105,5 @@ impl Link {
             tokio::spawn(async move { ended.run_until_cancelled_owned(wake::listen(shared)).await });
         }
         self.shared.wake.notified().await;
-    }
-
-    /// What it was made with.
-    pub(super) fn options(&self) -> &LinkOptions {
-        &self.shared.options
     }
 }

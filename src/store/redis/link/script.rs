@@ -8,15 +8,14 @@ use deadpool_redis::redis::{self, Cmd};
 use sha1::{Digest, Sha1};
 
 /// A Lua script, known to the server by its hash.
-pub struct Script {
+pub(crate) struct Script {
     body: &'static str,
     sha: OnceLock<String>,
 }
 
 impl Script {
     /// A script of this text.
-    #[must_use]
-    pub const fn new(body: &'static str) -> Self {
+    pub(crate) const fn new(body: &'static str) -> Self {
         Self { body, sha: OnceLock::new() }
     }
 
@@ -59,7 +58,7 @@ fn call(name: &str, script: &str, keys: &[&str], args: &[Arg<'_>]) -> Cmd {
 
 /// A value that a script is given. Lua sees text either way.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Arg<'a> {
+pub(crate) enum Arg<'a> {
     /// A whole number.
     Int(i64),
     /// Text or bytes.

@@ -170,3 +170,44 @@ fn speaks_of_tls(text: &str) -> bool {
         .iter()
         .any(|word| text.contains(word))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(word: &str, detail: &str) -> Code {
+        Trouble::of_words(word, detail).code
+    }
+
+    #[test]
+    fn every_word_of_a_server_has_its_code() {
+        for (word, expected) in WORDS {
+            assert_eq!(code(word, "…"), *expected, "{word}");
+            // As Redis before 7 tells what a script's command ran into.
+            let wrapped = format!("Error running script (call to f_0): @user_script:7: -{word} it is so");
+            assert_eq!(code("ERR", &wrapped), *expected, "{word}");
+        }
+        assert_eq!(code("ERR", "max number of clients reached"), Code::StoreClients);
+        assert_eq!(code("ERR", "DB index is out of range"), Code::StoreDatabase);
+        assert_eq!(code("WHATEVER", ""), Code::StoreError);
+    }
+
+    #[test]
+    fn no_detail_quotes_what_a_command_was_given() {
+        let told = [
+            Trouble::of_words("ERR", "unknown command 'WAITAOF', with args beginning with: 'ada@example.com'"),
+            Trouble::of_words("ERR", "value ada@example.com is wrong script: 0, on @user_script:12."),
+            Trouble::of_words("NOPERM", "User bridge has no permissions to run the 'evalsha' command"),
+            Trouble::of_words("OOM", "ada@example.com"),
+        ];
+        let details: Vec<_> = told.iter().map(|trouble| trouble.detail.as_str()).collect();
+        assert_eq!(details, ["unknown command WAITAOF", "ERR, script line 12", "NOPERM evalsha", "OOM"]);
+    }
+
+    #[test]
+    fn a_connection_is_thrown_away_for_what_another_would_not_say() {
+        let thrown = |code| Trouble::new(code, "").is_of_the_connection();
+        assert!([Code::StoreReadOnly, Code::StoreLost, Code::StoreTimeout, Code::StoreAuth].into_iter().all(thrown));
+        assert!(![Code::StoreMemory, Code::StoreBusy, Code::StoreNoPerm, Code::StoreReplicas].into_iter().any(thrown));
+    }
+}
