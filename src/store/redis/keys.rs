@@ -1,9 +1,9 @@
 //! The keys: few, all under one hash tag, so that they are in one slot of a cluster.
 
 /// What follows the prefix, in the order in which `lua/prelude.lua` names them.
-const NAMES: [&str; 23] = [
+const NAMES: [&str; 24] = [
     "schema",       // string: the version of all that follows
-    "ctl",          // hash: seq, fence, write_tat_us, read_tat_us, parked, pings, duplicates
+    "ctl",          // hash: seq, fence, write_tat_us, read_tat_us, live, parked, pings, duplicates
     "hold:all",     // hash: see lua/holds.lua
     "hold:creates", // hash
     "job",          // hash: id -> record, see lua/jobs.lua
@@ -15,7 +15,8 @@ const NAMES: [&str; 23] = [
     "lease:r",      // zset: the same for renames
     "parked",       // zset: person -> how many jobs wait
     "queue",        // zset, all of one score: person LF reference of a job behind its lane's own
-    "live",         // zset, all of one score: ids of jobs in lanes
+    "live",         // hash: segment -> ids of jobs in lanes, see lua/live.lua
+    "live:order",   // zset, all of one score: the segments
     "dead",         // zset, all of one score: ids of dead letters
     "done",         // zset: reference of a finished job -> when it finished
     "done:ids",     // zset, all of one score: ids of finished jobs

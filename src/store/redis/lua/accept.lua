@@ -17,7 +17,7 @@ if known then
   end
 end
 local running = call('ZCARD', LEASE_H) + call('ZCARD', LEASE_R)
-if call('ZCARD', LIVE) - running >= tonumber(ARGV[12]) then return { 'f' } end
+if tonumber(call('HGET', CTL, 'live') or 0) - running >= tonumber(ARGV[12]) then return { 'f' } end
 
 local ids = {}
 local at = 15

@@ -10,7 +10,7 @@
 -- A reference `ref` to a job is 12 hex digits of its sequence and the 16 bytes of its id.
 -- Text is never compared by `<`: that would be the server's locale.
 local SCHEMA, CTL, HOLD_ALL, HOLD_CREATES, JOB, LANE, DIRECTORY, DUE_H, DUE_R, LEASE_H, LEASE_R, PARKED, QUEUE,
-  LIVE, DEAD, DONE, DONE_IDS, KEPT, UNMAPPED, ENDED, SEEN, SEEN_ORDER, WAKE = unpack(KEYS)
+  LIVE, LIVE_ORDER, DEAD, DONE, DONE_IDS, KEPT, UNMAPPED, ENDED, SEEN, SEEN_ORDER, WAKE = unpack(KEYS)
 local call = redis.call
 local now_us
 if ARGV[1] == '0' then

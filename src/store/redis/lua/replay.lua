@@ -9,7 +9,7 @@ extend_history(job, '{"at":' .. int(now) .. ',"note":"replayed"}')
 job.due, job.attempts, job.take_overs, job.first, job.not_found, job.username_refused = int(now), 0, 0, '-', 0, 0
 save_job(job)
 raise(job)
-call('ZADD', LIVE, 0, job.id)
+add_live(job.id)
 local lane = load_lane(job.person)
 enter(lane, job.ref, job.kind)
 unpark(lane, job.kind)

@@ -24,7 +24,7 @@ end
 
 -- Out of its lane.
 local function leave(ended)
-  call('ZREM', LIVE, job.id)
+  remove_live(job.id)
   call('HSET', ENDED, job.id, ended)
   call('ZADD', KEPT, 0, person .. '\n' .. job.ref)
   lane.queued = lane.queued - 1

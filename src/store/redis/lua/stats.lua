@@ -8,5 +8,6 @@ for _, set in ipairs({ DUE_H, DUE_R }) do
 end
 local running = call('ZCARD', LEASE_H) + call('ZCARD', LEASE_R)
 local lanes = call('ZCARD', DUE_H) + call('ZCARD', DUE_R) + running + call('ZCOUNT', PARKED, 1, '+inf')
-return { call('ZCARD', LIVE), running, tonumber(call('HGET', CTL, 'parked') or 0), call('ZCARD', DEAD),
+local counts = call('HMGET', CTL, 'live', 'parked')
+return { tonumber(counts[1] or 0), running, tonumber(counts[2] or 0), call('ZCARD', DEAD),
   call('ZCARD', DONE), lanes, call('HLEN', DIRECTORY), oldest and int(oldest) or '' }
