@@ -92,3 +92,20 @@ async fn sentinels_that_know_no_such_primary_are_told() {
     sentinels[1].hang();
     accept(open(&url(&sentinels), &[]).as_ref()).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sentinels_and_servers_may_have_passwords_of_their_own() {
+    let mut primary = Server::start(Make::Valkey, &[]);
+    primary.ask(&["CONFIG", "SET", "requirepass", "server's own"]);
+    primary.login("default", "server's own");
+    let mut sentinel = Server::prepared(Make::Valkey);
+    let conf = format!("sentinel monitor main 127.0.0.1 {} 1\nrequirepass theirs\n", primary.port());
+    sentinel.configure(&conf);
+    sentinel.arg(&["--sentinel"]);
+    sentinel.login("default", "theirs");
+    sentinel.run();
+    let hosts = [sentinel];
+    let url = url(&hosts).replace("://", "://:server's%20own@");
+    accept(open(&url, &[("sentinel_password", "theirs")]).as_ref()).await.unwrap();
+    assert_eq!(code(open(&url, &[]).ping().await), Code::StoreAuth);
+}
