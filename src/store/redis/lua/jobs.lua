@@ -1,4 +1,4 @@
--- A job's record: a line of fields, the person, the event (JSON), and a line of JSON for each entry of
+-- A job's record (nil where there is none that can be read): a line of fields, the person, the event (JSON), and a line of JSON for each entry of
 -- its history. The fields: kind (h or r), seq, accepted_at; from its first attempt on also due_at,
 -- attempts, take_overs, first_attempt_at ('-': none), create_unknown (0 or 1), not_found,
 -- username_refused; whatever a newer version adds after them is kept as it is.
@@ -18,7 +18,8 @@ end
 
 local function parse_job(id, text)
   local fields, person, rest = string.match(text, '^([^\n]*)\n([^\n]*)\n(.*)$')
-  local kind, seq, accepted, more = string.match(fields, '^(%a) (%d+) (%d+)(.*)$')
+  local kind, seq, accepted, more = string.match(fields or '', '^(%a) (%d+) (%d+)(.*)$')
+  if not kind then return nil end
   local job = { id = id, kind = kind, seq = seq, accepted = accepted, person = person, rest = rest }
   job.due, job.attempts, job.take_overs, job.first, job.create_unknown, job.not_found, job.username_refused,
     job.newer = string.match(more, '^ (%d+) (%d+) (%d+) (%S+) (%d) (%d+) (%d+)(.*)$')
