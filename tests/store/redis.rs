@@ -62,6 +62,12 @@ impl Keys {
         cmd.query(&mut self.connection).unwrap()
     }
 
+    /// In how many sets of lanes there is anything.
+    fn places(&mut self) -> usize {
+        let sets = ["due:h", "due:r", "lease:h", "lease:r", "parked"];
+        sets.into_iter().filter(|set| self.ask::<u64>("ZCARD", set, &[]) > 0).count()
+    }
+
     /// Whose job a reference points at.
     fn person_of(&mut self, reference: &[u8]) -> String {
         let record: String = self.ask("HGET", "job", &[&reference[12..]]);
@@ -203,5 +209,36 @@ async fn every_key_is_under_the_one_hash_tag() {
         let own = all.iter().filter(|key| key.starts_with(&tag)).count();
         assert!(own > 10, "{own} keys");
         assert!(all.iter().all(|key| key.starts_with("{test-")), "{all:?}");
+    }
+}
+
+#[tokio::test]
+async fn scripts_that_the_server_has_forgotten_are_sent_again() {
+    for keys in both() {
+        let mut look = keys.lanes();
+        let mut bench = Bench::new(keys, false).await;
+        for n in 0..3 {
+            let () = deadpool_redis::redis::cmd("SCRIPT").arg("FLUSH").query(&mut look.connection).unwrap();
+            bench.accept_one(at(n), hire("1")).await;
+            let () = deadpool_redis::redis::cmd("SCRIPT").arg("FLUSH").query(&mut look.connection).unwrap();
+            bench.work_off(at(n), done()).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_record_that_does_not_read_is_told_as_damage_and_stays() {
+    for keys in both() {
+        let mut look = keys.lanes();
+        let store = keys.try_open(StoreClock::Caller, options()).unwrap();
+        let job = NewJob { id: JobId(1), event: hire("1") };
+        store.accept(at(0), delivery([1; 16], [2; 16], vec![job])).await.unwrap();
+        let field = JobId(1).0.to_be_bytes();
+        let () = look.ask("HSET", "job", &[&field, b"garbage"]);
+        let request = ClaimRequest { worker: "w".into(), jobs_max: 1, lease_ms: 1 };
+        let told = store.claim(at(0), &request).await;
+        assert!(matches!(&told, Err(StoreError::Damaged(text)) if text.contains("job 1")), "{told:?}");
+        assert!(matches!(store.job(JobId(1)).await, Err(StoreError::Damaged(_))));
+        assert_eq!(look.places(), 1);
     }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 /// Redis, as Debian has it.
 pub(crate) static REDIS: LazyLock<Server> = LazyLock::new(|| Server::start(&PathBuf::from("redis-server"), &[]));
-/// Valkey, as PyPI has it.
+/// Valkey, as `PyPI` has it.
 pub(crate) static VALKEY: LazyLock<Server> = LazyLock::new(|| Server::start(&valkey(), &[]));
 
 /// Where `script/setup` puts Valkey's server.

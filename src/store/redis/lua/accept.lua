@@ -11,8 +11,6 @@ if known then
   local until_ms, at = string.match(known, '^(%d+) ()')
   if tonumber(until_ms) > now then
     if string.sub(known, at, at + 15) ~= ARGV[10] then return { 'c' } end
-    -- Written, so that waiting for the durability of this write waits for the first delivery's, too.
-    call('HINCRBY', CTL, 'duplicates', 1)
     return { 'd', string.sub(known, at + 16) }
   end
 end

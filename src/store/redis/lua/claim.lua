@@ -153,7 +153,8 @@ if not answer then
   if #given == 0 then
     answer = wait()
   else
-    answer = { 'j', int(now), unpack(given) }
+    answer = { 'j', int(now) }
+    for _, one in ipairs(given) do answer[#answer + 1] = one end
   end
 end
 save_clocks()

@@ -1,7 +1,8 @@
 -- A job's record: a line of fields, the person, the event (JSON), and a line of JSON for each entry of
 -- its history. The fields: kind (h or r), seq, accepted_at; from its first attempt on also due_at,
 -- attempts, take_overs, first_attempt_at ('-': none), create_unknown (0 or 1), not_found,
--- username_refused; whatever a newer version adds after them is kept as it is.
+-- username_refused; whatever a newer version adds after them is kept as it is. A record that does not
+-- read is taken for one that is not there.
 local HISTORY_MAX = 50
 
 local function ref_of(seq, id)
@@ -18,7 +19,8 @@ end
 
 local function parse_job(id, text)
   local fields, person, rest = string.match(text, '^([^\n]*)\n([^\n]*)\n(.*)$')
-  local kind, seq, accepted, more = string.match(fields, '^(%a) (%d+) (%d+)(.*)$')
+  local kind, seq, accepted, more = string.match(fields or '', '^(%a) (%d+) (%d+)(.*)$')
+  if not kind then return nil end
   local job = { id = id, kind = kind, seq = seq, accepted = accepted, person = person, rest = rest }
   job.due, job.attempts, job.take_overs, job.first, job.create_unknown, job.not_found, job.username_refused,
     job.newer = string.match(more, '^ (%d+) (%d+) (%d+) (%S+) (%d) (%d+) (%d+)(.*)$')
@@ -72,7 +74,8 @@ local function forget_job(ref)
   local id = id_of(ref)
   local text = call('HGET', JOB, id)
   if text then
-    call('ZREM', KEPT, string.match(text, '^[^\n]*\n([^\n]*)\n') .. '\n' .. ref)
+    local person = string.match(text, '^[^\n]*\n([^\n]*)\n')
+    if person then call('ZREM', KEPT, person .. '\n' .. ref) end
     call('HDEL', JOB, id)
   end
   call('HDEL', ENDED, id)

@@ -52,9 +52,10 @@ local function save_lane(lane)
   end
 end
 
--- Tells those who wait for work, where there may be some. A hint: they look by themselves, too.
+-- Tells those who wait for work, where there may be some. A hint: they look by themselves, too, so what
+-- has been done is not taken for failed where it cannot be given.
 local function wake()
-  if wakes then call('PUBLISH', WAKE, '') end
+  if wakes then redis.pcall('PUBLISH', WAKE, '') end
 end
 
 -- Puts a live job into the lane, that waits there from now.

@@ -7,7 +7,8 @@ local function view(id)
   if not job and not ended then return nil end
   local lane, due = '', ''
   if job and not ended then
-    lane = call('HGET', LANE, string.match(job, '^[^\n]*\n([^\n]*)\n')) or ''
+    local person = string.match(job, '^[^\n]*\n([^\n]*)\n')
+    lane = person and call('HGET', LANE, person) or ''
     if string.sub(lane, 1, 1) == 'd' and string.sub(lane, 15, 30) == id then
       due = call('ZSCORE', string.sub(lane, 2, 2) == 'h' and DUE_H or DUE_R, string.sub(lane, 3, 30)) or ''
     end
