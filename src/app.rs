@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 use url::Url;
@@ -18,7 +19,10 @@ use url::Url;
 use crate::admin::service::{AdminState, Remap};
 use crate::admin::{self, Admin, AdminOptions};
 use crate::clock::{self, Clock};
-use crate::config::{Config, LogConfig, LogFormat, PostmanAuth, SecretFiles, SourceConfig, StoreUrl};
+use crate::config::{
+    Config, LogConfig, LogFormat, PostmanAuth, RedisConfig, RedisHost, RedisPlace, RedisUrl, SecretFiles, SourceConfig,
+    StoreDurability, StoreUrl,
+};
 use crate::core::code::Code;
 use crate::core::event::SourceName;
 use crate::core::hold::{HoldScope, ProbePauses};
@@ -30,6 +34,7 @@ use crate::lifecycle::Lifecycle;
 use crate::scim::{Auth, Client, ClientError, ClientOptions};
 use crate::secret::LiveSecret;
 use crate::store::embedded::Embedded;
+use crate::store::redis::{Address, Durability, LinkOptions, Login, Place, Redis, RedisOptions, StoreClock, TlsFiles};
 use crate::store::{Retention, Store, StoreError, StoreOptions};
 use crate::telemetry::logs::{Format, LogOptions};
 use crate::telemetry::metrics::{Metrics, MetricsError};
@@ -44,6 +49,12 @@ const SECRETS_EVERY: Duration = Duration::from_secs(2);
 const TIDY_EVERY: Duration = Duration::from_secs(30);
 /// Least time for the listeners to close: answers that are ready are still sent.
 const CLOSE_MIN: Duration = Duration::from_secs(1);
+/// How long the start waits for a store that may be of a newer version.
+const FIRST_LOOK: Duration = Duration::from_secs(1);
+/// How often a store that was not there at the start is asked for again.
+const CONNECT_EVERY: Duration = Duration::from_secs(1);
+/// A restart may bring another key, so what a key can have caused is tried again at once.
+const RESTARTED: &str = "the process started";
 const DAY_MS: u64 = 86_400_000;
 
 /// What a process does.
@@ -112,7 +123,7 @@ impl StartError {
             Self::Intake(_) => "Free the address, or set `[server] listen`.",
             Self::Store(_) | Self::Metrics(_) => "",
             Self::Token { .. } => "Set `[server] admin_token`, or make the directory writable.",
-            Self::RoleNeedsSharedStore(_) => "Leave `--role` away.",
+            Self::RoleNeedsSharedStore(_) => "Leave `--role` away, or let `[store] url` name a Redis.",
         }
     }
 }
@@ -123,6 +134,8 @@ pub struct Bridge {
     admin: Admin,
     worker: Option<Worker>,
     store: Arc<dyn Store>,
+    /// Whether other processes may be at work on it.
+    shared_store: bool,
     clock: Clock,
     life: Lifecycle,
     secret_files: SecretFiles,
@@ -138,18 +151,33 @@ impl Bridge {
     pub async fn build(config: Config, role: Role, life: Lifecycle) -> Result<Self, StartError> {
         let clock = Clock::System;
         let metrics = Metrics::install()?;
-        let StoreUrl::Embedded { dir } = &config.store.url;
-        if role != Role::All {
-            return Err(StartError::RoleNeedsSharedStore(role.as_str()));
-        }
         let client = scim_client(&config)?;
-        let embedded = open_store(&config)?;
-        embedded.end_leases(clock.now()).await?;
-        let store: Arc<dyn Store> = Arc::new(embedded);
-        lift_by_restart(store.as_ref(), &clock).await?;
-        let token = match &config.server.admin_token {
-            Some(token) => token.clone(),
-            None => kept_token(&dir.join(TOKEN_FILE))?,
+        let store: Arc<dyn Store> = match &config.store.url {
+            StoreUrl::Embedded { .. } if role != Role::All => {
+                return Err(StartError::RoleNeedsSharedStore(role.as_str()));
+            }
+            StoreUrl::Embedded { dir } => {
+                let embedded = Embedded::open(dir, store_options(&config))?;
+                embedded.end_leases(clock.now()).await?;
+                lift_what_a_key_can_cause(&embedded, &clock, RESTARTED).await?;
+                Arc::new(embedded)
+            }
+            // Connected when it is needed: a Redis that is not there yet must not keep us from listening.
+            StoreUrl::Redis(_) => {
+                let store = open_store(&config)?;
+                if let Ok(Err(error @ StoreError::NewerSchema { .. })) = timeout(FIRST_LOOK, store.ping()).await {
+                    return Err(error.into());
+                }
+                store
+            }
+        };
+        let token = match (&config.server.admin_token, &config.store.url) {
+            (Some(token), _) => token.clone(),
+            (None, StoreUrl::Embedded { dir }) => kept_token(&dir.join(TOKEN_FILE))?,
+            (None, StoreUrl::Redis(_)) => {
+                warn!("no `[server] admin_token` is set, so API and console stay shut; health and metrics need none");
+                LiveSecret::new(SecretString::from(clock::new_token()))
+            }
         };
         let admin_state = AdminState {
             store: store.clone(),
@@ -164,16 +192,20 @@ impl Bridge {
             metrics,
         };
         let admin = Admin::bind(&AdminOptions { listen: config.server.admin_listen.to_string() }, admin_state)?;
-        let intake = Intake::bind(
-            intake_options(&config),
-            config.sources.iter().map(source).collect(),
-            Services { store: store.clone(), clock: clock.clone(), lifecycle: life.clone() },
-        )?;
-        let worker = Worker::new(store.clone(), client, clock.clone(), worker_options(&config));
+        let intake = (role != Role::Worker).then(|| {
+            Intake::bind(
+                intake_options(&config),
+                config.sources.iter().map(source).collect(),
+                Services { store: store.clone(), clock: clock.clone(), lifecycle: life.clone() },
+            )
+        });
+        let worker =
+            (role != Role::Intake).then(|| Worker::new(store.clone(), client, clock.clone(), worker_options(&config)));
         Ok(Self {
-            intake: Some(intake),
+            intake: intake.transpose()?,
             admin,
-            worker: Some(worker),
+            worker,
+            shared_store: matches!(config.store.url, StoreUrl::Redis(_)),
             store,
             clock,
             life,
@@ -213,7 +245,7 @@ impl Bridge {
     /// # Errors
     /// A listener failed.
     pub async fn run(self) -> std::io::Result<()> {
-        let Self { intake, admin, worker, store, clock, life, secret_files, grace, .. } = self;
+        let Self { intake, admin, worker, store, shared_store, clock, life, secret_files, grace, .. } = self;
         info!(
             intake = intake.as_ref().map(|intake| intake.address().to_string()),
             admin = %admin.address(),
@@ -223,10 +255,16 @@ impl Bridge {
         let close = CancellationToken::new();
         let admin = tokio::spawn(admin.serve(close.clone()));
         let intake = intake.map(|intake| tokio::spawn(intake.serve(close.clone())));
-        let housekeeping = [
-            tokio::spawn(tidy(store.clone(), clock.clone())),
-            tokio::spawn(refresh_secrets(secret_files, store.clone(), clock.clone())),
-        ];
+        // Whoever brings jobs to Postman knows the key, and keeps the store tidy.
+        let works = worker.is_some();
+        let mut housekeeping =
+            vec![tokio::spawn(refresh_secrets(secret_files, works.then(|| store.clone()), clock.clone()))];
+        if works {
+            housekeeping.push(tokio::spawn(tidy(store.clone(), clock.clone())));
+        }
+        if works && shared_store {
+            housekeeping.push(tokio::spawn(lift_when_connected(store.clone(), clock.clone())));
+        }
         life.serve();
         let stopping_since = {
             let life = life.clone();
@@ -267,10 +305,43 @@ async fn joined(listener: JoinHandle<std::io::Result<()>>) -> std::io::Result<()
     listener.await.unwrap_or_else(|error| Err(std::io::Error::other(error)))
 }
 
-/// Opens the configured store.
-pub fn open_store(config: &Config) -> Result<Embedded, StoreError> {
-    let StoreUrl::Embedded { dir } = &config.store.url;
-    Embedded::open(dir, store_options(config))
+/// Opens the configured store. Redis need not be there yet. Must be called within a tokio runtime.
+pub fn open_store(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
+    match &config.store.url {
+        StoreUrl::Embedded { dir } => Ok(Arc::new(Embedded::open(dir, store_options(config))?)),
+        StoreUrl::Redis(url) => {
+            let options = RedisOptions { link: link_options(url, &config.store.redis), clock: StoreClock::Server };
+            Ok(Arc::new(Redis::open(&options, store_options(config))?))
+        }
+    }
+}
+
+fn link_options(url: &RedisUrl, redis: &RedisConfig) -> LinkOptions {
+    let address = |host: &RedisHost| Address { host: host.host.clone(), port: host.port };
+    let addresses = |hosts: &[RedisHost]| hosts.iter().map(address).collect();
+    LinkOptions {
+        place: match &url.place {
+            RedisPlace::Standalone(host) => Place::Standalone(address(host)),
+            RedisPlace::Sentinel { sentinels, primary } => {
+                Place::Sentinel { sentinels: addresses(sentinels), primary: primary.clone() }
+            }
+            RedisPlace::Cluster(nodes) => Place::Cluster(addresses(nodes)),
+        },
+        tls: url.tls.then(|| TlsFiles { ca: redis.ca_file.clone(), client: redis.client_files.clone() }),
+        database: url.database,
+        login: Login { username: redis.username.clone(), password: redis.password.clone() },
+        sentinel_login: Login { username: redis.sentinel_username.clone(), password: redis.sentinel_password.clone() },
+        key_prefix: redis.key_prefix.clone(),
+        durability: match redis.durability {
+            StoreDurability::Written => Durability::Written,
+            StoreDurability::Fsynced => Durability::Fsynced,
+            StoreDurability::Replicated => Durability::Replicated,
+        },
+        durable_timeout: Duration::from_millis(redis.durable_timeout_ms),
+        connect_timeout: Duration::from_millis(redis.connect_timeout_ms),
+        response_timeout: Duration::from_millis(redis.response_timeout_ms),
+        insecure_ok: redis.insecure_ok,
+    }
 }
 
 /// Makes the configured SCIM client.
@@ -399,9 +470,11 @@ fn kept_token(path: &Path) -> Result<LiveSecret, StartError> {
     Ok(LiveSecret::new(SecretString::from(token)))
 }
 
-/// A restart may bring another key, so what a key can have caused is tried again at once.
-async fn lift_by_restart(store: &dyn Store, clock: &Clock) -> Result<(), StoreError> {
-    lift_what_a_key_can_cause(store, clock, "the process started").await
+/// Does what a restart does, as soon as the store is there. That it is not is told elsewhere.
+async fn lift_when_connected(store: Arc<dyn Store>, clock: Clock) {
+    while lift_what_a_key_can_cause(store.as_ref(), &clock, RESTARTED).await.is_err() {
+        tokio::time::sleep(CONNECT_EVERY).await;
+    }
 }
 
 async fn lift_what_a_key_can_cause(store: &dyn Store, clock: &Clock, why: &str) -> Result<(), StoreError> {
@@ -416,7 +489,7 @@ async fn lift_what_a_key_can_cause(store: &dyn Store, clock: &Clock, why: &str) 
 
 /// Looks at the secret files again and again. A changed Postman key lifts the hold that the old one
 /// caused.
-async fn refresh_secrets(mut files: SecretFiles, store: Arc<dyn Store>, clock: Clock) {
+async fn refresh_secrets(mut files: SecretFiles, store: Option<Arc<dyn Store>>, clock: Clock) {
     if files.is_empty() {
         return;
     }
@@ -438,6 +511,7 @@ async fn refresh_secrets(mut files: SecretFiles, store: Arc<dyn Store>, clock: C
             info!(key, "a secret changed");
         }
         if refreshed.changed.iter().any(|key| key == "postman.key")
+            && let Some(store) = &store
             && let Err(error) = lift_what_a_key_can_cause(store.as_ref(), &clock, "the key changed").await
         {
             error!(%error, "the hold of the former key could not be lifted");

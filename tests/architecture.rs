@@ -16,7 +16,7 @@ const FLOORS: &[&[&str]] = &[
 const EFFECTS: &[&str] = &[
     "tokio",
     "reqwest",
-    "redis",
+    "redis::",
     "rusqlite",
     "actix",
     "::now(",

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use scim_bridge::config::{
-    Config, ConfigCode, ConfigErrors, LogFormat, PostmanAuth, REFERENCE, Refreshed, StoreUrl, presets,
+    Config, ConfigCode, ConfigErrors, LogFormat, PostmanAuth, REFERENCE, Refreshed, StoreDurability, StoreUrl, presets,
 };
 use scim_bridge::core::mapping::Mapping;
 use scim_bridge::core::signature::fields::Tolerance;
@@ -71,7 +71,7 @@ fn without_a_file_two_variables_are_enough() {
     assert_eq!(hr.secrets[0].secret.current().expose_secret(), SECRETS[0].1);
     assert_eq!(config.postman.key.current().expose_secret(), "PMAK-0");
     assert_eq!(config.postman.base_url, "https://api.getpostman.com/scim/v2");
-    assert_eq!(config.store.url, StoreUrl::Embedded { dir: "./data".into() });
+    assert!(matches!(&config.store.url, StoreUrl::Embedded { dir } if dir.as_os_str() == "./data"));
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn every_error_is_told_at_once_with_its_key() {
          [server]\nlisten = 'here'\nbody_bytes_max = 1\nbodyy = 2\n\
          [postman]\ntimeout_s = 'soon'\nauth = 'basic'\nbase_url = 'http://scim.example.com'\n\
          [worker]\nlease_s = -5\nconcurrency = 0\n\
-         [store]\nurl = 'redis://:pass@host'\n\
+         [store]\nurl = 'redis://:pass@'\n\
          [[source]]\npreset = 'nope'\n\
          [[source]]\nname = 'UPPER'\nsecrets = [{ env = 'UNSET' }, { file = '/not/there' }, 5]\ndedupe_days = 0\n\
          [[source]]\nname = 'a'\nsecrets = [{ env = 'UNSET' }]\nsignature = { header = 'x', signed = '{timestamp}', oops = 1 }\n\
@@ -246,7 +246,10 @@ fn no_error_and_no_debug_output_shows_a_secret() {
         format!("[postman]\nkey = {{ value = '{secret}', env = 'X' }}"),
         format!("[postman]\ntimeout_s = '{secret}'\nx_api_key = '{secret}'\nwrites_per_minute = ['{secret}']"),
         format!("[server]\nadmin_token = {{ value = ['{secret}'] }}"),
-        format!("[store]\nurl = 'redis://:{secret}@host'"),
+        format!("[store]\nurl = 'redis://:{secret}@'"),
+        format!("[store]\nurl = 'redis://:{secret}@host/{secret}'"),
+        format!("[store]\nurl = 'redis://:{secret}@host'\npassword = '{secret}'"),
+        format!("[store]\npassword = ['{secret}']"),
         format!("[store]\nurl = '{secret}'"),
         format!("[[source]]\nname = 'a'\nsecrets = [['{secret}']]"),
         format!("[[source]]\nname = 'a'\nsecrets = [{{ value = '{secret}', not_after = 'tomorrow' }}]"),
@@ -261,11 +264,56 @@ fn no_error_and_no_debug_output_shows_a_secret() {
         assert!(!shown.contains(secret), "{shown}");
     }
     let toml = format!(
-        "[server]\nadmin_token = '{secret}'\n[postman]\nkey = {{ value = '{secret}' }}\n[[source]]\nname = 'a'\nsecrets = '{secret}'"
+        "[server]\nadmin_token = '{secret}'\n[store]\nurl = 'redis://{secret}:{secret}@host'\n[postman]\nkey = {{ value = '{secret}' }}\n[[source]]\nname = 'a'\nsecrets = '{secret}'"
     );
     let config = load(&toml, &[]).unwrap();
     assert_eq!(config.server.admin_token.as_ref().unwrap().current().expose_secret(), secret);
     assert!(!format!("{config:?}").contains(secret));
+}
+
+#[test]
+fn the_store_can_be_a_redis_with_its_password_in_a_file() {
+    let folder = Folder::with("");
+    fs::write(folder.path("password"), "first\n").unwrap();
+    let toml = format!(
+        "[store]\nurl = 'rediss+sentinel://a,b:7/main/2'\nusername = 'bridge'\npassword = {{ file = '{}' }}\n\
+         durability = 'replicated'\nkey_prefix = 'hr'",
+        folder.path("password").display()
+    );
+    let mut config = load(&toml, &[]).unwrap();
+    let StoreUrl::Redis(url) = &config.store.url else { panic!("{:?}", config.store.url) };
+    assert!(url.tls && url.database == 2);
+    let redis = &config.store.redis;
+    assert_eq!(redis.durability, StoreDurability::Replicated);
+    assert_eq!(redis.key_prefix, "hr");
+    assert_eq!(redis.username.as_ref().unwrap().current().expose_secret(), "bridge");
+    assert_eq!(redis.password.as_ref().unwrap().current().expose_secret(), "first");
+    fs::write(folder.path("password"), "second\n").unwrap();
+    assert_eq!(config.secret_files.refresh().changed, ["store.password"]);
+    assert_eq!(config.store.redis.password.as_ref().unwrap().current().expose_secret(), "second");
+}
+
+#[test]
+fn what_does_not_fit_together_in_the_store_is_told() {
+    let found = errors(
+        "[store]\nurl = 'redis://u:p@host'\nusername = 'u'\npassword = 'p'\nca_file = '/not/there'\ncert_file = '/dev/null'\n\
+         key_prefix = '{x}'\ndurability = 'maybe'\nresponse_timeout_ms = 1",
+        &[],
+    );
+    let value = "CONFIG-VALUE";
+    assert_eq!(
+        pairs(&found),
+        [
+            ("store.ca_file", "CONFIG-FILE"),
+            ("store.cert_file", value),
+            ("store.durability", value),
+            ("store.key_prefix", value),
+            ("store.password", value),
+            ("store.response_timeout_ms", value),
+            ("store.url", value),
+            ("store.username", value),
+        ]
+    );
 }
 
 #[test]

@@ -77,7 +77,7 @@ impl AdminError {
             Self::NothingToDo(_) => "nothing_to_do",
             Self::SourceGone(_) => "source_gone",
             Self::ForeignForm => "foreign_form",
-            Self::Store(StoreError::Unavailable(_)) => "store_unavailable",
+            Self::Store(StoreError::Unavailable(_) | StoreError::Trouble { .. }) => "store_unavailable",
             Self::Store(StoreError::InUse { .. } | StoreError::NewerSchema { .. } | StoreError::Damaged(_))
             | Self::Internal(_) => "internal",
         }
@@ -88,6 +88,7 @@ impl AdminError {
     pub fn message(&self) -> String {
         match self {
             Self::Store(StoreError::Unavailable(_)) => "the store cannot be reached or written".to_owned(),
+            Self::Store(StoreError::Trouble { code, .. }) => format!("{code}: {}", code.title()),
             Self::Store(StoreError::InUse { .. } | StoreError::NewerSchema { .. } | StoreError::Damaged(_))
             | Self::Internal(_) => "something went wrong inside scim-bridge".to_owned(),
             Self::Unauthorized
@@ -110,7 +111,7 @@ impl AdminError {
             }
             Self::NotFound(_) => "Check the id: it may have been replayed, discarded, or have outlived its keep.",
             Self::MethodNotAllowed(_) | Self::BadRequest(_) => "See /api/openapi.json for what is served and how.",
-            Self::StillUnmapped { code, .. } => code.advice(),
+            Self::StillUnmapped { code, .. } | Self::Store(StoreError::Trouble { code, .. }) => code.advice(),
             Self::NothingToDo(_) => "Discard it.",
             Self::SourceGone(_) => "Configure the source again, or discard it.",
             Self::ForeignForm => "Go back, reload the page and try again.",
@@ -152,7 +153,7 @@ impl ResponseError for AdminError {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::StillUnmapped { .. } | Self::NothingToDo(_) | Self::SourceGone(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::ForeignForm => StatusCode::FORBIDDEN,
-            Self::Store(StoreError::Unavailable(_)) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Store(StoreError::Unavailable(_) | StoreError::Trouble { .. }) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Store(StoreError::InUse { .. } | StoreError::NewerSchema { .. } | StoreError::Damaged(_))
             | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -172,7 +173,7 @@ pub(super) fn decorate(error: &AdminError, headers: &mut HeaderMap) {
         AdminError::Unauthorized => {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"scim-bridge admin\""));
         }
-        AdminError::Store(StoreError::Unavailable(_)) => {
+        AdminError::Store(StoreError::Unavailable(_) | StoreError::Trouble { .. }) => {
             headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
         }
         AdminError::MethodNotAllowed(allowed) => {

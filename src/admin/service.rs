@@ -99,7 +99,8 @@ impl AdminState {
             Ok(Ok(())) => None,
             Ok(Err(error)) => {
                 tracing::warn!(%error, "the store cannot be written");
-                Some("the store cannot be reached or written".to_owned())
+                let told = |code: Code| format!("{code}: {} {}", code.title(), code.advice());
+                Some(error.code().map_or_else(|| "the store cannot be reached or written".to_owned(), told))
             }
             Err(_) => {
                 let reason = format!("the store did not answer within {} s", PING_MAX.as_secs());

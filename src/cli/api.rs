@@ -144,6 +144,8 @@ impl Api {
 pub fn token_file(store: &StoreUrl) -> Option<PathBuf> {
     match store {
         StoreUrl::Embedded { dir } => Some(dir.join(TOKEN_FILE)),
+        // The processes of a cluster have no directory in common.
+        StoreUrl::Redis(_) => None,
     }
 }
 

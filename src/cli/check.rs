@@ -11,7 +11,7 @@ use crate::core::code::Code;
 use crate::core::reply::{Outcome, Reply, classify};
 use crate::core::scim::Request;
 use crate::scim::Client;
-use crate::store::{Store, StoreError};
+use crate::store::StoreError;
 
 /// What was looked at, and how it stands.
 #[derive(Debug, Serialize)]
@@ -61,23 +61,17 @@ fn configuration(config: &Config) -> Checked {
 }
 
 async fn store(config: &Config) -> Checked {
-    match app::open_store(config) {
-        Ok(store) => match store.ping().await {
-            Ok(()) => well("store", "can be read and written"),
-            Err(error) => Checked {
-                what: "store",
-                ok: false,
-                found: error.to_string(),
-                action: "Give the directory space and write permission for this user.".to_owned(),
-            },
-        },
+    let pinged = match app::open_store(config) {
+        Ok(store) => store.ping().await,
+        Err(error) => Err(error),
+    };
+    match pinged {
+        Ok(()) => well("store", "can be read and written"),
         Err(StoreError::InUse { path }) => well("store", format!("in use by a running process ({path})")),
-        Err(error) => Checked {
-            what: "store",
-            ok: false,
-            found: error.to_string(),
-            action: "See `[store] url` in docs/configuration.md.".to_owned(),
-        },
+        Err(error) => {
+            let action = error.code().map_or("See `[store] url` in docs/configuration.md.", Code::advice);
+            Checked { what: "store", ok: false, found: error.to_string(), action: action.to_owned() }
+        }
     }
 }
 

@@ -20,7 +20,7 @@ pub use self::retry::RetryConfig;
 pub use self::secret::{Refreshed, SecretFiles};
 pub use self::server::ServerConfig;
 pub use self::source::{SourceConfig, SourceSecret};
-pub use self::store::{StoreConfig, StoreUrl};
+pub use self::store::{RedisConfig, RedisHost, RedisPlace, RedisUrl, StoreConfig, StoreDurability, StoreUrl};
 pub use self::worker::WorkerConfig;
 
 mod error;
@@ -35,6 +35,7 @@ mod secret;
 mod server;
 mod source;
 mod store;
+mod store_url;
 mod tree;
 mod worker;
 
@@ -68,7 +69,7 @@ pub struct Config {
 #[serde(default)]
 struct Raw {
     server: server::Raw,
-    store: StoreConfig,
+    store: store::Raw,
     postman: postman::Raw,
     worker: WorkerConfig,
     retry: RetryConfig,
@@ -136,7 +137,7 @@ impl Raw {
         self.hold.check(findings);
         Config {
             server: self.server.build(&mut read, findings),
-            store: self.store,
+            store: self.store.build(&mut read, findings),
             postman: self.postman.build(&mut read, findings),
             worker: self.worker,
             retry: self.retry,

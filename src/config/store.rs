@@ -4,11 +4,13 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::error::Findings;
+use super::error::{ConfigCode, ConfigError, Findings};
+use super::secret::{Reader, SecretSpec};
+pub use super::store_url::{RedisHost, RedisPlace, RedisUrl, StoreUrl};
+use crate::secret::LiveSecret;
 
 /// `[store]`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone)]
 pub struct StoreConfig {
     /// Which engine, and where.
     pub url: StoreUrl,
@@ -18,50 +20,177 @@ pub struct StoreConfig {
     pub finished_keep_days: u64,
     /// How many finished jobs are kept at the most.
     pub finished_jobs_max: u64,
+    /// What only Redis needs.
+    pub redis: RedisConfig,
 }
 
-/// Which store, and where.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub enum StoreUrl {
-    /// Files in a directory of the local disk, for one process: `embedded:./data`.
-    Embedded {
-        /// The directory; made where it is missing.
-        dir: PathBuf,
-    },
+/// The keys of `[store]` that only Redis needs.
+#[derive(Debug, Clone)]
+pub struct RedisConfig {
+    /// The user, from its own key or from the URL.
+    pub username: Option<LiveSecret>,
+    /// The password, from its own key or from the URL.
+    pub password: Option<LiveSecret>,
+    /// The user at the sentinels.
+    pub sentinel_username: Option<LiveSecret>,
+    /// The password at the sentinels.
+    pub sentinel_password: Option<LiveSecret>,
+    /// What every key begins with, in braces.
+    pub key_prefix: String,
+    /// Authorities to trust instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Our own certificate and its key.
+    pub client_files: Option<(PathBuf, PathBuf)>,
+    /// Only warns where the server is set up so that it may lose what it was given.
+    pub insecure_ok: bool,
+    /// What the 200 waits for.
+    pub durability: StoreDurability,
+    /// How long a write may take to become as durable, in milliseconds.
+    pub durable_timeout_ms: u64,
+    /// How long making a connection may take, in milliseconds.
+    pub connect_timeout_ms: u64,
+    /// How long an answer may take, in milliseconds.
+    pub response_timeout_ms: u64,
 }
 
-impl TryFrom<String> for StoreUrl {
-    type Error = String;
-
-    /// The error never shows the URL: a password may stand in it.
-    fn try_from(url: String) -> Result<Self, String> {
-        let (scheme, rest) = url.split_once(':').unwrap_or((&url, ""));
-        match scheme {
-            "embedded" if !rest.is_empty() => Ok(Self::Embedded { dir: PathBuf::from(rest) }),
-            "redis" | "rediss" | "redis+sentinel" | "rediss+sentinel" | "redis-cluster" | "rediss-cluster" => {
-                Err("this build serves the embedded store only: give `embedded:` and a directory".to_owned())
-            }
-            _ => Err("no such store: give `embedded:` and a directory, such as `embedded:./data`".to_owned()),
-        }
-    }
+/// What the 200 waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StoreDurability {
+    /// That Redis has taken it.
+    #[default]
+    Written,
+    /// That it is on the primary's disk.
+    Fsynced,
+    /// That it is on the disks of the primary and one replica.
+    Replicated,
 }
 
-impl Default for StoreConfig {
+#[derive(Deserialize)]
+#[serde(default)]
+pub(super) struct Raw {
+    url: StoreUrl,
+    high_water_jobs: u64,
+    finished_keep_days: u64,
+    finished_jobs_max: u64,
+    username: Option<SecretSpec>,
+    password: Option<SecretSpec>,
+    sentinel_username: Option<SecretSpec>,
+    sentinel_password: Option<SecretSpec>,
+    key_prefix: String,
+    ca_file: Option<PathBuf>,
+    cert_file: Option<PathBuf>,
+    key_file: Option<PathBuf>,
+    insecure_ok: bool,
+    durability: StoreDurability,
+    durable_timeout_ms: u64,
+    connect_timeout_ms: u64,
+    response_timeout_ms: u64,
+}
+
+impl Default for Raw {
     fn default() -> Self {
         Self {
             url: StoreUrl::Embedded { dir: PathBuf::from("./data") },
             high_water_jobs: 1_000_000,
             finished_keep_days: 30,
             finished_jobs_max: 100_000,
+            username: None,
+            password: None,
+            sentinel_username: None,
+            sentinel_password: None,
+            key_prefix: "scim-bridge".to_owned(),
+            ca_file: None,
+            cert_file: None,
+            key_file: None,
+            insecure_ok: false,
+            durability: StoreDurability::Written,
+            // `appendfsync everysec` takes up to two seconds.
+            durable_timeout_ms: 5_000,
+            connect_timeout_ms: 2_000,
+            response_timeout_ms: 2_000,
         }
     }
 }
 
-impl StoreConfig {
+impl Raw {
     pub(super) fn check(&self, findings: &mut Findings) {
         findings.bounds("store.high_water_jobs", self.high_water_jobs, 1, 100_000_000);
         findings.bounds("store.finished_keep_days", self.finished_keep_days, 0, 3_650);
         findings.bounds("store.finished_jobs_max", self.finished_jobs_max, 0, 100_000_000);
+        findings.bounds("store.durable_timeout_ms", self.durable_timeout_ms, 100, 60_000);
+        findings.bounds("store.connect_timeout_ms", self.connect_timeout_ms, 50, 60_000);
+        findings.bounds("store.response_timeout_ms", self.response_timeout_ms, 50, 60_000);
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':');
+        findings.when(
+            !(1..=64).contains(&self.key_prefix.len()) || !self.key_prefix.chars().all(plain),
+            "store.key_prefix",
+            "is no prefix",
+            "Give 1 to 64 letters, digits, `-`, `_`, `.` and `:`.",
+        );
+        findings.when(
+            self.cert_file.is_some() != self.key_file.is_some(),
+            "store.cert_file",
+            "and `store.key_file` belong together: one is missing",
+            "Give both, or none.",
+        );
+        for (key, path) in
+            [("store.ca_file", &self.ca_file), ("store.cert_file", &self.cert_file), ("store.key_file", &self.key_file)]
+        {
+            if let Some(path) = path
+                && let Err(error) = std::fs::File::open(path)
+            {
+                let problem = format!("{}: {error}", path.display());
+                findings.push(ConfigError::new(key, ConfigCode::File, problem));
+            }
+        }
+        if let StoreUrl::Redis(url) = &self.url {
+            self.check_with(url, findings);
+        }
+    }
+
+    fn check_with(&self, url: &RedisUrl, findings: &mut Findings) {
+        const TWICE: &str = "is given here and in `store.url`";
+        const ONCE: &str = "Give it in one place; here it may come from a file.";
+        findings.when(url.username.is_some() && self.username.is_some(), "store.username", TWICE, ONCE);
+        findings.when(url.password.is_some() && self.password.is_some(), "store.password", TWICE, ONCE);
+        findings.when(
+            !url.tls && (self.ca_file.is_some() || self.cert_file.is_some()),
+            "store.url",
+            "speaks in the open, but files for TLS are given",
+            "Give a URL that begins with `rediss`, or take the files out.",
+        );
+    }
+
+    pub(super) fn build(self, read: &mut Reader<'_>, findings: &mut Findings) -> StoreConfig {
+        let mut secret = |key, spec: Option<SecretSpec>| spec.and_then(|spec| read.secret(key, &spec, findings));
+        let mut username = secret("store.username", self.username);
+        let mut password = secret("store.password", self.password);
+        let sentinel_username = secret("store.sentinel_username", self.sentinel_username);
+        let sentinel_password = secret("store.sentinel_password", self.sentinel_password);
+        if let StoreUrl::Redis(url) = &self.url {
+            username = username.or_else(|| url.username.clone().map(LiveSecret::new));
+            password = password.or_else(|| url.password.clone().map(LiveSecret::new));
+        }
+        StoreConfig {
+            url: self.url,
+            high_water_jobs: self.high_water_jobs,
+            finished_keep_days: self.finished_keep_days,
+            finished_jobs_max: self.finished_jobs_max,
+            redis: RedisConfig {
+                username,
+                password,
+                sentinel_username,
+                sentinel_password,
+                key_prefix: self.key_prefix,
+                ca_file: self.ca_file,
+                client_files: self.cert_file.zip(self.key_file),
+                insecure_ok: self.insecure_ok,
+                durability: self.durability,
+                durable_timeout_ms: self.durable_timeout_ms,
+                connect_timeout_ms: self.connect_timeout_ms,
+                response_timeout_ms: self.response_timeout_ms,
+            },
+        }
     }
 }

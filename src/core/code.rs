@@ -130,12 +130,93 @@ codes! {
     HoldOperator = "HOLD-OPERATOR",
         "An operator set this hold.",
         "Lift it with `scim-bridge hold lift` when ready; it is not lifted by itself.";
+    // The store cannot serve: webhooks are answered 503, workers wait, nothing is lost.
+    StoreUnreachable = "STORE-UNREACHABLE",
+        "No connection to Redis could be made.",
+        "Check `[store] url`, DNS, network policies, and that Redis runs; it is tried again by itself.";
+    StoreTimeout = "STORE-TIMEOUT",
+        "Redis did not answer in time.",
+        "See whether Redis is overloaded, stopped or swapping; it is tried again by itself.";
+    StoreLost = "STORE-LOST",
+        "The connection to Redis broke before the answer, so the effect of the command is unknown.",
+        "Nothing: another connection is made, and what is repeated takes effect once.";
+    StoreTls = "STORE-TLS",
+        "The TLS handshake with Redis failed.",
+        "Check `[store] ca_file`, `cert_file`, `key_file`, and that the certificate names the host in the URL.";
+    StoreAuth = "STORE-AUTH",
+        "Redis does not accept the user or the password.",
+        "Correct `[store] username` and `password` (or those in the URL); a secret file is read again by itself.";
+    StoreNoPerm = "STORE-NOPERM",
+        "The Redis user lacks a permission.",
+        "Give the user the rights that docs/redis.md lists.";
+    StoreReadOnly = "STORE-READONLY",
+        "This Redis is a replica and takes no writes, as after a fail-over.",
+        "Nothing with Sentinel or Cluster: the new primary is looked for. Else let `[store] url` name the primary.";
+    StoreNoPrimary = "STORE-NO-PRIMARY",
+        "No primary is known that could take writes.",
+        "Bring Redis, Sentinel or the cluster back to health; it is tried again by itself.";
+    StoreResharding = "STORE-RESHARDING",
+        "The cluster is moving the bridge's keys to another node.",
+        "Nothing: work goes on when the slot has been moved.";
+    StoreCrossSlot = "STORE-CROSSSLOT",
+        "A proxy or the cluster sees keys of several slots in one command.",
+        "Point `[store] url` at the cluster's own nodes, as `redis-cluster://`.";
+    StoreLoading = "STORE-LOADING",
+        "Redis is starting and still reading its data.",
+        "Nothing: work goes on when it has read them.";
+    StoreBusy = "STORE-BUSY",
+        "Redis is kept busy by somebody's script.",
+        "If it lasts: find who runs the script, and have `SCRIPT KILL` end it.";
+    StoreMemory = "STORE-MEMORY",
+        "Redis has reached `maxmemory` and refuses writes.",
+        "Give it more memory, or remove what else lives in it; work goes on by itself.";
+    StoreDisk = "STORE-DISK",
+        "Redis cannot write to its disk, and refuses writes therefore.",
+        "Free its disk, or mend it; work goes on by itself.";
+    StoreClients = "STORE-CLIENTS",
+        "Redis has reached `maxclients`.",
+        "Raise `maxclients`, or find who holds so many connections.";
+    StoreReplicas = "STORE-REPLICAS",
+        "Too few replicas are connected to this primary (`min-replicas-to-write`).",
+        "Bring the replicas back; work goes on by itself.";
+    StoreNotDurable = "STORE-NOT-DURABLE",
+        "A write was not on as many disks in time as `[store] durability` asks.",
+        "Check the disks and replicas of Redis; the sender tries again, and what was stored is known again.";
+    StoreNoWaitaof = "STORE-NO-WAITAOF",
+        "`[store] durability` asks for what this Redis cannot do: it has no `WAITAOF`.",
+        "Run Redis 7.2 or later, or any Valkey; or set `durability = \"written\"` and know what that means (docs/redis.md).";
+    StoreEviction = "STORE-EVICTION",
+        "Redis may throw keys away when memory is short: its `maxmemory-policy` is not `noeviction`.",
+        "Set `maxmemory-policy noeviction`; for trials only, `[store] insecure_ok = true`.";
+    StoreNoAof = "STORE-NO-AOF",
+        "Redis keeps no append-only file, so a restart would lose accepted events.",
+        "Set `appendonly yes`; for trials only, `[store] insecure_ok = true`.";
+    StoreDatabase = "STORE-DATABASE",
+        "Redis does not have the database of this number.",
+        "Correct the number in `[store] url`; a cluster has only 0.";
+    StoreNewerSchema = "STORE-NEWER-SCHEMA",
+        "The store was written by a newer version of scim-bridge.",
+        "Run the newer version, or give this one another `[store] key_prefix`.";
+    StoreDamaged = "STORE-DAMAGED",
+        "What was read from the store is not what was written.",
+        "Find who else writes to the keys of this prefix; restore Redis' data from before that.";
+    StoreError = "STORE-ERROR",
+        "Redis answered with an error that is not expected.",
+        "See the log for the word that it gave; check the server's version and its modules.";
 }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_code_has_its_entry_in_the_documentation() {
+        let document = include_str!("../../docs/failures.md");
+        for code in Code::ALL {
+            assert!(document.contains(&format!("\n### {code}\n")), "{code}");
+        }
+    }
 
     #[test]
     fn codes_are_distinct_and_say_what_to_do() {

@@ -22,6 +22,7 @@ use crate::core::time::UnixMs;
 pub use crate::core::verdict::Verdict;
 
 pub mod embedded;
+pub mod redis;
 
 /// Why a store could not do what was asked. Nothing has changed then, unless it says so.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +51,37 @@ pub enum StoreError {
     /// What was read is not what was written.
     #[error("the store is damaged: {0}")]
     Damaged(String),
+    /// The store's server does not serve. Tried again by itself; a write may have happened where the
+    /// code is [`Code::StoreLost`], [`Code::StoreTimeout`] or [`Code::StoreNotDurable`].
+    #[error("{code}: {} ({detail})", code.title())]
+    Trouble {
+        /// What kind of trouble: one of the `STORE-` codes.
+        code: Code,
+        /// Where and with which word of the server; never keys, values or secrets.
+        detail: String,
+    },
+}
+
+impl StoreError {
+    /// Its stable code, where it has one.
+    #[must_use]
+    pub fn code(&self) -> Option<Code> {
+        match self {
+            Self::Trouble { code, .. } => Some(*code),
+            Self::NewerSchema { .. } => Some(Code::StoreNewerSchema),
+            Self::Damaged(_) => Some(Code::StoreDamaged),
+            Self::Unavailable(_) | Self::InUse { .. } => None,
+        }
+    }
+
+    /// Whether the same may go well a little later.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Unavailable(_) | Self::Trouble { .. } => true,
+            Self::InUse { .. } | Self::NewerSchema { .. } | Self::Damaged(_) => false,
+        }
+    }
 }
 
 /// What every engine is built with.

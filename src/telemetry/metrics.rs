@@ -25,6 +25,14 @@ pub const DEAD_LETTERS: &str = "scim_bridge_dead_letters";
 pub const HOLD: &str = "scim_bridge_hold";
 /// 1 where the store could be read and written at this scrape.
 pub const STORE_UP: &str = "scim_bridge_store_up";
+/// Failures of the store's server, by `code`.
+pub const STORE_ERRORS_TOTAL: &str = "scim_bridge_store_errors_total";
+/// Connections to the store's server, by `use`.
+pub const STORE_CONNECTIONS: &str = "scim_bridge_store_connections";
+/// Calls that wait for a connection of their own to the store's server.
+pub const STORE_POOL_WAITING: &str = "scim_bridge_store_pool_waiting";
+/// How long a call to the store's server took.
+pub const STORE_CALL_DURATION_SECONDS: &str = "scim_bridge_store_call_duration_seconds";
 /// SCIM calls, by `operation` and `status`.
 pub const SCIM_REQUESTS_TOTAL: &str = "scim_bridge_scim_requests_total";
 /// How long a SCIM call took, by `operation`.
@@ -62,6 +70,10 @@ pub const EVENT: &str = "event";
 pub const OUTCOME: &str = "outcome";
 /// Label: `CallKind::as_str`.
 pub const KIND: &str = "kind";
+/// Label: a stable code.
+pub const CODE: &str = "code";
+/// Label: what a connection is for.
+pub const USE: &str = "use";
 /// Label: the crate's version.
 pub const VERSION: &str = "version";
 
@@ -187,6 +199,8 @@ pub struct Family {
 
 /// The HR system wants its answer in under a second; a group commit takes some milliseconds.
 const INTAKE_BUCKETS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+/// A script takes well under a millisecond; the client gives up after some seconds.
+const STORE_BUCKETS: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
 /// Postman answers within some hundred milliseconds; the client gives up after 20 s.
 const CALL_BUCKETS: &[f64] = &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0];
 /// From at once, over a backlog of minutes, to a hold of days.
@@ -217,6 +231,20 @@ pub const FAMILIES: &[Family] = &[
     family(DEAD_LETTERS, Type::Gauge, &[], "Dead letters that wait for an operator."),
     family(HOLD, Type::Gauge, &[SCOPE], "1 where a hold of this scope is in force."),
     family(STORE_UP, Type::Gauge, &[], "1 where the store could be read and written at this scrape."),
+    family(STORE_ERRORS_TOTAL, Type::Counter, &[CODE], "Failures of the store's server."),
+    family(STORE_CONNECTIONS, Type::Gauge, &[USE], "Connections to the store's server."),
+    family(
+        STORE_POOL_WAITING,
+        Type::Gauge,
+        &[],
+        "Calls that wait for a connection of their own to the store's server.",
+    ),
+    family(
+        STORE_CALL_DURATION_SECONDS,
+        Type::Histogram(STORE_BUCKETS),
+        &[],
+        "How long a call to the store's server took.",
+    ),
     family(SCIM_REQUESTS_TOTAL, Type::Counter, &[OPERATION, STATUS], "SCIM calls made to Postman."),
     family(SCIM_REQUEST_DURATION_SECONDS, Type::Histogram(CALL_BUCKETS), &[OPERATION], "How long a SCIM call took."),
     family(JOB_OUTCOMES_TOTAL, Type::Counter, &[EVENT, OUTCOME], "Attempts settled."),

@@ -223,8 +223,8 @@ impl Worker {
         let lease: &Lease = held.lease();
         loop {
             match self.store.settle(self.clock.now(), lease, settlement.clone()).await {
-                Err(StoreError::Unavailable(why)) if held.left_ms() > 0 && !self.stop_now.is_cancelled() => {
-                    warn!(error = why, "the store cannot settle: trying again");
+                Err(error) if error.is_passing() && held.left_ms() > 0 && !self.stop_now.is_cancelled() => {
+                    warn!(%error, "the store cannot settle: trying again");
                     tokio::time::sleep(SETTLE_AGAIN).await;
                 }
                 settled => return settled,

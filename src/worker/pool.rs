@@ -18,6 +18,8 @@ use crate::store::{Claim, StoreError, WaitReason};
 const POLL: Duration = Duration::from_secs(1);
 /// Longest pause while the store does not answer.
 const STORE_DOWN_PAUSE: Duration = Duration::from_secs(5);
+/// Shortest pause, where a wake-up ends it.
+const STORE_DOWN_LEAST: Duration = Duration::from_millis(200);
 /// After the grace, what is under way is given back; that takes a moment.
 const GIVE_BACK: Duration = Duration::from_secs(2);
 
@@ -51,7 +53,11 @@ impl Worker {
                     report(&error, failures);
                     failures = failures.saturating_add(1);
                     let pause = store_down_pause(failures);
-                    tokio::select! { () = tokio::time::sleep(pause) => {}, () = life.stopping() => {} }
+                    tokio::select! {
+                        () = tokio::time::sleep(pause) => {}
+                        () = self.store_is_back() => {}
+                        () = life.stopping() => {}
+                    }
                 }
             }
         }
@@ -106,6 +112,12 @@ impl Worker {
         if let WaitReason::Token(kind) = pause.reason {
             self.waited.add(kind, self.clock.now().ms_since(pause.since));
         }
+    }
+
+    /// A wake-up may say that the store serves again; not trusted more often than this.
+    async fn store_is_back(&self) {
+        tokio::time::sleep(STORE_DOWN_LEAST).await;
+        self.store.woken().await;
     }
 
     async fn drain(&self, mut attempts: JoinSet<()>, grace: Duration, life: &Lifecycle) {

@@ -10,7 +10,7 @@ use scim_bridge::store::embedded::Embedded;
 use scim_bridge::store::{Store, StoreError, StoreOptions};
 use tempfile::TempDir;
 
-use crate::harness::{Bench, Engine, at, dead, first, give_back, hire, options, rename};
+use crate::harness::{Bench, Engine, Lanes, SeenLane, at, dead, first, give_back, hire, options, rename};
 
 /// A folder that goes away with the test.
 pub(crate) struct Folder(TempDir);
@@ -22,6 +22,34 @@ impl Folder {
 
     pub(crate) fn path(&self) -> &Path {
         self.0.path()
+    }
+}
+
+impl Folder {
+    /// The file, to be looked at past the engine.
+    pub(crate) fn lanes(&self) -> File {
+        File { path: self.path().join("store.db"), db: None }
+    }
+}
+
+/// The engine's file, opened when it is there.
+pub(crate) struct File {
+    path: std::path::PathBuf,
+    db: Option<rusqlite::Connection>,
+}
+
+impl Lanes for File {
+    fn look(&mut self, person: &str) -> SeenLane {
+        let db = self.db.get_or_insert_with(|| rusqlite::Connection::open(&self.path).unwrap());
+        let told = db.query_row(
+            "SELECT lane_state, queued, (SELECT count(*) FROM jobs j WHERE j.person = p.person AND j.state = 'live')
+             FROM people p WHERE key = ?1",
+            [person],
+            |row| Ok((row.get::<_, Option<String>>(0)?, row.get::<_, u32>(1)?, row.get::<_, u32>(2)?)),
+        );
+        let Ok((state, counted, live)) = told else { return SeenLane::default() };
+        let places = ["due", "leased", "parked"].into_iter().filter(|place| state.as_deref() == Some(*place)).collect();
+        SeenLane { places, counted: counted.into(), live: live.into() }
     }
 }
 

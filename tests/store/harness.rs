@@ -34,6 +34,23 @@ pub(crate) trait Engine: Send + Sync {
     async fn open(&self, options: StoreOptions) -> Arc<dyn Store>;
 }
 
+/// Looks at lanes in an engine's own records, past the engine.
+pub(crate) trait Lanes {
+    /// The lane of a person.
+    fn look(&mut self, person: &str) -> SeenLane;
+}
+
+/// A lane as its records have it.
+#[derive(Debug, Default)]
+pub(crate) struct SeenLane {
+    /// Where it is: `due`, `leased`, `parked`.
+    pub(crate) places: Vec<&'static str>,
+    /// Live jobs as the lane counts them.
+    pub(crate) counted: u64,
+    /// Live jobs that are there.
+    pub(crate) live: u64,
+}
+
 /// Without limits and with bounds that no test reaches by chance.
 pub(crate) fn options() -> StoreOptions {
     StoreOptions {

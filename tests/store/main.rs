@@ -8,5 +8,9 @@ mod harness;
 mod model;
 mod processes;
 mod properties;
+mod redis;
+mod servers;
 
 conformance::conformance!(embedded_engine, crate::embedded::Folder::new());
+conformance::conformance!(redis_engine, crate::redis::Keyspace::on(&crate::servers::REDIS));
+conformance::conformance!(valkey_engine, crate::redis::Keyspace::on(&crate::servers::VALKEY));

@@ -3,7 +3,6 @@
 
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
-use rusqlite::Connection;
 use scim_bridge::core::code::Code;
 use scim_bridge::core::event::EventKind;
 use scim_bridge::core::hold::{Hold, HoldScope};
@@ -16,8 +15,10 @@ use scim_bridge::store::{
 };
 
 use crate::embedded::Folder;
-use crate::harness::{Bench, LEASE_MS, T0, delivery, done, hire, options, person, rename};
+use crate::harness::{Bench, Engine, LEASE_MS, Lanes, T0, delivery, done, hire, options, person, rename};
 use crate::model::{Fate, Given, Model, Standing};
+use crate::redis::Keyspace;
+use crate::servers::{REDIS, VALKEY};
 
 const PEOPLE: [&str; 3] = ["0", "1", "2"];
 
@@ -119,18 +120,43 @@ fn narrow() -> StoreOptions {
     }
 }
 
+/// Runs the steps on a fresh engine.
+fn agree(steps: Vec<Step>, engine: impl Engine + 'static, lanes: impl Lanes + 'static) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut pair = Pair::new(engine, lanes).await;
+        for step in steps {
+            pair.take(step).await;
+            pair.compare().await;
+        }
+    });
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    prop::collection::vec(step(), 1..120)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
     #[test]
-    fn engine_and_model_agree_after_every_step(steps in prop::collection::vec(step(), 1..120)) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let mut pair = Pair::new().await;
-            for step in steps {
-                pair.take(step).await;
-                pair.compare().await;
-            }
-        });
+    fn the_embedded_engine_and_the_model_agree_after_every_step(steps in steps()) {
+        let folder = Folder::new();
+        let lanes = folder.lanes();
+        agree(steps, folder, lanes);
+    }
+
+    #[test]
+    fn redis_and_the_model_agree_after_every_step(steps in steps()) {
+        let keys = Keyspace::on(&REDIS);
+        let lanes = keys.lanes();
+        agree(steps, keys, lanes);
+    }
+
+    #[test]
+    fn valkey_and_the_model_agree_after_every_step(steps in steps()) {
+        let keys = Keyspace::on(&VALKEY);
+        let lanes = keys.lanes();
+        agree(steps, keys, lanes);
     }
 }
 
@@ -138,8 +164,8 @@ proptest! {
 struct Pair {
     bench: Bench,
     model: Model,
-    /// The engine's file, to look at the lanes themselves.
-    file: Connection,
+    /// The engine's own records of lanes.
+    lanes: Box<dyn Lanes>,
     now: UnixMs,
     /// What workers believe to have, lost leases among them.
     leases: Vec<Lease>,
@@ -147,13 +173,11 @@ struct Pair {
 }
 
 impl Pair {
-    async fn new() -> Self {
-        let folder = Folder::new();
-        let path = folder.path().join("store.db");
-        let mut bench = Bench::new(folder, false).await;
+    async fn new(engine: impl Engine + 'static, lanes: impl Lanes + 'static) -> Self {
+        let mut bench = Bench::new(engine, false).await;
         bench.with(|options| *options = narrow()).await;
-        let file = Connection::open(path).unwrap();
-        Self { bench, model: Model::new(narrow()), file, now: T0, leases: Vec::new(), last_fence: 0 }
+        let (model, lanes) = (Model::new(narrow()), Box::new(lanes));
+        Self { bench, model, lanes, now: T0, leases: Vec::new(), last_fence: 0 }
     }
 
     async fn take(&mut self, step: Step) {
@@ -351,20 +375,15 @@ impl Pair {
     }
 
     /// A lane with anything in it, or with a dead Hire before it, is in exactly one place.
-    fn compare_lane(&self, who: usize) {
-        let told = self.file.query_row(
-            "SELECT lane_state, queued, (SELECT count(*) FROM jobs j WHERE j.person = p.person AND j.state = 'live')
-             FROM people p WHERE key = ?1",
-            [person(PEOPLE[who]).to_string()],
-            |row| Ok((row.get::<_, Option<String>>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?)),
-        );
-        let Ok((state, queued, live)) = told else { return };
-        let expected = match self.model.standing(who) {
-            Standing::Idle => None,
-            Standing::Due { .. } => Some("due"),
-            Standing::Leased { .. } => Some("leased"),
-            Standing::Parked => Some("parked"),
+    fn compare_lane(&mut self, who: usize) {
+        let seen = self.lanes.look(&person(PEOPLE[who]).to_string());
+        let expected: &[&str] = match self.model.standing(who) {
+            Standing::Idle => &[],
+            Standing::Due { .. } => &["due"],
+            Standing::Leased { .. } => &["leased"],
+            Standing::Parked => &["parked"],
         };
-        assert_eq!((state.as_deref(), queued), (expected, live));
+        assert_eq!(seen.places, expected);
+        assert_eq!(seen.counted, seen.live);
     }
 }

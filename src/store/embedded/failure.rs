@@ -44,5 +44,6 @@ pub(super) fn repeated(error: &StoreError) -> StoreError {
         StoreError::InUse { path } => StoreError::InUse { path: path.clone() },
         StoreError::NewerSchema { found, known } => StoreError::NewerSchema { found: *found, known: *known },
         StoreError::Damaged(text) => StoreError::Damaged(text.clone()),
+        StoreError::Trouble { code, detail } => StoreError::Trouble { code: *code, detail: detail.clone() },
     }
 }

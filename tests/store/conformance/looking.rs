@@ -1,7 +1,7 @@
 //! What people look at: jobs, persons, figures; and what goes when it is past its keep.
 
-use scim_bridge::core::job::{Finished, JobState};
-use scim_bridge::store::{Accepted, Page, Settlement};
+use scim_bridge::core::job::{Finished, JobId, JobState};
+use scim_bridge::store::{Accepted, NewJob, Page, Settlement};
 
 use crate::harness::{Bench, at, dead, delivery, done, entry, first, hire, person, rename, retry};
 
@@ -54,6 +54,33 @@ pub(crate) async fn jobs_are_listed_by_state_newest_first_page_by_page(b: &mut B
     let rest = Page { rows_max: 2, before: Some(more[0]) };
     let listed = b.s().await.jobs(JobState::Waiting, &rest).await.unwrap();
     assert_eq!(listed.iter().map(|view| view.job.id).collect::<Vec<_>>(), [ids[4]]);
+}
+
+pub(crate) async fn many_jobs_whose_ids_come_in_any_order_are_listed_whole(b: &mut Bench) {
+    let mut ids: Vec<JobId> = (0..300).map(|_| b.id()).collect();
+    // Neither up nor down: 7 and 300 have no common factor.
+    let mixed: Vec<JobId> = (0..300).map(|n| ids[n * 7 % 300]).collect();
+    for (n, some) in mixed.chunks(50).enumerate() {
+        let jobs = some.iter().map(|id| NewJob { id: *id, event: rename(&id.to_string()) }).collect();
+        let key = b.id().0.to_be_bytes();
+        b.s().await.accept(at(n as u64), delivery(key, [0; 16], jobs)).await.unwrap();
+    }
+    for claimed in b.claim_up_to(at(9), 100).await {
+        b.settle(at(9), &claimed.lease, done()).await;
+        ids.retain(|id| *id != claimed.job.id);
+    }
+    ids.reverse();
+    let (mut listed, mut page) = (Vec::new(), first(70));
+    loop {
+        let rows = b.s().await.jobs(JobState::Waiting, &page).await.unwrap();
+        page.before = rows.last().map(|view| view.job.id);
+        listed.extend(rows.iter().map(|view| view.job.id));
+        if rows.len() < 70 {
+            break;
+        }
+    }
+    assert_eq!(listed, ids);
+    assert_eq!(b.count(JobState::Waiting).await, 200);
 }
 
 pub(crate) async fn a_person_is_shown_whole_and_a_stranger_not_at_all(b: &mut Bench) {

@@ -94,6 +94,7 @@ macro_rules! conformance {
                     every_state_is_in_the_figures,
                     the_oldest_due_job_tells_since_when,
                     jobs_are_listed_by_state_newest_first_page_by_page,
+                    many_jobs_whose_ids_come_in_any_order_are_listed_whole,
                     a_person_is_shown_whole_and_a_stranger_not_at_all,
                     finished_jobs_go_after_their_time,
                     finished_jobs_are_bounded_in_number_while_they_come,

@@ -1,8 +1,10 @@
-//! How fast the embedded store is, and whether it stays so: `cargo bench --bench store`.
+//! How fast the stores are, and whether they stay so: `cargo bench --bench store`, or only some of them:
+//! `cargo bench --bench store -- embedded redis valkey`.
 //!
-//! Claim and settle with 1 k, 100 k and 1 M waiting jobs (aim: the last within 1.5 times the first),
-//! events accepted from 32 producers, jobs drained at a concurrency of 64. On the disk that holds the
-//! temporary folder (`TMPDIR`).
+//! Claim and settle with 1 k, 100 k and 1 M waiting jobs (aim: the last within 1.5 times the first, on
+//! Redis 1.25), events accepted from 32 producers, jobs drained at a concurrency of 64, and on Redis the
+//! memory of a waiting job whose event has 400 bytes. Files are in the temporary folder (`TMPDIR`);
+//! Redis and Valkey are those of `script/setup`, with `appendfsync everysec`.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -13,10 +15,13 @@ use scim_bridge::core::hold::ProbePauses;
 use scim_bridge::core::job::{Finished, HistoryEntry, JobId, Note};
 use scim_bridge::core::limiter::Rate;
 use scim_bridge::core::time::UnixMs;
-use scim_bridge::store::embedded::Embedded;
 use scim_bridge::store::{
     Claim, ClaimRequest, ClaimedJob, Dedupe, NewDelivery, NewJob, Retention, Settlement, Store, StoreOptions, Verdict,
 };
+
+mod place;
+
+use place::{Engine, Place};
 
 const NOW: UnixMs = UnixMs(1_800_000_000_000);
 /// Claims and settlements measured one after the other, each with a flush of its own.
@@ -28,46 +33,64 @@ const CONCURRENCY: usize = 64;
 /// Fewer than are drained: that the number is bounded has its price, too.
 const FINISHED_KEPT: u64 = 10_000;
 
+/// So long a family name makes the event, as JSON, 400 bytes.
+const LONG_NAME: usize = 233;
+
 type Failed = Box<dyn Error + Send + Sync>;
 
 #[tokio::main]
 async fn main() -> Result<(), Failed> {
-    println!("claim + settle, one after the other (medians)");
+    let chosen: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    for engine in [Engine::Embedded, Engine::Redis, Engine::Valkey] {
+        if chosen.is_empty() || chosen.iter().any(|name| name == engine.name()) {
+            measure(engine).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn measure(engine: Engine) -> Result<(), Failed> {
+    println!("{}: claim + settle, one after the other (medians)", engine.name());
     println!("{:>10} {:>12} {:>12} {:>8}", "waiting", "us a job", "stats, us", "ratio");
     let mut first = None;
-    for (waiting, job, stats) in claim_and_settle().await? {
+    for (waiting, job, stats) in claim_and_settle(engine).await? {
         let base = *first.get_or_insert(job);
         let ratio = job.as_secs_f64() / base.as_secs_f64();
         println!("{waiting:>10} {:>12.1} {:>12.1} {ratio:>8.2}", micros(job), micros(stats));
     }
-    let (accepted, drained) = accept_and_drain().await?;
+    let (accepted, drained) = accept_and_drain(engine).await?;
     println!("accept, {PRODUCERS} producers:      {:>8.0} events/s", f64::from(ACCEPTED) / accepted.as_secs_f64());
     println!("drain, {CONCURRENCY} at once:         {:>8.0} jobs/s", f64::from(DRAINED) / drained.as_secs_f64());
+    let place = Place::new(engine)?;
+    if let Some(before) = place.memory()? {
+        produce(&place.open()?, &"x".repeat(LONG_NAME)).await?;
+        let bytes = place.memory()?.unwrap_or_default().saturating_sub(before) / u64::from(ACCEPTED);
+        println!("memory of a waiting job:     {bytes:>8} bytes");
+    }
     Ok(())
 }
 
 /// For each number of waiting jobs: the median time of a claim with its settlement, and of the figures.
 /// The stores take turns, so that whatever else the disk has to do slows all of them alike.
-async fn claim_and_settle() -> Result<Vec<(u32, Duration, Duration)>, Failed> {
+async fn claim_and_settle(engine: Engine) -> Result<Vec<(u32, Duration, Duration)>, Failed> {
     let mut stores = Vec::new();
     for waiting in [1_000, 100_000, 1_000_000] {
-        let folder = tempfile::tempdir()?;
-        let store = Embedded::open(folder.path(), options())?;
+        let place = Place::new(engine)?;
+        let store = place.open()?;
         for from in (0..waiting + ONE_BY_ONE).step_by(1_000) {
-            let jobs = (from..from + 1_000).map(job).collect::<Result<_, _>>()?;
+            let jobs = (from..from + 1_000).map(|n| job(n, "Lovelace")).collect::<Result<_, _>>()?;
             store.accept(NOW, delivery(from, jobs)?).await?;
         }
         // Opened anew: nothing is warm but what the store itself keeps.
-        store.close().await;
         drop(store);
-        let store = Embedded::open(folder.path(), options())?;
-        stores.push((waiting, folder, store, Vec::new(), Vec::new()));
+        let store = place.open()?;
+        stores.push((waiting, place, store, Vec::new(), Vec::new()));
     }
     for _ in 0..ONE_BY_ONE {
         for (_, _, store, jobs, stats) in &mut stores {
             let begin = Instant::now();
-            for claimed in claim(store, 1).await? {
-                settle(store, claimed).await?;
+            for claimed in claim(&**store, 1).await? {
+                settle(&**store, claimed).await?;
             }
             jobs.push(begin.elapsed());
             let begin = Instant::now();
@@ -84,23 +107,11 @@ fn median(mut times: Vec<Duration>) -> Duration {
 }
 
 /// How long it takes to accept events from all producers, and to drain them.
-async fn accept_and_drain() -> Result<(Duration, Duration), Failed> {
-    let folder = tempfile::tempdir()?;
-    let store = Arc::new(Embedded::open(folder.path(), options())?);
+async fn accept_and_drain(engine: Engine) -> Result<(Duration, Duration), Failed> {
+    let place = Place::new(engine)?;
+    let store = place.open()?;
     let begin = Instant::now();
-    let mut producers = tokio::task::JoinSet::<Result<(), Failed>>::new();
-    for producer in 0..PRODUCERS {
-        let store = Arc::clone(&store);
-        producers.spawn(async move {
-            for n in (producer..ACCEPTED).step_by(PRODUCERS as usize) {
-                store.accept(NOW, delivery(n, vec![job(n)?])?).await?;
-            }
-            Ok(())
-        });
-    }
-    while let Some(ended) = producers.join_next().await {
-        ended??;
-    }
+    produce(&store, "Lovelace").await?;
     let accepted = begin.elapsed();
     let begin = Instant::now();
     let mut left = DRAINED as usize;
@@ -111,6 +122,24 @@ async fn accept_and_drain() -> Result<(Duration, Duration), Failed> {
         futures_util::future::try_join_all(settled).await?;
     }
     Ok((accepted, begin.elapsed()))
+}
+
+/// Events of so many people from all producers.
+async fn produce(store: &Arc<dyn Store>, family_name: &str) -> Result<(), Failed> {
+    let mut producers = tokio::task::JoinSet::<Result<(), Failed>>::new();
+    for producer in 0..PRODUCERS {
+        let (store, family_name) = (Arc::clone(store), family_name.to_owned());
+        producers.spawn(async move {
+            for n in (producer..ACCEPTED).step_by(PRODUCERS as usize) {
+                store.accept(NOW, delivery(n, vec![job(n, &family_name)?])?).await?;
+            }
+            Ok(())
+        });
+    }
+    while let Some(ended) = producers.join_next().await {
+        ended??;
+    }
+    Ok(())
 }
 
 async fn claim(store: &dyn Store, jobs_max: usize) -> Result<Vec<ClaimedJob>, Failed> {
@@ -129,12 +158,12 @@ async fn settle(store: &dyn Store, claimed: ClaimedJob) -> Result<(), Failed> {
     Ok(())
 }
 
-fn job(n: u32) -> Result<NewJob, Failed> {
+fn job(n: u32, family_name: &str) -> Result<NewJob, Failed> {
     let event = Event {
         person: Person::parse(source()?, &format!("E-{n}"))?,
         change: Change::Hire {
             email: Email::parse(&format!("ada.lovelace.{n}@example.com"))?,
-            names: Names::parse(Some("Ada"), Some("Lovelace"))?,
+            names: Names::parse(Some("Ada"), Some(family_name))?,
         },
         locale: None,
         occurred_at: Some(NOW),

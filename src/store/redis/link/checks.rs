@@ -1,0 +1,62 @@
+//! Whether a server is set up so that it keeps what it is given. Looked at on every new connection: a
+//! fail-over may lead to a server of another making.
+
+use deadpool_redis::redis::aio::MultiplexedConnection;
+use deadpool_redis::redis::{self, Value};
+use tracing::warn;
+
+use super::dial::ask;
+use super::options::LinkOptions;
+use super::trouble::Trouble;
+use crate::core::code::Code;
+
+/// Looks at a server.
+///
+/// # Errors
+/// What would lose accepted events, or makes the configured durability impossible.
+pub(super) async fn check(options: &LinkOptions, connection: &mut MultiplexedConnection) -> Result<(), Trouble> {
+    // `INFO` and not `CONFIG GET`: managed Redis often has none, and least rights should not hold it.
+    let info = match ask(connection, &redis::cmd("INFO")).await? {
+        Value::VerbatimString { text, .. } => text,
+        Value::BulkString(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        _ => return Err(Trouble::new(Code::StoreError, "INFO is answered with something else")),
+    };
+    let field = |name: &str| {
+        info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(|value| value.trim().to_owned())
+    };
+    if field("role").as_deref() == Some("slave") {
+        return Err(Trouble::new(Code::StoreReadOnly, "role: replica"));
+    }
+    if field("loading").as_deref() == Some("1") {
+        return Err(Trouble::new(Code::StoreLoading, "LOADING"));
+    }
+    let policy = field("maxmemory_policy").unwrap_or_else(|| "unknown".to_owned());
+    if policy != "noeviction" {
+        bear(options, Trouble::new(Code::StoreEviction, format!("maxmemory-policy {policy}")))?;
+    }
+    let kept = field("aof_enabled").as_deref() == Some("1");
+    if !kept {
+        bear(options, Trouble::new(Code::StoreNoAof, "aof_enabled 0"))?;
+    }
+    if options.durability.disks().is_some() {
+        // Without an append-only file nothing is ever on a disk, and `WAITAOF` is an error.
+        if !kept {
+            return Err(Trouble::new(Code::StoreNoAof, "`[store] durability` needs it"));
+        }
+        let mut cmd = redis::cmd("WAITAOF");
+        cmd.arg(0).arg(0).arg(1);
+        ask(connection, &cmd).await.map_err(|trouble| match trouble.code {
+            Code::StoreError => Trouble::new(Code::StoreNoWaitaof, trouble.detail),
+            _ => trouble,
+        })?;
+    }
+    Ok(())
+}
+
+fn bear(options: &LinkOptions, trouble: Trouble) -> Result<(), Trouble> {
+    if !options.insecure_ok {
+        return Err(trouble);
+    }
+    warn!(code = %trouble.code, detail = trouble.detail, "{} Borne because of `[store] insecure_ok`.", trouble.code.title());
+    Ok(())
+}

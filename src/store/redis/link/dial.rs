@@ -1,0 +1,146 @@
+//! Makes one connection: address, TLS, login, timeouts.
+
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use deadpool_redis::redis::aio::{MultiplexedConnection, PubSub};
+use deadpool_redis::redis::io::tcp::TcpSettings;
+use deadpool_redis::redis::{
+    AsyncConnectionConfig, Client, ClientTlsConfig, Cmd, ConnectionAddr, ErrorKind, IntoConnectionInfo,
+    ProtocolVersion, PushInfo, PushKind, RedisConnectionInfo, RedisError, TlsCertificates, Value,
+};
+use secrecy::ExposeSecret;
+
+use super::options::{Address, LinkOptions, Login, TlsFiles};
+use super::trouble::{Trouble, reply};
+use crate::core::code::Code;
+
+/// Set when its connection has broken.
+pub(super) type Gone = Arc<AtomicBool>;
+
+/// Who is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Callee {
+    /// A server that holds data.
+    Server,
+    /// The same, to hear what is published there.
+    Channel,
+    /// A sentinel.
+    Sentinel,
+}
+
+/// What a client for this address needs, with the files and secrets as they are now.
+pub(super) fn client(options: &LinkOptions, to: &Address, callee: Callee) -> Result<Client, Trouble> {
+    let (login, database, protocol) = match callee {
+        // Only with RESP3 does the library tell that a connection has broken while nobody called.
+        Callee::Server => (&options.login, options.database, ProtocolVersion::RESP3),
+        Callee::Channel => (&options.login, options.database, ProtocolVersion::RESP2),
+        Callee::Sentinel => (&options.sentinel_login, 0, ProtocolVersion::RESP3),
+    };
+    let addr = match &options.tls {
+        None => ConnectionAddr::Tcp(to.host.clone(), to.port),
+        Some(_) => ConnectionAddr::TcpTls { host: to.host.clone(), port: to.port, insecure: false, tls_params: None },
+    };
+    let info = addr.into_connection_info().map_err(|error| Trouble::of_dial(&error, to, false))?;
+    let info = info
+        .set_redis_settings(settings(login, database, protocol))
+        .set_tcp_settings(TcpSettings::default().set_nodelay(true));
+    let made = match &options.tls {
+        None => Client::open(info),
+        Some(files) => {
+            // Whoever was first has installed it; one provider is as good as another here.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+            Client::build_with_tls(info, certificates(files)?)
+        }
+    };
+    made.map_err(|error: RedisError| match error.kind() {
+        ErrorKind::InvalidClientConfig if options.tls.is_some() => Trouble::new(Code::StoreTls, error.to_string()),
+        _ => Trouble::of_dial(&error, to, options.tls.is_some()),
+    })
+}
+
+fn settings(login: &Login, database: u32, protocol: ProtocolVersion) -> RedisConnectionInfo {
+    let mut settings = RedisConnectionInfo::default()
+        .set_db(database.into())
+        .set_protocol(protocol)
+        // An extra command at every connection, which a user of least rights may not run.
+        .set_skip_set_lib_name();
+    if let Some(username) = &login.username {
+        settings = settings.set_username(username.current().expose_secret());
+    }
+    if let Some(password) = &login.password {
+        settings = settings.set_password(password.current().expose_secret());
+    }
+    settings
+}
+
+fn certificates(files: &TlsFiles) -> Result<TlsCertificates, Trouble> {
+    let read = |path: &std::path::Path| {
+        fs::read(path).map_err(|error| Trouble::new(Code::StoreTls, format!("{}: {error}", path.display())))
+    };
+    Ok(TlsCertificates {
+        client_tls: match &files.client {
+            Some((cert, key)) => Some(ClientTlsConfig { client_cert: read(cert)?, client_key: read(key)? }),
+            None => None,
+        },
+        root_cert: files.ca.as_deref().map(read).transpose()?,
+    })
+}
+
+/// How connections behave; `response` is how long an answer may take.
+pub(super) fn config(options: &LinkOptions, response: Duration) -> AsyncConnectionConfig {
+    // The library's own defaults are 1 s and 500 ms, without a word in the error about which.
+    AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(options.connect_timeout))
+        .set_response_timeout(Some(response))
+}
+
+/// Makes a connection that many calls can share.
+pub(super) async fn connect(
+    options: &LinkOptions,
+    to: &Address,
+    callee: Callee,
+) -> Result<(MultiplexedConnection, Gone), Trouble> {
+    let gone = Gone::default();
+    let flag = gone.clone();
+    // So that a connection which the server closed while nobody called is not called on once more.
+    let config = config(options, options.response_timeout).set_push_sender(move |push: PushInfo| {
+        if push.kind == PushKind::Disconnection {
+            flag.store(true, Ordering::Release);
+        }
+        Ok::<(), std::convert::Infallible>(())
+    });
+    let client = client(options, to, callee)?;
+    let dial = client.get_multiplexed_async_connection_with_config(&config);
+    let made = within(options.connect_timeout, to, dial).await?;
+    let connection = made.map_err(|error| Trouble::of_dial(&error, to, options.tls.is_some()))?;
+    Ok((connection, gone))
+}
+
+/// Makes a connection that hears what is published.
+pub(super) async fn subscribe(options: &LinkOptions, to: &Address, channel: &str) -> Result<PubSub, Trouble> {
+    let client = client(options, to, Callee::Channel)?;
+    let dial = async {
+        let mut heard = client.get_async_pubsub().await?;
+        heard.subscribe(channel).await?;
+        Ok(heard)
+    };
+    let made: Result<PubSub, RedisError> = within(options.connect_timeout, to, dial).await?;
+    made.map_err(|error| Trouble::of_dial(&error, to, options.tls.is_some()))
+}
+
+/// Sends one command; an error reply is an error.
+pub(super) async fn ask(connection: &mut MultiplexedConnection, cmd: &Cmd) -> Result<Value, Trouble> {
+    let value = connection.send_packed_command(cmd).await.map_err(|error| Trouble::of_call(&error))?;
+    reply(value)
+}
+
+/// The library's timeouts do not cover every step (TLS and login of a subscription, a name that does
+/// not resolve), so each is bounded here, too.
+async fn within<F: Future>(limit: Duration, to: &Address, work: F) -> Result<F::Output, Trouble> {
+    // A little longer, so that the library's own, more telling error comes first.
+    let limit = limit + Duration::from_millis(100);
+    tokio::time::timeout(limit, work).await.map_err(|_| Trouble::silence(&to.to_string(), limit))
+}

@@ -1,0 +1,202 @@
+//! Writes that are answered when they are on disk, by `WAITAOF`.
+//!
+//! `WAITAOF` blocks its connection, and speaks of that connection's own writes. So writes fly in
+//! groups: a group's scripts and one `WAITAOF` go out together on a connection of the pool. With
+//! `appendfsync everysec` a flight takes up to a second or two, and many are in the air at once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_redis::Connection;
+use deadpool_redis::redis::{self, Cmd, Pipeline, Value};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::Instant;
+
+use super::script::Script;
+use super::session::{POOL_SIZE, Session, Shared};
+use super::trouble::{Trouble, is_noscript, reply};
+use crate::core::code::Code;
+use crate::telemetry::metrics as names;
+
+/// Most writes in one flight: so many scripts keep the server busy for some milliseconds.
+const FLIGHT_MAX: usize = 256;
+/// So many flights start at once when there is something to carry; further ones
+const AT_ONCE: usize = 4;
+/// start so far apart, so that the pool's connections outlast the second of `everysec`.
+const APART: Duration = Duration::from_millis(20);
+
+/// A write on its way.
+pub(super) struct Write {
+    pub(super) script: &'static Script,
+    pub(super) call: Cmd,
+    pub(super) done: oneshot::Sender<Result<Value, Trouble>>,
+}
+
+/// Starts flights as long as anybody can ask for one.
+pub(super) async fn dispatch(shared: Arc<Shared>, mut waiting: mpsc::Receiver<Write>) {
+    let air = Arc::new(Semaphore::new(POOL_SIZE));
+    let mut started: Option<Instant> = None;
+    while let Some(first) = waiting.recv().await {
+        if let Some(started) = started
+            && POOL_SIZE - air.available_permits() >= AT_ONCE
+        {
+            tokio::time::sleep_until(started + APART).await;
+        }
+        let Ok(permit) = air.clone().acquire_owned().await else { return };
+        let mut group = vec![first];
+        while group.len() < FLIGHT_MAX
+            && let Ok(write) = waiting.try_recv()
+        {
+            group.push(write);
+        }
+        started = Some(Instant::now());
+        metrics::gauge!(names::STORE_POOL_WAITING).set(f64::from(u32::try_from(waiting.len()).unwrap_or(u32::MAX)));
+        let shared = shared.clone();
+        tokio::spawn(async move {
+            carry(&shared, group).await;
+            drop(permit);
+        });
+    }
+}
+
+/// Carries a group to the primary; what the primary refuses because it is none any more, to its
+/// successor, once.
+async fn carry(shared: &Shared, mut group: Vec<Write>) {
+    for last in [false, true] {
+        let (answers, session) = match shared.session().await {
+            Ok(session) => (fly(shared, &session, &group).await, Some(session)),
+            Err(trouble) => (Err(trouble), None),
+        };
+        let answers = answers.unwrap_or_else(|trouble| vec![Err(trouble); group.len()]);
+        let of_the_connection = answers.iter().any(|answer| answer.as_ref().is_err_and(Trouble::is_of_the_connection));
+        if let Some(session) = session
+            && of_the_connection
+        {
+            shared.discard(&session);
+        }
+        let mut again = Vec::new();
+        for (write, answer) in group.into_iter().zip(answers) {
+            match answer {
+                Err(trouble) if !last && trouble.is_worth_another_primary() => again.push(write),
+                // Nobody may wait any more.
+                answer => drop(write.done.send(answer)),
+            }
+        }
+        if again.is_empty() {
+            return;
+        }
+        group = again;
+    }
+}
+
+/// One flight: an answer for each write. A connection that anything went wrong on is not used again.
+async fn fly(shared: &Shared, session: &Session, group: &[Write]) -> Result<Vec<Result<Value, Trouble>>, Trouble> {
+    let options = &shared.options;
+    let Some(pool) = &session.pool else { return Err(Trouble::new(Code::StoreError, "no pool")) };
+    let to = session.address.to_string();
+    // With a hung server the pool would try its idle connections in turn, each for a timeout.
+    let limit = options.connect_timeout.max(options.response_timeout);
+    let got = tokio::time::timeout(limit, pool.get()).await;
+    let got = got.map_err(|_| Trouble::silence(&to, limit))?;
+    let mut connection = got.map_err(|error| match error {
+        deadpool_redis::PoolError::Backend(error) => Trouble::of_dial(&error, &session.address, options.tls.is_some()),
+        deadpool_redis::PoolError::Timeout(_) => Trouble::silence(&to, limit),
+        deadpool_redis::PoolError::Closed => Trouble::new(Code::StoreLost, "another primary is looked for"),
+        error => Trouble::new(Code::StoreError, error.to_string()),
+    })?;
+    metrics::gauge!(names::STORE_CONNECTIONS, names::USE => "durable")
+        .set(f64::from(u32::try_from(pool.status().size).unwrap_or(u32::MAX)));
+    let limit = options.durable_timeout + options.response_timeout * 2;
+    let answers = tokio::time::timeout(limit, ask(shared, &mut connection, group)).await;
+    let answers = answers.unwrap_or_else(|_| Err(Trouble::silence(&to, limit)));
+    let well = answers.as_ref().is_ok_and(|answers| answers.iter().all(Result::is_ok));
+    if !well {
+        drop(Connection::take(connection));
+    }
+    answers
+}
+
+async fn ask(
+    shared: &Shared,
+    connection: &mut Connection,
+    group: &[Write],
+) -> Result<Vec<Result<Value, Trouble>>, Trouble> {
+    let calls: Vec<&Cmd> = group.iter().map(|write| &write.call).collect();
+    let (mut values, mut durable) = send(shared, connection, calls.into_iter()).await?;
+    let unknown: Vec<usize> = (0..values.len()).filter(|n| is_noscript(&values[*n])).collect();
+    if !unknown.is_empty() {
+        let texts: Vec<Cmd> = unknown.iter().map(|n| group[*n].script.by_text(&group[*n].call)).collect();
+        let (again, again_durable) = send(shared, connection, texts.iter()).await?;
+        // The second `WAITAOF` speaks of all writes of this connection, the first flight's, too.
+        durable = again_durable;
+        for (n, value) in unknown.into_iter().zip(again) {
+            values[n] = value;
+        }
+    }
+    let answer = |value| reply(value).and_then(|value| durable.clone().map(|()| value));
+    Ok(values.into_iter().map(answer).collect())
+}
+
+type Sent = (Vec<Value>, Result<(), Trouble>);
+
+async fn send<'a>(
+    shared: &Shared,
+    connection: &mut Connection,
+    calls: impl Iterator<Item = &'a Cmd>,
+) -> Result<Sent, Trouble> {
+    let options = &shared.options;
+    let (local, replicas) = options.durability.disks().unwrap_or((0, 0));
+    let mut pipeline = Pipeline::new();
+    for call in calls {
+        pipeline.add_command(call.clone());
+    }
+    // A write of this connection's own, so that `WAITAOF` waits even where the scripts wrote nothing:
+    // a duplicate is answered 200 because of what another connection wrote a moment ago.
+    let mut mark = redis::cmd("SET");
+    mark.arg(options.mark_key()).arg(1);
+    pipeline.add_command(mark);
+    let mut wait = redis::cmd("WAITAOF");
+    let timeout_ms = u64::try_from(options.durable_timeout.as_millis()).unwrap_or(u64::MAX);
+    wait.arg(local).arg(replicas).arg(timeout_ms);
+    pipeline.add_command(wait);
+    let count = pipeline.len();
+    let sent = connection.send_packed_commands(&pipeline, 0, count).await;
+    let mut values = sent.map_err(|error| Trouble::of_call(&error))?;
+    if values.len() != count {
+        return Err(Trouble::new(Code::StoreLost, "fewer answers than calls"));
+    }
+    let waited = values.pop().unwrap_or_default();
+    let marked = values.pop().unwrap_or_default();
+    let durable = reply(marked).and_then(|_| reply(waited)).and_then(|waited| on_disks(&waited, local, replicas));
+    Ok((values, durable))
+}
+
+fn on_disks(waited: &Value, local: i64, replicas: i64) -> Result<(), Trouble> {
+    if let Value::Array(disks) = waited
+        && let [Value::Int(locally), Value::Int(elsewhere)] = disks.as_slice()
+    {
+        if *locally >= local && *elsewhere >= replicas {
+            return Ok(());
+        }
+        let detail = format!("on {locally} of {local} and {elsewhere} of {replicas} replicas' disks");
+        return Err(Trouble::new(Code::StoreNotDurable, detail));
+    }
+    Err(Trouble::new(Code::StoreError, "WAITAOF is answered with something else"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_is_durable_on_as_many_disks_as_were_asked_for_or_more() {
+        let waited = |local, replicas| Value::Array(vec![Value::Int(local), Value::Int(replicas)]);
+        assert!(on_disks(&waited(1, 0), 1, 0).is_ok());
+        assert!(on_disks(&waited(1, 2), 1, 1).is_ok());
+        for (local, replicas) in [(0, 0), (1, 0), (0, 1)] {
+            let error = on_disks(&waited(local, replicas), 1, 1).unwrap_err();
+            assert_eq!(error.code, Code::StoreNotDurable, "{local} {replicas}");
+        }
+        assert_eq!(on_disks(&Value::Nil, 1, 0).unwrap_err().code, Code::StoreError);
+    }
+}

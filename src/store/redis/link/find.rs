@@ -1,0 +1,129 @@
+//! Where the primary is that our keys live on: told by the URL, by sentinels, or by a cluster's nodes.
+//!
+//! All keys have one hash tag and so live in one slot, on one node. So a cluster is, like a set of
+//! sentinels, somebody to ask for an address; a call needs no routing of its own.
+
+use deadpool_redis::redis::{self, Value};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+
+use super::dial::{Callee, ask, connect};
+use super::options::{Address, LinkOptions, Place};
+use super::trouble::Trouble;
+use crate::core::code::Code;
+
+/// Finds the primary.
+pub(super) async fn primary(options: &LinkOptions) -> Result<Address, Trouble> {
+    match &options.place {
+        Place::Standalone(address) => Ok(address.clone()),
+        Place::Sentinel { sentinels, primary } => {
+            first(sentinels, |sentinel| ask_sentinel(options, sentinel, primary)).await
+        }
+        Place::Cluster(nodes) => {
+            let slot = slot_of(&options.key_prefix);
+            first(nodes, |node| ask_node(options, node, slot)).await
+        }
+    }
+}
+
+/// Asks all at once: one that hangs delays nobody. The first answer counts; where there is none, the
+/// last error but one of "unreachable" is preferred, which tells less.
+async fn first<'a, F>(all: &'a [Address], ask: impl Fn(&'a Address) -> F) -> Result<Address, Trouble>
+where
+    F: Future<Output = Result<Address, Trouble>>,
+{
+    let mut asked: FuturesUnordered<F> = all.iter().map(ask).collect();
+    let mut trouble = Trouble::new(Code::StoreNoPrimary, "nobody to ask");
+    let mut told = false;
+    while let Some(answer) = asked.next().await {
+        match answer {
+            Ok(address) => return Ok(address),
+            Err(error) => {
+                let tells = !matches!(error.code, Code::StoreUnreachable | Code::StoreTimeout);
+                if tells || !told {
+                    told |= tells;
+                    trouble = error;
+                }
+            }
+        }
+    }
+    Err(trouble)
+}
+
+async fn ask_sentinel(options: &LinkOptions, sentinel: &Address, primary: &str) -> Result<Address, Trouble> {
+    let (mut connection, _) = connect(options, sentinel, Callee::Sentinel).await?;
+    let mut cmd = redis::cmd("SENTINEL");
+    cmd.arg("GET-MASTER-ADDR-BY-NAME").arg(primary);
+    let unknown = || Trouble::new(Code::StoreNoPrimary, format!("sentinel {sentinel} knows no primary {primary}"));
+    let Value::Array(answer) = ask(&mut connection, &cmd).await? else { return Err(unknown()) };
+    let (Some(host), Some(port)) = (answer.first().and_then(text), answer.get(1).and_then(text)) else {
+        return Err(unknown());
+    };
+    let port = port.parse().map_err(|_| unknown())?;
+    Ok(Address { host, port })
+}
+
+async fn ask_node(options: &LinkOptions, node: &Address, slot: u16) -> Result<Address, Trouble> {
+    let (mut connection, _) = connect(options, node, Callee::Server).await?;
+    let mut cmd = redis::cmd("CLUSTER");
+    cmd.arg("SLOTS");
+    let unknown = || Trouble::new(Code::StoreNoPrimary, format!("node {node} knows no primary of slot {slot}"));
+    let Value::Array(ranges) = ask(&mut connection, &cmd).await? else { return Err(unknown()) };
+    ranges.iter().find_map(|range| owner(range, slot, node)).ok_or_else(unknown)
+}
+
+/// The primary of a range `[first, last, [host, port, …], …]`, where the slot is within it. A node that
+/// does not know its own name leaves it out: it is the one that we asked by name.
+fn owner(range: &Value, slot: u16, asked: &Address) -> Option<Address> {
+    let Value::Array(range) = range else { return None };
+    let [Value::Int(first), Value::Int(last), Value::Array(node), ..] = range.as_slice() else { return None };
+    let [host, Value::Int(port), ..] = node.as_slice() else { return None };
+    if !(*first..=*last).contains(&i64::from(slot)) {
+        return None;
+    }
+    let host = text(host).filter(|host| !host.is_empty() && host != "?").unwrap_or_else(|| asked.host.clone());
+    Some(Address { host, port: u16::try_from(*port).ok()? })
+}
+
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::BulkString(bytes) => String::from_utf8(bytes.clone()).ok(),
+        Value::SimpleString(text) => Some(text.clone()),
+        _ => None,
+    }
+}
+
+/// The slot of a hash tag: CRC16 (XMODEM) modulo 16,384, as the cluster specification has it.
+fn slot_of(tag: &str) -> u16 {
+    let crc = tag.bytes().fold(0_u16, |crc, byte| {
+        (0..8)
+            .fold(crc ^ (u16::from(byte) << 8), |crc, _| if crc & 0x8000 == 0 { crc << 1 } else { (crc << 1) ^ 0x1021 })
+    });
+    crc % 16_384
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_are_those_of_the_cluster_specification() {
+        // The specification's own check value: 0x31C3.
+        assert_eq!(slot_of("123456789"), 0x31C3);
+        // As `CLUSTER KEYSLOT` answers.
+        assert_eq!(slot_of("foo"), 12_182);
+    }
+
+    #[test]
+    fn the_owner_of_a_slot_is_read_with_and_without_its_name() {
+        let asked = Address { host: "seed".to_owned(), port: 7000 };
+        let range = |host: Value| {
+            let node = Value::Array(vec![host, Value::Int(7001), Value::BulkString(b"id".to_vec())]);
+            Value::Array(vec![Value::Int(100), Value::Int(200), node])
+        };
+        let named = owner(&range(Value::BulkString(b"10.0.0.1".to_vec())), 150, &asked).unwrap();
+        assert_eq!(named.to_string(), "10.0.0.1:7001");
+        assert_eq!(owner(&range(Value::Nil), 200, &asked).unwrap().to_string(), "seed:7001");
+        assert_eq!(owner(&range(Value::Nil), 201, &asked), None);
+    }
+}

@@ -1,0 +1,109 @@
+//! The way to Redis: connections that come again after every kind of failure, scripts by their hash,
+//! writes that are answered when they are on disk, and wake-ups.
+//!
+//! Lives here: everything about connections and servers. Not here: what the scripts do.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use deadpool_redis::redis;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::core::code::Code;
+use crate::store::StoreError;
+
+mod checks;
+mod dial;
+mod durable;
+mod find;
+mod options;
+mod script;
+mod session;
+mod trouble;
+mod wake;
+
+pub use self::options::{Address, Durability, LinkOptions, Login, Place, TlsFiles};
+pub(super) use self::script::{Arg, Script};
+
+use self::durable::Write;
+use self::session::Shared;
+use self::trouble::Trouble;
+
+/// Durable writes that may wait for their flight; those beyond wait for a place.
+const WAITING_MAX: usize = 4_096;
+
+/// A way to one Redis. Clones share it; with the last one, it ends.
+#[derive(Clone)]
+pub(super) struct Link {
+    shared: Arc<Shared>,
+    writes: Option<mpsc::Sender<Write>>,
+    listening: Arc<AtomicBool>,
+    ended: CancellationToken,
+    _end: Arc<DropGuard>,
+}
+
+impl Link {
+    /// A way to the Redis of these options, which need not be there yet: connections are made when
+    /// they are needed.
+    ///
+    /// # Errors
+    /// There is no tokio runtime. Whatever is wrong with the options shows when a connection is made,
+    /// and may be mended while the process runs.
+    pub(super) fn connect(options: &LinkOptions) -> Result<Self, StoreError> {
+        let runtime = Handle::try_current().map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        let shared = Arc::new(Shared::new(options.clone()));
+        let writes = options.durability.disks().map(|_| {
+            let (writes, waiting) = mpsc::channel(WAITING_MAX);
+            runtime.spawn(durable::dispatch(shared.clone(), waiting));
+            writes
+        });
+        let ended = CancellationToken::new();
+        let end = Arc::new(ended.clone().drop_guard());
+        Ok(Self { shared, writes, listening: Arc::default(), ended, _end: end })
+    }
+
+    /// Runs a script. Its keys all have the hash tag of the options.
+    ///
+    /// # Errors
+    /// [`StoreError::Trouble`]. With [`Code::StoreLost`] and [`Code::StoreTimeout`] the script may have
+    /// run; with any other code it has not.
+    pub(super) async fn run(
+        &self,
+        script: &'static Script,
+        keys: &[&str],
+        args: &[Arg<'_>],
+    ) -> Result<redis::Value, StoreError> {
+        self.shared.call(script, &script.by_hash(keys, args)).await.map_err(Trouble::counted)
+    }
+
+    /// Runs a script, and returns when what it wrote, and what it has read, is as durable as configured.
+    ///
+    /// # Errors
+    /// As [`Link::run`]; with [`Code::StoreNotDurable`] the script has run, too.
+    pub(super) async fn run_durably(
+        &self,
+        script: &'static Script,
+        keys: &[&str],
+        args: &[Arg<'_>],
+    ) -> Result<redis::Value, StoreError> {
+        let Some(writes) = &self.writes else { return self.run(script, keys, args).await };
+        let (done, answer) = oneshot::channel();
+        let ended = |()| Trouble::new(Code::StoreLost, "the process is stopping");
+        let write = Write { script, call: script.by_hash(keys, args), done };
+        let sent = writes.send(write).await.map_err(|_| ended(()).counted());
+        sent?;
+        answer.await.unwrap_or_else(|_| Err(ended(()))).map_err(Trouble::counted)
+    }
+
+    /// Ready when a script has published on [`LinkOptions::channel`], or may have.
+    pub(super) async fn woken(&self) {
+        // Only who sleeps listens: an intake needs no such connection.
+        if !self.listening.swap(true, Ordering::AcqRel) {
+            let (shared, ended) = (self.shared.clone(), self.ended.clone());
+            tokio::spawn(async move { ended.run_until_cancelled_owned(wake::listen(shared)).await });
+        }
+        self.shared.wake.notified().await;
+    }
+}

@@ -1,0 +1,124 @@
+//! What the connections to Redis are made with.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::secret::LiveSecret;
+
+/// What the Redis engine's connections are made with.
+#[derive(Debug, Clone)]
+pub struct LinkOptions {
+    /// Where Redis is.
+    pub place: Place,
+    /// TLS; none: in the open.
+    pub tls: Option<TlsFiles>,
+    /// The number of the database; 0 in a cluster.
+    pub database: u32,
+    /// Who we are to Redis.
+    pub login: Login,
+    /// Who we are to the sentinels.
+    pub sentinel_login: Login,
+    /// What every key begins with, in braces: the hash tag that keeps all of them in one slot.
+    pub key_prefix: String,
+    /// What a durable write waits for.
+    pub durability: Durability,
+    /// How long a durable write may take to become so.
+    pub durable_timeout: Duration,
+    /// How long making a connection may take, with TLS and login.
+    pub connect_timeout: Duration,
+    /// How long an answer may take.
+    pub response_timeout: Duration,
+    /// Only warns where the server is set up so that it may lose what it was given.
+    pub insecure_ok: bool,
+}
+
+/// A host and a port.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Address {
+    /// A name or an IP address, without brackets.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { host, port } = self;
+        if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
+    }
+}
+
+/// Where Redis is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// One server.
+    Standalone(Address),
+    /// A primary that sentinels know.
+    Sentinel {
+        /// The sentinels.
+        sentinels: Vec<Address>,
+        /// What they call the primary.
+        primary: String,
+    },
+    /// A cluster, some of whose nodes are these.
+    Cluster(Vec<Address>),
+}
+
+/// A user and a password; both may change while the process runs.
+#[derive(Debug, Clone, Default)]
+pub struct Login {
+    /// The user; none: Redis' `default`.
+    pub username: Option<LiveSecret>,
+    /// The password.
+    pub password: Option<LiveSecret>,
+}
+
+/// Files of TLS, in PEM; read again for every connection, so that they may change.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TlsFiles {
+    /// Authorities to trust instead of the system's.
+    pub ca: Option<PathBuf>,
+    /// Our own certificate and its key.
+    pub client: Option<(PathBuf, PathBuf)>,
+}
+
+/// What a durable write waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// That Redis has taken it; its own `appendfsync` decides when it is on disk.
+    Written,
+    /// That it is on the primary's disk.
+    Fsynced,
+    /// That it is on the disks of the primary and one replica.
+    Replicated,
+}
+
+impl Durability {
+    /// Disks of the primary and of replicas, as `WAITAOF` counts them.
+    pub(super) fn disks(self) -> Option<(i64, i64)> {
+        match self {
+            Self::Written => None,
+            Self::Fsynced => Some((1, 0)),
+            Self::Replicated => Some((1, 1)),
+        }
+    }
+}
+
+impl LinkOptions {
+    /// What every key begins with: the prefix as a hash tag, which keeps all keys in one slot.
+    #[must_use]
+    pub fn root(&self) -> String {
+        format!("{{{}}}:", self.key_prefix)
+    }
+
+    /// Where scripts publish that there is something new.
+    #[must_use]
+    pub fn channel(&self) -> String {
+        self.root() + "wake"
+    }
+
+    /// A key that is written only so that there is a write to wait for.
+    pub(super) fn mark_key(&self) -> String {
+        self.root() + "mark"
+    }
+}

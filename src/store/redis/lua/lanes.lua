@@ -1,0 +1,100 @@
+-- A person's lane: loaded, moved from state to state, saved. A lane with anything in it, or with a dead
+-- Hire before it, is in exactly one of due, leased, parked (DUE_*, LEASE_*, PARKED).
+--
+-- Its record: state (d, l, p), kind of its job (h, r), the job's reference (28 bytes), then in text:
+-- queued (live jobs, its job included), parks (dead Hires before it), fence of the last claim; whatever
+-- a newer version adds after them is kept as it is. A parked lane has no job of its own ('-').
+-- An idle lane (i) has no record. Live jobs that are not their lane's job are in QUEUE, as
+-- `person LF ref`, in order.
+local NOBODY = string.rep('-', 28)
+local wakes = false
+
+-- Where a lane of this state is, and as what.
+local function place_of(lane)
+  if lane.state == 'd' then return lane.kind == 'h' and DUE_H or DUE_R, lane.ref end
+  if lane.state == 'l' then return lane.kind == 'h' and LEASE_H or LEASE_R, lane.ref end
+  if lane.state == 'p' then return PARKED, lane.person end
+end
+
+local function load_lane(person)
+  local lane = { person = person, state = 'i', kind = '-', ref = NOBODY, queued = 0, parks = 0, fence = '0', newer = '' }
+  local text = call('HGET', LANE, person)
+  if text then
+    lane.state, lane.kind, lane.ref = string.sub(text, 1, 1), string.sub(text, 2, 2), string.sub(text, 3, 30)
+    local queued, parks, fence, newer = string.match(text, '^(%d+) (%d+) (%d+)(.*)$', 31)
+    lane.queued, lane.parks, lane.fence, lane.newer = tonumber(queued), tonumber(parks), fence, newer
+  end
+  lane.was_set, lane.was_member = place_of(lane)
+  lane.was_parked = lane.state == 'p' and lane.queued or 0
+  return lane
+end
+
+-- Writes the lane. `lane.at` is set where it moved: since when or from when it is due, until when leased.
+local function save_lane(lane)
+  local set, member = place_of(lane)
+  if lane.was_set and (lane.was_set ~= set or lane.was_member ~= member) then
+    call('ZREM', lane.was_set, lane.was_member)
+  end
+  local parked = 0
+  if lane.state == 'p' then
+    parked = lane.queued
+    call('ZADD', PARKED, parked, member)
+  elseif set and lane.at then
+    call('ZADD', set, int(lane.at), member)
+    wakes = wakes or lane.state == 'd'
+  end
+  if parked ~= lane.was_parked then call('HINCRBY', CTL, 'parked', parked - lane.was_parked) end
+  if lane.state == 'i' then
+    call('HDEL', LANE, lane.person)
+  else
+    call('HSET', LANE, lane.person, lane.state .. lane.kind .. lane.ref .. lane.queued .. ' ' .. lane.parks .. ' '
+      .. lane.fence .. lane.newer)
+  end
+end
+
+-- Tells those who wait for work, where there may be some. A hint: they look by themselves, too, so what
+-- has been done is not taken for failed where it cannot be given.
+local function wake()
+  if wakes then redis.pcall('PUBLISH', WAKE, '') end
+end
+
+-- Puts a live job into the lane, that waits there from now.
+local function enter(lane, ref, kind)
+  lane.queued = lane.queued + 1
+  local queued
+  if lane.state == 'i' then
+    lane.state, lane.kind, lane.ref, lane.at = 'd', kind, ref, now
+  elseif lane.state == 'd' and seq_of(ref) < seq_of(lane.ref) then
+    queued = lane.ref
+    lane.kind, lane.ref, lane.at = kind, ref, now
+  else
+    queued = ref
+  end
+  if queued then call('ZADD', QUEUE, 0, lane.person .. '\n' .. queued) end
+end
+
+-- Finds out where the lane stands after its job was settled (`own` is that job, where it lives on), or a
+-- dead Hire before it is gone: parked, or due with its first job.
+local function advance(lane, own)
+  if lane.parks > 0 then
+    if own then call('ZADD', QUEUE, 0, lane.person .. '\n' .. own.ref) end
+    lane.state, lane.kind, lane.ref = 'p', '-', NOBODY
+    return
+  end
+  local head = own
+  if lane.queued > (own and 1 or 0) then
+    -- A control character sorts before whatever a person's key may go on with.
+    local first = call('ZRANGEBYLEX', QUEUE, '[' .. lane.person .. '\n', '(' .. lane.person .. '\v', 'LIMIT', 0, 1)[1]
+    local ref = first and string.sub(first, #lane.person + 2)
+    if ref and not (own and seq_of(own.ref) < seq_of(ref)) then
+      call('ZREM', QUEUE, first)
+      if own then call('ZADD', QUEUE, 0, lane.person .. '\n' .. own.ref) end
+      head = find_job(id_of(ref))
+    end
+  end
+  if head then
+    lane.state, lane.kind, lane.ref, lane.at = 'd', head.kind, head.ref, math.max(tonumber(head.due), now)
+  else
+    lane.state, lane.kind, lane.ref = 'i', '-', NOBODY
+  end
+end

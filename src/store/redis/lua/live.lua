@@ -1,0 +1,84 @@
+-- The ids of live jobs in order, for listings. Packed into segments: there may be a million, and each
+-- member of a sorted set takes some 120 bytes.
+-- LIVE_ORDER: the segments' names, in order; LIVE: segment -> its ids in order, one after the other. No
+-- id in a segment is below its name, none is at or above the next one's.
+local SEGMENT_BYTES = 16 * 16
+
+-- Whether the id at `a_at` of `a` is below the one at `b_at` of `b`.
+local function is_below(a, a_at, b, b_at)
+  local a1, a2, a3, a4 = struct.unpack('>I4I4I4I4', a, a_at)
+  local b1, b2, b3, b4 = struct.unpack('>I4I4I4I4', b, b_at)
+  if a1 ~= b1 then return a1 < b1 end
+  if a2 ~= b2 then return a2 < b2 end
+  if a3 ~= b3 then return a3 < b3 end
+  return a4 < b4
+end
+
+local function new_segment(ids)
+  local name = string.sub(ids, 1, 16)
+  call('ZADD', LIVE_ORDER, 0, name)
+  call('HSET', LIVE, name, ids)
+  return name
+end
+
+-- The segment where an id is or would be; nil: it is below all.
+local function segment_of(id)
+  local name = call('ZREVRANGEBYLEX', LIVE_ORDER, '[' .. id, '-', 'LIMIT', 0, 1)[1]
+  if name then return name, call('HGET', LIVE, name) end
+end
+
+local function add_live(id)
+  call('HINCRBY', CTL, 'live', 1)
+  local name, ids = segment_of(id)
+  if not name then
+    new_segment(id)
+    return
+  end
+  local at = #ids + 1
+  while at > 1 and is_below(id, 1, ids, at - 16) do at = at - 16 end
+  if #ids >= SEGMENT_BYTES then
+    if at > #ids then
+      new_segment(id)
+      return
+    end
+    local half = SEGMENT_BYTES / 2
+    local upper = string.sub(ids, half + 1)
+    local upper_name = new_segment(upper)
+    ids = string.sub(ids, 1, half)
+    if at > half + 1 then
+      call('HSET', LIVE, name, ids)
+      name, ids, at = upper_name, upper, at - half
+    end
+  end
+  call('HSET', LIVE, name, string.sub(ids, 1, at - 1) .. id .. string.sub(ids, at))
+end
+
+local function remove_live(id)
+  local name, ids = segment_of(id)
+  if not name then return end
+  local at = 0
+  repeat at = string.find(ids, id, at + 1, true) until not at or at % 16 == 1
+  if not at then return end
+  call('HINCRBY', CTL, 'live', -1)
+  if #ids == 16 then
+    call('HDEL', LIVE, name)
+    call('ZREM', LIVE_ORDER, name)
+  else
+    call('HSET', LIVE, name, string.sub(ids, 1, at - 1) .. string.sub(ids, at + 16))
+  end
+end
+
+-- The newest so many, below `before` where that is not ''.
+local function newest_live(before, most)
+  local found = {}
+  -- All but the first of these lie below `before` as a whole.
+  local from = before == '' and '+' or '(' .. before
+  for _, name in ipairs(call('ZREVRANGEBYLEX', LIVE_ORDER, from, '-', 'LIMIT', 0, most + 1)) do
+    local ids = call('HGET', LIVE, name)
+    for at = #ids - 15, 1, -16 do
+      if #found >= most then return found end
+      if before == '' or is_below(ids, at, before, 1) then found[#found + 1] = string.sub(ids, at, at + 15) end
+    end
+  end
+  return found
+end

@@ -1,0 +1,138 @@
+//! A cluster: the whole conformance suite on it, a primary that dies, a slot that moves.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use scim_bridge::store::redis::{Address, Durability, LinkOptions, Login, Place, Redis, RedisOptions, StoreClock};
+use scim_bridge::store::{Store, StoreOptions};
+
+use crate::harness::Engine;
+use crate::sentinel::accept_until;
+use crate::servers::{Make, Server, eventually};
+use crate::stage::{accepts_at_last, claim, open};
+
+/// Nodes of a cluster.
+pub(crate) struct Cluster {
+    nodes: Vec<Server>,
+}
+
+impl Cluster {
+    /// Three primaries that share the slots, and replicas of the primary that owns the slot of `prefix`.
+    pub(crate) fn start(prefix: &str, replicas: usize) -> Self {
+        let node = || Server::start(Make::Valkey, &["--cluster-enabled", "yes", "--cluster-node-timeout", "1500"]);
+        let nodes: Vec<Server> = (0..3 + replicas).map(|_| node()).collect();
+        for (node, slots) in nodes.iter().zip([("0", "5460"), ("5461", "10922"), ("10923", "16383")]) {
+            assert_eq!(node.ask(&["CLUSTER", "ADDSLOTSRANGE", slots.0, slots.1]), "OK");
+        }
+        for node in &nodes[1..] {
+            assert_eq!(nodes[0].ask(&["CLUSTER", "MEET", "127.0.0.1", &node.port().to_string()]), "OK");
+        }
+        let cluster = Self { nodes };
+        let well = |node: &Server| {
+            let info = node.ask(&["CLUSTER", "INFO"]);
+            info.contains("cluster_state:ok") && info.contains(&format!("cluster_known_nodes:{}", cluster.nodes.len()))
+        };
+        assert!(eventually(|| cluster.nodes.iter().all(well)), "the cluster does not form");
+        let owner = cluster.nodes[cluster.owner(prefix)].ask(&["CLUSTER", "MYID"]);
+        for replica in &cluster.nodes[3..] {
+            assert!(eventually(|| replica.ask(&["CLUSTER", "REPLICATE", &owner]) == "OK"));
+            assert!(eventually(|| replica.ask(&["INFO", "replication"]).contains("master_link_status:up")));
+        }
+        cluster
+    }
+
+    /// Which of the nodes owns the slot of a prefix.
+    fn owner(&self, prefix: &str) -> usize {
+        let slot: u16 = self.nodes[0].ask(&["CLUSTER", "KEYSLOT", &format!("{{{prefix}}}:x")]).parse().unwrap();
+        usize::from(slot > 5_460) + usize::from(slot > 10_922)
+    }
+
+    fn url(&self) -> String {
+        let hosts: Vec<_> = self.nodes.iter().map(|node| format!("127.0.0.1:{}", node.port())).collect();
+        format!("redis-cluster://{}", hosts.join(","))
+    }
+}
+
+/// A part of a cluster's keys.
+struct Part {
+    nodes: Vec<Address>,
+    prefix: String,
+}
+
+#[async_trait]
+impl Engine for Part {
+    async fn open(&self, options: StoreOptions) -> Arc<dyn Store> {
+        let link = LinkOptions {
+            place: Place::Cluster(self.nodes.clone()),
+            tls: None,
+            database: 0,
+            login: Login::default(),
+            sentinel_login: Login::default(),
+            key_prefix: self.prefix.clone(),
+            durability: Durability::Written,
+            durable_timeout: std::time::Duration::from_secs(5),
+            connect_timeout: std::time::Duration::from_secs(5),
+            response_timeout: std::time::Duration::from_secs(10),
+            insecure_ok: false,
+        };
+        Arc::new(Redis::open(&RedisOptions { link, clock: StoreClock::Caller }, options).unwrap())
+    }
+}
+
+/// Each prefix is another slot, so the cases are spread over all primaries.
+fn part() -> Part {
+    let nodes = SHARED.nodes.iter().map(|node| Address { host: "127.0.0.1".to_owned(), port: node.port() });
+    Part { nodes: nodes.collect(), prefix: format!("test-{}", scim_bridge::clock::new_job_id()) }
+}
+
+static SHARED: std::sync::LazyLock<Cluster> = std::sync::LazyLock::new(|| Cluster::start("any", 0));
+
+crate::conformance::conformance!(conforms, crate::cluster::part());
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_is_promoted_goes_on_with_all_that_was_acknowledged() {
+    let mut cluster = Cluster::start("scim-bridge", 2);
+    let store = open(&cluster.url(), &[("durability", "replicated")]);
+    accepts_at_last(store.as_ref()).await;
+    let owner = cluster.owner("scim-bridge");
+    let stop = Arc::new(AtomicBool::new(false));
+    let senders: Vec<_> = (0..4).map(|_| tokio::spawn(accept_until(store.clone(), stop.clone()))).collect();
+    let written = |server: &Server| server.info("total_commands_processed").unwrap_or_default();
+    let before = written(&cluster.nodes[owner]);
+    assert!(eventually(|| written(&cluster.nodes[owner]) > before + 100));
+    cluster.nodes[owner].kill();
+    accepts_at_last(store.as_ref()).await;
+    stop.store(true, Ordering::Release);
+    for sender in senders {
+        for id in sender.await.unwrap() {
+            assert!(store.job(id).await.unwrap().is_some(), "{id} was acknowledged and is lost");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slot_that_moves_to_another_node_is_followed() {
+    let cluster = Cluster::start("scim-bridge", 0);
+    let store = open(&cluster.url(), &[]);
+    let (first, _) = accepts_at_last(store.as_ref()).await;
+    let from = cluster.owner("scim-bridge");
+    let (from, to) = (&cluster.nodes[from], &cluster.nodes[(from + 1) % 3]);
+    let slot = from.ask(&["CLUSTER", "KEYSLOT", "{scim-bridge}:x"]);
+    let (from_id, to_id) = (from.ask(&["CLUSTER", "MYID"]), to.ask(&["CLUSTER", "MYID"]));
+    to.ask(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &from_id]);
+    from.ask(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &to_id]);
+    let keys = from.ask(&["CLUSTER", "GETKEYSINSLOT", &slot, "1000"]);
+    let port = to.port().to_string();
+    let mut migrate = vec!["MIGRATE", "127.0.0.1", &port, "", "0", "5000", "KEYS"];
+    migrate.extend(keys.lines());
+    assert_eq!(from.ask(&migrate), "OK");
+    // Half moved: refused, and nothing is lost.
+    assert!(crate::stage::accept(store.as_ref()).await.unwrap_err().is_passing());
+    for node in [to, from] {
+        assert_eq!(node.ask(&["CLUSTER", "SETSLOT", &slot, "NODE", &to_id]), "OK");
+    }
+    let (second, _) = accepts_at_last(store.as_ref()).await;
+    let claimed = claim(store.as_ref()).await.unwrap();
+    assert_eq!(claimed.iter().map(|claimed| claimed.job.id).collect::<Vec<_>>(), [first, second]);
+}

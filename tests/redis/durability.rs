@@ -1,0 +1,113 @@
+//! A 200 that waits for disks.
+
+use futures_util::future::join_all;
+use scim_bridge::core::code::Code;
+use scim_bridge::store::Accepted;
+
+use crate::servers::{Make, Server, eventually};
+use crate::stage::{accept, accept_as, accepts_at_last, claim, code, open};
+
+/// Bursts of deliveries, and SIGKILL for the server as soon as some of them have been acknowledged and
+/// others are under way.
+async fn kills(make: Make, appendfsync: &str, keys: &[(&str, &str)], rounds: u32) {
+    let mut server = Server::start(make, &["--appendfsync", appendfsync]);
+    let store = open(&server.url(), keys);
+    let (mut acknowledged, mut refused) = (0, 0);
+    for round in 0..rounds {
+        accepts_at_last(store.as_ref()).await;
+        let (told, mut answers) = tokio::sync::mpsc::unbounded_channel();
+        let senders: Vec<_> = (0..16)
+            .map(|_| {
+                let (store, told) = (store.clone(), told.clone());
+                tokio::spawn(async move {
+                    while let Ok(id) = accept(store.as_ref()).await {
+                        told.send(id).unwrap();
+                    }
+                })
+            })
+            .collect();
+        drop(told);
+        let mut ids = Vec::new();
+        // Another number in each round, so that the kill falls elsewhere.
+        while ids.len() < 16 + (round as usize * 7) % 64 {
+            ids.push(answers.recv().await.expect("nobody has failed yet"));
+        }
+        server.kill();
+        refused += join_all(senders).await.len();
+        while let Some(id) = answers.recv().await {
+            ids.push(id);
+        }
+        server.run();
+        accepts_at_last(store.as_ref()).await;
+        for id in ids {
+            acknowledged += 1;
+            assert!(store.job(id).await.unwrap().is_some(), "round {round}: {id} was acknowledged and is lost");
+        }
+    }
+    println!(
+        "{make:?}, {appendfsync}, {keys:?}: {rounds} kills, {acknowledged} acknowledged, {refused} broken off, 0 lost"
+    );
+}
+
+const ROUNDS: u32 = 5;
+const ROUNDS_LONG: u32 = 200;
+const FSYNCED: [(&str, &str); 1] = [("durability", "fsynced")];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_accepted_with_appendfsync_always_outlives_a_kill_at_once() {
+    for make in [Make::Redis, Make::Valkey] {
+        kills(make, "always", &[], ROUNDS).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_accepted_as_fsynced_outlives_a_kill_at_once() {
+    kills(Make::Valkey, "everysec", &FSYNCED, ROUNDS).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "minutes: run it with --ignored --nocapture"]
+async fn two_hundred_kills_lose_nothing() {
+    for make in [Make::Redis, Make::Valkey] {
+        kills(make, "always", &[], ROUNDS_LONG).await;
+    }
+    kills(Make::Valkey, "everysec", &FSYNCED, ROUNDS_LONG).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_that_no_replica_has_is_refused_and_known_again() {
+    let primary = Server::start(Make::Valkey, &["--appendfsync", "always"]);
+    let keys = [("durability", "replicated"), ("durable_timeout_ms", "500")];
+    let store = open(&primary.url(), &keys);
+    let id = scim_bridge::clock::new_job_id();
+    for _ in 0..2 {
+        // A duplicate is no more durable than what it repeats.
+        assert_eq!(code(accept_as(store.as_ref(), id).await), Code::StoreNotDurable);
+    }
+    let replica = Server::start(Make::Valkey, &["--replicaof", "127.0.0.1", &primary.port().to_string()]);
+    assert!(eventually(|| replica.ask(&["INFO", "replication"]).contains("master_link_status:up")));
+    let mut again = accept_as(store.as_ref(), id).await;
+    assert!(eventually(|| {
+        again.is_ok() || {
+            again = tokio::task::block_in_place(|| {
+                tokio::runtime::Handle::current().block_on(accept_as(store.as_ref(), id))
+            });
+            false
+        }
+    }));
+    assert_eq!(again.unwrap(), Accepted::Duplicate { jobs: vec![id] });
+    assert_eq!(claim(store.as_ref()).await.unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_durable_write_survives_forgotten_scripts_and_a_hung_server() {
+    let server = Server::start(Make::Valkey, &["--appendfsync", "always"]);
+    let store = open(&server.url(), &[("durability", "fsynced"), ("durable_timeout_ms", "500")]);
+    accept(store.as_ref()).await.unwrap();
+    server.ask(&["SCRIPT", "FLUSH"]);
+    accept(store.as_ref()).await.unwrap();
+    server.hang();
+    assert_eq!(code(accept(store.as_ref()).await), Code::StoreTimeout);
+    server.go_on();
+    accepts_at_last(store.as_ref()).await;
+}

@@ -1,0 +1,167 @@
+//! A server that is not there, hangs, comes back, or refuses: told by a code, counted, and over as
+//! soon as its cause is.
+
+use std::time::{Duration, Instant};
+
+use scim_bridge::core::code::Code;
+use scim_bridge::telemetry::metrics::Metrics;
+
+use crate::on_both;
+use crate::servers::{Make, Server, eventually};
+use crate::stage::{TIMEOUT_MS, accept, accept_as, accepts_at_last, claim, code, fails_with, open, settle};
+
+on_both! {
+    a_server_that_is_not_there_yet_is_used_as_soon_as_it_is
+    what_was_accepted_outlives_a_server_that_is_killed
+    a_hung_server_is_told_in_time_and_used_again
+    a_connection_that_the_server_closed_is_not_used_again
+    a_primary_that_becomes_a_replica_is_told_and_one_that_is_promoted_is_used
+    forgotten_scripts_go_unnoticed
+    a_server_without_memory_refuses_and_recovers
+    a_server_that_is_kept_busy_refuses_and_recovers
+    a_server_with_too_few_replicas_refuses_and_recovers
+    a_server_that_is_loading_refuses_and_recovers
+    a_server_with_too_many_clients_refuses_and_recovers
+}
+
+async fn a_server_that_is_not_there_yet_is_used_as_soon_as_it_is(make: Make) {
+    let mut server = Server::prepared(make);
+    server.arg(&["--appendonly", "yes"]);
+    let metrics = Metrics::install().unwrap();
+    let store = open(&server.url(), &[]);
+    assert_eq!(code(store.ping().await), Code::StoreUnreachable);
+    assert_eq!(code(accept(store.as_ref()).await), Code::StoreUnreachable);
+    assert!(metrics.render().contains(r#"scim_bridge_store_errors_total{code="STORE-UNREACHABLE"}"#));
+    server.run();
+    accepts_at_last(store.as_ref()).await;
+    store.ping().await.unwrap();
+}
+
+async fn what_was_accepted_outlives_a_server_that_is_killed(make: Make) {
+    let mut server = Server::start(make, &["--appendfsync", "always"]);
+    let store = open(&server.url(), &[]);
+    let kept = accept(store.as_ref()).await.unwrap();
+    let claimed = claim(store.as_ref()).await.unwrap();
+    server.kill();
+    assert!(store.ping().await.unwrap_err().is_passing());
+    assert_eq!(code(store.ping().await), Code::StoreUnreachable);
+    server.run();
+    let (later, _) = accepts_at_last(store.as_ref()).await;
+    for id in [kept, later] {
+        assert!(store.job(id).await.unwrap().is_some());
+    }
+    // The lease was kept, too.
+    settle(store.as_ref(), &claimed[0]).await.unwrap();
+    let next = claim(store.as_ref()).await.unwrap();
+    assert_eq!(next.iter().map(|claimed| claimed.job.id).collect::<Vec<_>>(), [later]);
+}
+
+async fn a_hung_server_is_told_in_time_and_used_again(make: Make) {
+    let server = Server::start(make, &[]);
+    let store = open(&server.url(), &[]);
+    accept(store.as_ref()).await.unwrap();
+    server.hang();
+    for _ in 0..3 {
+        let began = Instant::now();
+        assert_eq!(code(accept(store.as_ref()).await), Code::StoreTimeout);
+        assert!(began.elapsed() < Duration::from_millis(TIMEOUT_MS * 3), "{:?}", began.elapsed());
+    }
+    server.go_on();
+    accepts_at_last(store.as_ref()).await;
+}
+
+async fn a_connection_that_the_server_closed_is_not_used_again(make: Make) {
+    let server = Server::start(make, &[]);
+    let store = open(&server.url(), &[]);
+    accept(store.as_ref()).await.unwrap();
+    // As `timeout` in its configuration does at night.
+    let before = server.info("total_connections_received").unwrap();
+    server.ask(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+    // Until the process has heard of it, a call may still meet the closed connection.
+    accepts_at_last(store.as_ref()).await;
+    assert!(server.info("total_connections_received").unwrap() > before);
+}
+
+async fn a_primary_that_becomes_a_replica_is_told_and_one_that_is_promoted_is_used(make: Make) {
+    let server = Server::start(make, &[]);
+    let store = open(&server.url(), &[]);
+    accept(store.as_ref()).await.unwrap();
+    // The port of nobody: a replica without a primary.
+    server.ask(&["REPLICAOF", "127.0.0.1", "1"]);
+    assert_eq!(code(accept(store.as_ref()).await), Code::StoreReadOnly);
+    assert_eq!(code(store.ping().await), Code::StoreReadOnly);
+    server.ask(&["REPLICAOF", "NO", "ONE"]);
+    accepts_at_last(store.as_ref()).await;
+}
+
+async fn forgotten_scripts_go_unnoticed(make: Make) {
+    let server = Server::start(make, &[]);
+    let store = open(&server.url(), &[]);
+    for _ in 0..3 {
+        accept(store.as_ref()).await.unwrap();
+        server.ask(&["SCRIPT", "FLUSH"]);
+    }
+    assert_eq!(claim(store.as_ref()).await.unwrap().len(), 3);
+}
+
+async fn a_server_without_memory_refuses_and_recovers(make: Make) {
+    let server = Server::start(make, &[]);
+    let store = open(&server.url(), &[]);
+    accept(store.as_ref()).await.unwrap();
+    server.ask(&["CONFIG", "SET", "maxmemory", "1"]);
+    assert_eq!(code(accept(store.as_ref()).await), Code::StoreMemory);
+    server.ask(&["CONFIG", "SET", "maxmemory", "0"]);
+    accept(store.as_ref()).await.unwrap();
+}
+
+async fn a_server_that_is_kept_busy_refuses_and_recovers(make: Make) {
+    let server = Server::start(make, &["--lua-time-limit", "20"]);
+    let store = open(&server.url(), &[]);
+    accept(store.as_ref()).await.unwrap();
+    let _hog = server.begin(&["EVAL", "while true do end", "0"]);
+    assert!(eventually(|| server.ask(&["PING"]).starts_with("BUSY")));
+    fails_with(store.as_ref(), Code::StoreBusy).await;
+    server.ask(&["SCRIPT", "KILL"]);
+    accepts_at_last(store.as_ref()).await;
+}
+
+async fn a_server_with_too_few_replicas_refuses_and_recovers(make: Make) {
+    let server = Server::start(make, &[]);
+    let store = open(&server.url(), &[]);
+    let id = accept(store.as_ref()).await.unwrap();
+    server.ask(&["CONFIG", "SET", "min-replicas-to-write", "1"]);
+    assert_eq!(code(accept(store.as_ref()).await), Code::StoreReplicas);
+    server.ask(&["CONFIG", "SET", "min-replicas-to-write", "0"]);
+    // What was accepted before is known again, and nothing else is there.
+    let again = accept_as(store.as_ref(), id).await.unwrap();
+    assert_eq!(again, scim_bridge::store::Accepted::Duplicate { jobs: vec![id] });
+    assert_eq!(claim(store.as_ref()).await.unwrap().len(), 1);
+}
+
+async fn a_server_that_is_loading_refuses_and_recovers(make: Make) {
+    let mut server = Server::start(make, &[]);
+    let store = open(&server.url(), &[]);
+    accept(store.as_ref()).await.unwrap();
+    server.ask(&["EVAL", "for n = 1, 2000 do redis.call('SET', 'other:' .. n, n) end", "0"]);
+    server.ask(&["BGREWRITEAOF"]);
+    assert!(eventually(
+        || server.info("aof_rewrite_in_progress") == Some(0) && server.info("aof_rewrite_scheduled") == Some(0)
+    ));
+    server.kill();
+    // Half a millisecond for each key: a second in all.
+    server.arg(&["--key-load-delay", "500", "--loading-process-events-interval-bytes", "1024"]);
+    server.launch();
+    fails_with(store.as_ref(), Code::StoreLoading).await;
+    accepts_at_last(store.as_ref()).await;
+    assert_eq!(claim(store.as_ref()).await.unwrap().len(), 2);
+}
+
+async fn a_server_with_too_many_clients_refuses_and_recovers(make: Make) {
+    let server = Server::start(make, &[]);
+    let store = open(&server.url(), &[]);
+    let others: Vec<_> = (0..2).map(|_| server.begin(&["PING"])).collect();
+    server.ask(&["CONFIG", "SET", "maxclients", "2"]);
+    fails_with(store.as_ref(), Code::StoreClients).await;
+    drop(others);
+    accepts_at_last(store.as_ref()).await;
+}

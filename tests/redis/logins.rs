@@ -1,0 +1,156 @@
+//! Who we are to the server: passwords, least rights, certificates.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use scim_bridge::core::code::Code;
+use scim_bridge::core::hold::HoldScope;
+
+use crate::on_both;
+use crate::servers::{Make, Server, free_port};
+use crate::stage::{accept, accepts_at_last, claim, code, config, fails_with, now, open, settle};
+
+on_both! {
+    a_password_is_needed_and_a_changed_one_is_taken_from_its_file
+    the_rights_that_the_documentation_lists_are_enough
+    a_right_that_is_missing_is_told
+}
+
+async fn a_password_is_needed_and_a_changed_one_is_taken_from_its_file(make: Make) {
+    let mut server = Server::start(make, &[]);
+    server.ask(&["CONFIG", "SET", "requirepass", "first"]);
+    server.login("default", "first");
+    assert_eq!(code(open(&server.url(), &[]).ping().await), Code::StoreAuth);
+    assert_eq!(code(open(&server.url(), &[("password", "wrong")]).ping().await), Code::StoreAuth);
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("password");
+    fs::write(&file, "first\n").unwrap();
+    let mut config = config(&server.url(), &[("STORE__PASSWORD__FILE", file.to_str().unwrap())]);
+    let store = scim_bridge::app::open_store(&config).unwrap();
+    accept(store.as_ref()).await.unwrap();
+    server.ask(&["CONFIG", "SET", "requirepass", "second"]);
+    server.login("default", "second");
+    server.ask(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+    fails_with(store.as_ref(), Code::StoreAuth).await;
+    fs::write(&file, "second\n").unwrap();
+    assert_eq!(config.secret_files.refresh().changed, ["store.password"]);
+    accepts_at_last(store.as_ref()).await;
+}
+
+/// The rule that `docs/redis.md` gives, for a key prefix of `scim-bridge`.
+fn documented_rights() -> Vec<String> {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/redis.md")).unwrap();
+    let rule = text.lines().find_map(|line| line.strip_prefix("ACL SETUSER bridge ")).expect("the rule is documented");
+    rule.split_whitespace().map(str::to_owned).collect()
+}
+
+fn set_user(server: &Server, rights: &[String]) {
+    let mut command = vec!["ACL", "SETUSER", "bridge", "reset"];
+    command.extend(rights.iter().map(String::as_str).filter(|word| *word != "reset"));
+    let answer = server.ask(&command);
+    assert_eq!(answer, "OK", "{command:?}");
+}
+
+async fn the_rights_that_the_documentation_lists_are_enough(make: Make) {
+    let server = Server::start(make, &["--appendfsync", "always"]);
+    // Redis 7.0 has no `WAITAOF` to allow.
+    let known = |right: &String| make == Make::Valkey || right != "+waitaof";
+    let rights: Vec<String> = documented_rights().into_iter().filter(known).collect();
+    set_user(&server, &rights);
+    let password = rights.iter().find_map(|word| word.strip_prefix('>')).unwrap();
+    let mut keys = vec![("username", "bridge"), ("password", password)];
+    if make == Make::Valkey {
+        keys.push(("durability", "fsynced"));
+    }
+    let store = open(&server.url(), &keys);
+    let id = accept(store.as_ref()).await.unwrap();
+    let woken = tokio::spawn({
+        let store = store.clone();
+        async move { store.woken().await }
+    });
+    // The first wake-up says that the subscription stands.
+    tokio::time::timeout(std::time::Duration::from_secs(10), woken).await.unwrap().unwrap();
+    let claimed = claim(store.as_ref()).await.unwrap();
+    store.renew(now(), &claimed[0].lease, 60_000).await.unwrap().unwrap();
+    settle(store.as_ref(), &claimed[0]).await.unwrap();
+    store.set_hold(now(), HoldScope::All, Code::HoldKey).await.unwrap();
+    store.holds().await.unwrap();
+    store.lift_hold(now(), None).await.unwrap();
+    store.back_off(now(), now()).await.unwrap();
+    store.take_token(now(), scim_bridge::core::limiter::CallKind::Read).await.unwrap();
+    let page = scim_bridge::store::Page { rows_max: 10, before: None };
+    store.dead_letters(&page).await.unwrap();
+    store.jobs(scim_bridge::core::job::JobState::Done, &page).await.unwrap();
+    let view = store.job(id).await.unwrap().unwrap();
+    store.person(&view.job.event.person).await.unwrap().unwrap();
+    store.discard(now(), id).await.unwrap();
+    store.replay(now(), id).await.unwrap();
+    store.stats(now()).await.unwrap();
+    store.tidy(now()).await.unwrap();
+    store.ping().await.unwrap();
+    let log = server.ask(&["ACL", "LOG"]);
+    assert!(log.is_empty(), "refused: {log}");
+}
+
+async fn a_right_that_is_missing_is_told(make: Make) {
+    let server = Server::start(make, &[]);
+    let rights = ["on", ">pw", "~*", "&*", "+@all", "-evalsha", "-eval"].map(str::to_owned);
+    set_user(&server, &rights);
+    let store = open(&server.url(), &[("username", "bridge"), ("password", "pw")]);
+    let error = store.ping().await.unwrap_err();
+    assert_eq!(error.code(), Some(Code::StoreNoPerm));
+    assert!(error.to_string().contains("evalsha"), "{error}");
+    server.ask(&["ACL", "SETUSER", "bridge", "+@all"]);
+    store.ping().await.unwrap();
+}
+
+/// An authority, and two certificates that it signed.
+fn certificates(folder: &Path) {
+    let script = "set -e
+        openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=test-ca -keyout ca.key -out ca.crt
+        for name in server client; do
+          openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=$name -keyout $name.key -out $name.csr
+          printf 'subjectAltName=IP:127.0.0.1' > ext
+          openssl x509 -req -in $name.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile ext -out $name.crt
+        done";
+    let made = Command::new("sh").args(["-c", script]).current_dir(folder).stderr(Stdio::piped()).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+}
+
+/// On Redis alone: the Valkey that the tests install is built without TLS.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tls_trusts_our_own_authority_and_shows_our_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    certificates(folder.path());
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let port = free_port().to_string();
+    let (ca, cert, key) = (path("ca.crt"), path("server.crt"), path("server.key"));
+    let _server = Server::start(
+        Make::Redis,
+        &[
+            "--tls-port",
+            &port,
+            "--tls-ca-cert-file",
+            &ca,
+            "--tls-cert-file",
+            &cert,
+            "--tls-key-file",
+            &key,
+            "--tls-auth-clients",
+            "yes",
+        ],
+    );
+    let url = format!("rediss://127.0.0.1:{port}");
+    let (client, client_key) = (path("client.crt"), path("client.key"));
+    let all = [("ca_file", ca.as_str()), ("cert_file", client.as_str()), ("key_file", client_key.as_str())];
+    let store = open(&url, &all);
+    accept(store.as_ref()).await.unwrap();
+    tokio::time::timeout(std::time::Duration::from_secs(10), store.woken()).await.unwrap();
+    // Without our certificate, and without trust in theirs.
+    assert_eq!(code(open(&url, &all[..1]).ping().await), Code::StoreTls);
+    assert_eq!(code(open(&url, &[]).ping().await), Code::StoreTls);
+    let elsewhere = format!("rediss://localhost:{port}");
+    assert_eq!(code(open(&elsewhere, &all).ping().await), Code::StoreTls);
+}

@@ -1,0 +1,34 @@
+//! The Redis engine, as it is configured and wired, on real servers that fail in every way they can.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "all of this is tests")]
+
+mod cluster;
+#[path = "../store/conformance/mod.rs"]
+mod conformance;
+mod durability;
+mod failures;
+#[path = "../store/harness.rs"]
+#[expect(dead_code, reason = "the rest is for the property test of another target")]
+mod harness;
+mod logins;
+mod processes;
+mod sentinel;
+#[path = "../servers/mod.rs"]
+mod servers;
+mod settings;
+mod stage;
+
+/// Stamps a test for each make of server.
+macro_rules! on_both {
+    ($($name:ident)*) => {
+        mod redis {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() { super::$name(crate::servers::Make::Redis).await })*
+        }
+        mod valkey {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() { super::$name(crate::servers::Make::Valkey).await })*
+        }
+    };
+}
+pub(crate) use on_both;

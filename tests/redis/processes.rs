@@ -1,0 +1,153 @@
+//! Intakes and workers as processes of their own: what they do while Redis is not there, how soon a
+//! worker hears of an event, and how quiet an idle one is.
+
+use std::time::{Duration, Instant};
+
+use scim_bridge::app::{Bridge, Role};
+use scim_bridge::lifecycle::Lifecycle;
+use standardwebhooks::Webhook;
+
+use crate::on_both;
+use crate::servers::{Make, Server};
+use crate::stage::{accept, config, open};
+
+on_both! {
+    an_intake_without_redis_answers_503_and_goes_on_when_it_is_there
+    a_wake_up_crosses_processes_within_50_ms
+    an_idle_worker_makes_at_most_two_calls_a_second
+    a_worker_goes_on_soon_after_redis_is_back
+    a_process_refuses_to_start_on_the_store_of_a_newer_version
+}
+
+/// Posts a hire, signed, and gives the status.
+async fn post(intake: std::net::SocketAddr, id: &str) -> u16 {
+    let body = r#"{"type":"employee.hired","data":{"employee_id":"E-1","email":"ada@example.com","first_name":"Ada"}}"#;
+    let at = scim_bridge::clock::Clock::System.now().0 / 1000;
+    let secret = "whsec_dGhlIHNlY3JldCBvZiB0aGUgdGVzdHM=";
+    let signature = Webhook::new(secret).unwrap().sign(id, at, body.as_bytes()).unwrap();
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let sent = reqwest::Client::new()
+        .post(format!("http://{intake}/webhooks/hr"))
+        .header("content-type", "application/json")
+        .header("webhook-id", id)
+        .header("webhook-timestamp", at.to_string())
+        .header("webhook-signature", signature)
+        .body(body)
+        .send();
+    sent.await.unwrap().status().as_u16()
+}
+
+async fn ready(admin: std::net::SocketAddr) -> (u16, String) {
+    let answer = reqwest::get(format!("http://{admin}/readyz")).await.unwrap();
+    (answer.status().as_u16(), answer.text().await.unwrap())
+}
+
+async fn an_intake_without_redis_answers_503_and_goes_on_when_it_is_there(make: Make) {
+    let mut server = Server::prepared(make);
+    server.arg(&["--appendonly", "yes"]);
+    let life = Lifecycle::new();
+    let bridge = Bridge::build(config(&server.url(), &[]), Role::Intake, life.clone()).await.unwrap();
+    let (intake, admin) = (bridge.intake_address().unwrap(), bridge.admin_address());
+    let running = tokio::spawn(bridge.run());
+    assert_eq!(post(intake, "msg_1").await, 503);
+    let (status, told) = ready(admin).await;
+    assert_eq!(status, 503);
+    assert!(told.contains("STORE-UNREACHABLE"), "{told}");
+    assert_eq!(reqwest::get(format!("http://{admin}/livez")).await.unwrap().status(), 200);
+    server.run();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while post(intake, "msg_1").await != 200 {
+        assert!(Instant::now() < deadline, "it does not recover");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(ready(admin).await.0, 200);
+    life.stop();
+    running.await.unwrap().unwrap();
+}
+
+async fn a_wake_up_crosses_processes_within_50_ms(make: Make) {
+    let server = Server::start(make, &[]);
+    let (intake, worker) = (open(&server.url(), &[]), open(&server.url(), &[]));
+    accept(intake.as_ref()).await.unwrap();
+    // The first wake-up says that the subscription stands.
+    tokio::time::timeout(Duration::from_secs(10), worker.woken()).await.unwrap();
+    let mut late = Vec::new();
+    for _ in 0..20 {
+        let woken = tokio::spawn({
+            let worker = worker.clone();
+            async move {
+                worker.woken().await;
+                Instant::now()
+            }
+        });
+        tokio::task::yield_now().await;
+        let began = Instant::now();
+        accept(intake.as_ref()).await.unwrap();
+        let at = tokio::time::timeout(Duration::from_secs(5), woken).await.expect("it is woken").unwrap();
+        late.push(at.saturating_duration_since(began));
+    }
+    late.sort_unstable();
+    // The slowest may have met another test on this machine.
+    assert!(late[17] < Duration::from_millis(50), "{late:?}");
+}
+
+async fn an_idle_worker_makes_at_most_two_calls_a_second(make: Make) {
+    let server = Server::start(make, &[]);
+    let life = Lifecycle::new();
+    let bridge = Bridge::build(config(&server.url(), &[]), Role::Worker, life.clone()).await.unwrap();
+    assert!(bridge.intake_address().is_none());
+    let running = tokio::spawn(bridge.run());
+    assert!(tokio::task::block_in_place(|| crate::servers::eventually(|| server.info("pubsub_channels") == Some(1))));
+    let calls = || {
+        let stats = server.ask(&["INFO", "commandstats"]);
+        let of = |name: &str| {
+            let told = stats.lines().find(|told| told.starts_with(&format!("cmdstat_{name}:calls=")));
+            told.and_then(|told| told.split(['=', ',']).nth(1)).map_or(0_u64, |calls| calls.parse().unwrap())
+        };
+        of("evalsha") + of("eval") + of("ping")
+    };
+    let before = calls();
+    // What is measured is the time in which nothing happens.
+    let seconds = 5;
+    tokio::time::sleep(Duration::from_secs(seconds)).await;
+    let counted = calls() - before;
+    assert!(counted >= 1, "it does not look at all");
+    assert!(counted <= 2 * seconds, "{counted} calls in {seconds} s");
+    life.stop();
+    running.await.unwrap().unwrap();
+}
+
+async fn a_worker_goes_on_soon_after_redis_is_back(make: Make) {
+    let mut server = Server::start(make, &["--appendfsync", "always"]);
+    let life = Lifecycle::new();
+    // Nobody is there, so the attempt fails; that it was made is what counts.
+    let keys = [("POSTMAN__BASE_URL", "http://127.0.0.1:1")];
+    let bridge = Bridge::build(config(&server.url(), &keys), Role::Worker, life.clone()).await.unwrap();
+    let running = tokio::spawn(bridge.run());
+    let store = open(&server.url(), &[]);
+    accept(store.as_ref()).await.unwrap();
+    server.kill();
+    assert!(store.ping().await.is_err());
+    server.run();
+    let (id, _) = crate::stage::accepts_at_last(store.as_ref()).await;
+    let began = Instant::now();
+    loop {
+        let view = store.job(id).await.unwrap().unwrap();
+        if view.state != scim_bridge::core::job::JobState::Waiting || !view.job.history.is_empty() {
+            break;
+        }
+        assert!(began.elapsed() < Duration::from_secs(3), "it is not attempted: {view:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    life.stop();
+    running.await.unwrap().unwrap();
+}
+
+async fn a_process_refuses_to_start_on_the_store_of_a_newer_version(make: Make) {
+    let server = Server::start(make, &[]);
+    accept(open(&server.url(), &[]).as_ref()).await.unwrap();
+    server.ask(&["SET", "{scim-bridge}:schema", "99"]);
+    let started = Bridge::build(config(&server.url(), &[]), Role::All, Lifecycle::new()).await;
+    let Err(error) = started else { panic!("it starts") };
+    assert!(error.to_string().contains("schema version 99"), "{error}");
+}

@@ -1,0 +1,111 @@
+//! A primary that dies and a replica that sentinels promote.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use scim_bridge::core::code::Code;
+use scim_bridge::core::job::JobId;
+use scim_bridge::store::Store;
+
+use crate::servers::{Make, Server, eventually};
+use crate::stage::{accept, accepts_at_last, code, open};
+
+/// Three sentinels that watch a primary.
+fn sentinels(primary: &Server) -> Vec<Server> {
+    let mut sentinels: Vec<Server> = (0..3).map(|_| Server::prepared(Make::Valkey)).collect();
+    for sentinel in &mut sentinels {
+        sentinel.configure(&format!(
+            "sentinel monitor main 127.0.0.1 {} 2\nsentinel down-after-milliseconds main 500\n\
+             sentinel failover-timeout main 3000\n",
+            primary.port()
+        ));
+        sentinel.arg(&["--sentinel"]);
+        sentinel.run();
+    }
+    let knows_all = |sentinel: &Server| {
+        let told = sentinel.ask(&["SENTINEL", "MASTER", "main"]);
+        let of = |field: &str| told.lines().skip_while(|line| *line != field).nth(1).map(str::to_owned);
+        of("num-other-sentinels").as_deref() == Some("2") && of("num-slaves").as_deref() == Some("2")
+    };
+    assert!(eventually(|| sentinels.iter().all(knows_all)), "the sentinels do not find each other");
+    sentinels
+}
+
+fn replica_of(primary: &Server) -> Server {
+    let port = primary.port().to_string();
+    let replica = Server::start(Make::Valkey, &["--replicaof", "127.0.0.1", &port]);
+    assert!(eventually(|| replica.ask(&["INFO", "replication"]).contains("master_link_status:up")));
+    replica
+}
+
+fn url(sentinels: &[Server]) -> String {
+    let hosts: Vec<_> = sentinels.iter().map(|sentinel| format!("127.0.0.1:{}", sentinel.port())).collect();
+    format!("redis+sentinel://{}/main", hosts.join(","))
+}
+
+/// Accepts until it is told to stop; what was acknowledged.
+pub(crate) async fn accept_until(store: Arc<dyn Store>, stop: Arc<AtomicBool>) -> Vec<JobId> {
+    let mut acknowledged = Vec::new();
+    while !stop.load(Ordering::Acquire) {
+        acknowledged.extend(accept(store.as_ref()).await);
+    }
+    acknowledged
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fail_over_under_load_loses_nothing_that_was_acknowledged_as_replicated() {
+    let mut primary = Server::start(Make::Valkey, &[]);
+    let replicas = [replica_of(&primary), replica_of(&primary)];
+    let sentinels = sentinels(&primary);
+    let store = open(&url(&sentinels), &[("durability", "replicated")]);
+    accepts_at_last(store.as_ref()).await;
+
+    let stop = Arc::new(AtomicBool::new(false));
+    let senders: Vec<_> = (0..8).map(|_| tokio::spawn(accept_until(store.clone(), stop.clone()))).collect();
+    let written = |server: &Server| server.info("total_commands_processed").unwrap_or_default();
+    let before = written(&primary);
+    assert!(eventually(|| written(&primary) > before + 100));
+    primary.kill();
+    let promoted = |server: &Server| server.ask(&["INFO", "replication"]).contains("role:master");
+    assert!(eventually(|| replicas.iter().any(promoted)), "no replica is promoted");
+    accepts_at_last(store.as_ref()).await;
+    stop.store(true, Ordering::Release);
+    let mut acknowledged = 0;
+    for sender in senders {
+        for id in sender.await.unwrap() {
+            acknowledged += 1;
+            assert!(store.job(id).await.unwrap().is_some(), "{id} was acknowledged and is lost");
+        }
+    }
+    assert!(acknowledged > 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sentinels_that_know_no_such_primary_are_told() {
+    let primary = Server::start(Make::Valkey, &[]);
+    let _replicas = [replica_of(&primary), replica_of(&primary)];
+    let mut sentinels = sentinels(&primary);
+    let wrong = url(&sentinels).replace("/main", "/other");
+    assert_eq!(code(open(&wrong, &[]).ping().await), Code::StoreNoPrimary);
+    // One that is gone, and one that hangs, delay nobody.
+    sentinels[0].kill();
+    sentinels[1].hang();
+    accept(open(&url(&sentinels), &[]).as_ref()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sentinels_and_servers_may_have_passwords_of_their_own() {
+    let mut primary = Server::start(Make::Valkey, &[]);
+    primary.ask(&["CONFIG", "SET", "requirepass", "server's own"]);
+    primary.login("default", "server's own");
+    let mut sentinel = Server::prepared(Make::Valkey);
+    let conf = format!("sentinel monitor main 127.0.0.1 {} 1\nrequirepass theirs\n", primary.port());
+    sentinel.configure(&conf);
+    sentinel.arg(&["--sentinel"]);
+    sentinel.login("default", "theirs");
+    sentinel.run();
+    let hosts = [sentinel];
+    let url = url(&hosts).replace("://", "://:server's%20own@");
+    accept(open(&url, &[("sentinel_password", "theirs")]).as_ref()).await.unwrap();
+    assert_eq!(code(open(&url, &[]).ping().await), Code::StoreAuth);
+}

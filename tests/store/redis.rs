@@ -1,0 +1,244 @@
+//! The Redis engine: on a key prefix of its own of a server that the tests of this process share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use deadpool_redis::redis::{Client, Connection, FromRedisValue};
+use scim_bridge::core::job::{JobId, Progress};
+use scim_bridge::store::redis::{Address, Durability, LinkOptions, Login, Place, Redis, RedisOptions, StoreClock};
+use scim_bridge::store::{Claim, ClaimRequest, NewJob, Settled, Settlement, Store, StoreError, StoreOptions, Verdict};
+
+use crate::harness::{Bench, Engine, Lanes, SeenLane, at, dead, delivery, done, hire, options, person, rename, retry};
+use crate::servers::{REDIS, Server, VALKEY};
+
+/// A part of a server's keys.
+pub(crate) struct Keyspace {
+    port: u16,
+    prefix: String,
+}
+
+impl Keyspace {
+    pub(crate) fn on(server: &Server) -> Self {
+        Self { port: server.port, prefix: format!("test-{}", scim_bridge::clock::new_job_id()) }
+    }
+
+    pub(crate) fn try_open(&self, clock: StoreClock, options: StoreOptions) -> Result<Redis, StoreError> {
+        let link = LinkOptions {
+            place: Place::Standalone(Address { host: "127.0.0.1".to_owned(), port: self.port }),
+            tls: None,
+            database: 0,
+            login: Login::default(),
+            sentinel_login: Login::default(),
+            key_prefix: self.prefix.clone(),
+            durability: Durability::Written,
+            durable_timeout: Duration::from_secs(5),
+            connect_timeout: Duration::from_secs(5),
+            response_timeout: Duration::from_secs(10),
+            insecure_ok: true,
+        };
+        Redis::open(&RedisOptions { link, clock }, options)
+    }
+}
+
+impl Keyspace {
+    /// The keys, to be looked at past the engine.
+    pub(crate) fn lanes(&self) -> Keys {
+        let client = Client::open(("127.0.0.1", self.port)).unwrap();
+        Keys { prefix: self.prefix.clone(), connection: client.get_connection().unwrap() }
+    }
+}
+
+/// The engine's keys, by a connection of the test's own.
+pub(crate) struct Keys {
+    prefix: String,
+    connection: Connection,
+}
+
+impl Keys {
+    fn ask<T: FromRedisValue>(&mut self, command: &str, key: &str, args: &[&[u8]]) -> T {
+        let mut cmd = deadpool_redis::redis::cmd(command);
+        cmd.arg(format!("{{{}}}:{key}", self.prefix)).arg(args);
+        cmd.query(&mut self.connection).unwrap()
+    }
+
+    /// In how many sets of lanes there is anything.
+    fn places(&mut self) -> usize {
+        let sets = ["due:h", "due:r", "lease:h", "lease:r", "parked"];
+        sets.into_iter().filter(|set| self.ask::<u64>("ZCARD", set, &[]) > 0).count()
+    }
+
+    /// Whose job a reference points at.
+    fn person_of(&mut self, reference: &[u8]) -> String {
+        let record: String = self.ask("HGET", "job", &[&reference[12..]]);
+        record.lines().nth(1).unwrap().to_owned()
+    }
+}
+
+impl Lanes for Keys {
+    fn look(&mut self, person: &str) -> SeenLane {
+        let mut seen = SeenLane::default();
+        let mut own = None;
+        for (key, place) in [("due:h", "due"), ("due:r", "due"), ("lease:h", "leased"), ("lease:r", "leased")] {
+            for reference in self.ask::<Vec<Vec<u8>>>("ZRANGE", key, &[b"0", b"-1"]) {
+                if self.person_of(&reference) == person {
+                    seen.places.push(place);
+                    seen.live += 1;
+                    own = Some(reference);
+                }
+            }
+        }
+        if self.ask::<Option<u64>>("ZSCORE", "parked", &[person.as_bytes()]).is_some() {
+            seen.places.push("parked");
+        }
+        for member in self.ask::<Vec<Vec<u8>>>("ZRANGE", "queue", &[b"0", b"-1"]) {
+            seen.live += u64::from(member.starts_with(format!("{person}\n").as_bytes()));
+        }
+        let Some(record) = self.ask::<Option<Vec<u8>>>("HGET", "lane", &[person.as_bytes()]) else { return seen };
+        assert!(own.is_none_or(|own| own == record[2..30]), "the lane points at its job");
+        let numbers = std::str::from_utf8(&record[30..]).unwrap();
+        seen.counted = numbers.split(' ').next().unwrap().parse().unwrap();
+        seen
+    }
+}
+
+#[async_trait]
+impl Engine for Keyspace {
+    async fn open(&self, options: StoreOptions) -> Arc<dyn Store> {
+        Arc::new(self.try_open(StoreClock::Caller, options).unwrap())
+    }
+}
+
+fn both() -> [Keyspace; 2] {
+    [Keyspace::on(&REDIS), Keyspace::on(&VALKEY)]
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused_and_left_alone() {
+    for keys in both() {
+        keys.try_open(StoreClock::Caller, options()).unwrap().ping().await.unwrap();
+        let () = keys.lanes().ask("SET", "schema", &[b"7"]);
+        let store = keys.try_open(StoreClock::Caller, options()).unwrap();
+        let before: u64 = keys.lanes().ask("HGET", "ctl", &[b"pings"]);
+        assert!(matches!(store.check_schema().await, Err(StoreError::NewerSchema { found: 7, known: 1 })));
+        assert!(matches!(store.ping().await, Err(StoreError::NewerSchema { .. })));
+        assert_eq!(keys.lanes().ask::<u64>("HGET", "ctl", &[b"pings"]), before);
+        assert_eq!(keys.lanes().ask::<String>("GET", "schema", &[]), "7");
+    }
+}
+
+#[tokio::test]
+async fn what_a_newer_version_adds_to_records_is_kept() {
+    for keys in both() {
+        let mut look = keys.lanes();
+        let mut bench = Bench::new(keys, false).await;
+        let id = bench.accept_one(at(0), hire("1")).await;
+        bench.work_off(at(1), retry(at(2))).await;
+        let field = id.0.to_be_bytes();
+        let record: String = look.ask("HGET", "job", &[&field]);
+        let (first, rest) = record.split_once('\n').unwrap();
+        let newer = format!("{first} soon 7\n{}", rest.replacen('{', "{\"new\":[1],", 1));
+        let () = look.ask("HSET", "job", &[&field, newer.as_bytes()]);
+        let lane: Vec<u8> = look.ask("HGET", "lane", &[b"hr/1"]);
+        let () = look.ask("HSET", "lane", &[b"hr/1", &[&lane[..], b" soon"].concat()]);
+        bench.work_off(at(2), retry(at(3))).await;
+        let job = bench.claim_one(at(3)).await.job;
+        assert_eq!((job.attempts, job.event), (2, hire("1")));
+        let record: String = look.ask("HGET", "job", &[&field]);
+        assert!(record.lines().next().unwrap().ends_with(" soon 7") && record.contains("\"new\":[1]"), "{record}");
+        assert!(look.ask::<Vec<u8>>("HGET", "lane", &[b"hr/1"]).ends_with(b" soon"));
+    }
+}
+
+#[tokio::test]
+async fn a_caller_whose_clock_is_wrong_gets_times_by_it_and_decides_nothing_with_it() {
+    for keys in both() {
+        let store = keys.try_open(StoreClock::Server, options()).unwrap();
+        let job = NewJob { id: JobId(1), event: hire("1") };
+        store.accept(at(0), delivery([1; 16], [2; 16], vec![job])).await.unwrap();
+        // A day ahead of the one that accepted.
+        let ahead = at(86_400_000);
+        let request = ClaimRequest { worker: "w".into(), jobs_max: 1, lease_ms: 600_000 };
+        let Claim::Jobs(jobs) = store.claim(ahead, &request).await.unwrap() else { panic!("nothing to claim") };
+        assert_eq!(jobs[0].lease.until, ahead.plus_ms(600_000));
+        let Claim::Wait { until: Some(until), .. } = store.claim(ahead, &request).await.unwrap() else {
+            panic!("the lease is not over")
+        };
+        assert!((1..=600_000).contains(&until.ms_since(ahead)), "{until}");
+        let renewed = store.renew(at(0), &jobs[0].lease, 900_000).await.unwrap().unwrap();
+        assert_eq!(renewed.until, at(900_000));
+        let progress = Progress::default();
+        let verdict = Verdict::Retry { at: at(30_000), counted: true, progress };
+        let settlement = Settlement { verdict, history: Vec::new(), trial: None, directory: None };
+        assert_eq!(store.settle(at(0), &renewed, settlement).await.unwrap(), Settled::Settled);
+        let Claim::Wait { until: Some(until), .. } = store.claim(ahead, &request).await.unwrap() else {
+            panic!("the retry is not due")
+        };
+        assert!((1..=30_000).contains(&until.ms_since(ahead)), "{until}");
+    }
+}
+
+#[tokio::test]
+async fn somebody_is_woken_in_another_process_when_there_may_be_work() {
+    for keys in both() {
+        let intake = keys.try_open(StoreClock::Caller, options()).unwrap();
+        let worker = keys.try_open(StoreClock::Caller, options()).unwrap();
+        let deadline = Duration::from_secs(10);
+        // The first comes with the connection that listens.
+        tokio::time::timeout(deadline, worker.woken()).await.unwrap();
+        let woken = tokio::time::timeout(deadline, worker.woken());
+        let job = NewJob { id: JobId(1), event: hire("1") };
+        let accepted = intake.accept(at(0), delivery([1; 16], [2; 16], vec![job]));
+        let (woken, accepted) = tokio::join!(woken, accepted);
+        accepted.unwrap();
+        assert!(woken.is_ok(), "not woken by an accepted event");
+    }
+}
+
+#[tokio::test]
+async fn every_key_is_under_the_one_hash_tag() {
+    for keys in both() {
+        let mut look = keys.lanes();
+        let tag = format!("{{{}}}:", keys.prefix);
+        let mut bench = Bench::new(keys, false).await;
+        bench.accept(at(0), &[hire("1"), rename("1"), hire("2"), rename("3")]).await;
+        bench.accept_unmapped(at(0), Some(person("1"))).await;
+        bench.work_off(at(1), dead()).await;
+        bench.work_off(at(1), done()).await;
+        let all: Vec<String> = deadpool_redis::redis::cmd("KEYS").arg("*").query(&mut look.connection).unwrap();
+        let own = all.iter().filter(|key| key.starts_with(&tag)).count();
+        assert!(own > 10, "{own} keys");
+        assert!(all.iter().all(|key| key.starts_with("{test-")), "{all:?}");
+    }
+}
+
+#[tokio::test]
+async fn scripts_that_the_server_has_forgotten_are_sent_again() {
+    for keys in both() {
+        let mut look = keys.lanes();
+        let mut bench = Bench::new(keys, false).await;
+        for n in 0..3 {
+            let () = deadpool_redis::redis::cmd("SCRIPT").arg("FLUSH").query(&mut look.connection).unwrap();
+            bench.accept_one(at(n), hire("1")).await;
+            let () = deadpool_redis::redis::cmd("SCRIPT").arg("FLUSH").query(&mut look.connection).unwrap();
+            bench.work_off(at(n), done()).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_record_that_does_not_read_is_told_as_damage_and_stays() {
+    for keys in both() {
+        let mut look = keys.lanes();
+        let store = keys.try_open(StoreClock::Caller, options()).unwrap();
+        let job = NewJob { id: JobId(1), event: hire("1") };
+        store.accept(at(0), delivery([1; 16], [2; 16], vec![job])).await.unwrap();
+        let field = JobId(1).0.to_be_bytes();
+        let () = look.ask("HSET", "job", &[&field, b"garbage"]);
+        let request = ClaimRequest { worker: "w".into(), jobs_max: 1, lease_ms: 1 };
+        let told = store.claim(at(0), &request).await;
+        assert!(matches!(&told, Err(StoreError::Damaged(text)) if text.contains("job 1")), "{told:?}");
+        assert!(matches!(store.job(JobId(1)).await, Err(StoreError::Damaged(_))));
+        assert_eq!(look.places(), 1);
+    }
+}
