@@ -144,7 +144,11 @@ proptest! {
         let lanes = folder.lanes();
         agree(steps, folder, lanes);
     }
+}
 
+proptest! {
+    // Fewer: every step is some 10 round trips.
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
     #[test]
     fn redis_and_the_model_agree_after_every_step(steps in steps()) {
         let keys = Keyspace::on(&REDIS);
