@@ -33,7 +33,9 @@ impl Redis {
 fn verdict_args(verdict: &Verdict, now: UnixMs) -> Vec<Arg<'_>> {
     match verdict {
         Verdict::Done(outcome) => vec!["done".into(), outcome.as_str().into()],
-        Verdict::Dead { code, detail } => vec!["dead".into(), code.as_str().into(), detail.as_str().into()],
+        Verdict::Dead { code, detail, progress } => {
+            with_progress("dead", progress, [code.as_str().into(), detail.as_str().into()])
+        }
         Verdict::Retry { at, counted, progress } => {
             with_progress("retry", progress, [from_now(*at, now).into(), i64::from(*counted).into()])
         }

@@ -3,7 +3,7 @@
 -- the lease was lost, and nothing changed.
 -- ARGV[9] person, [10] fence, [11] trial's scope or '', [12] passed, failed or '', [13] directory (JSON) or
 -- '', [14] new history (lines of JSON) or '', [15] the verdict and [16..] its fields:
---   done  outcome                    dead  code, detail
+--   done  outcome                    dead  progress, code, detail
 --   retry progress, ms from now, counted (1 or 0)
 --   hold  progress, scope, code      back  progress
 -- where progress is 3: create_unknown (1 or 0), not_found, username_refused.
@@ -43,7 +43,8 @@ if verdict == 'done' then
   call('ZADD', DONE, int(now), job.ref)
   call('ZADD', DONE_IDS, 0, job.id)
 elseif verdict == 'dead' then
-  leave('x ' .. int(now) .. ' ' .. ARGV[16] .. '\n' .. ARGV[17])
+  learn()
+  leave('x ' .. int(now) .. ' ' .. ARGV[19] .. '\n' .. ARGV[20])
   call('ZADD', DEAD, 0, job.id)
   if job.kind == 'h' then lane.parks = lane.parks + 1 end
 elseif verdict == 'retry' then
