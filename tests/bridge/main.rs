@@ -8,6 +8,7 @@ mod kills;
 #[cfg(test)]
 mod privacy;
 #[cfg(test)]
+#[expect(dead_code, reason = "shared with the tests of a cluster, which use more of it")]
 mod process;
 #[cfg(test)]
 mod shutdown;

@@ -24,6 +24,8 @@ pub(crate) fn sim() -> PostmanSim {
 /// A folder with a configuration; the store stays in it from process to process.
 pub(crate) struct Home {
     folder: tempfile::TempDir,
+    /// Where the configuration has one.
+    admin_token: Option<String>,
 }
 
 impl Home {
@@ -58,7 +60,8 @@ impl Home {
             .insert("secrets".to_owned(), vec![toml::Value::from(SECRET)].into());
         merge(&mut config, more.parse().unwrap());
         fs::write(folder.path().join("scim-bridge.toml"), config.to_string()).unwrap();
-        Self { folder }
+        let admin_token = config["server"].get("admin_token").map(|token| token.as_str().unwrap().to_owned());
+        Self { folder, admin_token }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -77,13 +80,22 @@ impl Home {
     }
 
     pub(crate) fn serve(&self) -> Bridge {
-        self.serve_with(&[])
+        self.started(self.command(&["serve"]))
     }
 
-    /// A bridge that serves; ready when this returns.
     pub(crate) fn serve_with(&self, environment: &[(&str, &str)]) -> Bridge {
         let mut command = self.command(&["serve"]);
-        command.envs(environment.iter().copied()).stderr(Stdio::piped()).stdout(Stdio::piped());
+        command.envs(environment.iter().copied());
+        self.started(command)
+    }
+
+    pub(crate) fn serve_as(&self, role: &str) -> Bridge {
+        self.started(self.command(&["serve", "--role", role]))
+    }
+
+    /// A bridge that serves when this returns.
+    fn started(&self, mut command: Command) -> Bridge {
+        command.stderr(Stdio::piped()).stdout(Stdio::null());
         let mut child = command.spawn().unwrap();
         let log = Arc::new(Mutex::new(String::new()));
         let stderr = BufReader::new(child.stderr.take().unwrap());
@@ -105,8 +117,9 @@ impl Home {
             child.kill().unwrap();
             panic!("the bridge does not serve:\n{}", log.lock().unwrap());
         };
-        let text = |key: &str| fields[key].as_str().unwrap().to_owned();
-        let token = fs::read_to_string(self.path().join("data/admin-token")).unwrap().trim().to_owned();
+        let text = |key: &str| fields[key].as_str().unwrap_or_default().to_owned();
+        let kept = || fs::read_to_string(self.path().join("data/admin-token")).unwrap().trim().to_owned();
+        let token = self.admin_token.clone().unwrap_or_else(kept);
         Bridge { child, log, reader: Some(reader), listen: text("intake"), admin: text("admin"), token }
     }
 }

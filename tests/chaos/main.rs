@@ -1,0 +1,18 @@
+//! Promise 1 to 8 at once, in the cluster: several intakes and workers on one Redis, a Postman that
+//! fails in every way, processes that are killed and stopped, a Redis that is restarted.
+//!
+//! The oracle is the stand-in's journal and the store: every event that was answered 200 is applied
+//! once in effect and in order per person, or visible; one member per person; the rate never exceeded.
+
+#[cfg(test)]
+mod oracle;
+#[cfg(test)]
+#[path = "../bridge/process.rs"]
+#[expect(dead_code, reason = "shared with the tests of one process, which use more of it")]
+mod process;
+#[cfg(test)]
+mod redis_server;
+#[cfg(test)]
+mod run;
+#[cfg(test)]
+mod senders;
