@@ -183,7 +183,7 @@ async fn chaos_short() {
         calls: 600,
         redis_restarts: 2,
         pause_ms: 500..1500,
-        patience: Duration::from_secs(180),
+        patience: Duration::from_mins(3),
     })
     .await;
 }
