@@ -9,6 +9,15 @@ mod pages {
     use scim_bridge::core::code::Code;
     use scim_bridge::telemetry::metrics::FAMILIES;
 
+    const PAGES: [&str; 6] = [
+        "README.md",
+        "docs/benchmarks.md",
+        "docs/configuration.md",
+        "docs/failures.md",
+        "docs/operating.md",
+        "docs/redis.md",
+    ];
+
     fn page(name: &str) -> String {
         fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
     }
@@ -32,7 +41,7 @@ mod pages {
 
     #[test]
     fn the_pages_name_only_metrics_that_exist() {
-        for name in ["README.md", "docs/operating.md", "docs/configuration.md", "docs/failures.md"] {
+        for name in PAGES {
             let page = page(name);
             for (at, _) in page.match_indices("scim_bridge_") {
                 let metric: String = page[at..]
@@ -46,7 +55,7 @@ mod pages {
 
     #[test]
     fn the_pages_that_are_linked_are_there() {
-        for name in ["README.md", "docs/operating.md", "docs/configuration.md", "docs/failures.md"] {
+        for name in PAGES {
             let page = page(name);
             let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
             for (at, _) in page.match_indices("](") {
