@@ -12,11 +12,11 @@ pub struct RetryConfig {
     pub first_ms: u64,
     /// The longest pause, in milliseconds.
     pub max_ms: u64,
-    /// Hours after the first attempt at which a job becomes a dead letter.
+    /// Hours of failing after which a job becomes a dead letter, where Postman serves others.
     pub give_up_after_h: u64,
-    /// How often a rename whose person is not found is tried again.
+    /// How often, in all, a rename is tried whose person is not found.
     pub not_found_tries: u32,
-    /// How often an update is tried again that Postman could not make to a username.
+    /// How often, in all, an update is tried that Postman could not make to a username.
     pub username_tries: u32,
 }
 
@@ -31,7 +31,7 @@ impl RetryConfig {
         findings.bounds("retry.first_ms", self.first_ms, 10, 3_600_000);
         findings.bounds("retry.max_ms", self.max_ms, self.first_ms.clamp(10, 3_600_000), 86_400_000);
         findings.bounds("retry.give_up_after_h", self.give_up_after_h, 1, 8_760);
-        findings.bounds("retry.not_found_tries", self.not_found_tries.into(), 0, 100);
-        findings.bounds("retry.username_tries", self.username_tries.into(), 0, 100);
+        findings.bounds("retry.not_found_tries", self.not_found_tries.into(), 1, 100);
+        findings.bounds("retry.username_tries", self.username_tries.into(), 1, 100);
     }
 }
