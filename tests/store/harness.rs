@@ -240,7 +240,12 @@ pub(crate) fn done() -> Verdict {
 }
 
 pub(crate) fn dead() -> Verdict {
-    Verdict::Dead { code: Code::ScimSyntax, detail: "name: too long".to_owned(), progress: Progress::default() }
+    dead_knowing(Progress::default())
+}
+
+/// Dead, with what a replay must know.
+pub(crate) fn dead_knowing(progress: Progress) -> Verdict {
+    Verdict::Dead { code: Code::ScimSyntax, detail: "name: too long".to_owned(), progress }
 }
 
 pub(crate) fn retry(at: UnixMs) -> Verdict {

@@ -3,7 +3,7 @@
 use scim_bridge::core::job::{DeadOrigin, JobState, Note, Progress};
 use scim_bridge::store::{DeadAction, NewJob, Settled, Verdict};
 
-use crate::harness::{Bench, LEASE_MS, at, dead, done, first, hire, person, rename, retry};
+use crate::harness::{Bench, LEASE_MS, at, dead, dead_knowing, done, first, hire, person, rename, retry};
 
 pub(crate) async fn a_replayed_hire_runs_before_what_waited_behind_it(b: &mut Bench) {
     let ids = b.accept(at(0), &[hire("1"), rename("1"), rename("1")]).await;
@@ -24,7 +24,8 @@ pub(crate) async fn a_replayed_job_starts_anew_but_keeps_its_place_and_what_it_m
     b.claim_one(at(2)).await;
     let taken_over = b.claim_one(at(2 + LEASE_MS)).await;
     let seq = taken_over.job.seq;
-    b.settle(at(70_000), &taken_over.lease, dead()).await;
+    assert_eq!(taken_over.job.progress, progress);
+    b.settle(at(70_000), &taken_over.lease, dead_knowing(progress)).await;
     b.s().await.replay(at(80_000), id).await.unwrap();
     let job = b.claim_one(at(80_000)).await.job;
     assert_eq!((job.seq, job.attempts, job.take_overs), (seq, 0, 0));
