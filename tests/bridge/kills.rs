@@ -1,12 +1,12 @@
 //! Promise 1, 2, 3, 7 and 8 at once: the real binary is ended at random points under load, again and
 //! again, and in the end every accepted event is applied once in effect, in order per person.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use scim_bridge::postman_sim::{Fault, Operation, PostmanSim};
+use scim_bridge::postman_sim::Fault;
 
+use crate::oracle::{Accepted, every_event_is_applied_once_and_in_order};
 use crate::process::{Bridge, Home, http, payload, post, sim};
 
 const ROUNDS: u32 = 50;
@@ -19,14 +19,14 @@ struct Sender {
     number: u64,
     chance: fastrand::Rng,
     /// Events accepted so far, for each person.
-    accepted: BTreeMap<String, u32>,
+    accepted: Accepted,
     /// Sent, and not answered yet: sent again with the same id.
     open: Option<(String, u32)>,
 }
 
 impl Sender {
     fn new(number: u64) -> Self {
-        Self { number, chance: fastrand::Rng::with_seed(SEED + number), accepted: BTreeMap::new(), open: None }
+        Self { number, chance: fastrand::Rng::with_seed(SEED + number), accepted: Accepted::new(), open: None }
     }
 
     /// Sends until the bridge is gone.
@@ -78,20 +78,6 @@ async fn load_until_gone(bridge: Bridge, senders: &mut [Sender], signal: Signal,
     }
 }
 
-/// For each person: the numbers of the names that were written, in order.
-fn written(sim: &PostmanSim) -> BTreeMap<String, Vec<u32>> {
-    let mut written: BTreeMap<String, Vec<u32>> = BTreeMap::new();
-    for call in sim.journal() {
-        if !call.applied || !matches!(call.operation, Operation::Create | Operation::Replace) {
-            continue;
-        }
-        let person = call.user_name.unwrap().trim_end_matches("@example.com").to_uppercase();
-        let n = call.given_name.unwrap().trim_start_matches("Name").parse().unwrap();
-        written.entry(person).or_default().push(n);
-    }
-    written
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_is_accepted_is_applied_once_and_in_order_however_the_process_ends() {
     let sim = sim();
@@ -121,19 +107,11 @@ async fn whatever_is_accepted_is_applied_once_and_in_order_however_the_process_e
     bridge.settled().await;
     assert_eq!(bridge.jobs(&["dead", "parked"]).await, 0, "{}", bridge.api("/api/v1/dead").await);
 
-    let written = written(&sim);
-    let mut events = 0;
-    for (person, accepted) in senders.iter().flat_map(|sender| &sender.accepted) {
-        events += accepted;
-        let names = &written[person];
-        assert!(names.is_sorted_by(|a, b| a < b), "{person}: out of order or twice: {names:?}");
-        assert_eq!((names[0], *names.last().unwrap()), (0, accepted - 1), "{person}: {names:?}");
-        assert_eq!(names.len(), usize::try_from(*accepted).unwrap(), "{person}: one write for each event");
-        let email = format!("{}@example.com", person.to_lowercase());
-        let members = sim.members_named(&email);
-        assert_eq!(members.len(), 1, "{person}: one member");
-        assert_eq!(&*members[0].name.given_name, format!("Name{}", accepted - 1));
+    let mut accepted = Accepted::new();
+    for sender in &mut senders {
+        accepted.append(&mut sender.accepted);
     }
+    let events = every_event_is_applied_once_and_in_order(&sim, &accepted);
     let people = sim.members().len();
     println!("seed {SEED}: {ROUNDS} rounds, {people} people, {events} events, {} calls", sim.stats().calls);
     assert!(events > ROUNDS, "there was hardly any load: {events} events");

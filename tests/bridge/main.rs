@@ -6,6 +6,9 @@ mod commands;
 #[cfg(test)]
 mod kills;
 #[cfg(test)]
+#[path = "../chaos/oracle.rs"]
+mod oracle;
+#[cfg(test)]
 mod privacy;
 #[cfg(test)]
 #[expect(dead_code, reason = "shared with the tests of a cluster, which use more of it")]

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use scim_bridge::postman_sim::{Operation, PostmanSim};
 
-use crate::senders::Accepted;
+/// For each person, how many events were accepted: a hire (0), then renames.
+pub(crate) type Accepted = BTreeMap<String, u32>;
 
 /// Checks every accepted event against the stand-in's journal; tells how many there were.
 pub(crate) fn every_event_is_applied_once_and_in_order(sim: &PostmanSim, accepted: &Accepted) -> u32 {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use scim_bridge::postman_sim::{Fault, PostmanSim, SimOptions};
 
-use crate::oracle::every_event_is_applied_once_and_in_order;
+use crate::oracle::{Accepted, every_event_is_applied_once_and_in_order};
 use crate::process::{Bridge, Home, KEY};
 use crate::redis_server::RedisServer;
 use crate::senders::{Intakes, send_all};
@@ -148,7 +148,7 @@ async fn chaos(amount: Amount) {
             storm = true;
         }
     }
-    let mut accepted = crate::senders::Accepted::new();
+    let mut accepted = Accepted::new();
     for sender in &mut sending {
         accepted.append(&mut sender.await.unwrap());
     }

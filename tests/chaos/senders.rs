@@ -1,17 +1,14 @@
 //! HR systems that send until they are answered 200, to whichever intake answers, and some of it twice.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::RwLock;
 use std::time::Duration;
 
+use crate::oracle::Accepted;
 use crate::process::{http, payload, post};
 
 /// Where the intakes are at this moment.
 pub(crate) type Intakes = Arc<RwLock<Vec<String>>>;
-
-/// For each person, how many events were accepted: a hire (0), then renames.
-pub(crate) type Accepted = BTreeMap<String, u32>;
 
 /// Sends everything about `people` persons: a hire and `renames` renames each.
 pub(crate) async fn send_all(number: u64, seed: u64, people: u32, renames: u32, intakes: Intakes) -> Accepted {

@@ -66,7 +66,7 @@ async fn what_was_accepted_as_fsynced_outlives_a_kill_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "minutes: run it with --ignored --nocapture"]
+#[ignore = "the long form of the two above: minutes"]
 async fn two_hundred_kills_lose_nothing() {
     for make in [Make::Redis, Make::Valkey] {
         kills(make, "always", &[], ROUNDS_LONG).await;
