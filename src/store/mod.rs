@@ -25,7 +25,7 @@ pub mod embedded;
 pub mod redis;
 
 /// Why a store could not do what was asked. Nothing has changed then, unless it says so.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// The store cannot be reached, or cannot write (disk full, read-only, timed out). Passing.
     #[error("store unavailable: {0}")]

@@ -242,3 +242,28 @@ async fn a_record_that_does_not_read_is_told_as_damage_and_stays() {
         assert_eq!(look.places(), 1);
     }
 }
+
+#[tokio::test]
+async fn a_damaged_lane_keeps_nobody_else_from_being_accepted() {
+    for keys in both() {
+        let mut look = keys.lanes();
+        let store = keys.try_open(StoreClock::Caller, options()).unwrap();
+        store.ping().await.unwrap();
+        let () = look.ask("HSET", "lane", &[person("7").to_string().as_bytes(), b"garbage"]);
+        // They share calls.
+        let accepting = (0..64_u8).map(|n| {
+            let id = u128::from(n) * 2;
+            let jobs = vec![
+                NewJob { id: JobId(id), event: hire(&format!("{n} too")) },
+                NewJob { id: JobId(id + 1), event: hire(&n.to_string()) },
+            ];
+            store.accept(at(0), delivery([n; 16], [0; 16], jobs))
+        });
+        let told = futures_util::future::join_all(accepting).await;
+        for (n, told) in told.iter().enumerate() {
+            assert_eq!(told.is_ok(), n != 7, "{n}: {told:?}");
+            assert!(n != 7 || matches!(told, Err(StoreError::Damaged(_))), "{told:?}");
+        }
+        assert_eq!(store.stats(at(0)).await.unwrap().jobs["waiting"], 2 * 63);
+    }
+}

@@ -1,47 +1,76 @@
 //! Remembering and queueing: one step.
 
+use std::slice;
+
+use deadpool_redis::redis::Value;
+
 use super::link::Arg;
 use super::reply::{Reply, id_of, unexpected};
 use super::rows::{blob, event_row, kind_letter};
-use super::{Redis, scripts, signed};
+use super::{Calls, Redis, scripts, signed};
 use crate::core::time::UnixMs;
 use crate::store::{Accepted, NewDelivery, NewJob, StoreError};
 
 impl Redis {
     pub(super) async fn accept_delivery(&self, now: UnixMs, delivery: &NewDelivery) -> Result<Accepted, StoreError> {
-        let dedupe = &delivery.dedupe;
-        let mut args: Vec<Arg<'_>> = vec![
-            dedupe.key.as_slice().into(),
-            dedupe.fingerprint.as_slice().into(),
-            signed(dedupe.remember_ms).into(),
-            signed(self.options.high_water_jobs).into(),
-            delivery.source.as_str().into(),
-            signed(delivery.jobs.len() as u64).into(),
-        ];
-        for job in &delivery.jobs {
-            args.extend(job_args(job)?);
-        }
-        for record in &delivery.unmapped {
-            args.push(blob(record.id).into());
-            args.push(record.person.as_ref().map(ToString::to_string).unwrap_or_default().into());
-            args.push(record.code.as_str().into());
-            // A line in the record.
-            args.push(record.detail.replace('\n', " ").into());
-            args.push(record.payload.as_str().into());
-        }
-        let mut reply = Reply::of(self.run_durably(&scripts::ACCEPT, now, args).await?)?;
-        match reply.text()?.as_str() {
-            "s" => Ok(Accepted::Stored),
-            "f" => Ok(Accepted::Full),
-            "c" => Ok(Accepted::Conflict),
-            "d" => {
-                let ids = reply.bytes()?;
+        let own = delivery_args(delivery)?;
+        let answer = if let Some(gather) = &self.gather {
+            gather.accept(now, own).await?
+        } else {
+            let args = self.calls.accept_args(slice::from_ref(&own));
+            let answers = answers_of(self.calls.run_durably(&scripts::ACCEPT, now, args).await?)?;
+            answers.into_iter().next().unwrap_or_default()
+        };
+        match answer.split_first() {
+            Some((b's', [])) => Ok(Accepted::Stored),
+            Some((b'f', [])) => Ok(Accepted::Full),
+            Some((b'c', [])) => Ok(Accepted::Conflict),
+            Some((b'd', ids)) => {
                 let jobs = ids.chunks(16).map(id_of).collect::<Result<_, _>>()?;
                 Ok(Accepted::Duplicate { jobs })
             }
             _ => Err(unexpected("the answer to a delivery")),
         }
     }
+}
+
+impl Calls {
+    /// What the script is given for these deliveries.
+    pub(super) fn accept_args<'a>(&self, deliveries: &'a [Vec<Arg<'_>>]) -> Vec<Arg<'a>> {
+        let mut args = vec![signed(self.options.high_water_jobs).into(), signed(deliveries.len() as u64).into()];
+        args.extend(deliveries.iter().flatten().map(Arg::borrowed));
+        args
+    }
+}
+
+/// What the script answers, a text for each delivery.
+pub(super) fn answers_of(value: Value) -> Result<Vec<Vec<u8>>, StoreError> {
+    Reply::of(value)?.all_bytes()
+}
+
+/// A delivery for the script.
+fn delivery_args(delivery: &NewDelivery) -> Result<Vec<Arg<'static>>, StoreError> {
+    let dedupe = &delivery.dedupe;
+    let mut args: Vec<Arg<'static>> = vec![
+        dedupe.key.to_vec().into(),
+        dedupe.fingerprint.to_vec().into(),
+        signed(dedupe.remember_ms).into(),
+        delivery.source.to_string().into(),
+        signed(delivery.jobs.len() as u64).into(),
+        signed(delivery.unmapped.len() as u64).into(),
+    ];
+    for job in &delivery.jobs {
+        args.extend(job_args(job)?);
+    }
+    for record in &delivery.unmapped {
+        args.push(blob(record.id).into());
+        args.push(record.person.as_ref().map(ToString::to_string).unwrap_or_default().into());
+        args.push(record.code.as_str().into());
+        // A line in the record.
+        args.push(record.detail.replace('\n', " ").into());
+        args.push(record.payload.clone().into());
+    }
+    Ok(args)
 }
 
 /// A new job for a script: id, kind, person, event.

@@ -22,7 +22,7 @@ impl Redis {
         for job in jobs {
             args.extend(job_args(job)?);
         }
-        match text_of(self.run_durably(script, now, args).await?)?.as_str() {
+        match text_of(self.calls.run_durably(script, now, args).await?)?.as_str() {
             "done" => Ok(DeadAction::Done),
             "missing" => Ok(DeadAction::NotFound),
             "other" => Ok(DeadAction::WrongOrigin),

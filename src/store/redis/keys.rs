@@ -24,8 +24,8 @@ const NAMES: [&str; 24] = [
     "unmapped",     // zset, all of one score: person LF id of a record that could not be mapped
     "ended",        // hash: id -> how it ended: `d at outcome`, `x at code LF detail`, or `u at code
     //                 source LF person LF detail LF payload`
-    "seen",       // hash: key of a delivery -> `until SP fingerprint ids`
-    "seen:order", // list: `until SP key`, in the order of their coming
+    "seen",       // hash: bucket -> remembered deliveries, see lua/seen.lua
+    "seen:order", // zset: bucket -> when the first of them is forgotten
     "wake",       // no key: the channel of the wake-ups
 ];
 

@@ -4,10 +4,13 @@
 //! Instants go to the server as distances from the caller's now and come back so, too: no clock but the
 //! server's decides about a lease, and nobody's clock needs to be right.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use deadpool_redis::redis::Value;
 use tokio::sync::OnceCell;
 
+use self::gather::Gather;
 use self::keys::Keys;
 use self::link::{Arg, Link, Script};
 use super::{
@@ -24,6 +27,7 @@ use crate::core::time::UnixMs;
 mod accept;
 mod claim;
 mod dead;
+mod gather;
 mod holds;
 mod keys;
 pub mod link;
@@ -58,11 +62,9 @@ pub enum StoreClock {
 
 /// The Redis engine. See the module's documentation.
 pub struct Redis {
-    link: Link,
-    keys: Keys,
-    options: StoreOptions,
-    clock: StoreClock,
-    checked: OnceCell<()>,
+    calls: Arc<Calls>,
+    /// Where deliveries share calls; none where each waits for disks: those share them in the link.
+    gather: Option<Gather>,
 }
 
 impl Redis {
@@ -71,9 +73,18 @@ impl Redis {
     ///
     /// Errors: what the link says of its options.
     pub fn open(options: &RedisOptions, store: StoreOptions) -> Result<Self, StoreError> {
-        let link = Link::connect(&options.link)?;
-        let keys = Keys::new(&options.link.key_prefix);
-        Ok(Self { link, keys, options: store, clock: options.clock, checked: OnceCell::new() })
+        let calls = Arc::new(Calls {
+            link: Link::connect(&options.link)?,
+            keys: Keys::new(&options.link.key_prefix),
+            options: store,
+            clock: options.clock,
+            checked: OnceCell::new(),
+        });
+        let gather = match options.link.durability {
+            Durability::Written => Some(Gather::new(calls.clone())?),
+            Durability::Fsynced | Durability::Replicated => None,
+        };
+        Ok(Self { calls, gather })
     }
 
     /// Makes the store where there is none, and looks at its schema; every other call does so first, where
@@ -82,6 +93,26 @@ impl Redis {
     /// Errors: [`StoreError::NewerSchema`] where a newer version wrote it (nothing is written then);
     /// [`StoreError::Trouble`] where the server cannot be reached or used, which may pass.
     pub async fn check_schema(&self) -> Result<(), StoreError> {
+        self.calls.check_schema().await
+    }
+
+    /// Runs a script with what all of them are given, and its own.
+    async fn run(&self, script: &'static Script, now: UnixMs, own: Vec<Arg<'_>>) -> Result<Value, StoreError> {
+        self.calls.run(script, now, own).await
+    }
+}
+
+/// How scripts are called.
+struct Calls {
+    link: Link,
+    keys: Keys,
+    options: StoreOptions,
+    clock: StoreClock,
+    checked: OnceCell<()>,
+}
+
+impl Calls {
+    async fn check_schema(&self) -> Result<(), StoreError> {
         let check = async || {
             let args = self.args(UnixMs::default(), vec![i64::from(SCHEMA).into()]);
             let found = self.link.run(&scripts::OPEN, &self.keys.all(), &args).await?;
@@ -105,13 +136,9 @@ impl Redis {
 
     /// What every script is given (see `lua/prelude.lua`), and `own` behind it.
     fn args<'a>(&self, now: UnixMs, own: Vec<Arg<'a>>) -> Vec<Arg<'a>> {
-        let now = match self.clock {
-            StoreClock::Server => 0,
-            StoreClock::Caller => now.0,
-        };
         let pauses = self.options.probe_pauses;
         let mut args: Vec<Arg<'a>> = vec![
-            now.into(),
+            self.script_now(now).into(),
             self.options.writes.interval_us().into(),
             self.options.writes.tolerance_us().into(),
             self.options.reads.interval_us().into(),
@@ -122,6 +149,14 @@ impl Redis {
         ];
         args.extend(own);
         args
+    }
+
+    /// What a script is told of the time; 0: it is to ask the server.
+    fn script_now(&self, now: UnixMs) -> i64 {
+        match self.clock {
+            StoreClock::Server => 0,
+            StoreClock::Caller => now.0,
+        }
     }
 }
 
@@ -223,7 +258,7 @@ impl Store for Redis {
     }
 
     async fn tidy(&self, now: UnixMs) -> Result<u64, StoreError> {
-        let args = vec![signed(self.options.retention.finished_ms).into(), TIDIED_AT_ONCE.into()];
+        let args = vec![signed(self.calls.options.retention.finished_ms).into(), TIDIED_AT_ONCE.into()];
         let rows = self.run(&scripts::TIDY, now, args).await?;
         u64::try_from(reply::number_of(&rows)?).map_err(|_| reply::unexpected("a number of rows"))
     }
@@ -233,7 +268,7 @@ impl Store for Redis {
     }
 
     async fn woken(&self) {
-        self.link.woken().await;
+        self.calls.link.woken().await;
     }
 }
 

@@ -13,7 +13,7 @@ macro_rules! scripts {
 
 scripts! {
     OPEN: "open";
-    ACCEPT: "jobs" "lanes" "live" "enqueue" "accept";
+    ACCEPT: "jobs" "lanes" "live" "enqueue" "seen" "accept";
     CLAIM: "jobs" "lanes" "limiter" "holds" "claim";
     RENEW: "jobs" "lanes" "holds" "renew";
     SETTLE: "jobs" "lanes" "live" "holds" "settle";
@@ -26,7 +26,7 @@ scripts! {
     REPLAY: "jobs" "lanes" "live" "dead_common" "replay";
     REPLAY_AS: "jobs" "lanes" "live" "enqueue" "dead_common" "replay_as";
     DISCARD: "jobs" "lanes" "dead_common" "discard";
-    TIDY: "jobs" "tidy";
+    TIDY: "jobs" "seen" "tidy";
     PING: "ping";
     VIEW_IDS: "views" "view_ids";
     VIEW_LIST: "live" "views" "view_list";

@@ -59,6 +59,35 @@ pub(crate) async fn a_delivery_is_forgotten_after_its_time(b: &mut Bench) {
     assert_eq!(b.s().await.accept(at(86_400_001), first).await.unwrap(), Accepted::Conflict);
 }
 
+pub(crate) async fn deliveries_are_forgotten_each_in_its_time_however_they_came(b: &mut Bench) {
+    let mut sent = Vec::new();
+    for n in 0..40_u8 {
+        // Some share the beginning of their keys; those that came first stay the longest.
+        let mut one = delivery([n / 8, 7, n, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1], [n; 16], Vec::new());
+        one.jobs.push(NewJob { id: b.id(), event: hire(&n.to_string()) });
+        one.dedupe.remember_ms = 4_000 - 100 * u64::from(n);
+        b.s().await.accept(at(0), one.clone()).await.unwrap();
+        sent.push(one);
+    }
+    assert_eq!(b.s().await.tidy(at(99)).await.unwrap(), 0);
+    for (n, delivery) in sent.iter().enumerate().rev() {
+        let last = at(delivery.dedupe.remember_ms - 1);
+        let known = b.s().await.accept(last, delivery.clone()).await.unwrap();
+        assert_eq!(known, Accepted::Duplicate { jobs: vec![delivery.jobs[0].id] }, "{n}");
+        assert_eq!(b.s().await.tidy(last).await.unwrap(), 0, "{n}");
+        assert_eq!(b.s().await.tidy(at(delivery.dedupe.remember_ms)).await.unwrap(), 1, "{n}");
+    }
+    // Those that are forgotten come as new ones, whether or not it was tidied up.
+    let mut again = sent.swap_remove(3);
+    again.jobs[0].id = b.id();
+    assert_eq!(b.s().await.accept(at(5_000), again.clone()).await.unwrap(), Accepted::Stored);
+    let ends = at(5_000 + again.dedupe.remember_ms);
+    again.jobs[0].id = b.id();
+    assert_eq!(b.s().await.accept(ends, again.clone()).await.unwrap(), Accepted::Stored);
+    let known = b.s().await.accept(ends, again.clone()).await.unwrap();
+    assert_eq!(known, Accepted::Duplicate { jobs: vec![again.jobs[0].id] });
+}
+
 pub(crate) async fn above_the_high_water_mark_nothing_is_stored_or_remembered(b: &mut Bench) {
     b.with(|options| options.high_water_jobs = 2).await;
     b.accept(at(0), &[hire("1"), hire("2")]).await;

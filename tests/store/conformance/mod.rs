@@ -22,6 +22,7 @@ macro_rules! conformance {
                     a_known_delivery_gets_the_ids_of_the_first_time,
                     a_known_id_with_another_body_is_a_conflict_and_stores_nothing,
                     a_delivery_is_forgotten_after_its_time,
+                    deliveries_are_forgotten_each_in_its_time_however_they_came,
                     above_the_high_water_mark_nothing_is_stored_or_remembered,
                     parked_jobs_count_for_the_high_water_mark_and_running_ones_do_not,
                     unmapped_records_are_dead_letters_at_once,
@@ -104,6 +105,7 @@ macro_rules! conformance {
                 racing:
                     many_workers_never_share_a_lane_and_keep_its_order,
                     one_of_many_equal_deliveries_is_stored,
+                    many_deliveries_at_once_get_each_its_own_answer,
                     a_sender_that_hangs_up_leaves_it_whole_or_not_at_all;
             }
         }

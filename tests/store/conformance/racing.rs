@@ -73,6 +73,35 @@ pub(crate) async fn one_of_many_equal_deliveries_is_stored(b: &mut Bench) {
     assert_eq!(b.count(JobState::Waiting).await, 1);
 }
 
+pub(crate) async fn many_deliveries_at_once_get_each_its_own_answer(b: &mut Bench) {
+    let known = b.accept_one(at(0), hire("known")).await;
+    let key = (known.0 + 1).to_be_bytes();
+    let mut sent = Vec::new();
+    for n in 0..300_u32 {
+        let mut jobs: Vec<_> = (0..n % 4).map(|_| NewJob { id: b.id(), event: hire(&n.to_string()) }).collect();
+        // More than may share a call.
+        if n == 152 {
+            jobs.extend((0..2_000).map(|m| NewJob { id: b.id(), event: rename(&m.to_string()) }));
+        }
+        let fresh = delivery(b.id().0.to_be_bytes(), [0; 16], jobs);
+        sent.push(match n % 3 {
+            0 => (delivery(key, [0; 16], Vec::new()), Accepted::Duplicate { jobs: vec![known] }),
+            1 => (delivery(key, [9; 16], Vec::new()), Accepted::Conflict),
+            _ => (fresh, Accepted::Stored),
+        });
+    }
+    let (store, mut stored) = (b.s().await, 0);
+    let all = sent.iter().enumerate().map(|(n, (delivery, _))| {
+        // Not all come at one instant.
+        store.accept(at(n as u64 / 100), delivery.clone())
+    });
+    for (n, (answer, (delivery, expected))) in join_all(all).await.into_iter().zip(&sent).enumerate() {
+        assert_eq!(&answer.unwrap(), expected, "{n}");
+        stored += if *expected == Accepted::Stored { delivery.jobs.len() } else { 0 };
+    }
+    assert_eq!(b.count(JobState::Waiting).await, 1 + stored as u64);
+}
+
 pub(crate) async fn a_sender_that_hangs_up_leaves_it_whole_or_not_at_all(b: &mut Bench) {
     for n in 0..20_u8 {
         let jobs = vec![NewJob { id: b.id(), event: hire("1") }, NewJob { id: b.id(), event: rename("1") }];

@@ -65,6 +65,16 @@ pub(crate) enum Arg<'a> {
     Bytes(Cow<'a, [u8]>),
 }
 
+impl Arg<'_> {
+    /// The same value, lent.
+    pub(crate) fn borrowed(&self) -> Arg<'_> {
+        match self {
+            Self::Int(n) => Arg::Int(*n),
+            Self::Bytes(bytes) => Arg::Bytes(Cow::Borrowed(bytes)),
+        }
+    }
+}
+
 impl From<i64> for Arg<'_> {
     fn from(n: i64) -> Self {
         Self::Int(n)

@@ -22,6 +22,7 @@ local function load_lane(person)
   if text then
     lane.state, lane.kind, lane.ref = string.sub(text, 1, 1), string.sub(text, 2, 2), string.sub(text, 3, 30)
     local queued, parks, fence, newer = string.match(text, '^(%d+) (%d+) (%d+)(.*)$', 31)
+    if not queued then error(damaged('a lane does not read back')) end
     lane.queued, lane.parks, lane.fence, lane.newer = tonumber(queued), tonumber(parks), fence, newer
   end
   lane.was_set, lane.was_member = place_of(lane)
