@@ -74,7 +74,11 @@ impl Home {
 
     /// The binary with a command, with nothing of this process's environment.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_scim-bridge"));
+        self.command_of(Path::new(env!("CARGO_BIN_EXE_scim-bridge")), arguments)
+    }
+
+    fn command_of(&self, binary: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(binary);
         command.env_clear().current_dir(self.path()).arg("--config").arg(self.config()).args(arguments);
         command
     }
@@ -91,6 +95,11 @@ impl Home {
 
     pub(crate) fn serve_as(&self, role: &str) -> Bridge {
         self.started(self.command(&["serve", "--role", role]))
+    }
+
+    /// The same with another version's binary.
+    pub(crate) fn serve_version(&self, binary: &Path, role: &str) -> Bridge {
+        self.started(self.command_of(binary, &["serve", "--role", role]))
     }
 
     /// A bridge that serves when this returns.

@@ -16,3 +16,5 @@ mod redis_server;
 mod run;
 #[cfg(test)]
 mod senders;
+#[cfg(test)]
+mod upgrade;

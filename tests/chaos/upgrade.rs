@@ -1,0 +1,98 @@
+//! A rolling upgrade and the way back: an earlier version's processes and this one's on one Redis, each
+//! in turn alone, and both beside each other, while webhooks come all the time.
+//!
+//! `script/upgrade-test` builds the earlier version and names its binary by [`PREVIOUS`].
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, RwLock};
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use scim_bridge::postman_sim::{Fault, PostmanSim, SimOptions};
+
+use crate::oracle::{Accepted, every_event_is_applied_once_and_in_order};
+use crate::process::{Bridge, Home, KEY};
+use crate::redis_server::RedisServer;
+use crate::senders::{Intakes, send_all};
+
+const PREVIOUS: &str = "SCIM_BRIDGE_PREVIOUS";
+const SENDERS: u64 = 4;
+const PEOPLE_EACH: u32 = 500;
+const RENAMES: u32 = 3;
+/// There and back, so often.
+const ROLLS: usize = 4;
+
+/// One version's processes.
+struct Pair {
+    intake: Bridge,
+    worker: Bridge,
+}
+
+impl Pair {
+    fn start(home: &Home, binary: &Path) -> Self {
+        Self { intake: home.serve_version(binary, "intake"), worker: home.serve_version(binary, "worker") }
+    }
+
+    /// Asks both to end; they have the time to do so in good order.
+    fn end(self) {
+        for process in [self.intake, self.worker] {
+            process.signal(Signal::TERM);
+            let (status, log) = process.ended();
+            assert_eq!(status.code(), Some(0), "{log}");
+        }
+    }
+}
+
+/// Waits until Postman has been called so often.
+async fn calls(sim: &PostmanSim, count: u64) {
+    let deadline = Instant::now() + Duration::from_mins(2);
+    while sim.stats().calls < count {
+        assert!(Instant::now() < deadline, "it does not go on: {:?}", sim.stats());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs an earlier version's binary: script/upgrade-test"]
+async fn an_upgrade_and_the_way_back_lose_nothing_and_do_nothing_twice() {
+    let previous = PathBuf::from(std::env::var_os(PREVIOUS).expect("SCIM_BRIDGE_PREVIOUS names the earlier binary"));
+    let this = PathBuf::from(env!("CARGO_BIN_EXE_scim-bridge"));
+    let redis = RedisServer::start();
+    let sim = PostmanSim::start(SimOptions { key: KEY.to_owned(), writes: 0, reads: 0, ..SimOptions::default() });
+    let sim = sim.unwrap();
+    for fault in ["create:create-failed:5%", "write:reset:3%:after"] {
+        sim.order(fault.parse::<Fault>().unwrap()).unwrap();
+    }
+    let home = Home::new(
+        &sim,
+        &format!(
+            "[server]\nadmin_token = \"the token of the tests, long enough\"\n[store]\nurl = \"{}\"\n[worker]\n\
+             take_overs_max = 100\n",
+            redis.url()
+        ),
+    );
+    let mut serving = Pair::start(&home, &previous);
+    let addresses: Intakes = Arc::new(RwLock::new(vec![serving.intake.listen.clone()]));
+    let sending: Vec<_> =
+        (0..SENDERS).map(|n| tokio::spawn(send_all(n, 7, PEOPLE_EACH, RENAMES, addresses.clone()))).collect();
+    for roll in 0..ROLLS {
+        let done = sim.stats().calls;
+        calls(&sim, done + 100).await;
+        let next = tokio::task::block_in_place(|| Pair::start(&home, if roll % 2 == 0 { &this } else { &previous }));
+        addresses.write().unwrap().push(next.intake.listen.clone());
+        // Beside each other.
+        let done = sim.stats().calls;
+        calls(&sim, done + 100).await;
+        addresses.write().unwrap().remove(0);
+        tokio::task::block_in_place(|| std::mem::replace(&mut serving, next).end());
+    }
+    assert!(sending.iter().any(|sender| !sender.is_finished()), "the senders ended before the last roll");
+    let mut accepted = Accepted::new();
+    for sender in sending {
+        accepted.append(&mut sender.await.unwrap());
+    }
+    serving.worker.settled().await;
+    assert_eq!(serving.worker.jobs(&["dead", "parked"]).await, 0);
+    let events = every_event_is_applied_once_and_in_order(&sim, &accepted);
+    println!("{ROLLS} rolls, {} people, {events} events, {} calls", accepted.len(), sim.stats().calls);
+}
