@@ -3,7 +3,7 @@
 /// What follows the prefix, in the order in which `lua/prelude.lua` names them.
 const NAMES: [&str; 24] = [
     "schema",       // string: the version of all that follows
-    "ctl",          // hash: seq, fence, write_tat_us, read_tat_us, live, parked, pings
+    "ctl",          // hash: seq, fence, write_tat_us, read_tat_us, live, parked, pings, seen_at
     "hold:all",     // hash: see lua/holds.lua
     "hold:creates", // hash
     "job",          // hash: id -> record, see lua/jobs.lua
@@ -24,8 +24,8 @@ const NAMES: [&str; 24] = [
     "unmapped",     // zset, all of one score: person LF id of a record that could not be mapped
     "ended",        // hash: id -> how it ended: `d at outcome`, `x at code LF detail`, or `u at code
     //                 source LF person LF detail LF payload`
-    "seen",       // hash: bucket -> remembered deliveries, see lua/seen.lua
-    "seen:order", // zset: bucket -> when the first of them is forgotten
+    "seen",       // hash: segment -> remembered deliveries, see lua/seen.lua
+    "seen:order", // zset, all of one score: the segments
     "wake",       // no key: the channel of the wake-ups
 ];
 

@@ -26,7 +26,7 @@ scripts! {
     REPLAY: "jobs" "lanes" "live" "dead_common" "replay";
     REPLAY_AS: "jobs" "lanes" "live" "enqueue" "dead_common" "replay_as";
     DISCARD: "jobs" "lanes" "dead_common" "discard";
-    TIDY: "jobs" "seen" "tidy";
+    TIDY: "jobs" "live" "seen" "tidy";
     PING: "ping";
     VIEW_IDS: "views" "view_ids";
     VIEW_LIST: "live" "views" "view_list";

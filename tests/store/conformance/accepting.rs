@@ -88,6 +88,34 @@ pub(crate) async fn deliveries_are_forgotten_each_in_its_time_however_they_came(
     assert_eq!(known, Accepted::Duplicate { jobs: vec![again.jobs[0].id] });
 }
 
+pub(crate) async fn many_deliveries_are_known_each_by_its_own_id(b: &mut Bench) {
+    // Spread as a hash would be; some with many jobs.
+    let sent: Vec<_> = (0..120_u32)
+        .map(|n| {
+            let key = u128::from(n + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835).to_be_bytes();
+            let jobs = (0..if n % 40 == 7 { 90 } else { 1 }).map(|_| NewJob { id: b.id(), event: rename("1") });
+            delivery(key, [0; 16], jobs.collect())
+        })
+        .collect();
+    for delivery in &sent {
+        assert_eq!(b.s().await.accept(at(0), delivery.clone()).await.unwrap(), Accepted::Stored);
+    }
+    for delivery in &sent {
+        let answer = b.s().await.accept(at(1), delivery.clone()).await.unwrap();
+        assert_eq!(answer, Accepted::Duplicate { jobs: delivery.jobs.iter().map(|job| job.id).collect() });
+    }
+    let mut forgotten = 0;
+    loop {
+        match b.s().await.tidy(at(86_400_000)).await.unwrap() {
+            0 => break,
+            rows => forgotten += rows,
+        }
+    }
+    assert_eq!(forgotten, 120);
+    let again = delivery(sent[0].dedupe.key, [0; 16], vec![NewJob { id: b.id(), event: rename("1") }]);
+    assert_eq!(b.s().await.accept(at(86_400_001), again).await.unwrap(), Accepted::Stored);
+}
+
 pub(crate) async fn above_the_high_water_mark_nothing_is_stored_or_remembered(b: &mut Bench) {
     b.with(|options| options.high_water_jobs = 2).await;
     b.accept(at(0), &[hire("1"), hire("2")]).await;

@@ -22,6 +22,7 @@ macro_rules! conformance {
                     a_known_delivery_gets_the_ids_of_the_first_time,
                     a_known_id_with_another_body_is_a_conflict_and_stores_nothing,
                     a_delivery_is_forgotten_after_its_time,
+                    many_deliveries_are_known_each_by_its_own_id,
                     deliveries_are_forgotten_each_in_its_time_however_they_came,
                     above_the_high_water_mark_nothing_is_stored_or_remembered,
                     parked_jobs_count_for_the_high_water_mark_and_running_ones_do_not,

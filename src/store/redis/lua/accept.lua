@@ -33,8 +33,6 @@ local function accept()
   if tonumber(jobs) > 1 then
     for n = 0, jobs - 1 do load_lane(ARGV[from + n * 4 + 2]) end
   end
-  -- Remembered twice, it could be found as what it was.
-  if until_ms then forget_seen(string.sub(key, 1, 2)) end
   local ids = {}
   at = from
   for _ = 1, jobs do

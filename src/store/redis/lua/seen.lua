@@ -1,58 +1,99 @@
--- Deliveries that are remembered, packed into buckets by the first two bytes of their key: there may be
--- millions, and a hash's field with a sorted set's member takes some 200 bytes.
--- SEEN: bucket -> its deliveries one after the other, each: the key's other 14 bytes, until when (ms, 7
--- bytes), how many ids (3 bytes), the fingerprint (16 bytes), the ids (16 bytes each).
--- SEEN_ORDER: bucket -> until when the one is remembered that is forgotten first.
+-- Deliveries that are remembered, packed into segments: there may be millions, and a field of a hash
+-- with its place in an order takes some 160 bytes, twice of what is told about a delivery.
+-- SEEN_ORDER: the segments' names, in order, the first one ''; SEEN: segment -> its deliveries in no order,
+-- each: key (16 bytes), until when (ms, 7 bytes), how many ids (3 bytes), fingerprint (16 bytes), ids (16
+-- bytes each). No key in a segment is below its name, none is at or above the next one's.
+-- CTL seen_at: the segment that is tidied next.
+--
+-- A segment is written, and goes to the append-only file, whole with every delivery.
+local SEEN_BYTES = 1024
+local ROW_FINGERPRINT, ROW_IDS = 26, 42
 
--- The delivery that begins at `at`: the rest of its key, until when, and where the next one begins.
-local function seen_at(bucket, at)
-  local rest, until_ms, ids = struct.unpack('>c14I7I3', bucket, at)
-  return rest, until_ms, at + 40 + ids * 16
+-- The delivery at `at` of a segment: its key, until when, and where the next one begins.
+local function row_at(rows, at)
+  local key, until_ms, ids = struct.unpack('>c16I7I3', rows, at)
+  return key, until_ms, at + ROW_IDS + ids * 16
+end
+
+-- The segment where a key is or would be, and what is in it.
+local function seen_segment(key)
+  local name = call('ZREVRANGEBYLEX', SEEN_ORDER, '[' .. key, '-', 'LIMIT', 0, 1)[1] or ''
+  return name, call('HGET', SEEN, name) or ''
 end
 
 -- The delivery of a key: until when it is remembered, its fingerprint, its ids; nil where there is none.
 local function find_seen(key)
-  local bucket, rest = call('HGET', SEEN, string.sub(key, 1, 2)), string.sub(key, 3)
+  local _, rows = seen_segment(key)
   -- Hardly any delivery comes twice, and this is quick.
-  if not bucket or not string.find(bucket, rest, 1, true) then return nil end
+  if not string.find(rows, key, 1, true) then return nil end
   local at = 1
-  while at <= #bucket do
-    local found, until_ms, after = seen_at(bucket, at)
-    if found == rest then
-      return until_ms, string.sub(bucket, at + 24, at + 39), string.sub(bucket, at + 40, after - 1)
+  while at <= #rows do
+    local found, until_ms, after = row_at(rows, at)
+    if found == key then
+      return until_ms, string.sub(rows, at + ROW_FINGERPRINT, at + ROW_IDS - 1), string.sub(rows, at + ROW_IDS, after - 1)
     end
     at = after
   end
 end
 
--- Forgets what is past its time in a bucket; says how many went.
-local function forget_seen(name)
-  local bucket = call('HGET', SEEN, name) or ''
-  local kept, first, gone, at = {}, nil, 0, 1
-  while at <= #bucket do
-    local _, until_ms, after = seen_at(bucket, at)
-    if until_ms > now then
-      kept[#kept + 1] = string.sub(bucket, at, after - 1)
-      first = math.min(first or until_ms, until_ms)
-    else
-      gone = gone + 1
-    end
+-- A segment without what is past its time, as a list; how many went.
+local function still_seen(rows)
+  local kept, gone, at = {}, 0, 1
+  while at <= #rows do
+    local _, until_ms, after = row_at(rows, at)
+    if until_ms > now then kept[#kept + 1] = string.sub(rows, at, after - 1) else gone = gone + 1 end
     at = after
   end
-  if first then
-    call('HSET', SEEN, name, table.concat(kept))
-    call('ZADD', SEEN_ORDER, int(first), name)
-  else
+  return kept, gone
+end
+
+-- Drops what is past its time from a segment; says how many went.
+local function tidy_segment(name)
+  local kept, gone = still_seen(call('HGET', SEEN, name) or '')
+  if #kept == 0 then
     call('HDEL', SEEN, name)
     call('ZREM', SEEN_ORDER, name)
+  elseif gone > 0 then
+    call('HSET', SEEN, name, table.concat(kept))
   end
   return gone
 end
 
--- Remembers a delivery that is not remembered (any more).
+-- Remembers a delivery. One of the same key that is past its time goes.
 local function remember(key, until_ms, fingerprint, ids)
-  local name = string.sub(key, 1, 2)
-  local row = struct.pack('>c14I7I3', string.sub(key, 3), until_ms, #ids / 16) .. fingerprint .. ids
-  call('HSET', SEEN, name, (call('HGET', SEEN, name) or '') .. row)
-  call('ZADD', SEEN_ORDER, 'LT', int(until_ms), name)
+  local name, rows = seen_segment(key)
+  local row = struct.pack('>c16I7I3', key, until_ms, #ids / 16) .. fingerprint .. ids
+  local again = string.find(rows, key, 1, true)
+  if rows == '' then call('ZADD', SEEN_ORDER, 0, name) end
+  if not again and #rows + #row <= SEEN_BYTES then
+    call('HSET', SEEN, name, rows .. row)
+    return
+  end
+  local kept = still_seen(rows)
+  kept[#kept + 1] = row
+  if #kept > 1 and #table.concat(kept) > SEEN_BYTES then
+    table.sort(kept, function(a, b) return is_below(a, 1, b, 1) end)
+    local half = math.floor(#kept / 2)
+    local upper = string.sub(kept[half + 1], 1, 16)
+    call('ZADD', SEEN_ORDER, 0, upper)
+    call('HSET', SEEN, upper, table.concat(kept, '', half + 1))
+    call('HSET', SEEN, name, table.concat(kept, '', 1, half))
+  else
+    call('HSET', SEEN, name, table.concat(kept))
+  end
+end
+
+-- Goes through so many segments, beginning where it stopped the last time; says how many deliveries went.
+local function tidy_seen(segments)
+  local from = call('HGET', CTL, 'seen_at')
+  local names = call('ZRANGEBYLEX', SEEN_ORDER, from and '[' .. from or '-', '+', 'LIMIT', 0, segments + 1)
+  local gone = 0
+  for n = 1, math.min(#names, segments) do gone = gone + tidy_segment(names[n]) end
+  local next = names[segments + 1]
+  if next then
+    call('HSET', CTL, 'seen_at', next)
+  elseif from then
+    call('HDEL', CTL, 'seen_at')
+  end
+  return gone
 end
