@@ -102,12 +102,13 @@ fn round(engine: Engine, kill_after: Duration) -> Result<Vec<TakenOver>, Failed>
     let kill_at = Clock::System.now();
     killed.end(Signal::KILL)?;
     other.signal(Signal::CONT)?;
-    until(|| sim.journal().iter().filter(|entry| entry.seq > PEOPLE as u64).count() >= PEOPLE)?;
-    let journal = sim.journal();
-    let calls = |person: &str| -> Vec<UnixMs> {
-        journal.iter().filter(|entry| entry.user_name.as_deref() == Some(person)).map(|entry| entry.at).collect()
+    // Of everybody the call that was out, and the next one.
+    let calls = |n| -> Vec<UnixMs> {
+        let (journal, person) = (sim.journal(), deliveries::email(n));
+        journal.iter().filter(|entry| entry.user_name.as_deref() == Some(&*person)).map(|entry| entry.at).collect()
     };
-    let both = |n| match *calls(&deliveries::email(n)).as_slice() {
+    until(|| (0..PEOPLE).all(|n| calls(n).len() >= 2))?;
+    let both = |n| match *calls(n).as_slice() {
         [out, next, ..] if next >= kill_at => {
             Ok(TakenOver { after_kill_ms: next.ms_since(kill_at), apart_ms: next.ms_since(out) })
         }
