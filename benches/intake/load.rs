@@ -24,6 +24,8 @@ pub(crate) struct Round {
     pub(crate) latencies: Vec<Duration>,
     /// Of the whole process but the generator, for each request.
     pub(crate) cpu: Duration,
+    /// Of the generator, for each request.
+    pub(crate) generator_cpu: Duration,
     /// Of the store's server, for each request; none where there is no such server.
     pub(crate) server_cpu: Option<Duration>,
 }
@@ -72,10 +74,17 @@ async fn run(address: SocketAddr, scripts: Vec<Script>) -> Result<Round, Failed>
         latencies.extend(ended??);
     }
     let seconds = began.elapsed().as_secs_f64();
-    let spent = cpu::of_process().saturating_sub(process).saturating_sub(cpu::of_thread().saturating_sub(generator));
+    let generator = cpu::of_thread().saturating_sub(generator);
+    let spent = cpu::of_process().saturating_sub(process).saturating_sub(generator);
     latencies.sort_unstable();
     let requests = u32::try_from(requests)?;
-    Ok(Round { per_second: f64::from(requests) / seconds, latencies, cpu: spent / requests, server_cpu: None })
+    Ok(Round {
+        per_second: f64::from(requests) / seconds,
+        latencies,
+        cpu: spent / requests,
+        generator_cpu: generator / requests,
+        server_cpu: None,
+    })
 }
 
 /// One connection's requests, one after the other; how long each took.

@@ -82,7 +82,7 @@ async fn main() -> Result<(), Failed> {
     }
     for engine in engines {
         let place = Place::new(engine)?;
-        let address = servers::bridge(&place, scheme.clone(), secret.clone())?;
+        let address = servers::bridge(&place, scheme.clone(), secret.clone()).await?;
         servers.push(Server::new(engine.name(), address, Some(place)));
     }
     let servers = tokio::task::spawn_blocking(move || measure(servers, &scheme, &secret)).await??;
@@ -109,20 +109,22 @@ fn measure(mut servers: Vec<Server>, scheme: &Scheme, secret: &SecretString) -> 
 
 fn report(servers: &[Server]) {
     println!("medians of {ROUNDS} rounds of {} requests on {CONNECTIONS} connections", CONNECTIONS * REQUESTS_EACH);
-    println!("CPU: of this process without the generator; of the store's server; for each request");
+    println!("us of processor time for each request: of this process without the generator, of the generator, of");
+    println!("the store's server");
     println!(
-        "{:<14} {:>10} {:>8} {:>8} {:>8} {:>10} {:>8} {:>9}   (least..most)",
-        "", "requests/s", "p50, ms", "p99, ms", "CPU, us", "server, us", "of body", "of verify"
+        "{:<14} {:>10} {:>8} {:>8} {:>8} {:>10} {:>10} {:>8} {:>9}   (least..most)",
+        "", "requests/s", "p50, ms", "p99, ms", "us", "generator", "server", "of body", "of verify"
     );
     for Server { name, rounds, .. } in servers {
         let rates = sorted(rounds.iter().map(|round| round.per_second));
         let server_cpu: Option<Vec<Duration>> = rounds.iter().map(|round| round.server_cpu).collect();
         println!(
-            "{name:<14} {:>10.0} {:>8.2} {:>8.2} {:>8.1} {:>10} {:>8} {:>9}   ({:.0}..{:.0})",
+            "{name:<14} {:>10.0} {:>8.2} {:>8.2} {:>8.1} {:>10.1} {:>10} {:>8} {:>9}   ({:.0}..{:.0})",
             percentile(&rates, 50),
             median(rounds.iter().map(|round| millis(percentile(&round.latencies, 50)))),
             median(rounds.iter().map(|round| millis(percentile(&round.latencies, 99)))),
             median(rounds.iter().map(|round| micros(round.cpu))),
+            median(rounds.iter().map(|round| micros(round.generator_cpu))),
             server_cpu.map_or(String::new(), |spent| format!("{:.1}", median(spent.into_iter().map(micros)))),
             ratio(rounds, servers, BODY_ONLY),
             ratio(rounds, servers, VERIFY_AND_PARSE),

@@ -52,7 +52,7 @@ pub(crate) fn verify_and_parse(secret: &SecretString) -> Result<SocketAddr, Fail
 }
 
 /// The intake on a store at `place`.
-pub(crate) fn bridge(place: &Place, scheme: Scheme, secret: SecretString) -> Result<SocketAddr, Failed> {
+pub(crate) async fn bridge(place: &Place, scheme: Scheme, secret: SecretString) -> Result<SocketAddr, Failed> {
     let options = StoreOptions {
         writes: Rate { calls: 180, window_ms: 60_000 },
         reads: Rate { calls: 300, window_ms: 60_000 },
@@ -61,6 +61,8 @@ pub(crate) fn bridge(place: &Place, scheme: Scheme, secret: SecretString) -> Res
         probe_pauses: ProbePauses { first_ms: 30_000, max_ms: 300_000 },
     };
     let store = place.open(options, StoreClock::Server)?;
+    // As `app` does: the connection's task belongs to this runtime, and not to a thread of the listener's.
+    store.ping().await?;
     let source = Source {
         name: SourceName::parse("hr")?,
         scheme,
