@@ -5,15 +5,21 @@
 //! of `/readyz` (aim: under 200 ms). On an empty store, and on one with many jobs waiting, opened after
 //! an orderly stop and after a kill.
 
+#[path = "figures/mod.rs"]
+#[expect(dead_code, reason = "shared with benches that use more of it")]
+mod figures;
+#[path = "process/mod.rs"]
+#[expect(dead_code, reason = "shared with benches that use more of it")]
+mod process;
+
 use std::error::Error;
 use std::fs;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use figures::{millis, percentile, sorted};
+use process::{Serving, Start};
+use rustix::process::Signal;
 use scim_bridge::clock::{Clock, new_job_id};
 use scim_bridge::core::event::{Change, Email, Event, Names, Person, SourceName};
 use scim_bridge::core::hold::ProbePauses;
@@ -24,21 +30,11 @@ use scim_bridge::store::{Dedupe, NewDelivery, NewJob, Retention, Store, StoreOpt
 
 type Failed = Box<dyn Error + Send + Sync>;
 
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const STARTS: usize = 11;
 const WAITING: u32 = 100_000;
-/// Between two looks at `/readyz`.
-const EVERY: Duration = Duration::from_millis(1);
-/// How long a start may take before the bench gives up.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// From ready to idle.
 const REST: Duration = Duration::from_secs(1);
-
-/// How a process is ended.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum End {
-    Stop,
-    Kill,
-}
 
 fn main() -> Result<(), Failed> {
     let sim = PostmanSim::start(SimOptions::default())?;
@@ -49,9 +45,9 @@ fn main() -> Result<(), Failed> {
     let full = tempfile::tempdir()?;
     fill(full.path())?;
     let rows = [
-        ("empty store".to_owned(), empty.path(), End::Stop),
-        (format!("{WAITING} jobs waiting"), full.path(), End::Stop),
-        (format!("{WAITING} jobs waiting, killed before"), full.path(), End::Kill),
+        ("empty store".to_owned(), empty.path(), Signal::TERM),
+        (format!("{WAITING} jobs waiting"), full.path(), Signal::TERM),
+        (format!("{WAITING} jobs waiting, killed before"), full.path(), Signal::KILL),
     ];
     for (name, folder, end) in rows {
         let mut starts = Vec::with_capacity(STARTS);
@@ -62,80 +58,30 @@ fn main() -> Result<(), Failed> {
                 starts.push(start);
             }
         }
-        let ready = sorted(starts.iter().map(|(ready, _)| ready.as_secs_f64() * 1_000.0));
+        let ready = sorted(starts.iter().map(|(ready, _)| millis(*ready)));
         let resident = sorted(starts.iter().map(|(_, bytes)| megabytes(*bytes)));
         let range = format!("({:.0}..{:.0})", ready[0], ready[STARTS - 1]);
-        println!("{name:<38} {:>10.0} {range:>18} {:>10.1}", ready[STARTS / 2], resident[STARTS / 2]);
+        println!("{name:<38} {:>10.0} {range:>18} {:>10.1}", percentile(&ready, 50), percentile(&resident, 50));
     }
     Ok(())
 }
 
 /// One start: the time to `/readyz`, and the resident bytes at rest.
-fn start(sim: &PostmanSim, folder: &Path, end: End) -> Result<(Duration, u64), Failed> {
-    let admin = free_port()?;
-    let mut command = Command::new(env!("CARGO_BIN_EXE_scim-bridge"));
-    command
-        .arg("serve")
-        .env_clear()
-        .env("HR_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
-        .env("POSTMAN_SCIM_KEY", SimOptions::default().key)
-        .env("SCIM_BRIDGE__POSTMAN__BASE_URL", sim.base_url())
-        .env("SCIM_BRIDGE__STORE__URL", format!("embedded:{}", folder.join("data").display()))
-        .env("SCIM_BRIDGE__SERVER__LISTEN", "127.0.0.1:0")
-        .env("SCIM_BRIDGE__SERVER__ADMIN_LISTEN", admin.to_string())
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    let began = Instant::now();
-    let mut child = command.spawn()?;
-    let measured = until_ready(&mut child, admin, began).and_then(|ready| {
-        std::thread::sleep(REST);
-        Ok((ready, resident_bytes(child.id())?))
-    });
-    let signal = match end {
-        End::Stop if measured.is_ok() => Signal::TERM,
-        End::Stop | End::Kill => Signal::KILL,
-    };
-    let pid = Pid::from_raw(i32::try_from(child.id())?).ok_or("no process id")?;
-    kill_process(pid, signal)?;
-    child.wait()?;
-    measured
-}
-
-fn until_ready(child: &mut Child, admin: SocketAddr, began: Instant) -> Result<Duration, Failed> {
-    while !is_ready(admin) {
-        if let Some(status) = child.try_wait()? {
-            return Err(format!("serve ended: {status}").into());
-        }
-        if began.elapsed() > PATIENCE {
-            return Err("serve does not become ready".into());
-        }
-        std::thread::sleep(EVERY);
-    }
-    Ok(began.elapsed())
-}
-
-fn is_ready(admin: SocketAddr) -> bool {
-    let ask = || {
-        let mut socket = TcpStream::connect(admin)?;
-        socket.set_read_timeout(Some(PATIENCE))?;
-        socket.write_all(b"GET /readyz HTTP/1.1\r\nhost: bridge\r\nconnection: close\r\n\r\n")?;
-        let mut answer = Vec::new();
-        socket.read_to_end(&mut answer)?;
-        Ok::<_, std::io::Error>(answer)
-    };
-    ask().is_ok_and(|answer| answer.starts_with(b"HTTP/1.1 200 "))
+fn start(sim: &PostmanSim, folder: &Path, end: Signal) -> Result<(Duration, u64), Failed> {
+    let url = format!("embedded:{}", folder.join("data").display());
+    let start = Start { role: "all", url: &url, folder, secret: SECRET, keys: &[] };
+    let serving = Serving::start(&start, sim)?;
+    let ready = serving.took;
+    std::thread::sleep(REST);
+    let resident = resident_bytes(serving.id())?;
+    serving.end(end)?;
+    Ok((ready, resident))
 }
 
 fn resident_bytes(process: u32) -> Result<u64, Failed> {
     let status = fs::read_to_string(format!("/proc/{process}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
     Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1024)
-}
-
-fn free_port() -> Result<SocketAddr, Failed> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
 
 /// Hires of as many people, in the store that `serve` opens.
@@ -179,12 +125,6 @@ fn hire(source: &SourceName, n: u32) -> Result<NewJob, Failed> {
         occurred_at: None,
     };
     Ok(NewJob { id: new_job_id(), event })
-}
-
-fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values
 }
 
 fn megabytes(bytes: u64) -> f64 {

@@ -1,4 +1,4 @@
-//! A backlog of hires in an embedded store, a stand-in with the same limits, and a worker for them.
+//! A backlog of hires in a store, a stand-in with the same limits, and a worker for them.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -12,9 +12,11 @@ use scim_bridge::core::verdict::RetryRules;
 use scim_bridge::postman_sim::{PostmanSim, SimOptions};
 use scim_bridge::scim::{Auth, Client, ClientOptions};
 use scim_bridge::secret::LiveSecret;
-use scim_bridge::store::embedded::Embedded;
+use scim_bridge::store::redis::StoreClock;
 use scim_bridge::store::{Dedupe, NewDelivery, NewJob, Retention, Store, StoreOptions};
 use scim_bridge::worker::{Worker, WorkerOptions};
+
+use crate::place::{Engine, Place};
 
 pub(crate) type Failed = Box<dyn Error + Send + Sync>;
 
@@ -26,13 +28,13 @@ pub(crate) struct Backlog {
     store: Arc<dyn Store>,
     rate: Rate,
     concurrency: usize,
-    _folder: tempfile::TempDir,
+    _place: Place,
 }
 
 impl Backlog {
     /// So many hires of as many people; reads are as limited as writes.
-    pub(crate) async fn of_hires(hires: u64, rate: Rate, concurrency: usize) -> Result<Self, Failed> {
-        let folder = tempfile::tempdir()?;
+    pub(crate) async fn of_hires(engine: Engine, hires: u64, rate: Rate, concurrency: usize) -> Result<Self, Failed> {
+        let place = Place::new(engine)?;
         let options = StoreOptions {
             writes: rate,
             reads: rate,
@@ -40,7 +42,7 @@ impl Backlog {
             retention: Retention { finished_ms: u64::MAX / 4, finished_jobs_max: hires },
             probe_pauses: ProbePauses { first_ms: 30_000, max_ms: 300_000 },
         };
-        let store = Embedded::open(folder.path(), options)?;
+        let store = place.open(options, StoreClock::Server)?;
         let source = SourceName::parse("hr")?;
         for from in (0..hires).step_by(usize::try_from(BATCH)?) {
             let jobs = (from..hires.min(from + BATCH)).map(hire).collect::<Result<Vec<_>, Failed>>()?;
@@ -54,7 +56,7 @@ impl Backlog {
             window_ms: rate.window_ms,
             ..SimOptions::default()
         })?;
-        Ok(Self { sim, store: Arc::new(store), rate, concurrency, _folder: folder })
+        Ok(Self { sim, store, rate, concurrency, _place: place })
     }
 
     pub(crate) fn worker(&self) -> Result<Worker, Failed> {

@@ -1,8 +1,6 @@
 //! What is measured and what it is measured beside, all in this process and set up alike.
 
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
-use std::sync::Arc;
 
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use data_encoding::BASE64;
@@ -16,13 +14,14 @@ use scim_bridge::core::signature::Scheme;
 use scim_bridge::intake::{Intake, IntakeOptions, Services, Source, SourceSecret};
 use scim_bridge::lifecycle::Lifecycle;
 use scim_bridge::secret::LiveSecret;
-use scim_bridge::store::embedded::Embedded;
-use scim_bridge::store::{Retention, Store, StoreOptions};
+use scim_bridge::store::redis::StoreClock;
+use scim_bridge::store::{Retention, StoreOptions};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 use tokio_util::sync::CancellationToken;
 
 use crate::Failed;
+use crate::place::Place;
 
 /// Threads of each server: one for each core of the machine it was first measured on.
 const WORKERS: usize = 2;
@@ -52,8 +51,8 @@ pub(crate) fn verify_and_parse(secret: &SecretString) -> Result<SocketAddr, Fail
     })
 }
 
-/// The intake on an embedded store in `folder`.
-pub(crate) fn bridge(folder: &Path, scheme: Scheme, secret: SecretString) -> Result<SocketAddr, Failed> {
+/// The intake on a store at `place`.
+pub(crate) async fn bridge(place: &Place, scheme: Scheme, secret: SecretString) -> Result<SocketAddr, Failed> {
     let options = StoreOptions {
         writes: Rate { calls: 180, window_ms: 60_000 },
         reads: Rate { calls: 300, window_ms: 60_000 },
@@ -61,7 +60,9 @@ pub(crate) fn bridge(folder: &Path, scheme: Scheme, secret: SecretString) -> Res
         retention: Retention { finished_ms: 30 * DAY_MS, finished_jobs_max: 100_000 },
         probe_pauses: ProbePauses { first_ms: 30_000, max_ms: 300_000 },
     };
-    let store: Arc<dyn Store> = Arc::new(Embedded::open(folder, options)?);
+    let store = place.open(options, StoreClock::Server)?;
+    // As `app` does: the connection's task belongs to this runtime, and not to a thread of the listener's.
+    store.ping().await?;
     let source = Source {
         name: SourceName::parse("hr")?,
         scheme,

@@ -3,6 +3,7 @@
 //!
 //! The oracle is the stand-in's journal and the store: every event that was answered 200 is applied
 //! once in effect and in order per person, or visible; one member per person; the rate never exceeded.
+//! Beside it, one kill alone, to see when the person's next call is (`take_over`).
 
 #[cfg(test)]
 mod oracle;
@@ -16,5 +17,7 @@ mod redis_server;
 mod run;
 #[cfg(test)]
 mod senders;
+#[cfg(test)]
+mod take_over;
 #[cfg(test)]
 mod upgrade;

@@ -15,12 +15,19 @@ use scim_bridge::core::hold::ProbePauses;
 use scim_bridge::core::job::{Finished, HistoryEntry, JobId, Note};
 use scim_bridge::core::limiter::Rate;
 use scim_bridge::core::time::UnixMs;
+use scim_bridge::store::redis::StoreClock;
 use scim_bridge::store::{
     Claim, ClaimRequest, ClaimedJob, Dedupe, NewDelivery, NewJob, Retention, Settlement, Store, StoreOptions, Verdict,
 };
 
+#[path = "figures/mod.rs"]
+#[expect(dead_code, reason = "shared with benches that use more of it")]
+mod figures;
+#[path = "place/mod.rs"]
+#[expect(dead_code, reason = "shared with benches that use more of it")]
 mod place;
 
+use figures::{micros, percentile};
 use place::{Engine, Place};
 
 const NOW: UnixMs = UnixMs(1_800_000_000_000);
@@ -40,11 +47,8 @@ type Failed = Box<dyn Error + Send + Sync>;
 
 #[tokio::main]
 async fn main() -> Result<(), Failed> {
-    let chosen: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
-    for engine in [Engine::Embedded, Engine::Redis, Engine::Valkey] {
-        if chosen.is_empty() || chosen.iter().any(|name| name == engine.name()) {
-            measure(engine).await?;
-        }
+    for engine in Engine::chosen()? {
+        measure(engine).await?;
     }
     Ok(())
 }
@@ -63,7 +67,7 @@ async fn measure(engine: Engine) -> Result<(), Failed> {
     println!("drain, {CONCURRENCY} at once:         {:>8.0} jobs/s", f64::from(DRAINED) / drained.as_secs_f64());
     let place = Place::new(engine)?;
     if let Some(before) = place.memory()? {
-        produce(&place.open()?, &"x".repeat(LONG_NAME)).await?;
+        produce(&place.open(options(), StoreClock::Caller)?, &"x".repeat(LONG_NAME)).await?;
         let bytes = place.memory()?.unwrap_or_default().saturating_sub(before) / u64::from(ACCEPTED);
         println!("memory of a waiting job:     {bytes:>8} bytes");
     }
@@ -76,14 +80,14 @@ async fn claim_and_settle(engine: Engine) -> Result<Vec<(u32, Duration, Duration
     let mut stores = Vec::new();
     for waiting in [1_000, 100_000, 1_000_000] {
         let place = Place::new(engine)?;
-        let store = place.open()?;
+        let store = place.open(options(), StoreClock::Caller)?;
         for from in (0..waiting + ONE_BY_ONE).step_by(1_000) {
             let jobs = (from..from + 1_000).map(|n| job(n, "Lovelace")).collect::<Result<_, _>>()?;
             store.accept(NOW, delivery(from, jobs)?).await?;
         }
         // Opened anew: nothing is warm but what the store itself keeps.
         drop(store);
-        let store = place.open()?;
+        let store = place.open(options(), StoreClock::Caller)?;
         stores.push((waiting, place, store, Vec::new(), Vec::new()));
     }
     for _ in 0..ONE_BY_ONE {
@@ -103,13 +107,13 @@ async fn claim_and_settle(engine: Engine) -> Result<Vec<(u32, Duration, Duration
 
 fn median(mut times: Vec<Duration>) -> Duration {
     times.sort_unstable();
-    times[times.len() / 2]
+    percentile(&times, 50)
 }
 
 /// How long it takes to accept events from all producers, and to drain them.
 async fn accept_and_drain(engine: Engine) -> Result<(Duration, Duration), Failed> {
     let place = Place::new(engine)?;
-    let store = place.open()?;
+    let store = place.open(options(), StoreClock::Caller)?;
     let begin = Instant::now();
     produce(&store, "Lovelace").await?;
     let accepted = begin.elapsed();
@@ -191,8 +195,4 @@ fn options() -> StoreOptions {
         retention: Retention { finished_ms: 604_800_000, finished_jobs_max: FINISHED_KEPT },
         probe_pauses: ProbePauses { first_ms: 30_000, max_ms: 300_000 },
     }
-}
-
-fn micros(time: Duration) -> f64 {
-    time.as_secs_f64() * 1_000_000.0
 }

@@ -1,0 +1,103 @@
+//! Where the stores under measurement are: folders and servers that go with the run.
+
+mod server;
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use scim_bridge::store::embedded::Embedded;
+use scim_bridge::store::redis::{
+    Address, Durability, LinkOptions, Login, Place as At, Redis, RedisOptions, StoreClock,
+};
+use scim_bridge::store::{Store, StoreOptions};
+use server::Server;
+use tempfile::TempDir;
+
+type Failed = Box<dyn Error + Send + Sync>;
+
+/// Which store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Engine {
+    Embedded,
+    Redis,
+    Valkey,
+}
+
+impl Engine {
+    const ALL: [Self; 3] = [Self::Embedded, Self::Redis, Self::Valkey];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Embedded => "embedded",
+            Self::Redis => "redis",
+            Self::Valkey => "valkey",
+        }
+    }
+
+    /// Those that the command line names; all where it names none.
+    pub(crate) fn chosen() -> Result<Vec<Self>, Failed> {
+        // Cargo's own come with dashes.
+        let names: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+        let find = |name: &String| {
+            let found = Self::ALL.into_iter().find(|engine| engine.name() == name);
+            found.ok_or_else(|| format!("{name} is no engine: name some of embedded, redis, valkey, or none for all"))
+        };
+        let chosen = names.iter().map(find).collect::<Result<Vec<_>, _>>()?;
+        Ok(if chosen.is_empty() { Self::ALL.to_vec() } else { chosen })
+    }
+}
+
+/// A fresh store's place.
+pub(crate) struct Place {
+    folder: TempDir,
+    server: Option<Server>,
+}
+
+impl Place {
+    pub(crate) fn new(engine: Engine) -> Result<Self, Failed> {
+        let folder = tempfile::tempdir()?;
+        let server = match engine {
+            Engine::Embedded => None,
+            Engine::Redis | Engine::Valkey => Some(Server::start(engine, folder.path())?),
+        };
+        Ok(Self { folder, server })
+    }
+
+    /// Opens the store in this process.
+    pub(crate) fn open(&self, options: StoreOptions, clock: StoreClock) -> Result<Arc<dyn Store>, Failed> {
+        let Some(server) = &self.server else { return Ok(Arc::new(Embedded::open(self.folder.path(), options)?)) };
+        let link = LinkOptions {
+            place: At::Standalone(Address { host: "127.0.0.1".to_owned(), port: server.port }),
+            tls: None,
+            database: 0,
+            login: Login::default(),
+            sentinel_login: Login::default(),
+            key_prefix: "scim-bridge".to_owned(),
+            durability: Durability::Written,
+            durable_timeout: Duration::from_secs(5),
+            connect_timeout: Duration::from_secs(5),
+            response_timeout: Duration::from_secs(10),
+            insecure_ok: false,
+        };
+        Ok(Arc::new(Redis::open(&RedisOptions { link, clock }, options)?))
+    }
+
+    /// What `[store] url` says to find it.
+    pub(crate) fn url(&self) -> String {
+        match &self.server {
+            None => format!("embedded:{}", self.folder.path().display()),
+            Some(server) => format!("redis://127.0.0.1:{}", server.port),
+        }
+    }
+
+    /// Bytes that the server uses; none where there is no server.
+    pub(crate) fn memory(&self) -> Result<Option<u64>, Failed> {
+        self.server.as_ref().map(Server::memory).transpose()
+    }
+
+    /// Processor time that the server has spent; none where there is no server.
+    pub(crate) fn server_cpu(&self) -> Result<Option<Duration>, Failed> {
+        self.server.as_ref().map(Server::cpu).transpose()
+    }
+}

@@ -1,0 +1,116 @@
+//! The release binary in a process of its own, with the stand-in as Postman.
+
+use std::error::Error;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use scim_bridge::postman_sim::{PostmanSim, SimOptions};
+
+type Failed = Box<dyn Error + Send + Sync>;
+
+/// Between two looks at `/readyz`.
+const EVERY: Duration = Duration::from_millis(1);
+/// How long a start may take before the bench gives up.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What to start: `serve`, at its defaults but for this.
+pub(crate) struct Start<'a> {
+    pub(crate) role: &'a str,
+    /// Where the store is, as `[store] url` has it.
+    pub(crate) url: &'a str,
+    /// Where it runs.
+    pub(crate) folder: &'a Path,
+    /// Its source's.
+    pub(crate) secret: &'a str,
+    /// Further keys, as the environment has them, without `SCIM_BRIDGE__`.
+    pub(crate) keys: &'a [(&'a str, &'a str)],
+}
+
+/// A process that serves until it is ended or dropped.
+pub(crate) struct Serving {
+    child: Child,
+    /// Where it takes webhooks in, if it does.
+    pub(crate) listen: SocketAddr,
+    /// From its start to the first 200 of `/readyz`.
+    pub(crate) took: Duration,
+}
+
+impl Serving {
+    /// Starts it, with this stand-in as Postman. It is ready when this returns.
+    pub(crate) fn start(start: &Start<'_>, sim: &PostmanSim) -> Result<Self, Failed> {
+        let (listen, admin) = (free_port()?, free_port()?);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_scim-bridge"));
+        command
+            .args(["serve", "--role", start.role])
+            .env_clear()
+            .env("HR_SECRET", start.secret)
+            .env("POSTMAN_SCIM_KEY", SimOptions::default().key)
+            .env("SCIM_BRIDGE__POSTMAN__BASE_URL", sim.base_url())
+            .env("SCIM_BRIDGE__STORE__URL", start.url)
+            .env("SCIM_BRIDGE__SERVER__LISTEN", listen.to_string())
+            .env("SCIM_BRIDGE__SERVER__ADMIN_LISTEN", admin.to_string())
+            .envs(start.keys.iter().map(|(key, value)| (format!("SCIM_BRIDGE__{key}"), value)))
+            .current_dir(start.folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let began = Instant::now();
+        let mut serving = Self { child: command.spawn()?, listen, took: Duration::ZERO };
+        while !is_ready(admin) {
+            if let Some(status) = serving.child.try_wait()? {
+                return Err(format!("serve ended: {status}").into());
+            }
+            if began.elapsed() > PATIENCE {
+                return Err("serve does not become ready".into());
+            }
+            std::thread::sleep(EVERY);
+        }
+        serving.took = began.elapsed();
+        Ok(serving)
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) -> Result<(), Failed> {
+        let pid = Pid::from_raw(i32::try_from(self.child.id())?).ok_or("no process id")?;
+        Ok(kill_process(pid, signal)?)
+    }
+
+    /// Ends it by this signal, and waits until it is gone.
+    pub(crate) fn end(mut self, signal: Signal) -> Result<(), Failed> {
+        self.signal(signal)?;
+        self.child.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        // Mostly it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn is_ready(admin: SocketAddr) -> bool {
+    let ask = || {
+        let mut socket = TcpStream::connect(admin)?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+        socket.write_all(b"GET /readyz HTTP/1.1\r\nhost: bridge\r\nconnection: close\r\n\r\n")?;
+        let mut answer = Vec::new();
+        socket.read_to_end(&mut answer)?;
+        Ok::<_, std::io::Error>(answer)
+    };
+    ask().is_ok_and(|answer| answer.starts_with(b"HTTP/1.1 200 "))
+}
+
+fn free_port() -> Result<SocketAddr, Failed> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}
