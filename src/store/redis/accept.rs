@@ -25,6 +25,7 @@ impl Redis {
             Some((b's', [])) => Ok(Accepted::Stored),
             Some((b'f', [])) => Ok(Accepted::Full),
             Some((b'c', [])) => Ok(Accepted::Conflict),
+            Some((b'x', [])) => Err(unexpected("a lane")),
             Some((b'd', ids)) => {
                 let jobs = ids.chunks(16).map(id_of).collect::<Result<_, _>>()?;
                 Ok(Accepted::Duplicate { jobs })

@@ -5,20 +5,18 @@
 //! its deliveries (packets, 24 keys, the script's beginning) is shared.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 use super::accept::answers_of;
-use super::link::Arg;
+use super::link::{Arg, Link};
 use super::reply::unexpected;
 use super::{Calls, scripts};
-use crate::core::code::Code;
 use crate::core::time::UnixMs;
 use crate::store::StoreError;
 
-/// Calls on their way at once: while the server works on one, the next is there already.
-const CALLS: usize = 2;
 /// Deliveries in one call: whoever else wants something of the server waits while it runs.
 const DELIVERIES_MAX: usize = 64;
 /// Arguments in one call, but for a delivery that alone has more.
@@ -34,46 +32,52 @@ struct Waiting {
 }
 
 /// Where deliveries wait for their call.
-pub(super) struct Gather(mpsc::Sender<Waiting>);
+pub(super) struct Gather {
+    waiting: mpsc::Sender<Waiting>,
+    /// How long a delivery waits for its answer.
+    limit: Duration,
+}
 
 impl Gather {
     /// Calls are made until this is dropped.
-    pub(super) fn new(calls: Arc<Calls>) -> Result<Self, StoreError> {
+    pub(super) fn new(calls: Arc<Calls>, limit: Duration) -> Result<Self, StoreError> {
         let runtime = Handle::try_current().map_err(|error| StoreError::Unavailable(error.to_string()))?;
         let (sender, waiting) = mpsc::channel(WAITING_MAX);
         runtime.spawn(dispatch(calls, waiting));
-        Ok(Self(sender))
+        Ok(Self { waiting: sender, limit })
     }
 
-    /// What the script answers to a delivery. Its call is made, too, where nobody waits any more.
+    /// What the script answers to a delivery. Where nobody waits for it any more, a call that is not made
+    /// yet goes without it.
     ///
-    /// Errors: those of the call, which all of its deliveries share.
+    /// Errors: those of the call, which all of its deliveries share, and that it takes too long.
     pub(super) async fn accept(&self, now: UnixMs, args: Vec<Arg<'static>>) -> Result<Vec<u8>, StoreError> {
         let ended = || StoreError::Unavailable("the process is stopping".to_owned());
         let (done, answer) = oneshot::channel();
-        self.0.send(Waiting { now, args, done }).await.map_err(|_| ended())?;
-        answer.await.unwrap_or_else(|_| Err(ended()))
+        let work = async {
+            self.waiting.send(Waiting { now, args, done }).await.map_err(|_| ended())?;
+            answer.await.unwrap_or_else(|_| Err(ended()))
+        };
+        // Whoever waits behind a call that hangs is not to wait as long as all calls before.
+        tokio::time::timeout(self.limit, work).await.unwrap_or_else(|_| Err(Link::silent(self.limit)))
     }
 }
 
 async fn dispatch(calls: Arc<Calls>, mut waiting: mpsc::Receiver<Waiting>) {
-    let under_way = Arc::new(Semaphore::new(CALLS));
     let mut left = None;
     loop {
-        // First a free call, then those who wait for it: they grow more meanwhile.
-        let Ok(permit) = under_way.clone().acquire_owned().await else { return };
         let first = match left.take() {
-            Some(first) => Some(first),
-            None => waiting.recv().await,
+            Some(first) => first,
+            None => match waiting.recv().await {
+                Some(first) => first,
+                None => return,
+            },
         };
-        let Some(first) = first else { return };
         let group;
         (group, left) = gather(&calls, first, &mut waiting);
-        let calls = calls.clone();
-        tokio::spawn(async move {
-            carry(&calls, group).await;
-            drop(permit);
-        });
+        // One call at a time: with two, groups were a third as large, and Redis spent half as much again on
+        // each delivery.
+        carry(&calls, group).await;
     }
 }
 
@@ -93,41 +97,21 @@ fn gather(calls: &Calls, first: Waiting, waiting: &mut mpsc::Receiver<Waiting>) 
     (group, None)
 }
 
-async fn carry(calls: &Calls, group: Vec<Waiting>) {
-    let now = group.first().map(|first| first.now).unwrap_or_default();
+async fn carry(calls: &Calls, mut group: Vec<Waiting>) {
+    group.retain(|one| !one.done.is_closed());
+    let Some(now) = group.first().map(|first| first.now) else { return };
     let (deliveries, done): (Vec<_>, Vec<_>) = group.into_iter().map(|one| (one.args, one.done)).unzip();
-    match call(calls, now, &deliveries).await {
-        Ok(answers) => {
-            for (done, answer) in done.into_iter().zip(answers) {
-                tell(done, Ok(answer));
-            }
-        }
-        // The script stopped in the middle: one person's lane is damaged. The others are not to suffer;
-        // those before it are there already, and are told as duplicates.
-        Err(error) if done.len() > 1 && is_of_one(&error) => {
-            for (delivery, done) in deliveries.chunks(1).zip(done) {
-                let answer = call(calls, now, delivery).await;
-                tell(done, answer.map(|answers| answers.into_iter().next().unwrap_or_default()));
-            }
-        }
-        Err(error) => {
-            for done in done {
-                tell(done, Err(error.clone()));
-            }
-        }
+    let answers = match calls.run(&scripts::ACCEPT, now, calls.accept_args(&deliveries)).await {
+        Ok(value) => answers_of(value),
+        Err(error) => Err(error),
+    };
+    let answers = match answers {
+        Ok(answers) if answers.len() == done.len() => answers.into_iter().map(Ok).collect(),
+        Ok(_) => vec![Err(unexpected("the answers to deliveries")); done.len()],
+        Err(error) => vec![Err(error); done.len()],
+    };
+    for (done, answer) in done.into_iter().zip(answers) {
+        // Where it fails, nobody waits any more.
+        drop(done.send(answer));
     }
-}
-
-async fn call(calls: &Calls, now: UnixMs, deliveries: &[Vec<Arg<'_>>]) -> Result<Vec<Vec<u8>>, StoreError> {
-    let answers = answers_of(calls.run(&scripts::ACCEPT, now, calls.accept_args(deliveries)).await?)?;
-    if answers.len() == deliveries.len() { Ok(answers) } else { Err(unexpected("the answers to deliveries")) }
-}
-
-fn is_of_one(error: &StoreError) -> bool {
-    matches!(error, StoreError::Damaged(_)) || error.code() == Some(Code::StoreError)
-}
-
-fn tell(done: oneshot::Sender<Result<Vec<u8>, StoreError>>, answer: Result<Vec<u8>, StoreError>) {
-    // Where it fails, nobody waits any more.
-    drop(done.send(answer));
 }

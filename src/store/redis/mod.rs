@@ -81,7 +81,7 @@ impl Redis {
             checked: OnceCell::new(),
         });
         let gather = match options.link.durability {
-            Durability::Written => Some(Gather::new(calls.clone())?),
+            Durability::Written => Some(Gather::new(calls.clone(), options.link.response_timeout)?),
             Durability::Fsynced | Durability::Replicated => None,
         };
         Ok(Self { calls, gather })

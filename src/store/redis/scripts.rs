@@ -13,23 +13,23 @@ macro_rules! scripts {
 
 scripts! {
     OPEN: "open";
-    ACCEPT: "jobs" "lanes" "live" "enqueue" "seen" "accept";
+    ACCEPT: "write" "jobs" "lanes" "live" "enqueue" "seen" "accept";
     CLAIM: "jobs" "lanes" "limiter" "holds" "claim";
     RENEW: "jobs" "lanes" "holds" "renew";
-    SETTLE: "jobs" "lanes" "live" "holds" "settle";
+    SETTLE: "write" "jobs" "lanes" "live" "holds" "settle";
     SETTLE_PROBE: "jobs" "lanes" "holds" "settle_probe";
     TAKE_TOKEN: "limiter" "take_token";
     BACK_OFF: "limiter" "back_off";
     SET_HOLD: "holds" "set_hold";
     LIFT_HOLD: "jobs" "lanes" "holds" "lift_hold";
     HOLDS: "holds" "holds_list";
-    REPLAY: "jobs" "lanes" "live" "dead_common" "replay";
-    REPLAY_AS: "jobs" "lanes" "live" "enqueue" "dead_common" "replay_as";
+    REPLAY: "write" "jobs" "lanes" "live" "dead_common" "replay";
+    REPLAY_AS: "write" "jobs" "lanes" "live" "enqueue" "dead_common" "replay_as";
     DISCARD: "jobs" "lanes" "dead_common" "discard";
-    TIDY: "jobs" "live" "seen" "tidy";
+    TIDY: "write" "jobs" "live" "seen" "tidy";
     PING: "ping";
     VIEW_IDS: "views" "view_ids";
-    VIEW_LIST: "live" "views" "view_list";
+    VIEW_LIST: "write" "live" "views" "view_list";
     VIEW_RUNNING: "view_running";
     VIEW_PERSON: "views" "view_person";
     STATS: "stats";

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use deadpool_redis::redis;
 use tokio::runtime::Handle;
@@ -95,6 +96,11 @@ impl Link {
         let sent = writes.send(write).await.map_err(|_| ended(()).counted());
         sent?;
         answer.await.unwrap_or_else(|_| Err(ended(()))).map_err(Trouble::counted)
+    }
+
+    /// That nothing came for so long.
+    pub(super) fn silent(after: Duration) -> StoreError {
+        Trouble::silence("Redis", after).counted()
     }
 
     /// Ready when a script has published on [`LinkOptions::channel`], or may have.

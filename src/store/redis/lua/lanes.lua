@@ -16,18 +16,27 @@ local function place_of(lane)
   if lane.state == 'p' then return PARKED, lane.person end
 end
 
-local function load_lane(person)
+-- A person's lane; nil: it does not read back.
+local function read_lane(person)
   local lane = { person = person, state = 'i', kind = '-', ref = NOBODY, queued = 0, parks = 0, fence = '0', newer = '' }
   local text = call('HGET', LANE, person)
   if text then
     lane.state, lane.kind, lane.ref = string.sub(text, 1, 1), string.sub(text, 2, 2), string.sub(text, 3, 30)
     local queued, parks, fence, newer = string.match(text, '^(%d+) (%d+) (%d+)(.*)$', 31)
-    if not queued then error(damaged('a lane does not read back')) end
+    if not queued then return nil end
     lane.queued, lane.parks, lane.fence, lane.newer = tonumber(queued), tonumber(parks), fence, newer
   end
   lane.was_set, lane.was_member = place_of(lane)
   lane.was_parked = lane.state == 'p' and lane.queued or 0
   return lane
+end
+
+local function load_lane(person)
+  return read_lane(person) or error(damaged('a lane does not read back'))
+end
+
+local function lane_text(lane)
+  return lane.state .. lane.kind .. lane.ref .. lane.queued .. ' ' .. lane.parks .. ' ' .. lane.fence .. lane.newer
 end
 
 -- Writes the lane. `lane.at` is set where it moved: since when or from when it is due, until when leased.
@@ -48,8 +57,7 @@ local function save_lane(lane)
   if lane.state == 'i' then
     call('HDEL', LANE, lane.person)
   else
-    call('HSET', LANE, lane.person, lane.state .. lane.kind .. lane.ref .. lane.queued .. ' ' .. lane.parks .. ' '
-      .. lane.fence .. lane.newer)
+    call('HSET', LANE, lane.person, lane_text(lane))
   end
 end
 

@@ -53,6 +53,40 @@ local function add_live(id)
   call('HSET', LIVE, name, string.sub(ids, 1, at - 1) .. id .. string.sub(ids, at))
 end
 
+-- The same for several. New ids are above all, or nearly: they join the last segment together.
+local function add_all_live(ids)
+  local name = call('ZREVRANGEBYLEX', LIVE_ORDER, '+', '-', 'LIMIT', 0, 1)[1]
+  local last = {}
+  if name then
+    local text = call('HGET', LIVE, name)
+    for at = 1, #text, 16 do last[#last + 1] = string.sub(text, at, at + 15) end
+  end
+  local joined = 0
+  for _, id in ipairs(ids) do
+    if name and is_below(id, 1, name, 1) then
+      add_live(id)
+    else
+      joined = joined + 1
+      local at = #last
+      while at > 0 and is_below(id, 1, last[at], 1) do at = at - 1 end
+      table.insert(last, at + 1, id)
+    end
+  end
+  if joined == 0 then return end
+  call('HINCRBY', CTL, 'live', joined)
+  local names, rows = {}, {}
+  for from = 1, #last, SEGMENT_BYTES / 16 do
+    rows[#rows + 1] = from == 1 and name or last[from]
+    rows[#rows + 1] = table.concat(last, '', from, math.min(from + SEGMENT_BYTES / 16 - 1, #last))
+    if rows[#rows - 1] ~= name then
+      names[#names + 1] = '0'
+      names[#names + 1] = last[from]
+    end
+  end
+  write('ZADD', LIVE_ORDER, names)
+  write('HSET', LIVE, rows)
+end
+
 local function remove_live(id)
   local name, ids = segment_of(id)
   if not name then return end

@@ -4,7 +4,11 @@
 local as, text = ended_as(ARGV[9])
 if as == 'x' then return 'other' end
 if as ~= 'u' then return 'missing' end
+for at = 10, #ARGV, 4 do
+  if not lane_of(ARGV[at + 2]) then return damaged('a lane does not read back') end
+  enqueue(ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3])
+end
 drop_unmapped(ARGV[9], text)
-for at = 10, #ARGV, 4 do enqueue(ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]) end
+write_enqueued()
 wake()
 return 'done'

@@ -15,10 +15,18 @@ local function row_at(rows, at)
   return key, until_ms, at + ROW_IDS + ids * 16
 end
 
+-- What is in the segments that were looked at, with what is not written yet; which those are.
+local segments, unwritten = {}, {}
+
 -- The segment where a key is or would be, and what is in it.
 local function seen_segment(key)
   local name = call('ZREVRANGEBYLEX', SEEN_ORDER, '[' .. key, '-', 'LIMIT', 0, 1)[1] or ''
-  return name, call('HGET', SEEN, name) or ''
+  segments[name] = segments[name] or call('HGET', SEEN, name) or ''
+  return name, segments[name]
+end
+
+local function change_segment(name, rows)
+  segments[name], unwritten[name] = rows, true
 end
 
 -- The delivery of a key: until when it is remembered, its fingerprint, its ids; nil where there is none.
@@ -59,14 +67,14 @@ local function tidy_segment(name)
   return gone
 end
 
--- Remembers a delivery. One of the same key that is past its time goes.
+-- Remembers a delivery; `write_seen` writes it. One of the same key that is past its time goes.
 local function remember(key, until_ms, fingerprint, ids)
   local name, rows = seen_segment(key)
   local row = struct.pack('>c16I7I3', key, until_ms, #ids / 16) .. fingerprint .. ids
   local again = string.find(rows, key, 1, true)
   if rows == '' then call('ZADD', SEEN_ORDER, 0, name) end
   if not again and #rows + #row <= SEEN_BYTES then
-    call('HSET', SEEN, name, rows .. row)
+    change_segment(name, rows .. row)
     return
   end
   local kept = still_seen(rows)
@@ -76,11 +84,20 @@ local function remember(key, until_ms, fingerprint, ids)
     local half = math.floor(#kept / 2)
     local upper = string.sub(kept[half + 1], 1, 16)
     call('ZADD', SEEN_ORDER, 0, upper)
-    call('HSET', SEEN, upper, table.concat(kept, '', half + 1))
-    call('HSET', SEEN, name, table.concat(kept, '', 1, half))
+    change_segment(upper, table.concat(kept, '', half + 1))
+    change_segment(name, table.concat(kept, '', 1, half))
   else
-    call('HSET', SEEN, name, table.concat(kept))
+    change_segment(name, table.concat(kept))
   end
+end
+
+local function write_seen()
+  local rows = {}
+  for name in pairs(unwritten) do
+    rows[#rows + 1] = name
+    rows[#rows + 1] = segments[name]
+  end
+  write('HSET', SEEN, rows)
 end
 
 -- Goes through so many segments, beginning where it stopped the last time; says how many deliveries went.
