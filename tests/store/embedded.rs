@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use scim_bridge::store::embedded::Embedded;
-use scim_bridge::store::{Store, StoreError, StoreOptions};
+use scim_bridge::store::{Store, StoreError, StoreOptions, Transfer};
 use tempfile::TempDir;
 
 use crate::harness::{Bench, Engine, Lanes, SeenLane, at, dead, first, give_back, hire, options, rename};
@@ -55,7 +55,7 @@ impl Lanes for File {
 
 #[async_trait]
 impl Engine for Folder {
-    async fn open(&self, options: StoreOptions) -> Arc<dyn Store> {
+    async fn open(&self, options: StoreOptions) -> Arc<dyn Transfer> {
         Arc::new(Embedded::open(self.0.path(), options).unwrap())
     }
 }
@@ -160,7 +160,7 @@ struct Inherited(Folder);
 
 #[async_trait]
 impl Engine for Inherited {
-    async fn open(&self, options: StoreOptions) -> Arc<dyn Store> {
+    async fn open(&self, options: StoreOptions) -> Arc<dyn Transfer> {
         let store = Embedded::open(self.0.path(), options).unwrap();
         store.end_leases(at(0)).await.unwrap();
         Arc::new(store)
