@@ -14,6 +14,9 @@ use crate::core::time::UnixMs;
 /// within which a copy that was broken off is repeated.
 const REMEMBER_MS: u64 = 30 * 86_400_000;
 
+/// The fingerprint of marks: a hash of no body, so that they are told from deliveries.
+pub(super) const MARK: [u8; 16] = *b"scim-bridge copy";
+
 /// What a store holds, sort by sort, in the order in which it is copied: what a job needs comes before
 /// it, so that a copy that is broken off and served by mistake does least harm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,7 +31,7 @@ pub enum Section {
     Waiting,
     /// Finished jobs that are kept for the timeline.
     Finished,
-    /// Deliveries that are remembered.
+    /// Deliveries that are remembered; marks (see [`Record::mark`]) are none.
     Deliveries,
 }
 
@@ -109,7 +112,7 @@ fn mark(parts: &[&[u8]]) -> Dedupe {
         .fold(Sha256::new_with_prefix(b"copied/"), |hash, part| hash.chain_update(b"\0").chain_update(part));
     let mut key = [0; 16];
     key.copy_from_slice(&digest.finalize()[..16]);
-    Dedupe { key, fingerprint: [0; 16], remember_ms: REMEMBER_MS }
+    Dedupe { key, fingerprint: MARK, remember_ms: REMEMBER_MS }
 }
 
 /// A delivery that is remembered.

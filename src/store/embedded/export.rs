@@ -8,6 +8,7 @@ use super::writer::Work;
 use crate::core::event::Person;
 use crate::core::job::{HistoryEntry, JobId, JobState, Note, extend_history};
 use crate::core::time::UnixMs;
+use crate::store::transfer::MARK;
 use crate::store::{Exported, Origin, Position, Record, Remembered, Section, StoreError};
 
 /// Which store this is; made so where it is nameless.
@@ -163,7 +164,8 @@ fn finished(row: &rusqlite::Row<'_>) -> Result<Record, StoreError> {
 }
 
 fn deliveries(db: &Connection, now: UnixMs, after: &[u8], limit: i64) -> Result<Exported, StoreError> {
-    let sql = "SELECT key, fingerprint, until, ids FROM deliveries WHERE key > ?1 AND until > ?2 ORDER BY key LIMIT ?3";
+    let sql = "SELECT key, fingerprint, until, ids FROM deliveries
+               WHERE key > ?1 AND until > ?2 AND fingerprint <> ?3 ORDER BY key LIMIT ?4";
     let read = |row: &rusqlite::Row<'_>| {
         let (key, ids): ([u8; 16], Vec<u8>) = (row.get(0)?, row.get(3)?);
         let (ids, _) = ids.as_chunks::<16>();
@@ -172,5 +174,5 @@ fn deliveries(db: &Connection, now: UnixMs, after: &[u8], limit: i64) -> Result<
         Ok((at('j', &key), Record::Delivery(delivery)))
     };
     let rows_max = usize::try_from(limit).unwrap_or(usize::MAX);
-    Ok(whole_page(page(db, sql, params![after, now.0, limit], read)?, rows_max))
+    Ok(whole_page(page(db, sql, params![after, now.0, MARK, limit], read)?, rows_max))
 }

@@ -11,6 +11,7 @@ use crate::core::code::Code;
 use crate::core::event::Person;
 use crate::core::job::{DeadLetter, DeadOrigin, DirectoryEntry, HistoryEntry, JobState, Note, extend_history};
 use crate::core::time::UnixMs;
+use crate::store::transfer::MARK;
 use crate::store::{
     Activity, Exported, Fate, Origin, Position, Record, Remembered, Room, Section, Store, StoreError, Transfer,
 };
@@ -84,6 +85,9 @@ fn record(section: Section, mut reply: Reply, now: UnixMs) -> Result<Option<Reco
         Section::Deliveries => {
             let mut half = || reply.bytes()?.try_into().map_err(|_| unexpected("a remembered delivery"));
             let (key, fingerprint) = (half()?, half()?);
+            if fingerprint == MARK {
+                return Ok(None);
+            }
             let until = reply.time()?;
             let ids = reply.bytes()?.chunks(16).map(id_of).collect::<Result<_, _>>()?;
             Ok(Some(Record::Delivery(Remembered { key, fingerprint, until, ids })))

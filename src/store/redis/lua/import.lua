@@ -30,7 +30,7 @@ local function is_there(id)
 end
 
 local function mark_it(mark)
-  remember(mark, string.rep('\0', 16), marked_until, '')
+  remember(mark, 'scim-bridge copy', marked_until, '')
 end
 
 -- The job with its place among all.
