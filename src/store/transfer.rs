@@ -100,8 +100,7 @@ impl Record {
 }
 
 /// What a job that was taken in is remembered by.
-#[must_use]
-pub fn mark_of(id: JobId) -> Dedupe {
+fn mark_of(id: JobId) -> Dedupe {
     mark(&[b"job", &id.0.to_be_bytes()])
 }
 
