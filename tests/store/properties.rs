@@ -13,19 +13,17 @@ use scim_bridge::store::{
     Accepted, Claim, ClaimRequest, DeadAction, Lease, NewDelivery, NewJob, Retention, Settled, Settlement,
     StoreOptions, Token, TrialResult, Verdict,
 };
-use serde_json::Value;
 
-use crate::conformance::copying::{all_views, copy_all};
 use crate::embedded::Folder;
 use crate::harness::{Bench, Engine, LEASE_MS, Lanes, T0, delivery, done, hire, options, person, rename};
 use crate::model::{Fate, Given, Model, Standing};
 use crate::redis::Keyspace;
 use crate::servers::{REDIS, VALKEY};
 
-const PEOPLE: [&str; 3] = ["0", "1", "2"];
+pub(crate) const PEOPLE: [&str; 3] = ["0", "1", "2"];
 
 #[derive(Debug, Clone)]
-enum Step {
+pub(crate) enum Step {
     Accept {
         person: usize,
         kinds: Vec<EventKind>,
@@ -54,7 +52,7 @@ enum Step {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum End {
+pub(crate) enum End {
     Done,
     Retry { after_ms: u64, counted: bool },
     Hold(HoldScope, Code),
@@ -112,7 +110,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// Narrow, so that every bound is met within a few steps.
-fn narrow() -> StoreOptions {
+pub(crate) fn narrow() -> StoreOptions {
     StoreOptions {
         writes: Rate { calls: 40, window_ms: 60_000 },
         reads: Rate { calls: 60, window_ms: 60_000 },
@@ -134,7 +132,7 @@ fn agree(steps: Vec<Step>, engine: impl Engine + 'static, lanes: impl Lanes + 's
     });
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
+pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step(), 1..120)
 }
 
@@ -166,124 +164,29 @@ proptest! {
     }
 }
 
-/// Runs the steps, then copies what has come of them, twice.
-fn arrives(steps: Vec<Step>, from: impl Engine + 'static, lanes: impl Lanes + 'static, to: impl Engine + 'static) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let mut pair = Pair::new(from, lanes).await;
-        for step in steps {
-            pair.take(step).await;
-        }
-        let mut to = Bench::new(to, false).await;
-        to.with(|options| *options = narrow()).await;
-        // Whoever had leases is gone.
-        let now = pair.now.plus_ms(LEASE_MS + 1);
-        let people = PEOPLE.map(person);
-        let source = all_views(&mut pair.bench, &people, now).await;
-        for is_again in [false, true] {
-            let copied = copy_all(&mut pair.bench, &mut to, now).await;
-            assert!(!is_again || copied == 0, "{copied} copied again");
-            assert_eq!(all_views(&mut pair.bench, &people, now).await, source);
-            compare_copied(&source, &all_views(&mut to, &people, now).await);
-        }
-        for delivery in pair.accepted {
-            let ids = delivery.jobs.iter().map(|job| job.id).collect();
-            let (mut other, now) = (delivery.clone(), pair.now);
-            other.dedupe.fingerprint = [1; 16];
-            let expected = pair.bench.s().await.accept(now, delivery.clone()).await.unwrap();
-            assert_eq!(expected, Accepted::Duplicate { jobs: ids });
-            assert_eq!(to.s().await.accept(now, delivery).await.unwrap(), expected);
-            assert_eq!(to.s().await.accept(now, other).await.unwrap(), Accepted::Conflict);
-        }
-    });
-}
-
-/// Everything is equal but what had a worker: that waits, counts as taken over, and is due since the copy.
-fn compare_copied(source: &Value, copied: &Value) {
-    assert_eq!(source["dead"], copied["dead"]);
-    // That a store was copied is said of it alone.
-    let holds = source["holds"].as_array().unwrap().iter().filter(|hold| hold["code"] != "HOLD-COPIED");
-    assert_eq!(holds.collect::<Vec<_>>(), copied["holds"].as_array().unwrap().iter().collect::<Vec<_>>());
-    for (was, is) in source["people"].as_array().unwrap().iter().zip(copied["people"].as_array().unwrap()) {
-        let had_a_worker = |job: &Value| job["state"] == "running";
-        if was.is_null() || !was["jobs"].as_array().unwrap().iter().any(had_a_worker) {
-            assert_eq!(was, is);
-            continue;
-        }
-        for (was, is) in was["jobs"].as_array().unwrap().iter().zip(is["jobs"].as_array().unwrap()) {
-            let mut expected = was.clone();
-            if had_a_worker(was) {
-                expected["take_overs"] = (was["take_overs"].as_u64().unwrap() + 1).into();
-                expected["history"] = is["history"].clone();
-                assert_eq!(is["history"].as_array().unwrap().last().unwrap()["note"], "taken_over");
-            }
-            if ["running", "waiting"].contains(&was["state"].as_str().unwrap()) {
-                // A replayed job has come before it meanwhile, or a dead Hire parks it.
-                assert!(["waiting", "parked"].contains(&is["state"].as_str().unwrap()), "{is}");
-                (expected["state"], expected["due_at"]) = (is["state"].clone(), is["due_at"].clone());
-            }
-            assert_eq!(&expected, is);
-        }
-    }
-    let number = |stats: &Value, states: &[&str]| -> u64 {
-        states.iter().map(|state| stats["stats"]["jobs"][state].as_u64().unwrap()).sum()
-    };
-    for states in [&["waiting", "running", "parked"][..], &["dead"], &["done"]] {
-        assert_eq!(number(source, states), number(copied, states), "{states:?}");
-    }
-    for figure in ["lanes", "people"] {
-        assert_eq!(source["stats"][figure], copied["stats"][figure]);
-    }
-    assert_eq!(number(copied, &["running"]), 0);
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
-    #[test]
-    fn whatever_the_embedded_store_has_arrives_in_redis(steps in steps()) {
-        let folder = Folder::new();
-        let lanes = folder.lanes();
-        arrives(steps, folder, lanes, Keyspace::on(&REDIS));
-    }
-
-    #[test]
-    fn whatever_redis_has_arrives_in_the_embedded_store(steps in steps()) {
-        let keys = Keyspace::on(&REDIS);
-        let lanes = keys.lanes();
-        arrives(steps, keys, lanes, Folder::new());
-    }
-
-    #[test]
-    fn whatever_redis_has_arrives_in_valkey(steps in steps()) {
-        let keys = Keyspace::on(&REDIS);
-        let lanes = keys.lanes();
-        arrives(steps, keys, lanes, Keyspace::on(&VALKEY));
-    }
-}
-
 /// The engine and the model, taking the same steps.
-struct Pair {
-    bench: Bench,
+pub(crate) struct Pair {
+    pub(crate) bench: Bench,
     model: Model,
     /// The engine's own records of lanes.
     lanes: Box<dyn Lanes>,
-    now: UnixMs,
+    pub(crate) now: UnixMs,
     /// What workers believe to have, lost leases among them.
     leases: Vec<Lease>,
     last_fence: u64,
     /// What was stored.
-    accepted: Vec<NewDelivery>,
+    pub(crate) accepted: Vec<NewDelivery>,
 }
 
 impl Pair {
-    async fn new(engine: impl Engine + 'static, lanes: impl Lanes + 'static) -> Self {
+    pub(crate) async fn new(engine: impl Engine + 'static, lanes: impl Lanes + 'static) -> Self {
         let mut bench = Bench::new(engine, false).await;
         bench.with(|options| *options = narrow()).await;
         let (model, lanes) = (Model::new(narrow()), Box::new(lanes));
         Self { bench, model, lanes, now: T0, leases: Vec::new(), last_fence: 0, accepted: Vec::new() }
     }
 
-    async fn take(&mut self, step: Step) {
+    pub(crate) async fn take(&mut self, step: Step) {
         let now = self.now;
         match step {
             Step::Accept { person, kinds } => self.accept(person, &kinds).await,
