@@ -23,9 +23,8 @@ use crate::config::{
     Config, LogConfig, LogFormat, PostmanAuth, RedisConfig, RedisHost, RedisPlace, RedisUrl, SecretFiles, SourceConfig,
     StoreDurability, StoreUrl,
 };
-use crate::core::code::Code;
 use crate::core::event::SourceName;
-use crate::core::hold::{HoldScope, ProbePauses};
+use crate::core::hold::{HoldScope, ProbePauses, is_lifted_by_hand};
 use crate::core::limiter::Rate;
 use crate::core::mapping;
 use crate::core::verdict::RetryRules;
@@ -35,7 +34,7 @@ use crate::scim::{Auth, Client, ClientError, ClientOptions};
 use crate::secret::LiveSecret;
 use crate::store::embedded::Embedded;
 use crate::store::redis::{Address, Durability, LinkOptions, Login, Place, Redis, RedisOptions, StoreClock, TlsFiles};
-use crate::store::{Retention, Store, StoreError, StoreOptions};
+use crate::store::{Retention, Store, StoreError, StoreOptions, Transfer};
 use crate::telemetry::logs::{Format, LogOptions};
 use crate::telemetry::metrics::{Metrics, MetricsError};
 use crate::worker::{Worker, WorkerOptions};
@@ -307,11 +306,40 @@ async fn joined(listener: JoinHandle<std::io::Result<()>>) -> std::io::Result<()
 
 /// Opens the configured store. Redis need not be there yet. Must be called within a tokio runtime.
 pub fn open_store(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
-    match &config.store.url {
-        StoreUrl::Embedded { dir } => Ok(Arc::new(Embedded::open(dir, store_options(config))?)),
+    let redis = &config.store.redis;
+    Ok(open_at(&config.store.url, redis, &redis.key_prefix, store_options(config))?)
+}
+
+/// Opens the store at `url`, to be copied from or to, with the rest of `[store]` as it is configured. A
+/// user or a password in the URL is used instead of the configured ones; so is a prefix. Must be called
+/// within a tokio runtime.
+pub fn open_other_store(
+    config: &Config,
+    url: &StoreUrl,
+    key_prefix: Option<&str>,
+) -> Result<Arc<dyn Transfer>, StoreError> {
+    let mut redis = config.store.redis.clone();
+    if let StoreUrl::Redis(url) = url
+        && (url.username.is_some() || url.password.is_some())
+    {
+        redis.username = url.username.clone().map(LiveSecret::new);
+        redis.password = url.password.clone().map(LiveSecret::new);
+    }
+    let key_prefix = key_prefix.unwrap_or(&redis.key_prefix);
+    open_at(url, &redis, key_prefix, store_options(config))
+}
+
+fn open_at(
+    url: &StoreUrl,
+    redis: &RedisConfig,
+    key_prefix: &str,
+    options: StoreOptions,
+) -> Result<Arc<dyn Transfer>, StoreError> {
+    match url {
+        StoreUrl::Embedded { dir } => Ok(Arc::new(Embedded::open(dir, options)?)),
         StoreUrl::Redis(url) => {
-            let options = RedisOptions { link: link_options(url, &config.store.redis), clock: StoreClock::Server };
-            Ok(Arc::new(Redis::open(&options, store_options(config))?))
+            let link = LinkOptions { key_prefix: key_prefix.to_owned(), ..link_options(url, redis) };
+            Ok(Arc::new(Redis::open(&RedisOptions { link, clock: StoreClock::Server }, options)?))
         }
     }
 }
@@ -479,7 +507,7 @@ async fn lift_when_connected(store: Arc<dyn Store>, clock: Clock) {
 
 async fn lift_what_a_key_can_cause(store: &dyn Store, clock: &Clock, why: &str) -> Result<(), StoreError> {
     for hold in store.holds().await? {
-        if hold.scope == HoldScope::All && hold.code != Code::HoldOperator {
+        if hold.scope == HoldScope::All && !is_lifted_by_hand(hold.code) {
             store.lift_hold(clock.now(), Some(hold.scope)).await?;
             info!(code = %hold.code, "hold lifted: {why}");
         }

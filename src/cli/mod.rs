@@ -24,6 +24,7 @@ pub mod postman_sim;
 pub mod send;
 pub mod serve;
 pub mod status;
+pub mod store;
 
 use self::failure::Failure;
 
@@ -63,6 +64,9 @@ enum Command {
     Hold(hold::HoldCommand),
     /// All about one person: "why is Jane not in Postman?"
     Person(person::PersonArgs),
+    /// The store itself: copy it into another.
+    #[command(subcommand)]
+    Store(store::StoreCommand),
     /// Run the Postman stand-in by itself.
     PostmanSim(postman_sim::PostmanSimArgs),
 }
@@ -103,6 +107,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Dead(command) => dead::run(&context, &command),
         Command::Hold(command) => hold::run(&context, &command),
         Command::Person(args) => person::run(&context, &args),
+        Command::Store(command) => store::run(&context, &command),
         Command::PostmanSim(args) => postman_sim::run(&context, &args),
     };
     match result {

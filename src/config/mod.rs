@@ -20,7 +20,9 @@ pub use self::retry::RetryConfig;
 pub use self::secret::{Refreshed, SecretFiles};
 pub use self::server::ServerConfig;
 pub use self::source::{SourceConfig, SourceSecret};
-pub use self::store::{RedisConfig, RedisHost, RedisPlace, RedisUrl, StoreConfig, StoreDurability, StoreUrl};
+pub use self::store::{
+    RedisConfig, RedisHost, RedisPlace, RedisUrl, StoreConfig, StoreDurability, StoreUrl, is_key_prefix,
+};
 pub use self::worker::WorkerConfig;
 
 mod error;

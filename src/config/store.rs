@@ -66,6 +66,13 @@ pub enum StoreDurability {
     Replicated,
 }
 
+/// Whether keys may begin with this, in braces.
+#[must_use]
+pub fn is_key_prefix(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':');
+    (1..=64).contains(&text.len()) && text.chars().all(plain)
+}
+
 #[derive(Deserialize)]
 #[serde(default)]
 pub(super) struct Raw {
@@ -121,9 +128,8 @@ impl Raw {
         findings.bounds("store.durable_timeout_ms", self.durable_timeout_ms, 100, 60_000);
         findings.bounds("store.connect_timeout_ms", self.connect_timeout_ms, 50, 60_000);
         findings.bounds("store.response_timeout_ms", self.response_timeout_ms, 50, 60_000);
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':');
         findings.when(
-            !(1..=64).contains(&self.key_prefix.len()) || !self.key_prefix.chars().all(plain),
+            !is_key_prefix(&self.key_prefix),
             "store.key_prefix",
             "is no prefix",
             "Give 1 to 64 letters, digits, `-`, `_`, `.` and `:`.",

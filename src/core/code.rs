@@ -130,6 +130,9 @@ codes! {
     HoldOperator = "HOLD-OPERATOR",
         "An operator set this hold.",
         "Lift it with `scim-bridge hold lift` when ready; it is not lifted by itself.";
+    HoldCopied = "HOLD-COPIED",
+        "This store's content was copied to another store, which is to go on with it: here nothing is applied any more.",
+        "Serve the other store. To go on with this one after all, stop the other for good, then `scim-bridge hold lift`.";
     // The store cannot serve: webhooks are answered 503, workers wait, nothing is lost.
     StoreUnreachable = "STORE-UNREACHABLE",
         "No connection to Redis could be made.",

@@ -41,6 +41,12 @@ pub struct Hold {
     pub probes: u32,
 }
 
+/// Whether a hold with this code has no probe, gives way to no other, and is lifted by an operator only.
+#[must_use]
+pub fn is_lifted_by_hand(code: Code) -> bool {
+    matches!(code, Code::HoldOperator | Code::HoldCopied)
+}
+
 /// How long to wait between probes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProbePauses {

@@ -21,8 +21,12 @@ use crate::core::limiter::{CallKind, Rate};
 use crate::core::time::UnixMs;
 pub use crate::core::verdict::Verdict;
 
+pub use self::transfer::{Activity, Exported, Fate, Origin, Position, Record, Remembered, Room, Section, Transfer};
+
+pub mod copy;
 pub mod embedded;
 pub mod redis;
+pub mod transfer;
 
 /// Why a store could not do what was asked. Nothing has changed then, unless it says so.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -6,6 +6,8 @@ mod commands;
 #[cfg(test)]
 mod kills;
 #[cfg(test)]
+mod moving;
+#[cfg(test)]
 #[path = "../chaos/oracle.rs"]
 mod oracle;
 #[cfg(test)]
@@ -13,5 +15,9 @@ mod privacy;
 #[cfg(test)]
 #[expect(dead_code, reason = "shared with the tests of a cluster, which use more of it")]
 mod process;
+#[cfg(test)]
+#[path = "../chaos/redis_server.rs"]
+#[expect(dead_code, reason = "shared with the tests of a cluster, which restart it")]
+mod redis_server;
 #[cfg(test)]
 mod shutdown;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use scim_bridge::store::redis::{Address, Durability, LinkOptions, Login, Place, Redis, RedisOptions, StoreClock};
-use scim_bridge::store::{Store, StoreOptions};
+use scim_bridge::store::{StoreOptions, Transfer};
 
 use crate::harness::Engine;
 use crate::sentinel::accept_until;
@@ -62,7 +62,7 @@ struct Part {
 
 #[async_trait]
 impl Engine for Part {
-    async fn open(&self, options: StoreOptions) -> Arc<dyn Store> {
+    async fn open(&self, options: StoreOptions) -> Arc<dyn Transfer> {
         let link = LinkOptions {
             place: Place::Cluster(self.nodes.clone()),
             tls: None,

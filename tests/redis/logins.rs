@@ -4,8 +4,14 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use scim_bridge::app;
+use scim_bridge::config::{Config, StoreUrl};
 use scim_bridge::core::code::Code;
+use scim_bridge::core::event::{Person, SourceName};
 use scim_bridge::core::hold::HoldScope;
+use scim_bridge::core::job::DirectoryEntry;
+use scim_bridge::store::Record;
+use scim_bridge::store::copy::{CopyError, CopyOptions, copy};
 
 use crate::on_both;
 use crate::servers::{Make, Server, free_port};
@@ -90,8 +96,49 @@ async fn the_rights_that_the_documentation_lists_are_enough(make: Make) {
     store.stats(now()).await.unwrap();
     store.tidy(now()).await.unwrap();
     store.ping().await.unwrap();
+    // It listens for wake-ups; a store that somebody works on is not copied.
+    drop(store);
+    copies(&config(&server.url(), &keys)).await;
     let log = server.ask(&["ACL", "LOG"]);
     assert!(log.is_empty(), "refused: {log}");
+}
+
+/// Copies the store out, and tries to copy it back.
+async fn copies(config: &Config) {
+    let folder = tempfile::tempdir().unwrap();
+    let embedded = StoreUrl::Embedded { dir: folder.path().to_owned() };
+    let from = app::open_other_store(config, &config.store.url, None).unwrap();
+    let between = app::open_other_store(config, &embedded, None).unwrap();
+    accept(from.as_ref()).await.unwrap();
+    let settled = claim(from.as_ref()).await.unwrap();
+    settle(from.as_ref(), &settled[0]).await.unwrap();
+    from.import(now(), 0, vec![person()]).await.unwrap();
+    let how = CopyOptions { hold_source: false, fresh_id: [7; 16] };
+    // The connection that listened takes a moment to go.
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    let copied = loop {
+        match copy(from.as_ref(), between.as_ref(), now, how, |_, _, _| {}).await {
+            Err(CopyError::InUse { .. }) if std::time::Instant::now() < deadline => tokio::task::yield_now().await,
+            other => break other.unwrap(),
+        }
+    };
+    assert!(copied.is_whole() && !copied.is_empty(), "{copied:?}");
+    // The store that it came from has its own events: everything is known there, and it takes no other's.
+    let back = copy(between.as_ref(), from.as_ref(), now, CopyOptions { fresh_id: [8; 16], ..how }, |_, _, _| {}).await;
+    assert!(matches!(back, Err(CopyError::Newer)), "{back:?}");
+}
+
+/// Somebody in the directory.
+fn person() -> Record {
+    let person = Person::parse(SourceName::parse("hr").unwrap(), "E-1").unwrap();
+    let entry = DirectoryEntry {
+        scim_id: Some("1".to_owned()),
+        user_name: "ada@example.com".to_owned(),
+        in_line_at: now(),
+        occurred_at: None,
+        seq: 1,
+    };
+    Record::Person(person, entry)
 }
 
 async fn a_right_that_is_missing_is_told(make: Make) {

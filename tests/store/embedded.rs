@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use scim_bridge::core::job::JobId;
+use scim_bridge::store::copy::{CopyOptions, copy};
 use scim_bridge::store::embedded::Embedded;
-use scim_bridge::store::{Store, StoreError, StoreOptions};
+use scim_bridge::store::{NewJob, Store, StoreError, StoreOptions, Transfer};
 use tempfile::TempDir;
 
-use crate::harness::{Bench, Engine, Lanes, SeenLane, at, dead, first, give_back, hire, options, rename};
+use crate::harness::{Bench, Engine, Lanes, SeenLane, at, dead, delivery, first, give_back, hire, options, rename};
 
 /// A folder that goes away with the test.
 pub(crate) struct Folder(TempDir);
@@ -55,7 +57,7 @@ impl Lanes for File {
 
 #[async_trait]
 impl Engine for Folder {
-    async fn open(&self, options: StoreOptions) -> Arc<dyn Store> {
+    async fn open(&self, options: StoreOptions) -> Arc<dyn Transfer> {
         Arc::new(Embedded::open(self.0.path(), options).unwrap())
     }
 }
@@ -160,7 +162,7 @@ struct Inherited(Folder);
 
 #[async_trait]
 impl Engine for Inherited {
-    async fn open(&self, options: StoreOptions) -> Arc<dyn Store> {
+    async fn open(&self, options: StoreOptions) -> Arc<dyn Transfer> {
         let store = Embedded::open(self.0.path(), options).unwrap();
         store.end_leases(at(0)).await.unwrap();
         Arc::new(store)
@@ -211,4 +213,37 @@ async fn what_a_wrong_clock_put_off_is_due_for_the_next_process() {
     bench.claim_none(at(2)).await;
     bench.reopen().await;
     bench.claim_one(at(3)).await;
+}
+
+#[tokio::test]
+async fn two_states_of_one_store_that_went_on_apart_do_not_displace_each_other() {
+    let (one, other, target) = (Folder::new(), Folder::new(), Folder::new());
+    let open = |folder: &Folder| Embedded::open(folder.path(), options()).unwrap();
+    let put = async |store: &Embedded, n: u128| {
+        let job = NewJob { id: JobId(n), event: rename("1") };
+        store.accept(at(0), delivery(n.to_be_bytes(), [0; 16], vec![job])).await.unwrap();
+    };
+    let how = CopyOptions { hold_source: true, fresh_id: [7; 16] };
+    let move_to = async |from: &Embedded| {
+        let to = open(&target);
+        copy(from, &to, || at(1), how, |_, _, _| {}).await.unwrap()
+    };
+    let store = open(&one);
+    put(&store, 1).await;
+    assert!(move_to(&store).await.is_whole());
+    drop(store);
+    // A backup, put in service somewhere else.
+    std::fs::copy(one.path().join("store.db"), other.path().join("store.db")).unwrap();
+    let (store, restored) = (open(&one), open(&other));
+    restored.lift_hold(at(1), None).await.unwrap();
+    put(&store, 2).await;
+    put(&restored, 3).await;
+    assert!(move_to(&store).await.is_whole());
+    let copied = move_to(&restored).await;
+    assert!(!copied.is_whole());
+    assert_eq!(copied.0.iter().map(|(_, tally)| tally.displaced).sum::<u64>(), 1);
+    assert!(restored.holds().await.unwrap().is_empty(), "it is not held: not all of it is there");
+    let to = open(&target);
+    assert!(to.job(JobId(2)).await.unwrap().is_some());
+    assert!(to.job(JobId(3)).await.unwrap().is_none());
 }

@@ -12,7 +12,7 @@ use scim_bridge::core::limiter::Rate;
 use scim_bridge::core::time::UnixMs;
 use scim_bridge::store::{
     Accepted, Claim, ClaimRequest, ClaimedJob, Dedupe, Lease, NewDelivery, NewJob, NewUnmapped, Page, Retention,
-    Settled, Settlement, Store, StoreOptions, TrialResult, Verdict, WaitReason,
+    Settled, Settlement, StoreOptions, Transfer, TrialResult, Verdict, WaitReason,
 };
 
 /// When the tests begin.
@@ -31,7 +31,7 @@ pub(crate) fn at(ms: u64) -> UnixMs {
 #[async_trait]
 pub(crate) trait Engine: Send + Sync {
     /// Opens the store. The one before is closed by then.
-    async fn open(&self, options: StoreOptions) -> Arc<dyn Store>;
+    async fn open(&self, options: StoreOptions) -> Arc<dyn Transfer>;
 }
 
 /// Looks at lanes in an engine's own records, past the engine.
@@ -66,7 +66,7 @@ pub(crate) fn options() -> StoreOptions {
 pub(crate) struct Bench {
     engine: Box<dyn Engine>,
     options: StoreOptions,
-    store: Option<Arc<dyn Store>>,
+    store: Option<Arc<dyn Transfer>>,
     reopens: bool,
     ids: u128,
 }
@@ -91,7 +91,7 @@ impl Bench {
     }
 
     /// The store, for one step.
-    pub(crate) async fn s(&mut self) -> &dyn Store {
+    pub(crate) async fn s(&mut self) -> &dyn Transfer {
         if self.reopens {
             self.reopen().await;
         }
@@ -102,6 +102,11 @@ impl Bench {
     pub(crate) fn id(&mut self) -> JobId {
         self.ids += 1;
         JobId((0x0195 << 112) + self.ids)
+    }
+
+    /// Leaves ids out: another store has them.
+    pub(crate) fn skip_ids(&mut self, count: u128) {
+        self.ids += count;
     }
 
     /// Accepts a delivery of these events, remembered by a key that nothing else has; the jobs' ids.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use scim_bridge::core::code::Code;
 use scim_bridge::core::event::EventKind;
-use scim_bridge::core::hold::{Hold, HoldScope};
+use scim_bridge::core::hold::{Hold, HoldScope, is_lifted_by_hand};
 use scim_bridge::core::job::{JobId, JobState};
 use scim_bridge::core::limiter::{CallKind, Grant};
 use scim_bridge::core::time::UnixMs;
@@ -323,7 +323,7 @@ impl Model {
     }
 
     pub(crate) fn set_hold(&mut self, now: UnixMs, scope: HoldScope, code: Code) {
-        if self.holds.get(&scope).is_some_and(|hold| hold.code == code || hold.code == Code::HoldOperator) {
+        if self.holds.get(&scope).is_some_and(|hold| hold.code == code || is_lifted_by_hand(hold.code)) {
             return;
         }
         self.out.remove(&scope);
@@ -331,7 +331,7 @@ impl Model {
         let lifted = self.lifted.remove(&scope);
         let probes = lifted.filter(|(with, _, at)| *with == code && now.ms_since(*at) <= pauses.max_ms);
         let probes = probes.map_or(0, |(_, probes, _)| probes);
-        let next_probe_at = (code != Code::HoldOperator).then(|| now.plus_ms(pauses.after(probes)));
+        let next_probe_at = (!is_lifted_by_hand(code)).then(|| now.plus_ms(pauses.after(probes)));
         self.holds.insert(scope, Hold { scope, code, since: now, next_probe_at, probes });
     }
 

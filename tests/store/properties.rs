@@ -10,8 +10,8 @@ use scim_bridge::core::job::{JobId, JobState, Progress};
 use scim_bridge::core::limiter::{CallKind, Rate};
 use scim_bridge::core::time::UnixMs;
 use scim_bridge::store::{
-    Accepted, Claim, ClaimRequest, DeadAction, Lease, NewJob, Retention, Settled, Settlement, StoreOptions, Token,
-    TrialResult, Verdict,
+    Accepted, Claim, ClaimRequest, DeadAction, Lease, NewDelivery, NewJob, Retention, Settled, Settlement,
+    StoreOptions, Token, TrialResult, Verdict,
 };
 
 use crate::embedded::Folder;
@@ -20,10 +20,10 @@ use crate::model::{Fate, Given, Model, Standing};
 use crate::redis::Keyspace;
 use crate::servers::{REDIS, VALKEY};
 
-const PEOPLE: [&str; 3] = ["0", "1", "2"];
+pub(crate) const PEOPLE: [&str; 3] = ["0", "1", "2"];
 
 #[derive(Debug, Clone)]
-enum Step {
+pub(crate) enum Step {
     Accept {
         person: usize,
         kinds: Vec<EventKind>,
@@ -52,7 +52,7 @@ enum Step {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum End {
+pub(crate) enum End {
     Done,
     Retry { after_ms: u64, counted: bool },
     Hold(HoldScope, Code),
@@ -65,7 +65,7 @@ fn scope() -> impl Strategy<Value = HoldScope> {
 }
 
 fn code() -> impl Strategy<Value = Code> {
-    select(vec![Code::HoldKey, Code::HoldPlan, Code::HoldSeats, Code::HoldOperator])
+    select(vec![Code::HoldKey, Code::HoldPlan, Code::HoldSeats, Code::HoldOperator, Code::HoldCopied])
 }
 
 fn refusal() -> impl Strategy<Value = Code> {
@@ -110,7 +110,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// Narrow, so that every bound is met within a few steps.
-fn narrow() -> StoreOptions {
+pub(crate) fn narrow() -> StoreOptions {
     StoreOptions {
         writes: Rate { calls: 40, window_ms: 60_000 },
         reads: Rate { calls: 60, window_ms: 60_000 },
@@ -132,7 +132,7 @@ fn agree(steps: Vec<Step>, engine: impl Engine + 'static, lanes: impl Lanes + 's
     });
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
+pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step(), 1..120)
 }
 
@@ -165,26 +165,28 @@ proptest! {
 }
 
 /// The engine and the model, taking the same steps.
-struct Pair {
-    bench: Bench,
+pub(crate) struct Pair {
+    pub(crate) bench: Bench,
     model: Model,
     /// The engine's own records of lanes.
     lanes: Box<dyn Lanes>,
-    now: UnixMs,
+    pub(crate) now: UnixMs,
     /// What workers believe to have, lost leases among them.
     leases: Vec<Lease>,
     last_fence: u64,
+    /// What was stored.
+    pub(crate) accepted: Vec<NewDelivery>,
 }
 
 impl Pair {
-    async fn new(engine: impl Engine + 'static, lanes: impl Lanes + 'static) -> Self {
+    pub(crate) async fn new(engine: impl Engine + 'static, lanes: impl Lanes + 'static) -> Self {
         let mut bench = Bench::new(engine, false).await;
         bench.with(|options| *options = narrow()).await;
         let (model, lanes) = (Model::new(narrow()), Box::new(lanes));
-        Self { bench, model, lanes, now: T0, leases: Vec::new(), last_fence: 0 }
+        Self { bench, model, lanes, now: T0, leases: Vec::new(), last_fence: 0, accepted: Vec::new() }
     }
 
-    async fn take(&mut self, step: Step) {
+    pub(crate) async fn take(&mut self, step: Step) {
         let now = self.now;
         match step {
             Step::Accept { person, kinds } => self.accept(person, &kinds).await,
@@ -254,12 +256,13 @@ impl Pair {
         let jobs: Vec<_> = kinds.iter().map(|kind| NewJob { id: self.bench.id(), event: make(kind) }).collect();
         let ids: Vec<JobId> = jobs.iter().map(|job| job.id).collect();
         let delivery = delivery(self.bench.id().0.to_be_bytes(), [0; 16], jobs);
-        let told = self.bench.s().await.accept(self.now, delivery).await.unwrap();
+        let told = self.bench.s().await.accept(self.now, delivery.clone()).await.unwrap();
         if self.model.is_full() {
             assert_eq!(told, Accepted::Full);
             return;
         }
         assert_eq!(told, Accepted::Stored);
+        self.accepted.push(delivery);
         for (kind, id) in kinds.iter().zip(ids) {
             self.model.accept(self.now, who, *kind, id);
         }

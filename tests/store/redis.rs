@@ -6,8 +6,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use deadpool_redis::redis::{Client, Connection, FromRedisValue};
 use scim_bridge::core::job::{JobId, Progress};
+use scim_bridge::store::copy::{CopyError, CopyOptions, copy};
 use scim_bridge::store::redis::{Address, Durability, LinkOptions, Login, Place, Redis, RedisOptions, StoreClock};
-use scim_bridge::store::{Claim, ClaimRequest, NewJob, Settled, Settlement, Store, StoreError, StoreOptions, Verdict};
+use scim_bridge::store::{
+    Claim, ClaimRequest, NewJob, Settled, Settlement, Store, StoreError, StoreOptions, Transfer, Verdict,
+};
 
 use crate::harness::{Bench, Engine, Lanes, SeenLane, at, dead, delivery, done, hire, options, person, rename, retry};
 use crate::servers::{REDIS, Server, VALKEY};
@@ -104,7 +107,7 @@ impl Lanes for Keys {
 
 #[async_trait]
 impl Engine for Keyspace {
-    async fn open(&self, options: StoreOptions) -> Arc<dyn Store> {
+    async fn open(&self, options: StoreOptions) -> Arc<dyn Transfer> {
         Arc::new(self.try_open(StoreClock::Caller, options).unwrap())
     }
 }
@@ -265,5 +268,67 @@ async fn a_damaged_lane_keeps_nobody_else_from_being_accepted() {
             assert!(n != 7 || matches!(told, Err(StoreError::Damaged(_))), "{told:?}");
         }
         assert_eq!(store.stats(at(0)).await.unwrap().jobs["waiting"], 2 * 63);
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_somebody_works_on_is_not_copied() {
+    for keys in both() {
+        let folder = tempfile::tempdir().unwrap();
+        let to = scim_bridge::store::embedded::Embedded::open(folder.path(), options()).unwrap();
+        let from = keys.try_open(StoreClock::Caller, options()).unwrap();
+        let how = CopyOptions { hold_source: true, fresh_id: [7; 16] };
+        let tried = async |now| copy(&from, &to, || now, how, |_, _, _| {}).await;
+        for n in 1..4 {
+            let job = NewJob { id: JobId(n), event: hire(&n.to_string()) };
+            from.accept(at(0), delivery(n.to_be_bytes(), [2; 16], vec![job])).await.unwrap();
+        }
+        let request = ClaimRequest { worker: "w".into(), jobs_max: 1, lease_ms: 1_000 };
+        from.claim(at(0), &request).await.unwrap();
+        assert!(matches!(tried(at(999)).await, Err(CopyError::InUse { leases: 1, listeners: 0 })));
+        // A worker that is idle listens.
+        let worker = keys.try_open(StoreClock::Caller, options()).unwrap();
+        worker.woken().await;
+        assert!(matches!(tried(at(1_001)).await, Err(CopyError::InUse { leases: 0, listeners: 1 })));
+        drop(worker);
+        // An intake leaves no sign until it takes something in.
+        let meanwhile = std::cell::Cell::new(false);
+        let told = |_, _, _| meanwhile.set(true);
+        let intake = keys.lanes();
+        let intake = std::cell::RefCell::new(intake);
+        let moved = loop {
+            let now = || {
+                if meanwhile.get() {
+                    let () = intake.borrow_mut().ask("HINCRBY", "ctl", &[b"seq", b"1"]);
+                }
+                at(1_001)
+            };
+            match copy(&from, &to, now, how, told).await {
+                // The worker's connection takes a moment to go.
+                Err(CopyError::InUse { .. }) => tokio::task::yield_now().await,
+                other => break other,
+            }
+        };
+        assert!(matches!(moved, Err(CopyError::Moved)), "{moved:?}");
+        assert!(from.holds().await.unwrap().is_empty());
+        assert!(tried(at(1_001)).await.unwrap().is_whole());
+    }
+}
+
+#[tokio::test]
+async fn a_newer_store_is_neither_copied_nor_copied_into() {
+    for keys in both() {
+        keys.try_open(StoreClock::Caller, options()).unwrap().ping().await.unwrap();
+        let () = keys.lanes().ask("SET", "schema", &[b"7"]);
+        let newer = keys.try_open(StoreClock::Caller, options()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let ours = scim_bridge::store::embedded::Embedded::open(folder.path(), options()).unwrap();
+        ours.accept(at(0), delivery([1; 16], [2; 16], Vec::new())).await.unwrap();
+        let how = CopyOptions { hold_source: true, fresh_id: [7; 16] };
+        let out = copy(&newer, &ours, || at(1), how, |_, _, _| {}).await;
+        assert!(matches!(out, Err(CopyError::From(StoreError::NewerSchema { found: 7, .. }))), "{out:?}");
+        let into = copy(&ours, &newer, || at(1), how, |_, _, _| {}).await;
+        assert!(matches!(into, Err(CopyError::To(StoreError::NewerSchema { found: 7, .. }))), "{into:?}");
+        assert!(ours.holds().await.unwrap().is_empty());
     }
 }

@@ -4,7 +4,7 @@ use super::control::{Control, HoldSlot, Lifted, Trial, slot_of};
 use super::writer::Work;
 use crate::core::code::Code;
 use crate::core::event::EventKind;
-use crate::core::hold::{Hold, HoldScope, ProbePauses};
+use crate::core::hold::{Hold, HoldScope, ProbePauses, is_lifted_by_hand};
 use crate::core::limiter::{CallKind, Grant, Rate};
 use crate::core::time::UnixMs;
 use crate::store::{StoreOptions, Token, TrialResult};
@@ -15,7 +15,7 @@ pub(super) fn set(work: &mut Work<'_>, now: UnixMs, scope: HoldScope, code: Code
     let pauses = work.options.probe_pauses;
     let slot = work.control.slot_mut(scope);
     if let Some(standing) = &slot.hold
-        && (standing.code == code || standing.code == Code::HoldOperator)
+        && (standing.code == code || is_lifted_by_hand(standing.code))
     {
         return standing.clone();
     }
@@ -24,7 +24,7 @@ pub(super) fn set(work: &mut Work<'_>, now: UnixMs, scope: HoldScope, code: Code
         Some(lifted) if lifted.code == code && now.ms_since(lifted.at) <= pauses.max_ms => lifted.probes,
         Some(_) | None => 0,
     };
-    let next_probe_at = (code != Code::HoldOperator).then(|| now.plus_ms(pauses.after(probes)));
+    let next_probe_at = (!is_lifted_by_hand(code)).then(|| now.plus_ms(pauses.after(probes)));
     let hold = Hold { scope, code, since: now, next_probe_at, probes };
     *slot = HoldSlot { hold: Some(hold.clone()), trial: None, lifted: None, ended_at: slot.ended_at };
     hold

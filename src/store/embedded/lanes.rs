@@ -99,12 +99,12 @@ impl Lane {
         Ok(lane)
     }
 
-    /// Puts a live job into the lane, that waits there from now.
-    pub(super) fn enter(&mut self, seq: i64, kind: EventKind, now: UnixMs) {
+    /// Puts a live job into the lane, that may run there from `at`.
+    pub(super) fn enter(&mut self, seq: i64, kind: EventKind, at: UnixMs) {
         self.queued += 1;
         match self.state {
-            LaneState::Idle => self.state = LaneState::Due { head: seq, kind, at: now },
-            LaneState::Due { head, .. } if seq < head => self.state = LaneState::Due { head: seq, kind, at: now },
+            LaneState::Idle => self.state = LaneState::Due { head: seq, kind, at },
+            LaneState::Due { head, .. } if seq < head => self.state = LaneState::Due { head: seq, kind, at },
             LaneState::Due { .. } | LaneState::Leased { .. } | LaneState::Parked => {}
         }
     }

@@ -15,8 +15,9 @@ use self::schema::Lock;
 use self::views::Readers;
 use self::writer::{Shared, Writer};
 use super::{
-    Accepted, Claim, ClaimRequest, DeadAction, DeadSummary, JobView, Lease, NewDelivery, NewJob, Page, PersonView,
-    Settled, Settlement, Stats, Store, StoreError, StoreOptions, Token, TrialResult,
+    Accepted, Activity, Claim, ClaimRequest, DeadAction, DeadSummary, Exported, Fate, JobView, Lease, NewDelivery,
+    NewJob, Origin, Page, PersonView, Position, Record, Room, Section, Settled, Settlement, Stats, Store, StoreError,
+    StoreOptions, Token, Transfer, TrialResult,
 };
 use crate::core::code::Code;
 use crate::core::event::Person;
@@ -29,8 +30,10 @@ mod accept;
 mod claim;
 mod control;
 mod dead;
+mod export;
 mod failure;
 mod holds;
+mod import;
 mod lanes;
 mod rows;
 mod schema;
@@ -65,6 +68,12 @@ impl Embedded {
         let shared = Arc::new(Shared { control: Mutex::new(control.clone()), woken: Notify::new() });
         let writer = Writer::start(db, control, options, Arc::clone(&shared))?;
         Ok(Self { writer, readers: Readers::new(schema::database(dir)), shared, _lock: lock })
+    }
+
+    /// Whether there is a store in `dir`.
+    #[must_use]
+    pub fn is_in(dir: &Path) -> bool {
+        schema::database(dir).exists()
     }
 
     /// Ends every lease now. For the process that has just opened the store: whoever held them held the
@@ -187,5 +196,51 @@ impl Store for Embedded {
 
     async fn woken(&self) {
         self.shared.woken.notified().await;
+    }
+}
+
+#[async_trait]
+impl Transfer for Embedded {
+    /// The store's lock is ours: nobody else is at work.
+    async fn activity(&self, _now: UnixMs) -> Result<Activity, StoreError> {
+        Ok(Activity { leases: 0, listeners: 0, steps: 0 })
+    }
+
+    async fn origin(&self, fresh: [u8; 16]) -> Result<Origin, StoreError> {
+        self.writer.call(move |work| export::origin(work, fresh)).await
+    }
+
+    async fn export(
+        &self,
+        now: UnixMs,
+        section: Section,
+        after: Option<&Position>,
+        records_max: usize,
+    ) -> Result<Exported, StoreError> {
+        if section == Section::Holds {
+            let holds = self.holds().await?.into_iter().filter(|hold| hold.code != Code::HoldCopied);
+            return Ok(Exported { records: holds.map(Record::Hold).collect(), next: None });
+        }
+        let after = after.cloned();
+        self.readers.read(move |db| export::export(db, now, section, after.as_ref(), records_max)).await
+    }
+
+    async fn make_room(&self, origin: &Origin) -> Result<Room, StoreError> {
+        let origin = *origin;
+        self.writer.call(move |work| import::make_room(work, &origin)).await
+    }
+
+    async fn import(&self, now: UnixMs, base: u64, records: Vec<Record>) -> Result<Vec<Fate>, StoreError> {
+        let take = move |work: &mut writer::Work<'_>| {
+            records.iter().map(|record| import::import(work, now, base, record, true)).collect()
+        };
+        self.writer.call(take).await
+    }
+
+    async fn compare(&self, now: UnixMs, records: Vec<Record>) -> Result<Vec<Fate>, StoreError> {
+        let look = move |work: &mut writer::Work<'_>| {
+            records.iter().map(|record| import::import(work, now, 0, record, false)).collect()
+        };
+        self.writer.call(look).await
     }
 }

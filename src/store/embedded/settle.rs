@@ -22,7 +22,7 @@ pub(super) fn settle(
     let mut job = JobRow::find(work.db, seq)?
         .ok_or_else(|| StoreError::Damaged(format!("a lease points at job number {seq}, which is not there")))?;
     if let Some(entry) = &settlement.directory {
-        learn(work, &lane, entry)?;
+        learn(work, lane.person, entry)?;
     }
     extend_history(&mut job.history, settlement.history.iter().cloned());
     // The trial ends first: a hold that the verdict sets is a new one, or goes on.
@@ -102,18 +102,17 @@ fn bury(
     Ok(())
 }
 
-fn learn(work: &mut Work<'_>, lane: &Lane, entry: &DirectoryEntry) -> Result<(), StoreError> {
+/// Keeps what is known of a person at Postman.
+pub(super) fn learn(work: &mut Work<'_>, person: i64, entry: &DirectoryEntry) -> Result<(), StoreError> {
     let text = to_json(entry)?;
     let is_new = work
         .db
         .prepare_cached("UPDATE people SET directory = ?2 WHERE person = ?1 AND directory IS NULL")?
-        .execute(params![lane.person, text])?;
+        .execute(params![person, text])?;
     if is_new == 1 {
         work.control.tally.people += 1;
     } else {
-        work.db
-            .prepare_cached("UPDATE people SET directory = ?2 WHERE person = ?1")?
-            .execute(params![lane.person, text])?;
+        work.db.prepare_cached("UPDATE people SET directory = ?2 WHERE person = ?1")?.execute(params![person, text])?;
     }
     Ok(())
 }

@@ -55,12 +55,13 @@ impl Readers {
     }
 }
 
-/// A job with its end and its lane.
-const SELECT_VIEW: &str = "SELECT j.seq, j.id, j.person, j.kind, j.accepted_at, j.due_at, j.attempts, j.take_overs,
+/// A job with its end and its lane: what [`view`] reads.
+pub(super) const SELECT_VIEW: &str =
+    "SELECT j.seq, j.id, j.person, j.kind, j.accepted_at, j.due_at, j.attempts, j.take_overs,
      j.first_attempt_at, j.progress, j.event, j.history, j.state, j.ended_at, j.outcome, p.lane_state, p.lane_seq,
      p.lane_at FROM jobs j JOIN people p ON p.person = j.person";
 
-fn view(row: &Row<'_>) -> Result<JobView, StoreError> {
+pub(super) fn view(row: &Row<'_>) -> Result<JobView, StoreError> {
     let job = JobRow::read(row)?;
     let ended_at: Option<i64> = row.get(13)?;
     let outcome: Option<String> = row.get(14)?;
@@ -157,7 +158,7 @@ pub(super) fn dead_letter(db: &Connection, id: JobId) -> Result<Option<DeadLette
     }
 }
 
-fn dead_jobs(db: &Connection, which: &str, params: impl Params) -> Result<Vec<DeadLetter>, StoreError> {
+pub(super) fn dead_jobs(db: &Connection, which: &str, params: impl Params) -> Result<Vec<DeadLetter>, StoreError> {
     let mut statement = db.prepare_cached(&format!(
         "SELECT seq, id, person, kind, accepted_at, due_at, attempts, take_overs, first_attempt_at, progress, event,
              history, ended_at, code, detail FROM jobs {which}"
@@ -182,7 +183,7 @@ fn dead_jobs(db: &Connection, which: &str, params: impl Params) -> Result<Vec<De
 }
 
 /// Reads `id, source, person, died_at, code, detail, payload`.
-fn letters(db: &Connection, select: &str, params: impl Params) -> Result<Vec<DeadLetter>, StoreError> {
+pub(super) fn letters(db: &Connection, select: &str, params: impl Params) -> Result<Vec<DeadLetter>, StoreError> {
     let mut statement = db.prepare_cached(select)?;
     let mut rows = statement.query(params)?;
     let mut found = Vec::new();

@@ -2,8 +2,9 @@
 
 /// What follows the prefix, in the order in which `lua/prelude.lua` names them.
 const NAMES: [&str; 24] = [
-    "schema",       // string: the version of all that follows
-    "ctl",          // hash: seq, fence, write_tat_us, read_tat_us, live, parked, pings, seen_at
+    "schema", // string: the version of all that follows
+    "ctl",    // hash: seq, fence, write_tat_us, read_tat_us, live, parked, pings, seen_at, identity; and
+    //                 what lua/make_room.lua keeps
     "hold:all",     // hash: see lua/holds.lua
     "hold:creates", // hash
     "job",          // hash: id -> record, see lua/jobs.lua

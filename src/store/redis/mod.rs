@@ -35,6 +35,7 @@ mod reply;
 mod rows;
 mod scripts;
 mod settle;
+mod transfer;
 mod views;
 
 pub use self::link::{Address, Durability, LinkOptions, Login, Place, TlsFiles};

@@ -73,6 +73,31 @@ pub(super) fn history_lines(history: &[HistoryEntry]) -> Result<String, StoreErr
     Ok(lines.join("\n"))
 }
 
+/// A job's record, for a store in which its sequence is raised by `base`.
+pub(super) fn job_record(job: &Job, base: u64, due_at: UnixMs) -> Result<String, StoreError> {
+    let progress = &job.progress;
+    let first = job.first_attempt_at.map_or_else(|| "-".to_owned(), |at| at.0.to_string());
+    let mut record = format!(
+        "{} {} {} {} {} {} {first} {} {} {}\n{}\n{}",
+        kind_letter(job.event.kind()),
+        base + job.seq,
+        job.accepted_at.0,
+        due_at.0,
+        job.attempts,
+        job.take_overs,
+        u8::from(progress.create_unknown),
+        progress.not_found,
+        progress.username_refused,
+        job.event.person,
+        event_row(&job.event)?
+    );
+    if !job.history.is_empty() {
+        record.push('\n');
+        record.push_str(&history_lines(&job.history)?);
+    }
+    Ok(record)
+}
+
 /// Reads a job's record.
 pub(super) fn job(id: JobId, record: &str) -> Result<Job, StoreError> {
     parse_job(id, record).ok_or_else(|| unexpected(&format!("job {id}")))
@@ -144,6 +169,11 @@ impl View {
                 _ => JobState::Waiting,
             }),
         }
+    }
+
+    /// From when the job may run, where it is at the head of its lane; none before its first attempt.
+    pub(super) fn own_due_at(&self) -> Option<UnixMs> {
+        self.job.lines().next()?.split(' ').nth(3)?.parse().ok().map(UnixMs)
     }
 
     /// The job; none where this is an unmapped record.

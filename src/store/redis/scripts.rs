@@ -33,4 +33,9 @@ scripts! {
     VIEW_RUNNING: "view_running";
     VIEW_PERSON: "views" "view_person";
     STATS: "stats";
+    ACTIVITY: "activity";
+    ORIGIN: "origin";
+    MAKE_ROOM: "make_room";
+    EXPORT: "write" "live" "views" "seen" "export";
+    IMPORT: "write" "jobs" "lanes" "live" "holds" "seen" "import";
 }

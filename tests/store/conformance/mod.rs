@@ -4,6 +4,7 @@
 //! `conformance!(engine, open)` stamps a named test for each case.
 
 pub(crate) mod accepting;
+pub(crate) mod copying;
 pub(crate) mod dead_letters;
 pub(crate) mod holding;
 pub(crate) mod leasing;
@@ -11,6 +12,8 @@ pub(crate) mod limiting;
 pub(crate) mod looking;
 pub(crate) mod racing;
 pub(crate) mod settling;
+
+pub(crate) use self::copying::{copying_from, copying_into};
 
 /// Stamps all cases for one engine: its name, and an expression that makes an `Engine`.
 macro_rules! conformance {
@@ -103,6 +106,32 @@ macro_rules! conformance {
                     remembered_deliveries_go_after_their_time,
                     waiting_jobs_never_go,
                     a_ping_proves_that_it_can_write;
+                copying_from:
+                    everything_arrives_as_it_was,
+                    copying_again_changes_nothing,
+                    what_the_target_has_done_since_stays_done,
+                    a_job_whose_worker_is_gone_counts_as_taken_over,
+                    what_comes_late_goes_before_what_the_target_accepted_since,
+                    a_source_that_went_on_is_caught_up_with,
+                    a_store_that_has_accepted_events_itself_is_refused,
+                    two_stores_come_together_the_older_first,
+                    a_newer_entry_of_the_directory_stays,
+                    many_pages_arrive_whole_above_the_high_water_mark,
+                    a_dry_run_counts_and_writes_nothing,
+                    the_source_is_held_when_all_is_there;
+                copying_into:
+                    everything_arrives_as_it_was,
+                    copying_again_changes_nothing,
+                    what_the_target_has_done_since_stays_done,
+                    a_job_whose_worker_is_gone_counts_as_taken_over,
+                    what_comes_late_goes_before_what_the_target_accepted_since,
+                    a_source_that_went_on_is_caught_up_with,
+                    a_store_that_has_accepted_events_itself_is_refused,
+                    two_stores_come_together_the_older_first,
+                    a_newer_entry_of_the_directory_stays,
+                    many_pages_arrive_whole_above_the_high_water_mark,
+                    a_dry_run_counts_and_writes_nothing,
+                    the_source_is_held_when_all_is_there;
                 racing:
                     many_workers_never_share_a_lane_and_keep_its_order,
                     one_of_many_equal_deliveries_is_stored,

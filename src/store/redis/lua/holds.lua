@@ -44,15 +44,18 @@ local function told_hold(hold)
   return { hold.scope, hold.code, int(hold.since), hold.next and int(hold.next) or '', int(hold.probes) }
 end
 
+-- These have no probe, give way to no other, and are lifted by an operator only.
+local BY_HAND = { ['HOLD-OPERATOR'] = true, ['HOLD-COPIED'] = true }
+
 local function set_hold(scope, code)
   local hold = load_hold(scope)
-  -- The one that stands stays where it has the same code, or where an operator set it.
-  if hold.code and (hold.code == code or hold.code == 'HOLD-OPERATOR') then return hold end
+  -- The one that stands stays where it has the same code, or where only an operator lifts it.
+  if hold.code and (hold.code == code or BY_HAND[hold.code]) then return hold end
   local probes = 0
   -- Lifted by a trial and back at once: it goes on where it was, so that it does not flap.
   if hold.lifted == code and now - hold.lifted_at <= tonumber(ARGV[7]) then probes = hold.lifted_probes end
   hold = { scope = scope, code = code, since = now, probes = probes, ended = hold.ended }
-  if code ~= 'HOLD-OPERATOR' then hold.next = now + pause_after(probes) end
+  if not BY_HAND[code] then hold.next = now + pause_after(probes) end
   save_hold(hold)
   return hold
 end

@@ -44,6 +44,28 @@ local function find_seen(key)
   end
 end
 
+-- A page of what is remembered still, from a place on ('' at first): key, fingerprint, until, ids of each; and
+-- the place to go on from, or ''.
+local function page_of_seen(from, most)
+  local begin = from == '' and '-' or '[' .. from
+  -- Rows of a segment, about.
+  local count = math.max(math.floor(most / 16), 1)
+  local names = call('ZRANGEBYLEX', SEEN_ORDER, begin, '+', 'LIMIT', 0, count + 1)
+  local found = {}
+  for n = 1, math.min(#names, count) do
+    local rows, at = call('HGET', SEEN, names[n]) or '', 1
+    while at <= #rows do
+      local key, until_ms, after = row_at(rows, at)
+      if until_ms > now then
+        found[#found + 1] = { key, string.sub(rows, at + ROW_FINGERPRINT, at + ROW_IDS - 1), int(until_ms),
+          string.sub(rows, at + ROW_IDS, after - 1) }
+      end
+      at = after
+    end
+  end
+  return found, names[count + 1] or ''
+end
+
 -- A segment without what is past its time, as a list; how many went.
 local function still_seen(rows)
   local kept, gone, at = {}, 0, 1

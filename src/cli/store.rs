@@ -1,0 +1,222 @@
+//! `store`: what is done with a store as a whole, while nobody serves it.
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use super::failure::Failure;
+use super::{Context, block_on};
+use crate::app;
+use crate::clock::{self, Clock};
+use crate::config::{Config, StoreUrl, is_key_prefix, process_env};
+use crate::core::code::Code;
+use crate::store::copy::{Copied, CopyError, CopyOptions, Phase, Tally, copy, dry_run};
+use crate::store::embedded::Embedded;
+use crate::store::{Section, StoreError};
+
+/// Records between two lines on how far it has come.
+const PROGRESS_EVERY: u64 = 20_000;
+
+/// What to do with a store.
+#[derive(Debug, Subcommand)]
+pub enum StoreCommand {
+    /// Copy everything from one store into another: when you move from the embedded one to Redis, back,
+    /// or from one Redis to another. Can be stopped at any point and run again: what has arrived stays as
+    /// it is there.
+    ///
+    /// Nobody may serve the source meanwhile: stop it, copy, start the bridge on the target. When all is
+    /// there, the source gets the hold HOLD-COPIED, so that it applies nothing should it be started again.
+    ///
+    /// The source is otherwise left as it is. Jobs keep their order, attempts and due times; one that a
+    /// worker was at when it stopped counts as taken over. `[store] high_water_jobs` does not count here.
+    /// The target must be empty, or have been copied into before; one that has accepted events itself is
+    /// refused, since what comes is older and would run after them.
+    #[command(verbatim_doc_comment)]
+    Copy(CopyArgs),
+}
+
+/// From where, to where.
+#[derive(Debug, Args)]
+pub struct CopyArgs {
+    /// The store to copy from: `embedded:DIR`, `redis://…`, `rediss://…`, `redis+sentinel://…/NAME` or
+    /// `redis-cluster://…`. A Redis is reached with user, password, TLS files and `key_prefix` of `[store]`
+    /// in the configuration; where the URL has a user or a password, with those instead. Other users see
+    /// what is on a command line: give a URL with a password by the environment.
+    #[arg(long, value_name = "URL", env = "SCIM_BRIDGE_COPY_FROM", hide_env_values = true)]
+    from: String,
+    /// The store to copy to, likewise.
+    #[arg(long, value_name = "URL", env = "SCIM_BRIDGE_COPY_TO", hide_env_values = true)]
+    to: String,
+    /// Another prefix of the keys than `[store] key_prefix`, where the source is a Redis.
+    #[arg(long, value_name = "PREFIX")]
+    from_prefix: Option<String>,
+    /// The same for the target.
+    #[arg(long, value_name = "PREFIX")]
+    to_prefix: Option<String>,
+    /// Only count what is there and what is missing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Set no hold on the source, which is to be served again: for a backup.
+    #[arg(long)]
+    no_hold: bool,
+}
+
+/// What was copied.
+#[derive(Debug, Serialize)]
+struct Report {
+    /// Whether everything is there.
+    ok: bool,
+    dry_run: bool,
+    sections: Vec<Line>,
+    next: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct Line {
+    section: &'static str,
+    #[serde(flatten)]
+    tally: Tally,
+}
+
+/// Runs the command.
+pub fn run(context: &Context, command: &StoreCommand) -> Result<(), Failure> {
+    let StoreCommand::Copy(args) = command;
+    let config = Config::load_without_secrets(context.config.as_deref(), process_env())?;
+    let (from, to) = (place("--from", &args.from)?, place("--to", &args.to)?);
+    for (flag, prefix) in [("--from-prefix", &args.from_prefix), ("--to-prefix", &args.to_prefix)] {
+        check_prefix(flag, prefix.as_deref())?;
+    }
+    let copied = block_on(copied(&config, args, &from, &to))?;
+    let report = Report {
+        ok: args.dry_run || copied.is_whole(),
+        dry_run: args.dry_run,
+        next: next(args, &copied),
+        sections: copied.0.iter().map(|(section, tally)| Line { section: section.as_str(), tally: *tally }).collect(),
+    };
+    context.print(&report, || print(&report))?;
+    if report.ok { Ok(()) } else { Err(Failure::Told) }
+}
+
+async fn copied(config: &Config, args: &CopyArgs, from: &StoreUrl, to: &StoreUrl) -> Result<Copied, Failure> {
+    if !is_there(from) {
+        let action = "Give `embedded:` and the directory that `[store] url` names where the bridge was served.";
+        return Err(Failure::advise("--from: there is no store in this directory", action));
+    }
+    let now = || Clock::System.now();
+    let mut told = 0;
+    let told = |phase, section: Section, records| tell(&mut told, phase, section, records);
+    let from_prefix = args.from_prefix.as_deref();
+    let source = app::open_other_store(config, from, from_prefix).map_err(|error| no_store("--from", &error))?;
+    // A dry run makes none.
+    let target = if args.dry_run && !is_there(to) {
+        None
+    } else {
+        let to_prefix = args.to_prefix.as_deref();
+        Some(app::open_other_store(config, to, to_prefix).map_err(|error| no_store("--to", &error))?)
+    };
+    let copied = match &target {
+        Some(target) if !args.dry_run => {
+            let fresh_id = clock::new_job_id().0.to_be_bytes();
+            let options = CopyOptions { hold_source: !args.no_hold, fresh_id };
+            copy(source.as_ref(), target.as_ref(), now, options, told).await
+        }
+        target => dry_run(source.as_ref(), target.as_deref(), now, told).await,
+    };
+    let copied = copied.map_err(|error| refused(&error))?;
+    if copied.is_empty() {
+        let action = "Check --from; for a Redis, the database in the URL and the prefix of the keys, too.";
+        return Err(Failure::advise("there is nothing in the store to copy from", action));
+    }
+    Ok(copied)
+}
+
+fn is_there(place: &StoreUrl) -> bool {
+    match place {
+        StoreUrl::Embedded { dir } => Embedded::is_in(dir),
+        StoreUrl::Redis(_) => true,
+    }
+}
+
+/// Reads a store's URL; what is wrong with it does not show it.
+fn place(flag: &str, url: &str) -> Result<StoreUrl, Failure> {
+    StoreUrl::try_from(url.to_owned())
+        .map_err(|problem| Failure::advise(format!("{flag}: {problem}"), "See `[store] url` in docs/configuration.md."))
+}
+
+fn check_prefix(flag: &str, prefix: Option<&str>) -> Result<(), Failure> {
+    match prefix {
+        Some(prefix) if !is_key_prefix(prefix) => Err(Failure::advise(
+            format!("{flag}: is no prefix"),
+            "Give 1 to 64 letters, digits, `-`, `_`, `.` and `:`.",
+        )),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn no_store(flag: &str, error: &StoreError) -> Failure {
+    Failure::advise(format!("{flag}: {error}"), advice(error))
+}
+
+fn advice(error: &StoreError) -> &'static str {
+    match error {
+        StoreError::InUse { .. } => "Stop the process that serves it, then copy.",
+        other => other.code().map_or("See `[store] url` in docs/configuration.md.", Code::advice),
+    }
+}
+
+fn refused(error: &CopyError) -> Failure {
+    let action = match error {
+        CopyError::From(error) | CopyError::To(error) => advice(error),
+        CopyError::InUse { .. } => {
+            "Stop every process that serves it; a lease of one that died ends by itself within `[worker] lease_s`."
+        }
+        CopyError::Moved => "Stop every process that serves it, intakes too, then run this again.",
+        CopyError::Newer => "Copy both into an empty store, this one first and then that one, and serve that.",
+        CopyError::Same => "Give two stores.",
+    };
+    let run_again = match error {
+        CopyError::From(error) | CopyError::To(error) if error.is_passing() => " Run this again: it goes on.",
+        _ => "",
+    };
+    Failure::advise(error.to_string(), format!("{action}{run_again}"))
+}
+
+/// Says on standard error how far it has come: at each section's end of a phase nothing, on the way every
+/// so many records.
+fn tell(last: &mut u64, phase: Phase, section: Section, records: u64) {
+    if records / PROGRESS_EVERY != *last / PROGRESS_EVERY && records > *last {
+        let doing = match phase {
+            Phase::Copying => "copying",
+            Phase::Comparing => "comparing",
+        };
+        eprintln!("{doing} {}: {records}", section.as_str());
+    }
+    *last = records;
+}
+
+fn print(report: &Report) {
+    let copied = if report.dry_run { "to copy" } else { "copied" };
+    say!("{:<11} {:>10} {copied:>10} {:>10} {:>10}", "", "in all", "there", "verified");
+    for line in &report.sections {
+        let Tally { all, copied, known, verified, .. } = line.tally;
+        say!("{:<11} {all:>10} {copied:>10} {known:>10} {verified:>10}", line.section);
+    }
+    let displaced: u64 = report.sections.iter().map(|line| line.tally.displaced).sum();
+    if displaced > 0 {
+        say!(
+            "{displaced} jobs were left out: the target has others in their places, of another state of the same store"
+        );
+    }
+    say!("{}", report.next);
+}
+
+fn next(args: &CopyArgs, copied: &Copied) -> &'static str {
+    if args.dry_run {
+        "Nothing was changed."
+    } else if !copied.is_whole() {
+        "Not everything is there. Run this again; if that does not help, copy into an empty store."
+    } else if args.no_hold {
+        "Everything is there. The source has no hold: serve one of the two, never both."
+    } else {
+        "Everything is there, and the source is held (HOLD-COPIED). Next: let `[store] url` name the target, and serve it."
+    }
+}
