@@ -15,9 +15,8 @@ mod files {
 
     /// The lines `NAME: value` or `NAME=value` that set what the bridge reads.
     fn variables(text: &str, separator: &str) -> Vec<(String, String)> {
-        let ours = |name: &str| {
-            name.starts_with("SCIM_BRIDGE__") || ["HR_SECRET", "POSTMAN_SCIM_KEY", "PATH"].contains(&name)
-        };
+        let ours =
+            |name: &str| name.starts_with("SCIM_BRIDGE__") || ["HR_SECRET", "POSTMAN_SCIM_KEY", "PATH"].contains(&name);
         text.lines()
             .filter_map(|line| {
                 let line = line.trim().trim_start_matches("ENV ").trim_end_matches('\\').trim();

@@ -9,10 +9,11 @@ mod pages {
     use scim_bridge::core::code::Code;
     use scim_bridge::telemetry::metrics::FAMILIES;
 
-    const PAGES: [&str; 6] = [
+    const PAGES: [&str; 7] = [
         "README.md",
         "docs/benchmarks.md",
         "docs/configuration.md",
+        "docs/container.md",
         "docs/failures.md",
         "docs/operating.md",
         "docs/redis.md",

@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2154
 # The base images, where they cannot be pulled: made from this machine's Rust toolchain, Debian's packages
 # and what script/setup installs, under the names that Dockerfile and compose.yaml use. Only ever in an
 # engine of our own. Sourced; expects $work and $base.

@@ -1,4 +1,6 @@
-# What script/image-test holds the image to. Sourced; expects $image, $base, $name, $work, $hardened.
+# shellcheck shell=bash disable=SC2154
+# What script/image-test holds the image to. Sourced; expects $image, its $version, $revision and $created,
+# $base, $name, $work, $hardened.
 
 secret=whsec_cGxhaW5seSBhIGRlbW8sIG5vIHNlY3JldA==
 sim=$name-sim
@@ -152,7 +154,7 @@ check_serving() {
 # --- compose.yaml
 
 check_compose() {
-  local compose=(docker compose) valkey one all
+  local compose=(docker compose) valkey one all=()
   docker compose version >/dev/null 2>&1 || { want docker-compose docker-compose; compose=(docker-compose); }
   compose+=(--project-name "$name" --file compose.yaml)
   # Ports that are free, and the image that was just built.
@@ -163,7 +165,7 @@ check_compose() {
     base_valkey "$valkey"
   fi
   "${compose[@]}" up --detach >"$work/compose.log" 2>&1 || { cat "$work/compose.log" >&2; return 1; }
-  all=$("${compose[@]}" ps --quiet)
+  mapfile -t all < <("${compose[@]}" ps --quiet)
   for one in intake worker; do
     until_true "a healthy $one" is_healthy "$("${compose[@]}" ps --quiet "$one")"
   done
@@ -175,7 +177,7 @@ check_compose() {
     fail "the team by compose.yaml"
   "${compose[@]}" stop >/dev/null 2>&1
   # The bridge's processes end well. (Valkey's own code on SIGTERM is 0, too.)
-  [ -z "$(docker inspect --format '{{.State.ExitCode}}' $all | grep -vx 0)" ] || fail "not every service stopped in good order"
+  [ "$(docker inspect --format '{{.State.ExitCode}}' "${all[@]}" | tr '\n' ' ')" = "0 0 0 0 " ] || fail "not every service stopped in good order"
   "${compose[@]}" down --volumes >/dev/null 2>&1
   say "compose.yaml: intake, worker, Valkey and the stand-in did it, too"
 }

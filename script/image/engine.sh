@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2154
 # A container engine for script/image-test: the machine's, where it answers and has the base image; else one of our own,
 # which leaves nothing behind: data, sockets and processes are in and under $work, no network rule is touched.
 # Sourced; expects $work, a folder that goes away at the end.
