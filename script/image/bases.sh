@@ -15,7 +15,7 @@ base_rust() {
   mmdebstrap --quiet --variant=required --include=gcc,libc6-dev,ca-certificates "${base##*-}" "$tar"
   tar --append --file "$tar" --transform 's|^\./|usr/local/rust/|' --directory "$toolchain" \
     ./bin/rustc ./bin/cargo ./lib
-  cargo fetch --quiet --locked
+  cargo fetch --quiet --locked --target "$(rustc --print host-tuple)"
   tar --append --file "$tar" --transform "s|^\./|${cargo_home#/}/|" --directory "$cargo_home" ./registry
   if [ -d target/release/.fingerprint ]; then
     # In the Dockerfile's working directory. Without anything of our own crate: that is compiled in the image.
