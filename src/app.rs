@@ -16,12 +16,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 use url::Url;
 
+use crate::admin::readiness::StoreHealth;
 use crate::admin::service::{AdminState, Remap};
 use crate::admin::{self, Admin, AdminOptions};
 use crate::clock::{self, Clock};
 use crate::config::{
     Config, LogConfig, LogFormat, PostmanAuth, RedisConfig, RedisHost, RedisPlace, RedisUrl, SecretFiles, SourceConfig,
-    StoreDurability, StoreUrl,
+    StoreConfig, StoreDurability, StoreUrl,
 };
 use crate::core::code::Code;
 use crate::core::event::SourceName;
@@ -51,6 +52,8 @@ const TIDY_EVERY: Duration = Duration::from_secs(30);
 const CLOSE_MIN: Duration = Duration::from_secs(1);
 /// How long the start waits for a store that may be of a newer version.
 const FIRST_LOOK: Duration = Duration::from_secs(1);
+/// How long a local disk may take to prove that it can be written to.
+const EMBEDDED_MAX: Duration = Duration::from_secs(1);
 /// How often a store that was not there at the start is asked for again.
 const CONNECT_EVERY: Duration = Duration::from_secs(1);
 /// A restart may bring another key, so what a key can have caused is tried again at once.
@@ -163,12 +166,13 @@ impl Bridge {
                 Arc::new(embedded)
             }
             // Connected when it is needed: a Redis that is not there yet must not keep us from listening.
-            StoreUrl::Redis(_) => {
-                let store = open_store(&config)?;
-                if let Ok(Err(error @ StoreError::NewerSchema { .. })) = timeout(FIRST_LOOK, store.ping()).await {
+            StoreUrl::Redis(url) => {
+                let store = open_redis(url, &config)?;
+                if let Ok(Err(error @ StoreError::NewerSchema { .. })) = timeout(FIRST_LOOK, store.check_schema()).await
+                {
                     return Err(error.into());
                 }
-                store
+                Arc::new(store)
             }
         };
         let token = match (&config.server.admin_token, &config.store.url) {
@@ -181,6 +185,7 @@ impl Bridge {
         };
         let admin_state = AdminState {
             store: store.clone(),
+            health: StoreHealth::new(store.clone(), store_patience(&config.store)),
             clock: clock.clone(),
             token: token.clone(),
             lifecycle: life.clone(),
@@ -309,9 +314,23 @@ async fn joined(listener: JoinHandle<std::io::Result<()>>) -> std::io::Result<()
 pub fn open_store(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
     match &config.store.url {
         StoreUrl::Embedded { dir } => Ok(Arc::new(Embedded::open(dir, store_options(config))?)),
-        StoreUrl::Redis(url) => {
-            let options = RedisOptions { link: link_options(url, &config.store.redis), clock: StoreClock::Server };
-            Ok(Arc::new(Redis::open(&options, store_options(config))?))
+        StoreUrl::Redis(url) => Ok(Arc::new(open_redis(url, config)?)),
+    }
+}
+
+fn open_redis(url: &RedisUrl, config: &Config) -> Result<Redis, StoreError> {
+    let options = RedisOptions { link: link_options(url, &config.store.redis), clock: StoreClock::Server };
+    Redis::open(&options, store_options(config))
+}
+
+/// How long the store may take to prove that it can be written to: with Redis, an answer's time, and that
+/// of its disks where they are waited for.
+fn store_patience(store: &StoreConfig) -> Duration {
+    match (&store.url, store.redis.durability) {
+        (StoreUrl::Embedded { .. }, _) => EMBEDDED_MAX,
+        (StoreUrl::Redis(_), StoreDurability::Written) => Duration::from_millis(store.redis.response_timeout_ms),
+        (StoreUrl::Redis(_), StoreDurability::Fsynced | StoreDurability::Replicated) => {
+            Duration::from_millis(store.redis.response_timeout_ms + store.redis.durable_timeout_ms)
         }
     }
 }

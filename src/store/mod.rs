@@ -439,7 +439,7 @@ pub trait Store: Send + Sync + 'static {
     /// says how many rows went. Call again at once while it is not zero.
     async fn tidy(&self, now: UnixMs) -> Result<u64, StoreError>;
 
-    /// Proves that the store can be written to.
+    /// Proves that the store can be written to, as durably as a delivery is accepted: it may wait for disks.
     async fn ping(&self) -> Result<(), StoreError>;
 
     /// Ready when there may be something new to claim. A hint: it may come too often or not at all.

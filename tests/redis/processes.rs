@@ -22,7 +22,7 @@ on_both! {
 }
 
 /// Posts a hire, signed, and gives the status.
-async fn post(intake: std::net::SocketAddr, id: &str) -> u16 {
+pub(crate) async fn post(intake: std::net::SocketAddr, id: &str) -> u16 {
     let body = r#"{"type":"employee.hired","data":{"employee_id":"E-1","email":"ada@example.com","first_name":"Ada"}}"#;
     let at = scim_bridge::clock::Clock::System.now().0 / 1000;
     let secret = "whsec_dGhlIHNlY3JldCBvZiB0aGUgdGVzdHM=";
@@ -39,7 +39,8 @@ async fn post(intake: std::net::SocketAddr, id: &str) -> u16 {
     sent.await.unwrap().status().as_u16()
 }
 
-async fn ready(admin: std::net::SocketAddr) -> (u16, String) {
+/// What `/readyz` answers.
+pub(crate) async fn ready(admin: std::net::SocketAddr) -> (u16, String) {
     let answer = reqwest::get(format!("http://{admin}/readyz")).await.unwrap();
     (answer.status().as_u16(), answer.text().await.unwrap())
 }

@@ -260,7 +260,7 @@ impl Store for Redis {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        self.run(&scripts::OPEN, UnixMs::default(), Vec::new()).await.map(|_| ())
+        self.calls.run_durably(&scripts::OPEN, UnixMs::default(), Vec::new()).await.map(|_| ())
     }
 
     async fn woken(&self) {
