@@ -499,8 +499,10 @@ async fn lift_when_connected(store: Arc<dyn Store>, clock: Clock) {
 async fn lift_what_a_key_can_cause(store: &dyn Store, clock: &Clock, why: &str) -> Result<(), StoreError> {
     for hold in store.holds().await? {
         if hold.scope == HoldScope::All && hold.code != Code::HoldOperator {
-            store.lift_hold(clock.now(), Some(hold.scope)).await?;
-            info!(code = %hold.code, "hold lifted: {why}");
+            // Not whatever stands by then: an operator's may have come.
+            if let Some(hold) = store.lift_hold_of(clock.now(), hold.scope, hold.code).await? {
+                info!(code = %hold.code, "hold lifted: {why}");
+            }
         }
     }
     Ok(())

@@ -404,6 +404,10 @@ pub trait Store: Send + Sync + 'static {
     /// Lifts the hold of a scope, or all; says which were lifted.
     async fn lift_hold(&self, now: UnixMs, scope: Option<HoldScope>) -> Result<Vec<Hold>, StoreError>;
 
+    /// Lifts the hold of a scope where it is of this code still; says which was lifted. Another that has
+    /// taken its place meanwhile stays.
+    async fn lift_hold_of(&self, now: UnixMs, scope: HoldScope, code: Code) -> Result<Option<Hold>, StoreError>;
+
     /// Dead letters, newest first.
     async fn dead_letters(&self, page: &Page) -> Result<Vec<DeadSummary>, StoreError>;
 

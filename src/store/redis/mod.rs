@@ -214,7 +214,11 @@ impl Store for Redis {
     }
 
     async fn lift_hold(&self, now: UnixMs, scope: Option<HoldScope>) -> Result<Vec<Hold>, StoreError> {
-        self.lift_holds(now, scope).await
+        self.lift_holds(now, scope, None).await
+    }
+
+    async fn lift_hold_of(&self, now: UnixMs, scope: HoldScope, code: Code) -> Result<Option<Hold>, StoreError> {
+        Ok(self.lift_holds(now, Some(scope), Some(code)).await?.pop())
     }
 
     async fn dead_letters(&self, page: &Page) -> Result<Vec<DeadSummary>, StoreError> {
