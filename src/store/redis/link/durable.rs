@@ -104,8 +104,10 @@ async fn fly(shared: &Shared, session: &Session, group: &[Write]) -> Result<Vec<
         deadpool_redis::PoolError::Closed => Trouble::new(Code::StoreLost, "another primary is looked for"),
         error => Trouble::new(Code::StoreError, error.to_string()),
     })?;
-    metrics::gauge!(names::STORE_CONNECTIONS, names::USE => "durable")
-        .set(f64::from(u32::try_from(pool.status().size).unwrap_or(u32::MAX)));
+    if !pool.is_closed() {
+        let size = u32::try_from(pool.status().size).unwrap_or(u32::MAX);
+        metrics::gauge!(names::STORE_CONNECTIONS, names::USE => "durable").set(f64::from(size));
+    }
     let answers = ask(shared, &mut connection, group).await;
     let well = answers.as_ref().is_ok_and(|answers| answers.iter().all(Result::is_ok));
     if !well {

@@ -145,6 +145,19 @@ impl Trouble {
         )
     }
 
+    /// Whether this is not the server to be connected to, and somebody may know a better address.
+    pub(super) fn is_of_the_address(&self) -> bool {
+        matches!(
+            self.code,
+            Code::StoreReadOnly
+                | Code::StoreLoading
+                | Code::StoreUnreachable
+                | Code::StoreTimeout
+                | Code::StoreLost
+                | Code::StoreNoPrimary
+        )
+    }
+
     /// Whether the server refused before anything was done, and another primary may take it at once.
     pub(super) fn is_worth_another_primary(&self) -> bool {
         matches!(self.code, Code::StoreReadOnly | Code::StoreResharding)
