@@ -16,12 +16,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 use url::Url;
 
+use crate::admin::readiness::StoreHealth;
 use crate::admin::service::{AdminState, Remap};
 use crate::admin::{self, Admin, AdminOptions};
 use crate::clock::{self, Clock};
 use crate::config::{
     Config, LogConfig, LogFormat, PostmanAuth, RedisConfig, RedisHost, RedisPlace, RedisUrl, SecretFiles, SourceConfig,
-    StoreDurability, StoreUrl,
+    StoreConfig, StoreDurability, StoreUrl,
 };
 use crate::core::event::SourceName;
 use crate::core::hold::{HoldScope, ProbePauses, is_lifted_by_hand};
@@ -50,6 +51,8 @@ const TIDY_EVERY: Duration = Duration::from_secs(30);
 const CLOSE_MIN: Duration = Duration::from_secs(1);
 /// How long the start waits for a store that may be of a newer version.
 const FIRST_LOOK: Duration = Duration::from_secs(1);
+/// How long a local disk may take to prove that it can be written to.
+const EMBEDDED_MAX: Duration = Duration::from_secs(1);
 /// How often a store that was not there at the start is asked for again.
 const CONNECT_EVERY: Duration = Duration::from_secs(1);
 /// A restart may bring another key, so what a key can have caused is tried again at once.
@@ -162,12 +165,14 @@ impl Bridge {
                 Arc::new(embedded)
             }
             // Connected when it is needed: a Redis that is not there yet must not keep us from listening.
-            StoreUrl::Redis(_) => {
-                let store = open_store(&config)?;
-                if let Ok(Err(error @ StoreError::NewerSchema { .. })) = timeout(FIRST_LOOK, store.ping()).await {
+            StoreUrl::Redis(url) => {
+                let redis = &config.store.redis;
+                let store = open_redis(url, redis, &redis.key_prefix, store_options(&config))?;
+                if let Ok(Err(error @ StoreError::NewerSchema { .. })) = timeout(FIRST_LOOK, store.check_schema()).await
+                {
                     return Err(error.into());
                 }
-                store
+                Arc::new(store)
             }
         };
         let token = match (&config.server.admin_token, &config.store.url) {
@@ -180,6 +185,7 @@ impl Bridge {
         };
         let admin_state = AdminState {
             store: store.clone(),
+            health: StoreHealth::new(store.clone(), store_patience(&config.store)),
             clock: clock.clone(),
             token: token.clone(),
             lifecycle: life.clone(),
@@ -337,9 +343,28 @@ fn open_at(
 ) -> Result<Arc<dyn Transfer>, StoreError> {
     match url {
         StoreUrl::Embedded { dir } => Ok(Arc::new(Embedded::open(dir, options)?)),
-        StoreUrl::Redis(url) => {
-            let link = LinkOptions { key_prefix: key_prefix.to_owned(), ..link_options(url, redis) };
-            Ok(Arc::new(Redis::open(&RedisOptions { link, clock: StoreClock::Server }, options)?))
+        StoreUrl::Redis(url) => Ok(Arc::new(open_redis(url, redis, key_prefix, options)?)),
+    }
+}
+
+fn open_redis(
+    url: &RedisUrl,
+    redis: &RedisConfig,
+    key_prefix: &str,
+    options: StoreOptions,
+) -> Result<Redis, StoreError> {
+    let link = LinkOptions { key_prefix: key_prefix.to_owned(), ..link_options(url, redis) };
+    Redis::open(&RedisOptions { link, clock: StoreClock::Server }, options)
+}
+
+/// How long the store may take to prove that it can be written to: with Redis, an answer's time, and that
+/// of its disks where they are waited for.
+fn store_patience(store: &StoreConfig) -> Duration {
+    match (&store.url, store.redis.durability) {
+        (StoreUrl::Embedded { .. }, _) => EMBEDDED_MAX,
+        (StoreUrl::Redis(_), StoreDurability::Written) => Duration::from_millis(store.redis.response_timeout_ms),
+        (StoreUrl::Redis(_), StoreDurability::Fsynced | StoreDurability::Replicated) => {
+            Duration::from_millis(store.redis.response_timeout_ms + store.redis.durable_timeout_ms)
         }
     }
 }
@@ -508,8 +533,10 @@ async fn lift_when_connected(store: Arc<dyn Store>, clock: Clock) {
 async fn lift_what_a_key_can_cause(store: &dyn Store, clock: &Clock, why: &str) -> Result<(), StoreError> {
     for hold in store.holds().await? {
         if hold.scope == HoldScope::All && !is_lifted_by_hand(hold.code) {
-            store.lift_hold(clock.now(), Some(hold.scope)).await?;
-            info!(code = %hold.code, "hold lifted: {why}");
+            // Not whatever stands by then: an operator's may have come.
+            if let Some(hold) = store.lift_hold_of(clock.now(), hold.scope, hold.code).await? {
+                info!(code = %hold.code, "hold lifted: {why}");
+            }
         }
     }
     Ok(())

@@ -9,7 +9,7 @@ mod pages {
     use scim_bridge::core::code::Code;
     use scim_bridge::telemetry::metrics::FAMILIES;
 
-    const PAGES: [&str; 7] = [
+    const PAGES: [&str; 8] = [
         "README.md",
         "docs/benchmarks.md",
         "docs/configuration.md",

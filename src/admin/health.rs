@@ -45,7 +45,7 @@ pub(super) async fn readyz(state: web::Data<AdminState>) -> HttpResponse {
 /// Gives the metrics in the Prometheus text format.
 #[utoipa::path(get, path = "/metrics", tag = "health", responses((status = 200, description = "The metrics.", body = String, content_type = "text/plain")))]
 pub(super) async fn metrics(state: web::Data<AdminState>) -> HttpResponse {
-    let writable = state.store_trouble().await.is_none();
+    let writable = state.health.trouble().await.is_none();
     let read = tokio::time::timeout(STATUS_MAX, state.status()).await;
     match &read {
         Ok(Ok(status)) => mirror(status),

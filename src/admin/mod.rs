@@ -23,12 +23,13 @@ pub mod error;
 pub mod health;
 mod listing;
 mod problems;
+pub mod readiness;
 pub mod service;
 mod words;
 
 /// Far above any form or JSON that is taken here.
 const BODY_BYTES_MAX: usize = 16 * 1024;
-/// How often observations are folded into their buckets.
+/// How often observations are folded into their buckets, and the store is looked at.
 const UPKEEP: Duration = Duration::from_secs(5);
 /// How long requests in flight may take after the listener closed.
 const CLOSE_GRACE_S: u64 = 2;
@@ -80,14 +81,17 @@ impl Admin {
     pub async fn serve(self, stop: CancellationToken) -> std::io::Result<()> {
         let Self { state, listener, .. } = self;
         let lifecycle = state.lifecycle.clone();
-        let metrics = state.metrics.clone();
+        let (metrics, health) = (state.metrics.clone(), state.health.clone());
         let mut server = start(state, listener)?;
         let handle = server.handle();
         let mut upkeep = tokio::time::interval(UPKEEP);
         let graceful = loop {
             tokio::select! {
                 ended = &mut server => return ended,
-                _ = upkeep.tick() => metrics.upkeep(),
+                _ = upkeep.tick() => {
+                    metrics.upkeep();
+                    health.look();
+                }
                 () = stop.cancelled() => break true,
                 () = lifecycle.stopping_at_once() => break false,
             }

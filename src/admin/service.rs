@@ -2,7 +2,6 @@
 //! these. Changes are logged here, by id.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::clock::{self, Clock};
 use crate::core::code::Code;
@@ -18,9 +17,7 @@ use crate::telemetry::metrics::Metrics;
 
 use super::error::AdminError;
 use super::problems::{Problem, problems};
-
-/// How long a store may take to prove that it can be written to.
-const PING_MAX: Duration = Duration::from_secs(1);
+use super::readiness::StoreHealth;
 
 /// How many of the newest dead letters and waiting jobs are looked at to say what is wrong.
 const NEWEST: usize = 200;
@@ -34,6 +31,8 @@ pub type Remap = Arc<dyn Fn(&SourceName, &str) -> Option<Vec<Record>> + Send + S
 pub struct AdminState {
     /// The store.
     pub store: Arc<dyn Store>,
+    /// Whether it can be written.
+    pub health: StoreHealth,
     /// Where `now` comes from.
     pub clock: Clock,
     /// What opens API and console.
@@ -89,25 +88,8 @@ impl AdminState {
             Phase::Starting => reasons.push("starting".to_owned()),
             Phase::Stopping => reasons.push("stopping".to_owned()),
         }
-        reasons.extend(self.store_trouble().await);
+        reasons.extend(self.health.trouble().await);
         reasons
-    }
-
-    /// Why the store cannot be written; none where it can.
-    pub(super) async fn store_trouble(&self) -> Option<String> {
-        match tokio::time::timeout(PING_MAX, self.store.ping()).await {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "the store cannot be written");
-                let told = |code: Code| format!("{code}: {} {}", code.title(), code.advice());
-                Some(error.code().map_or_else(|| "the store cannot be reached or written".to_owned(), told))
-            }
-            Err(_) => {
-                let reason = format!("the store did not answer within {} s", PING_MAX.as_secs());
-                tracing::warn!(reason);
-                Some(reason)
-            }
-        }
     }
 
     /// Figures and holds.

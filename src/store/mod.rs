@@ -408,6 +408,10 @@ pub trait Store: Send + Sync + 'static {
     /// Lifts the hold of a scope, or all; says which were lifted.
     async fn lift_hold(&self, now: UnixMs, scope: Option<HoldScope>) -> Result<Vec<Hold>, StoreError>;
 
+    /// Lifts the hold of a scope where it is of this code still; says which was lifted. Another that has
+    /// taken its place meanwhile stays.
+    async fn lift_hold_of(&self, now: UnixMs, scope: HoldScope, code: Code) -> Result<Option<Hold>, StoreError>;
+
     /// Dead letters, newest first.
     async fn dead_letters(&self, page: &Page) -> Result<Vec<DeadSummary>, StoreError>;
 
@@ -443,7 +447,7 @@ pub trait Store: Send + Sync + 'static {
     /// says how many rows went. Call again at once while it is not zero.
     async fn tidy(&self, now: UnixMs) -> Result<u64, StoreError>;
 
-    /// Proves that the store can be written to.
+    /// Proves that the store can be written to, as durably as a delivery is accepted: it may wait for disks.
     async fn ping(&self) -> Result<(), StoreError>;
 
     /// Ready when there may be something new to claim. A hint: it may come too often or not at all.

@@ -2,7 +2,9 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
+use scim_bridge::admin::readiness::StoreHealth;
 use scim_bridge::admin::service::{AdminState, Remap};
 use scim_bridge::admin::{Admin, AdminOptions};
 use scim_bridge::clock::{self, Clock};
@@ -54,6 +56,7 @@ impl Stage {
         });
         let state = AdminState {
             store: store.clone(),
+            health: StoreHealth::new(store.clone(), Duration::from_secs(1)),
             clock: clock.clone(),
             token: token.clone(),
             lifecycle: lifecycle.clone(),

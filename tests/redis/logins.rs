@@ -1,5 +1,6 @@
 //! Who we are to the server: passwords, least rights, certificates.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -20,7 +21,8 @@ use crate::stage::{accept, accepts_at_last, claim, code, config, fails_with, now
 on_both! {
     a_password_is_needed_and_a_changed_one_is_taken_from_its_file
     the_rights_that_the_documentation_lists_are_enough
-    a_right_that_is_missing_is_told
+    a_right_that_is_missing_is_told_before_anything_is_written
+    a_right_that_is_taken_away_is_told_and_leaves_nothing_half_written
 }
 
 async fn a_password_is_needed_and_a_changed_one_is_taken_from_its_file(make: Make) {
@@ -60,11 +62,7 @@ fn set_user(server: &Server, rights: &[String]) {
 }
 
 async fn the_rights_that_the_documentation_lists_are_enough(make: Make) {
-    let server = Server::start(make, &["--appendfsync", "always"]);
-    // Redis 7.0 has no `WAITAOF` to allow.
-    let known = |right: &String| make == Make::Valkey || right != "+waitaof";
-    let rights: Vec<String> = documented_rights().into_iter().filter(known).collect();
-    set_user(&server, &rights);
+    let (server, rights) = with_documented_user(make);
     let password = rights.iter().find_map(|word| word.strip_prefix('>')).unwrap();
     let mut keys = vec![("username", "bridge"), ("password", password)];
     if make == Make::Valkey {
@@ -141,16 +139,101 @@ fn person() -> Record {
     Record::Person(person, entry)
 }
 
-async fn a_right_that_is_missing_is_told(make: Make) {
-    let server = Server::start(make, &[]);
-    let rights = ["on", ">pw", "~*", "&*", "+@all", "-evalsha", "-eval"].map(str::to_owned);
+/// The commands that the scripts call, by their sources.
+fn script_commands() -> BTreeSet<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/redis/lua");
+    let mut commands = BTreeSet::new();
+    for file in fs::read_dir(folder).unwrap() {
+        let text = fs::read_to_string(file.unwrap().path()).unwrap();
+        for begin in ["call('", "write('"] {
+            commands.extend(text.split(begin).skip(1).map(|rest| rest.split('\'').next().unwrap().to_lowercase()));
+        }
+    }
+    assert!(commands.contains("zadd") && commands.contains("publish"), "{commands:?}");
+    commands
+}
+
+#[test]
+fn the_rights_that_the_documentation_lists_are_those_that_are_used() {
+    let mut used = script_commands();
+    // What is sent besides scripts.
+    used.extend(["evalsha", "eval", "info", "ping", "select", "subscribe", "unwatch", "waitaof"].map(str::to_owned));
+    let listed = documented_rights().iter().filter_map(|word| word.strip_prefix('+')).map(str::to_owned).collect();
+    assert_eq!(used, listed);
+}
+
+/// A server with the documented user, and what the configuration needs for it.
+fn with_documented_user(make: Make) -> (Server, Vec<String>) {
+    let server = Server::start(make, &["--appendfsync", "always"]);
+    // Redis 7.0 has no `WAITAOF` to allow.
+    let known = |right: &String| make == Make::Valkey || right != "+waitaof";
+    let rights: Vec<String> = documented_rights().into_iter().filter(known).collect();
     set_user(&server, &rights);
-    let store = open(&server.url(), &[("username", "bridge"), ("password", "pw")]);
-    let error = store.ping().await.unwrap_err();
-    assert_eq!(error.code(), Some(Code::StoreNoPerm));
-    assert!(error.to_string().contains("evalsha"), "{error}");
-    server.ask(&["ACL", "SETUSER", "bridge", "+@all"]);
-    store.ping().await.unwrap();
+    (server, rights)
+}
+
+const BRIDGE: [(&str, &str); 2] = [("username", "bridge"), ("password", "change-me")];
+
+async fn a_right_that_is_missing_is_told_before_anything_is_written(make: Make) {
+    let (server, rights) = with_documented_user(make);
+    let mut keys = BRIDGE.to_vec();
+    if make == Make::Valkey {
+        keys.push(("durability", "fsynced"));
+    }
+    let mut removed = 0;
+    for command in rights.iter().filter_map(|right| right.strip_prefix('+')) {
+        // Only for another database than 0, and of a pool that looks after its connections.
+        if matches!(command, "select" | "unwatch") {
+            continue;
+        }
+        server.ask(&["SCRIPT", "FLUSH"]);
+        server.ask(&["ACL", "SETUSER", "bridge", &format!("-{command}")]);
+        let store = open(&server.url(), &keys);
+        for error in [accept(store.as_ref()).await.unwrap_err(), store.ping().await.unwrap_err()] {
+            assert_eq!(error.code(), Some(Code::StoreNoPerm), "{command}: {error}");
+            assert!(error.to_string().contains(command), "{command}: {error}");
+        }
+        assert_eq!(server.ask(&["DBSIZE"]), "0", "something was written without {command}");
+        server.ask(&["ACL", "SETUSER", "bridge", &format!("+{command}")]);
+        removed += 1;
+    }
+    assert!(removed >= 25, "{removed}");
+    accept(open(&server.url(), &keys).as_ref()).await.unwrap();
+}
+
+async fn a_right_that_is_taken_away_is_told_and_leaves_nothing_half_written(make: Make) {
+    let (server, _) = with_documented_user(make);
+    let store = open(&server.url(), &BRIDGE);
+    accept(store.as_ref()).await.unwrap();
+    // All that an acceptance writes in.
+    let figures = || {
+        let hashes =
+            ["job", "lane", "live", "seen"].map(|name| server.ask(&["HLEN", &format!("{{scim-bridge}}:{name}")]));
+        let orders = ["due:h", "live:order", "seen:order"];
+        let orders = orders.map(|name| server.ask(&["ZCARD", &format!("{{scim-bridge}}:{name}")]));
+        (hashes, orders, server.ask(&["HMGET", "{scim-bridge}:ctl", "live", "seq"]))
+    };
+    let (mut refused, before) = (0, figures());
+    for command in script_commands() {
+        server.ask(&["ACL", "SETUSER", "bridge", &format!("-{command}")]);
+        // Not ready, whichever it is.
+        let error = store.ping().await.unwrap_err();
+        assert_eq!(error.code(), Some(Code::StoreNoPerm), "{command}: {error}");
+        assert!(error.to_string().contains(&command), "{error}");
+        // Where accepting needs it, it is refused whole.
+        if let Err(error) = accept(store.as_ref()).await {
+            refused += 1;
+            assert_eq!(error.code(), Some(Code::StoreNoPerm), "{command}: {error}");
+            assert_eq!(figures(), before, "half written without {command}");
+        } else {
+            server.ask(&["FLUSHALL"]);
+            server.ask(&["ACL", "SETUSER", "bridge", &format!("+{command}")]);
+            accept(store.as_ref()).await.unwrap();
+        }
+        server.ask(&["ACL", "SETUSER", "bridge", &format!("+{command}")]);
+        store.ping().await.unwrap();
+    }
+    assert!(refused > 8, "{refused}");
 }
 
 /// An authority, and two certificates that it signed.

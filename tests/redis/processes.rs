@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use scim_bridge::app::{Bridge, Role};
+use scim_bridge::core::code::Code;
 use scim_bridge::lifecycle::Lifecycle;
 use standardwebhooks::Webhook;
 
@@ -17,10 +18,11 @@ on_both! {
     an_idle_worker_makes_at_most_two_calls_a_second
     a_worker_goes_on_soon_after_redis_is_back
     a_process_refuses_to_start_on_the_store_of_a_newer_version
+    a_running_process_takes_nothing_more_once_a_newer_version_has_written
 }
 
 /// Posts a hire, signed, and gives the status.
-async fn post(intake: std::net::SocketAddr, id: &str) -> u16 {
+pub(crate) async fn post(intake: std::net::SocketAddr, id: &str) -> u16 {
     let body = r#"{"type":"employee.hired","data":{"employee_id":"E-1","email":"ada@example.com","first_name":"Ada"}}"#;
     let at = scim_bridge::clock::Clock::System.now().0 / 1000;
     let secret = "whsec_dGhlIHNlY3JldCBvZiB0aGUgdGVzdHM=";
@@ -37,7 +39,8 @@ async fn post(intake: std::net::SocketAddr, id: &str) -> u16 {
     sent.await.unwrap().status().as_u16()
 }
 
-async fn ready(admin: std::net::SocketAddr) -> (u16, String) {
+/// What `/readyz` answers.
+pub(crate) async fn ready(admin: std::net::SocketAddr) -> (u16, String) {
     let answer = reqwest::get(format!("http://{admin}/readyz")).await.unwrap();
     (answer.status().as_u16(), answer.text().await.unwrap())
 }
@@ -150,4 +153,32 @@ async fn a_process_refuses_to_start_on_the_store_of_a_newer_version(make: Make) 
     let started = Bridge::build(config(&server.url(), &[]), Role::All, Lifecycle::new()).await;
     let Err(error) = started else { panic!("it starts") };
     assert!(error.to_string().contains("schema version 99"), "{error}");
+}
+
+async fn a_running_process_takes_nothing_more_once_a_newer_version_has_written(make: Make) {
+    let server = Server::start(make, &[]);
+    let life = Lifecycle::new();
+    let bridge = Bridge::build(config(&server.url(), &[]), Role::Intake, life.clone()).await.unwrap();
+    let (intake, admin) = (bridge.intake_address().unwrap(), bridge.admin_address());
+    let running = tokio::spawn(bridge.run());
+    assert_eq!(post(intake, "msg_1").await, 200);
+    server.ask(&["SET", "{scim-bridge}:schema", "2"]);
+    // On the connection that it has, and on another.
+    for id in ["msg_2", "msg_3"] {
+        assert_eq!(post(intake, id).await, 503);
+        let (status, told) = ready(admin).await;
+        assert_eq!(status, 503);
+        assert!(told.contains("STORE-NEWER-SCHEMA") && told.contains("Run the newer version"), "{told}");
+        server.ask(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+    }
+    let worker = open(&server.url(), &[]);
+    assert_eq!(crate::stage::code(crate::stage::claim(worker.as_ref()).await), Code::StoreNewerSchema);
+    assert_eq!(server.ask(&["HLEN", "{scim-bridge}:job"]), "1");
+    server.ask(&["SET", "{scim-bridge}:schema", "1"]);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while post(intake, "msg_2").await != 200 {
+        assert!(Instant::now() < deadline, "it does not recover");
+    }
+    life.stop();
+    running.await.unwrap().unwrap();
 }

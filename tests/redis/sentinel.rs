@@ -1,5 +1,7 @@
 //! A primary that dies and a replica that sentinels promote.
 
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -108,4 +110,67 @@ async fn sentinels_and_servers_may_have_passwords_of_their_own() {
     let url = url(&hosts).replace("://", "://:server's%20own@");
     accept(open(&url, &[("sentinel_password", "theirs")]).as_ref()).await.unwrap();
     assert_eq!(code(open(&url, &[]).ping().await), Code::StoreAuth);
+}
+
+/// A sentinel that tells this port whatever happens, after a pause; its own port.
+fn fixed_sentinel(told: u16, pause: std::time::Duration) -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            // Ends when the bridge closes it.
+            std::thread::spawn(move || tell(stream.unwrap(), told, pause));
+        }
+    });
+    port
+}
+
+fn tell(stream: TcpStream, told: u16, pause: std::time::Duration) -> std::io::Result<()> {
+    let mut stream = BufReader::new(stream);
+    loop {
+        let mut line = String::new();
+        if stream.read_line(&mut line)? == 0 {
+            return Ok(());
+        }
+        let mut words = Vec::new();
+        for _ in 0..line[1..].trim().parse::<usize>().unwrap() {
+            let mut length = String::new();
+            stream.read_line(&mut length)?;
+            let mut word = vec![0; length[1..].trim().parse::<usize>().unwrap() + 2];
+            stream.read_exact(&mut word)?;
+            words.push(String::from_utf8(word).unwrap().trim().to_uppercase());
+        }
+        let answer = match words[0].as_str() {
+            "HELLO" => "%1\r\n$5\r\nproto\r\n:3\r\n".to_owned(),
+            "SENTINEL" => {
+                std::thread::sleep(pause);
+                let told = told.to_string();
+                format!("*2\r\n$9\r\n127.0.0.1\r\n${}\r\n{told}\r\n", told.len())
+            }
+            _ => "+OK\r\n".to_owned(),
+        };
+        stream.get_mut().write_all(answer.as_bytes())?;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sentinel_that_tells_the_primary_of_before_does_not_outdo_one_that_knows_better() {
+    let primary = Server::start(Make::Valkey, &[]);
+    let former = replica_of(&primary);
+    let gone = crate::servers::free_port();
+    for wrong in [former.port(), gone] {
+        let quick = fixed_sentinel(wrong, std::time::Duration::ZERO);
+        let right = fixed_sentinel(primary.port(), std::time::Duration::from_millis(50));
+        let url = format!("redis+sentinel://127.0.0.1:{quick},127.0.0.1:{right}/main");
+        // At the very first call, and after every break.
+        let store = open(&url, &[]);
+        accept(store.as_ref()).await.unwrap();
+        primary.ask(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+        let (_, refused) = accepts_at_last(store.as_ref()).await;
+        assert!(refused <= 1, "{refused}: the call that met the break");
+        // Nobody knows better: what is wrong with the one that was told.
+        let alone = open(&format!("redis+sentinel://127.0.0.1:{quick}/main"), &[]);
+        let told = code(accept(alone.as_ref()).await);
+        assert_eq!(told, if wrong == gone { Code::StoreUnreachable } else { Code::StoreReadOnly });
+    }
 }

@@ -149,6 +149,9 @@ impl Store for Slow {
     async fn lift_hold(&self, now: UnixMs, scope: Option<HoldScope>) -> Result<Vec<Hold>, StoreError> {
         self.store.lift_hold(now, scope).await
     }
+    async fn lift_hold_of(&self, now: UnixMs, scope: HoldScope, code: Code) -> Result<Option<Hold>, StoreError> {
+        self.store.lift_hold_of(now, scope, code).await
+    }
     async fn dead_letters(&self, page: &Page) -> Result<Vec<DeadSummary>, StoreError> {
         self.store.dead_letters(page).await
     }

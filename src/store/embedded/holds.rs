@@ -30,13 +30,13 @@ pub(super) fn set(work: &mut Work<'_>, now: UnixMs, scope: HoldScope, code: Code
     hold
 }
 
-/// Lifts the hold of a scope, or all.
-pub(super) fn lift(work: &mut Work<'_>, now: UnixMs, scope: Option<HoldScope>) -> Vec<Hold> {
+/// Lifts the hold of a scope, or all; only where it is of that code, if one is given.
+pub(super) fn lift(work: &mut Work<'_>, now: UnixMs, scope: Option<HoldScope>, code: Option<Code>) -> Vec<Hold> {
     let mut lifted = Vec::new();
     for one in [HoldScope::All, HoldScope::Creates] {
         if scope.is_none_or(|scope| scope == one) {
             let slot = work.control.slot_mut(one);
-            if let Some(hold) = slot.hold.take() {
+            if let Some(hold) = slot.hold.take_if(|hold| code.is_none_or(|code| code == hold.code)) {
                 *slot = HoldSlot { ended_at: Some(now), ..HoldSlot::default() };
                 lifted.push(hold);
             }

@@ -143,7 +143,11 @@ impl Store for Embedded {
     }
 
     async fn lift_hold(&self, now: UnixMs, scope: Option<HoldScope>) -> Result<Vec<Hold>, StoreError> {
-        self.writer.call(move |work| Ok(holds::lift(work, now, scope))).await
+        self.writer.call(move |work| Ok(holds::lift(work, now, scope, None))).await
+    }
+
+    async fn lift_hold_of(&self, now: UnixMs, scope: HoldScope, code: Code) -> Result<Option<Hold>, StoreError> {
+        self.writer.call(move |work| Ok(holds::lift(work, now, Some(scope), Some(code)).pop())).await
     }
 
     async fn dead_letters(&self, page: &Page) -> Result<Vec<DeadSummary>, StoreError> {

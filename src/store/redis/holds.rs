@@ -1,6 +1,7 @@
-//! Holds and tokens.
+//! Holds and tokens. An operator's holds are durable before they are told.
 
 use super::claim::scope;
+use super::link::Arg;
 use super::reply::{Reply, unexpected};
 use super::rows::word;
 use super::{Redis, local, scripts};
@@ -25,13 +26,20 @@ impl Redis {
 
     pub(super) async fn set_one_hold(&self, now: UnixMs, scope: HoldScope, code: Code) -> Result<Hold, StoreError> {
         let args = vec![scope.as_str().into(), code.as_str().into()];
-        hold(Reply::of(self.run(&scripts::SET_HOLD, now, args).await?)?)
+        hold(Reply::of(self.calls.run_durably(&scripts::SET_HOLD, now, args).await?)?)
     }
 
-    pub(super) async fn lift_holds(&self, now: UnixMs, scope: Option<HoldScope>) -> Result<Vec<Hold>, StoreError> {
+    /// Lifts the hold of a scope, or all; only where it is of that code, if one is given.
+    pub(super) async fn lift_holds(
+        &self,
+        now: UnixMs,
+        scope: Option<HoldScope>,
+        code: Option<Code>,
+    ) -> Result<Vec<Hold>, StoreError> {
         let scopes = [HoldScope::All, HoldScope::Creates].into_iter().filter(|one| scope.is_none_or(|s| s == *one));
-        let args = scopes.map(|scope| scope.as_str().into()).collect();
-        let reply = Reply::of(self.run(&scripts::LIFT_HOLD, now, args).await?)?;
+        let mut args = vec![code.map_or("", Code::as_str).into()];
+        args.extend(scopes.map(|scope| Arg::from(scope.as_str())));
+        let reply = Reply::of(self.calls.run_durably(&scripts::LIFT_HOLD, now, args).await?)?;
         reply.lists().map(|one| hold(one?)).collect()
     }
 }

@@ -40,9 +40,6 @@ mod views;
 
 pub use self::link::{Address, Durability, LinkOptions, Login, Place, TlsFiles};
 
-/// The newest schema that this version knows. A change that an older version cannot live with raises it.
-const SCHEMA: u32 = 1;
-
 /// What the Redis engine is built with.
 #[derive(Debug, Clone)]
 pub struct RedisOptions {
@@ -88,10 +85,11 @@ impl Redis {
         Ok(Self { calls, gather })
     }
 
-    /// Makes the store where there is none, and looks at its schema; every other call does so first, where
-    /// it has not gone well yet.
+    /// Makes the store where there is none, and looks at its schema and at the user's rights; every other
+    /// call does so first, where it has not gone well yet.
     ///
-    /// Errors: [`StoreError::NewerSchema`] where a newer version wrote it (nothing is written then);
+    /// Errors: [`StoreError::NewerSchema`] where a newer version wrote it (nothing is written then, by any
+    /// other call either);
     /// [`StoreError::Trouble`] where the server cannot be reached or used, which may pass.
     pub async fn check_schema(&self) -> Result<(), StoreError> {
         self.calls.check_schema().await
@@ -115,10 +113,8 @@ struct Calls {
 impl Calls {
     async fn check_schema(&self) -> Result<(), StoreError> {
         let check = async || {
-            let args = self.args(UnixMs::default(), vec![i64::from(SCHEMA).into()]);
-            let found = self.link.run(&scripts::OPEN, &self.keys.all(), &args).await?;
-            let found = u32::try_from(reply::number_of(&found)?).unwrap_or(u32::MAX);
-            if found > SCHEMA { Err(StoreError::NewerSchema { found, known: SCHEMA }) } else { Ok(()) }
+            self.link.run(&scripts::OPEN, &self.keys.all(), &self.args(UnixMs::default(), Vec::new())).await?;
+            Ok(())
         };
         self.checked.get_or_try_init(check).await.copied()
     }
@@ -219,7 +215,11 @@ impl Store for Redis {
     }
 
     async fn lift_hold(&self, now: UnixMs, scope: Option<HoldScope>) -> Result<Vec<Hold>, StoreError> {
-        self.lift_holds(now, scope).await
+        self.lift_holds(now, scope, None).await
+    }
+
+    async fn lift_hold_of(&self, now: UnixMs, scope: HoldScope, code: Code) -> Result<Option<Hold>, StoreError> {
+        Ok(self.lift_holds(now, Some(scope), Some(code)).await?.pop())
     }
 
     async fn dead_letters(&self, page: &Page) -> Result<Vec<DeadSummary>, StoreError> {
@@ -265,7 +265,7 @@ impl Store for Redis {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        self.run(&scripts::PING, UnixMs::default(), Vec::new()).await.map(|_| ())
+        self.calls.run_durably(&scripts::OPEN, UnixMs::default(), Vec::new()).await.map(|_| ())
     }
 
     async fn woken(&self) {

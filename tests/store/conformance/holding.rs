@@ -2,7 +2,7 @@
 
 use scim_bridge::core::code::Code;
 use scim_bridge::core::event::EventKind;
-use scim_bridge::core::hold::HoldScope;
+use scim_bridge::core::hold::{Hold, HoldScope};
 use scim_bridge::core::job::{JobState, Progress};
 use scim_bridge::core::limiter::{CallKind, Rate};
 use scim_bridge::core::time::UnixMs;
@@ -10,8 +10,8 @@ use scim_bridge::store::{Claim, ClaimedJob, Settled, TrialResult, Verdict, WaitR
 
 use crate::harness::{Bench, LEASE_MS, at, done, give_back, hire, rename};
 
-async fn set(b: &mut Bench, now: UnixMs, scope: HoldScope, code: Code) {
-    b.s().await.set_hold(now, scope, code).await.unwrap();
+async fn set(b: &mut Bench, now: UnixMs, scope: HoldScope, code: Code) -> Hold {
+    b.s().await.set_hold(now, scope, code).await.unwrap()
 }
 
 /// The trial job that must be to be had.
@@ -233,6 +233,19 @@ pub(crate) async fn an_operators_hold_is_lifted_by_an_operator_only(b: &mut Benc
     assert_eq!(b.s().await.lift_hold(at(4), Some(HoldScope::Creates)).await.unwrap(), []);
     assert_eq!(b.s().await.lift_hold(at(4), Some(HoldScope::All)).await.unwrap(), [hold]);
     assert_eq!(b.claim_up_to(at(5), 8).await.len(), 2);
+}
+
+pub(crate) async fn a_hold_of_a_code_is_lifted_and_another_in_its_place_stays(b: &mut Bench) {
+    b.accept_one(at(0), hire("1")).await;
+    let creates = set(b, at(0), HoldScope::Creates, Code::HoldSeats).await;
+    let key = set(b, at(0), HoldScope::All, Code::HoldKey).await;
+    // Between the look at the hold and its lifting, an operator sets one.
+    let operators = set(b, at(1), HoldScope::All, Code::HoldOperator).await;
+    assert_eq!(b.s().await.lift_hold_of(at(2), HoldScope::All, key.code).await.unwrap(), None);
+    assert_eq!(b.s().await.holds().await.unwrap(), [operators.clone(), creates.clone()]);
+    assert_eq!(b.s().await.lift_hold_of(at(3), HoldScope::All, operators.code).await.unwrap(), Some(operators));
+    assert_eq!(b.s().await.holds().await.unwrap(), [creates]);
+    assert_eq!(b.s().await.lift_hold_of(at(4), HoldScope::All, key.code).await.unwrap(), None);
 }
 
 pub(crate) async fn an_operator_takes_a_hold_over(b: &mut Bench) {

@@ -83,6 +83,7 @@ macro_rules! conformance {
                     many_that_see_the_same_refusal_set_one_hold,
                     a_hold_that_comes_back_at_once_goes_on_with_its_pauses,
                     an_operators_hold_is_lifted_by_an_operator_only,
+                    a_hold_of_a_code_is_lifted_and_another_in_its_place_stays,
                     an_operator_takes_a_hold_over,
                     a_trial_waits_for_its_token,
                     the_time_to_give_up_begins_anew_after_a_hold;

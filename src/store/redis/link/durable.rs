@@ -104,11 +104,11 @@ async fn fly(shared: &Shared, session: &Session, group: &[Write]) -> Result<Vec<
         deadpool_redis::PoolError::Closed => Trouble::new(Code::StoreLost, "another primary is looked for"),
         error => Trouble::new(Code::StoreError, error.to_string()),
     })?;
-    metrics::gauge!(names::STORE_CONNECTIONS, names::USE => "durable")
-        .set(f64::from(u32::try_from(pool.status().size).unwrap_or(u32::MAX)));
-    let limit = options.durable_timeout + options.response_timeout * 2;
-    let answers = tokio::time::timeout(limit, ask(shared, &mut connection, group)).await;
-    let answers = answers.unwrap_or_else(|_| Err(Trouble::silence(&to, limit)));
+    if !pool.is_closed() {
+        let size = u32::try_from(pool.status().size).unwrap_or(u32::MAX);
+        metrics::gauge!(names::STORE_CONNECTIONS, names::USE => "durable").set(f64::from(size));
+    }
+    let answers = ask(shared, &mut connection, group).await;
     let well = answers.as_ref().is_ok_and(|answers| answers.iter().all(Result::is_ok));
     if !well {
         drop(Connection::take(connection));
@@ -160,7 +160,9 @@ async fn send<'a>(
     wait.arg(local).arg(replicas).arg(timeout_ms);
     pipeline.add_command(wait);
     let count = pipeline.len();
-    let sent = connection.send_packed_commands(&pipeline, 0, count).await;
+    let limit = options.durable_timeout + options.response_timeout * 2;
+    let sent = tokio::time::timeout(limit, connection.send_packed_commands(&pipeline, 0, count)).await;
+    let sent = sent.map_err(|_| Trouble::silence("a durable write", limit))?;
     let mut values = sent.map_err(|error| Trouble::of_call(&error))?;
     if values.len() != count {
         return Err(Trouble::new(Code::StoreLost, "fewer answers than calls"));

@@ -3,6 +3,9 @@
 //! All keys have one hash tag and so live in one slot, on one node. So a cluster is, like a set of
 //! sentinels, somebody to ask for an address; a call needs no routing of its own.
 
+use std::pin::Pin;
+use std::time::Duration;
+
 use deadpool_redis::redis::{self, Value};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -12,42 +15,71 @@ use super::options::{Address, LinkOptions, Place};
 use super::trouble::Trouble;
 use crate::core::code::Code;
 
-/// Finds the primary.
-pub(super) async fn primary(options: &LinkOptions) -> Result<Address, Trouble> {
-    match &options.place {
-        Place::Standalone(address) => Ok(address.clone()),
+/// How much longer others are waited for, once an address that was told has turned out wrong.
+const OTHERS_MAX: Duration = Duration::from_millis(500);
+
+type Told<'a> = Pin<Box<dyn Future<Output = Result<Address, Trouble>> + Send + 'a>>;
+
+/// Who may be the primary, in the order in which it is told. All are asked at once, so one that hangs
+/// delays nobody; whether it is so only the server itself can say: a sentinel that was cut off still tells
+/// the primary of before.
+pub(super) struct Candidates<'a> {
+    asked: FuturesUnordered<Told<'a>>,
+    told: Vec<Address>,
+    /// The last, but one of "unreachable" is not preferred, which tells less.
+    trouble: Trouble,
+}
+
+/// Asks who the primary is.
+pub(super) fn candidates(options: &LinkOptions) -> Candidates<'_> {
+    let asked: FuturesUnordered<Told<'_>> = match &options.place {
+        Place::Standalone(address) => [Box::pin(async { Ok(address.clone()) }) as Told<'_>].into_iter().collect(),
         Place::Sentinel { sentinels, primary } => {
-            first(sentinels, |sentinel| ask_sentinel(options, sentinel, primary)).await
+            sentinels.iter().map(|sentinel| Box::pin(ask_sentinel(options, sentinel, primary)) as Told<'_>).collect()
         }
         Place::Cluster(nodes) => {
             let slot = slot_of(&options.key_prefix);
-            first(nodes, |node| ask_node(options, node, slot)).await
+            nodes.iter().map(|node| Box::pin(ask_node(options, node, slot)) as Told<'_>).collect()
         }
-    }
+    };
+    Candidates { asked, told: Vec::new(), trouble: Trouble::new(Code::StoreUnreachable, "nobody to ask") }
 }
 
-/// Asks all at once: one that hangs delays nobody. The first answer counts; where there is none, the
-/// last error but one of "unreachable" is preferred, which tells less.
-async fn first<'a, F>(all: &'a [Address], ask: impl Fn(&'a Address) -> F) -> Result<Address, Trouble>
-where
-    F: Future<Output = Result<Address, Trouble>>,
-{
-    let mut asked: FuturesUnordered<F> = all.iter().map(ask).collect();
-    let mut trouble = Trouble::new(Code::StoreNoPrimary, "nobody to ask");
-    let mut told = false;
-    while let Some(answer) = asked.next().await {
-        match answer {
-            Ok(address) => return Ok(address),
-            Err(error) => {
-                let tells = !matches!(error.code, Code::StoreUnreachable | Code::StoreTimeout);
-                if tells || !told {
-                    told |= tells;
-                    trouble = error;
+impl Candidates<'_> {
+    /// The next address that has not been told yet; none where nobody tells another.
+    pub(super) async fn next(&mut self) -> Option<Address> {
+        if self.told.is_empty() {
+            return self.another().await;
+        }
+        tokio::time::timeout(OTHERS_MAX, self.another()).await.ok().flatten()
+    }
+
+    async fn another(&mut self) -> Option<Address> {
+        while let Some(answer) = self.asked.next().await {
+            match answer {
+                Ok(address) if self.told.contains(&address) => {}
+                Ok(address) => {
+                    self.told.push(address.clone());
+                    return Some(address);
                 }
+                Err(trouble) => self.failed(trouble),
             }
         }
+        None
     }
-    Err(trouble)
+
+    /// Notes what came of asking, or of an address that was told.
+    pub(super) fn failed(&mut self, trouble: Trouble) {
+        let tells = |trouble: &Trouble| !matches!(trouble.code, Code::StoreUnreachable | Code::StoreTimeout);
+        if tells(&trouble) || !tells(&self.trouble) {
+            self.trouble = trouble;
+        }
+    }
+
+    /// Why there is no primary.
+    pub(super) fn trouble(self) -> Trouble {
+        self.trouble
+    }
 }
 
 async fn ask_sentinel(options: &LinkOptions, sentinel: &Address, primary: &str) -> Result<Address, Trouble> {

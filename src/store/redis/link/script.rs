@@ -10,28 +10,36 @@ use sha1::{Digest, Sha1};
 /// A Lua script, known to the server by its hash.
 pub(crate) struct Script {
     body: &'static str,
-    sha: OnceLock<String>,
+    /// Makes the text of the body.
+    finish: fn(&str) -> String,
+    text: OnceLock<(String, String)>,
 }
 
 impl Script {
-    /// A script of this text.
-    pub(crate) const fn new(body: &'static str) -> Self {
-        Self { body, sha: OnceLock::new() }
+    /// A script whose text is made of this body, once.
+    pub(crate) const fn new(body: &'static str, finish: fn(&str) -> String) -> Self {
+        Self { body, finish, text: OnceLock::new() }
     }
 
-    fn sha(&self) -> &str {
-        self.sha.get_or_init(|| HEXLOWER.encode(&Sha1::digest(self.body)))
+    /// The text and its hash.
+    fn text(&self) -> (&str, &str) {
+        let (text, sha) = self.text.get_or_init(|| {
+            let text = (self.finish)(self.body);
+            let sha = HEXLOWER.encode(&Sha1::digest(&text));
+            (text, sha)
+        });
+        (text, sha)
     }
 
     /// The call by hash.
     pub(super) fn by_hash(&self, keys: &[&str], args: &[Arg<'_>]) -> Cmd {
-        call("EVALSHA", self.sha(), keys, args)
+        call("EVALSHA", self.text().1, keys, args)
     }
 
     /// The same call with the text, for a server that does not know the hash (any more).
     pub(super) fn by_text(&self, by_hash: &Cmd) -> Cmd {
         let mut cmd = redis::cmd("EVAL");
-        cmd.arg(self.body);
+        cmd.arg(self.text().0);
         for arg in by_hash.args_iter().skip(2) {
             if let redis::Arg::Simple(arg) = arg {
                 cmd.arg(arg);
@@ -111,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_call_by_text_is_the_call_by_hash_with_the_text_in_its_place() {
-        static SCRIPT: Script = Script::new("return 1");
+        static SCRIPT: Script = Script::new("return 1", str::to_owned);
         let by_hash = SCRIPT.by_hash(&["{a}:k"], &[Arg::from(7), Arg::from("x")]);
         let packed = String::from_utf8(by_hash.get_packed_command()).unwrap();
         // As `printf 'return 1' | sha1sum` has it.

@@ -110,7 +110,9 @@ impl Shared {
         let current = self.current.load_full();
         if current.is_some_and(|current| Arc::ptr_eq(&current, session)) {
             self.current.store(None);
-            metrics::gauge!(names::STORE_CONNECTIONS, names::USE => "shared").set(0.0);
+            for of in ["shared", "durable"] {
+                metrics::gauge!(names::STORE_CONNECTIONS, names::USE => of).set(0.0);
+            }
         }
         if let Some(pool) = &session.pool {
             pool.close();
@@ -143,7 +145,12 @@ impl Shared {
 
     /// The session in use, unless its connection has broken.
     pub(super) fn live(&self) -> Option<Arc<Session>> {
-        self.current.load_full().filter(|session| !session.gone.load(Ordering::Acquire))
+        let session = self.current.load_full()?;
+        if session.gone.load(Ordering::Acquire) {
+            self.discard(&session);
+            return None;
+        }
+        Some(session)
     }
 
     /// Finding the primary, connecting and looking at it, each within its own limit.
@@ -168,7 +175,17 @@ impl Session {
 }
 
 async fn open(options: &LinkOptions) -> Result<Session, Trouble> {
-    let address = find::primary(options).await?;
+    let mut candidates = find::candidates(options);
+    while let Some(address) = candidates.next().await {
+        match open_at(options, address).await {
+            Err(trouble) if trouble.is_of_the_address() => candidates.failed(trouble),
+            opened => return opened,
+        }
+    }
+    Err(candidates.trouble())
+}
+
+async fn open_at(options: &LinkOptions, address: Address) -> Result<Session, Trouble> {
     let (mut connection, gone) = dial::connect(options, &address, Callee::Server).await?;
     checks::check(options, &mut connection).await?;
     let pool = match options.durability.disks() {

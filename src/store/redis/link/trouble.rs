@@ -110,6 +110,17 @@ impl Trouble {
             // Our own scripts' word, and their own text.
             return Self::new(Code::StoreDamaged, detail);
         }
+        if word == "NEWER" {
+            // The prelude's word, with the version found and the newest that is known.
+            return Self::new(Code::StoreNewerSchema, detail);
+        }
+        // What a script ran into that may not do what it tries: in Redis' words, and in Valkey's.
+        if word == "ERR" && (detail.contains("executing the script can't") || detail.contains("ACL failure in script"))
+        {
+            let quoted = detail.split_once("run the '").and_then(|(_, rest)| rest.split('\'').next());
+            let what = quoted.map_or_else(|| line_of(detail), |command| Some(command.to_owned()));
+            return Self::new(Code::StoreNoPerm, told("NOPERM", what));
+        }
         if word == "ERR" && detail.contains("unknown command") {
             let command = detail.split(['\'', '`']).nth(1).unwrap_or_default();
             return Self::new(Code::StoreError, format!("unknown command {command}"));
@@ -117,10 +128,7 @@ impl Trouble {
         if word == "ERR" && (detail.contains("DB index") || detail.contains("SELECT is not allowed")) {
             return Self::new(Code::StoreDatabase, "SELECT is refused");
         }
-        // The line of a script that failed, but not what it said.
-        let line: Option<String> =
-            detail.rsplit_once("user_script:").map(|(_, rest)| rest.chars().take_while(char::is_ascii_digit).collect());
-        Self::new(Code::StoreError, line.map_or_else(|| word.to_owned(), |line| format!("{word}, script line {line}")))
+        Self::new(Code::StoreError, told(word, line_of(detail)))
     }
 
     /// Whether the connection may be at fault: the next call gets another, to whoever is the primary
@@ -137,6 +145,19 @@ impl Trouble {
         )
     }
 
+    /// Whether this is not the server to be connected to, and somebody may know a better address.
+    pub(super) fn is_of_the_address(&self) -> bool {
+        matches!(
+            self.code,
+            Code::StoreReadOnly
+                | Code::StoreLoading
+                | Code::StoreUnreachable
+                | Code::StoreTimeout
+                | Code::StoreLost
+                | Code::StoreNoPrimary
+        )
+    }
+
     /// Whether the server refused before anything was done, and another primary may take it at once.
     pub(super) fn is_worth_another_primary(&self) -> bool {
         matches!(self.code, Code::StoreReadOnly | Code::StoreResharding)
@@ -147,9 +168,24 @@ impl Trouble {
         metrics::counter!(names::STORE_ERRORS_TOTAL, names::CODE => self.code.as_str()).increment(1);
         match self.code {
             Code::StoreDamaged => StoreError::Damaged(self.detail),
+            Code::StoreNewerSchema => {
+                let mut versions = self.detail.split(' ').map(|version| version.parse().unwrap_or(u32::MAX));
+                let mut version = || versions.next().unwrap_or_default();
+                StoreError::NewerSchema { found: version(), known: version() }
+            }
             code => StoreError::Trouble { code, detail: self.detail },
         }
     }
+}
+
+/// The line of a script that failed, but not what it said.
+fn line_of(detail: &str) -> Option<String> {
+    let (_, rest) = detail.rsplit_once("user_script:")?;
+    Some(format!("script line {}", rest.chars().take_while(char::is_ascii_digit).collect::<String>()))
+}
+
+fn told(word: &str, what: Option<String>) -> String {
+    what.map_or_else(|| word.to_owned(), |what| format!("{word}, {what}"))
 }
 
 /// Parts a reply from an error.
@@ -190,6 +226,28 @@ mod tests {
         assert_eq!(code("ERR", "max number of clients reached"), Code::StoreClients);
         assert_eq!(code("ERR", "DB index is out of range"), Code::StoreDatabase);
         assert_eq!(code("WHATEVER", ""), Code::StoreError);
+    }
+
+    #[test]
+    fn a_right_that_a_script_lacks_is_told_in_either_servers_words() {
+        let redis =
+            "The user executing the script can't run this command or subcommand script: 39b9, on @user_script:3.";
+        let keys = "The user executing the script can't access at least one of the keys mentioned in the command \
+                    arguments script: c4cf, on @user_script:2.";
+        let valkey =
+            "ACL failure in script: User b has no permissions to run the 'zadd' command script: on @user_script:3.";
+        let detail = |text| Trouble::of_words("ERR", text).detail;
+        assert!([redis, keys, valkey].iter().all(|text| code("ERR", text) == Code::StoreNoPerm));
+        assert_eq!([redis, valkey].map(detail), ["NOPERM, script line 3", "NOPERM, zadd"]);
+        // As the prelude has it.
+        let refused = Trouble::of_words("NOPERM", "the user may not run 'zadd zrem'");
+        assert_eq!((refused.code, refused.detail.as_str()), (Code::StoreNoPerm, "NOPERM zadd zrem"));
+    }
+
+    #[test]
+    fn a_newer_schema_is_told_with_both_versions() {
+        let told = Trouble::of_words("NEWER", "99 1").counted();
+        assert!(matches!(told, StoreError::NewerSchema { found: 99, known: 1 }), "{told}");
     }
 
     #[test]
