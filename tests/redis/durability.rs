@@ -12,7 +12,7 @@ use scim_bridge::store::Accepted;
 use crate::processes::{post, ready};
 
 use crate::servers::{Make, Server, eventually};
-use crate::stage::{accept, accept_as, accepts_at_last, claim, code, config, now, open};
+use crate::stage::{TIMEOUT_MS, accept, accept_as, accepts_at_last, claim, code, config, now, open};
 
 /// Bursts of deliveries, and SIGKILL for the server as soon as some of them have been acknowledged and
 /// others are under way.
@@ -193,4 +193,33 @@ async fn readiness_is_told_within_a_second_while_the_disk_is_waited_for_and_asks
     becomes(admin, 200, "").await;
     life.stop();
     running.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_hangs_while_writes_are_under_way_is_told_within_the_time_of_an_answer() {
+    let server = Server::start(Make::Valkey, &["--appendfsync", "everysec"]);
+    let store = open(&server.url(), &[("durability", "fsynced"), ("durable_timeout_ms", "20000")]);
+    accept(store.as_ref()).await.unwrap();
+    let senders: Vec<_> = (0..16)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                while accept(store.as_ref()).await.is_ok() {}
+                Instant::now()
+            })
+        })
+        .collect();
+    // Some wait for the disk by now, for others their scripts are yet to come.
+    let before = server.info("total_commands_processed").unwrap();
+    assert!(eventually(|| server.info("total_commands_processed").unwrap() > before + 100));
+    server.hang();
+    let hung = Instant::now();
+    // The next delivery, as they come.
+    assert!(accept(store.as_ref()).await.is_err());
+    for ended in join_all(senders).await {
+        let after = ended.unwrap().saturating_duration_since(hung);
+        assert!(after < Duration::from_millis(TIMEOUT_MS * 4), "{after:?}");
+    }
+    server.go_on();
+    accepts_at_last(store.as_ref()).await;
 }

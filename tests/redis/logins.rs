@@ -20,6 +20,7 @@ use crate::stage::{accept, accepts_at_last, claim, code, config, fails_with, now
 
 on_both! {
     a_password_is_needed_and_a_changed_one_is_taken_from_its_file
+    a_password_is_rotated_as_the_documentation_says
     the_rights_that_the_documentation_lists_are_enough
     a_right_that_is_missing_is_told_before_anything_is_written
     a_right_that_is_taken_away_is_told_and_leaves_nothing_half_written
@@ -44,6 +45,39 @@ async fn a_password_is_needed_and_a_changed_one_is_taken_from_its_file(make: Mak
     fails_with(store.as_ref(), Code::StoreAuth).await;
     fs::write(&file, "second\n").unwrap();
     assert_eq!(config.secret_files.refresh().changed, ["store.password"]);
+    accepts_at_last(store.as_ref()).await;
+}
+
+async fn a_password_is_rotated_as_the_documentation_says(make: Make) {
+    let server = Server::start(make, &["--appendfsync", "everysec"]);
+    server.ask(&["ACL", "SETUSER", "bridge", "on", ">one", "~*", "&*", "+@all"]);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("password");
+    fs::write(&file, "one").unwrap();
+    let mut keys = vec![("STORE__USERNAME", "bridge"), ("STORE__PASSWORD__FILE", file.to_str().unwrap())];
+    if make == Make::Valkey {
+        keys.push(("durability", "fsynced"));
+    }
+    let mut config = config(&server.url(), &keys);
+    let store = scim_bridge::app::open_store(&config).unwrap();
+    accept(store.as_ref()).await.unwrap();
+    server.ask(&["ACL", "SETUSER", "bridge", ">two"]);
+    fs::write(&file, "two").unwrap();
+    assert_eq!(config.secret_files.refresh().changed, ["store.password"]);
+    server.ask(&["ACL", "SETUSER", "bridge", "<one"]);
+    // The connections that wait for disks break one by one, while the shared one stays.
+    if make == Make::Valkey {
+        let clients = server.ask(&["CLIENT", "LIST"]);
+        let waited = clients.lines().filter(|line| line.contains(" cmd=waitaof "));
+        let ids: Vec<&str> = waited.filter_map(|line| line.strip_prefix("id=")?.split(' ').next()).collect();
+        assert!(!ids.is_empty(), "{clients}");
+        for id in ids {
+            assert_eq!(server.ask(&["CLIENT", "KILL", "ID", id]), "1");
+        }
+        accept(store.as_ref()).await.unwrap();
+    }
+    // And the shared one.
+    server.ask(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
     accepts_at_last(store.as_ref()).await;
 }
 
@@ -157,7 +191,7 @@ fn script_commands() -> BTreeSet<String> {
 fn the_rights_that_the_documentation_lists_are_those_that_are_used() {
     let mut used = script_commands();
     // What is sent besides scripts.
-    used.extend(["evalsha", "eval", "info", "ping", "select", "subscribe", "unwatch", "waitaof"].map(str::to_owned));
+    used.extend(["evalsha", "eval", "info", "ping", "select", "subscribe", "waitaof"].map(str::to_owned));
     let listed = documented_rights().iter().filter_map(|word| word.strip_prefix('+')).map(str::to_owned).collect();
     assert_eq!(used, listed);
 }
@@ -182,8 +216,8 @@ async fn a_right_that_is_missing_is_told_before_anything_is_written(make: Make) 
     }
     let mut removed = 0;
     for command in rights.iter().filter_map(|right| right.strip_prefix('+')) {
-        // Only for another database than 0, and of a pool that looks after its connections.
-        if matches!(command, "select" | "unwatch") {
+        // Only for another database than 0.
+        if command == "select" {
             continue;
         }
         server.ask(&["SCRIPT", "FLUSH"]);

@@ -182,3 +182,43 @@ async fn a_running_process_takes_nothing_more_once_a_newer_version_has_written(m
     life.stop();
     running.await.unwrap().unwrap();
 }
+
+/// A process of its own: what is counted is the process's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_are_gone_are_not_counted() {
+    let mut server = Server::start(Make::Valkey, &["--appendfsync", "always"]);
+    let (intake, admin) = (crate::servers::free_port(), crate::servers::free_port());
+    let mut process = std::process::Command::new(env!("CARGO_BIN_EXE_scim-bridge"))
+        .args(["serve", "--role", "intake"])
+        .env("HR_SECRET", "whsec_dGhlIHNlY3JldCBvZiB0aGUgdGVzdHM=")
+        .env("POSTMAN_SCIM_KEY", "PMAK-of-the-tests")
+        .env("SCIM_BRIDGE__STORE__URL", server.url())
+        .env("SCIM_BRIDGE__STORE__DURABILITY", "fsynced")
+        .env("SCIM_BRIDGE__SERVER__LISTEN", format!("127.0.0.1:{intake}"))
+        .env("SCIM_BRIDGE__SERVER__ADMIN_LISTEN", format!("127.0.0.1:{admin}"))
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let counted = async |shared: &str, durable: &str| {
+        let lines = [("shared", shared), ("durable", durable)]
+            .map(|(of, n)| format!("scim_bridge_store_connections{{use=\"{of}\"}} {n}\n"));
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while Instant::now() < deadline {
+            if let Ok(answer) = reqwest::get(format!("http://127.0.0.1:{admin}/metrics")).await {
+                let told = answer.text().await.unwrap();
+                if lines.iter().all(|line| told.contains(line)) {
+                    return true;
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        false
+    };
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let there = counted("1", "1").await;
+    server.kill();
+    let gone = counted("0", "0").await;
+    process.kill().unwrap();
+    process.wait().unwrap();
+    assert!(there && gone, "there: {there}, gone: {gone}");
+}

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use deadpool::managed;
 use deadpool_redis::redis::aio::{MultiplexedConnection, PubSub};
 use deadpool_redis::redis::io::tcp::TcpSettings;
 use deadpool_redis::redis::{
-    AsyncConnectionConfig, Client, ClientTlsConfig, Cmd, ConnectionAddr, ErrorKind, IntoConnectionInfo,
+    self, AsyncConnectionConfig, Client, ClientTlsConfig, Cmd, ConnectionAddr, ErrorKind, IntoConnectionInfo,
     ProtocolVersion, PushInfo, PushKind, RedisConnectionInfo, RedisError, TlsCertificates, Value,
 };
 use secrecy::ExposeSecret;
@@ -90,7 +91,7 @@ fn certificates(files: &TlsFiles) -> Result<TlsCertificates, Trouble> {
 }
 
 /// How connections behave; `response` is how long an answer may take.
-pub(super) fn config(options: &LinkOptions, response: Duration) -> AsyncConnectionConfig {
+fn config(options: &LinkOptions, response: Duration) -> AsyncConnectionConfig {
     // The library's own defaults are 1 s and 500 ms, without a word in the error about which.
     AsyncConnectionConfig::new()
         .set_connection_timeout(Some(options.connect_timeout))
@@ -103,10 +104,20 @@ pub(super) async fn connect(
     to: &Address,
     callee: Callee,
 ) -> Result<(MultiplexedConnection, Gone), Trouble> {
+    connect_for(options, to, callee, options.response_timeout).await
+}
+
+/// The same, where an answer may take so long.
+async fn connect_for(
+    options: &LinkOptions,
+    to: &Address,
+    callee: Callee,
+    response: Duration,
+) -> Result<(MultiplexedConnection, Gone), Trouble> {
     let gone = Gone::default();
     let flag = gone.clone();
     // So that a connection which the server closed while nobody called is not called on once more.
-    let config = config(options, options.response_timeout).set_push_sender(move |push: PushInfo| {
+    let config = config(options, response).set_push_sender(move |push: PushInfo| {
         if push.kind == PushKind::Disconnection {
             flag.store(true, Ordering::Release);
         }
@@ -117,6 +128,34 @@ pub(super) async fn connect(
     let made = within(options.connect_timeout, to, dial).await?;
     let connection = made.map_err(|error| Trouble::of_dial(&error, to, options.tls.is_some()))?;
     Ok((connection, gone))
+}
+
+/// Makes the connections of the pool, each with the files and secrets as they are then.
+pub(super) struct Dialler {
+    pub(super) options: LinkOptions,
+    pub(super) to: Address,
+}
+
+impl managed::Manager for Dialler {
+    type Type = MultiplexedConnection;
+    type Error = Trouble;
+
+    async fn create(&self) -> Result<MultiplexedConnection, Trouble> {
+        // `WAITAOF` answers when its own timeout ends at the latest.
+        let response = self.options.durable_timeout + self.options.response_timeout;
+        let (connection, _) = connect_for(&self.options, &self.to, Callee::Server, response).await?;
+        Ok(connection)
+    }
+
+    /// Asks whether the connection lives: what a load balancer forgot is told by silence only.
+    async fn recycle(
+        &self,
+        connection: &mut MultiplexedConnection,
+        _: &managed::Metrics,
+    ) -> managed::RecycleResult<Trouble> {
+        ask(connection, &redis::cmd("PING")).await?;
+        Ok(())
+    }
 }
 
 /// Makes a connection that hears what is published.

@@ -7,8 +7,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_redis::Connection;
-use deadpool_redis::redis::{self, Cmd, Pipeline, Value};
+use deadpool::managed::{Object, PoolError};
+use deadpool_redis::redis::aio::MultiplexedConnection;
+use deadpool_redis::redis::{self, Cmd, Pipeline, RedisError, Value};
+use futures_util::future::try_join;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -99,26 +101,28 @@ async fn fly(shared: &Shared, session: &Session, group: &[Write]) -> Result<Vec<
     let got = tokio::time::timeout(limit, pool.get()).await;
     let got = got.map_err(|_| Trouble::silence(&to, limit))?;
     let mut connection = got.map_err(|error| match error {
-        deadpool_redis::PoolError::Backend(error) => Trouble::of_dial(&error, &session.address, options.tls.is_some()),
-        deadpool_redis::PoolError::Timeout(_) => Trouble::silence(&to, limit),
-        deadpool_redis::PoolError::Closed => Trouble::new(Code::StoreLost, "another primary is looked for"),
-        error => Trouble::new(Code::StoreError, error.to_string()),
+        PoolError::Backend(trouble) => trouble,
+        PoolError::Timeout(_) => Trouble::silence(&to, limit),
+        PoolError::Closed => Trouble::new(Code::StoreLost, "another primary is looked for"),
+        PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_) => Trouble::new(Code::StoreError, "no connection"),
     })?;
     if !pool.is_closed() {
         let size = u32::try_from(pool.status().size).unwrap_or(u32::MAX);
         metrics::gauge!(names::STORE_CONNECTIONS, names::USE => "durable").set(f64::from(size));
     }
-    let answers = ask(shared, &mut connection, group).await;
+    // Where the server is found to be gone or to hang, nobody waits on for its disks.
+    let asked = session.closed.run_until_cancelled(ask(shared, &mut connection, group)).await;
+    let answers = asked.unwrap_or_else(|| Err(Trouble::new(Code::StoreLost, "the connections were thrown away")));
     let well = answers.as_ref().is_ok_and(|answers| answers.iter().all(Result::is_ok));
     if !well {
-        drop(Connection::take(connection));
+        drop(Object::take(connection));
     }
     answers
 }
 
 async fn ask(
     shared: &Shared,
-    connection: &mut Connection,
+    connection: &mut MultiplexedConnection,
     group: &[Write],
 ) -> Result<Vec<Result<Value, Trouble>>, Trouble> {
     let calls: Vec<&Cmd> = group.iter().map(|write| &write.call).collect();
@@ -141,7 +145,7 @@ type Sent = (Vec<Value>, Result<(), Trouble>);
 
 async fn send<'a>(
     shared: &Shared,
-    connection: &mut Connection,
+    connection: &mut MultiplexedConnection,
     calls: impl Iterator<Item = &'a Cmd>,
 ) -> Result<Sent, Trouble> {
     let options = &shared.options;
@@ -158,19 +162,23 @@ async fn send<'a>(
     let mut wait = redis::cmd("WAITAOF");
     let timeout_ms = u64::try_from(options.durable_timeout.as_millis()).unwrap_or(u64::MAX);
     wait.arg(local).arg(replicas).arg(timeout_ms);
-    pipeline.add_command(wait);
     let count = pipeline.len();
-    let limit = options.durable_timeout + options.response_timeout * 2;
-    let sent = tokio::time::timeout(limit, connection.send_packed_commands(&pipeline, 0, count)).await;
-    let sent = sent.map_err(|_| Trouble::silence("a durable write", limit))?;
-    let mut values = sent.map_err(|error| Trouble::of_call(&error))?;
+    // They go out one behind the other. Only what waits for disks may take longer than an answer does.
+    let mut waiting = connection.clone();
+    let written = within(options.response_timeout, connection.send_packed_commands(&pipeline, 0, count));
+    let waited = within(options.durable_timeout + options.response_timeout, waiting.send_packed_command(&wait));
+    let (mut values, waited) = try_join(written, waited).await?;
     if values.len() != count {
         return Err(Trouble::new(Code::StoreLost, "fewer answers than calls"));
     }
-    let waited = values.pop().unwrap_or_default();
     let marked = values.pop().unwrap_or_default();
     let durable = reply(marked).and_then(|_| reply(waited)).and_then(|waited| on_disks(&waited, local, replicas));
     Ok((values, durable))
+}
+
+async fn within<T>(limit: Duration, call: impl Future<Output = Result<T, RedisError>>) -> Result<T, Trouble> {
+    let answer = tokio::time::timeout(limit, call).await;
+    answer.map_err(|_| Trouble::silence("a durable write", limit))?.map_err(|error| Trouble::of_call(&error))
 }
 
 fn on_disks(waited: &Value, local: i64, replicas: i64) -> Result<(), Trouble> {

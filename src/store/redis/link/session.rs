@@ -11,15 +11,17 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use deadpool::managed;
 use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{Cmd, Value};
-use deadpool_redis::{Manager, Pool, Runtime, Timeouts};
+use deadpool_redis::{Runtime, Timeouts};
 use tokio::sync::{Mutex, Notify};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use super::checks;
-use super::dial::{self, Callee, Gone};
+use super::dial::{self, Callee, Dialler, Gone};
 use super::find;
 use super::options::{Address, LinkOptions};
 use super::script::Script;
@@ -35,11 +37,16 @@ const PAUSE_FIRST: Duration = Duration::from_millis(50);
 /// The longest: a dial a second from each process is nothing, and recovery is seen soon.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
+/// Connections for durable writes.
+pub(super) type Pool = managed::Pool<Dialler>;
+
 /// The connections to one primary.
 pub(super) struct Session {
     pub(super) address: Address,
     /// For durable writes; none where there are no such.
     pub(super) pool: Option<Pool>,
+    /// Ends what waits on a connection of the pool when the session is thrown away.
+    pub(super) closed: CancellationToken,
     connection: MultiplexedConnection,
     gone: Gone,
 }
@@ -117,6 +124,7 @@ impl Shared {
         if let Some(pool) = &session.pool {
             pool.close();
         }
+        session.closed.cancel();
     }
 
     /// Runs a script on the shared connection. Where the primary turns out to be no more, its
@@ -192,17 +200,11 @@ async fn open_at(options: &LinkOptions, address: Address) -> Result<Session, Tro
         Some(_) => Some(pool(options, &address)?),
         None => None,
     };
-    Ok(Session { address, pool, connection, gone })
+    Ok(Session { address, pool, closed: CancellationToken::new(), connection, gone })
 }
 
 fn pool(options: &LinkOptions, address: &Address) -> Result<Pool, Trouble> {
-    let failed = |error: String| Trouble::new(Code::StoreError, error);
-    let client = dial::client(options, address, Callee::Server)?;
-    // `WAITAOF` answers when its own timeout ends at the latest.
-    let config = dial::config(options, options.durable_timeout + options.response_timeout);
-    let manager = Manager::new_with_config(client.get_connection_info().clone(), config)
-        .map_err(|error| failed(error.to_string()))?;
-    Pool::builder(manager)
+    Pool::builder(Dialler { options: options.clone(), to: address.clone() })
         .max_size(POOL_SIZE)
         .runtime(Runtime::Tokio1)
         .timeouts(Timeouts {
@@ -211,7 +213,7 @@ fn pool(options: &LinkOptions, address: &Address) -> Result<Pool, Trouble> {
             recycle: Some(options.response_timeout),
         })
         .build()
-        .map_err(|error| failed(error.to_string()))
+        .map_err(|error| Trouble::new(Code::StoreError, error.to_string()))
 }
 
 /// With jitter, so that processes do not dial in step.
