@@ -43,6 +43,6 @@ def postman():
 @pytest.fixture
 def redis(tmp_path):
     """The port of a Valkey with the password `redis-pass`, and the user `bridge` with the same."""
-    args = ["--requirepass", "redis-pass", "--user", "bridge on >redis-pass ~* &* +@all"]
+    args = ["--requirepass", "redis-pass", "--user", *"bridge on >redis-pass ~* &* +@all".split()]
     with valkey(tmp_path / "valkey", *args, ready=("AUTH redis-pass", "PING")) as port:
         yield port

@@ -80,7 +80,7 @@ def template(values, more=None, kube_version=None):
         args += ["--values", "-"]
     if kube_version:
         args += ["--kube-version", kube_version]
-    return helm(*args, stdin=None if more is None else json.dumps(more))
+    return helm(*args, stdin=None if more is None else json.dumps(more, ensure_ascii=False))
 
 
 def render(values="defaults", more=None, kube_version=None):

@@ -32,7 +32,7 @@ def eventually(what, described):
         found = what()
         if found:
             return found
-        assert time.monotonic() < deadline, f"it never came to it: {described}"
+        assert time.monotonic() < deadline, f"it never came to it: {described() if callable(described) else described}"
         time.sleep(0.05)
 
 
@@ -53,7 +53,7 @@ def resp(port, *command, tls=None):
         for part in command:
             words = part.split()
             link.sendall((f"*{len(words)}\r\n" + "".join(f"${len(w)}\r\n{w}\r\n" for w in words)).encode())
-        stream = link.makefile("r")
+        stream = link.makefile("r", newline="")
         lines = []
         for _ in command:
             line = stream.readline().rstrip("\r\n")
@@ -75,14 +75,14 @@ def answers(port, *command, wanted="+PONG", tls=None):
 
 @contextmanager
 def valkey(folder, *args, port=None, ready=("PING",), wanted="+PONG", tls=None, conf=None):
-    """A Valkey as docs/redis.md asks for; yields its port."""
+    """A Valkey as docs/redis.md asks for (with TLS, Debian's Redis, which is built with it); yields its port."""
     port = port or free_port()
     Path(folder).mkdir(parents=True, exist_ok=True)
     kept = ["--appendonly", "yes", "--maxmemory-policy", "noeviction", "--save", ""]
     own = ["--bind", "127.0.0.1", "--dir", folder] + (["--port", port] if tls is None else ["--port", 0, "--tls-port", port])
-    command = [VALKEY, *([conf] if conf else []), *own, *([] if "--sentinel" in args else kept), *args]
+    command = ["redis-server" if tls else VALKEY, *([conf] if conf else []), *own, *([] if "--sentinel" in args else kept), *args]
     with open(Path(folder) / "log", "wb") as log, running(command, stdout=log, stderr=log):
-        eventually(lambda: answers(port, *ready, wanted=wanted, tls=tls), f"{command}: {(Path(folder) / 'log').read_text()[-2000:]}")
+        eventually(lambda: answers(port, *ready, wanted=wanted, tls=tls), lambda: (Path(folder) / "log").read_text()[-2000:])
         yield port
 
 
