@@ -50,6 +50,18 @@ impl Api {
         Ok(Self { http, base_url: format!("http://{}", reachable(listen)), token, token_file })
     }
 
+    /// The same API at another URL, such as one behind a proxy, opened by the same token.
+    #[must_use]
+    pub fn instead_at(mut self, url: &url::Url) -> Self {
+        url.as_str().trim_end_matches('/').clone_into(&mut self.base_url);
+        self
+    }
+
+    /// Whether a token is known; the error says where it should be.
+    pub fn has_token(&self) -> Result<(), Failure> {
+        self.token.as_ref().map(|_| ()).ok_or_else(|| self.no_token())
+    }
+
     /// For a path segment or a query value.
     #[must_use]
     pub fn escaped(text: &str) -> String {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::api::Api;
 use super::failure::Failure;
 use super::send::source_named;
-use super::{Context, block_on};
+use super::{Context, block_on, payload};
 use crate::admin::api::shapes::{DirectoryBody, PersonBody};
 use crate::clock::Clock;
 use crate::config::{Config, process_env};
@@ -25,7 +25,7 @@ pub struct ExplainArgs {
     /// The source whose mapping is to be used.
     #[arg(long)]
     source: String,
-    /// The file with the payload.
+    /// The file with the payload; `-` is standard input.
     #[arg(long, value_name = "FILE")]
     file: PathBuf,
 }
@@ -52,8 +52,7 @@ struct Call {
 pub fn run(context: &Context, args: &ExplainArgs) -> Result<(), Failure> {
     let config = Config::load_without_secrets(context.config.as_deref(), process_env())?;
     let source = source_named(&config, &args.source)?;
-    let body = std::fs::read(&args.file)
-        .map_err(|error| Failure::failed(format!("{} cannot be read: {error}", args.file.display())))?;
+    let body = payload::read(&args.file)?;
     let mapping = explain(&source.mapping, &source.name, &body);
     let directory = Directory::of(&config);
     let events = mapping.records.iter().filter_map(|record| match &record.result {

@@ -18,7 +18,9 @@ pub mod dead;
 pub mod demo;
 pub mod explain;
 pub mod failure;
+pub mod healthcheck;
 pub mod hold;
+mod payload;
 pub mod person;
 pub mod postman_sim;
 pub mod send;
@@ -51,10 +53,12 @@ enum Command {
     Check,
     /// Say what a payload would do, field by field, without touching anything.
     Explain(explain::ExplainArgs),
-    /// Sign a file as a source would, and post it.
+    /// Sign a file as a source would, post it, and follow what becomes of it.
     Send(send::SendArgs),
     /// What is waiting, what is wrong, what to do.
     Status,
+    /// Whether the process here is alive, or ready, by its exit code: for a container's supervisor.
+    Healthcheck(healthcheck::HealthcheckArgs),
     /// Dead letters: list, show, replay, discard.
     #[command(subcommand)]
     Dead(dead::DeadCommand),
@@ -100,6 +104,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Explain(args) => explain::run(&context, &args),
         Command::Send(args) => send::run(&context, &args),
         Command::Status => status::run(&context),
+        Command::Healthcheck(args) => healthcheck::run(&context, &args),
         Command::Dead(command) => dead::run(&context, &command),
         Command::Hold(command) => hold::run(&context, &command),
         Command::Person(args) => person::run(&context, &args),

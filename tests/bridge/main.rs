@@ -4,6 +4,10 @@
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
+mod follow;
+#[cfg(test)]
+mod healthcheck;
+#[cfg(test)]
 mod kills;
 #[cfg(test)]
 #[path = "../chaos/oracle.rs"]

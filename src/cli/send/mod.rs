@@ -1,4 +1,6 @@
-//! `send`: signs a file as a source would, and posts it.
+//! `send`: signs a file as a source would, posts it, and follows what becomes of it.
+
+mod follow;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,9 +9,10 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::api::reachable;
+use self::follow::Followed;
+use super::api::{Api, reachable};
 use super::failure::Failure;
-use super::{Context, block_on};
+use super::{Context, block_on, payload};
 use crate::clock::{self, Clock};
 use crate::config::{Config, SourceConfig};
 use crate::core::signature::{ToSign, sign};
@@ -21,7 +24,7 @@ pub struct SendArgs {
     /// The source that it is to come from.
     #[arg(long)]
     source: String,
-    /// The file with the payload.
+    /// The file with the payload; `-` is standard input.
     #[arg(long, value_name = "FILE")]
     file: PathBuf,
     /// The delivery's id; without it, a new one. The same id again is a duplicate.
@@ -30,6 +33,15 @@ pub struct SendArgs {
     /// Where to send it; without it, to `[server] listen`.
     #[arg(long, value_name = "URL")]
     url: Option<url::Url>,
+    /// Wait until every job of it has ended, and tell how; exit code 1 unless all are done.
+    #[arg(long)]
+    follow: bool,
+    /// How long to follow, in seconds.
+    #[arg(long, value_name = "N", default_value_t = 60, requires = "follow", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    timeout_s: u64,
+    /// Where to ask what became of it; without it, at `[server] admin_listen`.
+    #[arg(long, value_name = "URL", requires = "follow")]
+    admin_url: Option<url::Url>,
 }
 
 /// What came back.
@@ -37,23 +49,68 @@ pub struct SendArgs {
 struct Sent {
     status: u16,
     answer: Value,
+    /// What became of its jobs, where they were followed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jobs: Option<Vec<Followed>>,
 }
 
 /// Runs the command.
 pub fn run(context: &Context, args: &SendArgs) -> Result<(), Failure> {
     let config = Config::load_from_process(context.config.as_deref())?;
     let source = source_named(&config, &args.source)?;
-    let body = std::fs::read(&args.file)
-        .map_err(|error| Failure::failed(format!("{} cannot be read: {error}", args.file.display())))?;
+    let body = payload::read(&args.file)?;
     let own = || format!("http://{}/webhooks/{}", reachable(config.server.listen), source.name).parse();
     let url: url::Url = match &args.url {
         Some(url) => url.clone(),
         None => own().map_err(|_| Failure::failed("the webhook's URL could not be made"))?,
     };
     let id = args.id.clone().unwrap_or_else(|| format!("msg_{}", clock::new_job_id()));
-    let sent = block_on(send(source, &url, &id, body))?;
-    context.print(&sent, || say!("{} {}", sent.status, sent.answer))?;
-    if sent.status == 200 { Ok(()) } else { Err(Failure::Told) }
+    // Before anything is sent: what cannot be followed is not to be found out afterwards.
+    let api = if args.follow { Some(api(&config, args.admin_url.as_ref())?) } else { None };
+    let mut sent = block_on(send(source, &url, &id, body))?;
+    if let (Some(api), 200) = (&api, sent.status) {
+        let timeout = Duration::from_secs(args.timeout_s);
+        let followed = job_ids(&sent.answer).map(|ids| block_on(follow::follow(api, &ids, timeout)));
+        sent.jobs = followed.transpose().map_err(|failure| lost(&sent, failure))?;
+    }
+    context.print(&sent, || print(&sent))?;
+    let well = match &sent.jobs {
+        Some(jobs) => jobs.iter().all(Followed::is_done),
+        // An answer without jobs is not a bridge's.
+        None => !args.follow,
+    };
+    if sent.status == 200 && well { Ok(()) } else { Err(Failure::Told) }
+}
+
+fn print(sent: &Sent) {
+    say!("{} {}", sent.status, sent.answer);
+    sent.jobs.iter().flatten().for_each(Followed::print);
+}
+
+/// It was taken all the same, and that must be known.
+fn lost(sent: &Sent, failure: Failure) -> Failure {
+    match failure {
+        Failure::Failed { what, action } => Failure::advise(
+            format!("answered {} {}, but it cannot be followed: {what}", sent.status, sent.answer),
+            action,
+        ),
+        Failure::Config(_) | Failure::Told => failure,
+    }
+}
+
+fn api(config: &Config, url: Option<&url::Url>) -> Result<Api, Failure> {
+    let api = Api::of_config(config)?;
+    let api = match url {
+        Some(url) => api.instead_at(url),
+        None => api,
+    };
+    api.has_token().map(|()| api)
+}
+
+/// The ids in a bridge's answer: a duplicate has those of the first time, what was ignored has none.
+fn job_ids(answer: &Value) -> Option<Vec<String>> {
+    let ids = answer.get("jobs")?.as_array()?.iter();
+    Some(ids.filter_map(|id| id.as_str().map(str::to_owned)).collect())
 }
 
 /// The configured source of a name.
@@ -88,5 +145,5 @@ async fn send(source: &SourceConfig, url: &url::Url, id: &str, body: Vec<u8>) ->
     let response = request.body(body).send().await.map_err(unreachable)?;
     let status = response.status().as_u16();
     let text = response.text().await.map_err(unreachable)?;
-    Ok(Sent { status, answer: serde_json::from_str(&text).unwrap_or(Value::String(text)) })
+    Ok(Sent { status, answer: serde_json::from_str(&text).unwrap_or(Value::String(text)), jobs: None })
 }

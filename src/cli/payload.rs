@@ -1,0 +1,18 @@
+//! The payload that a command is given: a file, or standard input.
+
+use std::io::Read;
+use std::path::Path;
+
+use super::failure::Failure;
+
+/// Reads the file; `-` is standard input, which a container without a shell is given most easily.
+pub(super) fn read(file: &Path) -> Result<Vec<u8>, Failure> {
+    if file == Path::new("-") {
+        let mut body = Vec::new();
+        return match std::io::stdin().read_to_end(&mut body) {
+            Ok(_) => Ok(body),
+            Err(error) => Err(Failure::failed(format!("standard input cannot be read: {error}"))),
+        };
+    }
+    std::fs::read(file).map_err(|error| Failure::failed(format!("{} cannot be read: {error}", file.display())))
+}

@@ -1,0 +1,157 @@
+//! What becomes of a delivery's jobs, asked of the admin API until each has ended.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::time::{Instant, sleep_until};
+
+use crate::admin::api::shapes::{DeadBody, DeadSummaryBody, JobBody, PersonBody};
+use crate::cli::api::Api;
+use crate::cli::failure::Failure;
+
+/// Most jobs end within a few calls to Postman.
+const PAUSE_FIRST: Duration = Duration::from_millis(50);
+/// For what takes longer: often enough for a person, and nothing to the process that is asked.
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// A job, and how it ended or where it stands.
+#[derive(Debug, Serialize)]
+pub(super) struct Followed {
+    id: String,
+    /// `source/employee id`, where known.
+    person: Option<String>,
+    /// `hire` or `rename`; none for a record that could not be mapped.
+    event: Option<String>,
+    /// `done`, `dead`, `gone`, or where it stands: `waiting`, `running`, `parked`.
+    state: String,
+    /// How it was done.
+    outcome: Option<String>,
+    /// Why it is dead.
+    code: Option<String>,
+    /// The same for people.
+    text: String,
+    /// What to do, where there is something to do.
+    action: Option<String>,
+}
+
+impl Followed {
+    pub(super) fn is_done(&self) -> bool {
+        self.state == "done"
+    }
+
+    pub(super) fn print(&self) {
+        let person = self.person.as_deref().unwrap_or("somebody unknown");
+        let event = self.event.as_deref().unwrap_or("record");
+        say!("{} {event} of {person} {}: {}", self.id, self.state, self.text);
+        if let Some(action) = &self.action {
+            say!("  what to do: {action}");
+        }
+    }
+
+    fn done(job: JobBody) -> Self {
+        let text = job.outcome.clone().unwrap_or_default();
+        Self { outcome: job.outcome.clone(), ..Self::standing(job, text, None) }
+    }
+
+    fn standing(job: JobBody, text: String, action: Option<String>) -> Self {
+        Self {
+            id: job.id,
+            person: Some(format!("{}/{}", job.person.source, job.person.employee_id)),
+            event: Some(job.event.kind),
+            state: job.state,
+            outcome: None,
+            code: None,
+            text,
+            action,
+        }
+    }
+
+    fn dead(dead: DeadSummaryBody) -> Self {
+        Self {
+            id: dead.id,
+            person: dead.person.map(|person| format!("{}/{}", person.source, person.employee_id)),
+            event: dead.event,
+            state: "dead".to_owned(),
+            outcome: None,
+            text: format!("{} {} ({})", dead.code, dead.title, dead.detail),
+            code: Some(dead.code),
+            action: Some(dead.action),
+        }
+    }
+
+    /// A duplicate may name jobs of long ago.
+    fn gone(id: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            person: None,
+            event: None,
+            state: "gone".to_owned(),
+            outcome: None,
+            code: None,
+            text: "finished and not kept any longer, or discarded".to_owned(),
+            action: Some(
+                "`scim-bridge person SOURCE/ID` tells how the person stands; `[store] finished_keep_days` and \
+                 `finished_jobs_max` say how long jobs are kept."
+                    .to_owned(),
+            ),
+        }
+    }
+}
+
+/// Follows jobs until each has ended or the time is up. The first question must be answered; after that,
+/// a process that restarts is waited for.
+pub(super) async fn follow(api: &Api, ids: &[String], timeout: Duration) -> Result<Vec<Followed>, Failure> {
+    let deadline = Instant::now() + timeout;
+    let mut followed = Vec::with_capacity(ids.len());
+    for id in ids {
+        followed.push(follow_one(api, id, deadline, followed.is_empty()).await?);
+    }
+    Ok(followed)
+}
+
+async fn follow_one(api: &Api, id: &str, deadline: Instant, first: bool) -> Result<Followed, Failure> {
+    let mut must_answer = first;
+    let mut pause = PAUSE_FIRST;
+    loop {
+        let last = Instant::now() >= deadline;
+        match look(api, id).await {
+            Ok(Look::Ended(followed)) => return Ok(followed),
+            Ok(Look::Standing(job)) if last => return where_it_stands(api, *job).await,
+            Err(failure) if last || must_answer => return Err(failure),
+            Ok(Look::Standing(_)) | Err(_) => {}
+        }
+        must_answer = false;
+        sleep_until((Instant::now() + pause).min(deadline)).await;
+        pause = (pause * 2).min(PAUSE_MAX);
+    }
+}
+
+enum Look {
+    Ended(Followed),
+    Standing(Box<JobBody>),
+}
+
+async fn look(api: &Api, id: &str) -> Result<Look, Failure> {
+    let job: Option<JobBody> = api.get_if_there(&format!("/api/v1/jobs/{}", Api::escaped(id))).await?;
+    match job {
+        Some(job) if job.state == "done" => return Ok(Look::Ended(Followed::done(job))),
+        Some(job) if job.state != "dead" => return Ok(Look::Standing(Box::new(job))),
+        Some(_) | None => {}
+    }
+    let dead: Option<DeadBody> = api.get_if_there(&format!("/api/v1/dead/{}", Api::escaped(id))).await?;
+    Ok(match (dead, job) {
+        (Some(dead), _) => Look::Ended(Followed::dead(dead.summary)),
+        // It was replayed between the two questions.
+        (None, Some(job)) => Look::Standing(Box::new(job)),
+        (None, None) => Look::Ended(Followed::gone(id)),
+    })
+}
+
+/// What the person's page says is more than the job's state: what it waits for, and what to do.
+async fn where_it_stands(api: &Api, job: JobBody) -> Result<Followed, Failure> {
+    let source = Api::escaped(&job.person.source);
+    let path = format!("/api/v1/people?source={source}&employee_id={}", Api::escaped(&job.person.employee_id));
+    let person: PersonBody = api.get(&path).await?;
+    let action = person.action.unwrap_or_else(|| "Nothing, or give it more time with --timeout-s.".to_owned());
+    Ok(Followed::standing(job, format!("not ended in time: {}", person.answer), Some(action)))
+}
