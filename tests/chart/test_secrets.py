@@ -4,10 +4,12 @@ import base64
 import tomllib
 
 import pytest
+import yaml
 
+from cluster import cluster
 from conftest import GIVEN, WHSEC
 from pod import Pod
-from render import MATRIX, render
+from render import CHART, MATRIX, VALUES, Loader, Rendered, helm, render
 
 
 def data(rendered, name="rel-scim-bridge"):
@@ -53,6 +55,21 @@ def test_an_admin_token_is_made_where_none_is_given():
     assert all(len(it) == 40 and it.isalnum() for it in made)
     # `helm template` sees no cluster to keep it from: values.yaml says what that means for GitOps.
     assert made[0] != made[1]
+
+
+def test_what_was_made_is_kept_on_an_upgrade(tmp_path):
+    held = {
+        "people/rel-scim-bridge": {"admin-token": "the-token-of-before"},
+        "people/rel-scim-bridge-valkey": {"redis-password": "the-password-of-before"},
+        "others/rel-scim-bridge": {"admin-token": "somebody-else-s"},
+    }
+    with cluster(tmp_path, held) as kubeconfig:
+        args = ["template", "rel", str(CHART), "--namespace", "people", "--values", str(VALUES / "trial.yaml")]
+        done = helm(*args, "--dry-run=server", "--kubeconfig", str(kubeconfig))
+    assert done.returncode == 0, done.stderr
+    rendered = Rendered(done.stdout, [it for it in yaml.load_all(done.stdout, Loader) if it])
+    assert data(rendered)["admin-token"] == "the-token-of-before"
+    assert data(rendered, "rel-scim-bridge-valkey")["redis-password"] == "the-password-of-before"
 
 
 @pytest.mark.parametrize("values", MATRIX)
