@@ -52,7 +52,7 @@ def certificates(folder):
         subprocess.run(["openssl", *args], cwd=folder, check=True, capture_output=True, timeout=60)
 
     curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    openssl("req", "-x509", *curve, "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=an authority", "-days", "2")
+    openssl("req", "-x509", *curve, "-keyout", "ca.key", "-out", "ca.crt", "-subj", f"/CN=authority {folder.name}", "-days", "2")
     openssl("req", *curve, "-keyout", "tls.key", "-out", "tls.csr", "-subj", "/CN=here")
     (folder / "names").write_text("subjectAltName=IP:127.0.0.1")
     openssl("x509", "-req", "-in", "tls.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-out", "tls.crt", "-days", "2", "-extfile", "names")
