@@ -9,13 +9,17 @@ mod pages {
     use scim_bridge::core::code::Code;
     use scim_bridge::telemetry::metrics::FAMILIES;
 
-    const PAGES: [&str; 6] = [
+    const PAGES: [&str; 10] = [
+        "CHANGELOG.md",
         "README.md",
         "docs/benchmarks.md",
         "docs/configuration.md",
+        "docs/deploy.md",
         "docs/failures.md",
         "docs/operating.md",
         "docs/redis.md",
+        "docs/upgrade.md",
+        "helm/README.md",
     ];
 
     fn page(name: &str) -> String {

@@ -6,6 +6,7 @@ import re
 import select
 import socket
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -110,12 +111,18 @@ def serving(env, *args):
     """`serve`; yields once it is ready. Ports are those of the environment."""
     admin = int(re.search(r"\d+$", env["SCIM_BRIDGE__SERVER__ADMIN_LISTEN"])[0])
     own = {"PATH": os.environ["PATH"]}
-    with running([BINARY, "serve", *args], env=own | env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+    # A file, and no pipe: nobody reads it while the bridge runs, and a full pipe would stop it.
+    with tempfile.TemporaryFile("w+") as log, running([BINARY, "serve", *args], env=own | env, stderr=log) as process:
+
+        def told():
+            log.seek(0)
+            return log.read()
+
         def ready():
-            assert process.poll() is None, process.stderr.read()
+            assert process.poll() is None, told()
             return http(f"http://127.0.0.1:{admin}/readyz")[0] == 200
 
-        eventually(ready, "the bridge is not ready")
+        eventually(ready, told)
         yield process
 
 
