@@ -103,6 +103,19 @@ def test_the_environment_of_the_image_does_not_win(values, rendered, tmp_path):
         assert env["SCIM_BRIDGE__STORE__URL"] == config["store"]["url"]
 
 
+@pytest.mark.parametrize("values", MATRIX)
+def test_the_program_takes_every_configuration_of_the_matrix(values, rendered, tmp_path):
+    """In every pod that is rendered, `helm test`'s included; nothing is reached for."""
+    it = rendered(values)
+    tls = {name: {key: "x" for key in ("ca.crt", "tls.crt", "tls.key")} for name in ("redis-tls", "redis-ca", "redis-client")}
+    payload = tmp_path / "payload.json"
+    payload.write_text('{"type":"employee.hired","data":{"employee_id":"E-1","email":"a@example.com","first_name":"A"}}')
+    for n, spec in enumerate([deployment["spec"]["template"]["spec"] for deployment in it.bridges()] + [it.one("Pod")["spec"]]):
+        pod = Pod(it, spec, tmp_path / str(n), GIVEN | tls)
+        done = run(["explain", "--source", "hr", "--file", str(payload)], pod.env())
+        assert done.returncode == 0 and "hire of hr/E-1" in done.stdout, done.stdout + done.stderr
+
+
 def checked(rendered, folder, given=None):
     """`scim-bridge check` in the first Deployment's pod; each check by its name."""
     pod = Pod(rendered, rendered.bridges()[0]["spec"]["template"]["spec"], folder / "pod", given or GIVEN)
