@@ -9,7 +9,8 @@ mod pages {
     use scim_bridge::core::code::Code;
     use scim_bridge::telemetry::metrics::FAMILIES;
 
-    const PAGES: [&str; 8] = [
+    const PAGES: [&str; 11] = [
+        "CHANGELOG.md",
         "README.md",
         "docs/benchmarks.md",
         "docs/configuration.md",
@@ -18,6 +19,8 @@ mod pages {
         "docs/failures.md",
         "docs/operating.md",
         "docs/redis.md",
+        "docs/upgrade.md",
+        "helm/README.md",
     ];
 
     fn page(name: &str) -> String {

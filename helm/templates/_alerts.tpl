@@ -1,0 +1,77 @@
+{{/*
+The alerts, as YAML. Every process tells the figures of the shared store, so those are taken by `max`, never
+summed; what each process counts for itself is summed. `runbook` is a section of docs/failures.md.
+*/}}
+{{- define "scim-bridge.alerts" -}}
+{{- $of := printf "namespace=%q,job=%q" .Release.Namespace (printf "%s-admin" (include "scim-bridge.fullname" .)) -}}
+{{- $rule := .Values.prometheusRule -}}
+- alert: ScimBridgeDown
+  severity: critical
+  for: 5m
+  expr: absent(scim_bridge_build_info{ {{- $of -}} })
+  summary: No process of scim-bridge is seen.
+  description: No metrics came for 5 minutes, so no webhook is taken in, or monitoring does not reach the pods.
+  runbook: when-nothing-answers
+- alert: ScimBridgeStoreDown
+  severity: critical
+  for: 2m
+  expr: min by (namespace, pod) (scim_bridge_store_up{ {{- $of -}} }) == 0
+  summary: {{ `{{ $labels.pod }} cannot read or write the store.` | quote }}
+  description: Webhooks are answered 503 and nothing is brought to Postman. Nothing accepted is lost by it. The code is in the log and in scim_bridge_store_errors_total.
+  runbook: the-store-on-redis-passing-and-mended-without-a-restart
+- alert: ScimBridgeOldestJob
+  severity: warning
+  for: 5m
+  expr: |
+    max by (namespace) (scim_bridge_oldest_due_job_age_seconds{ {{- $of -}} }) > {{ int $rule.oldestJobSeconds }}
+    unless max by (namespace) (scim_bridge_hold{ {{- $of -}}}) == 1
+  summary: A job has been due for more than {{ int $rule.oldestJobSeconds }} s.
+  description: {{ `The oldest has waited for {{ $value | humanizeDuration }}. Either more comes in than Postman allows, or workers do not get on.` | quote }}
+  runbook: tried-again-by-itself
+- alert: ScimBridgeNoProgress
+  severity: critical
+  for: 10m
+  expr: |
+    max by (namespace) (scim_bridge_oldest_due_job_age_seconds{ {{- $of -}} }) > 300
+    unless sum by (namespace) (increase(scim_bridge_job_outcomes_total{ {{- $of -}} }[10m])) > 0
+    unless max by (namespace) (scim_bridge_hold{ {{- $of -}}}) == 1
+  summary: Jobs are due, and no worker settles any.
+  description: For 10 minutes no attempt was settled by any worker, while jobs are due and no hold is on.
+  runbook: when-nothing-moves
+- alert: ScimBridgeDeadLetters
+  severity: warning
+  for: 5m
+  expr: max by (namespace) (scim_bridge_dead_letters{ {{- $of -}} }) > 0
+  summary: {{ `{{ $value }} dead letters wait for somebody.` | quote }}
+  description: They stay until somebody replays or discards them; a dead hire parks the person's later events. `scim-bridge dead list` tells why each died.
+  runbook: dead-letters-the-jobs-own-trouble
+- alert: ScimBridgeHold
+  severity: warning
+  for: 10m
+  expr: max by (namespace, scope) (scim_bridge_hold{ {{- $of -}} }) == 1
+  summary: {{ `Postman refuses us (scope {{ $labels.scope }}): jobs wait.` | quote }}
+  description: Nothing is lost, and a probe lifts the hold by itself once the cause is mended. `scim-bridge hold show` tells the cause.
+  runbook: holds-the-target-refuses-everything
+- alert: ScimBridgeKeyRefused
+  severity: critical
+  for: 5m
+  expr: sum by (namespace) (increase(scim_bridge_scim_requests_total{ {{- $of -}} ,status=~"401|403"}[15m])) > 2
+  summary: Postman answers 401 or 403.
+  description: The SCIM key is refused (expired, revoked, its admin gone), or it may not do what is asked.
+  runbook: hold-key
+- alert: ScimBridgeRateLimited
+  severity: warning
+  for: 15m
+  expr: sum by (namespace) (increase(scim_bridge_scim_requests_total{ {{- $of -}} ,status="429"}[15m])) > 3
+  summary: Postman answers 429.
+  description: The bridge stays below the limit by itself, so something else uses the same team's.
+  runbook: scim-429
+- alert: ScimBridgeSignatureFailures
+  severity: warning
+  for: 10m
+  expr: |
+    sum by (namespace, source, reason) (increase(scim_bridge_signature_failures_total{ {{- $of -}} }[1h])) > {{ int $rule.signatureFailuresPerHour }}
+  summary: {{ `Webhooks for source {{ $labels.source }} are refused: {{ $labels.reason }}.` | quote }}
+  description: A wrong secret or clock, on one side or the other; or somebody tries.
+  runbook: when-webhooks-are-refused-with-401
+{{- end -}}

@@ -1,0 +1,92 @@
+{{/* Names and labels. */}}
+
+{{- define "scim-bridge.name" -}}
+{{- .Values.nameOverride | default .Chart.Name | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+
+{{/* At most 40 characters: the longest suffix must still fit into the 63 of a label. */}}
+{{- define "scim-bridge.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- else -}}
+{{- $name := include "scim-bridge.name" . -}}
+{{- ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The Deployment of a component: `intake`, `worker`, or `all`, which needs no word for itself. */}}
+{{- define "scim-bridge.workloadName" -}}
+{{- $fullname := include "scim-bridge.fullname" .root -}}
+{{- ternary $fullname (printf "%s-%s" $fullname .component) (eq .component "all") -}}
+{{- end -}}
+
+{{- define "scim-bridge.components" -}}
+{{- ternary "all" "intake,worker" (eq .Values.mode "all") -}}
+{{- end -}}
+
+{{/* Which component takes webhooks in. */}}
+{{- define "scim-bridge.intakeComponent" -}}
+{{- ternary "all" "intake" (eq .Values.mode "all") -}}
+{{- end -}}
+
+{{- define "scim-bridge.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- .Values.serviceAccount.name | default (include "scim-bridge.fullname" .) -}}
+{{- else -}}
+{{- .Values.serviceAccount.name | default "default" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What selects all pods of the bridge, and no other of the release. */}}
+{{- define "scim-bridge.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "scim-bridge.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{/* The pods beside the bridge have a name of their own, so that no selector of the bridge meets them. */}}
+{{- define "scim-bridge.besideLabels" -}}
+app.kubernetes.io/name: {{ include "scim-bridge.name" .root }}-{{ .beside }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+{{- end -}}
+
+{{/* On every object, beside what selects it. */}}
+{{- define "scim-bridge.commonLabels" -}}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/part-of: scim-bridge
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* dict root, component: the labels of an object of the bridge. */}}
+{{- define "scim-bridge.labels" -}}
+{{ include "scim-bridge.selectorLabels" .root }}
+{{- with .component }}
+app.kubernetes.io/component: {{ . }}
+{{- end }}
+{{ include "scim-bridge.commonLabels" .root }}
+{{- end -}}
+
+{{/* dict root, own: an object's annotations, on lines of their own, where it has any. */}}
+{{- define "scim-bridge.annotations" -}}
+{{- with merge (dict) (.own | default dict) .root.Values.commonAnnotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+{{- end }}
+{{- end -}}
+
+{{/* A text as a block of YAML at four blanks, without blanks on its empty lines. */}}
+{{- define "scim-bridge.block" -}}
+{{- . | trim | indent 4 | replace "\n    \n" "\n\n" -}}
+{{- end -}}
+
+{{/* dict image, tag: where an image is. */}}
+{{- define "scim-bridge.image" -}}
+{{- if .image.digest -}}
+{{ .image.repository }}@{{ .image.digest }}
+{{- else -}}
+{{ .image.repository }}:{{ .image.tag | default .tag }}
+{{- end -}}
+{{- end -}}

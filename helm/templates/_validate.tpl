@@ -1,0 +1,221 @@
+{{/* Everything that the chart refuses, all at once, each with the value and what to do. */}}
+
+{{- define "scim-bridge.validate" -}}
+{{- $wrong := concat
+  (include "scim-bridge.validate.store" . | fromYamlArray)
+  (include "scim-bridge.validate.redis" . | fromYamlArray)
+  (include "scim-bridge.validate.secrets" . | fromYamlArray)
+  (include "scim-bridge.validate.config" . | fromYamlArray)
+  (include "scim-bridge.validate.scaling" . | fromYamlArray)
+  (include "scim-bridge.validate.network" . | fromYamlArray)
+  (include "scim-bridge.validate.test" . | fromYamlArray) -}}
+{{- if $wrong -}}
+{{- fail (printf "\n\nThese values cannot work:\n\n  - %s\n" (join "\n  - " $wrong)) -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "scim-bridge.validate.store" -}}
+{{- $wrong := list -}}
+{{- $values := .Values -}}
+{{- if eq $values.store "embedded" -}}
+  {{- if ne $values.mode "all" -}}
+    {{- $wrong = append $wrong "store: `embedded` is for one process, which must do everything: set `mode: all` (or `store: redis`)" -}}
+  {{- else if or $values.all.autoscaling.enabled $values.all.keda.enabled -}}
+    {{- $wrong = append $wrong "store: `embedded` is for one process: take `all.autoscaling.enabled` and `all.keda.enabled` out (or set `store: redis`)" -}}
+  {{- else if gt (int $values.all.replicas) 1 -}}
+    {{- $wrong = append $wrong (printf "all.replicas: %d, but `store: embedded` is for one process: set 1 (or `store: redis`)" (int $values.all.replicas)) -}}
+  {{- end -}}
+  {{- if $values.valkey.enabled -}}
+    {{- $wrong = append $wrong "valkey.enabled: is of no use to `store: embedded`: set `store: redis`, or take it out" -}}
+  {{- end -}}
+  {{- with $values.config.store.url -}}
+    {{- if ne . "embedded:/data" -}}
+      {{- $wrong = append $wrong "config.store.url: with `store: embedded` the chart mounts its volume at /data: leave it out" -}}
+    {{- end -}}
+  {{- end -}}
+{{- else -}}
+  {{- with $values.config.store.url -}}
+    {{- if hasPrefix "embedded:" . -}}
+      {{- $wrong = append $wrong "config.store.url: for the embedded store set `store: embedded` and `mode: all`, so that it gets a volume" -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- toYaml $wrong -}}
+{{- end -}}
+
+{{- define "scim-bridge.validate.redis" -}}
+{{- $wrong := list -}}
+{{- $redis := .Values.redis -}}
+{{- $url := .Values.config.store.url -}}
+{{- if eq .Values.store "redis" -}}
+  {{- $named := or $redis.host $redis.nodes -}}
+  {{- if and .Values.valkey.enabled (or $named $url) -}}
+    {{- $wrong = append $wrong "valkey.enabled: another Redis is named, too (`redis.host`, `redis.nodes` or `config.store.url`): take one out" -}}
+  {{- else if and $url $named -}}
+    {{- $wrong = append $wrong "config.store.url: Redis is named under `redis`, too: take one out" -}}
+  {{- else if and (not .Values.valkey.enabled) (not $url) -}}
+    {{- if and (eq $redis.topology "standalone") (not $redis.host) -}}
+      {{- if $redis.nodes -}}
+        {{- $wrong = append $wrong "redis.nodes: are for `redis.topology: sentinel` or `cluster`: set one, or name one server in `redis.host`" -}}
+      {{- else -}}
+        {{- $wrong = append $wrong "redis.host: no Redis is named: name yours, or for a trial set `valkey.enabled: true`, or use `store: embedded` with `mode: all`" -}}
+      {{- end -}}
+    {{- else if and (ne $redis.topology "standalone") (not $redis.nodes) -}}
+      {{- $wrong = append $wrong (printf "redis.nodes: `redis.topology: %s` needs some, as `host:port`" $redis.topology) -}}
+    {{- else if and (ne $redis.topology "standalone") $redis.host -}}
+      {{- $wrong = append $wrong (printf "redis.host: is for `redis.topology: standalone`; with `%s` give `redis.nodes` only" $redis.topology) -}}
+    {{- end -}}
+    {{- if and (eq $redis.topology "cluster") (ne (int $redis.database) 0) -}}
+      {{- $wrong = append $wrong "redis.database: a cluster has only 0" -}}
+    {{- end -}}
+  {{- end -}}
+  {{- if and .Values.valkey.enabled (or $redis.tls.enabled $redis.username $redis.password.existingSecret) -}}
+    {{- $wrong = append $wrong "valkey.enabled: the chart's own Valkey speaks no TLS, has the default user, and a password of its own: take `redis.tls.enabled`, `redis.username` and `redis.password.existingSecret` out" -}}
+  {{- end -}}
+  {{- if and (not $redis.tls.enabled) (or $redis.tls.ca.existingSecret $redis.tls.client.existingSecret) -}}
+    {{- $wrong = append $wrong "redis.tls.enabled: files for TLS are given, but it is off: set it to true, or take `redis.tls.ca` and `redis.tls.client` out" -}}
+  {{- end -}}
+{{- end -}}
+{{- range $of := list (dict "name" "redis.password" "it" $redis.password) (dict "name" "redis.sentinel.password" "it" $redis.sentinel.password) -}}
+  {{- if and $of.it.existingSecret $of.it.value -}}
+    {{- $wrong = append $wrong (printf "%s: both `existingSecret` and `value` are given: take one out" $of.name) -}}
+  {{- end -}}
+{{- end -}}
+{{- toYaml $wrong -}}
+{{- end -}}
+
+{{- define "scim-bridge.validate.secrets" -}}
+{{- $wrong := list -}}
+{{- $secrets := .Values.secrets -}}
+{{- range $name := list "postmanKey" "adminToken" -}}
+  {{- $it := get $secrets $name -}}
+  {{- if and $it.existingSecret $it.value -}}
+    {{- $wrong = append $wrong (printf "secrets.%s: both `existingSecret` and `value` are given: take one out" $name) -}}
+  {{- end -}}
+{{- end -}}
+{{- if not (or $secrets.postmanKey.existingSecret $secrets.postmanKey.value .Values.postmanSim.enabled (hasKey .Values.config.postman "key")) -}}
+  {{- $wrong = append $wrong "secrets.postmanKey: no SCIM API key: name a Secret in `existingSecret`, or give `value` (or set `postmanSim.enabled: true` to try it without Postman)" -}}
+{{- end -}}
+{{- $names := list -}}
+{{- range $n, $source := .Values.config.source -}}
+  {{- $names = append $names $source.name -}}
+  {{- $given := get $secrets.sources $source.name | default list -}}
+  {{- if and (not $given) (not $source.secrets) -}}
+    {{- $wrong = append $wrong (printf "secrets.sources.%s: the source has no secret: give a list such as `[{existingSecret: NAME, key: KEY}]`" $source.name) -}}
+  {{- else if and $given $source.secrets -}}
+    {{- $wrong = append $wrong (printf "secrets.sources.%s: secrets are given in config.source[%d].secrets, too: take one out" $source.name $n) -}}
+  {{- end -}}
+  {{- range $m, $secret := $given -}}
+    {{- if eq (not $secret.existingSecret) (not $secret.value) -}}
+      {{- $wrong = append $wrong (printf "secrets.sources.%s[%d]: give either `existingSecret` (and `key`) or `value`" $source.name $m) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- range $name, $_ := $secrets.sources -}}
+  {{- if not (has $name $names) -}}
+    {{- $wrong = append $wrong (printf "secrets.sources.%s: config.source names no such source (but %s): correct the name" $name (join ", " $names)) -}}
+  {{- end -}}
+{{- end -}}
+{{- toYaml $wrong -}}
+{{- end -}}
+
+{{/* dict name, value: a secret that would stand in the ConfigMap. */}}
+{{- define "scim-bridge.validate.plain" -}}
+{{- if and .value (or (kindIs "string" .value) (hasKey .value "value")) -}}
+{{ .name }}: a secret must not stand in a ConfigMap: give {file: PATH} or {env: NAME}, or use `{{ .instead }}`
+{{- end -}}
+{{- end -}}
+
+{{- define "scim-bridge.validate.config" -}}
+{{- $wrong := list -}}
+{{- $config := .Values.config -}}
+{{- $plain := list
+  (dict "name" "config.server.admin_token" "value" $config.server.admin_token "instead" "secrets.adminToken")
+  (dict "name" "config.postman.key" "value" $config.postman.key "instead" "secrets.postmanKey")
+  (dict "name" "config.store.password" "value" $config.store.password "instead" "redis.password")
+  (dict "name" "config.store.sentinel_password" "value" $config.store.sentinel_password "instead" "redis.sentinel.password") -}}
+{{- range $n, $source := $config.source -}}
+  {{- $given := $source.secrets -}}
+  {{- if and $given (not (kindIs "slice" $given)) -}}{{- $given = list $given -}}{{- end -}}
+  {{- range $m, $secret := $given -}}
+    {{- $plain = append $plain (dict "name" (printf "config.source[%d].secrets[%d]" $n $m) "value" $secret "instead" (printf "secrets.sources.%s" $source.name)) -}}
+  {{- end -}}
+{{- end -}}
+{{- range $plain -}}
+  {{- with include "scim-bridge.validate.plain" . -}}{{- $wrong = append $wrong . -}}{{- end -}}
+{{- end -}}
+{{- if contains "@" ($config.store.url | default "") -}}
+  {{- $wrong = append $wrong "config.store.url: has a login in it, and would stand in a ConfigMap: take it out, and use `redis.username` and `redis.password`" -}}
+{{- end -}}
+{{- range $key := list "listen" "admin_listen" -}}
+  {{- with get $config.server $key -}}
+    {{- if not (regexMatch "^(0\\.0\\.0\\.0|\\[::\\]):[1-9][0-9]*$" .) -}}
+      {{- $wrong = append $wrong (printf "config.server.%s: %s is not reached from outside the pod: give 0.0.0.0:PORT or [::]:PORT" $key .) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- if and .Values.postmanSim.enabled (hasKey $config.postman "base_url") -}}
+  {{- $wrong = append $wrong "postmanSim.enabled: config.postman.base_url is given, too: take one out" -}}
+{{- end -}}
+{{- if and .Values.postmanSim.enabled (hasKey $config.postman "key") -}}
+  {{- $wrong = append $wrong "postmanSim.enabled: the stand-in must know the key: give it in `secrets.postmanKey`, not in config.postman.key" -}}
+{{- end -}}
+{{- if not $config.source -}}
+  {{- $wrong = append $wrong "config.source: no source is configured: give a list such as `[{name: hr}]`" -}}
+{{- end -}}
+{{- toYaml $wrong -}}
+{{- end -}}
+
+{{- define "scim-bridge.validate.scaling" -}}
+{{- $wrong := list -}}
+{{- range $component := splitList "," (include "scim-bridge.components" .) -}}
+  {{- $workload := get $.Values $component -}}
+  {{- $hpa := $workload.autoscaling -}}
+  {{- $keda := $workload.keda | default (dict "enabled" false) -}}
+  {{- if and $hpa.enabled $keda.enabled -}}
+    {{- $wrong = append $wrong (printf "%s.keda.enabled: %s.autoscaling.enabled is on, too, and KEDA makes a HorizontalPodAutoscaler of its own: the two would fight; take one out" $component $component) -}}
+  {{- end -}}
+  {{- range $kind, $scale := dict "autoscaling" $hpa "keda" $keda -}}
+    {{- if and $scale.enabled (gt (int $scale.minReplicas) (int $scale.maxReplicas)) -}}
+      {{- $wrong = append $wrong (printf "%s.%s.minReplicas: %d is more than maxReplicas, %d" $component $kind (int $scale.minReplicas) (int $scale.maxReplicas)) -}}
+    {{- end -}}
+  {{- end -}}
+  {{- if and $hpa.enabled (not (dig "requests" "cpu" "" $workload.resources)) -}}
+    {{- $wrong = append $wrong (printf "%s.autoscaling.enabled: is measured in parts of %s.resources.requests.cpu, which is not given: give it" $component $component) -}}
+  {{- end -}}
+  {{- if and (eq $component "all") $keda.enabled (lt (int $keda.minReplicas) 1) -}}
+    {{- $wrong = append $wrong "all.keda.minReplicas: with 0 nobody would be there to take webhooks in: set 1, or use `mode: split`" -}}
+  {{- end -}}
+{{- end -}}
+{{- toYaml $wrong -}}
+{{- end -}}
+
+{{- define "scim-bridge.validate.network" -}}
+{{- $wrong := list -}}
+{{- if and .Values.ingress.enabled (not .Values.ingress.hosts) -}}
+  {{- $wrong = append $wrong "ingress.hosts: name at least one host" -}}
+{{- end -}}
+{{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) -}}
+  {{- $wrong = append $wrong "httpRoute.parentRefs: name the Gateway, such as `[{name: public, namespace: gateways}]`" -}}
+{{- end -}}
+{{- toYaml $wrong -}}
+{{- end -}}
+
+{{- define "scim-bridge.validate.test" -}}
+{{- $wrong := list -}}
+{{- $names := list -}}
+{{- range .Values.config.source -}}{{- $names = append $names .name -}}{{- end -}}
+{{- with .Values.test.source -}}
+  {{- if not (has . $names) -}}
+    {{- $wrong = append $wrong (printf "test.source: config.source names no source %s (but %s): correct the name" . (join ", " $names)) -}}
+  {{- end -}}
+{{- end -}}
+{{- if .Values.test.person -}}
+  {{- range $key := list "employeeId" "email" "firstName" "lastName" -}}
+    {{- if not (get $.Values.test.person $key) -}}
+      {{- $wrong = append $wrong (printf "test.person.%s: is missing: tell the member exactly as they are in the team" $key) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- toYaml $wrong -}}
+{{- end -}}

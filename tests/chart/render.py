@@ -1,0 +1,96 @@
+"""Renders the chart as `helm` does, and finds objects in what came out."""
+
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+CHART = ROOT / "helm"
+VALUES = ROOT / "tests/chart/values"
+MATRIX = sorted(path.stem for path in VALUES.glob("*.yaml"))
+RELEASE = "rel"
+NAMESPACE = "people"
+
+
+class Loader(yaml.CSafeLoader):
+    """YAML as Kubernetes reads it: a key that is there twice is an error."""
+
+    def construct_mapping(self, node, deep=False):
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        assert len(keys) == len(set(keys)), f"a key is there twice: {sorted(keys)}"
+        return super().construct_mapping(node, deep)
+
+
+@dataclass
+class Rendered:
+    """What a set of values comes to."""
+
+    text: str
+    objects: list
+
+    def all(self, kind):
+        return [it for it in self.objects if it["kind"] == kind]
+
+    def one(self, kind, name=None):
+        found = [it for it in self.all(kind) if name in (None, it["metadata"]["name"])]
+        assert len(found) == 1, f"{kind} {name}: {[it['metadata']['name'] for it in found]}"
+        return found[0]
+
+    def none(self, kind, name=None):
+        return not [it for it in self.all(kind) if name in (None, it["metadata"]["name"])]
+
+    def names(self, kind):
+        return sorted(it["metadata"]["name"] for it in self.all(kind))
+
+    def pod(self, kind, name):
+        """The pod's spec of a Deployment or StatefulSet."""
+        return self.one(kind, name)["spec"]["template"]["spec"]
+
+    def bridges(self):
+        """The Deployments whose pods are bridges."""
+        return [it for it in self.all("Deployment") if "postman-sim" not in it["metadata"]["name"]]
+
+    def pods(self):
+        """Every pod's labels and spec, the test's included."""
+        templates = [it["spec"]["template"] for kind in ("Deployment", "StatefulSet") for it in self.all(kind)]
+        return [(it["metadata"]["labels"], it["spec"]) for it in templates + self.all("Pod")]
+
+    def toml(self):
+        return self.one("ConfigMap", self.fullname())["data"]["scim-bridge.toml"]
+
+    def fullname(self):
+        return next(
+            it["metadata"]["name"] for it in self.all("ConfigMap") if "scim-bridge.toml" in it["data"]
+        )
+
+
+def helm(*args, stdin=None):
+    return subprocess.run(["helm", *args], capture_output=True, text=True, input=stdin, timeout=60)
+
+
+def template(values, more=None, kube_version=None):
+    """Runs `helm template` with a file of the matrix (or none), and values over it."""
+    args = ["template", RELEASE, str(CHART), "--namespace", NAMESPACE]
+    if values:
+        args += ["--values", str(VALUES / f"{values}.yaml")]
+    if more is not None:
+        args += ["--values", "-"]
+    if kube_version:
+        args += ["--kube-version", kube_version]
+    return helm(*args, stdin=None if more is None else json.dumps(more, ensure_ascii=False))
+
+
+def render(values="defaults", more=None, kube_version=None):
+    done = template(values, more, kube_version)
+    assert done.returncode == 0, done.stderr
+    return Rendered(done.stdout, [it for it in yaml.load_all(done.stdout, Loader) if it])
+
+
+def refused(values="defaults", more=None):
+    """The lines of a refusal."""
+    done = template(values, more)
+    assert done.returncode != 0, "the chart took it"
+    return [line.strip()[2:] for line in done.stderr.splitlines() if line.strip().startswith("- ")]

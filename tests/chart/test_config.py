@@ -1,0 +1,140 @@
+"""The rendered configuration, given to the program itself."""
+
+import json
+import re
+import tomllib
+
+import pytest
+
+from conftest import GIVEN, WHSEC
+from pod import Pod
+from render import MATRIX, ROOT, render
+from servers import run
+
+OWN = {"server": {"listen", "admin_listen", "admin_token"}, "store": {"url", "password"}, "postman": {"key"}}
+
+
+def toml(more=None, values="defaults"):
+    return tomllib.loads(render(values, more).toml())
+
+
+def reference():
+    text = (ROOT / "config/scim-bridge.toml").read_text()
+    return tomllib.loads(re.sub(r"^#(?=[^\s#])", "", text, flags=re.M))
+
+
+def test_without_a_word_there_is_only_what_the_chart_must_say():
+    config = toml()
+    assert {section: set(keys) for section, keys in config.items() if section in OWN} == OWN | {
+        "server": OWN["server"] | {"workers"}
+    }
+    assert config.keys() == OWN.keys() | {"log", "source"}
+    assert config["source"] == [
+        {"name": "hr", "preset": "standard-webhooks", "secrets": [{"file": "/run/secrets/scim-bridge/source-hr-0"}]}
+    ]
+
+
+def test_every_key_of_the_reference_file_can_be_given(tmp_path):
+    given = reference()
+    # Those that name files or variables: what they name must be there, and no secret in plain text.
+    files = {key: str(tmp_path / key) for key in ("ca_file", "cert_file", "key_file", "token", "preset_file")}
+    for path in files.values():
+        open(path, "w").write("a-token")
+    (tmp_path / "preset_file").write_text((ROOT / "config/presets/standard-webhooks.toml").read_text())
+    given["server"] |= {"listen": "0.0.0.0:8080", "admin_listen": "0.0.0.0:9090", "admin_token": {"file": files["token"]}}
+    given["store"] |= {"url": "rediss://redis.internal:6379/1", "password": {"file": files["token"]}, "sentinel_password": {"file": files["token"]}}
+    given["store"] |= {key: files[key] for key in ("ca_file", "cert_file", "key_file")}
+    given["postman"] |= {"ca_file": files["ca_file"], "key": {"file": files["token"]}}
+    given["source"][0] |= {"preset_file": files["preset_file"], "secrets": [{"env": "HR_SECRET"}]}
+    del given["source"][0]["preset"]  # One or the other; the default says this one.
+    rendered = render(None, {"config": given})
+    assert tomllib.loads(rendered.toml()) == given
+    config = tmp_path / "scim-bridge.toml"
+    config.write_text(rendered.toml())
+    env = {"HR_SECRET": WHSEC, "SCIM_BRIDGE_CONFIG": str(config)}
+    payload = tmp_path / "payload.json"
+    payload.write_text('{"type":"employee.hired","data":{"employee_id":"E-1","email":"a@example.com","first_name":"A"}}')
+    done = run(["explain", "--source", "hr", "--file", str(payload)], env)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "hire of hr/E-1" in done.stdout
+    # It is read at all: a wrong key among them is told.
+    config.write_text(rendered.toml().replace("timeout_s", "timeout_z"))
+    assert run(["explain", "--source", "hr", "--file", str(payload)], env).returncode == 64
+
+
+def test_texts_lists_and_tables_come_through_as_they_are():
+    odd = 'a "b" \\ c\nd\té ü < > & \U0001f600'
+    more = {
+        "config": {
+            "postman": {"locale": odd, "x_api_key": True, "timeout_s": 1234567},
+            "source": [
+                {
+                    "name": "hr",
+                    "mapping": {"hire": ["00123", "true", odd], "occurred_at": []},
+                    "signature": {"value": {"pairs": {"separator": ",", "key": "v1"}}, "handshake": [{"ping": {"when": {"from": {"header": "x"}, "equals": odd}}}]},
+                }
+            ],
+        }
+    }
+    config = toml(more)
+    assert (config["postman"]["locale"], config["postman"]["timeout_s"], config["postman"]["x_api_key"]) == (odd, 1234567, True)
+    [source] = config["source"]
+    assert source["mapping"] == {"hire": ["00123", "true", odd], "occurred_at": []}
+    assert source["signature"] == more["config"]["source"][0]["signature"]
+
+
+def test_a_key_in_config_wins_over_the_chart_s():
+    config = toml({"config": {"log": {"format": "human"}, "server": {"workers": None}, "store": {"username": "me"}}})
+    assert config["log"] == {"format": "human"}
+    assert "workers" not in config["server"]
+    assert config["store"]["username"] == "me"
+
+
+@pytest.mark.parametrize("values", MATRIX)
+def test_the_environment_of_the_image_does_not_win(values, rendered, tmp_path):
+    """The image sets listeners and store by variables, which win over any file: the chart's must be last."""
+    it = rendered(values)
+    config = tomllib.loads(it.toml())
+    for deployment in it.bridges():
+        env = {variable["name"]: variable["value"] for variable in deployment["spec"]["template"]["spec"]["containers"][0]["env"]}
+        assert env["SCIM_BRIDGE_CONFIG"] == "/etc/scim-bridge/scim-bridge.toml"
+        assert env["SCIM_BRIDGE__SERVER__LISTEN"] == config["server"]["listen"]
+        assert env["SCIM_BRIDGE__SERVER__ADMIN_LISTEN"] == config["server"]["admin_listen"]
+        assert env["SCIM_BRIDGE__STORE__URL"] == config["store"]["url"]
+
+
+@pytest.mark.parametrize("values", MATRIX)
+def test_the_program_takes_every_configuration_of_the_matrix(values, rendered, tmp_path):
+    """In every pod that is rendered, `helm test`'s included; nothing is reached for."""
+    it = rendered(values)
+    tls = {name: {key: "x" for key in ("ca.crt", "tls.crt", "tls.key")} for name in ("redis-tls", "redis-ca", "redis-client")}
+    payload = tmp_path / "payload.json"
+    payload.write_text('{"type":"employee.hired","data":{"employee_id":"E-1","email":"a@example.com","first_name":"A"}}')
+    for n, spec in enumerate([deployment["spec"]["template"]["spec"] for deployment in it.bridges()] + [it.one("Pod")["spec"]]):
+        pod = Pod(it, spec, tmp_path / str(n), GIVEN | tls)
+        done = run(["explain", "--source", "hr", "--file", str(payload)], pod.env())
+        assert done.returncode == 0 and "hire of hr/E-1" in done.stdout, done.stdout + done.stderr
+
+
+def checked(rendered, folder, given=None):
+    """`scim-bridge check` in the first Deployment's pod; each check by its name."""
+    pod = Pod(rendered, rendered.bridges()[0]["spec"]["template"]["spec"], folder / "pod", given or GIVEN)
+    done = run(["check", "--json"], pod.env())
+    assert done.stdout, done.stderr
+    return {it["what"]: (it["ok"], it["found"]) for it in json.loads(done.stdout)["checks"]}
+
+
+def test_embedded_is_found_well(tmp_path, postman):
+    rendered = render("embedded", {"config": {"postman": {"base_url": postman}}})
+    told = checked(rendered, tmp_path)
+    assert all(ok for ok, _ in told.values()), told
+    assert (tmp_path / "pod/data/store.db").exists(), "the store is on the volume"
+
+
+@pytest.mark.parametrize("values", ["defaults", "ha"])
+def test_one_redis_is_found_well(values, tmp_path, postman, redis):
+    more = {"redis": {"host": "127.0.0.1", "port": redis}, "config": {"postman": {"base_url": postman}, "store": {"durability": "written"}}}
+    told = checked(render(values, more), tmp_path)
+    assert all(ok for ok, _ in told.values()), told
+    wrong = checked(render(values, more), tmp_path, GIVEN | {"redis": {"redis-password": "wrong", "password": "wrong"}})
+    assert not wrong["store"][0] and "STORE-AUTH" in wrong["store"][1]

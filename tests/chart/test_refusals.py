@@ -1,0 +1,96 @@
+"""What the chart refuses: each with a message that names the value and says what to do, all at once."""
+
+import re
+
+import pytest
+
+from render import CHART, MATRIX, helm, refused, template
+
+DEFAULTS = "defaults"
+# As `defaults`, without any source's secret.
+BARE = {"redis": {"host": "a"}, "secrets": {"postmanKey": {"value": "a"}}}
+BOTH = {"existingSecret": "a", "value": "b"}
+# Every refusal of templates/_validate.tpl: file of the matrix, values over it, the message.
+REFUSED = [
+    ("embedded", {"mode": "split"}, "store: `embedded` is for one process, which must do everything: set `mode: all`"),
+    ("embedded", {"all": {"autoscaling": {"enabled": True}}}, "store: `embedded` is for one process: take `all.autoscaling.enabled`"),
+    ("embedded", {"all": {"replicas": 2}}, "all.replicas: 2, but `store: embedded` is for one process: set 1"),
+    ("embedded", {"valkey": {"enabled": True}}, "valkey.enabled: is of no use to `store: embedded`"),
+    ("embedded", {"config": {"store": {"url": "embedded:/else"}}}, "config.store.url: with `store: embedded` the chart mounts its volume at /data"),
+    (DEFAULTS, {"redis": {"host": ""}, "config": {"store": {"url": "embedded:/data"}}}, "config.store.url: for the embedded store set `store: embedded`"),
+    (DEFAULTS, {"redis": {"host": ""}}, "redis.host: no Redis is named: name yours, or for a trial set `valkey.enabled: true`"),
+    (DEFAULTS, {"redis": {"host": "", "nodes": ["a:1"]}}, "redis.nodes: are for `redis.topology: sentinel` or `cluster`"),
+    (DEFAULTS, {"redis": {"topology": "cluster", "host": ""}}, "redis.nodes: `redis.topology: cluster` needs some, as `host:port`"),
+    (DEFAULTS, {"redis": {"topology": "sentinel", "nodes": ["a:1"]}}, "redis.host: is for `redis.topology: standalone`"),
+    ("cluster", {"redis": {"database": 1}}, "redis.database: a cluster has only 0"),
+    (DEFAULTS, {"valkey": {"enabled": True}}, "valkey.enabled: another Redis is named, too"),
+    ("trial", {"redis": {"tls": {"enabled": True}}}, "valkey.enabled: the chart's own Valkey speaks no TLS"),
+    (DEFAULTS, {"config": {"store": {"url": "redis://elsewhere"}}}, "config.store.url: Redis is named under `redis`, too"),
+    (DEFAULTS, {"redis": {"tls": {"ca": {"existingSecret": "ca"}}}}, "redis.tls.enabled: files for TLS are given, but it is off"),
+    (DEFAULTS, {"redis": {"password": BOTH}}, "redis.password: both `existingSecret` and `value` are given"),
+    (DEFAULTS, {"redis": {"sentinel": {"password": BOTH}}}, "redis.sentinel.password: both `existingSecret` and `value` are given"),
+    (DEFAULTS, {"secrets": {"postmanKey": BOTH}}, "secrets.postmanKey: both `existingSecret` and `value` are given"),
+    (DEFAULTS, {"secrets": {"adminToken": BOTH}}, "secrets.adminToken: both `existingSecret` and `value` are given"),
+    (DEFAULTS, {"secrets": {"postmanKey": {"existingSecret": ""}}}, "secrets.postmanKey: no SCIM API key: name a Secret in `existingSecret`"),
+    (DEFAULTS, {"config": {"source": [{"name": "hr"}, {"name": "b"}]}}, "secrets.sources.b: the source has no secret"),
+    (DEFAULTS, {"config": {"source": [{"name": "hr", "secrets": [{"env": "S"}]}]}}, "secrets.sources.hr: secrets are given in config.source[0].secrets, too"),
+    (DEFAULTS, {"secrets": {"sources": {"hr": [BOTH]}}}, "secrets.sources.hr[0]: give either `existingSecret` (and `key`) or `value`"),
+    (DEFAULTS, {"secrets": {"sources": {"hr": [{"key": "a"}]}}}, "secrets.sources.hr[0]: give either `existingSecret` (and `key`) or `value`"),
+    (DEFAULTS, {"secrets": {"sources": {"rh": [{"value": "a"}]}}}, "secrets.sources.rh: config.source names no such source (but hr)"),
+    (DEFAULTS, {"config": {"server": {"admin_token": "tell-me"}}}, "config.server.admin_token: a secret must not stand in a ConfigMap"),
+    (DEFAULTS, {"config": {"postman": {"key": {"value": "tell-me"}}}}, "config.postman.key: a secret must not stand in a ConfigMap"),
+    (DEFAULTS, {"config": {"store": {"password": "tell-me"}}}, "config.store.password: a secret must not stand in a ConfigMap"),
+    (DEFAULTS, {"config": {"store": {"sentinel_password": "tell-me"}}}, "config.store.sentinel_password: a secret must not stand in a ConfigMap"),
+    (None, BARE | {"config": {"source": [{"name": "hr", "secrets": ["tell-me"]}]}}, "config.source[0].secrets[0]: a secret must not stand in a ConfigMap"),
+    (None, BARE | {"config": {"source": [{"name": "hr", "secrets": "tell-me"}]}}, "config.source[0].secrets[0]: a secret must not stand in a ConfigMap"),
+    (DEFAULTS, {"redis": {"host": ""}, "config": {"store": {"url": "redis://u:tell-me@h"}}}, "config.store.url: has a login in it"),
+    (DEFAULTS, {"config": {"server": {"listen": "127.0.0.1:8080"}}}, "config.server.listen: 127.0.0.1:8080 is not reached from outside the pod"),
+    (DEFAULTS, {"config": {"server": {"admin_listen": "9090"}}}, "config.server.admin_listen: 9090 is not reached from outside the pod"),
+    ("trial", {"config": {"postman": {"base_url": "https://a"}}}, "postmanSim.enabled: config.postman.base_url is given, too"),
+    ("trial", {"config": {"postman": {"key": {"file": "/a"}}}}, "postmanSim.enabled: the stand-in must know the key"),
+    (None, BARE | {"config": {"source": []}}, "config.source: no source is configured"),
+    (DEFAULTS, {"worker": {"autoscaling": {"enabled": True}, "keda": {"enabled": True}}}, "worker.keda.enabled: worker.autoscaling.enabled is on, too"),
+    (DEFAULTS, {"intake": {"autoscaling": {"enabled": True, "minReplicas": 9, "maxReplicas": 8}}}, "intake.autoscaling.minReplicas: 9 is more than maxReplicas, 8"),
+    (DEFAULTS, {"worker": {"keda": {"enabled": True, "minReplicas": 4}}}, "worker.keda.minReplicas: 4 is more than maxReplicas, 2"),
+    (DEFAULTS, {"intake": {"autoscaling": {"enabled": True}, "resources": {"requests": {"cpu": None}}}}, "intake.autoscaling.enabled: is measured in parts of intake.resources.requests.cpu"),
+    (DEFAULTS, {"mode": "all", "all": {"keda": {"enabled": True, "minReplicas": 0}}}, "all.keda.minReplicas: with 0 nobody would be there to take webhooks in"),
+    (DEFAULTS, {"ingress": {"enabled": True}}, "ingress.hosts: name at least one host"),
+    (DEFAULTS, {"httpRoute": {"enabled": True}}, "httpRoute.parentRefs: name the Gateway"),
+    (DEFAULTS, {"test": {"source": "rh"}}, "test.source: config.source names no source rh (but hr)"),
+    (DEFAULTS, {"test": {"person": {"employeeId": "E-1"}}}, "test.person.email: is missing"),
+]
+
+
+@pytest.mark.parametrize(("values", "more", "message"), REFUSED)
+def test_what_cannot_work_is_refused_with_the_value_and_what_to_do(values, more, message):
+    told = refused(values, more)
+    assert any(line.startswith(message) for line in told), told
+    assert not any("tell-me" in line for line in told), "a secret is shown"
+
+
+def test_every_refusal_of_the_chart_is_tried():
+    source = (CHART / "templates/_validate.tpl").read_text()
+    messages = len(re.findall(r"append \$wrong [\"(]", source))
+    # Those of secrets in a ConfigMap share one, and so do the two that want either of two.
+    patterns = [re.sub(r"%[sd]", "\x00", it) for it in re.findall(r'append \$wrong (?:\(printf )?"((?:[^"\\]|\\.)*)"', source)]
+    assert len(patterns) == messages and messages > 30
+    told = [line for values, more, _ in REFUSED for line in refused(values, more)]
+    for pattern in patterns:
+        whole = ".*".join(re.escape(part) for part in pattern.replace('\\"', '"').split("\x00"))
+        assert any(re.fullmatch(whole, line) for line in told), f"nothing is refused with: {pattern}"
+
+
+def test_all_is_told_at_once():
+    told = refused(None)
+    assert [line.split(":")[0] for line in told] == ["redis.host", "secrets.postmanKey", "secrets.sources.hr"]
+    assert len(refused("defaults", {"redis": {"host": ""}, "ingress": {"enabled": True}, "test": {"source": "x"}})) == 3
+
+
+@pytest.mark.parametrize("values", MATRIX)
+def test_nothing_in_the_matrix_is_refused(values):
+    assert template(values).returncode == 0
+
+
+def test_an_older_kubernetes_is_refused():
+    done = helm("template", "rel", str(CHART), "--kube-version", "1.28")
+    assert done.returncode != 0 and "kubeVersion: >=1.29.0-0" in done.stderr

@@ -1,0 +1,106 @@
+"""What goes with a release: versions, the changelog, the chart's README, and its notes."""
+
+import re
+import shutil
+import subprocess
+import tomllib
+
+import pytest
+import yaml
+
+from render import CHART, MATRIX, NAMESPACE, RELEASE, ROOT, VALUES, helm
+
+CHART_YAML = yaml.safe_load((CHART / "Chart.yaml").read_text())
+CARGO = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]
+
+
+def test_the_chart_s_app_is_the_crate():
+    assert CHART_YAML["appVersion"] == CARGO["version"]
+    assert CHART_YAML["name"] == CARGO["name"]
+
+
+def test_the_changelog_begins_with_what_is_released_next():
+    """https://keepachangelog.com/en/1.1.0/"""
+    text = (ROOT / "CHANGELOG.md").read_text()
+    versions = re.findall(r"^## \[(\d+\.\d+\.\d+)\] - (\d{4}-\d\d-\d\d|unreleased)$", text, re.M)
+    assert versions[0][0] == CARGO["version"]
+    assert not [date for _, date in versions[1:] if date == "unreleased"]
+    assert set(re.findall(r"^### (.*)$", text, re.M)) <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+
+
+def test_the_readme_s_table_is_that_of_values_yaml(tmp_path):
+    """`target/chart-tools/node_modules/.bin/readme-generator --values helm/values.yaml --readme helm/README.md`"""
+    shutil.copy(CHART / "README.md", tmp_path)
+    generator = ROOT / "target/chart-tools/node_modules/.bin/readme-generator"
+    done = subprocess.run([generator, "--values", CHART / "values.yaml", "--readme", tmp_path / "README.md"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "README.md").read_text() == (CHART / "README.md").read_text(), "make it anew, as the docstring says"
+    assert "| `intake.replicas`" in (CHART / "README.md").read_text()
+
+
+def values_in(text):
+    """YAML blocks of a page that are values of the chart."""
+    return re.findall(r"```yaml\n# values.yaml\n(.*?)```", text, re.S)
+
+
+@pytest.mark.parametrize("page", ["helm/README.md", "README.md", "docs/deploy.md"])
+def test_the_values_that_pages_show_are_taken(page):
+    shown = values_in((ROOT / page).read_text())
+    assert shown, "the page shows none"
+    for values in shown:
+        done = helm("template", "x", str(CHART), "--values", str(VALUES / "defaults.yaml"), "--values", "-", stdin=values)
+        assert done.returncode == 0, done.stderr
+
+
+def test_values_that_pages_name_are_values():
+    schema_paths = set()
+
+    def collect(values, path=()):
+        for key, value in values.items():
+            schema_paths.add(".".join((*path, key)))
+            if isinstance(value, dict):
+                collect(value, (*path, key))
+
+    collect(yaml.safe_load((CHART / "values.yaml").read_text()))
+    top = {path for path in schema_paths if "." not in path}
+    for page in ("helm/README.md", "docs/deploy.md", "docs/upgrade.md", "CHANGELOG.md"):
+        for named in re.findall(r"`([a-zA-Z]+(?:\.[a-zA-Z_]+)+)(?:: [^`]*)?`", (ROOT / page).read_text()):
+            known = named in schema_paths or named.startswith("config.") or named.startswith("secrets.sources.")
+            assert known or named.split(".")[0] not in top, f"{page} names {named}"
+
+
+def notes(folder, values, more=None):
+    """`helm template` drops the notes: a copy of the chart renders them as an object."""
+    chart = folder / "chart"
+    if not chart.exists():
+        shutil.copytree(CHART, chart)
+        (chart / "templates/notes.yaml").write_text(
+            'kind: Notes\nnotes: |\n  {{- include (print $.Template.BasePath "/NOTES.txt") . | nindent 2 }}\n'
+        )
+    args = ["template", RELEASE, str(chart), "--namespace", NAMESPACE, "--values", str(VALUES / f"{values}.yaml"), "--values", "-"]
+    done = helm(*args, "--show-only", "templates/notes.yaml", stdin=yaml.safe_dump(more or {}))
+    assert done.returncode == 0, done.stderr
+    return yaml.safe_load(done.stdout)["notes"]
+
+
+@pytest.mark.parametrize("values", MATRIX)
+def test_the_notes_say_the_next_three_steps(values, tmp_path):
+    told = notes(tmp_path, values)
+    assert re.findall(r"^(\d)\. ", told, re.M) == ["1", "2", "3"]
+    assert "-- scim-bridge check" in told and "/webhooks/hr" in told and "helm -n people test rel --logs" in told
+    assert not re.search(r"[ \t]$", told, re.M) and "\n\n\n" not in told
+
+
+def test_the_notes_name_what_was_installed(tmp_path):
+    assert "https://hooks.example.com/webhooks/hr" in notes(tmp_path, "ha")
+    assert "get secret scim-bridge " in notes(tmp_path, "ha")
+    assert "https://hooks.example.com/webhooks/hr" in notes(tmp_path, "embedded")
+    assert "http://rel-scim-bridge.people.svc:80/webhooks/hr" in notes(tmp_path, "defaults")
+    assert "deployment/rel-scim-bridge-intake" in notes(tmp_path, "defaults")
+    assert "get secret rel-scim-bridge " in notes(tmp_path, "defaults")
+    assert "helm" not in notes(tmp_path, "defaults", {"test": {"enabled": False}}).split("3. ")[1]
+
+
+def test_the_trial_s_file_says_how_to_install_it():
+    first = (VALUES / "trial.yaml").read_text()
+    assert "helm install trial ./helm -f tests/chart/values/trial.yaml && helm test trial --logs" in first
