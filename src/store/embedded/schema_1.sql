@@ -10,6 +10,8 @@ CREATE TABLE people (
     lane_kind  TEXT,                        -- of that job: 'hire' or 'rename'
     lane_at    INTEGER,                     -- due: since or from when; leased: until when
     fence      INTEGER NOT NULL DEFAULT 0,  -- of the last claim
+    worker     TEXT,                        -- leased: whose claim
+    claim      INTEGER,                     -- leased: which of that worker's
     queued     INTEGER NOT NULL DEFAULT 0,  -- live jobs in the lane, the leased one included
     parks      INTEGER NOT NULL DEFAULT 0,  -- dead hires that the lane waits behind
     directory  TEXT                         -- JSON
