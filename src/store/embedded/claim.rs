@@ -197,8 +197,9 @@ fn lease(
         row.save(work.db)?;
     }
     let until = round.now.plus_ms(round.request.lease_ms);
-    // Never one that was given out before, not even by a file that was put back from a copy.
-    let fence = work.control.next_fence.max(round.now.0.saturating_mul(1_000));
+    // Never one that was given out before, not even by a file that was put back from a copy: fences grow
+    // by more a millisecond than are given out.
+    let fence = work.control.next_fence.max(round.now.0.saturating_mul(256));
     work.control.next_fence = fence + 1;
     lane.fence = fence;
     lane.claim = Some((round.request.worker.clone(), signed(round.request.number)));
