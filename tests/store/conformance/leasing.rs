@@ -155,7 +155,9 @@ pub(crate) async fn a_claim_gives_back_nothing_but_what_it_says_is_lost(b: &mut 
 pub(crate) async fn a_trial_that_nobody_heard_of_is_over_when_it_is_given_back(b: &mut Bench) {
     b.accept_one(at(0), hire("1")).await;
     b.s().await.set_hold(at(0), HoldScope::All, Code::HoldKey).await.unwrap();
-    let claim = b.s().await.claim(at(30_000), &claim_of("w", 1, None, 1)).await.unwrap();
+    // Longer than the pause before the next trial.
+    let long = ClaimRequest { lease_ms: 10 * LEASE_MS, ..claim_of("w", 1, None, 1) };
+    let claim = b.s().await.claim(at(30_000), &long).await.unwrap();
     assert!(matches!(&claim, Claim::Jobs(jobs) if jobs[0].lease.trial_of == Some(HoldScope::All)), "{claim:?}");
     let next_at = b.s().await.holds().await.unwrap()[0].next_probe_at.unwrap();
     let lost = b.s().await.claim(at(30_001), &claim_of("w", 2, Some(1), 1)).await.unwrap();
