@@ -147,7 +147,7 @@ async fn produce(store: &Arc<dyn Store>, family_name: &str) -> Result<(), Failed
 }
 
 async fn claim(store: &dyn Store, jobs_max: usize) -> Result<Vec<ClaimedJob>, Failed> {
-    let request = ClaimRequest { worker: "bench".into(), jobs_max, lease_ms: 60_000 };
+    let request = ClaimRequest { worker: "bench".into(), number: 1, lost_from: None, jobs_max, lease_ms: 60_000 };
     match store.claim(NOW, &request).await? {
         Claim::Jobs(jobs) => Ok(jobs),
         Claim::Probe(_) | Claim::Wait { .. } => Err("no job is due although many wait".into()),

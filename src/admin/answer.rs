@@ -140,7 +140,12 @@ pub(super) fn last_retry(job: &JobView) -> Option<Code> {
         Note::RetryAt { code, .. } => Some(Some(code)),
         // Whatever it failed of before was overcome, or an operator began anew.
         Note::Replayed | Note::Dead { .. } | Note::Done { .. } => Some(None),
-        Note::Called { .. } | Note::TakenOver | Note::Held { .. } | Note::GivenBack | Note::Omitted { .. } => None,
+        Note::Called { .. }
+        | Note::TakenOver
+        | Note::Held { .. }
+        | Note::GivenBack
+        | Note::Omitted { .. }
+        | Note::Other(_) => None,
     })?
 }
 

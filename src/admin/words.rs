@@ -16,6 +16,7 @@ pub(super) fn note_word(note: &Note) -> &'static str {
         Note::Replayed => "replayed",
         Note::Done { .. } => "done",
         Note::Omitted { .. } => "omitted",
+        Note::Other(_) => "other",
     }
 }
 
@@ -36,6 +37,7 @@ pub(super) fn note_text(note: &Note) -> String {
         Note::Replayed => "Replayed by an operator".to_owned(),
         Note::Done { outcome } => format!("Finished: {}", outcome.as_str()),
         Note::Omitted { entries } => format!("{entries} entries are left out here"),
+        Note::Other(_) => "Something that this version does not know".to_owned(),
     }
 }
 
@@ -48,7 +50,8 @@ pub(super) fn note_code(note: &Note) -> Option<Code> {
         | Note::GivenBack
         | Note::Replayed
         | Note::Done { .. }
-        | Note::Omitted { .. } => None,
+        | Note::Omitted { .. }
+        | Note::Other(_) => None,
     }
 }
 
@@ -63,7 +66,8 @@ pub(super) fn note_status(note: &Note) -> Option<u16> {
         | Note::Dead { .. }
         | Note::Replayed
         | Note::Done { .. }
-        | Note::Omitted { .. } => None,
+        | Note::Omitted { .. }
+        | Note::Other(_) => None,
     }
 }
 

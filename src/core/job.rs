@@ -144,6 +144,9 @@ pub enum Note {
         /// How many.
         entries: u32,
     },
+    /// What this version does not know (another version beside it wrote it), kept as it is.
+    #[serde(untagged)]
+    Other(serde_json::Map<String, serde_json::Value>),
 }
 
 /// How a job that succeeded ended: the `outcome` in metrics, console and answers.
@@ -312,7 +315,8 @@ pub fn extend_history(history: &mut Vec<HistoryEntry>, new: impl IntoIterator<It
             | Note::GivenBack
             | Note::Dead { .. }
             | Note::Replayed
-            | Note::Done { .. } => 1,
+            | Note::Done { .. }
+            | Note::Other(_) => 1,
         };
     }
     history.insert(1, HistoryEntry { at, note: Note::Omitted { entries: dropped } });
@@ -328,6 +332,22 @@ mod tests {
         assert_eq!(JobId::parse(&id.to_string()), Some(id));
         assert_eq!(JobId::parse("01930000-0000-7000-8000-0000000000ff"), Some(id));
         assert_eq!(JobId::parse("xyz"), None);
+    }
+
+    #[test]
+    fn what_another_version_noted_reads_and_is_written_as_it_is() {
+        for noted in [
+            r#"{"at":7,"note":"dead","code":"OF-TOMORROW"}"#,
+            r#"{"at":7,"note":"paused","by":{"whom":["x"]}}"#,
+            r#"{"at":7,"note":"called","operation":"patch","meaning":"?"}"#,
+        ] {
+            let entry: HistoryEntry = serde_json::from_str(noted).unwrap();
+            assert!(matches!((&entry.at, &entry.note), (UnixMs(7), Note::Other(_))), "{entry:?}");
+            let value: serde_json::Value = serde_json::from_str(noted).unwrap();
+            assert_eq!(serde_json::to_value(&entry).unwrap(), value);
+        }
+        let known: HistoryEntry = serde_json::from_str(r#"{"at":7,"note":"taken_over"}"#).unwrap();
+        assert_eq!(known.note, Note::TakenOver);
     }
 
     #[test]

@@ -78,6 +78,16 @@ impl StoreError {
         }
     }
 
+    /// Whether what was asked for may have taken effect all the same.
+    #[must_use]
+    pub fn may_have_happened(&self) -> bool {
+        matches!(
+            self,
+            Self::Trouble { code: Code::StoreLost | Code::StoreTimeout | Code::StoreNotDurable, .. }
+                | Self::Unavailable(_)
+        )
+    }
+
     /// Whether the same may go well a little later.
     #[must_use]
     pub fn is_passing(&self) -> bool {
@@ -179,9 +189,14 @@ pub enum Accepted {
 /// What a worker asks for.
 #[derive(Debug, Clone)]
 pub struct ClaimRequest {
-    /// Unique per process, for people to read.
+    /// Unique per worker, for people to read; without blanks.
     pub worker: Arc<str>,
-    /// How many jobs at the most (1 or more).
+    /// Which of the worker's claims this is: greater than that of every claim before.
+    pub number: u64,
+    /// The first of the worker's claims whose answers it does not know. What this one and those after it
+    /// (before `number`) leased is given back first: due at once, and uncounted.
+    pub lost_from: Option<u64>,
+    /// How many jobs at the most; 0: nothing is given out, only given back.
     pub jobs_max: usize,
     /// How long each lease lasts.
     pub lease_ms: u64,
@@ -194,7 +209,8 @@ pub struct Lease {
     pub person: Person,
     /// The job at its head.
     pub job: JobId,
-    /// Grows with every claim; a settle with an older one is refused.
+    /// Grows with every claim, and with time, so that none comes twice after writes were lost; a settle
+    /// with an older one is refused.
     pub fence: u64,
     /// When others may take over.
     pub until: UnixMs,
@@ -376,13 +392,18 @@ pub trait Store: Send + Sync + 'static {
     /// In this order: an unlifted hold gates what it covers (its trial: see [`Lease::trial_of`]);
     /// expired leases are taken over; a due lane is chosen whose head's token can be had (a Hire's
     /// is a write, a Rename's a read).
+    ///
+    /// An answer can be lost (a timeout, a broken connection, a future that is dropped) although its
+    /// lanes are leased: [`ClaimRequest::lost_from`] gives them back. What was given out together is not
+    /// held up by one that cannot be read: that lane is set aside for a while, and told in the log.
     async fn claim(&self, now: UnixMs, request: &ClaimRequest) -> Result<Claim, StoreError>;
 
     /// Prolongs a lease to `now + lease_ms`; none where it is lost.
     async fn renew(&self, now: UnixMs, lease: &Lease, lease_ms: u64) -> Result<Option<Lease>, StoreError>;
 
-    /// Ends an attempt. Refused as stale where the fence is not the lane's own any more; a lease
-    /// that ran out, but that nobody took over, still settles.
+    /// Ends an attempt. Refused as stale where the fence is not the lane's own any more, or the job not
+    /// the one at its head (a store that lost writes is not told about another job); a lease that ran
+    /// out, but that nobody took over, still settles.
     async fn settle(&self, now: UnixMs, lease: &Lease, settlement: Settlement) -> Result<Settled, StoreError>;
 
     /// Ends a probe that [`Claim::Probe`] asked for. Without effect where none is out, or where the

@@ -19,8 +19,8 @@ use crate::core::verdict::{Verdict, decide, directory_after};
 use crate::store::{ClaimedJob, Lease, Settled, Settlement, StoreError, TrialResult};
 use crate::telemetry::metrics as names;
 
-/// Between two tries to settle while the store does not answer.
-const SETTLE_AGAIN: Duration = Duration::from_millis(500);
+/// Between two tries while the store does not answer.
+pub(super) const AGAIN: Duration = Duration::from_millis(500);
 
 /// How an attempt ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,9 +98,15 @@ impl Worker {
         let settlement = match conclusion {
             Ok(conclusion) => self.settlement(claimed, &conclusion, run),
             Err(Broken::LeaseLost) => return Ok(Attempted::LeaseLost),
-            Err(Broken::Stopping) => self.give_back(claimed, run),
-            // Nothing was called since the last look at the store: the lease runs out, and the lane
-            // is taken over as after a crash.
+            Err(Broken::Stopping) => {
+                info!("given back: the process is stopping");
+                self.give_back(claimed, run)
+            }
+            Err(Broken::Store(error)) if error.is_passing() => {
+                warn!(%error, "given back: the store has not answered for as long as the lease allows");
+                self.give_back(claimed, run)
+            }
+            // The lease runs out, and the lane is taken over as after a crash.
             Err(Broken::Store(error)) => return Err(error),
         };
         let attempted = attempted(&settlement.verdict);
@@ -209,7 +215,6 @@ impl Worker {
         progress.create_unknown |= run.create_broken_off;
         let mut history = run.history;
         history.push(HistoryEntry { at: self.clock.now(), note: Note::GivenBack });
-        info!("given back: the process is stopping");
         Settlement {
             verdict: Verdict::GiveBack { progress },
             history,
@@ -221,12 +226,16 @@ impl Worker {
     /// Settles, and keeps trying while the store does not answer and the lease is good.
     async fn settle(&self, held: &Held<'_>, settlement: Settlement) -> Result<Settled, StoreError> {
         let lease: &Lease = held.lease();
+        // An earlier try may have taken effect: then the lane is not this lease's any more, by our own doing.
+        let mut unsure = false;
         loop {
             match self.store.settle(self.clock.now(), lease, settlement.clone()).await {
                 Err(error) if error.is_passing() && held.left_ms() > 0 && !self.stop_now.is_cancelled() => {
                     warn!(%error, "the store cannot settle: trying again");
-                    tokio::time::sleep(SETTLE_AGAIN).await;
+                    unsure |= error.may_have_happened();
+                    tokio::time::sleep(AGAIN).await;
                 }
+                Ok(Settled::Stale) if unsure => return Ok(Settled::Settled),
                 settled => return settled,
             }
         }

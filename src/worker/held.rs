@@ -7,6 +7,7 @@ use std::time::Duration;
 use tracing::{debug, warn};
 
 use super::Worker;
+use super::attempt::AGAIN;
 use crate::core::limiter::{CallKind, jitter_ms};
 use crate::core::time::UnixMs;
 use crate::store::{ClaimedJob, Lease, StoreError, Token};
@@ -46,7 +47,7 @@ pub(super) enum Broken {
     LeaseLost,
     /// The process is stopping, and the next call has not begun.
     Stopping,
-    /// The store did not answer.
+    /// The store cannot do what is needed; where that may pass, it was tried for as long as the lease allows.
     Store(StoreError),
 }
 
@@ -81,11 +82,25 @@ impl<'a> Held<'a> {
     pub(super) async fn ready_for(&mut self, kind: CallKind) -> Result<(), Broken> {
         // The lease first: while waiting for a token it is kept alive, and it is looked at again after.
         loop {
-            self.secure().await?;
-            if self.use_token(kind) {
-                return Ok(());
+            let ready = match self.secure().await {
+                Ok(()) if self.use_token(kind) => return Ok(()),
+                Ok(()) => self.wait_for_token(kind).await,
+                Err(broken) => Err(broken),
+            };
+            match ready {
+                Err(Broken::Store(error)) if error.is_passing() && self.left_ms() > LEASE_MARGIN_MS => {
+                    warn!(%error, "the store does not answer: trying again while the lease is good");
+                    self.pause(AGAIN).await?;
+                }
+                ready => ready?,
             }
-            self.wait_for_token(kind).await?;
+        }
+    }
+
+    async fn pause(&self, pause: Duration) -> Result<(), Broken> {
+        tokio::select! {
+            () = tokio::time::sleep(pause) => Ok(()),
+            () = self.worker.stop.cancelled() => Err(Broken::Stopping),
         }
     }
 
@@ -158,10 +173,7 @@ impl<'a> Held<'a> {
             }
             Token::NotBefore(at) => {
                 let pause = Duration::from_millis(at.ms_since(now).max(1)).min(self.renewal_pause());
-                tokio::select! {
-                    () = tokio::time::sleep(pause) => {}
-                    () = self.worker.stop.cancelled() => return Err(Broken::Stopping),
-                }
+                self.pause(pause).await?;
                 self.worker.waited.add(kind, self.worker.clock.now().ms_since(now));
             }
         }

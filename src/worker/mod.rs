@@ -1,10 +1,12 @@
 //! Brings what is accepted to Postman: claim, plan, send, classify, decide, settle.
 //!
-//! Lives here: one attempt at one job (`attempt`), the loop around it (`pool`), and what an attempt
+//! Lives here: claims that name themselves (`claims`), one attempt at one job (`attempt`), the loop around
+//! it (`pool`), and what an attempt
 //! must keep while it runs: its lease and its tokens. Not here: judgement (`crate::core`), state
 //! (`crate::store`), HTTP (`crate::scim`).
 
 mod attempt;
+mod claims;
 mod held;
 mod pace;
 mod pool;
@@ -17,9 +19,10 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::{self, Clock};
 use crate::core::verdict::RetryRules;
 use crate::scim::Client;
-use crate::store::{Claim, ClaimRequest, ClaimedJob, Store, StoreError, WaitReason};
+use crate::store::{Claim, ClaimedJob, Store, StoreError, WaitReason};
 
 pub use self::attempt::Attempted;
+use self::claims::Claims;
 use self::pace::Pace;
 use self::waited::Waited;
 
@@ -48,6 +51,7 @@ pub struct Worker {
     clock: Clock,
     options: Arc<WorkerOptions>,
     name: Arc<str>,
+    claims: Arc<Claims>,
     waited: Arc<Waited>,
     pace: Arc<Pace>,
     /// Cancelled when nothing new may begin: waiting jobs are given back.
@@ -77,6 +81,7 @@ impl Worker {
             clock,
             options: Arc::new(options),
             name: clock::new_job_id().to_string().into(),
+            claims: Arc::default(),
             waited: Arc::default(),
             pace: Arc::default(),
             stop: CancellationToken::new(),
@@ -88,7 +93,7 @@ impl Worker {
     /// loop; for tests, which need no pool and no sleep.
     pub async fn step(&self) -> Result<Stepped, StoreError> {
         let asked_at = self.clock.now();
-        match self.store.claim(asked_at, &self.claim_request(1)).await? {
+        match self.claim(asked_at, 1).await? {
             Claim::Jobs(jobs) => {
                 let mut attempted = Attempted::LeaseLost;
                 for job in jobs {
@@ -102,10 +107,6 @@ impl Worker {
             }
             Claim::Wait { reason, .. } => Ok(Stepped::Nothing(reason)),
         }
-    }
-
-    fn claim_request(&self, jobs_max: usize) -> ClaimRequest {
-        ClaimRequest { worker: self.name.clone(), jobs_max, lease_ms: self.options.lease_ms }
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::Worker;
 use crate::clock;
@@ -42,7 +42,7 @@ impl Worker {
                 },
             };
             let asked_at = self.clock.now();
-            match self.store.claim(asked_at, &self.claim_request(free)).await {
+            match self.claim(asked_at, free).await {
                 Ok(claim) => {
                     failures = 0;
                     if let Some(pause) = self.take_up(claim, asked_at, &room, &mut attempts) {
@@ -123,7 +123,13 @@ impl Worker {
     async fn drain(&self, mut attempts: JoinSet<()>, grace: Duration, life: &Lifecycle) {
         self.stop.cancel();
         info!(in_flight = attempts.len(), "no new jobs are taken; finishing those in flight");
-        let all = async { while attempts.join_next().await.is_some() {} };
+        let all = async {
+            // One last try: what was leased to nobody need not wait for its leases to run out.
+            if let Err(error) = self.give_back_unheard().await {
+                warn!(%error, "what a claim got whose answer never came waits until its leases run out");
+            }
+            while attempts.join_next().await.is_some() {}
+        };
         tokio::pin!(all);
         tokio::select! {
             () = &mut all => return,

@@ -112,7 +112,7 @@ impl Stage {
 
     /// Takes the next job, as a worker does.
     pub(crate) async fn claim(&self) -> ClaimedJob {
-        let request = ClaimRequest { worker: "w".into(), jobs_max: 1, lease_ms: 60_000 };
+        let request = ClaimRequest { worker: "w".into(), number: 1, lost_from: None, jobs_max: 1, lease_ms: 60_000 };
         match self.store.claim(self.clock.now(), &request).await.unwrap() {
             Claim::Jobs(mut jobs) => jobs.remove(0),
             other => panic!("{other:?}"),

@@ -186,7 +186,7 @@ async fn fill(store: &dyn Store) {
             stored.unwrap();
         }
     }
-    let request = ClaimRequest { worker: "w".into(), jobs_max: 400, lease_ms: 1 };
+    let request = ClaimRequest { worker: "w".into(), number: 1, lost_from: None, jobs_max: 400, lease_ms: 1 };
     let Claim::Jobs(jobs) = store.claim(now, &request).await.unwrap() else { panic!("nothing is due") };
     for (n, one) in jobs.iter().enumerate() {
         let verdict = match n % 4 {

@@ -3,12 +3,16 @@
 
 use std::time::{Duration, Instant};
 
+use scim_bridge::clock::new_job_id;
 use scim_bridge::core::code::Code;
+use scim_bridge::core::hold::HoldScope;
+use scim_bridge::core::limiter::CallKind;
+use scim_bridge::store::{Settled, Store, TrialResult};
 use scim_bridge::telemetry::metrics::Metrics;
 
 use crate::on_both;
 use crate::servers::{Make, Server, eventually};
-use crate::stage::{TIMEOUT_MS, accept, accept_as, accepts_at_last, claim, code, fails_with, open, settle};
+use crate::stage::{TIMEOUT_MS, accept, accept_as, accepts_at_last, claim, code, fails_with, now, open, settle};
 
 on_both! {
     a_server_that_is_not_there_yet_is_used_as_soon_as_it_is
@@ -18,6 +22,7 @@ on_both! {
     a_primary_that_becomes_a_replica_is_told_and_one_that_is_promoted_is_used
     forgotten_scripts_go_unnoticed
     a_server_without_memory_refuses_and_recovers
+    a_full_server_refuses_what_is_new_and_its_backlog_drains
     a_server_that_is_kept_busy_refuses_and_recovers
     a_server_with_too_few_replicas_refuses_and_recovers
     a_server_that_is_loading_refuses_and_recovers
@@ -112,6 +117,43 @@ async fn a_server_without_memory_refuses_and_recovers(make: Make) {
     assert_eq!(code(accept(store.as_ref()).await), Code::StoreMemory);
     server.ask(&["CONFIG", "SET", "maxmemory", "0"]);
     accept(store.as_ref()).await.unwrap();
+}
+
+async fn a_full_server_refuses_what_is_new_and_its_backlog_drains(make: Make) {
+    let server = Server::start(make, &[]);
+    let store = open(&server.url(), &[("finished_jobs_max", "1")]);
+    // Once through all that workers do, so that the server knows the scripts and has its buffers.
+    accept(store.as_ref()).await.unwrap();
+    assert_eq!(drain(store.as_ref()).await, 1);
+    let backlog = (0..2_000).map(|_| accept(store.as_ref()));
+    futures_util::future::try_join_all(backlog).await.unwrap();
+    let used = server.info("used_memory").unwrap();
+    server.ask(&["CONFIG", "SET", "maxmemory", &(used - 100_000).to_string()]);
+    assert_eq!(code(accept(store.as_ref()).await), Code::StoreMemory);
+    assert_eq!(drain(store.as_ref()).await, 2_000);
+    accepts_at_last(store.as_ref()).await;
+}
+
+/// Does all that workers and operators do to what is there; says how many jobs were finished.
+async fn drain(store: &dyn Store) -> usize {
+    let mut drained = 0;
+    loop {
+        let jobs = claim(store).await.unwrap();
+        let Some(first) = jobs.first() else { break };
+        assert!(store.renew(now(), &first.lease, 60_000).await.unwrap().is_some());
+        store.take_token(now(), CallKind::Read).await.unwrap();
+        for job in &jobs {
+            assert_eq!(settle(store, job).await.unwrap(), Settled::Settled);
+        }
+        drained += jobs.len();
+    }
+    store.set_hold(now(), HoldScope::All, Code::HoldOperator).await.unwrap();
+    store.lift_hold(now(), None).await.unwrap();
+    store.settle_probe(now(), HoldScope::All, TrialResult::Failed).await.unwrap();
+    store.back_off(now(), now()).await.unwrap();
+    store.discard(now(), new_job_id()).await.unwrap();
+    store.tidy(now()).await.unwrap();
+    drained
 }
 
 async fn a_server_that_is_kept_busy_refuses_and_recovers(make: Make) {

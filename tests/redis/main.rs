@@ -10,6 +10,7 @@ mod failures;
 #[path = "../store/harness.rs"]
 #[expect(dead_code, reason = "the rest is for the property test of another target")]
 mod harness;
+mod listings;
 mod logins;
 mod processes;
 mod sentinel;

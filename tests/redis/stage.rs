@@ -74,7 +74,7 @@ pub(crate) async fn accept_as(store: &dyn Store, id: JobId) -> Result<Accepted, 
 
 /// Claims what there is.
 pub(crate) async fn claim(store: &dyn Store) -> Result<Vec<ClaimedJob>, StoreError> {
-    let request = ClaimRequest { worker: "tests".into(), jobs_max: 64, lease_ms: 60_000 };
+    let request = ClaimRequest { worker: "tests".into(), number: 1, lost_from: None, jobs_max: 64, lease_ms: 60_000 };
     Ok(match store.claim(now(), &request).await? {
         Claim::Jobs(jobs) => jobs,
         Claim::Probe(_) | Claim::Wait { .. } => Vec::new(),

@@ -87,9 +87,24 @@ fn a_newer_schema_is_refused_and_left_alone() {
     drop(Embedded::open(folder.path(), options()).unwrap());
     let file = rusqlite::Connection::open(folder.path().join("store.db")).unwrap();
     file.pragma_update(None, "user_version", 7).unwrap();
-    assert!(matches!(refused(folder.path()), StoreError::NewerSchema { found: 7, known: 1 }));
+    assert!(matches!(refused(folder.path()), StoreError::NewerSchema { found: 7, known: 2 }));
     let version: u32 = file.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
     assert_eq!(version, 7);
+}
+
+#[tokio::test]
+async fn a_database_of_the_first_version_is_brought_to_the_newest_with_what_waits_in_it() {
+    let folder = Folder::new();
+    let path = folder.0.path().join("store.db");
+    let mut bench = Bench::new(folder, false).await;
+    let id = bench.accept_one(at(0), hire("1")).await;
+    // As the first version had it.
+    let back = "ALTER TABLE people DROP COLUMN worker; ALTER TABLE people DROP COLUMN claim; PRAGMA user_version = 1";
+    rusqlite::Connection::open(&path).unwrap().execute_batch(back).unwrap();
+    bench.reopen().await;
+    assert_eq!(bench.claim_one(at(1)).await.job.id, id);
+    let file = rusqlite::Connection::open(&path).unwrap();
+    assert_eq!(file.pragma_query_value(None, "user_version", |row| row.get::<_, u32>(0)).unwrap(), 2);
 }
 
 #[test]

@@ -150,7 +150,7 @@ impl Bench {
 
     /// Claims.
     pub(crate) async fn claim(&mut self, now: UnixMs, jobs_max: usize) -> Claim {
-        let request = ClaimRequest { worker: "w".into(), jobs_max, lease_ms: LEASE_MS };
+        let request = ClaimRequest { worker: "w".into(), number: 1, lost_from: None, jobs_max, lease_ms: LEASE_MS };
         self.s().await.claim(now, &request).await.unwrap()
     }
 

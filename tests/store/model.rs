@@ -181,7 +181,8 @@ impl Model {
         };
         let is_trial_of_all = plan.iter().any(|(_, trial)| *trial == Some(HoldScope::All));
         for (kinds, trial) in plan {
-            let room = if trial == Some(HoldScope::All) && !given.is_empty() {
+            let room = if trial == Some(HoldScope::All) && !(given.is_empty() && missing.is_empty()) {
+                // A Hire that is merely short of a token is waited for.
                 0
             } else if trial.is_some() {
                 1

@@ -96,7 +96,7 @@ async fn the_process_that_is_killed() {
             }
         }));
     }
-    let request = ClaimRequest { worker: "w".into(), jobs_max: 3, lease_ms: 1_000 };
+    let request = ClaimRequest { worker: "w".into(), number: 1, lost_from: None, jobs_max: 3, lease_ms: 1_000 };
     loop {
         if let Claim::Jobs(jobs) = store.claim(at(1), &request).await.unwrap() {
             for claimed in jobs {

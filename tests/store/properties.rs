@@ -269,7 +269,7 @@ impl Pair {
     }
 
     async fn claim(&mut self, jobs_max: usize) {
-        let request = ClaimRequest { worker: "w".into(), jobs_max, lease_ms: LEASE_MS };
+        let request = ClaimRequest { worker: "w".into(), number: 1, lost_from: None, jobs_max, lease_ms: LEASE_MS };
         let told = self.bench.s().await.claim(self.now, &request).await.unwrap();
         let expected = self.model.claim(self.now, jobs_max, LEASE_MS);
         let told = match told {

@@ -65,12 +65,6 @@ impl Keys {
         cmd.query(&mut self.connection).unwrap()
     }
 
-    /// In how many sets of lanes there is anything.
-    fn places(&mut self) -> usize {
-        let sets = ["due:h", "due:r", "lease:h", "lease:r", "parked"];
-        sets.into_iter().filter(|set| self.ask::<u64>("ZCARD", set, &[]) > 0).count()
-    }
-
     /// Whose job a reference points at.
     fn person_of(&mut self, reference: &[u8]) -> String {
         let record: String = self.ask("HGET", "job", &[&reference[12..]]);
@@ -161,7 +155,7 @@ async fn a_caller_whose_clock_is_wrong_gets_times_by_it_and_decides_nothing_with
         store.accept(at(0), delivery([1; 16], [2; 16], vec![job])).await.unwrap();
         // A day ahead of the one that accepted.
         let ahead = at(86_400_000);
-        let request = ClaimRequest { worker: "w".into(), jobs_max: 1, lease_ms: 600_000 };
+        let request = ClaimRequest { worker: "w".into(), number: 1, lost_from: None, jobs_max: 1, lease_ms: 600_000 };
         let Claim::Jobs(jobs) = store.claim(ahead, &request).await.unwrap() else { panic!("nothing to claim") };
         assert_eq!(jobs[0].lease.until, ahead.plus_ms(600_000));
         let Claim::Wait { until: Some(until), .. } = store.claim(ahead, &request).await.unwrap() else {
@@ -230,19 +224,66 @@ async fn scripts_that_the_server_has_forgotten_are_sent_again() {
 }
 
 #[tokio::test]
-async fn a_record_that_does_not_read_is_told_as_damage_and_stays() {
+async fn a_record_that_does_not_read_is_told_as_damage_stays_and_stops_nobody() {
     for keys in both() {
         let mut look = keys.lanes();
         let store = keys.try_open(StoreClock::Caller, options()).unwrap();
-        let job = NewJob { id: JobId(1), event: hire("1") };
-        store.accept(at(0), delivery([1; 16], [2; 16], vec![job])).await.unwrap();
-        let field = JobId(1).0.to_be_bytes();
+        let mut bench = Bench::new(keys, false).await;
+        let broken = bench.accept_one(at(0), hire("1")).await;
+        let missing = bench.accept_one(at(0), rename("2")).await;
+        let lane = bench.accept_one(at(0), rename("3")).await;
+        let whole = [bench.accept_one(at(1), hire("4")).await, bench.accept_one(at(1), rename("5")).await];
+        let field = broken.0.to_be_bytes();
+        let record: Vec<u8> = look.ask("HGET", "job", &[&field]);
         let () = look.ask("HSET", "job", &[&field, b"garbage"]);
-        let request = ClaimRequest { worker: "w".into(), jobs_max: 1, lease_ms: 1 };
-        let told = store.claim(at(0), &request).await;
-        assert!(matches!(&told, Err(StoreError::Damaged(text)) if text.contains("job 1")), "{told:?}");
-        assert!(matches!(store.job(JobId(1)).await, Err(StoreError::Damaged(_))));
-        assert_eq!(look.places(), 1);
+        let () = look.ask("HDEL", "job", &[&missing.0.to_be_bytes()]);
+        let () = look.ask("HSET", "lane", &[person("3").to_string().as_bytes(), b"garbage"]);
+        assert!(matches!(store.job(broken).await, Err(StoreError::Damaged(_))));
+        // What is broken is the oldest, and there is room for one: it is passed over all the same.
+        let mut given = Vec::new();
+        for _ in 0..8 {
+            given.extend(bench.claim_up_to(at(2), 1).await.into_iter().map(|one| one.job.id));
+        }
+        given.sort_unstable();
+        assert_eq!(given, whole);
+        bench.claim_none(at(3)).await;
+        // Mended, it is found.
+        let () = look.ask("HSET", "job", &[&field, &record]);
+        let later = at(2 + 3_600_000);
+        let given: Vec<_> = bench.claim_up_to(later, 8).await.into_iter().map(|one| one.job.id).collect();
+        assert!(given.contains(&broken) && !given.contains(&missing) && !given.contains(&lane), "{given:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_job_of_a_newer_version_waits_uncounted_and_those_beside_it_run() {
+    for keys in both() {
+        let mut look = keys.lanes();
+        let mut bench = Bench::new(keys, false).await;
+        let newer = bench.accept_one(at(0), rename("1")).await;
+        let noted = bench.accept_one(at(1), rename("2")).await;
+        let plain = bench.accept_one(at(2), hire("3")).await;
+        let mut change = |id: JobId, change: &dyn Fn(&str) -> String| {
+            let field = id.0.to_be_bytes();
+            let record: String = look.ask("HGET", "job", &[&field]);
+            let () = look.ask("HSET", "job", &[&field, change(&record).as_bytes()]);
+        };
+        let mark = "\"f\":\"King\"";
+        change(newer, &|record| record.replace(mark, "\"f\":{\"native\":\"King\"}"));
+        change(noted, &|record| format!("{record}\n{{\"at\":1,\"note\":\"dead\",\"code\":\"OF-TOMORROW\"}}\nx"));
+        let given = bench.claim_up_to(at(3), 8).await;
+        assert_eq!(given.iter().map(|one| one.job.id).collect::<Vec<_>>(), [noted, plain]);
+        assert_eq!(given[0].job.history.len(), 2);
+        assert_eq!(bench.settle(at(3), &given[0].lease, retry(at(4))).await, Settled::Settled);
+        assert_eq!(bench.claim_one(at(4)).await.job.history, given[0].job.history);
+        // It waits for a version that reads it, and is then as if nothing had been.
+        for _ in 0..5 {
+            bench.claim_none(at(5)).await;
+        }
+        change(newer, &|record| record.replace("{\"native\":\"King\"}", "\"King\""));
+        let found = bench.claim_up_to(at(120_000), 8).await;
+        let found = found.iter().find(|one| one.job.id == newer).unwrap();
+        assert_eq!((found.job.take_overs, found.job.attempts), (0, 0));
     }
 }
 
@@ -283,7 +324,7 @@ async fn a_store_that_somebody_works_on_is_not_copied() {
             let job = NewJob { id: JobId(n), event: hire(&n.to_string()) };
             from.accept(at(0), delivery(n.to_be_bytes(), [2; 16], vec![job])).await.unwrap();
         }
-        let request = ClaimRequest { worker: "w".into(), jobs_max: 1, lease_ms: 1_000 };
+        let request = ClaimRequest { worker: "w".into(), number: 1, lost_from: None, jobs_max: 1, lease_ms: 1_000 };
         from.claim(at(0), &request).await.unwrap();
         assert!(matches!(tried(at(999)).await, Err(CopyError::InUse { leases: 1, listeners: 0 })));
         // A worker that is idle listens.

@@ -68,6 +68,11 @@ impl Bench {
     }
 
     pub(crate) fn worker(&self) -> Worker {
+        self.worker_on(self.store.clone())
+    }
+
+    /// A worker that sees the store through something.
+    pub(crate) fn worker_on(&self, store: Arc<dyn Store>) -> Worker {
         let client = Client::new(ClientOptions {
             base_url: self.sim.base_url().parse().unwrap(),
             key: self.key.clone(),
@@ -87,7 +92,7 @@ impl Bench {
             look_up_pages_max: 20,
             retry: RULES,
         };
-        Worker::new(self.store.clone(), client, self.clock.clone(), options)
+        Worker::new(store, client, self.clock.clone(), options)
     }
 
     pub(crate) async fn accept(&self, event: Event) -> JobId {

@@ -17,7 +17,7 @@ fn order(bench: &Bench, fault: &str) {
 
 /// A worker that claims and is never heard of again.
 async fn claim_and_die(bench: &Bench) {
-    let request = ClaimRequest { worker: "doomed".into(), jobs_max: 1, lease_ms: LEASE_MS };
+    let request = ClaimRequest { worker: "doomed".into(), number: 1, lost_from: None, jobs_max: 1, lease_ms: LEASE_MS };
     let claim = bench.store.claim(bench.clock.now(), &request).await.unwrap();
     assert!(matches!(claim, Claim::Jobs(_)), "{claim:?}");
 }

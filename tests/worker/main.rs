@@ -13,3 +13,7 @@ mod journeys;
 mod leases;
 #[cfg(test)]
 mod limits;
+#[cfg(test)]
+mod rough_store;
+#[cfg(test)]
+mod rough_weather;

@@ -7,7 +7,7 @@ use super::lanes::{LANE_COLUMNS, Lane, LaneState};
 use super::rows::{JobRow, from_json, signed, unsigned};
 use super::writer::Work;
 use crate::core::code::Code;
-use crate::core::event::{EventKind, Person};
+use crate::core::event::EventKind;
 use crate::core::hold::HoldScope;
 use crate::core::job::{DirectoryEntry, HistoryEntry, JobId, Note, extend_history};
 use crate::core::limiter::CallKind;
@@ -30,12 +30,18 @@ struct Round<'a> {
 
 impl Round<'_> {
     fn room(&self) -> usize {
-        self.request.jobs_max.max(1).saturating_sub(self.jobs.len())
+        self.request.jobs_max.saturating_sub(self.jobs.len())
     }
 }
 
 pub(super) fn claim(work: &mut Work<'_>, now: UnixMs, request: &ClaimRequest) -> Result<Claim, StoreError> {
+    if let Some(from) = request.lost_from {
+        give_back(work, now, request, from)?;
+    }
     let mut round = Round { now, request, jobs: Vec::new(), no_token: Vec::new() };
+    if request.jobs_max == 0 {
+        return wait(work, &round);
+    }
     if let Some(hold) = work.control.slot(HoldScope::All).hold.clone() {
         if holds::probe_is_due(work.control.slot(HoldScope::All), now) {
             trial_of_all(work, &mut round, hold.code)?;
@@ -54,13 +60,39 @@ pub(super) fn claim(work: &mut Work<'_>, now: UnixMs, request: &ClaimRequest) ->
     if round.jobs.is_empty() { wait(work, &round) } else { Ok(Claim::Jobs(round.jobs)) }
 }
 
+/// Gives back what the worker's claims since then leased: nobody has heard of it.
+fn give_back(work: &mut Work<'_>, now: UnixMs, request: &ClaimRequest, from: u64) -> Result<(), StoreError> {
+    let lanes = {
+        let mut statement = work.db.prepare_cached(&format!(
+            "SELECT {LANE_COLUMNS} FROM people WHERE lane_state = 'leased' AND worker = ?1 AND claim >= ?2 AND claim < ?3"
+        ))?;
+        let range = params![&request.worker, signed(from), signed(request.number)];
+        let rows = statement.query_map(range, Lane::read)?;
+        rows.collect::<Result<Vec<_>, _>>()?
+    };
+    for mut lane in lanes {
+        let Some((seq, _)) = job_of(lane.state) else { continue };
+        // One that cannot be read is set aside when its lease runs out.
+        let Ok(Some(mut job)) = JobRow::find(work.db, seq) else { continue };
+        for scope in [HoldScope::All, HoldScope::Creates] {
+            holds::end(work, now, scope, Some(lane.fence), None);
+        }
+        job.undo_attempt(now);
+        job.save(work.db)?;
+        lane.advance(work, now)?;
+        lane.save(work)?;
+    }
+    Ok(())
+}
+
 /// One job that shows whether the target serves us again.
 fn trial_of_all(work: &mut Work<'_>, round: &mut Round<'_>, code: Code) -> Result<(), StoreError> {
     let scope = Some(HoldScope::All);
     if matches!(code, Code::HoldPlan | Code::HoldSeats) {
         // Postman documents these for POST only: another call may pass although they stand.
         give(work, round, &[EventKind::Hire], scope)?;
-        if round.jobs.is_empty() {
+        // A Hire that is merely short of a token is waited for.
+        if round.jobs.is_empty() && round.no_token.is_empty() {
             give(work, round, &[EventKind::Rename], scope)?;
         }
         Ok(())
@@ -165,9 +197,12 @@ fn lease(
         row.save(work.db)?;
     }
     let until = round.now.plus_ms(round.request.lease_ms);
-    let fence = work.control.next_fence;
-    work.control.next_fence += 1;
+    // Never one that was given out before, not even by a file that was put back from a copy: fences grow
+    // by more a millisecond than are given out.
+    let fence = work.control.next_fence.max(round.now.0.saturating_mul(256));
+    work.control.next_fence = fence + 1;
     lane.fence = fence;
+    lane.claim = Some((round.request.worker.clone(), signed(round.request.number)));
     lane.state = LaneState::Leased { job: seq, kind, until };
     lane.save(work)?;
     if let Some(scope) = trial_of {
@@ -272,7 +307,7 @@ pub(super) fn renew(
     lease: &Lease,
     lease_ms: u64,
 ) -> Result<Option<Lease>, StoreError> {
-    let Some((mut lane, job, kind)) = held_lane(work, &lease.person, lease.fence)? else { return Ok(None) };
+    let Some((mut lane, job, kind)) = held_lane(work, lease)? else { return Ok(None) };
     let until = now.plus_ms(lease_ms);
     lane.state = LaneState::Leased { job, kind, until };
     lane.save(work)?;
@@ -285,15 +320,14 @@ pub(super) fn renew(
     Ok(Some(Lease { until, ..lease.clone() }))
 }
 
-/// The lane of a lease with the job that is worked on, where the lease is still its own.
-pub(super) fn held_lane(
-    work: &Work<'_>,
-    person: &Person,
-    fence: u64,
-) -> Result<Option<(Lane, i64, EventKind)>, StoreError> {
-    let lane = Lane::find(work, &person.to_string())?;
-    Ok(lane.and_then(|lane| match lane.state {
-        LaneState::Leased { job, kind, .. } if unsigned(lane.fence) == fence => Some((lane, job, kind)),
+/// The lane of a lease with the job that is worked on, where the lease is still its own, and the job that one.
+pub(super) fn held_lane(work: &Work<'_>, lease: &Lease) -> Result<Option<(Lane, i64, EventKind)>, StoreError> {
+    let lane = Lane::find(work, &lease.person.to_string())?;
+    let held = lane.and_then(|lane| match lane.state {
+        LaneState::Leased { job, kind, .. } if unsigned(lane.fence) == lease.fence => Some((lane, job, kind)),
         LaneState::Leased { .. } | LaneState::Idle | LaneState::Due { .. } | LaneState::Parked => None,
-    }))
+    });
+    let Some((lane, seq, kind)) = held else { return Ok(None) };
+    let is_that_job = JobRow::id_of(work.db, seq)? == Some(lease.job);
+    Ok(is_that_job.then_some((lane, seq, kind)))
 }

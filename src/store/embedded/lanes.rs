@@ -1,5 +1,7 @@
 //! A person's lane: loaded, moved from state to state, saved, and counted along.
 
+use std::sync::Arc;
+
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::control::Tally;
@@ -28,6 +30,8 @@ pub(super) struct Lane {
     pub(super) person: i64,
     pub(super) state: LaneState,
     pub(super) fence: i64,
+    /// Of whose claim the lease is, and which of theirs.
+    pub(super) claim: Option<(Arc<str>, i64)>,
     /// Live jobs, the leased one included.
     pub(super) queued: i64,
     /// Dead Hires that the lane waits behind.
@@ -36,24 +40,26 @@ pub(super) struct Lane {
     counted: Tally,
 }
 
-pub(super) const LANE_COLUMNS: &str = "person, lane_state, lane_seq, lane_kind, lane_at, fence, queued, parks";
+macro_rules! lane_columns {
+    () => {
+        "person, lane_state, lane_seq, lane_kind, lane_at, fence, queued, parks, worker, claim"
+    };
+}
+
+pub(super) const LANE_COLUMNS: &str = lane_columns!();
 
 impl Lane {
     /// The lane of a person, where the store has heard of them.
     pub(super) fn find(work: &Work<'_>, key: &str) -> Result<Option<Self>, StoreError> {
-        let mut statement = work.db.prepare_cached(
-            "SELECT person, lane_state, lane_seq, lane_kind, lane_at, fence, queued, parks
-             FROM people WHERE key = ?1",
-        )?;
+        let mut statement =
+            work.db.prepare_cached(concat!("SELECT ", lane_columns!(), " FROM people WHERE key = ?1"))?;
         Ok(statement.query_row([key], Self::read).optional()?)
     }
 
     /// The lane of a person who is known to have one.
     pub(super) fn of(work: &Work<'_>, person: i64) -> Result<Self, StoreError> {
-        let mut statement = work.db.prepare_cached(
-            "SELECT person, lane_state, lane_seq, lane_kind, lane_at, fence, queued, parks
-             FROM people WHERE person = ?1",
-        )?;
+        let mut statement =
+            work.db.prepare_cached(concat!("SELECT ", lane_columns!(), " FROM people WHERE person = ?1"))?;
         Ok(statement.query_row([person], Self::read)?)
     }
 
@@ -93,6 +99,7 @@ impl Lane {
             fence: row.get(5)?,
             queued: row.get(6)?,
             parks: row.get(7)?,
+            claim: row.get::<_, Option<Arc<str>>>(8)?.zip(row.get(9)?),
             counted: Tally::default(),
         };
         lane.counted = lane.tally();
@@ -137,10 +144,11 @@ impl Lane {
             LaneState::Leased { job, kind, until } => (Some("leased"), Some(job), Some(kind), Some(until)),
             LaneState::Parked => (Some("parked"), None, None, None),
         };
+        let claim = self.claim.as_ref().filter(|_| matches!(self.state, LaneState::Leased { .. }));
         work.db
             .prepare_cached(
                 "UPDATE people SET lane_state = ?2, lane_seq = ?3, lane_kind = ?4, lane_at = ?5,
-                     fence = ?6, queued = ?7, parks = ?8 WHERE person = ?1",
+                     fence = ?6, queued = ?7, parks = ?8, worker = ?9, claim = ?10 WHERE person = ?1",
             )?
             .execute(params![
                 self.person,
@@ -150,7 +158,9 @@ impl Lane {
                 at.map(|at| at.0),
                 self.fence,
                 self.queued,
-                self.parks
+                self.parks,
+                claim.map(|(worker, _)| worker.as_ref()),
+                claim.map(|(_, number)| number)
             ])?;
         let (now, was, tally) = (self.tally(), self.counted, &mut work.control.tally);
         tally.waiting += now.waiting - was.waiting;

@@ -82,6 +82,21 @@ impl JobRow {
         })
     }
 
+    /// The id of a job, by sequence; an id that does not read is an error.
+    pub(super) fn id_of(db: &Connection, seq: i64) -> Result<Option<JobId>, StoreError> {
+        let mut statement = db.prepare_cached("SELECT id FROM jobs WHERE seq = ?1")?;
+        Ok(statement.query_row([seq], |row| id(row, 0)).optional()?)
+    }
+
+    /// Due at once, and as if it had not been tried: the time to give up starts with the first attempt
+    /// that counts.
+    pub(super) fn undo_attempt(&mut self, now: UnixMs) {
+        self.due_at = now;
+        if self.attempts == 0 {
+            self.first_attempt_at = None;
+        }
+    }
+
     /// Writes what an attempt changes.
     pub(super) fn save(&self, db: &Connection) -> Result<(), StoreError> {
         db.prepare_cached(

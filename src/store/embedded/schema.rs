@@ -17,7 +17,7 @@ pub(super) const DATABASE: &str = "store.db";
 const LOCK: &str = "lock";
 
 /// What leads from version `n` to `n + 1`.
-const MIGRATIONS: [&str; 1] = [include_str!("schema_1.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("schema_1.sql"), include_str!("schema_2.sql")];
 
 /// Marks the file as ours ("SCBR"), so that somebody else's database is not written to.
 const APPLICATION_ID: i32 = 0x5343_4252;

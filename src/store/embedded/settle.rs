@@ -18,7 +18,7 @@ pub(super) fn settle(
     lease: &Lease,
     settlement: &Settlement,
 ) -> Result<Settled, StoreError> {
-    let Some((mut lane, seq, _)) = held_lane(work, &lease.person, lease.fence)? else { return Ok(Settled::Stale) };
+    let Some((mut lane, seq, _)) = held_lane(work, lease)? else { return Ok(Settled::Stale) };
     let mut job = JobRow::find(work.db, seq)?
         .ok_or_else(|| StoreError::Damaged(format!("a lease points at job number {seq}, which is not there")))?;
     if let Some(entry) = &settlement.directory {
@@ -54,14 +54,9 @@ pub(super) fn settle(
     Ok(Settled::Settled)
 }
 
-/// Due at once, and as if it had not been tried: the time to give up starts with the first attempt
-/// that counts.
 fn put_back(work: &Work<'_>, now: UnixMs, mut job: JobRow, progress: Progress) -> Result<(), StoreError> {
-    job.due_at = now;
+    job.undo_attempt(now);
     job.progress = progress;
-    if job.attempts == 0 {
-        job.first_attempt_at = None;
-    }
     job.save(work.db)
 }
 

@@ -311,7 +311,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(open(&folder));
         store.accept(NOW, delivery(1)).await.unwrap();
-        let request = ClaimRequest { worker: "w".into(), jobs_max: 1, lease_ms: 1 };
+        let request = ClaimRequest { worker: "w".into(), number: 1, lost_from: None, jobs_max: 1, lease_ms: 1 };
         let Claim::Jobs(jobs) = store.claim(NOW, &request).await.unwrap() else { panic!("nothing to claim") };
         store.writer.call(|work| Ok(work.db.execute("UPDATE jobs SET id = x'00'", [])?)).await.unwrap();
         // The writer is kept busy until both commands wait, so that they share a transaction.

@@ -52,6 +52,11 @@ impl Reply {
         text_of(self.next()?)
     }
 
+    /// A text of which the rest is worth reading where a part is damaged.
+    pub(super) fn lossy_text(&mut self) -> Result<String, StoreError> {
+        self.bytes().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+    }
+
     pub(super) fn number(&mut self) -> Result<i64, StoreError> {
         number_of(&self.next()?)
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::reply::{Reply, id_of, unexpected};
 use crate::core::code::Code;
 use crate::core::event::{Change, Email, Event, EventKind, Names, Person};
-use crate::core::job::{DeadLetter, DeadOrigin, Finished, HistoryEntry, Job, JobId, JobState, Progress};
+use crate::core::job::{DeadLetter, DeadOrigin, Finished, HistoryEntry, Job, JobId, JobState, Note, Progress};
 use crate::core::time::UnixMs;
 use crate::store::{DeadSummary, JobView, StoreError};
 
@@ -98,6 +98,12 @@ pub(super) fn job_record(job: &Job, base: u64, due_at: UnixMs) -> Result<String,
     Ok(record)
 }
 
+/// Reads an entry of a history. One that makes no sense is no reason not to do the job.
+fn history_entry(line: &str) -> HistoryEntry {
+    let nothing = || HistoryEntry { at: UnixMs::default(), note: Note::Other(serde_json::Map::new()) };
+    serde_json::from_str(line).unwrap_or_else(|_| nothing())
+}
+
 /// Reads a job's record.
 pub(super) fn job(id: JobId, record: &str) -> Result<Job, StoreError> {
     parse_job(id, record).ok_or_else(|| unexpected(&format!("job {id}")))
@@ -109,7 +115,7 @@ fn parse_job(id: JobId, record: &str) -> Option<Job> {
     let person = Person::from_key(lines.next()?)?;
     let [kind, seq, accepted_at, ref tried @ ..] = fields[..] else { return None };
     let event = parse_event(kind, person, lines.next()?)?;
-    let history = lines.map(serde_json::from_str).collect::<Result<Vec<HistoryEntry>, _>>().ok()?;
+    let history = lines.map(history_entry).collect();
     let mut job = Job {
         id,
         seq: seq.parse().ok()?,

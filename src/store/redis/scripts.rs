@@ -9,15 +9,27 @@ use super::link::Script;
 const SENT: [&str; 2] = ["PING", "SUBSCRIBE"];
 
 macro_rules! scripts {
-    ($($name:ident: $($part:literal)+;)+) => {
+    ($($name:ident: $(#$flags:ident)? $($part:literal)+;)+) => {
         $(
             pub(super) static $name: Script = Script::new(
-                concat!(include_str!("lua/prelude.lua"), $(include_str!(concat!("lua/", $part, ".lua"))),+),
+                concat!(
+                    $(flags!($flags),)?
+                    include_str!("lua/prelude.lua"),
+                    $(include_str!(concat!("lua/", $part, ".lua"))),+
+                ),
                 with_its_commands,
             );
         )+
         /// The text of all scripts but the one that opens the store.
         const ALL: &[&str] = &[$($(include_str!(concat!("lua/", $part, ".lua"))),+),+];
+    };
+}
+
+/// A script's first line. `allow_oom`: it may write at `maxmemory`, because it frees memory, or ends or
+/// leads to the end of what takes it. Without that, a full server would never become empty.
+macro_rules! flags {
+    (allow_oom) => {
+        "#!lua flags=allow-oom\n"
     };
 }
 
@@ -27,19 +39,19 @@ pub(super) static OPEN: Script =
 
 scripts! {
     ACCEPT: "write" "jobs" "lanes" "live" "enqueue" "seen" "accept";
-    CLAIM: "jobs" "lanes" "limiter" "holds" "claim";
-    RENEW: "jobs" "lanes" "holds" "renew";
-    SETTLE: "write" "jobs" "lanes" "live" "holds" "settle";
-    SETTLE_PROBE: "jobs" "lanes" "holds" "settle_probe";
-    TAKE_TOKEN: "limiter" "take_token";
-    BACK_OFF: "limiter" "back_off";
-    SET_HOLD: "holds" "set_hold";
-    LIFT_HOLD: "jobs" "lanes" "holds" "lift_hold";
+    CLAIM: #allow_oom "jobs" "lanes" "limiter" "holds" "claim";
+    RENEW: #allow_oom "jobs" "lanes" "holds" "renew";
+    SETTLE: #allow_oom "write" "jobs" "lanes" "live" "holds" "settle";
+    SETTLE_PROBE: #allow_oom "jobs" "lanes" "holds" "settle_probe";
+    TAKE_TOKEN: #allow_oom "limiter" "take_token";
+    BACK_OFF: #allow_oom "limiter" "back_off";
+    SET_HOLD: #allow_oom "holds" "set_hold";
+    LIFT_HOLD: #allow_oom "jobs" "lanes" "holds" "lift_hold";
     HOLDS: "holds" "holds_list";
     REPLAY: "write" "jobs" "lanes" "live" "dead_common" "replay";
     REPLAY_AS: "write" "jobs" "lanes" "live" "enqueue" "dead_common" "replay_as";
-    DISCARD: "jobs" "lanes" "dead_common" "discard";
-    TIDY: "write" "jobs" "live" "seen" "tidy";
+    DISCARD: #allow_oom "jobs" "lanes" "dead_common" "discard";
+    TIDY: #allow_oom "write" "jobs" "live" "seen" "tidy";
     VIEW_IDS: "views" "view_ids";
     VIEW_LIST: "write" "live" "views" "view_list";
     VIEW_RUNNING: "view_running";
@@ -67,8 +79,12 @@ fn with_all_commands(body: &str) -> String {
 
 fn with(commands: &BTreeSet<&str>, body: &str) -> String {
     let quoted: Vec<String> = commands.iter().map(|command| format!("'{command}'")).collect();
+    let (flags, body) = match body.split_once('\n') {
+        Some((flags, rest)) if flags.starts_with("#!") => (format!("{flags}\n"), rest),
+        _ => (String::new(), body),
+    };
     // On one line with the script's first, so that lines count as they do in the file.
-    format!("local COMMANDS = {{ {} }} {body}", quoted.join(", "))
+    format!("{flags}local COMMANDS = {{ {} }} {body}", quoted.join(", "))
 }
 
 /// The commands that a script calls, by `call`, `pcall` or `write` (`lua/write.lua`).

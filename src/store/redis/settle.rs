@@ -2,8 +2,8 @@
 
 use super::link::Arg;
 use super::reply::number_of;
-use super::rows::{history_lines, to_json};
-use super::{Redis, from_now, scripts, signed};
+use super::rows::{blob, history_lines, to_json};
+use super::{Redis, from_now, scripts};
 use crate::core::hold::HoldScope;
 use crate::core::job::Progress;
 use crate::core::time::UnixMs;
@@ -18,7 +18,8 @@ impl Redis {
     ) -> Result<Settled, StoreError> {
         let mut args: Vec<Arg<'_>> = vec![
             lease.person.to_string().into(),
-            signed(lease.fence).into(),
+            lease.fence.to_string().into(),
+            blob(lease.job).into(),
             lease.trial_of.map_or("", HoldScope::as_str).into(),
             settlement.trial.map_or("", trial_word).into(),
             settlement.directory.as_ref().map(to_json).transpose()?.unwrap_or_default().into(),

@@ -85,8 +85,10 @@ impl Redis {
     async fn list(&self, list: &str, page: &Page, wanted: impl Fn(&View) -> bool) -> Result<Vec<View>, StoreError> {
         let mut found = Vec::new();
         let mut before = page.before.map(blob).unwrap_or_default();
+        // As many as are wanted; more where few of those that were looked at are.
+        let mut piece = page.rows_max.min(PIECE);
         while found.len() < page.rows_max {
-            let args: Vec<Arg<'_>> = vec![list.into(), before.into(), signed(PIECE as u64).into()];
+            let args: Vec<Arg<'_>> = vec![list.into(), before.into(), signed(piece as u64).into()];
             let reply = Reply::of(self.run(&scripts::VIEW_LIST, UnixMs::default(), args).await?)?;
             let mut looked_at = 0;
             let mut oldest = None;
@@ -96,11 +98,13 @@ impl Redis {
                 oldest = Some(id);
                 found.extend(view.filter(|view| found.len() < page.rows_max && wanted(view)));
             }
-            let (Some(oldest), PIECE) = (oldest, looked_at) else { break };
+            let Some(oldest) = oldest.filter(|_| looked_at == piece) else { break };
             before = blob(oldest);
+            piece = (piece * 4).min(PIECE);
         }
         Ok(found)
     }
+
     pub(super) async fn find_person(&self, person: &Person) -> Result<Option<PersonView>, StoreError> {
         let key = person.to_string();
         let mut views: BTreeMap<JobId, View> = BTreeMap::new();

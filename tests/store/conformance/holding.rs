@@ -6,7 +6,7 @@ use scim_bridge::core::hold::{Hold, HoldScope};
 use scim_bridge::core::job::{JobState, Progress};
 use scim_bridge::core::limiter::{CallKind, Rate};
 use scim_bridge::core::time::UnixMs;
-use scim_bridge::store::{Claim, ClaimedJob, Settled, TrialResult, Verdict, WaitReason};
+use scim_bridge::store::{Claim, ClaimedJob, Settled, Token, TrialResult, Verdict, WaitReason};
 
 use crate::harness::{Bench, LEASE_MS, at, done, give_back, hire, rename};
 
@@ -175,6 +175,17 @@ pub(crate) async fn what_is_documented_for_creates_is_tried_with_a_hire_first(b:
     b.s().await.lift_hold(at(31_002), None).await.unwrap();
     set(b, at(31_003), HoldScope::All, Code::HoldKey).await;
     assert_eq!(trial(b, at(70_000), HoldScope::All).await.job.event.kind(), EventKind::Rename);
+}
+
+pub(crate) async fn a_hire_that_is_short_of_a_token_is_waited_for_to_be_the_trial(b: &mut Bench) {
+    b.with(|options| options.writes = Rate { calls: 1, window_ms: 60_000 }).await;
+    b.accept(at(0), &[rename("1"), hire("2")]).await;
+    set(b, at(0), HoldScope::All, Code::HoldPlan).await;
+    assert_eq!(b.s().await.take_token(at(29_999), CallKind::Write).await.unwrap(), Token::Granted);
+    let (until, reason) = b.claim_none(at(30_000)).await;
+    assert_eq!(reason, WaitReason::Token(CallKind::Write));
+    let claimed = trial(b, until.unwrap(), HoldScope::All).await;
+    assert_eq!(claimed.job.event.kind(), EventKind::Hire);
 }
 
 pub(crate) async fn with_both_holds_that_of_all_gates_first(b: &mut Bench) {

@@ -40,6 +40,10 @@ macro_rules! conformance {
                     a_renewed_lease_is_not_taken_over,
                     a_lost_lease_cannot_be_renewed,
                     a_take_over_is_counted_and_told,
+                    what_a_claim_got_whose_answer_was_lost_is_given_back_uncounted,
+                    a_claim_gives_back_nothing_but_what_it_says_is_lost,
+                    a_trial_that_nobody_heard_of_is_over_when_it_is_given_back,
+                    a_lease_is_of_its_job_only,
                     fences_grow_over_all_lanes,
                     without_work_there_is_nothing_to_wait_for,
                     a_claim_says_when_it_is_worth_asking_again;
@@ -79,6 +83,7 @@ macro_rules! conformance {
                     a_probe_that_nobody_settles_ends_with_its_lease,
                     a_hold_of_creates_is_tried_with_a_hire_only,
                     what_is_documented_for_creates_is_tried_with_a_hire_first,
+                    a_hire_that_is_short_of_a_token_is_waited_for_to_be_the_trial,
                     with_both_holds_that_of_all_gates_first,
                     many_that_see_the_same_refusal_set_one_hold,
                     a_hold_that_comes_back_at_once_goes_on_with_its_pauses,

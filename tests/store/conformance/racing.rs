@@ -41,7 +41,7 @@ pub(crate) async fn many_workers_never_share_a_lane_and_keep_its_order(b: &mut B
 
 /// Claims and settles until nothing is left.
 async fn work(store: &dyn Store, seen: &RefCell<Seen>) {
-    let request = ClaimRequest { worker: "w".into(), jobs_max: 2, lease_ms: LEASE_MS };
+    let request = ClaimRequest { worker: "w".into(), number: 1, lost_from: None, jobs_max: 2, lease_ms: LEASE_MS };
     while seen.borrow().fences.len() < 10 * PEOPLE {
         let Claim::Jobs(jobs) = store.claim(at(1), &request).await.unwrap() else {
             tokio::task::yield_now().await;

@@ -48,6 +48,13 @@ local function save_job(job)
   return text
 end
 
+-- Due at once, and as if it had not been tried: the time to give up starts with the first attempt that
+-- counts.
+local function undo_attempt(job)
+  job.due = int(now)
+  if tonumber(job.attempts) == 0 then job.first = '-' end
+end
+
 -- Appends entries (lines of JSON, or '') to a job's history and bounds it: the first entry and the
 -- newest stay, what lies between is dropped and counted.
 local function extend_history(job, entries)

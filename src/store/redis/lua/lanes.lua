@@ -2,8 +2,9 @@
 -- Hire before it, is in exactly one of due, leased, parked (DUE_*, LEASE_*, PARKED).
 --
 -- Its record: state (d, l, p), kind of its job (h, r), the job's reference (28 bytes), then in text:
--- queued (live jobs, its job included), parks (dead Hires before it), fence of the last claim; whatever
--- a newer version adds after them is kept as it is. A parked lane has no job of its own ('-').
+-- queued (live jobs, its job included), parks (dead Hires before it), fence of the last claim, and that
+-- claim while the lane is leased (`worker.number`; else `-`); whatever a newer version adds after them is
+-- kept as it is. A parked lane has no job of its own ('-').
 -- An idle lane (i) has no record. Live jobs that are not their lane's job are in QUEUE, as
 -- `person LF ref`, in order.
 local NOBODY = string.rep('-', 28)
@@ -18,13 +19,15 @@ end
 
 -- A person's lane; nil: it does not read back.
 local function read_lane(person)
-  local lane = { person = person, state = 'i', kind = '-', ref = NOBODY, queued = 0, parks = 0, fence = '0', newer = '' }
+  local lane = { person = person, state = 'i', kind = '-', ref = NOBODY, queued = 0, parks = 0, fence = '0', claim = '-', newer = '' }
   local text = call('HGET', LANE, person)
   if text then
     lane.state, lane.kind, lane.ref = string.sub(text, 1, 1), string.sub(text, 2, 2), string.sub(text, 3, 30)
     local queued, parks, fence, newer = string.match(text, '^(%d+) (%d+) (%d+)(.*)$', 31)
     if not queued then return nil end
-    lane.queued, lane.parks, lane.fence, lane.newer = tonumber(queued), tonumber(parks), fence, newer
+    lane.queued, lane.parks, lane.fence = tonumber(queued), tonumber(parks), fence
+    local claim, rest = string.match(newer, '^ (%S+)(.*)$')
+    lane.claim, lane.newer = claim or '-', rest or newer
   end
   lane.was_set, lane.was_member = place_of(lane)
   lane.was_parked = lane.state == 'p' and lane.queued or 0
@@ -36,7 +39,8 @@ local function load_lane(person)
 end
 
 local function lane_text(lane)
-  return lane.state .. lane.kind .. lane.ref .. lane.queued .. ' ' .. lane.parks .. ' ' .. lane.fence .. lane.newer
+  return lane.state .. lane.kind .. lane.ref .. lane.queued .. ' ' .. lane.parks .. ' ' .. lane.fence .. ' '
+    .. (lane.state == 'l' and lane.claim or '-') .. lane.newer
 end
 
 -- Writes the lane. `lane.at` is set where it moved: since when or from when it is due, until when leased.
@@ -59,6 +63,12 @@ local function save_lane(lane)
   else
     call('HSET', LANE, lane.person, lane_text(lane))
   end
+end
+
+-- Whether this fence is the lane's own, and its job that one: a server that lost writes may have given the
+-- lane's next job to somebody meanwhile.
+local function holds_lease(lane, fence, id)
+  return lane.state == 'l' and lane.fence == fence and id_of(lane.ref) == id
 end
 
 -- Tells those who wait for work, where there may be some. A hint: they look by themselves, too, so what

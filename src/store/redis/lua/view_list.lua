@@ -11,6 +11,6 @@ else
 end
 local found = {}
 for n, id in ipairs(ids) do
-  found[n] = view(id) or { id, '', '', '', '' }
+  found[n] = line_of(id) or { id, '', '', '', '' }
 end
 return found

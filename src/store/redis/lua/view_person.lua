@@ -14,7 +14,7 @@ for n, sort in ipairs({ { KEPT, 12 }, { QUEUE, 12 }, { UNMAPPED, 0 } }) do
   local members = call('ZRANGEBYLEX', sort[1], from, '(' .. person .. '\v', 'LIMIT', 0, ARGV[10])
   local views = {}
   for m, member in ipairs(members) do
-    views[m] = view(string.sub(member, #person + 2 + sort[2])) or {}
+    views[m] = line_of(string.sub(member, #person + 2 + sort[2])) or {}
   end
   answer[#answer + 1] = members
   answer[#answer + 1] = views

@@ -15,3 +15,12 @@ local function view(id)
   end
   return { id, job or '', ended or '', lane, due }
 end
+
+-- The same for a line in a listing: without the payload of an unmapped record, which may be a megabyte.
+local function line_of(id)
+  local found = view(id)
+  if found and string.sub(found[3], 1, 1) == 'u' then
+    found[3] = string.match(found[3], '^[^\n]*\n[^\n]*\n[^\n]*\n') or found[3]
+  end
+  return found
+end

@@ -1,0 +1,131 @@
+//! Answers of the store that come late or not at all, and connections that break: no job pays for it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use scim_bridge::core::job::{Finished, JobId, JobState};
+use scim_bridge::lifecycle::Lifecycle;
+use scim_bridge::store::{Store, StoreError};
+use scim_bridge::worker::{Attempted, Stepped};
+
+use crate::bench::{Bench, LEASE_MS};
+use crate::rough_store::Rough;
+
+fn rough(bench: &Bench) -> Arc<Rough> {
+    Arc::new(Rough::over(bench.store.clone()))
+}
+
+async fn take_overs(bench: &Bench, id: JobId) -> u32 {
+    bench.store.job(id).await.unwrap().unwrap().job.take_overs
+}
+
+#[tokio::test]
+async fn claims_that_are_answered_too_late_for_many_leases_kill_nobody() {
+    let bench = Bench::new();
+    let mut ids = Vec::new();
+    for n in 0..6 {
+        ids.push(bench.hire(&format!("E-{n}"), "Ada", "Lovelace").await);
+    }
+    let store = rough(&bench);
+    let worker = bench.worker_on(store.clone());
+    store.claims_lost.store(8, Ordering::SeqCst);
+    for _ in 0..8 {
+        assert!(matches!(worker.step().await, Err(StoreError::Trouble { .. })));
+        bench.clock.advance_ms(LEASE_MS + 1);
+    }
+    for _ in &ids {
+        let stepped = worker.step().await.unwrap();
+        assert!(matches!(stepped, Stepped::Attempted(Attempted::Done(Finished::Created))), "{stepped:?}");
+    }
+    for id in ids {
+        assert_eq!((bench.state(id).await, take_overs(&bench, id).await), (JobState::Done, 0));
+    }
+}
+
+#[tokio::test]
+async fn a_claim_that_is_dropped_on_its_way_is_given_back_by_the_next() {
+    let bench = Bench::new();
+    let id = bench.hire("E-1", "Ada", "Lovelace").await;
+    let store = rough(&bench);
+    store.claims_hung.store(1, Ordering::SeqCst);
+    let worker = bench.worker_on(store);
+    let dropped = tokio::spawn({
+        let worker = worker.clone();
+        async move { worker.step().await }
+    });
+    while bench.state(id).await != JobState::Running {
+        tokio::task::yield_now().await;
+    }
+    dropped.abort();
+    assert!(dropped.await.unwrap_err().is_cancelled());
+    let stepped = worker.step().await.unwrap();
+    assert!(matches!(stepped, Stepped::Attempted(Attempted::Done(Finished::Created))), "{stepped:?}");
+    assert_eq!(take_overs(&bench, id).await, 0);
+}
+
+#[tokio::test]
+async fn a_worker_that_stops_gives_back_what_it_never_heard_of() {
+    let bench = Bench::new();
+    let id = bench.hire("E-1", "Ada", "Lovelace").await;
+    let store = rough(&bench);
+    store.claims_lost.store(1, Ordering::SeqCst);
+    let life = Lifecycle::new();
+    let pool = tokio::spawn(bench.worker_on(store.clone()).run(life.clone(), Duration::from_secs(5)));
+    while store.claims_lost.load(Ordering::SeqCst) > 0 {
+        tokio::task::yield_now().await;
+    }
+    life.stop();
+    pool.await.unwrap();
+    assert_eq!((bench.state(id).await, take_overs(&bench, id).await), (JobState::Waiting, 0));
+    assert!(bench.calls().is_empty());
+}
+
+#[tokio::test]
+async fn a_broken_connection_before_a_call_costs_a_moment_and_not_the_lease() {
+    let bench = Bench::new();
+    bench.hire("E-1", "Ada", "Lovelace").await;
+    bench.attempt().await;
+    let id = bench.rename("E-1", "Ada", "King").await;
+    let store = rough(&bench);
+    store.broken.store(1, Ordering::SeqCst);
+    let began = Instant::now();
+    // A rename's second call is a write, and needs a token of its own.
+    let stepped = bench.worker_on(store.clone()).step().await.unwrap();
+    assert!(matches!(stepped, Stepped::Attempted(Attempted::Done(Finished::Updated))), "{stepped:?}");
+    assert_eq!(store.tokens.load(Ordering::SeqCst), 2);
+    assert!(began.elapsed() < Duration::from_secs(10));
+    assert_eq!(take_overs(&bench, id).await, 0);
+}
+
+#[tokio::test]
+async fn a_job_is_given_back_uncounted_when_the_store_is_away_for_as_long_as_its_lease() {
+    let bench = Bench::new();
+    bench.hire("E-1", "Ada", "Lovelace").await;
+    bench.attempt().await;
+    let id = bench.rename("E-1", "Ada", "King").await;
+    let store = rough(&bench);
+    store.broken.store(u64::MAX, Ordering::SeqCst);
+    let worker = bench.worker_on(store.clone());
+    let step = tokio::spawn(async move { worker.step().await.unwrap() });
+    while store.tokens.load(Ordering::SeqCst) == 0 {
+        tokio::task::yield_now().await;
+    }
+    bench.clock.advance_ms(LEASE_MS);
+    let stepped = step.await.unwrap();
+    assert!(matches!(stepped, Stepped::Attempted(Attempted::GivenBack)), "{stepped:?}");
+    let job = bench.store.job(id).await.unwrap().unwrap();
+    assert_eq!((job.state, job.job.take_overs, job.job.attempts), (JobState::Waiting, 0, 0));
+    assert_eq!(bench.attempt().await, Attempted::Done(Finished::Updated));
+}
+
+#[tokio::test]
+async fn a_settlement_whose_answer_was_lost_is_no_lost_lease() {
+    let bench = Bench::new();
+    let id = bench.hire("E-1", "Ada", "Lovelace").await;
+    let store = rough(&bench);
+    store.settlements_lost.store(1, Ordering::SeqCst);
+    let stepped = bench.worker_on(store).step().await.unwrap();
+    assert!(matches!(stepped, Stepped::Attempted(Attempted::Done(Finished::Created))), "{stepped:?}");
+    assert_eq!(bench.state(id).await, JobState::Done);
+}
