@@ -166,7 +166,7 @@ fn advice(error: &StoreError) -> &'static str {
 fn refused(error: &CopyError) -> Failure {
     let action = match error {
         CopyError::From(error) | CopyError::To(error) => advice(error),
-        CopyError::InUse { .. } => {
+        CopyError::InUse { .. } | CopyError::TargetInUse { .. } => {
             "Stop every process that serves it; a lease of one that died ends by itself within `[worker] lease_s`."
         }
         CopyError::Moved => "Stop every process that serves it, intakes too, then run this again.",

@@ -186,6 +186,12 @@ impl Known {
         }
     }
 
+    /// Whether a create may have taken effect without our knowing.
+    #[must_use]
+    pub fn create_unknown(&self) -> bool {
+        self.create_unknown
+    }
+
     /// Passing trouble ends the attempt. A job at its wits' end is given up for it, but only where a
     /// probe is served: an outage of the target is nobody's fault, however long it lasts.
     fn learn_trouble(&mut self, request: &Request, code: Code, not_before: Option<UnixMs>, create_unknown: bool) {

@@ -36,6 +36,14 @@ pub enum CopyError {
         /// Workers that listen.
         listeners: u64,
     },
+    /// Somebody works on the target.
+    #[error("the store to copy to is in use: {leases} jobs are being worked on, {listeners} workers listen for more")]
+    TargetInUse {
+        /// Leases that have not run out.
+        leases: u64,
+        /// Workers that listen.
+        listeners: u64,
+    },
     /// Somebody worked on the source.
     #[error("the store to copy from was worked on meanwhile, so the copy may lack what came or went")]
     Moved,
@@ -98,6 +106,15 @@ pub async fn copy(
     mut told: impl FnMut(Phase, Section, u64),
 ) -> Result<Copied, CopyError> {
     let before = at_rest(from, now()).await?;
+    // The wrong place, mostly: it gets neither an id nor a hold.
+    if is_empty(from, now()).await? {
+        return Ok(Copied(Section::ALL.map(|section| (section, Tally::default())).into()));
+    }
+    // Half of a lane is not to be worked on while the other half is on its way.
+    let at_target = to.activity(now()).await.map_err(CopyError::To)?;
+    if at_target.leases + at_target.listeners > 0 {
+        return Err(CopyError::TargetInUse { leases: at_target.leases, listeners: at_target.listeners });
+    }
     let origin = from.origin(options.fresh_id).await.map_err(CopyError::From)?;
     let base = match to.make_room(&origin).await.map_err(CopyError::To)? {
         Room::Kept(base) => base,
@@ -161,6 +178,16 @@ async fn at_rest(from: &dyn Transfer, now: UnixMs) -> Result<Activity, CopyError
         return Err(CopyError::InUse { leases: activity.leases, listeners: activity.listeners });
     }
     Ok(activity)
+}
+
+/// Whether there is nothing to copy.
+async fn is_empty(from: &dyn Transfer, now: UnixMs) -> Result<bool, CopyError> {
+    for section in Section::ALL {
+        if Reading::new(from, section).next(now).await?.is_some() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// How many records a section has, and how many of them `to` knows.

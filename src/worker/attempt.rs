@@ -57,8 +57,8 @@ impl Attempted {
 struct Run {
     history: Vec<HistoryEntry>,
     calls: u32,
-    /// A create was broken off: it may have taken effect.
-    create_broken_off: bool,
+    /// A create may have taken effect: its outcome is unknown, or it was broken off.
+    create_unknown: bool,
 }
 
 impl Worker {
@@ -137,7 +137,7 @@ impl Worker {
             let reply = tokio::select! {
                 reply = held.during(self.call(&request)) => reply,
                 () = self.stop_now.cancelled() => {
-                    run.create_broken_off = operation == Operation::Create;
+                    run.create_unknown |= operation == Operation::Create;
                     return Err(Broken::Stopping);
                 }
             };
@@ -151,6 +151,7 @@ impl Worker {
                 self.back_off(now, until).await;
             }
             known.learn(&job.event, &request, outcome);
+            run.create_unknown = known.create_unknown();
             if held.is_lost() {
                 return Err(Broken::LeaseLost);
             }
@@ -212,7 +213,7 @@ impl Worker {
 
     fn give_back(&self, claimed: &ClaimedJob, run: Run) -> Settlement {
         let mut progress = claimed.job.progress;
-        progress.create_unknown |= run.create_broken_off;
+        progress.create_unknown |= run.create_unknown;
         let mut history = run.history;
         history.push(HistoryEntry { at: self.clock.now(), note: Note::GivenBack });
         Settlement {

@@ -313,6 +313,61 @@ async fn a_damaged_lane_keeps_nobody_else_from_being_accepted() {
 }
 
 #[tokio::test]
+async fn a_job_that_is_gone_from_the_middle_of_a_lane_is_not_passed_over() {
+    for keys in both() {
+        let mut look = keys.lanes();
+        let mut bench = Bench::new(keys, false).await;
+        let ids = bench.accept(at(0), &[hire("1"), rename("1"), rename("1")]).await;
+        let claimed = bench.claim_one(at(1)).await;
+        let field = ids[1].0.to_be_bytes();
+        let record: Vec<u8> = look.ask("HGET", "job", &[&field]);
+        let () = look.ask("HDEL", "job", &[&field]);
+        bench.settle(at(2), &claimed.lease, done()).await;
+        let due: u64 = ["due:h", "due:r"].iter().map(|set| look.ask::<u64>("ZCARD", set, &[])).sum();
+        assert_eq!(due, 1, "the lane is due");
+        // It stands aside for an hour; what is behind it does not run before it.
+        for n in 3..6 {
+            let request = ClaimRequest { worker: "w".into(), number: n, lost_from: None, jobs_max: 4, lease_ms: 1 };
+            let told = bench.s().await.claim(at(n), &request).await;
+            assert!(!matches!(told, Ok(Claim::Jobs(_))), "{told:?}");
+        }
+        let () = look.ask("HSET", "job", &[&field, &record]);
+        assert_eq!(bench.claim_one(at(2 * 3_600_000)).await.job.id, ids[1]);
+    }
+}
+
+#[tokio::test]
+async fn an_empty_store_is_left_alone_by_a_copy_of_it() {
+    for keys in both() {
+        let folder = tempfile::tempdir().unwrap();
+        let to = scim_bridge::store::embedded::Embedded::open(folder.path(), options()).unwrap();
+        let from = keys.try_open(StoreClock::Caller, options()).unwrap();
+        let how = CopyOptions { hold_source: true, fresh_id: [7; 16] };
+        let copied = copy(&from, &to, || at(1), how, |_, _, _| {}).await.unwrap();
+        assert!(copied.is_empty(), "{copied:?}");
+        assert!(from.holds().await.unwrap().is_empty());
+        assert!(keys.lanes().ask::<Option<Vec<u8>>>("HGET", "ctl", &[b"identity"]).is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_somebody_works_on_is_not_copied_into() {
+    for keys in both() {
+        let folder = tempfile::tempdir().unwrap();
+        let from = scim_bridge::store::embedded::Embedded::open(folder.path(), options()).unwrap();
+        let job = |n: u128| NewJob { id: JobId(n), event: hire(&n.to_string()) };
+        from.accept(at(0), delivery([1; 16], [2; 16], vec![job(1)])).await.unwrap();
+        let to = keys.try_open(StoreClock::Caller, options()).unwrap();
+        let how = CopyOptions { hold_source: true, fresh_id: [7; 16] };
+        to.woken().await;
+        let told = copy(&from, &to, || at(1), how, |_, _, _| {}).await;
+        assert!(matches!(told, Err(CopyError::TargetInUse { leases: 0, listeners: 1 })), "{told:?}");
+        assert!(from.holds().await.unwrap().is_empty());
+        assert_eq!(to.stats(at(1)).await.unwrap().jobs["waiting"], 0);
+    }
+}
+
+#[tokio::test]
 async fn a_store_that_somebody_works_on_is_not_copied() {
     for keys in both() {
         let folder = tempfile::tempdir().unwrap();

@@ -64,11 +64,14 @@ fn fails(left: &AtomicU64, code: Code) -> Result<(), StoreError> {
 impl Store for Rough {
     async fn claim(&self, now: UnixMs, request: &ClaimRequest) -> Result<Claim, StoreError> {
         tokio::time::sleep(self.pause).await;
+        // Counted before it is done: whoever sees it done may drop this future.
+        let hangs = fails(&self.claims_hung, Code::StoreTimeout).is_err();
+        let lost = fails(&self.claims_lost, Code::StoreTimeout);
         let claim = self.store.claim(now, request).await;
-        if fails(&self.claims_hung, Code::StoreTimeout).is_err() {
+        if hangs {
             std::future::pending::<()>().await;
         }
-        fails(&self.claims_lost, Code::StoreTimeout)?;
+        lost?;
         claim
     }
     async fn take_token(&self, now: UnixMs, kind: CallKind) -> Result<Token, StoreError> {

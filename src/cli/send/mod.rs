@@ -3,7 +3,7 @@
 mod follow;
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde::Serialize;
@@ -44,6 +44,9 @@ pub struct SendArgs {
     admin_url: Option<url::Url>,
 }
 
+/// Between two tries of `--follow` to be heard.
+const PAUSE: Duration = Duration::from_millis(500);
+
 /// What came back.
 #[derive(Debug, Serialize)]
 struct Sent {
@@ -67,7 +70,8 @@ pub fn run(context: &Context, args: &SendArgs) -> Result<(), Failure> {
     let id = args.id.clone().unwrap_or_else(|| format!("msg_{}", clock::new_job_id()));
     // Before anything is sent: what cannot be followed is not to be found out afterwards.
     let api = if args.follow { Some(api(&config, args.admin_url.as_ref())?) } else { None };
-    let mut sent = block_on(send(source, &url, &id, body))?;
+    let patience = Duration::from_secs(if args.follow { args.timeout_s } else { 0 });
+    let mut sent = block_on(send_until_taken(source, &url, &id, &body, patience))?;
     if let (Some(api), 200) = (&api, sent.status) {
         let timeout = Duration::from_secs(args.timeout_s);
         let followed = job_ids(&sent.answer).map(|ids| block_on(follow::follow(api, &ids, timeout)));
@@ -119,6 +123,26 @@ pub(super) fn source_named<'c>(config: &'c Config, name: &str) -> Result<&'c Sou
         let known: Vec<_> = config.sources.iter().map(|source| source.name.as_str()).collect();
         Failure::advise(format!("no source `{name}` is configured"), format!("Configured: {}.", known.join(", ")))
     })
+}
+
+/// Sends until somebody is there who takes it, as HR systems do, but no longer than `patience`: an intake
+/// that was started a moment ago may not listen yet, or not have its store.
+async fn send_until_taken(
+    source: &SourceConfig,
+    url: &url::Url,
+    id: &str,
+    body: &[u8],
+    patience: Duration,
+) -> Result<Sent, Failure> {
+    let began = Instant::now();
+    loop {
+        let sent = send(source, url, id, body.to_vec()).await;
+        let is_early = sent.as_ref().map_or(true, |sent| sent.status == 503);
+        if !is_early || began.elapsed() + PAUSE > patience {
+            return sent;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
 }
 
 async fn send(source: &SourceConfig, url: &url::Url, id: &str, body: Vec<u8>) -> Result<Sent, Failure> {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::accept::answers_of;
 use super::link::{Arg, Link};
@@ -21,19 +21,26 @@ use crate::store::StoreError;
 const DELIVERIES_MAX: usize = 64;
 /// Arguments in one call, but for a delivery that alone has more.
 const ARGS_MAX: usize = 4_096;
+/// Bytes in one call, but for a delivery that alone has more.
+const BYTES_MAX: usize = 1 << 20;
 /// Deliveries that may wait for their call; those beyond wait for a place.
 const WAITING_MAX: usize = 4_096;
+/// And their size all told, in KiB. A delivery whose sender has given up waits on while a call hangs.
+const WAITING_KIB_MAX: usize = 64 * 1024;
 
 /// A delivery that waits for its call.
 struct Waiting {
     now: UnixMs,
     args: Vec<Arg<'static>>,
+    bytes: usize,
     done: oneshot::Sender<Result<Vec<u8>, StoreError>>,
+    _room: OwnedSemaphorePermit,
 }
 
 /// Where deliveries wait for their call.
 pub(super) struct Gather {
     waiting: mpsc::Sender<Waiting>,
+    room: Arc<Semaphore>,
     /// How long a delivery waits for its answer.
     limit: Duration,
 }
@@ -44,7 +51,7 @@ impl Gather {
         let runtime = Handle::try_current().map_err(|error| StoreError::Unavailable(error.to_string()))?;
         let (sender, waiting) = mpsc::channel(WAITING_MAX);
         runtime.spawn(dispatch(calls, waiting));
-        Ok(Self { waiting: sender, limit })
+        Ok(Self { waiting: sender, room: Arc::new(Semaphore::new(WAITING_KIB_MAX)), limit })
     }
 
     /// What the script answers to a delivery. Where nobody waits for it any more, a call that is not made
@@ -54,8 +61,12 @@ impl Gather {
     pub(super) async fn accept(&self, now: UnixMs, args: Vec<Arg<'static>>) -> Result<Vec<u8>, StoreError> {
         let ended = || StoreError::Unavailable("the process is stopping".to_owned());
         let (done, answer) = oneshot::channel();
+        let bytes = args.iter().map(Arg::len).sum::<usize>();
+        let kib = (bytes / 1024 + 1).min(WAITING_KIB_MAX);
         let work = async {
-            self.waiting.send(Waiting { now, args, done }).await.map_err(|_| ended())?;
+            let kib = u32::try_from(kib).unwrap_or(u32::MAX);
+            let room = self.room.clone().acquire_many_owned(kib).await.map_err(|_| ended())?;
+            self.waiting.send(Waiting { now, args, bytes, done, _room: room }).await.map_err(|_| ended())?;
             answer.await.unwrap_or_else(|_| Err(ended()))
         };
         // Whoever waits behind a call that hangs is not to wait as long as all calls before.
@@ -83,13 +94,14 @@ async fn dispatch(calls: Arc<Calls>, mut waiting: mpsc::Receiver<Waiting>) {
 
 /// Who goes with the first, and who came next but does not fit.
 fn gather(calls: &Calls, first: Waiting, waiting: &mut mpsc::Receiver<Waiting>) -> (Vec<Waiting>, Option<Waiting>) {
-    let (now, mut args) = (calls.script_now(first.now), first.args.len());
+    let (now, mut args, mut bytes) = (calls.script_now(first.now), first.args.len(), first.bytes);
     let mut group = vec![first];
     while group.len() < DELIVERIES_MAX
         && let Ok(next) = waiting.try_recv()
     {
         args += next.args.len();
-        if args > ARGS_MAX || calls.script_now(next.now) != now {
+        bytes += next.bytes;
+        if args > ARGS_MAX || bytes > BYTES_MAX || calls.script_now(next.now) != now {
             return (group, Some(next));
         }
         group.push(next);

@@ -74,6 +74,14 @@ pub(crate) enum Arg<'a> {
 }
 
 impl Arg<'_> {
+    /// How many bytes it takes on its way, about.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Int(_) => 8,
+            Self::Bytes(bytes) => bytes.len(),
+        }
+    }
+
     /// The same value, lent.
     pub(crate) fn borrowed(&self) -> Arg<'_> {
         match self {

@@ -108,7 +108,8 @@ local function advance(lane, own)
     if ref and not (own and seq_of(own.ref) < seq_of(ref)) then
       call('ZREM', QUEUE, first)
       if own then call('ZADD', QUEUE, 0, lane.person .. '\n' .. own.ref) end
-      head = find_job(id_of(ref))
+      -- One that does not read is not passed over: a claim finds it, and sets it aside.
+      head = find_job(id_of(ref)) or { kind = 'r', ref = ref, due = now }
     end
   end
   if head then

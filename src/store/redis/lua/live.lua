@@ -24,7 +24,7 @@ end
 -- The segment where an id is or would be; nil: it is below all.
 local function segment_of(id)
   local name = call('ZREVRANGEBYLEX', LIVE_ORDER, '[' .. id, '-', 'LIMIT', 0, 1)[1]
-  if name then return name, call('HGET', LIVE, name) end
+  if name then return name, call('HGET', LIVE, name) or '' end
 end
 
 local function add_live(id)
@@ -58,7 +58,7 @@ local function add_all_live(ids)
   local name = call('ZREVRANGEBYLEX', LIVE_ORDER, '+', '-', 'LIMIT', 0, 1)[1]
   local last = {}
   if name then
-    local text = call('HGET', LIVE, name)
+    local text = call('HGET', LIVE, name) or ''
     for at = 1, #text, 16 do last[#last + 1] = string.sub(text, at, at + 15) end
   end
   local joined = 0
@@ -108,7 +108,7 @@ local function newest_live(before, most)
   -- All but the first of these lie below `before` as a whole.
   local from = before == '' and '+' or '(' .. before
   for _, name in ipairs(call('ZREVRANGEBYLEX', LIVE_ORDER, from, '-', 'LIMIT', 0, most + 1)) do
-    local ids = call('HGET', LIVE, name)
+    local ids = call('HGET', LIVE, name) or ''
     for at = #ids - 15, 1, -16 do
       if #found >= most then return found end
       if before == '' or is_below(ids, at, before, 1) then found[#found + 1] = string.sub(ids, at, at + 15) end

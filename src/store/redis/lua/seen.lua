@@ -15,12 +15,16 @@ local function row_at(rows, at)
   return key, until_ms, at + ROW_IDS + ids * 16
 end
 
--- What is in the segments that were looked at, with what is not written yet; which those are.
-local segments, unwritten = {}, {}
+-- What is in the segments that were looked at, with what is not written yet; which those are, and the names
+-- of new ones. Nothing is written before `write_seen`: a delivery is not to be remembered whose jobs are not.
+local segments, unwritten, new_names = {}, {}, {}
 
 -- The segment where a key is or would be, and what is in it.
 local function seen_segment(key)
   local name = call('ZREVRANGEBYLEX', SEEN_ORDER, '[' .. key, '-', 'LIMIT', 0, 1)[1] or ''
+  for _, new in ipairs(new_names) do
+    if new ~= '' and not is_below(key, 1, new, 1) and (name == '' or is_below(name, 1, new, 1)) then name = new end
+  end
   segments[name] = segments[name] or call('HGET', SEEN, name) or ''
   return name, segments[name]
 end
@@ -35,7 +39,7 @@ local function find_seen(key)
   -- Hardly any delivery comes twice, and this is quick.
   if not string.find(rows, key, 1, true) then return nil end
   local at = 1
-  while at <= #rows do
+  while at + ROW_IDS - 1 <= #rows do
     local found, until_ms, after = row_at(rows, at)
     if found == key then
       return until_ms, string.sub(rows, at + ROW_FINGERPRINT, at + ROW_IDS - 1), string.sub(rows, at + ROW_IDS, after - 1)
@@ -54,7 +58,7 @@ local function page_of_seen(from, most)
   local found = {}
   for n = 1, math.min(#names, count) do
     local rows, at = call('HGET', SEEN, names[n]) or '', 1
-    while at <= #rows do
+    while at + ROW_IDS - 1 <= #rows do
       local key, until_ms, after = row_at(rows, at)
       if until_ms > now then
         found[#found + 1] = { key, string.sub(rows, at + ROW_FINGERPRINT, at + ROW_IDS - 1), int(until_ms),
@@ -69,7 +73,7 @@ end
 -- A segment without what is past its time, as a list; how many went.
 local function still_seen(rows)
   local kept, gone, at = {}, 0, 1
-  while at <= #rows do
+  while at + ROW_IDS - 1 <= #rows do
     local _, until_ms, after = row_at(rows, at)
     if until_ms > now then kept[#kept + 1] = string.sub(rows, at, after - 1) else gone = gone + 1 end
     at = after
@@ -94,7 +98,7 @@ local function remember(key, until_ms, fingerprint, ids)
   local name, rows = seen_segment(key)
   local row = struct.pack('>c16I7I3', key, until_ms, #ids / 16) .. fingerprint .. ids
   local again = string.find(rows, key, 1, true)
-  if rows == '' then call('ZADD', SEEN_ORDER, 0, name) end
+  if rows == '' then new_names[#new_names + 1] = name end
   if not again and #rows + #row <= SEEN_BYTES then
     change_segment(name, rows .. row)
     return
@@ -105,7 +109,7 @@ local function remember(key, until_ms, fingerprint, ids)
     table.sort(kept, function(a, b) return is_below(a, 1, b, 1) end)
     local half = math.floor(#kept / 2)
     local upper = string.sub(kept[half + 1], 1, 16)
-    call('ZADD', SEEN_ORDER, 0, upper)
+    new_names[#new_names + 1] = upper
     change_segment(upper, table.concat(kept, '', half + 1))
     change_segment(name, table.concat(kept, '', 1, half))
   else
@@ -120,6 +124,12 @@ local function write_seen()
     rows[#rows + 1] = segments[name]
   end
   write('HSET', SEEN, rows)
+  local places = {}
+  for _, name in ipairs(new_names) do
+    places[#places + 1] = '0'
+    places[#places + 1] = name
+  end
+  write('ZADD', SEEN_ORDER, places)
 end
 
 -- Goes through so many segments, beginning where it stopped the last time; says how many deliveries went.
