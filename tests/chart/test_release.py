@@ -105,4 +105,13 @@ def test_the_notes_name_what_was_installed(tmp_path):
 
 def test_the_trial_s_file_says_how_to_install_it():
     first = (VALUES / "trial.yaml").read_text()
-    assert "helm install trial ./helm -f tests/chart/values/trial.yaml && helm test trial --logs" in first
+    assert "helm install trial ./helm -f tests/chart/values/trial.yaml --wait && helm test trial --logs" in first
+
+
+def test_whoever_tests_a_release_has_waited_for_it():
+    """The test's pod sends once: a pod that is not ready yet would fail it."""
+    pages = [ROOT / "README.md", CHART / "README.md", *sorted((ROOT / "docs").glob("*.md")), VALUES / "trial.yaml"]
+    commands = [line for page in pages for line in page.read_text().splitlines() if re.search(r"\bhelm (install|upgrade) \S+ \./helm", line)]
+    assert len(commands) >= 5
+    for command in commands:
+        assert re.search(r" --wait( |$)", command), command
