@@ -2,6 +2,7 @@
 
 {{- define "scim-bridge.validate" -}}
 {{- $wrong := concat
+  (include "scim-bridge.validate.labels" . | fromYamlArray)
   (include "scim-bridge.validate.store" . | fromYamlArray)
   (include "scim-bridge.validate.redis" . | fromYamlArray)
   (include "scim-bridge.validate.secrets" . | fromYamlArray)
@@ -12,6 +13,28 @@
 {{- if $wrong -}}
 {{- fail (printf "\n\nThese values cannot work:\n\n  - %s\n" (join "\n  - " $wrong)) -}}
 {{- end -}}
+{{- end -}}
+
+{{- define "scim-bridge.validate.labels" -}}
+{{- $wrong := list -}}
+{{- $values := .Values -}}
+{{- $given := list
+  (dict "name" "commonLabels" "labels" $values.commonLabels)
+  (dict "name" "podLabels" "labels" $values.podLabels)
+  (dict "name" "intake.podLabels" "labels" $values.intake.podLabels)
+  (dict "name" "worker.podLabels" "labels" $values.worker.podLabels)
+  (dict "name" "all.podLabels" "labels" $values.all.podLabels)
+  (dict "name" "serviceMonitor.labels" "labels" $values.serviceMonitor.labels)
+  (dict "name" "prometheusRule.labels" "labels" $values.prometheusRule.labels)
+  (dict "name" "dashboard.labels" "labels" $values.dashboard.labels) -}}
+{{- range $of := $given -}}
+  {{- range $key := splitList "," (include "scim-bridge.selectorKeys" $) -}}
+    {{- if hasKey $of.labels $key -}}
+      {{- $wrong = append $wrong (printf "%s: %s is what the chart selects its objects by: take it out" $of.name $key) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- toYaml $wrong -}}
 {{- end -}}
 
 {{- define "scim-bridge.validate.store" -}}

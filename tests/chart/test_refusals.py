@@ -12,6 +12,10 @@ BARE = {"redis": {"host": "a"}, "secrets": {"postmanKey": {"value": "a"}}}
 BOTH = {"existingSecret": "a", "value": "b"}
 # Every refusal of templates/_validate.tpl: file of the matrix, values over it, the message.
 REFUSED = [
+    (DEFAULTS, {"commonLabels": {"app.kubernetes.io/name": "x"}}, "commonLabels: app.kubernetes.io/name is what the chart selects its objects by"),
+    (DEFAULTS, {"podLabels": {"app.kubernetes.io/component": "x"}}, "podLabels: app.kubernetes.io/component is what the chart selects its objects by"),
+    (DEFAULTS, {"worker": {"podLabels": {"app.kubernetes.io/instance": "x"}}}, "worker.podLabels: app.kubernetes.io/instance is what"),
+    (DEFAULTS, {"serviceMonitor": {"labels": {"app.kubernetes.io/component": "x"}}}, "serviceMonitor.labels: app.kubernetes.io/component is what"),
     ("embedded", {"mode": "split"}, "store: `embedded` is for one process, which must do everything: set `mode: all`"),
     ("embedded", {"all": {"autoscaling": {"enabled": True}}}, "store: `embedded` is for one process: take `all.autoscaling.enabled`"),
     ("embedded", {"all": {"replicas": 2}}, "all.replicas: 2, but `store: embedded` is for one process: set 1"),
