@@ -1,16 +1,20 @@
 {{/* Names and labels. */}}
 
 {{- define "scim-bridge.name" -}}
-{{- .Values.nameOverride | default .Chart.Name | trunc 40 | trimSuffix "-" -}}
+{{- regexReplaceAll "-+$" (.Values.nameOverride | default .Chart.Name | trunc 40) "" -}}
 {{- end -}}
 
-{{/* At most 40 characters: the longest suffix must still fit into the 63 of a label. */}}
+{{/*
+At most 40 characters: the longest suffix must still fit into the 63 of a label. A release's name may have dots,
+a Service's may not.
+*/}}
 {{- define "scim-bridge.fullname" -}}
 {{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- regexReplaceAll "-+$" (.Values.fullnameOverride | trunc 40) "" -}}
 {{- else -}}
 {{- $name := include "scim-bridge.name" . -}}
-{{- ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) | trunc 40 | trimSuffix "-" -}}
+{{- $release := .Release.Name | replace "." "-" -}}
+{{- regexReplaceAll "-+$" (ternary $release (printf "%s-%s" $release $name) (contains $name $release) | trunc 40) "" -}}
 {{- end -}}
 {{- end -}}
 

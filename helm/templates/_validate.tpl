@@ -2,6 +2,7 @@
 
 {{- define "scim-bridge.validate" -}}
 {{- $wrong := concat
+  (include "scim-bridge.validate.names" . | fromYamlArray)
   (include "scim-bridge.validate.labels" . | fromYamlArray)
   (include "scim-bridge.validate.store" . | fromYamlArray)
   (include "scim-bridge.validate.redis" . | fromYamlArray)
@@ -13,6 +14,15 @@
 {{- if $wrong -}}
 {{- fail (printf "\n\nThese values cannot work:\n\n  - %s\n" (join "\n  - " $wrong)) -}}
 {{- end -}}
+{{- end -}}
+
+{{- define "scim-bridge.validate.names" -}}
+{{- $wrong := list -}}
+{{- $fullname := include "scim-bridge.fullname" . -}}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $fullname) -}}
+  {{- $wrong = append $wrong (printf "fullnameOverride: the release's name makes %s, but a Service's name begins with a letter: set one that does" $fullname) -}}
+{{- end -}}
+{{- toYaml $wrong -}}
 {{- end -}}
 
 {{- define "scim-bridge.validate.labels" -}}

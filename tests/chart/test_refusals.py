@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from render import CHART, MATRIX, helm, refused, template
+from render import CHART, MATRIX, helm, refused, render, template
 
 DEFAULTS = "defaults"
 # As `defaults`, without any source's secret.
@@ -72,13 +72,32 @@ def test_what_cannot_work_is_refused_with_the_value_and_what_to_do(values, more,
     assert not any("tell-me" in line for line in told), "a secret is shown"
 
 
+def test_a_release_s_name_that_no_service_could_have_is_refused():
+    message = "fullnameOverride: the release's name makes 1st-scim-bridge, but a Service's name begins with a letter: set one that does"
+    assert refused(DEFAULTS, release="1st") == [message]
+    assert template(DEFAULTS, {"fullnameOverride": "first"}, release="1st").returncode == 0
+
+
+@pytest.mark.parametrize("values", MATRIX)
+@pytest.mark.parametrize("release", ["my.release", "a" * 38 + "--" + "b" * 12])
+def test_any_other_release_s_name_makes_names_that_kubernetes_takes(values, release):
+    for it in render(values, {"extraManifests": []}, release=release).objects:
+        assert re.fullmatch(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?", it["metadata"]["name"]), it["metadata"]["name"]
+
+
+@pytest.mark.parametrize("more", [{"fullnameOverride": "a.b"}, {"fullnameOverride": "1st"}, {"fullnameOverride": "a-"}, {"nameOverride": "a.b"}])
+def test_an_override_that_no_service_could_have_is_refused(more):
+    done = template(DEFAULTS, more)
+    assert done.returncode != 0 and next(iter(more)) in done.stderr
+
+
 def test_every_refusal_of_the_chart_is_tried():
     source = (CHART / "templates/_validate.tpl").read_text()
     messages = len(re.findall(r"append \$wrong [\"(]", source))
     # Those of secrets in a ConfigMap share one, and so do the two that want either of two.
     patterns = [re.sub(r"%[sd]", "\x00", it) for it in re.findall(r'append \$wrong (?:\(printf )?"((?:[^"\\]|\\.)*)"', source)]
     assert len(patterns) == messages and messages > 30
-    told = [line for values, more, _ in REFUSED for line in refused(values, more)]
+    told = [line for values, more, _ in REFUSED for line in refused(values, more)] + refused(DEFAULTS, release="1st")
     for pattern in patterns:
         whole = ".*".join(re.escape(part) for part in pattern.replace('\\"', '"').split("\x00"))
         assert any(re.fullmatch(whole, line) for line in told), f"nothing is refused with: {pattern}"
