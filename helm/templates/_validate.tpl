@@ -4,6 +4,7 @@
 {{- $wrong := concat
   (include "scim-bridge.validate.names" . | fromYamlArray)
   (include "scim-bridge.validate.labels" . | fromYamlArray)
+  (include "scim-bridge.validate.extra" . | fromYamlArray)
   (include "scim-bridge.validate.store" . | fromYamlArray)
   (include "scim-bridge.validate.redis" . | fromYamlArray)
   (include "scim-bridge.validate.secrets" . | fromYamlArray)
@@ -42,6 +43,27 @@
     {{- if hasKey $of.labels $key -}}
       {{- $wrong = append $wrong (printf "%s: %s is what the chart selects its objects by: take it out" $of.name $key) -}}
     {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- toYaml $wrong -}}
+{{- end -}}
+
+{{/* What else in the chart follows these, so that they must not be said past it. */}}
+{{- define "scim-bridge.validate.extra" -}}
+{{- $wrong := list -}}
+{{- $keys := dict
+  "SCIM_BRIDGE__SERVER__LISTEN" "config.server.listen"
+  "SCIM_BRIDGE__SERVER__ADMIN_LISTEN" "config.server.admin_listen"
+  "SCIM_BRIDGE__SERVER__SHUTDOWN_GRACE_S" "config.server.shutdown_grace_s"
+  "SCIM_BRIDGE__STORE__URL" "config.store.url" -}}
+{{- range $variable := .Values.extraEnv -}}
+  {{- with get $keys ($variable.name | default "" | toString | upper) -}}
+    {{- $wrong = append $wrong (printf "extraEnv: %s: ports, policies, volumes and pauses of the chart follow what it sets: give `%s` in its place" $variable.name .) -}}
+  {{- end -}}
+{{- end -}}
+{{- range $volume := .Values.extraVolumes -}}
+  {{- if has $volume.name (list "config" "secrets" "data" "payload") -}}
+    {{- $wrong = append $wrong (printf "extraVolumes: %s is the name of a volume of the chart's own: take another" $volume.name) -}}
   {{- end -}}
 {{- end -}}
 {{- toYaml $wrong -}}
@@ -131,6 +153,9 @@
 {{- end -}}
 {{- $names := list -}}
 {{- range $n, $source := .Values.config.source -}}
+  {{- if has $source.name $names -}}
+    {{- $wrong = append $wrong (printf "config.source[%d].name: %s is the name of another source: take another" $n $source.name) -}}
+  {{- end -}}
   {{- $names = append $names $source.name -}}
   {{- $given := get $secrets.sources $source.name | default list -}}
   {{- if and (not $given) (not $source.secrets) -}}

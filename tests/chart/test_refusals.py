@@ -12,6 +12,12 @@ BARE = {"redis": {"host": "a"}, "secrets": {"postmanKey": {"value": "a"}}}
 BOTH = {"existingSecret": "a", "value": "b"}
 # Every refusal of templates/_validate.tpl: file of the matrix, values over it, the message.
 REFUSED = [
+    (DEFAULTS, {"extraEnv": [{"name": "SCIM_BRIDGE__SERVER__LISTEN", "value": "0.0.0.0:1"}]}, "extraEnv: SCIM_BRIDGE__SERVER__LISTEN: ports, policies, volumes and pauses"),
+    (DEFAULTS, {"extraEnv": [{"name": "SCIM_BRIDGE__SERVER__ADMIN_LISTEN", "value": "a"}]}, "extraEnv: SCIM_BRIDGE__SERVER__ADMIN_LISTEN: ports"),
+    (DEFAULTS, {"extraEnv": [{"name": "SCIM_BRIDGE__SERVER__SHUTDOWN_GRACE_S", "value": "a"}]}, "extraEnv: SCIM_BRIDGE__SERVER__SHUTDOWN_GRACE_S: ports"),
+    (DEFAULTS, {"extraEnv": [{"name": "SCIM_BRIDGE__STORE__URL", "value": "tell-me"}]}, "extraEnv: SCIM_BRIDGE__STORE__URL: ports"),
+    (DEFAULTS, {"extraVolumes": [{"name": "secrets", "emptyDir": {}}]}, "extraVolumes: secrets is the name of a volume of the chart's own"),
+    (DEFAULTS, {"config": {"source": [{"name": "hr"}, {"name": "hr"}]}}, "config.source[1].name: hr is the name of another source"),
     (DEFAULTS, {"commonLabels": {"app.kubernetes.io/name": "x"}}, "commonLabels: app.kubernetes.io/name is what the chart selects its objects by"),
     (DEFAULTS, {"podLabels": {"app.kubernetes.io/component": "x"}}, "podLabels: app.kubernetes.io/component is what the chart selects its objects by"),
     (DEFAULTS, {"worker": {"podLabels": {"app.kubernetes.io/instance": "x"}}}, "worker.podLabels: app.kubernetes.io/instance is what"),
@@ -101,6 +107,19 @@ def test_every_refusal_of_the_chart_is_tried():
     for pattern in patterns:
         whole = ".*".join(re.escape(part) for part in pattern.replace('\\"', '"').split("\x00"))
         assert any(re.fullmatch(whole, line) for line in told), f"nothing is refused with: {pattern}"
+
+
+@pytest.mark.parametrize(
+    ("more", "name"),
+    [
+        ({"intake": {"podDisruptionBudget": {"maxUnavailable": 0}}}, "maxUnavailable"),
+        ({"worker": {"podDisruptionBudget": {"maxUnavailable": "0%"}}}, "maxUnavailable"),
+    ],
+)
+def test_what_the_schema_refuses_is_named(more, name):
+    """A budget of none keeps every node from being drained."""
+    done = template(DEFAULTS, more)
+    assert done.returncode != 0 and "don't meet the specifications of the schema" in done.stderr and name in done.stderr
 
 
 def test_all_is_told_at_once():
