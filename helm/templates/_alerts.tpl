@@ -1,6 +1,7 @@
 {{/*
 The alerts, as YAML. Every process tells the figures of the shared store, so those are taken by `max`, never
-summed; what each process counts for itself is summed. `runbook` is a section of docs/failures.md.
+summed; what each process counts for itself is summed. The oldest job's age does not tell its kind: only a hold of
+everything explains it, since renames go on while hires (scope `creates`) are held. `runbook` is a section of docs/failures.md.
 */}}
 {{- define "scim-bridge.alerts" -}}
 {{- $of := printf "namespace=%q,job=%q" .Release.Namespace (printf "%s-admin" (include "scim-bridge.fullname" .)) -}}
@@ -24,9 +25,9 @@ summed; what each process counts for itself is summed. `runbook` is a section of
   for: 5m
   expr: |
     max by (namespace) (scim_bridge_oldest_due_job_age_seconds{ {{- $of -}} }) > {{ int $rule.oldestJobSeconds }}
-    unless max by (namespace) (scim_bridge_hold{ {{- $of -}}}) == 1
+    unless max by (namespace) (scim_bridge_hold{ {{- $of -}} ,scope="all"}) == 1
   summary: A job has been due for more than {{ int $rule.oldestJobSeconds }} s.
-  description: {{ `The oldest has waited for {{ $value | humanizeDuration }}. Either more comes in than Postman allows, or workers do not get on.` | quote }}
+  description: {{ `The oldest has waited for {{ $value | humanizeDuration }}. Either more comes in than Postman allows, or workers do not get on, or hires are held (ScimBridgeHold, scope creates).` | quote }}
   runbook: tried-again-by-itself
 - alert: ScimBridgeNoProgress
   severity: critical
@@ -34,9 +35,9 @@ summed; what each process counts for itself is summed. `runbook` is a section of
   expr: |
     max by (namespace) (scim_bridge_oldest_due_job_age_seconds{ {{- $of -}} }) > 300
     unless sum by (namespace) (increase(scim_bridge_job_outcomes_total{ {{- $of -}} }[10m])) > 0
-    unless max by (namespace) (scim_bridge_hold{ {{- $of -}}}) == 1
+    unless max by (namespace) (scim_bridge_hold{ {{- $of -}} ,scope="all"}) == 1
   summary: Jobs are due, and no worker settles any.
-  description: For 10 minutes no attempt was settled by any worker, while jobs are due and no hold is on.
+  description: For 10 minutes no attempt was settled by any worker, while jobs are due and not everything is held. Where hires are held (ScimBridgeHold, scope creates), see whether a rename is due.
   runbook: when-nothing-moves
 - alert: ScimBridgeDeadLetters
   severity: warning

@@ -1,16 +1,20 @@
 {{/* Names and labels. */}}
 
 {{- define "scim-bridge.name" -}}
-{{- .Values.nameOverride | default .Chart.Name | trunc 40 | trimSuffix "-" -}}
+{{- regexReplaceAll "-+$" (.Values.nameOverride | default .Chart.Name | trunc 40) "" -}}
 {{- end -}}
 
-{{/* At most 40 characters: the longest suffix must still fit into the 63 of a label. */}}
+{{/*
+At most 40 characters: the longest suffix must still fit into the 63 of a label. A release's name may have dots,
+a Service's may not.
+*/}}
 {{- define "scim-bridge.fullname" -}}
 {{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- regexReplaceAll "-+$" (.Values.fullnameOverride | trunc 40) "" -}}
 {{- else -}}
 {{- $name := include "scim-bridge.name" . -}}
-{{- ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) | trunc 40 | trimSuffix "-" -}}
+{{- $release := .Release.Name | replace "." "-" -}}
+{{- regexReplaceAll "-+$" (ternary $release (printf "%s-%s" $release $name) (contains $name $release) | trunc 40) "" -}}
 {{- end -}}
 {{- end -}}
 
@@ -39,34 +43,39 @@
 
 {{/* What selects all pods of the bridge, and no other of the release. */}}
 {{- define "scim-bridge.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "scim-bridge.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "scim-bridge.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{/* The pods beside the bridge have a name of their own, so that no selector of the bridge meets them. */}}
 {{- define "scim-bridge.besideLabels" -}}
 app.kubernetes.io/name: {{ include "scim-bridge.name" .root }}-{{ .beside }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 {{- end -}}
 
-{{/* On every object, beside what selects it. */}}
+{{/* What selectors match: no label of the user's may have one of these names. */}}
+{{- define "scim-bridge.selectorKeys" -}}
+app.kubernetes.io/name,app.kubernetes.io/instance,app.kubernetes.io/component
+{{- end -}}
+
+{{/* dict root, own: on every object, beside what selects it. The user's stand in place of the chart's. */}}
+{{- define "scim-bridge.labelsBeside" -}}
+{{- $chart := printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" -}}
+{{- $ours := dict "app.kubernetes.io/version" .root.Chart.AppVersion "app.kubernetes.io/part-of" "scim-bridge" "app.kubernetes.io/managed-by" .root.Release.Service "helm.sh/chart" $chart -}}
+{{- toYaml (merge (dict) (.own | default dict) .root.Values.commonLabels $ours) -}}
+{{- end -}}
+
 {{- define "scim-bridge.commonLabels" -}}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/part-of: scim-bridge
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
-{{- with .Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
+{{- include "scim-bridge.labelsBeside" (dict "root" .) -}}
 {{- end -}}
 
-{{/* dict root, component: the labels of an object of the bridge. */}}
+{{/* dict root, component, own: the labels of an object of the bridge, with those of the user's for this one. */}}
 {{- define "scim-bridge.labels" -}}
 {{ include "scim-bridge.selectorLabels" .root }}
 {{- with .component }}
 app.kubernetes.io/component: {{ . }}
 {{- end }}
-{{ include "scim-bridge.commonLabels" .root }}
+{{ include "scim-bridge.labelsBeside" . }}
 {{- end -}}
 
 {{/* dict root, own: an object's annotations, on lines of their own, where it has any. */}}

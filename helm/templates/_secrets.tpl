@@ -4,13 +4,18 @@
 /run/secrets/scim-bridge
 {{- end -}}
 
+{{/* The chart's own Secret. Not the release's bare name: that is what a user would call theirs. */}}
+{{- define "scim-bridge.secretName" -}}
+{{ include "scim-bridge.fullname" . }}-generated
+{{- end -}}
+
 {{/*
 Every file that the pods mount, as YAML: a list of `path` (within the volume), `secret` (the Secret's name)
 and `key` (in it); with `value` or `generate` where the chart makes the Secret. One given in `config` is
 the user's own affair.
 */}}
 {{- define "scim-bridge.secretFiles" -}}
-{{- $own := include "scim-bridge.fullname" . -}}
+{{- $own := include "scim-bridge.secretName" . -}}
 {{- $files := list -}}
 {{- $values := .Values -}}
 {{- if not (hasKey $values.config.postman "key") -}}

@@ -2,6 +2,9 @@
 
 {{- define "scim-bridge.validate" -}}
 {{- $wrong := concat
+  (include "scim-bridge.validate.names" . | fromYamlArray)
+  (include "scim-bridge.validate.labels" . | fromYamlArray)
+  (include "scim-bridge.validate.extra" . | fromYamlArray)
   (include "scim-bridge.validate.store" . | fromYamlArray)
   (include "scim-bridge.validate.redis" . | fromYamlArray)
   (include "scim-bridge.validate.secrets" . | fromYamlArray)
@@ -12,6 +15,58 @@
 {{- if $wrong -}}
 {{- fail (printf "\n\nThese values cannot work:\n\n  - %s\n" (join "\n  - " $wrong)) -}}
 {{- end -}}
+{{- end -}}
+
+{{- define "scim-bridge.validate.names" -}}
+{{- $wrong := list -}}
+{{- $fullname := include "scim-bridge.fullname" . -}}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $fullname) -}}
+  {{- $wrong = append $wrong (printf "fullnameOverride: the release's name makes %s, but a Service's name begins with a letter: set one that does" $fullname) -}}
+{{- end -}}
+{{- toYaml $wrong -}}
+{{- end -}}
+
+{{- define "scim-bridge.validate.labels" -}}
+{{- $wrong := list -}}
+{{- $values := .Values -}}
+{{- $given := list
+  (dict "name" "commonLabels" "labels" $values.commonLabels)
+  (dict "name" "podLabels" "labels" $values.podLabels)
+  (dict "name" "intake.podLabels" "labels" $values.intake.podLabels)
+  (dict "name" "worker.podLabels" "labels" $values.worker.podLabels)
+  (dict "name" "all.podLabels" "labels" $values.all.podLabels)
+  (dict "name" "serviceMonitor.labels" "labels" $values.serviceMonitor.labels)
+  (dict "name" "prometheusRule.labels" "labels" $values.prometheusRule.labels)
+  (dict "name" "dashboard.labels" "labels" $values.dashboard.labels) -}}
+{{- range $of := $given -}}
+  {{- range $key := splitList "," (include "scim-bridge.selectorKeys" $) -}}
+    {{- if hasKey $of.labels $key -}}
+      {{- $wrong = append $wrong (printf "%s: %s is what the chart selects its objects by: take it out" $of.name $key) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- toYaml $wrong -}}
+{{- end -}}
+
+{{/* What else in the chart follows these, so that they must not be said past it. */}}
+{{- define "scim-bridge.validate.extra" -}}
+{{- $wrong := list -}}
+{{- $keys := dict
+  "SCIM_BRIDGE__SERVER__LISTEN" "config.server.listen"
+  "SCIM_BRIDGE__SERVER__ADMIN_LISTEN" "config.server.admin_listen"
+  "SCIM_BRIDGE__SERVER__SHUTDOWN_GRACE_S" "config.server.shutdown_grace_s"
+  "SCIM_BRIDGE__STORE__URL" "config.store.url" -}}
+{{- range $variable := .Values.extraEnv -}}
+  {{- with get $keys ($variable.name | default "" | toString | upper) -}}
+    {{- $wrong = append $wrong (printf "extraEnv: %s: ports, policies, volumes and pauses of the chart follow what it sets: give `%s` in its place" $variable.name .) -}}
+  {{- end -}}
+{{- end -}}
+{{- range $volume := .Values.extraVolumes -}}
+  {{- if has $volume.name (list "config" "secrets" "data" "payload") -}}
+    {{- $wrong = append $wrong (printf "extraVolumes: %s is the name of a volume of the chart's own: take another" $volume.name) -}}
+  {{- end -}}
+{{- end -}}
+{{- toYaml $wrong -}}
 {{- end -}}
 
 {{- define "scim-bridge.validate.store" -}}
@@ -98,6 +153,9 @@
 {{- end -}}
 {{- $names := list -}}
 {{- range $n, $source := .Values.config.source -}}
+  {{- if has $source.name $names -}}
+    {{- $wrong = append $wrong (printf "config.source[%d].name: %s is the name of another source: take another" $n $source.name) -}}
+  {{- end -}}
   {{- $names = append $names $source.name -}}
   {{- $given := get $secrets.sources $source.name | default list -}}
   {{- if and (not $given) (not $source.secrets) -}}

@@ -71,9 +71,9 @@ def helm(*args, stdin=None):
     return subprocess.run(["helm", *args], capture_output=True, text=True, input=stdin, timeout=60)
 
 
-def template(values, more=None, kube_version=None):
+def template(values, more=None, kube_version=None, release=RELEASE):
     """Runs `helm template` with a file of the matrix (or none), and values over it."""
-    args = ["template", RELEASE, str(CHART), "--namespace", NAMESPACE]
+    args = ["template", release, str(CHART), "--namespace", NAMESPACE]
     if values:
         args += ["--values", str(VALUES / f"{values}.yaml")]
     if more is not None:
@@ -83,14 +83,14 @@ def template(values, more=None, kube_version=None):
     return helm(*args, stdin=None if more is None else json.dumps(more, ensure_ascii=False))
 
 
-def render(values="defaults", more=None, kube_version=None):
-    done = template(values, more, kube_version)
+def render(values="defaults", more=None, **options):
+    done = template(values, more, **options)
     assert done.returncode == 0, done.stderr
     return Rendered(done.stdout, [it for it in yaml.load_all(done.stdout, Loader) if it])
 
 
-def refused(values="defaults", more=None):
+def refused(values="defaults", more=None, **options):
     """The lines of a refusal."""
-    done = template(values, more)
+    done = template(values, more, **options)
     assert done.returncode != 0, "the chart took it"
     return [line.strip()[2:] for line in done.stderr.splitlines() if line.strip().startswith("- ")]

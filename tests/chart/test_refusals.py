@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from render import CHART, MATRIX, helm, refused, template
+from render import CHART, MATRIX, helm, refused, render, template
 
 DEFAULTS = "defaults"
 # As `defaults`, without any source's secret.
@@ -12,6 +12,16 @@ BARE = {"redis": {"host": "a"}, "secrets": {"postmanKey": {"value": "a"}}}
 BOTH = {"existingSecret": "a", "value": "b"}
 # Every refusal of templates/_validate.tpl: file of the matrix, values over it, the message.
 REFUSED = [
+    (DEFAULTS, {"extraEnv": [{"name": "SCIM_BRIDGE__SERVER__LISTEN", "value": "0.0.0.0:1"}]}, "extraEnv: SCIM_BRIDGE__SERVER__LISTEN: ports, policies, volumes and pauses"),
+    (DEFAULTS, {"extraEnv": [{"name": "SCIM_BRIDGE__SERVER__ADMIN_LISTEN", "value": "a"}]}, "extraEnv: SCIM_BRIDGE__SERVER__ADMIN_LISTEN: ports"),
+    (DEFAULTS, {"extraEnv": [{"name": "SCIM_BRIDGE__SERVER__SHUTDOWN_GRACE_S", "value": "a"}]}, "extraEnv: SCIM_BRIDGE__SERVER__SHUTDOWN_GRACE_S: ports"),
+    (DEFAULTS, {"extraEnv": [{"name": "SCIM_BRIDGE__STORE__URL", "value": "tell-me"}]}, "extraEnv: SCIM_BRIDGE__STORE__URL: ports"),
+    (DEFAULTS, {"extraVolumes": [{"name": "secrets", "emptyDir": {}}]}, "extraVolumes: secrets is the name of a volume of the chart's own"),
+    (DEFAULTS, {"config": {"source": [{"name": "hr"}, {"name": "hr"}]}}, "config.source[1].name: hr is the name of another source"),
+    (DEFAULTS, {"commonLabels": {"app.kubernetes.io/name": "x"}}, "commonLabels: app.kubernetes.io/name is what the chart selects its objects by"),
+    (DEFAULTS, {"podLabels": {"app.kubernetes.io/component": "x"}}, "podLabels: app.kubernetes.io/component is what the chart selects its objects by"),
+    (DEFAULTS, {"worker": {"podLabels": {"app.kubernetes.io/instance": "x"}}}, "worker.podLabels: app.kubernetes.io/instance is what"),
+    (DEFAULTS, {"serviceMonitor": {"labels": {"app.kubernetes.io/component": "x"}}}, "serviceMonitor.labels: app.kubernetes.io/component is what"),
     ("embedded", {"mode": "split"}, "store: `embedded` is for one process, which must do everything: set `mode: all`"),
     ("embedded", {"all": {"autoscaling": {"enabled": True}}}, "store: `embedded` is for one process: take `all.autoscaling.enabled`"),
     ("embedded", {"all": {"replicas": 2}}, "all.replicas: 2, but `store: embedded` is for one process: set 1"),
@@ -68,16 +78,48 @@ def test_what_cannot_work_is_refused_with_the_value_and_what_to_do(values, more,
     assert not any("tell-me" in line for line in told), "a secret is shown"
 
 
+def test_a_release_s_name_that_no_service_could_have_is_refused():
+    message = "fullnameOverride: the release's name makes 1st-scim-bridge, but a Service's name begins with a letter: set one that does"
+    assert refused(DEFAULTS, release="1st") == [message]
+    assert template(DEFAULTS, {"fullnameOverride": "first"}, release="1st").returncode == 0
+
+
+@pytest.mark.parametrize("values", MATRIX)
+@pytest.mark.parametrize("release", ["my.release", "a" * 38 + "--" + "b" * 12])
+def test_any_other_release_s_name_makes_names_that_kubernetes_takes(values, release):
+    for it in render(values, {"extraManifests": []}, release=release).objects:
+        assert re.fullmatch(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?", it["metadata"]["name"]), it["metadata"]["name"]
+
+
+@pytest.mark.parametrize("more", [{"fullnameOverride": "a.b"}, {"fullnameOverride": "1st"}, {"fullnameOverride": "a-"}, {"nameOverride": "a.b"}])
+def test_an_override_that_no_service_could_have_is_refused(more):
+    done = template(DEFAULTS, more)
+    assert done.returncode != 0 and next(iter(more)) in done.stderr
+
+
 def test_every_refusal_of_the_chart_is_tried():
     source = (CHART / "templates/_validate.tpl").read_text()
     messages = len(re.findall(r"append \$wrong [\"(]", source))
     # Those of secrets in a ConfigMap share one, and so do the two that want either of two.
     patterns = [re.sub(r"%[sd]", "\x00", it) for it in re.findall(r'append \$wrong (?:\(printf )?"((?:[^"\\]|\\.)*)"', source)]
     assert len(patterns) == messages and messages > 30
-    told = [line for values, more, _ in REFUSED for line in refused(values, more)]
+    told = [line for values, more, _ in REFUSED for line in refused(values, more)] + refused(DEFAULTS, release="1st")
     for pattern in patterns:
         whole = ".*".join(re.escape(part) for part in pattern.replace('\\"', '"').split("\x00"))
         assert any(re.fullmatch(whole, line) for line in told), f"nothing is refused with: {pattern}"
+
+
+@pytest.mark.parametrize(
+    ("more", "name"),
+    [
+        ({"intake": {"podDisruptionBudget": {"maxUnavailable": 0}}}, "maxUnavailable"),
+        ({"worker": {"podDisruptionBudget": {"maxUnavailable": "0%"}}}, "maxUnavailable"),
+    ],
+)
+def test_what_the_schema_refuses_is_named(more, name):
+    """A budget of none keeps every node from being drained."""
+    done = template(DEFAULTS, more)
+    assert done.returncode != 0 and "don't meet the specifications of the schema" in done.stderr and name in done.stderr
 
 
 def test_all_is_told_at_once():

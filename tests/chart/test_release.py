@@ -99,10 +99,19 @@ def test_the_notes_name_what_was_installed(tmp_path):
     assert "https://hooks.example.com/webhooks/hr" in notes(tmp_path, "embedded")
     assert "http://rel-scim-bridge.people.svc:80/webhooks/hr" in notes(tmp_path, "defaults")
     assert "deployment/rel-scim-bridge-intake" in notes(tmp_path, "defaults")
-    assert "get secret rel-scim-bridge " in notes(tmp_path, "defaults")
+    assert "get secret rel-scim-bridge-generated " in notes(tmp_path, "defaults")
     assert "helm" not in notes(tmp_path, "defaults", {"test": {"enabled": False}}).split("3. ")[1]
 
 
 def test_the_trial_s_file_says_how_to_install_it():
     first = (VALUES / "trial.yaml").read_text()
-    assert "helm install trial ./helm -f tests/chart/values/trial.yaml && helm test trial --logs" in first
+    assert "helm install trial ./helm -f tests/chart/values/trial.yaml --wait && helm test trial --logs" in first
+
+
+def test_whoever_tests_a_release_has_waited_for_it():
+    """The test's pod sends once: a pod that is not ready yet would fail it."""
+    pages = [ROOT / "README.md", CHART / "README.md", *sorted((ROOT / "docs").glob("*.md")), VALUES / "trial.yaml"]
+    commands = [line for page in pages for line in page.read_text().splitlines() if re.search(r"\bhelm (install|upgrade) \S+ \./helm", line)]
+    assert len(commands) >= 5
+    for command in commands:
+        assert re.search(r" --wait( |$)", command), command

@@ -1,6 +1,7 @@
 """Secrets: where they come from, how the pods get them, and where they never are."""
 
 import base64
+import re
 import tomllib
 
 import pytest
@@ -9,10 +10,10 @@ import yaml
 from cluster import cluster
 from conftest import GIVEN, WHSEC
 from pod import Pod
-from render import CHART, MATRIX, VALUES, Loader, Rendered, helm, render
+from render import CHART, MATRIX, ROOT, VALUES, Loader, Rendered, helm, render
 
 
-def data(rendered, name="rel-scim-bridge"):
+def data(rendered, name="rel-scim-bridge-generated"):
     return {key: base64.b64decode(value).decode() for key, value in rendered.one("Secret", name)["data"].items()}
 
 
@@ -41,13 +42,24 @@ def test_secrets_of_yours_are_mounted_from_where_they_are():
 
 
 def test_or_the_chart_makes_a_secret_of_values():
-    assert data(render("everything"), "bridge") == {
+    assert data(render("everything"), "bridge-generated") == {
         "postman-key": "PMAK-not-a-real-one",
         "admin-token": "not-a-real-token",
         "source-hr-0": "whsec_dHJ5LWl0LW91dC1hbmQtdGhlbi1tYWtlLXlvdXItb3du",
         "source-hr-1": "whsec_dGhlLW9uZS1iZWZvcmUtdGhhdC1ydW5zLW91dC1zb29u",
         "redis-password": "pass \"word\" \\ with 'marks'",
     }
+
+
+def test_the_chart_s_secret_is_no_other_one_that_readme_has_made():
+    """Its release is `scim-bridge`, and so is one of the Secrets that are made by hand before it."""
+    page = (ROOT / "README.md").read_text()
+    made = set(re.findall(r"kubectl create secret generic (\S+)", page))
+    assert made >= {"scim-bridge", "scim-bridge-hr", "redis"}
+    done = helm("template", "scim-bridge", str(CHART), "--values", str(VALUES / "trial.yaml"))
+    assert done.returncode == 0, done.stderr
+    own = {it["metadata"]["name"] for it in yaml.load_all(done.stdout, Loader) if it and it["kind"] == "Secret"}
+    assert own == {"scim-bridge-generated", "scim-bridge-valkey"} and not own & made
 
 
 def test_an_admin_token_is_made_where_none_is_given():
@@ -59,9 +71,9 @@ def test_an_admin_token_is_made_where_none_is_given():
 
 def test_what_was_made_is_kept_on_an_upgrade(tmp_path):
     held = {
-        "people/rel-scim-bridge": {"admin-token": "the-token-of-before"},
+        "people/rel-scim-bridge-generated": {"admin-token": "the-token-of-before"},
         "people/rel-scim-bridge-valkey": {"redis-password": "the-password-of-before"},
-        "others/rel-scim-bridge": {"admin-token": "somebody-else-s"},
+        "others/rel-scim-bridge-generated": {"admin-token": "somebody-else-s"},
     }
     with cluster(tmp_path, held) as kubeconfig:
         args = ["template", "rel", str(CHART), "--namespace", "people", "--values", str(VALUES / "trial.yaml")]

@@ -1,8 +1,9 @@
 """Deployments, and what scales, spreads and guards them: value -> object."""
 
 import pytest
+import yaml
 
-from render import MATRIX, render
+from render import CHART, MATRIX, VALUES, Loader, helm, render
 
 
 def deployment(more=None, name="rel-scim-bridge-intake", values="defaults", **options):
@@ -229,3 +230,36 @@ def test_what_is_extra_is_there():
     pod = it["spec"]["template"]["metadata"]
     assert (pod["annotations"]["example.com/pods"], pod["annotations"]["example.com/kind"]) == ("yes", "all")
     assert (pod["labels"]["example.com/pods"], pod["labels"]["example.com/kind"]) == ("yes", "all")
+
+
+def test_labels_and_annotations_of_yours_stand_in_place_of_the_chart_s():
+    """`render` refuses a key that is there twice."""
+    hr = {"app.kubernetes.io/part-of": "hr", "helm.sh/chart": "mine"}
+    more = {
+        "commonLabels": hr,
+        "commonAnnotations": {"helm.sh/hook": "pre-install"},
+        "podLabels": hr | {"app.kubernetes.io/version": "7"},
+        "podAnnotations": {"checksum/config": "x"},
+        "serviceMonitor": {"labels": hr | {"app.kubernetes.io/version": "8"}},
+        "prometheusRule": {"labels": hr, "alertLabels": {"severity": "page"}},
+        "dashboard": {"labels": hr},
+        "extraManifests": [],
+    }
+    for values in ("everything", "trial"):
+        rendered = render(values, more)
+        for it in rendered.objects:
+            assert it["metadata"]["labels"]["app.kubernetes.io/part-of"] == "hr"
+        for it in rendered.bridges():
+            pod = it["spec"]["template"]["metadata"]
+            assert pod["labels"]["app.kubernetes.io/version"] == "7"
+            assert it["spec"]["selector"]["matchLabels"].items() <= pod["labels"].items()
+            assert len(pod["annotations"]["checksum/config"]) == 64
+        assert rendered.one("Pod")["metadata"]["annotations"]["helm.sh/hook"] == "test"
+    assert render("everything", more).one("ServiceMonitor")["metadata"]["labels"]["app.kubernetes.io/version"] == "8"
+
+
+def test_a_release_named_by_digits_has_labels_that_are_texts():
+    done = helm("template", "123", str(CHART), "--values", str(VALUES / "trial.yaml"), "--set", "fullnameOverride=bridge")
+    assert done.returncode == 0, done.stderr
+    for it in yaml.load_all(done.stdout, Loader):
+        assert all(isinstance(label, str) for label in it["metadata"]["labels"].values())
