@@ -3,7 +3,7 @@
 
 use std::process::{Output, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use scim_bridge::app;
@@ -136,9 +136,18 @@ async fn a_company_that_grows_takes_everything_along() {
     bridge.settled().await;
     every_event_is_applied_once_and_in_order(&sim, &accepted);
 
-    // Once more, with the new one at work: nothing comes back.
+    // Once more: not while the new one is at work; and after, nothing comes back.
     let before = bridge.api("/api/v1/status").await["jobs"].clone();
+    let in_use = |output: &Output| String::from_utf8_lossy(&output.stdout).contains("the store to copy to is in use");
+    assert!(in_use(&copy(&home, &old, &new, &[])));
+    stop(bridge);
+    // Redis takes a moment to see that nobody listens any more.
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while in_use(&copy(&home, &old, &new, &["--no-hold"])) {
+        assert!(Instant::now() < deadline);
+    }
     assert_eq!(sum(&copied(&home, &old, &new, &[]), "copied"), 0);
+    let bridge = home.serve_with(&[("SCIM_BRIDGE__STORE__URL", &new)]);
     bridge.settled().await;
     assert_eq!(bridge.api("/api/v1/status").await["jobs"], before);
     every_event_is_applied_once_and_in_order(&sim, &accepted);
