@@ -58,9 +58,10 @@ for n = 1, tonumber(ARGV[10]) do
   at = after
 end
 write_enqueued()
-write_seen()
 write('HSET', ENDED, records)
 write('ZADD', DEAD, letters)
 write('ZADD', UNMAPPED, of_persons)
+-- Last: what is remembered without being kept would be lost.
+write_seen()
 wake()
 return answers
