@@ -192,10 +192,20 @@ impl Bridge {
         serde_json::from_slice(&response.bytes().await.unwrap()).unwrap()
     }
 
-    /// How many jobs are in each of some states.
+    /// How many jobs are in some states.
     pub(crate) async fn jobs(&self, states: &[&str]) -> u64 {
-        let told = self.api("/api/v1/status").await;
-        states.iter().map(|state| told["jobs"][state].as_u64().unwrap()).sum()
+        jobs_of(&self.api("/api/v1/status").await, states)
+    }
+
+    /// The same; none while its store is away.
+    pub(crate) async fn jobs_if_told(&self, states: &[&str]) -> Option<u64> {
+        let request = http().get(format!("http://{}/api/v1/status", self.admin)).bearer_auth(&self.token);
+        let response = request.send().await.unwrap();
+        if response.status() == reqwest::StatusCode::SERVICE_UNAVAILABLE {
+            return None;
+        }
+        assert!(response.status().is_success(), "{}", response.status());
+        Some(jobs_of(&serde_json::from_slice(&response.bytes().await.unwrap()).unwrap(), states))
     }
 
     /// Waits until no job can move any more.
@@ -206,6 +216,10 @@ impl Bridge {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
+}
+
+fn jobs_of(told: &Value, states: &[&str]) -> u64 {
+    states.iter().map(|state| told["jobs"][state].as_u64().unwrap()).sum()
 }
 
 impl Drop for Bridge {

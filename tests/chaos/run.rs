@@ -21,6 +21,7 @@ const LEASE_S: u64 = 11;
 /// Long enough for every lease of a stopped process to run out.
 const STOPPED: Duration = Duration::from_secs(LEASE_S + 2);
 const WINDOW_S: u64 = 10;
+const WAITING: [&str; 2] = ["waiting", "running"];
 
 /// How much of it.
 struct Amount {
@@ -28,6 +29,8 @@ struct Amount {
     people: u32,
     /// Calls of either kind in a window.
     calls: u32,
+    /// Kills at the most once everything is sent: what is left then drains in peace.
+    kills: u32,
     redis_restarts: u32,
     /// Between two misfortunes.
     pause_ms: std::ops::Range<u64>,
@@ -118,8 +121,11 @@ async fn chaos(amount: Amount) {
 
     let (mut kills, mut stops, mut restarts, mut storm) = (0, 0, 0, false);
     let mut stopped: Option<(Instant, usize)> = None;
-    while sending.iter().any(|sender| !sender.is_finished()) || stopped.is_some() {
-        assert!(began.elapsed() < amount.patience, "the senders do not end");
+    while sending.iter().any(|sender| !sender.is_finished())
+        || stopped.is_some()
+        || (kills < amount.kills && fleet.intakes[0].jobs_if_told(&WAITING).await != Some(0))
+    {
+        assert!(began.elapsed() < amount.patience, "it does not end");
         tokio::time::sleep(Duration::from_millis(chance.u64(amount.pause_ms.clone()))).await;
         match stopped {
             Some((since, place)) if since.elapsed() > STOPPED => {
@@ -153,7 +159,7 @@ async fn chaos(amount: Amount) {
         accepted.append(&mut sender.await.unwrap());
     }
     let watch = &fleet.intakes[0];
-    while watch.jobs(&["waiting", "running"]).await > 0 {
+    while watch.jobs_if_told(&WAITING).await != Some(0) {
         assert!(began.elapsed() < amount.patience, "{}", watch.api("/api/v1/status").await);
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
@@ -181,6 +187,7 @@ async fn chaos_short() {
         seed: 20_261_122,
         people: 200,
         calls: 600,
+        kills: 20,
         redis_restarts: 2,
         pause_ms: 500..1500,
         patience: Duration::from_mins(3),
@@ -196,6 +203,7 @@ async fn chaos_long() {
         seed: 1,
         people: 20_000,
         calls: 3_000,
+        kills: 400,
         redis_restarts: 60,
         pause_ms: 1000..4000,
         patience: Duration::from_secs(4000),

@@ -10,6 +10,8 @@ mod model;
 mod processes;
 mod properties;
 mod redis;
+mod redis_clock;
+mod redis_seen;
 mod servers;
 
 conformance::conformance!(embedded_engine, crate::embedded::Folder::new());

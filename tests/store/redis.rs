@@ -5,14 +5,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use deadpool_redis::redis::{Client, Connection, FromRedisValue};
-use scim_bridge::core::job::{JobId, Progress};
+use futures_util::future::join_all;
+use scim_bridge::core::job::{JobId, JobState, Progress};
 use scim_bridge::store::copy::{CopyError, CopyOptions, copy};
 use scim_bridge::store::redis::{Address, Durability, LinkOptions, Login, Place, Redis, RedisOptions, StoreClock};
 use scim_bridge::store::{
-    Claim, ClaimRequest, NewJob, Settled, Settlement, Store, StoreError, StoreOptions, Transfer, Verdict,
+    Accepted, Claim, ClaimRequest, NewJob, Settled, Settlement, Store, StoreError, StoreOptions, Transfer, Verdict,
 };
 
-use crate::harness::{Bench, Engine, Lanes, SeenLane, at, dead, delivery, done, hire, options, person, rename, retry};
+use crate::harness::{
+    Bench, Engine, Lanes, SeenLane, at, dead, delivery, done, first, hire, options, person, rename, retry,
+};
 use crate::servers::{REDIS, Server, VALKEY};
 
 /// A part of a server's keys.
@@ -59,7 +62,7 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
-    fn ask<T: FromRedisValue>(&mut self, command: &str, key: &str, args: &[&[u8]]) -> T {
+    pub(crate) fn ask<T: FromRedisValue>(&mut self, command: &str, key: &str, args: &[&[u8]]) -> T {
         let mut cmd = deadpool_redis::redis::cmd(command);
         cmd.arg(format!("{{{}}}:{key}", self.prefix)).arg(args);
         cmd.query(&mut self.connection).unwrap()
@@ -94,7 +97,7 @@ impl Lanes for Keys {
         let Some(record) = self.ask::<Option<Vec<u8>>>("HGET", "lane", &[person.as_bytes()]) else { return seen };
         assert!(own.is_none_or(|own| own == record[2..30]), "the lane points at its job");
         let numbers = std::str::from_utf8(&record[30..]).unwrap();
-        seen.counted = numbers.split(' ').next().unwrap().parse().unwrap();
+        seen.counted = if numbers.is_empty() { 1 } else { numbers.split(' ').next().unwrap().parse().unwrap() };
         seen
     }
 }
@@ -106,7 +109,7 @@ impl Engine for Keyspace {
     }
 }
 
-fn both() -> [Keyspace; 2] {
+pub(crate) fn both() -> [Keyspace; 2] {
     [Keyspace::on(&REDIS), Keyspace::on(&VALKEY)]
 }
 
@@ -333,6 +336,32 @@ async fn a_job_that_is_gone_from_the_middle_of_a_lane_is_not_passed_over() {
         }
         let () = look.ask("HSET", "job", &[&field, &record]);
         assert_eq!(bench.claim_one(at(2 * 3_600_000)).await.job.id, ids[1]);
+    }
+}
+
+#[tokio::test]
+async fn a_dead_letter_stays_where_its_lane_is_damaged() {
+    for keys in both() {
+        let mut look = keys.lanes();
+        let mut b = Bench::new(keys, false).await;
+        let id = b.accept_one(at(0), hire("1")).await;
+        b.work_off(at(1), dead()).await;
+        for garbage in ["x".repeat(30), "x".to_owned(), format!("dh{}", "x".repeat(40))] {
+            let () = look.ask("HSET", "lane", &[b"hr/1", garbage.as_bytes()]);
+            let told = [b.s().await.replay(at(2), id).await, b.s().await.discard(at(2), id).await];
+            assert!(told.iter().all(|told| matches!(told, Err(StoreError::Damaged(_)))), "{garbage}: {told:?}");
+            assert_eq!(b.state(id).await, Some(JobState::Dead));
+            assert_eq!(b.s().await.dead_letters(&first(9)).await.unwrap().len(), 1);
+            // Whoever is beside it is accepted.
+            let beside = [hire("1"), hire("2")].map(|event| {
+                let id = b.id();
+                delivery(id.0.to_be_bytes(), [0; 16], vec![NewJob { id, event }])
+            });
+            let store = b.s().await;
+            let answers = join_all(beside.map(|delivery| store.accept(at(3), delivery))).await;
+            assert!(matches!(answers[0], Err(StoreError::Damaged(_))), "{answers:?}");
+            assert!(matches!(answers[1], Ok(Accepted::Stored)), "{answers:?}");
+        }
     }
 }
 

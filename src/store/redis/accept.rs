@@ -7,7 +7,7 @@ use deadpool_redis::redis::Value;
 use super::link::Arg;
 use super::reply::{Reply, id_of, unexpected};
 use super::rows::{blob, event_row, kind_letter};
-use super::{Calls, Redis, scripts, signed};
+use super::{Calls, FARTHEST_MS, Redis, scripts, signed};
 use crate::core::time::UnixMs;
 use crate::store::{Accepted, NewDelivery, NewJob, StoreError};
 
@@ -51,17 +51,10 @@ pub(super) fn answers_of(value: Value) -> Result<Vec<Vec<u8>>, StoreError> {
 
 /// A delivery for the script.
 fn delivery_args(delivery: &NewDelivery) -> Result<Vec<Arg<'static>>, StoreError> {
-    let dedupe = &delivery.dedupe;
-    let mut args: Vec<Arg<'static>> = vec![
-        dedupe.key.to_vec().into(),
-        dedupe.fingerprint.to_vec().into(),
-        signed(dedupe.remember_ms).into(),
-        delivery.source.to_string().into(),
-        signed(delivery.jobs.len() as u64).into(),
-        signed(delivery.unmapped.len() as u64).into(),
-    ];
+    let mut args: Vec<Arg<'static>> = Vec::with_capacity(1 + delivery.jobs.len() + delivery.unmapped.len() * 5);
+    args.push(head(delivery)?.into());
     for job in &delivery.jobs {
-        args.extend(job_args(job)?);
+        args.push(job_arg(job)?);
     }
     for record in &delivery.unmapped {
         args.push(blob(record.id).into());
@@ -74,12 +67,31 @@ fn delivery_args(delivery: &NewDelivery) -> Result<Vec<Arg<'static>>, StoreError
     Ok(args)
 }
 
-/// A new job for a script: id, kind, person, event.
-pub(super) fn job_args(job: &NewJob) -> Result<[Arg<'static>; 4], StoreError> {
-    Ok([
-        blob(job.id).into(),
-        kind_letter(job.event.kind()).into(),
-        job.event.person.to_string().into(),
-        event_row(&job.event)?.into(),
-    ])
+/// What the script is told first of a delivery.
+fn head(delivery: &NewDelivery) -> Result<Vec<u8>, StoreError> {
+    let count = |records: usize| {
+        u32::try_from(records).map(u32::to_be_bytes).map_err(|_| StoreError::Damaged("too many records".to_owned()))
+    };
+    let dedupe = &delivery.dedupe;
+    let remember_ms = dedupe.remember_ms.min(FARTHEST_MS.unsigned_abs());
+    let mut head = Vec::with_capacity(80);
+    head.extend(dedupe.key);
+    head.extend(dedupe.fingerprint);
+    head.extend(remember_ms.to_be_bytes());
+    head.extend(count(delivery.jobs.len())?);
+    head.extend(count(delivery.unmapped.len())?);
+    head.extend(delivery.source.as_str().as_bytes());
+    Ok(head)
+}
+
+/// A new job for a script: see `lua/enqueue.lua`.
+pub(super) fn job_arg(job: &NewJob) -> Result<Arg<'static>, StoreError> {
+    let event = event_row(&job.event)?;
+    let mut arg = Vec::with_capacity(64 + event.len());
+    arg.extend(kind_letter(job.event.kind()).as_bytes());
+    arg.extend(job.id.0.to_be_bytes());
+    arg.extend(job.event.person.to_string().as_bytes());
+    arg.push(b'\n');
+    arg.extend(event.as_bytes());
+    Ok(arg.into())
 }

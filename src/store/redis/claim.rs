@@ -127,6 +127,8 @@ struct Given {
     until: UnixMs,
     trial_of: Option<HoldScope>,
     directory: String,
+    server_now: UnixMs,
+    now: UnixMs,
 }
 
 impl Given {
@@ -139,11 +141,15 @@ impl Given {
             until: local(reply.time()?, server_now, now),
             trial_of: Some(reply.text()?).filter(|word| !word.is_empty()).map(|word| scope(&word)).transpose()?,
             directory: reply.lossy_text()?,
+            server_now,
+            now,
         })
     }
 
     fn claimed(&self) -> Result<ClaimedJob, StoreError> {
-        let job = job(self.id, &self.job)?;
+        let mut job = job(self.id, &self.job)?;
+        // Whether it is given up goes by this.
+        job.first_attempt_at = job.first_attempt_at.map(|at| local(at, self.server_now, self.now));
         let directory = directory(&self.directory)?;
         let token = match job.event.kind() {
             EventKind::Hire => CallKind::Write,

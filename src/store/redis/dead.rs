@@ -1,7 +1,7 @@
 //! What an operator does with dead letters.
 
 use super::Redis;
-use super::accept::job_args;
+use super::accept::job_arg;
 use super::link::{Arg, Script};
 use super::reply::{text_of, unexpected};
 use super::rows::blob;
@@ -20,7 +20,7 @@ impl Redis {
     ) -> Result<DeadAction, StoreError> {
         let mut args: Vec<Arg<'_>> = vec![blob(id).into()];
         for job in jobs {
-            args.extend(job_args(job)?);
+            args.push(job_arg(job)?);
         }
         match text_of(self.calls.run_durably(script, now, args).await?)?.as_str() {
             "done" => Ok(DeadAction::Done),

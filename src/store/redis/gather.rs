@@ -2,7 +2,7 @@
 //! the script.
 //!
 //! When little comes, each has a call of its own, at once. When much comes, what a call costs besides
-//! its deliveries (packets, 24 keys, the script's beginning) is shared.
+//! its deliveries (packets, keys, the script's beginning) is shared.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use crate::store::StoreError;
 /// Deliveries in one call: whoever else wants something of the server waits while it runs.
 const DELIVERIES_MAX: usize = 64;
 /// Arguments in one call, but for a delivery that alone has more.
-const ARGS_MAX: usize = 4_096;
+const ARGS_MAX: usize = 1_024;
 /// Bytes in one call, but for a delivery that alone has more.
 const BYTES_MAX: usize = 1 << 20;
 /// Deliveries that may wait for their call; those beyond wait for a place.

@@ -1,10 +1,10 @@
 //! The keys: few, all under one hash tag, so that they are in one slot of a cluster.
 
 /// What follows the prefix, in the order in which `lua/prelude.lua` names them.
-const NAMES: [&str; 24] = [
+const NAMES: [&str; 23] = [
     "schema", // string: the version of all that follows
-    "ctl",    // hash: seq, fence, write_tat_us, read_tat_us, live, parked, pings, seen_at, identity; and
-    //                 what lua/make_room.lua keeps
+    "ctl",    // hash: seq, fence, write_tat_us, read_tat_us, live, parked, pings, identity; and what
+    //                 lua/prelude.lua, lua/seen.lua and lua/make_room.lua keep
     "hold:all",     // hash: see lua/holds.lua
     "hold:creates", // hash
     "job",          // hash: id -> record, see lua/jobs.lua
@@ -25,9 +25,8 @@ const NAMES: [&str; 24] = [
     "unmapped",     // zset, all of one score: person LF id of a record that could not be mapped
     "ended",        // hash: id -> how it ended: `d at outcome`, `x at code LF detail`, or `u at code
     //                 source LF person LF detail LF payload`
-    "seen",       // hash: segment -> remembered deliveries, see lua/seen.lua
-    "seen:order", // zset, all of one score: the segments
-    "wake",       // no key: the channel of the wake-ups
+    "seen", // hash: segment -> remembered deliveries, see lua/seen.lua
+    "wake", // no key: the channel of the wake-ups
 ];
 
 /// The keys of one store.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::link::Arg;
 use super::reply::Reply;
 use super::rows::{View, blob, summary};
-use super::{Redis, claim, scripts, signed};
+use super::{Redis, claim, local, scripts, signed};
 use crate::core::event::Person;
 use crate::core::job::{DeadLetter, JobId, JobState};
 use crate::core::time::UnixMs;
@@ -163,11 +163,13 @@ impl Redis {
             (JobState::Dead, dead),
             (JobState::Done, done),
         ];
+        let (lanes, people) = (reply.unsigned()?, reply.unsigned()?);
+        let (oldest_due_at, server_now) = (reply.optional_time()?, reply.time()?);
         Ok(Stats {
             jobs: jobs.into_iter().map(|(state, number)| (state.as_str().to_owned(), number)).collect(),
-            lanes: reply.unsigned()?,
-            people: reply.unsigned()?,
-            oldest_due_at: reply.optional_time()?,
+            lanes,
+            people,
+            oldest_due_at: oldest_due_at.map(|at| local(at, server_now, now)),
         })
     }
 }

@@ -2,4 +2,5 @@
 -- ARGV[9] ms from now.
 back_off((now + ARGV[9]) * 1000)
 save_clocks()
+keep_clock()
 return 1

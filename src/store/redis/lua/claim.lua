@@ -1,7 +1,7 @@
 -- Gives out lanes. Before: lanes due, or leased to somebody whose lease ran out. After: each one given out
 -- is leased under a fence of its own, a token was taken for its first call, and its job is counted as
--- attempted first (or taken over); or a hold's probe is out; or nothing changed. What earlier claims of the
--- worker leased, whose answers it does not know, was given back before.
+-- attempted first (or taken over); or a hold's probe is out; or nothing changed but the time that is kept. What
+-- earlier claims of the worker leased, whose answers it does not know, was given back before.
 -- In this order: what a hold gates; leases that ran out; what is due, the oldest first.
 -- ARGV[9] jobs at the most (0: nothing is given out), [10] ms of the leases, [11] worker, [12] number of its
 -- claim, [13] the first of its claims whose answers it does not know, or ''.
@@ -209,5 +209,6 @@ if not answer then
   end
 end
 save_clocks()
+keep_clock()
 wake()
 return answer

@@ -8,9 +8,9 @@ if as == 'u' then
 end
 local job = as == 'x' and find_job(ARGV[9])
 if not job then return 'missing' end
+local lane = load_lane(job.person)
 raise(job)
 call('HDEL', JOB, job.id)
-local lane = load_lane(job.person)
 unpark(lane, job.kind)
 save_lane(lane)
 wake()

@@ -70,12 +70,12 @@ local take = {
     local mark, id, ended, kind, seq, person, job = args(7)
     if is_there(id) or is_marked(mark) then return true end
     if not writes then return false end
+    local lane = load_lane(person)
     local ref = place(id, seq, job)
     call('HSET', ENDED, id, ended)
     call('ZADD', DEAD, 0, id)
     call('ZADD', KEPT, 0, person .. '\n' .. ref)
     if kind == 'h' then
-      local lane = load_lane(person)
       lane.parks = lane.parks + 1
       if lane.state ~= 'l' then
         if lane.state == 'd' then call('ZADD', QUEUE, 0, person .. '\n' .. lane.ref) end
@@ -89,9 +89,9 @@ local take = {
     local mark, id, due, kind, seq, person, job = args(7)
     if is_there(id) or is_marked(mark) then return true end
     if not writes then return false end
+    local lane = load_lane(person)
     local ref = place(id, seq, job)
     add_live(id)
-    local lane = load_lane(person)
     enter(lane, ref, kind)
     if lane.state == 'd' and lane.ref == ref then lane.at = tonumber(due) end
     save_lane(lane)

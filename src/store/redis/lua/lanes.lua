@@ -4,7 +4,8 @@
 -- Its record: state (d, l, p), kind of its job (h, r), the job's reference (28 bytes), then in text:
 -- queued (live jobs, its job included), parks (dead Hires before it), fence of the last claim, and that
 -- claim while the lane is leased (`worker.number`; else `-`); whatever a newer version adds after them is
--- kept as it is. A parked lane has no job of its own ('-').
+-- kept as it is. Where that would be `1 0 0 -`, as with most that wait, it is left out. A parked lane has no
+-- job of its own ('-').
 -- An idle lane (i) has no record. Live jobs that are not their lane's job are in QUEUE, as
 -- `person LF ref`, in order.
 local NOBODY = string.rep('-', 28)
@@ -17,21 +18,29 @@ local function place_of(lane)
   if lane.state == 'p' then return PARKED, lane.person end
 end
 
--- A person's lane; nil: it does not read back.
-local function read_lane(person)
+-- A person's lane, of its record where it has one; nil: it does not read back.
+local function parse_lane(person, text)
   local lane = { person = person, state = 'i', kind = '-', ref = NOBODY, queued = 0, parks = 0, fence = '0', claim = '-', newer = '' }
-  local text = call('HGET', LANE, person)
   if text then
     lane.state, lane.kind, lane.ref = string.sub(text, 1, 1), string.sub(text, 2, 2), string.sub(text, 3, 30)
-    local queued, parks, fence, newer = string.match(text, '^(%d+) (%d+) (%d+)(.*)$', 31)
-    if not queued then return nil end
-    lane.queued, lane.parks, lane.fence = tonumber(queued), tonumber(parks), fence
-    local claim, rest = string.match(newer, '^ (%S+)(.*)$')
-    lane.claim, lane.newer = claim or '-', rest or newer
+    if not string.find(text, '^[dl][hr]') and not string.find(text, '^p%-') then return nil end
+    if #text == 30 and lane.state == 'd' then
+      lane.queued = 1
+    else
+      local queued, parks, fence, newer = string.match(text, '^(%d+) (%d+) (%d+)(.*)$', 31)
+      if not queued then return nil end
+      lane.queued, lane.parks, lane.fence = tonumber(queued), tonumber(parks), fence
+      local claim, rest = string.match(newer, '^ (%S+)(.*)$')
+      lane.claim, lane.newer = claim or '-', rest or newer
+    end
   end
-  lane.was_set, lane.was_member = place_of(lane)
+  if text then lane.was_set, lane.was_member = place_of(lane) end
   lane.was_parked = lane.state == 'p' and lane.queued or 0
   return lane
+end
+
+local function read_lane(person)
+  return parse_lane(person, call('HGET', LANE, person))
 end
 
 local function load_lane(person)
@@ -39,8 +48,12 @@ local function load_lane(person)
 end
 
 local function lane_text(lane)
-  return lane.state .. lane.kind .. lane.ref .. lane.queued .. ' ' .. lane.parks .. ' ' .. lane.fence .. ' '
-    .. (lane.state == 'l' and lane.claim or '-') .. lane.newer
+  local head, is_leased = lane.state .. lane.kind .. lane.ref, lane.state == 'l'
+  if lane.queued == 1 and lane.parks == 0 and lane.fence == '0' and not is_leased and lane.newer == '' then
+    return head
+  end
+  return head .. lane.queued .. ' ' .. lane.parks .. ' ' .. lane.fence .. ' ' .. (is_leased and lane.claim or '-')
+    .. lane.newer
 end
 
 -- Writes the lane. `lane.at` is set where it moved: since when or from when it is due, until when leased.

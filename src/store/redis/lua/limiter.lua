@@ -7,10 +7,6 @@ local RATES = {
 do
   local tats = call('HMGET', CTL, 'write_tat_us', 'read_tat_us')
   RATES.write.tat, RATES.read.tat = tonumber(tats[1] or 0), tonumber(tats[2] or 0)
-  -- Two hours ahead is not reached by taking tokens, nor by a 429: the server's clock was set back.
-  for _, rate in pairs(RATES) do
-    if rate.tat - now_us > 7200000000 then rate.tat = now_us end
-  end
 end
 
 -- Takes a token; else the ms at which there is one, not a moment too early.

@@ -53,25 +53,41 @@ local function add_live(id)
   call('HSET', LIVE, name, string.sub(ids, 1, at - 1) .. id .. string.sub(ids, at))
 end
 
--- The same for several. New ids are above all, or nearly: they join the last segment together.
+-- The same for several. New ids are above all, or nearly: they join the last segment together, inserted from
+-- its end.
 local function add_all_live(ids)
   local name = call('ZREVRANGEBYLEX', LIVE_ORDER, '+', '-', 'LIMIT', 0, 1)[1]
-  local last = {}
+  -- Its ids in order, and their first 12 bytes as two numbers: to read them once is to compare them quickly.
+  local last, high, low, count = {}, {}, {}, 0
   if name then
     local text = call('HGET', LIVE, name) or ''
-    for at = 1, #text, 16 do last[#last + 1] = string.sub(text, at, at + 15) end
-  end
-  local joined = 0
-  for _, id in ipairs(ids) do
-    if name and is_below(id, 1, name, 1) then
-      add_live(id)
-    else
-      joined = joined + 1
-      local at = #last
-      while at > 0 and is_below(id, 1, last[at], 1) do at = at - 1 end
-      table.insert(last, at + 1, id)
+    for at = 1, #text, 16 do
+      count = count + 1
+      last[count] = string.sub(text, at, at + 15)
+      high[count], low[count] = struct.unpack('>I6I6', text, at)
     end
   end
+  local before = count
+  for _, id in ipairs(ids) do
+    local h, l = struct.unpack('>I6I6', id)
+    local at = count
+    while at > 0 and (h < high[at] or h == high[at] and (l < low[at] or l == low[at] and is_below(id, 1, last[at], 1))) do
+      at = at - 1
+    end
+    if at == 0 and name and is_below(id, 1, name, 1) then
+      add_live(id)
+    else
+      count = count + 1
+      if at + 1 == count then
+        last[count], high[count], low[count] = id, h, l
+      else
+        table.insert(last, at + 1, id)
+        table.insert(high, at + 1, h)
+        table.insert(low, at + 1, l)
+      end
+    end
+  end
+  local joined = count - before
   if joined == 0 then return end
   call('HINCRBY', CTL, 'live', joined)
   local names, rows = {}, {}

@@ -12,4 +12,5 @@ if ARGV[13] ~= '' then
     save_hold(hold)
   end
 end
+keep_clock()
 return { int(lane.at), int(now) }

@@ -63,5 +63,6 @@ advance(lane, lives and job or nil)
 save_lane(lane)
 -- More than one settlement adds, so that a lowered bound is reached.
 if verdict == 'done' then drop_surplus(4) end
+keep_clock()
 wake()
 return 1
