@@ -7,12 +7,15 @@
 //! parses it, too. The generator is a thread of this process and the store's server is on the same
 //! machine: what they take of the processors is taken from the intake. Aims: on the embedded store 40% of
 //! the first handler; on Redis 60% of the second, and 34,000 a second.
-//! `--alone` leaves the handlers out, to profile a store's rounds.
+//! `--alone` leaves the handlers out, to profile a store's rounds. `--express` adds what one would write by
+//! hand, on a Redis of its own (aim: five times as much); it needs Node and
+//! `npm install --prefix target/express express@5 bullmq@6 ioredis@5`.
 
 mod cpu;
 #[path = "../deliveries/mod.rs"]
 #[expect(dead_code, reason = "shared with benches that use more of it")]
 mod deliveries;
+mod express;
 #[path = "../figures/mod.rs"]
 mod figures;
 mod load;
@@ -84,6 +87,13 @@ async fn main() -> Result<(), Failed> {
         let place = Place::new(engine)?;
         let address = servers::bridge(&place, scheme.clone(), secret.clone()).await?;
         servers.push(Server::new(engine.name(), address, Some(place)));
+    }
+    // Ends when dropped.
+    let mut by_hand = None;
+    if std::env::args().any(|argument| argument == "--express") {
+        let place = Place::new(Engine::Redis)?;
+        let express = by_hand.insert(express::Express::start(&place.url())?);
+        servers.push(Server::new("express, bullmq", express.address, Some(place)));
     }
     let servers = tokio::task::spawn_blocking(move || measure(servers, &scheme, &secret)).await??;
     report(&servers);
