@@ -186,26 +186,29 @@ impl Bridge {
 
     /// The admin API's answer to a GET.
     pub(crate) async fn api(&self, path: &str) -> Value {
-        let request = http().get(format!("http://{}{path}", self.admin)).bearer_auth(&self.token);
-        let response = request.send().await.unwrap();
-        assert!(response.status().is_success(), "{path}: {}", response.status());
-        serde_json::from_slice(&response.bytes().await.unwrap()).unwrap()
-    }
-
-    /// How many jobs are in some states.
-    pub(crate) async fn jobs(&self, states: &[&str]) -> u64 {
-        jobs_of(&self.api("/api/v1/status").await, states)
+        self.api_if_told(path).await.unwrap_or_else(|| panic!("{path}: the store is away"))
     }
 
     /// The same; none while its store is away.
-    pub(crate) async fn jobs_if_told(&self, states: &[&str]) -> Option<u64> {
-        let request = http().get(format!("http://{}/api/v1/status", self.admin)).bearer_auth(&self.token);
+    async fn api_if_told(&self, path: &str) -> Option<Value> {
+        let request = http().get(format!("http://{}{path}", self.admin)).bearer_auth(&self.token);
         let response = request.send().await.unwrap();
         if response.status() == reqwest::StatusCode::SERVICE_UNAVAILABLE {
             return None;
         }
-        assert!(response.status().is_success(), "{}", response.status());
-        Some(jobs_of(&serde_json::from_slice(&response.bytes().await.unwrap()).unwrap(), states))
+        assert!(response.status().is_success(), "{path}: {}", response.status());
+        Some(serde_json::from_slice(&response.bytes().await.unwrap()).unwrap())
+    }
+
+    /// How many jobs are in some states.
+    pub(crate) async fn jobs(&self, states: &[&str]) -> u64 {
+        self.jobs_if_told(states).await.expect("the store is there")
+    }
+
+    /// The same; none while its store is away.
+    pub(crate) async fn jobs_if_told(&self, states: &[&str]) -> Option<u64> {
+        let told = self.api_if_told("/api/v1/status").await?;
+        Some(states.iter().map(|state| told["jobs"][state].as_u64().unwrap()).sum())
     }
 
     /// Waits until no job can move any more.
@@ -216,10 +219,6 @@ impl Bridge {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
-}
-
-fn jobs_of(told: &Value, states: &[&str]) -> u64 {
-    states.iter().map(|state| told["jobs"][state].as_u64().unwrap()).sum()
 }
 
 impl Drop for Bridge {

@@ -29,7 +29,7 @@ struct Amount {
     people: u32,
     /// Calls of either kind in a window.
     calls: u32,
-    /// Kills at the most once everything is sent: what is left then drains in peace.
+    /// After so many, what is left drains in peace once everything is sent.
     kills: u32,
     redis_restarts: u32,
     /// Between two misfortunes.

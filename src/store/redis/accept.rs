@@ -7,7 +7,7 @@ use deadpool_redis::redis::Value;
 use super::link::Arg;
 use super::reply::{Reply, id_of, unexpected};
 use super::rows::{blob, event_row, kind_letter};
-use super::{Calls, FARTHEST_MS, Redis, scripts, signed};
+use super::{Calls, Redis, scripts, signed};
 use crate::core::time::UnixMs;
 use crate::store::{Accepted, NewDelivery, NewJob, StoreError};
 
@@ -73,11 +73,10 @@ fn head(delivery: &NewDelivery) -> Result<Vec<u8>, StoreError> {
         u32::try_from(records).map(u32::to_be_bytes).map_err(|_| StoreError::Damaged("too many records".to_owned()))
     };
     let dedupe = &delivery.dedupe;
-    let remember_ms = dedupe.remember_ms.min(FARTHEST_MS.unsigned_abs());
     let mut head = Vec::with_capacity(80);
     head.extend(dedupe.key);
     head.extend(dedupe.fingerprint);
-    head.extend(remember_ms.to_be_bytes());
+    head.extend(signed(dedupe.remember_ms).to_be_bytes());
     head.extend(count(delivery.jobs.len())?);
     head.extend(count(delivery.unmapped.len())?);
     head.extend(delivery.source.as_str().as_bytes());

@@ -34,7 +34,7 @@ if version and (tonumber(version) or 0) ~= KNOWN then
   if tonumber(version) > KNOWN then return redis.error_reply('NEWER ' .. version .. ' ' .. KNOWN) end
 end
 
--- A whole number as text, exact up to 2^53. (`%.0f` takes four times as long.)
+-- A whole number as text, exact up to 2^53. (`%.0f` takes twice as long.)
 local format = string.format
 local function int(n)
   return format('%d', n)
