@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use crate::core::job::JobId;
+use crate::core::person::PersonId;
+use crate::core::person::job::JobId;
 use crate::core::time::UnixMs;
 
 /// Where `now` comes from: the system, or a test that moves it by hand.
@@ -41,10 +42,10 @@ impl Clock {
     }
 }
 
-/// A new job id, time-ordered.
+/// A new job id about this person, time-ordered.
 #[must_use]
-pub fn new_job_id() -> JobId {
-    JobId(uuid::Uuid::now_v7().as_u128())
+pub fn new_job_id(person: PersonId) -> JobId {
+    JobId::about(uuid::Uuid::now_v7().as_u128(), person)
 }
 
 /// A random share in `[0, 1)`, for jitter.

@@ -79,6 +79,24 @@ codes! {
     JobPoison = "JOB-POISON",
         "Worker after worker stopped in the middle of this job.",
         "Look for crashes or out-of-memory kills in the logs at the times in the history; then replay.";
+    ScimOwned = "SCIM-OWNED",
+        "The member belongs to another employee, whose name is another one.",
+        "See both employees in the dead letter. Correct the address of one of them in the HR system; a new word from there heals this.";
+    ScimAddress = "SCIM-ADDRESS",
+        "Postman does not take the new address for this member; names go on being brought over.",
+        "Verify the address' domain in Postman's team settings, or change the address there by hand; then replay.";
+    ScimDoubt = "SCIM-DOUBT",
+        "The member under the known id has an address that neither HR nor the bridge has given them.",
+        "Look at the member in Postman's team settings; correct the address there or in the HR system, then replay.";
+    ScimNotApplied = "SCIM-NOT-APPLIED",
+        "Postman answers that a change was made, and does not show it, again and again.",
+        "Look at the member in Postman's team settings; replay when they can be changed.";
+    ScimUnreadableMember = "SCIM-MEMBER-UNREADABLE",
+        "The member cannot be read well enough to be written without harm.",
+        "See the story for what Postman answers; correct the cause, then replay.";
+    JobCollision = "JOB-COLLISION",
+        "Two employees have the same number in the store, and the first one keeps it.",
+        "Give this employee another id in the HR system.";
     // A delivery or record that could not be mapped: dead letters too.
     MapNotJson = "MAP-NOT-JSON",
         "The delivery is genuine, but its body is not JSON (or is nested more than 128 deep).",
@@ -124,6 +142,18 @@ codes! {
     HoldRefused = "HOLD-REFUSED",
         "Postman, or something before it, refuses us for a reason that is not documented.",
         "Run `scim-bridge check`; look at the key, the plan, SCIM in the team settings, and proxies.";
+    HoldReadOnly = "HOLD-WRITES",
+        "Postman serves reads and refuses every write: a read-only key, or maintenance.",
+        "Run `scim-bridge check`; give `[postman] key` a SCIM key that may write. Work resumes by itself.";
+    HoldQuota = "HOLD-QUOTA",
+        "Postman asks to be left alone for longer than an hour: a quota is used up.",
+        "See the team's usage in Postman; work resumes by itself at the time that Postman told.";
+    HoldGuard = "HOLD-GUARD",
+        "More people would be switched off, or get another address, than `[guard]` allows.",
+        "Look at who waits. If HR is right, let so many through: `scim-bridge hold allow deactivations N` (or `addresses`).";
+    HoldFetch = "HOLD-FETCH",
+        "The HR system's API refuses to be read: the people of this source wait, others go on.",
+        "Correct the credentials under `[source.fetch]`; work resumes by itself.";
     HoldRedirect = "HOLD-REDIRECT",
         "The SCIM address answers with a redirect, which is not followed.",
         "Set `[postman] base_url` to the address that answers itself.";

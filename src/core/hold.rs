@@ -1,28 +1,78 @@
-//! Holds: the target refuses, so jobs wait, unharmed and uncounted.
+//! Holds: the target (or an HR system's API, or the guard) refuses, so work waits, unharmed and
+//! uncounted, until a probe or an operator lifts it. One small document, the same for all workers;
+//! every change is a pure function of it, and the store only keeps it with a version.
+
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use super::code::Code;
+use super::person::SourceName;
 use super::time::UnixMs;
 
 /// What a hold keeps waiting.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum HoldScope {
-    /// Every job.
+    /// Everybody.
     All,
-    /// Lanes whose head is a Hire; renames go on.
+    /// Who would be created or switched on; updates go on.
     Creates,
+    /// Whatever writes; reads are served.
+    Writes,
+    /// Who would be switched off, beyond what the guard allows.
+    Deactivations,
+    /// Whose address would change, beyond what the guard allows.
+    Addresses,
+    /// Who must be read at this source's HR system first.
+    Fetch(SourceName),
 }
 
 impl HoldScope {
-    /// The word for it in metrics, commands and answers.
+    /// Parses the word for it.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "all" => Self::All,
+            "creates" => Self::Creates,
+            "writes" => Self::Writes,
+            "deactivations" => Self::Deactivations,
+            "addresses" => Self::Addresses,
+            other => Self::Fetch(SourceName::parse(other.strip_prefix("fetch:")?).ok()?),
+        })
+    }
+
+    /// Whether the guard set it: only an operator's word lets more through.
+    #[must_use]
+    pub fn is_guard(&self) -> bool {
+        matches!(self, Self::Deactivations | Self::Addresses)
+    }
+}
+
+impl fmt::Display for HoldScope {
+    /// The word for it in metrics, commands and answers, and the tag under which people wait.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::All => "all",
-            Self::Creates => "creates",
+            Self::All => f.write_str("all"),
+            Self::Creates => f.write_str("creates"),
+            Self::Writes => f.write_str("writes"),
+            Self::Deactivations => f.write_str("deactivations"),
+            Self::Addresses => f.write_str("addresses"),
+            Self::Fetch(source) => write!(f, "fetch:{source}"),
         }
+    }
+}
+
+impl TryFrom<String> for HoldScope {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text).ok_or("a scope is all, creates, writes, deactivations, addresses or fetch:SOURCE")
+    }
+}
+
+impl From<HoldScope> for String {
+    fn from(scope: HoldScope) -> Self {
+        scope.to_string()
     }
 }
 
@@ -35,16 +85,50 @@ pub struct Hold {
     pub code: Code,
     /// Since when.
     pub since: UnixMs,
-    /// When the next probe may be made; none for an operator's hold, which only an operator lifts.
+    /// When the next probe may be made; none for a hold that only an operator lifts.
     pub next_probe_at: Option<UnixMs>,
     /// How many probes were made since.
+    pub probes: u32,
+    /// The probe that is under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probing: Option<Probing>,
+    /// The fingerprint of the key that was refused, where a key can be the cause.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+}
+
+/// A probe that is under way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probing {
+    /// By which worker.
+    pub by: String,
+    /// Given up then: the worker may have died.
+    pub until: UnixMs,
+}
+
+/// A hold that was lifted a little ago: if it comes back it goes on with its pauses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lifted {
+    /// Which.
+    pub scope: HoldScope,
+    /// Its code.
+    pub code: Code,
+    /// When.
+    pub at: UnixMs,
+    /// How many probes it had.
     pub probes: u32,
 }
 
 /// Whether a hold with this code has no probe, gives way to no other, and is lifted by an operator only.
 #[must_use]
 pub fn is_lifted_by_hand(code: Code) -> bool {
-    matches!(code, Code::HoldOperator | Code::HoldCopied)
+    matches!(code, Code::HoldOperator | Code::HoldCopied | Code::HoldGuard)
+}
+
+/// Whether another key may lift a hold of this code.
+#[must_use]
+pub fn is_caused_by_key(code: Code) -> bool {
+    matches!(code, Code::HoldKey | Code::HoldAdminLeft | Code::HoldTeamGone | Code::HoldPlan | Code::HoldRefused | Code::HoldReadOnly)
 }
 
 /// How long to wait between probes.
@@ -64,15 +148,166 @@ impl ProbePauses {
     }
 }
 
+/// All holds: the document that workers share.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Holds {
+    /// Those in force.
+    pub holds: Vec<Hold>,
+    /// Those lifted by a probe lately.
+    pub lifted: Vec<Lifted>,
+}
+
+impl Holds {
+    /// The hold of this scope.
+    #[must_use]
+    pub fn get(&self, scope: &HoldScope) -> Option<&Hold> {
+        self.holds.iter().find(|hold| hold.scope == *scope)
+    }
+
+    /// Sets a hold. One that stands with the same code stays as it is (so do its pauses), and an
+    /// operator's stays whatever the code. `not_before` is what the target asked for. Whether anything
+    /// changed.
+    pub fn set(&mut self, now: UnixMs, scope: HoldScope, code: Code, pauses: ProbePauses, not_before: Option<UnixMs>) -> bool {
+        let standing = self.get(&scope);
+        if standing.is_some_and(|hold| hold.code == code || is_lifted_by_hand(hold.code)) {
+            return false;
+        }
+        let came_back = self.lifted.iter().find(|lifted| {
+            lifted.scope == scope && lifted.code == code && now.ms_since(lifted.at) <= pauses.max_ms
+        });
+        let probes = came_back.map_or(0, |lifted| lifted.probes);
+        let next_probe_at = (!is_lifted_by_hand(code))
+            .then(|| now.plus_ms(pauses.after(probes)).max(not_before.unwrap_or(now)));
+        self.holds.retain(|hold| hold.scope != scope);
+        self.holds.push(Hold { scope, code, since: now, next_probe_at, probes, probing: None, key: None });
+        true
+    }
+
+    /// Lifts a hold by hand; its pauses are forgotten.
+    pub fn lift(&mut self, scope: &HoldScope) -> bool {
+        self.lifted.retain(|lifted| lifted.scope != *scope);
+        let before = self.holds.len();
+        self.holds.retain(|hold| hold.scope != *scope);
+        self.holds.len() != before
+    }
+
+    /// The hold whose probe is due.
+    #[must_use]
+    pub fn due_probe(&self, now: UnixMs) -> Option<&Hold> {
+        self.holds.iter().find(|hold| {
+            hold.next_probe_at.is_some_and(|at| at <= now)
+                && hold.probing.as_ref().is_none_or(|probing| probing.until <= now)
+        })
+    }
+
+    /// When the next probe may be due.
+    #[must_use]
+    pub fn next_probe_at(&self) -> Option<UnixMs> {
+        self.holds.iter().filter_map(|hold| {
+            let at = hold.next_probe_at?;
+            Some(hold.probing.as_ref().map_or(at, |probing| at.max(probing.until)))
+        }).min()
+    }
+
+    /// Takes a due probe for `worker`. Whether it got it.
+    pub fn begin_probe(&mut self, now: UnixMs, scope: &HoldScope, by: &str, until: UnixMs) -> bool {
+        let is_due = self.due_probe(now).is_some_and(|hold| hold.scope == *scope);
+        let hold = self.holds.iter_mut().find(|hold| hold.scope == *scope && is_due);
+        if let Some(hold) = hold {
+            hold.probing = Some(Probing { by: by.to_owned(), until });
+            return true;
+        }
+        false
+    }
+
+    /// Ends the probe that `worker` made: the hold is lifted, or its next probe comes after a longer
+    /// pause. Whether anything changed: the hold may be another by now.
+    pub fn end_probe(&mut self, now: UnixMs, scope: &HoldScope, by: &str, has_passed: bool, pauses: ProbePauses) -> bool {
+        let Some(place) = self.holds.iter().position(|hold| {
+            hold.scope == *scope && hold.probing.as_ref().is_some_and(|probing| probing.by == by)
+        }) else {
+            return false;
+        };
+        if has_passed {
+            let hold = self.holds.remove(place);
+            self.lifted.retain(|lifted| lifted.scope != *scope && now.ms_since(lifted.at) <= pauses.max_ms);
+            self.lifted.push(Lifted { scope: hold.scope, code: hold.code, at: now, probes: hold.probes + 1 });
+        } else {
+            let hold = &mut self.holds[place];
+            hold.probes = hold.probes.saturating_add(1);
+            hold.probing = None;
+            hold.next_probe_at = Some(now.plus_ms(pauses.after(hold.probes)));
+        }
+        true
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const PAUSES: ProbePauses = ProbePauses { first_ms: 30_000, max_ms: 300_000 };
+
+    fn held() -> Holds {
+        let mut holds = Holds::default();
+        assert!(holds.set(UnixMs(0), HoldScope::All, Code::HoldKey, PAUSES, None));
+        holds
+    }
+
     #[test]
     fn pauses_double_up_to_the_cap() {
-        let pauses = ProbePauses { first_ms: 30_000, max_ms: 300_000 };
-        let all: Vec<u64> = (0..6).map(|n| pauses.after(n) / 1000).collect();
+        let all: Vec<u64> = (0..6).map(|n| PAUSES.after(n) / 1000).collect();
         assert_eq!(all, [30, 60, 120, 240, 300, 300]);
-        assert_eq!(pauses.after(200), 300_000);
+        assert_eq!(PAUSES.after(200), 300_000);
+    }
+
+    #[test]
+    fn a_hold_that_stands_keeps_its_pauses() {
+        let mut holds = held();
+        assert!(!holds.set(UnixMs(5), HoldScope::All, Code::HoldKey, PAUSES, None));
+        assert_eq!(holds.get(&HoldScope::All).unwrap().next_probe_at, Some(UnixMs(30_000)));
+    }
+
+    #[test]
+    fn an_operators_hold_gives_way_to_no_other() {
+        let mut holds = Holds::default();
+        holds.set(UnixMs(0), HoldScope::All, Code::HoldOperator, PAUSES, None);
+        assert!(!holds.set(UnixMs(5), HoldScope::All, Code::HoldKey, PAUSES, None));
+        assert_eq!(holds.due_probe(UnixMs(i64::MAX)), None);
+    }
+
+    #[test]
+    fn one_worker_probes_at_a_time_until_it_is_given_up() {
+        let mut holds = held();
+        assert!(!holds.begin_probe(UnixMs(29_999), &HoldScope::All, "a", UnixMs(90_000)));
+        assert!(holds.begin_probe(UnixMs(30_000), &HoldScope::All, "a", UnixMs(90_000)));
+        assert!(!holds.begin_probe(UnixMs(40_000), &HoldScope::All, "b", UnixMs(99_000)));
+        assert!(holds.begin_probe(UnixMs(90_000), &HoldScope::All, "b", UnixMs(99_000)));
+        assert!(!holds.end_probe(UnixMs(91_000), &HoldScope::All, "a", true, PAUSES));
+        assert!(holds.end_probe(UnixMs(92_000), &HoldScope::All, "b", false, PAUSES));
+        assert_eq!(holds.next_probe_at(), Some(UnixMs(92_000 + 60_000)));
+    }
+
+    #[test]
+    fn a_hold_that_comes_back_goes_on_with_its_pauses() {
+        let mut holds = held();
+        holds.begin_probe(UnixMs(30_000), &HoldScope::All, "a", UnixMs(90_000));
+        holds.end_probe(UnixMs(31_000), &HoldScope::All, "a", true, PAUSES);
+        assert_eq!(holds.get(&HoldScope::All), None);
+        holds.set(UnixMs(40_000), HoldScope::All, Code::HoldKey, PAUSES, None);
+        assert_eq!(holds.next_probe_at(), Some(UnixMs(40_000 + 60_000)));
+        holds.lift(&HoldScope::All);
+        holds.set(UnixMs(50_000), HoldScope::All, Code::HoldKey, PAUSES, None);
+        assert_eq!(holds.next_probe_at(), Some(UnixMs(80_000)));
+    }
+
+    #[test]
+    fn scopes_read_back() {
+        let fetch = HoldScope::Fetch(SourceName::parse("hr").unwrap());
+        for scope in [HoldScope::All, HoldScope::Creates, HoldScope::Writes, HoldScope::Deactivations, HoldScope::Addresses, fetch] {
+            assert_eq!(HoldScope::parse(&scope.to_string()), Some(scope));
+        }
+        assert_eq!(HoldScope::parse("nobody"), None);
     }
 }

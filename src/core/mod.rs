@@ -4,16 +4,9 @@
 
 pub mod code;
 pub mod delivery;
-pub mod event;
 pub mod hold;
-pub mod job;
 pub mod limiter;
-pub mod mapping;
-pub mod plan;
-pub mod reply;
+pub mod person;
+pub mod reconcile;
 pub mod retry_hint;
-pub mod scim;
-pub mod search;
-pub mod signature;
 pub mod time;
-pub mod verdict;

@@ -1,32 +1,26 @@
-//! Where accepted events wait: one lane per person, leases with fences, the directory, holds, the
-//! rate limiters' state, dead letters and the history of finished jobs.
+//! Where people are kept: what HR said and was not yet worked on (inboxes), one document a person,
+//! lanes with leases and fences, who owns which member, dead letters, stories, the rate limiters'
+//! state, and a few small documents that all processes share.
 //!
-//! One trait, several engines. Each method is one atomic, durable transition: it has happened when
-//! the future is ready, and it has happened whole or not at all. The conformance suite in
-//! `tests/store/` is what an engine must pass.
+//! One trait, several engines. **Core decides, engines keep**: an engine stores bytes, keeps a few
+//! indexes, and checks the fence. It knows no hire, no verdict and no hold. Each method is one atomic,
+//! durable transition: it has happened when the future is ready, and it has happened whole or not at
+//! all. The conformance suite in `tests/store/` is what an engine must pass.
 //!
-//! Lives here: state and its transitions. Not here: configuration, HTTP, judgement of replies.
+//! Lives here: the trait, its values and its errors. Not here: configuration, HTTP, judgement.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::core::code::Code;
-use crate::core::event::{Event, EventKind, Person, SourceName};
-use crate::core::hold::{Hold, HoldScope, ProbePauses};
-use crate::core::job::{DeadLetter, DirectoryEntry, Finished, HistoryEntry, Job, JobId, JobState};
 use crate::core::limiter::{CallKind, Rate};
+use crate::core::person::job::JobId;
+use crate::core::person::{EventKind, Person, PersonId, SourceName};
 use crate::core::time::UnixMs;
-pub use crate::core::verdict::Verdict;
-
-pub use self::transfer::{Activity, Exported, Fate, Origin, Position, Record, Remembered, Room, Section, Transfer};
-
-pub mod copy;
-pub mod embedded;
-pub mod redis;
-pub mod transfer;
 
 /// Why a store could not do what was asked. Nothing has changed then, unless it says so.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -52,6 +46,22 @@ pub enum StoreError {
         /// Newest version known.
         known: u32,
     },
+    /// The store was written by a version from before 0.1.0, whose layout this one does not read.
+    #[error(
+        "the store has the layout of a version that was never released (schema {found}): give this one another directory or `[store] key_prefix`, and have the HR system send again"
+    )]
+    OlderSchema {
+        /// Version found.
+        found: u32,
+    },
+    /// The store belongs to another target.
+    #[error("the store is kept for {theirs}, and this process would serve {ours}: give it another directory or `[store] key_prefix`")]
+    OtherTarget {
+        /// Whose it is.
+        theirs: String,
+        /// Who asks.
+        ours: String,
+    },
     /// What was read is not what was written.
     #[error("the store is damaged: {0}")]
     Damaged(String),
@@ -74,7 +84,7 @@ impl StoreError {
             Self::Trouble { code, .. } => Some(*code),
             Self::NewerSchema { .. } => Some(Code::StoreNewerSchema),
             Self::Damaged(_) => Some(Code::StoreDamaged),
-            Self::Unavailable(_) | Self::InUse { .. } => None,
+            Self::Unavailable(_) | Self::InUse { .. } | Self::OlderSchema { .. } | Self::OtherTarget { .. } => None,
         }
     }
 
@@ -93,7 +103,11 @@ impl StoreError {
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Unavailable(_) | Self::Trouble { .. } => true,
-            Self::InUse { .. } | Self::NewerSchema { .. } | Self::Damaged(_) => false,
+            Self::InUse { .. }
+            | Self::NewerSchema { .. }
+            | Self::OlderSchema { .. }
+            | Self::OtherTarget { .. }
+            | Self::Damaged(_) => false,
         }
     }
 }
@@ -101,25 +115,35 @@ impl StoreError {
 /// What every engine is built with.
 #[derive(Debug, Clone)]
 pub struct StoreOptions {
-    /// Postman's limit for writes.
+    /// The target's limit for writes.
     pub writes: Rate,
-    /// Postman's limit for reads.
+    /// The target's limit for reads.
     pub reads: Rate,
-    /// Waiting and parked jobs at which `accept` says [`Accepted::Full`].
-    pub high_water_jobs: u64,
-    /// How long and how many finished jobs are kept.
-    pub retention: Retention,
-    /// Pauses between the probes of a hold.
-    pub probe_pauses: ProbePauses,
+    /// The bounds.
+    pub bounds: Bounds,
 }
 
-/// Bounds of what is kept for the timeline. Dead letters have none.
+/// What a store holds at the most.
 #[derive(Debug, Clone, Copy)]
-pub struct Retention {
-    /// Finished jobs older than this go.
-    pub finished_ms: u64,
-    /// Beyond this number the oldest finished jobs go.
-    pub finished_jobs_max: u64,
+pub struct Bounds {
+    /// Inbox entries of all people together; see [`share_left`] for what one source may have of it.
+    pub entries_max: u64,
+    /// Dead letters, blocked people and unmapped records together. Only unmapped records are refused
+    /// at it.
+    pub dead_letters_max: u64,
+    /// What the unmapped records' payloads take together, in bytes.
+    pub dead_bytes_max: u64,
+    /// Entries of a person's story; beyond, the oldest go, and are counted.
+    pub story_entries_max: u32,
+    /// How long people who are idle keep their story, in milliseconds.
+    pub story_keep_ms: u64,
+}
+
+/// How much of a bound a source may take in all: half of what the others leave. However much one
+/// source takes, there is room for the next.
+#[must_use]
+pub fn share_of_source(max: u64, all: u64, mine: u64) -> u64 {
+    max.saturating_sub(all.saturating_sub(mine)) / 2
 }
 
 /// A delivery to be accepted: remembered and queued in one step.
@@ -127,10 +151,10 @@ pub struct Retention {
 pub struct NewDelivery {
     /// Who sent it.
     pub source: SourceName,
-    /// How to know it again.
-    pub dedupe: Dedupe,
-    /// Its events, in order.
-    pub jobs: Vec<NewJob>,
+    /// How to know it again; none: it is never a duplicate.
+    pub dedupe: Option<Dedupe>,
+    /// What it says, in order; several entries may be of one person.
+    pub entries: Vec<NewEntry>,
     /// Its records that could not be mapped.
     pub unmapped: Vec<NewUnmapped>,
 }
@@ -140,50 +164,57 @@ pub struct NewDelivery {
 pub struct Dedupe {
     /// Hash of source and event id (or of source and body).
     pub key: [u8; 16],
-    /// Hash of the body: the same key with another fingerprint is a conflict.
-    pub fingerprint: [u8; 16],
+    /// The key is of the body alone. Then it counts only for people whose newest delivery it is: a body
+    /// that comes again after another one is a change back.
+    pub only_while_newest: bool,
     /// How long it is remembered.
     pub remember_ms: u64,
 }
 
-/// An event to be queued.
+/// An entry for a person's inbox.
 #[derive(Debug, Clone)]
-pub struct NewJob {
-    /// Its id.
-    pub id: JobId,
-    /// What happened.
-    pub event: Event,
+pub struct NewEntry {
+    /// The job's id.
+    pub job: JobId,
+    /// Whose inbox. `job.person()` is `person.id()`.
+    pub person: Person,
+    /// What it says: opaque.
+    pub bytes: Bytes,
 }
 
 /// A record to be kept as a dead letter because it could not be mapped.
 #[derive(Debug, Clone)]
 pub struct NewUnmapped {
-    /// Its id.
-    pub id: JobId,
-    /// Whose it is, where the record told.
-    pub person: Option<Person>,
-    /// Why it could not be mapped.
-    pub code: Code,
-    /// Field and shape, never values.
-    pub detail: String,
-    /// The record, or the whole body.
-    pub payload: String,
+    /// Its line in the listing. `person` is told where the record told at least that; `event` is none.
+    pub row: DeadRow,
+    /// The record, or the whole body, as received.
+    pub payload: Bytes,
 }
 
 /// What became of a delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Accepted {
-    /// Stored durably.
+    /// Stored durably: at least something of it was news.
     Stored,
-    /// Known already, with the same body. The ids it got the first time.
+    /// Known already, for everybody whom it is about.
     Duplicate {
-        /// Jobs and dead letters, in order.
-        jobs: Vec<JobId>,
+        /// The ids it got the first time: jobs, then unmapped records, in order.
+        ids: Vec<JobId>,
     },
-    /// The id is known with another body. Nothing was stored.
-    Conflict,
-    /// Over the high-water mark. Nothing was stored or remembered.
-    Full,
+    /// A bound is reached. Nothing was stored or remembered.
+    Full(FullBound),
+}
+
+/// Which bound is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FullBound {
+    /// [`Bounds::entries_max`], or this source's share of it.
+    Entries,
+    /// [`Bounds::dead_letters_max`], or this source's share of it.
+    DeadLetters,
+    /// [`Bounds::dead_bytes_max`], or this source's share of it.
+    DeadBytes,
 }
 
 /// What a worker asks for.
@@ -194,100 +225,178 @@ pub struct ClaimRequest {
     /// Which of the worker's claims this is: greater than that of every claim before.
     pub number: u64,
     /// The first of the worker's claims whose answers it does not know. What this one and those after it
-    /// (before `number`) leased is given back first: due at once, and uncounted.
+    /// (before `number`) leased is given back first: due at once, and no take-over.
     pub lost_from: Option<u64>,
-    /// How many jobs at the most; 0: nothing is given out, only given back.
-    pub jobs_max: usize,
+    /// How many people at the most; 0: nobody is given out, only given back.
+    pub people_max: usize,
     /// How long each lease lasts.
     pub lease_ms: u64,
+    /// Entries of one person's inbox at the most; the rest waits for the next claim.
+    pub entries_max: usize,
+    /// From among those parked under this tag, the one who has waited longest, due or not; none: from
+    /// among the due, longest due first. Leases that ran out are taken over only without a tag.
+    pub parked: Option<String>,
 }
 
 /// A time-limited claim on a lane. The fence refuses its late results.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
     /// Whose lane.
-    pub person: Person,
-    /// The job at its head.
-    pub job: JobId,
-    /// Grows with every claim, and with time, so that none comes twice after writes were lost; a settle
+    pub person: PersonId,
+    /// Grows with every claim, and with time, so that none comes twice after writes were lost; a commit
     /// with an older one is refused.
     pub fence: u64,
     /// When others may take over.
     pub until: UnixMs,
-    /// Set where this job is the trial of these holds: settle with the result.
-    pub trial_of: Option<HoldScope>,
 }
 
-/// A job that a worker has.
+/// A person whom a worker has.
 #[derive(Debug, Clone)]
-pub struct ClaimedJob {
+pub struct Claimed {
     /// The claim.
     pub lease: Lease,
-    /// The job. `take_overs` counts this claim where it was one.
-    pub job: Job,
-    /// What is known of the person.
-    pub directory: Option<DirectoryEntry>,
-    /// The token that was taken for the job's first call: a write for a Hire, a read for a Rename.
-    pub token: CallKind,
+    /// The document; none for somebody of whom nothing was committed yet.
+    pub document: Option<Bytes>,
+    /// The inbox in order of acceptance, as far as [`ClaimRequest::entries_max`] goes.
+    pub inbox: Vec<InboxEntry>,
+    /// Whether the lane was taken over from a worker that let its lease run out.
+    pub taken_over: bool,
+}
+
+/// An entry of an inbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InboxEntry {
+    /// Its place among all that the store accepted.
+    pub seq: u64,
+    /// What it says: opaque.
+    pub bytes: Bytes,
 }
 
 /// The answer to a claim.
 #[derive(Debug, Clone)]
 pub enum Claim {
-    /// At least one job.
-    Jobs(Vec<ClaimedJob>),
-    /// A hold's probe is due, and no job is there to be its trial: make a harmless call (its token
-    /// is taken), and tell with [`Store::settle_probe`].
-    Probe(HoldScope),
-    /// Nothing now.
-    Wait {
-        /// When it is worth asking again without a wake-up: the next due job, token, expiring
-        /// lease or probe. None: nothing is waiting at all.
+    /// At least one person.
+    People(Vec<Claimed>),
+    /// Nobody now.
+    Nobody {
+        /// When it is worth asking again without a wake-up: the next due person or the next lease that
+        /// runs out. None: nobody waits for a time.
         until: Option<UnixMs>,
-        /// What is waited for.
-        reason: WaitReason,
     },
 }
 
-/// Why there is nothing to claim now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WaitReason {
-    /// No job is due.
-    NothingDue,
-    /// Jobs are due, but no token of their kind is left.
-    Token(CallKind),
-    /// Jobs are due, but held.
-    Hold,
-}
-
-/// How an attempt ends.
+/// How an attempt ends: written in one step, if the fence is the lane's own.
 #[derive(Debug, Clone)]
-pub struct Settlement {
-    /// What happens to the job.
-    pub verdict: Verdict,
-    /// What the attempt did; appended to the job's history.
-    pub history: Vec<HistoryEntry>,
-    /// For a lease with `trial_of`: whether the hold is lifted by this.
-    pub trial: Option<TrialResult>,
-    /// What was learnt about the person; none leaves the directory as it is.
-    pub directory: Option<DirectoryEntry>,
+pub struct Commit {
+    /// The document; none leaves it as it is.
+    pub document: Option<Bytes>,
+    /// Whose it is: kept with the first commit, for listings.
+    pub person: Person,
+    /// Entries up to this place in the claimed inbox are folded in, and go.
+    pub consumed_to: Option<u64>,
+    /// Where the person stands afterwards.
+    pub lane: Lane,
+    /// What is added to the story; opaque.
+    pub story: Vec<Bytes>,
+    /// Words by which the person is found from now on.
+    pub terms_added: Vec<String>,
+    /// Words by which they are not found any more.
+    pub terms_removed: Vec<String>,
+    /// Claims on members and addresses that are given up, where they are this person's own.
+    pub disowned: Vec<String>,
+    /// The person's dead letter.
+    pub dead: DeadChange,
 }
 
-/// What a hold's trial or probe showed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TrialResult {
-    /// The target serves us again: the hold is lifted.
-    Passed,
-    /// Still refused, or not to be told: the next probe comes after a longer pause.
-    Failed,
+/// What becomes of a person's dead letter.
+#[derive(Debug, Clone)]
+pub enum DeadChange {
+    /// None from now on.
+    None,
+    /// This one from now on.
+    Is(Box<DeadRow>),
 }
 
-/// What became of a settlement.
+/// Where a person stands in the queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lane {
+    /// What they wait for: counted and listed.
+    pub state: LaneState,
+    /// When they are due; none: not by time.
+    pub due: Option<UnixMs>,
+    /// Whether a new entry in the inbox makes them due at once. Entries that are in the inbox already
+    /// at a commit do, too.
+    pub wakes: bool,
+    /// The tag under which they are parked, for [`Store::release`] and [`ClaimRequest::parked`].
+    pub tag: Option<String>,
+}
+
+/// What a person waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LaneState {
+    /// Nothing: in line.
+    Idle,
+    /// For a worker, or for the next try.
+    Waiting,
+    /// A worker has them. Only engines set it: a lane that is leased.
+    Running,
+    /// For a hold to be lifted.
+    Held,
+    /// For an instant that HR announced.
+    Scheduled,
+    /// For HR to say more.
+    Incomplete,
+    /// For something to change: a dead letter.
+    Blocked,
+}
+
+impl LaneState {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Idle, Self::Waiting, Self::Running, Self::Held, Self::Scheduled, Self::Incomplete, Self::Blocked];
+
+    /// The word for it in metrics and answers.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Waiting => "waiting",
+            Self::Running => "running",
+            Self::Held => "held",
+            Self::Scheduled => "scheduled",
+            Self::Incomplete => "incomplete",
+            Self::Blocked => "blocked",
+        }
+    }
+}
+
+/// What became of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Settled {
+pub enum Committed {
     /// It is so.
-    Settled,
+    Committed,
     /// The lease was lost: somebody else has the lane, nothing changed.
+    Stale,
+}
+
+/// A claim on members and addresses: each key belongs to one person at the most.
+#[derive(Debug, Clone)]
+pub struct Own {
+    /// What is claimed: opaque keys, such as `id:…` and `address:…`. All of them, or none.
+    pub keys: Vec<String>,
+    /// Whom they may be taken from, and what is put into that person's inbox in the same step.
+    pub from: Option<(PersonId, NewEntry)>,
+}
+
+/// What became of an [`Own`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Owned {
+    /// All keys are this person's.
+    Yes,
+    /// One of them is somebody else's; nothing changed.
+    By(PersonId),
+    /// The lease was lost; nothing changed.
     Stale,
 }
 
@@ -300,115 +409,158 @@ pub enum Token {
     NotBefore(UnixMs),
 }
 
-/// What became of an operator's request on a dead letter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DeadAction {
-    /// Done.
-    Done,
-    /// There is no such dead letter (any more).
-    NotFound,
-    /// The dead letter is of the other origin: use the other method.
-    WrongOrigin,
-}
-
-/// A page of a listing, newest first.
-#[derive(Debug, Clone, Default)]
-pub struct Page {
-    /// How many rows at the most.
-    pub rows_max: usize,
-    /// Only rows older than this one.
-    pub before: Option<JobId>,
+/// A small document that all processes share.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Shared {
+    /// Grows with every change; 0 where there is none yet.
+    pub version: u64,
+    /// What it says: opaque.
+    pub bytes: Bytes,
 }
 
 /// A dead letter's line in a listing.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct DeadSummary {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadRow {
     /// Its id.
     pub id: JobId,
     /// The HR system it came from.
     pub source: SourceName,
     /// Whose it is, where known.
     pub person: Option<Person>,
-    /// What it was; none for an unmapped record.
+    /// What the newest job that it stopped was; none for an unmapped record.
     pub event: Option<EventKind>,
     /// When it died.
     pub died_at: UnixMs,
-    /// Why.
-    pub code: Code,
+    /// Why: the text of a [`Code`], which may be one that this version does not know.
+    pub code: String,
     /// Fields and shapes, never values.
     pub detail: String,
-    /// Whether the person's lane waits behind it.
-    pub parks_lane: bool,
+    /// Whether it is a record that could not be mapped.
+    pub unmapped: bool,
 }
 
-/// A job with where it stands.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct JobView {
-    /// The job.
-    #[serde(flatten)]
-    pub job: Job,
-    /// Where it stands.
-    pub state: JobState,
-    /// When it is due, where it is at the head of a waiting lane.
-    pub due_at: Option<UnixMs>,
-    /// When and how it finished, where it did.
-    pub finished: Option<(UnixMs, Finished)>,
+/// Which dead letters.
+#[derive(Debug, Clone, Default)]
+pub struct DeadFilter {
+    /// Only of this code.
+    pub code: Option<String>,
+    /// Only of this source.
+    pub source: Option<SourceName>,
+    /// Only whose newest stopped job was of this kind.
+    pub event: Option<EventKind>,
+    /// Only those that died before.
+    pub died_before: Option<UnixMs>,
 }
 
-/// All that is known of a person.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct PersonView {
-    /// Who.
-    pub person: Person,
-    /// What is known of them at Postman.
-    pub directory: Option<DirectoryEntry>,
-    /// Their jobs in order: finished ones that are still kept, dead ones, and what waits.
-    pub jobs: Vec<JobView>,
-    /// Their dead letters, unmapped records among them.
-    pub dead: Vec<DeadSummary>,
+impl DeadFilter {
+    /// Whether a dead letter is meant.
+    #[must_use]
+    pub fn takes(&self, row: &DeadRow) -> bool {
+        self.code.as_ref().is_none_or(|code| *code == row.code)
+            && self.source.as_ref().is_none_or(|source| *source == row.source)
+            && self.event.is_none_or(|event| row.event == Some(event))
+            && self.died_before.is_none_or(|before| row.died_at < before)
+    }
+}
+
+/// A page of a listing. Pages go on after a cursor that the page before gave; they are bounded in rows
+/// and in bytes, so that a page may be short and yet not the last.
+#[derive(Debug, Clone, Default)]
+pub struct Page {
+    /// How many rows at the most.
+    pub rows_max: usize,
+    /// Where the page before ended: opaque.
+    pub after: Option<String>,
+}
+
+/// A page's rows.
+#[derive(Debug, Clone)]
+pub struct Listed<T> {
+    /// The rows.
+    pub rows: Vec<T>,
+    /// Where the next page begins; none: that was the last.
+    pub next: Option<String>,
+}
+
+/// A person as a store has them.
+#[derive(Debug, Clone)]
+pub struct PersonRow {
+    /// Their number.
+    pub id: PersonId,
+    /// The document; none for somebody of whom nothing was committed yet.
+    pub document: Option<Bytes>,
+    /// Where they stand. `Running` while a worker has them.
+    pub lane: Lane,
+    /// Since when they stand there: the lane's last change.
+    pub since: UnixMs,
+    /// How many entries are in the inbox.
+    pub inbox_entries: u64,
+    /// The first of them, at most a few hundred.
+    pub inbox: Vec<InboxEntry>,
+}
+
+/// A story: the newest entries, oldest first.
+#[derive(Debug, Clone, Default)]
+pub struct Story {
+    /// The entries; opaque.
+    pub entries: Vec<Bytes>,
+    /// How many older ones are gone.
+    pub dropped: u64,
 }
 
 /// The store in figures.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stats {
-    /// How many jobs are in each state. Every state is there. `dead` counts unmapped records too.
-    pub jobs: BTreeMap<String, u64>,
-    /// Since when the job has been due that has been due the longest; none where no job is due.
-    pub oldest_due_at: Option<UnixMs>,
-    /// Lanes with anything in them.
-    pub lanes: u64,
-    /// Persons in the directory.
+    /// How many people stand in each state; every state but `idle` is there.
+    pub lanes: BTreeMap<String, u64>,
+    /// People of whom there is a document.
     pub people: u64,
+    /// Inbox entries of each source that nobody has folded yet.
+    pub entries: BTreeMap<String, u64>,
+    /// Dead letters by code: exact.
+    pub dead: BTreeMap<String, u64>,
+    /// Dead letters by source.
+    pub dead_by_source: BTreeMap<String, u64>,
+    /// What the unmapped records take, in bytes.
+    pub dead_bytes: u64,
+    /// Since when the person has been due who has been due the longest; none where nobody is due.
+    pub oldest_due_at: Option<UnixMs>,
 }
 
 /// See the module's documentation.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
-    /// Remembers the delivery and queues its jobs, in one atomic and durable step.
+    /// Remembers the delivery, appends its entries to inboxes, and keeps its unmapped records, in one
+    /// atomic and durable step. A lane that wakes is due at once.
+    ///
+    /// With [`Dedupe::only_while_newest`], entries of people whose newest delivery has this key already
+    /// are left out; where that leaves none, and the key is remembered, it is a duplicate.
     async fn accept(&self, now: UnixMs, delivery: NewDelivery) -> Result<Accepted, StoreError>;
 
-    /// Gives out due lanes, oldest first, each with a lease, a fence and a token for its first call.
-    ///
-    /// In this order: an unlifted hold gates what it covers (its trial: see [`Lease::trial_of`]);
-    /// expired leases are taken over; a due lane is chosen whose head's token can be had (a Hire's
-    /// is a write, a Rename's a read).
-    ///
-    /// An answer can be lost (a timeout, a broken connection, a future that is dropped) although its
-    /// lanes are leased: [`ClaimRequest::lost_from`] gives them back. What was given out together is not
-    /// held up by one that cannot be read: that lane is set aside for a while, and told in the log.
+    /// Gives out people, each with a lease and a fence. What cannot be read of one does not hold up the
+    /// others: that lane is set aside for a while, and told in the log.
     async fn claim(&self, now: UnixMs, request: &ClaimRequest) -> Result<Claim, StoreError>;
 
     /// Prolongs a lease to `now + lease_ms`; none where it is lost.
     async fn renew(&self, now: UnixMs, lease: &Lease, lease_ms: u64) -> Result<Option<Lease>, StoreError>;
 
-    /// Ends an attempt. Refused as stale where the fence is not the lane's own any more, or the job not
-    /// the one at its head (a store that lost writes is not told about another job); a lease that ran
-    /// out, but that nobody took over, still settles.
-    async fn settle(&self, now: UnixMs, lease: &Lease, settlement: Settlement) -> Result<Settled, StoreError>;
+    /// Ends an attempt. Refused as stale where the fence is not the lane's own any more; a lease that
+    /// ran out, but that nobody took over, still commits.
+    async fn commit(&self, now: UnixMs, lease: &Lease, commit: Commit) -> Result<Committed, StoreError>;
 
-    /// Ends a probe that [`Claim::Probe`] asked for. Without effect where none is out, or where the
-    /// hold is another by now.
-    async fn settle_probe(&self, now: UnixMs, scope: HoldScope, result: TrialResult) -> Result<(), StoreError>;
+    /// Claims members and addresses for a person, under the fence.
+    async fn own(&self, now: UnixMs, lease: &Lease, own: Own) -> Result<Owned, StoreError>;
+
+    /// Whose a key is.
+    async fn owner(&self, key: &str) -> Result<Option<PersonId>, StoreError>;
+
+    /// Makes people due who are parked under this tag, longest parked first, at most so many. How many
+    /// it were.
+    async fn release(&self, now: UnixMs, tag: &str, people_max: u64) -> Result<u64, StoreError>;
+
+    /// Puts an entry into a person's inbox, whatever the bounds, and makes them due. False where there
+    /// is no such person.
+    async fn put(&self, now: UnixMs, entry: NewEntry) -> Result<bool, StoreError>;
 
     /// Takes a token from the limiter that all workers share.
     async fn take_token(&self, now: UnixMs, kind: CallKind) -> Result<Token, StoreError>;
@@ -416,61 +568,57 @@ pub trait Store: Send + Sync + 'static {
     /// After a 429: no token of either kind before `until`, for anybody.
     async fn back_off(&self, now: UnixMs, until: UnixMs) -> Result<(), StoreError>;
 
-    /// The holds in force.
-    async fn holds(&self) -> Result<Vec<Hold>, StoreError>;
+    /// A small shared document.
+    async fn shared(&self, name: &str) -> Result<Shared, StoreError>;
 
-    /// Sets a hold, or replaces the one of that scope. An operator's has no probe.
-    ///
-    /// One that stands with the same code stays as it is (so do its pauses), and an operator's stays
-    /// whatever the code, until it is lifted: the answer is the hold that stands afterwards. One that
-    /// comes back within `probe_pauses.max_ms` after a trial lifted it goes on with its pauses.
-    async fn set_hold(&self, now: UnixMs, scope: HoldScope, code: Code) -> Result<Hold, StoreError>;
+    /// Writes a small shared document, if its version is still `version`. Whether it was.
+    async fn put_shared(&self, name: &str, version: u64, bytes: Bytes) -> Result<bool, StoreError>;
 
-    /// Lifts the hold of a scope, or all; says which were lifted.
-    async fn lift_hold(&self, now: UnixMs, scope: Option<HoldScope>) -> Result<Vec<Hold>, StoreError>;
+    /// One person.
+    async fn person(&self, person: PersonId) -> Result<Option<PersonRow>, StoreError>;
 
-    /// Lifts the hold of a scope where it is of this code still; says which was lifted. Another that has
-    /// taken its place meanwhile stays.
-    async fn lift_hold_of(&self, now: UnixMs, scope: HoldScope, code: Code) -> Result<Option<Hold>, StoreError>;
+    /// A person's story.
+    async fn story(&self, person: PersonId) -> Result<Story, StoreError>;
+
+    /// People by number, all of them.
+    async fn people(&self, page: &Page) -> Result<Listed<PersonRow>, StoreError>;
+
+    /// People who stand in this state, longest first.
+    async fn lanes(&self, state: LaneState, page: &Page) -> Result<Listed<PersonRow>, StoreError>;
+
+    /// People with a search term that begins so, each once.
+    async fn search(&self, prefix: &str, page: &Page) -> Result<Listed<PersonRow>, StoreError>;
 
     /// Dead letters, newest first.
-    async fn dead_letters(&self, page: &Page) -> Result<Vec<DeadSummary>, StoreError>;
+    async fn dead(&self, filter: &DeadFilter, page: &Page) -> Result<Listed<DeadRow>, StoreError>;
 
-    /// One dead letter, whole.
-    async fn dead_letter(&self, id: JobId) -> Result<Option<DeadLetter>, StoreError>;
+    /// A dead letter with the payload of an unmapped record.
+    async fn dead_letter(&self, id: JobId) -> Result<Option<(DeadRow, Option<Bytes>)>, StoreError>;
 
-    /// Puts a dead job back to its place in its lane (before everything that waits there), due now,
-    /// with its counts at zero and `progress.create_unknown` kept; a lane parked behind it goes on. A
-    /// lease of that lane is not disturbed: the replayed job comes next. In a lane that is parked
-    /// behind another job, it waits there too.
-    async fn replay(&self, now: UnixMs, id: JobId) -> Result<DeadAction, StoreError>;
+    /// Puts what an unmapped record says with a corrected mapping into inboxes, and drops the record, in
+    /// one step. Whatever the bounds. False where there is no such record (any more).
+    async fn replay_unmapped(&self, now: UnixMs, id: JobId, entries: Vec<NewEntry>, unmapped: Vec<NewUnmapped>) -> Result<bool, StoreError>;
 
-    /// Replaces an unmapped dead letter by the jobs that a corrected mapping made of it, queued at
-    /// the end of their lanes.
-    async fn replay_as(&self, now: UnixMs, id: JobId, jobs: Vec<NewJob>) -> Result<DeadAction, StoreError>;
+    /// Drops an unmapped record. False where there is no such record (any more).
+    async fn discard_unmapped(&self, id: JobId) -> Result<bool, StoreError>;
 
-    /// Drops a dead letter for good; a lane parked behind it goes on.
-    async fn discard(&self, now: UnixMs, id: JobId) -> Result<DeadAction, StoreError>;
+    /// Erases a person: document, inbox, story, terms, claims, dead letters, and unmapped records that
+    /// name them. False where there is no such person.
+    async fn erase(&self, person: &Person) -> Result<bool, StoreError>;
 
-    /// Jobs of a state, newest first (dead ones: see [`Store::dead_letters`]).
-    async fn jobs(&self, state: JobState, page: &Page) -> Result<Vec<JobView>, StoreError>;
+    /// The store in figures, without a walk through what it holds.
+    async fn stats(&self) -> Result<Stats, StoreError>;
 
-    /// One job, wherever it stands.
-    async fn job(&self, id: JobId) -> Result<Option<JobView>, StoreError>;
+    /// Ends every lease, uncounted: for a process that knows that it is alone, at its start.
+    async fn end_leases(&self, now: UnixMs) -> Result<u64, StoreError>;
 
-    /// All about a person; none where the store has never heard of them.
-    async fn person(&self, person: &Person) -> Result<Option<PersonView>, StoreError>;
-
-    /// The store in figures; cheap enough for every scrape, at a million jobs too.
-    async fn stats(&self, now: UnixMs) -> Result<Stats, StoreError>;
-
-    /// Drops what is past its keep (finished jobs, remembered deliveries), a bounded piece of it;
-    /// says how many rows went. Call again at once while it is not zero.
+    /// Forgets deliveries that were remembered for long enough, and old stories, in small steps. How
+    /// many rows went; fewer than were due where there are many: call it again.
     async fn tidy(&self, now: UnixMs) -> Result<u64, StoreError>;
 
-    /// Proves that the store can be written to, as durably as a delivery is accepted: it may wait for disks.
-    async fn ping(&self) -> Result<(), StoreError>;
+    /// Proves that the store can be written to.
+    async fn check(&self) -> Result<(), StoreError>;
 
-    /// Ready when there may be something new to claim. A hint: it may come too often or not at all.
+    /// Waits for a sign that somebody may be due.
     async fn woken(&self);
 }

@@ -1,0 +1,257 @@
+//! The document that a store keeps of a person: what HR says, what is known of the member, what is
+//! open, and what stands in the way.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::email;
+use super::event::EventKind;
+use super::fact::Stamp;
+use super::identity::Person;
+use super::job::JobId;
+use super::record::Record;
+use crate::core::code::Code;
+use crate::core::time::UnixMs;
+
+/// The format of documents that this version writes.
+pub const FORMAT: u32 = 1;
+/// Jobs that are kept open at the most; beyond, the oldest end as superseded: their facts are folded.
+pub const OPEN_JOBS_MAX: usize = 200;
+
+/// All that is kept of a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Document {
+    /// The format; see [`FORMAT`].
+    pub format: u32,
+    /// Who.
+    pub person: Person,
+    /// What HR says.
+    #[serde(default)]
+    pub record: Record,
+    /// The member at the target, as last read or written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member: Option<KnownMember>,
+    /// Events that have not ended, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub open: Vec<OpenJob>,
+    /// What blocks the person: a dead letter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<Trouble>,
+    /// What the present attempts taught; forgotten once the member is in line.
+    #[serde(default, skip_serializing_if = "Progress::is_new")]
+    pub progress: Progress,
+    /// HR's newest word on employment that was brought in line: what is switched off at the target
+    /// afterwards is not undone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub employment_done: Option<Stamp>,
+    /// When all members were last paged through without finding them, and for which address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paged: Option<(UnixMs, String)>,
+    /// What waits for HR: the facts that are missing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
+    /// Since when the person waits, for HR or for the target.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting_since: Option<UnixMs>,
+    /// Somebody switched the member off at the target, although HR says employed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub switched_off_elsewhere: bool,
+    /// How many words came after the record was closed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub words_after_close: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(n: &u32) -> bool {
+    *n == 0
+}
+
+impl Document {
+    /// A person of whom nothing is known yet.
+    #[must_use]
+    pub fn new(person: Person) -> Self {
+        Self {
+            format: FORMAT,
+            person,
+            record: Record::default(),
+            member: None,
+            open: Vec::new(),
+            trouble: None,
+            progress: Progress::default(),
+            employment_done: None,
+            paged: None,
+            missing: Vec::new(),
+            waiting_since: None,
+            switched_off_elsewhere: false,
+            words_after_close: 0,
+        }
+    }
+
+    /// As it is stored.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        // A struct of strings and numbers always serialises.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// Reads what was stored.
+    ///
+    /// # Errors
+    /// Why it cannot be read: damaged, or of a newer format.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Unreadable> {
+        #[derive(Deserialize)]
+        struct Format {
+            format: u32,
+        }
+        match serde_json::from_slice::<Format>(bytes) {
+            Ok(Format { format }) if format > FORMAT => Err(Unreadable::Newer { format }),
+            Ok(_) => serde_json::from_slice(bytes).map_err(|_| Unreadable::Damaged),
+            Err(_) => Err(Unreadable::Damaged),
+        }
+    }
+
+    /// The words that the person can be found by: addresses, and the words of their names, folded.
+    #[must_use]
+    pub fn search_terms(&self) -> Vec<String> {
+        let mut terms = Vec::new();
+        let record = &self.record;
+        let addresses = [record.email().map(|email| email.lower().to_owned()), self.member.as_ref().map(|m| m.user_name.to_lowercase())];
+        terms.extend(addresses.into_iter().flatten());
+        let names = [
+            record.given_name().map(str::to_owned),
+            record.family_name().map(str::to_owned),
+            self.member.as_ref().and_then(|m| m.given_name.clone()),
+            self.member.as_ref().and_then(|m| m.family_name.clone()),
+        ];
+        for name in names.into_iter().flatten() {
+            terms.extend(name.split_whitespace().map(str::to_lowercase));
+        }
+        terms.push(self.person.employee_id.to_lowercase());
+        terms.sort();
+        terms.dedup();
+        terms
+    }
+}
+
+/// Why a document cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// It is not what was written.
+    #[error("the person's document is damaged")]
+    Damaged,
+    /// A newer version wrote it.
+    #[error("the person's document has format {format}, this version knows up to {FORMAT}")]
+    Newer {
+        /// Its format.
+        format: u32,
+    },
+}
+
+/// The member at the target, as last read or written.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownMember {
+    /// SCIM `id`; none where the person was invited and has not shown up yet.
+    pub id: Option<String>,
+    /// `userName`, as the target spells it.
+    pub user_name: String,
+    /// `name.givenName`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given_name: Option<String>,
+    /// `name.familyName`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub family_name: Option<String>,
+    /// `active`; none where it has never been shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub active: Option<bool>,
+    /// When they were last read or written.
+    pub seen_at: UnixMs,
+    /// When we made them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<UnixMs>,
+    /// When we last wrote the address, and it was shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_name_written_at: Option<UnixMs>,
+    /// When we last wrote the names, and they were shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub names_written_at: Option<UnixMs>,
+    /// When we last switched them on or off, and it was shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub active_written_at: Option<UnixMs>,
+}
+
+impl KnownMember {
+    /// What the address has in common with its other spellings.
+    #[must_use]
+    pub fn address_key(&self) -> String {
+        email::compare_key(&self.user_name)
+    }
+}
+
+impl fmt::Debug for KnownMember {
+    /// Personal data stays out of logs, `{:?}` included.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KnownMember").field("active", &self.active).field("seen_at", &self.seen_at).finish_non_exhaustive()
+    }
+}
+
+/// An event that has not ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenJob {
+    /// Its id.
+    pub id: JobId,
+    /// Its kind.
+    pub kind: EventKind,
+    /// When it was accepted.
+    pub accepted_at: UnixMs,
+}
+
+/// What blocks a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trouble {
+    /// The dead letter's id: that of the newest job that it stopped.
+    pub id: JobId,
+    /// Why.
+    pub code: Code,
+    /// Fields and shapes, ids of employees; never names or addresses.
+    pub detail: String,
+    /// Since when.
+    pub since: UnixMs,
+}
+
+/// What attempts taught that have not come to an end.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Progress {
+    /// Attempts that the target (or the way to it) made fail.
+    pub failures: u32,
+    /// When the first of them was.
+    pub failing_since: Option<UnixMs>,
+    /// How often the lane was taken over from a worker that died in the middle of it.
+    pub take_overs: u32,
+    /// A `POST /Users` of ours went out then, and its outcome is unknown: look before posting again.
+    pub create_unknown_at: Option<UnixMs>,
+    /// Refusals that nobody documents, in a row.
+    pub suspicions: u32,
+    /// Of these, how many came while others' calls of that kind were served in between.
+    pub suspicions_alone: u32,
+    /// How often this person alone was answered 429.
+    pub limited_alone: u32,
+    /// A write that was answered as a success and is not shown yet.
+    pub unconfirmed: Option<Unconfirmed>,
+}
+
+/// A write that is not shown yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unconfirmed {
+    /// When it was last written.
+    pub at: UnixMs,
+    /// How often it was written.
+    pub writes: u32,
+}
+
+impl Progress {
+    fn is_new(&self) -> bool {
+        *self == Self::default()
+    }
+}

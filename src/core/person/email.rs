@@ -1,0 +1,215 @@
+//! E-mail addresses: what becomes a `userName`.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization;
+
+use super::text::{self, InvalidField, Problem};
+
+/// Longest e-mail address, in bytes (RFC 5321 §4.5.3.1.3 less the angle brackets).
+pub const EMAIL_BYTES_MAX: usize = 254;
+
+/// An e-mail address in its normal form, and in the spellings by which a target may know it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Email {
+    as_received: String,
+    lower: String,
+    key: String,
+}
+
+impl Email {
+    /// Parses `local@domain`. What lies between is for the target to judge.
+    ///
+    /// A letter that is not ASCII but folds or normalises into it (the Kelvin sign, full-width
+    /// letters) is refused, as it came: it must never reach somebody else's account.
+    pub fn parse(raw: &str) -> Result<Self, InvalidField> {
+        let as_received = text::stripped(raw);
+        if let Some(c) = lookalike(as_received) {
+            return Err(Problem::Lookalike { code_point: u32::from(c) }.of("email"));
+        }
+        let as_received = text::identifier("email", as_received, EMAIL_BYTES_MAX)?;
+        let not_an_email = || {
+            let chars = as_received.chars().count();
+            Problem::NotAnEmail { chars, at_signs: as_received.matches('@').count() }.of("email")
+        };
+        let well_formed = as_received.len() <= EMAIL_BYTES_MAX
+            && as_received.split_once('@').is_some_and(|(local, domain)| {
+                !local.is_empty()
+                    && local.len() <= 64
+                    && !domain.is_empty()
+                    && !domain.contains('@')
+                    && !domain.starts_with(['.', '-'])
+                    && !domain.ends_with(['.', '-'])
+                    && !domain.contains("..")
+            })
+            && !as_received
+                .contains(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | '<' | '>' | '"' | '\\' | '(' | ')'));
+        if !well_formed {
+            return Err(not_an_email());
+        }
+        let lower: String = as_received.to_lowercase().nfc().collect();
+        let key = compare_key(&as_received);
+        Ok(Self { as_received, lower, key })
+    }
+
+    /// As the source wrote it, stripped, in NFC.
+    #[must_use]
+    pub fn as_received(&self) -> &str {
+        &self.as_received
+    }
+
+    /// Lower-cased: the `userName` that we send.
+    #[must_use]
+    pub fn lower(&self) -> &str {
+        &self.lower
+    }
+
+    /// What two spellings of one address have in common: see [`compare_key`].
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The domain in ASCII, lower case.
+    #[must_use]
+    pub fn domain(&self) -> &str {
+        self.key.rsplit_once('@').map_or("", |(_, domain)| domain)
+    }
+
+    /// The spellings to look for, likeliest first: as received, lower-cased, and each with the domain
+    /// in its other script.
+    #[must_use]
+    pub fn spellings(&self) -> Vec<String> {
+        let mut distinct: Vec<String> = Vec::new();
+        let mut add = |spelling: String| {
+            if !distinct.contains(&spelling) {
+                distinct.push(spelling);
+            }
+        };
+        add(self.as_received.clone());
+        add(self.lower.clone());
+        if let Some((local, domain)) = self.lower.rsplit_once('@') {
+            let ascii = ascii_domain(domain);
+            let (unicode, read) = idna::domain_to_unicode(domain);
+            add(format!("{local}@{ascii}"));
+            if read.is_ok() {
+                add(format!("{local}@{unicode}"));
+            }
+        }
+        distinct
+    }
+
+    /// Whether a `userName` is this address, in whatever spelling.
+    #[must_use]
+    pub fn is(&self, user_name: &str) -> bool {
+        self.key == compare_key(user_name)
+    }
+}
+
+/// What all spellings of one address have in common: NFC, ASCII letters in lower case, the domain
+/// in ASCII (IDNA). The local part's letters that are not ASCII keep their case: they are not known
+/// to be one address.
+#[must_use]
+pub fn compare_key(user_name: &str) -> String {
+    let text: String = text::stripped(user_name).nfc().collect();
+    match text.rsplit_once('@') {
+        Some((local, domain)) => format!("{}@{}", local.to_ascii_lowercase(), ascii_domain(domain)),
+        None => text.to_ascii_lowercase(),
+    }
+}
+
+/// A domain in ASCII, lower case; one that IDNA does not know, in lower case.
+fn ascii_domain(domain: &str) -> String {
+    idna::domain_to_ascii(domain).unwrap_or_else(|_| domain.to_lowercase())
+}
+
+/// The first letter that is not ASCII, and is once it is case-folded or normalised. In a domain, what
+/// IDNA has a rule for is left to it.
+fn lookalike(address: &str) -> Option<char> {
+    let (local, domain) = address.rsplit_once('@').unwrap_or((address, ""));
+    local.chars().find(|&c| folds_into_ascii(c) || normalises_into_ascii(c)).or_else(|| domain.chars().find(|&c| normalises_into_ascii(c)))
+}
+
+/// The Kelvin sign, the long s, ß (`ss`), the dotless i.
+fn folds_into_ascii(c: char) -> bool {
+    !c.is_ascii() && (c.to_lowercase().any(|c| c.is_ascii()) || c.to_uppercase().all(|c| c.is_ascii()))
+}
+
+/// Full-width letters and signs, ligatures, and letters in circles. Of é, nothing is ASCII: it is
+/// composed again.
+fn normalises_into_ascii(c: char) -> bool {
+    !c.is_ascii() && c.to_string().nfkc().any(|c| c.is_ascii_graphic())
+}
+
+impl fmt::Debug for Email {
+    /// Personal data stays out of logs, `{:?}` included.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Email({} bytes)", self.as_received.len())
+    }
+}
+
+impl TryFrom<String> for Email {
+    type Error = InvalidField;
+    fn try_from(raw: String) -> Result<Self, InvalidField> {
+        Self::parse(&raw)
+    }
+}
+
+impl From<Email> for String {
+    fn from(email: Email) -> Self {
+        email.as_received
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_email_is_stripped_and_known_in_its_spellings() {
+        let email = Email::parse("\u{feff}  Ada.Lovelace@Example.com\u{200b} ").unwrap();
+        assert_eq!(email.as_received(), "Ada.Lovelace@Example.com");
+        assert_eq!(email.lower(), "ada.lovelace@example.com");
+        assert_eq!(email.spellings(), ["Ada.Lovelace@Example.com", "ada.lovelace@example.com"]);
+        assert!(email.is("ADA.lovelace@EXAMPLE.com"));
+    }
+
+    #[test]
+    fn a_domain_is_compared_in_ascii_and_looked_for_in_both_scripts() {
+        let email = Email::parse("ada@Bücher.example").unwrap();
+        assert!(email.is("ada@xn--bcher-kva.example"));
+        let spellings = email.spellings();
+        assert!(spellings.contains(&"ada@bücher.example".to_owned()), "{spellings:?}");
+        assert!(spellings.contains(&"ada@xn--bcher-kva.example".to_owned()), "{spellings:?}");
+        let ascii = Email::parse("ada@xn--bcher-kva.example").unwrap();
+        assert_eq!(ascii.key(), email.key());
+        assert!(ascii.spellings().contains(&"ada@bücher.example".to_owned()));
+    }
+
+    #[test]
+    fn a_letter_that_folds_into_ascii_is_refused_as_it_came() {
+        for raw in ["\u{212a}im@example.com", "ada@e\u{ff58}ample.com", "me\u{17f}s@example.com", "a\u{ff20}b.c", "\u{fb01}n@example.com", "straße@example.com", "\u{131}da@example.com"] {
+            assert!(matches!(Email::parse(raw).unwrap_err().problem, Problem::Lookalike { .. }), "{raw:?}");
+        }
+        for raw in ["josé@example.com", "ada@straße.example", "ådne@example.com", "Åse@example.com", "пётр@example.com", "李@例え.jp"] {
+            assert!(Email::parse(raw).is_ok(), "{raw:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_email_is_refused_by_shape_and_without_its_value() {
+        for raw in [
+            "ada", "@", "ada@", "@example.com", "a@b@c", "ada@exa mple.com", "ada@.com", "a\"b@c.d", "x@y..z", "a,b@c.d",
+        ] {
+            let error = Email::parse(raw).unwrap_err();
+            assert_eq!(error.field, "email");
+            assert!(!error.to_string().contains("example"), "{error}");
+        }
+        assert_eq!(Email::parse(" ").unwrap_err().problem, Problem::Missing);
+        assert_eq!(Email::parse("a\u{200b}da@example.com").unwrap_err().problem, Problem::InvisibleCharacter);
+        let long = format!("{}@example.com", "a".repeat(300));
+        assert!(matches!(Email::parse(&long).unwrap_err().problem, Problem::TooLong { .. }));
+    }
+}

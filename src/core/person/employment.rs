@@ -1,0 +1,171 @@
+//! Employment: one fact with an effective instant.
+//!
+//! HR says "employed from E" and "left from E", late, twice and ahead of time. Of all words, those
+//! are kept that can still count: a word is done with when a newer one takes effect no later than it
+//! does. What is so at an instant is what the newest word in effect says, so the order in which the
+//! words came does not matter.
+
+use serde::{Deserialize, Serialize};
+
+use super::fact::{Stamp, hash};
+use crate::core::time::UnixMs;
+
+/// Words kept at the most: far above what an HR system announces ahead.
+const WORDS_MAX: usize = 16;
+/// How many words told for the newest instant are remembered, to know redelivered ones.
+const TOLD_MAX: usize = 8;
+
+/// What HR can say of employment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EmploymentState {
+    /// They are to be in the team.
+    Employed,
+    /// They are not.
+    Left,
+}
+
+/// One word on employment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EmploymentWord {
+    /// What is so.
+    pub state: EmploymentState,
+    /// From when on; in the future where it is announced ahead.
+    pub from: UnixMs,
+    /// When HR said so.
+    #[serde(flatten)]
+    pub stamp: Stamp,
+}
+
+/// All words that can still count, oldest first; each takes effect later than the one before.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Employment {
+    words: Vec<EmploymentWord>,
+    /// Hashes of the words that were told for the newest instant.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    told: Vec<u32>,
+}
+
+impl Employment {
+    /// Folds in a word. Whether it can count.
+    pub fn fold(&mut self, word: EmploymentWord) -> bool {
+        let newest_at = self.words.iter().map(|word| word.stamp.at).max();
+        let hash = hash(&(word.state, word.from));
+        if newest_at == Some(word.stamp.at) && self.told.contains(&hash) {
+            return false;
+        }
+        if newest_at.is_none_or(|newest| word.stamp.at > newest) {
+            self.told.clear();
+        }
+        if newest_at.is_none_or(|newest| word.stamp.at >= newest) && self.told.len() < TOLD_MAX {
+            self.told.push(hash);
+        }
+        let is_outdone = |older: &EmploymentWord, newer: &EmploymentWord| newer.stamp > older.stamp && newer.from <= older.from;
+        if self.words.iter().any(|known| is_outdone(&word, known)) {
+            return false;
+        }
+        self.words.retain(|known| !is_outdone(known, &word));
+        let place = self.words.partition_point(|known| known.stamp < word.stamp);
+        if self.words.get(place).is_some_and(|known| known.stamp == word.stamp) {
+            return false;
+        }
+        self.words.insert(place, word);
+        if self.words.len() > WORDS_MAX {
+            self.words.remove(0);
+        }
+        true
+    }
+
+    /// What is so at `now`; none where HR has not said, or not yet.
+    #[must_use]
+    pub fn at(&self, now: UnixMs) -> Option<&EmploymentWord> {
+        self.words.iter().rev().find(|word| word.from <= now)
+    }
+
+    /// When the next announced word takes effect.
+    #[must_use]
+    pub fn next_change(&self, now: UnixMs) -> Option<&EmploymentWord> {
+        self.words.iter().find(|word| word.from > now)
+    }
+
+    /// The newest word, in effect or announced.
+    #[must_use]
+    pub fn newest(&self) -> Option<&EmploymentWord> {
+        self.words.last()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::EmploymentState::{Employed, Left};
+    use super::*;
+
+    fn word(state: EmploymentState, at: i64, from: i64) -> EmploymentWord {
+        let stamp = Stamp { at: UnixMs(at), accepted_at: UnixMs(at), seq: u64::try_from(at).unwrap() };
+        EmploymentWord { state, from: UnixMs(from), stamp }
+    }
+
+    fn folded(words: &[EmploymentWord]) -> Employment {
+        let mut employment = Employment::default();
+        for word in words {
+            employment.fold(*word);
+        }
+        employment
+    }
+
+    fn state(employment: &Employment, now: i64) -> Option<EmploymentState> {
+        employment.at(UnixMs(now)).map(|word| word.state)
+    }
+
+    #[test]
+    fn a_leave_ahead_of_time_waits_for_its_instant() {
+        let employment = folded(&[word(Employed, 10, 10), word(Left, 12, 20)]);
+        assert_eq!(state(&employment, 15), Some(Employed));
+        assert_eq!(employment.next_change(UnixMs(15)).unwrap().from, UnixMs(20));
+        assert_eq!(state(&employment, 20), Some(Left));
+    }
+
+    #[test]
+    fn a_newer_word_withdraws_a_leave_that_is_announced() {
+        let employment = folded(&[word(Employed, 10, 10), word(Left, 12, 20), word(Employed, 14, 14)]);
+        assert_eq!(state(&employment, 30), Some(Employed));
+        assert_eq!(employment.next_change(UnixMs(15)), None);
+    }
+
+    #[test]
+    fn a_leave_dated_before_its_hire_is_in_effect() {
+        assert_eq!(state(&folded(&[word(Employed, 10, 10), word(Left, 12, 9)]), 12), Some(Left));
+    }
+
+    #[test]
+    fn an_old_hire_brings_nobody_back_and_a_newer_one_does() {
+        let left = folded(&[word(Employed, 10, 10), word(Left, 12, 12), word(Employed, 10, 10)]);
+        assert_eq!(state(&left, 20), Some(Left));
+        assert_eq!(state(&folded(&[word(Left, 12, 12), word(Employed, 13, 13)]), 20), Some(Employed));
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_in_which_words_come_does_not_matter(
+            words in prop::collection::vec((any::<bool>(), 0_i64..40), 1..7),
+            order in any::<prop::sample::Index>(),
+        ) {
+            let words: Vec<_> = words.iter().enumerate().map(|(n, (employed, from))| {
+                let at = i64::try_from(n).unwrap() + 10;
+                word(if *employed { Employed } else { Left }, at, *from)
+            }).collect();
+            let mut turned = words.clone();
+            turned.rotate_left(order.index(words.len()));
+            turned.reverse();
+            turned.extend(words.iter().copied());
+            let (one, other) = (folded(&words), folded(&turned));
+            prop_assert_eq!(&one.words, &other.words);
+            for now in 0..45 {
+                let newest = words.iter().rev().find(|word| word.from.0 <= now).map(|word| word.state);
+                prop_assert_eq!(state(&one, now), newest);
+            }
+        }
+    }
+}

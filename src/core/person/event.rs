@@ -1,0 +1,136 @@
+//! What one record of a delivery says about one person at one instant.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::email::Email;
+use super::employment::EmploymentState;
+use super::identity::Person;
+use super::name::{Locale, Name};
+use crate::core::time::UnixMs;
+
+/// What kind of word it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EventKind {
+    /// Somebody joins.
+    Hire,
+    /// Something about somebody changed. A rename is an update of names.
+    #[serde(alias = "rename")]
+    Update,
+    /// Somebody leaves, or has left.
+    Leave,
+    /// Something about somebody changed: go and read.
+    Notice,
+}
+
+impl EventKind {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::Hire, Self::Update, Self::Leave, Self::Notice];
+
+    /// The word for it in logs, metrics and answers.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hire => "hire",
+            Self::Update => "update",
+            Self::Leave => "leave",
+            Self::Notice => "notice",
+        }
+    }
+}
+
+impl fmt::Display for EventKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What is said of a fact that can be taken back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stated<T> {
+    /// It is this.
+    Is(T),
+    /// There is none.
+    None,
+}
+
+impl<T> Stated<T> {
+    /// The value, where there is one.
+    #[must_use]
+    pub fn value(&self) -> Option<&T> {
+        match self {
+            Self::Is(value) => Some(value),
+            Self::None => None,
+        }
+    }
+}
+
+/// What an event states. What it says nothing about is `None`.
+#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Facts {
+    /// Employment, and from when on; none: from the moment of the event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub employment: Option<(EmploymentState, Option<UnixMs>)>,
+    /// The address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email: Option<Email>,
+    /// The given name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub given_name: Option<Stated<Name>>,
+    /// The family name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub family_name: Option<Stated<Name>>,
+    /// The locale.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub locale: Option<Locale>,
+}
+
+impl Facts {
+    /// Whether nothing is stated.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.names().is_empty()
+    }
+
+    /// The words for what is stated, without values.
+    #[must_use]
+    pub fn names(&self) -> Vec<&'static str> {
+        let stated = [
+            self.employment.as_ref().map(|(state, _)| match state {
+                EmploymentState::Employed => "employed",
+                EmploymentState::Left => "left",
+            }),
+            self.email.as_ref().map(|_| "email"),
+            self.given_name.as_ref().map(|_| "given_name"),
+            self.family_name.as_ref().map(|_| "family_name"),
+            self.locale.as_ref().map(|_| "locale"),
+        ];
+        stated.into_iter().flatten().collect()
+    }
+}
+
+impl fmt::Debug for Facts {
+    /// Personal data stays out of logs, `{:?}` included.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Facts").field(&self.names()).finish()
+    }
+}
+
+/// One event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Who.
+    pub person: Person,
+    /// What kind of word.
+    pub kind: EventKind,
+    /// When it became so, by the source's clock; none where it was not told, or cannot be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<UnixMs>,
+    /// What it states.
+    #[serde(default)]
+    pub facts: Facts,
+}

@@ -1,0 +1,63 @@
+//! What waits in a person's inbox, as it is stored.
+
+use serde::{Deserialize, Serialize};
+
+use super::event::Event;
+use super::identity::Person;
+use super::job::JobId;
+use crate::core::time::UnixMs;
+
+/// One entry of an inbox: opaque to engines.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// When it was accepted. What is replayed keeps the moment at which it first came.
+    pub accepted_at: UnixMs,
+    /// What it says.
+    pub word: Word,
+}
+
+/// What an entry says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Word {
+    /// HR says something.
+    Event {
+        /// The job.
+        job: JobId,
+        /// What HR says.
+        event: Box<Event>,
+    },
+    /// The member belongs to another record from now on.
+    HandedOver {
+        /// Whose it is.
+        to: Person,
+    },
+    /// An operator wants it tried again.
+    TryAgain {
+        /// Who, by the name of their token.
+        by: String,
+    },
+    /// An operator gave up on what blocks the person: HR's word is not followed until the next one.
+    Discard {
+        /// Who, by the name of their token.
+        by: String,
+        /// Why, where they said so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+}
+
+impl Entry {
+    /// As it is stored.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        // A struct of strings and numbers always serialises.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// Reads what was stored; none where it is damaged or of a version that this one does not know.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes).ok()
+    }
+}

@@ -1,0 +1,30 @@
+//! What HR says of a person: facts, each with its own place in time, and the record that is the
+//! newest of each.
+//!
+//! Lives here: identities and their normal forms, events, the record and how an event folds into
+//! it, the document that a store keeps of a person. Not here: what is to be done at the target
+//! (`super::reconcile`), and where any of it is stored.
+
+pub use self::document::{Document, KnownMember, OpenJob, Trouble};
+pub use self::email::Email;
+pub use self::employment::{Employment, EmploymentState, EmploymentWord};
+pub use self::event::{Event, EventKind, Facts, Stated};
+pub use self::fact::{Fact, Stamp};
+pub use self::identity::{Person, PersonId, SourceName};
+pub use self::inbox::{Entry, Word};
+pub use self::name::{Locale, Name};
+pub use self::record::{Closed, Folded, Record};
+pub use self::text::{InvalidField, Problem};
+
+pub mod document;
+pub mod email;
+pub mod employment;
+pub mod event;
+pub mod fact;
+pub mod identity;
+pub mod inbox;
+pub mod job;
+pub mod name;
+pub mod record;
+pub mod story;
+pub mod text;

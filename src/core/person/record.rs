@@ -1,0 +1,169 @@
+//! The record: the newest of each fact. Folding an event into it is a pure function, and events may
+//! come in any order, any number of times.
+
+use serde::{Deserialize, Serialize};
+
+use super::email::Email;
+use super::employment::{Employment, EmploymentState, EmploymentWord};
+use super::event::{Event, Stated};
+use super::fact::{Fact, Stamp};
+use super::identity::Person;
+use super::name::{Locale, Name};
+use crate::core::time::UnixMs;
+
+/// How far ahead of acceptance a told time is believed. Beyond, the moment of acceptance counts: a
+/// start date, or a wrong clock, must not outdate everything that happens until then.
+pub const AHEAD_MS_MAX: u64 = 3_600_000;
+
+/// What HR says of a person: the newest of each fact.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Record {
+    /// Employment, as announced.
+    pub employment: Employment,
+    /// The address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email: Option<Fact<Email>>,
+    /// The given name, or that there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub given_name: Option<Fact<Stated<Name>>>,
+    /// The family name, or that there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub family_name: Option<Fact<Stated<Name>>>,
+    /// The locale.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub locale: Option<Fact<Locale>>,
+    /// Set once the member belongs to another record: later words are kept and told, not applied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub closed: Option<Closed>,
+}
+
+/// A record whose member was handed over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closed {
+    /// Whose the member is now.
+    pub to: Person,
+    /// Since when.
+    pub at: UnixMs,
+}
+
+/// What an event changed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Folded {
+    /// The facts that are news, by name.
+    pub news: Vec<&'static str>,
+    /// The told time lies so far ahead that the moment of acceptance counts.
+    pub is_ahead: bool,
+}
+
+impl Record {
+    /// Folds in an event that was accepted at `accepted_at` as number `seq` of the store.
+    pub fn fold(&mut self, event: &Event, accepted_at: UnixMs, seq: u64) -> Folded {
+        let is_ahead = event.at.is_some_and(|at| at.ms_since(accepted_at) > AHEAD_MS_MAX);
+        let at = event.at.filter(|_| !is_ahead).unwrap_or(accepted_at);
+        let stamp = Stamp { at, accepted_at, seq };
+        let facts = &event.facts;
+        let mut news = Vec::new();
+        let mut note = |is_news: bool, name: &'static str| {
+            if is_news {
+                news.push(name);
+            }
+        };
+        if let Some((state, from)) = facts.employment {
+            let word = EmploymentWord { state, from: from.unwrap_or(at), stamp };
+            let name = match state {
+                EmploymentState::Employed => "employed",
+                EmploymentState::Left => "left",
+            };
+            note(self.employment.fold(word), name);
+        }
+        if let Some(email) = &facts.email {
+            note(Fact::fold(&mut self.email, email.clone(), stamp), "email");
+        }
+        if let Some(name) = &facts.given_name {
+            note(Fact::fold(&mut self.given_name, name.clone(), stamp), "given_name");
+        }
+        if let Some(name) = &facts.family_name {
+            note(Fact::fold(&mut self.family_name, name.clone(), stamp), "family_name");
+        }
+        if let Some(locale) = &facts.locale {
+            note(Fact::fold(&mut self.locale, locale.clone(), stamp), "locale");
+        }
+        Folded { news, is_ahead }
+    }
+
+    /// The address, where HR told one.
+    #[must_use]
+    pub fn email(&self) -> Option<&Email> {
+        self.email.as_ref().map(|fact| &fact.value)
+    }
+
+    /// What HR says of the given name: none where it has not said anything, `Some("")` where there is
+    /// none.
+    #[must_use]
+    pub fn given_name(&self) -> Option<&str> {
+        self.given_name.as_ref().map(|fact| text(&fact.value))
+    }
+
+    /// What HR says of the family name.
+    #[must_use]
+    pub fn family_name(&self) -> Option<&str> {
+        self.family_name.as_ref().map(|fact| text(&fact.value))
+    }
+
+    /// The locale, where HR told one.
+    #[must_use]
+    pub fn locale(&self) -> Option<&str> {
+        self.locale.as_ref().map(|fact| fact.value.as_str())
+    }
+}
+
+fn text(name: &Stated<Name>) -> &str {
+    name.value().map_or("", Name::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::person::{EventKind, Facts, SourceName};
+
+    fn event(at: Option<i64>, facts: Facts) -> Event {
+        let person = Person::parse(SourceName::parse("hr").unwrap(), "E-1").unwrap();
+        Event { person, kind: EventKind::Update, at: at.map(UnixMs), facts }
+    }
+
+    fn names(given: Option<&str>, family: Option<&str>) -> Facts {
+        let stated = |name: &str| Name::parse("given_name", name).unwrap().map_or(Stated::None, Stated::Is);
+        Facts { given_name: given.map(stated), family_name: family.map(stated), ..Facts::default() }
+    }
+
+    #[test]
+    fn facts_do_not_outdate_one_another() {
+        let mut record = Record::default();
+        record.fold(&event(Some(20), names(None, Some("King"))), UnixMs(100), 1);
+        let folded = record.fold(&event(Some(10), names(Some("Augusta"), Some("Byron"))), UnixMs(101), 2);
+        assert_eq!((record.given_name(), record.family_name()), (Some("Augusta"), Some("King")));
+        assert_eq!(folded.news, ["given_name"]);
+    }
+
+    #[test]
+    fn an_empty_name_is_a_word_and_an_absent_one_is_none() {
+        let mut record = Record::default();
+        record.fold(&event(Some(10), names(Some("Ada"), Some("King"))), UnixMs(100), 1);
+        record.fold(&event(Some(20), names(Some(""), None)), UnixMs(101), 2);
+        assert_eq!((record.given_name(), record.family_name()), (Some(""), Some("King")));
+    }
+
+    #[test]
+    fn without_a_told_time_or_far_ahead_of_it_the_moment_of_acceptance_counts() {
+        let mut record = Record::default();
+        let hour = 3_600_000;
+        let folded = record.fold(&event(Some(100 + 2 * hour), names(Some("Ahead"), None)), UnixMs(100), 1);
+        assert!(folded.is_ahead);
+        record.fold(&event(None, names(Some("Newer"), None)), UnixMs(200), 2);
+        assert_eq!(record.given_name(), Some("Newer"));
+        record.fold(&event(Some(300 + hour), names(Some("Believed"), None)), UnixMs(300), 3);
+        record.fold(&event(None, names(Some("Before"), None)), UnixMs(400), 4);
+        assert_eq!(record.given_name(), Some("Believed"));
+    }
+}

@@ -1,0 +1,137 @@
+//! What happened to a person, one entry after the other. Without personal data.
+
+use serde::{Deserialize, Serialize};
+
+use super::event::EventKind;
+use super::identity::Person;
+use super::job::{Finished, JobId};
+use crate::core::code::Code;
+use crate::core::hold::HoldScope;
+use crate::core::reconcile::request::Operation;
+use crate::core::time::UnixMs;
+
+/// Longest text of the target's own that is kept, in characters.
+pub const DETAIL_CHARS_MAX: usize = 200;
+
+/// One entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoryEntry {
+    /// When.
+    pub at: UnixMs,
+    /// What.
+    #[serde(flatten)]
+    pub note: Note,
+}
+
+/// What can be told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "note", rename_all = "snake_case")]
+pub enum Note {
+    /// HR said something.
+    Received {
+        /// The job.
+        job: JobId,
+        /// The kind of word.
+        kind: EventKind,
+        /// When it became so, by HR's clock.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        told_at: Option<UnixMs>,
+        /// Which facts it states; names, not values.
+        facts: Vec<String>,
+        /// Which of them are news: the others were told before, or are outdated.
+        news: Vec<String>,
+    },
+    /// A call was made.
+    Called {
+        /// Which.
+        operation: Operation,
+        /// HTTP status, where there was one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        status: Option<u16>,
+        /// What it meant, in a word or a code.
+        meaning: String,
+        /// How long it took.
+        ms: u64,
+        /// The target's own words for a refusal.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        detail: Option<String>,
+    },
+    /// Taken over from a worker whose lease ran out.
+    TakenOver,
+    /// Tried again at that time.
+    RetryAt {
+        /// When.
+        due_at: UnixMs,
+        /// Why.
+        code: Code,
+    },
+    /// Waits behind a hold, uncounted.
+    Held {
+        /// Which.
+        scope: HoldScope,
+        /// Why.
+        code: Code,
+    },
+    /// Waits for its instant: a leave that is announced.
+    Scheduled {
+        /// When it takes effect.
+        due_at: UnixMs,
+    },
+    /// Waits for HR to say more.
+    Incomplete {
+        /// What is missing.
+        missing: Vec<String>,
+    },
+    /// Given back unfinished (shutdown, lost lease), uncounted.
+    GivenBack,
+    /// Blocked: a dead letter, until something changes.
+    Blocked {
+        /// Why.
+        code: Code,
+    },
+    /// An operator wants it tried again.
+    Replayed {
+        /// Who.
+        by: String,
+    },
+    /// An operator discarded what blocked them.
+    Discarded {
+        /// Who.
+        by: String,
+    },
+    /// The member was taken over from another record.
+    TakenFrom {
+        /// Whose it was.
+        person: Person,
+    },
+    /// The member was handed over to another record: words about this one are not applied any more.
+    HandedOver {
+        /// Whose it is.
+        person: Person,
+    },
+    /// A job ended.
+    Ended {
+        /// Which.
+        job: JobId,
+        /// How.
+        outcome: Finished,
+    },
+    /// What this version does not know (another version beside it wrote it), kept as it is.
+    #[serde(untagged)]
+    Other(serde_json::Map<String, serde_json::Value>),
+}
+
+impl StoryEntry {
+    /// As it is stored.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        // A struct of strings and numbers always serialises.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// Reads what was stored; none where it is damaged.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes).ok()
+    }
+}

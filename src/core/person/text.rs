@@ -1,0 +1,134 @@
+//! The normal form of text that identifies or names somebody, and what can be wrong with a field.
+//!
+//! Invisible characters at the ends are stripped like blanks: they come from copying, and nobody
+//! sees them. Inside they are refused: two people who look alike must not be two.
+
+use unicode_normalization::UnicodeNormalization;
+
+/// Why a field of a payload was refused. Shows the field and the shape of the value, never the value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {problem}")]
+pub struct InvalidField {
+    /// The event's field, in the words of the default payload: `employee_id`, `email`, …
+    pub field: &'static str,
+    /// What is wrong with it.
+    pub problem: Problem,
+}
+
+/// What can be wrong with a field.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    /// Not there, null, or blank.
+    #[error("missing or blank")]
+    Missing,
+    /// There, but of another JSON type.
+    #[error("expected {expected}, found {found}")]
+    WrongType {
+        /// The JSON types that would do.
+        expected: &'static str,
+        /// The JSON type that is there.
+        found: &'static str,
+    },
+    /// Longer than we take.
+    #[error("{found} characters, at most {max}")]
+    TooLong {
+        /// Characters found.
+        found: usize,
+        /// Characters allowed.
+        max: usize,
+    },
+    /// Contains control characters (Unicode category Cc), such as NUL or a line break.
+    #[error("contains a control character")]
+    ControlCharacter,
+    /// Contains characters that nobody sees, such as a zero-width space, between visible ones.
+    #[error("contains an invisible character")]
+    InvisibleCharacter,
+    /// Contains a letter that is not ASCII and becomes ASCII when folded, such as the Kelvin sign: it
+    /// would reach somebody else's account.
+    #[error("contains a letter that passes for an ASCII one (U+{code_point:04X})")]
+    Lookalike {
+        /// The letter.
+        code_point: u32,
+    },
+    /// Not of the form `local@domain`.
+    #[error("not an e-mail address ({chars} characters, {at_signs} at signs)")]
+    NotAnEmail {
+        /// Characters found.
+        chars: usize,
+        /// How many `@` it has.
+        at_signs: usize,
+    },
+    /// Not an instant in the configured unit.
+    #[error("not a timestamp ({chars} characters; RFC 3339, or Unix seconds or milliseconds, is expected)")]
+    NotATimestamp {
+        /// Characters found.
+        chars: usize,
+    },
+}
+
+impl Problem {
+    /// The problem, of this field.
+    #[must_use]
+    pub fn of(self, field: &'static str) -> InvalidField {
+        InvalidField { field, problem: self }
+    }
+}
+
+/// Whether nobody sees this character: format characters and fillers (Unicode's
+/// `Default_Ignorable_Code_Point`, as far as they stand for nothing), and blanks of any kind.
+#[must_use]
+pub fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{00ad}' | '\u{034f}' | '\u{061c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
+        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// Joins letters of one word in Arabic, Persian and Indic scripts, and pictures in emoji: seen, in a name.
+fn is_joiner(c: char) -> bool {
+    matches!(c, '\u{200c}' | '\u{200d}')
+}
+
+/// Blanks and invisible characters at the ends.
+#[must_use]
+pub fn stripped(raw: &str) -> &str {
+    raw.trim_matches(|c: char| c.is_whitespace() || is_invisible(c))
+}
+
+/// An identifier in its normal form: stripped, NFC, nothing invisible inside, 1 to `chars_max`
+/// characters.
+pub(super) fn identifier(field: &'static str, raw: &str, chars_max: usize) -> Result<String, InvalidField> {
+    normal(field, raw, chars_max, is_invisible)
+}
+
+/// A name in its normal form: as an identifier, but joiners within a word stay.
+pub(super) fn name(field: &'static str, raw: &str, chars_max: usize) -> Result<String, InvalidField> {
+    normal(field, raw, chars_max, |c| is_invisible(c) && !is_joiner(c) && !is_mark(c))
+}
+
+/// Directional marks and variation selectors, which right-to-left and CJK names carry.
+fn is_mark(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{e0100}'..='\u{e01ef}')
+}
+
+fn normal(
+    field: &'static str,
+    raw: &str,
+    chars_max: usize,
+    is_refused: impl Fn(char) -> bool,
+) -> Result<String, InvalidField> {
+    let text = stripped(raw);
+    let chars = text.chars().count();
+    if text.is_empty() {
+        Err(Problem::Missing.of(field))
+    } else if chars > chars_max {
+        Err(Problem::TooLong { found: chars, max: chars_max }.of(field))
+    } else if text.chars().any(char::is_control) {
+        Err(Problem::ControlCharacter.of(field))
+    } else if text.chars().any(is_refused) {
+        Err(Problem::InvisibleCharacter.of(field))
+    } else {
+        Ok(text.nfc().collect())
+    }
+}

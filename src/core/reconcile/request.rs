@@ -1,0 +1,233 @@
+//! What we ask of the target and what a member looks like there: SCIM 2.0 (RFC 7643, RFC 7644) as far
+//! as this bridge needs it. The HTTP of it is in `crate::scim`.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::core::limiter::CallKind;
+
+/// Which call was made: a label in metrics and stories.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Operation {
+    /// `POST /Users`
+    Create,
+    /// `GET /Users/{id}`
+    Get,
+    /// `GET /Users?filter=userName eq "…"`
+    Find,
+    /// `GET /Users?startIndex=…&count=…`
+    Page,
+    /// `PUT /Users/{id}`
+    Replace,
+    /// `PATCH /Users/{id}` with `active`
+    SetActive,
+    /// `PATCH /Users/{id}` with `userName`
+    SetUserName,
+    /// `PATCH /Users/{id}` with the names
+    SetNames,
+    /// `GET /Users?startIndex=1&count=1`: does the target serve us at all?
+    Probe,
+    /// `GET /ServiceProviderConfig`
+    Discover,
+}
+
+impl Operation {
+    /// The word for it in metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Get => "get",
+            Self::Find => "find",
+            Self::Page => "page",
+            Self::Replace => "replace",
+            Self::SetActive => "set_active",
+            Self::SetUserName => "set_user_name",
+            Self::SetNames => "set_names",
+            Self::Probe => "probe",
+            Self::Discover => "discover",
+        }
+    }
+
+    /// Method and path, for people.
+    #[must_use]
+    pub fn as_http(self) -> &'static str {
+        match self {
+            Self::Create => "POST /Users",
+            Self::Get => "GET /Users/{id}",
+            Self::Find => "GET /Users?filter=userName",
+            Self::Page => "GET /Users?startIndex",
+            Self::Replace => "PUT /Users/{id}",
+            Self::SetActive => "PATCH /Users/{id} active",
+            Self::SetUserName => "PATCH /Users/{id} userName",
+            Self::SetNames => "PATCH /Users/{id} name",
+            Self::Probe => "GET /Users?count=1",
+            Self::Discover => "GET /ServiceProviderConfig",
+        }
+    }
+
+    /// Which limit it counts against.
+    #[must_use]
+    pub fn call_kind(self) -> CallKind {
+        match self {
+            Self::Create | Self::Replace | Self::SetActive | Self::SetUserName | Self::SetNames => CallKind::Write,
+            Self::Get | Self::Find | Self::Page | Self::Probe | Self::Discover => CallKind::Read,
+        }
+    }
+}
+
+/// The user that a create sends.
+#[derive(Clone, PartialEq, Eq)]
+pub struct UserToCreate {
+    /// `userName`
+    pub user_name: String,
+    /// `name.givenName`
+    pub given_name: Option<String>,
+    /// `name.familyName`
+    pub family_name: Option<String>,
+    /// `externalId`: the employee id.
+    pub external_id: String,
+    /// `locale`; none: the configured one.
+    pub locale: Option<String>,
+}
+
+/// One SCIM request.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Request {
+    /// `POST /Users`, with `active: true`.
+    Create(UserToCreate),
+    /// `GET /Users/{id}`
+    Get {
+        /// SCIM id.
+        id: String,
+    },
+    /// `GET /Users?filter=userName eq "…"`; Postman minds the case.
+    Find {
+        /// The value to compare with.
+        user_name: String,
+    },
+    /// One page of all members.
+    Page {
+        /// `startIndex`, from 1.
+        start_index: u32,
+    },
+    /// `PUT /Users/{id}`
+    Replace {
+        /// SCIM id.
+        id: String,
+        /// The JSON that replaces the member.
+        body: String,
+        /// `If-Match`, where a version was read.
+        if_match: Option<String>,
+    },
+    /// `PATCH /Users/{id}` `{"active": …}`
+    SetActive {
+        /// SCIM id.
+        id: String,
+        /// On or off.
+        active: bool,
+    },
+    /// `PATCH /Users/{id}` `userName`
+    SetUserName {
+        /// SCIM id.
+        id: String,
+        /// The address.
+        user_name: String,
+    },
+    /// `PATCH /Users/{id}` `name.givenName` and `name.familyName`; where a PUT could switch somebody on.
+    SetNames {
+        /// SCIM id.
+        id: String,
+        /// The given name; none leaves it as it is.
+        given_name: Option<String>,
+        /// The family name; none leaves it as it is.
+        family_name: Option<String>,
+    },
+    /// `GET /Users?startIndex=1&count=1`
+    Probe,
+    /// `GET /ServiceProviderConfig`
+    Discover,
+}
+
+impl Request {
+    /// Which call it is.
+    #[must_use]
+    pub fn operation(&self) -> Operation {
+        match self {
+            Self::Create(_) => Operation::Create,
+            Self::Get { .. } => Operation::Get,
+            Self::Find { .. } => Operation::Find,
+            Self::Page { .. } => Operation::Page,
+            Self::Replace { .. } => Operation::Replace,
+            Self::SetActive { .. } => Operation::SetActive,
+            Self::SetUserName { .. } => Operation::SetUserName,
+            Self::SetNames { .. } => Operation::SetNames,
+            Self::Probe => Operation::Probe,
+            Self::Discover => Operation::Discover,
+        }
+    }
+}
+
+impl fmt::Debug for Request {
+    /// Personal data stays out of logs, `{:?}` included.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Request({})", self.operation().as_str())
+    }
+}
+
+/// Whether a member is switched on, as a reply shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Active {
+    /// `true`, "True", 1.
+    On,
+    /// `false`, "False", 0.
+    Off,
+    /// Not shown, or not to be read: never taken for "on".
+    Unknown,
+}
+
+impl Active {
+    /// As a known value.
+    #[must_use]
+    pub fn known(self) -> Option<bool> {
+        match self {
+            Self::On => Some(true),
+            Self::Off => Some(false),
+            Self::Unknown => None,
+        }
+    }
+}
+
+/// A member as a reply shows them.
+#[derive(Clone)]
+pub struct Member {
+    /// SCIM `id`
+    pub id: String,
+    /// `userName`
+    pub user_name: String,
+    /// `name.givenName`
+    pub given_name: Option<String>,
+    /// `name.familyName`
+    pub family_name: Option<String>,
+    /// `active`
+    pub active: Active,
+    /// `meta.version` or the `ETag`, where there is one.
+    pub version: Option<String>,
+    /// The member's JSON object, each attribute byte for byte as it was read.
+    pub attributes: Attributes,
+}
+
+impl fmt::Debug for Member {
+    /// Personal data stays out of logs, `{:?}` included.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Member").field("active", &self.active).finish_non_exhaustive()
+    }
+}
+
+/// The attributes of a JSON object in order, each value as its text: what the bridge does not know
+/// survives its writes byte for byte.
+#[derive(Debug, Clone, Default)]
+pub struct Attributes(pub Vec<(String, Box<RawValue>)>);
