@@ -22,11 +22,13 @@ use crate::core::person::job::JobId;
 use crate::core::person::{EventKind, Person, PersonId, SourceName};
 use crate::core::time::UnixMs;
 
+pub mod copy;
 mod lane;
 mod listing;
 pub mod memory;
 pub mod target;
 pub mod tokens;
+pub mod transfer;
 
 pub use self::listing::{INBOX_SHOWN_MAX, PAGE_BYTES_MAX};
 
@@ -508,7 +510,7 @@ pub struct PersonRow {
 }
 
 /// A story: the newest entries, oldest first.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Story {
     /// The entries; opaque.
     pub entries: Vec<Bytes>,

@@ -21,6 +21,7 @@ use crate::core::time::UnixMs;
 mod accept;
 mod listings;
 mod state;
+mod transfer;
 mod work;
 
 /// The in-memory engine. See the module's documentation.

@@ -85,7 +85,7 @@ impl Letter {
 }
 
 impl Kept {
-    fn new(source: SourceName, now: UnixMs) -> Self {
+    pub(super) fn new(source: SourceName, now: UnixMs) -> Self {
         Self {
             source,
             document: None,
