@@ -4,4 +4,15 @@
 //! Lives here: requests and replies as values, the plan, the look-up, suspicion, the verdict. Not
 //! here: HTTP and JSON on the wire (`crate::scim`), and when anything is done (`crate::worker`).
 
+pub mod attempt;
+pub mod member;
+pub mod owner;
+pub mod plan;
+pub mod reply;
 pub mod request;
+pub mod search;
+pub mod suspicion;
+pub mod verdict;
+
+#[cfg(test)]
+mod plan_tests;
