@@ -229,7 +229,7 @@ impl Worker {
             }
         };
         let now = self.clock.now();
-        let outcome = classify(request, &reply, now);
+        let outcome = classify(request, state.sought().as_deref(), &reply, now);
         let meaning = outcome.meaning().to_owned();
         debug!(operation = operation.as_str(), status = reply.status(), meaning, "called");
         let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -399,7 +399,7 @@ fn is_served(outcome: &Outcome) -> bool {
         | Outcome::Changed => true,
         Outcome::NoFilter
         | Outcome::UsernameRefused
-        | Outcome::AddressRefused
+        | Outcome::AddressRefused { .. }
         | Outcome::Permanent(_)
         | Outcome::Hold(..)
         | Outcome::Suspect { .. }

@@ -1,6 +1,7 @@
 //! What an attempt knows, and how it learns from each answer.
 
 use super::owner;
+use super::plan::address_to_look_for;
 use super::reply::Outcome;
 use super::request::{Active, Member, Operation, Request};
 use super::search::Search;
@@ -155,6 +156,12 @@ impl AttemptState {
         }
     }
 
+    /// What the address that is looked for has in common with its other spellings.
+    #[must_use]
+    pub fn sought(&self) -> Option<String> {
+        address_to_look_for(&self.document).map(|email| email.key().to_owned())
+    }
+
     /// Takes in what came of a claim.
     pub fn learn_claim(&mut self, keys: &[String], claimed: Claimed) {
         match claimed {
@@ -210,13 +217,16 @@ impl AttemptState {
                     self.end = Some(try_again(Code::ScimUsername, None, false));
                 }
             }
-            Outcome::AddressRefused => self.refuse(Aspect::Address, Code::ScimAddress, operation),
+            Outcome::AddressRefused { .. } => self.refuse(Aspect::Address, Code::ScimAddress, operation),
             Outcome::Permanent(code) => self.learn_refusal(operation, code),
             Outcome::Hold(scope, code, not_before) => {
+                if operation == Operation::Create && code == Code::HoldQuota {
+                    self.document.progress.create_unknown = Some(UnknownCreate { at: now, answered: true });
+                }
                 self.end = Some(Conclusion::Hold { scope, code, not_before });
             }
             Outcome::Suspect { not_before, status } => {
-                self.end = Some(Conclusion::Suspect { operation, status, not_before });
+                self.end = Some(Conclusion::Suspect { operation, status: Some(status), not_before });
             }
             Outcome::RateLimited { until } => self.end = Some(Conclusion::RateLimited { until }),
             Outcome::Passing { code, not_before } => self.end = Some(try_again(code, not_before, false)),

@@ -16,3 +16,5 @@ pub mod verdict;
 
 #[cfg(test)]
 mod plan_tests;
+#[cfg(test)]
+mod team_tests;

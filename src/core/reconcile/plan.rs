@@ -110,7 +110,7 @@ fn look(state: &mut AttemptState, rules: &PlanRules, standing: Standing, now: Un
 }
 
 /// What HR says, else what the member was last known by.
-fn address_to_look_for(document: &Document) -> Option<Email> {
+pub(super) fn address_to_look_for(document: &Document) -> Option<Email> {
     let known = || document.member.as_ref().and_then(|known| Email::parse(&known.user_name).ok());
     document.record.email().cloned().or_else(known)
 }
