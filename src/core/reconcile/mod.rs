@@ -4,4 +4,11 @@
 //! Lives here: requests and replies as values, the plan, the look-up, suspicion, the verdict. Not
 //! here: HTTP and JSON on the wire (`crate::scim`), and when anything is done (`crate::worker`).
 
+mod json;
+pub mod listing;
+pub mod member;
+pub mod no_reply;
+pub mod refusal;
+pub mod reply;
 pub mod request;
+pub mod search;
