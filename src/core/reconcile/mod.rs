@@ -5,9 +5,13 @@
 //! here: HTTP and JSON on the wire (`crate::scim`), and when anything is done (`crate::worker`).
 
 pub mod attempt;
+mod json;
+pub mod listing;
 pub mod member;
+pub mod no_reply;
 pub mod owner;
 pub mod plan;
+pub mod refusal;
 pub mod reply;
 pub mod request;
 pub mod search;
