@@ -4,6 +4,7 @@
 
 pub mod code;
 pub mod delivery;
+pub mod guard;
 pub mod hold;
 pub mod limiter;
 pub mod person;

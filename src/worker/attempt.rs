@@ -201,6 +201,9 @@ impl Worker {
                     if let Some(held) = self.held(&request, trial_of) {
                         return Ok(held);
                     }
+                    if let Some(kept_back) = self.kept_back(&request, state.document.person.id()).await? {
+                        return Ok(kept_back);
+                    }
                     self.send(state, guard, run, &request).await?;
                 }
             }

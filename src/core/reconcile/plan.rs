@@ -258,7 +258,7 @@ fn bring(state: &mut AttemptState, rules: &PlanRules, member: &Member, standing:
     if (write.is_some() || state.created) && !state.has_claim(&id) {
         return Step::Own(vec![id]);
     }
-    write.unwrap_or_else(|| done(state, &seen, standing, word.as_ref()))
+    write.unwrap_or_else(|| done(state, &seen, standing))
 }
 
 /// Whether a shown member is this person's: by the address last read or written, or by HR's own.
@@ -421,14 +421,11 @@ fn names_differ(state: &AttemptState, seen: &Seen) -> bool {
 }
 
 /// Nothing is left to be written.
-fn done(state: &mut AttemptState, seen: &Seen, standing: Standing, word: Option<&EmploymentWord>) -> Step {
+fn done(state: &mut AttemptState, seen: &Seen, standing: Standing) -> Step {
     if let Some((_, code, detail)) = state.refused.first().cloned() {
         return finish(Conclusion::Blocked { code, detail, wants: None });
     }
     state.document.switched_off_elsewhere = standing == Standing::Employed && seen.active == Active::Off;
-    if let Some(word) = word {
-        state.document.employment_done = Some(word.stamp);
-    }
     let finished = if state.created {
         Finished::Created
     } else if state.adopted {
