@@ -2,5 +2,9 @@
 
 pub mod clock;
 pub mod core;
+pub mod lifecycle;
+pub mod scim;
 pub mod secret;
 pub mod store;
+pub mod telemetry;
+pub mod worker;

@@ -11,7 +11,7 @@ use crate::core::reconcile::request::Request;
 use crate::store::{StoreError, documents};
 
 /// The document's name.
-pub const GUARD: &str = "guard";
+pub(super) const GUARD: &str = "guard";
 
 impl Worker {
     /// A hold of the guard that keeps this request back; what may pass is counted.
