@@ -2,5 +2,6 @@
 
 pub mod clock;
 pub mod core;
+pub mod scim;
 pub mod secret;
 pub mod store;
