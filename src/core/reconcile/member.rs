@@ -90,48 +90,48 @@ pub fn replacement(
     };
     let names = Names { member, given, family };
     let mut body = Object::new();
-    let (mut schemas, mut named, mut external, mut located, mut grouped, mut switched) =
+    let (mut has_schemas, mut has_name, mut has_external_id, mut has_locale, mut has_groups, mut has_active) =
         (false, false, false, false, false, false);
     json::for_each_attribute(member.attributes.as_raw(), |key, value| {
         match key.to_ascii_lowercase().as_str() {
             "meta" => return,
             "name" => {
-                named = true;
+                has_name = true;
                 return body.raw(key, &names.written_over(Some(value)));
             }
             "active" if active.is_some() => {
-                switched = true;
+                has_active = true;
                 return body.raw(key, if active == Some(true) { "true" } else { "false" });
             }
             "externalid" => {
-                external = true;
+                has_external_id = true;
                 if json::is_null(value) || json::text(value, usize::MAX).is_some_and(|id| id.trim().is_empty()) {
                     return body.text(key, external_id);
                 }
             }
-            "schemas" => schemas = true,
-            "locale" => located = true,
-            "groups" => grouped = true,
+            "schemas" => has_schemas = true,
+            "locale" => has_locale = true,
+            "groups" => has_groups = true,
             _ => {}
         }
         body.raw(key, value.get());
     })?;
-    if !schemas {
+    if !has_schemas {
         body.raw("schemas", r#"["urn:ietf:params:scim:schemas:core:2.0:User"]"#);
     }
-    if !named && (given.is_some_and(|name| !name.is_empty()) || family.is_some_and(|name| !name.is_empty())) {
+    if !has_name && (given.is_some_and(|name| !name.is_empty()) || family.is_some_and(|name| !name.is_empty())) {
         body.raw("name", &names.written_over(None));
     }
-    if let (Some(active), false) = (active, switched) {
+    if let (Some(active), false) = (active, has_active) {
         body.raw("active", if active { "true" } else { "false" });
     }
-    if !external {
+    if !has_external_id {
         body.text("externalId", external_id);
     }
-    if !located {
+    if !has_locale {
         body.text("locale", locale);
     }
-    if !grouped {
+    if !has_groups {
         body.raw("groups", "[]");
     }
     Some(body.ended())

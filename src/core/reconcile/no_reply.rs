@@ -69,7 +69,7 @@ impl fmt::Display for NoReply {
                 "the server's certificate is of an unknown authority: trust it by `[postman] ca_file`"
             }
             Self::CertificateRevoked => "the server's certificate was revoked",
-            Self::CertificateInvalid => "the server's certificate is not one of a server",
+            Self::CertificateInvalid => "the server's certificate is damaged, or not made for servers",
             Self::ClientCertificateWanted => "the server wants a client certificate, which the bridge does not have",
             Self::TlsFailed => "the TLS handshake failed: the two sides have no version or cipher in common",
             Self::NotTls => "what answers there does not speak TLS",
