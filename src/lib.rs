@@ -1,6 +1,9 @@
 //! `scim-bridge`: signed HR webhooks in, a Postman team kept in line over SCIM 2.0.
 
+pub mod admin;
 pub mod clock;
 pub mod core;
+pub mod lifecycle;
 pub mod secret;
 pub mod store;
+pub mod telemetry;
