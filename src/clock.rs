@@ -1,7 +1,8 @@
 //! The one place where time and chance come from. Everything else takes them as values.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use crate::core::person::PersonId;
 use crate::core::person::job::JobId;
@@ -34,6 +35,18 @@ impl Clock {
         }
     }
 
+    /// Milliseconds since some fixed moment, by a clock that nobody can set: for leases and other spans.
+    #[must_use]
+    pub fn monotonic_ms(&self) -> u64 {
+        match self {
+            Self::System => {
+                static START: OnceLock<Instant> = OnceLock::new();
+                u64::try_from(START.get_or_init(Instant::now).elapsed().as_millis()).unwrap_or(u64::MAX)
+            }
+            Self::Manual(at) => u64::try_from(at.load(Ordering::SeqCst)).unwrap_or_default(),
+        }
+    }
+
     /// Moves a manual clock forward; the system's does not move.
     pub fn advance_ms(&self, ms: u64) {
         if let Self::Manual(at) = self {
@@ -46,6 +59,12 @@ impl Clock {
 #[must_use]
 pub fn new_job_id(person: PersonId) -> JobId {
     JobId::about(uuid::Uuid::now_v7().as_u128(), person)
+}
+
+/// A name that no other has, in this process or another.
+#[must_use]
+pub fn new_name() -> String {
+    uuid::Uuid::now_v7().simple().to_string()
 }
 
 /// A random share in `[0, 1)`, for jitter.

@@ -4,6 +4,8 @@ pub mod admin;
 pub mod clock;
 pub mod core;
 pub mod lifecycle;
+pub mod scim;
 pub mod secret;
 pub mod store;
 pub mod telemetry;
+pub mod worker;

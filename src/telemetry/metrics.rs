@@ -47,6 +47,10 @@ pub const STORE_CALL_DURATION_SECONDS: &str = "scim_bridge_store_call_duration_s
 pub const SCIM_REQUESTS_TOTAL: &str = "scim_bridge_scim_requests_total";
 /// How long a SCIM call took, by `operation`.
 pub const SCIM_REQUEST_DURATION_SECONDS: &str = "scim_bridge_scim_request_duration_seconds";
+/// Attempts, by `outcome`.
+pub const ATTEMPTS_TOTAL: &str = "scim_bridge_attempts_total";
+/// Jobs that have ended.
+pub const JOBS_ENDED_TOTAL: &str = "scim_bridge_jobs_ended_total";
 /// Attempts settled, by `event` and `outcome`.
 pub const JOB_OUTCOMES_TOTAL: &str = "scim_bridge_job_outcomes_total";
 /// Time spent waiting for a token of a `kind`.
@@ -98,6 +102,10 @@ pub const STATUS_UNREACHABLE: &str = "unreachable";
 pub const STATUS_UNKNOWN: &str = "unknown";
 /// The job is tried again later.
 pub const OUTCOME_RETRY: &str = "retry";
+/// The person waits for HR to say more.
+pub const OUTCOME_INCOMPLETE: &str = "incomplete";
+/// The person's document cannot be read.
+pub const OUTCOME_UNREADABLE: &str = "unreadable";
 /// The job waits for a hold to be lifted.
 pub const OUTCOME_HELD: &str = "held";
 /// The job became a dead letter.

@@ -58,6 +58,10 @@ pub struct Document {
     /// Somebody switched the member off at the target, although HR says employed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub switched_off_elsewhere: bool,
+    /// Since when HR's word is not followed, because an operator discarded what blocked the person; a
+    /// new word ends it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_followed_since: Option<UnixMs>,
     /// How many words came after the record was closed.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub words_after_close: u32,
@@ -85,6 +89,7 @@ impl Document {
             missing: Vec::new(),
             waiting_since: None,
             switched_off_elsewhere: false,
+            not_followed_since: None,
             words_after_close: 0,
         }
     }
@@ -207,6 +212,9 @@ pub struct OpenJob {
     pub kind: EventKind,
     /// When it was accepted.
     pub accepted_at: UnixMs,
+    /// When its word on employment takes effect, where that lay ahead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<UnixMs>,
 }
 
 /// What blocks a person.
@@ -232,16 +240,27 @@ pub struct Progress {
     pub failing_since: Option<UnixMs>,
     /// How often the lane was taken over from a worker that died in the middle of it.
     pub take_overs: u32,
-    /// A `POST /Users` of ours went out then, and its outcome is unknown: look before posting again.
-    pub create_unknown_at: Option<UnixMs>,
+    /// A `POST /Users` of ours went out, and its outcome is unknown: look before posting again.
+    pub create_unknown: Option<UnknownCreate>,
     /// Refusals that nobody documents, in a row.
     pub suspicions: u32,
     /// Of these, how many came while others' calls of that kind were served in between.
     pub suspicions_alone: u32,
     /// How often this person alone was answered 429.
     pub limited_alone: u32,
+    /// How often the target could not update the username, or the names with it.
+    pub username_refused: u32,
     /// A write that was answered as a success and is not shown yet.
     pub unconfirmed: Option<Unconfirmed>,
+}
+
+/// A `POST /Users` of unknown outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnknownCreate {
+    /// When it went out, at the latest.
+    pub at: UnixMs,
+    /// Whether the target answered with an error: then it has most likely not taken effect.
+    pub answered: bool,
 }
 
 /// A write that is not shown yet.

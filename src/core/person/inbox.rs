@@ -48,6 +48,15 @@ pub enum Word {
 }
 
 impl Entry {
+    /// Whom it is about, where it says so.
+    #[must_use]
+    pub fn person(&self) -> Option<Person> {
+        match &self.word {
+            Word::Event { event, .. } => Some(event.person.clone()),
+            Word::HandedOver { .. } | Word::TryAgain { .. } | Word::Discard { .. } => None,
+        }
+    }
+
     /// As it is stored.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {

@@ -22,6 +22,7 @@ pub mod email;
 pub mod employment;
 pub mod event;
 pub mod fact;
+pub mod fold;
 pub mod identity;
 pub mod inbox;
 pub mod job;
