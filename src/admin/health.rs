@@ -79,7 +79,7 @@ fn mirror(overview: &Overview) {
         let n = stats.dead.get(code.as_str()).copied().unwrap_or(0);
         metrics::gauge!(m::DEAD_LETTERS_BY_CODE, m::CODE => code.as_str()).set(as_f64(n));
     }
-    let age_ms = stats.oldest_due_at.map_or(0, |at| figures.now.ms_since(at));
+    let age_ms = figures.oldest_due_at.map_or(0, |at| figures.now.ms_since(at));
     metrics::gauge!(m::OLDEST_DUE_JOB_AGE_SECONDS).set(as_f64(age_ms) / 1000.0);
     for scope in SCOPES {
         let held = figures.holds.get(&scope).is_some();

@@ -80,8 +80,8 @@ impl AdminState {
         Ok(Allowed { allowed, released })
     }
 
-    /// Puts right what nobody asks about: a guard's hold behind which nobody waits any more is lifted,
-    /// and whoever waits for a hold that is gone is made due.
+    /// Lifts a guard's hold behind which nobody waits any more. Whoever is parked between the look and the
+    /// lifting is made due by a worker, as whoever waits for a hold that is gone.
     pub(super) async fn tend(&self) -> Result<(), AdminError> {
         let holds = self.holds().await?;
         for hold in holds.holds.iter().filter(|hold| hold.scope.is_guard()) {
@@ -89,14 +89,9 @@ impl AdminState {
                 self.lift_if_same(hold).await?;
             }
         }
-        let holds = self.holds().await?;
-        for scope in self.scopes().filter(|scope| holds.get(scope).is_none()) {
-            self.store.release(self.now(), &scope.to_string(), RELEASED_MAX).await?;
-        }
         Ok(())
     }
 
-    /// Whoever is parked between the look and this is made due right after, as their hold is gone then.
     async fn lift_if_same(&self, seen: &Hold) -> Result<(), AdminError> {
         let lift = |holds: &mut Holds| {
             let is_same = holds.get(&seen.scope).is_some_and(|hold| hold.since == seen.since);
@@ -106,12 +101,6 @@ impl AdminState {
             tracing::info!(scope = %seen.scope, "the guard's hold is lifted: nobody waits behind it any more");
         }
         Ok(())
-    }
-
-    fn scopes(&self) -> impl Iterator<Item = HoldScope> {
-        [HoldScope::All, HoldScope::Creates, HoldScope::Writes, HoldScope::Deactivations, HoldScope::Addresses]
-            .into_iter()
-            .chain(self.source_names().cloned().map(HoldScope::Fetch))
     }
 
     /// Whether anybody waits under a tag; true where there are too many others to say.

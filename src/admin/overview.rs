@@ -29,11 +29,12 @@ impl AdminState {
     pub async fn overview(&self) -> Result<Overview, AdminError> {
         let stats = self.store.stats().await?;
         let seen: Seen = shared::read(&*self.store, shared::SEEN).await?;
+        let now = self.now();
         let figures = Figures {
-            now: self.now(),
+            now,
             up_since: self.started_at,
             people: stats.lanes.clone(),
-            oldest_due_at: stats.oldest_due_at,
+            oldest_due_at: stats.oldest_due_at.filter(|at| *at <= now),
             oldest_incomplete_at: self.oldest_incomplete(&stats).await?,
             entries: stats.entries.clone(),
             dead: self.dead_figures(&stats).await?,

@@ -59,6 +59,17 @@ impl Happening {
     pub const CALLS: [Self; 6] =
         [Self::Served, Self::Limited, Self::Denied, Self::Failed, Self::Unreachable, Self::Unanswered];
 
+    /// What a call came to that was answered with this status.
+    #[must_use]
+    pub fn of_status(status: u16) -> Self {
+        match status {
+            401 | 407 => Self::Denied,
+            429 => Self::Limited,
+            500..=599 => Self::Failed,
+            _ => Self::Served,
+        }
+    }
+
     /// The word for it.
     #[must_use]
     pub fn as_str(self) -> &'static str {

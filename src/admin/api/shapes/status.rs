@@ -107,7 +107,7 @@ impl StatusBody {
             jobs: jobs(overview),
             entries: stats.entries.clone(),
             dead: stats.dead.clone(),
-            oldest_due_at: stats.oldest_due_at.map(|at| at.to_string()),
+            oldest_due_at: figures.oldest_due_at.map(|at| at.to_string()),
             people: stats.people,
             last_minute: last_minute(&figures.activity, now),
             drained_in_s: drained_in_s(overview),
