@@ -1,5 +1,6 @@
 //! `scim-bridge`: signed HR webhooks in, a Postman team kept in line over SCIM 2.0.
 
+pub mod admin;
 pub mod clock;
 pub mod core;
 pub mod lifecycle;
