@@ -5,8 +5,12 @@
 pub mod code;
 pub mod delivery;
 pub mod hold;
+pub mod json;
 pub mod limiter;
+pub mod mapping;
 pub mod person;
 pub mod reconcile;
 pub mod retry_hint;
+pub mod signature;
+pub mod tally;
 pub mod time;
