@@ -30,6 +30,7 @@ use crate::core::time::UnixMs;
 use crate::scim::Client;
 use crate::store::holds::SharedHolds;
 use crate::store::{Claim, Store, StoreError};
+use crate::telemetry::activity::ActivityLog;
 
 pub use self::attempt::Attempted;
 use self::claims::Claims;
@@ -71,6 +72,7 @@ pub struct Worker {
     released_at_ms: Arc<AtomicU64>,
     token_wait: Arc<TokenWait>,
     pace: Arc<Pace>,
+    activity: ActivityLog,
     /// Cancelled when nothing new may begin: people whose call has not begun are given back.
     stop: CancellationToken,
     /// Cancelled when the grace is over: calls under way are dropped, their people given back.
@@ -112,9 +114,16 @@ impl Worker {
             released_at_ms: Arc::default(),
             token_wait: Arc::default(),
             pace: Arc::default(),
+            activity: ActivityLog::default(),
             stop: CancellationToken::new(),
             stop_now: CancellationToken::new(),
         }
+    }
+
+    /// The same, counting its calls here.
+    #[must_use]
+    pub fn with_activity(self, activity: ActivityLog) -> Self {
+        Self { activity, ..self }
     }
 
     /// Its name.
