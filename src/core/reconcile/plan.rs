@@ -84,9 +84,11 @@ fn standing(document: &Document, rules: &PlanRules, now: UnixMs) -> Standing {
     }
 }
 
-/// The id to go by, unless it turned out stale.
+/// The id to go by, unless it turned out stale: the known one, or the one that the list of members has.
 fn usable_id(state: &AttemptState) -> Option<String> {
-    let id = state.document.member.as_ref()?.id.as_ref()?;
+    let document = &state.document;
+    let known = document.member.as_ref().and_then(|member| member.id.as_ref());
+    let id = known.or(document.listed_as.as_ref())?;
     (state.stale_id.as_ref() != Some(id)).then(|| id.clone())
 }
 
@@ -255,10 +257,18 @@ fn bring(state: &mut AttemptState, rules: &PlanRules, member: &Member, standing:
         .or_else(|| switch_on(state, &seen, member, standing, word.as_ref()))
         .or_else(|| rename(state, &seen, member, rules));
     // Whoever is written, or is new to us, is claimed first: the member may have been handed over.
-    let id = id_key(&member.id);
-    if (write.is_some() || state.created) && !state.has_claim(&id) {
-        return Step::Own(vec![id]);
+    let is_new = state.known.as_ref().and_then(|known| known.id.as_deref()) != Some(&member.id);
+    let mut keys = Vec::new();
+    if is_new {
+        keys.push(address_key(&member.user_name));
     }
+    if is_new || write.is_some() {
+        keys.push(id_key(&member.id));
+    }
+    if !keys.iter().all(|key| state.has_claim(key)) {
+        return Step::Own(keys);
+    }
+    state.adopted |= is_new && !state.created && state.known.is_none();
     write.unwrap_or_else(|| done(state, &seen, standing))
 }
 
