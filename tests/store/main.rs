@@ -6,6 +6,7 @@ mod conformance;
 mod embedded;
 mod harness;
 mod memory;
+mod properties;
 
 conformance::conformance!(embedded_engine, crate::embedded::Folder::new());
 conformance::conformance!(memory_engine, crate::memory::Kept::new());

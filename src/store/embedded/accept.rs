@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension, params};
 
 use super::dead::bury;
-use super::lanes::{append, signed};
+use super::lanes::{Newest, append, signed};
 use super::writer::Work;
 use crate::core::person::job::JobId;
 use crate::core::time::UnixMs;
@@ -39,7 +39,7 @@ pub(super) fn accept(work: &mut Work<'_>, now: UnixMs, delivery: &NewDelivery) -
     }
     let newest = delivery.dedupe.filter(|dedupe| dedupe.only_while_newest).map(|dedupe| dedupe.key);
     for entry in entries {
-        append(work, now, entry, Some(newest))?;
+        append(work, now, entry, Newest::Is(newest))?;
     }
     for unmapped in &delivery.unmapped {
         bury(work, &unmapped.row, None, Some(&unmapped.payload))?;

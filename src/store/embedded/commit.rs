@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension, params};
 use super::claim::{held, person_id};
 use super::control::count;
 use super::dead::{bury, heal};
-use super::lanes::{append, signed};
+use super::lanes::{Newest, append, signed};
 use super::writer::Work;
 use crate::core::time::UnixMs;
 use crate::store::{Commit, Committed, DeadChange, Lease, Own, Owned, StoreError};
@@ -100,7 +100,7 @@ pub(super) fn own(work: &mut Work<'_>, now: UnixMs, lease: &Lease, own: &Own) ->
         work.db.prepare_cached(sql)?.execute(params![key, mine])?;
     }
     if let Some((_, entry)) = own.from.as_ref().filter(|_| is_taken) {
-        append(work, now, entry, None)?;
+        append(work, now, entry, Newest::Stays)?;
     }
     Ok(Owned::Yes)
 }

@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::control::count;
-use super::lanes::{append, signed};
+use super::lanes::{Newest, append, signed};
 use super::writer::Work;
 use crate::core::person::Person;
 use crate::core::person::job::JobId;
@@ -103,7 +103,7 @@ pub(super) fn replay_unmapped(
         return Ok(false);
     }
     for entry in entries {
-        append(work, now, entry, None)?;
+        append(work, now, entry, Newest::Stays)?;
     }
     for unmapped in unmapped {
         bury(work, &unmapped.row, None, Some(&unmapped.payload))?;

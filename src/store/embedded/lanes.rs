@@ -84,34 +84,41 @@ impl Standing {
     }
 }
 
+/// By what a person knows the newest delivery again, once an entry is in.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Newest {
+    /// As before: the entry is of no delivery.
+    Stays,
+    /// By this key, where it is a hash of the body.
+    Is(Option<[u8; 16]>),
+}
+
 /// Appends an entry to a person's inbox, who is made where there is none; the lane is due where it wakes.
-/// A delivery says by which key the person knows it again.
-pub(super) fn append(
-    work: &mut Work<'_>,
-    now: UnixMs,
-    entry: &NewEntry,
-    delivery: Option<Option<[u8; 16]>>,
-) -> Result<(), StoreError> {
+pub(super) fn append(work: &mut Work<'_>, now: UnixMs, entry: &NewEntry, newest: Newest) -> Result<(), StoreError> {
     let person = signed(entry.person.id().0);
     let found = Standing::find(work, person)?;
     let source = if let Some(mut standing) = found {
         if let Some(lane) = standing.lane.woken(now) {
             standing.stand(work, lane, now)?;
         }
-        if let Some(newest) = delivery
+        if let Newest::Is(newest) = newest
             && newest != standing.newest
         {
             work.db.prepare_cached("UPDATE person SET newest = ?2 WHERE id = ?1")?.execute(params![person, newest])?;
         }
         standing.source
     } else {
+        let newest = match newest {
+            Newest::Is(newest) => newest,
+            Newest::Stays => None,
+        };
         let source = entry.person.source.as_str();
         work.db
             .prepare_cached(
                 "INSERT INTO person (id, source, state, due, wakes, since, newest)
                  VALUES (?1, ?2, 'waiting', ?3, 1, ?3, ?4)",
             )?
-            .execute(params![person, source, now.0, delivery.flatten()])?;
+            .execute(params![person, source, now.0, newest])?;
         count(&mut work.control.tally.lanes, LaneState::Waiting.as_str(), 1);
         *work.wake = true;
         source.to_owned()
@@ -132,7 +139,7 @@ pub(super) fn put(work: &mut Work<'_>, now: UnixMs, entry: &NewEntry) -> Result<
     if Standing::find(work, person)?.is_none() {
         return Ok(false);
     }
-    append(work, now, entry, None)?;
+    append(work, now, entry, Newest::Stays)?;
     if let Some(mut standing) = Standing::find(work, person)?.filter(|standing| standing.fence.is_none()) {
         let lane = standing.lane.released(now);
         if lane != standing.lane {

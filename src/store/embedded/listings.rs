@@ -57,7 +57,7 @@ fn list(
 ) -> Result<Listed<PersonRow>, StoreError> {
     let mut statement = db.prepare_cached(sql)?;
     let mut rows = statement.query(params)?;
-    let mut next = |rows: &mut Rows<'_>| -> Result<Option<Row<PersonRow>>, StoreError> {
+    let next = |rows: &mut Rows<'_>| -> Result<Option<Row<PersonRow>>, StoreError> {
         while let Some(row) = rows.next()? {
             match person_row(db, row) {
                 Ok(shown) => {
