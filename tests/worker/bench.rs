@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use scim_bridge::clock::{Clock, new_job_id};
 use scim_bridge::core::guard::GuardOptions;
-use scim_bridge::core::hold::{HoldScope, Holds, ProbePauses};
+use scim_bridge::core::hold::{Holds, ProbePauses};
 use scim_bridge::core::limiter::Rate;
 use scim_bridge::core::person::job::{Finished, JobId};
 use scim_bridge::core::person::story::{Note, StoryEntry};
@@ -44,8 +44,8 @@ pub(crate) struct Bench {
     pub(crate) key: LiveSecret,
     pub(crate) guard: GuardOptions,
     /// One worker for all steps: it remembers whom it saw refused and served.
-    worker: std::sync::OnceLock<Worker>,
-    told: AtomicU64,
+    pub(crate) worker: std::sync::OnceLock<Worker>,
+    pub(crate) told: AtomicU64,
 }
 
 impl Bench {

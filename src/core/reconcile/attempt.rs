@@ -95,6 +95,8 @@ pub enum Claimed {
 pub struct AttemptState {
     /// The document, as it will be committed.
     pub document: Document,
+    /// The member as known at the start: whose id and address are judged by.
+    pub(super) known: Option<KnownMember>,
     /// The member as shown by the newest reply of this attempt.
     pub(super) shown: Option<Member>,
     /// The look-up.
@@ -136,6 +138,7 @@ impl AttemptState {
         }
         Self {
             may_have_created: document.progress.create_unknown.is_some(),
+            known: document.member.clone(),
             document,
             shown: None,
             search: Search::default(),

@@ -242,6 +242,7 @@ fn bring(state: &mut AttemptState, rules: &PlanRules, member: &Member, standing:
         state.stale_id = Some(member.id.clone());
         state.in_doubt = true;
         state.shown = None;
+        state.document.member = state.known.clone();
         return plan(state, rules, now);
     }
     let seen = Seen::of(&state.document, member, rules, now);
@@ -263,12 +264,11 @@ fn bring(state: &mut AttemptState, rules: &PlanRules, member: &Member, standing:
 
 /// Whether a shown member is this person's: by the address last read or written, or by HR's own.
 fn is_theirs(state: &AttemptState, member: &Member) -> bool {
-    let record = &state.document.record;
-    let is_hrs = record.email().is_some_and(|email| email.is(&member.user_name));
-    let known = state.document.member.as_ref();
-    let is_known = known.is_some_and(|known| known.address_key() == compare_key(&member.user_name));
-    let lags = known.is_some_and(|known| known.user_name_written_at.is_some()) && state.claims.iter().any(|claim| *claim == address_key(&member.user_name));
-    is_hrs || is_known || lags
+    let key = compare_key(&member.user_name);
+    let is_hrs = state.document.record.email().is_some_and(|email| email.is(&member.user_name));
+    let is_known = state.known.as_ref().is_some_and(|known| known.address_key() == key);
+    // What the look-up found, or our own create showed, is claimed by its address.
+    is_hrs || is_known || state.has_claim(&address_key(&member.user_name))
 }
 
 /// The member as they are taken to be: what a reply shows, and over it what we wrote last, for as long
