@@ -8,26 +8,45 @@ use std::time::UNIX_EPOCH;
 
 use super::time::UnixMs;
 
-/// No hint makes us wait longer: a wrong one must not stop the bridge for days.
-pub const HINT_MS_MAX: u64 = 3_600_000;
+/// What would be slept for longer is a hold that says so.
+pub const SLEEP_MS_MAX: u64 = 3_600_000;
+/// No hint holds longer: a month, as long as a quota may last.
+const HINT_MS_MAX: u64 = 31 * 86_400_000;
 
 /// Above this many seconds a number is a date (2001-09-09), below it is a duration.
 const EPOCH_SECONDS_MIN: u64 = 1_000_000_000;
+/// Above this a date is told in milliseconds.
+const EPOCH_MS_MIN: u64 = 1_000_000_000_000;
 
-/// The headers that may carry a hint, in lower case: those that tell a duration first.
+/// The one that counts before all others.
+const RETRY_AFTER: &str = "retry-after";
+/// The headers that may carry a hint, in lower case.
 pub const HINT_HEADERS: [&str; 6] =
-    ["retry-after", "x-ratelimit-retryafter", "retryafter", "x-ratelimit-reset", "ratelimit-reset", "ratelimit"];
+    [RETRY_AFTER, "x-ratelimit-retryafter", "retryafter", "x-ratelimit-reset", "ratelimit-reset", "ratelimit"];
 
-/// The earliest instant at which the target wants to be called again; the latest of its hints, and
-/// at most an hour from `now`. Hints that cannot be read, or lie in the past, are passed over.
+/// When the target wants to be called again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetryHint {
+    /// Not before then.
+    pub at: UnixMs,
+    /// `Retry-After` says so, of this very request; all others may only tell of a limit's window.
+    pub is_asked: bool,
+}
+
+/// Reads the hints: `Retry-After` where there is one, else the latest of the others. Those that cannot be
+/// read, or lie in the past, are passed over.
 #[must_use]
-pub fn not_before(headers: &[(String, String)], now: UnixMs) -> Option<UnixMs> {
-    headers
-        .iter()
-        .filter_map(|(name, value)| hint(name, value.trim(), now))
-        .filter(|at| *at > now)
-        .max()
-        .map(|at| at.min(now.plus_ms(HINT_MS_MAX)))
+pub fn read(headers: &[(String, String)], now: UnixMs) -> Option<RetryHint> {
+    let latest = |is_asked: bool| {
+        headers
+            .iter()
+            .filter(|(name, _)| (name == RETRY_AFTER) == is_asked)
+            .filter_map(|(name, value)| hint(name, value.trim(), now))
+            .filter(|at| *at > now)
+            .max()
+            .map(|at| RetryHint { at: at.min(now.plus_ms(HINT_MS_MAX)), is_asked })
+    };
+    latest(true).or_else(|| latest(false))
 }
 
 fn hint(name: &str, value: &str, now: UnixMs) -> Option<UnixMs> {
@@ -45,10 +64,12 @@ fn hint(name: &str, value: &str, now: UnixMs) -> Option<UnixMs> {
 fn seconds_from(text: &str, now: UnixMs) -> Option<UnixMs> {
     // Whole seconds, rounded up where somebody sends a fraction.
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let seconds: u64 = whole.parse().ok()?;
-    let seconds = seconds.saturating_add(u64::from(fraction.bytes().any(|b| b != b'0')));
-    let ms = seconds.saturating_mul(1000);
-    Some(if seconds >= EPOCH_SECONDS_MIN { UnixMs(0).plus_ms(ms) } else { now.plus_ms(ms) })
+    let number: u64 = whole.parse().ok()?;
+    if number >= EPOCH_MS_MIN {
+        return Some(UnixMs(0).plus_ms(number));
+    }
+    let ms = number.saturating_add(u64::from(fraction.bytes().any(|b| b != b'0'))).saturating_mul(1000);
+    Some(if number >= EPOCH_SECONDS_MIN { UnixMs(0).plus_ms(ms) } else { now.plus_ms(ms) })
 }
 
 fn http_date(text: &str) -> Option<UnixMs> {
@@ -66,7 +87,7 @@ mod tests {
 
     fn wait_s(headers: &[(&str, &str)]) -> Option<u64> {
         let headers: Vec<_> = headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
-        not_before(&headers, NOW).map(|at| at.ms_since(NOW) / 1000)
+        read(&headers, NOW).map(|hint| hint.at.ms_since(NOW) / 1000)
     }
 
     #[test]
@@ -77,6 +98,7 @@ mod tests {
         assert_eq!(wait_s(&[("x-ratelimit-retryafter", "12")]), Some(12));
         assert_eq!(wait_s(&[("retryafter", "9.5")]), Some(10));
         assert_eq!(wait_s(&[("x-ratelimit-reset", "1795341645")]), Some(45));
+        assert_eq!(wait_s(&[("x-ratelimit-reset", "1795341645000")]), Some(45));
         assert_eq!(wait_s(&[("ratelimit-reset", "1795341601")]), Some(1));
         assert_eq!(wait_s(&[("ratelimit-reset", "20")]), Some(20));
         assert_eq!(wait_s(&[("ratelimit", "limit=180, remaining=0, reset=33")]), Some(33));
@@ -84,19 +106,24 @@ mod tests {
     }
 
     #[test]
-    fn the_latest_hint_counts_and_nonsense_does_not() {
-        assert_eq!(wait_s(&[("retry-after", "5"), ("x-ratelimit-reset", "1795341660")]), Some(60));
-        for nonsense in ["", "soon", "-5", "0", "1", "NaN", "99999999999999999999999"] {
-            let hint = wait_s(&[("x-ratelimit-reset", nonsense)]);
-            assert!(hint.is_none() || nonsense == "1", "{nonsense}: {hint:?}");
+    fn retry_after_counts_before_all_others_else_the_latest() {
+        assert_eq!(wait_s(&[("retry-after", "5"), ("x-ratelimit-reset", "1795341660")]), Some(5));
+        assert_eq!(wait_s(&[("ratelimit-reset", "9"), ("x-ratelimit-reset", "1795341660")]), Some(60));
+        assert_eq!(wait_s(&[("retry-after", "soon"), ("x-ratelimit-reset", "1795341660")]), Some(60));
+    }
+
+    #[test]
+    fn nonsense_is_no_hint() {
+        for nonsense in ["", "soon", "-5", "0", "NaN", "99999999999999999999999"] {
+            assert_eq!(wait_s(&[("x-ratelimit-reset", nonsense)]), None, "{nonsense}");
         }
         assert_eq!(wait_s(&[("retry-after", "Sun, 22 Nov 2020 10:00:30 GMT")]), None);
         assert_eq!(wait_s(&[("x-other", "30")]), None);
     }
 
     #[test]
-    fn no_hint_stops_the_bridge_for_longer_than_an_hour() {
-        assert_eq!(wait_s(&[("retry-after", "999999")]), Some(3600));
-        assert_eq!(wait_s(&[("x-ratelimit-reset", "99999999999")]), Some(3600));
+    fn no_hint_holds_for_longer_than_a_month() {
+        assert_eq!(wait_s(&[("retry-after", "7200")]), Some(7200));
+        assert_eq!(wait_s(&[("retry-after", "99999999")]), Some(31 * 86_400));
     }
 }

@@ -1,27 +1,48 @@
 //! Speaking SCIM 2.0 to Postman: one request out, one reply back.
 //!
-//! Lives here: URLs, headers, JSON, TLS. Not here: retries, limits, or what a reply means. The
-//! client never follows a redirect and never repeats a request.
+//! Lives here: connections, TLS, proxies, headers, JSON. Not here: retries, limits, or what a reply
+//! means. The client never follows a redirect and never repeats a request that was sent.
 
+mod body;
+mod connect;
+mod proxy;
+mod tls;
 pub mod wire;
 
+use std::error::Error;
+use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_MATCH,
+    PROXY_AUTHORIZATION, USER_AGENT,
+};
+use hyper::body::Incoming;
+use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
+use hyper_util::client::legacy::{self, Client as HttpClient};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use secrecy::ExposeSecret;
 use url::Url;
 
-use crate::core::reply::{HttpReply, Reply};
+use self::body::ReplyBudget;
+use self::connect::Connector;
+use self::proxy::Proxy;
+use self::tls::{CertificateWanted, Tls};
+use crate::core::reconcile::no_reply::NoReply;
+use crate::core::reconcile::reply::{HttpReply, Reply};
+use crate::core::reconcile::request::Request;
 use crate::core::retry_hint::HINT_HEADERS;
-use crate::core::scim::Request;
 use crate::secret::LiveSecret;
 
-/// Most of a reply that is read: a page of 100 members is some 50 KB.
-const REPLY_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Below what servers and load balancers commonly allow (60 s and more), so that a request is not
 /// sent on a connection that the other side is just closing.
 const POOL_IDLE: Duration = Duration::from_secs(20);
+/// How often an HTTP/2 connection is asked whether it is still there, and how long it may take to say so.
+const PING_EVERY: Duration = Duration::from_secs(10);
+const PING_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How the key is put into `Authorization`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +83,9 @@ pub enum ClientError {
     /// `[postman] base_url` is no URL.
     #[error("`[postman] base_url` is no URL")]
     BaseUrl,
+    /// The environment names a proxy of a kind that is not spoken.
+    #[error("the environment names a proxy that is neither http nor https (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`)")]
+    Proxy,
     /// The TLS or HTTP library could not start; on an image without CA certificates, for one.
     #[error("the HTTPS client could not be made: {0}")]
     Tls(String),
@@ -70,53 +94,80 @@ pub enum ClientError {
 /// A client for one target. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Client {
-    http: reqwest::Client,
-    options: ClientOptions,
+    http: HttpClient<Connector, Full<Bytes>>,
+    options: Arc<ClientOptions>,
+    proxy: Option<Proxy>,
+    budget: ReplyBudget,
 }
 
 impl Client {
     /// Makes a client; no connection is opened yet.
     pub fn new(options: ClientOptions) -> Result<Self, ClientError> {
-        // Fails where one is installed already, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("scim-bridge/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            // A request that the library repeated by itself would not be counted by the limiter.
-            .retry(reqwest::retry::never())
-            .timeout(options.timeout)
-            .connect_timeout(options.connect_timeout)
-            .pool_idle_timeout(POOL_IDLE);
-        if let Some(pem) = &options.ca_pem {
-            let certificates = reqwest::Certificate::from_pem_bundle(pem).map_err(|_| ClientError::Ca)?;
-            if certificates.is_empty() {
-                return Err(ClientError::Ca);
-            }
-            builder = builder.tls_certs_merge(certificates);
-        }
-        let http = builder.build().map_err(|error| ClientError::Tls(causes(&error)))?;
-        Ok(Self { http, options })
+        let proxy = Proxy::for_target(&options.base_url, options.ca_pem.as_deref())?;
+        let tls = match (options.base_url.scheme(), options.base_url.host_str()) {
+            ("https", Some(host)) => Some(Tls::new(host, options.ca_pem.as_deref(), true)?),
+            ("http", Some(_)) => None,
+            _ => return Err(ClientError::BaseUrl),
+        };
+        let http = HttpClient::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(POOL_IDLE)
+            .http2_keep_alive_interval(PING_EVERY)
+            .http2_keep_alive_timeout(PING_TIMEOUT)
+            .http2_keep_alive_while_idle(true)
+            .build(Connector::new(tls, proxy.clone(), options.connect_timeout));
+        Ok(Self { http, options: Arc::new(options), proxy, budget: ReplyBudget::default() })
+    }
+
+    /// The proxy through which the target is reached, without its password.
+    #[must_use]
+    pub fn proxy_in_use(&self) -> Option<String> {
+        self.proxy.as_ref().map(Proxy::shown)
     }
 
     /// Sends one request and returns what came back, whatever it was.
     pub async fn send(&self, request: &Request) -> Reply {
-        let Ok(headers) = self.headers() else {
-            // A key with a line break in it: nothing is sent, and `check` says what is wrong.
-            return Reply::NotSent;
+        let mut outgoing = match self.outgoing(request) {
+            Ok(outgoing) => outgoing,
+            Err(reason) => return Reply::NotSent { reason },
         };
-        let wire = wire::encode(request, &self.options.base_url, &self.options.locale);
-        let mut outgoing = self.http.request(wire.method, wire.url).headers(headers);
-        if let Some(body) = wire.body {
-            outgoing = outgoing.header(CONTENT_TYPE, "application/json").body(body);
-        }
-        match outgoing.send().await {
-            Ok(response) => read(response).await,
-            Err(error) if error.is_connect() || error.is_builder() => Reply::NotSent,
-            Err(_) => Reply::Lost,
+        let connection = capture_connection(&mut outgoing);
+        let deadline = tokio::time::Instant::now() + self.options.timeout;
+        match tokio::time::timeout_at(deadline, self.http.request(outgoing)).await {
+            Ok(Ok(response)) => self.read(response, deadline, &connection).await,
+            Ok(Err(error)) => failed(&error, &connection),
+            Err(_) if connection.connection_metadata().is_none() => {
+                Reply::NotSent { reason: NoReply::ConnectTimedOut }
+            }
+            Err(_) => {
+                abandon(&connection);
+                Reply::Lost { reason: NoReply::TimedOut }
+            }
         }
     }
 
-    fn headers(&self) -> Result<HeaderMap, reqwest::header::InvalidHeaderValue> {
+    fn outgoing(&self, request: &Request) -> Result<hyper::Request<Full<Bytes>>, NoReply> {
+        let wire = wire::encode(request, &self.options.locale);
+        let url = format!("{}{}", self.options.base_url.as_str().trim_end_matches('/'), wire.target);
+        let body = wire.body.map(Bytes::from);
+        let mut headers = self.headers().map_err(|_| NoReply::KeyUnusable)?;
+        if body.is_some() {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        if let Some(version) = wire.if_match.and_then(|version| HeaderValue::try_from(version).ok()) {
+            headers.insert(IF_MATCH, version);
+        }
+        let mut outgoing = hyper::Request::builder()
+            .method(wire.method)
+            .uri(url)
+            .body(Full::new(body.unwrap_or_default()))
+            .map_err(|_| NoReply::UrlUnusable)?;
+        *outgoing.headers_mut() = headers;
+        Ok(outgoing)
+    }
+
+    fn headers(&self) -> Result<HeaderMap, hyper::header::InvalidHeaderValue> {
         let key = self.options.key.current();
         let sensitive = |text: &str| {
             let mut value = HeaderValue::from_str(text)?;
@@ -124,7 +175,10 @@ impl Client {
             Ok(value)
         };
         let mut headers = HeaderMap::new();
+        headers.insert(USER_AGENT, HeaderValue::from_static(concat!("scim-bridge/", env!("CARGO_PKG_VERSION"))));
         headers.insert(ACCEPT, HeaderValue::from_static("application/scim+json, application/json"));
+        // What is compressed has no bound that its length tells.
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let authorization = match self.options.auth {
             Auth::Bearer => sensitive(&format!("Bearer {}", key.expose_secret()))?,
             Auth::Raw => sensitive(key.expose_secret())?,
@@ -133,7 +187,45 @@ impl Client {
         if self.options.x_api_key {
             headers.insert("x-api-key", sensitive(key.expose_secret())?);
         }
+        if let Some(authorization) = self.plain_proxy().and_then(Proxy::authorization) {
+            headers.insert(PROXY_AUTHORIZATION, authorization.clone());
+        }
         Ok(headers)
+    }
+
+    /// The proxy, where it sees the requests themselves.
+    fn plain_proxy(&self) -> Option<&Proxy> {
+        self.proxy.as_ref().filter(|_| self.options.base_url.scheme() == "http")
+    }
+
+    async fn read(
+        &self,
+        response: hyper::Response<Incoming>,
+        deadline: tokio::time::Instant,
+        connection: &CaptureConnection,
+    ) -> Reply {
+        let (head, incoming) = response.into_parts();
+        if head.status == 407 && self.plain_proxy().is_some() {
+            return Reply::NotSent { reason: NoReply::ProxyRefused(407) };
+        }
+        let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
+        let hints = head.headers.iter().filter(|(name, _)| HINT_HEADERS.contains(&name.as_str()));
+        let is_plain = head.headers.get(CONTENT_ENCODING).is_none_or(|encoding| encoding == "identity");
+        let (body, is_complete) = match tokio::time::timeout_at(deadline, self.budget.read(incoming)).await {
+            Ok(read) => read,
+            Err(_) => {
+                abandon(connection);
+                (Bytes::new(), false)
+            }
+        };
+        Reply::Http(HttpReply {
+            status: head.status.as_u16(),
+            hints: hints.filter_map(|(name, value)| Some((name.as_str().to_owned(), text(value)?))).collect(),
+            etag: head.headers.get(ETAG).and_then(text),
+            body,
+            // What came in an encoding that was not asked for cannot be read.
+            body_complete: is_complete && is_plain,
+        })
     }
 }
 
@@ -146,146 +238,60 @@ pub fn plain_http(timeout: Duration) -> Result<reqwest::Client, ClientError> {
         .redirect(reqwest::redirect::Policy::none())
         .timeout(timeout)
         .build()
-        .map_err(|error| ClientError::Tls(causes(&error)))
+        .map_err(|error| ClientError::Tls(error.to_string()))
 }
 
-/// Reads what there is of a reply. The status line alone says a lot, so a body that breaks off is no
-/// reason to throw it away.
-async fn read(mut response: reqwest::Response) -> Reply {
-    let status = response.status().as_u16();
-    let hints = response
-        .headers()
-        .iter()
-        .filter(|(name, _)| HINT_HEADERS.contains(&name.as_str()))
-        .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
-        .collect();
-    let mut body = BytesMut::new();
-    let body_complete = loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() <= REPLY_BYTES_MAX => body.extend_from_slice(&chunk),
-            Ok(Some(_)) | Err(_) => break false,
-            Ok(None) => break true,
-        }
-    };
-    Reply::Http(HttpReply { status, hints, body: Bytes::from(body), body_complete })
-}
-
-/// An error with its causes, without the URL: a look-up's holds an e-mail.
-fn causes(error: &reqwest::Error) -> String {
-    let mut text = String::from("client");
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
+/// The connection of a call that timed out is not used again: it may be one on which nothing comes back
+/// any more, and nobody closes it.
+fn abandon(connection: &CaptureConnection) {
+    if let Some(connected) = connection.connection_metadata().as_ref() {
+        connected.poison();
     }
-    text
+}
+
+/// Why an exchange failed, from the causes of the error, which names a URL with an address in it.
+fn failed(error: &legacy::Error, connection: &CaptureConnection) -> Reply {
+    let certificate_wanted = connection.connection_metadata().as_ref().is_some_and(|connected| {
+        let mut extensions = hyper::http::Extensions::new();
+        connected.get_extras(&mut extensions);
+        extensions.get::<CertificateWanted>().is_some_and(CertificateWanted::is_set)
+    });
+    let mut reason = NoReply::Closed;
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(found) = error.downcast_ref::<NoReply>() {
+            return Reply::NotSent { reason: *found };
+        }
+        if let Some(error) = error.downcast_ref::<io::Error>()
+            && let Some(found) = tls::reason_of_io(error, certificate_wanted)
+        {
+            // The handshake was refused after we took it for done (TLS 1.3): nothing was read of us.
+            if found == NoReply::ClientCertificateWanted {
+                return Reply::NotSent { reason: found };
+            }
+            reason = found;
+        }
+        if let Some(error) = error.downcast_ref::<hyper::Error>() {
+            if error.is_timeout() {
+                reason = NoReply::TimedOut;
+            } else if error.is_parse() {
+                reason = NoReply::NotHttp;
+            }
+        }
+        cause = error.source();
+    }
+    if error.is_connect() {
+        return Reply::NotSent { reason: NoReply::Unreachable };
+    }
+    if certificate_wanted && reason == NoReply::Closed {
+        reason = NoReply::ClientCertificateWanted;
+    }
+    Reply::Lost { reason }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::{Read, Write};
-    use std::net::TcpListener;
+#[path = "client_tests.rs"]
+mod tests;
 
-    use super::*;
-    use crate::core::scim::UserToSend;
-
-    fn client(base_url: &str, auth: Auth, x_api_key: bool) -> Client {
-        Client::new(ClientOptions {
-            base_url: Url::parse(base_url).unwrap(),
-            key: LiveSecret::new("PMAK-secret".to_owned().into()),
-            auth,
-            x_api_key,
-            locale: "en-US".to_owned(),
-            timeout: Duration::from_millis(500),
-            connect_timeout: Duration::from_millis(500),
-            ca_pem: None,
-        })
-        .unwrap()
-    }
-
-    /// Answers one connection with `answer`, and returns what was asked.
-    fn serve_once(answer: &'static [u8]) -> (String, std::thread::JoinHandle<String>) {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}/scim/v2", listener.local_addr().unwrap());
-        let asked = std::thread::spawn(move || {
-            let (mut stream, _) = listener.accept().unwrap();
-            let mut asked = [0_u8; 8192];
-            let n = stream.read(&mut asked).unwrap();
-            stream.write_all(answer).unwrap();
-            String::from_utf8_lossy(&asked[..n]).into_owned()
-        });
-        (url, asked)
-    }
-
-    fn create() -> Request {
-        Request::Create(UserToSend {
-            user_name: "ada@example.com".to_owned(),
-            given_name: Some("Ada".to_owned()),
-            family_name: Some("Lovelace".to_owned()),
-            external_id: "E-1".to_owned(),
-            locale: None,
-            active: Some(true),
-        })
-    }
-
-    #[tokio::test]
-    async fn the_key_is_sent_as_configured() {
-        for (auth, x_api_key, expected) in [
-            (Auth::Bearer, false, "authorization: Bearer PMAK-secret\r\n"),
-            (Auth::Raw, true, "authorization: PMAK-secret\r\n"),
-        ] {
-            let (url, asked) = serve_once(b"HTTP/1.1 201 Created\r\ncontent-length: 2\r\nRetry-After: 5\r\n\r\n{}");
-            let reply = client(&url, auth, x_api_key).send(&create()).await;
-            let asked = asked.join().unwrap();
-            assert!(asked.starts_with("POST /scim/v2/Users HTTP/1.1"), "{asked}");
-            assert!(asked.contains(expected), "{asked}");
-            assert_eq!(asked.contains("x-api-key: PMAK-secret"), x_api_key);
-            let Reply::Http(http) = reply else { panic!("{reply:?}") };
-            assert_eq!((http.status, http.body_complete), (201, true));
-            assert_eq!(http.hints, [("retry-after".to_owned(), "5".to_owned())]);
-        }
-    }
-
-    #[tokio::test]
-    async fn half_a_body_keeps_its_status() {
-        let (url, asked) = serve_once(b"HTTP/1.1 201 Created\r\ncontent-length: 200\r\n\r\n{\"id\":");
-        let reply = client(&url, Auth::Bearer, false).send(&create()).await;
-        asked.join().unwrap();
-        let Reply::Http(http) = reply else { panic!("{reply:?}") };
-        assert_eq!((http.status, http.body_complete, http.body.as_ref()), (201, false, b"{\"id\":".as_slice()));
-    }
-
-    #[tokio::test]
-    async fn a_connection_that_breaks_after_the_request_is_lost_and_a_refused_one_is_not_sent() {
-        let (url, asked) = serve_once(b"");
-        assert_eq!(client(&url, Auth::Bearer, false).send(&create()).await, Reply::Lost);
-        asked.join().unwrap();
-        assert_eq!(client(&url, Auth::Bearer, false).send(&create()).await, Reply::NotSent);
-        assert_eq!(client("http://no-such-host.invalid/", Auth::Bearer, false).send(&create()).await, Reply::NotSent);
-    }
-
-    #[tokio::test]
-    async fn a_target_that_never_answers_is_lost() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let reply = client(&url, Auth::Bearer, false).send(&Request::Probe).await;
-        assert_eq!(reply, Reply::Lost);
-    }
-
-    #[tokio::test]
-    async fn a_redirect_is_not_followed() {
-        let (url, asked) =
-            serve_once(b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n");
-        let reply = client(&url, Auth::Bearer, false).send(&Request::Probe).await;
-        asked.join().unwrap();
-        assert_eq!(reply.status(), Some(302));
-    }
-
-    #[tokio::test]
-    async fn a_key_that_no_header_can_carry_sends_nothing() {
-        let client = client("http://127.0.0.1:9/", Auth::Raw, false);
-        client.options.key.replace("a\nb".to_owned().into());
-        assert_eq!(client.send(&Request::Probe).await, Reply::NotSent);
-        assert!(!format!("{client:?}").contains("a\nb"));
-    }
-}
+#[cfg(test)]
+mod tls_tests;

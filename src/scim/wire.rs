@@ -1,66 +1,68 @@
-//! Requests as HTTP: method, URL and JSON, as Postman's published samples send them.
+//! Requests as HTTP: method, path and JSON, as Postman's published samples send them.
 
-use reqwest::Method;
+use hyper::Method;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
-use url::{Url, form_urlencoded};
 
-use crate::core::scim::{Request, UserToSend};
-use crate::core::search::PAGE_MEMBERS;
+use crate::core::reconcile::request::{Request, UserToCreate};
+use crate::core::reconcile::search::PAGE_MEMBERS;
+
+/// What RFC 3986 §2.3 calls unreserved stays; all else is encoded, and so reads the same everywhere: a
+/// plus as `%2B`, a space as `%20`.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A request ready to be sent.
 #[derive(Debug)]
 pub struct Wire {
     /// The HTTP method.
     pub method: Method,
-    /// The whole URL.
-    pub url: Url,
+    /// What follows the base URL: path and query.
+    pub target: String,
+    /// `If-Match`.
+    pub if_match: Option<String>,
     /// The JSON body, for a write.
     pub body: Option<Vec<u8>>,
 }
 
-/// Encodes a request. `locale` is sent for members whose event tells none.
+/// Encodes a request. `locale` is sent for members whose source tells none.
 #[must_use]
-pub fn encode(request: &Request, base_url: &Url, locale: &str) -> Wire {
-    let users = |id: Option<&str>, query: Option<&str>| {
-        let mut url = base_url.clone();
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty().push("Users").extend(id);
-        }
-        url.set_query(query);
-        url
+pub fn encode(request: &Request, locale: &str) -> Wire {
+    let read = |target: String| Wire { method: Method::GET, target, if_match: None, body: None };
+    let write = |method, target, body| Wire { method, target, if_match: None, body: Some(body) };
+    let patch = |id: &str, operation: Value| {
+        let patch = json!({
+            "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
+            "Operations": [operation],
+        });
+        write(Method::PATCH, user(id), patch.to_string().into_bytes())
     };
     match request {
-        Request::Create(user) => {
-            Wire { method: Method::POST, url: users(None, None), body: Some(user_json(user, locale)) }
+        Request::Create(user) => write(Method::POST, "/Users".to_owned(), user_json(user, locale)),
+        Request::Replace { id, body, if_match } => Wire {
+            if_match: if_match.clone(),
+            ..write(Method::PUT, user(id), body.clone().into_bytes())
+        },
+        Request::SetActive { id, active } => patch(id, json!({ "op": "replace", "value": { "active": active } })),
+        Request::SetUserName { id, user_name } => {
+            patch(id, json!({ "op": "replace", "path": "userName", "value": user_name }))
         }
-        Request::Replace { id, user } => {
-            Wire { method: Method::PUT, url: users(Some(id), None), body: Some(user_json(user, locale)) }
+        Request::SetNames { id, given_name, family_name } => {
+            let name = name_json(given_name.as_deref(), family_name.as_deref());
+            patch(id, json!({ "op": "replace", "value": { "name": name } }))
         }
-        Request::Activate { id } => {
-            let patch = json!({
-                "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
-                "Operations": [{ "op": "replace", "value": { "active": true } }],
-            });
-            Wire { method: Method::PATCH, url: users(Some(id), None), body: Some(patch.to_string().into_bytes()) }
-        }
-        Request::Get { id } => Wire { method: Method::GET, url: users(Some(id), None), body: None },
-        Request::Find { user_name } => {
-            let query = format!("filter={}", percent_encoded(&filter(user_name)));
-            Wire { method: Method::GET, url: users(None, Some(&query)), body: None }
-        }
-        Request::Page { start_index } => {
-            let query = format!("startIndex={start_index}&count={PAGE_MEMBERS}");
-            Wire { method: Method::GET, url: users(None, Some(&query)), body: None }
-        }
-        Request::Probe => Wire { method: Method::GET, url: users(None, Some("startIndex=1&count=1")), body: None },
-        Request::Discover => {
-            let mut url = base_url.clone();
-            if let Ok(mut path) = url.path_segments_mut() {
-                path.pop_if_empty().push("ServiceProviderConfig");
-            }
-            Wire { method: Method::GET, url, body: None }
-        }
+        Request::Get { id } => read(user(id)),
+        Request::Find { user_name } => read(format!("/Users?filter={}", encoded(&filter(user_name)))),
+        Request::Page { start_index } => read(format!("/Users?startIndex={start_index}&count={PAGE_MEMBERS}")),
+        Request::Probe => read("/Users?startIndex=1&count=1".to_owned()),
+        Request::Discover => read("/ServiceProviderConfig".to_owned()),
     }
+}
+
+/// The path of a member. Dots alone are a way up the path, however a URL library is asked: so they are
+/// encoded, too.
+fn user(id: &str) -> String {
+    let segment = if matches!(id, "." | "..") { id.replace('.', "%2E") } else { encoded(id) };
+    format!("/Users/{segment}")
 }
 
 /// `userName eq "…"` with the value as a JSON string (RFC 7644 §3.4.2.2).
@@ -68,57 +70,59 @@ fn filter(user_name: &str) -> String {
     format!("userName eq {}", Value::from(user_name))
 }
 
-/// For a query: a space as `%20` and a plus as `%2B`, which every server reads the same way.
-fn percent_encoded(text: &str) -> String {
-    form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
+fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, RESERVED).to_string()
 }
 
-fn user_json(user: &UserToSend, locale: &str) -> Vec<u8> {
-    let mut name = Map::new();
-    let parts = [("givenName", &user.given_name), ("familyName", &user.family_name)];
-    for (key, part) in parts {
-        if let Some(part) = part {
-            name.insert(key.to_owned(), Value::from(part.as_str()));
-        }
-    }
-    let mut body = json!({
+fn name_json(given_name: Option<&str>, family_name: Option<&str>) -> Map<String, Value> {
+    let parts = [("givenName", given_name), ("familyName", family_name)];
+    parts.into_iter().filter_map(|(key, part)| Some((key.to_owned(), Value::from(part?)))).collect()
+}
+
+fn user_json(user: &UserToCreate, locale: &str) -> Vec<u8> {
+    json!({
         "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
         "userName": user.user_name,
-        "name": name,
+        "name": name_json(user.given_name.as_deref(), user.family_name.as_deref()),
         "externalId": user.external_id,
         "locale": user.locale.as_deref().unwrap_or(locale),
         "groups": [],
-    });
-    if let Some(active) = user.active {
-        body["active"] = Value::from(active);
-    }
-    body.to_string().into_bytes()
+        "active": true,
+    })
+    .to_string()
+    .into_bytes()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn encoded(request: &Request) -> (String, String, Value) {
-        let base = Url::parse("https://api.getpostman.com/scim/v2/").unwrap();
-        let wire = encode(request, &base, "en-US");
+    fn sent(request: &Request) -> (String, String, Value) {
+        let wire = encode(request, "en-US");
         let body = wire.body.map_or(Value::Null, |body| serde_json::from_slice(&body).unwrap());
-        (wire.method.to_string(), wire.url.to_string(), body)
+        (wire.method.to_string(), wire.target, body)
     }
 
-    fn user() -> UserToSend {
-        UserToSend {
+    fn patched(request: &Request) -> Value {
+        let (method, target, mut body) = sent(request);
+        assert_eq!((method.as_str(), target.as_str()), ("PATCH", "/Users/7"));
+        assert_eq!(body["schemas"], json!(["urn:ietf:params:scim:api:messages:2.0:PatchOp"]));
+        assert_eq!(body["Operations"].as_array().map(Vec::len), Some(1));
+        body["Operations"][0].take()
+    }
+
+    fn user_to_create() -> UserToCreate {
+        UserToCreate {
             user_name: "ada@example.com".to_owned(),
             given_name: Some("Test".to_owned()),
             family_name: Some("User".to_owned()),
             external_id: "23123123".to_owned(),
             locale: None,
-            active: Some(true),
         }
     }
 
     #[test]
-    fn create_and_replace_send_what_the_samples_send() {
+    fn a_create_sends_what_the_samples_send() {
         let sample = json!({
             "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
             "userName": "ada@example.com",
@@ -128,44 +132,64 @@ mod tests {
             "groups": [],
             "active": true
         });
-        let (method, url, body) = encoded(&Request::Create(user()));
-        assert_eq!((method.as_str(), url.as_str()), ("POST", "https://api.getpostman.com/scim/v2/Users"));
-        assert_eq!(body, sample);
-        let (method, url, body) = encoded(&Request::Replace { id: "4057".to_owned(), user: user() });
-        assert_eq!((method.as_str(), url.as_str()), ("PUT", "https://api.getpostman.com/scim/v2/Users/4057"));
-        assert_eq!(body, sample);
+        assert_eq!(sent(&Request::Create(user_to_create())), ("POST".to_owned(), "/Users".to_owned(), sample));
     }
 
     #[test]
     fn what_is_not_known_is_left_out_and_what_is_told_wins() {
-        let user = UserToSend { given_name: None, locale: Some("de-DE".to_owned()), active: None, ..user() };
-        let (_, _, body) = encoded(&Request::Create(user));
+        let user = UserToCreate { given_name: None, locale: Some("de-DE".to_owned()), ..user_to_create() };
+        let (_, _, body) = sent(&Request::Create(user));
         assert_eq!(body["name"], json!({ "familyName": "User" }));
         assert_eq!(body["locale"], "de-DE");
-        assert!(body.get("active").is_none());
+    }
+
+    #[test]
+    fn a_replacement_goes_as_it_is_with_the_version_that_was_read() {
+        let body = r#"{"id":"7","n":1.50}"#.to_owned();
+        let if_match = Some("W/\"3\"".to_owned());
+        let wire = encode(&Request::Replace { id: "7".to_owned(), body: body.clone(), if_match }, "en-US");
+        assert_eq!((wire.method, wire.target.as_str()), (Method::PUT, "/Users/7"));
+        assert_eq!((wire.body, wire.if_match.as_deref()), (Some(body.into_bytes()), Some("W/\"3\"")));
+    }
+
+    #[test]
+    fn a_patch_is_one_operation_as_documented() {
+        let id = || "7".to_owned();
+        for active in [true, false] {
+            let operation = json!({ "op": "replace", "value": { "active": active } });
+            assert_eq!(patched(&Request::SetActive { id: id(), active }), operation);
+        }
+        assert_eq!(
+            patched(&Request::SetUserName { id: id(), user_name: "new@example.com".to_owned() }),
+            json!({ "op": "replace", "path": "userName", "value": "new@example.com" })
+        );
+        assert_eq!(
+            patched(&Request::SetNames { id: id(), given_name: None, family_name: Some(String::new()) }),
+            json!({ "op": "replace", "value": { "name": { "familyName": "" } } })
+        );
     }
 
     #[test]
     fn hostile_values_stay_values() {
-        let (_, url, _) = encoded(&Request::Find { user_name: "a+b\"or\\x y@example.com".to_owned() });
-        assert_eq!(
-            url,
-            "https://api.getpostman.com/scim/v2/Users?filter=userName%20eq%20%22a%2Bb%5C%22or%5C%5Cx%20y%40example.com%22"
-        );
-        let (_, url, _) = encoded(&Request::Get { id: "../x/y?z#".to_owned() });
-        assert_eq!(url, "https://api.getpostman.com/scim/v2/Users/..%2Fx%2Fy%3Fz%23");
+        let (_, target, _) = sent(&Request::Find { user_name: "a+b\"or\\x y@example.com".to_owned() });
+        assert_eq!(target, "/Users?filter=userName%20eq%20%22a%2Bb%5C%22or%5C%5Cx%20y%40example.com%22");
+        for (id, segment) in [
+            ("../x/y?z#", "..%2Fx%2Fy%3Fz%23"),
+            ("..", "%2E%2E"),
+            (".", "%2E"),
+            ("a//b", "a%2F%2Fb"),
+            ("%2e", "%252e"),
+            ("\u{e9} ", "%C3%A9%20"),
+            ("48f.x_y-z~", "48f.x_y-z~"),
+        ] {
+            assert_eq!(sent(&Request::Get { id: id.to_owned() }).1, format!("/Users/{segment}"));
+        }
     }
 
     #[test]
     fn the_other_calls_are_as_documented() {
-        assert_eq!(encoded(&Request::Probe).1, "https://api.getpostman.com/scim/v2/Users?startIndex=1&count=1");
-        assert_eq!(
-            encoded(&Request::Page { start_index: 101 }).1,
-            "https://api.getpostman.com/scim/v2/Users?startIndex=101&count=100"
-        );
-        assert_eq!(encoded(&Request::Discover).1, "https://api.getpostman.com/scim/v2/ServiceProviderConfig");
-        let (method, url, body) = encoded(&Request::Activate { id: "7".to_owned() });
-        assert_eq!((method.as_str(), url.as_str()), ("PATCH", "https://api.getpostman.com/scim/v2/Users/7"));
-        assert_eq!(body["Operations"][0], json!({ "op": "replace", "value": { "active": true } }));
+        assert_eq!(sent(&Request::Probe).1, "/Users?startIndex=1&count=1");
+        assert_eq!(sent(&Request::Page { start_index: 101 }).1, "/Users?startIndex=101&count=100");
+        assert_eq!(sent(&Request::Discover).1, "/ServiceProviderConfig");
     }
 }

@@ -3,14 +3,13 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
 use tracing::{error, info};
 
 use crate::clock::Clock;
 use crate::core::code::Code;
 use crate::core::hold::{HoldScope, Holds, ProbePauses};
 use crate::core::time::UnixMs;
-use super::{Store, StoreError};
+use super::{Store, StoreError, documents};
 
 /// The document's name.
 pub const HOLDS: &str = "holds";
@@ -18,8 +17,6 @@ pub const HOLDS: &str = "holds";
 const REFRESH_MS: u64 = 500;
 /// People made due in one step when a hold is lifted.
 const RELEASED_AT_ONCE: u64 = 1_000;
-/// How often a document that others change at the same time is tried again.
-const CONFLICTS_MAX: usize = 20;
 
 /// The holds in force, as last looked at.
 pub struct SharedHolds {
@@ -53,11 +50,10 @@ impl SharedHolds {
     }
 
     /// Looks again.
-    async fn look(&self) -> Result<(Holds, u64), StoreError> {
-        let shared = self.store.shared(HOLDS).await?;
-        let holds = read(&shared.bytes);
-        self.note(holds.clone());
-        Ok((holds, shared.version))
+    async fn look(&self) -> Result<(), StoreError> {
+        let (holds, _) = documents::read(self.store.as_ref(), HOLDS).await?;
+        self.note(holds);
+        Ok(())
     }
 
     fn note(&self, holds: Holds) {
@@ -66,18 +62,16 @@ impl SharedHolds {
 
     /// Changes the document; `change` says whether it did.
     async fn change(&self, change: impl Fn(&mut Holds) -> bool) -> Result<bool, StoreError> {
-        for _ in 0..CONFLICTS_MAX {
-            let (mut holds, version) = self.look().await?;
-            if !change(&mut holds) {
-                return Ok(false);
-            }
-            let bytes = serde_json::to_vec(&holds).map(Bytes::from).unwrap_or_default();
-            if self.store.put_shared(HOLDS, version, bytes).await? {
+        let changed = documents::change(self.store.as_ref(), HOLDS, |holds: &mut Holds| {
+            change(holds).then(|| holds.clone())
+        });
+        match changed.await? {
+            Some(holds) => {
                 self.note(holds);
-                return Ok(true);
+                Ok(true)
             }
+            None => Ok(false),
         }
-        Err(StoreError::Unavailable("the holds are changed by others all the time".to_owned()))
     }
 
     /// Sets a hold; see [`Holds::set`].
@@ -122,15 +116,4 @@ impl SharedHolds {
         while self.store.release(self.clock.now(), &tag, RELEASED_AT_ONCE).await? >= RELEASED_AT_ONCE {}
         Ok(())
     }
-}
-
-/// A document that cannot be read holds nothing: the refusals that made it come again.
-fn read(bytes: &[u8]) -> Holds {
-    if bytes.is_empty() {
-        return Holds::default();
-    }
-    serde_json::from_slice(bytes).unwrap_or_else(|_| {
-        error!("the document of holds is damaged, or of a newer version: taken for empty");
-        Holds::default()
-    })
 }

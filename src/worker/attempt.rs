@@ -20,7 +20,8 @@ use crate::core::person::{Document, Entry, PersonId};
 use crate::core::reconcile::attempt::{AttemptState, Claimed as ClaimedKeys, Conclusion};
 use crate::core::reconcile::owner::Owner;
 use crate::core::reconcile::plan::{Step, plan};
-use crate::core::reconcile::reply::{Outcome, Reply, classify, detail_for_story};
+use crate::core::reconcile::refusal::detail_for_story;
+use crate::core::reconcile::reply::{Outcome, Reply, classify};
 use crate::core::reconcile::request::Request;
 use crate::core::reconcile::verdict::{Ending, Standing, decide, poisoned};
 use crate::core::time::UnixMs;
@@ -201,6 +202,9 @@ impl Worker {
                     if let Some(held) = self.held(&request, trial_of) {
                         return Ok(held);
                     }
+                    if let Some(kept_back) = self.kept_back(&request, state.document.person.id()).await? {
+                        return Ok(kept_back);
+                    }
                     self.send(state, guard, run, &request).await?;
                 }
             }
@@ -229,7 +233,7 @@ impl Worker {
             }
         };
         let now = self.clock.now();
-        let outcome = classify(request, &reply, now);
+        let outcome = classify(request, state.sought().as_deref(), &reply, now);
         let meaning = outcome.meaning().to_owned();
         debug!(operation = operation.as_str(), status = reply.status(), meaning, "called");
         let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -277,9 +281,7 @@ impl Worker {
             Err(owner) => owner,
         };
         let Some(theirs) = self.document_of(owner).await? else {
-            // Nothing was committed of them yet: they are at it this moment.
-            let nobody_yet = Document::new(state.document.person.clone());
-            return Ok(ClaimedKeys::Others(Owner { moves_away: true, ..Owner::of(&nobody_yet, "", now) }));
+            return Ok(ClaimedKeys::Others(Owner::in_between(state.document.person.clone())));
         };
         let wanted = self.key_of(keys, owner).await?;
         let owner_is = Owner::of(&theirs, &wanted, now);
@@ -291,7 +293,7 @@ impl Worker {
                 warn!(from = %theirs.person, "the member is taken over from another record");
                 Ok(ClaimedKeys::TakenFrom(theirs.person))
             }
-            Err(_) => Ok(ClaimedKeys::Others(Owner { moves_away: true, ..owner_is })),
+            Err(_) => Ok(ClaimedKeys::Others(Owner::in_between(theirs.person))),
         }
     }
 
@@ -399,7 +401,7 @@ fn is_served(outcome: &Outcome) -> bool {
         | Outcome::Changed => true,
         Outcome::NoFilter
         | Outcome::UsernameRefused
-        | Outcome::AddressRefused
+        | Outcome::AddressRefused { .. }
         | Outcome::Permanent(_)
         | Outcome::Hold(..)
         | Outcome::Suspect { .. }

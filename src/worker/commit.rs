@@ -13,6 +13,8 @@ use crate::core::code::Code;
 use crate::core::person::document::Unreadable;
 use crate::core::person::fold::Folding;
 use crate::core::person::inbox::{Entry, Word};
+use crate::core::person::job::{Finished, JobId};
+use crate::core::person::story::StoryEntry;
 use crate::core::person::{Document, Person, PersonId, SourceName};
 use crate::core::reconcile::owner;
 use crate::core::reconcile::verdict::{Ending, Standing};
@@ -42,12 +44,12 @@ impl Worker {
         &self,
         guard: &LeaseGuard<'_>,
         ending: Ending,
-        story: Vec<crate::core::person::story::StoryEntry>,
+        story: Vec<StoryEntry>,
         leaving: Leaving<'_>,
         attempted: Attempted,
     ) -> Result<Tried, StoreError> {
         let jobs = ending.ended.len() + leaving.folding.ended.len();
-        let given_up: Vec<String> = ending.disowned.iter().map(|key| owner::tag(key)).collect();
+        let given_up = given_up(&ending, &attempted);
         let has_applied = matches!(attempted, Attempted::InLine(_));
         let accepted: Vec<_> = ending.applied_accepted_at.clone();
         let commit = commit_of(ending, story, leaving);
@@ -96,7 +98,7 @@ impl Worker {
         let Some(person) = placeholder(claimed.lease.person) else { return Ok(Attempted::Unreadable.untried()) };
         let now = self.clock.now();
         let row = DeadRow {
-            id: crate::core::person::job::JobId::about(0, claimed.lease.person),
+            id: JobId::about(0, claimed.lease.person),
             source: person.source.clone(),
             person: None,
             event: None,
@@ -144,7 +146,19 @@ impl Worker {
     }
 }
 
-fn commit_of(ending: Ending, calls: Vec<crate::core::person::story::StoryEntry>, leaving: Leaving<'_>) -> Commit {
+/// The tags of who may be waiting for what this person gives up: an address, or, with a leave, all.
+fn given_up(ending: &Ending, attempted: &Attempted) -> Vec<String> {
+    let mut keys = ending.disowned.clone();
+    if *attempted == Attempted::InLine(Finished::Deactivated)
+        && let Some(member) = &ending.document.member
+    {
+        keys.push(owner::address_key(&member.user_name));
+        keys.extend(member.id.as_deref().map(owner::id_key));
+    }
+    keys.iter().map(|key| owner::tag(key)).collect()
+}
+
+fn commit_of(ending: Ending, calls: Vec<StoryEntry>, leaving: Leaving<'_>) -> Commit {
     let Leaving { folding, consumed_to, terms_before } = leaving;
     let document = ending.document;
     let terms = document.search_terms();

@@ -8,6 +8,7 @@
 mod attempt;
 mod claims;
 mod commit;
+mod guarded;
 mod lease;
 mod pace;
 mod pool;
@@ -20,6 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{self, Clock};
+use crate::core::guard::GuardOptions;
 use crate::core::hold::ProbePauses;
 use crate::core::reconcile::plan::PlanRules;
 use crate::core::reconcile::suspicion::Suspicions;
@@ -51,6 +53,8 @@ pub struct WorkerOptions {
     pub retry: RetryRules,
     /// Pauses between the probes of a hold.
     pub probe_pauses: ProbePauses,
+    /// What the guard lets through by itself.
+    pub guard: GuardOptions,
 }
 
 /// A worker: any number of people at once, on one store, with one target. Cheap to clone.

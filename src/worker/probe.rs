@@ -65,7 +65,7 @@ impl Worker {
     async fn harmless_probe(&self) -> Result<bool, StoreError> {
         let reply = self.call(&Request::Probe).await;
         let now = self.clock.now();
-        let outcome = classify(&Request::Probe, &reply, now);
+        let outcome = classify(&Request::Probe, None, &reply, now);
         info!(status = reply.status(), meaning = outcome.meaning(), "hold probed");
         if let Outcome::RateLimited { until } = outcome {
             self.back_off(now, until).await;

@@ -10,6 +10,7 @@ use super::event::EventKind;
 use super::fact::Stamp;
 use super::identity::Person;
 use super::job::JobId;
+use super::mark::Mark;
 use super::record::Record;
 use crate::core::code::Code;
 use crate::core::time::UnixMs;
@@ -116,7 +117,8 @@ impl Document {
         }
     }
 
-    /// The words that the person can be found by: addresses, and the words of their names, folded.
+    /// The words that the person can be found by: addresses, and the words of their names, folded; and
+    /// what they are marked with.
     #[must_use]
     pub fn search_terms(&self) -> Vec<String> {
         let mut terms = Vec::new();
@@ -133,6 +135,7 @@ impl Document {
             terms.extend(name.split_whitespace().map(str::to_lowercase));
         }
         terms.push(self.person.employee_id.to_lowercase());
+        terms.extend(Mark::of(self).into_iter().map(Mark::term));
         terms.sort();
         terms.dedup();
         terms

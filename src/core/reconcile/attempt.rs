@@ -1,6 +1,7 @@
 //! What an attempt knows, and how it learns from each answer.
 
 use super::owner;
+use super::plan::address_to_look_for;
 use super::reply::Outcome;
 use super::request::{Active, Member, Operation, Request};
 use super::search::Search;
@@ -94,6 +95,8 @@ pub enum Claimed {
 pub struct AttemptState {
     /// The document, as it will be committed.
     pub document: Document,
+    /// The member as known at the start: whose id and address are judged by.
+    pub(super) known: Option<KnownMember>,
     /// The member as shown by the newest reply of this attempt.
     pub(super) shown: Option<Member>,
     /// The look-up.
@@ -135,6 +138,7 @@ impl AttemptState {
         }
         Self {
             may_have_created: document.progress.create_unknown.is_some(),
+            known: document.member.clone(),
             document,
             shown: None,
             search: Search::default(),
@@ -153,6 +157,12 @@ impl AttemptState {
             calls: 0,
             end: None,
         }
+    }
+
+    /// What the address that is looked for has in common with its other spellings.
+    #[must_use]
+    pub fn sought(&self) -> Option<String> {
+        address_to_look_for(&self.document).map(|email| email.key().to_owned())
     }
 
     /// Takes in what came of a claim.
@@ -210,13 +220,16 @@ impl AttemptState {
                     self.end = Some(try_again(Code::ScimUsername, None, false));
                 }
             }
-            Outcome::AddressRefused => self.refuse(Aspect::Address, Code::ScimAddress, operation),
+            Outcome::AddressRefused { .. } => self.refuse(Aspect::Address, Code::ScimAddress, operation),
             Outcome::Permanent(code) => self.learn_refusal(operation, code),
             Outcome::Hold(scope, code, not_before) => {
+                if operation == Operation::Create && code == Code::HoldQuota {
+                    self.document.progress.create_unknown = Some(UnknownCreate { at: now, answered: true });
+                }
                 self.end = Some(Conclusion::Hold { scope, code, not_before });
             }
             Outcome::Suspect { not_before, status } => {
-                self.end = Some(Conclusion::Suspect { operation, status, not_before });
+                self.end = Some(Conclusion::Suspect { operation, status: Some(status), not_before });
             }
             Outcome::RateLimited { until } => self.end = Some(Conclusion::RateLimited { until }),
             Outcome::Passing { code, not_before } => self.end = Some(try_again(code, not_before, false)),

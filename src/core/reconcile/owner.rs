@@ -47,6 +47,12 @@ impl Owner {
         Self { person: document.person.clone(), has_left, moves_away, name: folded_name(document) }
     }
 
+    /// Somebody of whom nothing was committed yet, or who changes this moment: to be asked again.
+    #[must_use]
+    pub fn in_between(person: Person) -> Self {
+        Self { person, has_left: false, moves_away: true, name: Default::default() }
+    }
+
     /// Whether the member is handed over: the owner has left, or it is the same human being under
     /// another id (the same name, as after a rehire).
     #[must_use]

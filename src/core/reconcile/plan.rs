@@ -110,7 +110,7 @@ fn look(state: &mut AttemptState, rules: &PlanRules, standing: Standing, now: Un
 }
 
 /// What HR says, else what the member was last known by.
-fn address_to_look_for(document: &Document) -> Option<Email> {
+pub(super) fn address_to_look_for(document: &Document) -> Option<Email> {
     let known = || document.member.as_ref().and_then(|known| Email::parse(&known.user_name).ok());
     document.record.email().cloned().or_else(known)
 }
@@ -242,6 +242,7 @@ fn bring(state: &mut AttemptState, rules: &PlanRules, member: &Member, standing:
         state.stale_id = Some(member.id.clone());
         state.in_doubt = true;
         state.shown = None;
+        state.document.member = state.known.clone();
         return plan(state, rules, now);
     }
     let seen = Seen::of(&state.document, member, rules, now);
@@ -258,17 +259,16 @@ fn bring(state: &mut AttemptState, rules: &PlanRules, member: &Member, standing:
     if (write.is_some() || state.created) && !state.has_claim(&id) {
         return Step::Own(vec![id]);
     }
-    write.unwrap_or_else(|| done(state, &seen, standing, word.as_ref()))
+    write.unwrap_or_else(|| done(state, &seen, standing))
 }
 
 /// Whether a shown member is this person's: by the address last read or written, or by HR's own.
 fn is_theirs(state: &AttemptState, member: &Member) -> bool {
-    let record = &state.document.record;
-    let is_hrs = record.email().is_some_and(|email| email.is(&member.user_name));
-    let known = state.document.member.as_ref();
-    let is_known = known.is_some_and(|known| known.address_key() == compare_key(&member.user_name));
-    let lags = known.is_some_and(|known| known.user_name_written_at.is_some()) && state.claims.iter().any(|claim| *claim == address_key(&member.user_name));
-    is_hrs || is_known || lags
+    let key = compare_key(&member.user_name);
+    let is_hrs = state.document.record.email().is_some_and(|email| email.is(&member.user_name));
+    let is_known = state.known.as_ref().is_some_and(|known| known.address_key() == key);
+    // What the look-up found, or our own create showed, is claimed by its address.
+    is_hrs || is_known || state.has_claim(&address_key(&member.user_name))
 }
 
 /// The member as they are taken to be: what a reply shows, and over it what we wrote last, for as long
@@ -421,14 +421,11 @@ fn names_differ(state: &AttemptState, seen: &Seen) -> bool {
 }
 
 /// Nothing is left to be written.
-fn done(state: &mut AttemptState, seen: &Seen, standing: Standing, word: Option<&EmploymentWord>) -> Step {
+fn done(state: &mut AttemptState, seen: &Seen, standing: Standing) -> Step {
     if let Some((_, code, detail)) = state.refused.first().cloned() {
         return finish(Conclusion::Blocked { code, detail, wants: None });
     }
     state.document.switched_off_elsewhere = standing == Standing::Employed && seen.active == Active::Off;
-    if let Some(word) = word {
-        state.document.employment_done = Some(word.stamp);
-    }
     let finished = if state.created {
         Finished::Created
     } else if state.adopted {

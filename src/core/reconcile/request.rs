@@ -202,7 +202,7 @@ impl Active {
 }
 
 /// A member as a reply shows them.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Member {
     /// SCIM `id`
     pub id: String,
@@ -216,7 +216,7 @@ pub struct Member {
     pub active: Active,
     /// `meta.version` or the `ETag`, where there is one.
     pub version: Option<String>,
-    /// The member's JSON object, each attribute byte for byte as it was read.
+    /// The member's JSON object, byte for byte as it was read.
     pub attributes: Attributes,
 }
 
@@ -227,7 +227,36 @@ impl fmt::Debug for Member {
     }
 }
 
-/// The attributes of a JSON object in order, each value as its text: what the bridge does not know
-/// survives its writes byte for byte.
-#[derive(Debug, Clone, Default)]
-pub struct Attributes(pub Vec<(String, Box<RawValue>)>);
+/// The JSON object of a member as it was read: what the bridge does not know survives its writes byte
+/// for byte.
+#[derive(Clone)]
+pub struct Attributes(Box<RawValue>);
+
+impl Attributes {
+    /// Those of this object.
+    #[must_use]
+    pub fn of(object: &RawValue) -> Self {
+        Self(object.to_owned())
+    }
+
+    /// The object as it was read.
+    #[must_use]
+    pub fn as_raw(&self) -> &RawValue {
+        &self.0
+    }
+}
+
+impl PartialEq for Attributes {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.get() == other.0.get()
+    }
+}
+
+impl Eq for Attributes {}
+
+impl fmt::Debug for Attributes {
+    /// Personal data stays out of logs, `{:?}` included.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Attributes({} bytes)", self.0.get().len())
+    }
+}

@@ -1,0 +1,79 @@
+//! A page of members (RFC 7644 §3.4.2), of which only those that were asked for are kept.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use serde_json::value::RawValue;
+
+use super::json;
+use super::member::{self, USER_NAME_BYTES_MAX};
+use super::request::Member;
+use crate::core::person::email::compare_key;
+
+/// Two members of one address are several; more of them need no memory.
+const MATCHES_MAX: usize = 8;
+
+/// A page of members.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Listing {
+    /// Those of the address that was asked for; of each `id` one, and no more than a few.
+    pub members: Vec<Member>,
+    /// How many rows the page held, readable or not.
+    pub listed: u32,
+    /// `totalResults`, where told. Some servers count the page only.
+    pub total: Option<u32>,
+    /// The same for a page that shows the same rows.
+    pub fingerprint: u64,
+}
+
+/// Reads a page that begins at `start_index`, and keeps the members whose `userName` has the key
+/// `sought`. None where it is no page, or shows somebody who was asked for without an `id`: it is no
+/// proof that nobody is there.
+pub(super) fn read(body: &[u8], start_index: u32, sought: Option<&str>) -> Option<Listing> {
+    let [total, resources] = json::pick(json::document(body)?, ["totalResults", "Resources"])?;
+    let total = total.and_then(count);
+    let mut page = Listing { total, ..Listing::default() };
+    let Some(resources) = resources.filter(|resources| !json::is_null(resources)) else {
+        // An empty page may leave its rows out, and null is an empty array (RFC 7643 §2.5).
+        let is_empty = match total {
+            Some(total) => total < start_index,
+            None => resources.is_some(),
+        };
+        return is_empty.then_some(page);
+    };
+    let (mut hasher, mut is_readable) = (DefaultHasher::new(), true);
+    json::for_each_element(resources, |row| {
+        page.listed = page.listed.saturating_add(1);
+        let [id, user_name] = json::pick(row, ["id", "userName"]).unwrap_or_default();
+        id.map_or("", RawValue::get).hash(&mut hasher);
+        user_name.map_or("", RawValue::get).hash(&mut hasher);
+        let is_sought = sought.is_some_and(|sought| {
+            user_name.and_then(|name| json::text(name, USER_NAME_BYTES_MAX)).is_some_and(|name| is_address(&name, sought))
+        });
+        if is_sought && page.members.len() < MATCHES_MAX {
+            match member::of_object(row, None) {
+                Some(found) if page.members.iter().all(|known| known.id != found.id) => page.members.push(found),
+                Some(_) => {}
+                None => is_readable = false,
+            }
+        }
+    })?;
+    page.fingerprint = hasher.finish();
+    is_readable.then_some(page)
+}
+
+/// Whether a `userName` has this key. Most rows are told apart by the part before the `@`, which costs
+/// less than their domains.
+fn is_address(user_name: &str, sought: &str) -> bool {
+    let local = |address: &str| address.rsplit_once('@').map_or(0, |(local, _)| local.len());
+    let is_another = user_name.is_ascii() && {
+        let user_name = user_name.trim();
+        !user_name[..local(user_name)].eq_ignore_ascii_case(&sought[..local(sought)])
+    };
+    !is_another && compare_key(user_name) == sought
+}
+
+/// A count, as a number or as text.
+fn count(value: &RawValue) -> Option<u32> {
+    let total: u64 = json::text(value, 32)?.trim().parse().ok()?;
+    Some(u32::try_from(total).unwrap_or(u32::MAX))
+}

@@ -1,0 +1,234 @@
+//! A member as a reply shows them, and the JSON that writes them back: what was read with the names
+//! set. What the bridge does not know of a member passes through it byte for byte.
+
+use serde_json::value::RawValue;
+
+use super::json;
+use super::request::{Active, Attributes, Member};
+
+/// Longest `id` that is taken: percent-encoded, it still fits into a URL.
+pub const ID_BYTES_MAX: usize = 16 * 1024;
+/// Longest `userName` that is taken. An address has 254 bytes in the script in which HR writes it.
+pub const USER_NAME_BYTES_MAX: usize = 1024;
+/// Longest part of a name that is read; HR's are shorter, so a longer one differs from them.
+const NAME_BYTES_MAX: usize = 4 * 1024;
+/// Longest version that is sent back: a header has to hold it.
+const VERSION_BYTES_MAX: usize = 1024;
+
+/// Reads the member in a body. None where it shows no `id` and `userName` that can be used.
+#[must_use]
+pub fn read(body: &[u8], etag: Option<&str>) -> Option<Member> {
+    of_object(json::document(body)?, etag)
+}
+
+pub(super) fn of_object(object: &RawValue, etag: Option<&str>) -> Option<Member> {
+    let [id, user_name, name, active, meta] = json::pick(object, ["id", "userName", "name", "active", "meta"])?;
+    let [given, family] = name.and_then(|name| json::pick(name, ["givenName", "familyName"])).unwrap_or_default();
+    let name_part = |part: Option<&RawValue>| not_blank(json::text(part?, NAME_BYTES_MAX)?);
+    let [version] = meta.and_then(|meta| json::pick(meta, ["version"])).unwrap_or_default();
+    Some(Member {
+        id: json::text(id?, ID_BYTES_MAX).filter(|id| !id.is_empty())?,
+        user_name: json::text(user_name?, USER_NAME_BYTES_MAX).and_then(not_blank)?,
+        given_name: name_part(given),
+        family_name: name_part(family),
+        active: active.map_or(Active::Unknown, is_active),
+        version: version_of(version.and_then(|version| json::text(version, VERSION_BYTES_MAX)), etag),
+        attributes: Attributes::of(object),
+    })
+}
+
+fn not_blank(text: String) -> Option<String> {
+    (!text.trim().is_empty()).then_some(text)
+}
+
+fn is_active(value: &RawValue) -> Active {
+    let text = json::text(value, 16).unwrap_or_else(|| value.get().to_owned());
+    match text.trim().to_ascii_lowercase().as_str() {
+        "true" | "1" => Active::On,
+        "false" | "0" => Active::Off,
+        _ => Active::Unknown,
+    }
+}
+
+/// `meta.version` is the server's own word (RFC 7643 §3.1). An `ETag` alone counts, too; where both
+/// name one version, it is the one that is spelt for `If-Match`.
+fn version_of(version: Option<String>, etag: Option<&str>) -> Option<String> {
+    let opaque = |tag: &str| tag.trim_start_matches("W/").trim_matches('"').to_owned();
+    let etag = etag.map(str::to_owned);
+    let chosen = match (version, etag) {
+        (Some(version), Some(etag)) if opaque(&version) == opaque(&etag) => etag,
+        (Some(version), _) => version,
+        (None, etag) => etag?,
+    };
+    let fits_a_header = chosen.len() <= VERSION_BYTES_MAX && chosen.bytes().all(|b| b.is_ascii_graphic() || b == b' ');
+    not_blank(chosen).filter(|_| fits_a_header)
+}
+
+/// The body of a PUT: what was read, with the names that HR says (`""` for a name that it says is none;
+/// none where it says nothing).
+///
+/// - `meta` is left out: it is the server's (RFC 7643 §3.1).
+/// - `active` is as read. Where it could not be read, the last word known (`active`) is written; with
+///   neither there is no body, as a PUT could switch somebody on.
+/// - `externalId` is set only where there was none; `groups` and `locale` only where they were not
+///   shown, to what the published samples send.
+/// - `name.formatted` stays unless it still tells a name that is changed here: with the old name it
+///   would contradict, and a target that reads names out of it would take the change back. `displayName`
+///   and `nickName` stay as they are: people choose them.
+#[must_use]
+pub fn replacement(
+    member: &Member,
+    given: Option<&str>,
+    family: Option<&str>,
+    external_id: &str,
+    locale: &str,
+    active: Option<bool>,
+) -> Option<String> {
+    let active = match (member.active, active) {
+        (Active::On | Active::Off, _) => None,
+        (Active::Unknown, known) => Some(known?),
+    };
+    let names = Names { member, given, family };
+    let mut body = Object::new();
+    let (mut has_schemas, mut has_name, mut has_external_id, mut has_locale, mut has_groups, mut has_active) =
+        (false, false, false, false, false, false);
+    json::for_each_attribute(member.attributes.as_raw(), |key, value| {
+        match key.to_ascii_lowercase().as_str() {
+            "meta" => return,
+            "name" => {
+                has_name = true;
+                return body.raw(key, &names.written_over(Some(value)));
+            }
+            "active" if active.is_some() => {
+                has_active = true;
+                return body.raw(key, if active == Some(true) { "true" } else { "false" });
+            }
+            "externalid" => {
+                has_external_id = true;
+                if json::is_null(value) || json::text(value, usize::MAX).is_some_and(|id| id.trim().is_empty()) {
+                    return body.text(key, external_id);
+                }
+            }
+            "schemas" => has_schemas = true,
+            "locale" => has_locale = true,
+            "groups" => has_groups = true,
+            _ => {}
+        }
+        body.raw(key, value.get());
+    })?;
+    if !has_schemas {
+        body.raw("schemas", r#"["urn:ietf:params:scim:schemas:core:2.0:User"]"#);
+    }
+    if !has_name && (given.is_some_and(|name| !name.is_empty()) || family.is_some_and(|name| !name.is_empty())) {
+        body.raw("name", &names.written_over(None));
+    }
+    if let (Some(active), false) = (active, has_active) {
+        body.raw("active", if active { "true" } else { "false" });
+    }
+    if !has_external_id {
+        body.text("externalId", external_id);
+    }
+    if !has_locale {
+        body.text("locale", locale);
+    }
+    if !has_groups {
+        body.raw("groups", "[]");
+    }
+    Some(body.ended())
+}
+
+/// The names to be written into a member's `name`.
+struct Names<'a> {
+    member: &'a Member,
+    given: Option<&'a str>,
+    family: Option<&'a str>,
+}
+
+impl Names<'_> {
+    fn written_over(&self, name: Option<&RawValue>) -> String {
+        let mut object = Object::new();
+        let (mut has_given, mut has_family) = (false, false);
+        let read = name.and_then(|name| {
+            json::for_each_attribute(name, |key, value| {
+                let part = match key.to_ascii_lowercase().as_str() {
+                    "givenname" => {
+                        has_given = true;
+                        self.given
+                    }
+                    "familyname" => {
+                        has_family = true;
+                        self.family
+                    }
+                    "formatted" if json::text(value, usize::MAX).is_some_and(|text| self.contradicts(&text)) => return,
+                    _ => None,
+                };
+                match part {
+                    Some(part) => object.text(key, part),
+                    None => object.raw(key, value.get()),
+                }
+            })
+        });
+        let additions = [("givenName", has_given, self.given), ("familyName", has_family, self.family)];
+        for (key, is_there, part) in additions {
+            if let Some(part) = part.filter(|part| !is_there && !part.is_empty()) {
+                object.text(key, part);
+            }
+        }
+        match name {
+            // `null`, or something that is no name: it stays where there is nothing to say.
+            Some(name) if read.is_none() && object.is_empty() => name.get().to_owned(),
+            _ => object.ended(),
+        }
+    }
+
+    /// Whether the text tells a name that is changed, and not the new one.
+    fn contradicts(&self, formatted: &str) -> bool {
+        let formatted = formatted.to_lowercase();
+        let parts = [(&self.member.given_name, self.given), (&self.member.family_name, self.family)];
+        parts.into_iter().any(|(was, is)| {
+            let (Some(was), Some(is)) = (was, is) else { return false };
+            let (was, is) = (was.to_lowercase(), is.to_lowercase());
+            let tells_the_new_one = !is.is_empty() && formatted.contains(&is) && !was.contains(&is);
+            was != is && formatted.contains(&was) && !tells_the_new_one
+        })
+    }
+}
+
+/// A JSON object that is being written.
+struct Object(String);
+
+impl Object {
+    fn new() -> Self {
+        Self(String::from("{"))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.len() == 1
+    }
+
+    fn raw(&mut self, key: &str, value: &str) {
+        if !self.is_empty() {
+            self.0.push(',');
+        }
+        self.0.push_str(&quoted(key));
+        self.0.push(':');
+        self.0.push_str(value);
+    }
+
+    fn text(&mut self, key: &str, value: &str) {
+        self.raw(key, &quoted(value));
+    }
+
+    fn ended(mut self) -> String {
+        self.0.push('}');
+        self.0
+    }
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+#[cfg(test)]
+#[path = "member_tests.rs"]
+mod tests;

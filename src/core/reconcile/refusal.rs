@@ -1,0 +1,252 @@
+//! What a refusal (3xx, 4xx) means. The status comes first, `scimType` next, fragments of `detail`
+//! last, with quotes and dashes normalised: the published copies differ in them. Bodies are parsed
+//! leniently, since some errors are not SCIM.
+
+use super::json;
+use super::listing::Listing;
+use super::reply::{self, HttpReply, Outcome, Reply};
+use super::request::{Operation, Request};
+use crate::core::code::Code;
+use crate::core::hold::HoldScope;
+use crate::core::retry_hint::RetryHint;
+use crate::core::time::UnixMs;
+
+/// As much of a `detail` as is read.
+const DETAIL_BYTES_MAX: usize = 4 * 1024;
+/// As much of it as a story keeps.
+const DETAIL_CHARS_MAX: usize = 200;
+
+pub(super) fn classify(asked: &Request, http: &HttpReply, hint: Option<RetryHint>, now: UnixMs) -> Outcome {
+    let operation = asked.operation();
+    let refused = Refused { asked, status: http.status, hint, now };
+    match http.status {
+        300..=399 if operation == Operation::Probe || operation == Operation::Discover => {
+            Outcome::Hold(HoldScope::All, Code::HoldRedirect, None)
+        }
+        300..=399 => refused.suspect(),
+        409 if operation == Operation::Create => Outcome::AlreadyMember,
+        // What is missing may be the reason. A 4xx had no effect, so asking again does no harm.
+        _ if !http.body_complete => Outcome::Passing { code: Code::ScimUnreadable, not_before: refused.not_before() },
+        _ => match Told::read(&http.body) {
+            Some(told) => refused.as_told(&told),
+            None => refused.by_no_scim_server(),
+        },
+    }
+}
+
+/// An undocumented refusal. A probe is harmless and always allowed, so its refusal is the target's for
+/// certain.
+pub(super) fn suspect(operation: Operation, status: u16, not_before: Option<UnixMs>) -> Outcome {
+    match operation {
+        Operation::Probe | Operation::Discover => Outcome::Hold(HoldScope::All, Code::HoldRefused, not_before),
+        Operation::Create
+        | Operation::Get
+        | Operation::Find
+        | Operation::Page
+        | Operation::Replace
+        | Operation::SetActive
+        | Operation::SetUserName
+        | Operation::SetNames => Outcome::Suspect { not_before, status },
+    }
+}
+
+/// The error in a body (RFC 7644 §3.12), as far as it is one.
+struct Told {
+    scim_type: String,
+    /// Lower case, straight quotes, plain dashes, single spaces.
+    detail: String,
+}
+
+impl Told {
+    fn read(body: &[u8]) -> Option<Self> {
+        let [scim_type, detail] = json::pick(json::document(body)?, ["scimType", "detail"])?;
+        let text = |value| json::text(value, DETAIL_BYTES_MAX);
+        Some(Self {
+            scim_type: scim_type.and_then(text).unwrap_or_default(),
+            detail: normalised(&detail.and_then(text).unwrap_or_default()),
+        })
+    }
+
+    fn says(&self, fragment: &str) -> bool {
+        self.detail.contains(fragment)
+    }
+
+    fn is_of_type(&self, scim_type: &str) -> bool {
+        self.scim_type.eq_ignore_ascii_case(scim_type)
+    }
+}
+
+struct Refused<'a> {
+    asked: &'a Request,
+    status: u16,
+    hint: Option<RetryHint>,
+    now: UnixMs,
+}
+
+impl Refused<'_> {
+    fn as_told(&self, told: &Told) -> Outcome {
+        let hold = |scope, code| Outcome::Hold(scope, code, self.not_before());
+        match self.status {
+            _ if told.is_of_type("uniqueness") || told.says("already a member of the team") => self.taken(),
+            400 if told.says("enterprise plan") => hold(HoldScope::All, Code::HoldPlan),
+            // Only what takes a seat can wait for one: a hold on creates would keep no update waiting.
+            400 if told.says("no slots available") && self.takes_a_seat() => hold(HoldScope::Creates, Code::HoldSeats),
+            400 if told.says("no slots available") => self.suspect(),
+            400 if told.says("team doesn't exist") => hold(HoldScope::All, Code::HoldTeamGone),
+            401 if told.says("unable to access the team") || told.says("valid api key") => {
+                hold(HoldScope::All, Code::HoldKey)
+            }
+            403 if told.says("no longer on your team") => hold(HoldScope::All, Code::HoldAdminLeft),
+            403 if told.is_of_type("tooMany") && self.is_find() => Outcome::NoFilter,
+            403 if told.says("isn't a member of the team") && self.is_about_a_member() => Outcome::NotMember,
+            404 | 410 if self.is_about_a_member() => Outcome::NotMember,
+            409 => self.conflict(),
+            412 if matches!(self.asked, Request::Replace { .. }) => Outcome::Changed,
+            400 if told.is_of_type("invalidSyntax") => self.permanent(Code::ScimSyntax),
+            400 if told.says("couldn't update this team member's username") && self.writes_names() => {
+                Outcome::UsernameRefused
+            }
+            403 if told.says("admin is not allowed") => self.permanent(Code::ScimNotAllowed),
+            403 if matches!(self.asked, Request::SetUserName { .. }) => self.permanent(Code::ScimAddress),
+            // About what was sent, not about who sends it.
+            400 | 410 | 412 | 413 | 414 | 416 | 422 => self.permanent(Code::ScimRejected),
+            404 if self.is_find() => Outcome::NoFilter,
+            404 => self.beyond_the_last_page().unwrap_or_else(|| self.suspect()),
+            _ => self.suspect(),
+        }
+    }
+
+    /// Postman answers in JSON: somebody else may be speaking. Where the plain list is served, it was
+    /// about the filter all the same.
+    fn by_no_scim_server(&self) -> Outcome {
+        match self.status {
+            400 | 404 | 414 if self.is_find() => Outcome::NoFilter,
+            412 if matches!(self.asked, Request::Replace { if_match: Some(_), .. }) => Outcome::Changed,
+            _ => self.suspect(),
+        }
+    }
+
+    /// Somebody else has the address.
+    fn taken(&self) -> Outcome {
+        match self.asked {
+            Request::Create(_) => Outcome::AlreadyMember,
+            Request::SetUserName { .. } => Outcome::AddressRefused { is_taken: true, status: self.status },
+            _ => self.permanent(Code::ScimRejected),
+        }
+    }
+
+    /// RFC 7644 §3.12: a version that is not the latest, or a duplicate.
+    fn conflict(&self) -> Outcome {
+        match self.asked {
+            Request::SetUserName { .. } => self.taken(),
+            Request::Replace { if_match: Some(_), .. } => Outcome::Changed,
+            _ => self.permanent(Code::ScimRejected),
+        }
+    }
+
+    /// This very request cannot succeed; unless the target asks for it again by itself.
+    fn permanent(&self, code: Code) -> Outcome {
+        if self.hint.is_some_and(|hint| hint.is_asked) {
+            return self.suspect();
+        }
+        match self.asked {
+            Request::SetUserName { .. } => Outcome::AddressRefused { is_taken: false, status: self.status },
+            Request::Find { .. } => Outcome::NoFilter,
+            Request::Probe | Request::Discover => self.suspect(),
+            _ => self.beyond_the_last_page().unwrap_or(Outcome::Permanent(code)),
+        }
+    }
+
+    /// Some servers refuse to show a page behind the last one, instead of showing an empty one.
+    fn beyond_the_last_page(&self) -> Option<Outcome> {
+        matches!(self.asked, Request::Page { start_index: 2.. }).then(|| Outcome::Members(Listing::default()))
+    }
+
+    fn suspect(&self) -> Outcome {
+        // A rate limit is told as 403, too.
+        let quota = (self.status == 403).then(|| reply::quota(self.status, self.hint, self.now)).flatten();
+        quota.unwrap_or_else(|| suspect(self.asked.operation(), self.status, self.not_before()))
+    }
+
+    fn not_before(&self) -> Option<UnixMs> {
+        reply::short_of_a_hold(self.hint, self.now)
+    }
+
+    fn is_find(&self) -> bool {
+        self.asked.operation() == Operation::Find
+    }
+
+    fn takes_a_seat(&self) -> bool {
+        matches!(self.asked, Request::Create(_) | Request::SetActive { active: true, .. })
+    }
+
+    fn writes_names(&self) -> bool {
+        matches!(self.asked, Request::Replace { .. } | Request::SetNames { .. } | Request::SetActive { .. })
+    }
+
+    fn is_about_a_member(&self) -> bool {
+        match self.asked {
+            Request::Get { .. }
+            | Request::Replace { .. }
+            | Request::SetActive { .. }
+            | Request::SetUserName { .. }
+            | Request::SetNames { .. } => true,
+            Request::Create(_) | Request::Find { .. } | Request::Page { .. } | Request::Probe | Request::Discover => false,
+        }
+    }
+}
+
+/// Lower case, straight quotes, plain dashes, single spaces.
+fn normalised(detail: &str) -> String {
+    let plain: String = detail
+        .chars()
+        .map(|c| match c {
+            '\u{2018}' | '\u{2019}' | '\u{201b}' | '\u{2032}' => '\'',
+            '\u{201c}' | '\u{201d}' => '"',
+            '\u{2010}'..='\u{2015}' => '-',
+            c => c,
+        })
+        .collect();
+    plain.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The target's own `detail` for a person's story: short, on one line, without addresses.
+#[must_use]
+pub fn detail_for_story(reply: &Reply) -> Option<String> {
+    let Reply::Http(http) = reply else { return None };
+    if http.status < 300 || !http.body_complete {
+        return None;
+    }
+    let [detail] = json::pick(json::document(&http.body)?, ["detail"])?;
+    let detail = json::text(detail?, DETAIL_BYTES_MAX)?;
+    let words = detail.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
+    let shown: Vec<_> = words.map(|word| if looks_like_an_address(word) { "(address)" } else { word }).collect();
+    let text: String = shown.join(" ").chars().take(DETAIL_CHARS_MAX).collect();
+    (!text.is_empty()).then_some(text)
+}
+
+/// Whatever sign stands for the `@`.
+fn looks_like_an_address(word: &str) -> bool {
+    word.contains(['@', '\u{ff20}', '\u{fe6b}']) || word.to_ascii_lowercase().contains("%40")
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn told(detail: &str) -> Option<String> {
+        let body = Bytes::from(serde_json::json!({ "detail": detail }).to_string());
+        detail_for_story(&Reply::Http(HttpReply { status: 400, body, body_complete: true, ..HttpReply::default() }))
+    }
+
+    #[test]
+    fn a_story_tells_the_detail_without_addresses_and_control_characters() {
+        assert_eq!(told("The user <ada@example.com> is\r\n not\u{1b} allowed.").as_deref(), Some("The user (address) is not allowed."));
+        assert_eq!(told("filter userName%20eq%20%22ada%40example.com%22").as_deref(), Some("filter (address)"));
+        assert_eq!(told(&format!("{} ada.lovelace@example.com", "x".repeat(190))).map(|text| text.len()), Some(200));
+        assert_eq!(told(" \n "), None);
+        assert_eq!(detail_for_story(&Reply::Http(HttpReply { status: 500, body_complete: true, ..HttpReply::default() })), None);
+    }
+}

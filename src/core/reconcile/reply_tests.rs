@@ -1,0 +1,437 @@
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::super::request::{Active, UserToCreate};
+use super::*;
+
+const NOW: UnixMs = UnixMs(1_795_341_600_000);
+const HOUR_MS: u64 = 3_600_000;
+
+fn http(status: u16, body: &str) -> Reply {
+    Reply::Http(HttpReply { status, body: Bytes::copy_from_slice(body.as_bytes()), body_complete: true, ..HttpReply::default() })
+}
+
+fn cut(status: u16, body: &str) -> Reply {
+    hinted(status, body, &[], false)
+}
+
+fn hinted(status: u16, body: &str, hints: &[(&str, &str)], body_complete: bool) -> Reply {
+    let hints = hints.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    Reply::Http(HttpReply { status, hints, body: Bytes::copy_from_slice(body.as_bytes()), body_complete, etag: None })
+}
+
+fn retry_after(status: u16, body: &str, seconds: u64) -> Reply {
+    hinted(status, body, &[("retry-after", &seconds.to_string())], true)
+}
+
+fn meaning(asked: &Request, reply: &Reply) -> Outcome {
+    classify(asked, None, reply, NOW)
+}
+
+fn create() -> Request {
+    Request::Create(UserToCreate {
+        user_name: "ada@example.com".to_owned(),
+        given_name: None,
+        family_name: None,
+        external_id: "E-1".to_owned(),
+        locale: None,
+    })
+}
+
+fn replace(if_match: Option<&str>) -> Request {
+    Request::Replace { id: "7".to_owned(), body: String::new(), if_match: if_match.map(str::to_owned) }
+}
+
+fn get() -> Request {
+    Request::Get { id: "7".to_owned() }
+}
+
+fn find() -> Request {
+    Request::Find { user_name: "ada@example.com".to_owned() }
+}
+
+fn page() -> Request {
+    Request::Page { start_index: 1 }
+}
+
+fn set_active(active: bool) -> Request {
+    Request::SetActive { id: "7".to_owned(), active }
+}
+
+fn set_user_name() -> Request {
+    Request::SetUserName { id: "7".to_owned(), user_name: "new@example.com".to_owned() }
+}
+
+fn set_names() -> Request {
+    Request::SetNames { id: "7".to_owned(), given_name: None, family_name: None }
+}
+
+fn writes_to_a_member() -> [Request; 5] {
+    [replace(None), set_active(true), set_active(false), set_user_name(), set_names()]
+}
+
+fn reads() -> [Request; 4] {
+    [get(), find(), page(), Request::Probe]
+}
+
+fn all() -> Vec<Request> {
+    let others = [create(), Request::Discover];
+    writes_to_a_member().into_iter().chain(reads()).chain(others).collect()
+}
+
+fn suspect(status: u16) -> Outcome {
+    Outcome::Suspect { not_before: None, status }
+}
+
+fn refused_by_all() -> Outcome {
+    Outcome::Hold(HoldScope::All, Code::HoldRefused, None)
+}
+
+fn passing_with(code: Code) -> Outcome {
+    Outcome::Passing { code, not_before: None }
+}
+
+/// Every example reply of the published samples, body as it stands there, against the table of
+/// what it means.
+#[test]
+fn every_documented_reply_means_what_the_table_says() {
+    let hold_all = |code| Outcome::Hold(HoldScope::All, code, None);
+    let table = [
+        ("create-400-invalid-request-body", Outcome::Permanent(Code::ScimSyntax)),
+        ("create-400-not-enterprise", hold_all(Code::HoldPlan)),
+        ("create-400-no-slots", Outcome::Hold(HoldScope::Creates, Code::HoldSeats, None)),
+        ("create-400-invalid-team", hold_all(Code::HoldTeamGone)),
+        ("create-401-invalid-api-key", hold_all(Code::HoldKey)),
+        ("create-403-admin-team-mismatch", hold_all(Code::HoldAdminLeft)),
+        ("create-409-user-already-exists", Outcome::AlreadyMember),
+        ("create-429-rate-limit-exceeded", Outcome::RateLimited { until: NOW.plus_ms(60_000) }),
+        ("create-500-something-went-wrong", Outcome::Unknown { code: Code::ScimUnavailable, not_before: None }),
+        ("replace-400-cant-update-username", Outcome::UsernameRefused),
+        ("replace-400-invalid-payload", Outcome::Permanent(Code::ScimSyntax)),
+        ("replace-400-invalid-team", hold_all(Code::HoldTeamGone)),
+        ("replace-401-invalid-api-key", hold_all(Code::HoldKey)),
+        ("replace-403-admin-action-not-allowed", Outcome::Permanent(Code::ScimNotAllowed)),
+        ("replace-403-admin-team-mismatch", hold_all(Code::HoldAdminLeft)),
+        ("replace-403-user-not-in-team", Outcome::NotMember),
+        ("replace-404-user-not-found", Outcome::NotMember),
+        ("replace-429-rate-limit-exceeded", Outcome::RateLimited { until: NOW.plus_ms(60_000) }),
+        ("replace-500-something-went-wrong", passing_with(Code::ScimUnavailable)),
+    ];
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/postman");
+    let files = std::fs::read_dir(&folder).unwrap().count();
+    assert_eq!(files, table.len() + 2, "every fixture has its row, and the two successes their test");
+    for (name, expected) in table {
+        let (request, status, body) = fixture(name);
+        assert_eq!(meaning(&request, &http(status, &body)), expected, "{name}");
+        // The other published copies have plain quotes and dashes.
+        let plain = body.replace('\u{2019}', "'").replace('\u{2014}', "-");
+        assert_eq!(meaning(&request, &http(status, &plain)), expected, "{name}, plain");
+    }
+}
+
+fn fixture(name: &str) -> (Request, u16, String) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/postman").join(format!("{name}.json"));
+    let fixture: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let request = match fixture["operation"].as_str().unwrap() {
+        "create" => create(),
+        "replace" => replace(None),
+        other => panic!("{name}: {other}"),
+    };
+    let status = u16::try_from(fixture["code"].as_u64().unwrap()).unwrap();
+    (request, status, fixture["body"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn the_documented_successes_show_the_member() {
+    let id = "405775fe15ed41872a8eea4c8aa2b38cda9749812cc55c99";
+    let (request, status, body) = fixture("create-201-user-creation-successful");
+    let Outcome::Created(Some(member)) = meaning(&request, &http(status, &body)) else { panic!() };
+    assert_eq!((member.id.as_str(), member.user_name.as_str()), (id, "testUser@postman.local"));
+    let (request, status, body) = fixture("replace-200-ok");
+    let Outcome::Member(member) = meaning(&request, &http(status, &body)) else { panic!() };
+    assert_eq!((member.id.as_str(), member.user_name.as_str()), (id, "test.user@okta.local"));
+    assert_eq!((member.given_name.as_deref(), member.family_name.as_deref()), (Some("Test"), Some("User")));
+    assert_eq!(member.active, Active::On);
+}
+
+#[test]
+fn a_201_is_as_good_as_its_word_whatever_its_body() {
+    for reply in [http(201, ""), http(201, "<html>"), http(201, "{\"id\":\"4"), cut(201, "{\"id\":"), http(201, "{}")] {
+        assert_eq!(meaning(&create(), &reply), Outcome::Created(None));
+    }
+    for reply in [
+        http(200, ""),
+        http(204, ""),
+        http(200, "<html>hello</html>"),
+        cut(200, "{"),
+        http(200, "{\"status\":\"error\"}"),
+        http(202, "{\"message\":\"queued\"}"),
+    ] {
+        let unknown = Outcome::Unknown { code: Code::ScimUnreadable, not_before: None };
+        assert_eq!(meaning(&create(), &reply), unknown);
+    }
+    let upserted = meaning(&create(), &http(200, r#"{"id":"4","userName":"other@example.com"}"#));
+    let Outcome::Created(Some(member)) = upserted else { panic!("{upserted:?}") };
+    assert_eq!(member.user_name, "other@example.com");
+}
+
+#[test]
+fn a_success_that_cannot_be_read_is_tried_again_and_never_taken_for_nobody() {
+    let bodies = ["<html>", "[]", "null", "{\"Resources\":7}", "{\"error\":{\"name\":\"NotFound\"}}", "{\"id\":\"\"}"];
+    for request in reads().into_iter().chain(writes_to_a_member()) {
+        for body in bodies {
+            assert_eq!(meaning(&request, &http(200, body)), passing_with(Code::ScimUnreadable), "{request:?} {body}");
+        }
+        assert_eq!(meaning(&request, &cut(200, "{\"totalResults\":0")), passing_with(Code::ScimUnreadable));
+        assert_eq!(meaning(&request, &cut(200, "")), passing_with(Code::ScimUnreadable));
+    }
+    for request in reads() {
+        assert_eq!(meaning(&request, &http(204, "")), passing_with(Code::ScimUnreadable));
+    }
+    for request in writes_to_a_member() {
+        for status in [200, 202, 204] {
+            assert_eq!(meaning(&request, &http(status, "")), Outcome::Applied);
+        }
+    }
+}
+
+#[test]
+fn a_reply_of_another_content_type_is_judged_by_its_body() {
+    // `application/scim+json`, `text/plain`: the header is not even kept. What is no JSON may come
+    // from somebody between here and Postman, so it accuses nobody before others were asked.
+    for status in [400, 401, 403, 404, 409, 422] {
+        for body in ["", "<html>403 Forbidden</html>", "Forbidden", "[]", "{\"detail\":"] {
+            for request in [get(), replace(None), set_user_name(), page()] {
+                assert_eq!(meaning(&request, &http(status, body)), suspect(status), "{status} {body}");
+            }
+        }
+    }
+    assert_eq!(meaning(&get(), &http(404, "\u{feff}{}")), Outcome::NotMember);
+}
+
+#[test]
+fn a_refusal_that_is_cut_off_is_asked_for_again() {
+    for request in all() {
+        let outcome = meaning(&request, &cut(400, "{\"detail\":\"No slots avail"));
+        assert_eq!(outcome, passing_with(Code::ScimUnreadable));
+    }
+    assert_eq!(meaning(&create(), &cut(409, "")), Outcome::AlreadyMember);
+}
+
+#[test]
+fn a_lack_of_seats_holds_only_what_takes_a_seat() {
+    let no_slots = http(400, r#"{"detail":"No slots available on your Postman team."}"#);
+    for request in [create(), set_active(true)] {
+        assert_eq!(meaning(&request, &no_slots), Outcome::Hold(HoldScope::Creates, Code::HoldSeats, None));
+    }
+    for request in [replace(None), get(), set_active(false)] {
+        assert_eq!(meaning(&request, &no_slots), suspect(400));
+    }
+}
+
+#[test]
+fn a_redirect_is_not_followed_and_accuses_nobody_yet() {
+    for status in [301, 302, 303, 307, 308] {
+        for request in [create(), get(), find(), page()].into_iter().chain(writes_to_a_member()) {
+            assert_eq!(meaning(&request, &http(status, "")), suspect(status));
+        }
+        for request in [Request::Probe, Request::Discover] {
+            assert_eq!(meaning(&request, &http(status, "")), Outcome::Hold(HoldScope::All, Code::HoldRedirect, None));
+        }
+    }
+}
+
+#[test]
+fn a_404_in_json_about_a_member_means_not_a_member_and_elsewhere_it_is_suspect() {
+    let not_found = http(404, r#"{"error":{"name":"NotFound"},"status":"error"}"#);
+    for request in writes_to_a_member().into_iter().chain([get()]) {
+        assert_eq!(meaning(&request, &not_found), Outcome::NotMember);
+    }
+    for request in [create(), page()] {
+        assert_eq!(meaning(&request, &not_found), suspect(404));
+    }
+    assert_eq!(meaning(&Request::Probe, &not_found), refused_by_all());
+}
+
+#[test]
+fn a_filter_that_is_refused_is_paged_around_unless_a_key_can_be_the_cause() {
+    for (status, body) in [
+        (404, "{}"),
+        (404, "<html>"),
+        (400, "Bad Request"),
+        (400, r#"{"scimType":"invalidFilter"}"#),
+        (400, r#"{"detail":"You’ve used filter(s) that Postman doesn’t support."}"#),
+        (400, r#"{"scimType":"invalidSyntax"}"#),
+        (403, r#"{"scimType":"tooMany"}"#),
+        (501, ""),
+    ] {
+        assert_eq!(meaning(&find(), &http(status, body)), Outcome::NoFilter, "{status} {body}");
+    }
+    assert_eq!(meaning(&find(), &http(403, "{}")), suspect(403));
+    let plan = r#"{"detail":"Only Postman teams on the Enterprise plan can use SCIM provisioning."}"#;
+    assert_eq!(meaning(&find(), &http(400, plan)), Outcome::Hold(HoldScope::All, Code::HoldPlan, None));
+    assert_eq!(meaning(&page(), &http(501, "")), suspect(501));
+}
+
+#[test]
+fn uniqueness_with_any_status_says_that_the_person_is_a_member_already() {
+    for status in [400, 403, 409, 422] {
+        let unique = http(status, r#"{"scimType":"Uniqueness"}"#);
+        assert_eq!(meaning(&create(), &unique), Outcome::AlreadyMember);
+        assert_eq!(meaning(&set_user_name(), &unique), Outcome::AddressRefused { is_taken: true, status });
+        assert_eq!(meaning(&replace(None), &unique), Outcome::Permanent(Code::ScimRejected));
+    }
+    assert_eq!(meaning(&set_user_name(), &http(409, "{}")), Outcome::AddressRefused { is_taken: true, status: 409 });
+}
+
+#[test]
+fn a_refused_address_is_that_persons_aspect_unless_it_is_a_hold() {
+    for (status, body) in [
+        (400, r#"{"detail":"Couldn’t update this team member’s username. Try again."}"#),
+        (400, r#"{"scimType":"mutability"}"#),
+        (403, r#"{"detail":"The admin is not allowed to perform this action."}"#),
+        (403, r#"{"detail":"The domain is not verified."}"#),
+        (422, "{}"),
+    ] {
+        let refused = Outcome::AddressRefused { is_taken: false, status };
+        assert_eq!(meaning(&set_user_name(), &http(status, body)), refused, "{status} {body}");
+    }
+    let admin = r#"{"detail":"Your API key was generated by a Team Admin who is no longer on your team."}"#;
+    assert_eq!(meaning(&set_user_name(), &http(403, admin)), Outcome::Hold(HoldScope::All, Code::HoldAdminLeft, None));
+    for status in [401, 405, 423] {
+        assert_eq!(meaning(&set_user_name(), &http(status, "{}")), suspect(status));
+    }
+}
+
+#[test]
+fn a_version_that_is_not_the_latest_is_read_again() {
+    assert_eq!(meaning(&replace(Some("W/\"1\"")), &http(412, "{}")), Outcome::Changed);
+    assert_eq!(meaning(&replace(Some("W/\"1\"")), &http(412, "")), Outcome::Changed);
+    assert_eq!(meaning(&replace(Some("W/\"1\"")), &http(409, "{}")), Outcome::Changed);
+    assert_eq!(meaning(&replace(None), &http(409, "{}")), Outcome::Permanent(Code::ScimRejected));
+    assert_eq!(meaning(&create(), &http(412, "{}")), Outcome::Permanent(Code::ScimRejected));
+}
+
+#[test]
+fn unknown_4xx_are_permanent_where_they_are_about_what_was_sent_and_suspect_elsewhere() {
+    let body = r#"{"schemas":[],"detail":"Something new.","status":"4xx"}"#;
+    for status in [400, 410, 412, 413, 414, 416, 422] {
+        assert_eq!(meaning(&create(), &http(status, body)), Outcome::Permanent(Code::ScimRejected));
+    }
+    for status in [401, 402, 403, 404, 405, 406, 407, 411, 415, 421, 423, 426, 428, 431, 451] {
+        assert_eq!(meaning(&create(), &http(status, body)), suspect(status));
+    }
+    for status in [400, 401, 402, 403, 404, 405, 407, 422] {
+        assert_eq!(meaning(&Request::Probe, &http(status, body)), refused_by_all());
+        assert_eq!(meaning(&Request::Discover, &http(status, "<html>")), refused_by_all());
+    }
+}
+
+#[test]
+fn what_breaks_is_unknown_for_a_create_and_passing_for_the_rest() {
+    for (reply, code) in [
+        (Reply::Lost { reason: NoReply::TimedOut }, Code::ScimUnknownOutcome),
+        (http(500, "oops"), Code::ScimUnavailable),
+        (http(502, "<html>"), Code::ScimUnavailable),
+        (http(503, "{\"detail\":\"unexpected spike\"}"), Code::ScimUnavailable),
+        (http(504, ""), Code::ScimUnavailable),
+        (http(408, ""), Code::ScimUnavailable),
+        (http(999, ""), Code::ScimUnreadable),
+    ] {
+        assert_eq!(meaning(&create(), &reply), Outcome::Unknown { code, not_before: None });
+        for request in reads().into_iter().chain(writes_to_a_member()) {
+            assert_eq!(meaning(&request, &reply), passing_with(code));
+        }
+    }
+    let refused = Reply::NotSent { reason: NoReply::Refused };
+    assert_eq!(meaning(&create(), &refused), passing_with(Code::ScimUnreachable));
+    let no_key = Reply::NotSent { reason: NoReply::KeyUnusable };
+    assert_eq!(meaning(&create(), &no_key), Outcome::Hold(HoldScope::All, Code::HoldKey, None));
+}
+
+#[test]
+fn a_hint_is_the_floor_of_the_next_try_on_every_status() {
+    let until = NOW.plus_ms(7000);
+    let not_before = Some(until);
+    assert_eq!(meaning(&get(), &retry_after(429, "", 7)), Outcome::RateLimited { until });
+    assert_eq!(meaning(&get(), &retry_after(503, "", 7)), Outcome::Passing { code: Code::ScimUnavailable, not_before });
+    assert_eq!(meaning(&create(), &retry_after(500, "", 7)), Outcome::Unknown { code: Code::ScimUnavailable, not_before });
+    for status in [302, 401, 403, 423] {
+        assert_eq!(meaning(&create(), &retry_after(status, "{}", 7)), Outcome::Suspect { not_before, status });
+    }
+    // Who asks to be called again has not refused for good.
+    assert_eq!(meaning(&create(), &retry_after(400, "{}", 7)), Outcome::Suspect { not_before, status: 400 });
+    let key = r#"{"detail":"Unable to access the team."}"#;
+    assert_eq!(meaning(&get(), &retry_after(401, key, 7)), Outcome::Hold(HoldScope::All, Code::HoldKey, not_before));
+}
+
+#[test]
+fn a_wait_of_more_than_an_hour_is_a_hold_that_says_so() {
+    let quota = Outcome::Hold(HoldScope::All, Code::HoldQuota, Some(NOW.plus_ms(2 * HOUR_MS)));
+    for status in [403, 408, 429, 500, 503] {
+        assert_eq!(meaning(&find(), &retry_after(status, "{}", 7200)), quota, "{status}");
+    }
+    let reset = [("x-ratelimit-reset", "1795348800")];
+    assert_eq!(meaning(&get(), &hinted(429, "", &reset, true)), quota);
+    // That a limit's window ends in two hours says nothing of an error of the server's own.
+    let capped = Outcome::Passing { code: Code::ScimUnavailable, not_before: Some(NOW.plus_ms(HOUR_MS)) };
+    assert_eq!(meaning(&get(), &hinted(500, "", &reset, true)), capped);
+}
+
+fn listed(body: &str) -> Listing {
+    match meaning(&find(), &http(200, body)) {
+        Outcome::Members(listing) => listing,
+        other => panic!("{body}: {other:?}"),
+    }
+}
+
+#[test]
+fn a_list_is_read_leniently_and_keeps_only_who_was_asked_for() {
+    let body = r#"{"totalResults":"3","Resources":[{"id":7,"userName":"ADA@example.com"},{"id":"x"},{"id":9,"userName":"b@c.de"},0]}"#;
+    let page = listed(body);
+    assert_eq!((page.members.len(), page.listed, page.total), (1, 4, Some(3)));
+    assert_eq!((page.members[0].id.as_str(), page.members[0].active), ("7", Active::Unknown));
+    let lower = listed(r#"{"totalresults":1,"resources":[{"ID":"1","username":"ada@example.com","Active":"False"}]}"#);
+    assert_eq!((lower.members.len(), lower.total, lower.members[0].active), (1, Some(1), Active::Off));
+    let many = format!("{{\"Resources\":[{}]}}", ["{\"id\":1,\"userName\":\"ada@example.com\"}"; 50].join(","));
+    assert_eq!((listed(&many).members.len(), listed(&many).listed), (1, 50));
+}
+
+#[test]
+fn nobody_is_shown_by_an_empty_page_in_each_of_its_forms() {
+    for body in [
+        r#"{"totalResults":0}"#,
+        r#"{"totalResults":0,"Resources":null}"#,
+        r#"{"Resources":null}"#,
+        r#"{"totalResults":0,"Resources":[]}"#,
+        r#"{"Resources":[]}"#,
+    ] {
+        let page = listed(body);
+        assert_eq!((page.members.len(), page.listed), (0, 0), "{body}");
+    }
+    // Somebody is told of, and not shown: no proof of nobody. So it is with a row that lacks its id.
+    for body in [
+        r#"{"totalResults":1}"#,
+        r#"{"totalResults":1,"Resources":null}"#,
+        r#"{"totalResults":1,"Resources":[{"userName":"ada@example.com"}]}"#,
+    ] {
+        assert_eq!(meaning(&find(), &http(200, body)), passing_with(Code::ScimUnreadable), "{body}");
+    }
+    let behind = Request::Page { start_index: 101 };
+    assert!(matches!(meaning(&behind, &http(200, r#"{"totalResults":100}"#)), Outcome::Members(_)));
+}
+
+#[test]
+fn judging_a_reply_of_4_mib_takes_no_time_to_speak_of() {
+    let rows = [r#"{"":0},"#, r#"{"id":1,"userName":"bob@example.com"},"#, r#"{"id":1,"userName":"ada@example.com"},"#, "[[[],", "0,"];
+    for row in rows {
+        let closing = if row == "[[[]," { "]]".repeat(4 * 1024 * 1024 / row.len()) } else { String::new() };
+        let body = format!("{{\"totalResults\":1,\"Resources\":[{}0{closing}]}}", row.repeat(4 * 1024 * 1024 / row.len()));
+        let reply = http(200, &body);
+        let begun = std::time::Instant::now();
+        let _ = meaning(&find(), &reply);
+        // A debug build on a busy machine; what is quadratic takes hours.
+        assert!(begun.elapsed().as_secs() < 20, "{row}: {:?}", begun.elapsed());
+    }
+}
