@@ -183,9 +183,8 @@ pub(super) fn not_before(headers: &[(String, String)], now: UnixMs) -> Option<Un
         _ => (name.clone(), value.clone()),
     };
     let headers: Vec<_> = headers.iter().map(known).collect();
-    // The standard word counts before all others.
-    let standard: Vec<_> = headers.iter().filter(|(name, _)| name == "retry-after").cloned().collect();
-    retry_hint::not_before(&standard, now).or_else(|| retry_hint::not_before(&headers, now))
+    let at = retry_hint::read(&headers, now)?.at;
+    Some(at.min(now.plus_ms(retry_hint::SLEEP_MS_MAX)))
 }
 
 /// RFC 8259 §8.1: a byte order mark may be ignored.

@@ -60,6 +60,11 @@ impl OwedRead {
         }
     }
 
+    /// An operator wants it tried at once.
+    pub fn again(&mut self) {
+        (self.tries, self.failing_since, self.not_before) = (0, None, None);
+    }
+
     /// When it may begin: once the system shows what the newest notice is about.
     #[must_use]
     pub fn due(&self, lag_ms: u64) -> UnixMs {
