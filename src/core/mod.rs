@@ -6,6 +6,7 @@ pub mod activity;
 pub mod audit;
 pub mod code;
 pub mod delivery;
+pub mod fetch;
 pub mod guard;
 pub mod hold;
 pub mod json;
