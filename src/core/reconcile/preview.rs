@@ -221,7 +221,7 @@ mod tests {
     }
 
     fn rules() -> PlanRules {
-        PlanRules { read_lag_ms: 60_000, changes_addresses: true, updates_create: false, pages_max: 20, locale: "en-US".to_owned() }
+        PlanRules { read_lag_ms: 60_000, changes_addresses: true, updates_create: std::collections::BTreeSet::new(), pages_max: 20, locale: "en-US".to_owned() }
     }
 
     fn previewed(document: Document, listed: Option<Member>) -> Preview {
