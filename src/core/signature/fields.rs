@@ -5,6 +5,8 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
 
+use super::lookup;
+
 /// How far a time may be off: seconds, or `"off"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tolerance {
@@ -112,17 +114,21 @@ impl<'de> Deserialize<'de> for Tolerance {
 pub struct JsonPointer(String);
 
 impl JsonPointer {
-    /// What it points to in `document`.
+    /// The text, number, boolean or null that it points to in a body of JSON.
     #[must_use]
-    pub fn find<'a>(&self, document: &'a serde_json::Value) -> Option<&'a serde_json::Value> {
-        document.pointer(&self.0)
+    pub fn find(&self, body: &[u8]) -> Option<serde_json::Value> {
+        lookup::scalar_at(&self.steps(), body)
+    }
+
+    /// The names on the way, unescaped.
+    fn steps(&self) -> Vec<String> {
+        self.0.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~")).collect()
     }
 
     /// The last step, unescaped: the field's name.
     #[must_use]
     pub fn last_step(&self) -> String {
-        let step = self.0.rsplit('/').next().unwrap_or_default();
-        step.replace("~1", "/").replace("~0", "~")
+        self.steps().pop().unwrap_or_default()
     }
 }
 

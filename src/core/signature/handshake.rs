@@ -68,11 +68,9 @@ impl Verifier {
             Handshake::Echo { signed, .. } | Handshake::Ping { signed, .. } => !*signed,
             Handshake::Capture { .. } => true,
         };
-        let mut handshakes = self.scheme.handshake.iter().filter(unsigned).peekable();
-        handshakes.peek()?;
-        let small = delivery.body.len() <= UNSIGNED_BODY_BYTES_MAX;
-        let document: Option<Value> = if small { serde_json::from_slice(&delivery.body).ok() } else { None };
-        handshakes.find_map(|handshake| answer(&self.scheme, keys, handshake, delivery, document.as_ref()))
+        let body = if delivery.body.len() <= UNSIGNED_BODY_BYTES_MAX { &*delivery.body } else { &[] };
+        let mut handshakes = self.scheme.handshake.iter().filter(unsigned);
+        handshakes.find_map(|handshake| answer(&self.scheme, keys, handshake, delivery, body))
     }
 
     /// The answer to a handshake that is signed; none where the delivery is not one.
@@ -83,59 +81,55 @@ impl Verifier {
             Handshake::Capture { .. } => false,
         };
         let handshakes = self.scheme.handshake.iter().filter(signed);
-        let (delivery, document) = (genuine.delivery.get(), genuine.document.as_ref());
-        handshakes.into_iter().find_map(|handshake| answer(&self.scheme, keys, handshake, delivery, document))
+        let delivery = genuine.delivery.get();
+        handshakes.into_iter().find_map(|handshake| answer(&self.scheme, keys, handshake, delivery, &delivery.body))
     }
 }
 
-fn answer(
-    scheme: &Scheme,
-    keys: &Keys,
-    handshake: &Handshake,
-    delivery: &Delivery,
-    document: Option<&Value>,
-) -> Option<Answer> {
+fn answer(scheme: &Scheme, keys: &Keys, handshake: &Handshake, delivery: &Delivery, body: &[u8]) -> Option<Answer> {
     match handshake {
-        Handshake::Ping { when, signed: _ } => meant(when, delivery, document).then_some(Answer::Pong),
+        Handshake::Ping { when, signed: _ } => meant(when, delivery, body).then_some(Answer::Pong),
         Handshake::Echo { challenge, when, reply, signed: _ } => {
-            if when.as_ref().is_some_and(|when| !meant(when, delivery, document)) {
+            if when.as_ref().is_some_and(|when| !meant(when, delivery, body)) {
                 return None;
             }
-            let text = string(challenge, document?).filter(|text| is_printable(text, 1..=CHALLENGE_BYTES_MAX))?;
+            let text = string(challenge, body).filter(|text| is_printable(text, 1..=CHALLENGE_BYTES_MAX))?;
             Some(match reply {
-                EchoReply::Text => Answer::Text(text.to_owned()),
+                EchoReply::Text => Answer::Text(text),
                 EchoReply::Json => {
-                    let field = (challenge.last_step(), Value::String(text.to_owned()));
+                    let field = (challenge.last_step(), Value::String(text));
                     Answer::Json(Value::Object([field].into_iter().collect()))
                 }
             })
         }
         Handshake::Capture { token, file } => {
             let unsigned = matches!(read::header(delivery, &scheme.header, Role::Signature), Ok(None));
-            let token = string(token, document?).filter(|token| is_printable(token, TOKEN_BYTES))?;
+            let token = string(token, body).filter(|token| is_printable(token, TOKEN_BYTES))?;
             if !unsigned {
                 None
             } else if keys.is_empty() {
                 Some(Answer::Capture { token: SecretString::from(token), file: file.clone() })
             } else {
                 // The source did not hear our answer and offers its token again.
-                keys.knows(token).then_some(Answer::Pong)
+                keys.knows(&token).then_some(Answer::Pong)
             }
         }
     }
 }
 
-fn meant(when: &When, delivery: &Delivery, document: Option<&Value>) -> bool {
-    match &when.from {
+fn meant(when: &When, delivery: &Delivery, body: &[u8]) -> bool {
+    let told = match &when.from {
         WhenFrom::Header(names) => read::header(delivery, names, Role::Signature) == Ok(Some(when.equals.as_bytes())),
-        WhenFrom::Json(pointer) => {
-            document.and_then(|document| string(pointer, document)).is_some_and(|text| text == when.equals)
-        }
-    }
+        WhenFrom::Json(pointer) => string(pointer, body).is_some_and(|text| text == when.equals),
+    };
+    told && when.body_has.as_ref().is_none_or(|pointer| pointer.find(body).is_some())
 }
 
-fn string<'a>(pointer: &JsonPointer, document: &'a Value) -> Option<&'a str> {
-    pointer.find(document)?.as_str()
+fn string(pointer: &JsonPointer, body: &[u8]) -> Option<String> {
+    match pointer.find(body)? {
+        Value::String(text) => Some(text),
+        Value::Number(_) | Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    }
 }
 
 /// ASCII from space to tilde: nothing that could break a log, a header or a page.

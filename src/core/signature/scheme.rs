@@ -19,7 +19,7 @@
 //! #   unit    s | ms | rfc3339;   past_s, future_s: seconds or "off"
 //! handshake = [
 //!   { echo = { challenge = "/challenge", when = { from = { json = "/type" }, equals = "url_verification" } } },
-//!   { ping = { when = { from = { header = "x-github-event" }, equals = "ping" } } },
+//!   { ping = { when = { from = { header = "x-github-event" }, equals = "ping", body_has = "/zen" } } },
 //!   { capture = { token = "/verification_token", file = "/var/lib/scim-bridge/gusto-token" } },
 //! ]
 //! ```
@@ -281,6 +281,10 @@ pub struct When {
     pub from: WhenFrom,
     /// What must stand there.
     pub equals: String,
+    /// What the body must have besides: a header is not signed, and alone must not make an event pass for a
+    /// handshake.
+    #[serde(default)]
+    pub body_has: Option<JsonPointer>,
 }
 
 /// Where a handshake is told from other deliveries.

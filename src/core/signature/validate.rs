@@ -26,7 +26,7 @@ impl Scheme {
         self.check_layout(&mut found);
         self.check_places(&mut found);
         for (n, handshake) in self.handshake.iter().enumerate() {
-            check_handshake(n, handshake, &mut found);
+            check_handshake(n, handshake, self.auth == Auth::Hmac, &mut found);
         }
         found.0
     }
@@ -37,6 +37,18 @@ impl Scheme {
             !self.signed.has(&Part::Body),
             "signed",
             "must contain {body}: else anybody could put another body under a signature",
+        );
+        let touching = self.signed.parts().windows(2).any(|two| {
+            matches!(
+                two,
+                [Part::Id, Part::Timestamp | Part::Url | Part::Body | Part::Id]
+                    | [Part::Timestamp | Part::Url | Part::Body, Part::Id]
+            )
+        });
+        found.when(
+            touching,
+            "signed",
+            "{id} touches another part, so that their boundary could be shifted: put a literal between them",
         );
         let id_in_header = matches!(self.id, IdRule::Header(_));
         found.when(
@@ -142,7 +154,7 @@ impl Scheme {
     }
 }
 
-fn check_handshake(n: usize, handshake: &Handshake, found: &mut Found) {
+fn check_handshake(n: usize, handshake: &Handshake, headers_unsigned: bool, found: &mut Found) {
     let when = match handshake {
         Handshake::Echo { when, .. } => when.as_ref(),
         Handshake::Ping { when, .. } => Some(when),
@@ -155,8 +167,14 @@ fn check_handshake(n: usize, handshake: &Handshake, found: &mut Found) {
             None
         }
     };
-    if let Some(WhenFrom::Header(names)) = when.map(|when| &when.from) {
+    let Some(when) = when else { return };
+    if let WhenFrom::Header(names) = &when.from {
         check_names(&format!("handshake[{n}] when.from.header"), names, found);
+        found.when(
+            headers_unsigned && when.body_has.is_none(),
+            &format!("handshake[{n}] when.body_has"),
+            "a header is not signed, so an event could be made to pass for a handshake: name a field that only the handshake's body has",
+        );
     }
 }
 
@@ -193,7 +211,7 @@ mod tests {
     fn what_is_not_signed_is_not_believed() {
         assert_eq!(keys("header = 'x'\nid = { header = 'x-id' }"), ["id"]);
         assert_eq!(keys("header = 'x'\ntimestamp = { from = { header = 'x-time' } }"), ["timestamp"]);
-        assert_eq!(keys("header = 'x'\nsigned = '{timestamp}{id}'"), ["signed", "signed", "signed"]);
+        assert_eq!(keys("header = 'x'\nsigned = '{timestamp}{id}'"), ["signed"; 4]);
         assert!(
             keys("header = 'x'\ntimestamp = { from = { header = 'x-time' }, past_s = 'off', future_s = 'off' }")
                 .is_empty()

@@ -3,12 +3,13 @@
 use data_encoding::BASE64;
 use serde_json::Value;
 
+use super::cut;
 use super::dedupe::EventId;
 use super::fields::{HeaderNames, JsonPointer, Tolerance};
 use super::keys::{Keys, Tried, digest_of};
 use super::read;
 use super::refusal::{Refusal, Role};
-use super::scheme::{Auth, Handshake, IdRule, Layout, Scheme, TimeUnit, TimestampFrom, TimestampRule, WhenFrom};
+use super::scheme::{Auth, IdRule, Layout, Scheme, TimeUnit, TimestampFrom, TimestampRule};
 use super::template::Part;
 use super::validate::SchemeProblem;
 use crate::core::delivery::{Delivery, Verified};
@@ -25,8 +26,6 @@ pub struct Genuine {
     /// The delivery.
     pub delivery: Verified<Delivery>,
     pub(super) id: EventId,
-    /// The body, where the scheme needs to read it.
-    pub(super) document: Option<Value>,
 }
 
 /// What the headers of a delivery claim.
@@ -52,17 +51,13 @@ impl Verifier {
     /// Proves the sender, then the time. The body is parsed only after its signature holds.
     pub fn verify(&self, keys: &Keys, delivery: Delivery, now: UnixMs) -> Result<Genuine, Refusal> {
         let (timestamp, mut id) = self.prove(keys, &delivery, now)?;
-        let document = if self.reads_body() { serde_json::from_slice(&delivery.body).ok() } else { None };
         if let Some(rule) = &self.scheme.timestamp {
-            check_window(rule, timestamp.as_deref(), document.as_ref(), now)?;
+            check_window(rule, timestamp.as_deref(), &delivery.body, now)?;
         }
         if let IdRule::Json(pointer) = &self.scheme.id {
-            id = document
-                .as_ref()
-                .and_then(|document| scalar(pointer, document))
-                .map_or(EventId::Body, |text| EventId::Given(text.into_bytes()));
+            id = scalar(pointer, &delivery.body).map_or(EventId::Body, |text| EventId::Given(text.into_bytes()));
         }
-        Ok(Genuine { delivery: Verified::attest(delivery), id, document })
+        Ok(Genuine { delivery: Verified::attest(delivery), id })
     }
 
     /// The signature alone. Gives the timestamp and the id as they stand in headers.
@@ -84,6 +79,9 @@ impl Verifier {
             Tried::Unproven => return Err(Refusal::Mismatch),
             Tried::NoKey => return Err(Refusal::NoUsableSecret),
         };
+        if self.scheme.auth == Auth::Hmac && !cut::is_clear(&self.scheme, &seen) {
+            return Err(Refusal::AmbiguousCut);
+        }
         let id = match (&self.scheme.id, evidence.id) {
             (IdRule::Signature, _) => EventId::Given(proof.as_bytes().to_vec()),
             (IdRule::Header(_), Some(id)) => EventId::Given(id.to_vec()),
@@ -136,17 +134,6 @@ impl Verifier {
         let signed = self.scheme.auth == Auth::Hmac && self.scheme.signed.has(&Part::Timestamp);
         signed || rule.past_s != Tolerance::Off || rule.future_s != Tolerance::Off
     }
-
-    fn reads_body(&self) -> bool {
-        let timestamp = self.scheme.timestamp.as_ref();
-        matches!(self.scheme.id, IdRule::Json(_))
-            || timestamp.is_some_and(|rule| matches!(rule.from, TimestampFrom::Json(_)))
-            || self.scheme.handshake.iter().any(|handshake| match handshake {
-                Handshake::Echo { signed, .. } => *signed,
-                Handshake::Ping { when, signed } => *signed && matches!(when.from, WhenFrom::Json(_)),
-                Handshake::Capture { .. } => false,
-            })
-    }
 }
 
 /// What the parts of a template stand for, in one delivery.
@@ -186,27 +173,22 @@ fn basic_credentials(value: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// A string or whole number of the body, as text.
-fn scalar(pointer: &JsonPointer, document: &Value) -> Option<String> {
-    match pointer.find(document)? {
-        Value::String(text) if !text.is_empty() => Some(text.clone()),
+fn scalar(pointer: &JsonPointer, body: &[u8]) -> Option<String> {
+    match pointer.find(body)? {
+        Value::String(text) if !text.is_empty() => Some(text),
         Value::Number(number) if number.is_i64() || number.is_u64() => Some(number.to_string()),
         Value::String(_) | Value::Number(_) | Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
     }
 }
 
-fn check_window(
-    rule: &TimestampRule,
-    raw: Option<&[u8]>,
-    document: Option<&Value>,
-    now: UnixMs,
-) -> Result<(), Refusal> {
+fn check_window(rule: &TimestampRule, raw: Option<&[u8]>, body: &[u8], now: UnixMs) -> Result<(), Refusal> {
     if rule.past_s == Tolerance::Off && rule.future_s == Tolerance::Off {
         return Ok(());
     }
     let from_body;
     let raw = match &rule.from {
         TimestampFrom::Json(pointer) => {
-            from_body = document.and_then(|document| scalar(pointer, document)).ok_or(Refusal::MissingTimestamp)?;
+            from_body = scalar(pointer, body).ok_or(Refusal::MissingTimestamp)?;
             from_body.as_bytes()
         }
         TimestampFrom::Header(_) | TimestampFrom::Pair(_) => raw.ok_or(Refusal::MissingTimestamp)?,
@@ -263,7 +245,7 @@ mod tests {
             future_s,
         };
         let (past, future) = (Tolerance::Seconds(300), Tolerance::Seconds(60));
-        let at = |now_ms, rule: &TimestampRule| check_window(rule, Some(b"1000"), None, UnixMs(now_ms));
+        let at = |now_ms, rule: &TimestampRule| check_window(rule, Some(b"1000"), b"", UnixMs(now_ms));
         assert_eq!(at(1_300_999, &rule(past, future)), Ok(()));
         assert_eq!(at(1_301_000, &rule(past, future)), Err(Refusal::TooOld));
         assert_eq!(at(939_001, &rule(past, future)), Ok(()));
