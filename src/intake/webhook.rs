@@ -1,16 +1,21 @@
 //! One delivery from its head to its answer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::http::Method;
-use actix_web::http::header::{self, HeaderMap};
-use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
+use http::header::{self, HeaderMap};
+use http::{HeaderName, Method};
 use tracing::{debug, error, info, warn};
 
 use super::Shared;
-use super::answer::{self, Refusal};
-use super::body::{self, BodyError};
+use super::answer::{self, Refusal, Response};
+use super::body::{Body, BodyError};
 use super::capture::{self, Kept};
+use super::connections::Place;
+use super::head::{Head, Length};
+use super::memory::{Bound, SMALL_BYTES};
+use super::parsed::parsed_bytes;
 use super::source::Door;
 use super::tally::Tally;
 use crate::clock::new_job_id;
@@ -23,19 +28,23 @@ use crate::telemetry::metrics::DeliveryResult;
 
 /// Records of one delivery that are logged when they cannot be mapped.
 const TOLD_MAX: usize = 5;
+/// What is stored of a delivery, in lengths of its body.
+const KEPT_PER_BODY: usize = 6;
 
 /// How a delivery ends: what is counted, and what is answered.
-type End = (DeliveryResult, HttpResponse);
+type End = (DeliveryResult, Response);
 
 /// `POST /webhooks/{source}`.
-pub(super) async fn receive(request: HttpRequest, payload: web::Payload, shared: web::Data<Shared>) -> HttpResponse {
-    let door = request.match_info().get("source").and_then(|name| shared.sources.find(name));
+pub(super) async fn receive(source: &str, head: Head, body: Body<'_>, place: &mut Place, shared: &Shared) -> Response {
+    let door = shared.sources.find(source);
     let mut tally = Tally::start(door.map_or(&shared.unknown, |door| &door.counters));
-    let (result, answer) = match admit(&request, door, &shared) {
-        Ok(door) => deliver(door, &request, payload, &shared).await,
+    let (result, answer) = match admit(&head, door, shared) {
+        Ok(door) => deliver(door, head, body, place, shared).await,
         Err((result, refusal)) => {
-            let source = door.map(|door| door.name.as_str());
-            info!(source, result = result.as_str(), "delivery refused by its head");
+            if let Some(left_out) = shared.refusals.line() {
+                let source = door.map(|door| door.name.as_str());
+                info!(source, result = result.as_str(), left_out, "delivery refused by its head");
+            }
             (result, refusal.answer())
         }
     };
@@ -44,47 +53,40 @@ pub(super) async fn receive(request: HttpRequest, payload: web::Payload, shared:
 }
 
 /// `GET /livez`: the process runs.
-pub(super) async fn livez(request: HttpRequest) -> HttpResponse {
-    if matches!(*request.method(), Method::GET | Method::HEAD) {
-        HttpResponse::Ok().content_type("text/plain").body("ok\n")
+pub(super) fn livez(method: &Method) -> Response {
+    if matches!(*method, Method::GET | Method::HEAD) {
+        answer::text("ok\n")
     } else {
         Refusal::MethodNotAllowed { allow: "GET, HEAD" }.answer()
     }
 }
 
-/// Everything else.
-pub(super) async fn nothing_here() -> HttpResponse {
-    Refusal::NotFound.answer()
-}
-
 /// What can be said before the body is read.
 fn admit<'s>(
-    request: &HttpRequest,
-    door: Option<&'s Door>,
+    head: &Head,
+    door: Option<&'s Arc<Door>>,
     shared: &Shared,
-) -> Result<&'s Door, (DeliveryResult, Refusal)> {
+) -> Result<&'s Arc<Door>, (DeliveryResult, Refusal)> {
     let retry_after_s = shared.options.retry_after_s;
     if shared.services.lifecycle.is_stopping() {
         return Err((DeliveryResult::Stopping, Refusal::Stopping { retry_after_s }));
     }
-    let headers = request.headers();
-    let declared = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if declared.is_some_and(|bytes| usize::try_from(bytes).map_or(true, |bytes| bytes > shared.options.body_bytes_max))
-    {
+    let body_bytes_max = shared.options.body_bytes_max as u64;
+    if matches!(head.length, Length::Bytes(bytes) if bytes > body_bytes_max) {
         return Err((DeliveryResult::TooLarge, Refusal::TooLarge));
     }
     let Some(door) = door else {
         return Err((DeliveryResult::UnknownSource, Refusal::UnknownSource));
     };
     let bad = |refusal| Err((DeliveryResult::BadRequest, refusal));
-    if request.method() != Method::POST {
+    if head.method != Method::POST {
         return bad(Refusal::MethodNotAllowed { allow: "POST" });
     }
-    match single(headers, &header::CONTENT_TYPE) {
+    match single(&head.headers, &header::CONTENT_TYPE) {
         Ok(content_type) if door.takes(content_type) => {}
         Ok(_) | Err(Unreadable) => return bad(Refusal::ContentType),
     }
-    match single(headers, &header::CONTENT_ENCODING) {
+    match single(&head.headers, &header::CONTENT_ENCODING) {
         Ok(None) => Ok(door),
         Ok(Some(encoding)) if encoding.is_empty() || encoding.eq_ignore_ascii_case("identity") => Ok(door),
         Ok(Some(_)) | Err(Unreadable) => bad(Refusal::ContentEncoding),
@@ -94,8 +96,8 @@ fn admit<'s>(
 /// A header that is there twice, or is not text.
 struct Unreadable;
 
-fn single<'h>(headers: &'h HeaderMap, name: &header::HeaderName) -> Result<Option<&'h str>, Unreadable> {
-    let mut values = headers.get_all(name);
+fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, Unreadable> {
+    let mut values = headers.get_all(name).iter();
     let first = values.next();
     match (first, values.next()) {
         (None, _) => Ok(None),
@@ -105,27 +107,15 @@ fn single<'h>(headers: &'h HeaderMap, name: &header::HeaderName) -> Result<Optio
 }
 
 /// Reads, proves, maps and stores.
-async fn deliver(door: &Door, request: &HttpRequest, payload: web::Payload, shared: &Shared) -> End {
+async fn deliver(door: &Arc<Door>, head: Head, body: Body<'_>, place: &mut Place, shared: &Shared) -> End {
     let source = door.name.as_str();
     let timeout = Duration::from_millis(shared.options.body_timeout_ms);
-    // Held until the answer: the body lives as long.
-    let mut share = shared.budget.share();
-    let body = match body::read(payload, shared.options.body_bytes_max, timeout, &mut share).await {
+    let (body, share) = match body.read(shared.options.body_bytes_max, timeout, &shared.memory).await {
         Ok(body) => body,
-        Err(error) => {
-            let (result, refusal) = match error {
-                BodyError::TooLarge => (DeliveryResult::TooLarge, Refusal::TooLarge),
-                BodyError::TimedOut => (DeliveryResult::TimedOut, Refusal::TimedOut),
-                BodyError::HungUp => (DeliveryResult::HungUp, Refusal::HungUp),
-                BodyError::Crowded => {
-                    (DeliveryResult::Full, Refusal::Full { retry_after_s: shared.options.retry_after_s })
-                }
-            };
-            info!(source, result = result.as_str(), "no whole body");
-            return (result, refusal.answer());
-        }
+        Err(error) => return no_body(door, error, shared),
     };
-    let delivery = delivery(request, body);
+    place.works();
+    let delivery = delivery(head, body);
     let ready = door.keys.current(door.verifier.scheme());
     if let Some(answer) = door.verifier.unsigned_handshake(&ready.keys, &delivery) {
         return handshake(door, answer, shared).await;
@@ -138,28 +128,67 @@ async fn deliver(door: &Door, request: &HttpRequest, payload: web::Payload, shar
     if let Some(answer) = door.verifier.signed_handshake(&ready.keys, &genuine) {
         return handshake(door, answer, shared).await;
     }
-    let (status, new, ids) = read(door, &genuine);
+    let body_bytes = genuine.delivery.get().body.len();
+    let parsed = parsed_bytes(&genuine.delivery.get().body);
+    let mut turn = match shared.memory.turn(&door.memory, body_bytes, parsed).await {
+        Ok(turn) => turn,
+        Err(bound) => return no_body(door, BodyError::Crowded(bound), shared),
+    };
+    // What it takes is in its turn from here on.
+    drop(share);
+    let mapped = if body_bytes < SMALL_BYTES {
+        Ok(read(door, &genuine))
+    } else {
+        // A large one would hold up everybody else on this thread.
+        let door = door.clone();
+        tokio::task::spawn_blocking(move || read(&door, &genuine)).await
+    };
+    let (status, new, ids) = match mapped {
+        Ok(mapped) => mapped,
+        Err(error) => {
+            error!(source, panicked = error.is_panic(), "delivery not mapped: its task ended early");
+            let retry_after_s = shared.options.retry_after_s;
+            return (DeliveryResult::Unavailable, Refusal::Unavailable { retry_after_s }.answer());
+        }
+    };
+    // Nothing is left of it but what is to be stored, which is a few times its length at the most.
+    turn.shrink_to(KEPT_PER_BODY * body_bytes);
     if ids.is_empty() {
         debug!(source, "delivery ignored: the mapping names nothing in it");
         return (DeliveryResult::Ignored, answer::taken("ignored", &[]));
     }
-    // In a task of its own: a sender that hangs up drops this function at any await.
+    // In a task of its own: it is stored to its end, whatever becomes of the sender.
     let store = shared.services.store.clone();
     let accepted = tokio::spawn(async move { store.accept(now, new).await }).await;
     stored(door, status, &ids, accepted, shared)
 }
 
-fn delivery(request: &HttpRequest, body: web::Bytes) -> Delivery {
-    Delivery {
-        method: request.method().as_str().to_owned(),
-        url: request.uri().path_and_query().map_or("/", |url| url.as_str()).to_owned(),
-        headers: request
-            .headers()
-            .iter()
-            .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
-            .collect(),
-        body,
+fn no_body(door: &Door, error: BodyError, shared: &Shared) -> End {
+    let retry_after_s = shared.options.retry_after_s;
+    let (result, refusal, bound) = match error {
+        BodyError::TooLarge => (DeliveryResult::TooLarge, Refusal::TooLarge, None),
+        BodyError::TimedOut => (DeliveryResult::TimedOut, Refusal::TimedOut, None),
+        BodyError::HungUp => (DeliveryResult::HungUp, Refusal::HungUp, None),
+        BodyError::Crowded(bound) => (DeliveryResult::Full, Refusal::Crowded { bound, retry_after_s }, Some(bound)),
+    };
+    if let Some(left_out) = shared.refusals.line() {
+        let bound = bound.map(Bound::as_str);
+        info!(
+            source = door.name.as_str(),
+            result = result.as_str(),
+            bound,
+            left_out,
+            "no whole body, or no room for it"
+        );
     }
+    (result, refusal.answer())
+}
+
+fn delivery(head: Head, body: Bytes) -> Delivery {
+    let field =
+        |(name, value): (&HeaderName, &header::HeaderValue)| (name.as_str().to_owned(), value.as_bytes().to_vec());
+    let headers = head.headers.iter().map(field).collect();
+    Delivery { method: head.method.as_str().to_owned(), url: head.target, headers, body }
 }
 
 /// What a genuine delivery comes to: the word for it, what to store, and the ids in order.
@@ -237,7 +266,9 @@ fn unproven(door: &Door, refusal: signature::Refusal, shared: &Shared) -> End {
         let retry_after_s = shared.options.retry_after_s;
         return (DeliveryResult::Unavailable, Refusal::Unavailable { retry_after_s }.answer());
     }
-    warn!(source, reason = refusal.reason(), "delivery refused: {refusal}");
+    if let Some(left_out) = shared.refusals.line() {
+        warn!(source, reason = refusal.reason(), left_out, "delivery refused: {refusal}");
+    }
     (DeliveryResult::Forged, Refusal::Unauthorised.answer())
 }
 
@@ -248,23 +279,25 @@ async fn handshake(door: &Door, asked: Answer, shared: &Shared) -> End {
         Answer::Pong => answer::taken("ignored", &[]),
         Answer::Text(text) => answer::text(text),
         Answer::Json(document) => answer::json(&document),
-        Answer::Capture { token, file } => match web::block(move || capture::keep(&file, &token)).await {
-            Ok(Ok(Kept::Kept)) => answer::taken("ignored", &[]),
-            Ok(Ok(Kept::Other)) => {
-                warn!(source, "a token was offered, but the file of the capture holds another: it stays");
-                return (DeliveryResult::Forged, Refusal::Unauthorised.answer());
+        Answer::Capture { token, file } => {
+            match tokio::task::spawn_blocking(move || capture::keep(&file, &token)).await {
+                Ok(Ok(Kept::Kept)) => answer::taken("ignored", &[]),
+                Ok(Ok(Kept::Other)) => {
+                    warn!(source, "a token was offered, but the file of the capture holds another: it stays");
+                    return (DeliveryResult::Forged, Refusal::Unauthorised.answer());
+                }
+                Ok(Err(error)) => {
+                    error!(source, kind = %error.kind(), "a token was offered, but its file cannot be written");
+                    let retry_after_s = shared.options.retry_after_s;
+                    return (DeliveryResult::Unavailable, Refusal::Unavailable { retry_after_s }.answer());
+                }
+                Err(_) => {
+                    error!(source, "a token was offered, but the process is stopping");
+                    let retry_after_s = shared.options.retry_after_s;
+                    return (DeliveryResult::Unavailable, Refusal::Unavailable { retry_after_s }.answer());
+                }
             }
-            Ok(Err(error)) => {
-                error!(source, kind = %error.kind(), "a token was offered, but its file cannot be written");
-                let retry_after_s = shared.options.retry_after_s;
-                return (DeliveryResult::Unavailable, Refusal::Unavailable { retry_after_s }.answer());
-            }
-            Err(_) => {
-                error!(source, "a token was offered, but the process is stopping");
-                let retry_after_s = shared.options.retry_after_s;
-                return (DeliveryResult::Unavailable, Refusal::Unavailable { retry_after_s }.answer());
-            }
-        },
+        }
     };
     info!(source, handshake = kind, "handshake answered");
     (DeliveryResult::Handshake, answer)
