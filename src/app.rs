@@ -198,7 +198,12 @@ impl Bridge {
             role: role.as_str(),
             metrics,
         };
-        let admin = Admin::bind(&AdminOptions { listen: config.server.admin_listen.to_string() }, admin_state)?;
+        let admin_options = AdminOptions {
+            listen: config.server.admin_listen.to_string(),
+            hosts: config.server.admin_hosts.clone(),
+            proxies: TrustedProxies::new(&config.server.trusted_proxies),
+        };
+        let admin = Admin::bind(&admin_options, admin_state)?;
         let intake = (role != Role::Worker).then(|| {
             Intake::bind(
                 intake_options(&config),
