@@ -29,8 +29,10 @@ use crate::core::hold::{HoldScope, ProbePauses, is_lifted_by_hand};
 use crate::core::limiter::Rate;
 use crate::core::mapping;
 use crate::core::verdict::RetryRules;
+use crate::descriptors;
 use crate::intake::{Intake, IntakeError, IntakeOptions, Services, Source, SourceSecret};
 use crate::lifecycle::Lifecycle;
+use crate::peer::TrustedProxies;
 use crate::scim::{Auth, Client, ClientError, ClientOptions};
 use crate::secret::LiveSecret;
 use crate::store::embedded::Embedded;
@@ -196,7 +198,12 @@ impl Bridge {
             role: role.as_str(),
             metrics,
         };
-        let admin = Admin::bind(&AdminOptions { listen: config.server.admin_listen.to_string() }, admin_state)?;
+        let admin_options = AdminOptions {
+            listen: config.server.admin_listen.to_string(),
+            hosts: config.server.admin_hosts.clone(),
+            proxies: TrustedProxies::new(&config.server.trusted_proxies),
+        };
+        let admin = Admin::bind(&admin_options, admin_state)?;
         let intake = (role != Role::Worker).then(|| {
             Intake::bind(
                 intake_options(&config),
@@ -469,14 +476,30 @@ fn intake_options(config: &Config) -> IntakeOptions {
     IntakeOptions {
         listen: config.server.listen.to_string(),
         body_bytes_max: config.server.body_bytes_max,
-        // Room for many at their largest; small ones are taken by the thousand.
+        // Room for some at their largest; small ones are taken by the thousand.
         bodies_bytes_max: (config.server.body_bytes_max * 4).max(IntakeOptions::default().bodies_bytes_max),
         body_timeout_ms: config.server.body_timeout_s * 1000,
         shutdown_grace_s: config.server.shutdown_grace_s,
         workers: config.server.workers,
-        connections_max: config.server.connections_max,
+        connections_max: connections_max(config.server.connections_max),
+        connections_per_peer: config.server.connections_per_peer,
+        proxies: TrustedProxies::new(&config.server.trusted_proxies),
         ..IntakeOptions::default()
     }
+}
+
+/// As many connections as are configured, or as many as descriptors allow.
+fn connections_max(configured: usize) -> usize {
+    let limit = descriptors::raise();
+    let possible = descriptors::connections_under(limit);
+    if possible < configured {
+        warn!(
+            limit,
+            connections_max = possible,
+            "the limit of file descriptors is too low for `[server] connections_max`: fewer connections are taken"
+        );
+    }
+    configured.min(possible)
 }
 
 fn source(source: &SourceConfig) -> Source {

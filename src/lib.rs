@@ -1,6 +1,12 @@
 //! `scim-bridge`: signed HR webhooks in, a Postman team kept in line over SCIM 2.0.
 
 pub mod clock;
+pub mod config;
 pub mod core;
+pub mod descriptors;
+pub mod intake;
+pub mod lifecycle;
+pub mod peer;
 pub mod secret;
 pub mod store;
+pub mod telemetry;

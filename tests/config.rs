@@ -130,7 +130,7 @@ fn the_source_that_the_document_spells_out_reads_as_it_says() {
     let (_, after) = include_str!("../docs/configuration.md").split_once("### A source spelt out").unwrap();
     let toml = after.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
     let folder = Folder::with("");
-    fs::write(folder.path("secret"), "s").unwrap();
+    fs::write(folder.path("secret"), "0123456789abcdef").unwrap();
     let toml = toml.replace("/run/secrets/people", &folder.path("secret").display().to_string());
     let config = load(&toml, &[]).unwrap();
     assert_eq!(config.sources[0].mapping.kind.to_string(), "`root:/event`");
@@ -160,7 +160,7 @@ fn the_environment_wins_over_the_file_in_any_type() {
             ("SCIM_BRIDGE__LOG__FORMAT", "json"),
             ("SCIM_BRIDGE__SOURCE__0__NAME", "people"),
             ("SCIM_BRIDGE__SOURCE__0__PRESET", "github"),
-            ("SCIM_BRIDGE__SOURCE__0__SECRETS__0", "00123"),
+            ("SCIM_BRIDGE__SOURCE__0__SECRETS__0", "0012345678901234"),
             ("SCIM_BRIDGE__SOURCE__0__SECRETS__1__ENV", "HR_SECRET"),
             ("SCIM_BRIDGE__SOURCE__0__MAPPING__HIRE", "[\"created\", \"rehired\"]"),
             ("SCIM_BRIDGE__SOURCE__0__MAPPING__EMAIL", "/mail"),
@@ -174,7 +174,7 @@ fn the_environment_wins_over_the_file_in_any_type() {
     assert_eq!((config.log.format, config.log.level.as_str()), (LogFormat::Json, "debug"));
     let source = &config.sources[0];
     assert_eq!((source.name.as_str(), source.secrets.len()), ("people", 2));
-    assert_eq!(source.secrets[0].secret.current().expose_secret(), "00123");
+    assert_eq!(source.secrets[0].secret.current().expose_secret(), "0012345678901234");
     assert_eq!(source.mapping.hire, ["created", "rehired"]);
     assert_eq!(source.mapping.email.to_string(), "`/mail`");
 }
@@ -250,7 +250,7 @@ fn errors_are_a_line_each_that_says_what_to_do() {
 
 #[test]
 fn no_error_and_no_debug_output_shows_a_secret() {
-    let secret = "s3cr3t-v4lu3";
+    let secret = "s3cr3t-v4lu3s3cr3t-v4lu3";
     for toml in [
         format!("[postman]\nkey = ['{secret}']"),
         format!("[postman]\nkey = {{ valeu = '{secret}' }}"),
@@ -391,13 +391,43 @@ fn a_source_s_secret_must_fit_its_scheme_at_start_and_when_its_file_changes() {
     );
     let folder = Folder::with("");
     let file = folder.path("secret");
-    fs::write(&file, "whsec_c2VjcmV0").unwrap();
+    fs::write(&file, "whsec_c2VjcmV0LW9mLXRoZS10ZXN0cw==").unwrap();
     let toml = format!("[[source]]\nname = 'a'\nsecrets = {{ file = '{}' }}", file.display());
     let mut config = load(&toml, &[]).unwrap();
     fs::write(&file, "not base64!").unwrap();
     let refreshed = config.secret_files.refresh();
     assert_eq!((refreshed.changed.len(), refreshed.failed.len()), (0, 1));
-    assert_eq!(config.sources[0].secrets[0].secret.current().expose_secret(), "whsec_c2VjcmV0");
+    assert_eq!(config.sources[0].secrets[0].secret.current().expose_secret(), "whsec_c2VjcmV0LW9mLXRoZS10ZXN0cw==");
+}
+
+#[test]
+fn what_could_be_guessed_is_refused_by_its_key_and_never_shown() {
+    let short = "[server]\nadmin_token = 'q'\n[[source]]\nname = 'a'\npreset = 'github'\nsecrets = ['zqzqzqzqzqzqzqz']";
+    let found = errors(short, &[]);
+    assert_eq!(pairs(&found), [("server.admin_token", "CONFIG-SECRET"), ("source[0].secrets[0]", "CONFIG-SECRET")]);
+    assert!(!load(short, &[]).unwrap_err().to_string().contains("zqzq"), "{found:?}");
+    let long = "[server]\nadmin_token = '0123456789abcdef01234567'\n[[source]]\nname = 'a'\npreset = 'github'\nsecrets = ['0123456789abcdef']";
+    assert!(load(long, &[]).is_ok());
+    // A secret that stands in a header is what the HR system lets people choose.
+    let header = "[[source]]\nname = 'a'\nsecrets = ['short']\nsignature = { auth = 'static_header', header = 'x' }";
+    assert!(load(header, &[]).is_ok());
+}
+
+#[test]
+fn a_trusted_proxy_is_an_address_or_a_network_and_a_host_is_a_bare_name() {
+    let config =
+        load("[server]\ntrusted_proxies = ['10.1.2.3/8', '::1']\nadmin_hosts = ['Bridge.example.com']", &[]).unwrap();
+    let networks: Vec<_> = config.server.trusted_proxies.iter().map(ToString::to_string).collect();
+    assert_eq!(networks, ["10.0.0.0/8", "::1/128"]);
+    assert_eq!(config.server.admin_hosts, ["bridge.example.com"]);
+    for (toml, key) in [
+        ("trusted_proxies = ['proxy']", "server.trusted_proxies[0]"),
+        ("admin_hosts = ['https://a']", "server.admin_hosts"),
+        ("admin_hosts = ['a:80']", "server.admin_hosts"),
+        ("connections_per_peer = 0", "server.connections_per_peer"),
+    ] {
+        assert_eq!(pairs(&errors(&format!("[server]\n{toml}"), &[]))[0].0, key, "{toml}");
+    }
 }
 
 #[test]
@@ -412,9 +442,9 @@ fn a_secret_that_a_handshake_will_bring_may_come_later() {
     let mut config = load(&toml, &[]).unwrap();
     assert_eq!(config.sources[0].secrets[0].secret.current().expose_secret(), "");
     assert_eq!(config.secret_files.refresh(), Refreshed::default());
-    fs::write(&file, "brought").unwrap();
+    fs::write(&file, "brought-by-a-handshake").unwrap();
     assert_eq!(config.secret_files.refresh().changed, ["source[0].secrets[0]"]);
-    assert_eq!(config.sources[0].secrets[0].secret.current().expose_secret(), "brought");
+    assert_eq!(config.sources[0].secrets[0].secret.current().expose_secret(), "brought-by-a-handshake");
 }
 
 #[test]
@@ -423,9 +453,9 @@ fn a_source_lays_its_own_keys_over_its_preset_or_spells_everything_out() {
     let preset = "dedupe_days = 30\n[signature]\nheader = 'x-sig'\nid = { json = '/id' }\n[mapping]\nrecords = '/people'\nemail = '/mail'";
     fs::write(folder.path("preset.toml"), preset).unwrap();
     let toml = format!(
-        "[[source]]\nname = 'over'\npreset = 'standard-webhooks'\nsecrets = ['c2VjcmV0']\nsignature = {{ timestamp = {{ past_s = 'off' }}, id = 'body_hash', signed = '{{timestamp}}.{{body}}' }}\n\
-         [[source]]\nname = 'file'\npreset_file = '{}'\nsecrets = ['x']\nmapping = {{ email = '/email' }}\n\
-         [[source]]\nname = 'out'\nsecrets = ['x']\nsignature = {{ header = 'x-sig' }}",
+        "[[source]]\nname = 'over'\npreset = 'standard-webhooks'\nsecrets = ['c2VjcmV0LW9mLXRoZS10ZXN0cw==']\nsignature = {{ timestamp = {{ past_s = 'off' }}, id = 'body_hash', signed = '{{timestamp}}.{{body}}' }}\n\
+         [[source]]\nname = 'file'\npreset_file = '{}'\nsecrets = ['0123456789abcdef']\nmapping = {{ email = '/email' }}\n\
+         [[source]]\nname = 'out'\nsecrets = ['0123456789abcdef']\nsignature = {{ header = 'x-sig' }}",
         folder.path("preset.toml").display()
     );
     let config = load(&toml, &[]).unwrap();
@@ -467,7 +497,7 @@ fn plain_http_is_for_this_machine_or_asked_for() {
 #[test]
 fn a_gap_in_a_list_a_name_twice_and_no_source_at_all_are_errors() {
     assert_eq!(pairs(&errors("", &[("SCIM_BRIDGE__SOURCE__1__NAME", "x")]))[0], ("source[1].name", "CONFIG-VALUE"));
-    let twice = "[[source]]\nname = 'a'\nsecrets = 'cw'\n[[source]]\nname = 'a'\nsecrets = 'cw'";
+    let twice = "[[source]]\nname = 'a'\nsecrets = 'c2VjcmV0LW9mLXRoZS10ZXN0cw=='\n[[source]]\nname = 'a'\nsecrets = 'c2VjcmV0LW9mLXRoZS10ZXN0cw=='";
     assert_eq!(pairs(&errors(twice, &[])), [("source[1].name", "CONFIG-SOURCE")]);
     let none = Config::load(Some(&Folder::with("").path("c.toml")), std::iter::empty());
     assert!(none.is_err());

@@ -12,12 +12,21 @@ use crate::store::StoreError;
 /// Seconds after which an unavailable store is worth asking again.
 const RETRY_AFTER_S: &str = "5";
 
+/// Seconds after which a token is worth giving again.
+const PUT_OFF_S: &str = "2";
+
 /// Why a request was not done. Nothing has changed then.
 #[derive(Debug, thiserror::Error)]
 pub enum AdminError {
     /// No token, or not the right one.
     #[error("the admin token is missing or wrong")]
     Unauthorized,
+    /// So many wrong tokens came from this peer that this one was not looked at.
+    #[error("too many wrong tokens came from your address, so this one was not looked at")]
+    PutOff,
+    /// The listener was called by a name that is not its own.
+    #[error("this listener is not called by that name")]
+    ForeignHost,
     /// There is no such thing (any more).
     #[error("there is no such {0}")]
     NotFound(&'static str),
@@ -70,6 +79,8 @@ impl AdminError {
     pub fn word(&self) -> &'static str {
         match self {
             Self::Unauthorized => "unauthorized",
+            Self::PutOff => "put_off",
+            Self::ForeignHost => "foreign_host",
             Self::NotFound(_) => "not_found",
             Self::MethodNotAllowed(_) => "method_not_allowed",
             Self::BadRequest(_) => "bad_request",
@@ -92,6 +103,8 @@ impl AdminError {
             Self::Store(StoreError::InUse { .. } | StoreError::NewerSchema { .. } | StoreError::Damaged(_))
             | Self::Internal(_) => "something went wrong inside scim-bridge".to_owned(),
             Self::Unauthorized
+            | Self::PutOff
+            | Self::ForeignHost
             | Self::NotFound(_)
             | Self::MethodNotAllowed(_)
             | Self::BadRequest(_)
@@ -109,6 +122,8 @@ impl AdminError {
             Self::Unauthorized => {
                 "Send `Authorization: Bearer <token>` with the value of `[server] admin_token` (or of the file that `serve` named at its start)."
             }
+            Self::PutOff => "Wait some seconds, and give the right token.",
+            Self::ForeignHost => "Call it by its address or as `localhost`, or add the name to `[server] admin_hosts`.",
             Self::NotFound(_) => "Check the id: it may have been replayed, discarded, or have outlived its keep.",
             Self::MethodNotAllowed(_) | Self::BadRequest(_) => "See /api/openapi.json for what is served and how.",
             Self::StillUnmapped { code, .. } | Self::Store(StoreError::Trouble { code, .. }) => code.advice(),
@@ -133,6 +148,8 @@ impl AdminError {
             Self::Store(error) => tracing::error!(%error, "the admin listener could not use the store"),
             Self::Internal(problem) => tracing::error!(problem, "the admin listener failed"),
             Self::Unauthorized
+            | Self::PutOff
+            | Self::ForeignHost
             | Self::NotFound(_)
             | Self::MethodNotAllowed(_)
             | Self::BadRequest(_)
@@ -148,6 +165,8 @@ impl ResponseError for AdminError {
     fn status_code(&self) -> StatusCode {
         match self {
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::PutOff => StatusCode::TOO_MANY_REQUESTS,
+            Self::ForeignHost => StatusCode::MISDIRECTED_REQUEST,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
@@ -181,7 +200,11 @@ pub(super) fn decorate(error: &AdminError, headers: &mut HeaderMap) {
                 headers.insert(ALLOW, allowed);
             }
         }
+        AdminError::PutOff => {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static(PUT_OFF_S));
+        }
         AdminError::NotFound(_)
+        | AdminError::ForeignHost
         | AdminError::BadRequest(_)
         | AdminError::StillUnmapped { .. }
         | AdminError::NothingToDo(_)

@@ -8,18 +8,21 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use actix_web::dev::Server;
-use actix_web::middleware::DefaultHeaders;
+use actix_web::middleware::{DefaultHeaders, from_fn};
 use actix_web::{App, HttpServer, ResponseError, web};
 use tokio_util::sync::CancellationToken;
 
 use self::error::AdminError;
+use self::gate::Gate;
 use self::service::AdminState;
+use crate::peer::TrustedProxies;
 
 mod access;
 pub mod answer;
 pub mod api;
 mod console;
 pub mod error;
+mod gate;
 pub mod health;
 mod listing;
 mod problems;
@@ -29,6 +32,8 @@ mod words;
 
 /// Far above any form or JSON that is taken here.
 const BODY_BYTES_MAX: usize = 16 * 1024;
+/// Connections open at once: within the descriptors that are kept free for this listener.
+const CONNECTIONS_MAX: usize = 256;
 /// How often observations are folded into their buckets, and the store is looked at.
 const UPKEEP: Duration = Duration::from_secs(5);
 /// How long requests in flight may take after the listener closed.
@@ -38,10 +43,14 @@ const CSP: &str =
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// How the admin listener is set up.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct AdminOptions {
     /// Where to listen, such as `127.0.0.1:9090`; port 0 takes a free one.
     pub listen: String,
+    /// By which names it is called, in lower case, beside addresses and `localhost`.
+    pub hosts: Vec<String>,
+    /// Whose word about who came to them, and how, is believed.
+    pub proxies: TrustedProxies,
 }
 
 /// Why the admin listener could not be had.
@@ -57,6 +66,7 @@ pub struct BindError {
 /// The admin listener: bound, and served by [`Admin::serve`].
 pub struct Admin {
     state: AdminState,
+    gate: Gate,
     listener: TcpListener,
     address: SocketAddr,
 }
@@ -67,7 +77,8 @@ impl Admin {
         let failed = |source| BindError { listen: options.listen.clone(), source };
         let listener = TcpListener::bind(&options.listen).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Self { state, listener, address })
+        let gate = Gate::new(options.hosts.clone(), options.proxies.clone());
+        Ok(Self { state, gate, listener, address })
     }
 
     /// Where it listens.
@@ -79,10 +90,10 @@ impl Admin {
     /// Serves until `stop` is cancelled or the process is to stop at once. It outlives the stopping
     /// of the rest on purpose: `/readyz` must say so, and `/metrics` is still scraped.
     pub async fn serve(self, stop: CancellationToken) -> std::io::Result<()> {
-        let Self { state, listener, .. } = self;
+        let Self { state, gate, listener, .. } = self;
         let lifecycle = state.lifecycle.clone();
         let (metrics, health) = (state.metrics.clone(), state.health.clone());
-        let mut server = start(state, listener)?;
+        let mut server = start(state, gate, listener)?;
         let handle = server.handle();
         let mut upkeep = tokio::time::interval(UPKEEP);
         let graceful = loop {
@@ -101,9 +112,14 @@ impl Admin {
     }
 }
 
-fn start(state: AdminState, listener: TcpListener) -> std::io::Result<Server> {
-    let state = web::Data::new(state);
-    let server = HttpServer::new(move || App::new().app_data(state.clone()).wrap(headers()).configure(configure))
+fn start(state: AdminState, gate: Gate, listener: TcpListener) -> std::io::Result<Server> {
+    let (state, gate) = (web::Data::new(state), web::Data::new(gate));
+    let app = move || {
+        let app = App::new().app_data(state.clone()).app_data(gate.clone());
+        app.wrap(from_fn(gate::pass)).wrap(headers()).configure(configure)
+    };
+    let server = HttpServer::new(app)
+        .max_connections(CONNECTIONS_MAX)
         // Operators and probes: one thread is plenty.
         .workers(1)
         .disable_signals()

@@ -9,6 +9,7 @@ use actix_web::{HttpResponse, ResponseError, Route, web};
 
 use super::access;
 use super::error::AdminError;
+use super::gate::{Caller, Gate, Judged};
 use super::health;
 use super::service::AdminState;
 
@@ -101,16 +102,17 @@ async fn guard<B: MessageBody>(
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
     let given = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(access::bearer);
-    let state = request.app_data::<web::Data<AdminState>>();
-    let allowed = match (given, state) {
-        (Some(given), Some(state)) => access::is_token(&state.token, given),
-        (None, _) | (_, None) => false,
+    let (state, gate) = (request.app_data::<web::Data<AdminState>>(), request.app_data::<web::Data<Gate>>());
+    let judged = match (given, state, gate) {
+        (Some(given), Some(state), Some(gate)) => gate.judge(&Caller::of(request.request()), &state.token, given).await,
+        (None, _, _) | (_, None, _) | (_, _, None) => Judged::Wrong,
     };
-    if allowed {
-        next.call(request).await.map(ServiceResponse::map_into_left_body)
-    } else {
-        Ok(request.into_response(AdminError::Unauthorized.error_response()).map_into_right_body())
-    }
+    let refusal = match judged {
+        Judged::Right => return next.call(request).await.map(ServiceResponse::map_into_left_body),
+        Judged::Wrong => AdminError::Unauthorized,
+        Judged::PutOff => AdminError::PutOff,
+    };
+    Ok(request.into_response(refusal.error_response()).map_into_right_body())
 }
 
 async fn not_found() -> HttpResponse {

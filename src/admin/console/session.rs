@@ -17,7 +17,10 @@ use super::layout::{self, Nav};
 use super::{Done, State, go_to};
 use crate::admin::access;
 use crate::admin::error::{AdminError, decorate};
+use crate::admin::gate::{Caller, Gate, Judged};
 use crate::admin::service::AdminState;
+use crate::clock;
+use crate::core::time::UnixMs;
 
 const COOKIE_NAME: &str = "scim_bridge_session";
 
@@ -55,6 +58,8 @@ impl ResponseError for PageError {
 
 /// Somebody who is logged in.
 pub(super) struct Session {
+    cookie: String,
+    until: UnixMs,
     form_token: String,
     same_origin: bool,
 }
@@ -83,9 +88,11 @@ impl FromRequest for Session {
 
 fn session_of(request: &HttpRequest) -> Option<Session> {
     let state = request.app_data::<web::Data<AdminState>>()?;
+    let gate = request.app_data::<web::Data<Gate>>()?;
     let cookie = cookie(request)?;
-    access::is_session(&state.token, state.now(), cookie)
-        .then(|| Session { form_token: access::form_token(&state.token, cookie), same_origin: is_same_origin(request) })
+    let until = access::session_until(&state.token, state.now(), cookie).filter(|_| !gate.has_ended(cookie))?;
+    let form_token = access::form_token(&state.token, cookie);
+    Some(Session { cookie: cookie.to_owned(), until, form_token, same_origin: is_same_origin(request) })
 }
 
 fn cookie(request: &HttpRequest) -> Option<&str> {
@@ -97,12 +104,10 @@ fn cookie(request: &HttpRequest) -> Option<&str> {
         .find_map(|pair| pair.trim().strip_prefix(COOKIE_NAME)?.strip_prefix('='))
 }
 
-/// Whether a form came from a page of this very address. A browser always says where a form came
-/// from; who says nothing is no browser.
 fn is_same_origin(request: &HttpRequest) -> bool {
-    let Some(origin) = request.headers().get(ORIGIN) else { return true };
-    let host = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
-    host.is_some_and(|host| host.eq_ignore_ascii_case(request.connection_info().host()))
+    // One that is no text is none of ours.
+    let origin = request.headers().get(ORIGIN).map(|origin| origin.to_str().unwrap_or_default());
+    Caller::of(request).is_of_origin(origin)
 }
 
 /// The log-in form.
@@ -123,30 +128,43 @@ pub(super) async fn ask(session: Option<Session>) -> HttpResponse {
 }
 
 /// `POST /login`
-pub(super) async fn log_in(state: State, request: HttpRequest, given: web::Form<LogIn>) -> HttpResponse {
+pub(super) async fn log_in(
+    state: State,
+    gate: web::Data<Gate>,
+    request: HttpRequest,
+    given: web::Form<LogIn>,
+) -> HttpResponse {
     if !is_same_origin(&request) {
         return PageError::from(AdminError::ForeignForm).error_response();
     }
-    if !access::is_token(&state.token, given.token.trim()) {
-        tracing::warn!("a log-in to the console was refused");
-        return html_answer(StatusCode::UNAUTHORIZED, form(true));
+    match gate.judge(&Caller::of(&request), &state.token, given.token.trim()).await {
+        Judged::Right => {}
+        Judged::Wrong => return html_answer(StatusCode::UNAUTHORIZED, form(true)),
+        Judged::PutOff => return PageError::from(AdminError::PutOff).error_response(),
     }
-    let session = access::open_session(&state.token, state.now());
+    let session = access::open_session(&state.token, state.now(), &clock::new_job_id().to_string());
     let mut response = go_to("/");
     set_cookie(&mut response, &request, &session, access::SESSION_MS / 1000);
     response
 }
 
 /// `POST /logout`
-pub(super) async fn log_out(session: Session, request: HttpRequest, given: web::Form<Bare>) -> Done {
+pub(super) async fn log_out(
+    state: State,
+    gate: web::Data<Gate>,
+    session: Session,
+    request: HttpRequest,
+    given: web::Form<Bare>,
+) -> Done {
     session.check(&given.form_token)?;
+    gate.end_session(&session.cookie, session.until, state.now());
     let mut response = go_to("/login");
     set_cookie(&mut response, &request, "", 0);
     Ok(response)
 }
 
 fn set_cookie(response: &mut HttpResponse, request: &HttpRequest, value: &str, max_age_s: u64) {
-    let secure = if request.connection_info().scheme() == "https" { "; Secure" } else { "" };
+    let secure = if Caller::of(request).is_https() { "; Secure" } else { "" };
     let cookie = format!("{COOKIE_NAME}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={max_age_s}{secure}");
     if let Ok(cookie) = cookie.parse() {
         response.headers_mut().insert(SET_COOKIE, cookie);
