@@ -30,7 +30,7 @@ struct Outlived;
 
 impl<'de> Deserialize<'de> for Outlived {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        serde::de::IgnoredAny::deserialize(deserializer).map(|_| Self)
+        toml::Value::deserialize(deserializer).map(|_| Self)
     }
 }
 

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 
 use super::error::{ConfigCode, ConfigError, Findings};
 use super::secret::{Reader, SecretSpec};
@@ -88,8 +87,8 @@ pub(super) struct Raw {
     story_entries_max: u32,
     story_keep_days: u64,
     // Of no consequence any more; whoever still has them is told.
-    finished_keep_days: Option<IgnoredAny>,
-    finished_jobs_max: Option<IgnoredAny>,
+    finished_keep_days: Option<toml::Value>,
+    finished_jobs_max: Option<toml::Value>,
     username: Option<SecretSpec>,
     password: Option<SecretSpec>,
     sentinel_username: Option<SecretSpec>,
