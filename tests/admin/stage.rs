@@ -17,6 +17,7 @@ use scim_bridge::core::mapping::{Mapping, remap};
 use scim_bridge::core::scim::Operation;
 use scim_bridge::core::time::UnixMs;
 use scim_bridge::lifecycle::Lifecycle;
+use scim_bridge::peer::TrustedProxies;
 use scim_bridge::secret::LiveSecret;
 use scim_bridge::store::embedded::Embedded;
 use scim_bridge::store::{
@@ -67,7 +68,13 @@ impl Stage {
             role: "all",
             metrics: Metrics::install().unwrap(),
         };
-        let admin = Admin::bind(&AdminOptions { listen: "127.0.0.1:0".to_owned() }, state).unwrap();
+        let options = AdminOptions {
+            listen: "127.0.0.1:0".to_owned(),
+            hosts: vec!["bridge.example.com".to_owned()],
+            // A proxy of the tests binds to this address.
+            proxies: TrustedProxies::new(&["127.0.0.2/32".parse().unwrap()]),
+        };
+        let admin = Admin::bind(&options, state).unwrap();
         let address = admin.address();
         tokio::spawn(admin.serve(stop.clone()));
         lifecycle.serve();
