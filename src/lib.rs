@@ -5,6 +5,7 @@ pub mod clock;
 pub mod core;
 pub mod lifecycle;
 pub mod postman_sim;
+pub mod roster;
 pub mod scim;
 pub mod secret;
 pub mod store;

@@ -6,13 +6,14 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::email;
-use super::event::EventKind;
+use super::event::{Event, EventKind};
 use super::fact::Stamp;
 use super::identity::Person;
 use super::job::JobId;
 use super::mark::Mark;
 use super::record::Record;
 use crate::core::code::Code;
+use crate::core::fetch::verdict::OwedRead;
 use crate::core::time::UnixMs;
 
 /// The format of documents that this version writes.
@@ -36,6 +37,9 @@ pub struct Document {
     /// Events that have not ended, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub open: Vec<OpenJob>,
+    /// A read at the HR system that notices asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owed_read: Option<OwedRead>,
     /// What blocks the person: a dead letter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<Trouble>,
@@ -62,6 +66,12 @@ pub struct Document {
     /// new word ends it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_followed_since: Option<UnixMs>,
+    /// A row of an imported roster that is not applied yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub staged: Option<Box<Staged>>,
+    /// The SCIM id under which the list of members shows the person, where none is known yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listed_as: Option<String>,
     /// How many words came after the record was closed.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub words_after_close: u32,
@@ -82,6 +92,7 @@ impl Document {
             record: Record::default(),
             member: None,
             open: Vec::new(),
+            owed_read: None,
             trouble: None,
             progress: Progress::default(),
             employment_done: None,
@@ -90,6 +101,8 @@ impl Document {
             waiting_since: None,
             switched_off_elsewhere: false,
             not_followed_since: None,
+            staged: None,
+            listed_as: None,
             words_after_close: 0,
         }
     }
@@ -215,6 +228,21 @@ pub struct OpenJob {
     /// When its word on employment takes effect, where that lay ahead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<UnixMs>,
+}
+
+/// A row of an imported roster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Staged {
+    /// The import.
+    pub import: String,
+    /// The job that it becomes.
+    pub job: JobId,
+    /// When it was imported: its facts count as of then.
+    pub accepted_at: UnixMs,
+    /// Its place among all that the store accepted.
+    pub seq: u64,
+    /// What it says.
+    pub event: Event,
 }
 
 /// What blocks a person.
