@@ -1,38 +1,29 @@
--- The rate limiters' clocks: the theoretical arrival times of GCRA, in us since the epoch (see
--- core/limiter.rs, whose arithmetic this is). Read once, written by `save_clocks`.
-local RATES = {
-  write = { interval = tonumber(ARGV[2]), tolerance = tonumber(ARGV[3]) },
-  read = { interval = tonumber(ARGV[4]), tolerance = tonumber(ARGV[5]) },
-}
-do
-  local tats = call('HMGET', CTL, 'write_tat_us', 'read_tat_us')
-  RATES.write.tat, RATES.read.tat = tonumber(tats[1] or 0), tonumber(tats[2] or 0)
+-- Takes a token, or moves the limits after a 429. CTL write_tat_us, read_tat_us: the theoretical arrival times of
+-- GCRA, in us since the epoch; core/limiter.rs has the arithmetic.
+-- ARGV[2] write, read or until; [3] us between two tokens (0: no limit) and [4] us of tolerance of writes, [5] and
+-- [6] of reads; [7] ms from now, for `until`. Answers now and when there is a token; '' where it is taken.
+local RATES = { write = { tonumber(ARGV[3]), tonumber(ARGV[4]) }, read = { tonumber(ARGV[5]), tonumber(ARGV[6]) } }
+
+local function tat_of(kind)
+  return tonumber(call('HGET', CTL, kind .. '_tat_us') or 0)
 end
 
--- Takes a token; else the ms at which there is one, not a moment too early.
-local function take_token(kind)
-  local rate = RATES[kind]
-  if rate.interval == 0 then
-    -- A back-off holds without a limit, too.
-    return rate.tat > now_us and math.ceil(rate.tat / 1000) or nil
-  end
-  local earliest = rate.tat - rate.tolerance
-  if now_us < earliest then return math.ceil(earliest / 1000) end
-  rate.tat = math.max(rate.tat, now_us) + rate.interval
-  rate.changed = true
-end
-
--- No token of either kind before `until_us`.
-local function back_off(until_us)
-  for _, rate in pairs(RATES) do
-    local tolerance = rate.interval == 0 and 0 or rate.tolerance
-    rate.tat = math.max(rate.tat, until_us + tolerance)
-    rate.changed = true
-  end
-end
-
-local function save_clocks()
+if ARGV[2] == 'until' then
+  local until_us = (now + ARGV[7]) * 1000
   for kind, rate in pairs(RATES) do
-    if rate.changed then call('HSET', CTL, kind .. '_tat_us', int(rate.tat)) end
+    local tolerance = rate[1] == 0 and 0 or rate[2]
+    call('HSET', CTL, kind .. '_tat_us', int(math.max(tat_of(kind), until_us + tolerance)))
   end
+  keep_time()
+  return { broken, now, '' }
 end
+local tat, rate = tat_of(ARGV[2]), RATES[ARGV[2]]
+-- A back-off holds without a limit, too.
+local earliest = rate[1] == 0 and tat or tat - rate[2]
+if now_us < earliest then
+  keep_time()
+  return { broken, now, math.ceil(earliest / 1000) }
+end
+if rate[1] > 0 then call('HSET', CTL, ARGV[2] .. '_tat_us', int(math.max(tat, now_us) + rate[1])) end
+keep_time()
+return { broken, now, '' }

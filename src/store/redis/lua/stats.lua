@@ -1,13 +1,12 @@
--- Counts. Changes nothing.
--- Answers live, running, parked, dead, done, lanes, people, and since when the job is due that has been
--- due the longest, or ''; `now`.
-local oldest
-for _, set in ipairs({ DUE_H, DUE_R }) do
-  local at = tonumber(call('ZRANGEBYSCORE', set, '-inf', int(now), 'WITHSCORES', 'LIMIT', 0, 1)[2])
-  if at then oldest = math.min(oldest or at, at) end
-end
-local running = call('ZCARD', LEASE_H) + call('ZCARD', LEASE_R)
-local lanes = call('ZCARD', DUE_H) + call('ZCARD', DUE_R) + running + call('ZCOUNT', PARKED, 1, '+inf')
-local counts = call('HMGET', CTL, 'live', 'parked')
-return { tonumber(counts[1] or 0), running, tonumber(counts[2] or 0), call('ZCARD', DEAD),
-  call('ZCARD', DONE), lanes, call('HLEN', DIRECTORY), oldest and int(oldest) or '', int(now) }
+-- The store in figures. Answers now, since when the longest due has been due or '', people with a document, how many
+-- are in each state, entries by source, dead letters (see DEAD_COUNT).
+local lanes = { r = try('HLEN', LEASED) or 0 }
+for state, place in pairs(PLACES) do lanes[state] = try('ZCARD', place) or 0 end
+lanes.w = lanes.w + (try('LLEN', FRESH) or 0)
+local first = try('LINDEX', FRESH, 0)
+local since = first and math.floor(struct.unpack('>I7', first) / 1000)
+local due = tonumber((try('ZRANGE', DUE, 0, 0, 'WITHSCORES') or {})[2])
+if due and due <= now and not (since and since <= due) then since = due end
+return { broken, now, since or '', call('HGET', CTL, 'people') or 0,
+  { 'w', lanes.w, 'r', lanes.r, 'h', lanes.h, 's', lanes.s, 'n', lanes.n, 'b', lanes.b },
+  try('HGETALL', ENTRIES) or {}, try('HGETALL', DEAD_COUNT) or {} }

@@ -1,11 +1,12 @@
--- Drops what is past its keep. After: of the finished jobs past their age or number so many are gone at the
--- most; of the segments of remembered deliveries, so many more were gone through.
--- ARGV[9] ms that finished jobs are kept, [10] rows of each sort. Answers how many rows went.
-local rows_max = tonumber(ARGV[10])
-local old = call('ZRANGEBYSCORE', DONE, '-inf', '(' .. int(now - ARGV[9]), 'LIMIT', 0, rows_max)
-for _, ref in ipairs(old) do
-  call('ZREM', DONE, ref)
-  forget_job(ref)
+-- Forgets the stories of people who have been idle for long, a few at once. CTL tidied: up to which stamp of IDLE it
+-- is done. ARGV[2] ms for which they are kept, [3] how many people at the most. Answers how many stories went.
+local before, count = now_us - ARGV[2] * 1000, 0
+local after = call('HGET', CTL, 'tidied') or '0'
+local rows = try('ZRANGE', IDLE, '(' .. after, int(before), 'BYSCORE', 'LIMIT', 0, ARGV[3], 'WITHSCORES') or {}
+for n = 1, #rows, 2 do
+  count = count + call('DEL', ROOT .. 's' .. rows[n])
+  after = rows[n + 1]
 end
-local rows = #old + drop_surplus(rows_max)
-return rows + tidy_seen(rows_max)
+if #rows > 0 then call('HSET', CTL, 'tidied', after) end
+keep_time()
+return { broken, count }
