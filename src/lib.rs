@@ -4,3 +4,4 @@ pub mod clock;
 pub mod core;
 pub mod secret;
 pub mod store;
+pub mod telemetry;

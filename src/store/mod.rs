@@ -26,6 +26,7 @@ pub mod copy;
 mod lane;
 mod listing;
 pub mod memory;
+pub mod redis;
 pub mod target;
 pub mod tokens;
 pub mod transfer;

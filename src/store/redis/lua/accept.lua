@@ -1,7 +1,7 @@
 -- Accepts deliveries: several share a call, each for itself. After, for each: it is known, or there is no room, or
 -- a lane does not read, and nothing changed; or it is remembered, its entries are in their inboxes, and its
 -- unmapped records are dead letters.
--- ROOT r KEY (15 bytes): format (1), until when it is remembered in ms (6), the ids that it got (16 each).
+-- ROOT KEY (16 bytes): format (1), until when it is remembered in ms (6), the ids that it got (16 each).
 -- KEYS: of each delivery its own, where it has one, then the lane of each entry.
 -- ARGV[2..4] bounds: entries, dead letters, bytes; [5] number of deliveries; of each its head, of each entry what
 -- `append` takes, of each unmapped record id, row and payload. The head: kind (1: 0 is never known again, 1 by its
@@ -31,9 +31,9 @@ local function full_of_dead(source, letters, bytes)
 end
 
 local function accept(key, kind, remember_ms, entries, unmapped, ids, source, key_at, arg_at)
-  local newest, memory, is_set, known = NO_DELIVERY, nil, false, nil
+  local newest, memory, is_set, known = '', nil, false, nil
   if key then
-    newest = string.sub(key, -15, -8)
+    if kind == 2 then newest = string.sub(key, -16) end
     memory = struct.pack('>BI6', 1, now + remember_ms) .. ids
     local before = try('SET', key, memory, 'NX', 'GET', 'PX', int(remember_ms))
     is_set = before == false
@@ -42,7 +42,7 @@ local function accept(key, kind, remember_ms, entries, unmapped, ids, source, ke
         local _, until_ms = struct.unpack('>BI6', before)
         if until_ms > now then known = string.sub(before, 8) end
       else
-        broken[#broken + 1] = key
+        unreadable(key)
       end
     end
     if known and kind == 1 then return 'd' .. known end
@@ -57,11 +57,11 @@ local function accept(key, kind, remember_ms, entries, unmapped, ids, source, ke
     local lane = lanes[lane_key]
     if lane == nil then
       lane = read_lane(lane_key)
-      if lane == nil then lane = new_lane(lane_key) end
+      if lane == nil then lane = new_lane(lane_key, source) end
       lanes[lane_key] = lane
     end
     if not lane then return refuse('x') end
-    if kind < 2 or lane.newest ~= newest then news[#news + 1] = n end
+    if not known or lane.newest ~= newest then news[#news + 1] = n end
   end
   if known and #news == 0 then return 'd' .. known end
   if is_beyond(entries_max, waits, waits_of[source] or 0, #news) then return refuse('e') end
@@ -72,8 +72,17 @@ local function accept(key, kind, remember_ms, entries, unmapped, ids, source, ke
     local why = full_of_dead(source, unmapped, bytes)
     if why then return refuse(why) end
   end
+  if known then
+    local kept = {}
+    for m, n in ipairs(news) do kept[m] = string.sub(ids, n * 16 + 1, n * 16 + 16) end
+    memory = string.sub(memory, 1, 7) .. table.concat(kept) .. string.sub(ids, entries * 16 + 1)
+  end
   if key and not is_set then call('SET', key, memory, 'PX', int(remember_ms)) end
-  for _, n in ipairs(news) do append(lanes[KEYS[key_at + n]], ARGV[arg_at + n], newest) end
+  for _, n in ipairs(news) do
+    local lane = lanes[KEYS[key_at + n]]
+    lane.newest = newest
+    append(lane, ARGV[arg_at + n])
+  end
   waits, waits_of[source] = waits + #news, (waits_of[source] or 0) + #news
   came[source] = (came[source] or 0) + #news
   for at = dead_at, dead_at + unmapped * 3 - 1, 3 do keep_dead(ARGV[at], ARGV[at + 1], ARGV[at + 2]) end

@@ -3,8 +3,7 @@ local count = 0
 for _, id in ipairs(try('HKEYS', LEASED) or {}) do
   local lane = lane_of(id)
   if lane and lane.state == 'r' then
-    leave(lane)
-    stand(lane, 'w', now)
+    make_due(lane, now)
     save_head(lane)
     count = count + 1
   end

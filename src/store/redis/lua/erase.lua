@@ -1,17 +1,18 @@
 -- Erases a person: lane with inbox, document, story, words, claims, dead letters, and unmapped records that name
--- them. KEYS: lane, document, story, words. ARGV[2] ID, [3] source. Answers whether there was such a person.
+-- them. KEYS: lane, document, story, words. ARGV[2] ID. Answers whether there was such a person.
 local lane_key, document_key, story_key, words_key = unpack(KEYS, FIXED + 1)
 local id, was_there = ARGV[2], 0
 local lane = read_lane(lane_key)
 if lane then
   leave(lane)
-  count_entries(ARGV[3], -lane.entries)
+  count_entries(lane.source, -lane.entries)
   if has(lane, HAS_DOCUMENT) then call('HINCRBY', CTL, 'people', -1) end
   was_there = 1
 elseif lane == false then
   for _, place in pairs(PLACES) do try('ZREM', place, id) end
   try('ZREM', DUE, id)
   try('HDEL', LEASED, id)
+  try('ZREM', LEASES, id)
   was_there = 1
 end
 for _, field in ipairs(try('HKEYS', words_key) or {}) do

@@ -1,18 +1,17 @@
--- People in a state, the longest first. ARGV[2] rows at the most, [3] bytes of each lane, [4] letter of the state,
--- [5] the stamp after which it goes on. Answers the stamp where it ended, or '', then the rows.
-local rows_max, state, after = tonumber(ARGV[2]), ARGV[4], tonumber(ARGV[5])
-local found = {}
+-- Who stands in a state, the longest first. ARGV[2] letter of the state, [3] rows at the most, [4] since when and
+-- [5] ID after which it goes on, or ''. Answers the IDs and since when.
+local state, most, after, found = ARGV[2], tonumber(ARGV[3]), ARGV[5] ~= '' and row_of(tonumber(ARGV[4]), ARGV[5]), {}
 
-local function add(place, id)
-  if place > after then found[#found + 1] = { place, id } end
+local function add(row)
+  if not after or comes_before(after, row) then found[#found + 1] = row end
 end
 
--- The first row of FRESH behind `after`: they are in order, and none is taken from the middle but of the erased.
-local function first_fresh()
-  local low, high = 0, try('LLEN', FRESH) or 0
+-- The first of so many, counted from 0, of which this is so, as it is of all behind; 0 on the first page.
+local function first_of(length, is_so)
+  local low, high = 0, after and length or 0
   while low < high do
     local middle = math.floor((low + high) / 2)
-    if struct.unpack('>I7', call('LINDEX', FRESH, middle)) > after then high = middle else low = middle + 1 end
+    if is_so(middle) then high = middle else low = middle + 1 end
   end
   return low
 end
@@ -20,21 +19,25 @@ end
 if state == 'r' then
   local leases = try('HGETALL', LEASED) or {}
   for n = 1, #leases, 2 do
-    local _, place = struct.unpack('>BI7', leases[n + 1])
-    add(place, leases[n])
+    local read, _, _, since = pcall(struct.unpack, '>BI7I6', leases[n + 1])
+    add(row_of(read and since or 0, leases[n]))
   end
 else
-  local set_rows = try('ZRANGE', PLACES[state], '(' .. int(after), '+inf', 'BYSCORE', 'LIMIT', 0, rows_max, 'WITHSCORES')
-  for n = 1, #(set_rows or {}), 2 do add(tonumber(set_rows[n + 1]), set_rows[n]) end
+  local place = PLACES[state]
+  local from = first_of(try('ZCARD', place) or 0, function(rank)
+    local row = call('ZRANGE', place, rank, rank, 'WITHSCORES')
+    return comes_before(after, row_of(tonumber(row[2]), row[1]))
+  end)
+  local rows = try('ZRANGE', place, from, from + most - 1, 'WITHSCORES') or {}
+  for n = 1, #rows, 2 do add(row_of(tonumber(rows[n + 1]), rows[n])) end
   if state == 'w' then
-    local from = first_fresh()
-    for _, row in ipairs(try('LRANGE', FRESH, from, from + rows_max - 1) or {}) do
-      add(struct.unpack('>I7', row), string.sub(row, 8))
-    end
+    local at = first_of(try('LLEN', FRESH) or 0, function(n)
+      return struct.unpack('>I6', call('LINDEX', FRESH, n)) >= after[1]
+    end)
+    for _, row in ipairs(fresh_rows(at, most)) do add(row) end
   end
 end
-table.sort(found, function(a, b) return a[1] < b[1] end)
-for _, one in ipairs(found) do
-  if not show(one[2], rows_max, tonumber(ARGV[3])) then return { broken, int(one[1]), unpack(rows) } end
-end
-return { broken, '', unpack(rows) }
+table.sort(found, comes_before)
+local answer = { broken }
+for n = 1, math.min(most, #found) do answer[n + 1] = { found[n][4], found[n][1] } end
+return answer

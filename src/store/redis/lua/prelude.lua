@@ -46,9 +46,9 @@ end
 -- The clock, and time as it counts here. Where the clock is set back, all that is due, and the tokens, would
 -- wait until it is where it was: so time goes on, at nine tenths of the clock's pace until the clock has caught
 -- up. While time is ahead, a clock that leaps is one that is set right again: that is no time that has passed.
--- CTL clock_us: the time when it was last kept; clock_read_us: what the clock said then; stamp: the last stamp.
+-- CTL clock_us: the time when it was last kept; clock_read_us: what the clock said then.
 local CLOCK_KEPT_US, CLOCK_LEAP_US = 1000000, 10000000
-local clock_us, now_us, clock_is_kept, stamp, stamp_kept
+local clock_us, now_us, clock_is_kept
 do
   if ARGV[1] == '0' then
     local time = call('TIME')
@@ -56,10 +56,8 @@ do
   else
     clock_us = ARGV[1] * 1000
   end
-  local ctl = call('HMGET', CTL, 'clock_us', 'clock_read_us', 'stamp')
-  local kept, read = tonumber(ctl[1] or 0), tonumber(ctl[2] or 0)
-  stamp = tonumber(ctl[3] or 0)
-  stamp_kept = stamp
+  local kept, read = unpack(call('HMGET', CTL, 'clock_us', 'clock_read_us'))
+  kept, read = tonumber(kept or 0), tonumber(read or 0)
   now_us = clock_us
   if kept > read or kept - clock_us > CLOCK_KEPT_US then
     local passed = clock_us - read
@@ -70,16 +68,7 @@ do
 end
 local now = math.floor(now_us / 1000)
 
--- A number that no other change of anything has, above all before, and a time in us: the place of entries and
--- lanes, and the fence of leases. It grows with time, so that none comes twice where a server lost writes.
-local function next_stamp()
-  stamp = math.max(stamp + 1, now_us)
-  return stamp
-end
-
--- Keeps time and stamp; who writes calls it at last.
+-- Keeps the time, once a second: whatever goes on all the time does so.
 local function keep_time()
-  if stamp ~= stamp_kept or not clock_is_kept then
-    call('HSET', CTL, 'stamp', int(stamp), 'clock_us', int(now_us), 'clock_read_us', int(clock_us))
-  end
+  if not clock_is_kept then call('HSET', CTL, 'clock_us', int(now_us), 'clock_read_us', int(clock_us)) end
 end

@@ -1,7 +1,9 @@
--- Reads one thing. KEYS: for a story, its list and the person's words. ARGV[2] what, [3] which.
-local what, which = ARGV[2], ARGV[3]
-if what == 'owner' then return { broken, try('HGET', OWNERS, which) } end
-if what == 'shared' then return { broken, try('HGET', SHARED, which) } end
-if what == 'dead' then return { broken, try('HGET', DEAD, which), try('HGET', PAYLOADS, which) } end
-local story, words = unpack(KEYS, FIXED + 1)
-return { broken, try('LRANGE', story, 0, -1) or {}, try('HGET', words, '#') }
+-- Reads, command by command. KEYS: of each command its own. ARGV[2..] of each its name, how many arguments come
+-- behind the key, and these. Answers of each what it answers.
+local found, at = { broken }, 2
+for n = FIXED + 1, #KEYS do
+  local count = tonumber(ARGV[at + 1])
+  found[#found + 1] = try(ARGV[at], KEYS[n], unpack(ARGV, at + 2, at + 1 + count)) or false
+  at = at + 2 + count
+end
+return found

@@ -1,12 +1,18 @@
--- Forgets the stories of people who have been idle for long, a few at once. CTL tidied: up to which stamp of IDLE it
--- is done. ARGV[2] ms for which they are kept, [3] how many people at the most. Answers how many stories went.
-local before, count = now_us - ARGV[2] * 1000, 0
+-- Forgets the stories of people who have been idle for long, a few at once. CTL tidied: since when those were idle
+-- of whom it is done. ARGV[2] ms for which they are kept, [3] how many people at the most. Answers how many entries
+-- went, and whether there is more to do.
+local before, count = int(math.max(now - ARGV[2], 0)), 0
 local after = call('HGET', CTL, 'tidied') or '0'
-local rows = try('ZRANGE', IDLE, '(' .. after, int(before), 'BYSCORE', 'LIMIT', 0, ARGV[3], 'WITHSCORES') or {}
-for n = 1, #rows, 2 do
-  count = count + call('DEL', ROOT .. 's' .. rows[n])
-  after = rows[n + 1]
+local last = (try('ZRANGE', IDLE, '(' .. after, before, 'BYSCORE', 'LIMIT', ARGV[3] - 1, 1, 'WITHSCORES') or {})[2] or before
+for _, id in ipairs(try('ZRANGE', IDLE, '(' .. after, last, 'BYSCORE') or {}) do
+  local story = ROOT .. 's' .. id
+  local entries = try('LLEN', story) or 0
+  if entries > 0 then
+    call('DEL', story)
+    try('HINCRBY', ROOT .. 'k' .. id, '#', entries)
+    count = count + entries
+  end
 end
-if #rows > 0 then call('HSET', CTL, 'tidied', after) end
+if tonumber(last) > tonumber(after) then call('HSET', CTL, 'tidied', last) end
 keep_time()
-return { broken, count }
+return { broken, count, tonumber(last) < tonumber(before) and 1 or 0 }
