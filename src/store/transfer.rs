@@ -205,8 +205,8 @@ pub trait Transfer: Store {
     async fn export(&self, now: UnixMs, section: Section, after: Option<&str>) -> Result<Exported, StoreError>;
 
     /// Puts records into their places in one atomic and durable step, whatever was there and whatever the
-    /// bounds; marks only grow. Of a person, everything but the inbox becomes as the record has it. The
-    /// figures stay exact.
+    /// bounds; marks only grow. A person who is there just so stays so; of any other, everything becomes as
+    /// the record has it, and the inbox is emptied: its entries come after. The figures stay exact.
     async fn import(&self, now: UnixMs, records: Vec<Record>) -> Result<Vec<Fate>, StoreError>;
 
     /// What [`Transfer::import`] would answer. Changes nothing. What is remembered until now or before is

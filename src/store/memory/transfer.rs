@@ -28,8 +28,10 @@ impl Transfer for Memory {
     async fn import(&self, now: UnixMs, records: Vec<Record>) -> Result<Vec<Fate>, StoreError> {
         let mut state = self.look();
         let known = state.known(now, &records);
-        for record in records {
-            state.take_in(record);
+        for (record, fate) in records.into_iter().zip(&known) {
+            if *fate == Fate::Taken {
+                state.take_in(record);
+            }
         }
         Ok(known)
     }
@@ -154,13 +156,12 @@ impl State {
         if let Some(row) = record.dead {
             self.dead.insert(row.id, Letter { row, blocks: Some(id), payload: None });
         }
-        let kept = self.people.entry(id).or_insert_with(|| Kept::new(record.source.clone(), record.since));
+        let mut kept = Kept::new(record.source, record.since);
         kept.document = record.document;
         kept.lane = record.lane;
-        kept.since = record.since;
-        kept.holder = None;
         kept.newest = record.newest;
         kept.story = record.story;
         kept.terms = record.terms.into_iter().collect();
+        self.people.insert(id, kept);
     }
 }
