@@ -1,9 +1,13 @@
-//! Every engine of the store against one suite, and what is particular to the embedded one.
+//! Every engine of the store against one suite, and what is particular to each.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "all of this is tests")]
 
 mod conformance;
 mod harness;
 mod memory;
+mod redis;
+mod servers;
 
 conformance::conformance!(memory_engine, crate::memory::Kept::new());
+conformance::conformance!(redis_engine, crate::redis::Keyspace::on(&crate::servers::REDIS));
+conformance::conformance!(valkey_engine, crate::redis::Keyspace::on(&crate::servers::VALKEY));

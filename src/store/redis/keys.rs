@@ -96,6 +96,18 @@ impl Keys {
         [self.root.as_bytes(), &key].concat()
     }
 
+    /// The pattern of those of all remembered deliveries.
+    pub(super) fn deliveries(&self) -> String {
+        let mut pattern = String::new();
+        for c in self.root.chars() {
+            if matches!(c, '*' | '?' | '[' | ']' | '\\') {
+                pattern.push('\\');
+            }
+            pattern.push(c);
+        }
+        pattern + &"?".repeat(16)
+    }
+
     /// That of the people parked under a tag.
     pub(super) fn tag(&self, tag: &str) -> Vec<u8> {
         format!("{}t:{tag}", self.root).into_bytes()

@@ -15,7 +15,6 @@ use crate::store::{DeadRow, InboxEntry, Lane, LaneState, StoreError};
 pub(super) const FORMAT: u8 = 1;
 /// The flags of a lane.
 pub(super) const WAKES: u8 = 1;
-pub(super) const IS_FRESH: u8 = 2;
 pub(super) const HAS_NEWEST: u8 = 4;
 pub(super) const HAS_DEAD: u8 = 8;
 pub(super) const HAS_DOCUMENT: u8 = 16;

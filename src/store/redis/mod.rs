@@ -40,6 +40,7 @@ mod listings;
 mod reply;
 mod scripts;
 mod tokens;
+mod transfer;
 mod work;
 
 pub use self::link::{Address, Durability, LinkOptions, Login, Place, TlsFiles};
@@ -257,10 +258,7 @@ impl Store for Redis {
 
     async fn shared(&self, name: &str) -> Result<Shared, StoreError> {
         let mut reply = self.read(&[Ask::of(&self.calls.keys, "HGET", "SHARED", vec![name.into()])]).await?;
-        let Some(text) = reply.optional()? else { return Ok(Shared::default()) };
-        let damaged = || unexpected(&format!("the shared document {name}"));
-        let (version, bytes) = text.split_first_chunk().ok_or_else(damaged)?;
-        Ok(Shared { version: u64::from_be_bytes(*version), bytes: Bytes::copy_from_slice(bytes) })
+        reply.optional()?.map_or_else(|| Ok(Shared::default()), |text| transfer::shared(name, &text))
     }
 
     async fn put_shared(&self, name: &str, version: u64, bytes: Bytes) -> Result<bool, StoreError> {

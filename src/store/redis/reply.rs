@@ -1,7 +1,6 @@
 //! What scripts answer, piece by piece. An answer that is not of the shape that our own script makes
 //! is damage; its content is not told: it may be personal data.
 
-use bytes::Bytes;
 use deadpool_redis::redis::Value;
 
 use crate::core::person::PersonId;
@@ -129,11 +128,6 @@ pub(super) fn ids_of(bytes: &[u8]) -> Result<Vec<JobId>, StoreError> {
 pub(super) fn person_of(bytes: &[u8]) -> Result<PersonId, StoreError> {
     let bytes = bytes.try_into().map_err(|_| unexpected("a person's number"))?;
     Ok(PersonId(u64::from_be_bytes(bytes)))
-}
-
-/// Bytes, or none where they are empty.
-pub(super) fn some(bytes: Vec<u8>) -> Option<Bytes> {
-    (!bytes.is_empty()).then(|| Bytes::from(bytes))
 }
 
 fn bytes_of(value: Value) -> Result<Vec<u8>, StoreError> {

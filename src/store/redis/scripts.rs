@@ -73,9 +73,12 @@ scripts! {
     PUT_SHARED "allow-oom": "put_shared";
     REPLAY: "lane" "dead_rows" "replay";
     DISCARD "allow-oom": "dead_rows" "discard";
-    ERASE "allow-oom": "lane" "dead_rows" "erase";
+    ERASE "allow-oom": "lane" "dead_rows" "forget" "erase";
     END_LEASES "allow-oom": "lane" "end_leases";
     TIDY "allow-oom": "tidy";
+    IMPORT: "lane" "dead_rows" "forget" "import";
+    ACTIVITY: "activity";
+    SCAN "no-writes": "scan";
     READ "no-writes": "read";
     LANES "no-writes": "lane" "order" "lanes";
 }

@@ -80,11 +80,11 @@ impl Redis {
             row.into(),
             i64::from(self.calls.options.bounds.story_entries_max).into(),
         ];
-        let added: [&[String]; 3] = [&commit.terms_added, &commit.terms_removed, &commit.disowned];
+        let words: [&[String]; 3] = [&commit.terms_removed, &commit.terms_added, &commit.disowned];
         args.push(signed(commit.story.len() as u64).into());
-        args.extend(added.iter().map(|words| signed(words.len() as u64).into()));
+        args.extend(words.iter().map(|words| signed(words.len() as u64).into()));
         args.extend(commit.story.iter().map(|entry| Arg::from(&entry[..])));
-        args.extend(added.iter().flat_map(|words| words.iter()).map(|word| Arg::from(word.as_str())));
+        args.extend(words.iter().flat_map(|words| words.iter()).map(|word| Arg::from(word.as_str())));
         let keys = self.calls.keys.of_person(lease.person);
         let keys = keys.iter().map(Vec::as_slice).collect();
         match self.calls.run(&scripts::COMMIT, now, keys, args).await?.number()? {

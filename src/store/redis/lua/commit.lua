@@ -5,7 +5,7 @@
 -- KEYS: lane, document, story, words. ARGV[2] fence, [3] place up to which entries are folded or '', [4] state,
 -- [5] ms from now until due or '', [6] whether it wakes (1), [7] tag, [8] whether there is a document (1), [9] it,
 -- [10] id of the dead letter or '', [11] its row, [12] entries of the story at the most, [13..16] number of: entries
--- of the story, words added, words removed, keys given up; then these. Answers 1, 0 (the lease is lost), or -1.
+-- of the story, words removed, words added, keys given up; then these. Answers 1, 0 (the lease is lost), or -1.
 local lane_key, document_key, story_key, words_key = unpack(KEYS, FIXED + 1)
 local lane = leased_lane(lane_key, ARGV[2])
 if not lane then return { broken, 0 } end
@@ -30,12 +30,12 @@ each(tonumber(ARGV[13]), function(entry)
 end)
 if gone > 0 then try('HINCRBY', words_key, '#', gone) end
 each(tonumber(ARGV[14]), function(term)
-  try('HSET', words_key, 't' .. term, '')
-  try('ZADD', TERMS, 0, term .. '\0' .. lane.id)
-end)
-each(tonumber(ARGV[15]), function(term)
   try('HDEL', words_key, 't' .. term)
   try('ZREM', TERMS, term .. '\0' .. lane.id)
+end)
+each(tonumber(ARGV[15]), function(term)
+  try('HSET', words_key, 't' .. term, '')
+  try('ZADD', TERMS, 0, term .. '\0' .. lane.id)
 end)
 each(tonumber(ARGV[16]), function(key)
   if try('HGET', OWNERS, key) == lane.id then
