@@ -62,6 +62,8 @@ pub enum StoreClock {
     /// The `now` that calls bring, and the latest of them where one brings none: for tests that bring a
     /// time of their own.
     Caller,
+    /// The same, taken for what the server's clock says, which may be set back.
+    AsServer,
 }
 
 /// The Redis engine. See the module's documentation.
@@ -178,6 +180,7 @@ impl Calls {
         match self.clock {
             StoreClock::Server => 0,
             StoreClock::Caller => now.0.max(1),
+            StoreClock::AsServer => -now.0.max(1),
         }
     }
 }

@@ -32,7 +32,7 @@ local function drop_dead(id)
   try('ZREM', DEAD_AT, id)
   count_dead(-1, code, source)
   if unmapped then
-    count_bytes(-bytes, source)
+    count_bytes(0 - bytes, source)
     try('HDEL', PAYLOADS, id)
     try('ZREM', UNMAPPED, person .. id)
   else

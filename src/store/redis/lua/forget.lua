@@ -2,7 +2,7 @@
 local function forget(id, lane)
   if lane then
     leave(lane)
-    count_entries(lane.source, -lane.entries)
+    count_entries(lane.source, 0 - lane.entries)
     if has(lane, HAS_DOCUMENT) then call('HINCRBY', CTL, 'people', -1) end
   elseif lane == false then
     for _, place in pairs(PLACES) do try('ZREM', place, id) end

@@ -1,5 +1,5 @@
 -- Takes in what another store has, whatever was there. ARGV[2..]: one record after the other, by its letter.
--- m (seq, fence, tats), r (key, what it says, ms), p (ID, lane without inbox, document or '', its story's length and
+-- m (seq, fence, tats), r (key, what it says, ms), p (ID, lane with an empty inbox, document or '', its story's length and
 -- entries, gone, number of fields and those of ROOT k, dead letter's id or '', row), e (ID, place, what `append`
 -- takes), u (id, row, payload), s (name, text).
 local at = 2
@@ -10,14 +10,10 @@ end
 
 local function take_person()
   local id, head, document = next_arg(), next_arg(), next_arg()
-  local before, key, inbox, entries = lane_of(id), ROOT .. 'l' .. id, '', 0
-  if before then inbox, entries = call('GETRANGE', key, before.inbox_at, -1), before.entries end
-  forget(id, before)
-  call('SET', key, head .. inbox)
+  local key = ROOT .. 'l' .. id
+  forget(id, read_lane(key))
+  call('SET', key, head)
   local lane = read_lane(key)
-  lane.entries = entries
-  save_head(lane)
-  count_entries(lane.source, entries)
   add_person(id)
   try('ZADD', PLACES[lane.state], int(lane.since), id)
   if lane.due > 0 then try('ZADD', DUE, int(lane.due), id) end

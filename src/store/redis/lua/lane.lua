@@ -9,7 +9,7 @@ local FORMAT, HEAD, HEAD_BYTES = 1, '>Bc1BI6I6I4I2', 21
 local PLACES = { i = IDLE, w = WAITING, h = HELD, s = SCHEDULED, n = INCOMPLETE, b = BLOCKED }
 -- Flags. WAKES: a new entry makes it due. HAS_DEAD, HAS_DOCUMENT: there is one.
 local WAKES, IS_FRESH, HAS_NEWEST, HAS_DEAD, HAS_DOCUMENT = 1, 2, 4, 8, 16
-local fresh, wakes, seq = {}, false, nil
+local fresh, fresh_since, wakes, seq = {}, nil, false, nil
 
 local function has(lane, flag)
   return bit.band(lane.flags, flag) ~= 0
@@ -95,9 +95,16 @@ local function stand(lane, state, due, tag)
   if due > 0 and due <= now then wakes = true end
   if tag ~= '' then try('ZADD', ROOT .. 't:' .. tag, int(now), lane.id) end
   if state == 'w' and due == now then
-    set(lane, IS_FRESH, true)
-    fresh[#fresh + 1] = struct.pack('>I6', now) .. lane.id
-    return
+    -- FRESH is in order, and a clock may be set back by a little.
+    if not fresh_since then
+      local last = try('LINDEX', FRESH, -1)
+      fresh_since = last and struct.unpack('>I6', last) or 0
+    end
+    if now >= fresh_since then
+      set(lane, IS_FRESH, true)
+      fresh[#fresh + 1] = struct.pack('>I6', now) .. lane.id
+      return
+    end
   end
   try('ZADD', PLACES[state], int(now), lane.id)
   if due > 0 then try('ZADD', DUE, int(due), lane.id) end

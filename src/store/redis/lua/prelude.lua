@@ -3,7 +3,8 @@
 -- scripts.rs puts in front: COMMANDS, what the script calls; the names of the fixed keys that its text uses,
 -- which come first in KEYS; FIXED, how many they are. The script's own keys follow. Keys of people whom a script
 -- finds by itself are made of ROOT: all keys have one hash tag, and so one slot.
--- ARGV[1]: now in ms since the epoch; 0: the server's clock (tests bring one of their own).
+-- ARGV[1]: 0: the server's clock counts. Tests bring one of their own: now in ms since the epoch, or, below 0, what
+-- the server's clock would say.
 -- Answers { keys that do not read, … }. Text is never compared by `<`: that would be the server's locale.
 local call, int_format = redis.call, string.format
 local ROOT = string.sub(SCHEMA, 1, -#'schema' - 1)
@@ -50,16 +51,15 @@ end
 local CLOCK_KEPT_US, CLOCK_LEAP_US = 1000000, 10000000
 local clock_us, now_us, clock_is_kept
 do
-  if ARGV[1] == '0' then
+  clock_us = math.abs(ARGV[1]) * 1000
+  if clock_us == 0 then
     local time = call('TIME')
     clock_us = time[1] * 1000000 + time[2]
-  else
-    clock_us = ARGV[1] * 1000
   end
   local kept, read = unpack(call('HMGET', CTL, 'clock_us', 'clock_read_us'))
   kept, read = tonumber(kept or 0), tonumber(read or 0)
   now_us = clock_us
-  if kept > read or kept - clock_us > CLOCK_KEPT_US then
+  if tonumber(ARGV[1]) <= 0 and (kept > read or kept - clock_us > CLOCK_KEPT_US) then
     local passed = clock_us - read
     if passed < 0 or passed > CLOCK_LEAP_US then passed = 0 end
     now_us = math.max(kept + math.floor(passed * 0.9), clock_us)
