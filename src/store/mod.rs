@@ -23,6 +23,7 @@ use crate::core::person::{EventKind, Person, PersonId, SourceName};
 use crate::core::time::UnixMs;
 
 pub mod copy;
+pub mod embedded;
 mod lane;
 mod listing;
 pub mod memory;

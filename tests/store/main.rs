@@ -3,11 +3,14 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "all of this is tests")]
 
 mod conformance;
+mod embedded;
 mod harness;
 mod memory;
+mod properties;
 mod redis;
 mod servers;
 
+conformance::conformance!(embedded_engine, crate::embedded::Folder::new());
 conformance::conformance!(memory_engine, crate::memory::Kept::new());
 conformance::conformance!(redis_engine, crate::redis::Keyspace::on(&crate::servers::REDIS));
 conformance::conformance!(valkey_engine, crate::redis::Keyspace::on(&crate::servers::VALKEY));
