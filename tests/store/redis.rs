@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use deadpool_redis::redis::{Client, Connection, FromRedisValue};
-use scim_bridge::core::person::PersonId;
 use scim_bridge::store::redis::{Address, Durability, LinkOptions, Login, Place, Redis, RedisOptions, StoreClock};
 use scim_bridge::store::transfer::Transfer;
 use scim_bridge::store::{StoreError, StoreOptions};
@@ -21,7 +20,7 @@ pub(crate) struct Keyspace {
 
 impl Keyspace {
     pub(crate) fn on(server: &Server) -> Self {
-        Self { port: server.port, prefix: format!("test-{}", scim_bridge::clock::new_job_id(PersonId(0))) }
+        Self { port: server.port, prefix: format!("test-{}", scim_bridge::clock::new_token()) }
     }
 
     pub(crate) fn try_open(&self, clock: StoreClock, options: StoreOptions) -> Result<Redis, StoreError> {

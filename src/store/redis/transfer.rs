@@ -59,8 +59,10 @@ impl Transfer for Redis {
     async fn import(&self, now: UnixMs, records: Vec<Record>) -> Result<Vec<Fate>, StoreError> {
         let fates = self.compare(now, records.clone()).await?;
         let mut args: Vec<Arg<'static>> = Vec::new();
-        for record in records {
-            self.import_args(now, record, &mut args)?;
+        for (record, fate) in records.into_iter().zip(&fates) {
+            if *fate == Fate::Taken {
+                self.import_args(now, record, &mut args)?;
+            }
         }
         self.calls.run_durably(&scripts::IMPORT, now, Vec::new(), args).await?;
         Ok(fates)
