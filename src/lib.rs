@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod core;
+pub mod postman_sim;
 pub mod scim;
 pub mod secret;
 pub mod store;

@@ -16,11 +16,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
+use hyper::body::Incoming;
 use hyper::header::{
     ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_MATCH,
     PROXY_AUTHORIZATION, USER_AGENT,
 };
-use hyper::body::Incoming;
 use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
 use hyper_util::client::legacy::{self, Client as HttpClient};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -137,9 +137,7 @@ impl Client {
         match tokio::time::timeout_at(deadline, self.http.request(outgoing)).await {
             Ok(Ok(response)) => self.read(response, deadline, &connection).await,
             Ok(Err(error)) => failed(&error, &connection),
-            Err(_) if connection.connection_metadata().is_none() => {
-                Reply::NotSent { reason: NoReply::ConnectTimedOut }
-            }
+            Err(_) if connection.connection_metadata().is_none() => Reply::NotSent { reason: NoReply::ConnectTimedOut },
             Err(_) => {
                 abandon(&connection);
                 Reply::Lost { reason: NoReply::TimedOut }
@@ -211,13 +209,11 @@ impl Client {
         let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
         let hints = head.headers.iter().filter(|(name, _)| HINT_HEADERS.contains(&name.as_str()));
         let is_plain = head.headers.get(CONTENT_ENCODING).is_none_or(|encoding| encoding == "identity");
-        let (body, is_complete) = match tokio::time::timeout_at(deadline, self.budget.read(incoming)).await {
-            Ok(read) => read,
-            Err(_) => {
-                abandon(connection);
-                (Bytes::new(), false)
-            }
-        };
+        let read = tokio::time::timeout_at(deadline, self.budget.read(incoming)).await;
+        let (body, is_complete) = read.unwrap_or_else(|_| {
+            abandon(connection);
+            (Bytes::new(), false)
+        });
         Reply::Http(HttpReply {
             status: head.status.as_u16(),
             hints: hints.filter_map(|(name, value)| Some((name.as_str().to_owned(), text(value)?))).collect(),

@@ -191,7 +191,9 @@ impl Refused<'_> {
             | Request::SetActive { .. }
             | Request::SetUserName { .. }
             | Request::SetNames { .. } => true,
-            Request::Create(_) | Request::Find { .. } | Request::Page { .. } | Request::Probe | Request::Discover => false,
+            Request::Create(_) | Request::Find { .. } | Request::Page { .. } | Request::Probe | Request::Discover => {
+                false
+            }
         }
     }
 }
@@ -243,10 +245,16 @@ mod tests {
 
     #[test]
     fn a_story_tells_the_detail_without_addresses_and_control_characters() {
-        assert_eq!(told("The user <ada@example.com> is\r\n not\u{1b} allowed.").as_deref(), Some("The user (address) is not allowed."));
+        assert_eq!(
+            told("The user <ada@example.com> is\r\n not\u{1b} allowed.").as_deref(),
+            Some("The user (address) is not allowed.")
+        );
         assert_eq!(told("filter userName%20eq%20%22ada%40example.com%22").as_deref(), Some("filter (address)"));
         assert_eq!(told(&format!("{} ada.lovelace@example.com", "x".repeat(190))).map(|text| text.len()), Some(200));
         assert_eq!(told(" \n "), None);
-        assert_eq!(detail_for_story(&Reply::Http(HttpReply { status: 500, body_complete: true, ..HttpReply::default() })), None);
+        assert_eq!(
+            detail_for_story(&Reply::Http(HttpReply { status: 500, body_complete: true, ..HttpReply::default() })),
+            None
+        );
     }
 }

@@ -9,7 +9,12 @@ const NOW: UnixMs = UnixMs(1_795_341_600_000);
 const HOUR_MS: u64 = 3_600_000;
 
 fn http(status: u16, body: &str) -> Reply {
-    Reply::Http(HttpReply { status, body: Bytes::copy_from_slice(body.as_bytes()), body_complete: true, ..HttpReply::default() })
+    Reply::Http(HttpReply {
+        status,
+        body: Bytes::copy_from_slice(body.as_bytes()),
+        body_complete: true,
+        ..HttpReply::default()
+    })
 }
 
 fn cut(status: u16, body: &str) -> Reply {
@@ -356,7 +361,10 @@ fn a_hint_is_the_floor_of_the_next_try_on_every_status() {
     let not_before = Some(until);
     assert_eq!(meaning(&get(), &retry_after(429, "", 7)), Outcome::RateLimited { until });
     assert_eq!(meaning(&get(), &retry_after(503, "", 7)), Outcome::Passing { code: Code::ScimUnavailable, not_before });
-    assert_eq!(meaning(&create(), &retry_after(500, "", 7)), Outcome::Unknown { code: Code::ScimUnavailable, not_before });
+    assert_eq!(
+        meaning(&create(), &retry_after(500, "", 7)),
+        Outcome::Unknown { code: Code::ScimUnavailable, not_before }
+    );
     for status in [302, 401, 403, 423] {
         assert_eq!(meaning(&create(), &retry_after(status, "{}", 7)), Outcome::Suspect { not_before, status });
     }
@@ -424,10 +432,17 @@ fn nobody_is_shown_by_an_empty_page_in_each_of_its_forms() {
 
 #[test]
 fn judging_a_reply_of_4_mib_takes_no_time_to_speak_of() {
-    let rows = [r#"{"":0},"#, r#"{"id":1,"userName":"bob@example.com"},"#, r#"{"id":1,"userName":"ada@example.com"},"#, "[[[],", "0,"];
+    let rows = [
+        r#"{"":0},"#,
+        r#"{"id":1,"userName":"bob@example.com"},"#,
+        r#"{"id":1,"userName":"ada@example.com"},"#,
+        "[[[],",
+        "0,",
+    ];
     for row in rows {
         let closing = if row == "[[[]," { "]]".repeat(4 * 1024 * 1024 / row.len()) } else { String::new() };
-        let body = format!("{{\"totalResults\":1,\"Resources\":[{}0{closing}]}}", row.repeat(4 * 1024 * 1024 / row.len()));
+        let body =
+            format!("{{\"totalResults\":1,\"Resources\":[{}0{closing}]}}", row.repeat(4 * 1024 * 1024 / row.len()));
         let reply = http(200, &body);
         let begun = std::time::Instant::now();
         let _ = meaning(&find(), &reply);
