@@ -1,7 +1,8 @@
 //! The one place where time and chance come from. Everything else takes them as values.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use crate::core::person::PersonId;
 use crate::core::person::job::JobId;
@@ -34,6 +35,18 @@ impl Clock {
         }
     }
 
+    /// Milliseconds since some fixed moment, by a clock that nobody can set: for leases and other spans.
+    #[must_use]
+    pub fn monotonic_ms(&self) -> u64 {
+        match self {
+            Self::System => {
+                static START: OnceLock<Instant> = OnceLock::new();
+                u64::try_from(START.get_or_init(Instant::now).elapsed().as_millis()).unwrap_or(u64::MAX)
+            }
+            Self::Manual(at) => u64::try_from(at.load(Ordering::SeqCst)).unwrap_or_default(),
+        }
+    }
+
     /// Moves a manual clock forward; the system's does not move.
     pub fn advance_ms(&self, ms: u64) {
         if let Self::Manual(at) = self {
@@ -42,10 +55,28 @@ impl Clock {
     }
 }
 
-/// A new job id about this person, time-ordered.
+/// The last id's milliseconds and, below them, its 12 bits of order.
+static LAST_ID: AtomicU64 = AtomicU64::new(0);
+
+/// A new job id about this person, time-ordered: never one that this process gave out before. Two
+/// processes that make one about the same person in the same millisecond differ in 12 random bits.
 #[must_use]
 pub fn new_job_id(person: PersonId) -> JobId {
-    JobId::about(uuid::Uuid::now_v7().as_u128(), person)
+    const ORDER_BITS: u32 = 12;
+    let now_ms = u64::try_from(Clock::System.now().0).unwrap_or_default();
+    let fresh = (now_ms << ORDER_BITS) | fastrand::u64(0..1 << ORDER_BITS);
+    let next = |last: u64| fresh.max(last + 1);
+    let last = LAST_ID.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |last| Some(next(last))).unwrap_or_default();
+    let (ms, order) = (next(last) >> ORDER_BITS, next(last) & ((1 << ORDER_BITS) - 1));
+    // RFC 9562 §5.7: 48 bits of time, the version, 12 bits of order, the variant; the rest is the person.
+    let uuid = (u128::from(ms) << 80) | (7 << 76) | (u128::from(order) << 64) | (0b10 << 62);
+    JobId::about(uuid, person)
+}
+
+/// A name that no other has, in this process or another.
+#[must_use]
+pub fn new_name() -> String {
+    uuid::Uuid::now_v7().simple().to_string()
 }
 
 /// A random share in `[0, 1)`, for jitter.
@@ -60,4 +91,20 @@ pub fn new_token() -> String {
     // Version 4 takes its 122 bits from the operating system.
     let half = || uuid::Uuid::new_v4().simple().to_string();
     half() + &half()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn ids_of_one_person_are_never_the_same_and_are_in_order() {
+        let ids: Vec<_> = (0..20_000).map(|_| new_job_id(PersonId(7))).collect();
+        assert_eq!(ids.iter().collect::<HashSet<_>>().len(), ids.len());
+        assert!(ids.is_sorted());
+        assert!(ids.iter().all(|id| id.person() == PersonId(7)));
+        assert_eq!(uuid::Uuid::from_u128(ids[0].0).get_version_num(), 7);
+    }
 }

@@ -1,152 +1,186 @@
 //! "Why is Jane not in Postman?" answered in one sentence. A pure judgement over what is known.
 
 use crate::core::code::Code;
-use crate::core::event::EventKind;
-use crate::core::hold::{Hold, HoldScope};
-use crate::core::job::{Finished, JobState, Note};
-use crate::store::{JobView, PersonView};
+use crate::core::hold::{Hold, HoldScope, Holds};
+use crate::core::person::job::Finished;
+use crate::core::person::story::Note;
+use crate::core::person::{Document, EmploymentState};
+use crate::core::time::UnixMs;
+use crate::store::LaneState;
 
-/// How a person stands, most pressing first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
-    /// Something of theirs is a dead letter: an operator must act.
-    Stuck,
-    /// A hold keeps their next job waiting.
-    Held,
-    /// Their next job failed, and is tried again.
-    Retrying,
-    /// A job waits or runs.
-    OnTheWay,
-    /// All that came in was brought to Postman.
-    InLine,
-    /// Nothing that is still kept says anything.
-    Unknown,
-}
+use super::people::WholePerson;
 
-impl Standing {
-    /// The word for it in answers.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Stuck => "stuck",
-            Self::Held => "held",
-            Self::Retrying => "retrying",
-            Self::OnTheWay => "on_the_way",
-            Self::InLine => "in_line",
-            Self::Unknown => "unknown",
-        }
-    }
-}
-
-/// The sentence, and what to do.
+/// What a person waits for, and how they stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// How they stand.
-    pub standing: Standing,
     /// In one sentence, without personal data.
     pub sentence: String,
+    /// What they wait for; none where they are in line.
+    pub waits_for: Option<WaitsFor>,
+}
+
+/// What a person waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaitsFor {
+    /// The state in which they wait.
+    pub state: LaneState,
     /// The code at the bottom of it, whose advice is the next step.
     pub code: Option<Code>,
+    /// What to do; none where there is nothing to do.
+    pub action: Option<String>,
+    /// Since when.
+    pub since: UnixMs,
+    /// When they are due.
+    pub due_at: Option<UnixMs>,
+    /// The hold that keeps them.
+    pub hold: Option<HoldScope>,
+    /// The facts that are missing.
+    pub missing: Vec<String>,
 }
 
 /// Answers for one person.
 #[must_use]
-pub fn answer(view: &PersonView, holds: &[Hold]) -> Answer {
-    stuck(view).or_else(|| waiting(view, holds)).unwrap_or_else(|| settled(view))
+pub fn answer(whole: &WholePerson, holds: &Holds) -> Answer {
+    let view = &whole.view;
+    let (row, document) = (&view.row, view.document.as_ref());
+    if let Some(unreadable) = view.unreadable {
+        let sentence = format!("What is kept of them cannot be read: {unreadable}.");
+        return waiting(whole, sentence, Some(Code::StoreDamaged));
+    }
+    let state = if row.lane.state == LaneState::Idle && row.inbox_entries > 0 { LaneState::Waiting } else { row.lane.state };
+    match state {
+        LaneState::Idle => Answer { sentence: settled(whole), waits_for: None },
+        LaneState::Running => waiting(whole, "They are being brought in line at this moment.".to_owned(), None),
+        LaneState::Blocked => blocked(whole, document),
+        LaneState::Held => held(whole, holds),
+        LaneState::Scheduled => {
+            let at = row.lane.due.map(|at| format!(" at {at}")).unwrap_or_default();
+            waiting(whole, format!("They wait for an instant that HR announced{at}."), None)
+        }
+        LaneState::Incomplete => incomplete(whole, document),
+        LaneState::Waiting => in_line(whole, document, holds),
+    }
 }
 
-fn stuck(view: &PersonView) -> Option<Answer> {
-    // The parking one first: it is what the others wait for.
-    let dead = view.dead.iter().find(|d| d.parks_lane).or_else(|| view.dead.first())?;
-    let what = match dead.event {
-        Some(EventKind::Hire) => "Their hire",
-        Some(EventKind::Rename) => "A rename of theirs",
-        None => "Something that the HR system sent about them",
+fn waiting(whole: &WholePerson, sentence: String, code: Option<Code>) -> Answer {
+    let row = &whole.view.row;
+    let since = whole.view.document.as_ref().and_then(|document| document.waiting_since).unwrap_or(row.since);
+    let waits_for = WaitsFor {
+        state: row.lane.state,
+        code,
+        action: code.map(|code| code.advice().to_owned()),
+        since,
+        due_at: row.lane.due,
+        hold: None,
+        missing: Vec::new(),
     };
-    let parked = view.jobs.iter().filter(|j| j.state == JobState::Parked).count();
-    let behind = match parked {
-        0 => String::new(),
-        1 => ", and one later change waits behind it".to_owned(),
-        n => format!(", and {n} later changes wait behind it"),
+    Answer { sentence, waits_for: Some(waits_for) }
+}
+
+fn blocked(whole: &WholePerson, document: Option<&Document>) -> Answer {
+    let Some(trouble) = document.and_then(|document| document.trouble.as_ref()) else {
+        return waiting(whole, "They are blocked.".to_owned(), None);
     };
-    let sentence = format!("{what} is a dead letter ({}){behind}: {}", dead.code, dead.code.title());
-    Some(Answer { standing: Standing::Stuck, sentence, code: Some(dead.code) })
+    let detail = if trouble.detail.is_empty() { String::new() } else { format!(" ({})", trouble.detail) };
+    let code = trouble.code;
+    let mut answer = waiting(whole, format!("A dead letter blocks them: {code}. {}{detail}", code.title()), Some(code));
+    if let Some(waits_for) = &mut answer.waits_for {
+        waits_for.since = trouble.since;
+    }
+    answer
 }
 
-fn waiting(view: &PersonView, holds: &[Hold]) -> Option<Answer> {
-    let head = view.jobs.iter().find(|j| matches!(j.state, JobState::Waiting | JobState::Running))?;
-    let kind = head.job.event.kind();
-    if head.state == JobState::Running {
-        let sentence = format!("Their {kind} is being brought to Postman at this moment.");
-        return Some(Answer { standing: Standing::OnTheWay, sentence, code: None });
-    }
-    if let Some(hold) = holds.iter().find(|h| covers(h.scope, kind)) {
-        let sentence =
-            format!("Their {kind} waits, unharmed, because of a hold ({}): {}", hold.code, hold.code.title());
-        return Some(Answer { standing: Standing::Held, sentence, code: Some(hold.code) });
-    }
-    if let Some(code) = last_retry(head) {
-        let at = head.due_at.map(|at| format!(" at {at}")).unwrap_or_default();
-        let sentence = format!(
-            "Their {kind} was tried {} without success ({code}) and is tried again{at}.",
-            times(head.job.attempts)
-        );
-        return Some(Answer { standing: Standing::Retrying, sentence, code: Some(code) });
-    }
-    let sentence = format!("Their {kind} was accepted at {} and waits for its turn.", head.job.accepted_at);
-    Some(Answer { standing: Standing::OnTheWay, sentence, code: None })
-}
-
-fn settled(view: &PersonView) -> Answer {
-    let in_line = |sentence| Answer { standing: Standing::InLine, sentence, code: None };
-    if let Some((at, outcome)) = view.jobs.iter().rev().find_map(|j| j.finished) {
-        return in_line(match outcome {
-            Finished::Created => {
-                format!("Postman created them at {at}; an invitation e-mail is on its way or accepted.")
-            }
-            Finished::Invited => {
-                format!(
-                    "They were invited at {at}, and Postman does not list them: most likely the invitation is not accepted yet."
-                )
-            }
-            Finished::Adopted => format!("They were in the team already, and were brought in line at {at}."),
-            Finished::Updated => format!("Their names were brought in line at {at}."),
-            Finished::Unchanged => format!("They were found as they should be at {at}."),
-            Finished::Stale => format!(
-                "Their last change, settled at {at}, was older than one applied before; nothing was to be done."
-            ),
-        });
-    }
-    match &view.directory {
-        Some(entry) => in_line(format!("They were last brought in line at {}.", entry.in_line_at)),
-        None => Answer {
-            standing: Standing::Unknown,
-            sentence: "Nothing that is still kept says anything about them.".to_owned(),
-            code: None,
-        },
+fn held(whole: &WholePerson, holds: &Holds) -> Answer {
+    let tag = whole.view.row.lane.tag.as_deref().and_then(HoldScope::parse);
+    let hold = tag.as_ref().and_then(|scope| holds.get(scope)).or(holds.holds.first());
+    match hold {
+        Some(hold) => behind(whole, hold),
+        None => waiting(whole, "They waited for a hold that is lifted, and go on now.".to_owned(), None),
     }
 }
 
-fn covers(scope: HoldScope, kind: EventKind) -> bool {
-    match scope {
-        HoldScope::All => true,
-        HoldScope::Creates => kind == EventKind::Hire,
+fn behind(whole: &WholePerson, hold: &Hold) -> Answer {
+    let sentence = format!("They wait, unharmed, because of the hold `{}` ({}): {}", hold.scope, hold.code, hold.code.title());
+    let mut answer = waiting(whole, sentence, Some(hold.code));
+    if let Some(waits_for) = &mut answer.waits_for {
+        waits_for.hold = Some(hold.scope.clone());
+    }
+    answer
+}
+
+fn incomplete(whole: &WholePerson, document: Option<&Document>) -> Answer {
+    let missing = document.map(|document| document.missing.clone()).unwrap_or_default();
+    let what = if missing.is_empty() { "more".to_owned() } else { missing.join(" and ") };
+    let mut answer = waiting(whole, format!("They wait for HR: it has not told {what} yet."), None);
+    if let Some(waits_for) = &mut answer.waits_for {
+        waits_for.action = Some(format!("Have {what} filled in in the HR system: its next event brings them on."));
+        waits_for.missing = missing;
+    }
+    answer
+}
+
+fn in_line(whole: &WholePerson, document: Option<&Document>, holds: &Holds) -> Answer {
+    if let Some(hold) = holds.get(&HoldScope::All) {
+        return behind(whole, hold);
+    }
+    let failures = document.map_or(0, |document| document.progress.failures);
+    let code = last_code(whole);
+    if failures > 0 {
+        let why = code.map(|code| format!(" ({code})")).unwrap_or_default();
+        let at = whole.view.row.lane.due.map(|at| format!(" at {at}")).unwrap_or_default();
+        return waiting(whole, format!("Tried {} without success{why}; tried again{at}.", times(failures)), code);
+    }
+    waiting(whole, "Something came in, and waits for its turn.".to_owned(), None)
+}
+
+/// Why they were last put off.
+fn last_code(whole: &WholePerson) -> Option<Code> {
+    whole.story.iter().rev().find_map(|entry| match &entry.note {
+        Note::RetryAt { code, .. } => Some(*code),
+        _ => None,
+    })
+}
+
+fn settled(whole: &WholePerson) -> String {
+    let Some(document) = &whole.view.document else {
+        return "Nothing that is still kept says anything about them.".to_owned();
+    };
+    if let Some(closed) = &document.record.closed {
+        return format!("Their member belongs to {} since {}: words about this record are kept, not applied.", closed.to, closed.at);
+    }
+    let ended = whole.story.iter().rev().find_map(|entry| match &entry.note {
+        Note::Ended { outcome, .. } => Some((entry.at, *outcome)),
+        _ => None,
+    });
+    let how = ended.map_or_else(|| "They are in line.".to_owned(), |(at, outcome)| ended_so(at, outcome));
+    if document.switched_off_elsewhere {
+        return format!("{how} Since then somebody switched them off in Postman, although HR says that they are employed.");
+    }
+    match document.record.employment.newest().map(|word| word.state) {
+        Some(EmploymentState::Left) if document.member.is_some() => format!("{how} HR says that they have left."),
+        Some(_) | None => how,
     }
 }
 
-/// Why the job was last put off, where its last attempt failed.
-pub(super) fn last_retry(job: &JobView) -> Option<Code> {
-    job.job.history.iter().rev().find_map(|entry| match entry.note {
-        Note::RetryAt { code, .. } => Some(Some(code)),
-        // Whatever it failed of before was overcome, or an operator began anew.
-        Note::Replayed | Note::Dead { .. } | Note::Done { .. } => Some(None),
-        Note::Called { .. }
-        | Note::TakenOver
-        | Note::Held { .. }
-        | Note::GivenBack
-        | Note::Omitted { .. }
-        | Note::Other(_) => None,
-    })?
+fn ended_so(at: UnixMs, outcome: Finished) -> String {
+    match outcome {
+        Finished::Created => {
+            format!("Postman created them at {at}; an invitation e-mail is on its way or accepted.")
+        }
+        Finished::Invited => format!(
+            "They were invited at {at}, and Postman does not list them: most likely the invitation is not accepted yet."
+        ),
+        Finished::Adopted => format!("They were in the team already, and belong to this record since {at}."),
+        Finished::Updated => format!("They were brought in line at {at}."),
+        Finished::Deactivated => format!("They were switched off at {at}."),
+        Finished::Unchanged => format!("They were found as they should be at {at}."),
+        Finished::Superseded => format!("Their last event, ended at {at}, said nothing that newer words had not."),
+        Finished::NotAMember => {
+            format!("Looked for at {at}: they are not in the team, and HR has not called them hired.")
+        }
+        Finished::HandedOver => format!("At {at} their member was handed over to another record."),
+        Finished::Discarded => format!("An operator discarded what blocked them at {at}: HR's next word is followed again."),
+    }
 }
 
 fn times(n: u32) -> String {
@@ -160,84 +194,70 @@ fn times(n: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::event::{Change, Email, Event, Names, Person, SourceName};
-    use crate::core::job::{HistoryEntry, Job, JobId, Progress};
-    use crate::core::time::UnixMs;
-    use crate::store::DeadSummary;
+    use crate::admin::people::PersonView;
+    use crate::core::hold::ProbePauses;
+    use crate::core::person::job::JobId;
+    use crate::core::person::story::StoryEntry;
+    use crate::core::person::{Person, SourceName, Trouble};
+    use crate::store::{Lane, PersonRow};
 
-    fn person() -> Person {
-        Person::parse(SourceName::parse("hr").unwrap(), "E-1").unwrap()
-    }
-
-    fn hire(state: JobState) -> JobView {
-        let names = Names::parse(Some("Ada"), None).unwrap();
-        let change = Change::Hire { email: Email::parse("ada@example.com").unwrap(), names };
-        let job = Job {
-            id: JobId(1),
-            seq: 1,
-            event: Event { person: person(), change, locale: None, occurred_at: None },
-            accepted_at: UnixMs(0),
-            attempts: 2,
-            take_overs: 0,
-            first_attempt_at: None,
-            progress: Progress::default(),
-            history: Vec::new(),
-        };
-        JobView { job, state, due_at: Some(UnixMs(60_000)), finished: None }
-    }
-
-    fn view(jobs: Vec<JobView>) -> PersonView {
-        PersonView { person: person(), directory: None, jobs, dead: Vec::new() }
-    }
-
-    fn hold(scope: HoldScope) -> Hold {
-        Hold { scope, code: Code::HoldSeats, since: UnixMs(0), next_probe_at: None, probes: 0 }
+    fn whole(state: LaneState, change: impl FnOnce(&mut Document)) -> WholePerson {
+        let person = Person::parse(SourceName::parse("hr").unwrap(), "E-1").unwrap();
+        let mut document = Document::new(person.clone());
+        change(&mut document);
+        let lane = Lane { state, due: Some(UnixMs(60_000)), wakes: true, tag: Some("creates".to_owned()) };
+        let row = PersonRow { id: person.id(), document: None, lane, since: UnixMs(5), inbox_entries: 0, inbox: Vec::new() };
+        let view = PersonView { person, row, document: Some(document), unreadable: None, inbox: Vec::new() };
+        WholePerson { view, story: Vec::new(), story_dropped: 0 }
     }
 
     #[test]
-    fn a_dead_hire_is_told_first_with_what_waits_behind_it() {
-        let mut view = view(vec![hire(JobState::Dead), hire(JobState::Parked)]);
-        view.dead.push(DeadSummary {
-            id: JobId(1),
-            source: person().source,
-            person: Some(person()),
-            event: Some(EventKind::Hire),
-            died_at: UnixMs(0),
-            code: Code::ScimElsewhere,
-            detail: String::new(),
-            parks_lane: true,
+    fn a_dead_letter_is_told_with_its_detail_and_since_when() {
+        let whole = whole(LaneState::Blocked, |document| {
+            let detail = "the member belongs to hr/E-9".to_owned();
+            document.trouble = Some(Trouble { id: JobId(1), code: Code::ScimOwned, detail, since: UnixMs(3) });
         });
-        let answer = answer(&view, &[hold(HoldScope::All)]);
-        assert_eq!(answer.standing, Standing::Stuck);
-        assert_eq!(answer.code, Some(Code::ScimElsewhere));
-        assert!(answer.sentence.contains("one later change waits behind it"), "{}", answer.sentence);
+        let answer = answer(&whole, &Holds::default());
+        assert!(answer.sentence.contains("hr/E-9"), "{answer:?}");
+        let waits_for = answer.waits_for.unwrap();
+        assert_eq!((waits_for.code, waits_for.since), (Some(Code::ScimOwned), UnixMs(3)));
     }
 
     #[test]
-    fn a_hold_explains_a_waiting_hire_and_only_what_it_covers() {
-        let waiting = view(vec![hire(JobState::Waiting)]);
-        assert_eq!(answer(&waiting, &[hold(HoldScope::Creates)]).standing, Standing::Held);
-        assert_eq!(answer(&waiting, &[]).standing, Standing::OnTheWay);
+    fn a_hold_is_told_by_its_scope() {
+        let mut holds = Holds::default();
+        let pauses = ProbePauses { first_ms: 1, max_ms: 1 };
+        holds.set(UnixMs(0), HoldScope::All, Code::HoldKey, pauses, None);
+        holds.set(UnixMs(0), HoldScope::Creates, Code::HoldSeats, pauses, None);
+        let behind_seats = answer(&whole(LaneState::Held, |_| {}), &holds).waits_for.unwrap();
+        assert_eq!(behind_seats.hold, Some(HoldScope::Creates));
+        let due = answer(&whole(LaneState::Waiting, |_| {}), &holds).waits_for.unwrap();
+        assert_eq!(due.code, Some(Code::HoldKey));
     }
 
     #[test]
-    fn a_failed_attempt_tells_when_it_is_tried_again() {
-        let mut job = hire(JobState::Waiting);
+    fn whoever_waits_for_hr_is_told_what_is_missing() {
+        let answer = answer(&whole(LaneState::Incomplete, |document| document.missing = vec!["email".to_owned()]), &Holds::default());
+        assert!(answer.sentence.contains("has not told email"), "{answer:?}");
+        assert_eq!(answer.waits_for.unwrap().missing, ["email"]);
+    }
+
+    #[test]
+    fn a_failed_attempt_tells_why_and_when_it_is_tried_again() {
+        let mut whole = whole(LaneState::Waiting, |document| document.progress.failures = 2);
         let note = Note::RetryAt { due_at: UnixMs(60_000), code: Code::ScimUnavailable };
-        job.job.history.push(HistoryEntry { at: UnixMs(1), note });
-        let answer = answer(&view(vec![job]), &[]);
-        assert_eq!(answer.standing, Standing::Retrying);
-        assert!(answer.sentence.contains("tried twice without success (SCIM-5XX)"), "{}", answer.sentence);
-        assert!(answer.sentence.contains("1970-01-01T00:01:00Z"), "{}", answer.sentence);
+        whole.story.push(StoryEntry { at: UnixMs(1), note });
+        let answer = answer(&whole, &Holds::default());
+        assert!(answer.sentence.contains("twice without success (SCIM-5XX)"), "{answer:?}");
+        assert!(answer.sentence.contains("1970-01-01T00:01:00Z"), "{answer:?}");
     }
 
     #[test]
-    fn a_finished_hire_says_when_and_how() {
-        let mut job = hire(JobState::Done);
-        job.finished = Some((UnixMs(0), Finished::Created));
-        let answer_done = answer(&view(vec![job]), &[]);
-        assert_eq!(answer_done.standing, Standing::InLine);
-        assert!(answer_done.sentence.starts_with("Postman created them"));
-        assert_eq!(answer(&view(Vec::new()), &[]).standing, Standing::Unknown);
+    fn in_line_is_no_waiting_and_says_how_it_ended() {
+        let mut whole = whole(LaneState::Idle, |_| {});
+        whole.story.push(StoryEntry { at: UnixMs(1), note: Note::Ended { job: JobId(1), outcome: Finished::Created } });
+        let answer = answer(&whole, &Holds::default());
+        assert_eq!(answer.waits_for, None);
+        assert!(answer.sentence.starts_with("Postman created them"), "{answer:?}");
     }
 }

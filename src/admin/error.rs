@@ -1,7 +1,7 @@
 //! What can go wrong in the admin rooms, and the one place where that becomes an HTTP answer.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -18,6 +18,12 @@ pub enum AdminError {
     /// No token, or not the right one.
     #[error("the admin token is missing or wrong")]
     Unauthorized,
+    /// The token only lets its bearer look.
+    #[error("this token may look, and change nothing")]
+    ReadOnly,
+    /// Several people are meant.
+    #[error("{0} people fit")]
+    Several(usize),
     /// There is no such thing (any more).
     #[error("there is no such {0}")]
     NotFound(&'static str),
@@ -35,9 +41,6 @@ pub enum AdminError {
         /// Fields and shapes, never values.
         detail: String,
     },
-    /// The dead letter's source reads it now, and there is nothing to do in it.
-    #[error("the mapping of source `{0}` now ignores this record, so there is nothing to replay")]
-    NothingToDo(String),
     /// The dead letter's source is not configured any more.
     #[error("source `{0}` is not configured, so nothing can map this record")]
     SourceGone(String),
@@ -52,14 +55,24 @@ pub enum AdminError {
     Internal(&'static str),
 }
 
-/// The body of every answer that is an error.
+/// The body of every answer that is an error: problem details (RFC 9457).
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct ErrorBody {
+    /// `urn:scim-bridge:` and the stable word.
+    #[serde(rename = "type")]
+    #[schema(example = "urn:scim-bridge:not_found")]
+    pub kind: String,
+    /// The status' own words.
+    #[schema(example = "Not Found")]
+    pub title: String,
+    /// The HTTP status.
+    #[schema(minimum = 400, maximum = 599)]
+    pub status: u16,
     /// A stable word for what is wrong.
     #[schema(example = "not_found")]
     pub error: String,
     /// What is wrong, in a line.
-    pub message: String,
+    pub detail: String,
     /// What to do about it, in a line.
     pub action: String,
 }
@@ -70,15 +83,16 @@ impl AdminError {
     pub fn word(&self) -> &'static str {
         match self {
             Self::Unauthorized => "unauthorized",
+            Self::ReadOnly => "read_only",
+            Self::Several(_) => "several",
             Self::NotFound(_) => "not_found",
             Self::MethodNotAllowed(_) => "method_not_allowed",
             Self::BadRequest(_) => "bad_request",
             Self::StillUnmapped { .. } => "still_unmapped",
-            Self::NothingToDo(_) => "nothing_to_do",
             Self::SourceGone(_) => "source_gone",
             Self::ForeignForm => "foreign_form",
             Self::Store(StoreError::Unavailable(_) | StoreError::Trouble { .. }) => "store_unavailable",
-            Self::Store(StoreError::InUse { .. } | StoreError::NewerSchema { .. } | StoreError::Damaged(_))
+            Self::Store(StoreError::InUse { .. } | StoreError::NewerSchema { .. } | StoreError::OlderSchema { .. } | StoreError::OtherTarget { .. } | StoreError::Damaged(_))
             | Self::Internal(_) => "internal",
         }
     }
@@ -89,14 +103,15 @@ impl AdminError {
         match self {
             Self::Store(StoreError::Unavailable(_)) => "the store cannot be reached or written".to_owned(),
             Self::Store(StoreError::Trouble { code, .. }) => format!("{code}: {}", code.title()),
-            Self::Store(StoreError::InUse { .. } | StoreError::NewerSchema { .. } | StoreError::Damaged(_))
+            Self::Store(StoreError::InUse { .. } | StoreError::NewerSchema { .. } | StoreError::OlderSchema { .. } | StoreError::OtherTarget { .. } | StoreError::Damaged(_))
             | Self::Internal(_) => "something went wrong inside scim-bridge".to_owned(),
             Self::Unauthorized
+            | Self::ReadOnly
+            | Self::Several(_)
             | Self::NotFound(_)
             | Self::MethodNotAllowed(_)
             | Self::BadRequest(_)
             | Self::StillUnmapped { .. }
-            | Self::NothingToDo(_)
             | Self::SourceGone(_)
             | Self::ForeignForm => self.to_string(),
         }
@@ -109,14 +124,15 @@ impl AdminError {
             Self::Unauthorized => {
                 "Send `Authorization: Bearer <token>` with the value of `[server] admin_token` (or of the file that `serve` named at its start)."
             }
+            Self::ReadOnly => "Use a token whose role is `full`.",
+            Self::Several(_) => "Name one of them as SOURCE/EMPLOYEE-ID.",
             Self::NotFound(_) => "Check the id: it may have been replayed, discarded, or have outlived its keep.",
             Self::MethodNotAllowed(_) | Self::BadRequest(_) => "See /api/openapi.json for what is served and how.",
             Self::StillUnmapped { code, .. } | Self::Store(StoreError::Trouble { code, .. }) => code.advice(),
-            Self::NothingToDo(_) => "Discard it.",
             Self::SourceGone(_) => "Configure the source again, or discard it.",
             Self::ForeignForm => "Go back, reload the page and try again.",
             Self::Store(StoreError::Unavailable(_)) => "Try again in some seconds; if it lasts, see the log.",
-            Self::Store(StoreError::InUse { .. } | StoreError::NewerSchema { .. } | StoreError::Damaged(_))
+            Self::Store(StoreError::InUse { .. } | StoreError::NewerSchema { .. } | StoreError::OlderSchema { .. } | StoreError::OtherTarget { .. } | StoreError::Damaged(_))
             | Self::Internal(_) => "See the log at this time.",
         }
     }
@@ -124,7 +140,15 @@ impl AdminError {
     /// The body that tells it.
     #[must_use]
     pub fn body(&self) -> ErrorBody {
-        ErrorBody { error: self.word().to_owned(), message: self.message(), action: self.action().to_owned() }
+        let (word, status) = (self.word(), self.status_code());
+        ErrorBody {
+            kind: format!("urn:scim-bridge:{word}"),
+            title: status.canonical_reason().unwrap_or_default().to_owned(),
+            status: status.as_u16(),
+            error: word.to_owned(),
+            detail: self.message(),
+            action: self.action().to_owned(),
+        }
     }
 
     /// Logs what is the bridge's own trouble; what the asker did wrong is told to the asker only.
@@ -133,11 +157,12 @@ impl AdminError {
             Self::Store(error) => tracing::error!(%error, "the admin listener could not use the store"),
             Self::Internal(problem) => tracing::error!(problem, "the admin listener failed"),
             Self::Unauthorized
+            | Self::ReadOnly
+            | Self::Several(_)
             | Self::NotFound(_)
             | Self::MethodNotAllowed(_)
             | Self::BadRequest(_)
             | Self::StillUnmapped { .. }
-            | Self::NothingToDo(_)
             | Self::SourceGone(_)
             | Self::ForeignForm => {}
         }
@@ -151,17 +176,22 @@ impl ResponseError for AdminError {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
-            Self::StillUnmapped { .. } | Self::NothingToDo(_) | Self::SourceGone(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::ForeignForm => StatusCode::FORBIDDEN,
+            Self::StillUnmapped { .. } | Self::SourceGone(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::ForeignForm | Self::ReadOnly => StatusCode::FORBIDDEN,
+            Self::Several(_) => StatusCode::CONFLICT,
             Self::Store(StoreError::Unavailable(_) | StoreError::Trouble { .. }) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Store(StoreError::InUse { .. } | StoreError::NewerSchema { .. } | StoreError::Damaged(_))
+            Self::Store(StoreError::InUse { .. } | StoreError::NewerSchema { .. } | StoreError::OlderSchema { .. } | StoreError::OtherTarget { .. } | StoreError::Damaged(_))
             | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
     fn error_response(&self) -> HttpResponse {
         self.log();
-        let mut response = HttpResponse::build(self.status_code()).json(self.body());
+        // A struct of strings and a number always serialises.
+        let body = serde_json::to_vec(&self.body()).unwrap_or_default();
+        let mut response = HttpResponse::build(self.status_code())
+            .insert_header((CONTENT_TYPE, "application/problem+json"))
+            .body(body);
         decorate(self, response.headers_mut());
         response
     }
@@ -182,13 +212,14 @@ pub(super) fn decorate(error: &AdminError, headers: &mut HeaderMap) {
             }
         }
         AdminError::NotFound(_)
+        | AdminError::ReadOnly
+        | AdminError::Several(_)
         | AdminError::BadRequest(_)
         | AdminError::StillUnmapped { .. }
-        | AdminError::NothingToDo(_)
         | AdminError::SourceGone(_)
         | AdminError::ForeignForm
         | AdminError::Internal(_)
-        | AdminError::Store(StoreError::InUse { .. } | StoreError::NewerSchema { .. } | StoreError::Damaged(_)) => {}
+        | AdminError::Store(StoreError::InUse { .. } | StoreError::NewerSchema { .. } | StoreError::OlderSchema { .. } | StoreError::OtherTarget { .. } | StoreError::Damaged(_)) => {}
     }
 }
 

@@ -7,10 +7,14 @@ use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::core::code::Code;
 use crate::core::hold::HoldScope;
+use crate::core::processes::ProcessRole;
+use crate::store::LaneState;
 use crate::telemetry::metrics as m;
 
-use super::service::{AdminState, Status};
+use super::overview::Overview;
+use super::service::AdminState;
 
 /// How long the store's figures may take: a scrape gives up after 10 s, and the rest must be told.
 const STATUS_MAX: Duration = Duration::from_secs(3);
@@ -46,9 +50,9 @@ pub(super) async fn readyz(state: web::Data<AdminState>) -> HttpResponse {
 #[utoipa::path(get, path = "/metrics", tag = "health", responses((status = 200, description = "The metrics.", body = String, content_type = "text/plain")))]
 pub(super) async fn metrics(state: web::Data<AdminState>) -> HttpResponse {
     let writable = state.health.trouble().await.is_none();
-    let read = tokio::time::timeout(STATUS_MAX, state.status()).await;
+    let read = tokio::time::timeout(STATUS_MAX, state.overview()).await;
     match &read {
-        Ok(Ok(status)) => mirror(status),
+        Ok(Ok(overview)) => mirror(overview),
         Ok(Err(error)) => error.log(),
         Err(_) => tracing::warn!("the store's figures took too long"),
     }
@@ -60,19 +64,42 @@ pub(super) async fn metrics(state: web::Data<AdminState>) -> HttpResponse {
 }
 
 /// Sets the gauges that mirror the store.
-fn mirror(status: &Status) {
-    for (state, n) in &status.stats.jobs {
-        metrics::gauge!(m::JOBS, m::STATE => state.clone()).set(as_f64(*n));
+fn mirror(overview: &Overview) {
+    let Overview { stats, figures, problems } = overview;
+    for state in LaneState::ALL.into_iter().filter(|state| *state != LaneState::Idle) {
+        let n = stats.lanes.get(state.as_str()).copied().unwrap_or(0);
+        metrics::gauge!(m::JOBS, m::STATE => state.as_str()).set(as_f64(n));
     }
-    let dead = super::problems::jobs_in(status, crate::core::job::JobState::Dead);
-    metrics::gauge!(m::DEAD_LETTERS).set(as_f64(dead));
-    let age_ms = status.stats.oldest_due_at.map_or(0, |at| status.now.ms_since(at));
+    metrics::gauge!(m::PEOPLE).set(as_f64(stats.people));
+    for (source, n) in &stats.entries {
+        metrics::gauge!(m::INBOX_ENTRIES, m::SOURCE => source.clone()).set(as_f64(*n));
+    }
+    metrics::gauge!(m::DEAD_LETTERS).set(as_f64(stats.dead.values().sum()));
+    for code in Code::ALL.iter().filter(|code| may_be_of_a_dead_letter(**code)) {
+        let n = stats.dead.get(code.as_str()).copied().unwrap_or(0);
+        metrics::gauge!(m::DEAD_LETTERS_BY_CODE, m::CODE => code.as_str()).set(as_f64(n));
+    }
+    let age_ms = figures.oldest_due_at.map_or(0, |at| figures.now.ms_since(at));
     metrics::gauge!(m::OLDEST_DUE_JOB_AGE_SECONDS).set(as_f64(age_ms) / 1000.0);
-    for scope in [HoldScope::All, HoldScope::Creates] {
-        let held = status.holds.iter().any(|hold| hold.scope == scope);
-        metrics::gauge!(m::HOLD, m::SCOPE => scope.as_str()).set(f64::from(u8::from(held)));
+    for scope in SCOPES {
+        let held = figures.holds.get(&scope).is_some();
+        metrics::gauge!(m::HOLD, m::SCOPE => scope.to_string()).set(f64::from(u8::from(held)));
     }
+    for role in [ProcessRole::All, ProcessRole::Intake, ProcessRole::Worker] {
+        let n = figures.processes.heard(figures.now).filter(|process| process.role == role).count();
+        metrics::gauge!(m::PROCESSES, m::ROLE => role.as_str()).set(as_f64(u64::try_from(n).unwrap_or(u64::MAX)));
+    }
+    metrics::gauge!(m::PROBLEMS).set(as_f64(u64::try_from(problems.len()).unwrap_or(u64::MAX)));
 }
+
+/// Whether dead letters may have it. A gauge must go back to zero, so all that may have been set are.
+fn may_be_of_a_dead_letter(code: Code) -> bool {
+    !code.as_str().starts_with("HOLD-") && !code.as_str().starts_with("STORE-")
+}
+
+/// Every scope there is, but for those of sources.
+const SCOPES: [HoldScope; 5] =
+    [HoldScope::All, HoldScope::Creates, HoldScope::Writes, HoldScope::Deactivations, HoldScope::Addresses];
 
 #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; counts below 2^53 are exact")]
 fn as_f64(n: u64) -> f64 {

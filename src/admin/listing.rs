@@ -1,29 +1,29 @@
 //! Ids, pages and path segments as somebody wrote them in a URL.
 
-use crate::core::job::JobId;
+use crate::core::person::job::JobId;
 use crate::store::Page;
 
 use super::error::AdminError;
 
 /// Rows of a page where nobody says how many.
 const ROWS: usize = 50;
-/// Rows of a page at the most: some 500 KB with full histories.
+/// Rows of a page at the most.
 const ROWS_MAX: usize = 500;
+/// Longest cursor: an engine's own, opaque here.
+const CURSOR_BYTES_MAX: usize = 2_048;
 
 /// A page as asked for.
-pub(super) fn page(limit: Option<usize>, before: Option<&str>) -> Result<Page, AdminError> {
+pub(super) fn page(limit: Option<usize>, after: Option<&str>) -> Result<Page, AdminError> {
     let rows_max = limit.unwrap_or(ROWS);
     if !(1..=ROWS_MAX).contains(&rows_max) {
         return Err(AdminError::BadRequest(format!("limit: 1 to {ROWS_MAX}")));
     }
     // A form's empty field is none.
-    let before = before.filter(|text| !text.is_empty()).map(id).transpose()?;
-    Ok(Page { rows_max, before })
-}
-
-/// Where the next page begins; none where this one was not full.
-pub(super) fn next<T>(page: &Page, rows: &[T], id: impl Fn(&T) -> JobId) -> Option<JobId> {
-    (rows.len() >= page.rows_max).then(|| rows.last().map(id)).flatten()
+    let after = after.filter(|text| !text.is_empty());
+    if after.is_some_and(|text| text.len() > CURSOR_BYTES_MAX || text.chars().any(char::is_control)) {
+        return Err(AdminError::BadRequest("after: not a cursor that a page before gave".to_owned()));
+    }
+    Ok(Page { rows_max, after: after.map(str::to_owned) })
 }
 
 /// An id.
@@ -75,12 +75,12 @@ mod tests {
     }
 
     #[test]
-    fn a_page_has_bounds_and_a_next_only_where_it_is_full() {
+    fn a_page_has_bounds() {
         assert!(page(Some(0), None).is_err());
         assert!(page(Some(501), None).is_err());
-        assert!(page(None, Some("xyz")).is_err());
-        let two = page(Some(2), Some("")).unwrap();
-        assert_eq!(next(&two, &[1_u128, 2], |n| JobId(*n)), Some(JobId(2)));
-        assert_eq!(next(&two, &[1_u128], |n| JobId(*n)), None);
+        assert!(page(None, Some("a\u{0}b")).is_err());
+        assert!(page(None, Some(&"x".repeat(3_000))).is_err());
+        assert_eq!(page(Some(2), Some("")).unwrap().after, None);
+        assert_eq!(page(None, Some("x")).unwrap().after.as_deref(), Some("x"));
     }
 }

@@ -14,23 +14,33 @@ use tokio_util::sync::CancellationToken;
 
 use self::error::AdminError;
 use self::service::AdminState;
+use crate::core::processes::BEAT_MS;
 
 mod access;
 pub mod answer;
 pub mod api;
-mod console;
+//CONSOLE mod console;
 pub mod error;
 pub mod health;
+pub mod holding;
+pub mod letters;
 mod listing;
-mod problems;
+pub mod overview;
+pub mod people;
+mod pulse;
 pub mod readiness;
 pub mod service;
+pub mod shared;
+pub mod tokens;
 mod words;
 
 /// Far above any form or JSON that is taken here.
 const BODY_BYTES_MAX: usize = 16 * 1024;
-/// How often observations are folded into their buckets, and the store is looked at.
-const UPKEEP: Duration = Duration::from_secs(5);
+/// How often observations are folded into their buckets, the store is looked at, and the other processes
+/// hear of this one.
+const UPKEEP: Duration = Duration::from_millis(BEAT_MS);
+/// How long the last word of a process that stops may take.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// How long requests in flight may take after the listener closed.
 const CLOSE_GRACE_S: u64 = 2;
 /// Nothing but our own style sheet and forms; no script, no frame, no foreign anything.
@@ -82,6 +92,8 @@ impl Admin {
         let Self { state, listener, .. } = self;
         let lifecycle = state.lifecycle.clone();
         let (metrics, health) = (state.metrics.clone(), state.health.clone());
+        let pulse = tokio::spawn(beats(state.clone()));
+        let last = state.clone();
         let mut server = start(state, listener)?;
         let handle = server.handle();
         let mut upkeep = tokio::time::interval(UPKEEP);
@@ -96,8 +108,30 @@ impl Admin {
                 () = lifecycle.stopping_at_once() => break false,
             }
         };
+        pulse.abort();
+        if graceful && tokio::time::timeout(FAREWELL, last.farewell()).await.is_err() {
+            tracing::debug!("the other processes could not be told that this one stops");
+        }
         let ((), ended) = tokio::join!(handle.stop(graceful), server);
         ended
+    }
+}
+
+/// Lets the other processes hear of this one for as long as it lives, and has the present mappings tried
+/// on what could not be mapped.
+async fn beats(state: AdminState) {
+    let mut every = tokio::time::interval(UPKEEP);
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut is_remapped = false;
+    loop {
+        every.tick().await;
+        state.beat().await;
+        if !is_remapped {
+            match state.remap_all().await {
+                Ok(_) => is_remapped = true,
+                Err(error) => error.log(),
+            }
+        }
     }
 }
 
@@ -127,7 +161,7 @@ pub fn configure(app: &mut web::ServiceConfig) {
     )
     .app_data(web::QueryConfig::default().error_handler(move |error, _| bad_request(error.to_string())))
     .configure(api::configure)
-    .configure(console::configure)
+    //CONSOLE
     .default_service(web::to(|| async { AdminError::NotFound("page").error_response() }));
 }
 

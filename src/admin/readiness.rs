@@ -51,7 +51,7 @@ impl StoreHealth {
         *since.get_or_insert_with(|| {
             let inner = self.0.clone();
             tokio::spawn(async move {
-                let found = inner.store.ping().await.err();
+                let found = inner.store.check().await.err();
                 inner.found_is(found);
             });
             Instant::now()

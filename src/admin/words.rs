@@ -1,21 +1,25 @@
-//! A job's notes and a dead letter in words, for API and console alike.
+//! A story's notes in words, for API and console alike.
 
 use crate::core::code::Code;
-use crate::core::job::{DeadLetter, DeadOrigin, Job, JobState, Note};
-use crate::store::{DeadSummary, JobView};
+use crate::core::person::story::Note;
 
 /// The stable word of a note.
 pub(super) fn note_word(note: &Note) -> &'static str {
     match note {
+        Note::Received { .. } => "received",
         Note::Called { .. } => "called",
         Note::TakenOver => "taken_over",
         Note::RetryAt { .. } => "retry_at",
         Note::Held { .. } => "held",
+        Note::Scheduled { .. } => "scheduled",
+        Note::Incomplete { .. } => "incomplete",
         Note::GivenBack => "given_back",
-        Note::Dead { .. } => "dead",
-        Note::Replayed => "replayed",
-        Note::Done { .. } => "done",
-        Note::Omitted { .. } => "omitted",
+        Note::Blocked { .. } => "blocked",
+        Note::Replayed { .. } => "replayed",
+        Note::Discarded { .. } => "discarded",
+        Note::TakenFrom { .. } => "taken_from",
+        Note::HandedOver { .. } => "handed_over",
+        Note::Ended { .. } => "ended",
         Note::Other(_) => "other",
     }
 }
@@ -23,20 +27,29 @@ pub(super) fn note_word(note: &Note) -> &'static str {
 /// A note for people.
 pub(super) fn note_text(note: &Note) -> String {
     match note {
-        Note::Called { operation, status: Some(status), meaning } => {
-            format!("{}: {status}, {meaning}", operation.as_http())
+        Note::Received { kind, told_at, facts, news, .. } => {
+            let facts = if facts.is_empty() { "nothing".to_owned() } else { facts.join(", ") };
+            let news = if news.is_empty() { "none of it is news".to_owned() } else { format!("news: {}", news.join(", ")) };
+            let told = told_at.map(|at| format!(", as of {at}")).unwrap_or_default();
+            format!("HR sent an event ({kind}{told}) that states {facts}; {news}")
         }
-        Note::Called { operation, status: None, meaning } => {
-            format!("{}: no answer, {meaning}", operation.as_http())
+        Note::Called { operation, status, meaning, ms, detail } => {
+            let status = status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
+            let detail = detail.as_ref().map(|detail| format!(": “{detail}”")).unwrap_or_default();
+            format!("{}: {status} in {ms} ms, {meaning}{detail}", operation.as_http())
         }
         Note::TakenOver => "Taken over from a worker that stopped in the middle".to_owned(),
         Note::RetryAt { due_at, code } => format!("Put off until {due_at} ({code})"),
-        Note::Held { code } => format!("Held ({code}); not counted as an attempt"),
+        Note::Held { scope, code } => format!("Held by `{scope}` ({code}); not counted as an attempt"),
+        Note::Scheduled { due_at } => format!("Waits for {due_at}, which HR announced"),
+        Note::Incomplete { missing } => format!("Waits for HR to tell {}", missing.join(" and ")),
         Note::GivenBack => "Given back unfinished; not counted as an attempt".to_owned(),
-        Note::Dead { code } => format!("Became a dead letter ({code})"),
-        Note::Replayed => "Replayed by an operator".to_owned(),
-        Note::Done { outcome } => format!("Finished: {}", outcome.as_str()),
-        Note::Omitted { entries } => format!("{entries} entries are left out here"),
+        Note::Blocked { code } => format!("Blocked: a dead letter ({code})"),
+        Note::Replayed { by } => format!("Tried again at the wish of {by}"),
+        Note::Discarded { by } => format!("Discarded by {by}"),
+        Note::TakenFrom { person } => format!("The member was taken over from {person}"),
+        Note::HandedOver { person } => format!("The member was handed over to {person}"),
+        Note::Ended { outcome, .. } => format!("Ended: {}", outcome.as_str().replace('_', " ")),
         Note::Other(_) => "Something that this version does not know".to_owned(),
     }
 }
@@ -44,52 +57,18 @@ pub(super) fn note_text(note: &Note) -> String {
 /// The code of a note, where it has one.
 pub(super) fn note_code(note: &Note) -> Option<Code> {
     match note {
-        Note::RetryAt { code, .. } | Note::Held { code } | Note::Dead { code } => Some(*code),
-        Note::Called { .. }
+        Note::RetryAt { code, .. } | Note::Held { code, .. } | Note::Blocked { code } => Some(*code),
+        Note::Received { .. }
+        | Note::Called { .. }
         | Note::TakenOver
+        | Note::Scheduled { .. }
+        | Note::Incomplete { .. }
         | Note::GivenBack
-        | Note::Replayed
-        | Note::Done { .. }
-        | Note::Omitted { .. }
+        | Note::Replayed { .. }
+        | Note::Discarded { .. }
+        | Note::TakenFrom { .. }
+        | Note::HandedOver { .. }
+        | Note::Ended { .. }
         | Note::Other(_) => None,
     }
-}
-
-/// The HTTP status of a note, where it tells of an answered call.
-pub(super) fn note_status(note: &Note) -> Option<u16> {
-    match note {
-        Note::Called { status, .. } => *status,
-        Note::TakenOver
-        | Note::RetryAt { .. }
-        | Note::Held { .. }
-        | Note::GivenBack
-        | Note::Dead { .. }
-        | Note::Replayed
-        | Note::Done { .. }
-        | Note::Omitted { .. }
-        | Note::Other(_) => None,
-    }
-}
-
-/// A dead letter's line in a listing.
-pub(super) fn summary(letter: &DeadLetter) -> DeadSummary {
-    let event = match &letter.origin {
-        DeadOrigin::Job(job) => Some(job.event.kind()),
-        DeadOrigin::Unmapped { .. } => None,
-    };
-    DeadSummary {
-        id: letter.id,
-        source: letter.source.clone(),
-        person: letter.person().cloned(),
-        event,
-        died_at: letter.died_at,
-        code: letter.code,
-        detail: letter.detail.clone(),
-        parks_lane: letter.parks_lane,
-    }
-}
-
-/// A dead job as the listings show jobs.
-pub(super) fn dead_view(job: &Job) -> JobView {
-    JobView { job: job.clone(), state: JobState::Dead, due_at: None, finished: None }
 }

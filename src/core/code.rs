@@ -85,6 +85,9 @@ codes! {
     ScimAddress = "SCIM-ADDRESS",
         "Postman does not take the new address for this member; names go on being brought over.",
         "Verify the address' domain in Postman's team settings, or change the address there by hand; then replay.";
+    ScimAddressDiffers = "SCIM-ADDRESS-DIFFERS",
+        "HR names another address for this member, and `[postman] email_change = \"report\"` leaves the change to you.",
+        "Change the address in Postman's team settings, or set `email_change = \"apply\"`; then replay.";
     ScimDoubt = "SCIM-DOUBT",
         "The member under the known id has an address that neither HR nor the bridge has given them.",
         "Look at the member in Postman's team settings; correct the address there or in the HR system, then replay.";
@@ -120,6 +123,15 @@ codes! {
     ScimUnreadable = "SCIM-UNREADABLE",
         "The reply is not what SCIM promises (not JSON, cut off, or without the fields needed).",
         "If it lasts: something between here and Postman answers in its place. Check `[postman] base_url`.";
+    ScimLag = "SCIM-LAG",
+        "A read does not show yet what was written a little ago.",
+        "Nothing: it is looked at again. If it lasts, see `[postman] read_lag_s`.";
+    ScimMoving = "SCIM-MOVING",
+        "The address still belongs to an employee to whom HR has given another one.",
+        "Nothing: it is tried again once that employee's member has the new address.";
+    ScimRefused = "SCIM-REFUSED",
+        "Postman refuses this request for a reason that is not documented; it may pass.",
+        "Nothing: it is tried again. If others are refused, too, it becomes a hold; if only this one is, a dead letter.";
     ScimRateLimited = "SCIM-429",
         "Postman says that its rate limit is reached.",
         "Nothing: all workers wait. If it recurs, something else uses the team's SCIM limit: lower `writes_per_minute`.";

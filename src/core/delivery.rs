@@ -15,6 +15,15 @@ pub struct Delivery {
     pub body: Bytes,
 }
 
+impl Delivery {
+    /// The value of `Content-Type`, where it is text.
+    #[must_use]
+    pub fn content_type(&self) -> Option<&str> {
+        let (_, value) = self.headers.iter().find(|(name, _)| name == "content-type")?;
+        std::str::from_utf8(value).ok()
+    }
+}
+
 /// Something whose sender is proven. Only [`super::signature`] can make one.
 #[derive(Debug, Clone)]
 pub struct Verified<T>(T);

@@ -2,11 +2,20 @@
 //! what next. Pure functions over values: no async, no I/O, no clock, no randomness, no environment.
 //! `tests/architecture.rs` holds this.
 
+pub mod activity;
+pub mod audit;
 pub mod code;
 pub mod delivery;
+pub mod guard;
 pub mod hold;
+pub mod json;
 pub mod limiter;
+pub mod mapping;
 pub mod person;
+pub mod problems;
+pub mod processes;
 pub mod reconcile;
 pub mod retry_hint;
+pub mod signature;
+pub mod tally;
 pub mod time;

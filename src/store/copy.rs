@@ -1,14 +1,22 @@
 //! Moves a store's content into another one, over [`Transfer`] alone. Can be stopped anywhere and run
-//! again: what has arrived is known there.
+//! again: what has arrived is known there, and until all has, a hold keeps everybody from working on it.
 
-use super::StoreError;
-use super::transfer::{Activity, Fate, Position, Record, Room, Section, Transfer};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::target::TARGET;
+use super::transfer::{Fate, Marks, Record, Section, Transfer};
+use super::{Store, StoreError};
 use crate::core::code::Code;
-use crate::core::hold::HoldScope;
+use crate::core::hold::{HoldScope, Holds, ProbePauses};
 use crate::core::time::UnixMs;
 
-/// Records in one step: some megabytes of memory at the most, some ten milliseconds of everybody's time.
-const BATCH: usize = 500;
+/// The shared document that all holds are in.
+const HOLDS: &str = "holds";
+/// Names a store, to tell it from all others.
+const IDENTITY: &str = "identity";
+/// In the target of a copy: of which store, and how far that one was.
+const COPY_OF: &str = "copy_of";
 
 /// How to copy.
 #[derive(Debug, Clone, Copy)]
@@ -29,7 +37,9 @@ pub enum CopyError {
     #[error("the store to copy to: {0}")]
     To(#[source] StoreError),
     /// Somebody works on the source.
-    #[error("the store to copy from is in use: {leases} jobs are being worked on, {listeners} workers listen for more")]
+    #[error(
+        "the store to copy from is in use: {leases} people are being worked on, {listeners} workers listen for more"
+    )]
     InUse {
         /// Leases that have not run out.
         leases: u64,
@@ -37,7 +47,7 @@ pub enum CopyError {
         listeners: u64,
     },
     /// Somebody works on the target.
-    #[error("the store to copy to is in use: {leases} jobs are being worked on, {listeners} workers listen for more")]
+    #[error("the store to copy to is in use: {leases} people are being worked on, {listeners} workers listen for more")]
     TargetInUse {
         /// Leases that have not run out.
         leases: u64,
@@ -47,8 +57,8 @@ pub enum CopyError {
     /// Somebody worked on the source.
     #[error("the store to copy from was worked on meanwhile, so the copy may lack what came or went")]
     Moved,
-    /// The target has events of its own.
-    #[error("the store to copy to has accepted events itself, which would run before the older ones that were to come")]
+    /// The target has something of its own.
+    #[error("the store to copy to has content of its own, or was served since it was copied to")]
     Newer,
     /// Both are one.
     #[error("both are the same store")]
@@ -56,7 +66,7 @@ pub enum CopyError {
 }
 
 /// What became of a section.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Tally {
     /// In the source.
     pub all: u64,
@@ -64,8 +74,8 @@ pub struct Tally {
     pub copied: u64,
     /// Were there already.
     pub known: u64,
-    /// Could not be put into their place: see [`Fate::Displaced`].
-    pub displaced: u64,
+    /// In the target, and not (any more) in the source.
+    pub surplus: u64,
     /// Found in the target afterwards.
     pub verified: u64,
 }
@@ -81,10 +91,11 @@ impl Copied {
         self.0.iter().all(|(_, tally)| tally.all == 0)
     }
 
-    /// Whether everything is there.
+    /// Whether everything is there, and nothing else.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        self.0.len() == Section::ALL.len() && self.0.iter().all(|(_, tally)| tally.verified == tally.all)
+        self.0.len() == Section::ALL.len()
+            && self.0.iter().all(|(_, tally)| tally.verified == tally.all && tally.surplus == 0)
     }
 }
 
@@ -97,6 +108,14 @@ pub enum Phase {
     Comparing,
 }
 
+/// Of which store a target is a copy, and how far that one was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct CopyOf {
+    identity: String,
+    last_seq: u64,
+    last_fence: u64,
+}
+
 /// Copies what `from` has into `to`, then looks for all of it there. `told` hears how far it has come.
 pub async fn copy(
     from: &dyn Transfer,
@@ -105,33 +124,29 @@ pub async fn copy(
     options: CopyOptions,
     mut told: impl FnMut(Phase, Section, u64),
 ) -> Result<Copied, CopyError> {
-    let before = at_rest(from, now()).await?;
+    at_rest(from, now()).await?;
     // The wrong place, mostly: it gets neither an id nor a hold.
-    if is_empty(from, now()).await? {
+    if is_empty(from, now()).await.map_err(CopyError::From)? {
         return Ok(Copied(Section::ALL.map(|section| (section, Tally::default())).into()));
     }
-    // Half of a lane is not to be worked on while the other half is on its way.
-    let at_target = to.activity(now()).await.map_err(CopyError::To)?;
-    if at_target.leases + at_target.listeners > 0 {
-        return Err(CopyError::TargetInUse { leases: at_target.leases, listeners: at_target.listeners });
+    let activity = to.activity(now()).await.map_err(CopyError::To)?;
+    if activity.leases + activity.listeners > 0 {
+        return Err(CopyError::TargetInUse { leases: activity.leases, listeners: activity.listeners });
     }
-    let origin = from.origin(options.fresh_id).await.map_err(CopyError::From)?;
-    let base = match to.make_room(&origin).await.map_err(CopyError::To)? {
-        Room::Kept(base) => base,
-        Room::Newer => return Err(CopyError::Newer),
-        Room::Same => return Err(CopyError::Same),
-    };
+    let marks = marks(from, now()).await.map_err(CopyError::From)?;
+    let identity = identity(from, options.fresh_id).await.map_err(CopyError::From)?;
+    one_team(from, to).await?;
+    claim_target(to, now(), &identity, marks).await?;
     let mut copied = Copied::default();
     for section in Section::ALL {
         let (mut tally, mut done) = (Tally::default(), 0);
         let mut reading = Reading::new(from, section);
-        while let Some(records) = reading.next(now()).await? {
+        while let Some(records) = reading.next(now()).await.map_err(CopyError::From)? {
             done += records.len() as u64;
-            for fate in to.import(now(), base, records).await.map_err(CopyError::To)? {
+            for fate in to.import(now(), records).await.map_err(CopyError::To)? {
                 match fate {
                     Fate::Taken => tally.copied += 1,
                     Fate::Known => tally.known += 1,
-                    Fate::Displaced => tally.displaced += 1,
                 }
             }
             told(Phase::Copying, section, done);
@@ -140,16 +155,20 @@ pub async fn copy(
     }
     for (section, tally) in &mut copied.0 {
         (tally.all, tally.verified) = found(from, Some(to), *section, &now, &mut told).await?;
+        tally.surplus = surplus(to, *section, now(), tally.verified).await?;
     }
-    if from.activity(now()).await.map_err(CopyError::From)? != before {
+    at_rest(from, now()).await?;
+    if self::marks(from, now()).await.map_err(CopyError::From)? != marks {
         return Err(CopyError::Moved);
     }
     if copied.is_whole() {
         // What the source sent to Postman in the last minute counts against the team's rate, too: the
         // target begins without the burst that a rested limiter allows.
         to.back_off(now(), now()).await.map_err(CopyError::To)?;
+        let holds = holds(from).await.map_err(CopyError::From)?;
+        change_holds(to, |there| *there = holds.clone()).await.map_err(CopyError::To)?;
         if options.hold_source {
-            from.set_hold(now(), HoldScope::All, Code::HoldCopied).await.map_err(CopyError::From)?;
+            change_holds(from, |holds| hold(holds, now())).await.map_err(CopyError::From)?;
         }
     }
     Ok(copied)
@@ -163,31 +182,138 @@ pub async fn dry_run(
     mut told: impl FnMut(Phase, Section, u64),
 ) -> Result<Copied, CopyError> {
     at_rest(from, now()).await?;
+    if is_empty(from, now()).await.map_err(CopyError::From)? {
+        return Ok(Copied::default());
+    }
     let mut copied = Copied::default();
     for section in Section::ALL {
         let (all, known) = found(from, to, section, &now, &mut told).await?;
-        copied.0.push((section, Tally { all, copied: all - known, known, displaced: 0, verified: known }));
+        copied.0.push((section, Tally { all, copied: all - known, known, surplus: 0, verified: known }));
     }
     Ok(copied)
 }
 
 /// Refuses a store that somebody works on.
-async fn at_rest(from: &dyn Transfer, now: UnixMs) -> Result<Activity, CopyError> {
+async fn at_rest(from: &dyn Transfer, now: UnixMs) -> Result<(), CopyError> {
     let activity = from.activity(now).await.map_err(CopyError::From)?;
     if activity.leases + activity.listeners > 0 {
         return Err(CopyError::InUse { leases: activity.leases, listeners: activity.listeners });
     }
-    Ok(activity)
+    Ok(())
 }
 
-/// Whether there is nothing to copy.
-async fn is_empty(from: &dyn Transfer, now: UnixMs) -> Result<bool, CopyError> {
-    for section in Section::ALL {
-        if Reading::new(from, section).next(now).await?.is_some() {
+/// Whether a store has nothing that came from anybody.
+async fn is_empty(store: &dyn Transfer, now: UnixMs) -> Result<bool, StoreError> {
+    if marks(store, now).await?.last_seq > 0 {
+        return Ok(false);
+    }
+    for section in [Section::Remembered, Section::People, Section::Unmapped] {
+        if Reading::new(store, section).next(now).await?.is_some() {
             return Ok(false);
         }
     }
     Ok(true)
+}
+
+async fn marks(store: &dyn Transfer, now: UnixMs) -> Result<Marks, StoreError> {
+    let exported = store.export(now, Section::Marks, None).await?;
+    let marks = exported.records.into_iter().find_map(|record| match record {
+        Record::Marks(marks) => Some(marks),
+        _ => None,
+    });
+    Ok(marks.unwrap_or_default())
+}
+
+/// What a store is called; it gets a name where it has none.
+async fn identity(store: &dyn Store, fresh: [u8; 16]) -> Result<String, StoreError> {
+    loop {
+        let found = store.shared(IDENTITY).await?;
+        if found.version > 0 {
+            return Ok(String::from_utf8_lossy(&found.bytes).into_owned());
+        }
+        let fresh = data_encoding::HEXLOWER.encode(&fresh);
+        store.put_shared(IDENTITY, 0, Bytes::from(fresh)).await?;
+    }
+}
+
+/// Refuses a target that is kept for another team.
+async fn one_team(from: &dyn Store, to: &dyn Store) -> Result<(), CopyError> {
+    let ours = from.shared(TARGET).await.map_err(CopyError::From)?;
+    let theirs = to.shared(TARGET).await.map_err(CopyError::To)?;
+    if ours.version > 0 && theirs.version > 0 && ours.bytes != theirs.bytes {
+        let [ours, theirs] = [ours, theirs].map(|team| String::from_utf8_lossy(&team.bytes).into_owned());
+        return Err(CopyError::To(StoreError::OtherTarget { theirs, ours }));
+    }
+    Ok(())
+}
+
+/// Refuses a target that has anything but a copy of this very store that nobody has worked on; notes
+/// whose copy it becomes, and holds it until it is whole.
+async fn claim_target(to: &dyn Transfer, now: UnixMs, identity: &str, marks: Marks) -> Result<(), CopyError> {
+    let told = async {
+        if to.shared(IDENTITY).await?.bytes == identity.as_bytes() {
+            return Ok(Err(CopyError::Same));
+        }
+        let there = to.shared(COPY_OF).await?;
+        let before: Option<CopyOf> = serde_json::from_slice(&there.bytes).ok();
+        let at_target = self::marks(to, now).await?;
+        let is_ours = match before {
+            Some(before) => {
+                before.identity == identity
+                    && at_target.last_seq <= before.last_seq
+                    && at_target.last_fence <= before.last_fence
+            }
+            None => is_empty(to, now).await?,
+        };
+        if !is_ours {
+            return Ok(Err(CopyError::Newer));
+        }
+        let copy_of = CopyOf { identity: identity.to_owned(), last_seq: marks.last_seq, last_fence: marks.last_fence };
+        // A struct of strings and numbers always serialises.
+        let bytes = Bytes::from(serde_json::to_vec(&copy_of).unwrap_or_default());
+        if there.bytes != bytes && !to.put_shared(COPY_OF, there.version, bytes).await? {
+            return Ok(Err(CopyError::Newer));
+        }
+        change_holds(to, |holds| hold(holds, now)).await?;
+        Ok(Ok(()))
+    };
+    told.await.map_err(CopyError::To)?
+}
+
+fn hold(holds: &mut Holds, now: UnixMs) {
+    // Only an operator lifts it: it has no probes, and no pauses between them.
+    let no_pauses = ProbePauses { first_ms: 0, max_ms: 0 };
+    holds.set(now, HoldScope::All, Code::HoldCopied, no_pauses, None);
+}
+
+/// The holds of a store but for the one that says that it was copied.
+async fn holds(store: &dyn Store) -> Result<Holds, StoreError> {
+    let mut holds = read_holds(&store.shared(HOLDS).await?.bytes)?;
+    holds.holds.retain(|hold| hold.code != Code::HoldCopied);
+    Ok(holds)
+}
+
+fn read_holds(bytes: &[u8]) -> Result<Holds, StoreError> {
+    if bytes.is_empty() {
+        return Ok(Holds::default());
+    }
+    serde_json::from_slice(bytes).map_err(|_| StoreError::Damaged("the holds do not read back".to_owned()))
+}
+
+async fn change_holds(store: &dyn Store, change: impl Fn(&mut Holds)) -> Result<(), StoreError> {
+    loop {
+        let found = store.shared(HOLDS).await?;
+        let before = read_holds(&found.bytes)?;
+        let mut holds = before.clone();
+        change(&mut holds);
+        if holds == before {
+            return Ok(());
+        }
+        let bytes = Bytes::from(serde_json::to_vec(&holds).unwrap_or_default());
+        if store.put_shared(HOLDS, found.version, bytes).await? {
+            return Ok(());
+        }
+    }
 }
 
 /// How many records a section has, and how many of them `to` knows.
@@ -200,7 +326,7 @@ async fn found(
 ) -> Result<(u64, u64), CopyError> {
     let (mut all, mut known) = (0, 0);
     let mut reading = Reading::new(from, section);
-    while let Some(records) = reading.next(now()).await? {
+    while let Some(records) = reading.next(now()).await.map_err(CopyError::From)? {
         all += records.len() as u64;
         if let Some(to) = to {
             let fates = to.compare(now(), records).await.map_err(CopyError::To)?;
@@ -211,11 +337,26 @@ async fn found(
     Ok((all, known))
 }
 
-/// A section, read page by page.
+/// How many records `to` has beyond those that were found: left from a copy that was broken off, and gone
+/// from the source since.
+async fn surplus(to: &dyn Transfer, section: Section, now: UnixMs, found: u64) -> Result<u64, CopyError> {
+    let mut there = 0_u64;
+    let mut reading = Reading::new(to, section);
+    while let Some(records) = reading.next(now).await.map_err(CopyError::To)? {
+        there += records.len() as u64;
+    }
+    Ok(match section {
+        // What is forgotten in the meantime is no loss, and what is forgotten later no harm.
+        Section::Marks | Section::Remembered | Section::Shared => 0,
+        Section::People | Section::Inbox | Section::Unmapped => there.saturating_sub(found),
+    })
+}
+
+/// A section, read page by page, without what is a store's own and not its content.
 struct Reading<'a> {
     from: &'a dyn Transfer,
     section: Section,
-    next: Option<Position>,
+    next: Option<String>,
     ended: bool,
 }
 
@@ -224,16 +365,23 @@ impl<'a> Reading<'a> {
         Self { from, section, next: None, ended: false }
     }
 
-    async fn next(&mut self, now: UnixMs) -> Result<Option<Vec<Record>>, CopyError> {
+    async fn next(&mut self, now: UnixMs) -> Result<Option<Vec<Record>>, StoreError> {
         while !self.ended {
-            let page = self.from.export(now, self.section, self.next.as_ref(), BATCH).await;
-            let page = page.map_err(CopyError::From)?;
+            let page = self.from.export(now, self.section, self.next.as_deref()).await?;
             self.ended = page.next.is_none();
             self.next = page.next;
-            if !page.records.is_empty() {
-                return Ok(Some(page.records));
+            let records: Vec<_> = page.records.into_iter().filter(is_content).collect();
+            if !records.is_empty() {
+                return Ok(Some(records));
             }
         }
         Ok(None)
+    }
+}
+
+fn is_content(record: &Record) -> bool {
+    match record {
+        Record::Shared { name, .. } => ![HOLDS, IDENTITY, COPY_OF].contains(&name.as_str()),
+        _ => true,
     }
 }

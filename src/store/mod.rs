@@ -22,6 +22,18 @@ use crate::core::person::job::JobId;
 use crate::core::person::{EventKind, Person, PersonId, SourceName};
 use crate::core::time::UnixMs;
 
+pub mod copy;
+pub mod documents;
+pub mod holds;
+mod lane;
+mod listing;
+pub mod memory;
+pub mod target;
+pub mod tokens;
+pub mod transfer;
+
+pub use self::listing::{INBOX_SHOWN_MAX, PAGE_BYTES_MAX};
+
 /// Why a store could not do what was asked. Nothing has changed then, unless it says so.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
@@ -500,7 +512,7 @@ pub struct PersonRow {
 }
 
 /// A story: the newest entries, oldest first.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Story {
     /// The entries; opaque.
     pub entries: Vec<Bytes>,
@@ -523,7 +535,7 @@ pub struct Stats {
     pub dead_by_source: BTreeMap<String, u64>,
     /// What the unmapped records take, in bytes.
     pub dead_bytes: u64,
-    /// Since when the person has been due who has been due the longest; none where nobody is due.
+    /// Since when the person is due who is due first; it may lie ahead, and nobody is due then.
     pub oldest_due_at: Option<UnixMs>,
 }
 
@@ -533,11 +545,13 @@ pub trait Store: Send + Sync + 'static {
     /// Remembers the delivery, appends its entries to inboxes, and keeps its unmapped records, in one
     /// atomic and durable step. A lane that wakes is due at once.
     ///
-    /// With [`Dedupe::only_while_newest`], entries of people whose newest delivery has this key already
-    /// are left out; where that leaves none, and the key is remembered, it is a duplicate.
+    /// With [`Dedupe::only_while_newest`], a key that is remembered leaves out the entries of people whose
+    /// newest delivery has it, too; where that leaves none, it is a duplicate. Otherwise it is remembered
+    /// anew, with the ids of what is stored now.
     async fn accept(&self, now: UnixMs, delivery: NewDelivery) -> Result<Accepted, StoreError>;
 
-    /// Gives out people, each with a lease and a fence. What cannot be read of one does not hold up the
+    /// Gives out people, each with a lease and a fence: those whose lease ran out, then those who are due,
+    /// longest first (and of one instant by number). What cannot be read of one does not hold up the
     /// others: that lane is set aside for a while, and told in the log.
     async fn claim(&self, now: UnixMs, request: &ClaimRequest) -> Result<Claim, StoreError>;
 

@@ -15,12 +15,22 @@ pub const DELIVERIES_TOTAL: &str = "scim_bridge_deliveries_total";
 pub const INTAKE_DURATION_SECONDS: &str = "scim_bridge_intake_duration_seconds";
 /// Signatures refused, by `source` and `reason`.
 pub const SIGNATURE_FAILURES_TOTAL: &str = "scim_bridge_signature_failures_total";
-/// Jobs by `state`.
+/// People who wait, by `state`.
 pub const JOBS: &str = "scim_bridge_jobs";
 /// How long the job has been due that has been due the longest.
 pub const OLDEST_DUE_JOB_AGE_SECONDS: &str = "scim_bridge_oldest_due_job_age_seconds";
+/// People of whom anything is kept.
+pub const PEOPLE: &str = "scim_bridge_people";
+/// Events that nobody has folded yet, by `source`.
+pub const INBOX_ENTRIES: &str = "scim_bridge_inbox_entries";
 /// Dead letters.
 pub const DEAD_LETTERS: &str = "scim_bridge_dead_letters";
+/// Dead letters by `code`.
+pub const DEAD_LETTERS_BY_CODE: &str = "scim_bridge_dead_letters_by_code";
+/// What `status` lists.
+pub const PROBLEMS: &str = "scim_bridge_problems";
+/// Processes that were heard lately, by `role`.
+pub const PROCESSES: &str = "scim_bridge_processes";
 /// 1 where a hold of this `scope` is in force.
 pub const HOLD: &str = "scim_bridge_hold";
 /// 1 where the store could be read and written at this scrape.
@@ -37,6 +47,10 @@ pub const STORE_CALL_DURATION_SECONDS: &str = "scim_bridge_store_call_duration_s
 pub const SCIM_REQUESTS_TOTAL: &str = "scim_bridge_scim_requests_total";
 /// How long a SCIM call took, by `operation`.
 pub const SCIM_REQUEST_DURATION_SECONDS: &str = "scim_bridge_scim_request_duration_seconds";
+/// Attempts, by `outcome`.
+pub const ATTEMPTS_TOTAL: &str = "scim_bridge_attempts_total";
+/// Jobs that have ended.
+pub const JOBS_ENDED_TOTAL: &str = "scim_bridge_jobs_ended_total";
 /// Attempts settled, by `event` and `outcome`.
 pub const JOB_OUTCOMES_TOTAL: &str = "scim_bridge_job_outcomes_total";
 /// Time spent waiting for a token of a `kind`.
@@ -56,7 +70,9 @@ pub const SOURCE: &str = "source";
 pub const RESULT: &str = "result";
 /// Label: why a signature was refused, a word of `core::signature`.
 pub const REASON: &str = "reason";
-/// Label: `JobState::as_str`.
+/// Label: `ProcessRole::as_str`.
+pub const ROLE: &str = "role";
+/// Label: `LaneState::as_str`.
 pub const STATE: &str = "state";
 /// Label: `HoldScope::as_str`.
 pub const SCOPE: &str = "scope";
@@ -86,6 +102,10 @@ pub const STATUS_UNREACHABLE: &str = "unreachable";
 pub const STATUS_UNKNOWN: &str = "unknown";
 /// The job is tried again later.
 pub const OUTCOME_RETRY: &str = "retry";
+/// The person waits for HR to say more.
+pub const OUTCOME_INCOMPLETE: &str = "incomplete";
+/// The person's document cannot be read.
+pub const OUTCOME_UNREADABLE: &str = "unreadable";
 /// The job waits for a hold to be lifted.
 pub const OUTCOME_HELD: &str = "held";
 /// The job became a dead letter.
@@ -221,7 +241,9 @@ pub const FAMILIES: &[Family] = &[
         "Time from the head of a delivery to its answer.",
     ),
     family(SIGNATURE_FAILURES_TOTAL, Type::Counter, &[SOURCE, REASON], "Deliveries whose sender was not proven."),
-    family(JOBS, Type::Gauge, &[STATE], "Jobs in the store."),
+    family(JOBS, Type::Gauge, &[STATE], "People whose jobs have not ended, by what they wait for."),
+    family(PEOPLE, Type::Gauge, &[], "People of whom anything is kept."),
+    family(INBOX_ENTRIES, Type::Gauge, &[SOURCE], "Events that nobody has folded yet."),
     family(
         OLDEST_DUE_JOB_AGE_SECONDS,
         Type::Gauge,
@@ -229,6 +251,9 @@ pub const FAMILIES: &[Family] = &[
         "How long the job has been due that has been due the longest; 0 where none is due.",
     ),
     family(DEAD_LETTERS, Type::Gauge, &[], "Dead letters that wait for an operator."),
+    family(DEAD_LETTERS_BY_CODE, Type::Gauge, &[CODE], "Dead letters of each code."),
+    family(PROBLEMS, Type::Gauge, &[], "What needs attention: how many things `status` lists."),
+    family(PROCESSES, Type::Gauge, &[ROLE], "Processes on this store that were heard lately."),
     family(HOLD, Type::Gauge, &[SCOPE], "1 where a hold of this scope is in force."),
     family(STORE_UP, Type::Gauge, &[], "1 where the store could be read and written at this scrape."),
     family(STORE_ERRORS_TOTAL, Type::Counter, &[CODE], "Failures of the store's server."),

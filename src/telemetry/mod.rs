@@ -4,5 +4,6 @@
 //! identifiers (`job`, `person`, `source`) are fields of logs and never labels of metrics, but for
 //! `source`, which configuration bounds.
 
+pub mod activity;
 pub mod logs;
 pub mod metrics;

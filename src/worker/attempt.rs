@@ -1,176 +1,337 @@
-//! One attempt at one job: plan, send, classify, learn, until it ends; then decide and settle.
+//! One attempt for one person: fold what is in the inbox, plan, send, classify, learn, until it ends;
+//! then decide and commit.
 
 use std::time::{Duration, Instant};
 
 use tracing::{Instrument, debug, error, info, warn};
 
-use super::held::{Broken, Held};
-use super::{Worker, span_of};
+use super::Worker;
+use super::commit::Leaving;
+use super::lease::{Interrupted, LeaseGuard};
 use crate::clock;
+use crate::core::activity::Happening;
 use crate::core::code::Code;
 use crate::core::hold::HoldScope;
-use crate::core::job::{Finished, HistoryEntry, Job, Note};
-use crate::core::limiter::jitter_ms;
-use crate::core::plan::{Conclusion, Known, Next, plan};
-use crate::core::reply::{Outcome, Reply, classify};
-use crate::core::scim::{Operation, Request};
+use crate::core::limiter::{CallKind, jitter_ms};
+use crate::core::person::document::Unreadable;
+use crate::core::person::fold::{Folding, fold};
+use crate::core::person::job::Finished;
+use crate::core::person::story::{Note, StoryEntry};
+use crate::core::person::{Document, Entry, PersonId};
+use crate::core::reconcile::attempt::{AttemptState, Claimed as ClaimedKeys, Conclusion};
+use crate::core::reconcile::owner::Owner;
+use crate::core::reconcile::plan::{Step, plan};
+use crate::core::reconcile::refusal::detail_for_story;
+use crate::core::reconcile::reply::{Outcome, Reply, classify};
+use crate::core::reconcile::request::Request;
+use crate::core::reconcile::verdict::{Ending, Standing, decide, poisoned};
 use crate::core::time::UnixMs;
-use crate::core::verdict::{Verdict, decide, directory_after};
-use crate::store::{ClaimedJob, Lease, Settled, Settlement, StoreError, TrialResult};
+use crate::store::{Claimed, InboxEntry, StoreError};
 use crate::telemetry::metrics as names;
-
-/// Between two tries while the store does not answer.
-pub(super) const AGAIN: Duration = Duration::from_millis(500);
 
 /// How an attempt ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Attempted {
-    /// The job is finished.
-    Done(Finished),
-    /// It is tried again.
-    Retry,
-    /// It waits for a hold to be lifted.
+    /// The person is in line.
+    InLine(Finished),
+    /// There was nothing to be done: what came was outdated, or told before.
+    Folded,
+    /// They wait for HR to say more.
+    Incomplete,
+    /// They are tried again.
+    Retry(Code),
+    /// They wait for a hold to be lifted.
     Held(HoldScope),
-    /// It is a dead letter.
-    Dead(Code),
-    /// It was given back unfinished.
+    /// They are blocked: a dead letter.
+    Blocked(Code),
+    /// They were given back unfinished.
     GivenBack,
-    /// Somebody else has the lane: nothing was settled.
+    /// Somebody else has the lane: nothing was committed.
     LeaseLost,
+    /// What the store has of them cannot be read: nothing was changed.
+    Unreadable,
 }
 
 impl Attempted {
     fn word(&self) -> &'static str {
         match self {
-            Self::Done(finished) => finished.as_str(),
-            Self::Retry => names::OUTCOME_RETRY,
+            Self::InLine(finished) => finished.as_str(),
+            Self::Folded => Finished::Superseded.as_str(),
+            Self::Incomplete => names::OUTCOME_INCOMPLETE,
+            Self::Retry(_) => names::OUTCOME_RETRY,
             Self::Held(_) => names::OUTCOME_HELD,
-            Self::Dead(_) => names::OUTCOME_DEAD,
+            Self::Blocked(_) => names::OUTCOME_DEAD,
             Self::GivenBack => names::OUTCOME_GIVEN_BACK,
             Self::LeaseLost => names::OUTCOME_LEASE_LOST,
+            Self::Unreadable => names::OUTCOME_UNREADABLE,
         }
     }
 }
 
-/// What an attempt did so far.
+/// An attempt's end, and what it showed of a hold that it was the trial of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Tried {
+    pub(super) attempted: Attempted,
+    /// Whether the target serves again what the hold keeps waiting.
+    pub(super) has_passed: bool,
+}
+
+/// What an attempt did so far, to be told.
 #[derive(Default)]
 struct Run {
-    history: Vec<HistoryEntry>,
-    calls: u32,
-    /// A create may have taken effect: its outcome is unknown, or it was broken off.
-    create_unknown: bool,
+    story: Vec<StoryEntry>,
+    served_reads: bool,
+    served_writes: bool,
 }
 
 impl Worker {
-    /// Attempts a job that was claimed at `asked_at` by this process's clock, and settles it.
-    pub(super) async fn attempt(&self, claimed: ClaimedJob, asked_at: UnixMs) -> Result<Attempted, StoreError> {
-        let span = span_of(&claimed);
+    /// Works on somebody who was claimed at `asked_ms` by this process's monotonic clock, and commits.
+    /// `trial_of`: the hold that this is the probe of.
+    pub(super) async fn attempt(
+        &self,
+        claimed: Claimed,
+        asked_ms: u64,
+        trial_of: Option<&HoldScope>,
+    ) -> Result<Tried, StoreError> {
+        let span = tracing::info_span!("person", id = %claimed.lease.person, person = tracing::field::Empty);
         async {
-            let attempted = self.attempt_inner(&claimed, asked_at).await?;
-            let event = claimed.job.event.kind().as_str();
-            metrics::counter!(names::JOB_OUTCOMES_TOTAL, names::EVENT => event, names::OUTCOME => attempted.word())
-                .increment(1);
-            if attempted == Attempted::LeaseLost {
+            let tried = self.attempt_inner(claimed, asked_ms, trial_of).await?;
+            metrics::counter!(names::ATTEMPTS_TOTAL, names::OUTCOME => tried.attempted.word()).increment(1);
+            if tried.attempted == Attempted::LeaseLost {
                 metrics::counter!(names::LEASES_LOST_TOTAL).increment(1);
                 warn!("the lease was lost: another worker has this lane now");
             }
-            Ok(attempted)
+            Ok(tried)
         }
         .instrument(span)
         .await
     }
 
-    async fn attempt_inner(&self, claimed: &ClaimedJob, asked_at: UnixMs) -> Result<Attempted, StoreError> {
-        let job = &claimed.job;
-        let taken_over = matches!(job.history.last(), Some(HistoryEntry { note: Note::TakenOver, .. }));
-        if taken_over {
-            metrics::counter!(names::LEASE_TAKE_OVERS_TOTAL).increment(1);
-            warn!(take_overs = job.take_overs, "taken over from a worker that stopped in the middle");
-        }
-        let mut held = Held::new(self, claimed, asked_at);
-        let mut run = Run::default();
-        let conclusion = if self.options.retry.is_poison(job) {
-            let detail = format!("{} workers stopped in the middle of it", job.take_overs);
-            Ok(Conclusion::Dead { code: Code::JobPoison, detail, create_unknown: true })
-        } else {
-            self.conclude(claimed, &mut held, &mut run).await
+    async fn attempt_inner(
+        &self,
+        claimed: Claimed,
+        asked_ms: u64,
+        trial_of: Option<&HoldScope>,
+    ) -> Result<Tried, StoreError> {
+        let now = self.clock.now();
+        let entries = read_inbox(&claimed.inbox);
+        let consumed_to = claimed.inbox.last().map(|entry| entry.seq);
+        let mut guard = LeaseGuard::new(self, claimed.lease.clone(), asked_ms);
+        let mut document = match read_document(&claimed, &entries) {
+            Ok(document) => document,
+            Err(unreadable) => return self.set_aside(&guard, &claimed, unreadable).await,
         };
-        let settlement = match conclusion {
-            Ok(conclusion) => self.settlement(claimed, &conclusion, run),
-            Err(Broken::LeaseLost) => return Ok(Attempted::LeaseLost),
-            Err(Broken::Stopping) => {
+        tracing::Span::current().record("person", tracing::field::display(&document.person));
+        let terms_before = document.search_terms();
+        let folding = fold(&mut document, entries, now);
+        let leaving = |folding| Leaving { folding, consumed_to, terms_before: &terms_before };
+        report(&folding);
+        let mut run = Run::default();
+        if claimed.taken_over {
+            metrics::counter!(names::LEASE_TAKE_OVERS_TOTAL).increment(1);
+            document.progress.take_overs = document.progress.take_overs.saturating_add(1);
+            warn!(take_overs = document.progress.take_overs, "taken over from a worker that stopped in the middle");
+            run.story.push(StoryEntry { at: now, note: Note::TakenOver });
+        }
+        if !needs_attempt(&document, &folding, now) {
+            let ending = Ending::of_folding(document, now);
+            let attempted = Attempted::Folded;
+            return self.end(&guard, ending, run.story, leaving(folding), attempted).await;
+        }
+        if document.progress.take_overs > self.options.retry.take_overs_max {
+            let ending = poisoned(document, now);
+            let attempted = Attempted::Blocked(Code::JobPoison);
+            return self.end(&guard, ending, run.story, leaving(folding), attempted).await;
+        }
+        let mut state = AttemptState::new(document, claimed.taken_over, now);
+        let conclusion = match self.conclude(&mut state, &mut guard, &mut run, trial_of).await {
+            Ok(conclusion) => conclusion,
+            Err(Interrupted::LeaseLost) => return Ok(Attempted::LeaseLost.untried()),
+            Err(Interrupted::Stopping) => {
                 info!("given back: the process is stopping");
-                self.give_back(claimed, run)
+                let ending = Ending::given_back(state.document, self.clock.now());
+                let attempted = Attempted::GivenBack;
+                return self.end(&guard, ending, run.story, leaving(folding), attempted).await;
             }
-            Err(Broken::Store(error)) if error.is_passing() => {
+            Err(Interrupted::Store(error)) if error.is_passing() => {
                 warn!(%error, "given back: the store has not answered for as long as the lease allows");
-                self.give_back(claimed, run)
+                let ending = Ending::given_back(state.document, self.clock.now());
+                let attempted = Attempted::GivenBack;
+                return self.end(&guard, ending, run.story, leaving(folding), attempted).await;
             }
             // The lease runs out, and the lane is taken over as after a crash.
-            Err(Broken::Store(error)) => return Err(error),
+            Err(Interrupted::Store(error)) => return Err(error),
         };
-        let attempted = attempted(&settlement.verdict);
-        let settled = self.settle(&held, settlement).await?;
-        if settled == Settled::Stale {
-            return Ok(Attempted::LeaseLost);
+        let calls = state.calls;
+        let now = self.clock.now();
+        let disowned = std::mem::take(&mut state.disowned);
+        let mut ending = self.with_suspicions(|suspicions| {
+            decide(state, &conclusion, suspicions, &self.options.retry, now, clock::jitter())
+        });
+        if matches!(conclusion, Conclusion::InLine(_)) {
+            ending.disowned = disowned;
         }
-        if matches!(attempted, Attempted::Done(_)) {
-            let ms = self.clock.now().ms_since(job.accepted_at);
-            metrics::histogram!(names::TIME_TO_POSTMAN_SECONDS).record(Duration::from_millis(ms));
+        let attempted = attempted(&conclusion, &ending);
+        tell(&attempted, &ending);
+        if let Some(until) = ending.back_off {
+            self.back_off(now, until).await;
         }
-        Ok(attempted)
+        if let Some((scope, code, not_before)) = ending.hold.take() {
+            self.holds.set(&scope, code, not_before).await?;
+        }
+        let has_passed = calls > 0 && trial_has_passed(&conclusion, &run, trial_of);
+        let tried = self.end(&guard, ending, run.story, leaving(folding), attempted).await?;
+        Ok(Tried { has_passed: has_passed && tried.attempted != Attempted::LeaseLost, ..tried })
     }
 
     /// Plans and calls until the attempt ends.
-    async fn conclude(&self, claimed: &ClaimedJob, held: &mut Held<'_>, run: &mut Run) -> Result<Conclusion, Broken> {
-        let job = &claimed.job;
-        let care = self.options.retry.care(job, self.options.look_up_pages_max, self.clock.now());
-        let mut known = Known::at_start(job, claimed.directory.clone(), care);
+    async fn conclude(
+        &self,
+        state: &mut AttemptState,
+        guard: &mut LeaseGuard<'_>,
+        run: &mut Run,
+        trial_of: Option<&HoldScope>,
+    ) -> Result<Conclusion, Interrupted> {
         loop {
-            let request = match plan(&job.event, &known) {
-                Next::Finish(conclusion) => return Ok(conclusion),
-                Next::Send(request) => request,
-            };
-            let operation = request.operation();
-            held.ready_for(operation.call_kind()).await?;
-            run.calls += 1;
-            let reply = tokio::select! {
-                reply = held.during(self.call(&request)) => reply,
-                () = self.stop_now.cancelled() => {
-                    run.create_unknown |= operation == Operation::Create;
-                    return Err(Broken::Stopping);
+            match plan(state, &self.options.plan, self.clock.now()) {
+                Step::Finish(conclusion) => return Ok(conclusion),
+                Step::Own(keys) => {
+                    let claimed = self.own(state, guard, &keys).await?;
+                    state.learn_claim(&keys, claimed);
                 }
-            };
-            let now = self.clock.now();
-            let outcome = classify(operation, &reply, now);
-            let meaning = outcome.meaning().to_owned();
-            debug!(operation = operation.as_str(), status = reply.status(), meaning, "called");
-            let note = Note::Called { operation, status: reply.status(), meaning };
-            run.history.push(HistoryEntry { at: now, note });
-            if let Outcome::RateLimited { until } = outcome {
-                self.back_off(now, until).await;
+                Step::Send(request) => {
+                    if let Some(held) = self.held(&request, trial_of) {
+                        return Ok(held);
+                    }
+                    if let Some(kept_back) = self.kept_back(&request, state.document.person.id()).await? {
+                        return Ok(kept_back);
+                    }
+                    self.send(state, guard, run, &request).await?;
+                }
             }
-            known.learn(&job.event, &request, outcome);
-            run.create_unknown = known.create_unknown();
-            if held.is_lost() {
-                return Err(Broken::LeaseLost);
+            if guard.is_lost() {
+                return Err(Interrupted::LeaseLost);
             }
         }
+    }
+
+    /// Makes a call that the plan asks for, with a token and a lease that outlives it.
+    async fn send(
+        &self,
+        state: &mut AttemptState,
+        guard: &mut LeaseGuard<'_>,
+        run: &mut Run,
+        request: &Request,
+    ) -> Result<(), Interrupted> {
+        let operation = request.operation();
+        guard.ready_for(operation.call_kind()).await?;
+        let began = Instant::now();
+        let reply = tokio::select! {
+            reply = guard.during(self.call(request)) => reply,
+            () = self.stop_now.cancelled() => {
+                state.learn_cut_off(request, self.clock.now());
+                return Err(Interrupted::Stopping);
+            }
+        };
+        let now = self.clock.now();
+        let outcome = classify(request, state.sought().as_deref(), &reply, now);
+        let meaning = outcome.meaning().to_owned();
+        debug!(operation = operation.as_str(), status = reply.status(), meaning, "called");
+        let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let detail = detail_for_story(&reply);
+        run.story.push(StoryEntry { at: now, note: Note::Called { operation, status: reply.status(), meaning, ms, detail } });
+        if is_served(&outcome) {
+            let person = state.document.person.id();
+            self.with_suspicions(|suspicions| suspicions.served(operation.call_kind(), Some(person), now));
+            match operation.call_kind() {
+                CallKind::Read => run.served_reads = true,
+                CallKind::Write => run.served_writes = true,
+            }
+        }
+        state.learn(request, outcome, now);
+        Ok(())
+    }
+
+    /// A hold that covers this request, and is not the one that is being probed.
+    fn held(&self, request: &Request, trial_of: Option<&HoldScope>) -> Option<Conclusion> {
+        let operation = request.operation();
+        let mut scopes = vec![HoldScope::All];
+        if operation.call_kind() == CallKind::Write {
+            scopes.push(HoldScope::Writes);
+        }
+        if matches!(request, Request::Create(_) | Request::SetActive { active: true, .. }) {
+            scopes.push(HoldScope::Creates);
+        }
+        let holds = self.holds.current();
+        scopes.into_iter().filter(|scope| trial_of != Some(scope)).find_map(|scope| {
+            let hold = holds.get(&scope)?;
+            Some(Conclusion::Hold { scope, code: hold.code, not_before: None })
+        })
+    }
+
+    /// Claims members and addresses, and finds out who has them where it cannot be.
+    async fn own(
+        &self,
+        state: &AttemptState,
+        guard: &LeaseGuard<'_>,
+        keys: &[String],
+    ) -> Result<ClaimedKeys, Interrupted> {
+        let now = self.clock.now();
+        let owner = match self.claim_keys(guard, keys, None).await? {
+            Ok(()) => return Ok(ClaimedKeys::Ours),
+            Err(owner) => owner,
+        };
+        let Some(theirs) = self.document_of(owner).await? else {
+            return Ok(ClaimedKeys::Others(Owner::in_between(state.document.person.clone())));
+        };
+        let wanted = self.key_of(keys, owner).await?;
+        let owner_is = Owner::of(&theirs, &wanted, now);
+        if !owner_is.hands_over_to(&state.document) {
+            return Ok(ClaimedKeys::Others(owner_is));
+        }
+        match self.claim_keys(guard, keys, Some((owner, &theirs, &state.document))).await? {
+            Ok(()) => {
+                warn!(from = %theirs.person, "the member is taken over from another record");
+                Ok(ClaimedKeys::TakenFrom(theirs.person))
+            }
+            Err(_) => Ok(ClaimedKeys::Others(Owner::in_between(theirs.person))),
+        }
+    }
+
+    /// Which of the keys somebody has.
+    async fn key_of(&self, keys: &[String], owner: PersonId) -> Result<String, StoreError> {
+        for key in keys {
+            if self.store.owner(key).await? == Some(owner) {
+                return Ok(key.clone());
+            }
+        }
+        Ok(keys.first().cloned().unwrap_or_default())
+    }
+
+    async fn document_of(&self, person: PersonId) -> Result<Option<Document>, StoreError> {
+        let row = self.store.person(person).await?;
+        Ok(row.and_then(|row| row.document).and_then(|bytes| Document::from_bytes(&bytes).ok()))
     }
 
     /// Makes one call and measures it.
     pub(super) async fn call(&self, request: &Request) -> Reply {
         let operation = request.operation().as_str();
         let began = Instant::now();
+        let under_way = self.activity.call(self.clock.now(), request.operation().call_kind());
         let reply = self.client.send(request).await;
+        under_way.ended(self.clock.now(), match &reply {
+            Reply::Http(http) => Happening::of_status(http.status),
+            Reply::NotSent { .. } => Happening::Unreachable,
+            Reply::Lost { .. } => Happening::Unanswered,
+        });
         let margin = Duration::from_millis(jitter_ms(self.options.rate_window_ms));
         if self.pace.is_late(began.elapsed(), margin) {
             self.charge_again(request.operation().call_kind());
         }
         let status = match &reply {
             Reply::Http(http) => http.status.to_string(),
-            Reply::NotSent => names::STATUS_UNREACHABLE.to_owned(),
-            Reply::Lost => names::STATUS_UNKNOWN.to_owned(),
+            Reply::NotSent { .. } => names::STATUS_UNREACHABLE.to_owned(),
+            Reply::Lost { .. } => names::STATUS_UNKNOWN.to_owned(),
         };
         metrics::histogram!(names::SCIM_REQUEST_DURATION_SECONDS, names::OPERATION => operation)
             .record(began.elapsed());
@@ -181,135 +342,131 @@ impl Worker {
 
     /// After a 429: everybody waits.
     pub(super) async fn back_off(&self, now: UnixMs, until: UnixMs) {
-        warn!(code = %Code::ScimRateLimited, wait_ms = until.ms_since(now), "Postman's rate limit is reached: all workers wait");
+        warn!(code = %Code::ScimRateLimited, wait_ms = until.ms_since(now), "the target's rate limit is reached: all workers wait");
         if let Err(error) = self.store.back_off(now, until).await {
             error!(%error, "the back-off could not be shared");
         }
     }
+}
 
-    /// Makes the settlement of how an attempt ended.
-    fn settlement(&self, claimed: &ClaimedJob, conclusion: &Conclusion, run: Run) -> Settlement {
-        let job = &claimed.job;
-        let now = self.clock.now();
-        let verdict = decide(&self.options.retry, job, conclusion, now, clock::jitter());
-        let note = tell(job, &verdict, conclusion);
-        let directory = match conclusion {
-            Conclusion::Done { at_postman: Some(at), .. } => {
-                Some(directory_after(claimed.directory.as_ref(), job, at, now))
-            }
-            Conclusion::Done { at_postman: None, .. }
-            | Conclusion::Dead { .. }
-            | Conclusion::NobodyFound
-            | Conclusion::UsernameRefused
-            | Conclusion::TryAgain { .. }
-            | Conclusion::RateLimited { .. }
-            | Conclusion::Hold { .. } => None,
-        };
-        let trial = claimed.lease.trial_of.map(|_| trial_result(conclusion, run.calls));
-        let mut history = run.history;
-        history.push(HistoryEntry { at: now, note });
-        Settlement { verdict, history, trial, directory }
-    }
-
-    fn give_back(&self, claimed: &ClaimedJob, run: Run) -> Settlement {
-        let mut progress = claimed.job.progress;
-        progress.create_unknown |= run.create_unknown;
-        let mut history = run.history;
-        history.push(HistoryEntry { at: self.clock.now(), note: Note::GivenBack });
-        Settlement {
-            verdict: Verdict::GiveBack { progress },
-            history,
-            trial: claimed.lease.trial_of.map(|_| TrialResult::Failed),
-            directory: None,
-        }
-    }
-
-    /// Settles, and keeps trying while the store does not answer and the lease is good.
-    async fn settle(&self, held: &Held<'_>, settlement: Settlement) -> Result<Settled, StoreError> {
-        let lease: &Lease = held.lease();
-        // An earlier try may have taken effect: then the lane is not this lease's any more, by our own doing.
-        let mut unsure = false;
-        loop {
-            match self.store.settle(self.clock.now(), lease, settlement.clone()).await {
-                Err(error) if error.is_passing() && held.left_ms() > 0 && !self.stop_now.is_cancelled() => {
-                    warn!(%error, "the store cannot settle: trying again");
-                    unsure |= error.may_have_happened();
-                    tokio::time::sleep(AGAIN).await;
-                }
-                Ok(Settled::Stale) if unsure => return Ok(Settled::Settled),
-                settled => return settled,
-            }
-        }
-    }
-
-    /// A hold's probe when no job is there to be its trial.
-    pub(super) async fn probe(&self, scope: HoldScope) -> Result<(), StoreError> {
-        let reply = self.call(&Request::Probe).await;
-        let now = self.clock.now();
-        let outcome = classify(Operation::Probe, &reply, now);
-        info!(scope = scope.as_str(), status = reply.status(), meaning = outcome.meaning(), "hold probed");
-        if let Outcome::RateLimited { until } = outcome {
-            self.back_off(now, until).await;
-        }
-        let result = match outcome {
-            Outcome::Members(_) => TrialResult::Passed,
-            _ => TrialResult::Failed,
-        };
-        self.store.settle_probe(now, scope, result).await
+impl Attempted {
+    /// Of an attempt that showed nothing of a hold.
+    pub(super) fn untried(self) -> Tried {
+        Tried { attempted: self, has_passed: false }
     }
 }
 
-fn attempted(verdict: &Verdict) -> Attempted {
-    match verdict {
-        Verdict::Done(finished) => Attempted::Done(*finished),
-        Verdict::Retry { .. } => Attempted::Retry,
-        Verdict::Hold { scope, .. } => Attempted::Held(*scope),
-        Verdict::Dead { code, .. } => Attempted::Dead(*code),
-        Verdict::GiveBack { .. } => Attempted::GivenBack,
+fn read_inbox(inbox: &[InboxEntry]) -> Vec<(u64, Entry)> {
+    let read = |entry: &InboxEntry| {
+        let read = Entry::from_bytes(&entry.bytes);
+        if read.is_none() {
+            error!(seq = entry.seq, bytes = entry.bytes.len(), "an inbox entry is damaged: passed over");
+        }
+        Some((entry.seq, read?))
+    };
+    inbox.iter().filter_map(read).collect()
+}
+
+/// The document; of somebody new, an empty one.
+fn read_document(claimed: &Claimed, entries: &[(u64, Entry)]) -> Result<Document, Unreadable> {
+    match &claimed.document {
+        Some(bytes) => Document::from_bytes(bytes),
+        None => entries.iter().find_map(|(_, entry)| entry.person()).map(Document::new).ok_or(Unreadable::Damaged),
     }
 }
 
-/// Whether a hold's trial shows that the target serves us again: it judged the job, for better or
-/// worse. A job that needed no call shows nothing.
-fn trial_result(conclusion: &Conclusion, calls: u32) -> TrialResult {
-    match conclusion {
-        Conclusion::Done { .. } | Conclusion::Dead { .. } | Conclusion::NobodyFound | Conclusion::UsernameRefused
-            if calls > 0 =>
-        {
-            TrialResult::Passed
-        }
-        Conclusion::Done { .. }
-        | Conclusion::Dead { .. }
-        | Conclusion::NobodyFound
-        | Conclusion::UsernameRefused
-        | Conclusion::TryAgain { .. }
+/// Whether there is a reason to look at the target.
+fn needs_attempt(document: &Document, folding: &Folding, now: UnixMs) -> bool {
+    if document.record.closed.is_some() {
+        return false;
+    }
+    let word = document.record.employment.at(now).map(|word| word.stamp);
+    let word_is_new = word.is_some_and(|stamp| document.employment_done.is_none_or(|done| stamp > done));
+    let is_followed = document.not_followed_since.is_none();
+    folding.calls_for_attempt || (is_followed && (!document.open.is_empty() || document.trouble.is_some() || word_is_new))
+}
+
+fn report(folding: &Folding) {
+    for (job, event) in &folding.strangers {
+        error!(%job, person = %event.person, code = %Code::JobCollision, "an event of another person of the same number: refused");
+    }
+    if folding.ahead > 0 {
+        warn!(events = folding.ahead, "told times lie more than an hour ahead: the moment of acceptance counts");
+    }
+}
+
+/// Whether an answer shows that the target serves calls of this kind.
+fn is_served(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Created(_)
+        | Outcome::Member(_)
+        | Outcome::Applied
+        | Outcome::Members(_)
+        | Outcome::Served
+        | Outcome::AlreadyMember
+        | Outcome::NotMember
+        | Outcome::Changed => true,
+        Outcome::NoFilter
+        | Outcome::UsernameRefused
+        | Outcome::AddressRefused { .. }
+        | Outcome::Permanent(_)
+        | Outcome::Hold(..)
+        | Outcome::Suspect { .. }
+        | Outcome::RateLimited { .. }
+        | Outcome::Passing { .. }
+        | Outcome::Unknown { .. } => false,
+    }
+}
+
+/// Whether a hold's trial shows that the target serves us again: it judged the person, for better or
+/// worse, and where the hold is one of writes, a write was served.
+fn trial_has_passed(conclusion: &Conclusion, run: &Run, trial_of: Option<&HoldScope>) -> bool {
+    let has_ended = match conclusion {
+        Conclusion::InLine(_) | Conclusion::Incomplete(_) | Conclusion::Blocked { .. } => true,
+        Conclusion::TryAgain { .. }
+        | Conclusion::Suspect { .. }
         | Conclusion::RateLimited { .. }
-        | Conclusion::Hold { .. } => TrialResult::Failed,
+        | Conclusion::Hold { .. } => false,
+    };
+    match trial_of {
+        Some(HoldScope::Writes | HoldScope::Creates) => run.served_writes,
+        Some(_) => has_ended || run.served_writes,
+        None => false,
     }
 }
 
-/// Logs a verdict, once, and puts it into words for the job's history.
-fn tell(job: &Job, verdict: &Verdict, conclusion: &Conclusion) -> Note {
-    let attempt = job.attempts + 1;
-    match verdict {
-        Verdict::Done(finished) => {
-            info!(outcome = finished.as_str(), attempt, "done");
-            Note::Done { outcome: *finished }
+fn attempted(conclusion: &Conclusion, ending: &Ending) -> Attempted {
+    match &ending.standing {
+        Standing::Idle | Standing::Scheduled { .. } => match conclusion {
+            Conclusion::InLine(finished) => Attempted::InLine(*finished),
+            Conclusion::Incomplete(_)
+            | Conclusion::Blocked { .. }
+            | Conclusion::TryAgain { .. }
+            | Conclusion::Suspect { .. }
+            | Conclusion::RateLimited { .. }
+            | Conclusion::Hold { .. } => Attempted::Folded,
+        },
+        Standing::Retry { .. } => Attempted::Retry(ending.code().unwrap_or(Code::ScimUnavailable)),
+        Standing::Held { scope } => Attempted::Held(scope.clone()),
+        Standing::Incomplete { .. } => Attempted::Incomplete,
+        Standing::Blocked { .. } => {
+            Attempted::Blocked(ending.document.trouble.as_ref().map_or(Code::ScimRejected, |trouble| trouble.code))
         }
-        Verdict::Retry { at, counted, .. } => {
-            // Every conclusion that is tried again has a code.
-            let code = conclusion.code().unwrap_or(Code::ScimUnavailable);
-            info!(%code, attempt, counted, due_at = %at, "tried again later");
-            Note::RetryAt { due_at: *at, code }
+    }
+}
+
+/// Logs how an attempt ended, once.
+fn tell(attempted: &Attempted, ending: &Ending) {
+    let jobs = ending.ended.len();
+    match attempted {
+        Attempted::InLine(finished) => info!(outcome = finished.as_str(), jobs, "in line"),
+        Attempted::Retry(code) => info!(%code, failures = ending.document.progress.failures, "tried again later"),
+        Attempted::Held(scope) => info!(%scope, "waits for the hold to be lifted"),
+        Attempted::Blocked(code) => {
+            let detail = ending.document.trouble.as_ref().map(|trouble| trouble.detail.as_str());
+            error!(%code, detail, advice = code.advice(), "dead letter");
         }
-        Verdict::Hold { scope, code, .. } => {
-            error!(%code, scope = scope.as_str(), advice = code.advice(), "held: {}", code.title());
-            Note::Held { code: *code }
-        }
-        Verdict::Dead { code, detail, .. } => {
-            error!(%code, attempt, detail, advice = code.advice(), "dead letter");
-            Note::Dead { code: *code }
-        }
-        Verdict::GiveBack { .. } => Note::GivenBack,
+        Attempted::Incomplete => info!(missing = ending.document.missing.join(","), "waits for HR to say more"),
+        Attempted::Folded | Attempted::GivenBack | Attempted::LeaseLost | Attempted::Unreadable => {}
     }
 }

@@ -1,10 +1,13 @@
-//! Claims, numbered: the next one tells the store which answers were never heard.
+//! Claims, numbered: the next one tells the store which answers were lost.
 
 use tokio::sync::Mutex;
 
 use super::Worker;
-use crate::core::time::UnixMs;
+use crate::core::hold::HoldScope;
 use crate::store::{Claim, ClaimRequest, StoreError};
+
+/// Entries of one inbox that an attempt folds at the most: the rest comes with the next.
+const ENTRIES_MAX: usize = 1_000;
 
 /// The claims of one worker. One at a time: what another has just been given would be taken for lost.
 #[derive(Debug, Default)]
@@ -13,33 +16,36 @@ pub(super) struct Claims(Mutex<Numbers>);
 #[derive(Debug, Default)]
 struct Numbers {
     last: u64,
-    /// The first whose answer was not heard; none that was heard came after it. Set before the store is
+    /// The first whose answer was lost; none that came was asked for after it. Set before the store is
     /// asked, so that a future that is dropped on the way leaves it behind.
-    unheard_from: Option<u64>,
+    lost_from: Option<u64>,
 }
 
 impl Worker {
-    /// Claims up to so many jobs, and gives back what earlier claims got whose answers never came.
-    pub(super) async fn claim(&self, now: UnixMs, jobs_max: usize) -> Result<Claim, StoreError> {
+    /// Claims up to so many people, and gives back what earlier claims got whose answers were lost.
+    /// `parked`: from among those behind this hold.
+    pub(super) async fn claim(&self, people_max: usize, parked: Option<&HoldScope>) -> Result<Claim, StoreError> {
         let mut numbers = self.claims.0.lock().await;
         numbers.last += 1;
         let request = ClaimRequest {
             worker: self.name.clone(),
             number: numbers.last,
-            lost_from: numbers.unheard_from,
-            jobs_max,
+            lost_from: numbers.lost_from,
+            people_max,
             lease_ms: self.options.lease_ms,
+            entries_max: ENTRIES_MAX,
+            parked: parked.map(ToString::to_string),
         };
-        numbers.unheard_from.get_or_insert(request.number);
-        let claim = self.store.claim(now, &request).await?;
-        numbers.unheard_from = None;
+        numbers.lost_from.get_or_insert(request.number);
+        let claim = self.store.claim(self.clock.now(), &request).await?;
+        numbers.lost_from = None;
         Ok(claim)
     }
 
-    /// Gives back what earlier claims got whose answers never came, and takes nothing.
-    pub(super) async fn give_back_unheard(&self) -> Result<(), StoreError> {
-        if self.claims.0.lock().await.unheard_from.is_some() {
-            self.claim(self.clock.now(), 0).await?;
+    /// Gives back what earlier claims got whose answers were lost, and takes nothing.
+    pub(super) async fn give_back_lost(&self) -> Result<(), StoreError> {
+        if self.claims.0.lock().await.lost_from.is_some() {
+            self.claim(0, None).await?;
         }
         Ok(())
     }

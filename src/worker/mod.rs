@@ -1,49 +1,64 @@
-//! Brings what is accepted to Postman: claim, plan, send, classify, decide, settle.
+//! Brings the team in line: claim, fold, plan, send, classify, decide, commit.
 //!
-//! Lives here: claims that name themselves (`claims`), one attempt at one job (`attempt`), the loop around
-//! it (`pool`), and what an attempt
-//! must keep while it runs: its lease and its tokens. Not here: judgement (`crate::core`), state
+//! Lives here: claims that name themselves (`claims`), one attempt for one person (`attempt`), the
+//! loop around it (`pool`), the probes of holds (`probe`), the commit (`commit`), and what an attempt must keep
+//! while it runs: its lease and its tokens (`lease`). Not here: judgement (`crate::core`), state
 //! (`crate::store`), HTTP (`crate::scim`).
 
 mod attempt;
 mod claims;
-mod held;
+mod commit;
+mod guarded;
+mod lease;
 mod pace;
 mod pool;
-mod waited;
+mod probe;
+mod token_wait;
 
-use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{self, Clock};
-use crate::core::verdict::RetryRules;
+use crate::core::guard::GuardOptions;
+use crate::core::hold::ProbePauses;
+use crate::core::reconcile::plan::PlanRules;
+use crate::core::reconcile::suspicion::Suspicions;
+use crate::core::reconcile::verdict::RetryRules;
+use crate::core::time::UnixMs;
 use crate::scim::Client;
-use crate::store::{Claim, ClaimedJob, Store, StoreError, WaitReason};
+use crate::store::holds::SharedHolds;
+use crate::store::{Claim, Store, StoreError};
+use crate::telemetry::activity::ActivityLog;
 
 pub use self::attempt::Attempted;
 use self::claims::Claims;
 use self::pace::Pace;
-use self::waited::Waited;
+use self::token_wait::TokenWait;
 
 /// What a worker is built with.
 #[derive(Debug, Clone)]
 pub struct WorkerOptions {
-    /// Jobs worked on at the same time.
+    /// People worked on at the same time.
     pub concurrency: usize,
-    /// How long a claim lasts; above `call_timeout_ms` and the margin below.
+    /// How long a claim lasts; above `call_timeout_ms` and the margin of `lease`.
     pub lease_ms: u64,
     /// Longest that one SCIM call can take.
     pub call_timeout_ms: u64,
-    /// Window of Postman's rate limits.
+    /// Window of the target's rate limits.
     pub rate_window_ms: u64,
-    /// Most pages of members that a look-up reads.
-    pub look_up_pages_max: u32,
+    /// How calls are planned.
+    pub plan: PlanRules,
     /// How failures are tried again.
     pub retry: RetryRules,
+    /// Pauses between the probes of a hold.
+    pub probe_pauses: ProbePauses,
+    /// What the guard lets through by itself.
+    pub guard: GuardOptions,
 }
 
-/// A worker: any number of jobs at once, on one store, with one target. Cheap to clone.
+/// A worker: any number of people at once, on one store, with one target. Cheap to clone.
 #[derive(Clone)]
 pub struct Worker {
     store: Arc<dyn Store>,
@@ -52,66 +67,97 @@ pub struct Worker {
     options: Arc<WorkerOptions>,
     name: Arc<str>,
     claims: Arc<Claims>,
-    waited: Arc<Waited>,
+    holds: Arc<SharedHolds>,
+    suspicions: Arc<Mutex<Suspicions>>,
+    released_at_ms: Arc<AtomicU64>,
+    token_wait: Arc<TokenWait>,
     pace: Arc<Pace>,
-    /// Cancelled when nothing new may begin: waiting jobs are given back.
+    activity: ActivityLog,
+    /// Cancelled when nothing new may begin: people whose call has not begun are given back.
     stop: CancellationToken,
-    /// Cancelled when the grace is over: calls under way are dropped, their jobs given back.
+    /// Cancelled when the grace is over: calls under way are dropped, their people given back.
     stop_now: CancellationToken,
 }
 
 /// What a step did.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stepped {
-    /// A job was attempted.
+    /// Somebody was worked on.
     Attempted(Attempted),
-    /// A hold was probed.
-    Probed,
-    /// There was nothing to do.
-    Nothing(WaitReason),
+    /// A hold was probed: whether it is lifted by it.
+    Probed {
+        /// Whether.
+        lifted: bool,
+    },
+    /// There was nothing to do before then; none: nobody waits for a time.
+    Nothing {
+        /// When.
+        until: Option<UnixMs>,
+    },
 }
 
 impl Worker {
     /// A worker with a name that no other has, in this process or another.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, client: Client, clock: Clock, options: WorkerOptions) -> Self {
+        let name: Arc<str> = clock::new_name().into();
+        let holds = SharedHolds::new(store.clone(), clock.clone(), options.probe_pauses);
         Self {
             store,
             client,
             clock,
             options: Arc::new(options),
-            name: clock::new_job_id().to_string().into(),
+            name,
             claims: Arc::default(),
-            waited: Arc::default(),
+            holds: Arc::new(holds),
+            suspicions: Arc::default(),
+            released_at_ms: Arc::default(),
+            token_wait: Arc::default(),
             pace: Arc::default(),
+            activity: ActivityLog::default(),
             stop: CancellationToken::new(),
             stop_now: CancellationToken::new(),
         }
     }
 
-    /// Claims one job and attempts it, or says that there is nothing to do. What the pool does in a
-    /// loop; for tests, which need no pool and no sleep.
+    /// The same, counting its calls here.
+    #[must_use]
+    pub fn with_activity(self, activity: ActivityLog) -> Self {
+        Self { activity, ..self }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> Arc<str> {
+        self.name.clone()
+    }
+
+    /// Probes a hold that is due, or claims somebody and works on them, or says that there is nothing
+    /// to do. What the pool does in a loop; for tests, which need no pool and no sleep.
     pub async fn step(&self) -> Result<Stepped, StoreError> {
-        let asked_at = self.clock.now();
-        match self.claim(asked_at, 1).await? {
-            Claim::Jobs(jobs) => {
+        self.holds.refresh().await?;
+        self.release_lifted().await?;
+        if let Some(lifted) = self.probe_due().await? {
+            return Ok(Stepped::Probed { lifted });
+        }
+        if let Some(until) = self.held_until() {
+            return Ok(Stepped::Nothing { until });
+        }
+        let asked_ms = self.clock.monotonic_ms();
+        match self.claim(1, None).await? {
+            Claim::People(people) => {
                 let mut attempted = Attempted::LeaseLost;
-                for job in jobs {
-                    attempted = self.attempt(job, asked_at).await?;
+                for person in people {
+                    attempted = self.attempt(person, asked_ms, None).await?.attempted;
                 }
                 Ok(Stepped::Attempted(attempted))
             }
-            Claim::Probe(scope) => {
-                self.probe(scope).await?;
-                Ok(Stepped::Probed)
-            }
-            Claim::Wait { reason, .. } => Ok(Stepped::Nothing(reason)),
+            Claim::Nobody { until } => Ok(Stepped::Nothing { until }),
         }
     }
-}
 
-/// What a log line says of a job: identifiers only.
-fn span_of(claimed: &ClaimedJob) -> tracing::Span {
-    let job = &claimed.job;
-    tracing::info_span!("job", job = %job.id, person = %job.event.person, event = %job.event.kind())
+    /// What this process has seen of undocumented refusals. Never held across an await.
+    fn with_suspicions<T>(&self, look: impl FnOnce(&mut Suspicions) -> T) -> T {
+        look(&mut self.suspicions.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }

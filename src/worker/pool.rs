@@ -12,7 +12,7 @@ use super::Worker;
 use crate::clock;
 use crate::core::time::UnixMs;
 use crate::lifecycle::Lifecycle;
-use crate::store::{Claim, StoreError, WaitReason};
+use crate::store::{Claim, StoreError};
 
 /// Longest sleep without a look at the store: a lost wake-up costs no more than this.
 const POLL: Duration = Duration::from_secs(1);
@@ -20,6 +20,10 @@ const POLL: Duration = Duration::from_secs(1);
 const STORE_DOWN_PAUSE: Duration = Duration::from_secs(5);
 /// Shortest pause, where a wake-up ends it.
 const STORE_DOWN_LEAST: Duration = Duration::from_millis(200);
+/// Between two claims that found nobody. What comes in meanwhile is claimed together.
+const CLAIM_FLOOR: Duration = Duration::from_millis(2);
+/// A probe that was just begun takes its place in the document of holds meanwhile.
+const PROBE_BEGINS: Duration = Duration::from_millis(50);
 /// After the grace, what is under way is given back; that takes a moment.
 const GIVE_BACK: Duration = Duration::from_secs(2);
 
@@ -33,7 +37,7 @@ impl Worker {
         loop {
             while attempts.try_join_next().is_some() {}
             let free = tokio::select! {
-                // A stop wins over room: nothing is claimed any more.
+                // A stop wins over room: nobody is claimed any more.
                 biased;
                 () = life.stopping() => break,
                 permit = room.clone().acquire_owned() => match permit {
@@ -41,13 +45,11 @@ impl Worker {
                     Err(_) => break,
                 },
             };
-            let asked_at = self.clock.now();
-            match self.claim(asked_at, free).await {
-                Ok(claim) => {
+            match self.take(free, &room, &mut attempts).await {
+                Ok(None) => failures = 0,
+                Ok(Some(pause)) => {
                     failures = 0;
-                    if let Some(pause) = self.take_up(claim, asked_at, &room, &mut attempts) {
-                        self.sleep(pause, &life).await;
-                    }
+                    self.sleep(pause, &life).await;
                 }
                 Err(error) => {
                     report(&error, failures);
@@ -64,53 +66,69 @@ impl Worker {
         self.drain(attempts, grace, &life).await;
     }
 
-    /// Starts what was claimed; where there was nothing, says how long to sleep.
-    fn take_up(
+    /// Begins the probe of a hold, or claims people and starts on them; where there is nobody, says how
+    /// long to sleep.
+    async fn take(
         &self,
-        claim: Claim,
-        asked_at: UnixMs,
+        free: usize,
         room: &Arc<Semaphore>,
         attempts: &mut JoinSet<()>,
-    ) -> Option<Pause> {
-        match claim {
-            Claim::Jobs(jobs) => {
-                for job in jobs {
+    ) -> Result<Option<Pause>, StoreError> {
+        self.holds.refresh().await?;
+        if self.holds_are_due_for_release() {
+            self.release_lifted().await?;
+        }
+        let probe_is_due = self.holds.current().due_probe(self.clock.now()).is_some();
+        if probe_is_due && attempts.len() < self.options.concurrency {
+            let (worker, permit) = (self.clone(), room.clone().try_acquire_owned().ok());
+            attempts.spawn(async move {
+                if let Err(error) = worker.probe_due().await {
+                    error!(%error, "a probe's result could not be stored");
+                }
+                drop(permit);
+            });
+            return Ok(Some(Pause { until: None, floor: PROBE_BEGINS, waits_for_wake: false }));
+        }
+        if let Some(until) = self.held_until() {
+            return Ok(Some(Pause { until, floor: CLAIM_FLOOR, waits_for_wake: false }));
+        }
+        let asked_ms = self.clock.monotonic_ms();
+        match self.claim(free, None).await? {
+            Claim::People(people) => {
+                for person in people {
                     let (worker, room) = (self.clone(), room.clone());
                     // There is room: nobody but this loop takes it.
                     let permit = room.try_acquire_owned().ok();
                     attempts.spawn(async move {
-                        if let Err(error) = worker.attempt(job, asked_at).await {
+                        if let Err(error) = worker.attempt(person, asked_ms, None).await {
                             error!(%error, "an attempt broke off: its lane is taken over when the lease runs out");
                         }
                         drop(permit);
                     });
                 }
-                None
+                Ok(None)
             }
-            Claim::Probe(scope) => {
-                let worker = self.clone();
-                attempts.spawn(async move {
-                    if let Err(error) = worker.probe(scope).await {
-                        error!(%error, "a probe's result could not be stored");
-                    }
-                });
-                None
-            }
-            Claim::Wait { until, reason } => Some(Pause { until, reason, since: asked_at }),
+            Claim::Nobody { until } => Ok(Some(Pause { until, floor: CLAIM_FLOOR, waits_for_wake: true })),
         }
     }
 
+    /// However fast events come in, nobody is asked for more often than the floor allows.
     async fn sleep(&self, pause: Pause, life: &Lifecycle) {
         let due = pause.until.map_or(POLL, |until| Duration::from_millis(until.ms_since(self.clock.now())));
         // Jittered, so that several processes do not ask in step; the due time itself is exact.
         let longest = POLL.mul_f64(0.8 + 0.4 * clock::jitter());
+        let woken = async {
+            tokio::time::sleep(pause.floor).await;
+            if pause.waits_for_wake {
+                self.store.woken().await;
+            } else {
+                std::future::pending::<()>().await;
+            }
+        };
         tokio::select! {
-            () = tokio::time::sleep(due.min(longest)) => {}
-            () = self.store.woken() => {}
+            () = tokio::time::sleep(due.min(longest).max(pause.floor)) => {}
+            () = woken => {}
             () = life.stopping() => {}
-        }
-        if let WaitReason::Token(kind) = pause.reason {
-            self.waited.add(kind, self.clock.now().ms_since(pause.since));
         }
     }
 
@@ -122,10 +140,10 @@ impl Worker {
 
     async fn drain(&self, mut attempts: JoinSet<()>, grace: Duration, life: &Lifecycle) {
         self.stop.cancel();
-        info!(in_flight = attempts.len(), "no new jobs are taken; finishing those in flight");
+        info!(in_flight = attempts.len(), "nobody is claimed any more; finishing those in flight");
         let all = async {
             // One last try: what was leased to nobody need not wait for its leases to run out.
-            if let Err(error) = self.give_back_unheard().await {
+            if let Err(error) = self.give_back_lost().await {
                 warn!(%error, "what a claim got whose answer never came waits until its leases run out");
             }
             while attempts.join_next().await.is_some() {}
@@ -138,7 +156,7 @@ impl Worker {
         }
         self.stop_now.cancel();
         if tokio::time::timeout(GIVE_BACK, all).await.is_err() {
-            error!("some jobs could not be given back: their lanes are taken over when their leases run out");
+            error!("some people could not be given back: their lanes are taken over when their leases run out");
         }
     }
 }
@@ -146,14 +164,16 @@ impl Worker {
 /// A sleep between two claims.
 struct Pause {
     until: Option<UnixMs>,
-    reason: WaitReason,
-    since: UnixMs,
+    /// At the least.
+    floor: Duration,
+    /// Whether a sign from the store ends it.
+    waits_for_wake: bool,
 }
 
 /// The first failure is told; those that follow are the same trouble.
 fn report(error: &StoreError, failures_before: u32) {
     if failures_before == 0 {
-        error!(%error, "the store does not answer: no jobs are claimed until it does");
+        error!(%error, "the store does not answer: nobody is claimed until it does");
     }
 }
 

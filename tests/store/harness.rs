@@ -1,31 +1,37 @@
 //! What the cases work with: a store that can be closed and opened again between any two steps, and
-//! short words for deliveries, claims and settlements.
+//! short words for deliveries, claims and commits.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use scim_bridge::core::code::Code;
-use scim_bridge::core::event::{Change, Email, Event, Names, Person, SourceName};
-use scim_bridge::core::hold::ProbePauses;
-use scim_bridge::core::job::{DirectoryEntry, Finished, JobId, JobState, Progress};
+use bytes::Bytes;
 use scim_bridge::core::limiter::Rate;
+use scim_bridge::core::person::job::JobId;
+use scim_bridge::core::person::{EventKind, Person, SourceName};
 use scim_bridge::core::time::UnixMs;
+use scim_bridge::store::transfer::Transfer;
 use scim_bridge::store::{
-    Accepted, Claim, ClaimRequest, ClaimedJob, Dedupe, Lease, NewDelivery, NewJob, NewUnmapped, Page, Retention,
-    Settled, Settlement, StoreOptions, Transfer, TrialResult, Verdict, WaitReason,
+    Accepted, Bounds, Claim, ClaimRequest, Claimed, Commit, Committed, DeadChange, DeadFilter, DeadRow, Dedupe, Lane,
+    LaneState, Lease, NewDelivery, NewEntry, NewUnmapped, Page, PersonRow, StoreOptions,
 };
 
 /// When the tests begin.
 pub(crate) const T0: UnixMs = UnixMs(1_800_000_000_000);
 /// How long leases last in the tests.
 pub(crate) const LEASE_MS: u64 = 60_000;
-/// Before the first probe of a hold, and at the most.
-pub(crate) const PAUSES: ProbePauses = ProbePauses { first_ms: 30_000, max_ms: 300_000 };
+/// How long deliveries are remembered.
+pub(crate) const REMEMBER_MS: u64 = 86_400_000;
+/// How long people who are idle keep their story.
+pub(crate) const STORY_KEEP_MS: u64 = 90 * 86_400_000;
 
 /// So many milliseconds after the beginning.
 pub(crate) fn at(ms: u64) -> UnixMs {
     T0.plus_ms(ms)
 }
+
+/// How many ids were made: stores that are copied into one another have none in common.
+static IDS: AtomicU64 = AtomicU64::new(1);
 
 /// Opens an engine on a place of its own, again and again on the same.
 #[async_trait]
@@ -34,31 +40,18 @@ pub(crate) trait Engine: Send + Sync {
     async fn open(&self, options: StoreOptions) -> Arc<dyn Transfer>;
 }
 
-/// Looks at lanes in an engine's own records, past the engine.
-pub(crate) trait Lanes {
-    /// The lane of a person.
-    fn look(&mut self, person: &str) -> SeenLane;
-}
-
-/// A lane as its records have it.
-#[derive(Debug, Default)]
-pub(crate) struct SeenLane {
-    /// Where it is: `due`, `leased`, `parked`.
-    pub(crate) places: Vec<&'static str>,
-    /// Live jobs as the lane counts them.
-    pub(crate) counted: u64,
-    /// Live jobs that are there.
-    pub(crate) live: u64,
-}
-
 /// Without limits and with bounds that no test reaches by chance.
 pub(crate) fn options() -> StoreOptions {
     StoreOptions {
         writes: Rate { calls: 0, window_ms: 60_000 },
         reads: Rate { calls: 0, window_ms: 60_000 },
-        high_water_jobs: 1_000_000,
-        retention: Retention { finished_ms: 7 * 86_400_000, finished_jobs_max: 1_000_000 },
-        probe_pauses: PAUSES,
+        bounds: Bounds {
+            entries_max: 1_000_000,
+            dead_letters_max: 1_000_000,
+            dead_bytes_max: 1_000_000_000,
+            story_entries_max: 100,
+            story_keep_ms: STORY_KEEP_MS,
+        },
     }
 }
 
@@ -68,14 +61,13 @@ pub(crate) struct Bench {
     options: StoreOptions,
     store: Option<Arc<dyn Transfer>>,
     reopens: bool,
-    ids: u128,
 }
 
 impl Bench {
     /// A fresh store; with `reopens`, it is closed and opened again before every single step.
     pub(crate) async fn new(engine: impl Engine + 'static, reopens: bool) -> Self {
         let store = engine.open(options()).await;
-        Self { engine: Box::new(engine), options: options(), store: Some(store), reopens, ids: 0 }
+        Self { engine: Box::new(engine), options: options(), store: Some(store), reopens }
     }
 
     /// Goes on with other options.
@@ -98,116 +90,219 @@ impl Bench {
         self.store.as_deref().expect("the store is open")
     }
 
+    /// Whether it is closed and opened again before every step.
+    pub(crate) fn reopens(&self) -> bool {
+        self.reopens
+    }
+
     /// An id that is newer than all before.
-    pub(crate) fn id(&mut self) -> JobId {
-        self.ids += 1;
-        JobId((0x0195 << 112) + self.ids)
+    pub(crate) fn id(&mut self, who: &Person) -> JobId {
+        let newest = IDS.fetch_add(1, Ordering::Relaxed);
+        JobId::about((0x0195 << 112) + (u128::from(newest) << 64), who.id())
     }
 
-    /// Leaves ids out: another store has them.
-    pub(crate) fn skip_ids(&mut self, count: u128) {
-        self.ids += count;
+    /// A key that nothing else has.
+    pub(crate) fn key(&mut self) -> [u8; 16] {
+        self.id(&person("nobody")).0.to_be_bytes()
     }
 
-    /// Accepts a delivery of these events, remembered by a key that nothing else has; the jobs' ids.
-    pub(crate) async fn accept(&mut self, now: UnixMs, events: &[Event]) -> Vec<JobId> {
-        let jobs: Vec<NewJob> = events.iter().map(|event| NewJob { id: self.id(), event: event.clone() }).collect();
-        let ids = jobs.iter().map(|job| job.id).collect();
-        let key = self.id().0.to_be_bytes();
-        let delivery = delivery(key, [0; 16], jobs);
-        assert_eq!(self.s().await.accept(now, delivery).await.unwrap(), Accepted::Stored);
+    /// An entry for somebody's inbox.
+    pub(crate) fn entry(&mut self, who: &str, word: &str) -> NewEntry {
+        let person = person(who);
+        NewEntry { job: self.id(&person), person, bytes: Bytes::copy_from_slice(word.as_bytes()) }
+    }
+
+    /// Accepts a delivery of these words, remembered by a key that nothing else has; the jobs' ids.
+    pub(crate) async fn accept(&mut self, now: UnixMs, words: &[(&str, &str)]) -> Vec<JobId> {
+        let entries: Vec<_> = words.iter().map(|(who, word)| self.entry(who, word)).collect();
+        let ids = entries.iter().map(|entry| entry.job).collect();
+        let delivery = delivery(self.key(), entries);
+        assert_eq!(self.deliver(now, delivery).await, Accepted::Stored);
         ids
     }
 
-    /// Accepts one event.
-    pub(crate) async fn accept_one(&mut self, now: UnixMs, event: Event) -> JobId {
-        self.accept(now, &[event]).await[0]
+    pub(crate) async fn deliver(&mut self, now: UnixMs, delivery: NewDelivery) -> Accepted {
+        self.s().await.accept(now, delivery).await.unwrap()
     }
 
     /// Keeps a record that could not be mapped.
-    pub(crate) async fn accept_unmapped(&mut self, now: UnixMs, person: Option<Person>) -> JobId {
-        let id = self.id();
-        let mut delivery = delivery(self.id().0.to_be_bytes(), [0; 16], Vec::new());
-        delivery.unmapped.push(unmapped(id, person));
-        assert_eq!(self.s().await.accept(now, delivery).await.unwrap(), Accepted::Stored);
+    pub(crate) async fn accept_unmapped(&mut self, now: UnixMs, who: Option<&str>, payload: &str) -> JobId {
+        let unmapped = self.unmapped(now, who, payload);
+        let id = unmapped.row.id;
+        let mut delivery = delivery(self.key(), Vec::new());
+        delivery.unmapped.push(unmapped);
+        assert_eq!(self.deliver(now, delivery).await, Accepted::Stored);
         id
     }
 
-    /// Claims up to so many jobs; none where the answer is another.
-    pub(crate) async fn claim_up_to(&mut self, now: UnixMs, jobs_max: usize) -> Vec<ClaimedJob> {
-        match self.claim(now, jobs_max).await {
-            Claim::Jobs(jobs) => jobs,
-            Claim::Probe(_) | Claim::Wait { .. } => Vec::new(),
+    pub(crate) fn unmapped(&mut self, now: UnixMs, who: Option<&str>, payload: &str) -> NewUnmapped {
+        let id = self.id(&person(who.unwrap_or("nobody")));
+        let row = DeadRow {
+            id,
+            source: source(),
+            person: who.map(person),
+            event: None,
+            died_at: now,
+            code: "MAP-FIELD".to_owned(),
+            detail: "email: missing or blank".to_owned(),
+            unmapped: true,
+        };
+        NewUnmapped { row, payload: Bytes::copy_from_slice(payload.as_bytes()) }
+    }
+
+    /// Claims up to so many people.
+    pub(crate) async fn claim(&mut self, now: UnixMs, people_max: usize) -> Vec<Claimed> {
+        match self.ask(now, &request(people_max)).await {
+            Claim::People(people) => people,
+            Claim::Nobody { .. } => Vec::new(),
         }
     }
 
-    /// Claims one job that must be there.
-    pub(crate) async fn claim_one(&mut self, now: UnixMs) -> ClaimedJob {
-        let mut jobs = self.claim_up_to(now, 1).await;
-        assert_eq!(jobs.len(), 1, "one job is to be had");
-        jobs.remove(0)
+    pub(crate) async fn ask(&mut self, now: UnixMs, request: &ClaimRequest) -> Claim {
+        self.s().await.claim(now, request).await.unwrap()
     }
 
-    /// Claims.
-    pub(crate) async fn claim(&mut self, now: UnixMs, jobs_max: usize) -> Claim {
-        let request = ClaimRequest { worker: "w".into(), number: 1, lost_from: None, jobs_max, lease_ms: LEASE_MS };
-        self.s().await.claim(now, &request).await.unwrap()
+    /// Claims one person who must be there.
+    pub(crate) async fn claim_one(&mut self, now: UnixMs) -> Claimed {
+        let mut people = self.claim(now, 1).await;
+        assert_eq!(people.len(), 1, "somebody is to be had");
+        people.remove(0)
     }
 
-    /// Claims where nothing is to be had.
-    pub(crate) async fn claim_none(&mut self, now: UnixMs) -> (Option<UnixMs>, WaitReason) {
-        match self.claim(now, 64).await {
-            Claim::Wait { until, reason } => (until, reason),
-            Claim::Probe(scope) => panic!("a probe of {scope:?} instead of nothing"),
-            Claim::Jobs(jobs) => panic!("{} jobs instead of nothing", jobs.len()),
+    /// Claims where nobody is to be had; until when.
+    pub(crate) async fn claim_none(&mut self, now: UnixMs) -> Option<UnixMs> {
+        match self.ask(now, &request(64)).await {
+            Claim::Nobody { until } => until,
+            Claim::People(people) => panic!("{} people instead of nobody", people.len()),
         }
     }
 
-    /// Settles with a verdict alone.
-    pub(crate) async fn settle(&mut self, now: UnixMs, lease: &Lease, verdict: Verdict) -> Settled {
-        self.settle_trial(now, lease, verdict, None).await
+    pub(crate) async fn commit(&mut self, now: UnixMs, lease: &Lease, commit: Commit) -> Committed {
+        self.s().await.commit(now, lease, commit).await.unwrap()
     }
 
-    /// Settles with a verdict and a trial's result.
-    pub(crate) async fn settle_trial(
-        &mut self,
-        now: UnixMs,
-        lease: &Lease,
-        verdict: Verdict,
-        trial: Option<TrialResult>,
-    ) -> Settled {
-        let settlement = Settlement { verdict, history: Vec::new(), trial, directory: None };
-        self.s().await.settle(now, lease, settlement).await.unwrap()
-    }
-
-    /// Claims the next job and ends it so.
-    pub(crate) async fn work_off(&mut self, now: UnixMs, verdict: Verdict) -> JobId {
+    /// Claims the next person, folds the whole inbox, and leaves them so.
+    pub(crate) async fn work_off(&mut self, now: UnixMs, who: &str, commit: Commit) {
         let claimed = self.claim_one(now).await;
-        assert_eq!(self.settle(now, &claimed.lease, verdict).await, Settled::Settled);
-        claimed.job.id
+        assert_eq!(claimed.lease.person, person(who).id(), "somebody else is next");
+        let commit = Commit { consumed_to: claimed.inbox.last().map(|entry| entry.seq), ..commit };
+        assert_eq!(self.commit(now, &claimed.lease, commit).await, Committed::Committed);
     }
 
-    /// Where a job stands.
-    pub(crate) async fn state(&mut self, id: JobId) -> Option<JobState> {
-        self.s().await.job(id).await.unwrap().map(|view| view.state)
+    /// Makes somebody a person with a document who stands so.
+    pub(crate) async fn settled(&mut self, now: UnixMs, who: &str, lane: Lane) {
+        self.accept(now, &[(who, "x")]).await;
+        self.work_off(now, who, Commit { document: Some(Bytes::from(format!("doc of {who}"))), ..commit(who, lane) })
+            .await;
     }
 
-    /// How many jobs are in a state.
-    pub(crate) async fn count(&mut self, state: JobState) -> u64 {
-        self.s().await.stats(T0).await.unwrap().jobs[state.as_str()]
+    pub(crate) async fn row(&mut self, who: &str) -> PersonRow {
+        self.s().await.person(person(who).id()).await.unwrap().expect("there is such a person")
+    }
+
+    pub(crate) async fn lane(&mut self, who: &str) -> Lane {
+        self.row(who).await.lane
+    }
+
+    /// How many lanes are in a state.
+    pub(crate) async fn count(&mut self, state: LaneState) -> u64 {
+        self.s().await.stats().await.unwrap().lanes[state.as_str()]
+    }
+
+    /// Inbox entries of all sources.
+    pub(crate) async fn entries(&mut self) -> u64 {
+        self.s().await.stats().await.unwrap().entries.values().sum()
+    }
+
+    /// The ids of all dead letters that are meant.
+    pub(crate) async fn dead(&mut self, filter: &DeadFilter) -> Vec<JobId> {
+        let listed = self.s().await.dead(filter, &first(1_000)).await.unwrap();
+        listed.rows.iter().map(|row| row.id).collect()
     }
 }
 
-/// A delivery of jobs.
-pub(crate) fn delivery(key: [u8; 16], fingerprint: [u8; 16], jobs: Vec<NewJob>) -> NewDelivery {
-    let dedupe = Dedupe { key, fingerprint, remember_ms: 86_400_000 };
-    NewDelivery { source: source(), dedupe, jobs, unmapped: Vec::new() }
+/// A claim of worker `w`.
+pub(crate) fn request(people_max: usize) -> ClaimRequest {
+    ClaimRequest {
+        worker: "w".into(),
+        number: 1,
+        lost_from: None,
+        people_max,
+        lease_ms: LEASE_MS,
+        entries_max: 1_000,
+        parked: None,
+    }
 }
 
-/// A record that could not be mapped.
-pub(crate) fn unmapped(id: JobId, person: Option<Person>) -> NewUnmapped {
-    let detail = "email: missing or blank".to_owned();
-    NewUnmapped { id, person, code: Code::MapField, detail, payload: r#"{"x":1}"#.to_owned() }
+/// A delivery of entries, known again by this key.
+pub(crate) fn delivery(key: [u8; 16], entries: Vec<NewEntry>) -> NewDelivery {
+    let dedupe = Dedupe { key, only_while_newest: false, remember_ms: REMEMBER_MS };
+    NewDelivery { source: source(), dedupe: Some(dedupe), entries, unmapped: Vec::new() }
+}
+
+/// A delivery that is known by the hash of its body.
+pub(crate) fn body(key: u8, entries: Vec<NewEntry>) -> NewDelivery {
+    let dedupe = Dedupe { key: [key; 16], only_while_newest: true, remember_ms: REMEMBER_MS };
+    NewDelivery { source: source(), dedupe: Some(dedupe), entries, unmapped: Vec::new() }
+}
+
+/// A commit that leaves somebody so and changes nothing else.
+pub(crate) fn commit(who: &str, lane: Lane) -> Commit {
+    Commit {
+        document: None,
+        person: person(who),
+        consumed_to: None,
+        lane,
+        story: Vec::new(),
+        terms_added: Vec::new(),
+        terms_removed: Vec::new(),
+        disowned: Vec::new(),
+        dead: DeadChange::None,
+    }
+}
+
+/// In line.
+pub(crate) fn idle() -> Lane {
+    Lane::new()
+}
+
+/// Tried again then; news wake.
+pub(crate) fn retry(due: UnixMs) -> Lane {
+    Lane { state: LaneState::Waiting, due: Some(due), wakes: true, tag: None }
+}
+
+/// Parked behind a hold; news do not wake.
+pub(crate) fn held(tag: &str) -> Lane {
+    Lane { state: LaneState::Held, due: None, wakes: false, tag: Some(tag.to_owned()) }
+}
+
+/// Until something changes.
+pub(crate) fn blocked() -> Lane {
+    Lane { state: LaneState::Blocked, due: None, wakes: true, tag: None }
+}
+
+/// The dead letter of a person.
+pub(crate) fn dead_row(id: JobId, who: &str, now: UnixMs, code: &str) -> DeadRow {
+    DeadRow {
+        id,
+        source: source(),
+        person: Some(person(who)),
+        event: Some(EventKind::Hire),
+        died_at: now,
+        code: code.to_owned(),
+        detail: "name: too long".to_owned(),
+        unmapped: false,
+    }
+}
+
+/// A commit that makes a dead letter of somebody.
+pub(crate) fn dies(row: DeadRow, who: &str) -> Commit {
+    Commit { dead: DeadChange::Is(Box::new(row)), ..commit(who, blocked()) }
+}
+
+/// What an inbox says.
+pub(crate) fn words(claimed: &Claimed) -> Vec<String> {
+    claimed.inbox.iter().map(|entry| String::from_utf8(entry.bytes.to_vec()).unwrap()).collect()
 }
 
 pub(crate) fn source() -> SourceName {
@@ -218,50 +313,12 @@ pub(crate) fn person(employee_id: &str) -> Person {
     Person::parse(source(), employee_id).unwrap()
 }
 
-pub(crate) fn hire(employee_id: &str) -> Event {
-    let email = Email::parse("Ada@example.com").unwrap();
-    let names = Names::parse(Some("Ada"), Some("Lovelace")).unwrap();
-    Event { person: person(employee_id), change: Change::Hire { email, names }, locale: None, occurred_at: Some(T0) }
-}
-
-pub(crate) fn rename(employee_id: &str) -> Event {
-    let names = Names::parse(Some("Ada"), Some("King")).unwrap();
-    let change = Change::Rename { email: None, names };
-    Event { person: person(employee_id), change, locale: Some("de-DE".to_owned()), occurred_at: None }
-}
-
-pub(crate) fn entry() -> DirectoryEntry {
-    DirectoryEntry {
-        scim_id: Some("405775".to_owned()),
-        user_name: "ada@example.com".to_owned(),
-        in_line_at: T0,
-        occurred_at: None,
-        seq: 1,
-    }
-}
-
-pub(crate) fn done() -> Verdict {
-    Verdict::Done(Finished::Created)
-}
-
-pub(crate) fn dead() -> Verdict {
-    dead_knowing(Progress::default())
-}
-
-/// Dead, with what a replay must know.
-pub(crate) fn dead_knowing(progress: Progress) -> Verdict {
-    Verdict::Dead { code: Code::ScimSyntax, detail: "name: too long".to_owned(), progress }
-}
-
-pub(crate) fn retry(at: UnixMs) -> Verdict {
-    Verdict::Retry { at, counted: true, progress: Progress::default() }
-}
-
-pub(crate) fn give_back() -> Verdict {
-    Verdict::GiveBack { progress: Progress::default() }
+/// Somebody of another source.
+pub(crate) fn person_of(source: &str, employee_id: &str) -> Person {
+    Person::parse(SourceName::parse(source).unwrap(), employee_id).unwrap()
 }
 
 /// The first rows of a listing.
 pub(crate) fn first(rows_max: usize) -> Page {
-    Page { rows_max, before: None }
+    Page { rows_max, after: None }
 }

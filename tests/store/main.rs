@@ -2,18 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "all of this is tests")]
 
-mod arrivals;
 mod conformance;
-mod embedded;
 mod harness;
-mod model;
-mod processes;
-mod properties;
-mod redis;
-mod redis_clock;
-mod redis_seen;
-mod servers;
+mod memory;
 
-conformance::conformance!(embedded_engine, crate::embedded::Folder::new());
-conformance::conformance!(redis_engine, crate::redis::Keyspace::on(&crate::servers::REDIS));
-conformance::conformance!(valkey_engine, crate::redis::Keyspace::on(&crate::servers::VALKEY));
+conformance::conformance!(memory_engine, crate::memory::Kept::new());

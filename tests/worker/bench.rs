@@ -1,39 +1,51 @@
 //! What every test here stands on.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use scim_bridge::clock::{Clock, new_job_id};
-use scim_bridge::core::event::{Change, Email, Event, Names, Person, SourceName};
-use scim_bridge::core::hold::ProbePauses;
-use scim_bridge::core::job::{JobId, JobState};
+use scim_bridge::core::guard::GuardOptions;
+use scim_bridge::core::hold::{Holds, ProbePauses};
 use scim_bridge::core::limiter::Rate;
+use scim_bridge::core::person::job::{Finished, JobId};
+use scim_bridge::core::person::story::{Note, StoryEntry};
+use scim_bridge::core::person::{
+    Document, Email, EmploymentState, Entry, Event, EventKind, Facts, Name, Person, SourceName, Stated, Word,
+};
+use scim_bridge::core::reconcile::plan::PlanRules;
+use scim_bridge::core::reconcile::verdict::RetryRules;
 use scim_bridge::core::time::UnixMs;
-use scim_bridge::core::verdict::RetryRules;
 use scim_bridge::postman_sim::{PostmanSim, SimOptions};
 use scim_bridge::scim::{Auth, Client, ClientOptions};
 use scim_bridge::secret::LiveSecret;
-use scim_bridge::store::embedded::Embedded;
-use scim_bridge::store::{Accepted, Dedupe, NewDelivery, NewJob, Retention, Store, StoreOptions, WaitReason};
+use scim_bridge::store::holds::SharedHolds;
+use scim_bridge::store::memory::Memory;
+use scim_bridge::store::{
+    Accepted, Bounds, LaneState, NewDelivery, NewEntry, PersonRow, Store, StoreOptions, documents,
+};
 use scim_bridge::worker::{Attempted, Stepped, Worker, WorkerOptions};
 
 pub(crate) const LEASE_MS: u64 = 60_000;
-
+pub(crate) const PAUSES: ProbePauses = ProbePauses { first_ms: 30_000, max_ms: 300_000 };
 pub(crate) const RULES: RetryRules = RetryRules {
     first_ms: 1000,
     max_ms: 900_000,
     give_up_after_ms: 72 * 3_600_000,
-    not_found_tries: 5,
-    username_tries: 3,
+    suspicion_ms: 120_000,
     take_overs_max: 3,
 };
 
 pub(crate) struct Bench {
-    pub(crate) store: Arc<Embedded>,
+    pub(crate) store: Arc<dyn Store>,
     pub(crate) sim: PostmanSim,
     pub(crate) clock: Clock,
     pub(crate) key: LiveSecret,
-    pub(crate) _folder: tempfile::TempDir,
+    pub(crate) guard: GuardOptions,
+    /// One worker for all steps: it remembers whom it saw refused and served.
+    pub(crate) worker: std::sync::OnceLock<Worker>,
+    pub(crate) told: AtomicU64,
 }
 
 impl Bench {
@@ -45,105 +57,125 @@ impl Bench {
     pub(crate) fn with(change: impl FnOnce(&mut SimOptions)) -> Self {
         let mut options = SimOptions { writes: 0, reads: 0, ..SimOptions::default() };
         change(&mut options);
-        let folder = tempfile::tempdir().unwrap();
-        let unlimited = Rate { calls: 0, window_ms: 60_000 };
-        let store = Embedded::open(
-            folder.path(),
-            StoreOptions {
-                writes: unlimited,
-                reads: unlimited,
-                high_water_jobs: 1000,
-                retention: Retention { finished_ms: 1_000_000_000, finished_jobs_max: 1000 },
-                probe_pauses: ProbePauses { first_ms: 30_000, max_ms: 300_000 },
-            },
-        )
-        .unwrap();
         Self {
-            store: Arc::new(store),
+            store: Arc::new(Memory::new(store_options(Rate { calls: 0, window_ms: 60_000 }))),
             key: LiveSecret::new(options.key.clone().into()),
             sim: PostmanSim::start(options).unwrap(),
             clock: Clock::manual(UnixMs(1_795_341_600_000)),
-            _folder: folder,
+            guard: GuardOptions {
+                leaves_max: 25,
+                leaves_percent: 10,
+                address_changes_max: 25,
+                window_ms: 24 * 3_600_000,
+            },
+            worker: std::sync::OnceLock::new(),
+            told: AtomicU64::new(0),
         }
     }
 
     pub(crate) fn worker(&self) -> Worker {
-        self.worker_on(self.store.clone())
+        self.worker.get_or_init(|| self.worker_on(self.store.clone())).clone()
     }
 
-    /// A worker that sees the store through something.
+    /// A worker of its own that sees the store through something.
     pub(crate) fn worker_on(&self, store: Arc<dyn Store>) -> Worker {
-        let client = Client::new(ClientOptions {
-            base_url: self.sim.base_url().parse().unwrap(),
-            key: self.key.clone(),
-            auth: Auth::Bearer,
-            x_api_key: false,
-            locale: "en-US".to_owned(),
-            timeout: Duration::from_millis(400),
-            connect_timeout: Duration::from_millis(400),
-            ca_pem: None,
-        })
-        .unwrap();
-        let options = WorkerOptions {
-            concurrency: 4,
-            lease_ms: LEASE_MS,
-            call_timeout_ms: 400,
-            rate_window_ms: 60_000,
-            look_up_pages_max: 20,
-            retry: RULES,
-        };
+        let client = client(&self.sim, self.key.clone(), Duration::from_millis(400));
+        let options = WorkerOptions { call_timeout_ms: 400, guard: self.guard, ..worker_options() };
         Worker::new(store, client, self.clock.clone(), options)
     }
 
+    pub(crate) fn holds(&self) -> SharedHolds {
+        SharedHolds::new(self.store.clone(), self.clock.clone(), PAUSES)
+    }
+
+    pub(crate) async fn holds_in_force(&self) -> Holds {
+        documents::read(self.store.as_ref(), "holds").await.unwrap().0
+    }
+
     pub(crate) async fn accept(&self, event: Event) -> JobId {
-        let id = new_job_id();
-        let delivery = NewDelivery {
-            source: event.person.source.clone(),
-            dedupe: Dedupe { key: id.0.to_be_bytes(), fingerprint: [0; 16], remember_ms: 1 },
-            jobs: vec![NewJob { id, event }],
-            unmapped: Vec::new(),
-        };
-        assert_eq!(self.store.accept(self.clock.now(), delivery).await.unwrap(), Accepted::Stored);
+        let id = new_job_id(event.person.id());
+        accept(self.store.as_ref(), self.clock.now(), id, event).await;
         id
     }
 
+    /// An instant by HR's clock, a second after the one before.
+    fn next_at(&self) -> UnixMs {
+        let n = self.told.fetch_add(1, Ordering::SeqCst);
+        UnixMs(1_795_000_000_000).plus_ms(n * 1000)
+    }
+
     pub(crate) async fn hire(&self, id: &str, given: &str, family: &str) -> JobId {
-        self.accept(hire(id, given, family)).await
+        self.accept(Event { at: Some(self.next_at()), ..hire(id, given, family) }).await
     }
 
     pub(crate) async fn rename(&self, id: &str, given: &str, family: &str) -> JobId {
-        self.accept(rename(id, given, family)).await
+        self.accept(Event { at: Some(self.next_at()), ..rename(id, given, family) }).await
     }
 
-    /// One step that must attempt a job.
+    pub(crate) async fn leave(&self, id: &str) -> JobId {
+        self.accept(Event { at: Some(self.next_at()), ..leave(id) }).await
+    }
+
+    /// An operator wants somebody tried again.
+    pub(crate) async fn try_again(&self, id: &str) {
+        let word = Word::TryAgain { by: "test".to_owned() };
+        let bytes = Bytes::from(Entry { accepted_at: self.clock.now(), word }.to_bytes());
+        let entry = NewEntry { job: new_job_id(person(id).id()), person: person(id), bytes };
+        assert!(self.store.put(self.clock.now(), entry).await.unwrap());
+    }
+
+    /// One step that must work on somebody.
     pub(crate) async fn attempt(&self) -> Attempted {
         match self.worker().step().await.unwrap() {
             Stepped::Attempted(attempted) => attempted,
-            other => panic!("{other:?}"),
+            other => panic!("{other:?}; {:?}", self.calls()),
         }
     }
 
     /// One step that must find nothing to do.
-    pub(crate) async fn nothing(&self) -> WaitReason {
-        match self.worker().step().await.unwrap() {
-            Stepped::Nothing(reason) => reason,
-            other => panic!("{other:?}"),
-        }
+    pub(crate) async fn nothing(&self) {
+        let stepped = self.worker().step().await.unwrap();
+        assert!(matches!(stepped, Stepped::Nothing { .. }), "{stepped:?}");
     }
 
-    /// Steps, letting time pass between them, until a job ends for good.
+    /// Steps, letting time pass between them, until somebody is in line, blocked, or waits for HR.
     pub(crate) async fn attempt_until_settled(&self) -> Attempted {
-        for _ in 0..40 {
+        for _ in 0..60 {
             match self.worker().step().await.unwrap() {
-                Stepped::Attempted(ended @ (Attempted::Done(_) | Attempted::Dead(_))) => return ended,
-                Stepped::Attempted(_) | Stepped::Nothing(_) | Stepped::Probed => self.clock.advance_ms(901_000),
+                Stepped::Attempted(
+                    ended @ (Attempted::InLine(_) | Attempted::Blocked(_) | Attempted::Incomplete | Attempted::Folded),
+                ) => return ended,
+                Stepped::Attempted(_) | Stepped::Nothing { .. } | Stepped::Probed { .. } => {
+                    self.clock.advance_ms(61_000);
+                }
             }
         }
-        panic!("the job did not settle")
+        panic!("nobody settled: {:?}", self.calls())
     }
 
-    pub(crate) async fn state(&self, id: JobId) -> JobState {
-        self.store.job(id).await.unwrap().unwrap().state
+    pub(crate) async fn row(&self, id: &str) -> PersonRow {
+        self.store.person(person(id).id()).await.unwrap().unwrap()
+    }
+
+    pub(crate) async fn state(&self, id: &str) -> LaneState {
+        self.row(id).await.lane.state
+    }
+
+    pub(crate) async fn document(&self, id: &str) -> Document {
+        Document::from_bytes(&self.row(id).await.document.unwrap()).unwrap()
+    }
+
+    pub(crate) async fn story(&self, id: &str) -> Vec<Note> {
+        let story = self.store.story(person(id).id()).await.unwrap();
+        story.entries.iter().map(|bytes| StoryEntry::from_bytes(bytes).unwrap().note).collect()
+    }
+
+    /// How a job has ended, where it has.
+    pub(crate) async fn outcome(&self, job: JobId, id: &str) -> Option<Finished> {
+        self.story(id).await.into_iter().find_map(|note| match note {
+            Note::Ended { job: ended, outcome } if ended == job => Some(outcome),
+            _ => None,
+        })
     }
 
     /// The calls made, as `operation status`.
@@ -165,6 +197,67 @@ impl Bench {
     }
 }
 
+pub(crate) fn store_options(writes: Rate) -> StoreOptions {
+    StoreOptions {
+        writes,
+        reads: Rate { calls: 0, window_ms: writes.window_ms },
+        bounds: Bounds {
+            entries_max: 100_000,
+            dead_letters_max: 1_000,
+            dead_bytes_max: 1 << 20,
+            story_entries_max: 64,
+            story_keep_ms: 30 * 86_400_000,
+        },
+    }
+}
+
+pub(crate) fn worker_options() -> WorkerOptions {
+    WorkerOptions {
+        concurrency: 4,
+        lease_ms: LEASE_MS,
+        call_timeout_ms: 20_000,
+        rate_window_ms: 60_000,
+        plan: PlanRules {
+            read_lag_ms: 60_000,
+            changes_addresses: true,
+            updates_create: false,
+            pages_max: 20,
+            locale: "en-US".to_owned(),
+        },
+        retry: RULES,
+        probe_pauses: PAUSES,
+        guard: GuardOptions {
+            leaves_max: 25,
+            leaves_percent: 10,
+            address_changes_max: 25,
+            window_ms: 24 * 3_600_000,
+        },
+    }
+}
+
+pub(crate) fn client(sim: &PostmanSim, key: LiveSecret, timeout: Duration) -> Client {
+    Client::new(ClientOptions {
+        base_url: sim.base_url().parse().unwrap(),
+        key,
+        auth: Auth::Bearer,
+        x_api_key: false,
+        locale: "en-US".to_owned(),
+        timeout,
+        connect_timeout: timeout,
+        ca_pem: None,
+    })
+    .unwrap()
+}
+
+pub(crate) async fn accept(store: &dyn Store, now: UnixMs, id: JobId, event: Event) {
+    let (source, person) = (event.person.source.clone(), event.person.clone());
+    let word = Word::Event { job: id, event: Box::new(event) };
+    let bytes = Bytes::from(Entry { accepted_at: now, word }.to_bytes());
+    let entries = vec![NewEntry { job: id, person, bytes }];
+    let delivery = NewDelivery { source, dedupe: None, entries, unmapped: Vec::new() };
+    assert_eq!(store.accept(now, delivery).await.unwrap(), Accepted::Stored);
+}
+
 pub(crate) fn person(id: &str) -> Person {
     Person::parse(SourceName::parse("hr").unwrap(), id).unwrap()
 }
@@ -173,14 +266,26 @@ pub(crate) fn email(id: &str) -> String {
     format!("{}@example.com", id.to_lowercase())
 }
 
+fn names(given: &str, family: &str) -> Facts {
+    let stated = |name: &str| Name::parse("name", name).unwrap().map(Stated::Is);
+    Facts { given_name: stated(given), family_name: stated(family), ..Facts::default() }
+}
+
 pub(crate) fn hire(id: &str, given: &str, family: &str) -> Event {
-    let names = Names::parse(Some(given), Some(family)).unwrap();
-    let change = Change::Hire { email: Email::parse(&email(id)).unwrap(), names };
-    Event { person: person(id), change, locale: None, occurred_at: None }
+    let facts = Facts {
+        employment: Some((EmploymentState::Employed, None)),
+        email: Some(Email::parse(&email(id)).unwrap()),
+        ..names(given, family)
+    };
+    Event { person: person(id), kind: EventKind::Hire, at: None, facts }
 }
 
 pub(crate) fn rename(id: &str, given: &str, family: &str) -> Event {
-    let names = Names::parse(Some(given), Some(family)).unwrap();
-    let change = Change::Rename { email: Some(Email::parse(&email(id)).unwrap()), names };
-    Event { person: person(id), change, locale: None, occurred_at: None }
+    let facts = Facts { email: Some(Email::parse(&email(id)).unwrap()), ..names(given, family) };
+    Event { person: person(id), kind: EventKind::Update, at: None, facts }
+}
+
+pub(crate) fn leave(id: &str) -> Event {
+    let facts = Facts { employment: Some((EmploymentState::Left, None)), ..Facts::default() };
+    Event { person: person(id), kind: EventKind::Leave, at: None, facts }
 }

@@ -1,13 +1,13 @@
-//! Workers die, hang and stop: lanes are taken over, late results refused, unfinished jobs given back.
+//! Workers die, hang and stop: lanes are taken over, late results refused, unfinished work given back.
 
 use std::time::Duration;
 
 use scim_bridge::core::code::Code;
-use scim_bridge::core::job::{Finished, JobState};
+use scim_bridge::core::person::job::Finished;
 use scim_bridge::lifecycle::Lifecycle;
 use scim_bridge::postman_sim::Fault;
-use scim_bridge::store::{Claim, ClaimRequest, Store};
-use scim_bridge::worker::Attempted;
+use scim_bridge::store::{Claim, ClaimRequest, LaneState};
+use scim_bridge::worker::{Attempted, Stepped};
 
 use crate::bench::{Bench, LEASE_MS};
 
@@ -15,45 +15,56 @@ fn order(bench: &Bench, fault: &str) {
     bench.sim.order(fault.parse::<Fault>().unwrap()).unwrap();
 }
 
-/// A worker that claims and is never heard of again.
+/// A worker that claims and is never seen again.
 async fn claim_and_die(bench: &Bench) {
-    let request = ClaimRequest { worker: "doomed".into(), number: 1, lost_from: None, jobs_max: 1, lease_ms: LEASE_MS };
+    let request = ClaimRequest {
+        worker: "doomed".into(),
+        number: 1,
+        lost_from: None,
+        people_max: 1,
+        lease_ms: LEASE_MS,
+        entries_max: 100,
+        parked: None,
+    };
     let claim = bench.store.claim(bench.clock.now(), &request).await.unwrap();
-    assert!(matches!(claim, Claim::Jobs(_)), "{claim:?}");
+    assert!(matches!(claim, Claim::People(_)), "{claim:?}");
 }
 
 #[tokio::test]
 async fn a_worker_that_died_after_its_create_leaves_no_second_member() {
     let bench = Bench::new();
-    let id = bench.hire("E-1", "Ada", "Lovelace").await;
+    bench.hire("E-1", "Ada", "Lovelace").await;
     claim_and_die(&bench).await;
     bench.sim.add_member(scim_bridge::postman_sim::Person::member("e-1@example.com", "Ada", "Lovelace"));
     bench.nothing().await;
     bench.clock.advance_ms(LEASE_MS + 1);
-    assert_eq!(bench.attempt().await, Attempted::Done(Finished::Created));
+    assert_eq!(bench.attempt().await, Attempted::InLine(Finished::Created));
     assert_eq!(bench.calls(), ["find 200"]);
-    let job = bench.store.job(id).await.unwrap().unwrap().job;
-    assert_eq!((job.attempts, job.take_overs), (0, 1));
 }
 
 #[tokio::test]
-async fn a_job_that_kills_worker_after_worker_is_set_aside() {
+async fn somebody_who_kills_worker_after_worker_is_set_aside() {
     let bench = Bench::new();
-    let id = bench.hire("E-1", "Ada", "Lovelace").await;
+    bench.hire("E-1", "Ada", "Lovelace").await;
+    // A worker that dies counts only once its lane is taken over and committed: each attempt is cut off.
+    order(&bench, "create:hang:forever");
     for _ in 0..4 {
         claim_and_die(&bench).await;
         bench.clock.advance_ms(LEASE_MS + 1);
+        let stepped = bench.worker().step().await.unwrap();
+        assert!(matches!(stepped, Stepped::Attempted(_)), "{stepped:?}");
+        bench.clock.advance_ms(901_000);
     }
-    assert_eq!(bench.attempt().await, Attempted::Dead(Code::JobPoison));
-    assert!(bench.calls().is_empty());
-    bench.store.replay(bench.clock.now(), id).await.unwrap();
-    assert_eq!(bench.attempt().await, Attempted::Done(Finished::Created));
+    assert_eq!(bench.document("E-1").await.trouble.unwrap().code, Code::JobPoison);
+    bench.sim.clear_faults();
+    bench.try_again("E-1").await;
+    assert_eq!(bench.attempt_until_settled().await, Attempted::InLine(Finished::Created));
 }
 
 #[tokio::test]
-async fn a_worker_that_slept_past_its_lease_settles_nothing() {
+async fn a_worker_that_slept_past_its_lease_commits_nothing() {
     let bench = Bench::new();
-    let id = bench.hire("E-1", "Ada", "Lovelace").await;
+    bench.hire("E-1", "Ada", "Lovelace").await;
     order(&bench, "create:delay:1:delay=200");
     let worker = bench.worker();
     let slow = tokio::spawn(async move { worker.step().await.unwrap() });
@@ -64,11 +75,10 @@ async fn a_worker_that_slept_past_its_lease_settles_nothing() {
     }
     bench.clock.advance_ms(LEASE_MS + 1);
     claim_and_die(&bench).await;
-    let stepped = slow.await.unwrap();
-    assert!(format!("{stepped:?}").contains("LeaseLost"), "{stepped:?}");
-    assert_eq!(bench.state(id).await, JobState::Running);
+    assert_eq!(slow.await.unwrap(), Stepped::Attempted(Attempted::LeaseLost));
+    assert_eq!(bench.state("E-1").await, LaneState::Running);
     bench.clock.advance_ms(LEASE_MS + 1);
-    assert!(matches!(bench.attempt().await, Attempted::Done(_)));
+    assert!(matches!(bench.attempt().await, Attempted::InLine(_)));
     assert_eq!(bench.names("E-1").len(), 1);
 }
 
@@ -82,20 +92,20 @@ async fn the_pool_drains_what_is_there_and_stops_when_told() {
     let life = Lifecycle::new();
     let pool = tokio::spawn(bench.worker().run(life.clone(), Duration::from_secs(5)));
     let deadline = std::time::Instant::now() + Duration::from_secs(20);
-    while bench.store.stats(bench.clock.now()).await.unwrap().jobs["done"] < 100 {
-        assert!(std::time::Instant::now() < deadline, "{:?}", bench.store.stats(bench.clock.now()).await);
+    while bench.sim.members().len() < 50 {
+        assert!(std::time::Instant::now() < deadline, "{:?}", bench.store.stats().await);
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     life.stop();
     pool.await.unwrap();
     assert!((0..50).all(|n| bench.names(&format!("E-{n}")) == ["Ada King"]));
-    assert_eq!(bench.calls().len(), 150, "not a call more than needed");
+    assert_eq!(bench.calls().len(), 50, "not a call more than needed");
 }
 
 #[tokio::test]
 async fn a_stop_gives_back_what_does_not_end_within_the_grace() {
     let bench = Bench::new();
-    let id = bench.hire("E-1", "Ada", "Lovelace").await;
+    bench.hire("E-1", "Ada", "Lovelace").await;
     order(&bench, "create:hang:1");
     let life = Lifecycle::new();
     let pool = tokio::spawn(bench.worker().run(life.clone(), Duration::from_millis(50)));
@@ -104,9 +114,11 @@ async fn a_stop_gives_back_what_does_not_end_within_the_grace() {
     }
     life.stop();
     pool.await.unwrap();
-    let view = bench.store.job(id).await.unwrap().unwrap();
-    assert_eq!((view.state, view.job.attempts), (JobState::Waiting, 0));
-    assert!(view.job.progress.create_unknown, "the create that was broken off may have taken effect");
-    assert_eq!(bench.attempt().await, Attempted::Done(Finished::Created));
+    assert_eq!(bench.state("E-1").await, LaneState::Waiting);
+    let progress = bench.document("E-1").await.progress;
+    assert_eq!(progress.failures, 0);
+    assert!(progress.create_unknown.is_some(), "the create that was cut off may have taken effect");
+    let after = bench.worker_on(bench.store.clone());
+    after.step().await.unwrap();
     assert_eq!(bench.calls()[1], "find 200");
 }

@@ -1,4 +1,4 @@
-//! The worker, one step at a time: the real embedded store on one side, the stand-in over real HTTP
+//! The worker, one step at a time: the in-memory store on one side, the stand-in over real HTTP
 //! on the other, and a clock that is moved by hand.
 
 #[cfg(test)]
@@ -13,6 +13,8 @@ mod journeys;
 mod leases;
 #[cfg(test)]
 mod limits;
+#[cfg(test)]
+mod owners;
 #[cfg(test)]
 mod rough_store;
 #[cfg(test)]

@@ -5,21 +5,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use scim_bridge::core::code::Code;
-use scim_bridge::core::event::Person;
-use scim_bridge::core::hold::{Hold, HoldScope};
-use scim_bridge::core::job::{DeadLetter, JobId, JobState};
 use scim_bridge::core::limiter::CallKind;
+use scim_bridge::core::person::job::JobId;
+use scim_bridge::core::person::{Person, PersonId};
 use scim_bridge::core::time::UnixMs;
-use scim_bridge::store::embedded::Embedded;
 use scim_bridge::store::{
-    Accepted, Claim, ClaimRequest, DeadAction, DeadSummary, JobView, Lease, NewDelivery, NewJob, Page, PersonView,
-    Settled, Settlement, Stats, Store, StoreError, Token, TrialResult,
+    Accepted, Claim, ClaimRequest, Commit, Committed, DeadFilter, DeadRow, LaneState, Lease, Listed, NewDelivery,
+    NewEntry, NewUnmapped, Own, Owned, Page, PersonRow, Shared, Stats, Store, StoreError, Story, Token,
 };
 
 /// A store in rough weather.
 pub(crate) struct Rough {
-    store: Arc<Embedded>,
+    store: Arc<dyn Store>,
     /// How long every claim and token takes.
     pause: Duration,
     /// So many claims take effect, and are never answered.
@@ -28,27 +27,27 @@ pub(crate) struct Rough {
     pub(crate) tokens: AtomicU64,
     /// So many claims take effect, but are not answered in time.
     pub(crate) claims_lost: AtomicU64,
-    /// So many settlements take effect, but their answer is lost.
-    pub(crate) settlements_lost: AtomicU64,
+    /// So many commits take effect, but their answer is lost.
+    pub(crate) commits_lost: AtomicU64,
     /// So many requests for a token or a longer lease meet a broken connection.
     pub(crate) broken: AtomicU64,
 }
 
 impl Rough {
     /// A store whose every claim and token takes so long.
-    pub(crate) fn slow(store: Arc<Embedded>, pause: Duration) -> Self {
+    pub(crate) fn slow(store: Arc<dyn Store>, pause: Duration) -> Self {
         Self { pause, ..Self::over(store) }
     }
 
     /// A store in fair weather, so far.
-    pub(crate) fn over(store: Arc<Embedded>) -> Self {
+    pub(crate) fn over(store: Arc<dyn Store>) -> Self {
         Self {
             store,
             pause: Duration::ZERO,
             claims_hung: AtomicU64::new(0),
             tokens: AtomicU64::new(0),
             claims_lost: AtomicU64::new(0),
-            settlements_lost: AtomicU64::new(0),
+            commits_lost: AtomicU64::new(0),
             broken: AtomicU64::new(0),
         }
     }
@@ -87,61 +86,79 @@ impl Store for Rough {
         fails(&self.broken, Code::StoreLost)?;
         self.store.renew(now, lease, lease_ms).await
     }
-    async fn settle(&self, now: UnixMs, lease: &Lease, settlement: Settlement) -> Result<Settled, StoreError> {
-        let settled = self.store.settle(now, lease, settlement).await;
-        fails(&self.settlements_lost, Code::StoreLost)?;
-        settled
+    async fn commit(&self, now: UnixMs, lease: &Lease, commit: Commit) -> Result<Committed, StoreError> {
+        let committed = self.store.commit(now, lease, commit).await;
+        fails(&self.commits_lost, Code::StoreLost)?;
+        committed
     }
-    async fn settle_probe(&self, now: UnixMs, scope: HoldScope, result: TrialResult) -> Result<(), StoreError> {
-        self.store.settle_probe(now, scope, result).await
+    async fn own(&self, now: UnixMs, lease: &Lease, own: Own) -> Result<Owned, StoreError> {
+        self.store.own(now, lease, own).await
+    }
+    async fn owner(&self, key: &str) -> Result<Option<PersonId>, StoreError> {
+        self.store.owner(key).await
+    }
+    async fn release(&self, now: UnixMs, tag: &str, people_max: u64) -> Result<u64, StoreError> {
+        self.store.release(now, tag, people_max).await
+    }
+    async fn put(&self, now: UnixMs, entry: NewEntry) -> Result<bool, StoreError> {
+        self.store.put(now, entry).await
     }
     async fn back_off(&self, now: UnixMs, until: UnixMs) -> Result<(), StoreError> {
         self.store.back_off(now, until).await
     }
-    async fn holds(&self) -> Result<Vec<Hold>, StoreError> {
-        self.store.holds().await
+    async fn shared(&self, name: &str) -> Result<Shared, StoreError> {
+        self.store.shared(name).await
     }
-    async fn set_hold(&self, now: UnixMs, scope: HoldScope, code: Code) -> Result<Hold, StoreError> {
-        self.store.set_hold(now, scope, code).await
+    async fn put_shared(&self, name: &str, version: u64, bytes: Bytes) -> Result<bool, StoreError> {
+        self.store.put_shared(name, version, bytes).await
     }
-    async fn lift_hold(&self, now: UnixMs, scope: Option<HoldScope>) -> Result<Vec<Hold>, StoreError> {
-        self.store.lift_hold(now, scope).await
-    }
-    async fn lift_hold_of(&self, now: UnixMs, scope: HoldScope, code: Code) -> Result<Option<Hold>, StoreError> {
-        self.store.lift_hold_of(now, scope, code).await
-    }
-    async fn dead_letters(&self, page: &Page) -> Result<Vec<DeadSummary>, StoreError> {
-        self.store.dead_letters(page).await
-    }
-    async fn dead_letter(&self, id: JobId) -> Result<Option<DeadLetter>, StoreError> {
-        self.store.dead_letter(id).await
-    }
-    async fn replay(&self, now: UnixMs, id: JobId) -> Result<DeadAction, StoreError> {
-        self.store.replay(now, id).await
-    }
-    async fn replay_as(&self, now: UnixMs, id: JobId, jobs: Vec<NewJob>) -> Result<DeadAction, StoreError> {
-        self.store.replay_as(now, id, jobs).await
-    }
-    async fn discard(&self, now: UnixMs, id: JobId) -> Result<DeadAction, StoreError> {
-        self.store.discard(now, id).await
-    }
-    async fn jobs(&self, state: JobState, page: &Page) -> Result<Vec<JobView>, StoreError> {
-        self.store.jobs(state, page).await
-    }
-    async fn job(&self, id: JobId) -> Result<Option<JobView>, StoreError> {
-        self.store.job(id).await
-    }
-    async fn person(&self, person: &Person) -> Result<Option<PersonView>, StoreError> {
+    async fn person(&self, person: PersonId) -> Result<Option<PersonRow>, StoreError> {
         self.store.person(person).await
     }
-    async fn stats(&self, now: UnixMs) -> Result<Stats, StoreError> {
-        self.store.stats(now).await
+    async fn story(&self, person: PersonId) -> Result<Story, StoreError> {
+        self.store.story(person).await
+    }
+    async fn people(&self, page: &Page) -> Result<Listed<PersonRow>, StoreError> {
+        self.store.people(page).await
+    }
+    async fn lanes(&self, state: LaneState, page: &Page) -> Result<Listed<PersonRow>, StoreError> {
+        self.store.lanes(state, page).await
+    }
+    async fn search(&self, prefix: &str, page: &Page) -> Result<Listed<PersonRow>, StoreError> {
+        self.store.search(prefix, page).await
+    }
+    async fn dead(&self, filter: &DeadFilter, page: &Page) -> Result<Listed<DeadRow>, StoreError> {
+        self.store.dead(filter, page).await
+    }
+    async fn dead_letter(&self, id: JobId) -> Result<Option<(DeadRow, Option<Bytes>)>, StoreError> {
+        self.store.dead_letter(id).await
+    }
+    async fn replay_unmapped(
+        &self,
+        now: UnixMs,
+        id: JobId,
+        entries: Vec<NewEntry>,
+        unmapped: Vec<NewUnmapped>,
+    ) -> Result<bool, StoreError> {
+        self.store.replay_unmapped(now, id, entries, unmapped).await
+    }
+    async fn discard_unmapped(&self, id: JobId) -> Result<bool, StoreError> {
+        self.store.discard_unmapped(id).await
+    }
+    async fn erase(&self, person: &Person) -> Result<bool, StoreError> {
+        self.store.erase(person).await
+    }
+    async fn stats(&self) -> Result<Stats, StoreError> {
+        self.store.stats().await
+    }
+    async fn end_leases(&self, now: UnixMs) -> Result<u64, StoreError> {
+        self.store.end_leases(now).await
     }
     async fn tidy(&self, now: UnixMs) -> Result<u64, StoreError> {
         self.store.tidy(now).await
     }
-    async fn ping(&self) -> Result<(), StoreError> {
-        self.store.ping().await
+    async fn check(&self) -> Result<(), StoreError> {
+        self.store.check().await
     }
     async fn woken(&self) {
         self.store.woken().await;

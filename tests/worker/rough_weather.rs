@@ -1,12 +1,12 @@
-//! Answers of the store that come late or not at all, and connections that break: no job pays for it.
+//! Answers of the store that come late or not at all, and connections that break: nobody pays for it.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use scim_bridge::core::job::{Finished, JobId, JobState};
+use scim_bridge::core::person::job::Finished;
 use scim_bridge::lifecycle::Lifecycle;
-use scim_bridge::store::{Store, StoreError};
+use scim_bridge::store::{LaneState, StoreError};
 use scim_bridge::worker::{Attempted, Stepped};
 
 use crate::bench::{Bench, LEASE_MS};
@@ -16,16 +16,15 @@ fn rough(bench: &Bench) -> Arc<Rough> {
     Arc::new(Rough::over(bench.store.clone()))
 }
 
-async fn take_overs(bench: &Bench, id: JobId) -> u32 {
-    bench.store.job(id).await.unwrap().unwrap().job.take_overs
+async fn take_overs(bench: &Bench, id: &str) -> u32 {
+    bench.document(id).await.progress.take_overs
 }
 
 #[tokio::test]
 async fn claims_that_are_answered_too_late_for_many_leases_kill_nobody() {
     let bench = Bench::new();
-    let mut ids = Vec::new();
     for n in 0..6 {
-        ids.push(bench.hire(&format!("E-{n}"), "Ada", "Lovelace").await);
+        bench.hire(&format!("E-{n}"), "Ada", "Lovelace").await;
     }
     let store = rough(&bench);
     let worker = bench.worker_on(store.clone());
@@ -34,19 +33,20 @@ async fn claims_that_are_answered_too_late_for_many_leases_kill_nobody() {
         assert!(matches!(worker.step().await, Err(StoreError::Trouble { .. })));
         bench.clock.advance_ms(LEASE_MS + 1);
     }
-    for _ in &ids {
+    for _ in 0..6 {
         let stepped = worker.step().await.unwrap();
-        assert!(matches!(stepped, Stepped::Attempted(Attempted::Done(Finished::Created))), "{stepped:?}");
+        assert!(matches!(stepped, Stepped::Attempted(Attempted::InLine(Finished::Created))), "{stepped:?}");
     }
-    for id in ids {
-        assert_eq!((bench.state(id).await, take_overs(&bench, id).await), (JobState::Done, 0));
+    for n in 0..6 {
+        let id = format!("E-{n}");
+        assert_eq!((bench.state(&id).await, take_overs(&bench, &id).await), (LaneState::Idle, 0));
     }
 }
 
 #[tokio::test]
 async fn a_claim_that_is_dropped_on_its_way_is_given_back_by_the_next() {
     let bench = Bench::new();
-    let id = bench.hire("E-1", "Ada", "Lovelace").await;
+    bench.hire("E-1", "Ada", "Lovelace").await;
     let store = rough(&bench);
     store.claims_hung.store(1, Ordering::SeqCst);
     let worker = bench.worker_on(store);
@@ -54,20 +54,20 @@ async fn a_claim_that_is_dropped_on_its_way_is_given_back_by_the_next() {
         let worker = worker.clone();
         async move { worker.step().await }
     });
-    while bench.state(id).await != JobState::Running {
+    while bench.state("E-1").await != LaneState::Running {
         tokio::task::yield_now().await;
     }
     dropped.abort();
     assert!(dropped.await.unwrap_err().is_cancelled());
     let stepped = worker.step().await.unwrap();
-    assert!(matches!(stepped, Stepped::Attempted(Attempted::Done(Finished::Created))), "{stepped:?}");
-    assert_eq!(take_overs(&bench, id).await, 0);
+    assert!(matches!(stepped, Stepped::Attempted(Attempted::InLine(Finished::Created))), "{stepped:?}");
+    assert_eq!(take_overs(&bench, "E-1").await, 0);
 }
 
 #[tokio::test]
-async fn a_worker_that_stops_gives_back_what_it_never_heard_of() {
+async fn a_worker_that_stops_gives_back_what_was_lost_on_the_way() {
     let bench = Bench::new();
-    let id = bench.hire("E-1", "Ada", "Lovelace").await;
+    bench.hire("E-1", "Ada", "Lovelace").await;
     let store = rough(&bench);
     store.claims_lost.store(1, Ordering::SeqCst);
     let life = Lifecycle::new();
@@ -77,7 +77,7 @@ async fn a_worker_that_stops_gives_back_what_it_never_heard_of() {
     }
     life.stop();
     pool.await.unwrap();
-    assert_eq!((bench.state(id).await, take_overs(&bench, id).await), (JobState::Waiting, 0));
+    assert_eq!(bench.state("E-1").await, LaneState::Waiting);
     assert!(bench.calls().is_empty());
 }
 
@@ -86,24 +86,24 @@ async fn a_broken_connection_before_a_call_costs_a_moment_and_not_the_lease() {
     let bench = Bench::new();
     bench.hire("E-1", "Ada", "Lovelace").await;
     bench.attempt().await;
-    let id = bench.rename("E-1", "Ada", "King").await;
+    bench.rename("E-1", "Ada", "King").await;
     let store = rough(&bench);
     store.broken.store(1, Ordering::SeqCst);
     let began = Instant::now();
-    // A rename's second call is a write, and needs a token of its own.
+    // A token for the read, one for the write, and the one that was asked for in vain.
     let stepped = bench.worker_on(store.clone()).step().await.unwrap();
-    assert!(matches!(stepped, Stepped::Attempted(Attempted::Done(Finished::Updated))), "{stepped:?}");
-    assert_eq!(store.tokens.load(Ordering::SeqCst), 2);
+    assert!(matches!(stepped, Stepped::Attempted(Attempted::InLine(Finished::Updated))), "{stepped:?}");
+    assert_eq!(store.tokens.load(Ordering::SeqCst), 3);
     assert!(began.elapsed() < Duration::from_secs(10));
-    assert_eq!(take_overs(&bench, id).await, 0);
+    assert_eq!(take_overs(&bench, "E-1").await, 0);
 }
 
 #[tokio::test]
-async fn a_job_is_given_back_uncounted_when_the_store_is_away_for_as_long_as_its_lease() {
+async fn somebody_is_given_back_uncounted_when_the_store_is_away_for_as_long_as_the_lease() {
     let bench = Bench::new();
     bench.hire("E-1", "Ada", "Lovelace").await;
     bench.attempt().await;
-    let id = bench.rename("E-1", "Ada", "King").await;
+    bench.rename("E-1", "Ada", "King").await;
     let store = rough(&bench);
     store.broken.store(u64::MAX, Ordering::SeqCst);
     let worker = bench.worker_on(store.clone());
@@ -114,18 +114,18 @@ async fn a_job_is_given_back_uncounted_when_the_store_is_away_for_as_long_as_its
     bench.clock.advance_ms(LEASE_MS);
     let stepped = step.await.unwrap();
     assert!(matches!(stepped, Stepped::Attempted(Attempted::GivenBack)), "{stepped:?}");
-    let job = bench.store.job(id).await.unwrap().unwrap();
-    assert_eq!((job.state, job.job.take_overs, job.job.attempts), (JobState::Waiting, 0, 0));
-    assert_eq!(bench.attempt().await, Attempted::Done(Finished::Updated));
+    let progress = bench.document("E-1").await.progress;
+    assert_eq!((bench.state("E-1").await, progress.take_overs, progress.failures), (LaneState::Waiting, 0, 0));
+    assert_eq!(bench.attempt().await, Attempted::InLine(Finished::Updated));
 }
 
 #[tokio::test]
-async fn a_settlement_whose_answer_was_lost_is_no_lost_lease() {
+async fn a_commit_whose_answer_was_lost_is_no_lost_lease() {
     let bench = Bench::new();
-    let id = bench.hire("E-1", "Ada", "Lovelace").await;
+    bench.hire("E-1", "Ada", "Lovelace").await;
     let store = rough(&bench);
-    store.settlements_lost.store(1, Ordering::SeqCst);
+    store.commits_lost.store(1, Ordering::SeqCst);
     let stepped = bench.worker_on(store).step().await.unwrap();
-    assert!(matches!(stepped, Stepped::Attempted(Attempted::Done(Finished::Created))), "{stepped:?}");
-    assert_eq!(bench.state(id).await, JobState::Done);
+    assert!(matches!(stepped, Stepped::Attempted(Attempted::InLine(Finished::Created))), "{stepped:?}");
+    assert_eq!(bench.state("E-1").await, LaneState::Idle);
 }

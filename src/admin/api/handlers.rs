@@ -6,41 +6,53 @@ use utoipa::IntoParams;
 
 use super::super::listing;
 use super::shapes::{
-    DeadBody, DeadListBody, DiscardedBody, HoldBody, HoldsBody, JobBody, JobsBody, PersonBody, ReplayedBody, SetHold,
-    StatusBody,
+    AllowBody, AllowedBody, AuditBody, DoneBody, HoldBody, HoldsBody, JobBody, JobsBody, PeopleBody, PersonBody,
+    PersonRef, SetHold, StatusBody,
 };
 use crate::admin::error::{AdminError, ErrorBody};
+use crate::admin::people::{Meant, Whom, parse_person};
 use crate::admin::service::AdminState;
-use crate::core::event::{Person, SourceName};
+use crate::admin::tokens::Actor;
 use crate::core::hold::HoldScope;
-use crate::core::job::JobState;
+use crate::core::person::{Mark, Person};
+use crate::store::LaneState;
 
-type State = web::Data<AdminState>;
-type Answer<T> = Result<web::Json<T>, AdminError>;
+pub(super) type State = web::Data<AdminState>;
+pub(super) type Answer<T> = Result<web::Json<T>, AdminError>;
+pub(super) type By = web::ReqData<Actor>;
 
 /// Which jobs.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(in crate::admin) struct JobsQuery {
-    /// `waiting` (the default), `running`, `parked` or `done`.
+    /// `waiting` (the default), `running`, `held`, `scheduled`, `incomplete` or `blocked`.
     #[param(value_type = Option<String>)]
-    state: Option<JobState>,
-    /// How many at the most: 1 to 500, 50 where it is not given.
+    state: Option<LaneState>,
+    /// How many people at the most: 1 to 500, 50 where it is not given.
+    #[param(minimum = 1, maximum = 500)]
     limit: Option<usize>,
     /// The `next` of the page before.
-    before: Option<String>,
+    after: Option<String>,
 }
 
-/// Which dead letters.
+/// Which people.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(in crate::admin) struct DeadQuery {
+pub(in crate::admin) struct PeopleQuery {
+    /// Beginnings of names, of an address, of an employee id: all of these words.
+    search: Option<String>,
+    /// Only who stands so: `waiting`, `running`, `held`, `scheduled`, `incomplete`, `blocked` or `idle`.
+    #[param(value_type = Option<String>)]
+    state: Option<LaneState>,
+    /// Only who is marked so: `after_close`, `switched_off` or `failing`.
+    mark: Option<String>,
     /// How many at the most: 1 to 500, 50 where it is not given.
+    #[param(minimum = 1, maximum = 500)]
     limit: Option<usize>,
     /// The `next` of the page before.
-    before: Option<String>,
+    after: Option<String>,
 }
 
 /// Which person.
@@ -49,9 +61,11 @@ pub(in crate::admin) struct DeadQuery {
 #[into_params(parameter_in = Query)]
 pub(in crate::admin) struct PersonQuery {
     /// The configured source.
-    source: String,
+    source: Option<String>,
     /// Their id there.
-    employee_id: String,
+    employee_id: Option<String>,
+    /// Instead of both: `source/id`, an employee id, an address, or a name.
+    who: Option<String>,
 }
 
 /// Which holds.
@@ -59,103 +73,97 @@ pub(in crate::admin) struct PersonQuery {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(in crate::admin) struct LiftQuery {
-    /// `all` or `creates`: the hold of that scope only. Not given: every hold.
+    /// The hold of this scope only. Not given: every hold but the guard's.
     #[param(value_type = Option<String>)]
     scope: Option<HoldScope>,
 }
 
-/// Tells version, figures, holds, and what is wrong.
+/// Tells version, figures, holds, and what needs attention.
 #[utoipa::path(get, path = "/api/v1/status", tag = "status", security(("admin_token" = [])), responses(
     (status = 200, description = "The process and its store at a glance.", body = StatusBody),
-    (status = 401, description = "No token, or not the right one.", body = ErrorBody),
-    (status = 503, description = "The store cannot be reached.", body = ErrorBody),
+    (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
 pub(super) async fn status(state: State) -> Answer<StatusBody> {
     let overview = state.overview().await?;
-    Ok(web::Json(StatusBody::of(&state, &overview.status, &overview.problems)))
+    Ok(web::Json(StatusBody::of(&state, &overview)))
 }
 
-/// Lists the jobs of a state, newest first.
+/// Lists open jobs by what their people wait for, those who have waited longest first.
 #[utoipa::path(get, path = "/api/v1/jobs", tag = "jobs", params(JobsQuery), security(("admin_token" = [])), responses(
     (status = 200, description = "A page of jobs.", body = JobsBody),
-    (status = 400, description = "The query cannot be understood.", body = ErrorBody),
-    (status = 401, description = "No token, or not the right one.", body = ErrorBody),
-    (status = 503, description = "The store cannot be reached.", body = ErrorBody),
+    (status = 400, description = "The query cannot be understood.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
 pub(super) async fn jobs(state: State, query: web::Query<JobsQuery>) -> Answer<JobsBody> {
-    let which = query.state.unwrap_or(JobState::Waiting);
-    if which == JobState::Dead {
-        return Err(AdminError::BadRequest("dead letters are listed at /api/v1/dead".to_owned()));
-    }
-    let page = listing::page(query.limit, query.before.as_deref())?;
-    let jobs = state.jobs(which, &page).await?;
-    let next = listing::next(&page, &jobs, |view| view.job.id);
-    Ok(web::Json(JobsBody { jobs: jobs.iter().map(JobBody::from).collect(), next: next.map(|id| id.to_string()) }))
+    let page = listing::page(query.limit, query.after.as_deref())?;
+    let listed = state.jobs(query.state.unwrap_or(LaneState::Waiting), &page).await?;
+    Ok(web::Json(JobsBody { jobs: listed.rows.iter().map(JobBody::from).collect(), next: listed.next }))
 }
 
-/// Tells one job with its history, wherever it stands.
+/// Tells one job, wherever it stands: open, ended, or a record that could not be mapped.
 #[utoipa::path(get, path = "/api/v1/jobs/{id}", tag = "jobs", params(("id" = String, Path, description = "32 hex digits.")), security(("admin_token" = [])), responses(
     (status = 200, description = "The job.", body = JobBody),
-    (status = 400, description = "Not an id.", body = ErrorBody),
-    (status = 401, description = "No token, or not the right one.", body = ErrorBody),
-    (status = 404, description = "There is no such job (any more).", body = ErrorBody),
-    (status = 503, description = "The store cannot be reached.", body = ErrorBody),
+    (status = 400, description = "Not an id.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 404, description = "There is no such job (any more).", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
 pub(super) async fn job(state: State, id: web::Path<String>) -> Answer<JobBody> {
-    Ok(web::Json(JobBody::from(&state.job(listing::id(&id)?).await?)))
-}
-
-/// Lists the dead letters, newest first.
-#[utoipa::path(get, path = "/api/v1/dead", tag = "dead letters", params(DeadQuery), security(("admin_token" = [])), responses(
-    (status = 200, description = "A page of dead letters.", body = DeadListBody),
-    (status = 400, description = "The query cannot be understood.", body = ErrorBody),
-    (status = 401, description = "No token, or not the right one.", body = ErrorBody),
-    (status = 503, description = "The store cannot be reached.", body = ErrorBody),
-))]
-pub(super) async fn dead_letters(state: State, query: web::Query<DeadQuery>) -> Answer<DeadListBody> {
-    let page = listing::page(query.limit, query.before.as_deref())?;
-    let dead = state.dead_letters(&page).await?;
-    let next = listing::next(&page, &dead, |summary| summary.id);
-    Ok(web::Json(DeadListBody { dead: dead.iter().map(Into::into).collect(), next: next.map(|id| id.to_string()) }))
-}
-
-/// Tells one dead letter, whole.
-#[utoipa::path(get, path = "/api/v1/dead/{id}", tag = "dead letters", params(("id" = String, Path, description = "32 hex digits.")), security(("admin_token" = [])), responses(
-    (status = 200, description = "The dead letter.", body = DeadBody),
-    (status = 400, description = "Not an id.", body = ErrorBody),
-    (status = 401, description = "No token, or not the right one.", body = ErrorBody),
-    (status = 404, description = "There is no such dead letter (any more).", body = ErrorBody),
-    (status = 503, description = "The store cannot be reached.", body = ErrorBody),
-))]
-pub(super) async fn dead_letter(state: State, id: web::Path<String>) -> Answer<DeadBody> {
-    Ok(web::Json(DeadBody::from(&state.dead_letter(listing::id(&id)?).await?)))
-}
-
-/// Puts a dead letter back to work.
-#[utoipa::path(post, path = "/api/v1/dead/{id}/replay", tag = "dead letters", params(("id" = String, Path, description = "32 hex digits.")), security(("admin_token" = [])), responses(
-    (status = 200, description = "It is queued again.", body = ReplayedBody),
-    (status = 400, description = "Not an id.", body = ErrorBody),
-    (status = 401, description = "No token, or not the right one.", body = ErrorBody),
-    (status = 404, description = "There is no such dead letter (any more).", body = ErrorBody),
-    (status = 422, description = "The record still cannot be mapped; nothing has changed.", body = ErrorBody),
-    (status = 503, description = "The store cannot be reached.", body = ErrorBody),
-))]
-pub(super) async fn replay(state: State, id: web::Path<String>) -> Answer<ReplayedBody> {
-    Ok(web::Json(ReplayedBody::of(&state.replay(listing::id(&id)?).await?)))
-}
-
-/// Drops a dead letter for good.
-#[utoipa::path(post, path = "/api/v1/dead/{id}/discard", tag = "dead letters", params(("id" = String, Path, description = "32 hex digits.")), security(("admin_token" = [])), responses(
-    (status = 200, description = "It is gone; what waited behind it goes on.", body = DiscardedBody),
-    (status = 400, description = "Not an id.", body = ErrorBody),
-    (status = 401, description = "No token, or not the right one.", body = ErrorBody),
-    (status = 404, description = "There is no such dead letter (any more).", body = ErrorBody),
-    (status = 503, description = "The store cannot be reached.", body = ErrorBody),
-))]
-pub(super) async fn discard(state: State, id: web::Path<String>) -> Answer<DiscardedBody> {
     let id = listing::id(&id)?;
-    state.discard(id).await?;
-    Ok(web::Json(DiscardedBody { discarded: id.to_string() }))
+    match state.job(id).await {
+        Ok(job) => Ok(web::Json(JobBody::from(&job))),
+        Err(AdminError::NotFound(what)) => {
+            let (row, _) = state.store.dead_letter(id).await?.ok_or(AdminError::NotFound(what))?;
+            Ok(web::Json(JobBody {
+                id: id.to_string(),
+                person: row.person.as_ref().map(PersonRef::from),
+                event: None,
+                state: "dead".to_owned(),
+                accepted_at: Some(row.died_at.to_string()),
+                due_at: None,
+                ended_at: None,
+                outcome: None,
+            }))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Lists people: all, those who stand so, those who are marked so, or those whom words find.
+#[utoipa::path(get, path = "/api/v1/people", tag = "people", params(PeopleQuery), security(("admin_token" = [])), responses(
+    (status = 200, description = "A page of people.", body = PeopleBody),
+    (status = 400, description = "The query cannot be understood.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
+))]
+pub(super) async fn people(state: State, query: web::Query<PeopleQuery>) -> Answer<PeopleBody> {
+    let whom = whom(query.search.as_deref(), query.state, query.mark.as_deref())?;
+    let page = listing::page(query.limit, query.after.as_deref())?;
+    Ok(web::Json(PeopleBody::from(&state.people(&whom, &page).await?)))
+}
+
+/// Whom a query means: one condition at the most.
+pub(in crate::admin) fn whom(
+    search: Option<&str>,
+    state: Option<LaneState>,
+    mark: Option<&str>,
+) -> Result<Whom, AdminError> {
+    let search = search.map(str::trim).filter(|text| !text.is_empty());
+    let mark = mark.filter(|text| !text.is_empty());
+    let known = |word: &str| Mark::ALL.into_iter().find(|mark| mark.as_str() == word);
+    match (search, state, mark) {
+        (None, None, None) => Ok(Whom::All),
+        (Some(text), None, None) => Ok(Whom::Called(text.to_owned())),
+        (None, Some(state), None) => Ok(Whom::Standing(state)),
+        (None, None, Some(word)) => {
+            known(word).map(Whom::Marked).ok_or_else(|| AdminError::BadRequest("mark: not one that there is".to_owned()))
+        }
+        (Some(_) | None, Some(_) | None, Some(_) | None) => {
+            Err(AdminError::BadRequest("one of search, state and mark at the most".to_owned()))
+        }
+    }
 }
 
 /// Tells all about a person. An id with `.` or `..` between slashes is for the query form.
@@ -164,71 +172,144 @@ pub(super) async fn discard(state: State, id: web::Path<String>) -> Answer<Disca
     ("employee_id" = String, Path, description = "Their id there, percent-encoded; slashes may stand as they are."),
 ), security(("admin_token" = [])), responses(
     (status = 200, description = "All that is known of them.", body = PersonBody),
-    (status = 400, description = "Not a source or an id.", body = ErrorBody),
-    (status = 401, description = "No token, or not the right one.", body = ErrorBody),
-    (status = 404, description = "The bridge has never heard of them.", body = ErrorBody),
-    (status = 503, description = "The store cannot be reached.", body = ErrorBody),
+    (status = 400, description = "Not a source or an id.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 404, description = "The bridge has never heard of them.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
 pub(super) async fn person(state: State, request: HttpRequest) -> Answer<PersonBody> {
-    // Taken from the request line: the router decodes some escapes and leaves others.
-    let path = request.uri().path();
-    let rest = path.strip_prefix("/api/v1/people/").unwrap_or_default();
-    let (source, employee_id) = rest.split_once('/').unwrap_or((rest, ""));
-    tell(&state, &listing::percent_decoded(source)?, &listing::percent_decoded(employee_id)?).await
+    tell(&state, &in_path(&request)?).await
 }
 
-/// Tells all about a person whose id does not fit into a path.
-#[utoipa::path(get, path = "/api/v1/people", tag = "people", params(PersonQuery), security(("admin_token" = [])), responses(
+/// Whom a path names. Taken from the request line: the router decodes some escapes and leaves others.
+fn in_path(request: &HttpRequest) -> Result<Person, AdminError> {
+    let rest = request.uri().path().strip_prefix("/api/v1/people/").unwrap_or_default();
+    let (source, employee_id) = rest.split_once('/').unwrap_or((rest, ""));
+    parse_person(&listing::percent_decoded(source)?, &listing::percent_decoded(employee_id)?)
+}
+
+/// Tells all about a person, however they are named; 409 where several people fit.
+#[utoipa::path(get, path = "/api/v1/person", tag = "people", params(PersonQuery), security(("admin_token" = [])), responses(
     (status = 200, description = "All that is known of them.", body = PersonBody),
-    (status = 400, description = "Not a source or an id.", body = ErrorBody),
-    (status = 401, description = "No token, or not the right one.", body = ErrorBody),
-    (status = 404, description = "The bridge has never heard of them.", body = ErrorBody),
-    (status = 503, description = "The store cannot be reached.", body = ErrorBody),
+    (status = 400, description = "Not a source or an id.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 404, description = "The bridge has never heard of them.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 409, description = "Several people fit.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
 pub(super) async fn person_by_query(state: State, query: web::Query<PersonQuery>) -> Answer<PersonBody> {
-    tell(&state, &query.source, &query.employee_id).await
+    match &*query {
+        PersonQuery { source: Some(source), employee_id: Some(employee_id), who: None } => {
+            tell(&state, &parse_person(source, employee_id)?).await
+        }
+        PersonQuery { source: None, employee_id: None, who: Some(who) } => match state.meant(who).await? {
+            Meant::One(whole) => Ok(web::Json(PersonBody::of(&whole, &state.holds().await?))),
+            Meant::Several(people) => Err(AdminError::Several(people.len())),
+            Meant::Nobody => Err(AdminError::NotFound("person")),
+        },
+        PersonQuery { .. } => Err(AdminError::BadRequest("source and employee_id, or who".to_owned())),
+    }
 }
 
-async fn tell(state: &AdminState, source: &str, employee_id: &str) -> Answer<PersonBody> {
-    let person = named(source, employee_id)?;
-    let view = state.person(&person).await?;
-    Ok(web::Json(PersonBody::of(&view, &state.holds().await?)))
+async fn tell(state: &AdminState, person: &Person) -> Answer<PersonBody> {
+    let whole = state.person(person).await?;
+    Ok(web::Json(PersonBody::of(&whole, &state.holds().await?)))
 }
 
-/// A person as somebody named them.
-pub(in crate::admin) fn named(source: &str, employee_id: &str) -> Result<Person, AdminError> {
-    let source = SourceName::parse(source).map_err(AdminError::BadRequest)?;
-    Person::parse(source, employee_id).map_err(|e| AdminError::BadRequest(e.to_string()))
+/// Erases a person: all that is kept of them, and what operators wrote about them.
+#[utoipa::path(delete, path = "/api/v1/people/{source}/{employee_id}", tag = "people", params(
+    ("source" = String, Path, description = "The configured source."),
+    ("employee_id" = String, Path, description = "Their id there, percent-encoded; slashes may stand as they are."),
+), security(("admin_token" = [])), responses(
+    (status = 200, description = "Nothing of them is kept any more.", body = DoneBody),
+    (status = 400, description = "Not a source or an id.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 403, description = "The token may only look.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 404, description = "The bridge has never heard of them.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
+))]
+pub(super) async fn erase(state: State, by: By, request: HttpRequest) -> Answer<DoneBody> {
+    let person = in_path(&request)?;
+    state.erase(&by, &person).await?;
+    Ok(web::Json(DoneBody { person: PersonRef::from(&person), done: "erased".to_owned() }))
+}
+
+/// Has a person looked at now, whatever they wait for.
+#[utoipa::path(post, path = "/api/v1/people/{source}/{employee_id}", tag = "people", params(
+    ("source" = String, Path, description = "The configured source."),
+    ("employee_id" = String, Path, description = "Their id there, percent-encoded; slashes may stand as they are."),
+), security(("admin_token" = [])), responses(
+    (status = 200, description = "They are due.", body = DoneBody),
+    (status = 400, description = "Not a source or an id.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 403, description = "The token may only look.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 404, description = "The bridge has never heard of them.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
+))]
+pub(super) async fn try_now(state: State, by: By, request: HttpRequest) -> Answer<DoneBody> {
+    let person = in_path(&request)?;
+    state.try_now(&by, &person).await?;
+    Ok(web::Json(DoneBody { person: PersonRef::from(&person), done: "due".to_owned() }))
 }
 
 /// Tells the holds in force.
 #[utoipa::path(get, path = "/api/v1/hold", tag = "hold", security(("admin_token" = [])), responses(
     (status = 200, description = "The holds in force.", body = HoldsBody),
-    (status = 401, description = "No token, or not the right one.", body = ErrorBody),
-    (status = 503, description = "The store cannot be reached.", body = ErrorBody),
+    (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
 pub(super) async fn holds(state: State) -> Answer<HoldsBody> {
-    Ok(web::Json(HoldsBody::of(&state.holds().await?)))
+    Ok(web::Json(HoldsBody::of(&state.holds().await?.holds)))
 }
 
 /// Sets an operator's hold, in place of any other of that scope. It is not lifted by itself.
 #[utoipa::path(put, path = "/api/v1/hold", tag = "hold", request_body = SetHold, security(("admin_token" = [])), responses(
     (status = 200, description = "The hold is in force.", body = HoldBody),
-    (status = 400, description = "The body cannot be understood.", body = ErrorBody),
-    (status = 401, description = "No token, or not the right one.", body = ErrorBody),
-    (status = 503, description = "The store cannot be reached.", body = ErrorBody),
+    (status = 400, description = "The body cannot be understood.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 403, description = "The token may only look.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
-pub(super) async fn set_hold(state: State, body: web::Json<SetHold>) -> Answer<HoldBody> {
-    Ok(web::Json(HoldBody::from(&state.set_hold(body.scope).await?)))
+pub(super) async fn set_hold(state: State, by: By, body: web::Json<SetHold>) -> Answer<HoldBody> {
+    let SetHold { scope, reason } = body.into_inner();
+    Ok(web::Json(HoldBody::from(&state.set_hold(&by, scope, reason.as_deref()).await?)))
 }
 
-/// Lifts the hold of a scope, or every hold; says which there were.
+/// Lifts the hold of a scope, or every hold but the guard's; says which there were.
 #[utoipa::path(delete, path = "/api/v1/hold", tag = "hold", params(LiftQuery), security(("admin_token" = [])), responses(
     (status = 200, description = "What was lifted.", body = HoldsBody),
-    (status = 400, description = "The query cannot be understood.", body = ErrorBody),
-    (status = 401, description = "No token, or not the right one.", body = ErrorBody),
-    (status = 503, description = "The store cannot be reached.", body = ErrorBody),
+    (status = 400, description = "The query cannot be understood.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 403, description = "The token may only look.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
-pub(super) async fn lift_hold(state: State, query: web::Query<LiftQuery>) -> Answer<HoldsBody> {
-    Ok(web::Json(HoldsBody::of(&state.lift_hold(query.scope).await?)))
+pub(super) async fn lift_hold(state: State, by: By, query: web::Query<LiftQuery>) -> Answer<HoldsBody> {
+    Ok(web::Json(HoldsBody::of(&state.lift_hold(&by, query.into_inner().scope).await?)))
+}
+
+/// Lets so many more through the guard.
+#[utoipa::path(post, path = "/api/v1/hold/allow", tag = "hold", request_body = AllowBody, security(("admin_token" = [])), responses(
+    (status = 200, description = "So many more may go through.", body = AllowedBody),
+    (status = 400, description = "The body cannot be understood.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 403, description = "The token may only look.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
+))]
+pub(super) async fn allow(state: State, by: By, body: web::Json<AllowBody>) -> Answer<AllowedBody> {
+    if !(1..=1_000_000).contains(&body.count) {
+        return Err(AdminError::BadRequest("count: 1 to 1000000".to_owned()));
+    }
+    let allowed = state.allow(&by, &body.scope, body.count).await?;
+    let (scope, released) = (body.scope.to_string(), allowed.released);
+    Ok(web::Json(AllowedBody { scope, allowed: allowed.allowed, released }))
+}
+
+/// Tells who did what, newest first.
+#[utoipa::path(get, path = "/api/v1/audit", tag = "audit", security(("admin_token" = [])), responses(
+    (status = 200, description = "The last acts of operators.", body = AuditBody),
+    (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
+))]
+pub(super) async fn audit(state: State) -> Answer<AuditBody> {
+    Ok(web::Json(AuditBody::from(&state.audit().await?)))
 }

@@ -1,17 +1,18 @@
-//! The admin API: JSON under `/api/v1`, behind the bearer token, described at `/api/openapi.json`.
+//! The admin API: JSON under `/api/v1`, behind a bearer token, described at `/api/openapi.json`.
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::middleware::{Next, from_fn};
-use actix_web::{HttpResponse, ResponseError, Route, web};
+use actix_web::{HttpMessage, HttpResponse, ResponseError, Route, web};
 
 use super::access;
 use super::error::AdminError;
 use super::health;
 use super::service::AdminState;
 
+pub(super) mod dead;
 pub(super) mod handlers;
 mod openapi;
 pub mod shapes;
@@ -42,15 +43,22 @@ fn entries() -> Vec<Entry> {
         entry(M::GET, "/api/v1/status", |r| r.to(handlers::status)),
         entry(M::GET, "/api/v1/jobs", |r| r.to(handlers::jobs)),
         entry(M::GET, "/api/v1/jobs/{id}", |r| r.to(handlers::job)),
-        entry(M::GET, "/api/v1/dead", |r| r.to(handlers::dead_letters)),
-        entry(M::GET, "/api/v1/dead/{id}", |r| r.to(handlers::dead_letter)),
-        entry(M::POST, "/api/v1/dead/{id}/replay", |r| r.to(handlers::replay)),
-        entry(M::POST, "/api/v1/dead/{id}/discard", |r| r.to(handlers::discard)),
-        entry(M::GET, "/api/v1/people", |r| r.to(handlers::person_by_query)),
+        entry(M::GET, "/api/v1/dead", |r| r.to(dead::list)),
+        entry(M::POST, "/api/v1/dead/replay", |r| r.to(dead::replay_all)),
+        entry(M::POST, "/api/v1/dead/discard", |r| r.to(dead::discard_all)),
+        entry(M::GET, "/api/v1/dead/{id}", |r| r.to(dead::show)),
+        entry(M::POST, "/api/v1/dead/{id}/replay", |r| r.to(dead::replay)),
+        entry(M::POST, "/api/v1/dead/{id}/discard", |r| r.to(dead::discard)),
+        entry(M::GET, "/api/v1/person", |r| r.to(handlers::person_by_query)),
+        entry(M::GET, "/api/v1/people", |r| r.to(handlers::people)),
         entry(M::GET, "/api/v1/people/{source}/{employee_id}", |r| r.to(handlers::person)),
+        entry(M::DELETE, "/api/v1/people/{source}/{employee_id}", |r| r.to(handlers::erase)),
+        entry(M::POST, "/api/v1/people/{source}/{employee_id}", |r| r.to(handlers::try_now)),
         entry(M::GET, "/api/v1/hold", |r| r.to(handlers::holds)),
         entry(M::PUT, "/api/v1/hold", |r| r.to(handlers::set_hold)),
         entry(M::DELETE, "/api/v1/hold", |r| r.to(handlers::lift_hold)),
+        entry(M::POST, "/api/v1/hold/allow", |r| r.to(handlers::allow)),
+        entry(M::GET, "/api/v1/audit", |r| r.to(handlers::audit)),
     ]
 }
 
@@ -95,22 +103,26 @@ fn pattern(path: &str, prefix: &str) -> String {
     path.strip_prefix(prefix).unwrap_or(path).replace("{employee_id}", "{employee_id:.*}")
 }
 
-/// Lets nobody through without the admin token.
+/// Lets nobody through without a token, and nobody change anything with one that may only look.
 async fn guard<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
     let given = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(access::bearer);
     let state = request.app_data::<web::Data<AdminState>>();
-    let allowed = match (given, state) {
-        (Some(given), Some(state)) => access::is_token(&state.token, given),
-        (None, _) | (_, None) => false,
+    let actor = match (given, state) {
+        (Some(given), Some(state)) => state.tokens.bearer(given),
+        (None, _) | (_, None) => None,
     };
-    if allowed {
-        next.call(request).await.map(ServiceResponse::map_into_left_body)
-    } else {
-        Ok(request.into_response(AdminError::Unauthorized.error_response()).map_into_right_body())
-    }
+    let refused = match actor {
+        Some(actor) if actor.may_write() || request.method().is_safe() => {
+            request.extensions_mut().insert(actor);
+            return next.call(request).await.map(ServiceResponse::map_into_left_body);
+        }
+        Some(_) => AdminError::ReadOnly,
+        None => AdminError::Unauthorized,
+    };
+    Ok(request.into_response(refused.error_response()).map_into_right_body())
 }
 
 async fn not_found() -> HttpResponse {

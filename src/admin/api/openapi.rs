@@ -4,7 +4,7 @@ use actix_web::web;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::handlers;
+use super::{dead, handlers};
 use crate::admin::health;
 
 /// `/api/openapi.json`
@@ -22,15 +22,22 @@ use crate::admin::health;
         handlers::status,
         handlers::jobs,
         handlers::job,
-        handlers::dead_letters,
-        handlers::dead_letter,
-        handlers::replay,
-        handlers::discard,
+        dead::list,
+        dead::replay_all,
+        dead::discard_all,
+        dead::show,
+        dead::replay,
+        dead::discard,
+        handlers::people,
         handlers::person,
         handlers::person_by_query,
+        handlers::erase,
+        handlers::try_now,
         handlers::holds,
         handlers::set_hold,
         handlers::lift_hold,
+        handlers::allow,
+        handlers::audit,
     ),
     modifiers(&Bearer)
 )]
@@ -82,7 +89,7 @@ mod tests {
                 let secured = operation["security"][0].get("admin_token").is_some();
                 assert_eq!(secured, path.starts_with("/api/v1"), "{path}");
                 if secured {
-                    let schema = &operation["responses"]["401"]["content"]["application/json"]["schema"];
+                    let schema = &operation["responses"]["401"]["content"]["application/problem+json"]["schema"];
                     assert_eq!(schema["$ref"], "#/components/schemas/ErrorBody", "{path}");
                 }
             }

@@ -1,14 +1,27 @@
 //! What a mapping makes of a payload, told field by field, for whoever sets a source up.
 
+use bytes::Bytes;
 use serde::Serialize;
-use serde_json::Value;
 
 use super::Mapping;
-use super::field::{Place, json_type};
-use super::path::Paths;
-use super::read::{Fate, Trouble, fate, parse, records};
+use super::condition::text;
+use super::facts::Reader;
+use super::lookup::{Got, Lookups};
+use super::path::Place;
+use super::read::{Fate, Trouble, fate, fields, keys, records, with_json};
 use crate::core::code::Code;
-use crate::core::event::{Event, InvalidField, Person, SourceName};
+use crate::core::json::{Charset, Json};
+use crate::core::person::{Event, EventKind, InvalidField, Person, SourceName};
+
+/// Paths of a record that are listed: as many as anybody reads.
+const PATHS_MAX: usize = 100;
+
+/// What is shown beside shapes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Show {
+    /// The values that were found. They are personal data.
+    pub values: bool,
+}
 
 /// What a mapping makes of a payload. Holds personal data: for the eyes of who has the payload.
 #[derive(Debug, Clone, Serialize)]
@@ -34,8 +47,10 @@ pub struct BodyProblem {
 pub struct RecordExplanation {
     /// Where it is: a JSON Pointer from the body.
     pub at: String,
-    /// Field by field, in the order of the mapping's keys.
+    /// Field by field, in the order of the mapping's keys. Those that are looked for nowhere are left out.
     pub fields: Vec<FieldExplanation>,
+    /// Paths of the record that have a value, the first 100: what the mapping could look at.
+    pub paths: Vec<String>,
     /// What it comes to.
     pub result: RecordResult,
 }
@@ -45,9 +60,9 @@ pub struct RecordExplanation {
 pub struct FieldExplanation {
     /// The mapping's key.
     pub field: &'static str,
-    /// The paths that were to be looked at.
+    /// Where it was to be looked for.
     pub paths: Vec<String>,
-    /// The one where something was found.
+    /// Where something was found.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub found_at: Option<String>,
     /// The JSON type found there.
@@ -56,6 +71,9 @@ pub struct FieldExplanation {
     /// Characters of a text, digits of a number, members of an array or object.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub length: Option<usize>,
+    /// The value, where it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
     /// What is wrong with it. A field may be absent without being wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
@@ -69,9 +87,14 @@ pub enum RecordResult {
     Event {
         /// As it is queued.
         event: Event,
+        /// The end that is announced beside it, a second event.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        end: Option<Event>,
     },
-    /// Its type is not named in the mapping.
+    /// It is of no consequence.
     Ignored {
+        /// Why: `not_named`, `listed`, `condition`, `out_of_scope`, `states_nothing`.
+        why: &'static str,
         /// The type found.
         type_value: String,
     },
@@ -89,80 +112,100 @@ pub enum RecordResult {
 
 /// Tells what `mapping` makes of `body`, field by field. Changes nothing, bounds nothing.
 #[must_use]
-pub fn explain(mapping: &Mapping, source: &SourceName, body: &[u8]) -> Explanation {
-    let whole = |trouble: Trouble| {
-        let problem = BodyProblem { code: trouble.code, detail: trouble.detail };
-        Explanation { problem: Some(problem), records: Vec::new() }
+pub fn explain(mapping: &Mapping, source: &SourceName, body: &Bytes, charset: Charset, show: Show) -> Explanation {
+    let whole = |code, detail| Explanation { problem: Some(BodyProblem { code, detail }), records: Vec::new() };
+    let Some(text) = charset.decode(body) else {
+        return whole(Code::MapNotJson, "the body is not in its charset".to_owned());
     };
-    let root = match parse(body) {
-        Ok(root) => root,
-        Err(trouble) => return whole(trouble),
-    };
-    let (records, in_array) = match records(mapping, &root, usize::MAX) {
-        Ok(found) => found,
-        Err(trouble) => return whole(trouble),
-    };
-    let base = mapping.records.pointer();
-    let explained = records.iter().enumerate().map(|(n, record)| {
-        let place = Place { root: &root, record };
-        let at = if in_array { format!("{base}/{n}") } else { base.to_owned() };
-        RecordExplanation { at, fields: fields(mapping, source, place), result: result(mapping, source, place) }
-    });
-    Explanation { problem: None, records: explained.collect() }
+    with_json(mapping, &text, |read| {
+        let found = read.and_then(|(root, _)| records(mapping, root, usize::MAX).map(|places| (root, places)));
+        let (root, places) = match found {
+            Ok(found) => found,
+            Err(Trouble { code, detail, .. }) => return whole(code, detail),
+        };
+        let keys = keys(mapping, root);
+        let base = mapping.records.pointer();
+        let in_array = matches!(mapping.records.find(Place { root, record: root, key: None }), Some(Json::List(_)));
+        let explained = places.into_iter().enumerate().map(|(n, place)| {
+            let place = Place { key: keys.get(n), ..place };
+            let at = match (keys.get(n).and_then(Json::as_text), in_array) {
+                (Some(key), _) => format!("{base}/{key}"),
+                (None, true) => format!("{base}/{n}"),
+                (None, false) => base.to_owned(),
+            };
+            let mut paths = Vec::new();
+            list_paths("", place.record, &mut paths);
+            RecordExplanation { at, fields: explain_fields(mapping, source, place, show), paths, result: result(mapping, source, place) }
+        });
+        Explanation { problem: None, records: explained.collect() }
+    })
 }
 
 fn result(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> RecordResult {
     match fate(mapping, source, place) {
-        Fate::Event(event) => RecordResult::Event { event },
-        Fate::Ignored => {
-            let type_value = place.type_value(mapping).ok().flatten().unwrap_or_default().into_owned();
-            RecordResult::Ignored { type_value }
+        Fate::Event { event, end, dropped: _ } => RecordResult::Event { event, end },
+        Fate::Ignored(ignored) => {
+            RecordResult::Ignored { why: ignored.why.as_str(), type_value: ignored.type_value.unwrap_or_default() }
         }
         Fate::Unmapped(Trouble { person, code, detail }) => RecordResult::Unmapped { person, code, detail },
     }
 }
 
-fn fields(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> Vec<FieldExplanation> {
-    // The problem with the names, where there is one, is told at the name it is about.
-    let names = place.names(mapping).err();
-    let names_problem = |field| names.clone().filter(|problem| problem.field == field);
-    [
-        ("type", &mapping.kind, place.meaning(mapping).err()),
-        ("employee_id", &mapping.employee_id, place.person(mapping, source).err()),
-        ("email", &mapping.email, place.email(mapping).err()),
-        ("given_name", &mapping.given_name, names_problem("given_name")),
-        ("family_name", &mapping.family_name, names_problem("family_name")),
-        ("occurred_at", &mapping.occurred_at, place.occurred_at(mapping).err()),
-        ("locale", &mapping.locale, place.locale(mapping).err()),
-    ]
-    .into_iter()
-    .map(|(field, paths, problem)| explain_field(field, paths, place, problem))
-    .collect()
+fn explain_fields(mapping: &Mapping, source: &SourceName, place: Place<'_>, show: Show) -> Vec<FieldExplanation> {
+    let reader = || Reader::new(mapping, place);
+    // As an update, so that a bad address hides no other problem.
+    let mut problems = reader().state(EventKind::Update).map(|stating| stating.dropped).unwrap_or_default();
+    problems.extend(reader().meaning().err());
+    problems.extend(reader().person(source).err());
+    let looked_for = fields(mapping).into_iter().filter(|(_, lookups)| !lookups.is_empty());
+    looked_for
+        .map(|(field, lookups)| explain_field(field, lookups, place, problems.iter().find(|problem| problem.field == field), show))
+        .collect()
 }
 
-fn explain_field(
-    field: &'static str,
-    paths: &Paths,
-    place: Place<'_>,
-    problem: Option<InvalidField>,
-) -> FieldExplanation {
-    let found = paths.first_present(place.root, place.record);
+fn explain_field(field: &'static str, lookups: &Lookups, place: Place<'_>, problem: Option<&InvalidField>, show: Show) -> FieldExplanation {
+    let found = match lookups.read(place) {
+        Got::Is(lookup, value) => Some((lookup, value)),
+        Got::Absent | Got::Null | Got::Blank => None,
+    };
     FieldExplanation {
         field,
-        paths: paths.as_slice().iter().map(|path| path.as_str().to_owned()).collect(),
-        found_at: found.map(|(path, _)| path.as_str().to_owned()),
-        json_type: found.map(|(_, value)| json_type(value)),
-        length: found.and_then(|(_, value)| length(value)),
+        paths: lookups.as_slice().iter().map(|lookup| lookup.as_str().to_owned()).collect(),
+        found_at: found.as_ref().map(|(lookup, _)| lookup.as_str().to_owned()),
+        json_type: found.as_ref().map(|(_, value)| value.type_word()),
+        length: found.as_ref().and_then(|(_, value)| length(value)),
+        value: found.as_ref().filter(|_| show.values).and_then(|(_, value)| text(value).map(|text| text.into_owned())),
         problem: problem.map(|problem| problem.problem.to_string()),
     }
 }
 
-fn length(value: &Value) -> Option<usize> {
+fn length(value: &Json<'_>) -> Option<usize> {
     match value {
-        Value::Null | Value::Bool(_) => None,
-        Value::Number(number) => Some(number.to_string().len()),
-        Value::String(text) => Some(text.chars().count()),
-        Value::Array(items) => Some(items.len()),
-        Value::Object(members) => Some(members.len()),
+        Json::Null | Json::Bool(_) => None,
+        Json::Number(number) => Some(number.to_string().len()),
+        Json::Text(text) => Some(text.chars().count()),
+        Json::List(items) => Some(items.len()),
+        Json::Object(members) => Some(members.len()),
+    }
+}
+
+/// The paths below a value that lead to a text, a number or a truth value.
+fn list_paths(above: &str, value: &Json<'_>, paths: &mut Vec<String>) {
+    if paths.len() >= PATHS_MAX {
+        return;
+    }
+    match value {
+        Json::Object(members) => {
+            for (name, value) in members {
+                list_paths(&format!("{above}/{}", name.replace('~', "~0").replace('/', "~1")), value, paths);
+            }
+        }
+        Json::List(items) => {
+            for (n, value) in items.iter().enumerate() {
+                list_paths(&format!("{above}/{n}"), value, paths);
+            }
+        }
+        Json::Text(_) | Json::Number(_) | Json::Bool(_) => paths.push(above.to_owned()),
+        Json::Null => {}
     }
 }

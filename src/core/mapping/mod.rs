@@ -1,143 +1,378 @@
-//! What a payload means: from the JSON of an HR system to events, by paths that the configuration
+//! What a payload means: from the JSON of an HR system to events, by lookups that the configuration
 //! names.
 //!
-//! Lives here: reading fields where a [`Mapping`] says they are. Not here: signatures (what comes
-//! in is proven already), and what an event leads to.
+//! Lives here: reading facts where a [`Mapping`] says they are. Not here: signatures (what comes in
+//! is proven already), and what an event leads to.
 
-use serde::Deserialize;
+use std::fmt;
 
-use super::event::EventKind;
+use serde::{Deserialize, Deserializer};
 
-pub use self::explain::{BodyProblem, Explanation, FieldExplanation, RecordExplanation, RecordResult, explain};
-pub use self::path::{Path, Paths};
-pub use self::read::{RECORDS_MAX, Record, map, remap};
+use super::person::EventKind;
 
+pub use self::condition::Condition;
+pub use self::explain::{BodyProblem, Explanation, FieldExplanation, RecordExplanation, RecordResult, Show, explain};
+pub use self::lookup::{Lookup, Lookups};
+pub use self::moment::{TimeOfDay, TimeUnit, Zone};
+pub use self::path::{Path, Place};
+pub use self::read::{Ignored, IgnoredWhy, RECORDS_MAX, Record, map, remap};
+
+mod condition;
 mod explain;
-mod field;
+mod facts;
+mod kept;
+mod lookup;
+mod moment;
 mod path;
 mod read;
 
 /// How a source's payload is read: `[source.mapping]`.
 ///
 /// The defaults read the default payload of the design, in an envelope (`/data/email`) or as a flat
-/// record (`/email`). Of several paths the first counts where there is something; null and blank
-/// text are nothing.
+/// record (`/email`). Of several lookups the first counts where there is something.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Mapping {
+    /// What a body is.
+    pub body: BodyFormat,
     /// Where the records are: one object, or an array of them. Empty: the body itself.
     pub records: Path,
+    /// Whether the records are an object's members, by name.
+    pub records_by_key: bool,
+    /// Which records count: all of these must hold.
+    pub only_if: Vec<Condition>,
+    /// Which records do not count: none of these may hold.
+    pub except_if: Vec<Condition>,
     /// Where the type of the event is. Compared as text, exactly; a whole number as its digits.
     #[serde(rename = "type")]
-    pub kind: Paths,
+    pub kind: Lookups,
+    /// Which kind a record is, before its type is looked at: the first rule that holds.
+    pub kinds: Vec<KindRule>,
     /// The types that mean hire.
-    pub hire: Vec<String>,
-    /// The types that mean rename.
-    pub rename: Vec<String>,
+    pub hire: Types,
+    /// The types that mean that something about somebody changed.
+    pub update: Types,
+    /// Another name of `update`; both count.
+    pub rename: Types,
+    /// The types that mean that somebody leaves, or has left.
+    pub leave: Types,
+    /// The types that mean that something about somebody changed which is to be read.
+    pub notice: Types,
+    /// The types that are of no interest.
+    pub ignore: Types,
     /// What a record without any type is taken for; without it, such a record is unmapped.
     pub assume: Option<EventKind>,
     /// Where the employee id is: text or a whole number.
-    pub employee_id: Paths,
-    /// Where the e-mail address is. A hire needs one.
-    pub email: Paths,
-    /// Where the given name is. One of the two names is needed.
-    pub given_name: Paths,
+    pub employee_id: Lookups,
+    /// Which people are meant: all of these must hold, as far as they can be judged.
+    pub in_scope_if: Vec<Condition>,
+    /// What becomes of the others.
+    pub out_of_scope: OutOfScope,
+    /// Where the e-mail address is.
+    pub email: Lookups,
+    /// The domains that an address may have; none: any.
+    pub address_domains: Vec<String>,
+    /// Where the given name is.
+    pub given_name: Lookups,
+    /// Where the name is that somebody wants to be called by.
+    pub preferred_given_name: Lookups,
+    /// Which of the two counts.
+    pub names: Names,
     /// Where the family name is.
-    pub family_name: Paths,
+    pub family_name: Lookups,
+    /// Whether null means that there is no such name.
+    pub null_clears: bool,
+    /// Where the locale is, such as `en-US`.
+    pub locale: Lookups,
+    /// Where the status is that says whether somebody is employed.
+    pub status: Lookups,
+    /// The values of the status that mean employed. Case does not matter.
+    pub active_values: Vec<String>,
+    /// The values of the status that mean left.
+    pub left_values: Vec<String>,
+    /// The values of the status that say neither.
+    pub other_values: Vec<String>,
     /// Where the time of the change is; an empty list where the payload has none worth reading.
-    pub occurred_at: Paths,
+    pub occurred_at: Lookups,
     /// How that time is written.
     pub occurred_at_unit: TimeUnit,
-    /// Where the locale is, such as `en-US`.
-    pub locale: Paths,
+    /// The zone of times and dates without one.
+    pub zone: Zone,
+    /// Where the time is at which a leave takes effect: an instant, or a date.
+    pub effective_at: Lookups,
+    /// Where the time is at which somebody who works here will leave, in records that are no leave.
+    pub ends_at: Lookups,
+    /// At which time of day a leave takes effect of which only the date is told; none: with the day's end.
+    pub leave_at: Option<TimeOfDay>,
+    /// Where the first day of work is.
+    pub starts_at: Lookups,
+    /// When somebody who is hired is invited.
+    pub invite: Invite,
+    /// How many days before the first day of work, with `invite = "at_start"`.
+    pub lead_days: u32,
 }
 
-/// How an instant is written.
+/// What a body is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum TimeUnit {
-    /// RFC 3339, or a number: milliseconds from 10^11 on (March 1973), seconds below.
+pub enum BodyFormat {
+    /// JSON.
     #[default]
-    Auto,
-    /// Unix seconds, as a number or its text.
-    S,
-    /// Unix milliseconds, as a number or its text.
-    Ms,
-    /// RFC 3339 text.
-    Rfc3339,
+    Json,
+    /// JSON, or a form where it does not begin as JSON does.
+    Form,
+}
+
+/// What becomes of records about people who are not meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OutOfScope {
+    /// Nothing.
+    #[default]
+    Ignore,
+    /// They leave: somebody who was meant moved on.
+    Leave,
+}
+
+/// Which given name counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Names {
+    /// The preferred one, where there is one.
+    #[default]
+    Preferred,
+    /// Always the legal one.
+    Legal,
+}
+
+/// When somebody who is hired is invited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Invite {
+    /// As soon as HR has recorded them.
+    #[default]
+    AtRecord,
+    /// On their first day of work, or `lead_days` before it.
+    AtStart,
+}
+
+/// What a type or a rule can mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Meaning {
+    /// Somebody is hired.
+    Hire,
+    /// Something about somebody changed.
+    #[serde(alias = "rename")]
+    Update,
+    /// Somebody leaves, or has left.
+    Leave,
+    /// Something about somebody changed which is to be read.
+    Notice,
+    /// Of no interest.
+    Ignore,
+}
+
+impl Meaning {
+    fn kind(self) -> Option<EventKind> {
+        match self {
+            Self::Hire => Some(EventKind::Hire),
+            Self::Update => Some(EventKind::Update),
+            Self::Leave => Some(EventKind::Leave),
+            Self::Notice => Some(EventKind::Notice),
+            Self::Ignore => None,
+        }
+    }
+}
+
+/// A kind that conditions tell: `{ is = "leave", only_if = […] }`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct KindRule {
+    /// Which.
+    pub is: Meaning,
+    /// All of these must hold.
+    #[serde(default)]
+    pub only_if: Vec<Condition>,
+    /// None of these may hold.
+    #[serde(default)]
+    pub except_if: Vec<Condition>,
+}
+
+/// Type values. Those that nobody told give way to told ones.
+#[derive(Clone, Default)]
+pub struct Types {
+    values: Vec<String>,
+    is_told: bool,
+}
+
+impl Types {
+    fn by_default(values: &[&str]) -> Self {
+        Self { values: values.iter().map(|&value| value.to_owned()).collect(), is_told: false }
+    }
+
+    /// The values.
+    #[must_use]
+    pub fn values(&self) -> &[String] {
+        &self.values
+    }
+
+    fn has(&self, value: &str) -> bool {
+        self.values.iter().any(|known| known == value)
+    }
+}
+
+impl PartialEq for Types {
+    fn eq(&self, other: &Self) -> bool {
+        self.values == other.values
+    }
+}
+
+impl Eq for Types {}
+
+impl fmt::Debug for Types {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.values.fmt(f)
+    }
+}
+
+impl<'de> Deserialize<'de> for Types {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Vec::deserialize(deserializer).map(|values| Self { values, is_told: true })
+    }
 }
 
 impl Default for Mapping {
     fn default() -> Self {
         Self {
+            body: BodyFormat::Json,
             records: Path::record(),
+            records_by_key: false,
+            only_if: Vec::new(),
+            except_if: Vec::new(),
             kind: envelope_paths("type"),
-            hire: vec!["employee.hired".to_owned()],
-            rename: vec!["employee.renamed".to_owned()],
+            kinds: Vec::new(),
+            hire: Types::by_default(&["employee.hired"]),
+            update: Types::by_default(&["employee.updated", "employee.renamed"]),
+            rename: Types::default(),
+            leave: Types::by_default(&["employee.left"]),
+            notice: Types::default(),
+            ignore: Types::default(),
             assume: None,
             employee_id: field_paths(["employee_id"]),
+            in_scope_if: Vec::new(),
+            out_of_scope: OutOfScope::Ignore,
             email: field_paths(["email"]),
+            address_domains: Vec::new(),
             given_name: field_paths(["first_name", "given_name"]),
+            preferred_given_name: Lookups::default(),
+            names: Names::Preferred,
             family_name: field_paths(["last_name", "family_name"]),
+            null_clears: false,
+            locale: field_paths(["locale"]),
+            status: Lookups::default(),
+            active_values: Vec::new(),
+            left_values: Vec::new(),
+            other_values: Vec::new(),
             occurred_at: envelope_paths("timestamp"),
             occurred_at_unit: TimeUnit::Auto,
-            locale: field_paths(["locale"]),
+            zone: Zone::default(),
+            effective_at: field_paths(["effective_at"]),
+            ends_at: Lookups::default(),
+            leave_at: None,
+            starts_at: field_paths(["starts_at"]),
+            invite: Invite::AtRecord,
+            lead_days: 0,
         }
     }
 }
 
 impl Mapping {
+    /// The lists of types, with the key of each and what it means, in order of preference.
+    fn types(&self) -> [(&'static str, &Types, Meaning); 6] {
+        [
+            ("hire", &self.hire, Meaning::Hire),
+            ("leave", &self.leave, Meaning::Leave),
+            ("update", &self.update, Meaning::Update),
+            ("rename", &self.rename, Meaning::Update),
+            ("notice", &self.notice, Meaning::Notice),
+            ("ignore", &self.ignore, Meaning::Ignore),
+        ]
+    }
+
+    /// Whether a list counts: what somebody told of updates takes the place of the default ones.
+    fn counts(&self, key: &str) -> bool {
+        key != "update" || self.update.is_told || !self.rename.is_told
+    }
+
+    /// What a type value means; none where it is not named.
+    #[must_use]
+    pub fn meaning(&self, type_value: &str) -> Option<Meaning> {
+        let named = |is_told: bool| {
+            let lists = self.types().into_iter().filter(move |(key, types, _)| types.is_told == is_told && self.counts(key));
+            lists.filter(|(_, types, _)| types.has(type_value)).map(|(_, _, meaning)| meaning).next()
+        };
+        named(true).or_else(|| named(false))
+    }
+
+    /// Whether records can say this.
+    #[must_use]
+    pub fn can_mean(&self, meaning: Meaning) -> bool {
+        let by_type = !self.kind.is_empty() && self.types().into_iter().any(|(key, types, means)| means == meaning && self.counts(key) && !types.values.is_empty());
+        by_type || self.kinds.iter().any(|rule| rule.is == meaning) || self.assume.is_some_and(|kind| meaning.kind() == Some(kind))
+    }
+
     /// What is wrong with it as a whole: the key below `mapping`, and the problem.
     #[must_use]
     pub fn validate(&self) -> Vec<(&'static str, String)> {
         let mut problems = Vec::new();
-        for (key, values) in [("hire", &self.hire), ("rename", &self.rename)] {
-            if values.iter().any(|value| value.trim().is_empty()) {
-                problems.push((key, "a type value is blank".to_owned()));
+        let told: Vec<_> = self.types().into_iter().filter(|(_, types, _)| types.is_told).collect();
+        for (n, (key, types, meaning)) in told.iter().enumerate() {
+            if types.values.iter().any(|value| value.trim().is_empty()) {
+                problems.push((*key, "a type value is blank".to_owned()));
+            }
+            for (earlier, others, _) in told.iter().take(n).filter(|(_, _, means)| means != meaning) {
+                for both in types.values.iter().filter(|value| others.has(value)) {
+                    problems.push((*key, format!("`{both}` is named under `{earlier}` already; a type can mean one thing only")));
+                }
             }
         }
-        for both in self.hire.iter().filter(|value| self.rename.contains(value)) {
-            problems.push(("rename", format!("`{both}` means hire already; a type can mean one of the two only")));
-        }
-        if self.hire.is_empty() && self.rename.is_empty() && self.assume.is_none() {
-            let problem = "no type means hire or rename, so nothing would ever happen: name some, or set `assume`";
-            problems.push(("hire", problem.to_owned()));
-        }
-        if self.kind.is_empty() && self.assume.is_none() {
-            problems.push(("type", "without a path to the type, set `assume` to \"hire\" or \"rename\"".to_owned()));
-        }
-        if self.employee_id.is_empty() {
-            problems.push(("employee_id", "needs at least one path".to_owned()));
-        }
-        if self.email.is_empty() && (!self.hire.is_empty() || self.assume == Some(EventKind::Hire)) {
-            problems.push(("email", "a hire needs an e-mail address: name at least one path".to_owned()));
-        }
-        if self.given_name.is_empty() && self.family_name.is_empty() {
-            problems.push(("given_name", "one of the two names is needed: name at least one path".to_owned()));
-        }
+        let speaks = [Meaning::Hire, Meaning::Update, Meaning::Leave, Meaning::Notice].into_iter().any(|meaning| self.can_mean(meaning));
+        let mut when = |wrong: bool, key: &'static str, problem: &str| {
+            if wrong {
+                problems.push((key, problem.to_owned()));
+            }
+        };
+        when(!speaks, "hire", "no type means anything, so nothing would ever happen: name some, or set `assume`");
+        when(
+            self.kind.is_empty() && self.assume.is_none() && self.kinds.is_empty(),
+            "type",
+            "without a path to the type, set `assume` to \"hire\", \"update\", \"leave\" or \"notice\"",
+        );
+        when(self.employee_id.is_empty(), "employee_id", "needs at least one path");
+        when(self.records.plain_names().is_none(), "records", "is a plain path: the records' own `only_if` chooses among them");
+        when(
+            !self.status.is_empty() && self.active_values.is_empty() && self.left_values.is_empty(),
+            "status",
+            "says nothing without `active_values` and `left_values`",
+        );
+        when(
+            self.address_domains.iter().any(|domain| domain.is_empty() || domain.contains(['@', ' ', '/'])),
+            "address_domains",
+            "needs domains such as \"example.com\"",
+        );
+        when(self.lead_days > 365, "lead_days", "is 365 at the most");
         problems
-    }
-
-    /// What a type value means; none where it is not named.
-    fn meaning(&self, type_value: &str) -> Option<EventKind> {
-        if self.hire.iter().any(|value| value == type_value) {
-            Some(EventKind::Hire)
-        } else if self.rename.iter().any(|value| value == type_value) {
-            Some(EventKind::Rename)
-        } else {
-            None
-        }
     }
 }
 
 /// A field of the default payload: in the envelope's `data`, or in a flat record.
-fn field_paths<const N: usize>(names: [&str; N]) -> Paths {
+fn field_paths<const N: usize>(names: [&str; N]) -> Lookups {
     let enveloped = names.iter().map(|name| Path::names(&["data", name]));
     enveloped.chain(names.iter().map(|name| Path::names(&[name]))).collect()
 }
 
 /// A field beside the data: of the record, or of the envelope around many.
-fn envelope_paths(name: &str) -> Paths {
+fn envelope_paths(name: &str) -> Lookups {
     [Path::names(&[name]), Path::names(&[name]).of_whole_body()].into_iter().collect()
 }
 

@@ -1,51 +1,93 @@
-//! Where a field is: a JSON Pointer (RFC 6901), from the record or from the whole body.
+//! Where a field is: a JSON Pointer (RFC 6901) that can choose by a sibling, from the record or from
+//! the whole body.
 
 use std::fmt;
 
-use serde::de::{Error, SeqAccess, Visitor};
+use serde::de::Error;
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+
+use crate::core::json::Json;
 
 /// What makes a path start at the whole body instead of at the record.
 const FROM_ROOT: &str = "root:";
+/// The name under which a record stands, where records are an object's members.
+const OF_KEY: &str = "key:";
+
+/// A record, the body it stands in, and the name under which it stands there.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'v> {
+    /// The whole body.
+    pub root: &'v Json<'v>,
+    /// The record.
+    pub record: &'v Json<'v>,
+    /// Its name, where records are an object's members.
+    pub key: Option<&'v Json<'v>>,
+}
 
 /// A place in a payload: `/data/email` from the record, `root:/type` from the whole body; an empty
-/// pointer is the record (`root:` the body) itself.
+/// pointer is the record (`root:` the body) itself, `key:` the record's name. `/emails[type=work]/value`
+/// takes the first entry whose `type` is `work` (case does not matter), `/tags[*]` all entries.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Path {
     text: String,
-    from_root: bool,
-    tokens: Vec<String>,
+    start: Start,
+    steps: Vec<Step>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Start {
+    Record,
+    Root,
+    Key,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Step {
+    /// A member, or an entry by its place.
+    Name(String),
+    /// The entries, or members, whose member of this name is this text.
+    Chosen { key: String, equals: String },
+    /// All entries, or members.
+    Each,
 }
 
 impl Path {
     /// Parses a path; the error says what a path looks like.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let (from_root, pointer) = text.strip_prefix(FROM_ROOT).map_or((false, text), |rest| (true, rest));
+        let (start, pointer) = match (text.strip_prefix(FROM_ROOT), text.strip_prefix(OF_KEY)) {
+            (Some(rest), _) => (Start::Root, rest),
+            (None, Some(rest)) => (Start::Key, rest),
+            (None, None) => (Start::Record, text),
+        };
         let mut tokens = pointer.split('/');
         if tokens.next() != Some("") {
             return Err(format!("`{text}` is no JSON Pointer: it begins with `/` (or is empty), as in `/data/email`"));
         }
-        let tokens = tokens.map(unescape).collect::<Option<_>>();
-        let tokens =
-            tokens.ok_or_else(|| format!("in `{text}`, `~` must be written `~0`, and a `/` in a name `~1`"))?;
-        Ok(Self { text: text.to_owned(), from_root, tokens })
+        let mut steps = Vec::new();
+        for token in tokens {
+            read_steps(token, &mut steps).ok_or_else(|| format!("in `{text}`, `~` must be written `~0`, and a `/` in a name `~1`"))?;
+        }
+        if start == Start::Key && !steps.is_empty() {
+            return Err(format!("`{text}`: `{OF_KEY}` is the record's own name, and nothing follows it"));
+        }
+        Ok(Self { text: text.to_owned(), start, steps })
     }
 
     /// The record itself.
     pub(super) fn record() -> Self {
-        Self { text: String::new(), from_root: false, tokens: Vec::new() }
+        Self { text: String::new(), start: Start::Record, steps: Vec::new() }
     }
 
     /// A chain of names (without `/` or `~`) from the record.
     pub(super) fn names(names: &[&str]) -> Self {
         let text = names.iter().flat_map(|name| ["/", name]).collect();
-        Self { text, from_root: false, tokens: names.iter().map(|&name| name.to_owned()).collect() }
+        let steps = names.iter().map(|&name| Step::Name(name.to_owned())).collect();
+        Self { text, start: Start::Record, steps }
     }
 
     /// The same from the whole body.
     pub(super) fn of_whole_body(self) -> Self {
-        Self { text: format!("{FROM_ROOT}{}", self.text), from_root: true, ..self }
+        Self { text: format!("{FROM_ROOT}{}", self.text), start: Start::Root, ..self }
     }
 
     /// The path as it was written.
@@ -59,25 +101,129 @@ impl Path {
         self.text.strip_prefix(FROM_ROOT).unwrap_or(&self.text)
     }
 
-    /// What is there, null included.
-    #[must_use]
-    pub fn find<'v>(&self, root: &'v Value, record: &'v Value) -> Option<&'v Value> {
-        let start = if self.from_root { root } else { record };
-        self.tokens.iter().try_fold(start, |value, token| match value {
-            Value::Object(map) => map.get(token),
-            Value::Array(items) => items.get(index(token)?),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+    /// The names on the way, where it chooses nothing.
+    pub(super) fn plain_names(&self) -> Option<Vec<&str>> {
+        let name = |step: &'_ Step| match step {
+            Step::Name(_) => true,
+            Step::Chosen { .. } | Step::Each => false,
+        };
+        self.steps.iter().all(name).then(|| {
+            self.steps.iter().filter_map(|step| if let Step::Name(name) = step { Some(name.as_str()) } else { None }).collect()
         })
     }
 
-    /// What is there, to be changed.
-    pub(super) fn find_in_root_mut<'v>(&self, root: &'v mut Value) -> Option<&'v mut Value> {
-        self.tokens.iter().try_fold(root, |value, token| match value {
-            Value::Object(map) => map.get_mut(token),
-            Value::Array(items) => items.get_mut(index(token)?),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
-        })
+    /// What is there, null included; of several, the first that is something.
+    #[must_use]
+    pub fn find<'v>(&self, place: Place<'v>) -> Option<&'v Json<'v>> {
+        find(self.begin(place)?, &self.steps)
     }
+
+    /// All that is there.
+    #[must_use]
+    pub fn find_all<'v>(&self, place: Place<'v>) -> Vec<&'v Json<'v>> {
+        let mut found = Vec::new();
+        if let Some(start) = self.begin(place) {
+            find_all(start, &self.steps, &mut found);
+        }
+        found
+    }
+
+    fn begin<'v>(&self, place: Place<'v>) -> Option<&'v Json<'v>> {
+        match self.start {
+            Start::Record => Some(place.record),
+            Start::Root => Some(place.root),
+            Start::Key => place.key,
+        }
+    }
+}
+
+fn find<'v>(start: &'v Json<'v>, steps: &[Step]) -> Option<&'v Json<'v>> {
+    let mut value = start;
+    for (n, step) in steps.iter().enumerate() {
+        value = match step {
+            Step::Name(name) => value.step(name)?,
+            Step::Chosen { .. } | Step::Each => {
+                let rest = steps.get(n + 1..).unwrap_or_default();
+                let mut found = entries(value).filter(|entry| is_meant(entry, step)).filter_map(|entry| find(entry, rest));
+                let first = found.next()?;
+                return if is_something(first) { Some(first) } else { found.find(|value| is_something(value)).or(Some(first)) };
+            }
+        };
+    }
+    Some(value)
+}
+
+fn find_all<'v>(value: &'v Json<'v>, steps: &[Step], found: &mut Vec<&'v Json<'v>>) {
+    match steps.split_first() {
+        None => found.push(value),
+        Some((Step::Name(name), rest)) => {
+            if let Some(value) = value.step(name) {
+                find_all(value, rest, found);
+            }
+        }
+        Some((step, rest)) => {
+            for entry in entries(value).filter(|entry| is_meant(entry, step)) {
+                find_all(entry, rest, found);
+            }
+        }
+    }
+}
+
+fn entries<'v>(value: &'v Json<'v>) -> Box<dyn Iterator<Item = &'v Json<'v>> + 'v> {
+    match value {
+        Json::List(items) => Box::new(items.iter()),
+        Json::Object(members) => Box::new(members.iter().map(|(_, value)| value)),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::Text(_) => Box::new(std::iter::empty()),
+    }
+}
+
+fn is_meant(entry: &Json<'_>, step: &Step) -> bool {
+    match step {
+        Step::Each => true,
+        Step::Chosen { key, equals } => match entry.get(key) {
+            Some(Json::Bool(flag)) => equals.eq_ignore_ascii_case(if *flag { "true" } else { "false" }),
+            Some(value) => value.scalar().is_some_and(|text| text.trim().eq_ignore_ascii_case(equals)),
+            None => false,
+        },
+        Step::Name(_) => false,
+    }
+}
+
+/// Whether a value is something: null, text of nothing but blanks, and what has no entries, is nothing.
+pub(super) fn is_something(value: &Json<'_>) -> bool {
+    match value {
+        Json::Null => false,
+        Json::Text(text) => !crate::core::person::text::stripped(text).is_empty(),
+        Json::List(items) => !items.is_empty(),
+        Json::Object(members) => !members.is_empty(),
+        Json::Bool(_) | Json::Number(_) => true,
+    }
+}
+
+/// Reads `name`, `name[key=text]` or `name[*]`.
+fn read_steps(token: &str, steps: &mut Vec<Step>) -> Option<()> {
+    let chosen = token.strip_suffix(']').and_then(|token| token.rsplit_once('['));
+    let selector = chosen.and_then(|(name, inner)| match (inner, inner.split_once('=')) {
+        ("*", _) => Some((name, Step::Each)),
+        (_, Some((key, equals))) => Some((name, Step::Chosen { key: unescape(key)?, equals: unescape(equals)? })),
+        (_, None) => None,
+    });
+    match selector {
+        Some((name, step)) => {
+            if !name.is_empty() {
+                steps.push(Step::Name(unescape(name)?));
+            }
+            steps.push(step);
+        }
+        None => steps.push(Step::Name(unescape(token)?)),
+    }
+    Some(())
+}
+
+/// RFC 6901 §3: `~` comes as `~0` or `~1` only.
+fn unescape(token: &str) -> Option<String> {
+    let well_formed = token.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
+    well_formed.then(|| token.replace("~1", "/").replace("~0", "~"))
 }
 
 impl fmt::Debug for Path {
@@ -92,131 +238,54 @@ impl<'de> Deserialize<'de> for Path {
     }
 }
 
-/// Paths in order of preference. In TOML one string, or a list of them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Paths(Vec<Path>);
-
-impl Paths {
-    /// Parses paths in order of preference.
-    pub fn parse(texts: &[&str]) -> Result<Self, String> {
-        texts.iter().map(|text| Path::parse(text)).collect::<Result<_, _>>().map(Self)
-    }
-
-    /// Whether there is none, so that the field is never read.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// The paths in order of preference.
-    pub(super) fn as_slice(&self) -> &[Path] {
-        &self.0
-    }
-
-    /// The first place where there is something: null, and text of nothing but blanks, is nothing.
-    #[must_use]
-    pub fn first_present<'v>(&self, root: &'v Value, record: &'v Value) -> Option<(&Path, &'v Value)> {
-        self.0.iter().find_map(|path| path.find(root, record).filter(|value| is_present(value)).map(|v| (path, v)))
-    }
-}
-
-impl FromIterator<Path> for Paths {
-    fn from_iter<I: IntoIterator<Item = Path>>(paths: I) -> Self {
-        Self(paths.into_iter().collect())
-    }
-}
-
-impl fmt::Display for Paths {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (n, path) in self.0.iter().enumerate() {
-            write!(f, "{}`{}`", if n == 0 { "" } else { ", " }, path.as_str())?;
-        }
-        Ok(())
-    }
-}
-
-impl<'de> Deserialize<'de> for Paths {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct OneOrMore;
-        impl<'de> Visitor<'de> for OneOrMore {
-            type Value = Paths;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a path such as \"/data/email\", or a list of them")
-            }
-            fn visit_str<E: Error>(self, text: &str) -> Result<Paths, E> {
-                Path::parse(text).map(|path| Paths(vec![path])).map_err(E::custom)
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Paths, A::Error> {
-                let mut paths = Vec::new();
-                while let Some(path) = items.next_element()? {
-                    paths.push(path);
-                }
-                Ok(Paths(paths))
-            }
-        }
-        deserializer.deserialize_any(OneOrMore)
-    }
-}
-
-fn is_present(value: &Value) -> bool {
-    match value {
-        Value::Null => false,
-        Value::String(text) => !text.trim().is_empty(),
-        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => true,
-    }
-}
-
-/// RFC 6901 §4: no leading zeros, no sign.
-fn index(token: &str) -> Option<usize> {
-    let canonical = token == "0" || (!token.starts_with('0') && token.bytes().all(|b| b.is_ascii_digit()));
-    canonical.then(|| token.parse().ok()).flatten()
-}
-
-/// RFC 6901 §3: `~` comes as `~0` or `~1` only.
-fn unescape(token: &str) -> Option<String> {
-    let well_formed = token.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
-    well_formed.then(|| token.replace("~1", "/").replace("~0", "~"))
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
+
+    fn found(text: &str, body: &str) -> Option<String> {
+        let root = Json::parse(body).unwrap();
+        let place = Place { root: &root, record: &root, key: None };
+        Path::parse(text).unwrap().find(place).map(|value| value.scalar().unwrap_or(value.type_word().into()).into_owned())
+    }
 
     #[test]
     fn a_path_finds_names_with_slashes_and_tildes_and_places_in_arrays() {
-        let value = json!({"a/b": {"m~n": [10, 20]}, "": {"~1": 1}});
-        let find = |text: &str| Path::parse(text).unwrap().find(&value, &value).cloned();
-        assert_eq!(find("/a~1b/m~0n/1"), Some(json!(20)));
-        assert_eq!(find("//~01"), Some(json!(1)));
-        assert_eq!(find("/a~1b/m~0n/01"), None);
-        assert_eq!(find("/a~1b/m~0n/+1"), None);
-        assert_eq!(find("/a~1b/m~0n/99999999999999999999999"), None);
-        assert_eq!(find(""), Some(value.clone()));
+        let body = r#"{"a/b": {"m~n": [10, 20]}, "": {"~1": 1}}"#;
+        assert_eq!(found("/a~1b/m~0n/1", body).as_deref(), Some("20"));
+        assert_eq!(found("//~01", body).as_deref(), Some("1"));
+        for nothing in ["/a~1b/m~0n/01", "/a~1b/m~0n/+1", "/a~1b/m~0n/99999999999999999999999"] {
+            assert_eq!(found(nothing, body), None);
+        }
+        assert_eq!(found("", body).as_deref(), Some("object"));
     }
 
     #[test]
-    fn a_path_starts_at_the_record_unless_it_says_root() {
-        let root = json!({"type": "outer", "people": [{"type": "inner"}]});
-        let record = &root["people"][0];
-        assert_eq!(Path::parse("/type").unwrap().find(&root, record), Some(&json!("inner")));
-        assert_eq!(Path::parse("root:/type").unwrap().find(&root, record), Some(&json!("outer")));
-        assert_eq!(Path::parse("root:").unwrap().find(&root, record), Some(&root));
+    fn a_path_chooses_by_a_sibling() {
+        let body = r#"{"emails":[{"type":"home","value":"h@x.co"},{"type":"Work","value":null},{"type":"work","value":"w@x.co"}],
+            "parts":{"1":{"main":true,"v":"a"},"2":{"main":false,"v":"b"}}}"#;
+        assert_eq!(found("/emails[type=work]/value", body).as_deref(), Some("w@x.co"));
+        assert_eq!(found("/emails[type=other]/value", body), None);
+        assert_eq!(found("/emails[*]/value", body).as_deref(), Some("h@x.co"));
+        assert_eq!(found("/parts[main=false]/v", body).as_deref(), Some("b"));
+        assert_eq!(found("/[type=home]/value", r#"[{"type":"home","value":"h"}]"#).as_deref(), Some("h"));
+        assert_eq!(found("/a[0]", r#"{"a[0]":"plain"}"#).as_deref(), Some("plain"));
+    }
+
+    #[test]
+    fn a_path_starts_at_the_record_unless_it_says_root_or_key() {
+        let root = Json::parse(r#"{"type":"outer","people":[{"type":"inner"}]}"#).unwrap();
+        let record = root.get("people").unwrap().step("0").unwrap();
+        let key = Json::Text("12".into());
+        let place = Place { root: &root, record, key: Some(&key) };
+        let at = |path: &str| Path::parse(path).unwrap().find(place).and_then(Json::as_text);
+        assert_eq!((at("/type"), at("root:/type"), at("key:")), (Some("inner"), Some("outer"), Some("12")));
+        assert!(Path::parse("root:").unwrap().find(place) == Some(&root));
     }
 
     #[test]
     fn what_is_no_pointer_is_refused_with_an_example() {
-        for text in ["data/email", "$.data", "root:data", "/a~b", "/a~"] {
+        for text in ["data/email", "$.data", "root:data", "/a~b", "/a~", "/a[b~=c]", "key:/a"] {
             assert!(Path::parse(text).unwrap_err().contains('`'), "{text}");
         }
-    }
-
-    #[test]
-    fn null_and_blank_fall_back_to_the_next_path() {
-        let value = json!({"preferred": " ", "given": null, "first": "Ada", "flag": false});
-        let paths = Paths::parse(&["/preferred", "/given", "/first", "/flag"]).unwrap();
-        let (path, found) = paths.first_present(&value, &value).unwrap();
-        assert_eq!((path.as_str(), found), ("/first", &json!("Ada")));
     }
 }

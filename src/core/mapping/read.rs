@@ -1,31 +1,37 @@
 //! A delivery's body to records: events, records to ignore, and records to keep as dead letters.
 
+use std::borrow::Cow;
 use std::fmt;
 
-use serde_json::Value;
+use bytes::Bytes;
 
-use super::Mapping;
-use super::field::{Meaning, Place, json_type};
+use super::facts::{Reader, Stating};
+use super::kept::Kept;
+use super::lookup::Lookups;
+use super::path::Place;
+use super::{BodyFormat, Mapping, OutOfScope};
 use crate::core::code::Code;
 use crate::core::delivery::{Delivery, Verified};
-use crate::core::event::{Event, InvalidField, Person, SourceName};
+use crate::core::json::{self, Charset, Json};
+use crate::core::person::{EmploymentState, Event, EventKind, Facts, InvalidField, Person, SourceName};
 
 /// Most records taken from one delivery: they are stored in one atomic step, which must stay short.
 pub const RECORDS_MAX: usize = 10_000;
-
-/// How many times over the body's length the payloads kept of it may come to. Each unmapped record
-/// is kept with its envelope, and a large envelope around many bad records would multiply.
-const KEPT_PER_BODY_MAX: usize = 4;
-/// What may be kept of a small body all the same.
-const KEPT_BYTES_MIN: usize = 1 << 20;
+/// Characters of a type that are told: as many as tell it from others.
+const TYPE_CHARS_MAX: usize = 80;
 
 /// What one record of a delivery comes to.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Record {
-    /// Something happened to somebody.
-    Event(Event),
-    /// Of a type that the mapping does not name.
-    Ignored,
+    /// Something is so of somebody. A record that announces an end beside the employment is two.
+    Event {
+        /// What.
+        event: Event,
+        /// Fields that are there and cannot be used: the event goes on without them.
+        dropped: Vec<InvalidField>,
+    },
+    /// Of no consequence.
+    Ignored(Ignored),
     /// To be kept as a dead letter, and mapped again ([`remap`]) with a corrected mapping.
     Unmapped {
         /// Whose it is, where the record told at least that.
@@ -35,8 +41,48 @@ pub enum Record {
         /// Fields and shapes, never values.
         detail: String,
         /// The body as received; of a batch, the body with this record alone in its place.
-        payload: String,
+        payload: Bytes,
     },
+}
+
+/// A record of no consequence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ignored {
+    /// Why.
+    pub why: IgnoredWhy,
+    /// Its type, where it has one: cut short, without control characters.
+    pub type_value: Option<String>,
+    /// Fields that are there and cannot be used.
+    pub dropped: Vec<InvalidField>,
+}
+
+/// Why a record is of no consequence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IgnoredWhy {
+    /// Its type is named under `ignore`.
+    Listed,
+    /// Its type is named nowhere.
+    NotNamed,
+    /// A condition says that it does not count.
+    Condition,
+    /// It is about somebody who is not meant.
+    OutOfScope,
+    /// It says nothing that is followed.
+    StatesNothing,
+}
+
+impl IgnoredWhy {
+    /// The word for it in answers and tallies.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Listed => "listed",
+            Self::NotNamed => "not_named",
+            Self::Condition => "condition",
+            Self::OutOfScope => "out_of_scope",
+            Self::StatesNothing => "states_nothing",
+        }
+    }
 }
 
 /// Why a body or a record could not be mapped.
@@ -48,8 +94,8 @@ pub(super) struct Trouble {
 
 /// What one record comes to, before it is known what must be kept of it.
 pub(super) enum Fate {
-    Event(Event),
-    Ignored,
+    Event { event: Event, dropped: Vec<InvalidField>, end: Option<Event> },
+    Ignored(Ignored),
     Unmapped(Trouble),
 }
 
@@ -57,8 +103,8 @@ impl fmt::Debug for Record {
     /// Personal data stays out of logs, `{:?}` included.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Event(event) => f.debug_tuple("Event").field(event).finish(),
-            Self::Ignored => f.write_str("Ignored"),
+            Self::Event { event, dropped } => f.debug_tuple("Event").field(event).field(dropped).finish(),
+            Self::Ignored(ignored) => ignored.fmt(f),
             Self::Unmapped { person, code, detail, .. } => f
                 .debug_struct("Unmapped")
                 .field("person", person)
@@ -74,179 +120,222 @@ impl fmt::Debug for Record {
 /// A batch of more than [`RECORDS_MAX`] records is kept whole, as one unmapped record.
 #[must_use]
 pub fn map(mapping: &Mapping, source: &SourceName, delivery: &Verified<Delivery>) -> Vec<Record> {
-    read(mapping, source, &delivery.get().body, RECORDS_MAX)
+    let delivery = delivery.get();
+    // An unknown charset is refused before a delivery is proven.
+    let charset = Charset::of(delivery.content_type()).unwrap_or_else(|_| Charset::utf8());
+    read(mapping, source, &delivery.body, charset, RECORDS_MAX)
 }
 
 /// Maps the kept payload of an unmapped record again. Takes any number of records: an operator has
 /// looked at it and asked for it.
 #[must_use]
-pub fn remap(mapping: &Mapping, source: &SourceName, payload: &str) -> Vec<Record> {
-    read(mapping, source, payload.as_bytes(), usize::MAX)
+pub fn remap(mapping: &Mapping, source: &SourceName, payload: &Bytes) -> Vec<Record> {
+    read(mapping, source, payload, Charset::utf8(), usize::MAX)
 }
 
-/// Parses a body; `serde_json` stops at a nesting of 128.
-pub(super) fn parse(body: &[u8]) -> Result<Value, Trouble> {
-    // RFC 8259 §8.1: a byte order mark may be ignored.
-    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    serde_json::from_slice(body).map_err(|error| {
-        // Of `Value`, these messages tell a syntax error and its place, and no values.
-        let detail = if body.trim_ascii().is_empty() { "the body is empty".to_owned() } else { error.to_string() };
-        Trouble { person: None, code: Code::MapNotJson, detail }
-    })
-}
-
-/// The records of a body, and whether they stand in an array.
-pub(super) fn records<'v>(
-    mapping: &Mapping,
-    root: &'v Value,
-    records_max: usize,
-) -> Result<(&'v [Value], bool), Trouble> {
-    let path = mapping.records.as_str();
-    let detail = match mapping.records.find(root, root) {
-        Some(Value::Array(items)) if items.len() > records_max => {
-            format!("{} records, at most {records_max} in a delivery; replay takes them all", items.len())
-        }
-        Some(Value::Array(items)) => return Ok((items, true)),
-        Some(single @ Value::Object(_)) => return Ok((std::slice::from_ref(single), false)),
-        Some(other) => format!("records `{path}`: expected an object or an array, found {}", json_type(other)),
-        None => format!("records `{path}`: nothing is there; the body is an {}", json_type(root)),
+/// Reads a body's text, and gives it as JSON; where that fails, once more with what is bad in its
+/// strings mended. The texts must outlive the value, so it is given on.
+pub(super) fn with_json<R>(mapping: &Mapping, text: &str, then: impl FnOnce(Result<(&Json<'_>, &str), Trouble>) -> R) -> R {
+    let begins_as_json = text.trim_start().starts_with(['{', '[', '"']);
+    if mapping.body == BodyFormat::Form && !begins_as_json {
+        return then(Ok((&json::form(text), text)));
+    }
+    let error = match Json::parse(text) {
+        Ok(root) => return then(Ok((&root, text))),
+        Err(error) => error,
     };
-    Err(Trouble { person: None, code: Code::MapShape, detail })
+    if let Some(mended) = json::mended(text)
+        && let Ok(root) = Json::parse(&mended)
+    {
+        return then(Ok((&root, &mended)));
+    }
+    // These messages tell a syntax error and its place, and no values.
+    let detail = if text.trim().is_empty() { "the body is empty".to_owned() } else { error.to_string() };
+    then(Err(Trouble { person: None, code: Code::MapNotJson, detail }))
+}
+
+/// The records of a body, each with the name under which it stands.
+pub(super) fn records<'v>(mapping: &Mapping, root: &'v Json<'v>, records_max: usize) -> Result<Vec<Place<'v>>, Trouble> {
+    let path = mapping.records.as_str();
+    let place = |record: &'v Json<'v>| Place { root, record, key: None };
+    let shape = |detail: String| Err(Trouble { person: None, code: Code::MapShape, detail });
+    let too_many = |count: usize| {
+        (count > records_max).then(|| format!("{count} records, at most {records_max} in a delivery; replay takes them all"))
+    };
+    match mapping.records.find(place(root)) {
+        Some(Json::List(items)) if !mapping.records_by_key => match too_many(items.len()) {
+            Some(detail) => shape(detail),
+            None => Ok(items.iter().map(place).collect()),
+        },
+        Some(Json::Object(members)) if mapping.records_by_key => match too_many(members.len()) {
+            Some(detail) => shape(detail),
+            None => Ok(members.iter().map(|(_, record)| place(record)).collect()),
+        },
+        Some(single @ Json::Object(_)) => Ok(vec![place(single)]),
+        Some(other) => shape(format!("records `{path}`: expected an object or an array, found {}", other.type_word())),
+        None => shape(format!("records `{path}`: nothing is there; the body is an {}", root.type_word())),
+    }
+}
+
+/// The names of the records, where they are an object's members.
+pub(super) fn keys<'v>(mapping: &Mapping, root: &'v Json<'v>) -> Vec<Json<'v>> {
+    match mapping.records.find(Place { root, record: root, key: None }) {
+        Some(Json::Object(members)) if mapping.records_by_key => members.iter().map(|(name, _)| Json::Text(Cow::Borrowed(&**name))).collect(),
+        Some(_) | None => Vec::new(),
+    }
 }
 
 /// Reads one record.
 pub(super) fn fate(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> Fate {
-    if !place.record.is_object() {
-        let detail = format!("expected an object, found {}", json_type(place.record));
+    if !matches!(place.record, Json::Object(_)) {
+        let detail = format!("expected an object, found {}", place.record.type_word());
         return Fate::Unmapped(Trouble { person: None, code: Code::MapShape, detail });
     }
-    let problems = match place.meaning(mapping) {
-        Ok(Meaning::NotNamed) => return Fate::Ignored,
-        Ok(Meaning::Kind(kind)) => match place.event(mapping, source, kind) {
-            Ok(event) => return Fate::Event(event),
-            Err(problems) => problems,
-        },
-        Err(problem) => vec![problem],
+    let reader = Reader::new(mapping, place);
+    let ignored = |why| Fate::Ignored(Ignored { why, type_value: told_type(&reader), dropped: Vec::new() });
+    let counts = mapping.only_if.iter().all(|condition| condition.holds(place)) && !mapping.except_if.iter().any(|condition| condition.holds(place));
+    if !counts {
+        return ignored(IgnoredWhy::Condition);
+    }
+    let meaning = match reader.meaning() {
+        Ok(Some(meaning)) => meaning,
+        Ok(None) => return ignored(IgnoredWhy::NotNamed),
+        Err(problem) => return bad(mapping, None, &[problem]),
     };
-    let person = place.person(mapping, source).ok();
-    let details: Vec<String> = problems.iter().map(|problem| with_paths(mapping, problem)).collect();
-    Fate::Unmapped(Trouble { person, code: Code::MapField, detail: details.join("; ") })
+    let Some(mut kind) = meaning.kind() else { return ignored(IgnoredWhy::Listed) };
+    let person = match reader.person(source) {
+        Ok(person) => person,
+        Err(problem) => return bad(mapping, None, &[problem]),
+    };
+    // What cannot be judged is not judged: a record that does not tell the department moves nobody out.
+    if mapping.in_scope_if.iter().any(|condition| condition.judge(place) == Some(false)) {
+        match mapping.out_of_scope {
+            OutOfScope::Ignore => return ignored(IgnoredWhy::OutOfScope),
+            OutOfScope::Leave => kind = EventKind::Leave,
+        }
+    }
+    let type_value = told_type(&reader);
+    let Stating { facts, ends_at, at, dropped } = match reader.state(kind) {
+        Ok(stating) => stating,
+        Err(problem) => return bad(mapping, Some(person), &[problem]),
+    };
+    if facts.is_empty() && kind != EventKind::Notice {
+        let lost: Vec<_> = dropped.iter().filter(|problem| is_kept(problem)).cloned().collect();
+        if lost.is_empty() {
+            return Fate::Ignored(Ignored { why: IgnoredWhy::StatesNothing, type_value, dropped });
+        }
+        return bad(mapping, Some(person), &lost);
+    }
+    let end = ends_at.map(|end| Event {
+        person: person.clone(),
+        kind: EventKind::Leave,
+        at,
+        facts: Facts { employment: Some((EmploymentState::Left, Some(end))), ..Facts::default() },
+    });
+    Fate::Event { event: Event { person, kind, at, facts }, dropped, end }
 }
 
-fn read(mapping: &Mapping, source: &SourceName, body: &[u8], records_max: usize) -> Vec<Record> {
-    let root = match parse(body) {
-        Ok(root) => root,
-        Err(trouble) => return vec![unmapped(trouble, as_received(body))],
+/// Whether a record is kept whole for a field that cannot be used: without it, somebody stays out of
+/// line. A private address is left out on purpose, and what is wrong with all records of a source is
+/// told once.
+fn is_kept(problem: &InvalidField) -> bool {
+    matches!(problem.field, "email" | "given_name" | "family_name" | "effective_at" | "ends_at" | "starts_at")
+        && problem.problem != crate::core::person::Problem::OtherDomain
+}
+
+fn bad(mapping: &Mapping, person: Option<Person>, problems: &[InvalidField]) -> Fate {
+    Fate::Unmapped(trouble_with(mapping, person, problems, ""))
+}
+
+fn trouble_with(mapping: &Mapping, person: Option<Person>, problems: &[InvalidField], note: &str) -> Trouble {
+    let details = problems.iter().map(|problem| with_paths(mapping, problem));
+    let details: Vec<String> = details.chain((!note.is_empty()).then(|| note.to_owned())).collect();
+    Trouble { person, code: Code::MapField, detail: details.join("; ") }
+}
+
+/// The type, cut short and without control characters.
+fn told_type(reader: &Reader<'_, '_>) -> Option<String> {
+    let text = reader.type_value().ok().flatten()?;
+    Some(text.chars().filter(|c| !c.is_control()).take(TYPE_CHARS_MAX).collect())
+}
+
+fn read(mapping: &Mapping, source: &SourceName, body: &Bytes, charset: Charset, records_max: usize) -> Vec<Record> {
+    let Some(text) = charset.decode(body) else {
+        let detail = "the body is not in the charset that it should be in (UTF-8 where none is told)".to_owned();
+        return vec![unmapped(Trouble { person: None, code: Code::MapNotJson, detail }, body.clone())];
     };
-    let (fates, in_array) = match records(mapping, &root, records_max) {
-        Ok((records, in_array)) => {
-            let fates = records.iter().map(|record| fate(mapping, source, Place { root: &root, record }));
-            (fates.collect::<Vec<_>>(), in_array)
-        }
-        Err(trouble) => return vec![unmapped(trouble, as_received(body))],
+    let whole = match &text {
+        Cow::Borrowed(_) => body.clone(),
+        Cow::Owned(text) => Bytes::copy_from_slice(text.as_bytes()),
     };
-    let count = fates.len();
-    let mut kept = if in_array && count > 1 { Kept::of_batch(mapping, root, body) } else { Kept::whole(body) };
+    with_json(mapping, &text, |read| match read {
+        Ok((root, text)) => read_records(mapping, source, root, &whole, text, records_max),
+        Err(trouble) => vec![unmapped(trouble, whole.clone())],
+    })
+}
+
+fn read_records(mapping: &Mapping, source: &SourceName, root: &Json<'_>, whole: &Bytes, text: &str, records_max: usize) -> Vec<Record> {
+    let places = match records(mapping, root, records_max) {
+        Ok(places) => places,
+        Err(trouble) => return vec![unmapped(trouble, whole.clone())],
+    };
+    let keys = keys(mapping, root);
+    let count = places.len();
+    let mut kept: Option<Kept<'_>> = None;
     let mut read = Vec::with_capacity(count);
-    for (n, fate) in fates.into_iter().enumerate() {
-        match fate {
-            Fate::Event(event) => read.push(Record::Event(event)),
-            Fate::Ignored => read.push(Record::Ignored),
-            Fate::Unmapped(mut trouble) => {
-                if count > 1 {
-                    trouble.detail = format!("record {} of {count}: {}", n + 1, trouble.detail);
+    for (n, place) in places.into_iter().enumerate() {
+        match fate(mapping, source, Place { key: keys.get(n), ..place }) {
+            Fate::Event { event, dropped, end } => {
+                let lost: Vec<_> = dropped.iter().filter(|problem| is_kept(problem)).cloned().collect();
+                let person = event.person.clone();
+                read.push(Record::Event { event, dropped });
+                read.extend(end.map(|event| Record::Event { event, dropped: Vec::new() }));
+                if !lost.is_empty() {
+                    let kept = kept.get_or_insert_with(|| Kept::of(mapping, whole.clone(), text, count));
+                    read.extend(kept.keep(n, count, trouble_with(mapping, Some(person), &lost, "the rest of it is in effect")));
                 }
-                read.extend(kept.keep(n, trouble));
+            }
+            Fate::Ignored(ignored) => read.push(Record::Ignored(ignored)),
+            Fate::Unmapped(trouble) => {
+                let kept = kept.get_or_insert_with(|| Kept::of(mapping, whole.clone(), text, count));
+                read.extend(kept.keep(n, count, trouble));
             }
         }
     }
-    read.extend(kept.rest());
+    read.extend(kept.and_then(Kept::rest));
     read
 }
 
-/// What is kept of a body for its unmapped records.
-enum Kept<'b> {
-    /// All of it, as received.
-    Whole(&'b [u8]),
-    /// The envelope, and the records taken out of it.
-    Batch { mapping: &'b Mapping, envelope: Value, records: Vec<Value>, bytes_left: usize, rest: Vec<(usize, Trouble)> },
-}
-
-impl<'b> Kept<'b> {
-    fn whole(body: &'b [u8]) -> Self {
-        Self::Whole(body)
-    }
-
-    fn of_batch(mapping: &'b Mapping, mut root: Value, body: &'b [u8]) -> Self {
-        match mapping.records.find_in_root_mut(&mut root) {
-            Some(Value::Array(records)) => {
-                let records = std::mem::take(records);
-                let bytes_left = body.len().saturating_mul(KEPT_PER_BODY_MAX).max(KEPT_BYTES_MIN);
-                Self::Batch { mapping, envelope: root, records, bytes_left, rest: Vec::new() }
-            }
-            Some(_) | None => Self::Whole(body),
-        }
-    }
-
-    /// Keeps record `n` by itself, or puts it by for `rest` where that would keep too much.
-    fn keep(&mut self, n: usize, trouble: Trouble) -> Option<Record> {
-        match self {
-            Self::Whole(body) => Some(unmapped(trouble, as_received(body))),
-            Self::Batch { mapping, envelope, records, bytes_left, rest } => {
-                if *bytes_left > 0 {
-                    let payload = placed(mapping, envelope, records, &[n]);
-                    *bytes_left = bytes_left.saturating_sub(payload.len());
-                    return Some(unmapped(trouble, payload));
-                }
-                rest.push((n, trouble));
-                None
-            }
-        }
-    }
-
-    /// The records that were put by, in one dead letter.
-    fn rest(self) -> Option<Record> {
-        let Self::Batch { mapping, mut envelope, mut records, rest, .. } = self else { return None };
-        let positions: Vec<usize> = rest.iter().map(|(n, _)| *n).collect();
-        let (_, mut trouble) = rest.into_iter().next()?;
-        if positions.len() > 1 {
-            trouble.person = None;
-            trouble.detail = format!("{} records kept together, the first: {}", positions.len(), trouble.detail);
-        }
-        let payload = placed(mapping, &mut envelope, &mut records, &positions);
-        Some(unmapped(trouble, payload))
-    }
-}
-
-/// The envelope with these records, and no others, in their place.
-fn placed(mapping: &Mapping, envelope: &mut Value, records: &mut [Value], positions: &[usize]) -> String {
-    let alone = positions.iter().filter_map(|&n| records.get_mut(n).map(Value::take)).collect();
-    if let Some(place) = mapping.records.find_in_root_mut(envelope) {
-        *place = Value::Array(alone);
-    }
-    envelope.to_string()
-}
-
-fn as_received(body: &[u8]) -> String {
-    String::from_utf8_lossy(body).into_owned()
-}
-
-fn unmapped(trouble: Trouble, payload: String) -> Record {
+pub(super) fn unmapped(trouble: Trouble, payload: Bytes) -> Record {
     let Trouble { person, code, detail } = trouble;
     Record::Unmapped { person, code, detail, payload }
 }
 
 /// A field's problem with the paths that were looked at.
 fn with_paths(mapping: &Mapping, problem: &InvalidField) -> String {
-    let paths = match problem.field {
-        "type" => Some(&mapping.kind),
-        "employee_id" => Some(&mapping.employee_id),
-        "email" => Some(&mapping.email),
-        "given_name" => Some(&mapping.given_name),
-        "family_name" => Some(&mapping.family_name),
-        "occurred_at" => Some(&mapping.occurred_at),
-        "locale" => Some(&mapping.locale),
-        _ => None,
-    };
-    paths.map_or_else(|| problem.to_string(), |paths| format!("{problem} (looked at {paths})"))
+    lookups_of(mapping, problem.field).map_or_else(|| problem.to_string(), |lookups| format!("{problem} (looked at {lookups})"))
+}
+
+/// Where a field is looked for.
+fn lookups_of<'m>(mapping: &'m Mapping, field: &str) -> Option<&'m Lookups> {
+    let found = fields(mapping).into_iter().find(|(name, _)| *name == field);
+    found.map(|(_, lookups)| lookups).filter(|lookups| !lookups.is_empty())
+}
+
+/// Every field with where it is looked for, in the order of the keys.
+pub(super) fn fields(mapping: &Mapping) -> [(&'static str, &Lookups); 12] {
+    [
+        ("type", &mapping.kind),
+        ("employee_id", &mapping.employee_id),
+        ("email", &mapping.email),
+        ("given_name", &mapping.given_name),
+        ("preferred_given_name", &mapping.preferred_given_name),
+        ("family_name", &mapping.family_name),
+        ("locale", &mapping.locale),
+        ("status", &mapping.status),
+        ("occurred_at", &mapping.occurred_at),
+        ("effective_at", &mapping.effective_at),
+        ("ends_at", &mapping.ends_at),
+        ("starts_at", &mapping.starts_at),
+    ]
 }

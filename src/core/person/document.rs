@@ -6,10 +6,11 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::email;
-use super::event::EventKind;
+use super::event::{Event, EventKind};
 use super::fact::Stamp;
 use super::identity::Person;
 use super::job::JobId;
+use super::mark::Mark;
 use super::record::Record;
 use crate::core::code::Code;
 use crate::core::time::UnixMs;
@@ -57,6 +58,16 @@ pub struct Document {
     /// Somebody switched the member off at the target, although HR says employed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub switched_off_elsewhere: bool,
+    /// Since when HR's word is not followed, because an operator discarded what blocked the person; a
+    /// new word ends it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_followed_since: Option<UnixMs>,
+    /// A row of an imported roster that is not applied yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub staged: Option<Box<Staged>>,
+    /// The SCIM id under which the list of members shows the person, where none is known yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listed_as: Option<String>,
     /// How many words came after the record was closed.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub words_after_close: u32,
@@ -84,6 +95,9 @@ impl Document {
             missing: Vec::new(),
             waiting_since: None,
             switched_off_elsewhere: false,
+            not_followed_since: None,
+            staged: None,
+            listed_as: None,
             words_after_close: 0,
         }
     }
@@ -111,7 +125,8 @@ impl Document {
         }
     }
 
-    /// The words that the person can be found by: addresses, and the words of their names, folded.
+    /// The words that the person can be found by: addresses, and the words of their names, folded; and
+    /// what they are marked with.
     #[must_use]
     pub fn search_terms(&self) -> Vec<String> {
         let mut terms = Vec::new();
@@ -128,6 +143,7 @@ impl Document {
             terms.extend(name.split_whitespace().map(str::to_lowercase));
         }
         terms.push(self.person.employee_id.to_lowercase());
+        terms.extend(Mark::of(self).into_iter().map(Mark::term));
         terms.sort();
         terms.dedup();
         terms
@@ -204,6 +220,24 @@ pub struct OpenJob {
     pub kind: EventKind,
     /// When it was accepted.
     pub accepted_at: UnixMs,
+    /// When its word on employment takes effect, where that lay ahead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<UnixMs>,
+}
+
+/// A row of an imported roster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Staged {
+    /// The import.
+    pub import: String,
+    /// The job that it becomes.
+    pub job: JobId,
+    /// When it was imported: its facts count as of then.
+    pub accepted_at: UnixMs,
+    /// Its place among all that the store accepted.
+    pub seq: u64,
+    /// What it says.
+    pub event: Event,
 }
 
 /// What blocks a person.
@@ -229,16 +263,27 @@ pub struct Progress {
     pub failing_since: Option<UnixMs>,
     /// How often the lane was taken over from a worker that died in the middle of it.
     pub take_overs: u32,
-    /// A `POST /Users` of ours went out then, and its outcome is unknown: look before posting again.
-    pub create_unknown_at: Option<UnixMs>,
+    /// A `POST /Users` of ours went out, and its outcome is unknown: look before posting again.
+    pub create_unknown: Option<UnknownCreate>,
     /// Refusals that nobody documents, in a row.
     pub suspicions: u32,
     /// Of these, how many came while others' calls of that kind were served in between.
     pub suspicions_alone: u32,
     /// How often this person alone was answered 429.
     pub limited_alone: u32,
+    /// How often the target could not update the username, or the names with it.
+    pub username_refused: u32,
     /// A write that was answered as a success and is not shown yet.
     pub unconfirmed: Option<Unconfirmed>,
+}
+
+/// A `POST /Users` of unknown outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnknownCreate {
+    /// When it went out, at the latest.
+    pub at: UnixMs,
+    /// Whether the target answered with an error: then it has most likely not taken effect.
+    pub answered: bool,
 }
 
 /// A write that is not shown yet.

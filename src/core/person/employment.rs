@@ -51,7 +51,11 @@ impl Employment {
     pub fn fold(&mut self, word: EmploymentWord) -> bool {
         let newest_at = self.words.iter().map(|word| word.stamp.at).max();
         let hash = hash(&(word.state, word.from));
-        if newest_at == Some(word.stamp.at) && self.told.contains(&hash) {
+        let is_told = newest_at == Some(word.stamp.at) && self.told.contains(&hash);
+        let stands = self.words.iter().any(|known| {
+            known.stamp.at == word.stamp.at && known.state == word.state && known.from == word.from
+        });
+        if is_told || stands {
             return false;
         }
         if newest_at.is_none_or(|newest| word.stamp.at > newest) {

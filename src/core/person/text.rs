@@ -64,6 +64,15 @@ pub enum Problem {
         /// Characters found.
         chars: usize,
     },
+    /// An address whose domain is not among those that the source's mapping allows.
+    #[error("of a domain that `address_domains` does not name")]
+    OtherDomain,
+    /// A value that the mapping does not name.
+    #[error("a value that the mapping does not name ({chars} characters)")]
+    UnknownValue {
+        /// Characters found.
+        chars: usize,
+    },
 }
 
 impl Problem {

@@ -4,11 +4,22 @@
 //! Lives here: requests and replies as values, the plan, the look-up, suspicion, the verdict. Not
 //! here: HTTP and JSON on the wire (`crate::scim`), and when anything is done (`crate::worker`).
 
+pub mod attempt;
 mod json;
 pub mod listing;
 pub mod member;
 pub mod no_reply;
+pub mod owner;
+pub mod plan;
+pub mod preview;
 pub mod refusal;
 pub mod reply;
 pub mod request;
 pub mod search;
+pub mod suspicion;
+pub mod verdict;
+
+#[cfg(test)]
+mod plan_tests;
+#[cfg(test)]
+mod team_tests;

@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use super::verify::Genuine;
-use crate::core::event::SourceName;
+use crate::core::person::SourceName;
 
 /// What makes two deliveries of a source the same one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,33 +14,30 @@ pub(super) enum EventId {
     Body,
 }
 
-/// How a delivery is known again. Hashes (SHA-256, cut to 16 bytes): an id may be of any length, and
-/// may be somebody's.
+/// How a delivery is known again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DedupeKey {
-    /// Of source and id, or of source and body.
+    /// A hash (SHA-256, cut to 16 bytes) of source and id, or of source and body: an id may be of any
+    /// length, and may be somebody's.
     pub key: [u8; 16],
-    /// Of the body: the same key with another one is a conflict.
-    pub fingerprint: [u8; 16],
+    /// The key is of the body alone: it counts only while it is the newest that was told.
+    pub only_while_newest: bool,
 }
 
 impl Genuine {
-    /// How this delivery of `source` is known again.
+    /// How this delivery of `source` is known again, where it says `something` beside notices. A notice
+    /// without an id of its own is never a duplicate: the same bytes may tell of another change.
     #[must_use]
-    pub fn dedupe_key(&self, source: &SourceName) -> DedupeKey {
-        let fingerprint = cut(Sha256::digest(&self.delivery.get().body));
+    pub fn dedupe_key(&self, source: &SourceName, something: bool) -> Option<DedupeKey> {
         let key = Sha256::new().chain_update(source.as_str()).chain_update(b"\0");
         // The tag keeps an id from passing for the hash of a body.
-        let key = match &self.id {
-            EventId::Given(id) => key.chain_update(b"id\0").chain_update(id),
-            EventId::Body => key.chain_update(b"body\0").chain_update(fingerprint),
+        let (key, only_while_newest) = match &self.id {
+            EventId::Given(id) => (key.chain_update(b"id\0").chain_update(id), false),
+            EventId::Body if something => (key.chain_update(b"body\0").chain_update(Sha256::digest(&self.delivery.get().body)), true),
+            EventId::Body => return None,
         };
-        DedupeKey { key: cut(key.finalize()), fingerprint }
+        let mut cut = [0; 16];
+        cut.copy_from_slice(&key.finalize()[..16]);
+        Some(DedupeKey { key: cut, only_while_newest })
     }
-}
-
-fn cut(digest: impl AsRef<[u8]>) -> [u8; 16] {
-    let mut cut = [0; 16];
-    cut.copy_from_slice(&digest.as_ref()[..16]);
-    cut
 }

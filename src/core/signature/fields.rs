@@ -5,6 +5,8 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
 
+use crate::core::json::Json;
+
 /// How far a time may be off: seconds, or `"off"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tolerance {
@@ -114,8 +116,10 @@ pub struct JsonPointer(String);
 impl JsonPointer {
     /// What it points to in `document`.
     #[must_use]
-    pub fn find<'a>(&self, document: &'a serde_json::Value) -> Option<&'a serde_json::Value> {
-        document.pointer(&self.0)
+    pub fn find<'a>(&self, document: &'a Json<'a>) -> Option<&'a Json<'a>> {
+        self.0.split('/').skip(1).try_fold(document, |value, step| {
+            if step.contains('~') { value.step(&step.replace("~1", "/").replace("~0", "~")) } else { value.step(step) }
+        })
     }
 
     /// The last step, unescaped: the field's name.

@@ -26,6 +26,9 @@ pub enum SecretProblem {
     /// Basic credentials without a colon.
     #[error("the secret is not of the form user:password, which auth = \"basic\" needs")]
     NotBasic,
+    /// No lines of names and values.
+    #[error("the secret is not of lines of the form `name: value`, which auth = \"static_headers\" needs")]
+    NotHeaders,
 }
 
 /// Whether `secret` can be used with `scheme`.
@@ -60,6 +63,8 @@ pub(super) enum Key {
     Sha512(Hmac<Sha512>),
     /// The SHA-256 of what is expected: a comparison of hashes tells nothing of the length.
     Literal(Zeroizing<[u8; 32]>),
+    /// The names of headers, and the SHA-256 of what is expected in each.
+    Headers(Vec<(String, Zeroizing<[u8; 32]>)>),
 }
 
 impl Key {
@@ -71,8 +76,25 @@ impl Key {
         }
         match scheme.auth {
             Auth::Hmac => {}
-            Auth::Basic if !text.contains(':') => return Err(SecretProblem::NotBasic),
-            Auth::StaticHeader | Auth::Basic => return Ok(Self::Literal(Zeroizing::new(digest_of(text.as_bytes())))),
+            Auth::Basic => {
+                let credentials = match &scheme.username {
+                    Some(username) => Zeroizing::new(format!("{username}:{text}")),
+                    None if !text.contains(':') => return Err(SecretProblem::NotBasic),
+                    None => Zeroizing::new(text.to_owned()),
+                };
+                return Ok(Self::Literal(Zeroizing::new(digest_of(credentials.as_bytes()))));
+            }
+            Auth::StaticHeader => return Ok(Self::Literal(Zeroizing::new(digest_of(text.as_bytes())))),
+            Auth::StaticHeaders => {
+                let lines = text.lines().filter(|line| !line.trim().is_empty());
+                let headers = lines.map(|line| {
+                    let (name, value) = line.split_once(':')?;
+                    let (name, value) = (name.trim().to_ascii_lowercase(), value.trim());
+                    (!name.is_empty() && !value.is_empty()).then(|| (name, Zeroizing::new(digest_of(value.as_bytes()))))
+                });
+                let headers: Option<Vec<_>> = headers.collect();
+                return headers.filter(|headers| !headers.is_empty()).map(Self::Headers).ok_or(SecretProblem::NotHeaders);
+            }
         }
         let key = key_bytes(scheme.key.encoding, text)?;
         if key.is_empty() {
@@ -96,6 +118,8 @@ impl Key {
             Self::Sha384(mac) => finish(mac.clone(), parts),
             Self::Sha512(mac) => finish(mac.clone(), parts),
             Self::Literal(digest) => Proof::of(&**digest),
+            // Compared header by header: see `try_headers`.
+            Self::Headers(_) => Proof::of(&[]),
         }
     }
 }
@@ -176,13 +200,33 @@ impl Keys {
 
     /// Tries every key: how long it takes tells nothing of which one it was.
     pub(super) fn try_all(&self, parts: &[&[u8]], candidates: &[Vec<u8>], now: UnixMs) -> Tried {
+        self.try_each(now, |key| {
+            let proof = key.prove(parts);
+            let equal = candidates.iter().fold(Choice::from(0), |any, candidate| any | candidate.as_slice().ct_eq(proof.as_bytes()));
+            (proof, equal.into())
+        })
+    }
+
+    /// Tries every set of headers: all of one set must be there, once, with its value.
+    pub(super) fn try_headers(&self, headers: &[(String, Vec<u8>)], now: UnixMs) -> Tried {
+        self.try_each(now, |key| {
+            let Key::Headers(expected) = key else { return (Proof::of(&[]), false) };
+            let equal = expected.iter().fold(Choice::from(1), |all, (name, digest)| {
+                let mut values = headers.iter().filter(|(other, _)| other == name).map(|(_, value)| value);
+                let value = match (values.next(), values.next()) {
+                    (Some(value), None) => value.as_slice(),
+                    _ => &[],
+                };
+                all & digest.ct_eq(&digest_of(value))
+            });
+            (Proof::of(&[]), equal.into())
+        })
+    }
+
+    fn try_each(&self, now: UnixMs, prove: impl Fn(&Key) -> (Proof, bool)) -> Tried {
         let mut tried = Tried::NoKey;
         for entry in &self.0 {
-            let proof = entry.key.prove(parts);
-            let equal: bool = candidates
-                .iter()
-                .fold(Choice::from(0), |any, candidate| any | candidate.as_slice().ct_eq(proof.as_bytes()))
-                .into();
+            let (proof, equal) = prove(&entry.key);
             let expired = entry.not_after.is_some_and(|not_after| now > not_after);
             tried = match (tried, equal, expired) {
                 (proven @ Tried::Proven(_), _, _) => proven,

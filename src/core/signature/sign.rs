@@ -5,7 +5,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::keys::{Key, SecretProblem};
 use super::read;
 use super::scheme::{Auth, IdRule, Layout, Scheme, TimeUnit, TimestampFrom};
-use super::verify::Seen;
+use super::verify::{Seen, fields_of};
 use crate::core::time::UnixMs;
 
 /// What is to be signed.
@@ -29,7 +29,7 @@ pub fn sign(scheme: &Scheme, secret: &SecretString, what: &ToSign<'_>) -> Result
     let key = Key::prepare(scheme, secret)?;
     let mut headers = Vec::new();
     let timestamp = match scheme.timestamp.as_ref().map_or(TimeUnit::S, |rule| rule.unit) {
-        TimeUnit::S => what.at.0.div_euclid(1000).to_string(),
+        TimeUnit::S | TimeUnit::Auto => what.at.0.div_euclid(1000).to_string(),
         TimeUnit::Ms => what.at.0.to_string(),
         TimeUnit::Rfc3339 => what.at.to_string(),
     };
@@ -47,6 +47,7 @@ pub fn sign(scheme: &Scheme, secret: &SecretString, what: &ToSign<'_>) -> Result
             body: what.body,
             timestamp: timestamp.as_bytes(),
             id: what.id.as_bytes(),
+            fields: &fields_of(scheme, what.body),
         };
         read::encode(key.prove(&seen.parts(scheme)).as_bytes(), scheme.encoding)
     };
@@ -57,8 +58,14 @@ pub fn sign(scheme: &Scheme, secret: &SecretString, what: &ToSign<'_>) -> Result
     let (name, value) = match scheme.auth {
         Auth::Hmac => (None, written(&scheme.value, &proof(), from, &timestamp)),
         Auth::StaticHeader => (None, written(&scheme.value, plain(), None, "")),
+        Auth::StaticHeaders => {
+            let lines = plain().lines().filter_map(|line| line.split_once(':'));
+            headers.extend(lines.map(|(name, value)| (name.trim().to_ascii_lowercase(), value.trim().to_owned())));
+            return Ok(headers);
+        }
         Auth::Basic => {
-            let value = format!("Basic {}", data_encoding::BASE64.encode(plain().as_bytes()));
+            let user = scheme.username.as_ref().map(|user| format!("{user}:")).unwrap_or_default();
+            let value = format!("Basic {}", data_encoding::BASE64.encode(format!("{user}{}", plain()).as_bytes()));
             (Some("authorization"), value)
         }
     };

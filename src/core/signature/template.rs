@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use super::fields::JsonPointer;
+
 /// One part of what is signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Part {
@@ -17,6 +19,18 @@ pub enum Part {
     Method,
     /// `public_url`, path and query.
     Url,
+    /// A field of the body, as text.
+    Json(JsonPointer),
+}
+
+impl Part {
+    /// Whether a sender chooses how long it is.
+    pub(super) fn is_variable(&self) -> bool {
+        match self {
+            Self::Body | Self::Timestamp | Self::Id | Self::Url | Self::Json(_) => true,
+            Self::Literal(_) | Self::Method => false,
+        }
+    }
 }
 
 /// The parts of what is signed, in order. Written as text with `{part}`; `{{` and `}}` are braces.
@@ -63,7 +77,14 @@ impl Template {
                     "id" => Part::Id,
                     "method" => Part::Method,
                     "url" => Part::Url,
-                    _ => return Err(format!("there is no part {{{name}}}: body, timestamp, id, method and url are")),
+                    _ => match name.strip_prefix("json:") {
+                        Some(pointer) => Part::Json(JsonPointer::try_from(pointer.to_owned())?),
+                        None => {
+                            return Err(format!(
+                                "there is no part {{{name}}}: body, timestamp, id, method, url and json:/a/field are"
+                            ));
+                        }
+                    },
                 });
                 rest = after;
             }

@@ -21,8 +21,13 @@ impl Scheme {
         let mut found = Found(Vec::new());
         match self.auth {
             Auth::Hmac => self.check_hmac(&mut found),
-            Auth::StaticHeader | Auth::Basic => self.check_static(&mut found),
+            Auth::StaticHeader | Auth::StaticHeaders | Auth::Basic => self.check_static(&mut found),
         }
+        found.when(
+            self.username.is_some() && self.auth != Auth::Basic,
+            "username",
+            "is for auth = \"basic\" only: remove it",
+        );
         self.check_layout(&mut found);
         self.check_places(&mut found);
         for (n, handshake) in self.handshake.iter().enumerate() {
@@ -32,12 +37,28 @@ impl Scheme {
     }
 
     fn check_hmac(&self, found: &mut Found) {
-        found.when(self.header.is_empty(), "header", "name the header that carries the signature");
         found.when(
-            !self.signed.has(&Part::Body),
-            "signed",
-            "must contain {body}: else anybody could put another body under a signature",
+            self.header.is_empty() == self.field.is_none(),
+            "header",
+            "name the header that carries the signature (or, with `field`, the field of the body: one of the two)",
         );
+        found.when(
+            self.signed.has(&Part::Body) == self.body_unsigned,
+            "signed",
+            "must contain {body}: else anybody could put another body under a signature (body_unsigned = true says that the sender leaves it out)",
+        );
+        found.when(
+            self.signed.has(&Part::Body) && self.field.is_some(),
+            "field",
+            "the signature cannot be within what is signed",
+        );
+        for [one, next] in self.signed.parts().array_windows() {
+            found.when(
+                one.is_variable() && next.is_variable() && !self.is_time(one) && !self.is_time(next),
+                "signed",
+                "has two parts with nothing between them, so that the end of one could pass for the beginning of the other: put what the sender has between them, or use a part that is a timestamp",
+            );
+        }
         let id_in_header = matches!(self.id, IdRule::Header(_));
         found.when(
             id_in_header && !self.signed.has(&Part::Id),
@@ -81,6 +102,9 @@ impl Scheme {
             Auth::StaticHeader => {
                 found.when(self.header.is_empty(), "header", "name the header that carries the secret");
             }
+            Auth::StaticHeaders => {
+                found.when(!self.header.is_empty(), "header", "the secret names the headers: remove it");
+            }
             Auth::Basic => {
                 let other = self.header.names().iter().any(|name| name != "authorization");
                 found.when(other, "header", "basic credentials are always in `authorization`: remove it");
@@ -88,6 +112,8 @@ impl Scheme {
             }
             Auth::Hmac => {}
         }
+        found.when(self.field.is_some(), "field", "is for auth = \"hmac\" only: remove it");
+        found.when(self.body_unsigned, "body_unsigned", "is for auth = \"hmac\" only: remove it");
         found.when(
             !matches!(self.value, Layout::Single { .. }),
             "value",
@@ -103,6 +129,15 @@ impl Scheme {
             "id",
             "there is no signature with this kind of auth: use a header, a field of the body or \"body_hash\"",
         );
+    }
+
+    /// Whether a part is the timestamp, which has a length of its own.
+    pub(super) fn is_time(&self, part: &Part) -> bool {
+        match (part, self.timestamp.as_ref().map(|rule| &rule.from)) {
+            (Part::Timestamp, _) => true,
+            (Part::Json(pointer), Some(TimestampFrom::Json(from))) => pointer == from,
+            (Part::Literal(_) | Part::Body | Part::Id | Part::Method | Part::Url | Part::Json(_), _) => false,
+        }
     }
 
     fn check_layout(&self, found: &mut Found) {
@@ -146,9 +181,13 @@ fn check_handshake(n: usize, handshake: &Handshake, found: &mut Found) {
     let when = match handshake {
         Handshake::Echo { when, .. } => when.as_ref(),
         Handshake::Ping { when, .. } => Some(when),
+        Handshake::Get { parameter } => {
+            found.when(parameter.is_empty(), &format!("handshake[{n}].get.parameter"), "name the parameter");
+            None
+        }
         Handshake::Capture { file, .. } => {
             found.when(
-                file.file_name().is_none(),
+                file.as_ref().is_some_and(|file| file.file_name().is_none()),
                 &format!("handshake[{n}].capture.file"),
                 "say where to put the secret: a file that is not there yet",
             );

@@ -1,10 +1,10 @@
 //! The check: signature over raw bytes first, then the time of sending, then what it is known by.
 
 use data_encoding::BASE64;
-use serde_json::Value;
 
 use super::dedupe::EventId;
-use super::fields::{HeaderNames, JsonPointer, Tolerance};
+use super::fields::{HeaderNames, Tolerance};
+use super::handshake::Answer;
 use super::keys::{Keys, Tried, digest_of};
 use super::read;
 use super::refusal::{Refusal, Role};
@@ -12,7 +12,13 @@ use super::scheme::{Auth, Handshake, IdRule, Layout, Scheme, TimeUnit, Timestamp
 use super::template::Part;
 use super::validate::SchemeProblem;
 use crate::core::delivery::{Delivery, Verified};
+use crate::core::json::{Charset, Json};
 use crate::core::time::UnixMs;
+
+/// Largest body, in bytes, that is parsed for a signature within it: real ones have some 500.
+const SIGNED_FIELDS_BODY_BYTES_MAX: usize = 65_536;
+/// From here on a number of a time is of milliseconds: as seconds it would be the year 5138.
+const AUTO_MS_FROM: i64 = 100_000_000_000;
 
 /// Checks the deliveries of one source, by a scheme that is known to be sound.
 #[derive(Debug, Clone)]
@@ -25,15 +31,32 @@ pub struct Genuine {
     /// The delivery.
     pub delivery: Verified<Delivery>,
     pub(super) id: EventId,
-    /// The body, where the scheme needs to read it.
-    pub(super) document: Option<Value>,
+    /// The answer, where it is a handshake and what says so is proven.
+    pub(super) handshake: Option<Answer>,
+    /// Whether a header that is not proven calls it a ping.
+    pub(super) is_called_ping: bool,
 }
 
-/// What the headers of a delivery claim.
+impl Genuine {
+    /// The answer to a handshake that is proven to be one; none where the delivery is not one.
+    pub fn take_handshake(&mut self) -> Option<Answer> {
+        self.handshake.take()
+    }
+
+    /// Whether a header calls it a ping that is not among what is signed. To be believed only where it
+    /// says nothing of anybody: else whoever sets the header could make events disappear.
+    #[must_use]
+    pub fn is_called_ping(&self) -> bool {
+        self.is_called_ping
+    }
+}
+
+/// What the headers (and, for some schemes, fields of the body) of a delivery claim.
 struct Evidence<'a> {
     candidates: Vec<Vec<u8>>,
     timestamp: Option<&'a [u8]>,
     id: Option<&'a [u8]>,
+    fields: Vec<Vec<u8>>,
 }
 
 impl Verifier {
@@ -49,20 +72,24 @@ impl Verifier {
         &self.scheme
     }
 
-    /// Proves the sender, then the time. The body is parsed only after its signature holds.
+    /// Proves the sender, then the time. The body is parsed only after its signature holds, but by
+    /// schemes whose signature is in the body.
     pub fn verify(&self, keys: &Keys, delivery: Delivery, now: UnixMs) -> Result<Genuine, Refusal> {
         let (timestamp, mut id) = self.prove(keys, &delivery, now)?;
-        let document = if self.reads_body() { serde_json::from_slice(&delivery.body).ok() } else { None };
+        let text = if self.reads_body() { Charset::of(delivery.content_type()).ok().and_then(|charset| charset.decode(&delivery.body)) } else { None };
+        let document = text.as_deref().and_then(|text| Json::parse(text).ok());
         if let Some(rule) = &self.scheme.timestamp {
             check_window(rule, timestamp.as_deref(), document.as_ref(), now)?;
         }
         if let IdRule::Json(pointer) = &self.scheme.id {
-            id = document
-                .as_ref()
-                .and_then(|document| scalar(pointer, document))
-                .map_or(EventId::Body, |text| EventId::Given(text.into_bytes()));
+            let told = document.as_ref().and_then(|document| pointer.find(document)?.scalar());
+            id = told.map_or(EventId::Body, |text| EventId::Given(text.into_owned().into_bytes()));
         }
-        Ok(Genuine { delivery: Verified::attest(delivery), id, document })
+        let handshake = self.signed_handshake(keys, &delivery, document.as_ref());
+        let is_called_ping = handshake.is_none() && self.is_called_ping(&delivery);
+        drop(document);
+        drop(text);
+        Ok(Genuine { delivery: Verified::attest(delivery), id, handshake, is_called_ping })
     }
 
     /// The signature alone. Gives the timestamp and the id as they stand in headers.
@@ -77,30 +104,72 @@ impl Verifier {
             body: &delivery.body,
             timestamp: evidence.timestamp.unwrap_or_default(),
             id: evidence.id.unwrap_or_default(),
+            fields: &evidence.fields,
         };
-        let proof = match keys.try_all(&seen.parts(&self.scheme), &evidence.candidates, now) {
+        let parts = seen.parts(&self.scheme);
+        let tried = match self.scheme.auth {
+            Auth::StaticHeaders => keys.try_headers(&delivery.headers, now),
+            Auth::Hmac | Auth::StaticHeader | Auth::Basic => keys.try_all(&parts, &evidence.candidates, now),
+        };
+        let proof = match tried {
             Tried::Proven(proof) => proof,
             Tried::Expired => return Err(Refusal::ExpiredSecret),
             Tried::Unproven => return Err(Refusal::Mismatch),
             Tried::NoKey => return Err(Refusal::NoUsableSecret),
         };
+        if self.scheme.auth == Auth::Hmac && !self.keeps_its_bounds(&seen) {
+            return Err(Refusal::ShiftedTimestamp);
+        }
         let id = match (&self.scheme.id, evidence.id) {
-            (IdRule::Signature, _) => EventId::Given(proof.as_bytes().to_vec()),
+            // A signature over the body alone says no more than the body does.
+            (IdRule::Signature, _) if self.scheme.signed.parts().iter().any(|part| *part != Part::Body && part.is_variable()) => {
+                EventId::Given(proof.as_bytes().to_vec())
+            }
             (IdRule::Header(_), Some(id)) => EventId::Given(id.to_vec()),
-            (IdRule::Header(_) | IdRule::Json(_) | IdRule::BodyHash, _) => EventId::Body,
+            (IdRule::Signature | IdRule::Header(_) | IdRule::Json(_) | IdRule::BodyHash, _) => EventId::Body,
         };
         Ok((evidence.timestamp.map(<[u8]>::to_vec), id))
     }
 
+    /// Whether timestamps that stand beside another signed part have the length of their unit: else some
+    /// of that part could be passed off as time, and the other way round, under one signature.
+    fn keeps_its_bounds(&self, seen: &Seen<'_>) -> bool {
+        let parts = self.scheme.signed.parts();
+        let Some(rule) = &self.scheme.timestamp else { return true };
+        let mut fields = seen.fields.iter();
+        let values = parts.iter().map(|part| match part {
+            Part::Timestamp => Some(seen.timestamp),
+            Part::Json(_) => fields.next().map(Vec::as_slice),
+            Part::Literal(_) | Part::Body | Part::Id | Part::Method | Part::Url => None,
+        });
+        let values: Vec<_> = values.collect();
+        parts.iter().zip(values).enumerate().filter(|(_, (part, _))| self.scheme.is_time(part)).all(|(n, (_, value))| {
+            let beside = [n.checked_sub(1), Some(n + 1)].into_iter().flatten().filter_map(|n| parts.get(n));
+            !beside.into_iter().any(Part::is_variable) || value.is_some_and(|value| has_its_length(value, rule.unit))
+        })
+    }
+
     fn evidence<'a>(&self, delivery: &'a Delivery) -> Result<Evidence<'a>, Refusal> {
         let scheme = &self.scheme;
+        let in_body = scheme.field.is_some() || scheme.signed.parts().iter().any(|part| matches!(part, Part::Json(_)));
+        let small = delivery.body.len() <= SIGNED_FIELDS_BODY_BYTES_MAX;
+        let text = if in_body && small { Charset::utf8().decode(&delivery.body) } else { None };
+        let document = text.as_deref().and_then(|text| Json::parse(text).ok());
+        let header = || read::needed(delivery, &scheme.header, Role::Signature);
         let (value, candidates) = match scheme.auth {
-            Auth::Hmac => {
-                let value = read::needed(delivery, &scheme.header, Role::Signature)?;
-                (value, read::candidates(value, &scheme.value, scheme.encoding)?)
-            }
+            Auth::Hmac => match &scheme.field {
+                None => {
+                    let value = header()?;
+                    (value, read::candidates(value, &scheme.value, scheme.encoding)?)
+                }
+                Some(field) => {
+                    let told = document.as_ref().and_then(|document| field.find(document)?.as_text());
+                    let told = told.ok_or(Refusal::MissingHeader(Role::Signature))?;
+                    (&[][..], read::candidates(told.as_bytes(), &scheme.value, scheme.encoding)?)
+                }
+            },
             Auth::StaticHeader => {
-                let value = read::needed(delivery, &scheme.header, Role::Signature)?;
+                let value = header()?;
                 let prefix = match &scheme.value {
                     Layout::Single { prefix } => prefix.as_bytes(),
                     Layout::List { .. } | Layout::Pairs { .. } => &[],
@@ -108,6 +177,7 @@ impl Verifier {
                 let secret = value.strip_prefix(prefix).ok_or(Refusal::MalformedSignature)?;
                 (value, vec![digest_of(secret).to_vec()])
             }
+            Auth::StaticHeaders => (&[][..], Vec::new()),
             Auth::Basic => {
                 let value = read::needed(delivery, &HeaderNames::authorization(), Role::Signature)?;
                 let credentials = basic_credentials(value).ok_or(Refusal::MalformedSignature)?;
@@ -129,7 +199,8 @@ impl Verifier {
             IdRule::Header(names) => read::header(delivery, names, Role::Id)?,
             IdRule::Json(_) | IdRule::Signature | IdRule::BodyHash => None,
         };
-        Ok(Evidence { candidates, timestamp, id })
+        let fields = document.as_ref().map(|document| fields_in(scheme, document)).unwrap_or_default();
+        Ok(Evidence { candidates, timestamp, id, fields })
     }
 
     fn needs_timestamp(&self, rule: &TimestampRule) -> bool {
@@ -144,7 +215,7 @@ impl Verifier {
             || self.scheme.handshake.iter().any(|handshake| match handshake {
                 Handshake::Echo { signed, .. } => *signed,
                 Handshake::Ping { when, signed } => *signed && matches!(when.from, WhenFrom::Json(_)),
-                Handshake::Capture { .. } => false,
+                Handshake::Capture { .. } | Handshake::Get { .. } => false,
             })
     }
 }
@@ -156,12 +227,15 @@ pub(super) struct Seen<'a> {
     pub(super) body: &'a [u8],
     pub(super) timestamp: &'a [u8],
     pub(super) id: &'a [u8],
+    /// The fields of the body that are signed, in order.
+    pub(super) fields: &'a [Vec<u8>],
 }
 
 impl<'a> Seen<'a> {
     /// The bytes that are signed, in order.
     pub(super) fn parts(&self, scheme: &'a Scheme) -> Vec<&'a [u8]> {
         let mut parts = Vec::with_capacity(scheme.signed.parts().len() + 1);
+        let mut fields = self.fields.iter();
         for part in scheme.signed.parts() {
             match part {
                 Part::Literal(text) => parts.push(text.as_bytes()),
@@ -170,6 +244,7 @@ impl<'a> Seen<'a> {
                 Part::Id => parts.push(self.id),
                 Part::Method => parts.push(self.method.as_bytes()),
                 Part::Url => parts.extend([scheme.public_url.as_bytes(), self.url.as_bytes()]),
+                Part::Json(_) => parts.push(fields.next().map(Vec::as_slice).unwrap_or_default()),
             }
         }
         parts
@@ -185,19 +260,34 @@ fn basic_credentials(value: &[u8]) -> Option<Vec<u8>> {
     BASE64.decode(credentials.trim_ascii()).ok()
 }
 
-/// A string or whole number of the body, as text.
-fn scalar(pointer: &JsonPointer, document: &Value) -> Option<String> {
-    match pointer.find(document)? {
-        Value::String(text) if !text.is_empty() => Some(text.clone()),
-        Value::Number(number) if number.is_i64() || number.is_u64() => Some(number.to_string()),
-        Value::String(_) | Value::Number(_) | Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+/// The fields of the body that a scheme signs, in order, as text; nothing for one that is not there.
+fn fields_in(scheme: &Scheme, document: &Json<'_>) -> Vec<Vec<u8>> {
+    let fields = scheme.signed.parts().iter().filter_map(|part| if let Part::Json(pointer) = part { Some(pointer) } else { None });
+    fields.map(|pointer| pointer.find(document).and_then(Json::scalar).map(|text| text.into_owned().into_bytes()).unwrap_or_default()).collect()
+}
+
+/// The fields of a body that a scheme signs.
+pub(super) fn fields_of(scheme: &Scheme, body: &[u8]) -> Vec<Vec<u8>> {
+    let text = Charset::utf8().decode(body);
+    text.as_deref().and_then(|text| Json::parse(text).ok()).map(|document| fields_in(scheme, &document)).unwrap_or_default()
+}
+
+/// Whether a timestamp is as long as its unit has it in our times.
+fn has_its_length(raw: &[u8], unit: TimeUnit) -> bool {
+    let digits = |count: usize| raw.len() == count && raw.iter().all(u8::is_ascii_digit);
+    let is_rfc3339 = || std::str::from_utf8(raw).is_ok_and(|text| text.starts_with(|c: char| c.is_ascii_digit()) && UnixMs::parse_rfc3339(text).is_some());
+    match unit {
+        TimeUnit::S => digits(10),
+        TimeUnit::Ms => digits(13),
+        TimeUnit::Rfc3339 => is_rfc3339(),
+        TimeUnit::Auto => digits(10) || is_rfc3339(),
     }
 }
 
 fn check_window(
     rule: &TimestampRule,
     raw: Option<&[u8]>,
-    document: Option<&Value>,
+    document: Option<&Json<'_>>,
     now: UnixMs,
 ) -> Result<(), Refusal> {
     if rule.past_s == Tolerance::Off && rule.future_s == Tolerance::Off {
@@ -206,7 +296,7 @@ fn check_window(
     let from_body;
     let raw = match &rule.from {
         TimestampFrom::Json(pointer) => {
-            from_body = document.and_then(|document| scalar(pointer, document)).ok_or(Refusal::MissingTimestamp)?;
+            from_body = document.and_then(|document| pointer.find(document)?.scalar()).ok_or(Refusal::MissingTimestamp)?.into_owned();
             from_body.as_bytes()
         }
         TimestampFrom::Header(_) | TimestampFrom::Pair(_) => raw.ok_or(Refusal::MissingTimestamp)?,
@@ -236,6 +326,11 @@ fn parse_time(raw: &[u8], unit: TimeUnit) -> Option<UnixMs> {
         TimeUnit::S => number()?.checked_mul(1000).map(UnixMs),
         TimeUnit::Ms => number().map(UnixMs),
         TimeUnit::Rfc3339 => UnixMs::parse_rfc3339(text),
+        TimeUnit::Auto => match number() {
+            Some(number) if number < AUTO_MS_FROM => number.checked_mul(1000).map(UnixMs),
+            Some(number) => Some(UnixMs(number)),
+            None => UnixMs::parse_rfc3339(text),
+        },
     }
 }
 

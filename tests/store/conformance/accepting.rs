@@ -1,166 +1,247 @@
-//! Accepting: remembered and queued in one step, known again, refused when full.
+//! Deliveries: remembered and queued in one step, known again, and bounded.
 
-use scim_bridge::core::code::Code;
-use scim_bridge::core::event::{Event, Person};
-use scim_bridge::core::job::{DeadOrigin, JobState};
-use scim_bridge::store::{Accepted, NewJob};
+use bytes::Bytes;
+use scim_bridge::core::person::SourceName;
+use scim_bridge::store::{Accepted, DeadFilter, Dedupe, FullBound, LaneState, NewDelivery, NewEntry};
 
-use crate::harness::{Bench, at, dead, delivery, hire, person, rename, source, unmapped};
+use crate::harness::{
+    Bench, REMEMBER_MS, at, body, commit, dead_row, delivery, dies, held, idle, person, person_of, retry, source, words,
+};
 
-pub(crate) async fn a_delivery_is_remembered_and_queued(b: &mut Bench) {
-    let ids = b.accept(at(5), &[hire("1"), rename("1"), hire("2")]).await;
-    for (id, event) in ids.iter().zip([hire("1"), rename("1"), hire("2")]) {
-        let view = b.s().await.job(*id).await.unwrap().unwrap();
-        assert_eq!(view.state, JobState::Waiting);
-        assert_eq!(view.job.event, event);
-        assert_eq!(view.job.accepted_at, at(5));
-        assert_eq!((view.job.attempts, view.job.take_overs, view.job.first_attempt_at), (0, 0, None));
+pub(crate) async fn a_delivery_waits_in_the_inbox_of_each_of_its_people(b: &mut Bench) {
+    b.accept(at(0), &[("1", "a"), ("2", "b"), ("1", "c")]).await;
+    b.accept(at(1), &[("1", "d")]).await;
+    let row = b.row("1").await;
+    assert_eq!((row.id, row.document, row.inbox_entries), (person("1").id(), None, 3));
+    assert!(row.inbox.is_sorted_by_key(|entry| entry.seq));
+    let said: Vec<_> = row.inbox.iter().map(|entry| &entry.bytes[..]).collect();
+    assert_eq!(said, [b"a", b"c", b"d"]);
+    assert_eq!((row.lane, row.since), (retry(at(0)), at(0)));
+    assert_eq!((b.row("2").await.inbox_entries, b.entries().await), (1, 4));
+    assert!(b.s().await.person(person("3").id()).await.unwrap().is_none());
+}
+
+pub(crate) async fn a_known_id_is_a_duplicate_whatever_it_says(b: &mut Bench) {
+    let key = b.key();
+    let mut sent = delivery(key, vec![b.entry("1", "a"), b.entry("2", "b")]);
+    sent.unmapped.push(b.unmapped(at(0), None, "?"));
+    let mut ids: Vec<_> = sent.entries.iter().map(|entry| entry.job).collect();
+    ids.push(sent.unmapped[0].row.id);
+    assert_eq!(b.deliver(at(0), sent.clone()).await, Accepted::Stored);
+    let duplicate = Accepted::Duplicate { ids };
+    assert_eq!(b.deliver(at(1), sent).await, duplicate);
+    let other = delivery(key, vec![b.entry("1", "other"), b.entry("3", "c")]);
+    assert_eq!(b.deliver(at(2), other).await, duplicate);
+    assert_eq!(b.entries().await, 2);
+    assert_eq!(b.dead(&DeadFilter::default()).await.len(), 1);
+    assert!(b.s().await.person(person("3").id()).await.unwrap().is_none());
+}
+
+pub(crate) async fn a_delivery_without_a_key_is_never_a_duplicate(b: &mut Bench) {
+    for n in 1..4 {
+        let sent = NewDelivery { dedupe: None, ..delivery([0; 16], vec![b.entry("1", "same")]) };
+        assert_eq!(b.deliver(at(0), sent).await, Accepted::Stored);
+        assert_eq!(b.entries().await, n);
     }
-    let seqs = [b.s().await.job(ids[0]).await.unwrap(), b.s().await.job(ids[2]).await.unwrap()];
-    let seqs: Vec<u64> = seqs.into_iter().map(|view| view.unwrap().job.seq).collect();
-    assert!(seqs[0] < seqs[1], "{seqs:?}");
-    assert_eq!(b.count(JobState::Waiting).await, 3);
 }
 
-pub(crate) async fn a_known_delivery_gets_the_ids_of_the_first_time(b: &mut Bench) {
-    let (job, record) = (b.id(), b.id());
-    let mut first = delivery([1; 16], [2; 16], vec![NewJob { id: job, event: hire("1") }]);
-    first.unmapped.push(unmapped(record, None));
-    assert_eq!(b.s().await.accept(at(0), first).await.unwrap(), Accepted::Stored);
-    let again = delivery([1; 16], [2; 16], vec![NewJob { id: b.id(), event: hire("1") }]);
-    let answer = b.s().await.accept(at(1), again.clone()).await.unwrap();
-    assert_eq!(answer, Accepted::Duplicate { jobs: vec![job, record] });
-    // Also when it is long done.
-    b.work_off(at(2), crate::harness::done()).await;
-    b.s().await.discard(at(2), record).await.unwrap();
-    let answer = b.s().await.accept(at(3), again).await.unwrap();
-    assert_eq!(answer, Accepted::Duplicate { jobs: vec![job, record] });
-    assert_eq!(b.count(JobState::Waiting).await, 0);
+pub(crate) async fn a_delivery_is_forgotten_after_its_time_and_not_before(b: &mut Bench) {
+    let key = b.key();
+    let first = delivery(key, vec![b.entry("1", "a")]);
+    let ids = vec![first.entries[0].job];
+    b.deliver(at(0), first).await;
+    let again = delivery(key, vec![b.entry("1", "a")]);
+    b.s().await.tidy(at(REMEMBER_MS - 1)).await.unwrap();
+    assert_eq!(b.deliver(at(REMEMBER_MS - 1), again.clone()).await, Accepted::Duplicate { ids });
+    assert_eq!(b.deliver(at(REMEMBER_MS), again.clone()).await, Accepted::Stored);
+    // And remembered anew.
+    let ids = vec![again.entries[0].job];
+    assert_eq!(b.deliver(at(REMEMBER_MS + 1), again).await, Accepted::Duplicate { ids });
 }
 
-pub(crate) async fn a_known_id_with_another_body_is_a_conflict_and_stores_nothing(b: &mut Bench) {
-    let first = delivery([1; 16], [2; 16], vec![NewJob { id: b.id(), event: hire("1") }]);
-    b.s().await.accept(at(0), first).await.unwrap();
-    let id = b.id();
-    let other = delivery([1; 16], [3; 16], vec![NewJob { id, event: hire("2") }]);
-    assert_eq!(b.s().await.accept(at(1), other).await.unwrap(), Accepted::Conflict);
-    assert_eq!(b.state(id).await, None);
-    assert!(b.s().await.person(&person("2")).await.unwrap().is_none());
-    assert_eq!(b.count(JobState::Waiting).await, 1);
-}
-
-pub(crate) async fn a_delivery_is_forgotten_after_its_time(b: &mut Bench) {
-    let first = delivery([1; 16], [2; 16], Vec::new());
-    b.s().await.accept(at(0), first.clone()).await.unwrap();
-    let duplicate = b.s().await.accept(at(86_399_999), first.clone()).await.unwrap();
-    assert_eq!(duplicate, Accepted::Duplicate { jobs: Vec::new() });
-    let other = delivery([1; 16], [9; 16], Vec::new());
-    assert_eq!(b.s().await.accept(at(86_400_000), other.clone()).await.unwrap(), Accepted::Stored);
-    assert_eq!(b.s().await.accept(at(86_400_001), first).await.unwrap(), Accepted::Conflict);
-}
-
-pub(crate) async fn deliveries_are_forgotten_each_in_its_time_however_they_came(b: &mut Bench) {
-    let mut sent = Vec::new();
-    for n in 0..40_u8 {
-        // Some share the beginning of their keys; those that came first stay the longest.
-        let mut one = delivery([n / 8, 7, n, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1], [n; 16], Vec::new());
-        one.jobs.push(NewJob { id: b.id(), event: hire(&n.to_string()) });
-        one.dedupe.remember_ms = 4_000 - 100 * u64::from(n);
-        b.s().await.accept(at(0), one.clone()).await.unwrap();
-        sent.push(one);
+pub(crate) async fn each_delivery_is_forgotten_in_its_own_time(b: &mut Bench) {
+    let keep = |remember_ms, key| {
+        let dedupe = Dedupe { key, only_while_newest: false, remember_ms };
+        NewDelivery { dedupe: Some(dedupe), ..delivery(key, Vec::new()) }
+    };
+    let times = [500, 20, 300, 4_000, 1];
+    for (n, ms) in (0_u8..).zip(times) {
+        assert_eq!(b.deliver(at(0), keep(ms, [n; 16])).await, Accepted::Stored);
     }
-    assert_eq!(b.s().await.tidy(at(99)).await.unwrap(), 0);
-    for (n, delivery) in sent.iter().enumerate().rev() {
-        let last = at(delivery.dedupe.remember_ms - 1);
-        let known = b.s().await.accept(last, delivery.clone()).await.unwrap();
-        assert_eq!(known, Accepted::Duplicate { jobs: vec![delivery.jobs[0].id] }, "{n}");
-        assert_eq!(b.s().await.tidy(last).await.unwrap(), 0, "{n}");
-        assert_eq!(b.s().await.tidy(at(delivery.dedupe.remember_ms)).await.unwrap(), 1, "{n}");
+    b.s().await.tidy(at(300)).await.unwrap();
+    for (n, ms) in (0_u8..).zip(times) {
+        let told = b.deliver(at(300), keep(1, [n; 16])).await;
+        assert_eq!(told == Accepted::Stored, ms <= 300, "{n}");
     }
-    // Those that are forgotten come as new ones, whether or not it was tidied up.
-    let mut again = sent.swap_remove(3);
-    again.jobs[0].id = b.id();
-    assert_eq!(b.s().await.accept(at(5_000), again.clone()).await.unwrap(), Accepted::Stored);
-    let ends = at(5_000 + again.dedupe.remember_ms);
-    again.jobs[0].id = b.id();
-    assert_eq!(b.s().await.accept(ends, again.clone()).await.unwrap(), Accepted::Stored);
-    let known = b.s().await.accept(ends, again.clone()).await.unwrap();
-    assert_eq!(known, Accepted::Duplicate { jobs: vec![again.jobs[0].id] });
 }
 
-pub(crate) async fn many_deliveries_are_known_each_by_its_own_id(b: &mut Bench) {
-    // Spread as a hash would be; some with many jobs.
-    let sent: Vec<_> = (0..120_u32)
-        .map(|n| {
-            let key = u128::from(n + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835).to_be_bytes();
-            let jobs = (0..if n % 40 == 7 { 90 } else { 1 }).map(|_| NewJob { id: b.id(), event: rename("1") });
-            delivery(key, [0; 16], jobs.collect())
-        })
-        .collect();
-    for delivery in &sent {
-        assert_eq!(b.s().await.accept(at(0), delivery.clone()).await.unwrap(), Accepted::Stored);
+pub(crate) async fn a_body_is_a_duplicate_only_while_it_is_the_newest_that_the_person_was_told(b: &mut Bench) {
+    let tell = async |b: &mut Bench, ms, key, word: &str| {
+        let sent = body(key, vec![b.entry("1", word)]);
+        let id = sent.entries[0].job;
+        (b.deliver(at(ms), sent).await, id)
+    };
+    let (told, first) = tell(b, 0, 1, "a").await;
+    assert_eq!(told, Accepted::Stored);
+    assert_eq!(tell(b, 1, 1, "a").await.0, Accepted::Duplicate { ids: vec![first] });
+    assert_eq!(tell(b, 2, 2, "b").await.0, Accepted::Stored);
+    // A change back.
+    let (told, back) = tell(b, 3, 1, "a").await;
+    assert_eq!(told, Accepted::Stored);
+    assert_eq!(tell(b, 4, 1, "a").await.0, Accepted::Duplicate { ids: vec![back] });
+    assert_eq!(words(&b.claim_one(at(5)).await), ["a", "b", "a"]);
+    // One that has an id of its own is newer, too.
+    b.accept(at(6), &[("1", "c")]).await;
+    assert_eq!(tell(b, 7, 1, "a").await.0, Accepted::Stored);
+    assert_eq!(b.entries().await, 5);
+}
+
+pub(crate) async fn a_body_about_several_is_news_for_whom_it_is_not_the_newest(b: &mut Bench) {
+    let both = |b: &mut Bench| body(1, vec![b.entry("1", "a"), b.entry("1", "a2"), b.entry("2", "b")]);
+    let sent = both(b);
+    assert_eq!(b.deliver(at(0), sent).await, Accepted::Stored);
+    let sent = both(b);
+    assert!(matches!(b.deliver(at(1), sent).await, Accepted::Duplicate { ids } if ids.len() == 3));
+    b.accept(at(2), &[("2", "c")]).await;
+    let sent = both(b);
+    assert_eq!(b.deliver(at(3), sent).await, Accepted::Stored);
+    assert_eq!((b.row("1").await.inbox_entries, b.row("2").await.inbox_entries), (2, 3));
+}
+
+pub(crate) async fn a_body_that_is_not_remembered_any_more_is_news(b: &mut Bench) {
+    let sent = body(1, vec![b.entry("1", "a")]);
+    b.deliver(at(0), sent).await;
+    let sent = body(1, vec![b.entry("1", "a")]);
+    assert_eq!(b.deliver(at(REMEMBER_MS), sent).await, Accepted::Stored);
+    assert_eq!(b.entries().await, 2);
+}
+
+pub(crate) async fn a_body_that_says_nothing_of_anybody_is_known_again(b: &mut Bench) {
+    let mut sent = body(1, Vec::new());
+    sent.unmapped.push(b.unmapped(at(0), None, "?"));
+    let ids = vec![sent.unmapped[0].row.id];
+    assert_eq!(b.deliver(at(0), sent.clone()).await, Accepted::Stored);
+    assert_eq!(b.deliver(at(1), sent).await, Accepted::Duplicate { ids });
+}
+
+fn from(source: &str, entries: Vec<NewEntry>) -> NewDelivery {
+    NewDelivery { source: SourceName::parse(source).unwrap(), dedupe: None, entries, unmapped: Vec::new() }
+}
+
+/// So many words about people of a source.
+fn many(b: &mut Bench, source: &str, count: usize) -> NewDelivery {
+    let entry = |n: usize| {
+        let person = person_of(source, &n.to_string());
+        NewEntry { job: b.id(&person), person, bytes: Bytes::from_static(b"x") }
+    };
+    let entries = (0..count).map(entry).collect();
+    from(source, entries)
+}
+
+pub(crate) async fn a_source_takes_half_of_what_the_others_leave(b: &mut Bench) {
+    b.with(|options| options.bounds.entries_max = 20).await;
+    let mut offer = async |source: &str, count| {
+        let sent = many(b, source, count);
+        b.deliver(at(0), sent).await
+    };
+    assert_eq!(offer("hr", 11).await, Accepted::Full(FullBound::Entries));
+    assert_eq!(offer("hr", 10).await, Accepted::Stored);
+    assert_eq!(offer("hr", 1).await, Accepted::Full(FullBound::Entries));
+    assert_eq!(offer("eu", 6).await, Accepted::Full(FullBound::Entries));
+    assert_eq!(offer("eu", 5).await, Accepted::Stored);
+    assert_eq!(offer("us", 2).await, Accepted::Stored);
+    // What is folded makes room; what a worker has still counts.
+    let claimed = b.claim(at(1), 64).await;
+    let hr = claimed.iter().find(|claimed| claimed.lease.person == person("0").id()).unwrap();
+    let sent = many(b, "hr", 1);
+    assert_eq!(b.deliver(at(1), sent.clone()).await, Accepted::Full(FullBound::Entries));
+    let done = scim_bridge::store::Commit { consumed_to: Some(hr.inbox[0].seq), ..commit("0", idle()) };
+    b.commit(at(1), &hr.lease, done).await;
+    b.s().await.erase(&person_of("us", "0")).await.unwrap();
+    b.s().await.erase(&person_of("us", "1")).await.unwrap();
+    let stats = b.s().await.stats().await.unwrap();
+    assert_eq!((stats.entries["hr"], stats.entries["eu"], stats.entries.get("us").copied().unwrap_or(0)), (9, 5, 0));
+    let sent = many(b, "hr", 2);
+    assert_eq!(b.deliver(at(2), sent).await, Accepted::Full(FullBound::Entries));
+}
+
+pub(crate) async fn what_is_refused_leaves_nothing_behind(b: &mut Bench) {
+    b.with(|options| options.bounds.entries_max = 2).await;
+    let key = b.key();
+    let mut sent = delivery(key, vec![b.entry("1", "a"), b.entry("2", "b")]);
+    sent.unmapped.push(b.unmapped(at(0), None, "?"));
+    assert_eq!(b.deliver(at(0), sent.clone()).await, Accepted::Full(FullBound::Entries));
+    assert!(b.s().await.person(person("1").id()).await.unwrap().is_none());
+    assert!(b.dead(&DeadFilter::default()).await.is_empty());
+    b.with(|options| options.bounds.entries_max = 4).await;
+    assert_eq!(b.deliver(at(1), sent.clone()).await, Accepted::Stored);
+    // What is known needs no room.
+    b.with(|options| options.bounds.entries_max = 0).await;
+    assert!(matches!(b.deliver(at(2), sent).await, Accepted::Duplicate { .. }));
+}
+
+pub(crate) async fn unmapped_records_have_a_bound_in_number_and_one_in_bytes(b: &mut Bench) {
+    let offer = async |b: &mut Bench, payload: &str| {
+        let mut sent = delivery(b.key(), Vec::new());
+        sent.unmapped.push(b.unmapped(at(0), None, payload));
+        b.deliver(at(0), sent).await
+    };
+    b.with(|options| (options.bounds.dead_letters_max, options.bounds.dead_bytes_max) = (6, 200)).await;
+    assert_eq!(offer(b, &"x".repeat(101)).await, Accepted::Full(FullBound::DeadBytes));
+    assert_eq!(offer(b, &"x".repeat(60)).await, Accepted::Stored);
+    assert_eq!(offer(b, &"x".repeat(41)).await, Accepted::Full(FullBound::DeadBytes));
+    assert_eq!(offer(b, &"x".repeat(40)).await, Accepted::Stored);
+    assert_eq!(offer(b, "").await, Accepted::Stored);
+    assert_eq!(offer(b, "").await, Accepted::Full(FullBound::DeadLetters));
+    let stats = b.s().await.stats().await.unwrap();
+    assert_eq!((stats.dead_bytes, stats.dead["MAP-FIELD"], stats.dead_by_source["hr"]), (100, 3, 3));
+    // One that is gone makes room.
+    let gone = b.dead(&DeadFilter::default()).await[0];
+    assert!(b.s().await.discard_unmapped(gone).await.unwrap());
+    assert_eq!(offer(b, "").await, Accepted::Stored);
+}
+
+pub(crate) async fn blocked_people_take_room_and_are_never_refused(b: &mut Bench) {
+    b.with(|options| options.bounds.dead_letters_max = 2).await;
+    for who in ["1", "2", "3"] {
+        let id = b.accept(at(0), &[(who, "x")]).await[0];
+        b.work_off(at(0), who, dies(dead_row(id, who, at(0), "SCIM-400-SYNTAX"), who)).await;
     }
-    for delivery in &sent {
-        let answer = b.s().await.accept(at(1), delivery.clone()).await.unwrap();
-        assert_eq!(answer, Accepted::Duplicate { jobs: delivery.jobs.iter().map(|job| job.id).collect() });
+    assert_eq!(b.dead(&DeadFilter::default()).await.len(), 3);
+    let mut sent = delivery(b.key(), vec![]);
+    sent.unmapped.push(b.unmapped(at(0), None, "?"));
+    assert_eq!(b.deliver(at(0), sent).await, Accepted::Full(FullBound::DeadLetters));
+    b.accept(at(1), &[("4", "whoever is mapped")]).await;
+}
+
+pub(crate) async fn an_entry_makes_due_whose_lane_wakes_and_nobody_else(b: &mut Bench) {
+    let far = at(1_000_000);
+    let scheduled = scim_bridge::store::Lane { state: LaneState::Scheduled, ..retry(far) };
+    let lanes = [("idle", idle()), ("retry", retry(far)), ("held", held("all")), ("scheduled", scheduled)];
+    for (who, lane) in &lanes {
+        b.settled(at(0), who, lane.clone()).await;
+        assert_eq!(b.lane(who).await, *lane);
     }
-    let mut forgotten = 0;
-    loop {
-        match b.s().await.tidy(at(86_400_000)).await.unwrap() {
-            0 => break,
-            rows => forgotten += rows,
-        }
+    for (who, lane) in lanes {
+        b.accept(at(5), &[(who, "news")]).await;
+        let row = b.row(who).await;
+        let expected = if who == "held" { (lane, at(0)) } else { (retry(at(5)), at(5)) };
+        assert_eq!((row.lane, row.since), expected, "{who}");
     }
-    assert_eq!(forgotten, 120);
-    let again = delivery(sent[0].dedupe.key, [0; 16], vec![NewJob { id: b.id(), event: rename("1") }]);
-    assert_eq!(b.s().await.accept(at(86_400_001), again).await.unwrap(), Accepted::Stored);
+    assert_eq!(b.claim(at(5), 9).await.len(), 3);
 }
 
-pub(crate) async fn above_the_high_water_mark_nothing_is_stored_or_remembered(b: &mut Bench) {
-    b.with(|options| options.high_water_jobs = 2).await;
-    b.accept(at(0), &[hire("1"), hire("2")]).await;
-    let third = delivery([7; 16], [0; 16], vec![NewJob { id: b.id(), event: hire("3") }]);
-    assert_eq!(b.s().await.accept(at(1), third.clone()).await.unwrap(), Accepted::Full);
-    assert_eq!(b.count(JobState::Waiting).await, 2);
-    b.work_off(at(2), crate::harness::done()).await;
-    assert_eq!(b.s().await.accept(at(3), third.clone()).await.unwrap(), Accepted::Stored);
-    // Full again, but what is known is known.
-    assert!(matches!(b.s().await.accept(at(4), third).await.unwrap(), Accepted::Duplicate { .. }));
+pub(crate) async fn who_is_due_already_keeps_the_place_in_line(b: &mut Bench) {
+    b.accept(at(0), &[("1", "a")]).await;
+    b.accept(at(5), &[("1", "b")]).await;
+    let row = b.row("1").await;
+    assert_eq!((row.lane, row.since), (retry(at(0)), at(0)));
 }
 
-pub(crate) async fn parked_jobs_count_for_the_high_water_mark_and_running_ones_do_not(b: &mut Bench) {
-    b.with(|options| options.high_water_jobs = 2).await;
-    b.accept(at(0), &[hire("1"), rename("1"), rename("1")]).await;
-    b.work_off(at(1), dead()).await;
-    assert_eq!(b.count(JobState::Parked).await, 2);
-    let full = delivery([7; 16], [0; 16], vec![NewJob { id: b.id(), event: hire("3") }]);
-    assert_eq!(b.s().await.accept(at(2), full.clone()).await.unwrap(), Accepted::Full);
-    let letter = b.s().await.dead_letters(&crate::harness::first(1)).await.unwrap().remove(0);
-    b.s().await.discard(at(3), letter.id).await.unwrap();
-    b.claim_one(at(4)).await;
-    assert_eq!(b.s().await.accept(at(5), full).await.unwrap(), Accepted::Stored);
-}
-
-pub(crate) async fn unmapped_records_are_dead_letters_at_once(b: &mut Bench) {
-    let id = b.accept_unmapped(at(3), Some(person("1"))).await;
-    let letter = b.s().await.dead_letter(id).await.unwrap().unwrap();
-    assert_eq!((letter.died_at, letter.code, letter.source.clone()), (at(3), Code::MapField, source()));
-    assert_eq!(letter.detail, "email: missing or blank");
-    assert!(!letter.parks_lane);
-    assert_eq!(letter.person(), Some(&person("1")));
-    let DeadOrigin::Unmapped { payload, .. } = letter.origin else { panic!("of another origin") };
-    assert_eq!(payload, r#"{"x":1}"#);
-    assert_eq!(b.count(JobState::Dead).await, 1);
-    // It parks nothing: the person's next event runs.
-    let job = b.accept_one(at(4), hire("1")).await;
-    assert_eq!(b.claim_one(at(4)).await.job.id, job);
-}
-
-pub(crate) async fn an_event_of_a_person_with_slashes_and_quotes_reads_back(b: &mut Bench) {
-    let person = Person::parse(source(), "a/b\"c'd;--\u{1F600}").unwrap();
-    let event = Event { person: person.clone(), ..hire("x") };
-    let id = b.accept_one(at(0), event.clone()).await;
-    assert_eq!(b.claim_one(at(0)).await.job.event, event);
-    let view = b.s().await.person(&person).await.unwrap().unwrap();
-    assert_eq!((view.person, view.jobs[0].job.id), (person, id));
+pub(crate) async fn a_person_with_slashes_and_quotes_in_the_id_is_one_person(b: &mut Bench) {
+    let odd = "a/b\"c'd é 漢";
+    b.accept(at(0), &[(odd, "x")]).await;
+    b.settled(at(1), odd, idle()).await;
+    assert_eq!(b.row(odd).await.document.as_deref(), Some(format!("doc of {odd}").as_bytes()));
+    assert_eq!(person(odd).source, source());
 }

@@ -1,156 +1,257 @@
-//! What people look at: jobs, persons, figures; and what goes when it is past its keep.
+//! Listings, page by page, and figures.
 
-use scim_bridge::core::job::{Finished, JobId, JobState};
-use scim_bridge::store::{Accepted, NewJob, Page, Settlement};
+use std::collections::BTreeSet;
 
-use crate::harness::{Bench, at, dead, delivery, done, entry, first, hire, person, rename, retry};
+use bytes::Bytes;
+use scim_bridge::core::person::{EventKind, PersonId};
+use scim_bridge::store::{Commit, DeadFilter, LaneState, Listed, PAGE_BYTES_MAX, Page, PersonRow, Shared};
 
-pub(crate) async fn every_state_is_in_the_figures(b: &mut Bench) {
-    let stats = b.s().await.stats(at(0)).await.unwrap();
-    assert_eq!(stats.jobs.values().sum::<u64>(), 0);
-    assert_eq!(stats.jobs.keys().collect::<Vec<_>>(), ["dead", "done", "parked", "running", "waiting"]);
-    b.accept(at(0), &[hire("1"), rename("1"), hire("2"), rename("3"), rename("3"), hire("4")]).await;
-    b.accept_unmapped(at(0), None).await;
-    b.work_off(at(1), dead()).await;
-    b.work_off(at(1), done()).await;
-    b.claim_one(at(1)).await;
-    let stats = b.s().await.stats(at(2)).await.unwrap();
-    let told: Vec<_> = stats.jobs.iter().map(|(state, number)| (state.as_str(), *number)).collect();
-    assert_eq!(told, [("dead", 2), ("done", 1), ("parked", 1), ("running", 1), ("waiting", 2)]);
-    assert_eq!((stats.lanes, stats.people), (3, 0));
+use crate::harness::{Bench, at, blocked, commit, dead_row, dies, first, held, idle, person, retry, source};
+
+type Read<'a> = &'a dyn AsyncRead;
+
+/// Reads one page of some listing of people.
+#[async_trait::async_trait(?Send)]
+trait AsyncRead {
+    async fn read(&self, b: &mut Bench, page: &Page) -> Listed<PersonRow>;
 }
 
-pub(crate) async fn the_oldest_due_job_tells_since_when(b: &mut Bench) {
-    assert_eq!(b.s().await.stats(at(9)).await.unwrap().oldest_due_at, None);
-    b.accept_one(at(5), hire("1")).await;
-    b.accept_one(at(3), rename("2")).await;
-    assert_eq!(b.s().await.stats(at(9)).await.unwrap().oldest_due_at, Some(at(3)));
-    b.work_off(at(9), retry(at(500))).await;
-    assert_eq!(b.s().await.stats(at(9)).await.unwrap().oldest_due_at, Some(at(5)));
-    b.work_off(at(9), done()).await;
-    assert_eq!(b.s().await.stats(at(499)).await.unwrap().oldest_due_at, None);
-    assert_eq!(b.s().await.stats(at(501)).await.unwrap().oldest_due_at, Some(at(500)));
+struct People;
+struct Lanes(LaneState);
+struct Search(&'static str);
+
+#[async_trait::async_trait(?Send)]
+impl AsyncRead for People {
+    async fn read(&self, b: &mut Bench, page: &Page) -> Listed<PersonRow> {
+        b.s().await.people(page).await.unwrap()
+    }
 }
 
-pub(crate) async fn jobs_are_listed_by_state_newest_first_page_by_page(b: &mut Bench) {
-    let ids = b.accept(at(0), &[hire("1"), rename("1"), hire("2"), rename("3"), hire("4")]).await;
-    b.work_off(at(1), dead()).await;
-    b.work_off(at(1), done()).await;
-    b.claim_one(at(1)).await;
-    let expected = [
-        (JobState::Dead, ids[0]),
-        (JobState::Parked, ids[1]),
-        (JobState::Done, ids[2]),
-        (JobState::Running, ids[3]),
-        (JobState::Waiting, ids[4]),
-    ];
-    for (state, id) in expected {
-        let listed = b.s().await.jobs(state, &first(9)).await.unwrap();
-        assert_eq!(listed.iter().map(|view| (view.state, view.job.id)).collect::<Vec<_>>(), [(state, id)]);
+#[async_trait::async_trait(?Send)]
+impl AsyncRead for Lanes {
+    async fn read(&self, b: &mut Bench, page: &Page) -> Listed<PersonRow> {
+        b.s().await.lanes(self.0, page).await.unwrap()
     }
-    let more = b.accept(at(2), &[hire("5"), hire("6")]).await;
-    let listed = b.s().await.jobs(JobState::Waiting, &first(2)).await.unwrap();
-    assert_eq!(listed.iter().map(|view| view.job.id).collect::<Vec<_>>(), [more[1], more[0]]);
-    let rest = Page { rows_max: 2, before: Some(more[0]) };
-    let listed = b.s().await.jobs(JobState::Waiting, &rest).await.unwrap();
-    assert_eq!(listed.iter().map(|view| view.job.id).collect::<Vec<_>>(), [ids[4]]);
 }
 
-pub(crate) async fn many_jobs_whose_ids_come_in_any_order_are_listed_whole(b: &mut Bench) {
-    let mut ids: Vec<JobId> = (0..300).map(|_| b.id()).collect();
-    // Neither up nor down: 7 and 300 have no common factor.
-    let mixed: Vec<JobId> = (0..300).map(|n| ids[n * 7 % 300]).collect();
-    for (n, some) in mixed.chunks(50).enumerate() {
-        let jobs = some.iter().map(|id| NewJob { id: *id, event: rename(&id.to_string()) }).collect();
-        let key = b.id().0.to_be_bytes();
-        b.s().await.accept(at(n as u64), delivery(key, [0; 16], jobs)).await.unwrap();
+#[async_trait::async_trait(?Send)]
+impl AsyncRead for Search {
+    async fn read(&self, b: &mut Bench, page: &Page) -> Listed<PersonRow> {
+        b.s().await.search(self.0, page).await.unwrap()
     }
-    for claimed in b.claim_up_to(at(9), 100).await {
-        b.settle(at(9), &claimed.lease, done()).await;
-        ids.retain(|id| *id != claimed.job.id);
-    }
-    ids.reverse();
-    let (mut listed, mut page) = (Vec::new(), first(70));
+}
+
+/// All pages of a listing, each of so many rows at the most.
+async fn all(b: &mut Bench, rows_max: usize, listing: Read<'_>) -> Vec<PersonId> {
+    let (mut found, mut page) = (Vec::new(), first(rows_max));
     loop {
-        let rows = b.s().await.jobs(JobState::Waiting, &page).await.unwrap();
-        page.before = rows.last().map(|view| view.job.id);
-        listed.extend(rows.iter().map(|view| view.job.id));
-        if rows.len() < 70 {
-            break;
+        let listed = listing.read(b, &page).await;
+        assert!(listed.rows.len() <= rows_max);
+        found.extend(listed.rows.iter().map(|row| row.id));
+        page.after = listed.next;
+        if page.after.is_none() {
+            return found;
         }
     }
-    assert_eq!(listed, ids);
-    assert_eq!(b.count(JobState::Waiting).await, 200);
 }
 
-pub(crate) async fn a_person_is_shown_whole_and_a_stranger_not_at_all(b: &mut Bench) {
-    assert!(b.s().await.person(&person("1")).await.unwrap().is_none());
-    let ids = b.accept(at(0), &[hire("1"), rename("1"), rename("1"), rename("1"), hire("2")]).await;
-    let record = b.accept_unmapped(at(0), Some(person("1"))).await;
-    let claimed = b.claim_one(at(1)).await;
-    let verdict = scim_bridge::store::Verdict::Done(Finished::Invited);
-    let settlement = Settlement { verdict, history: Vec::new(), trial: None, directory: Some(entry()) };
-    b.s().await.settle(at(1), &claimed.lease, settlement).await.unwrap();
-    assert_eq!(b.work_off(at(1), done()).await, ids[4]);
-    assert_eq!(b.work_off(at(1), dead()).await, ids[1]);
-    b.claim_one(at(2)).await;
-    let view = b.s().await.person(&person("1")).await.unwrap().unwrap();
-    let states: Vec<_> = view.jobs.iter().map(|view| (view.job.id, view.state)).collect();
-    let expected =
-        [(ids[0], JobState::Done), (ids[1], JobState::Dead), (ids[2], JobState::Running), (ids[3], JobState::Waiting)];
-    assert_eq!(states, expected);
-    assert_eq!(view.jobs[0].finished, Some((at(1), Finished::Invited)));
-    assert_eq!(view.directory, Some(entry()));
-    assert_eq!(view.dead.iter().map(|line| line.id).collect::<Vec<_>>(), [record, ids[1]]);
-    // Known by nothing but a record that could not be mapped.
-    b.accept_unmapped(at(3), Some(person("9"))).await;
-    assert_eq!(b.s().await.person(&person("9")).await.unwrap().unwrap().dead.len(), 1);
+fn sorted(whom: &[String]) -> Vec<PersonId> {
+    let mut ids: Vec<_> = whom.iter().map(|who| person(who).id()).collect();
+    ids.sort_unstable();
+    ids
 }
 
-pub(crate) async fn finished_jobs_go_after_their_time(b: &mut Bench) {
-    b.with(|options| options.retention.finished_ms = 1_000).await;
-    let old = b.accept_one(at(0), hire("1")).await;
-    b.work_off(at(0), done()).await;
-    let young = b.accept_one(at(0), hire("2")).await;
-    b.work_off(at(500), done()).await;
-    assert_eq!(b.s().await.tidy(at(1_000)).await.unwrap(), 0);
-    assert_eq!(b.s().await.tidy(at(1_001)).await.unwrap(), 1);
-    assert_eq!((b.state(old).await, b.state(young).await), (None, Some(JobState::Done)));
-    assert_eq!(b.count(JobState::Done).await, 1);
-}
-
-pub(crate) async fn finished_jobs_are_bounded_in_number_while_they_come(b: &mut Bench) {
-    b.with(|options| options.retention.finished_jobs_max = 3).await;
-    let mut ids = Vec::new();
-    for n in 0..8 {
-        ids.push(b.accept_one(at(n), rename("1")).await);
-        b.work_off(at(n), done()).await;
-        assert!(b.count(JobState::Done).await <= 3);
+pub(crate) async fn people_are_listed_by_number_page_by_page(b: &mut Bench) {
+    let whom: Vec<_> = (0..25).map(|n| n.to_string()).collect();
+    let entries: Vec<_> = whom.iter().map(|who| (who.as_str(), "x")).collect();
+    b.accept(at(0), &entries).await;
+    for rows_max in [1, 7, 25, 100] {
+        assert_eq!(all(b, rows_max, &People).await, sorted(&whom), "{rows_max}");
     }
-    assert_eq!((b.state(ids[4]).await, b.state(ids[5]).await), (None, Some(JobState::Done)));
-    // A bound that was lowered is reached piece by piece.
-    b.with(|options| options.retention.finished_jobs_max = 1).await;
-    while b.s().await.tidy(at(9)).await.unwrap() > 0 {}
-    assert_eq!(b.count(JobState::Done).await, 1);
+    let row = b.s().await.people(&first(1)).await.unwrap().rows.remove(0);
+    assert_eq!((row.document, row.inbox_entries, row.inbox.len()), (None, 1, 1));
 }
 
-pub(crate) async fn remembered_deliveries_go_after_their_time(b: &mut Bench) {
-    let known = delivery([1; 16], [2; 16], Vec::new());
-    b.s().await.accept(at(0), known.clone()).await.unwrap();
-    assert_eq!(b.s().await.tidy(at(86_399_999)).await.unwrap(), 0);
-    assert!(matches!(b.s().await.accept(at(86_399_999), known).await.unwrap(), Accepted::Duplicate { .. }));
-    assert_eq!(b.s().await.tidy(at(86_400_000)).await.unwrap(), 1);
-    assert_eq!(b.s().await.tidy(at(86_400_000)).await.unwrap(), 0);
+pub(crate) async fn lanes_are_listed_by_state_longest_first(b: &mut Bench) {
+    let mut expected = Vec::new();
+    for (ms, who) in [(5, "1"), (6, "2"), (7, "3"), (8, "4"), (9, "5")] {
+        b.settled(at(ms), who, held("all")).await;
+        expected.push(person(who).id());
+    }
+    b.settled(at(1), "blocked", blocked()).await;
+    b.settled(at(1), "idle", idle()).await;
+    for rows_max in [1, 2, 5] {
+        assert_eq!(all(b, rows_max, &Lanes(LaneState::Held)).await, expected, "{rows_max}");
+    }
+    assert_eq!(all(b, 9, &Lanes(LaneState::Blocked)).await, [person("blocked").id()]);
+    assert_eq!(all(b, 9, &Lanes(LaneState::Idle)).await, [person("idle").id()]);
+    assert!(all(b, 9, &Lanes(LaneState::Running)).await.is_empty());
+    b.accept(at(10), &[("idle", "x")]).await;
+    b.claim_one(at(11)).await;
+    let running = b.s().await.lanes(LaneState::Running, &first(9)).await.unwrap().rows;
+    assert_eq!(running.iter().map(|row| (row.id, row.since)).collect::<Vec<_>>(), [(person("idle").id(), at(11))]);
 }
 
-pub(crate) async fn waiting_jobs_never_go(b: &mut Bench) {
-    b.with(|options| options.retention.finished_ms = 1).await;
-    let id = b.accept_one(at(0), hire("1")).await;
-    while b.s().await.tidy(at(10 * 365 * 86_400_000)).await.unwrap() > 0 {}
-    assert_eq!(b.state(id).await, Some(JobState::Waiting));
+pub(crate) async fn of_one_instant_lanes_are_listed_each_once(b: &mut Bench) {
+    let whom: Vec<_> = (0..12).map(|n| n.to_string()).collect();
+    let entries: Vec<_> = whom.iter().map(|who| (who.as_str(), "x")).collect();
+    b.accept(at(0), &entries).await;
+    let mut found = all(b, 5, &Lanes(LaneState::Waiting)).await;
+    found.sort_unstable();
+    assert_eq!(found, sorted(&whom));
 }
 
-pub(crate) async fn a_ping_proves_that_it_can_write(b: &mut Bench) {
-    b.s().await.ping().await.unwrap();
-    b.s().await.ping().await.unwrap();
+pub(crate) async fn people_are_found_by_the_beginning_of_any_of_their_words(b: &mut Bench) {
+    let terms = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    for (who, words) in [("1", ["ada", "adams"]), ("2", ["adele", "grün%_"]), ("3", ["bob", "b"])] {
+        b.accept(at(0), &[(who, "x")]).await;
+        b.work_off(at(0), who, Commit { terms_added: terms(&words), ..commit(who, idle()) }).await;
+    }
+    let both = sorted(&["1".to_owned(), "2".to_owned()]);
+    for rows_max in [1, 2, 9] {
+        let mut found = all(b, rows_max, &Search("ad")).await;
+        found.sort_unstable();
+        assert_eq!(found, both, "each once, {rows_max} a page");
+    }
+    assert_eq!(all(b, 9, &Search("ada")).await, [person("1").id()]);
+    assert_eq!(all(b, 9, &Search("grün%_")).await, [person("2").id()]);
+    for nobody in ["a%", "ADA", "adaq", "grün__", "c"] {
+        assert!(b.s().await.search(nobody, &first(9)).await.unwrap().rows.is_empty(), "{nobody}");
+    }
+    b.accept(at(1), &[("1", "x")]).await;
+    let change = Commit {
+        terms_removed: terms(&["ada", "unknown", "adams"]),
+        terms_added: terms(&["lovelace", "adams", "adams"]),
+        ..commit("1", idle())
+    };
+    b.work_off(at(1), "1", change).await;
+    assert!(all(b, 9, &Search("ada")).await == [person("1").id()], "what is removed and added is there");
+    assert!(b.s().await.search("ada", &first(9)).await.unwrap().rows.len() == 1);
+    assert_eq!(all(b, 9, &Search("love")).await, [person("1").id()]);
+}
+
+pub(crate) async fn a_page_is_bounded_in_bytes_and_the_listing_is_whole(b: &mut Bench) {
+    let whom: Vec<_> = (0..5).map(|n| n.to_string()).collect();
+    for who in &whom {
+        b.accept(at(0), &[(who, "x")]).await;
+        let large = Bytes::from(vec![b'x'; PAGE_BYTES_MAX / 2 - 100]);
+        b.work_off(at(0), who, Commit { document: Some(large), ..commit(who, held("all")) }).await;
+    }
+    let listed = b.s().await.people(&first(5)).await.unwrap();
+    assert!(listed.rows.len() < 5 && listed.next.is_some(), "{}", listed.rows.len());
+    assert_eq!(all(b, 5, &People).await, sorted(&whom));
+    let mut held = all(b, 5, &Lanes(LaneState::Held)).await;
+    held.sort_unstable();
+    assert_eq!(held, sorted(&whom));
+}
+
+pub(crate) async fn a_long_inbox_is_shown_by_its_beginning(b: &mut Bench) {
+    let entries: Vec<_> = (0..1_000).map(|_| ("1", "x")).collect();
+    b.accept(at(0), &entries).await;
+    let row = b.row("1").await;
+    assert_eq!(row.inbox_entries, 1_000);
+    assert!((1..=500).contains(&row.inbox.len()), "{}", row.inbox.len());
+}
+
+async fn dead_pages(b: &mut Bench, rows_max: usize, filter: &DeadFilter) -> Vec<u128> {
+    let (mut found, mut page) = (Vec::new(), first(rows_max));
+    loop {
+        let listed = b.s().await.dead(filter, &page).await.unwrap();
+        assert!(listed.rows.len() <= rows_max);
+        found.extend(listed.rows.iter().map(|row| row.id.0));
+        page.after = listed.next;
+        if page.after.is_none() {
+            return found;
+        }
+    }
+}
+
+pub(crate) async fn dead_letters_are_listed_newest_first_and_filtered(b: &mut Bench) {
+    let mut ids = Vec::new();
+    for (n, code) in ["SCIM-4XX", "OF-TOMORROW", "SCIM-4XX"].into_iter().enumerate() {
+        let who = n.to_string();
+        let now = at(n as u64);
+        let id = b.accept(now, &[(&who, "x")]).await[0];
+        let mut row = dead_row(id, &who, now, code);
+        row.event = Some(if n == 2 { EventKind::Leave } else { EventKind::Hire });
+        b.work_off(now, &who, dies(row, &who)).await;
+        ids.push(id.0);
+    }
+    ids.push(b.accept_unmapped(at(3), None, "x").await.0);
+    let reversed: Vec<_> = ids.iter().rev().copied().collect();
+    let meant = |filter: DeadFilter| filter;
+    let all = DeadFilter::default;
+    for (filter, expected) in [
+        (meant(all()), reversed.clone()),
+        (DeadFilter { code: Some("SCIM-4XX".to_owned()), ..all() }, vec![ids[2], ids[0]]),
+        (DeadFilter { code: Some("OF-TOMORROW".to_owned()), ..all() }, vec![ids[1]]),
+        (DeadFilter { source: Some(source()), ..all() }, reversed.clone()),
+        (DeadFilter { source: Some(person_of_other()), ..all() }, vec![]),
+        (DeadFilter { event: Some(EventKind::Hire), ..all() }, vec![ids[1], ids[0]]),
+        (DeadFilter { died_before: Some(at(2)), ..all() }, vec![ids[1], ids[0]]),
+        (
+            DeadFilter { code: Some("SCIM-4XX".to_owned()), died_before: Some(at(2)), source: Some(source()), ..all() },
+            vec![ids[0]],
+        ),
+    ] {
+        for rows_max in [1, 2, 9] {
+            assert_eq!(dead_pages(b, rows_max, &filter).await, expected, "{filter:?}, {rows_max} a page");
+        }
+    }
+}
+
+fn person_of_other() -> scim_bridge::core::person::SourceName {
+    crate::harness::person_of("eu", "1").source
+}
+
+pub(crate) async fn the_figures_are_exact(b: &mut Bench) {
+    let empty = b.s().await.stats().await.unwrap();
+    let states: BTreeSet<_> = empty.lanes.keys().map(String::as_str).collect();
+    let all = LaneState::ALL.iter().filter(|state| **state != LaneState::Idle).map(|state| state.as_str());
+    assert_eq!(states, all.collect());
+    assert_eq!((empty.people, empty.oldest_due_at, empty.dead_bytes), (0, None, 0));
+    for (who, lane) in [("1", idle()), ("2", held("all")), ("3", retry(at(50))), ("4", retry(at(40)))] {
+        b.settled(at(0), who, lane).await;
+    }
+    b.accept(at(1), &[("5", "x"), ("6", "y")]).await;
+    let stats = b.s().await.stats().await.unwrap();
+    assert_eq!((stats.people, stats.oldest_due_at, stats.entries["hr"]), (4, Some(at(1)), 2));
+    let lanes =
+        |stats: &scim_bridge::store::Stats| ["waiting", "running", "held", "blocked"].map(|state| stats.lanes[state]);
+    assert_eq!(lanes(&stats), [4, 0, 1, 0]);
+    b.claim(at(1), 2).await;
+    let stats = b.s().await.stats().await.unwrap();
+    assert_eq!((lanes(&stats), stats.oldest_due_at), ([2, 2, 1, 0], Some(at(40))));
+}
+
+pub(crate) async fn a_shared_document_is_changed_only_by_who_has_seen_it(b: &mut Bench) {
+    let put = async |b: &mut Bench, version, text: &'static str| {
+        b.s().await.put_shared("holds", version, Bytes::from_static(text.as_bytes())).await.unwrap()
+    };
+    assert_eq!(b.s().await.shared("holds").await.unwrap(), Shared::default());
+    assert!(!put(b, 1, "x").await);
+    assert_eq!(b.s().await.shared("holds").await.unwrap(), Shared::default());
+    assert!(put(b, 0, "a").await);
+    assert!(!put(b, 0, "b").await);
+    let first = b.s().await.shared("holds").await.unwrap();
+    assert_eq!((first.version > 0, &first.bytes[..]), (true, &b"a"[..]));
+    assert!(put(b, first.version, "b").await);
+    let second = b.s().await.shared("holds").await.unwrap();
+    assert!(second.version > first.version);
+    assert_eq!(&second.bytes[..], b"b");
+    assert_eq!(b.s().await.shared("other").await.unwrap(), Shared::default());
+}
+
+pub(crate) async fn a_store_is_kept_for_one_target(b: &mut Bench) {
+    use scim_bridge::store::StoreError;
+    use scim_bridge::store::target::bind_target;
+    bind_target(b.s().await, "https://one").await.unwrap();
+    bind_target(b.s().await, "https://one").await.unwrap();
+    let refused = bind_target(b.s().await, "https://two").await;
+    assert!(matches!(refused, Err(StoreError::OtherTarget { theirs, .. }) if theirs == "https://one"));
+}
+
+pub(crate) async fn a_check_proves_that_it_can_write(b: &mut Bench) {
+    b.s().await.check().await.unwrap();
+    b.s().await.check().await.unwrap();
 }

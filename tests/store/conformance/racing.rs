@@ -1,111 +1,111 @@
 //! Many at once, and those who do not wait for the answer.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::task::Poll;
 
 use futures_util::future::{join_all, poll_fn};
-use scim_bridge::core::job::JobState;
-use scim_bridge::store::{Accepted, Claim, ClaimRequest, NewJob, Settled, Settlement, Store};
+use scim_bridge::core::person::PersonId;
+use scim_bridge::store::{Accepted, Claim, ClaimRequest, Commit, Committed, LaneState, Store};
 
-use crate::harness::{Bench, LEASE_MS, at, delivery, done, hire, rename};
+use crate::harness::{Bench, at, commit, delivery, idle, request};
 
 const WORKERS: usize = 8;
 const PEOPLE: usize = 12;
+const WORDS: usize = 10;
 
 #[derive(Default)]
 struct Seen {
-    running: BTreeSet<String>,
-    finished: BTreeMap<String, Vec<u64>>,
+    running: BTreeSet<PersonId>,
     fences: BTreeSet<u64>,
+    /// Every entry's place, as it was folded.
+    folded: Vec<(PersonId, u64)>,
 }
 
-pub(crate) async fn many_workers_never_share_a_lane_and_keep_its_order(b: &mut Bench) {
-    for _ in 0..5 {
+pub(crate) async fn many_workers_never_share_a_person_and_fold_every_word_once(b: &mut Bench) {
+    for _ in 0..WORDS {
         for who in 0..PEOPLE {
-            b.accept(at(0), &[hire(&who.to_string()), rename(&who.to_string())]).await;
+            b.accept(at(0), &[(&who.to_string(), "x")]).await;
         }
     }
     let seen = RefCell::new(Seen::default());
     let store = b.s().await;
     join_all((0..WORKERS).map(|_| work(store, &seen))).await;
-    let seen = seen.into_inner();
-    assert_eq!(seen.finished.len(), PEOPLE);
-    for (person, seqs) in seen.finished {
-        assert_eq!(seqs.len(), 10, "{person}");
-        assert!(seqs.is_sorted(), "{person}: {seqs:?}");
+    let folded = seen.into_inner().folded;
+    let of_one = |person: PersonId| folded.iter().filter(move |(whose, _)| *whose == person).map(|(_, seq)| *seq);
+    let people: BTreeSet<_> = folded.iter().map(|(person, _)| *person).collect();
+    assert_eq!(people.len(), PEOPLE);
+    for person in people {
+        let seqs: Vec<_> = of_one(person).collect();
+        assert_eq!(seqs.len(), WORDS);
+        assert!(seqs.is_sorted_by(|before, after| before < after), "{seqs:?}");
     }
-    assert_eq!(seen.fences.len(), 10 * PEOPLE);
-    assert_eq!(b.count(JobState::Done).await, 10 * PEOPLE as u64);
+    assert_eq!((b.entries().await, b.count(LaneState::Running).await), (0, 0));
 }
 
-/// Claims and settles until nothing is left.
+/// Claims and commits until nothing is left, three words at a time.
 async fn work(store: &dyn Store, seen: &RefCell<Seen>) {
-    let request = ClaimRequest { worker: "w".into(), number: 1, lost_from: None, jobs_max: 2, lease_ms: LEASE_MS };
-    while seen.borrow().fences.len() < 10 * PEOPLE {
-        let Claim::Jobs(jobs) = store.claim(at(1), &request).await.unwrap() else {
+    let ask = ClaimRequest { entries_max: 3, ..request(2) };
+    while seen.borrow().folded.len() < WORDS * PEOPLE {
+        let Claim::People(people) = store.claim(at(1), &ask).await.unwrap() else {
             tokio::task::yield_now().await;
             continue;
         };
-        for claimed in &jobs {
+        for claimed in &people {
             let mut seen = seen.borrow_mut();
-            assert!(seen.running.insert(claimed.lease.person.to_string()), "two workers on one lane");
+            assert!(seen.running.insert(claimed.lease.person), "two workers on one lane");
             assert!(seen.fences.insert(claimed.lease.fence), "a fence given twice");
         }
-        for claimed in jobs {
-            let person = claimed.lease.person.to_string();
+        for claimed in people {
+            let person = claimed.lease.person;
             seen.borrow_mut().running.remove(&person);
-            seen.borrow_mut().finished.entry(person).or_default().push(claimed.job.seq);
-            let settlement = Settlement { verdict: done(), history: Vec::new(), trial: None, directory: None };
-            assert_eq!(store.settle(at(1), &claimed.lease, settlement).await.unwrap(), Settled::Settled);
+            seen.borrow_mut().folded.extend(claimed.inbox.iter().map(|entry| (person, entry.seq)));
+            let folded = Commit { consumed_to: claimed.inbox.last().map(|entry| entry.seq), ..commit("x", idle()) };
+            assert_eq!(store.commit(at(1), &claimed.lease, folded).await.unwrap(), Committed::Committed);
         }
     }
 }
 
 pub(crate) async fn one_of_many_equal_deliveries_is_stored(b: &mut Bench) {
-    let same: Vec<_> =
-        (0..16).map(|_| delivery([1; 16], [2; 16], vec![NewJob { id: b.id(), event: hire("1") }])).collect();
+    let same: Vec<_> = (0..16).map(|_| delivery([1; 16], vec![b.entry("1", "x")])).collect();
     let store = b.s().await;
     let answers = join_all(same.into_iter().map(|delivery| store.accept(at(0), delivery))).await;
     let stored = answers.iter().filter(|answer| matches!(answer, Ok(Accepted::Stored))).count();
     let known = answers.iter().filter(|answer| matches!(answer, Ok(Accepted::Duplicate { .. }))).count();
-    assert_eq!((stored, known), (1, 15));
-    assert_eq!(b.count(JobState::Waiting).await, 1);
+    assert_eq!((stored, known, b.entries().await), (1, 15, 1));
 }
 
 pub(crate) async fn many_deliveries_at_once_get_each_its_own_answer(b: &mut Bench) {
-    let known = b.accept_one(at(0), hire("known")).await;
-    let key = (known.0 + 1).to_be_bytes();
+    let key = b.key();
+    let known = delivery(key, vec![b.entry("known", "x")]);
+    let ids = vec![known.entries[0].job];
+    b.deliver(at(0), known.clone()).await;
     let mut sent = Vec::new();
     for n in 0..300_u32 {
-        let mut jobs: Vec<_> = (0..n % 4).map(|_| NewJob { id: b.id(), event: hire(&n.to_string()) }).collect();
+        let mut entries: Vec<_> = (0..n % 4).map(|_| b.entry(&n.to_string(), "x")).collect();
         // More than may share a call.
         if n == 152 {
-            jobs.extend((0..2_000).map(|m| NewJob { id: b.id(), event: rename(&m.to_string()) }));
+            entries.extend((0..2_000).map(|m| b.entry(&m.to_string(), "y")));
         }
-        let fresh = delivery(b.id().0.to_be_bytes(), [0; 16], jobs);
-        sent.push(match n % 3 {
-            0 => (delivery(key, [0; 16], Vec::new()), Accepted::Duplicate { jobs: vec![known] }),
-            1 => (delivery(key, [9; 16], Vec::new()), Accepted::Conflict),
-            _ => (fresh, Accepted::Stored),
-        });
+        let fresh = delivery(b.key(), entries);
+        let duplicate = Accepted::Duplicate { ids: ids.clone() };
+        sent.push(if n % 3 == 0 { (known.clone(), duplicate) } else { (fresh, Accepted::Stored) });
     }
-    let (store, mut stored) = (b.s().await, 0);
+    let (store, mut stored) = (b.s().await, 1);
     let all = sent.iter().enumerate().map(|(n, (delivery, _))| {
         // Not all come at one instant.
         store.accept(at(n as u64 / 100), delivery.clone())
     });
     for (n, (answer, (delivery, expected))) in join_all(all).await.into_iter().zip(&sent).enumerate() {
         assert_eq!(&answer.unwrap(), expected, "{n}");
-        stored += if *expected == Accepted::Stored { delivery.jobs.len() } else { 0 };
+        stored += if *expected == Accepted::Stored { delivery.entries.len() } else { 0 };
     }
-    assert_eq!(b.count(JobState::Waiting).await, 1 + stored as u64);
+    assert_eq!(b.entries().await, stored as u64);
 }
 
 pub(crate) async fn a_sender_that_hangs_up_leaves_it_whole_or_not_at_all(b: &mut Bench) {
     for n in 0..20_u8 {
-        let jobs = vec![NewJob { id: b.id(), event: hire("1") }, NewJob { id: b.id(), event: rename("1") }];
-        let sent = delivery([n; 16], [0; 16], jobs);
+        let sent = delivery([n; 16], vec![b.entry("1", "x"), b.entry("2", "y")]);
         let store = b.s().await;
         let mut accepting = store.accept(at(0), sent.clone());
         let mut polls = 0;
@@ -115,8 +115,38 @@ pub(crate) async fn a_sender_that_hangs_up_leaves_it_whole_or_not_at_all(b: &mut
         })
         .await;
         drop(accepting);
-        let again = b.s().await.accept(at(1), sent).await.unwrap();
+        let again = b.deliver(at(1), sent).await;
         assert!(matches!(again, Accepted::Stored | Accepted::Duplicate { .. }), "{again:?}");
-        assert_eq!(b.count(JobState::Waiting).await, 2 * (u64::from(n) + 1));
+        assert_eq!(b.entries().await, 2 * (u64::from(n) + 1));
     }
+}
+
+pub(crate) async fn somebody_is_woken_when_there_may_be_work(b: &mut Bench) {
+    async fn assert_woken(b: &mut Bench, by: &str) {
+        let woken = tokio::time::timeout(std::time::Duration::from_secs(5), b.s().await.woken()).await;
+        assert!(woken.is_ok(), "not woken by {by}");
+    }
+    if b.reopens() {
+        // A sign is for who is there when it is given.
+        return;
+    }
+    // Whoever listens is there before the sign.
+    let _ = tokio::time::timeout(std::time::Duration::from_millis(200), b.s().await.woken()).await;
+    b.accept(at(0), &[("1", "x")]).await;
+    assert_woken(b, "an accepted delivery").await;
+    b.work_off(at(0), "1", commit("1", crate::harness::held("all"))).await;
+    b.s().await.release(at(1), "all", 1).await.unwrap();
+    assert_woken(b, "a release").await;
+    b.work_off(at(1), "1", commit("1", idle())).await;
+    let entry = b.entry("1", "x");
+    b.s().await.put(at(2), entry).await.unwrap();
+    assert_woken(b, "an operator's word").await;
+    let claimed = b.claim_one(at(2)).await;
+    b.commit(at(2), &claimed.lease, commit("1", idle())).await;
+    assert_woken(b, "a commit that leaves something in the inbox").await;
+    let id = b.accept_unmapped(at(3), None, "x").await;
+    b.work_off(at(3), "1", commit("1", idle())).await;
+    let entry = b.entry("2", "x");
+    b.s().await.replay_unmapped(at(3), id, vec![entry], Vec::new()).await.unwrap();
+    assert_woken(b, "a replayed record").await;
 }

@@ -1,4 +1,4 @@
-//! What an attempt holds while it runs: the lease on its lane, and a token for its next call.
+//! What an attempt keeps while it runs: the lease on its lane, and a token for its next call.
 
 use std::future::Future;
 use std::pin::pin;
@@ -7,10 +7,10 @@ use std::time::Duration;
 use tracing::{debug, warn};
 
 use super::Worker;
-use super::attempt::AGAIN;
+use super::commit::STORE_RETRY;
 use crate::core::limiter::{CallKind, jitter_ms};
 use crate::core::time::UnixMs;
-use crate::store::{ClaimedJob, Lease, StoreError, Token};
+use crate::store::{Lease, StoreError, Token};
 
 /// Kept free between the end of a call and the end of the lease, for the settling.
 const LEASE_MARGIN_MS: u64 = 2_000;
@@ -18,31 +18,31 @@ const LEASE_MARGIN_MS: u64 = 2_000;
 /// call must reach Postman soon after its token was taken, or it shares a window with later ones.
 const TOKEN_FRESH_SHARE: u64 = 300;
 
-/// A lease that is kept alive. Time is measured by this process's clock from before the store was
-/// asked, so that the store's clock need not agree with it.
-pub(super) struct Held<'a> {
+/// A lease that is kept alive. Time is measured by this process's monotonic clock from before the
+/// store was asked, so that no wall clock can prolong it.
+pub(super) struct LeaseGuard<'a> {
     worker: &'a Worker,
     lease: Lease,
-    valid_until: UnixMs,
+    valid_until_ms: u64,
     lost: bool,
-    token: Option<HeldToken>,
+    token: Option<TakenToken>,
     /// The last token came too late to be used. The next one is used, whenever it comes: a store that
     /// is always slow delays all calls alike.
     passed_one_over: bool,
 }
 
 /// A token at hand.
-struct HeldToken {
+struct TakenToken {
     kind: CallKind,
     /// When the store was asked for it.
     asked_at: UnixMs,
     /// When it came.
-    had_at: UnixMs,
+    came_at: UnixMs,
 }
 
 /// Why an attempt cannot go on.
 #[derive(Debug)]
-pub(super) enum Broken {
+pub(super) enum Interrupted {
     /// Somebody else has the lane.
     LeaseLost,
     /// The process is stopping, and the next call has not begun.
@@ -51,22 +51,17 @@ pub(super) enum Broken {
     Store(StoreError),
 }
 
-impl From<StoreError> for Broken {
+impl From<StoreError> for Interrupted {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
     }
 }
 
-impl<'a> Held<'a> {
-    pub(super) fn new(worker: &'a Worker, claimed: &ClaimedJob, asked_at: UnixMs) -> Self {
-        Self {
-            worker,
-            lease: claimed.lease.clone(),
-            valid_until: asked_at.plus_ms(worker.options.lease_ms),
-            lost: false,
-            token: Some(HeldToken { kind: claimed.token, asked_at, had_at: worker.clock.now() }),
-            passed_one_over: false,
-        }
+impl<'a> LeaseGuard<'a> {
+    /// A guard of a lease that was asked for at `asked_ms`.
+    pub(super) fn new(worker: &'a Worker, lease: Lease, asked_ms: u64) -> Self {
+        let valid_until_ms = asked_ms.saturating_add(worker.options.lease_ms);
+        Self { worker, lease, valid_until_ms, lost: false, token: None, passed_one_over: false }
     }
 
     pub(super) fn lease(&self) -> &Lease {
@@ -75,11 +70,11 @@ impl<'a> Held<'a> {
 
     /// Milliseconds for which the lease is still good.
     pub(super) fn left_ms(&self) -> u64 {
-        self.valid_until.ms_since(self.worker.clock.now())
+        self.valid_until_ms.saturating_sub(self.worker.clock.monotonic_ms())
     }
 
     /// Makes sure that a call may begin: it has a token, and a lease that outlives it.
-    pub(super) async fn ready_for(&mut self, kind: CallKind) -> Result<(), Broken> {
+    pub(super) async fn ready_for(&mut self, kind: CallKind) -> Result<(), Interrupted> {
         // The lease first: while waiting for a token it is kept alive, and it is looked at again after.
         loop {
             let ready = match self.secure().await {
@@ -88,19 +83,19 @@ impl<'a> Held<'a> {
                 Err(broken) => Err(broken),
             };
             match ready {
-                Err(Broken::Store(error)) if error.is_passing() && self.left_ms() > LEASE_MARGIN_MS => {
+                Err(Interrupted::Store(error)) if error.is_passing() && self.left_ms() > LEASE_MARGIN_MS => {
                     warn!(%error, "the store does not answer: trying again while the lease is good");
-                    self.pause(AGAIN).await?;
+                    self.pause(STORE_RETRY).await?;
                 }
                 ready => ready?,
             }
         }
     }
 
-    async fn pause(&self, pause: Duration) -> Result<(), Broken> {
+    async fn pause(&self, pause: Duration) -> Result<(), Interrupted> {
         tokio::select! {
             () = tokio::time::sleep(pause) => Ok(()),
-            () = self.worker.stop.cancelled() => Err(Broken::Stopping),
+            () = self.worker.stop.cancelled() => Err(Interrupted::Stopping),
         }
     }
 
@@ -121,21 +116,21 @@ impl<'a> Held<'a> {
         self.lost
     }
 
-    async fn secure(&mut self) -> Result<(), Broken> {
+    async fn secure(&mut self) -> Result<(), Interrupted> {
         let needed_ms = self.worker.options.call_timeout_ms + LEASE_MARGIN_MS;
         if !self.lost && self.left_ms() < needed_ms {
             self.renew().await?;
         }
-        if self.lost { Err(Broken::LeaseLost) } else { Ok(()) }
+        if self.lost { Err(Interrupted::LeaseLost) } else { Ok(()) }
     }
 
     async fn renew(&mut self) -> Result<(), StoreError> {
-        let asked_at = self.worker.clock.now();
+        let asked_ms = self.worker.clock.monotonic_ms();
         let lease_ms = self.worker.options.lease_ms;
-        match self.worker.store.renew(asked_at, &self.lease, lease_ms).await? {
+        match self.worker.store.renew(self.worker.clock.now(), &self.lease, lease_ms).await? {
             Some(lease) => {
                 self.lease = lease;
-                self.valid_until = asked_at.plus_ms(lease_ms);
+                self.valid_until_ms = asked_ms.saturating_add(lease_ms);
             }
             None => self.lost = true,
         }
@@ -158,23 +153,23 @@ impl<'a> Held<'a> {
     fn use_token(&mut self, kind: CallKind) -> bool {
         let Some(token) = self.token.take_if(|token| token.kind == kind) else { return false };
         let window_ms = self.worker.options.rate_window_ms;
-        let kept_long = self.worker.clock.now().ms_since(token.had_at) > window_ms / TOKEN_FRESH_SHARE;
-        let came_late = token.had_at.ms_since(token.asked_at) > jitter_ms(window_ms);
+        let kept_long = self.worker.clock.now().ms_since(token.came_at) > window_ms / TOKEN_FRESH_SHARE;
+        let came_late = token.came_at.ms_since(token.asked_at) > jitter_ms(window_ms);
         let pass_over = (kept_long || came_late) && !self.passed_one_over;
         self.passed_one_over = pass_over;
         !pass_over
     }
 
-    async fn wait_for_token(&mut self, kind: CallKind) -> Result<(), Broken> {
+    async fn wait_for_token(&mut self, kind: CallKind) -> Result<(), Interrupted> {
         let now = self.worker.clock.now();
         match self.worker.store.take_token(now, kind).await? {
             Token::Granted => {
-                self.token = Some(HeldToken { kind, asked_at: now, had_at: self.worker.clock.now() });
+                self.token = Some(TakenToken { kind, asked_at: now, came_at: self.worker.clock.now() });
             }
             Token::NotBefore(at) => {
                 let pause = Duration::from_millis(at.ms_since(now).max(1)).min(self.renewal_pause());
                 self.pause(pause).await?;
-                self.worker.waited.add(kind, self.worker.clock.now().ms_since(now));
+                self.worker.token_wait.add(kind, self.worker.clock.now().ms_since(now));
             }
         }
         Ok(())

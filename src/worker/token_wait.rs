@@ -7,12 +7,12 @@ use crate::telemetry::metrics as names;
 
 /// Adds up milliseconds: the counter takes whole numbers only, and most waits are below a second.
 #[derive(Debug, Default)]
-pub(super) struct Waited {
+pub(super) struct TokenWait {
     write_ms: AtomicU64,
     read_ms: AtomicU64,
 }
 
-impl Waited {
+impl TokenWait {
     /// Adds a wait.
     pub(super) fn add(&self, kind: CallKind, ms: u64) {
         let total = match kind {

@@ -1,0 +1,162 @@
+//! Dead letters.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{PersonBody, PersonRef};
+use crate::admin::letters::{Done, WholeLetter};
+use crate::core::code::Code;
+use crate::core::hold::Holds;
+use crate::store::DeadRow;
+
+/// A page of dead letters, newest first.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct DeadListBody {
+    /// The dead letters.
+    pub dead: Vec<DeadRowBody>,
+    /// Give it as `after` for the next page; null on the last.
+    pub next: Option<String>,
+}
+
+/// A dead letter's line in a listing.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct DeadRowBody {
+    /// Its id.
+    #[schema(pattern = "^[0-9a-f]{32}$")]
+    pub id: String,
+    /// The source it came from.
+    pub source: String,
+    /// Whose it is, where known.
+    pub person: Option<PersonRef>,
+    /// `hire`, `update`, `leave` or `notice`; null for a record that could not be mapped.
+    pub event: Option<String>,
+    /// When it died.
+    pub died_at: String,
+    /// Why.
+    #[schema(example = "SCIM-409-ELSEWHERE")]
+    pub code: String,
+    /// What the code means.
+    pub title: String,
+    /// What to do about it.
+    pub action: String,
+    /// What exactly was wrong: fields and shapes, never values.
+    pub detail: String,
+    /// Whether it is a record that could not be mapped.
+    pub unmapped: bool,
+}
+
+impl From<&DeadRow> for DeadRowBody {
+    fn from(row: &DeadRow) -> Self {
+        let code = code_of(row);
+        Self {
+            id: row.id.to_string(),
+            source: row.source.to_string(),
+            person: row.person.as_ref().map(PersonRef::from),
+            event: row.event.map(|kind| kind.as_str().to_owned()),
+            died_at: row.died_at.to_string(),
+            code: row.code.clone(),
+            title: code.map_or("This version does not know this code.", Code::title).to_owned(),
+            action: code.map_or("Look at it with the version that wrote it.", Code::advice).to_owned(),
+            detail: row.detail.clone(),
+            unmapped: row.unmapped,
+        }
+    }
+}
+
+/// The code of a dead letter, where this version knows it.
+pub(in crate::admin) fn code_of(row: &DeadRow) -> Option<Code> {
+    Code::ALL.iter().copied().find(|code| code.as_str() == row.code)
+}
+
+/// A dead letter, whole.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct DeadBody {
+    /// What the listing shows, too.
+    #[serde(flatten)]
+    pub row: DeadRowBody,
+    /// All about the person whom it blocks.
+    pub about: Option<PersonBody>,
+    /// The record as received, where it could not be mapped and was asked for.
+    pub payload: Option<String>,
+    /// How long that record is.
+    pub payload_bytes: Option<usize>,
+}
+
+impl DeadBody {
+    pub(in crate::admin) fn of(letter: &WholeLetter, holds: &Holds, with_payload: bool) -> Self {
+        let payload = letter.payload.as_ref().filter(|_| with_payload);
+        Self {
+            row: DeadRowBody::from(&letter.row),
+            about: letter.person.as_ref().map(|person| PersonBody::of(person, holds)),
+            payload: payload.map(|bytes| String::from_utf8_lossy(bytes).into_owned()),
+            payload_bytes: letter.payload.as_ref().map(bytes::Bytes::len),
+        }
+    }
+}
+
+/// Which dead letters are meant, and why.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct BulkBody {
+    /// These; then the filters do not count.
+    #[schema(max_items = 2000)]
+    pub ids: Option<Vec<String>>,
+    /// Only of this code.
+    pub code: Option<String>,
+    /// Only of this source.
+    pub source: Option<String>,
+    /// Only whose newest stopped event was of this kind.
+    pub event: Option<String>,
+    /// Only those that are older than so many seconds.
+    pub older_than_s: Option<u64>,
+    /// Only count them.
+    pub dry_run: bool,
+    /// Where the request before ended.
+    pub after: Option<String>,
+    /// Why, for the audit.
+    #[schema(max_length = 200)]
+    pub reason: Option<String>,
+}
+
+/// What became of them.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+pub struct BulkDoneBody {
+    /// How many matched.
+    pub matched: u64,
+    /// How many were put back to work.
+    pub replayed: u64,
+    /// How many were discarded.
+    pub discarded: u64,
+    /// How many still cannot be mapped, and stay.
+    pub still_unmapped: u64,
+    /// Give it as `after` to go on; null where that was all.
+    pub next: Option<String>,
+}
+
+impl BulkDoneBody {
+    pub(in crate::admin) fn replayed(done: Done) -> Self {
+        let Done { matched, done, still_unmapped, next } = done;
+        Self { matched, replayed: done, discarded: 0, still_unmapped, next }
+    }
+
+    pub(in crate::admin) fn discarded(done: Done) -> Self {
+        let Done { matched, done, still_unmapped, next } = done;
+        Self { matched, replayed: 0, discarded: done, still_unmapped, next }
+    }
+}
+
+/// Why a dead letter is discarded.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct DiscardBody {
+    /// Why, for the audit.
+    #[schema(max_length = 200)]
+    pub reason: Option<String>,
+}
+
+/// What was discarded.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct DiscardedBody {
+    /// The id of what was a dead letter.
+    pub discarded: String,
+}

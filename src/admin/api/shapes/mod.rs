@@ -1,0 +1,167 @@
+//! The JSON of the API's answers: stable, with instants in RFC 3339 (UTC) and units in names.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::core::audit::Audit;
+use crate::core::hold::{Hold, HoldScope};
+use crate::core::person::Person;
+
+pub use self::dead::{BulkBody, BulkDoneBody, DeadBody, DeadListBody, DeadRowBody, DiscardBody, DiscardedBody};
+pub use self::people::{
+    JobBody, JobsBody, MemberBody, PeopleBody, PersonBody, PersonRowBody, RecordBody, StoryBody, WaitsForBody,
+};
+pub use self::status::{ProblemBody, StatusBody};
+
+mod dead;
+mod people;
+mod status;
+
+/// Who somebody is: the source and their id there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PersonRef {
+    /// The configured source.
+    #[schema(example = "hr", pattern = "^[a-z0-9][a-z0-9_-]{0,62}$")]
+    pub source: String,
+    /// Their id at the source.
+    #[schema(example = "E-1001", min_length = 1, max_length = 256)]
+    pub employee_id: String,
+}
+
+impl From<&Person> for PersonRef {
+    fn from(person: &Person) -> Self {
+        Self { source: person.source.to_string(), employee_id: person.employee_id.clone() }
+    }
+}
+
+/// A hold in force.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct HoldBody {
+    /// `all`, `creates`, `writes`, `deactivations`, `addresses` or `fetch:SOURCE`.
+    pub scope: String,
+    /// Why.
+    #[schema(example = "HOLD-KEY")]
+    pub code: String,
+    /// What the code means.
+    pub title: String,
+    /// What to do about it.
+    pub action: String,
+    /// Since when.
+    pub since: String,
+    /// When the bridge tries again by itself; null where only an operator lifts it.
+    pub next_probe_at: Option<String>,
+    /// How often it tried.
+    pub probes: u32,
+}
+
+impl From<&Hold> for HoldBody {
+    fn from(hold: &Hold) -> Self {
+        Self {
+            scope: hold.scope.to_string(),
+            code: hold.code.as_str().to_owned(),
+            title: hold.code.title().to_owned(),
+            action: hold.code.advice().to_owned(),
+            since: hold.since.to_string(),
+            next_probe_at: hold.next_probe_at.map(|at| at.to_string()),
+            probes: hold.probes,
+        }
+    }
+}
+
+/// The holds in force, or those that were lifted.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct HoldsBody {
+    /// At most one of each scope.
+    pub holds: Vec<HoldBody>,
+}
+
+impl HoldsBody {
+    pub(super) fn of(holds: &[Hold]) -> Self {
+        Self { holds: holds.iter().map(HoldBody::from).collect() }
+    }
+}
+
+/// What is to be held.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetHold {
+    /// `all`, `creates` or `writes`; `deactivations`, `addresses`, `fetch:SOURCE`.
+    #[schema(value_type = String, example = "all")]
+    pub scope: HoldScope,
+    /// Why, for the audit.
+    #[serde(default)]
+    #[schema(max_length = 200)]
+    pub reason: Option<String>,
+}
+
+/// What is to be let through the guard.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AllowBody {
+    /// `deactivations` or `addresses`.
+    #[schema(value_type = String, example = "deactivations")]
+    pub scope: HoldScope,
+    /// How many more.
+    #[schema(minimum = 1, maximum = 1_000_000)]
+    pub count: u64,
+}
+
+/// What was let through.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct AllowedBody {
+    /// `deactivations` or `addresses`.
+    pub scope: String,
+    /// How many more may go through now.
+    pub allowed: u64,
+    /// How many of those who waited are tried now.
+    pub released: u64,
+}
+
+/// What operators did last, newest first.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct AuditBody {
+    /// The acts.
+    pub acts: Vec<ActBody>,
+    /// How many older ones are gone.
+    pub dropped: u64,
+}
+
+/// One act.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct ActBody {
+    /// When.
+    pub at: String,
+    /// Who, by the name of their token.
+    pub by: String,
+    /// What.
+    pub act: String,
+    /// To what: an id, a scope, a filter, a person's number.
+    pub target: String,
+    /// To how many.
+    pub count: Option<u64>,
+    /// Why, where they said so.
+    pub reason: Option<String>,
+}
+
+impl From<&Audit> for AuditBody {
+    fn from(audit: &Audit) -> Self {
+        let acts = audit.lines.iter().rev().map(|line| ActBody {
+            at: line.at.to_string(),
+            by: line.by.clone(),
+            act: line.act.title().to_owned(),
+            target: line.target.clone(),
+            count: line.count,
+            reason: line.reason.clone(),
+        });
+        Self { acts: acts.collect(), dropped: audit.dropped }
+    }
+}
+
+/// Who was erased, or is tried now.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct DoneBody {
+    /// Who.
+    pub person: PersonRef,
+    /// `erased` or `due`.
+    pub done: String,
+}

@@ -1,0 +1,155 @@
+//! The whole at a glance.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::HoldBody;
+use crate::admin::overview::Overview;
+use crate::admin::service::AdminState;
+use crate::core::activity::{Activity, Happening};
+use crate::core::problems::Problem;
+use crate::core::time::UnixMs;
+use crate::store::LaneState;
+
+/// The process and its store at a glance.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct StatusBody {
+    /// The version that runs.
+    pub version: String,
+    /// `all`, `intake` or `worker`.
+    pub role: String,
+    /// `starting`, `serving` or `stopping`.
+    pub phase: String,
+    /// When the process started.
+    pub started_at: String,
+    /// Seconds since.
+    pub uptime_s: u64,
+    /// The configured sources.
+    pub sources: Vec<String>,
+    /// People whose jobs have not ended, by what they wait for: `waiting`, `running`, `held`,
+    /// `scheduled`, `incomplete`; and `dead`, all dead letters.
+    pub jobs: BTreeMap<String, u64>,
+    /// Events that nobody has folded yet, by source.
+    pub entries: BTreeMap<String, u64>,
+    /// Dead letters by code.
+    pub dead: BTreeMap<String, u64>,
+    /// Since when the person has been due who has been due the longest.
+    pub oldest_due_at: Option<String>,
+    /// People of whom anything is kept.
+    pub people: u64,
+    /// Deliveries and calls of the last minute, by what became of them.
+    pub last_minute: BTreeMap<String, u64>,
+    /// Seconds until everybody who waits has been served, at the pace of the last minute.
+    pub drained_in_s: Option<u64>,
+    /// The processes on this store.
+    pub processes: Vec<ProcessBody>,
+    /// Holds in force.
+    pub holds: Vec<HoldBody>,
+    /// What needs attention, most pressing first; empty where all is well.
+    pub problems: Vec<ProblemBody>,
+}
+
+/// One thing that needs attention.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct ProblemBody {
+    /// The stable code.
+    #[schema(example = "HOLD-KEY")]
+    pub code: String,
+    /// What it is about, where there are several of one code.
+    pub subject: String,
+    /// What is wrong, in a line.
+    pub what: String,
+    /// How many people, deliveries, calls or dead letters.
+    pub count: u64,
+    /// Since when.
+    pub since: String,
+    /// What to do about it, in a line.
+    pub action: String,
+    /// The console's page with exactly these.
+    pub page: String,
+}
+
+/// A process on this store.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct ProcessBody {
+    /// `all`, `intake` or `worker`.
+    pub role: String,
+    /// Its version.
+    pub version: String,
+    /// When it started.
+    pub since: String,
+    /// When it was last heard.
+    pub heard_at: String,
+    /// Whether that is recent enough.
+    pub alive: bool,
+}
+
+impl StatusBody {
+    pub(in crate::admin) fn of(state: &AdminState, overview: &Overview) -> Self {
+        let Overview { stats, figures, problems } = overview;
+        let now = figures.now;
+        let processes = figures.processes.processes.iter().map(|process| ProcessBody {
+            role: process.role.as_str().to_owned(),
+            version: process.version.clone(),
+            since: process.since.to_string(),
+            heard_at: process.beat_at.to_string(),
+            alive: process.is_heard(now),
+        });
+        Self {
+            version: state.version.to_owned(),
+            role: state.role.as_str().to_owned(),
+            phase: state.lifecycle.phase().as_str().to_owned(),
+            started_at: state.started_at.to_string(),
+            uptime_s: now.ms_since(state.started_at) / 1000,
+            sources: state.source_names().map(ToString::to_string).collect(),
+            jobs: jobs(overview),
+            entries: stats.entries.clone(),
+            dead: stats.dead.clone(),
+            oldest_due_at: figures.oldest_due_at.map(|at| at.to_string()),
+            people: stats.people,
+            last_minute: last_minute(&figures.activity, now),
+            drained_in_s: drained_in_s(overview),
+            processes: processes.collect(),
+            holds: figures.holds.holds.iter().map(HoldBody::from).collect(),
+            problems: problems.iter().map(ProblemBody::from).collect(),
+        }
+    }
+}
+
+fn jobs(overview: &Overview) -> BTreeMap<String, u64> {
+    let states = LaneState::ALL.into_iter().filter(|state| !matches!(state, LaneState::Idle | LaneState::Blocked));
+    let count = |state: LaneState| overview.stats.lanes.get(state.as_str()).copied().unwrap_or(0);
+    let mut jobs: BTreeMap<_, _> = states.map(|state| (state.as_str().to_owned(), count(state))).collect();
+    jobs.insert("dead".to_owned(), overview.stats.dead.values().sum());
+    jobs
+}
+
+fn last_minute(activity: &Activity, now: UnixMs) -> BTreeMap<String, u64> {
+    let all = Happening::DELIVERIES.into_iter().chain(Happening::CALLS).chain([Happening::Write, Happening::Read]);
+    let count = |happening: Happening| activity.lately(now, 60_000, &[happening]);
+    all.map(|happening| (happening.as_str().to_owned(), count(happening))).filter(|(_, n)| *n > 0).collect()
+}
+
+/// How long until the backlog is drained, at one write or two each: none where nothing moves.
+pub(in crate::admin) fn drained_in_s(overview: &Overview) -> Option<u64> {
+    let figures = &overview.figures;
+    let waiting = overview.stats.lanes.get(LaneState::Waiting.as_str()).copied().filter(|n| *n > 0)?;
+    let served = figures.activity.lately(figures.now, 60_000, &[Happening::Served]);
+    (served > 0).then(|| waiting.saturating_mul(60) / served)
+}
+
+impl From<&Problem> for ProblemBody {
+    fn from(problem: &Problem) -> Self {
+        Self {
+            code: problem.code.clone(),
+            subject: problem.subject.clone(),
+            what: problem.what.clone(),
+            count: problem.count,
+            since: problem.since.to_string(),
+            action: problem.action.clone(),
+            page: problem.page.clone(),
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Holds and the guard, as an operator sees and changes them.
+
+use super::error::AdminError;
+use super::service::{AdminState, Noted};
+use super::shared;
+use super::tokens::Actor;
+use crate::core::audit::Act;
+use crate::core::code::Code;
+use crate::core::guard::Guard;
+use crate::core::hold::{Hold, HoldScope, Holds};
+use crate::store::{LaneState, Page, StoreError};
+
+/// People who are made due in one step; the rest follows with the next heartbeats, far faster than the
+/// target takes them.
+const RELEASED_MAX: u64 = 10_000;
+/// Pages that are looked through for somebody who waits behind a guard's hold.
+const PAGES_MAX: usize = 20;
+
+/// What an operator let through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Allowed {
+    /// How many more may go through now.
+    pub allowed: u64,
+    /// How many of those who waited are tried now.
+    pub released: u64,
+}
+
+impl AdminState {
+    /// Sets an operator's hold, in place of any other of that scope.
+    pub async fn set_hold(&self, by: &Actor, scope: HoldScope, reason: Option<&str>) -> Result<Hold, AdminError> {
+        let (now, pauses) = (self.now(), self.pauses);
+        let hold = self
+            .change_holds(|holds| {
+                holds.set(now, scope.clone(), Code::HoldOperator, pauses, None);
+                holds.get(&scope).cloned()
+            })
+            .await?
+            .ok_or(AdminError::Internal("a hold that was set is not there"))?;
+        let target = scope.to_string();
+        self.note(by, Act::SetHold, Noted { target: &target, reason, count: None }).await?;
+        Ok(hold)
+    }
+
+    /// Lifts the hold of a scope, or all holds but the guard's; says which there were.
+    pub async fn lift_hold(&self, by: &Actor, scope: Option<HoldScope>) -> Result<Vec<Hold>, AdminError> {
+        let is_meant = |hold: &Hold| scope.as_ref().map_or(!hold.scope.is_guard(), |scope| *scope == hold.scope);
+        let lifted = self
+            .change_holds(|holds| {
+                let lifted: Vec<Hold> = holds.holds.iter().filter(|hold| is_meant(hold)).cloned().collect();
+                for hold in &lifted {
+                    holds.lift(&hold.scope);
+                }
+                (!lifted.is_empty()).then_some(lifted)
+            })
+            .await?
+            .unwrap_or_default();
+        for hold in &lifted {
+            let target = hold.scope.to_string();
+            self.store.release(self.now(), &target, RELEASED_MAX).await?;
+            self.note(by, Act::LiftHold, Noted::of(&target)).await?;
+        }
+        Ok(lifted)
+    }
+
+    /// Lets so many more through the guard.
+    pub async fn allow(&self, by: &Actor, scope: &HoldScope, n: u64) -> Result<Allowed, AdminError> {
+        if !scope.is_guard() {
+            return Err(AdminError::BadRequest("only `deactivations` and `addresses` are guarded".to_owned()));
+        }
+        let (now, options) = (self.now(), self.guard);
+        let change = |guard: &mut Guard| {
+            guard.allow(now, scope, n, options);
+            Some(guard.allowed(now, scope))
+        };
+        let allowed = shared::update(&*self.store, shared::GUARD, change).await?.unwrap_or(n);
+        let tag = scope.to_string();
+        let released = self.store.release(now, &tag, n).await?;
+        self.note(by, Act::Allow, Noted { target: &tag, count: Some(n), reason: None }).await?;
+        self.tend().await?;
+        Ok(Allowed { allowed, released })
+    }
+
+    /// Lifts a guard's hold behind which nobody waits any more. Whoever is parked between the look and the
+    /// lifting is made due by a worker, as whoever waits for a hold that is gone.
+    pub(super) async fn tend(&self) -> Result<(), AdminError> {
+        let holds = self.holds().await?;
+        for hold in holds.holds.iter().filter(|hold| hold.scope.is_guard()) {
+            if !self.has_waiting(&hold.scope.to_string()).await? {
+                self.lift_if_same(hold).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn lift_if_same(&self, seen: &Hold) -> Result<(), AdminError> {
+        let lift = |holds: &mut Holds| {
+            let is_same = holds.get(&seen.scope).is_some_and(|hold| hold.since == seen.since);
+            (is_same && holds.lift(&seen.scope)).then_some(())
+        };
+        if self.change_holds(lift).await?.is_some() {
+            tracing::info!(scope = %seen.scope, "the guard's hold is lifted: nobody waits behind it any more");
+        }
+        Ok(())
+    }
+
+    /// Whether anybody waits under a tag; true where there are too many others to say.
+    async fn has_waiting(&self, tag: &str) -> Result<bool, AdminError> {
+        let mut page = Page { rows_max: 100, after: None };
+        for _ in 0..PAGES_MAX {
+            let listed = self.store.lanes(LaneState::Held, &page).await?;
+            if listed.rows.iter().any(|row| row.lane.tag.as_deref() == Some(tag)) {
+                return Ok(true);
+            }
+            match listed.next {
+                Some(next) => page.after = Some(next),
+                None => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+
+    async fn change_holds<R: Send>(
+        &self,
+        change: impl FnMut(&mut Holds) -> Option<R> + Send,
+    ) -> Result<Option<R>, StoreError> {
+        shared::update(&*self.store, shared::HOLDS, change).await
+    }
+}

@@ -1,0 +1,311 @@
+//! Dead letters: what blocks somebody, and records that could not be mapped. Listed, shown, replayed,
+//! discarded; singly, or all that match.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::join_all;
+use serde::{Deserialize, Serialize};
+
+use super::error::AdminError;
+use super::people::WholePerson;
+use super::service::{AdminState, Noted};
+use super::shared;
+use super::tokens::Actor;
+use crate::clock;
+use crate::core::audit::Act;
+use crate::core::code::Code;
+use crate::core::person::job::JobId;
+use crate::core::person::{Entry, Event, Person, PersonId, SourceName, Word};
+use crate::store::{DeadFilter, DeadRow, Listed, NewEntry, NewUnmapped, Page};
+
+/// Dead letters that one request acts on at the most; whoever wants more goes on from where it ended.
+pub const BULK_MAX: usize = 2_000;
+/// Acts under way at once: they share the store's group commits.
+const AT_ONCE: usize = 64;
+/// Rows of a page while all that match are walked through.
+const ROWS: usize = 500;
+
+/// Maps a kept payload anew with the source's present mapping; none where the source is not configured.
+pub type Remap = Arc<dyn Fn(&SourceName, &[u8]) -> Option<Remapped> + Send + Sync>;
+
+/// What the present mapping makes of a payload.
+#[derive(Debug, Clone, Default)]
+pub struct Remapped {
+    /// What it says.
+    pub events: Vec<Event>,
+    /// Records of it that still cannot be mapped.
+    pub unmapped: Vec<StillUnmapped>,
+    /// How many of its records the mapping ignores.
+    pub ignored: usize,
+}
+
+/// A record that still cannot be mapped.
+#[derive(Debug, Clone)]
+pub struct StillUnmapped {
+    /// Whose it is, where it says at least that.
+    pub person: Option<Person>,
+    /// Why.
+    pub code: Code,
+    /// Fields and shapes, never values.
+    pub detail: String,
+    /// The record, as received.
+    pub payload: Bytes,
+}
+
+/// A dead letter, whole.
+#[derive(Debug)]
+pub struct WholeLetter {
+    /// Its line.
+    pub row: DeadRow,
+    /// The person whom it blocks.
+    pub person: Option<Box<WholePerson>>,
+    /// The record as received, where it could not be mapped.
+    pub payload: Option<Bytes>,
+}
+
+/// What is to be done with dead letters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deed {
+    /// Try them again.
+    Replay,
+    /// Give them up.
+    Discard {
+        /// Why.
+        reason: Option<String>,
+    },
+}
+
+/// Which dead letters, and how many at once.
+#[derive(Debug, Clone, Default)]
+pub struct Bulk {
+    /// Which.
+    pub filter: DeadFilter,
+    /// Only count.
+    pub dry_run: bool,
+    /// Where the request before ended.
+    pub after: Option<String>,
+}
+
+/// What became of dead letters.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Done {
+    /// How many matched.
+    pub matched: u64,
+    /// With how many of them it was done.
+    pub done: u64,
+    /// How many still cannot be mapped, and stay.
+    pub still_unmapped: u64,
+    /// Where to go on; none: that was all.
+    pub next: Option<String>,
+}
+
+/// How far the mappings in force have been tried on what is kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+struct Tried {
+    mappings: String,
+}
+
+impl AdminState {
+    /// A page of the dead letters, newest first.
+    pub async fn dead_letters(&self, filter: &DeadFilter, page: &Page) -> Result<Listed<DeadRow>, AdminError> {
+        Ok(self.store.dead(filter, page).await?)
+    }
+
+    /// One dead letter, whole.
+    pub async fn dead_letter(&self, id: JobId) -> Result<WholeLetter, AdminError> {
+        let (row, payload) = self.store.dead_letter(id).await?.ok_or(AdminError::NotFound("dead letter"))?;
+        let person = match &row.person {
+            Some(person) if !row.unmapped => self.person(person).await.ok().map(Box::new),
+            Some(_) | None => None,
+        };
+        Ok(WholeLetter { row, person, payload })
+    }
+
+    /// Writes down that somebody looked at a payload.
+    pub async fn payload_shown(&self, by: &Actor, id: JobId) -> Result<(), AdminError> {
+        self.note(by, Act::ShowPayload, Noted::of(&id.to_string())).await
+    }
+
+    /// Does it with one dead letter. What still cannot be mapped is an error, and stays.
+    pub async fn act_on_one(&self, by: &Actor, id: JobId, deed: &Deed) -> Result<(), AdminError> {
+        let (row, _) = self.store.dead_letter(id).await?.ok_or(AdminError::NotFound("dead letter"))?;
+        self.act(by, &row, deed).await?;
+        let target = id.to_string();
+        self.note(by, deed.act(), Noted { target: &target, count: None, reason: deed.reason() }).await
+    }
+
+    /// Does it with all that match, or counts them. At most [`BULK_MAX`] at once, unless it only counts.
+    pub async fn act_on_all(&self, by: &Actor, bulk: &Bulk, deed: &Deed) -> Result<Done, AdminError> {
+        let mut done = Done::default();
+        let mut page = Page { rows_max: ROWS, after: bulk.after.clone() };
+        loop {
+            let listed = self.store.dead(&bulk.filter, &page).await?;
+            done.matched += u64::try_from(listed.rows.len()).unwrap_or(u64::MAX);
+            if !bulk.dry_run {
+                self.act_on_rows(by, &listed.rows, deed, &mut done).await?;
+            }
+            done.next.clone_from(&listed.next);
+            let is_full = !bulk.dry_run && done.matched >= u64::try_from(BULK_MAX).unwrap_or(u64::MAX);
+            match listed.next {
+                Some(next) if !is_full => page.after = Some(next),
+                Some(_) | None => break,
+            }
+        }
+        if done.done > 0 {
+            let target = described(&bulk.filter);
+            let noted = Noted { target: &target, count: Some(done.done), reason: deed.reason() };
+            self.note(by, deed.act(), noted).await?;
+        }
+        Ok(done)
+    }
+
+    /// Does it with these.
+    pub async fn act_on_these(&self, by: &Actor, ids: &[JobId], deed: &Deed) -> Result<Done, AdminError> {
+        let mut rows = Vec::new();
+        for id in ids.iter().take(BULK_MAX) {
+            rows.extend(self.store.dead_letter(*id).await?.map(|(row, _)| row));
+        }
+        let mut done = Done { matched: u64::try_from(rows.len()).unwrap_or(u64::MAX), ..Done::default() };
+        self.act_on_rows(by, &rows, deed, &mut done).await?;
+        let noted = Noted { target: "selected dead letters", count: Some(done.done), reason: deed.reason() };
+        self.note(by, deed.act(), noted).await?;
+        Ok(done)
+    }
+
+    async fn act_on_rows(&self, by: &Actor, rows: &[DeadRow], deed: &Deed, done: &mut Done) -> Result<(), AdminError> {
+        for some in rows.chunks(AT_ONCE) {
+            let mut acts = Vec::new();
+            for row in some {
+                acts.push(self.act(by, row, deed).boxed());
+            }
+            for acted in join_all(acts).await {
+                match acted {
+                    Ok(()) => done.done += 1,
+                    Err(AdminError::StillUnmapped { .. } | AdminError::SourceGone(_)) => done.still_unmapped += 1,
+                    // Somebody else was faster.
+                    Err(AdminError::NotFound(_)) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn act(&self, by: &Actor, row: &DeadRow, deed: &Deed) -> Result<(), AdminError> {
+        let by = by.name.clone();
+        match (deed, &row.person) {
+            (Deed::Replay, Some(person)) if !row.unmapped => self.put(person, Word::TryAgain { by }).await,
+            (Deed::Discard { reason }, Some(person)) if !row.unmapped => {
+                self.put(person, Word::Discard { by, reason: reason.clone() }).await
+            }
+            (Deed::Replay, _) => self.map_anew(row).await,
+            (Deed::Discard { .. }, _) => {
+                let is_gone = self.store.discard_unmapped(row.id).await?;
+                if is_gone { Ok(()) } else { Err(AdminError::NotFound("dead letter")) }
+            }
+        }
+    }
+
+    /// Puts what the present mapping reads into inboxes, at the place in time at which it first came.
+    /// What it still cannot read stays.
+    async fn map_anew(&self, row: &DeadRow) -> Result<(), AdminError> {
+        let payload = self.store.dead_letter(row.id).await?.and_then(|(_, payload)| payload);
+        let payload = payload.ok_or(AdminError::NotFound("dead letter"))?;
+        let remapped =
+            (self.remap)(&row.source, &payload).ok_or_else(|| AdminError::SourceGone(row.source.to_string()))?;
+        if let (true, 0, Some(still)) = (remapped.events.is_empty(), remapped.ignored, remapped.unmapped.first()) {
+            return Err(AdminError::StillUnmapped { code: still.code, detail: still.detail.clone() });
+        }
+        let entries = remapped.events.into_iter().map(|event| entry(row, event)).collect();
+        let unmapped = remapped.unmapped.into_iter().map(|still| unmapped(row, still)).collect();
+        let is_done = self.store.replay_unmapped(self.now(), row.id, entries, unmapped).await?;
+        if is_done { Ok(()) } else { Err(AdminError::NotFound("dead letter")) }
+    }
+
+    /// Tries the present mappings on every record that could not be mapped, once for each change of the
+    /// mappings: what a corrected mapping reads heals by itself. How many were healed.
+    pub async fn remap_all(&self) -> Result<u64, AdminError> {
+        let tried: Tried = shared::read(&*self.store, shared::REMAPPED).await?;
+        if tried.mappings == self.mappings {
+            return Ok(0);
+        }
+        let mut healed = 0;
+        for code in [Code::MapField, Code::MapShape, Code::MapNotJson] {
+            let filter = DeadFilter { code: Some(code.as_str().to_owned()), ..DeadFilter::default() };
+            let mut page = Page { rows_max: ROWS, after: None };
+            loop {
+                let listed = self.store.dead(&filter, &page).await?;
+                let (mut done, by) = (Done::default(), Actor::mapping());
+                self.act_on_rows(&by, &listed.rows, &Deed::Replay, &mut done).await?;
+                healed += done.done;
+                match listed.next {
+                    Some(next) if !self.lifecycle.is_stopping() => page.after = Some(next),
+                    Some(_) => return Ok(healed),
+                    None => break,
+                }
+            }
+        }
+        let is_tried = |tried: &mut Tried| {
+            tried.mappings.clone_from(&self.mappings);
+            Some(())
+        };
+        shared::update(&*self.store, shared::REMAPPED, is_tried).await?;
+        if healed > 0 {
+            tracing::info!(healed, "records that could not be mapped are read by the present mapping");
+        }
+        Ok(healed)
+    }
+}
+
+fn entry(row: &DeadRow, event: Event) -> NewEntry {
+    let person = event.person.clone();
+    let job = clock::new_job_id(person.id());
+    let word = Word::Event { job, event: Box::new(event) };
+    NewEntry { job, person, bytes: Entry { accepted_at: row.died_at, word }.to_bytes().into() }
+}
+
+fn unmapped(row: &DeadRow, still: StillUnmapped) -> NewUnmapped {
+    let person = still.person.as_ref().map_or(PersonId(0), Person::id);
+    let row = DeadRow {
+        id: clock::new_job_id(person),
+        source: row.source.clone(),
+        person: still.person,
+        event: None,
+        died_at: row.died_at,
+        code: still.code.as_str().to_owned(),
+        detail: still.detail,
+        unmapped: true,
+    };
+    NewUnmapped { row, payload: still.payload }
+}
+
+impl Deed {
+    fn act(&self) -> Act {
+        match self {
+            Self::Replay => Act::Replay,
+            Self::Discard { .. } => Act::Discard,
+        }
+    }
+
+    fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Replay => None,
+            Self::Discard { reason } => reason.as_deref(),
+        }
+    }
+}
+
+/// A filter in words, for the audit.
+fn described(filter: &DeadFilter) -> String {
+    let parts = [
+        filter.code.as_ref().map(|code| format!("code {code}")),
+        filter.source.as_ref().map(|source| format!("source {source}")),
+        filter.event.map(|event| format!("event {event}")),
+        filter.died_before.map(|at| format!("died before {at}")),
+    ];
+    let parts: Vec<_> = parts.into_iter().flatten().collect();
+    if parts.is_empty() { "all dead letters".to_owned() } else { parts.join(", ") }
+}

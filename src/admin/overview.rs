@@ -1,0 +1,110 @@
+//! The whole at a glance: figures, holds, and what needs attention.
+
+use super::error::AdminError;
+use super::service::AdminState;
+use super::shared;
+use crate::core::person::{Document, Mark};
+use crate::core::problems::{DeadFigure, Figures, MarkFigure, Problem, Seen, SourceFigures, problems};
+use crate::core::time::UnixMs;
+use crate::store::{DeadFilter, LaneState, Page, Stats};
+
+/// Codes whose newest dead letter is looked at for what exactly was wrong.
+const CODES_MAX: usize = 40;
+/// People with a mark that are counted, one by one.
+const MARKED_MAX: u64 = 2_000;
+
+/// Figures, and what needs attention.
+#[derive(Debug, Clone)]
+pub struct Overview {
+    /// The store in figures.
+    pub stats: Stats,
+    /// All that was judged.
+    pub figures: Figures,
+    /// Most pressing first.
+    pub problems: Vec<Problem>,
+}
+
+impl AdminState {
+    /// Looks at everything, and judges it.
+    pub async fn overview(&self) -> Result<Overview, AdminError> {
+        let stats = self.store.stats().await?;
+        let seen: Seen = shared::read(&*self.store, shared::SEEN).await?;
+        let now = self.now();
+        let figures = Figures {
+            now,
+            up_since: self.started_at,
+            people: stats.lanes.clone(),
+            oldest_due_at: stats.oldest_due_at.filter(|at| *at <= now),
+            oldest_incomplete_at: self.oldest_incomplete(&stats).await?,
+            entries: stats.entries.clone(),
+            dead: self.dead_figures(&stats).await?,
+            dead_by_source: stats.dead_by_source.clone(),
+            dead_bytes: stats.dead_bytes,
+            bounds: self.bounds,
+            holds: self.holds().await?,
+            activity: shared::read(&*self.store, shared::ACTIVITY).await?,
+            processes: shared::read(&*self.store, shared::PROCESSES).await?,
+            sources: self.source_figures().await?,
+            marked: self.marked().await?,
+        };
+        let problems = problems(&figures, &seen);
+        Ok(Overview { stats, figures, problems })
+    }
+
+    /// What became of the sources' deliveries.
+    #[expect(clippy::unused_async, reason = "the tallies are in the store")]
+    async fn source_figures(&self) -> Result<Vec<SourceFigures>, AdminError> {
+        Ok(self.sources.clone())
+    }
+
+    async fn oldest_incomplete(&self, stats: &Stats) -> Result<Option<UnixMs>, AdminError> {
+        let state = LaneState::Incomplete;
+        if stats.lanes.get(state.as_str()).is_none_or(|n| *n == 0) {
+            return Ok(None);
+        }
+        let first = self.store.lanes(state, &Page { rows_max: 1, after: None }).await?;
+        Ok(first.rows.first().map(|row| row.since))
+    }
+
+    async fn dead_figures(&self, stats: &Stats) -> Result<Vec<DeadFigure>, AdminError> {
+        let mut figures = Vec::new();
+        for (n, (code, count)) in stats.dead.iter().filter(|(_, count)| **count > 0).enumerate() {
+            let filter = DeadFilter { code: Some(code.clone()), ..DeadFilter::default() };
+            let newest = if n < CODES_MAX {
+                self.store.dead(&filter, &Page { rows_max: 1, after: None }).await?.rows.pop()
+            } else {
+                None
+            };
+            figures.push(DeadFigure {
+                code: code.clone(),
+                count: *count,
+                newest_at: newest.as_ref().map(|row| row.died_at),
+                detail: newest.map(|row| row.detail).unwrap_or_default(),
+            });
+        }
+        Ok(figures)
+    }
+
+    async fn marked(&self) -> Result<Vec<MarkFigure>, AdminError> {
+        let mut figures = Vec::new();
+        for mark in Mark::ALL {
+            let mut page = Page { rows_max: 500, after: None };
+            let (mut count, mut since) = (0_u64, None);
+            loop {
+                let listed = self.store.search(&mark.term(), &page).await?;
+                count += u64::try_from(listed.rows.len()).unwrap_or(u64::MAX);
+                let documents = listed.rows.iter().filter_map(|row| row.document.as_deref());
+                let first = documents.filter_map(|bytes| mark.since(&Document::from_bytes(bytes).ok()?)).min();
+                since = [since, first].into_iter().flatten().min();
+                match listed.next {
+                    Some(next) if count < MARKED_MAX => page.after = Some(next),
+                    Some(_) | None => break,
+                }
+            }
+            if count > 0 {
+                figures.push(MarkFigure { mark, count, since });
+            }
+        }
+        Ok(figures)
+    }
+}

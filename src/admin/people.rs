@@ -1,0 +1,387 @@
+//! People, as an operator sees them: the document, what came in since, where they stand, their story; and
+//! how they are found.
+
+use std::collections::HashSet;
+
+use super::error::AdminError;
+use super::service::{AdminState, Noted};
+use super::tokens::Actor;
+use crate::clock;
+use crate::core::audit::{Act, Audit};
+use crate::core::person::document::Unreadable;
+use crate::core::person::job::{Finished, JobId};
+use crate::core::person::story::{Note, StoryEntry};
+use crate::core::person::{Document, Entry, EventKind, Mark, Person, PersonId, SourceName, Word};
+use crate::core::time::UnixMs;
+use crate::store::{LaneState, Listed, NewEntry, Page, PersonRow};
+
+use super::shared;
+
+/// Pages that are read for one page of a search by several words.
+const SEARCH_PAGES_MAX: usize = 20;
+
+/// A person, as far as one row tells.
+#[derive(Debug, Clone)]
+pub struct PersonView {
+    /// Who.
+    pub person: Person,
+    /// Where they stand.
+    pub row: PersonRow,
+    /// What is kept of them; none for somebody of whom nothing was folded yet.
+    pub document: Option<Document>,
+    /// Why what is kept of them cannot be read.
+    pub unreadable: Option<Unreadable>,
+    /// What came in and was not folded yet, as far as it is shown.
+    pub inbox: Vec<Entry>,
+}
+
+/// A person with their story.
+#[derive(Debug, Clone)]
+pub struct WholePerson {
+    /// What one row tells.
+    pub view: PersonView,
+    /// What happened, oldest first.
+    pub story: Vec<StoryEntry>,
+    /// How many older entries are gone.
+    pub story_dropped: u64,
+}
+
+/// A job, wherever it stands.
+#[derive(Debug, Clone)]
+pub struct JobView {
+    /// Its id.
+    pub id: JobId,
+    /// Whose it is.
+    pub person: Person,
+    /// What it is; none where only its end is still told.
+    pub kind: Option<EventKind>,
+    /// Where it stands.
+    pub state: JobState,
+    /// When it was accepted, where that is still told.
+    pub accepted_at: Option<UnixMs>,
+    /// When the person is due.
+    pub due_at: Option<UnixMs>,
+}
+
+/// Where a job stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobState {
+    /// It has not ended: it waits for what its person waits for.
+    Open(LaneState),
+    /// It has ended.
+    Done(UnixMs, Finished),
+}
+
+impl JobState {
+    /// The word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            // Somebody who is in line has no open jobs: it has come a moment ago.
+            Self::Open(LaneState::Idle) => "waiting",
+            Self::Open(LaneState::Blocked) => "dead",
+            Self::Open(state) => state.as_str(),
+            Self::Done(..) => "done",
+        }
+    }
+}
+
+/// Whom a text means.
+#[derive(Debug)]
+pub enum Meant {
+    /// Exactly this one.
+    One(Box<WholePerson>),
+    /// One of these, at least.
+    Several(Vec<PersonView>),
+    /// Nobody.
+    Nobody,
+}
+
+impl PersonView {
+    /// What a row tells; none where it does not say whose it is.
+    #[must_use]
+    pub fn of(row: PersonRow) -> Option<Self> {
+        let read = row.document.as_deref().map(Document::from_bytes);
+        let (document, unreadable) = match read {
+            Some(Ok(document)) => (Some(document), None),
+            Some(Err(unreadable)) => (None, Some(unreadable)),
+            None => (None, None),
+        };
+        let inbox: Vec<Entry> = row.inbox.iter().filter_map(|entry| Entry::from_bytes(&entry.bytes)).collect();
+        let told = inbox.iter().find_map(Entry::person);
+        let person = document.as_ref().map(|document| document.person.clone()).or(told)?;
+        Some(Self { person, row, document, unreadable, inbox })
+    }
+
+    /// Jobs that have not ended, oldest first: those in the document, then those in the inbox.
+    #[must_use]
+    pub fn open_jobs(&self) -> Vec<JobView> {
+        let view = |id, kind, accepted_at, state| JobView {
+            id,
+            person: self.person.clone(),
+            kind: Some(kind),
+            state: JobState::Open(state),
+            accepted_at: Some(accepted_at),
+            due_at: self.row.lane.due,
+        };
+        let state = self.row.lane.state;
+        let folded = self.document.iter().flat_map(|document| &document.open);
+        let mut jobs: Vec<_> = folded.map(|job| view(job.id, job.kind, job.accepted_at, state)).collect();
+        // Whoever is blocked or held is looked at again for what came in since.
+        let fresh = if state == LaneState::Running { LaneState::Running } else { LaneState::Waiting };
+        for entry in &self.inbox {
+            if let Word::Event { job, event } = &entry.word {
+                jobs.push(view(*job, event.kind, entry.accepted_at, fresh));
+            }
+        }
+        jobs
+    }
+
+    /// The name, as HR says it, else as the member has it; empty where neither is known.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let Some(document) = &self.document else { return String::new() };
+        let member = document.member.as_ref();
+        let given = document.record.given_name().or(member.and_then(|member| member.given_name.as_deref()));
+        let family = document.record.family_name().or(member.and_then(|member| member.family_name.as_deref()));
+        [given, family].into_iter().flatten().filter(|name| !name.is_empty()).collect::<Vec<_>>().join(" ")
+    }
+
+    /// The address, as HR says it, else as the member has it.
+    #[must_use]
+    pub fn email(&self) -> Option<&str> {
+        let document = self.document.as_ref()?;
+        let told = document.record.email().map(crate::core::person::Email::as_received);
+        told.or(document.member.as_ref().map(|member| member.user_name.as_str()))
+    }
+}
+
+impl WholePerson {
+    /// A job of theirs, wherever it stands.
+    #[must_use]
+    pub fn job(&self, id: JobId) -> Option<JobView> {
+        let open = self.view.open_jobs().into_iter().find(|job| job.id == id);
+        open.or_else(|| {
+            let ended = self.story.iter().rev().find_map(|entry| match &entry.note {
+                Note::Ended { job, outcome } if *job == id => Some((entry.at, *outcome)),
+                _ => None,
+            });
+            let received = self.story.iter().find_map(|entry| match &entry.note {
+                Note::Received { job, kind, .. } if *job == id => Some((entry.at, *kind)),
+                _ => None,
+            });
+            let (at, outcome) = ended?;
+            Some(JobView {
+                id,
+                person: self.view.person.clone(),
+                kind: received.map(|(_, kind)| kind),
+                state: JobState::Done(at, outcome),
+                accepted_at: received.map(|(at, _)| at),
+                due_at: None,
+            })
+        })
+    }
+}
+
+/// Whom to list.
+#[derive(Debug, Clone, Default)]
+pub enum Whom {
+    /// Everybody.
+    #[default]
+    All,
+    /// Who stands so, longest first.
+    Standing(LaneState),
+    /// Who is marked so.
+    Marked(Mark),
+    /// Who is found by these words: the beginnings of names, of an address, of an employee id.
+    Called(String),
+}
+
+impl AdminState {
+    /// One person, whole.
+    pub async fn person(&self, person: &Person) -> Result<WholePerson, AdminError> {
+        let row = self.store.person(person.id()).await?.ok_or(AdminError::NotFound("person"))?;
+        let view = PersonView::of(row.clone()).unwrap_or_else(|| nameless(person, row));
+        if view.person != *person {
+            // Another employee has this number in the store.
+            return Err(AdminError::NotFound("person"));
+        }
+        self.with_story(view).await
+    }
+
+    /// A person by their number.
+    pub async fn person_numbered(&self, id: PersonId) -> Result<WholePerson, AdminError> {
+        let row = self.store.person(id).await?.ok_or(AdminError::NotFound("person"))?;
+        let view = PersonView::of(row).ok_or(AdminError::NotFound("person"))?;
+        self.with_story(view).await
+    }
+
+    async fn with_story(&self, view: PersonView) -> Result<WholePerson, AdminError> {
+        let story = self.store.story(view.row.id).await?;
+        let entries = story.entries.iter().filter_map(|bytes| StoryEntry::from_bytes(bytes)).collect();
+        Ok(WholePerson { view, story: entries, story_dropped: story.dropped })
+    }
+
+    /// A page of people. What cannot be read of one is passed over, and their neighbours are shown.
+    pub async fn people(&self, whom: &Whom, page: &Page) -> Result<Listed<PersonView>, AdminError> {
+        let listed = match whom {
+            Whom::All => self.store.people(page).await?,
+            Whom::Standing(state) => self.store.lanes(*state, page).await?,
+            Whom::Marked(mark) => self.store.search(&mark.term(), page).await?,
+            Whom::Called(text) => return self.search(text, page).await,
+        };
+        Ok(Listed { rows: listed.rows.into_iter().filter_map(PersonView::of).collect(), next: listed.next })
+    }
+
+    /// People by the beginnings of words, all of which must fit.
+    async fn search(&self, text: &str, page: &Page) -> Result<Listed<PersonView>, AdminError> {
+        let words = search_words(text);
+        let Some(longest) = words.iter().max_by_key(|word| word.len()) else {
+            return Ok(Listed { rows: Vec::new(), next: None });
+        };
+        let fits = |view: &PersonView| {
+            let Some(document) = &view.document else { return false };
+            let terms = document.search_terms();
+            words.iter().all(|word| terms.iter().any(|term| term.starts_with(word.as_str())))
+        };
+        let mut after = page.after.clone();
+        let mut rows = Vec::new();
+        for _ in 0..SEARCH_PAGES_MAX {
+            let left = Page { rows_max: page.rows_max - rows.len(), after };
+            let listed = self.store.search(longest, &left).await?;
+            rows.extend(listed.rows.into_iter().filter_map(PersonView::of).filter(fits));
+            after = listed.next;
+            if after.is_none() || rows.len() >= page.rows_max {
+                break;
+            }
+        }
+        Ok(Listed { rows, next: after })
+    }
+
+    /// Whom somebody means: by `source/id`, employee id, address, or name.
+    pub async fn meant(&self, text: &str) -> Result<Meant, AdminError> {
+        for person in self.named(text) {
+            match self.person(&person).await {
+                Ok(whole) => return Ok(Meant::One(Box::new(whole))),
+                Err(AdminError::NotFound(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let page = Page { rows_max: 50, after: None };
+        let mut found = self.search(text, &page).await?.rows;
+        let exact: HashSet<PersonId> =
+            found.iter().filter(|view| is_exactly(view, text)).map(|view| view.row.id).collect();
+        if exact.len() == 1 {
+            found.retain(|view| exact.contains(&view.row.id));
+        }
+        match found.len() {
+            0 => Ok(Meant::Nobody),
+            1 => Ok(Meant::One(Box::new(self.with_story(found.remove(0)).await?))),
+            _ => Ok(Meant::Several(found)),
+        }
+    }
+
+    /// Who is called so, where the text is a key or an employee id.
+    fn named(&self, text: &str) -> Vec<Person> {
+        let by_key = Person::from_key(text);
+        let by_id = self.source_names().filter_map(|source| Person::parse(source.clone(), text).ok());
+        by_key.into_iter().chain(by_id).collect()
+    }
+
+    /// A job by its id, which says whose it is.
+    pub async fn job(&self, id: JobId) -> Result<JobView, AdminError> {
+        let whole = match self.person_numbered(id.person()).await {
+            Err(AdminError::NotFound(_)) => return Err(AdminError::NotFound("job")),
+            other => other?,
+        };
+        whole.job(id).ok_or(AdminError::NotFound("job"))
+    }
+
+    /// Has a person looked at now, whatever they wait for.
+    pub async fn try_now(&self, by: &Actor, person: &Person) -> Result<(), AdminError> {
+        self.put(person, Word::TryAgain { by: by.name.clone() }).await?;
+        let number = person.id().to_string();
+        self.note(by, Act::TryNow, Noted::of(&number)).await
+    }
+
+    /// Puts an operator's word into a person's inbox.
+    pub(super) async fn put(&self, person: &Person, word: Word) -> Result<(), AdminError> {
+        let now = self.now();
+        let bytes = Entry { accepted_at: now, word }.to_bytes().into();
+        let entry = NewEntry { job: clock::new_job_id(person.id()), person: person.clone(), bytes };
+        if self.store.put(now, entry).await? { Ok(()) } else { Err(AdminError::NotFound("person")) }
+    }
+
+    /// Erases a person; what operators wrote about them goes, too.
+    pub async fn erase(&self, by: &Actor, person: &Person) -> Result<(), AdminError> {
+        if !self.store.erase(person).await? {
+            return Err(AdminError::NotFound("person"));
+        }
+        let id = person.id();
+        let number = id.to_string();
+        let is_theirs = |target: &str| {
+            target == number || JobId::parse(target).is_some_and(|job| job.person() == id)
+        };
+        let forget = |audit: &mut Audit| {
+            audit.forget_reasons(is_theirs);
+            Some(())
+        };
+        shared::update(&*self.store, shared::AUDIT, forget).await?;
+        self.note(by, Act::Erase, Noted::of(&number)).await
+    }
+
+    /// A page of the open jobs of people who stand so.
+    pub async fn jobs(&self, state: LaneState, page: &Page) -> Result<Listed<JobView>, AdminError> {
+        let people = self.people(&Whom::Standing(state), page).await?;
+        let rows = people.rows.iter().flat_map(PersonView::open_jobs).collect();
+        Ok(Listed { rows, next: people.next })
+    }
+}
+
+/// Somebody of whom there is a row that does not say who they are.
+fn nameless(person: &Person, row: PersonRow) -> PersonView {
+    let read = row.document.as_deref().map(Document::from_bytes);
+    let unreadable = read.and_then(Result::err);
+    PersonView { person: person.clone(), row, document: None, unreadable, inbox: Vec::new() }
+}
+
+fn search_words(text: &str) -> Vec<String> {
+    // Marks begin with a control character: nobody finds people by typing one.
+    text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()).map(str::to_lowercase).collect()
+}
+
+/// Whether the text is an address, an employee id or a whole name of theirs, and not only its beginning.
+fn is_exactly(view: &PersonView, text: &str) -> bool {
+    let text = text.trim().to_lowercase();
+    let is_address = view.document.as_ref().is_some_and(|document| {
+        document.record.email().is_some_and(|email| email.is(&text))
+            || document.member.as_ref().is_some_and(|member| member.user_name.to_lowercase() == text)
+    });
+    is_address || view.person.employee_id.to_lowercase() == text || view.name().to_lowercase() == text
+}
+
+/// A person as somebody named them in a request.
+pub(super) fn parse_person(source: &str, employee_id: &str) -> Result<Person, AdminError> {
+    let source = SourceName::parse(source).map_err(AdminError::BadRequest)?;
+    Person::parse(source, employee_id).map_err(|error| AdminError::BadRequest(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_is_by_words_and_never_by_a_mark() {
+        assert_eq!(search_words(" Ada  KING "), ["ada", "king"]);
+        assert_eq!(search_words("\u{1}failing"), ["failing"]);
+        assert!(search_words(" \u{1} ").is_empty());
+    }
+
+    #[test]
+    fn a_job_of_somebody_blocked_is_dead_and_one_that_just_came_waits() {
+        assert_eq!(JobState::Open(LaneState::Blocked).as_str(), "dead");
+        assert_eq!(JobState::Open(LaneState::Idle).as_str(), "waiting");
+        assert_eq!(JobState::Open(LaneState::Scheduled).as_str(), "scheduled");
+        assert_eq!(JobState::Done(UnixMs(0), Finished::Created).as_str(), "done");
+    }
+}

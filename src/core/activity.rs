@@ -1,0 +1,227 @@
+//! What happens, counted in time: deliveries by what became of them, calls by what the target said. One
+//! small document that all processes add to, exact over the last minutes, coarser over the last day.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::time::UnixMs;
+
+/// Length of the finest buckets.
+pub const FINE_MS: u64 = 10_000;
+/// Length of the buckets of the last hour.
+pub const MINUTE_MS: u64 = 60_000;
+/// Length of the buckets of the last day.
+pub const HALF_HOUR_MS: u64 = 30 * MINUTE_MS;
+const FINE_MAX: usize = 13;
+const MINUTES_MAX: usize = 60;
+const HALF_HOURS_MAX: usize = 48;
+
+/// What is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Happening {
+    /// A delivery that brought news.
+    Accepted,
+    /// A delivery that was known.
+    Duplicate,
+    /// A delivery with nothing in it that the mapping names.
+    Ignored,
+    /// A delivery that could not be mapped.
+    Unmapped,
+    /// A delivery that was refused.
+    Refused,
+    /// A call that the target answered as it answers when it works, whatever it said of the person.
+    Served,
+    /// A call answered 429.
+    Limited,
+    /// A call that the target refused without saying that it is about the person.
+    Denied,
+    /// A call answered 5xx, or with what is no SCIM.
+    Failed,
+    /// No connection could be made.
+    Unreachable,
+    /// The connection broke, or no answer came in time.
+    Unanswered,
+    /// A write, whatever came of it.
+    Write,
+    /// A read, whatever came of it.
+    Read,
+    /// What this version does not know.
+    #[serde(other)]
+    Other,
+}
+
+impl Happening {
+    /// What deliveries can come to.
+    pub const DELIVERIES: [Self; 5] = [Self::Accepted, Self::Duplicate, Self::Ignored, Self::Unmapped, Self::Refused];
+    /// What calls can come to.
+    pub const CALLS: [Self; 6] =
+        [Self::Served, Self::Limited, Self::Denied, Self::Failed, Self::Unreachable, Self::Unanswered];
+
+    /// What a call came to that was answered with this status.
+    #[must_use]
+    pub fn of_status(status: u16) -> Self {
+        match status {
+            401 | 407 => Self::Denied,
+            429 => Self::Limited,
+            500..=599 => Self::Failed,
+            _ => Self::Served,
+        }
+    }
+
+    /// The word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Duplicate => "duplicate",
+            Self::Ignored => "ignored",
+            Self::Unmapped => "unmapped",
+            Self::Refused => "refused",
+            Self::Served => "served",
+            Self::Limited => "limited",
+            Self::Denied => "denied",
+            Self::Failed => "failed",
+            Self::Unreachable => "unreachable",
+            Self::Unanswered => "unanswered",
+            Self::Write => "write",
+            Self::Read => "read",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// How often each thing happened.
+pub type Counts = BTreeMap<Happening, u64>;
+
+/// A stretch of time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bucket {
+    /// When it begins.
+    pub from: UnixMs,
+    /// What happened in it.
+    pub counts: Counts,
+}
+
+impl Bucket {
+    /// How often any of these happened.
+    #[must_use]
+    pub fn count(&self, of: &[Happening]) -> u64 {
+        of.iter().filter_map(|happening| self.counts.get(happening)).sum()
+    }
+}
+
+/// The document.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Activity {
+    /// The last two minutes, in steps of 10 s.
+    pub fine: Vec<Bucket>,
+    /// The last hour, by minute.
+    pub minutes: Vec<Bucket>,
+    /// The last day, by half hour.
+    pub half_hours: Vec<Bucket>,
+}
+
+impl Activity {
+    /// Adds what happened until now.
+    pub fn add(&mut self, now: UnixMs, counts: &Counts) {
+        add(&mut self.fine, now, FINE_MS, FINE_MAX, counts);
+        add(&mut self.minutes, now, MINUTE_MS, MINUTES_MAX, counts);
+        add(&mut self.half_hours, now, HALF_HOUR_MS, HALF_HOURS_MAX, counts);
+    }
+
+    /// How often any of these happened in the last `ms` (two minutes at the most), a step more or less.
+    #[must_use]
+    pub fn lately(&self, now: UnixMs, ms: u64, of: &[Happening]) -> u64 {
+        self.fine.iter().filter(|bucket| now.ms_since(bucket.from) < ms).map(|bucket| bucket.count(of)).sum()
+    }
+
+    /// Since when the newest buckets all satisfy `is_so`; buckets in which nothing of it happened are
+    /// passed over. None where the newest of them does not.
+    #[must_use]
+    pub fn since(&self, is_so: impl Fn(&Bucket) -> Option<bool>) -> Option<UnixMs> {
+        let mut since = None;
+        let oldest_fine = self.fine.first().map(|bucket| bucket.from);
+        let older = self.minutes.iter().filter(|minute| oldest_fine.is_none_or(|fine| minute.from < fine));
+        for bucket in self.fine.iter().rev().chain(older.rev()) {
+            match is_so(bucket) {
+                Some(true) => since = Some(bucket.from),
+                Some(false) => break,
+                None => {}
+            }
+        }
+        since
+    }
+}
+
+fn add(buckets: &mut Vec<Bucket>, now: UnixMs, length_ms: u64, buckets_max: usize, counts: &Counts) {
+    let length = i64::try_from(length_ms).unwrap_or(i64::MAX);
+    let from = UnixMs(now.0 - now.0.rem_euclid(length));
+    let keep_ms = length_ms.saturating_mul(u64::try_from(buckets_max).unwrap_or(u64::MAX));
+    // Of a clock that was set back, the future is forgotten.
+    buckets.retain(|bucket| bucket.from <= from && from.ms_since(bucket.from) < keep_ms);
+    if buckets.last().is_none_or(|bucket| bucket.from != from) {
+        buckets.push(Bucket { from, counts: Counts::new() });
+    }
+    if let Some(bucket) = buckets.last_mut() {
+        for (happening, n) in counts {
+            *bucket.counts.entry(*happening).or_default() += n;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts(happening: Happening, n: u64) -> Counts {
+        Counts::from([(happening, n)])
+    }
+
+    #[test]
+    fn the_last_minute_is_exact_and_the_rest_goes() {
+        let mut activity = Activity::default();
+        for s in 0..200 {
+            activity.add(UnixMs(s * 1_000), &counts(Happening::Served, 1));
+        }
+        assert_eq!(activity.lately(UnixMs(199_000), 60_000, &Happening::CALLS), 60);
+        assert_eq!(activity.fine.len(), FINE_MAX);
+        assert_eq!(activity.minutes.iter().map(|bucket| bucket.count(&[Happening::Served])).sum::<u64>(), 200);
+    }
+
+    #[test]
+    fn a_day_stays_small() {
+        let mut activity = Activity::default();
+        let all: Counts = Happening::CALLS.into_iter().chain(Happening::DELIVERIES).map(|what| (what, 1_000_000)).collect();
+        for minute in 0..3_000 {
+            activity.add(UnixMs(minute * 60_000), &all);
+        }
+        assert_eq!((activity.minutes.len(), activity.half_hours.len()), (MINUTES_MAX, HALF_HOURS_MAX));
+        assert!(serde_json::to_vec(&activity).unwrap().len() < 40_000);
+    }
+
+    #[test]
+    fn since_when_something_is_so_is_told_past_quiet_stretches() {
+        let mut activity = Activity::default();
+        activity.add(UnixMs(0), &counts(Happening::Served, 1));
+        activity.add(UnixMs(20_000), &counts(Happening::Failed, 1));
+        activity.add(UnixMs(50_000), &counts(Happening::Failed, 1));
+        let failing = |bucket: &Bucket| {
+            let calls = bucket.count(&Happening::CALLS);
+            (calls > 0).then(|| bucket.count(&[Happening::Failed]) == calls)
+        };
+        assert_eq!(activity.since(failing), Some(UnixMs(20_000)));
+        activity.add(UnixMs(60_000), &counts(Happening::Served, 1));
+        assert_eq!(activity.since(failing), None);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_leaves_nothing_in_the_future() {
+        let mut activity = Activity::default();
+        activity.add(UnixMs(900_000), &counts(Happening::Failed, 9));
+        activity.add(UnixMs(0), &counts(Happening::Served, 1));
+        assert_eq!(activity.lately(UnixMs(0), 60_000, &Happening::CALLS), 1);
+    }
+}

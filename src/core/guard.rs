@@ -1,0 +1,245 @@
+//! The guard: how many people may be switched off, or be given another address, in a window, before an
+//! operator is asked. One small document that all workers share; every change is a pure function of it.
+//!
+//! A roster that went wrong says that hundreds have left. Whatever the window still takes goes through;
+//! the rest waits in a hold until somebody has looked at it and allows a number.
+
+use serde::{Deserialize, Serialize};
+
+use super::hold::HoldScope;
+use super::person::PersonId;
+use super::time::UnixMs;
+
+/// Steps that a window is counted in: what went through is forgotten a step late at the most.
+const STEPS: u64 = 24;
+/// People whose passage is remembered, so that an attempt which is made again is not counted again. Far
+/// above what all workers have under way at once.
+const REMEMBERED_MAX: usize = 128;
+/// For how long: above the pauses between attempts, and any lease.
+const REMEMBERED_MS: u64 = 3_600_000;
+
+/// What the guard lets through by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GuardOptions {
+    /// People switched off in a window.
+    pub leaves_max: u64,
+    /// The same as a share of the people known, in percent; the larger of the two counts.
+    pub leaves_percent: u64,
+    /// Addresses changed in a window.
+    pub address_changes_max: u64,
+    /// The window, in milliseconds.
+    pub window_ms: u64,
+}
+
+impl GuardOptions {
+    fn max(self, scope: &HoldScope, people_known: u64) -> u64 {
+        match scope {
+            HoldScope::Deactivations => self.leaves_max.max(people_known.saturating_mul(self.leaves_percent) / 100),
+            HoldScope::Addresses => self.address_changes_max,
+            HoldScope::All | HoldScope::Creates | HoldScope::Writes | HoldScope::Fetch(_) => u64::MAX,
+        }
+    }
+}
+
+/// Who asks to be let through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Passage {
+    /// Whose change it is.
+    pub person: PersonId,
+    /// Whether the scope's hold stands: then only what an operator allowed goes through.
+    pub is_held: bool,
+    /// How many people the store knows.
+    pub people_known: u64,
+}
+
+/// What went through lately, and what an operator allows beyond it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Guard {
+    /// People switched off.
+    pub leaves: Passed,
+    /// Addresses changed.
+    pub addresses: Passed,
+}
+
+/// What went through of one kind.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Passed {
+    /// How many went through in each step of the window, oldest first.
+    steps: Vec<(UnixMs, u64)>,
+    /// How many more an operator lets through.
+    allowed: u64,
+    /// Until when: what was allowed for today's leaves must not pass next month's.
+    allowed_until: UnixMs,
+    /// Who went through last, and when.
+    recent: Vec<(u64, UnixMs)>,
+}
+
+impl Guard {
+    /// Whether this person's change may be made now; counts it where it may. Asked again for the same
+    /// person, it counts once.
+    pub fn may(&mut self, now: UnixMs, scope: &HoldScope, who: Passage, options: GuardOptions) -> bool {
+        let max = options.max(scope, who.people_known);
+        let Some(passed) = self.of(scope) else { return true };
+        passed.forget(now, options.window_ms);
+        if passed.recent.iter().any(|(person, _)| *person == who.person.0) {
+            return true;
+        }
+        if !who.is_held && passed.in_window() < max {
+            passed.count(now, options.window_ms);
+        } else if passed.allowed > 0 {
+            passed.allowed -= 1;
+        } else {
+            return false;
+        }
+        if passed.recent.len() >= REMEMBERED_MAX {
+            passed.recent.remove(0);
+        }
+        passed.recent.push((who.person.0, now));
+        true
+    }
+
+    /// An operator lets `n` more through, within the next window.
+    pub fn allow(&mut self, now: UnixMs, scope: &HoldScope, n: u64, options: GuardOptions) {
+        if let Some(passed) = self.of(scope) {
+            passed.forget(now, options.window_ms);
+            passed.allowed = passed.allowed.saturating_add(n);
+            passed.allowed_until = now.plus_ms(options.window_ms);
+        }
+    }
+
+    /// How many more an operator lets through.
+    #[must_use]
+    pub fn allowed(&self, now: UnixMs, scope: &HoldScope) -> u64 {
+        let passed = match scope {
+            HoldScope::Deactivations => &self.leaves,
+            HoldScope::Addresses => &self.addresses,
+            HoldScope::All | HoldScope::Creates | HoldScope::Writes | HoldScope::Fetch(_) => return 0,
+        };
+        if passed.allowed_until > now { passed.allowed } else { 0 }
+    }
+
+    /// That a person's change was made: the next one of theirs is another one.
+    pub fn done(&mut self, scope: &HoldScope, person: PersonId) {
+        if let Some(passed) = self.of(scope) {
+            passed.recent.retain(|(recent, _)| *recent != person.0);
+        }
+    }
+
+    fn of(&mut self, scope: &HoldScope) -> Option<&mut Passed> {
+        match scope {
+            HoldScope::Deactivations => Some(&mut self.leaves),
+            HoldScope::Addresses => Some(&mut self.addresses),
+            HoldScope::All | HoldScope::Creates | HoldScope::Writes | HoldScope::Fetch(_) => None,
+        }
+    }
+}
+
+impl Passed {
+    fn in_window(&self) -> u64 {
+        self.steps.iter().map(|(_, n)| n).sum()
+    }
+
+    fn forget(&mut self, now: UnixMs, window_ms: u64) {
+        let step_ms = step_ms(window_ms);
+        self.steps.retain(|(at, _)| now.ms_since(*at) < window_ms.saturating_add(step_ms));
+        self.recent.retain(|(_, at)| now.ms_since(*at) < REMEMBERED_MS.min(window_ms));
+        if self.allowed_until <= now {
+            self.allowed = 0;
+        }
+    }
+
+    fn count(&mut self, now: UnixMs, window_ms: u64) {
+        match self.steps.last_mut() {
+            Some((at, n)) if now.ms_since(*at) < step_ms(window_ms) => *n += 1,
+            Some(_) | None => self.steps.push((now, 1)),
+        }
+    }
+}
+
+fn step_ms(window_ms: u64) -> u64 {
+    (window_ms / STEPS).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR_MS: u64 = 3_600_000;
+    const OPTIONS: GuardOptions =
+        GuardOptions { leaves_max: 5, leaves_percent: 10, address_changes_max: 3, window_ms: 24 * HOUR_MS };
+    const LEAVES: HoldScope = HoldScope::Deactivations;
+
+    fn who(n: u64, is_held: bool) -> Passage {
+        Passage { person: PersonId(n), is_held, people_known: 30 }
+    }
+
+    #[test]
+    fn a_window_takes_so_many_and_an_operator_lets_a_number_more_through() {
+        let mut guard = Guard::default();
+        let count = |guard: &mut Guard, people: std::ops::Range<u64>, is_held: bool| {
+            people.filter(|n| guard.may(UnixMs(0), &LEAVES, who(*n, is_held), OPTIONS)).count()
+        };
+        assert_eq!(count(&mut guard, 0..30, false), 5);
+        guard.allow(UnixMs(0), &LEAVES, 10, OPTIONS);
+        assert_eq!(guard.allowed(UnixMs(0), &LEAVES), 10);
+        assert_eq!(count(&mut guard, 5..30, true), 10);
+        assert_eq!(count(&mut guard, 15..30, true), 0);
+    }
+
+    #[test]
+    fn the_larger_of_count_and_share_binds() {
+        let mut guard = Guard::default();
+        let crowd = |n| Passage { people_known: 1_000, ..who(n, false) };
+        let through = (0..200).filter(|n| guard.may(UnixMs(0), &LEAVES, crowd(*n), OPTIONS)).count();
+        assert_eq!(through, 100);
+    }
+
+    #[test]
+    fn an_attempt_that_is_made_again_is_counted_once() {
+        let mut guard = Guard::default();
+        assert!((0..20).all(|_| guard.may(UnixMs(0), &LEAVES, who(1, false), OPTIONS)));
+        assert!((2..6).all(|n| guard.may(UnixMs(0), &LEAVES, who(n, false), OPTIONS)));
+        assert!(!guard.may(UnixMs(0), &LEAVES, who(6, false), OPTIONS));
+    }
+
+    #[test]
+    fn the_window_moves_on_and_a_hold_that_stands_waits_for_an_operator_all_the_same() {
+        let mut guard = Guard::default();
+        for n in 0..5 {
+            assert!(guard.may(UnixMs(0), &LEAVES, who(n, false), OPTIONS));
+        }
+        let next_day = UnixMs(0).plus_ms(25 * HOUR_MS);
+        assert!(!guard.may(next_day, &LEAVES, who(7, true), OPTIONS));
+        assert!(guard.may(next_day, &LEAVES, who(7, false), OPTIONS));
+    }
+
+    #[test]
+    fn what_was_allowed_lapses_with_the_window() {
+        let mut guard = Guard::default();
+        guard.allow(UnixMs(0), &LEAVES, 10, OPTIONS);
+        let later = UnixMs(0).plus_ms(25 * HOUR_MS);
+        assert_eq!(guard.allowed(later, &LEAVES), 0);
+        assert!(!guard.may(later, &LEAVES, who(1, true), OPTIONS));
+    }
+
+    #[test]
+    fn addresses_are_counted_apart_and_other_scopes_are_not_guarded() {
+        let mut guard = Guard::default();
+        let through = (0..9).filter(|n| guard.may(UnixMs(0), &HoldScope::Addresses, who(*n, false), OPTIONS)).count();
+        assert_eq!(through, 3);
+        assert!(guard.may(UnixMs(0), &LEAVES, who(1, false), OPTIONS));
+        assert!(guard.may(UnixMs(0), &HoldScope::All, who(1, true), OPTIONS));
+    }
+
+    #[test]
+    fn the_document_stays_small() {
+        let mut guard = Guard::default();
+        let wide = GuardOptions { leaves_max: u64::MAX, ..OPTIONS };
+        for n in 0..5_000 {
+            guard.may(UnixMs(0).plus_ms(n * 60_000), &LEAVES, who(n, false), wide);
+        }
+        assert!(serde_json::to_vec(&guard).unwrap().len() < 6_000);
+    }
+}

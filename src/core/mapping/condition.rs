@@ -1,0 +1,177 @@
+//! Conditions on a payload: which records count, which people are meant, which kind it is.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, Visitor};
+
+use super::path::{Path, Place, is_something};
+use crate::core::json::Json;
+
+/// One condition: `{ path = "/status", equals = "active" }`, or `in = […]`, `exists = true`,
+/// `contains = "firstName"` (or a list, of which one is enough).
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Raw")]
+pub struct Condition {
+    path: Path,
+    test: Test,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Test {
+    /// What is there is one of these texts.
+    Is(Vec<String>),
+    /// Whether something is there.
+    Exists(bool),
+    /// One of these is among the entries of what is there, or the names of its members.
+    Contains(Vec<String>),
+}
+
+#[derive(Deserialize)]
+struct Raw {
+    path: Path,
+    equals: Option<Scalar>,
+    r#in: Option<Vec<Scalar>>,
+    exists: Option<bool>,
+    contains: Option<OneOrMore>,
+}
+
+/// A text, a whole number or a truth value, as its text.
+struct Scalar(String);
+
+impl<'de> Deserialize<'de> for Scalar {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AsText;
+        impl Visitor<'_> for AsText {
+            type Value = Scalar;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("text, a whole number, true or false")
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<Scalar, E> {
+                Ok(Scalar(text.to_owned()))
+            }
+            fn visit_i64<E: Error>(self, number: i64) -> Result<Scalar, E> {
+                Ok(Scalar(number.to_string()))
+            }
+            fn visit_u64<E: Error>(self, number: u64) -> Result<Scalar, E> {
+                Ok(Scalar(number.to_string()))
+            }
+            fn visit_bool<E: Error>(self, flag: bool) -> Result<Scalar, E> {
+                Ok(Scalar(flag.to_string()))
+            }
+        }
+        deserializer.deserialize_any(AsText)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMore {
+    One(Scalar),
+    More(Vec<Scalar>),
+}
+
+impl TryFrom<Raw> for Condition {
+    type Error = &'static str;
+
+    fn try_from(raw: Raw) -> Result<Self, &'static str> {
+        let texts = |scalars: Vec<Scalar>| scalars.into_iter().map(|Scalar(text)| text).collect();
+        let test = match (raw.equals, raw.r#in, raw.exists, raw.contains) {
+            (Some(Scalar(text)), None, None, None) => Test::Is(vec![text]),
+            (None, Some(values), None, None) => Test::Is(texts(values)),
+            (None, None, Some(exists), None) => Test::Exists(exists),
+            (None, None, None, Some(OneOrMore::One(Scalar(text)))) => Test::Contains(vec![text]),
+            (None, None, None, Some(OneOrMore::More(values))) => Test::Contains(texts(values)),
+            _ => return Err("a condition has a `path` and exactly one of `equals`, `in`, `exists` and `contains`"),
+        };
+        Ok(Self { path: raw.path, test })
+    }
+}
+
+impl Condition {
+    /// Whether it holds; none where nothing is there that it could be judged by.
+    pub(super) fn judge(&self, place: Place<'_>) -> Option<bool> {
+        match &self.test {
+            Test::Exists(exists) => Some(self.path.find(place).is_some_and(is_something) == *exists),
+            Test::Is(values) => {
+                let found = self.path.find(place).filter(|value| is_something(value))?;
+                Some(text(found).is_some_and(|text| values.iter().any(|value| *value == *text.trim())))
+            }
+            Test::Contains(values) => {
+                let found = self.path.find_all(place);
+                if !found.iter().any(|value| is_something(value)) {
+                    return None;
+                }
+                Some(found.iter().any(|within| values.iter().any(|value| contains(within, value))))
+            }
+        }
+    }
+
+    /// Whether it holds; not where nothing is there.
+    pub(super) fn holds(&self, place: Place<'_>) -> bool {
+        self.judge(place) == Some(true)
+    }
+}
+
+/// A text, number or truth value as text.
+pub(super) fn text<'v>(value: &'v Json<'v>) -> Option<Cow<'v, str>> {
+    match value {
+        Json::Bool(flag) => Some(Cow::Borrowed(if *flag { "true" } else { "false" })),
+        Json::Text(_) | Json::Number(_) => value.scalar(),
+        Json::Null | Json::List(_) | Json::Object(_) => None,
+    }
+}
+
+fn contains(within: &Json<'_>, wanted: &str) -> bool {
+    let is = |value: &Json<'_>| text(value).is_some_and(|text| text.trim() == wanted);
+    match within {
+        Json::List(items) => items.iter().any(is),
+        Json::Object(members) => members.iter().any(|(name, value)| name == wanted || is(value)),
+        Json::Text(list) => list.split(',').any(|word| word.trim() == wanted),
+        Json::Null | Json::Bool(_) | Json::Number(_) => is(within),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(toml: &str, body: &str) -> Option<bool> {
+        let condition: Condition = toml::from_str(toml).unwrap();
+        let root = Json::parse(body).unwrap();
+        condition.judge(Place { root: &root, record: &root, key: None })
+    }
+
+    #[test]
+    fn a_condition_holds_does_not_or_cannot_be_judged() {
+        assert_eq!(judged("path = '/a'\nequals = 'x'", r#"{"a":" x "}"#), Some(true));
+        assert_eq!(judged("path = '/a'\nequals = 5", r#"{"a":5}"#), Some(true));
+        assert_eq!(judged("path = '/a'\nequals = true", r#"{"a":false}"#), Some(false));
+        assert_eq!(judged("path = '/a'\nin = ['x', 'y']", r#"{"a":"y"}"#), Some(true));
+        assert_eq!(judged("path = '/a'\nin = ['x']", r#"{"a":null}"#), None);
+        assert_eq!(judged("path = '/a'\nexists = false", r#"{"a":""}"#), Some(true));
+    }
+
+    #[test]
+    fn the_names_of_changed_fields_are_found_in_every_shape() {
+        let wanted = "path = '/changed'\ncontains = ['firstName', 'lastName']";
+        for body in [
+            r#"{"changed":["x","lastName"]}"#,
+            r#"{"changed":{"lastName":{"old":1}}}"#,
+            r#"{"changed":{"0":"firstName"}}"#,
+            r#"{"changed":"x, firstName"}"#,
+        ] {
+            assert_eq!(judged(wanted, body), Some(true), "{body}");
+        }
+        assert_eq!(judged("path = '/changed[*]/id'\ncontains = 'b'", r#"{"changed":[{"id":"a"},{"id":"b"}]}"#), Some(true));
+        assert_eq!(judged(wanted, r#"{"changed":["jobTitle"]}"#), Some(false));
+        assert_eq!(judged(wanted, r#"{}"#), None);
+    }
+
+    #[test]
+    fn a_condition_has_exactly_one_test() {
+        for wrong in ["path = '/a'", "path = '/a'\nequals = 'x'\nexists = true", "equals = 'x'"] {
+            assert!(toml::from_str::<Condition>(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! One record, field by field: from JSON values to the facts of `core::person`.
+
+use std::borrow::Cow;
+
+use super::condition::text;
+use super::lookup::{Got, Lookups};
+use super::moment::{self, Moment, Reading};
+use super::path::Place;
+use super::{Invite, Mapping, Meaning, Names, TimeUnit};
+use crate::core::person::{
+    Email, EmploymentState, EventKind, Facts, InvalidField, Locale, Name, Person, Problem, SourceName, Stated,
+};
+use crate::core::time::UnixMs;
+
+/// What a record states, and which of its fields are there and cannot be used.
+pub(super) struct Stating {
+    pub(super) facts: Facts,
+    /// An end that is announced beside the employment.
+    pub(super) ends_at: Option<UnixMs>,
+    pub(super) at: Option<UnixMs>,
+    pub(super) dropped: Vec<InvalidField>,
+}
+
+/// Reads fields; what cannot be used is set down.
+pub(super) struct Reader<'m, 'v> {
+    mapping: &'m Mapping,
+    place: Place<'v>,
+    pub(super) dropped: Vec<InvalidField>,
+}
+
+impl<'m, 'v> Reader<'m, 'v> {
+    pub(super) fn new(mapping: &'m Mapping, place: Place<'v>) -> Self {
+        Self { mapping, place, dropped: Vec::new() }
+    }
+
+    /// The type as text.
+    pub(super) fn type_value(&self) -> Result<Option<Cow<'v, str>>, InvalidField> {
+        match self.mapping.kind.read(self.place) {
+            Got::Absent | Got::Null | Got::Blank => Ok(None),
+            Got::Is(_, value) => id_text("type", value).map(Some),
+        }
+    }
+
+    /// What the record is; none where its type is not named.
+    pub(super) fn meaning(&self) -> Result<Option<Meaning>, InvalidField> {
+        let rule = self.mapping.kinds.iter().find(|rule| {
+            rule.only_if.iter().all(|condition| condition.holds(self.place))
+                && !rule.except_if.iter().any(|condition| condition.holds(self.place))
+        });
+        if let Some(rule) = rule {
+            return Ok(Some(rule.is));
+        }
+        match (self.type_value()?, self.mapping.assume) {
+            (Some(text), _) => Ok(self.mapping.meaning(&text)),
+            (None, Some(kind)) => Ok(Some(match kind {
+                EventKind::Hire => Meaning::Hire,
+                EventKind::Update => Meaning::Update,
+                EventKind::Leave => Meaning::Leave,
+                EventKind::Notice => Meaning::Notice,
+            })),
+            (None, None) => Err(Problem::Missing.of("type")),
+        }
+    }
+
+    /// Whose record it is.
+    pub(super) fn person(&self, source: &SourceName) -> Result<Person, InvalidField> {
+        match self.mapping.employee_id.read(self.place) {
+            Got::Absent | Got::Null | Got::Blank => Err(Problem::Missing.of("employee_id")),
+            Got::Is(_, value) => Person::parse(source.clone(), &id_text("employee_id", value)?),
+        }
+    }
+
+    /// The address: the first that is there; of addresses of other domains than the allowed, the first
+    /// of an allowed one.
+    pub(super) fn email(&self) -> Result<Option<Email>, InvalidField> {
+        let domains = &self.mapping.address_domains;
+        let mut other = None;
+        for value in self.mapping.email.all(self.place) {
+            let text = value.as_text().ok_or_else(|| wrong_type("email", "text", value.type_word()))?;
+            let email = Email::parse(text)?;
+            if domains.is_empty() || domains.iter().any(|domain| is_domain(&email, domain)) {
+                return Ok(Some(email));
+            }
+            other = Some(Problem::OtherDomain.of("email"));
+        }
+        other.map_or(Ok(None), Err)
+    }
+
+    /// The given name, preferred or legal.
+    pub(super) fn given_name(&mut self) -> Option<Stated<Name>> {
+        let preferred = match self.mapping.names {
+            Names::Preferred => self.name("preferred_given_name", &self.mapping.preferred_given_name),
+            Names::Legal => None,
+        };
+        match preferred {
+            Some(is @ Stated::Is(_)) => Some(is),
+            Some(Stated::None) | None => self.name("given_name", &self.mapping.given_name),
+        }
+    }
+
+    /// The family name.
+    pub(super) fn family_name(&mut self) -> Option<Stated<Name>> {
+        self.name("family_name", &self.mapping.family_name)
+    }
+
+    fn name(&mut self, field: &'static str, lookups: &Lookups) -> Option<Stated<Name>> {
+        let value = match lookups.read(self.place) {
+            Got::Absent => return None,
+            Got::Null => return self.mapping.null_clears.then_some(Stated::None),
+            Got::Blank => return Some(Stated::None),
+            Got::Is(_, value) => value,
+        };
+        let name = value.as_text().ok_or_else(|| wrong_type(field, "text", value.type_word()));
+        match name.and_then(|name| Name::parse(field, name)) {
+            Ok(name) => Some(name.map_or(Stated::None, Stated::Is)),
+            Err(problem) => self.drop(problem),
+        }
+    }
+
+    /// The locale.
+    pub(super) fn locale(&mut self) -> Option<Locale> {
+        let Got::Is(_, value) = self.mapping.locale.read(self.place) else { return None };
+        let Some(text) = value.as_text() else {
+            return self.drop(wrong_type("locale", "text", value.type_word()));
+        };
+        Locale::parse(text).or_else(|| self.drop(Problem::UnknownValue { chars: text.chars().count() }.of("locale")))
+    }
+
+    /// When it happened.
+    pub(super) fn occurred_at(&mut self) -> Option<UnixMs> {
+        let unit = self.mapping.occurred_at_unit;
+        self.moment("occurred_at", &self.mapping.occurred_at, unit)?.beginning(&self.mapping.zone)
+    }
+
+    /// When a leave takes effect.
+    fn effective_at(&mut self) -> Option<UnixMs> {
+        let moment = self.moment("effective_at", &self.mapping.effective_at, TimeUnit::Auto)?;
+        moment.end(&self.mapping.zone, self.mapping.leave_at)
+    }
+
+    /// When somebody who works here will leave.
+    fn ends_at(&mut self) -> Option<UnixMs> {
+        let moment = self.moment("ends_at", &self.mapping.ends_at, TimeUnit::Auto)?;
+        moment.end(&self.mapping.zone, self.mapping.leave_at)
+    }
+
+    /// From when on somebody who is hired is to be in the team; none: at once.
+    fn invited_at(&mut self) -> Option<UnixMs> {
+        match self.mapping.invite {
+            Invite::AtRecord => None,
+            Invite::AtStart => {
+                let moment = self.moment("starts_at", &self.mapping.starts_at, TimeUnit::Auto)?;
+                moment.days_earlier(self.mapping.lead_days).beginning(&self.mapping.zone)
+            }
+        }
+    }
+
+    fn moment(&mut self, field: &'static str, lookups: &'m Lookups, unit: TimeUnit) -> Option<Moment> {
+        let Got::Is(lookup, value) = lookups.read(self.place) else { return None };
+        let zone = lookup.zone().unwrap_or(&self.mapping.zone);
+        match moment::read(&value, Reading { unit, format: lookup.format(), zone }) {
+            Ok(moment) => moment,
+            Err(problem) => self.drop(problem.of(field)),
+        }
+    }
+
+    /// What the status says of employment.
+    fn status(&mut self) -> Option<EmploymentState> {
+        let Got::Is(_, value) = self.mapping.status.read(self.place) else { return None };
+        let Some(status) = text(&value) else {
+            return self.drop(wrong_type("status", "text", value.type_word()));
+        };
+        let is_in = |values: &[String]| values.iter().any(|value| value.eq_ignore_ascii_case(status.trim()));
+        if is_in(&self.mapping.active_values) {
+            Some(EmploymentState::Employed)
+        } else if is_in(&self.mapping.left_values) {
+            Some(EmploymentState::Left)
+        } else if is_in(&self.mapping.other_values) {
+            None
+        } else {
+            self.drop(Problem::UnknownValue { chars: status.chars().count() }.of("status"))
+        }
+    }
+
+    /// Employment, and an end that is announced beside it.
+    fn employment(&mut self, kind: EventKind, at: Option<UnixMs>) -> (Option<(EmploymentState, Option<UnixMs>)>, Option<UnixMs>) {
+        let status = match kind {
+            EventKind::Leave => Some(EmploymentState::Left),
+            EventKind::Hire => Some(self.status().unwrap_or(EmploymentState::Employed)),
+            EventKind::Update => self.status(),
+            EventKind::Notice => return (None, None),
+        };
+        match status {
+            Some(EmploymentState::Left) => {
+                let from = self.effective_at().or_else(|| self.ends_at());
+                (Some((EmploymentState::Left, from)), None)
+            }
+            Some(EmploymentState::Employed) => {
+                let from = if kind == EventKind::Hire { self.invited_at() } else { None };
+                // An end that is over belongs to an earlier employment: they work here, it says.
+                let end = self.ends_at().filter(|end| at.is_none_or(|at| *end > at));
+                (Some((EmploymentState::Employed, from)), end)
+            }
+            None => (self.ends_at().map(|end| (EmploymentState::Left, Some(end))), None),
+        }
+    }
+
+    /// All that a record of this kind states.
+    ///
+    /// # Errors
+    /// The problem with the address of a hire: nobody is invited under a bad one.
+    pub(super) fn state(mut self, kind: EventKind) -> Result<Stating, InvalidField> {
+        let at = self.occurred_at();
+        if kind == EventKind::Notice {
+            return Ok(Stating { facts: Facts::default(), ends_at: None, at, dropped: self.dropped });
+        }
+        let (employment, ends_at) = self.employment(kind, at);
+        let email = match self.email() {
+            Ok(email) => email,
+            Err(problem) if kind == EventKind::Hire && problem.problem != Problem::OtherDomain => return Err(problem),
+            Err(problem) => self.drop(problem),
+        };
+        let facts = Facts {
+            employment,
+            email,
+            given_name: self.given_name(),
+            family_name: self.family_name(),
+            locale: self.locale(),
+        };
+        Ok(Stating { facts, ends_at, at, dropped: self.dropped })
+    }
+
+    fn drop<T>(&mut self, problem: InvalidField) -> Option<T> {
+        self.dropped.push(problem);
+        None
+    }
+}
+
+/// Ids come as numbers, too. One that JSON's usual reader cannot hold exactly (a fraction, or beyond 64
+/// bits) would become somebody else's, so it is refused.
+fn id_text<'v>(field: &'static str, value: Cow<'v, crate::core::json::Json<'v>>) -> Result<Cow<'v, str>, InvalidField> {
+    let wrong = wrong_type(field, "text or a whole number", value.type_word());
+    match value {
+        Cow::Borrowed(value) => value.scalar().ok_or(wrong),
+        Cow::Owned(value) => value.scalar().map(|text| Cow::Owned(text.into_owned())).ok_or(wrong),
+    }
+}
+
+/// Whether the address is of this domain, or of one below it.
+fn is_domain(email: &Email, domain: &str) -> bool {
+    let domain = domain.to_lowercase();
+    let theirs = email.domain();
+    match domain.strip_prefix("*.") {
+        Some(parent) => theirs.strip_suffix(parent).is_some_and(|rest| rest.ends_with('.')),
+        None => theirs == domain || Email::parse(&format!("a@{domain}")).is_ok_and(|other| other.domain() == theirs),
+    }
+}
+
+fn wrong_type(field: &'static str, expected: &'static str, found: &'static str) -> InvalidField {
+    Problem::WrongType { expected, found }.of(field)
+}

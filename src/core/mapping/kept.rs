@@ -1,0 +1,129 @@
+//! What is kept of a body for its unmapped records: bytes as they came, so that numbers keep every
+//! digit.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+
+use super::Mapping;
+use super::read::{Record, Trouble, unmapped};
+use crate::core::json::Key;
+
+/// How many times over the body's length the payloads kept of it may come to. Each unmapped record
+/// is kept with its envelope, and a large envelope around many bad records would multiply.
+const KEPT_PER_BODY_MAX: usize = 4;
+/// What may be kept of a small body all the same.
+const KEPT_BYTES_MIN: usize = 1 << 20;
+
+/// What is kept of a body for its unmapped records.
+pub(super) struct Kept<'t> {
+    whole: Bytes,
+    batch: Option<Batch<'t>>,
+    bytes_left: usize,
+    rest: Vec<(usize, Trouble)>,
+}
+
+/// The records of a body's text, each where it stands.
+struct Batch<'t> {
+    text: &'t str,
+    /// The array or object that holds them, its brackets included.
+    container: Range<usize>,
+    /// Each record; of an object's members, with its name.
+    records: Vec<Range<usize>>,
+    brackets: [&'static str; 2],
+}
+
+impl<'t> Kept<'t> {
+    /// `count` records of a body that is kept as `whole`, and whose text is this.
+    pub(super) fn of(mapping: &Mapping, whole: Bytes, text: &'t str, count: usize) -> Self {
+        let bytes_left = whole.len().saturating_mul(KEPT_PER_BODY_MAX).max(KEPT_BYTES_MIN);
+        let batch = if count > 1 { Batch::find(mapping, text).filter(|batch| batch.records.len() == count) } else { None };
+        Self { whole, batch, bytes_left, rest: Vec::new() }
+    }
+
+    /// Keeps record `n` of `count` by itself, or puts it by for `rest` where it cannot be.
+    pub(super) fn keep(&mut self, n: usize, count: usize, mut trouble: Trouble) -> Option<Record> {
+        if count > 1 {
+            trouble.detail = format!("record {} of {count}: {}", n + 1, trouble.detail);
+        }
+        match &self.batch {
+            None if count <= 1 => Some(unmapped(trouble, self.whole.clone())),
+            Some(batch) if self.bytes_left > 0 => {
+                let payload = batch.alone(&[n]);
+                self.bytes_left = self.bytes_left.saturating_sub(payload.len());
+                Some(unmapped(trouble, payload.into()))
+            }
+            Some(_) | None => {
+                self.rest.push((n, trouble));
+                None
+            }
+        }
+    }
+
+    /// The records that were put by, in one dead letter.
+    pub(super) fn rest(self) -> Option<Record> {
+        let positions: Vec<usize> = self.rest.iter().map(|(n, _)| *n).collect();
+        let (_, mut trouble) = self.rest.into_iter().next()?;
+        if positions.len() > 1 {
+            trouble.person = None;
+            trouble.detail = format!("{} records kept together, the first: {}", positions.len(), trouble.detail);
+        }
+        let payload = self.batch.map_or(self.whole, |batch| batch.alone(&positions).into());
+        Some(unmapped(trouble, payload))
+    }
+}
+
+impl<'t> Batch<'t> {
+    fn find(mapping: &Mapping, text: &'t str) -> Option<Self> {
+        let mut raw: &RawValue = serde_json::from_str(text).ok()?;
+        for name in mapping.records.plain_names()? {
+            raw = step(raw, name)?;
+        }
+        let range = |raw: &RawValue| {
+            let start = raw.get().as_ptr().addr().checked_sub(text.as_ptr().addr())?;
+            Some(start..start + raw.get().len())
+        };
+        let container = range(raw)?;
+        let (records, brackets) = if mapping.records_by_key {
+            let members: BTreeMap<Key<'_>, &RawValue> = serde_json::from_str(raw.get()).ok()?;
+            let values: Option<Vec<_>> = members.values().map(|value| range(value)).collect();
+            (with_names(text, &container, values?)?, ["{", "}"])
+        } else {
+            let items: Vec<&RawValue> = serde_json::from_str(raw.get()).ok()?;
+            (items.into_iter().map(range).collect::<Option<Vec<_>>>()?, ["[", "]"])
+        };
+        Some(Self { text, container, records, brackets })
+    }
+
+    /// The body with these records, and no others, in their place.
+    fn alone(&self, positions: &[usize]) -> String {
+        let part = |range: Range<usize>| self.text.get(range).unwrap_or_default();
+        let records = positions.iter().filter_map(|n| self.records.get(*n)).map(|range| part(range.clone())).collect::<Vec<_>>();
+        let [open, close] = self.brackets;
+        [part(0..self.container.start), open, &records.join(","), close, part(self.container.end..self.text.len())].concat()
+    }
+}
+
+/// The ranges of an object's members from name to value, in the order in which they stand.
+fn with_names(text: &str, container: &Range<usize>, mut values: Vec<Range<usize>>) -> Option<Vec<Range<usize>>> {
+    values.sort_by_key(|range| range.start);
+    let mut from = container.start + 1;
+    let mut members = Vec::with_capacity(values.len());
+    for value in values {
+        let name = text.get(from..value.start)?.trim_start_matches([' ', '\t', '\r', '\n', ',']);
+        members.push(value.start - name.len()..value.end);
+        from = value.end;
+    }
+    Some(members)
+}
+
+fn step<'t>(raw: &'t RawValue, name: &str) -> Option<&'t RawValue> {
+    if raw.get().starts_with('[') {
+        let items: Vec<&RawValue> = serde_json::from_str(raw.get()).ok()?;
+        return items.get(name.parse::<usize>().ok()?).copied();
+    }
+    let members: BTreeMap<Key<'t>, &RawValue> = serde_json::from_str(raw.get()).ok()?;
+    members.into_iter().find(|(key, _)| key.as_str() == name).map(|(_, value)| value)
+}

@@ -1,0 +1,419 @@
+//! Where a field is, and what is made of what is there.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
+use super::condition::{Condition, text};
+use super::moment::Zone;
+use super::path::{Path, Place, is_something};
+use crate::core::json::Json;
+
+/// What stands in a [`Lookup::table`] for whatever it does not name.
+const ANYTHING_ELSE: &str = "*";
+
+/// One way to a field: a path, and what is made of what is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lookup {
+    from: From,
+    options: Options,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum From {
+    Path(Path),
+    Template(Template),
+}
+
+/// What is made of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Options {
+    lower: bool,
+    split_name: Option<NamePart>,
+    table: BTreeMap<String, String>,
+    format: Option<String>,
+    zone: Option<Zone>,
+    only_if: Vec<Condition>,
+    except_if: Vec<Condition>,
+}
+
+/// Which part of a whole name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum NamePart {
+    /// All words but the last; of one word, that.
+    Given,
+    /// The last word; of one word, nothing.
+    Family,
+}
+
+#[derive(Deserialize)]
+struct Raw {
+    path: Option<Path>,
+    template: Option<Template>,
+    #[serde(default)]
+    lower: bool,
+    split_name: Option<NamePart>,
+    #[serde(default)]
+    table: BTreeMap<String, String>,
+    format: Option<String>,
+    zone: Option<Zone>,
+    #[serde(default)]
+    only_if: Vec<Condition>,
+    #[serde(default)]
+    except_if: Vec<Condition>,
+}
+
+impl TryFrom<Raw> for Lookup {
+    type Error = &'static str;
+
+    fn try_from(raw: Raw) -> Result<Self, &'static str> {
+        let from = match (raw.path, raw.template) {
+            (Some(path), None) => From::Path(path),
+            (None, Some(template)) => From::Template(template),
+            _ => return Err("expected `path` or `template`, one of the two"),
+        };
+        let options = Options {
+            lower: raw.lower,
+            split_name: raw.split_name,
+            table: raw.table,
+            format: raw.format,
+            zone: raw.zone,
+            only_if: raw.only_if,
+            except_if: raw.except_if,
+        };
+        Ok(Self { from, options })
+    }
+}
+
+impl From {
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Path(path) => path.as_str(),
+            Self::Template(template) => &template.text,
+        }
+    }
+}
+
+impl Lookup {
+    fn of(path: Path) -> Self {
+        Self { from: From::Path(path), options: Options::default() }
+    }
+
+    /// The path or template as it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.from.as_str()
+    }
+
+    /// `strptime` directives, where it has its own.
+    pub(super) fn format(&self) -> Option<&str> {
+        self.options.format.as_deref()
+    }
+
+    /// The zone, where it has its own.
+    pub(super) fn zone(&self) -> Option<&Zone> {
+        self.options.zone.as_ref()
+    }
+
+    /// What is there, null included.
+    fn look<'v>(&self, place: Place<'v>) -> Option<Cow<'v, Json<'v>>> {
+        let options = &self.options;
+        let counts = options.only_if.iter().all(|condition| condition.holds(place)) && !options.except_if.iter().any(|condition| condition.holds(place));
+        if !counts {
+            return None;
+        }
+        let found = match &self.from {
+            From::Path(path) => Cow::Borrowed(path.find(place)?),
+            From::Template(template) => Cow::Owned(Json::Text(Cow::Owned(template.fill(place)?))),
+        };
+        if !options.lower && options.split_name.is_none() && options.table.is_empty() {
+            return Some(found);
+        }
+        self.made(found)
+    }
+
+    fn made<'v>(&self, found: Cow<'v, Json<'v>>) -> Option<Cow<'v, Json<'v>>> {
+        let options = &self.options;
+        let Some(mut made) = text(&found).map(|text| text.trim().to_owned()) else { return Some(found) };
+        if let Some(part) = options.split_name {
+            made = part.of(&made).to_owned();
+        }
+        if !options.table.is_empty() {
+            made.clone_from(options.table.get(&made).or_else(|| options.table.get(ANYTHING_ELSE))?);
+        }
+        if options.lower {
+            made = made.to_lowercase();
+        }
+        Some(Cow::Owned(Json::Text(Cow::Owned(made))))
+    }
+}
+
+impl NamePart {
+    fn of(self, name: &str) -> &str {
+        let (given, family) = name.trim().rsplit_once(char::is_whitespace).unwrap_or((name, ""));
+        match self {
+            Self::Given => given.trim_end(),
+            Self::Family => family,
+        }
+    }
+}
+
+/// Ways to a field in order of preference. In TOML one path, one table, or a list of them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Lookups(Vec<Lookup>);
+
+/// What the ways to a field lead to.
+#[derive(Debug, Clone)]
+pub(super) enum Got<'m, 'v> {
+    /// Nothing is said.
+    Absent,
+    /// It is null wherever it is.
+    Null,
+    /// It is there and empty.
+    Blank,
+    /// This, by this way.
+    Is(&'m Lookup, Cow<'v, Json<'v>>),
+}
+
+impl Lookups {
+    /// Whether there is none, so that the field is never read.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// In order of preference.
+    #[must_use]
+    pub fn as_slice(&self) -> &[Lookup] {
+        &self.0
+    }
+
+    /// The first place where there is something; else whether it is there and empty, or null.
+    pub(super) fn read<'m, 'v>(&'m self, place: Place<'v>) -> Got<'m, 'v> {
+        let mut got = Got::Absent;
+        for lookup in &self.0 {
+            let Some(found) = lookup.look(place) else { continue };
+            if is_something(&found) {
+                return Got::Is(lookup, found);
+            }
+            match (&got, &*found) {
+                (Got::Absent, Json::Null) => got = Got::Null,
+                (Got::Absent | Got::Null, Json::Text(_)) => got = Got::Blank,
+                _ => {}
+            }
+        }
+        got
+    }
+
+    /// Every place where there is something.
+    pub(super) fn all<'m, 'v>(&'m self, place: Place<'v>) -> impl Iterator<Item = Cow<'v, Json<'v>>> + use<'m, 'v> {
+        self.0.iter().filter_map(move |lookup| lookup.look(place).filter(|found| is_something(found)))
+    }
+}
+
+impl FromIterator<Path> for Lookups {
+    fn from_iter<I: IntoIterator<Item = Path>>(paths: I) -> Self {
+        Self(paths.into_iter().map(Lookup::of).collect())
+    }
+}
+
+impl fmt::Display for Lookups {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, lookup) in self.0.iter().enumerate() {
+            write!(f, "{}`{}`", if n == 0 { "" } else { ", " }, lookup.as_str())?;
+        }
+        Ok(())
+    }
+}
+
+const EXPECTED: &str = "a path such as \"/data/email\", a table such as { path = \"/name\", split_name = \"given\" }, or a list of them";
+
+impl<'de> Deserialize<'de> for Lookup {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct PathOrTable;
+        impl<'de> Visitor<'de> for PathOrTable {
+            type Value = Lookup;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(EXPECTED)
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<Lookup, E> {
+                Path::parse(text).map(Lookup::of).map_err(E::custom)
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Lookup, A::Error> {
+                Raw::deserialize(MapAccessDeserializer::new(map)).and_then(|raw| Lookup::try_from(raw).map_err(A::Error::custom))
+            }
+        }
+        deserializer.deserialize_any(PathOrTable)
+    }
+}
+
+impl<'de> Deserialize<'de> for Lookups {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OneOrMore;
+        impl<'de> Visitor<'de> for OneOrMore {
+            type Value = Lookups;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(EXPECTED)
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<Lookups, E> {
+                Path::parse(text).map(|path| Lookups(vec![Lookup::of(path)])).map_err(E::custom)
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Lookups, A::Error> {
+                Lookup::deserialize(MapAccessDeserializer::new(map)).map(|lookup| Lookups(vec![lookup]))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Lookups, A::Error> {
+                let mut lookups = Vec::new();
+                while let Some(lookup) = items.next_element()? {
+                    lookups.push(lookup);
+                }
+                Ok(Lookups(lookups))
+            }
+        }
+        deserializer.deserialize_any(OneOrMore)
+    }
+}
+
+/// A text made of parts: `{/first}.{/last}@example.com`; nothing where a part is nothing. `{{` and
+/// `}}` stand for one brace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Template {
+    text: String,
+    parts: Vec<Part>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Literal(String),
+    Value(Path),
+}
+
+impl Template {
+    fn parse(text: &str) -> Result<Self, String> {
+        let mut parts = Vec::new();
+        let mut literal = String::new();
+        let mut rest = text;
+        while let Some(at) = rest.find(['{', '}']) {
+            literal.push_str(&rest[..at]);
+            let brace = &rest[at..];
+            if let Some(after) = brace.strip_prefix("{{") {
+                literal.push('{');
+                rest = after;
+            } else if let Some(after) = brace.strip_prefix("}}") {
+                literal.push('}');
+                rest = after;
+            } else {
+                let inner = brace.strip_prefix('{').and_then(|inner| inner.split_once('}'));
+                let (path, after) = inner.ok_or("a brace stands alone: write {{ or }} for a literal one")?;
+                if !literal.is_empty() {
+                    parts.push(Part::Literal(std::mem::take(&mut literal)));
+                }
+                parts.push(Part::Value(Path::parse(path)?));
+                rest = after;
+            }
+        }
+        literal.push_str(rest);
+        if !literal.is_empty() {
+            parts.push(Part::Literal(literal));
+        }
+        Ok(Self { text: text.to_owned(), parts })
+    }
+
+    fn fill(&self, place: Place<'_>) -> Option<String> {
+        let mut filled = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Literal(literal) => filled.push_str(literal),
+                Part::Value(path) => {
+                    let value = path.find(place).filter(|value| is_something(value))?;
+                    filled.push_str(text(value)?.trim());
+                }
+            }
+        }
+        Some(filled)
+    }
+}
+
+impl<'de> Deserialize<'de> for Template {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn got(toml: &str, body: &str) -> String {
+        #[derive(Deserialize)]
+        struct One {
+            f: Lookups,
+        }
+        let one: One = toml::from_str(&format!("f = {toml}")).unwrap();
+        let root = Json::parse(body).unwrap();
+        match one.f.read(Place { root: &root, record: &root, key: None }) {
+            Got::Absent => "(absent)".to_owned(),
+            Got::Null => "(null)".to_owned(),
+            Got::Blank => "(blank)".to_owned(),
+            Got::Is(_, value) => text(&value).unwrap_or(value.type_word().into()).into_owned(),
+        }
+    }
+
+    #[test]
+    fn null_and_blank_fall_back_to_the_next_way_and_are_told_apart() {
+        let both = "['/a', '/b']";
+        assert_eq!(got(both, r#"{"a":" ","b":"x"}"#), "x");
+        assert_eq!(got(both, r#"{"a":null,"b":false}"#), "false");
+        assert_eq!(got(both, r#"{"a":null,"b":""}"#), "(blank)");
+        assert_eq!(got(both, r#"{"a":"\u200b"}"#), "(blank)");
+        assert_eq!(got(both, r#"{"a":null}"#), "(null)");
+        assert_eq!(got(both, r#"{"b":[]}"#), "(absent)");
+        assert_eq!(got(both, "{}"), "(absent)");
+    }
+
+    #[test]
+    fn a_whole_name_is_split_at_its_last_word() {
+        let body = r#"{"name":" Maria van der  Berg "}"#;
+        assert_eq!(got("{ path = '/name', split_name = 'given' }", body), "Maria van der");
+        assert_eq!(got("{ path = '/name', split_name = 'family' }", body), "Berg");
+        assert_eq!(got("{ path = '/name', split_name = 'given' }", r#"{"name":"Cher"}"#), "Cher");
+        assert_eq!(got("{ path = '/name', split_name = 'family' }", r#"{"name":"Cher"}"#), "(blank)");
+    }
+
+    #[test]
+    fn a_value_is_translated_lowered_and_taken_on_a_condition() {
+        let table = "{ path = '/s', table = { A = 'active', '9' = 'left', '*' = 'other' } }";
+        assert_eq!(got(table, r#"{"s":"A"}"#), "active");
+        assert_eq!(got(table, r#"{"s":9}"#), "left");
+        assert_eq!(got(table, r#"{"s":"B"}"#), "other");
+        assert_eq!(got("{ path = '/s', table = { A = 'active' } }", r#"{"s":"B"}"#), "(absent)");
+        let private = "[{ path = '/mail', except_if = [{ path = '/private', equals = true }] }, '/other']";
+        assert_eq!(got(private, r#"{"mail":"a","private":true,"other":"b"}"#), "b");
+        assert_eq!(got(private, r#"{"mail":"a","other":"b"}"#), "a");
+    }
+
+    #[test]
+    fn a_template_is_filled_or_is_nothing() {
+        let address = "{ template = '{/first}.{/last}@x.co', lower = true }";
+        assert_eq!(got(address, r#"{"first":"Ada ","last":"King"}"#), "ada.king@x.co");
+        assert_eq!(got(address, r#"{"first":"Ada","last":""}"#), "(absent)");
+        assert!(Template::parse("{/a").is_err() && Template::parse("{a}").is_err());
+        assert_eq!(got("{ template = '{{{/n}}}' }", r#"{"n":5}"#), "{5}");
+    }
+
+    #[test]
+    fn what_says_not_where_is_refused() {
+        for wrong in ["f = 5", "f = {}", "f = { path = '/a', template = 'x' }", "f = { path = 'a' }", "f = { path = '/a', split_name = 'middle' }"] {
+            #[derive(Debug, Deserialize)]
+            #[expect(dead_code, reason = "only read")]
+            struct One {
+                f: Lookups,
+            }
+            assert!(toml::from_str::<One>(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! Folding an inbox into a person's document.
+
+use super::document::{Document, OPEN_JOBS_MAX, OpenJob, Progress, Staged};
+use super::event::{Event, EventKind};
+use super::inbox::{Entry, Word};
+use super::job::{Finished, JobId};
+use super::record::Closed;
+use super::story::{Note, StoryEntry};
+use crate::core::time::UnixMs;
+
+/// What folding an inbox came to.
+#[derive(Debug, Clone, Default)]
+pub struct Folding {
+    /// What is to be told.
+    pub story: Vec<StoryEntry>,
+    /// Jobs that have ended by it.
+    pub ended: Vec<(JobId, Finished)>,
+    /// Whether there is a reason to look at the target.
+    pub calls_for_attempt: bool,
+    /// Entries whose person is another one: see [`super::PersonId`]. They are left as they are.
+    pub strangers: Vec<(JobId, Event)>,
+    /// The told time of some event lies so far ahead that it was not believed.
+    pub ahead: u32,
+}
+
+/// Folds entries, in order of acceptance, into the document. `seq` is each entry's place in the store.
+pub fn fold(document: &mut Document, entries: Vec<(u64, Entry)>, now: UnixMs) -> Folding {
+    let mut folding = Folding::default();
+    for (seq, entry) in entries {
+        let Entry { accepted_at, word } = entry;
+        match word {
+            Word::Event { job, event } if event.person != document.person => {
+                folding.strangers.push((job, *event));
+            }
+            Word::Event { job, event } => fold_event(document, &mut folding, job, &event, accepted_at, seq),
+            Word::Staged { job, event, .. } if event.person != document.person => {
+                folding.strangers.push((job, *event));
+            }
+            Word::Staged { import, job, event } => {
+                document.staged = Some(Box::new(Staged { import, job, accepted_at, seq, event: *event }));
+            }
+            Word::Apply { import, member } => apply(document, &mut folding, &import, member),
+            Word::HandedOver { to } => hand_over(document, &mut folding, to, now),
+            Word::TryAgain { by } => {
+                let Progress { create_unknown, .. } = document.progress;
+                document.progress = Progress { create_unknown, ..Progress::default() };
+                document.not_followed_since = None;
+                folding.calls_for_attempt = true;
+                folding.tell(now, Note::Replayed { by });
+            }
+            Word::Discard { by, .. } => discard(document, &mut folding, by, now),
+        }
+    }
+    let surplus = document.open.len().saturating_sub(OPEN_JOBS_MAX);
+    for job in document.open.drain(..surplus) {
+        folding.end(now, job.id, Finished::Superseded);
+    }
+    folding
+}
+
+fn fold_event(document: &mut Document, folding: &mut Folding, job: JobId, event: &Event, accepted_at: UnixMs, seq: u64) {
+    let folded = document.record.fold(event, accepted_at, seq);
+    folding.ahead += u32::from(folded.is_ahead);
+    let is_news = !folded.news.is_empty() || event.kind == EventKind::Notice;
+    folding.tell(
+        accepted_at,
+        Note::Received {
+            job,
+            kind: event.kind,
+            told_at: event.at,
+            facts: event.facts.names().into_iter().map(str::to_owned).collect(),
+            news: folded.news.iter().map(|name| (*name).to_owned()).collect(),
+        },
+    );
+    if document.record.closed.is_some() {
+        document.words_after_close = document.words_after_close.saturating_add(1);
+        folding.end(accepted_at, job, Finished::HandedOver);
+        return;
+    }
+    if !is_news {
+        folding.end(accepted_at, job, Finished::Superseded);
+        return;
+    }
+    // What stood in the way may be gone with it.
+    document.progress.suspicions = 0;
+    document.progress.suspicions_alone = 0;
+    document.progress.username_refused = 0;
+    document.not_followed_since = None;
+    folding.calls_for_attempt = true;
+    let from = event.facts.employment.and_then(|(_, from)| from).filter(|from| *from > accepted_at);
+    document.open.push(OpenJob { id: job, kind: event.kind, accepted_at, from });
+}
+
+/// Rows of another import, or one that was applied before, change nothing: an apply may be repeated.
+fn apply(document: &mut Document, folding: &mut Folding, import: &str, member: Option<String>) {
+    if document.staged.as_ref().is_none_or(|staged| staged.import != import) {
+        return;
+    }
+    let Some(staged) = document.staged.take() else { return };
+    if document.member.is_none() {
+        document.listed_as = member;
+    }
+    let Staged { job, accepted_at, seq, event, .. } = *staged;
+    fold_event(document, folding, job, &event, accepted_at, seq);
+}
+
+fn hand_over(document: &mut Document, folding: &mut Folding, to: super::Person, now: UnixMs) {
+    folding.tell(now, Note::HandedOver { person: to.clone() });
+    for job in document.open.drain(..) {
+        folding.ended.push((job.id, Finished::HandedOver));
+        folding.story.push(StoryEntry { at: now, note: Note::Ended { job: job.id, outcome: Finished::HandedOver } });
+    }
+    document.record.closed = Some(Closed { to, at: now });
+    document.member = None;
+    document.trouble = None;
+    document.progress = Progress::default();
+    document.missing.clear();
+    document.waiting_since = None;
+}
+
+fn discard(document: &mut Document, folding: &mut Folding, by: String, now: UnixMs) {
+    folding.tell(now, Note::Discarded { by });
+    for job in document.open.drain(..) {
+        folding.ended.push((job.id, Finished::Discarded));
+        folding.story.push(StoryEntry { at: now, note: Note::Ended { job: job.id, outcome: Finished::Discarded } });
+    }
+    let Progress { create_unknown, .. } = document.progress;
+    document.progress = Progress { create_unknown, ..Progress::default() };
+    document.trouble = None;
+    document.missing.clear();
+    document.waiting_since = None;
+    document.not_followed_since = Some(now);
+    folding.calls_for_attempt = false;
+}
+
+impl Folding {
+    fn tell(&mut self, at: UnixMs, note: Note) {
+        self.story.push(StoryEntry { at, note });
+    }
+
+    fn end(&mut self, at: UnixMs, job: JobId, outcome: Finished) {
+        self.ended.push((job, outcome));
+        self.tell(at, Note::Ended { job, outcome });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::code::Code;
+    use crate::core::person::document::Trouble;
+    use crate::core::person::{EmploymentState, Facts, Name, Person, SourceName, Stated};
+
+    fn ada() -> Person {
+        Person::parse(SourceName::parse("hr").unwrap(), "E-1").unwrap()
+    }
+
+    fn update(n: u64, at: i64, family: &str) -> (u64, Entry) {
+        let name = Name::parse("family_name", family).unwrap().map(Stated::Is);
+        let facts = Facts { family_name: name, ..Facts::default() };
+        let event = Event { person: ada(), kind: EventKind::Update, at: Some(UnixMs(at)), facts };
+        let job = JobId::about(u128::from(n) << 64, ada().id());
+        let accepted_at = UnixMs(1_000 + i64::try_from(n).unwrap());
+        (n, Entry { accepted_at, word: Word::Event { job, event: Box::new(event) } })
+    }
+
+    fn other(n: u64, word: Word) -> (u64, Entry) {
+        (n, Entry { accepted_at: UnixMs(2_000), word })
+    }
+
+    #[test]
+    fn what_is_outdated_ends_at_once_and_the_rest_is_open() {
+        let mut document = Document::new(ada());
+        let folding = fold(&mut document, vec![update(1, 20, "King"), update(2, 10, "Byron")], UnixMs(3_000));
+        assert_eq!(document.record.family_name(), Some("King"));
+        assert_eq!(document.open.len(), 1);
+        assert_eq!(folding.ended.len(), 1);
+        assert_eq!(folding.ended[0].1, Finished::Superseded);
+        assert!(folding.calls_for_attempt);
+    }
+
+    #[test]
+    fn thousands_of_words_leave_a_bounded_document() {
+        let mut document = Document::new(ada());
+        let words = (1..=10_000).map(|n| update(n, i64::try_from(n).unwrap(), &format!("No{n}"))).collect();
+        let folding = fold(&mut document, words, UnixMs(30_000));
+        assert_eq!(document.record.family_name(), Some("No10000"));
+        assert_eq!(document.open.len(), OPEN_JOBS_MAX);
+        assert_eq!(folding.ended.len(), 10_000 - OPEN_JOBS_MAX);
+        assert!(document.to_bytes().len() < 64 * 1024);
+    }
+
+    #[test]
+    fn a_closed_record_keeps_words_and_applies_none() {
+        let mut document = Document::new(ada());
+        let to = Person::parse(SourceName::parse("hr").unwrap(), "E-2").unwrap();
+        let folding =
+            fold(&mut document, vec![other(1, Word::HandedOver { to }), update(2, 20, "King")], UnixMs(3_000));
+        assert_eq!(document.words_after_close, 1);
+        assert_eq!(folding.ended, [(JobId::about(2 << 64, ada().id()), Finished::HandedOver)]);
+        assert!(!folding.calls_for_attempt);
+    }
+
+    #[test]
+    fn after_a_discard_hrs_word_is_not_followed_until_the_next_one() {
+        let mut document = Document::new(ada());
+        fold(&mut document, vec![update(1, 20, "King")], UnixMs(3_000));
+        document.trouble =
+            Some(Trouble { id: document.open[0].id, code: Code::ScimRejected, detail: String::new(), since: UnixMs(0) });
+        let by = "admin".to_owned();
+        let folding = fold(&mut document, vec![other(2, Word::Discard { by, reason: None })], UnixMs(3_001));
+        assert_eq!((document.open.len(), document.trouble.clone()), (0, None));
+        assert_eq!(document.not_followed_since, Some(UnixMs(3_001)));
+        assert!(!folding.calls_for_attempt);
+        fold(&mut document, vec![update(3, 30, "Lovelace")], UnixMs(3_002));
+        assert_eq!(document.not_followed_since, None);
+    }
+
+    #[test]
+    fn somebody_else_of_the_same_number_is_told_apart() {
+        let mut document = Document::new(ada());
+        let (seq, mut entry) = update(1, 20, "King");
+        if let Word::Event { event, .. } = &mut entry.word {
+            event.person = Person::parse(SourceName::parse("hr").unwrap(), "E-9").unwrap();
+            event.facts.employment = Some((EmploymentState::Employed, None));
+        }
+        let folding = fold(&mut document, vec![(seq, entry)], UnixMs(3_000));
+        assert_eq!(folding.strangers.len(), 1);
+        assert_eq!(document, Document::new(ada()));
+    }
+}

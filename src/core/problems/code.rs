@@ -1,0 +1,69 @@
+//! The codes of what `status` lists beyond holds, dead letters and passing trouble, which have their own.
+
+use crate::core::code::codes;
+
+codes! {
+    /// A stable code of what needs attention.
+    ProblemCode {
+    WorkNobody = "WORK-NOBODY",
+        "No worker is running: nothing reaches Postman.",
+        "Start a process with `serve --role worker` (or `--role all`) on this store, or see why the one that should run does not.";
+    WorkStuck = "WORK-STUCK",
+        "People are due, and nothing moves.",
+        "See the workers' logs: is the store slow, or do they hang? Restarting a worker loses nothing.";
+    WorkFailing = "WORK-FAILING",
+        "Changes of these people fail again and again, and are tried again.",
+        "Look at their stories for what Postman answers; what cannot succeed becomes a dead letter in the end.";
+    SourceSignature = "SOURCE-SIGNATURE",
+        "Deliveries are refused because their sender is not proven.",
+        "Compare the secret in the HR system with `[[source]] secrets` of this source, and put the new one beside the old one there; the HR system sends what was refused again, or can be told to.";
+    SourceTime = "SOURCE-TIME",
+        "Deliveries are refused because of the time at which they say that they were sent.",
+        "Check the clocks of this machine and of the sender; a wider window is `[source.signature] tolerance_s`.";
+    SourceRefused = "SOURCE-REFUSED",
+        "Deliveries are refused before they are read.",
+        "Correct how the HR system sends, or what this source takes; see the reason.";
+    SourceFull = "SOURCE-FULL",
+        "Deliveries of this source are put off with 503, because it has filled its share of the store.",
+        "See what its backlog waits for, or raise `[store] high_water_jobs` or `dead_letters_max`; the HR system sends again.";
+    SourceIgnored = "SOURCE-IGNORED",
+        "Deliveries are ignored, because the mapping does not name their type.",
+        "Name the type in `[source.mapping]`: as `hire`, `update` or `leave`, or under `ignore` if it says nothing about people.";
+    SourceConflict = "SOURCE-CONFLICT",
+        "Deliveries came again under the same id with another body, and were taken for duplicates.",
+        "Ask the HR system's vendor whether ids are reused; if they are, know deliveries by their body (docs/configuration.md).";
+    SourceAhead = "SOURCE-AHEAD",
+        "Events say that they happened more than an hour ahead, so the moment of their acceptance counts.",
+        "Check the sender's clock, and which field `[source.mapping] occurred_at` reads: a start date is not a time of change.";
+    SourceQuiet = "SOURCE-QUIET",
+        "This source has not delivered anything for long, although it used to.",
+        "See whether the webhook is still switched on in the HR system: many switch it off after errors.";
+    SourceSecretExpires = "SOURCE-SECRET-EXPIRES",
+        "The last secret of this source ends soon, or has ended.",
+        "Put the next secret beside it, and switch the HR system over, before `not_after`.";
+    PeopleIncomplete = "PEOPLE-INCOMPLETE",
+        "People wait for HR to say more.",
+        "See who, and what is missing: complete them in the HR system; its next event brings them on.";
+    PeopleSwitchedOff = "PEOPLE-SWITCHED-OFF",
+        "Members were switched off in Postman, although HR says that they are employed.",
+        "Switch them on in Postman's team settings, or end their employment in the HR system. The bridge does not undo it.";
+    PeopleAfterClose = "PEOPLE-AFTER-CLOSE",
+        "HR goes on speaking of people whose member belongs to another record by now.",
+        "See both records. If the former employee id is in use again, correct it in the HR system.";
+    ProcessClock = "PROCESS-CLOCK",
+        "The clocks of the processes differ by more than ten seconds.",
+        "Have the machines' clocks set by NTP.";
+    ProcessVersions = "PROCESS-VERSIONS",
+        "Processes of different versions have been running side by side for long.",
+        "Finish the upgrade, or go back.";
+    BoundEntries = "BOUND-ENTRIES",
+        "The events that wait are near the store's bound; at it, webhooks are answered 503.",
+        "See what they wait for, or raise `[store] high_water_jobs`.";
+    BoundDeadLetters = "BOUND-DEAD-LETTERS",
+        "The dead letters are near the store's bound; at it, what cannot be mapped is answered 503.",
+        "Replay or discard dead letters, or raise `[store] dead_letters_max`.";
+    BoundDeadBytes = "BOUND-DEAD-BYTES",
+        "The payloads that are kept are near the store's bound; at it, what cannot be mapped is answered 503.",
+        "Replay or discard unmapped records, or raise `[store] dead_bytes_max`.";
+    }
+}

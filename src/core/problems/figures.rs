@@ -1,0 +1,131 @@
+//! What is judged: figures over all people, and over the last minute's calls; never a sample.
+
+use std::collections::BTreeMap;
+
+use crate::core::activity::Activity;
+use crate::core::hold::Holds;
+use crate::core::person::{Mark, SourceName};
+use crate::core::processes::Processes;
+use crate::core::time::UnixMs;
+
+/// All that is judged.
+#[derive(Debug, Clone, Default)]
+pub struct Figures {
+    /// The present.
+    pub now: UnixMs,
+    /// Since when the process that judges has been up: others may still be starting.
+    pub up_since: UnixMs,
+    /// People by state of their lane.
+    pub people: BTreeMap<String, u64>,
+    /// Since when the person has been due who has been due the longest.
+    pub oldest_due_at: Option<UnixMs>,
+    /// Since when somebody has been incomplete the longest.
+    pub oldest_incomplete_at: Option<UnixMs>,
+    /// Inbox entries by source.
+    pub entries: BTreeMap<String, u64>,
+    /// Dead letters by code.
+    pub dead: Vec<DeadFigure>,
+    /// Dead letters by source.
+    pub dead_by_source: BTreeMap<String, u64>,
+    /// What unmapped records take, in bytes.
+    pub dead_bytes: u64,
+    /// What the store holds at the most.
+    pub bounds: BoundFigures,
+    /// Holds in force.
+    pub holds: Holds,
+    /// What happened lately.
+    pub activity: Activity,
+    /// Who works here.
+    pub processes: Processes,
+    /// Deliveries of each source.
+    pub sources: Vec<SourceFigures>,
+    /// People to know of.
+    pub marked: Vec<MarkFigure>,
+}
+
+/// Dead letters of one code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadFigure {
+    /// The code, which may be one that this version does not know.
+    pub code: String,
+    /// How many.
+    pub count: u64,
+    /// When the newest died.
+    pub newest_at: Option<UnixMs>,
+    /// What was wrong with the newest: fields and shapes.
+    pub detail: String,
+}
+
+/// What the store holds at the most; 0: not told.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BoundFigures {
+    /// Inbox entries.
+    pub entries_max: u64,
+    /// Dead letters.
+    pub dead_letters_max: u64,
+    /// Bytes of payloads.
+    pub dead_bytes_max: u64,
+}
+
+/// People with a mark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MarkFigure {
+    /// Which.
+    pub mark: Mark,
+    /// How many.
+    pub count: u64,
+    /// Since when, as far as the first of them say.
+    pub since: Option<UnixMs>,
+}
+
+/// How often something happened, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted {
+    /// How often.
+    pub count: u64,
+    /// When it happened first.
+    pub since: UnixMs,
+    /// When it happened last.
+    pub last_at: UnixMs,
+}
+
+/// What became of a source's deliveries.
+#[derive(Debug, Clone)]
+pub struct SourceFigures {
+    /// The source.
+    pub name: SourceName,
+    /// Refused since the last genuine one, by reason: a word of `core::signature`, or of the intake.
+    pub refused: BTreeMap<String, Counted>,
+    /// Ignored, by the type that the mapping does not name.
+    pub ignored: BTreeMap<String, Counted>,
+    /// Of a known id with another body.
+    pub conflicts: Option<Counted>,
+    /// Told for more than an hour ahead.
+    pub ahead: Option<Counted>,
+    /// Put off because a bound is reached.
+    pub full: Option<Counted>,
+    /// How many were accepted in all.
+    pub accepted: u64,
+    /// When the last genuine one came.
+    pub genuine_at: Option<UnixMs>,
+    /// When the last of its secrets ends; none: never.
+    pub secret_until: Option<UnixMs>,
+}
+
+impl SourceFigures {
+    /// A source of which nothing is known yet.
+    #[must_use]
+    pub fn new(name: SourceName) -> Self {
+        Self {
+            name,
+            refused: BTreeMap::new(),
+            ignored: BTreeMap::new(),
+            conflicts: None,
+            ahead: None,
+            full: None,
+            accepted: 0,
+            genuine_at: None,
+            secret_until: None,
+        }
+    }
+}

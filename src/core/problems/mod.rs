@@ -1,0 +1,191 @@
+//! What needs attention: one judgement over figures, the same in console, API, `status`, alerts and
+//! metrics. "All is well" is what is left where it finds nothing.
+//!
+//! Lives here: the judgement, in `work`, `source` and `people`, and its codes. Not here: how the figures
+//! are had.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
+use serde::{Deserialize, Serialize};
+
+use super::time::UnixMs;
+
+pub use self::code::ProblemCode;
+pub use self::figures::{BoundFigures, Counted, DeadFigure, Figures, MarkFigure, SourceFigures};
+
+pub mod code;
+pub mod figures;
+mod people;
+mod source;
+mod work;
+
+/// One thing that needs attention.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Its stable code: a [`ProblemCode`], or a [`super::code::Code`].
+    pub code: String,
+    /// What it is about, where there are several of one code: a source, a scope, a type.
+    pub subject: String,
+    /// What is wrong, in a line.
+    pub what: String,
+    /// How many people, deliveries, calls or dead letters: all of them.
+    pub count: u64,
+    /// Since when.
+    pub since: UnixMs,
+    /// What to do about it, in a line.
+    pub action: String,
+    /// The console's page with exactly these.
+    pub page: String,
+}
+
+impl Problem {
+    /// By what it is the same problem again.
+    #[must_use]
+    pub fn key(&self) -> String {
+        format!("{} {}", self.code, self.subject).trim_end().to_owned()
+    }
+}
+
+/// A problem while it is judged: where its figures do not say since when, it is remembered.
+struct Found {
+    code: String,
+    subject: String,
+    what: String,
+    count: u64,
+    since: Option<UnixMs>,
+    action: String,
+    page: String,
+}
+
+impl Found {
+    fn new(code: impl Display, what: String, action: &str, count: u64) -> Self {
+        let (subject, page) = (String::new(), "/".to_owned());
+        Self { code: code.to_string(), subject, what, count, since: None, action: action.to_owned(), page }
+    }
+
+    fn about(self, subject: impl Display) -> Self {
+        Self { subject: subject.to_string(), ..self }
+    }
+
+    fn since(self, since: Option<UnixMs>) -> Self {
+        Self { since, ..self }
+    }
+
+    fn at(self, page: impl Into<String>) -> Self {
+        Self { page: page.into(), ..self }
+    }
+}
+
+/// What needs attention, most pressing first. `seen` says since when a problem has been there whose
+/// figures do not.
+#[must_use]
+pub fn problems(figures: &Figures, seen: &Seen) -> Vec<Problem> {
+    let mut found = work::held(figures);
+    found.extend(work::nobody(figures));
+    found.extend(work::target(figures));
+    found.extend(work::stuck(figures));
+    found.extend(source::refused(figures));
+    found.extend(work::bounds(figures));
+    found.extend(people::dead(figures));
+    found.extend(source::misread(figures));
+    found.extend(people::marked(figures));
+    found.extend(people::incomplete(figures));
+    found.extend(source::quiet(figures));
+    found.extend(work::processes(figures));
+    found.into_iter().map(|found| dated(found, figures.now, seen)).collect()
+}
+
+fn dated(found: Found, now: UnixMs, seen: &Seen) -> Problem {
+    let Found { code, subject, what, count, since, action, page } = found;
+    let mut problem = Problem { code, subject, what, count, since: now, action, page };
+    problem.since = since.or_else(|| seen.first.get(&problem.key()).copied()).unwrap_or(now);
+    problem
+}
+
+/// Since when each problem has been there: a small shared document.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Seen {
+    /// By [`Problem::key`].
+    pub first: BTreeMap<String, UnixMs>,
+}
+
+impl Seen {
+    /// Takes in what is there now. Whether anything changed.
+    pub fn fold(&mut self, problems: &[Problem]) -> bool {
+        let first: BTreeMap<_, _> = problems
+            .iter()
+            .map(|problem| {
+                let known = self.first.get(&problem.key());
+                (problem.key(), known.map_or(problem.since, |known| (*known).min(problem.since)))
+            })
+            .collect();
+        let has_changed = first != self.first;
+        self.first = first;
+        has_changed
+    }
+}
+
+/// `1 person`, `3 people`.
+fn counted(n: u64, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
+}
+
+/// `3 min`, `2 h`.
+fn span(ms: u64) -> String {
+    let seconds = ms / 1_000;
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        7_200..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(code: &str, since: i64) -> Problem {
+        let text = String::new;
+        Problem {
+            code: code.to_owned(),
+            subject: text(),
+            what: text(),
+            count: 1,
+            since: UnixMs(since),
+            action: text(),
+            page: text(),
+        }
+    }
+
+    #[test]
+    fn where_nothing_is_wrong_all_is_well() {
+        assert_eq!(problems(&Figures { up_since: UnixMs(0), ..Figures::default() }, &Seen::default()), []);
+    }
+
+    #[test]
+    fn since_when_is_remembered_until_the_problem_goes() {
+        let mut seen = Seen::default();
+        assert!(seen.fold(&[problem("A", 5)]));
+        assert!(!seen.fold(&[problem("A", 9)]));
+        assert_eq!(seen.first["A"], UnixMs(5));
+        assert!(seen.fold(&[]));
+        assert!(seen.fold(&[problem("A", 20)]));
+        assert_eq!(seen.first["A"], UnixMs(20));
+    }
+
+    #[test]
+    fn codes_are_distinct_and_say_what_to_do() {
+        let mut texts: Vec<_> = ProblemCode::ALL.iter().map(|code| code.as_str()).collect();
+        texts.extend(crate::core::code::Code::ALL.iter().map(|code| code.as_str()));
+        let all = texts.len();
+        texts.sort_unstable();
+        texts.dedup();
+        assert_eq!(texts.len(), all);
+        for code in ProblemCode::ALL {
+            assert!(code.title().ends_with('.') && code.advice().ends_with('.'), "{code}");
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! People who need somebody: dead letters, marks, the incomplete.
+
+use super::{DeadFigure, Figures, Found, MarkFigure, ProblemCode, counted};
+use crate::core::code::Code;
+use crate::core::person::Mark;
+
+/// Dead letters by code, the most frequent first.
+pub(super) fn dead(figures: &Figures) -> Vec<Found> {
+    let mut dead: Vec<_> = figures.dead.iter().filter(|dead| dead.count > 0).collect();
+    dead.sort_by_key(|dead| std::cmp::Reverse(dead.count));
+    dead.into_iter().map(letters).collect()
+}
+
+fn letters(dead: &DeadFigure) -> Found {
+    let known = Code::ALL.iter().find(|code| code.as_str() == dead.code);
+    let title = known.map_or("This version does not know what it means.", |code| code.title());
+    let advice = known.map_or("Look at them with the version that wrote them.", |code| code.advice());
+    let detail = if dead.detail.is_empty() { String::new() } else { format!(" The newest: {}.", dead.detail) };
+    let what = format!("{}: {title}{detail}", counted(dead.count, "dead letter", "dead letters"));
+    let page = format!("/dead?code={}", dead.code);
+    let one = dead.newest_at.filter(|_| dead.count == 1);
+    Found::new(&dead.code, what, advice, dead.count).about("dead").since(one).at(page)
+}
+
+/// People to know of, although nothing blocks them.
+pub(super) fn marked(figures: &Figures) -> Vec<Found> {
+    figures.marked.iter().filter(|marked| marked.count > 0).map(with_mark).collect()
+}
+
+fn with_mark(MarkFigure { mark, count, since }: &MarkFigure) -> Found {
+    let code = match mark {
+        Mark::AfterClose => ProblemCode::PeopleAfterClose,
+        Mark::SwitchedOff => ProblemCode::PeopleSwitchedOff,
+        Mark::Failing => ProblemCode::WorkFailing,
+    };
+    let what = format!("{} {}.", code.title(), counted(*count, "person", "people"));
+    Found::new(code, what, code.advice(), *count).since(*since).at(format!("/people?mark={}", mark.as_str()))
+}
+
+/// People of whom HR has not said enough.
+pub(super) fn incomplete(figures: &Figures) -> Option<Found> {
+    let count = figures.people.get("incomplete").copied().filter(|count| *count > 0)?;
+    let code = ProblemCode::PeopleIncomplete;
+    let what = format!("{} for HR to say more.", counted(count, "person waits", "people wait"));
+    let found = Found::new(code, what, code.advice(), count);
+    Some(found.since(figures.oldest_incomplete_at).at("/people?state=incomplete"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Seen, problems};
+    use super::*;
+    use crate::core::time::UnixMs;
+
+    fn letters(code: &str, count: u64, detail: &str) -> DeadFigure {
+        DeadFigure { code: code.to_owned(), count, newest_at: Some(UnixMs(9)), detail: detail.to_owned() }
+    }
+
+    #[test]
+    fn dead_letters_are_told_by_code_with_the_field_and_the_most_frequent_first() {
+        let dead = vec![letters("SCIM-409-ELSEWHERE", 1, ""), letters("MAP-FIELD", 30, "employee_id: missing or blank")];
+        let told = problems(&Figures { dead, ..Figures::default() }, &Seen::default());
+        let counts: Vec<_> = told.iter().map(|problem| (problem.code.as_str(), problem.count)).collect();
+        assert_eq!(counts, [("MAP-FIELD", 30), ("SCIM-409-ELSEWHERE", 1)]);
+        assert!(told[0].what.contains("employee_id"), "{told:?}");
+        assert_eq!((told[0].page.as_str(), told[1].since), ("/dead?code=MAP-FIELD", UnixMs(9)));
+    }
+
+    #[test]
+    fn a_code_of_a_newer_version_is_told_as_such() {
+        let figures = Figures { dead: vec![letters("SCIM-NEW", 2, "")], ..Figures::default() };
+        let told = problems(&figures, &Seen::default());
+        assert!(told[0].what.contains("This version does not know"), "{told:?}");
+    }
+
+    #[test]
+    fn the_incomplete_and_the_marked_are_told_with_since_when() {
+        let mut figures = Figures { now: UnixMs(50), oldest_incomplete_at: Some(UnixMs(3)), ..Figures::default() };
+        figures.people.insert("incomplete".to_owned(), 2);
+        figures.marked.push(MarkFigure { mark: Mark::SwitchedOff, count: 1, since: None });
+        figures.marked.push(MarkFigure { mark: Mark::Failing, count: 0, since: None });
+        let told = problems(&figures, &Seen::default());
+        let told: Vec<_> = told.iter().map(|problem| (problem.code.as_str(), problem.since)).collect();
+        assert_eq!(told, [("PEOPLE-SWITCHED-OFF", UnixMs(50)), ("PEOPLE-INCOMPLETE", UnixMs(3))]);
+    }
+}

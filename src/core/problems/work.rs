@@ -1,0 +1,359 @@
+//! Whether work moves: holds, workers, the target, bounds, processes.
+
+use super::{Figures, Found, ProblemCode, counted, span};
+use crate::core::activity::{Bucket, Happening};
+use crate::core::code::Code;
+use crate::core::hold::{Hold, HoldScope};
+use crate::core::processes::{Process, SILENT_MS};
+
+/// Over how long calls are judged.
+const LATELY_MS: u64 = 60_000;
+/// Calls from which on a majority says something.
+const CALLS_MIN: u64 = 2;
+/// Due for so long while nothing is served, nobody moves: above a usual wait for the limiter.
+const STUCK_MS: u64 = 60_000;
+/// A call that is under way for so long: the target most likely does not answer.
+const UNANSWERED_MS: u64 = 10_000;
+/// A process that just started may be ahead of the worker beside it.
+const STARTING_MS: u64 = 15_000;
+/// Clocks may differ by so much.
+const CLOCKS_MS: u64 = 10_000;
+/// An upgrade may take so long.
+const UPGRADE_MS: u64 = 15 * 60_000;
+
+fn people(figures: &Figures, state: &str) -> u64 {
+    figures.people.get(state).copied().unwrap_or(0)
+}
+
+/// Holds, each with the people who wait.
+pub(super) fn held(figures: &Figures) -> Vec<Found> {
+    figures.holds.holds.iter().map(|hold| hold_found(figures, hold)).collect()
+}
+
+fn hold_found(figures: &Figures, hold: &Hold) -> Found {
+    let waiting = match hold.scope {
+        HoldScope::All => people(figures, "held") + people(figures, "waiting"),
+        HoldScope::Creates
+        | HoldScope::Writes
+        | HoldScope::Deactivations
+        | HoldScope::Addresses
+        | HoldScope::Fetch(_) => people(figures, "held"),
+    };
+    let who = counted(waiting, "person waits", "people wait");
+    let what = format!("{} Hold `{}`: {who}.", hold.code.title(), hold.scope);
+    Found::new(hold.code, what, hold.code.advice(), waiting)
+        .about(&hold.scope)
+        .since(Some(hold.since))
+        .at("/hold")
+}
+
+/// Nobody brings people to the target.
+pub(super) fn nobody(figures: &Figures) -> Option<Found> {
+    let is_starting = figures.now.ms_since(figures.up_since) < STARTING_MS;
+    if is_starting || figures.processes.heard(figures.now).any(|process| process.role.works()) {
+        return None;
+    }
+    // Without any heartbeat there is nothing to judge by: figures of a store that nobody serves.
+    figures.processes.processes.first()?;
+    let waiting = people(figures, "waiting") + people(figures, "running") + people(figures, "held");
+    let who = counted(waiting, "person waits", "people wait");
+    let what = format!("{} {who}.", ProblemCode::WorkNobody.title());
+    let since = figures.processes.worked_at.unwrap_or(figures.up_since);
+    Some(Found::new(ProblemCode::WorkNobody, what, ProblemCode::WorkNobody.advice(), waiting).since(Some(since)))
+}
+
+/// The target is not reached, or answers errors to most calls.
+pub(super) fn target(figures: &Figures) -> Option<Found> {
+    failing_calls(figures).or_else(|| unanswered(figures))
+}
+
+const BAD: [Happening; 4] = [Happening::Failed, Happening::Unreachable, Happening::Unanswered, Happening::Limited];
+
+fn is_mostly_bad(bucket: &Bucket) -> Option<bool> {
+    let calls = bucket.count(&Happening::CALLS);
+    (calls > 0).then(|| bucket.count(&BAD) * 2 > calls)
+}
+
+fn failing_calls(figures: &Figures) -> Option<Found> {
+    let lately = |of: &[Happening]| figures.activity.lately(figures.now, LATELY_MS, of);
+    let calls = lately(&Happening::CALLS);
+    let count = |of: Happening| if calls > 0 { lately(&[of]) } else { last_minute_with_calls(figures, of) };
+    let bad: u64 = BAD.iter().map(|of| count(*of)).sum();
+    let all = if calls > 0 { calls } else { Happening::CALLS.iter().map(|of| count(*of)).sum() };
+    // Long pauses between tries: whoever waits, waits for the same trouble as before.
+    let still_waits = calls > 0 || people(figures, "waiting") > 0;
+    if all < CALLS_MIN || bad * 2 <= all || !still_waits {
+        return None;
+    }
+    let worst = BAD.into_iter().max_by_key(|of| count(*of))?;
+    let code = code_of(worst);
+    let what = format!("{} {bad} of the last {} went so.", code.title(), counted(all, "call", "calls"));
+    let since = figures.activity.since(is_mostly_bad);
+    Some(Found::new(code, what, code.advice(), bad).about("target").since(since).at("/people?state=waiting"))
+}
+
+fn last_minute_with_calls(figures: &Figures, of: Happening) -> u64 {
+    let newest = figures.activity.minutes.iter().rev().find(|bucket| bucket.count(&Happening::CALLS) > 0);
+    newest.map_or(0, |bucket| bucket.count(&[of]))
+}
+
+fn code_of(happening: Happening) -> Code {
+    match happening {
+        Happening::Unreachable => Code::ScimUnreachable,
+        Happening::Unanswered => Code::ScimUnknownOutcome,
+        Happening::Limited => Code::ScimRateLimited,
+        Happening::Accepted
+        | Happening::Duplicate
+        | Happening::Ignored
+        | Happening::Unmapped
+        | Happening::Refused
+        | Happening::Served
+        | Happening::Denied
+        | Happening::Failed
+        | Happening::Write
+        | Happening::Read
+        | Happening::Other => Code::ScimUnavailable,
+    }
+}
+
+/// Calls are under way, and nothing is answered: told before they time out.
+fn unanswered(figures: &Figures) -> Option<Found> {
+    let now = figures.now;
+    let waits = |process: &&Process| {
+        process.calling_since.is_some_and(|since| {
+            now.ms_since(since) >= UNANSWERED_MS && process.answered_at.is_none_or(|answered| answered < since)
+        })
+    };
+    let waiting: Vec<_> = figures.processes.heard(now).filter(waits).collect();
+    let since = waiting.iter().filter_map(|process| process.calling_since).min()?;
+    let count = u64::try_from(waiting.len()).unwrap_or(u64::MAX);
+    let what = format!("Postman does not answer: the oldest call has been under way for {}.", span(now.ms_since(since)));
+    let code = Code::ScimUnknownOutcome;
+    Some(Found::new(code, what, Code::ScimUnreachable.advice(), count).about("target").since(Some(since)))
+}
+
+/// People are due, and nothing moves.
+pub(super) fn stuck(figures: &Figures) -> Option<Found> {
+    let now = figures.now;
+    let since = figures.oldest_due_at?;
+    let moves = figures.activity.lately(now, STUCK_MS, &Happening::CALLS) > 0;
+    let is_explained = !figures.holds.holds.is_empty() || nobody(figures).is_some() || target(figures).is_some();
+    if now.ms_since(since) < STUCK_MS || moves || is_explained {
+        return None;
+    }
+    let waiting = people(figures, "waiting").max(1);
+    let who = counted(waiting, "person is", "people are");
+    let what = format!("{who} due, the first for {}, and nothing moves.", span(now.ms_since(since)));
+    let code = ProblemCode::WorkStuck;
+    Some(Found::new(code, what, code.advice(), waiting).since(Some(since)).at("/people?state=waiting"))
+}
+
+/// Bounds that are near, or reached.
+pub(super) fn bounds(figures: &Figures) -> Vec<Found> {
+    let bounds = figures.bounds;
+    let entries: u64 = figures.entries.values().sum();
+    let dead: u64 = figures.dead.iter().map(|dead| dead.count).sum();
+    let near = |code: ProblemCode, n: u64, max: u64, page: &str| {
+        // 80%
+        (max > 0 && n.saturating_mul(5) >= max.saturating_mul(4)).then(|| {
+            let what = format!("{} {n} of {max}.", code.title());
+            Found::new(code, what, code.advice(), n).at(page)
+        })
+    };
+    let mut found: Vec<_> = [
+        near(ProblemCode::BoundEntries, entries, bounds.entries_max, "/people?state=waiting"),
+        near(ProblemCode::BoundDeadLetters, dead, bounds.dead_letters_max, "/dead"),
+        near(ProblemCode::BoundDeadBytes, figures.dead_bytes, bounds.dead_bytes_max, "/dead"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    found.extend(shares(ProblemCode::BoundEntries, &figures.entries, entries, bounds.entries_max, "/people?state=waiting"));
+    found.extend(shares(ProblemCode::BoundDeadLetters, &figures.dead_by_source, dead, bounds.dead_letters_max, "/dead"));
+    found
+}
+
+/// Sources that are near their share of a bound: half of what the others leave.
+fn shares(
+    code: ProblemCode,
+    by_source: &std::collections::BTreeMap<String, u64>,
+    all: u64,
+    max: u64,
+    page: &str,
+) -> Vec<Found> {
+    let share = |mine: u64| max.saturating_sub(all.saturating_sub(mine)) / 2;
+    let is_near = |mine: u64| max > 0 && mine.saturating_mul(5) >= share(mine).saturating_mul(4);
+    by_source
+        .iter()
+        .filter(|(_, mine)| **mine > 0 && is_near(**mine))
+        .map(|(source, mine)| {
+            let what = format!(
+                "Source `{source}` has {mine} of the {} that one source may have. {}",
+                share(*mine),
+                code.title()
+            );
+            Found::new(code, what, code.advice(), *mine).about(source).at(page)
+        })
+        .collect()
+}
+
+/// Clocks and versions of the processes.
+pub(super) fn processes(figures: &Figures) -> Vec<Found> {
+    let heard: Vec<_> = figures.processes.heard(figures.now).collect();
+    let apart_ms = heard.iter().map(|process| process.others_ahead_ms).max().unwrap_or(0);
+    // A process that fell silent is behind by itself.
+    let apart = (apart_ms > CLOCKS_MS).then(|| {
+        let code = ProblemCode::ProcessClock;
+        let behind = heard.iter().filter(|process| process.others_ahead_ms > CLOCKS_MS).count();
+        let what = format!("{} The furthest apart are {}.", code.title(), span(apart_ms));
+        Found::new(code, what, code.advice(), u64::try_from(behind).unwrap_or(u64::MAX))
+    });
+    let mut versions: Vec<_> = heard.iter().map(|process| process.version.as_str()).collect();
+    versions.sort_unstable();
+    versions.dedup();
+    let newest = heard.iter().map(|process| process.since).max().unwrap_or(figures.now);
+    let mixed = (versions.len() > 1 && figures.now.ms_since(newest) >= UPGRADE_MS).then(|| {
+        let code = ProblemCode::ProcessVersions;
+        let what = format!("{} Running: {}.", code.title(), versions.join(", "));
+        let count = u64::try_from(versions.len()).unwrap_or(u64::MAX);
+        Found::new(code, what, code.advice(), count).since(Some(newest))
+    });
+    [apart, mixed].into_iter().flatten().collect()
+}
+
+const _: () = assert!(STARTING_MS < SILENT_MS + 40_000, "nobody works is told within a minute");
+
+#[cfg(test)]
+mod tests {
+    use super::super::{BoundFigures, DeadFigure, Problem, Seen, problems};
+    use super::*;
+    use crate::core::activity::Counts;
+    use crate::core::processes::ProcessRole;
+    use crate::core::time::UnixMs;
+
+    const NOW: UnixMs = UnixMs(1_000_000);
+
+    fn process(role: ProcessRole) -> Process {
+        Process {
+            id: role.as_str().to_owned(),
+            role,
+            version: "1".to_owned(),
+            since: UnixMs(0),
+            beat_at: NOW,
+            calling_since: None,
+            answered_at: None,
+            others_ahead_ms: 0,
+        }
+    }
+
+    /// All is well: a worker runs, and so many people wait.
+    fn figures(waiting: u64) -> Figures {
+        let mut figures = Figures { now: NOW, ..Figures::default() };
+        figures.people.insert("waiting".to_owned(), waiting);
+        figures.processes.beat(process(ProcessRole::All));
+        figures
+    }
+
+    fn told(figures: &Figures) -> Vec<Problem> {
+        problems(figures, &Seen::default())
+    }
+
+    fn codes(figures: &Figures) -> Vec<String> {
+        told(figures).into_iter().map(|problem| problem.code).collect()
+    }
+
+    fn happened(figures: &mut Figures, ago_ms: u64, happening: Happening, n: u64) {
+        figures.activity.add(NOW.minus_ms(ago_ms), &Counts::from([(happening, n)]));
+    }
+
+    #[test]
+    fn a_backlog_that_moves_is_no_problem_however_old() {
+        let mut figures = figures(5_769);
+        figures.oldest_due_at = Some(UnixMs(0));
+        happened(&mut figures, 5_000, Happening::Served, 3);
+        assert_eq!(told(&figures), []);
+        assert_eq!(codes(&Figures { activity: crate::core::activity::Activity::default(), ..figures }), ["WORK-STUCK"]);
+    }
+
+    #[test]
+    fn a_hold_says_whom_it_keeps_and_explains_what_does_not_move() {
+        let mut figures = figures(20);
+        figures.oldest_due_at = Some(UnixMs(0));
+        figures.people.insert("held".to_owned(), 30);
+        let pauses = crate::core::hold::ProbePauses { first_ms: 1, max_ms: 1 };
+        figures.holds.set(UnixMs(7), HoldScope::All, Code::HoldKey, pauses, None);
+        let told = told(&figures);
+        assert_eq!((told.len(), told[0].code.as_str(), told[0].count, told[0].since), (1, "HOLD-KEY", 50, UnixMs(7)));
+    }
+
+    #[test]
+    fn without_a_worker_it_is_told_how_many_wait() {
+        let mut figures = Figures { processes: crate::core::processes::Processes::default(), ..figures(3) };
+        figures.processes.beat(process(ProcessRole::Intake));
+        let told = told(&figures);
+        assert_eq!((told[0].code.as_str(), told[0].count), ("WORK-NOBODY", 3));
+        figures.up_since = NOW.minus_ms(STARTING_MS - 1);
+        assert_eq!(codes(&figures), [""; 0]);
+    }
+
+    #[test]
+    fn a_target_that_answers_errors_to_most_calls_is_told_with_since_when() {
+        let mut figures = figures(9);
+        happened(&mut figures, 50_000, Happening::Served, 9);
+        happened(&mut figures, 20_000, Happening::Failed, 9);
+        assert_eq!(codes(&figures), [""; 0]);
+        happened(&mut figures, 10_000, Happening::Unreachable, 30);
+        let told = told(&figures);
+        assert_eq!((told[0].code.as_str(), told[0].count), ("SCIM-UNREACHABLE", 39));
+        assert_eq!(told[0].since, NOW.minus_ms(20_000));
+    }
+
+    #[test]
+    fn between_long_pauses_the_trouble_is_still_told_while_somebody_waits() {
+        let mut figures = figures(1);
+        happened(&mut figures, 200_000, Happening::Failed, 4);
+        assert_eq!(codes(&figures), ["SCIM-5XX"]);
+        figures.people.clear();
+        assert_eq!(codes(&figures), [""; 0]);
+    }
+
+    #[test]
+    fn a_target_that_swallows_everything_is_told_before_the_calls_time_out() {
+        let mut figures = figures(5_769);
+        let mut calling = process(ProcessRole::All);
+        calling.calling_since = Some(NOW.minus_ms(12_000));
+        calling.answered_at = Some(NOW.minus_ms(30_000));
+        figures.processes.beat(calling.clone());
+        assert_eq!(codes(&figures), ["SCIM-UNKNOWN"]);
+        calling.answered_at = Some(NOW);
+        figures.processes.beat(calling);
+        assert_eq!(codes(&figures), [""; 0]);
+    }
+
+    #[test]
+    fn a_bound_is_told_at_eighty_percent_and_so_is_a_sources_share() {
+        let mut figures = figures(0);
+        figures.bounds = BoundFigures { entries_max: 1_000, dead_letters_max: 100, dead_bytes_max: 0 };
+        figures.entries.insert("hr".to_owned(), 399);
+        assert_eq!(codes(&figures), [""; 0]);
+        figures.entries.insert("hr".to_owned(), 400);
+        assert_eq!(told(&figures)[0].key(), "BOUND-ENTRIES hr");
+        let dead = DeadFigure { code: "MAP-FIELD".to_owned(), count: 80, newest_at: None, detail: String::new() };
+        figures.dead.push(dead);
+        assert!(codes(&figures).contains(&"BOUND-DEAD-LETTERS".to_owned()));
+    }
+
+    #[test]
+    fn clocks_that_differ_and_versions_that_stay_mixed_are_told() {
+        let mut figures = figures(0);
+        let late = Process { id: "late".to_owned(), beat_at: NOW.minus_ms(60_000), ..process(ProcessRole::Intake) };
+        figures.processes.beat(late);
+        assert_eq!(codes(&figures), ["PROCESS-CLOCK"]);
+        let mut figures = self::figures(0);
+        let other = Process { id: "new".to_owned(), version: "2".to_owned(), since: NOW.minus_ms(UPGRADE_MS), ..process(ProcessRole::All) };
+        figures.processes.beat(other.clone());
+        assert_eq!(codes(&figures), ["PROCESS-VERSIONS"]);
+        figures.processes.beat(Process { since: NOW, ..other });
+        assert_eq!(codes(&figures), [""; 0]);
+    }
+}

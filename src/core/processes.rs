@@ -1,0 +1,168 @@
+//! Who works here: the processes of this store, each with its heartbeat. One small document that all
+//! write to.
+
+use serde::{Deserialize, Serialize};
+
+use super::time::UnixMs;
+
+/// How often a process is to be heard.
+pub const BEAT_MS: u64 = 5_000;
+/// A process that was not heard for so long is not counted on: three beats, and a late one.
+pub const SILENT_MS: u64 = 20_000;
+/// How long a process that fell silent is remembered.
+const REMEMBERED_MS: u64 = 10 * 60_000;
+/// Processes at the most: far above what one Postman limit can keep busy.
+const PROCESSES_MAX: usize = 200;
+
+/// What a process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProcessRole {
+    /// Takes deliveries in, and brings people to Postman.
+    All,
+    /// Takes deliveries in.
+    Intake,
+    /// Brings people to Postman.
+    Worker,
+}
+
+impl ProcessRole {
+    /// The word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Intake => "intake",
+            Self::Worker => "worker",
+        }
+    }
+
+    /// Whether it brings people to Postman.
+    #[must_use]
+    pub fn works(self) -> bool {
+        matches!(self, Self::All | Self::Worker)
+    }
+}
+
+/// One process, as it was last heard.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// Its own: a new one at each start.
+    pub id: String,
+    /// What it does.
+    pub role: ProcessRole,
+    /// Its version.
+    pub version: String,
+    /// When it started, by its clock.
+    pub since: UnixMs,
+    /// When it was last heard, by its clock.
+    pub beat_at: UnixMs,
+    /// Since when its oldest call that is under way has been.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calling_since: Option<UnixMs>,
+    /// When the target last answered it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered_at: Option<UnixMs>,
+    /// By how much the others' clocks were ahead of its own, at the most, in milliseconds.
+    #[serde(default)]
+    pub others_ahead_ms: u64,
+}
+
+impl Process {
+    /// Whether it can be counted on. A clock that is ahead is no reason to doubt it, and neither is one
+    /// that is behind by what it says itself.
+    #[must_use]
+    pub fn is_heard(&self, now: UnixMs) -> bool {
+        now.ms_since(self.beat_at.plus_ms(self.others_ahead_ms)) < SILENT_MS
+    }
+}
+
+/// The document.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Processes {
+    /// In order of their start.
+    pub processes: Vec<Process>,
+    /// When a process that works was last heard.
+    pub worked_at: Option<UnixMs>,
+}
+
+impl Processes {
+    /// A process says that it is there.
+    pub fn beat(&mut self, mut process: Process) {
+        let now = process.beat_at;
+        self.processes.retain(|known| known.id != process.id && now.ms_since(known.beat_at) < REMEMBERED_MS);
+        let ahead = self.processes.iter().map(|other| other.beat_at.ms_since(now)).max();
+        // A beat is written a moment before it is read: what is less than that is no difference.
+        process.others_ahead_ms = ahead.unwrap_or(0);
+        if process.role.works() {
+            self.worked_at = Some(self.worked_at.map_or(now, |at| at.max(now)));
+        }
+        if self.processes.len() >= PROCESSES_MAX {
+            self.processes.remove(0);
+        }
+        let place = self.processes.partition_point(|known| known.since <= process.since);
+        self.processes.insert(place, process);
+    }
+
+    /// A process ends in good order.
+    pub fn leave(&mut self, id: &str) {
+        self.processes.retain(|known| known.id != id);
+    }
+
+    /// Those that can be counted on.
+    pub fn heard(&self, now: UnixMs) -> impl Iterator<Item = &Process> {
+        self.processes.iter().filter(move |process| process.is_heard(now))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn process(id: &str, role: ProcessRole, beat_at: i64) -> Process {
+        Process {
+            id: id.to_owned(),
+            role,
+            version: "1".to_owned(),
+            since: UnixMs(0),
+            beat_at: UnixMs(beat_at),
+            calling_since: None,
+            answered_at: None,
+            others_ahead_ms: 0,
+        }
+    }
+
+    #[test]
+    fn a_process_that_falls_silent_is_not_counted_on() {
+        let mut all = Processes::default();
+        all.beat(process("a", ProcessRole::Worker, 0));
+        all.beat(process("b", ProcessRole::Intake, 18_000));
+        let heard = |now| all.heard(UnixMs(now)).map(|process| process.id.as_str()).collect::<Vec<_>>();
+        assert_eq!(heard(18_000), ["a", "b"]);
+        assert_eq!(heard(25_000), ["b"]);
+        assert_eq!(all.worked_at, Some(UnixMs(0)));
+    }
+
+    #[test]
+    fn whose_clock_is_behind_says_so_itself_and_is_counted_on() {
+        let mut all = Processes::default();
+        all.beat(process("right", ProcessRole::Worker, 100_000));
+        all.beat(process("behind", ProcessRole::Worker, 40_000));
+        assert_eq!(all.processes.iter().find(|p| p.id == "behind").unwrap().others_ahead_ms, 60_000);
+        assert_eq!(all.heard(UnixMs(101_000)).count(), 2);
+    }
+
+    #[test]
+    fn the_document_stays_small() {
+        let mut all = Processes::default();
+        for n in 0..1_000 {
+            all.beat(process(&n.to_string(), ProcessRole::All, 1));
+        }
+        assert_eq!(all.processes.len(), PROCESSES_MAX);
+        all.leave("999");
+        assert_eq!(all.processes.len(), PROCESSES_MAX - 1);
+        all.beat(process("new", ProcessRole::All, 700_000));
+        assert_eq!(all.processes.len(), 1);
+    }
+}

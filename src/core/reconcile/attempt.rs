@@ -1,0 +1,436 @@
+//! What an attempt knows, and how it learns from each answer.
+
+use super::owner;
+use super::plan::address_to_look_for;
+use super::reply::Outcome;
+use super::request::{Active, Member, Operation, Request};
+use super::search::Search;
+use crate::core::code::Code;
+use crate::core::hold::HoldScope;
+use crate::core::person::document::{Unconfirmed, UnknownCreate};
+use crate::core::person::job::Finished;
+use crate::core::person::{Document, KnownMember, Person};
+use crate::core::time::UnixMs;
+
+/// How often a member may have changed between our look and our write before we wait.
+const CHANGED_MAX: u32 = 5;
+/// "Couldn't update this team member's username" is taken at its word ("Try again") so often.
+const USERNAME_TRIES: u32 = 3;
+
+/// What is brought in line, each with trouble of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aspect {
+    /// Whether they are in the team and switched on.
+    Membership,
+    /// The address.
+    Address,
+    /// The names.
+    Names,
+}
+
+/// How an attempt ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Conclusion {
+    /// The member is as HR says.
+    InLine(Finished),
+    /// HR has not said enough: the facts that are missing.
+    Incomplete(Vec<&'static str>),
+    /// It cannot be done until something changes.
+    Blocked {
+        /// Why.
+        code: Code,
+        /// Fields, shapes, ids of employees.
+        detail: String,
+        /// The claim that somebody else has: a commit that gives it up heals this.
+        wants: Option<String>,
+    },
+    /// Passing trouble, of the target or of the way to it.
+    TryAgain {
+        /// Which.
+        code: Code,
+        /// The target asks not to be called before then.
+        not_before: Option<UnixMs>,
+        /// Nobody's failure: a wait for what is known to come.
+        patient: bool,
+    },
+    /// A refusal that nobody documents.
+    Suspect {
+        /// Of which call.
+        operation: Operation,
+        /// Its status.
+        status: Option<u16>,
+        /// The target asks not to be called before then.
+        not_before: Option<UnixMs>,
+    },
+    /// 429.
+    RateLimited {
+        /// When calls are welcome again.
+        until: UnixMs,
+    },
+    /// The target refuses everybody.
+    Hold {
+        /// What.
+        scope: HoldScope,
+        /// Why.
+        code: Code,
+        /// The target asks not to be called before then.
+        not_before: Option<UnixMs>,
+    },
+}
+
+/// What a claim on a member or an address came to.
+#[derive(Debug, Clone)]
+pub enum Claimed {
+    /// It is this person's.
+    Ours,
+    /// It was taken over from somebody, in one step with a word into their inbox.
+    TakenFrom(Person),
+    /// It is somebody else's.
+    Others(owner::Owner),
+}
+
+/// What an attempt knows. The document is the person's own, with the inbox folded in; what is learnt
+/// of the member is written into it as it is learnt.
+#[derive(Debug, Clone)]
+pub struct AttemptState {
+    /// The document, as it will be committed.
+    pub document: Document,
+    /// The member as known at the start: whose id and address are judged by.
+    pub(super) known: Option<KnownMember>,
+    /// The member as shown by the newest reply of this attempt.
+    pub(super) shown: Option<Member>,
+    /// The look-up.
+    pub(super) search: Search,
+    /// The target says that the person is a member already.
+    pub(super) already_member: bool,
+    /// A create of unknown outcome may be ours: look before posting.
+    pub(super) may_have_created: bool,
+    /// The known id, which turned out to be nobody's, or somebody else's.
+    pub(super) stale_id: Option<String>,
+    /// The known id shows an address that neither HR nor we gave.
+    pub(super) in_doubt: bool,
+    /// Claims that are this person's, as far as this attempt asked.
+    pub(super) claims: Vec<String>,
+    /// What was written and shown in this attempt.
+    pub(super) wrote: Vec<Operation>,
+    /// A write whose effect the reply did not show: a read has to.
+    pub(super) unshown: Option<Operation>,
+    pub(super) created: bool,
+    pub(super) adopted: bool,
+    pub(super) refused: Vec<(Aspect, Code, String)>,
+    changed: u32,
+    /// Whose member was taken over.
+    pub taken_from: Vec<Person>,
+    /// Claims that this person gives up with the commit.
+    pub disowned: Vec<String>,
+    /// The calls made.
+    pub calls: u32,
+    pub(super) end: Option<Conclusion>,
+}
+
+impl AttemptState {
+    /// What is known at the start. `taken_over`: a worker died in the middle of an earlier attempt.
+    #[must_use]
+    pub fn new(mut document: Document, taken_over: bool, now: UnixMs) -> Self {
+        let unknown_id = document.member.as_ref().is_none_or(|member| member.id.is_none());
+        if taken_over && unknown_id && document.progress.create_unknown.is_none() {
+            document.progress.create_unknown = Some(UnknownCreate { at: now, answered: true });
+        }
+        Self {
+            may_have_created: document.progress.create_unknown.is_some(),
+            known: document.member.clone(),
+            document,
+            shown: None,
+            search: Search::default(),
+            already_member: false,
+            stale_id: None,
+            in_doubt: false,
+            claims: Vec::new(),
+            wrote: Vec::new(),
+            unshown: None,
+            created: false,
+            adopted: false,
+            refused: Vec::new(),
+            changed: 0,
+            taken_from: Vec::new(),
+            disowned: Vec::new(),
+            calls: 0,
+            end: None,
+        }
+    }
+
+    /// What the address that is looked for has in common with its other spellings.
+    #[must_use]
+    pub fn sought(&self) -> Option<String> {
+        address_to_look_for(&self.document).map(|email| email.key().to_owned())
+    }
+
+    /// Takes in what came of a claim.
+    pub fn learn_claim(&mut self, keys: &[String], claimed: Claimed) {
+        match claimed {
+            Claimed::Ours => self.claims.extend_from_slice(keys),
+            Claimed::TakenFrom(person) => {
+                self.claims.extend_from_slice(keys);
+                self.taken_from.push(person);
+            }
+            Claimed::Others(owner) => {
+                let wants = keys.first().cloned();
+                let me = self.document.person.to_string();
+                self.end = Some(if owner.moves_away {
+                    Conclusion::TryAgain { code: Code::ScimMoving, not_before: None, patient: true }
+                } else {
+                    let detail = format!("{me} is to have the member of {}", owner.person);
+                    Conclusion::Blocked { code: Code::ScimOwned, detail, wants }
+                });
+            }
+        }
+    }
+
+    /// Takes in what came of `request`.
+    pub fn learn(&mut self, request: &Request, outcome: Outcome, now: UnixMs) {
+        self.calls += 1;
+        let operation = request.operation();
+        match outcome {
+            Outcome::Created(member) => self.learn_created(request, member.map(|member| *member), now),
+            Outcome::Member(member) => self.learn_member(request, *member, now),
+            Outcome::Applied => {
+                self.unshown = Some(operation);
+                self.shown = None;
+            }
+            Outcome::Members(listing) => self.search.learn(request, listing),
+            Outcome::NoFilter => self.search.learn_no_filter(),
+            Outcome::Served => {}
+            Outcome::AlreadyMember => {
+                self.already_member = true;
+                self.search = Search::default();
+            }
+            Outcome::NotMember => self.learn_nobody(now),
+            Outcome::Changed => {
+                self.shown = None;
+                self.changed += 1;
+                if self.changed > CHANGED_MAX {
+                    self.end = Some(try_again(Code::ScimLag, None, false));
+                }
+            }
+            Outcome::UsernameRefused => {
+                self.document.progress.username_refused += 1;
+                if self.document.progress.username_refused >= USERNAME_TRIES {
+                    self.refuse(Aspect::Names, Code::ScimUsername, operation);
+                } else {
+                    self.end = Some(try_again(Code::ScimUsername, None, false));
+                }
+            }
+            Outcome::AddressRefused { .. } => self.refuse(Aspect::Address, Code::ScimAddress, operation),
+            Outcome::Permanent(code) => self.learn_refusal(operation, code),
+            Outcome::Hold(scope, code, not_before) => {
+                if operation == Operation::Create && code == Code::HoldQuota {
+                    self.document.progress.create_unknown = Some(UnknownCreate { at: now, answered: true });
+                }
+                self.end = Some(Conclusion::Hold { scope, code, not_before });
+            }
+            Outcome::Suspect { not_before, status } => {
+                self.end = Some(Conclusion::Suspect { operation, status: Some(status), not_before });
+            }
+            Outcome::RateLimited { until } => self.end = Some(Conclusion::RateLimited { until }),
+            Outcome::Passing { code, not_before } => self.end = Some(try_again(code, not_before, false)),
+            Outcome::Unknown { code, not_before } => {
+                let answered = code == Code::ScimUnavailable;
+                self.document.progress.create_unknown = Some(UnknownCreate { at: now, answered });
+                self.end = Some(try_again(code, not_before, false));
+            }
+        }
+    }
+
+    /// A call was cut off in the middle: a create may have taken effect.
+    pub fn learn_cut_off(&mut self, request: &Request, now: UnixMs) {
+        if request.operation() == Operation::Create {
+            self.document.progress.create_unknown = Some(UnknownCreate { at: now, answered: false });
+        }
+    }
+
+    fn learn_created(&mut self, request: &Request, member: Option<Member>, now: UnixMs) {
+        let Request::Create(asked) = request else { return };
+        self.created = true;
+        let Some(mut member) = member else {
+            // 201 is as good as its word; whom it made is looked for when there is more to do.
+            self.document.member = Some(KnownMember {
+                id: None,
+                user_name: asked.user_name.clone(),
+                given_name: asked.given_name.clone(),
+                family_name: asked.family_name.clone(),
+                active: Some(true),
+                seen_at: now,
+                created_at: Some(now),
+                user_name_written_at: Some(now),
+                names_written_at: Some(now),
+                active_written_at: Some(now),
+            });
+            self.end = Some(Conclusion::InLine(Finished::Created));
+            return;
+        };
+        if owner::address_key(&member.user_name) != owner::address_key(&asked.user_name) {
+            let detail = "the reply to the create shows another userName than the one posted".to_owned();
+            self.end = Some(Conclusion::Blocked { code: Code::ScimDoubt, detail, wants: None });
+            return;
+        }
+        // A reply that leaves the names or the switch out has nothing to say against what was asked.
+        if member.given_name.is_none() && member.family_name.is_none() {
+            member.given_name.clone_from(&asked.given_name);
+            member.family_name.clone_from(&asked.family_name);
+        }
+        if member.active == Active::Unknown {
+            member.active = Active::On;
+        }
+        self.note_shown(member, now);
+        if let Some(known) = &mut self.document.member {
+            known.created_at = Some(now);
+            known.user_name_written_at = Some(now);
+            known.names_written_at = Some(now);
+        }
+        self.document.progress.create_unknown = None;
+    }
+
+    fn learn_member(&mut self, request: &Request, member: Member, now: UnixMs) {
+        let operation = request.operation();
+        let shows_it = match request {
+            Request::SetActive { active, .. } => match member.active {
+                // Not shown in the reply: a read may show it, and where none does, the status has to do.
+                Active::Unknown => true,
+                shown => shown.known() == Some(*active),
+            },
+            Request::SetUserName { user_name, .. } => {
+                owner::address_key(&member.user_name) == owner::address_key(user_name)
+            }
+            Request::Replace { .. } | Request::SetNames { .. } => {
+                has_names(&member, &self.wanted_names(&member))
+            }
+            Request::Create(_)
+            | Request::Get { .. }
+            | Request::Find { .. }
+            | Request::Page { .. }
+            | Request::Probe
+            | Request::Discover => {
+                self.note_shown(member, now);
+                return;
+            }
+        };
+        if !shows_it {
+            // The reply is not believed; a read shows how it is.
+            self.unshown = Some(operation);
+            self.shown = None;
+            return;
+        }
+        self.wrote.push(operation);
+        self.unshown = None;
+        let mut member = member;
+        if let (Request::SetActive { active, .. }, Active::Unknown) = (request, member.active) {
+            member.active = if *active { Active::On } else { Active::Off };
+        }
+        self.note_shown(member, now);
+        self.note_written(operation, now);
+    }
+
+    /// A write has been shown to be in effect.
+    pub(super) fn note_written(&mut self, operation: Operation, now: UnixMs) {
+        self.document.progress.unconfirmed = None;
+        let Some(known) = &mut self.document.member else { return };
+        match operation {
+            Operation::SetActive => known.active_written_at = Some(now),
+            Operation::SetUserName => known.user_name_written_at = Some(now),
+            Operation::Replace | Operation::SetNames => known.names_written_at = Some(now),
+            Operation::Create
+            | Operation::Get
+            | Operation::Find
+            | Operation::Page
+            | Operation::Probe
+            | Operation::Discover => {}
+        }
+    }
+
+    /// A reply shows the member: they are known so from now on.
+    pub(super) fn note_shown(&mut self, member: Member, now: UnixMs) {
+        let before = self.document.member.take().filter(|known| {
+            known.id.is_none() || known.id.as_deref() == Some(member.id.as_str())
+        });
+        let written = |at: fn(&KnownMember) -> Option<UnixMs>| before.as_ref().and_then(at);
+        self.document.member = Some(KnownMember {
+            id: Some(member.id.clone()),
+            user_name: member.user_name.clone(),
+            given_name: member.given_name.clone(),
+            family_name: member.family_name.clone(),
+            active: member.active.known().or(before.as_ref().and_then(|known| known.active)),
+            seen_at: now,
+            created_at: written(|known| known.created_at),
+            user_name_written_at: written(|known| known.user_name_written_at),
+            names_written_at: written(|known| known.names_written_at),
+            active_written_at: written(|known| known.active_written_at),
+        });
+        self.shown = Some(member);
+    }
+
+    /// Nobody of the known id is in the team.
+    fn learn_nobody(&mut self, _now: UnixMs) {
+        self.shown = None;
+        let known = self.document.member.as_ref().and_then(|known| known.id.clone());
+        self.stale_id = known.or_else(|| self.document.listed_as.take());
+        self.search = Search::default();
+    }
+
+    fn learn_refusal(&mut self, operation: Operation, code: Code) {
+        let aspect = match operation {
+            Operation::Replace | Operation::SetNames => Aspect::Names,
+            Operation::SetUserName => Aspect::Address,
+            Operation::SetActive => Aspect::Membership,
+            Operation::Create
+            | Operation::Get
+            | Operation::Find
+            | Operation::Page
+            | Operation::Probe
+            | Operation::Discover => {
+                let detail = format!("after {}", operation.as_http());
+                self.end = Some(Conclusion::Blocked { code, detail, wants: None });
+                return;
+            }
+        };
+        self.refuse(aspect, code, operation);
+    }
+
+    /// One aspect cannot be brought in line; the others go on.
+    pub(super) fn refuse(&mut self, aspect: Aspect, code: Code, operation: Operation) {
+        self.refused.push((aspect, code, format!("after {}", operation.as_http())));
+    }
+
+    pub(super) fn is_refused(&self, aspect: Aspect) -> bool {
+        self.refused.iter().any(|(refused, _, _)| *refused == aspect)
+    }
+
+    pub(super) fn has_claim(&self, key: &str) -> bool {
+        self.claims.iter().any(|claim| claim == key)
+    }
+
+    /// A write was answered as a success, and a read does not show it.
+    pub(super) fn note_unconfirmed(&mut self, now: UnixMs) {
+        let writes = self.document.progress.unconfirmed.map_or(0, |unconfirmed| unconfirmed.writes);
+        self.document.progress.unconfirmed = Some(Unconfirmed { at: now, writes: writes + 1 });
+    }
+
+    /// The names that the member is to have: what HR says, else what they have.
+    pub(super) fn wanted_names(&self, member: &Member) -> (Option<String>, Option<String>) {
+        let record = &self.document.record;
+        let given = record.given_name().map(str::to_owned).or_else(|| member.given_name.clone());
+        let family = record.family_name().map(str::to_owned).or_else(|| member.family_name.clone());
+        (given, family)
+    }
+}
+
+pub(super) fn try_again(code: Code, not_before: Option<UnixMs>, patient: bool) -> Conclusion {
+    Conclusion::TryAgain { code, not_before, patient }
+}
+
+fn has_names(member: &Member, (given, family): &(Option<String>, Option<String>)) -> bool {
+    // Trimmed, since a target may trim what it stores; otherwise to the letter.
+    let same = |wanted: &Option<String>, shown: &Option<String>| {
+        wanted.as_deref().unwrap_or_default().trim() == shown.as_deref().unwrap_or_default().trim()
+    };
+    same(given, &member.given_name) && same(family, &member.family_name)
+}

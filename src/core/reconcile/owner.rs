@@ -1,0 +1,71 @@
+//! One member, one person: the claims that keep two employees from sharing an account.
+
+use crate::core::person::email::compare_key;
+use crate::core::person::{Document, EmploymentState, Person};
+use crate::core::time::UnixMs;
+
+/// The claim on a member.
+#[must_use]
+pub fn id_key(id: &str) -> String {
+    format!("id:{id}")
+}
+
+/// The claim on an address, in whatever spelling.
+#[must_use]
+pub fn address_key(user_name: &str) -> String {
+    format!("address:{}", compare_key(user_name))
+}
+
+/// The tag under which people wait for a claim to be given up.
+#[must_use]
+pub fn tag(key: &str) -> String {
+    format!("owned:{key}")
+}
+
+/// Who has what somebody else wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    /// Who.
+    pub person: Person,
+    /// HR says that they have left, or their member was handed over.
+    pub has_left: bool,
+    /// HR names another address for them than the one that is wanted: they are about to give it up.
+    pub moves_away: bool,
+    /// Given and family name, folded for comparing.
+    name: (String, String),
+}
+
+impl Owner {
+    /// What counts of an owner's document for somebody who wants `key`.
+    #[must_use]
+    pub fn of(document: &Document, key: &str, now: UnixMs) -> Self {
+        let employment = document.record.employment.at(now);
+        let has_left = document.record.closed.is_some()
+            || employment.is_some_and(|word| word.state == EmploymentState::Left);
+        let moves_away = key.starts_with("address:")
+            && document.record.email().is_some_and(|email| address_key(email.as_received()) != key);
+        Self { person: document.person.clone(), has_left, moves_away, name: folded_name(document) }
+    }
+
+    /// Somebody of whom nothing was committed yet, or who changes this moment: to be asked again.
+    #[must_use]
+    pub fn in_between(person: Person) -> Self {
+        Self { person, has_left: false, moves_away: true, name: Default::default() }
+    }
+
+    /// Whether the member is handed over: the owner has left, or it is the same human being under
+    /// another id (the same name, as after a rehire).
+    #[must_use]
+    pub fn hands_over_to(&self, document: &Document) -> bool {
+        let name = folded_name(document);
+        self.has_left || (self.name == name && !name.1.is_empty())
+    }
+}
+
+fn folded_name(document: &Document) -> (String, String) {
+    let record = &document.record;
+    let member = document.member.as_ref();
+    let given = record.given_name().or(member.and_then(|member| member.given_name.as_deref()));
+    let family = record.family_name().or(member.and_then(|member| member.family_name.as_deref()));
+    (given.unwrap_or_default().to_lowercase(), family.unwrap_or_default().to_lowercase())
+}

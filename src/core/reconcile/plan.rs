@@ -1,0 +1,463 @@
+//! The next step: from what HR says and what is known of the member to the fewest calls that bring
+//! the member in line.
+//!
+//! What takes away comes first, what gives comes last: switch off, address, switch on, names. A
+//! refusal in one does not keep the others from being brought in line, but nobody is switched on
+//! under an address that HR does not name.
+
+use super::attempt::{Aspect, AttemptState, Conclusion, try_again};
+use super::member::replacement;
+use super::owner::{address_key, id_key};
+use super::request::{Active, Member, Operation, Request, UserToCreate};
+use super::search::{Found, Step as Look};
+use crate::core::code::Code;
+use crate::core::person::email::compare_key;
+use crate::core::person::job::Finished;
+use crate::core::person::{Document, Email, EmploymentState, EmploymentWord, KnownMember};
+use crate::core::time::UnixMs;
+
+/// An answered error is most likely not in effect: so long it is looked for all the same.
+const ANSWERED_UNKNOWN_MS: u64 = 5_000;
+/// All members are paged through for one person at most once in this time.
+const PAGED_AGAIN_MS: u64 = 86_400_000;
+/// A write that is answered as a success, and not shown, is repeated so often.
+const UNCONFIRMED_WRITES_MAX: u32 = 4;
+
+/// What the configuration says about planning.
+#[derive(Debug, Clone)]
+pub struct PlanRules {
+    /// For so long after a write a read may still show what was before it.
+    pub read_lag_ms: u64,
+    /// Whether addresses are changed at the target, or differences only told.
+    pub changes_addresses: bool,
+    /// Whether updates of people whom HR has not called hired create them.
+    pub updates_create: bool,
+    /// Pages of members read at the most in a look-up.
+    pub pages_max: u32,
+    /// `locale` of members whose HR system tells none.
+    pub locale: String,
+}
+
+/// The next step.
+#[derive(Debug, Clone)]
+pub enum Step {
+    /// Make this call.
+    Send(Request),
+    /// Claim a member or an address: all of these, or none.
+    Own(Vec<String>),
+    /// The attempt has ended.
+    Finish(Conclusion),
+}
+
+/// What HR wants of the membership.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// In the team.
+    Employed,
+    /// Not in the team.
+    Left,
+    /// HR has not said.
+    Unsaid,
+}
+
+/// The next step of an attempt at `now`. Takes the state to note what a step decides.
+pub fn plan(state: &mut AttemptState, rules: &PlanRules, now: UnixMs) -> Step {
+    if let Some(end) = &state.end {
+        return Step::Finish(end.clone());
+    }
+    let standing = standing(&state.document, rules, now);
+    if let Some(member) = state.shown.clone() {
+        return bring(state, rules, &member, standing, now);
+    }
+    match usable_id(state) {
+        Some(id) => Step::Send(Request::Get { id }),
+        None => look(state, rules, standing, now),
+    }
+}
+
+fn standing(document: &Document, rules: &PlanRules, now: UnixMs) -> Standing {
+    match document.record.employment.at(now).map(|word| word.state) {
+        Some(EmploymentState::Employed) => Standing::Employed,
+        Some(EmploymentState::Left) => Standing::Left,
+        None if rules.updates_create && document.record.employment.newest().is_none() => Standing::Employed,
+        None => Standing::Unsaid,
+    }
+}
+
+/// The id to go by, unless it turned out stale: the known one, or the one that the list of members has.
+fn usable_id(state: &AttemptState) -> Option<String> {
+    let document = &state.document;
+    let known = document.member.as_ref().and_then(|member| member.id.as_ref());
+    let id = known.or(document.listed_as.as_ref())?;
+    (state.stale_id.as_ref() != Some(id)).then(|| id.clone())
+}
+
+/// Nobody is known by id: make the member, or look for them.
+fn look(state: &mut AttemptState, rules: &PlanRules, standing: Standing, now: UnixMs) -> Step {
+    // A read may lag behind our own create.
+    let created_at = state.document.member.as_ref().and_then(|known| known.created_at);
+    if state.stale_id.is_some() && !state.in_doubt && within(created_at, rules.read_lag_ms, now) {
+        return finish(try_again(Code::ScimLag, None, true));
+    }
+    let Some(email) = address_to_look_for(&state.document) else {
+        return finish(match standing {
+            Standing::Employed => Conclusion::Incomplete(vec!["email"]),
+            Standing::Left | Standing::Unsaid => Conclusion::InLine(Finished::NotAMember),
+        });
+    };
+    match standing {
+        Standing::Employed if !must_look_first(state, now) => create(state, &email),
+        Standing::Employed | Standing::Left | Standing::Unsaid => search(state, rules, standing, &email, now),
+    }
+}
+
+/// What HR says, else what the member was last known by.
+pub(super) fn address_to_look_for(document: &Document) -> Option<Email> {
+    let known = || document.member.as_ref().and_then(|known| Email::parse(&known.user_name).ok());
+    document.record.email().cloned().or_else(known)
+}
+
+/// Whether somebody may be there already, so that a POST would come too early.
+fn must_look_first(state: &AttemptState, now: UnixMs) -> bool {
+    let record = &state.document.record;
+    let is_nameless = record.given_name().unwrap_or_default().is_empty() && record.family_name().unwrap_or_default().is_empty();
+    let was_known = state.document.member.is_some();
+    // Removed at the target after HR's last word was in effect: not undone.
+    let is_removed = was_known && !is_new_word(&state.document, now);
+    state.already_member || state.may_have_created || is_nameless || record.email().is_none() || is_removed
+}
+
+/// Whether HR's word on employment is newer than what was last brought in line.
+fn is_new_word(document: &Document, now: UnixMs) -> bool {
+    let word = document.record.employment.at(now).map(|word| word.stamp);
+    word.is_none_or(|stamp| document.employment_done.is_none_or(|done| stamp > done))
+}
+
+fn create(state: &AttemptState, email: &Email) -> Step {
+    let key = address_key(email.as_received());
+    if !state.has_claim(&key) {
+        return Step::Own(vec![key]);
+    }
+    let record = &state.document.record;
+    let text = |name: Option<&str>| name.filter(|name| !name.is_empty()).map(str::to_owned);
+    Step::Send(Request::Create(UserToCreate {
+        user_name: email.lower().to_owned(),
+        given_name: text(record.given_name()),
+        family_name: text(record.family_name()),
+        external_id: state.document.person.employee_id.clone(),
+        locale: record.locale().map(str::to_owned),
+    }))
+}
+
+fn search(state: &mut AttemptState, rules: &PlanRules, standing: Standing, email: &Email, now: UnixMs) -> Step {
+    let paged_lately = state.document.paged.as_ref().is_some_and(|(at, key)| {
+        key == email.key() && now.ms_since(*at) < PAGED_AGAIN_MS
+    });
+    let pages_max = if paged_lately && !state.already_member { 0 } else { rules.pages_max };
+    match state.search.next(&email.spellings(), email.key(), pages_max) {
+        Look::Send(request) => Step::Send(request),
+        Look::Ended(Found::One(member)) => adopt(state, rules, member.clone(), standing, now),
+        Look::Ended(Found::Several) => blocked(Code::ScimAmbiguous, "after the look-up by userName"),
+        Look::Ended(Found::Nobody { paged }) => {
+            if paged {
+                state.document.paged = Some((now, email.key().to_owned()));
+            }
+            nobody(state, rules, standing, email, now)
+        }
+    }
+}
+
+/// The look-up found somebody: theirs, if nobody else's.
+fn adopt(state: &mut AttemptState, rules: &PlanRules, member: Member, standing: Standing, now: UnixMs) -> Step {
+    // Listed, yet "not a member" when asked by id: as good as not there.
+    if state.stale_id.as_deref() == Some(&member.id) && !state.in_doubt {
+        return finish(try_again(Code::ScimLag, None, false));
+    }
+    let keys = vec![address_key(&member.user_name), id_key(&member.id)];
+    if !keys.iter().all(|key| state.has_claim(key)) {
+        return Step::Own(keys);
+    }
+    let known_before = state.document.member.as_ref().is_some_and(|known| known.id.is_some());
+    let ours = state.may_have_created && !state.already_member;
+    state.created |= ours;
+    state.adopted |= !ours && !known_before;
+    state.document.progress.create_unknown = None;
+    state.in_doubt = false;
+    state.note_shown(member.clone(), now);
+    bring(state, rules, &member, standing, now)
+}
+
+fn nobody(state: &mut AttemptState, rules: &PlanRules, standing: Standing, email: &Email, now: UnixMs) -> Step {
+    if state.in_doubt {
+        return blocked(Code::ScimDoubt, "the known id shows another userName, and nobody has HR's");
+    }
+    // Nobody found soon after a create is no proof.
+    if let Some(unknown) = state.document.progress.create_unknown {
+        let wait_ms = if unknown.answered { rules.read_lag_ms.min(ANSWERED_UNKNOWN_MS) } else { rules.read_lag_ms };
+        if now.ms_since(unknown.at) < wait_ms {
+            return finish(try_again(Code::ScimUnknownOutcome, None, true));
+        }
+    }
+    match standing {
+        Standing::Left | Standing::Unsaid => finish(Conclusion::InLine(Finished::NotAMember)),
+        Standing::Employed if state.already_member && state.may_have_created => {
+            let record = &state.document.record;
+            state.document.member = Some(KnownMember {
+                id: None,
+                user_name: email.lower().to_owned(),
+                given_name: record.given_name().map(str::to_owned),
+                family_name: record.family_name().map(str::to_owned),
+                active: None,
+                seen_at: now,
+                created_at: Some(now),
+                user_name_written_at: None,
+                names_written_at: None,
+                active_written_at: None,
+            });
+            finish(Conclusion::InLine(Finished::Invited))
+        }
+        Standing::Employed if state.already_member => blocked(Code::ScimElsewhere, "after POST /Users"),
+        Standing::Employed => create_or_say_why_not(state, email, now),
+    }
+}
+
+/// Nobody is there, and HR says employed.
+fn create_or_say_why_not(state: &mut AttemptState, email: &Email, now: UnixMs) -> Step {
+    let record = &state.document.record;
+    let nameless = record.given_name().unwrap_or_default().is_empty() && record.family_name().unwrap_or_default().is_empty();
+    if state.document.member.is_some() && !is_new_word(&state.document, now) {
+        return blocked(Code::ScimNotMember, "the member was removed at the target after HR's last word on employment");
+    }
+    if record.email().is_none() {
+        return finish(Conclusion::Incomplete(vec!["email"]));
+    }
+    if nameless {
+        return finish(Conclusion::Incomplete(vec!["given_name", "family_name"]));
+    }
+    create(state, email)
+}
+
+/// The member is shown: make the smallest change that is still to be made, or be done.
+fn bring(state: &mut AttemptState, rules: &PlanRules, member: &Member, standing: Standing, now: UnixMs) -> Step {
+    if !is_theirs(state, member) {
+        // Neither the address that was last known, nor HR's: never written; looked for by HR's address.
+        state.stale_id = Some(member.id.clone());
+        state.in_doubt = true;
+        state.shown = None;
+        state.document.member = state.known.clone();
+        return plan(state, rules, now);
+    }
+    let seen = Seen::of(&state.document, member, rules, now);
+    if let Some(step) = confirm(state, &seen, standing, rules, now) {
+        return step;
+    }
+    let word = state.document.record.employment.at(now).copied();
+    let write = switch_off(state, &seen, member, standing)
+        .or_else(|| readdress(state, &seen, member, rules))
+        .or_else(|| switch_on(state, &seen, member, standing, word.as_ref()))
+        .or_else(|| rename(state, &seen, member, rules));
+    // Whoever is written, or is new to us, is claimed first: the member may have been handed over.
+    let is_new = state.known.as_ref().and_then(|known| known.id.as_deref()) != Some(&member.id);
+    let mut keys = Vec::new();
+    if is_new {
+        keys.push(address_key(&member.user_name));
+    }
+    if is_new || write.is_some() {
+        keys.push(id_key(&member.id));
+    }
+    if !keys.iter().all(|key| state.has_claim(key)) {
+        return Step::Own(keys);
+    }
+    state.adopted |= is_new && !state.created && state.known.is_none();
+    write.unwrap_or_else(|| done(state, &seen, standing))
+}
+
+/// Whether a shown member is this person's: by the address last read or written, or by HR's own.
+fn is_theirs(state: &AttemptState, member: &Member) -> bool {
+    let key = compare_key(&member.user_name);
+    let is_hrs = state.document.record.email().is_some_and(|email| email.is(&member.user_name));
+    let is_known = state.known.as_ref().is_some_and(|known| known.address_key() == key);
+    // What the look-up found, or our own create showed, is claimed by its address.
+    is_hrs || is_known || state.has_claim(&address_key(&member.user_name))
+}
+
+/// The member as they are taken to be: what a reply shows, and over it what we wrote last, for as long
+/// as reads may lag behind. That somebody is switched off is believed at once.
+struct Seen {
+    active: Active,
+    user_name: String,
+    given_name: Option<String>,
+    family_name: Option<String>,
+}
+
+impl Seen {
+    fn of(document: &Document, member: &Member, rules: &PlanRules, now: UnixMs) -> Self {
+        let known = document.member.as_ref();
+        let lags = |at: fn(&KnownMember) -> Option<UnixMs>| {
+            known.filter(|known| within(at(known), rules.read_lag_ms, now))
+        };
+        let active = match member.active {
+            Active::Off => Active::Off,
+            Active::On => match lags(|known| known.active_written_at).and_then(|known| known.active) {
+                Some(false) => Active::Off,
+                Some(true) | None => Active::On,
+            },
+            Active::Unknown => match known.filter(|known| known.active_written_at.is_some()).and_then(|known| known.active) {
+                Some(true) => Active::On,
+                Some(false) => Active::Off,
+                None => Active::Unknown,
+            },
+        };
+        let user_name = lags(|known| known.user_name_written_at).map_or(&member.user_name, |known| &known.user_name);
+        let (given_name, family_name) = lags(|known| known.names_written_at)
+            .map_or((&member.given_name, &member.family_name), |known| (&known.given_name, &known.family_name));
+        Self {
+            active,
+            user_name: user_name.clone(),
+            given_name: given_name.clone(),
+            family_name: family_name.clone(),
+        }
+    }
+}
+
+/// A write that no reply has shown yet: the read shows it now, or it is waited for, or written again.
+fn confirm(state: &mut AttemptState, seen: &Seen, standing: Standing, rules: &PlanRules, now: UnixMs) -> Option<Step> {
+    let differs = differs(state, seen, standing);
+    if let Some(operation) = state.unshown.take() {
+        if differs {
+            state.note_unconfirmed(now);
+            return Some(finish(try_again(Code::ScimNotApplied, None, true)));
+        }
+        state.wrote.push(operation);
+        state.note_written(operation, now);
+        return None;
+    }
+    let unconfirmed = state.document.progress.unconfirmed?;
+    if !differs {
+        state.wrote.push(Operation::Replace);
+        state.document.progress.unconfirmed = None;
+        return None;
+    }
+    if unconfirmed.writes >= UNCONFIRMED_WRITES_MAX {
+        return Some(blocked(Code::ScimNotApplied, "a read still shows what was before"));
+    }
+    // Each time longer, up to the lag of reads.
+    let pause_ms = rules.read_lag_ms.min(2_500 << unconfirmed.writes);
+    (now.ms_since(unconfirmed.at) < pause_ms).then(|| finish(try_again(Code::ScimNotApplied, None, true)))
+}
+
+/// Whether anything is to be written.
+fn differs(state: &AttemptState, seen: &Seen, standing: Standing) -> bool {
+    let membership = match (standing, seen.active) {
+        (Standing::Left, Active::On) | (Standing::Employed, Active::Off) => true,
+        (Standing::Left, Active::Off | Active::Unknown)
+        | (Standing::Employed, Active::On | Active::Unknown)
+        | (Standing::Unsaid, _) => false,
+    };
+    let address = state.document.record.email().is_some_and(|email| !email.is(&seen.user_name));
+    membership || address || names_differ(state, seen)
+}
+
+fn switch_off(state: &AttemptState, seen: &Seen, member: &Member, standing: Standing) -> Option<Step> {
+    let is_needed = standing == Standing::Left
+        && seen.active != Active::Off
+        && !state.is_refused(Aspect::Membership)
+        && !state.wrote.contains(&Operation::SetActive);
+    is_needed.then(|| Step::Send(Request::SetActive { id: member.id.clone(), active: false }))
+}
+
+fn readdress(state: &mut AttemptState, seen: &Seen, member: &Member, rules: &PlanRules) -> Option<Step> {
+    let email = state.document.record.email().filter(|email| !email.is(&seen.user_name))?.clone();
+    if state.is_refused(Aspect::Address) {
+        return None;
+    }
+    if !rules.changes_addresses {
+        state.refuse(Aspect::Address, Code::ScimAddressDiffers, Operation::Get);
+        return None;
+    }
+    let key = address_key(email.as_received());
+    if !state.has_claim(&key) {
+        return Some(Step::Own(vec![key]));
+    }
+    let given_up = address_key(&seen.user_name);
+    if !state.disowned.contains(&given_up) {
+        state.disowned.push(given_up);
+    }
+    Some(Step::Send(Request::SetUserName { id: member.id.clone(), user_name: email.lower().to_owned() }))
+}
+
+fn switch_on(
+    state: &mut AttemptState,
+    seen: &Seen,
+    member: &Member,
+    standing: Standing,
+    word: Option<&EmploymentWord>,
+) -> Option<Step> {
+    if standing != Standing::Employed || seen.active == Active::On || state.is_refused(Aspect::Membership) {
+        return None;
+    }
+    let is_new = word.is_none_or(|word| state.document.employment_done.is_none_or(|done| word.stamp > done));
+    let has_hrs_address = !state.is_refused(Aspect::Address);
+    if !is_new || !has_hrs_address || state.wrote.contains(&Operation::SetActive) {
+        return None;
+    }
+    Some(Step::Send(Request::SetActive { id: member.id.clone(), active: true }))
+}
+
+fn rename(state: &mut AttemptState, seen: &Seen, member: &Member, rules: &PlanRules) -> Option<Step> {
+    if !names_differ(state, seen) || state.is_refused(Aspect::Names) {
+        return None;
+    }
+    let record = &state.document.record;
+    let (given_name, family_name) = state.wanted_names(member);
+    // Where the switch is not shown, the last word known; where there is none, no PUT: it could switch
+    // somebody on.
+    let active = member.active.known().or(seen.active.known());
+    let locale = record.locale().unwrap_or(&rules.locale);
+    let employee_id = &state.document.person.employee_id;
+    let body = replacement(member, given_name.as_deref(), family_name.as_deref(), employee_id, locale, active);
+    Some(Step::Send(match body {
+        Some(body) => Request::Replace { id: member.id.clone(), body, if_match: member.version.clone() },
+        None => Request::SetNames { id: member.id.clone(), given_name, family_name },
+    }))
+}
+
+fn names_differ(state: &AttemptState, seen: &Seen) -> bool {
+    let record = &state.document.record;
+    let differs = |wanted: Option<&str>, is: &Option<String>| {
+        wanted.is_some_and(|wanted| wanted.trim() != is.as_deref().unwrap_or_default().trim())
+    };
+    differs(record.given_name(), &seen.given_name) || differs(record.family_name(), &seen.family_name)
+}
+
+/// Nothing is left to be written.
+fn done(state: &mut AttemptState, seen: &Seen, standing: Standing) -> Step {
+    if let Some((_, code, detail)) = state.refused.first().cloned() {
+        return finish(Conclusion::Blocked { code, detail, wants: None });
+    }
+    state.document.switched_off_elsewhere = standing == Standing::Employed && seen.active == Active::Off;
+    let finished = if state.created {
+        Finished::Created
+    } else if state.adopted {
+        Finished::Adopted
+    } else if state.wrote.is_empty() {
+        Finished::Unchanged
+    } else if standing == Standing::Left && state.wrote.contains(&Operation::SetActive) {
+        Finished::Deactivated
+    } else {
+        Finished::Updated
+    };
+    finish(Conclusion::InLine(finished))
+}
+
+fn within(at: Option<UnixMs>, ms: u64, now: UnixMs) -> bool {
+    at.is_some_and(|at| now.ms_since(at) < ms)
+}
+
+fn finish(conclusion: Conclusion) -> Step {
+    Step::Finish(conclusion)
+}
+
+fn blocked(code: Code, detail: &str) -> Step {
+    finish(Conclusion::Blocked { code, detail: detail.to_owned(), wants: None })
+}

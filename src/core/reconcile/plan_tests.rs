@@ -1,0 +1,487 @@
+//! The plan against a team in memory: what is called, how the member ends, and the permutation
+//! property (whatever the order, the batching, the duplicates, the crashes and the replies: the same
+//! record, the same member).
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::attempt::{AttemptState, Claimed, Conclusion};
+use super::owner::Owner;
+use super::plan::{PlanRules, Step, plan};
+use super::reply::classify;
+use super::suspicion::Suspicions;
+use super::team_tests::{Fault, Team};
+use super::verdict::{Ending, RetryRules, Standing, decide};
+use crate::core::code::Code;
+use crate::core::person::fold::fold;
+use crate::core::person::inbox::{Entry, Word};
+use crate::core::person::job::{Finished, JobId};
+use crate::core::person::{Document, Email, EmploymentState, Event, EventKind, Facts, Name, Person, SourceName, Stated};
+use crate::core::time::UnixMs;
+
+const RULES: RetryRules = RetryRules {
+    first_ms: 1_000,
+    max_ms: 900_000,
+    give_up_after_ms: 72 * 3_600_000,
+    suspicion_ms: 120_000,
+    take_overs_max: 100,
+};
+
+fn rules() -> PlanRules {
+    PlanRules {
+        read_lag_ms: 60_000,
+        changes_addresses: true,
+        updates_create: false,
+        pages_max: 20,
+        locale: "en-US".to_owned(),
+    }
+}
+
+fn person(id: &str) -> Person {
+    Person::parse(SourceName::parse("hr").unwrap(), id).unwrap()
+}
+
+fn name(raw: &str) -> Stated<Name> {
+    Name::parse("given_name", raw).unwrap().map_or(Stated::None, Stated::Is)
+}
+
+/// Facts by their values; `-` says nothing.
+fn facts(employment: Option<EmploymentState>, email: &str, given: &str, family: &str) -> Facts {
+    let told = |raw: &str| (raw != "-").then(|| name(raw));
+    Facts {
+        employment: employment.map(|state| (state, None)),
+        email: (email != "-").then(|| Email::parse(email).unwrap()),
+        given_name: told(given),
+        family_name: told(family),
+        locale: None,
+    }
+}
+
+fn hire(at: i64, email: &str, given: &str, family: &str) -> Event {
+    let facts = facts(Some(EmploymentState::Employed), email, given, family);
+    Event { person: person("E-1"), kind: EventKind::Hire, at: Some(UnixMs(at)), facts }
+}
+
+fn update(at: i64, email: &str, given: &str, family: &str) -> Event {
+    let facts = facts(None, email, given, family);
+    Event { person: person("E-1"), kind: EventKind::Update, at: Some(UnixMs(at)), facts }
+}
+
+fn leave(at: i64) -> Event {
+    let facts = facts(Some(EmploymentState::Left), "-", "-", "-");
+    Event { person: person("E-1"), kind: EventKind::Leave, at: Some(UnixMs(at)), facts }
+}
+
+/// One world: a team, people's documents, and who owns what.
+#[derive(Clone)]
+struct World {
+    team: Team,
+    people: BTreeMap<String, Document>,
+    claims: BTreeMap<String, String>,
+    suspicions: Suspicions,
+    now: UnixMs,
+    seq: u64,
+    faults: Vec<Fault>,
+    /// After so many calls a worker dies, before it commits.
+    crashes: Vec<usize>,
+    crashed: bool,
+}
+
+impl World {
+    fn new() -> Self {
+        Self {
+            team: Team::default(),
+            people: BTreeMap::new(),
+            claims: BTreeMap::new(),
+            suspicions: Suspicions::default(),
+            now: UnixMs(1_000_000_000),
+            seq: 0,
+            faults: Vec::new(),
+            crashes: Vec::new(),
+            crashed: false,
+        }
+    }
+
+    /// Folds a batch of one person's events and works on them until they stand somewhere.
+    fn tell(&mut self, events: &[Event]) -> Ending {
+        let who = events[0].person.clone();
+        let entries = events.iter().map(|event| {
+            self.seq += 1;
+            let job = JobId::about(u128::from(self.seq) << 64, who.id());
+            (self.seq, Entry { accepted_at: self.now, word: Word::Event { job, event: Box::new(event.clone()) } })
+        });
+        let entries: Vec<_> = entries.collect();
+        self.work(&who, &entries)
+    }
+
+    fn work(&mut self, who: &Person, entries: &[(u64, Entry)]) -> Ending {
+        let mut inbox = entries.to_vec();
+        for _ in 0..400 {
+            let known = self.people.get(&who.to_string()).cloned();
+            let mut document = known.unwrap_or_else(|| Document::new(who.clone()));
+            let folding = fold(&mut document, inbox.clone(), self.now);
+            let needed = folding.calls_for_attempt || !document.open.is_empty();
+            if !needed {
+                let ending = Ending::of_folding(document.clone(), self.now);
+                self.people.insert(who.to_string(), document);
+                return ending;
+            }
+            let taken_over = std::mem::take(&mut self.crashed);
+            let Some(ending) = self.attempt(document, taken_over) else {
+                // The worker died: nothing is committed, the lane is taken over after its lease.
+                self.crashed = true;
+                self.now = self.now.plus_ms(60_000);
+                continue;
+            };
+            inbox.clear();
+            self.people.insert(who.to_string(), ending.document.clone());
+            for key in &ending.disowned {
+                self.claims.remove(key);
+            }
+            match &ending.standing {
+                Standing::Retry { at } => self.now = (*at).max(self.now.plus_ms(1)),
+                Standing::Held { .. } => self.now = self.now.plus_ms(60_000),
+                Standing::Idle | Standing::Scheduled { .. } | Standing::Incomplete { .. } | Standing::Blocked { .. } => {
+                    return ending;
+                }
+            }
+        }
+        panic!("no end in sight: {:?}", self.team.calls.iter().rev().take(12).collect::<Vec<_>>());
+    }
+
+    fn attempt(&mut self, document: Document, taken_over: bool) -> Option<Ending> {
+        let me = document.person.to_string();
+        let mut state = AttemptState::new(document, taken_over, self.now);
+        let conclusion = loop {
+            match plan(&mut state, &rules(), self.now) {
+                Step::Finish(conclusion) => break conclusion,
+                Step::Own(keys) => {
+                    let claimed = self.own(&me, &keys, &state.document);
+                    state.learn_claim(&keys, claimed);
+                }
+                Step::Send(request) => {
+                    let fault = if self.faults.is_empty() { Fault::None } else { self.faults.remove(0) };
+                    let reply = self.team.answer(&request, fault);
+                    if self.crashes.first().is_some_and(|after| self.team.calls.len() >= *after) {
+                        self.crashes.remove(0);
+                        return None;
+                    }
+                    self.now = self.now.plus_ms(10);
+                    let sought = state.sought();
+                    let outcome = classify(&request, sought.as_deref(), &reply, self.now);
+                    state.learn(&request, outcome, self.now);
+                    assert!(self.team.calls.len() < 4_000, "calls without end");
+                }
+            }
+        };
+        let disowned = std::mem::take(&mut state.disowned);
+        let mut ending = decide(state, &conclusion, &mut self.suspicions, &RULES, self.now, 0.5);
+        if matches!(conclusion, Conclusion::InLine(_)) {
+            ending.disowned = disowned;
+        }
+        Some(ending)
+    }
+
+    fn own(&mut self, me: &str, keys: &[String], document: &Document) -> Claimed {
+        let other = keys.iter().find_map(|key| Some((key, self.claims.get(key).filter(|owner| *owner != me)?.clone())));
+        let claimed = match other {
+            None => Claimed::Ours,
+            Some((key, owner)) => {
+                let Some(theirs) = self.people.get(&owner) else {
+                    panic!("{owner} owns {key}, and there is no document");
+                };
+                let owner_is = Owner::of(theirs, key, self.now);
+                if !owner_is.hands_over_to(document) {
+                    return Claimed::Others(owner_is);
+                }
+                Claimed::TakenFrom(theirs.person.clone())
+            }
+        };
+        for key in keys {
+            self.claims.insert(key.clone(), me.to_owned());
+        }
+        claimed
+    }
+
+    fn calls(&self) -> Vec<&str> {
+        self.team.calls.iter().map(String::as_str).collect()
+    }
+}
+
+fn shown(user: &Value) -> (String, String, String, bool) {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let name = &user["name"];
+    (text(&user["userName"]), text(&name["givenName"]), text(&name["familyName"]), user["active"] == true)
+}
+
+fn ada(given: &str, family: &str, active: bool) -> (String, String, String, bool) {
+    ("ada@example.com".to_owned(), given.to_owned(), family.to_owned(), active)
+}
+
+#[test]
+fn a_hire_is_one_post() {
+    let mut world = World::new();
+    let ending = world.tell(&[hire(10, "Ada@Example.com", "Ada", "Lovelace")]);
+    assert_eq!(world.calls(), ["POST /Users"]);
+    assert_eq!(ending.ended[0].1, Finished::Created);
+    assert_eq!(shown(&world.team.users[0]), ada("Ada", "Lovelace", true));
+}
+
+#[test]
+fn a_created_and_updated_pair_of_a_new_person_is_one_post() {
+    let mut world = World::new();
+    world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace"), update(11, "-", "-", "King")]);
+    assert_eq!(world.calls(), ["POST /Users"]);
+    assert_eq!(shown(&world.team.users[0]), ada("Ada", "King", true));
+}
+
+#[test]
+fn ten_updates_that_waited_are_one_read_and_one_write() {
+    let mut world = World::new();
+    world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
+    world.team.calls.clear();
+    world.now = world.now.plus_ms(120_000);
+    let updates: Vec<_> = (1..=10).map(|n| update(20 + n, "-", "-", &format!("No{n}"))).collect();
+    let ending = world.tell(&updates);
+    assert_eq!(world.calls(), ["GET /Users/{id}", "PUT /Users/{id}"]);
+    assert_eq!(ending.ended.len(), 10);
+    assert_eq!(shown(&world.team.users[0]), ada("Ada", "No10", true));
+}
+
+#[test]
+fn a_leaver_is_switched_off_and_a_change_of_name_never_switches_them_on() {
+    let mut world = World::new();
+    world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
+    let ending = world.tell(&[leave(20)]);
+    assert_eq!(ending.ended[0].1, Finished::Deactivated);
+    world.tell(&[update(30, "-", "-", "King")]);
+    assert_eq!(shown(&world.team.users[0]), ada("Ada", "King", false));
+    world.tell(&[hire(40, "ada@example.com", "Ada", "King")]);
+    assert_eq!(shown(&world.team.users[0]), ada("Ada", "King", true));
+}
+
+#[test]
+fn a_redelivered_old_hire_brings_no_leaver_back() {
+    let mut world = World::new();
+    let first = hire(10, "ada@example.com", "Ada", "Lovelace");
+    world.tell(std::slice::from_ref(&first));
+    world.tell(&[leave(20)]);
+    world.team.calls.clear();
+    let ending = world.tell(&[first]);
+    assert_eq!(world.calls(), [""; 0]);
+    assert_eq!(ending.standing, Standing::Idle);
+    assert_eq!(shown(&world.team.users[0]), ada("Ada", "Lovelace", false));
+}
+
+#[test]
+fn somebody_switched_off_at_the_target_is_reported_and_not_undone_until_a_newer_hire() {
+    let mut world = World::new();
+    world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
+    world.team.users[0]["active"] = json!(false);
+    let ending = world.tell(&[update(20, "-", "-", "King")]);
+    assert!(ending.document.switched_off_elsewhere);
+    assert_eq!(shown(&world.team.users[0]), ada("Ada", "King", false));
+    let ending = world.tell(&[hire(30, "ada@example.com", "Ada", "King")]);
+    assert!(!ending.document.switched_off_elsewhere);
+    assert_eq!(shown(&world.team.users[0]), ada("Ada", "King", true));
+}
+
+#[test]
+fn an_address_change_keeps_the_member_and_frees_the_old_address() {
+    let mut world = World::new();
+    world.tell(&[hire(10, "j.smith@example.com", "John", "Smith")]);
+    let id = world.team.users[0]["id"].clone();
+    world.tell(&[update(20, "john.sj@example.com", "-", "Smith-Jones")]);
+    assert_eq!(world.team.users[0]["id"], id);
+    assert_eq!(world.team.users[0]["userName"], "john.sj@example.com");
+    let mut jane = hire(30, "j.smith@example.com", "Jane", "Smith");
+    jane.person = person("E-2");
+    let ending = world.tell(&[jane]);
+    assert_eq!(ending.ended[0].1, Finished::Created);
+    assert_eq!(world.team.users.len(), 2);
+}
+
+#[test]
+fn a_member_of_another_employee_is_a_dead_letter_that_names_both() {
+    let mut world = World::new();
+    world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
+    let mut adam = hire(20, "ada@example.com", "Adam", "Smith");
+    adam.person = person("E-2");
+    let ending = world.tell(&[adam]);
+    let trouble = ending.document.trouble.unwrap();
+    assert_eq!(trouble.code, Code::ScimOwned);
+    assert!(trouble.detail.contains("hr/E-1") && trouble.detail.contains("hr/E-2"), "{}", trouble.detail);
+    assert_eq!(shown(&world.team.users[0]), ada("Ada", "Lovelace", true));
+}
+
+#[test]
+fn a_rehire_under_a_new_id_takes_the_leavers_member_over() {
+    let mut world = World::new();
+    world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
+    world.tell(&[leave(20)]);
+    let mut again = hire(30, "ada@example.com", "Ada", "King");
+    again.person = person("E-2");
+    let ending = world.tell(&[again]);
+    assert_eq!(ending.ended[0].1, Finished::Adopted);
+    assert_eq!(world.team.users.len(), 1);
+    assert_eq!(shown(&world.team.users[0]), ada("Ada", "King", true));
+}
+
+#[test]
+fn updates_of_somebody_who_is_not_in_the_team_end_so_and_are_kept() {
+    let mut world = World::new();
+    let ending = world.tell(&[update(20, "ada@example.com", "Ada", "King")]);
+    assert_eq!(ending.ended[0].1, Finished::NotAMember);
+    assert_eq!(world.team.writes(), 0);
+    world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
+    assert_eq!(shown(&world.team.users[0]), ada("Ada", "King", true));
+}
+
+#[test]
+fn a_hire_without_an_address_waits_for_it() {
+    let mut world = World::new();
+    let ending = world.tell(&[hire(10, "-", "Ada", "Lovelace")]);
+    assert_eq!(ending.standing, Standing::Incomplete { at: None });
+    assert_eq!(ending.document.missing, ["email"]);
+    let ending = world.tell(&[update(20, "ada@example.com", "-", "-")]);
+    assert_eq!(ending.ended.len(), 2);
+    assert_eq!(shown(&world.team.users[0]), ada("Ada", "Lovelace", true));
+}
+
+#[test]
+fn a_leave_ahead_of_time_waits_and_is_withdrawn_by_a_newer_word() {
+    let mut world = World::new();
+    world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
+    let mut ahead = leave(20);
+    ahead.facts.employment = Some((EmploymentState::Left, Some(world.now.plus_ms(3_600_000))));
+    let ending = world.tell(&[ahead]);
+    assert!(matches!(ending.standing, Standing::Scheduled { .. }));
+    assert_eq!(ending.document.open.len(), 1, "the leave is open until it takes effect");
+    assert_eq!(shown(&world.team.users[0]), ada("Ada", "Lovelace", true));
+    world.tell(&[update(25, "-", "-", "King")]);
+    assert_eq!(shown(&world.team.users[0]), ada("Ada", "King", true), "it blocks nothing");
+    let ending = world.tell(&[hire(30, "ada@example.com", "Ada", "King")]);
+    assert_eq!(ending.standing, Standing::Idle);
+    assert!(ending.document.open.is_empty());
+}
+
+#[test]
+fn what_the_bridge_does_not_know_survives_a_change_of_name() {
+    let mut world = World::new();
+    let more = json!({"title": "Analyst", "roles": [{"value": "admin"}], "urn:x:1.0:User": {"a": 1.5}, "locale": "de-DE"});
+    world.team.add("ada@example.com", "Ada", "Byron", true, &more);
+    world.tell(&[hire(10, "ada@example.com", "Ada", "King")]);
+    let user = world.team.member("ada@example.com").unwrap();
+    for (key, value) in more.as_object().unwrap() {
+        assert_eq!(&user[key], value, "{key}");
+    }
+    assert_eq!(shown(user), ada("Ada", "King", true));
+}
+
+#[test]
+fn the_outcome_of_a_lost_post_is_looked_for_before_another() {
+    let mut world = World::new();
+    world.faults = vec![Fault::LostAfter];
+    let ending = world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
+    assert_eq!(world.calls(), ["POST /Users", "GET /Users?filter=userName"]);
+    assert_eq!(ending.ended[0].1, Finished::Created);
+    let mut world = World::new();
+    world.faults = vec![Fault::LostBefore];
+    let began = world.now;
+    world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
+    assert_eq!(world.team.writes(), 2);
+    assert!(world.now.ms_since(began) >= 60_000, "nobody found within the lag of reads is no proof");
+}
+
+fn any_event() -> impl Strategy<Value = (u8, u8, u8, u8)> {
+    // Kind, and which of two addresses, given names, family names (or none).
+    (0_u8..4, 0_u8..3, 0_u8..4, 0_u8..4)
+}
+
+fn event_of(n: usize, (kind, email, given, family): (u8, u8, u8, u8)) -> Event {
+    let at = 100 + i64::try_from(n).unwrap();
+    let email = ["-", "ada@example.com", "ada.king@example.com"][usize::from(email)];
+    let given = ["-", "Ada", "Augusta", ""][usize::from(given)];
+    let family = ["-", "Lovelace", "King", "Byron"][usize::from(family)];
+    match kind {
+        0 => leave(at),
+        1 | 2 => hire(at, email, given, family),
+        _ => update(at, email, given, family),
+    }
+}
+
+fn any_fault() -> impl Strategy<Value = Fault> {
+    prop_oneof![
+        6 => Just(Fault::None),
+        1 => Just(Fault::LostBefore),
+        1 => Just(Fault::LostAfter),
+        1 => Just(Fault::Error),
+        1 => Just(Fault::ErrorAfter),
+        1 => Just(Fault::Limited),
+        1 => Just(Fault::Html),
+        1 => Just(Fault::Refused),
+    ]
+}
+
+/// What counts of how a story ends: the record's facts, and the member.
+fn end_of(world: &World) -> (Option<String>, Option<String>, Option<String>, Option<EmploymentState>, Vec<(String, String, String, bool)>) {
+    let record = &world.people["hr/E-1"].record;
+    let text = |text: Option<&str>| text.map(str::to_owned);
+    // Who has left before anybody was made of them is as good as switched off.
+    let mut team: Vec<_> = world.team.users.iter().map(shown).filter(|(.., active)| *active).collect();
+    team.sort();
+    (
+        record.email().map(|email| email.key().to_owned()),
+        text(record.given_name()),
+        text(record.family_name()),
+        record.employment.at(world.now).map(|word| word.state),
+        team,
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    /// Promise 3.
+    #[test]
+    fn whatever_the_order_the_record_and_the_member_end_the_same(
+        mut events in prop::collection::vec(any_event(), 1..=5),
+        order in Just((0..5_usize).collect::<Vec<_>>()).prop_shuffle(),
+        batches in prop::collection::vec(1_usize..4, 5),
+        again in prop::collection::vec(0_usize..5, 0..4),
+        faults in prop::collection::vec(any_fault(), 0..12),
+        crashes in prop::collection::vec(1_usize..25, 0..3),
+    ) {
+        // Somebody whose address HR never told can be found by nobody.
+        events[0] = (1, 1, 1, 1);
+        let events: Vec<Event> = events.into_iter().enumerate().map(|(n, event)| event_of(n, event)).collect();
+        let mut plain = World::new();
+        for event in &events {
+            plain.tell(std::slice::from_ref(event));
+            plain.now = plain.now.plus_ms(120_000);
+        }
+        let mut other = World::new();
+        let mut crashes = crashes;
+        crashes.sort_unstable();
+        (other.faults, other.crashes) = (faults, crashes);
+        let mut turned: Vec<Event> = order.iter().filter_map(|&n| events.get(n).cloned()).collect();
+        turned.extend(again.iter().filter_map(|&n| events.get(n).cloned()));
+        let mut rest = turned.as_slice();
+        for size in batches.iter().cycle() {
+            if rest.is_empty() { break; }
+            let (batch, left) = rest.split_at((*size).min(rest.len()));
+            other.tell(batch);
+            other.now = other.now.plus_ms(120_000);
+            rest = left;
+        }
+        other.faults.clear();
+        other.crashes.clear();
+        // What was blocked or refused on the way is tried once more, as an operator would.
+        let retry = Entry { accepted_at: other.now, word: Word::TryAgain { by: "test".to_owned() } };
+        other.work(&person("E-1"), &[(u64::MAX, retry)]);
+        prop_assert!(other.team.users.len() <= 1, "no duplicate member");
+        prop_assert_eq!(end_of(&plain), end_of(&other));
+    }
+}

@@ -1,0 +1,162 @@
+//! A small SCIM team in memory for tests of the plan: it answers as Postman does, and can be told to
+//! fail in the ways that servers and networks fail.
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::no_reply::NoReply;
+use super::reply::{HttpReply, Reply};
+use super::request::Request;
+use crate::core::person::email::compare_key;
+
+/// How a call goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// It does not.
+    None,
+    /// The connection breaks before the request arrives.
+    LostBefore,
+    /// The connection breaks after the request took effect.
+    LostAfter,
+    /// 500, and nothing happened.
+    Error,
+    /// 500, and it happened all the same.
+    ErrorAfter,
+    /// 429.
+    Limited,
+    /// A proxy's page in place of an answer.
+    Html,
+    /// 403 that nobody documents.
+    Refused,
+}
+
+/// The team.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Team {
+    pub(super) users: Vec<Value>,
+    pub(super) calls: Vec<String>,
+    made: u32,
+}
+
+impl Team {
+    pub(super) fn add(&mut self, user_name: &str, given: &str, family: &str, active: bool, more: &Value) -> String {
+        self.made += 1;
+        let id = format!("{:048x}", self.made);
+        let mut user = json!({
+            "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "id": id, "userName": user_name,
+            "name": {"givenName": given, "familyName": family}, "active": active, "meta": {"resourceType": "User"},
+        });
+        for (key, value) in more.as_object().into_iter().flatten() {
+            user[key] = value.clone();
+        }
+        self.users.push(user);
+        id
+    }
+
+    pub(super) fn member(&self, user_name: &str) -> Option<&Value> {
+        self.users.iter().find(|user| user["userName"] == user_name)
+    }
+
+    pub(super) fn writes(&self) -> usize {
+        self.calls.iter().filter(|call| !call.starts_with("GET")).count()
+    }
+
+    /// Answers a request.
+    pub(super) fn answer(&mut self, request: &Request, fault: Fault) -> Reply {
+        self.calls.push(request.operation().as_http().to_owned());
+        match fault {
+            Fault::LostBefore => return Reply::Lost { reason: NoReply::TimedOut },
+            Fault::Error => return http(500, &error("Try again — it should work next time around.")),
+            Fault::Limited => return http(429, &error("That’s 180 attempts in less than a minute.")),
+            Fault::Html => return raw(502, "<html>Bad gateway</html>"),
+            Fault::Refused => return http(403, &error("no")),
+            Fault::None | Fault::LostAfter | Fault::ErrorAfter => {}
+        }
+        let (status, body) = self.serve(request);
+        match fault {
+            Fault::LostAfter => Reply::Lost { reason: NoReply::TimedOut },
+            Fault::ErrorAfter if status < 300 => http(500, &error("Try again.")),
+            _ => http(status, &body),
+        }
+    }
+
+    fn serve(&mut self, request: &Request) -> (u16, Value) {
+        match request {
+            Request::Create(user) => {
+                if self.users.iter().any(|known| is_of(known, &user.user_name)) {
+                    return (409, uniqueness());
+                }
+                let (given, family) = (user.given_name.clone(), user.family_name.clone());
+                let (given, family) = (given.unwrap_or_default(), family.unwrap_or_default());
+                let more = json!({"externalId": user.external_id});
+                self.add(&user.user_name, &given, &family, true, &more);
+                (201, self.users.last().cloned().unwrap())
+            }
+            Request::Get { id } => self.find(id).map_or_else(nobody, |n| (200, self.users[n].clone())),
+            Request::Find { user_name } => {
+                list(self.users.iter().filter(|user| user["userName"] == user_name.as_str()).cloned().collect())
+            }
+            Request::Page { start_index } => {
+                let from = usize::try_from(start_index.saturating_sub(1)).unwrap();
+                list(self.users.iter().skip(from).take(100).cloned().collect())
+            }
+            Request::Replace { id, body, .. } => {
+                let Some(n) = self.find(id) else { return nobody() };
+                let mut user: Value = serde_json::from_str(body).unwrap();
+                user["meta"] = self.users[n]["meta"].clone();
+                user["id"] = self.users[n]["id"].clone();
+                user["userName"] = self.users[n]["userName"].clone();
+                self.users[n] = user.clone();
+                (200, user)
+            }
+            Request::SetActive { id, active } => self.set(id, "active", json!(active)),
+            Request::SetUserName { id, user_name } => {
+                let is_taken = self.users.iter().any(|user| user["id"] != id.as_str() && is_of(user, user_name));
+                if is_taken { (409, uniqueness()) } else { self.set(id, "userName", json!(user_name)) }
+            }
+            Request::SetNames { .. } => (400, error("You can only replace active or userName.")),
+            Request::Probe => list(Vec::new()),
+            Request::Discover => (200, json!({"patch": {"supported": true}})),
+        }
+    }
+
+    fn find(&self, id: &str) -> Option<usize> {
+        self.users.iter().position(|user| user["id"] == id)
+    }
+
+    fn set(&mut self, id: &str, key: &str, value: Value) -> (u16, Value) {
+        let Some(n) = self.find(id) else { return nobody() };
+        self.users[n][key] = value;
+        (200, self.users[n].clone())
+    }
+}
+
+fn is_of(user: &Value, user_name: &str) -> bool {
+    compare_key(user["userName"].as_str().unwrap()) == compare_key(user_name)
+}
+
+fn list(users: Vec<Value>) -> (u16, Value) {
+    (200, json!({"totalResults": users.len(), "Resources": users}))
+}
+
+fn error(detail: &str) -> Value {
+    json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"], "detail": detail})
+}
+
+fn uniqueness() -> Value {
+    let mut body = error("This person is already a member of the team.");
+    body["scimType"] = json!("uniqueness");
+    body
+}
+
+fn nobody() -> (u16, Value) {
+    (404, error("This person isn’t a member of the team."))
+}
+
+fn http(status: u16, body: &Value) -> Reply {
+    raw(status, &body.to_string())
+}
+
+fn raw(status: u16, body: &str) -> Reply {
+    Reply::Http(HttpReply { status, body: Bytes::from(body.to_owned()), body_complete: true, ..HttpReply::default() })
+}

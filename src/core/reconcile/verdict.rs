@@ -1,0 +1,334 @@
+//! What happens after an attempt: the one place that counts attempts and gives up.
+
+use std::time::Duration;
+
+use super::attempt::{AttemptState, Conclusion};
+use super::owner;
+use super::request::Operation;
+use super::suspicion::{Judgement, Suspicions};
+use crate::core::code::Code;
+use crate::core::hold::HoldScope;
+use crate::core::person::document::Trouble;
+use crate::core::person::job::{Finished, JobId};
+use crate::core::person::story::{Note, StoryEntry};
+use crate::core::person::{Document, OpenJob};
+use crate::core::time::UnixMs;
+
+/// How failures are tried again, and when they are given up.
+#[derive(Debug, Clone, Copy)]
+pub struct RetryRules {
+    /// Upper bound of the first pause.
+    pub first_ms: u64,
+    /// Upper bound of every pause.
+    pub max_ms: u64,
+    /// A person whose attempts have been failing for so long, while others are served, is blocked.
+    pub give_up_after_ms: u64,
+    /// Over how long the tries of a suspicion are spread where nobody is there to compare with.
+    pub suspicion_ms: u64,
+    /// After so many take-overs in a row the person is taken for what stops the workers.
+    pub take_overs_max: u32,
+}
+
+/// Fewest failures before somebody is given up, however long it has been: time behind a hold, or in a
+/// store that was switched off, is not time in which they failed.
+const FAILURES_MIN: u32 = 10;
+/// How long to wait at first for what is known to come, such as a read that lags.
+const PATIENT_MS: u64 = 500;
+/// How long at the most.
+const PATIENT_MAX_MS: u64 = 15_000;
+/// A wait beyond this is no pause but a hold, which says so.
+pub const LONG_WAIT_MS: u64 = 3_600_000;
+
+/// Where a person stands after an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// In line; nothing to wait for.
+    Idle,
+    /// Tried again then.
+    Retry {
+        /// When.
+        at: UnixMs,
+    },
+    /// Behind a hold.
+    Held {
+        /// Which.
+        scope: HoldScope,
+    },
+    /// In line; HR announced a change.
+    Scheduled {
+        /// When it takes effect.
+        at: UnixMs,
+    },
+    /// Until HR says more; or until an announced change.
+    Incomplete {
+        /// When the announced change takes effect.
+        at: Option<UnixMs>,
+    },
+    /// Until something changes.
+    Blocked {
+        /// A claim that somebody else has: its giving up is such a change.
+        wants: Option<String>,
+    },
+}
+
+/// What is to be committed, and done besides.
+#[derive(Debug, Clone)]
+pub struct Ending {
+    /// The document.
+    pub document: Document,
+    /// Where the person stands.
+    pub standing: Standing,
+    /// Jobs that have ended.
+    pub ended: Vec<(JobId, Finished)>,
+    /// What is to be told.
+    pub story: Vec<StoryEntry>,
+    /// A hold that is to be set.
+    pub hold: Option<(HoldScope, Code, Option<UnixMs>)>,
+    /// Nobody may call before then.
+    pub back_off: Option<UnixMs>,
+    /// Claims that the person gives up.
+    pub disowned: Vec<String>,
+    /// When the jobs were accepted that are in effect now.
+    pub applied_accepted_at: Vec<UnixMs>,
+}
+
+/// Decides. `now` is the end of the attempt, `jitter` a random share in `[0, 1)`.
+#[must_use]
+pub fn decide(
+    state: AttemptState,
+    conclusion: &Conclusion,
+    suspicions: &mut Suspicions,
+    rules: &RetryRules,
+    now: UnixMs,
+    jitter: f64,
+) -> Ending {
+    let mut ending = Ending::new(state.document);
+    for person in state.taken_from {
+        ending.tell(now, Note::TakenFrom { person });
+    }
+    if !matches!(conclusion, Conclusion::Incomplete(_)) {
+        ending.document.missing.clear();
+    }
+    match conclusion {
+        Conclusion::InLine(finished) => ending.in_line(*finished, now),
+        Conclusion::Incomplete(missing) => ending.incomplete(missing, now),
+        Conclusion::Blocked { code, detail, wants } => ending.blocked(*code, detail.clone(), wants.clone(), now),
+        Conclusion::TryAgain { code, not_before, patient: true } => {
+            let waited_ms = ending.document.waiting_since.map_or(0, |since| now.ms_since(since));
+            let pause_ms = (waited_ms / 2).clamp(PATIENT_MS, PATIENT_MAX_MS);
+            ending.retry(now.plus_ms(pause_ms).max(not_before.unwrap_or(now)), *code, now);
+        }
+        Conclusion::TryAgain { code, not_before, patient: false } => ending.fail(*code, *not_before, suspicions, rules, now, jitter),
+        Conclusion::Suspect { operation, status, not_before } => {
+            ending.suspect(*operation, *status, *not_before, suspicions, rules, now, jitter);
+        }
+        Conclusion::RateLimited { until } => ending.limited(*until, suspicions, rules, now),
+        Conclusion::Hold { scope, code, not_before } => ending.hold(scope.clone(), *code, *not_before, now),
+    }
+    ending
+}
+
+/// What becomes of a person whose workers died in the middle of them, again and again.
+#[must_use]
+pub fn poisoned(document: Document, now: UnixMs) -> Ending {
+    let detail = format!("{} workers stopped in the middle of it", document.progress.take_overs);
+    let mut ending = Ending::new(document);
+    ending.blocked(Code::JobPoison, detail, None, now);
+    ending
+}
+
+impl RetryRules {
+    /// The pause before the next attempt: exponential with full jitter, capped.
+    ///
+    /// `failures` is how many there were before; `jitter` is a random share in `[0, 1)`.
+    #[must_use]
+    pub fn pause_ms(&self, failures: u32, jitter: f64) -> u64 {
+        let cap_ms = self.first_ms.saturating_mul(1_u64.checked_shl(failures).unwrap_or(u64::MAX)).min(self.max_ms);
+        Duration::from_millis(cap_ms).mul_f64(jitter.clamp(0.0, 1.0)).as_millis().try_into().unwrap_or(cap_ms)
+    }
+}
+
+impl Ending {
+    fn new(document: Document) -> Self {
+        Self {
+            document,
+            standing: Standing::Idle,
+            ended: Vec::new(),
+            story: Vec::new(),
+            hold: None,
+            back_off: None,
+            disowned: Vec::new(),
+            applied_accepted_at: Vec::new(),
+        }
+    }
+
+    /// Nothing called for an attempt: the person stands where they stood, or in line.
+    #[must_use]
+    pub fn of_folding(document: Document, now: UnixMs) -> Self {
+        let next_change = document.record.employment.next_change(now).map(|word| word.from);
+        let is_open = document.record.closed.is_none() && document.not_followed_since.is_none();
+        let mut ending = Self::new(document);
+        ending.standing = match (next_change, &ending.document) {
+            (_, document) if !document.missing.is_empty() => Standing::Incomplete { at: next_change },
+            (_, document) if document.trouble.is_some() => Standing::Blocked { wants: None },
+            (Some(at), _) if is_open => Standing::Scheduled { at },
+            _ => Standing::Idle,
+        };
+        ending
+    }
+
+    /// Given back unfinished, uncounted, due at once.
+    #[must_use]
+    pub fn given_back(document: Document, now: UnixMs) -> Self {
+        let mut ending = Self::new(document);
+        ending.tell(now, Note::GivenBack);
+        ending.standing = Standing::Retry { at: now };
+        ending
+    }
+
+    /// The code of the next try.
+    #[must_use]
+    pub fn code(&self) -> Option<Code> {
+        self.story.iter().rev().find_map(|entry| match entry.note {
+            Note::RetryAt { code, .. } | Note::Held { code, .. } | Note::Blocked { code } => Some(code),
+            _ => None,
+        })
+    }
+
+    fn tell(&mut self, at: UnixMs, note: Note) {
+        self.story.push(StoryEntry { at, note });
+    }
+
+    /// The jobs have ended, but for those whose word takes effect later.
+    fn in_line(&mut self, finished: Finished, now: UnixMs) {
+        if let Some(word) = self.document.record.employment.at(now) {
+            self.document.employment_done = Some(word.stamp);
+        }
+        let next_change = self.document.record.employment.next_change(now).map(|word| word.from);
+        let waits = |job: &OpenJob| next_change.is_some() && job.from.is_some_and(|from| from > now);
+        let (open, ended): (Vec<_>, Vec<_>) = self.document.open.drain(..).partition(waits);
+        self.document.open = open;
+        for job in ended {
+            self.ended.push((job.id, finished));
+            self.applied_accepted_at.push(job.accepted_at);
+            self.tell(now, Note::Ended { job: job.id, outcome: finished });
+        }
+        self.document.trouble = None;
+        let create_unknown = self.document.progress.create_unknown.filter(|_| self.document.member.is_none());
+        self.document.progress = crate::core::person::document::Progress { create_unknown, ..Default::default() };
+        self.document.waiting_since = next_change.map(|_| self.document.waiting_since.unwrap_or(now));
+        self.standing = match next_change {
+            Some(at) => {
+                self.tell(now, Note::Scheduled { due_at: at });
+                Standing::Scheduled { at }
+            }
+            None => Standing::Idle,
+        };
+    }
+
+    fn incomplete(&mut self, missing: &[&str], now: UnixMs) {
+        self.document.missing = missing.iter().map(|name| (*name).to_owned()).collect();
+        self.document.trouble = None;
+        self.document.waiting_since.get_or_insert(now);
+        let missing = self.document.missing.clone();
+        self.tell(now, Note::Incomplete { missing });
+        let at = self.document.record.employment.next_change(now).map(|word| word.from);
+        self.standing = Standing::Incomplete { at };
+    }
+
+    fn blocked(&mut self, code: Code, detail: String, wants: Option<String>, now: UnixMs) {
+        let same = self.document.trouble.take().filter(|trouble| trouble.code == code);
+        let newest = self.document.open.last().map(|job| job.id);
+        let id = same.as_ref().map(|trouble| trouble.id).or(newest);
+        let id = id.unwrap_or_else(|| JobId::about(0, self.document.person.id()));
+        let since = same.map_or(now, |trouble| trouble.since);
+        self.document.trouble = Some(Trouble { id, code, detail, since });
+        self.document.waiting_since.get_or_insert(now);
+        self.tell(now, Note::Blocked { code });
+        self.standing = Standing::Blocked { wants: wants.map(|key| owner::tag(&key)) };
+    }
+
+    fn retry(&mut self, at: UnixMs, code: Code, now: UnixMs) {
+        self.document.waiting_since.get_or_insert(now);
+        self.tell(now, Note::RetryAt { due_at: at, code });
+        self.standing = Standing::Retry { at };
+    }
+
+    fn hold(&mut self, scope: HoldScope, code: Code, not_before: Option<UnixMs>, now: UnixMs) {
+        self.document.waiting_since.get_or_insert(now);
+        self.tell(now, Note::Held { scope: scope.clone(), code });
+        self.hold = Some((scope.clone(), code, not_before));
+        self.standing = Standing::Held { scope };
+    }
+
+    /// An attempt failed, of the target's or of the network's doing.
+    fn fail(&mut self, code: Code, not_before: Option<UnixMs>, suspicions: &Suspicions, rules: &RetryRules, now: UnixMs, jitter: f64) {
+        let progress = &mut self.document.progress;
+        let failing_since = *progress.failing_since.get_or_insert(now);
+        let pause_ms = rules.pause_ms(progress.failures, jitter);
+        progress.failures = progress.failures.saturating_add(1);
+        let long = now.ms_since(failing_since) >= rules.give_up_after_ms && progress.failures >= FAILURES_MIN;
+        // Only where others are served: an outage of the target is nobody's fault, however long it lasts.
+        if long && suspicions.others_were_served(self.document.person.id(), failing_since) {
+            let detail = format!("the last attempt failed with {code}; others are served");
+            return self.blocked(Code::ScimGaveUp, detail, None, now);
+        }
+        self.retry(now.plus_ms(pause_ms).max(not_before.unwrap_or(now)), code, now);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "a judgement of many circumstances")]
+    fn suspect(
+        &mut self,
+        operation: Operation,
+        status: Option<u16>,
+        not_before: Option<UnixMs>,
+        suspicions: &mut Suspicions,
+        rules: &RetryRules,
+        now: UnixMs,
+        jitter: f64,
+    ) {
+        let kind = operation.call_kind();
+        let person = self.document.person.id();
+        let progress = &mut self.document.progress;
+        progress.failing_since.get_or_insert(now);
+        match suspicions.refused(kind, person, progress, now, rules.suspicion_ms) {
+            Judgement::Target => {
+                let (scope, code) = suspicions.hold(kind, status);
+                self.document.progress.suspicions = 0;
+                self.hold(scope, code, not_before, now);
+            }
+            Judgement::Own => {
+                let detail = format!("after {}, status {}", operation.as_http(), status.unwrap_or_default());
+                self.blocked(Code::ScimRejected, detail, None, now);
+            }
+            Judgement::Open => {
+                // Alone, the tries are spread, so that a minute's trouble is not held against anybody.
+                let spread_ms = rules.suspicion_ms / 8;
+                let pause_ms = rules.pause_ms(progress.failures, jitter).min(spread_ms.max(rules.first_ms));
+                progress.failures = progress.failures.saturating_add(1);
+                self.retry(now.plus_ms(pause_ms).max(not_before.unwrap_or(now)), Code::ScimRefused, now);
+            }
+        }
+    }
+
+    /// 429: everybody waits, unless this person alone is answered so while others are served.
+    fn limited(&mut self, until: UnixMs, suspicions: &Suspicions, rules: &RetryRules, now: UnixMs) {
+        let person = self.document.person.id();
+        let progress = &mut self.document.progress;
+        let since = *progress.failing_since.get_or_insert(now);
+        let is_alone = progress.limited_alone > 0 && suspicions.others_were_served(person, since);
+        progress.limited_alone = progress.limited_alone.saturating_add(1);
+        if !is_alone {
+            self.back_off = Some(until);
+        } else if progress.limited_alone > super::suspicion::TRIES
+            && now.ms_since(since) >= rules.suspicion_ms
+        {
+            let detail = "answered 429 again and again while others are served".to_owned();
+            return self.blocked(Code::ScimRejected, detail, None, now);
+        }
+        if until.ms_since(now) > LONG_WAIT_MS {
+            return self.hold(HoldScope::All, Code::HoldQuota, Some(until), now);
+        }
+        self.retry(until, Code::ScimRateLimited, now);
+    }
+}

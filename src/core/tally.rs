@@ -1,0 +1,397 @@
+//! What became of each source's deliveries, so that `status` can tell what is refused, ignored and
+//! left out.
+//!
+//! Every process counts for itself and puts what it counted into one document that all share. A
+//! process that is gone leaves what it had seen behind. Lives here: the counts, how they come
+//! together, and which of them are trouble. Not here: where the document is kept.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::mapping::Mapping;
+use super::time::UnixMs;
+
+/// The name of the shared document.
+pub const DOCUMENT: &str = "intake";
+/// How often a process writes what it counted, in milliseconds: `status` tells within 15 s.
+pub const WRITE_EVERY_MS: u64 = 3_000;
+/// A process that has not written for so long is gone.
+const GONE_AFTER_MS: u64 = 60_000;
+/// Processes whose counts are kept apart; of more, the longest silent are taken for gone.
+const PROCESSES_MAX: usize = 64;
+/// Different words kept of each list: types, reasons, fields. Beyond, they are counted as one.
+const WORDS_MAX: usize = 50;
+/// Where words beyond [`WORDS_MAX`] are counted.
+pub const OTHERS: &str = "(others)";
+/// How long what is over is still counted as the same run of trouble.
+const RUN_MS: u64 = 60_000;
+/// How long trouble is told that nothing good came after.
+const TOLD_MS: u64 = 24 * 3_600_000;
+/// How long types that nothing names are told.
+const TYPES_TOLD_MS: u64 = 7 * 24 * 3_600_000;
+
+/// How often, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Seen {
+    /// How often.
+    pub count: u64,
+    /// When first.
+    pub since: UnixMs,
+    /// When last.
+    pub last_at: UnixMs,
+}
+
+impl Seen {
+    fn note(&mut self, now: UnixMs) {
+        if self.count == 0 {
+            self.since = now;
+        }
+        self.count += 1;
+        self.last_at = self.last_at.max(now);
+    }
+
+    fn add(&mut self, other: Self) {
+        if other.count == 0 {
+            return;
+        }
+        self.since = if self.count == 0 { other.since } else { self.since.min(other.since) };
+        self.count = self.count.saturating_add(other.count);
+        self.last_at = self.last_at.max(other.last_at);
+    }
+
+    fn within(self, now: UnixMs, ms: u64) -> bool {
+        self.count > 0 && now.ms_since(self.last_at) <= ms
+    }
+}
+
+/// What became of one source's deliveries.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SourceTally {
+    /// Queued.
+    pub accepted: Seen,
+    /// Known already.
+    pub duplicates: Seen,
+    /// Of no consequence, as a whole.
+    pub ignored: Seen,
+    /// Kept as dead letters only.
+    pub unmapped: Seen,
+    /// Handshakes and pings.
+    pub handshakes: Seen,
+    /// Refused, by reason, since the trouble began.
+    pub refused: BTreeMap<String, Seen>,
+    /// Refused for now because a bound is reached, by bound.
+    pub full: BTreeMap<String, Seen>,
+    /// Records whose type nothing names, by type.
+    pub unnamed_types: BTreeMap<String, Seen>,
+    /// Records that were used without a field that was there, by field.
+    pub dropped: BTreeMap<String, Seen>,
+    /// The last delivery all of whose fields were used.
+    pub whole_at: UnixMs,
+    /// A verification token was offered that no file is configured for.
+    pub token_offered: Seen,
+}
+
+/// What became of a genuine delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// Queued.
+    Accepted,
+    /// Known already.
+    Duplicate,
+    /// Of no consequence.
+    Ignored,
+    /// Kept as dead letters only.
+    Unmapped,
+    /// A handshake.
+    Handshake,
+}
+
+impl SourceTally {
+    /// A genuine delivery came to this.
+    pub fn genuine(&mut self, now: UnixMs, fate: Fate) {
+        let seen = match fate {
+            Fate::Accepted => &mut self.accepted,
+            Fate::Duplicate => &mut self.duplicates,
+            Fate::Ignored => &mut self.ignored,
+            Fate::Unmapped => &mut self.unmapped,
+            Fate::Handshake => &mut self.handshakes,
+        };
+        seen.note(now);
+    }
+
+    /// A delivery was refused.
+    pub fn refused(&mut self, now: UnixMs, reason: &str) {
+        let good_at = self.good_at();
+        let seen = word(&mut self.refused, reason);
+        // A run ends with a genuine delivery and a minute without another refusal.
+        if good_at > seen.last_at && now.ms_since(seen.last_at) > RUN_MS {
+            *seen = Seen::default();
+        }
+        seen.note(now);
+    }
+
+    /// A delivery was refused for now.
+    pub fn full(&mut self, now: UnixMs, bound: &str) {
+        let seen = word(&mut self.full, bound);
+        if now.ms_since(seen.last_at) > RUN_MS {
+            *seen = Seen::default();
+        }
+        seen.note(now);
+    }
+
+    /// A record had a type that nothing names.
+    pub fn unnamed_type(&mut self, now: UnixMs, type_value: &str) {
+        word(&mut self.unnamed_types, type_value).note(now);
+    }
+
+    /// A field was there and could not be used.
+    pub fn dropped(&mut self, now: UnixMs, field: &str) {
+        word(&mut self.dropped, field).note(now);
+    }
+
+    /// When the last genuine delivery came.
+    #[must_use]
+    pub fn good_at(&self) -> UnixMs {
+        let genuine = [self.accepted, self.duplicates, self.ignored, self.unmapped, self.handshakes];
+        genuine.into_iter().map(|seen| seen.last_at).max().unwrap_or_default()
+    }
+
+    /// Forgets types that the mapping names by now.
+    pub fn forget_named(&mut self, mapping: &Mapping) {
+        self.unnamed_types.retain(|type_value, _| mapping.meaning(type_value).is_none());
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.accepted.add(other.accepted);
+        self.duplicates.add(other.duplicates);
+        self.ignored.add(other.ignored);
+        self.unmapped.add(other.unmapped);
+        self.handshakes.add(other.handshakes);
+        self.token_offered.add(other.token_offered);
+        self.whole_at = self.whole_at.max(other.whole_at);
+        for (mine, theirs) in [
+            (&mut self.refused, &other.refused),
+            (&mut self.full, &other.full),
+            (&mut self.unnamed_types, &other.unnamed_types),
+            (&mut self.dropped, &other.dropped),
+        ] {
+            for (name, seen) in theirs {
+                word(mine, name).add(*seen);
+            }
+        }
+    }
+
+    /// What is wrong now.
+    #[must_use]
+    pub fn troubles(&self, now: UnixMs) -> Vec<SourceTrouble> {
+        let good_at = self.good_at();
+        let is_on = |seen: Seen, good_at: UnixMs| {
+            seen.within(now, RUN_MS) || (seen.last_at > good_at && seen.within(now, TOLD_MS))
+        };
+        let listed = |words: &BTreeMap<String, Seen>, kind: TroubleKind, counts: &dyn Fn(&str, Seen) -> bool| {
+            let of = words.iter().filter(|(name, seen)| counts(name, **seen));
+            of.map(|(name, seen)| SourceTrouble { kind, what: name.clone(), seen: *seen }).collect::<Vec<_>>()
+        };
+        let mut troubles = listed(&self.refused, TroubleKind::Refused, &|_, seen| is_on(seen, good_at));
+        troubles.extend(listed(&self.full, TroubleKind::Full, &|_, seen| seen.within(now, RUN_MS)));
+        troubles.extend(listed(&self.unnamed_types, TroubleKind::UnnamedType, &|_, seen| seen.within(now, TYPES_TOLD_MS)));
+        // A locale is nothing that anybody misses.
+        troubles.extend(listed(&self.dropped, TroubleKind::Dropped, &|field, seen| field != "locale" && is_on(seen, self.whole_at)));
+        if is_on(self.token_offered, good_at) {
+            troubles.push(SourceTrouble { kind: TroubleKind::TokenOffered, what: String::new(), seen: self.token_offered });
+        }
+        troubles
+    }
+}
+
+fn word<'w>(words: &'w mut BTreeMap<String, Seen>, name: &str) -> &'w mut Seen {
+    let name = if words.contains_key(name) || words.len() < WORDS_MAX { name } else { OTHERS };
+    words.entry(name.to_owned()).or_default()
+}
+
+/// Something that is wrong with a source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceTrouble {
+    /// What kind of trouble.
+    pub kind: TroubleKind,
+    /// The reason, bound, type or field.
+    pub what: String,
+    /// How often, since when, and when last.
+    pub seen: Seen,
+}
+
+/// What kind of trouble.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TroubleKind {
+    /// Deliveries are refused: `what` is the reason, a word of `core::signature` or of intake.
+    Refused,
+    /// Deliveries are refused for now: `what` is the bound.
+    Full,
+    /// Records have a type that nothing names: `what` is the type.
+    UnnamedType,
+    /// Records are used without a field that is there: `what` is the field.
+    Dropped,
+    /// A verification token is offered that no file is configured for.
+    TokenOffered,
+}
+
+/// What all processes counted.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Ledger {
+    /// By process.
+    pub processes: BTreeMap<String, ProcessTally>,
+    /// Left behind by processes that are gone, by source.
+    pub past: BTreeMap<String, SourceTally>,
+}
+
+/// What one process counted since it started.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ProcessTally {
+    /// When it last wrote.
+    pub written_at: UnixMs,
+    /// By source.
+    pub sources: BTreeMap<String, SourceTally>,
+}
+
+impl Ledger {
+    /// Reads what is stored; nothing where it cannot be read: counts are worth no failure.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        serde_json::from_slice(bytes).unwrap_or_default()
+    }
+
+    /// As it is stored.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        // A struct of texts and numbers always serialises.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// Writes what a process counted, and folds in what those that are gone left behind.
+    pub fn put(&mut self, now: UnixMs, process: &str, sources: BTreeMap<String, SourceTally>) {
+        self.processes.insert(process.to_owned(), ProcessTally { written_at: now, sources });
+        let is_gone = |tally: &ProcessTally| now.ms_since(tally.written_at) > GONE_AFTER_MS;
+        let mut gone: Vec<String> = self.processes.iter().filter(|(_, tally)| is_gone(tally)).map(|(name, _)| name.clone()).collect();
+        while self.processes.len() - gone.len() > PROCESSES_MAX {
+            let left = self.processes.iter().filter(|(name, _)| !gone.contains(name));
+            let Some((silent, _)) = left.min_by_key(|(_, tally)| tally.written_at) else { break };
+            gone.push(silent.clone());
+        }
+        for name in gone {
+            for (source, tally) in self.processes.remove(&name).unwrap_or_default().sources {
+                self.past.entry(source).or_default().add(&tally);
+            }
+        }
+    }
+
+    /// Forgets, of what is past, types that a source's mapping names by now, and sources that there are
+    /// not any more.
+    pub fn forget_mended<'m>(&mut self, mapping_of: impl Fn(&str) -> Option<&'m Mapping>) {
+        self.past.retain(|source, tally| match mapping_of(source) {
+            Some(mapping) => {
+                tally.forget_named(mapping);
+                true
+            }
+            None => false,
+        });
+    }
+
+    /// What became of each source's deliveries, over all processes.
+    #[must_use]
+    pub fn by_source(&self) -> BTreeMap<String, SourceTally> {
+        let mut all = self.past.clone();
+        for (source, tally) in self.processes.values().flat_map(|process| &process.sources) {
+            all.entry(source.clone()).or_default().add(tally);
+        }
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: u64 = 60_000;
+
+    fn at(minutes: u64) -> UnixMs {
+        UnixMs(1_000_000).plus_ms(minutes * MINUTE)
+    }
+
+    fn kinds(tally: &SourceTally, now: UnixMs) -> Vec<(TroubleKind, String, u64)> {
+        tally.troubles(now).into_iter().map(|trouble| (trouble.kind, trouble.what, trouble.seen.count)).collect()
+    }
+
+    #[test]
+    fn refusals_are_told_until_something_good_came_and_a_minute_went_by() {
+        let mut tally = SourceTally::default();
+        tally.genuine(at(0), Fate::Accepted);
+        tally.refused(at(1), "mismatch");
+        tally.refused(at(2), "mismatch");
+        assert_eq!(kinds(&tally, at(30)), [(TroubleKind::Refused, "mismatch".to_owned(), 2)]);
+        tally.genuine(at(31), Fate::Duplicate);
+        assert_eq!(kinds(&tally, at(31)), []);
+        tally.refused(at(40), "mismatch");
+        let trouble = &tally.troubles(at(40))[0];
+        assert_eq!((trouble.seen.count, trouble.seen.since), (1, at(40)), "another run");
+        assert_eq!(kinds(&tally, at(40 + 25 * 60)), [], "a day later nobody needs to hear of it");
+    }
+
+    #[test]
+    fn types_that_nothing_names_are_told_until_the_mapping_names_them() {
+        let mut tally = SourceTally::default();
+        tally.unnamed_type(at(0), "employee.created");
+        tally.genuine(at(5), Fate::Accepted);
+        assert_eq!(kinds(&tally, at(60)), [(TroubleKind::UnnamedType, "employee.created".to_owned(), 1)]);
+        tally.forget_named(&toml::from_str("ignore = ['employee.created']").unwrap());
+        assert_eq!(kinds(&tally, at(60)), []);
+    }
+
+    #[test]
+    fn words_are_bounded_however_many_come() {
+        let mut tally = SourceTally::default();
+        for n in 0..1000 {
+            tally.unnamed_type(at(0), &format!("type-{n}"));
+        }
+        assert_eq!(tally.unnamed_types.len(), WORDS_MAX + 1);
+        assert_eq!(tally.unnamed_types[OTHERS].count, 950);
+    }
+
+    #[test]
+    fn the_counts_of_all_processes_come_together_and_outlive_them() {
+        let (mut one, mut two) = (SourceTally::default(), SourceTally::default());
+        one.refused(at(1), "mismatch");
+        two.refused(at(2), "mismatch");
+        two.unnamed_type(at(2), "x");
+        let mut ledger = Ledger::default();
+        ledger.put(at(2), "a", BTreeMap::from([("hr".to_owned(), one)]));
+        ledger.put(at(2), "b", BTreeMap::from([("hr".to_owned(), two)]));
+        let all = Ledger::from_bytes(&ledger.to_bytes()).by_source();
+        assert_eq!((all["hr"].refused["mismatch"].count, all["hr"].refused["mismatch"].since), (2, at(1)));
+        ledger.put(at(10), "c", BTreeMap::new());
+        assert_eq!(ledger.processes.keys().collect::<Vec<_>>(), ["c"]);
+        assert_eq!(ledger.by_source(), all);
+        let mapping: Mapping = toml::from_str("hire = ['x']").unwrap();
+        ledger.forget_mended(|source| (source == "hr").then_some(&mapping));
+        assert!(ledger.by_source()["hr"].unnamed_types.is_empty());
+        ledger.forget_mended(|_| None);
+        assert!(ledger.by_source().is_empty());
+    }
+
+    #[test]
+    fn processes_are_bounded_and_nothing_of_them_is_lost() {
+        let mut ledger = Ledger::default();
+        for n in 0..200 {
+            let mut tally = SourceTally::default();
+            tally.genuine(at(0), Fate::Accepted);
+            ledger.put(at(0), &format!("p{n}"), BTreeMap::from([("hr".to_owned(), tally)]));
+        }
+        assert!(ledger.processes.len() <= PROCESSES_MAX);
+        assert_eq!(ledger.by_source()["hr"].accepted.count, 200);
+        assert_eq!(Ledger::from_bytes(b"damaged"), Ledger::default());
+    }
+}

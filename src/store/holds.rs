@@ -1,0 +1,119 @@
+//! Holds as all processes share them: one small document in the store, looked at often and changed by
+//! compare and swap.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tracing::{error, info};
+
+use crate::clock::Clock;
+use crate::core::code::Code;
+use crate::core::hold::{HoldScope, Holds, ProbePauses};
+use crate::core::time::UnixMs;
+use super::{Store, StoreError, documents};
+
+/// The document's name.
+pub const HOLDS: &str = "holds";
+/// How old what we know may be. Short beside the pauses between probes, long beside a call.
+const REFRESH_MS: u64 = 500;
+/// People made due in one step when a hold is lifted.
+const RELEASED_AT_ONCE: u64 = 1_000;
+
+/// The holds in force, as last looked at.
+pub struct SharedHolds {
+    store: Arc<dyn Store>,
+    clock: Clock,
+    pauses: ProbePauses,
+    known: Mutex<(Holds, Option<u64>)>,
+}
+
+impl SharedHolds {
+    /// Nothing is known yet.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, clock: Clock, pauses: ProbePauses) -> Self {
+        Self { store, clock, pauses, known: Mutex::default() }
+    }
+
+    /// What is known.
+    #[must_use]
+    pub fn current(&self) -> Holds {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
+    }
+
+    /// Looks again, where it has been a while.
+    pub async fn refresh(&self) -> Result<(), StoreError> {
+        let now_ms = self.clock.monotonic_ms();
+        let looked_at = self.known.lock().unwrap_or_else(PoisonError::into_inner).1;
+        if looked_at.is_none_or(|at| now_ms.saturating_sub(at) >= REFRESH_MS) {
+            self.look().await?;
+        }
+        Ok(())
+    }
+
+    /// Looks again.
+    async fn look(&self) -> Result<(), StoreError> {
+        let (holds, _) = documents::read(self.store.as_ref(), HOLDS).await?;
+        self.note(holds);
+        Ok(())
+    }
+
+    fn note(&self, holds: Holds) {
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = (holds, Some(self.clock.monotonic_ms()));
+    }
+
+    /// Changes the document; `change` says whether it did.
+    async fn change(&self, change: impl Fn(&mut Holds) -> bool) -> Result<bool, StoreError> {
+        let changed = documents::change(self.store.as_ref(), HOLDS, |holds: &mut Holds| {
+            change(holds).then(|| holds.clone())
+        });
+        match changed.await? {
+            Some(holds) => {
+                self.note(holds);
+                Ok(true)
+            }
+            None => Ok(false),
+        }
+    }
+
+    /// Sets a hold; see [`Holds::set`].
+    pub async fn set(&self, scope: &HoldScope, code: Code, not_before: Option<UnixMs>) -> Result<bool, StoreError> {
+        let now = self.clock.now();
+        let is_new = self.change(|holds| holds.set(now, scope.clone(), code, self.pauses, not_before)).await?;
+        if is_new {
+            error!(%code, %scope, advice = code.advice(), "held: {}", code.title());
+        }
+        Ok(is_new)
+    }
+
+    /// Lifts a hold by hand, and makes those due who waited for it.
+    pub async fn lift(&self, scope: &HoldScope) -> Result<bool, StoreError> {
+        let was_there = self.change(|holds| holds.lift(scope)).await?;
+        self.release(scope).await?;
+        Ok(was_there)
+    }
+
+    /// Takes a due probe; none where none is due, or another worker has it.
+    pub async fn begin_probe(&self, by: &str, lease_ms: u64) -> Result<Option<HoldScope>, StoreError> {
+        let now = self.clock.now();
+        let Some(scope) = self.current().due_probe(now).map(|hold| hold.scope.clone()) else { return Ok(None) };
+        let got = self.change(|holds| holds.begin_probe(now, &scope, by, now.plus_ms(lease_ms))).await?;
+        Ok(got.then_some(scope))
+    }
+
+    /// Ends a probe. Where it has passed, those who waited are made due.
+    pub async fn end_probe(&self, scope: &HoldScope, by: &str, has_passed: bool) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let ended = self.change(|holds| holds.end_probe(now, scope, by, has_passed, self.pauses)).await?;
+        if ended && has_passed {
+            info!(%scope, "hold lifted: the target serves again");
+            self.release(scope).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes everybody due who waits for this hold.
+    pub async fn release(&self, scope: &HoldScope) -> Result<(), StoreError> {
+        let tag = scope.to_string();
+        while self.store.release(self.clock.now(), &tag, RELEASED_AT_ONCE).await? >= RELEASED_AT_ONCE {}
+        Ok(())
+    }
+}

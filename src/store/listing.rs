@@ -1,0 +1,99 @@
+//! Pages of listings: bounded in rows and in bytes, and their cursors.
+
+use super::{DeadRow, Listed, Page, PersonRow, StoreError};
+use crate::core::time::UnixMs;
+
+/// What the rows of a page take together, in bytes; one row may be larger.
+pub const PAGE_BYTES_MAX: usize = 1 << 20;
+/// Inbox entries that are shown of a person.
+pub const INBOX_SHOWN_MAX: usize = 200;
+
+/// A row of a listing.
+#[derive(Debug)]
+pub(super) struct Row<T> {
+    /// Where the next page begins, if this is the last of its page.
+    pub(super) cursor: String,
+    /// What it takes.
+    pub(super) bytes: usize,
+    /// What is shown.
+    pub(super) shown: T,
+}
+
+/// The first rows of what is there, as many as fit on the page.
+pub(super) fn page<T>(
+    page: &Page,
+    rows: impl IntoIterator<Item = Result<Row<T>, StoreError>>,
+) -> Result<Listed<T>, StoreError> {
+    let (mut listed, mut bytes, mut last) = (Vec::new(), 0_usize, None);
+    for row in rows {
+        let row = row?;
+        bytes = bytes.saturating_add(row.bytes);
+        // One row at the least: a page that is empty and not the last would never end.
+        if !listed.is_empty() && (listed.len() >= page.rows_max || bytes > PAGE_BYTES_MAX) {
+            return Ok(Listed { rows: listed, next: last });
+        }
+        last = Some(row.cursor);
+        listed.push(row.shown);
+    }
+    Ok(Listed { rows: listed, next: None })
+}
+
+impl PersonRow {
+    /// What it takes on a page.
+    pub(super) fn bytes(&self) -> usize {
+        let document = self.document.as_ref().map_or(0, bytes::Bytes::len);
+        document + self.inbox.iter().map(|entry| entry.bytes.len()).sum::<usize>()
+    }
+}
+
+impl DeadRow {
+    /// What it takes on a page, about.
+    pub(super) fn bytes(&self) -> usize {
+        self.detail.len() + self.person.as_ref().map_or(0, |person| person.employee_id.len())
+    }
+}
+
+/// The cursor of a row that is ordered by an instant, and then by this.
+pub(super) fn cursor(at: UnixMs, then: impl std::fmt::Display) -> String {
+    format!("{}:{then}", at.0)
+}
+
+/// Reads what [`cursor`] wrote.
+pub(super) fn read_cursor<T>(text: &str, then: impl Fn(&str) -> Option<T>) -> Option<(UnixMs, T)> {
+    let (at, rest) = text.split_once(':')?;
+    Some((UnixMs(at.parse().ok()?), then(rest)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(bytes: &[usize]) -> Vec<Result<Row<usize>, StoreError>> {
+        bytes.iter().enumerate().map(|(n, bytes)| Ok(Row { cursor: n.to_string(), bytes: *bytes, shown: n })).collect()
+    }
+
+    fn first(rows_max: usize, bytes: &[usize]) -> (Vec<usize>, Option<String>) {
+        let listed = page(&Page { rows_max, after: None }, rows(bytes)).unwrap();
+        (listed.rows, listed.next)
+    }
+
+    #[test]
+    fn a_page_ends_at_its_rows_and_at_its_bytes() {
+        assert_eq!(first(2, &[1, 1, 1]), (vec![0, 1], Some("1".to_owned())));
+        assert_eq!(first(3, &[1, 1, 1]), (vec![0, 1, 2], None));
+        assert_eq!(first(9, &[PAGE_BYTES_MAX, 1]), (vec![0], Some("0".to_owned())));
+    }
+
+    #[test]
+    fn a_row_larger_than_a_page_is_shown_alone() {
+        assert_eq!(first(9, &[PAGE_BYTES_MAX + 1, 1]), (vec![0], Some("0".to_owned())));
+        assert_eq!(first(0, &[1, 1]), (vec![0], Some("0".to_owned())));
+    }
+
+    #[test]
+    fn a_cursor_reads_back() {
+        let text = cursor(UnixMs(-5), "a:b");
+        assert_eq!(read_cursor(&text, |then| Some(then.to_owned())), Some((UnixMs(-5), "a:b".to_owned())));
+        assert_eq!(read_cursor("x", |then| Some(then.to_owned())), None);
+    }
+}

@@ -1,0 +1,234 @@
+//! What is kept, and what goes by itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::core::person::job::JobId;
+use crate::core::person::{Person, PersonId, SourceName};
+use crate::core::time::UnixMs;
+use crate::store::listing::INBOX_SHOWN_MAX;
+use crate::store::tokens::Tats;
+use crate::store::{
+    DeadRow, InboxEntry, Lane, LaneState, NewEntry, NewUnmapped, PersonRow, Shared, StoreOptions, Story,
+};
+
+/// All of it.
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) people: BTreeMap<PersonId, Kept>,
+    pub(super) remembered: BTreeMap<[u8; 16], Remembered>,
+    pub(super) owners: BTreeMap<String, PersonId>,
+    pub(super) dead: BTreeMap<JobId, Letter>,
+    pub(super) shared: BTreeMap<String, Shared>,
+    pub(super) tats: Tats,
+    /// The last place that was given to an entry.
+    pub(super) last_seq: u64,
+    /// The last fence that was given out.
+    pub(super) last_fence: u64,
+    /// Somebody came to be due.
+    pub(super) wakes: bool,
+}
+
+impl fmt::Debug for State {
+    /// Personal data stays out of logs, `{:?}` included.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State").field("people", &self.people.len()).finish_non_exhaustive()
+    }
+}
+
+/// A person.
+pub(super) struct Kept {
+    pub(super) source: SourceName,
+    pub(super) document: Option<Bytes>,
+    pub(super) lane: Lane,
+    pub(super) since: UnixMs,
+    pub(super) holder: Option<Holder>,
+    /// The key of the newest delivery, where it was a hash of the body.
+    pub(super) newest: Option<[u8; 16]>,
+    pub(super) inbox: BTreeMap<u64, Bytes>,
+    pub(super) story: Story,
+    pub(super) terms: BTreeSet<String>,
+}
+
+/// Who has a lane.
+#[derive(Debug, Clone)]
+pub(super) struct Holder {
+    pub(super) worker: Arc<str>,
+    /// The number of the claim.
+    pub(super) number: u64,
+    pub(super) fence: u64,
+    pub(super) until: UnixMs,
+}
+
+/// A delivery that is known again.
+pub(super) struct Remembered {
+    pub(super) until: UnixMs,
+    pub(super) ids: Vec<JobId>,
+}
+
+/// A dead letter.
+pub(super) struct Letter {
+    pub(super) row: DeadRow,
+    /// Whose lane it is of; none for an unmapped record.
+    pub(super) blocks: Option<PersonId>,
+    /// Of an unmapped record.
+    pub(super) payload: Option<Bytes>,
+}
+
+impl Letter {
+    pub(super) fn payload_bytes(&self) -> u64 {
+        self.payload.as_ref().map_or(0, |payload| payload.len() as u64)
+    }
+}
+
+impl Kept {
+    pub(super) fn new(source: SourceName, now: UnixMs) -> Self {
+        Self {
+            source,
+            document: None,
+            lane: Lane::new(),
+            since: now,
+            holder: None,
+            newest: None,
+            inbox: BTreeMap::new(),
+            story: Story::default(),
+            terms: BTreeSet::new(),
+        }
+    }
+
+    /// As it is shown.
+    pub(super) fn row(&self, id: PersonId) -> PersonRow {
+        PersonRow {
+            id,
+            document: self.document.clone(),
+            lane: self.lane.clone(),
+            since: self.since,
+            inbox_entries: self.inbox.len() as u64,
+            inbox: self.entries(INBOX_SHOWN_MAX),
+        }
+    }
+
+    /// The first entries of the inbox.
+    pub(super) fn entries(&self, entries_max: usize) -> Vec<InboxEntry> {
+        let first = self.inbox.iter().take(entries_max);
+        first.map(|(seq, bytes)| InboxEntry { seq: *seq, bytes: bytes.clone() }).collect()
+    }
+
+    /// Puts the lane somewhere; whether somebody may be due by it.
+    pub(super) fn stand(&mut self, lane: Lane, now: UnixMs) -> bool {
+        self.lane = lane;
+        self.since = now;
+        self.lane.due.is_some()
+    }
+}
+
+impl State {
+    /// Appends an entry; the lane is due where it wakes.
+    pub(super) fn append(&mut self, now: UnixMs, entry: NewEntry) -> &mut Kept {
+        let kept = self.people.entry(entry.person.id()).or_insert_with(|| Kept::new(entry.person.source.clone(), now));
+        self.last_seq += 1;
+        kept.inbox.insert(self.last_seq, entry.bytes);
+        if let Some(lane) = kept.lane.woken(now) {
+            self.wakes |= kept.stand(lane, now);
+        }
+        kept
+    }
+
+    pub(super) fn bury(&mut self, unmapped: Vec<NewUnmapped>) {
+        for NewUnmapped { row, payload } in unmapped {
+            self.dead.insert(row.id, Letter { row, blocks: None, payload: Some(payload) });
+        }
+    }
+
+    pub(super) fn put(&mut self, now: UnixMs, entry: NewEntry) -> bool {
+        if !self.people.contains_key(&entry.person.id()) {
+            return false;
+        }
+        let kept = self.append(now, entry);
+        if kept.holder.is_none() {
+            let lane = kept.lane.released(now);
+            self.wakes |= lane == kept.lane || kept.stand(lane, now);
+        }
+        true
+    }
+
+    pub(super) fn release(&mut self, now: UnixMs, tag: &str, people_max: u64) -> u64 {
+        let parked = self.parked(tag);
+        let released = &parked[..parked.len().min(usize::try_from(people_max).unwrap_or(usize::MAX))];
+        for id in released {
+            if let Some(kept) = self.people.get_mut(id) {
+                let lane = kept.lane.released(now);
+                self.wakes |= kept.stand(lane, now);
+            }
+        }
+        released.len() as u64
+    }
+
+    /// Who is parked under a tag, longest first.
+    pub(super) fn parked(&self, tag: &str) -> Vec<PersonId> {
+        let mut parked: Vec<_> = self.people.iter().filter(|(_, kept)| kept.lane.tag.as_deref() == Some(tag)).collect();
+        parked.sort_by_key(|(id, kept)| (kept.since, **id));
+        parked.into_iter().map(|(id, _)| *id).collect()
+    }
+
+    /// Ends the leases of these holders: due at once, and no take-over.
+    pub(super) fn give_back(&mut self, now: UnixMs, is_meant: impl Fn(&Holder) -> bool) -> u64 {
+        let mut given_back = 0;
+        for kept in self.people.values_mut() {
+            if kept.holder.take_if(|holder| is_meant(holder)).is_some() {
+                self.wakes |= kept.stand(Lane::due_at(now), now);
+                given_back += 1;
+            }
+        }
+        given_back
+    }
+
+    pub(super) fn replay_unmapped(
+        &mut self,
+        now: UnixMs,
+        id: JobId,
+        entries: Vec<NewEntry>,
+        unmapped: Vec<NewUnmapped>,
+    ) -> bool {
+        if !self.discard_unmapped(id) {
+            return false;
+        }
+        for entry in entries {
+            self.append(now, entry);
+        }
+        self.bury(unmapped);
+        true
+    }
+
+    pub(super) fn discard_unmapped(&mut self, id: JobId) -> bool {
+        let is_there = self.dead.get(&id).is_some_and(|letter| letter.row.unmapped);
+        is_there && self.dead.remove(&id).is_some()
+    }
+
+    pub(super) fn erase(&mut self, person: &Person) -> bool {
+        let id = person.id();
+        let letters = self.dead.len();
+        self.dead.retain(|_, letter| letter.blocks != Some(id) && letter.row.person.as_ref() != Some(person));
+        self.owners.retain(|_, owner| *owner != id);
+        self.people.remove(&id).is_some() || self.dead.len() < letters
+    }
+
+    pub(super) fn tidy(&mut self, options: &StoreOptions, now: UnixMs) -> u64 {
+        let before = self.remembered.len();
+        self.remembered.retain(|_, remembered| remembered.until > now);
+        let mut gone = (before - self.remembered.len()) as u64;
+        for kept in self.people.values_mut() {
+            let is_old = kept.since.plus_ms(options.bounds.story_keep_ms) <= now;
+            if kept.lane.state == LaneState::Idle && is_old {
+                let old = kept.story.entries.len() as u64;
+                kept.story.entries.clear();
+                kept.story.dropped += old;
+                gone += old;
+            }
+        }
+        gone
+    }
+}

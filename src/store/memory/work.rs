@@ -1,0 +1,129 @@
+//! What workers do: claim, renew, own, commit.
+
+use super::state::{Holder, Kept, Letter, State};
+use crate::core::person::PersonId;
+use crate::core::time::UnixMs;
+use crate::store::{
+    Claim, ClaimRequest, Claimed, Commit, Committed, DeadChange, Lane, Lease, Own, Owned, StoreOptions,
+};
+
+/// Fences grow by more a millisecond than are given out, so that none comes twice after writes were lost.
+const FENCES_A_MS: u64 = 256;
+
+impl State {
+    pub(super) fn claim(&mut self, now: UnixMs, request: &ClaimRequest) -> Claim {
+        if let Some(from) = request.lost_from {
+            let lost = from..request.number;
+            self.give_back(now, |holder| holder.worker == request.worker && lost.contains(&holder.number));
+        }
+        let chosen = match &request.parked {
+            Some(tag) => self.parked(tag).into_iter().take(1.min(request.people_max)).collect(),
+            None => self.to_be_had(now, request.people_max),
+        };
+        let people: Vec<_> = chosen.into_iter().filter_map(|id| self.lease(now, id, request)).collect();
+        if people.is_empty() { Claim::Nobody { until: self.next_at() } } else { Claim::People(people) }
+    }
+
+    /// Whose lease ran out, then who is due.
+    fn to_be_had(&self, now: UnixMs, people_max: usize) -> Vec<PersonId> {
+        let mut found: Vec<_> = self
+            .people
+            .iter()
+            .filter_map(|(id, kept)| {
+                let ran_out = kept.holder.as_ref().map(|holder| (0, holder.until, *id));
+                ran_out.or_else(|| kept.lane.due.map(|due| (1, due, *id)))
+            })
+            .filter(|(_, at, _)| *at <= now)
+            .collect();
+        found.sort_unstable();
+        found.into_iter().take(people_max).map(|(_, _, id)| id).collect()
+    }
+
+    fn lease(&mut self, now: UnixMs, id: PersonId, request: &ClaimRequest) -> Option<Claimed> {
+        let kept = self.people.get_mut(&id)?;
+        let until = now.plus_ms(request.lease_ms);
+        let by_time = u64::try_from(now.0).unwrap_or(0).saturating_mul(FENCES_A_MS);
+        let fence = by_time.max(self.last_fence + 1);
+        self.last_fence = fence;
+        let holder = Holder { worker: request.worker.clone(), number: request.number, fence, until };
+        let taken_over = kept.holder.replace(holder).is_some();
+        kept.stand(Lane::running(), now);
+        let lease = Lease { person: id, fence, until };
+        Some(Claimed { lease, document: kept.document.clone(), inbox: kept.entries(request.entries_max), taken_over })
+    }
+
+    /// The next instant at which a claim may find somebody.
+    fn next_at(&self) -> Option<UnixMs> {
+        self.people
+            .values()
+            .filter_map(|kept| kept.holder.as_ref().map_or(kept.lane.due, |holder| Some(holder.until)))
+            .min()
+    }
+
+    /// The person of a lease that is their lane's own.
+    fn held(&mut self, lease: &Lease) -> Option<&mut Kept> {
+        let kept = self.people.get_mut(&lease.person)?;
+        kept.holder.as_ref().is_some_and(|holder| holder.fence == lease.fence).then_some(kept)
+    }
+
+    pub(super) fn renew(&mut self, now: UnixMs, lease: &Lease, lease_ms: u64) -> Option<Lease> {
+        let until = now.plus_ms(lease_ms);
+        self.held(lease)?.holder.as_mut()?.until = until;
+        Some(Lease { until, ..lease.clone() })
+    }
+
+    pub(super) fn own(&mut self, now: UnixMs, lease: &Lease, own: Own) -> Owned {
+        if self.held(lease).is_none() {
+            return Owned::Stale;
+        }
+        let from = own.from.as_ref().map(|(from, _)| *from);
+        let mut is_taken = false;
+        for key in &own.keys {
+            match self.owners.get(key) {
+                Some(owner) if *owner == lease.person => {}
+                Some(owner) if Some(*owner) == from => is_taken = true,
+                Some(owner) => return Owned::By(*owner),
+                None => {}
+            }
+        }
+        self.owners.extend(own.keys.into_iter().map(|key| (key, lease.person)));
+        if let Some((_, entry)) = own.from.filter(|_| is_taken) {
+            self.append(now, entry);
+        }
+        Owned::Yes
+    }
+
+    pub(super) fn commit(&mut self, options: &StoreOptions, now: UnixMs, lease: &Lease, commit: Commit) -> Committed {
+        let id = lease.person;
+        let Some(kept) = self.held(lease) else { return Committed::Stale };
+        kept.holder = None;
+        if commit.document.is_some() {
+            kept.document = commit.document;
+        }
+        if let Some(to) = commit.consumed_to {
+            kept.inbox.retain(|seq, _| *seq > to);
+        }
+        for term in &commit.terms_removed {
+            kept.terms.remove(term);
+        }
+        kept.terms.extend(commit.terms_added);
+        let story = &mut kept.story;
+        story.entries.extend(commit.story);
+        let surplus = story.entries.len().saturating_sub(options.bounds.story_entries_max as usize);
+        story.entries.drain(..surplus);
+        story.dropped += surplus as u64;
+        let woken = if kept.inbox.is_empty() { None } else { commit.lane.woken(now) };
+        let is_due = kept.stand(woken.unwrap_or(commit.lane), now);
+        self.wakes |= is_due;
+        for key in &commit.disowned {
+            if self.owners.get(key) == Some(&id) {
+                self.owners.remove(key);
+            }
+        }
+        self.dead.retain(|_, letter| letter.blocks != Some(id));
+        if let DeadChange::Is(row) = commit.dead {
+            self.dead.insert(row.id, Letter { row: *row, blocks: Some(id), payload: None });
+        }
+        Committed::Committed
+    }
+}

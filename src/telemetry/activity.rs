@@ -1,0 +1,118 @@
+//! What this process did since it last told the others: calls, deliveries, and what is under way.
+//! `crate::admin` adds it to the document that all processes share.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::core::activity::{Counts, Happening};
+use crate::core::limiter::CallKind;
+use crate::core::time::UnixMs;
+
+/// Counts what happens; clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct ActivityLog(Arc<Mutex<Inner>>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    counts: Counts,
+    calls: BTreeMap<u64, UnixMs>,
+    next_call: u64,
+    answered_at: Option<UnixMs>,
+}
+
+/// What happened, and what is under way.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Told {
+    /// What happened since it was last told.
+    pub counts: Counts,
+    /// Since when the oldest call that is under way has been.
+    pub calling_since: Option<UnixMs>,
+    /// When the target last answered anything at all.
+    pub answered_at: Option<UnixMs>,
+}
+
+impl ActivityLog {
+    /// A call goes out.
+    #[must_use]
+    pub fn call(&self, now: UnixMs, kind: CallKind) -> Call {
+        self.happened(match kind {
+            CallKind::Write => Happening::Write,
+            CallKind::Read => Happening::Read,
+        });
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.next_call += 1;
+        let number = inner.next_call;
+        inner.calls.insert(number, now);
+        Call { log: self.clone(), number }
+    }
+
+    /// Something happened.
+    pub fn happened(&self, what: Happening) {
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *inner.counts.entry(what).or_default() += 1;
+    }
+
+    /// Gives what happened since it was last told, and begins anew.
+    #[must_use]
+    pub fn take(&self) -> Told {
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Told {
+            counts: std::mem::take(&mut inner.counts),
+            calling_since: inner.calls.values().min().copied(),
+            answered_at: inner.answered_at,
+        }
+    }
+
+    /// Puts back what could not be told.
+    pub fn put_back(&self, counts: &Counts) {
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (happening, n) in counts {
+            *inner.counts.entry(*happening).or_default() += n;
+        }
+    }
+}
+
+/// A call that is under way; one that is dropped without a result is forgotten.
+#[derive(Debug)]
+pub struct Call {
+    log: ActivityLog,
+    number: u64,
+}
+
+impl Call {
+    /// What came of it: one of [`Happening::CALLS`].
+    pub fn ended(self, now: UnixMs, what: Happening) {
+        self.log.happened(what);
+        let is_answer = !matches!(what, Happening::Unreachable | Happening::Unanswered);
+        if is_answer {
+            self.log.0.lock().unwrap_or_else(PoisonError::into_inner).answered_at = Some(now);
+        }
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.log.0.lock().unwrap_or_else(PoisonError::into_inner).calls.remove(&self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_happened_is_told_once_and_what_is_under_way_as_long_as_it_is() {
+        let log = ActivityLog::default();
+        let first = log.call(UnixMs(5), CallKind::Write);
+        let second = log.call(UnixMs(9), CallKind::Read);
+        assert_eq!(log.take().calling_since, Some(UnixMs(5)));
+        first.ended(UnixMs(20), Happening::Served);
+        second.ended(UnixMs(30), Happening::Unanswered);
+        let told = log.take();
+        assert_eq!(told.counts, Counts::from([(Happening::Served, 1), (Happening::Unanswered, 1)]));
+        assert_eq!((told.calling_since, told.answered_at), (None, Some(UnixMs(20))));
+        assert!(log.take().counts.is_empty());
+        log.put_back(&told.counts);
+        assert_eq!(log.take().counts, told.counts);
+    }
+}

@@ -1,0 +1,41 @@
+//! The guard: so many people may be switched off or be given another address in a window, by all
+//! workers together.
+
+use super::Worker;
+use crate::core::code::Code;
+use crate::core::guard::{Guard, Passage};
+use crate::core::hold::HoldScope;
+use crate::core::person::PersonId;
+use crate::core::reconcile::attempt::Conclusion;
+use crate::core::reconcile::request::Request;
+use crate::store::{StoreError, documents};
+
+/// The document's name.
+pub(super) const GUARD: &str = "guard";
+
+impl Worker {
+    /// A hold of the guard that keeps this request back; what may pass is counted.
+    pub(super) async fn kept_back(&self, request: &Request, person: PersonId) -> Result<Option<Conclusion>, StoreError> {
+        let scope = match request {
+            Request::SetActive { active: false, .. } => HoldScope::Deactivations,
+            Request::SetUserName { .. } => HoldScope::Addresses,
+            Request::Create(_)
+            | Request::Get { .. }
+            | Request::Find { .. }
+            | Request::Page { .. }
+            | Request::Replace { .. }
+            | Request::SetActive { active: true, .. }
+            | Request::SetNames { .. }
+            | Request::Probe
+            | Request::Discover => return Ok(None),
+        };
+        let people_known = self.store.stats().await?.people;
+        let is_held = self.holds.current().get(&scope).is_some();
+        let (now, options) = (self.clock.now(), self.options.guard);
+        let may = documents::change(self.store.as_ref(), GUARD, |guard: &mut Guard| {
+            guard.may(now, &scope, Passage { person, is_held, people_known }, options).then_some(())
+        });
+        let hold = Conclusion::Hold { scope: scope.clone(), code: Code::HoldGuard, not_before: None };
+        Ok(may.await?.is_none().then_some(hold))
+    }
+}

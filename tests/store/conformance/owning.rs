@@ -1,0 +1,81 @@
+//! Members and addresses, each of one person at the most.
+
+use scim_bridge::core::person::PersonId;
+use scim_bridge::store::{Commit, Committed, Lease, NewEntry, Own, Owned};
+
+use crate::harness::{Bench, LEASE_MS, at, commit, held, idle, person, retry, words};
+
+fn keys(keys: &[&str]) -> Vec<String> {
+    keys.iter().map(|key| (*key).to_owned()).collect()
+}
+
+async fn own(b: &mut Bench, lease: &Lease, wanted: &[&str], from: Option<(PersonId, NewEntry)>) -> Owned {
+    b.s().await.own(at(1), lease, Own { keys: keys(wanted), from }).await.unwrap()
+}
+
+async fn owner(b: &mut Bench, key: &str) -> Option<PersonId> {
+    b.s().await.owner(key).await.unwrap()
+}
+
+/// Claims somebody who is made for it.
+async fn leased(b: &mut Bench, who: &str) -> Lease {
+    b.accept(at(0), &[(who, "x")]).await;
+    let lease = b.claim_one(at(0)).await.lease;
+    assert_eq!(lease.person, person(who).id());
+    lease
+}
+
+pub(crate) async fn keys_are_owned_all_or_none(b: &mut Bench) {
+    let (one, two) = (leased(b, "1").await, leased(b, "2").await);
+    assert_eq!(own(b, &one, &["id:7", "address:a@x"], None).await, Owned::Yes);
+    assert_eq!(own(b, &one, &["id:7", "address:a@x"], None).await, Owned::Yes, "again");
+    assert_eq!(own(b, &two, &["id:8", "address:a@x", "address:b@x"], None).await, Owned::By(one.person));
+    for (key, expected) in [("id:7", Some(one.person)), ("address:a@x", Some(one.person)), ("id:8", None)] {
+        assert_eq!(owner(b, key).await, expected, "{key}");
+    }
+    assert_eq!(own(b, &two, &["id:8"], None).await, Owned::Yes);
+}
+
+pub(crate) async fn keys_are_owned_under_the_fence_only(b: &mut Bench) {
+    let lost = leased(b, "1").await;
+    let lease = b.claim_one(at(LEASE_MS)).await.lease;
+    assert_eq!(own(b, &lost, &["id:7"], None).await, Owned::Stale);
+    assert_eq!(owner(b, "id:7").await, None);
+    assert_eq!(own(b, &lease, &["id:7"], None).await, Owned::Yes);
+    b.commit(at(LEASE_MS), &lease, commit("1", held("x"))).await;
+    assert_eq!(own(b, &lease, &["id:8"], None).await, Owned::Stale);
+    assert_eq!(owner(b, "id:7").await, Some(lease.person));
+}
+
+pub(crate) async fn keys_are_taken_from_somebody_who_is_told_once(b: &mut Bench) {
+    let (one, two, three) = (leased(b, "1").await, leased(b, "2").await, leased(b, "3").await);
+    own(b, &one, &["id:7", "address:a@x"], None).await;
+    own(b, &three, &["address:c@x"], None).await;
+    b.commit(at(1), &one, Commit { consumed_to: Some(u64::MAX / 4), ..commit("1", idle()) }).await;
+    let told = |b: &mut Bench| Some((one.person, b.entry("1", "handed over")));
+    // Not where anything is a third person's.
+    let from = told(b);
+    assert_eq!(own(b, &two, &["id:7", "address:c@x"], from).await, Owned::By(three.person));
+    assert_eq!((owner(b, "id:7").await, b.row("1").await.inbox_entries), (Some(one.person), 0));
+    let from = told(b);
+    assert_eq!(own(b, &two, &["id:7", "address:a@x", "id:new"], from).await, Owned::Yes);
+    for key in ["id:7", "address:a@x", "id:new"] {
+        assert_eq!(owner(b, key).await, Some(two.person), "{key}");
+    }
+    assert_eq!(b.lane("1").await, retry(at(1)));
+    // Asked again, because the answer was lost: nobody is told twice.
+    let from = told(b);
+    assert_eq!(own(b, &two, &["id:7", "address:a@x", "id:new"], from).await, Owned::Yes);
+    assert_eq!(words(&b.claim_one(at(1)).await), ["handed over"]);
+}
+
+pub(crate) async fn a_commit_gives_up_what_is_the_persons_own_and_nothing_else(b: &mut Bench) {
+    let (one, two) = (leased(b, "1").await, leased(b, "2").await);
+    own(b, &one, &["id:7", "address:a@x"], None).await;
+    own(b, &two, &["id:8"], None).await;
+    let gives_up = Commit { disowned: keys(&["address:a@x", "id:8", "id:nobody's"]), ..commit("1", idle()) };
+    assert_eq!(b.commit(at(1), &one, gives_up).await, Committed::Committed);
+    assert_eq!(owner(b, "address:a@x").await, None);
+    assert_eq!((owner(b, "id:7").await, owner(b, "id:8").await), (Some(one.person), Some(two.person)));
+    assert_eq!(own(b, &two, &["address:a@x"], None).await, Owned::Yes);
+}

@@ -1,0 +1,95 @@
+//! One member, one person.
+
+use scim_bridge::core::code::Code;
+use scim_bridge::core::person::job::Finished;
+use scim_bridge::core::person::{Email, Event};
+use scim_bridge::core::time::UnixMs;
+use scim_bridge::store::LaneState;
+use scim_bridge::worker::Attempted::{Blocked, InLine};
+
+use crate::bench::{Bench, hire, leave, rename};
+
+fn at(ms: i64) -> Option<UnixMs> {
+    Some(UnixMs(1_795_341_500_000 + ms))
+}
+
+/// A hire under somebody's address.
+fn hire_as(id: &str, address: &str, given: &str, family: &str, ms: i64) -> Event {
+    let mut event = Event { at: at(ms), ..hire(id, given, family) };
+    event.facts.email = Some(Email::parse(address).unwrap());
+    event
+}
+
+#[tokio::test]
+async fn a_second_employee_under_one_address_is_a_dead_letter_that_names_both() {
+    let bench = Bench::new();
+    bench.accept(hire_as("E-1", "ada@example.com", "Ada", "Lovelace", 0)).await;
+    bench.attempt().await;
+    bench.accept(hire_as("E-2", "ADA@example.com", "Adam", "Smith", 1)).await;
+    assert_eq!(bench.attempt().await, Blocked(Code::ScimOwned));
+    let detail = bench.document("E-2").await.trouble.unwrap().detail;
+    assert!(detail.contains("hr/E-1") && detail.contains("hr/E-2"), "{detail}");
+    assert_eq!(bench.calls(), ["create 201"], "nobody was asked about, nobody was written");
+}
+
+#[tokio::test]
+async fn an_address_that_is_given_up_heals_who_waits_for_it() {
+    let bench = Bench::new();
+    bench.accept(hire_as("E-1", "js@example.com", "John", "Smith", 0)).await;
+    bench.attempt().await;
+    bench.accept(hire_as("E-2", "js@example.com", "Jane", "Stone", 1)).await;
+    assert_eq!(bench.attempt().await, Blocked(Code::ScimOwned));
+    let mut moves = Event { at: at(2), ..rename("E-1", "John", "Smith") };
+    moves.facts.email = Some(Email::parse("john.smith@example.com").unwrap());
+    bench.accept(moves).await;
+    assert_eq!(bench.attempt().await, InLine(Finished::Updated));
+    assert_eq!(bench.attempt().await, InLine(Finished::Created), "nobody had to replay anything");
+    assert_eq!(bench.sim.members().len(), 2);
+}
+
+#[tokio::test]
+async fn a_leave_heals_who_waits_for_the_member() {
+    let bench = Bench::new();
+    bench.accept(hire_as("E-1", "js@example.com", "John", "Smith", 0)).await;
+    bench.attempt().await;
+    bench.accept(hire_as("E-2", "js@example.com", "Jane", "Stone", 1)).await;
+    assert_eq!(bench.attempt().await, Blocked(Code::ScimOwned));
+    bench.accept(Event { at: at(2), ..leave("E-1") }).await;
+    assert_eq!(bench.attempt().await, InLine(Finished::Deactivated));
+    assert_eq!(bench.attempt().await, InLine(Finished::Adopted));
+    let members = bench.sim.members();
+    assert_eq!((members.len(), members[0].active), (1, true));
+    assert_eq!(&*members[0].name.family_name, "Stone");
+}
+
+#[tokio::test]
+async fn a_rehire_under_a_new_id_takes_the_member_over_and_closes_the_former_record() {
+    let bench = Bench::new();
+    bench.accept(hire_as("E-1", "ada@example.com", "Ada", "Lovelace", 0)).await;
+    bench.attempt().await;
+    bench.accept(hire_as("E-2", "ada@example.com", "ada", "LOVELACE", 1)).await;
+    assert_eq!(bench.attempt().await, InLine(Finished::Adopted));
+    // The former record hears of it, and its words are not applied any more.
+    bench.attempt().await;
+    bench.accept(Event { at: at(5), ..leave("E-1") }).await;
+    bench.attempt().await;
+    assert!(bench.sim.members()[0].active);
+    let former = bench.document("E-1").await;
+    assert_eq!(former.record.closed.unwrap().to.to_string(), "hr/E-2");
+    assert_eq!(former.words_after_close, 1);
+    assert_eq!(bench.state("E-1").await, LaneState::Idle);
+}
+
+#[tokio::test]
+async fn a_member_whose_address_was_changed_by_somebody_else_is_doubt_and_not_written() {
+    let bench = Bench::new();
+    bench.accept(hire_as("E-1", "ada@example.com", "Ada", "Lovelace", 0)).await;
+    bench.attempt().await;
+    bench.clock.advance_ms(61_000);
+    let mut stranger = scim_bridge::postman_sim::Person::member("eve@example.com", "Eve", "Other");
+    stranger.id = Some(bench.sim.members()[0].id.to_string());
+    bench.sim.add_member(stranger);
+    bench.accept(Event { at: at(5), ..rename("E-1", "Ada", "King") }).await;
+    let ended = bench.attempt().await;
+    assert!(!bench.calls().iter().any(|call| call.starts_with("replace")), "{ended:?} {:?}", bench.calls());
+}
