@@ -8,8 +8,8 @@ use crate::app;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::core::code::Code;
-use crate::core::reply::{Outcome, Reply, classify};
-use crate::core::scim::Request;
+use crate::core::reconcile::reply::{Outcome, Reply, classify};
+use crate::core::reconcile::request::Request;
 use crate::scim::Client;
 use crate::store::StoreError;
 
@@ -78,34 +78,41 @@ async fn store(config: &Config) -> Checked {
 async fn postman(config: &Config) -> Result<Vec<Checked>, Failure> {
     let client = app::scim_client(config)
         .map_err(|error| Failure::advise(error.to_string(), "See `[postman]` in docs/configuration.md."))?;
-    Ok(vec![ask(&client, "postman", &Request::Discover).await, ask(&client, "postman key", &Request::Probe).await])
+    let way = client.proxy_in_use().map_or_else(|| "no proxy".to_owned(), |proxy| format!("through the proxy {proxy}"));
+    Ok(vec![
+        well("way to postman", way),
+        ask(&client, "postman", &Request::Discover).await,
+        ask(&client, "postman key", &Request::Probe).await,
+    ])
 }
 
 async fn ask(client: &Client, what: &'static str, request: &Request) -> Checked {
     let reply = client.send(request).await;
     let seen = match &reply {
         Reply::Http(http) => format!("answered {}", http.status),
-        Reply::NotSent => "no connection".to_owned(),
-        Reply::Lost => "no answer in time, or the connection broke".to_owned(),
+        Reply::NotSent { reason } | Reply::Lost { reason } => reason.to_string(),
     };
-    let code = match classify(request.operation(), &reply, Clock::System.now()) {
+    let code = match classify(request, None, &reply, Clock::System.now()) {
         Outcome::Served => return well(what, format!("{seen}: speaks SCIM 2.0")),
         Outcome::Members(listing) => {
             let members = listing.total.map_or_else(String::new, |total| format!(", {total} members"));
             return well(what, format!("{seen}: the key is accepted{members}"));
         }
-        Outcome::Hold(_, code)
+        Outcome::Hold(_, code, _)
         | Outcome::Permanent(code)
         | Outcome::Passing { code, .. }
         | Outcome::Unknown { code, .. } => code,
         Outcome::RateLimited { .. } => Code::ScimRateLimited,
-        Outcome::Created { .. }
+        Outcome::Created(_)
         | Outcome::Member(_)
         | Outcome::Applied
         | Outcome::AlreadyMember
         | Outcome::NotMember
+        | Outcome::NoFilter
         | Outcome::UsernameRefused
-        | Outcome::Suspect => Code::HoldRefused,
+        | Outcome::AddressRefused { .. }
+        | Outcome::Changed
+        | Outcome::Suspect { .. } => Code::HoldRefused,
     };
     Checked { what, ok: false, found: format!("{seen}: {code} {}", code.title()), action: code.advice().to_owned() }
 }

@@ -11,7 +11,7 @@ pub mod wire;
 
 use std::error::Error;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -98,6 +98,8 @@ pub struct Client {
     options: Arc<ClientOptions>,
     proxy: Option<Proxy>,
     budget: ReplyBudget,
+    /// Why the newest call brought no reply, if so.
+    failing: Arc<Mutex<Option<NoReply>>>,
 }
 
 impl Client {
@@ -117,7 +119,8 @@ impl Client {
             .http2_keep_alive_timeout(PING_TIMEOUT)
             .http2_keep_alive_while_idle(true)
             .build(Connector::new(tls, proxy.clone(), options.connect_timeout));
-        Ok(Self { http, options: Arc::new(options), proxy, budget: ReplyBudget::default() })
+        let (options, budget, failing) = (Arc::new(options), ReplyBudget::default(), Arc::default());
+        Ok(Self { http, options, proxy, budget, failing })
     }
 
     /// The proxy through which the target is reached, without its password.
@@ -128,6 +131,29 @@ impl Client {
 
     /// Sends one request and returns what came back, whatever it was.
     pub async fn send(&self, request: &Request) -> Reply {
+        let reply = self.exchange(request).await;
+        self.tell(&reply);
+        reply
+    }
+
+    /// Logs why there is no reply, when that begins, changes, or ends: not for each call.
+    fn tell(&self, reply: &Reply) {
+        let now = match reply {
+            Reply::Http(_) => None,
+            Reply::NotSent { reason } | Reply::Lost { reason } => Some(*reason),
+        };
+        let before = std::mem::replace(&mut *self.failing.lock().unwrap_or_else(PoisonError::into_inner), now);
+        match (before, now) {
+            (before, Some(reason)) if before != Some(reason) => {
+                let proxy = self.proxy_in_use();
+                tracing::warn!(%reason, proxy, "the target gives no reply");
+            }
+            (Some(_), None) => tracing::info!("the target replies again"),
+            (Some(_), Some(_)) | (None, Some(_) | None) => {}
+        }
+    }
+
+    async fn exchange(&self, request: &Request) -> Reply {
         let mut outgoing = match self.outgoing(request) {
             Ok(outgoing) => outgoing,
             Err(reason) => return Reply::NotSent { reason },

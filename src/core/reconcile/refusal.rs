@@ -212,10 +212,14 @@ fn normalised(detail: &str) -> String {
     plain.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The target's own `detail` for a person's story: short, on one line, without addresses.
+/// The target's own `detail` for a person's story: short, on one line, without addresses. Without a reply,
+/// why there is none.
 #[must_use]
 pub fn detail_for_story(reply: &Reply) -> Option<String> {
-    let Reply::Http(http) = reply else { return None };
+    let http = match reply {
+        Reply::Http(http) => http,
+        Reply::NotSent { reason } | Reply::Lost { reason } => return Some(reason.to_string()),
+    };
     if http.status < 300 || !http.body_complete {
         return None;
     }
@@ -237,6 +241,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
+    use crate::core::reconcile::no_reply::NoReply;
 
     fn told(detail: &str) -> Option<String> {
         let body = Bytes::from(serde_json::json!({ "detail": detail }).to_string());
@@ -252,6 +257,8 @@ mod tests {
         assert_eq!(told("filter userName%20eq%20%22ada%40example.com%22").as_deref(), Some("filter (address)"));
         assert_eq!(told(&format!("{} ada.lovelace@example.com", "x".repeat(190))).map(|text| text.len()), Some(200));
         assert_eq!(told(" \n "), None);
+        let lost = Reply::Lost { reason: NoReply::Closed };
+        assert_eq!(detail_for_story(&lost).as_deref(), Some("the connection was closed before the reply"));
         assert_eq!(
             detail_for_story(&Reply::Http(HttpReply { status: 500, body_complete: true, ..HttpReply::default() })),
             None
