@@ -450,7 +450,7 @@ fn judging_a_reply_of_4_mib_takes_no_time_to_speak_of() {
         let begun = std::time::Instant::now();
         let _ = meaning(&find(), &reply);
         // A debug build on a busy machine; what is quadratic takes hours.
-        assert!(begun.elapsed().as_secs() < 20, "{row}: {:?}", begun.elapsed());
+        assert!(begun.elapsed().as_secs() < 60, "{row}: {:?}", begun.elapsed());
     }
 }
 
