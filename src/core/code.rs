@@ -110,6 +110,34 @@ codes! {
     MapField = "MAP-FIELD",
         "A field that this event needs is missing or malformed.",
         "Correct the mapping and replay, or correct the person in the HR system and discard.";
+    // Reading at an HR system, for its thin webhooks.
+    FetchNotFound = "FETCH-404",
+        "The HR system sent a notice about an employee whom its API does not know.",
+        "See whether the key under `[source.fetch]` may see everybody; replay. If they are gone, discard.";
+    FetchOtherPerson = "FETCH-OTHER-PERSON",
+        "The HR system's API answered with another employee's record than the one asked for.",
+        "Look for a cache or a proxy that answers in its place, or another kind of id in the webhook; then replay.";
+    FetchUnreadable = "FETCH-UNREADABLE",
+        "The HR system's answer cannot be used: not JSON, cut off, or longer than is read.",
+        "It is tried again a few times. Check `[source.fetch] base_url`, and what is between here and there; then replay.";
+    FetchRefused = "FETCH-4XX",
+        "The HR system's API refuses to tell about this employee, or answers with an error.",
+        "It is tried again a few times. See the story for the status; correct the key's rights or the fetch's rules, then replay.";
+    FetchUnavailable = "FETCH-5XX",
+        "The HR system's API had an error of its own.",
+        "Nothing: it is tried again. If it lasts, see the HR system's status page.";
+    FetchUnreachable = "FETCH-UNREACHABLE",
+        "The HR system's API could not be reached, or did not answer in time.",
+        "Check `[source.fetch] base_url`, DNS, proxy and egress rules; it is tried again by itself.";
+    FetchRateLimited = "FETCH-429",
+        "The HR system says that its rate limit is reached.",
+        "Nothing: the people of this source wait for as long as it says.";
+    FetchPaced = "FETCH-PACED",
+        "Reads at the HR system wait for their turn: it takes only so many a minute.",
+        "Nothing: each is made in its turn.";
+    FetchMissing = "FETCH-MISSING",
+        "A webhook asks for a read at the HR system, and the source has no `[source.fetch]`.",
+        "Give the source a `[source.fetch]` with what its preset needs, restart, then replay.";
     // Tried again: the target's or the network's passing trouble.
     ScimUnavailable = "SCIM-5XX",
         "Postman had an error of its own.",

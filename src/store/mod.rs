@@ -24,10 +24,12 @@ use crate::core::time::UnixMs;
 
 pub mod copy;
 pub mod documents;
+pub mod embedded;
 pub mod holds;
 mod lane;
 mod listing;
 pub mod memory;
+pub mod redis;
 pub mod target;
 pub mod tokens;
 pub mod transfer;

@@ -108,7 +108,7 @@ impl Condition {
     }
 
     /// Whether it holds; not where nothing is there.
-    pub(super) fn holds(&self, place: Place<'_>) -> bool {
+    pub(in crate::core) fn holds(&self, place: Place<'_>) -> bool {
         self.judge(place) == Some(true)
     }
 }

@@ -13,6 +13,7 @@ use super::job::JobId;
 use super::mark::Mark;
 use super::record::Record;
 use crate::core::code::Code;
+use crate::core::fetch::verdict::OwedRead;
 use crate::core::time::UnixMs;
 
 /// The format of documents that this version writes.
@@ -36,6 +37,9 @@ pub struct Document {
     /// Events that have not ended, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub open: Vec<OpenJob>,
+    /// A read at the HR system that notices asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owed_read: Option<OwedRead>,
     /// What blocks the person: a dead letter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<Trouble>,
@@ -88,6 +92,7 @@ impl Document {
             record: Record::default(),
             member: None,
             open: Vec::new(),
+            owed_read: None,
             trouble: None,
             progress: Progress::default(),
             employment_done: None,

@@ -1,11 +1,13 @@
 //! Folding an inbox into a person's document.
 
 use super::document::{Document, OPEN_JOBS_MAX, OpenJob, Progress, Staged};
+use super::employment::EmploymentWord;
 use super::event::{Event, EventKind};
 use super::inbox::{Entry, Word};
 use super::job::{Finished, JobId};
 use super::record::Closed;
 use super::story::{Note, StoryEntry};
+use crate::core::fetch::verdict::OwedRead;
 use crate::core::time::UnixMs;
 
 /// What folding an inbox came to.
@@ -45,6 +47,9 @@ pub fn fold(document: &mut Document, entries: Vec<(u64, Entry)>, now: UnixMs) ->
                 let Progress { create_unknown, .. } = document.progress;
                 document.progress = Progress { create_unknown, ..Progress::default() };
                 document.not_followed_since = None;
+                if let Some(owed) = &mut document.owed_read {
+                    owed.again();
+                }
                 folding.calls_for_attempt = true;
                 folding.tell(now, Note::Replayed { by });
             }
@@ -59,7 +64,11 @@ pub fn fold(document: &mut Document, entries: Vec<(u64, Entry)>, now: UnixMs) ->
 }
 
 fn fold_event(document: &mut Document, folding: &mut Folding, job: JobId, event: &Event, accepted_at: UnixMs, seq: u64) {
+    let before = document.record.employment.at(accepted_at).copied();
     let folded = document.record.fold(event, accepted_at, seq);
+    if event.kind == EventKind::Update {
+        say_again(document, before, accepted_at);
+    }
     folding.ahead += u32::from(folded.is_ahead);
     let is_news = !folded.news.is_empty() || event.kind == EventKind::Notice;
     folding.tell(
@@ -80,6 +89,9 @@ fn fold_event(document: &mut Document, folding: &mut Folding, job: JobId, event:
     if !is_news {
         folding.end(accepted_at, job, Finished::Superseded);
         return;
+    }
+    if event.kind == EventKind::Notice {
+        OwedRead::note(&mut document.owed_read, accepted_at);
     }
     // What stood in the way may be gone with it.
     document.progress.suspicions = 0;
@@ -104,6 +116,30 @@ fn apply(document: &mut Document, folding: &mut Folding, import: &str, member: O
     fold_event(document, folding, job, &event, accepted_at, seq);
 }
 
+/// Folds in what a read at the HR system told, at `now` after the entry `seq`. Which facts are news.
+pub fn fold_read(document: &mut Document, told: &[Event], now: UnixMs, seq: u64) -> Vec<&'static str> {
+    let before = document.record.employment.at(now).copied();
+    let mut news = Vec::new();
+    // Words of one read have one time: their order is told by their places.
+    for (place, event) in (seq..).zip(told) {
+        news.extend(document.record.fold(event, now, place).news);
+    }
+    say_again(document, before, now);
+    news
+}
+
+/// What says again what was so is no new word on employment: what somebody switched off at the target
+/// since then is not undone by it.
+fn say_again(document: &mut Document, before: Option<EmploymentWord>, now: UnixMs) {
+    let after = document.record.employment.at(now).copied();
+    if let (Some(before), Some(after)) = (before, after)
+        && before.state == after.state
+        && document.employment_done.is_some_and(|done| done >= before.stamp && done < after.stamp)
+    {
+        document.employment_done = Some(after.stamp);
+    }
+}
+
 fn hand_over(document: &mut Document, folding: &mut Folding, to: super::Person, now: UnixMs) {
     folding.tell(now, Note::HandedOver { person: to.clone() });
     for job in document.open.drain(..) {
@@ -113,6 +149,7 @@ fn hand_over(document: &mut Document, folding: &mut Folding, to: super::Person, 
     document.record.closed = Some(Closed { to, at: now });
     document.member = None;
     document.trouble = None;
+    document.owed_read = None;
     document.progress = Progress::default();
     document.missing.clear();
     document.waiting_since = None;
@@ -127,6 +164,7 @@ fn discard(document: &mut Document, folding: &mut Folding, by: String, now: Unix
     let Progress { create_unknown, .. } = document.progress;
     document.progress = Progress { create_unknown, ..Progress::default() };
     document.trouble = None;
+    document.owed_read = None;
     document.missing.clear();
     document.waiting_since = None;
     document.not_followed_since = Some(now);

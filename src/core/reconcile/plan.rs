@@ -5,6 +5,8 @@
 //! refusal in one does not keep the others from being brought in line, but nobody is switched on
 //! under an address that HR does not name.
 
+use std::collections::BTreeSet;
+
 use super::attempt::{Aspect, AttemptState, Conclusion, try_again};
 use super::member::replacement;
 use super::owner::{address_key, id_key};
@@ -13,7 +15,7 @@ use super::search::{Found, Step as Look};
 use crate::core::code::Code;
 use crate::core::person::email::compare_key;
 use crate::core::person::job::Finished;
-use crate::core::person::{Document, Email, EmploymentState, EmploymentWord, KnownMember};
+use crate::core::person::{Document, Email, EmploymentState, EmploymentWord, KnownMember, SourceName};
 use crate::core::time::UnixMs;
 
 /// An answered error is most likely not in effect: so long it is looked for all the same.
@@ -30,8 +32,8 @@ pub struct PlanRules {
     pub read_lag_ms: u64,
     /// Whether addresses are changed at the target, or differences only told.
     pub changes_addresses: bool,
-    /// Whether updates of people whom HR has not called hired create them.
-    pub updates_create: bool,
+    /// Sources whose updates of people whom HR has not called hired create them.
+    pub updates_create: BTreeSet<SourceName>,
     /// Pages of members read at the most in a look-up.
     pub pages_max: u32,
     /// `locale` of members whose HR system tells none.
@@ -79,7 +81,11 @@ fn standing(document: &Document, rules: &PlanRules, now: UnixMs) -> Standing {
     match document.record.employment.at(now).map(|word| word.state) {
         Some(EmploymentState::Employed) => Standing::Employed,
         Some(EmploymentState::Left) => Standing::Left,
-        None if rules.updates_create && document.record.employment.newest().is_none() => Standing::Employed,
+        None if document.record.employment.newest().is_none()
+            && rules.updates_create.contains(&document.person.source) =>
+        {
+            Standing::Employed
+        }
         None => Standing::Unsaid,
     }
 }

@@ -4,14 +4,13 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use serde_json::value::RawValue;
 
 use super::attempt::{AttemptState, Claimed, Conclusion};
 use super::listing::Listing;
 use super::owner::Owner;
 use super::plan::{PlanRules, Step, plan};
 use super::reply::Outcome;
-use super::request::{Active, Attributes, Member, Request};
+use super::request::{Active, Attributes, Member, Operation, Request};
 use crate::core::code::Code;
 use crate::core::limiter::CallKind;
 use crate::core::person::Document;
@@ -40,6 +39,8 @@ pub struct Preview {
     pub incomplete: bool,
     /// It could not be done: why.
     pub blocked: Option<(Code, String)>,
+    /// The calls, in order.
+    pub operations: Vec<Operation>,
     /// Calls that read.
     pub reads: u32,
     /// Calls that write.
@@ -122,7 +123,7 @@ fn answer(request: &Request, member: &mut Option<Member>) -> Outcome {
                 family_name: user.family_name.clone(),
                 active: Active::On,
                 version: None,
-                attributes: nothing(),
+                attributes: Attributes::default(),
             });
             return Outcome::Created(member.clone().map(Box::new));
         }
@@ -159,13 +160,9 @@ fn answer(request: &Request, member: &mut Option<Member>) -> Outcome {
     shown(member)
 }
 
-fn nothing() -> Attributes {
-    let empty = RawValue::from_string("{}".to_owned()).unwrap_or_default();
-    Attributes::of(&empty)
-}
-
 impl Preview {
     fn note_call(&mut self, request: &Request) {
+        self.operations.push(request.operation());
         match request.operation().call_kind() {
             CallKind::Read => self.reads += 1,
             CallKind::Write => self.writes += 1,
@@ -221,7 +218,7 @@ mod tests {
     }
 
     fn rules() -> PlanRules {
-        PlanRules { read_lag_ms: 60_000, changes_addresses: true, updates_create: false, pages_max: 20, locale: "en-US".to_owned() }
+        PlanRules { read_lag_ms: 60_000, changes_addresses: true, updates_create: std::collections::BTreeSet::new(), pages_max: 20, locale: "en-US".to_owned() }
     }
 
     fn previewed(document: Document, listed: Option<Member>) -> Preview {

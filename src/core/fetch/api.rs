@@ -1,0 +1,233 @@
+//! An HR system's API as one source may ask it: the rules, its own values, one kind of login.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::auth::{Auth, Credential};
+use super::body::Body;
+use super::read::Asked;
+use super::request::{HrRequest, Method};
+use super::rules::{FetchRules, Step};
+use super::template::{Slot, Template, as_it_is, percent};
+use crate::core::code::Code;
+use crate::core::time::UnixMs;
+
+/// A list is read from a little before the last time: what changed while it was read is not missed.
+const OVERLAP_MS: u64 = 300_000;
+
+/// See the module's documentation.
+#[derive(Debug, Clone)]
+pub struct Api {
+    rules: FetchRules,
+    /// What stands before every path.
+    base: String,
+    /// The whole address at which tokens are got.
+    token_url: Option<String>,
+    values: BTreeMap<String, String>,
+    auth: Auth,
+}
+
+/// What keeps rules from being used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiProblem {
+    /// The key below `[source.fetch]`.
+    pub key: String,
+    /// What is wrong or missing.
+    pub problem: String,
+}
+
+/// Why a request cannot be made: of this person's id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Unaskable;
+
+impl Api {
+    /// Puts together rules and what a source has of its own. `base_url` takes the place of scheme and
+    /// host in every address.
+    ///
+    /// # Errors
+    /// Everything that is wrong or missing.
+    pub fn new(
+        rules: FetchRules,
+        base_url: Option<&str>,
+        values: BTreeMap<String, String>,
+        given: &BTreeSet<Credential>,
+    ) -> Result<Self, Vec<ApiProblem>> {
+        let mut problems = Vec::new();
+        let mut problem = |key: &str, text: String| problems.push(ApiProblem { key: key.to_owned(), problem: text });
+        let host = match values.get("region").filter(|_| !rules.regions.is_empty()) {
+            Some(region) => rules.regions.get(region).unwrap_or_else(|| {
+                let known: Vec<_> = rules.regions.keys().map(String::as_str).collect();
+                problem("values.region", format!("is not known: there are {}", known.join(", ")));
+                &rules.host
+            }),
+            None => &rules.host,
+        };
+        let base = match base_url {
+            Some(base_url) => base_url.trim_end_matches('/').to_owned(),
+            None => host_of(host, &values).unwrap_or_else(|missing| {
+                problem(&missing.0, missing.1);
+                String::new()
+            }),
+        };
+        let auth = rules.auth.iter().find(|auth| auth.needs().is_subset(given)).cloned().unwrap_or_else(|| {
+            let kinds: Vec<String> = rules.auth.iter().map(|auth| words(&auth.needs())).collect();
+            problem("token", format!("the login is not complete: it takes {}", kinds.join(", or ")));
+            Auth::None
+        });
+        let mut needed: BTreeSet<&str> = BTreeSet::new();
+        let paths = rules.step.iter().map(|step| &step.path).chain(rules.list.iter().map(|list| &list.path));
+        let headers = auth.templates().into_iter().filter(|_| auth.token_rules().is_none());
+        needed.extend(paths.chain(headers).flat_map(Template::slots).filter_map(value_name));
+        needed.extend(rules.step.iter().filter_map(|step| step.body.as_ref()).flat_map(Body::slots).filter_map(value_name));
+        for name in needed.iter().filter(|name| !values.contains_key(**name)) {
+            problem(&format!("values.{name}"), "is needed for this system's addresses".to_owned());
+        }
+        let token_url = auth.token_rules().and_then(|token| {
+            let (host, path) = split_address(&token.token_url)?;
+            let host = if base_url.is_some() { base.clone() } else { host_of(&host, &values).map_err(|(key, text)| problem(&key, text)).ok()? };
+            let path = path.fill(&|slot| value_of_name(slot, &values), percent);
+            if path.is_none() {
+                problem("values", "a value is missing that the token's address names".to_owned());
+            }
+            Some(format!("{host}{}", path?))
+        });
+        if problems.is_empty() { Ok(Self { rules, base, token_url, values, auth }) } else { Err(problems) }
+    }
+
+    /// The rules.
+    #[must_use]
+    pub fn rules(&self) -> &FetchRules {
+        &self.rules
+    }
+
+    /// How it shows who asks.
+    #[must_use]
+    pub fn auth(&self) -> &Auth {
+        &self.auth
+    }
+
+    /// Its own values.
+    #[must_use]
+    pub fn values(&self) -> &BTreeMap<String, String> {
+        &self.values
+    }
+
+    /// Where tokens are got, for a login with tokens.
+    #[must_use]
+    pub fn token_url(&self) -> Option<&str> {
+        self.token_url.as_deref()
+    }
+
+    /// Scheme, host and prefix of everything but the tokens' address.
+    #[must_use]
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// Whether notices name nobody, and a list says who changed.
+    #[must_use]
+    pub fn is_list(&self) -> bool {
+        self.rules.list.is_some()
+    }
+
+    /// How many requests one read makes, at the least.
+    #[must_use]
+    pub fn calls(&self) -> u32 {
+        u32::try_from(self.rules.step.len().max(1)).unwrap_or(1)
+    }
+
+    /// The request of a step about a person.
+    pub(super) fn step_request(&self, step: &Step, id: &str) -> Result<HrRequest, Unaskable> {
+        let value_of = |slot: &Slot| match slot {
+            Slot::Id => Some(id.to_owned()),
+            other => value_of_name(other, &self.values),
+        };
+        // RFC 3986 §5.2.4: a dot segment, encoded or not, would lead out of its folder.
+        if matches!(id, "." | "..") {
+            return Err(Unaskable);
+        }
+        let path = step.path.fill(&value_of, percent).ok_or(Unaskable)?;
+        let mut headers: Vec<(String, String)> = Vec::new();
+        if !step.headers.keys().any(|name| name.eq_ignore_ascii_case("accept")) {
+            headers.push(("accept".to_owned(), "application/json".to_owned()));
+        }
+        let own = step.headers.iter().filter_map(|(name, value)| Some((name.clone(), value.fill(&value_of, as_it_is)?)));
+        headers.extend(own);
+        let body = match &step.body {
+            Some(body) => Some(("application/json", body.fill(&value_of).ok_or(Unaskable)?)),
+            None => None,
+        };
+        let url = format!("{}{path}{}", self.base, query(&step.query, &value_of));
+        Ok(HrRequest { method: step.method, url, headers, body })
+    }
+
+    /// The request of a page of the list.
+    pub(super) fn list_request(&self, asked: &Asked, cursor: Option<&str>) -> Result<HrRequest, Unaskable> {
+        let list = self.rules.list.as_ref().ok_or(Unaskable)?;
+        let since = match asked {
+            Asked::List { since } => since.map(|since| since.minus_ms(OVERLAP_MS)),
+            Asked::Person { .. } => None,
+        };
+        let value_of = |slot: &Slot| match slot {
+            Slot::Since => since.as_ref().map(UnixMs::to_string),
+            Slot::Cursor => cursor.map(str::to_owned),
+            other => value_of_name(other, &self.values),
+        };
+        let path = list.path.fill(&value_of, percent).ok_or(Unaskable)?;
+        let url = format!("{}{path}{}", self.base, query(&list.query, &value_of));
+        let headers = vec![("accept".to_owned(), "application/json".to_owned())];
+        Ok(HrRequest { method: Method::Get, url, headers, body: None })
+    }
+}
+
+impl Unaskable {
+    pub(super) const CODE: Code = Code::FetchRefused;
+}
+
+fn value_name(slot: &Slot) -> Option<&str> {
+    match slot {
+        Slot::Value(name) => Some(name),
+        Slot::Id | Slot::Since | Slot::Cursor | Slot::Credential(_) => None,
+    }
+}
+
+fn value_of_name(slot: &Slot, values: &BTreeMap<String, String>) -> Option<String> {
+    value_name(slot).and_then(|name| values.get(name).cloned())
+}
+
+/// `?a=b&c=d` of what has a value.
+fn query(query: &BTreeMap<String, Template>, value_of: &dyn Fn(&Slot) -> Option<String>) -> String {
+    let filled = query.iter().filter_map(|(name, value)| Some(format!("{}={}", percent(name), value.fill(value_of, percent)?)));
+    let text = filled.collect::<Vec<_>>().join("&");
+    if text.is_empty() { text } else { format!("?{text}") }
+}
+
+/// A host with its values; the key and the problem where one is missing, or does not belong in a host.
+fn host_of(host: &Template, values: &BTreeMap<String, String>) -> Result<String, (String, String)> {
+    for name in host.slots().filter_map(value_name) {
+        let key = || format!("values.{name}");
+        match values.get(name) {
+            None => return Err((key(), format!("is needed for the host `{}`", host.as_str()))),
+            Some(value) if !is_label(value) => return Err((key(), "cannot be a part of a host".to_owned())),
+            Some(_) => {}
+        }
+    }
+    host.fill(&|slot| value_of_name(slot, values), as_it_is).ok_or_else(|| ("values".to_owned(), "a value is missing".to_owned()))
+}
+
+fn is_label(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'))
+}
+
+/// A whole address as its host and the rest.
+fn split_address(address: &Template) -> Option<(Template, Template)> {
+    let text = address.as_str();
+    let begins = text.find("://")? + 3;
+    let at = begins + text.get(begins..)?.find('/')?;
+    let (host, path) = text.split_at(at);
+    Some((Template::parse(host).ok()?, Template::parse(path).ok()?))
+}
+
+fn words(needs: &BTreeSet<Credential>) -> String {
+    let names: Vec<String> = needs.iter().map(|name| format!("`{name}`")).collect();
+    if names.is_empty() { "nothing".to_owned() } else { names.join(" and ") }
+}

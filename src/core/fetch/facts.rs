@@ -1,0 +1,75 @@
+//! From answers to what is so of a person.
+
+use bytes::Bytes;
+
+use crate::core::code::Code;
+use crate::core::mapping::{Mapping, Record, remap};
+use crate::core::person::{Event, EventKind, Person, SourceName};
+use crate::core::time::UnixMs;
+
+/// All answers of a read as one JSON text: each under its step's name, and the id that was asked for
+/// under `/asked/id`.
+pub(super) fn document(id: &str, answers: &[(String, String)]) -> String {
+    let mut text = format!("{{\"asked\":{{\"id\":{}}}", serde_json::Value::from(id));
+    for (name, answer) in answers {
+        text.push_str(&format!(",{}:{answer}", serde_json::Value::from(name.as_str())));
+    }
+    text.push('}');
+    text
+}
+
+/// What the answers say of the person who was asked for.
+///
+/// # Errors
+/// Another person's record; no record; fields that are there and cannot be used.
+pub(super) fn of_person(mapping: &Mapping, person: &Person, document: &str, at: UnixMs) -> Result<Vec<Event>, (Code, String)> {
+    let mut told = Vec::new();
+    let mut lost = None;
+    for record in read(mapping, &person.source, document) {
+        match record {
+            Record::Event { event, .. } if event.person != *person => {
+                return Err((Code::FetchOtherPerson, "the answer is about another employee id than the one asked for".to_owned()));
+            }
+            Record::Event { event, .. } => told.push(at_the_read(event, at)),
+            Record::Ignored(_) => {}
+            Record::Unmapped { person: whose, code, detail, .. } => {
+                if whose.is_some_and(|whose| whose != *person) {
+                    return Err((Code::FetchOtherPerson, "the answer is about another employee id than the one asked for".to_owned()));
+                }
+                lost.get_or_insert((code, detail));
+            }
+        }
+    }
+    // What can be used counts, and what cannot is told only where nothing else was there.
+    match lost {
+        Some(lost) if told.is_empty() => Err(lost),
+        _ => Ok(told),
+    }
+}
+
+/// What a page of a list says: events, each with the moment of the read, and records that could not be
+/// mapped. One bad record does not hold up the others.
+///
+/// # Errors
+/// A page that is none.
+pub(super) fn of_page(mapping: &Mapping, source: &SourceName, page: &str, at: UnixMs) -> Result<Vec<Record>, (Code, String)> {
+    let mut told = Vec::new();
+    for record in read(mapping, source, page) {
+        match record {
+            Record::Event { event, dropped } => told.push(Record::Event { event: at_the_read(event, at), dropped }),
+            Record::Unmapped { code: code @ (Code::MapShape | Code::MapNotJson), detail, person: None, .. } => return Err((code, detail)),
+            unmapped @ Record::Unmapped { .. } => told.push(unmapped),
+            Record::Ignored(_) => {}
+        }
+    }
+    Ok(told)
+}
+
+fn read(mapping: &Mapping, source: &SourceName, text: &str) -> Vec<Record> {
+    remap(mapping, source, &Bytes::copy_from_slice(text.as_bytes()))
+}
+
+/// The answer is newer than every notice that asked for it, whatever times it shows.
+fn at_the_read(event: Event, at: UnixMs) -> Event {
+    Event { at: Some(at), kind: EventKind::Update, ..event }
+}

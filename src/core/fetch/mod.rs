@@ -1,0 +1,30 @@
+//! Reading a person at their HR system's API: what a thin webhook asks for.
+//!
+//! A notice says that something about somebody changed, and not what. Which requests then tell it is
+//! data ([`FetchRules`]): steps with templates, a kind of login, where the answer says that it is none,
+//! and the mapping from answers to facts. Lives here: those rules, the requests they make, what replies
+//! mean, the facts in them, and what follows from a read ([`verdict`]). Not here: HTTP (`crate::hr`),
+//! and when and by whom anything is read (`crate::worker`).
+
+pub use self::api::{Api, ApiProblem};
+pub use self::auth::{Auth, Credential};
+pub use self::read::{Asked, NextRead, ReadEnd, ReadState};
+pub use self::reply::{HrReply, NoReply, REPLY_BYTES_MAX};
+pub use self::request::{HrRequest, Method};
+pub use self::rules::{FetchRules, FromList, ReadRate, Step};
+
+mod api;
+mod auth;
+mod body;
+mod facts;
+pub mod login;
+pub mod pace;
+mod read;
+mod reply;
+mod request;
+mod rules;
+mod template;
+pub mod verdict;
+
+#[cfg(test)]
+mod tests;

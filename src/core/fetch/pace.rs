@@ -1,0 +1,104 @@
+//! How often an HR system is asked: turns, given out to all processes from one small document.
+//!
+//! Whoever has to wait is told their turn and comes back then: a wait costs no worker's slot, and a
+//! hundred who wait are not claimed a hundred times.
+
+use serde::{Deserialize, Serialize};
+
+use crate::core::limiter::Rate;
+use crate::core::time::UnixMs;
+
+/// A turn that lies further ahead was not reached by asking: the clock was set back.
+const AHEAD_MS_MAX: i64 = 48 * 3_600_000;
+/// No wait that a system asks for is longer; what it wants beyond is asked again.
+const BACK_OFF_MS_MAX: u64 = 3_600_000;
+
+/// The document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Pace {
+    /// When the next turn is, in microseconds.
+    tat_us: i64,
+    /// Nobody is to ask before then.
+    pub closed_until: UnixMs,
+}
+
+impl Pace {
+    /// Reads what was stored; what cannot be read paces nobody.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        serde_json::from_slice(bytes).unwrap_or_default()
+    }
+
+    /// As it is stored.
+    #[must_use]
+    pub fn to_bytes(self) -> Vec<u8> {
+        // A struct of numbers always serialises.
+        serde_json::to_vec(&self).unwrap_or_default()
+    }
+
+    /// The name of a source's document.
+    #[must_use]
+    pub fn name(source: &crate::core::person::SourceName) -> String {
+        format!("fetch-pace:{source}")
+    }
+
+    /// Gives out a turn for so many requests in a row.
+    pub fn turn(&mut self, rate: Rate, calls: u32, now: UnixMs) -> UnixMs {
+        let open = now.max(self.closed_until);
+        if rate.calls == 0 {
+            return open;
+        }
+        let ahead_ms = self.tat_us / 1_000 - now.0;
+        let tat_us = if ahead_ms > AHEAD_MS_MAX { 0 } else { self.tat_us };
+        let open_us = open.0.saturating_mul(1_000);
+        let turn_us = open_us.max(tat_us.saturating_sub(rate.tolerance_us()));
+        let taken_us = rate.interval_us().saturating_mul(i64::from(calls.max(1)));
+        self.tat_us = tat_us.max(turn_us).saturating_add(taken_us);
+        // Rounded up: never before its time.
+        UnixMs(turn_us.saturating_add(999) / 1_000)
+    }
+
+    /// The system wants to be left alone. Whether that is news.
+    pub fn back_off(&mut self, now: UnixMs, until: UnixMs) -> bool {
+        let until = until.min(now.plus_ms(BACK_OFF_MS_MAX));
+        let is_news = until > self.closed_until;
+        self.closed_until = self.closed_until.max(until);
+        is_news
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIFTY: Rate = Rate { calls: 50, window_ms: 60_000 };
+
+    #[test]
+    fn turns_are_given_out_at_the_rate_and_never_twice() {
+        let mut pace = Pace::default();
+        let turns: Vec<UnixMs> = (0..200).map(|_| pace.turn(FIFTY, 1, UnixMs(1_000))).collect();
+        assert_eq!(turns[0], UnixMs(1_000));
+        let in_window = |from: UnixMs| turns.iter().filter(|turn| turn.0 >= from.0 && turn.ms_since(from) < 60_000).count();
+        assert!(turns.iter().all(|turn| in_window(*turn) <= 50));
+        assert!(turns[199].ms_since(turns[0]) < 60_000 * 4 + 10_000);
+    }
+
+    #[test]
+    fn a_back_off_closes_for_everybody_and_for_an_hour_at_the_most() {
+        let mut pace = Pace::default();
+        assert!(pace.back_off(UnixMs(0), UnixMs(30_000)));
+        assert!(!pace.back_off(UnixMs(0), UnixMs(20_000)));
+        assert_eq!(pace.turn(FIFTY, 1, UnixMs(1_000)), UnixMs(30_000));
+        assert_eq!(pace.turn(Rate { calls: 0, window_ms: 1 }, 1, UnixMs(1_000)), UnixMs(30_000));
+        pace.back_off(UnixMs(0), UnixMs(i64::MAX));
+        assert_eq!(pace.closed_until, UnixMs(3_600_000));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_stalls_nothing() {
+        let mut pace = Pace { tat_us: 365 * 86_400_000_000, ..Pace::default() };
+        assert_eq!(pace.turn(FIFTY, 1, UnixMs(5)), UnixMs(5));
+        assert_eq!(Pace::from_bytes(b"damaged"), Pace::default());
+    }
+}

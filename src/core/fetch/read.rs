@@ -1,0 +1,248 @@
+//! One read, request by request: what is to be sent next, and what the replies came to.
+
+use super::api::{Api, Unaskable};
+use super::facts;
+use super::reply::{HrReply, Judging, Said};
+use super::request::HrRequest;
+use crate::core::code::Code;
+use crate::core::json::Json;
+use crate::core::mapping::{Place, Record};
+use crate::core::person::{Event, Person, SourceName};
+use crate::core::time::UnixMs;
+
+/// Pages of a list at the most, in one read.
+pub const PAGES_MAX: usize = 500;
+/// People of a list at the most, in one read.
+pub const PEOPLE_MAX: usize = 50_000;
+
+/// Who or what is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked {
+    /// One person.
+    Person {
+        /// Who.
+        person: Person,
+    },
+    /// Everybody who changed.
+    List {
+        /// Since when; none: ever.
+        since: Option<UnixMs>,
+    },
+}
+
+/// What comes next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NextRead {
+    /// Send this, and learn from the reply.
+    Send(HrRequest),
+    /// The login was not accepted: get a new token, tell [`ReadState::renewed`], and go on.
+    Renew,
+    /// It has come to an end.
+    Done(ReadEnd),
+}
+
+/// How a read ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReadEnd {
+    /// What is so of the person, in order, with the moment of the read.
+    Told(Vec<Event>),
+    /// What a list says, with the moment of the read: events, and records that could not be mapped.
+    Listed(Vec<Record>),
+    /// Nobody of this id.
+    NotFound,
+    /// Passing trouble.
+    TryAgain {
+        /// Which.
+        code: Code,
+        /// When to come back, where the system said so.
+        not_before: Option<UnixMs>,
+    },
+    /// The system wants to be left alone by everybody.
+    Limited {
+        /// Until when.
+        until: UnixMs,
+    },
+    /// The system refuses whoever asks.
+    Hold {
+        /// What was answered.
+        detail: String,
+        /// When to come back, where the system said so.
+        not_before: Option<UnixMs>,
+        /// It may be this person alone who is refused: 403.
+        may_be_own: bool,
+    },
+    /// About this person: the request is refused, or the answer cannot be used.
+    Refused {
+        /// Why.
+        code: Code,
+        /// Fields and shapes, never values.
+        detail: String,
+    },
+}
+
+impl ReadEnd {
+    /// The word for it in metrics and stories.
+    #[must_use]
+    pub fn meaning(&self) -> &'static str {
+        match self {
+            Self::Told(_) | Self::Listed(_) => "read",
+            Self::NotFound => "not_found",
+            Self::TryAgain { code, .. } | Self::Refused { code, .. } => code.as_str(),
+            Self::Limited { .. } => Code::FetchRateLimited.as_str(),
+            Self::Hold { .. } => Code::HoldFetch.as_str(),
+        }
+    }
+
+    /// Whether it shows that the system serves whoever asks with this login.
+    #[must_use]
+    pub fn is_served(&self) -> bool {
+        match self {
+            Self::Told(_) | Self::Listed(_) | Self::NotFound => true,
+            Self::Refused { code, .. } => !matches!(code, Code::FetchUnreadable | Code::FetchRefused),
+            Self::TryAgain { .. } | Self::Limited { .. } | Self::Hold { .. } => false,
+        }
+    }
+}
+
+/// A read that is under way.
+#[derive(Debug, Clone)]
+pub struct ReadState {
+    source: SourceName,
+    asked: Asked,
+    began_at: UnixMs,
+    /// Answers so far: a step's name, and JSON text; none where a 404 says nothing.
+    answers: Vec<(String, String)>,
+    /// Of a list: what it told so far, the next page, and how many there were.
+    told: Vec<Record>,
+    cursor: Option<String>,
+    pages: usize,
+    is_renewed: bool,
+    wants_token: bool,
+    end: Option<ReadEnd>,
+}
+
+impl ReadState {
+    /// A read that begins now.
+    #[must_use]
+    pub fn new(source: SourceName, asked: Asked, began_at: UnixMs) -> Self {
+        Self {
+            source,
+            asked,
+            began_at,
+            answers: Vec::new(),
+            told: Vec::new(),
+            cursor: None,
+            pages: 0,
+            is_renewed: false,
+            wants_token: false,
+            end: None,
+        }
+    }
+
+    /// When it began: what it tells is so since then.
+    #[must_use]
+    pub fn began_at(&self) -> UnixMs {
+        self.began_at
+    }
+
+    /// What comes next.
+    #[must_use]
+    pub fn next(&self, api: &Api) -> NextRead {
+        if let Some(end) = &self.end {
+            return NextRead::Done(end.clone());
+        }
+        if self.wants_token {
+            return NextRead::Renew;
+        }
+        let request = match &self.asked {
+            Asked::List { .. } => api.list_request(&self.asked, self.cursor.as_deref()),
+            Asked::Person { person } => match api.rules().step.get(self.answers.len()) {
+                Some(step) => api.step_request(step, &person.employee_id),
+                None => Err(Unaskable),
+            },
+        };
+        match request {
+            Ok(request) => NextRead::Send(request),
+            Err(Unaskable) => {
+                let detail = "no address can be made of this employee id".to_owned();
+                NextRead::Done(ReadEnd::Refused { code: Unaskable::CODE, detail })
+            }
+        }
+    }
+
+    /// A new token was got.
+    pub fn renewed(&mut self) {
+        self.wants_token = false;
+        self.is_renewed = true;
+    }
+
+    /// Learns from the reply to what [`Self::next`] wanted sent.
+    pub fn learn(&mut self, api: &Api, reply: &HrReply, now: UnixMs) {
+        let step = match &self.asked {
+            Asked::List { .. } => None,
+            Asked::Person { .. } => api.rules().step.get(self.answers.len()),
+        };
+        let said = Judging { step }.judge(reply, now);
+        self.end = match said {
+            Said::Answer(text) => self.learn_answer(api, text),
+            Said::NotFound if step.is_some_and(|step| step.may_be_absent) => self.learn_answer(api, "null".to_owned()),
+            Said::NotFound => Some(ReadEnd::NotFound),
+            // A token that was good a while ago may just have run out.
+            Said::Unauthorized if api.auth().token_rules().is_some() && !self.is_renewed => {
+                self.wants_token = true;
+                None
+            }
+            Said::Unauthorized => Some(ReadEnd::Hold { detail: "the login is not accepted (401)".to_owned(), not_before: None, may_be_own: false }),
+            Said::Forbidden { not_before } => {
+                Some(ReadEnd::Hold { detail: "the login may not read this (403)".to_owned(), not_before, may_be_own: true })
+            }
+            Said::Elsewhere { what } => {
+                Some(ReadEnd::Hold { detail: format!("{what} was answered"), not_before: None, may_be_own: false })
+            }
+            Said::Limited { until } => Some(ReadEnd::Limited { until }),
+            Said::Passing { code, not_before } => Some(ReadEnd::TryAgain { code, not_before }),
+            Said::Refused { code, detail } => Some(ReadEnd::Refused { code, detail }),
+        };
+    }
+
+    fn learn_answer(&mut self, api: &Api, text: String) -> Option<ReadEnd> {
+        match self.asked.clone() {
+            Asked::List { .. } => self.learn_page(api, &text),
+            Asked::Person { person } => {
+                let step = api.rules().step.get(self.answers.len())?;
+                self.answers.push((step.name.clone(), text));
+                if self.answers.len() < api.rules().step.len() {
+                    return None;
+                }
+                let document = facts::document(&person.employee_id, &self.answers);
+                Some(match facts::of_person(&api.rules().mapping, &person, &document, self.began_at) {
+                    Ok(told) => ReadEnd::Told(told),
+                    Err((code, detail)) => ReadEnd::Refused { code, detail },
+                })
+            }
+        }
+    }
+
+    fn learn_page(&mut self, api: &Api, text: &str) -> Option<ReadEnd> {
+        let list = api.rules().list.as_ref()?;
+        let unreadable = |detail: &str| Some(ReadEnd::Refused { code: Code::FetchUnreadable, detail: detail.to_owned() });
+        let next = match Json::parse(text) {
+            Ok(page) => list.cursor_at.find(Place { root: &page, record: &page, key: None }).and_then(Json::scalar).map(|cursor| cursor.into_owned()),
+            Err(_) => return unreadable("the page is not JSON"),
+        };
+        self.pages += 1;
+        match facts::of_page(&api.rules().mapping, &self.source, text, self.began_at) {
+            Ok(told) => self.told.extend(told),
+            Err((code, detail)) => return Some(ReadEnd::Refused { code, detail }),
+        }
+        match next {
+            None => Some(ReadEnd::Listed(std::mem::take(&mut self.told))),
+            Some(next) if self.cursor.as_ref() == Some(&next) => unreadable("the list's cursor does not move"),
+            Some(_) if self.pages >= PAGES_MAX || self.told.len() > PEOPLE_MAX => unreadable("the list does not end"),
+            Some(next) => {
+                self.cursor = Some(next);
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! What a reply of an HR system's API means, before anybody looks for facts in it.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use super::rules::Step;
+use crate::core::code::Code;
+use crate::core::json::Json;
+use crate::core::mapping::{Path, Place};
+use crate::core::retry_hint;
+use crate::core::time::UnixMs;
+
+/// Most of a reply that is read. A person takes a few KB, a page of 250 some 500 KB.
+pub const REPLY_BYTES_MAX: usize = 1024 * 1024;
+/// After a 429 that names no time.
+const LIMITED_MS: u64 = 30_000;
+
+/// What came back.
+#[derive(Clone, PartialEq, Eq)]
+pub enum HrReply {
+    /// An HTTP reply.
+    Http {
+        /// The status.
+        status: u16,
+        /// Names in lower case, and values: what tells the media type and when to come back.
+        headers: Vec<(String, String)>,
+        /// The body, as far as it was read.
+        body: Bytes,
+        /// Whether that is all of it: it broke off, or was longer than is read.
+        body_complete: bool,
+    },
+    /// Nothing.
+    Nothing(NoReply),
+}
+
+/// Why there is no reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoReply {
+    /// No connection could be made.
+    Unreachable,
+    /// It was asked, and did not answer in time.
+    Lost,
+    /// The request could not be made: a credential that no header can carry.
+    Unfit,
+}
+
+impl HrReply {
+    /// The status, where there is one.
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Http { status, .. } => Some(*status),
+            Self::Nothing(_) => None,
+        }
+    }
+}
+
+impl fmt::Debug for HrReply {
+    /// Personal data stays out of logs, `{:?}` included.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("HrReply").field(&self.status()).finish()
+    }
+}
+
+/// What a reply means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Said {
+    /// An answer: JSON text.
+    Answer(String),
+    /// Nobody of this id.
+    NotFound,
+    /// 401: the login is not accepted.
+    Unauthorized,
+    /// 403: this login may not read this.
+    Forbidden {
+        /// When to come back, where it said so.
+        not_before: Option<UnixMs>,
+    },
+    /// Something else than the API answers: a redirect, or a page for people.
+    Elsewhere {
+        /// What.
+        what: &'static str,
+    },
+    /// 429.
+    Limited {
+        /// When to come back.
+        until: UnixMs,
+    },
+    /// Passing trouble.
+    Passing {
+        /// Which.
+        code: Code,
+        /// When to come back, where it said so.
+        not_before: Option<UnixMs>,
+    },
+    /// This request is refused, or what came cannot be used.
+    Refused {
+        /// Which.
+        code: Code,
+        /// What, without values.
+        detail: String,
+    },
+}
+
+/// What an answer is held against, of a step or of a list.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Judging<'r> {
+    pub(super) step: Option<&'r Step>,
+}
+
+impl Judging<'_> {
+    /// Judges a reply that came at `now`.
+    pub(super) fn judge(self, reply: &HrReply, now: UnixMs) -> Said {
+        let (status, headers, body, body_complete) = match reply {
+            HrReply::Http { status, headers, body, body_complete } => (*status, headers, body, *body_complete),
+            HrReply::Nothing(NoReply::Unreachable | NoReply::Lost) => {
+                return Said::Passing { code: Code::FetchUnreachable, not_before: None };
+            }
+            HrReply::Nothing(NoReply::Unfit) => return Said::Unauthorized,
+        };
+        let not_before = not_before(headers, now);
+        match of_status(status, not_before, now) {
+            None => {}
+            Some(said) => return said,
+        }
+        if !body_complete {
+            let detail = if body.len() >= REPLY_BYTES_MAX { "longer than is read" } else { "broke off" };
+            return Said::Refused { code: Code::FetchUnreadable, detail: format!("the answer {detail} ({} bytes)", body.len()) };
+        }
+        let is_page = headers.iter().any(|(name, value)| name == "content-type" && value.to_ascii_lowercase().contains("html"));
+        let Some(text) = text_of(body) else {
+            return Said::Refused { code: Code::FetchUnreadable, detail: "the answer is not UTF-8 text".to_owned() };
+        };
+        if is_page || text.starts_with('<') {
+            return Said::Elsewhere { what: "a page for people" };
+        }
+        match Json::parse(text) {
+            Ok(answer) => match self.look(&answer, not_before, now) {
+                Some(said) => said,
+                None => Said::Answer(text.to_owned()),
+            },
+            // These messages tell a syntax error and its place, and no values.
+            Err(error) => Said::Refused { code: Code::FetchUnreadable, detail: format!("the answer is not JSON: {error}") },
+        }
+    }
+
+    /// What the answer itself says of its success; none where it is one.
+    fn look(self, answer: &Json<'_>, not_before: Option<UnixMs>, now: UnixMs) -> Option<Said> {
+        let step = self.step?;
+        let place = Place { root: answer, record: answer, key: None };
+        let told = step.status_at.as_ref().and_then(|path| path.find(place)).and_then(Json::scalar);
+        if let Some(said) = told.and_then(|status| status.parse().ok()).and_then(|status| of_status(status, not_before, now)) {
+            return Some(said);
+        }
+        let has_error = step.error_at.as_ref().is_some_and(|path| is_something(path, place));
+        if has_error || !step.ok_if.iter().all(|condition| condition.holds(place)) {
+            return Some(Said::Refused { code: Code::FetchRefused, detail: "the answer is an error, with a status of success".to_owned() });
+        }
+        (!step.found_if.iter().all(|condition| condition.holds(place))).then_some(Said::NotFound)
+    }
+}
+
+/// What a status says without its body; none of one that is a success.
+fn of_status(status: u16, not_before: Option<UnixMs>, now: UnixMs) -> Option<Said> {
+    Some(match status {
+        200..=299 => return None,
+        300..=399 => Said::Elsewhere { what: "a redirect" },
+        401 | 407 => Said::Unauthorized,
+        403 => Said::Forbidden { not_before },
+        404 | 410 => Said::NotFound,
+        429 => Said::Limited { until: not_before.unwrap_or(now.plus_ms(LIMITED_MS)) },
+        408 | 425 | 500..=599 => Said::Passing { code: Code::FetchUnavailable, not_before },
+        _ => Said::Refused { code: Code::FetchRefused, detail: format!("status {status}") },
+    })
+}
+
+/// When the system wants to be asked again.
+pub(super) fn not_before(headers: &[(String, String)], now: UnixMs) -> Option<UnixMs> {
+    // Workable's spelling.
+    let known = |(name, value): &(String, String)| match name.as_str() {
+        "x-rate-limit-reset" => ("x-ratelimit-reset".to_owned(), value.clone()),
+        _ => (name.clone(), value.clone()),
+    };
+    let headers: Vec<_> = headers.iter().map(known).collect();
+    let at = retry_hint::read(&headers, now)?.at;
+    Some(at.min(now.plus_ms(retry_hint::SLEEP_MS_MAX)))
+}
+
+/// RFC 8259 §8.1: a byte order mark may be ignored.
+pub(super) fn text_of(body: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(body).ok()?;
+    Some(text.strip_prefix('\u{feff}').unwrap_or(text).trim())
+}
+
+/// Whether something stands there: not null, not false, not empty.
+fn is_something(path: &Path, place: Place<'_>) -> bool {
+    match path.find(place) {
+        None | Some(Json::Null | Json::Bool(false)) => false,
+        Some(Json::Text(text)) => !text.trim().is_empty(),
+        Some(Json::List(items)) => !items.is_empty(),
+        Some(Json::Object(members)) => !members.is_empty(),
+        Some(Json::Bool(true) | Json::Number(_)) => true,
+    }
+}

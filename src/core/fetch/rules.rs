@@ -1,0 +1,170 @@
+//! How a person is read at an HR system, as data: `[fetch]` of a preset.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+
+use super::auth::Auth;
+use super::body::Body;
+use super::request::Method;
+use super::template::{Slot, Template};
+use crate::core::limiter::Rate;
+use crate::core::mapping::{Condition, Mapping, Path};
+
+/// What a system whose limit nobody publishes is asked at the most: twice that of those who do.
+const RATE: ReadRate = ReadRate { calls: 600, per_s: 60 };
+/// Longest delay after a notice: a system whose reads lag by more is better asked again than waited for.
+const LAG_S_MAX: u64 = 600;
+
+/// How a person is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FetchRules {
+    /// Scheme and host: `https://api.example.com`, `https://{values.subdomain}.example.com`.
+    pub host: Template,
+    /// Other hosts, by what `values.region` may be.
+    pub regions: BTreeMap<String, Template>,
+    /// The kinds of login in order of preference: the first whose parts are given is used.
+    pub auth: Vec<Auth>,
+    /// How often it may be asked, by all processes together.
+    pub rate: ReadRate,
+    /// How long after a notice the system may still show the old values, in seconds.
+    pub lag_s: u64,
+    /// The requests, in order. Each answer stands under its step's name in the document that the
+    /// mapping reads; `/asked/id` there is the id that was asked for.
+    pub step: Vec<Step>,
+    /// The list to read instead, where notices name nobody.
+    pub list: Option<FromList>,
+    /// Where in the answers the facts are.
+    pub mapping: Mapping,
+}
+
+/// How often a system may be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReadRate {
+    /// So many requests; 0: without limit.
+    pub calls: u32,
+    /// In so many seconds.
+    pub per_s: u64,
+}
+
+impl Default for ReadRate {
+    fn default() -> Self {
+        RATE
+    }
+}
+
+impl ReadRate {
+    /// For the limiter.
+    #[must_use]
+    pub fn rate(self) -> Rate {
+        Rate { calls: self.calls, window_ms: self.per_s.saturating_mul(1_000) }
+    }
+}
+
+/// One request.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// Under which its answer stands.
+    #[serde(default = "answer")]
+    pub name: String,
+    /// The method.
+    #[serde(default)]
+    pub method: Method,
+    /// The path, from the host on.
+    pub path: Template,
+    /// The query. What lacks a value is left out.
+    #[serde(default)]
+    pub query: BTreeMap<String, Template>,
+    /// Headers. What lacks a value is left out.
+    #[serde(default)]
+    pub headers: BTreeMap<String, Template>,
+    /// The JSON to send.
+    #[serde(default)]
+    pub body: Option<Body>,
+    /// Where the real status is, in a system that answers 200 to everything.
+    #[serde(default)]
+    pub status_at: Option<Path>,
+    /// Where something stands only when the answer is an error.
+    #[serde(default)]
+    pub error_at: Option<Path>,
+    /// All of these hold of an answer that is none of an error.
+    #[serde(default)]
+    pub ok_if: Vec<Condition>,
+    /// All of these hold where somebody was found.
+    #[serde(default)]
+    pub found_if: Vec<Condition>,
+    /// A 404 of this one says nothing, and the read goes on without it.
+    #[serde(default)]
+    pub may_be_absent: bool,
+}
+
+fn answer() -> String {
+    "answer".to_owned()
+}
+
+/// A list of everybody who changed since a time.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FromList {
+    /// The path, from the host on.
+    pub path: Template,
+    /// The query, with `{since}` and `{cursor}`. What lacks a value is left out.
+    #[serde(default)]
+    pub query: BTreeMap<String, Template>,
+    /// Where the next page's cursor is; nothing there: it was the last.
+    pub cursor_at: Path,
+}
+
+impl FetchRules {
+    /// What is wrong with it: the key below `fetch`, and the problem.
+    #[must_use]
+    pub fn validate(&self) -> Vec<(String, String)> {
+        let mut problems = Vec::new();
+        let mut when = |wrong: bool, key: &str, problem: &str| {
+            if wrong {
+                problems.push((key.to_owned(), problem.to_owned()));
+            }
+        };
+        when(self.step.is_empty() && self.list.is_none(), "step", "says nothing of what is to be read: name a `step` or a `list`");
+        when(!self.step.is_empty() && self.list.is_some(), "list", "stands beside a `step`: one of the two");
+        when(self.auth.is_empty(), "auth", "needs at least one kind of login; `{ kind = \"none\" }` where there is none");
+        when(self.lag_s > LAG_S_MAX, "lag_s", "is 600 at the most");
+        when(self.rate.calls > 0 && !(1..=86_400).contains(&self.rate.per_s), "rate", "`per_s` is from 1 to 86400");
+        let mut names = BTreeSet::from(["asked"]);
+        for (n, step) in self.step.iter().enumerate() {
+            let key = |name: &str| format!("step[{n}].{name}");
+            when(!names.insert(&step.name), &key("name"), "is taken: each step has its own, and `asked` is none");
+            when(!step.path.as_str().starts_with('/'), &key("path"), "begins with `/`");
+            when(step.method == Method::Get && step.body.is_some(), &key("body"), "belongs to a POST");
+            let slots = step.slots();
+            let of_list = slots.iter().any(|slot| matches!(slot, Slot::Since | Slot::Cursor));
+            when(of_list, &key("path"), "{since} and {cursor} are of a `list`");
+            let secret = slots.iter().any(|slot| matches!(slot, Slot::Credential(_)));
+            when(secret, &key("headers"), "what belongs to a login stands under `auth`");
+        }
+        for host in std::iter::once(&self.host).chain(self.regions.values()) {
+            when(!is_host(host.as_str()), "host", "is a scheme and a host, such as https://api.example.com");
+        }
+        for auth in self.auth.iter().filter_map(Auth::token_rules) {
+            let is_whole = auth.token_url.as_str().split_once("://").is_some_and(|(_, rest)| rest.contains('/'));
+            when(!is_whole, "auth", "`token_url` is a whole address");
+        }
+        problems.extend(self.mapping.validate().into_iter().map(|(key, problem)| (format!("mapping.{key}"), problem)));
+        problems
+    }
+}
+
+impl Step {
+    pub(super) fn slots(&self) -> Vec<&Slot> {
+        let texts = std::iter::once(&self.path).chain(self.query.values()).chain(self.headers.values());
+        texts.flat_map(Template::slots).chain(self.body.iter().flat_map(Body::slots)).collect()
+    }
+}
+
+fn is_host(text: &str) -> bool {
+    text.split_once("://").is_some_and(|(scheme, host)| {
+        matches!(scheme, "https" | "http") && !host.is_empty() && !host.contains(['/', '?', '#', '@', ' '])
+    })
+}

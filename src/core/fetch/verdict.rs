@@ -1,0 +1,223 @@
+//! What follows from a read: the one place that counts reads and gives up.
+
+use serde::{Deserialize, Serialize};
+
+use super::read::ReadEnd;
+use crate::core::code::Code;
+use crate::core::mapping::Record;
+use crate::core::person::{EmploymentState, Event, EventKind, Facts, Person};
+use crate::core::time::UnixMs;
+
+/// So often somebody is looked for who is not there (yet): with the default pauses some four minutes, for
+/// systems that send before they can show what they send about.
+const NOT_FOUND_TRIES: u32 = 10;
+/// So often what cannot be used is asked for again: a proxy, or a moment's trouble, may have made it.
+const REFUSED_TRIES: u32 = 5;
+/// Fewest failures before passing trouble is given up, however long it has been.
+const FAILURES_MIN: u32 = 10;
+/// With notices coming all the time, somebody is read after so many delays of the system at the latest.
+const LAGS_MAX: u64 = 10;
+
+/// A read that is owed to notices. Kept in the person's document until a read has answered them all.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwedRead {
+    /// When the first notice was accepted that no read has answered.
+    pub first_at: UnixMs,
+    /// When the last one was.
+    pub last_at: UnixMs,
+    /// Reads that failed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub tries: u32,
+    /// When the first of them was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failing_since: Option<UnixMs>,
+    /// Not before then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<UnixMs>,
+    /// The turn that the limiter gave.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turn: Option<UnixMs>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(n: &u32) -> bool {
+    *n == 0
+}
+
+impl OwedRead {
+    /// A notice came that was accepted at `at`. What failed before may go well with it; what was asked
+    /// for, a pause or a turn, stays.
+    pub fn note(owed: &mut Option<Self>, at: UnixMs) {
+        match owed {
+            Some(owed) => {
+                owed.last_at = owed.last_at.max(at);
+                owed.tries = 0;
+                owed.failing_since = None;
+            }
+            None => {
+                *owed = Some(Self { first_at: at, last_at: at, tries: 0, failing_since: None, not_before: None, turn: None });
+            }
+        }
+    }
+
+    /// An operator wants it tried at once.
+    pub fn again(&mut self) {
+        (self.tries, self.failing_since, self.not_before) = (0, None, None);
+    }
+
+    /// When it may begin: once the system shows what the newest notice is about.
+    #[must_use]
+    pub fn due(&self, lag_ms: u64) -> UnixMs {
+        let shown = self.last_at.plus_ms(lag_ms).min(self.first_at.plus_ms(lag_ms.saturating_mul(LAGS_MAX)));
+        shown.max(self.not_before.unwrap_or(shown))
+    }
+
+    /// What is still owed after a read that began at `began_at`: notices so new that the system may not
+    /// have shown yet what they are about.
+    #[must_use]
+    pub fn after_read(self, began_at: UnixMs, lag_ms: u64) -> Option<Self> {
+        (lag_ms > 0 && self.last_at.plus_ms(lag_ms) > began_at).then_some(Self {
+            first_at: self.last_at,
+            tries: 0,
+            failing_since: None,
+            not_before: None,
+            turn: None,
+            ..self
+        })
+    }
+}
+
+/// What a read is judged by, beside its end.
+#[derive(Debug, Clone, Copy)]
+pub struct Circumstances {
+    /// HR has said that the person left, or that their record is deleted: nobody of that id is as it
+    /// should be.
+    pub has_left: bool,
+    /// Others of this source were read well since this one began to fail.
+    pub others_were_served: bool,
+    /// The present.
+    pub now: UnixMs,
+    /// A random share in `[0, 1)`.
+    pub jitter: f64,
+}
+
+/// How failures are tried again: of `[retry]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadRetry {
+    /// Upper bound of the first pause.
+    pub first_ms: u64,
+    /// Upper bound of every pause.
+    pub max_ms: u64,
+    /// Passing trouble of one person that lasts so long, while others are served, is given up.
+    pub give_up_after_ms: u64,
+}
+
+impl ReadRetry {
+    /// Exponential, with half of it jittered: a wait for a record to appear must not be over at once.
+    fn pause_ms(self, tries: u32, jitter: f64) -> u64 {
+        let cap_ms = self.first_ms.saturating_mul(1_u64.checked_shl(tries).unwrap_or(u64::MAX)).min(self.max_ms);
+        let share = std::time::Duration::from_millis(cap_ms).mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0);
+        share.as_millis().try_into().unwrap_or(cap_ms)
+    }
+}
+
+/// What follows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReadVerdict {
+    /// These are so.
+    Fold(Vec<Event>),
+    /// These are for the people whom they name.
+    HandOn(Vec<Record>),
+    /// It is read again then.
+    Again {
+        /// When.
+        at: UnixMs,
+        /// Why.
+        code: Code,
+    },
+    /// Nobody is read at this source before then.
+    BackOff {
+        /// When.
+        until: UnixMs,
+    },
+    /// The source's people wait.
+    Hold {
+        /// Fields and shapes.
+        detail: String,
+        /// When the system wants to be asked again.
+        not_before: Option<UnixMs>,
+    },
+    /// A dead letter, until something changes.
+    Block {
+        /// Why.
+        code: Code,
+        /// Fields and shapes, never values.
+        detail: String,
+    },
+}
+
+/// Judges how a read of `person` ended, and counts it in `owed`.
+#[must_use]
+pub fn judge(end: ReadEnd, person: &Person, owed: &mut OwedRead, retry: ReadRetry, seen: Circumstances) -> ReadVerdict {
+    let Circumstances { has_left, others_were_served, now, jitter } = seen;
+    match end {
+        ReadEnd::Told(events) => ReadVerdict::Fold(events),
+        ReadEnd::Listed(records) => ReadVerdict::HandOn(records),
+        ReadEnd::NotFound if has_left => ReadVerdict::Fold(vec![left(person, now)]),
+        ReadEnd::NotFound => {
+            let detail = "the HR system has nobody of this id, asked again and again".to_owned();
+            owed.fail(Code::FetchNotFound, detail, NOT_FOUND_TRIES, None, retry, seen)
+        }
+        ReadEnd::Refused { code, detail } => {
+            // What is wrong with the person's own fields only HR can mend.
+            let tries = if matches!(code, Code::MapField | Code::MapShape) { 1 } else { REFUSED_TRIES };
+            owed.fail(code, detail, tries, None, retry, seen)
+        }
+        ReadEnd::TryAgain { code, not_before } => {
+            let since = owed.failing_since.unwrap_or(now);
+            let is_long = now.ms_since(since) >= retry.give_up_after_ms && others_were_served;
+            let tries = if is_long { FAILURES_MIN } else { u32::MAX };
+            owed.fail(code, "reads of others of this source go well".to_owned(), tries, not_before, retry, seen)
+        }
+        ReadEnd::Limited { until } => {
+            owed.turn = None;
+            ReadVerdict::BackOff { until }
+        }
+        ReadEnd::Hold { detail, not_before, may_be_own: true } if others_were_served => {
+            owed.fail(Code::FetchRefused, detail, REFUSED_TRIES, not_before, retry, Circumstances { jitter, ..seen })
+        }
+        ReadEnd::Hold { detail, not_before, .. } => {
+            owed.failing_since.get_or_insert(now);
+            ReadVerdict::Hold { detail, not_before }
+        }
+    }
+}
+
+impl OwedRead {
+    fn fail(
+        &mut self,
+        code: Code,
+        detail: String,
+        tries_max: u32,
+        not_before: Option<UnixMs>,
+        retry: ReadRetry,
+        seen: Circumstances,
+    ) -> ReadVerdict {
+        let pause_ms = retry.pause_ms(self.tries, seen.jitter);
+        self.failing_since.get_or_insert(seen.now);
+        self.tries = self.tries.saturating_add(1);
+        self.turn = None;
+        if self.tries >= tries_max {
+            return ReadVerdict::Block { code, detail };
+        }
+        let at = seen.now.plus_ms(pause_ms).max(not_before.unwrap_or(seen.now));
+        self.not_before = Some(at);
+        ReadVerdict::Again { at, code }
+    }
+}
+
+/// Somebody whom HR has called a leaver, and whose record is gone.
+fn left(person: &Person, at: UnixMs) -> Event {
+    let facts = Facts { employment: Some((EmploymentState::Left, None)), ..Facts::default() };
+    Event { person: person.clone(), kind: EventKind::Update, at: Some(at), facts }
+}
