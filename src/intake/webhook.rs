@@ -371,7 +371,7 @@ async fn handshake(source: &str, door: Option<&Arc<Door>>, asked: Answer, shared
         Answer::Pong => answer::taken("ignored", &[]),
         Answer::Offered => {
             if let Some(door) = door {
-                door.note(|seen| seen.token_offered(now));
+                door.note(|seen| seen.offered_token(now));
             }
             answer::taken("ignored", &[])
         }
