@@ -2,8 +2,12 @@
 
 pub mod admin;
 pub mod clock;
+pub mod config;
 pub mod core;
+pub mod descriptors;
+pub mod intake;
 pub mod lifecycle;
+pub mod peer;
 pub mod postman_sim;
 pub mod roster;
 pub mod scim;

@@ -8,7 +8,7 @@ const FLOORS: &[&[&str]] = &[
     &["app"],
     &["intake", "worker", "admin", "postman_sim"],
     &["store", "scim", "config"],
-    &["clock", "telemetry", "lifecycle", "secret"],
+    &["clock", "telemetry", "lifecycle", "secret", "peer", "descriptors"],
     &["core"],
 ];
 

@@ -1,9 +1,10 @@
-//! The admin listener over real HTTP, on the embedded store: health, metrics, API, console.
+//! The admin listener over real HTTP, on a store in memory: health, metrics, API, console.
 
 #![expect(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
 
 mod api;
 mod console;
+mod door;
 mod health;
 mod http;
 mod stage;

@@ -27,6 +27,7 @@ use scim_bridge::core::processes::ProcessRole;
 use scim_bridge::core::reconcile::request::Operation;
 use scim_bridge::core::time::UnixMs;
 use scim_bridge::lifecycle::Lifecycle;
+use scim_bridge::peer::TrustedProxies;
 use scim_bridge::secret::LiveSecret;
 use scim_bridge::store::memory::Memory;
 use scim_bridge::store::{
@@ -84,7 +85,12 @@ impl Stage {
         };
         // What is served tries its mappings at its start; here that has been done.
         assert_eq!(state.remap_all().now_or_never().unwrap().unwrap(), 0);
-        let options = AdminOptions { listen: "127.0.0.1:0".to_owned() };
+        let options = AdminOptions {
+            listen: "127.0.0.1:0".to_owned(),
+            hosts: vec!["bridge.example.com".to_owned()],
+            // A proxy of the tests binds to this address.
+            proxies: TrustedProxies::new(&["127.0.0.2/32".parse().unwrap()]),
+        };
         let admin = Admin::bind(&options, state.clone()).unwrap();
         let address = admin.address();
         tokio::spawn(admin.serve(stop.clone()));
