@@ -2,7 +2,7 @@
 //!
 //! A session is a statement signed with the admin token: "valid until then", with a number of its own. So
 //! every replica honours it, a restart keeps it, and a changed token ends it. That it was logged out is
-//! kept with the store (see `console::session`).
+//! kept in the store.
 
 use data_encoding::BASE64URL_NOPAD;
 use hmac::{Hmac, KeyInit, Mac};

@@ -18,7 +18,6 @@ use actix_web::{HttpMessage, HttpRequest, ResponseError, web};
 use tokio::time::Instant;
 
 use super::error::AdminError;
-use super::tokens::{Actor, Tokens};
 use crate::peer::{TrustedProxies, counted_as};
 use crate::telemetry::metrics::{ADMIN_GUESSES_TOTAL, GUESS_PUT_OFF, GUESS_REFUSED, RESULT};
 
@@ -53,10 +52,11 @@ struct Line {
 }
 
 /// What became of a token.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Judged {
-    /// Whose it is.
-    Right(Actor),
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Judged<T> {
+    /// It opens for them.
+    Right(T),
+    /// It opens for nobody.
     Wrong,
     /// It was not looked at.
     PutOff,
@@ -96,8 +96,8 @@ impl Gate {
         Self(Arc::new(Inner { hosts, proxies, lines: Mutex::default() }))
     }
 
-    /// Judges a token that the caller gave, when it is their turn.
-    pub(super) async fn judge(&self, caller: &Caller, tokens: &Tokens, given: &str) -> Judged {
+    /// Judges a token that the caller gave, when it is their turn: `open` says for whom it opens.
+    pub(super) async fn judge<T>(&self, caller: &Caller, open: impl FnOnce() -> Option<T>) -> Judged<T> {
         let peer = counted_as(caller.peer);
         let Some(wait) = self.line_up(peer) else {
             metrics::counter!(ADMIN_GUESSES_TOTAL, RESULT => GUESS_PUT_OFF).increment(1);
@@ -106,9 +106,9 @@ impl Gate {
         if !wait.is_zero() {
             tokio::time::sleep(wait).await;
         }
-        if let Some(actor) = tokens.bearer(given) {
+        if let Some(opened) = open() {
             self.leave_line(peer);
-            return Judged::Right(actor);
+            return Judged::Right(opened);
         }
         metrics::counter!(ADMIN_GUESSES_TOTAL, RESULT => GUESS_REFUSED).increment(1);
         self.tell(peer);
@@ -211,7 +211,6 @@ pub(super) async fn pass<B: MessageBody>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::secret::LiveSecret;
 
     fn caller(peer: &str) -> Caller {
         Caller { peer: peer.parse().unwrap(), host: "localhost:9090".to_owned(), is_https: false }
@@ -219,28 +218,28 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn one_peer_s_guesses_are_judged_at_a_pace_and_put_off_beyond() {
-        let (gate, token) =
-            (Gate::new(Vec::new(), TrustedProxies::default()), Tokens::admin(LiveSecret::new("right".to_owned().into())));
+        let gate = Gate::new(Vec::new(), TrustedProxies::default());
+        let nobody = || None::<()>;
         let guesser = caller("192.0.2.1");
         let since = Instant::now();
         for _ in 0..AT_ONCE {
-            assert_eq!(gate.judge(&guesser, &token, "wrong").await, Judged::Wrong);
+            assert_eq!(gate.judge(&guesser, nobody).await, Judged::Wrong);
         }
         assert_eq!(since.elapsed(), Duration::ZERO);
-        let judged = futures_util::future::join_all((0..100).map(|_| gate.judge(&guesser, &token, "wrong"))).await;
+        let judged = futures_util::future::join_all((0..100).map(|_| gate.judge(&guesser, nobody))).await;
         assert_eq!(judged.iter().filter(|judged| **judged == Judged::Wrong).count(), 20, "two seconds' worth");
         assert!(since.elapsed() >= Duration::from_millis(1900));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_right_token_is_not_slowed_by_what_another_peer_tries_and_costs_nothing() {
-        let (gate, token) =
-            (Gate::new(Vec::new(), TrustedProxies::default()), Tokens::admin(LiveSecret::new("right".to_owned().into())));
+        let gate = Gate::new(Vec::new(), TrustedProxies::default());
+        let nobody = || None::<()>;
         let guesser = caller("192.0.2.1");
-        futures_util::future::join_all((0..100).map(|_| gate.judge(&guesser, &token, "wrong"))).await;
+        futures_util::future::join_all((0..100).map(|_| gate.judge(&guesser, nobody))).await;
         let since = Instant::now();
         for _ in 0..1000 {
-            assert!(matches!(gate.judge(&caller("192.0.2.2"), &token, "right").await, Judged::Right(_)));
+            assert_eq!(gate.judge(&caller("192.0.2.2"), || Some(())).await, Judged::Right(()));
         }
         assert_eq!(since.elapsed(), Duration::ZERO);
     }

@@ -40,13 +40,13 @@ mod words;
 
 /// Far above any form or JSON that is taken here.
 const BODY_BYTES_MAX: usize = 16 * 1024;
-/// Connections open at once: within the descriptors that are kept free for this listener.
-const CONNECTIONS_MAX: usize = 256;
 /// How often observations are folded into their buckets, the store is looked at, and the other processes
 /// hear of this one.
 const UPKEEP: Duration = Duration::from_millis(BEAT_MS);
 /// How long the last word of a process that stops may take.
 const FAREWELL: Duration = Duration::from_secs(1);
+/// Connections open at once: within the descriptors that are kept free for this listener.
+const CONNECTIONS_MAX: usize = 256;
 /// How long requests in flight may take after the listener closed.
 const CLOSE_GRACE_S: u64 = 2;
 /// Nothing but our own style sheet, script and forms; nothing inline, no frame, no foreign anything.
@@ -129,21 +129,13 @@ impl Admin {
     }
 }
 
-/// Lets the other processes hear of this one for as long as it lives, and has the present mappings tried
-/// on what could not be mapped.
+/// Lets the other processes hear of this one for as long as it lives.
 async fn beats(state: AdminState) {
     let mut every = tokio::time::interval(UPKEEP);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut is_remapped = false;
     loop {
         every.tick().await;
         state.beat().await;
-        if !is_remapped {
-            match state.remap_all().await {
-                Ok(_) => is_remapped = true,
-                Err(error) => error.log(),
-            }
-        }
     }
 }
 

@@ -84,15 +84,15 @@ impl Tokens {
     /// A session's cookie value for whoever showed this token: `{name}~{until}-{number}.{signature}`.
     pub(super) fn open_session(&self, actor: &Actor, now: UnixMs) -> Option<String> {
         let token = self.named(&actor.name)?;
-        Some(format!("{}~{}", token.name, access::open_session(&token.secret, now, &clock::new_token())))
+        Some(format!("{}~{}", token.name, access::open_session(&token.secret, now, &clock::new_name())))
     }
 
     /// Whose session a cookie's value is, and what its forms carry.
     pub(super) fn session(&self, now: UnixMs, cookie: &str) -> Option<(Actor, String)> {
         let (name, session) = cookie.split_once('~')?;
         let token = self.named(name)?;
-        access::session_until(&token.secret, now, session)?;
-        Some((token.actor(), access::form_token(&token.secret, session)))
+        access::session_until(&token.secret, now, session)
+            .map(|_| (token.actor(), access::form_token(&token.secret, session)))
     }
 
     fn named(&self, name: &str) -> Option<&Token> {

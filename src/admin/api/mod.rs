@@ -113,7 +113,7 @@ async fn guard<B: MessageBody>(
     let (state, gate) = (request.app_data::<web::Data<AdminState>>(), request.app_data::<web::Data<Gate>>());
     let judged = match (given, state, gate) {
         (Some(given), Some(state), Some(gate)) => {
-            gate.judge(&Caller::of(request.request()), &state.tokens, given).await
+            gate.judge(&Caller::of(request.request()), || state.tokens.bearer(given)).await
         }
         (None, _, _) | (_, None, _) | (_, _, None) => Judged::Wrong,
     };

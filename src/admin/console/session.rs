@@ -187,7 +187,8 @@ pub(super) async fn log_in(
     if !is_same_origin(&request) {
         return PageError::from(AdminError::ForeignForm).error_response();
     }
-    let actor = match gate.judge(&Caller::of(&request), &state.tokens, given.token.trim()).await {
+    let judged = gate.judge(&Caller::of(&request), || state.tokens.bearer(given.token.trim())).await;
+    let actor = match judged {
         Judged::Right(actor) => actor,
         Judged::Wrong => return html_answer(StatusCode::UNAUTHORIZED, form(true)),
         Judged::PutOff => return PageError::from(AdminError::PutOff).error_response(),
