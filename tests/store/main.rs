@@ -6,6 +6,7 @@ mod conformance;
 mod embedded;
 mod harness;
 mod memory;
+mod processes;
 mod properties;
 
 conformance::conformance!(embedded_engine, crate::embedded::Folder::new());
