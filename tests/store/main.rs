@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "all of this is tests")]
 
+mod arrivals;
 mod conformance;
 mod embedded;
 mod harness;

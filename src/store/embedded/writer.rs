@@ -283,7 +283,7 @@ mod tests {
     }
 
     async fn counted(store: &Embedded) -> (Control, Control) {
-        store.writer.call(|work| Ok((work.control.clone(), Control::load(work.db)?))).await.unwrap()
+        store.writer.call(|work| Ok((work.control.clone(), Control::load(work.db, 0)?))).await.unwrap()
     }
 
     #[tokio::test]
