@@ -106,7 +106,7 @@ impl Control {
                 lanes: numbers("SELECT state, count(*) FROM person GROUP BY state")?,
                 people: number("SELECT count(*) FROM person WHERE document IS NOT NULL")?,
                 entries: numbers(
-                    "SELECT p.source, count(*) FROM inbox i JOIN person p ON p.id = i.person GROUP BY p.source",
+                    "SELECT source, sum(inbox_count) FROM person GROUP BY source HAVING sum(inbox_count) > 0",
                 )?,
                 dead: numbers("SELECT code, count(*) FROM dead GROUP BY code")?,
                 dead_by_source: numbers("SELECT source, count(*) FROM dead GROUP BY source")?,

@@ -33,6 +33,7 @@ mod commit;
 mod control;
 mod dead;
 mod failure;
+mod inbox;
 mod lanes;
 mod listings;
 mod readers;

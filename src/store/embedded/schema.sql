@@ -15,6 +15,10 @@ CREATE TABLE person (
     claim INTEGER,
     fence INTEGER,
     lease_until INTEGER,
+    -- The places of the first and the last entry of the inbox, and how many there are.
+    inbox_first INTEGER,
+    inbox_last INTEGER,
+    inbox_count INTEGER NOT NULL DEFAULT 0,
     -- The number of the next entry of the story, and whether any is kept.
     story_next INTEGER NOT NULL DEFAULT 0,
     has_story INTEGER NOT NULL DEFAULT 0,
@@ -27,13 +31,13 @@ CREATE INDEX person_story ON person (since) WHERE state = 'idle' AND has_story =
 CREATE INDEX person_lease ON person (lease_until) WHERE lease_until IS NOT NULL;
 
 -- What was accepted and nobody has folded yet. In the order of acceptance, so that accepting writes to
--- the end of the table, and folding frees its beginning.
+-- the end of the table, and folding frees its beginning. The person's row names the first and the last.
 CREATE TABLE inbox (
     seq INTEGER PRIMARY KEY,
-    person INTEGER NOT NULL,
+    -- The person's next entry.
+    next INTEGER,
     bytes BLOB NOT NULL
 );
-CREATE INDEX inbox_person ON inbox (person);
 
 CREATE TABLE story (
     person INTEGER NOT NULL,
