@@ -8,6 +8,7 @@ mod harness;
 mod memory;
 mod properties;
 mod redis;
+mod redis_clock;
 mod servers;
 
 conformance::conformance!(embedded_engine, crate::embedded::Folder::new());

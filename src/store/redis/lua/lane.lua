@@ -85,11 +85,11 @@ local function leave(lane)
   lane.tag = ''
 end
 
--- Whether FRESH, which is in order, takes more: a clock may be set back by a little.
+-- Whether FRESH, which is in order, takes more: a clock may be set back by a little (and a key be damaged).
 local function is_in_order()
   if not fresh_since then
     local last = try('LINDEX', FRESH, -1)
-    fresh_since = last and struct.unpack('>I6', last) or 0
+    fresh_since = last and struct.unpack('>I6', last) or last == false and 0 or math.huge
   end
   return now >= fresh_since
 end
