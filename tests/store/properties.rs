@@ -204,8 +204,8 @@ impl Pair {
             Step::Share { is_new } => {
                 let bytes = self.word();
                 self.both(async |store| {
-                    let version = store.shared("holds").await.unwrap().version;
-                    store.put_shared("holds", version + u64::from(!is_new), bytes.clone()).await.unwrap()
+                    let version = store.shared("audit").await.unwrap().version;
+                    store.put_shared("audit", version + u64::from(!is_new), bytes.clone()).await.unwrap()
                 })
                 .await;
             }
@@ -423,7 +423,7 @@ async fn views(b: &mut Bench) -> (Vec<String>, Stats) {
     for key in KEYS {
         seen.push(format!("{key}: {:?}", b.s().await.owner(key).await.unwrap()));
     }
-    seen.push(format!("{:?}", b.s().await.shared("holds").await.unwrap().bytes));
+    seen.push(format!("{:?}", b.s().await.shared("audit").await.unwrap().bytes));
     let mut stats = b.s().await.stats().await.unwrap();
     for numbers in [&mut stats.entries, &mut stats.dead, &mut stats.dead_by_source] {
         numbers.retain(|_, number| *number > 0);

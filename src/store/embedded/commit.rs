@@ -32,11 +32,14 @@ pub(super) fn commit(
     if let Some(to) = commit.consumed_to {
         let gone = work
             .db
-            .prepare_cached("DELETE FROM inbox WHERE person = ?1 AND seq <= ?2")?
+            .prepare_cached("DELETE FROM inbox INDEXED BY inbox_person WHERE person = ?1 AND seq <= ?2")?
             .execute([person, signed(to)])?;
         count(&mut work.control.tally.entries, &standing.source, -signed(gone as u64));
     }
-    let has_more = work.db.prepare_cached("SELECT 1 FROM inbox WHERE person = ?1 LIMIT 1")?.exists([person])?;
+    let has_more = work
+        .db
+        .prepare_cached("SELECT 1 FROM inbox INDEXED BY inbox_person WHERE person = ?1 LIMIT 1")?
+        .exists([person])?;
     let woken = if has_more { commit.lane.woken(now) } else { None };
     standing.stand(work, woken.unwrap_or_else(|| commit.lane.clone()), now)?;
     tell(work, person, &commit.story)?;

@@ -26,13 +26,14 @@ CREATE INDEX person_tag ON person (tag, since) WHERE tag IS NOT NULL;
 CREATE INDEX person_story ON person (since) WHERE state = 'idle' AND has_story = 1;
 CREATE INDEX person_lease ON person (lease_until) WHERE lease_until IS NOT NULL;
 
--- What was accepted and nobody has folded yet.
+-- What was accepted and nobody has folded yet. In the order of acceptance, so that accepting writes to
+-- the end of the table, and folding frees its beginning.
 CREATE TABLE inbox (
+    seq INTEGER PRIMARY KEY,
     person INTEGER NOT NULL,
-    seq INTEGER NOT NULL,
-    bytes BLOB NOT NULL,
-    PRIMARY KEY (person, seq)
-) WITHOUT ROWID;
+    bytes BLOB NOT NULL
+);
+CREATE INDEX inbox_person ON inbox (person);
 
 CREATE TABLE story (
     person INTEGER NOT NULL,

@@ -73,15 +73,13 @@ fn export(db: &Connection, now: UnixMs, section: Section, wanted: &Page) -> Resu
             })
         }
         Section::Inbox => {
-            let number = |text: &str| text.parse().unwrap_or(i64::MAX);
-            let after = after.split_once(':').map_or((-1, -1), |(person, seq)| (number(person), number(seq)));
-            let sql = "SELECT person, seq, bytes FROM inbox WHERE (person, seq) > (?1, ?2) ORDER BY person, seq";
-            read(db, wanted, sql, [after.0, after.1], |row| {
+            let after = if after.is_empty() { -1 } else { after.parse().unwrap_or(i64::MAX) };
+            read(db, wanted, "SELECT person, seq, bytes FROM inbox WHERE seq > ?1 ORDER BY seq", [after], |row| {
                 let (person, seq): (i64, i64) = (row.get(0)?, row.get(1)?);
                 let bytes = bytes::Bytes::copy_from_slice(row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?);
                 let taken = bytes.len();
                 let record = Record::Entry { person: PersonId(unsigned(person)), seq: unsigned(seq), bytes };
-                Ok(Row { cursor: format!("{person}:{seq}"), bytes: taken, shown: record })
+                Ok(Row { cursor: seq.to_string(), bytes: taken, shown: record })
             })
         }
         Section::Unmapped => {
