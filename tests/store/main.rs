@@ -10,6 +10,7 @@ mod memory;
 mod processes;
 mod properties;
 mod redis;
+mod redis_clock;
 mod servers;
 
 conformance::conformance!(embedded_engine, crate::embedded::Folder::new());

@@ -17,6 +17,8 @@ use scim_bridge::store::{
 use crate::embedded::Folder;
 use crate::harness::{Bench, Engine, LEASE_MS, T0, commit, dead_row, first, person_of, request};
 use crate::memory::Kept;
+use crate::redis::Keyspace;
+use crate::servers::{REDIS, VALKEY};
 
 const SOURCES: [&str; 2] = ["hr", "eu"];
 const PEOPLE: usize = 4;
@@ -446,5 +448,18 @@ proptest! {
     #[test]
     fn the_embedded_engine_and_the_model_agree_after_every_step(steps in steps()) {
         agree(steps, Folder::new());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 6, ..ProptestConfig::default() })]
+    #[test]
+    fn redis_and_the_model_agree_after_every_step(steps in steps()) {
+        agree(steps, Keyspace::on(&REDIS));
+    }
+
+    #[test]
+    fn valkey_and_the_model_agree_after_every_step(steps in steps()) {
+        agree(steps, Keyspace::on(&VALKEY));
     }
 }
