@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod clock;
 pub mod core;
+pub mod hr;
 pub mod lifecycle;
 pub mod postman_sim;
 pub mod scim;

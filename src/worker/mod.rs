@@ -8,6 +8,7 @@
 mod attempt;
 mod claims;
 mod commit;
+mod fetch;
 mod guarded;
 mod lease;
 mod pace;
@@ -15,6 +16,7 @@ mod pool;
 mod probe;
 mod token_wait;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -27,12 +29,15 @@ use crate::core::reconcile::plan::PlanRules;
 use crate::core::reconcile::suspicion::Suspicions;
 use crate::core::reconcile::verdict::RetryRules;
 use crate::core::time::UnixMs;
+use crate::core::person::SourceName;
+use crate::hr::HrSystem;
 use crate::scim::Client;
 use crate::store::holds::SharedHolds;
 use crate::store::{Claim, Store, StoreError};
 
 pub use self::attempt::Attempted;
 use self::claims::Claims;
+use self::fetch::Readers;
 use self::pace::Pace;
 use self::token_wait::TokenWait;
 
@@ -71,6 +76,7 @@ pub struct Worker {
     released_at_ms: Arc<AtomicU64>,
     token_wait: Arc<TokenWait>,
     pace: Arc<Pace>,
+    readers: Arc<Readers>,
     /// Cancelled when nothing new may begin: people whose call has not begun are given back.
     stop: CancellationToken,
     /// Cancelled when the grace is over: calls under way are dropped, their people given back.
@@ -112,9 +118,17 @@ impl Worker {
             released_at_ms: Arc::default(),
             token_wait: Arc::default(),
             pace: Arc::default(),
+            readers: Arc::default(),
             stop: CancellationToken::new(),
             stop_now: CancellationToken::new(),
         }
+    }
+
+    /// Reads people at these HR systems when notices ask for it.
+    #[must_use]
+    pub fn with_hr(mut self, systems: BTreeMap<SourceName, HrSystem>) -> Self {
+        self.readers = Arc::new(Readers::new(systems));
+        self
     }
 
     /// Its name.
