@@ -4,6 +4,7 @@ pub mod admin;
 pub mod clock;
 pub mod core;
 pub mod hr;
+pub mod hr_sim;
 pub mod lifecycle;
 pub mod postman_sim;
 pub mod scim;
