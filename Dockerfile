@@ -52,7 +52,7 @@ ENV PATH=/usr/local/bin \
     SCIM_BRIDGE__STORE__URL=embedded:/data
 USER 65532:65532
 WORKDIR /
-VOLUME /data
+# No VOLUME: an engine would make one that can be written to, on a read-only root and with Redis as well.
 EXPOSE 8080 9090
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["/usr/local/bin/scim-bridge", "healthcheck"]

@@ -55,6 +55,40 @@ impl Clock {
     }
 }
 
+/// What leases are measured by.
+#[derive(Debug, Clone)]
+pub enum LeaseClock {
+    /// The instants that callers give: for tests, which move them by hand.
+    Caller,
+    /// A clock that goes on evenly, whatever becomes of the wall's: one that is set back or ahead neither
+    /// prolongs a lease nor ends it.
+    Steady {
+        /// When it began, by itself.
+        started: Instant,
+        /// When it began, by the wall's clock.
+        at: UnixMs,
+    },
+}
+
+impl LeaseClock {
+    /// A clock that goes on evenly from the present.
+    #[must_use]
+    pub fn steady() -> Self {
+        Self::Steady { started: Instant::now(), at: Clock::System.now() }
+    }
+
+    /// The instant to measure by, where the caller says that it is `now`.
+    #[must_use]
+    pub fn at(&self, now: UnixMs) -> UnixMs {
+        match self {
+            Self::Caller => now,
+            Self::Steady { started, at } => {
+                at.plus_ms(u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX))
+            }
+        }
+    }
+}
+
 /// The last id's milliseconds and, below them, its 12 bits of order.
 static LAST_ID: AtomicU64 = AtomicU64::new(0);
 

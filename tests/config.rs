@@ -195,7 +195,7 @@ fn every_error_is_told_at_once_with_its_key() {
         "typo = 1\n\
          [server]\nlisten = 'here'\nbody_bytes_max = 1\nbodyy = 2\n\
          [postman]\ntimeout_s = 'soon'\nauth = 'basic'\nbase_url = 'http://scim.example.com'\n\
-         [worker]\nlease_s = -5\nconcurrency = 0\n\
+         [worker]\nlease_s = -5\nconcurrency = 0\n[log]\nlevel = 'verbose'\n\
          [store]\nurl = 'redis://:pass@'\n\
          [[source]]\npreset = 'nope'\n\
          [[source]]\nname = 'UPPER'\nsecrets = [{ env = 'UNSET' }, { file = '/not/there' }, 5]\ndedupe_days = 0\n\
@@ -207,6 +207,7 @@ fn every_error_is_told_at_once_with_its_key() {
         pairs(&found),
         [
             ("hold.probe", "CONFIG-UNKNOWN-KEY"),
+            ("log.level", "CONFIG-VALUE"),
             ("postman.auth", "CONFIG-VALUE"),
             ("postman.base_url", "CONFIG-VALUE"),
             ("postman.timeout_s", "CONFIG-VALUE"),

@@ -1,5 +1,15 @@
 {{/* The configuration: what the chart knows, under what `config` says, as TOML. */}}
 
+{{/* The ConfigMap's name tells its content. */}}
+{{- define "scim-bridge.configName" -}}
+{{- printf "%s-config-%s" (include "scim-bridge.fullname" .) (include "scim-bridge.toml" . | sha256sum | trunc 10) -}}
+{{- end -}}
+
+{{/* Argo CD sees no cluster when it renders: there the old ones go when the new pods are ready, and not before. */}}
+{{- define "scim-bridge.contentNamedAnnotations" -}}
+argocd.argoproj.io/sync-options: PruneLast=true
+{{- end -}}
+
 {{/* What is the chart's to say, as YAML. */}}
 {{- define "scim-bridge.config.own" -}}
 {{- $path := include "scim-bridge.secretsPath" . -}}
@@ -21,7 +31,15 @@
     {{- with .Values.redis.sentinel.username -}}{{- $_ := set $store "sentinel_username" . -}}{{- end -}}
   {{- end -}}
 {{- end -}}
+{{- $knows := include "scim-bridge.program.keys" . | splitList "," -}}
+{{- if eq .Values.store "redis" -}}
+  {{- if not (hasKey .Values.config.store "key_prefix") -}}{{- $_ := set $store "key_prefix" (include "scim-bridge.keyPrefix" .) -}}{{- end -}}
+  {{- /* The chart's own Valkey speaks no TLS; of another Redis, the user says whether that will do. */ -}}
+  {{- if and .Values.valkey.enabled (has "store.allow_plain" $knows) -}}{{- $_ := set $store "allow_plain" true -}}{{- end -}}
+{{- end -}}
 {{- $postman := dict -}}
+{{- /* Whose store it is, for people: a process of another target says it when it refuses. */ -}}
+{{- if has "postman.team" $knows -}}{{- $_ := set $postman "team" (printf "%s/%s" .Release.Namespace .Release.Name) -}}{{- end -}}
 {{- with get $has "postman-key" -}}{{- $_ := set $postman "key" . -}}{{- end -}}
 {{- if .Values.postmanSim.enabled -}}
   {{- $_ := set $postman "base_url" (printf "http://%s-postman-sim:9080/scim/v2" (include "scim-bridge.fullname" .)) -}}
@@ -119,11 +137,18 @@ redis://{{ include "scim-bridge.valkeyName" . }}:6379/0
   {{- end -}}
 {{- end -}}
 {{- range $source := $config.source -}}
-  {{- $tables = append $tables (printf "[[source]]%s" (include "scim-bridge.toml.keys" (omit $source "signature" "mapping"))) -}}
-  {{- range $table := list "signature" "mapping" -}}
-    {{- with get $source $table -}}
-      {{- $tables = append $tables (printf "[source.%s]%s" $table (include "scim-bridge.toml.keys" .)) -}}
-    {{- end -}}
+  {{- $tables = append $tables (include "scim-bridge.toml.source" $source) -}}
+{{- end -}}
+{{- join "\n\n" $tables -}}
+{{- end -}}
+
+{{/* A source's tables. */}}
+{{- define "scim-bridge.toml.source" -}}
+{{- $source := . -}}
+{{- $tables := list (printf "[[source]]%s" (include "scim-bridge.toml.keys" (omit $source "signature" "mapping"))) -}}
+{{- range $table := list "signature" "mapping" -}}
+  {{- with get $source $table -}}
+    {{- $tables = append $tables (printf "[source.%s]%s" $table (include "scim-bridge.toml.keys" .)) -}}
   {{- end -}}
 {{- end -}}
 {{- join "\n\n" $tables -}}

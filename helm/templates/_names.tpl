@@ -24,13 +24,30 @@ a Service's may not.
 {{- ternary $fullname (printf "%s-%s" $fullname .component) (eq .component "all") -}}
 {{- end -}}
 
-{{- define "scim-bridge.components" -}}
+{{/* What `mode` asks for. */}}
+{{- define "scim-bridge.wantedComponents" -}}
 {{- ternary "all" "intake,worker" (eq .Values.mode "all") -}}
+{{- end -}}
+
+{{/* What there is to be: what is asked for, and what it takes the place of until that is ready (_cluster.tpl). */}}
+{{- define "scim-bridge.components" -}}
+{{- include "scim-bridge.wantedComponents" . -}}
+{{- with include "scim-bridge.outgoingComponents" . -}},{{ . }}{{- end -}}
 {{- end -}}
 
 {{/* Which component takes webhooks in. */}}
 {{- define "scim-bridge.intakeComponent" -}}
 {{- ternary "all" "intake" (eq .Values.mode "all") -}}
+{{- end -}}
+
+{{/* Which component brings jobs to Postman. */}}
+{{- define "scim-bridge.workerComponent" -}}
+{{- ternary "all" "worker" (eq .Values.mode "all") -}}
+{{- end -}}
+
+{{/* What the Service for webhooks selects, beside the release: pods of either mode, so that a change of mode changes no selector. */}}
+{{- define "scim-bridge.webhooksLabel" -}}
+scim-bridge/takes-webhooks
 {{- end -}}
 
 {{- define "scim-bridge.serviceAccountName" -}}
@@ -55,13 +72,17 @@ app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 
 {{/* What selectors match: no label of the user's may have one of these names. */}}
 {{- define "scim-bridge.selectorKeys" -}}
-app.kubernetes.io/name,app.kubernetes.io/instance,app.kubernetes.io/component
+app.kubernetes.io/name,app.kubernetes.io/instance,app.kubernetes.io/component,{{ include "scim-bridge.webhooksLabel" . }}
 {{- end -}}
 
-{{/* dict root, own: on every object, beside what selects it. The user's stand in place of the chart's. */}}
+{{/*
+dict root, own, pod: on every object, beside what selects it. The user's stand in place of the chart's. A pod does
+not tell the chart's version: a chart that changes nothing else would restart it.
+*/}}
 {{- define "scim-bridge.labelsBeside" -}}
 {{- $chart := printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" -}}
-{{- $ours := dict "app.kubernetes.io/version" .root.Chart.AppVersion "app.kubernetes.io/part-of" "scim-bridge" "app.kubernetes.io/managed-by" .root.Release.Service "helm.sh/chart" $chart -}}
+{{- $ours := dict "app.kubernetes.io/version" .root.Chart.AppVersion "app.kubernetes.io/part-of" "scim-bridge" "app.kubernetes.io/managed-by" .root.Release.Service -}}
+{{- if not .pod -}}{{- $_ := set $ours "helm.sh/chart" $chart -}}{{- end -}}
 {{- toYaml (merge (dict) (.own | default dict) .root.Values.commonLabels $ours) -}}
 {{- end -}}
 
@@ -69,7 +90,11 @@ app.kubernetes.io/name,app.kubernetes.io/instance,app.kubernetes.io/component
 {{- include "scim-bridge.labelsBeside" (dict "root" .) -}}
 {{- end -}}
 
-{{/* dict root, component, own: the labels of an object of the bridge, with those of the user's for this one. */}}
+{{- define "scim-bridge.commonPodLabels" -}}
+{{- include "scim-bridge.labelsBeside" (dict "root" . "pod" true) -}}
+{{- end -}}
+
+{{/* dict root, component, own, pod: the labels of an object of the bridge, with those of the user's for this one. */}}
 {{- define "scim-bridge.labels" -}}
 {{ include "scim-bridge.selectorLabels" .root }}
 {{- with .component }}
@@ -91,11 +116,16 @@ app.kubernetes.io/component: {{ . }}
 {{- . | trim | indent 4 | replace "\n    \n" "\n\n" -}}
 {{- end -}}
 
-{{/* dict image, tag: where an image is. */}}
+{{/* dict root, image, tag: where an image is. `imageRegistry` stands in place of the registry that a repository begins with. */}}
 {{- define "scim-bridge.image" -}}
+{{- $repository := .image.repository -}}
+{{- with .root.Values.imageRegistry | default (dig "imageRegistry" "" (.root.Values.global | default dict)) -}}
+  {{- /* As container engines have it: a first part with a dot or a port, or `localhost`, is a registry. */ -}}
+  {{- $repository = printf "%s/%s" (trimSuffix "/" .) (regexReplaceAll "^(localhost|[^/]*[.:][^/]*)/" $repository "") -}}
+{{- end -}}
 {{- if .image.digest -}}
-{{ .image.repository }}@{{ .image.digest }}
+{{ $repository }}@{{ .image.digest }}
 {{- else -}}
-{{ .image.repository }}:{{ .image.tag | default .tag }}
+{{ $repository }}:{{ .image.tag | default .tag }}
 {{- end -}}
 {{- end -}}

@@ -9,8 +9,9 @@
 {{- add (ternary (int .Values.preStopSleepSeconds) 0 (eq (include "scim-bridge.hasSleepHook" .) "true")) (include "scim-bridge.shutdownGrace" . | int) 5 -}}
 {{- end -}}
 
+{{/* Not with the embedded store: no other pod serves meanwhile, and the next one waits for the store. */}}
 {{- define "scim-bridge.hasSleepHook" -}}
-{{- and (semverCompare ">=1.30.0-0" .Capabilities.KubeVersion.Version) (gt (int .Values.preStopSleepSeconds) 0) -}}
+{{- and (ne .Values.store "embedded") (semverCompare ">=1.30.0-0" .Capabilities.KubeVersion.Version) (gt (int .Values.preStopSleepSeconds) 0) -}}
 {{- end -}}
 
 {{/* dict root, component: how many replicas there can be. */}}
@@ -56,14 +57,66 @@ in the environment. The URL holds no login (the chart refuses one).
 {{- end }}
 {{- end -}}
 
+{{/* dict root, files: the configuration, and these of the secrets. */}}
 {{- define "scim-bridge.volumes" -}}
 - name: config
   configMap:
-    name: {{ include "scim-bridge.fullname" . }}
-- {{ include "scim-bridge.secretsVolume" . | nindent 2 | trim }}
-{{- with .Values.extraVolumes }}
+    name: {{ include "scim-bridge.configName" .root }}
+- {{ include "scim-bridge.secretsVolume" .files | nindent 2 | trim }}
+{{- with .root.Values.extraVolumes }}
 {{ toYaml . }}
 {{- end }}
+{{- end -}}
+
+{{/*
+dict root, args, mounts, volumes: the spec of a pod that runs one command of the bridge and ends, for a Job of yours
+(docs/deploy.md). It has every secret; what it mounts beside is yours to say.
+*/}}
+{{- define "scim-bridge.commandPod" -}}
+{{- include "scim-bridge.podBasics" .root }}
+{{ include "scim-bridge.podExtras" .root }}
+restartPolicy: Never
+securityContext:
+  {{- toYaml .root.Values.podSecurityContext | nindent 2 }}
+{{- with .root.Values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .root.Values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+containers:
+  - name: scim-bridge
+    image: {{ include "scim-bridge.image" (dict "root" .root "image" .root.Values.image "tag" .root.Chart.AppVersion) | quote }}
+    imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+    args:
+      {{- toYaml .args | nindent 6 }}
+    env:
+      {{- include "scim-bridge.env" .root | nindent 6 }}
+    {{- with .root.Values.envFrom }}
+    envFrom:
+      {{- toYaml . | nindent 6 }}
+    {{- end }}
+    terminationMessagePolicy: FallbackToLogsOnError
+    resources:
+      requests:
+        cpu: 100m
+        memory: 128Mi
+      limits:
+        memory: 512Mi
+    securityContext:
+      {{- toYaml .root.Values.containerSecurityContext | nindent 6 }}
+    volumeMounts:
+      {{- include "scim-bridge.volumeMounts" .root | nindent 6 }}
+      {{- with .mounts }}
+      {{- toYaml . | nindent 6 }}
+      {{- end }}
+volumes:
+  {{- include "scim-bridge.volumes" (dict "root" .root "files" (include "scim-bridge.secretFiles" .root | fromYamlArray)) | nindent 2 }}
+  {{- with .volumes }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
 {{- end -}}
 
 {{/* What every pod of the chart has in common. */}}
@@ -74,6 +127,21 @@ enableServiceLinks: false
 {{- with .Values.imagePullSecrets }}
 imagePullSecrets:
   {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* What else a pod of the bridge's may be given. */}}
+{{- define "scim-bridge.podExtras" -}}
+{{- with .Values.hostAliases }}
+hostAliases:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.dnsConfig }}
+dnsConfig:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.runtimeClassName }}
+runtimeClassName: {{ . }}
 {{- end }}
 {{- end -}}
 

@@ -4,18 +4,52 @@
 /run/secrets/scim-bridge
 {{- end -}}
 
-{{/* The chart's own Secret. Not the release's bare name: that is what a user would call theirs. */}}
-{{- define "scim-bridge.secretName" -}}
-{{ include "scim-bridge.fullname" . }}-generated
+{{/*
+The Secret with the values that are given in plain. Its name tells its content, so that a change makes new pods, and
+old ones keep what they were started with.
+*/}}
+{{- define "scim-bridge.valuesSecretName" -}}
+{{- $content := list .Release.Namespace .Release.Name -}}
+{{- range $file := include "scim-bridge.rawSecretFiles" . | fromYamlArray -}}
+  {{- if hasKey $file "value" -}}{{- $content = append $content (list $file.key $file.value) -}}{{- end -}}
+{{- end -}}
+{{- printf "%s-secrets-%s" (include "scim-bridge.fullname" .) (toJson $content | sha256sum | trunc 10) -}}
+{{- end -}}
+
+{{/* The Secret with the admin token that the chart makes. Not the release's bare name: that is what a user would call theirs. */}}
+{{- define "scim-bridge.tokenSecretName" -}}
+{{ include "scim-bridge.fullname" . }}-admin-token
 {{- end -}}
 
 {{/*
-Every file that the pods mount, as YAML: a list of `path` (within the volume), `secret` (the Secret's name)
+Every file that some pod mounts, as YAML: a list of `path` (within the volume), `secret` (the Secret's name)
 and `key` (in it); with `value` or `generate` where the chart makes the Secret. One given in `config` is
 the user's own affair.
 */}}
 {{- define "scim-bridge.secretFiles" -}}
-{{- $own := include "scim-bridge.secretName" . -}}
+{{- $name := include "scim-bridge.valuesSecretName" . -}}
+{{- $files := list -}}
+{{- range $file := include "scim-bridge.rawSecretFiles" . | fromYamlArray -}}
+  {{- if hasKey $file "value" -}}{{- $_ := set $file "secret" $name -}}{{- end -}}
+  {{- $files = append $files $file -}}
+{{- end -}}
+{{- toYaml $files -}}
+{{- end -}}
+
+{{/* dict root, component: those that a pod of the component reads. */}}
+{{- define "scim-bridge.secretFilesOf" -}}
+{{- $files := list -}}
+{{- $byRole := eq (include "scim-bridge.program.readsByRole" .root) "true" -}}
+{{- range $file := include "scim-bridge.secretFiles" .root | fromYamlArray -}}
+  {{- $of := dict "intake" (ne $file.path "postman-key") "worker" (not (hasPrefix "source-" $file.path)) "all" true -}}
+  {{- if or (get $of $.component) (not $byRole) -}}{{- $files = append $files $file -}}{{- end -}}
+{{- end -}}
+{{- toYaml $files -}}
+{{- end -}}
+
+{{/* Those without the name of the Secret that their values make. */}}
+{{- define "scim-bridge.rawSecretFiles" -}}
+{{- $own := "" -}}
 {{- $files := list -}}
 {{- $values := .Values -}}
 {{- if not (hasKey $values.config.postman "key") -}}
@@ -33,7 +67,7 @@ the user's own affair.
   {{- else if $token.value -}}
     {{- $files = append $files (dict "path" "admin-token" "secret" $own "key" "admin-token" "value" $token.value) -}}
   {{- else -}}
-    {{- $files = append $files (dict "path" "admin-token" "secret" $own "key" "admin-token" "generate" true) -}}
+    {{- $files = append $files (dict "path" "admin-token" "secret" (include "scim-bridge.tokenSecretName" .) "key" "admin-token" "generate" true) -}}
   {{- end -}}
 {{- end -}}
 {{- range $source := $values.config.source -}}
@@ -49,8 +83,7 @@ the user's own affair.
 {{- if eq $values.store "redis" -}}
   {{- $redis := $values.redis -}}
   {{- if $values.valkey.enabled -}}
-    {{- $valkey := include "scim-bridge.valkeyName" . -}}
-    {{- $files = append $files (dict "path" "redis-password" "secret" $valkey "key" "redis-password") -}}
+    {{- $files = append $files (dict "path" "redis-password" "secret" (include "scim-bridge.valkeySecretName" .) "key" "redis-password") -}}
   {{- else if $redis.password.existingSecret -}}
     {{- $files = append $files (dict "path" "redis-password" "secret" $redis.password.existingSecret "key" $redis.password.key) -}}
   {{- else if $redis.password.value -}}
@@ -77,10 +110,10 @@ the user's own affair.
 {{- toYaml $files -}}
 {{- end -}}
 
-{{/* The volume with all of them: one for all Secrets, and without `subPath`, so that the files follow them. */}}
+{{/* A volume with these files, as YAML: one for all Secrets, and without `subPath`, so that the files follow them. */}}
 {{- define "scim-bridge.secretsVolume" -}}
 {{- $bySecret := dict -}}
-{{- range $file := include "scim-bridge.secretFiles" . | fromYamlArray -}}
+{{- range $file := . -}}
   {{- $item := dict "key" $file.key "path" $file.path -}}
   {{- $_ := set $bySecret $file.secret (append (get $bySecret $file.secret | default list) $item) -}}
 {{- end -}}
@@ -88,6 +121,9 @@ name: secrets
 projected:
   # Readable by the pod's group (fsGroup) and nobody else.
   defaultMode: 0440
+  {{- if not $bySecret }}
+  sources: []
+  {{- else }}
   sources:
     {{- range $secret, $items := $bySecret }}
     - secret:
@@ -98,20 +134,9 @@ projected:
             path: {{ .path }}
           {{- end }}
     {{- end }}
+  {{- end }}
 {{- end -}}
 
 {{- define "scim-bridge.valkeyName" -}}
 {{ include "scim-bridge.fullname" . }}-valkey
-{{- end -}}
-
-{{/* dict root, name, key: what is in that Secret of the cluster, else a new random text. Asked once for each Secret. */}}
-{{- define "scim-bridge.keptOrNew" -}}
-{{- $found := lookup "v1" "Secret" .root.Release.Namespace .name -}}
-{{- $data := dict -}}
-{{- if $found -}}{{- $data = $found.data | default dict -}}{{- end -}}
-{{- if hasKey $data .key -}}
-{{- get $data .key -}}
-{{- else -}}
-{{- randAlphaNum 40 | b64enc -}}
-{{- end -}}
 {{- end -}}

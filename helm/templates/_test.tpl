@@ -31,3 +31,35 @@
 {"type":"scim-bridge.helm-test"}
 {{- end -}}
 {{- end -}}
+
+{{/* The secrets that it reads: those of the source that it sends as, and where it follows what it sent, the admin token. */}}
+{{- define "scim-bridge.test.secretFiles" -}}
+{{- $prefix := printf "source-%s-" (include "scim-bridge.test.source" .) -}}
+{{- $follows := eq (include "scim-bridge.test.follows" .) "true" -}}
+{{- $files := list -}}
+{{- range $file := include "scim-bridge.secretFiles" . | fromYamlArray -}}
+  {{- /* A source's name may be the beginning of another's: only a number follows. */ -}}
+  {{- if or (regexMatch "^[0-9]+$" (trimPrefix $prefix $file.path)) (and $follows (eq $file.path "admin-token")) -}}
+    {{- $files = append $files $file -}}
+  {{- end -}}
+{{- end -}}
+{{- toYaml $files -}}
+{{- end -}}
+
+{{/* Its configuration: that one source, and nothing that names a secret which it does not mount. */}}
+{{- define "scim-bridge.test.toml" -}}
+{{- $config := include "scim-bridge.config" . | fromYaml -}}
+{{- $server := dict -}}
+{{- if eq (include "scim-bridge.test.follows" .) "true" -}}
+  {{- with $config.server.admin_token -}}{{- $_ := set $server "admin_token" . -}}{{- end -}}
+{{- end -}}
+{{- $tables := list (printf "[server]%s" (include "scim-bridge.toml.keys" $server)) (printf "[log]%s" (include "scim-bridge.toml.keys" ($config.log | default dict))) -}}
+{{- /* `send` calls nobody at Postman, and the program wants a key all the same. */ -}}
+{{- $tables = append $tables "[postman]\nkey = \"not-read\"" -}}
+{{- range $source := $config.source -}}
+  {{- if eq $source.name (include "scim-bridge.test.source" $) -}}
+    {{- $tables = append $tables (include "scim-bridge.toml.source" $source) -}}
+  {{- end -}}
+{{- end -}}
+{{- join "\n\n" $tables -}}
+{{- end -}}

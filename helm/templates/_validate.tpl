@@ -1,7 +1,12 @@
 {{/* Everything that the chart refuses, all at once, each with the value and what to do. */}}
 
 {{- define "scim-bridge.validate" -}}
+{{- /* First and alone: everything else looks into these. */ -}}
+{{- with include "scim-bridge.validate.sections" . | fromYamlArray -}}
+{{- include "scim-bridge.refuse" . -}}
+{{- end -}}
 {{- $wrong := concat
+  (include "scim-bridge.validate.image" . | fromYamlArray)
   (include "scim-bridge.validate.names" . | fromYamlArray)
   (include "scim-bridge.validate.labels" . | fromYamlArray)
   (include "scim-bridge.validate.extra" . | fromYamlArray)
@@ -10,11 +15,121 @@
   (include "scim-bridge.validate.secrets" . | fromYamlArray)
   (include "scim-bridge.validate.config" . | fromYamlArray)
   (include "scim-bridge.validate.scaling" . | fromYamlArray)
+  (include "scim-bridge.validate.memory" . | fromYamlArray)
   (include "scim-bridge.validate.network" . | fromYamlArray)
   (include "scim-bridge.validate.test" . | fromYamlArray) -}}
-{{- if $wrong -}}
-{{- fail (printf "\n\nThese values cannot work:\n\n  - %s\n" (join "\n  - " $wrong)) -}}
+{{- with $wrong -}}
+{{- include "scim-bridge.refuse" . -}}
 {{- end -}}
+{{- end -}}
+
+{{- define "scim-bridge.refuse" -}}
+{{- fail (printf "\n\nThese values cannot work:\n\n  - %s\n" (join "\n  - " .)) -}}
+{{- end -}}
+
+{{/* What `null` takes away from under the templates. */}}
+{{- define "scim-bridge.validate.sections" -}}
+{{- $wrong := list -}}
+{{- range $path := include "scim-bridge.sections" . | trim | splitList "\n" -}}
+  {{- $at := $.Values -}}
+  {{- range $name := splitList "." $path -}}
+    {{- if kindIs "map" $at -}}{{- $at = get $at $name -}}{{- end -}}
+  {{- end -}}
+  {{- if and (not (kindIs "map" $at)) (not (has (dir (replace "." "/" $path) | replace "/" ".") $wrong)) -}}
+    {{- $wrong = append $wrong $path -}}
+  {{- end -}}
+{{- end -}}
+{{- $told := list -}}
+{{- range $path := $wrong -}}
+  {{- $told = append $told (printf "%s: `null` takes it away with its defaults, which the chart needs: leave it out, or give what you want changed" $path) -}}
+{{- end -}}
+{{- toYaml $told -}}
+{{- end -}}
+
+{{/* Every value that is a map, but for those that only Kubernetes looks into. */}}
+{{- define "scim-bridge.sections" -}}
+image
+commonLabels
+commonAnnotations
+config
+config.server
+config.store
+config.postman
+config.worker
+config.retry
+config.hold
+config.log
+secrets
+secrets.postmanKey
+secrets.adminToken
+secrets.sources
+redis
+redis.password
+redis.sentinel
+redis.sentinel.password
+redis.tls
+redis.tls.ca
+redis.tls.client
+valkey
+valkey.image
+valkey.persistence
+persistence
+intake
+intake.autoscaling
+intake.podDisruptionBudget
+intake.topologySpread
+intake.podAnnotations
+intake.podLabels
+worker
+worker.autoscaling
+worker.keda
+worker.podDisruptionBudget
+worker.topologySpread
+worker.podAnnotations
+worker.podLabels
+all
+all.autoscaling
+all.keda
+all.podDisruptionBudget
+all.topologySpread
+all.podAnnotations
+all.podLabels
+podAnnotations
+podLabels
+probes
+probes.startup
+probes.liveness
+probes.readiness
+serviceAccount
+serviceAccount.annotations
+service
+service.annotations
+adminService
+adminService.annotations
+ingress
+ingress.annotations
+httpRoute
+httpRoute.annotations
+networkPolicy
+serviceMonitor
+serviceMonitor.labels
+prometheusRule
+prometheusRule.labels
+prometheusRule.alertLabels
+dashboard
+dashboard.labels
+dashboard.annotations
+postmanSim
+test
+test.person
+{{- end -}}
+
+{{- define "scim-bridge.validate.image" -}}
+{{- $wrong := list -}}
+{{- if not .Values.image.repository -}}
+  {{- $wrong = append $wrong "image.repository: no image is named, and nobody publishes one: build the repository's Dockerfile, push it to a registry of yours, and name it here" -}}
+{{- end -}}
+{{- toYaml $wrong -}}
 {{- end -}}
 
 {{- define "scim-bridge.validate.names" -}}
@@ -55,14 +170,18 @@
   "SCIM_BRIDGE__SERVER__LISTEN" "config.server.listen"
   "SCIM_BRIDGE__SERVER__ADMIN_LISTEN" "config.server.admin_listen"
   "SCIM_BRIDGE__SERVER__SHUTDOWN_GRACE_S" "config.server.shutdown_grace_s"
+  "SCIM_BRIDGE__SERVER__CONNECTIONS_MAX" "config.server.connections_max"
+  "SCIM_BRIDGE__SERVER__BODY_BYTES_MAX" "config.server.body_bytes_max"
+  "SCIM_BRIDGE__WORKER__CONCURRENCY" "config.worker.concurrency"
+  "SCIM_BRIDGE__STORE__KEY_PREFIX" "config.store.key_prefix"
   "SCIM_BRIDGE__STORE__URL" "config.store.url" -}}
 {{- range $variable := .Values.extraEnv -}}
   {{- with get $keys ($variable.name | default "" | toString | upper) -}}
-    {{- $wrong = append $wrong (printf "extraEnv: %s: ports, policies, volumes and pauses of the chart follow what it sets: give `%s` in its place" $variable.name .) -}}
+    {{- $wrong = append $wrong (printf "extraEnv: %s: ports, policies, volumes, limits and pauses of the chart follow what it sets: give `%s` in its place" $variable.name .) -}}
   {{- end -}}
 {{- end -}}
 {{- range $volume := .Values.extraVolumes -}}
-  {{- if has $volume.name (list "config" "secrets" "data" "payload") -}}
+  {{- if has $volume.name (list "config" "secrets" "data" "test") -}}
     {{- $wrong = append $wrong (printf "extraVolumes: %s is the name of a volume of the chart's own: take another" $volume.name) -}}
   {{- end -}}
 {{- end -}}
@@ -243,6 +362,26 @@
   {{- end -}}
   {{- if and (eq $component "all") $keda.enabled (lt (int $keda.minReplicas) 1) -}}
     {{- $wrong = append $wrong "all.keda.minReplicas: with 0 nobody would be there to take webhooks in: set 1, or use `mode: split`" -}}
+  {{- end -}}
+{{- end -}}
+{{- toYaml $wrong -}}
+{{- end -}}
+
+{{/* A limit that the bounds of the configuration do not keep to: the kernel would end the process, again and again. */}}
+{{- define "scim-bridge.validate.memory" -}}
+{{- $wrong := list -}}
+{{- range $component := splitList "," (include "scim-bridge.wantedComponents" .) -}}
+  {{- $limit := dig "limits" "memory" "" ((get $.Values $component).resources | default dict) -}}
+  {{- $worst := include "scim-bridge.memory.worst" (dict "root" $ "component" $component) | fromYaml -}}
+  {{- if and $limit (lt (include "scim-bridge.bytes" $limit | int64) (mul 1048576 (int64 $worst.mib))) -}}
+    {{- $wrong = append $wrong (printf "%s.resources.limits.memory: %v is less than the worst case, %dMi (%s): raise it, or lower those" $component $limit (int $worst.mib) $worst.sum) -}}
+  {{- end -}}
+{{- end -}}
+{{- if .Values.valkey.enabled -}}
+  {{- $limit := dig "limits" "memory" "" (.Values.valkey.resources | default dict) -}}
+  {{- $data := include "scim-bridge.bytes" .Values.valkey.maxmemory | int64 -}}
+  {{- if and $limit (lt (include "scim-bridge.bytes" $limit | int64) (mul 2 $data)) -}}
+    {{- $wrong = append $wrong (printf "valkey.resources.limits.memory: %v is less than twice valkey.maxmemory, %s: rewriting the append-only file may take as much again; raise it, or lower that" $limit .Values.valkey.maxmemory) -}}
   {{- end -}}
 {{- end -}}
 {{- toYaml $wrong -}}

@@ -1,3 +1,17 @@
+{{/* Named by its content. */}}
+{{- define "scim-bridge.valkeyConfigName" -}}
+{{- printf "%s-%s" (include "scim-bridge.valkeyName" .) (include "scim-bridge.valkeyConf" . | sha256sum | trunc 10) -}}
+{{- end -}}
+
+{{/* Named by its content where it is given; one that the chart makes does not change. */}}
+{{- define "scim-bridge.valkeySecretName" -}}
+{{- with .Values.redis.password.value -}}
+{{- printf "%s-%s" (include "scim-bridge.valkeyName" $) (list $.Release.Namespace $.Release.Name . | toJson | sha256sum | trunc 10) -}}
+{{- else -}}
+{{ include "scim-bridge.valkeyName" . }}-password
+{{- end -}}
+{{- end -}}
+
 {{- define "scim-bridge.valkeyConf" -}}
 bind * -::*
 port 6379

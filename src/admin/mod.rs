@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use actix_web::dev::Server;
 use actix_web::middleware::DefaultHeaders;
-use actix_web::{App, HttpServer, ResponseError, web};
+use actix_web::http::header::ACCEPT;
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, ResponseError, web};
 use tokio_util::sync::CancellationToken;
 
 use self::error::AdminError;
@@ -19,7 +20,7 @@ use crate::core::processes::BEAT_MS;
 mod access;
 pub mod answer;
 pub mod api;
-//CONSOLE mod console;
+mod console;
 pub mod error;
 pub mod health;
 pub mod holding;
@@ -43,9 +44,9 @@ const UPKEEP: Duration = Duration::from_millis(BEAT_MS);
 const FAREWELL: Duration = Duration::from_secs(1);
 /// How long requests in flight may take after the listener closed.
 const CLOSE_GRACE_S: u64 = 2;
-/// Nothing but our own style sheet and forms; no script, no frame, no foreign anything.
+/// Nothing but our own style sheet, script and forms; nothing inline, no frame, no foreign anything.
 const CSP: &str =
-    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+    "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// How the admin listener is set up.
 #[derive(Debug, Clone)]
@@ -161,8 +162,14 @@ pub fn configure(app: &mut web::ServiceConfig) {
     )
     .app_data(web::QueryConfig::default().error_handler(move |error, _| bad_request(error.to_string())))
     .configure(api::configure)
-    //CONSOLE
-    .default_service(web::to(|| async { AdminError::NotFound("page").error_response() }));
+    .configure(console::configure)
+    .default_service(web::to(nowhere));
+}
+
+/// A path that there is not: a page for a browser, problem details for whoever else asks.
+async fn nowhere(request: HttpRequest) -> HttpResponse {
+    let accepts = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if accepts.contains("text/html") { console::not_found() } else { AdminError::NotFound("page").error_response() }
 }
 
 fn headers() -> DefaultHeaders {

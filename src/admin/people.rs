@@ -108,10 +108,7 @@ impl PersonView {
             None => (None, None),
         };
         let inbox: Vec<Entry> = row.inbox.iter().filter_map(|entry| Entry::from_bytes(&entry.bytes)).collect();
-        let told = inbox.iter().find_map(|entry| match &entry.word {
-            Word::Event { event, .. } => Some(event.person.clone()),
-            Word::HandedOver { .. } | Word::TryAgain { .. } | Word::Discard { .. } => None,
-        });
+        let told = inbox.iter().find_map(Entry::person);
         let person = document.as_ref().map(|document| document.person.clone()).or(told)?;
         Some(Self { person, row, document, unreadable, inbox })
     }

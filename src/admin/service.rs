@@ -12,7 +12,7 @@ use crate::core::problems::{BoundFigures, SourceFigures};
 use crate::core::processes::ProcessRole;
 use crate::core::time::UnixMs;
 use crate::lifecycle::{Lifecycle, Phase};
-use crate::store::Store;
+use crate::store::{Stats, Store};
 use crate::telemetry::activity::ActivityLog;
 use crate::telemetry::metrics::Metrics;
 
@@ -85,6 +85,11 @@ impl AdminState {
         }
         reasons.extend(self.health.trouble().await);
         reasons
+    }
+
+    /// The store in figures.
+    pub async fn stats(&self) -> Result<Stats, AdminError> {
+        Ok(self.store.stats().await?)
     }
 
     /// Holds in force.

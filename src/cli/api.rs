@@ -79,9 +79,21 @@ impl Api {
         if status == StatusCode::NOT_FOUND { Ok(None) } else { self.read(status, &bytes).map(Some) }
     }
 
+    /// GET of somebody who may be several.
+    pub async fn get_unless_several<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, Failure> {
+        let (status, bytes) = self.exchange(Method::GET, path, None).await?;
+        if status == StatusCode::CONFLICT { Ok(None) } else { self.read(status, &bytes).map(Some) }
+    }
+
     /// POST without a body.
     pub async fn post<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         self.ask(Method::POST, path, None).await
+    }
+
+    /// POST of some JSON.
+    pub async fn post_json<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Failure> {
+        let body = serde_json::to_vec(body).map_err(|error| Failure::failed(error.to_string()))?;
+        self.ask(Method::POST, path, Some(body)).await
     }
 
     /// PUT of some JSON.
@@ -135,7 +147,7 @@ impl Api {
         }
         let told: serde_json::Value = serde_json::from_slice(bytes).unwrap_or_default();
         let text = |key: &str| told.get(key).and_then(serde_json::Value::as_str).map(str::to_owned);
-        let what = text("message").unwrap_or_else(|| format!("the admin API answered {status}"));
+        let what = text("detail").unwrap_or_else(|| format!("the admin API answered {status}"));
         Err(Failure::advise(what, text("action").unwrap_or_default()))
     }
 

@@ -1,63 +1,206 @@
-//! `dead`: list, show, replay and discard dead letters.
+//! `dead`: list, show, replay and discard dead letters, singly or all that match.
 
-use clap::Subcommand;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
 
 use super::api::Api;
 use super::failure::Failure;
-use super::person::print_job;
-use super::{Context, block_on};
-use crate::admin::api::shapes::{DeadBody, DeadListBody, DeadSummaryBody, DiscardedBody, ReplayedBody};
+use super::people::PageArgs;
+use super::{Context, block_on, person};
+use crate::admin::api::shapes::{BulkBody, BulkDoneBody, DeadBody, DeadListBody, DeadRowBody, DiscardedBody};
 
 /// What to do with dead letters.
 #[derive(Debug, Subcommand)]
 pub enum DeadCommand {
     /// List dead letters, newest first.
     List {
-        /// How many at the most.
-        #[arg(long, default_value_t = 50)]
-        limit: u32,
-        /// Only those older than this one: to page on.
-        #[arg(long, value_name = "ID")]
-        before: Option<String>,
+        #[command(flatten)]
+        filter: FilterArgs,
+        #[command(flatten)]
+        page: PageArgs,
+        /// Print comma-separated values.
+        #[arg(long)]
+        csv: bool,
     },
-    /// Show one, whole: what it was, what was tried, what to do.
+    /// Show one, whole: what is wrong, what was tried, what to do.
     Show {
         /// Its id.
         id: String,
     },
-    /// Try it again from the beginning: a job at its place in its lane, an unmapped record by the
+    /// Try one again, or all that match: a blocked person as they are now, an unmapped record by the
     /// present mapping.
-    Replay {
-        /// Its id.
-        id: String,
-    },
-    /// Drop it for good; what waits behind it goes on.
-    Discard {
-        /// Its id.
-        id: String,
-    },
+    Replay(ActArgs),
+    /// Give one up, or all that match: HR's word is not followed until the next one.
+    Discard(ActArgs),
+}
+
+/// Which dead letters.
+#[derive(Debug, Args)]
+pub struct FilterArgs {
+    /// Only of this code.
+    #[arg(long)]
+    code: Option<String>,
+    /// Only of this source.
+    #[arg(long)]
+    source: Option<String>,
+    /// Only whose newest stopped event was of this kind: hire, update, leave or notice.
+    #[arg(long)]
+    event: Option<String>,
+    /// Only those that are older than this: 90s, 15m, 12h, 7d.
+    #[arg(long, value_name = "AGE", value_parser = age)]
+    older_than: Option<Duration>,
+}
+
+impl FilterArgs {
+    fn is_given(&self) -> bool {
+        self.code.is_some() || self.source.is_some() || self.event.is_some() || self.older_than.is_some()
+    }
+
+    fn query(&self) -> String {
+        let age = self.older_than.map(|age| age.as_secs().to_string());
+        let parts = [("code", &self.code), ("source", &self.source), ("event", &self.event), ("older_than_s", &age)];
+        let given = parts.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
+        given.map(|(name, value)| format!("{name}={}&", Api::escaped(value))).collect()
+    }
+}
+
+/// One dead letter, or which.
+#[derive(Debug, Args)]
+pub struct ActArgs {
+    /// The id of one.
+    id: Option<String>,
+    #[command(flatten)]
+    filter: FilterArgs,
+    /// All there are.
+    #[arg(long)]
+    all: bool,
+    /// Only count them.
+    #[arg(long)]
+    dry_run: bool,
+    /// Why, for the audit.
+    #[arg(long)]
+    reason: Option<String>,
+}
+
+/// `90s`, `15m`, `12h`, `7d`; a bare number is seconds.
+fn age(text: &str) -> Result<Duration, &'static str> {
+    let wrong = "an age is a number with s, m, h or d";
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number: u64 = digits.parse().map_err(|_| wrong)?;
+    let unit = match &text[digits.len()..] {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return Err(wrong),
+    };
+    number.checked_mul(unit).map(Duration::from_secs).ok_or(wrong)
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, Copy)]
+enum Verb {
+    Replay,
+    Discard,
+}
+
+impl Verb {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Replay => "replay",
+            Self::Discard => "discard",
+        }
+    }
+
+    fn done(self) -> &'static str {
+        match self {
+            Self::Replay => "replayed",
+            Self::Discard => "discarded",
+        }
+    }
 }
 
 /// Runs the command.
 pub fn run(context: &Context, command: &DeadCommand) -> Result<(), Failure> {
     let api = Api::of(context)?;
     match command {
-        DeadCommand::List { limit, before } => {
-            let before = before.as_deref().map(|id| format!("&before={}", Api::escaped(id))).unwrap_or_default();
-            let list: DeadListBody = block_on(api.get(&format!("/api/v1/dead?limit={limit}{before}")))?;
+        DeadCommand::List { filter, page, csv } => {
+            let path = format!("/api/v1/dead?{}{}", filter.query(), page.query());
+            let list: DeadListBody = block_on(api.get(&path))?;
+            if *csv {
+                print_csv(&list);
+                return Ok(());
+            }
             context.print(&list, || print_list(&list))
         }
         DeadCommand::Show { id } => {
-            let dead: DeadBody = block_on(api.get(&format!("/api/v1/dead/{}", Api::escaped(id))))?;
+            let path = format!("/api/v1/dead/{}?payload=true", Api::escaped(id));
+            let dead: DeadBody = block_on(api.get(&path))?;
             context.print(&dead, || print_dead(&dead))
         }
-        DeadCommand::Replay { id } => {
-            let replayed: ReplayedBody = block_on(api.post(&format!("/api/v1/dead/{}/replay", Api::escaped(id))))?;
-            context.print(&replayed, || say!("replayed: {}", replayed.jobs.join(", ")))
+        DeadCommand::Replay(args) => act(context, &api, args, Verb::Replay),
+        DeadCommand::Discard(args) => act(context, &api, args, Verb::Discard),
+    }
+}
+
+fn act(context: &Context, api: &Api, args: &ActArgs, verb: Verb) -> Result<(), Failure> {
+    let done = match &args.id {
+        Some(_) if args.filter.is_given() || args.all || args.dry_run => {
+            return Err(Failure::Usage("an id, or a filter, and not both".to_owned()));
         }
-        DeadCommand::Discard { id } => {
-            let discarded: DiscardedBody = block_on(api.post(&format!("/api/v1/dead/{}/discard", Api::escaped(id))))?;
-            context.print(&discarded, || say!("discarded: {}", discarded.discarded))
+        Some(id) => one(api, id, args, verb)?,
+        None if !args.filter.is_given() && !args.all => {
+            let advice = "an id, one of --code, --source, --event and --older-than, or --all".to_owned();
+            return Err(Failure::Usage(advice));
+        }
+        None => block_on(all(api, args, verb))?,
+    };
+    context.print(&done, || {
+        let n = done.replayed + done.discarded;
+        let counted = if args.dry_run { "would be" } else { "are" };
+        let n = if args.dry_run { done.matched } else { n };
+        say!("{n} of {} {counted} {}", done.matched, verb.done());
+        if done.still_unmapped > 0 {
+            say!("{} still cannot be mapped: see `scim-bridge dead list`", done.still_unmapped);
+        }
+    })
+}
+
+fn one(api: &Api, id: &str, args: &ActArgs, verb: Verb) -> Result<BulkDoneBody, Failure> {
+    let path = format!("/api/v1/dead/{}/{}", Api::escaped(id), verb.as_str());
+    match verb {
+        Verb::Replay => block_on(api.post(&path)),
+        Verb::Discard => {
+            let body = serde_json::json!({ "reason": args.reason });
+            let _: DiscardedBody = block_on(api.post_json(&path, &body))?;
+            Ok(BulkDoneBody { matched: 1, discarded: 1, ..BulkDoneBody::default() })
+        }
+    }
+}
+
+/// All that match, as many requests as it takes.
+async fn all(api: &Api, args: &ActArgs, verb: Verb) -> Result<BulkDoneBody, Failure> {
+    let filter = &args.filter;
+    let mut body = BulkBody {
+        code: filter.code.clone(),
+        source: filter.source.clone(),
+        event: filter.event.clone(),
+        older_than_s: filter.older_than.map(|age| age.as_secs()),
+        dry_run: args.dry_run,
+        reason: args.reason.clone(),
+        ..BulkBody::default()
+    };
+    let mut sum = BulkDoneBody::default();
+    loop {
+        let done: BulkDoneBody = api.post_json(&format!("/api/v1/dead/{}", verb.as_str()), &body).await?;
+        sum.matched += done.matched;
+        sum.replayed += done.replayed;
+        sum.discarded += done.discarded;
+        sum.still_unmapped += done.still_unmapped;
+        match done.next {
+            Some(next) => body.after = Some(next),
+            None => return Ok(sum),
         }
     }
 }
@@ -70,23 +213,37 @@ fn print_list(list: &DeadListBody) {
         say!("{}  {}  {:<19} {}", dead.id, dead.died_at, dead.code, whose(dead));
     }
     if let Some(next) = &list.next {
-        say!("more: scim-bridge dead list --before {next}");
+        say!("more: scim-bridge dead list --after {next}");
     }
 }
 
-fn print_dead(dead: &DeadBody) {
-    let summary = &dead.summary;
-    say!("{}  {}", summary.id, whose(summary));
-    say!("{}: {}", summary.code, summary.title);
-    say!("what exactly: {}", summary.detail);
-    say!("what to do:   {}", summary.action);
-    say!("died at:      {}", summary.died_at);
-    if summary.parks_lane {
-        say!("The person's later changes wait behind it until it is replayed or discarded.");
+fn print_csv(list: &DeadListBody) {
+    say!("id,died_at,code,source,employee_id,event,detail");
+    for dead in &list.dead {
+        let employee = dead.person.as_ref().map(|person| person.employee_id.as_str()).unwrap_or_default();
+        let event = dead.event.as_deref().unwrap_or("unmapped");
+        let fields = [&*dead.id, &dead.died_at, &dead.code, &dead.source, employee, event, &dead.detail];
+        say!("{}", fields.map(csv_field).join(","));
     }
-    if let Some(job) = &dead.job {
+}
+
+/// RFC 4180; what a spreadsheet would take for a formula is made text.
+fn csv_field(text: &str) -> String {
+    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let text = if is_formula { format!("'{text}") } else { text.to_owned() };
+    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+}
+
+fn print_dead(dead: &DeadBody) {
+    let row = &dead.row;
+    say!("{}  {}", row.id, whose(row));
+    say!("{}: {}", row.code, row.title);
+    say!("what exactly: {}", row.detail);
+    say!("what to do:   {}", row.action);
+    say!("died at:      {}", row.died_at);
+    if let Some(about) = &dead.about {
         say!();
-        print_job(job);
+        person::print(about);
     }
     if let Some(payload) = &dead.payload {
         say!("\nas received:\n{}", printable(payload));
@@ -101,7 +258,7 @@ fn printable(payload: &str) -> String {
         .collect()
 }
 
-fn whose(dead: &DeadSummaryBody) -> String {
+fn whose(dead: &DeadRowBody) -> String {
     let person =
         dead.person.as_ref().map_or_else(|| dead.source.clone(), |p| format!("{}/{}", p.source, p.employee_id));
     format!("{} {person}", dead.event.as_deref().unwrap_or("record"))
@@ -114,5 +271,21 @@ mod tests {
     #[test]
     fn what_is_shown_commands_no_terminal() {
         assert_eq!(printable("a\u{1b}[2Jb\r\u{9b}c\n\td"), "a\u{fffd}[2Jb\u{fffd}\u{fffd}c\n\td");
+    }
+
+    #[test]
+    fn an_age_has_a_unit() {
+        assert_eq!(age("90").unwrap(), Duration::from_secs(90));
+        assert_eq!(age("7d").unwrap(), Duration::from_secs(7 * 86_400));
+        for wrong in ["", "d", "1w", "-1h", "1.5h", "99999999999999999999d"] {
+            assert!(age(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_spreadsheet_takes_no_field_for_a_formula() {
+        assert_eq!(csv_field("=1+1"), "'=1+1");
+        assert_eq!(csv_field("a,\"b\""), "\"a,\"\"b\"\"\"");
+        assert_eq!(csv_field("plain"), "plain");
     }
 }

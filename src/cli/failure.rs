@@ -18,6 +18,10 @@ pub enum Failure {
     },
     /// Exit code 1: all has been said already.
     Told,
+    /// Exit code 2: the words of the command do not go together.
+    Usage(String),
+    /// Exit code 3: something needs attention, and was said.
+    Attention,
 }
 
 impl Failure {
@@ -55,6 +59,15 @@ impl Failure {
                 ExitCode::FAILURE
             }
             Self::Told => ExitCode::FAILURE,
+            Self::Usage(what) => {
+                if json {
+                    say!("{}", serde_json::json!({ "ok": false, "error": what, "action": "See --help." }));
+                } else {
+                    eprintln!("error: {what}\n  what to do: see --help");
+                }
+                ExitCode::from(2)
+            }
+            Self::Attention => ExitCode::from(3),
         }
     }
 }

@@ -1,12 +1,13 @@
-//! `hold`: show, set and lift holds.
+//! `hold`: show, set and lift holds, and let more through the guard.
 
-use clap::{Subcommand, ValueEnum};
+use clap::Subcommand;
 use serde_json::json;
 
 use super::api::Api;
 use super::failure::Failure;
 use super::{Context, block_on};
-use crate::admin::api::shapes::{HoldBody, HoldsBody};
+use crate::admin::api::shapes::{AllowedBody, HoldBody, HoldsBody};
+use crate::core::hold::HoldScope;
 
 /// What to do with holds.
 #[derive(Debug, Subcommand)]
@@ -15,34 +16,36 @@ pub enum HoldCommand {
     Show,
     /// Set a hold by hand: it stays until it is lifted by hand.
     Set {
-        /// What is to wait.
-        #[arg(long, value_enum, default_value_t = Scope::All)]
-        scope: Scope,
+        /// What is to wait: all, creates, writes, deactivations, addresses or fetch:SOURCE.
+        #[arg(long, value_parser = scope, default_value = "all")]
+        scope: HoldScope,
+        /// Why, for the audit.
+        #[arg(long)]
+        reason: Option<String>,
     },
     /// Lift holds: work resumes at once.
     Lift {
-        /// Which; without it, all.
-        #[arg(long, value_enum)]
-        scope: Option<Scope>,
+        /// Which; without it, all but those of the guard.
+        #[arg(long, value_parser = scope)]
+        scope: Option<HoldScope>,
+    },
+    /// Let so many more through the guard.
+    Allow {
+        /// deactivations or addresses.
+        #[arg(value_parser = guarded)]
+        scope: HoldScope,
+        /// How many more.
+        #[arg(value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+        count: u64,
     },
 }
 
-/// What a hold keeps waiting.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum Scope {
-    /// Every job.
-    All,
-    /// Hires; renames go on.
-    Creates,
+fn scope(text: &str) -> Result<HoldScope, &'static str> {
+    HoldScope::try_from(text.to_owned())
 }
 
-impl Scope {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::All => "all",
-            Self::Creates => "creates",
-        }
-    }
+fn guarded(text: &str) -> Result<HoldScope, &'static str> {
+    scope(text).ok().filter(HoldScope::is_guard).ok_or("deactivations or addresses")
 }
 
 /// Runs the command.
@@ -53,12 +56,14 @@ pub fn run(context: &Context, command: &HoldCommand) -> Result<(), Failure> {
             let holds: HoldsBody = block_on(api.get("/api/v1/hold"))?;
             context.print(&holds, || print(&holds.holds, "No hold is in force."))
         }
-        HoldCommand::Set { scope } => {
-            let hold: HoldBody = block_on(api.put("/api/v1/hold", &json!({ "scope": scope.as_str() })))?;
+        HoldCommand::Set { scope, reason } => {
+            let body = json!({ "scope": scope.to_string(), "reason": reason });
+            let hold: HoldBody = block_on(api.put("/api/v1/hold", &body))?;
             context.print(&hold, || print(std::slice::from_ref(&hold), ""))
         }
         HoldCommand::Lift { scope } => {
-            let query = scope.map(|scope| format!("?scope={}", scope.as_str())).unwrap_or_default();
+            let query =
+                scope.as_ref().map(|scope| format!("?scope={}", Api::escaped(&scope.to_string()))).unwrap_or_default();
             let lifted: HoldsBody = block_on(api.delete(&format!("/api/v1/hold{query}")))?;
             context.print(&lifted, || {
                 let scopes: Vec<_> = lifted.holds.iter().map(|hold| hold.scope.as_str()).collect();
@@ -66,6 +71,13 @@ pub fn run(context: &Context, command: &HoldCommand) -> Result<(), Failure> {
                     [] => say!("No hold was in force."),
                     scopes => say!("lifted: {}", scopes.join(", ")),
                 }
+            })
+        }
+        HoldCommand::Allow { scope, count } => {
+            let body = json!({ "scope": scope.to_string(), "count": count });
+            let allowed: AllowedBody = block_on(api.post_json("/api/v1/hold/allow", &body))?;
+            context.print(&allowed, || {
+                say!("{}: {} more may go through; {} are tried now", allowed.scope, allowed.allowed, allowed.released);
             })
         }
     }

@@ -21,6 +21,7 @@ pub mod failure;
 pub mod healthcheck;
 pub mod hold;
 mod payload;
+pub mod people;
 pub mod person;
 pub mod postman_sim;
 pub mod send;
@@ -56,18 +57,23 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Sign a file as a source would, post it, and follow what becomes of it.
     Send(send::SendArgs),
-    /// What is waiting, what is wrong, what to do.
+    /// What waits, what needs attention, what to do; ends with 3 where something does.
     Status,
     /// Whether the process here is alive, or ready, by its exit code: for a container's supervisor.
     Healthcheck(healthcheck::HealthcheckArgs),
     /// Dead letters: list, show, replay, discard.
     #[command(subcommand)]
     Dead(dead::DeadCommand),
-    /// Holds: show, set, lift.
+    /// Holds: show, set, lift, let more through the guard.
     #[command(subcommand)]
     Hold(hold::HoldCommand),
     /// All about one person: "why is Jane not in Postman?"
     Person(person::PersonArgs),
+    /// People: list them, find them by their names.
+    #[command(subcommand)]
+    People(people::PeopleCommand),
+    /// Open jobs, or one of any state.
+    Jobs(people::JobsArgs),
     /// The store itself: copy it into another.
     #[command(subcommand)]
     Store(store::StoreCommand),
@@ -112,6 +118,8 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Dead(command) => dead::run(&context, &command),
         Command::Hold(command) => hold::run(&context, &command),
         Command::Person(args) => person::run(&context, &args),
+        Command::People(command) => people::run(&context, &command),
+        Command::Jobs(args) => people::run_jobs(&context, &args),
         Command::Store(command) => store::run(&context, &command),
         Command::PostmanSim(args) => postman_sim::run(&context, &args),
     };

@@ -1,58 +1,154 @@
-//! `person`: "why is Jane not in Postman?"
+//! `person`: "why is Jane not in Postman?"; and `person erase`.
 
-use clap::Args;
+use clap::{Args, Subcommand};
 
 use super::api::Api;
 use super::failure::Failure;
+use super::people::print_rows;
 use super::{Context, block_on};
-use crate::admin::api::shapes::{JobBody, PersonBody};
+use crate::admin::api::shapes::{DoneBody, FactBody, JobBody, PeopleBody, PersonBody, PersonRef};
 
 /// Whom to look up.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct PersonArgs {
-    /// `SOURCE/EMPLOYEE-ID`, such as `hr/E-1001`.
-    person: String,
+    /// SOURCE/EMPLOYEE-ID, an employee id, an e-mail address, or a name.
+    #[arg(required = true)]
+    who: Option<String>,
+    #[command(subcommand)]
+    command: Option<PersonCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+enum PersonCommand {
+    /// Erase all that is kept of a person: record, member link, story, dead letters, payloads.
+    Erase {
+        /// SOURCE/EMPLOYEE-ID, an employee id, an e-mail address, or a name.
+        who: String,
+        /// Do it without asking.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Have a person looked at now, whatever they wait for.
+    Try {
+        /// SOURCE/EMPLOYEE-ID, an employee id, an e-mail address, or a name.
+        who: String,
+    },
 }
 
 /// Runs the command.
 pub fn run(context: &Context, args: &PersonArgs) -> Result<(), Failure> {
-    let Some((source, employee_id)) = args.person.split_once('/') else {
-        return Err(Failure::advise("a person is SOURCE/EMPLOYEE-ID", "write `scim-bridge person hr/E-1001`, say"));
-    };
     let api = Api::of(context)?;
-    let query = format!("source={}&employee_id={}", Api::escaped(source), Api::escaped(employee_id));
-    let person: PersonBody = block_on(api.get(&format!("/api/v1/people?{query}")))?;
-    context.print(&person, || print(&person))
-}
-
-fn print(person: &PersonBody) {
-    say!("{}/{}: {}", person.person.source, person.person.employee_id, person.answer);
-    if let Some(action) = &person.action {
-        say!("what to do: {action}");
-    }
-    match &person.directory {
-        Some(known) => {
-            let id = known.scim_id.as_deref().unwrap_or("not known yet (invited)");
-            say!("at Postman: {} (id {id}), last brought in line {}", known.user_name, known.in_line_at);
+    match (&args.command, &args.who) {
+        (None, Some(who)) => {
+            let Some(person) = block_on(meant(&api, who))? else { return several(context, &api, who) };
+            context.print(&person, || print(&person))
         }
-        None => say!("at Postman: not known"),
-    }
-    for job in &person.jobs {
-        say!();
-        print_job(job);
-    }
-    for dead in person.dead.iter().filter(|dead| dead.event.is_none()) {
-        say!("\ndead letter {}: {} {}", dead.id, dead.code, dead.detail);
+        (Some(PersonCommand::Erase { who, yes }), _) => {
+            let Some(person) = block_on(meant(&api, who))? else { return several(context, &api, who) };
+            let name = key(&person.person);
+            if !yes {
+                return Err(Failure::advise(
+                    format!("this erases all that is kept of {name}, and cannot be undone"),
+                    "Say so: `scim-bridge person erase WHO --yes`.",
+                ));
+            }
+            let done: DoneBody = block_on(api.delete(&path(&person.person)))?;
+            context.print(&done, || say!("erased: {name}"))
+        }
+        (Some(PersonCommand::Try { who }), _) => {
+            let Some(person) = block_on(meant(&api, who))? else { return several(context, &api, who) };
+            let done: DoneBody = block_on(api.post(&path(&person.person)))?;
+            context.print(&done, || say!("{} is looked at now", key(&person.person)))
+        }
+        (None, None) => Err(Failure::failed("nobody is named")),
     }
 }
 
-/// Prints a job with its history.
-pub(super) fn print_job(job: &JobBody) {
-    say!("{} {} {} (accepted {})", job.id, job.event.kind, job.state, job.accepted_at);
-    for entry in &job.history {
+fn key(person: &PersonRef) -> String {
+    format!("{}/{}", person.source, person.employee_id)
+}
+
+fn path(person: &PersonRef) -> String {
+    format!("/api/v1/people/{}/{}", Api::escaped(&person.source), Api::escaped(&person.employee_id))
+}
+
+/// Whom a text means; none where several people fit.
+async fn meant(api: &Api, who: &str) -> Result<Option<PersonBody>, Failure> {
+    api.get_unless_several(&format!("/api/v1/person?who={}", Api::escaped(who))).await
+}
+
+fn several(context: &Context, api: &Api, who: &str) -> Result<(), Failure> {
+    let people: PeopleBody = block_on(api.get(&format!("/api/v1/people?search={}", Api::escaped(who))))?;
+    context.print(&people, || {
+        print_rows(&people);
+        say!("Several people fit: name one of them as SOURCE/EMPLOYEE-ID.");
+    })?;
+    Err(Failure::Told)
+}
+
+/// Prints all about a person.
+pub(super) fn print(person: &PersonBody) {
+    say!("{}: {}", key(&person.person), person.answer);
+    if let Some(waits_for) = &person.waits_for {
+        say!("  {} since {}", waits_for.state, waits_for.since);
+        if let Some(action) = &waits_for.action {
+            say!("  what to do: {action}");
+        }
+    }
+    say!("\nwhat HR says");
+    for word in &person.record.employment {
+        say!("  {:<12} from {} (as of {})", word.state, word.from, word.at);
+    }
+    let fact = |name: &str, fact: &Option<FactBody>| {
+        if let Some(fact) = fact {
+            say!("  {name:<12} {} (as of {})", fact.value, fact.at);
+        }
+    };
+    fact("e-mail", &person.record.email);
+    fact("given name", &person.record.given_name);
+    fact("family name", &person.record.family_name);
+    fact("locale", &person.record.locale);
+    if let Some(to) = &person.record.handed_over_to {
+        say!("  the member belongs to {} now", key(to));
+    }
+    print_member(person);
+    if !person.jobs.is_empty() {
+        say!("\nopen jobs");
+        person.jobs.iter().for_each(print_job);
+    }
+    say!("\nstory");
+    if person.story_dropped > 0 {
+        say!("  ({} older entries are gone)", person.story_dropped);
+    }
+    for entry in &person.story {
         say!("  {}  {}", entry.at, entry.text);
     }
-    if let (Some(due), "waiting") = (&job.due_at, job.state.as_str()) {
-        say!("  due {due}, after {} failed attempts", job.attempts);
+}
+
+fn print_member(person: &PersonBody) {
+    match &person.member {
+        Some(member) => {
+            let id = member.id.as_deref().unwrap_or("not known yet (invited)");
+            let active = match member.active {
+                Some(true) => "active",
+                Some(false) => "inactive",
+                None => "active or not: not known",
+            };
+            let names: Vec<_> =
+                [&member.given_name, &member.family_name].into_iter().flatten().map(String::as_str).collect();
+            say!("\nat Postman: {} ({}), {active}, id {id}, seen {}", member.user_name, names.join(" "), member.seen_at);
+        }
+        None => say!("\nat Postman: no member known"),
+    }
+}
+
+/// Prints a job.
+pub(super) fn print_job(job: &JobBody) {
+    let event = job.event.as_deref().unwrap_or("record");
+    let accepted = job.accepted_at.as_deref().unwrap_or("?");
+    say!("  {} {event} {} (accepted {accepted})", job.id, job.state);
+    if let Some(due) = &job.due_at {
+        say!("    due {due}");
     }
 }

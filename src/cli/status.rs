@@ -1,15 +1,16 @@
-//! `status`: what is waiting, what is wrong, what to do.
+//! `status`: what waits, what needs attention, what to do. Ends with 3 exactly where it lists a problem.
 
 use super::api::Api;
 use super::failure::Failure;
 use super::{Context, block_on};
-use crate::admin::api::shapes::StatusBody;
+use crate::admin::api::shapes::{ProblemBody, StatusBody};
 
 /// Runs the command.
 pub fn run(context: &Context) -> Result<(), Failure> {
     let api = Api::of(context)?;
     let status: StatusBody = block_on(api.get("/api/v1/status"))?;
-    context.print(&status, || print(&status))
+    context.print(&status, || print(&status))?;
+    if status.problems.is_empty() { Ok(()) } else { Err(Failure::Attention) }
 }
 
 fn print(status: &StatusBody) {
@@ -17,19 +18,26 @@ fn print(status: &StatusBody) {
     if status.problems.is_empty() {
         say!("All is well.");
     }
-    for problem in &status.problems {
-        match &problem.code {
-            Some(code) => say!("\n! {code}: {}", problem.what),
-            None => say!("\n! {}", problem.what),
-        }
-        say!("  what to do: {}", problem.action);
-    }
-    say!("\njobs");
-    for (state, jobs) in &status.jobs {
-        say!("  {state:<10} {jobs:>9}");
+    status.problems.iter().for_each(print_problem);
+    say!("\npeople with something open");
+    for (state, n) in &status.jobs {
+        say!("  {state:<10} {n:>9}");
     }
     if let Some(oldest) = &status.oldest_due_at {
-        say!("  the oldest has been due since {oldest}");
+        say!("  the first has been due since {oldest}");
     }
-    say!("{} people in the directory; sources: {}", status.people, status.sources.join(", "));
+    if let Some(seconds) = status.drained_in_s {
+        say!("  drained in about {seconds} s");
+    }
+    for process in status.processes.iter().filter(|process| !process.alive) {
+        say!("process {} {} was last heard at {}", process.role, process.version, process.heard_at);
+    }
+    let alive = status.processes.iter().filter(|process| process.alive).count();
+    say!("{alive} processes; {} people known; sources: {}", status.people, status.sources.join(", "));
+}
+
+fn print_problem(problem: &ProblemBody) {
+    say!("\n! {}: {}", problem.code, problem.what);
+    say!("  count {}, since {}", problem.count, problem.since);
+    say!("  what to do: {}", problem.action);
 }

@@ -1,9 +1,9 @@
 //! `[log]`: how much is told, and in what form.
 
 use serde::Deserialize;
-use tracing_subscriber::EnvFilter;
 
 use super::error::{ConfigCode, ConfigError, Findings};
+use crate::telemetry::logs::{LogError, filter};
 
 /// The environment variable that wins over `[log] level`.
 const LEVEL_VARIABLE: &str = "RUST_LOG";
@@ -40,10 +40,13 @@ impl Default for LogConfig {
 
 impl LogConfig {
     pub(super) fn check(&self, key: &str, findings: &mut Findings) {
-        if let Err(error) = EnvFilter::try_new(&self.level) {
-            let advice = "Give error, warn, info, debug or trace, or directives such as `info,scim_bridge=debug`.";
-            findings.push(ConfigError::new(key, ConfigCode::Value, error.to_string()).advise(advice));
-        }
+        let advice = "Give error, warn, info, debug or trace, or directives such as `info,scim_bridge=debug`.";
+        let problem = match filter(&self.level) {
+            Ok(_) => return,
+            Err(LogError::Filter { problem, .. }) => problem,
+            Err(error @ LogError::AlreadySetUp) => error.to_string(),
+        };
+        findings.push(ConfigError::new(key, ConfigCode::Value, problem).advise(advice));
     }
 
     /// Checks both, and lets the environment win.

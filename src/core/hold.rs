@@ -192,6 +192,16 @@ impl Holds {
         self.holds.len() != before
     }
 
+    /// Lifts a hold on a suspicion that its cause is gone; if it comes back soon, it goes on with its
+    /// pauses.
+    pub fn lift_for_now(&mut self, now: UnixMs, scope: &HoldScope) {
+        if let Some(place) = self.holds.iter().position(|hold| hold.scope == *scope) {
+            let hold = self.holds.remove(place);
+            self.lifted.retain(|lifted| lifted.scope != *scope);
+            self.lifted.push(Lifted { scope: hold.scope, code: hold.code, at: now, probes: hold.probes });
+        }
+    }
+
     /// The hold whose probe is due.
     #[must_use]
     pub fn due_probe(&self, now: UnixMs) -> Option<&Hold> {

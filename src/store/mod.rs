@@ -24,6 +24,7 @@ use crate::core::time::UnixMs;
 
 pub mod copy;
 pub mod documents;
+pub mod embedded;
 pub mod holds;
 mod lane;
 mod listing;

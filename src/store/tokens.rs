@@ -1,11 +1,13 @@
 //! The limiters' state, and how it moves.
 
+use serde::{Deserialize, Serialize};
+
 use super::{StoreOptions, Token};
 use crate::core::limiter::{CallKind, Grant, Rate};
 use crate::core::time::UnixMs;
 
 /// The theoretical arrival times of writes and reads, in microseconds since the epoch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Tats {
     /// Of writes.
     pub writes_us: i64,

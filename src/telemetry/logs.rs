@@ -4,13 +4,16 @@
 //! decides for this crate. For every other crate there is a ceiling of [`OTHERS_MAX`] that no
 //! directive lifts: below it, HTTP and TLS libraries print request lines, headers and bodies, and so
 //! e-mail addresses (`?filter=userName eq "…"`) and keys. They may be silenced further, never opened.
+//!
+//! `EnvFilter` takes any word for a target, so that `verbose`, or a misspelt level, would silence the whole
+//! log without a word. [`filter`] refuses what leaves nothing of ours to be logged, unless it says `off`.
 
 use std::io::IsTerminal;
 use std::panic::PanicHookInfo;
 
 use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::{LevelFilter, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
@@ -51,7 +54,7 @@ impl Default for LogOptions {
 /// Why logging could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
-    /// The filter is not in the grammar.
+    /// The filter is not in the grammar, or would silence this crate by accident.
     #[error(
         "`{filter}` is no log filter ({problem}): give a level (error, warn, info, debug, trace) or `target=level` pairs separated by commas"
     )]
@@ -89,14 +92,54 @@ pub fn subscriber<W>(
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let directives = EnvFilter::builder()
-        .parse(&options.filter)
-        .map_err(|e| LogError::Filter { filter: options.filter.clone(), problem: e.to_string() })?;
+    let directives = filter(&options.filter)?;
     let base = tracing_subscriber::registry().with(directives).with(filter_fn(below_ceiling));
     Ok(match options.format {
         Format::Human => Box::new(base.with(human(colours, writer))),
         Format::Json => Box::new(base.with(json(writer))),
     })
+}
+
+/// A filter of this text: a level, or directives separated by commas.
+///
+/// # Errors
+/// The text is not in the grammar, a bare word in it is neither a level nor a target of this crate, or
+/// nothing in it reaches this crate, so that nothing would be logged.
+pub fn filter(text: &str) -> Result<EnvFilter, LogError> {
+    let refused = |problem: String| LogError::Filter { filter: text.to_owned(), problem };
+    // `EnvFilter` loses count of a directive's letters where blanks stand before it.
+    let directives: Vec<_> = text.split(',').map(str::trim).filter(|directive| !directive.is_empty()).collect();
+    let parsed = EnvFilter::builder().parse(directives.join(",")).map_err(|error| refused(error.to_string()))?;
+    if let Some(word) = directives.iter().find(|directive| is_neither_level_nor_ours(directive)) {
+        return Err(refused(format!("`{word}` is no level, and no target of this crate")));
+    }
+    if !directives.iter().any(|directive| reaches_ours(directive)) {
+        return Err(refused(format!("it names no target of `{OWN}` and no level, so nothing would be logged")));
+    }
+    Ok(parsed)
+}
+
+fn is_neither_level_nor_ours(directive: &str) -> bool {
+    let bare = !directive.contains(['=', '[']);
+    bare && !is_level(directive) && !is_own(directive)
+}
+
+/// Whether a directive decides something for this crate: a level for all, or a target or span of ours.
+fn reaches_ours(directive: &str) -> bool {
+    if is_level(directive) {
+        return true;
+    }
+    let target = directive.split(['=', '[']).next().unwrap_or_default();
+    // As `EnvFilter` matches: by how a target begins. A span without a target is anybody's.
+    is_own(target) || OWN.starts_with(target)
+}
+
+fn is_level(text: &str) -> bool {
+    text.parse::<LevelFilter>().is_ok()
+}
+
+fn is_own(target: &str) -> bool {
+    target.strip_prefix(OWN).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }
 
 fn human<S, W>(colours: bool, writer: W) -> impl tracing_subscriber::Layer<S>
@@ -122,9 +165,7 @@ where
 
 /// Whether the ceiling lets this event or span through.
 fn below_ceiling(metadata: &Metadata<'_>) -> bool {
-    let target = metadata.target();
-    let own = target.strip_prefix(OWN).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"));
-    own || *metadata.level() <= OTHERS_MAX
+    is_own(metadata.target()) || *metadata.level() <= OTHERS_MAX
 }
 
 /// Logs where a panic came from. Its message only where it is a literal: a formatted one may show
@@ -172,7 +213,7 @@ mod tests {
 
     #[test]
     fn no_directive_opens_another_crate_below_the_ceiling() {
-        for filter in ["trace", "hyper=trace,trace", "info,hyper::proto=trace", "reqwest[{body}]=trace"] {
+        for filter in ["trace", "hyper=trace,trace", "info,hyper::proto=trace", "error,reqwest[{body}]=trace"] {
             let text = logged(Format::Json, filter, || {
                 tracing::trace!(target: "hyper::proto", "secret bytes");
                 tracing::debug!(target: "actix_http::h1", "GET /Users?filter=secret");
@@ -219,5 +260,52 @@ mod tests {
         let options = LogOptions { filter: "scim_bridge=loud".to_owned(), ..LogOptions::default() };
         let error = subscriber(&options, false, std::io::sink).err().unwrap();
         assert!(error.to_string().contains("give a level"), "{error}");
+    }
+
+    #[test]
+    fn what_would_silence_the_log_by_accident_is_refused() {
+        for (text, problem) in [
+            ("verbose", "`verbose` is no level"),
+            ("Verbose,hyper=warn", "`Verbose` is no level"),
+            ("info,verbose", "`verbose` is no level"),
+            ("hyper", "`hyper` is no level"),
+            ("scim-bridge", "`scim-bridge` is no level"),
+            ("scim_bridge_other", "`scim_bridge_other` is no level"),
+            ("hyper=debug", "nothing would be logged"),
+            ("scim_brigde=debug,hyper=warn", "nothing would be logged"),
+            ("scim_bridge_other=debug", "nothing would be logged"),
+            ("reqwest[{body}]=trace", "nothing would be logged"),
+            ("", "nothing would be logged"),
+            (" , ", "nothing would be logged"),
+        ] {
+            let error = filter(text).err().unwrap_or_else(|| panic!("taken: {text:?}"));
+            assert!(error.to_string().contains(problem), "{text:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_is_taken_logs_something_of_this_crate_unless_it_says_off() {
+        for text in [
+            "error",
+            "INFO",
+            "3",
+            "scim_bridge",
+            "scim_bridge=debug",
+            "scim_bridge::telemetry",
+            "hyper=warn,scim_bridge::telemetry=error",
+            "scim=info",
+            "[a_span]=info",
+            "info , hyper=off",
+            "warn, scim_bridge::telemetry=debug",
+        ] {
+            let said = logged(Format::Human, text, || {
+                let _span = tracing::error_span!("a_span").entered();
+                tracing::error!("said");
+            });
+            assert!(said.contains("said"), "{text}");
+        }
+        for text in ["off", "off,hyper=warn", "scim_bridge=off"] {
+            assert!(logged(Format::Human, text, || tracing::error!("said")).is_empty(), "{text}");
+        }
     }
 }

@@ -9,6 +9,7 @@ use super::Worker;
 use super::commit::Leaving;
 use super::lease::{Interrupted, LeaseGuard};
 use crate::clock;
+use crate::core::activity::Happening;
 use crate::core::code::Code;
 use crate::core::hold::HoldScope;
 use crate::core::limiter::{CallKind, jitter_ms};
@@ -353,7 +354,13 @@ impl Worker {
     pub(super) async fn call(&self, request: &Request) -> Reply {
         let operation = request.operation().as_str();
         let began = Instant::now();
+        let under_way = self.activity.call(self.clock.now(), request.operation().call_kind());
         let reply = self.client.send(request).await;
+        under_way.ended(self.clock.now(), match &reply {
+            Reply::Http(http) => Happening::of_status(http.status),
+            Reply::NotSent { .. } => Happening::Unreachable,
+            Reply::Lost { .. } => Happening::Unanswered,
+        });
         let margin = Duration::from_millis(jitter_ms(self.options.rate_window_ms));
         if self.pace.is_late(began.elapsed(), margin) {
             self.charge_again(request.operation().call_kind());

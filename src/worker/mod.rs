@@ -34,6 +34,7 @@ use crate::hr::HrSystem;
 use crate::scim::Client;
 use crate::store::holds::SharedHolds;
 use crate::store::{Claim, Store, StoreError};
+use crate::telemetry::activity::ActivityLog;
 
 pub use self::attempt::Attempted;
 use self::claims::Claims;
@@ -77,6 +78,7 @@ pub struct Worker {
     token_wait: Arc<TokenWait>,
     pace: Arc<Pace>,
     readers: Arc<Readers>,
+    activity: ActivityLog,
     /// Cancelled when nothing new may begin: people whose call has not begun are given back.
     stop: CancellationToken,
     /// Cancelled when the grace is over: calls under way are dropped, their people given back.
@@ -119,6 +121,7 @@ impl Worker {
             token_wait: Arc::default(),
             pace: Arc::default(),
             readers: Arc::default(),
+            activity: ActivityLog::default(),
             stop: CancellationToken::new(),
             stop_now: CancellationToken::new(),
         }
@@ -126,9 +129,14 @@ impl Worker {
 
     /// Reads people at these HR systems when notices ask for it.
     #[must_use]
-    pub fn with_hr(mut self, systems: BTreeMap<SourceName, HrSystem>) -> Self {
-        self.readers = Arc::new(Readers::new(systems));
-        self
+    pub fn with_hr(self, systems: BTreeMap<SourceName, HrSystem>) -> Self {
+        Self { readers: Arc::new(Readers::new(systems)), ..self }
+    }
+
+    /// The same, counting its calls here.
+    #[must_use]
+    pub fn with_activity(self, activity: ActivityLog) -> Self {
+        Self { activity, ..self }
     }
 
     /// Its name.

@@ -1,5 +1,6 @@
-"""As much of a Kubernetes API as `helm --dry-run=server` asks: its version, its kinds, and some Secrets."""
+"""As much of a Kubernetes API as `helm --dry-run=server` asks: its version, its kinds, and the objects in it."""
 
+import copy
 import json
 import threading
 from base64 import b64encode
@@ -8,31 +9,70 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import yaml
 
-SECRETS = {"kind": "APIResourceList", "groupVersion": "v1", "resources": [
-    {"name": "secrets", "singularName": "secret", "namespaced": True, "kind": "Secret", "verbs": ["get", "list"]}
-]}  # fmt: skip
-KNOWN = {
-    "/version": {"major": "1", "minor": "34", "gitVersion": "v1.34.0"},
-    "/api": {"kind": "APIVersions", "versions": ["v1"]},
-    "/apis": {"kind": "APIGroupList", "apiVersion": "v1", "groups": []},
-    "/api/v1": SECRETS,
+KINDS = {
+    "v1": {"secrets": "Secret", "configmaps": "ConfigMap", "services": "Service"},
+    "apps/v1": {"deployments": "Deployment", "replicasets": "ReplicaSet", "statefulsets": "StatefulSet"},
 }
 
 
+def known():
+    yield "/version", {"major": "1", "minor": "34", "gitVersion": "v1.34.0"}
+    yield "/api", {"kind": "APIVersions", "versions": ["v1"]}
+    apps = {"groupVersion": "apps/v1", "version": "v1"}
+    yield "/apis", {"kind": "APIGroupList", "apiVersion": "v1", "groups": [{"name": "apps", "versions": [apps], "preferredVersion": apps}]}
+    for version, kinds in KINDS.items():
+        resources = [
+            {"name": name, "singularName": kind.lower(), "namespaced": True, "kind": kind, "verbs": ["get", "list"]}
+            for name, kind in kinds.items()
+        ]
+        base = "/api/" if version == "v1" else "/apis/"
+        yield base + version, {"kind": "APIResourceList", "groupVersion": version, "resources": resources}
+
+
+def secret(name, texts, namespace="people"):
+    data = {key: b64encode(text.encode()).decode() for key, text in texts.items()}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": namespace}, "type": "Opaque", "data": data}
+
+
+def installed(objects, release="rel", namespace="people", ready=True):
+    """Rendered objects as a cluster has them once Helm has installed them: owned, with ReplicaSets, and ready (or not)."""
+    held = [copy.deepcopy(it) for it in objects if it["kind"] in {kind for kinds in KINDS.values() for kind in kinds.values()}]
+    for it in list(held):
+        meta = it["metadata"]
+        meta.setdefault("namespace", namespace)
+        meta.setdefault("annotations", {}).update({"meta.helm.sh/release-name": release, "meta.helm.sh/release-namespace": namespace})
+        meta["uid"] = f"uid-of-{it['kind']}-{meta['name']}"
+        if it["kind"] == "Deployment":
+            replicas = it["spec"].setdefault("replicas", 1)
+            it["status"] = {"replicas": replicas} | ({"readyReplicas": replicas} if ready else {})
+            template = it["spec"]["template"]
+            of = {"name": f"{meta['name']}-{len(held)}", "namespace": namespace, "labels": template["metadata"]["labels"]}
+            held.append({"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": of, "spec": {"replicas": replicas, "template": template}})
+    return held
+
+
 @contextmanager
-def cluster(folder, secrets):
-    """Yields the path of a kubeconfig. `secrets`: namespace/name -> key -> text."""
+def cluster(folder, objects):
+    """Yields the path of a kubeconfig."""
+    fixed = dict(known())
+
+    def find(path):
+        """An object, or a list of them: …/namespaces/NAMESPACE/KINDS[/NAME]."""
+        parts = path.split("/")
+        if "namespaces" not in parts:
+            return None
+        at = parts.index("namespaces")
+        version, (namespace, kinds, *name) = "/".join(parts[2:at]), parts[at + 1 :]
+        kind = KINDS.get(version, {}).get(kinds)
+        held = [it for it in objects if it["kind"] == kind and it["metadata"]["namespace"] == namespace]
+        if not name:
+            return {"kind": f"{kind}List", "apiVersion": version, "metadata": {}, "items": held}
+        return next((it for it in held if it["metadata"]["name"] == name[0]), None)
 
     class Api(BaseHTTPRequestHandler):
         def do_GET(self):
             path = self.path.split("?")[0]
-            parts = path.split("/")
-            answer, status = KNOWN.get(path), 200
-            if answer is None and parts[:4] == ["", "api", "v1", "namespaces"] and parts[5] == "secrets":
-                name, held = parts[6], secrets.get(f"{parts[4]}/{parts[6]}")
-                if held is not None:
-                    data = {key: b64encode(text.encode()).decode() for key, text in held.items()}
-                    answer = {"kind": "Secret", "apiVersion": "v1", "metadata": {"name": name, "namespace": parts[4]}, "data": data}
+            answer, status = fixed.get(path) or find(path), 200
             if answer is None:
                 status, answer = 404, {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": 404}
             body = json.dumps(answer).encode()

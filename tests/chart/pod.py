@@ -30,6 +30,8 @@ class Pod:
         self.spec = spec
         self.container = spec["containers"][0]
         self.volumes = {volume["name"]: volume for volume in spec["volumes"]}
+        # `helm test`'s pod reads its own annotations.
+        self.annotations = next((it["metadata"]["annotations"] for it in rendered.all("Pod") if it["spec"] is spec), {})
         self.mount()
 
     def mount(self):
@@ -47,6 +49,9 @@ class Pod:
         if "configMap" in volume:
             return self.configs.get(volume["configMap"]["name"], {})
         files = {}
+        for item in volume.get("downwardAPI", {}).get("items", []):
+            name = re.fullmatch(r"metadata\.annotations\['(.*)'\]", item["fieldRef"]["fieldPath"])[1]
+            files[item["path"]] = self.annotations[name]
         for source in volume.get("projected", {}).get("sources", []):
             secret = source["secret"]
             for item in secret["items"]:

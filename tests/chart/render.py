@@ -58,22 +58,43 @@ class Rendered:
         templates = [it["spec"]["template"] for kind in ("Deployment", "StatefulSet") for it in self.all(kind)]
         return [(it["metadata"]["labels"], it["spec"]) for it in templates + self.all("Pod")]
 
+    def config(self):
+        """The ConfigMap with the configuration. Of several, which pods of earlier revisions read, the new one."""
+        [it] = [it for it in self.all("ConfigMap") if it["metadata"]["name"] in self.mounted() and "scim-bridge.toml" in it["data"]]
+        return it
+
     def toml(self):
-        return self.one("ConfigMap", self.fullname())["data"]["scim-bridge.toml"]
+        return self.config()["data"]["scim-bridge.toml"]
 
     def fullname(self):
-        return next(
-            it["metadata"]["name"] for it in self.all("ConfigMap") if "scim-bridge.toml" in it["data"]
-        )
+        [name] = [name for name in self.names("Service") if name.endswith("-admin")]
+        return name.removesuffix("-admin")
+
+    def mounted(self):
+        """The names of all ConfigMaps and Secrets that pods mount."""
+        found = set()
+        for _, spec in self.pods():
+            for volume in spec.get("volumes", []):
+                found.add(volume.get("configMap", {}).get("name"))
+                found.add(volume.get("secret", {}).get("secretName"))
+                found |= {source["secret"]["name"] for source in volume.get("projected", {}).get("sources", [])}
+        return found - {None}
+
+    def secret(self, key):
+        """The Secret of the chart's that has this key; there is one."""
+        [it] = [it for it in self.all("Secret") if key in it["data"] and it["metadata"]["name"] in self.mounted()]
+        return it
 
 
 def helm(*args, stdin=None):
     return subprocess.run(["helm", *args], capture_output=True, text=True, input=stdin, timeout=60)
 
 
-def template(values, more=None, kube_version=None, release=RELEASE):
-    """Runs `helm template` with a file of the matrix (or none), and values over it."""
-    args = ["template", release, str(CHART), "--namespace", NAMESPACE]
+def template(values, more=None, kube_version=None, release=RELEASE, chart=CHART, kubeconfig=None):
+    """Runs `helm template` with a file of the matrix (or none), and values over it; with a cluster where one is given."""
+    args = ["template", release, str(chart), "--namespace", NAMESPACE]
+    if kubeconfig:
+        args += ["--dry-run=server", "--is-upgrade", "--kubeconfig", str(kubeconfig)]
     if values:
         args += ["--values", str(VALUES / f"{values}.yaml")]
     if more is not None:

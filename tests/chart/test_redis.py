@@ -104,6 +104,11 @@ def test_a_cluster(tmp_path, postman):
         assert all(ok for ok, _ in told.values()), told
 
 
+def valkey_conf(rendered):
+    [it] = [it for it in rendered.all("ConfigMap") if "valkey.conf" in it["data"]]
+    return it["data"]["valkey.conf"]
+
+
 def test_the_trial_s_valkey_is_one_of_the_official_image_with_a_volume():
     rendered = render("trial")
     it = rendered.one("StatefulSet")
@@ -115,7 +120,7 @@ def test_the_trial_s_valkey_is_one_of_the_official_image_with_a_volume():
     assert {"name": "data", "mountPath": "/data"} in container["volumeMounts"]
     assert "readinessProbe" in container and "livenessProbe" in container
     assert "redis-password" not in str(container.get("env"))
-    conf = rendered.one("ConfigMap", "rel-scim-bridge-valkey")["data"]["valkey.conf"].splitlines()
+    conf = valkey_conf(rendered).splitlines()
     for line in ("appendonly yes", "maxmemory-policy noeviction", "dir /data", "maxmemory 256mb"):
         assert line in conf
     assert render("defaults").none("StatefulSet")
@@ -132,7 +137,7 @@ def test_the_trial_s_valkey_starts_as_rendered_and_the_bridge_gets_in(password, 
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "bin/valkey-server").symlink_to(VALKEY)
     (tmp_path / "bin/valkey-cli").symlink_to(shutil.which("redis-cli"))
-    conf = rendered.one("ConfigMap", "rel-scim-bridge-valkey")["data"]["valkey.conf"]
+    conf = valkey_conf(rendered)
     conf = conf.replace("dir /data", f"dir {tmp_path}/data").replace("port 6379", f"port {port}").replace("bind * -::*", "bind 127.0.0.1")
     (tmp_path / "etc/valkey/valkey.conf").write_text(conf)
     (tmp_path / "run/secrets/valkey/redis-password").write_text(password)

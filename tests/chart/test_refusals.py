@@ -3,19 +3,23 @@
 import re
 
 import pytest
+import yaml
 
 from render import CHART, MATRIX, helm, refused, render, template
 
 DEFAULTS = "defaults"
 # As `defaults`, without any source's secret.
-BARE = {"redis": {"host": "a"}, "secrets": {"postmanKey": {"value": "a"}}}
+BARE = {"image": {"repository": "a"}, "redis": {"host": "a"}, "secrets": {"postmanKey": {"value": "a"}}}
 BOTH = {"existingSecret": "a", "value": "b"}
 # Every refusal of templates/_validate.tpl: file of the matrix, values over it, the message.
 REFUSED = [
-    (DEFAULTS, {"extraEnv": [{"name": "SCIM_BRIDGE__SERVER__LISTEN", "value": "0.0.0.0:1"}]}, "extraEnv: SCIM_BRIDGE__SERVER__LISTEN: ports, policies, volumes and pauses"),
+    (DEFAULTS, {"extraEnv": [{"name": "SCIM_BRIDGE__SERVER__LISTEN", "value": "0.0.0.0:1"}]}, "extraEnv: SCIM_BRIDGE__SERVER__LISTEN: ports, policies, volumes, limits and pauses"),
     (DEFAULTS, {"extraEnv": [{"name": "SCIM_BRIDGE__SERVER__ADMIN_LISTEN", "value": "a"}]}, "extraEnv: SCIM_BRIDGE__SERVER__ADMIN_LISTEN: ports"),
     (DEFAULTS, {"extraEnv": [{"name": "SCIM_BRIDGE__SERVER__SHUTDOWN_GRACE_S", "value": "a"}]}, "extraEnv: SCIM_BRIDGE__SERVER__SHUTDOWN_GRACE_S: ports"),
     (DEFAULTS, {"extraEnv": [{"name": "SCIM_BRIDGE__STORE__URL", "value": "tell-me"}]}, "extraEnv: SCIM_BRIDGE__STORE__URL: ports"),
+    (DEFAULTS, {"extraEnv": [{"name": "SCIM_BRIDGE__STORE__KEY_PREFIX", "value": "a"}]}, "extraEnv: SCIM_BRIDGE__STORE__KEY_PREFIX: ports"),
+    (DEFAULTS, {"extraEnv": [{"name": "SCIM_BRIDGE__SERVER__CONNECTIONS_MAX", "value": "1"}]}, "extraEnv: SCIM_BRIDGE__SERVER__CONNECTIONS_MAX: ports"),
+    (DEFAULTS, {"image": {"repository": ""}}, "image.repository: no image is named, and nobody publishes one"),
     (DEFAULTS, {"extraVolumes": [{"name": "secrets", "emptyDir": {}}]}, "extraVolumes: secrets is the name of a volume of the chart's own"),
     (DEFAULTS, {"config": {"source": [{"name": "hr"}, {"name": "hr"}]}}, "config.source[1].name: hr is the name of another source"),
     (DEFAULTS, {"commonLabels": {"app.kubernetes.io/name": "x"}}, "commonLabels: app.kubernetes.io/name is what the chart selects its objects by"),
@@ -64,6 +68,16 @@ REFUSED = [
     (DEFAULTS, {"worker": {"keda": {"enabled": True, "minReplicas": 4}}}, "worker.keda.minReplicas: 4 is more than maxReplicas, 2"),
     (DEFAULTS, {"intake": {"autoscaling": {"enabled": True}, "resources": {"requests": {"cpu": None}}}}, "intake.autoscaling.enabled: is measured in parts of intake.resources.requests.cpu"),
     (DEFAULTS, {"mode": "all", "all": {"keda": {"enabled": True, "minReplicas": 0}}}, "all.keda.minReplicas: with 0 nobody would be there to take webhooks in"),
+    (
+        DEFAULTS,
+        {"intake": {"resources": {"limits": {"memory": "128Mi"}}}},
+        "intake.resources.limits.memory: 128Mi is less than the worst case, 253Mi (32 for a process, 157 for 1000 connections (config.server.connections_max), 64 for bodies",
+    ),
+    (DEFAULTS, {"config": {"server": {"connections_max": 10000}}}, "intake.resources.limits.memory: 256Mi is less than the worst case, 1659Mi"),
+    (DEFAULTS, {"config": {"server": {"connections_max": None}}}, "intake.resources.limits.memory: 256Mi is less than the worst case, 1659Mi"),
+    (DEFAULTS, {"config": {"server": {"body_bytes_max": 67108864}}}, "intake.resources.limits.memory: 256Mi is less than the worst case, 445Mi"),
+    (DEFAULTS, {"config": {"worker": {"concurrency": 64}}}, "worker.resources.limits.memory: 256Mi is less than the worst case, 544Mi (32 for a process, 512 for 64 attempts"),
+    ("trial", {"valkey": {"maxmemory": "1gb"}}, "valkey.resources.limits.memory: 512Mi is less than twice valkey.maxmemory, 1gb"),
     (DEFAULTS, {"ingress": {"enabled": True}}, "ingress.hosts: name at least one host"),
     (DEFAULTS, {"httpRoute": {"enabled": True}}, "httpRoute.parentRefs: name the Gateway"),
     (DEFAULTS, {"test": {"source": "rh"}}, "test.source: config.source names no source rh (but hr)"),
@@ -99,11 +113,12 @@ def test_an_override_that_no_service_could_have_is_refused(more):
 
 def test_every_refusal_of_the_chart_is_tried():
     source = (CHART / "templates/_validate.tpl").read_text()
-    messages = len(re.findall(r"append \$wrong [\"(]", source))
+    messages = len(re.findall(r"append \$(?:wrong|told) [\"(]", source))
     # Those of secrets in a ConfigMap share one, and so do the two that want either of two.
-    patterns = [re.sub(r"%[sd]", "\x00", it) for it in re.findall(r'append \$wrong (?:\(printf )?"((?:[^"\\]|\\.)*)"', source)]
+    patterns = [re.sub(r"%[sdv]", "\x00", it) for it in re.findall(r'append \$(?:wrong|told) (?:\(printf )?"((?:[^"\\]|\\.)*)"', source)]
     assert len(patterns) == messages and messages > 30
     told = [line for values, more, _ in REFUSED for line in refused(values, more)] + refused(DEFAULTS, release="1st")
+    told += refused(DEFAULTS, {"config": None})
     for pattern in patterns:
         whole = ".*".join(re.escape(part) for part in pattern.replace('\\"', '"').split("\x00"))
         assert any(re.fullmatch(whole, line) for line in told), f"nothing is refused with: {pattern}"
@@ -124,8 +139,38 @@ def test_what_the_schema_refuses_is_named(more, name):
 
 def test_all_is_told_at_once():
     told = refused(None)
-    assert [line.split(":")[0] for line in told] == ["redis.host", "secrets.postmanKey", "secrets.sources.hr"]
+    assert [line.split(":")[0] for line in told] == ["image.repository", "redis.host", "secrets.postmanKey", "secrets.sources.hr"]
     assert len(refused("defaults", {"redis": {"host": ""}, "ingress": {"enabled": True}, "test": {"source": "x"}})) == 3
+
+
+def maps(values, path=()):
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield (*path, key)
+            yield from maps(value, (*path, key))
+
+
+def test_null_for_a_section_has_the_chart_s_own_message():
+    """Or it is nothing but what it says: no resources, no affinity."""
+    assert [line.split(":")[0] for line in refused(DEFAULTS, {"config": None})] == ["config"]
+    for path in maps(yaml.safe_load((CHART / "values.yaml").read_text())):
+        more = None
+        for name in reversed(path):
+            more = {name: more}
+        done = template("everything" if path[0] != "valkey" else "trial", more)
+        dotted = ".".join(path)
+        own = f"- {dotted}: `null` takes it away" in done.stderr
+        assert done.returncode == 0 or own, (dotted, done.stderr)
+
+
+@pytest.mark.parametrize(("given", "fits"), [("253Mi", True), ("252Mi", False), ("0.25Gi", True), ("265289728", True), (265289727, False), ("1G", True), ("265M", False), ("266M", True)])
+def test_quantities_are_read_as_kubernetes_reads_them(given, fits):
+    done = template(DEFAULTS, {"intake": {"resources": {"limits": {"memory": given}}}})
+    assert (done.returncode == 0) is fits, done.stderr
+
+
+def test_without_a_limit_nothing_is_too_little():
+    assert template(DEFAULTS, {"intake": {"resources": {"limits": None}}, "config": {"server": {"connections_max": 100000}}}).returncode == 0
 
 
 @pytest.mark.parametrize("values", MATRIX)

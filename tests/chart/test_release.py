@@ -5,10 +5,11 @@ import shutil
 import subprocess
 import tomllib
 
+import kubernetes_validate
 import pytest
 import yaml
 
-from render import CHART, MATRIX, NAMESPACE, RELEASE, ROOT, VALUES, helm
+from render import CHART, MATRIX, NAMESPACE, RELEASE, ROOT, VALUES, Loader, helm
 
 CHART_YAML = yaml.safe_load((CHART / "Chart.yaml").read_text())
 CARGO = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]
@@ -47,9 +48,20 @@ def values_in(text):
 def test_the_values_that_pages_show_are_taken(page):
     shown = values_in((ROOT / page).read_text())
     assert shown, "the page shows none"
+    jobs = []
     for values in shown:
         done = helm("template", "x", str(CHART), "--values", str(VALUES / "defaults.yaml"), "--values", "-", stdin=values)
         assert done.returncode == 0, done.stderr
+        jobs += [it for it in yaml.load_all(done.stdout, Loader) if it and it["kind"] in ("Job", "CronJob")]
+    for it in jobs:
+        kubernetes_validate.validate(it, "1.34", strict=True)
+        template = it["spec"].get("jobTemplate", it)["spec"]["template"]
+        assert template["metadata"]["labels"]["app.kubernetes.io/name"] == "scim-bridge-job"
+        [container] = template["spec"]["containers"]
+        assert container["securityContext"]["readOnlyRootFilesystem"] and container["args"][0] == "store"
+        volumes = [volume["name"] for volume in template["spec"]["volumes"]]
+        assert sorted(volumes) == sorted(mount["name"] for mount in container["volumeMounts"])
+    assert len(jobs) == (2 if page == "docs/deploy.md" else 0)
 
 
 def test_values_that_pages_name_are_values():
@@ -99,7 +111,8 @@ def test_the_notes_name_what_was_installed(tmp_path):
     assert "https://hooks.example.com/webhooks/hr" in notes(tmp_path, "embedded")
     assert "http://rel-scim-bridge.people.svc:80/webhooks/hr" in notes(tmp_path, "defaults")
     assert "deployment/rel-scim-bridge-intake" in notes(tmp_path, "defaults")
-    assert "get secret rel-scim-bridge-generated " in notes(tmp_path, "defaults")
+    assert "exec deployment/rel-scim-bridge-worker -- scim-bridge check" in notes(tmp_path, "defaults")
+    assert "get secret rel-scim-bridge-admin-token " in notes(tmp_path, "defaults")
     assert "helm" not in notes(tmp_path, "defaults", {"test": {"enabled": False}}).split("3. ")[1]
 
 

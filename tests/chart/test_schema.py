@@ -18,7 +18,8 @@ FREE = {
     "extraVolumes", "extraVolumeMounts", "tls", "parentRefs", "relabelings", "metricRelabelings", "extraRules",
     "extraManifests", "intakeFrom", "adminFrom", "kedaFrom", "dnsTo", "redisTo", "httpsTo", "extraEgress",
     "commonLabels", "commonAnnotations", "podLabels", "podAnnotations", "nodeSelector", "annotations", "labels",
-    "alertLabels",
+    "alertLabels", "dnsConfig", "initContainers", "extraContainers", "envFrom", "#resources", "#selector", "matchLabels",
+    "requests", "limits",
 }  # fmt: skip
 
 
@@ -79,11 +80,31 @@ def test_no_object_takes_keys_that_nobody_knows():
         ({"intake": {"podAntiAffinity": "maybe"}}, "podAntiAffinity"),
         ({"prometheusRule": {"disabled": ["ScimBridgeGone"]}}, "disabled"),
         ({"config": {"store": {"durability": "hopeful"}}}, "durability"),
+        ({"intake": {"resources": {"limits": {"memory": "256mb"}}}}, "memory"),
+        ({"worker": {"resources": {"requests": {"cpu": "a lot"}}}}, "cpu"),
+        ({"all": {"resources": {"limit": {"memory": "1Gi"}}}}, "limit"),
+        ({"networkPolicy": {"intakeFrom": [{"namespaceSelector": {"matchLabel": {"a": "b"}}}]}}, "matchLabel"),
+        ({"networkPolicy": {"adminFrom": [{"cidr": "10.0.0.0/8"}]}}, "cidr"),
+        ({"networkPolicy": {"redisTo": [{"ipBlock": {"cidr": "10.0.0.0"}}]}}, "cidr"),
+        ({"networkPolicy": {"redisTo": [{"ipBlock": {"cidr": "10.0.0.256/8"}}]}}, "cidr"),
+        ({"networkPolicy": {"redisTo": [{"ipBlock": {"cidr": "10.0.0.0/33"}}]}}, "cidr"),
+        ({"networkPolicy": {"httpsTo": [{"ipBlock": {"except": ["10.0.0.0/8"]}}]}}, "cidr"),
+        ({"networkPolicy": {"httpsTo": [{"ipBlock": {"cidr": "10.0.0.0/8"}, "podSelector": {}}]}}, "httpsTo"),
+        ({"networkPolicy": {"dnsTo": [{}]}}, "dnsTo"),
+        ({"networkPolicy": {"extraEgress": [{"ports": [{"port": 70000}]}]}}, "65535"),
+        ({"networkPolicy": {"intakeExtraEgress": [{"from": []}]}}, "from"),
+        ({"hostAliases": [{"hostnames": ["a"]}]}, "ip"),
+        ({"dnsConfig": {"nameserver": ["10.0.0.1"]}}, "nameserver"),
     ],
 )
 def test_helm_refuses_what_the_schema_does_not_know(more, told):
     done = template("defaults", more)
     assert done.returncode != 0 and "schema" in done.stderr and told in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("cidr", ["0.0.0.0/0", "10.1.2.3/32", "192.168.255.0/24", "::/0", "fd00:1::/64", "::ffff:10.0.0.0/104"])
+def test_addresses_of_every_form_are_taken(cidr):
+    assert template("defaults", {"networkPolicy": {"redisTo": [{"ipBlock": {"cidr": cidr}}]}}).returncode == 0
 
 
 def test_helm_s_own_global_is_taken():
@@ -111,6 +132,8 @@ def test_every_default_is_in_the_schema_and_every_key_of_the_schema_has_a_defaul
     def known(path):
         schema = SCHEMA
         for name in path:
+            for inner in schema.get("allOf", []):
+                schema = SCHEMA["definitions"][inner["$ref"].rsplit("/", 1)[1]]
             if schema.get("additionalProperties"):
                 return
             schema = schema.get("properties", {}).get(name)
@@ -121,7 +144,8 @@ def test_every_default_is_in_the_schema_and_every_key_of_the_schema_has_a_defaul
 
     def defaulted(schema, values, path=()):
         for name, inner in schema.get("properties", {}).items():
-            if (*path, name) == ("global",) or path[:1] in (("config",), ("probes",)) or path == ("test", "person"):
+            free = path[-1:] in (("dnsConfig",),)
+            if free or (*path, name) == ("global",) or path[:1] in (("config",), ("probes",)) or path == ("test", "person"):
                 continue
             assert name in values, (*path, name)
             defaulted(inner, values[name], (*path, name))

@@ -7,14 +7,19 @@ import tomllib
 import pytest
 import yaml
 
-from cluster import cluster
+from cluster import cluster, secret
 from conftest import GIVEN, WHSEC
 from pod import Pod
-from render import CHART, MATRIX, ROOT, VALUES, Loader, Rendered, helm, render
+from render import CHART, MATRIX, ROOT, VALUES, Loader, helm, render
 
 
-def data(rendered, name="rel-scim-bridge-generated"):
-    return {key: base64.b64decode(value).decode() for key, value in rendered.one("Secret", name)["data"].items()}
+def decoded(secret):
+    return {key: base64.b64decode(value).decode() for key, value in secret["data"].items()}
+
+
+def data(rendered):
+    """What all Secrets of the chart hold, by key."""
+    return {key: value for secret in rendered.all("Secret") for key, value in decoded(secret).items()}
 
 
 def sources(rendered, deployment="rel-scim-bridge-intake"):
@@ -42,7 +47,9 @@ def test_secrets_of_yours_are_mounted_from_where_they_are():
 
 
 def test_or_the_chart_makes_a_secret_of_values():
-    assert data(render("everything"), "bridge-generated") == {
+    rendered = render("everything")
+    [made] = rendered.all("Secret")
+    assert decoded(made) == {
         "postman-key": "PMAK-not-a-real-one",
         "admin-token": "not-a-real-token",
         "source-hr-0": "whsec_dHJ5LWl0LW91dC1hbmQtdGhlbi1tYWtlLXlvdXItb3du",
@@ -59,7 +66,9 @@ def test_the_chart_s_secret_is_no_other_one_that_readme_has_made():
     done = helm("template", "scim-bridge", str(CHART), "--values", str(VALUES / "trial.yaml"))
     assert done.returncode == 0, done.stderr
     own = {it["metadata"]["name"] for it in yaml.load_all(done.stdout, Loader) if it and it["kind"] == "Secret"}
-    assert own == {"scim-bridge-generated", "scim-bridge-valkey"} and not own & made
+    assert own >= {"scim-bridge-admin-token", "scim-bridge-valkey-password"} and not own & made
+    [values] = own - {"scim-bridge-admin-token", "scim-bridge-valkey-password"}
+    assert re.fullmatch("scim-bridge-secrets-[0-9a-f]{10}", values)
 
 
 def test_an_admin_token_is_made_where_none_is_given():
@@ -69,26 +78,26 @@ def test_an_admin_token_is_made_where_none_is_given():
     assert made[0] != made[1]
 
 
-def test_what_was_made_is_kept_on_an_upgrade(tmp_path):
-    held = {
-        "people/rel-scim-bridge-generated": {"admin-token": "the-token-of-before"},
-        "people/rel-scim-bridge-valkey": {"redis-password": "the-password-of-before"},
-        "others/rel-scim-bridge-generated": {"admin-token": "somebody-else-s"},
-    }
+@pytest.mark.parametrize(("token", "password"), [("admin-token", "valkey-password"), ("generated", "valkey")])
+def test_what_was_made_is_kept_on_an_upgrade(token, password, tmp_path):
+    """Also where an earlier chart gave the Secrets other names."""
+    held = [
+        secret(f"rel-scim-bridge-{token}", {"admin-token": "the-token-of-before"}),
+        secret(f"rel-scim-bridge-{password}", {"redis-password": "the-password-of-before"}),
+        secret("rel-scim-bridge-admin-token", {"admin-token": "somebody-else-s"}, namespace="others"),
+    ]
     with cluster(tmp_path, held) as kubeconfig:
-        args = ["template", "rel", str(CHART), "--namespace", "people", "--values", str(VALUES / "trial.yaml")]
-        done = helm(*args, "--dry-run=server", "--kubeconfig", str(kubeconfig))
-    assert done.returncode == 0, done.stderr
-    rendered = Rendered(done.stdout, [it for it in yaml.load_all(done.stdout, Loader) if it])
+        rendered = render("trial", kubeconfig=kubeconfig)
     assert data(rendered)["admin-token"] == "the-token-of-before"
-    assert data(rendered, "rel-scim-bridge-valkey")["redis-password"] == "the-password-of-before"
+    assert data(rendered)["redis-password"] == "the-password-of-before"
+    assert set(rendered.names("Secret")) & {"rel-scim-bridge-admin-token", "rel-scim-bridge-valkey-password"}
 
 
 @pytest.mark.parametrize("values", MATRIX)
 def test_every_file_that_the_configuration_names_is_in_every_pod(values, rendered, tmp_path):
     tls = {name: {key: "x" for key in ("ca.crt", "tls.crt", "tls.key")} for name in ("redis-tls", "redis-ca", "redis-client")}
     it = rendered(values)
-    specs = [deployment["spec"]["template"]["spec"] for deployment in it.bridges()] + [pod["spec"] for pod in it.all("Pod")]
+    specs = [deployment["spec"]["template"]["spec"] for deployment in it.bridges()]
     named = set()
 
     def collect(value):
@@ -115,8 +124,8 @@ def test_secrets_are_files_that_follow_a_change_and_never_environment(values):
             continue  # The stand-in takes its key as an argument, which the kubelet fills in.
         for container in spec["containers"]:
             assert not any("valueFrom" in variable for variable in container.get("env", []))
-            assert "envFrom" not in container
-            for mount in container["volumeMounts"]:
+            assert values == "everything" or "envFrom" not in container
+            for mount in container.get("volumeMounts", []):
                 assert "subPath" not in mount
                 assert mount.get("readOnly") or mount["name"] == "data"
         for volume in spec["volumes"]:
@@ -128,32 +137,72 @@ def test_secrets_are_files_that_follow_a_change_and_never_environment(values):
 @pytest.mark.parametrize("values", MATRIX)
 def test_no_secret_is_anywhere_but_in_secrets(values):
     rendered = render(values)
-    hidden = [it for secret in rendered.all("Secret") for it in data(rendered, secret["metadata"]["name"]).values()]
+    hidden = [it for secret in rendered.all("Secret") for it in decoded(secret).values()]
     hidden = [it for it in hidden if it != "sim-key"]
     elsewhere = "".join(str(it) for it in rendered.objects if it["kind"] != "Secret")
     assert not any(it in elsewhere or base64.b64encode(it.encode()).decode() in elsewhere for it in hidden)
 
 
-def test_a_changed_configuration_restarts_and_a_changed_secret_does_not():
+CHANGES = [
+    {"config": {"log": {"level": "debug"}}},
+    {"secrets": {"postmanKey": {"value": "another"}}},
+    {"secrets": {"adminToken": {"value": "another"}}},
+    {"redis": {"password": {"value": "another"}}},
+]
+
+
+def made(rendered):
+    """What the chart makes for pods to mount, by kind and name: whether it may change, and its content."""
+    mounted = rendered.mounted()
+    return {
+        (it["kind"], it["metadata"]["name"]): (it.get("immutable"), it["data"])
+        for it in rendered.all("ConfigMap") + rendered.all("Secret")
+        if it["metadata"]["name"] in mounted - {"presets"}
+    }
+
+
+@pytest.mark.parametrize("more", CHANGES)
+def test_what_pods_mount_never_changes_under_its_name_and_a_change_makes_new_pods(more):
+    before, after = render("everything"), render("everything", more)
+    assert made(before) == made(render("everything")) and len(made(before)) == 2
+    both = made(before).keys() & made(after).keys()
+    assert len(both) == 1, "one of the two has another name"
+    for it in both:
+        assert made(before)[it] == made(after)[it]
+    assert before.one("Deployment")["spec"]["template"] != after.one("Deployment")["spec"]["template"]
+
+
+def test_a_changed_secret_of_yours_is_none_of_the_chart_s():
+    """What is in it changes under the same name: the bridge reads it again."""
+    pods = [it["spec"]["template"]["spec"]["volumes"] for it in render("ha").bridges()]
+    named = {source["secret"]["name"] for volumes in pods for volume in volumes for source in volume.get("projected", {}).get("sources", [])}
+    assert named == {"scim-bridge", "scim-bridge-hr", "redis"}
+
+
+@pytest.mark.parametrize("values", MATRIX)
+def test_all_that_the_chart_makes_for_pods_to_mount_is_immutable(values):
+    told = made(render(values))
+    assert told and all(immutable is True for immutable, _ in told.values())
+
+
+def test_the_trial_s_valkey_gets_new_pods_for_a_new_configuration_or_password():
     def template(more):
-        it = render("everything", more).one("Deployment")["spec"]["template"]
-        return it
+        return render("trial", {"secrets": {"adminToken": {"value": "t"}}, "redis": {"password": {"value": "p"}}} | more).one("StatefulSet")["spec"]["template"]
 
     before = template({})
-    assert template({}) == before
-    secret = {"secrets": {"postmanKey": {"value": "another"}, "adminToken": {"value": "another"}}, "redis": {"password": {"value": "another"}}}
-    assert template(secret) == before
-    changed = template({"config": {"log": {"level": "debug"}}})
-    assert changed["metadata"]["annotations"]["checksum/config"] != before["metadata"]["annotations"]["checksum/config"]
+    assert before == template({})
+    assert before != template({"valkey": {"maxmemory": "128mb"}}) and before != template({"redis": {"password": {"value": "q"}}})
 
 
 def test_valkey_s_own_password_is_made_and_shared():
     rendered = render("trial")
-    assert len(data(rendered, "rel-scim-bridge-valkey")["redis-password"]) == 40
-    assert sources(rendered)["redis-password"] == ("rel-scim-bridge-valkey", "redis-password")
+    assert len(data(rendered)["redis-password"]) == 40
+    assert sources(rendered)["redis-password"] == ("rel-scim-bridge-valkey-password", "redis-password")
     given = render("trial", {"redis": {"password": {"value": "mine"}}})
-    assert data(given, "rel-scim-bridge-valkey") == {"redis-password": "mine"}
-    assert "redis-password" not in data(given)
+    name, key = sources(given)["redis-password"]
+    assert decoded(given.one("Secret", name)) == {"redis-password": "mine"} and key == "redis-password"
+    [volume] = [it for it in given.pod("StatefulSet", "rel-scim-bridge-valkey")["volumes"] if it["name"] == "password"]
+    assert volume["secret"]["secretName"] == name
 
 
 def test_a_source_may_have_several_secrets_and_each_its_end():

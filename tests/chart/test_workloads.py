@@ -11,7 +11,7 @@ def deployment(more=None, name="rel-scim-bridge-intake", values="defaults", **op
 
 
 def container(deployment):
-    [it] = deployment["spec"]["template"]["spec"]["containers"]
+    [it] = [it for it in deployment["spec"]["template"]["spec"]["containers"] if it["name"] == "scim-bridge"]
     return it
 
 
@@ -190,6 +190,9 @@ def test_the_embedded_store_has_one_process_and_a_volume_that_stays():
     it = rendered.one("Deployment")
     assert it["spec"]["replicas"] == 1
     assert it["spec"]["strategy"] == {"type": "Recreate"}
+    # Nobody takes over while it would sleep, and it is found ready at once.
+    assert "lifecycle" not in container(it) and it["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == 30
+    assert container(it)["readinessProbe"]["periodSeconds"] == 1
     assert {"name": "data", "mountPath": "/data"} in container(it)["volumeMounts"]
     assert {"name": "data", "persistentVolumeClaim": {"claimName": "rel-scim-bridge"}} in it["spec"]["template"]["spec"]["volumes"]
     claim = rendered.one("PersistentVolumeClaim")
@@ -209,15 +212,44 @@ def test_the_embedded_store_has_one_process_and_a_volume_that_stays():
 def test_the_image_is_the_one_that_is_named():
     assert container(deployment())["image"].endswith(":0.1.0")
     assert container(deployment({"image": {"repository": "r.example.com/b", "tag": "t"}}))["image"] == "r.example.com/b:t"
-    digest = render("everything").one("Deployment")
+    digest = render("everything", {"imageRegistry": ""}).one("Deployment")
     assert container(digest)["image"].startswith("registry.example.com/scim-bridge@sha256:")
     assert digest["spec"]["template"]["spec"]["imagePullSecrets"] == [{"name": "regcred"}]
+
+
+@pytest.mark.parametrize(
+    ("repository", "mirrored"),
+    [
+        ("registry.example.com/a/b", "mirror.example.com/cache/a/b"),
+        ("registry:5000/b", "mirror.example.com/cache/b"),
+        ("localhost/b", "mirror.example.com/cache/b"),
+        ("a/b", "mirror.example.com/cache/a/b"),
+        ("b", "mirror.example.com/cache/b"),
+    ],
+)
+def test_one_value_puts_every_image_under_a_mirror(repository, mirrored):
+    more = {"image": {"repository": repository}, "imageRegistry": "mirror.example.com/cache"}
+    told = {it["image"] for _, spec in render("trial", more).pods() for it in spec["containers"]}
+    assert told == {f"{mirrored}:0.1.0", "mirror.example.com/cache/valkey/valkey:9.1.2"}
+    more = {"image": {"repository": repository}, "global": {"imageRegistry": "mirror.example.com/cache"}}
+    assert told == {it["image"] for _, spec in render("trial", more).pods() for it in spec["containers"]}
+
+
+def test_what_a_pod_ends_with_is_told_by_kubernetes():
+    for values in MATRIX:
+        for _, spec in render(values).pods():
+            assert all(it["terminationMessagePolicy"] == "FallbackToLogsOnError" for it in spec["containers"] if it["name"] != "shipper")
 
 
 def test_what_is_extra_is_there():
     rendered = render("everything")
     it = rendered.one("Deployment")
     spec = it["spec"]["template"]["spec"]
+    assert [one["name"] for one in spec["containers"]] == ["scim-bridge", "shipper"] and spec["initContainers"][0]["name"] == "wait"
+    assert container(it)["envFrom"] == [{"configMapRef": {"name": "proxy"}}]
+    for _, one in rendered.pods():
+        assert (one["runtimeClassName"], one["dnsConfig"]) == ("gvisor", {"options": [{"name": "ndots", "value": "2"}]})
+        assert one["hostAliases"] == [{"ip": "10.3.0.1", "hostnames": ["redis.internal"]}]
     assert {"name": "HTTPS_PROXY", "value": "http://proxy.internal:3128"} in container(it)["env"]
     assert {"name": "presets", "configMap": {"name": "presets"}} in spec["volumes"]
     assert {"name": "presets", "mountPath": "/etc/presets", "readOnly": True} in container(it)["volumeMounts"]
@@ -239,7 +271,6 @@ def test_labels_and_annotations_of_yours_stand_in_place_of_the_chart_s():
         "commonLabels": hr,
         "commonAnnotations": {"helm.sh/hook": "pre-install"},
         "podLabels": hr | {"app.kubernetes.io/version": "7"},
-        "podAnnotations": {"checksum/config": "x"},
         "serviceMonitor": {"labels": hr | {"app.kubernetes.io/version": "8"}},
         "prometheusRule": {"labels": hr, "alertLabels": {"severity": "page"}},
         "dashboard": {"labels": hr},
@@ -253,7 +284,6 @@ def test_labels_and_annotations_of_yours_stand_in_place_of_the_chart_s():
             pod = it["spec"]["template"]["metadata"]
             assert pod["labels"]["app.kubernetes.io/version"] == "7"
             assert it["spec"]["selector"]["matchLabels"].items() <= pod["labels"].items()
-            assert len(pod["annotations"]["checksum/config"]) == 64
         assert rendered.one("Pod")["metadata"]["annotations"]["helm.sh/hook"] == "test"
     assert render("everything", more).one("ServiceMonitor")["metadata"]["labels"]["app.kubernetes.io/version"] == "8"
 

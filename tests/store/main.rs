@@ -3,7 +3,10 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "all of this is tests")]
 
 mod conformance;
+mod embedded;
 mod harness;
 mod memory;
+mod properties;
 
+conformance::conformance!(embedded_engine, crate::embedded::Folder::new());
 conformance::conformance!(memory_engine, crate::memory::Kept::new());

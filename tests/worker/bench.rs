@@ -220,7 +220,7 @@ pub(crate) fn worker_options() -> WorkerOptions {
         plan: PlanRules {
             read_lag_ms: 60_000,
             changes_addresses: true,
-            updates_create: false,
+            updates_create: std::collections::BTreeSet::new(),
             pages_max: 20,
             locale: "en-US".to_owned(),
         },

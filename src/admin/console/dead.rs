@@ -1,58 +1,151 @@
-//! Dead letters: the list, one of them, and what to do with it.
+//! Dead letters: filtered, counted, and acted on together.
 
 use actix_web::web;
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::layout::{self, Nav};
-use super::session::{Bare, Session};
-use super::{Done, Page, State, go_to, timeline};
+use super::session::Session;
+use super::{Done, Page, State, go_to};
+use crate::admin::api::dead::filter;
 use crate::admin::listing;
-use crate::core::job::{DeadLetter, DeadOrigin};
+use crate::admin::letters::{Bulk, Deed};
+use crate::admin::service::AdminState;
+use crate::core::person::EventKind;
 use crate::core::time::UnixMs;
-use crate::store::DeadSummary;
+use crate::store::{DeadFilter, DeadRow};
 
-/// Where in the list.
+/// Which, and where in the list.
 #[derive(Deserialize)]
 pub(super) struct Query {
-    before: Option<String>,
+    #[serde(default)]
+    code: String,
+    #[serde(default)]
+    source: String,
+    #[serde(default)]
+    event: String,
+    after: Option<String>,
     done: Option<String>,
+    count: Option<u64>,
+}
+
+impl Query {
+    fn filter(&self, now: UnixMs) -> Result<DeadFilter, crate::admin::error::AdminError> {
+        filter(now, Some(&self.code), Some(&self.source), Some(&self.event), None)
+    }
+
+    /// The page's own query, up to a cursor.
+    fn here(&self) -> String {
+        let encoded = listing::percent_encoded;
+        format!("/dead?code={}&source={}&event={}&", encoded(&self.code), encoded(&self.source), encoded(&self.event))
+    }
 }
 
 /// `GET /dead`
 pub(super) async fn list(state: State, session: Session, query: web::Query<Query>) -> Page {
-    let page = listing::page(None, query.before.as_deref())?;
-    let dead = state.dead_letters(&page).await?;
-    let next = listing::next(&page, &dead, |summary| summary.id);
+    let page = listing::page(None, query.after.as_deref())?;
+    let filter = query.filter(state.now())?;
+    let listed = state.dead_letters(&filter, &page).await?;
+    let stats = state.stats().await?;
+    let codes: Vec<_> = stats.dead.iter().filter(|(_, n)| **n > 0).map(|(code, n)| (code.clone(), *n)).collect();
+    let matched = count(&state, &session, &filter).await?;
     Ok(layout::page(
         "Dead letters",
         Nav::Dead,
         Some(&session),
         &html! {
             h1 { "Dead letters" }
-            (layout::done(query.done.as_deref()))
-            p .quiet { "What cannot succeed as it is, kept whole until somebody replays or discards it." }
-            @if dead.is_empty() { p { "There are none." } } @else { (rows(state.now(), &dead)) }
-            (layout::older("/dead?", next))
+            (layout::done(query.done.as_deref(), query.count))
+            p .quiet { "What cannot succeed as it is, kept whole. It heals with HR's next word about the person, or once the mapping is corrected; or you replay or discard it." }
+            (filters(&state, &query, &codes))
+            @if listed.rows.is_empty() { p { "There are none." } } @else {
+                (bulk(&session, &query, matched, rows(state.now(), &listed.rows, session.may_write())))
+            }
+            (layout::next(&query.here(), listed.next.as_deref()))
         },
     ))
 }
 
+/// How many match: all of them, and not only those of the page.
+async fn count(state: &AdminState, session: &Session, filter: &DeadFilter) -> Result<u64, crate::admin::error::AdminError> {
+    let dry_run = Bulk { filter: filter.clone(), dry_run: true, after: None };
+    Ok(state.act_on_all(session.looks(), &dry_run, &Deed::Replay).await?.matched)
+}
+
+fn filters(state: &AdminState, query: &Query, codes: &[(String, u64)]) -> Markup {
+    html! {
+        form .search .card method="get" action="/dead" {
+            div {
+                label for="code" { "Code" }
+                select #code name="code" {
+                    option value="" { "any" }
+                    @for (code, n) in codes { option value=(code) selected[*code == query.code] { (code) " (" (n) ")" } }
+                }
+            }
+            div {
+                label for="source" { "Source" }
+                select #source name="source" {
+                    option value="" { "any" }
+                    @for source in state.source_names() { option value=(source) selected[source.as_str() == query.source] { (source) } }
+                }
+            }
+            div {
+                label for="event" { "Event" }
+                select #event name="event" {
+                    option value="" { "any" }
+                    @for kind in EventKind::ALL { option value=(kind) selected[kind.as_str() == query.event] { (kind) } }
+                }
+            }
+            button .plain type="submit" { "Filter" }
+        }
+    }
+}
+
+/// The table in a form: those that are ticked, or all that match.
+fn bulk(session: &Session, query: &Query, matched: u64, table: Markup) -> Markup {
+    if !session.may_write() {
+        return html! { p { (matched) " match." } (table) };
+    }
+    html! {
+        form method="post" action="/dead/act" {
+            input type="hidden" name="form_token" value=(session.form_token());
+            @for (name, value) in [("code", &query.code), ("source", &query.source), ("event", &query.event)] {
+                input type="hidden" name=(name) value=(value);
+            }
+            div .actions {
+                strong { (matched) @if matched == 1 { " matches" } @else { " match" } }
+                button .primary type="submit" name="what" value="replay-all" { "Replay all " (matched) }
+                button .plain type="submit" name="what" value="replay" { "Replay selected" }
+                details {
+                    summary { "Discard…" }
+                    label for="reason" { "Why" }
+                    input #reason name="reason" maxlength="200" autocomplete="off";
+                    p .quiet { "HR's word about these people is not followed then, until the next one; unmapped records are gone." }
+                    button .danger type="submit" name="what" value="discard" { "Discard selected" }
+                    " "
+                    button .danger type="submit" name="what" value="discard-all" { "Discard all " (matched) }
+                }
+            }
+            (table)
+        }
+    }
+}
+
 /// Dead letters as a table.
-pub(super) fn rows(now: UnixMs, dead: &[DeadSummary]) -> Markup {
+fn rows(now: UnixMs, dead: &[DeadRow], may_tick: bool) -> Markup {
     html! {
         div .scroll {
             table {
-                thead { tr { th { "Dead letter" } th { "Person" } th { "Was" } th { "Why" } th { "Since" } th { "Holds up" } } }
+                thead { tr { @if may_tick { th { span .sr { "Selected" } } } th { "Dead letter" } th { "Person" } th { "Was" } th { "Why" } th { "Since" } } }
                 tbody {
                     @for letter in dead {
                         tr {
-                            td { a href={ "/dead/" (letter.id) } { (layout::id(letter.id)) } }
-                            td { @match &letter.person { Some(person) => (layout::person(person)), None => { (letter.source) " (person not told)" } } }
-                            td { (letter.event.map_or("unmapped", |kind| kind.as_str())) }
-                            td { (layout::code(letter.code)) br; span .quiet { (letter.detail) } }
-                            td { (layout::time(now, letter.died_at)) }
-                            td { @if letter.parks_lane { "later changes" } }
+                            @if may_tick { td { input type="checkbox" name={ "id-" (letter.id) } aria-label={ "Select " (letter.id) }; } }
+                            td data-name="Dead letter" { a href={ "/dead/" (letter.id) } { (layout::id(letter.id)) } }
+                            td data-name="Person" { @match &letter.person { Some(person) => (layout::person(person)), None => { (letter.source) " (person not told)" } } }
+                            td data-name="Was" { (letter.event.map_or("unmapped", |kind| kind.as_str())) }
+                            td data-name="Why" { (layout::code(&letter.code)) " " span .quiet { (letter.detail) } }
+                            td data-name="Since" { (layout::time(now, letter.died_at)) }
                         }
                     }
                 }
@@ -61,72 +154,36 @@ pub(super) fn rows(now: UnixMs, dead: &[DeadSummary]) -> Markup {
     }
 }
 
-/// `GET /dead/{id}`
-pub(super) async fn show(state: State, session: Session, id: web::Path<String>) -> Page {
-    let letter = state.dead_letter(listing::id(&id)?).await?;
-    let now = state.now();
-    Ok(layout::page(
-        "Dead letter",
-        Nav::Dead,
-        Some(&session),
-        &html! {
-            h1 { "Dead letter " (layout::code(letter.code)) }
-            section .card .answer {
-                p .what { (layout::prose(letter.code.title())) }
-                p .todo { (layout::prose(letter.code.advice())) }
-                @if !letter.detail.is_empty() { p .quiet { (letter.detail) } }
-            }
-            (actions(&session, &letter))
-            (facts(now, &letter))
-            @match &letter.origin {
-                DeadOrigin::Job(job) => { section { h2 { "History" } (timeline::history(now, &job.history)) } }
-                DeadOrigin::Unmapped { payload, .. } => { section { h2 { "As received" } pre .payload { (payload) } } }
-            }
-        },
-    ))
-}
-
-fn actions(session: &Session, letter: &DeadLetter) -> Markup {
-    let path = format!("/dead/{}", letter.id);
-    html! {
-        div .actions {
-            (layout::button(session, &format!("{path}/replay"), "Replay", "primary", &[]))
-            details {
-                summary { "Discard…" }
-                p { "It is gone for good then" @if letter.parks_lane { ", and the person's later changes go on without it" } "." }
-                (layout::button(session, &format!("{path}/discard"), "Discard for good", "danger", &[]))
+/// `POST /dead/act`
+pub(super) async fn act(state: State, session: Session, given: web::Form<Vec<(String, String)>>) -> Done {
+    let field = |name: &str| given.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str());
+    let by = session.acts(field("form_token").unwrap_or_default())?;
+    let what = field("what").unwrap_or_default();
+    let deed = if what.starts_with("discard") {
+        Deed::Discard { reason: field("reason").map(str::to_owned) }
+    } else {
+        Deed::Replay
+    };
+    let acted = if what.ends_with("-all") {
+        let filter = filter(state.now(), field("code"), field("source"), field("event"), None)?;
+        let mut bulk = Bulk { filter, dry_run: false, after: None };
+        let mut acted = 0;
+        loop {
+            let done = state.act_on_all(by, &bulk, &deed).await?;
+            acted += done.done;
+            match done.next {
+                Some(next) => bulk.after = Some(next),
+                None => break acted,
             }
         }
-    }
-}
-
-fn facts(now: UnixMs, letter: &DeadLetter) -> Markup {
-    html! {
-        dl .facts {
-            dt { "Id" } dd { code { (letter.id) } }
-            dt { "Source" } dd { (letter.source) }
-            @if let Some(person) = letter.person() { dt { "Person" } dd { (layout::person(person)) } }
-            @if let DeadOrigin::Job(job) = &letter.origin {
-                (layout::event(&job.event))
-                dt { "Accepted" } dd { (layout::time(now, job.accepted_at)) }
-                dt { "Attempts" } dd { (job.attempts) }
-            }
-            dt { "Died" } dd { (layout::time(now, letter.died_at)) }
-            dt { "Holds up" } dd { @if letter.parks_lane { "the person's later changes" } @else { "nothing" } }
-        }
-    }
-}
-
-/// `POST /dead/{id}/replay`
-pub(super) async fn replay(state: State, session: Session, id: web::Path<String>, given: web::Form<Bare>) -> Done {
-    session.check(&given.form_token)?;
-    state.replay(listing::id(&id)?).await?;
-    Ok(go_to("/dead?done=replayed"))
-}
-
-/// `POST /dead/{id}/discard`
-pub(super) async fn discard(state: State, session: Session, id: web::Path<String>, given: web::Form<Bare>) -> Done {
-    session.check(&given.form_token)?;
-    state.discard(listing::id(&id)?).await?;
-    Ok(go_to("/dead?done=discarded"))
+    } else {
+        let ids: Result<Vec<_>, _> =
+            given.iter().filter_map(|(name, _)| name.strip_prefix("id-")).map(listing::id).collect();
+        state.act_on_these(by, &ids?, &deed).await?.done
+    };
+    let word = match deed {
+        Deed::Replay => "replayed",
+        Deed::Discard { .. } => "discarded",
+    };
+    Ok(go_to(&format!("/dead?done={word}&count={acted}")))
 }

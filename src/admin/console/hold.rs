@@ -1,4 +1,4 @@
-//! Holds: what is held, why, and an operator's own.
+//! Holds: what is held, why, an operator's own, and the guard.
 
 use actix_web::web;
 use maud::{Markup, html};
@@ -22,6 +22,9 @@ pub(super) struct Change {
     form_token: String,
     what: What,
     scope: HoldScope,
+    #[serde(default)]
+    reason: String,
+    count: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -29,86 +32,134 @@ pub(super) struct Change {
 enum What {
     Set,
     Lift,
+    Allow,
 }
 
-const SCOPES: [HoldScope; 2] = [HoldScope::All, HoldScope::Creates];
+/// What an operator may hold by hand.
+const SCOPES: [HoldScope; 3] = [HoldScope::All, HoldScope::Creates, HoldScope::Writes];
 
 /// `GET /hold`
 pub(super) async fn show(state: State, session: Session, query: web::Query<Query>) -> Page {
     let holds = state.holds().await?;
+    let stats = state.stats().await?;
+    let waiting = stats.lanes.get("held").copied().unwrap_or(0);
     Ok(layout::page(
         "Holds",
         Nav::Hold,
         Some(&session),
         &html! {
             h1 { "Holds" }
-            (layout::done(query.done.as_deref()))
-            p .quiet { "While a hold is in force, what it covers waits, unharmed and uncounted. Deliveries are still accepted." }
-            @for scope in SCOPES {
-                @match holds.iter().find(|hold| hold.scope == scope) {
-                    Some(hold) => (in_force(state.now(), &session, hold)),
-                    None => (not_held(&session, scope)),
-                }
+            (layout::done(query.done.as_deref(), None))
+            p .quiet {
+                "While a hold is in force, what it covers waits, unharmed and uncounted. Deliveries are still accepted. "
+                a href="/people?state=held" { (waiting) @if waiting == 1 { " person waits" } @else { " people wait" } } "."
             }
+            @for hold in &holds.holds { (in_force(state.now(), &session, hold)) }
+            @for scope in SCOPES.iter().filter(|scope| holds.get(scope).is_none()) { (not_held(&session, scope)) }
         },
     ))
 }
 
 fn in_force(now: UnixMs, session: &Session, hold: &Hold) -> Markup {
-    let fields = [("what", "lift"), ("scope", hold.scope.as_str())];
+    let scope = hold.scope.to_string();
+    let fields = [("what", "lift"), ("scope", scope.as_str())];
     html! {
         section .card .answer {
-            h2 { (name(hold.scope)) ": held " (layout::code(hold.code)) }
+            h2 { (name(&hold.scope)) ": held " (layout::code(hold.code.as_str())) }
             p .what { (layout::prose(hold.code.title())) }
             p .todo { (layout::prose(hold.code.advice())) }
             p .quiet {
                 "Since " (layout::time(now, hold.since)) ", probed " (hold.probes) " times. "
                 @match hold.next_probe_at {
                     Some(at) => { "Next probe " (layout::time(now, at)) "; a success lifts it." }
-                    None => "Nothing lifts it but this button.",
+                    None => "Nothing lifts it but an operator.",
                 }
             }
-            (layout::button(session, "/hold", "Lift", "primary", &fields))
+            div .actions {
+                (layout::button(session, "/hold", "Lift", if hold.scope.is_guard() { "plain" } else { "primary" }, &fields))
+                @if hold.scope.is_guard() { (allow(session, &scope)) }
+            }
         }
     }
 }
 
-fn not_held(session: &Session, scope: HoldScope) -> Markup {
-    let fields = [("what", "set"), ("scope", scope.as_str())];
+fn allow(session: &Session, scope: &str) -> Markup {
+    if !session.may_write() {
+        return html! {};
+    }
+    html! {
+        form .inline method="post" action="/hold" {
+            input type="hidden" name="form_token" value=(session.form_token());
+            input type="hidden" name="what" value="allow";
+            input type="hidden" name="scope" value=(scope);
+            label .sr for="count" { "How many" }
+            input #count name="count" type="number" min="1" max="1000000" required placeholder="how many";
+            " "
+            button .primary type="submit" { "Let so many more through" }
+        }
+    }
+}
+
+fn not_held(session: &Session, scope: &HoldScope) -> Markup {
+    let word = scope.to_string();
     html! {
         section .card {
             h2 { (name(scope)) ": not held" }
             p .quiet { (meaning(scope)) }
-            (layout::button(session, "/hold", "Hold", "plain", &fields))
+            @if session.may_write() {
+                form .search method="post" action="/hold" {
+                    input type="hidden" name="form_token" value=(session.form_token());
+                    input type="hidden" name="what" value="set";
+                    input type="hidden" name="scope" value=(word);
+                    div .wide {
+                        label for={ "reason-" (word) } { "Why" }
+                        input id={ "reason-" (word) } name="reason" maxlength="200" autocomplete="off";
+                    }
+                    button .plain type="submit" { "Hold" }
+                }
+            }
         }
     }
 }
 
-fn name(scope: HoldScope) -> &'static str {
+fn name(scope: &HoldScope) -> String {
     match scope {
-        HoldScope::All => "Everything",
-        HoldScope::Creates => "Hires",
+        HoldScope::All => "Everything".to_owned(),
+        HoldScope::Creates => "Hires".to_owned(),
+        HoldScope::Writes => "Writes".to_owned(),
+        HoldScope::Deactivations => "Leaves".to_owned(),
+        HoldScope::Addresses => "Changes of addresses".to_owned(),
+        HoldScope::Fetch(source) => format!("Reading at `{source}`"),
     }
 }
 
-fn meaning(scope: HoldScope) -> &'static str {
+fn meaning(scope: &HoldScope) -> &'static str {
     match scope {
         HoldScope::All => "Holding everything stops all calls to Postman until you lift it.",
-        HoldScope::Creates => "Holding hires stops new members; renames go on.",
+        HoldScope::Creates => "Holding hires stops new members and switching on; updates go on.",
+        HoldScope::Writes => "Holding writes lets people be read, and changes nothing.",
+        HoldScope::Deactivations => "Nobody is switched off.",
+        HoldScope::Addresses => "Nobody's address is changed.",
+        HoldScope::Fetch(_) => "The people of this source wait.",
     }
 }
 
 /// `POST /hold`
 pub(super) async fn change(state: State, session: Session, given: web::Form<Change>) -> Done {
-    session.check(&given.form_token)?;
+    let given = given.into_inner();
+    let by = session.acts(&given.form_token)?;
     Ok(match given.what {
         What::Set => {
-            state.set_hold(given.scope).await?;
+            state.set_hold(by, given.scope, Some(&given.reason)).await?;
             go_to("/hold?done=held")
         }
         What::Lift => {
-            state.lift_hold(Some(given.scope)).await?;
+            state.lift_hold(by, Some(given.scope)).await?;
             go_to("/hold?done=lifted")
+        }
+        What::Allow => {
+            state.allow(by, &given.scope, given.count.unwrap_or(1)).await?;
+            go_to("/hold?done=allowed")
         }
     })
 }

@@ -6,28 +6,34 @@ use super::session::Session;
 use crate::admin::error::AdminError;
 use crate::admin::listing::percent_encoded;
 use crate::core::code::Code;
-use crate::core::event::{Event, Person};
-use crate::core::job::JobId;
+use crate::core::person::Person;
+use crate::core::person::job::JobId;
+use crate::core::problems::ProblemCode;
 use crate::core::time::UnixMs;
+use crate::store::LaneState;
 
 /// Where in the console a page is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Nav {
     /// Outside of it.
     None,
-    Overview,
-    Dead,
-    Jobs,
+    Now,
     People,
+    Dead,
+    Deliveries,
     Hold,
+    Audit,
+    Settings,
 }
 
-const LINKS: [(Nav, &str, &str); 5] = [
-    (Nav::Overview, "/", "Overview"),
+const LINKS: [(Nav, &str, &str); 7] = [
+    (Nav::Now, "/", "Now"),
     (Nav::People, "/people", "People"),
     (Nav::Dead, "/dead", "Dead letters"),
-    (Nav::Jobs, "/jobs", "Jobs"),
+    (Nav::Deliveries, "/deliveries", "Deliveries"),
     (Nav::Hold, "/hold", "Holds"),
+    (Nav::Audit, "/audit", "Audit"),
+    (Nav::Settings, "/settings", "Settings"),
 ];
 
 /// A whole page.
@@ -42,8 +48,10 @@ pub(super) fn page(title: &str, here: Nav, session: Option<&Session>, body: &Mar
                 title { (title) " · scim-bridge" }
                 link rel="icon" href="/icon.svg" type="image/svg+xml";
                 link rel="stylesheet" href="/style.css";
+                script src="/live.js" defer {}
             }
             body {
+                a .skip href="#main" { "To the content" }
                 header .top {
                     a .brand href="/" { img src="/icon.svg" alt="" width="22" height="22"; "scim-bridge" }
                     @if let Some(session) = session {
@@ -52,10 +60,13 @@ pub(super) fn page(title: &str, here: Nav, session: Option<&Session>, body: &Mar
                                 a href=(href) aria-current=[(nav == here).then_some("page")] { (name) }
                             }
                         }
-                        (button(session, "/logout", "Log out", "plain", &[]))
+                        div .who {
+                            span .quiet { (session.name()) @if !session.may_write() { " (may look)" } }
+                            (log_out(session))
+                        }
                     }
                 }
-                main { (body) }
+                main #main { (body) }
             }
         }
     }
@@ -72,7 +83,7 @@ pub(super) fn error(error: &AdminError) -> Markup {
                 h1 { "That did not work" }
                 p { (sentence(&error.message())) }
                 p .quiet { (prose(error.action())) }
-                p { a href="/" { "Back to the overview" } }
+                p { a href="/" { "Back to the first page" } }
             }
         },
     )
@@ -92,9 +103,11 @@ pub(super) fn time(now: UnixMs, at: UnixMs) -> Markup {
     html! { time datetime=(at) title=(at) { (relative(now, at)) } }
 }
 
-/// A stable code, with its meaning at hand.
-pub(super) fn code(code: Code) -> Markup {
-    html! { code .code title=(code.title()) { (code) } }
+/// A stable code, with its meaning at hand, where this version knows it.
+pub(super) fn code(code: &str) -> Markup {
+    let known = Code::ALL.iter().find(|known| known.as_str() == code).map(|known| known.title());
+    let of_problem = || ProblemCode::ALL.iter().find(|known| known.as_str() == code).map(|known| known.title());
+    html! { code .code title=[known.or_else(of_problem)] { (code) } }
 }
 
 /// A link to a person's page.
@@ -104,7 +117,7 @@ pub(super) fn person(person: &Person) -> Markup {
 
 /// Where a person's page is.
 pub(super) fn person_page(person: &Person) -> String {
-    format!("/people?source={}&employee_id={}", person.source, percent_encoded(&person.employee_id))
+    format!("/person?source={}&employee_id={}", person.source, percent_encoded(&person.employee_id))
 }
 
 /// An id as it is read by people: its end tells it apart.
@@ -113,20 +126,30 @@ pub(super) fn id(id: JobId) -> Markup {
     html! { code title=(text) { "…" (text[text.len() - 8..]) } }
 }
 
-/// The facts of an event.
-pub(super) fn event(event: &Event) -> Markup {
-    let names = event.names();
+/// Where somebody stands, in a word and a colour.
+pub(super) fn state(state: LaneState) -> Markup {
+    let word = match state {
+        LaneState::Idle => "in line",
+        other => other.as_str(),
+    };
+    html! { span class={ "state " (state.as_str()) } { (word) } }
+}
+
+fn log_out(session: &Session) -> Markup {
     html! {
-        dt { "Event" } dd { (event.kind()) }
-        @if let Some(email) = event.email() { dt { "E-mail" } dd { (email.as_received()) } }
-        @if let Some(given) = names.given() { dt { "Given name" } dd { (given) } }
-        @if let Some(family) = names.family() { dt { "Family name" } dd { (family) } }
-        @if let Some(at) = event.occurred_at { dt { "Happened at the source" } dd { (at) } }
+        form .inline method="post" action="/logout" {
+            input type="hidden" name="form_token" value=(session.form_token());
+            button .plain type="submit" { "Log out" }
+        }
     }
 }
 
-/// A button that does something: a form of its own, with the session's token.
+/// A button that does something: a form of its own, with the session's token. Nothing for those who may
+/// only look.
 pub(super) fn button(session: &Session, action: &str, label: &str, class: &str, fields: &[(&str, &str)]) -> Markup {
+    if !session.may_write() {
+        return html! {};
+    }
     html! {
         form .inline method="post" action=(action) {
             input type="hidden" name="form_token" value=(session.form_token());
@@ -136,21 +159,23 @@ pub(super) fn button(session: &Session, action: &str, label: &str, class: &str, 
     }
 }
 
-/// A link to older rows.
-pub(super) fn older(page: &str, next: Option<JobId>) -> Markup {
-    html! { @if let Some(next) = next { p .pager { a href={ (page) "before=" (next) } { "Older →" } } } }
+/// A link to the rows that follow; `query` is the page's own, ending with `&` or `?`.
+pub(super) fn next(query: &str, next: Option<&str>) -> Markup {
+    html! { @if let Some(next) = next { p .pager { a href={ (query) "after=" (percent_encoded(next)) } { "More →" } } } }
 }
 
 /// What was just done.
-pub(super) fn done(what: Option<&str>) -> Markup {
+pub(super) fn done(what: Option<&str>, count: Option<u64>) -> Markup {
     let text = match what {
-        Some("replayed") => "Replayed: it is queued again.",
-        Some("discarded") => "Discarded. What waited behind it goes on.",
+        Some("replayed") => "Replayed: tried again now.",
+        Some("discarded") => "Discarded. HR's next word is followed again.",
         Some("held") => "The hold is in force.",
         Some("lifted") => "The hold is lifted.",
+        Some("allowed") => "Let through.",
+        Some("due") => "They are looked at now.",
         _ => return html! {},
     };
-    html! { p .flash role="status" { (text) } }
+    html! { p .flash role="status" { (text) @if let Some(count) = count { " " (count) " dead letters." } } }
 }
 
 /// `3 min ago`, `in 2 h`.

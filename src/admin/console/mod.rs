@@ -1,17 +1,22 @@
 //! The console: pages for people, over the same services as the API. Plain HTML and forms: it works
-//! without a script, and its policy forbids any.
+//! without a script. One small script of ours, where it runs, keeps a page live; the policy forbids any
+//! other.
 
 use actix_web::http::header::{CONTENT_TYPE, LOCATION};
 use actix_web::{HttpResponse, Resource, web};
 
+mod audit;
 mod dead;
 mod hold;
-mod jobs;
 mod layout;
-mod overview;
+mod letter;
+mod now;
 mod people;
+mod person;
+mod plot;
 mod session;
-mod timeline;
+mod settings;
+mod sources;
 
 use self::session::PageError;
 use super::service::AdminState;
@@ -24,24 +29,35 @@ type Done = Result<HttpResponse, PageError>;
 
 /// Puts the console into an app.
 pub(super) fn configure(app: &mut web::ServiceConfig) {
-    let pages: [(&str, Methods); 13] = [
-        ("/", |r| r.route(web::get().to(overview::show))),
+    let pages: [(&str, Methods); 18] = [
+        ("/", |r| r.route(web::get().to(now::show))),
         ("/login", |r| r.route(web::get().to(session::ask)).route(web::post().to(session::log_in))),
         ("/logout", |r| r.route(web::post().to(session::log_out))),
-        ("/dead", |r| r.route(web::get().to(dead::list))),
-        ("/dead/{id}", |r| r.route(web::get().to(dead::show))),
-        ("/dead/{id}/replay", |r| r.route(web::post().to(dead::replay))),
-        ("/dead/{id}/discard", |r| r.route(web::post().to(dead::discard))),
-        ("/jobs", |r| r.route(web::get().to(jobs::list))),
-        ("/jobs/{id}", |r| r.route(web::get().to(jobs::show))),
         ("/people", |r| r.route(web::get().to(people::show))),
+        ("/person", |r| r.route(web::get().to(person::show))),
+        ("/person/try", |r| r.route(web::post().to(person::try_now))),
+        ("/dead", |r| r.route(web::get().to(dead::list))),
+        ("/dead/act", |r| r.route(web::post().to(dead::act))),
+        ("/dead/{id}", |r| r.route(web::get().to(letter::show))),
+        ("/dead/{id}/replay", |r| r.route(web::post().to(letter::replay))),
+        ("/dead/{id}/discard", |r| r.route(web::post().to(letter::discard))),
         ("/hold", |r| r.route(web::get().to(hold::show)).route(web::post().to(hold::change))),
+        ("/deliveries", |r| r.route(web::get().to(sources::show))),
+        ("/settings", |r| r.route(web::get().to(settings::show))),
+        ("/audit", |r| r.route(web::get().to(audit::show))),
         ("/style.css", |r| r.route(web::get().to(style))),
+        ("/live.js", |r| r.route(web::get().to(script))),
         ("/icon.svg", |r| r.route(web::get().to(icon))),
     ];
     for (path, methods) in pages {
         app.service(methods(web::resource(path)));
     }
+}
+
+/// A path that there is not: a page for whoever is in a browser.
+pub(super) fn not_found() -> HttpResponse {
+    use actix_web::ResponseError;
+    PageError::from(super::error::AdminError::NotFound("page")).error_response()
 }
 
 /// Sends the browser to another page of ours after a form, so that a reload repeats nothing.
@@ -51,6 +67,10 @@ fn go_to(page: &str) -> HttpResponse {
 
 async fn style() -> HttpResponse {
     HttpResponse::Ok().insert_header((CONTENT_TYPE, "text/css; charset=utf-8")).body(include_str!("style.css"))
+}
+
+async fn script() -> HttpResponse {
+    HttpResponse::Ok().insert_header((CONTENT_TYPE, "text/javascript; charset=utf-8")).body(include_str!("live.js"))
 }
 
 async fn icon() -> HttpResponse {

@@ -1,4 +1,4 @@
-//! "Why is Jane not in Postman?": a person found by source and employee id.
+//! People: found by their names, by what they wait for, or by what is to be known of them.
 
 use actix_web::web;
 use maud::{Markup, html};
@@ -6,129 +6,158 @@ use serde::Deserialize;
 
 use super::layout::{self, Nav};
 use super::session::{PageError, Session};
-use super::{Page, State, dead, timeline};
-use crate::admin::answer::{Standing, answer};
-use crate::admin::api::handlers::named;
-use crate::admin::error::AdminError;
+use super::{Page, State, go_to};
+use crate::admin::api::handlers::whom;
+use crate::admin::listing;
+use crate::admin::people::{Meant, PersonView, Whom};
 use crate::admin::service::AdminState;
-use crate::core::hold::Hold;
-use crate::core::job::DirectoryEntry;
+use crate::core::person::Mark;
 use crate::core::time::UnixMs;
-use crate::store::PersonView;
+use crate::store::{LaneState, Listed};
 
 /// Whom somebody looks for.
 #[derive(Deserialize)]
 pub(super) struct Query {
-    #[serde(default)]
-    source: String,
-    #[serde(default)]
-    employee_id: String,
+    search: Option<String>,
+    state: Option<LaneState>,
+    mark: Option<String>,
+    after: Option<String>,
 }
 
+const STATES: [LaneState; 6] = [
+    LaneState::Waiting,
+    LaneState::Running,
+    LaneState::Held,
+    LaneState::Scheduled,
+    LaneState::Incomplete,
+    LaneState::Blocked,
+];
+
 /// `GET /people`
-pub(super) async fn show(state: State, session: Session, query: web::Query<Query>) -> Page {
-    let found = if query.employee_id.trim().is_empty() {
-        html! {}
-    } else {
-        look_up(&state, &query).await?
-    };
+pub(super) async fn show(
+    state: State,
+    session: Session,
+    query: web::Query<Query>,
+) -> Result<actix_web::Either<maud::Markup, actix_web::HttpResponse>, PageError> {
+    let text = query.search.as_deref().map(str::trim).filter(|text| !text.is_empty());
+    // Exactly one: straight to their page.
+    if let (Some(text), None) = (text, &query.after) {
+        if let Meant::One(whole) = state.meant(text).await? {
+            return Ok(actix_web::Either::Right(go_to(&layout::person_page(&whole.view.person))));
+        }
+    }
+    Ok(actix_web::Either::Left(list(&state, &session, &query, text).await?))
+}
+
+async fn list(state: &AdminState, session: &Session, query: &Query, text: Option<&str>) -> Page {
+    let whom = whom(text, query.state, query.mark.as_deref())?;
+    let page = listing::page(None, query.after.as_deref())?;
+    let listed = state.people(&whom, &page).await?;
     Ok(layout::page(
         "People",
         Nav::People,
-        Some(&session),
+        Some(session),
         &html! {
             h1 { "People" }
-            (search(&state, &query))
-            (found)
+            (search(text))
+            (tabs(&whom))
+            div #people data-live { (found(state.now(), &listed, text)) }
+            (layout::next(&here(&whom), listed.next.as_deref()))
         },
     ))
 }
 
-fn search(state: &AdminState, query: &Query) -> Markup {
-    // Somebody of a source that is not configured any more can still be looked at.
-    let gone = !query.source.is_empty() && state.sources.iter().all(|known| known.as_str() != query.source);
+fn search(text: Option<&str>) -> Markup {
     html! {
-        form .search .card method="get" action="/people" {
-            div {
-                label for="source" { "Source" }
-                select #source name="source" {
-                    @for source in &state.sources {
-                        option value=(source) selected[source.as_str() == query.source] { (source) }
-                    }
-                    @if gone { option value=(query.source) selected { (query.source) } }
-                }
-            }
+        form .search .card role="search" method="get" action="/people" {
             div .wide {
-                label for="employee_id" { "Employee id" }
-                input #employee_id name="employee_id" value=(query.employee_id) placeholder="E-1001" autocomplete="off";
+                label for="search" { "Name, e-mail or employee id" }
+                input #search type="search" name="search" value=[text] placeholder="Ada King, ada@example.com, E-1001, hr/E-1001" autocomplete="off";
             }
-            button .primary type="submit" { "Look up" }
+            button .primary type="submit" { "Find" }
         }
     }
 }
 
-async fn look_up(state: &AdminState, query: &Query) -> Result<Markup, PageError> {
-    let person = match named(&query.source, &query.employee_id) {
-        Ok(person) => person,
-        Err(error) => return Ok(html! { p .alert role="alert" { (error) } }),
-    };
-    match state.person(&person).await {
-        Ok(view) => Ok(tell(state.now(), &view, &state.holds().await?)),
-        Err(AdminError::NotFound(_)) => Ok(unheard(&person.to_string())),
-        Err(error) => Err(error.into()),
+fn tabs(whom: &Whom) -> Markup {
+    let current = |is: bool| is.then_some("page");
+    html! {
+        nav .tabs aria-label="What they wait for" {
+            a href="/people" aria-current=[current(matches!(whom, Whom::All))] { "everybody" }
+            @for state in STATES {
+                a href={ "/people?state=" (state.as_str()) } aria-current=[current(matches!(whom, Whom::Standing(this) if *this == state))] { (state.as_str()) }
+            }
+            @for mark in Mark::ALL {
+                a href={ "/people?mark=" (mark.as_str()) } aria-current=[current(matches!(whom, Whom::Marked(this) if *this == mark))] { (mark_name(mark)) }
+            }
+        }
     }
 }
 
-/// Nobody by that id: the HR system has not sent anything that counts.
-fn unheard(person: &str) -> Markup {
+/// A mark in words.
+pub(super) fn mark_name(mark: Mark) -> &'static str {
+    match mark {
+        Mark::AfterClose => "spoken of after a handover",
+        Mark::SwitchedOff => "switched off in Postman",
+        Mark::Failing => "failing",
+    }
+}
+
+fn here(whom: &Whom) -> String {
+    match whom {
+        Whom::All => "/people?".to_owned(),
+        Whom::Standing(state) => format!("/people?state={}&", state.as_str()),
+        Whom::Marked(mark) => format!("/people?mark={}&", mark.as_str()),
+        Whom::Called(text) => format!("/people?search={}&", listing::percent_encoded(text)),
+    }
+}
+
+fn found(now: UnixMs, listed: &Listed<PersonView>, text: Option<&str>) -> Markup {
+    html! {
+        @if listed.rows.is_empty() {
+            @match text {
+                Some(text) => (unheard(text)),
+                None => p { "Nobody." },
+            }
+        } @else {
+            (rows(now, &listed.rows))
+        }
+    }
+}
+
+/// Nobody is found: the HR system has not sent anything that counts.
+pub(super) fn unheard(text: &str) -> Markup {
     html! {
         section .card .answer {
-            p .what { "The bridge has never heard of " strong { (person) } "." }
+            p .what { "The bridge knows nobody called " strong { (text) } "." }
             p .todo {
-                "Check the id. If it is right, the HR system has not sent this person's hire, or its delivery was refused: look at "
-                code { "scim_bridge_deliveries_total" } " and at the HR system's own log of deliveries."
+                "Check the spelling. If it is right, the HR system has not sent anything about them, or its delivery was refused: see "
+                a href="/deliveries" { "Deliveries" } ", and the HR system's own log of webhooks."
             }
         }
     }
 }
 
-fn tell(now: UnixMs, view: &PersonView, holds: &[Hold]) -> Markup {
-    let answer = answer(view, holds);
-    let well = matches!(answer.standing, Standing::InLine | Standing::OnTheWay);
+fn rows(now: UnixMs, people: &[PersonView]) -> Markup {
     html! {
-        section .card .answer .fine[well] {
-            p .what { (layout::prose(&answer.sentence)) }
-            @if let Some(code) = answer.code { p .todo { (layout::prose(code.advice())) } }
-        }
-        h2 { (view.person) }
-        @if let Some(entry) = &view.directory { (directory(now, entry)) }
-        @else { p .quiet { "The bridge knows of no member at Postman for them." } }
-        @if !view.dead.is_empty() { section { h2 { "Dead letters" } (dead::rows(now, &view.dead)) } }
-        section {
-            h2 { "What came in, in order" }
-            @if view.jobs.is_empty() { p .quiet { "Nothing that is still kept." } }
-            @for job in &view.jobs {
-                article .card .job {
-                    header {
-                        strong { (job.job.event.kind()) }
-                        (timeline::state(job.state))
-                        span { (timeline::end(now, job)) }
-                        a href={ "/jobs/" (job.job.id) } { (layout::id(job.job.id)) }
+        div .scroll {
+            table {
+                thead { tr { th { "Person" } th { "Name" } th { "E-mail" } th { "Stands" } th { "Since" } } }
+                tbody {
+                    @for view in people {
+                        tr {
+                            td data-name="Person" { (layout::person(&view.person)) }
+                            td data-name="Name" { (view.name()) }
+                            td data-name="E-mail" { (view.email().unwrap_or("not told")) }
+                            td data-name="Stands" {
+                                (layout::state(view.row.lane.state))
+                                @for mark in view.document.as_ref().map(Mark::of).unwrap_or_default() { " " span .state .held { (mark_name(mark)) } }
+                            }
+                            td data-name="Since" { (layout::time(now, view.row.since)) }
+                        }
                     }
-                    dl .facts { (layout::event(&job.job.event)) dt { "Accepted" } dd { (layout::time(now, job.job.accepted_at)) } }
-                    (timeline::history(now, &job.job.history))
                 }
             }
-        }
-    }
-}
-
-fn directory(now: UnixMs, entry: &DirectoryEntry) -> Markup {
-    html! {
-        dl .facts {
-            dt { "At Postman as" } dd { (entry.user_name) }
-            dt { "SCIM id" } dd { @match &entry.scim_id { Some(id) => code { (id) }, None => "none yet: invited, not shown up" } }
-            dt { "Last brought in line" } dd { (layout::time(now, entry.in_line_at)) }
         }
     }
 }

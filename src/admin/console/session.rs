@@ -4,20 +4,23 @@
 //! `SameSite=Strict`, a form's `Origin` must be our own, and it carries a token that only our pages
 //! know.
 
-use std::future::{Ready, ready};
+use std::pin::Pin;
 
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, COOKIE, LOCATION, ORIGIN, SET_COOKIE};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, ResponseError, web};
 use maud::{Markup, html};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::layout::{self, Nav};
 use super::{Done, State, go_to};
-use crate::admin::access;
 use crate::admin::error::{AdminError, decorate};
-use crate::admin::service::AdminState;
+use crate::admin::service::Noted;
+use crate::admin::tokens::Actor;
+use crate::admin::{access, shared};
+use crate::core::audit::Act;
+use crate::core::time::UnixMs;
 
 const COOKIE_NAME: &str = "scim_bridge_session";
 
@@ -55,11 +58,33 @@ impl ResponseError for PageError {
 
 /// Somebody who is logged in.
 pub(super) struct Session {
+    actor: Actor,
     form_token: String,
     same_origin: bool,
 }
 
 impl Session {
+    /// Whose token they logged in with.
+    pub(super) fn name(&self) -> &str {
+        &self.actor.name
+    }
+
+    /// Whether they may change anything.
+    pub(super) fn may_write(&self) -> bool {
+        self.actor.may_write()
+    }
+
+    /// Who acts, of a form that came from a page of this session and whose sender may change things.
+    pub(super) fn acts(&self, given: &str) -> Result<&Actor, PageError> {
+        self.check(given)?;
+        if self.may_write() { Ok(&self.actor) } else { Err(AdminError::ReadOnly.into()) }
+    }
+
+    /// Who looks at what is audited.
+    pub(super) fn looks(&self) -> &Actor {
+        &self.actor
+    }
+
     /// What the forms of this session carry.
     pub(super) fn form_token(&self) -> &str {
         &self.form_token
@@ -74,18 +99,49 @@ impl Session {
 
 impl FromRequest for Session {
     type Error = PageError;
-    type Future = Ready<Result<Self, PageError>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, PageError>>>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(session_of(request).ok_or(PageError::LoggedOut))
+        let request = request.clone();
+        Box::pin(async move { session_of(&request).await?.ok_or(PageError::LoggedOut) })
     }
 }
 
-fn session_of(request: &HttpRequest) -> Option<Session> {
-    let state = request.app_data::<web::Data<AdminState>>()?;
-    let cookie = cookie(request)?;
-    access::is_session(&state.token, state.now(), cookie)
-        .then(|| Session { form_token: access::form_token(&state.token, cookie), same_origin: is_same_origin(request) })
+async fn session_of(request: &HttpRequest) -> Result<Option<Session>, PageError> {
+    let Some(state) = request.app_data::<State>() else { return Ok(None) };
+    let Some(cookie) = cookie(request) else { return Ok(None) };
+    let Some((actor, form_token)) = state.tokens.session(state.now(), cookie) else { return Ok(None) };
+    let ended: LoggedOut = shared::read(&*state.store, shared::LOGGED_OUT).await.map_err(AdminError::from)?;
+    if ended.has(&form_token) {
+        return Ok(None);
+    }
+    Ok(Some(Session { actor, form_token, same_origin: is_same_origin(request) }))
+}
+
+/// Sessions that were logged out before their time, by what their forms carry: whoever has the cookie
+/// does not come in again, at any process.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct LoggedOut {
+    /// With the instant at which each would have ended by itself.
+    ended: Vec<(UnixMs, String)>,
+}
+
+/// Log-outs that are remembered: far above what operators do in a day.
+const LOGGED_OUT_MAX: usize = 1_000;
+
+impl LoggedOut {
+    fn has(&self, form_token: &str) -> bool {
+        self.ended.iter().any(|(_, ended)| access::same(ended, form_token))
+    }
+
+    fn add(&mut self, now: UnixMs, form_token: &str) {
+        self.ended.retain(|(until, _)| *until > now);
+        if self.ended.len() >= LOGGED_OUT_MAX {
+            self.ended.remove(0);
+        }
+        self.ended.push((now.plus_ms(access::SESSION_MS), form_token.to_owned()));
+    }
 }
 
 fn cookie(request: &HttpRequest) -> Option<&str> {
@@ -118,8 +174,8 @@ pub(super) struct Bare {
 }
 
 /// `GET /login`
-pub(super) async fn ask(session: Option<Session>) -> HttpResponse {
-    if session.is_some() { go_to("/") } else { html_answer(StatusCode::OK, form(false)) }
+pub(super) async fn ask(session: Result<Session, PageError>) -> HttpResponse {
+    if session.is_ok() { go_to("/") } else { html_answer(StatusCode::OK, form(false)) }
 }
 
 /// `POST /login`
@@ -127,19 +183,29 @@ pub(super) async fn log_in(state: State, request: HttpRequest, given: web::Form<
     if !is_same_origin(&request) {
         return PageError::from(AdminError::ForeignForm).error_response();
     }
-    if !access::is_token(&state.token, given.token.trim()) {
+    let actor = state.tokens.bearer(given.token.trim());
+    let opened = actor.as_ref().and_then(|actor| Some((actor, state.tokens.open_session(actor, state.now())?)));
+    let Some((actor, session)) = opened else {
         tracing::warn!("a log-in to the console was refused");
         return html_answer(StatusCode::UNAUTHORIZED, form(true));
+    };
+    if let Err(error) = state.note(actor, Act::LogIn, Noted::default()).await {
+        return PageError::from(error).error_response();
     }
-    let session = access::open_session(&state.token, state.now());
     let mut response = go_to("/");
     set_cookie(&mut response, &request, &session, access::SESSION_MS / 1000);
     response
 }
 
 /// `POST /logout`
-pub(super) async fn log_out(session: Session, request: HttpRequest, given: web::Form<Bare>) -> Done {
+pub(super) async fn log_out(state: State, session: Session, request: HttpRequest, given: web::Form<Bare>) -> Done {
     session.check(&given.form_token)?;
+    let now = state.now();
+    let end = |ended: &mut LoggedOut| {
+        ended.add(now, &session.form_token);
+        Some(())
+    };
+    shared::update(&*state.store, shared::LOGGED_OUT, end).await.map_err(AdminError::from)?;
     let mut response = go_to("/login");
     set_cookie(&mut response, &request, "", 0);
     Ok(response)
@@ -161,10 +227,10 @@ fn form(refused: bool) -> Markup {
         &html! {
             form .card .login method="post" action="/login" {
                 h1 { "Log in" }
-                @if refused { p .alert role="alert" { "That is not the admin token." } }
-                label for="token" { "Admin token" }
+                @if refused { p .alert role="alert" { "That is none of the tokens." } }
+                label for="token" { "Token" }
                 input #token name="token" type="password" autocomplete="current-password" required autofocus;
-                p .quiet { "The value of " code { "[server] admin_token" } ", or of the file that " code { "serve" } " named at its start." }
+                p .quiet { "The value of " code { "[server] admin_token" } " or of a " code { "[[server.token]]" } ", or of the file that " code { "serve" } " named at its start." }
                 button .primary type="submit" { "Log in" }
             }
         },

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde::Serialize;
 
-use self::script::{Expected, PEOPLE, Part};
+use self::script::{PEOPLE, Part};
 use self::stage::{Delivery, Stage};
 use super::Context;
 use super::failure::Failure;
@@ -53,16 +53,9 @@ struct PersonReport {
     who: &'static str,
     why: &'static str,
     answer: String,
-    events: Vec<EventReport>,
+    story: Vec<String>,
     in_the_team: Option<String>,
     ok: bool,
-}
-
-#[derive(Debug, Serialize)]
-struct EventReport {
-    asked: String,
-    called: Vec<String>,
-    ended: String,
 }
 
 /// Runs the command.
@@ -86,13 +79,15 @@ pub fn run(context: &Context, args: &DemoArgs) -> Result<(), Failure> {
         say(&format!("the bridge takes webhooks at    {}", stage.webhook_url()));
         say("");
         let mut deliveries = Vec::new();
-        for delivery in script::deliveries() {
-            let sent = send(&stage, &delivery).await?;
-            say(&format!("{} {:<58} {} {}", mark(sent.ok), sent.what, sent.status, sent.answer));
-            deliveries.push(sent);
+        for act in script::acts() {
+            for delivery in act {
+                let sent = send(&stage, &delivery).await?;
+                say(&format!("{} {:<58} {} {}", mark(sent.ok), sent.what, sent.status, sent.answer));
+                deliveries.push(sent);
+            }
+            say("     … until everybody is settled");
+            settle(&stage).await?;
         }
-        say("\nwaiting until everybody is settled …");
-        settle(&stage).await?;
         let mut people = Vec::new();
         for part in PEOPLE {
             people.push(report(&stage, part).await?);
@@ -132,54 +127,23 @@ async fn settle(stage: &Stage) -> Result<(), Failure> {
 }
 
 async fn report(stage: &Stage, part: &Part) -> Result<PersonReport, Failure> {
-    let in_the_team = stage.member(part.email);
-    let Some(person) = stage.person(part.employee_id).await? else {
+    let in_the_team = stage.member(part.emails);
+    let person = stage.person(part.employee_id).await?;
+    let ok = in_the_team.as_deref() == part.in_the_team && person.is_some() == part.in_the_team.is_some();
+    let (answer, story) = match person {
+        Some(person) => (person.answer, person.story.into_iter().map(|entry| entry.text).collect()),
         // The forged one: nothing of theirs may be anywhere.
-        let ok = part.expected.is_empty() && in_the_team.is_none();
-        let answer = "the bridge has never heard of them, as it should be".to_owned();
-        return Ok(PersonReport {
-            person: format!("hr/{}", part.employee_id),
-            who: part.who,
-            why: part.why,
-            answer,
-            events: Vec::new(),
-            in_the_team,
-            ok,
-        });
+        None => ("the bridge has never heard of them, as it should be".to_owned(), Vec::new()),
     };
-    let events: Vec<EventReport> = person.jobs.iter().map(event).collect();
-    let ended: Vec<&str> = events.iter().map(|event| event.ended.as_str()).collect();
-    let ok = ended == part.expected.iter().map(Expected::as_str).collect::<Vec<_>>()
-        && in_the_team.as_deref() == part.in_the_team;
-    Ok(PersonReport {
-        person: format!("hr/{}", part.employee_id),
-        who: part.who,
-        why: part.why,
-        answer: person.answer.clone(),
-        events,
-        in_the_team,
-        ok,
-    })
-}
-
-fn event(job: &crate::admin::api::shapes::JobBody) -> EventReport {
-    let name = |part: &Option<String>| part.clone().unwrap_or_default();
-    let asked = format!("{} {} {}", job.event.kind, name(&job.event.given_name), name(&job.event.family_name));
-    let called = job.history.iter().filter(|entry| entry.note == "called").map(|entry| entry.text.clone()).collect();
-    let dead = job.history.iter().rev().find(|entry| entry.note == "dead").and_then(|entry| entry.code.clone());
-    let ended = job.outcome.clone().or(dead).unwrap_or_else(|| job.state.clone());
-    EventReport { asked, called, ended }
+    let (who, why) = (part.who, part.why);
+    Ok(PersonReport { person: format!("hr/{}", part.employee_id), who, why, answer, story, in_the_team, ok })
 }
 
 fn print(report: &Report, stage: &Stage) {
     for person in &report.people {
         say!("\n{} {} ({}): {}", mark(person.ok), person.who, person.person, person.why);
-        for event in &person.events {
-            say!("    asked:  {}", event.asked);
-            for call in &event.called {
-                say!("    called: {call}");
-            }
-            say!("    ended:  {}", event.ended);
+        for line in &person.story {
+            say!("    {line}");
         }
         match &person.in_the_team {
             Some(name) => say!("    in the team as: {name}"),

@@ -1,31 +1,18 @@
-//! What the demo plays: who is who, what is sent about them, and how it must end.
+//! What the demo plays: who is who, what is sent about them, act by act, and how it must end.
+
+use serde_json::{Value, json};
 
 use super::stage::{Delivery, Signing};
-
-/// How one event must end.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Expected {
-    /// With this outcome or code.
-    As(&'static str),
-}
-
-impl Expected {
-    pub(super) fn as_str(&self) -> &'static str {
-        let Self::As(word) = self;
-        word
-    }
-}
 
 /// A person of the play.
 pub(super) struct Part {
     pub(super) employee_id: &'static str,
     pub(super) who: &'static str,
-    pub(super) email: &'static str,
     /// What is to be seen.
     pub(super) why: &'static str,
-    /// How their events must end, in order.
-    pub(super) expected: &'static [Expected],
-    /// Their name in the team afterwards.
+    /// Their addresses, in the order in which HR gives them.
+    pub(super) emails: &'static [&'static str],
+    /// How they stand in the team afterwards; none: not at all.
     pub(super) in_the_team: Option<&'static str>,
 }
 
@@ -40,109 +27,118 @@ pub(super) const PEOPLE: &[Part] = &[
     Part {
         employee_id: "E-1001",
         who: "Ada",
-        email: "ada@example.com",
-        why: "hired, then renamed",
-        expected: &[Expected::As("created"), Expected::As("updated")],
+        emails: &["ada@example.com"],
+        why: "hired, renamed, left, and back under another name",
         in_the_team: Some("Ada King"),
     },
     Part {
         employee_id: "E-1002",
         who: "Grace",
-        email: "grace@example.com",
-        why: "hired; the HR system sends it twice, it counts once",
-        expected: &[Expected::As("created")],
-        in_the_team: Some("Grace Hopper"),
+        emails: &["grace@example.com"],
+        why: "hired; the HR system sends it twice, it counts once; then she leaves",
+        in_the_team: Some("Grace Hopper (switched off)"),
     },
     Part {
         employee_id: "E-1003",
         who: "Linus",
-        email: UNLUCKY,
+        emails: &[UNLUCKY],
         why: "Postman fails twice, then it works: looked up before it is repeated",
-        expected: &[Expected::As("created"), Expected::As("updated")],
-        in_the_team: Some("Linus Benedict Torvalds"),
+        in_the_team: Some("Linus Torvalds"),
     },
     Part {
         employee_id: "E-1004",
         who: "Margaret",
-        email: ELSEWHERE,
-        why: "a member of another team: a dead letter, and her rename waits behind it",
-        expected: &[Expected::As("SCIM-409-ELSEWHERE"), Expected::As("parked")],
-        in_the_team: None,
+        emails: &[ELSEWHERE, "m.hamilton@example.com"],
+        why: "a member of another team: a dead letter, until HR gives her another address",
+        in_the_team: Some("Margaret Hamilton"),
     },
     Part {
         employee_id: "E-1005",
         who: "Katherine",
-        email: "katherine@example.com",
+        emails: &["katherine@example.com"],
         why: "a member already, under a former name: adopted and brought in line",
-        expected: &[Expected::As("adopted")],
         in_the_team: Some("Katherine Johnson"),
+    },
+    Part {
+        employee_id: "E-1006",
+        who: "Radia",
+        emails: &["radia@example.com"],
+        why: "her change of name comes before her hire: the newer word counts, whatever the order",
+        in_the_team: Some("Radia Perlman"),
     },
     Part {
         employee_id: "E-1666",
         who: "Mallory",
-        email: "mallory@example.com",
+        emails: &["mallory@example.com"],
         why: "a forged signature",
-        expected: &[],
         in_the_team: None,
     },
 ];
 
-/// What is sent, in order.
-pub(super) fn deliveries() -> Vec<Delivery> {
-    let hired = "employee.hired";
-    let renamed = "employee.renamed";
-    let accepted = (200, "accepted");
-    let send = |what, id, kind, employee, email, given, family, expect| Delivery {
-        what,
-        id,
-        kind,
-        employee_id: employee,
-        email,
-        given,
-        family,
-        signing: Signing::Right,
-        expect,
-    };
+/// What is sent, act by act: each act begins when the one before has settled.
+pub(super) fn acts() -> Vec<Vec<Delivery>> {
+    let ada = json!({"employee_id": "E-1001", "email": "ada@example.com", "first_name": "Ada", "last_name": "Lovelace"});
+    let grace = json!({"employee_id": "E-1002", "email": "grace@example.com", "first_name": "Grace", "last_name": "Hopper"});
+    let linus = json!({"employee_id": "E-1003", "email": UNLUCKY, "first_name": "Linus", "last_name": "Torvalds"});
+    let margaret = json!({"employee_id": "E-1004", "email": ELSEWHERE, "first_name": "Margaret", "last_name": "Heafield"});
+    let katherine = json!({
+        "employee_id": "E-1005", "email": "katherine@example.com", "first_name": "Katherine", "last_name": "Johnson",
+    });
+    let mallory = json!({"employee_id": "E-1666", "email": "mallory@example.com", "first_name": "Mallory", "last_name": "Mallet"});
+    let radia = json!({"employee_id": "E-1006", "email": "radia@example.com", "first_name": "Radia", "last_name": "Joy"});
     vec![
-        send("hire Ada Lovelace", "msg_1", hired, "E-1001", "ada@example.com", "Ada", "Lovelace", accepted),
-        send("hire Grace Hopper", "msg_2", hired, "E-1002", "grace@example.com", "Grace", "Hopper", accepted),
-        send("rename Ada to Ada King", "msg_3", renamed, "E-1001", "ada@example.com", "Ada", "King", accepted),
-        send(
-            "hire Grace Hopper, delivered again",
-            "msg_2",
-            hired,
-            "E-1002",
-            "grace@example.com",
-            "Grace",
-            "Hopper",
-            (200, "duplicate"),
-        ),
-        send("hire Linus Torvalds", "msg_4", hired, "E-1003", UNLUCKY, "Linus", "Torvalds", accepted),
-        Delivery {
-            signing: Signing::Forged,
-            ..send(
-                "hire Mallory, signed with a wrong secret",
-                "msg_5",
-                hired,
-                "E-1666",
-                "mallory@example.com",
-                "Mallory",
-                "Mallet",
-                (401, ""),
-            )
-        },
-        send("hire Margaret Hamilton", "msg_6", hired, "E-1004", ELSEWHERE, "Margaret", "Heafield", accepted),
-        send("rename Margaret", "msg_7", renamed, "E-1004", ELSEWHERE, "Margaret", "Hamilton", accepted),
-        send(
-            "hire Katherine Johnson",
-            "msg_8",
-            hired,
-            "E-1005",
-            "katherine@example.com",
-            "Katherine",
-            "Johnson",
-            accepted,
-        ),
-        send("rename Linus", "msg_9", renamed, "E-1003", UNLUCKY, "Linus Benedict", "Torvalds", accepted),
+        vec![
+            hired("hire Ada Lovelace", "msg_1", 0, &ada),
+            hired("hire Grace Hopper", "msg_2", 0, &grace),
+            Delivery { expect: (200, "duplicate"), ..hired("hire Grace Hopper, delivered again", "msg_2", 0, &grace) },
+            hired("hire Linus Torvalds", "msg_3", 0, &linus),
+            Delivery {
+                signing: Signing::Forged,
+                expect: (401, ""),
+                ..hired("hire Mallory, signed with a wrong secret", "msg_4", 0, &mallory)
+            },
+            hired("hire Margaret Heafield", "msg_5", 0, &margaret),
+            hired("hire Katherine Johnson", "msg_6", 0, &katherine),
+            updated("rename Radia, before her hire", "msg_7", 20, &json!({"employee_id": "E-1006", "last_name": "Perlman"})),
+            hired("hire Radia Joy, late", "msg_8", 10, &radia),
+        ],
+        vec![
+            updated("rename Ada to Ada King", "msg_9", 20, &json!({"employee_id": "E-1001", "last_name": "King"})),
+            left("Ada leaves", "msg_10", 30, "E-1001"),
+            left("Grace leaves", "msg_11", 30, "E-1002"),
+            updated(
+                "Margaret has another address and name",
+                "msg_12",
+                30,
+                &json!({"employee_id": "E-1004", "email": "m.hamilton@example.com", "last_name": "Hamilton"}),
+            ),
+        ],
+        vec![
+            hired(
+                "hire Ada again, as Ada King",
+                "msg_13",
+                40,
+                &json!({"employee_id": "E-1001", "email": "ada@example.com", "first_name": "Ada", "last_name": "King"}),
+            ),
+            hired("the first hire of Grace once more, late: she stays away", "msg_14", 0, &grace),
+        ],
     ]
+}
+
+fn hired(what: &'static str, id: &'static str, minute: u32, data: &Value) -> Delivery {
+    delivery(what, id, "employee.hired", minute, data.clone())
+}
+
+fn updated(what: &'static str, id: &'static str, minute: u32, data: &Value) -> Delivery {
+    delivery(what, id, "employee.updated", minute, data.clone())
+}
+
+fn left(what: &'static str, id: &'static str, minute: u32, employee_id: &str) -> Delivery {
+    delivery(what, id, "employee.left", minute, json!({"employee_id": employee_id}))
+}
+
+/// A delivery of something that became so at this minute of the play, by the HR system's clock.
+fn delivery(what: &'static str, id: &'static str, kind: &str, minute: u32, data: Value) -> Delivery {
+    let payload = json!({"type": kind, "timestamp": format!("2026-11-22T10:{minute:02}:00Z"), "data": data});
+    Delivery { what, id, payload, signing: Signing::Right, expect: (200, "accepted") }
 }

@@ -42,11 +42,7 @@ pub(super) enum Signing {
 pub(super) struct Delivery {
     pub(super) what: &'static str,
     pub(super) id: &'static str,
-    pub(super) kind: &'static str,
-    pub(super) employee_id: &'static str,
-    pub(super) email: &'static str,
-    pub(super) given: &'static str,
-    pub(super) family: &'static str,
+    pub(super) payload: serde_json::Value,
     pub(super) signing: Signing,
     /// The status and a word of the answer that must come.
     pub(super) expect: (u16, &'static str),
@@ -83,7 +79,7 @@ impl Stage {
     /// Starts everything on free ports.
     pub(super) async fn set() -> Result<Self, Failure> {
         let failed = |what: &str, error: &dyn std::fmt::Display| Failure::failed(format!("{what}: {error}"));
-        let folder = std::env::temp_dir().join(format!("scim-bridge-demo-{}", clock::new_job_id()));
+        let folder = std::env::temp_dir().join(format!("scim-bridge-demo-{}", clock::new_name()));
         fs::create_dir_all(&folder).map_err(|error| failed("the demo's folder", &error))?;
         let sim = PostmanSim::start(SimOptions::default()).map_err(|error| failed("the stand-in", &error))?;
         sim.add_member(Person::standing(ELSEWHERE, Standing::OtherTeam));
@@ -137,18 +133,7 @@ impl Stage {
     /// Signs and posts, and tells status and answer.
     pub(super) async fn send(&self, delivery: &Delivery) -> Result<(u16, String), Failure> {
         let at = Clock::System.now();
-        let body = json!({
-            "type": delivery.kind,
-            // Told by the sender when it happened: the same for a redelivery.
-            "timestamp": "2026-11-22T10:00:00Z",
-            "data": {
-                "employee_id": delivery.employee_id,
-                "email": delivery.email,
-                "first_name": delivery.given,
-                "last_name": delivery.family,
-            }
-        })
-        .to_string();
+        let body = delivery.payload.to_string();
         let secret = SecretString::from(match delivery.signing {
             Signing::Right => SECRET,
             Signing::Forged => WRONG_SECRET,
@@ -176,15 +161,19 @@ impl Stage {
         self.api.get_if_there(&path).await
     }
 
-    /// The name of the member of an e-mail, in whatever letters; all of them, where there are several.
-    pub(super) fn member(&self, email: &str) -> Option<String> {
+    /// How the member of one of these addresses stands, in whatever letters; all of them, where there are
+    /// several.
+    pub(super) fn member(&self, emails: &[&str]) -> Option<String> {
         let members = self.sim.members();
-        let names: Vec<String> = members
+        let shown: Vec<String> = members
             .iter()
-            .filter(|member| member.user_name.to_lowercase() == email)
-            .map(|member| format!("{} {}", member.name.given_name, member.name.family_name))
+            .filter(|member| emails.contains(&member.user_name.to_lowercase().as_str()))
+            .map(|member| {
+                let off = if member.active { "" } else { " (switched off)" };
+                format!("{} {}{off}", member.name.given_name, member.name.family_name)
+            })
             .collect();
-        if names.is_empty() { None } else { Some(names.join(" and ")) }
+        if shown.is_empty() { None } else { Some(shown.join(" and ")) }
     }
 
     /// How many calls were made, and how many of them were over a limit.

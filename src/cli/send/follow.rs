@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::time::{Instant, sleep_until};
 
-use crate::admin::api::shapes::{DeadBody, DeadSummaryBody, JobBody, PersonBody};
+use crate::admin::api::shapes::{DeadBody, DeadRowBody, JobBody, PersonBody, PersonRef};
 use crate::cli::api::Api;
 use crate::cli::failure::Failure;
 
@@ -20,9 +20,9 @@ pub(super) struct Followed {
     id: String,
     /// `source/employee id`, where known.
     person: Option<String>,
-    /// `hire` or `rename`; none for a record that could not be mapped.
+    /// `hire`, `update`, `leave` or `notice`; none for a record that could not be mapped.
     event: Option<String>,
-    /// `done`, `dead`, `gone`, or where it stands: `waiting`, `running`, `parked`.
+    /// `done`, `dead`, `gone`, or where it stands: `waiting`, `running`, `held`, `scheduled`, `incomplete`.
     state: String,
     /// How it was done.
     outcome: Option<String>,
@@ -55,9 +55,9 @@ impl Followed {
 
     fn standing(job: JobBody, text: String, action: Option<String>) -> Self {
         Self {
+            person: job.person.as_ref().map(key),
             id: job.id,
-            person: Some(format!("{}/{}", job.person.source, job.person.employee_id)),
-            event: Some(job.event.kind),
+            event: job.event,
             state: job.state,
             outcome: None,
             code: None,
@@ -66,16 +66,17 @@ impl Followed {
         }
     }
 
-    fn dead(dead: DeadSummaryBody) -> Self {
+    /// `row` is of the dead letter that stops the job, which may be a newer one's.
+    fn dead(id: &str, event: Option<String>, row: DeadRowBody) -> Self {
         Self {
-            id: dead.id,
-            person: dead.person.map(|person| format!("{}/{}", person.source, person.employee_id)),
-            event: dead.event,
+            id: id.to_owned(),
+            person: row.person.as_ref().map(key),
+            event: event.or(row.event),
             state: "dead".to_owned(),
             outcome: None,
-            text: format!("{} {} ({})", dead.code, dead.title, dead.detail),
-            code: Some(dead.code),
-            action: Some(dead.action),
+            text: format!("{} {} ({})", row.code, row.title, row.detail),
+            code: Some(row.code),
+            action: Some(row.action),
         }
     }
 
@@ -90,8 +91,7 @@ impl Followed {
             code: None,
             text: "finished and not kept any longer, or discarded".to_owned(),
             action: Some(
-                "`scim-bridge person SOURCE/ID` tells how the person stands; `[store] finished_keep_days` and \
-                 `finished_jobs_max` say how long jobs are kept."
+                "`scim-bridge person SOURCE/ID` tells how the person stands: the oldest entries of a story go first."
                     .to_owned(),
             ),
         }
@@ -140,18 +140,41 @@ async fn look(api: &Api, id: &str) -> Result<Look, Failure> {
     }
     let dead: Option<DeadBody> = api.get_if_there(&format!("/api/v1/dead/{}", Api::escaped(id))).await?;
     Ok(match (dead, job) {
-        (Some(dead), _) => Look::Ended(Followed::dead(dead.summary)),
-        // It was replayed between the two questions.
-        (None, Some(job)) => Look::Standing(Box::new(job)),
+        (Some(dead), job) => Look::Ended(Followed::dead(id, job.and_then(|job| job.event), dead.row)),
+        // A newer job of the person's names the dead letter; or it was replayed between the two questions.
+        (None, Some(job)) => match trouble_of(api, &job).await? {
+            Some(row) => Look::Ended(Followed::dead(id, job.event, row)),
+            None => Look::Standing(Box::new(job)),
+        },
         (None, None) => Look::Ended(Followed::gone(id)),
     })
 }
 
+/// The dead letter that blocks a job's person.
+async fn trouble_of(api: &Api, job: &JobBody) -> Result<Option<DeadRowBody>, Failure> {
+    let Some(person) = &job.person else { return Ok(None) };
+    let about: PersonBody = api.get(&person_path(person)).await?;
+    let Some(id) = about.dead_letter else { return Ok(None) };
+    let dead: Option<DeadBody> = api.get_if_there(&format!("/api/v1/dead/{}", Api::escaped(&id))).await?;
+    Ok(dead.map(|dead| dead.row))
+}
+
+fn key(person: &PersonRef) -> String {
+    format!("{}/{}", person.source, person.employee_id)
+}
+
+fn person_path(person: &PersonRef) -> String {
+    let source = Api::escaped(&person.source);
+    format!("/api/v1/person?source={source}&employee_id={}", Api::escaped(&person.employee_id))
+}
+
 /// What the person's page says is more than the job's state: what it waits for, and what to do.
 async fn where_it_stands(api: &Api, job: JobBody) -> Result<Followed, Failure> {
-    let source = Api::escaped(&job.person.source);
-    let path = format!("/api/v1/people?source={source}&employee_id={}", Api::escaped(&job.person.employee_id));
-    let person: PersonBody = api.get(&path).await?;
-    let action = person.action.unwrap_or_else(|| "Nothing, or give it more time with --timeout-s.".to_owned());
+    let nothing = || "Nothing, or give it more time with --timeout-s.".to_owned();
+    let Some(person) = &job.person else {
+        return Ok(Followed::standing(job, "not ended in time".to_owned(), Some(nothing())));
+    };
+    let person: PersonBody = api.get(&person_path(person)).await?;
+    let action = person.waits_for.and_then(|waits_for| waits_for.action).unwrap_or_else(nothing);
     Ok(Followed::standing(job, format!("not ended in time: {}", person.answer), Some(action)))
 }

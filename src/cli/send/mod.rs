@@ -67,7 +67,7 @@ pub fn run(context: &Context, args: &SendArgs) -> Result<(), Failure> {
         Some(url) => url.clone(),
         None => own().map_err(|_| Failure::failed("the webhook's URL could not be made"))?,
     };
-    let id = args.id.clone().unwrap_or_else(|| format!("msg_{}", clock::new_job_id()));
+    let id = args.id.clone().unwrap_or_else(|| format!("msg_{}", clock::new_name()));
     // Before anything is sent: what cannot be followed is not to be found out afterwards.
     let api = if args.follow { Some(api(&config, args.admin_url.as_ref())?) } else { None };
     let patience = Duration::from_secs(if args.follow { args.timeout_s } else { 0 });
@@ -98,7 +98,7 @@ fn lost(sent: &Sent, failure: Failure) -> Failure {
             format!("answered {} {}, but it cannot be followed: {what}", sent.status, sent.answer),
             action,
         ),
-        Failure::Config(_) | Failure::Told => failure,
+        Failure::Config(_) | Failure::Told | Failure::Usage(_) | Failure::Attention => failure,
     }
 }
 

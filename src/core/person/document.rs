@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::email;
-use super::event::EventKind;
+use super::event::{Event, EventKind};
 use super::fact::Stamp;
 use super::identity::Person;
 use super::job::JobId;
@@ -66,6 +66,12 @@ pub struct Document {
     /// new word ends it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_followed_since: Option<UnixMs>,
+    /// A row of an imported roster that is not applied yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub staged: Option<Box<Staged>>,
+    /// The SCIM id under which the list of members shows the person, where none is known yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listed_as: Option<String>,
     /// How many words came after the record was closed.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub words_after_close: u32,
@@ -95,6 +101,8 @@ impl Document {
             waiting_since: None,
             switched_off_elsewhere: false,
             not_followed_since: None,
+            staged: None,
+            listed_as: None,
             words_after_close: 0,
         }
     }
@@ -220,6 +228,21 @@ pub struct OpenJob {
     /// When its word on employment takes effect, where that lay ahead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<UnixMs>,
+}
+
+/// A row of an imported roster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Staged {
+    /// The import.
+    pub import: String,
+    /// The job that it becomes.
+    pub job: JobId,
+    /// When it was imported: its facts count as of then.
+    pub accepted_at: UnixMs,
+    /// Its place among all that the store accepted.
+    pub seq: u64,
+    /// What it says.
+    pub event: Event,
 }
 
 /// What blocks a person.

@@ -1,6 +1,6 @@
 //! Folding an inbox into a person's document.
 
-use super::document::{Document, OPEN_JOBS_MAX, OpenJob, Progress};
+use super::document::{Document, OPEN_JOBS_MAX, OpenJob, Progress, Staged};
 use super::employment::EmploymentWord;
 use super::event::{Event, EventKind};
 use super::inbox::{Entry, Word};
@@ -35,6 +35,13 @@ pub fn fold(document: &mut Document, entries: Vec<(u64, Entry)>, now: UnixMs) ->
                 folding.strangers.push((job, *event));
             }
             Word::Event { job, event } => fold_event(document, &mut folding, job, &event, accepted_at, seq),
+            Word::Staged { job, event, .. } if event.person != document.person => {
+                folding.strangers.push((job, *event));
+            }
+            Word::Staged { import, job, event } => {
+                document.staged = Some(Box::new(Staged { import, job, accepted_at, seq, event: *event }));
+            }
+            Word::Apply { import, member } => apply(document, &mut folding, &import, member),
             Word::HandedOver { to } => hand_over(document, &mut folding, to, now),
             Word::TryAgain { by } => {
                 let Progress { create_unknown, .. } = document.progress;
@@ -94,6 +101,19 @@ fn fold_event(document: &mut Document, folding: &mut Folding, job: JobId, event:
     folding.calls_for_attempt = true;
     let from = event.facts.employment.and_then(|(_, from)| from).filter(|from| *from > accepted_at);
     document.open.push(OpenJob { id: job, kind: event.kind, accepted_at, from });
+}
+
+/// Rows of another import, or one that was applied before, change nothing: an apply may be repeated.
+fn apply(document: &mut Document, folding: &mut Folding, import: &str, member: Option<String>) {
+    if document.staged.as_ref().is_none_or(|staged| staged.import != import) {
+        return;
+    }
+    let Some(staged) = document.staged.take() else { return };
+    if document.member.is_none() {
+        document.listed_as = member;
+    }
+    let Staged { job, accepted_at, seq, event, .. } = *staged;
+    fold_event(document, folding, job, &event, accepted_at, seq);
 }
 
 /// Folds in what a read at the HR system told, at `now` after the entry `seq`. Which facts are news.

@@ -27,6 +27,23 @@ pub enum Word {
         /// What HR says.
         event: Box<Event>,
     },
+    /// A row of an imported roster: kept, and applied when somebody says so.
+    Staged {
+        /// The import.
+        import: String,
+        /// The job that it becomes.
+        job: JobId,
+        /// What it says.
+        event: Box<Event>,
+    },
+    /// The staged row of this import counts from now on, as of the moment of the import.
+    Apply {
+        /// The import.
+        import: String,
+        /// The SCIM id of the member that the list of members has for the person.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        member: Option<String>,
+    },
     /// The member belongs to another record from now on.
     HandedOver {
         /// Whose it is.
@@ -52,8 +69,8 @@ impl Entry {
     #[must_use]
     pub fn person(&self) -> Option<Person> {
         match &self.word {
-            Word::Event { event, .. } => Some(event.person.clone()),
-            Word::HandedOver { .. } | Word::TryAgain { .. } | Word::Discard { .. } => None,
+            Word::Event { event, .. } | Word::Staged { event, .. } => Some(event.person.clone()),
+            Word::Apply { .. } | Word::HandedOver { .. } | Word::TryAgain { .. } | Word::Discard { .. } => None,
         }
     }
 

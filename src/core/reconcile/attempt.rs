@@ -371,7 +371,8 @@ impl AttemptState {
     /// Nobody of the known id is in the team.
     fn learn_nobody(&mut self, _now: UnixMs) {
         self.shown = None;
-        self.stale_id = self.document.member.as_ref().and_then(|known| known.id.clone());
+        let known = self.document.member.as_ref().and_then(|known| known.id.clone());
+        self.stale_id = known.or_else(|| self.document.listed_as.take());
         self.search = Search::default();
     }
 

@@ -11,6 +11,7 @@ pub mod member;
 pub mod no_reply;
 pub mod owner;
 pub mod plan;
+pub mod preview;
 pub mod refusal;
 pub mod reply;
 pub mod request;

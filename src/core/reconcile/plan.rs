@@ -5,6 +5,8 @@
 //! refusal in one does not keep the others from being brought in line, but nobody is switched on
 //! under an address that HR does not name.
 
+use std::collections::BTreeSet;
+
 use super::attempt::{Aspect, AttemptState, Conclusion, try_again};
 use super::member::replacement;
 use super::owner::{address_key, id_key};
@@ -13,7 +15,7 @@ use super::search::{Found, Step as Look};
 use crate::core::code::Code;
 use crate::core::person::email::compare_key;
 use crate::core::person::job::Finished;
-use crate::core::person::{Document, Email, EmploymentState, EmploymentWord, KnownMember};
+use crate::core::person::{Document, Email, EmploymentState, EmploymentWord, KnownMember, SourceName};
 use crate::core::time::UnixMs;
 
 /// An answered error is most likely not in effect: so long it is looked for all the same.
@@ -30,8 +32,8 @@ pub struct PlanRules {
     pub read_lag_ms: u64,
     /// Whether addresses are changed at the target, or differences only told.
     pub changes_addresses: bool,
-    /// Whether updates of people whom HR has not called hired create them.
-    pub updates_create: bool,
+    /// Sources whose updates of people whom HR has not called hired create them.
+    pub updates_create: BTreeSet<SourceName>,
     /// Pages of members read at the most in a look-up.
     pub pages_max: u32,
     /// `locale` of members whose HR system tells none.
@@ -79,14 +81,20 @@ fn standing(document: &Document, rules: &PlanRules, now: UnixMs) -> Standing {
     match document.record.employment.at(now).map(|word| word.state) {
         Some(EmploymentState::Employed) => Standing::Employed,
         Some(EmploymentState::Left) => Standing::Left,
-        None if rules.updates_create && document.record.employment.newest().is_none() => Standing::Employed,
+        None if document.record.employment.newest().is_none()
+            && rules.updates_create.contains(&document.person.source) =>
+        {
+            Standing::Employed
+        }
         None => Standing::Unsaid,
     }
 }
 
-/// The id to go by, unless it turned out stale.
+/// The id to go by, unless it turned out stale: the known one, or the one that the list of members has.
 fn usable_id(state: &AttemptState) -> Option<String> {
-    let id = state.document.member.as_ref()?.id.as_ref()?;
+    let document = &state.document;
+    let known = document.member.as_ref().and_then(|member| member.id.as_ref());
+    let id = known.or(document.listed_as.as_ref())?;
     (state.stale_id.as_ref() != Some(id)).then(|| id.clone())
 }
 
@@ -255,10 +263,18 @@ fn bring(state: &mut AttemptState, rules: &PlanRules, member: &Member, standing:
         .or_else(|| switch_on(state, &seen, member, standing, word.as_ref()))
         .or_else(|| rename(state, &seen, member, rules));
     // Whoever is written, or is new to us, is claimed first: the member may have been handed over.
-    let id = id_key(&member.id);
-    if (write.is_some() || state.created) && !state.has_claim(&id) {
-        return Step::Own(vec![id]);
+    let is_new = state.known.as_ref().and_then(|known| known.id.as_deref()) != Some(&member.id);
+    let mut keys = Vec::new();
+    if is_new {
+        keys.push(address_key(&member.user_name));
     }
+    if is_new || write.is_some() {
+        keys.push(id_key(&member.id));
+    }
+    if !keys.iter().all(|key| state.has_claim(key)) {
+        return Step::Own(keys);
+    }
+    state.adopted |= is_new && !state.created && state.known.is_none();
     write.unwrap_or_else(|| done(state, &seen, standing))
 }
 

@@ -1,96 +1,98 @@
-//! Remembering and queueing: one step.
+//! Accepting deliveries.
 
 use rusqlite::{OptionalExtension, params};
 
-use super::lanes::Lane;
-use super::rows::{self, blob};
+use super::dead::bury;
+use super::lanes::{Newest, append, signed};
 use super::writer::Work;
-use crate::core::job::JobId;
+use crate::core::person::job::JobId;
 use crate::core::time::UnixMs;
-use crate::store::{Accepted, NewDelivery, NewJob, StoreError};
+use crate::store::{Accepted, FullBound, NewDelivery, NewEntry, StoreError, share_of_source};
 
+/// Remembers a delivery, appends its entries and keeps its unmapped records, unless it is known or there
+/// is no room.
 pub(super) fn accept(work: &mut Work<'_>, now: UnixMs, delivery: &NewDelivery) -> Result<Accepted, StoreError> {
-    let tally = &work.control.tally;
-    if rows::unsigned(tally.waiting + tally.parked) >= work.options.high_water_jobs {
-        return Ok(remembered(work, now, delivery)?.unwrap_or(Accepted::Full));
-    }
-    // Written before it is looked for: most deliveries are new.
-    if !remember(work, now, delivery)?
-        && let Some(known) = remembered(work, now, delivery)?
+    let mut entries: Vec<&NewEntry> = delivery.entries.iter().collect();
+    if let Some(dedupe) = delivery.dedupe
+        && let Some(ids) = known(work, now, &dedupe.key)?
     {
-        return Ok(known);
+        if dedupe.only_while_newest {
+            let mut news = Vec::new();
+            for entry in entries {
+                if newest(work, entry)? != Some(dedupe.key) {
+                    news.push(entry);
+                }
+            }
+            entries = news;
+        }
+        if !dedupe.only_while_newest || entries.is_empty() {
+            return Ok(Accepted::Duplicate { ids });
+        }
     }
-    for job in &delivery.jobs {
-        enqueue(work, now, job)?;
+    if let Some(bound) = bound_reached(work, delivery, entries.len() as u64) {
+        return Ok(Accepted::Full(bound));
     }
-    for record in &delivery.unmapped {
-        work.db
-            .prepare_cached(
-                "INSERT INTO unmapped (id, source, person, died_at, code, detail, payload)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            )?
-            .execute(params![
-                blob(record.id),
-                delivery.source.as_str(),
-                record.person.as_ref().map(ToString::to_string),
-                now.0,
-                rows::to_json(&record.code)?,
-                record.detail,
-                record.payload
-            ])?;
-        work.control.tally.dead += 1;
+    if let Some(dedupe) = delivery.dedupe {
+        let unmapped = delivery.unmapped.iter().map(|unmapped| unmapped.row.id);
+        let ids = entries.iter().map(|entry| entry.job).chain(unmapped);
+        remember(work, &dedupe.key, now.plus_ms(dedupe.remember_ms), ids)?;
+    }
+    let newest = delivery.dedupe.filter(|dedupe| dedupe.only_while_newest).map(|dedupe| dedupe.key);
+    for entry in entries {
+        append(work, now, entry, Newest::Is(newest))?;
+    }
+    for unmapped in &delivery.unmapped {
+        bury(work, &unmapped.row, None, Some(&unmapped.payload))?;
     }
     Ok(Accepted::Stored)
 }
 
-/// Puts a new job at the end of its person's lane.
-pub(super) fn enqueue(work: &mut Work<'_>, now: UnixMs, job: &NewJob) -> Result<(), StoreError> {
-    let (key, kind) = (job.event.person.to_string(), job.event.kind());
-    let seq = work.control.next_seq;
-    work.control.next_seq += 1;
-    let person = if let Some(mut lane) = Lane::find(work, &key)? {
-        lane.enter(seq, kind, now);
-        lane.save(work)?;
-        lane.person
-    } else {
-        Lane::begin(work, &key, seq, kind, now)?
-    };
-    rows::insert(work.db, seq, job.id, person, &job.event, now)
+/// The ids of a delivery that is remembered.
+fn known(work: &Work<'_>, now: UnixMs, key: &[u8; 16]) -> Result<Option<Vec<JobId>>, StoreError> {
+    let mut statement = work.db.prepare_cached("SELECT ids FROM remembered WHERE key = ?1 AND until > ?2")?;
+    let ids = statement.query_row(params![key, now.0], |row| Ok(read_ids(row.get_ref(0)?.as_blob()?))).optional()?;
+    Ok(ids)
 }
 
-fn remembered(work: &Work<'_>, now: UnixMs, delivery: &NewDelivery) -> Result<Option<Accepted>, StoreError> {
-    let mut statement =
-        work.db.prepare_cached("SELECT fingerprint, ids FROM deliveries WHERE key = ?1 AND until > ?2")?;
-    let known: Option<([u8; 16], Vec<u8>)> =
-        statement.query_row(params![delivery.dedupe.key, now.0], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-    Ok(known.map(|(fingerprint, ids)| {
-        if fingerprint == delivery.dedupe.fingerprint {
-            let (ids, _) = ids.as_chunks::<16>();
-            Accepted::Duplicate { jobs: ids.iter().map(|id| JobId(u128::from_be_bytes(*id))).collect() }
-        } else {
-            Accepted::Conflict
-        }
-    }))
+/// Remembers a delivery, in the place of whatever was remembered by its key.
+pub(super) fn remember(
+    work: &Work<'_>,
+    key: &[u8; 16],
+    until: UnixMs,
+    ids: impl Iterator<Item = JobId>,
+) -> Result<(), StoreError> {
+    let ids: Vec<u8> = ids.flat_map(|id| id.0.to_be_bytes()).collect();
+    work.db
+        .prepare_cached("INSERT OR REPLACE INTO remembered (key, until, ids) VALUES (?1, ?2, ?3)")?
+        .execute(params![key, until.0, ids])?;
+    Ok(())
 }
 
-/// Whether this delivery is remembered from now on; not where an earlier one of its key still is.
-fn remember(work: &Work<'_>, now: UnixMs, delivery: &NewDelivery) -> Result<bool, StoreError> {
-    let jobs = delivery.jobs.iter().map(|job| job.id);
-    let unmapped = delivery.unmapped.iter().map(|record| record.id);
-    let ids: Vec<u8> = jobs.chain(unmapped).flat_map(blob).collect();
-    // Replaces one that is past its time.
-    let written = work
-        .db
-        .prepare_cached(
-            "INSERT INTO deliveries (key, fingerprint, until, ids) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (key) DO UPDATE SET fingerprint = ?2, until = ?3, ids = ?4 WHERE until <= ?5",
-        )?
-        .execute(params![
-            delivery.dedupe.key,
-            delivery.dedupe.fingerprint,
-            now.plus_ms(delivery.dedupe.remember_ms).0,
-            ids,
-            now.0
-        ])?;
-    Ok(written > 0)
+/// Reads what [`remember`] wrote.
+pub(super) fn read_ids(bytes: &[u8]) -> Vec<JobId> {
+    let (ids, _) = bytes.as_chunks::<16>();
+    ids.iter().map(|id| JobId(u128::from_be_bytes(*id))).collect()
+}
+
+fn newest(work: &Work<'_>, entry: &NewEntry) -> Result<Option<[u8; 16]>, StoreError> {
+    let mut statement = work.db.prepare_cached("SELECT newest FROM person WHERE id = ?1")?;
+    let person = signed(entry.person.id().0);
+    Ok(statement.query_row([person], |row| row.get(0)).optional()?.flatten())
+}
+
+/// The bound that does not let a delivery in.
+fn bound_reached(work: &Work<'_>, delivery: &NewDelivery, entries: u64) -> Option<FullBound> {
+    let (bounds, tally) = (work.options.bounds, &work.control.tally);
+    let unmapped = delivery.unmapped.len() as u64;
+    let bytes = delivery.unmapped.iter().map(|unmapped| unmapped.payload.len() as u64).sum();
+    let checks = [
+        (entries, bounds.entries_max, &tally.entries, FullBound::Entries),
+        (unmapped, bounds.dead_letters_max, &tally.dead_by_source, FullBound::DeadLetters),
+        (bytes, bounds.dead_bytes_max, &tally.dead_bytes, FullBound::DeadBytes),
+    ];
+    let full = checks.into_iter().find(|(more, max, taken, _)| {
+        let mine = taken.get(delivery.source.as_str()).copied().unwrap_or(0);
+        *more > 0 && mine + more > share_of_source(*max, taken.values().sum(), mine)
+    });
+    full.map(|(_, _, _, bound)| bound)
 }

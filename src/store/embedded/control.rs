@@ -1,184 +1,148 @@
 //! The small state that every transaction may need: kept in memory, written with what it belongs to,
 //! and put back when a transaction fails.
 
-use rusqlite::{Connection, params};
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, OptionalExtension};
 use serde::{Deserialize, Serialize};
 
-use crate::core::code::Code;
-use crate::core::hold::{Hold, HoldScope};
-use crate::core::limiter::CallKind;
+use super::lanes::unsigned;
 use crate::core::time::UnixMs;
-use crate::store::StoreError;
+use crate::store::tokens::Tats;
+use crate::store::transfer::Marks;
+use crate::store::{LaneState, Stats, StoreError};
 
-/// Counters, clocks and holds.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// Fences grow by more a millisecond than are given out: not even a file that was put back from a copy
+/// gives one out twice.
+const FENCES_A_MS: u64 = 256;
+
+/// Marks, limiters, and exact numbers, so that nobody has to count rows.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct Control {
-    /// The sequence of the next job.
-    pub(super) next_seq: i64,
-    /// The fence of the next claim.
-    pub(super) next_fence: i64,
-    /// The limiter's theoretical arrival times: write, read.
-    pub(super) tat_us: [i64; 2],
-    /// All, creates.
-    pub(super) holds: [HoldSlot; 2],
+    /// The last place that an entry got.
+    pub(super) last_seq: u64,
+    /// The last fence that was given out.
+    pub(super) last_fence: u64,
+    /// The limiters.
+    pub(super) tats: Tats,
+    /// How often it was proved that the store can be written to.
+    pub(super) checks: u64,
     /// How much of everything there is.
     pub(super) tally: Tally,
 }
 
-/// What is remembered of a scope's hold.
+/// How much of everything there is. What there is none of has no entry.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub(super) struct HoldSlot {
-    /// In force.
-    pub(super) hold: Option<Hold>,
-    /// The last trial or probe handed out that was not settled.
-    pub(super) trial: Option<Trial>,
-    /// The last hold that a trial lifted: if it comes back soon, its pauses go on growing.
-    pub(super) lifted: Option<Lifted>,
-    /// When the last hold of the scope ended, however it did.
-    #[serde(default)]
-    pub(super) ended_at: Option<UnixMs>,
-}
-
-/// A trial or probe that somebody has.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Trial {
-    /// The fence of the trial's lease; none for a probe.
-    pub(super) fence: Option<i64>,
-    /// When another may be handed out.
-    pub(super) until: UnixMs,
-}
-
-/// A hold that was lifted by a trial.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Lifted {
-    pub(super) code: Code,
-    pub(super) probes: u32,
-    pub(super) at: UnixMs,
-}
-
-/// Exact numbers, so that nobody has to count rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Tally {
-    pub(super) waiting: i64,
-    pub(super) running: i64,
-    pub(super) parked: i64,
-    /// Dead jobs and unmapped records.
-    pub(super) dead: i64,
-    pub(super) done: i64,
-    /// Lanes with anything in them.
-    pub(super) lanes: i64,
-    /// Persons in the directory.
-    pub(super) people: i64,
+    /// Lanes in each state.
+    pub(super) lanes: BTreeMap<String, u64>,
+    /// People with a document.
+    pub(super) people: u64,
+    /// Inbox entries by source.
+    pub(super) entries: BTreeMap<String, u64>,
+    /// Dead letters by code.
+    pub(super) dead: BTreeMap<String, u64>,
+    /// Dead letters by source.
+    pub(super) dead_by_source: BTreeMap<String, u64>,
+    /// Bytes of payloads by source.
+    pub(super) dead_bytes: BTreeMap<String, u64>,
 }
 
-/// Where a kind's clock is kept.
-pub(super) fn slot_of(kind: CallKind) -> usize {
-    match kind {
-        CallKind::Write => 0,
-        CallKind::Read => 1,
+/// Adds to an entry of a tally, or takes away.
+pub(super) fn count(tally: &mut BTreeMap<String, u64>, name: &str, by: i64) {
+    if let Some(number) = tally.get_mut(name) {
+        *number = number.saturating_add_signed(by);
+        if *number == 0 {
+            tally.remove(name);
+        }
+    } else if by > 0 {
+        tally.insert(name.to_owned(), by.unsigned_abs());
     }
 }
-
-const SCOPES: [HoldScope; 2] = [HoldScope::All, HoldScope::Creates];
-const NAMES: [&str; 4] = ["next_seq", "next_fence", "write_tat_us", "read_tat_us"];
 
 impl Control {
-    /// Reads it from the file, and counts once what is counted along from then on.
+    /// Reads what was saved. Where it does not read back, everything is counted anew.
     pub(super) fn load(db: &Connection) -> Result<Self, StoreError> {
-        let mut numbers = [1, 1, 0, 0];
-        for (name, number) in NAMES.iter().zip(&mut numbers) {
-            let mut statement = db.prepare("SELECT value FROM control WHERE name = ?1")?;
-            let mut rows = statement.query([name])?;
-            if let Some(row) = rows.next()? {
-                *number = row.get(0)?;
-            }
+        let saved: Option<String> =
+            db.query_row("SELECT value FROM control", [], |row| row.get(0)).optional().unwrap_or(None);
+        if let Some(control) = saved.and_then(|text| serde_json::from_str(&text).ok()) {
+            return Ok(control);
         }
-        let [next_seq, next_fence, write_tat_us, read_tat_us] = numbers;
-        let mut holds: [HoldSlot; 2] = Default::default();
-        for (scope, slot) in SCOPES.iter().zip(&mut holds) {
-            let mut statement = db.prepare("SELECT slot FROM holds WHERE scope = ?1")?;
-            let mut rows = statement.query([scope.as_str()])?;
-            if let Some(row) = rows.next()? {
-                *slot = serde_json::from_str(&row.get::<_, String>(0)?)
-                    .map_err(|_| StoreError::Damaged(format!("the hold of {} does not read back", scope.as_str())))?;
-            }
+        let control = Self::recount(db)?;
+        if control != Self::default() {
+            tracing::error!("the store's figures do not read back: everything was counted anew");
         }
-        let tally = Tally::count(db)?;
-        Ok(Self { next_seq, next_fence, tat_us: [write_tat_us, read_tat_us], holds, tally })
+        Ok(control)
     }
 
-    /// Writes what differs from `before`.
+    /// Writes what changed.
     pub(super) fn save(&self, db: &Connection, before: &Self) -> Result<(), StoreError> {
-        for ((name, now), was) in NAMES.iter().zip(self.numbers()).zip(before.numbers()) {
-            if now != was {
-                db.prepare_cached("INSERT OR REPLACE INTO control (name, value) VALUES (?1, ?2)")?
-                    .execute(params![name, now])?;
-            }
-        }
-        for ((scope, slot), was) in SCOPES.iter().zip(&self.holds).zip(&before.holds) {
-            if slot != was {
-                let text = serde_json::to_string(slot).map_err(|e| StoreError::Unavailable(e.to_string()))?;
-                db.prepare_cached("INSERT OR REPLACE INTO holds (scope, slot) VALUES (?1, ?2)")?
-                    .execute(params![scope.as_str(), text])?;
-            }
+        if self != before {
+            let text = serde_json::to_string(self).map_err(|e| StoreError::Damaged(format!("the figures: {e}")))?;
+            db.prepare_cached("INSERT OR REPLACE INTO control (id, value) VALUES (1, ?1)")?.execute([text])?;
         }
         Ok(())
     }
 
-    /// A scope's hold and what is remembered with it.
-    pub(super) fn slot(&self, scope: HoldScope) -> &HoldSlot {
-        match scope {
-            HoldScope::All => &self.holds[0],
-            HoldScope::Creates => &self.holds[1],
-        }
-    }
-
-    /// The same, to change it.
-    pub(super) fn slot_mut(&mut self, scope: HoldScope) -> &mut HoldSlot {
-        match scope {
-            HoldScope::All => &mut self.holds[0],
-            HoldScope::Creates => &mut self.holds[1],
-        }
-    }
-
-    fn numbers(&self) -> [i64; 4] {
-        [self.next_seq, self.next_fence, self.tat_us[0], self.tat_us[1]]
-    }
-}
-
-/// Writes something.
-pub(super) fn ping(db: &Connection) -> Result<(), StoreError> {
-    db.prepare_cached(
-        "INSERT INTO control (name, value) VALUES ('pings', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1",
-    )?
-    .execute([])?;
-    Ok(())
-}
-
-impl Tally {
-    fn count(db: &Connection) -> Result<Self, StoreError> {
-        let one = |sql: &str| db.query_row(sql, [], |row| row.get::<_, i64>(0));
-        let mut tally = Self {
-            dead: one("SELECT count(*) FROM jobs WHERE state = 'dead'")? + one("SELECT count(*) FROM unmapped")?,
-            done: one("SELECT count(*) FROM jobs WHERE state = 'done'")?,
-            ..Self::default()
+    /// Counts everything. The limiters begin anew, and the marks at what is there.
+    pub(super) fn recount(db: &Connection) -> Result<Self, StoreError> {
+        let numbers = |sql: &str| -> Result<BTreeMap<String, u64>, StoreError> {
+            let mut statement = db.prepare(sql)?;
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, unsigned(row.get(1)?))))?;
+            Ok(rows.collect::<Result<_, _>>()?)
         };
-        // One pass over everybody, whatever their lane.
-        let mut statement = db.prepare(
-            "SELECT lane_state, count(*), sum(queued), sum(queued > 0), sum(directory IS NOT NULL)
-             FROM people GROUP BY lane_state",
-        )?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            let (lanes, queued): (i64, i64) = (row.get(1)?, row.get(2)?);
-            match row.get::<_, Option<String>>(0)?.as_deref() {
-                Some("leased") => (tally.running, tally.waiting) = (lanes, tally.waiting + queued - lanes),
-                Some("parked") => tally.parked = queued,
-                Some(_) | None => tally.waiting += queued,
-            }
-            tally.lanes += row.get::<_, i64>(3)?;
-            tally.people += row.get::<_, i64>(4)?;
+        let number =
+            |sql: &str| -> Result<u64, StoreError> { Ok(db.query_row(sql, [], |row| Ok(unsigned(row.get(0)?)))?) };
+        let mut dead_bytes = numbers("SELECT source, coalesce(sum(length(payload)), 0) FROM dead GROUP BY source")?;
+        dead_bytes.retain(|_, bytes| *bytes > 0);
+        Ok(Self {
+            last_seq: number("SELECT coalesce(max(seq), 0) FROM inbox")?,
+            last_fence: number("SELECT coalesce(max(fence), 0) FROM person")?,
+            tats: Tats::default(),
+            checks: 0,
+            tally: Tally {
+                lanes: numbers("SELECT state, count(*) FROM person GROUP BY state")?,
+                people: number("SELECT count(*) FROM person WHERE document IS NOT NULL")?,
+                entries: numbers(
+                    "SELECT p.source, count(*) FROM inbox i JOIN person p ON p.id = i.person GROUP BY p.source",
+                )?,
+                dead: numbers("SELECT code, count(*) FROM dead GROUP BY code")?,
+                dead_by_source: numbers("SELECT source, count(*) FROM dead GROUP BY source")?,
+                dead_bytes,
+            },
+        })
+    }
+
+    pub(super) fn next_seq(&mut self) -> u64 {
+        self.last_seq += 1;
+        self.last_seq
+    }
+
+    pub(super) fn next_fence(&mut self, now: UnixMs) -> u64 {
+        let by_time = u64::try_from(now.0).unwrap_or(0).saturating_mul(FENCES_A_MS);
+        self.last_fence = by_time.max(self.last_fence + 1);
+        self.last_fence
+    }
+
+    pub(super) fn marks(&self) -> Marks {
+        Marks { last_seq: self.last_seq, last_fence: self.last_fence, tats: self.tats }
+    }
+
+    /// The figures that are kept here.
+    pub(super) fn stats(&self) -> Stats {
+        let tally = &self.tally;
+        let lanes = LaneState::ALL.into_iter().filter(|state| *state != LaneState::Idle).map(|state| {
+            let word = state.as_str();
+            (word.to_owned(), tally.lanes.get(word).copied().unwrap_or(0))
+        });
+        Stats {
+            lanes: lanes.collect(),
+            people: tally.people,
+            entries: tally.entries.clone(),
+            dead: tally.dead.clone(),
+            dead_by_source: tally.dead_by_source.clone(),
+            dead_bytes: tally.dead_bytes.values().sum(),
+            oldest_due_at: None,
         }
-        Ok(tally)
     }
 }

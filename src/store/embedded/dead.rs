@@ -1,83 +1,143 @@
-//! What an operator does with dead letters.
+//! Dead letters, and people who are erased.
 
-use rusqlite::params;
+use rusqlite::{OptionalExtension, Row, params};
 
-use super::accept::enqueue;
-use super::lanes::{Lane, LaneState};
-use super::rows::{JobRow, blob, to_json};
+use super::control::count;
+use super::lanes::{Newest, append, signed};
 use super::writer::Work;
-use crate::core::event::EventKind;
-use crate::core::job::{HistoryEntry, JobId, Note, Progress, extend_history};
+use crate::core::person::Person;
+use crate::core::person::job::JobId;
 use crate::core::time::UnixMs;
-use crate::store::{DeadAction, NewJob, StoreError};
+use crate::store::{DeadRow, NewEntry, NewUnmapped, StoreError};
 
-/// Back to its place in its lane, by its own sequence.
-pub(super) fn replay(work: &mut Work<'_>, now: UnixMs, id: JobId) -> Result<DeadAction, StoreError> {
-    let Some(mut job) = JobRow::find_dead(work.db, id)? else {
-        return Ok(if is_unmapped(work, id)? { DeadAction::WrongOrigin } else { DeadAction::NotFound });
-    };
-    extend_history(&mut job.history, [HistoryEntry { at: now, note: Note::Replayed }]);
-    let progress = Progress { create_unknown: job.progress.create_unknown, ..Progress::default() };
-    work.db
-        .prepare_cached(
-            "UPDATE jobs SET state = 'live', due_at = ?2, attempts = 0, take_overs = 0, first_attempt_at = NULL,
-                 ended_at = NULL, code = NULL, detail = NULL, progress = ?3, history = ?4 WHERE seq = ?1",
-        )?
-        .execute(params![job.seq, now.0, to_json(&progress)?, to_json(&job.history)?])?;
-    work.control.tally.dead -= 1;
-    let mut lane = Lane::of(work, job.person)?;
-    lane.enter(job.seq, job.kind, now);
-    unpark(work, &mut lane, job.kind, now)?;
-    lane.save(work)?;
-    Ok(DeadAction::Done)
+/// What [`read`] reads.
+pub(super) const DEAD: &str = "id, source, person, event, died_at, code, detail, blocks";
+
+pub(super) fn read(row: &Row<'_>) -> Result<DeadRow, StoreError> {
+    let id = JobId(u128::from_be_bytes(row.get(0)?));
+    let damaged = |column| StoreError::Damaged(format!("dead letter {id}: its {column} does not read back"));
+    let source: String = row.get(1)?;
+    let person: Option<String> = row.get(2)?;
+    let event: Option<String> = row.get(3)?;
+    Ok(DeadRow {
+        id,
+        source: source.try_into().map_err(|_| damaged("source"))?,
+        person: person.as_deref().and_then(Person::from_key),
+        // One that this version does not know is shown as none.
+        event: event.and_then(|event| serde_json::from_value(event.into()).ok()),
+        died_at: UnixMs(row.get(4)?),
+        code: row.get(5)?,
+        detail: row.get(6)?,
+        unmapped: row.get::<_, Option<i64>>(7)?.is_none(),
+    })
 }
 
-/// New jobs in the place of a record that could not be mapped.
-pub(super) fn replay_as(
+/// Adds a dead letter: of a lane, or an unmapped record with its payload.
+pub(super) fn bury(
+    work: &mut Work<'_>,
+    row: &DeadRow,
+    blocks: Option<i64>,
+    payload: Option<&[u8]>,
+) -> Result<(), StoreError> {
+    let id = row.id.0.to_be_bytes();
+    drop_where(work, "id = ?1", id)?;
+    work.db
+        .prepare_cached(
+            "INSERT INTO dead (id, blocks, source, person, event, died_at, code, detail, payload)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        )?
+        .execute(params![
+            id,
+            blocks,
+            row.source.as_str(),
+            row.person.as_ref().map(ToString::to_string),
+            row.event.map(crate::core::person::EventKind::as_str),
+            row.died_at.0,
+            row.code,
+            row.detail,
+            payload
+        ])?;
+    let tally = &mut work.control.tally;
+    count(&mut tally.dead, &row.code, 1);
+    count(&mut tally.dead_by_source, row.source.as_str(), 1);
+    count(&mut tally.dead_bytes, row.source.as_str(), signed(payload.map_or(0, <[u8]>::len) as u64));
+    Ok(())
+}
+
+/// Drops the dead letter of a lane.
+pub(super) fn heal(work: &mut Work<'_>, person: i64) -> Result<(), StoreError> {
+    drop_where(work, "blocks = ?1", person).map(|_| ())
+}
+
+/// Drops dead letters, and counts them out.
+fn drop_where(work: &mut Work<'_>, which: &str, value: impl rusqlite::ToSql) -> Result<u64, StoreError> {
+    let sql = format!("DELETE FROM dead WHERE {which} RETURNING code, source, coalesce(length(payload), 0)");
+    let mut statement = work.db.prepare_cached(&sql)?;
+    let mut rows = statement.query([value])?;
+    let tally = &mut work.control.tally;
+    let mut dropped = 0;
+    while let Some(row) = rows.next()? {
+        let (code, source, bytes): (String, String, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        count(&mut tally.dead, &code, -1);
+        count(&mut tally.dead_by_source, &source, -1);
+        count(&mut tally.dead_bytes, &source, -bytes);
+        dropped += 1;
+    }
+    Ok(dropped)
+}
+
+/// Drops an unmapped record; whether there was one.
+pub(super) fn discard_unmapped(work: &mut Work<'_>, id: JobId) -> Result<bool, StoreError> {
+    Ok(drop_where(work, "id = ?1 AND blocks IS NULL", id.0.to_be_bytes())? > 0)
+}
+
+/// Puts what an unmapped record says into inboxes, in its place.
+pub(super) fn replay_unmapped(
     work: &mut Work<'_>,
     now: UnixMs,
     id: JobId,
-    jobs: &[NewJob],
-) -> Result<DeadAction, StoreError> {
-    if !drop_unmapped(work, id)? {
-        let is_job = JobRow::find_dead(work.db, id)?.is_some();
-        return Ok(if is_job { DeadAction::WrongOrigin } else { DeadAction::NotFound });
+    entries: &[NewEntry],
+    unmapped: &[NewUnmapped],
+) -> Result<bool, StoreError> {
+    if !discard_unmapped(work, id)? {
+        return Ok(false);
     }
-    for job in jobs {
-        enqueue(work, now, job)?;
+    for entry in entries {
+        append(work, now, entry, Newest::Stays)?;
     }
-    Ok(DeadAction::Done)
+    for unmapped in unmapped {
+        bury(work, &unmapped.row, None, Some(&unmapped.payload))?;
+    }
+    Ok(true)
 }
 
-/// Gone for good.
-pub(super) fn discard(work: &mut Work<'_>, now: UnixMs, id: JobId) -> Result<DeadAction, StoreError> {
-    if drop_unmapped(work, id)? {
-        return Ok(DeadAction::Done);
+/// Erases a person and what names them; whether there was anything.
+pub(super) fn erase(work: &mut Work<'_>, person: &Person) -> Result<bool, StoreError> {
+    let letters = drop_where(work, "person = ?1", person.to_string())?;
+    let number = signed(person.id().0);
+    Ok(drop_person(work, number)? || letters > 0)
+}
+
+/// Drops a person with all that is kept of them; whether there was one.
+pub(super) fn drop_person(work: &mut Work<'_>, person: i64) -> Result<bool, StoreError> {
+    heal(work, person)?;
+    for sql in [
+        "DELETE FROM story WHERE person = ?1",
+        "DELETE FROM term WHERE person = ?1",
+        "DELETE FROM owner WHERE person = ?1",
+    ] {
+        work.db.prepare_cached(sql)?.execute([person])?;
     }
-    let Some(job) = JobRow::find_dead(work.db, id)? else { return Ok(DeadAction::NotFound) };
-    work.db.prepare_cached("DELETE FROM jobs WHERE seq = ?1")?.execute([job.seq])?;
-    work.control.tally.dead -= 1;
-    let mut lane = Lane::of(work, job.person)?;
-    unpark(work, &mut lane, job.kind, now)?;
-    lane.save(work)?;
-    Ok(DeadAction::Done)
-}
-
-/// Where a dead Hire is gone, what waits behind it goes on.
-fn unpark(work: &Work<'_>, lane: &mut Lane, kind: EventKind, now: UnixMs) -> Result<(), StoreError> {
-    if kind != EventKind::Hire {
-        return Ok(());
-    }
-    lane.parks -= 1;
-    if lane.state == LaneState::Parked { lane.advance(work, now) } else { Ok(()) }
-}
-
-fn is_unmapped(work: &Work<'_>, id: JobId) -> Result<bool, StoreError> {
-    Ok(work.db.prepare_cached("SELECT 1 FROM unmapped WHERE id = ?1")?.exists([blob(id)])?)
-}
-
-fn drop_unmapped(work: &mut Work<'_>, id: JobId) -> Result<bool, StoreError> {
-    let dropped = work.db.prepare_cached("DELETE FROM unmapped WHERE id = ?1")?.execute([blob(id)])?;
-    work.control.tally.dead -= i64::from(dropped > 0);
-    Ok(dropped > 0)
+    let entries = work.db.prepare_cached("DELETE FROM inbox WHERE person = ?1")?.execute([person])?;
+    let gone: Option<(String, String, bool)> = work
+        .db
+        .prepare_cached("DELETE FROM person WHERE id = ?1 RETURNING source, state, document IS NOT NULL")?
+        .query_row([person], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .optional()?;
+    let Some((source, state, has_document)) = gone else { return Ok(false) };
+    let tally = &mut work.control.tally;
+    count(&mut tally.entries, &source, -signed(entries as u64));
+    count(&mut tally.lanes, &state, -1);
+    tally.people = tally.people.saturating_sub(u64::from(has_document));
+    Ok(true)
 }

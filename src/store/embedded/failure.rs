@@ -2,7 +2,6 @@
 
 use rusqlite::ErrorCode;
 
-use crate::core::job::JobId;
 use crate::store::StoreError;
 
 impl From<rusqlite::Error> for StoreError {
@@ -32,18 +31,7 @@ impl From<rusqlite::Error> for StoreError {
     }
 }
 
-/// A job's column that does not read back.
-pub(super) fn unreadable(id: JobId, column: &'static str) -> StoreError {
-    StoreError::Damaged(format!("job {id}: its {column} does not read back"))
-}
-
-/// The same error once more: every command of a failed batch is told.
-pub(super) fn repeated(error: &StoreError) -> StoreError {
-    match error {
-        StoreError::Unavailable(text) => StoreError::Unavailable(text.clone()),
-        StoreError::InUse { path } => StoreError::InUse { path: path.clone() },
-        StoreError::NewerSchema { found, known } => StoreError::NewerSchema { found: *found, known: *known },
-        StoreError::Damaged(text) => StoreError::Damaged(text.clone()),
-        StoreError::Trouble { code, detail } => StoreError::Trouble { code: *code, detail: detail.clone() },
-    }
+/// A person's column that does not read back.
+pub(super) fn unreadable(person: i64, column: &'static str) -> StoreError {
+    StoreError::Damaged(format!("person number {person:016x}: their {column} does not read back"))
 }

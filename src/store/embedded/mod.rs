@@ -4,42 +4,41 @@
 //! it. What is answered is on the disk (`synchronous=FULL`). The directory holds `store.db` (which the
 //! `sqlite3` tool may read at any time), SQLite's files beside it, and `lock`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use bytes::Bytes;
+use rusqlite::params;
 use tokio::sync::Notify;
 
 use self::control::Control;
+use self::lanes::signed;
+use self::readers::Readers;
 use self::schema::Lock;
-use self::views::Readers;
-use self::writer::{Shared, Writer};
+use self::writer::{Published, Writer};
 use super::{
-    Accepted, Activity, Claim, ClaimRequest, DeadAction, DeadSummary, Exported, Fate, JobView, Lease, NewDelivery,
-    NewJob, Origin, Page, PersonView, Position, Record, Room, Section, Settled, Settlement, Stats, Store, StoreError,
-    StoreOptions, Token, Transfer, TrialResult,
+    Accepted, Claim, ClaimRequest, Commit, Committed, DeadFilter, DeadRow, LaneState, Lease, Listed, NewDelivery,
+    NewEntry, NewUnmapped, Own, Owned, Page, PersonRow, Shared, Stats, Store, StoreError, StoreOptions, Story, Token,
 };
-use crate::core::code::Code;
-use crate::core::event::Person;
-use crate::core::hold::{Hold, HoldScope};
-use crate::core::job::{DeadLetter, JobId, JobState};
+use crate::clock::LeaseClock;
 use crate::core::limiter::CallKind;
+use crate::core::person::job::JobId;
+use crate::core::person::{Person, PersonId};
 use crate::core::time::UnixMs;
 
 mod accept;
 mod claim;
+mod commit;
 mod control;
 mod dead;
-mod export;
 mod failure;
-mod holds;
-mod import;
 mod lanes;
-mod rows;
+mod listings;
+mod readers;
 mod schema;
-mod settle;
 mod tidy;
-mod views;
+mod transfer;
 mod writer;
 
 /// The embedded engine. See the module's documentation.
@@ -50,7 +49,9 @@ pub struct Embedded {
     // In this order: the writer ends before the lock goes.
     writer: Writer,
     readers: Readers,
-    shared: Arc<Shared>,
+    shared: Arc<Published>,
+    clock: LeaseClock,
+    dir: PathBuf,
     _lock: Lock,
 }
 
@@ -58,16 +59,22 @@ impl Embedded {
     /// Opens the store in `dir`, made where it is missing (for its owner only).
     ///
     /// Errors: [`StoreError::InUse`] where another process (or another handle of this one) has it
-    /// open, [`StoreError::NewerSchema`] and [`StoreError::Damaged`] before anything is written,
-    /// [`StoreError::Unavailable`] where the directory cannot be read or written. Blocks while the
-    /// file is opened.
+    /// open, [`StoreError::NewerSchema`], [`StoreError::OlderSchema`] and [`StoreError::Damaged`] before
+    /// anything is written, [`StoreError::Unavailable`] where the directory cannot be read or written.
+    /// Blocks while the file is opened.
     pub fn open(dir: &Path, options: StoreOptions) -> Result<Self, StoreError> {
+        Self::open_with(dir, options, LeaseClock::steady())
+    }
+
+    /// The same with another clock to measure leases by.
+    pub fn open_with(dir: &Path, options: StoreOptions, clock: LeaseClock) -> Result<Self, StoreError> {
         let lock = schema::lock(dir)?;
         let db = schema::open_writer(dir)?;
         let control = Control::load(&db)?;
-        let shared = Arc::new(Shared { control: Mutex::new(control.clone()), woken: Notify::new() });
-        let writer = Writer::start(db, control, options, Arc::clone(&shared))?;
-        Ok(Self { writer, readers: Readers::new(schema::database(dir)), shared, _lock: lock })
+        let shared = Arc::new(Published { control: Mutex::new(control.clone()), woken: Notify::new() });
+        let writer = Writer::start(db, control, options, clock.clone(), Arc::clone(&shared))?;
+        let readers = Readers::new(schema::database(dir));
+        Ok(Self { writer, readers, shared, clock, dir: dir.to_owned(), _lock: lock })
     }
 
     /// Whether there is a store in `dir`.
@@ -76,12 +83,19 @@ impl Embedded {
         schema::database(dir).exists()
     }
 
-    /// Ends every lease now. For the process that has just opened the store: whoever held them held the
-    /// lock, too, so they are dead, and their lanes need not wait for the leases to run out. What was
-    /// leased counts as taken over at its next claim. What a clock that was set back since had put off is
-    /// due now.
-    pub async fn end_leases(&self, now: UnixMs) -> Result<(), StoreError> {
-        self.writer.call(move |work| lanes::end_leases(work, now)).await
+    /// Writes the store in `dir` into a new file, as of one moment, beside whoever serves it: all that was
+    /// answered before is in it. The file is a store of its own: put into a directory as `store.db`, it is
+    /// served. Blocks.
+    pub fn backup_of(dir: &Path, to: &Path) -> Result<(), StoreError> {
+        schema::backup(dir, to)
+    }
+
+    /// Writes this store into a new file; see [`Embedded::backup_of`].
+    pub async fn backup(&self, to: &Path) -> Result<(), StoreError> {
+        let (dir, to) = (self.dir.clone(), to.to_owned());
+        tokio::task::spawn_blocking(move || schema::backup(&dir, &to))
+            .await
+            .map_err(|_| StoreError::Unavailable("the backup was broken off".to_owned()))?
     }
 
     /// Finishes what is queued and folds the log into the file. Every later call says that the store
@@ -107,144 +121,137 @@ impl Store for Embedded {
         self.writer.call(move |work| claim::renew(work, now, &lease, lease_ms)).await
     }
 
-    async fn settle(&self, now: UnixMs, lease: &Lease, settlement: Settlement) -> Result<Settled, StoreError> {
+    async fn commit(&self, now: UnixMs, lease: &Lease, commit: Commit) -> Result<Committed, StoreError> {
         let lease = lease.clone();
-        self.writer.call(move |work| settle::settle(work, now, &lease, &settlement)).await
+        self.writer.call(move |work| commit::commit(work, now, &lease, &commit)).await
     }
 
-    async fn settle_probe(&self, now: UnixMs, scope: HoldScope, result: TrialResult) -> Result<(), StoreError> {
-        self.writer
-            .call(move |work| {
-                holds::end(work, now, scope, None, Some(result));
-                Ok(())
-            })
-            .await
+    async fn own(&self, now: UnixMs, lease: &Lease, own: Own) -> Result<Owned, StoreError> {
+        let lease = lease.clone();
+        self.writer.call(move |work| commit::own(work, now, &lease, &own)).await
+    }
+
+    async fn owner(&self, key: &str) -> Result<Option<PersonId>, StoreError> {
+        let key = key.to_owned();
+        self.readers.read(move |db| Ok(commit::owner(db, &key)?.map(claim::person_id))).await
+    }
+
+    async fn release(&self, now: UnixMs, tag: &str, people_max: u64) -> Result<u64, StoreError> {
+        let tag = tag.to_owned();
+        self.writer.call(move |work| lanes::release(work, now, &tag, people_max)).await
+    }
+
+    async fn put(&self, now: UnixMs, entry: NewEntry) -> Result<bool, StoreError> {
+        self.writer.call(move |work| lanes::put(work, now, &entry)).await
     }
 
     async fn take_token(&self, now: UnixMs, kind: CallKind) -> Result<Token, StoreError> {
-        self.writer.call(move |work| Ok(holds::take_token(work, now, kind))).await
+        self.writer.call(move |work| Ok(work.control.tats.take(work.options, now, kind))).await
     }
 
     async fn back_off(&self, _now: UnixMs, until: UnixMs) -> Result<(), StoreError> {
         self.writer
             .call(move |work| {
-                holds::back_off(work, until);
+                work.control.tats.back_off(work.options, until);
                 Ok(())
             })
             .await
     }
 
-    async fn holds(&self) -> Result<Vec<Hold>, StoreError> {
-        Ok(self.shared.control().holds.into_iter().filter_map(|slot| slot.hold).collect())
+    async fn shared(&self, name: &str) -> Result<Shared, StoreError> {
+        let name = name.to_owned();
+        self.readers.read(move |db| listings::shared(db, &name)).await
     }
 
-    async fn set_hold(&self, now: UnixMs, scope: HoldScope, code: Code) -> Result<Hold, StoreError> {
-        self.writer.call(move |work| Ok(holds::set(work, now, scope, code))).await
+    async fn put_shared(&self, name: &str, version: u64, bytes: Bytes) -> Result<bool, StoreError> {
+        let name = name.to_owned();
+        self.writer
+            .call(move |work| {
+                let is_that = listings::shared(work.db, &name)?.version == version;
+                if is_that {
+                    work.db
+                        .prepare_cached("INSERT OR REPLACE INTO shared (name, version, bytes) VALUES (?1, ?2, ?3)")?
+                        .execute(params![name, signed(version + 1), &bytes[..]])?;
+                }
+                Ok(is_that)
+            })
+            .await
     }
 
-    async fn lift_hold(&self, now: UnixMs, scope: Option<HoldScope>) -> Result<Vec<Hold>, StoreError> {
-        self.writer.call(move |work| Ok(holds::lift(work, now, scope, None))).await
+    async fn person(&self, person: PersonId) -> Result<Option<PersonRow>, StoreError> {
+        self.readers.read(move |db| listings::person(db, signed(person.0))).await
     }
 
-    async fn lift_hold_of(&self, now: UnixMs, scope: HoldScope, code: Code) -> Result<Option<Hold>, StoreError> {
-        self.writer.call(move |work| Ok(holds::lift(work, now, Some(scope), Some(code)).pop())).await
+    async fn story(&self, person: PersonId) -> Result<Story, StoreError> {
+        self.readers.read(move |db| listings::story(db, signed(person.0))).await
     }
 
-    async fn dead_letters(&self, page: &Page) -> Result<Vec<DeadSummary>, StoreError> {
+    async fn people(&self, page: &Page) -> Result<Listed<PersonRow>, StoreError> {
         let page = page.clone();
-        self.readers.read(move |db| views::dead_letters(db, &page)).await
+        self.readers.read(move |db| listings::people(db, &page)).await
     }
 
-    async fn dead_letter(&self, id: JobId) -> Result<Option<DeadLetter>, StoreError> {
-        self.readers.read(move |db| views::dead_letter(db, id)).await
-    }
-
-    async fn replay(&self, now: UnixMs, id: JobId) -> Result<DeadAction, StoreError> {
-        self.writer.call(move |work| dead::replay(work, now, id)).await
-    }
-
-    async fn replay_as(&self, now: UnixMs, id: JobId, jobs: Vec<NewJob>) -> Result<DeadAction, StoreError> {
-        self.writer.call(move |work| dead::replay_as(work, now, id, &jobs)).await
-    }
-
-    async fn discard(&self, now: UnixMs, id: JobId) -> Result<DeadAction, StoreError> {
-        self.writer.call(move |work| dead::discard(work, now, id)).await
-    }
-
-    async fn jobs(&self, state: JobState, page: &Page) -> Result<Vec<JobView>, StoreError> {
+    async fn lanes(&self, state: LaneState, page: &Page) -> Result<Listed<PersonRow>, StoreError> {
         let page = page.clone();
-        self.readers.read(move |db| views::jobs(db, state, &page)).await
+        self.readers.read(move |db| listings::lanes(db, state, &page)).await
     }
 
-    async fn job(&self, id: JobId) -> Result<Option<JobView>, StoreError> {
-        self.readers.read(move |db| views::job(db, id)).await
+    async fn search(&self, prefix: &str, page: &Page) -> Result<Listed<PersonRow>, StoreError> {
+        let (prefix, page) = (prefix.to_owned(), page.clone());
+        self.readers.read(move |db| listings::search(db, &prefix, &page)).await
     }
 
-    async fn person(&self, person: &Person) -> Result<Option<PersonView>, StoreError> {
+    async fn dead(&self, filter: &DeadFilter, page: &Page) -> Result<Listed<DeadRow>, StoreError> {
+        let (filter, page) = (filter.clone(), page.clone());
+        self.readers.read(move |db| listings::dead(db, &filter, &page)).await
+    }
+
+    async fn dead_letter(&self, id: JobId) -> Result<Option<(DeadRow, Option<Bytes>)>, StoreError> {
+        self.readers.read(move |db| listings::dead_letter(db, id)).await
+    }
+
+    async fn replay_unmapped(
+        &self,
+        now: UnixMs,
+        id: JobId,
+        entries: Vec<NewEntry>,
+        unmapped: Vec<NewUnmapped>,
+    ) -> Result<bool, StoreError> {
+        self.writer.call(move |work| dead::replay_unmapped(work, now, id, &entries, &unmapped)).await
+    }
+
+    async fn discard_unmapped(&self, id: JobId) -> Result<bool, StoreError> {
+        self.writer.call(move |work| dead::discard_unmapped(work, id)).await
+    }
+
+    async fn erase(&self, person: &Person) -> Result<bool, StoreError> {
         let person = person.clone();
-        self.readers.read(move |db| views::person(db, &person)).await
+        self.writer.call(move |work| dead::erase(work, &person)).await
     }
 
-    async fn stats(&self, now: UnixMs) -> Result<Stats, StoreError> {
-        let tally = self.shared.control().tally;
-        self.readers.read(move |db| views::stats(db, tally, now)).await
+    async fn stats(&self) -> Result<Stats, StoreError> {
+        let stats = self.shared.control().stats();
+        self.readers.read(move |db| Ok(Stats { oldest_due_at: listings::oldest_due_at(db)?, ..stats })).await
+    }
+
+    async fn end_leases(&self, now: UnixMs) -> Result<u64, StoreError> {
+        self.writer.call(move |work| lanes::end_leases(work, now)).await
     }
 
     async fn tidy(&self, now: UnixMs) -> Result<u64, StoreError> {
         self.writer.call(move |work| tidy::tidy(work, now)).await
     }
 
-    async fn ping(&self) -> Result<(), StoreError> {
-        self.writer.call(|work| control::ping(work.db)).await
+    async fn check(&self) -> Result<(), StoreError> {
+        self.writer
+            .call(|work| {
+                work.control.checks = work.control.checks.wrapping_add(1);
+                Ok(())
+            })
+            .await
     }
 
     async fn woken(&self) {
         self.shared.woken.notified().await;
-    }
-}
-
-#[async_trait]
-impl Transfer for Embedded {
-    /// The store's lock is ours: nobody else is at work.
-    async fn activity(&self, _now: UnixMs) -> Result<Activity, StoreError> {
-        Ok(Activity { leases: 0, listeners: 0, steps: 0 })
-    }
-
-    async fn origin(&self, fresh: [u8; 16]) -> Result<Origin, StoreError> {
-        self.writer.call(move |work| export::origin(work, fresh)).await
-    }
-
-    async fn export(
-        &self,
-        now: UnixMs,
-        section: Section,
-        after: Option<&Position>,
-        records_max: usize,
-    ) -> Result<Exported, StoreError> {
-        if section == Section::Holds {
-            let holds = self.holds().await?.into_iter().filter(|hold| hold.code != Code::HoldCopied);
-            return Ok(Exported { records: holds.map(Record::Hold).collect(), next: None });
-        }
-        let after = after.cloned();
-        self.readers.read(move |db| export::export(db, now, section, after.as_ref(), records_max)).await
-    }
-
-    async fn make_room(&self, origin: &Origin) -> Result<Room, StoreError> {
-        let origin = *origin;
-        self.writer.call(move |work| import::make_room(work, &origin)).await
-    }
-
-    async fn import(&self, now: UnixMs, base: u64, records: Vec<Record>) -> Result<Vec<Fate>, StoreError> {
-        let take = move |work: &mut writer::Work<'_>| {
-            records.iter().map(|record| import::import(work, now, base, record, true)).collect()
-        };
-        self.writer.call(take).await
-    }
-
-    async fn compare(&self, now: UnixMs, records: Vec<Record>) -> Result<Vec<Fate>, StoreError> {
-        let look = move |work: &mut writer::Work<'_>| {
-            records.iter().map(|record| import::import(work, now, 0, record, false)).collect()
-        };
-        self.writer.call(look).await
     }
 }

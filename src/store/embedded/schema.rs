@@ -16,8 +16,10 @@ pub(super) const DATABASE: &str = "store.db";
 /// however it ends.
 const LOCK: &str = "lock";
 
-/// What leads from version `n` to `n + 1`.
-const MIGRATIONS: [&str; 2] = [include_str!("schema_1.sql"), include_str!("schema_2.sql")];
+/// The version of the layout that this one reads and writes.
+const VERSION: u32 = 3;
+/// Layouts before this one replayed events and kept no states.
+const VERSION_FIRST: u32 = 3;
 
 /// Marks the file as ours ("SCBR"), so that somebody else's database is not written to.
 const APPLICATION_ID: i32 = 0x5343_4252;
@@ -59,8 +61,12 @@ pub(super) fn open_writer(dir: &Path) -> Result<Connection, StoreError> {
     // Somebody may look into the file with the `sqlite3` tool.
     db.busy_timeout(Duration::from_secs(5))?;
     check_header(&db)?;
+    // Before the first page is written: only then does it take effect. What is freed can be given back.
+    db.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     db.pragma_update(None, "journal_mode", "WAL")?;
     db.pragma_update(None, "synchronous", "FULL")?;
+    // What is deleted is overwritten: it may be about a person.
+    db.pragma_update(None, "secure_delete", "ON")?;
     db.pragma_update(None, "temp_store", "MEMORY")?;
     // 16 MiB of pages in memory at the most.
     db.pragma_update(None, "cache_size", -16_384)?;
@@ -68,7 +74,7 @@ pub(super) fn open_writer(dir: &Path) -> Result<Connection, StoreError> {
     // a hundred, and writes a page once that came many times; reading such a log after a crash is quick.
     db.pragma_update(None, "wal_autocheckpoint", 16_000)?;
     db.pragma_update(None, "journal_size_limit", 134_217_728)?;
-    migrate(&mut db)?;
+    create(&mut db)?;
     Ok(db)
 }
 
@@ -86,15 +92,17 @@ pub(super) fn database(dir: &Path) -> PathBuf {
     dir.join(DATABASE)
 }
 
-/// Refuses what is not ours, before anything is written to it.
+/// Refuses what is not ours, or not of this layout, before anything is written to it.
 fn check_header(db: &Connection) -> Result<(), StoreError> {
     let found = version(db)?;
-    let known = newest();
-    if found > known {
-        return Err(StoreError::NewerSchema { found, known });
+    if found > VERSION {
+        return Err(StoreError::NewerSchema { found, known: VERSION });
     }
     let application: i32 = db.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if application == APPLICATION_ID && found < VERSION_FIRST {
+        return Err(StoreError::OlderSchema { found });
+    }
     if application == APPLICATION_ID || (application == 0 && found == 0 && tables == 0) {
         Ok(())
     } else {
@@ -102,13 +110,11 @@ fn check_header(db: &Connection) -> Result<(), StoreError> {
     }
 }
 
-fn migrate(db: &mut Connection) -> Result<(), StoreError> {
-    let mut at = version(db)?;
-    while at < newest() {
+fn create(db: &mut Connection) -> Result<(), StoreError> {
+    if version(db)? < VERSION {
         let transaction = db.transaction()?;
-        transaction.execute_batch(MIGRATIONS[at as usize])?;
-        at += 1;
-        transaction.pragma_update(None, "user_version", at)?;
+        transaction.execute_batch(include_str!("schema.sql"))?;
+        transaction.pragma_update(None, "user_version", VERSION)?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
         transaction.commit()?;
     }
@@ -119,8 +125,28 @@ fn version(db: &Connection) -> Result<u32, StoreError> {
     Ok(db.pragma_query_value(None, "user_version", |row| row.get(0))?)
 }
 
-fn newest() -> u32 {
-    u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX)
+/// Writes a copy of the store in `dir` into a new file, as of one moment, beside whoever serves it.
+pub(super) fn backup(dir: &Path, to: &Path) -> Result<(), StoreError> {
+    let db = open_reader(&database(dir))?;
+    check_header(&db)?;
+    db.pragma_update(None, "query_only", false)?;
+    let taken = || OpenOptions::new().write(true).create_new(true).mode(0o600).open(to);
+    let file = taken().map_err(|e| no_access(to, &e))?;
+    let path = to.to_str().ok_or_else(|| StoreError::Unavailable(format!("{}: is not UTF-8", to.display())))?;
+    let written = db
+        .execute("VACUUM INTO ?1", [path])
+        .map_err(StoreError::from)
+        .and_then(|_| file.sync_all().and_then(|()| sync_folder(to)).map_err(|e| no_access(to, &e)));
+    if written.is_err() {
+        // A part of a backup is none.
+        let _ = std::fs::remove_file(to);
+    }
+    written
+}
+
+fn sync_folder(of: &Path) -> io::Result<()> {
+    let folder = of.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
 }
 
 /// Opens a file for its owner only, and makes it where it is missing.

@@ -1,58 +1,60 @@
-//! What is past its keep goes, in bounded pieces. Dead letters never do.
-//!
-//! The index is named in the statements: left to itself, SQLite sorts all finished jobs for a few.
+//! What is past its keep goes, in bounded pieces, and the file gives space back. Dead letters never go.
 
 use rusqlite::params;
 
-use super::rows::signed;
+use super::lanes::unsigned;
 use super::writer::Work;
 use crate::core::time::UnixMs;
 use crate::store::StoreError;
 
 /// Rows of each sort that one tidying drops: it shares the writer with everybody.
 const ROWS_AT_ONCE: i64 = 500;
-/// Finished jobs that one settlement drops: more than it adds, so that a lowered bound is reached.
-const ROWS_PER_SETTLE: i64 = 4;
+/// People whose story one tidying drops.
+const PEOPLE_AT_ONCE: i64 = 50;
+/// Pages that one tidying gives back.
+const PAGES_AT_ONCE: i64 = 1_024;
+/// Free pages that are kept: what comes and goes all day must not shrink and grow the file.
+const PAGES_KEPT: i64 = 1_024;
+/// And so much of the file.
+const SHARE_KEPT: i64 = 4;
 
-/// Drops finished jobs past their age or number, and deliveries past their time.
+/// Drops deliveries past their time and stories of people who have been idle for long.
 pub(super) fn tidy(work: &mut Work<'_>, now: UnixMs) -> Result<u64, StoreError> {
-    let retention = work.options.retention;
-    let old = work
-        .db
-        .prepare_cached(
-            "DELETE FROM jobs WHERE seq IN
-                 (SELECT seq FROM jobs INDEXED BY jobs_finished WHERE state = 'done' AND ended_at < ?1 ORDER BY ended_at, seq LIMIT ?2)",
-        )?
-        .execute(params![now.minus_ms(retention.finished_ms).0, ROWS_AT_ONCE])?;
-    work.control.tally.done -= signed(old as u64);
-    let surplus = drop_surplus(work, ROWS_AT_ONCE)?;
     let forgotten = work
         .db
         .prepare_cached(
-            "DELETE FROM deliveries WHERE key IN
-                 (SELECT key FROM deliveries WHERE until <= ?1 ORDER BY until LIMIT ?2)",
+            "DELETE FROM remembered WHERE key IN
+                 (SELECT key FROM remembered WHERE until <= ?1 ORDER BY until LIMIT ?2)",
         )?
         .execute(params![now.0, ROWS_AT_ONCE])?;
-    Ok((old + forgotten) as u64 + surplus)
+    let idle_since = now.minus_ms(work.options.bounds.story_keep_ms);
+    let old: Vec<i64> = {
+        let sql =
+            "SELECT id FROM person WHERE state = 'idle' AND has_story = 1 AND since <= ?1 ORDER BY since LIMIT ?2";
+        let mut statement = work.db.prepare_cached(sql)?;
+        let rows = statement.query_map([idle_since.0, PEOPLE_AT_ONCE], |row| row.get(0))?;
+        rows.collect::<Result<_, _>>()?
+    };
+    let mut told = 0;
+    for person in old {
+        told += work.db.prepare_cached("DELETE FROM story WHERE person = ?1")?.execute([person])?;
+        work.db.prepare_cached("UPDATE person SET has_story = 0 WHERE id = ?1")?.execute([person])?;
+    }
+    Ok((forgotten + told) as u64 + give_space_back(work)?)
 }
 
-/// Keeps the number of finished jobs within its bound while jobs finish.
-pub(super) fn bound_finished(work: &mut Work<'_>) -> Result<(), StoreError> {
-    drop_surplus(work, ROWS_PER_SETTLE).map(|_| ())
-}
-
-fn drop_surplus(work: &mut Work<'_>, rows_max: i64) -> Result<u64, StoreError> {
-    let surplus = work.control.tally.done.saturating_sub(signed(work.options.retention.finished_jobs_max));
+/// Gives free pages back to the file system; how many.
+fn give_space_back(work: &Work<'_>) -> Result<u64, StoreError> {
+    let number =
+        |name: &str| -> Result<i64, StoreError> { Ok(work.db.pragma_query_value(None, name, |row| row.get(0))?) };
+    let (free, all) = (number("freelist_count")?, number("page_count")?);
+    let surplus = free - PAGES_KEPT.max(all / SHARE_KEPT);
     if surplus <= 0 {
         return Ok(0);
     }
-    let dropped = work
-        .db
-        .prepare_cached(
-            "DELETE FROM jobs WHERE seq IN
-                 (SELECT seq FROM jobs INDEXED BY jobs_finished WHERE state = 'done' ORDER BY ended_at, seq LIMIT ?1)",
-        )?
-        .execute([surplus.min(rows_max)])?;
-    work.control.tally.done -= signed(dropped as u64);
-    Ok(dropped as u64)
+    let sql = format!("PRAGMA incremental_vacuum({})", surplus.min(PAGES_AT_ONCE));
+    let mut statement = work.db.prepare(&sql)?;
+    let mut rows = statement.query([])?;
+    while rows.next()?.is_some() {}
+    Ok(unsigned(free - number("freelist_count")?))
 }

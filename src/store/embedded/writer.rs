@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::control::Control;
-use super::failure;
+use crate::clock::LeaseClock;
 use crate::store::{StoreError, StoreOptions};
 
 /// Commands that may wait before senders have to.
@@ -23,19 +23,21 @@ pub(super) struct Work<'a> {
     /// Put back when the transaction fails.
     pub(super) control: &'a mut Control,
     pub(super) options: &'a StoreOptions,
+    /// What leases are measured by.
+    pub(super) clock: &'a LeaseClock,
     /// Whether there may be something new to claim.
     pub(super) wake: &'a mut bool,
 }
 
 /// What the writer shares with those who read.
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct Published {
     /// As of the last commit.
     pub(super) control: Mutex<Control>,
     pub(super) woken: Notify,
 }
 
-impl Shared {
+impl Published {
     /// The control state as of the last commit.
     pub(super) fn control(&self) -> Control {
         self.control.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -67,7 +69,7 @@ where
         let answer = match (failure, self.value) {
             (None, Some(value)) => Ok(value),
             (None, None) => Err(stopped()),
-            (Some(error), _) => Err(failure::repeated(error)),
+            (Some(error), _) => Err(error.clone()),
         };
         // Nobody listens any more: what is committed stays so.
         let _ = self.reply.send(answer);
@@ -91,10 +93,11 @@ impl Writer {
         db: Connection,
         control: Control,
         options: StoreOptions,
-        shared: Arc<Shared>,
+        clock: LeaseClock,
+        shared: Arc<Published>,
     ) -> Result<Self, StoreError> {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        let state = State { db, control, options, shared };
+        let state = State { db, control, options, clock, shared };
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || state.serve(waiting))
@@ -146,7 +149,8 @@ struct State {
     db: Connection,
     control: Control,
     options: StoreOptions,
-    shared: Arc<Shared>,
+    clock: LeaseClock,
+    shared: Arc<Published>,
 }
 
 impl State {
@@ -224,7 +228,8 @@ impl State {
         self.roll_back();
         self.db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         for task in batch {
-            let mut work = Work { db: &self.db, control: &mut self.control, options: &self.options, wake };
+            let mut work =
+                Work { db: &self.db, control: &mut self.control, options: &self.options, clock: &self.clock, wake };
             task.run(&mut work)?;
         }
         self.control.save(&self.db, before)?;
@@ -237,99 +242,5 @@ impl State {
             // What fails here is tried again before the next transaction.
             let _ = self.db.execute_batch("ROLLBACK");
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::core::event::{Change, Event, Names, Person, SourceName};
-    use crate::core::hold::ProbePauses;
-    use crate::core::job::JobId;
-    use crate::core::job::Progress;
-    use crate::core::limiter::Rate;
-    use crate::core::time::UnixMs;
-    use crate::store::embedded::Embedded;
-    use crate::store::{
-        Accepted, Claim, ClaimRequest, Dedupe, NewDelivery, NewJob, Retention, Settlement, Store, Verdict,
-    };
-
-    const NOW: UnixMs = UnixMs(1_800_000_000_000);
-
-    fn open(folder: &tempfile::TempDir) -> Embedded {
-        let unlimited = Rate { calls: 0, window_ms: 60_000 };
-        let options = StoreOptions {
-            writes: unlimited,
-            reads: unlimited,
-            high_water_jobs: 1_000_000,
-            retention: Retention { finished_ms: 1, finished_jobs_max: 1 },
-            probe_pauses: ProbePauses { first_ms: 1, max_ms: 1 },
-        };
-        Embedded::open(folder.path(), options).unwrap()
-    }
-
-    fn delivery(n: u128) -> NewDelivery {
-        let source = SourceName::parse("hr").unwrap();
-        let person = Person::parse(source.clone(), &format!("{n} {}", "x".repeat(200))).unwrap();
-        let names = Names::parse(Some("Ada"), None).unwrap();
-        let event = Event { person, change: Change::Rename { email: None, names }, locale: None, occurred_at: None };
-        let dedupe = Dedupe { key: n.to_be_bytes(), fingerprint: [0; 16], remember_ms: 1_000 };
-        NewDelivery { source, dedupe, jobs: vec![NewJob { id: JobId(n), event }], unmapped: Vec::new() }
-    }
-
-    async fn counted(store: &Embedded) -> (Control, Control) {
-        store.writer.call(|work| Ok((work.control.clone(), Control::load(work.db)?))).await.unwrap()
-    }
-
-    #[tokio::test]
-    async fn a_full_disk_refuses_whole_and_is_passing() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = open(&folder);
-        let pages = "max_page_count";
-        let limit = |pages_max: i64| {
-            store.writer.call(move |work| Ok(work.db.pragma_update_and_check(None, pages, pages_max, |_| Ok(()))?))
-        };
-        limit(30).await.unwrap();
-        let mut stored = 0;
-        let refused = loop {
-            match store.accept(NOW, delivery(stored)).await {
-                Ok(_) => stored += 1,
-                Err(error) => break error,
-            }
-            assert!(stored < 10_000, "the disk never fills");
-        };
-        assert!(matches!(refused, StoreError::Unavailable(_)), "{refused}");
-        let (memory, file) = counted(&store).await;
-        assert_eq!(memory, file, "what was refused left nothing in memory");
-        assert_eq!(u128::try_from(memory.tally.waiting).unwrap(), stored);
-        limit(100_000).await.unwrap();
-        assert_eq!(store.accept(NOW, delivery(stored)).await.unwrap(), Accepted::Stored);
-    }
-
-    #[tokio::test]
-    async fn a_damaged_row_fails_its_command_and_not_those_beside_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Arc::new(open(&folder));
-        store.accept(NOW, delivery(1)).await.unwrap();
-        let request = ClaimRequest { worker: "w".into(), number: 1, lost_from: None, jobs_max: 1, lease_ms: 1 };
-        let Claim::Jobs(jobs) = store.claim(NOW, &request).await.unwrap() else { panic!("nothing to claim") };
-        store.writer.call(|work| Ok(work.db.execute("UPDATE jobs SET id = x'00'", [])?)).await.unwrap();
-        // The writer is kept busy until both commands wait, so that they share a transaction.
-        let (go, wait) = std::sync::mpsc::channel::<()>();
-        let busy = tokio::spawn({
-            let store = Arc::clone(&store);
-            async move { store.writer.call(move |_| Ok(wait.recv().is_ok())).await }
-        });
-        let verdict = Verdict::GiveBack { progress: Progress::default() };
-        let settlement = Settlement { verdict, history: Vec::new(), trial: None, directory: None };
-        let (settled, accepted, freed) =
-            tokio::join!(store.settle(NOW, &jobs[0].lease, settlement), store.accept(NOW, delivery(2)), async {
-                go.send(())
-            });
-        assert!(freed.is_ok() && busy.await.unwrap().unwrap());
-        assert!(matches!(settled, Err(StoreError::Damaged(_))), "{settled:?}");
-        assert_eq!(accepted.unwrap(), Accepted::Stored);
-        let (memory, file) = counted(&store).await;
-        assert_eq!((memory.tally, memory.tally.waiting), (file.tally, 1));
     }
 }

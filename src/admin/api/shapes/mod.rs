@@ -11,7 +11,9 @@ pub use self::dead::{BulkBody, BulkDoneBody, DeadBody, DeadListBody, DeadRowBody
 pub use self::people::{
     JobBody, JobsBody, MemberBody, PeopleBody, PersonBody, PersonRowBody, RecordBody, StoryBody, WaitsForBody,
 };
-pub use self::status::{ProblemBody, StatusBody};
+pub(in crate::admin) use self::dead::code_of;
+pub(in crate::admin) use self::status::drained_in_s;
+pub use self::status::{ProblemBody, ProcessBody, StatusBody};
 
 mod dead;
 mod people;

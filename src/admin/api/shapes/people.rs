@@ -83,6 +83,8 @@ pub struct PersonBody {
     pub member: Option<MemberBody>,
     /// Jobs that have not ended, oldest first.
     pub jobs: Vec<JobBody>,
+    /// The id of the dead letter that blocks them.
+    pub dead_letter: Option<String>,
     /// What else to know: `after_close`, `switched_off`, `failing`.
     pub marks: Vec<String>,
     /// What happened, oldest first.
@@ -105,6 +107,7 @@ impl PersonBody {
             record: document.map(RecordBody::from).unwrap_or_default(),
             member: document.and_then(|document| document.member.as_ref()).map(MemberBody::from),
             jobs: view.open_jobs().iter().map(JobBody::from).collect(),
+            dead_letter: document.and_then(|document| document.trouble.as_ref()).map(|trouble| trouble.id.to_string()),
             marks: document.map(Mark::of).unwrap_or_default().iter().map(|mark| mark.as_str().to_owned()).collect(),
             story: whole.story.iter().map(StoryBody::from).collect(),
             story_dropped: whole.story_dropped,

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# One sender of webhooks: load.sh HOST PORT WORKER PERSONS PAUSE, until there is a file /tmp/stop. Runs in a pod that has
+# bash and nothing else. It signs with what /secret/token holds at that moment.
+# A person's changes come one after the other, the next one when the one before was answered. Tells a line for each:
+# BEGAN_MS EMPLOYEE NUMBER STATUS MILLISECONDS ATTEMPT. What is not answered 200 is sent again, as HR systems do.
+set -u
+export TZ=UTC
+host=$1 port=$2 worker=$3 persons=$4 pause=$5
+
+# Sets `status` to that of the answer; 000 where there is none.
+post() { # body
+  local rest token
+  status=000
+  token=$(</secret/token)
+  { exec 3<>"/dev/tcp/$host/$port"; } 2>/dev/null || return 0
+  printf 'POST /webhooks/load HTTP/1.1\r\nhost: %s\r\nconnection: close\r\ncontent-type: application/json\r\nx-load-token: %s\r\ncontent-length: %d\r\n\r\n%s' \
+    "$host" "$token" "${#1}" "$1" >&3 2>/dev/null
+  IFS=' ' read -r -t 10 _ status rest <&3 2>/dev/null || status=000
+  exec 3>&-
+  status=${status:-000}
+}
+
+number=0
+while [ ! -e /tmp/stop ]; do
+  number=$((number + 1))
+  for ((person = 0; person < persons; person++)); do
+    who=w$worker-$person
+    kind=renamed
+    [ "$number" = 1 ] && kind=hired
+    body="{\"type\":\"employee.$kind\",\"timestamp\":\"$(printf '%(%Y-%m-%dT%H:%M:%S)T' -1)Z\",\"data\":{\"employee_id\":\"$who\",\"email\":\"$who@example.com\",\"first_name\":\"Ada\",\"last_name\":\"n$number\"}}"
+    for ((attempt = 1; attempt <= 120; attempt++)); do
+      began=${EPOCHREALTIME/./}
+      post "$body"
+      printf '%d %s %d %s %d %d\n' "$((began / 1000))" "$who" "$number" "$status" "$(((${EPOCHREALTIME/./} - began) / 1000))" "$attempt"
+      [ "$status" = 200 ] && break
+      read -r -t 0.5 <> <(:) || :
+    done
+    read -r -t "$pause" <> <(:) || :
+  done
+done

@@ -1,0 +1,291 @@
+# shellcheck shell=bash disable=SC2154
+# The steps of script/cluster-test, each a function that fails where something is not as it must be. Sourced.
+
+install_prod() {
+  h install prod helm --values "$work/prod.yaml" --wait --timeout 4m
+}
+
+helm_test() {
+  local told
+  told=$(h test prod --logs)
+  [ "$(grep -c 'POD LOGS' <<<"$told")" = 1 ] || fail "the log is there more than once"
+  grep -q ignored <<<"$told"
+}
+
+# --- rolling operations: no request fails
+
+change_a_value() { upgrade --set config.log.level=debug; }
+
+change_the_tag() {
+  [ -n "$IMAGE_NEXT" ] || skip "IMAGE_NEXT names no other tag"
+  upgrade --set "image.repository=${IMAGE_NEXT%:*}" --set "image.tag=${IMAGE_NEXT##*:}"
+}
+
+roll_back() { h rollback prod 1 --wait --timeout 4m; }
+
+restart() {
+  k --namespace "$ns" rollout restart deployment/prod-scim-bridge-intake deployment/prod-scim-bridge-worker
+  rolled prod-scim-bridge-intake prod-scim-bridge-worker
+}
+
+delete_each() {
+  local component pod
+  for component in intake worker; do
+    for pod in $(pods "$component"); do
+      k --namespace "$ns" delete pod "$pod" --wait
+      rolled "prod-scim-bridge-$component"
+    done
+  done
+}
+
+# As `kubectl drain` does, which would leave a cluster of one node without any.
+evict() { # pod
+  k create --raw "/api/v1/namespaces/$ns/pods/$1/eviction" --filename - <<JSON
+{"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "$1", "namespace": "$ns"}}
+JSON
+}
+
+evict_each() {
+  local component pod other first=yes
+  for component in intake worker; do
+    for pod in $(pods "$component"); do
+      # Refused as long as the one before is not replaced.
+      until_true 90 "$pod may be evicted" evict "$pod"
+      if [ -n "$first" ]; then
+        for other in $(pods intake); do
+          if [ "$other" != "$pod" ] && evict "$other"; then fail "two of two were evicted at once"; fi
+        done
+        first=
+      fi
+    done
+  done
+}
+
+change_the_mode() {
+  upgrade --set mode=all --set all.replicas=2
+  k --namespace "$ns" get deployment prod-scim-bridge-intake || fail "the old mode went before the new one was ready"
+  upgrade --set mode=all --set all.replicas=2
+  ! k --namespace "$ns" get deployment prod-scim-bridge-intake 2>/dev/null || fail "the old mode stays"
+}
+
+change_the_mode_back() {
+  upgrade
+  upgrade
+  ! k --namespace "$ns" get deployment prod-scim-bridge 2>/dev/null || fail "the mode of before stays"
+}
+
+switch_autoscaling_on() {
+  local watch least
+  k --namespace "$ns" get deployment prod-scim-bridge-intake --watch --output jsonpath='{.spec.replicas}{"\n"}' >"$work/replicas" &
+  watch=$!
+  upgrade --set intake.autoscaling.enabled=true
+  sleep 5
+  kill "$watch"
+  least=$(sort -n "$work/replicas" | head -n 1)
+  [ "$least" -ge 2 ] || fail "replicas went down to $least"
+  upgrade
+}
+
+# A configuration that the program refuses: the rollout stops, and an old pod that is made anew serves as before.
+refuse_a_configuration() {
+  local pod before
+  before=$(pods intake)
+  ! h upgrade prod helm --values "$work/prod.yaml" --set config.log.level=verbose --wait --timeout 30s || fail "it was taken"
+  for pod in $before; do
+    k --namespace "$ns" delete pod "$pod" --wait
+    until_true 60 "two intakes of before" two_are_ready
+  done
+  k --namespace "$ns" get pods --output jsonpath='{.items[*].status.containerStatuses[*].lastState.terminated.message}' | grep -q log.level ||
+    fail "kubectl does not tell why"
+  h rollback prod --wait --timeout 4m
+}
+
+two_are_ready() {
+  [ "$(k --namespace "$ns" get endpointslices --selector kubernetes.io/service-name=prod-scim-bridge \
+    --output jsonpath='{range .items[*].endpoints[?(@.conditions.ready==true)]}x{end}')" = xx ]
+}
+
+refuse_and_roll_back_by_itself() {
+  ! upgrade --atomic --timeout 30s --set config.log.level=verbose || fail "it was taken"
+  rolled prod-scim-bridge-intake prod-scim-bridge-worker
+}
+
+# --- rotations: the Secret is changed, every pod says that it has seen it, and then the other side changes
+
+signs_with() { [ "$(k --namespace "$outside" exec "$1" -- cat /secret/token)" = "$2" ]; }
+
+rotate_the_source_s_secret() {
+  local since pod
+  since=$(date --utc +%FT%TZ)
+  put_secret load current=token-before-0123456789 next=token-after-0123456789
+  seen "$since"
+  # The senders have a Secret of their own, in their namespace: they go over by and by.
+  k --namespace "$outside" create secret generic load --from-literal token=token-after-0123456789 --dry-run=client --output yaml | k apply --filename - >/dev/null
+  for pod in $(k --namespace "$outside" get pods --selector load=load --output name); do
+    until_true 180 "$pod signs with the new secret" signs_with "$pod" token-after-0123456789
+  done
+  since=$(date --utc +%FT%TZ)
+  put_secret load current=token-after-0123456789 next=token-after-0123456789
+  seen "$since"
+}
+
+rotate_the_key() {
+  local since
+  postman PATCH /sim/options '{"key":"key-after"}'
+  since=$(date --utc +%FT%TZ)
+  put_secret postman postman-key=key-after
+  seen "$since"
+}
+
+rotate_the_token() {
+  local since
+  since=$(date --utc +%FT%TZ)
+  put_secret admin admin-token=another-token-0123456789abcdef
+  seen "$since"
+  # With another token than that of the pod's own file, it would be refused.
+  people_of prod >/dev/null
+}
+
+rotate_redis_password() {
+  local since
+  redis ACL SETUSER bridge ">$redis_password_after"
+  since=$(date --utc +%FT%TZ)
+  put_secret redis redis-password="$redis_password_after"
+  seen "$since"
+  redis ACL SETUSER bridge "<$redis_password"
+  redis CLIENT KILL USER bridge
+}
+
+redis() { k --namespace "$outside" exec redis-0 -- valkey-cli --user default --pass "$redis_password" --no-auth-warning "$@"; }
+
+# --- misfortunes
+
+kill_each() {
+  local component pod
+  for component in intake worker; do
+    for pod in $(pods "$component"); do
+      k --namespace "$ns" delete pod "$pod" --grace-period 0 --force
+      rolled "prod-scim-bridge-$component"
+    done
+  done
+}
+
+take_redis_away() {
+  k --namespace "$outside" scale statefulset/redis --replicas 0
+  k --namespace "$outside" wait --for delete pod/redis-0 --timeout 60s
+  sleep 10
+  k --namespace "$outside" scale statefulset/redis --replicas 1
+  k --namespace "$outside" rollout status statefulset/redis --timeout 120s
+  until_true 60 "the intakes are ready again" two_are_ready
+}
+
+# --- who may what
+
+check_policies() {
+  local intake worker
+  intake=$(k --namespace "$ns" get pods --selector app.kubernetes.io/component=intake --output jsonpath='{.items[0].status.podIP}')
+  worker=$(k --namespace "$ns" get pods --selector app.kubernetes.io/component=worker --output jsonpath='{.items[0].status.podIP}')
+  reaches "$outside" "$intake" 8080 || fail "the senders do not reach the intake"
+  ! reaches "$stranger" "$intake" 8080 || fail "a stranger reaches the intake: are policies enforced here?"
+  ! reaches "$outside" "$intake" 9090 || fail "the senders reach the admin listener"
+  ! reaches "$outside" "$worker" 9090 || fail "the senders reach a worker"
+  ! reaches "$outside" "$worker" 8080 || fail "a worker listens for webhooks"
+  # The intake's way out: the store, and not Postman. The worker's: both.
+  k --namespace "$ns" exec deployment/prod-scim-bridge-worker -- scim-bridge check --json >"$work/check" || true
+  jq --exit-status '[.checks[] | select(.what == "store" or .what == "postman") | .ok] | all' "$work/check" || fail "the worker does not reach both"
+  k --namespace "$ns" exec deployment/prod-scim-bridge-intake -- scim-bridge check --json >"$work/check" || true
+  ! jq --exit-status '.checks[]? | select(.what == "postman") | .ok' "$work/check" || fail "the intake reaches Postman"
+}
+
+# In the running container, by a debugger beside it: what is mounted is what the pod's spec says, and /data is nobody's.
+check_mounts() {
+  local component pod found wanted
+  for component in intake worker; do
+    pod=$(pods "$component" | cut -d ' ' -f 1)
+    k --namespace "$ns" debug "$pod" --image "$TOOLS" --target scim-bridge --profile restricted --container look --quiet --attach=false -- \
+      bash -c 'ls /proc/1/root/run/secrets/scim-bridge; ! touch /proc/1/root/data/x 2>/dev/null || echo /data is writable; ! touch /proc/1/root/x 2>/dev/null || echo / is writable'
+    until_true 60 "the debugger ends" looked "$pod"
+    found=$(k --namespace "$ns" logs "$pod" --container look | sort)
+    wanted=$(k --namespace "$ns" get pod "$pod" --output json | jq --raw-output '.spec.volumes[] | select(.name == "secrets") | .projected.sources[].secret.items[].path' | sort)
+    [ "$found" = "$wanted" ] || fail "$component: there is $found, and should be $wanted"
+  done
+}
+
+looked() {
+  k --namespace "$ns" get pod "$1" --output json | jq --exit-status '.status.ephemeralContainerStatuses[]? | select(.name == "look") | .state.terminated'
+}
+
+check_monitoring() {
+  k --namespace "$ns" get configmap prod-scim-bridge-dashboard --output json | jq --exit-status '.data["scim-bridge.json"] | fromjson | .panels | length > 5' || fail "no dashboard"
+  k get crd prometheusrules.monitoring.coreos.com >/dev/null 2>&1 || skip "no Prometheus operator; the dashboard is there"
+  k --namespace "$ns" get prometheusrule prod-scim-bridge --output json | jq --exit-status '[.spec.groups[].rules[].alert] | length >= 9' || fail "no alerts"
+  k --namespace "$ns" get servicemonitor prod-scim-bridge
+}
+
+# How many people a release knows. `status` ends with 3 where it lists a problem.
+people_of() { # release
+  { k --namespace "$ns" exec "deployment/$1-scim-bridge-worker" -- scim-bridge status --json || [ $? = 3 ]; } | jq --exit-status '.people'
+}
+
+# Another release on the same Redis sees nothing of the first.
+install_beside() {
+  h install staging helm --values "$work/prod.yaml" --set serviceMonitor.enabled=false --set prometheusRule.enabled=false --set dashboard.enabled=false --wait --timeout 4m
+  local people
+  people=$(people_of staging)
+  h uninstall staging --wait
+  [ "$people" = 0 ] || fail "the other release knows $people people"
+}
+
+# --- the embedded shape
+
+install_small() {
+  h install small helm --values "$work/small.yaml" --wait --timeout 4m
+  start_load small "small-scim-bridge.$ns.svc" 1
+  sleep 10
+}
+
+delete_small() {
+  k --namespace "$ns" delete pod --selector app.kubernetes.io/instance=small,app.kubernetes.io/name=scim-bridge --wait
+  rolled small-scim-bridge
+}
+
+reinstall_small() {
+  h uninstall small
+  k --namespace "$ns" get pvc small-scim-bridge || fail "the volume's claim is gone"
+  h install small helm --values "$work/small.yaml" --wait --timeout 4m
+  k --namespace "$ns" exec deployment/small-scim-bridge -- scim-bridge person load/wsmall-0-0 || fail "what was there is not found"
+}
+
+reinstall_prod() {
+  local before after
+  before=$(people_of prod)
+  h uninstall prod --wait
+  for kind in deployment service configmap secret networkpolicy; do
+    [ -z "$(k --namespace "$ns" get "$kind" --selector app.kubernetes.io/instance=prod --output name)" ] || fail "the release leaves $kind behind"
+  done
+  h install prod helm --values "$work/prod.yaml" --wait --timeout 4m
+  after=$(people_of prod)
+  [ "$before" = "$after" ] || fail "there were $before people, and there are $after"
+}
+
+# --- the reckoning
+
+# Everybody whose webhooks were answered 200 is a member, made once, under the name of the last one; and no name that
+# was applied came after a later one. reckon LOAD…
+reckon() {
+  local load since=0 page
+  : >"$work/journal"
+  while page=$(postman GET "/sim/journal?since=$since&limit=1000") && [ "$(jq '.entries | length' <<<"$page")" -gt 0 ]; do
+    jq --raw-output '.entries[] | select(.applied and .family_name != null and (.operation | IN("create", "replace", "patch"))) | [.operation, .user_name, .family_name] | @tsv' <<<"$page" >>"$work/journal"
+    since=$(jq '.entries[-1].seq' <<<"$page")
+  done
+  postman GET /sim/state | jq --raw-output '.members[] | [.userName, .name.familyName] | @tsv' >"$work/members"
+  for load in "$@"; do cat "$work/$load.requests"; done | awk '$4 == 200 && $3 > last[$2] { last[$2] = $3 } END { for (who in last) print who "@example.com\tn" last[who] }' | sort >"$work/wanted"
+  # It is asked again and again, where `set -e` does not hold.
+  [ -s "$work/wanted" ] || { fail "nothing was answered 200"; return 1; }
+  grep -F '@example.com' "$work/members" | sort | diff "$work/wanted" - || { fail "members are not as the last webhooks said"; return 1; }
+  awk -F '\t' '
+    $1 == "create" { if (made[$2]++) { print $2 " was made twice"; bad = 1 } }
+    { name = substr($3, 2) + 0; if (name < last[$2]) { print $2 ": " name " after " last[$2]; bad = 1 } last[$2] = name }
+    END { exit bad }' "$work/journal" || fail "not once and in order"
+}

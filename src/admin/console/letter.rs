@@ -1,0 +1,126 @@
+//! One dead letter, whole, and what to do with it.
+
+use actix_web::web;
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use super::layout::{self, Nav};
+use super::session::{Bare, Session};
+use super::{Done, Page, State, go_to, person};
+use crate::admin::answer::answer;
+use crate::admin::api::shapes::code_of;
+use crate::admin::letters::{Deed, WholeLetter};
+use crate::admin::listing;
+use crate::core::time::UnixMs;
+
+/// Whether the payload is to be shown.
+#[derive(Deserialize)]
+pub(super) struct Query {
+    #[serde(default)]
+    payload: bool,
+}
+
+/// Why it is discarded.
+#[derive(Deserialize)]
+pub(super) struct Discard {
+    form_token: String,
+    #[serde(default)]
+    reason: String,
+}
+
+/// `GET /dead/{id}`
+pub(super) async fn show(state: State, session: Session, id: web::Path<String>, query: web::Query<Query>) -> Page {
+    let id = listing::id(&id)?;
+    let letter = state.dead_letter(id).await?;
+    if query.payload && letter.payload.is_some() {
+        state.payload_shown(session.looks(), id).await?;
+    }
+    let now = state.now();
+    let holds = state.holds().await?;
+    let code = code_of(&letter.row);
+    Ok(layout::page(
+        "Dead letter",
+        Nav::Dead,
+        Some(&session),
+        &html! {
+            p .pager { a href="/dead" { "← Dead letters" } }
+            h1 { "Dead letter " (layout::code(&letter.row.code)) }
+            section .card .answer {
+                p .what { (layout::prose(code.map_or("This version does not know this code.", |code| code.title()))) }
+                @if let Some(code) = code { p .todo { (layout::prose(code.advice())) } }
+                @if !letter.row.detail.is_empty() { p .quiet { (letter.row.detail) } }
+            }
+            (actions(&session, &letter))
+            (facts(now, &letter))
+            @if let Some(whole) = &letter.person { h2 { "The person" } (person::sentence(now, &answer(whole, &holds))) }
+            (payload(&letter, query.payload))
+        },
+    ))
+}
+
+fn actions(session: &Session, letter: &WholeLetter) -> Markup {
+    if !session.may_write() {
+        return html! {};
+    }
+    let path = format!("/dead/{}", letter.row.id);
+    html! {
+        div .actions {
+            (layout::button(session, &format!("{path}/replay"), "Replay", "primary", &[]))
+            details {
+                summary { "Discard…" }
+                form method="post" action={ (path) "/discard" } {
+                    input type="hidden" name="form_token" value=(session.form_token());
+                    label for="reason" { "Why" }
+                    input #reason name="reason" maxlength="200" autocomplete="off";
+                    p .quiet {
+                        @if letter.row.unmapped { "The record is gone for good then." }
+                        @else { "HR's word about this person is not followed then, until the next one." }
+                    }
+                    button .danger type="submit" { "Discard" }
+                }
+            }
+        }
+    }
+}
+
+fn facts(now: UnixMs, letter: &WholeLetter) -> Markup {
+    let row = &letter.row;
+    html! {
+        dl .facts {
+            dt { "Id" } dd { code { (row.id) } }
+            dt { "Source" } dd { (row.source) }
+            @if let Some(person) = &row.person { dt { "Person" } dd { (layout::person(person)) } }
+            dt { "Was" } dd { (row.event.map_or("a record that could not be mapped", |kind| kind.as_str())) }
+            dt { "Since" } dd { (layout::time(now, row.died_at)) }
+        }
+    }
+}
+
+/// Masked until somebody asks for it.
+fn payload(letter: &WholeLetter, is_shown: bool) -> Markup {
+    let Some(payload) = &letter.payload else { return html! {} };
+    html! {
+        section {
+            h2 { "As received" }
+            @if is_shown {
+                pre .payload { (String::from_utf8_lossy(payload)) }
+            } @else {
+                p { (payload.len()) " bytes, which may name people. " a href="?payload=true" { "Show them" } " (the audit says that you looked)." }
+            }
+        }
+    }
+}
+
+/// `POST /dead/{id}/replay`
+pub(super) async fn replay(state: State, session: Session, id: web::Path<String>, given: web::Form<Bare>) -> Done {
+    let by = session.acts(&given.form_token)?;
+    state.act_on_one(by, listing::id(&id)?, &Deed::Replay).await?;
+    Ok(go_to("/dead?done=replayed"))
+}
+
+/// `POST /dead/{id}/discard`
+pub(super) async fn discard(state: State, session: Session, id: web::Path<String>, given: web::Form<Discard>) -> Done {
+    let by = session.acts(&given.form_token)?;
+    state.act_on_one(by, listing::id(&id)?, &Deed::Discard { reason: Some(given.reason.clone()) }).await?;
+    Ok(go_to("/dead?done=discarded"))
+}

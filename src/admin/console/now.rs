@@ -1,0 +1,129 @@
+//! The first page: well or not in one sentence, what needs attention, then what moves and how fast.
+
+use maud::{Markup, html};
+
+use super::layout::{self, Nav};
+use super::plot::Plot;
+use super::session::Session;
+use super::{Page, State};
+use crate::admin::api::shapes::drained_in_s;
+use crate::admin::overview::Overview;
+use crate::core::activity::{HALF_HOUR_MS, Happening, MINUTE_MS};
+use crate::core::problems::{Figures, Problem};
+use crate::store::LaneState;
+
+/// What went well, and what did not.
+const GOOD_DELIVERIES: [Happening; 3] = [Happening::Accepted, Happening::Duplicate, Happening::Ignored];
+const BAD_DELIVERIES: [Happening; 2] = [Happening::Unmapped, Happening::Refused];
+const GOOD_CALLS: [Happening; 1] = [Happening::Served];
+const BAD_CALLS: [Happening; 5] =
+    [Happening::Limited, Happening::Denied, Happening::Failed, Happening::Unreachable, Happening::Unanswered];
+
+/// `GET /`
+pub(super) async fn show(state: State, session: Session) -> Page {
+    let overview = state.overview().await?;
+    let figures = &overview.figures;
+    Ok(layout::page(
+        "Now",
+        Nav::Now,
+        Some(&session),
+        &html! {
+            div #wrong data-live { (wrong(figures, &overview.problems)) }
+            div #figures data-live { (tiles(&overview)) }
+            div #plots .plots data-live { (plots(figures)) }
+            div #processes data-live { (processes(figures)) }
+            footer .quiet {
+                "scim-bridge " (state.version) " · role " (state.role.as_str()) " · " (state.lifecycle.phase().as_str())
+                " · up " (layout::span(figures.now.ms_since(state.started_at)))
+                " · sources: " (state.source_names().map(ToString::to_string).collect::<Vec<_>>().join(", "))
+            }
+        },
+    ))
+}
+
+fn wrong(figures: &Figures, problems: &[Problem]) -> Markup {
+    html! {
+        @if problems.is_empty() {
+            section .well { h1 { "All is well" } p { "What HR says is in Postman, or on its way there." } }
+        } @else {
+            h1 { @if problems.len() == 1 { "One thing needs attention" } @else { (problems.len()) " things need attention" } }
+            ol .problems {
+                @for problem in problems {
+                    li .card {
+                        p .what { (layout::prose(&problem.what)) " " (layout::code(&problem.code)) }
+                        p .todo { (layout::prose(&problem.action)) }
+                        p .pager {
+                            span .quiet { "since " (layout::time(figures.now, problem.since)) }
+                            @if problem.page != "/" { " · " a href=(problem.page) { "Look at " @if problem.count == 1 { "it" } @else { "them" } " →" } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn tiles(overview: &Overview) -> Markup {
+    let (stats, figures) = (&overview.stats, &overview.figures);
+    let tile = |href: &str, name: &str, value: String| {
+        html! { a .tile href=(href) { span .value { (value) } span .name { (name) } } }
+    };
+    let people = |state: LaneState| {
+        let n = stats.lanes.get(state.as_str()).copied().unwrap_or(0);
+        tile(&format!("/people?state={}", state.as_str()), state.as_str(), n.to_string())
+    };
+    let drained = drained_in_s(overview).map_or_else(|| "–".to_owned(), |seconds| layout::span(seconds * 1_000));
+    let dead: u64 = stats.dead.values().sum();
+    let calls = |of: Happening| figures.activity.lately(figures.now, MINUTE_MS, &[of]);
+    html! {
+        section .tiles aria-label="Figures" {
+            (people(LaneState::Waiting))
+            (people(LaneState::Running))
+            (people(LaneState::Held))
+            (people(LaneState::Scheduled))
+            (people(LaneState::Incomplete))
+            (tile("/dead", "dead letters", dead.to_string()))
+            (tile("/people", "people known", stats.people.to_string()))
+            (tile("/people?state=waiting", "until drained", drained))
+            (tile("/", "writes a minute", calls(Happening::Write).to_string()))
+            (tile("/", "reads a minute", calls(Happening::Read).to_string()))
+        }
+    }
+}
+
+fn plots(figures: &Figures) -> Markup {
+    let activity = &figures.activity;
+    let hour = |title, good, bad| Plot { title, buckets: &activity.minutes, step_ms: MINUTE_MS, steps: 60, good, bad };
+    let day =
+        |title, good, bad| Plot { title, buckets: &activity.half_hours, step_ms: HALF_HOUR_MS, steps: 48, good, bad };
+    html! {
+        (hour("Deliveries, the last hour", &GOOD_DELIVERIES, &BAD_DELIVERIES).draw(figures.now))
+        (hour("Calls to Postman, the last hour", &GOOD_CALLS, &BAD_CALLS).draw(figures.now))
+        (day("Deliveries, the last day", &GOOD_DELIVERIES, &BAD_DELIVERIES).draw(figures.now))
+        (day("Calls to Postman, the last day", &GOOD_CALLS, &BAD_CALLS).draw(figures.now))
+    }
+}
+
+fn processes(figures: &Figures) -> Markup {
+    let now = figures.now;
+    html! {
+        section {
+            h2 { "Processes" }
+            div .scroll {
+                table {
+                    thead { tr { th { "Role" } th { "Version" } th { "Up" } th { "Last heard" } } }
+                    tbody {
+                        @for process in &figures.processes.processes {
+                            tr {
+                                td data-name="Role" { (process.role.as_str()) @if !process.is_heard(now) { " " span .state .blocked { "silent" } } }
+                                td data-name="Version" { (process.version) }
+                                td data-name="Up" { (layout::span(now.ms_since(process.since))) }
+                                td data-name="Last heard" { (layout::time(now, process.beat_at)) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

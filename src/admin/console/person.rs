@@ -1,0 +1,217 @@
+//! One person: how they stand in a sentence, the record beside the member, and their story.
+
+use actix_web::web;
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use super::layout::{self, Nav};
+use super::people::mark_name;
+use super::session::Session;
+use super::{Done, Page, State, go_to};
+use crate::admin::answer::{Answer, answer};
+use crate::admin::error::AdminError;
+use crate::admin::people::{JobState, WholePerson, parse_person};
+use crate::admin::words;
+use crate::core::person::story::{Note, StoryEntry};
+use crate::core::person::{Document, EmploymentState, Mark, Stamp};
+use crate::core::time::UnixMs;
+use crate::store::LaneState;
+
+/// Who.
+#[derive(Deserialize)]
+pub(super) struct Query {
+    source: String,
+    employee_id: String,
+    done: Option<String>,
+}
+
+/// Whom to try now.
+#[derive(Deserialize)]
+pub(super) struct TryNow {
+    form_token: String,
+    source: String,
+    employee_id: String,
+}
+
+/// `GET /person`
+pub(super) async fn show(state: State, session: Session, query: web::Query<Query>) -> Page {
+    let person = parse_person(&query.source, &query.employee_id)?;
+    let body = match state.person(&person).await {
+        Ok(whole) => {
+            let told = answer(&whole, &state.holds().await?);
+            tell(state.now(), &session, &whole, &told)
+        }
+        Err(AdminError::NotFound(_)) => super::people::unheard(&person.to_string()),
+        Err(error) => return Err(error.into()),
+    };
+    Ok(layout::page(
+        &person.to_string(),
+        Nav::People,
+        Some(&session),
+        &html! {
+            p .pager { a href="/people" { "← People" } }
+            (layout::done(query.done.as_deref(), None))
+            (body)
+        },
+    ))
+}
+
+/// `POST /person/try`
+pub(super) async fn try_now(state: State, session: Session, given: web::Form<TryNow>) -> Done {
+    let by = session.acts(&given.form_token)?;
+    let person = parse_person(&given.source, &given.employee_id)?;
+    state.try_now(by, &person).await?;
+    Ok(go_to(&format!("{}&done=due", layout::person_page(&person))))
+}
+
+fn tell(now: UnixMs, session: &Session, whole: &WholePerson, told: &Answer) -> Markup {
+    let view = &whole.view;
+    let name = view.name();
+    let fields = [("source", view.person.source.as_str()), ("employee_id", view.person.employee_id.as_str())];
+    html! {
+        h1 { @if name.is_empty() { (view.person) } @else { (name) } " " (layout::state(view.row.lane.state)) }
+        p .quiet { (view.person) @for mark in view.document.as_ref().map(Mark::of).unwrap_or_default() { " · " (mark_name(mark)) } }
+        div #answer data-live { (sentence(now, told)) }
+        @if told.waits_for.is_some() { div .actions { (layout::button(session, "/person/try", "Try now", "plain", &fields)) } }
+        div #beside data-live { (beside(now, view.document.as_ref())) }
+        div #open data-live { (open_jobs(now, whole)) }
+        div #story data-live { (story(now, whole)) }
+    }
+}
+
+/// How they stand, and what to do.
+pub(super) fn sentence(now: UnixMs, told: &Answer) -> Markup {
+    let fine = told.waits_for.as_ref().is_none_or(|waits_for| {
+        waits_for.code.is_none() && !matches!(waits_for.state, LaneState::Blocked | LaneState::Incomplete)
+    });
+    html! {
+        section .card .answer .fine[fine] {
+            p .what { (layout::prose(&told.sentence)) }
+            @if let Some(waits_for) = &told.waits_for {
+                @if let Some(action) = &waits_for.action { p .todo { (layout::prose(action)) } }
+                p .quiet {
+                    "since " (layout::time(now, waits_for.since))
+                    @if let Some(code) = waits_for.code { " · " (layout::code(code.as_str())) }
+                    @if let Some(due) = waits_for.due_at { " · due " (layout::time(now, due)) }
+                }
+            }
+        }
+    }
+}
+
+/// The record beside the member, fact by fact.
+fn beside(now: UnixMs, document: Option<&Document>) -> Markup {
+    let Some(document) = document else {
+        return html! { p .quiet { "Nothing that came in was read yet." } };
+    };
+    let (record, member) = (&document.record, document.member.as_ref());
+    let told = |value: Option<&str>, stamp: Option<Stamp>| -> Markup {
+        match (value, stamp) {
+            (Some(value), Some(stamp)) => html! {
+                @if value.is_empty() { em { "none" } } @else { (value) }
+                " " span .quiet { "as of " (layout::time(now, stamp.at)) }
+            },
+            _ => html! { span .quiet { "not told" } },
+        }
+    };
+    let has = |value: Option<&str>| -> Markup {
+        match value {
+            Some(value) if !value.is_empty() => html! { (value) },
+            _ => html! { span .quiet { "–" } },
+        }
+    };
+    let employed = record.employment.at(now).or(record.employment.newest()).map(|word| {
+        let state = match word.state {
+            EmploymentState::Employed => "employed",
+            EmploymentState::Left => "left",
+        };
+        (format!("{state} from {}", word.from), word.stamp)
+    });
+    let active = member.and_then(|member| member.active).map(|active| if active { "active" } else { "inactive" });
+    html! {
+        section {
+            h2 { "What HR says, and what Postman has" }
+            div .scroll {
+                table .beside {
+                    thead { tr { th { "Fact" } th { "HR says" } th { "Postman has" } } }
+                    tbody {
+                        tr { th scope="row" { "Employment" } td data-name="HR says" { (told(employed.as_ref().map(|(text, _)| text.as_str()), employed.as_ref().map(|(_, stamp)| *stamp))) } td data-name="Postman has" { (has(active)) } }
+                        tr { th scope="row" { "E-mail" } td data-name="HR says" { (told(record.email().map(crate::core::person::Email::as_received), record.email.as_ref().map(|fact| fact.stamp))) } td data-name="Postman has" { (has(member.map(|member| member.user_name.as_str()))) } }
+                        tr { th scope="row" { "Given name" } td data-name="HR says" { (told(record.given_name(), record.given_name.as_ref().map(|fact| fact.stamp))) } td data-name="Postman has" { (has(member.and_then(|member| member.given_name.as_deref()))) } }
+                        tr { th scope="row" { "Family name" } td data-name="HR says" { (told(record.family_name(), record.family_name.as_ref().map(|fact| fact.stamp))) } td data-name="Postman has" { (has(member.and_then(|member| member.family_name.as_deref()))) } }
+                        tr { th scope="row" { "Locale" } td data-name="HR says" { (told(record.locale(), record.locale.as_ref().map(|fact| fact.stamp))) } td data-name="Postman has" { (has(None)) } }
+                    }
+                }
+            }
+            @match member {
+                Some(member) => p .quiet {
+                    "SCIM id " @match &member.id { Some(id) => code { (id) }, None => "not known: invited, not shown up" }
+                    ", last read or written " (layout::time(now, member.seen_at))
+                },
+                None => p .quiet { "No member at Postman is known." },
+            }
+        }
+    }
+}
+
+fn open_jobs(now: UnixMs, whole: &WholePerson) -> Markup {
+    let jobs = whole.view.open_jobs();
+    html! {
+        @if !jobs.is_empty() {
+            section {
+                h2 { "Open" }
+                ul .plain {
+                    @for job in &jobs {
+                        li {
+                            (layout::id(job.id)) " " (job.kind.map_or("event", |kind| kind.as_str())) " "
+                            @match job.state { JobState::Open(state) => (layout::state(state)), JobState::Done(..) => {} }
+                            @if let Some(at) = job.accepted_at { " " span .quiet { "accepted " (layout::time(now, at)) } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What happened, oldest first.
+fn story(now: UnixMs, whole: &WholePerson) -> Markup {
+    html! {
+        section {
+            h2 { "Story" }
+            @if whole.story_dropped > 0 { p .quiet { (whole.story_dropped) " older entries are gone." } }
+            @if whole.story.is_empty() {
+                p .quiet { "Nothing happened yet." }
+            } @else {
+                ol .history {
+                    @for entry in &whole.story {
+                        li class=(colour(entry)) {
+                            span { (words::note_text(&entry.note)) }
+                            (layout::time(now, entry.at))
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn colour(entry: &StoryEntry) -> &'static str {
+    match &entry.note {
+        Note::Ended { .. } => "done",
+        Note::Blocked { .. } => "dead",
+        Note::Received { .. } => "received",
+        Note::Called { .. }
+        | Note::TakenOver
+        | Note::RetryAt { .. }
+        | Note::Held { .. }
+        | Note::Scheduled { .. }
+        | Note::Incomplete { .. }
+        | Note::GivenBack
+        | Note::Replayed { .. }
+        | Note::Discarded { .. }
+        | Note::TakenFrom { .. }
+        | Note::HandedOver { .. }
+        | Note::Other(_) => "",
+    }
+}

@@ -1,0 +1,119 @@
+//! What goes on beside intake and worker: secrets that change, what is past its time, mappings that were
+//! corrected.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::{error, info, warn};
+
+use crate::admin::service::AdminState;
+use crate::clock::Clock;
+use crate::config::SecretFiles;
+use crate::core::hold::{HoldScope, Holds, is_caused_by_key, is_lifted_by_hand};
+use crate::store::holds::HOLDS;
+use crate::store::{Store, StoreError, documents};
+
+/// How often secret files are looked at. Seen soon after a change, and a few small reads cost nothing.
+const SECRETS_EVERY: Duration = Duration::from_secs(2);
+/// How often what is past its time is dropped.
+const TIDY_EVERY: Duration = Duration::from_secs(30);
+/// How often a store that was not there at the start is asked for again.
+const CONNECT_EVERY: Duration = Duration::from_secs(1);
+/// People made due in one step when a hold is lifted.
+const RELEASED_AT_ONCE: u64 = 1_000;
+/// A restart may bring another key, so what a key can have caused is tried again at once.
+pub(super) const RESTARTED: &str = "the process started";
+
+/// Does what a restart does, as soon as the store is there. That it is not is told elsewhere.
+pub(super) async fn lift_when_connected(store: Arc<dyn Store>) {
+    while lift_what_a_key_can_cause(store.as_ref(), RESTARTED).await.is_err() {
+        tokio::time::sleep(CONNECT_EVERY).await;
+    }
+}
+
+/// Lifts the holds that a key can have caused. They keep their pauses: if one comes back, it goes on with
+/// them.
+pub(super) async fn lift_what_a_key_can_cause(store: &dyn Store, why: &str) -> Result<(), StoreError> {
+    let now = Clock::System.now();
+    let lifted = documents::change(store, HOLDS, |holds: &mut Holds| {
+        let caused = |scope: &HoldScope, holds: &Holds| {
+            holds.get(scope).is_some_and(|hold| is_caused_by_key(hold.code) && !is_lifted_by_hand(hold.code))
+        };
+        let scopes: Vec<HoldScope> =
+            [HoldScope::All, HoldScope::Writes].into_iter().filter(|scope| caused(scope, holds)).collect();
+        for scope in &scopes {
+            holds.lift_for_now(now, scope);
+        }
+        (!scopes.is_empty()).then_some(scopes)
+    });
+    for scope in lifted.await?.into_iter().flatten() {
+        info!(%scope, "hold lifted: {why}");
+        while store.release(now, &scope.to_string(), RELEASED_AT_ONCE).await? >= RELEASED_AT_ONCE {}
+    }
+    Ok(())
+}
+
+/// Looks at the secret files again and again. A changed Postman key lifts the hold that the old one
+/// caused.
+pub(super) async fn refresh_secrets(mut files: SecretFiles, store: Option<Arc<dyn Store>>) {
+    if files.is_empty() {
+        return;
+    }
+    loop {
+        tokio::time::sleep(SECRETS_EVERY).await;
+        let read = tokio::task::spawn_blocking(move || {
+            let refreshed = files.refresh();
+            (files, refreshed)
+        });
+        let Ok((kept, refreshed)) = read.await else {
+            error!("secret files are not looked at any more: restart to have changes seen");
+            return;
+        };
+        files = kept;
+        for (key, problem) in &refreshed.failed {
+            warn!(key, problem, "a secret cannot be read again: the last value stays in use");
+        }
+        for key in &refreshed.changed {
+            info!(key, "a secret changed");
+        }
+        if refreshed.changed.iter().any(|key| key == "postman.key")
+            && let Some(store) = &store
+            && let Err(error) = lift_what_a_key_can_cause(store.as_ref(), "the key changed").await
+        {
+            error!(%error, "the hold of the former key could not be lifted");
+        }
+    }
+}
+
+/// Drops what is past its time, piece by piece.
+pub(super) async fn tidy(store: Arc<dyn Store>, clock: Clock) {
+    loop {
+        tokio::time::sleep(TIDY_EVERY).await;
+        loop {
+            match store.tidy(clock.now()).await {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(error) => {
+                    warn!(%error, "what is past its time could not be dropped");
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// Tries unmapped records with the present mappings, where these are others than before.
+pub(super) async fn remap(state: AdminState) {
+    loop {
+        match state.remap_all().await {
+            Ok(healed) => {
+                if healed > 0 {
+                    info!(records = healed, "records that could not be mapped say something with the present mapping");
+                }
+                return;
+            }
+            // The store is not there yet, which is told elsewhere.
+            Err(_) => tokio::time::sleep(CONNECT_EVERY).await,
+        }
+    }
+}

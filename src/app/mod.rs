@@ -1,0 +1,296 @@
+//! Builds everything and ties it together: the only wiring. Starts the components, and stops them in
+//! order. How configuration becomes each component's options is in `options`, which store is opened in
+//! `open`, what goes on beside them in `background`.
+
+mod background;
+mod open;
+mod options;
+mod token;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::admin::readiness::StoreHealth;
+use crate::admin::service::AdminState;
+use crate::admin::{self, Admin};
+use crate::clock::{self, Clock};
+use crate::config::{Config, SecretFiles, StoreUrl};
+use crate::core::processes::ProcessRole;
+use crate::intake::{Intake, IntakeError, Services};
+use crate::lifecycle::Lifecycle;
+use crate::scim::ClientError;
+use crate::secret::LiveSecret;
+use crate::store::target::bind_target;
+use crate::store::{Store, StoreError};
+use crate::telemetry::activity::ActivityLog;
+use crate::telemetry::metrics::{Metrics, MetricsError};
+use crate::worker::Worker;
+
+pub use self::open::{open_other_store, open_store};
+pub use self::options::{log_options, scim_client};
+pub use self::token::TOKEN_FILE;
+
+/// Least time for the listeners to close: answers that are ready are still sent.
+const CLOSE_MIN: Duration = Duration::from_secs(1);
+
+/// What a process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Takes webhooks in and brings the team in line.
+    All,
+    /// Only takes webhooks in.
+    Intake,
+    /// Only brings the team in line.
+    Worker,
+}
+
+impl From<Role> for ProcessRole {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::All => Self::All,
+            Role::Intake => Self::Intake,
+            Role::Worker => Self::Worker,
+        }
+    }
+}
+
+/// Why the bridge could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store could not be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The SCIM client could not be made.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// `[postman] ca_file` could not be read.
+    #[error("`[postman] ca_file` cannot be read: {0}")]
+    CaFile(std::io::Error),
+    /// A listener could not be had.
+    #[error(transparent)]
+    Admin(#[from] admin::BindError),
+    /// The public listener could not be had.
+    #[error(transparent)]
+    Intake(#[from] IntakeError),
+    /// Metrics could not be set up.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
+    /// The admin token could not be kept.
+    #[error("the admin token cannot be kept in {path}: {source}")]
+    Token {
+        /// Where.
+        path: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The embedded store is for one process, which must do everything.
+    #[error("the embedded store is for one process: `--role {0}` would leave half of the work undone")]
+    RoleNeedsSharedStore(&'static str),
+}
+
+impl StartError {
+    /// What to do about it.
+    #[must_use]
+    pub fn action(&self) -> &'static str {
+        match self {
+            Self::Store(StoreError::Unavailable(_)) => "Give `[store] url` a directory that this user can write to.",
+            Self::Store(StoreError::OtherTarget { .. }) => {
+                "Let `[store] url` (or `key_prefix`) name a store of this target's own; or serve the target that it is kept for."
+            }
+            Self::Client(_) | Self::CaFile(_) => "Install CA certificates, or correct `[postman] ca_file`.",
+            Self::Admin(_) => "Free the address, or set `[server] admin_listen`.",
+            Self::Intake(_) => "Free the address, or set `[server] listen`.",
+            Self::Store(_) | Self::Metrics(_) => "",
+            Self::Token { .. } => "Set `[server] admin_token`, or make the directory writable.",
+            Self::RoleNeedsSharedStore(_) => "Leave `--role` away, or let `[store] url` name a Redis.",
+        }
+    }
+}
+
+/// The bridge, built and bound, not yet at work.
+pub struct Bridge {
+    intake: Option<Intake>,
+    admin: Admin,
+    worker: Option<Worker>,
+    store: Arc<dyn Store>,
+    /// Whether other processes may be at work on it.
+    is_shared_store: bool,
+    clock: Clock,
+    life: Lifecycle,
+    admin_state: AdminState,
+    secret_files: SecretFiles,
+    grace: Duration,
+    token: LiveSecret,
+}
+
+impl Bridge {
+    /// Opens the store, makes the client, and takes both addresses.
+    ///
+    /// # Errors
+    /// Whatever could not be had; nothing is left running then.
+    pub async fn build(config: Config, role: Role, life: Lifecycle) -> Result<Self, StartError> {
+        let clock = Clock::System;
+        let process_role = ProcessRole::from(role);
+        for notice in &config.notices {
+            warn!("{notice}");
+        }
+        let metrics = Metrics::install()?;
+        let client = scim_client(&config)?;
+        let is_embedded = matches!(config.store.url, StoreUrl::Embedded { .. });
+        if is_embedded && role != Role::All {
+            return Err(StartError::RoleNeedsSharedStore(process_role.as_str()));
+        }
+        let store = open::serving(&config, &life).await?;
+        if is_embedded {
+            bind_target(store.as_ref(), &options::target(&config)).await?;
+            store.end_leases(clock.now()).await?;
+            background::lift_what_a_key_can_cause(store.as_ref(), background::RESTARTED).await?;
+        }
+        let token = match (&config.server.admin_token, &config.store.url) {
+            (Some(token), _) => token.clone(),
+            (None, StoreUrl::Embedded { dir }) => token::kept(&dir.join(TOKEN_FILE))?,
+            (None, StoreUrl::Redis(_)) => {
+                if config.server.tokens.is_empty() {
+                    warn!("no `[server] admin_token` is set, so API and console stay shut; health and metrics need none");
+                }
+                LiveSecret::new(clock::new_token().into())
+            }
+        };
+        let activity = ActivityLog::default();
+        let admin_state = AdminState {
+            store: store.clone(),
+            health: StoreHealth::new(store.clone(), open::patience(&config.store)),
+            clock: clock.clone(),
+            tokens: options::tokens(&config, &token),
+            lifecycle: life.clone(),
+            remap: options::remap(&config.sources),
+            mappings: options::mappings_hash(&config.sources),
+            sources: options::source_figures(&config.sources),
+            pauses: options::probe_pauses(&config),
+            guard: options::guard(&config),
+            bounds: options::bound_figures(&config),
+            settings: Arc::new(options::settings(&config)),
+            activity: activity.clone(),
+            process: clock::new_name(),
+            version: env!("CARGO_PKG_VERSION"),
+            started_at: clock.now(),
+            role: process_role,
+            metrics,
+        };
+        let admin = Admin::bind(&options::admin(&config), admin_state.clone())?;
+        let services = Services { store: store.clone(), clock: clock.clone(), lifecycle: life.clone() };
+        let sources = || config.sources.iter().map(options::source).collect();
+        let intake = (role != Role::Worker).then(|| Intake::bind(options::intake(&config), sources(), services));
+        let worker = (role != Role::Intake)
+            .then(|| Worker::new(store.clone(), client, clock.clone(), options::worker(&config)).with_activity(activity));
+        Ok(Self {
+            intake: intake.transpose()?,
+            admin,
+            worker,
+            is_shared_store: !is_embedded,
+            store,
+            clock,
+            life,
+            admin_state,
+            grace: Duration::from_secs(config.server.shutdown_grace_s),
+            secret_files: config.secret_files,
+            token,
+        })
+    }
+
+    /// Where webhooks are taken in; none for a worker.
+    #[must_use]
+    pub fn intake_address(&self) -> Option<SocketAddr> {
+        self.intake.as_ref().map(Intake::address)
+    }
+
+    /// Where health, metrics, API and console are.
+    #[must_use]
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin.address()
+    }
+
+    /// What opens API and console.
+    #[must_use]
+    pub fn admin_token(&self) -> LiveSecret {
+        self.token.clone()
+    }
+
+    /// The store, for who lives in the same process.
+    #[must_use]
+    pub fn store(&self) -> Arc<dyn Store> {
+        self.store.clone()
+    }
+
+    /// Works until the process is to stop, then stops in order: no new deliveries and people, what is
+    /// in flight ends within the grace, the rest is given back, the listeners close, the store closes.
+    ///
+    /// # Errors
+    /// A listener failed.
+    pub async fn run(self) -> std::io::Result<()> {
+        let Self { intake, admin, worker, store, is_shared_store, clock, life, admin_state, secret_files, grace, .. } =
+            self;
+        info!(
+            intake = intake.as_ref().map(|intake| intake.address().to_string()),
+            admin = %admin.address(),
+            version = env!("CARGO_PKG_VERSION"),
+            "serving"
+        );
+        let close = CancellationToken::new();
+        let admin = tokio::spawn(admin.serve(close.clone()));
+        let intake = intake.map(|intake| tokio::spawn(intake.serve(close.clone())));
+        // Whoever works knows the key and the mappings, and keeps the store tidy.
+        let works = worker.is_some();
+        let keyed = works.then(|| store.clone());
+        let mut beside = vec![tokio::spawn(background::refresh_secrets(secret_files, keyed))];
+        if works {
+            beside.push(tokio::spawn(background::tidy(store.clone(), clock.clone())));
+            beside.push(tokio::spawn(background::remap(admin_state)));
+        }
+        if works && is_shared_store {
+            beside.push(tokio::spawn(background::lift_when_connected(store.clone())));
+        }
+        life.serve();
+        let stopping_since = {
+            let life = life.clone();
+            tokio::spawn(async move {
+                life.stopping().await;
+                Instant::now()
+            })
+        };
+        match worker {
+            Some(worker) => worker.run(life.clone(), grace).await,
+            None => life.stopping().await,
+        }
+        close.cancel();
+        for task in beside {
+            task.abort();
+            // Its clone of the store must be gone before the store closes.
+            let _ = task.await;
+        }
+        // One grace for all: what the workers left of it is for deliveries whose bodies still arrive. A
+        // sender that is cut off here sends again.
+        let passed = stopping_since.await.map_or(grace, |since| since.elapsed());
+        let left = grace.saturating_sub(passed).max(CLOSE_MIN);
+        let closing = async {
+            let mut ended = Ok(());
+            for listener in [Some(admin), intake].into_iter().flatten() {
+                ended = ended.and(joined(listener).await);
+            }
+            ended
+        };
+        let ended = tokio::time::timeout(left, closing).await.unwrap_or(Ok(()));
+        // The last clone: what is queued is written, and the lock is released.
+        tokio::task::spawn_blocking(move || drop(store)).await.ok();
+        ended
+    }
+}
+
+async fn joined(listener: JoinHandle<std::io::Result<()>>) -> std::io::Result<()> {
+    listener.await.unwrap_or_else(|error| Err(std::io::Error::other(error)))
+}

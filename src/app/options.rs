@@ -1,0 +1,312 @@
+//! Configuration into each component's own options.
+
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use tracing::warn;
+use url::Url;
+
+use super::StartError;
+use crate::admin::AdminOptions;
+use crate::admin::letters::{Remap, Remapped, StillUnmapped};
+use crate::admin::tokens::{Token, TokenRole, Tokens};
+use crate::config::{
+    Config, EmailChange, LogConfig, LogFormat, PostmanAuth, RedisConfig, RedisHost, RedisPlace, RedisUrl,
+    SourceConfig, StoreDurability, UpdatesOfOthers,
+};
+use crate::core::guard::GuardOptions;
+use crate::core::hold::ProbePauses;
+use crate::core::limiter::Rate;
+use crate::core::mapping::{self, Record};
+use crate::core::person::SourceName;
+use crate::core::problems::{BoundFigures, SourceFigures};
+use crate::core::reconcile::plan::PlanRules;
+use crate::core::reconcile::verdict::RetryRules;
+use crate::descriptors;
+use crate::intake::{IntakeOptions, Source, SourceSecret};
+use crate::peer::TrustedProxies;
+use crate::scim::{Auth, Client, ClientError, ClientOptions};
+use crate::secret::LiveSecret;
+use crate::store::redis::{Address, Durability, LinkOptions, Login, Place, TlsFiles};
+use crate::store::{Bounds, StoreOptions};
+use crate::telemetry::logs::{Format, LogOptions};
+use crate::worker::WorkerOptions;
+
+const DAY_MS: u64 = 86_400_000;
+const HOUR_MS: u64 = 3_600_000;
+
+/// Makes the configured SCIM client.
+pub fn scim_client(config: &Config) -> Result<Client, StartError> {
+    let postman = &config.postman;
+    let ca_pem = postman.ca_file.as_deref().map(fs::read).transpose().map_err(StartError::CaFile)?;
+    let base_url = Url::parse(&postman.base_url).map_err(|_| ClientError::BaseUrl)?;
+    let options = ClientOptions {
+        base_url,
+        key: postman.key.clone(),
+        auth: match postman.auth {
+            PostmanAuth::Bearer => Auth::Bearer,
+            PostmanAuth::Raw => Auth::Raw,
+        },
+        x_api_key: postman.x_api_key,
+        locale: postman.locale.clone(),
+        timeout: Duration::from_secs(postman.timeout_s),
+        connect_timeout: Duration::from_secs(postman.connect_timeout_s.min(postman.timeout_s)),
+        ca_pem,
+    };
+    Ok(Client::new(options)?)
+}
+
+/// Turns `[log]` into what logging is set up with.
+#[must_use]
+pub fn log_options(log: &LogConfig) -> LogOptions {
+    use std::io::IsTerminal;
+    let format = match log.format {
+        LogFormat::Human => Format::Human,
+        LogFormat::Auto if std::io::stderr().is_terminal() => Format::Human,
+        LogFormat::Auto | LogFormat::Json => Format::Json,
+    };
+    LogOptions { format, filter: log.level.clone() }
+}
+
+/// Whose store it is: the target, and the name that somebody gave the team. Never the key, which rotates.
+pub(super) fn target(config: &Config) -> String {
+    let postman = &config.postman;
+    match &postman.team {
+        Some(team) => format!("{} ({team})", postman.base_url),
+        None => postman.base_url.clone(),
+    }
+}
+
+pub(super) fn store(config: &Config) -> StoreOptions {
+    let window_ms = config.postman.rate_window_s * 1000;
+    StoreOptions {
+        writes: Rate { calls: config.postman.writes_per_minute, window_ms },
+        reads: Rate { calls: config.postman.reads_per_minute, window_ms },
+        bounds: Bounds {
+            entries_max: config.store.high_water_jobs,
+            dead_letters_max: config.store.dead_letters_max,
+            dead_bytes_max: config.store.dead_bytes_max,
+            story_entries_max: config.store.story_entries_max,
+            story_keep_ms: config.store.story_keep_days * DAY_MS,
+        },
+    }
+}
+
+pub(super) fn bound_figures(config: &Config) -> BoundFigures {
+    let store = &config.store;
+    BoundFigures {
+        entries_max: store.high_water_jobs,
+        dead_letters_max: store.dead_letters_max,
+        dead_bytes_max: store.dead_bytes_max,
+    }
+}
+
+pub(super) fn link(url: &RedisUrl, redis: &RedisConfig) -> LinkOptions {
+    let address = |host: &RedisHost| Address { host: host.host.clone(), port: host.port };
+    let addresses = |hosts: &[RedisHost]| hosts.iter().map(address).collect();
+    LinkOptions {
+        place: match &url.place {
+            RedisPlace::Standalone(host) => Place::Standalone(address(host)),
+            RedisPlace::Sentinel { sentinels, primary } => {
+                Place::Sentinel { sentinels: addresses(sentinels), primary: primary.clone() }
+            }
+            RedisPlace::Cluster(nodes) => Place::Cluster(addresses(nodes)),
+        },
+        tls: url.tls.then(|| TlsFiles { ca: redis.ca_file.clone(), client: redis.client_files.clone() }),
+        database: url.database,
+        login: Login { username: redis.username.clone(), password: redis.password.clone() },
+        sentinel_login: Login { username: redis.sentinel_username.clone(), password: redis.sentinel_password.clone() },
+        key_prefix: redis.key_prefix.clone(),
+        durability: match redis.durability {
+            StoreDurability::Written => Durability::Written,
+            StoreDurability::Fsynced => Durability::Fsynced,
+            StoreDurability::Replicated => Durability::Replicated,
+        },
+        durable_timeout: Duration::from_millis(redis.durable_timeout_ms),
+        connect_timeout: Duration::from_millis(redis.connect_timeout_ms),
+        response_timeout: Duration::from_millis(redis.response_timeout_ms),
+        insecure_ok: redis.insecure_ok,
+    }
+}
+
+pub(super) fn probe_pauses(config: &Config) -> ProbePauses {
+    ProbePauses { first_ms: config.hold.probe_first_s * 1000, max_ms: config.hold.probe_max_s * 1000 }
+}
+
+pub(super) fn guard(config: &Config) -> GuardOptions {
+    let guard = &config.guard;
+    GuardOptions {
+        leaves_max: guard.leaves_max,
+        leaves_percent: guard.leaves_percent,
+        address_changes_max: guard.address_changes_max,
+        window_ms: guard.window_h * HOUR_MS,
+    }
+}
+
+pub(super) fn plan_rules(config: &Config) -> PlanRules {
+    let creates = config.sources.iter().filter(|source| source.updates_of_others == UpdatesOfOthers::Create);
+    PlanRules {
+        read_lag_ms: config.postman.read_lag_s * 1000,
+        changes_addresses: config.postman.email_change == EmailChange::Apply,
+        updates_create: creates.map(|source| source.name.clone()).collect(),
+        pages_max: config.postman.look_up_pages_max,
+        locale: config.postman.locale.clone(),
+    }
+}
+
+pub(super) fn worker(config: &Config) -> WorkerOptions {
+    WorkerOptions {
+        concurrency: usize::try_from(config.worker.concurrency).unwrap_or(usize::MAX),
+        lease_ms: config.worker.lease_s * 1000,
+        call_timeout_ms: config.postman.timeout_s * 1000,
+        rate_window_ms: config.postman.rate_window_s * 1000,
+        plan: plan_rules(config),
+        retry: RetryRules {
+            first_ms: config.retry.first_ms,
+            max_ms: config.retry.max_ms,
+            give_up_after_ms: config.retry.give_up_after_h * HOUR_MS,
+            suspicion_ms: config.retry.suspicion_s * 1000,
+            take_overs_max: config.worker.take_overs_max,
+        },
+        probe_pauses: probe_pauses(config),
+        guard: guard(config),
+    }
+}
+
+pub(super) fn admin(config: &Config) -> AdminOptions {
+    AdminOptions {
+        listen: config.server.admin_listen.to_string(),
+        hosts: config.server.admin_hosts.clone(),
+        proxies: TrustedProxies::new(&config.server.trusted_proxies),
+    }
+}
+
+/// The tokens that open API and console; `admin` is the one that stands alone in the configuration, or
+/// was made.
+pub(super) fn tokens(config: &Config, admin: &LiveSecret) -> Tokens {
+    let named = config.server.tokens.iter().map(|token| Token {
+        name: token.name.clone(),
+        role: match token.role {
+            crate::config::TokenRole::Full => TokenRole::Full,
+            crate::config::TokenRole::ReadOnly => TokenRole::ReadOnly,
+        },
+        secret: token.token.clone(),
+    });
+    let admin = Token { name: "admin".to_owned(), role: TokenRole::Full, secret: admin.clone() };
+    Tokens::new(std::iter::once(admin).chain(named).collect())
+}
+
+pub(super) fn intake(config: &Config) -> IntakeOptions {
+    IntakeOptions {
+        listen: config.server.listen.to_string(),
+        body_bytes_max: config.server.body_bytes_max,
+        // Room for some at their largest; small ones are taken by the thousand.
+        bodies_bytes_max: (config.server.body_bytes_max * 4).max(IntakeOptions::default().bodies_bytes_max),
+        body_timeout_ms: config.server.body_timeout_s * 1000,
+        shutdown_grace_s: config.server.shutdown_grace_s,
+        workers: config.server.workers,
+        connections_max: connections_max(config.server.connections_max),
+        connections_per_peer: config.server.connections_per_peer,
+        proxies: TrustedProxies::new(&config.server.trusted_proxies),
+        ..IntakeOptions::default()
+    }
+}
+
+/// As many connections as are configured, or as many as descriptors allow.
+fn connections_max(configured: usize) -> usize {
+    let limit = descriptors::raise();
+    let possible = descriptors::connections_under(limit);
+    if possible < configured {
+        warn!(
+            limit,
+            connections_max = possible,
+            "the limit of file descriptors is too low for `[server] connections_max`: fewer connections are taken"
+        );
+    }
+    configured.min(possible)
+}
+
+pub(super) fn source(source: &SourceConfig) -> Source {
+    Source {
+        name: source.name.clone(),
+        scheme: source.signature.clone(),
+        secrets: source
+            .secrets
+            .iter()
+            .map(|secret| SourceSecret { secret: secret.secret.clone(), not_after: secret.not_after })
+            .collect(),
+        mapping: source.mapping.clone(),
+        remember_ms: source.dedupe_days * DAY_MS,
+        content_types: source.content_types.clone(),
+    }
+}
+
+pub(super) fn source_figures(sources: &[SourceConfig]) -> Vec<SourceFigures> {
+    sources
+        .iter()
+        .map(|source| {
+            let ends: Vec<_> = source.secrets.iter().map(|secret| secret.not_after).collect();
+            let secret_until = ends.iter().all(Option::is_some).then(|| ends.into_iter().flatten().max()).flatten();
+            SourceFigures { secret_until, ..SourceFigures::new(source.name.clone()) }
+        })
+        .collect()
+}
+
+/// Maps kept payloads by the present mappings.
+pub(super) fn remap(sources: &[SourceConfig]) -> Remap {
+    let mappings: Vec<_> = sources.iter().map(|source| (source.name.clone(), source.mapping.clone())).collect();
+    Arc::new(move |name: &SourceName, payload: &[u8]| {
+        let (_, mapping) = mappings.iter().find(|(known, _)| known == name)?;
+        let mut remapped = Remapped::default();
+        for record in mapping::remap(mapping, name, payload) {
+            match record {
+                Record::Event { event, .. } => remapped.events.push(event),
+                Record::Ignored { .. } => {}
+                Record::Unmapped { person, code, detail, payload } => {
+                    remapped.unmapped.push(StillUnmapped { person, code, detail, payload });
+                }
+            }
+        }
+        Some(remapped)
+    })
+}
+
+/// By what the mappings are known to be others than before.
+pub(super) fn mappings_hash(sources: &[SourceConfig]) -> String {
+    let mut hash = Sha256::new();
+    for source in sources {
+        hash.update(format!("{} {:?}\n", source.name, source.mapping));
+    }
+    data_encoding::HEXLOWER.encode(&hash.finalize()[..16])
+}
+
+/// The configuration in force, for people. No secret is among it.
+pub(super) fn settings(config: &Config) -> Vec<(String, String)> {
+    let postman = &config.postman;
+    let mut settings = vec![
+        ("server.listen", config.server.listen.to_string()),
+        ("server.admin_listen", config.server.admin_listen.to_string()),
+        ("store.url", config.store.url.to_string()),
+        ("store.high_water_jobs", config.store.high_water_jobs.to_string()),
+        ("store.dead_letters_max", config.store.dead_letters_max.to_string()),
+        ("store.dead_bytes_max", config.store.dead_bytes_max.to_string()),
+        ("store.story_entries_max", config.store.story_entries_max.to_string()),
+        ("store.story_keep_days", config.store.story_keep_days.to_string()),
+        ("postman.base_url", postman.base_url.clone()),
+        ("postman.team", postman.team.clone().unwrap_or_default()),
+        ("postman.writes_per_minute", postman.writes_per_minute.to_string()),
+        ("postman.reads_per_minute", postman.reads_per_minute.to_string()),
+        ("postman.read_lag_s", postman.read_lag_s.to_string()),
+        ("worker.concurrency", config.worker.concurrency.to_string()),
+        ("guard.leaves_max", config.guard.leaves_max.to_string()),
+        ("guard.leaves_percent", config.guard.leaves_percent.to_string()),
+        ("guard.address_changes_max", config.guard.address_changes_max.to_string()),
+        ("guard.window_h", config.guard.window_h.to_string()),
+    ];
+    for source in &config.sources {
+        settings.push(("source.name", source.name.to_string()));
+    }
+    settings.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}

@@ -1,0 +1,255 @@
+//! What an attempt would do, without making a call: the same plan as the worker's, against members as
+//! the list of members shows them, and with every write going well.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::attempt::{AttemptState, Claimed, Conclusion};
+use super::listing::Listing;
+use super::owner::Owner;
+use super::plan::{PlanRules, Step, plan};
+use super::reply::Outcome;
+use super::request::{Active, Attributes, Member, Request};
+use crate::core::code::Code;
+use crate::core::limiter::CallKind;
+use crate::core::person::Document;
+use crate::core::person::job::Finished;
+use crate::core::time::UnixMs;
+
+/// Far above what a plan takes; a plan that does not end is told as blocked.
+const STEPS_MAX: usize = 64;
+
+/// What would be done for one person.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Preview {
+    /// A member would be made.
+    pub create: bool,
+    /// A member would be switched on.
+    pub switch_on: bool,
+    /// Names would be written.
+    pub rename: bool,
+    /// The address would be changed.
+    pub readdress: bool,
+    /// A member would be switched off.
+    pub deactivate: bool,
+    /// A member who is there would become this person's.
+    pub adopt: bool,
+    /// HR has not said enough.
+    pub incomplete: bool,
+    /// It could not be done: why.
+    pub blocked: Option<(Code, String)>,
+    /// Calls that read.
+    pub reads: u32,
+    /// Calls that write.
+    pub writes: u32,
+}
+
+impl Preview {
+    /// Whether anything would be written.
+    #[must_use]
+    pub fn changes_anything(&self) -> bool {
+        self.create || self.switch_on || self.rename || self.readdress || self.deactivate
+    }
+}
+
+/// Who has which claim, over all people of a plan: by key, the person and what counts of them.
+pub type Claims = BTreeMap<String, Owner>;
+
+/// What would be done for `document` (with what is staged folded in) where the list of members shows
+/// `listed`. Claims that would be made are noted in `claims`.
+#[must_use]
+pub fn preview(mut document: Document, listed: Option<&Member>, claims: &mut Claims, rules: &PlanRules, now: UnixMs) -> Preview {
+    let mut preview = Preview::default();
+    if document.member.is_none() {
+        document.listed_as = listed.map(|member| member.id.clone());
+    }
+    let mut member = listed.cloned();
+    let mut state = AttemptState::new(document, false, now);
+    for _ in 0..STEPS_MAX {
+        match plan(&mut state, rules, now) {
+            Step::Finish(conclusion) => {
+                preview.note_end(&conclusion);
+                return preview;
+            }
+            Step::Own(keys) => {
+                let claimed = claim(claims, &keys, &state.document, now);
+                state.learn_claim(&keys, claimed);
+            }
+            Step::Send(request) => {
+                preview.note_call(&request);
+                let outcome = answer(&request, &mut member);
+                state.learn(&request, outcome, now);
+            }
+        }
+    }
+    preview.blocked = Some((Code::ScimGaveUp, "the plan does not end".to_owned()));
+    preview
+}
+
+fn claim(claims: &mut Claims, keys: &[String], document: &Document, now: UnixMs) -> Claimed {
+    let others = keys.iter().find_map(|key| claims.get(key).filter(|owner| owner.person != document.person));
+    if let Some(owner) = others {
+        if !owner.hands_over_to(document) {
+            return Claimed::Others(owner.clone());
+        }
+        let from = owner.person.clone();
+        for key in keys {
+            claims.insert(key.clone(), Owner::of(document, key, now));
+        }
+        return Claimed::TakenFrom(from);
+    }
+    for key in keys {
+        claims.insert(key.clone(), Owner::of(document, key, now));
+    }
+    Claimed::Ours
+}
+
+/// What a target would answer to whom all goes well.
+fn answer(request: &Request, member: &mut Option<Member>) -> Outcome {
+    let shown = |member: &Option<Member>| match member {
+        Some(member) => Outcome::Member(Box::new(member.clone())),
+        None => Outcome::NotMember,
+    };
+    match request {
+        Request::Create(_) if member.is_some() => return Outcome::AlreadyMember,
+        Request::Create(user) => {
+            *member = Some(Member {
+                id: String::new(),
+                user_name: user.user_name.clone(),
+                given_name: user.given_name.clone(),
+                family_name: user.family_name.clone(),
+                active: Active::On,
+                version: None,
+                attributes: nothing(),
+            });
+            return Outcome::Created(member.clone().map(Box::new));
+        }
+        Request::Find { .. } | Request::Page { .. } => {
+            let members: Vec<Member> = member.iter().cloned().collect();
+            let listed = u32::try_from(members.len()).unwrap_or(u32::MAX);
+            return Outcome::Members(Listing { members, listed, total: Some(listed), ..Listing::default() });
+        }
+        Request::SetActive { active, .. } => {
+            if let Some(member) = member {
+                member.active = if *active { Active::On } else { Active::Off };
+            }
+        }
+        Request::SetUserName { user_name, .. } => {
+            if let Some(member) = member {
+                member.user_name.clone_from(user_name);
+            }
+        }
+        Request::Replace { body, .. } => {
+            let name = serde_json::from_str::<serde_json::Value>(body).unwrap_or_default();
+            let text = |key: &str| name["name"][key].as_str().map(str::to_owned);
+            if let Some(member) = member {
+                (member.given_name, member.family_name) = (text("givenName"), text("familyName"));
+            }
+        }
+        Request::SetNames { given_name, family_name, .. } => {
+            if let Some(member) = member {
+                (member.given_name, member.family_name) = (given_name.clone(), family_name.clone());
+            }
+        }
+        Request::Get { .. } => {}
+        Request::Probe | Request::Discover => return Outcome::Served,
+    }
+    shown(member)
+}
+
+fn nothing() -> Attributes {
+    let empty = RawValue::from_string("{}".to_owned()).unwrap_or_default();
+    Attributes::of(&empty)
+}
+
+impl Preview {
+    fn note_call(&mut self, request: &Request) {
+        match request.operation().call_kind() {
+            CallKind::Read => self.reads += 1,
+            CallKind::Write => self.writes += 1,
+        }
+        match request {
+            Request::Create(_) => self.create = true,
+            Request::SetActive { active: true, .. } => self.switch_on = true,
+            Request::SetActive { active: false, .. } => self.deactivate = true,
+            Request::SetUserName { .. } => self.readdress = true,
+            Request::Replace { .. } | Request::SetNames { .. } => self.rename = true,
+            Request::Get { .. } | Request::Find { .. } | Request::Page { .. } | Request::Probe | Request::Discover => {}
+        }
+    }
+
+    fn note_end(&mut self, conclusion: &Conclusion) {
+        match conclusion {
+            Conclusion::InLine(Finished::Adopted) => self.adopt = true,
+            Conclusion::InLine(_) => {}
+            Conclusion::Incomplete(_) => self.incomplete = true,
+            Conclusion::Blocked { code, detail, .. } => self.blocked = Some((*code, detail.clone())),
+            Conclusion::TryAgain { code, .. } | Conclusion::Hold { code, .. } => {
+                self.blocked = Some((*code, String::new()));
+            }
+            Conclusion::Suspect { .. } | Conclusion::RateLimited { .. } => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::person::{Email, EmploymentState, Event, EventKind, Facts, Name, Person, SourceName, Stated};
+
+    fn document(id: &str, address: &str, family: &str) -> Document {
+        let person = Person::parse(SourceName::parse("hr").unwrap(), id).unwrap();
+        let name = |raw: &str| Name::parse("name", raw).unwrap().map(Stated::Is);
+        let facts = Facts {
+            employment: Some((EmploymentState::Employed, None)),
+            email: Some(Email::parse(address).unwrap()),
+            given_name: name("Ada"),
+            family_name: name(family),
+            locale: None,
+        };
+        let event = Event { person: person.clone(), kind: EventKind::Update, at: None, facts };
+        let mut document = Document::new(person);
+        document.record.fold(&event, UnixMs(1_000), 1);
+        document
+    }
+
+    fn member(address: &str, family: &str, active: bool) -> Member {
+        let json = format!(r#"{{"id":"x","userName":"{address}","name":{{"givenName":"Ada","familyName":"{family}"}},"active":{active}}}"#);
+        super::super::member::read(json.as_bytes(), None).unwrap()
+    }
+
+    fn rules() -> PlanRules {
+        PlanRules { read_lag_ms: 60_000, changes_addresses: true, updates_create: std::collections::BTreeSet::new(), pages_max: 20, locale: "en-US".to_owned() }
+    }
+
+    fn previewed(document: Document, listed: Option<Member>) -> Preview {
+        preview(document, listed.as_ref(), &mut Claims::new(), &rules(), UnixMs(2_000))
+    }
+
+    #[test]
+    fn who_is_missing_would_be_created_and_who_is_right_left_alone() {
+        let new = previewed(document("E-1", "ada@example.com", "King"), None);
+        assert!(new.create && new.writes == 1 && new.blocked.is_none(), "{new:?}");
+        let right = previewed(document("E-1", "ada@example.com", "King"), Some(member("ada@example.com", "King", true)));
+        assert!(!right.changes_anything() && right.adopt, "{right:?}");
+    }
+
+    #[test]
+    fn a_difference_is_told_as_what_would_mend_it() {
+        let renamed = previewed(document("E-1", "ada@example.com", "King"), Some(member("ada@example.com", "Byron", true)));
+        assert!(renamed.rename && !renamed.switch_on && !renamed.create, "{renamed:?}");
+        let off = previewed(document("E-1", "ada@example.com", "King"), Some(member("ada@example.com", "King", false)));
+        assert!(off.switch_on && !off.rename, "{off:?}");
+    }
+
+    #[test]
+    fn two_people_of_one_address_are_told_before_anything_is_written() {
+        let mut claims = Claims::new();
+        let first = preview(document("E-1", "ada@example.com", "King"), None, &mut claims, &rules(), UnixMs(2_000));
+        let second = preview(document("E-2", "ADA@example.com", "Stone"), None, &mut claims, &rules(), UnixMs(2_000));
+        assert!(first.create);
+        assert_eq!(second.blocked.as_ref().map(|(code, _)| *code), Some(Code::ScimOwned), "{second:?}");
+    }
+}

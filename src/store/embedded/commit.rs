@@ -1,0 +1,112 @@
+//! How attempts end, and whose members are.
+
+use rusqlite::{OptionalExtension, params};
+
+use super::claim::{held, person_id};
+use super::control::count;
+use super::dead::{bury, heal};
+use super::lanes::{Newest, append, signed};
+use super::writer::Work;
+use crate::core::time::UnixMs;
+use crate::store::{Commit, Committed, DeadChange, Lease, Own, Owned, StoreError};
+
+/// Ends an attempt under its fence.
+pub(super) fn commit(
+    work: &mut Work<'_>,
+    now: UnixMs,
+    lease: &Lease,
+    commit: &Commit,
+) -> Result<Committed, StoreError> {
+    let Some(mut standing) = held(work, lease)? else { return Ok(Committed::Stale) };
+    let person = standing.person;
+    if let Some(document) = &commit.document {
+        let had_one: bool = work
+            .db
+            .prepare_cached("SELECT document IS NOT NULL FROM person WHERE id = ?1")?
+            .query_row([person], |row| row.get(0))?;
+        work.db
+            .prepare_cached("UPDATE person SET document = ?2 WHERE id = ?1")?
+            .execute(params![person, &document[..]])?;
+        work.control.tally.people += u64::from(!had_one);
+    }
+    if let Some(to) = commit.consumed_to {
+        let gone = work
+            .db
+            .prepare_cached("DELETE FROM inbox WHERE person = ?1 AND seq <= ?2")?
+            .execute([person, signed(to)])?;
+        count(&mut work.control.tally.entries, &standing.source, -signed(gone as u64));
+    }
+    let has_more = work.db.prepare_cached("SELECT 1 FROM inbox WHERE person = ?1 LIMIT 1")?.exists([person])?;
+    let woken = if has_more { commit.lane.woken(now) } else { None };
+    standing.stand(work, woken.unwrap_or_else(|| commit.lane.clone()), now)?;
+    tell(work, person, &commit.story)?;
+    for term in &commit.terms_removed {
+        let sql = "DELETE FROM term WHERE person = ?1 AND term = ?2";
+        work.db.prepare_cached(sql)?.execute(params![person, term])?;
+    }
+    for term in &commit.terms_added {
+        let sql = "INSERT OR IGNORE INTO term (person, term) VALUES (?1, ?2)";
+        work.db.prepare_cached(sql)?.execute(params![person, term])?;
+    }
+    for key in &commit.disowned {
+        let sql = "DELETE FROM owner WHERE key = ?1 AND person = ?2";
+        work.db.prepare_cached(sql)?.execute(params![key, person])?;
+    }
+    heal(work, person)?;
+    if let DeadChange::Is(row) = &commit.dead {
+        bury(work, row, Some(person), None)?;
+    }
+    Ok(Committed::Committed)
+}
+
+/// Appends to a story, whose oldest part goes at the bound.
+fn tell(work: &Work<'_>, person: i64, entries: &[bytes::Bytes]) -> Result<(), StoreError> {
+    if entries.is_empty() {
+        return Ok(());
+    }
+    let next: i64 = work
+        .db
+        .prepare_cached(
+            "UPDATE person SET story_next = story_next + ?2, has_story = 1 WHERE id = ?1 RETURNING story_next",
+        )?
+        .query_row([person, signed(entries.len() as u64)], |row| row.get(0))?;
+    for (number, entry) in (next - signed(entries.len() as u64)..).zip(entries) {
+        let sql = "INSERT OR REPLACE INTO story (person, number, bytes) VALUES (?1, ?2, ?3)";
+        work.db.prepare_cached(sql)?.execute(params![person, number, &entry[..]])?;
+    }
+    work.db
+        .prepare_cached("DELETE FROM story WHERE person = ?1 AND number < ?2")?
+        .execute([person, next - i64::from(work.options.bounds.story_entries_max)])?;
+    Ok(())
+}
+
+/// Claims keys under the fence: all of them, or none.
+pub(super) fn own(work: &mut Work<'_>, now: UnixMs, lease: &Lease, own: &Own) -> Result<Owned, StoreError> {
+    if held(work, lease)?.is_none() {
+        return Ok(Owned::Stale);
+    }
+    let mine = signed(lease.person.0);
+    let from = own.from.as_ref().map(|(from, _)| signed(from.0));
+    let mut is_taken = false;
+    for key in &own.keys {
+        match owner(work.db, key)? {
+            Some(owner) if owner != mine && Some(owner) == from => is_taken = true,
+            Some(owner) if owner != mine => return Ok(Owned::By(person_id(owner))),
+            Some(_) | None => {}
+        }
+    }
+    for key in &own.keys {
+        let sql = "INSERT OR REPLACE INTO owner (key, person) VALUES (?1, ?2)";
+        work.db.prepare_cached(sql)?.execute(params![key, mine])?;
+    }
+    if let Some((_, entry)) = own.from.as_ref().filter(|_| is_taken) {
+        append(work, now, entry, Newest::Stays)?;
+    }
+    Ok(Owned::Yes)
+}
+
+/// Whose a key is.
+pub(super) fn owner(db: &rusqlite::Connection, key: &str) -> Result<Option<i64>, StoreError> {
+    let mut statement = db.prepare_cached("SELECT person FROM owner WHERE key = ?1")?;
+    Ok(statement.query_row([key], |row| row.get(0)).optional()?)
+}

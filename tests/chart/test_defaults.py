@@ -1,0 +1,66 @@
+"""No default changes in a minor version: an upgrade of the chart changes nothing that nobody asked for."""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import yaml
+
+from render import CHART, ROOT
+
+# The defaults of the last version that is a promise; `python3 tests/chart/test_defaults.py` writes them anew.
+KEPT = Path(__file__).parent / "defaults.json"
+VERSION = yaml.safe_load((CHART / "Chart.yaml").read_text())["version"]
+
+
+def leaves(values, path=()):
+    """Every value that is no map, by its path; a map without keys is one, too."""
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from leaves(value, (*path, key))
+        else:
+            yield ".".join((*path, key)), value
+
+
+def defaults():
+    return dict(leaves(yaml.safe_load((CHART / "values.yaml").read_text())))
+
+
+def unreleased(version):
+    return f"## [{version}] - unreleased" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def changed(before, now):
+    """What is not as it was. A map that was empty may have got keys with defaults of their own."""
+    return sorted(
+        path for path, value in before.items()
+        if now.get(path) != value and not (value == {} and any(it.startswith(path + ".") for it in now))
+    )  # fmt: skip
+
+
+def test_no_default_changes_in_a_minor_version():
+    kept = json.loads(KEPT.read_text())
+    if kept["version"] == VERSION and unreleased(VERSION):
+        # Nobody has it yet: it may change, and is written down as it will be released.
+        assert kept["defaults"] == defaults(), "write them anew: python3 tests/chart/test_defaults.py"
+    elif kept["version"].split(".")[0] == VERSION.split(".")[0]:
+        assert changed(kept["defaults"], defaults()) == [], f"since {kept['version']}: give it a new major version, or leave them"
+    else:
+        assert VERSION.endswith(".0.0"), "a new major version begins with its own defaults: write them anew"
+
+
+def test_a_change_is_seen():
+    before = {"a.b": 1, "c": [], "d": {}}
+    assert changed(before, before | {"e": 2}) == []
+    assert changed(before, {"a.b": 1, "c": [], "d.new": 1}) == []
+    assert changed(before, {"a.b": 2, "c": []}) == ["a.b", "d"]
+
+
+def test_versions_are_numbers():
+    assert re.fullmatch(r"\d+\.\d+\.\d+", VERSION)
+
+
+if __name__ == "__main__":
+    KEPT.write_text(json.dumps({"version": VERSION, "defaults": defaults()}, indent=1, ensure_ascii=False) + "\n")
+    sys.exit(0)
