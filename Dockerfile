@@ -16,6 +16,7 @@ RUN mkdir src benches \
 FROM dependencies AS binary
 SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
 COPY config config
+COPY build.rs ./
 COPY src src
 # Cargo goes by time, and the sources may be older than what stood in for them.
 RUN touch src/lib.rs src/main.rs \

@@ -1,12 +1,19 @@
 //! `scim-bridge`: signed HR webhooks in, a Postman team kept in line over SCIM 2.0.
 
 pub mod admin;
+pub mod app;
+pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod core;
+pub mod descriptors;
 pub mod hr;
 pub mod hr_sim;
+pub mod intake;
 pub mod lifecycle;
+pub mod peer;
 pub mod postman_sim;
+pub mod roster;
 pub mod scim;
 pub mod secret;
 pub mod store;

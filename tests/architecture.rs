@@ -8,7 +8,7 @@ const FLOORS: &[&[&str]] = &[
     &["app"],
     &["intake", "worker", "admin", "postman_sim", "hr_sim"],
     &["store", "scim", "hr", "config"],
-    &["clock", "telemetry", "lifecycle", "secret"],
+    &["clock", "telemetry", "lifecycle", "secret", "peer", "descriptors"],
     &["core"],
 ];
 

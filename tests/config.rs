@@ -7,7 +7,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use scim_bridge::config::{
-    Config, ConfigCode, ConfigErrors, LogFormat, PostmanAuth, REFERENCE, Refreshed, StoreDurability, StoreUrl, presets,
+    Config, ConfigCode, ConfigErrors, EmailChange, LogFormat, PostmanAuth, REFERENCE, Refreshed, StoreDurability, StoreUrl,
+    TokenRole, presets,
 };
 use scim_bridge::core::mapping::Mapping;
 use scim_bridge::core::signature::fields::Tolerance;
@@ -92,8 +93,18 @@ fn the_reference_file_tells_the_defaults_and_nothing_else() {
         "sentinel_password",
         "preset_file",
         "assume",
+        "team",
+        "leave_at",
+        // An example of an entry.
+        "[[server.token]]",
+        "name",
+        "role",
+        "token",
     ];
-    let shown = |line: &&str| !without_default.contains(&line.split('=').next().unwrap_or_default().trim());
+    let name_of_source = "name = \"hr\"";
+    let shown = |line: &&str| {
+        *line == name_of_source || !without_default.contains(&line.split('=').next().unwrap_or_default().trim())
+    };
     let in_force = text.lines().filter(shown).collect::<Vec<_>>().join("\n");
     let told = load(&in_force, &[]).unwrap();
     let default = load("", &[]).unwrap();
@@ -118,7 +129,6 @@ fn every_key_of_the_reference_file_is_in_the_reference_document() {
     }
     for name in presets::names() {
         assert!(document.contains(&format!("`{name}`")), "{name}");
-        assert!(REFERENCE.contains(name), "{name}");
     }
     for code in ConfigCode::ALL {
         assert!(document.contains(code.as_str()), "{code}");
@@ -130,7 +140,7 @@ fn the_source_that_the_document_spells_out_reads_as_it_says() {
     let (_, after) = include_str!("../docs/configuration.md").split_once("### A source spelt out").unwrap();
     let toml = after.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
     let folder = Folder::with("");
-    fs::write(folder.path("secret"), "s").unwrap();
+    fs::write(folder.path("secret"), "0123456789abcdef").unwrap();
     let toml = toml.replace("/run/secrets/people", &folder.path("secret").display().to_string());
     let config = load(&toml, &[]).unwrap();
     assert_eq!(config.sources[0].mapping.kind.to_string(), "`root:/event`");
@@ -160,7 +170,7 @@ fn the_environment_wins_over_the_file_in_any_type() {
             ("SCIM_BRIDGE__LOG__FORMAT", "json"),
             ("SCIM_BRIDGE__SOURCE__0__NAME", "people"),
             ("SCIM_BRIDGE__SOURCE__0__PRESET", "github"),
-            ("SCIM_BRIDGE__SOURCE__0__SECRETS__0", "00123"),
+            ("SCIM_BRIDGE__SOURCE__0__SECRETS__0", "0012345678901234"),
             ("SCIM_BRIDGE__SOURCE__0__SECRETS__1__ENV", "HR_SECRET"),
             ("SCIM_BRIDGE__SOURCE__0__MAPPING__HIRE", "[\"created\", \"rehired\"]"),
             ("SCIM_BRIDGE__SOURCE__0__MAPPING__EMAIL", "/mail"),
@@ -174,8 +184,8 @@ fn the_environment_wins_over_the_file_in_any_type() {
     assert_eq!((config.log.format, config.log.level.as_str()), (LogFormat::Json, "debug"));
     let source = &config.sources[0];
     assert_eq!((source.name.as_str(), source.secrets.len()), ("people", 2));
-    assert_eq!(source.secrets[0].secret.current().expose_secret(), "00123");
-    assert_eq!(source.mapping.hire, ["created", "rehired"]);
+    assert_eq!(source.secrets[0].secret.current().expose_secret(), "0012345678901234");
+    assert_eq!(source.mapping.hire.values(), ["created", "rehired"]);
     assert_eq!(source.mapping.email.to_string(), "`/mail`");
 }
 
@@ -200,7 +210,7 @@ fn every_error_is_told_at_once_with_its_key() {
          [[source]]\npreset = 'nope'\n\
          [[source]]\nname = 'UPPER'\nsecrets = [{ env = 'UNSET' }, { file = '/not/there' }, 5]\ndedupe_days = 0\n\
          [[source]]\nname = 'a'\nsecrets = [{ env = 'UNSET' }]\nsignature = { header = 'x', signed = '{timestamp}', oops = 1 }\n\
-         mapping = { email = 'data.email', hire = [], rename = [], what = 1 }",
+         mapping = { email = 'data.email', hire = [], update = [], leave = [], what = 1 }",
         &[("SCIM_BRIDGE__RETRY__FIRST_MS", "ten"), ("SCIM_BRIDGE__HOLD__PROBE", "1")],
     );
     assert_eq!(
@@ -243,15 +253,15 @@ fn errors_are_a_line_each_that_says_what_to_do() {
             .unwrap_err()
             .to_string();
     insta::assert_snapshot!(text, @r"
-    postman.kye: CONFIG-UNKNOWN-KEY: no such key. Correct or remove it; known here: allow_http, auth, base_url, ca_file, connect_timeout_s, key, locale, look_up_pages_max, rate_window_s, reads_per_minute, timeout_s, writes_per_minute, x_api_key.
+    postman.kye: CONFIG-UNKNOWN-KEY: no such key. Correct or remove it; known here: allow_http, auth, base_url, ca_file, connect_timeout_s, email_change, key, locale, look_up_pages_max, rate_window_s, read_lag_s, reads_per_minute, team, timeout_s, writes_per_minute, x_api_key.
     postman.timeout_s: CONFIG-VALUE: 400 is out of bounds. Give a whole number from 1 to 300.
-    source[0].preset: CONFIG-PRESET: no preset `workdy`. The presets are standard-webhooks, github, slack, stripe; or point `preset_file` at a file.
+    source[0].preset: CONFIG-PRESET: no preset `workdy`. The presets are ashby, bamboohr, bamboohr-fields, deel, employment-hero, factorial, finch, generic-basic, generic-hmac-base64, generic-hmac-hex, generic-token, github, greenhouse, gusto, hibob, humaans, keypay, kombo, lever, merge, paylocity, personio, remote, rippling, sapling, shopify, slack, standard-webhooks, stripe, svix, ukg-pro, workable; or point `preset_file` at a file.
     ");
 }
 
 #[test]
 fn no_error_and_no_debug_output_shows_a_secret() {
-    let secret = "s3cr3t-v4lu3";
+    let secret = "s3cr3t-v4lu3s3cr3t-v4lu3";
     for toml in [
         format!("[postman]\nkey = ['{secret}']"),
         format!("[postman]\nkey = {{ valeu = '{secret}' }}"),
@@ -392,13 +402,43 @@ fn a_source_s_secret_must_fit_its_scheme_at_start_and_when_its_file_changes() {
     );
     let folder = Folder::with("");
     let file = folder.path("secret");
-    fs::write(&file, "whsec_c2VjcmV0").unwrap();
+    fs::write(&file, "whsec_c2VjcmV0LW9mLXRoZS10ZXN0cw==").unwrap();
     let toml = format!("[[source]]\nname = 'a'\nsecrets = {{ file = '{}' }}", file.display());
     let mut config = load(&toml, &[]).unwrap();
     fs::write(&file, "not base64!").unwrap();
     let refreshed = config.secret_files.refresh();
     assert_eq!((refreshed.changed.len(), refreshed.failed.len()), (0, 1));
-    assert_eq!(config.sources[0].secrets[0].secret.current().expose_secret(), "whsec_c2VjcmV0");
+    assert_eq!(config.sources[0].secrets[0].secret.current().expose_secret(), "whsec_c2VjcmV0LW9mLXRoZS10ZXN0cw==");
+}
+
+#[test]
+fn what_could_be_guessed_is_refused_by_its_key_and_never_shown() {
+    let short = "[server]\nadmin_token = 'q'\n[[source]]\nname = 'a'\npreset = 'github'\nsecrets = ['zqzqzqzqzqzqzqz']";
+    let found = errors(short, &[]);
+    assert_eq!(pairs(&found), [("server.admin_token", "CONFIG-SECRET"), ("source[0].secrets[0]", "CONFIG-SECRET")]);
+    assert!(!load(short, &[]).unwrap_err().to_string().contains("zqzq"), "{found:?}");
+    let long = "[server]\nadmin_token = '0123456789abcdef01234567'\n[[source]]\nname = 'a'\npreset = 'github'\nsecrets = ['0123456789abcdef']";
+    assert!(load(long, &[]).is_ok());
+    // A secret that stands in a header is what the HR system lets people choose.
+    let header = "[[source]]\nname = 'a'\nsecrets = ['short']\nsignature = { auth = 'static_header', header = 'x' }";
+    assert!(load(header, &[]).is_ok());
+}
+
+#[test]
+fn a_trusted_proxy_is_an_address_or_a_network_and_a_host_is_a_bare_name() {
+    let config =
+        load("[server]\ntrusted_proxies = ['10.1.2.3/8', '::1']\nadmin_hosts = ['Bridge.example.com']", &[]).unwrap();
+    let networks: Vec<_> = config.server.trusted_proxies.iter().map(ToString::to_string).collect();
+    assert_eq!(networks, ["10.0.0.0/8", "::1/128"]);
+    assert_eq!(config.server.admin_hosts, ["bridge.example.com"]);
+    for (toml, key) in [
+        ("trusted_proxies = ['proxy']", "server.trusted_proxies[0]"),
+        ("admin_hosts = ['https://a']", "server.admin_hosts"),
+        ("admin_hosts = ['a:80']", "server.admin_hosts"),
+        ("connections_per_peer = 0", "server.connections_per_peer"),
+    ] {
+        assert_eq!(pairs(&errors(&format!("[server]\n{toml}"), &[]))[0].0, key, "{toml}");
+    }
 }
 
 #[test]
@@ -413,9 +453,9 @@ fn a_secret_that_a_handshake_will_bring_may_come_later() {
     let mut config = load(&toml, &[]).unwrap();
     assert_eq!(config.sources[0].secrets[0].secret.current().expose_secret(), "");
     assert_eq!(config.secret_files.refresh(), Refreshed::default());
-    fs::write(&file, "brought").unwrap();
+    fs::write(&file, "brought-by-a-handshake").unwrap();
     assert_eq!(config.secret_files.refresh().changed, ["source[0].secrets[0]"]);
-    assert_eq!(config.sources[0].secrets[0].secret.current().expose_secret(), "brought");
+    assert_eq!(config.sources[0].secrets[0].secret.current().expose_secret(), "brought-by-a-handshake");
 }
 
 #[test]
@@ -424,9 +464,9 @@ fn a_source_lays_its_own_keys_over_its_preset_or_spells_everything_out() {
     let preset = "dedupe_days = 30\n[signature]\nheader = 'x-sig'\nid = { json = '/id' }\n[mapping]\nrecords = '/people'\nemail = '/mail'";
     fs::write(folder.path("preset.toml"), preset).unwrap();
     let toml = format!(
-        "[[source]]\nname = 'over'\npreset = 'standard-webhooks'\nsecrets = ['c2VjcmV0']\nsignature = {{ timestamp = {{ past_s = 'off' }}, id = 'body_hash', signed = '{{timestamp}}.{{body}}' }}\n\
-         [[source]]\nname = 'file'\npreset_file = '{}'\nsecrets = ['x']\nmapping = {{ email = '/email' }}\n\
-         [[source]]\nname = 'out'\nsecrets = ['x']\nsignature = {{ header = 'x-sig' }}",
+        "[[source]]\nname = 'over'\npreset = 'standard-webhooks'\nsecrets = ['c2VjcmV0LW9mLXRoZS10ZXN0cw==']\nsignature = {{ timestamp = {{ past_s = 'off' }}, id = 'body_hash', signed = '{{timestamp}}.{{body}}' }}\n\
+         [[source]]\nname = 'file'\npreset_file = '{}'\nsecrets = ['0123456789abcdef']\nmapping = {{ email = '/email' }}\n\
+         [[source]]\nname = 'out'\nsecrets = ['0123456789abcdef']\nsignature = {{ header = 'x-sig' }}",
         folder.path("preset.toml").display()
     );
     let config = load(&toml, &[]).unwrap();
@@ -468,7 +508,7 @@ fn plain_http_is_for_this_machine_or_asked_for() {
 #[test]
 fn a_gap_in_a_list_a_name_twice_and_no_source_at_all_are_errors() {
     assert_eq!(pairs(&errors("", &[("SCIM_BRIDGE__SOURCE__1__NAME", "x")]))[0], ("source[1].name", "CONFIG-VALUE"));
-    let twice = "[[source]]\nname = 'a'\nsecrets = 'cw'\n[[source]]\nname = 'a'\nsecrets = 'cw'";
+    let twice = "[[source]]\nname = 'a'\nsecrets = 'c2VjcmV0LW9mLXRoZS10ZXN0cw=='\n[[source]]\nname = 'a'\nsecrets = 'c2VjcmV0LW9mLXRoZS10ZXN0cw=='";
     assert_eq!(pairs(&errors(twice, &[])), [("source[1].name", "CONFIG-SOURCE")]);
     let none = Config::load(Some(&Folder::with("").path("c.toml")), std::iter::empty());
     assert!(none.is_err());
@@ -495,4 +535,58 @@ fn a_key_that_no_header_can_carry_is_refused_and_a_changed_one_is_not_taken() {
     fs::write(&file, "PMAK-2\nPMAK-3\n").unwrap();
     assert_eq!(config.secret_files.refresh().failed.len(), 1);
     assert_eq!(config.postman.key.current().expose_secret(), "PMAK-1");
+}
+
+#[test]
+fn keys_without_consequence_are_accepted_and_told() {
+    let config = load("[store]\nfinished_keep_days = 30\n[retry]\nnot_found_tries = 'any'\n[[source]]\nname = 'a'\npreset = 'humaans'\nsecrets = ['0123456789abcdef']", &[]).unwrap();
+    assert_eq!(config.notices.len(), 3, "{:?}", config.notices);
+    assert!(config.notices[0].starts_with("store.finished_keep_days has no consequence any more"));
+    assert!(config.notices[1].starts_with("retry.not_found_tries"));
+    assert!(config.notices[2].starts_with("source[0] (`a`): its preset is a guess"));
+    assert!(load("", &[]).unwrap().notices.is_empty());
+}
+
+#[test]
+fn the_guard_the_tokens_and_the_bounds_are_read_and_bounded() {
+    let toml = "[guard]\nleaves_max = 3\n[postman]\nemail_change = 'report'\nread_lag_s = 1\nteam = 'Acme'\n[store]\ndead_letters_max = 5\n\
+        [[server.token]]\nname = 'grafana'\ntoken = '0123456789abcdef01234567'\n[[server.token]]\nname = 'ops'\nrole = 'full'\ntoken = '0123456789abcdef01234568'";
+    let config = load(toml, &[]).unwrap();
+    assert_eq!((config.guard.leaves_max, config.guard.leaves_percent, config.store.dead_letters_max), (3, 10, 5));
+    assert_eq!((config.postman.email_change, config.postman.read_lag_s), (EmailChange::Report, 1));
+    let roles: Vec<_> = config.server.tokens.iter().map(|token| (token.name.as_str(), token.role)).collect();
+    assert_eq!(roles, [("grafana", TokenRole::ReadOnly), ("ops", TokenRole::Full)]);
+    let wrong = "[guard]\nleaves_percent = 101\n[store]\nstory_entries_max = 1\n[retry]\nsuspicion_s = 0\n\
+        [[server.token]]\nname = 'admin'\ntoken = 'short'\n[[server.token]]\nname = 'a b'\ntoken = '0123456789abcdef01234567'";
+    assert_eq!(
+        pairs(&errors(wrong, &[])).into_iter().map(|(key, _)| key).collect::<Vec<_>>(),
+        ["guard.leaves_percent", "retry.suspicion_s", "server.token[0].name", "server.token[0].token", "server.token[1].name", "store.story_entries_max"]
+    );
+}
+
+#[test]
+fn of_a_body_that_nobody_signed_only_notices_are_made() {
+    let lever = "[[source]]\nname = 'a'\npreset = 'lever'\nsecrets = ['0123456789abcdef']\n";
+    assert!(load(lever, &[]).is_ok());
+    let believing = format!("{lever}mapping = {{ hire = ['candidateHired'], notice = [] }}");
+    assert_eq!(pairs(&errors(&believing, &[])), [("source[0].signature.body_unsigned", "CONFIG-SOURCE")]);
+}
+
+#[test]
+fn every_preset_makes_a_source_with_nothing_but_its_secret() {
+    for name in presets::names() {
+        let secret = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+        let more = if name == "generic-basic" || name == "paylocity" { "signature = { username = 'hr' }" } else { "" };
+        let toml = format!("[[source]]\nname = 'a'\npreset = '{name}'\nsecrets = ['{secret}']\n{more}");
+        let config = load(&toml, &[]).unwrap_or_else(|errors| panic!("{name}: {errors}"));
+        let source = &config.sources[0];
+        let about = presets::about(name).unwrap();
+        assert_eq!(source.thin, about.thin, "{name}");
+        assert_eq!(config.notices.len(), usize::from(about.confidence == presets::Confidence::Guess), "{name}");
+        // How it is read speaks the same language.
+        if let Some(fetch) = source.fetch.as_ref().and_then(|fetch| fetch.get("mapping")) {
+            let mapping: Mapping = fetch.clone().try_into().unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert!(!mapping.email.is_empty() && !mapping.family_name.is_empty(), "{name}");
+        }
+    }
 }

@@ -1,7 +1,8 @@
 //! Who may come in: the bearer token of the API, and the sessions of the console that it opens.
 //!
-//! A session is a statement signed with the admin token: "valid until then". Nothing is kept in
-//! memory, so every replica honours it, a restart keeps it, and a changed token ends it.
+//! A session is a statement signed with the admin token: "valid until then", with a number of its own. So
+//! every replica honours it, a restart keeps it, and a changed token ends it. That it was logged out is
+//! kept in the store.
 
 use data_encoding::BASE64URL_NOPAD;
 use hmac::{Hmac, KeyInit, Mac};
@@ -31,18 +32,19 @@ pub(super) fn bearer(header: &str) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// A session's cookie value: `{valid until}.{signature}`.
-pub(super) fn open_session(token: &LiveSecret, now: UnixMs) -> String {
-    let until = now.plus_ms(SESSION_MS).0;
-    format!("{until}.{}", sign(token, "session", &until.to_string()))
+/// A session's cookie value: `{valid until}-{number}.{signature}`. `number` is one that no other session has.
+pub(super) fn open_session(token: &LiveSecret, now: UnixMs, number: &str) -> String {
+    let session = format!("{}-{number}", now.plus_ms(SESSION_MS).0);
+    format!("{session}.{}", sign(token, "session", &session))
 }
 
-/// Whether a cookie's value is a session of ours that has not ended.
-pub(super) fn is_session(token: &LiveSecret, now: UnixMs, cookie: &str) -> bool {
-    let Some((until, signature)) = cookie.split_once('.') else { return false };
-    let genuine = same(&sign(token, "session", until), signature);
+/// Until when a cookie's value is valid, where it is a session of ours that has not run out.
+pub(super) fn session_until(token: &LiveSecret, now: UnixMs, cookie: &str) -> Option<UnixMs> {
+    let (session, signature) = cookie.split_once('.')?;
+    let genuine = same(&sign(token, "session", session), signature);
     let open = !token.current().expose_secret().is_empty();
-    genuine && open && until.parse::<i64>().is_ok_and(|until| now < UnixMs(until))
+    let until = session.split('-').next()?.parse().ok().map(UnixMs);
+    until.filter(|until| genuine && open && now < *until)
 }
 
 /// What a session's forms carry, and nobody else can know.
@@ -101,21 +103,22 @@ mod tests {
     fn a_session_ends_with_its_time_and_with_the_token() {
         let secret = token("one");
         let start = UnixMs(1_000);
-        let session = open_session(&secret, start);
-        assert!(is_session(&secret, start, &session));
-        assert!(!is_session(&secret, start.plus_ms(SESSION_MS), &session));
+        let session = open_session(&secret, start, "1");
+        assert_eq!(session_until(&secret, start, &session), Some(start.plus_ms(SESSION_MS)));
+        assert_eq!(session_until(&secret, start.plus_ms(SESSION_MS), &session), None);
         secret.replace("two".to_owned().into());
-        assert!(!is_session(&secret, start, &session));
+        assert_eq!(session_until(&secret, start, &session), None);
     }
 
     #[test]
     fn a_session_cannot_be_prolonged_or_made_up() {
         let secret = token("one");
-        let session = open_session(&secret, UnixMs(0));
-        let (until, signature) = session.split_once('.').unwrap();
-        let later = until.parse::<i64>().unwrap() + 1;
-        for forged in [format!("{later}.{signature}"), until.to_owned(), String::new(), ".".to_owned()] {
-            assert!(!is_session(&secret, UnixMs(0), &forged), "{forged}");
+        let session = open_session(&secret, UnixMs(0), "1");
+        let (statement, signature) = session.split_once('.').unwrap();
+        let later = format!("9{statement}.{signature}");
+        for forged in [later, statement.to_owned(), format!("{statement}2.{signature}"), String::new(), ".".to_owned()]
+        {
+            assert_eq!(session_until(&secret, UnixMs(0), &forged), None, "{forged}");
         }
         assert!(!same(&form_token(&secret, &session), signature));
         assert!(same(&form_token(&secret, &session), &form_token(&secret, &session)));

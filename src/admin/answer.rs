@@ -123,6 +123,11 @@ fn in_line(whole: &WholePerson, document: Option<&Document>, holds: &Holds) -> A
     if let Some(hold) = holds.get(&HoldScope::All) {
         return behind(whole, hold);
     }
+    if document.is_some_and(|document| document.trouble.is_some()) {
+        let mut answer = blocked(whole, document);
+        answer.sentence += " Something came in since, and is about to be tried.";
+        return answer;
+    }
     let failures = document.map_or(0, |document| document.progress.failures);
     let code = last_code(whole);
     if failures > 0 {

@@ -12,6 +12,9 @@ use crate::store::StoreError;
 /// Seconds after which an unavailable store is worth asking again.
 const RETRY_AFTER_S: &str = "5";
 
+/// Seconds after which a token is worth giving again.
+const PUT_OFF_S: &str = "2";
+
 /// Why a request was not done. Nothing has changed then.
 #[derive(Debug, thiserror::Error)]
 pub enum AdminError {
@@ -24,6 +27,12 @@ pub enum AdminError {
     /// Several people are meant.
     #[error("{0} people fit")]
     Several(usize),
+    /// So many wrong tokens came from this peer that this one was not looked at.
+    #[error("too many wrong tokens came from your address, so this one was not looked at")]
+    PutOff,
+    /// The listener was called by a name that is not its own.
+    #[error("this listener is not called by that name")]
+    ForeignHost,
     /// There is no such thing (any more).
     #[error("there is no such {0}")]
     NotFound(&'static str),
@@ -85,6 +94,8 @@ impl AdminError {
             Self::Unauthorized => "unauthorized",
             Self::ReadOnly => "read_only",
             Self::Several(_) => "several",
+            Self::PutOff => "put_off",
+            Self::ForeignHost => "foreign_host",
             Self::NotFound(_) => "not_found",
             Self::MethodNotAllowed(_) => "method_not_allowed",
             Self::BadRequest(_) => "bad_request",
@@ -108,6 +119,8 @@ impl AdminError {
             Self::Unauthorized
             | Self::ReadOnly
             | Self::Several(_)
+            | Self::PutOff
+            | Self::ForeignHost
             | Self::NotFound(_)
             | Self::MethodNotAllowed(_)
             | Self::BadRequest(_)
@@ -126,6 +139,8 @@ impl AdminError {
             }
             Self::ReadOnly => "Use a token whose role is `full`.",
             Self::Several(_) => "Name one of them as SOURCE/EMPLOYEE-ID.",
+            Self::PutOff => "Wait some seconds, and give the right token.",
+            Self::ForeignHost => "Call it by its address or as `localhost`, or add the name to `[server] admin_hosts`.",
             Self::NotFound(_) => "Check the id: it may have been replayed, discarded, or have outlived its keep.",
             Self::MethodNotAllowed(_) | Self::BadRequest(_) => "See /api/openapi.json for what is served and how.",
             Self::StillUnmapped { code, .. } | Self::Store(StoreError::Trouble { code, .. }) => code.advice(),
@@ -159,6 +174,8 @@ impl AdminError {
             Self::Unauthorized
             | Self::ReadOnly
             | Self::Several(_)
+            | Self::PutOff
+            | Self::ForeignHost
             | Self::NotFound(_)
             | Self::MethodNotAllowed(_)
             | Self::BadRequest(_)
@@ -173,6 +190,8 @@ impl ResponseError for AdminError {
     fn status_code(&self) -> StatusCode {
         match self {
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::PutOff => StatusCode::TOO_MANY_REQUESTS,
+            Self::ForeignHost => StatusCode::MISDIRECTED_REQUEST,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
@@ -211,9 +230,13 @@ pub(super) fn decorate(error: &AdminError, headers: &mut HeaderMap) {
                 headers.insert(ALLOW, allowed);
             }
         }
+        AdminError::PutOff => {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static(PUT_OFF_S));
+        }
         AdminError::NotFound(_)
         | AdminError::ReadOnly
         | AdminError::Several(_)
+        | AdminError::ForeignHost
         | AdminError::BadRequest(_)
         | AdminError::StillUnmapped { .. }
         | AdminError::SourceGone(_)

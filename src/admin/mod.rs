@@ -8,20 +8,23 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use actix_web::dev::Server;
-use actix_web::middleware::DefaultHeaders;
 use actix_web::http::header::ACCEPT;
+use actix_web::middleware::{DefaultHeaders, from_fn};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, ResponseError, web};
 use tokio_util::sync::CancellationToken;
 
 use self::error::AdminError;
+use self::gate::Gate;
 use self::service::AdminState;
 use crate::core::processes::BEAT_MS;
+use crate::peer::TrustedProxies;
 
 mod access;
 pub mod answer;
 pub mod api;
 mod console;
 pub mod error;
+mod gate;
 pub mod health;
 pub mod holding;
 pub mod letters;
@@ -42,6 +45,8 @@ const BODY_BYTES_MAX: usize = 16 * 1024;
 const UPKEEP: Duration = Duration::from_millis(BEAT_MS);
 /// How long the last word of a process that stops may take.
 const FAREWELL: Duration = Duration::from_secs(1);
+/// Connections open at once: within the descriptors that are kept free for this listener.
+const CONNECTIONS_MAX: usize = 256;
 /// How long requests in flight may take after the listener closed.
 const CLOSE_GRACE_S: u64 = 2;
 /// Nothing but our own style sheet, script and forms; nothing inline, no frame, no foreign anything.
@@ -49,10 +54,14 @@ const CSP: &str =
     "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// How the admin listener is set up.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct AdminOptions {
     /// Where to listen, such as `127.0.0.1:9090`; port 0 takes a free one.
     pub listen: String,
+    /// By which names it is called, in lower case, beside addresses and `localhost`.
+    pub hosts: Vec<String>,
+    /// Whose word about who came to them, and how, is believed.
+    pub proxies: TrustedProxies,
 }
 
 /// Why the admin listener could not be had.
@@ -68,6 +77,7 @@ pub struct BindError {
 /// The admin listener: bound, and served by [`Admin::serve`].
 pub struct Admin {
     state: AdminState,
+    gate: Gate,
     listener: TcpListener,
     address: SocketAddr,
 }
@@ -78,7 +88,8 @@ impl Admin {
         let failed = |source| BindError { listen: options.listen.clone(), source };
         let listener = TcpListener::bind(&options.listen).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Self { state, listener, address })
+        let gate = Gate::new(options.hosts.clone(), options.proxies.clone());
+        Ok(Self { state, gate, listener, address })
     }
 
     /// Where it listens.
@@ -90,12 +101,12 @@ impl Admin {
     /// Serves until `stop` is cancelled or the process is to stop at once. It outlives the stopping
     /// of the rest on purpose: `/readyz` must say so, and `/metrics` is still scraped.
     pub async fn serve(self, stop: CancellationToken) -> std::io::Result<()> {
-        let Self { state, listener, .. } = self;
+        let Self { state, gate, listener, .. } = self;
         let lifecycle = state.lifecycle.clone();
         let (metrics, health) = (state.metrics.clone(), state.health.clone());
         let pulse = tokio::spawn(beats(state.clone()));
         let last = state.clone();
-        let mut server = start(state, listener)?;
+        let mut server = start(state, gate, listener)?;
         let handle = server.handle();
         let mut upkeep = tokio::time::interval(UPKEEP);
         let graceful = loop {
@@ -118,27 +129,24 @@ impl Admin {
     }
 }
 
-/// Lets the other processes hear of this one for as long as it lives, and has the present mappings tried
-/// on what could not be mapped.
+/// Lets the other processes hear of this one for as long as it lives.
 async fn beats(state: AdminState) {
     let mut every = tokio::time::interval(UPKEEP);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut is_remapped = false;
     loop {
         every.tick().await;
         state.beat().await;
-        if !is_remapped {
-            match state.remap_all().await {
-                Ok(_) => is_remapped = true,
-                Err(error) => error.log(),
-            }
-        }
     }
 }
 
-fn start(state: AdminState, listener: TcpListener) -> std::io::Result<Server> {
-    let state = web::Data::new(state);
-    let server = HttpServer::new(move || App::new().app_data(state.clone()).wrap(headers()).configure(configure))
+fn start(state: AdminState, gate: Gate, listener: TcpListener) -> std::io::Result<Server> {
+    let (state, gate) = (web::Data::new(state), web::Data::new(gate));
+    let app = move || {
+        let app = App::new().app_data(state.clone()).app_data(gate.clone());
+        app.wrap(from_fn(gate::pass)).wrap(headers()).configure(configure)
+    };
+    let server = HttpServer::new(app)
+        .max_connections(CONNECTIONS_MAX)
         // Operators and probes: one thread is plenty.
         .workers(1)
         .disable_signals()

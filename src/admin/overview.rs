@@ -5,6 +5,7 @@ use super::service::AdminState;
 use super::shared;
 use crate::core::person::{Document, Mark};
 use crate::core::problems::{DeadFigure, Figures, MarkFigure, Problem, Seen, SourceFigures, problems};
+use crate::core::tally::{self, Ledger};
 use crate::core::time::UnixMs;
 use crate::store::{DeadFilter, LaneState, Page, Stats};
 
@@ -51,10 +52,15 @@ impl AdminState {
         Ok(Overview { stats, figures, problems })
     }
 
-    /// What became of the sources' deliveries.
-    #[expect(clippy::unused_async, reason = "the tallies are in the store")]
+    /// What became of the sources' deliveries, as all processes counted it.
     async fn source_figures(&self) -> Result<Vec<SourceFigures>, AdminError> {
-        Ok(self.sources.clone())
+        let ledger: Ledger = shared::read(&*self.store, tally::DOCUMENT).await?;
+        let mut tallies = ledger.by_source();
+        let of = |source: &SourceFigures| {
+            let tally = tallies.remove(source.name.as_str()).unwrap_or_default();
+            SourceFigures { tally, ..source.clone() }
+        };
+        Ok(self.sources.iter().map(of).collect())
     }
 
     async fn oldest_incomplete(&self, stats: &Stats) -> Result<Option<UnixMs>, AdminError> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::access;
+use crate::clock;
 use crate::core::time::UnixMs;
 use crate::secret::LiveSecret;
 
@@ -83,15 +84,15 @@ impl Tokens {
     /// A session's cookie value for whoever showed this token: `{name}~{until}.{signature}`.
     pub(super) fn open_session(&self, actor: &Actor, now: UnixMs) -> Option<String> {
         let token = self.named(&actor.name)?;
-        Some(format!("{}~{}", token.name, access::open_session(&token.secret, now)))
+        Some(format!("{}~{}", token.name, access::open_session(&token.secret, now, &clock::new_name())))
     }
 
     /// Whose session a cookie's value is, and what its forms carry.
     pub(super) fn session(&self, now: UnixMs, cookie: &str) -> Option<(Actor, String)> {
         let (name, session) = cookie.split_once('~')?;
         let token = self.named(name)?;
-        access::is_session(&token.secret, now, session)
-            .then(|| (token.actor(), access::form_token(&token.secret, session)))
+        access::session_until(&token.secret, now, session)
+            .map(|_| (token.actor(), access::form_token(&token.secret, session)))
     }
 
     fn named(&self, name: &str) -> Option<&Token> {

@@ -93,6 +93,8 @@ impl std::error::Error for ConfigErrors {}
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
     errors: Vec<ConfigError>,
+    /// What is worth a word and no refusal.
+    notices: Vec<String>,
     /// How many of them stood when what could be read had been read.
     unread: usize,
 }
@@ -105,6 +107,23 @@ impl Findings {
         if !follows {
             self.errors.push(error);
         }
+    }
+
+    /// Notes a key that is accepted and has no consequence any more.
+    pub(crate) fn outlived(&mut self, is_given: bool, key: &str, instead: &str) {
+        if is_given {
+            self.notices.push(format!("{key} has no consequence any more: {instead}; take it out"));
+        }
+    }
+
+    /// Notes what is worth a word and no refusal.
+    pub(crate) fn notice(&mut self, notice: String) {
+        self.notices.push(notice);
+    }
+
+    /// What is worth a word and no refusal.
+    pub(crate) fn take_notices(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notices)
     }
 
     /// Whether something was found at this key or below it.

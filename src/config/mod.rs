@@ -13,19 +13,23 @@ use self::error::Findings;
 use self::secret::{Absent, Reader};
 
 pub use self::error::{ConfigCode, ConfigError, ConfigErrors};
+pub use self::guard::GuardConfig;
+pub use self::fetch::FetchConfig;
 pub use self::hold::HoldConfig;
 pub use self::log::{LogConfig, LogFormat};
-pub use self::postman::{PostmanAuth, PostmanConfig};
+pub use self::postman::{EmailChange, PostmanAuth, PostmanConfig};
 pub use self::retry::RetryConfig;
 pub use self::secret::{Refreshed, SecretFiles};
-pub use self::server::ServerConfig;
-pub use self::source::{SourceConfig, SourceSecret};
+pub use self::server::{ServerConfig, TokenConfig, TokenRole};
+pub use self::source::{SourceConfig, SourceSecret, UpdatesOfOthers};
 pub use self::store::{
     RedisConfig, RedisHost, RedisPlace, RedisUrl, StoreConfig, StoreDurability, StoreUrl, is_key_prefix,
 };
 pub use self::worker::WorkerConfig;
 
 mod error;
+mod fetch;
+mod guard;
 mod hold;
 mod layers;
 mod log;
@@ -59,10 +63,14 @@ pub struct Config {
     pub retry: RetryConfig,
     /// `[hold]`
     pub hold: HoldConfig,
+    /// `[guard]`
+    pub guard: GuardConfig,
     /// `[log]`
     pub log: LogConfig,
     /// `[[source]]`, at least one.
     pub sources: Vec<SourceConfig>,
+    /// What is worth a word at start and in `check`: keys without consequence, presets that are a guess.
+    pub notices: Vec<String>,
     /// The secrets that are in files: to be refreshed every few seconds.
     pub secret_files: SecretFiles,
 }
@@ -76,6 +84,7 @@ struct Raw {
     worker: WorkerConfig,
     retry: RetryConfig,
     hold: HoldConfig,
+    guard: GuardConfig,
     log: LogConfig,
     source: Vec<source::Raw>,
 }
@@ -137,6 +146,8 @@ impl Raw {
         self.worker.check(findings);
         self.retry.check(findings);
         self.hold.check(findings);
+        self.guard.check(findings);
+        let sources = source::build(self.source, &mut read, findings);
         Config {
             server: self.server.build(&mut read, findings),
             store: self.store.build(&mut read, findings),
@@ -144,8 +155,10 @@ impl Raw {
             worker: self.worker,
             retry: self.retry,
             hold: self.hold,
+            guard: self.guard,
             log: self.log.settle(read.env.get(LogConfig::variable()), findings),
-            sources: source::build(self.source, &mut read, findings),
+            sources,
+            notices: findings.take_notices(),
             secret_files: read.files,
         }
     }

@@ -39,6 +39,23 @@ pub struct PostmanConfig {
     pub look_up_pages_max: u32,
     /// A file of PEM certificates to trust beside the built-in ones.
     pub ca_file: Option<PathBuf>,
+    /// How long a read may lag behind what was written, in seconds.
+    pub read_lag_s: u64,
+    /// What becomes of a changed address.
+    pub email_change: EmailChange,
+    /// The team whose members these are, where somebody says so: a word for status and console.
+    pub team: Option<String>,
+}
+
+/// What becomes of a changed address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EmailChange {
+    /// It is written.
+    #[default]
+    Apply,
+    /// It is told, and somebody changes it by hand.
+    Report,
 }
 
 /// How the key stands in `Authorization`.
@@ -68,6 +85,9 @@ pub(super) struct Raw {
     look_up_pages_max: u32,
     ca_file: Option<PathBuf>,
     allow_http: bool,
+    read_lag_s: u64,
+    email_change: EmailChange,
+    team: Option<String>,
 }
 
 impl Default for Raw {
@@ -86,6 +106,9 @@ impl Default for Raw {
             look_up_pages_max: 20,
             ca_file: None,
             allow_http: false,
+            read_lag_s: 60,
+            email_change: EmailChange::Apply,
+            team: None,
         }
     }
 }
@@ -99,6 +122,13 @@ impl Raw {
         findings.bounds("postman.timeout_s", self.timeout_s, 1, 300);
         findings.bounds("postman.connect_timeout_s", self.connect_timeout_s, 1, 300);
         findings.bounds("postman.look_up_pages_max", self.look_up_pages_max.into(), 1, 1_000);
+        findings.bounds("postman.read_lag_s", self.read_lag_s, 0, 3_600);
+        findings.when(
+            self.team.as_ref().is_some_and(|team| team.trim().is_empty() || team.chars().count() > 100 || team.chars().any(char::is_control)),
+            "postman.team",
+            "is no name",
+            "Give 1 to 100 characters.",
+        );
         let locale_ok = (2..=35).contains(&self.locale.len())
             && self.locale.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
         findings.when(!locale_ok, "postman.locale", "is no locale", "Give a language tag such as `en-US`.");
@@ -157,6 +187,9 @@ impl Raw {
             connect_timeout_s: self.connect_timeout_s,
             look_up_pages_max: self.look_up_pages_max,
             ca_file: self.ca_file,
+            read_lag_s: self.read_lag_s,
+            email_change: self.email_change,
+            team: self.team,
         }
     }
 }

@@ -1,20 +1,66 @@
 //! The presets: how known HR systems sign and shape their webhooks.
 
+use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-/// The presets in the binary, by name.
-const BUILT_IN: &[(&str, &str)] = &[
-    ("standard-webhooks", include_str!("../../config/presets/standard-webhooks.toml")),
-    ("github", include_str!("../../config/presets/github.toml")),
-    ("slack", include_str!("../../config/presets/slack.toml")),
-    ("stripe", include_str!("../../config/presets/stripe.toml")),
-];
+/// The presets in the binary, by name: all files of `config/presets`, found by `build.rs`.
+const BUILT_IN: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/presets.rs"));
 
 /// The preset of a source that names none and spells out no signature.
 pub const DEFAULT: &str = "standard-webhooks";
 
 /// What a preset may say.
-pub(super) const KEYS: &[&str] = &["signature", "mapping", "content_types", "dedupe_days"];
+pub(super) const KEYS: &[&str] =
+    &["about", "confidence", "thin", "signature", "mapping", "fetch", "content_types", "dedupe_days", "updates_of_others"];
+
+/// How sure we are of a preset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Confidence {
+    /// The vendor's own pages, description or code were read.
+    High,
+    /// Two that do not know each other agree, or one good one and a vendor's page.
+    Medium,
+    /// Nobody has confirmed it.
+    Guess,
+}
+
+/// What a preset says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct About {
+    /// Its name.
+    pub name: String,
+    /// How sure we are of it.
+    pub confidence: Confidence,
+    /// Whether its webhooks say only of whom to read.
+    pub thin: bool,
+    /// The system.
+    pub system: String,
+    /// Where the facts are from.
+    pub source: String,
+    /// What to set up on the other side.
+    pub setup: String,
+}
+
+/// What a preset in the binary says of itself.
+#[must_use]
+pub fn about(name: &str) -> Option<About> {
+    #[derive(Deserialize)]
+    struct Preset {
+        about: Text,
+        confidence: Confidence,
+        #[serde(default)]
+        thin: bool,
+    }
+    #[derive(Deserialize)]
+    struct Text {
+        system: String,
+        source: String,
+        setup: String,
+    }
+    let Preset { about: Text { system, source, setup }, confidence, thin } = toml::from_str(built_in(name)?).ok()?;
+    Some(About { name: name.to_owned(), confidence, thin, system, source, setup })
+}
 
 /// The names of the presets in the binary.
 #[must_use]
@@ -35,6 +81,10 @@ pub fn built_in(name: &str) -> Option<&'static str> {
 /// `signature.timestamp`, of which single members may be given.
 pub(super) fn lay_over(preset: Table, source: &mut Table) {
     for (name, below) in preset {
+        // For people, not for the source.
+        if name == "about" {
+            continue;
+        }
         match (source.get_mut(&name), below) {
             (Some(Value::Table(above)), Value::Table(below)) => lay_table_over(&name, below, above),
             (Some(_), _) => {}
@@ -72,6 +122,8 @@ mod tests {
         for name in names() {
             let preset: Table = built_in(name).unwrap().parse().unwrap();
             assert!(preset.contains_key("signature"), "{name}");
+            let about = about(name).unwrap_or_else(|| panic!("{name} says nothing of itself"));
+            assert!(about.setup.ends_with('.') && !about.source.is_empty(), "{name}");
             assert!(preset.keys().all(|key| KEYS.contains(&key.as_str())), "{name}");
         }
     }

@@ -14,15 +14,29 @@ pub struct RetryConfig {
     pub max_ms: u64,
     /// Hours of failing after which a job becomes a dead letter, where Postman serves others.
     pub give_up_after_h: u64,
-    /// How often, in all, a rename is tried whose person is not found.
-    pub not_found_tries: u32,
+    /// Over how long the tries are spread of what nobody documents, where there is nobody to compare with,
+    /// in seconds.
+    pub suspicion_s: u64,
     /// How often, in all, an update is tried that Postman could not make to a username.
     pub username_tries: u32,
+    // Of no consequence any more; whoever still has it is told.
+    #[serde(rename = "not_found_tries")]
+    outlived: Option<Outlived>,
+}
+
+/// A key that has no consequence any more, whatever its value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Outlived;
+
+impl<'de> Deserialize<'de> for Outlived {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        toml::Value::deserialize(deserializer).map(|_| Self)
+    }
 }
 
 impl Default for RetryConfig {
     fn default() -> Self {
-        Self { first_ms: 1_000, max_ms: 900_000, give_up_after_h: 72, not_found_tries: 5, username_tries: 3 }
+        Self { first_ms: 1_000, max_ms: 900_000, give_up_after_h: 72, suspicion_s: 120, username_tries: 3, outlived: None }
     }
 }
 
@@ -31,7 +45,8 @@ impl RetryConfig {
         findings.bounds("retry.first_ms", self.first_ms, 10, 3_600_000);
         findings.bounds("retry.max_ms", self.max_ms, self.first_ms.clamp(10, 3_600_000), 86_400_000);
         findings.bounds("retry.give_up_after_h", self.give_up_after_h, 1, 8_760);
-        findings.bounds("retry.not_found_tries", self.not_found_tries.into(), 1, 100);
+        findings.bounds("retry.suspicion_s", self.suspicion_s, 1, 86_400);
+        findings.outlived(self.outlived.is_some(), "retry.not_found_tries", "somebody who is not found is waited for in the record");
         findings.bounds("retry.username_tries", self.username_tries.into(), 1, 100);
     }
 }

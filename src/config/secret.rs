@@ -137,6 +137,22 @@ impl Reader<'_> {
         None
     }
 
+    /// A secret that is there already, and must be fit for its use, when its file changes, too.
+    pub(super) fn fitting_secret(
+        &mut self,
+        key: &str,
+        spec: &SecretSpec,
+        fit: Fit,
+        findings: &mut Findings,
+    ) -> Option<LiveSecret> {
+        let secret = self.secret(key, spec, findings)?;
+        if let Err(problem) = fit.check(&secret.current()) {
+            findings.push(ConfigError::new(key, ConfigCode::Secret, problem).advise(fit.advice()));
+        }
+        self.files.must_fit(key, fit);
+        Some(secret)
+    }
+
     /// A secret whose file may not be there yet, because a handshake will write it; empty until then.
     pub(super) fn secret_to_come(&mut self, key: &str, path: &Path) -> LiveSecret {
         let value = read_file(path).unwrap_or_else(|_| SecretString::from(String::new()));
@@ -167,7 +183,12 @@ pub(super) enum Fit {
     Scheme(Box<Scheme>),
     /// To stand in an HTTP header.
     Header,
+    /// To open API and console: nobody must find it by trying.
+    Token,
 }
+
+/// The shortest admin token, in bytes: 24 characters of base64 have 144 bits.
+const TOKEN_BYTES_MIN: usize = 24;
 
 impl Fit {
     /// What is wrong with a secret, without its value.
@@ -178,6 +199,16 @@ impl Fit {
             // RFC 9110 §5.5: visible characters. A line break in the middle comes of copying two lines.
             Self::Header if secret.expose_secret().bytes().all(|byte| byte.is_ascii_graphic()) => Ok(()),
             Self::Header => Err("has spaces, line breaks or characters that no HTTP header can carry".to_owned()),
+            Self::Token if secret.expose_secret().trim().len() >= TOKEN_BYTES_MIN => Ok(()),
+            Self::Token => Err(format!("it is shorter than {TOKEN_BYTES_MIN} characters, so it could be guessed")),
+        }
+    }
+
+    /// What to do about a secret that is not.
+    fn advice(&self) -> &'static str {
+        match self {
+            Self::Token => "Make one: `openssl rand -hex 24` prints 48 characters.",
+            Self::Any | Self::Scheme(_) | Self::Header => ConfigCode::Secret.advice(),
         }
     }
 }

@@ -2,10 +2,11 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use ipnet::IpNet;
 use serde::Deserialize;
 
 use super::error::Findings;
-use super::secret::SecretSpec;
+use super::secret::{Fit, SecretSpec};
 use crate::secret::LiveSecret;
 
 /// `[server]`.
@@ -27,6 +28,47 @@ pub struct ServerConfig {
     pub workers: Option<usize>,
     /// Connections open at once, over all threads.
     pub connections_max: usize,
+    /// Connections of one peer open at once.
+    pub connections_per_peer: usize,
+    /// The proxies whose word about who came to them is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// More tokens of the admin API, by name.
+    pub tokens: Vec<TokenConfig>,
+    /// The names by which browsers and commands may call the admin listener, beside addresses and `localhost`.
+    pub admin_hosts: Vec<String>,
+}
+
+/// One `[[server.token]]`.
+#[derive(Debug, Clone)]
+pub struct TokenConfig {
+    /// Who, in the log of what was done.
+    pub name: String,
+    /// What they may do.
+    pub role: TokenRole,
+    /// The bearer token.
+    pub token: LiveSecret,
+}
+
+/// What the holder of a token may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenRole {
+    /// Everything.
+    Full,
+    /// Look.
+    #[default]
+    ReadOnly,
+}
+
+/// The name that `admin_token` has.
+const ADMIN: &str = "admin";
+
+#[derive(Deserialize)]
+struct RawToken {
+    name: String,
+    #[serde(default)]
+    role: TokenRole,
+    token: SecretSpec,
 }
 
 #[derive(Deserialize)]
@@ -40,6 +82,25 @@ pub(super) struct Raw {
     shutdown_grace_s: u64,
     workers: Option<u64>,
     connections_max: u64,
+    connections_per_peer: u64,
+    trusted_proxies: Vec<Network>,
+    admin_hosts: Vec<String>,
+    token: Vec<RawToken>,
+}
+
+/// A network, or one address.
+#[derive(Deserialize, Clone, Copy)]
+#[serde(try_from = "String")]
+struct Network(IpNet);
+
+impl TryFrom<String> for Network {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        let network = text.parse().or_else(|_| text.parse().map(|address: std::net::IpAddr| address.into()));
+        let network: IpNet =
+            network.map_err(|_| "expected an address or a network such as \"10.0.0.0/8\"".to_owned())?;
+        Ok(Self(network.trunc()))
+    }
 }
 
 impl Default for Raw {
@@ -54,6 +115,10 @@ impl Default for Raw {
             shutdown_grace_s: 25,
             workers: None,
             connections_max: 10_000,
+            connections_per_peer: 1_000,
+            trusted_proxies: Vec::new(),
+            admin_hosts: Vec::new(),
+            token: Vec::new(),
         }
     }
 }
@@ -65,6 +130,20 @@ impl Raw {
         findings.bounds("server.shutdown_grace_s", self.shutdown_grace_s, 0, 3_600);
         findings.bounds("server.workers", self.workers.unwrap_or(1), 1, 1_024);
         findings.bounds("server.connections_max", self.connections_max, 1, 1_000_000);
+        findings.bounds("server.connections_per_peer", self.connections_per_peer, 1, 1_000_000);
+        findings.when(
+            !self.admin_hosts.iter().all(|name| is_host_name(name)),
+            "server.admin_hosts",
+            "needs host names without scheme, port and path",
+            "Give a list such as [\"bridge.example.com\"].",
+        );
+        for (n, token) in self.token.iter().enumerate() {
+            let key = format!("server.token[{n}].name");
+            let is_taken = token.name == ADMIN || self.token.iter().take(n).any(|other| other.name == token.name);
+            findings.when(is_taken, &key, "is the name of another token", "Give each token a name of its own; `admin` is `admin_token`.");
+            let is_name = (1..=64).contains(&token.name.len()) && token.name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.@".contains(&b));
+            findings.when(!is_name, &key, "is no name", "Give 1 to 64 letters, digits, `-`, `_`, `.` and `@`.");
+        }
         // Port 0 is a port of its own each time.
         findings.when(
             self.listen == self.admin_listen && self.listen.port() != 0,
@@ -75,15 +154,30 @@ impl Raw {
     }
 
     pub(super) fn build(self, read: &mut super::secret::Reader<'_>, findings: &mut Findings) -> ServerConfig {
+        let tokens = self.token.into_iter().enumerate().filter_map(|(n, raw)| {
+            let token = read.fitting_secret(&format!("server.token[{n}].token"), &raw.token, Fit::Token, findings)?;
+            Some(TokenConfig { name: raw.name, role: raw.role, token })
+        });
+        let tokens = tokens.collect();
         ServerConfig {
             listen: self.listen,
             admin_listen: self.admin_listen,
-            admin_token: self.admin_token.and_then(|spec| read.secret("server.admin_token", &spec, findings)),
+            admin_token: self
+                .admin_token
+                .and_then(|spec| read.fitting_secret("server.admin_token", &spec, Fit::Token, findings)),
             body_bytes_max: usize::try_from(self.body_bytes_max).unwrap_or(usize::MAX),
             body_timeout_s: self.body_timeout_s,
             shutdown_grace_s: self.shutdown_grace_s,
             workers: self.workers.and_then(|workers| usize::try_from(workers).ok()),
             connections_max: usize::try_from(self.connections_max).unwrap_or(usize::MAX),
+            connections_per_peer: usize::try_from(self.connections_per_peer).unwrap_or(usize::MAX),
+            trusted_proxies: self.trusted_proxies.into_iter().map(|network| network.0).collect(),
+            tokens,
+            admin_hosts: self.admin_hosts.iter().map(|name| name.to_ascii_lowercase()).collect(),
         }
     }
+}
+
+fn is_host_name(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
 }

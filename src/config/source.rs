@@ -7,11 +7,13 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::error::{ConfigCode, ConfigError, Findings};
+use super::fetch::{self, FetchConfig};
 use super::layers::parse;
 use super::presets;
 use super::secret::{Fit, Reader, SecretSpec};
-use crate::core::event::SourceName;
-use crate::core::mapping::Mapping;
+use crate::core::person::SourceName;
+use super::presets::Confidence;
+use crate::core::mapping::{Mapping, Meaning};
 use crate::core::signature::Scheme;
 use crate::core::signature::scheme::Handshake;
 use crate::core::time::UnixMs;
@@ -35,6 +37,23 @@ pub struct SourceConfig {
     pub dedupe_days: u64,
     /// The media types that are taken, in lower case; others: 415.
     pub content_types: Vec<String>,
+    /// What becomes of updates about people who are not in the team.
+    pub updates_of_others: UpdatesOfOthers,
+    /// Whether its webhooks say only of whom to read.
+    pub thin: bool,
+    /// How they are read: the preset's `[fetch]` with `[source.fetch]` laid over it.
+    pub fetch: Option<FetchConfig>,
+}
+
+/// What becomes of updates about people whom HR has not called hired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UpdatesOfOthers {
+    /// They are kept in the record, and nobody is invited.
+    #[default]
+    Ignore,
+    /// They invite.
+    Create,
 }
 
 /// One secret of a source.
@@ -62,6 +81,10 @@ pub(super) struct Raw {
     mapping: Mapping,
     dedupe_days: u64,
     content_types: Vec<String>,
+    updates_of_others: UpdatesOfOthers,
+    thin: bool,
+    confidence: Option<Confidence>,
+    fetch: Option<Table>,
 }
 
 impl Default for Raw {
@@ -76,6 +99,10 @@ impl Default for Raw {
             // Above three days, the longest that a sender is known to try again.
             dedupe_days: 7,
             content_types: vec!["application/json".to_owned()],
+            updates_of_others: UpdatesOfOthers::Ignore,
+            thin: false,
+            confidence: None,
+            fetch: None,
         }
     }
 }
@@ -114,6 +141,7 @@ pub(super) fn prepare(tree: &mut Value, assume_hr: bool, findings: &mut Findings
             Ok(None) => {}
             Err(error) => findings.push(error),
         }
+        fetch::inherit(source);
     }
 }
 
@@ -188,6 +216,15 @@ impl Raw {
             }
             None => {}
         }
+        let says_facts = [Meaning::Hire, Meaning::Update, Meaning::Leave].into_iter().any(|meaning| self.mapping.can_mean(meaning));
+        if self.signature.as_ref().is_some_and(|scheme| scheme.body_unsigned) && says_facts {
+            let advice = "Let the mapping make nothing but notices of it: hire, update and leave = [], and name its types under notice.";
+            let problem = "leaves the body unsigned, so anybody could put words into it";
+            findings.push(trouble("signature.body_unsigned", problem).advise(advice));
+        }
+        if let (Some(Confidence::Guess), Some(name)) = (self.confidence, &self.name) {
+            findings.notice(format!("{at} (`{name}`): its preset is a guess that nobody confirmed: try it with `scim-bridge explain --request`"));
+        }
         for (key, problem) in self.mapping.validate() {
             findings.push(trouble(&format!("mapping.{key}"), &problem));
         }
@@ -199,6 +236,7 @@ impl Raw {
             "needs media types without parameters",
             "Give a list such as [\"application/json\"].",
         );
+        let fetch = fetch::build(self.fetch, at, self.thin, read, findings);
         Some(SourceConfig {
             name: self.name?,
             signature: self.signature?,
@@ -206,6 +244,9 @@ impl Raw {
             mapping: self.mapping,
             dedupe_days: self.dedupe_days,
             content_types,
+            updates_of_others: self.updates_of_others,
+            thin: self.thin,
+            fetch,
         })
     }
 
@@ -217,8 +258,8 @@ impl Raw {
         let handshakes = self.signature.iter().flat_map(|scheme| &scheme.handshake);
         let captured: Vec<_> = handshakes
             .filter_map(|handshake| match handshake {
-                Handshake::Capture { file, .. } => Some(file.as_path()),
-                Handshake::Echo { .. } | Handshake::Ping { .. } => None,
+                Handshake::Capture { file, .. } => file.as_deref(),
+                Handshake::Echo { .. } | Handshake::Ping { .. } | Handshake::Get { .. } => None,
             })
             .collect();
         let mut secrets = Vec::new();

@@ -16,10 +16,14 @@ pub struct StoreConfig {
     pub url: StoreUrl,
     /// Waiting jobs at which intake answers 503.
     pub high_water_jobs: u64,
-    /// How long finished jobs are kept, in days.
-    pub finished_keep_days: u64,
-    /// How many finished jobs are kept at the most.
-    pub finished_jobs_max: u64,
+    /// Dead letters at which intake answers 503.
+    pub dead_letters_max: u64,
+    /// What the payloads of unmapped records take together, in bytes, at which intake answers 503.
+    pub dead_bytes_max: u64,
+    /// Entries of a person's story that are kept.
+    pub story_entries_max: u32,
+    /// How long people who are idle keep their story, in days.
+    pub story_keep_days: u64,
     /// What only Redis needs.
     pub redis: RedisConfig,
 }
@@ -78,8 +82,13 @@ pub fn is_key_prefix(text: &str) -> bool {
 pub(super) struct Raw {
     url: StoreUrl,
     high_water_jobs: u64,
-    finished_keep_days: u64,
-    finished_jobs_max: u64,
+    dead_letters_max: u64,
+    dead_bytes_max: u64,
+    story_entries_max: u32,
+    story_keep_days: u64,
+    // Of no consequence any more; whoever still has them is told.
+    finished_keep_days: Option<toml::Value>,
+    finished_jobs_max: Option<toml::Value>,
     username: Option<SecretSpec>,
     password: Option<SecretSpec>,
     sentinel_username: Option<SecretSpec>,
@@ -100,8 +109,12 @@ impl Default for Raw {
         Self {
             url: StoreUrl::Embedded { dir: PathBuf::from("./data") },
             high_water_jobs: 1_000_000,
-            finished_keep_days: 30,
-            finished_jobs_max: 100_000,
+            dead_letters_max: 100_000,
+            dead_bytes_max: 268_435_456,
+            story_entries_max: 200,
+            story_keep_days: 90,
+            finished_keep_days: None,
+            finished_jobs_max: None,
             username: None,
             password: None,
             sentinel_username: None,
@@ -123,8 +136,16 @@ impl Default for Raw {
 impl Raw {
     pub(super) fn check(&self, findings: &mut Findings) {
         findings.bounds("store.high_water_jobs", self.high_water_jobs, 1, 100_000_000);
-        findings.bounds("store.finished_keep_days", self.finished_keep_days, 0, 3_650);
-        findings.bounds("store.finished_jobs_max", self.finished_jobs_max, 0, 100_000_000);
+        findings.bounds("store.dead_letters_max", self.dead_letters_max, 1, 10_000_000);
+        findings.bounds("store.dead_bytes_max", self.dead_bytes_max, 1_048_576, 1_099_511_627_776);
+        findings.bounds("store.story_entries_max", self.story_entries_max.into(), 10, 10_000);
+        findings.bounds("store.story_keep_days", self.story_keep_days, 1, 3_650);
+        for (key, is_given) in [
+            ("store.finished_keep_days", self.finished_keep_days.is_some()),
+            ("store.finished_jobs_max", self.finished_jobs_max.is_some()),
+        ] {
+            findings.outlived(is_given, key, "`store.story_keep_days` and `store.story_entries_max` bound what is kept");
+        }
         findings.bounds("store.durable_timeout_ms", self.durable_timeout_ms, 100, 60_000);
         findings.bounds("store.connect_timeout_ms", self.connect_timeout_ms, 50, 60_000);
         findings.bounds("store.response_timeout_ms", self.response_timeout_ms, 50, 60_000);
@@ -181,8 +202,10 @@ impl Raw {
         StoreConfig {
             url: self.url,
             high_water_jobs: self.high_water_jobs,
-            finished_keep_days: self.finished_keep_days,
-            finished_jobs_max: self.finished_jobs_max,
+            dead_letters_max: self.dead_letters_max,
+            dead_bytes_max: self.dead_bytes_max,
+            story_entries_max: self.story_entries_max,
+            story_keep_days: self.story_keep_days,
             redis: RedisConfig {
                 username,
                 password,

@@ -17,6 +17,7 @@ pub mod problems;
 pub mod processes;
 pub mod reconcile;
 pub mod retry_hint;
+pub mod roster;
 pub mod signature;
 pub mod tally;
 pub mod time;

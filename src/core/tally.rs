@@ -90,7 +90,8 @@ pub struct SourceTally {
     /// The last delivery all of whose fields were used.
     pub whole_at: UnixMs,
     /// A verification token was offered that no file is configured for.
-    pub token_offered: Seen,
+    #[serde(rename = "token_offered")]
+    pub tokens: Seen,
 }
 
 /// What became of a genuine delivery.
@@ -146,6 +147,11 @@ impl SourceTally {
         word(&mut self.unnamed_types, type_value).note(now);
     }
 
+    /// A verification token came that no file is configured for.
+    pub fn token_offered(&mut self, now: UnixMs) {
+        self.tokens.note(now);
+    }
+
     /// A field was there and could not be used.
     pub fn dropped(&mut self, now: UnixMs, field: &str) {
         word(&mut self.dropped, field).note(now);
@@ -169,7 +175,7 @@ impl SourceTally {
         self.ignored.add(other.ignored);
         self.unmapped.add(other.unmapped);
         self.handshakes.add(other.handshakes);
-        self.token_offered.add(other.token_offered);
+        self.tokens.add(other.tokens);
         self.whole_at = self.whole_at.max(other.whole_at);
         for (mine, theirs) in [
             (&mut self.refused, &other.refused),
@@ -199,8 +205,8 @@ impl SourceTally {
         troubles.extend(listed(&self.unnamed_types, TroubleKind::UnnamedType, &|_, seen| seen.within(now, TYPES_TOLD_MS)));
         // A locale is nothing that anybody misses.
         troubles.extend(listed(&self.dropped, TroubleKind::Dropped, &|field, seen| field != "locale" && is_on(seen, self.whole_at)));
-        if is_on(self.token_offered, good_at) {
-            troubles.push(SourceTrouble { kind: TroubleKind::TokenOffered, what: String::new(), seen: self.token_offered });
+        if is_on(self.tokens, good_at) {
+            troubles.push(SourceTrouble { kind: TroubleKind::TokenOffered, what: String::new(), seen: self.tokens });
         }
         troubles
     }

@@ -1,11 +1,20 @@
 //! Every answer of the public listener, in one place.
 
-use actix_web::HttpResponse;
-use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, ContentType, RETRY_AFTER};
+use bytes::Bytes;
+use http::header::{ACCEPT_ENCODING, ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 
-use crate::core::job::JobId;
+use super::memory::Bound;
+use super::server::CLOSE;
+use crate::core::person::job::JobId;
+use crate::store::FullBound;
+
+/// An answer, whole.
+pub(super) type Response = http::Response<Bytes>;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
 /// 200: what became of a delivery. The ids are of jobs and of dead letters.
 #[derive(Serialize)]
@@ -20,11 +29,16 @@ struct Refused<'a> {
     status: &'a str,
     error: &'a str,
     help: &'a str,
+    /// Which bound was met.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bound: Option<&'a str>,
 }
 
 /// Why a delivery is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
+    Malformed,
+    HeadTooLarge,
     TooLarge,
     UnknownSource,
     NotFound,
@@ -34,8 +48,9 @@ pub(super) enum Refusal {
     TimedOut,
     HungUp,
     Unauthorised,
-    Conflict,
-    Full { retry_after_s: u64 },
+    Charset,
+    Full { bound: FullBound, retry_after_s: u64 },
+    Crowded { bound: Bound, retry_after_s: u64 },
     Unavailable { retry_after_s: u64 },
     Stopping { retry_after_s: u64 },
 }
@@ -43,20 +58,24 @@ pub(super) enum Refusal {
 impl Refusal {
     fn status(self) -> StatusCode {
         match self {
+            Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnknownSource | Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            Self::ContentType | Self::ContentEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::ContentType | Self::Charset | Self::ContentEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TimedOut => StatusCode::REQUEST_TIMEOUT,
-            Self::HungUp => StatusCode::BAD_REQUEST,
+            Self::Malformed | Self::HungUp => StatusCode::BAD_REQUEST,
             Self::Unauthorised => StatusCode::UNAUTHORIZED,
-            Self::Conflict => StatusCode::CONFLICT,
-            Self::Full { .. } | Self::Unavailable { .. } | Self::Stopping { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Full { .. } | Self::Crowded { .. } | Self::Unavailable { .. } | Self::Stopping { .. } => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         }
     }
 
-    fn word(self) -> &'static str {
+    pub(super) fn word(self) -> &'static str {
         match self {
+            Self::Malformed => "malformed",
+            Self::HeadTooLarge => "head_too_large",
             Self::TooLarge => "too_large",
             Self::UnknownSource => "unknown_source",
             Self::NotFound => "not_found",
@@ -66,8 +85,8 @@ impl Refusal {
             Self::TimedOut => "timed_out",
             Self::HungUp => "incomplete",
             Self::Unauthorised => "unauthorised",
-            Self::Conflict => "conflict",
-            Self::Full { .. } => "full",
+            Self::Charset => "unsupported_charset",
+            Self::Full { .. } | Self::Crowded { .. } => "full",
             Self::Unavailable { .. } => "unavailable",
             Self::Stopping { .. } => "stopping",
         }
@@ -75,6 +94,8 @@ impl Refusal {
 
     fn help(self) -> &'static str {
         match self {
+            Self::Malformed => "This is not HTTP/1.1, or can be read in more than one way.",
+            Self::HeadTooLarge => "The head is larger than 16 KiB, or has more than 100 fields.",
             Self::TooLarge => "The body is larger than [server] body_bytes_max: send smaller batches, or raise it.",
             Self::UnknownSource => "No source of this name is configured: check the URL against [[source]] name.",
             Self::NotFound => "Deliveries go to /webhooks/{source}.",
@@ -84,8 +105,10 @@ impl Refusal {
             Self::TimedOut => "The body did not arrive in time: send it again.",
             Self::HungUp => "The body ended early: send it again.",
             Self::Unauthorised => "The sender is not proven; whoever runs this bridge finds the reason in its log.",
-            Self::Conflict => "A delivery with this id and another body was accepted before; nothing was changed.",
-            Self::Full { .. } => "Too much is waiting: send it again later.",
+            Self::Charset => "Send UTF-8, or name a charset that there is in Content-Type.",
+            Self::Full { bound: FullBound::Entries, .. } => "Too much is waiting: send it again later.",
+            Self::Full { .. } => "Too many dead letters of this source wait for a decision: send it again later.",
+            Self::Crowded { bound, .. } => bound.help(),
             Self::Unavailable { .. } => "It cannot be stored now: send it again later.",
             Self::Stopping { .. } => "The service is stopping: send it again later.",
         }
@@ -94,61 +117,98 @@ impl Refusal {
     /// Whether the rest of the connection is not worth reading.
     fn closes(self) -> bool {
         match self {
-            Self::TooLarge | Self::TimedOut | Self::HungUp | Self::Stopping { .. } => true,
+            Self::Malformed
+            | Self::HeadTooLarge
+            | Self::TooLarge
+            | Self::TimedOut
+            | Self::HungUp
+            | Self::Crowded { .. }
+            | Self::Stopping { .. } => true,
             Self::UnknownSource
             | Self::NotFound
             | Self::MethodNotAllowed { .. }
             | Self::ContentType
             | Self::ContentEncoding
             | Self::Unauthorised
-            | Self::Conflict
+            | Self::Charset
             | Self::Full { .. }
             | Self::Unavailable { .. } => false,
         }
     }
 
     /// The answer.
-    pub(super) fn answer(self) -> HttpResponse {
-        let mut answer = HttpResponse::build(self.status());
+    pub(super) fn answer(self) -> Response {
+        let bound = match self {
+            Self::Crowded { bound, .. } => Some(bound.as_str()),
+            Self::Full { bound, .. } => Some(full_word(bound)),
+            _ => None,
+        };
+        let mut answer = document(self.status(), &Refused { status: "refused", error: self.word(), help: self.help(), bound });
+        let headers = answer.headers_mut();
         match self {
             Self::MethodNotAllowed { allow } => {
-                answer.insert_header((ALLOW, allow));
+                headers.insert(ALLOW, HeaderValue::from_static(allow));
             }
             Self::ContentEncoding => {
                 // RFC 9110 §15.5.16.
-                answer.insert_header(("Accept-Encoding", "identity"));
+                headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
             }
-            Self::Full { retry_after_s } | Self::Unavailable { retry_after_s } | Self::Stopping { retry_after_s } => {
-                answer.insert_header((RETRY_AFTER, retry_after_s.to_string()));
+            Self::Full { retry_after_s, .. }
+            | Self::Crowded { retry_after_s, .. }
+            | Self::Unavailable { retry_after_s }
+            | Self::Stopping { retry_after_s } => {
+                headers.insert(RETRY_AFTER, HeaderValue::from(retry_after_s));
             }
-            Self::TooLarge
+            Self::Malformed
+            | Self::HeadTooLarge
+            | Self::TooLarge
             | Self::UnknownSource
             | Self::NotFound
             | Self::ContentType
             | Self::TimedOut
             | Self::HungUp
             | Self::Unauthorised
-            | Self::Conflict => {}
+            | Self::Charset => {}
         }
         if self.closes() {
-            answer.force_close();
+            headers.insert(CONNECTION, CLOSE);
         }
-        let status = if self == Self::Conflict { "conflict" } else { "refused" };
-        answer.json(Refused { status, error: self.word(), help: self.help() })
+        answer
+    }
+}
+
+/// The word for a bound of the store.
+pub(super) fn full_word(bound: FullBound) -> &'static str {
+    match bound {
+        FullBound::Entries => "entries",
+        FullBound::DeadLetters => "dead_letters",
+        FullBound::DeadBytes => "dead_bytes",
     }
 }
 
 /// 200: `{"status":…,"jobs":[…]}`.
-pub(super) fn taken(status: &str, jobs: &[JobId]) -> HttpResponse {
-    HttpResponse::Ok().json(Taken { status, jobs })
+pub(super) fn taken(status: &str, jobs: &[JobId]) -> Response {
+    document(StatusCode::OK, &Taken { status, jobs })
 }
 
-/// 200 with a challenge, as plain text.
-pub(super) fn text(text: String) -> HttpResponse {
-    HttpResponse::Ok().content_type(ContentType::plaintext()).body(text)
+/// 200 with plain text.
+pub(super) fn text(text: impl Into<Bytes>) -> Response {
+    with_type(StatusCode::OK, TEXT, text.into())
 }
 
 /// 200 with a challenge, as JSON.
-pub(super) fn json(document: &serde_json::Value) -> HttpResponse {
-    HttpResponse::Ok().json(document)
+pub(super) fn json(challenge: &serde_json::Value) -> Response {
+    document(StatusCode::OK, challenge)
+}
+
+fn document(status: StatusCode, content: &impl Serialize) -> Response {
+    // Our own shapes, which JSON can always hold.
+    with_type(status, JSON, serde_json::to_vec(content).unwrap_or_default().into())
+}
+
+fn with_type(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Response {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    response
 }

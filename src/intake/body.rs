@@ -1,10 +1,18 @@
-//! Reading a body by hand: bounded in bytes and in time.
+//! Reading a body: bounded in bytes, in time, and in what it takes of the memory of all.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use actix_web::web::{Bytes, BytesMut, Payload};
-use futures_util::StreamExt;
+use bytes::Bytes;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::memory::{Bound, Memory, SMALL_BYTES, Share};
+use super::wire::{Broken, Rest, Wire};
+
+/// The least that is made room for: most bodies are smaller.
+const CAPACITY_MIN: usize = 2 * 1024;
+/// What tells a sender that waits for it to go on (RFC 9110 §10.1.1).
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// Why there is no body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,78 +24,109 @@ pub(super) enum BodyError {
     /// The sender went away, or does not speak HTTP.
     HungUp,
     /// The bodies of all senders together take too much memory.
-    Crowded,
+    Crowded(Bound),
 }
 
-/// What all bodies together may take. Nobody is proven before their body is read, so this is what
-/// keeps strangers from filling the memory.
-#[derive(Debug)]
-pub(super) struct Budget {
-    left_bytes: AtomicUsize,
+/// A request's body, which is still to be read.
+pub(super) struct Body<'c> {
+    pub(super) wire: &'c mut Wire,
+    pub(super) rest: &'c mut Rest,
+    pub(super) expects_continue: bool,
+    /// Cancelled when the connection is to make room for others.
+    pub(super) cut: CancellationToken,
 }
 
-impl Budget {
-    pub(super) fn of(bytes: usize) -> Self {
-        Self { left_bytes: AtomicUsize::new(bytes) }
-    }
-
-    /// A share that grows as its body arrives, and is given back when it is dropped.
-    pub(super) fn share(&self) -> Share<'_> {
-        Share { budget: self, bytes: 0 }
-    }
-}
-
-/// One body's share of the budget.
-#[derive(Debug)]
-pub(super) struct Share<'b> {
-    budget: &'b Budget,
-    bytes: usize,
-}
-
-impl Share<'_> {
-    fn take(&mut self, bytes: usize) -> bool {
-        let left = &self.budget.left_bytes;
-        let taken = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes)).is_ok();
-        if taken {
-            self.bytes += bytes;
+impl Body<'_> {
+    /// Reads all of it. Gives it with its share of the memory of strangers.
+    pub(super) async fn read(
+        self,
+        bytes_max: usize,
+        timeout: Duration,
+        memory: &Memory,
+    ) -> Result<(Bytes, Share), BodyError> {
+        let until = Instant::now() + timeout;
+        let cut = self.cut.clone();
+        let arriving = Arriving::new(self, bytes_max, memory);
+        tokio::select! {
+            // What has come is read before a bound is looked at.
+            biased;
+            body = arriving.whole() => body,
+            () = cut.cancelled() => Err(BodyError::Crowded(Bound::Peer)),
+            () = tokio::time::sleep_until(until) => Err(BodyError::TimedOut),
         }
-        taken
     }
 }
 
-impl Drop for Share<'_> {
-    fn drop(&mut self) {
-        self.budget.left_bytes.fetch_add(self.bytes, Ordering::Relaxed);
-    }
-}
-
-/// Reads the whole body. One that comes in one piece is not copied.
-pub(super) async fn read(
-    mut payload: Payload,
+/// A body that arrives.
+struct Arriving<'c, 'm> {
+    body: Body<'c>,
     bytes_max: usize,
-    timeout: Duration,
-    share: &mut Share<'_>,
-) -> Result<Bytes, BodyError> {
-    let whole = async {
-        let Some(first) = next(&mut payload, bytes_max, share).await? else { return Ok(Bytes::new()) };
-        let Some(second) = next(&mut payload, bytes_max - first.len(), share).await? else { return Ok(first) };
-        let mut body = BytesMut::with_capacity((2 * (first.len() + second.len())).min(bytes_max));
-        body.extend_from_slice(&first);
-        body.extend_from_slice(&second);
-        while let Some(chunk) = next(&mut payload, bytes_max - body.len(), share).await? {
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body.freeze())
-    };
-    tokio::time::timeout(timeout, whole).await.unwrap_or(Err(BodyError::TimedOut))
+    /// The most that it can come to, as far as is known.
+    expected: usize,
+    memory: &'m Memory,
+    bytes: Vec<u8>,
+    share: Share,
+    bound: Bound,
 }
 
-async fn next(payload: &mut Payload, room: usize, share: &mut Share<'_>) -> Result<Option<Bytes>, BodyError> {
-    match payload.next().await {
-        None => Ok(None),
-        Some(Ok(chunk)) if chunk.len() > room => Err(BodyError::TooLarge),
-        Some(Ok(chunk)) if !share.take(chunk.len()) => Err(BodyError::Crowded),
-        Some(Ok(chunk)) => Ok(Some(chunk)),
-        Some(Err(_)) => Err(BodyError::HungUp),
+impl<'c, 'm> Arriving<'c, 'm> {
+    fn new(body: Body<'c>, bytes_max: usize, memory: &'m Memory) -> Self {
+        let expected = match *body.rest {
+            Rest::Bytes(bytes) => usize::try_from(bytes).unwrap_or(usize::MAX).min(bytes_max),
+            Rest::Chunks(_) => bytes_max,
+        };
+        let declared_large = matches!(*body.rest, Rest::Bytes(bytes) if bytes >= SMALL_BYTES as u64);
+        let (share, bound) = if declared_large {
+            (memory.large_bodies.share(), Bound::LargeBodies)
+        } else {
+            (memory.small_bodies.share(), Bound::SmallBodies)
+        };
+        Self { body, bytes_max, expected, memory, bytes: Vec::new(), share, bound }
+    }
+
+    async fn whole(mut self) -> Result<(Bytes, Share), BodyError> {
+        if self.body.expects_continue && !self.body.rest.is_none() && !self.body.wire.send(CONTINUE).await {
+            return Err(BodyError::HungUp);
+        }
+        while !self.body.rest.is_none() {
+            self.make_room()?;
+            // One more than fits shows that there is more.
+            let room = (self.bytes.capacity() - self.bytes.len()).min(self.bytes_max + 1 - self.bytes.len());
+            let (bound, lost) = (self.bound, self.share.lost_token());
+            tokio::select! {
+                biased;
+                () = lost.cancelled() => return Err(BodyError::Crowded(bound)),
+                read = self.body.wire.body(self.body.rest, &mut self.bytes, room) => match read {
+                    Ok(()) => {}
+                    Err(Broken::Closed | Broken::Malformed) => return Err(BodyError::HungUp),
+                },
+            }
+            if self.bytes.len() > self.bytes_max {
+                return Err(BodyError::TooLarge);
+            }
+        }
+        if !self.share.keep() {
+            return Err(BodyError::Crowded(self.bound));
+        }
+        Ok((Bytes::from(self.bytes), self.share))
+    }
+
+    /// Makes room for more, where there is none left; what a body takes is what has arrived of it, and as
+    /// much again.
+    fn make_room(&mut self) -> Result<(), BodyError> {
+        let len = self.bytes.len();
+        if self.bytes.capacity() > len {
+            return Ok(());
+        }
+        let most = self.expected.saturating_add(1);
+        let capacity = (2 * len).clamp(CAPACITY_MIN.min(most), most).max(len + 1);
+        if capacity > SMALL_BYTES && self.bound == Bound::SmallBodies {
+            (self.share, self.bound) = (self.memory.large_bodies.share(), Bound::LargeBodies);
+        }
+        if !self.share.grow_to(capacity) {
+            return Err(BodyError::Crowded(self.bound));
+        }
+        self.bytes.reserve_exact(capacity - len);
+        Ok(())
     }
 }

@@ -20,7 +20,7 @@ pub(super) enum Kept {
 /// Puts the token into the file, whole or not at all, readable by its owner only. Blocks.
 pub(super) fn keep(file: &Path, token: &SecretString) -> io::Result<Kept> {
     let mut name = file.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}", crate::clock::new_job_id()));
+    name.push(format!(".{}", crate::clock::new_token()));
     let draft = file.with_file_name(name);
     let written = write(&draft, token.expose_secret().as_bytes());
     // A link, unlike a rename, never replaces what is there.

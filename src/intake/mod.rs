@@ -8,35 +8,34 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::time::Duration;
 
-use actix_web::dev::Server;
-use actix_web::http::KeepAlive;
-use actix_web::middleware::DefaultHeaders;
-use actix_web::{App, HttpServer, web};
 use tokio_util::sync::CancellationToken;
 
 use self::source::Sources;
 pub use self::source::{Source, SourceSecret};
 use crate::clock::Clock;
-use crate::core::event::SourceName;
+use crate::core::person::SourceName;
 use crate::core::signature::SchemeProblem;
 use crate::lifecycle::Lifecycle;
+use crate::peer::TrustedProxies;
 use crate::store::Store;
 
 mod answer;
 mod body;
 mod capture;
+mod chunks;
+mod connections;
+mod head;
 mod keys;
+mod memory;
+mod parsed;
+mod publish;
+mod refusals;
+mod server;
 mod source;
 mod tally;
 mod webhook;
-
-/// How long a connection may be idle between two deliveries: above the minute for which many
-/// senders and load balancers keep theirs, so that they close first.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// How long a closing connection may take: time to read an answer that came before the body's end.
-const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+mod wire;
 
 /// How the public listener is set up.
 #[derive(Debug, Clone)]
@@ -45,17 +44,22 @@ pub struct IntakeOptions {
     pub listen: String,
     /// Largest body taken, in bytes; above: 413.
     pub body_bytes_max: usize,
-    /// What the bodies of all deliveries under way may take together, in bytes; above: 503.
+    /// What bodies of senders who are not proven (yet) may take together, in bytes; above, the oldest of them is
+    /// answered 503. Bodies below 64 KiB have a share of their own.
     pub bodies_bytes_max: usize,
     /// How long a body may take to arrive as a whole, in milliseconds; above: 408, and the
     /// connection is closed.
     pub body_timeout_ms: u64,
-    /// How long the head of a connection's first request may take, in milliseconds.
+    /// How long the head of a request may take, in milliseconds; above: 408, and the connection is closed.
     pub head_timeout_ms: u64,
     /// Threads that serve; none: one for each core.
     pub workers: Option<usize>,
-    /// Connections open at once, over all threads.
+    /// Connections open at once; above, the one closes that has kept us waiting the longest.
     pub connections_max: usize,
+    /// Connections of one peer open at once; above, the same among its own.
+    pub connections_per_peer: usize,
+    /// Whose word about who came to them is believed.
+    pub proxies: TrustedProxies,
     /// What `Retry-After` says with a 503, in seconds.
     pub retry_after_s: u64,
     /// How long deliveries in flight may take to finish once [`Intake::serve`] is told to stop, in
@@ -68,11 +72,13 @@ impl Default for IntakeOptions {
         Self {
             listen: "127.0.0.1:8080".to_owned(),
             body_bytes_max: 1_048_576,
-            bodies_bytes_max: 64 * 1_048_576,
+            bodies_bytes_max: 16 * 1_048_576,
             body_timeout_ms: 10_000,
             head_timeout_ms: 5_000,
             workers: None,
             connections_max: 10_000,
+            connections_per_peer: 1_000,
+            proxies: TrustedProxies::default(),
             retry_after_s: 10,
             shutdown_grace_s: 25,
         }
@@ -113,7 +119,7 @@ pub enum IntakeError {
 
 /// The public listener: bound, and served by [`Intake::serve`].
 pub struct Intake {
-    shared: web::Data<Shared>,
+    shared: Arc<Shared>,
     listener: TcpListener,
     address: SocketAddr,
 }
@@ -124,19 +130,23 @@ struct Shared {
     sources: Sources,
     services: Services,
     unknown: tally::Counters,
-    budget: body::Budget,
+    memory: memory::Memory,
+    /// Under which name what it saw is published.
+    process: String,
+    refusals: refusals::RefusalLog,
 }
 
 impl Intake {
     /// Takes the address; nothing is answered yet.
     pub fn bind(options: IntakeOptions, sources: Vec<Source>, services: Services) -> Result<Self, IntakeError> {
-        let sources = Sources::new(sources)?;
+        let memory = memory::Memory::new(options.body_bytes_max, options.bodies_bytes_max);
+        let sources = Sources::new(sources, &memory)?;
         let failed = |source| IntakeError::Bind { listen: options.listen.clone(), source };
         let listener = TcpListener::bind(&options.listen).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let unknown = tally::Counters::of_unknown_sources();
-        let budget = body::Budget::of(options.bodies_bytes_max);
-        let shared = web::Data::new(Shared { options, sources, services, unknown, budget });
+        let refusals = refusals::RefusalLog::new();
+        let shared = Arc::new(Shared { options, sources, services, unknown, memory, process: publish::process_name(), refusals });
         Ok(Self { shared, listener, address })
     }
 
@@ -150,48 +160,28 @@ impl Intake {
     /// that the process is stopping, new deliveries are answered 503; cancelling `stop` closes the
     /// listener and waits for those in flight.
     pub async fn serve(self, stop: CancellationToken) -> std::io::Result<()> {
-        let lifecycle = self.shared.services.lifecycle.clone();
-        let mut server = self.start()?;
-        let handle = server.handle();
-        let graceful = tokio::select! {
-            ended = &mut server => return ended,
-            () = stop.cancelled() => true,
-            () = lifecycle.stopping_at_once() => false,
-        };
-        let ended = tokio::select! {
-            ((), ended) = async { tokio::join!(handle.stop(graceful), &mut server) } => ended,
-            () = lifecycle.stopping_at_once(), if graceful => Ok(()),
-        };
-        ended
-    }
-
-    fn start(self) -> std::io::Result<Server> {
         let Self { shared, listener, .. } = self;
-        let options = shared.options.clone();
-        let threads = options
-            .workers
-            .or_else(|| std::thread::available_parallelism().ok().map(std::num::NonZero::get))
-            .unwrap_or(1)
-            .max(1);
-        let server = HttpServer::new(move || {
-            App::new().app_data(shared.clone()).wrap(headers()).configure(|app| {
-                app.route("/webhooks/{source}", web::route().to(webhook::receive))
-                    .route("/livez", web::route().to(webhook::livez))
-                    .default_service(web::route().to(webhook::nothing_here));
-            })
-        })
-        .workers(threads)
-        .max_connections(options.connections_max.div_ceil(threads))
-        .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
-        .client_request_timeout(Duration::from_millis(options.head_timeout_ms))
-        .client_disconnect_timeout(DISCONNECT_TIMEOUT)
-        .disable_signals()
-        .shutdown_timeout(options.shutdown_grace_s)
-        .listen(listener)?;
-        Ok(server.run())
+        let lifecycle = shared.services.lifecycle.clone();
+        // Threads of its own: a flood of deliveries takes them from no worker and no lease.
+        let threads = shared.options.workers.unwrap_or_else(cores).max(1);
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .thread_name("intake")
+            .worker_threads(threads)
+            .enable_all()
+            .build()?;
+        let publishing = runtime.spawn(publish::keep_publishing(shared.clone()));
+        let served = runtime.spawn(server::run(listener, shared.clone(), stop));
+        let ended = tokio::select! {
+            ended = served => ended.unwrap_or_else(|error| Err(std::io::Error::other(error))),
+            () = lifecycle.stopping_at_once() => Ok(()),
+        };
+        publishing.abort();
+        publish::last(&shared).await;
+        runtime.shutdown_background();
+        ended
     }
 }
 
-fn headers() -> DefaultHeaders {
-    DefaultHeaders::new().add(("X-Content-Type-Options", "nosniff")).add(("Cache-Control", "no-store"))
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }

@@ -1,13 +1,16 @@
 //! The sources that may post here.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::IntakeError;
 use super::keys::LiveKeys;
+use super::memory::{Memory, SourceShare};
 use super::tally::Counters;
-use crate::core::event::SourceName;
+use crate::core::person::SourceName;
 use crate::core::mapping::Mapping;
 use crate::core::signature::{Scheme, Verifier};
+use crate::core::tally::SourceTally;
 use crate::core::time::UnixMs;
 use crate::secret::LiveSecret;
 
@@ -46,17 +49,31 @@ pub(super) struct Door {
     pub(super) mapping: Mapping,
     pub(super) remember_ms: u64,
     pub(super) counters: Counters,
+    /// What it may have in work at once.
+    pub(super) memory: SourceShare,
+    /// What became of its deliveries, for `status`.
+    seen: Mutex<SourceTally>,
     content_types: Vec<String>,
 }
 
 impl Door {
-    fn new(source: Source) -> Result<Self, IntakeError> {
+    fn new(source: Source, memory: SourceShare) -> Result<Self, IntakeError> {
         let Source { name, scheme, secrets, mapping, remember_ms, content_types } = source;
         let verifier =
             Verifier::new(scheme).map_err(|problems| IntakeError::Scheme { name: name.clone(), problems })?;
         let keys = LiveKeys::new(verifier.scheme(), secrets);
         let counters = Counters::of(&name);
-        Ok(Self { name, verifier, keys, mapping, remember_ms, counters, content_types })
+        Ok(Self { name, verifier, keys, mapping, remember_ms, counters, memory, seen: Mutex::default(), content_types })
+    }
+
+    /// Notes something about its deliveries.
+    pub(super) fn note(&self, note: impl FnOnce(&mut SourceTally)) {
+        note(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// What became of its deliveries so far.
+    pub(super) fn seen(&self) -> SourceTally {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Whether a body of this `Content-Type` is taken.
@@ -70,18 +87,27 @@ impl Door {
 }
 
 /// All sources, by name.
-pub(super) struct Sources(HashMap<String, Door>);
+pub(super) struct Sources(HashMap<String, Arc<Door>>);
 
 impl Sources {
-    pub(super) fn new(sources: Vec<Source>) -> Result<Self, IntakeError> {
+    pub(super) fn new(sources: Vec<Source>, memory: &Memory) -> Result<Self, IntakeError> {
+        let count = sources.len();
         sources
             .into_iter()
-            .map(|source| Ok((source.name.as_str().to_owned(), Door::new(source)?)))
+            .map(|source| {
+                let name = source.name.as_str().to_owned();
+                Ok((name, Arc::new(Door::new(source, memory.source_share(count))?)))
+            })
             .collect::<Result<_, _>>()
             .map(Self)
     }
 
-    pub(super) fn find(&self, name: &str) -> Option<&Door> {
+    /// What became of every source's deliveries so far.
+    pub(super) fn seen(&self) -> BTreeMap<String, SourceTally> {
+        self.0.iter().map(|(name, door)| (name.clone(), door.seen())).collect()
+    }
+
+    pub(super) fn find(&self, name: &str) -> Option<&Arc<Door>> {
         self.0.get(name)
     }
 }
@@ -92,16 +118,15 @@ mod tests {
 
     #[test]
     fn json_by_any_name_is_taken_and_other_types_are_not() {
-        let door = Door::new(Source {
+        let source = Source {
             name: SourceName::parse("hr").unwrap(),
             scheme: toml::from_str("header = 'x'").unwrap(),
             secrets: Vec::new(),
             mapping: Mapping::default(),
             remember_ms: 1,
             content_types: vec!["application/json".to_owned()],
-        })
-        .ok()
-        .unwrap();
+        };
+        let door = Door::new(source, Memory::new(1, 1).source_share(1)).ok().unwrap();
         for taken in ["application/json", "Application/JSON; charset=utf-8", "application/cloudevents+json"] {
             assert!(door.takes(Some(taken)), "{taken}");
         }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use metrics::{Counter, Histogram};
 
-use crate::core::event::SourceName;
+use crate::core::person::SourceName;
 use crate::core::signature::Refusal;
 use crate::telemetry::metrics::{
     DELIVERIES_TOTAL, DeliveryResult, INTAKE_DURATION_SECONDS, REASON, RESULT, SIGNATURE_FAILURES_TOTAL, SOURCE,

@@ -1,41 +1,65 @@
 //! One delivery from its head to its answer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::http::Method;
-use actix_web::http::header::{self, HeaderMap};
-use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
+use http::header::{self, HeaderMap};
+use http::{HeaderName, Method};
 use tracing::{debug, error, info, warn};
 
 use super::Shared;
-use super::answer::{self, Refusal};
-use super::body::{self, BodyError};
+use super::answer::{self, Refusal, Response};
+use super::body::{Body, BodyError};
 use super::capture::{self, Kept};
+use super::connections::Place;
+use super::head::{Head, Length};
+use super::memory::{Bound, SMALL_BYTES};
+use super::parsed::parsed_bytes;
 use super::source::Door;
 use super::tally::Tally;
 use crate::clock::new_job_id;
 use crate::core::delivery::Delivery;
-use crate::core::job::JobId;
-use crate::core::mapping::{Record, map};
+use crate::core::json::Charset;
+use crate::core::mapping::{IgnoredWhy, Record, map};
+use crate::core::person::job::JobId;
+use crate::core::person::{Entry, EventKind, PersonId, Word};
 use crate::core::signature::{self, Answer, Genuine};
-use crate::store::{Accepted, Dedupe, NewDelivery, NewJob, NewUnmapped, StoreError};
+use crate::core::tally::Fate;
+use crate::core::time::UnixMs;
+use crate::store::{Accepted, DeadRow, Dedupe, NewDelivery, NewEntry, NewUnmapped, StoreError};
 use crate::telemetry::metrics::DeliveryResult;
 
 /// Records of one delivery that are logged when they cannot be mapped.
 const TOLD_MAX: usize = 5;
+/// What is stored of a delivery, in lengths of its body.
+const KEPT_PER_BODY: usize = 6;
+
+/// Whose number ids have of records that tell nobody.
+const NOBODY: PersonId = PersonId(0);
 
 /// How a delivery ends: what is counted, and what is answered.
-type End = (DeliveryResult, HttpResponse);
+type End = (DeliveryResult, Response);
 
 /// `POST /webhooks/{source}`.
-pub(super) async fn receive(request: HttpRequest, payload: web::Payload, shared: web::Data<Shared>) -> HttpResponse {
-    let door = request.match_info().get("source").and_then(|name| shared.sources.find(name));
+pub(super) async fn receive(source: &str, head: Head, body: Body<'_>, place: &mut Place, shared: &Shared) -> Response {
+    let door = shared.sources.find(source);
     let mut tally = Tally::start(door.map_or(&shared.unknown, |door| &door.counters));
-    let (result, answer) = match admit(&request, door, &shared) {
-        Ok(door) => deliver(door, &request, payload, &shared).await,
+    if let Some(answer) = door.filter(|_| head.method == Method::GET).and_then(|door| door.verifier.get_handshake(head.query())) {
+        let (result, answer) = handshake(source, door, answer, shared).await;
+        tally.ends(result);
+        return answer;
+    }
+    let (result, answer) = match admit(&head, door, shared) {
+        Ok(door) => deliver(door, head, body, place, shared).await,
         Err((result, refusal)) => {
-            let source = door.map(|door| door.name.as_str());
-            info!(source, result = result.as_str(), "delivery refused by its head");
+            if let (Some(door), Some(reason)) = (door, told_reason(refusal)) {
+                door.note(|seen| seen.refused(shared.services.clock.now(), reason));
+            }
+            if let Some(left_out) = shared.refusals.line() {
+                let source = door.map(|door| door.name.as_str());
+                info!(source, result = result.as_str(), left_out, "delivery refused by its head");
+            }
             (result, refusal.answer())
         }
     };
@@ -44,58 +68,77 @@ pub(super) async fn receive(request: HttpRequest, payload: web::Payload, shared:
 }
 
 /// `GET /livez`: the process runs.
-pub(super) async fn livez(request: HttpRequest) -> HttpResponse {
-    if matches!(*request.method(), Method::GET | Method::HEAD) {
-        HttpResponse::Ok().content_type("text/plain").body("ok\n")
+pub(super) fn livez(method: &Method) -> Response {
+    if matches!(*method, Method::GET | Method::HEAD) {
+        answer::text("ok\n")
     } else {
         Refusal::MethodNotAllowed { allow: "GET, HEAD" }.answer()
     }
 }
 
-/// Everything else.
-pub(super) async fn nothing_here() -> HttpResponse {
-    Refusal::NotFound.answer()
-}
-
 /// What can be said before the body is read.
 fn admit<'s>(
-    request: &HttpRequest,
-    door: Option<&'s Door>,
+    head: &Head,
+    door: Option<&'s Arc<Door>>,
     shared: &Shared,
-) -> Result<&'s Door, (DeliveryResult, Refusal)> {
+) -> Result<&'s Arc<Door>, (DeliveryResult, Refusal)> {
     let retry_after_s = shared.options.retry_after_s;
     if shared.services.lifecycle.is_stopping() {
         return Err((DeliveryResult::Stopping, Refusal::Stopping { retry_after_s }));
     }
-    let headers = request.headers();
-    let declared = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if declared.is_some_and(|bytes| usize::try_from(bytes).map_or(true, |bytes| bytes > shared.options.body_bytes_max))
-    {
+    let body_bytes_max = shared.options.body_bytes_max as u64;
+    if matches!(head.length, Length::Bytes(bytes) if bytes > body_bytes_max) {
         return Err((DeliveryResult::TooLarge, Refusal::TooLarge));
     }
     let Some(door) = door else {
         return Err((DeliveryResult::UnknownSource, Refusal::UnknownSource));
     };
     let bad = |refusal| Err((DeliveryResult::BadRequest, refusal));
-    if request.method() != Method::POST {
+    if head.method != Method::POST {
         return bad(Refusal::MethodNotAllowed { allow: "POST" });
     }
-    match single(headers, &header::CONTENT_TYPE) {
-        Ok(content_type) if door.takes(content_type) => {}
+    match single(&head.headers, &header::CONTENT_TYPE) {
+        Ok(content_type) if door.takes(content_type) => {
+            if Charset::of(content_type).is_err() {
+                return bad(Refusal::Charset);
+            }
+        }
         Ok(_) | Err(Unreadable) => return bad(Refusal::ContentType),
     }
-    match single(headers, &header::CONTENT_ENCODING) {
+    match single(&head.headers, &header::CONTENT_ENCODING) {
         Ok(None) => Ok(door),
         Ok(Some(encoding)) if encoding.is_empty() || encoding.eq_ignore_ascii_case("identity") => Ok(door),
         Ok(Some(_)) | Err(Unreadable) => bad(Refusal::ContentEncoding),
     }
 }
 
+/// The reason under which `status` tells a refusal; none for what any passer-by may do.
+fn told_reason(refusal: Refusal) -> Option<&'static str> {
+    match refusal {
+        Refusal::ContentType => Some("content_type"),
+        Refusal::Charset => Some("charset"),
+        Refusal::ContentEncoding => Some("content_encoding"),
+        Refusal::TooLarge => Some("too_large"),
+        Refusal::Malformed
+        | Refusal::HeadTooLarge
+        | Refusal::UnknownSource
+        | Refusal::NotFound
+        | Refusal::MethodNotAllowed { .. }
+        | Refusal::TimedOut
+        | Refusal::HungUp
+        | Refusal::Unauthorised
+        | Refusal::Full { .. }
+        | Refusal::Crowded { .. }
+        | Refusal::Unavailable { .. }
+        | Refusal::Stopping { .. } => None,
+    }
+}
+
 /// A header that is there twice, or is not text.
 struct Unreadable;
 
-fn single<'h>(headers: &'h HeaderMap, name: &header::HeaderName) -> Result<Option<&'h str>, Unreadable> {
-    let mut values = headers.get_all(name);
+fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, Unreadable> {
+    let mut values = headers.get_all(name).iter();
     let first = values.next();
     match (first, values.next()) {
         (None, _) => Ok(None),
@@ -105,30 +148,18 @@ fn single<'h>(headers: &'h HeaderMap, name: &header::HeaderName) -> Result<Optio
 }
 
 /// Reads, proves, maps and stores.
-async fn deliver(door: &Door, request: &HttpRequest, payload: web::Payload, shared: &Shared) -> End {
+async fn deliver(door: &Arc<Door>, head: Head, body: Body<'_>, place: &mut Place, shared: &Shared) -> End {
     let source = door.name.as_str();
     let timeout = Duration::from_millis(shared.options.body_timeout_ms);
-    // Held until the answer: the body lives as long.
-    let mut share = shared.budget.share();
-    let body = match body::read(payload, shared.options.body_bytes_max, timeout, &mut share).await {
+    let (body, share) = match body.read(shared.options.body_bytes_max, timeout, &shared.memory).await {
         Ok(body) => body,
-        Err(error) => {
-            let (result, refusal) = match error {
-                BodyError::TooLarge => (DeliveryResult::TooLarge, Refusal::TooLarge),
-                BodyError::TimedOut => (DeliveryResult::TimedOut, Refusal::TimedOut),
-                BodyError::HungUp => (DeliveryResult::HungUp, Refusal::HungUp),
-                BodyError::Crowded => {
-                    (DeliveryResult::Full, Refusal::Full { retry_after_s: shared.options.retry_after_s })
-                }
-            };
-            info!(source, result = result.as_str(), "no whole body");
-            return (result, refusal.answer());
-        }
+        Err(error) => return no_body(door, error, shared),
     };
-    let delivery = delivery(request, body);
+    place.works();
+    let delivery = delivery(head, body);
     let ready = door.keys.current(door.verifier.scheme());
     if let Some(answer) = door.verifier.unsigned_handshake(&ready.keys, &delivery) {
-        return handshake(door, answer, shared).await;
+        return handshake(source, Some(door), answer, shared).await;
     }
     let now = shared.services.clock.now();
     let genuine = match door.verifier.verify(&ready.keys, delivery, now) {
@@ -136,86 +167,175 @@ async fn deliver(door: &Door, request: &HttpRequest, payload: web::Payload, shar
         Err(refusal) => return unproven(door, refusal, shared),
     };
     if let Some(answer) = door.verifier.signed_handshake(&ready.keys, &genuine) {
-        return handshake(door, answer, shared).await;
+        return handshake(source, Some(door), answer, shared).await;
     }
-    let (status, new, ids) = read(door, &genuine);
+    let body_bytes = genuine.delivery.get().body.len();
+    let parsed = parsed_bytes(&genuine.delivery.get().body);
+    let mut turn = match shared.memory.turn(&door.memory, body_bytes, parsed).await {
+        Ok(turn) => turn,
+        Err(bound) => return no_body(door, BodyError::Crowded(bound), shared),
+    };
+    // What it takes is in its turn from here on.
+    drop(share);
+    let mapped = if body_bytes < SMALL_BYTES {
+        Ok(read(door, &genuine, now))
+    } else {
+        // A large one would hold up everybody else on this thread.
+        let door = door.clone();
+        tokio::task::spawn_blocking(move || read(&door, &genuine, now)).await
+    };
+    let (status, new, ids, is_whole) = match mapped {
+        Ok(mapped) => mapped,
+        Err(error) => {
+            error!(source, panicked = error.is_panic(), "delivery not mapped: its task ended early");
+            let retry_after_s = shared.options.retry_after_s;
+            return (DeliveryResult::Unavailable, Refusal::Unavailable { retry_after_s }.answer());
+        }
+    };
+    // Nothing is left of it but what is to be stored, which is a few times its length at the most.
+    turn.shrink_to(KEPT_PER_BODY * body_bytes);
     if ids.is_empty() {
-        debug!(source, "delivery ignored: the mapping names nothing in it");
+        debug!(source, "delivery ignored: nothing in it is followed");
+        door.note(|seen| seen.genuine(now, Fate::Ignored));
         return (DeliveryResult::Ignored, answer::taken("ignored", &[]));
     }
-    // In a task of its own: a sender that hangs up drops this function at any await.
+    // In a task of its own: it is stored to its end, whatever becomes of the sender.
     let store = shared.services.store.clone();
     let accepted = tokio::spawn(async move { store.accept(now, new).await }).await;
-    stored(door, status, &ids, accepted, shared)
+    stored(door, Mapped { status, ids, is_whole, at: now }, accepted, shared)
 }
 
-fn delivery(request: &HttpRequest, body: web::Bytes) -> Delivery {
-    Delivery {
-        method: request.method().as_str().to_owned(),
-        url: request.uri().path_and_query().map_or("/", |url| url.as_str()).to_owned(),
-        headers: request
-            .headers()
-            .iter()
-            .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
-            .collect(),
-        body,
+/// What a delivery came to, until it is stored.
+struct Mapped {
+    status: DeliveryResult,
+    ids: Vec<JobId>,
+    /// Whether every field that was there was used.
+    is_whole: bool,
+    at: UnixMs,
+}
+
+fn no_body(door: &Door, error: BodyError, shared: &Shared) -> End {
+    let retry_after_s = shared.options.retry_after_s;
+    let (result, refusal, bound) = match error {
+        BodyError::TooLarge => (DeliveryResult::TooLarge, Refusal::TooLarge, None),
+        BodyError::TimedOut => (DeliveryResult::TimedOut, Refusal::TimedOut, None),
+        BodyError::HungUp => (DeliveryResult::HungUp, Refusal::HungUp, None),
+        BodyError::Crowded(bound) => (DeliveryResult::Full, Refusal::Crowded { bound, retry_after_s }, Some(bound)),
+    };
+    let now = shared.services.clock.now();
+    if let Some(reason) = told_reason(refusal) {
+        door.note(|seen| seen.refused(now, reason));
     }
+    if let Some(bound) = bound {
+        door.note(|seen| seen.full(now, bound.as_str()));
+    }
+    if let Some(left_out) = shared.refusals.line() {
+        let bound = bound.map(Bound::as_str);
+        info!(
+            source = door.name.as_str(),
+            result = result.as_str(),
+            bound,
+            left_out,
+            "no whole body, or no room for it"
+        );
+    }
+    (result, refusal.answer())
 }
 
-/// What a genuine delivery comes to: the word for it, what to store, and the ids in order.
-fn read(door: &Door, genuine: &Genuine) -> (DeliveryResult, NewDelivery, Vec<JobId>) {
-    let key = genuine.dedupe_key(&door.name);
-    let dedupe = Dedupe { key: key.key, fingerprint: key.fingerprint, remember_ms: door.remember_ms };
-    let mut new = NewDelivery { source: door.name.clone(), dedupe, jobs: Vec::new(), unmapped: Vec::new() };
-    let mut told = 0;
-    for record in map(&door.mapping, &door.name, &genuine.delivery) {
-        match record {
-            Record::Event(event) => new.jobs.push(NewJob { id: new_job_id(), event }),
-            Record::Ignored => {}
-            Record::Unmapped { person, code, detail, payload } => {
-                // A batch of thousands that fail alike is told by its first few; all are dead letters.
-                if told < TOLD_MAX {
-                    warn!(source = door.name.as_str(), %code, detail, "a record could not be mapped: kept as a dead letter");
-                }
-                told += 1;
-                new.unmapped.push(NewUnmapped { id: new_job_id(), person, code, detail, payload });
+fn delivery(head: Head, body: Bytes) -> Delivery {
+    let field =
+        |(name, value): (&HeaderName, &header::HeaderValue)| (name.as_str().to_owned(), value.as_bytes().to_vec());
+    let headers = head.headers.iter().map(field).collect();
+    Delivery { method: head.method.as_str().to_owned(), url: head.target, headers, body }
+}
+
+/// What a genuine delivery comes to: the word for it, what to store, the ids in order, and whether every
+/// field that was there was used.
+fn read(door: &Door, genuine: &Genuine, now: UnixMs) -> (DeliveryResult, NewDelivery, Vec<JobId>, bool) {
+    let source = &door.name;
+    let mut entries = Vec::new();
+    let mut unmapped = Vec::new();
+    let (mut says_something, mut is_whole) = (false, true);
+    for record in map(&door.mapping, source, &genuine.delivery) {
+        let dropped = match record {
+            Record::Event { event, dropped } => {
+                says_something |= event.kind != EventKind::Notice;
+                let person = event.person.clone();
+                let job = new_job_id(person.id());
+                let entry = Entry { accepted_at: now, word: Word::Event { job, event: Box::new(event) } };
+                entries.push(NewEntry { job, person, bytes: entry.to_bytes().into() });
+                dropped
             }
+            Record::Ignored(ignored) => {
+                if let (IgnoredWhy::NotNamed, Some(type_value)) = (ignored.why, &ignored.type_value) {
+                    door.note(|seen| seen.unnamed_type(now, type_value));
+                }
+                ignored.dropped
+            }
+            Record::Unmapped { person, code, detail, payload } => {
+                says_something = true;
+                // A batch of thousands that fail alike is told by its first few; all are dead letters.
+                if unmapped.len() < TOLD_MAX {
+                    warn!(source = source.as_str(), %code, detail, "a record could not be mapped: kept as a dead letter");
+                }
+                let id = new_job_id(person.as_ref().map_or(NOBODY, |person| person.id()));
+                let code = code.as_str().to_owned();
+                let row = DeadRow { id, source: source.clone(), person, event: None, died_at: now, code, detail, unmapped: true };
+                unmapped.push(NewUnmapped { row, payload });
+                continue;
+            }
+        };
+        for problem in dropped {
+            is_whole = false;
+            door.note(|seen| seen.dropped(now, problem.field));
         }
     }
-    if told > TOLD_MAX {
-        warn!(source = door.name.as_str(), records = told, "so many records of one delivery could not be mapped");
+    if unmapped.len() > TOLD_MAX {
+        warn!(source = source.as_str(), records = unmapped.len(), "so many records of one delivery could not be mapped");
     }
     // Jobs, then dead letters: the order in which the store tells them to a duplicate.
-    let ids = new.jobs.iter().map(|job| job.id).chain(new.unmapped.iter().map(|record| record.id)).collect();
-    let status = if new.jobs.is_empty() { DeliveryResult::Unmapped } else { DeliveryResult::Accepted };
-    (status, new, ids)
+    let ids = entries.iter().map(|entry| entry.job).chain(unmapped.iter().map(|record| record.row.id)).collect();
+    let status = if entries.is_empty() { DeliveryResult::Unmapped } else { DeliveryResult::Accepted };
+    let dedupe = genuine.dedupe_key(source, says_something).map(|known| Dedupe {
+        key: known.key,
+        only_while_newest: known.only_while_newest,
+        remember_ms: door.remember_ms,
+    });
+    (status, NewDelivery { source: source.clone(), dedupe, entries, unmapped }, ids, is_whole)
 }
 
 fn stored(
     door: &Door,
-    status: DeliveryResult,
-    ids: &[JobId],
+    mapped: Mapped,
     accepted: Result<Result<Accepted, StoreError>, tokio::task::JoinError>,
     shared: &Shared,
 ) -> End {
+    let Mapped { status, ids, is_whole, at } = mapped;
     let source = door.name.as_str();
     let retry_after_s = shared.options.retry_after_s;
     match accepted {
         Ok(Ok(Accepted::Stored)) => {
-            info!(source, result = status.as_str(), jobs = %Ids(ids), "delivery stored");
-            (status, answer::taken(status.as_str(), ids))
+            let fate = if status == DeliveryResult::Unmapped { Fate::Unmapped } else { Fate::Accepted };
+            door.note(|seen| {
+                seen.genuine(at, fate);
+                if is_whole {
+                    seen.whole_at = seen.whole_at.max(at);
+                }
+            });
+            info!(source, result = status.as_str(), jobs = %Ids(&ids), "delivery stored");
+            (status, answer::taken(status.as_str(), &ids))
         }
-        Ok(Ok(Accepted::Duplicate { jobs })) => {
-            info!(source, jobs = %Ids(&jobs), "duplicate: stored before");
-            (DeliveryResult::Duplicate, answer::taken("duplicate", &jobs))
+        Ok(Ok(Accepted::Duplicate { ids })) => {
+            door.note(|seen| seen.genuine(at, Fate::Duplicate));
+            info!(source, jobs = %Ids(&ids), "duplicate: stored before");
+            (DeliveryResult::Duplicate, answer::taken("duplicate", &ids))
         }
-        Ok(Ok(Accepted::Conflict)) => {
-            warn!(source, "conflict: this id was stored before with another body; nothing was changed");
-            (DeliveryResult::Conflict, Refusal::Conflict.answer())
-        }
-        Ok(Ok(Accepted::Full)) => {
-            warn!(source, "the store is over its high-water mark: delivery refused for now");
-            (DeliveryResult::Full, Refusal::Full { retry_after_s }.answer())
+        Ok(Ok(Accepted::Full(bound))) => {
+            door.note(|seen| seen.full(at, answer::full_word(bound)));
+            if let Some(left_out) = shared.refusals.line() {
+                warn!(source, bound = answer::full_word(bound), left_out, "a bound of the store is reached: delivery refused for now");
+            }
+            (DeliveryResult::Full, Refusal::Full { bound, retry_after_s }.answer())
         }
         Ok(Err(error)) => {
             error!(source, %error, "delivery not stored");
@@ -231,41 +351,55 @@ fn stored(
 fn unproven(door: &Door, refusal: signature::Refusal, shared: &Shared) -> End {
     let source = door.name.as_str();
     door.counters.refused(refusal);
+    door.note(|seen| seen.refused(shared.services.clock.now(), refusal.reason()));
     if refusal == signature::Refusal::NoUsableSecret {
         error!(source, reason = refusal.reason(), "delivery refused for now: {refusal}");
         // Ours to mend: a sender that hears 4xx may never send it again.
         let retry_after_s = shared.options.retry_after_s;
         return (DeliveryResult::Unavailable, Refusal::Unavailable { retry_after_s }.answer());
     }
-    warn!(source, reason = refusal.reason(), "delivery refused: {refusal}");
+    if let Some(left_out) = shared.refusals.line() {
+        warn!(source, reason = refusal.reason(), left_out, "delivery refused: {refusal}");
+    }
     (DeliveryResult::Forged, Refusal::Unauthorised.answer())
 }
 
-async fn handshake(door: &Door, asked: Answer, shared: &Shared) -> End {
-    let source = door.name.as_str();
+async fn handshake(source: &str, door: Option<&Arc<Door>>, asked: Answer, shared: &Shared) -> End {
     let kind = asked.as_str();
+    let now = shared.services.clock.now();
     let answer = match asked {
         Answer::Pong => answer::taken("ignored", &[]),
+        Answer::Offered => {
+            if let Some(door) = door {
+                door.note(|seen| seen.token_offered(now));
+            }
+            answer::taken("ignored", &[])
+        }
         Answer::Text(text) => answer::text(text),
         Answer::Json(document) => answer::json(&document),
-        Answer::Capture { token, file } => match web::block(move || capture::keep(&file, &token)).await {
-            Ok(Ok(Kept::Kept)) => answer::taken("ignored", &[]),
-            Ok(Ok(Kept::Other)) => {
-                warn!(source, "a token was offered, but the file of the capture holds another: it stays");
-                return (DeliveryResult::Forged, Refusal::Unauthorised.answer());
+        Answer::Capture { token, file } => {
+            match tokio::task::spawn_blocking(move || capture::keep(&file, &token)).await {
+                Ok(Ok(Kept::Kept)) => answer::taken("ignored", &[]),
+                Ok(Ok(Kept::Other)) => {
+                    warn!(source, "a token was offered, but the file of the capture holds another: it stays");
+                    return (DeliveryResult::Forged, Refusal::Unauthorised.answer());
+                }
+                Ok(Err(error)) => {
+                    error!(source, kind = %error.kind(), "a token was offered, but its file cannot be written");
+                    let retry_after_s = shared.options.retry_after_s;
+                    return (DeliveryResult::Unavailable, Refusal::Unavailable { retry_after_s }.answer());
+                }
+                Err(_) => {
+                    error!(source, "a token was offered, but the process is stopping");
+                    let retry_after_s = shared.options.retry_after_s;
+                    return (DeliveryResult::Unavailable, Refusal::Unavailable { retry_after_s }.answer());
+                }
             }
-            Ok(Err(error)) => {
-                error!(source, kind = %error.kind(), "a token was offered, but its file cannot be written");
-                let retry_after_s = shared.options.retry_after_s;
-                return (DeliveryResult::Unavailable, Refusal::Unavailable { retry_after_s }.answer());
-            }
-            Err(_) => {
-                error!(source, "a token was offered, but the process is stopping");
-                let retry_after_s = shared.options.retry_after_s;
-                return (DeliveryResult::Unavailable, Refusal::Unavailable { retry_after_s }.answer());
-            }
-        },
+        }
     };
+    if let Some(door) = door.filter(|_| kind != Answer::Offered.as_str()) {
+        door.note(|seen| seen.genuine(now, Fate::Handshake));
+    }
     info!(source, handshake = kind, "handshake answered");
     (DeliveryResult::Handshake, answer)
 }

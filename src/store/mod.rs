@@ -29,6 +29,7 @@ pub mod holds;
 mod lane;
 mod listing;
 pub mod memory;
+pub mod redis;
 pub mod target;
 pub mod tokens;
 pub mod transfer;

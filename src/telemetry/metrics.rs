@@ -15,6 +15,12 @@ pub const DELIVERIES_TOTAL: &str = "scim_bridge_deliveries_total";
 pub const INTAKE_DURATION_SECONDS: &str = "scim_bridge_intake_duration_seconds";
 /// Signatures refused, by `source` and `reason`.
 pub const SIGNATURE_FAILURES_TOTAL: &str = "scim_bridge_signature_failures_total";
+/// Connections that the public listener has open.
+pub const CONNECTIONS: &str = "scim_bridge_connections";
+/// Connections closed to make room for others.
+pub const CONNECTIONS_CUT_TOTAL: &str = "scim_bridge_connections_cut_total";
+/// Wrong admin tokens, by `result`: [`GUESS_REFUSED`] or [`GUESS_PUT_OFF`].
+pub const ADMIN_GUESSES_TOTAL: &str = "scim_bridge_admin_guesses_total";
 /// People who wait, by `state`.
 pub const JOBS: &str = "scim_bridge_jobs";
 /// How long the job has been due that has been due the longest.
@@ -100,6 +106,10 @@ pub const UNKNOWN_SOURCE: &str = "_unknown";
 pub const STATUS_UNREACHABLE: &str = "unreachable";
 /// The connection broke or timed out after the request was sent: its effect is unknown.
 pub const STATUS_UNKNOWN: &str = "unknown";
+/// A wrong admin token was compared and refused.
+pub const GUESS_REFUSED: &str = "refused";
+/// A token was not looked at, since its peer had given too many wrong ones.
+pub const GUESS_PUT_OFF: &str = "put_off";
 /// The job is tried again later.
 pub const OUTCOME_RETRY: &str = "retry";
 /// The person waits for HR to say more.
@@ -138,11 +148,9 @@ pub enum DeliveryResult {
     TimedOut,
     /// No answer was heard: the sender hung up before.
     HungUp,
-    /// 409: the id is known with another body.
-    Conflict,
     /// 413: over the body cap.
     TooLarge,
-    /// 503: over the high-water mark.
+    /// 503: over the high-water mark, or over a bound on memory or connections.
     Full,
     /// 503: the store cannot be reached.
     Unavailable,
@@ -163,7 +171,6 @@ impl DeliveryResult {
         Self::BadRequest,
         Self::TimedOut,
         Self::HungUp,
-        Self::Conflict,
         Self::TooLarge,
         Self::Full,
         Self::Unavailable,
@@ -184,7 +191,6 @@ impl DeliveryResult {
             Self::BadRequest => "bad_request",
             Self::TimedOut => "timed_out",
             Self::HungUp => "hung_up",
-            Self::Conflict => "conflict",
             Self::TooLarge => "too_large",
             Self::Full => "full",
             Self::Unavailable => "unavailable",
@@ -244,6 +250,9 @@ pub const FAMILIES: &[Family] = &[
     family(JOBS, Type::Gauge, &[STATE], "People whose jobs have not ended, by what they wait for."),
     family(PEOPLE, Type::Gauge, &[], "People of whom anything is kept."),
     family(INBOX_ENTRIES, Type::Gauge, &[SOURCE], "Events that nobody has folded yet."),
+    family(CONNECTIONS, Type::Gauge, &[], "Connections that the public listener has open."),
+    family(CONNECTIONS_CUT_TOTAL, Type::Counter, &[], "Connections closed to make room for others."),
+    family(ADMIN_GUESSES_TOTAL, Type::Counter, &[RESULT], "Wrong admin tokens: compared and refused, or put off."),
     family(
         OLDEST_DUE_JOB_AGE_SECONDS,
         Type::Gauge,

@@ -2,27 +2,38 @@
 
 use scim_bridge::core::code::Code;
 use scim_bridge::core::hold::HoldScope;
-use scim_bridge::store::Store;
+use scim_bridge::store::LaneState;
 
 use crate::http::send;
-use crate::stage::{Stage, TOKEN, hire, rename};
+use crate::stage::{LOOKER, Stage, TOKEN, hire, rename};
 
-const MAPPABLE: &str = r#"{"type":"employee.hired","data":{"employee_id":"E-7","email":"jane@example.com","first_name":"Jane","last_name":"Doe"}}"#;
-const UNMAPPABLE: &str = r#"{"type":"employee.hired","data":{"employee_id":"E-7","first_name":"Jane"}}"#;
+/// Every route that needs a token, and whether one that may only look opens it.
+const ROUTES: [(&str, &str, bool); 19] = [
+    ("GET", "/api/v1/status", true),
+    ("GET", "/api/v1/jobs", true),
+    ("GET", "/api/v1/jobs/00000000000000000000000000000000", true),
+    ("GET", "/api/v1/dead", true),
+    ("GET", "/api/v1/dead/00000000000000000000000000000000", true),
+    ("POST", "/api/v1/dead/replay", false),
+    ("POST", "/api/v1/dead/discard", false),
+    ("POST", "/api/v1/dead/00000000000000000000000000000000/replay", false),
+    ("POST", "/api/v1/dead/00000000000000000000000000000000/discard", false),
+    ("GET", "/api/v1/person?who=x", true),
+    ("GET", "/api/v1/people", true),
+    ("GET", "/api/v1/people/hr/1", true),
+    ("POST", "/api/v1/people/hr/1", false),
+    ("DELETE", "/api/v1/people/hr/1", false),
+    ("GET", "/api/v1/hold", true),
+    ("PUT", "/api/v1/hold", false),
+    ("DELETE", "/api/v1/hold", false),
+    ("POST", "/api/v1/hold/allow", false),
+    ("GET", "/api/v1/audit", true),
+];
 
 #[tokio::test]
-async fn nothing_under_v1_opens_without_the_token() {
+async fn nothing_under_v1_opens_without_a_token() {
     let stage = Stage::set();
-    for (method, target) in [
-        ("GET", "/api/v1/status"),
-        ("GET", "/api/v1/jobs"),
-        ("GET", "/api/v1/dead"),
-        ("POST", "/api/v1/dead/00000000000000000000000000000000/discard"),
-        ("GET", "/api/v1/people?source=hr&employee_id=1"),
-        ("PUT", "/api/v1/hold"),
-        ("DELETE", "/api/v1/hold"),
-        ("GET", "/api/v1/no-such-thing"),
-    ] {
+    for (method, target, _) in ROUTES.into_iter().chain([("GET", "/api/v1/no-such-thing", true)]) {
         for header in ["", "Bearer", "Bearer wrong", "Bearer a-token-for-test", "Basic YTpi"] {
             let answer = send(stage.address, method, target, &[("Authorization", header)], "").await;
             let body = answer.expect(401);
@@ -30,7 +41,20 @@ async fn nothing_under_v1_opens_without_the_token() {
             assert!(answer.header("www-authenticate").unwrap().starts_with("Bearer"));
         }
     }
-    assert!(stage.store.holds().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_token_that_may_look_changes_nothing() {
+    let stage = Stage::set();
+    for (method, target, may_look) in ROUTES {
+        let looked = stage.api_as(LOOKER, method, target, "{}").await;
+        assert_eq!(looked.status == 403, !may_look, "{method} {target}: {}", looked.status);
+        if !may_look {
+            assert_eq!(looked.json()["error"], "read_only");
+            let done = stage.api(method, target, "{}").await;
+            assert!(![401, 403].contains(&done.status), "{method} {target}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -42,44 +66,68 @@ async fn a_changed_token_counts_at_once() {
 }
 
 #[tokio::test]
-async fn the_status_tells_figures_and_what_is_wrong() {
+async fn the_status_tells_figures_and_what_needs_attention() {
     let stage = Stage::set();
     stage.accept(vec![hire("E-1", "Ada", "Lovelace"), hire("E-2", "Grace", "Hopper")]).await;
-    stage.bury_next(Code::ScimElsewhere).await;
+    stage.bury_next(Code::ScimElsewhere, "").await;
     let status = stage.api("GET", "/api/v1/status", "").await.expect(200);
     assert_eq!(status["version"], "0.0.0-test");
-    assert_eq!(status["uptime_s"], 90);
     assert_eq!(status["phase"], "serving");
     assert_eq!(status["sources"], serde_json::json!(["hr"]));
     assert_eq!(status["jobs"]["waiting"], 1);
     assert_eq!(status["jobs"]["dead"], 1);
-    assert_eq!(status["oldest_due_at"], "2027-01-15T08:00:00Z");
     assert_eq!(status["problems"][0]["code"], "SCIM-409-ELSEWHERE");
+    for field in ["count", "since", "action", "what", "page"] {
+        assert!(!status["problems"][0][field].is_null(), "{field}");
+    }
 }
 
 #[tokio::test]
-async fn jobs_are_listed_by_state_and_page_by_page() {
+async fn all_dead_letters_are_counted_and_not_a_page_of_them() {
     let stage = Stage::set();
-    let ids = stage.accept((0..5).map(|n| hire(&format!("E-{n}"), "Ada", "Lovelace")).collect()).await;
-    let first = stage.api("GET", "/api/v1/jobs?limit=3", "").await.expect(200);
-    let next = first["next"].as_str().unwrap();
-    let second = stage.api("GET", &format!("/api/v1/jobs?limit=3&before={next}"), "").await.expect(200);
-    let told: Vec<_> = [&first, &second]
-        .into_iter()
-        .flat_map(|page| page["jobs"].as_array().unwrap())
-        .map(|job| job["id"].as_str().unwrap().to_owned())
-        .collect();
-    let expected: Vec<_> = ids.iter().rev().map(ToString::to_string).collect();
-    assert_eq!(told, expected);
-    assert!(second["next"].is_null());
+    let events = (0..250).map(|n| hire(&format!("E-{n}"), "Ada", "Lovelace")).collect();
+    stage.accept(events).await;
+    for _ in 0..250 {
+        stage.bury_next(Code::ScimElsewhere, "").await;
+    }
+    let status = stage.api("GET", "/api/v1/status", "").await.expect(200);
+    assert_eq!(status["problems"][0]["count"], 250);
+}
 
+#[tokio::test]
+async fn a_job_is_told_wherever_it_stands() {
+    let stage = Stage::set();
+    let ids = stage.accept(vec![hire("E-1", "Ada", "Lovelace"), hire("E-2", "Grace", "Hopper")]).await;
+    let told = async |id: &str| stage.api("GET", &format!("/api/v1/jobs/{id}"), "").await.expect(200);
+    let (first, second) = (ids[0].to_string(), ids[1].to_string());
+    assert_eq!(told(&first).await["state"], "waiting");
+    assert_eq!(told(&first).await["event"], "hire");
     let done = stage.finish_next().await;
-    let finished = stage.api("GET", "/api/v1/jobs?state=done", "").await.expect(200);
-    assert_eq!(finished["jobs"][0]["outcome"], "created");
-    let one = stage.api("GET", &format!("/api/v1/jobs/{done}"), "").await.expect(200);
-    assert_eq!(one["state"], "done");
-    assert_eq!(one["history"][0]["status"], 201);
-    assert_eq!(one["event"]["email"], "ada@example.com");
+    let (done, open) = if done.employee_id == "E-1" { (first, second) } else { (second, first) };
+    let ended = told(&done).await;
+    assert_eq!((ended["state"].as_str(), ended["outcome"].as_str()), (Some("done"), Some("created")));
+    stage.bury_next(Code::ScimElsewhere, "").await;
+    assert_eq!(told(&open).await["state"], "dead");
+    let unmapped = stage.accept_unmapped("hr", "what").await;
+    assert_eq!(told(&unmapped.to_string()).await["state"], "dead");
+}
+
+#[tokio::test]
+async fn open_jobs_are_listed_by_what_their_people_wait_for() {
+    let stage = Stage::set();
+    stage.accept((0..5).map(|n| hire(&format!("E-{n}"), "Ada", "Lovelace")).collect()).await;
+    let mut told = Vec::new();
+    let mut after = String::new();
+    loop {
+        let page = stage.api("GET", &format!("/api/v1/jobs?limit=2{after}"), "").await.expect(200);
+        let ids = page["jobs"].as_array().unwrap().iter().map(|job| job["id"].as_str().unwrap().to_owned());
+        told.extend(ids);
+        let Some(next) = page["next"].as_str() else { break };
+        after = format!("&after={next}");
+    }
+    told.sort();
+    told.dedup();
+    assert_eq!(told.len(), 5);
 }
 
 #[tokio::test]
@@ -90,32 +138,40 @@ async fn what_cannot_be_understood_is_refused_in_one_shape() {
         ("GET", "/api/v1/jobs?limit=0".to_owned(), "", 400, "bad_request"),
         ("GET", "/api/v1/jobs?limit=many".to_owned(), "", 400, "bad_request"),
         ("GET", "/api/v1/jobs?state=lost".to_owned(), "", 400, "bad_request"),
-        ("GET", "/api/v1/jobs?state=dead".to_owned(), "", 400, "bad_request"),
         ("GET", "/api/v1/jobs?stat=done".to_owned(), "", 400, "bad_request"),
-        ("GET", "/api/v1/dead?before=xyz".to_owned(), "", 400, "bad_request"),
+        ("GET", "/api/v1/dead?event=party".to_owned(), "", 400, "bad_request"),
+        ("GET", "/api/v1/dead?source=HR".to_owned(), "", 400, "bad_request"),
+        ("GET", "/api/v1/people?state=held&search=x".to_owned(), "", 400, "bad_request"),
+        ("GET", "/api/v1/people?mark=unknown".to_owned(), "", 400, "bad_request"),
+        ("GET", "/api/v1/person".to_owned(), "", 400, "bad_request"),
         ("GET", "/api/v1/jobs/xyz".to_owned(), "", 400, "bad_request"),
         ("GET", format!("/api/v1/jobs/{none}"), "", 404, "not_found"),
         ("GET", format!("/api/v1/dead/{none}"), "", 404, "not_found"),
         ("POST", format!("/api/v1/dead/{none}/replay"), "", 404, "not_found"),
         ("POST", format!("/api/v1/dead/{none}/discard"), "", 404, "not_found"),
+        ("POST", format!("/api/v1/dead/{none}/discard"), "{\"why\":1}", 400, "bad_request"),
+        ("POST", "/api/v1/dead/replay".to_owned(), "{\"ids\":[\"x\"]}", 400, "bad_request"),
         ("GET", "/api/v1/people/hr/nobody".to_owned(), "", 404, "not_found"),
         ("GET", "/api/v1/people/HR/nobody".to_owned(), "", 400, "bad_request"),
         ("GET", "/api/v1/people/hr/".to_owned(), "", 400, "bad_request"),
         ("GET", "/api/v1/people/hr/%00".to_owned(), "", 400, "bad_request"),
         ("GET", "/api/v1/people/hr/%ff".to_owned(), "", 400, "bad_request"),
-        ("GET", "/api/v1/people".to_owned(), "", 400, "bad_request"),
         ("PUT", "/api/v1/hold".to_owned(), "", 400, "bad_request"),
         ("PUT", "/api/v1/hold".to_owned(), r#"{"scope":"some"}"#, 400, "bad_request"),
         ("PUT", "/api/v1/hold".to_owned(), r#"{"scope":"all","why":"x"}"#, 400, "bad_request"),
         ("DELETE", "/api/v1/hold?scope=some".to_owned(), "", 400, "bad_request"),
+        ("POST", "/api/v1/hold/allow".to_owned(), r#"{"scope":"all","count":1}"#, 400, "bad_request"),
+        ("POST", "/api/v1/hold/allow".to_owned(), r#"{"scope":"addresses","count":0}"#, 400, "bad_request"),
         ("GET", "/api/v1/no-such-thing".to_owned(), "", 404, "not_found"),
         ("DELETE", "/api/v1/status".to_owned(), "", 405, "method_not_allowed"),
     ] {
         let answer = stage.api(method, &target, body).await;
         let error = answer.expect(status);
         assert_eq!(error["error"], word, "{method} {target}");
+        assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{method} {target}");
         let fields: Vec<_> = error.as_object().unwrap().keys().map(String::as_str).collect();
-        assert_eq!(fields, ["action", "error", "message"], "{method} {target}");
+        assert_eq!(fields, ["action", "detail", "error", "status", "title", "type"], "{method} {target}");
+        assert_eq!(error["status"], status);
     }
     assert_eq!(stage.api("POST", "/api/v1/hold", "").await.header("allow"), Some("GET, PUT, DELETE"));
 }
@@ -139,107 +195,242 @@ async fn a_person_is_found_whatever_their_id_is_made_of() {
         stage.accept(vec![hire(employee_id, "Ada", "Lovelace")]).await;
         let by_path = stage.api("GET", &format!("/api/v1/people/hr/{encoded}"), "").await.expect(200);
         assert_eq!(by_path["person"]["employee_id"], employee_id);
-        let query = format!("/api/v1/people?source=hr&employee_id={encoded}");
+        let query = format!("/api/v1/person?source=hr&employee_id={encoded}");
         let by_query = stage.api("GET", &query, "").await.expect(200);
         assert_eq!(by_query["person"]["employee_id"], employee_id);
     }
 }
 
 #[tokio::test]
-async fn a_person_comes_with_an_answer_in_one_sentence() {
+async fn a_person_is_found_by_key_id_address_and_name() {
     let stage = Stage::set();
-    stage.accept(vec![hire("E-1", "Ada", "Lovelace"), rename("E-1", "King")]).await;
-    stage.bury_next(Code::ScimElsewhere).await;
-    let stuck = stage.api("GET", "/api/v1/people/hr/E-1", "").await.expect(200);
-    assert_eq!(stuck["standing"], "stuck");
-    assert!(stuck["answer"].as_str().unwrap().contains("one later change waits behind it"), "{stuck}");
-    assert_eq!(stuck["action"], Code::ScimElsewhere.advice());
-
-    stage.accept(vec![hire("E-2", "Grace", "Hopper")]).await;
+    stage.accept(vec![hire("E-1", "Ada", "Lovelace"), hire("E-2", "Adam", "Hopper")]).await;
     stage.finish_next().await;
-    let well = stage.api("GET", "/api/v1/people/hr/E-2", "").await.expect(200);
-    assert_eq!(well["standing"], "in_line");
-    assert_eq!(well["directory"]["scim_id"], "405775");
-    assert!(well["action"].is_null());
+    stage.finish_next().await;
+    let who = async |text: &str| stage.api("GET", &format!("/api/v1/person?who={text}"), "").await;
+    for text in ["hr/E-1", "E-1", "pe1@example.com", "PE1@EXAMPLE.COM", "Lovelace", "lovel", "ada%20love", "Ada%20Lovelace"] {
+        let person = who(text).await.expect(200);
+        assert_eq!(person["person"]["employee_id"], "E-1", "{text}");
+    }
+    assert_eq!(who("Ada").await.expect(409)["error"], "several");
+    who("nobody").await.expect(404);
+    who("%01").await.expect(404);
+    let found = stage.api("GET", "/api/v1/people?search=ada", "").await.expect(200);
+    assert_eq!(found["people"].as_array().unwrap().len(), 2);
+    assert_eq!(stage.api("GET", "/api/v1/people", "").await.expect(200)["people"].as_array().unwrap().len(), 2);
 }
 
 #[tokio::test]
-async fn a_replayed_dead_letter_is_the_same_job_again() {
+async fn a_person_comes_with_record_member_story_and_what_they_wait_for() {
     let stage = Stage::set();
     stage.accept(vec![hire("E-1", "Ada", "Lovelace")]).await;
-    let id = stage.bury_next(Code::ScimElsewhere).await;
-    let list = stage.api("GET", "/api/v1/dead", "").await.expect(200);
-    assert_eq!(list["dead"][0]["id"], id.to_string());
+    let fresh = stage.api("GET", "/api/v1/people/hr/E-1", "").await.expect(200);
+    assert_eq!((fresh["state"].as_str(), fresh["jobs"][0]["state"].as_str()), (Some("waiting"), Some("waiting")));
+
+    stage.bury_next(Code::ScimOwned, "the member belongs to hr/E-9").await;
+    stage.accept(vec![rename("E-1", "King")]).await;
+    let stuck = stage.api("GET", "/api/v1/people/hr/E-1", "").await.expect(200);
+    assert!(stuck["answer"].as_str().unwrap().contains("hr/E-9"), "{stuck}");
+    assert_eq!(stuck["waits_for"]["action"], Code::ScimOwned.advice());
+    assert_eq!(stuck["record"]["family_name"]["value"], "Lovelace");
+    assert_eq!(stuck["record"]["email"]["value"], "pE1@example.com");
+    assert_eq!(stuck["record"]["employment"][0]["state"], "employed");
+    assert_eq!(stuck["jobs"].as_array().unwrap().len(), 2, "what came since is shown, too");
+    let notes: Vec<_> = stuck["story"].as_array().unwrap().iter().map(|entry| entry["note"].as_str().unwrap()).collect();
+    assert_eq!(notes, ["received", "called"]);
+    assert_eq!(stuck["story"][1]["detail"], "This person is already a member.");
+
+    stage.accept(vec![hire("E-2", "Grace", "Hopper")]).await;
+    let blocked = stage.claim().await;
+    let other = stage.claim().await;
+    for claimed in [blocked, other] {
+        stage.leave(claimed, LaneState::Idle, |_| {}).await;
+    }
+    let well = stage.api("GET", "/api/v1/people/hr/E-2", "").await.expect(200);
+    assert!(well["waits_for"].is_null() && well["member"].is_null(), "{well}");
+}
+
+#[tokio::test]
+async fn a_replayed_dead_letter_has_its_person_tried_again() {
+    let stage = Stage::set();
+    stage.accept(vec![hire("E-1", "Ada", "Lovelace")]).await;
+    let id = stage.bury_next(Code::ScimElsewhere, "").await;
+    assert!(stage.try_claim().await.is_none());
     let letter = stage.api("GET", &format!("/api/v1/dead/{id}"), "").await.expect(200);
     assert_eq!(letter["code"], "SCIM-409-ELSEWHERE");
-    assert_eq!(letter["parks_lane"], true);
-    assert_eq!(letter["job"]["event"]["family_name"], "Lovelace");
-
+    assert_eq!(letter["about"]["record"]["given_name"]["value"], "Ada");
     let replayed = stage.api("POST", &format!("/api/v1/dead/{id}/replay"), "").await.expect(200);
-    assert_eq!(replayed["jobs"], serde_json::json!([id.to_string()]));
-    stage.api("GET", &format!("/api/v1/dead/{id}"), "").await.expect(404);
-    stage.api("POST", &format!("/api/v1/dead/{id}/replay"), "").await.expect(404);
-    assert_eq!(stage.claim().await.job.id, id);
+    assert_eq!((replayed["matched"].as_u64(), replayed["replayed"].as_u64()), (Some(1), Some(1)));
+    stage.claim().await;
+    let audit = stage.api("GET", "/api/v1/audit", "").await.expect(200);
+    assert_eq!((audit["acts"][0]["by"].as_str(), audit["acts"][0]["act"].as_str()), (Some("admin"), Some("replayed")));
+    assert_eq!(audit["acts"][0]["target"], id.to_string());
 }
 
 #[tokio::test]
-async fn a_discarded_dead_letter_is_gone_and_its_lane_goes_on() {
+async fn all_that_match_are_counted_first_and_replayed_then() {
     let stage = Stage::set();
-    let ids = stage.accept(vec![hire("E-1", "Ada", "Lovelace"), rename("E-1", "King")]).await;
-    let id = stage.bury_next(Code::ScimElsewhere).await;
-    stage.api("POST", &format!("/api/v1/dead/{id}/discard"), "").await.expect(200);
-    stage.api("GET", &format!("/api/v1/dead/{id}"), "").await.expect(404);
-    assert_eq!(stage.claim().await.job.id, ids[1]);
+    for n in 0..30 {
+        stage.accept_unmapped("hr", &format!("hire E-{n}")).await;
+    }
+    stage.accept_unmapped("hr", "nonsense").await;
+    stage.accept(vec![hire("X-1", "Ada", "Lovelace")]).await;
+    stage.bury_next(Code::ScimElsewhere, "").await;
+    let all = "/api/v1/dead/replay";
+    let counted = stage.api("POST", all, r#"{"code":"MAP-FIELD","dry_run":true}"#).await.expect(200);
+    assert_eq!((counted["matched"].as_u64(), counted["replayed"].as_u64()), (Some(31), Some(0)));
+    assert_eq!(stage.problems().await.len(), 2);
+    let replayed = stage.api("POST", all, r#"{"code":"MAP-FIELD"}"#).await.expect(200);
+    assert_eq!((replayed["matched"].as_u64(), replayed["replayed"].as_u64()), (Some(31), Some(30)));
+    assert_eq!(replayed["still_unmapped"], 1);
+    let left = stage.api("GET", "/api/v1/dead?code=MAP-FIELD", "").await.expect(200);
+    assert_eq!(left["dead"].as_array().unwrap().len(), 1);
+    let old = stage.api("POST", all, r#"{"older_than_s":3600,"dry_run":true}"#).await.expect(200);
+    assert_eq!(old["matched"], 0);
 }
 
 #[tokio::test]
-async fn an_unmapped_record_is_replayed_only_once_the_mapping_reads_it() {
+async fn a_replayed_record_keeps_the_moment_at_which_it_first_came() {
     let stage = Stage::set();
-    let still = stage.accept_unmapped("hr", UNMAPPABLE).await;
+    let first_came = stage.clock.now();
+    let id = stage.accept_unmapped("hr", "hire E-7").await;
+    stage.clock.advance_ms(3_600_000);
+    stage.api("POST", &format!("/api/v1/dead/{id}/replay"), "").await.expect(200);
+    let person = stage.api("GET", "/api/v1/people/hr/E-7", "").await.expect(200);
+    assert_eq!(person["jobs"][0]["accepted_at"], first_came.to_string());
+    stage.api("GET", &format!("/api/v1/dead/{id}"), "").await.expect(404);
+}
+
+#[tokio::test]
+async fn what_still_cannot_be_mapped_stays() {
+    let stage = Stage::set();
+    let still = stage.accept_unmapped("hr", "nonsense").await;
     let refused = stage.api("POST", &format!("/api/v1/dead/{still}/replay"), "").await.expect(422);
     assert_eq!(refused["error"], "still_unmapped");
-    assert!(refused["message"].as_str().unwrap().contains("MAP-FIELD"), "{refused}");
+    assert!(refused["detail"].as_str().unwrap().contains("MAP-FIELD"), "{refused}");
     stage.api("GET", &format!("/api/v1/dead/{still}"), "").await.expect(200);
 
-    let ignored = stage.accept_unmapped("hr", r#"{"type":"employee.promoted"}"#).await;
-    let refused = stage.api("POST", &format!("/api/v1/dead/{ignored}/replay"), "").await.expect(422);
-    assert_eq!(refused["error"], "nothing_to_do");
-
-    let orphan = stage.accept_unmapped("gone", MAPPABLE).await;
+    let orphan = stage.accept_unmapped("gone", "hire E-7").await;
     let refused = stage.api("POST", &format!("/api/v1/dead/{orphan}/replay"), "").await.expect(422);
     assert_eq!(refused["error"], "source_gone");
 
-    let mappable = stage.accept_unmapped("hr", MAPPABLE).await;
-    let replayed = stage.api("POST", &format!("/api/v1/dead/{mappable}/replay"), "").await.expect(200);
-    let job = stage.claim().await.job;
-    assert_eq!(replayed["jobs"], serde_json::json!([job.id.to_string()]));
-    assert_eq!(job.event.person.employee_id, "E-7");
-    stage.api("GET", &format!("/api/v1/dead/{mappable}"), "").await.expect(404);
+    let ignored = stage.accept_unmapped("hr", "ignored").await;
+    stage.api("POST", &format!("/api/v1/dead/{ignored}/replay"), "").await.expect(200);
+    stage.api("GET", &format!("/api/v1/dead/{ignored}"), "").await.expect(404);
+}
+
+#[tokio::test]
+async fn a_corrected_mapping_heals_by_itself_and_once() {
+    let stage = Stage::set();
+    stage.accept_unmapped("hr", "hire E-1").await;
+    stage.accept_unmapped("hr", "nonsense").await;
+    let mut corrected = stage.state.clone();
+    corrected.mappings = "corrected".to_owned();
+    assert_eq!(corrected.remap_all().await.unwrap(), 1);
+    stage.accept_unmapped("hr", "hire E-2").await;
+    assert_eq!(corrected.remap_all().await.unwrap(), 0, "these mappings were tried");
+    corrected.mappings = "corrected again".to_owned();
+    assert_eq!(corrected.remap_all().await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_payload_is_shown_to_who_asks_and_the_audit_says_so() {
+    let stage = Stage::set();
+    let id = stage.accept_unmapped("hr", "nonsense about Ada").await;
+    let masked = stage.api("GET", &format!("/api/v1/dead/{id}"), "").await.expect(200);
+    assert!(masked["payload"].is_null());
+    assert_eq!(masked["payload_bytes"], 18);
+    let shown = stage.api_as(LOOKER, "GET", &format!("/api/v1/dead/{id}?payload=true"), "").await.expect(200);
+    assert_eq!(shown["payload"], "nonsense about Ada");
+    let audit = stage.api("GET", "/api/v1/audit", "").await.expect(200);
+    assert_eq!(audit["acts"][0]["by"], "looker");
+    assert!(!audit.to_string().contains("Ada"));
+}
+
+#[tokio::test]
+async fn a_discarded_dead_letter_is_given_up_with_a_reason() {
+    let stage = Stage::set();
+    stage.accept(vec![hire("E-1", "Ada", "Lovelace")]).await;
+    let id = stage.bury_next(Code::ScimElsewhere, "").await;
+    let unmapped = stage.accept_unmapped("hr", "nonsense").await;
+    let body = r#"{"reason":"a test account"}"#;
+    for id in [id, unmapped] {
+        stage.api("POST", &format!("/api/v1/dead/{id}/discard"), body).await.expect(200);
+    }
+    stage.api("GET", &format!("/api/v1/dead/{unmapped}"), "").await.expect(404);
+    let claimed = stage.claim().await;
+    assert!(String::from_utf8_lossy(&claimed.inbox[0].bytes).contains("a test account"));
+    let audit = stage.api("GET", "/api/v1/audit", "").await.expect(200);
+    assert_eq!(audit["acts"][0]["reason"], "a test account");
+}
+
+#[tokio::test]
+async fn an_erased_person_is_gone_and_so_is_what_operators_wrote_about_them() {
+    let stage = Stage::set();
+    stage.accept(vec![hire("E-1", "Ada", "Lovelace")]).await;
+    let id = stage.bury_next(Code::ScimElsewhere, "").await;
+    let body = r#"{"reason":"Ada asked for it"}"#;
+    stage.api("POST", &format!("/api/v1/dead/{id}/discard"), body).await.expect(200);
+    stage.api("DELETE", "/api/v1/people/hr/E-1", "").await.expect(200);
+    stage.api("GET", "/api/v1/people/hr/E-1", "").await.expect(404);
+    stage.api("DELETE", "/api/v1/people/hr/E-1", "").await.expect(404);
+    let audit = stage.api("GET", "/api/v1/audit", "").await.expect(200).to_string();
+    assert!(audit.contains("erased") && !audit.contains("Ada") && !audit.contains("E-1"), "{audit}");
 }
 
 #[tokio::test]
 async fn an_operator_sets_and_lifts_holds() {
     let stage = Stage::set();
-    let hold = stage.api("PUT", "/api/v1/hold", r#"{"scope":"creates"}"#).await.expect(200);
+    let hold = stage.api("PUT", "/api/v1/hold", r#"{"scope":"creates","reason":"a freeze"}"#).await.expect(200);
     assert_eq!(hold["code"], "HOLD-OPERATOR");
     assert!(hold["next_probe_at"].is_null());
-    stage.store.set_hold(stage.clock.now(), HoldScope::All, Code::HoldKey).await.unwrap();
-    let holds = stage.api("GET", "/api/v1/hold", "").await.expect(200);
-    assert_eq!(holds["holds"].as_array().unwrap().len(), 2);
+    stage.api("PUT", "/api/v1/hold", r#"{"scope":"all"}"#).await.expect(200);
+    assert_eq!(stage.problems().await, ["HOLD-OPERATOR", "HOLD-OPERATOR"]);
     let lifted = stage.api("DELETE", "/api/v1/hold?scope=all", "").await.expect(200);
-    assert_eq!(lifted["holds"][0]["code"], "HOLD-KEY");
+    assert_eq!(lifted["holds"][0]["scope"], "all");
     let lifted = stage.api("DELETE", "/api/v1/hold", "").await.expect(200);
     assert_eq!(lifted["holds"][0]["scope"], "creates");
-    assert!(stage.store.holds().await.unwrap().is_empty());
+    assert!(stage.problems().await.is_empty());
 }
 
 #[tokio::test]
-async fn a_store_that_is_gone_is_503_with_a_time_to_come_back() {
+async fn the_guards_hold_goes_when_all_were_let_through_and_not_before() {
     let stage = Stage::set();
-    stage.store.close().await;
-    let answer = stage.api("PUT", "/api/v1/hold", r#"{"scope":"all"}"#).await;
-    assert_eq!(answer.expect(503)["error"], "store_unavailable");
-    assert_eq!(answer.header("retry-after"), Some("5"));
+    stage.accept((0..3).map(|n| hire(&format!("E-{n}"), "Ada", "Lovelace")).collect()).await;
+    for _ in 0..3 {
+        stage.leave_next(LaneState::Held, |_| {}).await;
+    }
+    let (now, scope) = (stage.clock.now(), HoldScope::Deactivations);
+    let holds = scim_bridge::store::holds::SharedHolds::new(stage.store.clone(), stage.clock.clone(), stage.state.pauses);
+    holds.set(&scope, Code::HoldGuard, None).await.unwrap();
+    assert!(now <= stage.clock.now());
+    stage.api("DELETE", "/api/v1/hold", "").await.expect(200);
+    assert_eq!(stage.problems().await, ["HOLD-GUARD"], "only a word about it lifts the guard's");
+    let allow = async |n: u64| {
+        let body = format!(r#"{{"scope":"deactivations","count":{n}}}"#);
+        stage.api("POST", "/api/v1/hold/allow", &body).await.expect(200)["released"].as_u64().unwrap()
+    };
+    assert_eq!(allow(2).await, 2);
+    assert_eq!(stage.problems().await, ["HOLD-GUARD"]);
+    assert_eq!(allow(5).await, 1);
+    assert!(stage.problems().await.is_empty());
+}
+
+#[tokio::test]
+async fn somebody_marked_is_told_and_found() {
+    let stage = Stage::set();
+    stage.accept(vec![hire("E-1", "Ada", "Lovelace")]).await;
+    stage.leave_next(LaneState::Idle, |document| document.switched_off_elsewhere = true).await;
+    assert_eq!(stage.problems().await, ["PEOPLE-SWITCHED-OFF"]);
+    let found = stage.api("GET", "/api/v1/people?mark=switched_off", "").await.expect(200);
+    assert_eq!(found["people"][0]["person"]["employee_id"], "E-1");
+    stage.accept(vec![rename("E-1", "King")]).await;
+    stage.leave_next(LaneState::Incomplete, |document| {
+        document.switched_off_elsewhere = false;
+        document.missing = vec!["email".to_owned()];
+    })
+    .await;
+    assert_eq!(stage.problems().await, ["PEOPLE-INCOMPLETE"]);
 }
 
 #[tokio::test]

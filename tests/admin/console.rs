@@ -2,11 +2,12 @@
 
 use scim_bridge::core::code::Code;
 use scim_bridge::core::hold::HoldScope;
-use scim_bridge::store::Store;
+use scim_bridge::store::holds::SharedHolds;
 
 use crate::http::{Answer, send};
-use crate::stage::{Stage, TOKEN, hire, rename};
+use crate::stage::{LOOKER, Stage, TOKEN, hire};
 
+const OUR_SCRIPT: &str = "<script src=\"/live.js\" defer></script>";
 const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
 
 /// Somebody at a browser.
@@ -17,13 +18,17 @@ struct Visitor<'a> {
 
 impl<'a> Visitor<'a> {
     async fn log_in(stage: &'a Stage) -> Self {
-        let answer = send(stage.address, "POST", "/login", &[FORM], &format!("token={TOKEN}")).await;
+        Self::log_in_with(stage, TOKEN).await
+    }
+
+    async fn log_in_with(stage: &'a Stage, token: &str) -> Self {
+        let answer = send(stage.address, "POST", "/login", &[FORM], &format!("token={token}")).await;
         assert_eq!((answer.status, answer.header("location")), (303, Some("/")));
         let cookie = answer.header("set-cookie").unwrap();
         for attribute in ["HttpOnly", "SameSite=Strict", "Path=/", "Max-Age=28800"] {
             assert!(cookie.contains(attribute), "{cookie}");
         }
-        assert!(!cookie.contains(TOKEN) && !cookie.contains("Secure"));
+        assert!(!cookie.contains(token) && !cookie.contains("Secure"));
         Self { stage, cookie: cookie.split(';').next().unwrap().to_owned() }
     }
 
@@ -61,7 +66,7 @@ impl<'a> Visitor<'a> {
 #[tokio::test]
 async fn who_is_not_logged_in_is_asked_to_log_in() {
     let stage = Stage::set();
-    for page in ["/", "/dead", "/jobs", "/people", "/hold", "/dead/00000000000000000000000000000000"] {
+    for page in ["/", "/dead", "/people", "/person?source=hr&employee_id=1", "/hold", "/deliveries", "/audit", "/settings", "/dead/00000000000000000000000000000000"] {
         let answer = stage.get(page).await;
         assert_eq!((answer.status, answer.header("location")), (303, Some("/login")), "{page}");
         assert!(answer.body.is_empty());
@@ -91,7 +96,10 @@ async fn a_session_ends_with_its_time_with_the_token_and_by_logging_out() {
     assert_eq!(visitor.get("/login").await.header("location"), Some("/"));
     let out = visitor.submit("/logout", "").await;
     assert!(out.header("set-cookie").unwrap().contains("Max-Age=0"));
+    assert_eq!(visitor.get("/").await.status, 303, "whoever kept the cookie is out, too");
 
+    let visitor = Visitor::log_in(&stage).await;
+    assert_eq!(visitor.get("/").await.status, 200);
     stage.clock.advance_ms(8 * 3_600_000);
     assert_eq!(visitor.get("/").await.status, 303);
 
@@ -109,17 +117,18 @@ async fn behind_https_the_cookie_stays_there() {
 }
 
 #[tokio::test]
-async fn every_page_forbids_scripts_frames_and_caches() {
+async fn every_page_forbids_foreign_and_inline_scripts_frames_and_caches() {
     let stage = Stage::set();
     let visitor = Visitor::log_in(&stage).await;
-    for page in ["/", "/dead", "/jobs", "/people", "/hold", "/login", "/no-such-page"] {
+    for page in ["/", "/dead", "/people", "/hold", "/deliveries", "/audit", "/settings", "/login", "/no-such-page"] {
         let answer = visitor.get(page).await;
         let policy = answer.header("content-security-policy").unwrap();
         assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{policy}");
-        assert!(!policy.contains("unsafe") && !policy.contains("script-src"), "{policy}");
+        assert!(!policy.contains("unsafe") && policy.contains("script-src 'self';"), "{policy}");
         assert_eq!(answer.header("x-frame-options"), Some("DENY"));
         assert_eq!(answer.header("cache-control"), Some("no-store"));
-        assert!(!answer.body.contains("<script") && !answer.body.contains("style=\""), "{page}");
+        let body = answer.body.replace(OUR_SCRIPT, "");
+        assert!(!body.contains("<script") && !body.contains("style=\""), "{page}");
     }
 }
 
@@ -139,9 +148,9 @@ async fn a_form_from_elsewhere_or_without_its_token_does_nothing() {
         assert_eq!(visitor.post("/hold", origin, body).await.status, 403, "{origin} {body}");
     }
     assert_eq!(visitor.post("/hold", &own, "what=set&scope=all").await.status, 400);
-    assert!(stage.store.holds().await.unwrap().is_empty());
+    assert!(stage.problems().await.is_empty());
     assert_eq!(visitor.post("/hold", &own, &good).await.status, 303);
-    assert_eq!(stage.store.holds().await.unwrap().len(), 1);
+    assert_eq!(stage.problems().await, ["HOLD-OPERATOR"]);
 }
 
 #[tokio::test]
@@ -153,30 +162,62 @@ async fn the_bearer_token_does_not_open_pages_and_the_cookie_not_the_api() {
 }
 
 #[tokio::test]
-async fn the_overview_says_what_is_wrong_and_what_to_do_first() {
+async fn who_may_only_look_has_no_buttons_and_changes_nothing() {
+    let stage = Stage::set();
+    let looker = Visitor::log_in_with(&stage, LOOKER).await;
+    stage.accept(vec![hire("E-1", "Ada", "Lovelace")]).await;
+    let id = stage.bury_next(Code::ScimElsewhere, "").await;
+    for page in ["/", "/dead", "/hold", "/person?source=hr&employee_id=E-1", &format!("/dead/{id}")] {
+        let page = looker.page(page).await;
+        let forms: Vec<_> = page.match_indices("<form").map(|(at, _)| &page[at..page.len().min(at + 60)]).collect();
+        let changing = |form: &&&str| form.contains("post") && !form.contains("/logout");
+        assert_eq!(forms.iter().filter(changing).count(), 0, "{forms:?}");
+    }
+    let page = looker.page("/").await;
+    let (_, rest) = page.split_once("name=\"form_token\" value=\"").unwrap();
+    let body = format!("form_token={}&what=set&scope=all", rest.split_once('"').unwrap().0);
+    let own = format!("http://{}", stage.address);
+    assert_eq!(looker.post("/hold", &own, &body).await.status, 403);
+    assert_eq!(looker.post(&format!("/dead/{id}/replay"), &own, &body).await.status, 403);
+    assert_eq!(looker.post("/dead/act", &own, &format!("{body}&what=replay-all")).await.status, 403);
+    assert_eq!(stage.problems().await, ["SCIM-409-ELSEWHERE"]);
+}
+
+#[tokio::test]
+async fn the_first_page_says_what_needs_attention_and_what_to_do_first() {
     let stage = Stage::set();
     let visitor = Visitor::log_in(&stage).await;
     assert!(visitor.page("/").await.contains("All is well"));
     stage.accept(vec![hire("E-1", "Ada", "Lovelace"), hire("E-2", "Grace", "Hopper")]).await;
-    stage.bury_next(Code::ScimElsewhere).await;
+    stage.bury_next(Code::ScimElsewhere, "").await;
     stage.finish_next().await;
-    stage.store.set_hold(stage.clock.now(), HoldScope::All, Code::HoldKey).await.unwrap();
+    let holds = SharedHolds::new(stage.store.clone(), stage.clock.clone(), stage.state.pauses);
+    holds.set(&HoldScope::All, Code::HoldKey, None).await.unwrap();
     let page = visitor.page("/").await;
     let (hold, dead) = (page.find("HOLD-KEY").unwrap(), page.find("SCIM-409-ELSEWHERE").unwrap());
     assert!(hold < dead);
     assert!(page.contains("2 things need attention") && page.contains("work resumes by itself"), "{page}");
+    assert!(page.contains("/dead?code=SCIM-409-ELSEWHERE"), "a link to exactly these");
 }
 
 #[tokio::test]
-async fn why_somebody_is_not_in_postman_is_the_first_line_of_their_page() {
+async fn somebody_is_found_by_name_and_why_they_are_not_in_postman_comes_first() {
     let stage = Stage::set();
     let visitor = Visitor::log_in(&stage).await;
-    stage.accept(vec![hire("E-1", "Ada", "Lovelace"), rename("E-1", "King")]).await;
-    stage.bury_next(Code::ScimElsewhere).await;
-    let page = visitor.page("/people?source=hr&employee_id=E-1").await;
-    assert!(page.contains("Their hire is a dead letter (SCIM-409-ELSEWHERE)"), "{page}");
-    assert!(visitor.page("/people?source=hr&employee_id=E-9").await.contains("has never heard of"));
-    assert!(visitor.page("/people?source=HR&employee_id=E-9").await.contains("a source name is"));
+    stage.accept(vec![hire("E-1", "Ada", "Lovelace")]).await;
+    stage.bury_next(Code::ScimElsewhere, "").await;
+    let found = visitor.get("/people?search=lovelace").await;
+    let page = visitor.page(found.header("location").unwrap()).await;
+    let (answer, record) = (page.find("A dead letter blocks them").unwrap(), page.find("What HR says, and").unwrap());
+    assert!(answer < record, "{page}");
+    for shown in ["Ada", "Lovelace", "pE1@example.com", "This person is already a member."] {
+        assert!(page.contains(shown), "{shown}");
+    }
+    assert!(visitor.page("/people?search=nobody").await.contains("knows nobody called"));
+    assert!(visitor.page("/person?source=hr&employee_id=E-9").await.contains("knows nobody called"));
+    assert_eq!(visitor.get("/person?source=HR&employee_id=E-9").await.status, 400);
+    assert!(visitor.page("/people?state=blocked").await.contains("employee_id=E-1\""));
+    assert!(!visitor.page("/people?state=held").await.contains("employee_id=E-1\""));
 }
 
 #[tokio::test]
@@ -184,22 +225,47 @@ async fn dead_letters_are_replayed_and_discarded_by_their_buttons() {
     let stage = Stage::set();
     let visitor = Visitor::log_in(&stage).await;
     stage.accept(vec![hire("E-1", "Ada", "Lovelace"), hire("E-2", "Grace", "Hopper")]).await;
-    let first = stage.bury_next(Code::ScimElsewhere).await;
-    let second = stage.bury_next(Code::ScimSyntax).await;
+    let first = stage.bury_next(Code::ScimElsewhere, "").await;
+    let second = stage.bury_next(Code::ScimSyntax, "").await;
     assert!(visitor.page("/dead").await.contains(&second.to_string()));
     let letter = visitor.page(&format!("/dead/{first}")).await;
-    assert!(letter.contains(Code::ScimElsewhere.advice()) && letter.contains("Discard for good"), "{letter}");
+    assert!(letter.contains("Remove") || letter.contains("removed there"), "{letter}");
 
     let answer = visitor.submit(&format!("/dead/{first}/replay"), "").await;
     assert_eq!((answer.status, answer.header("location")), (303, Some("/dead?done=replayed")));
-    assert_eq!(stage.claim().await.job.id, first);
-    let answer = visitor.submit(&format!("/dead/{second}/discard"), "").await;
+    let answer = visitor.submit(&format!("/dead/{second}/discard"), "&reason=a+test").await;
     assert_eq!(answer.header("location"), Some("/dead?done=discarded"));
-    let gone = visitor.get(&format!("/dead/{second}")).await;
+    let words: Vec<_> = [stage.claim().await, stage.claim().await]
+        .iter()
+        .map(|claimed| String::from_utf8_lossy(&claimed.inbox[0].bytes).into_owned())
+        .collect();
+    assert!(words.iter().any(|word| word.contains("try_again")), "{words:?}");
+    assert!(words.iter().any(|word| word.contains("discard") && word.contains("a test")), "{words:?}");
+    let gone = visitor.get(&format!("/dead/{}", "0".repeat(32))).await;
     assert_eq!(gone.status, 404);
     assert!(gone.body.contains("There is no such dead letter"), "{}", gone.body);
-    assert!(visitor.page("/jobs?state=running").await.contains(&first.to_string()));
-    assert!(visitor.page(&format!("/jobs/{first}")).await.contains("ada@example.com"));
+    let audit = visitor.page("/audit").await;
+    assert!(audit.contains("discarded") && audit.contains("a test") && audit.contains("logged in"), "{audit}");
+}
+
+#[tokio::test]
+async fn all_that_a_filter_takes_are_counted_and_acted_on_together() {
+    let stage = Stage::set();
+    let visitor = Visitor::log_in(&stage).await;
+    for n in 0..60 {
+        stage.accept_unmapped("hr", &format!("hire E-{n}")).await;
+    }
+    stage.accept(vec![hire("X-1", "Grace", "Hopper")]).await;
+    stage.bury_next(Code::ScimElsewhere, "").await;
+    let page = visitor.page("/dead?code=MAP-FIELD").await;
+    assert!(page.contains("Replay all 60"), "all of them, and not those of the page: {page}");
+    let ticked = page.match_indices("name=\"id-").take(2).map(|(at, _)| &page[at + 9..at + 41]).collect::<Vec<_>>();
+    let fields = format!("&what=replay&id-{}=on&id-{}=on", ticked[0], ticked[1]);
+    let answer = visitor.submit("/dead/act", &fields).await;
+    assert_eq!(answer.header("location"), Some("/dead?done=replayed&count=2"));
+    let answer = visitor.submit("/dead/act", "&what=replay-all&code=MAP-FIELD&source=&event=").await;
+    assert_eq!(answer.header("location"), Some("/dead?done=replayed&count=58"));
+    assert_eq!(stage.problems().await, ["SCIM-409-ELSEWHERE"]);
 }
 
 #[tokio::test]
@@ -207,12 +273,23 @@ async fn a_record_that_still_does_not_map_says_why_and_stays() {
     let stage = Stage::set();
     let visitor = Visitor::log_in(&stage).await;
     let id = stage.accept_unmapped("hr", "<b>not json</b>").await;
-    let letter = visitor.page(&format!("/dead/{id}")).await;
+    assert!(!visitor.page(&format!("/dead/{id}")).await.contains("not json"), "masked until asked for");
+    let letter = visitor.page(&format!("/dead/{id}?payload=true")).await;
     assert!(letter.contains("&lt;b&gt;not json&lt;/b&gt;"), "{letter}");
     let answer = visitor.submit(&format!("/dead/{id}/replay"), "").await;
     assert_eq!(answer.status, 422);
-    assert!(answer.body.contains("MAP-NOT-JSON"), "{}", answer.body);
+    assert!(answer.body.contains("MAP-FIELD"), "{}", answer.body);
     assert_eq!(visitor.get(&format!("/dead/{id}")).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_path_that_there_is_not_is_a_page_in_a_browser_and_problem_details_elsewhere() {
+    let stage = Stage::set();
+    let browser = send(stage.address, "GET", "/nowhere", &[("Accept", "text/html,*/*")], "").await;
+    assert_eq!((browser.status, browser.header("content-type")), (404, Some("text/html; charset=utf-8")));
+    assert!(browser.body.contains("href=\"/\""), "its way back: {}", browser.body);
+    let program = stage.get("/nowhere").await;
+    assert_eq!(program.header("content-type"), Some("application/problem+json"));
 }
 
 #[tokio::test]
@@ -220,25 +297,22 @@ async fn hostile_names_and_ids_are_text_on_every_page() {
     let stage = Stage::set();
     let visitor = Visitor::log_in(&stage).await;
     let (id, name) = ("\"><script>x</script>&'/..%2e", "<img src=x onerror=alert(1)>");
-    stage.accept(vec![hire(id, name, "</dl><script>y</script>"), hire("E-2", name, name)]).await;
-    stage.bury_next(Code::ScimElsewhere).await;
-    let done = stage.finish_next().await;
-    let dead = stage.store.dead_letters(&page()).await.unwrap()[0].id;
-    let person = "/people?source=hr&employee_id=%22%3E%3Cscript%3Ex%3C%2Fscript%3E%26%27%2F..%252e";
-    let pages = ["/", "/dead", person, "/jobs?state=done", &format!("/dead/{dead}"), &format!("/jobs/{done}")];
+    stage.accept(vec![hire(id, name, "</dl><script>y</script>")]).await;
+    let dead = stage.bury_next(Code::ScimElsewhere, "<script>z</script>").await;
+    stage.accept(vec![hire("E-2", name, name)]).await;
+    stage.finish_next().await;
+    let person = "/person?source=hr&employee_id=%22%3E%3Cscript%3Ex%3C%2Fscript%3E%26%27%2F..%252e";
+    let search = "/people?search=%3Cscript%3E";
+    let pages = ["/", "/dead", person, search, "/people", "/audit", "/deliveries", &format!("/dead/{dead}")];
     for target in pages {
-        let page = visitor.page(target).await;
+        let page = visitor.page(target).await.replace(OUR_SCRIPT, "");
         for raw in ["<script", "<img src=x"] {
             assert!(!page.contains(raw), "{target}: {raw}");
         }
     }
     // Links lead to the person, and nowhere else.
     let list = visitor.page("/dead").await;
-    let (_, rest) = list.split_once("href=\"/people?").unwrap();
-    let link = format!("/people?{}", rest.split_once('"').unwrap().0.replace("&amp;", "&"));
+    let (_, rest) = list.split_once("href=\"/person?").unwrap();
+    let link = format!("/person?{}", rest.split_once('"').unwrap().0.replace("&amp;", "&"));
     assert!(visitor.page(&link).await.contains("SCIM-409-ELSEWHERE"));
-}
-
-fn page() -> scim_bridge::store::Page {
-    scim_bridge::store::Page { rows_max: 10, before: None }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use scim_bridge::core::code::Code;
 use scim_bridge::core::hold::HoldScope;
-use scim_bridge::store::Store;
+use scim_bridge::store::holds::SharedHolds;
 use scim_bridge::telemetry::metrics::{FAMILIES, Type};
 
 use crate::stage::{Stage, hire, rename};
@@ -27,14 +27,6 @@ async fn a_stopping_process_is_alive_and_not_ready() {
 }
 
 #[tokio::test]
-async fn a_process_whose_store_is_gone_is_not_ready_and_says_so() {
-    let stage = Stage::set();
-    stage.store.close().await;
-    let ready = stage.get("/readyz").await.expect(503);
-    assert_eq!(ready["reasons"][0], "the store cannot be reached or written");
-}
-
-#[tokio::test]
 async fn the_listener_closes_when_it_is_told_to() {
     let stage = Stage::set();
     assert_eq!(stage.get("/livez").await.status, 200);
@@ -51,17 +43,24 @@ async fn the_listener_closes_when_it_is_told_to() {
 #[tokio::test]
 async fn metrics_are_well_formed_mirror_the_store_and_name_nobody() {
     let stage = Stage::set();
-    stage.accept(vec![hire("E-1", "Ada", "Lovelace"), rename("E-1", "King"), hire("E-2", "Grace", "Hopper")]).await;
-    stage.bury_next(Code::ScimElsewhere).await;
-    stage.store.set_hold(stage.clock.now(), HoldScope::Creates, Code::HoldSeats).await.unwrap();
+    stage.accept(vec![hire("E-1", "Ada", "Lovelace"), rename("E-1", "King")]).await;
+    stage.bury_next(Code::ScimElsewhere, "").await;
+    stage.accept(vec![hire("E-2", "Grace", "Hopper")]).await;
+    let holds = SharedHolds::new(stage.store.clone(), stage.clock.clone(), stage.state.pauses);
+    holds.set(&HoldScope::Creates, Code::HoldSeats, None).await.unwrap();
+    stage.state.beat().await;
     stage.clock.advance_ms(30_000);
 
     let answer = stage.get("/metrics").await;
     assert_eq!(answer.status, 200);
     assert!(answer.header("content-type").unwrap().starts_with("text/plain; version=0.0.4"));
     let samples = parse(&answer.body);
-    assert_eq!(samples["scim_bridge_jobs{state=\"parked\"}"], "1");
+    assert_eq!(samples["scim_bridge_jobs{state=\"blocked\"}"], "1");
     assert_eq!(samples["scim_bridge_jobs{state=\"waiting\"}"], "1");
+    assert_eq!(samples["scim_bridge_inbox_entries{source=\"hr\"}"], "1");
+    assert_eq!(samples["scim_bridge_dead_letters_by_code{code=\"SCIM-409-ELSEWHERE\"}"], "1");
+    assert_eq!(samples["scim_bridge_problems"], "2");
+    assert_eq!(samples["scim_bridge_processes{role=\"all\"}"], "1");
     assert_eq!(samples["scim_bridge_dead_letters"], "1");
     assert_eq!(samples["scim_bridge_hold{scope=\"creates\"}"], "1");
     assert_eq!(samples["scim_bridge_hold{scope=\"all\"}"], "0");
@@ -70,10 +69,6 @@ async fn metrics_are_well_formed_mirror_the_store_and_name_nobody() {
     for personal in ["ada", "Ada", "Lovelace", "E-1", "example.com"] {
         assert!(!answer.body.contains(personal), "{personal}");
     }
-
-    stage.store.close().await;
-    let down = parse(&stage.get("/metrics").await.body);
-    assert_eq!(down["scim_bridge_store_up"], "0");
 }
 
 /// Reads the text format strictly: HELP and TYPE before the samples of a family, each family once,

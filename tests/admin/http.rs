@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::TcpSocket;
 
 /// An answer.
 pub(crate) struct Answer {
@@ -37,6 +37,18 @@ impl Answer {
 
 /// Sends one request and reads its answer to the end.
 pub(crate) async fn send(to: SocketAddr, method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    send_from("127.0.0.1", to, method, target, headers, body).await
+}
+
+/// As [`send`], from an address of this machine.
+pub(crate) async fn send_from(
+    from: &str,
+    to: SocketAddr,
+    method: &str,
+    target: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Answer {
     let mut request = format!("{method} {target} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
     if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
         let _ = write!(request, "Host: {to}\r\n");
@@ -46,7 +58,9 @@ pub(crate) async fn send(to: SocketAddr, method: &str, target: &str, headers: &[
     }
     request += "\r\n";
     request += body;
-    let mut stream = TcpStream::connect(to).await.unwrap();
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::new(from.parse().unwrap(), 0)).unwrap();
+    let mut stream = socket.connect(to).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await.unwrap();

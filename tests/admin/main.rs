@@ -4,6 +4,7 @@
 
 mod api;
 mod console;
+mod door;
 mod health;
 mod http;
 mod stage;

@@ -1,77 +1,101 @@
-//! A served admin listener with an embedded store, and short words to fill that store.
+//! A served admin listener with a store in memory, and short words to fill that store.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use futures_util::FutureExt;
+use scim_bridge::admin::letters::{Remap, Remapped, StillUnmapped};
 use scim_bridge::admin::readiness::StoreHealth;
-use scim_bridge::admin::service::{AdminState, Remap};
+use scim_bridge::admin::service::AdminState;
+use scim_bridge::admin::tokens::{Token, TokenRole, Tokens};
 use scim_bridge::admin::{Admin, AdminOptions};
 use scim_bridge::clock::{self, Clock};
 use scim_bridge::core::code::Code;
-use scim_bridge::core::event::{Change, Email, Event, Names, Person, SourceName};
+use scim_bridge::core::guard::GuardOptions;
 use scim_bridge::core::hold::ProbePauses;
-use scim_bridge::core::job::{DirectoryEntry, Finished, HistoryEntry, JobId, Note};
 use scim_bridge::core::limiter::Rate;
-use scim_bridge::core::mapping::{Mapping, remap};
-use scim_bridge::core::scim::Operation;
+use scim_bridge::core::person::job::{Finished, JobId};
+use scim_bridge::core::person::story::{Note, StoryEntry};
+use scim_bridge::core::person::{
+    Document, Email, EmploymentState, Entry, Event, EventKind, Facts, KnownMember, Name, OpenJob, Person, PersonId,
+    SourceName, Stated, Trouble, Word,
+};
+use scim_bridge::core::problems::{BoundFigures, SourceFigures};
+use scim_bridge::core::processes::ProcessRole;
+use scim_bridge::core::reconcile::request::Operation;
 use scim_bridge::core::time::UnixMs;
 use scim_bridge::lifecycle::Lifecycle;
+use scim_bridge::peer::TrustedProxies;
 use scim_bridge::secret::LiveSecret;
-use scim_bridge::store::embedded::Embedded;
+use scim_bridge::store::memory::Memory;
 use scim_bridge::store::{
-    Accepted, Claim, ClaimRequest, ClaimedJob, Dedupe, NewDelivery, NewJob, NewUnmapped, Retention, Settlement, Store,
-    StoreOptions, Verdict,
+    Accepted, Bounds, Claim, ClaimRequest, Claimed, Commit, DeadChange, DeadRow, Lane, LaneState, NewDelivery,
+    NewEntry, NewUnmapped, Store, StoreOptions,
 };
+use scim_bridge::telemetry::activity::ActivityLog;
 use scim_bridge::telemetry::metrics::Metrics;
 use tokio_util::sync::CancellationToken;
 
 use crate::http::{Answer, send};
 
 pub(crate) const TOKEN: &str = "a-token-for-tests";
+/// Opens what can be looked at, and nothing else.
+pub(crate) const LOOKER: &str = "a-token-to-look";
 /// When the tests play.
 pub(crate) const NOW: UnixMs = UnixMs(1_800_000_000_000);
 
 /// A listener, and what is behind it.
 pub(crate) struct Stage {
     pub(crate) address: SocketAddr,
-    pub(crate) store: Arc<Embedded>,
+    pub(crate) store: Arc<Memory>,
+    pub(crate) state: AdminState,
     pub(crate) clock: Clock,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) token: LiveSecret,
     pub(crate) stop: CancellationToken,
-    _dir: tempfile::TempDir,
 }
 
 impl Stage {
     /// Serves on a free port.
     pub(crate) fn set() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Arc::new(Embedded::open(dir.path(), options()).unwrap());
+        let store = Arc::new(Memory::new(options()));
         let (clock, lifecycle, stop) = (Clock::manual(NOW), Lifecycle::new(), CancellationToken::new());
         let token = LiveSecret::new(TOKEN.to_owned().into());
-        // Source `gone` sent what is kept, and is not configured any more.
-        let remap: Remap = Arc::new(|source, payload| {
-            (source.as_str() != "gone").then(|| remap(&Mapping::default(), source, payload))
-        });
         let state = AdminState {
             store: store.clone(),
             health: StoreHealth::new(store.clone(), Duration::from_secs(1)),
             clock: clock.clone(),
-            token: token.clone(),
+            tokens: tokens(token.clone()),
             lifecycle: lifecycle.clone(),
-            remap,
-            sources: vec![source("hr")],
+            remap: remap(),
+            mappings: "as they are".to_owned(),
+            sources: vec![SourceFigures::new(source("hr"))],
+            pauses: ProbePauses { first_ms: 30_000, max_ms: 300_000 },
+            guard: GuardOptions { leaves_max: 5, leaves_percent: 0, address_changes_max: 5, window_ms: 86_400_000 },
+            bounds: BoundFigures { entries_max: 1_000, dead_letters_max: 1_000, dead_bytes_max: 1 << 20 },
+            settings: Arc::default(),
+            activity: ActivityLog::default(),
+            process: "this".to_owned(),
             version: "0.0.0-test",
             started_at: NOW.minus_ms(90_000),
-            role: "all",
+            role: ProcessRole::All,
             metrics: Metrics::install().unwrap(),
         };
-        let admin = Admin::bind(&AdminOptions { listen: "127.0.0.1:0".to_owned() }, state).unwrap();
+        // What is served tries its mappings at its start; here that has been done.
+        assert_eq!(state.remap_all().now_or_never().unwrap().unwrap(), 0);
+        let options = AdminOptions {
+            listen: "127.0.0.1:0".to_owned(),
+            hosts: vec!["bridge.example.com".to_owned()],
+            // A proxy of the tests binds to this address.
+            proxies: TrustedProxies::new(&["127.0.0.2/32".parse().unwrap()]),
+        };
+        let admin = Admin::bind(&options, state.clone()).unwrap();
         let address = admin.address();
         tokio::spawn(admin.serve(stop.clone()));
         lifecycle.serve();
-        Self { address, store, clock, lifecycle, token, stop, _dir: dir }
+        Self { address, store, state, clock, lifecycle, token, stop }
     }
 
     /// Asks without a token.
@@ -79,115 +103,261 @@ impl Stage {
         send(self.address, "GET", target, &[], "").await
     }
 
-    /// Asks the API with the token.
+    /// Asks the API with the full token.
     pub(crate) async fn api(&self, method: &str, target: &str, body: &str) -> Answer {
-        let bearer = format!("Bearer {TOKEN}");
+        self.api_as(TOKEN, method, target, body).await
+    }
+
+    /// Asks the API with this token.
+    pub(crate) async fn api_as(&self, token: &str, method: &str, target: &str, body: &str) -> Answer {
+        let bearer = format!("Bearer {token}");
         send(self.address, method, target, &[("Authorization", &bearer), ("Content-Type", "application/json")], body)
             .await
     }
 
+    /// What `status` lists.
+    pub(crate) async fn problems(&self) -> Vec<String> {
+        let status = self.api("GET", "/api/v1/status", "").await.expect(200);
+        let problems = status["problems"].as_array().unwrap().iter();
+        problems.map(|problem| problem["code"].as_str().unwrap().to_owned()).collect()
+    }
+
     /// Accepts events.
     pub(crate) async fn accept(&self, events: Vec<Event>) -> Vec<JobId> {
-        let jobs: Vec<_> = events.into_iter().map(|event| NewJob { id: clock::new_job_id(), event }).collect();
-        let ids = jobs.iter().map(|job| job.id).collect();
-        self.deliver(jobs, Vec::new()).await;
+        let now = self.clock.now();
+        let entries: Vec<_> = events
+            .into_iter()
+            .map(|event| {
+                let person = event.person.clone();
+                let job = clock::new_job_id(person.id());
+                let word = Word::Event { job, event: Box::new(event) };
+                NewEntry { job, person, bytes: Entry { accepted_at: now, word }.to_bytes().into() }
+            })
+            .collect();
+        let ids = entries.iter().map(|entry| entry.job).collect();
+        self.deliver(NewDelivery { source: source("hr"), dedupe: None, entries, unmapped: Vec::new() }).await;
         ids
     }
 
     /// Accepts a record that could not be mapped.
     pub(crate) async fn accept_unmapped(&self, source_name: &str, payload: &str) -> JobId {
-        let id = clock::new_job_id();
-        let detail = "email: missing or blank".to_owned();
-        let payload = payload.to_owned();
-        let unmapped = NewUnmapped { id, person: None, code: Code::MapField, detail, payload };
-        let delivery = NewDelivery { source: source(source_name), ..delivery(Vec::new(), vec![unmapped]) };
-        assert_eq!(self.store.accept(self.clock.now(), delivery).await.unwrap(), Accepted::Stored);
+        let id = clock::new_job_id(PersonId(0));
+        let row = DeadRow {
+            id,
+            source: source(source_name),
+            person: None,
+            event: None,
+            died_at: self.clock.now(),
+            code: Code::MapField.as_str().to_owned(),
+            detail: "email: missing or blank".to_owned(),
+            unmapped: true,
+        };
+        let unmapped = vec![NewUnmapped { row, payload: Bytes::from(payload.to_owned()) }];
+        self.deliver(NewDelivery { source: source(source_name), dedupe: None, entries: Vec::new(), unmapped }).await;
         id
     }
 
-    async fn deliver(&self, jobs: Vec<NewJob>, unmapped: Vec<NewUnmapped>) {
-        let accepted = self.store.accept(self.clock.now(), delivery(jobs, unmapped)).await.unwrap();
-        assert_eq!(accepted, Accepted::Stored);
+    async fn deliver(&self, delivery: NewDelivery) {
+        assert_eq!(self.store.accept(self.clock.now(), delivery).await.unwrap(), Accepted::Stored);
     }
 
-    /// Takes the next job, as a worker does.
-    pub(crate) async fn claim(&self) -> ClaimedJob {
-        let request = ClaimRequest { worker: "w".into(), number: 1, lost_from: None, jobs_max: 1, lease_ms: 60_000 };
+    /// Takes whoever is due next, as a worker does.
+    pub(crate) async fn claim(&self) -> Claimed {
+        self.try_claim().await.unwrap()
+    }
+
+    /// The same; none where nobody is due.
+    pub(crate) async fn try_claim(&self) -> Option<Claimed> {
+        let request = ClaimRequest {
+            worker: "w".into(),
+            number: u64::try_from(self.clock.now().0).unwrap(),
+            lost_from: None,
+            people_max: 1,
+            lease_ms: 60_000,
+            entries_max: 100,
+            parked: None,
+        };
+        self.clock.advance_ms(1);
         match self.store.claim(self.clock.now(), &request).await.unwrap() {
-            Claim::Jobs(mut jobs) => jobs.remove(0),
-            other => panic!("{other:?}"),
+            Claim::People(mut people) => Some(people.remove(0)),
+            Claim::Nobody { .. } => None,
         }
     }
 
-    /// Ends the next job with a verdict, after one call.
-    pub(crate) async fn settle_next(&self, verdict: Verdict, status: u16) -> JobId {
+    /// Folds what whoever is due next has in their inbox, and leaves them so.
+    pub(crate) async fn leave_next(&self, state: LaneState, change: impl FnOnce(&mut Document)) -> Person {
         let claimed = self.claim().await;
-        let meaning = "told by the test".to_owned();
-        let note = Note::Called { operation: Operation::Create, status: Some(status), meaning };
-        let done = matches!(verdict, Verdict::Done(_));
-        let directory = done.then(|| DirectoryEntry {
-            scim_id: Some("405775".to_owned()),
-            user_name: claimed.job.event.email().map(|e| e.lower().to_owned()).unwrap_or_default(),
-            in_line_at: self.clock.now(),
-            occurred_at: None,
-            seq: claimed.job.seq,
-        });
-        let history = vec![HistoryEntry { at: self.clock.now(), note }];
-        let settlement = Settlement { verdict, history, trial: None, directory };
-        self.store.settle(self.clock.now(), &claimed.lease, settlement).await.unwrap();
-        claimed.job.id
+        self.leave(claimed, state, change).await
     }
 
-    /// The next job becomes a dead letter.
-    pub(crate) async fn bury_next(&self, code: Code) -> JobId {
-        self.settle_next(
-            Verdict::Dead {
-                code,
-                detail: "status 409".to_owned(),
-                progress: scim_bridge::core::job::Progress::default(),
+    /// Folds what somebody has in their inbox, and leaves them so.
+    pub(crate) async fn leave(
+        &self,
+        claimed: Claimed,
+        state: LaneState,
+        change: impl FnOnce(&mut Document),
+    ) -> Person {
+        let now = self.clock.now();
+        let mut document = claimed.document.as_deref().map(|bytes| Document::from_bytes(bytes).unwrap());
+        let mut story = Vec::new();
+        for entry in &claimed.inbox {
+            let Word::Event { job, event } = Entry::from_bytes(&entry.bytes).unwrap().word else { continue };
+            let document = document.get_or_insert_with(|| Document::new(event.person.clone()));
+            document.record.fold(&event, now, entry.seq);
+            document.open.push(OpenJob { id: job, kind: event.kind, accepted_at: now, from: None });
+            let facts = event.facts.names().into_iter().map(str::to_owned).collect();
+            let note = Note::Received { job, kind: event.kind, told_at: None, facts, news: Vec::new() };
+            story.push(StoryEntry { at: now, note });
+        }
+        let mut document = document.unwrap();
+        let terms_before = if claimed.document.is_some() { document.search_terms() } else { Vec::new() };
+        change(&mut document);
+        let status = Some(409);
+        story.push(StoryEntry {
+            at: now,
+            note: Note::Called {
+                operation: Operation::Create,
+                status,
+                meaning: "told by the test".to_owned(),
+                ms: 7,
+                detail: Some("This person is already a member.".to_owned()),
             },
-            409,
-        )
-        .await
+        });
+        if state == LaneState::Idle {
+            let ended = document.open.drain(..).map(|job| Note::Ended { job: job.id, outcome: Finished::Created });
+            story.extend(ended.map(|note| StoryEntry { at: now, note }));
+        }
+        let dead = document.trouble.as_ref().map_or(DeadChange::None, |trouble| {
+            DeadChange::Is(Box::new(DeadRow {
+                id: trouble.id,
+                source: document.person.source.clone(),
+                person: Some(document.person.clone()),
+                event: document.open.last().map(|job| job.kind),
+                died_at: trouble.since,
+                code: trouble.code.as_str().to_owned(),
+                detail: trouble.detail.clone(),
+                unmapped: false,
+            }))
+        });
+        let tag = (state == LaneState::Held).then(|| "deactivations".to_owned());
+        let commit = Commit {
+            document: Some(document.to_bytes().into()),
+            person: document.person.clone(),
+            consumed_to: claimed.inbox.last().map(|entry| entry.seq),
+            lane: Lane { state, due: None, wakes: true, tag },
+            story: story.iter().map(|entry| entry.to_bytes().into()).collect(),
+            terms_added: document.search_terms(),
+            terms_removed: terms_before.into_iter().filter(|term| !document.search_terms().contains(term)).collect(),
+            disowned: Vec::new(),
+            dead,
+        };
+        self.store.commit(now, &claimed.lease, commit).await.unwrap();
+        document.person
     }
 
-    /// The next job succeeds.
-    pub(crate) async fn finish_next(&self) -> JobId {
-        self.settle_next(Verdict::Done(Finished::Created), 201).await
+    /// Whoever is due next is blocked.
+    pub(crate) async fn bury_next(&self, code: Code, detail: &str) -> JobId {
+        let now = self.clock.now();
+        let mut id = None;
+        self.leave_next(LaneState::Blocked, |document| {
+            let newest = document.open.last().unwrap().id;
+            id = Some(newest);
+            document.trouble = Some(Trouble { id: newest, code, detail: detail.to_owned(), since: now });
+        })
+        .await;
+        id.unwrap()
+    }
+
+    /// Whoever is due next is brought in line.
+    pub(crate) async fn finish_next(&self) -> Person {
+        let now = self.clock.now();
+        self.leave_next(LaneState::Idle, |document| document.member = Some(member(document, now))).await
     }
 }
 
-fn delivery(jobs: Vec<NewJob>, unmapped: Vec<NewUnmapped>) -> NewDelivery {
-    let key = clock::new_job_id().0.to_be_bytes();
-    let dedupe = Dedupe { key, fingerprint: key, remember_ms: 1_000 };
-    NewDelivery { source: source("hr"), dedupe, jobs, unmapped }
+fn member(document: &Document, seen_at: UnixMs) -> KnownMember {
+    KnownMember {
+        id: Some("405775".to_owned()),
+        user_name: document.record.email().map(|email| email.lower().to_owned()).unwrap_or_default(),
+        given_name: document.record.given_name().map(str::to_owned),
+        family_name: document.record.family_name().map(str::to_owned),
+        active: Some(true),
+        seen_at,
+        created_at: Some(seen_at),
+        user_name_written_at: None,
+        names_written_at: None,
+        active_written_at: None,
+    }
+}
+
+fn tokens(full: LiveSecret) -> Tokens {
+    let token = |name: &str, role, secret| Token { name: name.to_owned(), role, secret };
+    let looker = LiveSecret::new(LOOKER.to_owned().into());
+    Tokens::new(vec![token("admin", TokenRole::Full, full), token("looker", TokenRole::ReadOnly, looker)])
+}
+
+/// A mapping that reads `hire ID`, ignores `ignored`, and cannot read anything else. Source `gone` sent
+/// what is kept, and is not configured any more.
+fn remap() -> Remap {
+    Arc::new(|source, payload| {
+        if source.as_str() == "gone" {
+            return None;
+        }
+        let text = String::from_utf8_lossy(payload).into_owned();
+        Some(match text.strip_prefix("hire ") {
+            Some(id) => Remapped { events: vec![hire(id, "Ada", "Lovelace")], ..Remapped::default() },
+            None if text == "ignored" => Remapped { ignored: 1, ..Remapped::default() },
+            None => Remapped {
+                unmapped: vec![StillUnmapped {
+                    person: None,
+                    code: Code::MapField,
+                    detail: "email: missing or blank".to_owned(),
+                    payload: Bytes::copy_from_slice(payload),
+                }],
+                ..Remapped::default()
+            },
+        })
+    })
 }
 
 fn options() -> StoreOptions {
-    StoreOptions {
-        writes: Rate { calls: 0, window_ms: 60_000 },
-        reads: Rate { calls: 0, window_ms: 60_000 },
-        high_water_jobs: 1_000,
-        retention: Retention { finished_ms: 86_400_000, finished_jobs_max: 1_000 },
-        probe_pauses: ProbePauses { first_ms: 30_000, max_ms: 300_000 },
-    }
+    let rate = Rate { calls: 0, window_ms: 60_000 };
+    let bounds = Bounds {
+        entries_max: 10_000,
+        dead_letters_max: 10_000,
+        dead_bytes_max: 1 << 20,
+        story_entries_max: 100,
+        story_keep_ms: 86_400_000,
+    };
+    StoreOptions { writes: rate, reads: rate, bounds }
 }
 
 pub(crate) fn source(name: &str) -> SourceName {
     SourceName::parse(name).unwrap()
 }
 
-fn event(employee_id: &str, change: Change) -> Event {
-    Event { person: Person::parse(source("hr"), employee_id).unwrap(), change, locale: None, occurred_at: None }
+fn event(employee_id: &str, kind: EventKind, facts: Facts) -> Event {
+    Event { person: Person::parse(source("hr"), employee_id).unwrap(), kind, at: None, facts }
 }
 
-/// A hire of somebody of this name.
+fn name(field: &'static str, text: &str) -> Option<Stated<Name>> {
+    Some(Name::parse(field, text).unwrap().map_or(Stated::None, Stated::Is))
+}
+
+/// A hire of somebody of this name, under an address made of the id.
 pub(crate) fn hire(employee_id: &str, given: &str, family: &str) -> Event {
-    let email = Email::parse("ada@example.com").unwrap();
-    event(employee_id, Change::Hire { email, names: Names::parse(Some(given), Some(family)).unwrap() })
+    let local: String = employee_id.chars().filter(char::is_ascii_alphanumeric).collect();
+    let facts = Facts {
+        employment: Some((EmploymentState::Employed, None)),
+        email: Some(Email::parse(&format!("p{local}@example.com")).unwrap()),
+        given_name: name("given_name", given),
+        family_name: name("family_name", family),
+        locale: None,
+    };
+    event(employee_id, EventKind::Hire, facts)
 }
 
-/// A rename.
+/// Another family name.
 pub(crate) fn rename(employee_id: &str, family: &str) -> Event {
-    event(employee_id, Change::Rename { email: None, names: Names::parse(None, Some(family)).unwrap() })
+    event(employee_id, EventKind::Update, Facts { family_name: name("family_name", family), ..Facts::default() })
 }

@@ -13,7 +13,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use scim_bridge::clock::Clock;
-use scim_bridge::core::event::SourceName;
+use scim_bridge::core::person::SourceName;
 use scim_bridge::core::hold::ProbePauses;
 use scim_bridge::core::limiter::Rate;
 use scim_bridge::core::mapping::Mapping;

@@ -52,8 +52,9 @@ proptest! {
     #[test]
     fn a_delivery_with_one_bit_changed_is_never_believed(
         n in any::<Index>(),
-        body in proptest::collection::vec(any::<u8>(), 1..300),
-        id in "[!-~]{1,40}",
+        content in proptest::collection::vec(any::<u8>(), 1..300),
+        // Without a full stop, which could make it look like an id, an instant and a body.
+        id in r"[!-\-/-~]{1,40}",
         seconds in 1_600_000_000_i64..1_900_000_000,
         spot in prop_oneof![Just(Spot::Body), Just(Spot::Header), Just(Spot::Method), Just(Spot::Url)],
         which in any::<Index>(),
@@ -63,6 +64,8 @@ proptest! {
         let schemes = schemes();
         let scheme = n.get(&schemes);
         let now = UnixMs(seconds * 1000);
+        // An object, by its ends: where a part touches the body, another one could be cut in two ways.
+        let body = [b"{", content.as_slice(), b"}"].concat();
         let what = ToSign { method: "POST", url: "/webhooks/hr?a=b", body: &body, id: &id, at: now };
         let headers = sign(scheme, &SecretString::from(SECRET), &what).unwrap();
         let genuine = Delivery {

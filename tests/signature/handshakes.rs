@@ -20,6 +20,7 @@ fn text(answer: Option<Answer>) -> Option<String> {
         Answer::Text(text) => Some(text),
         Answer::Json(document) => Some(document.to_string()),
         Answer::Pong => Some("pong".to_owned()),
+        Answer::Offered => Some("offered".to_owned()),
         Answer::Capture { token, file } => Some(format!("{} > {}", token.expose_secret(), file.display())),
     }
 }
@@ -60,12 +61,25 @@ fn an_echo_may_be_json_and_need_no_signature_where_config_says_so() {
 #[test]
 fn a_ping_is_told_by_its_header_or_its_body() {
     let github = preset("github");
-    assert_eq!(text(signed_answer(&github, "{}", &[("x-github-event", "ping")])).as_deref(), Some("pong"));
-    assert_eq!(text(signed_answer(&github, "{}", &[("x-github-event", "push")])), None);
+    let ping = r#"{"zen":"Keep it logically awesome.","hook_id":1}"#;
+    assert_eq!(text(signed_answer(&github, ping, &[("x-github-event", "ping")])).as_deref(), Some("pong"));
+    assert_eq!(text(signed_answer(&github, ping, &[("x-github-event", "push")])), None);
     let ashby =
         scheme("header = 'x'\nhandshake = [{ ping = { when = { from = { json = '/action' }, equals = 'ping' } } }]");
     assert_eq!(text(signed_answer(&ashby, r#"{"action":"ping"}"#, &[])).as_deref(), Some("pong"));
     assert_eq!(text(signed_answer(&ashby, r#"{"action":"hire"}"#, &[])), None);
+}
+
+#[test]
+fn a_signed_event_does_not_become_a_ping_by_a_header_that_nobody_signed() {
+    let event = r#"{"type":"employee.hired","data":{"employee_id":"E-1"}}"#;
+    assert_eq!(text(signed_answer(&preset("github"), event, &[("x-github-event", "ping")])), None);
+    let by_header_alone: Scheme = toml::from_str(
+        "header = 'x'\nhandshake = [{ ping = { when = { from = { header = 'x-event' }, equals = 'ping' } } }]",
+    )
+    .unwrap();
+    let keys: Vec<_> = by_header_alone.validate().into_iter().map(|problem| problem.key).collect();
+    assert_eq!(keys, ["handshake[0] when.body_has"]);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod changes;
 mod handshakes;
 mod rules;
+mod schemes;
 mod vectors;
 
 use bytes::Bytes;

@@ -1,4 +1,4 @@
-//! Every engine of the store against one suite, and what is particular to the embedded one.
+//! Every engine of the store against one suite, and what is particular to each.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "all of this is tests")]
 
@@ -7,6 +7,10 @@ mod embedded;
 mod harness;
 mod memory;
 mod properties;
+mod redis;
+mod servers;
 
 conformance::conformance!(embedded_engine, crate::embedded::Folder::new());
 conformance::conformance!(memory_engine, crate::memory::Kept::new());
+conformance::conformance!(redis_engine, crate::redis::Keyspace::on(&crate::servers::REDIS));
+conformance::conformance!(valkey_engine, crate::redis::Keyspace::on(&crate::servers::VALKEY));

@@ -9,6 +9,7 @@ use actix_web::{HttpMessage, HttpResponse, ResponseError, Route, web};
 
 use super::access;
 use super::error::AdminError;
+use super::gate::{Caller, Gate, Judged};
 use super::health;
 use super::service::AdminState;
 
@@ -109,18 +110,21 @@ async fn guard<B: MessageBody>(
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
     let given = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(access::bearer);
-    let state = request.app_data::<web::Data<AdminState>>();
-    let actor = match (given, state) {
-        (Some(given), Some(state)) => state.tokens.bearer(given),
-        (None, _) | (_, None) => None,
+    let (state, gate) = (request.app_data::<web::Data<AdminState>>(), request.app_data::<web::Data<Gate>>());
+    let judged = match (given, state, gate) {
+        (Some(given), Some(state), Some(gate)) => {
+            gate.judge(&Caller::of(request.request()), || state.tokens.bearer(given)).await
+        }
+        (None, _, _) | (_, None, _) | (_, _, None) => Judged::Wrong,
     };
-    let refused = match actor {
-        Some(actor) if actor.may_write() || request.method().is_safe() => {
+    let refused = match judged {
+        Judged::Right(actor) if actor.may_write() || request.method().is_safe() => {
             request.extensions_mut().insert(actor);
             return next.call(request).await.map(ServiceResponse::map_into_left_body);
         }
-        Some(_) => AdminError::ReadOnly,
-        None => AdminError::Unauthorized,
+        Judged::Right(_) => AdminError::ReadOnly,
+        Judged::Wrong => AdminError::Unauthorized,
+        Judged::PutOff => AdminError::PutOff,
     };
     Ok(request.into_response(refused.error_response()).map_into_right_body())
 }

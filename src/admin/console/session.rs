@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::layout::{self, Nav};
 use super::{Done, State, go_to};
 use crate::admin::error::{AdminError, decorate};
+use crate::admin::gate::{Caller, Gate, Judged};
 use crate::admin::service::Noted;
 use crate::admin::tokens::Actor;
 use crate::admin::{access, shared};
@@ -153,12 +154,10 @@ fn cookie(request: &HttpRequest) -> Option<&str> {
         .find_map(|pair| pair.trim().strip_prefix(COOKIE_NAME)?.strip_prefix('='))
 }
 
-/// Whether a form came from a page of this very address. A browser always says where a form came
-/// from; who says nothing is no browser.
 fn is_same_origin(request: &HttpRequest) -> bool {
-    let Some(origin) = request.headers().get(ORIGIN) else { return true };
-    let host = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
-    host.is_some_and(|host| host.eq_ignore_ascii_case(request.connection_info().host()))
+    // One that is no text is none of ours.
+    let origin = request.headers().get(ORIGIN).map(|origin| origin.to_str().unwrap_or_default());
+    Caller::of(request).is_of_origin(origin)
 }
 
 /// The log-in form.
@@ -179,17 +178,25 @@ pub(super) async fn ask(session: Result<Session, PageError>) -> HttpResponse {
 }
 
 /// `POST /login`
-pub(super) async fn log_in(state: State, request: HttpRequest, given: web::Form<LogIn>) -> HttpResponse {
+pub(super) async fn log_in(
+    state: State,
+    gate: web::Data<Gate>,
+    request: HttpRequest,
+    given: web::Form<LogIn>,
+) -> HttpResponse {
     if !is_same_origin(&request) {
         return PageError::from(AdminError::ForeignForm).error_response();
     }
-    let actor = state.tokens.bearer(given.token.trim());
-    let opened = actor.as_ref().and_then(|actor| Some((actor, state.tokens.open_session(actor, state.now())?)));
-    let Some((actor, session)) = opened else {
-        tracing::warn!("a log-in to the console was refused");
+    let judged = gate.judge(&Caller::of(&request), || state.tokens.bearer(given.token.trim())).await;
+    let actor = match judged {
+        Judged::Right(actor) => actor,
+        Judged::Wrong => return html_answer(StatusCode::UNAUTHORIZED, form(true)),
+        Judged::PutOff => return PageError::from(AdminError::PutOff).error_response(),
+    };
+    let Some(session) = state.tokens.open_session(&actor, state.now()) else {
         return html_answer(StatusCode::UNAUTHORIZED, form(true));
     };
-    if let Err(error) = state.note(actor, Act::LogIn, Noted::default()).await {
+    if let Err(error) = state.note(&actor, Act::LogIn, Noted::default()).await {
         return PageError::from(error).error_response();
     }
     let mut response = go_to("/");
@@ -212,7 +219,7 @@ pub(super) async fn log_out(state: State, session: Session, request: HttpRequest
 }
 
 fn set_cookie(response: &mut HttpResponse, request: &HttpRequest, value: &str, max_age_s: u64) {
-    let secure = if request.connection_info().scheme() == "https" { "; Secure" } else { "" };
+    let secure = if Caller::of(request).is_https() { "; Secure" } else { "" };
     let cookie = format!("{COOKIE_NAME}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={max_age_s}{secure}");
     if let Ok(cookie) = cookie.parse() {
         response.headers_mut().insert(SET_COOKIE, cookie);

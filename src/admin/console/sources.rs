@@ -5,7 +5,8 @@ use maud::{Markup, html};
 use super::layout::{self, Nav};
 use super::session::Session;
 use super::{Page, State};
-use crate::core::problems::{Counted, SourceFigures};
+use crate::core::problems::SourceFigures;
+use crate::core::tally::Seen;
 use crate::core::time::UnixMs;
 
 /// `GET /deliveries`
@@ -32,19 +33,32 @@ pub(super) async fn show(state: State, session: Session) -> Page {
 }
 
 fn about(now: UnixMs, source: &SourceFigures, entries: u64) -> Markup {
-    let listed: Vec<(String, &Counted)> = source
-        .refused
-        .iter()
-        .map(|(reason, counted)| (format!("refused: {}", reason.replace('_', " ")), counted))
-        .chain(source.ignored.iter().map(|(name, counted)| (format!("ignored: type {name}"), counted)))
-        .chain(source.conflicts.iter().map(|counted| ("same id, another body".to_owned(), counted)))
-        .chain(source.ahead.iter().map(|counted| ("dated ahead".to_owned(), counted)))
-        .chain(source.full.iter().map(|counted| ("put off: a bound is reached".to_owned(), counted)))
+    let tally = &source.tally;
+    let fates = [
+        ("accepted", tally.accepted),
+        ("known already", tally.duplicates),
+        ("ignored", tally.ignored),
+        ("could not be mapped", tally.unmapped),
+        ("handshakes", tally.handshakes),
+        ("tokens offered", tally.token_offered),
+    ];
+    let words = [
+        ("refused", &tally.refused),
+        ("put off", &tally.full),
+        ("of a type that nothing names", &tally.unnamed_types),
+        ("used without", &tally.dropped),
+    ];
+    let listed: Vec<(String, Seen)> = fates
+        .into_iter()
+        .map(|(what, seen)| (what.to_owned(), seen))
+        .chain(words.into_iter().flat_map(|(what, words)| {
+            words.iter().map(move |(word, seen)| (format!("{what}: {}", word.replace('_', " ")), *seen))
+        }))
+        .filter(|(_, seen)| seen.count > 0)
         .collect();
     html! {
         dl .facts {
-            dt { "Accepted" } dd { (source.accepted) }
-            dt { "Last genuine one" } dd { @match source.genuine_at { Some(at) => (layout::time(now, at)), None => "none seen" } }
+            dt { "Last genuine one" } dd { @if tally.good_at() > UnixMs(0) { (layout::time(now, tally.good_at())) } @else { "none seen" } }
             dt { "Waiting to be read" } dd { (entries) @if entries == 1 { " event" } @else { " events" } }
             @if let Some(until) = source.secret_until { dt { "Secret ends" } dd { (layout::time(now, until)) } }
         }
@@ -53,12 +67,12 @@ fn about(now: UnixMs, source: &SourceFigures, entries: u64) -> Markup {
                 table {
                     thead { tr { th { "What" } th { "How often" } th { "First" } th { "Last" } } }
                     tbody {
-                        @for (what, counted) in listed {
+                        @for (what, seen) in listed {
                             tr {
                                 td data-name="What" { (what) }
-                                td .number data-name="How often" { (counted.count) }
-                                td data-name="First" { (layout::time(now, counted.since)) }
-                                td data-name="Last" { (layout::time(now, counted.last_at)) }
+                                td .number data-name="How often" { (seen.count) }
+                                td data-name="First" { (layout::time(now, seen.since)) }
+                                td data-name="Last" { (layout::time(now, seen.last_at)) }
                             }
                         }
                     }

@@ -22,6 +22,7 @@ const LAG_S_MAX: u64 = 600;
 #[serde(deny_unknown_fields)]
 pub struct FetchRules {
     /// Scheme and host: `https://api.example.com`, `https://{values.subdomain}.example.com`.
+    #[serde(default = "host_of_values")]
     pub host: Template,
     /// Other hosts, by what `values.region` may be.
     #[serde(default)]
@@ -45,6 +46,11 @@ pub struct FetchRules {
     /// Where in the answers the facts are.
     #[serde(default)]
     pub mapping: Mapping,
+}
+
+/// Of a system whose rules name no host, the source does.
+fn host_of_values() -> Template {
+    Template::parse("https://{values.host}").unwrap_or_default()
 }
 
 /// How often a system may be asked.

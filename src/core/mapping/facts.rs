@@ -75,7 +75,7 @@ impl<'m, 'v> Reader<'m, 'v> {
     pub(super) fn email(&self) -> Result<Option<Email>, InvalidField> {
         let domains = &self.mapping.address_domains;
         let mut other = None;
-        for value in self.mapping.email.all(self.place) {
+        for value in self.mapping.email.all(self.place, !domains.is_empty()) {
             let text = value.as_text().ok_or_else(|| wrong_type("email", "text", value.type_word()))?;
             let email = Email::parse(text)?;
             if domains.is_empty() || domains.iter().any(|domain| is_domain(&email, domain)) {

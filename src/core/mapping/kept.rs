@@ -86,7 +86,7 @@ impl<'t> Batch<'t> {
             Some(start..start + raw.get().len())
         };
         let container = range(raw)?;
-        let (records, brackets) = if mapping.records_by_key {
+        let (records, brackets) = if raw.get().starts_with('{') {
             let members: BTreeMap<Key<'_>, &RawValue> = serde_json::from_str(raw.get()).ok()?;
             let values: Option<Vec<_>> = members.values().map(|value| range(value)).collect();
             (with_names(text, &container, values?)?, ["{", "}"])

@@ -39,6 +39,7 @@ struct Options {
     zone: Option<Zone>,
     only_if: Vec<Condition>,
     except_if: Vec<Condition>,
+    private: bool,
 }
 
 /// Which part of a whole name.
@@ -66,6 +67,9 @@ struct Raw {
     only_if: Vec<Condition>,
     #[serde(default)]
     except_if: Vec<Condition>,
+    /// An address that may be somebody's own: taken only where `address_domains` says of which domains.
+    #[serde(default)]
+    private: bool,
 }
 
 impl TryFrom<Raw> for Lookup {
@@ -85,6 +89,7 @@ impl TryFrom<Raw> for Lookup {
             zone: raw.zone,
             only_if: raw.only_if,
             except_if: raw.except_if,
+            private: raw.private,
         };
         Ok(Self { from, options })
     }
@@ -135,6 +140,16 @@ impl Lookup {
             return Some(found);
         }
         self.made(found)
+    }
+
+    /// All that is there, where the path leads to several.
+    fn look_all<'v>(&self, place: Place<'v>) -> Vec<Cow<'v, Json<'v>>> {
+        match &self.from {
+            From::Path(path) if path.chooses() && self.look(place).is_some() => {
+                path.find_all(place).into_iter().filter_map(|found| self.made(Cow::Borrowed(found))).collect()
+            }
+            From::Path(_) | From::Template(_) => self.look(place).into_iter().collect(),
+        }
     }
 
     fn made<'v>(&self, found: Cow<'v, Json<'v>>) -> Option<Cow<'v, Json<'v>>> {
@@ -210,9 +225,10 @@ impl Lookups {
         got
     }
 
-    /// Every place where there is something.
-    pub(super) fn all<'m, 'v>(&'m self, place: Place<'v>) -> impl Iterator<Item = Cow<'v, Json<'v>>> + use<'m, 'v> {
-        self.0.iter().filter_map(move |lookup| lookup.look(place).filter(|found| is_something(found)))
+    /// Every place where there is something; private ones only where they are asked for.
+    pub(super) fn all<'v>(&self, place: Place<'v>, private: bool) -> Vec<Cow<'v, Json<'v>>> {
+        let looked_at = self.0.iter().filter(|lookup| private || !lookup.options.private);
+        looked_at.flat_map(|lookup| lookup.look_all(place)).filter(|found| is_something(found)).collect()
     }
 }
 

@@ -58,7 +58,7 @@ pub struct Mapping {
     pub leave: Types,
     /// The types that mean that something about somebody changed which is to be read.
     pub notice: Types,
-    /// The types that are of no interest.
+    /// The types that are of no interest; `invoice.*` is all that begin so.
     pub ignore: Types,
     /// What a record without any type is taken for; without it, such a record is unmapped.
     pub assume: Option<EventKind>,
@@ -219,6 +219,11 @@ impl Types {
     fn has(&self, value: &str) -> bool {
         self.values.iter().any(|known| known == value)
     }
+
+    /// Whether a value is among them, where one that ends with `*` stands for all that begin so.
+    fn covers(&self, value: &str) -> bool {
+        self.values.iter().any(|known| known.strip_suffix('*').map_or(known == value, |start| value.starts_with(start)))
+    }
 }
 
 impl PartialEq for Types {
@@ -311,7 +316,8 @@ impl Mapping {
             let lists = self.types().into_iter().filter(move |(key, types, _)| types.is_told == is_told && self.counts(key));
             lists.filter(|(_, types, _)| types.has(type_value)).map(|(_, _, meaning)| meaning).next()
         };
-        named(true).or_else(|| named(false))
+        let is_ignored = || self.ignore.covers(type_value).then_some(Meaning::Ignore);
+        named(true).or_else(is_ignored).or_else(|| named(false))
     }
 
     /// Whether records can say this.

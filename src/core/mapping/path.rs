@@ -112,6 +112,11 @@ impl Path {
         })
     }
 
+    /// Whether it may lead to several places.
+    pub(super) fn chooses(&self) -> bool {
+        self.steps.iter().any(|step| !matches!(step, Step::Name(_)))
+    }
+
     /// What is there, null included; of several, the first that is something.
     #[must_use]
     pub fn find<'v>(&self, place: Place<'v>) -> Option<&'v Json<'v>> {

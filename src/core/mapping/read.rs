@@ -163,7 +163,7 @@ pub(super) fn records<'v>(mapping: &Mapping, root: &'v Json<'v>, records_max: us
         (count > records_max).then(|| format!("{count} records, at most {records_max} in a delivery; replay takes them all"))
     };
     match mapping.records.find(place(root)) {
-        Some(Json::List(items)) if !mapping.records_by_key => match too_many(items.len()) {
+        Some(Json::List(items)) => match too_many(items.len()) {
             Some(detail) => shape(detail),
             None => Ok(items.iter().map(place).collect()),
         },

@@ -29,12 +29,12 @@ codes! {
     SourceIgnored = "SOURCE-IGNORED",
         "Deliveries are ignored, because the mapping does not name their type.",
         "Name the type in `[source.mapping]`: as `hire`, `update` or `leave`, or under `ignore` if it says nothing about people.";
-    SourceConflict = "SOURCE-CONFLICT",
-        "Deliveries came again under the same id with another body, and were taken for duplicates.",
-        "Ask the HR system's vendor whether ids are reused; if they are, know deliveries by their body (docs/configuration.md).";
-    SourceAhead = "SOURCE-AHEAD",
-        "Events say that they happened more than an hour ahead, so the moment of their acceptance counts.",
-        "Check the sender's clock, and which field `[source.mapping] occurred_at` reads: a start date is not a time of change.";
+    SourceDropped = "SOURCE-DROPPED",
+        "A field is there and cannot be used, so its records are used without it.",
+        "Run `scim-bridge explain` on a payload; correct the field in the HR system, or how `[source.mapping]` reads it.";
+    SourceToken = "SOURCE-TOKEN",
+        "The HR system offers a verification token, and no file is configured to keep it.",
+        "Set `[source.signature] handshake` to keep the token in a file, and switch the webhook on again in the HR system.";
     SourceQuiet = "SOURCE-QUIET",
         "This source has not delivered anything for long, although it used to.",
         "See whether the webhook is still switched on in the HR system: many switch it off after errors.";

@@ -6,6 +6,7 @@ use crate::core::activity::Activity;
 use crate::core::hold::Holds;
 use crate::core::person::{Mark, SourceName};
 use crate::core::processes::Processes;
+use crate::core::tally::SourceTally;
 use crate::core::time::UnixMs;
 
 /// All that is judged.
@@ -78,36 +79,13 @@ pub struct MarkFigure {
     pub since: Option<UnixMs>,
 }
 
-/// How often something happened, and when.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Counted {
-    /// How often.
-    pub count: u64,
-    /// When it happened first.
-    pub since: UnixMs,
-    /// When it happened last.
-    pub last_at: UnixMs,
-}
-
-/// What became of a source's deliveries.
+/// A source, and what became of its deliveries.
 #[derive(Debug, Clone)]
 pub struct SourceFigures {
     /// The source.
     pub name: SourceName,
-    /// Refused since the last genuine one, by reason: a word of `core::signature`, or of the intake.
-    pub refused: BTreeMap<String, Counted>,
-    /// Ignored, by the type that the mapping does not name.
-    pub ignored: BTreeMap<String, Counted>,
-    /// Of a known id with another body.
-    pub conflicts: Option<Counted>,
-    /// Told for more than an hour ahead.
-    pub ahead: Option<Counted>,
-    /// Put off because a bound is reached.
-    pub full: Option<Counted>,
-    /// How many were accepted in all.
-    pub accepted: u64,
-    /// When the last genuine one came.
-    pub genuine_at: Option<UnixMs>,
+    /// What all processes counted.
+    pub tally: SourceTally,
     /// When the last of its secrets ends; none: never.
     pub secret_until: Option<UnixMs>,
 }
@@ -116,16 +94,6 @@ impl SourceFigures {
     /// A source of which nothing is known yet.
     #[must_use]
     pub fn new(name: SourceName) -> Self {
-        Self {
-            name,
-            refused: BTreeMap::new(),
-            ignored: BTreeMap::new(),
-            conflicts: None,
-            ahead: None,
-            full: None,
-            accepted: 0,
-            genuine_at: None,
-            secret_until: None,
-        }
+        Self { name, tally: SourceTally::default(), secret_until: None }
     }
 }

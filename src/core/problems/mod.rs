@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::time::UnixMs;
 
 pub use self::code::ProblemCode;
-pub use self::figures::{BoundFigures, Counted, DeadFigure, Figures, MarkFigure, SourceFigures};
+pub use self::figures::{BoundFigures, DeadFigure, Figures, MarkFigure, SourceFigures};
 
 pub mod code;
 pub mod figures;
@@ -85,10 +85,9 @@ pub fn problems(figures: &Figures, seen: &Seen) -> Vec<Problem> {
     found.extend(work::nobody(figures));
     found.extend(work::target(figures));
     found.extend(work::stuck(figures));
-    found.extend(source::refused(figures));
+    found.extend(source::troubles(figures));
     found.extend(work::bounds(figures));
     found.extend(people::dead(figures));
-    found.extend(source::misread(figures));
     found.extend(people::marked(figures));
     found.extend(people::incomplete(figures));
     found.extend(source::quiet(figures));

@@ -8,6 +8,7 @@ use super::json;
 use super::member::{self, USER_NAME_BYTES_MAX};
 use super::request::Member;
 use crate::core::person::email::compare_key;
+use crate::core::roster::ListedMember;
 
 /// Two members of one address are several; more of them need no memory.
 const MATCHES_MAX: usize = 8;
@@ -59,6 +60,25 @@ pub(super) fn read(body: &[u8], start_index: u32, sought: Option<&str>) -> Optio
     })?;
     page.fingerprint = hasher.finish();
     is_readable.then_some(page)
+}
+
+/// All members of a page, without their attributes: how many rows it held, and `totalResults` where told.
+/// None where it is no page.
+#[must_use]
+pub fn everybody(body: &[u8]) -> Option<(Vec<ListedMember>, u32, Option<u32>)> {
+    let [total, resources] = json::pick(json::document(body)?, ["totalResults", "Resources"])?;
+    let total = total.and_then(count);
+    let Some(resources) = resources.filter(|resources| !json::is_null(resources)) else {
+        return Some((Vec::new(), 0, total));
+    };
+    let (mut members, mut listed) = (Vec::new(), 0_u32);
+    json::for_each_element(resources, |row| {
+        listed = listed.saturating_add(1);
+        let [external_id] = json::pick(row, ["externalId"]).unwrap_or_default();
+        let external_id = external_id.and_then(|id| json::text(id, USER_NAME_BYTES_MAX));
+        members.extend(member::without_attributes(row).map(|member| ListedMember { member, external_id }));
+    })?;
+    Some((members, listed, total))
 }
 
 /// Whether a `userName` has this key. Most rows are told apart by the part before the `@`, which costs

@@ -37,6 +37,12 @@ pub(super) fn of_object(object: &RawValue, etag: Option<&str>) -> Option<Member>
     })
 }
 
+/// A member of a long list: what the bridge knows of them, and nothing else.
+pub(super) fn without_attributes(object: &RawValue) -> Option<Member> {
+    let member = of_object(object, None)?;
+    Some(Member { attributes: Attributes::default(), ..member })
+}
+
 fn not_blank(text: String) -> Option<String> {
     (!text.trim().is_empty()).then_some(text)
 }

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use serde_json::value::RawValue;
 
 use super::attempt::{AttemptState, Claimed, Conclusion};
 use super::listing::Listing;
@@ -122,7 +121,7 @@ fn answer(request: &Request, member: &mut Option<Member>) -> Outcome {
                 family_name: user.family_name.clone(),
                 active: Active::On,
                 version: None,
-                attributes: nothing(),
+                attributes: Attributes::default(),
             });
             return Outcome::Created(member.clone().map(Box::new));
         }
@@ -157,11 +156,6 @@ fn answer(request: &Request, member: &mut Option<Member>) -> Outcome {
         Request::Probe | Request::Discover => return Outcome::Served,
     }
     shown(member)
-}
-
-fn nothing() -> Attributes {
-    let empty = RawValue::from_string("{}".to_owned()).unwrap_or_default();
-    Attributes::of(&empty)
 }
 
 impl Preview {

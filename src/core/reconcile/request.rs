@@ -246,6 +246,13 @@ impl Attributes {
     }
 }
 
+impl Default for Attributes {
+    /// None.
+    fn default() -> Self {
+        Self(RawValue::from_string("{}".to_owned()).unwrap_or_default())
+    }
+}
+
 impl PartialEq for Attributes {
     fn eq(&self, other: &Self) -> bool {
         self.0.get() == other.0.get()

@@ -5,7 +5,8 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
 
-use crate::core::json::Json;
+use super::lookup;
+use crate::core::json;
 
 /// How far a time may be off: seconds, or `"off"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,19 +115,26 @@ impl<'de> Deserialize<'de> for Tolerance {
 pub struct JsonPointer(String);
 
 impl JsonPointer {
-    /// What it points to in `document`.
+    /// The text, number, boolean or null that it points to in a body of JSON.
     #[must_use]
-    pub fn find<'a>(&self, document: &'a Json<'a>) -> Option<&'a Json<'a>> {
-        self.0.split('/').skip(1).try_fold(document, |value, step| {
-            if step.contains('~') { value.step(&step.replace("~1", "/").replace("~0", "~")) } else { value.step(step) }
+    pub fn find(&self, body: &[u8]) -> Option<serde_json::Value> {
+        let steps = self.steps();
+        lookup::scalar_at(&steps, body).or_else(|| {
+            // A bad escape anywhere in a body does not take its id away.
+            let mended = json::mended(std::str::from_utf8(body).ok()?)?;
+            lookup::scalar_at(&steps, mended.as_bytes())
         })
+    }
+
+    /// The names on the way, unescaped.
+    fn steps(&self) -> Vec<String> {
+        self.0.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~")).collect()
     }
 
     /// The last step, unescaped: the field's name.
     #[must_use]
     pub fn last_step(&self) -> String {
-        let step = self.0.rsplit('/').next().unwrap_or_default();
-        step.replace("~1", "/").replace("~0", "~")
+        self.steps().pop().unwrap_or_default()
     }
 }
 

@@ -7,15 +7,15 @@ use std::fmt;
 use std::path::PathBuf;
 
 use secrecy::SecretString;
+use serde_json::Value;
 
 use super::fields::JsonPointer;
 use super::keys::Keys;
 use super::read;
 use super::refusal::Role;
-use super::scheme::{Auth, EchoReply, Handshake, When, WhenFrom};
-use super::verify::Verifier;
+use super::scheme::{EchoReply, Handshake, Scheme, When, WhenFrom};
+use super::verify::{Genuine, Verifier};
 use crate::core::delivery::Delivery;
-use crate::core::json::{Charset, Json};
 
 /// Longest challenge that is given back, in bytes: real ones have some 60.
 const CHALLENGE_BYTES_MAX: usize = 256;
@@ -31,7 +31,7 @@ pub enum Answer {
     /// 200 with this text, which is printable ASCII, as `text/plain`.
     Text(String),
     /// 200 with this document.
-    Json(serde_json::Value),
+    Json(Value),
     /// Write the token to the file unless that is there, and answer 200.
     Capture {
         /// A secret.
@@ -72,12 +72,9 @@ impl Verifier {
             Handshake::Capture { .. } => true,
             Handshake::Get { .. } => false,
         };
-        let mut handshakes = self.scheme.handshake.iter().filter(unsigned).peekable();
-        handshakes.peek()?;
-        let small = delivery.body.len() <= UNSIGNED_BODY_BYTES_MAX;
-        let text = if small { Charset::utf8().decode(&delivery.body) } else { None };
-        let document = text.as_deref().and_then(|text| Json::parse(text).ok());
-        handshakes.find_map(|handshake| self.answer(keys, handshake, delivery, document.as_ref()))
+        let body = if delivery.body.len() <= UNSIGNED_BODY_BYTES_MAX { &*delivery.body } else { &[] };
+        let mut handshakes = self.scheme.handshake.iter().filter(unsigned);
+        handshakes.find_map(|handshake| answer(&self.scheme, keys, handshake, delivery, body))
     }
 
     /// The answer to a GET, which is never signed: a parameter of its query, given back as text.
@@ -92,83 +89,67 @@ impl Verifier {
         })
     }
 
-    /// The answer to a handshake of a genuine delivery that is told by what is proven: the body, or
-    /// anything where the sender is proven by a secret that is sent along.
-    pub(super) fn signed_handshake(&self, keys: &Keys, delivery: &Delivery, document: Option<&Json<'_>>) -> Option<Answer> {
-        let handshakes = self.scheme.handshake.iter().filter(|handshake| is_signed(handshake) && (!self.is_told_by_header(handshake)));
-        handshakes.into_iter().find_map(|handshake| self.answer(keys, handshake, delivery, document))
-    }
-
-    /// Whether a header that is not signed calls the delivery a ping.
-    pub(super) fn is_called_ping(&self, delivery: &Delivery) -> bool {
-        self.scheme.handshake.iter().filter(|handshake| is_signed(handshake) && self.is_told_by_header(handshake)).any(|handshake| match handshake {
-            Handshake::Ping { when, .. } => meant(when, delivery, None),
-            Handshake::Echo { .. } | Handshake::Capture { .. } | Handshake::Get { .. } => false,
-        })
-    }
-
-    fn is_told_by_header(&self, handshake: &Handshake) -> bool {
-        let when = match handshake {
-            Handshake::Ping { when, .. } => Some(when),
-            Handshake::Echo { when, .. } => when.as_ref(),
-            Handshake::Capture { .. } | Handshake::Get { .. } => None,
+    /// The answer to a handshake that is signed; none where the delivery is not one.
+    #[must_use]
+    pub fn signed_handshake(&self, keys: &Keys, genuine: &Genuine) -> Option<Answer> {
+        let signed = |handshake: &&Handshake| match handshake {
+            Handshake::Echo { signed, .. } | Handshake::Ping { signed, .. } => *signed,
+            Handshake::Capture { .. } | Handshake::Get { .. } => false,
         };
-        self.scheme.auth == Auth::Hmac && when.is_some_and(|when| matches!(when.from, WhenFrom::Header(_)))
-    }
-
-    fn answer(&self, keys: &Keys, handshake: &Handshake, delivery: &Delivery, document: Option<&Json<'_>>) -> Option<Answer> {
-        match handshake {
-            Handshake::Ping { when, signed: _ } => meant(when, delivery, document).then_some(Answer::Pong),
-            Handshake::Echo { challenge, when, reply, signed: _ } => {
-                if when.as_ref().is_some_and(|when| !meant(when, delivery, document)) {
-                    return None;
-                }
-                let text = string(challenge, document?).filter(|text| is_printable(text, 1..=CHALLENGE_BYTES_MAX))?;
-                Some(match reply {
-                    EchoReply::Text => Answer::Text(text.to_owned()),
-                    EchoReply::Json => {
-                        let field = (challenge.last_step(), serde_json::Value::String(text.to_owned()));
-                        Answer::Json(serde_json::Value::Object([field].into_iter().collect()))
-                    }
-                })
-            }
-            Handshake::Capture { token, file } => {
-                let unsigned = matches!(read::header(delivery, &self.scheme.header, Role::Signature), Ok(None));
-                let token = string(token, document?).filter(|token| is_printable(token, TOKEN_BYTES))?;
-                match (unsigned, keys.is_empty(), file) {
-                    (false, _, _) => None,
-                    (true, true, Some(file)) => Some(Answer::Capture { token: SecretString::from(token), file: file.clone() }),
-                    (true, _, None) if !keys.knows(token) => Some(Answer::Offered),
-                    // The source did not hear our answer and offers its token again.
-                    (true, _, _) => keys.knows(token).then_some(Answer::Pong),
-                }
-            }
-            Handshake::Get { .. } => None,
-        }
+        let handshakes = self.scheme.handshake.iter().filter(signed);
+        let delivery = genuine.delivery.get();
+        handshakes.into_iter().find_map(|handshake| answer(&self.scheme, keys, handshake, delivery, &delivery.body))
     }
 }
 
-fn is_signed(handshake: &Handshake) -> bool {
+fn answer(scheme: &Scheme, keys: &Keys, handshake: &Handshake, delivery: &Delivery, body: &[u8]) -> Option<Answer> {
     match handshake {
-        Handshake::Echo { signed, .. } | Handshake::Ping { signed, .. } => *signed,
-        Handshake::Capture { .. } | Handshake::Get { .. } => false,
+        Handshake::Ping { when, signed: _ } => meant(when, delivery, body).then_some(Answer::Pong),
+        Handshake::Echo { challenge, when, reply, signed: _ } => {
+            if when.as_ref().is_some_and(|when| !meant(when, delivery, body)) {
+                return None;
+            }
+            let text = string(challenge, body).filter(|text| is_printable(text, 1..=CHALLENGE_BYTES_MAX))?;
+            Some(match reply {
+                EchoReply::Text => Answer::Text(text),
+                EchoReply::Json => {
+                    let field = (challenge.last_step(), Value::String(text));
+                    Answer::Json(Value::Object([field].into_iter().collect()))
+                }
+            })
+        }
+        Handshake::Capture { token, file } => {
+            let unsigned = matches!(read::header(delivery, &scheme.header, Role::Signature), Ok(None));
+            let token = string(token, body).filter(|token| is_printable(token, TOKEN_BYTES))?;
+            match (unsigned, keys.is_empty(), file) {
+                (false, _, _) => None,
+                (true, true, Some(file)) => Some(Answer::Capture { token: SecretString::from(token), file: file.clone() }),
+                (true, _, None) if !keys.knows(&token) => Some(Answer::Offered),
+                // The source did not hear our answer and offers its token again.
+                (true, _, _) => keys.knows(&token).then_some(Answer::Pong),
+            }
+        }
+        Handshake::Get { .. } => None,
     }
 }
 
-fn meant(when: &When, delivery: &Delivery, document: Option<&Json<'_>>) -> bool {
-    match &when.from {
+fn meant(when: &When, delivery: &Delivery, body: &[u8]) -> bool {
+    let told = match &when.from {
         WhenFrom::Header(names) => read::header(delivery, names, Role::Signature) == Ok(Some(when.equals.as_bytes())),
-        WhenFrom::Json(pointer) => {
-            document.and_then(|document| string(pointer, document)).is_some_and(|text| text == when.equals)
-        }
+        WhenFrom::Json(pointer) => string(pointer, body).is_some_and(|text| text == when.equals),
         WhenFrom::Body => {
-            delivery.body.trim_ascii() == when.equals.as_bytes() || document.and_then(Json::as_text) == Some(&when.equals)
+            let is_quoted = || serde_json::from_slice::<String>(body).is_ok_and(|text| text == when.equals);
+            body.trim_ascii() == when.equals.as_bytes() || is_quoted()
         }
-    }
+    };
+    told && when.body_has.as_ref().is_none_or(|pointer| pointer.find(body).is_some())
 }
 
-fn string<'a>(pointer: &JsonPointer, document: &'a Json<'a>) -> Option<&'a str> {
-    pointer.find(document)?.as_text()
+fn string(pointer: &JsonPointer, body: &[u8]) -> Option<String> {
+    match pointer.find(body)? {
+        Value::String(text) => Some(text),
+        Value::Number(_) | Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    }
 }
 
 /// ASCII from space to tilde: nothing that could break a log, a header or a page.

@@ -23,6 +23,11 @@ pub enum SecretProblem {
     /// Not what `key.encoding` says.
     #[error("the secret is not hex, as `key.encoding` says: copy it whole, or set key.encoding = \"utf8\"")]
     NotHex,
+    /// So short that a key could be found by trying.
+    #[error(
+        "the secret is shorter than {HMAC_BYTES_MIN} bytes, so a signature could be forged: have the HR system make a longer one"
+    )]
+    TooShort,
     /// Basic credentials without a colon.
     #[error("the secret is not of the form user:password, which auth = \"basic\" needs")]
     NotBasic,
@@ -31,9 +36,18 @@ pub enum SecretProblem {
     NotHeaders,
 }
 
-/// Whether `secret` can be used with `scheme`.
+/// The shortest key of an HMAC that is taken, in bytes: one of 128 bits is beyond all trying.
+const HMAC_BYTES_MIN: usize = 16;
+
+/// Whether `secret` can be used with `scheme`, and nobody could find it by trying.
 pub fn check_secret(scheme: &Scheme, secret: &SecretString) -> Result<(), SecretProblem> {
-    Key::prepare(scheme, secret).map(|_| ())
+    Key::prepare(scheme, secret)?;
+    let text = secret.expose_secret();
+    let text = text.strip_prefix(scheme.key.strip_prefix.as_str()).unwrap_or(text);
+    match scheme.auth {
+        Auth::Hmac if key_bytes(scheme.key.encoding, text)?.len() < HMAC_BYTES_MIN => Err(SecretProblem::TooShort),
+        Auth::Hmac | Auth::StaticHeader | Auth::StaticHeaders | Auth::Basic => Ok(()),
+    }
 }
 
 /// A proof that can be recomputed: the value itself is 64 bytes at most.
@@ -254,13 +268,16 @@ mod tests {
     #[test]
     fn a_secret_that_cannot_be_the_key_is_told_by_kind() {
         let base64 = "key = { encoding = 'base64', strip_prefix = 'whsec_' }";
-        assert_eq!(problem(base64, "whsec_AAECAwQ="), None);
-        assert_eq!(problem(base64, "AAECAwQ"), None);
-        assert_eq!(problem(base64, "whsec_-_8"), None);
+        assert_eq!(problem(base64, "whsec_AAECAwQFBgcICQoLDA0ODw=="), None);
+        assert_eq!(problem(base64, "AAECAwQFBgcICQoLDA0ODw"), None);
+        assert_eq!(problem(base64, "whsec_AAECAwQFBgcICQoLDA0-_w"), None);
+        assert_eq!(problem(base64, "whsec_AAECAwQFBgcICQoLDA0O"), Some(SecretProblem::TooShort));
+        assert_eq!(problem("", "0123456789abcde"), Some(SecretProblem::TooShort));
+        assert_eq!(problem("", "0123456789abcdef"), None);
         assert_eq!(problem(base64, "whsec_"), Some(SecretProblem::Empty));
         assert_eq!(problem(base64, "whsec_="), Some(SecretProblem::Empty));
         assert_eq!(problem(base64, "whsec_?!"), Some(SecretProblem::NotBase64));
-        assert_eq!(problem("key = { encoding = 'hex' }", "00fF"), None);
+        assert_eq!(problem("key = { encoding = 'hex' }", &"00fF".repeat(8)), None);
         assert_eq!(problem("key = { encoding = 'hex' }", "00f"), Some(SecretProblem::NotHex));
         assert_eq!(problem("", ""), Some(SecretProblem::Empty));
         assert_eq!(problem("auth = 'basic'", "user"), Some(SecretProblem::NotBasic));

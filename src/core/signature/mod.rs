@@ -5,10 +5,12 @@
 //! would send), and what a delivery is remembered by. Nothing here parses a body before its
 //! signature holds, except for handshakes that a source is configured to make unsigned.
 
+mod cut;
 mod dedupe;
 pub mod fields;
 mod handshake;
 mod keys;
+mod lookup;
 mod read;
 mod refusal;
 pub mod scheme;

@@ -34,8 +34,9 @@ pub(super) fn needed<'a>(delivery: &'a Delivery, names: &HeaderNames, role: Role
 pub(super) fn candidates(value: &[u8], layout: &Layout, encoding: Encoding) -> Result<Vec<Vec<u8>>, Refusal> {
     let value = std::str::from_utf8(value).map_err(|_| Refusal::MalformedSignature)?;
     let decoded: Vec<Vec<u8>> = match layout {
-        Layout::Single { prefix } => {
-            value.strip_prefix(prefix.as_str()).and_then(|text| decode(text, encoding)).into_iter().collect()
+        Layout::Single { prefix, optional } => {
+            let text = value.strip_prefix(prefix.as_str()).or(optional.then_some(value));
+            text.and_then(|text| decode(text, encoding)).into_iter().collect()
         }
         Layout::List { separator, prefix } => value
             .split(separator.as_str())
@@ -120,7 +121,7 @@ mod tests {
 
     #[test]
     fn signatures_are_found_in_every_layout_whatever_their_case_and_padding() {
-        let single = Layout::Single { prefix: "sha256=".into() };
+        let single = Layout::Single { prefix: "sha256=".into(), optional: false };
         let list = Layout::List { separator: " ".into(), prefix: "v1,".into() };
         let pairs = Layout::Pairs { separator: ",".into(), key: "v1".into() };
         let hex = Encoding::Hex;

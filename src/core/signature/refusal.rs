@@ -41,10 +41,9 @@ pub enum Refusal {
     /// Signed with a secret whose `not_after` has passed.
     #[error("signed with a secret whose not_after has passed: the sender still uses the old one")]
     ExpiredSecret,
-    /// Genuine, but the timestamp's length is not its own, so that part of what stands beside it could be
-    /// taken for it.
-    #[error("the timestamp beside another signed part is not of its unit's length")]
-    ShiftedTimestamp,
+    /// What is signed could be cut into its parts in more than one way: bytes may have been moved.
+    #[error("what is signed can be cut into its parts in more than one way: put a literal between them in `signed`")]
+    AmbiguousCut,
     /// Genuine, but without the time of sending that the scheme asks for.
     #[error("the body has no timestamp where the scheme looks for it")]
     MissingTimestamp,
@@ -72,7 +71,7 @@ impl Refusal {
             Self::MalformedSignature => "malformed_signature",
             Self::Mismatch => "mismatch",
             Self::ExpiredSecret => "expired_secret",
-            Self::ShiftedTimestamp => "shifted_timestamp",
+            Self::AmbiguousCut => "ambiguous_cut",
             Self::MissingTimestamp => "missing_timestamp",
             Self::MalformedTimestamp => "malformed_timestamp",
             Self::TooOld => "too_old",
@@ -91,7 +90,7 @@ impl Refusal {
             | Self::MalformedSignature
             | Self::Mismatch
             | Self::ExpiredSecret
-            | Self::ShiftedTimestamp
+            | Self::AmbiguousCut
             | Self::MissingTimestamp
             | Self::MalformedTimestamp
             | Self::NoUsableSecret => false,

@@ -21,8 +21,8 @@
 //! #   unit    s | ms | rfc3339 | auto;   past_s, future_s: seconds or "off"
 //! handshake = [
 //!   { echo = { challenge = "/challenge", when = { from = { json = "/type" }, equals = "url_verification" } } },
-//!   { ping = { when = { from = { header = "x-github-event" }, equals = "ping" } } },
 //!   { ping = { when = { from = "body", equals = "Ping test" }, signed = false } },
+//!   { ping = { when = { from = { header = "x-github-event" }, equals = "ping", body_has = "/zen" } } },
 //!   { capture = { token = "/verification_token", file = "/var/lib/scim-bridge/gusto-token" } },
 //!   { get = { parameter = "echo" } },
 //! ]
@@ -161,6 +161,9 @@ pub enum Layout {
         /// What stands before it.
         #[serde(default)]
         prefix: String,
+        /// Whether the prefix may be left out.
+        #[serde(default)]
+        optional: bool,
     },
     /// Several, any of which may match: `v1,<signature> v1,<signature>`. Entries without the prefix
     /// (of other versions) are passed over.
@@ -183,7 +186,7 @@ pub enum Layout {
 
 impl Default for Layout {
     fn default() -> Self {
-        Self::Single { prefix: String::new() }
+        Self::Single { prefix: String::new(), optional: false }
     }
 }
 
@@ -304,6 +307,10 @@ pub struct When {
     pub from: WhenFrom,
     /// What must stand there.
     pub equals: String,
+    /// What the body must have besides: a header is not signed, and alone must not make an event pass for a
+    /// handshake.
+    #[serde(default)]
+    pub body_has: Option<JsonPointer>,
 }
 
 /// Where a handshake is told from other deliveries.

@@ -76,7 +76,7 @@ pub fn sign(scheme: &Scheme, secret: &SecretString, what: &ToSign<'_>) -> Result
 
 fn written(layout: &Layout, signature: &str, from: Option<&TimestampFrom>, timestamp: &str) -> String {
     match layout {
-        Layout::Single { prefix } | Layout::List { prefix, .. } => format!("{prefix}{signature}"),
+        Layout::Single { prefix, .. } | Layout::List { prefix, .. } => format!("{prefix}{signature}"),
         Layout::Pairs { separator, key } => match from {
             Some(TimestampFrom::Pair(name)) => format!("{name}={timestamp}{separator}{key}={signature}"),
             Some(TimestampFrom::Header(_) | TimestampFrom::Json(_)) | None => format!("{key}={signature}"),

@@ -31,7 +31,7 @@ impl Scheme {
         self.check_layout(&mut found);
         self.check_places(&mut found);
         for (n, handshake) in self.handshake.iter().enumerate() {
-            check_handshake(n, handshake, &mut found);
+            check_handshake(n, handshake, self.auth == Auth::Hmac, &mut found);
         }
         found.0
     }
@@ -53,12 +53,25 @@ impl Scheme {
             "the signature cannot be within what is signed",
         );
         for [one, next] in self.signed.parts().array_windows() {
+            let has_field = matches!((one, next), (Part::Json(_), _) | (_, Part::Json(_)));
             found.when(
-                one.is_variable() && next.is_variable() && !self.is_time(one) && !self.is_time(next),
+                has_field && one.is_variable() && next.is_variable() && !self.is_time(one) && !self.is_time(next),
                 "signed",
-                "has two parts with nothing between them, so that the end of one could pass for the beginning of the other: put what the sender has between them, or use a part that is a timestamp",
+                "has a field that touches another part, so that their boundary could be shifted: put a literal between them, or use a field that is the timestamp",
             );
         }
+        let touching = self.signed.parts().windows(2).any(|two| {
+            matches!(
+                two,
+                [Part::Id, Part::Timestamp | Part::Url | Part::Body | Part::Id]
+                    | [Part::Timestamp | Part::Url | Part::Body, Part::Id]
+            )
+        });
+        found.when(
+            touching,
+            "signed",
+            "{id} touches another part, so that their boundary could be shifted: put a literal between them",
+        );
         let id_in_header = matches!(self.id, IdRule::Header(_));
         found.when(
             id_in_header && !self.signed.has(&Part::Id),
@@ -177,7 +190,7 @@ impl Scheme {
     }
 }
 
-fn check_handshake(n: usize, handshake: &Handshake, found: &mut Found) {
+fn check_handshake(n: usize, handshake: &Handshake, headers_unsigned: bool, found: &mut Found) {
     let when = match handshake {
         Handshake::Echo { when, .. } => when.as_ref(),
         Handshake::Ping { when, .. } => Some(when),
@@ -194,8 +207,14 @@ fn check_handshake(n: usize, handshake: &Handshake, found: &mut Found) {
             None
         }
     };
-    if let Some(WhenFrom::Header(names)) = when.map(|when| &when.from) {
+    let Some(when) = when else { return };
+    if let WhenFrom::Header(names) = &when.from {
         check_names(&format!("handshake[{n}] when.from.header"), names, found);
+        found.when(
+            headers_unsigned && when.body_has.is_none(),
+            &format!("handshake[{n}] when.body_has"),
+            "a header is not signed, so an event could be made to pass for a handshake: name a field that only the handshake's body has",
+        );
     }
 }
 
@@ -232,7 +251,7 @@ mod tests {
     fn what_is_not_signed_is_not_believed() {
         assert_eq!(keys("header = 'x'\nid = { header = 'x-id' }"), ["id"]);
         assert_eq!(keys("header = 'x'\ntimestamp = { from = { header = 'x-time' } }"), ["timestamp"]);
-        assert_eq!(keys("header = 'x'\nsigned = '{timestamp}{id}'"), ["signed", "signed", "signed"]);
+        assert_eq!(keys("header = 'x'\nsigned = '{timestamp}{id}'"), ["signed"; 4]);
         assert!(
             keys("header = 'x'\ntimestamp = { from = { header = 'x-time' }, past_s = 'off', future_s = 'off' }")
                 .is_empty()

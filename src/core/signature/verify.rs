@@ -1,21 +1,24 @@
 //! The check: signature over raw bytes first, then the time of sending, then what it is known by.
 
-use data_encoding::BASE64;
+use std::borrow::Cow;
 
+use data_encoding::BASE64;
+use serde_json::Value;
+
+use super::cut;
 use super::dedupe::EventId;
-use super::fields::{HeaderNames, Tolerance};
-use super::handshake::Answer;
+use super::fields::{HeaderNames, JsonPointer, Tolerance};
 use super::keys::{Keys, Tried, digest_of};
 use super::read;
 use super::refusal::{Refusal, Role};
-use super::scheme::{Auth, Handshake, IdRule, Layout, Scheme, TimeUnit, TimestampFrom, TimestampRule, WhenFrom};
+use super::scheme::{Auth, IdRule, Layout, Scheme, TimeUnit, TimestampFrom, TimestampRule};
 use super::template::Part;
 use super::validate::SchemeProblem;
 use crate::core::delivery::{Delivery, Verified};
-use crate::core::json::{Charset, Json};
+use crate::core::json::Charset;
 use crate::core::time::UnixMs;
 
-/// Largest body, in bytes, that is parsed for a signature within it: real ones have some 500.
+/// Largest body, in bytes, that is looked into for a signature within it: real ones have some 500.
 const SIGNED_FIELDS_BODY_BYTES_MAX: usize = 65_536;
 /// From here on a number of a time is of milliseconds: as seconds it would be the year 5138.
 const AUTO_MS_FROM: i64 = 100_000_000_000;
@@ -31,27 +34,9 @@ pub struct Genuine {
     /// The delivery.
     pub delivery: Verified<Delivery>,
     pub(super) id: EventId,
-    /// The answer, where it is a handshake and what says so is proven.
-    pub(super) handshake: Option<Answer>,
-    /// Whether a header that is not proven calls it a ping.
-    pub(super) is_called_ping: bool,
 }
 
-impl Genuine {
-    /// The answer to a handshake that is proven to be one; none where the delivery is not one.
-    pub fn take_handshake(&mut self) -> Option<Answer> {
-        self.handshake.take()
-    }
-
-    /// Whether a header calls it a ping that is not among what is signed. To be believed only where it
-    /// says nothing of anybody: else whoever sets the header could make events disappear.
-    #[must_use]
-    pub fn is_called_ping(&self) -> bool {
-        self.is_called_ping
-    }
-}
-
-/// What the headers (and, for some schemes, fields of the body) of a delivery claim.
+/// What the headers of a delivery claim.
 struct Evidence<'a> {
     candidates: Vec<Vec<u8>>,
     timestamp: Option<&'a [u8]>,
@@ -72,24 +57,18 @@ impl Verifier {
         &self.scheme
     }
 
-    /// Proves the sender, then the time. The body is parsed only after its signature holds, but by
-    /// schemes whose signature is in the body.
+    /// Proves the sender, then the time. The body is parsed only after its signature holds.
     pub fn verify(&self, keys: &Keys, delivery: Delivery, now: UnixMs) -> Result<Genuine, Refusal> {
         let (timestamp, mut id) = self.prove(keys, &delivery, now)?;
-        let text = if self.reads_body() { Charset::of(delivery.content_type()).ok().and_then(|charset| charset.decode(&delivery.body)) } else { None };
-        let document = text.as_deref().and_then(|text| Json::parse(text).ok());
+        let text = text_of(&delivery);
         if let Some(rule) = &self.scheme.timestamp {
-            check_window(rule, timestamp.as_deref(), document.as_ref(), now)?;
+            check_window(rule, timestamp.as_deref(), &text, now)?;
         }
         if let IdRule::Json(pointer) = &self.scheme.id {
-            let told = document.as_ref().and_then(|document| pointer.find(document)?.scalar());
-            id = told.map_or(EventId::Body, |text| EventId::Given(text.into_owned().into_bytes()));
+            id = scalar(pointer, &text).map_or(EventId::Body, |text| EventId::Given(text.into_bytes()));
         }
-        let handshake = self.signed_handshake(keys, &delivery, document.as_ref());
-        let is_called_ping = handshake.is_none() && self.is_called_ping(&delivery);
-        drop(document);
         drop(text);
-        Ok(Genuine { delivery: Verified::attest(delivery), id, handshake, is_called_ping })
+        Ok(Genuine { delivery: Verified::attest(delivery), id })
     }
 
     /// The signature alone. Gives the timestamp and the id as they stand in headers.
@@ -106,10 +85,9 @@ impl Verifier {
             id: evidence.id.unwrap_or_default(),
             fields: &evidence.fields,
         };
-        let parts = seen.parts(&self.scheme);
         let tried = match self.scheme.auth {
             Auth::StaticHeaders => keys.try_headers(&delivery.headers, now),
-            Auth::Hmac | Auth::StaticHeader | Auth::Basic => keys.try_all(&parts, &evidence.candidates, now),
+            Auth::Hmac | Auth::StaticHeader | Auth::Basic => keys.try_all(&seen.parts(&self.scheme), &evidence.candidates, now),
         };
         let proof = match tried {
             Tried::Proven(proof) => proof,
@@ -117,8 +95,8 @@ impl Verifier {
             Tried::Unproven => return Err(Refusal::Mismatch),
             Tried::NoKey => return Err(Refusal::NoUsableSecret),
         };
-        if self.scheme.auth == Auth::Hmac && !self.keeps_its_bounds(&seen) {
-            return Err(Refusal::ShiftedTimestamp);
+        if self.scheme.auth == Auth::Hmac && !(cut::is_clear(&self.scheme, &seen) && self.fields_keep_their_bounds(&seen)) {
+            return Err(Refusal::AmbiguousCut);
         }
         let id = match (&self.scheme.id, evidence.id) {
             // A signature over the body alone says no more than the body does.
@@ -131,54 +109,44 @@ impl Verifier {
         Ok((evidence.timestamp.map(<[u8]>::to_vec), id))
     }
 
-    /// Whether timestamps that stand beside another signed part have the length of their unit: else some
-    /// of that part could be passed off as time, and the other way round, under one signature.
-    fn keeps_its_bounds(&self, seen: &Seen<'_>) -> bool {
+    /// Whether a field that is the timestamp, and touches another signed field, has the length of its unit:
+    /// else digits could be moved from one to the other under one signature.
+    fn fields_keep_their_bounds(&self, seen: &Seen<'_>) -> bool {
         let parts = self.scheme.signed.parts();
         let Some(rule) = &self.scheme.timestamp else { return true };
         let mut fields = seen.fields.iter();
-        let values = parts.iter().map(|part| match part {
-            Part::Timestamp => Some(seen.timestamp),
-            Part::Json(_) => fields.next().map(Vec::as_slice),
-            Part::Literal(_) | Part::Body | Part::Id | Part::Method | Part::Url => None,
-        });
-        let values: Vec<_> = values.collect();
-        parts.iter().zip(values).enumerate().filter(|(_, (part, _))| self.scheme.is_time(part)).all(|(n, (_, value))| {
+        parts.iter().enumerate().all(|(n, part)| {
+            let Part::Json(_) = part else { return true };
+            let value = fields.next().map(Vec::as_slice).unwrap_or_default();
             let beside = [n.checked_sub(1), Some(n + 1)].into_iter().flatten().filter_map(|n| parts.get(n));
-            !beside.into_iter().any(Part::is_variable) || value.is_some_and(|value| has_its_length(value, rule.unit))
+            !self.scheme.is_time(part) || !beside.into_iter().any(Part::is_variable) || has_its_length(value, rule.unit)
         })
     }
 
     fn evidence<'a>(&self, delivery: &'a Delivery) -> Result<Evidence<'a>, Refusal> {
         let scheme = &self.scheme;
         let in_body = scheme.field.is_some() || scheme.signed.parts().iter().any(|part| matches!(part, Part::Json(_)));
-        let small = delivery.body.len() <= SIGNED_FIELDS_BODY_BYTES_MAX;
-        let text = if in_body && small { Charset::utf8().decode(&delivery.body) } else { None };
-        let document = text.as_deref().and_then(|text| Json::parse(text).ok());
-        let header = || read::needed(delivery, &scheme.header, Role::Signature);
-        let (value, candidates) = match scheme.auth {
-            Auth::Hmac => match &scheme.field {
-                None => {
-                    let value = header()?;
-                    (value, read::candidates(value, &scheme.value, scheme.encoding)?)
-                }
-                Some(field) => {
-                    let told = document.as_ref().and_then(|document| field.find(document)?.as_text());
-                    let told = told.ok_or(Refusal::MissingHeader(Role::Signature))?;
-                    (&[][..], read::candidates(told.as_bytes(), &scheme.value, scheme.encoding)?)
-                }
-            },
-            Auth::StaticHeader => {
-                let value = header()?;
+        let body = if in_body && delivery.body.len() <= SIGNED_FIELDS_BODY_BYTES_MAX { &*delivery.body } else { &[] };
+        let (value, candidates) = match (scheme.auth, &scheme.field) {
+            (Auth::Hmac, None) => {
+                let value = read::needed(delivery, &scheme.header, Role::Signature)?;
+                (value, read::candidates(value, &scheme.value, scheme.encoding)?)
+            }
+            (Auth::Hmac, Some(field)) => {
+                let told = scalar(field, body).ok_or(Refusal::MissingHeader(Role::Signature))?;
+                (&[][..], read::candidates(told.as_bytes(), &scheme.value, scheme.encoding)?)
+            }
+            (Auth::StaticHeaders, _) => (&[][..], Vec::new()),
+            (Auth::StaticHeader, _) => {
+                let value = read::needed(delivery, &scheme.header, Role::Signature)?;
                 let prefix = match &scheme.value {
-                    Layout::Single { prefix } => prefix.as_bytes(),
+                    Layout::Single { prefix, .. } => prefix.as_bytes(),
                     Layout::List { .. } | Layout::Pairs { .. } => &[],
                 };
                 let secret = value.strip_prefix(prefix).ok_or(Refusal::MalformedSignature)?;
                 (value, vec![digest_of(secret).to_vec()])
             }
-            Auth::StaticHeaders => (&[][..], Vec::new()),
-            Auth::Basic => {
+            (Auth::Basic, _) => {
                 let value = read::needed(delivery, &HeaderNames::authorization(), Role::Signature)?;
                 let credentials = basic_credentials(value).ok_or(Refusal::MalformedSignature)?;
                 (value, vec![digest_of(&credentials).to_vec()])
@@ -199,24 +167,12 @@ impl Verifier {
             IdRule::Header(names) => read::header(delivery, names, Role::Id)?,
             IdRule::Json(_) | IdRule::Signature | IdRule::BodyHash => None,
         };
-        let fields = document.as_ref().map(|document| fields_in(scheme, document)).unwrap_or_default();
-        Ok(Evidence { candidates, timestamp, id, fields })
+        Ok(Evidence { candidates, timestamp, id, fields: fields_of(scheme, body) })
     }
 
     fn needs_timestamp(&self, rule: &TimestampRule) -> bool {
         let signed = self.scheme.auth == Auth::Hmac && self.scheme.signed.has(&Part::Timestamp);
         signed || rule.past_s != Tolerance::Off || rule.future_s != Tolerance::Off
-    }
-
-    fn reads_body(&self) -> bool {
-        let timestamp = self.scheme.timestamp.as_ref();
-        matches!(self.scheme.id, IdRule::Json(_))
-            || timestamp.is_some_and(|rule| matches!(rule.from, TimestampFrom::Json(_)))
-            || self.scheme.handshake.iter().any(|handshake| match handshake {
-                Handshake::Echo { signed, .. } => *signed,
-                Handshake::Ping { when, signed } => *signed && matches!(when.from, WhenFrom::Json(_)),
-                Handshake::Capture { .. } | Handshake::Get { .. } => false,
-            })
     }
 }
 
@@ -260,16 +216,19 @@ fn basic_credentials(value: &[u8]) -> Option<Vec<u8>> {
     BASE64.decode(credentials.trim_ascii()).ok()
 }
 
-/// The fields of the body that a scheme signs, in order, as text; nothing for one that is not there.
-fn fields_in(scheme: &Scheme, document: &Json<'_>) -> Vec<Vec<u8>> {
-    let fields = scheme.signed.parts().iter().filter_map(|part| if let Part::Json(pointer) = part { Some(pointer) } else { None });
-    fields.map(|pointer| pointer.find(document).and_then(Json::scalar).map(|text| text.into_owned().into_bytes()).unwrap_or_default()).collect()
+/// The body's text: decoded where its type names another charset than UTF-8.
+fn text_of(delivery: &Delivery) -> Cow<'_, [u8]> {
+    let charset = Charset::of(delivery.content_type()).ok().filter(|charset| *charset != Charset::utf8());
+    match charset.and_then(|charset| charset.decode(&delivery.body)) {
+        Some(text) => Cow::Owned(text.into_owned().into_bytes()),
+        None => Cow::Borrowed(&delivery.body),
+    }
 }
 
-/// The fields of a body that a scheme signs.
+/// The fields of a body that a scheme signs, in order, as text; nothing for one that is not there.
 pub(super) fn fields_of(scheme: &Scheme, body: &[u8]) -> Vec<Vec<u8>> {
-    let text = Charset::utf8().decode(body);
-    text.as_deref().and_then(|text| Json::parse(text).ok()).map(|document| fields_in(scheme, &document)).unwrap_or_default()
+    let fields = scheme.signed.parts().iter().filter_map(|part| if let Part::Json(pointer) = part { Some(pointer) } else { None });
+    fields.map(|pointer| scalar(pointer, body).map(String::into_bytes).unwrap_or_default()).collect()
 }
 
 /// Whether a timestamp is as long as its unit has it in our times.
@@ -284,19 +243,23 @@ fn has_its_length(raw: &[u8], unit: TimeUnit) -> bool {
     }
 }
 
-fn check_window(
-    rule: &TimestampRule,
-    raw: Option<&[u8]>,
-    document: Option<&Json<'_>>,
-    now: UnixMs,
-) -> Result<(), Refusal> {
+/// A string or whole number of the body, as text.
+fn scalar(pointer: &JsonPointer, body: &[u8]) -> Option<String> {
+    match pointer.find(body)? {
+        Value::String(text) if !text.is_empty() => Some(text),
+        Value::Number(number) if number.is_i64() || number.is_u64() => Some(number.to_string()),
+        Value::String(_) | Value::Number(_) | Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+fn check_window(rule: &TimestampRule, raw: Option<&[u8]>, body: &[u8], now: UnixMs) -> Result<(), Refusal> {
     if rule.past_s == Tolerance::Off && rule.future_s == Tolerance::Off {
         return Ok(());
     }
     let from_body;
     let raw = match &rule.from {
         TimestampFrom::Json(pointer) => {
-            from_body = document.and_then(|document| pointer.find(document)?.scalar()).ok_or(Refusal::MissingTimestamp)?.into_owned();
+            from_body = scalar(pointer, body).ok_or(Refusal::MissingTimestamp)?;
             from_body.as_bytes()
         }
         TimestampFrom::Header(_) | TimestampFrom::Pair(_) => raw.ok_or(Refusal::MissingTimestamp)?,
@@ -358,7 +321,7 @@ mod tests {
             future_s,
         };
         let (past, future) = (Tolerance::Seconds(300), Tolerance::Seconds(60));
-        let at = |now_ms, rule: &TimestampRule| check_window(rule, Some(b"1000"), None, UnixMs(now_ms));
+        let at = |now_ms, rule: &TimestampRule| check_window(rule, Some(b"1000"), b"", UnixMs(now_ms));
         assert_eq!(at(1_300_999, &rule(past, future)), Ok(()));
         assert_eq!(at(1_301_000, &rule(past, future)), Err(Refusal::TooOld));
         assert_eq!(at(939_001, &rule(past, future)), Ok(()));

@@ -2,34 +2,36 @@
 
 use std::slice;
 
-use deadpool_redis::redis::Value;
-
+use super::layout::{body, dead_row};
 use super::link::Arg;
-use super::reply::{Reply, id_of, unexpected};
-use super::rows::{blob, event_row, kind_letter};
-use super::{Calls, Redis, scripts, signed};
+use super::reply::{ids_of, unexpected};
+use super::{Calls, Redis, blob, scripts, signed};
 use crate::core::time::UnixMs;
-use crate::store::{Accepted, NewDelivery, NewJob, StoreError};
+use crate::store::{Accepted, FullBound, NewDelivery, NewUnmapped, StoreError};
+
+/// A delivery as the script takes it.
+pub(super) struct Packed {
+    pub(super) keys: Vec<Vec<u8>>,
+    pub(super) args: Vec<Arg<'static>>,
+}
 
 impl Redis {
     pub(super) async fn accept_delivery(&self, now: UnixMs, delivery: &NewDelivery) -> Result<Accepted, StoreError> {
-        let own = delivery_args(delivery)?;
+        let packed = self.calls.packed(delivery)?;
         let answer = if let Some(gather) = &self.gather {
-            gather.accept(now, own).await?
+            gather.accept(now, packed).await?
         } else {
-            let args = self.calls.accept_args(slice::from_ref(&own));
-            let answers = answers_of(self.calls.run_durably(&scripts::ACCEPT, now, args).await?)?;
+            let (keys, args) = self.calls.accept_call(slice::from_ref(&packed));
+            let answers = self.calls.run_durably(&scripts::ACCEPT, now, keys, args).await?.all_bytes()?;
             answers.into_iter().next().unwrap_or_default()
         };
         match answer.split_first() {
             Some((b's', [])) => Ok(Accepted::Stored),
-            Some((b'f', [])) => Ok(Accepted::Full),
-            Some((b'c', [])) => Ok(Accepted::Conflict),
+            Some((b'e', [])) => Ok(Accepted::Full(FullBound::Entries)),
+            Some((b'l', [])) => Ok(Accepted::Full(FullBound::DeadLetters)),
+            Some((b'b', [])) => Ok(Accepted::Full(FullBound::DeadBytes)),
             Some((b'x', [])) => Err(unexpected("a lane")),
-            Some((b'd', ids)) => {
-                let jobs = ids.chunks(16).map(id_of).collect::<Result<_, _>>()?;
-                Ok(Accepted::Duplicate { jobs })
-            }
+            Some((b'd', ids)) => Ok(Accepted::Duplicate { ids: ids_of(ids)? }),
             _ => Err(unexpected("the answer to a delivery")),
         }
     }
@@ -37,34 +39,38 @@ impl Redis {
 
 impl Calls {
     /// What the script is given for these deliveries.
-    pub(super) fn accept_args<'a>(&self, deliveries: &'a [Vec<Arg<'_>>]) -> Vec<Arg<'a>> {
-        let mut args = vec![signed(self.options.high_water_jobs).into(), signed(deliveries.len() as u64).into()];
-        args.extend(deliveries.iter().flatten().map(Arg::borrowed));
-        args
+    pub(super) fn accept_call<'a>(&self, deliveries: &'a [Packed]) -> (Vec<&'a [u8]>, Vec<Arg<'a>>) {
+        let bounds = self.options.bounds;
+        let mut args: Vec<Arg<'a>> = [bounds.entries_max, bounds.dead_letters_max, bounds.dead_bytes_max]
+            .map(|bound| signed(bound).into())
+            .into();
+        args.push(signed(deliveries.len() as u64).into());
+        args.extend(deliveries.iter().flat_map(|packed| &packed.args).map(Arg::borrowed));
+        let keys = deliveries.iter().flat_map(|packed| &packed.keys).map(Vec::as_slice).collect();
+        (keys, args)
+    }
+
+    /// A delivery for the script.
+    fn packed(&self, delivery: &NewDelivery) -> Result<Packed, StoreError> {
+        let mut keys = Vec::with_capacity(1 + delivery.entries.len());
+        let mut args: Vec<Arg<'static>> = Vec::with_capacity(1 + delivery.entries.len() + delivery.unmapped.len() * 3);
+        args.push(head(delivery)?.into());
+        keys.extend(delivery.dedupe.map(|dedupe| self.keys.delivery(dedupe.key)));
+        for entry in &delivery.entries {
+            keys.push(self.keys.of(super::keys::Of::Lane, entry.person.id()));
+            args.push(body(&entry.bytes)?.into());
+        }
+        for unmapped in &delivery.unmapped {
+            args.extend(unmapped_args(unmapped)?);
+        }
+        Ok(Packed { keys, args })
     }
 }
 
-/// What the script answers, a text for each delivery.
-pub(super) fn answers_of(value: Value) -> Result<Vec<Vec<u8>>, StoreError> {
-    Reply::of(value)?.all_bytes()
-}
-
-/// A delivery for the script.
-fn delivery_args(delivery: &NewDelivery) -> Result<Vec<Arg<'static>>, StoreError> {
-    let mut args: Vec<Arg<'static>> = Vec::with_capacity(1 + delivery.jobs.len() + delivery.unmapped.len() * 5);
-    args.push(head(delivery)?.into());
-    for job in &delivery.jobs {
-        args.push(job_arg(job)?);
-    }
-    for record in &delivery.unmapped {
-        args.push(blob(record.id).into());
-        args.push(record.person.as_ref().map(ToString::to_string).unwrap_or_default().into());
-        args.push(record.code.as_str().into());
-        // A line in the record.
-        args.push(record.detail.replace('\n', " ").into());
-        args.push(record.payload.clone().into());
-    }
-    Ok(args)
+/// An unmapped record for a script: id, row, payload.
+pub(super) fn unmapped_args(unmapped: &NewUnmapped) -> Result<[Arg<'static>; 3], StoreError> {
+    let NewUnmapped { row, payload } = unmapped;
+    Ok([blob(row.id).into(), dead_row(row, None)?.into(), payload.to_vec().into()])
 }
 
 /// What the script is told first of a delivery.
@@ -72,25 +78,20 @@ fn head(delivery: &NewDelivery) -> Result<Vec<u8>, StoreError> {
     let count = |records: usize| {
         u32::try_from(records).map(u32::to_be_bytes).map_err(|_| StoreError::Damaged("too many records".to_owned()))
     };
-    let dedupe = &delivery.dedupe;
-    let mut head = Vec::with_capacity(80);
-    head.extend(dedupe.key);
-    head.extend(dedupe.fingerprint);
-    head.extend(signed(dedupe.remember_ms).to_be_bytes());
-    head.extend(count(delivery.jobs.len())?);
+    let (kind, remember_ms) = match &delivery.dedupe {
+        None => (0, 0),
+        Some(dedupe) => (if dedupe.only_while_newest { 2 } else { 1 }, dedupe.remember_ms.clamp(1, REMEMBER_MS_MAX)),
+    };
+    let mut head = Vec::with_capacity(48);
+    head.push(kind);
+    head.extend(&remember_ms.to_be_bytes()[2..]);
+    head.extend(count(delivery.entries.len())?);
     head.extend(count(delivery.unmapped.len())?);
+    head.extend(delivery.entries.iter().flat_map(|entry| blob(entry.job)));
+    head.extend(delivery.unmapped.iter().flat_map(|unmapped| blob(unmapped.row.id)));
     head.extend(delivery.source.as_str().as_bytes());
     Ok(head)
 }
 
-/// A new job for a script: see `lua/enqueue.lua`.
-pub(super) fn job_arg(job: &NewJob) -> Result<Arg<'static>, StoreError> {
-    let event = event_row(&job.event)?;
-    let mut arg = Vec::with_capacity(64 + event.len());
-    arg.extend(kind_letter(job.event.kind()).as_bytes());
-    arg.extend(job.id.0.to_be_bytes());
-    arg.extend(job.event.person.to_string().as_bytes());
-    arg.push(b'\n');
-    arg.extend(event.as_bytes());
-    Ok(arg.into())
-}
+/// Some thirty years: the server refuses an expiry beyond its own range.
+const REMEMBER_MS_MAX: u64 = 1_000_000_000_000;

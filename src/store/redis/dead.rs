@@ -1,32 +1,135 @@
-//! What an operator does with dead letters.
+//! Dead letters.
 
-use super::Redis;
-use super::accept::job_arg;
-use super::link::{Arg, Script};
-use super::reply::{text_of, unexpected};
-use super::rows::blob;
-use crate::core::job::JobId;
+use bytes::Bytes;
+
+use super::accept::unmapped_args;
+use super::keys::Of;
+use super::layout::{body, read_dead_row};
+use super::link::Arg;
+use super::listings::Ask;
+use super::reply::{id_of, parsed, unexpected};
+use super::{Redis, blob, scripts, signed, tell};
+use crate::core::person::Person;
+use crate::core::person::job::JobId;
 use crate::core::time::UnixMs;
-use crate::store::{DeadAction, NewJob, StoreError};
+use crate::store::listing::{cursor, read_cursor};
+use crate::store::{DeadFilter, DeadRow, Listed, NewEntry, NewUnmapped, PAGE_BYTES_MAX, Page, StoreError};
+
+/// Rows that one look reads, and looks for one page: what a filter passes over is bounded.
+const LOOKED_AT_ONCE: usize = 500;
+const LOOKS_MAX: usize = 20;
 
 impl Redis {
-    /// Runs one of the scripts for a dead letter. Durable before it is told: replayed jobs were accepted.
-    pub(super) async fn act_on_dead(
+    pub(super) async fn list_dead(&self, filter: &DeadFilter, page: &Page) -> Result<Listed<DeadRow>, StoreError> {
+        let after = match &page.after {
+            None => None,
+            Some(after) => Some(read_cursor(after, JobId::parse).ok_or_else(|| unexpected("a cursor"))?),
+        };
+        let mut left = self.dead_before(after).await?;
+        let (mut rows, mut bytes): (Vec<DeadRow>, usize) = (Vec::new(), 0);
+        let mut last = None;
+        for _ in 0..LOOKS_MAX {
+            let found = self.look_at_dead(left).await?;
+            left = left.saturating_sub(LOOKED_AT_ONCE);
+            for (at, row) in found {
+                let at = after.is_none_or(|after| at < after).then_some(at);
+                let Some((died_at, id)) = at else { continue };
+                let row = row.filter(|row| filter.takes(row));
+                bytes += row.as_ref().map_or(0, DeadRow::bytes);
+                if row.is_some() && !rows.is_empty() && (rows.len() >= page.rows_max || bytes > PAGE_BYTES_MAX) {
+                    return Ok(Listed { rows, next: last });
+                }
+                rows.extend(row);
+                last = Some(cursor(died_at, id));
+            }
+            if left == 0 {
+                return Ok(Listed { rows, next: None });
+            }
+        }
+        Ok(Listed { rows, next: last })
+    }
+
+    /// How many died before, about: those of the same instant may be among them.
+    async fn dead_before(&self, after: Option<(UnixMs, JobId)>) -> Result<usize, StoreError> {
+        let all = Ask::of(&self.calls.keys, "ZCARD", "DEAD_AT", Vec::new());
+        let asks = match after {
+            None => vec![all],
+            Some((at, id)) => vec![
+                Ask::of(&self.calls.keys, "ZRANK", "DEAD_AT", vec![blob(id).into()]),
+                Ask::of(&self.calls.keys, "ZCOUNT", "DEAD_AT", vec!["-inf".into(), at.0.into()]),
+            ],
+        };
+        let mut reply = self.read(&asks).await?;
+        let mut count = reply.optional_number()?;
+        if after.is_some() {
+            count = count.or(reply.optional_number()?);
+        }
+        Ok(count.and_then(|count| usize::try_from(count).ok()).unwrap_or(0))
+    }
+
+    /// The newest of the oldest so many, newest first; what does not read is told, and left out.
+    async fn look_at_dead(&self, oldest: usize) -> Result<Vec<((UnixMs, JobId), Option<DeadRow>)>, StoreError> {
+        if oldest == 0 {
+            return Ok(Vec::new());
+        }
+        let rank = |rank: usize| Arg::from(signed(rank as u64));
+        let range = vec![rank(oldest.saturating_sub(LOOKED_AT_ONCE)), rank(oldest - 1), "WITHSCORES".into()];
+        let mut reply = self.read(&[Ask::of(&self.calls.keys, "ZRANGE", "DEAD_AT", range)]).await?;
+        let mut places = reply.list()?.pairs()?;
+        places.reverse();
+        if places.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids = places.iter().map(|(id, _)| id.clone().into()).collect();
+        let mut texts = self.read(&[Ask::of(&self.calls.keys, "HMGET", "DEAD", ids)]).await?.list()?;
+        let mut found = Vec::with_capacity(places.len());
+        for (id, at) in places {
+            let (at, id) = (UnixMs(parsed(&at)?), id_of(&id)?);
+            let row = texts.optional()?.and_then(|text| read_dead_row(id, &text).map_err(|error| tell(&error)).ok());
+            found.push(((at, id), row));
+        }
+        Ok(found)
+    }
+
+    pub(super) async fn find_dead(&self, id: JobId) -> Result<Option<(DeadRow, Option<Bytes>)>, StoreError> {
+        let ask = |name| Ask::of(&self.calls.keys, "HGET", name, vec![blob(id).into()]);
+        let mut reply = self.read(&[ask("DEAD"), ask("PAYLOADS")]).await?;
+        let Some(text) = reply.optional()? else { return Ok(None) };
+        Ok(Some((read_dead_row(id, &text)?, reply.optional()?.map(Bytes::from))))
+    }
+
+    pub(super) async fn replay_record(
         &self,
-        script: &'static Script,
         now: UnixMs,
         id: JobId,
-        jobs: &[NewJob],
-    ) -> Result<DeadAction, StoreError> {
-        let mut args: Vec<Arg<'_>> = vec![blob(id).into()];
-        for job in jobs {
-            args.push(job_arg(job)?);
+        entries: &[NewEntry],
+        unmapped: &[NewUnmapped],
+    ) -> Result<bool, StoreError> {
+        let mut args: Vec<Arg<'_>> = vec![blob(id).into(), signed(entries.len() as u64).into()];
+        for entry in entries {
+            args.extend([body(&entry.bytes)?.into(), entry.person.source.as_str().into()]);
         }
-        match text_of(self.calls.run_durably(script, now, args).await?)?.as_str() {
-            "done" => Ok(DeadAction::Done),
-            "missing" => Ok(DeadAction::NotFound),
-            "other" => Ok(DeadAction::WrongOrigin),
-            _ => Err(unexpected("the answer to an operator")),
+        for record in unmapped {
+            args.extend(unmapped_args(record)?);
         }
+        let keys: Vec<_> = entries.iter().map(|entry| self.calls.keys.of(Of::Lane, entry.person.id())).collect();
+        let keys = keys.iter().map(Vec::as_slice).collect();
+        match self.calls.run(&scripts::REPLAY, now, keys, args).await?.number()? {
+            -1 => Err(unexpected("a lane")),
+            was_there => Ok(was_there == 1),
+        }
+    }
+
+    pub(super) async fn discard_record(&self, id: JobId) -> Result<bool, StoreError> {
+        let args = vec![blob(id).into()];
+        Ok(self.calls.run(&scripts::DISCARD, self.unasked_now(), Vec::new(), args).await?.number()? == 1)
+    }
+
+    pub(super) async fn erase_person(&self, person: &Person) -> Result<bool, StoreError> {
+        let id = person.id();
+        let keys = self.calls.keys.of_person(id);
+        let keys = keys.iter().map(Vec::as_slice).collect();
+        let args = vec![id.0.to_be_bytes().to_vec().into()];
+        Ok(self.calls.run(&scripts::ERASE, self.unasked_now(), keys, args).await?.number()? == 1)
     }
 }

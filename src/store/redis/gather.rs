@@ -10,9 +10,9 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use super::accept::answers_of;
+use super::accept::Packed;
 use super::link::{Arg, Link};
-use super::reply::unexpected;
+use super::reply::{Reply, unexpected};
 use super::{Calls, scripts};
 use crate::core::time::UnixMs;
 use crate::store::StoreError;
@@ -31,7 +31,7 @@ const WAITING_KIB_MAX: usize = 64 * 1024;
 /// A delivery that waits for its call.
 struct Waiting {
     now: UnixMs,
-    args: Vec<Arg<'static>>,
+    packed: Packed,
     bytes: usize,
     done: oneshot::Sender<Result<Vec<u8>, StoreError>>,
     _room: OwnedSemaphorePermit,
@@ -58,15 +58,15 @@ impl Gather {
     /// yet goes without it.
     ///
     /// Errors: those of the call, which all of its deliveries share, and that it takes too long.
-    pub(super) async fn accept(&self, now: UnixMs, args: Vec<Arg<'static>>) -> Result<Vec<u8>, StoreError> {
+    pub(super) async fn accept(&self, now: UnixMs, packed: Packed) -> Result<Vec<u8>, StoreError> {
         let ended = || StoreError::Unavailable("the process is stopping".to_owned());
         let (done, answer) = oneshot::channel();
-        let bytes = args.iter().map(Arg::len).sum::<usize>();
+        let bytes = packed.args.iter().map(Arg::len).sum::<usize>();
         let kib = (bytes / 1024 + 1).min(WAITING_KIB_MAX);
         let work = async {
             let kib = u32::try_from(kib).unwrap_or(u32::MAX);
             let room = self.room.clone().acquire_many_owned(kib).await.map_err(|_| ended())?;
-            self.waiting.send(Waiting { now, args, bytes, done, _room: room }).await.map_err(|_| ended())?;
+            self.waiting.send(Waiting { now, packed, bytes, done, _room: room }).await.map_err(|_| ended())?;
             answer.await.unwrap_or_else(|_| Err(ended()))
         };
         // Whoever waits behind a call that hangs is not to wait as long as all calls before.
@@ -94,12 +94,12 @@ async fn dispatch(calls: Arc<Calls>, mut waiting: mpsc::Receiver<Waiting>) {
 
 /// Who goes with the first, and who came next but does not fit.
 fn gather(calls: &Calls, first: Waiting, waiting: &mut mpsc::Receiver<Waiting>) -> (Vec<Waiting>, Option<Waiting>) {
-    let (now, mut args, mut bytes) = (calls.script_now(first.now), first.args.len(), first.bytes);
+    let (now, mut args, mut bytes) = (calls.script_now(first.now), first.packed.args.len(), first.bytes);
     let mut group = vec![first];
     while group.len() < DELIVERIES_MAX
         && let Ok(next) = waiting.try_recv()
     {
-        args += next.args.len();
+        args += next.packed.args.len();
         bytes += next.bytes;
         if args > ARGS_MAX || bytes > BYTES_MAX || calls.script_now(next.now) != now {
             return (group, Some(next));
@@ -112,11 +112,9 @@ fn gather(calls: &Calls, first: Waiting, waiting: &mut mpsc::Receiver<Waiting>) 
 async fn carry(calls: &Calls, mut group: Vec<Waiting>) {
     group.retain(|one| !one.done.is_closed());
     let Some(now) = group.first().map(|first| first.now) else { return };
-    let (deliveries, done): (Vec<_>, Vec<_>) = group.into_iter().map(|one| (one.args, one.done)).unzip();
-    let answers = match calls.run(&scripts::ACCEPT, now, calls.accept_args(&deliveries)).await {
-        Ok(value) => answers_of(value),
-        Err(error) => Err(error),
-    };
+    let (deliveries, done): (Vec<_>, Vec<_>) = group.into_iter().map(|one| (one.packed, one.done)).unzip();
+    let (keys, args) = calls.accept_call(&deliveries);
+    let answers = calls.run(&scripts::ACCEPT, now, keys, args).await.and_then(Reply::all_bytes);
     let answers = match answers {
         Ok(answers) if answers.len() == done.len() => answers.into_iter().map(Ok).collect(),
         Ok(_) => vec![Err(unexpected("the answers to deliveries")); done.len()],

@@ -1,43 +1,156 @@
-//! The keys: few, all under one hash tag, so that they are in one slot of a cluster.
+//! The keys: all under one hash tag, so that they are in one slot of a cluster.
 
-/// What follows the prefix, in the order in which `lua/prelude.lua` names them.
-const NAMES: [&str; 23] = [
-    "schema", // string: the version of all that follows
-    "ctl",    // hash: seq, fence, write_tat_us, read_tat_us, live, parked, pings, identity; and what
-    //                 lua/prelude.lua, lua/seen.lua and lua/make_room.lua keep
-    "hold:all",     // hash: see lua/holds.lua
-    "hold:creates", // hash
-    "job",          // hash: id -> record, see lua/jobs.lua
-    "lane",         // hash: person -> record, see lua/lanes.lua
-    "directory",    // hash: person -> JSON
-    "due:h",        // zset: reference of a due lane's head, a hire -> since or from when
-    "due:r",        // zset: the same for renames
-    "lease:h",      // zset: reference of a leased lane's job, a hire -> until when
-    "lease:r",      // zset: the same for renames
-    "parked",       // zset: person -> how many jobs wait
-    "queue",        // zset, all of one score: person LF reference of a job behind its lane's own
-    "live",         // hash: segment -> ids of jobs in lanes, see lua/live.lua
-    "live:order",   // zset, all of one score: the segments
-    "dead",         // zset, all of one score: ids of dead letters
-    "done",         // zset: reference of a finished job -> when it finished
-    "done:ids",     // zset, all of one score: ids of finished jobs
-    "kept",         // zset, all of one score: person LF reference of a job that is dead or finished
-    "unmapped",     // zset, all of one score: person LF id of a record that could not be mapped
-    "ended",        // hash: id -> how it ended: `d at outcome`, `x at code LF detail`, or `u at code
-    //                 source LF person LF detail LF payload`
-    "seen", // hash: segment -> remembered deliveries, see lua/seen.lua
-    "wake", // no key: the channel of the wake-ups
+use crate::core::person::PersonId;
+
+/// The fixed keys: what Lua calls them, and what follows the prefix.
+pub(super) const FIXED: [(&str, &str); 23] = [
+    ("SCHEMA", "schema"),            // string: the version of all that follows
+    ("CTL", "ctl"),                  // hash: seq, fence, people, tats, and what lua/prelude.lua and lua/tidy.lua keep
+    ("FRESH", "fresh"),              // list: who waits and is due since they came there; see lua/lane.lua
+    ("WAITING", "waiting"),          // zset by since: who else waits
+    ("IDLE", "idle"),                // zset by since, as the next four
+    ("HELD", "held"),                //
+    ("SCHEDULED", "scheduled"),      //
+    ("INCOMPLETE", "incomplete"),    //
+    ("BLOCKED", "blocked"),          //
+    ("DUE", "due"),                  // zset: who is due at a time, those in `fresh` not among them
+    ("LEASES", "leases"),            // zset: who is leased, by when the lease ends
+    ("LEASED", "leased"),            // hash: the leases
+    ("ENTRIES", "entries"),          // hash: source -> entries in inboxes
+    ("TERMS", "terms"),              // zset of one score: word, a zero, person
+    ("OWNERS", "owners"),            // hash: key -> person
+    ("SHARED", "shared"),            // hash: name -> version and document
+    ("DEAD", "dead"),                // hash: id -> dead letter; see lua/dead_rows.lua
+    ("DEAD_AT", "dead:at"),          // zset: id, by when it died
+    ("DEAD_OF", "dead:of"),          // hash: person -> id of their dead letter
+    ("DEAD_COUNT", "dead:count"),    // hash: how many there are
+    ("PAYLOADS", "dead:payloads"),   // hash: id -> record as it was received
+    ("UNMAPPED", "dead:unmapped"),   // zset of one score: person and id
+    ("WAKE", "wake"),                // no key: the channel of the wake-ups
 ];
 
+/// What a person's own keys begin with, behind the prefix; their number (8 bytes) follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Of {
+    /// Lane and inbox: see `lua/lane.lua`.
+    Lane,
+    /// Document.
+    Document,
+    /// Story: a list.
+    Story,
+    /// Words that find them, and what they own: a hash, see `lua/commit.lua`.
+    Words,
+}
+
+impl Of {
+    fn letter(self) -> u8 {
+        match self {
+            Self::Lane => b'l',
+            Self::Document => b'd',
+            Self::Story => b's',
+            Self::Words => b'k',
+        }
+    }
+}
+
 /// The keys of one store.
-pub(super) struct Keys(Vec<String>);
+pub(super) struct Keys {
+    root: String,
+    fixed: Vec<String>,
+}
 
 impl Keys {
-    pub(super) fn new(prefix: &str) -> Self {
-        Self(NAMES.iter().map(|name| format!("{{{prefix}}}:{name}")).collect())
+    pub(super) fn new(root: String) -> Self {
+        let fixed = FIXED.iter().map(|(_, name)| format!("{root}{name}")).collect();
+        Self { root, fixed }
     }
 
-    pub(super) fn all(&self) -> Vec<&str> {
-        self.0.iter().map(String::as_str).collect()
+    /// A fixed key by its place in [`FIXED`].
+    pub(super) fn fixed(&self, place: usize) -> &[u8] {
+        self.fixed.get(place).map_or(&[], |key| key.as_bytes())
+    }
+
+    /// A fixed key by what Lua calls it.
+    pub(super) fn named(&self, name: &str) -> Vec<u8> {
+        let place = FIXED.iter().position(|(lua, _)| *lua == name).unwrap_or_default();
+        self.fixed(place).to_vec()
+    }
+
+    /// One of a person's keys.
+    pub(super) fn of(&self, of: Of, person: PersonId) -> Vec<u8> {
+        let mut key = Vec::with_capacity(self.root.len() + 9);
+        key.extend(self.root.as_bytes());
+        key.push(of.letter());
+        key.extend(person.0.to_be_bytes());
+        key
+    }
+
+    /// All of a person's keys, in the order in which scripts take them.
+    pub(super) fn of_person(&self, person: PersonId) -> Vec<Vec<u8>> {
+        [Of::Lane, Of::Document, Of::Story, Of::Words].map(|of| self.of(of, person)).into()
+    }
+
+    /// That of a remembered delivery. No other key has 16 bytes behind the prefix, but for a tag's of just
+    /// that length, which begins with `t:`.
+    pub(super) fn delivery(&self, key: [u8; 16]) -> Vec<u8> {
+        [self.root.as_bytes(), &key].concat()
+    }
+
+    /// The pattern of those of all remembered deliveries.
+    pub(super) fn deliveries(&self) -> String {
+        let mut pattern = String::new();
+        for c in self.root.chars() {
+            if matches!(c, '*' | '?' | '[' | ']' | '\\') {
+                pattern.push('\\');
+            }
+            pattern.push(c);
+        }
+        pattern + &"?".repeat(16)
+    }
+
+    /// That of the people parked under a tag.
+    pub(super) fn tag(&self, tag: &str) -> Vec<u8> {
+        format!("{}t:{tag}", self.root).into_bytes()
+    }
+
+    /// That of the people whose numbers have these first 12 bits.
+    pub(super) fn bucket(&self, bucket: u64) -> Vec<u8> {
+        format!("{}n{bucket:03x}", self.root).into_bytes()
+    }
+
+    /// A key as a log may have it: people by their numbers, deliveries not at all.
+    pub(super) fn shown(&self, key: &[u8]) -> String {
+        let Some(name) = key.strip_prefix(self.root.as_bytes()) else { return "a key of another store".to_owned() };
+        if self.fixed.iter().any(|fixed| fixed.as_bytes() == key) {
+            return String::from_utf8_lossy(name).into_owned();
+        }
+        match name {
+            [letter @ (b'l' | b'd' | b's' | b'k'), id @ ..] if id.len() == 8 => {
+                let what = match letter {
+                    b'l' => "lane",
+                    b'd' => "document",
+                    b's' => "story",
+                    _ => "words",
+                };
+                let id = id.iter().fold(0, |id, byte| id << 8 | u64::from(*byte));
+                format!("{what} of {}", PersonId(id))
+            }
+            [b't', b':', ..] | [b'n', _, _, _] => String::from_utf8_lossy(name).into_owned(),
+            _ => "a remembered delivery".to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_shown_without_what_it_should_not_tell() {
+        let keys = Keys::new("{x}:".to_owned());
+        assert_eq!(keys.shown(&keys.named("DEAD_AT")), "dead:at");
+        assert_eq!(keys.shown(&keys.of(Of::Story, PersonId(42))), "story of 000000000000002a");
+        assert_eq!(keys.shown(&keys.delivery(*b"0123456789abcdef")), "a remembered delivery");
+        assert_eq!(keys.shown(b"{y}:dead"), "a key of another store");
     }
 }

@@ -3,7 +3,8 @@
 
 use deadpool_redis::redis::Value;
 
-use crate::core::job::JobId;
+use crate::core::person::PersonId;
+use crate::core::person::job::JobId;
 use crate::core::time::UnixMs;
 use crate::store::StoreError;
 
@@ -30,8 +31,12 @@ impl Reply {
         self.0.next().ok_or_else(|| unexpected("a short answer of the store's script"))
     }
 
+    /// A list; an empty one where there is nothing.
     pub(super) fn list(&mut self) -> Result<Self, StoreError> {
-        Self::of(self.next()?)
+        match self.next()? {
+            Value::Nil => Self::of(Value::Array(Vec::new())),
+            value => Self::of(value),
+        }
     }
 
     /// The rest, each a list.
@@ -44,56 +49,68 @@ impl Reply {
         self.0.map(bytes_of).collect()
     }
 
+    /// The rest, two by two.
+    pub(super) fn pairs(self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+        let mut rest = self.all_bytes()?.into_iter();
+        Ok(std::iter::from_fn(|| Some((rest.next()?, rest.next()?))).collect())
+    }
+
     pub(super) fn bytes(&mut self) -> Result<Vec<u8>, StoreError> {
         bytes_of(self.next()?)
     }
 
-    pub(super) fn text(&mut self) -> Result<String, StoreError> {
-        text_of(self.next()?)
-    }
-
-    /// A text of which the rest is worth reading where a part is damaged.
-    pub(super) fn lossy_text(&mut self) -> Result<String, StoreError> {
-        self.bytes().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+    /// Bytes, or none where there is nothing.
+    pub(super) fn optional(&mut self) -> Result<Option<Vec<u8>>, StoreError> {
+        match self.next()? {
+            Value::Nil => Ok(None),
+            value => bytes_of(value).map(Some),
+        }
     }
 
     pub(super) fn number(&mut self) -> Result<i64, StoreError> {
         number_of(&self.next()?)
     }
 
-    pub(super) fn unsigned(&mut self) -> Result<u64, StoreError> {
-        u64::try_from(self.number()?).map_err(|_| unexpected("a negative number"))
+    /// A number, or none where there is nothing.
+    pub(super) fn optional_number(&mut self) -> Result<Option<i64>, StoreError> {
+        match self.next()? {
+            Value::Nil => Ok(None),
+            Value::BulkString(text) if text.is_empty() => Ok(None),
+            value => number_of(&value).map(Some),
+        }
+    }
+
+    /// A count; 0 where there is nothing.
+    pub(super) fn count(&mut self) -> Result<u64, StoreError> {
+        Ok(self.optional_number()?.and_then(|count| u64::try_from(count).ok()).unwrap_or(0))
     }
 
     pub(super) fn time(&mut self) -> Result<UnixMs, StoreError> {
         self.number().map(UnixMs)
     }
 
-    /// A time, or none where the text is empty.
-    pub(super) fn optional_time(&mut self) -> Result<Option<UnixMs>, StoreError> {
-        match self.next()? {
-            Value::BulkString(text) if text.is_empty() => Ok(None),
-            value => number_of(&value).map(|ms| Some(UnixMs(ms))),
-        }
-    }
-
-    pub(super) fn id(&mut self) -> Result<JobId, StoreError> {
-        id_of(&self.bytes()?)
+    pub(super) fn person(&mut self) -> Result<PersonId, StoreError> {
+        person_of(&self.bytes()?)
     }
 }
 
-pub(super) fn text_of(value: Value) -> Result<String, StoreError> {
-    String::from_utf8(bytes_of(value)?).map_err(|_| unexpected("a text"))
+pub(super) fn text_of(bytes: Vec<u8>) -> Result<String, StoreError> {
+    String::from_utf8(bytes).map_err(|_| unexpected("a text"))
 }
 
 pub(super) fn number_of(value: &Value) -> Result<i64, StoreError> {
     match value {
         Value::Int(number) => Ok(*number),
-        Value::BulkString(text) => {
-            std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).ok_or_else(|| unexpected("a number"))
-        }
+        Value::BulkString(text) => parsed(text),
+        // What Lua 5.1 has as a number that is no whole one, or what RESP3 makes of a score.
+        Value::Double(number) => parsed(format!("{number}").as_bytes()),
         _ => Err(unexpected("a number")),
     }
+}
+
+/// A number that is written as text.
+pub(super) fn parsed(text: &[u8]) -> Result<i64, StoreError> {
+    std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).ok_or_else(|| unexpected("a number"))
 }
 
 /// Reads the 16 bytes of an id.
@@ -102,9 +119,21 @@ pub(super) fn id_of(bytes: &[u8]) -> Result<JobId, StoreError> {
     Ok(JobId(u128::from_be_bytes(bytes)))
 }
 
+/// Reads the 16 bytes of each of several ids.
+pub(super) fn ids_of(bytes: &[u8]) -> Result<Vec<JobId>, StoreError> {
+    bytes.chunks(16).map(id_of).collect()
+}
+
+/// Reads the 8 bytes of a person's number.
+pub(super) fn person_of(bytes: &[u8]) -> Result<PersonId, StoreError> {
+    let bytes = bytes.try_into().map_err(|_| unexpected("a person's number"))?;
+    Ok(PersonId(u64::from_be_bytes(bytes)))
+}
+
 fn bytes_of(value: Value) -> Result<Vec<u8>, StoreError> {
     match value {
         Value::BulkString(bytes) => Ok(bytes),
+        Value::Int(number) => Ok(number.to_string().into_bytes()),
         _ => Err(unexpected("a text")),
     }
 }

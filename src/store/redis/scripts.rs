@@ -1,19 +1,49 @@
 //! The scripts: one transition each, and what several of them share before it.
 
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
+use super::keys::FIXED;
 use super::link::Script;
 
 /// What is sent besides the scripts' own commands and cannot be missed without harm being done in silence:
 /// wake-ups that nobody hears. What else is sent is refused where it is sent.
 const SENT: [&str; 2] = ["PING", "SUBSCRIBE"];
+/// What `lua/read.lua` is asked for.
+pub(super) const READS: [&str; 14] = [
+    "GET", "GETRANGE", "HGET", "HGETALL", "HKEYS", "HMGET", "LRANGE", "LINDEX", "LLEN", "SMEMBERS", "ZCARD", "ZCOUNT",
+    "ZRANGE", "ZRANK",
+];
+
+/// A script, and which of the fixed keys it takes.
+pub(super) struct Transition {
+    script: Script,
+    body: &'static str,
+    fixed: OnceLock<Vec<usize>>,
+}
+
+impl Transition {
+    const fn new(body: &'static str, finish: fn(&str) -> String) -> Self {
+        Self { script: Script::new(body, finish), body, fixed: OnceLock::new() }
+    }
+
+    pub(super) fn script(&self) -> &Script {
+        &self.script
+    }
+
+    /// The places in [`FIXED`] of the keys that come first in its `KEYS`.
+    pub(super) fn fixed(&self) -> &[usize] {
+        self.fixed.get_or_init(|| fixed_in(self.body))
+    }
+}
+
 
 macro_rules! scripts {
-    ($($name:ident: $(#$flags:ident)? $($part:literal)+;)+) => {
+    ($($name:ident $($flag:literal)?: $($part:literal)+;)+) => {
         $(
-            pub(super) static $name: Script = Script::new(
+            pub(super) static $name: Transition = Transition::new(
                 concat!(
-                    $(flags!($flags),)?
+                    "#!lua", $(" flags=", $flag,)? "\n",
                     include_str!("lua/prelude.lua"),
                     $(include_str!(concat!("lua/", $part, ".lua"))),+
                 ),
@@ -25,46 +55,35 @@ macro_rules! scripts {
     };
 }
 
-/// A script's first line. `allow_oom`: it may write at `maxmemory`, because it frees memory, or ends or
-/// leads to the end of what takes it. Without that, a full server would never become empty.
-macro_rules! flags {
-    (allow_oom) => {
-        "#!lua flags=allow-oom\n"
-    };
-}
-
 /// Opens the store, and looks at the rights that all scripts need.
-pub(super) static OPEN: Script =
-    Script::new(concat!(include_str!("lua/prelude.lua"), include_str!("lua/open.lua")), with_all_commands);
+pub(super) static OPEN: Transition =
+    Transition::new(concat!("#!lua\n", include_str!("lua/prelude.lua"), include_str!("lua/open.lua")), with_all_commands);
 
+// `allow-oom`: may write at `maxmemory`, because it frees memory, or ends or leads to the end of what takes it.
+// Without that, a full server would never become empty.
 scripts! {
-    ACCEPT: "write" "jobs" "lanes" "live" "enqueue" "seen" "accept";
-    CLAIM: #allow_oom "jobs" "lanes" "limiter" "holds" "claim";
-    RENEW: #allow_oom "jobs" "lanes" "holds" "renew";
-    SETTLE: #allow_oom "write" "jobs" "lanes" "live" "holds" "settle";
-    SETTLE_PROBE: #allow_oom "jobs" "lanes" "holds" "settle_probe";
-    TAKE_TOKEN: #allow_oom "limiter" "take_token";
-    BACK_OFF: #allow_oom "limiter" "back_off";
-    SET_HOLD: #allow_oom "holds" "set_hold";
-    LIFT_HOLD: #allow_oom "jobs" "lanes" "holds" "lift_hold";
-    HOLDS: "holds" "holds_list";
-    REPLAY: "write" "jobs" "lanes" "live" "dead_common" "replay";
-    REPLAY_AS: "write" "jobs" "lanes" "live" "enqueue" "dead_common" "replay_as";
-    DISCARD: #allow_oom "jobs" "lanes" "dead_common" "discard";
-    TIDY: #allow_oom "write" "jobs" "live" "seen" "tidy";
-    VIEW_IDS: "views" "view_ids";
-    VIEW_LIST: "write" "live" "views" "view_list";
-    VIEW_RUNNING: "view_running";
-    VIEW_PERSON: "views" "view_person";
-    STATS: "stats";
+    ACCEPT: "lane" "dead_rows" "accept";
+    CLAIM "allow-oom": "lane" "order" "claim";
+    RENEW "allow-oom": "lane" "lease" "renew";
+    COMMIT "allow-oom": "lane" "lease" "dead_rows" "commit";
+    OWN "allow-oom": "lane" "lease" "own";
+    RELEASE "allow-oom": "lane" "release";
+    PUT "allow-oom": "lane" "put";
+    LIMITER "allow-oom": "limiter";
+    PUT_SHARED "allow-oom": "put_shared";
+    REPLAY: "lane" "dead_rows" "replay";
+    DISCARD "allow-oom": "dead_rows" "discard";
+    ERASE "allow-oom": "lane" "dead_rows" "forget" "erase";
+    END_LEASES "allow-oom": "lane" "end_leases";
+    TIDY "allow-oom": "tidy";
+    IMPORT: "lane" "dead_rows" "forget" "import";
     ACTIVITY: "activity";
-    ORIGIN: "origin";
-    MAKE_ROOM: "make_room";
-    EXPORT: "write" "live" "views" "seen" "export";
-    IMPORT: "write" "jobs" "lanes" "live" "holds" "seen" "import";
+    SCAN "no-writes": "scan";
+    READ "no-writes": "read";
+    LANES "no-writes": "lane" "order" "lanes";
 }
 
-/// A script that says in front which commands it calls.
+/// A script that says in front which commands it calls, and what its keys are.
 fn with_its_commands(body: &str) -> String {
     with(&commands_in(body), body)
 }
@@ -74,23 +93,41 @@ fn with_all_commands(body: &str) -> String {
     let mut commands = commands_in(body);
     commands.extend(ALL.iter().flat_map(|body| commands_in(body)));
     commands.extend(SENT);
+    commands.extend(READS);
     with(&commands, body)
 }
 
 fn with(commands: &BTreeSet<&str>, body: &str) -> String {
     let quoted: Vec<String> = commands.iter().map(|command| format!("'{command}'")).collect();
-    let (flags, body) = match body.split_once('\n') {
-        Some((flags, rest)) if flags.starts_with("#!") => (format!("{flags}\n"), rest),
-        _ => (String::new(), body),
-    };
-    // On one line with the script's first, so that lines count as they do in the file.
-    format!("{flags}local COMMANDS = {{ {} }} {body}", quoted.join(", "))
+    let fixed = fixed_in(body);
+    let names: Vec<&str> = fixed.iter().map(|place| FIXED[*place].0).collect();
+    let (flags, rest) = body.split_once('\n').unwrap_or((body, ""));
+    // On one line with the script's first, so that lines count as they do in the files.
+    format!(
+        "{flags}\nlocal COMMANDS, FIXED = {{ {} }}, {} local {} = unpack(KEYS, 1, {}) {rest}",
+        quoted.join(", "),
+        fixed.len(),
+        names.join(", "),
+        fixed.len()
+    )
 }
 
-/// The commands that a script calls, by `call`, `pcall` or `write` (`lua/write.lua`).
+/// The places in [`FIXED`] of the keys that a text names.
+fn fixed_in(body: &str) -> Vec<usize> {
+    let words: BTreeSet<&str> =
+        code(body).flat_map(|line| line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')).collect();
+    (0..FIXED.len()).filter(|place| words.contains(FIXED[*place].0)).collect()
+}
+
+/// The commands that a script calls, by `call`, `pcall` or `try`.
 fn commands_in(body: &str) -> BTreeSet<&str> {
     let after = |begin| body.split(begin).skip(1).filter_map(|rest: &str| rest.split('\'').next());
-    after("call('").chain(after("write('")).collect()
+    after("call('").chain(after("try('")).collect()
+}
+
+/// The lines that are no comments.
+fn code(body: &str) -> impl Iterator<Item = &str> {
+    body.lines().filter(|line| !line.trim_start().starts_with("--"))
 }
 
 #[cfg(test)]
@@ -98,24 +135,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_script_says_which_commands_it_calls() {
-        let text = with_its_commands("return redis.pcall('PUBLISH', 'x') or call('HGET', 'y')");
-        assert!(text.starts_with("local COMMANDS = { 'HGET', 'PUBLISH' } return "), "{text}");
-        let all = with_all_commands("");
-        assert!(["'ZADD'", "'PUBLISH'", "'SUBSCRIBE'"].iter().all(|command| all.contains(command)), "{all}");
+    fn a_script_says_which_commands_it_calls_and_what_its_keys_are() {
+        let text = with_its_commands("#!lua\nreturn redis.pcall('PUBLISH', WAKE) or try('HGET', CTL, 'DUE_X')");
+        let head = "#!lua\nlocal COMMANDS, FIXED = { 'HGET', 'PUBLISH' }, 2 local CTL, WAKE = unpack(KEYS, 1, 2) return ";
+        assert!(text.starts_with(head), "{text}");
+        let all = with_all_commands("#!lua\n");
+        assert!(["'ZADD'", "'PUBLISH'", "'SUBSCRIBE'", "'SMEMBERS'"].iter().all(|command| all.contains(command)), "{all}");
     }
 
     #[test]
     fn every_command_is_called_by_its_name() {
         for body in ALL.iter().chain(&[include_str!("lua/prelude.lua"), include_str!("lua/open.lua")]) {
-            // That one is given the names.
-            if *body == include_str!("lua/write.lua") {
-                continue;
+            let lines = code(body).filter(|line| !line.contains("try(ARGV") && !line.contains("function try("));
+            let lines = lines.filter(|line| !line.contains("pcall(struct") && !line.contains("pcall(command"));
+            let (mut calls, mut named) = (0, 0);
+            for line in lines {
+                calls += line.matches("call(").count() + line.matches("try(").count();
+                named += line.matches("call('").count() + line.matches("try('").count();
             }
-            let code = body.lines().filter(|line| !line.trim_start().starts_with("--"));
-            let calls: usize = code.map(|line| line.matches("call(").count() + line.matches("write(").count()).sum();
-            let named = body.matches("call('").count() + body.matches("write('").count();
             assert_eq!(calls, named, "a command whose name is not in the text cannot be found there");
         }
+    }
+
+    #[test]
+    fn all_lua_together_stays_small() {
+        let mut parts: BTreeSet<&str> = ALL.iter().copied().collect();
+        parts.extend([include_str!("lua/prelude.lua"), include_str!("lua/open.lua")]);
+        let lines: usize = parts.iter().map(|part| part.lines().count()).sum();
+        assert!(lines < 700, "{lines} lines");
     }
 }

@@ -73,7 +73,7 @@ impl Link {
     pub(super) async fn run(
         &self,
         script: &'static Script,
-        keys: &[&str],
+        keys: &[&[u8]],
         args: &[Arg<'_>],
     ) -> Result<redis::Value, StoreError> {
         self.shared.call(script, &script.by_hash(keys, args)).await.map_err(Trouble::counted)
@@ -86,7 +86,7 @@ impl Link {
     pub(super) async fn run_durably(
         &self,
         script: &'static Script,
-        keys: &[&str],
+        keys: &[&[u8]],
         args: &[Arg<'_>],
     ) -> Result<redis::Value, StoreError> {
         let Some(writes) = &self.writes else { return self.run(script, keys, args).await };

@@ -32,7 +32,7 @@ impl Script {
     }
 
     /// The call by hash.
-    pub(super) fn by_hash(&self, keys: &[&str], args: &[Arg<'_>]) -> Cmd {
+    pub(super) fn by_hash(&self, keys: &[&[u8]], args: &[Arg<'_>]) -> Cmd {
         call("EVALSHA", self.text().1, keys, args)
     }
 
@@ -49,7 +49,7 @@ impl Script {
     }
 }
 
-fn call(name: &str, script: &str, keys: &[&str], args: &[Arg<'_>]) -> Cmd {
+fn call(name: &str, script: &str, keys: &[&[u8]], args: &[Arg<'_>]) -> Cmd {
     let mut cmd = redis::cmd(name);
     cmd.arg(script).arg(keys.len());
     for key in keys {
@@ -128,7 +128,7 @@ mod tests {
     #[test]
     fn a_call_by_text_is_the_call_by_hash_with_the_text_in_its_place() {
         static SCRIPT: Script = Script::new("return 1", str::to_owned);
-        let by_hash = SCRIPT.by_hash(&["{a}:k"], &[Arg::from(7), Arg::from("x")]);
+        let by_hash = SCRIPT.by_hash(&[b"{a}:k"], &[Arg::from(7), Arg::from("x")]);
         let packed = String::from_utf8(by_hash.get_packed_command()).unwrap();
         // As `printf 'return 1' | sha1sum` has it.
         assert!(packed.contains("e0e1f9fabfc9d4800c877a703b823ac0578ff8db"), "{packed}");

@@ -110,8 +110,8 @@ impl Trouble {
             // Our own scripts' word, and their own text.
             return Self::new(Code::StoreDamaged, detail);
         }
-        if word == "NEWER" {
-            // The prelude's word, with the version found and the newest that is known.
+        if word == "NEWER" || word == "OLDER" {
+            // The prelude's words, with the version found and the one that is known.
             return Self::new(Code::StoreNewerSchema, detail);
         }
         // What a script ran into that may not do what it tries: in Redis' words, and in Valkey's.
@@ -171,7 +171,8 @@ impl Trouble {
             Code::StoreNewerSchema => {
                 let mut versions = self.detail.split(' ').map(|version| version.parse().unwrap_or(u32::MAX));
                 let mut version = || versions.next().unwrap_or_default();
-                StoreError::NewerSchema { found: version(), known: version() }
+                let (found, known) = (version(), version());
+                if found < known { StoreError::OlderSchema { found } } else { StoreError::NewerSchema { found, known } }
             }
             code => StoreError::Trouble { code, detail: self.detail },
         }

@@ -1,80 +1,107 @@
--- Remembers deliveries and queues their jobs: several deliveries share a call, each for itself. Before:
--- verified deliveries. After, for each: it was known, or there is no room, or a lane does not read back, and
--- nothing changed; or it is remembered, its jobs wait in their lanes, and its unmapped records are dead letters.
--- ARGV[9] high-water mark, [10] number of deliveries, then of each: its head, of each of its jobs what `enqueue`
--- takes, and 5 of each unmapped record (id, person or '', code, detail, payload). The head: key and fingerprint
--- (16 bytes each), ms to remember (8 bytes), number of jobs, number of unmapped records (4 bytes each), source.
--- Answers for each s (stored), f (full), c (conflict), x (damaged), or d (duplicate) and the ids it got the
--- first time.
-local HEAD, HEAD_SOURCE = '>c16c16I8I4I4', 49
-local live = tonumber(call('HGET', CTL, 'live') or 0) - call('ZCARD', LEASE_H) - call('ZCARD', LEASE_R)
-local high_water = tonumber(ARGV[9])
-local records, letters, of_persons = {}, {}, {}
-
-local function keep_unmapped(source, id, person, code, detail, payload)
-  local fields = table.concat({ 'u', int(now), code, source }, ' ')
-  records[#records + 1] = id
-  records[#records + 1] = table.concat({ fields, person, detail, payload }, '\n')
-  letters[#letters + 1] = '0'
-  letters[#letters + 1] = id
-  if person ~= '' then
-    of_persons[#of_persons + 1] = '0'
-    of_persons[#of_persons + 1] = person .. '\n' .. id
-  end
-end
-
--- What is told of each delivery, and what lanes and segments all of them touch.
-local deliveries, keys, people, person_at = {}, {}, {}, {}
+-- Accepts deliveries: several share a call, each for itself. After, for each: it is known, or there is no room, or
+-- a lane does not read, and nothing changed; or it is remembered, its entries are in their inboxes, and its
+-- unmapped records are dead letters.
+-- ROOT KEY (16 bytes): format (1), until when it is remembered in ms (6), the ids that it got (16 each).
+-- KEYS: of each delivery its own, where it has one, then the lane of each entry.
+-- ARGV[2..4] bounds: entries, dead letters, bytes; [5] number of deliveries; of each its head, of each entry what
+-- `append` takes, of each unmapped record id, row and payload. The head: kind (1: 0 is never known again, 1 by its
+-- id, 2 by its body, only while it is the newest of its people), ms to remember (6), number of entries and of
+-- unmapped records (4 each), their ids, source.
+-- Answers for each s (stored), d and the ids, e, l or b (full: entries, letters, bytes), x (a lane does not read).
+local entries_max, letters_max, bytes_max = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local lanes, waits, waits_of, came = {}, 0, {}, {}
 do
-  local at = 11
-  for n = 1, tonumber(ARGV[10]) do
-    local head = ARGV[at]
-    local key, fingerprint, remember_ms, jobs, unmapped = struct.unpack(HEAD, head)
-    deliveries[n] = { head = head, key = key, fingerprint = fingerprint, remember_ms = remember_ms, jobs = jobs,
-      unmapped = unmapped, at = at + 1 }
-    keys[n] = key
-    for job = at + 1, at + jobs do
-      person_at[job] = person_of(ARGV[job])
-      people[#people + 1] = person_at[job]
-    end
-    at = at + 1 + jobs + unmapped * 5
+  local counts = try('HGETALL', ENTRIES) or {}
+  for n = 1, #counts, 2 do
+    waits_of[counts[n]] = tonumber(counts[n + 1])
+    waits = waits + waits_of[counts[n]]
   end
 end
-load_seen(keys)
-load_lanes(people)
 
-local function accept(delivery)
-  local until_ms, known_fingerprint, known_ids = find_seen(delivery.key)
-  if until_ms and until_ms > now then
-    return known_fingerprint == delivery.fingerprint and 'd' .. known_ids or 'c'
-  end
-  if live >= high_water then return 'f' end
-  local past = delivery.at + delivery.jobs
-  for n = delivery.at, past - 1 do
-    if not lane_of(person_at[n]) then return 'x' end
-  end
-  local ids = {}
-  for n = delivery.at, past - 1 do ids[#ids + 1] = enqueue(person_at[n], ARGV[n]) end
-  if delivery.unmapped > 0 then
-    local source = string.sub(delivery.head, HEAD_SOURCE)
-    for n = past, past + delivery.unmapped * 5 - 1, 5 do
-      ids[#ids + 1] = ARGV[n]
-      keep_unmapped(source, unpack(ARGV, n, n + 4))
+-- Whether a source would have more than its share: `share_of_source` of store/mod.rs.
+local function is_beyond(max, all, mine, more)
+  return more > 0 and mine + more > math.floor(math.max(max - (all - mine), 0) / 2)
+end
+
+local function full_of_dead(source, letters, bytes)
+  local counts = try('HMGET', DEAD_COUNT, '#', 's' .. source, '#b', 'b' .. source) or {}
+  for n = 1, 4 do counts[n] = tonumber(counts[n] or 0) end
+  if is_beyond(letters_max, counts[1], counts[2], letters) then return 'l' end
+  if is_beyond(bytes_max, counts[3], counts[4], bytes) then return 'b' end
+end
+
+local function accept(key, kind, remember_ms, entries, unmapped, ids, source, key_at, arg_at)
+  local newest, memory, is_set, known = '', nil, false, nil
+  if key then
+    if kind == 2 then newest = string.sub(key, -16) end
+    memory = struct.pack('>BI6', 1, now + remember_ms) .. ids
+    local before = try('SET', key, memory, 'NX', 'GET', 'PX', int(remember_ms))
+    is_set = before == false
+    if before then
+      if string.byte(before) == 1 and #before >= 7 then
+        local _, until_ms = struct.unpack('>BI6', before)
+        if until_ms > now then known = string.sub(before, 8) end
+      else
+        unreadable(key)
+      end
     end
+    if known and kind == 1 then return 'd' .. known end
   end
-  live = live + delivery.jobs
-  remember(delivery.key, now + delivery.remember_ms, delivery.fingerprint, table.concat(ids))
+  local function refuse(why)
+    if is_set then call('DEL', key) end
+    return why
+  end
+  local news = {}
+  for n = 0, entries - 1 do
+    local lane_key = KEYS[key_at + n]
+    local lane = lanes[lane_key]
+    if lane == nil then
+      lane = read_lane(lane_key)
+      if lane == nil then lane = new_lane(lane_key, source) end
+      lanes[lane_key] = lane
+    end
+    if not lane then return refuse('x') end
+    if not known or lane.newest ~= newest then news[#news + 1] = n end
+  end
+  if known and #news == 0 then return 'd' .. known end
+  if is_beyond(entries_max, waits, waits_of[source] or 0, #news) then return refuse('e') end
+  local dead_at = arg_at + entries
+  if unmapped > 0 then
+    local bytes = 0
+    for at = dead_at, dead_at + unmapped * 3 - 1, 3 do bytes = bytes + #ARGV[at + 2] end
+    local why = full_of_dead(source, unmapped, bytes)
+    if why then return refuse(why) end
+  end
+  if known then
+    local kept = {}
+    for m, n in ipairs(news) do kept[m] = string.sub(ids, n * 16 + 1, n * 16 + 16) end
+    memory = string.sub(memory, 1, 7) .. table.concat(kept) .. string.sub(ids, entries * 16 + 1)
+  end
+  if key and not is_set then call('SET', key, memory, 'PX', int(remember_ms)) end
+  for _, n in ipairs(news) do
+    local lane = lanes[KEYS[key_at + n]]
+    lane.newest = newest
+    append(lane, ARGV[arg_at + n])
+  end
+  waits, waits_of[source] = waits + #news, (waits_of[source] or 0) + #news
+  came[source] = (came[source] or 0) + #news
+  for at = dead_at, dead_at + unmapped * 3 - 1, 3 do keep_dead(ARGV[at], ARGV[at + 1], ARGV[at + 2]) end
   return 's'
 end
 
-local answers = {}
-for n, delivery in ipairs(deliveries) do answers[n] = accept(delivery) end
-write_enqueued()
-write('HSET', ENDED, records)
-write('ZADD', DEAD, letters)
-write('ZADD', UNMAPPED, of_persons)
--- Last: what is remembered without being kept would be lost.
-write_seen()
-keep_clock()
-wake()
+local answers, key_at, arg_at = { broken }, FIXED + 1, 6
+for n = 1, tonumber(ARGV[5]) do
+  local head = ARGV[arg_at]
+  local kind, remember_ms, entries, unmapped, ids_at = struct.unpack('>BI6I4I4', head)
+  local source_at, key = ids_at + 16 * (entries + unmapped), nil
+  if kind > 0 then
+    key = KEYS[key_at]
+    key_at = key_at + 1
+  end
+  local ids = string.sub(head, ids_at, source_at - 1)
+  answers[n + 1] = accept(key, kind, remember_ms, entries, unmapped, ids, string.sub(head, source_at), key_at, arg_at + 1)
+  key_at, arg_at = key_at + entries, arg_at + 1 + entries + unmapped * 3
+end
+for source, count in pairs(came) do count_entries(source, count) end
+keep_lanes()
 return answers

@@ -1,122 +1,90 @@
--- Takes in what another store holds. After: what was not known is there, and is remembered by its mark; what
--- was known is as it was. Or, where that is asked for, nothing changed.
--- ARGV[9] 1 to write, 0 to look only, [10] ms for which marks are remembered, then of each record a letter and:
---   h hold       mark, scope, code, since, next or '', probes
---   p person     person, entry (JSON), in_line_at
---   u unmapped   mark, id, ended, person or ''
---   x dead job   mark, id, ended, kind, seq, person, job
---   w waiting    mark, id, due, kind, seq, person, job
---   d finished   id, ended, at, seq, person, job
---   s delivery   key, fingerprint, until, ids
--- Answers a text with a letter for each: t (taken in; looking only: missing), or k (known).
-local writes = ARGV[9] == '1'
-local marked_until = now + ARGV[10]
-local at = 10
-local function arg()
+-- Takes in what another store has, whatever was there. ARGV[2..]: one record after the other, by its letter.
+-- m (seq, fence, tats), r (key, what it says, ms), p (ID, lane with an empty inbox, document or '', its story's length and
+-- entries, gone, number of fields and those of ROOT k, dead letter's id or '', row), e (ID, place, what `append`
+-- takes), u (id, row, payload), s (name, text).
+local at = 2
+local function next_arg()
   at = at + 1
-  return ARGV[at]
-end
-local function args(n)
-  at = at + n
-  return unpack(ARGV, at - n + 1, at)
+  return ARGV[at - 1]
 end
 
-local function is_marked(mark)
-  return (find_seen(mark) or 0) > now
-end
-
-local function is_there(id)
-  return call('HGET', JOB, id) or call('HGET', ENDED, id)
-end
-
-local function mark_it(mark)
-  remember(mark, marked_until, 'scim-bridge copy', '')
-end
-
--- The job with its place among all.
-local function place(id, seq, job)
-  call('HSET', JOB, id, job)
-  if tonumber(seq) > (tonumber(call('HGET', CTL, 'seq')) or 0) then call('HSET', CTL, 'seq', seq) end
-  return ref_of(seq, id)
-end
-
--- Each answers whether the record was known.
-local take = {
-  h = function()
-    local mark, scope, code, since, next_at, probes = args(6)
-    local hold = load_hold(scope)
-    if hold.code or is_marked(mark) then return true end
-    if not writes then return false end
-    hold.code, hold.since, hold.next, hold.probes = code, tonumber(since), tonumber(next_at), tonumber(probes)
-    save_hold(hold)
-    mark_it(mark)
-  end,
-  p = function()
-    local person, entry, in_line_at = args(3)
-    local there = tonumber(string.match(call('HGET', DIRECTORY, person) or '', '"in_line_at":(-?%d+)'))
-    if there and there >= tonumber(in_line_at) then return true end
-    if writes then call('HSET', DIRECTORY, person, entry) end
-  end,
-  u = function()
-    local mark, id, ended, person = args(4)
-    if is_there(id) or is_marked(mark) then return true end
-    if not writes then return false end
-    call('HSET', ENDED, id, ended)
-    call('ZADD', DEAD, 0, id)
-    if person ~= '' then call('ZADD', UNMAPPED, 0, person .. '\n' .. id) end
-    mark_it(mark)
-  end,
-  x = function()
-    local mark, id, ended, kind, seq, person, job = args(7)
-    if is_there(id) or is_marked(mark) then return true end
-    if not writes then return false end
-    local lane = load_lane(person)
-    local ref = place(id, seq, job)
-    call('HSET', ENDED, id, ended)
-    call('ZADD', DEAD, 0, id)
-    call('ZADD', KEPT, 0, person .. '\n' .. ref)
-    if kind == 'h' then
-      lane.parks = lane.parks + 1
-      if lane.state ~= 'l' then
-        if lane.state == 'd' then call('ZADD', QUEUE, 0, person .. '\n' .. lane.ref) end
-        lane.state, lane.kind, lane.ref = 'p', '-', NOBODY
-      end
-      save_lane(lane)
+local function take_person()
+  local id, head, document = next_arg(), next_arg(), next_arg()
+  local key = ROOT .. 'l' .. id
+  forget(id, read_lane(key))
+  call('SET', key, head)
+  local lane = read_lane(key)
+  add_person(id)
+  try('ZADD', PLACES[lane.state], int(lane.since), id)
+  if lane.due > 0 then try('ZADD', DUE, int(lane.due), id) end
+  if lane.tag ~= '' then try('ZADD', ROOT .. 't:' .. lane.tag, int(lane.since), id) end
+  if lane.state == 'i' then call('HSET', CTL, 'tidied', 0) end
+  call('DEL', ROOT .. 'd' .. id, ROOT .. 's' .. id)
+  if has(lane, HAS_DOCUMENT) then
+    call('SET', ROOT .. 'd' .. id, document)
+    call('HINCRBY', CTL, 'people', 1)
+  end
+  for _ = 1, next_arg() do call('RPUSH', ROOT .. 's' .. id, next_arg()) end
+  call('HSET', ROOT .. 'k' .. id, '#', next_arg())
+  for _ = 1, next_arg() do
+    local field = next_arg()
+    local word = string.sub(field, 2)
+    call('HSET', ROOT .. 'k' .. id, field, '')
+    if string.sub(field, 1, 1) == 't' then
+      try('ZADD', TERMS, 0, word .. '\0' .. id)
+    else
+      try('HSET', OWNERS, word, id)
     end
-    mark_it(mark)
-  end,
-  w = function()
-    local mark, id, due, kind, seq, person, job = args(7)
-    if is_there(id) or is_marked(mark) then return true end
-    if not writes then return false end
-    local lane = load_lane(person)
-    local ref = place(id, seq, job)
-    add_live(id)
-    enter(lane, ref, kind)
-    if lane.state == 'd' and lane.ref == ref then lane.at = tonumber(due) end
-    save_lane(lane)
-    mark_it(mark)
-  end,
-  d = function()
-    local id, ended, done_at, seq, person, job = args(6)
-    if is_there(id) then return true end
-    if not writes then return false end
-    local ref = place(id, seq, job)
-    call('HSET', ENDED, id, ended)
-    call('ZADD', KEPT, 0, person .. '\n' .. ref)
-    call('ZADD', DONE, done_at, ref)
-    call('ZADD', DONE_IDS, 0, id)
-  end,
-  s = function()
-    local key, fingerprint, until_ms, ids = args(4)
-    local there = find_seen(key)
-    if there and (there > now or there >= tonumber(until_ms)) then return true end
-    if writes then remember(key, tonumber(until_ms), fingerprint, ids) end
-  end,
-}
+  end
+  local dead, row = next_arg(), next_arg()
+  if dead ~= '' then keep_dead(dead, row) end
+end
 
-local fates = {}
-while at < #ARGV do fates[#fates + 1] = take[arg()]() and 'k' or 't' end
-write_seen()
-wake()
-return table.concat(fates)
+-- Entries of one person at a time: their inbox is written once.
+local function take_entries(id, new)
+  local lane = lane_of(id)
+  local all = lane and first_entries(lane, function() return true end)
+  if not all then return end
+  local entries, places, from = {}, {}, 1
+  while from <= #all do
+    local place, bytes = struct.unpack('>I7I4', all, from)
+    places[#places + 1] = place
+    entries[place] = string.sub(all, from + 7, from + 10 + bytes)
+    from = from + 11 + bytes
+  end
+  for place, body in pairs(new) do
+    if not entries[place] then places[#places + 1] = place end
+    entries[place] = body
+  end
+  table.sort(places)
+  count_entries(lane.source, #places - lane.entries)
+  lane.entries = #places
+  for n, place in ipairs(places) do places[n] = struct.pack('>I7', place) .. entries[place] end
+  call('SET', lane.key, head_of(lane) .. table.concat(places))
+end
+
+local entries = {}
+while at <= #ARGV do
+  local kind = next_arg()
+  if kind == 'm' then
+    for _, field in ipairs({ 'seq', 'fence', 'write_tat_us', 'read_tat_us' }) do
+      local mark = math.max(tonumber(next_arg()), tonumber(call('HGET', CTL, field) or 0))
+      call('HSET', CTL, field, int(mark))
+    end
+  elseif kind == 'r' then
+    call('SET', next_arg(), next_arg(), 'PX', next_arg())
+  elseif kind == 'p' then
+    take_person()
+  elseif kind == 'e' then
+    local id, place = next_arg(), tonumber(next_arg())
+    entries[id] = entries[id] or {}
+    entries[id][place] = next_arg()
+  elseif kind == 'u' then
+    keep_dead(next_arg(), next_arg(), next_arg())
+  else
+    try('HSET', SHARED, next_arg(), next_arg())
+  end
+end
+for id, new in pairs(entries) do take_entries(id, new) end
+keep_lanes()
+return { broken }

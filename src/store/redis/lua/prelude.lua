@@ -1,43 +1,47 @@
--- What every script begins with: the keys by name, whether it may run at all, the clock, numbers as text.
+-- What every script begins with: keys by name, whether it may run at all, the clock, what does not read.
 --
--- COMMANDS    what the script calls; scripts.rs puts the list in front
--- KEYS are the same for every script, all under one hash tag; keys.rs lists them in this order.
--- ARGV[1]     now in ms since the epoch; 0: the server's clock (tests bring a clock of their own)
--- ARGV[2..5]  us between two tokens and us of tolerance: of writes, of reads; 0 us between: no limit
--- ARGV[6..7]  ms between the probes of a hold: the first, the most
--- ARGV[8]     finished jobs kept at the most
--- ARGV[9..]   the script's own
---
--- A reference `ref` to a job is 12 hex digits of its sequence and the 16 bytes of its id.
--- Text is never compared by `<`: that would be the server's locale.
-local SCHEMA, CTL, HOLD_ALL, HOLD_CREATES, JOB, LANE, DIRECTORY, DUE_H, DUE_R, LEASE_H, LEASE_R, PARKED, QUEUE,
-  LIVE, LIVE_ORDER, DEAD, DONE, DONE_IDS, KEPT, UNMAPPED, ENDED, SEEN, WAKE = unpack(KEYS)
-local call = redis.call
-
--- The newest schema that these scripts know. A change that an older version cannot live with raises it.
-local KNOWN = 1
+-- scripts.rs puts in front: COMMANDS, what the script calls; the names of the fixed keys that its text uses,
+-- which come first in KEYS; FIXED, how many they are. The script's own keys follow. Keys of people whom a script
+-- finds by itself are made of ROOT: all keys have one hash tag, and so one slot.
+-- ARGV[1]: 0: the server's clock counts. Tests bring one of their own: now in ms since the epoch, or, below 0, what
+-- the server's clock would say.
+-- Answers { keys that do not read, … }. Text is never compared by `<`: that would be the server's locale.
+local call, int_format = redis.call, string.format
+local ROOT = string.sub(SCHEMA, 1, -#'schema' - 1)
+-- A change of layout that an older version cannot live with raises it. 1 was never released.
+local KNOWN = 2
 
 -- A script that a command is refused to in its middle leaves half of its writes behind: refused before.
 do
   local refused = {}
   for _, command in ipairs(COMMANDS) do
     -- Any of our names does: those of the keys were looked at by EVALSHA.
-    if not redis.acl_check_cmd(command, WAKE) then refused[#refused + 1] = string.lower(command) end
+    if not redis.acl_check_cmd(command, SCHEMA) then refused[#refused + 1] = string.lower(command) end
   end
   if #refused > 0 then return redis.error_reply("NOPERM the user may not run '" .. table.concat(refused, ' ') .. "'") end
 end
 
--- A newer version may come at any time, and what it writes is not ours to write in.
+-- What another version wrote is not ours to write in.
 local version = call('GET', SCHEMA)
-if version and (tonumber(version) or 0) ~= KNOWN then
-  if not tonumber(version) then return redis.error_reply('DAMAGED the schema version is no number') end
-  if tonumber(version) > KNOWN then return redis.error_reply('NEWER ' .. version .. ' ' .. KNOWN) end
+if version and version ~= '2' then
+  local found = tonumber(version)
+  if not found then return redis.error_reply('DAMAGED the schema version is no number') end
+  return redis.error_reply((found > KNOWN and 'NEWER ' or 'OLDER ') .. version .. ' ' .. KNOWN)
 end
 
 -- A whole number as text, exact up to 2^53. (`%.0f` takes twice as long.)
-local format = string.format
 local function int(n)
-  return format('%d', n)
+  return int_format('%d', n)
+end
+
+-- Keys that are of another type, or whose content does not read. What is written elsewhere is written all the same.
+local broken = {}
+local function try(command, key, ...)
+  local answer = redis.pcall(command, key, ...)
+  if type(answer) ~= 'table' or not answer.err then return answer end
+  if not string.find(answer.err, 'WRONGTYPE', 1, true) then error(answer) end
+  broken[#broken + 1] = key
+  return nil
 end
 
 -- The clock, and time as it counts here. Where the clock is set back, all that is due, and the tokens, would
@@ -45,33 +49,26 @@ end
 -- up. While time is ahead, a clock that leaps is one that is set right again: that is no time that has passed.
 -- CTL clock_us: the time when it was last kept; clock_read_us: what the clock said then.
 local CLOCK_KEPT_US, CLOCK_LEAP_US = 1000000, 10000000
-local clock_us, now_us, clock_is_behind, clock_is_kept
+local clock_us, now_us, clock_is_kept
 do
-  if ARGV[1] == '0' then
+  clock_us = math.abs(ARGV[1]) * 1000
+  if clock_us == 0 then
     local time = call('TIME')
     clock_us = time[1] * 1000000 + time[2]
-  else
-    clock_us = ARGV[1] * 1000
   end
   local kept, read = unpack(call('HMGET', CTL, 'clock_us', 'clock_read_us'))
   kept, read = tonumber(kept or 0), tonumber(read or 0)
   now_us = clock_us
-  if kept > read or kept - clock_us > CLOCK_KEPT_US then
+  if tonumber(ARGV[1]) <= 0 and (kept > read or kept - clock_us > CLOCK_KEPT_US) then
     local passed = clock_us - read
     if passed < 0 or passed > CLOCK_LEAP_US then passed = 0 end
     now_us = math.max(kept + math.floor(passed * 0.9), clock_us)
   end
-  clock_is_behind = now_us > clock_us
   clock_is_kept = clock_us >= read and clock_us - read <= CLOCK_KEPT_US
 end
 local now = math.floor(now_us / 1000)
 
 -- Keeps the time, once a second: whatever goes on all the time does so.
-local function keep_clock()
+local function keep_time()
   if not clock_is_kept then call('HSET', CTL, 'clock_us', int(now_us), 'clock_read_us', int(clock_us)) end
-end
-
--- Refuses before anything is written.
-local function damaged(what)
-  return redis.error_reply('DAMAGED ' .. what)
 end

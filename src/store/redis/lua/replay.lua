@@ -1,18 +1,24 @@
--- Puts a dead job back. Before: a dead letter. After: the job is in its place in its lane, due now, its
--- counts at zero and create_unknown kept; what was parked behind it goes on. Or nothing changed.
--- ARGV[9] id. Answers done, missing, or other (of another origin).
-local as = ended_as(ARGV[9])
-if as == 'u' then return 'other' end
-local job = as == 'x' and find_job(ARGV[9])
-if not job then return 'missing' end
-local lane = load_lane(job.person)
-extend_history(job, '{"at":' .. int(now) .. ',"note":"replayed"}')
-job.due, job.attempts, job.take_overs, job.first, job.not_found, job.username_refused = int(now), 0, 0, '-', 0, 0
-save_job(job)
-raise(job)
-add_live(job.id)
-enter(lane, job.ref, job.kind)
-unpark(lane, job.kind)
-save_lane(lane)
-wake()
-return 'done'
+-- Drops an unmapped record, and puts what it says into inboxes instead, whatever the bounds. KEYS: of each entry its
+-- lane. ARGV[2] id, [3] number of entries, of each what `append` takes and source, then of each unmapped record that
+-- comes in its place id, row and payload. Answers whether there was such a record; -1: a lane does not read.
+local lanes, at = {}, 4
+if not dead_fields(ARGV[2]) then return { broken, 0 } end
+for n = 1, tonumber(ARGV[3]) do
+  local key = KEYS[FIXED + n]
+  if lanes[key] == nil then
+    local lane = read_lane(key)
+    if lane == nil then lane = new_lane(key, ARGV[3 + 2 * n]) end
+    lanes[key] = lane
+  end
+  if not lanes[key] then return { broken, -1 } end
+end
+drop_dead(ARGV[2])
+for n = 1, tonumber(ARGV[3]) do
+  local lane = lanes[KEYS[FIXED + n]]
+  append(lane, ARGV[at])
+  count_entries(lane.source, 1)
+  at = at + 2
+end
+for m = at, #ARGV, 3 do keep_dead(ARGV[m], ARGV[m + 1], ARGV[m + 2]) end
+keep_lanes()
+return { broken, 1 }

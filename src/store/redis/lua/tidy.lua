@@ -1,11 +1,18 @@
--- Drops what is past its keep. After: of the finished jobs past their age or number so many are gone at the
--- most; of the segments of remembered deliveries, so many more were gone through.
--- ARGV[9] ms that finished jobs are kept, [10] rows of each sort. Answers how many rows went.
-local rows_max = tonumber(ARGV[10])
-local old = call('ZRANGEBYSCORE', DONE, '-inf', '(' .. int(now - ARGV[9]), 'LIMIT', 0, rows_max)
-for _, ref in ipairs(old) do
-  call('ZREM', DONE, ref)
-  forget_job(ref)
+-- Forgets the stories of people who have been idle for long, a few at once. CTL tidied: since when those were idle
+-- of whom it is done. ARGV[2] ms for which they are kept, [3] how many people at the most. Answers how many entries
+-- went, and whether there is more to do.
+local before, count = int(math.max(now - ARGV[2], 0)), 0
+local after = call('HGET', CTL, 'tidied') or '0'
+local last = (try('ZRANGE', IDLE, '(' .. after, before, 'BYSCORE', 'LIMIT', ARGV[3] - 1, 1, 'WITHSCORES') or {})[2] or before
+for _, id in ipairs(try('ZRANGE', IDLE, '(' .. after, last, 'BYSCORE') or {}) do
+  local story = ROOT .. 's' .. id
+  local entries = try('LLEN', story) or 0
+  if entries > 0 then
+    call('DEL', story)
+    try('HINCRBY', ROOT .. 'k' .. id, '#', entries)
+    count = count + entries
+  end
 end
-local rows = #old + drop_surplus(rows_max)
-return rows + tidy_seen(rows_max)
+if tonumber(last) > tonumber(after) then call('HSET', CTL, 'tidied', last) end
+keep_time()
+return { broken, count, tonumber(last) < tonumber(before) and 1 or 0 }

@@ -1,0 +1,267 @@
+//! Who is at the door of API and console, and how often they may try a token.
+//!
+//! A wrong token costs its peer a place in a line: some are judged at once, the next ones one after the
+//! other, and whoever would have to wait for long is put off, with nothing judged. A right token costs
+//! nothing, and nobody waits for what another peer tried.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{HOST, HeaderMap};
+use actix_web::http::uri::Authority;
+use actix_web::middleware::Next;
+use actix_web::{HttpMessage, HttpRequest, ResponseError, web};
+use tokio::time::Instant;
+
+use super::error::AdminError;
+use crate::peer::{TrustedProxies, counted_as};
+use crate::telemetry::metrics::{ADMIN_GUESSES_TOTAL, GUESS_PUT_OFF, GUESS_REFUSED, RESULT};
+
+/// How often one peer's wrong tokens are judged, once its first ones are used up.
+const EVERY: Duration = Duration::from_millis(100);
+/// How many are judged at once.
+const AT_ONCE: u32 = 20;
+/// The longest wait for being judged.
+const WAIT_MAX: Duration = Duration::from_secs(2);
+/// Peers that are remembered: those whose line is the longest.
+const PEERS_MAX: usize = 10_000;
+/// How often wrong tokens of one peer are told in the log.
+const TOLD_EVERY: Duration = Duration::from_secs(10);
+/// What machines ask for by whatever name they know us: no secret, and nothing to change.
+const OPEN_TO_ALL_NAMES: [&str; 3] = ["/livez", "/readyz", "/metrics"];
+
+/// The door. Clones share it.
+#[derive(Clone)]
+pub(super) struct Gate(Arc<Inner>);
+
+struct Inner {
+    hosts: Vec<String>,
+    proxies: TrustedProxies,
+    lines: Mutex<HashMap<IpAddr, Line>>,
+}
+
+struct Line {
+    /// When the last of those in line is judged, at an even pace.
+    until: Instant,
+    wrong: u64,
+    told_at: Option<Instant>,
+}
+
+/// What became of a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Judged<T> {
+    /// It opens for them.
+    Right(T),
+    /// It opens for nobody.
+    Wrong,
+    /// It was not looked at.
+    PutOff,
+}
+
+/// Who asks, and under which name; found out once for each request.
+#[derive(Debug, Clone)]
+pub(super) struct Caller {
+    peer: IpAddr,
+    /// As the browser wrote it, with its port.
+    host: String,
+    is_https: bool,
+}
+
+impl Caller {
+    /// Whether a form came from a page of this very address. A browser always says where a form came from;
+    /// who says nothing is no browser.
+    pub(super) fn is_of_origin(&self, origin: Option<&str>) -> bool {
+        let Some(origin) = origin else { return true };
+        origin.split_once("://").is_some_and(|(_, host)| host.eq_ignore_ascii_case(&self.host))
+    }
+
+    pub(super) fn is_https(&self) -> bool {
+        self.is_https
+    }
+
+    /// Who asks; somebody without an address where the door was gone round.
+    pub(super) fn of(request: &HttpRequest) -> Self {
+        let unknown = || Self { peer: IpAddr::from([0, 0, 0, 0]), host: String::new(), is_https: false };
+        request.extensions().get::<Self>().cloned().unwrap_or_else(unknown)
+    }
+}
+
+impl Gate {
+    /// A door that is called by these names, beside addresses and `localhost`.
+    pub(super) fn new(hosts: Vec<String>, proxies: TrustedProxies) -> Self {
+        Self(Arc::new(Inner { hosts, proxies, lines: Mutex::default() }))
+    }
+
+    /// Judges a token that the caller gave, when it is their turn: `open` says for whom it opens.
+    pub(super) async fn judge<T>(&self, caller: &Caller, open: impl FnOnce() -> Option<T>) -> Judged<T> {
+        let peer = counted_as(caller.peer);
+        let Some(wait) = self.line_up(peer) else {
+            metrics::counter!(ADMIN_GUESSES_TOTAL, RESULT => GUESS_PUT_OFF).increment(1);
+            return Judged::PutOff;
+        };
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
+        }
+        if let Some(opened) = open() {
+            self.leave_line(peer);
+            return Judged::Right(opened);
+        }
+        metrics::counter!(ADMIN_GUESSES_TOTAL, RESULT => GUESS_REFUSED).increment(1);
+        self.tell(peer);
+        Judged::Wrong
+    }
+
+    /// How long to wait for being judged; none where that is too long.
+    fn line_up(&self, peer: IpAddr) -> Option<Duration> {
+        let now = Instant::now();
+        let mut lines = self.0.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        if lines.len() >= PEERS_MAX && !lines.contains_key(&peer) {
+            lines.retain(|_, line| line.until > now);
+            let shortest = lines.iter().min_by_key(|(_, line)| line.until).map(|(peer, _)| *peer);
+            if let Some(shortest) = shortest.filter(|_| lines.len() >= PEERS_MAX) {
+                lines.remove(&shortest);
+            }
+        }
+        let line = lines.entry(peer).or_insert(Line { until: now, wrong: 0, told_at: None });
+        let until = line.until.max(now) + EVERY;
+        let wait = until.duration_since(now).saturating_sub(EVERY * AT_ONCE);
+        (wait <= WAIT_MAX).then(|| {
+            line.until = until;
+            wait
+        })
+    }
+
+    fn leave_line(&self, peer: IpAddr) {
+        let mut lines = self.0.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(line) = lines.get_mut(&peer) {
+            line.until -= EVERY;
+        }
+    }
+
+    fn tell(&self, peer: IpAddr) {
+        let now = Instant::now();
+        let mut lines = self.0.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(line) = lines.get_mut(&peer) else { return };
+        line.wrong += 1;
+        if line.told_at.is_none_or(|told| now.duration_since(told) >= TOLD_EVERY) {
+            tracing::warn!(%peer, wrong = line.wrong, "wrong admin tokens were given");
+            (line.told_at, line.wrong) = (Some(now), 0);
+        }
+    }
+
+    fn caller(&self, request: &ServiceRequest) -> Caller {
+        let address = request.peer_addr().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.ip());
+        let headers = request.headers();
+        let forwarded = self.0.proxies.trusts(address);
+        let told = |name: &str| text(headers, name).filter(|_| forwarded);
+        let hops = headers.get_all("x-forwarded-for").filter_map(|value| value.to_str().ok());
+        let host = told("x-forwarded-host").or_else(|| text(headers, HOST.as_str()));
+        Caller {
+            peer: self.0.proxies.client(address, hops.collect::<Vec<_>>().into_iter()),
+            host: host.or(request.uri().authority().map(Authority::as_str)).unwrap_or_default().to_owned(),
+            is_https: told("x-forwarded-proto").is_some_and(|scheme| scheme.eq_ignore_ascii_case("https")),
+        }
+    }
+
+    /// Whether this is one of our names. A page of somebody else's can make its own name lead to our address,
+    /// and would then be of our origin to its browser.
+    fn is_called(&self, host: &str) -> bool {
+        let name = host_name(host).to_ascii_lowercase();
+        let name = name.strip_suffix('.').unwrap_or(&name);
+        let is_address = name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
+        is_address || name == "localhost" || self.0.hosts.iter().any(|known| known == name)
+    }
+}
+
+/// A host without its port.
+fn host_name(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port))
+            if port.bytes().all(|byte| byte.is_ascii_digit()) && (!name.contains(':') || name.ends_with(']')) =>
+        {
+            name
+        }
+        Some(_) | None => host,
+    }
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// Finds out who asks, and refuses whoever calls us by a foreign name.
+pub(super) async fn pass<B: MessageBody>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
+    if let Some(gate) = request.app_data::<web::Data<Gate>>() {
+        let caller = gate.caller(&request);
+        if !gate.is_called(&caller.host) && !OPEN_TO_ALL_NAMES.contains(&request.path()) {
+            return Ok(request.into_response(AdminError::ForeignHost.error_response()).map_into_right_body());
+        }
+        request.extensions_mut().insert(caller);
+    }
+    next.call(request).await.map(ServiceResponse::map_into_left_body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn caller(peer: &str) -> Caller {
+        Caller { peer: peer.parse().unwrap(), host: "localhost:9090".to_owned(), is_https: false }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_peer_s_guesses_are_judged_at_a_pace_and_put_off_beyond() {
+        let gate = Gate::new(Vec::new(), TrustedProxies::default());
+        let nobody = || None::<()>;
+        let guesser = caller("192.0.2.1");
+        let since = Instant::now();
+        for _ in 0..AT_ONCE {
+            assert_eq!(gate.judge(&guesser, nobody).await, Judged::Wrong);
+        }
+        assert_eq!(since.elapsed(), Duration::ZERO);
+        let judged = futures_util::future::join_all((0..100).map(|_| gate.judge(&guesser, nobody))).await;
+        assert_eq!(judged.iter().filter(|judged| **judged == Judged::Wrong).count(), 20, "two seconds' worth");
+        assert!(since.elapsed() >= Duration::from_millis(1900));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_right_token_is_not_slowed_by_what_another_peer_tries_and_costs_nothing() {
+        let gate = Gate::new(Vec::new(), TrustedProxies::default());
+        let nobody = || None::<()>;
+        let guesser = caller("192.0.2.1");
+        futures_util::future::join_all((0..100).map(|_| gate.judge(&guesser, nobody))).await;
+        let since = Instant::now();
+        for _ in 0..1000 {
+            assert_eq!(gate.judge(&caller("192.0.2.2"), || Some(())).await, Judged::Right(()));
+        }
+        assert_eq!(since.elapsed(), Duration::ZERO);
+    }
+
+    #[test]
+    fn addresses_localhost_and_the_configured_names_are_ours_and_no_other() {
+        let gate = Gate::new(vec!["bridge.example.com".to_owned()], TrustedProxies::default());
+        for ours in [
+            "127.0.0.1:9090",
+            "10.1.2.3",
+            "[::1]:9090",
+            "[::1]",
+            "localhost",
+            "LocalHost:80",
+            "Bridge.example.com.:443",
+        ] {
+            assert!(gate.is_called(ours), "{ours}");
+        }
+        for foreign in
+            ["", "evil.example", "evil.example:9090", "localhost.evil.example", "127.0.0.1.evil.example", "x@localhost"]
+        {
+            assert!(!gate.is_called(foreign), "{foreign}");
+        }
+    }
+}

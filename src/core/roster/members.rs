@@ -1,0 +1,77 @@
+//! The list of members, and whose they are.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::core::person::Document;
+use crate::core::person::email::compare_key;
+use crate::core::reconcile::request::Member;
+
+/// A member as the list shows them.
+#[derive(Debug, Clone)]
+pub struct ListedMember {
+    /// The member.
+    pub member: Member,
+    /// `externalId`, where there is one.
+    pub external_id: Option<String>,
+}
+
+/// All members, read in full.
+#[derive(Debug, Default)]
+pub struct MemberList {
+    members: Vec<ListedMember>,
+    by_id: HashMap<String, usize>,
+    by_address: HashMap<String, Vec<usize>>,
+    by_external_id: HashMap<String, Vec<usize>>,
+}
+
+impl MemberList {
+    /// Takes in a page. Who was seen before (the list changed while it was read, or a page was repeated)
+    /// is not taken twice. How many were new.
+    pub fn add(&mut self, page: Vec<ListedMember>) -> usize {
+        let before = self.members.len();
+        for listed in page {
+            let place = self.members.len();
+            if self.by_id.contains_key(&listed.member.id) {
+                continue;
+            }
+            self.by_id.insert(listed.member.id.clone(), place);
+            self.by_address.entry(compare_key(&listed.member.user_name)).or_default().push(place);
+            if let Some(external_id) = &listed.external_id {
+                self.by_external_id.entry(external_id.clone()).or_default().push(place);
+            }
+            self.members.push(listed);
+        }
+        self.members.len() - before
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// Whom the list has for a person: by the known id, else by HR's address, else by the known address, else
+    /// by the `externalId` that the bridge writes. Several of one are nobody: the plan looks for itself.
+    #[must_use]
+    pub fn of(&self, document: &Document) -> Option<&ListedMember> {
+        let known = document.member.as_ref();
+        let by_id = known.and_then(|known| self.by_id.get(known.id.as_ref()?)).copied();
+        let one = |places: Option<&Vec<usize>>| places.filter(|places| places.len() == 1).map(|places| places[0]);
+        let by_address = || one(document.record.email().and_then(|email| self.by_address.get(email.key())));
+        let by_known_address = || one(known.and_then(|known| self.by_address.get(&known.address_key())));
+        let by_external_id = || one(self.by_external_id.get(&document.person.employee_id));
+        let place = by_id.or_else(by_address).or_else(by_known_address).or_else(by_external_id)?;
+        self.members.get(place)
+    }
+
+    /// Members of nobody in `taken`: who is at the target, and not in HR.
+    pub fn strangers<'l>(&'l self, taken: &'l HashSet<String>) -> impl Iterator<Item = &'l ListedMember> {
+        self.members.iter().filter(|listed| !taken.contains(&listed.member.id))
+    }
+}

@@ -1,0 +1,14 @@
+//! A roster: a file that says who works here, as an HR system exports it, and what it would lead to.
+//!
+//! Lives here: reading rows, what a row says, matching people with the list of members, the plan as a
+//! whole. Not here: where rows are kept, and who reads the list (`crate::roster`).
+
+pub use self::columns::{Columns, Field};
+pub use self::members::{ListedMember, MemberList};
+pub use self::report::{PlanReport, PlannedPerson, plan_all};
+pub use self::rows::{FileProblem, Row, read};
+
+mod columns;
+mod members;
+mod report;
+mod rows;

@@ -1,0 +1,300 @@
+//! Where what is signed is cut into its parts. A signature covers the parts one after the other, and not
+//! where one ends and the next begins: whoever holds a genuine delivery could move bytes from one to the
+//! other. A delivery is believed only where its bytes can be cut in one way.
+
+use std::collections::BTreeMap;
+
+use super::fields::Tolerance;
+use super::scheme::{Scheme, TimeUnit};
+use super::template::Part;
+use super::verify::Seen;
+use crate::core::time::UnixMs;
+
+/// The longest id that is taken, in bytes, where it is cut from others.
+const ID_BYTES_MAX: usize = 1024;
+/// The longest text of an instant: RFC 3339 with nanoseconds and offset has 35.
+const TIME_BYTES_MAX: usize = 40;
+/// The longest query that is taken, in bytes, where it is cut from others.
+const QUERY_BYTES_MAX: usize = 2048;
+/// How far from its ends the text can be cut: all parts but the body, at their longest.
+const WINDOW_BYTES: usize = 8 * 1024;
+
+/// A part of the text, and what may stand there.
+enum Piece<'a> {
+    Fixed(Vec<u8>),
+    /// Digits, and nothing else.
+    Digits,
+    Rfc3339,
+    /// Ten digits, which are seconds until the year 2286, or an instant as RFC 3339 has it.
+    SecondsOrRfc3339,
+    /// Whatever a header can hold, up to so many bytes.
+    Text(usize),
+    /// The address up to its query, then a query or none.
+    Address(&'a [u8]),
+}
+
+/// Whether these parts, one after the other, can be cut in this one way only.
+pub(super) fn is_clear(scheme: &Scheme, seen: &Seen<'_>) -> bool {
+    let parts = scheme.signed.parts();
+    let movable = |part: &&Part| matches!(part, Part::Body | Part::Timestamp | Part::Id | Part::Url);
+    if parts.iter().filter(movable).count() < 2 {
+        return true;
+    }
+    // Without a body, or with two, nothing can be said.
+    let Some(body_at) = parts.iter().position(|part| *part == Part::Body) else { return false };
+    if parts.iter().filter(|part| **part == Part::Body).count() > 1 {
+        return false;
+    }
+    let piece = |part: &Part| piece(part, scheme, seen);
+    let before: Vec<_> = parts[..body_at].iter().map(piece).collect();
+    let after: Vec<_> = parts[body_at + 1..].iter().rev().map(piece).collect();
+    let values = |parts: &[Part]| parts.iter().map(|part| value(part, seen)).collect::<Vec<_>>();
+    let (head, tail) = (values(&parts[..body_at]), values(&parts[body_at + 1..]));
+    let as_given = |pieces: &[Piece<'_>], values: &[Vec<u8>]| pieces.iter().zip(values).all(|(p, v)| p.may_be(v));
+    let reversed: Vec<_> = tail.iter().rev().cloned().collect();
+    if !as_given(&before, &head) || !as_given(&after, &reversed) {
+        return false;
+    }
+    let (head, tail) = (head.concat(), tail.concat());
+    let is_json = looks_like_json(seen.body);
+    let text = Text { head: &head, body: seen.body, tail: &tail };
+    let begins = cuts(&before, &text.first_bytes(), Towards::End);
+    let ends = cuts(&after, &text.last_bytes(), Towards::Start);
+    let len = head.len() + seen.body.len() + tail.len();
+    let mut ways = 0_u32;
+    for (begin, begin_ways) in &begins {
+        for (from_end, end_ways) in &ends {
+            let end = len.saturating_sub(*from_end);
+            if *begin <= end && (!is_json || text.is_json_between(*begin, end)) {
+                ways = ways.saturating_add(begin_ways.saturating_mul(*end_ways));
+            }
+        }
+    }
+    ways == 1
+}
+
+fn piece<'a>(part: &Part, scheme: &Scheme, seen: &Seen<'a>) -> Piece<'a> {
+    match part {
+        Part::Literal(text) => Piece::Fixed(text.clone().into_bytes()),
+        // Fields keep their own bounds: see `Verifier::prove`.
+        Part::Json(_) => Piece::Fixed(Vec::new()),
+        Part::Method => Piece::Fixed(seen.method.as_bytes().to_vec()),
+        Part::Id => Piece::Text(ID_BYTES_MAX),
+        Part::Url => Piece::Address(path(seen.url).as_bytes()),
+        Part::Timestamp => match &scheme.timestamp {
+            // Nobody looks at it.
+            Some(rule) if rule.past_s == Tolerance::Off && rule.future_s == Tolerance::Off && rule.unit != TimeUnit::Auto => {
+                Piece::Text(TIME_BYTES_MAX)
+            }
+            Some(rule) => match rule.unit {
+                TimeUnit::S | TimeUnit::Ms => Piece::Digits,
+                TimeUnit::Rfc3339 => Piece::Rfc3339,
+                TimeUnit::Auto => Piece::SecondsOrRfc3339,
+            },
+            None => Piece::Text(TIME_BYTES_MAX),
+        },
+        Part::Body => Piece::Fixed(Vec::new()),
+    }
+}
+
+fn value(part: &Part, seen: &Seen<'_>) -> Vec<u8> {
+    match part {
+        Part::Literal(text) => text.as_bytes().to_vec(),
+        Part::Method => seen.method.as_bytes().to_vec(),
+        Part::Id => seen.id.to_vec(),
+        Part::Timestamp => seen.timestamp.to_vec(),
+        // What stands before the path is the same in every delivery, and so cannot move.
+        Part::Url => seen.url.as_bytes().to_vec(),
+        Part::Body | Part::Json(_) => Vec::new(),
+    }
+}
+
+/// The path without its query and the slash at its end, which are the sender's to choose.
+fn path(url: &str) -> &str {
+    let path = url.split('?').next().unwrap_or_default();
+    path.strip_suffix('/').unwrap_or(path)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Towards {
+    Start,
+    End,
+}
+
+/// Every place at which the pieces, in this order, can end, as a distance from where they began, with the
+/// number of ways that lead there.
+fn cuts(pieces: &[Piece<'_>], text: &[u8], towards: Towards) -> BTreeMap<usize, u32> {
+    let mut places = BTreeMap::from([(0_usize, 1_u32)]);
+    for piece in pieces {
+        let mut next = BTreeMap::new();
+        for (at, ways) in places {
+            let rest = match towards {
+                Towards::End => text.get(at..).unwrap_or_default(),
+                Towards::Start => text.get(..text.len().saturating_sub(at)).unwrap_or_default(),
+            };
+            for length in piece.lengths(rest, towards) {
+                let there: &mut u32 = next.entry(at + length).or_default();
+                *there = there.saturating_add(ways);
+            }
+        }
+        places = next;
+    }
+    places
+}
+
+impl Piece<'_> {
+    /// How many bytes of `text`, from its start or from its end, this may be.
+    fn lengths(&self, text: &[u8], towards: Towards) -> Vec<usize> {
+        let taken = |length: usize| match towards {
+            Towards::End => text.get(..length),
+            Towards::Start => text.len().checked_sub(length).and_then(|from| text.get(from..)),
+        };
+        let fits = |length: &usize| taken(*length).is_some_and(|bytes| self.may_be(bytes));
+        match self {
+            Self::Fixed(bytes) => Some(bytes.len()).filter(fits).into_iter().collect(),
+            Self::Digits | Self::Rfc3339 | Self::SecondsOrRfc3339 => (1..=TIME_BYTES_MAX).filter(fits).collect(),
+            Self::Text(max) => {
+                let run = match towards {
+                    Towards::End => text.iter().take(*max).take_while(|byte| is_text(**byte)).count(),
+                    Towards::Start => text.iter().rev().take(*max).take_while(|byte| is_text(**byte)).count(),
+                };
+                (1..=run).collect()
+            }
+            Self::Address(path) => (path.len()..=path.len() + QUERY_BYTES_MAX).filter(fits).collect(),
+        }
+    }
+
+    fn may_be(&self, bytes: &[u8]) -> bool {
+        match self {
+            Self::Fixed(fixed) => bytes == fixed,
+            Self::Digits => !bytes.is_empty() && bytes.len() <= TIME_BYTES_MAX && bytes.iter().all(u8::is_ascii_digit),
+            Self::Rfc3339 => {
+                let text = std::str::from_utf8(bytes).ok().filter(|text| text.len() <= TIME_BYTES_MAX);
+                text.is_some_and(|text| UnixMs::parse_rfc3339(text).is_some())
+            }
+            Self::SecondsOrRfc3339 => {
+                (bytes.len() == 10 && Self::Digits.may_be(bytes)) || (bytes.first().is_some_and(u8::is_ascii_digit) && Self::Rfc3339.may_be(bytes))
+            }
+            Self::Text(max) => !bytes.is_empty() && bytes.len() <= *max && bytes.iter().all(|byte| is_text(*byte)),
+            Self::Address(path) => bytes.strip_prefix(*path).is_some_and(|rest| {
+                let query = rest.strip_prefix(b"/").unwrap_or(rest);
+                query.is_empty()
+                    || (query[0] == b'?' && query.len() <= QUERY_BYTES_MAX && query.iter().copied().all(is_of_address))
+            }),
+        }
+    }
+}
+
+/// What the value of a header can hold (RFC 9110 §5.5).
+fn is_text(byte: u8) -> bool {
+    byte >= b' ' && byte != 0x7f
+}
+
+/// What an address can hold (RFC 3986): no brace, no quote, no blank.
+fn is_of_address(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=%".contains(&byte)
+}
+
+/// Whether a body is an object or a list, by its first and last character.
+fn looks_like_json(body: &[u8]) -> bool {
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii();
+    body.first().is_some_and(|byte| b"{[".contains(byte)) && body.last().is_some_and(|byte| b"}]".contains(byte))
+}
+
+/// What is signed, as its bytes.
+struct Text<'a> {
+    head: &'a [u8],
+    body: &'a [u8],
+    tail: &'a [u8],
+}
+
+impl Text<'_> {
+    /// As far from its start as it can be cut.
+    fn first_bytes(&self) -> Vec<u8> {
+        self.head.iter().chain(self.body).chain(self.tail).take(WINDOW_BYTES).copied().collect()
+    }
+
+    /// As far from its end as it can be cut.
+    fn last_bytes(&self) -> Vec<u8> {
+        let mut window: Vec<u8> = self
+            .tail
+            .iter()
+            .rev()
+            .chain(self.body.iter().rev())
+            .chain(self.head.iter().rev())
+            .take(WINDOW_BYTES)
+            .copied()
+            .collect();
+        window.reverse();
+        window
+    }
+
+    fn byte(&self, at: usize) -> Option<u8> {
+        let after_head = at.checked_sub(self.head.len());
+        let after_body = after_head.and_then(|at| at.checked_sub(self.body.len()));
+        match (after_head, after_body) {
+            (None, _) => self.head.get(at),
+            (Some(at), None) => self.body.get(at),
+            (_, Some(at)) => self.tail.get(at),
+        }
+        .copied()
+    }
+
+    /// Whether what stands there is an object or a list, by its first and last character.
+    fn is_json_between(&self, begin: usize, end: usize) -> bool {
+        let is_mark = |byte: u8| !byte.is_ascii_whitespace() && !b"\xef\xbb\xbf".contains(&byte);
+        let first = (begin..end).map_while(|at| self.byte(at)).find(|byte| is_mark(*byte));
+        let last = (begin..end).rev().map_while(|at| self.byte(at)).find(|byte| !byte.is_ascii_whitespace());
+        first.is_some_and(|byte| b"{[".contains(&byte)) && last.is_some_and(|byte| b"}]".contains(&byte))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn clear(signed: &str, more: &str, id: &str, timestamp: &str, url: &str, body: &str) -> bool {
+        let scheme: Scheme = toml::from_str(&format!("header = 'x'\nsigned = '{signed}'\n{more}")).unwrap();
+        let (timestamp, id) = (timestamp.as_bytes(), id.as_bytes());
+        let seen = Seen { method: "POST", url, body: body.as_bytes(), timestamp, id, fields: &[] };
+        is_clear(&scheme, &seen)
+    }
+
+    const SECONDS: &str = "timestamp = { from = { header = 't' } }";
+    const RFC3339: &str = "timestamp = { from = { header = 't' }, unit = 'rfc3339' }";
+
+    #[test]
+    fn what_senders_send_can_be_cut_in_one_way() {
+        let big = format!("{{\"a\":\"{}\"}}", "1.".repeat(100_000));
+        for body in [r#"{"a":1}"#, "[1]", " {\"a\":\"b.17:1\"}\n", &big] {
+            assert!(clear("{id}.{timestamp}.{body}", SECONDS, "msg_2x.1a", "1700000000", "/", body), "{body}");
+            assert!(clear("v0:{timestamp}:{body}", SECONDS, "", "1700000000", "/", body));
+            assert!(clear("{timestamp}{body}", SECONDS, "", "1700000000", "/", body));
+            assert!(clear("{body}{timestamp}", SECONDS, "", "1700000000", "/", body));
+            assert!(clear("{body}:{timestamp}", RFC3339, "", "2023-11-14T22:13:20Z", "/", body));
+            assert!(clear("{method}{url}{body}{timestamp}", SECONDS, "", "1700000000", "/webhooks/hr?a=1", body));
+            assert!(clear("{body}", "", "", "", "/", body));
+        }
+        assert!(clear("{body}", "", "", "", "/", "anything 1.2"));
+        // The other cut has a body that no sender sends.
+        assert!(clear("{id}.{timestamp}.{body}", SECONDS, "msg.1700000000", "1700000001", "/", "{}"));
+    }
+
+    #[test]
+    fn what_could_have_been_moved_from_one_part_to_another_is_not_clear() {
+        let body = r#"{"a":1}"#;
+        for (signed, more, id, timestamp, url, body) in [
+            // The rest of the body, under an instant that was the id's.
+            ("{id}.{timestamp}.{body}", SECONDS, "msg", "1700000000", "/", "1700000001.{}"),
+            ("{id}{timestamp}{body}", SECONDS, "msg", "1700000000", "/", body),
+            ("{timestamp}{body}", SECONDS, "", "170000000", "/", r#"0{"a":1}"#),
+            ("{body}{timestamp}", SECONDS, "", "700000000", "/", r#"{"a":1}1"#),
+            ("{url}{body}", "", "", "", "/webhooks/hr?a", r#"=b{"a":1}"#),
+            ("{url}{body}", "", "", "", "/webhooks/hr?a={", r#""b":1}"#),
+            ("{url}{body}", "", "", "", "/webhooks/hr?a=[1]", body),
+            ("{id}.{body}", "", "a.{", "", "/", r#""b":1}.{}"#),
+        ] {
+            assert!(!clear(signed, more, id, timestamp, url, body), "{signed} {id} {timestamp} {url} {body}");
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! The connections that are open: bounded for all together and for each peer. Where a bound is reached,
+//! the connection closes that has kept us waiting the longest, not the one that comes: a genuine delivery
+//! arrives at once and whole, and so never waits long.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::peer::{TrustedProxies, counted_as};
+use crate::telemetry::metrics::{CONNECTIONS, CONNECTIONS_CUT_TOTAL};
+
+/// All connections of the listener. Clones share them.
+#[derive(Clone)]
+pub(super) struct Connections(Arc<Inner>);
+
+struct Inner {
+    max: usize,
+    per_peer_max: usize,
+    proxies: TrustedProxies,
+    open: Mutex<Open>,
+    freed: Notify,
+}
+
+#[derive(Default)]
+struct Open {
+    count: usize,
+    next: u64,
+    peers: HashMap<IpAddr, Peer>,
+    /// Those that wait for their peer; what is answered already comes before all others, and of its kind
+    /// the longest wait comes first.
+    waiting: BTreeMap<Turn, Waiting>,
+}
+
+/// Whose turn it is to be closed.
+type Turn = (Phase, u64);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    /// It is answered, and only its end is waited for.
+    Ending,
+    /// A request, or the rest of one, is waited for.
+    Receiving,
+}
+
+struct Waiting {
+    peer: IpAddr,
+    cut: CancellationToken,
+}
+
+#[derive(Default)]
+struct Peer {
+    count: usize,
+    waiting: BTreeSet<Turn>,
+}
+
+/// A place for one connection, given back when it is dropped.
+pub(super) struct Place {
+    connections: Connections,
+    /// Where the connection comes from.
+    address: IpAddr,
+    /// Whom it is counted for.
+    peer: IpAddr,
+    turn: Option<Turn>,
+    cut: CancellationToken,
+}
+
+impl Connections {
+    pub(super) fn new(max: usize, per_peer_max: usize, proxies: TrustedProxies) -> Self {
+        let inner = Inner { max, per_peer_max, proxies, open: Mutex::default(), freed: Notify::new() };
+        Self(Arc::new(inner))
+    }
+
+    /// A place for a connection from `address`, as soon as there is one; none where all those of its peer are
+    /// being worked on. Only one may ask at a time.
+    pub(super) async fn admit(&self, address: IpAddr) -> Option<Place> {
+        let peer = counted_as(address);
+        loop {
+            let room = {
+                let mut open = self.open();
+                // A proxy brings many: they are told apart by whom it names.
+                let bounded = !self.0.proxies.trusts(address);
+                if bounded && open.count_of(peer) >= self.0.per_peer_max && !open.cut_longest_of(peer) {
+                    return None;
+                }
+                let room = open.count < self.0.max;
+                if room {
+                    open.enter(peer);
+                } else {
+                    open.cut_longest();
+                }
+                room
+            };
+            if room {
+                metrics::gauge!(CONNECTIONS).increment(1.0);
+                let cut = CancellationToken::new();
+                return Some(Place { connections: self.clone(), address, peer, turn: None, cut });
+            }
+            self.0.freed.notified().await;
+        }
+    }
+
+    /// Makes room when descriptors have run out.
+    pub(super) fn cut_longest(&self) {
+        self.open().cut_longest();
+    }
+
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.0.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Open {
+    fn count_of(&self, peer: IpAddr) -> usize {
+        self.peers.get(&peer).map_or(0, |peer| peer.count)
+    }
+
+    fn enter(&mut self, peer: IpAddr) {
+        self.count += 1;
+        self.peers.entry(peer).or_default().count += 1;
+    }
+
+    fn leave(&mut self, peer: IpAddr) {
+        self.count -= 1;
+        if let Some(entry) = self.peers.get_mut(&peer) {
+            entry.count -= 1;
+            if entry.count == 0 {
+                self.peers.remove(&peer);
+            }
+        }
+    }
+
+    fn waits(&mut self, turn: Turn, peer: IpAddr, cut: CancellationToken) {
+        self.peers.entry(peer).or_default().waiting.insert(turn);
+        self.waiting.insert(turn, Waiting { peer, cut });
+    }
+
+    fn forget(&mut self, turn: Turn) -> Option<Waiting> {
+        let waiting = self.waiting.remove(&turn)?;
+        if let Some(peer) = self.peers.get_mut(&waiting.peer) {
+            peer.waiting.remove(&turn);
+        }
+        Some(waiting)
+    }
+
+    fn cut_longest(&mut self) -> bool {
+        let longest = self.waiting.keys().next().copied();
+        longest.is_some_and(|turn| self.cut(turn))
+    }
+
+    fn cut_longest_of(&mut self, peer: IpAddr) -> bool {
+        let longest = self.peers.get(&peer).and_then(|peer| peer.waiting.first().copied());
+        longest.is_some_and(|turn| self.cut(turn))
+    }
+
+    fn cut(&mut self, turn: Turn) -> bool {
+        let Some(waiting) = self.forget(turn) else { return false };
+        metrics::counter!(CONNECTIONS_CUT_TOTAL).increment(1);
+        waiting.cut.cancel();
+        true
+    }
+}
+
+impl Place {
+    /// From now on the peer keeps us waiting, and may be cut off.
+    pub(super) fn receives(&mut self) {
+        self.waits(Phase::Receiving);
+    }
+
+    /// It is answered: from now on it is the first to be cut off.
+    pub(super) fn ends(&mut self) {
+        self.waits(Phase::Ending);
+    }
+
+    /// From now on we keep the peer waiting.
+    pub(super) fn works(&mut self) {
+        if let Some(turn) = self.turn.take() {
+            self.connections.open().forget(turn);
+        }
+    }
+
+    /// Ready when the connection is to close, to make room for others.
+    pub(super) async fn cut(&self) {
+        self.cut.cancelled().await;
+    }
+
+    /// What says that the connection is to close.
+    pub(super) fn cut_token(&self) -> CancellationToken {
+        self.cut.clone()
+    }
+
+    /// Counts the request for whom a trusted proxy names; false where that peer has as many as it may.
+    pub(super) fn acts_for<'v>(&mut self, forwarded_for: impl DoubleEndedIterator<Item = &'v str>) -> bool {
+        let inner = &self.connections.0;
+        if !inner.proxies.trusts(self.address) {
+            return true;
+        }
+        let client = inner.proxies.client(self.address, forwarded_for);
+        let peer = counted_as(client);
+        if peer == self.peer {
+            return true;
+        }
+        let mut open = self.connections.open();
+        let bounded = !inner.proxies.trusts(client);
+        if bounded && open.count_of(peer) >= inner.per_peer_max && !open.cut_longest_of(peer) {
+            return false;
+        }
+        let waiting = self.turn.and_then(|turn| open.forget(turn));
+        open.leave(self.peer);
+        open.enter(peer);
+        if let (Some(turn), Some(waiting)) = (self.turn, waiting) {
+            open.waits(turn, peer, waiting.cut);
+        }
+        self.peer = peer;
+        true
+    }
+
+    fn waits(&mut self, phase: Phase) {
+        let mut open = self.connections.open();
+        if let Some(turn) = self.turn.take() {
+            open.forget(turn);
+        }
+        let turn = (phase, open.next);
+        open.next += 1;
+        open.waits(turn, self.peer, self.cut.clone());
+        self.turn = Some(turn);
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut open = self.connections.open();
+        if let Some(turn) = self.turn {
+            open.forget(turn);
+        }
+        open.leave(self.peer);
+        drop(open);
+        metrics::gauge!(CONNECTIONS).decrement(1.0);
+        self.connections.0.freed.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    const ANN: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+    const BOB: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));
+    const PROXY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
+
+    fn connections(max: usize, per_peer_max: usize) -> Connections {
+        Connections::new(max, per_peer_max, TrustedProxies::new(&["10.0.0.0/8".parse().unwrap()]))
+    }
+
+    fn admitted(connections: &Connections, address: IpAddr) -> Place {
+        let mut place = connections.admit(address).now_or_never().flatten().unwrap();
+        place.receives();
+        place
+    }
+
+    fn is_cut(place: &Place) -> bool {
+        place.cut.is_cancelled()
+    }
+
+    #[test]
+    fn a_peer_at_its_bound_loses_the_connection_that_waited_longest_and_nobody_else_does() {
+        let connections = connections(10, 2);
+        let bobs = admitted(&connections, BOB);
+        let (first, second) = (admitted(&connections, ANN), admitted(&connections, ANN));
+        let third = admitted(&connections, ANN);
+        assert_eq!([&bobs, &first, &second, &third].map(is_cut), [false, true, false, false]);
+    }
+
+    #[test]
+    fn a_peer_whose_connections_are_all_worked_on_gets_no_further_one() {
+        let connections = connections(10, 1);
+        let mut place = admitted(&connections, ANN);
+        place.works();
+        assert!(connections.admit(ANN).now_or_never().unwrap().is_none());
+        assert!(connections.admit(BOB).now_or_never().unwrap().is_some());
+        drop(place);
+        assert!(connections.admit(ANN).now_or_never().unwrap().is_some());
+    }
+
+    #[test]
+    fn at_the_bound_of_all_whoever_comes_waits_for_the_longest_wait_to_be_gone() {
+        let connections = connections(2, 2);
+        let (first, mut second) = (admitted(&connections, ANN), admitted(&connections, BOB));
+        second.ends();
+        let coming = connections.clone();
+        let mut coming = std::pin::pin!(coming.admit(BOB));
+        assert!(coming.as_mut().now_or_never().is_none());
+        assert!(is_cut(&second) && !is_cut(&first), "what is answered goes first");
+        drop(second);
+        assert!(coming.now_or_never().flatten().is_some());
+    }
+
+    #[test]
+    fn a_proxys_connections_are_counted_for_whom_it_names() {
+        let connections = connections(10, 1);
+        let mut places: Vec<_> = (0..3).map(|_| admitted(&connections, PROXY)).collect();
+        assert!(places[0].acts_for(["192.0.2.1"].into_iter()));
+        assert!(places[1].acts_for(["192.0.2.2"].into_iter()));
+        places[0].works();
+        assert!(!places[2].acts_for(["192.0.2.1"].into_iter()), "all that this one may have are worked on");
+        places[0].receives();
+        assert!(places[2].acts_for(["192.0.2.1"].into_iter()));
+        assert_eq!([0, 1, 2].map(|n: usize| is_cut(&places[n])), [true, false, false]);
+        drop(places);
+        let open = connections.open();
+        assert!(open.count == 0 && open.peers.is_empty() && open.waiting.is_empty());
+    }
+}

@@ -1,0 +1,201 @@
+//! The head of a request: read strictly (RFC 9112), since a proxy before us may read it otherwise.
+
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+
+/// The longest head that is taken, in bytes: webhooks have some hundred, proxies add some hundred.
+pub(super) const HEAD_BYTES_MAX: usize = 16 * 1024;
+/// Most fields of a head.
+const FIELDS_MAX: usize = 100;
+
+/// A head that can be answered.
+#[derive(Debug)]
+pub(super) struct Head {
+    pub(super) method: Method,
+    /// Path and query, as they were sent.
+    pub(super) target: String,
+    pub(super) headers: HeaderMap,
+    pub(super) length: Length,
+    /// Whether the sender wants to go on with this connection.
+    pub(super) keeps_alive: bool,
+    /// Whether the sender waits for `100 Continue` before it sends the body.
+    pub(super) expects_continue: bool,
+}
+
+/// How long the body is (RFC 9112 §6.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Length {
+    /// So many bytes.
+    Bytes(u64),
+    /// As its chunks say.
+    Chunked,
+}
+
+impl Head {
+    /// The path alone.
+    pub(super) fn path(&self) -> &str {
+        self.target.split('?').next().unwrap_or_default()
+    }
+
+    /// The query, without its question mark.
+    pub(super) fn query(&self) -> &str {
+        self.target.split_once('?').map_or("", |(_, query)| query)
+    }
+}
+
+/// Why a head cannot be answered but by a refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum HeadError {
+    /// It is not HTTP/1.1, or can be read in more than one way.
+    Malformed,
+    /// More bytes or fields than are taken.
+    TooLarge,
+}
+
+/// Where the head at the beginning of `input` ends; `searched` bytes of it are known not to have the end.
+/// Empty lines before it are no part of it (RFC 9112 §2.2).
+pub(super) fn end_of_head(input: &[u8], searched: usize) -> Option<usize> {
+    let from = searched.saturating_sub(3);
+    let at = input.get(from..)?.windows(4).position(|four| four == b"\r\n\r\n")?;
+    Some(from + at + 4)
+}
+
+/// Reads a whole head.
+pub(super) fn parse(bytes: &[u8]) -> Result<Head, HeadError> {
+    let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
+    let mut request = httparse::Request::new(&mut fields);
+    match request.parse(bytes) {
+        Ok(httparse::Status::Complete(_)) => {}
+        Err(httparse::Error::TooManyHeaders) => return Err(HeadError::TooLarge),
+        Ok(httparse::Status::Partial) | Err(_) => return Err(HeadError::Malformed),
+    }
+    let (Some(method), Some(path), Some(version)) = (request.method, request.path, request.version) else {
+        return Err(HeadError::Malformed);
+    };
+    let mut headers = HeaderMap::with_capacity(request.headers.len());
+    for field in request.headers.iter() {
+        let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| HeadError::Malformed)?;
+        let value = HeaderValue::from_bytes(field.value).map_err(|_| HeadError::Malformed)?;
+        headers.append(name, value);
+    }
+    if headers.get_all(HOST).iter().nth(1).is_some() {
+        return Err(HeadError::Malformed);
+    }
+    let is_1_1 = version == 1;
+    Ok(Head {
+        method: Method::from_bytes(method.as_bytes()).map_err(|_| HeadError::Malformed)?,
+        target: target(path)?,
+        length: length(&headers, is_1_1)?,
+        keeps_alive: is_1_1 && !lists(&headers, &CONNECTION, "close"),
+        expects_continue: is_1_1 && lists(&headers, &EXPECT, "100-continue"),
+        headers,
+    })
+}
+
+/// Path and query of a request's target, whatever its form (RFC 9112 §3.2).
+fn target(raw: &str) -> Result<String, HeadError> {
+    if raw.starts_with('/') {
+        return Ok(raw.to_owned());
+    }
+    let uri: Uri = raw.parse().map_err(|_| HeadError::Malformed)?;
+    Ok(uri.path_and_query().map_or("*", |target| target.as_str()).to_owned())
+}
+
+/// A length that two readers could understand differently is refused: that is how requests are smuggled.
+fn length(headers: &HeaderMap, is_1_1: bool) -> Result<Length, HeadError> {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    match (codings.next(), lengths.next()) {
+        (None, None) => Ok(Length::Bytes(0)),
+        (None, Some(length)) if lengths.next().is_none() => {
+            let digits = length.as_bytes();
+            if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+                return Err(HeadError::Malformed);
+            }
+            // More than any number is more than is taken, which is for the answer to say.
+            let bytes = std::str::from_utf8(digits).ok().and_then(|text| text.parse().ok()).unwrap_or(u64::MAX);
+            Ok(Length::Bytes(bytes))
+        }
+        (Some(coding), None)
+            if is_1_1 && codings.next().is_none() && coding.as_bytes().eq_ignore_ascii_case(b"chunked") =>
+        {
+            Ok(Length::Chunked)
+        }
+        (_, _) => Err(HeadError::Malformed),
+    }
+}
+
+/// Whether a header that is a list of words has this one.
+fn lists(headers: &HeaderMap, name: &HeaderName, word: &str) -> bool {
+    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|item| item.trim().eq_ignore_ascii_case(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Head, HeadError> {
+        parse(text.as_bytes())
+    }
+
+    fn with(fields: &str) -> Result<Length, HeadError> {
+        read(&format!("POST /a HTTP/1.1\r\nHost: a\r\n{fields}\r\n")).map(|head| head.length)
+    }
+
+    #[test]
+    fn a_body_has_one_length_or_the_head_is_refused() {
+        assert_eq!(with(""), Ok(Length::Bytes(0)));
+        assert_eq!(with("Content-Length: 12\r\n"), Ok(Length::Bytes(12)));
+        assert_eq!(with("content-length: 99999999999999999999999\r\n"), Ok(Length::Bytes(u64::MAX)));
+        assert_eq!(with("Transfer-Encoding: Chunked\r\n"), Ok(Length::Chunked));
+        for ambiguous in [
+            "Content-Length: 1\r\nContent-Length: 1\r\n",
+            "Content-Length: 1, 1\r\n",
+            "Content-Length: +1\r\n",
+            "Content-Length: 0x1\r\n",
+            "Content-Length:\r\n",
+            "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n",
+            "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+            "Transfer-Encoding: gzip, chunked\r\n",
+            "Transfer-Encoding: identity\r\n",
+            "Transfer-Encoding : chunked\r\n",
+            "X-A: b\r\n folded\r\n",
+            "Host: b\r\n",
+        ] {
+            assert_eq!(with(ambiguous), Err(HeadError::Malformed), "{ambiguous:?}");
+        }
+        let old = read("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n");
+        assert_eq!(old.err(), Some(HeadError::Malformed));
+    }
+
+    #[test]
+    fn a_target_of_any_form_comes_to_path_and_query() {
+        for (raw, target) in [("/a?b=c", "/a?b=c"), ("http://host/a?b", "/a?b"), ("http://host", "/"), ("*", "*")] {
+            let head = read(&format!("POST {raw} HTTP/1.1\r\n\r\n")).unwrap();
+            assert_eq!(head.target, target);
+        }
+        assert_eq!(read("POST /a?b=c HTTP/1.1\r\n\r\n").unwrap().path(), "/a");
+    }
+
+    #[test]
+    fn whether_the_connection_goes_on_is_for_the_sender_to_say() {
+        for (head, keeps_alive) in [
+            ("GET / HTTP/1.1\r\n\r\n", true),
+            ("GET / HTTP/1.1\r\nConnection: x, Close\r\n\r\n", false),
+            ("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", false),
+        ] {
+            assert_eq!(read(head).unwrap().keeps_alive, keeps_alive, "{head}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_head_is_found_wherever_the_pieces_were_cut() {
+        let head = b"GET / HTTP/1.1\r\n\r\nrest";
+        for searched in 0..head.len() - 4 {
+            assert_eq!(end_of_head(head, searched.min(17)), Some(18), "{searched}");
+        }
+        assert_eq!(end_of_head(&head[..17], 0), None);
+        assert_eq!(read(&format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(101))).err(), Some(HeadError::TooLarge));
+    }
+}

@@ -1,0 +1,64 @@
+//! How much memory a JSON body takes once it is parsed: an upper bound, from one look at its bytes.
+
+/// The four fields for which an object has room at least while it is read, each of 24 and 32 bytes.
+const OBJECT_BYTES: usize = 240;
+/// A field in a list that doubles, while it is copied to a larger place.
+const FIELD_BYTES: usize = 168;
+/// The four elements for which a list has room at least.
+const LIST_BYTES: usize = 128;
+/// An element of 32 bytes in a list that doubles, while it is copied to a larger place.
+const ELEMENT_BYTES: usize = 96;
+/// The least that the allocator gives a text, above its own length.
+const TEXT_BYTES: usize = 16;
+
+/// The most that `body` takes while it is parsed and read, itself included.
+pub(super) fn parsed_bytes(body: &[u8]) -> usize {
+    let mut bytes = 2 * body.len();
+    let mut within_text = false;
+    let mut escaped = false;
+    for byte in body {
+        if within_text {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' => escaped = true,
+                b'"' => within_text = false,
+                _ => {}
+            }
+            continue;
+        }
+        match byte {
+            b'"' => {
+                within_text = true;
+                bytes += TEXT_BYTES;
+            }
+            b'{' => bytes += OBJECT_BYTES,
+            b'[' => bytes += LIST_BYTES,
+            b':' => bytes += FIELD_BYTES,
+            b',' => bytes += ELEMENT_BYTES,
+            // The next field of a form, an object within objects.
+            b'&' => bytes += OBJECT_BYTES,
+            _ => {}
+        }
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiny_objects_cost_eighty_times_their_length_and_ordinary_records_some_ten_times() {
+        let tiny = format!("[{}0]", r#"{"":0},"#.repeat(1000));
+        assert!((50..100).contains(&(parsed_bytes(tiny.as_bytes()) / tiny.len())));
+        let record =
+            r#"{"type":"employee.hired","data":{"employee_id":"E-1001","email":"ada@example.com","first_name":"Ada"}}"#;
+        assert!((5..30).contains(&(parsed_bytes(record.as_bytes()) / record.len())));
+    }
+
+    #[test]
+    fn what_stands_in_a_text_is_no_structure() {
+        let text = format!(r#""{}""#, r#"{[,:\""#.repeat(1000));
+        assert!(parsed_bytes(text.as_bytes()) < 3 * text.len());
+    }
+}

@@ -1,0 +1,60 @@
+//! Puts what became of each source's deliveries where all processes see it.
+
+use std::time::Duration;
+
+use tracing::debug;
+
+use super::Shared;
+use crate::clock;
+use crate::core::tally::{DOCUMENT, Ledger, WRITE_EVERY_MS};
+use crate::store::StoreError;
+
+/// How often a write is tried that other processes came before.
+const TRIES_MAX: usize = 5;
+/// How long the last write may take: the process is stopping.
+const LAST_MAX: Duration = Duration::from_secs(1);
+
+/// A name that no other process has.
+pub(super) fn process_name() -> String {
+    clock::new_token().chars().take(12).collect()
+}
+
+/// Writes every few seconds, for as long as the process takes deliveries.
+pub(super) async fn keep_publishing(shared: std::sync::Arc<Shared>) {
+    let mut every = tokio::time::interval(Duration::from_millis(WRITE_EVERY_MS));
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        every.tick().await;
+        told(publish(&shared).await);
+    }
+}
+
+/// Writes once more, for what came since.
+pub(super) async fn last(shared: &Shared) {
+    if let Ok(written) = tokio::time::timeout(LAST_MAX, publish(shared)).await {
+        told(written);
+    }
+}
+
+/// Counts are worth no alarm of their own: a store that fails is told by whoever needs it.
+fn told(written: Result<(), StoreError>) {
+    if let Err(error) = written {
+        debug!(%error, "what was counted of the sources could not be written");
+    }
+}
+
+async fn publish(shared: &Shared) -> Result<(), StoreError> {
+    let store = &shared.services.store;
+    for _ in 0..TRIES_MAX {
+        let stored = store.shared(DOCUMENT).await?;
+        let mut ledger = Ledger::from_bytes(&stored.bytes);
+        ledger.put(shared.services.clock.now(), &shared.process, shared.sources.seen());
+        ledger.forget_mended(|name| shared.sources.find(name).map(|door| &door.mapping));
+        if store.put_shared(DOCUMENT, stored.version, ledger.to_bytes().into()).await? {
+            return Ok(());
+        }
+        // Another process wrote in between: not all at once again.
+        tokio::time::sleep(Duration::from_secs_f64(clock::jitter() * 0.1)).await;
+    }
+    Ok(())
+}

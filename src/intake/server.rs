@@ -1,0 +1,236 @@
+//! The listener's own server: it accepts connections and speaks HTTP/1.1 on each, one request after the
+//! other. An answer is written whole before the next request is read, so whoever does not read answers
+//! is not read either.
+//!
+//! Small on purpose: two routes, no upgrade, no compression. What it has instead is a bound on all that a
+//! peer can make it keep: time and size of every head, time and memory of every body, connections of each
+//! peer, and the time that an answer takes to be read.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, DATE, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{debug, warn};
+
+use super::answer::{Refusal, Response};
+use super::body::Body;
+use super::connections::{Connections, Place};
+use super::head::{Head, HeadError};
+use super::memory::Bound;
+use super::wire::{NoHead, Rest, Wire};
+use super::{Shared, webhook};
+use crate::core::time::UnixMs;
+
+/// How long a connection may be idle between two deliveries: above the minute for which many senders and
+/// load balancers keep theirs, so that they close first.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How long to wait when no connection can be accepted: descriptors have run out, and will be there again.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Connections that the system keeps for us until they are accepted: a burst must not have to come again.
+const BACKLOG: i32 = 4096;
+
+/// Accepts and serves connections until `stop`; then lets those end whose request is under way.
+pub(super) async fn run(
+    listener: std::net::TcpListener,
+    shared: Arc<Shared>,
+    stop: CancellationToken,
+) -> io::Result<()> {
+    listener.set_nonblocking(true)?;
+    rustix::net::listen(&listener, BACKLOG)?;
+    let listener = TcpListener::from_std(listener)?;
+    let options = &shared.options;
+    let connections = Connections::new(options.connections_max, options.connections_per_peer, options.proxies.clone());
+    let tasks = TaskTracker::new();
+    let accepting = async {
+        loop {
+            match listener.accept().await {
+                Ok((stream, address)) => {
+                    let Some(place) = connections.admit(address.ip()).await else { continue };
+                    tasks.spawn(connection(stream, place, shared.clone(), stop.clone()));
+                }
+                Err(error) => {
+                    warn!(%error, "a connection could not be accepted");
+                    connections.cut_longest();
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = accepting => {}
+    }
+    drop(listener);
+    tasks.close();
+    let grace = Duration::from_secs(shared.options.shutdown_grace_s);
+    let _ = tokio::time::timeout(grace, tasks.wait()).await;
+    Ok(())
+}
+
+/// How an exchange left its connection.
+enum Then {
+    /// The next request may come.
+    Next,
+    /// It is answered, and to be closed.
+    Close,
+    /// Nothing more can be said on it.
+    Gone,
+}
+
+async fn connection(stream: TcpStream, mut place: Place, shared: Arc<Shared>, stop: CancellationToken) {
+    // An answer is one small write, which must not wait for more.
+    let _ = stream.set_nodelay(true);
+    let mut wire = Wire::new(stream);
+    let head_max = Duration::from_millis(shared.options.head_timeout_ms);
+    let mut idle_max = head_max;
+    loop {
+        place.receives();
+        let begun = tokio::select! {
+            biased;
+            () = place.cut() => false,
+            () = stop.cancelled() => false,
+            begun = wire.begins(Instant::now() + idle_max) => begun,
+        };
+        if !begun {
+            return;
+        }
+        idle_max = KEEP_ALIVE;
+        // Apart from the task, which is small while nothing is under way.
+        match Box::pin(exchange(&mut wire, &mut place, &shared, head_max, &stop)).await {
+            Then::Next => {}
+            Then::Close => break,
+            Then::Gone => return,
+        }
+    }
+    place.ends();
+    let cut = place.cut_token();
+    tokio::select! {
+        () = wire.close() => {}
+        () = cut.cancelled() => {}
+    }
+}
+
+/// One request and its answer.
+async fn exchange(
+    wire: &mut Wire,
+    place: &mut Place,
+    shared: &Shared,
+    head_max: Duration,
+    stop: &CancellationToken,
+) -> Then {
+    let mut share = shared.memory.heads.share();
+    let lost = share.lost_token();
+    let head = tokio::select! {
+        biased;
+        () = place.cut() => return Then::Gone,
+        () = lost.cancelled() => return Then::Gone,
+        head = wire.head(Instant::now() + head_max, &mut share) => head,
+    };
+    drop(share);
+    let (head, refusal) = match head {
+        Ok(head) => (Some(head), None),
+        Err(NoHead::Closed | NoHead::Crowded) => return Then::Gone,
+        Err(NoHead::TimedOut) => (None, Some(Refusal::TimedOut)),
+        Err(NoHead::Refused(HeadError::Malformed)) => (None, Some(Refusal::Malformed)),
+        Err(NoHead::Refused(HeadError::TooLarge)) => (None, Some(Refusal::HeadTooLarge)),
+    };
+    let Some(head) = head else {
+        let refusal = refusal.unwrap_or(Refusal::Malformed);
+        debug!(refusal = refusal.word(), "a head was refused");
+        let sent = wire.send(&message(&refusal.answer(), true, true, shared)).await;
+        return if sent { Then::Close } else { Then::Gone };
+    };
+    let mut rest = Rest::of(head.length);
+    let (method, keeps_alive) = (head.method.clone(), head.keeps_alive);
+    let response = answer(head, wire, place, &mut rest, shared).await;
+    place.receives();
+    let unread = !rest.is_none();
+    let closes = !keeps_alive || stop.is_cancelled() || response.headers().contains_key(CONNECTION);
+    let message = message(&response, method != Method::HEAD, closes, shared);
+    let sent = tokio::select! {
+        biased;
+        sent = wire.send(&message) => sent,
+        () = place.cut() => false,
+    };
+    if !sent {
+        return Then::Gone;
+    }
+    if closes {
+        return Then::Close;
+    }
+    place.ends();
+    let cut = place.cut_token();
+    tokio::select! {
+        drained = wire.drain(&mut rest), if unread => if drained { Then::Next } else { Then::Close },
+        () = cut.cancelled(), if unread => Then::Gone,
+        else => Then::Next,
+    }
+}
+
+async fn answer(head: Head, wire: &mut Wire, place: &mut Place, rest: &mut Rest, shared: &Shared) -> Response {
+    let forwarded = head.headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
+    if !place.acts_for(forwarded.collect::<Vec<_>>().into_iter()) {
+        let retry_after_s = shared.options.retry_after_s;
+        return Refusal::Crowded { bound: Bound::Peer, retry_after_s }.answer();
+    }
+    let path = head.path();
+    if path == "/livez" {
+        return webhook::livez(&head.method);
+    }
+    let source = path.strip_prefix("/webhooks/").map(|name| name.strip_suffix('/').unwrap_or(name));
+    let Some(source) = source.filter(|name| !name.is_empty() && !name.contains('/')).map(str::to_owned) else {
+        return Refusal::NotFound.answer();
+    };
+    let body = Body { wire, rest, expects_continue: head.expects_continue, cut: place.cut_token() };
+    webhook::receive(&source, head, body, place, shared).await
+}
+
+/// An answer as it is sent: with or without its body, to HEAD; the connection goes on or closes.
+fn message(response: &Response, with_body: bool, closes: bool, shared: &Shared) -> Vec<u8> {
+    let body: &Bytes = response.body();
+    let mut bytes = Vec::with_capacity(512 + body.len());
+    let status = response.status();
+    line(&mut bytes, &[b"HTTP/1.1 ", status.as_str().as_bytes(), b" ", reason(status).as_bytes()]);
+    let mut field = |name: &HeaderName, value: &[u8]| line(&mut bytes, &[name.as_str().as_bytes(), b": ", value]);
+    field(&CONTENT_LENGTH, body.len().to_string().as_bytes());
+    for (name, value) in response.headers().iter().filter(|(name, _)| *name != CONNECTION) {
+        field(name, value.as_bytes());
+    }
+    if closes {
+        field(&CONNECTION, b"close");
+    }
+    field(&X_CONTENT_TYPE_OPTIONS, b"nosniff");
+    field(&CACHE_CONTROL, b"no-store");
+    field(&DATE, date(shared.services.clock.now()).as_bytes());
+    line(&mut bytes, &[]);
+    if with_body {
+        bytes.extend_from_slice(body);
+    }
+    bytes
+}
+
+fn line(bytes: &mut Vec<u8>, parts: &[&[u8]]) {
+    for part in parts {
+        bytes.extend_from_slice(part);
+    }
+    bytes.extend_from_slice(b"\r\n");
+}
+
+fn date(now: UnixMs) -> String {
+    let since_epoch = Duration::from_millis(u64::try_from(now.0).unwrap_or(0));
+    httpdate::fmt_http_date(std::time::SystemTime::UNIX_EPOCH + since_epoch)
+}
+
+fn reason(status: StatusCode) -> &'static str {
+    status.canonical_reason().unwrap_or_default()
+}
+
+/// What marks an answer after which the connection closes.
+pub(super) const CLOSE: HeaderValue = HeaderValue::from_static("close");

@@ -1,0 +1,27 @@
+-- People in order of a time, and of one time by number.
+local function row_of(at, id)
+  local high, low = struct.unpack('>I4I4', id)
+  return { at, high, low, id }
+end
+
+local function comes_before(a, b)
+  if a[1] ~= b[1] then return a[1] < b[1] end
+  if a[2] ~= b[2] then return a[2] < b[2] end
+  return a[3] < b[3]
+end
+
+-- The rows of FRESH from this one on, so many, and those of the last one's time.
+local function fresh_rows(from, most)
+  local rows, last = {}, nil
+  repeat
+    local texts = try('LRANGE', FRESH, from, from + most - 1) or {}
+    for _, text in ipairs(texts) do
+      local since = struct.unpack('>I6', text)
+      if #rows >= most and since ~= last then return rows end
+      last = since
+      rows[#rows + 1] = row_of(since, string.sub(text, 7))
+    end
+    from = from + most
+  until #texts < most
+  return rows
+end

@@ -1,0 +1,31 @@
+-- Claims keys for a person: all of them, or none. Before: the lease is that of this fence, and each key is nobody's,
+-- theirs, or that of whom it may be taken from. After: all are theirs, and who lost one has an entry in the inbox.
+-- KEYS: lane and words of the person, and of whom it may be taken from (or of the same person once more).
+-- ARGV[2] fence, [3] whose or '', [4] what `append` takes, [5] their source, [6..] the keys.
+-- Answers 1, 0 (the lease is lost), or the ID of whom a key belongs to.
+local lane_key, words_key, former_key, former_words = unpack(KEYS, FIXED + 1)
+local lane = leased_lane(lane_key, ARGV[2])
+if not lane then return { broken, 0 } end
+local former, taken = ARGV[3], {}
+for n = 6, #ARGV do
+  local owner = try('HGET', OWNERS, ARGV[n])
+  if owner and owner ~= lane.id then
+    if owner ~= former then return { broken, owner } end
+    taken[#taken + 1] = ARGV[n]
+  end
+end
+if #taken > 0 then
+  for _, key in ipairs(taken) do try('HDEL', former_words, 'o' .. key) end
+  local theirs = read_lane(former_key)
+  if theirs == nil then theirs = new_lane(former_key, ARGV[5]) end
+  if theirs then
+    append(theirs, ARGV[4])
+    count_entries(theirs.source, 1)
+  end
+end
+for n = 6, #ARGV do
+  try('HSET', OWNERS, ARGV[n], lane.id)
+  try('HSET', words_key, 'o' .. ARGV[n], '')
+end
+keep_lanes()
+return { broken, 1 }

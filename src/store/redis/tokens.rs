@@ -1,0 +1,60 @@
+//! The limiters that all workers share: judged here, written where nobody was quicker.
+
+use std::sync::atomic::Ordering;
+
+use super::link::Arg;
+use super::{Redis, local, scripts};
+use crate::core::limiter::CallKind;
+use crate::core::time::UnixMs;
+use crate::store::tokens::Tats;
+use crate::store::{StoreError, Token};
+
+impl Redis {
+    pub(super) async fn take_one_token(&self, now: UnixMs, kind: CallKind) -> Result<Token, StoreError> {
+        let options = &self.calls.options;
+        let (token, server_now) = self.move_tats(now, |tats, server_now| tats.take(options, server_now, kind)).await?;
+        Ok(match token {
+            Token::Granted => Token::Granted,
+            Token::NotBefore(at) => Token::NotBefore(local(at, server_now, now)),
+        })
+    }
+
+    pub(super) async fn back_off_until(&self, now: UnixMs, until: UnixMs) -> Result<(), StoreError> {
+        let options = &self.calls.options;
+        self.move_tats(now, |tats, server_now| tats.back_off(options, local(until, now, server_now))).await?;
+        Ok(())
+    }
+
+    /// Moves the state, and says what was judged and when, by the server's clock. Each time that somebody
+    /// was quicker, one of all has moved it: nobody tries for long.
+    async fn move_tats<T>(
+        &self,
+        now: UnixMs,
+        judge: impl Fn(&mut Tats, UnixMs) -> T,
+    ) -> Result<(T, UnixMs), StoreError> {
+        let mut args: Vec<Arg<'_>> = Vec::new();
+        let mut judged = None;
+        loop {
+            let mut reply = self.calls.run(&scripts::LIMITER, now, Vec::new(), args).await?;
+            let server_now = UnixMs(reply.number()?.div_euclid(1_000));
+            let before = Tats { writes_us: reply.number()?, reads_us: reply.number()? };
+            if reply.number()? == 1
+                && let Some(judged) = judged.take()
+            {
+                return Ok((judged, server_now));
+            }
+            let mut tats = before;
+            let told = judge(&mut tats, server_now);
+            if tats == before {
+                return Ok((told, server_now));
+            }
+            judged = Some(told);
+            args = [before.writes_us, before.reads_us, tats.writes_us, tats.reads_us].map(Arg::from).into();
+        }
+    }
+
+    /// Now, for what nobody told a time for.
+    pub(super) fn unasked_now(&self) -> UnixMs {
+        UnixMs(self.calls.last_now.load(Ordering::Relaxed))
+    }
+}
