@@ -113,6 +113,12 @@ pub fn new_name() -> String {
     uuid::Uuid::now_v7().simple().to_string()
 }
 
+/// A number that no other has.
+#[must_use]
+pub fn new_id() -> [u8; 16] {
+    uuid::Uuid::now_v7().into_bytes()
+}
+
 /// A random share in `[0, 1)`, for jitter.
 #[must_use]
 pub fn jitter() -> f64 {

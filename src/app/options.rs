@@ -5,6 +5,7 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use tracing::warn;
 use url::Url;
@@ -15,7 +16,7 @@ use crate::admin::letters::{Remap, Remapped, StillUnmapped};
 use crate::admin::tokens::{Token, TokenRole, Tokens};
 use crate::config::{
     Config, EmailChange, LogConfig, LogFormat, PostmanAuth, RedisConfig, RedisHost, RedisPlace, RedisUrl,
-    SourceConfig, StoreDurability, UpdatesOfOthers,
+    SourceConfig, StoreDurability, StoreUrl, UpdatesOfOthers,
 };
 use crate::core::guard::GuardOptions;
 use crate::core::hold::ProbePauses;
@@ -157,7 +158,9 @@ pub(super) fn guard(config: &Config) -> GuardOptions {
     }
 }
 
-pub(super) fn plan_rules(config: &Config) -> PlanRules {
+/// How calls are planned.
+#[must_use]
+pub fn plan_rules(config: &Config) -> PlanRules {
     let creates = config.sources.iter().filter(|source| source.updates_of_others == UpdatesOfOthers::Create);
     PlanRules {
         read_lag_ms: config.postman.read_lag_s * 1000,
@@ -272,7 +275,7 @@ pub(super) fn remap(sources: &[SourceConfig]) -> Remap {
     Arc::new(move |name: &SourceName, payload: &[u8]| {
         let (_, mapping) = mappings.iter().find(|(known, _)| known == name)?;
         let mut remapped = Remapped::default();
-        for record in mapping::remap(mapping, name, payload) {
+        for record in mapping::remap(mapping, name, &Bytes::copy_from_slice(payload)) {
             match record {
                 Record::Event { event, .. } => remapped.events.push(event),
                 Record::Ignored { .. } => {}
@@ -294,13 +297,21 @@ pub(super) fn mappings_hash(sources: &[SourceConfig]) -> String {
     data_encoding::HEXLOWER.encode(&hash.finalize()[..16])
 }
 
+/// The engine; its URL may hold a password.
+fn store_kind(url: &StoreUrl) -> &'static str {
+    match url {
+        StoreUrl::Embedded { .. } => "embedded",
+        StoreUrl::Redis(_) => "redis",
+    }
+}
+
 /// The configuration in force, for people. No secret is among it.
 pub(super) fn settings(config: &Config) -> Vec<(String, String)> {
     let postman = &config.postman;
     let mut settings = vec![
         ("server.listen", config.server.listen.to_string()),
         ("server.admin_listen", config.server.admin_listen.to_string()),
-        ("store.url", config.store.url.to_string()),
+        ("store", store_kind(&config.store.url).to_owned()),
         ("store.high_water_jobs", config.store.high_water_jobs.to_string()),
         ("store.dead_letters_max", config.store.dead_letters_max.to_string()),
         ("store.dead_bytes_max", config.store.dead_bytes_max.to_string()),

@@ -8,8 +8,9 @@ use crate::app;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::core::code::Code;
-use crate::core::reply::{Outcome, Reply, classify};
-use crate::core::scim::Request;
+use crate::core::reconcile::no_reply::NoReply;
+use crate::core::reconcile::reply::{Outcome, Reply, classify};
+use crate::core::reconcile::request::Request;
 use crate::scim::Client;
 use crate::store::StoreError;
 
@@ -57,12 +58,13 @@ fn well(what: &'static str, found: impl Into<String>) -> Checked {
 
 fn configuration(config: &Config) -> Checked {
     let sources: Vec<_> = config.sources.iter().map(|source| source.name.as_str()).collect();
-    well("configuration", format!("sources: {}", sources.join(", ")))
+    let notices = config.notices.iter().map(|notice| format!("; {notice}")).collect::<String>();
+    well("configuration", format!("sources: {}{notices}", sources.join(", ")))
 }
 
 async fn store(config: &Config) -> Checked {
     let pinged = match app::open_store(config) {
-        Ok(store) => store.ping().await,
+        Ok(store) => store.check().await,
         Err(error) => Err(error),
     };
     match pinged {
@@ -78,34 +80,58 @@ async fn store(config: &Config) -> Checked {
 async fn postman(config: &Config) -> Result<Vec<Checked>, Failure> {
     let client = app::scim_client(config)
         .map_err(|error| Failure::advise(error.to_string(), "See `[postman]` in docs/configuration.md."))?;
-    Ok(vec![ask(&client, "postman", &Request::Discover).await, ask(&client, "postman key", &Request::Probe).await])
+    let proxy = match client.proxy_in_use() {
+        Some(proxy) => well("postman proxy", format!("calls go through {proxy}")),
+        None => well("postman proxy", "none is used"),
+    };
+    let (speaks, key) = (ask(&client, "postman", &Request::Discover).await, ask(&client, "postman key", &Request::Probe).await);
+    Ok(vec![proxy, speaks, key])
 }
 
 async fn ask(client: &Client, what: &'static str, request: &Request) -> Checked {
     let reply = client.send(request).await;
     let seen = match &reply {
         Reply::Http(http) => format!("answered {}", http.status),
-        Reply::NotSent => "no connection".to_owned(),
-        Reply::Lost => "no answer in time, or the connection broke".to_owned(),
+        Reply::NotSent { reason } | Reply::Lost { reason } => reason.to_string(),
     };
-    let code = match classify(request.operation(), &reply, Clock::System.now()) {
+    let code = match classify(request, None, &reply, Clock::System.now()) {
         Outcome::Served => return well(what, format!("{seen}: speaks SCIM 2.0")),
         Outcome::Members(listing) => {
             let members = listing.total.map_or_else(String::new, |total| format!(", {total} members"));
             return well(what, format!("{seen}: the key is accepted{members}"));
         }
-        Outcome::Hold(_, code)
+        Outcome::Hold(_, code, _)
         | Outcome::Permanent(code)
         | Outcome::Passing { code, .. }
         | Outcome::Unknown { code, .. } => code,
         Outcome::RateLimited { .. } => Code::ScimRateLimited,
-        Outcome::Created { .. }
+        Outcome::Created(_)
         | Outcome::Member(_)
         | Outcome::Applied
         | Outcome::AlreadyMember
         | Outcome::NotMember
+        | Outcome::NoFilter
+        | Outcome::Changed
         | Outcome::UsernameRefused
-        | Outcome::Suspect => Code::HoldRefused,
+        | Outcome::AddressRefused { .. }
+        | Outcome::Suspect { .. } => Code::HoldRefused,
     };
-    Checked { what, ok: false, found: format!("{seen}: {code} {}", code.title()), action: code.advice().to_owned() }
+    let action = match &reply {
+        Reply::NotSent { reason } | Reply::Lost { reason } => advice(*reason).unwrap_or(code.advice()),
+        Reply::Http(_) => code.advice(),
+    };
+    Checked { what, ok: false, found: format!("{seen}: {code} {}", code.title()), action: action.to_owned() }
+}
+
+/// What to do about a connection that could not be made; none where the code's own line says it.
+fn advice(reason: NoReply) -> Option<&'static str> {
+    Some(match reason {
+        NoReply::CertificateExpired => "Have the server's certificate renewed.",
+        NoReply::CertificateNotYetValid => "Set the clock of this machine, or of the one that made the certificate.",
+        NoReply::CertificateOtherName => "Let `[postman] base_url` name a host that the certificate is for.",
+        NoReply::CertificateUntrusted => "Put the certificate of the authority that issued it into `[postman] ca_file`.",
+        NoReply::ClientCertificateWanted => "The server wants a client certificate, which scim-bridge does not send: use another way to it.",
+        NoReply::ProxyRefused(_) | NoReply::ProxyUnreachable => "Correct HTTPS_PROXY (user, password, address), or add the host to NO_PROXY.",
+        _ => return None,
+    })
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use bytes::Bytes;
 use clap::Args;
 use serde::Serialize;
 
@@ -9,15 +10,15 @@ use super::api::Api;
 use super::failure::Failure;
 use super::send::source_named;
 use super::{Context, block_on, payload};
-use crate::admin::api::shapes::{DirectoryBody, PersonBody};
+use crate::admin::api::shapes::PersonBody;
+use crate::app;
 use crate::clock::Clock;
 use crate::config::{Config, process_env};
-use crate::core::event::{Event, Person};
-use crate::core::job::{DirectoryEntry, Job, JobId, Progress};
-use crate::core::mapping::{Explanation, FieldExplanation, RecordExplanation, RecordResult, explain};
-use crate::core::plan::{Care, Conclusion, Known, Next, plan};
-use crate::core::scim::Request;
-use crate::core::time::UnixMs;
+use crate::core::json::Charset;
+use crate::core::mapping::{Explanation, FieldExplanation, RecordExplanation, RecordResult, Show, explain};
+use crate::core::person::{Document, Event, KnownMember};
+use crate::core::reconcile::preview::{Claims, preview};
+use crate::core::reconcile::request::{Active, Attributes, Member};
 
 /// What to explain.
 #[derive(Debug, Args)]
@@ -28,6 +29,9 @@ pub struct ExplainArgs {
     /// The file with the payload; `-` is standard input.
     #[arg(long, value_name = "FILE")]
     file: PathBuf,
+    /// Show the values that were found. They are personal data.
+    #[arg(long)]
+    values: bool,
 }
 
 /// What a payload would do.
@@ -35,104 +39,108 @@ pub struct ExplainArgs {
 struct Report {
     #[serde(flatten)]
     mapping: Explanation,
-    /// For each record that is an event: what would be called first, and why.
-    calls: Vec<Call>,
+    /// For each record that is an event: what would be done.
+    people: Vec<Effect>,
     /// Whether a running bridge was asked what it knows of the people.
-    directory_asked: bool,
+    bridge_asked: bool,
 }
 
+/// What an event would do for its person.
 #[derive(Debug, Serialize)]
-struct Call {
+struct Effect {
     person: String,
+    /// The member's address, where the bridge knows one.
     known_as: Option<String>,
-    first: String,
+    /// The facts that would be news.
+    news: Vec<&'static str>,
+    /// What would be called, in order, if all goes well.
+    calls: Vec<&'static str>,
+    /// Why nothing could be done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    blocked: Option<String>,
 }
 
 /// Runs the command.
 pub fn run(context: &Context, args: &ExplainArgs) -> Result<(), Failure> {
     let config = Config::load_without_secrets(context.config.as_deref(), process_env())?;
     let source = source_named(&config, &args.source)?;
-    let body = payload::read(&args.file)?;
-    let mapping = explain(&source.mapping, &source.name, &body);
-    let directory = Directory::of(&config);
-    let events = mapping.records.iter().filter_map(|record| match &record.result {
-        RecordResult::Event { event } => Some(event),
-        RecordResult::Ignored { .. } | RecordResult::Unmapped { .. } => None,
-    });
-    let calls: Vec<_> = events.map(|event| directory.call(event)).collect();
-    let report = Report { mapping, calls, directory_asked: directory.api.is_some() };
+    let body = Bytes::from(payload::read(&args.file)?);
+    let mapping = explain(&source.mapping, &source.name, &body, Charset::utf8(), Show { values: args.values });
+    let bridge = RunningBridge::of(&config);
+    let people = events(&mapping).map(|event| bridge.effect(&config, event)).collect();
+    let report = Report { mapping, people, bridge_asked: bridge.api.is_some() };
     context.print(&report, || print(&report))?;
     let whole = report.mapping.problem.is_none()
         && report.mapping.records.iter().all(|record| !matches!(record.result, RecordResult::Unmapped { .. }));
     if whole { Ok(()) } else { Err(Failure::Told) }
 }
 
-/// What a running bridge knows of people; nothing where none runs.
-struct Directory {
+fn events(mapping: &Explanation) -> impl Iterator<Item = &Event> {
+    mapping.records.iter().filter_map(|record| match &record.result {
+        RecordResult::Event { event, .. } => Some(event),
+        RecordResult::Ignored { .. } | RecordResult::Unmapped { .. } => None,
+    })
+}
+
+/// A running bridge, which knows people; or none.
+struct RunningBridge {
     api: Option<Api>,
 }
 
-impl Directory {
+impl RunningBridge {
     fn of(config: &Config) -> Self {
         let api = Api::of_config(config).ok();
         let answers = api.filter(|api| block_on(api.get::<serde_json::Value>("/api/v1/status")).is_ok());
         Self { api: answers }
     }
 
-    fn entry(&self, person: &Person) -> Option<DirectoryBody> {
-        let source = Api::escaped(person.source.as_str());
-        let path = format!("/api/v1/people?source={source}&employee_id={}", Api::escaped(&person.employee_id));
-        block_on(self.api.as_ref()?.get::<PersonBody>(&path)).ok()?.directory
+    fn person(&self, event: &Event) -> Option<PersonBody> {
+        let source = Api::escaped(event.person.source.as_str());
+        let id = Api::escaped(&event.person.employee_id);
+        block_on(self.api.as_ref()?.get(&format!("/api/v1/person?source={source}&employee_id={id}"))).ok()
     }
 
-    fn call(&self, event: &Event) -> Call {
-        let entry = self.entry(&event.person);
-        let known = entry.as_ref().map(|entry| DirectoryEntry {
-            scim_id: entry.scim_id.clone(),
-            user_name: entry.user_name.clone(),
-            in_line_at: UnixMs(0),
-            occurred_at: entry.occurred_at.as_deref().and_then(UnixMs::parse_rfc3339),
-            seq: 0,
+    /// What the event would do for somebody who stands as the bridge knows them. Of the record only the member
+    /// is known here, so all that the event states counts as news.
+    fn effect(&self, config: &Config, event: &Event) -> Effect {
+        let now = Clock::System.now();
+        let mut document = Document::new(event.person.clone());
+        let known = self.person(event).and_then(|person| person.member);
+        let listed = known.as_ref().map(|member| Member {
+            id: member.id.clone().unwrap_or_default(),
+            user_name: member.user_name.clone(),
+            given_name: member.given_name.clone(),
+            family_name: member.family_name.clone(),
+            active: match member.active {
+                Some(true) => Active::On,
+                Some(false) => Active::Off,
+                None => Active::Unknown,
+            },
+            version: None,
+            attributes: Attributes::default(),
         });
-        let job = Job {
-            id: JobId(0),
-            seq: u64::MAX,
-            event: event.clone(),
-            accepted_at: Clock::System.now(),
-            attempts: 0,
-            take_overs: 0,
-            first_attempt_at: None,
-            progress: Progress::default(),
-            history: Vec::new(),
-        };
-        let first = match plan(
-            event,
-            &Known::at_start(&job, known, Care { thorough: false, pages_max: 0, at_wits_end: false }),
-        ) {
-            Next::Send(request) => in_words(&request),
-            Next::Finish(Conclusion::Done { .. }) => {
-                "none: older than what was applied, so it changes nothing".to_owned()
-            }
-            Next::Finish(_) => "none: there is nothing to find the person by".to_owned(),
-        };
-        Call { person: event.person.to_string(), known_as: entry.map(|entry| entry.user_name), first }
-    }
-}
-
-fn in_words(request: &Request) -> String {
-    match request {
-        Request::Create(user) => {
-            format!("POST /Users as {}; if they are a member already: look up, adopt", user.user_name)
+        document.member = listed.as_ref().map(|member| KnownMember {
+            id: Some(member.id.clone()),
+            user_name: member.user_name.clone(),
+            given_name: member.given_name.clone(),
+            family_name: member.family_name.clone(),
+            active: member.active.known(),
+            seen_at: now,
+            created_at: None,
+            user_name_written_at: None,
+            names_written_at: None,
+            active_written_at: None,
+        });
+        let news = document.record.fold(event, now, 1).news;
+        let rules = app::plan_rules(config);
+        let preview = preview(document, listed.as_ref(), &mut Claims::new(), &rules, now);
+        Effect {
+            person: event.person.to_string(),
+            known_as: known.map(|member| member.user_name),
+            news,
+            calls: preview.operations.iter().map(|operation| operation.as_http()).collect(),
+            blocked: preview.blocked.map(|(code, detail)| format!("{code} {} {detail}", code.title())),
         }
-        Request::Get { id } => format!("GET /Users/{id}; PUT only if the names differ"),
-        Request::Find { user_name } => {
-            format!("GET /Users, filter userName eq {user_name:?}; PUT only if the names differ")
-        }
-        Request::Page { .. }
-        | Request::Replace { .. }
-        | Request::Activate { .. }
-        | Request::Probe
-        | Request::Discover => request.operation().as_str().to_owned(),
     }
 }
 
@@ -144,16 +152,25 @@ fn print(report: &Report) {
     for record in &report.mapping.records {
         print_record(record);
     }
-    if !report.calls.is_empty() {
-        say!("at Postman");
+    if !report.people.is_empty() {
+        say!("what would be done, if all goes well");
     }
-    for call in &report.calls {
-        match &call.known_as {
-            Some(user_name) => say!("  {} is known as {user_name}", call.person),
-            None if report.directory_asked => say!("  {} is not known yet", call.person),
-            None => say!("  {} (no bridge runs here that could be asked)", call.person),
+    for effect in &report.people {
+        match &effect.known_as {
+            Some(user_name) => say!("  {} is known as {user_name}", effect.person),
+            None if report.bridge_asked => say!("  {} is not known yet", effect.person),
+            None => say!("  {} (no bridge runs here that could be asked)", effect.person),
         }
-        say!("  first call: {}", call.first);
+        say!("  states: {}", effect.news.join(", "));
+        if effect.calls.is_empty() {
+            say!("  no call");
+        }
+        for call in &effect.calls {
+            say!("  call: {call}");
+        }
+        if let Some(blocked) = &effect.blocked {
+            say!("  then: {blocked}");
+        }
     }
 }
 
@@ -163,11 +180,17 @@ fn print_record(record: &RecordExplanation) {
         say!("  {:<12} {}", field.field, found(field));
     }
     match &record.result {
-        RecordResult::Event { event } => say!("  => {} of {}", event.kind(), event.person),
-        RecordResult::Ignored { type_value } => {
-            say!("  => ignored: the mapping names no event of type {type_value:?}");
+        RecordResult::Event { event, end } => {
+            say!("  => {} of {}", event.kind, event.person);
+            if end.is_some() {
+                say!("  => and an end that is announced");
+            }
         }
-        RecordResult::Unmapped { code, detail, .. } => say!("  => dead letter {code}: {detail}"),
+        RecordResult::Ignored { why, type_value } => say!("  => ignored ({why}): type {type_value:?}"),
+        RecordResult::Unmapped { code, detail, .. } => {
+            say!("  => dead letter {code}: {detail}");
+            say!("  the record has: {}", record.paths.join(", "));
+        }
     }
     say!();
 }
@@ -178,6 +201,10 @@ fn found(field: &FieldExplanation) -> String {
         (Some(at), Some(json_type), None) => format!("{at} ({json_type})"),
         (Some(at), None, _) => at.clone(),
         (None, ..) => format!("not there (looked at {})", field.paths.join(", ")),
+    };
+    let at = match &field.value {
+        Some(value) => format!("{at} = {value:?}"),
+        None => at,
     };
     match &field.problem {
         Some(problem) => format!("{at}: {problem}"),

@@ -1,5 +1,7 @@
 //! `store`: what is done with a store as a whole, while nobody serves it.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
@@ -11,7 +13,8 @@ use crate::config::{Config, StoreUrl, is_key_prefix, process_env};
 use crate::core::code::Code;
 use crate::store::copy::{Copied, CopyError, CopyOptions, Phase, Tally, copy, dry_run};
 use crate::store::embedded::Embedded;
-use crate::store::{Section, StoreError};
+use crate::store::StoreError;
+use crate::store::transfer::Section;
 
 /// Records between two lines on how far it has come.
 const PROGRESS_EVERY: u64 = 20_000;
@@ -26,12 +29,28 @@ pub enum StoreCommand {
     /// Nobody may serve the source meanwhile: stop it, copy, start the bridge on the target. When all is
     /// there, the source gets the hold HOLD-COPIED, so that it applies nothing should it be started again.
     ///
-    /// The source is otherwise left as it is. Jobs keep their order, attempts and due times; one that a
-    /// worker was at when it stopped counts as taken over. `[store] high_water_jobs` does not count here.
-    /// The target must be empty, or have been copied into before; one that has accepted events itself is
-    /// refused, since what comes is older and would run after them.
+    /// The source is otherwise left as it is. `[store] high_water_jobs` does not count here. The target must
+    /// be empty, or have been copied into before; one that was served itself is refused.
     #[command(verbatim_doc_comment)]
     Copy(CopyArgs),
+    /// Write the embedded store into a new file, as of one moment, while it is served or not: all that was
+    /// answered before is in it. Put into a directory as `store.db`, the file is a store of its own.
+    #[command(verbatim_doc_comment)]
+    Backup(BackupArgs),
+}
+
+/// Where to.
+#[derive(Debug, Args)]
+pub struct BackupArgs {
+    /// The file to write; it must not be there yet.
+    file: PathBuf,
+}
+
+/// What was written.
+#[derive(Debug, Serialize)]
+struct BackedUp {
+    file: PathBuf,
+    bytes: u64,
 }
 
 /// From where, to where.
@@ -79,7 +98,31 @@ struct Line {
 
 /// Runs the command.
 pub fn run(context: &Context, command: &StoreCommand) -> Result<(), Failure> {
-    let StoreCommand::Copy(args) = command;
+    match command {
+        StoreCommand::Copy(args) => run_copy(context, args),
+        StoreCommand::Backup(args) => run_backup(context, args),
+    }
+}
+
+fn run_backup(context: &Context, args: &BackupArgs) -> Result<(), Failure> {
+    let config = Config::load_without_secrets(context.config.as_deref(), process_env())?;
+    let StoreUrl::Embedded { dir } = &config.store.url else {
+        let action = "Back Redis up by its own means (docs/redis.md), or copy it: `scim-bridge store copy --no-hold`.";
+        return Err(Failure::advise("`[store] url` names a Redis, which has no file here", action));
+    };
+    if args.file.exists() {
+        return Err(Failure::advise(format!("{} is there already", args.file.display()), "Give another file."));
+    }
+    if !Embedded::is_in(dir) {
+        return Err(Failure::advise("there is no store in the directory of `[store] url`", "Check `[store] url`."));
+    }
+    Embedded::backup_of(dir, &args.file).map_err(|error| Failure::advise(error.to_string(), advice(&error)))?;
+    let bytes = std::fs::metadata(&args.file).map_or(0, |file| file.len());
+    let report = BackedUp { file: args.file.clone(), bytes };
+    context.print(&report, || say!("{} bytes in {}", report.bytes, report.file.display()))
+}
+
+fn run_copy(context: &Context, args: &CopyArgs) -> Result<(), Failure> {
     let config = Config::load_without_secrets(context.config.as_deref(), process_env())?;
     let (from, to) = (place("--from", &args.from)?, place("--to", &args.to)?);
     for (flag, prefix) in [("--from-prefix", &args.from_prefix), ("--to-prefix", &args.to_prefix)] {
@@ -115,7 +158,7 @@ async fn copied(config: &Config, args: &CopyArgs, from: &StoreUrl, to: &StoreUrl
     };
     let copied = match &target {
         Some(target) if !args.dry_run => {
-            let fresh_id = clock::new_job_id().0.to_be_bytes();
+            let fresh_id = clock::new_id();
             let options = CopyOptions { hold_source: !args.no_hold, fresh_id };
             copy(source.as_ref(), target.as_ref(), now, options, told).await
         }
@@ -199,12 +242,6 @@ fn print(report: &Report) {
     for line in &report.sections {
         let Tally { all, copied, known, verified, .. } = line.tally;
         say!("{:<11} {all:>10} {copied:>10} {known:>10} {verified:>10}", line.section);
-    }
-    let displaced: u64 = report.sections.iter().map(|line| line.tally.displaced).sum();
-    if displaced > 0 {
-        say!(
-            "{displaced} jobs were left out: the target has others in their places, of another state of the same store"
-        );
     }
     say!("{}", report.next);
 }

@@ -10,7 +10,7 @@ use super::listing::Listing;
 use super::owner::Owner;
 use super::plan::{PlanRules, Step, plan};
 use super::reply::Outcome;
-use super::request::{Active, Attributes, Member, Request};
+use super::request::{Active, Attributes, Member, Operation, Request};
 use crate::core::code::Code;
 use crate::core::limiter::CallKind;
 use crate::core::person::Document;
@@ -39,6 +39,8 @@ pub struct Preview {
     pub incomplete: bool,
     /// It could not be done: why.
     pub blocked: Option<(Code, String)>,
+    /// The calls, in order.
+    pub operations: Vec<Operation>,
     /// Calls that read.
     pub reads: u32,
     /// Calls that write.
@@ -160,6 +162,7 @@ fn answer(request: &Request, member: &mut Option<Member>) -> Outcome {
 
 impl Preview {
     fn note_call(&mut self, request: &Request) {
+        self.operations.push(request.operation());
         match request.operation().call_kind() {
             CallKind::Read => self.reads += 1,
             CallKind::Write => self.writes += 1,

@@ -9,7 +9,7 @@ use crate::core::person::Person;
 
 pub use self::dead::{BulkBody, BulkDoneBody, DeadBody, DeadListBody, DeadRowBody, DiscardBody, DiscardedBody};
 pub use self::people::{
-    JobBody, JobsBody, MemberBody, PeopleBody, PersonBody, PersonRowBody, RecordBody, StoryBody, WaitsForBody,
+    FactBody, JobBody, JobsBody, MemberBody, PeopleBody, PersonBody, PersonRowBody, RecordBody, StoryBody, WaitsForBody,
 };
 pub(in crate::admin) use self::dead::code_of;
 pub(in crate::admin) use self::status::drained_in_s;
