@@ -6,8 +6,8 @@ const FLOORS: &[&[&str]] = &[
     &["main"],
     &["cli"],
     &["app"],
-    &["intake", "worker", "admin", "postman_sim"],
-    &["store", "scim", "config"],
+    &["intake", "worker", "admin", "postman_sim", "hr_sim"],
+    &["store", "scim", "hr", "config"],
     &["clock", "telemetry", "lifecycle", "secret", "peer", "descriptors"],
     &["core"],
 ];

@@ -141,7 +141,7 @@ impl World {
                 self.claims.remove(key);
             }
             match &ending.standing {
-                Standing::Retry { at } => self.now = (*at).max(self.now.plus_ms(1)),
+                Standing::Retry { at } | Standing::Read { at } => self.now = (*at).max(self.now.plus_ms(1)),
                 Standing::Held { .. } => self.now = self.now.plus_ms(60_000),
                 Standing::Idle | Standing::Scheduled { .. } | Standing::Incomplete { .. } | Standing::Blocked { .. } => {
                     return ending;
