@@ -152,7 +152,9 @@ stop_load() {
 
 # Values of the release that takes the load.
 write_values() {
-  local monitoring=false
+  local monitoring=false plain=
+  # Where the program wants to be told that Redis may do without TLS.
+  ! grep --quiet '^#allow_plain' config/scim-bridge.toml || plain='allow_plain: true'
   ! k get crd servicemonitors.monitoring.coreos.com prometheusrules.monitoring.coreos.com >/dev/null 2>&1 || monitoring=true
   cat >"$work/prod.yaml" <<YAML
 image: {repository: "${IMAGE%:*}", tag: "${IMAGE##*:}"}
@@ -164,6 +166,7 @@ secrets:
     hr: [{existingSecret: hr}]
     load: [{existingSecret: load, key: current}, {existingSecret: load, key: next}]
 config:
+  store: {$plain}
   postman: {base_url: "http://postman.$outside.svc:9080/scim/v2", allow_http: true, writes_per_minute: 0, reads_per_minute: 0}
   hold: {probe_first_s: 1, probe_max_s: 5}
   source:

@@ -254,6 +254,10 @@ install_small() {
   sleep 10
 }
 
+upgrade_small() {
+  h upgrade small helm --values "$work/small.yaml" --set config.log.level=debug --wait --timeout 4m
+}
+
 delete_small() {
   k --namespace "$ns" delete pod --selector app.kubernetes.io/instance=small,app.kubernetes.io/name=scim-bridge --wait
   rolled small-scim-bridge
