@@ -52,12 +52,17 @@ argocd.argoproj.io/sync-options: PruneLast=true
 {{- define "scim-bridge.config" -}}
 {{- $own := include "scim-bridge.config.own" . | fromYaml -}}
 {{- $merged := dict -}}
-{{- range $section := list "server" "store" "postman" "worker" "retry" "hold" "log" -}}
-  {{- $keys := deepCopy (get $own $section | default dict) -}}
-  {{- range $key, $value := get $.Values.config $section | default dict -}}
-    {{- $_ := set $keys $key $value -}}
+{{- range $section := concat (keys $own) (keys .Values.config) | uniq -}}
+  {{- $given := get $.Values.config $section -}}
+  {{- if kindIs "slice" $given -}}
+    {{- $_ := set $merged $section $given -}}
+  {{- else -}}
+    {{- $keys := deepCopy (get $own $section | default dict) -}}
+    {{- range $key, $value := $given | default dict -}}
+      {{- $_ := set $keys $key $value -}}
+    {{- end -}}
+    {{- $_ := set $merged $section $keys -}}
   {{- end -}}
-  {{- $_ := set $merged $section $keys -}}
 {{- end -}}
 {{- $path := include "scim-bridge.secretsPath" . -}}
 {{- $sources := list -}}
@@ -131,9 +136,16 @@ redis://{{ include "scim-bridge.valkeyName" . }}:6379/0
 {{- define "scim-bridge.toml" -}}
 {{- $config := include "scim-bridge.config" . | fromYaml -}}
 {{- $tables := list -}}
-{{- range $section := list "server" "store" "postman" "worker" "retry" "hold" "log" -}}
-  {{- with get $config $section -}}
-    {{- $tables = append $tables (printf "[%s]%s" $section (include "scim-bridge.toml.keys" .)) -}}
+{{- /* Tables first, in an order that people know; then what there may be several of. */ -}}
+{{- $known := list "server" "store" "postman" "worker" "retry" "hold" "log" -}}
+{{- range $section := concat $known (omit $config "source" | keys | sortAlpha) | uniq -}}
+  {{- $given := get $config $section -}}
+  {{- if kindIs "slice" $given -}}
+    {{- range $given -}}
+      {{- $tables = append $tables (printf "[[%s]]%s" $section (include "scim-bridge.toml.keys" .)) -}}
+    {{- end -}}
+  {{- else if $given -}}
+    {{- $tables = append $tables (printf "[%s]%s" $section (include "scim-bridge.toml.keys" $given)) -}}
   {{- end -}}
 {{- end -}}
 {{- range $source := $config.source -}}

@@ -2,13 +2,14 @@
 
 import json
 import re
+import shutil
 import tomllib
 
 import pytest
 
 from conftest import GIVEN, WHSEC
 from pod import Pod
-from render import MATRIX, ROOT, render
+from render import CHART, MATRIX, ROOT, render
 from servers import run
 
 OWN = {"server": {"listen", "admin_listen", "admin_token"}, "store": {"url", "password", "key_prefix"}, "postman": {"key"}}
@@ -81,6 +82,18 @@ def test_texts_lists_and_tables_come_through_as_they_are():
     [source] = config["source"]
     assert source["mapping"] == {"hire": ["00123", "true", odd], "occurred_at": []}
     assert source["signature"] == more["config"]["source"][0]["signature"]
+
+
+def test_sections_that_the_chart_knows_nothing_of_come_through(tmp_path):
+    """As the program gets more of them: tables, and lists of tables."""
+    chart = tmp_path / "chart"
+    shutil.copytree(CHART, chart)
+    (chart / "values.schema.json").unlink()
+    more = {"guard": {"leaves_max": 5}, "alert": [{"url": "https://a", "secret": {"file": "/a"}}, {"url": "https://b"}]}
+    more |= {"server": {"token": [{"name": "ci", "role": "read_only"}]}, "source": [{"name": "hr", "fetch": {"base_url": "https://c", "values": {"subdomain": "d"}}}]}
+    config = tomllib.loads(render("defaults", {"config": more}, chart=chart).toml())
+    assert (config["guard"], config["alert"]) == (more["guard"], more["alert"])
+    assert config["server"]["token"] == more["server"]["token"] and config["source"][0]["fetch"] == more["source"][0]["fetch"]
 
 
 def test_a_key_in_config_wins_over_the_chart_s():
