@@ -167,12 +167,22 @@ impl Intake {
             .enable_all()
             .build()?;
         let served = runtime.spawn(server::run(listener, shared, stop));
-        let ended = tokio::select! {
+        let _threads = Threads(Some(runtime));
+        tokio::select! {
             ended = served => ended.unwrap_or_else(|error| Err(std::io::Error::other(error))),
             () = lifecycle.stopping_at_once() => Ok(()),
-        };
-        runtime.shutdown_background();
-        ended
+        }
+    }
+}
+
+/// The listener's own threads. They end with whoever serves, who cannot wait for them.
+struct Threads(Option<tokio::runtime::Runtime>);
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 
