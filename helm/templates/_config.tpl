@@ -17,7 +17,10 @@ argocd.argoproj.io/sync-options: PruneLast=true
 {{- range $file := include "scim-bridge.secretFiles" . | fromYamlArray -}}
   {{- $_ := set $has $file.path (dict "file" (printf "%s/%s" $path $file.path)) -}}
 {{- end -}}
-{{- $server := dict "listen" "0.0.0.0:8080" "admin_listen" "0.0.0.0:9090" -}}
+{{- $admin := printf "%s-admin" (include "scim-bridge.fullname" .) -}}
+{{- $within := printf "%s.%s" $admin .Release.Namespace -}}
+{{- $hosts := list $admin $within (printf "%s.svc" $within) (printf "%s.svc.cluster.local" $within) -}}
+{{- $server := dict "listen" "0.0.0.0:8080" "admin_listen" "0.0.0.0:9090" "admin_hosts" $hosts -}}
 {{- with get $has "admin-token" -}}{{- $_ := set $server "admin_token" . -}}{{- end -}}
 {{- $store := dict "url" (include "scim-bridge.storeUrl" .) -}}
 {{- with get $has "redis-password" -}}{{- $_ := set $store "password" . -}}{{- end -}}

@@ -12,7 +12,11 @@ from pod import Pod
 from render import CHART, MATRIX, ROOT, render
 from servers import run
 
-OWN = {"server": {"listen", "admin_listen", "admin_token"}, "store": {"url", "password", "key_prefix"}, "postman": {"key"}}
+OWN = {
+    "server": {"listen", "admin_listen", "admin_hosts", "admin_token"},
+    "store": {"url", "password", "key_prefix"},
+    "postman": {"key"},
+}
 
 
 def toml(more=None, values="defaults"):
@@ -40,7 +44,7 @@ def test_every_key_of_the_reference_file_can_be_given(tmp_path):
     # Those that name files or variables: what they name must be there, and no secret in plain text.
     files = {key: str(tmp_path / key) for key in ("ca_file", "cert_file", "key_file", "token", "preset_file")}
     for path in files.values():
-        open(path, "w").write("a-token")
+        open(path, "w").write("a-token-of-the-tests-0123")
     (tmp_path / "preset_file").write_text((ROOT / "config/presets/standard-webhooks.toml").read_text())
     given["server"] |= {"listen": "0.0.0.0:8080", "admin_listen": "0.0.0.0:9090", "admin_token": {"file": files["token"]}}
     given["store"] |= {"url": "rediss://redis.internal:6379/1", "password": {"file": files["token"]}, "sentinel_password": {"file": files["token"]}}
