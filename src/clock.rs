@@ -125,6 +125,12 @@ pub fn jitter() -> f64 {
     fastrand::f64()
 }
 
+/// A random span below `ms`.
+#[must_use]
+pub fn jittered(ms: u64) -> u64 {
+    fastrand::u64(..ms.max(1))
+}
+
 /// A new token that nobody can guess: 244 random bits in hex.
 #[must_use]
 pub fn new_token() -> String {

@@ -7,6 +7,8 @@ pub mod clock;
 pub mod config;
 pub mod core;
 pub mod descriptors;
+pub mod hr;
+pub mod hr_sim;
 pub mod intake;
 pub mod lifecycle;
 pub mod peer;

@@ -8,6 +8,7 @@ pub(super) fn note_word(note: &Note) -> &'static str {
     match note {
         Note::Received { .. } => "received",
         Note::Called { .. } => "called",
+        Note::Read { .. } => "read",
         Note::TakenOver => "taken_over",
         Note::RetryAt { .. } => "retry_at",
         Note::Held { .. } => "held",
@@ -38,6 +39,11 @@ pub(super) fn note_text(note: &Note) -> String {
             let detail = detail.as_ref().map(|detail| format!(": “{detail}”")).unwrap_or_default();
             format!("{}: {status} in {ms} ms, {meaning}{detail}", operation.as_http())
         }
+        Note::Read { status, meaning, ms, facts } => {
+            let status = status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
+            let facts = if facts.is_empty() { String::new() } else { format!(": it states {}", facts.join(", ")) };
+            format!("Read at the HR system: {status} in {ms} ms, {meaning}{facts}")
+        }
         Note::TakenOver => "Taken over from a worker that stopped in the middle".to_owned(),
         Note::RetryAt { due_at, code } => format!("Put off until {due_at} ({code})"),
         Note::Held { scope, code } => format!("Held by `{scope}` ({code}); not counted as an attempt"),
@@ -60,6 +66,7 @@ pub(super) fn note_code(note: &Note) -> Option<Code> {
         Note::RetryAt { code, .. } | Note::Held { code, .. } | Note::Blocked { code } => Some(*code),
         Note::Received { .. }
         | Note::Called { .. }
+        | Note::Read { .. }
         | Note::TakenOver
         | Note::Scheduled { .. }
         | Note::Incomplete { .. }

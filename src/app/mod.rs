@@ -21,6 +21,7 @@ use crate::admin::{self, Admin};
 use crate::clock::{self, Clock};
 use crate::config::{Config, SecretFiles, StoreUrl};
 use crate::core::processes::ProcessRole;
+use crate::hr::HrClientError;
 use crate::intake::{Intake, IntakeError, Services};
 use crate::lifecycle::Lifecycle;
 use crate::scim::ClientError;
@@ -68,6 +69,9 @@ pub enum StartError {
     /// The SCIM client could not be made.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// The client of an HR system could not be made.
+    #[error("`[source.fetch]`: {0}")]
+    HrClient(#[from] HrClientError),
     /// `[postman] ca_file` could not be read.
     #[error("`[postman] ca_file` cannot be read: {0}")]
     CaFile(std::io::Error),
@@ -102,6 +106,7 @@ impl StartError {
             Self::Store(StoreError::OtherTarget { .. }) => {
                 "Let `[store] url` (or `key_prefix`) name a store of this target's own; or serve the target that it is kept for."
             }
+            Self::HrClient(_) => "Install CA certificates, or correct `[source.fetch] base_url`.",
             Self::Client(_) | Self::CaFile(_) => "Install CA certificates, or correct `[postman] ca_file`.",
             Self::Admin(_) => "Free the address, or set `[server] admin_listen`.",
             Self::Intake(_) => "Free the address, or set `[server] listen`.",
@@ -186,8 +191,11 @@ impl Bridge {
         let services = Services { store: store.clone(), clock: clock.clone(), lifecycle: life.clone() };
         let sources = || config.sources.iter().map(options::source).collect();
         let intake = (role != Role::Worker).then(|| Intake::bind(options::intake(&config), sources(), services));
-        let worker = (role != Role::Intake)
-            .then(|| Worker::new(store.clone(), client, clock.clone(), options::worker(&config)).with_activity(activity));
+        let hr_systems = options::hr_systems(&config)?;
+        let worker = (role != Role::Intake).then(|| {
+            let worker = Worker::new(store.clone(), client, clock.clone(), options::worker(&config));
+            worker.with_activity(activity).with_hr(hr_systems)
+        });
         Ok(Self {
             intake: intake.transpose()?,
             admin,

@@ -1,5 +1,6 @@
 //! Configuration into each component's own options.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +27,7 @@ use crate::core::problems::{BoundFigures, SourceFigures};
 use crate::core::reconcile::plan::PlanRules;
 use crate::core::reconcile::verdict::RetryRules;
 use crate::descriptors;
+use crate::hr::{Credentials, HrSystem};
 use crate::intake::{IntakeOptions, Source, SourceSecret};
 use crate::peer::TrustedProxies;
 use crate::scim::{Auth, Client, ClientError, ClientOptions};
@@ -37,6 +39,16 @@ use crate::worker::WorkerOptions;
 
 const DAY_MS: u64 = 86_400_000;
 const HOUR_MS: u64 = 3_600_000;
+
+/// The HR systems that people are read at, by the source whose webhooks ask for it.
+pub(super) fn hr_systems(config: &Config) -> Result<BTreeMap<SourceName, HrSystem>, StartError> {
+    let fetched = config.sources.iter().filter_map(|source| Some((source, source.fetch.as_ref()?)));
+    let systems = fetched.map(|(source, fetch)| {
+        let credentials = Credentials::new(fetch.credentials.clone());
+        Ok((source.name.clone(), HrSystem::new(fetch.api.clone(), credentials)?))
+    });
+    systems.collect()
+}
 
 /// Makes the configured SCIM client.
 pub fn scim_client(config: &Config) -> Result<Client, StartError> {

@@ -14,6 +14,7 @@ use self::secret::{Absent, Reader};
 
 pub use self::error::{ConfigCode, ConfigError, ConfigErrors};
 pub use self::guard::GuardConfig;
+pub use self::fetch::FetchConfig;
 pub use self::hold::HoldConfig;
 pub use self::log::{LogConfig, LogFormat};
 pub use self::postman::{EmailChange, PostmanAuth, PostmanConfig};
@@ -27,6 +28,7 @@ pub use self::store::{
 pub use self::worker::WorkerConfig;
 
 mod error;
+mod fetch;
 mod guard;
 mod hold;
 mod layers;

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::error::{ConfigCode, ConfigError, Findings};
+use super::fetch::{self, FetchConfig};
 use super::layers::parse;
 use super::presets;
 use super::secret::{Fit, Reader, SecretSpec};
@@ -41,7 +42,7 @@ pub struct SourceConfig {
     /// Whether its webhooks say only of whom to read.
     pub thin: bool,
     /// How they are read: the preset's `[fetch]` with `[source.fetch]` laid over it.
-    pub fetch: Option<Table>,
+    pub fetch: Option<FetchConfig>,
 }
 
 /// What becomes of updates about people whom HR has not called hired.
@@ -140,6 +141,7 @@ pub(super) fn prepare(tree: &mut Value, assume_hr: bool, findings: &mut Findings
             Ok(None) => {}
             Err(error) => findings.push(error),
         }
+        fetch::inherit(source);
     }
 }
 
@@ -234,6 +236,7 @@ impl Raw {
             "needs media types without parameters",
             "Give a list such as [\"application/json\"].",
         );
+        let fetch = fetch::build(self.fetch, at, self.thin, read, findings);
         Some(SourceConfig {
             name: self.name?,
             signature: self.signature?,
@@ -243,7 +246,7 @@ impl Raw {
             content_types,
             updates_of_others: self.updates_of_others,
             thin: self.thin,
-            fetch: self.fetch,
+            fetch,
         })
     }
 

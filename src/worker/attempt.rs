@@ -143,24 +143,33 @@ impl Worker {
             let attempted = Attempted::Blocked(Code::JobPoison);
             return self.end(&guard, ending, run.story, leaving(folding), attempted).await;
         }
+        let read = self.complete(&mut document, consumed_to.unwrap_or_default(), &mut guard, trial_of).await;
+        let mut fetched = match read {
+            Ok(fetched) => fetched,
+            Err(interrupted) => return self.broken_off(interrupted, document, &guard, run.story, leaving(folding)).await,
+        };
+        run.story.append(&mut fetched.story);
+        let was_read = fetched.was_served;
+        let of_fetch = matches!(trial_of, Some(HoldScope::Fetch(_)));
+        if fetched.is_list || fetched.is_all(&document, now) {
+            let now = self.clock.now();
+            let mut ending =
+                if fetched.is_list { Ending::read_for_others(document, now) } else { Ending::untouched(document) };
+            fetched.put_back(&mut ending, now);
+            let attempted = standing_as(&ending);
+            tell(&attempted, &ending);
+            self.set_hold(&mut ending).await?;
+            let tried = self.end(&guard, ending, run.story, leaving(folding), attempted).await?;
+            return Ok(Tried { has_passed: of_fetch && was_read, ..tried });
+        }
         let mut state = AttemptState::new(document, claimed.taken_over, now);
         let conclusion = match self.conclude(&mut state, &mut guard, &mut run, trial_of).await {
             Ok(conclusion) => conclusion,
-            Err(Interrupted::LeaseLost) => return Ok(Attempted::LeaseLost.untried()),
-            Err(Interrupted::Stopping) => {
-                info!("given back: the process is stopping");
-                let ending = Ending::given_back(state.document, self.clock.now());
-                let attempted = Attempted::GivenBack;
-                return self.end(&guard, ending, run.story, leaving(folding), attempted).await;
+            Err(interrupted) => {
+                let mut document = state.document;
+                fetched.give_back(&mut document);
+                return self.broken_off(interrupted, document, &guard, run.story, leaving(folding)).await;
             }
-            Err(Interrupted::Store(error)) if error.is_passing() => {
-                warn!(%error, "given back: the store has not answered for as long as the lease allows");
-                let ending = Ending::given_back(state.document, self.clock.now());
-                let attempted = Attempted::GivenBack;
-                return self.end(&guard, ending, run.story, leaving(folding), attempted).await;
-            }
-            // The lease runs out, and the lane is taken over as after a crash.
-            Err(Interrupted::Store(error)) => return Err(error),
         };
         let calls = state.calls;
         let now = self.clock.now();
@@ -173,15 +182,43 @@ impl Worker {
         }
         let attempted = attempted(&conclusion, &ending);
         tell(&attempted, &ending);
+        fetched.put_back(&mut ending, now);
         if let Some(until) = ending.back_off {
             self.back_off(now, until).await;
         }
+        self.set_hold(&mut ending).await?;
+        let has_passed = if of_fetch { was_read } else { calls > 0 && trial_has_passed(&conclusion, &run, trial_of) };
+        let tried = self.end(&guard, ending, run.story, leaving(folding), attempted).await?;
+        Ok(Tried { has_passed: has_passed && tried.attempted != Attempted::LeaseLost, ..tried })
+    }
+
+    /// An attempt that cannot go on: the person is given back as far as they have come.
+    async fn broken_off(
+        &self,
+        interrupted: Interrupted,
+        document: Document,
+        guard: &LeaseGuard<'_>,
+        story: Vec<StoryEntry>,
+        leaving: Leaving<'_>,
+    ) -> Result<Tried, StoreError> {
+        match interrupted {
+            Interrupted::LeaseLost => return Ok(Attempted::LeaseLost.untried()),
+            Interrupted::Stopping => info!("given back: the process is stopping"),
+            Interrupted::Store(error) if error.is_passing() => {
+                warn!(%error, "given back: the store has not answered for as long as the lease allows");
+            }
+            // The lease runs out, and the lane is taken over as after a crash.
+            Interrupted::Store(error) => return Err(error),
+        }
+        let ending = Ending::given_back(document, self.clock.now());
+        self.end(guard, ending, story, leaving, Attempted::GivenBack).await
+    }
+
+    async fn set_hold(&self, ending: &mut Ending) -> Result<(), StoreError> {
         if let Some((scope, code, not_before)) = ending.hold.take() {
             self.holds.set(&scope, code, not_before).await?;
         }
-        let has_passed = calls > 0 && trial_has_passed(&conclusion, &run, trial_of);
-        let tried = self.end(&guard, ending, run.story, leaving(folding), attempted).await?;
-        Ok(Tried { has_passed: has_passed && tried.attempted != Attempted::LeaseLost, ..tried })
+        Ok(())
     }
 
     /// Plans and calls until the attempt ends.
@@ -383,7 +420,8 @@ fn needs_attempt(document: &Document, folding: &Folding, now: UnixMs) -> bool {
     let word = document.record.employment.at(now).map(|word| word.stamp);
     let word_is_new = word.is_some_and(|stamp| document.employment_done.is_none_or(|done| stamp > done));
     let is_followed = document.not_followed_since.is_none();
-    folding.calls_for_attempt || (is_followed && (!document.open.is_empty() || document.trouble.is_some() || word_is_new))
+    let read_is_owed = document.owed_read.is_some();
+    folding.calls_for_attempt || (is_followed && (read_is_owed || !document.open.is_empty() || document.trouble.is_some() || word_is_new))
 }
 
 fn report(folding: &Folding) {
@@ -436,17 +474,17 @@ fn trial_has_passed(conclusion: &Conclusion, run: &Run, trial_of: Option<&HoldSc
 }
 
 fn attempted(conclusion: &Conclusion, ending: &Ending) -> Attempted {
+    match (&ending.standing, conclusion) {
+        (Standing::Idle | Standing::Scheduled { .. }, Conclusion::InLine(finished)) => Attempted::InLine(*finished),
+        _ => standing_as(ending),
+    }
+}
+
+/// What a standing says of an attempt.
+fn standing_as(ending: &Ending) -> Attempted {
     match &ending.standing {
-        Standing::Idle | Standing::Scheduled { .. } => match conclusion {
-            Conclusion::InLine(finished) => Attempted::InLine(*finished),
-            Conclusion::Incomplete(_)
-            | Conclusion::Blocked { .. }
-            | Conclusion::TryAgain { .. }
-            | Conclusion::Suspect { .. }
-            | Conclusion::RateLimited { .. }
-            | Conclusion::Hold { .. } => Attempted::Folded,
-        },
-        Standing::Retry { .. } => Attempted::Retry(ending.code().unwrap_or(Code::ScimUnavailable)),
+        Standing::Idle | Standing::Scheduled { .. } => Attempted::Folded,
+        Standing::Retry { .. } | Standing::Read { .. } => Attempted::Retry(ending.code().unwrap_or(Code::ScimUnavailable)),
         Standing::Held { scope } => Attempted::Held(scope.clone()),
         Standing::Incomplete { .. } => Attempted::Incomplete,
         Standing::Blocked { .. } => {

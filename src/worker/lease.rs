@@ -116,7 +116,8 @@ impl<'a> LeaseGuard<'a> {
         self.lost
     }
 
-    async fn secure(&mut self) -> Result<(), Interrupted> {
+    /// Makes sure that the lease outlives a call.
+    pub(super) async fn secure(&mut self) -> Result<(), Interrupted> {
         let needed_ms = self.worker.options.call_timeout_ms + LEASE_MARGIN_MS;
         if !self.lost && self.left_ms() < needed_ms {
             self.renew().await?;

@@ -8,6 +8,7 @@
 mod attempt;
 mod claims;
 mod commit;
+mod fetch;
 mod guarded;
 mod lease;
 mod pace;
@@ -15,6 +16,7 @@ mod pool;
 mod probe;
 mod token_wait;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -27,6 +29,8 @@ use crate::core::reconcile::plan::PlanRules;
 use crate::core::reconcile::suspicion::Suspicions;
 use crate::core::reconcile::verdict::RetryRules;
 use crate::core::time::UnixMs;
+use crate::core::person::SourceName;
+use crate::hr::HrSystem;
 use crate::scim::Client;
 use crate::store::holds::SharedHolds;
 use crate::store::{Claim, Store, StoreError};
@@ -34,6 +38,7 @@ use crate::telemetry::activity::ActivityLog;
 
 pub use self::attempt::Attempted;
 use self::claims::Claims;
+use self::fetch::Readers;
 use self::pace::Pace;
 use self::token_wait::TokenWait;
 
@@ -72,6 +77,7 @@ pub struct Worker {
     released_at_ms: Arc<AtomicU64>,
     token_wait: Arc<TokenWait>,
     pace: Arc<Pace>,
+    readers: Arc<Readers>,
     activity: ActivityLog,
     /// Cancelled when nothing new may begin: people whose call has not begun are given back.
     stop: CancellationToken,
@@ -114,10 +120,17 @@ impl Worker {
             released_at_ms: Arc::default(),
             token_wait: Arc::default(),
             pace: Arc::default(),
+            readers: Arc::default(),
             activity: ActivityLog::default(),
             stop: CancellationToken::new(),
             stop_now: CancellationToken::new(),
         }
+    }
+
+    /// Reads people at these HR systems when notices ask for it.
+    #[must_use]
+    pub fn with_hr(self, systems: BTreeMap<SourceName, HrSystem>) -> Self {
+        Self { readers: Arc::new(Readers::new(systems)), ..self }
     }
 
     /// The same, counting its calls here.

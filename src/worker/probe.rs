@@ -87,8 +87,8 @@ impl Worker {
     /// Who was parked just as their hold was lifted is made due all the same.
     pub(super) async fn release_lifted(&self) -> Result<(), StoreError> {
         let holds = self.holds.current();
-        for scope in SCOPES.iter().filter(|scope| holds.get(scope).is_none()) {
-            self.holds.release(scope).await?;
+        for scope in SCOPES.into_iter().chain(self.readers.scopes()).filter(|scope| holds.get(scope).is_none()) {
+            self.holds.release(&scope).await?;
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! The public listener over real sockets, on the embedded store.
 #![expect(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
 
+mod abuse;
 mod bad_input;
 mod deliveries;
 mod hang_ups;
@@ -35,6 +36,7 @@ const NOW: UnixMs = UnixMs(1_795_000_000_000);
 const BODY_BYTES_MAX: usize = 64 * 1024;
 const HIGH_WATER_JOBS: u64 = 200;
 const DEAD_LETTERS_MAX: u64 = 100;
+const CONNECTIONS_PER_PEER: usize = 40;
 
 /// A running intake with a source of its own name, so that its metrics are its own.
 struct Bridge {
@@ -117,6 +119,8 @@ impl Bridge {
                 body_bytes_max: BODY_BYTES_MAX,
                 bodies_bytes_max: 4 * BODY_BYTES_MAX,
                 body_timeout_ms: 300,
+                head_timeout_ms: 500,
+                connections_per_peer: CONNECTIONS_PER_PEER,
                 workers: Some(1),
                 shutdown_grace_s: 1,
                 ..IntakeOptions::default()

@@ -202,6 +202,7 @@ fn colour(entry: &StoryEntry) -> &'static str {
         Note::Blocked { .. } => "dead",
         Note::Received { .. } => "received",
         Note::Called { .. }
+        | Note::Read { .. }
         | Note::TakenOver
         | Note::RetryAt { .. }
         | Note::Held { .. }

@@ -46,11 +46,12 @@ impl Api {
     /// # Errors
     /// Everything that is wrong or missing.
     pub fn new(
-        rules: FetchRules,
+        mut rules: FetchRules,
         base_url: Option<&str>,
         values: BTreeMap<String, String>,
         given: &BTreeSet<Credential>,
     ) -> Result<Self, Vec<ApiProblem>> {
+        rules.settle();
         let mut problems = Vec::new();
         let mut problem = |key: &str, text: String| problems.push(ApiProblem { key: key.to_owned(), problem: text });
         let host = match values.get("region").filter(|_| !rules.regions.is_empty()) {

@@ -76,6 +76,9 @@ pub enum Auth {
         username: Template,
         /// The password.
         password: Template,
+        /// Headers beside it.
+        #[serde(default)]
+        headers: BTreeMap<String, Template>,
     },
     /// OAuth 2 client credentials (RFC 6749 §4.4): a token is fetched where none is at hand.
     ClientCredentials(TokenRules),
@@ -128,7 +131,9 @@ impl Auth {
                 needs.extend(headers.values().flat_map(credentials));
             }
             Self::Header { headers } => needs.extend(headers.values().flat_map(credentials)),
-            Self::Basic { username, password } => needs.extend([username, password].into_iter().flat_map(credentials)),
+            Self::Basic { username, password, headers } => {
+                needs.extend([username, password].into_iter().chain(headers.values()).flat_map(credentials));
+            }
             Self::ClientCredentials(_) => needs.extend([Credential::ClientId, Credential::ClientSecret]),
             // A public client has no secret (RFC 6749 §2.1).
             Self::RefreshToken(_) => needs.extend([Credential::ClientId, Credential::RefreshToken]),
@@ -141,7 +146,7 @@ impl Auth {
         match self {
             Self::None => Vec::new(),
             Self::Bearer { headers } | Self::Header { headers } => headers.values().collect(),
-            Self::Basic { username, password } => vec![username, password],
+            Self::Basic { username, password, headers } => [username, password].into_iter().chain(headers.values()).collect(),
             Self::ClientCredentials(token) | Self::RefreshToken(token) => vec![&token.token_url],
         }
     }
@@ -180,9 +185,11 @@ impl Auth {
                 all
             }
             Self::Header { headers } => fill(headers)?,
-            Self::Basic { username, password } => {
+            Self::Basic { username, password, headers } => {
+                let mut all = fill(headers)?;
                 let (username, password) = (username.fill(&value_of, as_it_is)?, password.fill(&value_of, as_it_is)?);
-                vec![authorization(basic(&username, &password))]
+                all.push(authorization(basic(&username, &password)));
+                all
             }
             Self::ClientCredentials(token) | Self::RefreshToken(token) => {
                 vec![authorization(format!("{} {}", token.prefix, access_token?))]

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::core::code::Code;
 use crate::core::mapping::{Mapping, Record, remap};
-use crate::core::person::{Event, EventKind, Person, SourceName};
+use crate::core::person::{EmploymentState, Event, EventKind, Person, SourceName};
 use crate::core::time::UnixMs;
 
 /// All answers of a read as one JSON text: each under its step's name, and the id that was asked for
@@ -43,8 +43,17 @@ pub(super) fn of_person(mapping: &Mapping, person: &Person, document: &str, at: 
     // What can be used counts, and what cannot is told only where nothing else was there.
     match lost {
         Some(lost) if told.is_empty() => Err(lost),
-        _ => Ok(told),
+        _ => Ok(without_former_ends(told, at)),
     }
+}
+
+/// Who works here and has an end that is over had it in an earlier employment.
+fn without_former_ends(told: Vec<Event>, at: UnixMs) -> Vec<Event> {
+    let is_employed = told.iter().any(|event| matches!(event.facts.employment, Some((EmploymentState::Employed, _))));
+    let is_former = |event: &Event| {
+        is_employed && matches!(event.facts.employment, Some((EmploymentState::Left, Some(from))) if from <= at)
+    };
+    told.into_iter().filter(|event| !is_former(event)).collect()
 }
 
 /// What a page of a list says: events, each with the moment of the read, and records that could not be

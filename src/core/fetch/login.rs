@@ -82,19 +82,6 @@ impl Grant {
         format!("fetch-grant:{source}")
     }
 
-    /// Reads what was stored; what cannot be read begins anew with the configured token.
-    #[must_use]
-    pub fn from_bytes(bytes: &[u8]) -> Self {
-        serde_json::from_slice(bytes).unwrap_or_default()
-    }
-
-    /// As it is stored.
-    #[must_use]
-    pub fn to_bytes(&self) -> Vec<u8> {
-        // A struct of strings and numbers always serialises.
-        serde_json::to_vec(self).unwrap_or_default()
-    }
-
     /// The next step. `configured` is the refresh token of the configuration; `refused` an access token
     /// that the system did not take any more.
     pub fn next(&mut self, configured: &str, refused: Option<&str>, now: UnixMs) -> GrantStep {
@@ -175,6 +162,11 @@ pub enum NoToken {
         code: Code,
         /// When to come back, where the system said so.
         not_before: Option<UnixMs>,
+    },
+    /// Another process is getting one.
+    Later {
+        /// When to look again.
+        at: UnixMs,
     },
 }
 
@@ -261,6 +253,10 @@ mod tests {
         HrReply::Http { status, headers: Vec::new(), body: Bytes::copy_from_slice(body.as_bytes()), body_complete: true }
     }
 
+    fn stored(grant: &Grant) -> Grant {
+        serde_json::from_slice(&serde_json::to_vec(grant).unwrap()).unwrap()
+    }
+
     fn got(refresh: &str, life_s: u64) -> Got {
         let body = format!(r#"{{"access_token":"A-{refresh}","expires_in":{life_s},"refresh_token":"{refresh}"}}"#);
         read_token(&reply(200, &body), UnixMs(0), UnixMs(0)).unwrap()
@@ -270,10 +266,10 @@ mod tests {
     fn one_process_refreshes_and_the_others_wait_and_use_what_it_got() {
         let mut ours = Grant::default();
         assert_eq!(ours.next("R0", None, UnixMs(0)), GrantStep::Refresh);
-        let mut theirs = Grant::from_bytes(&ours.to_bytes());
+        let mut theirs = stored(&ours);
         assert_eq!(theirs.next("R0", None, UnixMs(10)), GrantStep::Wait(UnixMs(1_010)));
         ours.refreshed(&got("R1", 7_200));
-        let mut theirs = Grant::from_bytes(&ours.to_bytes());
+        let mut theirs = stored(&ours);
         assert!(matches!(theirs.next("R0", None, UnixMs(20)), GrantStep::Use(access) if access.token == "A-R1"));
         assert_eq!(theirs.refresh_token("R0"), "R1");
     }

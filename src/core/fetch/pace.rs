@@ -24,19 +24,6 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// Reads what was stored; what cannot be read paces nobody.
-    #[must_use]
-    pub fn from_bytes(bytes: &[u8]) -> Self {
-        serde_json::from_slice(bytes).unwrap_or_default()
-    }
-
-    /// As it is stored.
-    #[must_use]
-    pub fn to_bytes(self) -> Vec<u8> {
-        // A struct of numbers always serialises.
-        serde_json::to_vec(&self).unwrap_or_default()
-    }
-
     /// The name of a source's document.
     #[must_use]
     pub fn name(source: &crate::core::person::SourceName) -> String {
@@ -99,6 +86,5 @@ mod tests {
     fn a_clock_that_is_set_back_stalls_nothing() {
         let mut pace = Pace { tat_us: 365 * 86_400_000_000, ..Pace::default() };
         assert_eq!(pace.turn(FIFTY, 1, UnixMs(5)), UnixMs(5));
-        assert_eq!(Pace::from_bytes(b"damaged"), Pace::default());
     }
 }

@@ -11,9 +11,9 @@ use crate::core::person::{Event, Person, SourceName};
 use crate::core::time::UnixMs;
 
 /// Pages of a list at the most, in one read.
-pub const PAGES_MAX: usize = 500;
+const PAGES_MAX: usize = 500;
 /// People of a list at the most, in one read.
-pub const PEOPLE_MAX: usize = 50_000;
+const PEOPLE_MAX: usize = 50_000;
 
 /// Who or what is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +57,11 @@ pub enum ReadEnd {
         /// When to come back, where the system said so.
         not_before: Option<UnixMs>,
     },
+    /// Not now: the login is just being prolonged.
+    Later {
+        /// When to look again.
+        at: UnixMs,
+    },
     /// The system wants to be left alone by everybody.
     Limited {
         /// Until when.
@@ -88,6 +93,7 @@ impl ReadEnd {
             Self::Told(_) | Self::Listed(_) => "read",
             Self::NotFound => "not_found",
             Self::TryAgain { code, .. } | Self::Refused { code, .. } => code.as_str(),
+            Self::Later { .. } => Code::FetchPaced.as_str(),
             Self::Limited { .. } => Code::FetchRateLimited.as_str(),
             Self::Hold { .. } => Code::HoldFetch.as_str(),
         }
@@ -99,7 +105,7 @@ impl ReadEnd {
         match self {
             Self::Told(_) | Self::Listed(_) | Self::NotFound => true,
             Self::Refused { code, .. } => !matches!(code, Code::FetchUnreadable | Code::FetchRefused),
-            Self::TryAgain { .. } | Self::Limited { .. } | Self::Hold { .. } => false,
+            Self::TryAgain { .. } | Self::Later { .. } | Self::Limited { .. } | Self::Hold { .. } => false,
         }
     }
 }

@@ -9,7 +9,8 @@ use super::body::Body;
 use super::request::Method;
 use super::template::{Slot, Template};
 use crate::core::limiter::Rate;
-use crate::core::mapping::{Condition, Mapping, Path};
+use crate::core::mapping::{Condition, Lookups, Mapping, Path};
+use crate::core::person::EventKind;
 
 /// What a system whose limit nobody publishes is asked at the most: twice that of those who do.
 const RATE: ReadRate = ReadRate { calls: 600, per_s: 60 };
@@ -17,25 +18,39 @@ const RATE: ReadRate = ReadRate { calls: 600, per_s: 60 };
 const LAG_S_MAX: u64 = 600;
 
 /// How a person is read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FetchRules {
     /// Scheme and host: `https://api.example.com`, `https://{values.subdomain}.example.com`.
+    #[serde(default = "host_of_values")]
     pub host: Template,
     /// Other hosts, by what `values.region` may be.
+    #[serde(default)]
     pub regions: BTreeMap<String, Template>,
     /// The kinds of login in order of preference: the first whose parts are given is used.
+    #[serde(default)]
     pub auth: Vec<Auth>,
     /// How often it may be asked, by all processes together.
+    #[serde(default)]
     pub rate: ReadRate,
     /// How long after a notice the system may still show the old values, in seconds.
+    #[serde(default)]
     pub lag_s: u64,
     /// The requests, in order. Each answer stands under its step's name in the document that the
     /// mapping reads; `/asked/id` there is the id that was asked for.
+    #[serde(default)]
     pub step: Vec<Step>,
     /// The list to read instead, where notices name nobody.
+    #[serde(default)]
     pub list: Option<FromList>,
     /// Where in the answers the facts are.
+    #[serde(default)]
     pub mapping: Mapping,
+}
+
+/// Of a system whose rules name no host, the source does.
+fn host_of_values() -> Template {
+    Template::parse("https://{values.host}").unwrap_or_default()
 }
 
 /// How often a system may be asked.
@@ -118,12 +133,18 @@ pub struct FromList {
 }
 
 impl FetchRules {
+    /// What an answer says is an update, whatever else a mapping may be for: no type is looked for.
+    pub fn settle(&mut self) {
+        self.mapping.kind = Lookups::default();
+        self.mapping.assume = Some(EventKind::Update);
+    }
+
     /// What is wrong with it: the key below `fetch`, and the problem.
     #[must_use]
     pub fn validate(&self) -> Vec<(String, String)> {
         let mut problems = Vec::new();
-        let mut when = |wrong: bool, key: &str, problem: &str| {
-            if wrong {
+        let mut when = |is_wrong: bool, key: &str, problem: &str| {
+            if is_wrong {
                 problems.push((key.to_owned(), problem.to_owned()));
             }
         };

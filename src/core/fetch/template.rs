@@ -36,7 +36,7 @@ impl Slot {
 }
 
 /// A text with places. A brace that no name without blanks follows is a brace: `{ id }`.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Template {
     text: String,
     parts: Vec<Part>,

@@ -179,6 +179,10 @@ pub fn judge(end: ReadEnd, person: &Person, owed: &mut OwedRead, retry: ReadRetr
             let tries = if is_long { FAILURES_MIN } else { u32::MAX };
             owed.fail(code, "reads of others of this source go well".to_owned(), tries, not_before, retry, seen)
         }
+        ReadEnd::Later { at } => {
+            owed.not_before = Some(at);
+            ReadVerdict::Again { at, code: Code::FetchPaced }
+        }
         ReadEnd::Limited { until } => {
             owed.turn = None;
             ReadVerdict::BackOff { until }

@@ -196,7 +196,7 @@ impl<'m, 'v> Reader<'m, 'v> {
                 (Some((EmploymentState::Left, from)), None)
             }
             Some(EmploymentState::Employed) => {
-                let from = if kind == EventKind::Hire { self.invited_at() } else { None };
+                let from = self.invited_at();
                 // An end that is over belongs to an earlier employment: they work here, it says.
                 let end = self.ends_at().filter(|end| at.is_none_or(|at| *end > at));
                 (Some((EmploymentState::Employed, from)), end)

@@ -56,6 +56,18 @@ pub enum Note {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         detail: Option<String>,
     },
+    /// The person was read at their HR system.
+    Read {
+        /// The HTTP status of the last answer, where there was one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        status: Option<u16>,
+        /// What it came to, in a word or a code.
+        meaning: String,
+        /// How long it took.
+        ms: u64,
+        /// Which facts it states; names, not values.
+        facts: Vec<String>,
+    },
     /// Taken over from a worker whose lease ran out.
     TakenOver,
     /// Tried again at that time.

@@ -49,6 +49,11 @@ pub enum Standing {
         /// When.
         at: UnixMs,
     },
+    /// For a read at the HR system, then; a new word makes them due at once.
+    Read {
+        /// When.
+        at: UnixMs,
+    },
     /// Behind a hold.
     Held {
         /// Which.
@@ -175,6 +180,51 @@ impl Ending {
             _ => Standing::Idle,
         };
         ending
+    }
+
+    /// Nothing is to be done at the target for now.
+    #[must_use]
+    pub fn untouched(document: Document) -> Self {
+        Self::new(document)
+    }
+
+    /// All that was to be done was a read of others: the jobs have ended.
+    #[must_use]
+    pub fn read_for_others(document: Document, now: UnixMs) -> Self {
+        let mut ending = Self::new(document);
+        ending.in_line(Finished::Unchanged, now);
+        ending
+    }
+
+    /// The person waits for a read at their HR system, unless they wait for the target anyway: the read
+    /// comes first in the next attempt.
+    pub fn wait_for_read(&mut self, at: UnixMs, code: Code, now: UnixMs) {
+        let at = match &self.standing {
+            Standing::Retry { .. } | Standing::Held { .. } => return,
+            Standing::Scheduled { at: announced } | Standing::Incomplete { at: Some(announced) } => at.min(*announced),
+            Standing::Idle | Standing::Read { .. } | Standing::Incomplete { at: None } | Standing::Blocked { .. } => at,
+        };
+        self.document.waiting_since.get_or_insert(now);
+        self.tell(now, Note::RetryAt { due_at: at, code });
+        self.standing = Standing::Read { at };
+    }
+
+    /// The HR system refuses to be read: the person waits behind its hold, unless they wait for the
+    /// target anyway.
+    pub fn wait_for_hold(&mut self, scope: HoldScope, code: Code, not_before: Option<UnixMs>, now: UnixMs) {
+        let waits = matches!(self.standing, Standing::Retry { .. } | Standing::Held { .. });
+        if waits {
+            self.hold.get_or_insert((scope, code, not_before));
+        } else {
+            self.hold(scope, code, not_before, now);
+        }
+    }
+
+    /// The read has come to nothing: a dead letter, unless the target's own trouble stands already.
+    pub fn block_for_read(&mut self, code: Code, detail: String, now: UnixMs) {
+        if !matches!(self.standing, Standing::Retry { .. } | Standing::Held { .. } | Standing::Blocked { .. }) {
+            self.blocked(code, detail, None, now);
+        }
     }
 
     /// Given back unfinished, uncounted, due at once.

@@ -320,7 +320,7 @@ pub struct StoryBody {
     /// When.
     pub at: String,
     /// `received`, `called`, `taken_over`, `retry_at`, `held`, `scheduled`, `incomplete`, `given_back`,
-    /// `blocked`, `replayed`, `discarded`, `taken_from`, `handed_over`, `ended` or `other`.
+    /// `read`, `blocked`, `replayed`, `discarded`, `taken_from`, `handed_over`, `ended` or `other`.
     pub note: String,
     /// The same for people.
     pub text: String,
@@ -340,6 +340,7 @@ impl From<&StoryEntry> for StoryBody {
     fn from(entry: &StoryEntry) -> Self {
         let (status, duration_ms, detail) = match &entry.note {
             Note::Called { status, ms, detail, .. } => (*status, Some(*ms), detail.clone()),
+            Note::Read { status, ms, .. } => (*status, Some(*ms), None),
             _ => (None, None, None),
         };
         let job = match &entry.note {

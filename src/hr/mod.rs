@@ -1,0 +1,214 @@
+//! Asking an HR system's API: one request out, one reply back.
+//!
+//! Lives here: HTTP, and the login in its headers. Not here: which requests are made and what replies
+//! mean (`crate::core::fetch`), when (`crate::worker`), and where tokens are kept. The client never
+//! follows a redirect, never repeats a request, and reads no more of a reply than it can use.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use secrecy::{ExposeSecret, SecretString};
+use url::{Host, Url};
+
+use crate::core::fetch::login::{Client as OauthClient, token_request};
+use crate::core::fetch::{Api, Credential, HrReply, HrRequest, Method, NoReply, REPLY_BYTES_MAX};
+use crate::core::retry_hint::HINT_HEADERS;
+use crate::secret::LiveSecret;
+
+/// Headers of a reply that are kept beside the hints.
+const KEPT_HEADERS: [&str; 2] = ["content-type", "x-rate-limit-reset"];
+/// For a whole exchange: people are read from systems that answer within a second or two.
+const TIMEOUT: Duration = Duration::from_secs(15);
+/// For making a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Below what load balancers commonly allow.
+const POOL_IDLE: Duration = Duration::from_secs(20);
+
+/// Why a client could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum HrClientError {
+    /// The address is none.
+    #[error("`base_url` is no http or https address")]
+    BaseUrl,
+    /// The TLS or HTTP library could not start; on an image without CA certificates, for one.
+    #[error("the HTTPS client could not be made: {0}")]
+    Tls(String),
+}
+
+/// What a source's login is made of.
+#[derive(Clone, Default)]
+pub struct Credentials(BTreeMap<Credential, LiveSecret>);
+
+impl Credentials {
+    /// These.
+    #[must_use]
+    pub fn new(parts: BTreeMap<Credential, LiveSecret>) -> Self {
+        Self(parts)
+    }
+
+    /// One of them, as it is now.
+    #[must_use]
+    pub fn get(&self, credential: Credential) -> Option<Arc<SecretString>> {
+        self.0.get(&credential).map(LiveSecret::current)
+    }
+
+    /// Which there are.
+    pub fn given(&self) -> impl Iterator<Item = Credential> {
+        self.0.keys().copied()
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys().map(|name| name.as_str())).finish()
+    }
+}
+
+/// One source's API. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct HrSystem {
+    api: Arc<Api>,
+    credentials: Credentials,
+    http: reqwest::Client,
+}
+
+impl HrSystem {
+    /// Makes a client; no connection is opened yet.
+    pub fn new(api: Api, credentials: Credentials) -> Result<Self, HrClientError> {
+        Self::with_timeout(api, credentials, TIMEOUT)
+    }
+
+    /// The same with its own limit for a whole exchange.
+    pub fn with_timeout(api: Api, credentials: Credentials, timeout: Duration) -> Result<Self, HrClientError> {
+        let base = Url::parse(api.base()).map_err(|_| HrClientError::BaseUrl)?;
+        if !matches!(base.scheme(), "http" | "https") {
+            return Err(HrClientError::BaseUrl);
+        }
+        // Fails where one is installed already, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("scim-bridge/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            // A request that the library repeated by itself would not be counted by the limiter.
+            .retry(reqwest::retry::never())
+            .timeout(timeout)
+            .connect_timeout(CONNECT_TIMEOUT.min(timeout))
+            .pool_idle_timeout(POOL_IDLE);
+        if is_on_this_machine(&base) {
+            builder = builder.no_proxy();
+        }
+        let http = builder.build().map_err(|error| HrClientError::Tls(causes(&error)))?;
+        Ok(Self { api: Arc::new(api), credentials, http })
+    }
+
+    /// What can be asked, and how.
+    #[must_use]
+    pub fn api(&self) -> &Api {
+        &self.api
+    }
+
+    /// A part of the login, as it is now.
+    #[must_use]
+    pub fn credential(&self, credential: Credential) -> Option<Arc<SecretString>> {
+        self.credentials.get(credential)
+    }
+
+    /// Sends one request and returns what came back, whatever it was.
+    pub async fn ask(&self, request: &HrRequest, access_token: Option<&str>) -> HrReply {
+        let credential = |name| self.credentials.get(name).map(|secret| secret.expose_secret().to_owned());
+        match self.api.auth().headers(self.api.values(), &credential, access_token) {
+            Some(login) => self.send(request, &login).await,
+            None => HrReply::Nothing(NoReply::Unfit),
+        }
+    }
+
+    /// Asks for a token: by a refresh token, or by the client's own login.
+    pub async fn ask_for_token(&self, refresh_token: Option<&str>) -> HrReply {
+        let (Some(rules), Some(url)) = (self.api.auth().token_rules(), self.api.token_url()) else {
+            return HrReply::Nothing(NoReply::Unfit);
+        };
+        let Some(id) = self.credentials.get(Credential::ClientId) else { return HrReply::Nothing(NoReply::Unfit) };
+        let secret = self.credentials.get(Credential::ClientSecret);
+        let client = OauthClient { id: id.expose_secret(), secret: secret.as_ref().map(|secret| secret.expose_secret()) };
+        self.send(&token_request(rules, url, client, refresh_token), &[]).await
+    }
+
+    async fn send(&self, request: &HrRequest, login: &[(String, String)]) -> HrReply {
+        let Some(headers) = header_map(&request.headers, login) else { return HrReply::Nothing(NoReply::Unfit) };
+        let method = match request.method {
+            Method::Get => reqwest::Method::GET,
+            Method::Post => reqwest::Method::POST,
+        };
+        let mut outgoing = self.http.request(method, &request.url).headers(headers);
+        if let Some((media_type, body)) = &request.body {
+            outgoing = outgoing.header(CONTENT_TYPE, *media_type).body(body.clone());
+        }
+        match outgoing.send().await {
+            Ok(response) => read(response).await,
+            Err(error) if error.is_connect() || error.is_builder() => HrReply::Nothing(NoReply::Unreachable),
+            Err(_) => HrReply::Nothing(NoReply::Lost),
+        }
+    }
+}
+
+/// All headers; none where one cannot be a header.
+fn header_map(own: &[(String, String)], login: &[(String, String)]) -> Option<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in own.iter().chain(login) {
+        let mut value = HeaderValue::from_str(value).ok()?;
+        value.set_sensitive(true);
+        headers.insert(HeaderName::from_bytes(name.as_bytes()).ok()?, value);
+    }
+    Some(headers)
+}
+
+/// Reads what there is of a reply, up to what can be used.
+async fn read(mut response: reqwest::Response) -> HrReply {
+    let status = response.status().as_u16();
+    let is_kept = |name: &str| HINT_HEADERS.contains(&name) || KEPT_HEADERS.contains(&name);
+    let headers = response
+        .headers()
+        .iter()
+        .filter(|(name, _)| is_kept(name.as_str()))
+        .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
+        .collect();
+    let mut body = BytesMut::new();
+    let body_complete = loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() <= REPLY_BYTES_MAX => body.extend_from_slice(&chunk),
+            Ok(Some(chunk)) => {
+                let room = REPLY_BYTES_MAX.saturating_sub(body.len());
+                body.extend_from_slice(chunk.get(..room).unwrap_or_default());
+                break false;
+            }
+            Err(_) => break false,
+            Ok(None) => break true,
+        }
+    };
+    HrReply::Http { status, headers, body: Bytes::from(body), body_complete }
+}
+
+/// What is on this machine is never reached through another.
+fn is_on_this_machine(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+/// An error with its causes, without the URL, which names a person.
+fn causes(error: &reqwest::Error) -> String {
+    let mut text = String::from("client");
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        text = format!("{text}: {inner}");
+        cause = inner.source();
+    }
+    text
+}

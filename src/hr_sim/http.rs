@@ -1,0 +1,156 @@
+//! HTTP/1.1 on a bare socket: a framework would keep us from answering without an end.
+
+use std::io;
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::{Buf as _, BytesMut};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::world::{Outgoing, World};
+
+const HEAD_BYTES_MAX: usize = 32 * 1024;
+const BODY_BYTES_MAX: usize = 1024 * 1024;
+const HEADERS_MAX: usize = 64;
+
+/// A request, whole.
+pub(super) struct Request {
+    pub(super) method: String,
+    /// Path and query.
+    pub(super) target: String,
+    /// Names in lower case.
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) body: Vec<u8>,
+}
+
+impl Request {
+    /// Without the query.
+    pub(super) fn path(&self) -> &str {
+        self.target.split_once('?').map_or(self.target.as_str(), |(path, _)| path)
+    }
+
+    /// One value of the query.
+    pub(super) fn query(&self, name: &str) -> Option<String> {
+        let (_, query) = self.target.split_once('?')?;
+        url::form_urlencoded::parse(query.as_bytes()).find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
+    }
+
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// User and password of `Authorization: Basic`.
+    pub(super) fn basic(&self) -> Option<(String, String)> {
+        let encoded = self.header("authorization")?.strip_prefix("Basic ")?;
+        let text = String::from_utf8(data_encoding::BASE64.decode(encoded.as_bytes()).ok()?).ok()?;
+        text.split_once(':').map(|(user, password)| (user.to_owned(), password.to_owned()))
+    }
+
+    /// The token of `Authorization: Bearer`.
+    pub(super) fn bearer(&self) -> Option<&str> {
+        self.header("authorization")?.strip_prefix("Bearer ")
+    }
+}
+
+/// An answer.
+pub(super) struct Response {
+    pub(super) status: u16,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) body: String,
+}
+
+impl Response {
+    pub(super) fn of(status: u16, media_type: &str, body: String) -> Self {
+        Self { status, headers: vec![("content-type".to_owned(), media_type.to_owned())], body }
+    }
+
+    pub(super) fn json(status: u16, body: String) -> Self {
+        Self::of(status, "application/json", body)
+    }
+}
+
+/// Serves every connection until it is stopped.
+pub(super) async fn accept(listener: TcpListener, world: Arc<Mutex<World>>) {
+    let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
+    loop {
+        match listener.accept().await {
+            Ok((socket, _)) => {
+                let world = Arc::clone(&world);
+                tokio::spawn(async move {
+                    // A client that leaves in the middle is its own business.
+                    let _ = serve(socket, world).await;
+                });
+            }
+            // Out of file handles, most likely: give the others time to close.
+            Err(_) => tokio::time::sleep(std::time::Duration::from_millis(10)).await,
+        }
+    }
+}
+
+async fn serve(mut socket: TcpStream, world: Arc<Mutex<World>>) -> io::Result<()> {
+    socket.set_nodelay(true)?;
+    let mut buffer = BytesMut::with_capacity(8 * 1024);
+    while let Some(request) = read(&mut socket, &mut buffer).await? {
+        let outgoing = world.lock().unwrap_or_else(PoisonError::into_inner).answer(&request);
+        match outgoing {
+            Outgoing::Reply(response) => {
+                let headers: String = response.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+                let head = format!("HTTP/1.1 {} As-Ordered\r\n{headers}content-length: {}\r\n\r\n", response.status, response.body.len());
+                socket.write_all(head.as_bytes()).await?;
+                socket.write_all(response.body.as_bytes()).await?;
+            }
+            Outgoing::Endless => {
+                socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n").await?;
+                let chunk = format!("4000\r\n{}\r\n", "[".repeat(0x4000));
+                loop {
+                    socket.write_all(chunk.as_bytes()).await?;
+                }
+            }
+            Outgoing::Hang => std::future::pending::<()>().await,
+        }
+    }
+    Ok(())
+}
+
+/// The next request; none where the client is gone, or speaks no HTTP.
+async fn read(socket: &mut TcpStream, buffer: &mut BytesMut) -> io::Result<Option<Request>> {
+    let (head_len, body_len, mut request) = loop {
+        if let Some(parsed) = parse_head(buffer) {
+            break parsed;
+        }
+        if buffer.len() > HEAD_BYTES_MAX || socket.read_buf(buffer).await? == 0 {
+            return Ok(None);
+        }
+    };
+    if body_len > BODY_BYTES_MAX {
+        return Ok(None);
+    }
+    buffer.advance(head_len);
+    while buffer.len() < body_len {
+        if socket.read_buf(buffer).await? == 0 {
+            return Ok(None);
+        }
+    }
+    request.body = buffer.split_to(body_len).to_vec();
+    Ok(Some(request))
+}
+
+fn parse_head(buffer: &[u8]) -> Option<(usize, usize, Request)> {
+    let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
+    let mut head = httparse::Request::new(&mut headers);
+    let httparse::Status::Complete(head_len) = head.parse(buffer).ok()? else { return None };
+    let headers: Vec<(String, String)> = head
+        .headers
+        .iter()
+        .map(|header| (header.name.to_ascii_lowercase(), String::from_utf8_lossy(header.value).into_owned()))
+        .collect();
+    let length = headers.iter().find(|(name, _)| name == "content-length").and_then(|(_, value)| value.parse().ok());
+    let request = Request {
+        method: head.method?.to_owned(),
+        target: head.path?.to_owned(),
+        headers,
+        body: Vec::new(),
+    };
+    Some((head_len, length.unwrap_or(0), request))
+}

@@ -1,0 +1,82 @@
+//! What a read means for the rest of an attempt.
+
+use crate::core::code::Code;
+use crate::core::hold::HoldScope;
+use crate::core::person::document::OpenJob;
+use crate::core::person::story::StoryEntry;
+use crate::core::person::{Document, EventKind};
+use crate::core::reconcile::verdict::Ending;
+use crate::core::time::UnixMs;
+
+/// How a person waits for a read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::worker) enum ReadWait {
+    /// Until then.
+    Until { at: UnixMs, code: Code },
+    /// Behind the source's hold.
+    Held { code: Code, not_before: Option<UnixMs> },
+    /// Until something changes.
+    Blocked { code: Code, detail: String },
+}
+
+/// What a read came to.
+#[derive(Debug, Default)]
+pub(in crate::worker) struct Fetched {
+    /// What is to be told.
+    pub(in crate::worker) story: Vec<StoryEntry>,
+    /// Whether the HR system served us.
+    pub(in crate::worker) was_served: bool,
+    /// What was read was a list of others: there is nothing to be done about this one.
+    pub(in crate::worker) is_list: bool,
+    /// It told something that is to be brought in line.
+    pub(super) has_told: bool,
+    /// The read is still owed.
+    pub(super) wait: Option<ReadWait>,
+    /// The notices that it is owed to: no part of what is brought in line meanwhile.
+    pub(super) notices: Vec<OpenJob>,
+}
+
+impl Fetched {
+    pub(super) fn waiting(document: &mut Document, wait: ReadWait) -> Self {
+        Self::default().with_wait(document, wait)
+    }
+
+    /// Sets the notices aside, so that the rest can be brought in line without ending them.
+    pub(super) fn with_wait(mut self, document: &mut Document, wait: ReadWait) -> Self {
+        let (notices, rest) = std::mem::take(&mut document.open)
+            .into_iter()
+            .partition(|job| job.kind == EventKind::Notice);
+        self.notices = notices;
+        document.open = rest;
+        self.wait = Some(wait);
+        self
+    }
+
+    /// Whether nothing is to be brought in line before the read is made.
+    pub(in crate::worker) fn is_all(&self, document: &Document, now: UnixMs) -> bool {
+        let word = document.record.employment.at(now).map(|word| word.stamp);
+        let word_is_new = word.is_some_and(|stamp| document.employment_done.is_none_or(|done| stamp > done));
+        self.wait.is_some() && !self.has_told && document.open.is_empty() && !word_is_new
+    }
+
+    /// An attempt that broke off: the notices are open as before.
+    pub(in crate::worker) fn give_back(self, document: &mut Document) {
+        document.open.extend(self.notices);
+        document.open.sort_by_key(|job| job.accepted_at);
+    }
+
+    /// Lets the person wait for the read, beside what else they wait for.
+    pub(in crate::worker) fn put_back(self, ending: &mut Ending, now: UnixMs) {
+        let Some(wait) = self.wait else { return };
+        ending.document.open.extend(self.notices);
+        ending.document.open.sort_by_key(|job| job.accepted_at);
+        match wait {
+            ReadWait::Until { at, code } => ending.wait_for_read(at, code, now),
+            ReadWait::Held { code, not_before } => {
+                let scope = HoldScope::Fetch(ending.document.person.source.clone());
+                ending.wait_for_hold(scope, code, not_before, now);
+            }
+            ReadWait::Blocked { code, detail } => ending.block_for_read(code, detail, now),
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Tokens for reads: kept in memory where they can be had again at any time, and in the store where a
+//! refresh token is used up by it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+use tokio::sync::{Mutex, oneshot};
+use tracing::{error, info};
+
+use super::Reader;
+use crate::clock::Clock;
+use crate::core::code::Code;
+use crate::core::fetch::login::{AccessToken, Got, Grant, GrantStep, NoToken, read_token};
+use crate::core::fetch::{Auth, Credential, ReadEnd};
+use crate::core::person::SourceName;
+use crate::hr::HrSystem;
+use crate::store::{Store, StoreError, documents};
+use crate::worker::Worker;
+use crate::worker::lease::{Interrupted, LeaseGuard};
+
+/// A refresh token that was got is kept trying to be stored for so long: without it the grant is lost.
+const STORING: Duration = Duration::from_secs(120);
+const STORE_AGAIN: Duration = Duration::from_millis(500);
+
+/// The token of a source that can be had again at any time. Locked while one is being got, so that one
+/// request serves all who wait.
+#[derive(Default)]
+pub(super) struct Logins(Mutex<Option<AccessToken>>);
+
+impl Worker {
+    /// A token that is good, where the login is one with tokens; `refused` is one that the system did
+    /// not take. Or how the read ends without one.
+    pub(super) async fn token(
+        &self,
+        reader: &Reader,
+        source: &SourceName,
+        refused: Option<&str>,
+        guard: &mut LeaseGuard<'_>,
+    ) -> Result<Result<Option<AccessToken>, ReadEnd>, Interrupted> {
+        let token = match reader.system.api().auth() {
+            Auth::None | Auth::Bearer { .. } | Auth::Header { .. } | Auth::Basic { .. } => return Ok(Ok(None)),
+            Auth::ClientCredentials(_) => guard.during(self.client_token(reader, refused)).await,
+            Auth::RefreshToken(_) => guard.during(self.granted_token(reader, source, refused)).await?,
+        };
+        Ok(token.map(Some).map_err(without_token))
+    }
+
+    async fn client_token(&self, reader: &Reader, refused: Option<&str>) -> Result<AccessToken, NoToken> {
+        let mut kept = reader.logins.0.lock().await;
+        let now = self.clock.now();
+        if let Some(token) = kept.as_ref()
+            && token.until > now
+            && refused != Some(&token.token)
+        {
+            return Ok(token.clone());
+        }
+        *kept = None;
+        let reply = reader.system.ask_for_token(None).await;
+        let got = read_token(&reply, now, self.clock.now())?;
+        *kept = Some(got.access.clone());
+        Ok(got.access)
+    }
+
+    async fn granted_token(
+        &self,
+        reader: &Reader,
+        source: &SourceName,
+        refused: Option<&str>,
+    ) -> Result<Result<AccessToken, NoToken>, StoreError> {
+        let Some(configured) = reader.system.credential(Credential::RefreshToken) else {
+            return Ok(Err(NoToken::Refused { detail: "no refresh token is configured".to_owned() }));
+        };
+        let name = Grant::name(source);
+        let now = self.clock.now();
+        let configured = configured.expose_secret();
+        let (mut grant, _): (Grant, u64) = documents::read(self.store.as_ref(), &name).await?;
+        let mut step = grant.next(configured, refused, now);
+        if step == GrantStep::Refresh {
+            // Written down first: whoever comes meanwhile waits, and finds the next token there.
+            let mut used = String::new();
+            documents::change(self.store.as_ref(), &name, |grant: &mut Grant| {
+                step = grant.next(configured, refused, now);
+                grant.refresh_token(configured).clone_into(&mut used);
+                (step == GrantStep::Refresh).then_some(())
+            })
+            .await?;
+            if step == GrantStep::Refresh {
+                return Ok(refresh(self.store.clone(), self.clock.clone(), reader.system.clone(), source.clone(), used).await);
+            }
+        }
+        Ok(match step {
+            GrantStep::Use(access) => Ok(access),
+            GrantStep::Wait(at) => Err(NoToken::Later { at }),
+            GrantStep::Refresh => Err(NoToken::Later { at: now }),
+        })
+    }
+}
+
+/// Refreshes in a task of its own, which goes on where whoever asked for it is cut off: what it gets
+/// must reach the store.
+async fn refresh(store: Arc<dyn Store>, clock: Clock, system: HrSystem, source: SourceName, used: String) -> Result<AccessToken, NoToken> {
+    let (tell, told) = oneshot::channel();
+    tokio::spawn(async move {
+        let asked_at = clock.now();
+        let reply = system.ask_for_token(Some(&used)).await;
+        let got = read_token(&reply, asked_at, clock.now());
+        let result = match keep(store.as_ref(), &source, got.as_ref().ok()).await {
+            Ok(()) => got.map(|got| got.access),
+            Err(error) => {
+                error!(%source, %error, "the HR system's new refresh token could not be stored");
+                got.map(|got| got.access)
+            }
+        };
+        // Whoever asked may be gone.
+        let _ = tell.send(result);
+    });
+    told.await.unwrap_or(Err(NoToken::TryAgain { code: Code::FetchUnreachable, not_before: None }))
+}
+
+/// Stores what a refresh brought, and does not give up at once.
+async fn keep(store: &dyn Store, source: &SourceName, got: Option<&Got>) -> Result<(), StoreError> {
+    let name = Grant::name(source);
+    let began = tokio::time::Instant::now();
+    loop {
+        let stored = documents::change(store, &name, |grant: &mut Grant| {
+            match got {
+                Some(got) => grant.refreshed(got),
+                None => grant.not_refreshed(),
+            }
+            Some(())
+        });
+        match stored.await {
+            Ok(_) => {
+                if got.is_some() {
+                    info!(%source, "the login at the HR system is prolonged");
+                }
+                return Ok(());
+            }
+            Err(error) if !error.is_passing() || began.elapsed() > STORING => return Err(error),
+            Err(_) => tokio::time::sleep(STORE_AGAIN).await,
+        }
+    }
+}
+
+fn without_token(no_token: NoToken) -> ReadEnd {
+    match no_token {
+        NoToken::Refused { detail } => ReadEnd::Hold { detail, not_before: None, may_be_own: false },
+        NoToken::TryAgain { code, not_before } => ReadEnd::TryAgain { code, not_before },
+        NoToken::Later { at } => ReadEnd::Later { at },
+    }
+}

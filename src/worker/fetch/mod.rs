@@ -1,0 +1,369 @@
+//! Reads at HR systems, for people of whom notices came: between the fold of an inbox and the plan.
+//!
+//! One read answers every notice that was folded before it began. Whoever has to wait, for a turn, for a
+//! record to appear, for a hold to be lifted, is given back with a time and takes no worker's slot; what
+//! else HR said of them is brought in line meanwhile.
+
+mod ending;
+mod login;
+mod served;
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use bytes::Bytes;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tracing::{debug, error, warn};
+
+pub(super) use self::ending::{Fetched, ReadWait};
+use self::login::Logins;
+use self::served::Served;
+use super::Worker;
+use super::lease::{Interrupted, LeaseGuard};
+use crate::clock;
+use crate::core::code::Code;
+use crate::core::fetch::pace::Pace;
+use crate::core::fetch::verdict::{Circumstances, OwedRead, ReadRetry, ReadVerdict, judge};
+use crate::core::fetch::{Asked, NextRead, ReadEnd, ReadState};
+use crate::core::hold::HoldScope;
+use crate::core::mapping::Record;
+use crate::core::person::fold::fold_read;
+use crate::core::person::inbox::{Entry, Word};
+use crate::core::person::story::{Note, StoryEntry};
+use crate::core::person::{Document, EmploymentState, EventKind, Person, SourceName};
+use crate::core::time::UnixMs;
+use crate::hr::HrSystem;
+use crate::store::{Accepted, DeadRow, NewDelivery, NewEntry, NewUnmapped, StoreError, documents};
+
+/// Reads at once, of one source and process: a slow HR system must not take all of a worker's slots.
+const AT_ONCE: usize = 4;
+/// Whoever finds all of them taken comes back so soon.
+const CROWDED_MS: u64 = 200;
+/// A turn is good for so long: who was kept from it for longer asks for another.
+const TURN_MS: u64 = 600_000;
+/// Whether a refusal is a person's own is judged by who was served so long before it, at the least.
+const SERVED_LATELY_MS: u64 = 60_000;
+/// Entries stored in one step, of those that a list brings.
+const LISTED_AT_ONCE: usize = 1_000;
+/// Where a store is full, a list is read again after so long.
+const FULL_AGAIN_MS: u64 = 60_000;
+
+/// The HR systems that a worker reads at.
+#[derive(Default)]
+pub(super) struct Readers(BTreeMap<SourceName, Reader>);
+
+struct Reader {
+    system: HrSystem,
+    room: Semaphore,
+    logins: Logins,
+    served: Served,
+}
+
+impl Readers {
+    pub(super) fn new(systems: BTreeMap<SourceName, HrSystem>) -> Self {
+        let reader = |system| Reader {
+            system,
+            room: Semaphore::new(AT_ONCE),
+            logins: Logins::default(),
+            served: Served::default(),
+        };
+        Self(systems.into_iter().map(|(name, system)| (name, reader(system))).collect())
+    }
+
+    /// The holds that refusals of these systems make.
+    pub(super) fn scopes(&self) -> impl Iterator<Item = HoldScope> {
+        self.0.keys().cloned().map(HoldScope::Fetch)
+    }
+}
+
+/// Whether a read may begin.
+enum Gate<'r> {
+    Open(SemaphorePermit<'r>),
+    Shut(ReadWait),
+}
+
+impl Worker {
+    /// Makes the read that is owed to a person's notices, if its time has come, and folds what it tells
+    /// into the document; `seq` is the place of the last entry that was folded.
+    pub(super) async fn complete(
+        &self,
+        document: &mut Document,
+        seq: u64,
+        guard: &mut LeaseGuard<'_>,
+        trial_of: Option<&HoldScope>,
+    ) -> Result<Fetched, Interrupted> {
+        let Some(mut owed) = document.owed_read.clone() else { return Ok(Fetched::default()) };
+        let Some(reader) = self.readers.0.get(&document.person.source) else {
+            let detail = "a notice came, and the source has no `[source.fetch]`".to_owned();
+            return Ok(Fetched::waiting(document, ReadWait::Blocked { code: Code::FetchMissing, detail }));
+        };
+        let gate = self.gate(reader, &document.person.source, &mut owed, trial_of).await?;
+        let permit = match gate {
+            Gate::Open(permit) => permit,
+            Gate::Shut(wait) => {
+                document.owed_read = Some(owed);
+                return Ok(Fetched::waiting(document, wait));
+            }
+        };
+        let began = Instant::now();
+        let began_at = self.clock.now();
+        let (end, status) = self.read(reader, &document.person, began_at, guard).await?;
+        drop(permit);
+        let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.conclude_read(document, seq, owed, reader, Finished { end, status, began_at, ms }).await
+    }
+
+    /// Whether the read may begin now: no hold, the notice old enough, a turn, and room.
+    async fn gate<'r>(
+        &self,
+        reader: &'r Reader,
+        source: &SourceName,
+        owed: &mut OwedRead,
+        trial_of: Option<&HoldScope>,
+    ) -> Result<Gate<'r>, StoreError> {
+        let scope = HoldScope::Fetch(source.clone());
+        if trial_of != Some(&scope)
+            && let Some(hold) = self.holds.current().get(&scope)
+        {
+            return Ok(Gate::Shut(ReadWait::Held { code: hold.code, not_before: None }));
+        }
+        let now = self.clock.now();
+        let api = reader.system.api();
+        let due = owed.due(api.rules().lag_s.saturating_mul(1_000));
+        if due > now {
+            let code = if owed.tries > 0 { Code::FetchNotFound } else { Code::FetchPaced };
+            return Ok(Gate::Shut(ReadWait::Until { at: due, code }));
+        }
+        let name = Pace::name(source);
+        let (pace, _): (Pace, u64) = documents::read(self.store.as_ref(), &name).await?;
+        let is_good = |turn: UnixMs| turn >= pace.closed_until && now.ms_since(turn) < TURN_MS;
+        let turn = match owed.turn.filter(|turn| is_good(*turn)) {
+            Some(turn) => turn,
+            None => {
+                let (rate, calls) = (api.rules().rate.rate(), api.calls());
+                let turn = documents::change(self.store.as_ref(), &name, |pace: &mut Pace| Some(pace.turn(rate, calls, now)));
+                turn.await?.unwrap_or(now)
+            }
+        };
+        owed.turn = Some(turn);
+        if turn > now {
+            let code = if pace.closed_until > now { Code::FetchRateLimited } else { Code::FetchPaced };
+            return Ok(Gate::Shut(ReadWait::Until { at: turn, code }));
+        }
+        Ok(match reader.room.try_acquire() {
+            Ok(permit) => Gate::Open(permit),
+            Err(_) => {
+                let pause_ms = CROWDED_MS + clock::jittered(CROWDED_MS);
+                Gate::Shut(ReadWait::Until { at: now.plus_ms(pause_ms), code: Code::FetchPaced })
+            }
+        })
+    }
+
+    /// Asks and learns until the read ends. With the last status.
+    async fn read(
+        &self,
+        reader: &Reader,
+        person: &Person,
+        began_at: UnixMs,
+        guard: &mut LeaseGuard<'_>,
+    ) -> Result<(ReadEnd, Option<u16>), Interrupted> {
+        let (system, api) = (&reader.system, reader.system.api());
+        let asked = if api.is_list() {
+            let since = documents::read::<ListedUpTo>(self.store.as_ref(), &ListedUpTo::name(&person.source)).await?.0.at;
+            Asked::List { since }
+        } else {
+            Asked::Person { person: person.clone() }
+        };
+        let mut state = ReadState::new(person.source.clone(), asked, began_at);
+        let mut token = match self.token(reader, &person.source, None, guard).await? {
+            Ok(token) => token,
+            Err(end) => return Ok((end, None)),
+        };
+        let mut status = None;
+        loop {
+            match state.next(api) {
+                NextRead::Done(end) => return Ok((end, status)),
+                NextRead::Renew => {
+                    let refused = token.as_ref().map(|token| token.token.as_str());
+                    match self.token(reader, &person.source, refused, guard).await? {
+                        Ok(renewed) => token = renewed,
+                        Err(end) => return Ok((end, status)),
+                    }
+                    state.renewed();
+                }
+                NextRead::Send(request) => {
+                    guard.secure().await?;
+                    let access = token.as_ref().map(|token| token.token.as_str());
+                    let reply = tokio::select! {
+                        reply = guard.during(system.ask(&request, access)) => reply,
+                        () = self.stop_now.cancelled() => return Err(Interrupted::Stopping),
+                    };
+                    status = reply.status();
+                    debug!(source = %person.source, status, "read at the HR system");
+                    state.learn(api, &reply, self.clock.now());
+                }
+            }
+            if guard.is_lost() {
+                return Err(Interrupted::LeaseLost);
+            }
+        }
+    }
+
+    /// Judges the read, and does what follows from it.
+    async fn conclude_read(
+        &self,
+        document: &mut Document,
+        seq: u64,
+        mut owed: OwedRead,
+        reader: &Reader,
+        finished: Finished,
+    ) -> Result<Fetched, Interrupted> {
+        let Finished { end, status, began_at, ms } = finished;
+        let now = self.clock.now();
+        let person = document.person.clone();
+        let meaning = end.meaning().to_owned();
+        let was_served = end.is_served();
+        let since = owed.failing_since.unwrap_or(now.minus_ms(SERVED_LATELY_MS));
+        let seen = Circumstances {
+            has_left: has_left(document),
+            others_were_served: reader.served.others_since(person.id(), since),
+            now,
+            jitter: clock::jitter(),
+        };
+        if was_served {
+            reader.served.note(person.id(), now);
+        }
+        let verdict = judge(end, &person, &mut owed, self.read_retry(), seen);
+        let lag_ms = reader.system.api().rules().lag_s.saturating_mul(1_000);
+        let mut facts = Vec::new();
+        let (mut is_list, mut has_told) = (false, false);
+        let wait = match verdict {
+            ReadVerdict::Fold(told) => {
+                facts = told.iter().flat_map(|event| event.facts.names()).map(str::to_owned).collect();
+                fold_read(document, &told, now, seq);
+                has_told = true;
+                document.owed_read = owed.after_read(began_at, lag_ms);
+                document.owed_read.as_ref().map(|owed| ReadWait::Until { at: owed.due(lag_ms), code: Code::FetchPaced })
+            }
+            ReadVerdict::HandOn(records) => {
+                is_list = true;
+                if self.hand_on(&person.source, records, now).await? {
+                    let up_to = |listed: &mut ListedUpTo| Some(listed.at = listed.at.max(Some(began_at)));
+                    documents::change(self.store.as_ref(), &ListedUpTo::name(&person.source), up_to).await?;
+                    document.owed_read = None;
+                    None
+                } else {
+                    Some(ReadWait::Until { at: now.plus_ms(FULL_AGAIN_MS), code: Code::FetchPaced })
+                }
+            }
+            ReadVerdict::Again { at, code } => {
+                document.owed_read = Some(owed);
+                Some(ReadWait::Until { at, code })
+            }
+            ReadVerdict::BackOff { until } => {
+                let back_off = |pace: &mut Pace| pace.back_off(now, until).then_some(());
+                let name = Pace::name(&person.source);
+                if documents::change(self.store.as_ref(), &name, back_off).await?.is_some() {
+                    warn!(source = %person.source, code = %Code::FetchRateLimited, wait_ms = until.ms_since(now), "the HR system's rate limit is reached: its people wait");
+                }
+                document.owed_read = Some(owed);
+                Some(ReadWait::Until { at: until, code: Code::FetchRateLimited })
+            }
+            ReadVerdict::Hold { detail, not_before } => {
+                error!(source = %person.source, status, detail, "the HR system's API refuses to be read");
+                document.owed_read = Some(owed);
+                Some(ReadWait::Held { code: Code::HoldFetch, not_before })
+            }
+            ReadVerdict::Block { code, detail } => {
+                document.owed_read = Some(owed);
+                Some(ReadWait::Blocked { code, detail })
+            }
+        };
+        let note = Note::Read { status, meaning, ms, facts };
+        let story = vec![StoryEntry { at: now, note }];
+        let fetched = Fetched { story, was_served, has_told, ..Fetched::default() };
+        Ok(match wait {
+            Some(wait) => fetched.with_wait(document, wait),
+            None => Fetched { is_list, ..fetched },
+        })
+    }
+
+    fn read_retry(&self) -> ReadRetry {
+        let retry = &self.options.retry;
+        ReadRetry { first_ms: retry.first_ms, max_ms: retry.max_ms, give_up_after_ms: retry.give_up_after_ms }
+    }
+
+    /// Puts what a list says into the inboxes of those whom it is about. Whether there was room; what was
+    /// stored of it before a bound is told again, which changes nothing.
+    async fn hand_on(&self, source: &SourceName, records: Vec<Record>, now: UnixMs) -> Result<bool, StoreError> {
+        let mut records = records.into_iter().peekable();
+        while records.peek().is_some() {
+            let mut delivery =
+                NewDelivery { source: source.clone(), dedupe: None, entries: Vec::new(), unmapped: Vec::new() };
+            for record in records.by_ref().take(LISTED_AT_ONCE) {
+                match record {
+                    Record::Event { event, .. } => {
+                        let (person, job) = (event.person.clone(), clock::new_job_id(event.person.id()));
+                        let word = Word::Event { job, event: Box::new(event) };
+                        let bytes = Bytes::from(Entry { accepted_at: now, word }.to_bytes());
+                        delivery.entries.push(NewEntry { job, person, bytes });
+                    }
+                    Record::Unmapped { person, code, detail, payload } => {
+                        let row = unmapped_row(source, person, code, detail, now);
+                        delivery.unmapped.push(NewUnmapped { row, payload });
+                    }
+                    Record::Ignored(_) => {}
+                }
+            }
+            match self.store.accept(now, delivery).await? {
+                Accepted::Stored | Accepted::Duplicate { .. } => {}
+                Accepted::Full(bound) => {
+                    warn!(%source, ?bound, "the store is full: what the HR system listed waits");
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// A read that has ended.
+struct Finished {
+    end: ReadEnd,
+    status: Option<u16>,
+    began_at: UnixMs,
+    ms: u64,
+}
+
+/// Up to when a source's list was read: the document.
+#[derive(Default, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+struct ListedUpTo {
+    at: Option<UnixMs>,
+}
+
+impl ListedUpTo {
+    fn name(source: &SourceName) -> String {
+        format!("fetch-listed:{source}")
+    }
+}
+
+/// Whether HR has said that the person left, or is to leave.
+fn has_left(document: &Document) -> bool {
+    let newest = document.record.employment.newest().map(|word| word.state);
+    newest == Some(EmploymentState::Left) || document.open.iter().any(|job| job.kind == EventKind::Leave)
+}
+
+fn unmapped_row(source: &SourceName, person: Option<Person>, code: Code, detail: String, now: UnixMs) -> DeadRow {
+    let about = person.as_ref().map_or(crate::core::person::PersonId(0), Person::id);
+    DeadRow {
+        id: clock::new_job_id(about),
+        source: source.clone(),
+        person,
+        event: None,
+        died_at: now,
+        code: code.to_string(),
+        detail,
+        unmapped: true,
+    }
+}

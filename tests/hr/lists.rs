@@ -1,0 +1,84 @@
+//! A system whose notices name nobody: a list says who changed.
+
+use scim_bridge::core::code::Code;
+use scim_bridge::hr_sim::{HrFault, HrPerson};
+use scim_bridge::store::LaneState;
+
+use crate::rig::{Rig, email};
+
+const CHANGED: &str = r#"{"id":"k1","type":"data-changed","data":{"integration_id":"i","changed_models":[{"name":"hris_employees"}]}}"#;
+
+#[tokio::test]
+async fn one_notice_about_nobody_brings_everybody_who_changed() {
+    let rig = Rig::new("kombo");
+    for n in 0..5 {
+        rig.put(&format!("E-{n}"), "Ada", "Byron");
+    }
+    rig.hr.put(HrPerson::working("E-9", &email("E-9"), "Gone", "Already").gone("2026-11-20"));
+    assert_eq!(rig.deliver(CHANGED).await, 1);
+    rig.work_through().await;
+    for n in 0..5 {
+        assert_eq!(rig.member(&format!("E-{n}")), Some(("Ada Byron".to_owned(), true)));
+    }
+    assert_eq!(rig.member("E-9"), None, "who left before is not invited");
+    assert_eq!(rig.hr.reads(), 3, "three pages of two");
+    assert!(!rig.hr.journal()[0].target.contains("updated_after"));
+}
+
+#[tokio::test]
+async fn the_next_list_begins_where_the_last_one_did() {
+    let rig = Rig::new("kombo");
+    rig.put("E-1", "Ada", "Byron");
+    let first = rig.clock.now();
+    rig.deliver(CHANGED).await;
+    rig.work_through().await;
+    rig.clock.advance_ms(3_600_000);
+    rig.put("E-1", "Ada", "Lovelace");
+    rig.deliver(CHANGED).await;
+    rig.deliver(CHANGED).await;
+    rig.work_through().await;
+    assert_eq!(rig.member("E-1"), Some(("Ada Lovelace".to_owned(), true)));
+    let journal = rig.hr.journal();
+    assert_eq!(journal.len(), 2, "one list for both notices");
+    let since = first.minus_ms(300_000).to_string().replace(':', "%3A");
+    assert!(journal[1].target.contains(&format!("updated_after={since}")), "{}", journal[1].target);
+}
+
+#[tokio::test]
+async fn a_list_that_breaks_off_begins_again_and_loses_nobody() {
+    let rig = Rig::new("kombo");
+    for n in 0..4 {
+        rig.put(&format!("E-{n}"), "Ada", "Byron");
+    }
+    rig.deliver(CHANGED).await;
+    rig.hr.order(HrFault::Status(503, Vec::new()), 1);
+    rig.work_through().await;
+    for n in 0..4 {
+        assert!(rig.member(&format!("E-{n}")).is_some());
+    }
+}
+
+#[tokio::test]
+async fn a_list_whose_cursor_stands_still_is_given_up() {
+    let rig = Rig::new("kombo");
+    let page = r#"{"status":"success","data":{"results":[],"next":"same"}}"#;
+    rig.hr.order(HrFault::Body("application/json", page.to_owned()), 100);
+    rig.deliver(CHANGED).await;
+    rig.work_through().await;
+    let dead = rig.store.dead(&Default::default(), &scim_bridge::store::Page { rows_max: 10, after: None }).await.unwrap();
+    assert_eq!(dead.rows.len(), 1);
+    assert_eq!(dead.rows[0].code, Code::FetchUnreadable.to_string());
+    assert_eq!(rig.hr.reads(), 10, "five tries of two pages");
+}
+
+#[tokio::test]
+async fn one_bad_record_is_kept_and_the_others_are_brought_in_line() {
+    let rig = Rig::new("kombo");
+    let page = r#"{"data":{"results":[{"first_name":"No","last_name":"Id"},{"id":"E-2","first_name":"Ada","last_name":"Byron","work_email":"e-2@example.com","employment_status":"ACTIVE"}],"next":null}}"#;
+    rig.hr.order(HrFault::Body("application/json", page.to_owned()), 1);
+    rig.deliver(CHANGED).await;
+    rig.work_through().await;
+    assert_eq!(rig.member("E-2"), Some(("Ada Byron".to_owned(), true)));
+    assert_eq!(rig.state("E-2").await, LaneState::Idle);
+    assert_eq!(rig.store.stats().await.unwrap().dead["MAP-FIELD"], 1);
+}

@@ -1,0 +1,15 @@
+//! Thin webhooks: a notice, the read at the HR system that it asks for, and what becomes of it at the
+//! target. The in-memory store, both stand-ins over real HTTP, and a clock that is moved by hand.
+
+#[cfg(test)]
+mod journeys;
+#[cfg(test)]
+mod lists;
+#[cfg(test)]
+mod logins;
+#[cfg(test)]
+mod pace;
+#[cfg(test)]
+mod rig;
+#[cfg(test)]
+mod trouble;

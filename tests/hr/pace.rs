@@ -1,0 +1,95 @@
+//! How often an HR system is asked.
+
+use scim_bridge::core::fetch::{Credential, ReadRate};
+
+use crate::rig::Rig;
+
+fn notice(id: usize) -> String {
+    format!(r#"{{"type":"employee.updated","data":{{"employeeId":"E-{id}","changedFields":["lastName"]}}}}"#)
+}
+
+#[tokio::test]
+async fn ten_thousand_notices_of_a_thousand_people_are_a_thousand_reads() {
+    let rig = Rig::new("bamboohr");
+    for id in 0..1_000 {
+        rig.put(&format!("E-{id}"), "Ada", "Byron");
+    }
+    for _ in 0..10 {
+        for id in 0..1_000 {
+            rig.deliver(&notice(id)).await;
+        }
+    }
+    rig.work_through().await;
+    assert_eq!(rig.hr.reads(), 1_000);
+    assert_eq!(rig.postman.members().len(), 1_000);
+}
+
+#[tokio::test]
+async fn a_notice_that_comes_after_a_read_asks_for_another() {
+    let rig = Rig::new("bamboohr");
+    rig.put("E-1", "Ada", "Byron");
+    rig.deliver(&notice(1)).await;
+    rig.deliver(&notice(1)).await;
+    rig.work_through().await;
+    assert_eq!(rig.hr.reads(), 1);
+    rig.put("E-1", "Ada", "Lovelace");
+    rig.deliver(&notice(1)).await;
+    rig.work_through().await;
+    assert_eq!(rig.hr.reads(), 2);
+    assert_eq!(rig.member("E-1").unwrap().0, "Ada Lovelace");
+}
+
+#[tokio::test]
+async fn the_systems_limit_is_never_reached() {
+    let rate = ReadRate { calls: 50, per_s: 60 };
+    let rig = Rig::with("bamboohr", &[Credential::Token], |fetch| fetch.rate = rate);
+    for id in 0..200 {
+        rig.put(&format!("E-{id}"), "Ada", "Byron");
+        rig.deliver(&notice(id)).await;
+    }
+    let began = rig.clock.now();
+    let mut at = Vec::new();
+    while rig.hr.reads() < 200 {
+        rig.work().await;
+        at.resize(rig.hr.reads(), rig.clock.now());
+        rig.clock.advance_ms(100);
+    }
+    for window in at.windows(51) {
+        assert!(window[50].ms_since(window[0]) >= 60_000, "more than 50 in a minute");
+    }
+    assert!(rig.clock.now().ms_since(began) < 260_000, "and close to all of it");
+}
+
+#[tokio::test]
+async fn a_system_that_lags_is_read_once_it_shows_what_the_notice_is_about() {
+    let rig = Rig::new("hibob");
+    rig.put("E-1", "Ada", "Byron");
+    let notice = r#"{"type":"employee.updated","version":"v2","data":{"employeeId":"E-1"}}"#;
+    rig.deliver(notice).await;
+    rig.work().await;
+    rig.clock.advance_ms(19_999);
+    rig.work().await;
+    assert_eq!(rig.hr.reads(), 0);
+    rig.clock.advance_ms(1);
+    rig.work().await;
+    assert_eq!(rig.hr.reads(), 1);
+    assert_eq!(rig.member("E-1").unwrap().0, "Ada Byron");
+}
+
+#[tokio::test]
+async fn notices_that_never_stop_are_read_all_the_same_and_the_last_one_too() {
+    let rig = Rig::new("hibob");
+    rig.put("E-1", "Ada", "Byron");
+    let notice = r#"{"type":"employee.updated","version":"v2","data":{"employeeId":"E-1"}}"#;
+    for _ in 0..60 {
+        rig.deliver(notice).await;
+        rig.work().await;
+        rig.clock.advance_ms(10_000);
+    }
+    let reads = rig.hr.reads();
+    assert!((1..=6).contains(&reads), "{reads}");
+    rig.put("E-1", "Ada", "Lovelace");
+    rig.work_through().await;
+    assert_eq!(rig.member("E-1").unwrap().0, "Ada Lovelace");
+    assert!(rig.document("E-1").await.open.is_empty());
+}

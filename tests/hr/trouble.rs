@@ -1,0 +1,261 @@
+//! What an HR system's API can answer instead of a person: coded, bounded, and nothing wrong is written.
+
+use scim_bridge::core::code::Code;
+use scim_bridge::hr_sim::{HrFault, HrPerson};
+use scim_bridge::store::LaneState;
+use scim_bridge::worker::{Attempted, Stepped};
+
+use crate::rig::Rig;
+
+const CHANGED: &str = r#"{"type":"employee.updated","data":{"employeeId":"E-1","changedFields":["status"]}}"#;
+
+fn about(id: &str) -> String {
+    CHANGED.replace("E-1", id)
+}
+
+#[tokio::test]
+async fn a_login_that_is_refused_holds_the_source_and_nobody_dies_of_it() {
+    let rig = Rig::new("bamboohr");
+    rig.put("E-1", "Ada", "Byron");
+    rig.put("E-2", "Bob", "Byron");
+    let key = rig.hr.login().token;
+    rig.hr.set_login(|login| login.token = "another".to_owned());
+    rig.deliver(&about("E-1")).await;
+    rig.deliver(&about("E-2")).await;
+    rig.work().await;
+    assert!(rig.is_held().await);
+    assert_eq!((rig.state("E-1").await, rig.state("E-2").await), (LaneState::Held, LaneState::Held));
+    let reads = rig.hr.reads();
+    assert_eq!(reads, 1, "who comes after the refusal asks no more");
+    // Days later, with a key that is right again.
+    for _ in 0..600 {
+        rig.clock.advance_ms(300_000);
+        rig.step().await;
+    }
+    assert!(rig.store.stats().await.unwrap().dead.is_empty());
+    rig.hr.set_login(|login| login.token = key);
+    rig.clock.advance_ms(300_000);
+    rig.work_through().await;
+    assert!(!rig.is_held().await);
+    assert!(rig.member("E-1").is_some() && rig.member("E-2").is_some());
+}
+
+#[tokio::test]
+async fn a_leave_that_needs_no_read_goes_on_while_the_source_is_held() {
+    let rig = Rig::new("bamboohr");
+    rig.put("E-1", "Ada", "Byron");
+    rig.deliver(&about("E-1")).await;
+    rig.work_through().await;
+    rig.hr.set_login(|login| login.token = "another".to_owned());
+    rig.deliver(&about("E-1")).await;
+    rig.work().await;
+    assert_eq!(rig.state("E-1").await, LaneState::Held);
+    rig.deliver(r#"{"type":"employee.deleted","data":{"employeeId":"E-1"}}"#).await;
+    rig.work().await;
+    assert_eq!(rig.member("E-1"), Some(("Ada Byron".to_owned(), false)));
+    assert_eq!(rig.state("E-1").await, LaneState::Held, "the read is still owed");
+}
+
+#[tokio::test]
+async fn a_page_for_people_and_a_redirect_hold_the_source() {
+    for fault in [HrFault::Page, HrFault::Redirect] {
+        let rig = Rig::new("bamboohr");
+        rig.put("E-1", "Ada", "Byron");
+        rig.hr.order(fault, 1);
+        rig.deliver(&about("E-1")).await;
+        rig.work().await;
+        assert!(rig.is_held().await);
+        assert_eq!(rig.member("E-1"), None);
+        rig.work_through().await;
+        assert!(rig.member("E-1").is_some());
+    }
+}
+
+#[tokio::test]
+async fn somebody_who_is_not_there_yet_is_asked_for_again_and_then_a_dead_letter_that_heals() {
+    let rig = Rig::new("bamboohr");
+    rig.deliver(&about("E-1")).await;
+    assert_eq!(rig.work().await, [Attempted::Retry(Code::FetchNotFound)]);
+    let began = rig.clock.now();
+    rig.work_through().await;
+    assert_eq!(rig.state("E-1").await, LaneState::Blocked);
+    assert_eq!(rig.document("E-1").await.trouble.unwrap().code, Code::FetchNotFound);
+    assert_eq!(rig.hr.reads(), 10);
+    assert!(rig.clock.now().ms_since(began) > 120_000, "a record that was just made takes a while to show");
+    rig.put("E-1", "Ada", "Byron");
+    rig.deliver(&about("E-1")).await;
+    rig.work_through().await;
+    assert!(rig.member("E-1").is_some());
+    assert_eq!(rig.document("E-1").await.trouble, None);
+}
+
+#[tokio::test]
+async fn nobody_of_that_id_is_the_leave_itself_of_somebody_whose_record_is_deleted() {
+    let rig = Rig::new("bamboohr");
+    rig.put("E-1", "Ada", "Byron");
+    rig.deliver(&about("E-1")).await;
+    rig.work_through().await;
+    rig.hr.remove("E-1");
+    rig.deliver(&about("E-1")).await;
+    rig.deliver(r#"{"type":"employee.deleted","data":{"employeeId":"E-1"}}"#).await;
+    rig.work_through().await;
+    assert_eq!(rig.member("E-1"), Some(("Ada Byron".to_owned(), false)));
+    assert_eq!(rig.state("E-1").await, LaneState::Idle);
+}
+
+#[tokio::test]
+async fn a_limit_is_kept_for_as_long_as_it_says_by_everybody() {
+    let rig = Rig::new("bamboohr");
+    rig.put("E-1", "Ada", "Byron");
+    rig.put("E-2", "Bob", "Byron");
+    rig.hr.order(HrFault::Status(429, vec![("Retry-After", "60".to_owned())]), 1);
+    rig.deliver(&about("E-1")).await;
+    rig.deliver(&about("E-2")).await;
+    rig.work().await;
+    assert_eq!(rig.hr.reads(), 1);
+    rig.clock.advance_ms(59_000);
+    rig.work().await;
+    assert_eq!(rig.hr.reads(), 1);
+    rig.work_through().await;
+    assert!(rig.member("E-1").is_some() && rig.member("E-2").is_some());
+}
+
+#[tokio::test]
+async fn a_reset_in_unix_seconds_is_a_time_too() {
+    let rig = Rig::new("workable");
+    rig.put("E-1", "Ada", "Byron");
+    let reset = (rig.clock.now().0 / 1_000 + 90).to_string();
+    rig.hr.order(HrFault::Status(429, vec![("X-Rate-Limit-Reset", reset)]), 1);
+    rig.deliver(r#"{"event_type":"employee_published","data":{"id":"E-1"}}"#).await;
+    rig.work().await;
+    rig.clock.advance_ms(89_000);
+    rig.work().await;
+    assert_eq!(rig.hr.reads(), 1);
+    rig.work_through().await;
+    assert!(rig.member("E-1").is_some());
+}
+
+#[tokio::test]
+async fn another_persons_record_is_refused_and_nothing_of_it_is_written() {
+    let rig = Rig::new("bamboohr");
+    rig.put("E-1", "Ada", "Byron");
+    rig.hr.order(HrFault::AnotherPerson, 5);
+    rig.deliver(&about("E-1")).await;
+    rig.work_through().await;
+    assert_eq!(rig.document("E-1").await.trouble.unwrap().code, Code::FetchOtherPerson);
+    assert_eq!(rig.postman.members_named("else@example.com").len(), 0);
+    assert_eq!(rig.hr.reads(), 5);
+    rig.deliver(&about("E-1")).await;
+    rig.work_through().await;
+    assert_eq!(rig.member("E-1"), Some(("Ada Byron".to_owned(), true)));
+}
+
+#[tokio::test]
+async fn what_does_not_end_or_is_no_json_is_bounded_and_coded() {
+    for fault in [
+        HrFault::Endless,
+        HrFault::Long(10 * 1024 * 1024),
+        HrFault::Body("application/json", "{\"id\":".to_owned()),
+        HrFault::Body("application/json", String::new()),
+    ] {
+        let rig = Rig::new("bamboohr");
+        rig.put("E-1", "Ada", "Byron");
+        rig.hr.order(fault.clone(), 5);
+        rig.deliver(&about("E-1")).await;
+        rig.work_through().await;
+        assert_eq!(rig.document("E-1").await.trouble.unwrap().code, Code::FetchUnreadable, "{fault:?}");
+        assert_eq!(rig.member("E-1"), None);
+        assert!(!rig.is_held().await, "{fault:?}: it is this person's, as far as is known");
+    }
+}
+
+#[tokio::test]
+async fn a_system_that_is_down_or_silent_kills_nobody() {
+    for fault in [HrFault::Status(503, Vec::new()), HrFault::Hang] {
+        let rig = Rig::new("bamboohr");
+        rig.put("E-1", "Ada", "Byron");
+        rig.hr.order(fault, 3);
+        rig.deliver(&about("E-1")).await;
+        rig.work_through().await;
+        assert!(rig.member("E-1").is_some());
+        assert!(rig.store.stats().await.unwrap().dead.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_of_one_person_is_theirs_while_others_are_served() {
+    let rig = Rig::new("bamboohr");
+    rig.put("E-1", "Ada", "Byron");
+    rig.put("E-2", "Bob", "Byron");
+    rig.deliver(&about("E-2")).await;
+    rig.work_through().await;
+    rig.hr.order(HrFault::Status(403, Vec::new()), 1);
+    rig.deliver(&about("E-1")).await;
+    assert_eq!(rig.work().await, [Attempted::Retry(Code::FetchRefused)]);
+    assert!(!rig.is_held().await);
+}
+
+#[tokio::test]
+async fn a_refusal_of_everybody_is_the_sources() {
+    let rig = Rig::new("bamboohr");
+    rig.put("E-1", "Ada", "Byron");
+    rig.hr.order(HrFault::Status(403, Vec::new()), 2);
+    rig.deliver(&about("E-1")).await;
+    rig.work().await;
+    assert!(rig.is_held().await);
+    rig.work_through().await;
+    assert!(!rig.is_held().await && rig.member("E-1").is_some());
+}
+
+#[tokio::test]
+async fn a_success_with_an_error_in_it_is_none() {
+    let rig = Rig::new("finch");
+    rig.put("E-1", "Ada", "Byron");
+    let refused = r#"{"responses":[{"individual_id":"E-1","code":503,"body":{"message":"provider is down"}}]}"#;
+    rig.hr.order(HrFault::Body("application/json", refused.to_owned()), 1);
+    rig.deliver(r#"{"event_type":"individual.updated","data":{"individual_id":"E-1"}}"#).await;
+    assert_eq!(rig.work().await, [Attempted::Retry(Code::FetchUnavailable)]);
+    rig.work_through().await;
+    assert!(rig.member("E-1").is_some());
+}
+
+#[tokio::test]
+async fn a_field_that_is_absent_says_nothing() {
+    let rig = Rig::new("bamboohr");
+    rig.put("E-1", "Ada", "Byron");
+    rig.deliver(&about("E-1")).await;
+    rig.work_through().await;
+    let narrow = r#"{"id":"E-1","status":"Active","workEmail":null}"#;
+    rig.hr.order(HrFault::Body("application/json", narrow.to_owned()), 1);
+    rig.deliver(&about("E-1")).await;
+    rig.work_through().await;
+    assert_eq!(rig.member("E-1"), Some(("Ada Byron".to_owned(), true)));
+    assert_eq!(rig.document("E-1").await.record.given_name(), Some("Ada"));
+}
+
+#[tokio::test]
+async fn an_id_that_would_lead_elsewhere_is_asked_for_in_its_place_or_not_at_all() {
+    let rig = Rig::new("bamboohr");
+    let odd = "../v2/x?a=b#c";
+    rig.hr.put(HrPerson::working(odd, "odd@example.com", "Odd", "Id"));
+    rig.deliver(&about(odd)).await;
+    rig.work_through().await;
+    assert_eq!(rig.hr.journal()[0].target.split('?').next().unwrap(), "/api/v1/employees/..%2Fv2%2Fx%3Fa%3Db%23c");
+    assert_eq!(rig.postman.members_named("odd@example.com").len(), 1);
+    rig.deliver(&about("..")).await;
+    rig.work_through().await;
+    assert_eq!(rig.document("..").await.trouble.unwrap().code, Code::FetchRefused);
+    assert_eq!(rig.hr.reads(), 1);
+}
+
+#[tokio::test]
+async fn a_waiting_read_takes_no_workers_slot() {
+    let rig = Rig::new("bamboohr");
+    for n in 0..100 {
+        rig.deliver(&about(&format!("N-{n}"))).await;
+    }
+    rig.work().await;
+    let waiting = rig.store.stats().await.unwrap().lanes["waiting"];
+    assert_eq!(waiting, 100);
+    assert!(matches!(rig.step().await, Stepped::Nothing { until: Some(_) }));
+}
