@@ -11,8 +11,8 @@ mod failures;
 #[expect(dead_code, reason = "the rest is for the property test of another target")]
 mod harness;
 mod listings;
-mod logins;
-mod processes;
+#[path = "../store/memory.rs"]
+mod memory;
 mod sentinel;
 #[path = "../servers/mod.rs"]
 mod servers;
