@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use deadpool_redis::redis::{self, Client};
-use scim_bridge::store::redis::{Address, Durability, LinkOptions, Login, Place, Redis, RedisOptions, StoreClock};
 use scim_bridge::store::StoreOptions;
+use scim_bridge::store::redis::{Address, Durability, LinkOptions, Login, Place, Redis, RedisOptions, StoreClock};
 use scim_bridge::store::transfer::Transfer;
 
 use crate::harness::Engine;
@@ -138,5 +138,8 @@ async fn a_slot_that_moves_to_another_node_is_followed() {
     }
     let (second, _) = accepts_at_last(store.as_ref()).await;
     let claimed = claim(store.as_ref()).await.unwrap();
-    assert_eq!(claimed.iter().map(|claimed| claimed.lease.person).collect::<Vec<_>>(), [first.person(), second.person()]);
+    assert_eq!(
+        claimed.iter().map(|claimed| claimed.lease.person).collect::<Vec<_>>(),
+        [first.person(), second.person()]
+    );
 }

@@ -6,7 +6,6 @@ use futures_util::future::join_all;
 use scim_bridge::core::code::Code;
 use scim_bridge::store::Accepted;
 
-
 use crate::servers::{Make, Server, eventually};
 use crate::stage::{TIMEOUT_MS, accept, accept_as, accepts_at_last, claim, code, is_there, new_id, open};
 

@@ -13,6 +13,7 @@ mod harness;
 mod listings;
 #[path = "../store/memory.rs"]
 mod memory;
+mod rights;
 mod sentinel;
 #[path = "../servers/mod.rs"]
 mod servers;

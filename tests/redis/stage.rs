@@ -23,6 +23,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The timeouts that the tests use, so that a hung server is told soon.
 pub(crate) const TIMEOUT_MS: u64 = 500;
 
+/// What an entry takes: more than what is left of it when it is folded.
+const ENTRY_BYTES: usize = 2_000;
+
 /// The store at a URL, with more options by the names of their keys.
 pub(crate) fn open(url: &str, keys: &[(&str, &str)]) -> Arc<dyn Store> {
     let key = |name: &str| keys.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
@@ -105,7 +108,8 @@ fn somebody() -> Person {
     person(&scim_bridge::clock::new_token())
 }
 
-fn person(employee_id: &str) -> Person {
+/// Somebody of that name.
+pub(crate) fn person(employee_id: &str) -> Person {
     Person::parse(SourceName::parse("hr").unwrap(), employee_id).unwrap()
 }
 
@@ -127,7 +131,7 @@ pub(crate) async fn accept_as(store: &dyn Store, id: JobId) -> Result<Accepted, 
 async fn accept_about(store: &dyn Store, job: JobId, person: Person) -> Result<Accepted, StoreError> {
     let dedupe = Some(Dedupe { key: job.0.to_be_bytes(), only_while_newest: false, remember_ms: 86_400_000 });
     let source = person.source.clone();
-    let entries = vec![NewEntry { job, person, bytes: Bytes::from_static(b"a word") }];
+    let entries = vec![NewEntry { job, person, bytes: Bytes::from_static(&[b'x'; ENTRY_BYTES]) }];
     store.accept(now(), NewDelivery { source, dedupe, entries, unmapped: Vec::new() }).await
 }
 

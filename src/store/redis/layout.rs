@@ -128,11 +128,6 @@ pub(super) fn entries(text: &[u8]) -> Vec<InboxEntry> {
     std::iter::from_fn(&mut one).collect()
 }
 
-/// An entry as it stands in an inbox.
-pub(super) fn entry(seq: u64, bytes: &[u8]) -> Result<Vec<u8>, StoreError> {
-    Ok([&seq.to_be_bytes()[1..], &body(bytes)?].concat())
-}
-
 /// An entry as scripts take it, which give it its place.
 pub(super) fn body(bytes: &[u8]) -> Result<Vec<u8>, StoreError> {
     let length = u32::try_from(bytes.len()).map_err(|error| too_large(error))?;
@@ -191,6 +186,11 @@ mod tests {
         let lane = Lane { state: LaneState::Held, due: Some(UnixMs(77)), wakes: false, tag: Some("all".to_owned()) };
         let source = SourceName::parse("hr").unwrap();
         Head { lane, since: UnixMs(5), entries: 3, source, newest: Some([7; 16]), flags: HAS_DOCUMENT | HAS_NEWEST }
+    }
+
+    /// An entry as it stands in an inbox.
+    fn entry(seq: u64, bytes: &[u8]) -> Result<Vec<u8>, StoreError> {
+        Ok([&seq.to_be_bytes()[1..], &body(bytes)?].concat())
     }
 
     #[test]

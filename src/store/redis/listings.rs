@@ -138,14 +138,8 @@ impl Redis {
         // No text in UTF-8 has a byte of 255.
         let to = [b"(", prefix.as_bytes(), &[255]].concat();
         for _ in 0..LOOKS_MAX {
-            let range: Vec<Arg<'_>> = vec![
-                from.into(),
-                to.as_slice().into(),
-                "BYLEX".into(),
-                "LIMIT".into(),
-                0.into(),
-                WORDS_AT_ONCE.into(),
-            ];
+            let range: Vec<Arg<'_>> =
+                vec![from.into(), to.as_slice().into(), "BYLEX".into(), "LIMIT".into(), 0.into(), WORDS_AT_ONCE.into()];
             let mut reply = self.read(&[Ask::of(&self.calls.keys, "ZRANGE", "TERMS", range)]).await?;
             let members = reply.list()?.all_bytes()?;
             let is_all = members.len() < usize::try_from(WORDS_AT_ONCE).unwrap_or(0);
