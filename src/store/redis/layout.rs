@@ -110,8 +110,8 @@ impl Head {
         text.push(self.flags & !(HAS_NEWEST | WAKES) | newest | wakes);
         text.extend(time(self.since));
         text.extend(time(self.lane.due.map_or(UnixMs(0), |due| due.max(UnixMs(1)))));
-        text.extend(u32::try_from(self.entries).map_err(|error| too_large(error))?.to_be_bytes());
-        text.extend(u16::try_from(rest.len()).map_err(|error| too_large(error))?.to_be_bytes());
+        text.extend(u32::try_from(self.entries).map_err(too_large)?.to_be_bytes());
+        text.extend(u16::try_from(rest.len()).map_err(too_large)?.to_be_bytes());
         text.extend(rest);
         Ok(text)
     }
@@ -130,7 +130,7 @@ pub(super) fn entries(text: &[u8]) -> Vec<InboxEntry> {
 
 /// An entry as scripts take it, which give it its place.
 pub(super) fn body(bytes: &[u8]) -> Result<Vec<u8>, StoreError> {
-    let length = u32::try_from(bytes.len()).map_err(|error| too_large(error))?;
+    let length = u32::try_from(bytes.len()).map_err(too_large)?;
     let mut body = Vec::with_capacity(bytes.len() + ENTRY_HEAD_BYTES);
     body.extend(length.to_be_bytes());
     body.extend(bytes);
@@ -164,7 +164,7 @@ pub(super) fn read_dead_row(id: JobId, text: &[u8]) -> Result<DeadRow, StoreErro
 }
 
 fn short(bytes: &[u8]) -> Result<Vec<u8>, StoreError> {
-    let length = u8::try_from(bytes.len()).map_err(|error| too_large(error))?;
+    let length = u8::try_from(bytes.len()).map_err(too_large)?;
     Ok([&[length], bytes].concat())
 }
 

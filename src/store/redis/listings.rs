@@ -5,7 +5,7 @@ use data_encoding::HEXLOWER;
 use super::keys::{BUCKETS, Keys, Of, bucket_of, in_bucket};
 use super::layout::{Head, entries, letter};
 use super::link::Arg;
-use super::reply::{Reply, parsed, person_of, text_of, unexpected};
+use super::reply::{Pair, Reply, parsed, person_of, text_of, unexpected};
 use super::{Redis, scripts, signed, tell};
 use crate::core::person::PersonId;
 use crate::core::time::UnixMs;
@@ -269,7 +269,7 @@ impl Redis {
     }
 }
 
-fn dead_bytes(counts: &[(Vec<u8>, Vec<u8>)]) -> Result<u64, StoreError> {
+fn dead_bytes(counts: &[Pair]) -> Result<u64, StoreError> {
     let bytes = counts.iter().find(|(name, _)| name == b"#b").map(|(_, bytes)| parsed(bytes)).transpose()?;
     Ok(bytes.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0))
 }
@@ -279,7 +279,7 @@ fn since_of(bytes: &[u8]) -> i64 {
 }
 
 /// The counts whose names begin so, but for those that are down to nothing.
-fn counts<T: FromIterator<(String, u64)>>(pairs: Vec<(Vec<u8>, Vec<u8>)>, begin: &[u8]) -> Result<T, StoreError> {
+fn counts<T: FromIterator<(String, u64)>>(pairs: Vec<Pair>, begin: &[u8]) -> Result<T, StoreError> {
     let mut counts = Vec::new();
     for (name, count) in pairs {
         let count = u64::try_from(parsed(&count)?).unwrap_or(0);
