@@ -4,7 +4,10 @@
 FROM rust:1.95-slim-trixie AS dependencies
 SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
 WORKDIR /build
+# The allocator is built by make.
+RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends make && rm -rf /var/lib/apt/lists/*
 COPY Cargo.toml Cargo.lock ./
+COPY .cargo .cargo
 # Compiled with empty sources, so that this layer stays until Cargo.toml or Cargo.lock changes.
 # Cargo wants the benches' files to be there, too.
 RUN mkdir src benches \

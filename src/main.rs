@@ -3,12 +3,12 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use mimalloc::MiMalloc;
 use scim_bridge::cli;
+use tikv_jemallocator::Jemalloc;
 
-/// Gives memory back to the system soon after a burst.
+/// Gives memory back to the system after a burst, as `.cargo/config.toml` sets it.
 #[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() -> ExitCode {
     cli::run(cli::Cli::parse())

@@ -144,8 +144,8 @@ mod floors {
         for (room, file, code) in all_sources() {
             let strangers: &[&str] = match room.as_str() {
                 "store" => &["crate::config", "crate::scim", "reqwest", "actix"],
-                "postman_sim" => &["crate::scim", "crate::core::scim", "crate::core::reply", "crate::core::plan"],
-                "scim" => &["crate::core::plan", "crate::core::verdict"],
+                "postman_sim" => &["crate::scim", "crate::core::reconcile", "crate::core::person"],
+                "scim" => &["crate::core::reconcile::plan", "crate::core::reconcile::verdict"],
                 _ => &[],
             };
             for stranger in strangers {

@@ -17,7 +17,10 @@ argocd.argoproj.io/sync-options: PruneLast=true
 {{- range $file := include "scim-bridge.secretFiles" . | fromYamlArray -}}
   {{- $_ := set $has $file.path (dict "file" (printf "%s/%s" $path $file.path)) -}}
 {{- end -}}
-{{- $server := dict "listen" "0.0.0.0:8080" "admin_listen" "0.0.0.0:9090" -}}
+{{- $admin := printf "%s-admin" (include "scim-bridge.fullname" .) -}}
+{{- $within := printf "%s.%s" $admin .Release.Namespace -}}
+{{- $hosts := list $admin $within (printf "%s.svc" $within) (printf "%s.svc.cluster.local" $within) -}}
+{{- $server := dict "listen" "0.0.0.0:8080" "admin_listen" "0.0.0.0:9090" "admin_hosts" $hosts -}}
 {{- with get $has "admin-token" -}}{{- $_ := set $server "admin_token" . -}}{{- end -}}
 {{- $store := dict "url" (include "scim-bridge.storeUrl" .) -}}
 {{- with get $has "redis-password" -}}{{- $_ := set $store "password" . -}}{{- end -}}
@@ -52,12 +55,17 @@ argocd.argoproj.io/sync-options: PruneLast=true
 {{- define "scim-bridge.config" -}}
 {{- $own := include "scim-bridge.config.own" . | fromYaml -}}
 {{- $merged := dict -}}
-{{- range $section := list "server" "store" "postman" "worker" "retry" "hold" "log" -}}
-  {{- $keys := deepCopy (get $own $section | default dict) -}}
-  {{- range $key, $value := get $.Values.config $section | default dict -}}
-    {{- $_ := set $keys $key $value -}}
+{{- range $section := concat (keys $own) (keys .Values.config) | uniq -}}
+  {{- $given := get $.Values.config $section -}}
+  {{- if kindIs "slice" $given -}}
+    {{- $_ := set $merged $section $given -}}
+  {{- else -}}
+    {{- $keys := deepCopy (get $own $section | default dict) -}}
+    {{- range $key, $value := $given | default dict -}}
+      {{- $_ := set $keys $key $value -}}
+    {{- end -}}
+    {{- $_ := set $merged $section $keys -}}
   {{- end -}}
-  {{- $_ := set $merged $section $keys -}}
 {{- end -}}
 {{- $path := include "scim-bridge.secretsPath" . -}}
 {{- $sources := list -}}
@@ -131,9 +139,16 @@ redis://{{ include "scim-bridge.valkeyName" . }}:6379/0
 {{- define "scim-bridge.toml" -}}
 {{- $config := include "scim-bridge.config" . | fromYaml -}}
 {{- $tables := list -}}
-{{- range $section := list "server" "store" "postman" "worker" "retry" "hold" "log" -}}
-  {{- with get $config $section -}}
-    {{- $tables = append $tables (printf "[%s]%s" $section (include "scim-bridge.toml.keys" .)) -}}
+{{- /* Tables first, in an order that people know; then what there may be several of. */ -}}
+{{- $known := list "server" "store" "postman" "worker" "retry" "hold" "log" -}}
+{{- range $section := concat $known (omit $config "source" | keys | sortAlpha) | uniq -}}
+  {{- $given := get $config $section -}}
+  {{- if kindIs "slice" $given -}}
+    {{- range $given -}}
+      {{- $tables = append $tables (printf "[[%s]]%s" $section (include "scim-bridge.toml.keys" .)) -}}
+    {{- end -}}
+  {{- else if $given -}}
+    {{- $tables = append $tables (printf "[%s]%s" $section (include "scim-bridge.toml.keys" $given)) -}}
   {{- end -}}
 {{- end -}}
 {{- range $source := $config.source -}}

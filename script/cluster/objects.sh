@@ -56,8 +56,14 @@ YAML
   postman PATCH /sim/options '{"journal_max":5000000}' >/dev/null
 }
 
+# The passwords that it starts with: its own, and the bridge's. redis_secret BRIDGE
+redis_secret() {
+  k --namespace "$outside" create secret generic redis --from-literal password="$redis_password" --from-literal bridge="$1" \
+    --dry-run=client --output yaml | k apply --filename - >/dev/null
+}
+
 make_redis() {
-  k --namespace "$outside" create secret generic redis --from-literal password="$redis_password" >/dev/null
+  redis_secret "$redis_password"
   k --namespace "$outside" apply --filename - >/dev/null <<YAML
 apiVersion: v1
 kind: Service
@@ -81,8 +87,10 @@ spec:
         - name: redis
           image: "$VALKEY"
           command: [valkey-server, --dir, /data, --appendonly, "yes", --appendfsync, everysec, --save, "", --maxmemory-policy, noeviction]
-          args: [--user, default, "on", ">\$(PASSWORD)", "~*", "&*", +@all, --user, bridge, "on", ">\$(PASSWORD)", "~{scim-bridge:$ns:*}:*", "&{scim-bridge:$ns:*}:*", +@all]
-          env: [{name: PASSWORD, valueFrom: {secretKeyRef: {name: redis, key: password}}}]
+          args: [--user, default, "on", ">\$(PASSWORD)", "~*", "&*", +@all, --user, bridge, "on", ">\$(BRIDGE)", "~{scim-bridge:$ns:*}:*", "&{scim-bridge:$ns:*}:*", +@all]
+          env:
+            - {name: PASSWORD, valueFrom: {secretKeyRef: {name: redis, key: password}}}
+            - {name: BRIDGE, valueFrom: {secretKeyRef: {name: redis, key: bridge}}}
           readinessProbe: {tcpSocket: {port: 6379}, periodSeconds: 1}
           volumeMounts: [{name: data, mountPath: /data}]
           $restricted
@@ -144,7 +152,9 @@ stop_load() {
 
 # Values of the release that takes the load.
 write_values() {
-  local monitoring=false
+  local monitoring=false plain=
+  # Where the program wants to be told that Redis may do without TLS.
+  ! grep --quiet '^#allow_plain' config/scim-bridge.toml || plain='allow_plain: true'
   ! k get crd servicemonitors.monitoring.coreos.com prometheusrules.monitoring.coreos.com >/dev/null 2>&1 || monitoring=true
   cat >"$work/prod.yaml" <<YAML
 image: {repository: "${IMAGE%:*}", tag: "${IMAGE##*:}"}
@@ -156,6 +166,7 @@ secrets:
     hr: [{existingSecret: hr}]
     load: [{existingSecret: load, key: current}, {existingSecret: load, key: next}]
 config:
+  store: {$plain}
   postman: {base_url: "http://postman.$outside.svc:9080/scim/v2", allow_http: true, writes_per_minute: 0, reads_per_minute: 0}
   hold: {probe_first_s: 1, probe_max_s: 5}
   source:

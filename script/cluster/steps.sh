@@ -90,7 +90,7 @@ switch_autoscaling_on() {
 refuse_a_configuration() {
   local pod before
   before=$(pods intake)
-  ! h upgrade prod helm --values "$work/prod.yaml" --set config.log.level=verbose --wait --timeout 30s || fail "it was taken"
+  ! h upgrade prod helm --values "$work/prod.yaml" --set-string config.log.level=hyper=warn --wait --timeout 30s || fail "it was taken"
   for pod in $before; do
     k --namespace "$ns" delete pod "$pod" --wait
     until_true 60 "two intakes of before" two_are_ready
@@ -106,7 +106,7 @@ two_are_ready() {
 }
 
 refuse_and_roll_back_by_itself() {
-  ! upgrade --atomic --timeout 30s --set config.log.level=verbose || fail "it was taken"
+  ! upgrade --atomic --timeout 30s --set-string config.log.level=hyper=warn || fail "it was taken"
   rolled prod-scim-bridge-intake prod-scim-bridge-worker
 }
 
@@ -135,7 +135,13 @@ rotate_the_key() {
   since=$(date --utc +%FT%TZ)
   put_secret postman postman-key=key-after
   seen "$since"
+  # Nobody who still had the old key sets the hold again.
+  until_true 30 "the hold is lifted" no_hold
+  sleep 15
+  no_hold
 }
+
+no_hold() { status_of prod | jq --exit-status '.holds == []'; }
 
 rotate_the_token() {
   local since
@@ -153,6 +159,7 @@ rotate_redis_password() {
   put_secret redis redis-password="$redis_password_after"
   seen "$since"
   redis ACL SETUSER bridge "<$redis_password"
+  redis_secret "$redis_password_after"
   redis CLIENT KILL USER bridge
 }
 
@@ -222,10 +229,13 @@ check_monitoring() {
   k --namespace "$ns" get servicemonitor prod-scim-bridge
 }
 
-# How many people a release knows. `status` ends with 3 where it lists a problem.
-people_of() { # release
-  { k --namespace "$ns" exec "deployment/$1-scim-bridge-worker" -- scim-bridge status --json || [ $? = 3 ]; } | jq --exit-status '.people'
+# `status` ends with 3 where it lists a problem.
+status_of() { # release
+  k --namespace "$ns" exec "deployment/$1-scim-bridge-worker" -- scim-bridge status --json || [ $? = 3 ]
 }
+
+# How many people a release knows.
+people_of() { status_of "$1" | jq --exit-status '.people'; } # release
 
 # Another release on the same Redis sees nothing of the first.
 install_beside() {
@@ -242,6 +252,10 @@ install_small() {
   h install small helm --values "$work/small.yaml" --wait --timeout 4m
   start_load small "small-scim-bridge.$ns.svc" 1
   sleep 10
+}
+
+upgrade_small() {
+  h upgrade small helm --values "$work/small.yaml" --set config.log.level=debug --wait --timeout 4m
 }
 
 delete_small() {

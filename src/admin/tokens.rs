@@ -81,7 +81,7 @@ impl Tokens {
         found.map(Token::actor)
     }
 
-    /// A session's cookie value for whoever showed this token: `{name}~{until}.{signature}`.
+    /// A session's cookie value for whoever showed this token: `{name}~{until}-{number}.{signature}`.
     pub(super) fn open_session(&self, actor: &Actor, now: UnixMs) -> Option<String> {
         let token = self.named(&actor.name)?;
         Some(format!("{}~{}", token.name, access::open_session(&token.secret, now, &clock::new_name())))

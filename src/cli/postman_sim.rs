@@ -9,7 +9,9 @@ use serde_json::json;
 use super::failure::Failure;
 use super::{Context, block_on};
 use crate::lifecycle::Lifecycle;
-use crate::postman_sim::{AuthAccepted, Fault, Hint, InvitedId, Person, PostmanSim, SimOptions, UsernameChange};
+use crate::postman_sim::{
+    AuthAccepted, Fault, Hint, InvitedId, Person, PostmanSim, PutMeaning, SimOptions, UsernameChange,
+};
 
 /// How the stand-in is to be.
 #[derive(Debug, Args)]
@@ -41,6 +43,15 @@ pub struct PostmanSimArgs {
     /// What a PUT with another userName does: ignore or refuse.
     #[arg(long, default_value = "ignore")]
     username_change: UsernameChange,
+    /// What a PUT means for all that is beside the names: names (it stays) or whole (what is not sent is gone).
+    #[arg(long, default_value = "names")]
+    put: PutMeaning,
+    /// A domain within which addresses may change; without any, all. May be repeated.
+    #[arg(long, value_name = "DOMAIN")]
+    verified_domain: Vec<String>,
+    /// Give members versions: ETag, and If-Match that counts.
+    #[arg(long)]
+    versions: bool,
     /// What a 201 for somebody who is only invited holds: a future id, or none (absent).
     #[arg(long, default_value = "future")]
     invited_id: InvitedId,
@@ -68,6 +79,9 @@ pub fn run(context: &Context, args: &PostmanSimArgs) -> Result<(), Failure> {
         seats: args.seats,
         seed: args.seed,
         username_change: args.username_change,
+        put: args.put,
+        verified_domains: (!args.verified_domain.is_empty()).then(|| args.verified_domain.clone()),
+        versions: args.versions,
         invited_id: args.invited_id,
         hints: args.hint.clone(),
         ..SimOptions::default()

@@ -90,8 +90,7 @@ pub struct SourceTally {
     /// The last delivery all of whose fields were used.
     pub whole_at: UnixMs,
     /// A verification token was offered that no file is configured for.
-    #[serde(rename = "token_offered")]
-    pub tokens: Seen,
+    pub token_offered: Seen,
 }
 
 /// What became of a genuine delivery.
@@ -148,8 +147,8 @@ impl SourceTally {
     }
 
     /// A verification token came that no file is configured for.
-    pub fn token_offered(&mut self, now: UnixMs) {
-        self.tokens.note(now);
+    pub fn offered_token(&mut self, now: UnixMs) {
+        self.token_offered.note(now);
     }
 
     /// A field was there and could not be used.
@@ -175,7 +174,7 @@ impl SourceTally {
         self.ignored.add(other.ignored);
         self.unmapped.add(other.unmapped);
         self.handshakes.add(other.handshakes);
-        self.tokens.add(other.tokens);
+        self.token_offered.add(other.token_offered);
         self.whole_at = self.whole_at.max(other.whole_at);
         for (mine, theirs) in [
             (&mut self.refused, &other.refused),
@@ -205,8 +204,8 @@ impl SourceTally {
         troubles.extend(listed(&self.unnamed_types, TroubleKind::UnnamedType, &|_, seen| seen.within(now, TYPES_TOLD_MS)));
         // A locale is nothing that anybody misses.
         troubles.extend(listed(&self.dropped, TroubleKind::Dropped, &|field, seen| field != "locale" && is_on(seen, self.whole_at)));
-        if is_on(self.tokens, good_at) {
-            troubles.push(SourceTrouble { kind: TroubleKind::TokenOffered, what: String::new(), seen: self.tokens });
+        if is_on(self.token_offered, good_at) {
+            troubles.push(SourceTrouble { kind: TroubleKind::TokenOffered, what: String::new(), seen: self.token_offered });
         }
         troubles
     }

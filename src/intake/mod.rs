@@ -168,17 +168,38 @@ impl Intake {
             .thread_name("intake")
             .worker_threads(threads)
             .enable_all()
-            .build()?;
-        let publishing = runtime.spawn(publish::keep_publishing(shared.clone()));
-        let served = runtime.spawn(server::run(listener, shared.clone(), stop));
+            .build()
+            .map(Threads::of)?;
+        let publishing = runtime.handle.spawn(publish::keep_publishing(shared.clone()));
+        let served = runtime.handle.spawn(server::run(listener, shared.clone(), stop));
         let ended = tokio::select! {
             ended = served => ended.unwrap_or_else(|error| Err(std::io::Error::other(error))),
             () = lifecycle.stopping_at_once() => Ok(()),
         };
         publishing.abort();
         publish::last(&shared).await;
-        runtime.shutdown_background();
+        drop(runtime);
         ended
+    }
+}
+
+/// The intake's threads: they end without being waited for, wherever that happens.
+struct Threads {
+    handle: tokio::runtime::Handle,
+    runtime: Option<tokio::runtime::Runtime>,
+}
+
+impl Threads {
+    fn of(runtime: tokio::runtime::Runtime) -> Self {
+        Self { handle: runtime.handle().clone(), runtime: Some(runtime) }
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 

@@ -32,8 +32,11 @@ use crate::telemetry::metrics::DeliveryResult;
 
 /// Records of one delivery that are logged when they cannot be mapped.
 const TOLD_MAX: usize = 5;
-/// What is stored of a delivery, in lengths of its body.
+/// What is stored of a delivery in lengths of its body: the payloads kept of it, and their copy on the way to
+/// the store.
 const KEPT_PER_BODY: usize = 6;
+/// What each record of it takes besides, on its way to the store.
+const KEPT_PER_RECORD_BYTES: usize = 2048;
 
 /// Whose number ids have of records that tell nobody.
 const NOBODY: PersonId = PersonId(0);
@@ -192,8 +195,8 @@ async fn deliver(door: &Arc<Door>, head: Head, body: Body<'_>, place: &mut Place
             return (DeliveryResult::Unavailable, Refusal::Unavailable { retry_after_s }.answer());
         }
     };
-    // Nothing is left of it but what is to be stored, which is a few times its length at the most.
-    turn.shrink_to(KEPT_PER_BODY * body_bytes);
+    // Nothing is left of it but what is to be stored.
+    turn.shrink_to(KEPT_PER_BODY * body_bytes + KEPT_PER_RECORD_BYTES * ids.len());
     if ids.is_empty() {
         debug!(source, "delivery ignored: nothing in it is followed");
         door.note(|seen| seen.genuine(now, Fate::Ignored));
@@ -371,7 +374,7 @@ async fn handshake(source: &str, door: Option<&Arc<Door>>, asked: Answer, shared
         Answer::Pong => answer::taken("ignored", &[]),
         Answer::Offered => {
             if let Some(door) = door {
-                door.note(|seen| seen.token_offered(now));
+                door.note(|seen| seen.offered_token(now));
             }
             answer::taken("ignored", &[])
         }

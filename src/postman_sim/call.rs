@@ -1,11 +1,12 @@
 //! What a request asks of the SCIM API.
 
+use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use url::form_urlencoded;
 
 use super::journal::Operation;
+use super::member::UserIn;
 use super::replies::ReplyName;
-use super::team::UserIn;
 
 /// Where the API begins.
 pub(super) const BASE: &str = "/scim/v2";
@@ -33,6 +34,7 @@ pub(super) enum Action {
     },
     Replace(UserIn),
     Switch(bool),
+    Readdress(String),
     ServiceProviderConfig,
     ResourceTypes,
     Schemas,
@@ -71,7 +73,7 @@ impl Call {
     pub(super) fn user_name(&self) -> Option<&str> {
         match &self.action {
             Action::Create(user) | Action::Replace(user) => user.user_name.as_deref(),
-            Action::Find(user_name) => Some(user_name),
+            Action::Find(user_name) | Action::Readdress(user_name) => Some(user_name),
             _ => None,
         }
     }
@@ -82,13 +84,15 @@ fn one(method: &str, id: &str, body: &[u8], other: Operation) -> Call {
     let (operation, action) = match method {
         "GET" => (Operation::Get, Action::Get),
         "PUT" => (Operation::Replace, UserIn::parse(body).map_or(invalid, Action::Replace)),
-        "PATCH" => match switch(body) {
-            Some(true) => (Operation::Activate, Action::Switch(true)),
-            Some(false) => (Operation::Deactivate, Action::Switch(false)),
+        "PATCH" => match patch(body) {
+            Some(Patch::Active(true)) => (Operation::Activate, Action::Switch(true)),
+            Some(Patch::Active(false)) => (Operation::Deactivate, Action::Switch(false)),
+            Some(Patch::UserName(user_name)) => (Operation::SetUserName, Action::Readdress(user_name)),
             None => (other, invalid),
         },
         _ => (other, Action::Refuse(ReplyName::MethodNotAllowed)),
     };
+    let id = percent_decode_str(id).decode_utf8_lossy();
     Call { operation, id: Some(id.into()), action }
 }
 
@@ -107,8 +111,15 @@ struct PatchStep {
     value: serde_json::Value,
 }
 
-/// The `active` that a PATCH sets; none where it is not the one PATCH that Postman documents.
-fn switch(body: &[u8]) -> Option<bool> {
+/// What a PATCH can set at Postman.
+#[derive(Debug, PartialEq, Eq)]
+enum Patch {
+    Active(bool),
+    UserName(String),
+}
+
+/// What a PATCH sets; none where it is not one that Postman documents.
+fn patch(body: &[u8]) -> Option<Patch> {
     let patch: PatchOp = serde_json::from_slice(body).ok()?;
     let [step] = patch.operations.as_slice() else { return None };
     if !patch.schemas.iter().any(|s| s == "urn:ietf:params:scim:api:messages:2.0:PatchOp")
@@ -117,8 +128,13 @@ fn switch(body: &[u8]) -> Option<bool> {
         return None;
     }
     match step.path.as_deref() {
-        None => step.value.get("active")?.as_bool(),
-        Some("active") => step.value.as_bool(),
+        None => step.value.get("active")?.as_bool().map(Patch::Active),
+        Some("active") => step.value.as_bool().map(Patch::Active),
+        Some("userName") => {
+            let user_name =
+                step.value.as_str().filter(|name| name.contains('@') && !name.contains(char::is_whitespace))?;
+            Some(Patch::UserName(user_name.to_owned()))
+        }
         Some(_) => None,
     }
 }
@@ -169,7 +185,7 @@ mod tests {
 
     fn found(query: &str) -> Option<String> {
         match Call::read("GET", "/Users", query, b"").action {
-            Action::Find(user_name) => Some(user_name),
+            Action::Find(user_name) | Action::Readdress(user_name) => Some(user_name),
             _ => None,
         }
     }
@@ -210,14 +226,26 @@ mod tests {
     }
 
     #[test]
-    fn only_the_documented_patch_is_understood() {
-        let patch = |op: &str| {
-            format!(r#"{{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{op}]}}"#)
+    fn only_the_documented_patches_are_understood() {
+        let patched = |op: &str| {
+            let urn = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
+            patch(format!(r#"{{"schemas":["{urn}"],"Operations":[{op}]}}"#).as_bytes())
         };
-        assert_eq!(switch(patch(r#"{"op":"replace","value":{"active":false}}"#).as_bytes()), Some(false));
-        assert_eq!(switch(patch(r#"{"op":"Replace","path":"active","value":true}"#).as_bytes()), Some(true));
-        assert_eq!(switch(patch(r#"{"op":"remove","path":"active","value":true}"#).as_bytes()), None);
-        assert_eq!(switch(patch(r#"{"op":"replace","value":{"userName":"x"}}"#).as_bytes()), None);
-        assert_eq!(switch(br#"{"Operations":[]}"#), None);
+        assert_eq!(patched(r#"{"op":"replace","value":{"active":false}}"#), Some(Patch::Active(false)));
+        assert_eq!(patched(r#"{"op":"Replace","path":"active","value":true}"#), Some(Patch::Active(true)));
+        let user_name = Some(Patch::UserName("a@x.test".to_owned()));
+        assert_eq!(patched(r#"{"op":"replace","path":"userName","value":"a@x.test"}"#), user_name);
+        assert_eq!(patched(r#"{"op":"replace","path":"userName","value":"nobody"}"#), None);
+        assert_eq!(patched(r#"{"op":"replace","path":"name.givenName","value":"A"}"#), None);
+        assert_eq!(patched(r#"{"op":"remove","path":"active","value":true}"#), None);
+        assert_eq!(patched(r#"{"op":"replace","value":{"userName":"a@x.test"}}"#), None);
+        assert_eq!(patch(br#"{"Operations":[]}"#), None);
+    }
+
+    #[test]
+    fn an_id_is_read_as_it_was_before_it_was_encoded() {
+        for (path, id) in [("/Users/%2E%2E", ".."), ("/Users/a%2F%2Fb", "a//b"), ("/Users/abc", "abc")] {
+            assert_eq!(Call::read("GET", path, "", b"").id.as_deref(), Some(id));
+        }
     }
 }

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use url::form_urlencoded;
 
 use super::fault::Fault;
+use super::member::Person;
 use super::options::SimOptions;
 use super::response::Response;
-use super::team::Person;
 use super::wire::Request;
 use super::world::{Now, World};
 
@@ -29,10 +29,11 @@ POST   /sim/faults                   a fault, or an array of them: \"create:no-s
 DELETE /sim/faults[/ID]              all, or one
 POST   /sim/members                  a person, or an array of them:
                                      {\"user_name\":\"a@b.test\",\"given_name\":\"A\",\"family_name\":\"B\",\"active\":true,
-                                      \"standing\":\"member|other_team|invitable\"}
+                                      \"standing\":\"member|other_team|invitable\",
+                                      \"attributes\":{\"title\":\"Dr.\"},\"name_parts\":{\"middleName\":\"C\"}}
 POST   /sim/accept                   {\"user_name\":\"a@b.test\"}: they accept their invitation
-PATCH  /sim/options                  any of key, auth, writes, reads, window_ms, seats, username_change,
-                                     invited_id, hints, journal_max
+PATCH  /sim/options                  any of key, auth, writes, reads, window_ms, seats, username_change, put,
+                                     verified_domains, versions, invited_id, hints, journal_max
 ";
 
 /// How many entries come without a `limit`.
@@ -127,7 +128,7 @@ fn order(world: &mut World, body: &[u8]) -> Result<Response, String> {
 
 fn put(world: &mut World, body: &[u8], now: Now) -> Result<Response, String> {
     for person in parse::<OneOrMany<Person>>(body)?.into_vec() {
-        world.team.put(person, now.at, &mut world.rng);
+        world.team.put(person, now, &mut world.rng);
     }
     Ok(ok(&json!({})))
 }
@@ -140,7 +141,7 @@ fn accept(world: &mut World, body: &[u8], now: Now) -> Result<Response, String> 
         user_name: String,
     }
     let who: Who = parse(body)?;
-    Ok(match world.team.accept(&who.user_name, now.at) {
+    Ok(match world.team.accept(&who.user_name, now) {
         Some(member) => ok(&json!(member)),
         None => text(404, "nobody of that user_name is invited\n"),
     })

@@ -5,12 +5,13 @@
 //! `any:rate-limited:2:hint=retry-after=2`:
 //!
 //! - `ON`: `any`, `write`, `read`, or one operation: `create`, `get`, `find`, `page`, `replace`,
-//!   `activate`, `deactivate`, `discover`.
+//!   `activate`, `deactivate`, `set_user_name`, `discover`.
 //! - `WHAT`: a reply of [`ReplyName`], a bare status such as `502`, or one of `reset`, `close`,
-//!   `hang`, `half-body`, `empty`, `wrong-type`, `not-json`, `html`, `redirect`, `garbage`, `delay`.
+//!   `hang`, `half-body`, `empty`, `wrong-type`, `not-json`, `html`, `redirect`, `garbage`, `delay`,
+//!   `lag` (a read shows the team as it was a while ago).
 //! - `OPTION`: `N` (the next N calls), `P%` (that share of the calls, until removed), `forever`,
-//!   `after` (the change is made first), `delay=MS`, `user=USERNAME-OR-ID`, `hint=HEADER[=SECONDS]`.
-//!   Without a number, a share or `forever`: the next call only.
+//!   `after` (the change is made first), `delay=MS`, `by=MS` (how far a read lags behind),
+//!   `user=USERNAME-OR-ID`, `hint=HEADER[=SECONDS]`. Without a number, a share or `forever`: the next call only.
 
 use std::fmt;
 use std::str::FromStr;
@@ -46,6 +47,9 @@ pub struct Fault {
     /// Milliseconds before the answer; before the change too, unless `after`.
     #[serde(default)]
     pub delay_ms: u64,
+    /// Milliseconds by which a read lags behind.
+    #[serde(default)]
+    pub by_ms: u64,
     /// Headers that say how long to wait.
     #[serde(default)]
     pub hints: Vec<Hint>,
@@ -55,7 +59,8 @@ impl Fault {
     /// `what` for the next `times` calls of `on`, before any change is made.
     #[must_use]
     pub fn next(times: u64, on: On, what: What) -> Self {
-        Self { on, what, after: false, times: Some(times), share: None, user: None, delay_ms: 0, hints: Vec::new() }
+        let times = Some(times);
+        Self { on, what, after: false, times, share: None, user: None, delay_ms: 0, by_ms: 0, hints: Vec::new() }
     }
 
     /// The same, only for calls about this `userName` or id.
@@ -122,15 +127,17 @@ pub enum What {
     Garbage,
     /// Nothing but the fault's `delay_ms`.
     Delay,
+    /// A read is answered from the team as it was the fault's `by_ms` ago.
+    Lag,
 }
 
 impl What {
     /// Does it need the true reply, and so the change?
     pub(super) fn spoils_the_true_reply(&self) -> bool {
-        matches!(self, Self::HalfBody | Self::Empty | Self::WrongType | Self::NotJson | Self::Delay)
+        matches!(self, Self::HalfBody | Self::Empty | Self::WrongType | Self::NotJson | Self::Delay | Self::Lag)
     }
 
-    const PLAIN: [(&'static str, Self); 11] = [
+    const PLAIN: [(&'static str, Self); 12] = [
         ("reset", Self::Reset),
         ("close", Self::Close),
         ("hang", Self::Hang),
@@ -142,6 +149,7 @@ impl What {
         ("redirect", Self::Redirect),
         ("garbage", Self::Garbage),
         ("delay", Self::Delay),
+        ("lag", Self::Lag),
     ];
 }
 
@@ -247,6 +255,7 @@ impl FromStr for Fault {
                     None => fault.times = Some(part.parse().map_err(|_| bad(part))?),
                 },
                 Some(("delay", ms)) => fault.delay_ms = ms.parse().map_err(|_| bad(part))?,
+                Some(("by", ms)) => fault.by_ms = ms.parse().map_err(|_| bad(part))?,
                 Some(("user", who)) => fault.user = Some(who.to_owned()),
                 Some(("hint", hint)) => fault.hints.push(hint.parse().map_err(|_| bad(part))?),
                 Some(_) => return Err(bad(part)),

@@ -27,6 +27,8 @@ pub enum Operation {
     Activate,
     /// `PATCH /Users/{id}` with `active: false`
     Deactivate,
+    /// `PATCH /Users/{id}` with `userName`
+    SetUserName,
     /// `/ServiceProviderConfig`, `/ResourceTypes`, `/Schemas`
     Discover,
     /// A read of anything else.
@@ -37,7 +39,7 @@ pub enum Operation {
 
 impl Operation {
     /// Every operation.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Create,
         Self::Get,
         Self::Find,
@@ -45,6 +47,7 @@ impl Operation {
         Self::Replace,
         Self::Activate,
         Self::Deactivate,
+        Self::SetUserName,
         Self::Discover,
         Self::OtherRead,
         Self::OtherWrite,
@@ -61,6 +64,7 @@ impl Operation {
             Self::Replace => "replace",
             Self::Activate => "activate",
             Self::Deactivate => "deactivate",
+            Self::SetUserName => "set_user_name",
             Self::Discover => "discover",
             Self::OtherRead => "other_read",
             Self::OtherWrite => "other_write",
@@ -71,7 +75,9 @@ impl Operation {
     #[must_use]
     pub fn is_write(self) -> bool {
         match self {
-            Self::Create | Self::Replace | Self::Activate | Self::Deactivate | Self::OtherWrite => true,
+            Self::Create | Self::Replace | Self::Activate | Self::Deactivate | Self::SetUserName | Self::OtherWrite => {
+                true
+            }
             Self::Get | Self::Find | Self::Page | Self::Discover | Self::OtherRead => false,
         }
     }

@@ -7,8 +7,10 @@
 mod call;
 mod control;
 mod fault;
+mod history;
 mod journal;
 mod limits;
+mod member;
 mod options;
 mod replies;
 mod response;
@@ -26,9 +28,11 @@ use tokio_util::sync::CancellationToken;
 
 pub use fault::{BadFault, Custom, Fault, On, Ordered, What};
 pub use journal::{Entry, FaultName, Operation, SchemeSeen, Stats, UnknownOperation};
-pub use options::{AuthAccepted, BadHint, BadWord, Hint, HintHeader, InvitedId, SimOptions, UsernameChange};
+pub use member::{Attributes, Member, Name, Person, Standing};
+pub use options::{
+    AuthAccepted, BadHint, BadWord, Hint, HintHeader, InvitedId, PutMeaning, SimOptions, UsernameChange,
+};
 pub use replies::{ReplyName, UnknownReply};
-pub use team::{Member, Name, Person, Standing};
 
 use call::Call;
 use wire::{Answer, Request};
@@ -154,14 +158,14 @@ impl PostmanSim {
         let now = self.shared.now();
         let mut world = self.shared.world();
         let world = &mut *world;
-        world.team.put(person, now.at, &mut world.rng);
+        world.team.put(person, now, &mut world.rng);
     }
 
     /// Lets somebody accept their invitation; none: nobody of that `userName` is invited.
     #[must_use]
     pub fn accept_invitation(&self, user_name: &str) -> Option<Member> {
         let now = self.shared.now();
-        self.shared.world().team.accept(user_name, now.at).cloned()
+        self.shared.world().team.accept(user_name, now).cloned()
     }
 
     /// From now on only this key is right.
@@ -258,7 +262,11 @@ impl Answer for Shared {
         }
         let path = request.path.strip_prefix(call::BASE).unwrap_or_default();
         let call = Call::read(&request.method, path, &request.query, &request.body);
-        let sender = Sender { authorization: request.authorization.as_deref(), x_api_key: request.x_api_key };
+        let sender = Sender {
+            authorization: request.authorization.as_deref(),
+            x_api_key: request.x_api_key,
+            if_match: request.if_match.as_deref(),
+        };
         let pending = {
             // Within the lock, so that arrivals are numbered in the order of their times.
             let mut world = self.world();

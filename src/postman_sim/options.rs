@@ -30,6 +30,12 @@ pub struct SimOptions {
     pub seed: u64,
     /// What a PUT with another `userName` comes to.
     pub username_change: UsernameChange,
+    /// What a PUT means for all that is beside the names and `active`.
+    pub put: PutMeaning,
+    /// The domains within which addresses may change; none: all of them.
+    pub verified_domains: Option<Vec<String>>,
+    /// Whether members have versions: `ETag`, `meta.version`, and `If-Match` that counts. Postman has none.
+    pub versions: bool,
     /// What the 201 of somebody who is only invited has for an `id`.
     pub invited_id: InvitedId,
     /// What the 429 of an exceeded limit tells about waiting. Postman documents nothing: none.
@@ -50,10 +56,21 @@ impl Default for SimOptions {
             seats: None,
             seed: 1,
             username_change: UsernameChange::Ignore,
+            put: PutMeaning::Names,
+            verified_domains: None,
+            versions: false,
             invited_id: InvitedId::Future,
             hints: Vec::new(),
             journal_max: 1_000_000,
         }
+    }
+}
+
+impl SimOptions {
+    /// Whether the domain of this address, in lower case, is verified.
+    pub(super) fn is_verified(&self, user_name: &str) -> bool {
+        let domain = user_name.rsplit_once('@').map_or("", |(_, domain)| domain);
+        self.verified_domains.as_ref().is_none_or(|verified| verified.iter().any(|one| one.to_lowercase() == domain))
     }
 }
 
@@ -93,6 +110,17 @@ pub enum UsernameChange {
     Ignore,
     /// 400, `username-failed`.
     Refuse,
+}
+
+/// What a PUT means for all that is beside the names and `active`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PutMeaning {
+    /// It stays as it is, as at Postman.
+    #[default]
+    Names,
+    /// What is not sent is gone (RFC 7644 §3.5.1).
+    Whole,
 }
 
 /// What the 201 of somebody who is only invited has for an `id`.
@@ -225,6 +253,7 @@ pub struct BadWord {
 
 words!(AuthAccepted { "bearer" = Bearer, "raw" = Raw, "any" = Any });
 words!(UsernameChange { "ignore" = Ignore, "refuse" = Refuse });
+words!(PutMeaning { "names" = Names, "whole" = Whole });
 words!(InvitedId { "future" = Future, "absent" = Absent });
 
 #[cfg(test)]

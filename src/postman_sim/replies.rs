@@ -105,6 +105,8 @@ replies! {
     NotMember403 = "not-member-403", 403, scim_error!("This person isn’t a member of the team.", "\"403\"");
     /// The id is of nobody in the team, the second way.
     NotMember404 = "not-member-404", 404, scim_error!("This person isn’t a member of the team.", "\"404\"");
+    /// `If-Match` names another version than the member's. Postman has no versions: the words are ours.
+    VersionConflict = "version-conflict", 412, scim_error!("The member has changed since.", "\"412\"");
     /// An update that failed at Postman.
     UpdateFailed = "update-failed", 500, scim_error!(
         "Couldn’t update this team member’s information. Try again — it should work next time around.", "\"500\"");

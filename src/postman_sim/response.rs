@@ -5,8 +5,8 @@ use std::fmt;
 
 use serde_json::json;
 
+use super::member::Member;
 use super::replies::{JSON, ReplyName};
-use super::team::Member;
 
 /// A reply, whole.
 #[derive(Clone, PartialEq, Eq)]
@@ -41,14 +41,19 @@ impl From<ReplyName> for Response {
     }
 }
 
-/// A member as SCIM tells them.
-pub(super) fn reply(status: u16, member: &Member) -> Response {
-    // A member is strings and a boolean: writing it as JSON does not fail.
-    Response::json(status, serde_json::to_vec(member).unwrap_or_default())
+/// A member as SCIM tells them, with their version where there are any.
+pub(super) fn reply(status: u16, member: &Member, versions: bool) -> Response {
+    // A member is JSON: writing it as JSON does not fail.
+    if !versions {
+        return Response::json(status, serde_json::to_vec(member).unwrap_or_default());
+    }
+    let mut response = Response::json(status, serde_json::to_vec(&member.with_version()).unwrap_or_default());
+    response.headers.push((Cow::Borrowed("ETag"), member.etag()));
+    response
 }
 
 /// RFC 7644's list, with Postman's way of counting.
-pub(super) fn page(total: usize, start: usize, count: usize, members: &[&Member]) -> Response {
+pub(super) fn page(total: usize, start: usize, count: usize, members: &[&Member], versions: bool) -> Response {
     #[derive(serde::Serialize)]
     #[serde(rename_all = "camelCase")]
     struct List<'a> {
@@ -57,21 +62,24 @@ pub(super) fn page(total: usize, start: usize, count: usize, members: &[&Member]
         start_index: usize,
         items_per_page: usize,
         #[serde(rename = "Resources")]
-        resources: &'a [&'a Member],
+        resources: &'a [Cow<'a, Member>],
     }
+    let told =
+        members.iter().map(|member| if versions { Cow::Owned(member.with_version()) } else { Cow::Borrowed(*member) });
+    let resources: Vec<_> = told.collect();
     let list = List {
         schemas: ["urn:ietf:params:scim:api:messages:2.0:ListResponse"],
         total_results: total,
         start_index: start,
         // What was asked for and not what came: nobody may rely on it.
         items_per_page: count,
-        resources: members,
+        resources: &resources,
     };
     Response::json(200, serde_json::to_vec(&list).unwrap_or_default())
 }
 
 /// What Postman says it can do.
-pub(super) fn service_provider_config() -> Vec<u8> {
+pub(super) fn service_provider_config(versions: bool) -> Vec<u8> {
     json!({
         "schemas": ["urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"],
         "patch": {"supported": true},
@@ -79,7 +87,7 @@ pub(super) fn service_provider_config() -> Vec<u8> {
         "filter": {"supported": true, "maxResults": 100},
         "changePassword": {"supported": false},
         "sort": {"supported": false},
-        "etag": {"supported": false},
+        "etag": {"supported": versions},
         "authenticationSchemes": [{
             "type": "oauthbearertoken",
             "name": "OAuth Bearer Token",

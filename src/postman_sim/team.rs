@@ -1,191 +1,12 @@
 //! The team: its members, the seats they take, and the people who are somewhere else.
 
 use std::collections::{HashMap, HashSet};
-use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
-use super::options::InvitedId;
+use super::history::History;
+use super::member::{Attributes, Member, Meta, Name, Person, Standing, USER_URN, UserIn};
+use super::options::{InvitedId, PutMeaning, SimOptions, UsernameChange};
 use super::replies::ReplyName;
-use crate::core::time::UnixMs;
-
-const USER_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
-
-/// Somebody to put in place before, or while, the stand-in runs.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Person {
-    /// The e-mail address.
-    #[serde(alias = "userName")]
-    pub user_name: String,
-    /// Given name.
-    #[serde(default, alias = "givenName")]
-    pub given_name: String,
-    /// Family name.
-    #[serde(default, alias = "familyName")]
-    pub family_name: String,
-    /// The employee id.
-    #[serde(default, alias = "externalId")]
-    pub external_id: Option<String>,
-    /// Switched on?
-    #[serde(default = "yes")]
-    pub active: bool,
-    /// SCIM id; none: a new one.
-    #[serde(default)]
-    pub id: Option<String>,
-    /// Where they stand.
-    #[serde(default)]
-    pub standing: Standing,
-}
-
-fn yes() -> bool {
-    true
-}
-
-impl Person {
-    /// An active member with a new id.
-    #[must_use]
-    pub fn member(user_name: &str, given_name: &str, family_name: &str) -> Self {
-        Self {
-            user_name: user_name.to_owned(),
-            given_name: given_name.to_owned(),
-            family_name: family_name.to_owned(),
-            external_id: None,
-            active: true,
-            id: None,
-            standing: Standing::Member,
-        }
-    }
-
-    /// Somebody who stands somewhere else.
-    #[must_use]
-    pub fn standing(user_name: &str, standing: Standing) -> Self {
-        Self { standing, ..Self::member(user_name, "", "") }
-    }
-}
-
-impl fmt::Debug for Person {
-    /// Without personal data.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Person").field("active", &self.active).field("standing", &self.standing).finish_non_exhaustive()
-    }
-}
-
-/// Where a person stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Standing {
-    /// A member of the team, active or not. The same `userName` may be put in place twice.
-    #[default]
-    Member,
-    /// A member of another team: a create is a 409, and no look-up finds them.
-    OtherTeam,
-    /// Has a Postman account but no team: a create invites them.
-    Invitable,
-}
-
-/// The user that a POST or PUT carries.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct UserIn {
-    schemas: Option<Vec<String>>,
-    pub(super) user_name: Option<String>,
-    name: Option<NameIn>,
-    external_id: Option<String>,
-    pub(super) active: Option<bool>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase")]
-struct NameIn {
-    given_name: Option<String>,
-    family_name: Option<String>,
-}
-
-impl UserIn {
-    /// Reads and checks a body; none where Postman would call it `invalidSyntax`.
-    pub(super) fn parse(body: &[u8]) -> Option<Self> {
-        let user: Self = serde_json::from_slice(body).ok()?;
-        let user_name = user.user_name.as_deref()?;
-        let clean = |s: &str| !s.chars().any(char::is_control);
-        let fine = user.schemas.as_ref()?.iter().any(|s| s == USER_URN)
-            && user_name.contains('@')
-            && !user_name.contains(char::is_whitespace)
-            && [Some(user_name), user.given_name(), user.family_name(), user.external_id.as_deref()]
-                .into_iter()
-                .flatten()
-                .all(clean);
-        fine.then_some(user)
-    }
-
-    pub(super) fn given_name(&self) -> Option<&str> {
-        self.name.as_ref()?.given_name.as_deref()
-    }
-
-    pub(super) fn family_name(&self) -> Option<&str> {
-        self.name.as_ref()?.family_name.as_deref()
-    }
-}
-
-/// A member as SCIM tells them.
-#[derive(Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Member {
-    schemas: [&'static str; 1],
-    /// 48 hexadecimal digits.
-    #[serde(skip_serializing_if = "str::is_empty")]
-    pub id: Box<str>,
-    /// The e-mail address, spelt as it was created.
-    pub user_name: Box<str>,
-    /// Given and family name.
-    pub name: Name,
-    /// The employee id.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub external_id: Option<Box<str>>,
-    /// Switched on?
-    pub active: bool,
-    meta: Meta,
-}
-
-/// A member's name.
-#[derive(Clone, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Name {
-    /// Given name.
-    #[serde(skip_serializing_if = "str::is_empty")]
-    pub given_name: Box<str>,
-    /// Family name.
-    #[serde(skip_serializing_if = "str::is_empty")]
-    pub family_name: Box<str>,
-}
-
-#[derive(Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Meta {
-    resource_type: &'static str,
-    created: Stamp,
-    last_modified: Stamp,
-}
-
-/// Written as `2021-02-22T04:24:13.000Z`: always three digits, as in Postman's examples.
-#[derive(Clone, Copy)]
-struct Stamp(UnixMs);
-
-impl Serialize for Stamp {
-    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        match jiff::Timestamp::from_millisecond(self.0.0) {
-            Ok(t) => to.collect_str(&format_args!("{t:.3}")),
-            Err(_) => to.collect_str(&self.0),
-        }
-    }
-}
-
-impl fmt::Debug for Member {
-    /// Without personal data.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Member").field("id", &self.id).field("active", &self.active).finish_non_exhaustive()
-    }
-}
+use super::world::Now;
 
 /// Everybody that the stand-in knows of.
 #[derive(Debug, Default)]
@@ -198,6 +19,7 @@ pub(super) struct Team {
     elsewhere: HashSet<Box<str>>,
     invitable: HashSet<Box<str>>,
     invited: HashMap<Box<str>, Member>,
+    history: History,
 }
 
 fn fold(user_name: &str) -> Box<str> {
@@ -209,21 +31,37 @@ impl Team {
         &self.members
     }
 
+    /// The members as they were at `at_us`.
+    pub(super) fn members_at(&self, at_us: u64) -> Vec<&Member> {
+        let then = self.history.at(at_us);
+        let seen = |(place, now)| then.get(&place).copied().unwrap_or(Some(now));
+        self.members.iter().enumerate().filter_map(seen).collect()
+    }
+
     /// Puts somebody in place.
-    pub(super) fn put(&mut self, person: Person, now: UnixMs, rng: &mut fastrand::Rng) {
+    pub(super) fn put(&mut self, person: Person, now: Now, rng: &mut fastrand::Rng) {
         let key = fold(&person.user_name);
         match person.standing {
             Standing::Member => {
                 let id = person.id.map_or_else(|| new_id(rng), String::into_boxed_str);
-                self.insert(Member {
-                    schemas: [USER_URN],
-                    id,
-                    user_name: person.user_name.into(),
-                    name: Name { given_name: person.given_name.into(), family_name: person.family_name.into() },
-                    external_id: person.external_id.map(Into::into),
-                    active: person.active,
-                    meta: Meta { resource_type: "User", created: Stamp(now), last_modified: Stamp(now) },
-                });
+                self.insert(
+                    Member {
+                        schemas: [USER_URN],
+                        id,
+                        user_name: person.user_name.into(),
+                        name: Name {
+                            given_name: person.given_name.into(),
+                            family_name: person.family_name.into(),
+                            parts: person.name_parts,
+                        },
+                        external_id: person.external_id.map(Into::into),
+                        active: person.active,
+                        meta: Meta::new(now.at),
+                        attributes: person.attributes,
+                        version: 1,
+                    },
+                    now,
+                );
             }
             Standing::OtherTeam => {
                 self.elsewhere.insert(key);
@@ -235,19 +73,20 @@ impl Team {
     }
 
     /// Somebody who was invited becomes a member; none: nobody of that name was.
-    pub(super) fn accept(&mut self, user_name: &str, now: UnixMs) -> Option<&Member> {
+    pub(super) fn accept(&mut self, user_name: &str, now: Now) -> Option<&Member> {
         let mut member = self.invited.remove(&fold(user_name))?;
-        member.meta.last_modified = Stamp(now);
-        self.insert(member);
+        member.changed(now.at);
+        self.insert(member, now);
         self.members.last()
     }
 
-    fn insert(&mut self, member: Member) {
+    fn insert(&mut self, member: Member, now: Now) {
         let at = self.members.len();
         self.by_id.insert(member.id.clone(), at);
         self.by_name.entry(fold(&member.user_name)).or_default().push(at);
         self.active += usize::from(member.active);
         self.members.push(member);
+        self.history.note(now.at_us, at, None);
     }
 
     pub(super) fn get(&self, id: &str) -> Option<&Member> {
@@ -264,21 +103,25 @@ impl Team {
         seats.is_none_or(|seats| self.active + self.invited.len() < seats)
     }
 
+    fn is_taken(&self, key: &str) -> bool {
+        let is_members = self.by_name.get(key).is_some_and(|places| !places.is_empty());
+        is_members || self.elsewhere.contains(key) || self.invited.contains_key(key)
+    }
+
     /// `POST /Users`: the new member, or the one who is invited.
     pub(super) fn create(
         &mut self,
         user: &UserIn,
-        seats: Option<usize>,
-        invited_id: InvitedId,
-        now: UnixMs,
+        options: &SimOptions,
+        now: Now,
         rng: &mut fastrand::Rng,
     ) -> Result<Member, ReplyName> {
         let user_name = user.user_name.as_deref().unwrap_or_default();
         let key = fold(user_name);
-        if self.by_name.contains_key(&key) || self.elsewhere.contains(&key) || self.invited.contains_key(&key) {
+        if self.is_taken(&key) {
             return Err(ReplyName::AlreadyMember);
         }
-        if !self.has_a_seat(seats) {
+        if !self.has_a_seat(options.seats) {
             return Err(ReplyName::NoSlots);
         }
         let member = Member {
@@ -288,46 +131,85 @@ impl Team {
             name: Name {
                 given_name: user.given_name().unwrap_or_default().into(),
                 family_name: user.family_name().unwrap_or_default().into(),
+                parts: Attributes::new(),
             },
             external_id: user.external_id.as_deref().map(Into::into),
             active: user.active.unwrap_or(true),
-            meta: Meta { resource_type: "User", created: Stamp(now), last_modified: Stamp(now) },
+            meta: Meta::new(now.at),
+            attributes: Attributes::new(),
+            version: 1,
         };
         if self.invitable.remove(&key) {
             let mut told = member.clone();
             self.invited.insert(key, member);
-            if invited_id == InvitedId::Absent {
+            if options.invited_id == InvitedId::Absent {
                 told.id = Box::default();
             }
             return Ok(told);
         }
-        self.insert(member.clone());
+        self.insert(member.clone(), now);
         Ok(member)
     }
 
-    /// `PUT /Users/{id}`: given and family name, and `active`; nothing else is brought over.
+    /// `PUT /Users/{id}`: given and family name, and `active`; all else is brought over only where a PUT
+    /// means the whole.
     pub(super) fn replace(
         &mut self,
         id: &str,
         user: &UserIn,
-        refuse_username: bool,
-        seats: Option<usize>,
-        now: UnixMs,
+        options: &SimOptions,
+        now: Now,
     ) -> Result<&Member, ReplyName> {
         let member = self.get(id).ok_or(ReplyName::NotMember404)?;
         let same = user.user_name.as_deref().is_some_and(|sent| fold(sent) == fold(&member.user_name));
-        if refuse_username && !same {
+        if options.username_change == UsernameChange::Refuse && !same {
             return Err(ReplyName::UsernameFailed);
         }
         let active = user.active.unwrap_or(member.active);
-        let member = self.switch(id, active, seats, now)?;
+        let member = self.switch(id, active, options, now)?;
         if let Some(given) = user.given_name() {
             member.name.given_name = given.into();
         }
         if let Some(family) = user.family_name() {
             member.name.family_name = family.into();
         }
+        if options.put == PutMeaning::Whole {
+            member.name = Name {
+                given_name: user.given_name().unwrap_or_default().into(),
+                family_name: user.family_name().unwrap_or_default().into(),
+                parts: user.name_parts(),
+            };
+            member.external_id = user.external_id.as_deref().map(Into::into);
+            member.attributes = user.attributes();
+        }
         Ok(member)
+    }
+
+    /// `PATCH /Users/{id}` `userName`: only between addresses of verified domains, and to one that
+    /// nobody has.
+    pub(super) fn readdress(
+        &mut self,
+        id: &str,
+        user_name: &str,
+        options: &SimOptions,
+        now: Now,
+    ) -> Result<&Member, ReplyName> {
+        let at = *self.by_id.get(id).ok_or(ReplyName::NotMember404)?;
+        let member = self.members.get_mut(at).ok_or(ReplyName::NotMember404)?;
+        let (old, new) = (fold(&member.user_name), fold(user_name));
+        if !options.is_verified(&old) || !options.is_verified(&new) {
+            return Err(ReplyName::UsernameFailed);
+        }
+        if old != new && self.is_taken(&new) {
+            return Err(ReplyName::AlreadyMember);
+        }
+        let member = self.change(at, now).ok_or(ReplyName::NotMember404)?;
+        member.user_name = user_name.into();
+        if let Some(places) = self.by_name.get_mut(&old) {
+            places.retain(|place| *place != at);
+        }
+        self.by_name.entry(new).or_default().push(at);
+        self.get(id).ok_or(ReplyName::NotMember404)
     }
 
     /// Switches a member on or off; on takes a seat.
@@ -335,21 +217,28 @@ impl Team {
         &mut self,
         id: &str,
         active: bool,
-        seats: Option<usize>,
-        now: UnixMs,
+        options: &SimOptions,
+        now: Now,
     ) -> Result<&mut Member, ReplyName> {
         let at = *self.by_id.get(id).ok_or(ReplyName::NotMember404)?;
-        let seat = self.has_a_seat(seats);
-        let member = self.members.get_mut(at).ok_or(ReplyName::NotMember404)?;
-        match (member.active, active) {
-            (false, true) if !seat => return Err(ReplyName::NoSlots),
+        let was = self.members.get(at).ok_or(ReplyName::NotMember404)?.active;
+        match (was, active) {
+            (false, true) if !self.has_a_seat(options.seats) => return Err(ReplyName::NoSlots),
             (false, true) => self.active += 1,
             (true, false) => self.active -= 1,
             (true, true) | (false, false) => {}
         }
+        let member = self.change(at, now).ok_or(ReplyName::NotMember404)?;
         member.active = active;
-        member.meta.last_modified = Stamp(now);
         Ok(member)
+    }
+
+    /// A member who is about to change; what they were is remembered.
+    fn change(&mut self, at: usize, now: Now) -> Option<&mut Member> {
+        let member = self.members.get_mut(at)?;
+        self.history.note(now.at_us, at, Some(member.clone()));
+        member.changed(now.at);
+        Some(member)
     }
 }
 
@@ -361,6 +250,11 @@ fn new_id(rng: &mut fastrand::Rng) -> Box<str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::time::UnixMs;
+
+    fn at(ms: u64) -> Now {
+        Now { at: UnixMs(0).plus_ms(ms), at_us: ms * 1000 }
+    }
 
     fn user(user_name: &str) -> UserIn {
         let body = serde_json::json!({"schemas": [USER_URN], "userName": user_name});
@@ -370,18 +264,27 @@ mod tests {
     #[test]
     fn an_open_invitation_takes_a_seat_and_keeps_it_when_accepted() {
         let (mut team, mut rng) = (Team::default(), fastrand::Rng::with_seed(1));
-        team.put(Person::standing("ada@x.test", Standing::Invitable), UnixMs(0), &mut rng);
-        let mut create =
-            |team: &mut Team, who: &str| team.create(&user(who), Some(1), InvitedId::Future, UnixMs(0), &mut rng).err();
+        team.put(Person::standing("ada@x.test", Standing::Invitable), at(0), &mut rng);
+        let options = SimOptions { seats: Some(1), ..SimOptions::default() };
+        let mut create = |team: &mut Team, who: &str| team.create(&user(who), &options, at(0), &mut rng).err();
         assert_eq!(create(&mut team, "ada@x.test"), None);
         assert_eq!(create(&mut team, "bob@x.test"), Some(ReplyName::NoSlots));
-        assert!(team.accept("ADA@x.test", UnixMs(5)).is_some());
+        assert!(team.accept("ADA@x.test", at(5)).is_some());
         assert_eq!(create(&mut team, "bob@x.test"), Some(ReplyName::NoSlots));
     }
 
     #[test]
-    fn times_have_three_digits_after_the_second() {
-        let stamp = serde_json::to_string(&Stamp(UnixMs::parse_rfc3339("2021-02-22T04:24:13Z").unwrap())).unwrap();
-        assert_eq!(stamp, "\"2021-02-22T04:24:13.000Z\"");
+    fn members_are_told_as_they_were() {
+        let (mut team, mut rng, options) = (Team::default(), fastrand::Rng::with_seed(1), SimOptions::default());
+        let id = team.create(&user("ada@x.test"), &options, at(10), &mut rng).unwrap().id;
+        team.readdress(&id, "lovelace@x.test", &options, at(20)).unwrap();
+        team.switch(&id, false, &options, at(30)).unwrap();
+        let told = |ms: u64| -> Vec<(String, bool)> {
+            team.members_at(ms * 1000).iter().map(|m| (m.user_name.to_string(), m.active)).collect()
+        };
+        assert_eq!(told(9), []);
+        assert_eq!(told(10), [("ada@x.test".to_owned(), true)]);
+        assert_eq!(told(29), [("lovelace@x.test".to_owned(), true)]);
+        assert_eq!(told(30), [("lovelace@x.test".to_owned(), false)]);
     }
 }

@@ -24,6 +24,7 @@ pub(super) struct Request {
     pub(super) query: String,
     pub(super) authorization: Option<Vec<u8>>,
     pub(super) x_api_key: bool,
+    pub(super) if_match: Option<Vec<u8>>,
     pub(super) body: Vec<u8>,
     keep_alive: bool,
 }
@@ -198,6 +199,8 @@ fn parse_head(bytes: &[u8]) -> Result<Option<Head>, u16> {
             request.authorization = Some(header.value.to_vec());
         } else if is("x-api-key") {
             request.x_api_key = true;
+        } else if is("if-match") {
+            request.if_match = Some(header.value.to_vec());
         } else if is("expect") {
             expects = says(b"100-continue");
         }
@@ -233,6 +236,7 @@ fn reason(status: u16) -> &'static str {
         404 => "Not Found",
         405 => "Method Not Allowed",
         409 => "Conflict",
+        412 => "Precondition Failed",
         413 => "Content Too Large",
         429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",

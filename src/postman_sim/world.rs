@@ -7,10 +7,11 @@ use super::call::{Action, Call};
 use super::fault::{Fault, Faults, What};
 use super::journal::{Entry, FaultName, Journal, SchemeSeen, Stats};
 use super::limits::{Admission, Window};
-use super::options::{AuthAccepted, Hint, SimOptions, UsernameChange};
+use super::member::Member;
+use super::options::{AuthAccepted, Hint, SimOptions};
 use super::replies::{JSON, ReplyName};
 use super::response::{Response, page, reply, resource_types, schemas, service_provider_config};
-use super::team::{Member, Team};
+use super::team::Team;
 use crate::core::time::UnixMs;
 
 /// An instant, on the wall and since the start.
@@ -43,9 +44,16 @@ pub(super) struct Pending {
     call: Call,
     fault: Option<Arc<Fault>>,
     refuse: Option<Response>,
+    if_match: Option<String>,
 }
 
 impl Pending {
+    /// How far the answer lags behind, where it does.
+    fn lag_us(&self) -> Option<u64> {
+        let fault = self.fault.as_ref().filter(|fault| fault.what == What::Lag)?;
+        Some(fault.by_ms.saturating_mul(1000))
+    }
+
     /// Milliseconds to wait before it is carried out, and after.
     pub(super) fn delays_ms(&self) -> (u64, u64) {
         match &self.fault {
@@ -72,6 +80,7 @@ pub(super) struct World {
 pub(super) struct Sender<'a> {
     pub(super) authorization: Option<&'a [u8]>,
     pub(super) x_api_key: bool,
+    pub(super) if_match: Option<&'a [u8]>,
 }
 
 impl World {
@@ -119,7 +128,8 @@ impl World {
         self.journal.stats.faults += u64::from(fault.is_some());
         let entry = entry(&call, scheme, sender.x_api_key, label, matches!(admission, Admission::Over { .. }), now);
         let seq = self.journal.push(entry, self.options.journal_max);
-        Pending { seq, call, fault, refuse }
+        let if_match = sender.if_match.map(|version| String::from_utf8_lossy(version).into_owned());
+        Pending { seq, call, fault, refuse, if_match }
     }
 
     /// Carries a call out, as far as its fault lets it.
@@ -180,26 +190,50 @@ impl World {
     fn act(&mut self, pending: &Pending, now: Now) -> Response {
         let options = &self.options;
         let id = pending.call.id.as_deref().unwrap_or_default();
-        let (team, seats) = (&mut self.team, options.seats);
+        let versions = options.versions;
+        let told = |member: &Member| reply(200, member, versions);
+        let team = &mut self.team;
         let mut created = None;
+        let is_stale = versions
+            && pending
+                .if_match
+                .as_deref()
+                .is_some_and(|version| version != "*" && team.get(id).is_some_and(|member| member.etag() != version));
         let done = match &pending.call.action {
+            Action::Replace(_) | Action::Switch(_) | Action::Readdress(_) if is_stale => {
+                Err(ReplyName::VersionConflict)
+            }
             Action::Create(user) => {
-                let made = team.create(user, seats, options.invited_id, now.at, &mut self.rng);
+                let made = team.create(user, options, now, &mut self.rng);
                 created = made.as_ref().ok().map(|m| m.id.clone());
-                made.map(|m| reply(201, &m))
+                made.map(|m| reply(201, &m, versions))
             }
-            Action::Replace(user) => {
-                let refuse = options.username_change == UsernameChange::Refuse;
-                team.replace(id, user, refuse, seats, now.at).map(|m| reply(200, m))
+            Action::Replace(user) => team.replace(id, user, options, now).map(told),
+            Action::Switch(active) => team.switch(id, *active, options, now).map(|m| told(m)),
+            Action::Readdress(user_name) => team.readdress(id, user_name, options, now).map(told),
+            Action::Get => match pending.lag_us() {
+                Some(lag_us) => self.then(now, lag_us).into_iter().find(|m| &*m.id == id),
+                None => self.team.get(id),
             }
-            Action::Switch(active) => team.switch(id, *active, seats, now.at).map(|m| reply(200, m)),
-            Action::Get => team.get(id).ok_or(ReplyName::NotMember404).map(|m| reply(200, m)),
+            .ok_or(ReplyName::NotMember404)
+            .map(told),
             Action::Find(user_name) => {
-                let found: Vec<&Member> = team.find(user_name).collect();
-                Ok(page(found.len(), 1, 100, &found))
+                let found: Vec<&Member> = match pending.lag_us() {
+                    Some(lag_us) => {
+                        self.then(now, lag_us).into_iter().filter(|m| *m.user_name == **user_name).collect()
+                    }
+                    None => self.team.find(user_name).collect(),
+                };
+                Ok(page(found.len(), 1, 100, &found, versions))
             }
-            Action::Page { active, start, count } => Ok(self.page(*active, *start, *count)),
-            Action::ServiceProviderConfig => Ok(Response::json(200, service_provider_config())),
+            Action::Page { active, start, count } => {
+                let members = match pending.lag_us() {
+                    Some(lag_us) => self.then(now, lag_us),
+                    None => self.team.members().iter().collect(),
+                };
+                Ok(page_of(&members, *active, (*start, *count), versions))
+            }
+            Action::ServiceProviderConfig => Ok(Response::json(200, service_provider_config(versions))),
             Action::ResourceTypes => Ok(Response::json(200, resource_types())),
             Action::Schemas => Ok(Response::json(200, schemas())),
             Action::Refuse(why) => Err(*why),
@@ -215,14 +249,9 @@ impl World {
         done.unwrap_or_else(Response::from)
     }
 
-    fn page(&self, active: Option<bool>, start: usize, count: usize) -> Response {
-        let skip = start - 1;
-        let members = self.team.members();
-        if let Some(active) = active {
-            let fit = || members.iter().filter(|m| m.active == active);
-            return page(fit().count(), start, count, &fit().skip(skip).take(count).collect::<Vec<_>>());
-        }
-        page(members.len(), start, count, &members.iter().skip(skip).take(count).collect::<Vec<_>>())
+    /// The members as they were so long ago.
+    fn then(&self, now: Now, lag_us: u64) -> Vec<&Member> {
+        self.team.members_at(now.at_us.saturating_sub(lag_us))
     }
 
     fn note(&mut self, pending: &Pending, outgoing: Outgoing) -> Outgoing {
@@ -231,6 +260,12 @@ impl World {
         }
         outgoing
     }
+}
+
+fn page_of(members: &[&Member], active: Option<bool>, (start, count): (usize, usize), versions: bool) -> Response {
+    let fit = || members.iter().filter(|m| active.is_none_or(|active| m.active == active));
+    let shown: Vec<&Member> = fit().skip(start - 1).take(count).copied().collect();
+    page(fit().count(), start, count, &shown, versions)
 }
 
 fn add_hints(response: &mut Response, hints: &[Hint], now: UnixMs, wait_ms: u64, limit: u32) {
@@ -303,7 +338,7 @@ fn spoil(what: &What, truth: Option<&Response>) -> Outgoing {
             body: Cow::Borrowed(b"Found"),
         }),
         What::Garbage => Outgoing::Bytes(b"\x16\x03\x01 this is not HTTP \x00\xff\r\n\r\n"),
-        What::Delay => Outgoing::Reply(spoilt(|_| {})),
+        What::Delay | What::Lag => Outgoing::Reply(spoilt(|_| {})),
     }
 }
 
@@ -311,7 +346,7 @@ fn spoil(what: &What, truth: Option<&Response>) -> Outgoing {
 mod tests {
     use super::*;
 
-    const KEY: Sender<'static> = Sender { authorization: Some(b"Bearer sim-key"), x_api_key: false };
+    const KEY: Sender<'static> = Sender { authorization: Some(b"Bearer sim-key"), x_api_key: false, if_match: None };
 
     fn at(ms: u64) -> Now {
         Now { at: UnixMs(0).plus_ms(ms), at_us: ms * 1000 }
@@ -347,7 +382,7 @@ mod tests {
     fn a_call_without_the_key_uses_up_no_fault() {
         let mut world = World::new(SimOptions::default());
         world.faults.order("page:spike-503".parse().unwrap()).unwrap();
-        let stranger = Sender { authorization: None, x_api_key: true };
+        let stranger = Sender { authorization: None, x_api_key: true, if_match: None };
         let pending = world.arrive(Call::read("GET", "/Users", "", b""), stranger, at(0));
         assert!(matches!(world.carry_out(&pending, at(0)), Outgoing::Reply(r) if r.status == 401));
         assert_eq!(get(&mut world, at(1)), 503);

@@ -76,7 +76,9 @@ async fn the_key_is_sent_as_configured_and_no_encoding_is_asked_for() {
 
 #[tokio::test]
 async fn an_id_of_dots_stays_an_id_and_a_version_goes_along() {
-    for (id, path) in [("..", "/scim/v2/Users/%2E%2E"), (".", "/scim/v2/Users/%2E"), ("a//b", "/scim/v2/Users/a%2F%2Fb")] {
+    for (id, path) in
+        [("..", "/scim/v2/Users/%2E%2E"), (".", "/scim/v2/Users/%2E"), ("a//b", "/scim/v2/Users/a%2F%2Fb")]
+    {
         let (url, asked) = serve_once("HTTP/1.1 204 No Content\r\n\r\n");
         let replace =
             Request::Replace { id: id.to_owned(), body: "{}".to_owned(), if_match: Some("W/\"7\"".to_owned()) };

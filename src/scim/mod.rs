@@ -11,16 +11,16 @@ pub mod wire;
 
 use std::error::Error;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
+use hyper::body::Incoming;
 use hyper::header::{
     ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_MATCH,
     PROXY_AUTHORIZATION, USER_AGENT,
 };
-use hyper::body::Incoming;
 use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
 use hyper_util::client::legacy::{self, Client as HttpClient};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -98,6 +98,8 @@ pub struct Client {
     options: Arc<ClientOptions>,
     proxy: Option<Proxy>,
     budget: ReplyBudget,
+    /// Why the newest call brought no reply, if so.
+    failing: Arc<Mutex<Option<NoReply>>>,
 }
 
 impl Client {
@@ -117,7 +119,8 @@ impl Client {
             .http2_keep_alive_timeout(PING_TIMEOUT)
             .http2_keep_alive_while_idle(true)
             .build(Connector::new(tls, proxy.clone(), options.connect_timeout));
-        Ok(Self { http, options: Arc::new(options), proxy, budget: ReplyBudget::default() })
+        let (options, budget, failing) = (Arc::new(options), ReplyBudget::default(), Arc::default());
+        Ok(Self { http, options, proxy, budget, failing })
     }
 
     /// The proxy through which the target is reached, without its password.
@@ -128,6 +131,29 @@ impl Client {
 
     /// Sends one request and returns what came back, whatever it was.
     pub async fn send(&self, request: &Request) -> Reply {
+        let reply = self.exchange(request).await;
+        self.tell(&reply);
+        reply
+    }
+
+    /// Logs why there is no reply, when that begins, changes, or ends: not for each call.
+    fn tell(&self, reply: &Reply) {
+        let now = match reply {
+            Reply::Http(_) => None,
+            Reply::NotSent { reason } | Reply::Lost { reason } => Some(*reason),
+        };
+        let before = std::mem::replace(&mut *self.failing.lock().unwrap_or_else(PoisonError::into_inner), now);
+        match (before, now) {
+            (before, Some(reason)) if before != Some(reason) => {
+                let proxy = self.proxy_in_use();
+                tracing::warn!(%reason, proxy, "the target gives no reply");
+            }
+            (Some(_), None) => tracing::info!("the target replies again"),
+            (Some(_), Some(_)) | (None, Some(_) | None) => {}
+        }
+    }
+
+    async fn exchange(&self, request: &Request) -> Reply {
         let mut outgoing = match self.outgoing(request) {
             Ok(outgoing) => outgoing,
             Err(reason) => return Reply::NotSent { reason },
@@ -137,9 +163,7 @@ impl Client {
         match tokio::time::timeout_at(deadline, self.http.request(outgoing)).await {
             Ok(Ok(response)) => self.read(response, deadline, &connection).await,
             Ok(Err(error)) => failed(&error, &connection),
-            Err(_) if connection.connection_metadata().is_none() => {
-                Reply::NotSent { reason: NoReply::ConnectTimedOut }
-            }
+            Err(_) if connection.connection_metadata().is_none() => Reply::NotSent { reason: NoReply::ConnectTimedOut },
             Err(_) => {
                 abandon(&connection);
                 Reply::Lost { reason: NoReply::TimedOut }
@@ -211,13 +235,11 @@ impl Client {
         let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
         let hints = head.headers.iter().filter(|(name, _)| HINT_HEADERS.contains(&name.as_str()));
         let is_plain = head.headers.get(CONTENT_ENCODING).is_none_or(|encoding| encoding == "identity");
-        let (body, is_complete) = match tokio::time::timeout_at(deadline, self.budget.read(incoming)).await {
-            Ok(read) => read,
-            Err(_) => {
-                abandon(connection);
-                (Bytes::new(), false)
-            }
-        };
+        let read = tokio::time::timeout_at(deadline, self.budget.read(incoming)).await;
+        let (body, is_complete) = read.unwrap_or_else(|_| {
+            abandon(connection);
+            (Bytes::new(), false)
+        });
         Reply::Http(HttpReply {
             status: head.status.as_u16(),
             hints: hints.filter_map(|(name, value)| Some((name.as_str().to_owned(), text(value)?))).collect(),

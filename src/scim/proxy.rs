@@ -124,7 +124,16 @@ mod tests {
 
     #[test]
     fn what_is_on_this_machine_needs_no_proxy() {
-        let local = ["127.0.0.1", "127.8.8.8", "[::1]", "[::ffff:127.0.0.1]", "localhost", "LOCALHOST.", "sim.localhost", "0.0.0.0"];
+        let local = [
+            "127.0.0.1",
+            "127.8.8.8",
+            "[::1]",
+            "[::ffff:127.0.0.1]",
+            "localhost",
+            "LOCALHOST.",
+            "sim.localhost",
+            "0.0.0.0",
+        ];
         for host in local {
             assert!(is_on_this_machine(&Url::parse(&format!("http://{host}:8080/v2")).unwrap()), "{host}");
         }

@@ -207,7 +207,7 @@ async fn a_silent_connection_is_noticed_by_its_pings_long_before_a_long_timeout(
     let authority = Authority::new();
     let server = serve(authority.server("localhost", (2020, 2100)), true).await;
     let middlebox = Middlebox::before(server).await;
-    let client = client_of(&authority, middlebox.address, Duration::from_secs(60));
+    let client = client_of(&authority, middlebox.address, Duration::from_mins(1));
     assert_eq!(client.send(&Request::Probe).await.status(), Some(200));
     middlebox.forget.send(1).unwrap();
     let begun = Instant::now();

@@ -38,10 +38,9 @@ pub fn encode(request: &Request, locale: &str) -> Wire {
     };
     match request {
         Request::Create(user) => write(Method::POST, "/Users".to_owned(), user_json(user, locale)),
-        Request::Replace { id, body, if_match } => Wire {
-            if_match: if_match.clone(),
-            ..write(Method::PUT, user(id), body.clone().into_bytes())
-        },
+        Request::Replace { id, body, if_match } => {
+            Wire { if_match: if_match.clone(), ..write(Method::PUT, user(id), body.clone().into_bytes()) }
+        }
         Request::SetActive { id, active } => patch(id, json!({ "op": "replace", "value": { "active": active } })),
         Request::SetUserName { id, user_name } => {
             patch(id, json!({ "op": "replace", "path": "userName", "value": user_name }))

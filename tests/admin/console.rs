@@ -109,14 +109,6 @@ async fn a_session_ends_with_its_time_with_the_token_and_by_logging_out() {
 }
 
 #[tokio::test]
-async fn behind_https_the_cookie_stays_there() {
-    let stage = Stage::set();
-    let headers = [FORM, ("X-Forwarded-Proto", "https")];
-    let answer = send(stage.address, "POST", "/login", &headers, &format!("token={TOKEN}")).await;
-    assert!(answer.header("set-cookie").unwrap().ends_with("; Secure"));
-}
-
-#[tokio::test]
 async fn every_page_forbids_foreign_and_inline_scripts_frames_and_caches() {
     let stage = Stage::set();
     let visitor = Visitor::log_in(&stage).await;

@@ -1,4 +1,4 @@
-//! The admin listener over real HTTP, on the embedded store: health, metrics, API, console.
+//! The admin listener over real HTTP, on a store in memory: health, metrics, API, console.
 
 #![expect(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
 

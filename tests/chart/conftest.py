@@ -8,10 +8,10 @@ from servers import BINARY, stand_in, valkey
 # Secrets that a user has made: for every name in the matrix, whatever key may be asked for.
 WHSEC = "whsec_dGhpcy1pcy1uby1zZWNyZXQtb2YtYW55Ym9keQ=="
 GIVEN = {
-    "scim-bridge": {"postman-key": "sim-key", "admin-token": "the-admin-token"},
+    "scim-bridge": {"postman-key": "sim-key", "admin-token": "the-admin-token-of-the-tests"},
     "scim-bridge-postman": {"postman-key": "sim-key"},
     "scim-bridge-hr": {"secret": WHSEC, "current": WHSEC, "next": WHSEC},
-    "people": {"secret": "people-secret"},
+    "people": {"secret": "the-secret-of-people"},
     "redis": {"redis-password": "redis-pass", "password": "redis-pass", "sentinel-password": "sentinel-pass"},
 }
 

@@ -2,16 +2,21 @@
 
 import json
 import re
+import shutil
 import tomllib
 
 import pytest
 
 from conftest import GIVEN, WHSEC
 from pod import Pod
-from render import MATRIX, ROOT, render
+from render import CHART, MATRIX, ROOT, render
 from servers import run
 
-OWN = {"server": {"listen", "admin_listen", "admin_token"}, "store": {"url", "password", "key_prefix"}, "postman": {"key"}}
+OWN = {
+    "server": {"listen", "admin_listen", "admin_hosts", "admin_token"},
+    "store": {"url", "password", "key_prefix"},
+    "postman": {"key"},
+}
 
 
 def toml(more=None, values="defaults"):
@@ -39,7 +44,7 @@ def test_every_key_of_the_reference_file_can_be_given(tmp_path):
     # Those that name files or variables: what they name must be there, and no secret in plain text.
     files = {key: str(tmp_path / key) for key in ("ca_file", "cert_file", "key_file", "token", "preset_file")}
     for path in files.values():
-        open(path, "w").write("a-token")
+        open(path, "w").write("a-token-of-the-tests-0123")
     (tmp_path / "preset_file").write_text((ROOT / "config/presets/standard-webhooks.toml").read_text())
     given["server"] |= {"listen": "0.0.0.0:8080", "admin_listen": "0.0.0.0:9090", "admin_token": {"file": files["token"]}}
     given["store"] |= {"url": "rediss://redis.internal:6379/1", "password": {"file": files["token"]}, "sentinel_password": {"file": files["token"]}}
@@ -81,6 +86,18 @@ def test_texts_lists_and_tables_come_through_as_they_are():
     [source] = config["source"]
     assert source["mapping"] == {"hire": ["00123", "true", odd], "occurred_at": []}
     assert source["signature"] == more["config"]["source"][0]["signature"]
+
+
+def test_sections_that_the_chart_knows_nothing_of_come_through(tmp_path):
+    """As the program gets more of them: tables, and lists of tables."""
+    chart = tmp_path / "chart"
+    shutil.copytree(CHART, chart)
+    (chart / "values.schema.json").unlink()
+    more = {"guard": {"leaves_max": 5}, "alert": [{"url": "https://a", "secret": {"file": "/a"}}, {"url": "https://b"}]}
+    more |= {"server": {"token": [{"name": "ci", "role": "read_only"}]}, "source": [{"name": "hr", "fetch": {"base_url": "https://c", "values": {"subdomain": "d"}}}]}
+    config = tomllib.loads(render("defaults", {"config": more}, chart=chart).toml())
+    assert (config["guard"], config["alert"]) == (more["guard"], more["alert"])
+    assert config["server"]["token"] == more["server"]["token"] and config["source"][0]["fetch"] == more["source"][0]["fetch"]
 
 
 def test_a_key_in_config_wins_over_the_chart_s():

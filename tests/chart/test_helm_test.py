@@ -59,7 +59,7 @@ def bridge(tmp_path_factory, postman):
     """Values that make all addresses this machine's, and a bridge that serves by them."""
     folder = tmp_path_factory.mktemp("serve")
     server = {"listen": f"0.0.0.0:{free_port()}", "admin_listen": f"0.0.0.0:{free_port()}"}
-    more = {"config": {"server": server, "postman": {"base_url": postman}}, "secrets": {"adminToken": {"value": "the-token"}}}
+    more = {"config": {"server": server, "postman": {"base_url": postman}}, "secrets": {"adminToken": {"value": "the-token-of-this-very-test"}}}
     rendered = render("embedded", more)
     pod = Pod(rendered, rendered.pod("Deployment", RELEASE + "-scim-bridge"), folder, GIVEN)
     with serving(pod.env(), *pod.args()[1:]):

@@ -127,10 +127,10 @@ def test_a_source_s_secret_is_replaced_without_a_webhook_refused(bridge):
 
 
 def test_the_admin_token_is_replaced_without_a_restart(bridge):
-    assert bridge.api("status", "the-admin-token")[0] == 200
-    bridge.put("scim-bridge", **{"admin-token": "another-token"})
-    assert bridge.api("status", "another-token")[0] == 200
-    assert bridge.api("status", "the-admin-token")[0] == 401
+    assert bridge.api("status", "the-admin-token-of-the-tests")[0] == 200
+    bridge.put("scim-bridge", **{"admin-token": "another-token-of-the-tests"})
+    assert bridge.api("status", "another-token-of-the-tests")[0] == 200
+    assert bridge.api("status", "the-admin-token-of-the-tests")[0] == 401
 
 
 def test_redis_password_is_replaced_without_a_webhook_refused(bridge, redis):
@@ -155,16 +155,16 @@ def test_the_postman_key_is_replaced_and_what_waited_goes_on(tmp_path, redis):
             assert bridge.post(OLD, "E-before") == 200
 
             def in_line(person):
-                return json.loads(bridge.api(f"people/hr/{person}", "the-admin-token")[1]).get("standing") == "in_line"
+                return json.loads(bridge.api(f"people/hr/{person}", "the-admin-token-of-the-tests")[1]).get("standing") == "in_line"
 
             eventually(lambda: in_line("E-before"), "the first hire is not done")
             options = urllib.request.Request(base_url.replace("/scim/v2", "/sim/options"), b'{"key": "the-new-key"}', method="PATCH")
             assert urllib.request.urlopen(options, timeout=5).status == 200
             assert bridge.post(OLD, "E-held") == 200
-            eventually(lambda: "HOLD-KEY" in bridge.api("hold", "the-admin-token")[1], "no hold comes of the old key")
+            eventually(lambda: "HOLD-KEY" in bridge.api("hold", "the-admin-token-of-the-tests")[1], "no hold comes of the old key")
             bridge.put("scim-bridge", **{"postman-key": "the-new-key"})
             eventually(lambda: in_line("E-held"), "the held hire is not done")
-            assert "HOLD-KEY" not in bridge.api("hold", "the-admin-token")[1]
+            assert "HOLD-KEY" not in bridge.api("hold", "the-admin-token-of-the-tests")[1]
 
 
 def test_redis_certificates_and_authorities_are_replaced_without_a_restart(tmp_path, postman):

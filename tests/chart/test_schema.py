@@ -80,6 +80,9 @@ def test_no_object_takes_keys_that_nobody_knows():
         ({"intake": {"podAntiAffinity": "maybe"}}, "podAntiAffinity"),
         ({"prometheusRule": {"disabled": ["ScimBridgeGone"]}}, "disabled"),
         ({"config": {"store": {"durability": "hopeful"}}}, "durability"),
+        ({"config": {"log": {"level": "verbose"}}}, "level"),
+        ({"config": {"log": {"level": "info,verbose"}}}, "level"),
+        ({"config": {"log": {"level": ""}}}, "level"),
         ({"intake": {"resources": {"limits": {"memory": "256mb"}}}}, "memory"),
         ({"worker": {"resources": {"requests": {"cpu": "a lot"}}}}, "cpu"),
         ({"all": {"resources": {"limit": {"memory": "1Gi"}}}}, "limit"),
@@ -100,6 +103,11 @@ def test_no_object_takes_keys_that_nobody_knows():
 def test_helm_refuses_what_the_schema_does_not_know(more, told):
     done = template("defaults", more)
     assert done.returncode != 0 and "schema" in done.stderr and told in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("level", ["info", "WARN", "off", "2", "scim_bridge=debug", "info,scim_bridge::worker=debug", "warn, hyper=off", "scim_bridge", "[attempt{job=1}]=trace"])
+def test_levels_of_every_form_are_taken(level):
+    assert template("defaults", {"config": {"log": {"level": level}}}).returncode == 0
 
 
 @pytest.mark.parametrize("cidr", ["0.0.0.0/0", "10.1.2.3/32", "192.168.255.0/24", "::/0", "fd00:1::/64", "::ffff:10.0.0.0/104"])

@@ -51,7 +51,7 @@ def test_or_the_chart_makes_a_secret_of_values():
     [made] = rendered.all("Secret")
     assert decoded(made) == {
         "postman-key": "PMAK-not-a-real-one",
-        "admin-token": "not-a-real-token",
+        "admin-token": "not-a-real-token-but-long",
         "source-hr-0": "whsec_dHJ5LWl0LW91dC1hbmQtdGhlbi1tYWtlLXlvdXItb3du",
         "source-hr-1": "whsec_dGhlLW9uZS1iZWZvcmUtdGhhdC1ydW5zLW91dC1zb29u",
         "redis-password": "pass \"word\" \\ with 'marks'",

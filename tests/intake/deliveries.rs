@@ -3,12 +3,13 @@
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 
-use scim_bridge::core::job::JobId;
+use scim_bridge::core::person::job::JobId;
+use scim_bridge::core::person::{Entry, Word};
 use scim_bridge::core::signature::Scheme;
 use scim_bridge::store::Store;
 use secrecy::SecretString;
 
-use super::{Bridge, HIGH_WATER_JOBS, hire, message, reply};
+use super::{Bridge, DEAD_LETTERS_MAX, HIGH_WATER_JOBS, hire, message, reply};
 
 #[test]
 fn a_hire_is_durable_when_200_is_said_and_its_job_is_named() {
@@ -16,8 +17,11 @@ fn a_hire_is_durable_when_200_is_said_and_its_job_is_named() {
     let reply = bridge.post("msg_1", &hire("E-1", "ada@example.com"));
     assert_eq!((reply.status, reply.word("status").as_str()), (200, "accepted"));
     let id = JobId::parse(&reply.jobs()[0]).unwrap();
-    let job = bridge.runtime.block_on(bridge.store.job(id)).unwrap().unwrap().job;
-    assert_eq!(job.event.person.to_string(), format!("{}/E-1", bridge.source));
+    let row = bridge.runtime.block_on(bridge.store.person(id.person())).unwrap().unwrap();
+    let entry = Entry::from_bytes(&row.inbox[0].bytes).unwrap();
+    let Word::Event { job, event } = entry.word else { panic!("{entry:?}") };
+    assert_eq!((job, event.person.to_string()), (id, format!("{}/E-1", bridge.source)));
+    assert_eq!((row.inbox_entries, entry.accepted_at), (1, super::NOW));
     assert_eq!(bridge.counted("accepted"), 1);
 }
 
@@ -33,12 +37,12 @@ fn a_redelivery_is_told_the_ids_of_the_first_time_and_queues_nothing() {
 }
 
 #[test]
-fn an_id_that_comes_again_with_another_body_is_a_conflict() {
+fn an_id_that_comes_again_with_another_body_is_a_duplicate() {
     let bridge = Bridge::start();
-    bridge.post("msg_1", &hire("E-1", "ada@example.com"));
-    let reply = bridge.post("msg_1", &hire("E-2", "eve@example.com"));
-    assert_eq!((reply.status, reply.word("status").as_str()), (409, "conflict"));
-    assert_eq!(bridge.counted("conflict"), 1);
+    let first = bridge.post("msg_1", &hire("E-1", "ada@example.com"));
+    let again = bridge.post("msg_1", &hire("E-2", "eve@example.com"));
+    assert_eq!((again.status, again.word("status").as_str()), (200, "duplicate"));
+    assert_eq!((again.jobs(), bridge.counted("duplicate")), (first.jobs(), 1));
     bridge.undisturbed(1, 0);
 }
 
@@ -59,8 +63,52 @@ fn above_the_high_water_mark_the_sender_is_asked_to_come_again() {
     }
     let reply = bridge.post("msg_over", &hire("E-over", "ada@example.com"));
     assert_eq!((reply.status, reply.word("error").as_str()), (503, "full"));
-    assert_eq!(reply.header("retry-after"), Some("10"));
+    assert_eq!((reply.word("bound").as_str(), reply.header("retry-after")), ("entries", Some("10")));
     assert_eq!((bridge.counted("full"), bridge.jobs("waiting")), (1, HIGH_WATER_JOBS));
+}
+
+#[test]
+fn at_the_bound_of_dead_letters_what_would_add_to_them_is_put_off_and_the_rest_goes_on() {
+    let bridge = Bridge::start();
+    for n in 0..DEAD_LETTERS_MAX {
+        assert_eq!(bridge.post(&format!("msg_{n}"), "no json").word("status"), "unmapped");
+    }
+    let reply = bridge.post("msg_over", "no json");
+    assert_eq!((reply.status, reply.word("bound").as_str()), (503, "dead_letters"));
+    assert_eq!(bridge.post("msg_good", &hire("E-1", "ada@example.com")).word("status"), "accepted");
+}
+
+#[test]
+fn without_a_signed_id_a_body_is_known_while_it_is_the_newest_and_a_notice_never_is() {
+    let by_body: Scheme = toml::from_str("auth = 'static_header'\nheader = 'x-token'").unwrap();
+    let notices = toml::from_str("notice = ['employee.changed']").unwrap();
+    let bridge = Bridge::mapped(by_body, "a-token", notices);
+    let headers = vec![("x-token".to_owned(), "a-token".to_owned())];
+    let post = |body: &str| bridge.request("POST", &bridge.path(), &headers, body.as_bytes()).word("status");
+    let (one, other) = (hire("E-1", "ada@example.com"), hire("E-1", "ada.king@example.com"));
+    assert_eq!([post(&one), post(&one), post(&other), post(&one)], ["accepted", "duplicate", "accepted", "accepted"]);
+    let notice = r#"{"type":"employee.changed","data":{"employee_id":"E-1"}}"#;
+    assert_eq!([post(notice), post(notice)], ["accepted", "accepted"]);
+}
+
+#[test]
+fn a_slash_at_the_end_is_the_same_address() {
+    let bridge = Bridge::start();
+    let body = hire("E-1", "ada@example.com");
+    let path = format!("{}/", bridge.path());
+    let answer = bridge.request("POST", &path, &bridge.signed("msg_1", &body), body.as_bytes());
+    assert_eq!((answer.status, answer.word("status").as_str()), (200, "accepted"));
+}
+
+#[test]
+fn a_get_is_answered_with_what_it_asks_back_where_the_scheme_says_so() {
+    let scheme: Scheme = toml::from_str("header = 'x'\nhandshake = [{ get = { parameter = 'echo' } }]").unwrap();
+    let bridge = Bridge::with(scheme, "0123456789abcdef");
+    let get = |query: &str| bridge.request("GET", &format!("{}{query}", bridge.path()), &[], b"");
+    let echo = get("?echo=5e2f-00a1");
+    assert_eq!((echo.status, echo.body.as_str(), echo.header("content-type")), (200, "5e2f-00a1", Some("text/plain; charset=utf-8")));
+    assert_eq!((get("").status, get("?other=1").status), (405, 405));
+    assert_eq!(Bridge::start().request("GET", &format!("{}?echo=1", bridge.path()), &[], b"").status, 404);
 }
 
 #[test]

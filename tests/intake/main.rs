@@ -1,9 +1,11 @@
 //! The public listener over real sockets, on the embedded store.
 #![expect(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
 
+mod abuse;
 mod bad_input;
 mod deliveries;
 mod hang_ups;
+mod tallies;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -14,16 +16,16 @@ use std::time::Duration;
 
 use scim_bridge::clock::Clock;
 use scim_bridge::core::person::SourceName;
-use scim_bridge::core::hold::ProbePauses;
 use scim_bridge::core::limiter::Rate;
 use scim_bridge::core::mapping::Mapping;
 use scim_bridge::core::signature::{Scheme, ToSign, sign};
+use scim_bridge::core::tally::{DOCUMENT, Ledger, SourceTally};
 use scim_bridge::core::time::UnixMs;
 use scim_bridge::intake::{Intake, IntakeOptions, Services, Source, SourceSecret};
 use scim_bridge::lifecycle::Lifecycle;
 use scim_bridge::secret::LiveSecret;
 use scim_bridge::store::embedded::Embedded;
-use scim_bridge::store::{Retention, Store, StoreOptions};
+use scim_bridge::store::{Bounds, Store, StoreOptions};
 use scim_bridge::telemetry::metrics::Metrics;
 use secrecy::SecretString;
 use tempfile::TempDir;
@@ -33,6 +35,8 @@ const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const NOW: UnixMs = UnixMs(1_795_000_000_000);
 const BODY_BYTES_MAX: usize = 64 * 1024;
 const HIGH_WATER_JOBS: u64 = 200;
+const DEAD_LETTERS_MAX: u64 = 100;
+const CONNECTIONS_PER_PEER: usize = 40;
 
 /// A running intake with a source of its own name, so that its metrics are its own.
 struct Bridge {
@@ -86,6 +90,10 @@ impl Bridge {
     }
 
     fn with(scheme: Scheme, secret: &str) -> Self {
+        Self::mapped(scheme, secret, Mapping::default())
+    }
+
+    fn mapped(scheme: Scheme, secret: &str, mapping: Mapping) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let source = format!("src{}", COUNT.fetch_add(1, Ordering::SeqCst));
         let metrics = Metrics::install().unwrap();
@@ -93,9 +101,14 @@ impl Bridge {
         let options = StoreOptions {
             writes: Rate { calls: 180, window_ms: 60_000 },
             reads: Rate { calls: 300, window_ms: 60_000 },
-            high_water_jobs: HIGH_WATER_JOBS,
-            retention: Retention { finished_ms: 1000, finished_jobs_max: 10 },
-            probe_pauses: ProbePauses { first_ms: 1000, max_ms: 1000 },
+            // One source may have half of it.
+            bounds: Bounds {
+                entries_max: 2 * HIGH_WATER_JOBS,
+                dead_letters_max: 2 * DEAD_LETTERS_MAX,
+                dead_bytes_max: 1 << 30,
+                story_entries_max: 10,
+                story_keep_ms: 1000,
+            },
         };
         let store = Arc::new(Embedded::open(folder.path(), options).unwrap());
         let (clock, lifecycle) = (Clock::manual(NOW), Lifecycle::new());
@@ -106,6 +119,8 @@ impl Bridge {
                 body_bytes_max: BODY_BYTES_MAX,
                 bodies_bytes_max: 4 * BODY_BYTES_MAX,
                 body_timeout_ms: 300,
+                head_timeout_ms: 500,
+                connections_per_peer: CONNECTIONS_PER_PEER,
                 workers: Some(1),
                 shutdown_grace_s: 1,
                 ..IntakeOptions::default()
@@ -114,7 +129,7 @@ impl Bridge {
                 name: SourceName::parse(&source).unwrap(),
                 scheme: scheme.clone(),
                 secrets: vec![SourceSecret { secret: secret.clone(), not_after: None }],
-                mapping: Mapping::default(),
+                mapping,
                 remember_ms: 7 * 24 * 3_600_000,
                 content_types: vec!["application/json".to_owned()],
             }],
@@ -188,9 +203,22 @@ impl Bridge {
         line.map_or(0, |line| line.rsplit(' ').next().unwrap().parse().unwrap())
     }
 
-    /// Jobs in this state.
+    /// Events that wait, or dead letters.
     fn jobs(&self, state: &str) -> u64 {
-        self.runtime.block_on(self.store.stats(NOW)).unwrap().jobs[state]
+        let stats = self.runtime.block_on(self.store.stats()).unwrap();
+        let counts = if state == "dead" { stats.dead } else { stats.entries };
+        counts.values().sum()
+    }
+
+    /// What the source's tally says, once the intake has written it.
+    fn seen(&self, is_there: impl Fn(&SourceTally) -> bool) -> SourceTally {
+        let mut seen = SourceTally::default();
+        eventually("it is told", || {
+            let stored = self.runtime.block_on(self.store.shared(DOCUMENT)).unwrap();
+            seen = Ledger::from_bytes(&stored.bytes).by_source().remove(&self.source).unwrap_or_default();
+            is_there(&seen)
+        });
+        seen
     }
 
     /// Shows that a good delivery still gets in, and that exactly it is in the store besides.

@@ -14,3 +14,5 @@ mod limits;
 mod misbehaviour;
 #[cfg(test)]
 mod quirks;
+#[cfg(test)]
+mod writes;

@@ -3,6 +3,7 @@
 
 mod changes;
 mod handshakes;
+mod neighbours;
 mod rules;
 mod schemes;
 mod vectors;

@@ -1,16 +1,19 @@
 //! The embedded engine: on a folder of its own, and what is particular to its files.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use scim_bridge::clock::LeaseClock;
-use scim_bridge::store::StoreOptions;
 use scim_bridge::store::embedded::Embedded;
 use scim_bridge::store::transfer::Transfer;
+use scim_bridge::store::{Claim, ClaimRequest, Commit, NewEntry, Store, StoreError, StoreOptions};
 use tempfile::TempDir;
 
-use crate::harness::Engine;
+use crate::harness::{
+    Bench, Engine, REMEMBER_MS, at, commit, delivery, first, held, idle, options, person, request, words,
+};
 
 /// A folder that goes away with the test.
 pub(crate) struct Folder(TempDir);
@@ -30,4 +33,232 @@ impl Engine for Folder {
     async fn open(&self, options: StoreOptions) -> Arc<dyn Transfer> {
         Arc::new(Embedded::open_with(self.0.path(), options, LeaseClock::Caller).unwrap())
     }
+}
+
+fn refused(folder: &Path) -> StoreError {
+    Embedded::open(folder, options()).err().expect("it does not open")
+}
+
+/// The file, to be looked at and spoiled past the engine.
+fn file(folder: &Path) -> rusqlite::Connection {
+    rusqlite::Connection::open(folder.join("store.db")).unwrap()
+}
+
+fn mode(path: &Path) -> u32 {
+    path.metadata().unwrap().permissions().mode() & 0o777
+}
+
+#[tokio::test]
+async fn folder_and_files_are_for_their_owner_only() {
+    let outer = TempDir::new().unwrap();
+    let folder = outer.path().join("a/b");
+    let store = Embedded::open(&folder, options()).unwrap();
+    store.check().await.unwrap();
+    assert_eq!(mode(&folder), 0o700);
+    let files: Vec<_> = folder.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(files.len() >= 3, "{files:?}");
+    for file in files {
+        assert_eq!(mode(&file), 0o600, "{}", file.display());
+    }
+}
+
+#[test]
+fn a_store_of_another_layout_is_refused_and_left_alone() {
+    for version in [1, 2, 4, 77] {
+        let folder = TempDir::new().unwrap();
+        drop(Embedded::open(folder.path(), options()).unwrap());
+        file(folder.path()).pragma_update(None, "user_version", version).unwrap();
+        match refused(folder.path()) {
+            StoreError::OlderSchema { found } => assert!(found == version && version < 3),
+            StoreError::NewerSchema { found, known: 3 } => assert!(found == version && version > 3),
+            other => panic!("{other}"),
+        }
+        let found: u32 = file(folder.path()).pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+        assert_eq!(found, version);
+    }
+}
+
+#[test]
+fn what_is_no_database_of_ours_is_refused_and_left_alone() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("store.db");
+    let garbage = "this is no database at all; ".repeat(100);
+    std::fs::write(&path, &garbage).unwrap();
+    assert!(matches!(refused(folder.path()), StoreError::Damaged(_)));
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), garbage);
+    std::fs::remove_file(&path).unwrap();
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.execute_batch("CREATE TABLE jobs (x)").unwrap();
+    drop(other);
+    assert!(matches!(refused(folder.path()), StoreError::Damaged(_)));
+}
+
+#[test]
+fn a_folder_that_cannot_be_made_is_told() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    assert!(matches!(refused(&file.join("store")), StoreError::Unavailable(_)));
+}
+
+#[tokio::test]
+async fn a_closed_store_says_so_and_is_one_file() {
+    let folder = TempDir::new().unwrap();
+    let store = Embedded::open(folder.path(), options()).unwrap();
+    store.check().await.unwrap();
+    store.close().await;
+    assert!(matches!(store.check().await, Err(StoreError::Unavailable(_))));
+    store.close().await;
+    let log = folder.path().join("store.db-wal");
+    assert_eq!(log.metadata().map_or(0, |file| file.len()), 0);
+}
+
+#[tokio::test]
+async fn a_wall_clock_that_is_set_ahead_or_back_ends_no_lease_and_prolongs_none() {
+    let folder = TempDir::new().unwrap();
+    let store = Embedded::open(folder.path(), options()).unwrap();
+    let mut bench = Bench::new(Folder::new(), false).await;
+    let sent = delivery([1; 16], vec![bench.entry("1", "x")]);
+    store.accept(at(0), sent).await.unwrap();
+    let year = 365 * 86_400_000;
+    let claim = async |now, lease_ms| {
+        let ask = ClaimRequest { lease_ms, ..request(1) };
+        match store.claim(now, &ask).await.unwrap() {
+            Claim::People(mut people) => Some(people.remove(0)),
+            Claim::Nobody { .. } => None,
+        }
+    };
+    let claimed = claim(at(year), 60_000).await.unwrap();
+    assert_eq!(claimed.lease.until, at(year + 60_000), "as the worker's clock has it");
+    assert!(claim(at(2 * year), 60_000).await.is_none(), "a year ahead, a moment later");
+    assert!(claim(at(0), 60_000).await.is_none());
+    // A lease of nothing runs out at once, whatever the wall says.
+    store.renew(at(2 * year), &claimed.lease, 0).await.unwrap().unwrap();
+    assert!(claim(at(0), 60_000).await.unwrap().taken_over);
+}
+
+#[tokio::test]
+async fn who_cannot_be_read_is_set_aside_and_the_others_go_on() {
+    let folder = Folder::new();
+    let path = folder.path().to_owned();
+    let mut bench = Bench::new(folder, false).await;
+    bench.accept(at(0), &[("broken", "x")]).await;
+    bench.accept(at(1), &[("whole", "y"), ("other", "z")]).await;
+    let number = i64::try_from(person("broken").id().0).unwrap();
+    for (column, value) in [("state", "'garbage'"), ("document", "17"), ("newest", "x'00'"), ("due", "0.5")] {
+        file(&path).execute(&format!("UPDATE person SET {column} = {value} WHERE id = ?1"), [number]).unwrap();
+        let claimed = bench.claim_one(at(2)).await;
+        assert_ne!(words(&claimed), ["x"], "{column}");
+        assert_eq!(bench.claim(at(2), 9).await.len(), 1, "{column}");
+        // They are left out of listings, and their neighbours are there.
+        let listed = bench.s().await.people(&first(9)).await.unwrap();
+        assert!(listed.rows.len() >= 2, "{column}");
+        bench.s().await.end_leases(at(2)).await.unwrap();
+        // Mended, they are found again within the hour.
+        let mend = "UPDATE person SET state = 'waiting', document = NULL, newest = NULL, due = 0 WHERE id = ?1";
+        file(&path).execute(mend, [number]).unwrap();
+        assert_eq!(words(&bench.claim_one(at(3)).await), ["x"], "{column}");
+        bench.s().await.end_leases(at(3)).await.unwrap();
+        file(&path).execute("UPDATE person SET due = ?2 WHERE id = ?1", [number, at(0).0]).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn figures_that_do_not_read_back_are_counted_anew() {
+    for damage in ["UPDATE control SET value = 'garbage'", "DELETE FROM control", "UPDATE control SET value = x'00'"] {
+        let folder = Folder::new();
+        let path = folder.path().to_owned();
+        let mut bench = Bench::new(folder, false).await;
+        bench.settled(at(0), "idle", idle()).await;
+        bench.settled(at(0), "held", held("all")).await;
+        bench.accept_unmapped(at(0), None, "payload").await;
+        bench.accept(at(1), &[("1", "a"), ("1", "b")]).await;
+        let before = bench.s().await.stats().await.unwrap();
+        file(&path).execute_batch(damage).unwrap();
+        bench.reopen().await;
+        assert_eq!(bench.s().await.stats().await.unwrap(), before, "{damage}");
+        bench.accept(at(2), &[("1", "c")]).await;
+        assert_eq!(words(&bench.claim_one(at(2)).await), ["a", "b", "c"]);
+    }
+}
+
+#[tokio::test]
+async fn what_is_deleted_is_gone_from_the_file_and_the_file_gives_space_back() {
+    let folder = Folder::new();
+    let path = folder.path().join("store.db");
+    let mut bench = Bench::new(folder, false).await;
+    let marks = ["Ada-Lovelace-in-the-inbox", "Ada-Lovelace-in-the-document"];
+    for batch in 0..20 {
+        let whom: Vec<_> = (0..500).map(|n| format!("{batch}-{n}")).collect();
+        let long = format!("{} {}", marks[0], "x".repeat(2_000));
+        let entries: Vec<_> = whom.iter().map(|who| (who.as_str(), long.as_str())).collect();
+        bench.accept(at(0), &entries).await;
+    }
+    for claimed in bench.claim(at(0), 100).await {
+        let full = Commit { document: Some(marks[1].into()), ..commit("x", idle()) };
+        bench.commit(at(0), &claimed.lease, full).await;
+    }
+    // Closed, everything is in the one file.
+    bench.reopen().await;
+    let holds = |mark: &str| {
+        let bytes = std::fs::read(&path).unwrap();
+        bytes.windows(mark.len()).any(|window| window == mark.as_bytes())
+    };
+    let full = path.metadata().unwrap().len();
+    assert!(full > 20_000_000 && holds(marks[0]) && holds(marks[1]));
+    for batch in 0..20 {
+        for n in 0..500 {
+            assert!(bench.s().await.erase(&person(&format!("{batch}-{n}"))).await.unwrap());
+        }
+    }
+    while bench.s().await.tidy(at(REMEMBER_MS)).await.unwrap() > 0 {}
+    bench.reopen().await;
+    let left = path.metadata().unwrap().len();
+    assert!(left < full / 3, "{left} of {full} bytes");
+    assert!(!holds(marks[0]) && !holds(marks[1]), "what was erased is overwritten");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_beside_those_who_write_has_all_that_was_answered_before() {
+    let (folder, outer) = (Folder::new(), TempDir::new().unwrap());
+    let from = folder.path().to_owned();
+    let store = Arc::new(Embedded::open(&from, options()).unwrap());
+    let accept = async |store: &Embedded, n: u32| {
+        let person = person(&n.to_string());
+        let entry =
+            NewEntry { job: scim_bridge::clock::new_job_id(person.id()), person, bytes: vec![b'x'; 400].into() };
+        store.accept(at(0), delivery(u128::from(n).to_be_bytes(), vec![entry])).await.unwrap();
+    };
+    for n in 0..200 {
+        accept(&store, n).await;
+    }
+    let writing = {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move {
+            for n in 200..600 {
+                accept(&store, n).await;
+            }
+        })
+    };
+    let restored = outer.path().join("restored");
+    std::fs::create_dir(&restored).unwrap();
+    let copy = restored.join("store.db");
+    // As another process does, past the lock.
+    tokio::task::spawn_blocking({
+        let (from, copy) = (from.clone(), copy.clone());
+        move || Embedded::backup_of(&from, &copy).unwrap()
+    })
+    .await
+    .unwrap();
+    writing.await.unwrap();
+    assert_eq!(mode(&copy), 0o600);
+    let again = store.backup(&copy).await;
+    assert!(matches!(again, Err(StoreError::Unavailable(_))), "a backup goes over no file: {again:?}");
+    let there = Embedded::open(&restored, options()).unwrap();
+    let entries: u64 = there.stats().await.unwrap().entries.values().sum();
+    assert!((200..=600).contains(&entries), "{entries}");
+    let whole: String = file(&restored).query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(whole, "ok");
+    assert!(Embedded::backup_of(&outer.path().join("nowhere"), &outer.path().join("x")).is_err());
+    assert!(!outer.path().join("x").exists());
 }

@@ -2,12 +2,15 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "all of this is tests")]
 
+mod arrivals;
 mod conformance;
 mod embedded;
 mod harness;
 mod memory;
+mod processes;
 mod properties;
 mod redis;
+mod redis_clock;
 mod servers;
 
 conformance::conformance!(embedded_engine, crate::embedded::Folder::new());

@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 
-use scim_bridge::core::job::{JobId, JobState};
+use scim_bridge::core::person::PersonId;
 use scim_bridge::store::embedded::Embedded;
-use scim_bridge::store::{Accepted, Claim, ClaimRequest, NewJob, Settled, Settlement, Store, StoreError};
+use scim_bridge::store::{Accepted, Claim, Commit, Committed, LaneState, NewEntry, Store, StoreError};
 use tempfile::TempDir;
 
-use crate::harness::{at, delivery, done, hire, options};
+use crate::harness::{at, commit, delivery, idle, options, person, request};
 
 /// Names the folder to the other process.
 const FOLDER: &str = "SCIM_BRIDGE_TEST_STORE_FOLDER";
@@ -65,7 +65,7 @@ async fn a_second_process_is_refused_at_once() {
     assert!(matches!(refused, Some(StoreError::InUse { .. })), "{refused:?}");
     child.kill().unwrap();
     child.wait().unwrap();
-    Embedded::open(folder.path(), options()).unwrap().ping().await.unwrap();
+    Embedded::open(folder.path(), options()).unwrap().check().await.unwrap();
 }
 
 #[test]
@@ -87,23 +87,27 @@ async fn the_process_that_is_killed() {
     for sender in 0..4_u8 {
         let store = Arc::clone(&store);
         senders.push(tokio::spawn(async move {
-            loop {
-                let id = scim_bridge::clock::new_job_id();
-                let job = NewJob { id, event: hire(&format!("{id}-{sender}")) };
-                let stored = store.accept(at(0), delivery(id.0.to_be_bytes(), [0; 16], vec![job])).await;
+            for n in 0_u64.. {
+                let person = person(&format!("{}-{sender}-{n}", std::process::id()));
+                let (id, job) = (person.id(), scim_bridge::clock::new_job_id(person.id()));
+                let entry = NewEntry { job, person, bytes: id.to_string().into() };
+                let stored = store.accept(at(0), delivery(job.0.to_be_bytes(), vec![entry])).await;
                 assert_eq!(stored.unwrap(), Accepted::Stored);
                 tell(&format!("accepted {id}"));
             }
         }));
     }
-    let request = ClaimRequest { worker: "w".into(), number: 1, lost_from: None, jobs_max: 3, lease_ms: 1_000 };
     loop {
-        if let Claim::Jobs(jobs) = store.claim(at(1), &request).await.unwrap() {
-            for claimed in jobs {
-                let settlement = Settlement { verdict: done(), history: Vec::new(), trial: None, directory: None };
-                let settled = store.settle(at(1), &claimed.lease, settlement).await.unwrap();
-                assert_eq!(settled, Settled::Settled);
-                tell(&format!("finished {}", claimed.job.id));
+        if let Claim::People(people) = store.claim(at(1), &request(3)).await.unwrap() {
+            for claimed in people {
+                let id = claimed.lease.person;
+                let folded = Commit {
+                    document: Some(id.to_string().into()),
+                    consumed_to: claimed.inbox.last().map(|entry| entry.seq),
+                    ..commit("x", idle())
+                };
+                assert_eq!(store.commit(at(1), &claimed.lease, folded).await.unwrap(), Committed::Committed);
+                tell(&format!("finished {id}"));
             }
         }
         assert!(senders.iter().all(|sender| !sender.is_finished()), "a sender failed");
@@ -120,9 +124,9 @@ async fn what_was_answered_survives_a_kill() {
         let mut heard = 0;
         while let Some(Ok(line)) = told.next() {
             if let Some(id) = line.strip_prefix("accepted ") {
-                accepted.push(JobId::parse(id).unwrap());
+                accepted.push(PersonId::parse(id).unwrap());
             } else if let Some(id) = line.strip_prefix("finished ") {
-                finished.push(JobId::parse(id).unwrap());
+                finished.push(PersonId::parse(id).unwrap());
             } else {
                 continue;
             }
@@ -138,19 +142,29 @@ async fn what_was_answered_survives_a_kill() {
     }
 }
 
-async fn check(folder: &Path, accepted: &[JobId], finished: &[JobId]) {
+async fn check(folder: &Path, accepted: &[PersonId], finished: &[PersonId]) {
     let store = Embedded::open(folder, options()).unwrap();
     for id in accepted {
-        assert!(store.job(*id).await.unwrap().is_some(), "{id} was accepted and is lost");
+        let row = store.person(*id).await.unwrap().expect("what was accepted is there");
+        let is_waiting = row.inbox.iter().any(|entry| entry.bytes == id.to_string());
+        assert!(is_waiting || row.document.is_some_and(|document| document == id.to_string()), "{id} is lost");
     }
     for id in finished {
-        assert_eq!(store.job(*id).await.unwrap().unwrap().state, JobState::Done, "{id} was finished");
+        let row = store.person(*id).await.unwrap().unwrap();
+        assert_eq!((row.lane.state, row.inbox_entries), (LaneState::Idle, 0), "{id} was finished");
     }
-    let stats = store.stats(at(2)).await.unwrap();
-    assert!(stats.jobs.values().sum::<u64>() >= accepted.len() as u64);
+    let stats = store.stats().await.unwrap();
+    let waiting: u64 = stats.entries.values().sum();
+    assert!(stats.people + waiting >= accepted.len() as u64);
     store.close().await;
     drop(store);
     let file = rusqlite::Connection::open(folder.join("store.db")).unwrap();
     let found: String = file.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
     assert_eq!(found, "ok");
+    // The figures are those of what is there.
+    let entries: u64 =
+        file.query_row("SELECT count(*) FROM inbox", [], |row| row.get::<_, i64>(0)).unwrap().unsigned_abs();
+    let people: u64 =
+        file.query_row("SELECT count(document) FROM person", [], |row| row.get::<_, i64>(0)).unwrap().unsigned_abs();
+    assert_eq!((waiting, stats.people), (entries, people));
 }

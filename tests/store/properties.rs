@@ -17,6 +17,8 @@ use scim_bridge::store::{
 use crate::embedded::Folder;
 use crate::harness::{Bench, Engine, LEASE_MS, T0, commit, dead_row, first, person_of, request};
 use crate::memory::Kept;
+use crate::redis::Keyspace;
+use crate::servers::{REDIS, VALKEY};
 
 const SOURCES: [&str; 2] = ["hr", "eu"];
 const PEOPLE: usize = 4;
@@ -202,8 +204,8 @@ impl Pair {
             Step::Share { is_new } => {
                 let bytes = self.word();
                 self.both(async |store| {
-                    let version = store.shared("holds").await.unwrap().version;
-                    store.put_shared("holds", version + u64::from(!is_new), bytes.clone()).await.unwrap()
+                    let version = store.shared("audit").await.unwrap().version;
+                    store.put_shared("audit", version + u64::from(!is_new), bytes.clone()).await.unwrap()
                 })
                 .await;
             }
@@ -421,7 +423,7 @@ async fn views(b: &mut Bench) -> (Vec<String>, Stats) {
     for key in KEYS {
         seen.push(format!("{key}: {:?}", b.s().await.owner(key).await.unwrap()));
     }
-    seen.push(format!("{:?}", b.s().await.shared("holds").await.unwrap().bytes));
+    seen.push(format!("{:?}", b.s().await.shared("audit").await.unwrap().bytes));
     let mut stats = b.s().await.stats().await.unwrap();
     for numbers in [&mut stats.entries, &mut stats.dead, &mut stats.dead_by_source] {
         numbers.retain(|_, number| *number > 0);
@@ -446,5 +448,18 @@ proptest! {
     #[test]
     fn the_embedded_engine_and_the_model_agree_after_every_step(steps in steps()) {
         agree(steps, Folder::new());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 6, ..ProptestConfig::default() })]
+    #[test]
+    fn redis_and_the_model_agree_after_every_step(steps in steps()) {
+        agree(steps, Keyspace::on(&REDIS));
+    }
+
+    #[test]
+    fn valkey_and_the_model_agree_after_every_step(steps in steps()) {
+        agree(steps, Keyspace::on(&VALKEY));
     }
 }

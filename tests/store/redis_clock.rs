@@ -1,13 +1,13 @@
 //! A server whose clock is set back: what is due, the tokens and the leases do not wait for it.
 
 use scim_bridge::core::limiter::{CallKind, Rate};
-use scim_bridge::store::{Settled, Token};
+use scim_bridge::store::{Commit, Committed, Token};
 
-use crate::harness::{Bench, LEASE_MS, at, done, hire, retry};
-use crate::redis::both;
+use crate::harness::{Bench, LEASE_MS, at, commit, idle, retry};
+use crate::redis::{AsServer, both};
 
 /// A worker that looks for work once a second and finds none.
-async fn idle(b: &mut Bench, from: u64, to: u64) {
+async fn nothing_to_do(b: &mut Bench, from: u64, to: u64) {
     for ms in (from..=to).step_by(1_000) {
         b.claim_none(at(ms)).await;
     }
@@ -20,54 +20,57 @@ const BACK: u64 = 600_000;
 #[tokio::test]
 async fn what_is_due_soon_is_due_soon_although_the_clock_is_set_back() {
     for keys in both() {
-        let mut b = Bench::new(keys, false).await;
-        let retried = b.accept_one(at(LATE), hire("1")).await;
-        b.work_off(at(LATE), retry(at(LATE + 60_000))).await;
-        let (until, _) = b.claim_none(at(BACK)).await;
+        let mut b = Bench::new(AsServer(keys), false).await;
+        b.accept(at(LATE), &[("1", "x")]).await;
+        b.work_off(at(LATE), "1", commit("1", retry(at(LATE + 60_000)))).await;
+        let until = b.claim_none(at(BACK)).await;
         assert_eq!(until, Some(at(BACK + 60_000)));
         // Time goes on by nine tenths of the clock's pace, until the clock has caught up.
-        idle(&mut b, BACK, BACK + 66_000).await;
-        assert_eq!(b.work_off(at(BACK + 67_000), done()).await, retried);
+        nothing_to_do(&mut b, BACK, BACK + 66_000).await;
+        b.work_off(at(BACK + 67_000), "1", commit("1", idle())).await;
         // What comes new is due at once.
-        let new = b.accept_one(at(BACK + 67_000), hire("2")).await;
-        assert_eq!(b.work_off(at(BACK + 67_000), done()).await, new);
+        b.accept(at(BACK + 67_000), &[("2", "x")]).await;
+        b.work_off(at(BACK + 67_000), "2", commit("2", idle())).await;
     }
 }
 
 #[tokio::test]
 async fn a_clock_that_is_set_back_again_and_again_stops_nothing() {
     for keys in both() {
-        let mut b = Bench::new(keys, false).await;
+        let mut b = Bench::new(AsServer(keys), false).await;
         for n in 0..4 {
             let now = LATE - n * 1_000_000;
-            let id = b.accept_one(at(now), hire(&n.to_string())).await;
-            b.work_off(at(now), retry(at(now + 9_000))).await;
-            idle(&mut b, now, now + 8_000).await;
-            assert_eq!(b.work_off(at(now + 11_000), done()).await, id, "{n}");
+            let who = n.to_string();
+            b.accept(at(now), &[(&who, "x")]).await;
+            b.work_off(at(now), &who, commit(&who, retry(at(now + 9_000)))).await;
+            nothing_to_do(&mut b, now, now + 8_000).await;
+            b.work_off(at(now + 11_000), &who, commit(&who, idle())).await;
         }
         // It has caught up: both are the same again.
-        b.accept_one(at(10 * LATE), hire("9")).await;
-        b.work_off(at(10 * LATE), retry(at(10 * LATE + 1_000))).await;
+        b.accept(at(10 * LATE), &[("9", "x")]).await;
+        b.work_off(at(10 * LATE), "9", commit("9", retry(at(10 * LATE + 1_000)))).await;
         b.claim_none(at(10 * LATE + 999)).await;
-        b.work_off(at(10 * LATE + 1_000), done()).await;
+        b.work_off(at(10 * LATE + 1_000), "9", commit("9", idle())).await;
     }
 }
 
 #[tokio::test]
 async fn a_clock_that_is_set_right_again_takes_no_lease_away() {
     for keys in both() {
-        let mut b = Bench::new(keys, false).await;
-        b.accept_one(at(LATE), hire("1")).await;
-        b.work_off(at(LATE), retry(at(LATE + 3 * LEASE_MS))).await;
-        b.accept_one(at(LATE), hire("2")).await;
+        let mut b = Bench::new(AsServer(keys), false).await;
+        b.accept(at(LATE), &[("1", "x")]).await;
+        b.work_off(at(LATE), "1", commit("1", retry(at(LATE + 3 * LEASE_MS)))).await;
+        b.accept(at(LATE), &[("2", "x")]).await;
         // Claimed while the clock is back, which is set right a moment later.
         let claimed = b.claim_one(at(BACK)).await;
         b.claim_none(at(BACK + 2_000)).await;
         b.claim_none(at(LATE + 3_000)).await;
         let renewed = b.s().await.renew(at(LATE + 4_000), &claimed.lease, LEASE_MS).await.unwrap().unwrap();
-        assert_eq!(b.settle(at(LATE + 5_000), &renewed, done()).await, Settled::Settled);
+        let folded = Commit { consumed_to: Some(claimed.inbox[0].seq), ..commit("2", idle()) };
+        let done = b.commit(at(LATE + 5_000), &renewed, folded).await;
+        assert_eq!(done, Committed::Committed);
         // And time is the clock's again, or nearly.
-        let (until, _) = b.claim_none(at(LATE + 6_000)).await;
+        let until = b.claim_none(at(LATE + 6_000)).await;
         assert!(until.is_some_and(|until| until.ms_since(at(LATE)) > 3 * LEASE_MS - 15_000), "{until:?}");
     }
 }
@@ -75,7 +78,7 @@ async fn a_clock_that_is_set_right_again_takes_no_lease_away() {
 #[tokio::test]
 async fn a_token_is_had_in_time_by_whoever_only_asks_for_tokens() {
     for keys in both() {
-        let mut b = Bench::new(keys, false).await;
+        let mut b = Bench::new(AsServer(keys), false).await;
         b.with(|options| options.writes = Rate { calls: 10, window_ms: 10_000 }).await;
         let mut granted = Vec::new();
         for from in [LATE, BACK] {
@@ -93,12 +96,12 @@ async fn a_token_is_had_in_time_by_whoever_only_asks_for_tokens() {
 #[tokio::test]
 async fn a_lease_runs_out_although_the_clock_is_set_back() {
     for keys in both() {
-        let mut b = Bench::new(keys, false).await;
-        b.accept_one(at(LATE), hire("1")).await;
+        let mut b = Bench::new(AsServer(keys), false).await;
+        b.accept(at(LATE), &[("1", "x")]).await;
         let first = b.claim_one(at(LATE)).await;
-        idle(&mut b, BACK, BACK + LEASE_MS).await;
+        nothing_to_do(&mut b, BACK, BACK + LEASE_MS).await;
         let second = b.claim_one(at(BACK + LEASE_MS * 10 / 9 + 1_000)).await;
-        assert_eq!(second.job.id, first.job.id);
+        assert!(second.taken_over && second.lease.person == first.lease.person);
         assert!(second.lease.fence > first.lease.fence);
     }
 }
@@ -106,14 +109,14 @@ async fn a_lease_runs_out_although_the_clock_is_set_back() {
 #[tokio::test]
 async fn tokens_come_back_although_the_clock_is_set_back_and_none_too_soon() {
     for keys in both() {
-        let mut b = Bench::new(keys, false).await;
+        let mut b = Bench::new(AsServer(keys), false).await;
         b.with(|options| options.writes = Rate { calls: 10, window_ms: 10_000 }).await;
         let mut taken = 0;
         while b.s().await.take_token(at(LATE), CallKind::Write).await.unwrap() == Token::Granted {
             taken += 1;
         }
         assert!(taken > 0);
-        idle(&mut b, BACK, BACK + 11_000).await;
+        nothing_to_do(&mut b, BACK, BACK + 11_000).await;
         // A window later all of them are back, and no more.
         let mut again = 0;
         while b.s().await.take_token(at(BACK + 11_500), CallKind::Write).await.unwrap() == Token::Granted {

@@ -40,7 +40,7 @@ fn about(now: UnixMs, source: &SourceFigures, entries: u64) -> Markup {
         ("ignored", tally.ignored),
         ("could not be mapped", tally.unmapped),
         ("handshakes", tally.handshakes),
-        ("tokens offered", tally.tokens),
+        ("tokens offered", tally.token_offered),
     ];
     let words = [
         ("refused", &tally.refused),

@@ -157,7 +157,7 @@ impl Stage {
 
     /// What the bridge knows of a person; none where it knows nothing.
     pub(super) async fn person(&self, employee_id: &str) -> Result<Option<Told>, Failure> {
-        let path = format!("/api/v1/people?source=hr&employee_id={}", Api::escaped(employee_id));
+        let path = format!("/api/v1/person?source=hr&employee_id={}", Api::escaped(employee_id));
         self.api.get_if_there(&path).await
     }
 

@@ -48,7 +48,9 @@ pub(super) fn read(body: &[u8], start_index: u32, sought: Option<&str>) -> Optio
         id.map_or("", RawValue::get).hash(&mut hasher);
         user_name.map_or("", RawValue::get).hash(&mut hasher);
         let is_sought = sought.is_some_and(|sought| {
-            user_name.and_then(|name| json::text(name, USER_NAME_BYTES_MAX)).is_some_and(|name| is_address(&name, sought))
+            user_name
+                .and_then(|name| json::text(name, USER_NAME_BYTES_MAX))
+                .is_some_and(|name| is_address(&name, sought))
         });
         if is_sought && page.members.len() < MATCHES_MAX {
             match member::of_object(row, None) {

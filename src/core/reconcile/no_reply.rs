@@ -64,7 +64,9 @@ impl fmt::Display for NoReply {
             Self::ConnectTimedOut => "no connection was made in time",
             Self::CertificateExpired => "the server's certificate has expired",
             Self::CertificateNotYetValid => "the server's certificate is not valid yet: see the clocks of both sides",
-            Self::CertificateOtherName => "the server's certificate is for another name than the one in `[postman] base_url`",
+            Self::CertificateOtherName => {
+                "the server's certificate is for another name than the one in `[postman] base_url`"
+            }
             Self::CertificateUntrusted => {
                 "the server's certificate is of an unknown authority: trust it by `[postman] ca_file`"
             }

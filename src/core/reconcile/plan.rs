@@ -18,8 +18,10 @@ use crate::core::person::job::Finished;
 use crate::core::person::{Document, Email, EmploymentState, EmploymentWord, KnownMember, SourceName};
 use crate::core::time::UnixMs;
 
-/// An answered error is most likely not in effect: so long it is looked for all the same.
+/// How long a create of unknown outcome is looked for before another one is made: an answered error is most
+/// likely not in effect; one without an answer may be shown late.
 const ANSWERED_UNKNOWN_MS: u64 = 5_000;
+const UNANSWERED_UNKNOWN_MS: u64 = 10_000;
 /// All members are paged through for one person at most once in this time.
 const PAGED_AGAIN_MS: u64 = 86_400_000;
 /// A write that is answered as a success, and not shown, is repeated so often.
@@ -199,7 +201,12 @@ fn nobody(state: &mut AttemptState, rules: &PlanRules, standing: Standing, email
     }
     // Nobody found soon after a create is no proof.
     if let Some(unknown) = state.document.progress.create_unknown {
-        let wait_ms = if unknown.answered { rules.read_lag_ms.min(ANSWERED_UNKNOWN_MS) } else { rules.read_lag_ms };
+        let wait_ms = match unknown.answered {
+            // Somebody is there, and reads may lag for as long: not to be taken for an invitation yet.
+            _ if state.already_member => rules.read_lag_ms,
+            true => rules.read_lag_ms.min(ANSWERED_UNKNOWN_MS),
+            false => rules.read_lag_ms.min(UNANSWERED_UNKNOWN_MS),
+        };
         if now.ms_since(unknown.at) < wait_ms {
             return finish(try_again(Code::ScimUnknownOutcome, None, true));
         }

@@ -191,7 +191,9 @@ impl Refused<'_> {
             | Request::SetActive { .. }
             | Request::SetUserName { .. }
             | Request::SetNames { .. } => true,
-            Request::Create(_) | Request::Find { .. } | Request::Page { .. } | Request::Probe | Request::Discover => false,
+            Request::Create(_) | Request::Find { .. } | Request::Page { .. } | Request::Probe | Request::Discover => {
+                false
+            }
         }
     }
 }
@@ -210,10 +212,14 @@ fn normalised(detail: &str) -> String {
     plain.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The target's own `detail` for a person's story: short, on one line, without addresses.
+/// The target's own `detail` for a person's story: short, on one line, without addresses. Without a reply,
+/// why there is none.
 #[must_use]
 pub fn detail_for_story(reply: &Reply) -> Option<String> {
-    let Reply::Http(http) = reply else { return None };
+    let http = match reply {
+        Reply::Http(http) => http,
+        Reply::NotSent { reason } | Reply::Lost { reason } => return Some(reason.to_string()),
+    };
     if http.status < 300 || !http.body_complete {
         return None;
     }
@@ -235,6 +241,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
+    use crate::core::reconcile::no_reply::NoReply;
 
     fn told(detail: &str) -> Option<String> {
         let body = Bytes::from(serde_json::json!({ "detail": detail }).to_string());
@@ -243,10 +250,18 @@ mod tests {
 
     #[test]
     fn a_story_tells_the_detail_without_addresses_and_control_characters() {
-        assert_eq!(told("The user <ada@example.com> is\r\n not\u{1b} allowed.").as_deref(), Some("The user (address) is not allowed."));
+        assert_eq!(
+            told("The user <ada@example.com> is\r\n not\u{1b} allowed.").as_deref(),
+            Some("The user (address) is not allowed.")
+        );
         assert_eq!(told("filter userName%20eq%20%22ada%40example.com%22").as_deref(), Some("filter (address)"));
         assert_eq!(told(&format!("{} ada.lovelace@example.com", "x".repeat(190))).map(|text| text.len()), Some(200));
         assert_eq!(told(" \n "), None);
-        assert_eq!(detail_for_story(&Reply::Http(HttpReply { status: 500, body_complete: true, ..HttpReply::default() })), None);
+        let lost = Reply::Lost { reason: NoReply::Closed };
+        assert_eq!(detail_for_story(&lost).as_deref(), Some("the connection was closed before the reply"));
+        assert_eq!(
+            detail_for_story(&Reply::Http(HttpReply { status: 500, body_complete: true, ..HttpReply::default() })),
+            None
+        );
     }
 }

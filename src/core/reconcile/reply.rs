@@ -193,8 +193,9 @@ fn classify_http(asked: &Request, sought: Option<&str>, http: &HttpReply, now: U
         501 if operation == Operation::Find => Outcome::NoFilter,
         // Not implemented: it had no effect, and will have none.
         501 => refusal::suspect(operation, http.status, not_before),
-        408 | 425 | 500..=599 => quota(http.status, hint, now)
-            .unwrap_or_else(|| passing(operation, Code::ScimUnavailable, not_before)),
+        408 | 425 | 500..=599 => {
+            quota(http.status, hint, now).unwrap_or_else(|| passing(operation, Code::ScimUnavailable, not_before))
+        }
         300..=499 => refusal::classify(asked, http, hint, now),
         _ => passing(operation, Code::ScimUnreadable, not_before),
     }
@@ -235,7 +236,10 @@ fn success(asked: &Request, sought: Option<&str>, http: &HttpReply) -> Outcome {
             shown => Outcome::Created(shown),
         },
         Request::Get { .. } => member().map_or_else(unreadable, Outcome::Member),
-        Request::Replace { .. } | Request::SetActive { .. } | Request::SetUserName { .. } | Request::SetNames { .. } => {
+        Request::Replace { .. }
+        | Request::SetActive { .. }
+        | Request::SetUserName { .. }
+        | Request::SetNames { .. } => {
             match member() {
                 Some(member) => Outcome::Member(member),
                 // 204, or a 200 that says no more.

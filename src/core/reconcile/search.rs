@@ -185,13 +185,18 @@ mod tests {
 
     #[test]
     fn a_target_without_a_filter_is_paged() {
-        for refusal in [(404, "{}"), (400, r#"{"scimType":"invalidFilter"}"#), (403, r#"{"scimType":"tooMany"}"#), (501, "")] {
+        for refusal in
+            [(404, "{}"), (400, r#"{"scimType":"invalidFilter"}"#), (403, r#"{"scimType":"tooMany"}"#), (501, "")]
+        {
             let target = Target(|request| match start_of(request) {
                 Some(1) => page(&[(3, "ada@example.com")], 1),
                 Some(_) => nobody(),
                 None => (refusal.0, refusal.1.to_owned()),
             });
-            assert_eq!(target.look_up("Ada@example.com"), ("3".to_owned(), vec!["find".to_owned(), "page 1".to_owned()]));
+            assert_eq!(
+                target.look_up("Ada@example.com"),
+                ("3".to_owned(), vec!["find".to_owned(), "page 1".to_owned()])
+            );
         }
     }
 
@@ -214,7 +219,8 @@ mod tests {
             None => nobody(),
         };
         assert_eq!(pages(&told), 2);
-        let repeated = |request: &Request| if start_of(request).is_some() { page(&[(1, "a@x.com")], 900) } else { nobody() };
+        let repeated =
+            |request: &Request| if start_of(request).is_some() { page(&[(1, "a@x.com")], 900) } else { nobody() };
         assert_eq!(pages(&repeated), 2);
         let endless = |request: &Request| match start_of(request) {
             Some(start) => page(&[(start, "a@x.com")], 900),
@@ -235,6 +241,5 @@ mod tests {
         let find = Request::Find { user_name: spellings[0].clone() };
         search.learn(&find, Listing::default());
         assert_eq!(search.next(&spellings, "ada@example.com", 0), Step::Ended(Found::Nobody { paged: false }));
-
     }
 }

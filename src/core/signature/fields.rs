@@ -126,6 +126,12 @@ impl JsonPointer {
         })
     }
 
+    /// As it is written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// The names on the way, unescaped.
     fn steps(&self) -> Vec<String> {
         self.0.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~")).collect()

@@ -1,5 +1,7 @@
 //! What is signed, in order: `{id}.{timestamp}.{body}`.
 
+use std::fmt;
+
 use serde::Deserialize;
 
 use super::fields::JsonPointer;
@@ -98,6 +100,24 @@ impl Template {
 fn flush(literal: &mut String, parts: &mut Vec<Part>) {
     if !literal.is_empty() {
         parts.push(Part::Literal(std::mem::take(literal)));
+    }
+}
+
+impl fmt::Display for Template {
+    /// As it is written in configuration.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for part in &self.0 {
+            match part {
+                Part::Literal(text) => f.write_str(&text.replace('{', "{{").replace('}', "}}"))?,
+                Part::Body => f.write_str("{body}")?,
+                Part::Timestamp => f.write_str("{timestamp}")?,
+                Part::Id => f.write_str("{id}")?,
+                Part::Method => f.write_str("{method}")?,
+                Part::Url => f.write_str("{url}")?,
+                Part::Json(pointer) => write!(f, "{{json:{}}}", pointer.as_str())?,
+            }
+        }
+        Ok(())
     }
 }
 

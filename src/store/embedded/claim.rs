@@ -2,11 +2,12 @@
 
 use rusqlite::{OptionalExtension, params};
 
+use super::inbox;
 use super::lanes::{Standing, give_back, parked, signed, unsigned};
 use super::writer::Work;
 use crate::core::person::PersonId;
 use crate::core::time::UnixMs;
-use crate::store::{Claim, ClaimRequest, Claimed, InboxEntry, Lane, LaneState, Lease, StoreError};
+use crate::store::{Claim, ClaimRequest, Claimed, Lane, LaneState, Lease, StoreError};
 
 /// Long enough not to fill the log, short enough that a repaired row is soon found.
 const SET_ASIDE_MS: u64 = 3_600_000;
@@ -74,7 +75,7 @@ fn lease(work: &mut Work<'_>, now: UnixMs, person: i64, request: &ClaimRequest) 
     let gone = || StoreError::Damaged(format!("person number {person:016x} is in an index and not in the store"));
     let standing = Standing::find(work, person)?.ok_or_else(gone)?;
     let document = document(work, person)?;
-    let inbox = inbox(work.db, person, request.entries_max)?;
+    let (inbox, _) = inbox::read(work.db, person, request.entries_max)?;
     let fence = work.control.next_fence(now);
     let lease_until = work.clock.at(now).plus_ms(request.lease_ms);
     let running = Lane::running();
@@ -106,16 +107,6 @@ fn document(work: &Work<'_>, person: i64) -> Result<Option<bytes::Bytes>, StoreE
     let mut statement = work.db.prepare_cached("SELECT document FROM person WHERE id = ?1")?;
     let document: Option<Vec<u8>> = statement.query_row([person], |row| row.get(0))?;
     Ok(document.map(bytes::Bytes::from))
-}
-
-/// The first entries of an inbox.
-pub(super) fn inbox(db: &rusqlite::Connection, person: i64, entries_max: usize) -> Result<Vec<InboxEntry>, StoreError> {
-    let mut statement = db.prepare_cached("SELECT seq, bytes FROM inbox WHERE person = ?1 ORDER BY seq LIMIT ?2")?;
-    let entry = |row: &rusqlite::Row<'_>| {
-        Ok(InboxEntry { seq: unsigned(row.get(0)?), bytes: bytes::Bytes::copy_from_slice(row.get_ref(1)?.as_blob()?) })
-    };
-    let rows = statement.query_map(params![person, signed(entries_max as u64)], entry)?;
-    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// One row that cannot be read must not stop everybody else: its lane is looked at again later.

@@ -3,8 +3,8 @@
 use rusqlite::{OptionalExtension, params};
 
 use super::claim::{held, person_id};
-use super::control::count;
 use super::dead::{bury, heal};
+use super::inbox;
 use super::lanes::{Newest, append, signed};
 use super::writer::Work;
 use crate::core::time::UnixMs;
@@ -29,14 +29,7 @@ pub(super) fn commit(
             .execute(params![person, &document[..]])?;
         work.control.tally.people += u64::from(!had_one);
     }
-    if let Some(to) = commit.consumed_to {
-        let gone = work
-            .db
-            .prepare_cached("DELETE FROM inbox WHERE person = ?1 AND seq <= ?2")?
-            .execute([person, signed(to)])?;
-        count(&mut work.control.tally.entries, &standing.source, -signed(gone as u64));
-    }
-    let has_more = work.db.prepare_cached("SELECT 1 FROM inbox WHERE person = ?1 LIMIT 1")?.exists([person])?;
+    let has_more = inbox::fold(work, person, commit.consumed_to.unwrap_or(0))?;
     let woken = if has_more { commit.lane.woken(now) } else { None };
     standing.stand(work, woken.unwrap_or_else(|| commit.lane.clone()), now)?;
     tell(work, person, &commit.story)?;

@@ -61,16 +61,18 @@ pub(super) fn count(tally: &mut BTreeMap<String, u64>, name: &str, by: i64) {
 }
 
 impl Control {
-    /// Reads what was saved. Where it does not read back, everything is counted anew.
-    pub(super) fn load(db: &Connection) -> Result<Self, StoreError> {
+    /// Reads what was saved. Where it does not read back, everything is counted anew, and what is accepted
+    /// from then on gets places from `place` on: beyond all that were given before.
+    pub(super) fn load(db: &Connection, place: u64) -> Result<Self, StoreError> {
         let saved: Option<String> =
             db.query_row("SELECT value FROM control", [], |row| row.get(0)).optional().unwrap_or(None);
         if let Some(control) = saved.and_then(|text| serde_json::from_str(&text).ok()) {
             return Ok(control);
         }
-        let control = Self::recount(db)?;
+        let mut control = Self::recount(db)?;
         if control != Self::default() {
             tracing::error!("the store's figures do not read back: everything was counted anew");
+            control.last_seq = control.last_seq.max(place);
         }
         Ok(control)
     }
@@ -104,7 +106,7 @@ impl Control {
                 lanes: numbers("SELECT state, count(*) FROM person GROUP BY state")?,
                 people: number("SELECT count(*) FROM person WHERE document IS NOT NULL")?,
                 entries: numbers(
-                    "SELECT p.source, count(*) FROM inbox i JOIN person p ON p.id = i.person GROUP BY p.source",
+                    "SELECT source, sum(inbox_count) FROM person GROUP BY source HAVING sum(inbox_count) > 0",
                 )?,
                 dead: numbers("SELECT code, count(*) FROM dead GROUP BY code")?,
                 dead_by_source: numbers("SELECT source, count(*) FROM dead GROUP BY source")?,

@@ -1,8 +1,9 @@
 //! Dead letters, and people who are erased.
 
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{Row, params};
 
 use super::control::count;
+use super::inbox;
 use super::lanes::{Newest, append, signed};
 use super::writer::Work;
 use crate::core::person::Person;
@@ -120,7 +121,12 @@ pub(super) fn erase(work: &mut Work<'_>, person: &Person) -> Result<bool, StoreE
 
 /// Drops a person with all that is kept of them; whether there was one.
 pub(super) fn drop_person(work: &mut Work<'_>, person: i64) -> Result<bool, StoreError> {
+    let exists = work.db.prepare_cached("SELECT 1 FROM person WHERE id = ?1")?.exists([person])?;
+    if !exists {
+        return Ok(false);
+    }
     heal(work, person)?;
+    inbox::fold(work, person, u64::MAX)?;
     for sql in [
         "DELETE FROM story WHERE person = ?1",
         "DELETE FROM term WHERE person = ?1",
@@ -128,15 +134,11 @@ pub(super) fn drop_person(work: &mut Work<'_>, person: i64) -> Result<bool, Stor
     ] {
         work.db.prepare_cached(sql)?.execute([person])?;
     }
-    let entries = work.db.prepare_cached("DELETE FROM inbox WHERE person = ?1")?.execute([person])?;
-    let gone: Option<(String, String, bool)> = work
+    let (state, has_document): (String, bool) = work
         .db
-        .prepare_cached("DELETE FROM person WHERE id = ?1 RETURNING source, state, document IS NOT NULL")?
-        .query_row([person], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-        .optional()?;
-    let Some((source, state, has_document)) = gone else { return Ok(false) };
+        .prepare_cached("DELETE FROM person WHERE id = ?1 RETURNING state, document IS NOT NULL")?
+        .query_row([person], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let tally = &mut work.control.tally;
-    count(&mut tally.entries, &source, -signed(entries as u64));
     count(&mut tally.lanes, &state, -1);
     tally.people = tally.people.saturating_sub(u64::from(has_document));
     Ok(true)

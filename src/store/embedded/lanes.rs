@@ -4,6 +4,7 @@ use rusqlite::{OptionalExtension, Row, params};
 
 use super::control::count;
 use super::failure::unreadable;
+use super::inbox;
 use super::writer::Work;
 use crate::core::time::UnixMs;
 use crate::store::{Lane, LaneState, NewEntry, StoreError};
@@ -12,7 +13,6 @@ use crate::store::{Lane, LaneState, NewEntry, StoreError};
 #[derive(Debug)]
 pub(super) struct Standing {
     pub(super) person: i64,
-    pub(super) source: String,
     pub(super) lane: Lane,
     pub(super) since: UnixMs,
     pub(super) newest: Option<[u8; 16]>,
@@ -34,28 +34,27 @@ pub(super) fn read_state(text: &str) -> Option<LaneState> {
 }
 
 impl Standing {
-    /// Reads `id, source, state, due, wakes, tag, since, newest, fence`.
+    /// Reads `id, state, due, wakes, tag, since, newest, fence`.
     fn read(row: &Row<'_>) -> Result<Self, StoreError> {
         let person = row.get(0)?;
-        let state = row.get_ref(2)?.as_str().ok().and_then(read_state);
+        let state = row.get_ref(1)?.as_str().ok().and_then(read_state);
         Ok(Self {
             person,
-            source: row.get(1)?,
             lane: Lane {
                 state: state.ok_or_else(|| unreadable(person, "state"))?,
-                due: row.get::<_, Option<i64>>(3)?.map(UnixMs),
-                wakes: row.get(4)?,
-                tag: row.get(5)?,
+                due: row.get::<_, Option<i64>>(2)?.map(UnixMs),
+                wakes: row.get(3)?,
+                tag: row.get(4)?,
             },
-            since: UnixMs(row.get(6)?),
-            newest: row.get(7)?,
-            fence: row.get(8)?,
+            since: UnixMs(row.get(5)?),
+            newest: row.get(6)?,
+            fence: row.get(7)?,
         })
     }
 
     /// Where this person stands; none where there is none.
     pub(super) fn find(work: &Work<'_>, person: i64) -> Result<Option<Self>, StoreError> {
-        let sql = "SELECT id, source, state, due, wakes, tag, since, newest, fence FROM person WHERE id = ?1";
+        let sql = "SELECT id, state, due, wakes, tag, since, newest, fence FROM person WHERE id = ?1";
         let mut statement = work.db.prepare_cached(sql)?;
         statement.query_row([person], |row| Ok(Self::read(row))).optional()?.transpose()
     }
@@ -96,8 +95,8 @@ pub(super) enum Newest {
 /// Appends an entry to a person's inbox, who is made where there is none; the lane is due where it wakes.
 pub(super) fn append(work: &mut Work<'_>, now: UnixMs, entry: &NewEntry, newest: Newest) -> Result<(), StoreError> {
     let person = signed(entry.person.id().0);
-    let found = Standing::find(work, person)?;
-    let source = if let Some(mut standing) = found {
+    let seq = signed(work.control.next_seq());
+    if let Some(mut standing) = Standing::find(work, person)? {
         if let Some(lane) = standing.lane.woken(now) {
             standing.stand(work, lane, now)?;
         }
@@ -106,31 +105,22 @@ pub(super) fn append(work: &mut Work<'_>, now: UnixMs, entry: &NewEntry, newest:
         {
             work.db.prepare_cached("UPDATE person SET newest = ?2 WHERE id = ?1")?.execute(params![person, newest])?;
         }
-        standing.source
-    } else {
-        let newest = match newest {
-            Newest::Is(newest) => newest,
-            Newest::Stays => None,
-        };
-        let source = entry.person.source.as_str();
-        work.db
-            .prepare_cached(
-                "INSERT INTO person (id, source, state, due, wakes, since, newest)
-                 VALUES (?1, ?2, 'waiting', ?3, 1, ?3, ?4)",
-            )?
-            .execute(params![person, source, now.0, newest])?;
-        count(&mut work.control.tally.lanes, LaneState::Waiting.as_str(), 1);
-        *work.wake = true;
-        source.to_owned()
+        return inbox::push(work, person, seq, &entry.bytes);
+    }
+    let newest = match newest {
+        Newest::Is(newest) => newest,
+        Newest::Stays => None,
     };
-    let seq = signed(work.control.next_seq());
-    work.db.prepare_cached("INSERT INTO inbox (person, seq, bytes) VALUES (?1, ?2, ?3)")?.execute(params![
-        person,
-        seq,
-        &entry.bytes[..]
-    ])?;
-    count(&mut work.control.tally.entries, &source, 1);
-    Ok(())
+    let source = entry.person.source.as_str();
+    work.db
+        .prepare_cached(
+            "INSERT INTO person (id, source, state, due, wakes, since, newest, inbox_first, inbox_last, inbox_count)
+             VALUES (?1, ?2, 'waiting', ?3, 1, ?3, ?4, ?5, ?5, 1)",
+        )?
+        .execute(params![person, source, now.0, newest, seq])?;
+    count(&mut work.control.tally.lanes, LaneState::Waiting.as_str(), 1);
+    *work.wake = true;
+    inbox::insert(work, source, seq, &entry.bytes)
 }
 
 /// Puts an operator's entry in; whoever has no worker is due.

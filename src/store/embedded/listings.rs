@@ -2,9 +2,10 @@
 
 use rusqlite::{Connection, OptionalExtension, Params, Row as SqlRow, Rows, params};
 
-use super::claim::{inbox, person_id};
+use super::claim::person_id;
 use super::dead::{DEAD, read as read_dead};
 use super::failure::unreadable;
+use super::inbox;
 use super::lanes::{read_state, signed, unsigned};
 use crate::core::person::PersonId;
 use crate::core::person::job::JobId;
@@ -28,15 +29,14 @@ fn person_row(db: &Connection, row: &SqlRow<'_>) -> Result<PersonRow, StoreError
         wakes: row.get(4).map_err(|_| unreadable(person, "lane"))?,
         tag: row.get(5).map_err(|_| unreadable(person, "tag"))?,
     };
-    let entries: i64 =
-        db.prepare_cached("SELECT count(*) FROM inbox WHERE person = ?1")?.query_row([person], |row| row.get(0))?;
+    let (inbox, inbox_entries) = inbox::read(db, person, INBOX_SHOWN_MAX).map_err(|_| unreadable(person, "inbox"))?;
     Ok(PersonRow {
         id: person_id(person),
         document: document.map(bytes::Bytes::from),
         lane,
         since: UnixMs(row.get(6).map_err(|_| unreadable(person, "lane"))?),
-        inbox_entries: unsigned(entries),
-        inbox: inbox(db, person, INBOX_SHOWN_MAX).map_err(|_| unreadable(person, "inbox"))?,
+        inbox_entries,
+        inbox,
     })
 }
 

@@ -13,7 +13,7 @@ use rusqlite::params;
 use tokio::sync::Notify;
 
 use self::control::Control;
-use self::lanes::signed;
+use self::lanes::{signed, unsigned};
 use self::readers::Readers;
 use self::schema::Lock;
 use self::writer::{Published, Writer};
@@ -33,6 +33,7 @@ mod commit;
 mod control;
 mod dead;
 mod failure;
+mod inbox;
 mod lanes;
 mod listings;
 mod readers;
@@ -70,7 +71,8 @@ impl Embedded {
     pub fn open_with(dir: &Path, options: StoreOptions, clock: LeaseClock) -> Result<Self, StoreError> {
         let lock = schema::lock(dir)?;
         let db = schema::open_writer(dir)?;
-        let control = Control::load(&db)?;
+        // Milliseconds since the epoch are more than entries were ever accepted.
+        let control = Control::load(&db, unsigned(clock.at(UnixMs::default()).0))?;
         let shared = Arc::new(Published { control: Mutex::new(control.clone()), woken: Notify::new() });
         let writer = Writer::start(db, control, options, clock.clone(), Arc::clone(&shared))?;
         let readers = Readers::new(schema::database(dir));

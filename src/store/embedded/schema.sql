@@ -15,6 +15,10 @@ CREATE TABLE person (
     claim INTEGER,
     fence INTEGER,
     lease_until INTEGER,
+    -- The places of the first and the last entry of the inbox, and how many there are.
+    inbox_first INTEGER,
+    inbox_last INTEGER,
+    inbox_count INTEGER NOT NULL DEFAULT 0,
     -- The number of the next entry of the story, and whether any is kept.
     story_next INTEGER NOT NULL DEFAULT 0,
     has_story INTEGER NOT NULL DEFAULT 0,
@@ -26,13 +30,14 @@ CREATE INDEX person_tag ON person (tag, since) WHERE tag IS NOT NULL;
 CREATE INDEX person_story ON person (since) WHERE state = 'idle' AND has_story = 1;
 CREATE INDEX person_lease ON person (lease_until) WHERE lease_until IS NOT NULL;
 
--- What was accepted and nobody has folded yet.
+-- What was accepted and nobody has folded yet. In the order of acceptance, so that accepting writes to
+-- the end of the table, and folding frees its beginning. The person's row names the first and the last.
 CREATE TABLE inbox (
-    person INTEGER NOT NULL,
-    seq INTEGER NOT NULL,
-    bytes BLOB NOT NULL,
-    PRIMARY KEY (person, seq)
-) WITHOUT ROWID;
+    seq INTEGER PRIMARY KEY,
+    -- The person's next entry.
+    next INTEGER,
+    bytes BLOB NOT NULL
+);
 
 CREATE TABLE story (
     person INTEGER NOT NULL,

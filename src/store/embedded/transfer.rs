@@ -7,6 +7,7 @@ use super::Embedded;
 use super::accept::{read_ids, remember};
 use super::control::count;
 use super::dead::{DEAD, bury, drop_person, read as read_dead};
+use super::inbox;
 use super::lanes::{signed, unsigned};
 use super::listings::{self, shared, story};
 use super::writer::Work;
@@ -75,14 +76,7 @@ fn export(db: &Connection, now: UnixMs, section: Section, wanted: &Page) -> Resu
         Section::Inbox => {
             let number = |text: &str| text.parse().unwrap_or(i64::MAX);
             let after = after.split_once(':').map_or((-1, -1), |(person, seq)| (number(person), number(seq)));
-            let sql = "SELECT person, seq, bytes FROM inbox WHERE (person, seq) > (?1, ?2) ORDER BY person, seq";
-            read(db, wanted, sql, [after.0, after.1], |row| {
-                let (person, seq): (i64, i64) = (row.get(0)?, row.get(1)?);
-                let bytes = bytes::Bytes::copy_from_slice(row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?);
-                let taken = bytes.len();
-                let record = Record::Entry { person: PersonId(unsigned(person)), seq: unsigned(seq), bytes };
-                Ok(Row { cursor: format!("{person}:{seq}"), bytes: taken, shown: record })
-            })
+            entries(db, wanted, after)
         }
         Section::Unmapped => {
             let sql = format!("SELECT {DEAD}, payload FROM dead WHERE id > ?1 AND blocks IS NULL ORDER BY id");
@@ -124,6 +118,27 @@ fn read(
             Err(error) => Some(Err(error.into())),
         }),
     )?;
+    Ok(Exported { records: listed.rows, next: listed.next })
+}
+
+/// A page of inbox entries: person by person, in their order.
+fn entries(db: &Connection, wanted: &Page, after: (i64, i64)) -> Result<Exported, StoreError> {
+    let mut people =
+        db.prepare_cached("SELECT id, inbox_first FROM person WHERE id > ?1 AND inbox_first IS NOT NULL ORDER BY id")?;
+    let mut people = people.query([after.0])?;
+    let mut at = inbox::next_of(db, after.1)?.map(|seq| (after.0, seq));
+    let mut next = || -> Result<Option<Row<Record>>, StoreError> {
+        if at.is_none() {
+            at = people.next()?.map(|row| Ok::<_, rusqlite::Error>((row.get(0)?, row.get(1)?))).transpose()?;
+        }
+        let Some((person, seq)) = at else { return Ok(None) };
+        let (following, bytes) = inbox::entry(db, seq)?.ok_or_else(|| super::failure::unreadable(person, "inbox"))?;
+        at = following.map(|seq| (person, seq));
+        let (cursor, taken) = (format!("{person}:{seq}"), bytes.len());
+        let record = Record::Entry { person: PersonId(unsigned(person)), seq: unsigned(seq), bytes };
+        Ok(Some(Row { cursor, bytes: taken, shown: record }))
+    };
+    let listed = page(wanted, std::iter::from_fn(|| next().transpose()))?;
     Ok(Exported { records: listed.rows, next: listed.next })
 }
 
@@ -170,7 +185,10 @@ fn is_known(db: &Connection, marks: Marks, now: UnixMs, record: &Record) -> Resu
         }
         Record::Person(record) => Ok(person(db, signed(record.id.0))?.as_ref() == Some(&**record)),
         Record::Entry { person, seq, bytes } => {
-            let mut statement = db.prepare_cached("SELECT bytes = ?3 FROM inbox WHERE person = ?1 AND seq = ?2")?;
+            let mut statement = db.prepare_cached(
+                "SELECT bytes = ?3 AND EXISTS (SELECT 1 FROM person WHERE id = ?1 AND inbox_count > 0)
+                 FROM inbox WHERE seq = ?2",
+            )?;
             let params = params![signed(person.0), signed(*seq), &bytes[..]];
             Ok(statement.query_row(params, |row| row.get(0)).optional()?.unwrap_or(false))
         }
@@ -194,7 +212,8 @@ fn import(work: &mut Work<'_>, now: UnixMs, record: &Record) -> Result<Fate, Sto
         }
         Record::Remembered { key, until, ids } => remember(work, key, *until, ids.iter().copied())?,
         Record::Person(record) => take_person(work, record)?,
-        Record::Entry { person, seq, bytes } => take_entry(work, signed(person.0), signed(*seq), bytes)?,
+        // In their order, and behind their person, whose inbox was emptied.
+        Record::Entry { person, seq, bytes } => inbox::push(work, signed(person.0), signed(*seq), bytes)?,
         Record::Unmapped { row, payload } => bury(work, row, None, Some(payload))?,
         Record::Shared { name, document } => {
             work.db
@@ -203,20 +222,6 @@ fn import(work: &mut Work<'_>, now: UnixMs, record: &Record) -> Result<Fate, Sto
         }
     }
     Ok(Fate::Taken)
-}
-
-fn take_entry(work: &mut Work<'_>, person: i64, seq: i64, bytes: &[u8]) -> Result<(), StoreError> {
-    let mut statement = work.db.prepare_cached("SELECT source FROM person WHERE id = ?1")?;
-    let source: Option<String> = statement.query_row([person], |row| row.get(0)).optional()?;
-    if let Some(source) = source {
-        work.db.prepare_cached("DELETE FROM inbox WHERE person = ?1 AND seq = ?2")?.execute([person, seq])?;
-        let gone = signed(work.db.changes());
-        work.db
-            .prepare_cached("INSERT INTO inbox (person, seq, bytes) VALUES (?1, ?2, ?3)")?
-            .execute(params![person, seq, bytes])?;
-        count(&mut work.control.tally.entries, &source, 1 - gone);
-    }
-    Ok(())
 }
 
 fn take_person(work: &mut Work<'_>, record: &PersonRecord) -> Result<(), StoreError> {

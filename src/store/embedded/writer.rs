@@ -244,3 +244,94 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::limiter::Rate;
+    use crate::core::person::job::JobId;
+    use crate::core::person::{Person, SourceName};
+    use crate::core::time::UnixMs;
+    use crate::store::embedded::Embedded;
+    use crate::store::{Accepted, Bounds, Dedupe, NewDelivery, NewEntry, Store};
+
+    const NOW: UnixMs = UnixMs(1_800_000_000_000);
+
+    fn open(folder: &tempfile::TempDir) -> Embedded {
+        let unlimited = Rate { calls: 0, window_ms: 60_000 };
+        let bounds = Bounds {
+            entries_max: 1_000_000,
+            dead_letters_max: 1,
+            dead_bytes_max: 1,
+            story_entries_max: 1,
+            story_keep_ms: 1,
+        };
+        let options = StoreOptions { writes: unlimited, reads: unlimited, bounds };
+        Embedded::open_with(folder.path(), options, LeaseClock::Caller).unwrap()
+    }
+
+    fn entry(n: u128) -> NewEntry {
+        let person = Person::parse(SourceName::parse("hr").unwrap(), &n.to_string()).unwrap();
+        NewEntry { job: JobId::about(n << 64, person.id()), person, bytes: vec![b'x'; 300].into() }
+    }
+
+    fn delivery(n: u128) -> NewDelivery {
+        let dedupe = Dedupe { key: n.to_be_bytes(), only_while_newest: false, remember_ms: 1_000 };
+        let entry = entry(n);
+        let source = entry.person.source.clone();
+        NewDelivery { source, dedupe: Some(dedupe), entries: vec![entry], unmapped: Vec::new() }
+    }
+
+    async fn counted(store: &Embedded) -> (Control, Control) {
+        store.writer.call(|work| Ok((work.control.clone(), Control::load(work.db, 0)?))).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_refuses_whole_and_is_passing() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(&folder);
+        let pages = "max_page_count";
+        let limit = |pages_max: i64| {
+            store.writer.call(move |work| Ok(work.db.pragma_update_and_check(None, pages, pages_max, |_| Ok(()))?))
+        };
+        limit(60).await.unwrap();
+        let mut stored = 0;
+        let refused = loop {
+            match store.accept(NOW, delivery(stored)).await {
+                Ok(_) => stored += 1,
+                Err(error) => break error,
+            }
+            assert!(stored < 10_000, "the disk never fills");
+        };
+        assert!(matches!(refused, StoreError::Unavailable(_)), "{refused}");
+        let (memory, file) = counted(&store).await;
+        assert_eq!(memory, file, "what was refused left nothing in memory");
+        assert_eq!(u128::from(memory.tally.entries["hr"]), stored);
+        limit(100_000).await.unwrap();
+        assert_eq!(store.accept(NOW, delivery(stored)).await.unwrap(), Accepted::Stored);
+        let (memory, recounted) =
+            store.writer.call(|work| Ok((work.control.tally.clone(), Control::recount(work.db)?.tally))).await.unwrap();
+        assert_eq!(memory, recounted);
+    }
+
+    #[tokio::test]
+    async fn a_damaged_row_fails_its_command_and_not_those_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(open(&folder));
+        store.accept(NOW, delivery(1)).await.unwrap();
+        store.writer.call(|work| Ok(work.db.execute("UPDATE person SET state = 'x'", [])?)).await.unwrap();
+        // The writer is kept busy until both commands wait, so that they share a transaction.
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let busy = tokio::spawn({
+            let store = Arc::clone(&store);
+            async move { store.writer.call(move |_| Ok(wait.recv().is_ok())).await }
+        });
+        let (put, accepted, freed) =
+            tokio::join!(store.put(NOW, entry(1)), store.accept(NOW, delivery(2)), async { go.send(()) });
+        assert!(freed.is_ok() && busy.await.unwrap().unwrap());
+        assert!(matches!(put, Err(StoreError::Damaged(_))), "{put:?}");
+        assert_eq!(accepted.unwrap(), Accepted::Stored);
+        let (memory, file) = counted(&store).await;
+        assert_eq!((&memory.tally, memory.tally.entries["hr"]), (&file.tally, 2));
+    }
+}

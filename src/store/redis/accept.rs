@@ -2,6 +2,7 @@
 
 use std::slice;
 
+use super::keys::{Of, bucket_of};
 use super::layout::{body, dead_row};
 use super::link::Arg;
 use super::reply::{ids_of, unexpected};
@@ -52,13 +53,19 @@ impl Calls {
 
     /// A delivery for the script.
     fn packed(&self, delivery: &NewDelivery) -> Result<Packed, StoreError> {
-        let mut keys = Vec::with_capacity(1 + delivery.entries.len());
-        let mut args: Vec<Arg<'static>> = Vec::with_capacity(1 + delivery.entries.len() + delivery.unmapped.len() * 3);
+        let mut keys = Vec::with_capacity(1 + delivery.entries.len() * 2);
+        let count = 2 + delivery.entries.len() * 2 + delivery.unmapped.len() * 3;
+        let mut args: Vec<Arg<'static>> = Vec::with_capacity(count);
         args.push(head(delivery)?.into());
+        let unmapped = delivery.unmapped.iter().map(|unmapped| unmapped.row.id);
+        let ids = delivery.entries.iter().map(|entry| entry.job).chain(unmapped);
+        args.push(ids.flat_map(blob).collect::<Vec<u8>>().into());
         keys.extend(delivery.dedupe.map(|dedupe| self.keys.delivery(dedupe.key)));
         for entry in &delivery.entries {
-            keys.push(self.keys.of(super::keys::Of::Lane, entry.person.id()));
-            args.push(body(&entry.bytes)?.into());
+            let person = entry.person.id();
+            let (bucket, number) = bucket_of(person);
+            keys.extend([self.keys.of(Of::Lane, person), self.keys.bucket(bucket)]);
+            args.extend([body(&entry.bytes)?.into(), signed(number).into()]);
         }
         for unmapped in &delivery.unmapped {
             args.extend(unmapped_args(unmapped)?);
@@ -87,8 +94,6 @@ fn head(delivery: &NewDelivery) -> Result<Vec<u8>, StoreError> {
     head.extend(&remember_ms.to_be_bytes()[2..]);
     head.extend(count(delivery.entries.len())?);
     head.extend(count(delivery.unmapped.len())?);
-    head.extend(delivery.entries.iter().flat_map(|entry| blob(entry.job)));
-    head.extend(delivery.unmapped.iter().flat_map(|unmapped| blob(unmapped.row.id)));
     head.extend(delivery.source.as_str().as_bytes());
     Ok(head)
 }

@@ -53,6 +53,21 @@ impl Of {
     }
 }
 
+/// A person's number has so many bits beyond those of their bucket.
+const BUCKET_BITS: u32 = 50;
+/// Sets of people: see `number_of` in `lua/lane.lua`.
+pub(super) const BUCKETS: u64 = 1 << 12;
+
+/// The set that a person is in, and the number that stands there for them.
+pub(super) fn bucket_of(person: PersonId) -> (u64, u64) {
+    (person.0 >> BUCKET_BITS, person.0 & ((1 << BUCKET_BITS) - 1))
+}
+
+/// Who it is whose number stands in a set.
+pub(super) fn in_bucket(bucket: u64, number: u64) -> PersonId {
+    PersonId(bucket << BUCKET_BITS | number)
+}
+
 /// The keys of one store.
 pub(super) struct Keys {
     root: String,

@@ -2,7 +2,7 @@
 
 use data_encoding::HEXLOWER;
 
-use super::keys::{Keys, Of};
+use super::keys::{BUCKETS, Keys, Of, bucket_of, in_bucket};
 use super::layout::{Head, entries, letter};
 use super::link::Arg;
 use super::reply::{Reply, parsed, person_of, text_of, unexpected};
@@ -18,9 +18,6 @@ const LANE_BYTES: i64 = 128 * 1024;
 const ROWS_AT_ONCE: usize = 32;
 /// Sets of people that one look reads; of [`BUCKETS`].
 const BUCKETS_AT_ONCE: u64 = 256;
-const BUCKETS: u64 = 1 << 12;
-/// A person's number has so many bits beyond those of their bucket.
-const BUCKET_BITS: u32 = 50;
 /// Words that one look reads, and looks for one page.
 const WORDS_AT_ONCE: i64 = 200;
 const LOOKS_MAX: usize = 10;
@@ -88,7 +85,7 @@ impl Redis {
     /// So many people by number, or those that are left.
     pub(super) async fn people_after(&self, after: Option<PersonId>, most: usize) -> Result<Vec<PersonId>, StoreError> {
         let mut found = Vec::new();
-        let mut bucket = after.map_or(0, |after| after.0 >> BUCKET_BITS);
+        let mut bucket = after.map_or(0, |after| bucket_of(after).0);
         while bucket < BUCKETS && found.len() < most {
             let past = (bucket + BUCKETS_AT_ONCE).min(BUCKETS);
             let asks: Vec<_> =
@@ -97,7 +94,7 @@ impl Redis {
             for bucket in bucket..past {
                 for number in reply.list()?.all_bytes()? {
                     let number = u64::try_from(parsed(&number)?).unwrap_or(0);
-                    found.push(PersonId(bucket << BUCKET_BITS | number));
+                    found.push(in_bucket(bucket, number));
                 }
             }
             found.retain(|id| after.is_none_or(|after| *id > after));

@@ -64,7 +64,7 @@ async fn fill(b: &mut Bench) -> Vec<JobId> {
 }
 
 /// All that can be seen of a store, but what is due to its leases.
-async fn views(b: &mut Bench) -> (Vec<String>, Stats) {
+pub(crate) async fn views(b: &mut Bench) -> (Vec<String>, Stats) {
     let mut seen = Vec::new();
     let people = b.s().await.people(&first(1_000)).await.unwrap();
     assert!(people.next.is_none());

@@ -14,7 +14,8 @@ local function take_person()
   forget(id, read_lane(key))
   call('SET', key, head)
   local lane = read_lane(key)
-  add_person(id)
+  local bucket, number = number_of(id)
+  try('SADD', bucket, int(number))
   try('ZADD', PLACES[lane.state], int(lane.since), id)
   if lane.due > 0 then try('ZADD', DUE, int(lane.due), id) end
   if lane.tag ~= '' then try('ZADD', ROOT .. 't:' .. lane.tag, int(lane.since), id) end

@@ -11,17 +11,14 @@ local PLACES = { i = IDLE, w = WAITING, h = HELD, s = SCHEDULED, n = INCOMPLETE,
 local WAKES, IS_FRESH, HAS_NEWEST, HAS_DEAD, HAS_DOCUMENT = 1, 2, 4, 8, 16
 local fresh, fresh_since, wakes, seq = {}, nil, false, nil
 
+local now_text = struct.pack('>I6', now)
+
 local function has(lane, flag)
   return bit.band(lane.flags, flag) ~= 0
 end
 
 local function set(lane, flag, is_set)
   lane.flags = is_set and bit.bor(lane.flags, flag) or bit.band(lane.flags, bit.bnot(flag))
-end
-
-local function new_lane(key, source)
-  return { key = key, id = string.sub(key, -8), is_new = true, state = 'i', flags = WAKES, since = now, due = 0,
-    entries = 0, source = source, newest = '', tag = '' }
 end
 
 local function unreadable(key)
@@ -31,7 +28,7 @@ end
 
 -- A lane; nil: there is none; false: it does not read, which is told.
 local function read_lane(key)
-  local text = try('GETRANGE', key, 0, 63)
+  local text = try('GETRANGE', key, 0, '63')
   if not text then return false end
   if text == '' then return nil end
   if #text < HEAD_BYTES or string.byte(text) ~= FORMAT then return unreadable(key) end
@@ -80,12 +77,21 @@ local function leave(lane)
   elseif has(lane, IS_FRESH) then
     try('LREM', FRESH, 1, struct.pack('>I6', lane.since) .. lane.id)
     set(lane, IS_FRESH, false)
-  elseif not lane.is_new then
+  else
     try('ZREM', PLACES[lane.state], lane.id)
     if lane.due > 0 then try('ZREM', DUE, lane.id) end
   end
   if lane.tag ~= '' then try('ZREM', ROOT .. 't:' .. lane.tag, lane.id) end
   lane.tag = ''
+end
+
+-- Whether FRESH, which is in order, takes more: a clock may be set back by a little (and a key be damaged).
+local function is_in_order()
+  if not fresh_since then
+    local last = try('LINDEX', FRESH, -1)
+    fresh_since = last and struct.unpack('>I6', last) or last == false and 0 or math.huge
+  end
+  return now >= fresh_since
 end
 
 -- Puts a lane where it stands from now on: due then (0: by no time), parked under a tag or ''. Not saved yet.
@@ -95,14 +101,9 @@ local function stand(lane, state, due, tag)
   if due > 0 and due <= now then wakes = true end
   if tag ~= '' then try('ZADD', ROOT .. 't:' .. tag, int(now), lane.id) end
   if state == 'w' and due == now then
-    -- FRESH is in order, and a clock may be set back by a little.
-    if not fresh_since then
-      local last = try('LINDEX', FRESH, -1)
-      fresh_since = last and struct.unpack('>I6', last) or 0
-    end
-    if now >= fresh_since then
+    if is_in_order() then
       set(lane, IS_FRESH, true)
-      fresh[#fresh + 1] = struct.pack('>I6', now) .. lane.id
+      fresh[#fresh + 1] = now_text .. lane.id
       return
     end
   end
@@ -138,27 +139,34 @@ local function number_of(id)
   return ROOT .. 'n' .. int_format('%03x', math.floor(high / 4)), high % 4 * 281474976710656 + low
 end
 
-local function add_person(id)
-  local bucket, number = number_of(id)
-  try('SADD', bucket, int(number))
+local function next_seq()
+  seq = (seq or tonumber(call('HGET', CTL, 'seq') or 0)) + 1
+  return struct.pack('>I7', seq)
 end
 
 -- Appends what `body` (length and bytes) says to the inbox.
 local function append(lane, body)
-  seq = (seq or tonumber(call('HGET', CTL, 'seq') or 0)) + 1
-  local entry = struct.pack('>I7', seq) .. body
   lane.entries = lane.entries + 1
   if is_woken(lane.state, lane.due, has(lane, WAKES)) then make_due(lane, now) end
-  if lane.is_new then
-    lane.is_new = nil
-    local head = head_of(lane)
-    call('SET', lane.key, head .. entry)
-    lane.inbox_at = #head
-    add_person(lane.id)
-  else
-    save_head(lane)
-    call('APPEND', lane.key, entry)
+  save_head(lane)
+  call('APPEND', lane.key, next_seq() .. body)
+end
+
+-- The same for whoever has that lane, or is to have it. `newest`: the key of the delivery or '', where it is one.
+-- Answers the lane; false: it does not read.
+local function append_to(key, source, body, newest)
+  local lane = read_lane(key)
+  if lane == nil then
+    lane = { key = key, id = string.sub(key, -8), state = 'i', flags = WAKES, since = now, due = 0, entries = 0,
+      source = source, newest = '', tag = '', inbox_at = 0 }
+    local bucket, number = number_of(lane.id)
+    try('SADD', bucket, int(number))
   end
+  if lane then
+    lane.newest = newest or lane.newest
+    append(lane, body)
+  end
+  return lane
 end
 
 -- The inbox's first entries, as long as `wanted` says so of number, place and bytes up to it; and how many. nil:

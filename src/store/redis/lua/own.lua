@@ -16,12 +16,8 @@ for n = 6, #ARGV do
 end
 if #taken > 0 then
   for _, key in ipairs(taken) do try('HDEL', former_words, 'o' .. key) end
-  local theirs = read_lane(former_key)
-  if theirs == nil then theirs = new_lane(former_key, ARGV[5]) end
-  if theirs then
-    append(theirs, ARGV[4])
-    count_entries(theirs.source, 1)
-  end
+  local theirs = append_to(former_key, ARGV[5], ARGV[4])
+  if theirs then count_entries(theirs.source, 1) end
 end
 for n = 6, #ARGV do
   try('HSET', OWNERS, ARGV[n], lane.id)

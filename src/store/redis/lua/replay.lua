@@ -1,22 +1,14 @@
 -- Drops an unmapped record, and puts what it says into inboxes instead, whatever the bounds. KEYS: of each entry its
 -- lane. ARGV[2] id, [3] number of entries, of each what `append` takes and source, then of each unmapped record that
 -- comes in its place id, row and payload. Answers whether there was such a record; -1: a lane does not read.
-local lanes, at = {}, 4
+local at = 4
 if not dead_fields(ARGV[2]) then return { broken, 0 } end
 for n = 1, tonumber(ARGV[3]) do
-  local key = KEYS[FIXED + n]
-  if lanes[key] == nil then
-    local lane = read_lane(key)
-    if lane == nil then lane = new_lane(key, ARGV[3 + 2 * n]) end
-    lanes[key] = lane
-  end
-  if not lanes[key] then return { broken, -1 } end
+  if read_lane(KEYS[FIXED + n]) == false then return { broken, -1 } end
 end
 drop_dead(ARGV[2])
 for n = 1, tonumber(ARGV[3]) do
-  local lane = lanes[KEYS[FIXED + n]]
-  append(lane, ARGV[at])
-  count_entries(lane.source, 1)
+  count_entries(append_to(KEYS[FIXED + n], ARGV[at + 1], ARGV[at]).source, 1)
   at = at + 2
 end
 for m = at, #ARGV, 3 do keep_dead(ARGV[m], ARGV[m + 1], ARGV[m + 2]) end

@@ -1,0 +1,123 @@
+//! A body as it may have been before somebody on the way wrote it anew.
+
+use std::fmt::Write as _;
+
+use crate::core::delivery::Delivery;
+use crate::core::json::{Charset, Json};
+
+/// Larger bodies are tried as they are only: each form costs a hash of all of it, many times over.
+const REWRITTEN_BYTES_MAX: usize = 65_536;
+
+/// How JSON is written.
+#[derive(Clone, Copy)]
+struct Style {
+    /// Between a name and its value.
+    colon: &'static str,
+    /// Between entries, where they stand on one line.
+    comma: &'static str,
+    /// Blanks for each level, where entries stand on lines of their own.
+    indent: Option<usize>,
+    /// Whether letters that are not ASCII are escaped.
+    is_ascii: bool,
+}
+
+/// The body, as it came and as it may have been signed, each with what happened to it on the way.
+pub(super) fn bodies(delivery: &Delivery) -> Vec<(Vec<u8>, Option<&'static str>)> {
+    let body = &*delivery.body;
+    let mut all: Vec<(Vec<u8>, Option<&'static str>)> = vec![(body.to_vec(), None)];
+    if body.len() > REWRITTEN_BYTES_MAX {
+        return all;
+    }
+    all.push((body.trim_ascii_end().to_vec(), Some("the body without the line break at its end, which something on the way adds")));
+    all.push(([body, b"\n"].concat(), Some("the body with a line break at its end, which something on the way takes away")));
+    let text = Charset::utf8().decode(body);
+    let Some(json) = text.as_deref().and_then(|text| Json::parse(text).ok()) else { return all };
+    for (colon, comma, indent, change) in [
+        (":", ",", None, "the body as compact JSON: something on the way writes it anew"),
+        (": ", ", ", None, "the body as JSON with a blank after `:` and `,`: something on the way writes it anew"),
+        (": ", ",", Some(2), "the body as JSON indented by 2: something on the way writes it anew"),
+        (": ", ",", Some(4), "the body as JSON indented by 4: something on the way writes it anew"),
+    ] {
+        for is_ascii in [false, true] {
+            let mut written = String::new();
+            write(&json, Style { colon, comma, indent, is_ascii }, 0, &mut written);
+            if !all.iter().any(|(known, _)| known == written.as_bytes()) {
+                all.push((written.into_bytes(), Some(change)));
+            }
+        }
+    }
+    all
+}
+
+fn write(json: &Json<'_>, style: Style, level: usize, out: &mut String) {
+    match json {
+        Json::Null => out.push_str("null"),
+        Json::Bool(flag) => out.push_str(if *flag { "true" } else { "false" }),
+        Json::Number(number) => out.push_str(&number.to_string()),
+        Json::Text(text) => quoted(text, style, out),
+        Json::List(items) => enclosed('[', ']', items, style, level, out, |item, out| write(item, style, level + 1, out)),
+        Json::Object(members) => enclosed('{', '}', members, style, level, out, |(name, value), out| {
+            quoted(name, style, out);
+            out.push_str(style.colon);
+            write(value, style, level + 1, out);
+        }),
+    }
+}
+
+fn enclosed<T>(open: char, close: char, items: &[T], style: Style, level: usize, out: &mut String, each: impl Fn(&T, &mut String)) {
+    let line = |level: usize, out: &mut String| {
+        if let Some(indent) = style.indent {
+            out.push('\n');
+            out.extend(std::iter::repeat_n(' ', indent * level));
+        }
+    };
+    out.push(open);
+    for (n, item) in items.iter().enumerate() {
+        if n > 0 {
+            out.push_str(style.comma);
+        }
+        line(level + 1, out);
+        each(item, out);
+    }
+    if !items.is_empty() {
+        line(level, out);
+    }
+    out.push(close);
+}
+
+fn quoted(text: &str, style: Style, out: &mut String) {
+    // A text always serialises.
+    let quoted = serde_json::to_string(text).unwrap_or_default();
+    for c in quoted.chars() {
+        if c.is_ascii() || !style.is_ascii {
+            out.push(c);
+        } else {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing to a String cannot fail.
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn a_body_is_written_as_others_write_it() {
+        let body = Bytes::from_static("{\"b\" :1,\"a\":[true, \"é😀\"],\"e\":{}}\n".as_bytes());
+        let delivery = Delivery { method: "POST".into(), url: "/".into(), headers: vec![], body };
+        let written: Vec<String> = bodies(&delivery).into_iter().map(|(body, _)| String::from_utf8(body).unwrap()).collect();
+        // python3: json.dumps(v), json.dumps(v, indent=2), json.dumps(v, separators=(",", ":"), ensure_ascii=False)
+        for expected in [
+            r#"{"b": 1, "a": [true, "\u00e9\ud83d\ude00"], "e": {}}"#,
+            "{\n  \"b\": 1,\n  \"a\": [\n    true,\n    \"\\u00e9\\ud83d\\ude00\"\n  ],\n  \"e\": {}\n}",
+            r#"{"b":1,"a":[true,"é😀"],"e":{}}"#,
+        ] {
+            assert!(written.contains(&expected.to_owned()), "{expected} {written:?}");
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! People as they are put in place, as a call sends them, and as SCIM tells them.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::core::time::UnixMs;
+
+pub(super) const USER_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
+
+/// Attributes that the stand-in keeps and tells, and knows nothing of.
+pub type Attributes = Map<String, Value>;
+
+/// Somebody to put in place before, or while, the stand-in runs.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Person {
+    /// The e-mail address.
+    #[serde(alias = "userName")]
+    pub user_name: String,
+    /// Given name.
+    #[serde(default, alias = "givenName")]
+    pub given_name: String,
+    /// Family name.
+    #[serde(default, alias = "familyName")]
+    pub family_name: String,
+    /// The employee id.
+    #[serde(default, alias = "externalId")]
+    pub external_id: Option<String>,
+    /// Switched on?
+    #[serde(default = "yes")]
+    pub active: bool,
+    /// SCIM id; none: a new one.
+    #[serde(default)]
+    pub id: Option<String>,
+    /// Where they stand.
+    #[serde(default)]
+    pub standing: Standing,
+    /// Whatever else is told of them, such as `title` or an extension.
+    #[serde(default)]
+    pub attributes: Attributes,
+    /// Further parts of their name, such as `middleName`.
+    #[serde(default, alias = "nameParts")]
+    pub name_parts: Attributes,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Person {
+    /// An active member with a new id.
+    #[must_use]
+    pub fn member(user_name: &str, given_name: &str, family_name: &str) -> Self {
+        Self {
+            user_name: user_name.to_owned(),
+            given_name: given_name.to_owned(),
+            family_name: family_name.to_owned(),
+            external_id: None,
+            active: true,
+            id: None,
+            standing: Standing::Member,
+            attributes: Attributes::new(),
+            name_parts: Attributes::new(),
+        }
+    }
+
+    /// Somebody who stands somewhere else.
+    #[must_use]
+    pub fn standing(user_name: &str, standing: Standing) -> Self {
+        Self { standing, ..Self::member(user_name, "", "") }
+    }
+}
+
+impl fmt::Debug for Person {
+    /// Without personal data.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Person").field("active", &self.active).field("standing", &self.standing).finish_non_exhaustive()
+    }
+}
+
+/// Where a person stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// A member of the team, active or not. The same `userName` may be put in place twice.
+    #[default]
+    Member,
+    /// A member of another team: a create is a 409, and no look-up finds them.
+    OtherTeam,
+    /// Has a Postman account but no team: a create invites them.
+    Invitable,
+}
+
+/// The user that a POST or PUT carries.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct UserIn {
+    schemas: Option<Vec<String>>,
+    pub(super) user_name: Option<String>,
+    name: Option<NameIn>,
+    pub(super) external_id: Option<String>,
+    pub(super) active: Option<bool>,
+    #[serde(flatten)]
+    rest: Attributes,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
+struct NameIn {
+    given_name: Option<String>,
+    family_name: Option<String>,
+    #[serde(flatten)]
+    rest: Attributes,
+}
+
+impl UserIn {
+    /// Reads and checks a body; none where Postman would call it `invalidSyntax`.
+    pub(super) fn parse(body: &[u8]) -> Option<Self> {
+        let user: Self = serde_json::from_slice(body).ok()?;
+        let user_name = user.user_name.as_deref()?;
+        let clean = |s: &str| !s.chars().any(char::is_control);
+        let fine = user.schemas.as_ref()?.iter().any(|s| s == USER_URN)
+            && user_name.contains('@')
+            && !user_name.contains(char::is_whitespace)
+            && [Some(user_name), user.given_name(), user.family_name(), user.external_id.as_deref()]
+                .into_iter()
+                .flatten()
+                .all(clean);
+        fine.then_some(user)
+    }
+
+    pub(super) fn given_name(&self) -> Option<&str> {
+        self.name.as_ref()?.given_name.as_deref()
+    }
+
+    pub(super) fn family_name(&self) -> Option<&str> {
+        self.name.as_ref()?.family_name.as_deref()
+    }
+
+    /// What is sent beside all that the stand-in knows; what is the server's own aside.
+    pub(super) fn attributes(&self) -> Attributes {
+        let known = ["id", "meta"];
+        self.rest
+            .iter()
+            .filter(|(key, _)| !known.contains(&key.as_str()))
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .collect()
+    }
+
+    /// What is sent of the name beside given and family name.
+    pub(super) fn name_parts(&self) -> Attributes {
+        self.name.as_ref().map(|name| name.rest.clone()).unwrap_or_default()
+    }
+}
+
+/// A member as SCIM tells them.
+#[derive(Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Member {
+    pub(super) schemas: [&'static str; 1],
+    /// 48 hexadecimal digits.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub id: Box<str>,
+    /// The e-mail address, spelt as it was created.
+    pub user_name: Box<str>,
+    /// Given and family name.
+    pub name: Name,
+    /// The employee id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external_id: Option<Box<str>>,
+    /// Switched on?
+    pub active: bool,
+    pub(super) meta: Meta,
+    /// Whatever else is told of them.
+    #[serde(flatten)]
+    pub attributes: Attributes,
+    /// Counts their changes.
+    #[serde(skip)]
+    pub(super) version: u64,
+}
+
+impl Member {
+    /// The version as `ETag` and `meta.version` tell it.
+    pub(super) fn etag(&self) -> String {
+        format!("W/\"{}\"", self.version)
+    }
+
+    /// The member with their version told.
+    pub(super) fn with_version(&self) -> Self {
+        let mut told = self.clone();
+        told.meta.version = Some(self.etag());
+        told
+    }
+
+    /// Notes a change.
+    pub(super) fn changed(&mut self, at: UnixMs) {
+        self.version += 1;
+        self.meta.last_modified = Stamp(at);
+    }
+}
+
+/// A member's name.
+#[derive(Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Name {
+    /// Given name.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub given_name: Box<str>,
+    /// Family name.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub family_name: Box<str>,
+    /// Its other parts.
+    #[serde(flatten)]
+    pub parts: Attributes,
+}
+
+#[derive(Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Meta {
+    resource_type: &'static str,
+    created: Stamp,
+    last_modified: Stamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<String>,
+}
+
+impl Meta {
+    pub(super) fn new(now: UnixMs) -> Self {
+        Self { resource_type: "User", created: Stamp(now), last_modified: Stamp(now), version: None }
+    }
+}
+
+/// Written as `2021-02-22T04:24:13.000Z`: always three digits, as in Postman's examples.
+#[derive(Clone, Copy)]
+struct Stamp(UnixMs);
+
+impl Serialize for Stamp {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match jiff::Timestamp::from_millisecond(self.0.0) {
+            Ok(t) => to.collect_str(&format_args!("{t:.3}")),
+            Err(_) => to.collect_str(&self.0),
+        }
+    }
+}
+
+impl fmt::Debug for Member {
+    /// Without personal data.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Member").field("id", &self.id).field("active", &self.active).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_three_digits_after_the_second() {
+        let stamp = serde_json::to_string(&Stamp(UnixMs::parse_rfc3339("2021-02-22T04:24:13Z").unwrap())).unwrap();
+        assert_eq!(stamp, "\"2021-02-22T04:24:13.000Z\"");
+    }
+}

@@ -1,0 +1,177 @@
+//! What strangers can do to the listener: keep it waiting, fill its memory, take its connections, and be
+//! misunderstood. A genuine delivery gets its answer all the same.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use super::{BODY_BYTES_MAX, Bridge, CONNECTIONS_PER_PEER, eventually, hire, message, reply};
+
+/// Longer than any bound on time that the tests meet.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// Sends `drip` again and again until the other side closes; what it said.
+fn until_closed(mut socket: TcpStream, drip: &[u8]) -> String {
+    socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+    let (since, mut said) = (Instant::now(), Vec::new());
+    loop {
+        assert!(since.elapsed() < PATIENCE, "still open: {}", String::from_utf8_lossy(&said));
+        let mut buffer = [0; 4096];
+        match socket.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(bytes) => said.extend_from_slice(&buffer[..bytes]),
+            Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {
+                if socket.write_all(drip).is_err() {
+                    break;
+                }
+            }
+            Err(_) => break,
+        }
+    }
+    String::from_utf8(said).unwrap()
+}
+
+fn begun(bridge: &Bridge, first: &str) -> TcpStream {
+    let mut socket = bridge.connect();
+    socket.write_all(first.as_bytes()).unwrap();
+    socket
+}
+
+fn unended(bridge: &Bridge, body_bytes: usize) -> TcpStream {
+    let head = format!("POST {} HTTP/1.1\r\nhost: b\r\ncontent-length: {body_bytes}\r\n\r\n", bridge.path());
+    let mut socket = begun(bridge, &head);
+    socket.write_all(&vec![b' '; body_bytes - 1]).unwrap();
+    socket
+}
+
+fn is_genuine_taken(bridge: &Bridge, id: &str) -> bool {
+    bridge.post(id, &hire(id, "ada@example.com")).status == 200
+}
+
+#[test]
+fn an_answered_request_whose_body_does_not_end_is_closed_however_it_drips() {
+    let bridge = Bridge::start();
+    let chunked = "host: b\r\ntransfer-encoding: chunked\r\n";
+    let source = bridge.path();
+    for (line, more, status) in [
+        ("GET /livez", "", 200),
+        ("GET /nothing", "", 404),
+        ("POST /webhooks/nobody", "", 404),
+        (&format!("PUT {source}"), "", 405),
+        (&format!("POST {source}"), "content-type: text/plain\r\n", 415),
+    ] {
+        let socket = begun(&bridge, &format!("{line} HTTP/1.1\r\n{chunked}{more}\r\n"));
+        let said = until_closed(socket, b"1\r\na\r\n");
+        assert!(said.starts_with(&format!("HTTP/1.1 {status} ")), "{line}: {said}");
+    }
+}
+
+#[test]
+fn every_head_has_a_time_and_a_size_the_second_like_the_first() {
+    let bridge = Bridge::start();
+    for first in ["", "GET /livez HTTP/1.1\r\nhost: b\r\n\r\n"] {
+        let since = Instant::now();
+        let said = until_closed(begun(&bridge, &format!("{first}POST /webhooks/hr HTTP/1.1\r\nx-a: ")), b"a");
+        assert!(said.contains("HTTP/1.1 408 ") && since.elapsed() < Duration::from_secs(4), "{said}");
+        let long = format!("{first}POST /webhooks/hr HTTP/1.1\r\nx-a: {}", "a".repeat(17_000));
+        let said = until_closed(begun(&bridge, &long), b"a");
+        assert!(said.contains("HTTP/1.1 431 "), "{said}");
+    }
+    assert!(is_genuine_taken(&bridge, "msg_1"));
+}
+
+#[test]
+fn requests_that_come_at_once_are_answered_one_after_the_other() {
+    let bridge = Bridge::start();
+    let bodies = [hire("E-1", "a@example.com"), hire("E-2", "b@example.com")];
+    let mut bytes = Vec::new();
+    for (n, body) in bodies.iter().enumerate() {
+        bytes.extend(message("POST", &bridge.path(), &bridge.signed(&format!("msg_{n}"), body), body.as_bytes()));
+        bytes.extend(message("GET", "/livez", &[], b""));
+    }
+    let mut socket = bridge.connect();
+    socket.write_all(&bytes).unwrap();
+    let statuses: Vec<_> = (0..4).map(|_| reply(&mut socket).status).collect();
+    assert_eq!((statuses, bridge.jobs("waiting")), (vec![200; 4], 2));
+}
+
+#[test]
+fn what_two_readers_could_understand_differently_is_refused_and_the_connection_closed() {
+    let bridge = Bridge::start();
+    for fields in [
+        "content-length: 5\r\ntransfer-encoding: chunked\r\n",
+        "content-length: 5\r\ncontent-length: 6\r\n",
+        "transfer-encoding: gzip\r\n",
+        "host: other\r\n",
+    ] {
+        let request =
+            format!("POST {} HTTP/1.1\r\nhost: b\r\n{fields}\r\n0\r\n\r\nGET /livez HTTP/1.1\r\n\r\n", bridge.path());
+        let said = until_closed(begun(&bridge, &request), b"");
+        assert!(said.starts_with("HTTP/1.1 400 ") && !said.contains(" 200 "), "{fields}: {said}");
+    }
+}
+
+#[test]
+fn a_peer_at_its_bound_of_connections_loses_its_longest_wait_and_is_still_answered() {
+    let bridge = Bridge::start();
+    let mut idle = Vec::new();
+    for _ in 0..CONNECTIONS_PER_PEER {
+        let mut socket = begun(&bridge, "GET /livez HTTP/1.1\r\nhost: b\r\n\r\n");
+        assert_eq!(reply(&mut socket).status, 200);
+        idle.push(socket);
+    }
+    assert!(is_genuine_taken(&bridge, "msg_1"));
+    let first = &mut idle[0];
+    first.set_read_timeout(Some(PATIENCE)).unwrap();
+    assert_eq!(first.read(&mut [0; 16]).unwrap(), 0, "the first of them made room");
+    let gauge = || bridge.metrics.render().contains("\nscim_bridge_connections ");
+    assert!(gauge());
+}
+
+#[test]
+fn unended_large_bodies_keep_no_small_one_out_and_the_refusal_names_the_bound() {
+    let bridge = Bridge::start();
+    let large = BODY_BYTES_MAX;
+    let mut strangers: Vec<_> = (0..12).map(|_| unended(&bridge, large)).collect();
+    eventually("some are sent away", || bridge.counted("full") >= 2);
+    for n in 0..10 {
+        assert!(is_genuine_taken(&bridge, &format!("msg_{n}")));
+    }
+    let told = strangers.iter_mut().any(|socket| {
+        let mut said = String::new();
+        let _ = socket.read_to_string(&mut said);
+        said.contains("HTTP/1.1 503 ") && said.contains("\"bound\":\"large_bodies\"") && said.contains("retry-after")
+    });
+    assert!(told, "nobody was told which bound it was");
+}
+
+#[test]
+fn the_address_is_the_same_with_a_slash_at_its_end() {
+    let bridge = Bridge::start();
+    let body = hire("E-1", "ada@example.com");
+    let headers = bridge.signed("msg_1", &body);
+    let at = |path: &str| bridge.request("POST", path, &headers, body.as_bytes());
+    assert_eq!(at(&format!("{}/", bridge.path())).word("status"), "accepted");
+    assert_eq!(at(&bridge.path()).word("status"), "duplicate");
+    assert_eq!(at(&format!("{}//", bridge.path())).status, 404);
+    assert_eq!(at("/webhooks/").status, 404);
+}
+
+#[test]
+fn whoever_does_not_read_answers_is_not_read() {
+    let bridge = Bridge::start();
+    let mut socket = bridge.connect();
+    socket.set_nonblocking(true).unwrap();
+    let requests = message("GET", "/nothing-here", &[], b"").repeat(1000);
+    let (mut sent, mut stuck) = (0, 0);
+    // The buffers of both ends take some megabytes at the most.
+    while stuck < 20 {
+        assert!(sent < 64 << 20, "all is read");
+        if let Ok(bytes) = socket.write(&requests) {
+            (sent, stuck) = (sent + bytes, 0);
+        } else {
+            stuck += 1;
+            assert!(is_genuine_taken(&bridge, &format!("msg_{sent}_{stuck}")));
+        }
+    }
+}

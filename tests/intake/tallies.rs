@@ -1,0 +1,49 @@
+//! What the intake tells of each source to all processes.
+
+use scim_bridge::core::tally::{SourceTally, TroubleKind};
+
+use super::{Bridge, NOW, hire};
+
+fn troubles(seen: &SourceTally) -> Vec<(TroubleKind, String, u64)> {
+    seen.troubles(NOW).into_iter().map(|trouble| (trouble.kind, trouble.what, trouble.seen.count)).collect()
+}
+
+#[test]
+fn types_that_nothing_names_and_fields_that_cannot_be_used_are_told_by_name() {
+    let bridge = Bridge::start();
+    for n in 0..3 {
+        let body = format!(r#"{{"type":"employee.created","data":{{"employee_id":"E-{n}"}}}}"#);
+        assert_eq!(bridge.post(&format!("msg_{n}"), &body).word("status"), "ignored");
+    }
+    let body = hire("E-1", "ada@example.com").replace("2026-11-22T10:00:00Z", "yesterday");
+    assert_eq!(bridge.post("msg_t", &body).word("status"), "accepted");
+    let seen = bridge.seen(|seen| seen.accepted.count == 1);
+    assert_eq!((seen.ignored.count, seen.unnamed_types["employee.created"].count), (3, 3));
+    let told = [(TroubleKind::UnnamedType, "employee.created".to_owned(), 3), (TroubleKind::Dropped, "occurred_at".to_owned(), 1)];
+    assert_eq!(troubles(&seen), told);
+}
+
+#[test]
+fn refusals_are_told_by_reason_also_those_before_the_body() {
+    let bridge = Bridge::start();
+    let body = hire("E-1", "ada@example.com");
+    for _ in 0..2 {
+        let mut headers = bridge.signed("msg_1", &body);
+        headers.iter_mut().filter(|(name, _)| name == "webhook-id").for_each(|(_, value)| value.push('x'));
+        assert_eq!(bridge.request("POST", &bridge.path(), &headers, body.as_bytes()).status, 401);
+    }
+    let mut headers = bridge.signed("msg_1", &body);
+    headers.iter_mut().filter(|(name, _)| name == "content-type").for_each(|(_, value)| *value = "text/plain".to_owned());
+    assert_eq!(bridge.request("POST", &bridge.path(), &headers, body.as_bytes()).status, 415);
+    let told = [(TroubleKind::Refused, "content_type".to_owned(), 1), (TroubleKind::Refused, "mismatch".to_owned(), 2)];
+    assert_eq!(troubles(&bridge.seen(|seen| seen.refused.len() == 2)), told);
+}
+
+#[test]
+fn a_process_that_ends_in_good_order_leaves_what_it_saw_behind() {
+    let mut bridge = Bridge::start();
+    bridge.post("msg_1", r#"{"type":"payroll.run"}"#);
+    bridge.stop.cancel();
+    bridge.thread.take().unwrap().join().unwrap();
+    assert_eq!(bridge.seen(|seen| seen.ignored.count == 1).unnamed_types.len(), 1);
+}
