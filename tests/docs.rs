@@ -9,7 +9,7 @@ mod pages {
     use scim_bridge::core::code::Code;
     use scim_bridge::telemetry::metrics::FAMILIES;
 
-    const PAGES: [&str; 12] = [
+    const PAGES: [&str; 13] = [
         "CHANGELOG.md",
         "README.md",
         "docs/benchmarks.md",
@@ -19,6 +19,7 @@ mod pages {
         "docs/failures.md",
         "docs/operating.md",
         "docs/redis.md",
+        "docs/runbook.md",
         "docs/security.md",
         "docs/upgrade.md",
         "helm/README.md",

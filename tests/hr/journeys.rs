@@ -171,8 +171,7 @@ async fn a_read_that_says_again_what_was_so_does_not_undo_what_somebody_switched
     let ada = rig.put("E-1", "Ada", "Byron");
     rig.deliver(ALL[0].hired).await;
     rig.work_through().await;
-    let member = rig.postman.members_named(&email("E-1")).remove(0);
-    rig.switch_off(&member);
+    rig.switch_off("E-1").await;
     rig.hr.put(HrPerson { family_name: "Lovelace".to_owned(), ..ada });
     rig.clock.advance_ms(3_600_000);
     rig.deliver(ALL[0].changed).await;

@@ -40,7 +40,7 @@ struct Preset {
 pub(crate) struct Rig {
     pub(crate) hr: HrSim,
     pub(crate) postman: PostmanSim,
-    pub(crate) store: Arc<Memory>,
+    pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Clock,
     pub(crate) worker: Worker,
     mapping: Mapping,
@@ -87,6 +87,8 @@ impl Rig {
 
         let postman = PostmanSim::start(SimOptions {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            writes: 0,
+            reads: 0,
             ..SimOptions::default()
         })
         .unwrap();
@@ -103,7 +105,7 @@ impl Rig {
         })
         .unwrap();
         let clock = Clock::manual(NOW);
-        let store = Arc::new(Memory::new(store_options()));
+        let store: Arc<dyn Store> = Arc::new(Memory::new(store_options()));
         let systems = BTreeMap::from([(source(), system)]);
         let worker = Worker::new(store.clone(), client, clock.clone(), worker_options()).with_hr(systems);
         Self { hr, postman, store, clock, worker, mapping }
@@ -162,6 +164,8 @@ impl Rig {
                 Stepped::Attempted(attempted) => attempts.push(attempted),
                 Stepped::Probed { .. } => {}
                 Stepped::Nothing { until: Some(until) } => self.clock.advance_ms(until.ms_since(self.clock.now()).max(1)),
+                // The pool looks every second, and so sees a probe that is due.
+                Stepped::Nothing { until: None } if self.is_held().await => self.clock.advance_ms(30_000),
                 Stepped::Nothing { until: None } => return attempts,
             }
         }
@@ -189,6 +193,16 @@ impl Rig {
         let holds: scim_bridge::core::hold::Holds =
             scim_bridge::store::documents::read(self.store.as_ref(), "holds").await.unwrap().0;
         holds.get(&HoldScope::Fetch(source())).is_some()
+    }
+
+    /// Somebody switches a member off in Postman's settings.
+    pub(crate) async fn switch_off(&self, id: &str) {
+        let member = self.postman.members_named(&email(id)).remove(0);
+        let url = format!("{}/Users/{}", self.postman.base_url(), &*member.id);
+        let patch = r#"{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"replace","value":{"active":false}}]}"#;
+        let http = scim_bridge::scim::plain_http(Duration::from_secs(2)).unwrap();
+        let sent = http.patch(url).bearer_auth("PMAK").header("content-type", "application/json").body(patch).send().await;
+        assert!(sent.unwrap().status().is_success());
     }
 
     /// The member of this id's address: names, and whether they are switched on.

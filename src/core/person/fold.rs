@@ -116,16 +116,19 @@ fn apply(document: &mut Document, folding: &mut Folding, import: &str, member: O
     fold_event(document, folding, job, &event, accepted_at, seq);
 }
 
-/// Folds in what a read at the HR system told, at `now` after the entry `seq`. Which facts are news.
-pub fn fold_read(document: &mut Document, told: &[Event], now: UnixMs, seq: u64) -> Vec<&'static str> {
+/// Folds in what a read at the HR system told, at `now` after the entry `seq`: it is newer than every
+/// word before it, whatever times those were told for.
+pub fn fold_read(document: &mut Document, told: Vec<Event>, now: UnixMs, seq: u64) {
     let before = document.record.employment.at(now).copied();
-    let mut news = Vec::new();
+    let after_all = document.record.newest_at().map(|newest| newest.plus_ms(1));
     // Words of one read have one time: their order is told by their places.
-    for (place, event) in (seq..).zip(told) {
-        news.extend(document.record.fold(event, now, place).news);
+    for (place, mut event) in (seq..).zip(told) {
+        event.at = event.at.max(after_all);
+        // What is so without a day of its own is so now, however far ahead the words before it were told.
+        event.facts.employment = event.facts.employment.map(|(state, from)| (state, from.or(Some(now))));
+        document.record.fold(&event, now, place);
     }
     say_again(document, before, now);
-    news
 }
 
 /// What says again what was so is no new word on employment: what somebody switched off at the target

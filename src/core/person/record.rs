@@ -92,6 +92,19 @@ impl Record {
         Folded { news, is_ahead }
     }
 
+    /// Of when the newest word is that counts.
+    #[must_use]
+    pub fn newest_at(&self) -> Option<UnixMs> {
+        let facts = [
+            self.employment.newest().map(|word| word.stamp.at),
+            self.email.as_ref().map(|fact| fact.stamp.at),
+            self.given_name.as_ref().map(|fact| fact.stamp.at),
+            self.family_name.as_ref().map(|fact| fact.stamp.at),
+            self.locale.as_ref().map(|fact| fact.stamp.at),
+        ];
+        facts.into_iter().flatten().max()
+    }
+
     /// The address, where HR told one.
     #[must_use]
     pub fn email(&self) -> Option<&Email> {

@@ -240,7 +240,7 @@ impl Worker {
         let wait = match verdict {
             ReadVerdict::Fold(told) => {
                 facts = told.iter().flat_map(|event| event.facts.names()).map(str::to_owned).collect();
-                fold_read(document, &told, now, seq);
+                fold_read(document, told, now, seq);
                 has_told = true;
                 document.owed_read = owed.after_read(began_at, lag_ms);
                 document.owed_read.as_ref().map(|owed| ReadWait::Until { at: owed.due(lag_ms), code: Code::FetchPaced })
