@@ -4,6 +4,7 @@
 //! otherwise, and never what the signature should have been.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use data_encoding::{BASE64, BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER_PERMISSIVE};
 use secrecy::{ExposeSecret, SecretString};
@@ -259,10 +260,11 @@ fn template_change(template: &Template, time: Named<'_>, id: Named<'_>) -> Strin
             13 => "ms",
             _ => "rfc3339",
         };
-        change.push_str(&format!(" with timestamp = {{ from = {{ header = {name:?} }}, unit = {unit:?} }}"));
+        // Writing to a String cannot fail.
+        let _ = write!(change, " with timestamp = {{ from = {{ header = {name:?} }}, unit = {unit:?} }}");
     }
     if let Some((name, _)) = id {
-        change.push_str(&format!(" with id = {{ header = {name:?} }}"));
+        let _ = write!(change, " with id = {{ header = {name:?} }}");
     }
     change
 }
