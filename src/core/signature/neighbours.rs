@@ -200,10 +200,11 @@ fn tokens(value: &str) -> Vec<(&str, &str)> {
             tokens.push((part.trim().get(..=name.len()).unwrap_or_default(), rest));
         }
     }
-    let mut distinct = Vec::new();
-    for token in tokens {
-        if !distinct.contains(&token) {
-            distinct.push(token);
+    let mut distinct: Vec<(&str, &str)> = Vec::new();
+    for token in &tokens {
+        let is_told_better = token.0.is_empty() && tokens.iter().any(|other| other.1 == token.1 && !other.0.is_empty());
+        if !is_told_better && !distinct.contains(token) {
+            distinct.push(*token);
         }
     }
     distinct
