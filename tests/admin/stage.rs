@@ -25,7 +25,7 @@ use scim_bridge::core::person::{
 };
 use scim_bridge::core::problems::{BoundFigures, SourceFigures};
 use scim_bridge::core::processes::ProcessRole;
-use scim_bridge::core::reconcile::PlanRules;
+use scim_bridge::core::reconcile::plan::PlanRules;
 use scim_bridge::core::reconcile::request::Operation;
 use scim_bridge::core::time::UnixMs;
 use scim_bridge::lifecycle::Lifecycle;
