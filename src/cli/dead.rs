@@ -15,8 +15,10 @@ use crate::admin::api::shapes::{BulkBody, BulkDoneBody, DeadBody, DeadListBody, 
 pub enum DeadCommand {
     /// List dead letters, newest first.
     List {
+        /// Which of them.
         #[command(flatten)]
         filter: FilterArgs,
+        /// Which page of them.
         #[command(flatten)]
         page: PageArgs,
         /// Print comma-separated values.

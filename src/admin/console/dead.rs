@@ -144,7 +144,7 @@ fn rows(now: UnixMs, dead: &[DeadRow], may_tick: bool) -> Markup {
                             td data-name="Dead letter" { a href={ "/dead/" (letter.id) } { (layout::id(letter.id)) } }
                             td data-name="Person" { @match &letter.person { Some(person) => (layout::person(person)), None => { (letter.source) " (person not told)" } } }
                             td data-name="Was" { (letter.event.map_or("unmapped", |kind| kind.as_str())) }
-                            td data-name="Why" { (layout::code(&letter.code)) " " span .quiet { (letter.detail) } }
+                            td data-name="Why" { (layout::code(&letter.code)) " " span .quiet { (layout::prose(&letter.detail)) } }
                             td data-name="Since" { (layout::time(now, letter.died_at)) }
                         }
                     }

@@ -37,7 +37,7 @@ fn found(source: &SourceFigures, trouble: &SourceTrouble) -> Found {
             (ProblemCode::SourceFull, format!("{deliveries} put off ({}).", what.replace('_', " ")))
         }
         TroubleKind::UnnamedType => {
-            (ProblemCode::SourceIgnored, format!("{records} of type `{what}` ignored; the mapping does not name it."))
+            (ProblemCode::SourceIgnored, format!("{records} ignored: the mapping does not name their type, `{what}`."))
         }
         TroubleKind::Dropped => {
             (ProblemCode::SourceDropped, format!("{records} used without `{what}`, which is there and cannot be used."))

@@ -31,14 +31,11 @@ pub(super) fn held(figures: &Figures) -> Vec<Found> {
 }
 
 fn hold_found(figures: &Figures, hold: &Hold) -> Found {
-    let waiting = match hold.scope {
-        HoldScope::All => people(figures, "held") + people(figures, "waiting"),
-        HoldScope::Creates
-        | HoldScope::Writes
-        | HoldScope::Deactivations
-        | HoldScope::Addresses
-        | HoldScope::Fetch(_) => people(figures, "held"),
-    };
+    let counted_apart = figures.held.get(&hold.scope.to_string()).copied();
+    let behind = if figures.holds.holds.len() == 1 { people(figures, "held") } else { counted_apart.unwrap_or(0) };
+    // A hold of everything keeps those from being claimed who are due.
+    let due = if hold.scope == HoldScope::All { people(figures, "waiting") } else { 0 };
+    let waiting = behind + due;
     let who = counted(waiting, "person waits", "people wait");
     let what = format!("{} Hold `{}`: {who}.", hold.code.title(), hold.scope);
     Found::new(hold.code, what, hold.code.advice(), waiting)
@@ -284,6 +281,17 @@ mod tests {
         figures.holds.set(UnixMs(7), HoldScope::All, Code::HoldKey, pauses, None);
         let told = told(&figures);
         assert_eq!((told.len(), told[0].code.as_str(), told[0].count, told[0].since), (1, "HOLD-KEY", 50, UnixMs(7)));
+    }
+
+    #[test]
+    fn of_several_holds_each_says_whom_it_keeps() {
+        let mut figures = figures(0);
+        figures.people.insert("held".to_owned(), 9);
+        figures.held = [("creates", 7), ("deactivations", 2)].map(|(scope, n)| (scope.to_owned(), n)).into();
+        let pauses = crate::core::hold::ProbePauses { first_ms: 1, max_ms: 1 };
+        figures.holds.set(UnixMs(7), HoldScope::Creates, Code::HoldSeats, pauses, None);
+        figures.holds.set(UnixMs(7), HoldScope::Deactivations, Code::HoldGuard, pauses, None);
+        assert_eq!(told(&figures).iter().map(|problem| problem.count).collect::<Vec<_>>(), [7, 2]);
     }
 
     #[test]

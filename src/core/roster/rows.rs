@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 /// Rows that are taken at the most.
-pub const ROWS_MAX: usize = 200_000;
+pub(super) const ROWS_MAX: usize = 200_000;
 
 /// One row.
 #[derive(Debug, Clone, PartialEq, Eq)]
