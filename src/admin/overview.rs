@@ -104,11 +104,10 @@ impl AdminState {
     }
 
     async fn oldest_incomplete(&self, stats: &Stats) -> Result<Option<UnixMs>, AdminError> {
-        let state = LaneState::Incomplete;
-        if stats.lanes.get(state.as_str()).is_none_or(|n| *n == 0) {
+        if stats.lanes.get(LaneState::Incomplete.as_str()).is_none_or(|n| *n == 0) {
             return Ok(None);
         }
-        let first = self.store.lanes(state, &Page { rows_max: 1, after: None }).await?;
+        let first = self.store.lanes(LaneState::Incomplete, &Page { rows_max: 1, after: None }).await?;
         Ok(first.rows.first().map(|row| row.since))
     }
 

@@ -58,8 +58,9 @@ fn well(what: &'static str, found: impl Into<String>) -> Checked {
 
 fn configuration(config: &Config) -> Checked {
     let sources: Vec<_> = config.sources.iter().map(|source| source.name.as_str()).collect();
-    let notices = config.notices.iter().map(|notice| format!("; {notice}")).collect::<String>();
-    well("configuration", format!("sources: {}{notices}", sources.join(", ")))
+    let mut found = vec![format!("sources: {}", sources.join(", "))];
+    found.extend(config.notices.iter().map(ToString::to_string));
+    well("configuration", found.join("; "))
 }
 
 async fn store(config: &Config) -> Checked {

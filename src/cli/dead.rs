@@ -63,7 +63,7 @@ impl FilterArgs {
         let age = self.older_than.map(|age| age.as_secs().to_string());
         let parts = [("code", &self.code), ("source", &self.source), ("event", &self.event), ("older_than_s", &age)];
         let given = parts.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
-        given.map(|(name, value)| format!("{name}={}&", Api::escaped(value))).collect()
+        given.map(|(name, value)| format!("{name}={}", Api::escaped(value))).collect::<Vec<_>>().join("&")
     }
 }
 
@@ -128,7 +128,7 @@ pub fn run(context: &Context, command: &DeadCommand) -> Result<(), Failure> {
     let api = Api::of(context)?;
     match command {
         DeadCommand::List { filter, page, csv } => {
-            let path = format!("/api/v1/dead?{}{}", filter.query(), page.query());
+            let path = format!("/api/v1/dead?{}&{}", filter.query(), page.query());
             let list: DeadListBody = block_on(api.get(&path))?;
             if *csv {
                 print_csv(&list);

@@ -197,12 +197,9 @@ impl World {
     }
 
     fn data(&self, asked: &shapes::Asked) -> Response {
-        match &asked.id {
-            Some(id) => shapes::person(asked, self.people.get(id)),
-            None => {
-                let people: Vec<&HrPerson> = self.changed.iter().filter_map(|id| self.people.get(id)).collect();
-                shapes::page(asked, &people)
-            }
+        if let Some(id) = &asked.id { shapes::person(asked, self.people.get(id)) } else {
+            let people: Vec<&HrPerson> = self.changed.iter().filter_map(|id| self.people.get(id)).collect();
+            shapes::page(asked, &people)
         }
     }
 

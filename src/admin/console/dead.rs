@@ -46,8 +46,8 @@ pub(super) async fn list(state: State, session: Session, query: web::Query<Query
     let page = listing::page(None, query.after.as_deref())?;
     let filter = query.filter(state.now())?;
     let listed = state.dead_letters(&filter, &page).await?;
-    let stats = state.stats().await?;
-    let codes: Vec<_> = stats.dead.iter().filter(|(_, n)| **n > 0).map(|(code, n)| (code.clone(), *n)).collect();
+    let figures = state.stats().await?;
+    let codes: Vec<_> = figures.dead.iter().filter(|(_, n)| **n > 0).map(|(code, n)| (code.clone(), *n)).collect();
     let matched = count(&state, &session, &filter).await?;
     Ok(layout::page(
         "Dead letters",
@@ -59,7 +59,7 @@ pub(super) async fn list(state: State, session: Session, query: web::Query<Query
             p .quiet { "What cannot succeed as it is, kept whole. It heals with HR's next word about the person, or once the mapping is corrected; or you replay or discard it." }
             (filters(&state, &query, &codes))
             @if listed.rows.is_empty() { p { "There are none." } } @else {
-                (bulk(&session, &query, matched, rows(state.now(), &listed.rows, session.may_write())))
+                (bulk(&session, &query, matched, &rows(state.now(), &listed.rows, session.may_write())))
             }
             (layout::next(&query.here(), listed.next.as_deref()))
         },
@@ -102,7 +102,7 @@ fn filters(state: &AdminState, query: &Query, codes: &[(String, u64)]) -> Markup
 }
 
 /// The table in a form: those that are ticked, or all that match.
-fn bulk(session: &Session, query: &Query, matched: u64, table: Markup) -> Markup {
+fn bulk(session: &Session, query: &Query, matched: u64, table: &Markup) -> Markup {
     if !session.may_write() {
         return html! { p { (matched) " match." } (table) };
     }

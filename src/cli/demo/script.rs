@@ -126,19 +126,19 @@ pub(super) fn acts() -> Vec<Vec<Delivery>> {
 }
 
 fn hired(what: &'static str, id: &'static str, minute: u32, data: &Value) -> Delivery {
-    delivery(what, id, "employee.hired", minute, data.clone())
+    delivery(what, id, "employee.hired", minute, data)
 }
 
 fn updated(what: &'static str, id: &'static str, minute: u32, data: &Value) -> Delivery {
-    delivery(what, id, "employee.updated", minute, data.clone())
+    delivery(what, id, "employee.updated", minute, data)
 }
 
 fn left(what: &'static str, id: &'static str, minute: u32, employee_id: &str) -> Delivery {
-    delivery(what, id, "employee.left", minute, json!({"employee_id": employee_id}))
+    delivery(what, id, "employee.left", minute, &json!({"employee_id": employee_id}))
 }
 
 /// A delivery of something that became so at this minute of the play, by the HR system's clock.
-fn delivery(what: &'static str, id: &'static str, kind: &str, minute: u32, data: Value) -> Delivery {
+fn delivery(what: &'static str, id: &'static str, kind: &str, minute: u32, data: &Value) -> Delivery {
     let payload = json!({"type": kind, "timestamp": format!("2026-11-22T10:{minute:02}:00Z"), "data": data});
     Delivery { what, id, payload, signing: Signing::Right, expect: (200, "accepted") }
 }

@@ -130,7 +130,9 @@ impl Grant {
 
 /// 64 bits are plenty to tell one token from its successor.
 fn fingerprint(token: &str) -> String {
-    Sha256::digest(token).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    let digest = Sha256::digest(token);
+    let first = digest.iter().take(8).fold(0_u64, |bits, byte| bits << 8 | u64::from(*byte));
+    format!("{first:016x}")
 }
 
 /// What the token's address answered.

@@ -61,21 +61,18 @@ impl Template {
             let (before, brace) = rest.split_at(at);
             literal.push_str(before);
             let inner = brace.get(1..).unwrap_or_default();
-            match inner.split_once('}').filter(|(name, _)| is_name(name)) {
-                Some((name, after)) => {
-                    let slot = Slot::parse(name).ok_or_else(|| {
-                        format!("`{{{name}}}` stands for nothing: there are {{id}}, {{since}}, {{cursor}}, {{values.NAME}}, and what belongs to a login")
-                    })?;
-                    if !literal.is_empty() {
-                        parts.push(Part::Literal(std::mem::take(&mut literal)));
-                    }
-                    parts.push(Part::Slot(slot));
-                    rest = after;
+            if let Some((name, after)) = inner.split_once('}').filter(|(name, _)| is_name(name)) {
+                let slot = Slot::parse(name).ok_or_else(|| {
+                    format!("`{{{name}}}` stands for nothing: there are {{id}}, {{since}}, {{cursor}}, {{values.NAME}}, and what belongs to a login")
+                })?;
+                if !literal.is_empty() {
+                    parts.push(Part::Literal(std::mem::take(&mut literal)));
                 }
-                None => {
-                    literal.push('{');
-                    rest = inner;
-                }
+                parts.push(Part::Slot(slot));
+                rest = after;
+            } else {
+                literal.push('{');
+                rest = inner;
             }
         }
         literal.push_str(rest);

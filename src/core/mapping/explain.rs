@@ -174,7 +174,7 @@ fn explain_field(field: &'static str, lookups: &Lookups, place: Place<'_>, probl
         found_at: found.as_ref().map(|(lookup, _)| lookup.as_str().to_owned()),
         json_type: found.as_ref().map(|(_, value)| value.type_word()),
         length: found.as_ref().and_then(|(_, value)| length(value)),
-        value: found.as_ref().filter(|_| show.values).and_then(|(_, value)| text(value).map(|text| text.into_owned())),
+        value: found.as_ref().filter(|_| show.values).and_then(|(_, value)| text(value).map(std::borrow::Cow::into_owned)),
         problem: problem.map(|problem| problem.problem.to_string()),
     }
 }

@@ -92,6 +92,7 @@ pub enum Claimed {
 /// What an attempt knows. The document is the person's own, with the inbox folded in; what is learnt
 /// of the member is written into it as it is learnt.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct AttemptState {
     /// The document, as it will be committed.
     pub document: Document,

@@ -164,7 +164,7 @@ fn search(state: &mut AttemptState, rules: &PlanRules, standing: Standing, email
     let pages_max = if paged_lately && !state.already_member { 0 } else { rules.pages_max };
     match state.search.next(&email.spellings(), email.key(), pages_max) {
         Look::Send(request) => Step::Send(request),
-        Look::Ended(Found::One(member)) => adopt(state, rules, member.clone(), standing, now),
+        Look::Ended(Found::One(member)) => adopt(state, rules, &member.clone(), standing, now),
         Look::Ended(Found::Several) => blocked(Code::ScimAmbiguous, "after the look-up by userName"),
         Look::Ended(Found::Nobody { paged }) => {
             if paged {
@@ -176,7 +176,7 @@ fn search(state: &mut AttemptState, rules: &PlanRules, standing: Standing, email
 }
 
 /// The look-up found somebody: theirs, if nobody else's.
-fn adopt(state: &mut AttemptState, rules: &PlanRules, member: Member, standing: Standing, now: UnixMs) -> Step {
+fn adopt(state: &mut AttemptState, rules: &PlanRules, member: &Member, standing: Standing, now: UnixMs) -> Step {
     // Listed, yet "not a member" when asked by id: as good as not there.
     if state.stale_id.as_deref() == Some(&member.id) && !state.in_doubt {
         return finish(try_again(Code::ScimLag, None, false));

@@ -22,6 +22,7 @@ const STEPS_MAX: usize = 64;
 
 /// What would be done for one person.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each call is made or not")]
 pub struct Preview {
     /// A member would be made.
     pub create: bool,
@@ -180,13 +181,12 @@ impl Preview {
     fn note_end(&mut self, conclusion: &Conclusion) {
         match conclusion {
             Conclusion::InLine(Finished::Adopted) => self.adopt = true,
-            Conclusion::InLine(_) => {}
             Conclusion::Incomplete(_) => self.incomplete = true,
             Conclusion::Blocked { code, detail, .. } => self.blocked = Some((*code, detail.clone())),
             Conclusion::TryAgain { code, .. } | Conclusion::Hold { code, .. } => {
                 self.blocked = Some((*code, String::new()));
             }
-            Conclusion::Suspect { .. } | Conclusion::RateLimited { .. } => {}
+            Conclusion::InLine(_) | Conclusion::Suspect { .. } | Conclusion::RateLimited { .. } => {}
         }
     }
 }

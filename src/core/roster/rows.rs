@@ -56,12 +56,15 @@ pub enum FileProblem {
     },
 }
 
+/// A row, or the number of one that cannot be read and what is wrong with it.
+pub(super) type ReadRow = Result<Row, (u64, String)>;
+
 /// Reads the rows of a file; `id_columns` are the names that the column of the ids may have. A row that
 /// cannot be read is an error of its own, and the others go on.
 ///
 /// # Errors
 /// Why the file as a whole cannot be read.
-pub fn read(bytes: &[u8], id_columns: &[String]) -> Result<Vec<Result<Row, (u64, String)>>, FileProblem> {
+pub fn read(bytes: &[u8], id_columns: &[String]) -> Result<Vec<ReadRow>, FileProblem> {
     let text = std::str::from_utf8(bytes).map_err(|error| FileProblem::NotUtf8 { at: error.valid_up_to() })?;
     let text = text.trim_start_matches('\u{feff}');
     let rows = match text.trim_start().as_bytes().first() {
@@ -77,7 +80,7 @@ pub fn read(bytes: &[u8], id_columns: &[String]) -> Result<Vec<Result<Row, (u64,
     }
 }
 
-fn csv_rows(text: &str, id_columns: &[String]) -> Result<Vec<Result<Row, (u64, String)>>, FileProblem> {
+fn csv_rows(text: &str, id_columns: &[String]) -> Result<Vec<ReadRow>, FileProblem> {
     let delimiter = delimiter_of(text);
     let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).trim(csv::Trim::Headers).from_reader(text.as_bytes());
     let malformed = |row, error: &csv::Error| FileProblem::Malformed { row, problem: shape_of(error) };
@@ -115,7 +118,7 @@ fn shape_of(error: &csv::Error) -> String {
     }
 }
 
-fn json_rows(text: &str) -> Result<Vec<Result<Row, (u64, String)>>, FileProblem> {
+fn json_rows(text: &str) -> Result<Vec<ReadRow>, FileProblem> {
     let rows: Vec<Value> = serde_json::from_str(text).map_err(|error| FileProblem::Malformed {
         row: 0,
         problem: format!("no JSON array of objects (line {}, column {})", error.line(), error.column()),
@@ -123,7 +126,7 @@ fn json_rows(text: &str) -> Result<Vec<Result<Row, (u64, String)>>, FileProblem>
     Ok((1_u64..).zip(rows).map(|(number, row)| object_row(number, row)).collect())
 }
 
-fn ndjson_rows(text: &str) -> Vec<Result<Row, (u64, String)>> {
+fn ndjson_rows(text: &str) -> Vec<ReadRow> {
     let lines = text.lines().filter(|line| !line.trim().is_empty()).take(ROWS_MAX + 1);
     (1_u64..)
         .zip(lines)
@@ -135,7 +138,7 @@ fn ndjson_rows(text: &str) -> Vec<Result<Row, (u64, String)>> {
 }
 
 /// Numbers as they are written; null says nothing; objects and arrays are no values.
-fn object_row(number: u64, row: Value) -> Result<Row, (u64, String)> {
+fn object_row(number: u64, row: Value) -> ReadRow {
     let Value::Object(members) = row else { return Err((number, "expected an object".to_owned())) };
     let values = members.into_iter().filter_map(|(column, value)| match value {
         Value::String(text) => Some((column, text)),
