@@ -21,6 +21,7 @@ pub mod failure;
 pub mod healthcheck;
 pub mod hold;
 mod payload;
+mod request;
 pub mod people;
 pub mod person;
 pub mod postman_sim;

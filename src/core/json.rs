@@ -4,7 +4,7 @@
 //! any of it means.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use encoding_rs::{Encoding, REPLACEMENT, UTF_8};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
@@ -242,7 +242,8 @@ pub fn mended(text: &str) -> Option<String> {
                 is_mended |= bad;
             }
             c if in_string && c < ' ' => {
-                out.push_str(&format!("\\u{:04x}", u32::from(c)));
+                // Writing to a String cannot fail.
+                let _ = write!(out, "\\u{:04x}", u32::from(c));
                 is_mended = true;
             }
             c => out.push(c),

@@ -23,7 +23,7 @@ use crate::core::delivery::Delivery;
 use crate::core::json::Charset;
 use crate::core::mapping::{IgnoredWhy, Record, map};
 use crate::core::person::job::JobId;
-use crate::core::person::{Entry, EventKind, PersonId, Word};
+use crate::core::person::{Entry, EventKind, Person, PersonId, Word};
 use crate::core::signature::{self, Answer, Genuine};
 use crate::core::tally::Fate;
 use crate::core::time::UnixMs;
@@ -281,7 +281,7 @@ fn read(door: &Door, genuine: &Genuine, now: UnixMs) -> (DeliveryResult, NewDeli
                 if unmapped.len() < TOLD_MAX {
                     warn!(source = source.as_str(), %code, detail, "a record could not be mapped: kept as a dead letter");
                 }
-                let id = new_job_id(person.as_ref().map_or(NOBODY, super::super::core::person::identity::Person::id));
+                let id = new_job_id(person.as_ref().map_or(NOBODY, Person::id));
                 let code = code.as_str().to_owned();
                 let row = DeadRow { id, source: source.clone(), person, event: None, died_at: now, code, detail, unmapped: true };
                 unmapped.push(NewUnmapped { row, payload });

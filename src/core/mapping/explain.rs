@@ -1,5 +1,7 @@
 //! What a mapping makes of a payload, told field by field, for whoever sets a source up.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use serde::Serialize;
 
@@ -82,6 +84,7 @@ pub struct FieldExplanation {
 /// What one record comes to.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "result", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "most are events, and there are only a few")]
 pub enum RecordResult {
     /// It is queued.
     Event {
@@ -174,7 +177,7 @@ fn explain_field(field: &'static str, lookups: &Lookups, place: Place<'_>, probl
         found_at: found.as_ref().map(|(lookup, _)| lookup.as_str().to_owned()),
         json_type: found.as_ref().map(|(_, value)| value.type_word()),
         length: found.as_ref().and_then(|(_, value)| length(value)),
-        value: found.as_ref().filter(|_| show.values).and_then(|(_, value)| text(value).map(std::borrow::Cow::into_owned)),
+        value: found.as_ref().filter(|_| show.values).and_then(|(_, value)| text(value).map(Cow::into_owned)),
         problem: problem.map(|problem| problem.problem.to_string()),
     }
 }

@@ -93,6 +93,7 @@ pub(super) struct Trouble {
 }
 
 /// What one record comes to, before it is known what must be kept of it.
+#[expect(clippy::large_enum_variant, reason = "most are events, and none is kept")]
 pub(super) enum Fate {
     Event { event: Event, dropped: Vec<InvalidField>, end: Option<Event> },
     Ignored(Ignored),

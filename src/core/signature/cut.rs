@@ -76,8 +76,6 @@ pub(super) fn is_clear(scheme: &Scheme, seen: &Seen<'_>) -> bool {
 fn piece<'a>(part: &Part, scheme: &Scheme, seen: &Seen<'a>) -> Piece<'a> {
     match part {
         Part::Literal(text) => Piece::Fixed(text.clone().into_bytes()),
-        // Fields keep their own bounds: see `Verifier::prove`. The body is what follows.
-        Part::Json(_) | Part::Body => Piece::Fixed(Vec::new()),
         Part::Method => Piece::Fixed(seen.method.as_bytes().to_vec()),
         Part::Id => Piece::Text(ID_BYTES_MAX),
         Part::Url => Piece::Address(path(seen.url).as_bytes()),
@@ -93,6 +91,8 @@ fn piece<'a>(part: &Part, scheme: &Scheme, seen: &Seen<'a>) -> Piece<'a> {
             },
             None => Piece::Text(TIME_BYTES_MAX),
         },
+        // Fields keep their own bounds: see `Verifier::prove`.
+        Part::Body | Part::Json(_) => Piece::Fixed(Vec::new()),
     }
 }
 

@@ -4,6 +4,7 @@
 //! otherwise, and never what the signature should have been.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use data_encoding::{BASE64, BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER_PERMISSIVE};
 use secrecy::{ExposeSecret, SecretString};
@@ -199,10 +200,11 @@ fn tokens(value: &str) -> Vec<(&str, &str)> {
             tokens.push((part.trim().get(..=name.len()).unwrap_or_default(), rest));
         }
     }
-    let mut distinct = Vec::new();
-    for token in tokens {
-        if !distinct.contains(&token) {
-            distinct.push(token);
+    let mut distinct: Vec<(&str, &str)> = Vec::new();
+    for token in &tokens {
+        let is_told_better = token.0.is_empty() && tokens.iter().any(|other| other.1 == token.1 && !other.0.is_empty());
+        if !is_told_better && !distinct.contains(token) {
+            distinct.push(*token);
         }
     }
     distinct
@@ -259,10 +261,11 @@ fn template_change(template: &Template, time: Named<'_>, id: Named<'_>) -> Strin
             13 => "ms",
             _ => "rfc3339",
         };
-        change.push_str(&format!(" with timestamp = {{ from = {{ header = {name:?} }}, unit = {unit:?} }}"));
+        // Writing to a String cannot fail.
+        let _ = write!(change, " with timestamp = {{ from = {{ header = {name:?} }}, unit = {unit:?} }}");
     }
     if let Some((name, _)) = id {
-        change.push_str(&format!(" with id = {{ header = {name:?} }}"));
+        let _ = write!(change, " with id = {{ header = {name:?} }}");
     }
     change
 }
