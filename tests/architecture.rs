@@ -313,13 +313,13 @@ mod floors {
             if name == "main" {
                 continue;
             }
-            // By its `mod` in the text as it is: tests are modules, too.
-            let declared = sources.iter().filter(|other| other.module == parent).any(|other| {
-                let text = page(&format!("src/{}", other.file));
-                text.lines().any(|line| {
-                    let line = line.trim();
+            // In the text as it is: tests are modules, too, and may be in a file beside what they test.
+            let beside = format!("#[path = \"{name}.rs\"]");
+            let declared = sources.iter().filter(|other| other.module.starts_with(parent)).any(|other| {
+                page(&format!("src/{}", other.file)).lines().map(str::trim).any(|line| {
                     let line = line.strip_prefix("pub ").or(line.strip_prefix("pub(crate) ")).unwrap_or(line);
-                    line.strip_prefix("pub(super) ").unwrap_or(line) == format!("mod {name};")
+                    let line = line.strip_prefix("pub(super) ").unwrap_or(line);
+                    (other.module == parent && line == format!("mod {name};")) || line == beside
                 })
             });
             assert!(declared, "src/{} is in nobody's `mod`: nothing compiles it", source.file);
