@@ -540,7 +540,7 @@ fn a_key_that_no_header_can_carry_is_refused_and_a_changed_one_is_not_taken() {
 #[test]
 fn keys_without_consequence_are_accepted_and_told() {
     let config = load("[store]\nfinished_keep_days = 30\n[retry]\nnot_found_tries = 'any'\n[[source]]\nname = 'a'\npreset = 'humaans'\nsecrets = ['0123456789abcdef']", &[]).unwrap();
-    assert_eq!(config.notices.len(), 3, "{:?}", config.notices);
+    assert_eq!(config.notices.len(), 4, "{:?}", config.notices);
     assert!(config.notices[0].starts_with("store.finished_keep_days has no consequence any more"));
     assert!(config.notices[1].starts_with("retry.not_found_tries"));
     assert!(config.notices[2].starts_with("source[0] (`a`): its preset is a guess"));
@@ -639,7 +639,7 @@ fn a_fetch_that_cannot_work_is_told_by_key_and_never_by_value() {
     assert_eq!(keys("token = 'hunter2'\nvalues = { subdomain = 'a/b' }"), ["source[0].fetch.values.subdomain"]);
     assert_eq!(keys("token = 'hunter2'\nbase_url = 'ftp://x'\nvalues = { subdomain = 'a' }"), ["source[0].fetch.base_url"]);
     assert_eq!(keys("token = { env = 'NOT_SET' }\nvalues = { subdomain = 'a' }"), ["source[0].fetch.token"]);
-    assert_eq!(keys("token = 'hunter2'\napi_key = 'hunter2'\nvalues = { subdomain = 'a' }"), ["source[0].fetch"]);
+    assert_eq!(keys("token = 'hunter2'\napi_key = 'hunter2'\nvalues = { subdomain = 'a' }"), ["source[0].fetch.api_key"]);
     assert_eq!(keys("token = 'hunter2'\nlag_s = 'hunter2'\nvalues = { subdomain = 'a' }"), ["source[0].fetch.lag_s"]);
     assert_eq!(
         keys("token = 'hunter2'\nvalues = { subdomain = 'a' }\nstep = [{ path = 'x' }, { path = '/{id}', method = 'PUT' }]"),
