@@ -10,7 +10,7 @@ use scim_bridge::config::{
     Config, ConfigCode, ConfigErrors, EmailChange, LogFormat, PostmanAuth, REFERENCE, Refreshed, StoreDurability, StoreUrl,
     TokenRole, presets,
 };
-use scim_bridge::core::mapping::Mapping;
+use scim_bridge::core::mapping::{Mapping, Names};
 use scim_bridge::core::signature::fields::Tolerance;
 use scim_bridge::core::signature::scheme::IdRule;
 use secrecy::ExposeSecret;
@@ -587,5 +587,80 @@ fn every_preset_makes_a_source_with_nothing_but_its_secret() {
         assert_eq!(source.thin, about.thin, "{name}");
         let guesses = config.notices.iter().filter(|notice| notice.contains("is a guess")).count();
         assert_eq!(guesses, usize::from(about.confidence == presets::Confidence::Guess), "{name}: {:?}", config.notices);
+        assert!(source.fetch.is_none(), "{name}: nobody is read without a login");
     }
+}
+
+/// What a thin preset's system asks for, and nothing else.
+fn login_of(preset: &str) -> &'static str {
+    match preset {
+        "hibob" => "username = 'service-user', password = 'token'",
+        "personio" => "client_id = 'c', client_secret = 's'",
+        "paylocity" => "client_id = 'c', client_secret = 's', values = { company_id = 'B1' }",
+        "gusto" => "client_id = 'c', client_secret = 's', refresh_token = 'r'",
+        "employment-hero" => "client_id = 'c', client_secret = 's', refresh_token = 'r', values = { organisation_id = 'o' }",
+        "ukg-pro" => "username = 'u', password = 'p', token = 'k', values = { host = 'service4.ultipro.com' }",
+        "bamboohr" | "workable" | "sapling" => "token = 't', values = { subdomain = 'acme' }",
+        "kombo" => "token = 't', values = { integration_id = 'i', region = 'us' }",
+        _ => "token = 't'",
+    }
+}
+
+#[test]
+fn every_thin_preset_reads_people_with_its_systems_login_alone() {
+    let thin = presets::names().into_iter().filter(|name| presets::about(name).unwrap().thin);
+    // Of these nothing is known that could be asked.
+    for name in thin.filter(|name| *name != "keypay") {
+        let secret = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+        let signature = if name == "paylocity" { "signature = { username = 'hr' }\n" } else { "" };
+        let toml = format!("[[source]]\nname = 'a'\npreset = '{name}'\nsecrets = ['{secret}']\n{signature}fetch = {{ {} }}", login_of(name));
+        let config = load(&toml, &[]).unwrap_or_else(|errors| panic!("{name}: {errors}"));
+        let fetch = config.sources[0].fetch.as_ref().unwrap_or_else(|| panic!("{name}"));
+        assert!(fetch.api.base().starts_with("https://"), "{name}: {}", fetch.api.base());
+        assert!(fetch.api.token_url().is_none_or(|url| url.starts_with("https://")), "{name}");
+        // `base_url` takes the place of scheme and host in every address, that of the tokens included.
+        let elsewhere = toml.replace("fetch = { ", "fetch = { base_url = 'http://127.0.0.1:9/hr/', ");
+        let config = load(&elsewhere, &[]).unwrap_or_else(|errors| panic!("{name}: {errors}"));
+        let api = &config.sources[0].fetch.as_ref().unwrap().api;
+        assert_eq!(api.base(), "http://127.0.0.1:9/hr", "{name}");
+        assert!(api.token_url().is_none_or(|url| url.starts_with("http://127.0.0.1:9/hr/")), "{name}");
+    }
+}
+
+#[test]
+fn a_fetch_that_cannot_work_is_told_by_key_and_never_by_value() {
+    let source = |fetch: &str| {
+        format!("[[source]]\nname = 'a'\npreset = 'bamboohr'\nsecrets = ['0123456789abcdef']\n[source.fetch]\n{fetch}")
+    };
+    let keys = |fetch: &str| -> Vec<String> {
+        let refused = load(&source(fetch), &[]).unwrap_err();
+        assert!(!refused.to_string().contains("hunter2"), "{refused}");
+        refused.0.into_iter().map(|error| error.key).collect()
+    };
+    assert_eq!(keys("token = 'hunter2'"), ["source[0].fetch.values.subdomain"]);
+    assert_eq!(keys("values = { subdomain = 'acme' }"), ["source[0].fetch.token"]);
+    assert_eq!(keys("token = 'hunter2'\nvalues = { subdomain = 'a/b' }"), ["source[0].fetch.values.subdomain"]);
+    assert_eq!(keys("token = 'hunter2'\nbase_url = 'ftp://x'\nvalues = { subdomain = 'a' }"), ["source[0].fetch.base_url"]);
+    assert_eq!(keys("token = { env = 'NOT_SET' }\nvalues = { subdomain = 'a' }"), ["source[0].fetch.token"]);
+    assert_eq!(keys("token = 'hunter2'\napi_key = 'hunter2'\nvalues = { subdomain = 'a' }"), ["source[0].fetch.api_key"]);
+    assert_eq!(keys("token = 'hunter2'\nlag_s = 'hunter2'\nvalues = { subdomain = 'a' }"), ["source[0].fetch.lag_s"]);
+    assert_eq!(
+        keys("token = 'hunter2'\nvalues = { subdomain = 'a' }\nstep = [{ path = 'x' }, { path = '/{id}', method = 'PUT' }]"),
+        ["source[0].fetch.step[1].method"]
+    );
+    assert_eq!(
+        keys("token = 'hunter2'\nvalues = { subdomain = 'a' }\nstep = [{ path = 'x', body = {} }]\nlag_s = 601"),
+        ["source[0].fetch.lag_s", "source[0].fetch.step[0].body", "source[0].fetch.step[0].path"]
+    );
+    assert!(load(&source("token = 'x'\nbase_url = 'http://127.0.0.1:9'"), &[]).is_ok(), "the host needs no subdomain then");
+}
+
+#[test]
+fn what_is_chosen_for_webhooks_holds_for_what_is_read() {
+    let toml = "[[source]]\nname = 'a'\npreset = 'bamboohr'\nsecrets = ['0123456789abcdef']\nmapping = { address_domains = ['example.com'], names = 'legal', zone = 'Europe/Berlin' }\n\
+        fetch = { token = 't', base_url = 'http://127.0.0.1:9' }";
+    let config = load(toml, &[]).unwrap();
+    let read = &config.sources[0].fetch.as_ref().unwrap().api.rules().mapping;
+    assert_eq!((read.address_domains.as_slice(), read.names), (&["example.com".to_owned()][..], Names::Legal));
+    assert_eq!(format!("{:?}", read.zone), "Europe/Berlin");
 }

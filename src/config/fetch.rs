@@ -151,7 +151,8 @@ fn rules_of(table: Table, at: &str, findings: &mut Findings) -> Option<FetchRule
                 Some((_, expected)) => format!("expected {expected}"),
                 None => message.replace('\n', ", "),
             };
-            findings.push(ConfigError::new(key, ConfigCode::Value, problem));
+            let code = if message.starts_with("unknown field ") { ConfigCode::UnknownKey } else { ConfigCode::Value };
+            findings.push(ConfigError::new(key, code, problem));
             return None;
         }
     };

@@ -128,7 +128,7 @@ pub fn is_lifted_by_hand(code: Code) -> bool {
 /// Whether another key may lift a hold of this code.
 #[must_use]
 pub fn is_caused_by_key(code: Code) -> bool {
-    matches!(code, Code::HoldKey | Code::HoldAdminLeft | Code::HoldTeamGone | Code::HoldPlan | Code::HoldRefused | Code::HoldReadOnly)
+    matches!(code, Code::HoldKey | Code::HoldAdminLeft | Code::HoldTeamGone | Code::HoldPlan | Code::HoldRefused | Code::HoldReadOnly | Code::HoldFetch)
 }
 
 /// How long to wait between probes.

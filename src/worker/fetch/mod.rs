@@ -143,7 +143,9 @@ impl Worker {
             turn.await?.unwrap_or(now)
         };
         owed.turn = Some(turn);
-        if turn > now {
+        // A hold's trial is one read, whoever else waits for a turn.
+        let is_trial = trial_of == Some(&scope) && pace.closed_until <= now;
+        if turn > now && !is_trial {
             let code = if pace.closed_until > now { Code::FetchRateLimited } else { Code::FetchPaced };
             return Ok(Gate::Shut(ReadWait::Until { at: turn, code }));
         }
