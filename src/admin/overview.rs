@@ -4,9 +4,10 @@ use super::error::AdminError;
 use super::service::AdminState;
 use super::shared;
 use crate::core::person::{Document, Mark};
-use crate::core::problems::{DeadFigure, Figures, MarkFigure, Problem, Seen, SourceFigures, problems};
+use crate::core::problems::{DeadFigure, Figures, ImportFigure, MarkFigure, Problem, Seen, SourceFigures, problems};
 use crate::core::tally::{self, Ledger};
 use crate::core::time::UnixMs;
+use crate::roster::Imported;
 use crate::store::{DeadFilter, LaneState, Page, Stats};
 
 /// Codes whose newest dead letter is looked at for what exactly was wrong.
@@ -46,6 +47,7 @@ impl AdminState {
             activity: shared::read(&*self.store, shared::ACTIVITY).await?,
             processes: shared::read(&*self.store, shared::PROCESSES).await?,
             sources: self.source_figures().await?,
+            imports: self.import_figures().await?,
             marked: self.marked().await?,
         };
         let problems = problems(&figures, &seen);
@@ -61,6 +63,16 @@ impl AdminState {
             SourceFigures { tally, ..source.clone() }
         };
         Ok(self.sources.iter().map(of).collect())
+    }
+
+    /// What the last import of each source refused.
+    async fn import_figures(&self) -> Result<Vec<ImportFigure>, AdminError> {
+        let imports = self.roster.imports().await?;
+        let figure = |(source, imported): (String, Imported)| {
+            let first = imported.refused.first().map(|row| format!("row {}: {}", row.row, row.reason));
+            ImportFigure { source, refused: imported.refused_rows, first: first.unwrap_or_default(), at: imported.at }
+        };
+        Ok(imports.into_iter().map(figure).collect())
     }
 
     async fn oldest_incomplete(&self, stats: &Stats) -> Result<Option<UnixMs>, AdminError> {

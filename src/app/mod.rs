@@ -177,6 +177,7 @@ impl Bridge {
             mappings: options::mappings_hash(&config.sources),
             sources: options::source_figures(&config.sources),
             pauses: options::probe_pauses(&config),
+            roster: options::roster(&config, store.clone(), (role != Role::Intake).then(|| client.clone()), &clock),
             guard: options::guard(&config),
             bounds: options::bound_figures(&config),
             settings: Arc::new(options::settings(&config)),

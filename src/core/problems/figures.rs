@@ -40,8 +40,23 @@ pub struct Figures {
     pub processes: Processes,
     /// Deliveries of each source.
     pub sources: Vec<SourceFigures>,
+    /// Rows that the last import of a source refused.
+    pub imports: Vec<ImportFigure>,
     /// People to know of.
     pub marked: Vec<MarkFigure>,
+}
+
+/// What the last import of a source refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportFigure {
+    /// The source.
+    pub source: String,
+    /// How many rows.
+    pub refused: u64,
+    /// The first of them, with its reason.
+    pub first: String,
+    /// When it was imported.
+    pub at: UnixMs,
 }
 
 /// Dead letters of one code.

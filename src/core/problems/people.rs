@@ -37,6 +37,18 @@ fn with_mark(MarkFigure { mark, count, since }: &MarkFigure) -> Found {
     Found::new(code, what, code.advice(), *count).since(*since).at(format!("/people?mark={}", mark.as_str()))
 }
 
+/// Rows that the last import of a source refused.
+pub(super) fn imports(figures: &Figures) -> Vec<Found> {
+    let refused = figures.imports.iter().filter(|import| import.refused > 0);
+    let told = refused.map(|import| {
+        let code = ProblemCode::RosterRefused;
+        let rows = counted(import.refused, "row", "rows");
+        let what = format!("{rows} of the last roster of {} refused: {}.", import.source, import.first);
+        Found::new(code, what, code.advice(), import.refused).about(&import.source).since(Some(import.at))
+    });
+    told.collect()
+}
+
 /// People of whom HR has not said enough.
 pub(super) fn incomplete(figures: &Figures) -> Option<Found> {
     let count = figures.people.get("incomplete").copied().filter(|count| *count > 0)?;
