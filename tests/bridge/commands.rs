@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use scim_bridge::postman_sim::{Fault, Person, Standing};
 use serde_json::Value;
 
-use crate::process::{Home, SECRET, http, payload, post, sim};
+use crate::process::{HOLD_HEARD, Home, SECRET, http, payload, post, sim};
 
 fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
@@ -138,11 +138,11 @@ async fn dead_letters_are_listed_shown_replayed_and_discarded() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_unmapped_record_is_replayed_by_a_corrected_mapping() {
+async fn an_unmapped_record_heals_by_a_corrected_mapping() {
     let sim = sim();
     let home = Home::new(&sim, "");
     let bridge = home.serve();
-    let body = payload("employee.hired", "E-1", "Ada", "Lovelace").replace("\"email\"", "\"work_mail\"");
+    let body = payload("employee.hired", "E-1", "Ada", "Lovelace").replace("\"employee_id\"", "\"number\"");
     let (status, answer) = post(&http(), &bridge.listen, "m1", &body).await.unwrap();
     assert_eq!((status, answer["status"].as_str()), (200, Some("unmapped")));
     let id = answer["jobs"][0].as_str().unwrap().to_owned();
@@ -151,15 +151,16 @@ async fn an_unmapped_record_is_replayed_by_a_corrected_mapping() {
     };
     let still = run(&bridge, &["dead", "replay", &id]);
     assert_eq!(still.status.code(), Some(1), "{}", text(&still));
+    assert_eq!(bridge.jobs(&["dead"]).await, 1);
     bridge.signal(rustix::process::Signal::TERM);
     bridge.ended();
     let config = fs::read_to_string(home.config()).unwrap();
-    fs::write(home.config(), format!("{config}\n[source.mapping]\nemail = [\"/data/work_mail\"]\n")).unwrap();
+    fs::write(home.config(), format!("{config}\n[source.mapping]\nemployee_id = [\"/data/number\"]\n")).unwrap();
     let bridge = home.serve();
-    let replayed = run(&bridge, &["dead", "replay", &id]);
-    assert!(replayed.status.success(), "{}", text(&replayed));
+    bridge.until("dead", 0).await;
     bridge.settled().await;
     assert_eq!(sim.members_named("e-1@example.com").len(), 1);
+    assert_eq!(run(&bridge, &["dead", "replay", &id]).status.code(), Some(1), "it is gone");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -188,6 +189,7 @@ async fn a_hold_is_set_shown_and_lifted_and_a_changed_key_lifts_what_the_old_one
     assert!(text(&run(&["hold", "show"])).contains("No hold"));
 
     assert!(run(&["hold", "set", "--scope", "creates"]).status.success());
+    tokio::time::sleep(HOLD_HEARD).await;
     post(&http(), &bridge.listen, "m2", &payload("employee.hired", "E-2", "Grace", "Hopper")).await.unwrap();
     bridge.until("held", 1).await;
     assert!(text(&run(&["hold", "lift"])).contains("lifted: creates"));

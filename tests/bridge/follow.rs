@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 use scim_bridge::postman_sim::{Person, Standing};
 use serde_json::Value;
 
-use crate::process::{Bridge, Home, payload, sim};
+use crate::process::{Bridge, HOLD_HEARD, Home, payload, sim};
 
 /// `send --json`, with the payload on standard input.
 fn sending(home: &Home, bridge: &Bridge, more: &[&str]) -> Command {
@@ -70,7 +70,7 @@ async fn a_dead_letter_is_a_failure_with_its_code_and_what_to_do() {
     assert_eq!((job["state"].as_str(), job["code"].as_str()), (Some("dead"), Some("SCIM-409-ELSEWHERE")));
     assert!(!job["action"].as_str().unwrap().is_empty());
 
-    let unmapped = payload("employee.hired", "E-2", "Grace", "Hopper").replace("\"email\"", "\"work_mail\"");
+    let unmapped = payload("employee.hired", "E-2", "Grace", "Hopper").replace("\"employee_id\"", "\"number\"");
     let unmapped = given(sending(&home, &bridge, &["--follow"]), &unmapped);
     assert_eq!(unmapped.status.code(), Some(1), "{unmapped:?}");
     assert_eq!(json(&unmapped)["answer"]["status"], "unmapped");
@@ -97,6 +97,7 @@ async fn what_does_not_end_in_time_is_told_as_it_stands_and_waited_for_while_the
         home.command(arguments).env("SCIM_BRIDGE__SERVER__ADMIN_LISTEN", &bridge.admin).output().unwrap()
     };
     assert!(asking(&["hold", "set"]).status.success());
+    tokio::time::sleep(HOLD_HEARD).await;
     let hire = payload("employee.hired", "E-1", "Ada", "Lovelace");
     let held = given(sending(&home, &bridge, &["--id", "m1", "--follow", "--timeout-s", "1"]), &hire);
     assert_eq!(held.status.code(), Some(1), "{held:?}");

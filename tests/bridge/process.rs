@@ -16,6 +16,8 @@ pub(crate) const SECRET: &str = "whsec_dGhlIHNlY3JldCBvZiB0aGUgdGVzdHM=";
 pub(crate) const KEY: &str = "PMAK-the-key-of-the-tests";
 /// Far above what anything here takes.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+/// Every worker has heard of a hold by then.
+pub(crate) const HOLD_HEARD: Duration = Duration::from_secs(1);
 /// The states of people whose jobs can still end by themselves.
 pub(crate) const MOVING: [&str; 3] = ["waiting", "running", "held"];
 
