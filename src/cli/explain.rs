@@ -80,7 +80,8 @@ impl Proof {
     /// What the source's scheme says of a delivery that comes in now.
     fn of(source: &SourceConfig, delivery: &Delivery) -> Result<Self, Failure> {
         let scheme = &source.signature;
-        let verifier = Verifier::new(scheme.clone()).map_err(|_| Failure::failed("the source's scheme cannot be used: see `scim-bridge check`"))?;
+        let verifier = Verifier::new(scheme.clone())
+            .map_err(|_| Failure::failed("the source's scheme cannot be used: see `scim-bridge check`"))?;
         let secrets: Vec<_> = source.secrets.iter().map(|secret| (secret.secret.current(), secret.not_after)).collect();
         let keys = Keys::prepare(scheme, secrets.iter().map(|(secret, not_after)| (&**secret, *not_after)));
         let looked_at = match (&scheme.field, scheme.auth) {
@@ -89,8 +90,13 @@ impl Proof {
             (None, Auth::StaticHeaders) => "the headers that the secret names".to_owned(),
             (None, Auth::Hmac | Auth::StaticHeader) => format!("header {}", scheme.header.names().join(" or ")),
         };
-        let signed = if scheme.auth == Auth::Hmac { scheme.signed.to_string() } else { "nothing: the secret is sent along".to_owned() };
-        let mut proof = Self { handshake: None, refused: None, detail: None, looked_at, signed, would_verify: Vec::new() };
+        let signed = if scheme.auth == Auth::Hmac {
+            scheme.signed.to_string()
+        } else {
+            "nothing: the secret is sent along".to_owned()
+        };
+        let mut proof =
+            Self { handshake: None, refused: None, detail: None, looked_at, signed, would_verify: Vec::new() };
         if let Some(answer) = verifier.unsigned_handshake(&keys, delivery) {
             proof.handshake = Some(answer.as_str());
             return Ok(proof);
@@ -151,7 +157,9 @@ pub fn run(context: &Context, args: &ExplainArgs) -> Result<(), Failure> {
     let delivery = args.request.as_ref().map(|file| request::read(file)).transpose()?;
     let proof = delivery.as_ref().map(|delivery| Proof::of(source, delivery)).transpose()?;
     let (body, charset) = match (&delivery, &args.file) {
-        (Some(delivery), _) => (delivery.body.clone(), Charset::of(delivery.content_type()).unwrap_or_else(|_| Charset::utf8())),
+        (Some(delivery), _) => {
+            (delivery.body.clone(), Charset::of(delivery.content_type()).unwrap_or_else(|_| Charset::utf8()))
+        }
         (None, Some(file)) => (Bytes::from(payload::read(file)?), Charset::utf8()),
         (None, None) => return Err(Failure::failed("name a payload with --file, or a whole delivery with --request")),
     };

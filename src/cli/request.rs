@@ -13,7 +13,8 @@ const HEADERS_MAX: usize = 100;
 
 /// Reads the file; `-` is standard input.
 pub(super) fn read(file: &Path) -> Result<Delivery, Failure> {
-    parse(&payload::read(file)?).map_err(|problem| Failure::failed(format!("{} is no HTTP request: {problem}", file.display())))
+    parse(&payload::read(file)?)
+        .map_err(|problem| Failure::failed(format!("{} is no HTTP request: {problem}", file.display())))
 }
 
 /// Lines may end with a line feed alone, as editors leave them; the body is taken as it is, but for what
@@ -21,9 +22,14 @@ pub(super) fn read(file: &Path) -> Result<Delivery, Failure> {
 fn parse(bytes: &[u8]) -> Result<Delivery, &'static str> {
     let mut fields = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let mut request = httparse::Request::new(&mut fields);
-    let parsed = request.parse(bytes).map_err(|_| "it begins with a request line and headers, such as `POST /webhooks/hr HTTP/1.1`")?;
-    let httparse::Status::Complete(head) = parsed else { return Err("a blank line ends the headers, and the body follows it") };
-    let headers: Vec<_> = request.headers.iter().map(|field| (field.name.to_ascii_lowercase(), field.value.to_vec())).collect();
+    let parsed = request
+        .parse(bytes)
+        .map_err(|_| "it begins with a request line and headers, such as `POST /webhooks/hr HTTP/1.1`")?;
+    let httparse::Status::Complete(head) = parsed else {
+        return Err("a blank line ends the headers, and the body follows it");
+    };
+    let headers: Vec<_> =
+        request.headers.iter().map(|field| (field.name.to_ascii_lowercase(), field.value.to_vec())).collect();
     let length = headers.iter().find(|(name, _)| name == "content-length");
     let length = length.and_then(|(_, value)| std::str::from_utf8(value).ok()?.parse::<usize>().ok());
     let body = bytes.get(head..).unwrap_or_default();
@@ -47,7 +53,10 @@ mod tests {
             "POST /webhooks/hr?a=1 HTTP/1.1\nX-Sig: ab\n\n{}",
         ] {
             let delivery = parse(text.as_bytes()).unwrap();
-            assert_eq!((delivery.method.as_str(), delivery.url.as_str(), &*delivery.body), ("POST", "/webhooks/hr?a=1", &b"{}"[..]));
+            assert_eq!(
+                (delivery.method.as_str(), delivery.url.as_str(), &*delivery.body),
+                ("POST", "/webhooks/hr?a=1", &b"{}"[..])
+            );
             assert_eq!(delivery.headers[0], ("x-sig".to_owned(), b"ab".to_vec()));
         }
         for wrong in ["", "{}", "POST /webhooks/hr HTTP/1.1\r\nX-Sig: ab\r\n"] {

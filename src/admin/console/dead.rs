@@ -8,8 +8,8 @@ use super::layout::{self, Nav};
 use super::session::Session;
 use super::{Done, Page, State, go_to};
 use crate::admin::api::dead::filter;
-use crate::admin::listing;
 use crate::admin::letters::{Bulk, Deed};
+use crate::admin::listing;
 use crate::admin::service::AdminState;
 use crate::core::person::EventKind;
 use crate::core::time::UnixMs;
@@ -67,7 +67,11 @@ pub(super) async fn list(state: State, session: Session, query: web::Query<Query
 }
 
 /// How many match: all of them, and not only those of the page.
-async fn count(state: &AdminState, session: &Session, filter: &DeadFilter) -> Result<u64, crate::admin::error::AdminError> {
+async fn count(
+    state: &AdminState,
+    session: &Session,
+    filter: &DeadFilter,
+) -> Result<u64, crate::admin::error::AdminError> {
     let dry_run = Bulk { filter: filter.clone(), dry_run: true, after: None };
     Ok(state.act_on_all(session.looks(), &dry_run, &Deed::Replay).await?.matched)
 }

@@ -42,9 +42,10 @@ pub(super) async fn show(
     let text = query.search.as_deref().map(str::trim).filter(|text| !text.is_empty());
     // Exactly one: straight to their page.
     if let (Some(text), None) = (text, &query.after)
-        && let Meant::One(whole) = state.meant(text).await? {
-            return Ok(actix_web::Either::Right(go_to(&layout::person_page(&whole.view.person))));
-        }
+        && let Meant::One(whole) = state.meant(text).await?
+    {
+        return Ok(actix_web::Either::Right(go_to(&layout::person_page(&whole.view.person))));
+    }
     Ok(actix_web::Either::Left(list(&state, &session, &query, text).await?))
 }
 

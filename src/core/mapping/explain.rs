@@ -138,7 +138,12 @@ pub fn explain(mapping: &Mapping, source: &SourceName, body: &Bytes, charset: Ch
             };
             let mut paths = Vec::new();
             list_paths("", place.record, &mut paths);
-            RecordExplanation { at, fields: explain_fields(mapping, source, place, show), paths, result: result(mapping, source, place) }
+            RecordExplanation {
+                at,
+                fields: explain_fields(mapping, source, place, show),
+                paths,
+                result: result(mapping, source, place),
+            }
         });
         Explanation { problem: None, records: explained.collect() }
     })
@@ -162,11 +167,19 @@ fn explain_fields(mapping: &Mapping, source: &SourceName, place: Place<'_>, show
     problems.extend(reader().person(source).err());
     let looked_for = fields(mapping).into_iter().filter(|(_, lookups)| !lookups.is_empty());
     looked_for
-        .map(|(field, lookups)| explain_field(field, lookups, place, problems.iter().find(|problem| problem.field == field), show))
+        .map(|(field, lookups)| {
+            explain_field(field, lookups, place, problems.iter().find(|problem| problem.field == field), show)
+        })
         .collect()
 }
 
-fn explain_field(field: &'static str, lookups: &Lookups, place: Place<'_>, problem: Option<&InvalidField>, show: Show) -> FieldExplanation {
+fn explain_field(
+    field: &'static str,
+    lookups: &Lookups,
+    place: Place<'_>,
+    problem: Option<&InvalidField>,
+    show: Show,
+) -> FieldExplanation {
     let found = match lookups.read(place) {
         Got::Is(lookup, value) => Some((lookup, value)),
         Got::Absent | Got::Null | Got::Blank => None,

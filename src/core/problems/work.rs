@@ -38,10 +38,7 @@ fn hold_found(figures: &Figures, hold: &Hold) -> Found {
     let waiting = behind + due;
     let who = counted(waiting, "person waits", "people wait");
     let what = format!("{} Hold `{}`: {who}.", hold.code.title(), hold.scope);
-    Found::new(hold.code, what, hold.code.advice(), waiting)
-        .about(&hold.scope)
-        .since(Some(hold.since))
-        .at("/hold")
+    Found::new(hold.code, what, hold.code.advice(), waiting).about(&hold.scope).since(Some(hold.since)).at("/hold")
 }
 
 /// Nobody brings people to the target.
@@ -124,7 +121,8 @@ fn unanswered(figures: &Figures) -> Option<Found> {
     let waiting: Vec<_> = figures.processes.heard(now).filter(waits).collect();
     let since = waiting.iter().filter_map(|process| process.calling_since).min()?;
     let count = u64::try_from(waiting.len()).unwrap_or(u64::MAX);
-    let what = format!("Postman does not answer: the oldest call has been under way for {}.", span(now.ms_since(since)));
+    let what =
+        format!("Postman does not answer: the oldest call has been under way for {}.", span(now.ms_since(since)));
     let code = Code::ScimUnknownOutcome;
     Some(Found::new(code, what, Code::ScimUnreachable.advice(), count).about("target").since(Some(since)))
 }
@@ -165,8 +163,20 @@ pub(super) fn bounds(figures: &Figures) -> Vec<Found> {
     .into_iter()
     .flatten()
     .collect();
-    found.extend(shares(ProblemCode::BoundEntries, &figures.entries, entries, bounds.entries_max, "/people?state=waiting"));
-    found.extend(shares(ProblemCode::BoundDeadLetters, &figures.dead_by_source, dead, bounds.dead_letters_max, "/dead"));
+    found.extend(shares(
+        ProblemCode::BoundEntries,
+        &figures.entries,
+        entries,
+        bounds.entries_max,
+        "/people?state=waiting",
+    ));
+    found.extend(shares(
+        ProblemCode::BoundDeadLetters,
+        &figures.dead_by_source,
+        dead,
+        bounds.dead_letters_max,
+        "/dead",
+    ));
     found
 }
 
@@ -358,7 +368,12 @@ mod tests {
         figures.processes.beat(late);
         assert_eq!(codes(&figures), ["PROCESS-CLOCK"]);
         let mut figures = self::figures(0);
-        let other = Process { id: "new".to_owned(), version: "2".to_owned(), since: NOW.minus_ms(UPGRADE_MS), ..process(ProcessRole::All) };
+        let other = Process {
+            id: "new".to_owned(),
+            version: "2".to_owned(),
+            since: NOW.minus_ms(UPGRADE_MS),
+            ..process(ProcessRole::All)
+        };
         figures.processes.beat(other.clone());
         assert_eq!(codes(&figures), ["PROCESS-VERSIONS"]);
         figures.processes.beat(Process { since: NOW, ..other });

@@ -302,9 +302,7 @@ impl AttemptState {
             Request::SetUserName { user_name, .. } => {
                 owner::address_key(&member.user_name) == owner::address_key(user_name)
             }
-            Request::Replace { .. } | Request::SetNames { .. } => {
-                has_names(&member, &self.wanted_names(&member))
-            }
+            Request::Replace { .. } | Request::SetNames { .. } => has_names(&member, &self.wanted_names(&member)),
             Request::Create(_)
             | Request::Get { .. }
             | Request::Find { .. }
@@ -350,9 +348,11 @@ impl AttemptState {
 
     /// A reply shows the member: they are known so from now on.
     pub(super) fn note_shown(&mut self, member: Member, now: UnixMs) {
-        let before = self.document.member.take().filter(|known| {
-            known.id.is_none() || known.id.as_deref() == Some(member.id.as_str())
-        });
+        let before = self
+            .document
+            .member
+            .take()
+            .filter(|known| known.id.is_none() || known.id.as_deref() == Some(member.id.as_str()));
         let written = |at: fn(&KnownMember) -> Option<UnixMs>| before.as_ref().and_then(at);
         self.document.member = Some(KnownMember {
             id: Some(member.id.clone()),

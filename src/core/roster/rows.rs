@@ -82,7 +82,8 @@ pub fn read(bytes: &[u8], id_columns: &[String]) -> Result<Vec<ReadRow>, FilePro
 
 fn csv_rows(text: &str, id_columns: &[String]) -> Result<Vec<ReadRow>, FileProblem> {
     let delimiter = delimiter_of(text);
-    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).trim(csv::Trim::Headers).from_reader(text.as_bytes());
+    let mut reader =
+        csv::ReaderBuilder::new().delimiter(delimiter).trim(csv::Trim::Headers).from_reader(text.as_bytes());
     let malformed = |row, error: &csv::Error| FileProblem::Malformed { row, problem: shape_of(error) };
     let headers: Vec<String> =
         reader.headers().map_err(|error| malformed(0, &error))?.iter().map(str::to_owned).collect();
@@ -164,8 +165,12 @@ mod tests {
     #[test]
     fn csv_json_and_lines_of_json_say_the_same() {
         let csv = good("employee_id,email\nE-1,ada@example.com\nE-2,\"b, ob@example.com\"\n");
-        let json = good(r#"[{"employee_id":"E-1","email":"ada@example.com"},{"employee_id":"E-2","email":"b, ob@example.com"}]"#);
-        let lines = good("{\"employee_id\":\"E-1\",\"email\":\"ada@example.com\"}\n{\"employee_id\":\"E-2\",\"email\":\"b, ob@example.com\"}\n");
+        let json = good(
+            r#"[{"employee_id":"E-1","email":"ada@example.com"},{"employee_id":"E-2","email":"b, ob@example.com"}]"#,
+        );
+        let lines = good(
+            "{\"employee_id\":\"E-1\",\"email\":\"ada@example.com\"}\n{\"employee_id\":\"E-2\",\"email\":\"b, ob@example.com\"}\n",
+        );
         assert_eq!(csv, json);
         assert_eq!(csv, lines);
         assert_eq!(csv[1].number, 2);
@@ -173,7 +178,10 @@ mod tests {
 
     #[test]
     fn a_byte_order_mark_and_semicolons_are_what_spreadsheets_write() {
-        assert_eq!(good("\u{feff}employee_id;email\r\nE-1;ada@example.com\r\n")[0].value("email"), Some("ada@example.com"));
+        assert_eq!(
+            good("\u{feff}employee_id;email\r\nE-1;ada@example.com\r\n")[0].value("email"),
+            Some("ada@example.com")
+        );
     }
 
     #[test]
@@ -185,7 +193,10 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_as_a_whole_says_why() {
-        assert_eq!(read(b"id,email\nE-1,a@b.c\n", &ids()).unwrap_err().to_string(), "no column is called employee_id: the columns are id, email");
+        assert_eq!(
+            read(b"id,email\nE-1,a@b.c\n", &ids()).unwrap_err().to_string(),
+            "no column is called employee_id: the columns are id, email"
+        );
         assert_eq!(read(b"employee_id\nJos\xe9\n", &ids()), Err(FileProblem::NotUtf8 { at: 15 }));
         assert_eq!(read(b"  ", &ids()), Err(FileProblem::Empty));
         assert_eq!(read(b"employee_id\n", &ids()), Err(FileProblem::Empty));

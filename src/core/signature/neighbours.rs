@@ -122,9 +122,18 @@ fn signed_otherwise(scheme: &Scheme, secret: &SecretString, delivery: &Delivery)
 /// The values of times and ids that a template is tried with.
 type Named<'h> = Option<(&'h str, &'h str)>;
 
-fn parts<'h>(scheme: &Scheme, template: &Template, times: &'h [(String, String)], ids: &'h [(String, String)]) -> Vec<(Named<'h>, Named<'h>)> {
+fn parts<'h>(
+    scheme: &Scheme,
+    template: &Template,
+    times: &'h [(String, String)],
+    ids: &'h [(String, String)],
+) -> Vec<(Named<'h>, Named<'h>)> {
     let list = |is_needed: bool, all: &'h [(String, String)]| -> Vec<Named<'h>> {
-        if is_needed { all.iter().map(|(name, value)| Some((name.as_str(), value.as_str()))).collect() } else { vec![None] }
+        if is_needed {
+            all.iter().map(|(name, value)| Some((name.as_str(), value.as_str()))).collect()
+        } else {
+            vec![None]
+        }
     };
     // Fields of the body are tried as the scheme has them only.
     if template.parts().iter().any(|part| matches!(part, Part::Json(_))) || scheme.field.is_some() {
@@ -136,13 +145,20 @@ fn parts<'h>(scheme: &Scheme, template: &Template, times: &'h [(String, String)]
 
 fn templates(scheme: &Scheme) -> Vec<Template> {
     let mut all = vec![scheme.signed.clone()];
-    all.extend(TEMPLATES.iter().filter_map(|text| Template::parse(text).ok()).filter(|template| *template != scheme.signed));
+    all.extend(
+        TEMPLATES.iter().filter_map(|text| Template::parse(text).ok()).filter(|template| *template != scheme.signed),
+    );
     all
 }
 
 fn key_rules(scheme: &Scheme, secret: &str) -> Vec<(KeyRule, bool)> {
     let rule = |encoding, strip_prefix: &str| KeyRule { encoding, strip_prefix: strip_prefix.to_owned() };
-    let mut rules = vec![scheme.key.clone(), rule(KeyEncoding::Utf8, ""), rule(KeyEncoding::Base64, ""), rule(KeyEncoding::Hex, "")];
+    let mut rules = vec![
+        scheme.key.clone(),
+        rule(KeyEncoding::Utf8, ""),
+        rule(KeyEncoding::Base64, ""),
+        rule(KeyEncoding::Hex, ""),
+    ];
     if let Some((prefix, _)) = secret.split_once('_') {
         let prefix = format!("{prefix}_");
         rules.extend([rule(KeyEncoding::Base64, &prefix), rule(KeyEncoding::Utf8, &prefix)]);
@@ -245,8 +261,14 @@ fn digest_changes(scheme: &Scheme, digest: &Digest, delivery: &Delivery) -> Vec<
         };
         changes.push(format!("algorithm = {word:?}"));
     }
-    let value = delivery.headers.iter().find(|(name, _)| *name == digest.header).map(|(_, value)| value.as_slice()).unwrap_or_default();
-    let is_found = read::candidates(value, &scheme.value, digest.encoding).is_ok_and(|found| found.contains(&digest.bytes));
+    let value = delivery
+        .headers
+        .iter()
+        .find(|(name, _)| *name == digest.header)
+        .map(|(_, value)| value.as_slice())
+        .unwrap_or_default();
+    let is_found =
+        read::candidates(value, &scheme.value, digest.encoding).is_ok_and(|found| found.contains(&digest.bytes));
     if !is_found {
         changes.push(format!("value = {{ single = {{ prefix = {:?} }} }}", digest.prefix));
     }
@@ -276,14 +298,22 @@ fn written_key(rule: &KeyRule) -> String {
         KeyEncoding::Base64 => "base64",
         KeyEncoding::Hex => "hex",
     };
-    if rule.strip_prefix.is_empty() { format!("{{ encoding = {encoding:?} }}") } else { format!("{{ encoding = {encoding:?}, strip_prefix = {:?} }}", rule.strip_prefix) }
+    if rule.strip_prefix.is_empty() {
+        format!("{{ encoding = {encoding:?} }}")
+    } else {
+        format!("{{ encoding = {encoding:?}, strip_prefix = {:?} }}", rule.strip_prefix)
+    }
 }
 
 /// Headers that a template's part could be, with their values.
 fn headers_like(delivery: &Delivery, is_one: impl Fn(&str, &str) -> bool) -> Vec<(String, String)> {
     let texts = delivery.headers.iter().filter(|(_, value)| value.len() <= VALUE_BYTES_MAX);
     let texts = texts.filter_map(|(name, value)| Some((name, std::str::from_utf8(value).ok()?)));
-    texts.filter(|(name, value)| is_one(name, value)).map(|(name, value)| (name.clone(), value.to_owned())).take(TRIED_MAX).collect()
+    texts
+        .filter(|(name, value)| is_one(name, value))
+        .map(|(name, value)| (name.clone(), value.to_owned()))
+        .take(TRIED_MAX)
+        .collect()
 }
 
 fn is_time(_: &str, value: &str) -> bool {
