@@ -101,7 +101,7 @@ pub fn run_apply(context: &Context, args: &ApplyArgs) -> Result<(), Failure> {
         block_on(wait(&api, context.json))?;
     }
     context.print(&applied, || {
-        say!("Applied for {} people; `scim-bridge status` tells what needs attention.", applied.applied)
+        say!("Applied for {} people; `scim-bridge status` tells what needs attention.", applied.applied);
     })
 }
 

@@ -164,7 +164,7 @@ impl Rig {
                 Stepped::Attempted(attempted) => attempts.push(attempted),
                 Stepped::Probed { .. } => {}
                 Stepped::Nothing { until: Some(until) } => {
-                    self.clock.advance_ms(until.ms_since(self.clock.now()).max(1))
+                    self.clock.advance_ms(until.ms_since(self.clock.now()).max(1));
                 }
                 // The pool looks every second, and so sees a probe that is due.
                 Stepped::Nothing { until: None } if self.is_held().await => self.clock.advance_ms(30_000),

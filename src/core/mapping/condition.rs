@@ -168,7 +168,7 @@ mod tests {
             Some(true)
         );
         assert_eq!(judged(wanted, r#"{"changed":["jobTitle"]}"#), Some(false));
-        assert_eq!(judged(wanted, r#"{}"#), None);
+        assert_eq!(judged(wanted, r"{}"), None);
     }
 
     #[test]

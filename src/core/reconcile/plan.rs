@@ -192,7 +192,7 @@ fn adopt(state: &mut AttemptState, rules: &PlanRules, member: &Member, standing:
     state.document.progress.create_unknown = None;
     state.in_doubt = false;
     state.note_shown(member.clone(), now);
-    bring(state, rules, &member, standing, now)
+    bring(state, rules, member, standing, now)
 }
 
 fn nobody(state: &mut AttemptState, rules: &PlanRules, standing: Standing, email: &Email, now: UnixMs) -> Step {

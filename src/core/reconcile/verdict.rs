@@ -124,7 +124,7 @@ pub fn decide(
             ending.retry(now.plus_ms(pause_ms).max(not_before.unwrap_or(now)), *code, now);
         }
         Conclusion::TryAgain { code, not_before, patient: false } => {
-            ending.fail(*code, *not_before, suspicions, rules, now, jitter)
+            ending.fail(*code, *not_before, suspicions, rules, now, jitter);
         }
         Conclusion::Suspect { operation, status, not_before } => {
             ending.suspect(*operation, *status, *not_before, suspicions, rules, now, jitter);

@@ -62,7 +62,7 @@ fn write(json: &Json<'_>, style: Style, level: usize, out: &mut String) {
         Json::Number(number) => out.push_str(&number.to_string()),
         Json::Text(text) => quoted(text, style, out),
         Json::List(items) => {
-            enclosed('[', ']', items, style, level, out, |item, out| write(item, style, level + 1, out))
+            enclosed('[', ']', items, style, level, out, |item, out| write(item, style, level + 1, out));
         }
         Json::Object(members) => enclosed('{', '}', members, style, level, out, |(name, value), out| {
             quoted(name, style, out);
