@@ -87,6 +87,10 @@ fn shown(record: Record) -> String {
     }
 }
 
+fn is_delivery(file: &str) -> bool {
+    Path::new(file).extension().is_some_and(|extension| extension == "http")
+}
+
 fn shown_event(event: &Event) -> String {
     let mut text = format!("{} {}", event.kind, event.person.employee_id);
     if let Some(at) = event.at {
@@ -116,7 +120,7 @@ fn every_preset_has_deliveries_and_every_delivery_becomes_what_it_should() {
             .and_then(toml::Value::as_table)
             .unwrap_or_else(|| panic!("{preset} has no deliveries"));
         let config = load(preset, table);
-        for (file, lines) in table.iter().filter(|(name, _)| name.ends_with(".http")) {
+        for (file, lines) in table.iter().filter(|(name, _)| is_delivery(name)) {
             let outcome = outcome(&config, read(&folder().join(preset).join(file)));
             let lines: Vec<_> = lines.as_array().unwrap().iter().map(|line| line.as_str().unwrap()).collect();
             if outcome != lines {
@@ -134,7 +138,7 @@ fn with_another_secret_none_of_them_is_believed() {
         let mut other = table.clone();
         other["secret"] = "YW5vdGhlciBzZWNyZXQgb2YgMTYgYnl0ZXM=".into();
         let config = load(preset, &other);
-        for (file, _) in table.iter().filter(|(name, _)| name.ends_with(".http") && !name.contains("ping")) {
+        for (file, _) in table.iter().filter(|(name, _)| is_delivery(name) && !name.contains("ping")) {
             let outcome = outcome(&config, read(&folder().join(preset).join(file)));
             assert!(outcome[0].starts_with("refused: "), "{preset}/{file}: {outcome:?}");
         }

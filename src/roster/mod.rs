@@ -222,7 +222,7 @@ impl Roster {
         let mut page = Page { rows_max: PEOPLE_AT_ONCE, after: None };
         loop {
             let listed = self.store.people(&page).await?;
-            people.extend(listed.rows.into_iter().filter_map(|row| document_of(row, self.clock.now())));
+            people.extend(listed.rows.into_iter().filter_map(|row| document_of(&row, self.clock.now())));
             match listed.next {
                 Some(next) => page.after = Some(next),
                 None => return Ok(people),
@@ -286,7 +286,7 @@ impl Imported {
     }
 }
 
-fn document_of(row: PersonRow, now: UnixMs) -> Option<Document> {
+fn document_of(row: &PersonRow, now: UnixMs) -> Option<Document> {
     let entries: Vec<(u64, Entry)> =
         row.inbox.iter().filter_map(|entry| Some((entry.seq, Entry::from_bytes(&entry.bytes)?))).collect();
     let mut document = match &row.document {

@@ -339,6 +339,7 @@ fn event(employee_id: &str, kind: EventKind, facts: Facts) -> Event {
     Event { person: Person::parse(source("hr"), employee_id).unwrap(), kind, at: None, facts }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as a fact is held")]
 fn name(field: &'static str, text: &str) -> Option<Stated<Name>> {
     Some(Name::parse(field, text).unwrap().map_or(Stated::None, Stated::Is))
 }

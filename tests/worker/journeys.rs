@@ -10,6 +10,7 @@ use scim_bridge::worker::Attempted::{Blocked, Folded, InLine, Incomplete};
 
 use crate::bench::{Bench, email, hire, leave, rename};
 
+#[expect(clippy::unnecessary_wraps, reason = "as an event has it")]
 fn at(ms: i64) -> Option<UnixMs> {
     Some(UnixMs(1_795_341_500_000 + ms))
 }

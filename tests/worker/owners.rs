@@ -9,6 +9,7 @@ use scim_bridge::worker::Attempted::{Blocked, InLine};
 
 use crate::bench::{Bench, hire, leave, rename};
 
+#[expect(clippy::unnecessary_wraps, reason = "as an event has it")]
 fn at(ms: i64) -> Option<UnixMs> {
     Some(UnixMs(1_795_341_500_000 + ms))
 }

@@ -431,10 +431,14 @@ fn any_fault() -> impl Strategy<Value = Fault> {
     ]
 }
 
+/// Address, names and employment as recorded; and the members, each with address, names and whether active.
+type End =
+    (Option<String>, Option<String>, Option<String>, Option<EmploymentState>, Vec<(String, String, String, bool)>);
+
 /// What counts of how a story ends: the record's facts, and the member.
 fn end_of(
     world: &World,
-) -> (Option<String>, Option<String>, Option<String>, Option<EmploymentState>, Vec<(String, String, String, bool)>) {
+) -> End {
     let record = &world.people["hr/E-1"].record;
     let text = |text: Option<&str>| text.map(str::to_owned);
     // Who has left before anybody was made of them is as good as switched off.

@@ -20,7 +20,7 @@ use crate::harness::{
 use crate::memory::Kept;
 
 /// When the copies are made: whoever had a lease is gone.
-const LATER: UnixMs = UnixMs(crate::harness::T0.0 + 10 * LEASE_MS as i64);
+const LATER: UnixMs = UnixMs(crate::harness::T0.0 + 10 * LEASE_MS.cast_signed());
 const OPTIONS: CopyOptions = CopyOptions { hold_source: true, fresh_id: [7; 16] };
 
 async fn copied(from: &mut Bench, to: &mut Bench) -> Result<Copied, CopyError> {
