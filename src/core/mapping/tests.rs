@@ -62,6 +62,7 @@ fn names(event: &Event) -> (Option<&'static str>, Option<&'static str>) {
     (leak(text(&event.facts.given_name)), leak(text(&event.facts.family_name)))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "`json!` as it is")]
 fn record(kind: &str, data: serde_json::Value) -> serde_json::Value {
     json!({"type": kind, "data": data})
 }

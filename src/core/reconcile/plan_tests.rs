@@ -436,9 +436,7 @@ type End =
     (Option<String>, Option<String>, Option<String>, Option<EmploymentState>, Vec<(String, String, String, bool)>);
 
 /// What counts of how a story ends: the record's facts, and the member.
-fn end_of(
-    world: &World,
-) -> End {
+fn end_of(world: &World) -> End {
     let record = &world.people["hr/E-1"].record;
     let text = |text: Option<&str>| text.map(str::to_owned);
     // Who has left before anybody was made of them is as good as switched off.

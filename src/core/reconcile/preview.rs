@@ -235,6 +235,7 @@ mod tests {
         }
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "who was previewed is done with")]
     fn previewed(document: Document, listed: Option<Member>) -> Preview {
         preview(document, listed.as_ref(), &mut Claims::new(), &rules(), UnixMs(2_000))
     }

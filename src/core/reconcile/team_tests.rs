@@ -135,6 +135,7 @@ fn is_of(user: &Value, user_name: &str) -> bool {
     compare_key(user["userName"].as_str().unwrap()) == compare_key(user_name)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "`vec!` as it is")]
 fn list(users: Vec<Value>) -> (u16, Value) {
     (200, json!({"totalResults": users.len(), "Resources": users}))
 }
