@@ -95,7 +95,8 @@ async fn serve(mut socket: TcpStream, world: Arc<Mutex<World>>) -> io::Result<()
         let outgoing = world.lock().unwrap_or_else(PoisonError::into_inner).answer(&request);
         match outgoing {
             Outgoing::Reply(response) => {
-                let headers: String = response.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+                let lines: Vec<String> = response.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+                let headers = lines.concat();
                 let head = format!("HTTP/1.1 {} As-Ordered\r\n{headers}content-length: {}\r\n\r\n", response.status, response.body.len());
                 socket.write_all(head.as_bytes()).await?;
                 socket.write_all(response.body.as_bytes()).await?;

@@ -197,13 +197,11 @@ impl World {
     }
 
     fn data(&self, asked: &shapes::Asked) -> Response {
-        match &asked.id {
-            Some(id) => shapes::person(asked, self.people.get(id)),
-            None => {
-                let people: Vec<&HrPerson> = self.changed.iter().filter_map(|id| self.people.get(id)).collect();
-                shapes::page(asked, &people)
-            }
+        if let Some(id) = &asked.id {
+            return shapes::person(asked, self.people.get(id));
         }
+        let people: Vec<&HrPerson> = self.changed.iter().filter_map(|id| self.people.get(id)).collect();
+        shapes::page(asked, &people)
     }
 
     fn note(&mut self, request: &Request, authorized: bool, is_for_token: bool) {

@@ -65,7 +65,7 @@ async fn a_list_whose_cursor_stands_still_is_given_up() {
     rig.hr.order(HrFault::Body("application/json", page.to_owned()), 100);
     rig.deliver(CHANGED).await;
     rig.work_through().await;
-    let dead = rig.store.dead(&Default::default(), &scim_bridge::store::Page { rows_max: 10, after: None }).await.unwrap();
+    let dead = rig.store.dead(&scim_bridge::store::DeadFilter::default(), &scim_bridge::store::Page { rows_max: 10, after: None }).await.unwrap();
     assert_eq!(dead.rows.len(), 1);
     assert_eq!(dead.rows[0].code, Code::FetchUnreadable.to_string());
     assert_eq!(rig.hr.reads(), 10, "five tries of two pages");

@@ -12,7 +12,7 @@ use crate::core::time::UnixMs;
 pub(super) fn document(id: &str, answers: &[(String, String)]) -> String {
     let mut text = format!("{{\"asked\":{{\"id\":{}}}", serde_json::Value::from(id));
     for (name, answer) in answers {
-        text.push_str(&format!(",{}:{answer}", serde_json::Value::from(name.as_str())));
+        text.extend([",", &serde_json::Value::from(name.as_str()).to_string(), ":", answer]);
     }
     text.push('}');
     text

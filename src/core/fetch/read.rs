@@ -167,13 +167,11 @@ impl ReadState {
                 None => Err(Unaskable),
             },
         };
-        match request {
-            Ok(request) => NextRead::Send(request),
-            Err(Unaskable) => {
-                let detail = "no address can be made of this employee id".to_owned();
-                NextRead::Done(ReadEnd::Refused { code: Unaskable::CODE, detail })
-            }
-        }
+        let Ok(request) = request else {
+            let detail = "no address can be made of this employee id".to_owned();
+            return NextRead::Done(ReadEnd::Refused { code: Unaskable::CODE, detail });
+        };
+        NextRead::Send(request)
     }
 
     /// A new token was got.
@@ -233,7 +231,7 @@ impl ReadState {
         let list = api.rules().list.as_ref()?;
         let unreadable = |detail: &str| Some(ReadEnd::Refused { code: Code::FetchUnreadable, detail: detail.to_owned() });
         let next = match Json::parse(text) {
-            Ok(page) => list.cursor_at.find(Place { root: &page, record: &page, key: None }).and_then(Json::scalar).map(|cursor| cursor.into_owned()),
+            Ok(page) => list.cursor_at.find(Place { root: &page, record: &page, key: None }).and_then(Json::scalar).map(std::borrow::Cow::into_owned),
             Err(_) => return unreadable("the page is not JSON"),
         };
         self.pages += 1;

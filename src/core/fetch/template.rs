@@ -61,22 +61,19 @@ impl Template {
             let (before, brace) = rest.split_at(at);
             literal.push_str(before);
             let inner = brace.get(1..).unwrap_or_default();
-            match inner.split_once('}').filter(|(name, _)| is_name(name)) {
-                Some((name, after)) => {
-                    let slot = Slot::parse(name).ok_or_else(|| {
-                        format!("`{{{name}}}` stands for nothing: there are {{id}}, {{since}}, {{cursor}}, {{values.NAME}}, and what belongs to a login")
-                    })?;
-                    if !literal.is_empty() {
-                        parts.push(Part::Literal(std::mem::take(&mut literal)));
-                    }
-                    parts.push(Part::Slot(slot));
-                    rest = after;
-                }
-                None => {
-                    literal.push('{');
-                    rest = inner;
-                }
+            let Some((name, after)) = inner.split_once('}').filter(|(name, _)| is_name(name)) else {
+                literal.push('{');
+                rest = inner;
+                continue;
+            };
+            let slot = Slot::parse(name).ok_or_else(|| {
+                format!("`{{{name}}}` stands for nothing: there are {{id}}, {{since}}, {{cursor}}, {{values.NAME}}, and what belongs to a login")
+            })?;
+            if !literal.is_empty() {
+                parts.push(Part::Literal(std::mem::take(&mut literal)));
             }
+            parts.push(Part::Slot(slot));
+            rest = after;
         }
         literal.push_str(rest);
         if !literal.is_empty() {
@@ -130,7 +127,8 @@ pub(super) fn percent(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
             encoded.push(char::from(byte));
         } else {
-            encoded.push_str(&format!("%{byte:02X}"));
+            encoded.push('%');
+            encoded.push_str(&data_encoding::HEXUPPER.encode(&[byte]));
         }
     }
     encoded

@@ -20,7 +20,7 @@ use crate::worker::Worker;
 use crate::worker::lease::{Interrupted, LeaseGuard};
 
 /// A refresh token that was got is kept trying to be stored for so long: without it the grant is lost.
-const STORING: Duration = Duration::from_secs(120);
+const STORING: Duration = Duration::from_mins(2);
 const STORE_AGAIN: Duration = Duration::from_millis(500);
 
 /// The token of a source that can be had again at any time. Locked while one is being got, so that one
