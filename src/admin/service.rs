@@ -12,6 +12,7 @@ use crate::core::problems::{BoundFigures, SourceFigures};
 use crate::core::processes::ProcessRole;
 use crate::core::time::UnixMs;
 use crate::lifecycle::{Lifecycle, Phase};
+use crate::roster::Roster;
 use crate::store::{Stats, Store};
 use crate::telemetry::activity::ActivityLog;
 use crate::telemetry::metrics::Metrics;
@@ -43,6 +44,8 @@ pub struct AdminState {
     pub sources: Vec<SourceFigures>,
     /// Pauses between probes, for holds.
     pub pauses: ProbePauses,
+    /// The whole roster.
+    pub roster: Roster,
     /// What the guard lets through.
     pub guard: GuardOptions,
     /// What the store holds at the most.

@@ -39,9 +39,13 @@ pub(super) async fn lift_what_a_key_can_cause(store: &dyn Store, why: &str) -> R
         let caused = |scope: &HoldScope, holds: &Holds| {
             holds.get(scope).is_some_and(|hold| is_caused_by_key(hold.code) && !is_lifted_by_hand(hold.code))
         };
-        let of_fetches = holds.holds.iter().map(|hold| hold.scope.clone()).filter(|scope| matches!(scope, HoldScope::Fetch(_)));
-        let scopes: Vec<HoldScope> =
-            [HoldScope::All, HoldScope::Writes].into_iter().chain(of_fetches).filter(|scope| caused(scope, holds)).collect();
+        let of_fetches =
+            holds.holds.iter().map(|hold| hold.scope.clone()).filter(|scope| matches!(scope, HoldScope::Fetch(_)));
+        let scopes: Vec<HoldScope> = [HoldScope::All, HoldScope::Writes]
+            .into_iter()
+            .chain(of_fetches)
+            .filter(|scope| caused(scope, holds))
+            .collect();
         for scope in &scopes {
             holds.lift_for_now(now, scope);
         }

@@ -50,6 +50,12 @@ impl Api {
         Ok(Self { http, base_url: format!("http://{}", reachable(listen)), token, token_file })
     }
 
+    /// The same API, for questions that take long.
+    pub fn patient(mut self, timeout: Duration) -> Result<Self, Failure> {
+        self.http = crate::scim::plain_http(timeout).map_err(|error| Failure::failed(error.to_string()))?;
+        Ok(self)
+    }
+
     /// The same API at another URL, such as one behind a proxy, opened by the same token.
     #[must_use]
     pub fn instead_at(mut self, url: &url::Url) -> Self {
@@ -105,6 +111,11 @@ impl Api {
     /// DELETE.
     pub async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         self.ask(Method::DELETE, path, None).await
+    }
+
+    /// POST of a file.
+    pub async fn post_bytes<T: DeserializeOwned>(&self, path: &str, bytes: Vec<u8>) -> Result<T, Failure> {
+        self.ask(Method::POST, path, Some(bytes)).await
     }
 
     async fn ask<T: DeserializeOwned>(&self, method: Method, path: &str, body: Option<Vec<u8>>) -> Result<T, Failure> {

@@ -24,6 +24,8 @@ mod payload;
 pub mod people;
 pub mod person;
 pub mod postman_sim;
+mod request;
+pub mod roster;
 pub mod send;
 pub mod serve;
 pub mod status;
@@ -74,7 +76,13 @@ enum Command {
     People(people::PeopleCommand),
     /// Open jobs, or one of any state.
     Jobs(people::JobsArgs),
-    /// The store itself: copy it into another.
+    /// Stage a roster: a file that says who works here. Nothing of it reaches Postman before `apply`.
+    Import(roster::ImportArgs),
+    /// What would be done if all that is staged were applied.
+    Plan,
+    /// Apply all that is staged, at Postman's rate.
+    Apply(roster::ApplyArgs),
+    /// The store itself: copy it into another, back it up.
     #[command(subcommand)]
     Store(store::StoreCommand),
     /// Run the Postman stand-in by itself.
@@ -120,6 +128,9 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Person(args) => person::run(&context, &args),
         Command::People(command) => people::run(&context, &command),
         Command::Jobs(args) => people::run_jobs(&context, &args),
+        Command::Import(args) => roster::run_import(&context, &args),
+        Command::Plan => roster::run_plan(&context),
+        Command::Apply(args) => roster::run_apply(&context, &args),
         Command::Store(command) => store::run(&context, &command),
         Command::PostmanSim(args) => postman_sim::run(&context, &args),
     };

@@ -30,6 +30,10 @@ pub enum Act {
     Erase,
     /// Looked at a payload that could not be mapped.
     ShowPayload,
+    /// Staged a roster.
+    Import,
+    /// Applied the staged roster.
+    Apply,
     /// Logged in to the console.
     LogIn,
     /// What this version does not know.
@@ -50,6 +54,8 @@ impl Act {
             Self::Allow => "let through",
             Self::Erase => "erased",
             Self::ShowPayload => "looked at the payload of",
+            Self::Import => "imported",
+            Self::Apply => "applied",
             Self::LogIn => "logged in",
             Self::Other => "did something else",
         }

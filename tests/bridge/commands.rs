@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use scim_bridge::postman_sim::{Fault, Person, Standing};
 use serde_json::Value;
 
-use crate::process::{Home, SECRET, http, payload, post, sim};
+use crate::process::{HOLD_HEARD, Home, SECRET, http, payload, post, sim};
 
 fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
@@ -27,7 +27,7 @@ fn the_demo_ends_well_and_says_what_happened_to_everybody() {
     let output = Command::new(env!("CARGO_BIN_EXE_scim-bridge")).args(["demo", "--json"]).output().unwrap();
     let report = json(&output);
     assert_eq!(report["ok"], true);
-    assert_eq!(report["people"].as_array().unwrap().len(), 6);
+    assert_eq!(report["people"].as_array().unwrap().len(), 7);
 }
 
 #[test]
@@ -76,7 +76,7 @@ async fn explain_send_person_and_status_follow_somebody_through() {
     let explain = ["explain", "--source", "hr", "--file", "hire.json"];
     let output = home.command(&explain).output().unwrap();
     assert!(output.status.success(), "{}", text(&output));
-    assert!(text(&output).contains("POST /Users as e-1@example.com"), "{}", text(&output));
+    assert!(text(&output).contains("call: POST /Users"), "{}", text(&output));
     assert!(text(&output).contains("no bridge runs here"), "{}", text(&output));
 
     let bridge = home.serve();
@@ -92,13 +92,16 @@ async fn explain_send_person_and_status_follow_somebody_through() {
     let again = run(&["send", "--source", "hr", "--file", "hire.json", "--id", "m1", "--json"]);
     assert_eq!(json(&again)["answer"]["status"], "duplicate");
     bridge.settled().await;
-    let person = run(&["person", "hr/E-1"]);
-    assert!(text(&person).contains("e-1@example.com"), "{}", text(&person));
+    for who in ["hr/E-1", "E-1", "e-1@example.com", "Lovelace"] {
+        let person = run(&["person", who]);
+        assert!(text(&person).contains("e-1@example.com"), "{who}: {}", text(&person));
+    }
     let explained = run(&explain);
     assert!(text(&explained).contains("is known as e-1@example.com"), "{}", text(&explained));
     assert!(text(&explained).contains("GET /Users/"), "{}", text(&explained));
     let status = run(&["status", "--json"]);
-    assert_eq!(json(&status)["jobs"]["done"], 1);
+    assert_eq!((json(&status)["people"].as_u64(), json(&status)["jobs"]["waiting"].as_u64()), (Some(1), Some(0)));
+    assert_eq!((status.status.code(), json(&status)["problems"].as_array().map(Vec::len)), (Some(0), Some(0)));
     assert_eq!(sim.stats().calls, 1, "explaining called nobody");
     let nobody = run(&["person", "hr/E-404"]);
     assert_eq!(nobody.status.code(), Some(1), "{}", text(&nobody));
@@ -128,18 +131,18 @@ async fn dead_letters_are_listed_shown_replayed_and_discarded() {
     assert!(shown.contains("what to do:") && shown.contains("E-1"), "{shown}");
     assert!(run(&["dead", "replay", syntax]).status.success());
     assert!(run(&["dead", "discard", elsewhere]).status.success());
-    assert_eq!(run(&["dead", "discard", elsewhere]).status.code(), Some(1));
     bridge.settled().await;
+    assert_eq!(run(&["dead", "discard", elsewhere]).status.code(), Some(1), "it is gone");
     assert_eq!(json(&run(&["dead", "list", "--json"]))["dead"].as_array().unwrap().len(), 0);
     assert_eq!(sim.members_named("e-2@example.com").len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_unmapped_record_is_replayed_by_a_corrected_mapping() {
+async fn an_unmapped_record_heals_by_a_corrected_mapping() {
     let sim = sim();
     let home = Home::new(&sim, "");
     let bridge = home.serve();
-    let body = payload("employee.hired", "E-1", "Ada", "Lovelace").replace("\"email\"", "\"work_mail\"");
+    let body = payload("employee.hired", "E-1", "Ada", "Lovelace").replace("\"employee_id\"", "\"number\"");
     let (status, answer) = post(&http(), &bridge.listen, "m1", &body).await.unwrap();
     assert_eq!((status, answer["status"].as_str()), (200, Some("unmapped")));
     let id = answer["jobs"][0].as_str().unwrap().to_owned();
@@ -148,15 +151,16 @@ async fn an_unmapped_record_is_replayed_by_a_corrected_mapping() {
     };
     let still = run(&bridge, &["dead", "replay", &id]);
     assert_eq!(still.status.code(), Some(1), "{}", text(&still));
+    assert_eq!(bridge.jobs(&["dead"]).await, 1);
     bridge.signal(rustix::process::Signal::TERM);
     bridge.ended();
     let config = fs::read_to_string(home.config()).unwrap();
-    fs::write(home.config(), format!("{config}\n[source.mapping]\nemail = [\"/data/work_mail\"]\n")).unwrap();
+    fs::write(home.config(), format!("{config}\n[source.mapping]\nemployee_id = [\"/data/number\"]\n")).unwrap();
     let bridge = home.serve();
-    let replayed = run(&bridge, &["dead", "replay", &id]);
-    assert!(replayed.status.success(), "{}", text(&replayed));
+    bridge.until("dead", 0).await;
     bridge.settled().await;
     assert_eq!(sim.members_named("e-1@example.com").len(), 1);
+    assert_eq!(run(&bridge, &["dead", "replay", &id]).status.code(), Some(1), "it is gone");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -176,16 +180,18 @@ async fn a_hold_is_set_shown_and_lifted_and_a_changed_key_lifts_what_the_old_one
     }
     let shown = text(&run(&["hold", "show"]));
     assert!(shown.contains("HOLD-KEY") && shown.contains("what to do"), "{shown}");
-    let status = text(&run(&["status"]));
-    assert!(status.contains("HOLD-KEY"), "{status}");
+    let status = run(&["status"]);
+    assert_eq!(status.status.code(), Some(3), "{status:?}");
+    assert!(text(&status).contains("HOLD-KEY"), "{status:?}");
     fs::write(home.path().join("key"), crate::process::KEY).unwrap();
     bridge.settled().await;
     assert_eq!(sim.members().len(), 1);
     assert!(text(&run(&["hold", "show"])).contains("No hold"));
 
     assert!(run(&["hold", "set", "--scope", "creates"]).status.success());
+    tokio::time::sleep(HOLD_HEARD).await;
     post(&http(), &bridge.listen, "m2", &payload("employee.hired", "E-2", "Grace", "Hopper")).await.unwrap();
-    assert_eq!(bridge.jobs(&["waiting"]).await, 1);
+    bridge.until("held", 1).await;
     assert!(text(&run(&["hold", "lift"])).contains("lifted: creates"));
     bridge.settled().await;
     assert_eq!(sim.members().len(), 2);
@@ -220,4 +226,102 @@ async fn commands_that_ask_the_bridge_need_none_of_its_secrets() {
         assert!(output.status.success(), "{}", text(&output));
     }
     assert_eq!(home.command(&["check"]).output().unwrap().status.code(), Some(64));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dead_letters_are_replayed_by_what_they_have_in_common_and_counted_first() {
+    let sim = sim();
+    for n in 1..=3 {
+        sim.add_member(Person::standing(&format!("e-{n}@example.com"), Standing::OtherTeam));
+    }
+    sim.order("create:invalid-syntax:forever:user=e-4@example.com".parse::<Fault>().unwrap()).unwrap();
+    let home = Home::new(&sim, "");
+    let bridge = home.serve();
+    for n in 1..=4 {
+        let body = payload("employee.hired", &format!("E-{n}"), "Ada", "L");
+        post(&http(), &bridge.listen, &format!("m{n}"), &body).await.unwrap();
+    }
+    bridge.settled().await;
+    let run = |arguments: &[&str]| {
+        home.command(arguments).env("SCIM_BRIDGE__SERVER__ADMIN_LISTEN", &bridge.admin).output().unwrap()
+    };
+    let elsewhere = ["dead", "replay", "--json", "--code", "SCIM-409-ELSEWHERE", "--event", "hire", "--source", "hr"];
+    let calls = sim.stats().calls;
+    let counted = json(&run(&[&elsewhere[..], &["--dry-run"]].concat()));
+    assert_eq!((counted["matched"].as_u64(), counted["replayed"].as_u64()), (Some(3), Some(0)));
+    let young = json(&run(&[&elsewhere[..], &["--older-than", "1h"]].concat()));
+    assert_eq!((young["matched"].as_u64(), young["replayed"].as_u64()), (Some(0), Some(0)));
+    bridge.settled().await;
+    assert_eq!(sim.stats().calls, calls, "counting tries nobody");
+    let replayed = json(&run(&elsewhere));
+    assert_eq!((replayed["matched"].as_u64(), replayed["replayed"].as_u64()), (Some(3), Some(3)));
+    bridge.settled().await;
+    let tried = sim.journal_since(calls);
+    assert!(tried.iter().any(|call| call.user_name.as_deref() == Some("e-3@example.com")));
+    assert!(tried.iter().all(|call| call.user_name.as_deref() != Some("e-4@example.com")), "it has another code");
+    assert_eq!(run(&["dead", "replay"]).status.code(), Some(2), "all of them only where that is said");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn people_are_listed_found_and_erased() {
+    let sim = sim();
+    let home = Home::new(&sim, "");
+    let bridge = home.serve();
+    for (n, family) in [(1, "Lovelace"), (2, "Hopper"), (3, "Lovelock")] {
+        let body = payload("employee.hired", &format!("E-{n}"), "Ada", family);
+        post(&http(), &bridge.listen, &format!("m{n}"), &body).await.unwrap();
+    }
+    bridge.settled().await;
+    let run = |arguments: &[&str]| {
+        home.command(arguments).env("SCIM_BRIDGE__SERVER__ADMIN_LISTEN", &bridge.admin).output().unwrap()
+    };
+    let count = |output: &Output| json(output)["people"].as_array().unwrap().len();
+    assert_eq!(count(&run(&["people", "list", "--json"])), 3);
+    assert_eq!(count(&run(&["people", "list", "--json", "--state", "blocked"])), 0);
+    assert_eq!(count(&run(&["people", "search", "--json", "lovel"])), 2);
+    let several = run(&["person", "lovel"]);
+    assert_eq!(several.status.code(), Some(1));
+    assert!(text(&several).contains("hr/E-1") && text(&several).contains("hr/E-3"), "{several:?}");
+    let person = json(&run(&["person", "hr/E-2", "--json"]));
+    assert_eq!((&person["member"]["active"], &person["waits_for"]), (&Value::Bool(true), &Value::Null));
+    assert_eq!(person["record"]["family_name"]["value"], "Hopper");
+    assert!(!person["story"].as_array().unwrap().is_empty());
+
+    assert_eq!(run(&["person", "erase", "hr/E-2"]).status.code(), Some(1), "only where it is said twice");
+    assert!(run(&["person", "erase", "hr/E-2", "--yes"]).status.success());
+    assert_eq!(run(&["person", "hr/E-2"]).status.code(), Some(1));
+    assert_eq!(count(&run(&["people", "search", "--json", "hopper"])), 0);
+    assert_eq!(sim.members().len(), 3, "the member stays");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_leaves_than_the_guard_allows_wait_until_they_are_let_through() {
+    let sim = sim();
+    let home = Home::new(&sim, "[guard]\nleaves_max = 1\nleaves_percent = 0");
+    let bridge = home.serve();
+    for n in 1..=4 {
+        let body = payload("employee.hired", &format!("E-{n}"), "Ada", "L");
+        post(&http(), &bridge.listen, &format!("h{n}"), &body).await.unwrap();
+    }
+    bridge.settled().await;
+    for n in 1..=4 {
+        let body = format!(r#"{{"type":"employee.left","data":{{"employee_id":"E-{n}"}}}}"#);
+        post(&http(), &bridge.listen, &format!("l{n}"), &body).await.unwrap();
+    }
+    bridge.until("held", 3).await;
+    let off = || sim.members().iter().filter(|member| !member.active).count();
+    assert_eq!(off(), 1);
+    let run = |arguments: &[&str]| {
+        home.command(arguments).env("SCIM_BRIDGE__SERVER__ADMIN_LISTEN", &bridge.admin).output().unwrap()
+    };
+    assert!(text(&run(&["hold", "show"])).contains("HOLD-GUARD"));
+    assert_eq!(run(&["status"]).status.code(), Some(3));
+    let lifted = run(&["hold", "lift"]);
+    assert!(text(&lifted).contains("No hold was in force"), "the guard's holds are lifted by name only: {lifted:?}");
+    assert!(run(&["hold", "allow", "deactivations", "2"]).status.success());
+    bridge.until("held", 1).await;
+    assert_eq!(off(), 3);
+    assert!(run(&["hold", "allow", "deactivations", "1"]).status.success());
+    bridge.settled().await;
+    assert_eq!(off(), 4);
 }

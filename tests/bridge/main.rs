@@ -25,3 +25,6 @@ mod process;
 mod redis_server;
 #[cfg(test)]
 mod shutdown;
+#[cfg(test)]
+#[path = "../chaos/words.rs"]
+mod words;

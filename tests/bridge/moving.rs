@@ -3,21 +3,26 @@
 
 use std::process::{Output, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use bytes::Bytes;
 use rustix::process::Signal;
 use scim_bridge::app;
 use scim_bridge::clock::{Clock, new_job_id};
 use scim_bridge::config::Config;
-use scim_bridge::core::event::{Change, Email, Event, Names, Person, SourceName};
-use scim_bridge::core::job::{Finished, JobState, Progress};
+use scim_bridge::core::person::{EventKind, Person, SourceName};
 use scim_bridge::postman_sim::Fault;
-use scim_bridge::store::{Claim, ClaimRequest, Dedupe, NewDelivery, NewJob, Page, Settlement, Store, Verdict};
+use scim_bridge::store::transfer::Transfer;
+use scim_bridge::store::{
+    Accepted as Fate, Claim, ClaimRequest, Claimed, Commit, Committed, DeadChange, DeadFilter, DeadRow, Dedupe, Lane,
+    LaneState, NewDelivery, NewEntry, NewUnmapped, Page,
+};
 use serde_json::Value;
 
-use crate::oracle::{Accepted, every_event_is_applied_once_and_in_order};
-use crate::process::{Bridge, Home, KEY, http, payload, post, sim};
+use crate::oracle::{Accepted, the_newest_words_are_in_effect_once};
+use crate::process::{Bridge, Home, KEY, http, job_id, post, sim};
 use crate::redis_server::RedisServer;
+use crate::words::{Truth, body};
 
 const TOKEN: &str = "[server]\nadmin_token = \"the-token-of-the-tests-which-is-long\"";
 
@@ -30,12 +35,15 @@ fn copy(home: &Home, from: &str, to: &str, more: &[&str]) -> Output {
     home.command(&arguments).output().unwrap()
 }
 
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
 /// What a copy that went well says.
 fn copied(home: &Home, from: &str, to: &str, more: &[&str]) -> Value {
     let output = copy(home, from, to, more);
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
-    let report: Value = serde_json::from_str(&said).unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["ok"], true);
     report
 }
@@ -50,22 +58,12 @@ fn section(report: &Value, name: &str) -> u64 {
     line["all"].as_u64().unwrap()
 }
 
-/// Posts the event number `n` of a person: a hire (0), then renames.
+/// Posts word number `n` about a person.
 async fn send(bridge: &Bridge, accepted: &mut Accepted, person: &str, n: u32) -> Value {
-    let kind = if n == 0 { "employee.hired" } else { "employee.renamed" };
-    let body = payload(kind, person, &format!("Name{n}"), "Of");
-    let (status, answer) = post(&http(), &bridge.listen, &format!("{person}-{n}"), &body).await.unwrap();
+    let (status, answer) = post(&http(), &bridge.listen, &format!("{person}-{n}"), &body(person, n)).await.unwrap();
     assert_eq!(status, 200, "{answer}");
     accepted.insert(person.to_owned(), n + 1);
     answer
-}
-
-async fn until(bridge: &Bridge, state: &str, jobs: u64) {
-    let deadline = std::time::Instant::now() + crate::process::PATIENCE;
-    while bridge.jobs(&[state]).await != jobs {
-        assert!(std::time::Instant::now() < deadline, "{}", bridge.api("/api/v1/status").await);
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
 }
 
 fn stop(bridge: Bridge) {
@@ -81,34 +79,41 @@ async fn a_company_that_grows_takes_everything_along() {
     let (old, new) = (embedded(&home), redis.url());
     let mut accepted = Accepted::new();
 
-    // Done; dead, with a change parked behind it; unmapped; and what waits because the key is refused.
+    // In line; blocked by a dead letter; unmapped; and what waits because the key is refused.
     let bridge = home.serve();
     send(&bridge, &mut accepted, "DONE", 0).await;
     send(&bridge, &mut accepted, "DONE", 1).await;
     bridge.settled().await;
-    sim.order("create:invalid-syntax:1".parse::<Fault>().unwrap()).unwrap();
-    send(&bridge, &mut accepted, "DEAD", 0).await;
-    until(&bridge, "dead", 1).await;
+    sim.order("create:invalid-syntax:forever:user=dead.0@example.com".parse::<Fault>().unwrap()).unwrap();
+    let dead = send(&bridge, &mut accepted, "DEAD", 0).await;
     send(&bridge, &mut accepted, "DEAD", 1).await;
+    bridge.settled().await;
+    bridge.until("dead", 1).await;
     let (_, answer) = post(&http(), &bridge.listen, "broken", "{\"private-tell\"").await.unwrap();
     assert_eq!(answer["status"], "unmapped");
     sim.set_key("another");
-    for n in 0..3 {
-        send(&bridge, &mut accepted, "WAITS", n).await;
+    let mut waiting = Vec::new();
+    for n in 0..4 {
+        waiting.push(job_id(&send(&bridge, &mut accepted, "WAITS", n).await).to_owned());
     }
     send(&bridge, &mut accepted, "DONE", 2).await;
-    until(&bridge, "waiting", 4).await;
+    let is_held = || async { !bridge.api("/api/v1/hold").await["holds"].as_array().unwrap().is_empty() };
+    while !is_held().await {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     let refused = copy(&home, &old, &new, &[]);
     assert_eq!(refused.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&refused.stdout).contains("in use"), "the store is being served");
+    assert!(said(&refused).contains("in use"), "the store is being served");
     stop(bridge);
 
     let counted = copied(&home, &old, &new, &["--dry-run"]);
     assert_eq!((sum(&counted, "known"), sum(&counted, "verified")), (0, 0));
     let report = copied(&home, &old, &new, &[]);
     assert_eq!(sum(&report, "copied"), sum(&counted, "copied"));
-    let told = ["waiting", "dead", "finished", "people", "holds", "deliveries"].map(|name| section(&report, name));
-    assert_eq!(told, [5, 2, 2, 1, 1, 9]);
+    for name in ["marks", "inbox", "shared"] {
+        section(&report, name);
+    }
+    assert_eq!(["people", "remembered", "unmapped"].map(|name| section(&report, name)), [3, 10, 1]);
     assert_eq!(sum(&copied(&home, &old, &new, &[]), "copied"), 0);
 
     // The old one started by mistake, with the right key again: it applies nothing.
@@ -116,112 +121,210 @@ async fn a_company_that_grows_takes_everything_along() {
     let calls = sim.stats().calls;
     let mistake = home.serve();
     let hold = mistake.api("/api/v1/hold").await;
-    assert_eq!(hold["holds"][0]["code"], "HOLD-COPIED", "{hold}");
+    assert!(hold["holds"].as_array().unwrap().iter().any(|hold| hold["code"] == "HOLD-COPIED"), "{hold}");
     stop(mistake);
     assert_eq!(sim.stats().calls, calls);
 
     let bridge = home.serve_with(&[("SCIM_BRIDGE__STORE__URL", &new)]);
     bridge.settled().await;
     assert_eq!(bridge.jobs(&["dead"]).await, 2);
-    let dead = bridge.api("/api/v1/dead").await;
-    let hire = dead["dead"].as_array().unwrap().iter().find(|dead| dead["code"] == "SCIM-400-SYNTAX").unwrap();
-    let replay = format!("http://{}/api/v1/dead/{}/replay", bridge.admin, hire["id"].as_str().unwrap());
+    bridge.all_have_ended(&waiting).await;
+    sim.clear_faults();
+    let letters = bridge.api("/api/v1/dead").await;
+    let blocked = letters["dead"].as_array().unwrap().iter().find(|dead| dead["code"] == "SCIM-400-SYNTAX").unwrap();
+    assert_eq!(blocked["person"]["employee_id"], "DEAD");
+    let replay = format!("http://{}/api/v1/dead/{}/replay", bridge.admin, blocked["id"].as_str().unwrap());
     let answer = http().post(replay).bearer_auth(&bridge.token).send().await.unwrap();
     assert!(answer.status().is_success());
     bridge.settled().await;
+    assert_eq!(bridge.outcome(job_id(&dead)).await, "created");
     for person in ["DONE", "DEAD", "WAITS"] {
         assert_eq!(send(&bridge, &mut Accepted::new(), person, 1).await["status"], "duplicate");
     }
-    send(&bridge, &mut accepted, "WAITS", 3).await;
+    send(&bridge, &mut accepted, "WAITS", 4).await;
     bridge.settled().await;
-    every_event_is_applied_once_and_in_order(&sim, &accepted);
+    assert!(accepted.iter().all(|(person, count)| Truth::after(person, *count).employed), "the test proves little");
+    the_newest_words_are_in_effect_once(&sim, &accepted);
 
-    // Once more: not while the new one is at work; and after, nothing comes back.
-    let before = bridge.api("/api/v1/status").await["jobs"].clone();
-    let in_use = |output: &Output| String::from_utf8_lossy(&output.stdout).contains("the store to copy to is in use");
-    assert!(in_use(&copy(&home, &old, &new, &[])));
+    // Once more: neither while the new one is at work, nor after.
+    assert!(said(&copy(&home, &old, &new, &[])).contains("in use"));
     stop(bridge);
-    // Redis takes a moment to see that nobody listens any more.
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while in_use(&copy(&home, &old, &new, &["--no-hold"])) {
-        assert!(Instant::now() < deadline);
-    }
-    assert_eq!(sum(&copied(&home, &old, &new, &[]), "copied"), 0);
-    let bridge = home.serve_with(&[("SCIM_BRIDGE__STORE__URL", &new)]);
-    bridge.settled().await;
-    assert_eq!(bridge.api("/api/v1/status").await["jobs"], before);
-    every_event_is_applied_once_and_in_order(&sim, &accepted);
-    stop(bridge);
+    let refused = copy(&home, &old, &new, &[]);
+    assert!(!refused.status.success() && said(&refused).contains("was served since"), "{}", said(&refused));
+    the_newest_words_are_in_effect_once(&sim, &accepted);
 
     // And as a backup: the source may go on.
     let backup = format!("embedded:{}", home.path().join("backup").display());
     let report = copied(&home, &new, &backup, &["--no-hold"]);
-    assert_eq!((section(&report, "finished"), section(&report, "deliveries")), (9, 10), "marks are not copied");
-    stop(home.serve_with(&[("SCIM_BRIDGE__STORE__URL", &new)]));
+    assert_eq!(["people", "remembered", "unmapped"].map(|name| section(&report, name)), [3, 11, 1]);
+    let calls = sim.stats().calls;
+    let bridge = home.serve_with(&[("SCIM_BRIDGE__STORE__URL", &new)]);
+    assert_eq!(bridge.api("/api/v1/hold").await["holds"].as_array().map(Vec::len), Some(0));
+    bridge.settled().await;
+    stop(bridge);
+    assert_eq!(sim.stats().calls, calls, "everybody was in line");
 }
 
-fn open(home: &Home, url: &str) -> Arc<dyn Store> {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_is_taken_while_the_bridge_serves_and_is_a_store_of_its_own() {
+    let sim = sim();
+    let home = Home::new(&sim, TOKEN);
+    let bridge = home.serve();
+    let mut accepted = Accepted::new();
+    send(&bridge, &mut accepted, "DONE", 0).await;
+    bridge.settled().await;
+    sim.set_key("another");
+    let waiting = send(&bridge, &mut accepted, "WAITS", 0).await;
+
+    let restored = home.path().join("restored");
+    std::fs::create_dir(&restored).unwrap();
+    let file = restored.join("store.db");
+    let backup = || home.command(&["store", "backup", "--json", file.to_str().unwrap()]).output().unwrap();
+    let taken = backup();
+    assert!(taken.status.success(), "{}", said(&taken));
+    let report: Value = serde_json::from_slice(&taken.stdout).unwrap();
+    assert_eq!(report["bytes"].as_u64().unwrap(), std::fs::metadata(&file).unwrap().len());
+    let again = backup();
+    assert_eq!(again.status.code(), Some(1));
+    assert!(said(&again).contains("is there already"), "{}", said(&again));
+    // The disk is lost, and with it what came after.
+    bridge.signal(Signal::KILL);
+    bridge.ended();
+    sim.set_key(KEY);
+    let bridge = home.serve_with(&[("SCIM_BRIDGE__STORE__URL", &format!("embedded:{}", restored.display()))]);
+    bridge.settled().await;
+    assert_eq!(bridge.outcome(job_id(&waiting)).await, "created");
+    assert_eq!(send(&bridge, &mut accepted, "DONE", 0).await["status"], "duplicate");
+    the_newest_words_are_in_effect_once(&sim, &accepted);
+
+    let mut of_redis = home.command(&["store", "backup", "elsewhere"]);
+    let of_redis = of_redis.env("SCIM_BRIDGE__STORE__URL", "redis://127.0.0.1:9").output().unwrap();
+    assert_eq!(of_redis.status.code(), Some(1));
+    assert!(said(&of_redis).contains("docs/redis.md"), "{}", said(&of_redis));
+}
+
+fn open(home: &Home, url: &str) -> Arc<dyn Transfer> {
     let env = [("SCIM_BRIDGE__STORE__URL".to_owned(), url.to_owned())];
     app::open_store(&Config::load(Some(&home.config()), env.into_iter()).unwrap()).unwrap()
 }
 
 const PEOPLE: usize = 600;
+const PAGE: usize = 200;
+
+fn source() -> SourceName {
+    SourceName::parse("hr").unwrap()
+}
 
 fn person(n: usize) -> Person {
-    Person::parse(SourceName::parse("hr").unwrap(), &format!("E-{n}")).unwrap()
+    Person::parse(source(), &format!("E-{n}")).unwrap()
 }
 
-/// Some thousand jobs in every state.
-async fn fill(store: &dyn Store) {
+/// A delivery of a few people's words; opaque, as they are to a store.
+fn delivery(first: usize, round: usize) -> NewDelivery {
+    let entry = |n: usize| {
+        let person = person(n);
+        let job = new_job_id(person.id());
+        NewEntry { job, person, bytes: Bytes::from(format!("{{\"word\":{round}}}")) }
+    };
+    let key = new_job_id(person(first).id()).0.to_be_bytes();
+    let dedupe = Some(Dedupe { key, only_while_newest: false, remember_ms: 86_400_000 });
+    let unmapped = NewUnmapped { row: dead_row(first, true), payload: Bytes::from_static(b"{\"broken\"") };
+    let unmapped = if round == 0 { vec![unmapped] } else { Vec::new() };
+    NewDelivery { source: source(), dedupe, entries: (first..first + 20).map(entry).collect(), unmapped }
+}
+
+fn dead_row(n: usize, unmapped: bool) -> DeadRow {
+    DeadRow {
+        id: new_job_id(person(n).id()),
+        source: source(),
+        person: Some(person(n)),
+        event: (!unmapped).then_some(EventKind::Hire),
+        died_at: Clock::System.now(),
+        code: if unmapped { "MAP-FIELD" } else { "SCIM-400-SYNTAX" }.to_owned(),
+        detail: "name: too long".to_owned(),
+        unmapped,
+    }
+}
+
+/// How an attempt with a person of the fill ends: one in four each waits, is in line, is held, is blocked.
+fn ending(n: usize, claimed: &Claimed) -> Commit {
+    let lane = |state, due, tag: Option<&str>| Lane { state, due, wakes: true, tag: tag.map(str::to_owned) };
+    let lane = match n % 4 {
+        0 => lane(LaneState::Waiting, Some(Clock::System.now().plus_ms(3_600_000)), None),
+        1 => lane(LaneState::Idle, None, None),
+        2 => lane(LaneState::Held, None, Some("creates")),
+        _ => lane(LaneState::Blocked, None, None),
+    };
+    let dead =
+        if lane.state == LaneState::Blocked { DeadChange::Is(Box::new(dead_row(n, false))) } else { DeadChange::None };
+    Commit {
+        document: Some(Bytes::from(format!("{{\"document\":{n}}}"))),
+        person: person(n),
+        consumed_to: claimed.inbox.last().map(|entry| entry.seq),
+        lane,
+        story: vec![Bytes::from_static(b"{\"note\":1}"), Bytes::from_static(b"{\"note\":2}")],
+        terms_added: vec![format!("name{n}"), "ada".to_owned()],
+        terms_removed: Vec::new(),
+        disowned: Vec::new(),
+        dead,
+    }
+}
+
+/// Some thousand words, about people in every state.
+async fn fill(store: &dyn Transfer) {
     let now = Clock::System.now();
-    let names = Names::parse(Some("Ada"), Some("Lovelace")).unwrap();
     for round in 0..8 {
-        let accepting = (0..PEOPLE).step_by(20).map(|first| {
-            let jobs = (first..first + 20).map(|n| {
-                let email = Email::parse("ada@example.com").unwrap();
-                let change = match round {
-                    0 => Change::Hire { email, names: names.clone() },
-                    _ => Change::Rename { email: None, names: names.clone() },
-                };
-                let event = Event { person: person(n), change, locale: None, occurred_at: None };
-                NewJob { id: new_job_id(), event }
-            });
-            let source = SourceName::parse("hr").unwrap();
-            let key = new_job_id().0.to_be_bytes();
-            let dedupe = Dedupe { key, fingerprint: [0; 16], remember_ms: 86_400_000 };
-            store.accept(now, NewDelivery { source, dedupe, jobs: jobs.collect(), unmapped: Vec::new() })
-        });
+        let accepting = (0..PEOPLE).step_by(20).map(|first| store.accept(now, delivery(first, round)));
         for stored in futures_util::future::join_all(accepting).await {
-            stored.unwrap();
+            assert_eq!(stored.unwrap(), Fate::Stored);
         }
     }
-    let request = ClaimRequest { worker: "w".into(), number: 1, lost_from: None, jobs_max: 400, lease_ms: 1 };
-    let Claim::Jobs(jobs) = store.claim(now, &request).await.unwrap() else { panic!("nothing is due") };
-    for (n, one) in jobs.iter().enumerate() {
-        let verdict = match n % 4 {
-            0 | 1 => Verdict::Done(Finished::Created),
-            2 => Verdict::Retry { at: now.plus_ms(3_600_000), counted: true, progress: Progress::default() },
-            _ => {
-                let code = scim_bridge::core::code::Code::ScimSyntax;
-                Verdict::Dead { code, detail: "name: too long".to_owned(), progress: Progress::default() }
-            }
-        };
-        let settlement = Settlement { verdict, history: Vec::new(), trial: None, directory: None };
-        store.settle(now, &one.lease, settlement).await.unwrap();
+    let request = ClaimRequest {
+        worker: "w".into(),
+        number: 1,
+        lost_from: None,
+        people_max: 400,
+        lease_ms: 60_000,
+        entries_max: 6,
+        parked: None,
+    };
+    let Claim::People(people) = store.claim(now, &request).await.unwrap() else { panic!("nobody is due") };
+    let number = |claimed: &Claimed| (0..PEOPLE).find(|n| person(*n).id() == claimed.lease.person).unwrap();
+    for claimed in people {
+        let ending = ending(number(&claimed), &claimed);
+        assert_eq!(store.commit(now, &claimed.lease, ending).await.unwrap(), Committed::Committed);
     }
 }
 
-/// Everybody's jobs and dead letters, and the newest of each state.
-async fn views(store: &dyn Store) -> Vec<Value> {
+/// Everybody with inbox and story, every dead letter, and the figures.
+async fn views(store: &dyn Transfer) -> Vec<String> {
     let mut views = Vec::new();
-    for n in 0..PEOPLE {
-        views.push(serde_json::to_value(store.person(&person(n)).await.unwrap().unwrap()).unwrap());
+    let mut page = Page { rows_max: PAGE, after: None };
+    loop {
+        let listed = store.people(&page).await.unwrap();
+        for row in listed.rows {
+            let story = store.story(row.id).await.unwrap();
+            views.push(format!("{row:?} {story:?}"));
+        }
+        page.after = listed.next;
+        if page.after.is_none() {
+            break;
+        }
     }
-    let page = Page { rows_max: 200, before: None };
-    for state in [JobState::Waiting, JobState::Parked, JobState::Done] {
-        views.push(serde_json::to_value(store.jobs(state, &page).await.unwrap()).unwrap());
+    assert_eq!(views.len(), PEOPLE);
+    loop {
+        let listed = store.dead(&DeadFilter::default(), &page).await.unwrap();
+        for row in listed.rows {
+            views.push(format!("{:?}", store.dead_letter(row.id).await.unwrap()));
+        }
+        page.after = listed.next;
+        if page.after.is_none() {
+            break;
+        }
     }
-    views.push(serde_json::to_value(store.stats(Clock::System.now()).await.unwrap().jobs).unwrap());
+    let found = store.search("name17", &Page { rows_max: PAGE, after: None }).await.unwrap();
+    views.push(format!("{:?}", found.rows.iter().map(|row| row.id).collect::<Vec<_>>()));
+    views.push(format!("{:?}", store.stats().await.unwrap()));
     views
 }
 
@@ -267,7 +370,6 @@ async fn a_copy_that_is_killed_again_and_again_ends_the_same() {
     copy_with_kills(&home, &old, &redis.url()).await;
     // And back, into an empty one.
     let (store, from) = (open(&home, &redis.url()), redis.url());
-    store.lift_hold(Clock::System.now(), None).await.unwrap();
     let before = views(store.as_ref()).await;
     drop(store);
     copied(&home, &from, &backup, &[]);
@@ -279,9 +381,6 @@ fn what_is_no_store_or_the_same_one_is_refused_and_no_secret_is_told() {
     let (sim, redis) = (sim(), RedisServer::start());
     let home = Home::new(&sim, TOKEN);
     let (old, url) = (embedded(&home), redis.url());
-    let said = |output: &Output| {
-        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-    };
     let nothing_there = copy(&home, &old, &url, &[]);
     assert_eq!(nothing_there.status.code(), Some(1));
     assert!(said(&nothing_there).contains("no store in this directory"), "{}", said(&nothing_there));

@@ -1,9 +1,10 @@
 //! Promise 6: no e-mail, name, body or secret is in any log line, at any level.
 
+use rustix::process::Signal;
 use scim_bridge::postman_sim::Fault;
+use serde_json::json;
 
 use crate::process::{Home, KEY, SECRET, http, payload, post, sim};
-use rustix::process::Signal;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_run_at_trace_logs_no_personal_data_and_no_secret() {
@@ -18,9 +19,12 @@ async fn a_full_run_at_trace_logs_no_personal_data_and_no_secret() {
     let family = "Quartzheimer";
     for n in 0..6 {
         let person = format!("Xylophon{n}");
-        for (kind, given) in [("employee.hired", given), ("employee.renamed", "Perpetua")] {
-            let body = payload(kind, &person, given, family);
-            let (status, _) = post(&client, &bridge.listen, &format!("{person}-{kind}"), &body).await.unwrap();
+        let hire = payload("employee.hired", &person, given, family);
+        let rename = payload("employee.renamed", &person, "Perpetua", family);
+        let moved = rename.replace("@example.com", ".wolpertinger@example.com");
+        let leave = json!({ "type": "employee.left", "data": { "employee_id": person } }).to_string();
+        for (said, body) in [hire.clone(), rename, moved, leave, hire].iter().enumerate() {
+            let (status, _) = post(&client, &bridge.listen, &format!("{person}-{said}"), body).await.unwrap();
             assert_eq!(status, 200);
         }
     }
@@ -30,7 +34,13 @@ async fn a_full_run_at_trace_logs_no_personal_data_and_no_secret() {
     let forged = client.post(format!("http://{}/webhooks/hr", bridge.listen)).body(broken).send().await.unwrap();
     assert_eq!(forged.status(), 401);
     bridge.settled().await;
-    for path in ["/api/v1/people?source=hr&employee_id=Xylophon1", "/api/v1/dead", "/api/v1/jobs?state=done"] {
+    for path in [
+        "/api/v1/person?who=hr/Xylophon1",
+        "/api/v1/people?search=Quartzheimer",
+        "/api/v1/dead",
+        "/api/v1/jobs?state=waiting",
+        "/api/v1/status",
+    ] {
         bridge.api(path).await;
     }
     let metrics = client.get(format!("http://{}/metrics", bridge.admin)).send().await.unwrap();
@@ -43,7 +53,9 @@ async fn a_full_run_at_trace_logs_no_personal_data_and_no_secret() {
     assert!(log.contains("hr/Xylophon1"), "identifiers are logged");
     let secret = SECRET.trim_start_matches("whsec_");
     for text in [&log, &metrics] {
-        for private in ["example.com", "xylophon1@", given, family, "Perpetua", secret, KEY, &token, "first_name"] {
+        for private in
+            ["example.com", "xylophon1@", given, family, "Perpetua", "wolpertinger", secret, KEY, &token, "first_name"]
+        {
             let at = text.find(private).map(|at| &text[at.saturating_sub(200)..(at + 60).min(text.len())]);
             assert!(at.is_none(), "{private} is there: {at:?}");
         }

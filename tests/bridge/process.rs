@@ -16,6 +16,10 @@ pub(crate) const SECRET: &str = "whsec_dGhlIHNlY3JldCBvZiB0aGUgdGVzdHM=";
 pub(crate) const KEY: &str = "PMAK-the-key-of-the-tests";
 /// Far above what anything here takes.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+/// Every worker has heard of a hold by then.
+pub(crate) const HOLD_HEARD: Duration = Duration::from_secs(1);
+/// The states of people whose jobs can still end by themselves.
+pub(crate) const MOVING: [&str; 3] = ["waiting", "running", "held"];
 
 pub(crate) fn sim() -> PostmanSim {
     PostmanSim::start(SimOptions { key: KEY.to_owned(), writes: 0, reads: 0, ..SimOptions::default() }).unwrap()
@@ -40,6 +44,11 @@ impl Home {
             writes_per_minute = 0
             reads_per_minute = 0
             timeout_s = 2
+            // The stand-in shows at once what was written.
+            read_lag_s = 1
+            [guard]
+            leaves_max = 1_000_000
+            address_changes_max = 1_000_000
             [worker]
             lease_s = 12
             [retry]
@@ -103,7 +112,7 @@ impl Home {
     }
 
     /// A bridge that serves when this returns.
-    fn started(&self, mut command: Command) -> Bridge {
+    pub(crate) fn started(&self, mut command: Command) -> Bridge {
         command.stderr(Stdio::piped()).stdout(Stdio::null());
         let mut child = command.spawn().unwrap();
         let log = Arc::new(Mutex::new(String::new()));
@@ -200,7 +209,27 @@ impl Bridge {
         Some(serde_json::from_slice(&response.bytes().await.unwrap()).unwrap())
     }
 
-    /// How many jobs are in some states.
+    /// The outcome of a job that has ended.
+    pub(crate) async fn outcome(&self, id: &str) -> String {
+        let job = self.api(&format!("/api/v1/jobs/{id}")).await;
+        assert_eq!(job["state"], "done", "{job}");
+        job["outcome"].as_str().unwrap().to_owned()
+    }
+
+    /// Each of these jobs has ended, whether or not that is still told.
+    pub(crate) async fn all_have_ended(&self, jobs: &[String]) {
+        let client = http();
+        for id in jobs {
+            let request = client.get(format!("http://{}/api/v1/jobs/{id}", self.admin)).bearer_auth(&self.token);
+            let response = request.send().await.unwrap();
+            if response.status() != reqwest::StatusCode::NOT_FOUND {
+                let job: Value = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap();
+                assert_eq!(job["state"], "done", "{job}");
+            }
+        }
+    }
+
+    /// How many people with open jobs are in some states; `dead`: how many dead letters there are.
     pub(crate) async fn jobs(&self, states: &[&str]) -> u64 {
         self.jobs_if_told(states).await.expect("the store is there")
     }
@@ -211,10 +240,19 @@ impl Bridge {
         Some(states.iter().map(|state| told["jobs"][state].as_u64().unwrap()).sum())
     }
 
-    /// Waits until no job can move any more.
+    /// Waits until so many people are in a state and nobody is on the way.
+    pub(crate) async fn until(&self, state: &str, people: u64) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.jobs(&[state]).await != people || self.jobs(&["running"]).await > 0 {
+            assert!(Instant::now() < deadline, "{}\n{}", self.api("/api/v1/status").await, self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until nobody can be brought further.
     pub(crate) async fn settled(&self) {
         let deadline = Instant::now() + PATIENCE;
-        while self.jobs(&["waiting", "running"]).await > 0 {
+        while self.jobs(&MOVING).await > 0 {
             assert!(Instant::now() < deadline, "{}\n{}", self.api("/api/v1/status").await, self.log());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -244,6 +282,12 @@ pub(crate) fn payload(kind: &str, employee: &str, given: &str, family: &str) -> 
         }
     })
     .to_string()
+}
+
+/// The id of a delivery's only job.
+pub(crate) fn job_id(answer: &Value) -> &str {
+    assert_eq!(answer["jobs"].as_array().map(Vec::len), Some(1), "{answer}");
+    answer["jobs"][0].as_str().unwrap()
 }
 
 /// Signs with the `standardwebhooks` crate and posts; none where no answer came.

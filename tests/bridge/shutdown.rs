@@ -5,15 +5,18 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use scim_bridge::postman_sim::{Fault, PostmanSim};
 
-use crate::process::{Bridge, Home, http, payload, post, sim};
+use crate::process::{Bridge, Home, http, job_id, payload, post, sim};
 
-async fn hire_that_hangs(sim: &PostmanSim, bridge: &Bridge, fault: &str) {
+/// The id of a hire's job, whose call hangs.
+async fn hire_that_hangs(sim: &PostmanSim, bridge: &Bridge, fault: &str) -> String {
     sim.order(fault.parse::<Fault>().unwrap()).unwrap();
     let body = payload("employee.hired", "E-1", "Ada", "Lovelace");
-    assert_eq!(post(&http(), &bridge.listen, "m1", &body).await.unwrap().0, 200);
+    let (status, answer) = post(&http(), &bridge.listen, "m1", &body).await.unwrap();
+    assert_eq!(status, 200, "{answer}");
     while sim.journal().is_empty() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+    job_id(&answer).to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -21,7 +24,7 @@ async fn a_stop_finishes_what_is_in_flight_and_refuses_what_is_new() {
     let sim = sim();
     let home = Home::new(&sim, "");
     let bridge = home.serve();
-    hire_that_hangs(&sim, &bridge, "create:delay:1:delay=700").await;
+    let job = hire_that_hangs(&sim, &bridge, "create:delay:1:delay=700").await;
     bridge.signal(Signal::TERM);
     let client = http();
     let body = payload("employee.hired", "E-2", "Grace", "Hopper");
@@ -40,8 +43,9 @@ async fn a_stop_finishes_what_is_in_flight_and_refuses_what_is_new() {
     assert_eq!(sim.journal().len(), 1);
     // Done, not given back: there is nothing left to call.
     let bridge = home.serve();
-    assert_eq!(bridge.jobs(&["done"]).await, 1);
-    assert_eq!(bridge.jobs(&["waiting", "running", "dead"]).await, 0, "what was answered 503 is not there");
+    assert_eq!(bridge.outcome(&job).await, "created");
+    assert_eq!(bridge.jobs(&["waiting", "running", "held", "dead"]).await, 0);
+    assert_eq!(bridge.api("/api/v1/status").await["people"], 1, "what was answered 503 is not there");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -49,7 +53,7 @@ async fn what_does_not_end_within_the_grace_is_given_back() {
     let sim = sim();
     let home = Home::new(&sim, "[server]\nshutdown_grace_s = 1\n[postman]\ntimeout_s = 20\n[worker]\nlease_s = 60");
     let bridge = home.serve();
-    hire_that_hangs(&sim, &bridge, "create:hang:1:after").await;
+    let job = hire_that_hangs(&sim, &bridge, "create:hang:1:after").await;
     let began = Instant::now();
     bridge.signal(Signal::TERM);
     let (status, log) = bridge.ended();
@@ -59,7 +63,7 @@ async fn what_does_not_end_within_the_grace_is_given_back() {
     let bridge = home.serve();
     bridge.settled().await;
     assert_eq!(sim.members().len(), 1);
-    assert_eq!(bridge.jobs(&["done"]).await, 1);
+    assert_eq!(bridge.outcome(&job).await, "created");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -83,11 +87,30 @@ async fn a_second_signal_stops_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_second_process_on_the_same_store_says_so_and_stops() {
+async fn a_second_process_on_the_same_store_waits_for_the_first_to_end() {
+    let sim = sim();
+    let home = Home::new(&sim, "");
+    let first = home.serve();
+    let hire = payload("employee.hired", "E-1", "Ada", "Lovelace");
+    post(&http(), &first.listen, "m1", &hire).await.unwrap();
+    first.settled().await;
+    let ending = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(700));
+        first.signal(Signal::TERM);
+        first.ended().0
+    });
+    let second = tokio::task::block_in_place(|| home.serve());
+    assert!(ending.join().unwrap().success());
+    assert!(second.log().contains("another process has the store"), "{}", second.log());
+    assert_eq!(post(&http(), &second.listen, "m1", &hire).await.unwrap().1["status"], "duplicate");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_process_that_waits_in_vain_says_so_and_stops() {
     let sim = sim();
     let home = Home::new(&sim, "");
     let _first = home.serve();
-    let second = home.command(&["serve"]).output().unwrap();
+    let second = tokio::task::block_in_place(|| home.command(&["serve"]).output().unwrap());
     assert_eq!(second.status.code(), Some(1));
     let said = String::from_utf8_lossy(&second.stderr);
     assert!(said.contains("in use by another process"), "{said}");

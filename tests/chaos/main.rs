@@ -1,8 +1,8 @@
 //! Promise 1 to 8 at once, in the cluster: several intakes and workers on one Redis, a Postman that
 //! fails in every way, processes that are killed and stopped, a Redis that is restarted.
 //!
-//! The oracle is the stand-in's journal and the store: every event that was answered 200 is applied
-//! once in effect and in order per person, or visible; one member per person; the rate never exceeded.
+//! The oracle is the stand-in's journal and the store: every event that was answered 200 has ended; of each
+//! fact the newest word is in effect, once; one member per person; the rate never exceeded.
 //! Beside it, one kill alone, to see when the person's next call is (`take_over`).
 
 #[cfg(test)]
@@ -21,3 +21,5 @@ mod senders;
 mod take_over;
 #[cfg(test)]
 mod upgrade;
+#[cfg(test)]
+mod words;

@@ -1,39 +1,93 @@
-//! What must be true when the dust has settled.
+//! What must be true when the dust has settled: of each fact, the newest word is in effect, once.
 
 use std::collections::BTreeMap;
 
-use scim_bridge::postman_sim::{Operation, PostmanSim};
+use scim_bridge::postman_sim::{Entry, Member, Operation, PostmanSim};
 
-/// For each person, how many events were accepted: a hire (0), then renames.
+use crate::words::{Truth, family_name, given_name, number, owner};
+
+/// For each person, how many of the words about them were accepted: the first so many.
 pub(crate) type Accepted = BTreeMap<String, u32>;
 
-/// Checks every accepted event against the stand-in's journal; tells how many there were.
-pub(crate) fn every_event_is_applied_once_and_in_order(sim: &PostmanSim, accepted: &Accepted) -> u32 {
-    let written = written(sim);
-    let mut events = 0;
-    for (person, count) in accepted {
-        events += count;
-        let names = written.get(person).unwrap_or_else(|| panic!("{person}: nothing was applied"));
-        assert!(names.is_sorted_by(|a, b| a < b), "{person}: out of order or twice: {names:?}");
-        assert_eq!(names.len(), usize::try_from(*count).unwrap(), "{person}: one write for each event: {names:?}");
-        let members = sim.members_named(&format!("{}@example.com", person.to_lowercase()));
-        assert_eq!(members.len(), 1, "{person}: one member");
-        assert_eq!(&*members[0].name.given_name, format!("Name{}", count - 1), "{person}");
+/// Checks the team, and every write that was carried out, against what HR said; tells how many words there
+/// were. What was passed over by newer words need never have been written.
+pub(crate) fn the_newest_words_are_in_effect_once(sim: &PostmanSim, accepted: &Accepted) -> u32 {
+    let mut team: BTreeMap<String, Vec<Member>> = BTreeMap::new();
+    for member in sim.members() {
+        team.entry(owner(&member.user_name).0).or_default().push(member);
     }
-    assert_eq!(sim.members().len(), accepted.len(), "nobody else is in the team");
-    events
+    let mut writes = Writes::by_person(sim);
+    for (person, count) in accepted {
+        let key = person.to_lowercase();
+        in_effect(person, &team.remove(&key).unwrap_or_default(), Truth::after(person, *count));
+        writes.remove(&key).unwrap_or_default().check(person);
+    }
+    assert!(team.is_empty(), "nobody else is in the team: {:?}", team.keys());
+    accepted.values().sum()
 }
 
-/// For each person: the numbers of the names that were written, in order.
-fn written(sim: &PostmanSim) -> BTreeMap<String, Vec<u32>> {
-    let mut written: BTreeMap<String, Vec<u32>> = BTreeMap::new();
-    for call in sim.journal() {
-        if !call.applied || !matches!(call.operation, Operation::Create | Operation::Replace) {
-            continue;
+fn in_effect(person: &str, members: &[Member], truth: Truth) {
+    assert!(members.len() <= 1, "{person}: {} members", members.len());
+    let Some(member) = members.first() else {
+        // Hired and gone before anybody looked: nobody is invited for that.
+        assert!(!truth.employed, "{person}: is employed, and not in the team");
+        return;
+    };
+    assert_eq!(member.active, truth.employed, "{person}: {truth:?}");
+    assert_eq!(&*member.name.given_name, given_name(truth.given), "{person}: {truth:?}");
+    assert_eq!(&*member.name.family_name, family_name(truth.family), "{person}: {truth:?}");
+    assert_eq!(owner(&member.user_name).1, truth.address, "{person}: {truth:?}");
+}
+
+/// What was written of a person, in order.
+#[derive(Debug, Default)]
+struct Writes {
+    creates: u32,
+    names: Vec<(u32, u32)>,
+    addresses: Vec<u32>,
+    switches: Vec<bool>,
+}
+
+impl Writes {
+    fn by_person(sim: &PostmanSim) -> BTreeMap<String, Self> {
+        let mut people: BTreeMap<Box<str>, String> = BTreeMap::new();
+        let mut writes: BTreeMap<String, Self> = BTreeMap::new();
+        for call in sim.journal().iter().filter(|call| call.applied) {
+            let id = call.id.clone().unwrap();
+            if call.operation == Operation::Create {
+                people.insert(id.clone(), owner(call.user_name.as_deref().unwrap()).0);
+            }
+            writes.entry(people[&id].clone()).or_default().note(call);
         }
-        let person = call.user_name.unwrap().trim_end_matches("@example.com").to_uppercase();
-        let n = call.given_name.unwrap().trim_start_matches("Name").parse().unwrap();
-        written.entry(person).or_default().push(n);
+        writes
     }
-    written
+
+    fn note(&mut self, call: &Entry) {
+        match call.operation {
+            Operation::Create => {
+                self.creates += 1;
+                self.names.push(names(call));
+                self.addresses.push(owner(call.user_name.as_deref().unwrap()).1);
+                self.switches.push(true);
+            }
+            Operation::Replace => self.names.push(names(call)),
+            Operation::SetUserName => self.addresses.push(owner(call.user_name.as_deref().unwrap()).1),
+            Operation::Activate => self.switches.push(true),
+            Operation::Deactivate => self.switches.push(false),
+            other => panic!("a write of another kind: {}", other.as_str()),
+        }
+    }
+
+    /// Nothing was written twice, and never an older word over a newer one.
+    fn check(&self, person: &str) {
+        assert!(self.creates <= 1, "{person}: made twice");
+        let grows = |(a, b): &(u32, u32), (c, d): &(u32, u32)| a <= c && b <= d && (a, b) != (c, d);
+        assert!(self.names.is_sorted_by(grows), "{person}: names twice or out of order: {:?}", self.names);
+        assert!(self.addresses.is_sorted_by(|a, b| a < b), "{person}: addresses: {:?}", self.addresses);
+        assert!(self.switches.is_sorted_by(|a, b| a != b), "{person}: switched twice: {:?}", self.switches);
+    }
+}
+
+fn names(call: &Entry) -> (u32, u32) {
+    (number(call.given_name.as_deref().unwrap()), number(call.family_name.as_deref().unwrap()))
 }

@@ -6,22 +6,22 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use scim_bridge::postman_sim::{Fault, PostmanSim, SimOptions};
 
-use crate::oracle::{Accepted, every_event_is_applied_once_and_in_order};
-use crate::process::{Bridge, Home, KEY};
+use crate::oracle::the_newest_words_are_in_effect_once;
+use crate::process::{Bridge, Home, KEY, MOVING};
 use crate::redis_server::RedisServer;
-use crate::senders::{Intakes, send_all};
+use crate::senders::{Intakes, Sent, send_all};
 
 const INTAKES: usize = 2;
 const WORKERS: usize = 3;
 const SENDERS: u64 = 4;
-const RENAMES: u32 = 3;
+/// About each person.
+const WORDS: u32 = 6;
 /// The lease is the shortest that the configuration allows for a timeout of a second.
 const TIMEOUT_S: u64 = 1;
 const LEASE_S: u64 = 11;
 /// Long enough for every lease of a stopped process to run out.
 const STOPPED: Duration = Duration::from_secs(LEASE_S + 2);
 const WINDOW_S: u64 = 10;
-const WAITING: [&str; 2] = ["waiting", "running"];
 
 /// How much of it.
 struct Amount {
@@ -89,7 +89,9 @@ fn stand_in(amount: &Amount) -> PostmanSim {
     })
     .unwrap();
     let slow = format!("any:delay:5%:after:delay={}", TIMEOUT_S * 1000 + 300);
-    for fault in ["create:create-failed:10%", "replace:update-failed:10%", "write:reset:5%:after", &slow] {
+    for fault in
+        ["create:create-failed:10%", "replace:update-failed:10%", "activate:500:5%", "write:reset:5%:after", &slow]
+    {
         sim.order(fault.parse::<Fault>().unwrap()).unwrap();
     }
     sim
@@ -99,7 +101,7 @@ fn home(sim: &PostmanSim, redis: &RedisServer, amount: &Amount) -> Home {
     let config = format!(
         "[server]\nadmin_token = \"the token of the tests, long enough\"\n\
          [store]\nurl = \"{}\"\n\
-         [postman]\ntimeout_s = {TIMEOUT_S}\nrate_window_s = {WINDOW_S}\nwrites_per_minute = {}\nreads_per_minute = {}\n\
+         [postman]\nlook_up_pages_max = 1\ntimeout_s = {TIMEOUT_S}\nrate_window_s = {WINDOW_S}\nwrites_per_minute = {}\nreads_per_minute = {}\n\
          [worker]\nlease_s = {LEASE_S}\ntake_overs_max = 100\n\
          [hold]\nprobe_first_s = 1\nprobe_max_s = 2\n",
         redis.url(),
@@ -117,13 +119,13 @@ async fn chaos(amount: Amount) {
     let mut chance = fastrand::Rng::with_seed(amount.seed);
     let share = amount.people / u32::try_from(SENDERS).unwrap();
     let mut sending: Vec<_> =
-        (0..SENDERS).map(|n| tokio::spawn(send_all(n, amount.seed, share, RENAMES, fleet.addresses.clone()))).collect();
+        (0..SENDERS).map(|n| tokio::spawn(send_all(n, amount.seed, share, WORDS, fleet.addresses.clone()))).collect();
 
     let (mut kills, mut stops, mut restarts, mut storm) = (0, 0, 0, false);
     let mut stopped: Option<(Instant, usize)> = None;
     while sending.iter().any(|sender| !sender.is_finished())
         || stopped.is_some()
-        || (kills < amount.kills && fleet.intakes[0].jobs_if_told(&WAITING).await != Some(0))
+        || (kills < amount.kills && fleet.intakes[0].jobs_if_told(&MOVING).await != Some(0))
     {
         assert!(began.elapsed() < amount.patience, "it does not end");
         tokio::time::sleep(Duration::from_millis(chance.u64(amount.pause_ms.clone()))).await;
@@ -154,24 +156,25 @@ async fn chaos(amount: Amount) {
             storm = true;
         }
     }
-    let mut accepted = Accepted::new();
+    let mut sent = Sent::default();
     for sender in &mut sending {
-        accepted.append(&mut sender.await.unwrap());
+        sent.add(sender.await.unwrap());
     }
     let watch = &fleet.intakes[0];
-    while watch.jobs_if_told(&WAITING).await != Some(0) {
+    while watch.jobs_if_told(&MOVING).await != Some(0) {
         assert!(began.elapsed() < amount.patience, "{}", watch.api("/api/v1/status").await);
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    assert_eq!(watch.jobs(&["dead", "parked"]).await, 0, "{}", watch.api("/api/v1/dead").await);
-    let events = every_event_is_applied_once_and_in_order(&sim, &accepted);
+    assert_eq!(watch.jobs(&["dead", "scheduled", "incomplete"]).await, 0, "{}", watch.api("/api/v1/dead").await);
+    watch.all_have_ended(&sent.jobs).await;
+    let words = the_newest_words_are_in_effect_once(&sim, &sent.accepted);
     let stats = sim.stats();
     assert_eq!(stats.write_violations + stats.read_violations, 0, "the rate was exceeded: {stats:?}");
     println!(
-        "seed {}: {} people, {events} events, {} calls ({} faults), {kills} kills, {stops} stops past the lease, \
+        "seed {}: {} people, {words} words, {} calls ({} faults), {kills} kills, {stops} stops past the lease, \
          {restarts} restarts of Redis, at most {} writes and {} reads of {} in {WINDOW_S} s, {:.0} s",
         amount.seed,
-        accepted.len(),
+        sent.accepted.len(),
         stats.calls,
         stats.faults,
         stats.max_writes_in_window,

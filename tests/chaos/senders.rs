@@ -1,55 +1,83 @@
-//! HR systems that send until they are answered 200, to whichever intake answers, and some of it twice.
+//! HR systems that send until they are answered 200, to whichever intake answers: some of it twice, some of
+//! it in another order.
 
 use std::sync::Arc;
 use std::sync::RwLock;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::oracle::Accepted;
-use crate::process::{http, payload, post};
+use crate::process::{http, post};
+use crate::words::{body, is_told_when};
 
 /// Where the intakes are at this moment.
 pub(crate) type Intakes = Arc<RwLock<Vec<String>>>;
 
-/// Sends everything about `people` persons: a hire and `renames` renames each.
-pub(crate) async fn send_all(number: u64, seed: u64, people: u32, renames: u32, intakes: Intakes) -> Accepted {
-    let mut chance = fastrand::Rng::with_seed(seed ^ (number << 32));
-    let client = http();
-    let mut accepted = Accepted::new();
-    // Everybody's next event in a random order, so that many lanes are busy at once.
-    let mut open: Vec<(String, u32)> = (0..people).map(|n| (format!("S{number}P{n}"), 0)).collect();
-    let mut sent: Vec<(String, u32)> = Vec::new();
-    while !open.is_empty() {
-        let index = chance.usize(..open.len());
-        let (person, n) = open[index].clone();
-        send(&client, &mut chance, &intakes, &person, n).await;
-        accepted.insert(person.clone(), n + 1);
-        if n == renames {
-            open.swap_remove(index);
-        } else {
-            open[index].1 += 1;
-        }
-        sent.push((person, n));
-        // One in ten is delivered again, some of it long after.
-        if chance.u8(..) < 25 {
-            let (person, n) = sent[chance.usize(..sent.len())].clone();
-            let again = send(&client, &mut chance, &intakes, &person, n).await;
-            assert_eq!(again, "duplicate", "{person}-{n}");
-        }
-    }
-    accepted
+/// What was answered 200.
+#[derive(Default)]
+pub(crate) struct Sent {
+    pub(crate) accepted: Accepted,
+    /// The ids that were told.
+    pub(crate) jobs: Vec<String>,
 }
 
-/// Sends one event until it is answered 200; tells the status word.
-async fn send(client: &reqwest::Client, chance: &mut fastrand::Rng, intakes: &Intakes, person: &str, n: u32) -> String {
-    let kind = if n == 0 { "employee.hired" } else { "employee.renamed" };
-    let body = payload(kind, person, &format!("Name{n}"), "Of");
+impl Sent {
+    pub(crate) fn add(&mut self, mut other: Self) {
+        self.accepted.append(&mut other.accepted);
+        self.jobs.append(&mut other.jobs);
+    }
+}
+
+/// Sends everything about `people` persons: `words` words each.
+pub(crate) async fn send_all(number: u64, seed: u64, people: u32, words: u32, intakes: Intakes) -> Sent {
+    let mut chance = fastrand::Rng::with_seed(seed ^ (number << 32));
+    let client = http();
+    // Everybody's next word in a random order, so that many lanes are busy at once.
+    let mut open: Vec<(String, Vec<u32>)> = (0..people).map(|n| still_to_say(number, n, words, &mut chance)).collect();
+    let mut said: Vec<(String, u32)> = Vec::new();
+    let mut sent = Sent::default();
+    while !open.is_empty() {
+        let index = chance.usize(..open.len());
+        let (person, left) = &mut open[index];
+        let (person, n) = (person.clone(), left.pop().unwrap());
+        if left.is_empty() {
+            open.swap_remove(index);
+        }
+        let answer = send(&client, &mut chance, &intakes, &person, n).await;
+        sent.jobs.extend(answer["jobs"].as_array().unwrap().iter().map(|id| id.as_str().unwrap().to_owned()));
+        sent.accepted.insert(person.clone(), words);
+        said.push((person, n));
+        // One in ten is delivered again, some of it long after.
+        if chance.u8(..) < 25 {
+            let (person, n) = said[chance.usize(..said.len())].clone();
+            let again = send(&client, &mut chance, &intakes, &person, n).await;
+            assert_eq!(again["status"], "duplicate", "{person}-{n}");
+        }
+    }
+    sent
+}
+
+/// A person, and the words about them, the first one last: in order, unless they tell when they became so.
+fn still_to_say(number: u64, n: u32, words: u32, chance: &mut fastrand::Rng) -> (String, Vec<u32>) {
+    let person = format!("S{number}P{n}");
+    let mut left: Vec<u32> = (0..words).rev().collect();
+    if is_told_when(&person) {
+        chance.shuffle(&mut left);
+    }
+    (person, left)
+}
+
+/// Sends one word until it is answered 200.
+async fn send(client: &reqwest::Client, chance: &mut fastrand::Rng, intakes: &Intakes, person: &str, n: u32) -> Value {
+    let body = body(person, n);
     loop {
         let intake = {
             let known = intakes.read().unwrap();
             known[chance.usize(..known.len())].clone()
         };
         match post(client, &intake, &format!("{person}-{n}"), &body).await {
-            Some((200, answer)) => return answer["status"].as_str().unwrap().to_owned(),
+            Some((200, answer)) => return answer,
             Some((503, _)) | None => tokio::time::sleep(Duration::from_millis(20)).await,
             Some(other) => panic!("{other:?}"),
         }

@@ -8,7 +8,7 @@ use scim_bridge::clock::Clock;
 use scim_bridge::core::time::UnixMs;
 use scim_bridge::postman_sim::{Entry, Fault, Operation, PostmanSim};
 
-use crate::process::{Bridge, Home, PATIENCE, http, payload, post, sim};
+use crate::process::{Bridge, Home, PATIENCE, http, job_id, payload, post, sim};
 use crate::redis_server::RedisServer;
 
 /// The longest allowed from the kill to the next call, beside the lease.
@@ -25,6 +25,8 @@ struct Stage {
     busy: Bridge,
     /// Stopped (SIGSTOP), so that it is not the one to claim.
     other: Bridge,
+    /// The hire's.
+    job: String,
 }
 
 impl Stage {
@@ -42,8 +44,9 @@ impl Stage {
         // Postman does what it is asked to, and nobody hears of it.
         sim.order("create:hang:1:after".parse::<Fault>().unwrap()).unwrap();
         let hire = payload("employee.hired", "E-1", "Ada", "Lovelace");
-        assert_eq!(post(&http(), &intake.listen, "m1", &hire).await.unwrap().0, 200);
-        let stage = Self { _redis: redis, sim, intake, busy, other };
+        let (status, answer) = post(&http(), &intake.listen, "m1", &hire).await.unwrap();
+        assert_eq!(status, 200, "{answer}");
+        let stage = Self { _redis: redis, sim, intake, busy, other, job: job_id(&answer).to_owned() };
         stage.calls(1).await;
         stage
     }
@@ -91,7 +94,7 @@ impl Stage {
 
     async fn ends_well(&self) {
         self.intake.settled().await;
-        assert_eq!(self.intake.jobs(&["done"]).await, 1);
+        assert_eq!(self.intake.outcome(&self.job).await, "created");
         assert_eq!(self.sim.members().len(), 1);
     }
 }

@@ -10,15 +10,16 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use scim_bridge::postman_sim::{Fault, PostmanSim, SimOptions};
 
-use crate::oracle::{Accepted, every_event_is_applied_once_and_in_order};
+use crate::oracle::the_newest_words_are_in_effect_once;
 use crate::process::{Bridge, Home, KEY};
 use crate::redis_server::RedisServer;
-use crate::senders::{Intakes, send_all};
+use crate::senders::{Intakes, Sent, send_all};
 
 const PREVIOUS: &str = "SCIM_BRIDGE_PREVIOUS";
 const SENDERS: u64 = 4;
 const PEOPLE_EACH: u32 = 500;
-const RENAMES: u32 = 3;
+/// About each person.
+const WORDS: u32 = 6;
 /// There and back, so often.
 const ROLLS: usize = 4;
 
@@ -74,7 +75,7 @@ async fn an_upgrade_and_the_way_back_lose_nothing_and_do_nothing_twice() {
     let mut serving = Pair::start(&home, &previous);
     let addresses: Intakes = Arc::new(RwLock::new(vec![serving.intake.listen.clone()]));
     let sending: Vec<_> =
-        (0..SENDERS).map(|n| tokio::spawn(send_all(n, 7, PEOPLE_EACH, RENAMES, addresses.clone()))).collect();
+        (0..SENDERS).map(|n| tokio::spawn(send_all(n, 7, PEOPLE_EACH, WORDS, addresses.clone()))).collect();
     for roll in 0..ROLLS {
         let done = sim.stats().calls;
         calls(&sim, done + 100).await;
@@ -87,12 +88,13 @@ async fn an_upgrade_and_the_way_back_lose_nothing_and_do_nothing_twice() {
         tokio::task::block_in_place(|| std::mem::replace(&mut serving, next).end());
     }
     assert!(sending.iter().any(|sender| !sender.is_finished()), "the senders ended before the last roll");
-    let mut accepted = Accepted::new();
+    let mut sent = Sent::default();
     for sender in sending {
-        accepted.append(&mut sender.await.unwrap());
+        sent.add(sender.await.unwrap());
     }
     serving.worker.settled().await;
-    assert_eq!(serving.worker.jobs(&["dead", "parked"]).await, 0);
-    let events = every_event_is_applied_once_and_in_order(&sim, &accepted);
-    println!("{ROLLS} rolls, {} people, {events} events, {} calls", accepted.len(), sim.stats().calls);
+    assert_eq!(serving.worker.jobs(&["dead", "scheduled", "incomplete"]).await, 0);
+    serving.worker.all_have_ended(&sent.jobs).await;
+    let words = the_newest_words_are_in_effect_once(&sim, &sent.accepted);
+    println!("{ROLLS} rolls, {} people, {words} words, {} calls", sent.accepted.len(), sim.stats().calls);
 }

@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
+use deadpool_redis::redis::{self, Client};
+use scim_bridge::store::StoreOptions;
 use scim_bridge::store::redis::{Address, Durability, LinkOptions, Login, Place, Redis, RedisOptions, StoreClock};
-use scim_bridge::store::{StoreOptions, Transfer};
+use scim_bridge::store::transfer::Transfer;
 
 use crate::harness::Engine;
 use crate::sentinel::accept_until;
 use crate::servers::{Make, Server, eventually};
-use crate::stage::{accepts_at_last, claim, open};
+use crate::stage::{accepts_at_last, claim, is_there, open};
 
 /// Nodes of a cluster.
 pub(crate) struct Cluster {
@@ -83,7 +85,7 @@ impl Engine for Part {
 /// Each prefix is another slot, so the cases are spread over all primaries.
 fn part() -> Part {
     let nodes = SHARED.nodes.iter().map(|node| Address { host: "127.0.0.1".to_owned(), port: node.port() });
-    Part { nodes: nodes.collect(), prefix: format!("test-{}", scim_bridge::clock::new_job_id()) }
+    Part { nodes: nodes.collect(), prefix: format!("test-{}", scim_bridge::clock::new_token()) }
 }
 
 static SHARED: std::sync::LazyLock<Cluster> = std::sync::LazyLock::new(|| Cluster::start("any", 0));
@@ -106,7 +108,7 @@ async fn a_replica_that_is_promoted_goes_on_with_all_that_was_acknowledged() {
     stop.store(true, Ordering::Release);
     for sender in senders {
         for id in sender.await.unwrap() {
-            assert!(store.job(id).await.unwrap().is_some(), "{id} was acknowledged and is lost");
+            assert!(is_there(store.as_ref(), id).await, "{id} was acknowledged and is lost");
         }
     }
 }
@@ -122,11 +124,13 @@ async fn a_slot_that_moves_to_another_node_is_followed() {
     let (from_id, to_id) = (from.ask(&["CLUSTER", "MYID"]), to.ask(&["CLUSTER", "MYID"]));
     to.ask(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &from_id]);
     from.ask(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &to_id]);
-    let keys = from.ask(&["CLUSTER", "GETKEYSINSLOT", &slot, "1000"]);
-    let port = to.port().to_string();
-    let mut migrate = vec!["MIGRATE", "127.0.0.1", &port, "", "0", "5000", "KEYS"];
-    migrate.extend(keys.lines());
-    assert_eq!(from.ask(&migrate), "OK");
+    // The keys' names are bytes.
+    let mut connection = Client::open(("127.0.0.1", from.port())).unwrap().get_connection().unwrap();
+    let keys = redis::cmd("CLUSTER").arg("GETKEYSINSLOT").arg(&slot).arg(1_000).query(&mut connection);
+    let keys: Vec<Vec<u8>> = keys.unwrap();
+    let mut migrate = redis::cmd("MIGRATE");
+    migrate.arg("127.0.0.1").arg(to.port()).arg("").arg(0).arg(5_000).arg("KEYS").arg(keys);
+    assert_eq!(migrate.query::<String>(&mut connection).unwrap(), "OK");
     // Half moved: refused, and nothing is lost.
     assert!(crate::stage::accept(store.as_ref()).await.unwrap_err().is_passing());
     for node in [to, from] {
@@ -134,5 +138,8 @@ async fn a_slot_that_moves_to_another_node_is_followed() {
     }
     let (second, _) = accepts_at_last(store.as_ref()).await;
     let claimed = claim(store.as_ref()).await.unwrap();
-    assert_eq!(claimed.iter().map(|claimed| claimed.job.id).collect::<Vec<_>>(), [first, second]);
+    assert_eq!(
+        claimed.iter().map(|claimed| claimed.lease.person).collect::<Vec<_>>(),
+        [first.person(), second.person()]
+    );
 }

@@ -3,16 +3,11 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use scim_bridge::app::{Bridge, Role};
 use scim_bridge::core::code::Code;
-use scim_bridge::core::hold::HoldScope;
-use scim_bridge::lifecycle::Lifecycle;
 use scim_bridge::store::Accepted;
 
-use crate::processes::{post, ready};
-
 use crate::servers::{Make, Server, eventually};
-use crate::stage::{TIMEOUT_MS, accept, accept_as, accepts_at_last, claim, code, config, now, open};
+use crate::stage::{TIMEOUT_MS, accept, accept_as, accepts_at_last, claim, code, is_there, new_id, open};
 
 /// Bursts of deliveries, and SIGKILL for the server as soon as some of them have been acknowledged and
 /// others are under way.
@@ -48,7 +43,7 @@ async fn kills(make: Make, appendfsync: &str, keys: &[(&str, &str)], rounds: u32
         accepts_at_last(store.as_ref()).await;
         for id in ids {
             acknowledged += 1;
-            assert!(store.job(id).await.unwrap().is_some(), "round {round}: {id} was acknowledged and is lost");
+            assert!(is_there(store.as_ref(), id).await, "round {round}: {id} was acknowledged and is lost");
         }
     }
     println!(
@@ -86,7 +81,7 @@ async fn a_write_that_no_replica_has_is_refused_and_known_again() {
     let primary = Server::start(Make::Valkey, &["--appendfsync", "always"]);
     let keys = [("durability", "replicated"), ("durable_timeout_ms", "500")];
     let store = open(&primary.url(), &keys);
-    let id = scim_bridge::clock::new_job_id();
+    let id = new_id();
     for _ in 0..2 {
         // A duplicate is no more durable than what it repeats.
         assert_eq!(code(accept_as(store.as_ref(), id).await), Code::StoreNotDurable);
@@ -102,7 +97,7 @@ async fn a_write_that_no_replica_has_is_refused_and_known_again() {
             false
         }
     }));
-    assert_eq!(again.unwrap(), Accepted::Duplicate { jobs: vec![id] });
+    assert_eq!(again.unwrap(), Accepted::Duplicate { ids: vec![id] });
     assert_eq!(claim(store.as_ref()).await.unwrap().len(), 1);
 }
 
@@ -119,80 +114,15 @@ async fn a_durable_write_survives_forgotten_scripts_and_a_hung_server() {
     accepts_at_last(store.as_ref()).await;
 }
 
-/// Asks until the process is ready, or is not, with this in its reasons.
-async fn becomes(admin: std::net::SocketAddr, status: u16, reason: &str) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    loop {
-        let told = ready(admin).await;
-        if told.0 == status && told.1.contains(reason) {
-            return;
-        }
-        assert!(Instant::now() < deadline, "never {status} {reason}, but {told:?}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_process_is_ready_only_where_a_write_becomes_as_durable_as_configured() {
+async fn what_an_operator_is_told_is_as_durable_as_configured() {
     let primary = Server::start(Make::Valkey, &["--appendfsync", "always"]);
-    // A replica acknowledges once a second.
-    let keys = [("durability", "replicated"), ("durable_timeout_ms", "2500")];
-    let store = open(&primary.url(), &keys);
+    let store = open(&primary.url(), &[("durability", "replicated"), ("durable_timeout_ms", "500")]);
     // What `check` asks.
-    assert_eq!(code(store.ping().await), Code::StoreNotDurable);
+    assert_eq!(code(store.check().await), Code::StoreNotDurable);
     // An operator who is told that a hold stands relies on it.
-    let set = store.set_hold(now(), HoldScope::All, Code::HoldOperator).await;
-    assert_eq!(code(set), Code::StoreNotDurable);
-    assert_eq!(code(store.lift_hold(now(), None).await), Code::StoreNotDurable);
-
-    let life = Lifecycle::new();
-    let bridge = Bridge::build(config(&primary.url(), &keys), Role::Intake, life.clone()).await.unwrap();
-    let (intake, admin) = (bridge.intake_address().unwrap(), bridge.admin_address());
-    let running = tokio::spawn(bridge.run());
-    becomes(admin, 503, "STORE-NOT-DURABLE").await;
-    assert_eq!(post(intake, "msg_1").await, 503);
-    let metrics = reqwest::get(format!("http://{admin}/metrics")).await.unwrap().text().await.unwrap();
-    assert!(metrics.contains("scim_bridge_store_up 0"), "{metrics}");
-    let replica = Server::start(
-        Make::Valkey,
-        &["--appendfsync", "always", "--replicaof", "127.0.0.1", &primary.port().to_string()],
-    );
-    assert!(eventually(|| replica.ask(&["INFO", "replication"]).contains("master_link_status:up")));
-    becomes(admin, 200, "").await;
-    assert_eq!(post(intake, "msg_1").await, 200);
-    life.stop();
-    running.await.unwrap().unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn readiness_is_told_within_a_second_while_the_disk_is_waited_for_and_asks_do_not_pile_up() {
-    let server = Server::start(Make::Valkey, &["--appendfsync", "everysec"]);
-    let life = Lifecycle::new();
-    let bridge = Bridge::build(config(&server.url(), &FSYNCED), Role::Intake, life.clone()).await.unwrap();
-    let admin = bridge.admin_address();
-    let running = tokio::spawn(bridge.run());
-    becomes(admin, 200, "").await;
-    let pings = || server.ask(&["HGET", "{scim-bridge}:ctl", "pings"]).parse::<u32>().unwrap();
-    let before = pings();
-    let client = reqwest::Client::new();
-    let asked = join_all((0..50).map(|_| async {
-        let began = Instant::now();
-        let answer = client.get(format!("http://{admin}/readyz")).send().await.unwrap();
-        (answer.status(), began.elapsed())
-    }));
-    for (status, took) in asked.await {
-        assert_eq!(status, 200);
-        // A probe of Kubernetes gives up then.
-        assert!(took < Duration::from_secs(1), "{took:?}");
-    }
-    // One look for all of them; one that was under way, and one of its own accord.
-    assert!(pings() - before <= 3, "{} pings", pings() - before);
-    server.hang();
-    becomes(admin, 503, "").await;
-    server.go_on();
-    becomes(admin, 200, "").await;
-    life.stop();
-    running.await.unwrap().unwrap();
+    assert_eq!(code(store.put_shared("holds", 0, "held".into()).await), Code::StoreNotDurable);
+    assert_eq!(code(store.discard_unmapped(new_id()).await), Code::StoreNotDurable);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,16 +3,16 @@
 
 use std::time::{Duration, Instant};
 
-use scim_bridge::clock::new_job_id;
 use scim_bridge::core::code::Code;
-use scim_bridge::core::hold::HoldScope;
 use scim_bridge::core::limiter::CallKind;
-use scim_bridge::store::{Settled, Store, TrialResult};
+use scim_bridge::store::{Committed, Store};
 use scim_bridge::telemetry::metrics::Metrics;
 
 use crate::on_both;
 use crate::servers::{Make, Server, eventually};
-use crate::stage::{TIMEOUT_MS, accept, accept_as, accepts_at_last, claim, code, fails_with, now, open, settle};
+use crate::stage::{
+    TIMEOUT_MS, accept, accept_as, accepts_at_last, claim, code, fails_with, fold, is_there, new_id, now, open,
+};
 
 on_both! {
     a_server_that_is_not_there_yet_is_used_as_soon_as_it_is
@@ -34,12 +34,12 @@ async fn a_server_that_is_not_there_yet_is_used_as_soon_as_it_is(make: Make) {
     server.arg(&["--appendonly", "yes"]);
     let metrics = Metrics::install().unwrap();
     let store = open(&server.url(), &[]);
-    assert_eq!(code(store.ping().await), Code::StoreUnreachable);
+    assert_eq!(code(store.check().await), Code::StoreUnreachable);
     assert_eq!(code(accept(store.as_ref()).await), Code::StoreUnreachable);
     assert!(metrics.render().contains(r#"scim_bridge_store_errors_total{code="STORE-UNREACHABLE"}"#));
     server.run();
     accepts_at_last(store.as_ref()).await;
-    store.ping().await.unwrap();
+    store.check().await.unwrap();
 }
 
 async fn what_was_accepted_outlives_a_server_that_is_killed(make: Make) {
@@ -48,17 +48,17 @@ async fn what_was_accepted_outlives_a_server_that_is_killed(make: Make) {
     let kept = accept(store.as_ref()).await.unwrap();
     let claimed = claim(store.as_ref()).await.unwrap();
     server.kill();
-    assert!(store.ping().await.unwrap_err().is_passing());
-    assert_eq!(code(store.ping().await), Code::StoreUnreachable);
+    assert!(store.check().await.unwrap_err().is_passing());
+    assert_eq!(code(store.check().await), Code::StoreUnreachable);
     server.run();
     let (later, _) = accepts_at_last(store.as_ref()).await;
     for id in [kept, later] {
-        assert!(store.job(id).await.unwrap().is_some());
+        assert!(is_there(store.as_ref(), id).await);
     }
     // The lease was kept, too.
-    settle(store.as_ref(), &claimed[0]).await.unwrap();
+    fold(store.as_ref(), &claimed[0]).await.unwrap();
     let next = claim(store.as_ref()).await.unwrap();
-    assert_eq!(next.iter().map(|claimed| claimed.job.id).collect::<Vec<_>>(), [later]);
+    assert_eq!(next.iter().map(|claimed| claimed.lease.person).collect::<Vec<_>>(), [later.person()]);
 }
 
 async fn a_hung_server_is_told_in_time_and_used_again(make: Make) {
@@ -94,7 +94,7 @@ async fn a_primary_that_becomes_a_replica_is_told_and_one_that_is_promoted_is_us
     // The port of nobody: a replica without a primary.
     server.ask(&["REPLICAOF", "127.0.0.1", "1"]);
     assert_eq!(code(accept(store.as_ref()).await), Code::StoreReadOnly);
-    assert_eq!(code(store.ping().await), Code::StoreReadOnly);
+    assert_eq!(code(store.check().await), Code::StoreReadOnly);
     server.ask(&["REPLICAOF", "NO", "ONE"]);
     accepts_at_last(store.as_ref()).await;
 }
@@ -121,12 +121,14 @@ async fn a_server_without_memory_refuses_and_recovers(make: Make) {
 
 async fn a_full_server_refuses_what_is_new_and_its_backlog_drains(make: Make) {
     let server = Server::start(make, &[]);
-    let store = open(&server.url(), &[("finished_jobs_max", "1")]);
+    let store = open(&server.url(), &[]);
     // Once through all that workers do, so that the server knows the scripts and has its buffers.
     accept(store.as_ref()).await.unwrap();
     assert_eq!(drain(store.as_ref()).await, 1);
-    let backlog = (0..2_000).map(|_| accept(store.as_ref()));
-    futures_util::future::try_join_all(backlog).await.unwrap();
+    for _ in 0..40 {
+        let backlog = (0..50).map(|_| accept(store.as_ref()));
+        futures_util::future::try_join_all(backlog).await.unwrap();
+    }
     let used = server.info("used_memory").unwrap();
     server.ask(&["CONFIG", "SET", "maxmemory", &(used - 100_000).to_string()]);
     assert_eq!(code(accept(store.as_ref()).await), Code::StoreMemory);
@@ -134,7 +136,7 @@ async fn a_full_server_refuses_what_is_new_and_its_backlog_drains(make: Make) {
     accepts_at_last(store.as_ref()).await;
 }
 
-/// Does all that workers and operators do to what is there; says how many jobs were finished.
+/// Does all that workers and operators do to what is there; says how many people were worked on.
 async fn drain(store: &dyn Store) -> usize {
     let mut drained = 0;
     loop {
@@ -143,15 +145,15 @@ async fn drain(store: &dyn Store) -> usize {
         assert!(store.renew(now(), &first.lease, 60_000).await.unwrap().is_some());
         store.take_token(now(), CallKind::Read).await.unwrap();
         for job in &jobs {
-            assert_eq!(settle(store, job).await.unwrap(), Settled::Settled);
+            assert_eq!(fold(store, job).await.unwrap(), Committed::Committed);
         }
         drained += jobs.len();
     }
-    store.set_hold(now(), HoldScope::All, Code::HoldOperator).await.unwrap();
-    store.lift_hold(now(), None).await.unwrap();
-    store.settle_probe(now(), HoldScope::All, TrialResult::Failed).await.unwrap();
+    let holds = store.shared("holds").await.unwrap();
+    assert!(store.put_shared("holds", holds.version, "held".into()).await.unwrap());
+    store.release(now(), "all", 10).await.unwrap();
     store.back_off(now(), now()).await.unwrap();
-    store.discard(now(), new_job_id()).await.unwrap();
+    store.discard_unmapped(new_id()).await.unwrap();
     store.tidy(now()).await.unwrap();
     drained
 }
@@ -176,7 +178,7 @@ async fn a_server_with_too_few_replicas_refuses_and_recovers(make: Make) {
     server.ask(&["CONFIG", "SET", "min-replicas-to-write", "0"]);
     // What was accepted before is known again, and nothing else is there.
     let again = accept_as(store.as_ref(), id).await.unwrap();
-    assert_eq!(again, scim_bridge::store::Accepted::Duplicate { jobs: vec![id] });
+    assert_eq!(again, scim_bridge::store::Accepted::Duplicate { ids: vec![id] });
     assert_eq!(claim(store.as_ref()).await.unwrap().len(), 1);
 }
 

@@ -8,11 +8,11 @@ mod conformance;
 mod durability;
 mod failures;
 #[path = "../store/harness.rs"]
-#[expect(dead_code, reason = "the rest is for the property test of another target")]
 mod harness;
 mod listings;
-mod logins;
-mod processes;
+#[path = "../store/memory.rs"]
+mod memory;
+mod rights;
 mod sentinel;
 #[path = "../servers/mod.rs"]
 mod servers;

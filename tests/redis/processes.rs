@@ -222,3 +222,79 @@ async fn connections_that_are_gone_are_not_counted() {
     process.wait().unwrap();
     assert!(there && gone, "there: {there}, gone: {gone}");
 }
+
+/// Asks until the process is ready, or is not, with this in its reasons.
+async fn becomes(admin: std::net::SocketAddr, status: u16, reason: &str) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let told = ready(admin).await;
+        if told.0 == status && told.1.contains(reason) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "never {status} {reason}, but {told:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_is_ready_only_where_a_write_becomes_as_durable_as_configured() {
+    let primary = Server::start(Make::Valkey, &["--appendfsync", "always"]);
+    // A replica acknowledges once a second.
+    let keys = [("durability", "replicated"), ("durable_timeout_ms", "2500")];
+    let store = open(&primary.url(), &keys);
+    // What `check` asks.
+    assert_eq!(code(store.ping().await), Code::StoreNotDurable);
+    // An operator who is told that a hold stands relies on it.
+    let set = store.set_hold(now(), HoldScope::All, Code::HoldOperator).await;
+    assert_eq!(code(set), Code::StoreNotDurable);
+    assert_eq!(code(store.lift_hold(now(), None).await), Code::StoreNotDurable);
+
+    let life = Lifecycle::new();
+    let bridge = Bridge::build(config(&primary.url(), &keys), Role::Intake, life.clone()).await.unwrap();
+    let (intake, admin) = (bridge.intake_address().unwrap(), bridge.admin_address());
+    let running = tokio::spawn(bridge.run());
+    becomes(admin, 503, "STORE-NOT-DURABLE").await;
+    assert_eq!(post(intake, "msg_1").await, 503);
+    let metrics = reqwest::get(format!("http://{admin}/metrics")).await.unwrap().text().await.unwrap();
+    assert!(metrics.contains("scim_bridge_store_up 0"), "{metrics}");
+    let replica = Server::start(
+        Make::Valkey,
+        &["--appendfsync", "always", "--replicaof", "127.0.0.1", &primary.port().to_string()],
+    );
+    assert!(eventually(|| replica.ask(&["INFO", "replication"]).contains("master_link_status:up")));
+    becomes(admin, 200, "").await;
+    assert_eq!(post(intake, "msg_1").await, 200);
+    life.stop();
+    running.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readiness_is_told_within_a_second_while_the_disk_is_waited_for_and_asks_do_not_pile_up() {
+    let server = Server::start(Make::Valkey, &["--appendfsync", "everysec"]);
+    let life = Lifecycle::new();
+    let bridge = Bridge::build(config(&server.url(), &FSYNCED), Role::Intake, life.clone()).await.unwrap();
+    let admin = bridge.admin_address();
+    let running = tokio::spawn(bridge.run());
+    becomes(admin, 200, "").await;
+    let pings = || server.ask(&["HGET", "{scim-bridge}:ctl", "pings"]).parse::<u32>().unwrap();
+    let before = pings();
+    let client = reqwest::Client::new();
+    let asked = join_all((0..50).map(|_| async {
+        let began = Instant::now();
+        let answer = client.get(format!("http://{admin}/readyz")).send().await.unwrap();
+        (answer.status(), began.elapsed())
+    }));
+    for (status, took) in asked.await {
+        assert_eq!(status, 200);
+        // A probe of Kubernetes gives up then.
+        assert!(took < Duration::from_secs(1), "{took:?}");
+    }
+    // One look for all of them; one that was under way, and one of its own accord.
+    assert!(pings() - before <= 3, "{} pings", pings() - before);
+    server.hang();
+    becomes(admin, 503, "").await;
+    server.go_on();
+    becomes(admin, 200, "").await;
+    life.stop();
+    running.await.unwrap().unwrap();
+}

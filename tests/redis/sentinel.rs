@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use scim_bridge::core::code::Code;
-use scim_bridge::core::job::JobId;
+use scim_bridge::core::person::job::JobId;
 use scim_bridge::store::Store;
 
 use crate::servers::{Make, Server, eventually};
-use crate::stage::{accept, accepts_at_last, code, open};
+use crate::stage::{accept, accepts_at_last, code, is_there, open};
 
 /// Three sentinels that watch a primary.
 fn sentinels(primary: &Server) -> Vec<Server> {
@@ -76,7 +76,7 @@ async fn a_fail_over_under_load_loses_nothing_that_was_acknowledged_as_replicate
     for sender in senders {
         for id in sender.await.unwrap() {
             acknowledged += 1;
-            assert!(store.job(id).await.unwrap().is_some(), "{id} was acknowledged and is lost");
+            assert!(is_there(store.as_ref(), id).await, "{id} was acknowledged and is lost");
         }
     }
     assert!(acknowledged > 0);
@@ -88,7 +88,7 @@ async fn sentinels_that_know_no_such_primary_are_told() {
     let _replicas = [replica_of(&primary), replica_of(&primary)];
     let mut sentinels = sentinels(&primary);
     let wrong = url(&sentinels).replace("/main", "/other");
-    assert_eq!(code(open(&wrong, &[]).ping().await), Code::StoreNoPrimary);
+    assert_eq!(code(open(&wrong, &[]).check().await), Code::StoreNoPrimary);
     // One that is gone, and one that hangs, delay nobody.
     sentinels[0].kill();
     sentinels[1].hang();
@@ -109,7 +109,7 @@ async fn sentinels_and_servers_may_have_passwords_of_their_own() {
     let hosts = [sentinel];
     let url = url(&hosts).replace("://", "://:server's%20own@");
     accept(open(&url, &[("sentinel_password", "theirs")]).as_ref()).await.unwrap();
-    assert_eq!(code(open(&url, &[]).ping().await), Code::StoreAuth);
+    assert_eq!(code(open(&url, &[]).check().await), Code::StoreAuth);
 }
 
 /// A sentinel that tells this port whatever happens, after a pause; its own port.

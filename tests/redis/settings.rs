@@ -17,7 +17,7 @@ on_both! {
 async fn a_server_without_an_append_only_file_is_refused_until_it_has_one(make: Make) {
     let server = Server::start(make, &["--appendonly", "no"]);
     let store = open(&server.url(), &[]);
-    assert_eq!(code(store.ping().await), Code::StoreNoAof);
+    assert_eq!(code(store.check().await), Code::StoreNoAof);
     server.ask(&["CONFIG", "SET", "appendonly", "yes"]);
     accepts_at_last(store.as_ref()).await;
 }
@@ -25,7 +25,7 @@ async fn a_server_without_an_append_only_file_is_refused_until_it_has_one(make: 
 async fn a_server_that_may_evict_is_refused_until_it_may_not(make: Make) {
     let server = Server::start(make, &["--maxmemory-policy", "allkeys-lru"]);
     let store = open(&server.url(), &[]);
-    assert_eq!(code(store.ping().await), Code::StoreEviction);
+    assert_eq!(code(store.check().await), Code::StoreEviction);
     server.ask(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
     accepts_at_last(store.as_ref()).await;
 }
@@ -38,7 +38,7 @@ async fn a_server_for_trials_is_borne_where_that_is_configured(make: Make) {
 async fn a_database_that_is_not_there_is_told(make: Make) {
     let server = Server::start(make, &["--databases", "2"]);
     accept(open(&format!("{}/1", server.url()), &[]).as_ref()).await.unwrap();
-    assert_eq!(code(open(&format!("{}/2", server.url()), &[]).ping().await), Code::StoreDatabase);
+    assert_eq!(code(open(&format!("{}/2", server.url()), &[]).check().await), Code::StoreDatabase);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -46,9 +46,9 @@ async fn durability_that_the_server_cannot_give_is_refused() {
     let redis = Server::start(Make::Redis, &[]);
     for durability in ["fsynced", "replicated"] {
         let store = open(&redis.url(), &[("durability", durability)]);
-        assert_eq!(code(store.ping().await), Code::StoreNoWaitaof);
+        assert_eq!(code(store.check().await), Code::StoreNoWaitaof);
     }
     let valkey = Server::start(Make::Valkey, &["--appendonly", "no"]);
     let store = open(&valkey.url(), &[("durability", "fsynced"), ("insecure_ok", "true")]);
-    assert_eq!(code(store.ping().await), Code::StoreNoAof);
+    assert_eq!(code(store.check().await), Code::StoreNoAof);
 }

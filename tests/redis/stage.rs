@@ -1,48 +1,97 @@
-//! A store as an operator configures it, and the few things that the tests do with it.
+//! A store on a real server, and the few things that the tests do with it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use scim_bridge::app;
+use bytes::Bytes;
 use scim_bridge::clock::{Clock, new_job_id};
-use scim_bridge::config::Config;
 use scim_bridge::core::code::Code;
-use scim_bridge::core::event::{Change, Email, Event, Names, Person, SourceName};
-use scim_bridge::core::job::{Finished, JobId};
+use scim_bridge::core::limiter::Rate;
+use scim_bridge::core::person::job::JobId;
+use scim_bridge::core::person::{Person, SourceName};
 use scim_bridge::core::time::UnixMs;
+use scim_bridge::secret::LiveSecret;
+use scim_bridge::store::redis::{Address, Durability, LinkOptions, Login, Place, Redis, RedisOptions, StoreClock};
 use scim_bridge::store::{
-    Accepted, Claim, ClaimRequest, ClaimedJob, Dedupe, NewDelivery, NewJob, Settled, Settlement, Store, StoreError,
-    Verdict,
+    Accepted, Bounds, Claim, ClaimRequest, Claimed, Commit, Committed, DeadChange, Dedupe, Lane, NewDelivery, NewEntry,
+    Store, StoreError, StoreOptions,
 };
+use url::Url;
 
 /// How long a recovery may take; far more than any does.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// The timeouts that the tests configure, so that a hung server is told soon.
+/// The timeouts that the tests use, so that a hung server is told soon.
 pub(crate) const TIMEOUT_MS: u64 = 500;
 
-/// The configuration of a process, with these keys of `[store]` and more in the form of the environment.
-pub(crate) fn config(url: &str, keys: &[(&str, &str)]) -> Config {
-    let mut env = vec![
-        ("HR_SECRET".to_owned(), "whsec_dGhlIHNlY3JldCBvZiB0aGUgdGVzdHM=".to_owned()),
-        ("POSTMAN_SCIM_KEY".to_owned(), "PMAK-of-the-tests".to_owned()),
-        ("SCIM_BRIDGE__STORE__URL".to_owned(), url.to_owned()),
-        ("SCIM_BRIDGE__STORE__CONNECT_TIMEOUT_MS".to_owned(), TIMEOUT_MS.to_string()),
-        ("SCIM_BRIDGE__STORE__RESPONSE_TIMEOUT_MS".to_owned(), TIMEOUT_MS.to_string()),
-        // No limit, so that a claim gives all there is.
-        ("SCIM_BRIDGE__POSTMAN__WRITES_PER_MINUTE".to_owned(), "0".to_owned()),
-        ("SCIM_BRIDGE__SERVER__LISTEN".to_owned(), "127.0.0.1:0".to_owned()),
-        ("SCIM_BRIDGE__SERVER__ADMIN_LISTEN".to_owned(), "127.0.0.1:0".to_owned()),
-    ];
-    for (key, value) in keys {
-        let name = if key.contains("__") { (*key).to_owned() } else { format!("STORE__{}", key.to_uppercase()) };
-        env.push((format!("SCIM_BRIDGE__{name}"), (*value).to_owned()));
-    }
-    Config::load(None, env.into_iter()).unwrap()
+/// What an entry takes: more than what is left of it when it is folded.
+const ENTRY_BYTES: usize = 2_000;
+
+/// The store at a URL, with more options by the names of their keys.
+pub(crate) fn open(url: &str, keys: &[(&str, &str)]) -> Arc<dyn Store> {
+    let key = |name: &str| keys.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
+    let text = |part: &str| LiveSecret::new(percent_decoded(part).into());
+    let (hosts, login, rest) = parts(url);
+    let place = match url.split("://").next().unwrap() {
+        "redis" => Place::Standalone(hosts[0].clone()),
+        "redis-cluster" => Place::Cluster(hosts),
+        "redis+sentinel" => Place::Sentinel { sentinels: hosts, primary: rest.clone() },
+        other => panic!("no {other}"),
+    };
+    let link = LinkOptions {
+        tls: None,
+        database: if matches!(place, Place::Standalone(_)) { rest.parse().unwrap_or(0) } else { 0 },
+        place,
+        login: Login {
+            username: login.0.filter(|name| !name.is_empty()).map(|name| text(&name)),
+            password: login.1.map(|password| text(&password)),
+        },
+        sentinel_login: Login { username: None, password: key("sentinel_password").map(text) },
+        key_prefix: "scim-bridge".to_owned(),
+        durability: match key("durability") {
+            None => Durability::Written,
+            Some("fsynced") => Durability::Fsynced,
+            Some("replicated") => Durability::Replicated,
+            Some(other) => panic!("no {other}"),
+        },
+        durable_timeout: Duration::from_millis(key("durable_timeout_ms").map_or(5_000, |ms| ms.parse().unwrap())),
+        connect_timeout: Duration::from_millis(TIMEOUT_MS),
+        response_timeout: Duration::from_millis(TIMEOUT_MS),
+        insecure_ok: key("insecure_ok") == Some("true"),
+    };
+    Arc::new(Redis::open(&RedisOptions { link, clock: StoreClock::Server }, options()).unwrap())
 }
 
-/// The store of such a process.
-pub(crate) fn open(url: &str, keys: &[(&str, &str)]) -> Arc<dyn Store> {
-    app::open_store(&config(url, keys)).unwrap()
+/// No limit, so that a claim gives all there is.
+pub(crate) fn options() -> StoreOptions {
+    let none = Rate { calls: 0, window_ms: 60_000 };
+    let bounds = Bounds {
+        entries_max: 1_000_000,
+        dead_letters_max: 100_000,
+        dead_bytes_max: 1 << 28,
+        story_entries_max: 100,
+        story_keep_ms: 86_400_000,
+    };
+    StoreOptions { writes: none, reads: none, bounds }
+}
+
+/// Hosts, user and password, and what follows the slash.
+fn parts(url: &str) -> (Vec<Address>, (Option<String>, Option<String>), String) {
+    let (_, rest) = url.split_once("://").unwrap();
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let (login, hosts) = authority.rsplit_once('@').map_or((None, authority), |(login, hosts)| (Some(login), hosts));
+    let hosts = hosts.split(',').map(|host| {
+        let (host, port) = host.rsplit_once(':').unwrap();
+        Address { host: host.to_owned(), port: port.parse().unwrap() }
+    });
+    let login = login.and_then(|login| login.split_once(':'));
+    let login = login.map(|(name, password)| (name.to_owned(), password.to_owned())).unzip();
+    (hosts.collect(), login, path.to_owned())
+}
+
+fn percent_decoded(part: &str) -> String {
+    // A query is decoded as a form: the only sign of that is a plus, which no test has.
+    let url = Url::parse(&format!("x://x/?x={part}")).unwrap();
+    url.query_pairs().next().unwrap().1.into_owned()
 }
 
 /// Now.
@@ -50,42 +99,78 @@ pub(crate) fn now() -> UnixMs {
     Clock::System.now()
 }
 
-/// Accepts a hire of somebody new.
+/// An id of somebody new, whose name is that of the id.
+pub(crate) fn new_id() -> JobId {
+    new_job_id(somebody().id())
+}
+
+fn somebody() -> Person {
+    person(&scim_bridge::clock::new_token())
+}
+
+/// Somebody of that name.
+pub(crate) fn person(employee_id: &str) -> Person {
+    Person::parse(SourceName::parse("hr").unwrap(), employee_id).unwrap()
+}
+
+/// Accepts a word about somebody new; the job's id, of which the person's number is a part.
 pub(crate) async fn accept(store: &dyn Store) -> Result<JobId, StoreError> {
-    let id = new_job_id();
-    accept_as(store, id).await.map(|accepted| {
+    let somebody = somebody();
+    let id = new_job_id(somebody.id());
+    accept_about(store, id, somebody).await.map(|accepted| {
         assert_eq!(accepted, Accepted::Stored);
         id
     })
 }
 
-/// Accepts a delivery that has this id, and a hire of somebody of that name.
+/// Accepts a delivery that has this id.
 pub(crate) async fn accept_as(store: &dyn Store, id: JobId) -> Result<Accepted, StoreError> {
-    let source = SourceName::parse("hr").unwrap();
-    let change = Change::Hire {
-        email: Email::parse("ada@example.com").unwrap(),
-        names: Names::parse(Some("Ada"), Some("Lovelace")).unwrap(),
-    };
-    let person = Person::parse(source.clone(), &id.to_string()).unwrap();
-    let event = Event { person, change, locale: None, occurred_at: None };
-    let dedupe = Dedupe { key: id.0.to_be_bytes(), fingerprint: [0; 16], remember_ms: 86_400_000 };
-    store.accept(now(), NewDelivery { source, dedupe, jobs: vec![NewJob { id, event }], unmapped: Vec::new() }).await
+    accept_about(store, id, person(&id.to_string())).await
 }
 
-/// Claims what there is.
-pub(crate) async fn claim(store: &dyn Store) -> Result<Vec<ClaimedJob>, StoreError> {
-    let request = ClaimRequest { worker: "tests".into(), number: 1, lost_from: None, jobs_max: 64, lease_ms: 60_000 };
+async fn accept_about(store: &dyn Store, job: JobId, person: Person) -> Result<Accepted, StoreError> {
+    let dedupe = Some(Dedupe { key: job.0.to_be_bytes(), only_while_newest: false, remember_ms: 86_400_000 });
+    let source = person.source.clone();
+    let entries = vec![NewEntry { job, person, bytes: Bytes::from_static(&[b'x'; ENTRY_BYTES]) }];
+    store.accept(now(), NewDelivery { source, dedupe, entries, unmapped: Vec::new() }).await
+}
+
+/// Whether what was accepted under an id is there.
+pub(crate) async fn is_there(store: &dyn Store, id: JobId) -> bool {
+    store.person(id.person()).await.unwrap().is_some()
+}
+
+/// Claims whom there is.
+pub(crate) async fn claim(store: &dyn Store) -> Result<Vec<Claimed>, StoreError> {
+    let request = ClaimRequest {
+        worker: "tests".into(),
+        number: 1,
+        lost_from: None,
+        people_max: 64,
+        lease_ms: 60_000,
+        entries_max: 100,
+        parked: None,
+    };
     Ok(match store.claim(now(), &request).await? {
-        Claim::Jobs(jobs) => jobs,
-        Claim::Probe(_) | Claim::Wait { .. } => Vec::new(),
+        Claim::People(people) => people,
+        Claim::Nobody { .. } => Vec::new(),
     })
 }
 
-/// Settles a job as done.
-pub(crate) async fn settle(store: &dyn Store, job: &ClaimedJob) -> Result<Settled, StoreError> {
-    let verdict = Verdict::Done(Finished::Created);
-    let settlement = Settlement { verdict, history: Vec::new(), trial: None, directory: None };
-    store.settle(now(), &job.lease, settlement).await
+/// Folds what is there, and leaves the person in line.
+pub(crate) async fn fold(store: &dyn Store, claimed: &Claimed) -> Result<Committed, StoreError> {
+    let commit = Commit {
+        document: Some(Bytes::from_static(b"a document")),
+        person: somebody(),
+        consumed_to: claimed.inbox.last().map(|entry| entry.seq),
+        lane: Lane::new(),
+        story: vec![Bytes::from_static(b"a note")],
+        terms_added: Vec::new(),
+        terms_removed: Vec::new(),
+        disowned: Vec::new(),
+        dead: DeadChange::None,
+    };
+    store.commit(now(), &claimed.lease, commit).await
 }
 
 /// The code of what must fail.

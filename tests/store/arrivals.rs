@@ -10,6 +10,8 @@ use crate::embedded::Folder;
 use crate::harness::{Bench, Engine, LEASE_MS, delivery, source};
 use crate::memory::Kept;
 use crate::properties::{Pair, Step, narrow, steps};
+use crate::redis::Keyspace;
+use crate::servers::{REDIS, VALKEY};
 
 /// Runs the steps, then copies what has come of them, twice.
 pub(crate) fn arrives(steps: Vec<Step>, from: impl Engine + 'static, to: impl Engine + 'static) {
@@ -66,5 +68,18 @@ proptest! {
     #[test]
     fn whatever_the_model_has_arrives_in_the_embedded_store(steps in steps()) {
         arrives(steps, Kept::new(), Folder::new());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 6, ..ProptestConfig::default() })]
+    #[test]
+    fn whatever_redis_has_arrives_in_the_model(steps in steps()) {
+        arrives(steps, Keyspace::on(&REDIS), Kept::new());
+    }
+
+    #[test]
+    fn whatever_the_model_has_arrives_in_valkey(steps in steps()) {
+        arrives(steps, Kept::new(), Keyspace::on(&VALKEY));
     }
 }

@@ -16,6 +16,7 @@ use super::service::AdminState;
 pub(super) mod dead;
 pub(super) mod handlers;
 mod openapi;
+pub(super) mod roster;
 pub mod shapes;
 
 /// Everything that needs a token begins with this.
@@ -59,6 +60,9 @@ fn entries() -> Vec<Entry> {
         entry(M::PUT, "/api/v1/hold", |r| r.to(handlers::set_hold)),
         entry(M::DELETE, "/api/v1/hold", |r| r.to(handlers::lift_hold)),
         entry(M::POST, "/api/v1/hold/allow", |r| r.to(handlers::allow)),
+        entry(M::POST, "/api/v1/roster", |r| r.to(roster::import)),
+        entry(M::GET, "/api/v1/roster/plan", |r| r.to(roster::plan)),
+        entry(M::POST, "/api/v1/roster/apply", |r| r.to(roster::apply)),
         entry(M::GET, "/api/v1/audit", |r| r.to(handlers::audit)),
     ]
 }

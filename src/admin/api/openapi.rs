@@ -4,7 +4,7 @@ use actix_web::web;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{dead, handlers};
+use super::{dead, handlers, roster};
 use crate::admin::health;
 
 /// `/api/openapi.json`
@@ -37,6 +37,9 @@ use crate::admin::health;
         handlers::set_hold,
         handlers::lift_hold,
         handlers::allow,
+        roster::import,
+        roster::plan,
+        roster::apply,
         handlers::audit,
     ),
     modifiers(&Bearer)

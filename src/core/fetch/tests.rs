@@ -61,7 +61,8 @@ fn read(reply: &HrReply) -> ReadEnd {
 #[test]
 fn a_request_is_made_of_the_rules_and_the_sources_own_values() {
     let state = ReadState::new(ada().source, Asked::Person { person: ada() }, NOW);
-    for (base_url, url) in [(None, "https://acme.example.com/graphql"), (Some("http://gw/hr"), "http://gw/hr/graphql")] {
+    for (base_url, url) in [(None, "https://acme.example.com/graphql"), (Some("http://gw/hr"), "http://gw/hr/graphql")]
+    {
         let NextRead::Send(request) = state.next(&api(base_url)) else { panic!() };
         assert_eq!(request.url, url);
         let (media_type, body) = request.body.unwrap();
@@ -73,14 +74,19 @@ fn a_request_is_made_of_the_rules_and_the_sources_own_values() {
 
 #[test]
 fn an_answer_with_errors_and_one_with_nobody_are_no_success() {
-    assert!(matches!(read(&reply(200, r#"{"errors":[{"message":"too complex"}]}"#)), ReadEnd::Refused { code: Code::FetchRefused, .. }));
+    assert!(matches!(
+        read(&reply(200, r#"{"errors":[{"message":"too complex"}]}"#)),
+        ReadEnd::Refused { code: Code::FetchRefused, .. }
+    ));
     assert_eq!(read(&reply(200, r#"{"data":{"employee":null}}"#)), ReadEnd::NotFound);
     assert_eq!(read(&reply(404, "")), ReadEnd::NotFound);
     assert!(matches!(read(&reply(302, "")), ReadEnd::Hold { may_be_own: false, .. }));
     assert!(matches!(read(&reply(401, "")), ReadEnd::Hold { may_be_own: false, .. }));
     assert!(matches!(read(&reply(403, "")), ReadEnd::Hold { may_be_own: true, .. }));
     assert!(matches!(read(&reply(200, "<html></html>")), ReadEnd::Hold { .. }));
-    assert!(matches!(read(&reply(200, "\u{feff}{\"data\":{\"employee\":{\"email\":\"a@example.com\"}}}")), ReadEnd::Told(told) if told.len() == 1));
+    assert!(
+        matches!(read(&reply(200, "\u{feff}{\"data\":{\"employee\":{\"email\":\"a@example.com\"}}}")), ReadEnd::Told(told) if told.len() == 1)
+    );
 }
 
 #[test]
@@ -111,12 +117,21 @@ fn nobody_of_that_id_is_waited_for_and_of_a_leaver_it_is_the_leave() {
     let mut waits = owed();
     let mut pauses = Vec::new();
     for _ in 0..9 {
-        let ReadVerdict::Again { at, code: Code::FetchNotFound } = judge(ReadEnd::NotFound, &ada(), &mut waits, RETRY, seen(false, true)) else { panic!() };
+        let ReadVerdict::Again { at, code: Code::FetchNotFound } =
+            judge(ReadEnd::NotFound, &ada(), &mut waits, RETRY, seen(false, true))
+        else {
+            panic!()
+        };
         pauses.push(at.ms_since(NOW));
     }
     assert_eq!(pauses[..4], [750, 1_500, 3_000, 6_000]);
-    assert!(matches!(judge(ReadEnd::NotFound, &ada(), &mut waits, RETRY, seen(false, true)), ReadVerdict::Block { code: Code::FetchNotFound, .. }));
-    let ReadVerdict::Fold(told) = judge(ReadEnd::NotFound, &ada(), &mut owed(), RETRY, seen(true, true)) else { panic!() };
+    assert!(matches!(
+        judge(ReadEnd::NotFound, &ada(), &mut waits, RETRY, seen(false, true)),
+        ReadVerdict::Block { code: Code::FetchNotFound, .. }
+    ));
+    let ReadVerdict::Fold(told) = judge(ReadEnd::NotFound, &ada(), &mut owed(), RETRY, seen(true, true)) else {
+        panic!()
+    };
     assert_eq!(told[0].facts.employment, Some((EmploymentState::Left, None)));
 }
 

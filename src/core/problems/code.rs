@@ -50,6 +50,9 @@ codes! {
     PeopleAfterClose = "PEOPLE-AFTER-CLOSE",
         "HR goes on speaking of people whose member belongs to another record by now.",
         "See both records. If the former employee id is in use again, correct it in the HR system.";
+    RosterRefused = "ROSTER-REFUSED",
+        "Rows of the last roster that was imported were refused.",
+        "Correct these rows in the export, and import it again.";
     ProcessClock = "PROCESS-CLOCK",
         "The clocks of the processes differ by more than ten seconds.",
         "Have the machines' clocks set by NTP.";

@@ -18,6 +18,8 @@ pub struct Figures {
     pub up_since: UnixMs,
     /// People by state of their lane.
     pub people: BTreeMap<String, u64>,
+    /// People who wait behind each hold, by its scope; where there is one hold, it need not be told.
+    pub held: BTreeMap<String, u64>,
     /// Since when the person has been due who has been due the longest.
     pub oldest_due_at: Option<UnixMs>,
     /// Since when somebody has been incomplete the longest.
@@ -40,8 +42,23 @@ pub struct Figures {
     pub processes: Processes,
     /// Deliveries of each source.
     pub sources: Vec<SourceFigures>,
+    /// Rows that the last import of a source refused.
+    pub imports: Vec<ImportFigure>,
     /// People to know of.
     pub marked: Vec<MarkFigure>,
+}
+
+/// What the last import of a source refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportFigure {
+    /// The source.
+    pub source: String,
+    /// How many rows.
+    pub refused: u64,
+    /// The first of them, with its reason.
+    pub first: String,
+    /// When it was imported.
+    pub at: UnixMs,
 }
 
 /// Dead letters of one code.

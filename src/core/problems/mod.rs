@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::time::UnixMs;
 
 pub use self::code::ProblemCode;
-pub use self::figures::{BoundFigures, DeadFigure, Figures, MarkFigure, SourceFigures};
+pub use self::figures::{BoundFigures, DeadFigure, Figures, ImportFigure, MarkFigure, SourceFigures};
 
 pub mod code;
 pub mod figures;
@@ -90,6 +90,7 @@ pub fn problems(figures: &Figures, seen: &Seen) -> Vec<Problem> {
     found.extend(people::dead(figures));
     found.extend(people::marked(figures));
     found.extend(people::incomplete(figures));
+    found.extend(people::imports(figures));
     found.extend(source::quiet(figures));
     found.extend(work::processes(figures));
     found.into_iter().map(|found| dated(found, figures.now, seen)).collect()
@@ -183,7 +184,9 @@ mod tests {
         texts.sort_unstable();
         texts.dedup();
         assert_eq!(texts.len(), all);
+        let document = include_str!("../../../docs/runbook.md");
         for code in ProblemCode::ALL {
+            assert!(document.contains(&format!("\n### {code}\n")), "{code} has no entry in the documentation");
             assert!(code.title().ends_with('.') && code.advice().ends_with('.'), "{code}");
         }
     }

@@ -37,6 +37,18 @@ fn with_mark(MarkFigure { mark, count, since }: &MarkFigure) -> Found {
     Found::new(code, what, code.advice(), *count).since(*since).at(format!("/people?mark={}", mark.as_str()))
 }
 
+/// Rows that the last import of a source refused.
+pub(super) fn imports(figures: &Figures) -> Vec<Found> {
+    let refused = figures.imports.iter().filter(|import| import.refused > 0);
+    let told = refused.map(|import| {
+        let code = ProblemCode::RosterRefused;
+        let rows = counted(import.refused, "row", "rows");
+        let what = format!("{rows} of the last roster of {} refused: {}.", import.source, import.first);
+        Found::new(code, what, code.advice(), import.refused).about(&import.source).since(Some(import.at))
+    });
+    told.collect()
+}
+
 /// People of whom HR has not said enough.
 pub(super) fn incomplete(figures: &Figures) -> Option<Found> {
     let count = figures.people.get("incomplete").copied().filter(|count| *count > 0)?;
@@ -58,7 +70,8 @@ mod tests {
 
     #[test]
     fn dead_letters_are_told_by_code_with_the_field_and_the_most_frequent_first() {
-        let dead = vec![letters("SCIM-409-ELSEWHERE", 1, ""), letters("MAP-FIELD", 30, "employee_id: missing or blank")];
+        let dead =
+            vec![letters("SCIM-409-ELSEWHERE", 1, ""), letters("MAP-FIELD", 30, "employee_id: missing or blank")];
         let told = problems(&Figures { dead, ..Figures::default() }, &Seen::default());
         let counts: Vec<_> = told.iter().map(|problem| (problem.code.as_str(), problem.count)).collect();
         assert_eq!(counts, [("MAP-FIELD", 30), ("SCIM-409-ELSEWHERE", 1)]);

@@ -114,7 +114,7 @@ impl Redis {
         }
         let keys: Vec<_> = entries.iter().map(|entry| self.calls.keys.of(Of::Lane, entry.person.id())).collect();
         let keys = keys.iter().map(Vec::as_slice).collect();
-        match self.calls.run(&scripts::REPLAY, now, keys, args).await?.number()? {
+        match self.calls.run_durably(&scripts::REPLAY, now, keys, args).await?.number()? {
             -1 => Err(unexpected("a lane")),
             was_there => Ok(was_there == 1),
         }
@@ -122,7 +122,7 @@ impl Redis {
 
     pub(super) async fn discard_record(&self, id: JobId) -> Result<bool, StoreError> {
         let args = vec![blob(id).into()];
-        Ok(self.calls.run(&scripts::DISCARD, self.unasked_now(), Vec::new(), args).await?.number()? == 1)
+        Ok(self.calls.run_durably(&scripts::DISCARD, self.unasked_now(), Vec::new(), args).await?.number()? == 1)
     }
 
     pub(super) async fn erase_person(&self, person: &Person) -> Result<bool, StoreError> {
@@ -130,6 +130,6 @@ impl Redis {
         let keys = self.calls.keys.of_person(id);
         let keys = keys.iter().map(Vec::as_slice).collect();
         let args = vec![id.0.to_be_bytes().to_vec().into()];
-        Ok(self.calls.run(&scripts::ERASE, self.unasked_now(), keys, args).await?.number()? == 1)
+        Ok(self.calls.run_durably(&scripts::ERASE, self.unasked_now(), keys, args).await?.number()? == 1)
     }
 }

@@ -4,29 +4,29 @@ use crate::core::person::PersonId;
 
 /// The fixed keys: what Lua calls them, and what follows the prefix.
 pub(super) const FIXED: [(&str, &str); 23] = [
-    ("SCHEMA", "schema"),            // string: the version of all that follows
-    ("CTL", "ctl"),                  // hash: seq, fence, people, tats, and what lua/prelude.lua and lua/tidy.lua keep
-    ("FRESH", "fresh"),              // list: who waits and is due since they came there; see lua/lane.lua
-    ("WAITING", "waiting"),          // zset by since: who else waits
-    ("IDLE", "idle"),                // zset by since, as the next four
-    ("HELD", "held"),                //
-    ("SCHEDULED", "scheduled"),      //
-    ("INCOMPLETE", "incomplete"),    //
-    ("BLOCKED", "blocked"),          //
-    ("DUE", "due"),                  // zset: who is due at a time, those in `fresh` not among them
-    ("LEASES", "leases"),            // zset: who is leased, by when the lease ends
-    ("LEASED", "leased"),            // hash: the leases
-    ("ENTRIES", "entries"),          // hash: source -> entries in inboxes
-    ("TERMS", "terms"),              // zset of one score: word, a zero, person
-    ("OWNERS", "owners"),            // hash: key -> person
-    ("SHARED", "shared"),            // hash: name -> version and document
-    ("DEAD", "dead"),                // hash: id -> dead letter; see lua/dead_rows.lua
-    ("DEAD_AT", "dead:at"),          // zset: id, by when it died
-    ("DEAD_OF", "dead:of"),          // hash: person -> id of their dead letter
-    ("DEAD_COUNT", "dead:count"),    // hash: how many there are
-    ("PAYLOADS", "dead:payloads"),   // hash: id -> record as it was received
-    ("UNMAPPED", "dead:unmapped"),   // zset of one score: person and id
-    ("WAKE", "wake"),                // no key: the channel of the wake-ups
+    ("SCHEMA", "schema"),          // string: the version of all that follows
+    ("CTL", "ctl"),                // hash: seq, fence, people, tats, and what lua/prelude.lua and lua/tidy.lua keep
+    ("FRESH", "fresh"),            // list: who waits and is due since they came there; see lua/lane.lua
+    ("WAITING", "waiting"),        // zset by since: who else waits
+    ("IDLE", "idle"),              // zset by since, as the next four
+    ("HELD", "held"),              //
+    ("SCHEDULED", "scheduled"),    //
+    ("INCOMPLETE", "incomplete"),  //
+    ("BLOCKED", "blocked"),        //
+    ("DUE", "due"),                // zset: who is due at a time, those in `fresh` not among them
+    ("LEASES", "leases"),          // zset: who is leased, by when the lease ends
+    ("LEASED", "leased"),          // hash: the leases
+    ("ENTRIES", "entries"),        // hash: source -> entries in inboxes
+    ("TERMS", "terms"),            // zset of one score: word, a zero, person
+    ("OWNERS", "owners"),          // hash: key -> person
+    ("SHARED", "shared"),          // hash: name -> version and document
+    ("DEAD", "dead"),              // hash: id -> dead letter; see lua/dead_rows.lua
+    ("DEAD_AT", "dead:at"),        // zset: id, by when it died
+    ("DEAD_OF", "dead:of"),        // hash: person -> id of their dead letter
+    ("DEAD_COUNT", "dead:count"),  // hash: how many there are
+    ("PAYLOADS", "dead:payloads"), // hash: id -> record as it was received
+    ("UNMAPPED", "dead:unmapped"), // zset of one score: person and id
+    ("WAKE", "wake"),              // no key: the channel of the wake-ups
 ];
 
 /// What a person's own keys begin with, behind the prefix; their number (8 bytes) follows.

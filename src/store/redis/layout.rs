@@ -110,8 +110,8 @@ impl Head {
         text.push(self.flags & !(HAS_NEWEST | WAKES) | newest | wakes);
         text.extend(time(self.since));
         text.extend(time(self.lane.due.map_or(UnixMs(0), |due| due.max(UnixMs(1)))));
-        text.extend(u32::try_from(self.entries).map_err(|error| too_large(error))?.to_be_bytes());
-        text.extend(u16::try_from(rest.len()).map_err(|error| too_large(error))?.to_be_bytes());
+        text.extend(u32::try_from(self.entries).map_err(too_large)?.to_be_bytes());
+        text.extend(u16::try_from(rest.len()).map_err(too_large)?.to_be_bytes());
         text.extend(rest);
         Ok(text)
     }
@@ -128,14 +128,9 @@ pub(super) fn entries(text: &[u8]) -> Vec<InboxEntry> {
     std::iter::from_fn(&mut one).collect()
 }
 
-/// An entry as it stands in an inbox.
-pub(super) fn entry(seq: u64, bytes: &[u8]) -> Result<Vec<u8>, StoreError> {
-    Ok([&seq.to_be_bytes()[1..], &body(bytes)?].concat())
-}
-
 /// An entry as scripts take it, which give it its place.
 pub(super) fn body(bytes: &[u8]) -> Result<Vec<u8>, StoreError> {
-    let length = u32::try_from(bytes.len()).map_err(|error| too_large(error))?;
+    let length = u32::try_from(bytes.len()).map_err(too_large)?;
     let mut body = Vec::with_capacity(bytes.len() + ENTRY_HEAD_BYTES);
     body.extend(length.to_be_bytes());
     body.extend(bytes);
@@ -169,7 +164,7 @@ pub(super) fn read_dead_row(id: JobId, text: &[u8]) -> Result<DeadRow, StoreErro
 }
 
 fn short(bytes: &[u8]) -> Result<Vec<u8>, StoreError> {
-    let length = u8::try_from(bytes.len()).map_err(|error| too_large(error))?;
+    let length = u8::try_from(bytes.len()).map_err(too_large)?;
     Ok([&[length], bytes].concat())
 }
 
@@ -191,6 +186,11 @@ mod tests {
         let lane = Lane { state: LaneState::Held, due: Some(UnixMs(77)), wakes: false, tag: Some("all".to_owned()) };
         let source = SourceName::parse("hr").unwrap();
         Head { lane, since: UnixMs(5), entries: 3, source, newest: Some([7; 16]), flags: HAS_DOCUMENT | HAS_NEWEST }
+    }
+
+    /// An entry as it stands in an inbox.
+    fn entry(seq: u64, bytes: &[u8]) -> Result<Vec<u8>, StoreError> {
+        Ok([&seq.to_be_bytes()[1..], &body(bytes)?].concat())
     }
 
     #[test]

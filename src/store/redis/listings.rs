@@ -5,7 +5,7 @@ use data_encoding::HEXLOWER;
 use super::keys::{BUCKETS, Keys, Of, bucket_of, in_bucket};
 use super::layout::{Head, entries, letter};
 use super::link::Arg;
-use super::reply::{Reply, parsed, person_of, text_of, unexpected};
+use super::reply::{Pair, Reply, parsed, person_of, text_of, unexpected};
 use super::{Redis, scripts, signed, tell};
 use crate::core::person::PersonId;
 use crate::core::time::UnixMs;
@@ -138,14 +138,8 @@ impl Redis {
         // No text in UTF-8 has a byte of 255.
         let to = [b"(", prefix.as_bytes(), &[255]].concat();
         for _ in 0..LOOKS_MAX {
-            let range: Vec<Arg<'_>> = vec![
-                from.into(),
-                to.as_slice().into(),
-                "BYLEX".into(),
-                "LIMIT".into(),
-                0.into(),
-                WORDS_AT_ONCE.into(),
-            ];
+            let range: Vec<Arg<'_>> =
+                vec![from.into(), to.as_slice().into(), "BYLEX".into(), "LIMIT".into(), 0.into(), WORDS_AT_ONCE.into()];
             let mut reply = self.read(&[Ask::of(&self.calls.keys, "ZRANGE", "TERMS", range)]).await?;
             let members = reply.list()?.all_bytes()?;
             let is_all = members.len() < usize::try_from(WORDS_AT_ONCE).unwrap_or(0);
@@ -275,7 +269,7 @@ impl Redis {
     }
 }
 
-fn dead_bytes(counts: &[(Vec<u8>, Vec<u8>)]) -> Result<u64, StoreError> {
+fn dead_bytes(counts: &[Pair]) -> Result<u64, StoreError> {
     let bytes = counts.iter().find(|(name, _)| name == b"#b").map(|(_, bytes)| parsed(bytes)).transpose()?;
     Ok(bytes.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0))
 }
@@ -285,7 +279,7 @@ fn since_of(bytes: &[u8]) -> i64 {
 }
 
 /// The counts whose names begin so, but for those that are down to nothing.
-fn counts<T: FromIterator<(String, u64)>>(pairs: Vec<(Vec<u8>, Vec<u8>)>, begin: &[u8]) -> Result<T, StoreError> {
+fn counts<T: FromIterator<(String, u64)>>(pairs: Vec<Pair>, begin: &[u8]) -> Result<T, StoreError> {
     let mut counts = Vec::new();
     for (name, count) in pairs {
         let count = u64::try_from(parsed(&count)?).unwrap_or(0);

@@ -266,7 +266,7 @@ impl Store for Redis {
 
     async fn put_shared(&self, name: &str, version: u64, bytes: Bytes) -> Result<bool, StoreError> {
         let args = vec![name.into(), signed(version).into(), bytes[..].into()];
-        match self.calls.run(&scripts::PUT_SHARED, self.unasked_now(), Vec::new(), args).await?.number()? {
+        match self.calls.run_durably(&scripts::PUT_SHARED, self.unasked_now(), Vec::new(), args).await?.number()? {
             -1 => Err(unexpected(&format!("the shared document {name}"))),
             written => Ok(written == 1),
         }

@@ -8,6 +8,9 @@ use crate::core::person::job::JobId;
 use crate::core::time::UnixMs;
 use crate::store::StoreError;
 
+/// A field and its value, or a member and its score.
+pub(super) type Pair = (Vec<u8>, Vec<u8>);
+
 /// A list's elements, taken one after the other.
 pub(super) struct Reply(std::vec::IntoIter<Value>);
 
@@ -50,7 +53,7 @@ impl Reply {
     }
 
     /// The rest, two by two.
-    pub(super) fn pairs(self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+    pub(super) fn pairs(self) -> Result<Vec<Pair>, StoreError> {
         let mut rest = self.all_bytes()?.into_iter();
         Ok(std::iter::from_fn(|| Some((rest.next()?, rest.next()?))).collect())
     }

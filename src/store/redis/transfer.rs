@@ -35,9 +35,7 @@ impl Transfer for Redis {
 
     async fn export(&self, now: UnixMs, section: Section, after: Option<&str>) -> Result<Exported, StoreError> {
         match section {
-            Section::Marks => {
-                Ok(Exported { records: vec![Record::Marks(self.marks().await?)], next: None })
-            }
+            Section::Marks => Ok(Exported { records: vec![Record::Marks(self.marks().await?)], next: None }),
             Section::Remembered => self.export_remembered(now, after.unwrap_or("0")).await,
             Section::People => self.export_people(after).await,
             Section::Inbox => self.export_inboxes(after).await,
@@ -198,7 +196,8 @@ impl Redis {
             let found = entries(lane.get(inbox_at..).unwrap_or_default());
             let is_all = found.len() as u64 == head.entries;
             let taken: usize = found.iter().map(|entry| entry.bytes.len() + ENTRY_HEAD_BYTES).sum();
-            let entry = |entry: crate::store::InboxEntry| Record::Entry { person: *id, seq: entry.seq, bytes: entry.bytes };
+            let entry =
+                |entry: crate::store::InboxEntry| Record::Entry { person: *id, seq: entry.seq, bytes: entry.bytes };
             records.extend(found.into_iter().map(entry));
             if !is_all {
                 return Ok(Exported { records, next: Some(format!("{id}:{}", inbox_at + taken)) });

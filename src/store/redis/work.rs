@@ -137,7 +137,7 @@ impl Redis {
     pub(super) async fn put_entry(&self, now: UnixMs, entry: &NewEntry) -> Result<bool, StoreError> {
         let key = self.calls.keys.of(Of::Lane, entry.person.id());
         let args = vec![body(&entry.bytes)?.into()];
-        match self.calls.run(&scripts::PUT, now, vec![&key], args).await?.number()? {
+        match self.calls.run_durably(&scripts::PUT, now, vec![&key], args).await?.number()? {
             -1 => Err(unexpected(&format!("the lane of {}", entry.person.id()))),
             is_there => Ok(is_there == 1),
         }

@@ -141,7 +141,8 @@ impl Worker {
             turn
         } else {
             let (rate, calls) = (api.rules().rate.rate(), api.calls());
-            let turn = documents::change(self.store.as_ref(), &name, |pace: &mut Pace| Some(pace.turn(rate, calls, now)));
+            let turn =
+                documents::change(self.store.as_ref(), &name, |pace: &mut Pace| Some(pace.turn(rate, calls, now)));
             turn.await?.unwrap_or(now)
         };
         owed.turn = Some(turn);
@@ -151,11 +152,12 @@ impl Worker {
             let code = if pace.closed_until > now { Code::FetchRateLimited } else { Code::FetchPaced };
             return Ok(Gate::Shut(ReadWait::Until { at: turn, code }));
         }
-        let Ok(permit) = reader.room.try_acquire() else {
+        Ok(if let Ok(permit) = reader.room.try_acquire() {
+            Gate::Open(permit)
+        } else {
             let pause_ms = CROWDED_MS + clock::jittered(CROWDED_MS);
-            return Ok(Gate::Shut(ReadWait::Until { at: now.plus_ms(pause_ms), code: Code::FetchPaced }));
-        };
-        Ok(Gate::Open(permit))
+            Gate::Shut(ReadWait::Until { at: now.plus_ms(pause_ms), code: Code::FetchPaced })
+        })
     }
 
     /// Asks and learns until the read ends. With the last status.
@@ -168,7 +170,8 @@ impl Worker {
     ) -> Result<(ReadEnd, Option<u16>), Interrupted> {
         let (system, api) = (&reader.system, reader.system.api());
         let asked = if api.is_list() {
-            let since = documents::read::<ListedUpTo>(self.store.as_ref(), &ListedUpTo::name(&person.source)).await?.0.at;
+            let since =
+                documents::read::<ListedUpTo>(self.store.as_ref(), &ListedUpTo::name(&person.source)).await?.0.at;
             Asked::List { since }
         } else {
             Asked::Person { person: person.clone() }
@@ -248,7 +251,7 @@ impl Worker {
                 is_list = true;
                 if self.hand_on(&person.source, records, now).await? {
                     let up_to = |listed: &mut ListedUpTo| {
-                        listed.at = listed.at.max(Some(began_at));
+                        let _: () = listed.at = listed.at.max(Some(began_at));
                         Some(())
                     };
                     documents::change(self.store.as_ref(), &ListedUpTo::name(&person.source), up_to).await?;
