@@ -74,6 +74,8 @@ impl Template {
                 literal.push('{');
                 rest = inner;
             }
+            parts.push(Part::Slot(slot));
+            rest = after;
         }
         literal.push_str(rest);
         if !literal.is_empty() {
@@ -131,7 +133,8 @@ pub(super) fn percent(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
             encoded.push(char::from(byte));
         } else {
-            encoded.push_str(&format!("%{byte:02X}"));
+            encoded.push('%');
+            encoded.push_str(&data_encoding::HEXUPPER.encode(&[byte]));
         }
     }
     encoded
