@@ -90,6 +90,7 @@ impl Backlog {
                 changes_addresses: true,
                 updates_create: BTreeSet::new(),
                 pages_max: 20,
+                username_tries: 3,
                 locale: "en-US".to_owned(),
             },
             retry: RetryRules {

@@ -170,6 +170,7 @@ pub fn plan_rules(config: &Config) -> PlanRules {
         changes_addresses: config.postman.email_change == EmailChange::Apply,
         updates_create: creates.map(|source| source.name.clone()).collect(),
         pages_max: config.postman.look_up_pages_max,
+        username_tries: config.retry.username_tries,
         locale: config.postman.locale.clone(),
     }
 }

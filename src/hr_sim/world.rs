@@ -205,8 +205,6 @@ impl World {
             let people: Vec<&HrPerson> = self.changed.iter().filter_map(|id| self.people.get(id)).collect();
             shapes::page(asked, &people)
         }
-        let people: Vec<&HrPerson> = self.changed.iter().filter_map(|id| self.people.get(id)).collect();
-        shapes::page(asked, &people)
     }
 
     fn note(&mut self, request: &Request, authorized: bool, is_for_token: bool) {

@@ -290,7 +290,7 @@ impl Worker {
                 CallKind::Write => run.served_writes = true,
             }
         }
-        state.learn(request, outcome, now);
+        state.learn(&self.options.plan, request, outcome, now);
         Ok(())
     }
 

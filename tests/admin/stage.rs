@@ -369,6 +369,7 @@ fn roster(store: Arc<Memory>, clock: Clock) -> Roster {
         changes_addresses: false,
         updates_create: BTreeSet::new(),
         pages_max: 1,
+        username_tries: 3,
         locale: "en-US".to_owned(),
     };
     let free = Rate { calls: 0, window_ms: 60_000 };

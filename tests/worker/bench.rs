@@ -222,6 +222,7 @@ pub(crate) fn worker_options() -> WorkerOptions {
             changes_addresses: true,
             updates_create: std::collections::BTreeSet::new(),
             pages_max: 20,
+            username_tries: 3,
             locale: "en-US".to_owned(),
         },
         retry: RULES,

@@ -74,8 +74,6 @@ impl Template {
                 literal.push('{');
                 rest = inner;
             }
-            parts.push(Part::Slot(slot));
-            rest = after;
         }
         literal.push_str(rest);
         if !literal.is_empty() {

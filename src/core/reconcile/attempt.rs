@@ -1,7 +1,7 @@
 //! What an attempt knows, and how it learns from each answer.
 
 use super::owner;
-use super::plan::address_to_look_for;
+use super::plan::{PlanRules, address_to_look_for};
 use super::reply::Outcome;
 use super::request::{Active, Member, Operation, Request};
 use super::search::Search;
@@ -14,8 +14,6 @@ use crate::core::time::UnixMs;
 
 /// How often a member may have changed between our look and our write before we wait.
 const CHANGED_MAX: u32 = 5;
-/// "Couldn't update this team member's username" is taken at its word ("Try again") so often.
-const USERNAME_TRIES: u32 = 3;
 
 /// What is brought in line, each with trouble of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -188,7 +186,7 @@ impl AttemptState {
     }
 
     /// Takes in what came of `request`.
-    pub fn learn(&mut self, request: &Request, outcome: Outcome, now: UnixMs) {
+    pub fn learn(&mut self, rules: &PlanRules, request: &Request, outcome: Outcome, now: UnixMs) {
         self.calls += 1;
         let operation = request.operation();
         match outcome {
@@ -215,7 +213,7 @@ impl AttemptState {
             }
             Outcome::UsernameRefused => {
                 self.document.progress.username_refused += 1;
-                if self.document.progress.username_refused >= USERNAME_TRIES {
+                if self.document.progress.username_refused >= rules.username_tries {
                     self.refuse(Aspect::Names, Code::ScimUsername, operation);
                 } else {
                     self.end = Some(try_again(Code::ScimUsername, None, false));

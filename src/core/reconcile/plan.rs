@@ -38,6 +38,8 @@ pub struct PlanRules {
     pub updates_create: BTreeSet<SourceName>,
     /// Pages of members read at the most in a look-up.
     pub pages_max: u32,
+    /// So often "Couldn't update this team member's username. Try again" is taken at its word.
+    pub username_tries: u32,
     /// `locale` of members whose HR system tells none.
     pub locale: String,
 }

@@ -37,6 +37,7 @@ fn rules() -> PlanRules {
         changes_addresses: true,
         updates_create: std::collections::BTreeSet::new(),
         pages_max: 20,
+        username_tries: 3,
         locale: "en-US".to_owned(),
     }
 }
@@ -176,7 +177,7 @@ impl World {
                     self.now = self.now.plus_ms(10);
                     let sought = state.sought();
                     let outcome = classify(&request, sought.as_deref(), &reply, self.now);
-                    state.learn(&request, outcome, self.now);
+                    state.learn(&rules(), &request, outcome, self.now);
                     assert!(self.team.calls.len() < 4_000, "calls without end");
                 }
             }

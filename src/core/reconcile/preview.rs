@@ -88,7 +88,7 @@ pub fn preview(
             Step::Send(request) => {
                 preview.note_call(&request);
                 let outcome = answer(&request, &mut member);
-                state.learn(&request, outcome, now);
+                state.learn(rules, &request, outcome, now);
             }
         }
     }
@@ -231,6 +231,7 @@ mod tests {
             changes_addresses: true,
             updates_create: std::collections::BTreeSet::new(),
             pages_max: 20,
+            username_tries: 3,
             locale: "en-US".to_owned(),
         }
     }
