@@ -21,12 +21,13 @@ use figures::{millis, percentile, sorted};
 use process::{Serving, Start};
 use rustix::process::Signal;
 use scim_bridge::clock::{Clock, new_job_id};
-use scim_bridge::core::event::{Change, Email, Event, Names, Person, SourceName};
-use scim_bridge::core::hold::ProbePauses;
 use scim_bridge::core::limiter::Rate;
+use scim_bridge::core::person::{
+    Email, EmploymentState, Entry, Event, EventKind, Facts, Name, Person, SourceName, Stated, Word,
+};
 use scim_bridge::postman_sim::{PostmanSim, SimOptions};
 use scim_bridge::store::embedded::Embedded;
-use scim_bridge::store::{Dedupe, NewDelivery, NewJob, Retention, Store, StoreOptions};
+use scim_bridge::store::{Bounds, Dedupe, NewDelivery, NewEntry, Store, StoreOptions};
 
 type Failed = Box<dyn Error + Send + Sync>;
 
@@ -91,19 +92,25 @@ async fn fill(folder: &Path) -> Result<(), Failed> {
     let options = StoreOptions {
         writes: limit(180),
         reads: limit(300),
-        high_water_jobs: u64::MAX,
-        retention: Retention { finished_ms: u64::MAX / 4, finished_jobs_max: 100_000 },
-        probe_pauses: ProbePauses { first_ms: 30_000, max_ms: 300_000 },
+        bounds: Bounds {
+            entries_max: u64::MAX,
+            dead_letters_max: 100_000,
+            dead_bytes_max: 256 << 20,
+            story_entries_max: 100,
+            story_keep_ms: u64::MAX / 4,
+        },
     };
     let store = Embedded::open(&folder.join("data"), options)?;
     let source = SourceName::parse("hr")?;
     // One delivery for each, as they would have come.
     for from in (0..WAITING).step_by(1_000) {
         let accepts = (from..from + 1_000).map(|n| {
-            let dedupe = Dedupe { key: new_job_id().0.to_be_bytes(), fingerprint: [0; 16], remember_ms: 604_800_000 };
             let (source, store) = (source.clone(), &store);
             async move {
-                let delivery = NewDelivery { jobs: vec![hire(&source, n)?], source, dedupe, unmapped: Vec::new() };
+                let entry = hire(&source, n)?;
+                let key = entry.job.0.to_be_bytes();
+                let dedupe = Some(Dedupe { key, only_while_newest: false, remember_ms: 604_800_000 });
+                let delivery = NewDelivery { entries: vec![entry], source, dedupe, unmapped: Vec::new() };
                 store.accept(Clock::System.now(), delivery).await?;
                 Ok::<_, Failed>(())
             }
@@ -114,17 +121,20 @@ async fn fill(folder: &Path) -> Result<(), Failed> {
     Ok(())
 }
 
-fn hire(source: &SourceName, n: u32) -> Result<NewJob, Failed> {
-    let event = Event {
-        person: Person::parse(source.clone(), &format!("E-{n}"))?,
-        change: Change::Hire {
-            email: Email::parse(&format!("person{n}@example.com"))?,
-            names: Names::parse(Some("Ada"), Some("Lovelace"))?,
-        },
+fn hire(source: &SourceName, n: u32) -> Result<NewEntry, Failed> {
+    let person = Person::parse(source.clone(), &format!("E-{n}"))?;
+    let job = new_job_id(person.id());
+    let name = |name| Name::parse("name", name).map(|name| name.map_or(Stated::None, Stated::Is));
+    let facts = Facts {
+        employment: Some((EmploymentState::Employed, None)),
+        email: Some(Email::parse(&format!("person{n}@example.com"))?),
+        given_name: Some(name("Ada")?),
+        family_name: Some(name("Lovelace")?),
         locale: None,
-        occurred_at: None,
     };
-    Ok(NewJob { id: new_job_id(), event })
+    let event = Event { person: person.clone(), kind: EventKind::Hire, at: None, facts };
+    let entry = Entry { accepted_at: Clock::System.now(), word: Word::Event { job, event: Box::new(event) } };
+    Ok(NewEntry { job, person, bytes: entry.to_bytes().into() })
 }
 
 fn megabytes(bytes: u64) -> f64 {

@@ -1,5 +1,6 @@
-//! Holds the floors of the house: `src/core` stays pure, and an import goes down, never up and never
-//! sideways between rooms of one floor.
+//! Holds the floors of the house: `src/core` stays pure, an import goes down, never up and never sideways
+//! between rooms of one floor, and no two files import each other (but those of
+//! a list that may only become shorter). `docs/architecture.md` says the same.
 
 /// From the top. Rooms of one floor do not know each other.
 const FLOORS: &[&[&str]] = &[
@@ -7,6 +8,7 @@ const FLOORS: &[&[&str]] = &[
     &["cli"],
     &["app"],
     &["intake", "worker", "admin", "postman_sim", "hr_sim"],
+    &["roster"],
     &["store", "scim", "hr", "config"],
     &["clock", "telemetry", "lifecycle", "secret", "peer", "descriptors"],
     &["core"],
@@ -37,64 +39,222 @@ const EFFECTS: &[&str] = &[
     "SystemTime::",
 ];
 
+/// Files that import each other all the same. Take a pair off the list when you part it; add none.
+const TWINS: &[(&str, &str)] = &[
+    ("admin/console/layout.rs", "admin/console/session.rs"),
+    ("admin/letters.rs", "admin/service.rs"),
+    ("cli/demo/script.rs", "cli/demo/stage.rs"),
+    ("cli/people.rs", "cli/person.rs"),
+    ("core/fetch/api.rs", "core/fetch/read.rs"),
+    ("core/fetch/auth.rs", "core/fetch/template.rs"),
+    ("core/mapping/kept.rs", "core/mapping/read.rs"),
+    ("core/person/document.rs", "core/person/mark.rs"),
+    ("core/reconcile/attempt.rs", "core/reconcile/plan.rs"),
+    ("core/reconcile/refusal.rs", "core/reconcile/reply.rs"),
+    ("core/signature/cut.rs", "core/signature/verify.rs"),
+    ("core/signature/dedupe.rs", "core/signature/verify.rs"),
+    ("hr_sim/http.rs", "hr_sim/world.rs"),
+    ("hr_sim/shapes.rs", "hr_sim/world.rs"),
+    ("intake/answer.rs", "intake/server.rs"),
+    ("intake/keys.rs", "intake/source.rs"),
+    ("postman_sim/team.rs", "postman_sim/world.rs"),
+    ("store/embedded/control.rs", "store/embedded/lanes.rs"),
+    ("store/embedded/inbox.rs", "store/embedded/lanes.rs"),
+    ("worker/attempt.rs", "worker/commit.rs"),
+    ("worker/commit.rs", "worker/lease.rs"),
+];
+
 #[cfg(test)]
-mod floors {
+mod sources {
+    use std::collections::BTreeSet;
     use std::fs;
     use std::path::{Path, PathBuf};
 
-    use super::{EFFECTS, FLOORS};
+    /// A file of `src/`, as far as it ships: without comments and tests.
+    pub(super) struct Source {
+        /// Its path below `src/`.
+        pub(super) file: String,
+        /// The first part of that path: `core` for all of `core/`.
+        pub(super) room: String,
+        /// What `crate::` paths call it: `["core", "person"]` for `core/person/mod.rs`.
+        pub(super) module: Vec<String>,
+        pub(super) code: String,
+    }
 
-    fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    pub(super) fn page(name: &str) -> String {
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+    }
+
+    pub(super) fn all() -> Vec<Source> {
+        let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let mut found = Vec::new();
+        list(&src, &mut found);
+        found.sort();
+        assert!(found.len() > 20, "the sources were not found");
+        found.iter().map(|path| read(&src, path)).collect()
+    }
+
+    fn list(folder: &Path, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
-                sources(&path, found);
+                list(&path, found);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 found.push(path);
             }
         }
     }
 
-    fn all_sources() -> Vec<(String, String, String)> {
-        let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-        let mut found = Vec::new();
-        sources(&src, &mut found);
-        assert!(found.len() > 20, "the sources were not found");
-        found
-            .into_iter()
-            .map(|path| {
-                let relative = path.strip_prefix(&src).unwrap();
-                let room = relative.components().next().unwrap().as_os_str().to_string_lossy();
-                let room = room.trim_end_matches(".rs").to_owned();
-                (room, relative.display().to_string(), without_tests_and_comments(&path))
-            })
-            .collect()
+    fn read(src: &Path, path: &Path) -> Source {
+        let relative = path.strip_prefix(src).unwrap().with_extension("");
+        let mut module: Vec<String> =
+            relative.components().map(|part| part.as_os_str().to_string_lossy().into_owned()).collect();
+        let room = module[0].clone();
+        if module.last().is_some_and(|last| last == "mod" || last == "lib") {
+            module.pop();
+        }
+        let file = path.strip_prefix(src).unwrap().display().to_string();
+        Source { file, room, module, code: shipped(path) }
     }
 
-    /// The code that ships: line comments go, and so does everything from a file's test module on.
-    fn without_tests_and_comments(path: &Path) -> String {
+    /// Line comments go, and so do modules of tests.
+    fn shipped(path: &Path) -> String {
         if path.file_stem().is_some_and(|stem| stem.to_string_lossy().ends_with("tests")) {
             return String::new();
         }
         let text = fs::read_to_string(path).unwrap();
-        let shipped = text.split("#[cfg(test)]").next().unwrap_or_default();
-        shipped.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
+        let mut code = String::new();
+        let mut for_tests = false;
+        for line in text.lines() {
+            if line.trim_start() == "#[cfg(test)]" {
+                for_tests = true;
+                continue;
+            }
+            if for_tests && line.starts_with("mod ") && line.ends_with('{') {
+                // By custom a file's tests are the last thing in it.
+                break;
+            }
+            if !for_tests {
+                code.push_str(line.split("//").next().unwrap_or_default());
+                code.push('\n');
+            }
+            // Further attributes belong to the same item.
+            for_tests &= line.trim_start().starts_with("#[");
+        }
+        code
     }
+
+    /// The modules that a file names, by `use` or in passing, each as the parts of its path in the crate. A
+    /// path may go on into a module: to a type, a function.
+    pub(super) fn named(source: &Source) -> BTreeSet<Vec<String>> {
+        let mut paths = BTreeSet::new();
+        let code = &source.code;
+        for start in ["crate::", "scim_bridge::", "super::", "self::"] {
+            for (at, _) in code.match_indices(start) {
+                let before = code[..at].chars().next_back().unwrap_or(' ');
+                if before.is_alphanumeric() || before == '_' || before == ':' {
+                    continue;
+                }
+                for path in tree(&code[at..]).0 {
+                    paths.extend(absolute(&source.module, &path));
+                }
+            }
+        }
+        paths
+    }
+
+    /// The paths of a `use` tree, `a::{b, c::{d, e}}`, and what comes after it.
+    fn tree(text: &str) -> (Vec<Vec<String>>, &str) {
+        let mut rest = text.trim_start();
+        let mut parts: Vec<String> = Vec::new();
+        loop {
+            if let Some(mut inside) = rest.strip_prefix('{') {
+                let mut paths = Vec::new();
+                loop {
+                    let (more, after) = tree(inside);
+                    paths.extend(more.into_iter().map(|path| [parts.clone(), path].concat()));
+                    let after = after.trim_start();
+                    match after.strip_prefix(',') {
+                        Some(next) => inside = next,
+                        None => return (paths, after.strip_prefix('}').unwrap_or(after)),
+                    }
+                }
+            }
+            let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+            if end > 0 {
+                parts.push(rest[..end].to_owned());
+            }
+            rest = &rest[end..];
+            match rest.strip_prefix("::") {
+                Some(next) => rest = next,
+                None => break,
+            }
+        }
+        // `name as other`
+        let renamed = rest.trim_start().strip_prefix("as ").unwrap_or(rest);
+        let end = if renamed.len() == rest.len() { 0 } else { renamed.find([',', '}', ';']).unwrap_or(0) };
+        (vec![parts], &renamed[end..])
+    }
+
+    /// A path as seen from a module, as seen from the crate.
+    fn absolute(module: &[String], path: &[String]) -> Option<Vec<String>> {
+        let mut from = match path.first()?.as_str() {
+            "crate" | "scim_bridge" => Vec::new(),
+            _ => module.to_vec(),
+        };
+        let mut rest = path;
+        while let Some((first, others)) = rest.split_first() {
+            match first.as_str() {
+                "crate" | "scim_bridge" | "self" => {}
+                "super" => drop(from.pop()?),
+                _ => break,
+            }
+            rest = others;
+        }
+        from.extend(rest.iter().cloned());
+        Some(from)
+    }
+}
+
+#[cfg(test)]
+mod floors {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::sources::{self, Source, all, page};
+    use super::{EFFECTS, FLOORS, TWINS};
 
     fn floor_of(room: &str) -> Option<usize> {
         FLOORS.iter().position(|rooms| rooms.contains(&room))
     }
 
     #[test]
-    fn every_room_has_a_floor() {
-        for (room, file, _) in all_sources() {
-            assert!(room == "lib" || floor_of(&room).is_some(), "{file}: say on which floor `{room}` is");
+    fn every_room_has_a_floor_and_every_floor_its_rooms() {
+        let rooms: BTreeSet<String> =
+            all().into_iter().map(|source| source.room).filter(|room| room != "lib").collect();
+        for room in &rooms {
+            assert!(floor_of(room).is_some(), "say on which floor `{room}` is");
+        }
+        for room in FLOORS.iter().copied().flatten() {
+            assert!(rooms.contains(*room), "there is no room `{room}` in src/");
+        }
+    }
+
+    #[test]
+    fn the_document_has_the_same_floors() {
+        let page = page("docs/architecture.md");
+        for (floor, rooms) in FLOORS.iter().enumerate() {
+            let row = page.lines().find(|line| line.starts_with(&format!("| {} |", floor + 1)));
+            let row = row.unwrap_or_else(|| panic!("docs/architecture.md has no floor {}", floor + 1));
+            let named: BTreeSet<&str> =
+                row.split('`').skip(1).step_by(2).filter(|word| floor_of(word).is_some()).collect();
+            let rooms: BTreeSet<&str> = rooms.iter().copied().collect();
+            assert_eq!(named, rooms, "docs/architecture.md, floor {}", floor + 1);
         }
     }
 
     #[test]
     fn the_core_is_pure() {
-        for (room, file, code) in all_sources() {
+        for Source { room, file, code, .. } in all() {
             if room != "core" {
                 continue;
             }
@@ -106,42 +266,69 @@ mod floors {
 
     #[test]
     fn imports_go_down() {
-        for (room, file, code) in all_sources() {
-            let Some(floor) = floor_of(&room) else { continue };
-            for prefix in ["crate::", "scim_bridge::"] {
-                for (at, _) in code.match_indices(prefix) {
-                    let rest = &code[at + prefix.len()..];
-                    let named: Vec<String> = match rest.strip_prefix('{') {
-                        // use crate::{a::b, c};
-                        Some(group) => group
-                            .split(['}', ';'])
-                            .next()
-                            .unwrap_or_default()
-                            .split(',')
-                            .map(|part| part.trim().split("::").next().unwrap_or_default().to_owned())
-                            .collect(),
-                        None => vec![
-                            rest.split(|c: char| !c.is_alphanumeric() && c != '_')
-                                .next()
-                                .unwrap_or_default()
-                                .to_owned(),
-                        ],
-                    };
-                    for target in named {
-                        let Some(below) = floor_of(&target) else { continue };
-                        assert!(
-                            target == room || below > floor,
-                            "{file} imports `{target}`: an import goes down, never up and never sideways"
-                        );
-                    }
+        let mut wrong = Vec::new();
+        for source in all() {
+            let Some(floor) = floor_of(&source.room) else { continue };
+            for path in sources::named(&source) {
+                let Some(target) = path.first() else { continue };
+                if *target != source.room && floor_of(target).is_some_and(|below| below <= floor) {
+                    wrong.push(format!("{} imports `{}`", source.file, path.join("::")));
                 }
             }
+        }
+        assert!(wrong.is_empty(), "an import goes down, never up and never sideways:\n{}", wrong.join("\n"));
+    }
+
+    /// A module and those inside it may know each other; nobody else.
+    #[test]
+    fn no_two_files_import_each_other_but_those_listed() {
+        let sources = all();
+        let files: BTreeMap<&[String], &str> =
+            sources.iter().map(|source| (source.module.as_slice(), source.file.as_str())).collect();
+        let mut imports = BTreeSet::new();
+        for source in &sources {
+            for path in sources::named(source) {
+                let longest = (1..=path.len()).rev().find_map(|end| files.get_key_value(&path[..end]));
+                let Some((module, file)) = longest else { continue };
+                let related = module.starts_with(&source.module) || source.module.starts_with(module);
+                if !related {
+                    imports.insert((source.file.clone(), (*file).to_owned()));
+                }
+            }
+        }
+        assert!(imports.len() > 100, "the imports were not found");
+        let twins: Vec<_> = imports
+            .iter()
+            .filter(|(a, b)| a < b && imports.contains(&(b.clone(), a.clone())))
+            .filter(|(a, b)| !TWINS.contains(&(a.as_str(), b.as_str())))
+            .collect();
+        assert!(twins.is_empty(), "these import each other: {twins:#?}");
+    }
+
+    #[test]
+    fn every_file_is_part_of_the_build() {
+        let sources = all();
+        for source in &sources {
+            let Some((name, parent)) = source.module.split_last() else { continue };
+            if name == "main" {
+                continue;
+            }
+            // In the text as it is: tests are modules, too, and may be in a file beside what they test.
+            let beside = format!("#[path = \"{name}.rs\"]");
+            let declared = sources.iter().filter(|other| other.module.starts_with(parent)).any(|other| {
+                page(&format!("src/{}", other.file)).lines().map(str::trim).any(|line| {
+                    let line = line.strip_prefix("pub ").or(line.strip_prefix("pub(crate) ")).unwrap_or(line);
+                    let line = line.strip_prefix("pub(super) ").unwrap_or(line);
+                    (other.module == parent && line == format!("mod {name};")) || line == beside
+                })
+            });
+            assert!(declared, "src/{} is in nobody's `mod`: nothing compiles it", source.file);
         }
     }
 
     #[test]
     fn the_store_meets_neither_configuration_nor_wire_and_the_stand_in_is_a_stranger() {
-        for (room, file, code) in all_sources() {
+        for Source { room, file, code, .. } in all() {
             let strangers: &[&str] = match room.as_str() {
                 "store" => &["crate::config", "crate::scim", "reqwest", "actix"],
                 "postman_sim" => &["crate::scim", "crate::core::reconcile", "crate::core::person"],

@@ -3,29 +3,34 @@
 #[cfg(test)]
 mod pages {
     use std::fs;
-    use std::path::Path;
+    use std::path::{Path, PathBuf};
 
-    use scim_bridge::config::ConfigCode;
+    use scim_bridge::config::{ConfigCode, presets};
     use scim_bridge::core::code::Code;
     use scim_bridge::telemetry::metrics::FAMILIES;
 
-    const PAGES: [&str; 12] = [
-        "CHANGELOG.md",
-        "README.md",
-        "docs/benchmarks.md",
-        "docs/configuration.md",
-        "docs/container.md",
-        "docs/deploy.md",
-        "docs/failures.md",
-        "docs/operating.md",
-        "docs/redis.md",
-        "docs/security.md",
-        "docs/upgrade.md",
-        "helm/README.md",
-    ];
+    fn root() -> &'static Path {
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+    }
 
-    fn page(name: &str) -> String {
-        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+    /// All pages that are read on their own, by their paths in the project.
+    fn pages() -> Vec<PathBuf> {
+        let mut pages = Vec::new();
+        for folder in ["", "docs", "docs/adr", "helm"] {
+            for entry in fs::read_dir(root().join(folder)).unwrap() {
+                let path = entry.unwrap().path();
+                if path.extension().is_some_and(|extension| extension == "md") {
+                    pages.push(path.strip_prefix(root()).unwrap().to_owned());
+                }
+            }
+        }
+        assert!(pages.len() > 15, "the pages were not found");
+        pages.sort();
+        pages
+    }
+
+    fn page(name: impl AsRef<Path>) -> String {
+        fs::read_to_string(root().join(name)).unwrap()
     }
 
     #[test]
@@ -46,29 +51,58 @@ mod pages {
     }
 
     #[test]
+    fn every_preset_is_told_of() {
+        for name in presets::names() {
+            assert!(page("docs/hr-systems.md").contains(&format!("\n| `{name}` | ")), "docs/hr-systems.md: {name}");
+            assert!(page("docs/configuration.md").contains(&format!("`{name}`")), "docs/configuration.md: {name}");
+        }
+    }
+
+    #[test]
     fn the_pages_name_only_metrics_that_exist() {
-        for name in PAGES {
-            let page = page(name);
+        for name in pages() {
+            let page = page(&name);
             for (at, _) in page.match_indices("scim_bridge_") {
                 let metric: String = page[at..]
                     .chars()
                     .take_while(|c| c.is_ascii_lowercase() || *c == '_' || c.is_ascii_digit())
                     .collect();
-                assert!(FAMILIES.iter().any(|family| family.name == metric), "{name} names {metric}");
+                assert!(FAMILIES.iter().any(|family| family.name == metric), "{} names {metric}", name.display());
             }
         }
     }
 
     #[test]
-    fn the_pages_that_are_linked_are_there() {
-        for name in PAGES {
-            let page = page(name);
-            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+    fn the_pages_and_headings_that_are_linked_are_there() {
+        let mut missing = Vec::new();
+        for name in pages() {
+            let page = page(&name);
             for (at, _) in page.match_indices("](") {
-                let target = page[at + 2..].split([')', '#']).next().unwrap();
-                let elsewhere = target.is_empty() || target.starts_with("http");
-                assert!(elsewhere || folder.parent().unwrap().join(target).exists(), "{name} links to {target}");
+                let target = page[at + 2..].split(')').next().unwrap();
+                if target.starts_with("http") {
+                    continue;
+                }
+                let (file, heading) = target.split_once('#').unwrap_or((target, ""));
+                let path = if file.is_empty() { name.clone() } else { name.parent().unwrap().join(file) };
+                let is_there = root().join(&path).exists()
+                    && (heading.is_empty()
+                        || self::page(&path).lines().any(|line| anchor(line) == Some(heading.to_owned())));
+                if !is_there {
+                    missing.push(format!("{} links to {target}", name.display()));
+                }
             }
         }
+        assert!(missing.is_empty(), "{}", missing.join("\n"));
+    }
+
+    /// How a heading is linked to, as GitHub makes it.
+    fn anchor(line: &str) -> Option<String> {
+        let heading = line.strip_prefix('#')?.trim_start_matches('#').strip_prefix(' ')?;
+        let kept = heading
+            .to_lowercase()
+            .chars()
+            .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'))
+            .collect::<String>();
+        Some(kept.replace(' ', "-"))
     }
 }

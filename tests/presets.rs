@@ -27,10 +27,12 @@ fn expected() -> toml::Table {
 /// A source of this preset, with nothing but its secret (and the user, for Basic).
 fn load(preset: &str, expected: &toml::Table) -> Config {
     let secret = expected["secret"].as_str().unwrap();
-    let username = expected.get("username").map(|name| format!("signature = {{ username = {name} }}")).unwrap_or_default();
+    let username =
+        expected.get("username").map(|name| format!("signature = {{ username = {name} }}")).unwrap_or_default();
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("c.toml");
-    fs::write(&path, format!("[[source]]\nname = 'hr'\npreset = '{preset}'\nsecrets = ['{secret}']\n{username}")).unwrap();
+    fs::write(&path, format!("[[source]]\nname = 'hr'\npreset = '{preset}'\nsecrets = ['{secret}']\n{username}"))
+        .unwrap();
     let env = [("POSTMAN_SCIM_KEY".to_owned(), "PMAK-0".to_owned())];
     Config::load(Some(&path), env.into_iter()).unwrap_or_else(|errors| panic!("{preset}: {errors}"))
 }
@@ -56,7 +58,8 @@ fn outcome(config: &Config, delivery: Delivery) -> Vec<String> {
     let verifier = Verifier::new(source.signature.clone()).unwrap();
     let secrets: Vec<_> = source.secrets.iter().map(|secret| secret.secret.current()).collect();
     let keys = Keys::prepare(&source.signature, secrets.iter().map(|secret| (&**secret, None)));
-    let kind = String::from_utf8(delivery.headers.iter().find(|(name, _)| name == "content-type").unwrap().1.clone()).unwrap();
+    let kind =
+        String::from_utf8(delivery.headers.iter().find(|(name, _)| name == "content-type").unwrap().1.clone()).unwrap();
     assert!(source.content_types.contains(&kind), "{kind} is taken");
     if verifier.unsigned_handshake(&keys, &delivery).is_some() {
         return vec!["handshake".to_owned()];
@@ -77,7 +80,9 @@ fn shown(record: Record) -> String {
             assert!(dropped.iter().all(|problem| problem.field == "email"), "{dropped:?}");
             shown_event(&event)
         }
-        Record::Ignored(ignored) => format!("ignored: {} {}", ignored.why.as_str(), ignored.type_value.unwrap_or_default()),
+        Record::Ignored(ignored) => {
+            format!("ignored: {} {}", ignored.why.as_str(), ignored.type_value.unwrap_or_default())
+        }
         Record::Unmapped { code, detail, .. } => format!("unmapped {code}: {}", detail.split(" (").next().unwrap()),
     }
 }
@@ -93,7 +98,8 @@ fn shown_event(event: &Event) -> String {
         let word = if state == EmploymentState::Left { "left" } else { "employed" };
         told.push(from.map_or(word.to_owned(), |from| format!("{word} from {from}")));
     }
-    let name = |name: &Option<Stated<Name>>| name.as_ref().map(|name| name.value().map_or("(none)", Name::as_str).to_owned());
+    let name =
+        |name: &Option<Stated<Name>>| name.as_ref().map(|name| name.value().map_or("(none)", Name::as_str).to_owned());
     told.extend(facts.email.as_ref().map(|email| format!("email {}", email.lower())));
     told.extend(name(&facts.given_name).map(|name| format!("given {name}")));
     told.extend(name(&facts.family_name).map(|name| format!("family {name}")));
@@ -105,7 +111,10 @@ fn every_preset_has_deliveries_and_every_delivery_becomes_what_it_should() {
     let expected = expected();
     let mut wrong = Vec::new();
     for preset in presets::names() {
-        let table = expected.get(preset).and_then(toml::Value::as_table).unwrap_or_else(|| panic!("{preset} has no deliveries"));
+        let table = expected
+            .get(preset)
+            .and_then(toml::Value::as_table)
+            .unwrap_or_else(|| panic!("{preset} has no deliveries"));
         let config = load(preset, table);
         for (file, lines) in table.iter().filter(|(name, _)| name.ends_with(".http")) {
             let outcome = outcome(&config, read(&folder().join(preset).join(file)));

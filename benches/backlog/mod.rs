@@ -1,19 +1,24 @@
 //! A backlog of hires in a store, a stand-in with the same limits, and a worker for them.
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
 use scim_bridge::clock::{Clock, new_job_id};
-use scim_bridge::core::event::{Change, Email, Event, Names, Person, SourceName};
+use scim_bridge::core::guard::GuardOptions;
 use scim_bridge::core::hold::ProbePauses;
 use scim_bridge::core::limiter::Rate;
-use scim_bridge::core::verdict::RetryRules;
+use scim_bridge::core::person::{
+    Email, EmploymentState, Entry, Event, EventKind, Facts, Name, Person, SourceName, Stated, Word,
+};
+use scim_bridge::core::reconcile::plan::PlanRules;
+use scim_bridge::core::reconcile::verdict::RetryRules;
 use scim_bridge::postman_sim::{PostmanSim, SimOptions};
 use scim_bridge::scim::{Auth, Client, ClientOptions};
 use scim_bridge::secret::LiveSecret;
 use scim_bridge::store::redis::StoreClock;
-use scim_bridge::store::{Dedupe, NewDelivery, NewJob, Retention, Store, StoreOptions};
+use scim_bridge::store::{Bounds, NewDelivery, NewEntry, Store, StoreOptions};
 use scim_bridge::worker::{Worker, WorkerOptions};
 
 use crate::place::{Engine, Place};
@@ -26,6 +31,7 @@ const BATCH: u64 = 1_000;
 pub(crate) struct Backlog {
     pub(crate) sim: PostmanSim,
     store: Arc<dyn Store>,
+    hires: u64,
     rate: Rate,
     concurrency: usize,
     _place: Place,
@@ -38,16 +44,20 @@ impl Backlog {
         let options = StoreOptions {
             writes: rate,
             reads: rate,
-            high_water_jobs: hires + 1,
-            retention: Retention { finished_ms: u64::MAX / 4, finished_jobs_max: hires },
-            probe_pauses: ProbePauses { first_ms: 30_000, max_ms: 300_000 },
+            bounds: Bounds {
+                // One source may have half of it.
+                entries_max: 2 * hires,
+                dead_letters_max: 100,
+                dead_bytes_max: 1_000_000,
+                story_entries_max: 100,
+                story_keep_ms: u64::MAX / 4,
+            },
         };
         let store = place.open(options, StoreClock::Server)?;
         let source = SourceName::parse("hr")?;
         for from in (0..hires).step_by(usize::try_from(BATCH)?) {
-            let jobs = (from..hires.min(from + BATCH)).map(hire).collect::<Result<Vec<_>, Failed>>()?;
-            let dedupe = Dedupe { key: new_job_id().0.to_be_bytes(), fingerprint: [0; 16], remember_ms: 1 };
-            let delivery = NewDelivery { source: source.clone(), dedupe, jobs, unmapped: Vec::new() };
+            let entries = (from..hires.min(from + BATCH)).map(hire).collect::<Result<Vec<_>, Failed>>()?;
+            let delivery = NewDelivery { source: source.clone(), dedupe: None, entries, unmapped: Vec::new() };
             store.accept(Clock::System.now(), delivery).await?;
         }
         let sim = PostmanSim::start(SimOptions {
@@ -56,7 +66,7 @@ impl Backlog {
             window_ms: rate.window_ms,
             ..SimOptions::default()
         })?;
-        Ok(Self { sim, store, rate, concurrency, _place: place })
+        Ok(Self { sim, store, hires, rate, concurrency, _place: place })
     }
 
     pub(crate) fn worker(&self) -> Result<Worker, Failed> {
@@ -75,35 +85,50 @@ impl Backlog {
             lease_ms: 60_000,
             call_timeout_ms: 20_000,
             rate_window_ms: self.rate.window_ms,
-            look_up_pages_max: 20,
+            plan: PlanRules {
+                read_lag_ms: 60_000,
+                changes_addresses: true,
+                updates_create: BTreeSet::new(),
+                pages_max: 20,
+                locale: "en-US".to_owned(),
+            },
             retry: RetryRules {
                 first_ms: 1000,
                 max_ms: 900_000,
                 give_up_after_ms: 72 * 3_600_000,
-                not_found_tries: 5,
-                username_tries: 3,
+                suspicion_ms: 120_000,
                 take_overs_max: 3,
+            },
+            probe_pauses: ProbePauses { first_ms: 30_000, max_ms: 300_000 },
+            guard: GuardOptions {
+                leaves_max: 25,
+                leaves_percent: 10,
+                address_changes_max: 25,
+                window_ms: 24 * 3_600_000,
             },
         };
         Ok(Worker::new(self.store.clone(), client, Clock::System, options))
     }
 
-    /// How many jobs are done.
+    /// How many people are in line.
     pub(crate) async fn done(&self) -> Result<u64, Failed> {
-        let stats = self.store.stats(Clock::System.now()).await?;
-        Ok(stats.jobs.get("done").copied().unwrap_or(0))
+        let waiting: u64 = self.store.stats().await?.lanes.values().sum();
+        Ok(self.hires.saturating_sub(waiting))
     }
 }
 
-fn hire(n: u64) -> Result<NewJob, Failed> {
-    let event = Event {
-        person: Person::parse(SourceName::parse("hr")?, &format!("E-{n:06}"))?,
-        change: Change::Hire {
-            email: Email::parse(&format!("person{n:06}@example.com"))?,
-            names: Names::parse(Some("Ada"), Some("Lovelace"))?,
-        },
+fn hire(n: u64) -> Result<NewEntry, Failed> {
+    let person = Person::parse(SourceName::parse("hr")?, &format!("E-{n:06}"))?;
+    let (now, job) = (Clock::System.now(), new_job_id(person.id()));
+    let name = |name| Name::parse("name", name).map(|name| name.map_or(Stated::None, Stated::Is));
+    let facts = Facts {
+        employment: Some((EmploymentState::Employed, None)),
+        email: Some(Email::parse(&format!("person{n:06}@example.com"))?),
+        given_name: Some(name("Ada")?),
+        family_name: Some(name("Lovelace")?),
         locale: None,
-        occurred_at: Some(Clock::System.now()),
     };
-    Ok(NewJob { id: new_job_id(), event })
+    let event = Event { person: person.clone(), kind: EventKind::Hire, at: Some(now), facts };
+    let entry = Entry { accepted_at: now, word: Word::Event { job, event: Box::new(event) } };
+    Ok(NewEntry { job, person, bytes: entry.to_bytes().into() })
 }

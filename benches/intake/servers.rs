@@ -6,16 +6,15 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use data_encoding::BASE64;
 use hmac::{Hmac, KeyInit, Mac};
 use scim_bridge::clock::Clock;
-use scim_bridge::core::event::SourceName;
-use scim_bridge::core::hold::ProbePauses;
 use scim_bridge::core::limiter::Rate;
 use scim_bridge::core::mapping::Mapping;
+use scim_bridge::core::person::SourceName;
 use scim_bridge::core::signature::Scheme;
 use scim_bridge::intake::{Intake, IntakeOptions, Services, Source, SourceSecret};
 use scim_bridge::lifecycle::Lifecycle;
 use scim_bridge::secret::LiveSecret;
 use scim_bridge::store::redis::StoreClock;
-use scim_bridge::store::{Retention, StoreOptions};
+use scim_bridge::store::{Bounds, StoreOptions};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 use tokio_util::sync::CancellationToken;
@@ -56,13 +55,18 @@ pub(crate) async fn bridge(place: &Place, scheme: Scheme, secret: SecretString) 
     let options = StoreOptions {
         writes: Rate { calls: 180, window_ms: 60_000 },
         reads: Rate { calls: 300, window_ms: 60_000 },
-        high_water_jobs: u64::MAX,
-        retention: Retention { finished_ms: 30 * DAY_MS, finished_jobs_max: 100_000 },
-        probe_pauses: ProbePauses { first_ms: 30_000, max_ms: 300_000 },
+        bounds: Bounds {
+            // Nobody takes out of it what the rounds put in.
+            entries_max: u64::MAX,
+            dead_letters_max: 100_000,
+            dead_bytes_max: 256 << 20,
+            story_entries_max: 100,
+            story_keep_ms: 30 * DAY_MS,
+        },
     };
     let store = place.open(options, StoreClock::Server)?;
     // As `app` does: the connection's task belongs to this runtime, and not to a thread of the listener's.
-    store.ping().await?;
+    store.check().await?;
     let source = Source {
         name: SourceName::parse("hr")?,
         scheme,

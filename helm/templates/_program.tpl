@@ -5,6 +5,7 @@ and says when one of these is to change.
 
 {{/* Configuration keys that the chart sets as soon as there are such, with commas between them. */}}
 {{- define "scim-bridge.program.keys" -}}
+postman.team
 {{- end -}}
 
 {{/* Whether a process starts without the secrets that its role does not read: `true` or `false`. */}}

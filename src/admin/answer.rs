@@ -47,7 +47,8 @@ pub fn answer(whole: &WholePerson, holds: &Holds) -> Answer {
         let sentence = format!("What is kept of them cannot be read: {unreadable}.");
         return waiting(whole, sentence, Some(Code::StoreDamaged));
     }
-    let state = if row.lane.state == LaneState::Idle && row.inbox_entries > 0 { LaneState::Waiting } else { row.lane.state };
+    let state =
+        if row.lane.state == LaneState::Idle && row.inbox_entries > 0 { LaneState::Waiting } else { row.lane.state };
     match state {
         LaneState::Idle => Answer { sentence: settled(whole), waits_for: None },
         LaneState::Running => waiting(whole, "They are being brought in line at this moment.".to_owned(), None),
@@ -100,7 +101,8 @@ fn held(whole: &WholePerson, holds: &Holds) -> Answer {
 }
 
 fn behind(whole: &WholePerson, hold: &Hold) -> Answer {
-    let sentence = format!("They wait, unharmed, because of the hold `{}` ({}): {}", hold.scope, hold.code, hold.code.title());
+    let sentence =
+        format!("They wait, unharmed, because of the hold `{}` ({}): {}", hold.scope, hold.code, hold.code.title());
     let mut answer = waiting(whole, sentence, Some(hold.code));
     if let Some(waits_for) = &mut answer.waits_for {
         waits_for.hold = Some(hold.scope.clone());
@@ -151,7 +153,10 @@ fn settled(whole: &WholePerson) -> String {
         return "Nothing that is still kept says anything about them.".to_owned();
     };
     if let Some(closed) = &document.record.closed {
-        return format!("Their member belongs to {} since {}: words about this record are kept, not applied.", closed.to, closed.at);
+        return format!(
+            "Their member belongs to {} since {}: words about this record are kept, not applied.",
+            closed.to, closed.at
+        );
     }
     let ended = whole.story.iter().rev().find_map(|entry| match &entry.note {
         Note::Ended { outcome, .. } => Some((entry.at, *outcome)),
@@ -159,7 +164,9 @@ fn settled(whole: &WholePerson) -> String {
     });
     let how = ended.map_or_else(|| "They are in line.".to_owned(), |(at, outcome)| ended_so(at, outcome));
     if document.switched_off_elsewhere {
-        return format!("{how} Since then somebody switched them off in Postman, although HR says that they are employed.");
+        return format!(
+            "{how} Since then somebody switched them off in Postman, although HR says that they are employed."
+        );
     }
     match document.record.employment.newest().map(|word| word.state) {
         Some(EmploymentState::Left) if document.member.is_some() => format!("{how} HR says that they have left."),
@@ -184,7 +191,9 @@ fn ended_so(at: UnixMs, outcome: Finished) -> String {
             format!("Looked for at {at}: they are not in the team, and HR has not called them hired.")
         }
         Finished::HandedOver => format!("At {at} their member was handed over to another record."),
-        Finished::Discarded => format!("An operator discarded what blocked them at {at}: HR's next word is followed again."),
+        Finished::Discarded => {
+            format!("An operator discarded what blocked them at {at}: HR's next word is followed again.")
+        }
     }
 }
 
@@ -211,7 +220,8 @@ mod tests {
         let mut document = Document::new(person.clone());
         change(&mut document);
         let lane = Lane { state, due: Some(UnixMs(60_000)), wakes: true, tag: Some("creates".to_owned()) };
-        let row = PersonRow { id: person.id(), document: None, lane, since: UnixMs(5), inbox_entries: 0, inbox: Vec::new() };
+        let row =
+            PersonRow { id: person.id(), document: None, lane, since: UnixMs(5), inbox_entries: 0, inbox: Vec::new() };
         let view = PersonView { person, row, document: Some(document), unreadable: None, inbox: Vec::new() };
         WholePerson { view, story: Vec::new(), story_dropped: 0 }
     }
@@ -242,7 +252,10 @@ mod tests {
 
     #[test]
     fn whoever_waits_for_hr_is_told_what_is_missing() {
-        let answer = answer(&whole(LaneState::Incomplete, |document| document.missing = vec!["email".to_owned()]), &Holds::default());
+        let answer = answer(
+            &whole(LaneState::Incomplete, |document| document.missing = vec!["email".to_owned()]),
+            &Holds::default(),
+        );
         assert!(answer.sentence.contains("has not told email"), "{answer:?}");
         assert_eq!(answer.waits_for.unwrap().missing, ["email"]);
     }

@@ -103,7 +103,13 @@ impl AdminError {
             Self::SourceGone(_) => "source_gone",
             Self::ForeignForm => "foreign_form",
             Self::Store(StoreError::Unavailable(_) | StoreError::Trouble { .. }) => "store_unavailable",
-            Self::Store(StoreError::InUse { .. } | StoreError::NewerSchema { .. } | StoreError::OlderSchema { .. } | StoreError::OtherTarget { .. } | StoreError::Damaged(_))
+            Self::Store(
+                StoreError::InUse { .. }
+                | StoreError::NewerSchema { .. }
+                | StoreError::OlderSchema { .. }
+                | StoreError::OtherTarget { .. }
+                | StoreError::Damaged(_),
+            )
             | Self::Internal(_) => "internal",
         }
     }
@@ -114,7 +120,13 @@ impl AdminError {
         match self {
             Self::Store(StoreError::Unavailable(_)) => "the store cannot be reached or written".to_owned(),
             Self::Store(StoreError::Trouble { code, .. }) => format!("{code}: {}", code.title()),
-            Self::Store(StoreError::InUse { .. } | StoreError::NewerSchema { .. } | StoreError::OlderSchema { .. } | StoreError::OtherTarget { .. } | StoreError::Damaged(_))
+            Self::Store(
+                StoreError::InUse { .. }
+                | StoreError::NewerSchema { .. }
+                | StoreError::OlderSchema { .. }
+                | StoreError::OtherTarget { .. }
+                | StoreError::Damaged(_),
+            )
             | Self::Internal(_) => "something went wrong inside scim-bridge".to_owned(),
             Self::Unauthorized
             | Self::ReadOnly
@@ -147,7 +159,13 @@ impl AdminError {
             Self::SourceGone(_) => "Configure the source again, or discard it.",
             Self::ForeignForm => "Go back, reload the page and try again.",
             Self::Store(StoreError::Unavailable(_)) => "Try again in some seconds; if it lasts, see the log.",
-            Self::Store(StoreError::InUse { .. } | StoreError::NewerSchema { .. } | StoreError::OlderSchema { .. } | StoreError::OtherTarget { .. } | StoreError::Damaged(_))
+            Self::Store(
+                StoreError::InUse { .. }
+                | StoreError::NewerSchema { .. }
+                | StoreError::OlderSchema { .. }
+                | StoreError::OtherTarget { .. }
+                | StoreError::Damaged(_),
+            )
             | Self::Internal(_) => "See the log at this time.",
         }
     }
@@ -199,7 +217,13 @@ impl ResponseError for AdminError {
             Self::ForeignForm | Self::ReadOnly => StatusCode::FORBIDDEN,
             Self::Several(_) => StatusCode::CONFLICT,
             Self::Store(StoreError::Unavailable(_) | StoreError::Trouble { .. }) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Store(StoreError::InUse { .. } | StoreError::NewerSchema { .. } | StoreError::OlderSchema { .. } | StoreError::OtherTarget { .. } | StoreError::Damaged(_))
+            Self::Store(
+                StoreError::InUse { .. }
+                | StoreError::NewerSchema { .. }
+                | StoreError::OlderSchema { .. }
+                | StoreError::OtherTarget { .. }
+                | StoreError::Damaged(_),
+            )
             | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -242,7 +266,13 @@ pub(super) fn decorate(error: &AdminError, headers: &mut HeaderMap) {
         | AdminError::SourceGone(_)
         | AdminError::ForeignForm
         | AdminError::Internal(_)
-        | AdminError::Store(StoreError::InUse { .. } | StoreError::NewerSchema { .. } | StoreError::OlderSchema { .. } | StoreError::OtherTarget { .. } | StoreError::Damaged(_)) => {}
+        | AdminError::Store(
+            StoreError::InUse { .. }
+            | StoreError::NewerSchema { .. }
+            | StoreError::OlderSchema { .. }
+            | StoreError::OtherTarget { .. }
+            | StoreError::Damaged(_),
+        ) => {}
     }
 }
 

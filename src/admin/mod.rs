@@ -50,8 +50,7 @@ const CONNECTIONS_MAX: usize = 256;
 /// How long requests in flight may take after the listener closed.
 const CLOSE_GRACE_S: u64 = 2;
 /// Nothing but our own style sheet, script and forms; nothing inline, no frame, no foreign anything.
-const CSP: &str =
-    "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+const CSP: &str = "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// How the admin listener is set up.
 #[derive(Debug, Clone, Default)]

@@ -1,8 +1,11 @@
 //! The whole at a glance: figures, holds, and what needs attention.
 
+use std::collections::BTreeMap;
+
 use super::error::AdminError;
 use super::service::AdminState;
 use super::shared;
+use crate::core::hold::Holds;
 use crate::core::person::{Document, Mark};
 use crate::core::problems::{DeadFigure, Figures, ImportFigure, MarkFigure, Problem, Seen, SourceFigures, problems};
 use crate::core::tally::{self, Ledger};
@@ -14,6 +17,9 @@ use crate::store::{DeadFilter, LaneState, Page, Stats};
 const CODES_MAX: usize = 40;
 /// People with a mark that are counted, one by one.
 const MARKED_MAX: u64 = 2_000;
+
+/// People behind several holds that are counted, one by one.
+const HELD_MAX: usize = 5_000;
 
 /// Figures, and what needs attention.
 #[derive(Debug, Clone)]
@@ -31,11 +37,12 @@ impl AdminState {
     pub async fn overview(&self) -> Result<Overview, AdminError> {
         let stats = self.store.stats().await?;
         let seen: Seen = shared::read(&*self.store, shared::SEEN).await?;
-        let now = self.now();
+        let (now, holds) = (self.now(), self.holds().await?);
         let figures = Figures {
             now,
             up_since: self.started_at,
             people: stats.lanes.clone(),
+            held: self.held(&holds).await?,
             oldest_due_at: stats.oldest_due_at.filter(|at| *at <= now),
             oldest_incomplete_at: self.oldest_incomplete(&stats).await?,
             entries: stats.entries.clone(),
@@ -43,7 +50,7 @@ impl AdminState {
             dead_by_source: stats.dead_by_source.clone(),
             dead_bytes: stats.dead_bytes,
             bounds: self.bounds,
-            holds: self.holds().await?,
+            holds,
             activity: shared::read(&*self.store, shared::ACTIVITY).await?,
             processes: shared::read(&*self.store, shared::PROCESSES).await?,
             sources: self.source_figures().await?,
@@ -65,6 +72,27 @@ impl AdminState {
         Ok(self.sources.iter().map(of).collect())
     }
 
+    /// How many wait behind each hold, where there are several: counted one by one, the first
+    /// [`HELD_MAX`] of them.
+    async fn held(&self, holds: &Holds) -> Result<BTreeMap<String, u64>, AdminError> {
+        let mut held = BTreeMap::new();
+        if holds.holds.len() < 2 {
+            return Ok(held);
+        }
+        let (mut page, mut seen) = (Page { rows_max: 500, after: None }, 0);
+        loop {
+            let listed = self.store.lanes(LaneState::Held, &page).await?;
+            seen += listed.rows.len();
+            for tag in listed.rows.into_iter().filter_map(|row| row.lane.tag) {
+                *held.entry(tag).or_default() += 1;
+            }
+            match listed.next {
+                Some(next) if seen < HELD_MAX => page.after = Some(next),
+                Some(_) | None => return Ok(held),
+            }
+        }
+    }
+
     /// What the last import of each source refused.
     async fn import_figures(&self) -> Result<Vec<ImportFigure>, AdminError> {
         let imports = self.roster.imports().await?;
@@ -76,11 +104,10 @@ impl AdminState {
     }
 
     async fn oldest_incomplete(&self, stats: &Stats) -> Result<Option<UnixMs>, AdminError> {
-        let state = LaneState::Incomplete;
-        if stats.lanes.get(state.as_str()).is_none_or(|n| *n == 0) {
+        if stats.lanes.get(LaneState::Incomplete.as_str()).is_none_or(|n| *n == 0) {
             return Ok(None);
         }
-        let first = self.store.lanes(state, &Page { rows_max: 1, after: None }).await?;
+        let first = self.store.lanes(LaneState::Incomplete, &Page { rows_max: 1, after: None }).await?;
         Ok(first.rows.first().map(|row| row.since))
     }
 

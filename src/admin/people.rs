@@ -319,9 +319,7 @@ impl AdminState {
         }
         let id = person.id();
         let number = id.to_string();
-        let is_theirs = |target: &str| {
-            target == number || JobId::parse(target).is_some_and(|job| job.person() == id)
-        };
+        let is_theirs = |target: &str| target == number || JobId::parse(target).is_some_and(|job| job.person() == id);
         let forget = |audit: &mut Audit| {
             audit.forget_reasons(is_theirs);
             Some(())
@@ -347,7 +345,10 @@ fn nameless(person: &Person, row: PersonRow) -> PersonView {
 
 fn search_words(text: &str) -> Vec<String> {
     // Marks begin with a control character: nobody finds people by typing one.
-    text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()).map(str::to_lowercase).collect()
+    text.split(|c: char| c.is_whitespace() || c.is_control())
+        .filter(|word| !word.is_empty())
+        .map(str::to_lowercase)
+        .collect()
 }
 
 /// Whether the text is an address, an employee id or a whole name of theirs, and not only its beginning.

@@ -30,7 +30,8 @@ pub(super) fn note_text(note: &Note) -> String {
     match note {
         Note::Received { kind, told_at, facts, news, .. } => {
             let facts = if facts.is_empty() { "nothing".to_owned() } else { facts.join(", ") };
-            let news = if news.is_empty() { "none of it is news".to_owned() } else { format!("news: {}", news.join(", ")) };
+            let news =
+                if news.is_empty() { "none of it is news".to_owned() } else { format!("news: {}", news.join(", ")) };
             let told = told_at.map(|at| format!(", as of {at}")).unwrap_or_default();
             format!("HR sent an event ({kind}{told}) that states {facts}; {news}")
         }

@@ -39,8 +39,13 @@ pub(super) async fn lift_what_a_key_can_cause(store: &dyn Store, why: &str) -> R
         let caused = |scope: &HoldScope, holds: &Holds| {
             holds.get(scope).is_some_and(|hold| is_caused_by_key(hold.code) && !is_lifted_by_hand(hold.code))
         };
-        let scopes: Vec<HoldScope> =
-            [HoldScope::All, HoldScope::Writes].into_iter().filter(|scope| caused(scope, holds)).collect();
+        let of_fetches =
+            holds.holds.iter().map(|hold| hold.scope.clone()).filter(|scope| matches!(scope, HoldScope::Fetch(_)));
+        let scopes: Vec<HoldScope> = [HoldScope::All, HoldScope::Writes]
+            .into_iter()
+            .chain(of_fetches)
+            .filter(|scope| caused(scope, holds))
+            .collect();
         for scope in &scopes {
             holds.lift_for_now(now, scope);
         }
@@ -53,7 +58,7 @@ pub(super) async fn lift_what_a_key_can_cause(store: &dyn Store, why: &str) -> R
     Ok(())
 }
 
-/// Looks at the secret files again and again. A changed Postman key lifts the hold that the old one
+/// Looks at the secret files again and again. A changed key lifts the hold that the old one
 /// caused.
 pub(super) async fn refresh_secrets(mut files: SecretFiles, store: Option<Arc<dyn Store>>) {
     if files.is_empty() {
@@ -76,7 +81,7 @@ pub(super) async fn refresh_secrets(mut files: SecretFiles, store: Option<Arc<dy
         for key in &refreshed.changed {
             info!(key, "a secret changed");
         }
-        if refreshed.changed.iter().any(|key| key == "postman.key")
+        if refreshed.changed.iter().any(|key| key == "postman.key" || key.contains("].fetch."))
             && let Some(store) = &store
             && let Err(error) = lift_what_a_key_can_cause(store.as_ref(), "the key changed").await
         {

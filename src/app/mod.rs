@@ -161,7 +161,9 @@ impl Bridge {
             (None, StoreUrl::Embedded { dir }) => token::kept(&dir.join(TOKEN_FILE))?,
             (None, StoreUrl::Redis(_)) => {
                 if config.server.tokens.is_empty() {
-                    warn!("no `[server] admin_token` is set, so API and console stay shut; health and metrics need none");
+                    warn!(
+                        "no `[server] admin_token` is set, so API and console stay shut; health and metrics need none"
+                    );
                 }
                 LiveSecret::new(clock::new_token().into())
             }
@@ -242,8 +244,9 @@ impl Bridge {
     /// # Errors
     /// A listener failed.
     pub async fn run(self) -> std::io::Result<()> {
-        let Self { intake, admin, worker, store, is_shared_store, clock, life, admin_state, secret_files, grace, .. } =
-            self;
+        let Self {
+            intake, admin, worker, store, is_shared_store, clock, life, admin_state, secret_files, grace, ..
+        } = self;
         info!(
             intake = intake.as_ref().map(|intake| intake.address().to_string()),
             admin = %admin.address(),

@@ -37,7 +37,11 @@ pub(super) async fn serving(config: &Config, life: &Lifecycle) -> Result<Arc<dyn
                 match Embedded::open(dir, options.clone()) {
                     Err(StoreError::InUse { path }) if began.elapsed() < IN_USE_MAX && !life.is_stopping() => {
                         if began.elapsed() < IN_USE_EVERY {
-                            warn!(path, seconds = IN_USE_MAX.as_secs(), "another process has the store: waiting for it to end");
+                            warn!(
+                                path,
+                                seconds = IN_USE_MAX.as_secs(),
+                                "another process has the store: waiting for it to end"
+                            );
                         }
                         tokio::time::sleep(IN_USE_EVERY).await;
                     }

@@ -14,9 +14,10 @@ use super::StartError;
 use crate::admin::AdminOptions;
 use crate::admin::letters::{Remap, Remapped, StillUnmapped};
 use crate::admin::tokens::{Token, TokenRole, Tokens};
+use crate::clock::Clock;
 use crate::config::{
-    Config, EmailChange, LogConfig, LogFormat, PostmanAuth, RedisConfig, RedisHost, RedisPlace, RedisUrl,
-    SourceConfig, StoreDurability, StoreUrl, UpdatesOfOthers,
+    Config, EmailChange, LogConfig, LogFormat, PostmanAuth, RedisConfig, RedisHost, RedisPlace, RedisUrl, SourceConfig,
+    StoreDurability, StoreUrl, UpdatesOfOthers,
 };
 use crate::core::guard::GuardOptions;
 use crate::core::hold::ProbePauses;
@@ -26,16 +27,15 @@ use crate::core::person::SourceName;
 use crate::core::problems::{BoundFigures, SourceFigures};
 use crate::core::reconcile::plan::PlanRules;
 use crate::core::reconcile::verdict::RetryRules;
-use crate::clock::Clock;
 use crate::core::roster::Columns;
 use crate::descriptors;
 use crate::hr::{Credentials, HrSystem};
 use crate::intake::{IntakeOptions, Source, SourceSecret};
 use crate::peer::TrustedProxies;
+use crate::roster::{Roster, RosterOptions};
 use crate::scim::{Auth, Client, ClientError, ClientOptions};
 use crate::secret::LiveSecret;
 use crate::store::redis::{Address, Durability, LinkOptions, Login, Place, TlsFiles};
-use crate::roster::{Roster, RosterOptions};
 use crate::store::{Bounds, Store, StoreOptions};
 use crate::telemetry::logs::{Format, LogOptions};
 use crate::worker::WorkerOptions;
@@ -196,11 +196,8 @@ pub(super) fn worker(config: &Config) -> WorkerOptions {
 pub(super) fn roster(config: &Config, store: Arc<dyn Store>, client: Option<Client>, clock: &Clock) -> Roster {
     let columns = config.sources.iter().map(|source| (source.name.clone(), Columns::of(&source.mapping)));
     let limits = self::store(config);
-    let options = RosterOptions {
-        columns: columns.collect(),
-        rules: plan_rules(config),
-        rates: (limits.writes, limits.reads),
-    };
+    let options =
+        RosterOptions { columns: columns.collect(), rules: plan_rules(config), rates: (limits.writes, limits.reads) };
     Roster::new(store, client, clock.clone(), options)
 }
 

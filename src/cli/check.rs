@@ -58,8 +58,9 @@ fn well(what: &'static str, found: impl Into<String>) -> Checked {
 
 fn configuration(config: &Config) -> Checked {
     let sources: Vec<_> = config.sources.iter().map(|source| source.name.as_str()).collect();
-    let notices = config.notices.iter().map(|notice| format!("; {notice}")).collect::<String>();
-    well("configuration", format!("sources: {}{notices}", sources.join(", ")))
+    let mut found = vec![format!("sources: {}", sources.join(", "))];
+    found.extend(config.notices.iter().map(ToString::to_string));
+    well("configuration", found.join("; "))
 }
 
 async fn store(config: &Config) -> Checked {
@@ -84,7 +85,8 @@ async fn postman(config: &Config) -> Result<Vec<Checked>, Failure> {
         Some(proxy) => well("postman proxy", format!("calls go through {proxy}")),
         None => well("postman proxy", "none is used"),
     };
-    let (speaks, key) = (ask(&client, "postman", &Request::Discover).await, ask(&client, "postman key", &Request::Probe).await);
+    let (speaks, key) =
+        (ask(&client, "postman", &Request::Discover).await, ask(&client, "postman key", &Request::Probe).await);
     Ok(vec![proxy, speaks, key])
 }
 
@@ -129,9 +131,15 @@ fn advice(reason: NoReply) -> Option<&'static str> {
         NoReply::CertificateExpired => "Have the server's certificate renewed.",
         NoReply::CertificateNotYetValid => "Set the clock of this machine, or of the one that made the certificate.",
         NoReply::CertificateOtherName => "Let `[postman] base_url` name a host that the certificate is for.",
-        NoReply::CertificateUntrusted => "Put the certificate of the authority that issued it into `[postman] ca_file`.",
-        NoReply::ClientCertificateWanted => "The server wants a client certificate, which scim-bridge does not send: use another way to it.",
-        NoReply::ProxyRefused(_) | NoReply::ProxyUnreachable => "Correct HTTPS_PROXY (user, password, address), or add the host to NO_PROXY.",
+        NoReply::CertificateUntrusted => {
+            "Put the certificate of the authority that issued it into `[postman] ca_file`."
+        }
+        NoReply::ClientCertificateWanted => {
+            "The server wants a client certificate, which scim-bridge does not send: use another way to it."
+        }
+        NoReply::ProxyRefused(_) | NoReply::ProxyUnreachable => {
+            "Correct HTTPS_PROXY (user, password, address), or add the host to NO_PROXY."
+        }
         _ => return None,
     })
 }

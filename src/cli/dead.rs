@@ -15,8 +15,10 @@ use crate::admin::api::shapes::{BulkBody, BulkDoneBody, DeadBody, DeadListBody, 
 pub enum DeadCommand {
     /// List dead letters, newest first.
     List {
+        /// Which of them.
         #[command(flatten)]
         filter: FilterArgs,
+        /// Which page of them.
         #[command(flatten)]
         page: PageArgs,
         /// Print comma-separated values.
@@ -61,7 +63,7 @@ impl FilterArgs {
         let age = self.older_than.map(|age| age.as_secs().to_string());
         let parts = [("code", &self.code), ("source", &self.source), ("event", &self.event), ("older_than_s", &age)];
         let given = parts.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
-        given.map(|(name, value)| format!("{name}={}&", Api::escaped(value))).collect()
+        given.map(|(name, value)| format!("{name}={}", Api::escaped(value))).collect::<Vec<_>>().join("&")
     }
 }
 
@@ -126,7 +128,7 @@ pub fn run(context: &Context, command: &DeadCommand) -> Result<(), Failure> {
     let api = Api::of(context)?;
     match command {
         DeadCommand::List { filter, page, csv } => {
-            let path = format!("/api/v1/dead?{}{}", filter.query(), page.query());
+            let path = format!("/api/v1/dead?{}&{}", filter.query(), page.query());
             let list: DeadListBody = block_on(api.get(&path))?;
             if *csv {
                 print_csv(&list);
@@ -276,7 +278,7 @@ mod tests {
     #[test]
     fn an_age_has_a_unit() {
         assert_eq!(age("90").unwrap(), Duration::from_secs(90));
-        assert_eq!(age("7d").unwrap(), Duration::from_secs(7 * 86_400));
+        assert_eq!(age("7d").unwrap(), Duration::from_hours(168));
         for wrong in ["", "d", "1w", "-1h", "1.5h", "99999999999999999999d"] {
             assert!(age(wrong).is_err(), "{wrong}");
         }

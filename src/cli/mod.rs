@@ -24,6 +24,7 @@ mod payload;
 pub mod people;
 pub mod person;
 pub mod postman_sim;
+mod request;
 pub mod roster;
 pub mod send;
 pub mod serve;

@@ -19,6 +19,7 @@ pub enum PeopleCommand {
         /// Only who is marked so: `after_close`, `switched_off` or `failing`.
         #[arg(long, conflicts_with = "state")]
         mark: Option<String>,
+        /// Which page of them.
         #[command(flatten)]
         page: PageArgs,
     },
@@ -27,6 +28,7 @@ pub enum PeopleCommand {
         /// One word or several, all of which must fit.
         #[arg(required = true)]
         text: Vec<String>,
+        /// Which page of them.
         #[command(flatten)]
         page: PageArgs,
     },

@@ -137,7 +137,12 @@ fn print_member(person: &PersonBody) {
             };
             let names: Vec<_> =
                 [&member.given_name, &member.family_name].into_iter().flatten().map(String::as_str).collect();
-            say!("\nat Postman: {} ({}), {active}, id {id}, seen {}", member.user_name, names.join(" "), member.seen_at);
+            say!(
+                "\nat Postman: {} ({}), {active}, id {id}, seen {}",
+                member.user_name,
+                names.join(" "),
+                member.seen_at
+            );
         }
         None => say!("\nat Postman: no member known"),
     }

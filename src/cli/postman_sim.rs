@@ -49,7 +49,7 @@ pub struct PostmanSimArgs {
     /// A domain within which addresses may change; without any, all. May be repeated.
     #[arg(long, value_name = "DOMAIN")]
     verified_domain: Vec<String>,
-    /// Give members versions: ETag, and If-Match that counts.
+    /// Give members versions: `ETag`, and If-Match that counts.
     #[arg(long)]
     versions: bool,
     /// What a 201 for somebody who is only invited holds: a future id, or none (absent).

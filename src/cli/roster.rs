@@ -100,7 +100,9 @@ pub fn run_apply(context: &Context, args: &ApplyArgs) -> Result<(), Failure> {
     if !args.no_wait {
         block_on(wait(&api, context.json))?;
     }
-    context.print(&applied, || say!("Applied for {} people; `scim-bridge status` tells what needs attention.", applied.applied))
+    context.print(&applied, || {
+        say!("Applied for {} people; `scim-bridge status` tells what needs attention.", applied.applied);
+    })
 }
 
 /// Waits until nobody is due any more. What waits for HR, or for an operator, is told by `status`.

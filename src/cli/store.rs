@@ -11,9 +11,9 @@ use crate::app;
 use crate::clock::{self, Clock};
 use crate::config::{Config, StoreUrl, is_key_prefix, process_env};
 use crate::core::code::Code;
+use crate::store::StoreError;
 use crate::store::copy::{Copied, CopyError, CopyOptions, Phase, Tally, copy, dry_run};
 use crate::store::embedded::Embedded;
-use crate::store::StoreError;
 use crate::store::transfer::Section;
 
 /// Records between two lines on how far it has come.

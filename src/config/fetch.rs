@@ -39,7 +39,13 @@ pub(super) fn inherit(source: &mut Table) {
 }
 
 /// The fetch of a source, where it has a whole one; everything that is wrong with it in any case.
-pub(super) fn build(table: Option<Table>, at: &str, thin: bool, read: &mut Reader<'_>, findings: &mut Findings) -> Option<FetchConfig> {
+pub(super) fn build(
+    table: Option<Table>,
+    at: &str,
+    thin: bool,
+    read: &mut Reader<'_>,
+    findings: &mut Findings,
+) -> Option<FetchConfig> {
     let at = format!("{at}.fetch");
     let Some(mut table) = table else {
         if thin {
@@ -66,8 +72,12 @@ pub(super) fn build(table: Option<Table>, at: &str, thin: bool, read: &mut Reade
         }
         Err(problems) => {
             for problem in problems {
-                let advice = "Complete `[source.fetch]` with what the preset's system asks for; docs/hr-systems.md says what.";
-                findings.push(ConfigError::new(format!("{at}.{}", problem.key), ConfigCode::Source, problem.problem).advise(advice));
+                let advice =
+                    "Complete `[source.fetch]` with what the preset's system asks for; docs/hr-systems.md says what.";
+                findings.push(
+                    ConfigError::new(format!("{at}.{}", problem.key), ConfigCode::Source, problem.problem)
+                        .advise(advice),
+                );
             }
             None
         }
@@ -151,7 +161,8 @@ fn rules_of(table: Table, at: &str, findings: &mut Findings) -> Option<FetchRule
                 Some((_, expected)) => format!("expected {expected}"),
                 None => message.replace('\n', ", "),
             };
-            findings.push(ConfigError::new(key, ConfigCode::Value, problem));
+            let code = if message.starts_with("unknown field ") { ConfigCode::UnknownKey } else { ConfigCode::Value };
+            findings.push(ConfigError::new(key, code, problem));
             return None;
         }
     };

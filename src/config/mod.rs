@@ -13,8 +13,8 @@ use self::error::Findings;
 use self::secret::{Absent, Reader};
 
 pub use self::error::{ConfigCode, ConfigError, ConfigErrors};
-pub use self::guard::GuardConfig;
 pub use self::fetch::FetchConfig;
+pub use self::guard::GuardConfig;
 pub use self::hold::HoldConfig;
 pub use self::log::{LogConfig, LogFormat};
 pub use self::postman::{EmailChange, PostmanAuth, PostmanConfig};

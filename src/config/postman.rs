@@ -124,7 +124,9 @@ impl Raw {
         findings.bounds("postman.look_up_pages_max", self.look_up_pages_max.into(), 1, 1_000);
         findings.bounds("postman.read_lag_s", self.read_lag_s, 0, 3_600);
         findings.when(
-            self.team.as_ref().is_some_and(|team| team.trim().is_empty() || team.chars().count() > 100 || team.chars().any(char::is_control)),
+            self.team.as_ref().is_some_and(|team| {
+                team.trim().is_empty() || team.chars().count() > 100 || team.chars().any(char::is_control)
+            }),
             "postman.team",
             "is no name",
             "Give 1 to 100 characters.",

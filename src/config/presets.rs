@@ -10,8 +10,17 @@ const BUILT_IN: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/presets.rs
 pub const DEFAULT: &str = "standard-webhooks";
 
 /// What a preset may say.
-pub(super) const KEYS: &[&str] =
-    &["about", "confidence", "thin", "signature", "mapping", "fetch", "content_types", "dedupe_days", "updates_of_others"];
+pub(super) const KEYS: &[&str] = &[
+    "about",
+    "confidence",
+    "thin",
+    "signature",
+    "mapping",
+    "fetch",
+    "content_types",
+    "dedupe_days",
+    "updates_of_others",
+];
 
 /// How sure we are of a preset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

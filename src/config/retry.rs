@@ -36,7 +36,14 @@ impl<'de> Deserialize<'de> for Outlived {
 
 impl Default for RetryConfig {
     fn default() -> Self {
-        Self { first_ms: 1_000, max_ms: 900_000, give_up_after_h: 72, suspicion_s: 120, username_tries: 3, outlived: None }
+        Self {
+            first_ms: 1_000,
+            max_ms: 900_000,
+            give_up_after_h: 72,
+            suspicion_s: 120,
+            username_tries: 3,
+            outlived: None,
+        }
     }
 }
 
@@ -46,7 +53,11 @@ impl RetryConfig {
         findings.bounds("retry.max_ms", self.max_ms, self.first_ms.clamp(10, 3_600_000), 86_400_000);
         findings.bounds("retry.give_up_after_h", self.give_up_after_h, 1, 8_760);
         findings.bounds("retry.suspicion_s", self.suspicion_s, 1, 86_400);
-        findings.outlived(self.outlived.is_some(), "retry.not_found_tries", "somebody who is not found is waited for in the record");
+        findings.outlived(
+            self.outlived.is_some(),
+            "retry.not_found_tries",
+            "somebody who is not found is waited for in the record",
+        );
         findings.bounds("retry.username_tries", self.username_tries.into(), 1, 100);
     }
 }

@@ -140,8 +140,14 @@ impl Raw {
         for (n, token) in self.token.iter().enumerate() {
             let key = format!("server.token[{n}].name");
             let is_taken = token.name == ADMIN || self.token.iter().take(n).any(|other| other.name == token.name);
-            findings.when(is_taken, &key, "is the name of another token", "Give each token a name of its own; `admin` is `admin_token`.");
-            let is_name = (1..=64).contains(&token.name.len()) && token.name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.@".contains(&b));
+            findings.when(
+                is_taken,
+                &key,
+                "is the name of another token",
+                "Give each token a name of its own; `admin` is `admin_token`.",
+            );
+            let is_name = (1..=64).contains(&token.name.len())
+                && token.name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.@".contains(&b));
             findings.when(!is_name, &key, "is no name", "Give 1 to 64 letters, digits, `-`, `_`, `.` and `@`.");
         }
         // Port 0 is a port of its own each time.

@@ -10,10 +10,10 @@ use super::error::{ConfigCode, ConfigError, Findings};
 use super::fetch::{self, FetchConfig};
 use super::layers::parse;
 use super::presets;
-use super::secret::{Fit, Reader, SecretSpec};
-use crate::core::person::SourceName;
 use super::presets::Confidence;
+use super::secret::{Fit, Reader, SecretSpec};
 use crate::core::mapping::{Mapping, Meaning};
+use crate::core::person::SourceName;
 use crate::core::signature::Scheme;
 use crate::core::signature::scheme::Handshake;
 use crate::core::time::UnixMs;
@@ -216,7 +216,8 @@ impl Raw {
             }
             None => {}
         }
-        let says_facts = [Meaning::Hire, Meaning::Update, Meaning::Leave].into_iter().any(|meaning| self.mapping.can_mean(meaning));
+        let says_facts =
+            [Meaning::Hire, Meaning::Update, Meaning::Leave].into_iter().any(|meaning| self.mapping.can_mean(meaning));
         if self.signature.as_ref().is_some_and(|scheme| scheme.body_unsigned) && says_facts {
             let advice = "Let the mapping make nothing but notices of it: hire, update and leave = [], and name its types under notice.";
             let problem = "leaves the body unsigned, so anybody could put words into it";

@@ -144,7 +144,11 @@ impl Raw {
             ("store.finished_keep_days", self.finished_keep_days.is_some()),
             ("store.finished_jobs_max", self.finished_jobs_max.is_some()),
         ] {
-            findings.outlived(is_given, key, "`store.story_keep_days` and `store.story_entries_max` bound what is kept");
+            findings.outlived(
+                is_given,
+                key,
+                "`store.story_keep_days` and `store.story_entries_max` bound what is kept",
+            );
         }
         findings.bounds("store.durable_timeout_ms", self.durable_timeout_ms, 100, 60_000);
         findings.bounds("store.connect_timeout_ms", self.connect_timeout_ms, 50, 60_000);

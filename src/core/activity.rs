@@ -194,7 +194,8 @@ mod tests {
     #[test]
     fn a_day_stays_small() {
         let mut activity = Activity::default();
-        let all: Counts = Happening::CALLS.into_iter().chain(Happening::DELIVERIES).map(|what| (what, 1_000_000)).collect();
+        let all: Counts =
+            Happening::CALLS.into_iter().chain(Happening::DELIVERIES).map(|what| (what, 1_000_000)).collect();
         for minute in 0..3_000 {
             activity.add(UnixMs(minute * 60_000), &all);
         }

@@ -128,7 +128,16 @@ pub fn is_lifted_by_hand(code: Code) -> bool {
 /// Whether another key may lift a hold of this code.
 #[must_use]
 pub fn is_caused_by_key(code: Code) -> bool {
-    matches!(code, Code::HoldKey | Code::HoldAdminLeft | Code::HoldTeamGone | Code::HoldPlan | Code::HoldRefused | Code::HoldReadOnly)
+    matches!(
+        code,
+        Code::HoldKey
+            | Code::HoldAdminLeft
+            | Code::HoldTeamGone
+            | Code::HoldPlan
+            | Code::HoldRefused
+            | Code::HoldReadOnly
+            | Code::HoldFetch
+    )
 }
 
 /// How long to wait between probes.
@@ -168,17 +177,25 @@ impl Holds {
     /// Sets a hold. One that stands with the same code stays as it is (so do its pauses), and an
     /// operator's stays whatever the code. `not_before` is what the target asked for. Whether anything
     /// changed.
-    pub fn set(&mut self, now: UnixMs, scope: HoldScope, code: Code, pauses: ProbePauses, not_before: Option<UnixMs>) -> bool {
+    pub fn set(
+        &mut self,
+        now: UnixMs,
+        scope: HoldScope,
+        code: Code,
+        pauses: ProbePauses,
+        not_before: Option<UnixMs>,
+    ) -> bool {
         let standing = self.get(&scope);
         if standing.is_some_and(|hold| hold.code == code || is_lifted_by_hand(hold.code)) {
             return false;
         }
-        let came_back = self.lifted.iter().find(|lifted| {
-            lifted.scope == scope && lifted.code == code && now.ms_since(lifted.at) <= pauses.max_ms
-        });
+        let came_back = self
+            .lifted
+            .iter()
+            .find(|lifted| lifted.scope == scope && lifted.code == code && now.ms_since(lifted.at) <= pauses.max_ms);
         let probes = came_back.map_or(0, |lifted| lifted.probes);
-        let next_probe_at = (!is_lifted_by_hand(code))
-            .then(|| now.plus_ms(pauses.after(probes)).max(not_before.unwrap_or(now)));
+        let next_probe_at =
+            (!is_lifted_by_hand(code)).then(|| now.plus_ms(pauses.after(probes)).max(not_before.unwrap_or(now)));
         self.holds.retain(|hold| hold.scope != scope);
         self.holds.push(Hold { scope, code, since: now, next_probe_at, probes, probing: None, key: None });
         true
@@ -214,10 +231,13 @@ impl Holds {
     /// When the next probe may be due.
     #[must_use]
     pub fn next_probe_at(&self) -> Option<UnixMs> {
-        self.holds.iter().filter_map(|hold| {
-            let at = hold.next_probe_at?;
-            Some(hold.probing.as_ref().map_or(at, |probing| at.max(probing.until)))
-        }).min()
+        self.holds
+            .iter()
+            .filter_map(|hold| {
+                let at = hold.next_probe_at?;
+                Some(hold.probing.as_ref().map_or(at, |probing| at.max(probing.until)))
+            })
+            .min()
     }
 
     /// Takes a due probe for `worker`. Whether it got it.
@@ -233,10 +253,19 @@ impl Holds {
 
     /// Ends the probe that `worker` made: the hold is lifted, or its next probe comes after a longer
     /// pause. Whether anything changed: the hold may be another by now.
-    pub fn end_probe(&mut self, now: UnixMs, scope: &HoldScope, by: &str, has_passed: bool, pauses: ProbePauses) -> bool {
-        let Some(place) = self.holds.iter().position(|hold| {
-            hold.scope == *scope && hold.probing.as_ref().is_some_and(|probing| probing.by == by)
-        }) else {
+    pub fn end_probe(
+        &mut self,
+        now: UnixMs,
+        scope: &HoldScope,
+        by: &str,
+        has_passed: bool,
+        pauses: ProbePauses,
+    ) -> bool {
+        let Some(place) = self
+            .holds
+            .iter()
+            .position(|hold| hold.scope == *scope && hold.probing.as_ref().is_some_and(|probing| probing.by == by))
+        else {
             return false;
         };
         if has_passed {
@@ -315,7 +344,14 @@ mod tests {
     #[test]
     fn scopes_read_back() {
         let fetch = HoldScope::Fetch(SourceName::parse("hr").unwrap());
-        for scope in [HoldScope::All, HoldScope::Creates, HoldScope::Writes, HoldScope::Deactivations, HoldScope::Addresses, fetch] {
+        for scope in [
+            HoldScope::All,
+            HoldScope::Creates,
+            HoldScope::Writes,
+            HoldScope::Deactivations,
+            HoldScope::Addresses,
+            fetch,
+        ] {
             assert_eq!(HoldScope::parse(&scope.to_string()), Some(scope));
         }
         assert_eq!(HoldScope::parse("nobody"), None);

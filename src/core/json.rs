@@ -4,7 +4,7 @@
 //! any of it means.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use encoding_rs::{Encoding, REPLACEMENT, UTF_8};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
@@ -194,7 +194,9 @@ impl Charset {
     /// Where it names one that nobody knows.
     pub fn of(content_type: Option<&str>) -> Result<Self, UnknownCharset> {
         let parameters = content_type.unwrap_or_default().split(';').skip(1);
-        let named = parameters.filter_map(|parameter| parameter.split_once('=')).find(|(name, _)| name.trim().eq_ignore_ascii_case("charset"));
+        let named = parameters
+            .filter_map(|parameter| parameter.split_once('='))
+            .find(|(name, _)| name.trim().eq_ignore_ascii_case("charset"));
         let Some((_, label)) = named else { return Ok(Self(UTF_8)) };
         let known = Encoding::for_label(label.trim().trim_matches('"').as_bytes());
         known.filter(|encoding| *encoding != REPLACEMENT).map(Self).ok_or(UnknownCharset)
@@ -242,7 +244,8 @@ pub fn mended(text: &str) -> Option<String> {
                 is_mended |= bad;
             }
             c if in_string && c < ' ' => {
-                out.push_str(&format!("\\u{:04x}", u32::from(c)));
+                // Writing to a String cannot fail.
+                let _ = write!(out, "\\u{:04x}", u32::from(c));
                 is_mended = true;
             }
             c => out.push(c),
@@ -280,7 +283,11 @@ const FORM_STEPS_MAX: usize = 16;
 pub fn form(text: &str) -> Json<'_> {
     let mut root = Json::Object(Vec::new());
     for (name, value) in url::form_urlencoded::parse(text.as_bytes()) {
-        let mut steps = name.split('[').take(FORM_STEPS_MAX).enumerate().map(|(n, step)| if n == 0 { step } else { step.strip_suffix(']').unwrap_or(step) });
+        let mut steps = name
+            .split('[')
+            .take(FORM_STEPS_MAX)
+            .enumerate()
+            .map(|(n, step)| if n == 0 { step } else { step.strip_suffix(']').unwrap_or(step) });
         let place = steps.try_fold(&mut root, |place, step| {
             if !matches!(place, Json::Object(_)) {
                 *place = Json::Object(Vec::new());
@@ -343,7 +350,9 @@ mod tests {
         assert_eq!(decoded("application/json", b"\xef\xbb\xbf{}").as_deref(), Some("{}"));
         assert_eq!(decoded("application/json", b"\xff\xfeA\0").as_deref(), Some("A"));
         assert_eq!(decoded("application/json", b"Jos\xe9"), None);
-        for unknown in ["application/json; charset=klingon", "application/json; charset=", "text/plain; charset=iso-2022-kr"] {
+        for unknown in
+            ["application/json; charset=klingon", "application/json; charset=", "text/plain; charset=iso-2022-kr"]
+        {
             assert_eq!(Charset::of(Some(unknown)), Err(UnknownCharset), "{unknown}");
         }
         assert_eq!(Charset::of(None), Ok(Charset::utf8()));

@@ -201,11 +201,18 @@ impl SourceTally {
         };
         let mut troubles = listed(&self.refused, TroubleKind::Refused, &|_, seen| is_on(seen, good_at));
         troubles.extend(listed(&self.full, TroubleKind::Full, &|_, seen| seen.within(now, RUN_MS)));
-        troubles.extend(listed(&self.unnamed_types, TroubleKind::UnnamedType, &|_, seen| seen.within(now, TYPES_TOLD_MS)));
+        troubles
+            .extend(listed(&self.unnamed_types, TroubleKind::UnnamedType, &|_, seen| seen.within(now, TYPES_TOLD_MS)));
         // A locale is nothing that anybody misses.
-        troubles.extend(listed(&self.dropped, TroubleKind::Dropped, &|field, seen| field != "locale" && is_on(seen, self.whole_at)));
+        troubles.extend(listed(&self.dropped, TroubleKind::Dropped, &|field, seen| {
+            field != "locale" && is_on(seen, self.whole_at)
+        }));
         if is_on(self.token_offered, good_at) {
-            troubles.push(SourceTrouble { kind: TroubleKind::TokenOffered, what: String::new(), seen: self.token_offered });
+            troubles.push(SourceTrouble {
+                kind: TroubleKind::TokenOffered,
+                what: String::new(),
+                seen: self.token_offered,
+            });
         }
         troubles
     }
@@ -281,7 +288,8 @@ impl Ledger {
     pub fn put(&mut self, now: UnixMs, process: &str, sources: BTreeMap<String, SourceTally>) {
         self.processes.insert(process.to_owned(), ProcessTally { written_at: now, sources });
         let is_gone = |tally: &ProcessTally| now.ms_since(tally.written_at) > GONE_AFTER_MS;
-        let mut gone: Vec<String> = self.processes.iter().filter(|(_, tally)| is_gone(tally)).map(|(name, _)| name.clone()).collect();
+        let mut gone: Vec<String> =
+            self.processes.iter().filter(|(_, tally)| is_gone(tally)).map(|(name, _)| name.clone()).collect();
         while self.processes.len() - gone.len() > PROCESSES_MAX {
             let left = self.processes.iter().filter(|(name, _)| !gone.contains(name));
             let Some((silent, _)) = left.min_by_key(|(_, tally)| tally.written_at) else { break };

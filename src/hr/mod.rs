@@ -133,7 +133,8 @@ impl HrSystem {
         };
         let Some(id) = self.credentials.get(Credential::ClientId) else { return HrReply::Nothing(NoReply::Unfit) };
         let secret = self.credentials.get(Credential::ClientSecret);
-        let client = OauthClient { id: id.expose_secret(), secret: secret.as_ref().map(|secret| secret.expose_secret()) };
+        let client =
+            OauthClient { id: id.expose_secret(), secret: secret.as_ref().map(|secret| secret.expose_secret()) };
         self.send(&token_request(rules, url, client, refresh_token), &[]).await
     }
 

@@ -33,7 +33,9 @@ impl Request {
     /// One value of the query.
     pub(super) fn query(&self, name: &str) -> Option<String> {
         let (_, query) = self.target.split_once('?')?;
-        url::form_urlencoded::parse(query.as_bytes()).find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
+        url::form_urlencoded::parse(query.as_bytes())
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.into_owned())
     }
 
     pub(super) fn header(&self, name: &str) -> Option<&str> {
@@ -95,13 +97,22 @@ async fn serve(mut socket: TcpStream, world: Arc<Mutex<World>>) -> io::Result<()
         let outgoing = world.lock().unwrap_or_else(PoisonError::into_inner).answer(&request);
         match outgoing {
             Outgoing::Reply(response) => {
-                let headers: String = response.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-                let head = format!("HTTP/1.1 {} As-Ordered\r\n{headers}content-length: {}\r\n\r\n", response.status, response.body.len());
+                let headers: String =
+                    response.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+                let head = format!(
+                    "HTTP/1.1 {} As-Ordered\r\n{headers}content-length: {}\r\n\r\n",
+                    response.status,
+                    response.body.len()
+                );
                 socket.write_all(head.as_bytes()).await?;
                 socket.write_all(response.body.as_bytes()).await?;
             }
             Outgoing::Endless => {
-                socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n").await?;
+                socket
+                    .write_all(
+                        b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n",
+                    )
+                    .await?;
                 let chunk = format!("4000\r\n{}\r\n", "[".repeat(0x4000));
                 loop {
                     socket.write_all(chunk.as_bytes()).await?;
@@ -146,11 +157,6 @@ fn parse_head(buffer: &[u8]) -> Option<(usize, usize, Request)> {
         .map(|header| (header.name.to_ascii_lowercase(), String::from_utf8_lossy(header.value).into_owned()))
         .collect();
     let length = headers.iter().find(|(name, _)| name == "content-length").and_then(|(_, value)| value.parse().ok());
-    let request = Request {
-        method: head.method?.to_owned(),
-        target: head.path?.to_owned(),
-        headers,
-        body: Vec::new(),
-    };
+    let request = Request { method: head.method?.to_owned(), target: head.path?.to_owned(), headers, body: Vec::new() };
     Some((head_len, length.unwrap_or(0), request))
 }

@@ -15,8 +15,8 @@ use std::thread::JoinHandle;
 
 use tokio_util::sync::CancellationToken;
 
-pub use self::world::{HrFault, HrLogin, HrPerson, HrRead, HrStatus};
 use self::world::World;
+pub use self::world::{HrFault, HrLogin, HrPerson, HrRead, HrStatus};
 
 /// Why the stand-in did not start.
 #[derive(Debug, thiserror::Error)]

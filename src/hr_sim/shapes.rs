@@ -98,11 +98,15 @@ impl System {
         let by_issued = bearer.is_some_and(|token| issued.contains(token));
         match self {
             Self::BambooHr => basic.is_some_and(|(user, _)| user == login.token),
-            Self::Lever | Self::Ashby => basic.is_some_and(|(user, password)| user == login.token && password.is_empty()),
+            Self::Lever | Self::Ashby => {
+                basic.is_some_and(|(user, password)| user == login.token && password.is_empty())
+            }
             Self::HiBob => basic.is_some_and(|(user, password)| user == login.username && password == login.password),
             Self::PersonioPerson | Self::PersonioEmployments | Self::Paylocity => by_issued,
             Self::Gusto => by_issued && request.header("x-gusto-api-version").is_some(),
-            Self::Rippling | Self::Deel | Self::Remote | Self::Workable | Self::Humaans => bearer == Some(&login.token) || by_issued,
+            Self::Rippling | Self::Deel | Self::Remote | Self::Workable | Self::Humaans => {
+                bearer == Some(&login.token) || by_issued
+            }
             Self::FinchIndividual | Self::FinchEmployment => {
                 bearer == Some(&login.token) && request.header("finch-api-version").is_some()
             }
@@ -131,9 +135,14 @@ fn nobody(system: System) -> Response {
     match system {
         System::FinchIndividual | System::FinchEmployment => {
             let error = json!({ "code": 404, "message": "Individual not found", "name": "not_found_error" });
-            Response::json(200, json!({ "responses": [{ "individual_id": "?", "code": 404, "body": error }] }).to_string())
+            Response::json(
+                200,
+                json!({ "responses": [{ "individual_id": "?", "code": 404, "body": error }] }).to_string(),
+            )
         }
-        System::Ashby => Response::json(200, json!({ "success": false, "errors": ["candidate_not_found"] }).to_string()),
+        System::Ashby => {
+            Response::json(200, json!({ "success": false, "errors": ["candidate_not_found"] }).to_string())
+        }
         System::PersonioPerson | System::PersonioEmployments => {
             Response::of(404, "application/problem+json", json!({ "title": "Not Found", "status": 404 }).to_string())
         }

@@ -178,9 +178,11 @@ impl World {
                 Outgoing::Reply(response)
             }
             Some(HrFault::Body(media_type, body)) => Outgoing::Reply(Response::of(200, media_type, body)),
-            Some(HrFault::Page) => {
-                Outgoing::Reply(Response::of(200, "text/html; charset=utf-8", "<!DOCTYPE html><title>Log in</title>".to_owned()))
-            }
+            Some(HrFault::Page) => Outgoing::Reply(Response::of(
+                200,
+                "text/html; charset=utf-8",
+                "<!DOCTYPE html><title>Log in</title>".to_owned(),
+            )),
             Some(HrFault::Redirect) => {
                 let mut response = Response::of(302, "text/plain", String::new());
                 response.headers.push(("location".to_owned(), "http://127.0.0.1:1/".to_owned()));
@@ -197,12 +199,11 @@ impl World {
     }
 
     fn data(&self, asked: &shapes::Asked) -> Response {
-        match &asked.id {
-            Some(id) => shapes::person(asked, self.people.get(id)),
-            None => {
-                let people: Vec<&HrPerson> = self.changed.iter().filter_map(|id| self.people.get(id)).collect();
-                shapes::page(asked, &people)
-            }
+        if let Some(id) = &asked.id {
+            shapes::person(asked, self.people.get(id))
+        } else {
+            let people: Vec<&HrPerson> = self.changed.iter().filter_map(|id| self.people.get(id)).collect();
+            shapes::page(asked, &people)
         }
     }
 
@@ -219,7 +220,9 @@ impl World {
         }
         let form: BTreeMap<String, String> = url::form_urlencoded::parse(&request.body).into_owned().collect();
         let field = |name: &str| form.get(name).map(String::as_str).unwrap_or_default();
-        let by_basic = request.basic().is_some_and(|(id, secret)| id == self.login.client_id && secret == self.login.client_secret);
+        let by_basic = request
+            .basic()
+            .is_some_and(|(id, secret)| id == self.login.client_id && secret == self.login.client_secret);
         let by_body = field("client_id") == self.login.client_id && field("client_secret") == self.login.client_secret;
         let refused = |error: &str| Some(Response::json(400, format!(r#"{{"error":"{error}"}}"#)));
         if !by_basic && !by_body {
@@ -237,6 +240,9 @@ impl World {
         };
         self.access_tokens.insert(access.clone());
         let next = next.map(|next| format!(r#","refresh_token":"{next}""#)).unwrap_or_default();
-        Some(Response::json(200, format!(r#"{{"access_token":"{access}","token_type":"Bearer","expires_in":3600{next}}}"#)))
+        Some(Response::json(
+            200,
+            format!(r#"{{"access_token":"{access}","token_type":"Bearer","expires_in":3600{next}}}"#),
+        ))
     }
 }

@@ -143,7 +143,8 @@ impl Refusal {
             Self::Full { bound, .. } => Some(full_word(bound)),
             _ => None,
         };
-        let mut answer = document(self.status(), &Refused { status: "refused", error: self.word(), help: self.help(), bound });
+        let mut answer =
+            document(self.status(), &Refused { status: "refused", error: self.word(), help: self.help(), bound });
         let headers = answer.headers_mut();
         match self {
             Self::MethodNotAllowed { allow } => {

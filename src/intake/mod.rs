@@ -146,7 +146,15 @@ impl Intake {
         let address = listener.local_addr().map_err(failed)?;
         let unknown = tally::Counters::of_unknown_sources();
         let refusals = refusals::RefusalLog::new();
-        let shared = Arc::new(Shared { options, sources, services, unknown, memory, process: publish::process_name(), refusals });
+        let shared = Arc::new(Shared {
+            options,
+            sources,
+            services,
+            unknown,
+            memory,
+            process: publish::process_name(),
+            refusals,
+        });
         Ok(Self { shared, listener, address })
     }
 

@@ -31,12 +31,11 @@ pub(super) fn parsed_bytes(body: &[u8]) -> usize {
                 within_text = true;
                 bytes += TEXT_BYTES;
             }
-            b'{' => bytes += OBJECT_BYTES,
+            // `&`: the next field of a form, an object within objects.
+            b'{' | b'&' => bytes += OBJECT_BYTES,
             b'[' => bytes += LIST_BYTES,
             b':' => bytes += FIELD_BYTES,
             b',' => bytes += ELEMENT_BYTES,
-            // The next field of a form, an object within objects.
-            b'&' => bytes += OBJECT_BYTES,
             _ => {}
         }
     }

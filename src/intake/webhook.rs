@@ -23,7 +23,7 @@ use crate::core::delivery::Delivery;
 use crate::core::json::Charset;
 use crate::core::mapping::{IgnoredWhy, Record, map};
 use crate::core::person::job::JobId;
-use crate::core::person::{Entry, EventKind, PersonId, Word};
+use crate::core::person::{Entry, EventKind, Person, PersonId, Word};
 use crate::core::signature::{self, Answer, Genuine};
 use crate::core::tally::Fate;
 use crate::core::time::UnixMs;
@@ -48,7 +48,9 @@ type End = (DeliveryResult, Response);
 pub(super) async fn receive(source: &str, head: Head, body: Body<'_>, place: &mut Place, shared: &Shared) -> Response {
     let door = shared.sources.find(source);
     let mut tally = Tally::start(door.map_or(&shared.unknown, |door| &door.counters));
-    if let Some(answer) = door.filter(|_| head.method == Method::GET).and_then(|door| door.verifier.get_handshake(head.query())) {
+    if let Some(answer) =
+        door.filter(|_| head.method == Method::GET).and_then(|door| door.verifier.get_handshake(head.query()))
+    {
         let (result, answer) = handshake(source, door, answer, shared).await;
         tally.ends(result);
         return answer;
@@ -281,9 +283,18 @@ fn read(door: &Door, genuine: &Genuine, now: UnixMs) -> (DeliveryResult, NewDeli
                 if unmapped.len() < TOLD_MAX {
                     warn!(source = source.as_str(), %code, detail, "a record could not be mapped: kept as a dead letter");
                 }
-                let id = new_job_id(person.as_ref().map_or(NOBODY, |person| person.id()));
+                let id = new_job_id(person.as_ref().map_or(NOBODY, Person::id));
                 let code = code.as_str().to_owned();
-                let row = DeadRow { id, source: source.clone(), person, event: None, died_at: now, code, detail, unmapped: true };
+                let row = DeadRow {
+                    id,
+                    source: source.clone(),
+                    person,
+                    event: None,
+                    died_at: now,
+                    code,
+                    detail,
+                    unmapped: true,
+                };
                 unmapped.push(NewUnmapped { row, payload });
                 continue;
             }
@@ -294,7 +305,11 @@ fn read(door: &Door, genuine: &Genuine, now: UnixMs) -> (DeliveryResult, NewDeli
         }
     }
     if unmapped.len() > TOLD_MAX {
-        warn!(source = source.as_str(), records = unmapped.len(), "so many records of one delivery could not be mapped");
+        warn!(
+            source = source.as_str(),
+            records = unmapped.len(),
+            "so many records of one delivery could not be mapped"
+        );
     }
     // Jobs, then dead letters: the order in which the store tells them to a duplicate.
     let ids = entries.iter().map(|entry| entry.job).chain(unmapped.iter().map(|record| record.row.id)).collect();
@@ -336,7 +351,12 @@ fn stored(
         Ok(Ok(Accepted::Full(bound))) => {
             door.note(|seen| seen.full(at, answer::full_word(bound)));
             if let Some(left_out) = shared.refusals.line() {
-                warn!(source, bound = answer::full_word(bound), left_out, "a bound of the store is reached: delivery refused for now");
+                warn!(
+                    source,
+                    bound = answer::full_word(bound),
+                    left_out,
+                    "a bound of the store is reached: delivery refused for now"
+                );
             }
             (DeliveryResult::Full, Refusal::Full { bound, retry_after_s }.answer())
         }

@@ -250,7 +250,11 @@ impl Roster {
         Err(RosterError::Members(format!("more than {PAGES_MAX} pages")))
     }
 
-    async fn page(&self, client: &Client, start_index: u32) -> Result<(Vec<crate::core::roster::ListedMember>, u32, Option<u32>), RosterError> {
+    async fn page(
+        &self,
+        client: &Client,
+        start_index: u32,
+    ) -> Result<(Vec<crate::core::roster::ListedMember>, u32, Option<u32>), RosterError> {
         let mut problem = String::new();
         for attempt in 0..PAGE_TRIES {
             while let Token::NotBefore(at) = self.store.take_token(self.clock.now(), CallKind::Read).await? {

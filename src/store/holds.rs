@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tracing::{error, info};
 
+use super::{Store, StoreError, documents};
 use crate::clock::Clock;
 use crate::core::code::Code;
 use crate::core::hold::{HoldScope, Holds, ProbePauses};
 use crate::core::time::UnixMs;
-use super::{Store, StoreError, documents};
 
 /// The document's name.
 pub const HOLDS: &str = "holds";
@@ -62,9 +62,8 @@ impl SharedHolds {
 
     /// Changes the document; `change` says whether it did.
     async fn change(&self, change: impl Fn(&mut Holds) -> bool) -> Result<bool, StoreError> {
-        let changed = documents::change(self.store.as_ref(), HOLDS, |holds: &mut Holds| {
-            change(holds).then(|| holds.clone())
-        });
+        let changed =
+            documents::change(self.store.as_ref(), HOLDS, |holds: &mut Holds| change(holds).then(|| holds.clone()));
         match changed.await? {
             Some(holds) => {
                 self.note(holds);

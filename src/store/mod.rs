@@ -69,7 +69,9 @@ pub enum StoreError {
         found: u32,
     },
     /// The store belongs to another target.
-    #[error("the store is kept for {theirs}, and this process would serve {ours}: give it another directory or `[store] key_prefix`")]
+    #[error(
+        "the store is kept for {theirs}, and this process would serve {ours}: give it another directory or `[store] key_prefix`"
+    )]
     OtherTarget {
         /// Whose it is.
         theirs: String,
@@ -613,7 +615,13 @@ pub trait Store: Send + Sync + 'static {
 
     /// Puts what an unmapped record says with a corrected mapping into inboxes, and drops the record, in
     /// one step. Whatever the bounds. False where there is no such record (any more).
-    async fn replay_unmapped(&self, now: UnixMs, id: JobId, entries: Vec<NewEntry>, unmapped: Vec<NewUnmapped>) -> Result<bool, StoreError>;
+    async fn replay_unmapped(
+        &self,
+        now: UnixMs,
+        id: JobId,
+        entries: Vec<NewEntry>,
+        unmapped: Vec<NewUnmapped>,
+    ) -> Result<bool, StoreError>;
 
     /// Drops an unmapped record. False where there is no such record (any more).
     async fn discard_unmapped(&self, id: JobId) -> Result<bool, StoreError>;

@@ -146,7 +146,9 @@ impl Worker {
         let read = self.complete(&mut document, consumed_to.unwrap_or_default(), &mut guard, trial_of).await;
         let mut fetched = match read {
             Ok(fetched) => fetched,
-            Err(interrupted) => return self.broken_off(interrupted, document, &guard, run.story, leaving(folding)).await,
+            Err(interrupted) => {
+                return self.broken_off(interrupted, document, &guard, run.story, leaving(folding)).await;
+            }
         };
         run.story.append(&mut fetched.story);
         let was_read = fetched.was_served;
@@ -281,7 +283,10 @@ impl Worker {
         debug!(operation = operation.as_str(), status = reply.status(), meaning, "called");
         let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let detail = detail_for_story(&reply);
-        run.story.push(StoryEntry { at: now, note: Note::Called { operation, status: reply.status(), meaning, ms, detail } });
+        run.story.push(StoryEntry {
+            at: now,
+            note: Note::Called { operation, status: reply.status(), meaning, ms, detail },
+        });
         if is_served(&outcome) {
             let person = state.document.person.id();
             self.with_suspicions(|suspicions| suspicions.served(operation.call_kind(), Some(person), now));
@@ -361,11 +366,14 @@ impl Worker {
         let began = Instant::now();
         let under_way = self.activity.call(self.clock.now(), request.operation().call_kind());
         let reply = self.client.send(request).await;
-        under_way.ended(self.clock.now(), match &reply {
-            Reply::Http(http) => Happening::of_status(http.status),
-            Reply::NotSent { .. } => Happening::Unreachable,
-            Reply::Lost { .. } => Happening::Unanswered,
-        });
+        under_way.ended(
+            self.clock.now(),
+            match &reply {
+                Reply::Http(http) => Happening::of_status(http.status),
+                Reply::NotSent { .. } => Happening::Unreachable,
+                Reply::Lost { .. } => Happening::Unanswered,
+            },
+        );
         let margin = Duration::from_millis(jitter_ms(self.options.rate_window_ms));
         if self.pace.is_late(began.elapsed(), margin) {
             self.charge_again(request.operation().call_kind());
@@ -426,7 +434,8 @@ fn needs_attempt(document: &Document, folding: &Folding, now: UnixMs) -> bool {
     let word_is_new = word.is_some_and(|stamp| document.employment_done.is_none_or(|done| stamp > done));
     let is_followed = document.not_followed_since.is_none();
     let read_is_owed = document.owed_read.is_some();
-    folding.calls_for_attempt || (is_followed && (read_is_owed || !document.open.is_empty() || document.trouble.is_some() || word_is_new))
+    folding.calls_for_attempt
+        || (is_followed && (read_is_owed || !document.open.is_empty() || document.trouble.is_some() || word_is_new))
 }
 
 fn report(folding: &Folding) {
@@ -489,7 +498,9 @@ fn attempted(conclusion: &Conclusion, ending: &Ending) -> Attempted {
 fn standing_as(ending: &Ending) -> Attempted {
     match &ending.standing {
         Standing::Idle | Standing::Scheduled { .. } => Attempted::Folded,
-        Standing::Retry { .. } | Standing::Read { .. } => Attempted::Retry(ending.code().unwrap_or(Code::ScimUnavailable)),
+        Standing::Retry { .. } | Standing::Read { .. } => {
+            Attempted::Retry(ending.code().unwrap_or(Code::ScimUnavailable))
+        }
         Standing::Held { scope } => Attempted::Held(scope.clone()),
         Standing::Incomplete { .. } => Attempted::Incomplete,
         Standing::Blocked { .. } => {

@@ -111,7 +111,12 @@ impl Worker {
             document: None,
             person,
             consumed_to: None,
-            lane: Lane { state: LaneState::Blocked, due: Some(now.plus_ms(UNREADABLE_AGAIN_MS)), wakes: false, tag: None },
+            lane: Lane {
+                state: LaneState::Blocked,
+                due: Some(now.plus_ms(UNREADABLE_AGAIN_MS)),
+                wakes: false,
+                tag: None,
+            },
             story: Vec::new(),
             terms_added: Vec::new(),
             terms_removed: Vec::new(),

@@ -15,7 +15,11 @@ pub(super) const GUARD: &str = "guard";
 
 impl Worker {
     /// A hold of the guard that keeps this request back; what may pass is counted.
-    pub(super) async fn kept_back(&self, request: &Request, person: PersonId) -> Result<Option<Conclusion>, StoreError> {
+    pub(super) async fn kept_back(
+        &self,
+        request: &Request,
+        person: PersonId,
+    ) -> Result<Option<Conclusion>, StoreError> {
         let scope = match request {
             Request::SetActive { active: false, .. } => HoldScope::Deactivations,
             Request::SetUserName { .. } => HoldScope::Addresses,

@@ -208,7 +208,9 @@ async fn a_person_is_found_by_key_id_address_and_name() {
     stage.finish_next().await;
     stage.finish_next().await;
     let who = async |text: &str| stage.api("GET", &format!("/api/v1/person?who={text}"), "").await;
-    for text in ["hr/E-1", "E-1", "pe1@example.com", "PE1@EXAMPLE.COM", "Lovelace", "lovel", "ada%20love", "Ada%20Lovelace"] {
+    for text in
+        ["hr/E-1", "E-1", "pe1@example.com", "PE1@EXAMPLE.COM", "Lovelace", "lovel", "ada%20love", "Ada%20Lovelace"]
+    {
         let person = who(text).await.expect(200);
         assert_eq!(person["person"]["employee_id"], "E-1", "{text}");
     }
@@ -236,7 +238,8 @@ async fn a_person_comes_with_record_member_story_and_what_they_wait_for() {
     assert_eq!(stuck["record"]["email"]["value"], "pE1@example.com");
     assert_eq!(stuck["record"]["employment"][0]["state"], "employed");
     assert_eq!(stuck["jobs"].as_array().unwrap().len(), 2, "what came since is shown, too");
-    let notes: Vec<_> = stuck["story"].as_array().unwrap().iter().map(|entry| entry["note"].as_str().unwrap()).collect();
+    let notes: Vec<_> =
+        stuck["story"].as_array().unwrap().iter().map(|entry| entry["note"].as_str().unwrap()).collect();
     assert_eq!(notes, ["received", "called"]);
     assert_eq!(stuck["story"][1]["detail"], "This person is already a member.");
 
@@ -401,7 +404,8 @@ async fn the_guards_hold_goes_when_all_were_let_through_and_not_before() {
         stage.leave_next(LaneState::Held, |_| {}).await;
     }
     let (now, scope) = (stage.clock.now(), HoldScope::Deactivations);
-    let holds = scim_bridge::store::holds::SharedHolds::new(stage.store.clone(), stage.clock.clone(), stage.state.pauses);
+    let holds =
+        scim_bridge::store::holds::SharedHolds::new(stage.store.clone(), stage.clock.clone(), stage.state.pauses);
     holds.set(&scope, Code::HoldGuard, None).await.unwrap();
     assert!(now <= stage.clock.now());
     stage.api("DELETE", "/api/v1/hold", "").await.expect(200);
@@ -425,11 +429,12 @@ async fn somebody_marked_is_told_and_found() {
     let found = stage.api("GET", "/api/v1/people?mark=switched_off", "").await.expect(200);
     assert_eq!(found["people"][0]["person"]["employee_id"], "E-1");
     stage.accept(vec![rename("E-1", "King")]).await;
-    stage.leave_next(LaneState::Incomplete, |document| {
-        document.switched_off_elsewhere = false;
-        document.missing = vec!["email".to_owned()];
-    })
-    .await;
+    stage
+        .leave_next(LaneState::Incomplete, |document| {
+            document.switched_off_elsewhere = false;
+            document.missing = vec!["email".to_owned()];
+        })
+        .await;
     assert_eq!(stage.problems().await, ["PEOPLE-INCOMPLETE"]);
 }
 

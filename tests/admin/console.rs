@@ -66,7 +66,17 @@ impl<'a> Visitor<'a> {
 #[tokio::test]
 async fn who_is_not_logged_in_is_asked_to_log_in() {
     let stage = Stage::set();
-    for page in ["/", "/dead", "/people", "/person?source=hr&employee_id=1", "/hold", "/deliveries", "/audit", "/settings", "/dead/00000000000000000000000000000000"] {
+    for page in [
+        "/",
+        "/dead",
+        "/people",
+        "/person?source=hr&employee_id=1",
+        "/hold",
+        "/deliveries",
+        "/audit",
+        "/settings",
+        "/dead/00000000000000000000000000000000",
+    ] {
         let answer = stage.get(page).await;
         assert_eq!((answer.status, answer.header("location")), (303, Some("/login")), "{page}");
         assert!(answer.body.is_empty());

@@ -48,8 +48,8 @@ async fn metrics_are_well_formed_mirror_the_store_and_name_nobody() {
     stage.accept(vec![hire("E-2", "Grace", "Hopper")]).await;
     let holds = SharedHolds::new(stage.store.clone(), stage.clock.clone(), stage.state.pauses);
     holds.set(&HoldScope::Creates, Code::HoldSeats, None).await.unwrap();
-    stage.state.beat().await;
     stage.clock.advance_ms(30_000);
+    stage.state.beat().await;
 
     let answer = stage.get("/metrics").await;
     assert_eq!(answer.status, 200);

@@ -1,5 +1,6 @@
 //! A served admin listener with a store in memory, and short words to fill that store.
 
+use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,10 +25,12 @@ use scim_bridge::core::person::{
 };
 use scim_bridge::core::problems::{BoundFigures, SourceFigures};
 use scim_bridge::core::processes::ProcessRole;
+use scim_bridge::core::reconcile::plan::PlanRules;
 use scim_bridge::core::reconcile::request::Operation;
 use scim_bridge::core::time::UnixMs;
 use scim_bridge::lifecycle::Lifecycle;
 use scim_bridge::peer::TrustedProxies;
+use scim_bridge::roster::{Roster, RosterOptions};
 use scim_bridge::secret::LiveSecret;
 use scim_bridge::store::memory::Memory;
 use scim_bridge::store::{
@@ -65,6 +68,7 @@ impl Stage {
         let token = LiveSecret::new(TOKEN.to_owned().into());
         let state = AdminState {
             store: store.clone(),
+            roster: roster(store.clone(), clock.clone()),
             health: StoreHealth::new(store.clone(), Duration::from_secs(1)),
             clock: clock.clone(),
             tokens: tokens(token.clone()),
@@ -191,12 +195,7 @@ impl Stage {
     }
 
     /// Folds what somebody has in their inbox, and leaves them so.
-    pub(crate) async fn leave(
-        &self,
-        claimed: Claimed,
-        state: LaneState,
-        change: impl FnOnce(&mut Document),
-    ) -> Person {
+    pub(crate) async fn leave(&self, claimed: Claimed, state: LaneState, change: impl FnOnce(&mut Document)) -> Person {
         let now = self.clock.now();
         let mut document = claimed.document.as_deref().map(|bytes| Document::from_bytes(bytes).unwrap());
         let mut story = Vec::new();
@@ -360,4 +359,17 @@ pub(crate) fn hire(employee_id: &str, given: &str, family: &str) -> Event {
 /// Another family name.
 pub(crate) fn rename(employee_id: &str, family: &str) -> Event {
     event(employee_id, EventKind::Update, Facts { family_name: name("family_name", family), ..Facts::default() })
+}
+
+/// No files, and a target without limits.
+fn roster(store: Arc<Memory>, clock: Clock) -> Roster {
+    let rules = PlanRules {
+        read_lag_ms: 0,
+        changes_addresses: false,
+        updates_create: BTreeSet::new(),
+        pages_max: 1,
+        locale: "en-US".to_owned(),
+    };
+    let free = Rate { calls: 0, window_ms: 60_000 };
+    Roster::new(store, None, clock, RosterOptions { columns: HashMap::new(), rules, rates: (free, free) })
 }

@@ -5,8 +5,8 @@ use std::process::{Output, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::process::Signal;
 use bytes::Bytes;
+use rustix::process::Signal;
 use scim_bridge::app;
 use scim_bridge::clock::{Clock, new_job_id};
 use scim_bridge::config::Config;
@@ -255,7 +255,8 @@ fn ending(n: usize, claimed: &Claimed) -> Commit {
         2 => lane(LaneState::Held, None, Some("creates")),
         _ => lane(LaneState::Blocked, None, None),
     };
-    let dead = if lane.state == LaneState::Blocked { DeadChange::Is(Box::new(dead_row(n, false))) } else { DeadChange::None };
+    let dead =
+        if lane.state == LaneState::Blocked { DeadChange::Is(Box::new(dead_row(n, false))) } else { DeadChange::None };
     Commit {
         document: Some(Bytes::from(format!("{{\"document\":{n}}}"))),
         person: person(n),

@@ -53,7 +53,9 @@ async fn a_full_run_at_trace_logs_no_personal_data_and_no_secret() {
     assert!(log.contains("hr/Xylophon1"), "identifiers are logged");
     let secret = SECRET.trim_start_matches("whsec_");
     for text in [&log, &metrics] {
-        for private in ["example.com", "xylophon1@", given, family, "Perpetua", "wolpertinger", secret, KEY, &token, "first_name"] {
+        for private in
+            ["example.com", "xylophon1@", given, family, "Perpetua", "wolpertinger", secret, KEY, &token, "first_name"]
+        {
             let at = text.find(private).map(|at| &text[at.saturating_sub(200)..(at + 60).min(text.len())]);
             assert!(at.is_none(), "{private} is there: {at:?}");
         }

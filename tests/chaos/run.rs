@@ -89,7 +89,9 @@ fn stand_in(amount: &Amount) -> PostmanSim {
     })
     .unwrap();
     let slow = format!("any:delay:5%:after:delay={}", TIMEOUT_S * 1000 + 300);
-    for fault in ["create:create-failed:10%", "replace:update-failed:10%", "activate:500:5%", "write:reset:5%:after", &slow] {
+    for fault in
+        ["create:create-failed:10%", "replace:update-failed:10%", "activate:500:5%", "write:reset:5%:after", &slow]
+    {
         sim.order(fault.parse::<Fault>().unwrap()).unwrap();
     }
     sim

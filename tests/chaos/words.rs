@@ -16,16 +16,8 @@ enum Word {
 
 /// After the first hire, from a place on that the person's id names: a name that changes while somebody is
 /// away, returns, an address, two leaves.
-const LIFE: [Word; 8] = [
-    Word::GivenName,
-    Word::Leave,
-    Word::FamilyName,
-    Word::Hire,
-    Word::Address,
-    Word::Leave,
-    Word::Hire,
-    Word::Names,
-];
+const LIFE: [Word; 8] =
+    [Word::GivenName, Word::Leave, Word::FamilyName, Word::Hire, Word::Address, Word::Leave, Word::Hire, Word::Names];
 
 fn place(person: &str) -> usize {
     person.bytes().map(usize::from).sum()

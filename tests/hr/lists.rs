@@ -6,7 +6,8 @@ use scim_bridge::store::LaneState;
 
 use crate::rig::{Rig, email};
 
-const CHANGED: &str = r#"{"id":"k1","type":"data-changed","data":{"integration_id":"i","changed_models":[{"name":"hris_employees"}]}}"#;
+const CHANGED: &str =
+    r#"{"id":"k1","type":"data-changed","data":{"integration_id":"i","changed_models":[{"name":"hris_employees"}]}}"#;
 
 #[tokio::test]
 async fn one_notice_about_nobody_brings_everybody_who_changed() {
@@ -65,7 +66,8 @@ async fn a_list_whose_cursor_stands_still_is_given_up() {
     rig.hr.order(HrFault::Body("application/json", page.to_owned()), 100);
     rig.deliver(CHANGED).await;
     rig.work_through().await;
-    let dead = rig.store.dead(&Default::default(), &scim_bridge::store::Page { rows_max: 10, after: None }).await.unwrap();
+    let dead =
+        rig.store.dead(&Default::default(), &scim_bridge::store::Page { rows_max: 10, after: None }).await.unwrap();
     assert_eq!(dead.rows.len(), 1);
     assert_eq!(dead.rows[0].code, Code::FetchUnreadable.to_string());
     assert_eq!(rig.hr.reads(), 10, "five tries of two pages");

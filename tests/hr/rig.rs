@@ -163,7 +163,9 @@ impl Rig {
             match self.step().await {
                 Stepped::Attempted(attempted) => attempts.push(attempted),
                 Stepped::Probed { .. } => {}
-                Stepped::Nothing { until: Some(until) } => self.clock.advance_ms(until.ms_since(self.clock.now()).max(1)),
+                Stepped::Nothing { until: Some(until) } => {
+                    self.clock.advance_ms(until.ms_since(self.clock.now()).max(1));
+                }
                 // The pool looks every second, and so sees a probe that is due.
                 Stepped::Nothing { until: None } if self.is_held().await => self.clock.advance_ms(30_000),
                 Stepped::Nothing { until: None } => return attempts,
@@ -201,7 +203,8 @@ impl Rig {
         let url = format!("{}/Users/{}", self.postman.base_url(), &*member.id);
         let patch = r#"{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"replace","value":{"active":false}}]}"#;
         let http = scim_bridge::scim::plain_http(Duration::from_secs(2)).unwrap();
-        let sent = http.patch(url).bearer_auth("PMAK").header("content-type", "application/json").body(patch).send().await;
+        let sent =
+            http.patch(url).bearer_auth("PMAK").header("content-type", "application/json").body(patch).send().await;
         assert!(sent.unwrap().status().is_success());
     }
 

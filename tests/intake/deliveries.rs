@@ -106,7 +106,10 @@ fn a_get_is_answered_with_what_it_asks_back_where_the_scheme_says_so() {
     let bridge = Bridge::with(scheme, "0123456789abcdef");
     let get = |query: &str| bridge.request("GET", &format!("{}{query}", bridge.path()), &[], b"");
     let echo = get("?echo=5e2f-00a1");
-    assert_eq!((echo.status, echo.body.as_str(), echo.header("content-type")), (200, "5e2f-00a1", Some("text/plain; charset=utf-8")));
+    assert_eq!(
+        (echo.status, echo.body.as_str(), echo.header("content-type")),
+        (200, "5e2f-00a1", Some("text/plain; charset=utf-8"))
+    );
     assert_eq!((get("").status, get("?other=1").status), (405, 405));
     assert_eq!(Bridge::start().request("GET", &format!("{}?echo=1", bridge.path()), &[], b"").status, 404);
 }

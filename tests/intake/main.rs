@@ -15,9 +15,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use scim_bridge::clock::Clock;
-use scim_bridge::core::person::SourceName;
 use scim_bridge::core::limiter::Rate;
 use scim_bridge::core::mapping::Mapping;
+use scim_bridge::core::person::SourceName;
 use scim_bridge::core::signature::{Scheme, ToSign, sign};
 use scim_bridge::core::tally::{DOCUMENT, Ledger, SourceTally};
 use scim_bridge::core::time::UnixMs;

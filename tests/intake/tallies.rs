@@ -19,7 +19,10 @@ fn types_that_nothing_names_and_fields_that_cannot_be_used_are_told_by_name() {
     assert_eq!(bridge.post("msg_t", &body).word("status"), "accepted");
     let seen = bridge.seen(|seen| seen.accepted.count == 1);
     assert_eq!((seen.ignored.count, seen.unnamed_types["employee.created"].count), (3, 3));
-    let told = [(TroubleKind::UnnamedType, "employee.created".to_owned(), 3), (TroubleKind::Dropped, "occurred_at".to_owned(), 1)];
+    let told = [
+        (TroubleKind::UnnamedType, "employee.created".to_owned(), 3),
+        (TroubleKind::Dropped, "occurred_at".to_owned(), 1),
+    ];
     assert_eq!(troubles(&seen), told);
 }
 
@@ -33,7 +36,10 @@ fn refusals_are_told_by_reason_also_those_before_the_body() {
         assert_eq!(bridge.request("POST", &bridge.path(), &headers, body.as_bytes()).status, 401);
     }
     let mut headers = bridge.signed("msg_1", &body);
-    headers.iter_mut().filter(|(name, _)| name == "content-type").for_each(|(_, value)| *value = "text/plain".to_owned());
+    headers
+        .iter_mut()
+        .filter(|(name, _)| name == "content-type")
+        .for_each(|(_, value)| *value = "text/plain".to_owned());
     assert_eq!(bridge.request("POST", &bridge.path(), &headers, body.as_bytes()).status, 415);
     let told = [(TroubleKind::Refused, "content_type".to_owned(), 1), (TroubleKind::Refused, "mismatch".to_owned(), 2)];
     assert_eq!(troubles(&bridge.seen(|seen| seen.refused.len() == 2)), told);

@@ -8,7 +8,6 @@ mod conformance;
 mod durability;
 mod failures;
 #[path = "../store/harness.rs"]
-#[expect(dead_code, reason = "the rest is for the property test of another target")]
 mod harness;
 mod listings;
 #[path = "../store/memory.rs"]

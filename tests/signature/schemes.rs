@@ -10,7 +10,9 @@ const SECRET: &str = "a secret of 16 bytes or more";
 
 /// `printf '%s%s' TOKEN TIME | openssl dgst -sha256 -hmac 'a secret of 16 bytes or more'`
 fn lever(token: &str, at: &str, signature: &str) -> String {
-    format!(r#"{{"id":"e1","event":"candidateHired","token":"{token}","triggeredAt":{at},"signature":"{signature}","data":{{"opportunityId":"o1"}}}}"#)
+    format!(
+        r#"{{"id":"e1","event":"candidateHired","token":"{token}","triggeredAt":{at},"signature":"{signature}","data":{{"opportunityId":"o1"}}}}"#
+    )
 }
 
 const LEVER_SIGNATURE: &str = "08772615c9f613548e205f5c7c851ecef7a9d8ab7e4b6b68613442bc8d1c4807";
@@ -71,7 +73,10 @@ fn a_login_is_user_and_password_in_one_secret_or_apart() {
     let headers = [("authorization", "Basic aHI6cDp3")];
     assert!(known(&verifier(scheme("auth = 'basic'"), &["hr:p:w"]), &headers, "{}").is_ok());
     assert!(known(&verifier(scheme("auth = 'basic'\nusername = 'hr'"), &["p:w"]), &headers, "{}").is_ok());
-    assert_eq!(refusal(known(&verifier(scheme("auth = 'basic'\nusername = 'it'"), &["p:w"]), &headers, "{}")), Some(Refusal::Mismatch));
+    assert_eq!(
+        refusal(known(&verifier(scheme("auth = 'basic'\nusername = 'it'"), &["p:w"]), &headers, "{}")),
+        Some(Refusal::Mismatch)
+    );
 }
 
 #[test]
@@ -104,7 +109,8 @@ fn an_address_is_tried_out_by_a_get_and_by_a_text() {
 #[test]
 fn a_token_without_a_file_is_answered_and_told() {
     let gusto = verifier(preset("gusto"), &[SECRET]);
-    let offer = |token: &str| gusto.unsigned_handshake(&delivery(&[], &format!(r#"{{"verification_token":"{token}"}}"#)));
+    let offer =
+        |token: &str| gusto.unsigned_handshake(&delivery(&[], &format!(r#"{{"verification_token":"{token}"}}"#)));
     assert!(matches!(offer("another token"), Some(Answer::Offered)));
     assert!(matches!(offer(SECRET), Some(Answer::Pong)));
 }
@@ -117,21 +123,42 @@ fn bamboohrs_time_may_be_seconds_or_iso_and_cannot_be_stretched_into_a_form() {
     };
     let form = "type=employee.updated&data[employeeId]=12";
     assert_eq!(sent(form, "1700000000", "ffad4c5c8029a305b5a4adf6b3286327b575cd36db016816b3bcb838762da17c"), None);
-    assert_eq!(sent(form, "2023-11-14T22:13:20Z", "1e5c8620d61ae5f027b293dc76d237f05eefa29cb9da1d452c29c2d825797946"), None);
+    assert_eq!(
+        sent(form, "2023-11-14T22:13:20Z", "1e5c8620d61ae5f027b293dc76d237f05eefa29cb9da1d452c29c2d825797946"),
+        None
+    );
     // The last digit of an id that is moved into the time, and the other way round.
-    assert_eq!(sent("type=employee.updated&data[employeeId]=1", "21700000000", "ffad4c5c8029a305b5a4adf6b3286327b575cd36db016816b3bcb838762da17c"), Some(Refusal::AmbiguousCut));
-    assert_eq!(sent("type=employee.updated&data[employeeId]=121", "700000000", "ffad4c5c8029a305b5a4adf6b3286327b575cd36db016816b3bcb838762da17c"), Some(Refusal::AmbiguousCut));
+    assert_eq!(
+        sent(
+            "type=employee.updated&data[employeeId]=1",
+            "21700000000",
+            "ffad4c5c8029a305b5a4adf6b3286327b575cd36db016816b3bcb838762da17c"
+        ),
+        Some(Refusal::AmbiguousCut)
+    );
+    assert_eq!(
+        sent(
+            "type=employee.updated&data[employeeId]=121",
+            "700000000",
+            "ffad4c5c8029a305b5a4adf6b3286327b575cd36db016816b3bcb838762da17c"
+        ),
+        Some(Refusal::AmbiguousCut)
+    );
 }
 
 #[test]
 fn a_signature_over_the_body_alone_is_no_id_and_one_with_a_time_is() {
     let hr = SourceName::parse("hr").unwrap();
     let alone = verifier(scheme("header = 'x'\nid = 'signature'"), &[SECRET]);
-    let genuine = known(&alone, &[("x", "78ca4d2bef8d7e9673891ed3e5a07cff9fbce956ff01b65038722be36d9bcf7b")], "{}").unwrap_or_else(|refusal| panic!("{refusal}"));
+    let genuine = known(&alone, &[("x", "78ca4d2bef8d7e9673891ed3e5a07cff9fbce956ff01b65038722be36d9bcf7b")], "{}")
+        .unwrap_or_else(|refusal| panic!("{refusal}"));
     assert!(genuine.dedupe_key(&hr, true).unwrap().only_while_newest);
     assert_eq!(genuine.dedupe_key(&hr, false), None, "a notice without an id is never a duplicate");
     let remote = verifier(preset("remote"), &[SECRET]);
-    let headers = [("x-remote-signature", "8a320915781447472d0dd9591c3bde4b8364797a1f65ff166b7f3b10f2218dbc"), ("x-remote-timestamp", "1700000000000")];
+    let headers = [
+        ("x-remote-signature", "8a320915781447472d0dd9591c3bde4b8364797a1f65ff166b7f3b10f2218dbc"),
+        ("x-remote-timestamp", "1700000000000"),
+    ];
     let genuine = known(&remote, &headers, "{}").unwrap_or_else(|refusal| panic!("{refusal}"));
     assert!(genuine.dedupe_key(&hr, false).is_some());
 }

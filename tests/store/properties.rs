@@ -318,7 +318,7 @@ impl Pair {
         let words =
             |from: &[&str], take: usize| from.iter().take(take).map(|word| (*word).to_owned()).collect::<Vec<_>>();
         let plain = Commit {
-            document: (extra % 3 == 0).then_some(word.clone()),
+            document: extra.is_multiple_of(3).then_some(word.clone()),
             person,
             story: vec![word; extra % 4],
             terms_added: words(&TERMS, extra % 3),

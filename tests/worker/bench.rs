@@ -226,12 +226,7 @@ pub(crate) fn worker_options() -> WorkerOptions {
         },
         retry: RULES,
         probe_pauses: PAUSES,
-        guard: GuardOptions {
-            leaves_max: 25,
-            leaves_percent: 10,
-            address_changes_max: 25,
-            window_ms: 24 * 3_600_000,
-        },
+        guard: GuardOptions { leaves_max: 25, leaves_percent: 10, address_changes_max: 25, window_ms: 24 * 3_600_000 },
     }
 }
 

@@ -89,7 +89,12 @@ pub(super) async fn list(state: State, query: web::Query<DeadQuery>) -> Answer<D
     (status = 404, description = "There is no such dead letter (any more).", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
-pub(super) async fn show(state: State, by: By, id: web::Path<String>, query: web::Query<ShowQuery>) -> Answer<DeadBody> {
+pub(super) async fn show(
+    state: State,
+    by: By,
+    id: web::Path<String>,
+    query: web::Query<ShowQuery>,
+) -> Answer<DeadBody> {
     let id = listing::id(&id)?;
     let letter = state.dead_letter(id).await?;
     if query.payload && letter.payload.is_some() {

@@ -157,9 +157,9 @@ pub(in crate::admin) fn whom(
         (None, None, None) => Ok(Whom::All),
         (Some(text), None, None) => Ok(Whom::Called(text.to_owned())),
         (None, Some(state), None) => Ok(Whom::Standing(state)),
-        (None, None, Some(word)) => {
-            known(word).map(Whom::Marked).ok_or_else(|| AdminError::BadRequest("mark: not one that there is".to_owned()))
-        }
+        (None, None, Some(word)) => known(word)
+            .map(Whom::Marked)
+            .ok_or_else(|| AdminError::BadRequest("mark: not one that there is".to_owned())),
         (Some(_) | None, Some(_) | None, Some(_) | None) => {
             Err(AdminError::BadRequest("one of search, state and mark at the most".to_owned()))
         }

@@ -8,8 +8,8 @@ use super::layout::{self, Nav};
 use super::session::Session;
 use super::{Done, Page, State, go_to};
 use crate::admin::api::dead::filter;
-use crate::admin::listing;
 use crate::admin::letters::{Bulk, Deed};
+use crate::admin::listing;
 use crate::admin::service::AdminState;
 use crate::core::person::EventKind;
 use crate::core::time::UnixMs;
@@ -46,8 +46,8 @@ pub(super) async fn list(state: State, session: Session, query: web::Query<Query
     let page = listing::page(None, query.after.as_deref())?;
     let filter = query.filter(state.now())?;
     let listed = state.dead_letters(&filter, &page).await?;
-    let stats = state.stats().await?;
-    let codes: Vec<_> = stats.dead.iter().filter(|(_, n)| **n > 0).map(|(code, n)| (code.clone(), *n)).collect();
+    let figures = state.stats().await?;
+    let codes: Vec<_> = figures.dead.iter().filter(|(_, n)| **n > 0).map(|(code, n)| (code.clone(), *n)).collect();
     let matched = count(&state, &session, &filter).await?;
     Ok(layout::page(
         "Dead letters",
@@ -59,7 +59,7 @@ pub(super) async fn list(state: State, session: Session, query: web::Query<Query
             p .quiet { "What cannot succeed as it is, kept whole. It heals with HR's next word about the person, or once the mapping is corrected; or you replay or discard it." }
             (filters(&state, &query, &codes))
             @if listed.rows.is_empty() { p { "There are none." } } @else {
-                (bulk(&session, &query, matched, rows(state.now(), &listed.rows, session.may_write())))
+                (bulk(&session, &query, matched, &rows(state.now(), &listed.rows, session.may_write())))
             }
             (layout::next(&query.here(), listed.next.as_deref()))
         },
@@ -67,7 +67,11 @@ pub(super) async fn list(state: State, session: Session, query: web::Query<Query
 }
 
 /// How many match: all of them, and not only those of the page.
-async fn count(state: &AdminState, session: &Session, filter: &DeadFilter) -> Result<u64, crate::admin::error::AdminError> {
+async fn count(
+    state: &AdminState,
+    session: &Session,
+    filter: &DeadFilter,
+) -> Result<u64, crate::admin::error::AdminError> {
     let dry_run = Bulk { filter: filter.clone(), dry_run: true, after: None };
     Ok(state.act_on_all(session.looks(), &dry_run, &Deed::Replay).await?.matched)
 }
@@ -102,7 +106,7 @@ fn filters(state: &AdminState, query: &Query, codes: &[(String, u64)]) -> Markup
 }
 
 /// The table in a form: those that are ticked, or all that match.
-fn bulk(session: &Session, query: &Query, matched: u64, table: Markup) -> Markup {
+fn bulk(session: &Session, query: &Query, matched: u64, table: &Markup) -> Markup {
     if !session.may_write() {
         return html! { p { (matched) " match." } (table) };
     }
@@ -144,7 +148,7 @@ fn rows(now: UnixMs, dead: &[DeadRow], may_tick: bool) -> Markup {
                             td data-name="Dead letter" { a href={ "/dead/" (letter.id) } { (layout::id(letter.id)) } }
                             td data-name="Person" { @match &letter.person { Some(person) => (layout::person(person)), None => { (letter.source) " (person not told)" } } }
                             td data-name="Was" { (letter.event.map_or("unmapped", |kind| kind.as_str())) }
-                            td data-name="Why" { (layout::code(&letter.code)) " " span .quiet { (letter.detail) } }
+                            td data-name="Why" { (layout::code(&letter.code)) " " span .quiet { (layout::prose(&letter.detail)) } }
                             td data-name="Since" { (layout::time(now, letter.died_at)) }
                         }
                     }

@@ -41,8 +41,8 @@ const SCOPES: [HoldScope; 3] = [HoldScope::All, HoldScope::Creates, HoldScope::W
 /// `GET /hold`
 pub(super) async fn show(state: State, session: Session, query: web::Query<Query>) -> Page {
     let holds = state.holds().await?;
-    let stats = state.stats().await?;
-    let waiting = stats.lanes.get("held").copied().unwrap_or(0);
+    let figures = state.stats().await?;
+    let waiting = figures.lanes.get("held").copied().unwrap_or(0);
     Ok(layout::page(
         "Holds",
         Nav::Hold,

@@ -48,7 +48,7 @@ pub(super) async fn show(state: State, session: Session, id: web::Path<String>, 
             section .card .answer {
                 p .what { (layout::prose(code.map_or("This version does not know this code.", |code| code.title()))) }
                 @if let Some(code) = code { p .todo { (layout::prose(code.advice())) } }
-                @if !letter.row.detail.is_empty() { p .quiet { (letter.row.detail) } }
+                @if !letter.row.detail.is_empty() { p .quiet { (layout::prose(&letter.row.detail)) } }
             }
             (actions(&session, &letter))
             (facts(now, &letter))

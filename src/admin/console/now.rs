@@ -53,7 +53,7 @@ fn wrong(figures: &Figures, problems: &[Problem]) -> Markup {
                         p .what { (layout::prose(&problem.what)) " " (layout::code(&problem.code)) }
                         p .todo { (layout::prose(&problem.action)) }
                         p .pager {
-                            span .quiet { "since " (layout::time(figures.now, problem.since)) }
+                            span .quiet { "for " time datetime=(problem.since) title=(problem.since) { (layout::span(figures.now.ms_since(problem.since))) } }
                             @if problem.page != "/" { " · " a href=(problem.page) { "Look at " @if problem.count == 1 { "it" } @else { "them" } " →" } }
                         }
                     }

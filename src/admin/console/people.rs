@@ -41,10 +41,10 @@ pub(super) async fn show(
 ) -> Result<actix_web::Either<maud::Markup, actix_web::HttpResponse>, PageError> {
     let text = query.search.as_deref().map(str::trim).filter(|text| !text.is_empty());
     // Exactly one: straight to their page.
-    if let (Some(text), None) = (text, &query.after) {
-        if let Meant::One(whole) = state.meant(text).await? {
-            return Ok(actix_web::Either::Right(go_to(&layout::person_page(&whole.view.person))));
-        }
+    if let (Some(text), None) = (text, &query.after)
+        && let Meant::One(whole) = state.meant(text).await?
+    {
+        return Ok(actix_web::Either::Right(go_to(&layout::person_page(&whole.view.person))));
     }
     Ok(actix_web::Either::Left(list(&state, &session, &query, text).await?))
 }

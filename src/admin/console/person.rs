@@ -106,12 +106,13 @@ fn beside(now: UnixMs, document: Option<&Document>) -> Markup {
     };
     let (record, member) = (&document.record, document.member.as_ref());
     let told = |value: Option<&str>, stamp: Option<Stamp>| -> Markup {
-        match (value, stamp) {
-            (Some(value), Some(stamp)) => html! {
+        if let (Some(value), Some(stamp)) = (value, stamp) {
+            html! {
                 @if value.is_empty() { em { "none" } } @else { (value) }
                 " " span .quiet { "as of " (layout::time(now, stamp.at)) }
-            },
-            _ => html! { span .quiet { "not told" } },
+            }
+        } else {
+            html! { span .quiet { "not told" } }
         }
     };
     let has = |value: Option<&str>| -> Markup {

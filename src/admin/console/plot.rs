@@ -81,7 +81,8 @@ mod tests {
 
     #[test]
     fn a_plot_says_its_sum_to_who_cannot_see_it() {
-        let bucket = Bucket { from: UnixMs(60_000), counts: Counts::from([(Happening::Served, 7), (Happening::Failed, 1)]) };
+        let bucket =
+            Bucket { from: UnixMs(60_000), counts: Counts::from([(Happening::Served, 7), (Happening::Failed, 1)]) };
         let plot = Plot {
             title: "Calls",
             buckets: &[bucket],

@@ -77,15 +77,19 @@ pub(super) const PEOPLE: &[Part] = &[
 
 /// What is sent, act by act: each act begins when the one before has settled.
 pub(super) fn acts() -> Vec<Vec<Delivery>> {
-    let ada = json!({"employee_id": "E-1001", "email": "ada@example.com", "first_name": "Ada", "last_name": "Lovelace"});
-    let grace = json!({"employee_id": "E-1002", "email": "grace@example.com", "first_name": "Grace", "last_name": "Hopper"});
+    let ada =
+        json!({"employee_id": "E-1001", "email": "ada@example.com", "first_name": "Ada", "last_name": "Lovelace"});
+    let grace =
+        json!({"employee_id": "E-1002", "email": "grace@example.com", "first_name": "Grace", "last_name": "Hopper"});
     let linus = json!({"employee_id": "E-1003", "email": UNLUCKY, "first_name": "Linus", "last_name": "Torvalds"});
-    let margaret = json!({"employee_id": "E-1004", "email": ELSEWHERE, "first_name": "Margaret", "last_name": "Heafield"});
+    let margaret =
+        json!({"employee_id": "E-1004", "email": ELSEWHERE, "first_name": "Margaret", "last_name": "Heafield"});
     let katherine = json!({
         "employee_id": "E-1005", "email": "katherine@example.com", "first_name": "Katherine", "last_name": "Johnson",
     });
     let mallory = json!({"employee_id": "E-1666", "email": "mallory@example.com", "first_name": "Mallory", "last_name": "Mallet"});
-    let radia = json!({"employee_id": "E-1006", "email": "radia@example.com", "first_name": "Radia", "last_name": "Joy"});
+    let radia =
+        json!({"employee_id": "E-1006", "email": "radia@example.com", "first_name": "Radia", "last_name": "Joy"});
     vec![
         vec![
             hired("hire Ada Lovelace", "msg_1", 0, &ada),
@@ -99,7 +103,12 @@ pub(super) fn acts() -> Vec<Vec<Delivery>> {
             },
             hired("hire Margaret Heafield", "msg_5", 0, &margaret),
             hired("hire Katherine Johnson", "msg_6", 0, &katherine),
-            updated("rename Radia, before her hire", "msg_7", 20, &json!({"employee_id": "E-1006", "last_name": "Perlman"})),
+            updated(
+                "rename Radia, before her hire",
+                "msg_7",
+                20,
+                &json!({"employee_id": "E-1006", "last_name": "Perlman"}),
+            ),
             hired("hire Radia Joy, late", "msg_8", 10, &radia),
         ],
         vec![
@@ -126,19 +135,19 @@ pub(super) fn acts() -> Vec<Vec<Delivery>> {
 }
 
 fn hired(what: &'static str, id: &'static str, minute: u32, data: &Value) -> Delivery {
-    delivery(what, id, "employee.hired", minute, data.clone())
+    delivery(what, id, "employee.hired", minute, data)
 }
 
 fn updated(what: &'static str, id: &'static str, minute: u32, data: &Value) -> Delivery {
-    delivery(what, id, "employee.updated", minute, data.clone())
+    delivery(what, id, "employee.updated", minute, data)
 }
 
 fn left(what: &'static str, id: &'static str, minute: u32, employee_id: &str) -> Delivery {
-    delivery(what, id, "employee.left", minute, json!({"employee_id": employee_id}))
+    delivery(what, id, "employee.left", minute, &json!({"employee_id": employee_id}))
 }
 
 /// A delivery of something that became so at this minute of the play, by the HR system's clock.
-fn delivery(what: &'static str, id: &'static str, kind: &str, minute: u32, data: Value) -> Delivery {
+fn delivery(what: &'static str, id: &'static str, kind: &str, minute: u32, data: &Value) -> Delivery {
     let payload = json!({"type": kind, "timestamp": format!("2026-11-22T10:{minute:02}:00Z"), "data": data});
     Delivery { what, id, payload, signing: Signing::Right, expect: (200, "accepted") }
 }

@@ -78,13 +78,19 @@ impl Api {
         let paths = rules.step.iter().map(|step| &step.path).chain(rules.list.iter().map(|list| &list.path));
         let headers = auth.templates().into_iter().filter(|_| auth.token_rules().is_none());
         needed.extend(paths.chain(headers).flat_map(Template::slots).filter_map(value_name));
-        needed.extend(rules.step.iter().filter_map(|step| step.body.as_ref()).flat_map(Body::slots).filter_map(value_name));
+        needed.extend(
+            rules.step.iter().filter_map(|step| step.body.as_ref()).flat_map(Body::slots).filter_map(value_name),
+        );
         for name in needed.iter().filter(|name| !values.contains_key(**name)) {
             problem(&format!("values.{name}"), "is needed for this system's addresses".to_owned());
         }
         let token_url = auth.token_rules().and_then(|token| {
             let (host, path) = split_address(&token.token_url)?;
-            let host = if base_url.is_some() { base.clone() } else { host_of(&host, &values).map_err(|(key, text)| problem(&key, text)).ok()? };
+            let host = if base_url.is_some() {
+                base.clone()
+            } else {
+                host_of(&host, &values).map_err(|(key, text)| problem(&key, text)).ok()?
+            };
             let path = path.fill(&|slot| value_of_name(slot, &values), percent);
             if path.is_none() {
                 problem("values", "a value is missing that the token's address names".to_owned());
@@ -151,7 +157,8 @@ impl Api {
         if !step.headers.keys().any(|name| name.eq_ignore_ascii_case("accept")) {
             headers.push(("accept".to_owned(), "application/json".to_owned()));
         }
-        let own = step.headers.iter().filter_map(|(name, value)| Some((name.clone(), value.fill(&value_of, as_it_is)?)));
+        let own =
+            step.headers.iter().filter_map(|(name, value)| Some((name.clone(), value.fill(&value_of, as_it_is)?)));
         headers.extend(own);
         let body = match &step.body {
             Some(body) => Some(("application/json", body.fill(&value_of).ok_or(Unaskable)?)),
@@ -197,7 +204,8 @@ fn value_of_name(slot: &Slot, values: &BTreeMap<String, String>) -> Option<Strin
 
 /// `?a=b&c=d` of what has a value.
 fn query(query: &BTreeMap<String, Template>, value_of: &dyn Fn(&Slot) -> Option<String>) -> String {
-    let filled = query.iter().filter_map(|(name, value)| Some(format!("{}={}", percent(name), value.fill(value_of, percent)?)));
+    let filled =
+        query.iter().filter_map(|(name, value)| Some(format!("{}={}", percent(name), value.fill(value_of, percent)?)));
     let text = filled.collect::<Vec<_>>().join("&");
     if text.is_empty() { text } else { format!("?{text}") }
 }
@@ -212,7 +220,8 @@ fn host_of(host: &Template, values: &BTreeMap<String, String>) -> Result<String,
             Some(_) => {}
         }
     }
-    host.fill(&|slot| value_of_name(slot, values), as_it_is).ok_or_else(|| ("values".to_owned(), "a value is missing".to_owned()))
+    host.fill(&|slot| value_of_name(slot, values), as_it_is)
+        .ok_or_else(|| ("values".to_owned(), "a value is missing".to_owned()))
 }
 
 fn is_label(text: &str) -> bool {

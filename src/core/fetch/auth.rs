@@ -146,7 +146,9 @@ impl Auth {
         match self {
             Self::None => Vec::new(),
             Self::Bearer { headers } | Self::Header { headers } => headers.values().collect(),
-            Self::Basic { username, password, headers } => [username, password].into_iter().chain(headers.values()).collect(),
+            Self::Basic { username, password, headers } => {
+                [username, password].into_iter().chain(headers.values()).collect()
+            }
             Self::ClientCredentials(token) | Self::RefreshToken(token) => vec![&token.token_url],
         }
     }

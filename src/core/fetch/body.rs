@@ -76,7 +76,12 @@ mod tests {
 
     #[test]
     fn an_id_with_quotes_stays_a_text() {
-        let body: Body = toml::from_str::<std::collections::BTreeMap<String, Body>>("b = { requests = [{ individual_id = '{id}' }], n = 1 }").unwrap().remove("b").unwrap();
+        let body: Body = toml::from_str::<std::collections::BTreeMap<String, Body>>(
+            "b = { requests = [{ individual_id = '{id}' }], n = 1 }",
+        )
+        .unwrap()
+        .remove("b")
+        .unwrap();
         let filled = body.fill(&|_| Some("a\",\"x\":\"".to_owned())).unwrap();
         let read: Value = serde_json::from_str(&filled).unwrap();
         assert_eq!(read["requests"][0]["individual_id"], "a\",\"x\":\"");

@@ -12,7 +12,7 @@ use crate::core::time::UnixMs;
 pub(super) fn document(id: &str, answers: &[(String, String)]) -> String {
     let mut text = format!("{{\"asked\":{{\"id\":{}}}", serde_json::Value::from(id));
     for (name, answer) in answers {
-        text.push_str(&format!(",{}:{answer}", serde_json::Value::from(name.as_str())));
+        text.extend([",", &serde_json::Value::from(name.as_str()).to_string(), ":", answer]);
     }
     text.push('}');
     text
@@ -22,19 +22,30 @@ pub(super) fn document(id: &str, answers: &[(String, String)]) -> String {
 ///
 /// # Errors
 /// Another person's record; no record; fields that are there and cannot be used.
-pub(super) fn of_person(mapping: &Mapping, person: &Person, document: &str, at: UnixMs) -> Result<Vec<Event>, (Code, String)> {
+pub(super) fn of_person(
+    mapping: &Mapping,
+    person: &Person,
+    document: &str,
+    at: UnixMs,
+) -> Result<Vec<Event>, (Code, String)> {
     let mut told = Vec::new();
     let mut lost = None;
     for record in read(mapping, &person.source, document) {
         match record {
             Record::Event { event, .. } if event.person != *person => {
-                return Err((Code::FetchOtherPerson, "the answer is about another employee id than the one asked for".to_owned()));
+                return Err((
+                    Code::FetchOtherPerson,
+                    "the answer is about another employee id than the one asked for".to_owned(),
+                ));
             }
             Record::Event { event, .. } => told.push(at_the_read(event, at)),
             Record::Ignored(_) => {}
             Record::Unmapped { person: whose, code, detail, .. } => {
                 if whose.is_some_and(|whose| whose != *person) {
-                    return Err((Code::FetchOtherPerson, "the answer is about another employee id than the one asked for".to_owned()));
+                    return Err((
+                        Code::FetchOtherPerson,
+                        "the answer is about another employee id than the one asked for".to_owned(),
+                    ));
                 }
                 lost.get_or_insert((code, detail));
             }
@@ -49,11 +60,20 @@ pub(super) fn of_person(mapping: &Mapping, person: &Person, document: &str, at: 
 
 /// Who works here and has an end that is over had it in an earlier employment.
 fn without_former_ends(told: Vec<Event>, at: UnixMs) -> Vec<Event> {
-    let is_employed = told.iter().any(|event| matches!(event.facts.employment, Some((EmploymentState::Employed, _))));
-    let is_former = |event: &Event| {
-        is_employed && matches!(event.facts.employment, Some((EmploymentState::Left, Some(from))) if from <= at)
-    };
-    told.into_iter().filter(|event| !is_former(event)).collect()
+    let is_employed = told.iter().any(is_employed);
+    told.into_iter().filter(|event| !(is_employed && is_over(event, at))).collect()
+}
+
+fn is_employed(event: &Event) -> bool {
+    matches!(event.facts.employment, Some((EmploymentState::Employed, _)))
+}
+
+fn is_over(event: &Event, at: UnixMs) -> bool {
+    matches!(event.facts.employment, Some((EmploymentState::Left, Some(from))) if from <= at)
+}
+
+fn employs(record: &Record, person: &Person) -> bool {
+    matches!(record, Record::Event { event, .. } if event.person == *person && is_employed(event))
 }
 
 /// What a page of a list says: events, each with the moment of the read, and records that could not be
@@ -61,12 +81,22 @@ fn without_former_ends(told: Vec<Event>, at: UnixMs) -> Vec<Event> {
 ///
 /// # Errors
 /// A page that is none.
-pub(super) fn of_page(mapping: &Mapping, source: &SourceName, page: &str, at: UnixMs) -> Result<Vec<Record>, (Code, String)> {
+pub(super) fn of_page(
+    mapping: &Mapping,
+    source: &SourceName,
+    page: &str,
+    at: UnixMs,
+) -> Result<Vec<Record>, (Code, String)> {
     let mut told = Vec::new();
     for record in read(mapping, source, page) {
         match record {
+            // The end that stands beside somebody who works here follows them: one that is over is a former one.
+            Record::Event { event, .. }
+                if is_over(&event, at) && told.last().is_some_and(|last| employs(last, &event.person)) => {}
             Record::Event { event, dropped } => told.push(Record::Event { event: at_the_read(event, at), dropped }),
-            Record::Unmapped { code: code @ (Code::MapShape | Code::MapNotJson), detail, person: None, .. } => return Err((code, detail)),
+            Record::Unmapped { code: code @ (Code::MapShape | Code::MapNotJson), detail, person: None, .. } => {
+                return Err((code, detail));
+            }
             unmapped @ Record::Unmapped { .. } => told.push(unmapped),
             Record::Ignored(_) => {}
         }

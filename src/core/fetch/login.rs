@@ -130,7 +130,9 @@ impl Grant {
 
 /// 64 bits are plenty to tell one token from its successor.
 fn fingerprint(token: &str) -> String {
-    Sha256::digest(token).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    let digest = Sha256::digest(token);
+    let first = digest.iter().take(8).fold(0_u64, |bits, byte| bits << 8 | u64::from(*byte));
+    format!("{first:016x}")
 }
 
 /// What the token's address answered.
@@ -199,7 +201,12 @@ pub fn token_request(rules: &TokenRules, url: &str, client: Client<'_>, refresh_
         }
     }
     let body = form.iter().map(|(name, value)| format!("{name}={}", percent(value))).collect::<Vec<_>>().join("&");
-    HrRequest { method: Method::Post, url: url.to_owned(), headers, body: Some(("application/x-www-form-urlencoded", body)) }
+    HrRequest {
+        method: Method::Post,
+        url: url.to_owned(),
+        headers,
+        body: Some(("application/x-www-form-urlencoded", body)),
+    }
 }
 
 /// Reads the answer to a token's request that was made at `asked_at`.
@@ -230,9 +237,12 @@ pub fn read_token(reply: &HrReply, asked_at: UnixMs, now: UnixMs) -> Result<Got,
     let text = text_of(body).filter(|_| *body_complete).unwrap_or_default();
     // Personio's first version wraps what it answers.
     let answer = serde_json::from_str::<serde_json::Value>(text).ok();
-    let inner = answer.map(|mut answer| if answer["access_token"].is_string() { answer } else { answer["data"].take() });
+    let inner =
+        answer.map(|mut answer| if answer["access_token"].is_string() { answer } else { answer["data"].take() });
     let answer = inner.and_then(|answer| serde_json::from_value::<Answer>(answer).ok());
-    let Some(Answer { access_token: Some(token), expires_in, refresh_token }) = answer.filter(|answer| answer.access_token.as_ref().is_some_and(|token| !token.is_empty())) else {
+    let Some(Answer { access_token: Some(token), expires_in, refresh_token }) =
+        answer.filter(|answer| answer.access_token.as_ref().is_some_and(|token| !token.is_empty()))
+    else {
         return Err(NoToken::Refused { detail: "what is answered holds no token".to_owned() });
     };
     let told_s = expires_in.and_then(|told| told.as_u64().or_else(|| told.as_str()?.parse().ok()));
@@ -250,7 +260,12 @@ mod tests {
     use super::*;
 
     fn reply(status: u16, body: &str) -> HrReply {
-        HrReply::Http { status, headers: Vec::new(), body: Bytes::copy_from_slice(body.as_bytes()), body_complete: true }
+        HrReply::Http {
+            status,
+            headers: Vec::new(),
+            body: Bytes::copy_from_slice(body.as_bytes()),
+            body_complete: true,
+        }
     }
 
     fn stored(grant: &Grant) -> Grant {

@@ -66,7 +66,8 @@ mod tests {
         let mut pace = Pace::default();
         let turns: Vec<UnixMs> = (0..200).map(|_| pace.turn(FIFTY, 1, UnixMs(1_000))).collect();
         assert_eq!(turns[0], UnixMs(1_000));
-        let in_window = |from: UnixMs| turns.iter().filter(|turn| turn.0 >= from.0 && turn.ms_since(from) < 60_000).count();
+        let in_window =
+            |from: UnixMs| turns.iter().filter(|turn| turn.0 >= from.0 && turn.ms_since(from) < 60_000).count();
         assert!(turns.iter().all(|turn| in_window(*turn) <= 50));
         assert!(turns[199].ms_since(turns[0]) < 60_000 * 4 + 10_000);
     }

@@ -167,12 +167,11 @@ impl ReadState {
                 None => Err(Unaskable),
             },
         };
-        match request {
-            Ok(request) => NextRead::Send(request),
-            Err(Unaskable) => {
-                let detail = "no address can be made of this employee id".to_owned();
-                NextRead::Done(ReadEnd::Refused { code: Unaskable::CODE, detail })
-            }
+        if let Ok(request) = request {
+            NextRead::Send(request)
+        } else {
+            let detail = "no address can be made of this employee id".to_owned();
+            NextRead::Done(ReadEnd::Refused { code: Unaskable::CODE, detail })
         }
     }
 
@@ -198,10 +197,16 @@ impl ReadState {
                 self.wants_token = true;
                 None
             }
-            Said::Unauthorized => Some(ReadEnd::Hold { detail: "the login is not accepted (401)".to_owned(), not_before: None, may_be_own: false }),
-            Said::Forbidden { not_before } => {
-                Some(ReadEnd::Hold { detail: "the login may not read this (403)".to_owned(), not_before, may_be_own: true })
-            }
+            Said::Unauthorized => Some(ReadEnd::Hold {
+                detail: "the login is not accepted (401)".to_owned(),
+                not_before: None,
+                may_be_own: false,
+            }),
+            Said::Forbidden { not_before } => Some(ReadEnd::Hold {
+                detail: "the login may not read this (403)".to_owned(),
+                not_before,
+                may_be_own: true,
+            }),
             Said::Elsewhere { what } => {
                 Some(ReadEnd::Hold { detail: format!("{what} was answered"), not_before: None, may_be_own: false })
             }
@@ -231,9 +236,14 @@ impl ReadState {
 
     fn learn_page(&mut self, api: &Api, text: &str) -> Option<ReadEnd> {
         let list = api.rules().list.as_ref()?;
-        let unreadable = |detail: &str| Some(ReadEnd::Refused { code: Code::FetchUnreadable, detail: detail.to_owned() });
+        let unreadable =
+            |detail: &str| Some(ReadEnd::Refused { code: Code::FetchUnreadable, detail: detail.to_owned() });
         let next = match Json::parse(text) {
-            Ok(page) => list.cursor_at.find(Place { root: &page, record: &page, key: None }).and_then(Json::scalar).map(|cursor| cursor.into_owned()),
+            Ok(page) => list
+                .cursor_at
+                .find(Place { root: &page, record: &page, key: None })
+                .and_then(Json::scalar)
+                .map(std::borrow::Cow::into_owned),
             Err(_) => return unreadable("the page is not JSON"),
         };
         self.pages += 1;

@@ -126,9 +126,13 @@ impl Judging<'_> {
         }
         if !body_complete {
             let detail = if body.len() >= REPLY_BYTES_MAX { "longer than is read" } else { "broke off" };
-            return Said::Refused { code: Code::FetchUnreadable, detail: format!("the answer {detail} ({} bytes)", body.len()) };
+            return Said::Refused {
+                code: Code::FetchUnreadable,
+                detail: format!("the answer {detail} ({} bytes)", body.len()),
+            };
         }
-        let is_page = headers.iter().any(|(name, value)| name == "content-type" && value.to_ascii_lowercase().contains("html"));
+        let is_page =
+            headers.iter().any(|(name, value)| name == "content-type" && value.to_ascii_lowercase().contains("html"));
         let Some(text) = text_of(body) else {
             return Said::Refused { code: Code::FetchUnreadable, detail: "the answer is not UTF-8 text".to_owned() };
         };
@@ -141,7 +145,9 @@ impl Judging<'_> {
                 None => Said::Answer(text.to_owned()),
             },
             // These messages tell a syntax error and its place, and no values.
-            Err(error) => Said::Refused { code: Code::FetchUnreadable, detail: format!("the answer is not JSON: {error}") },
+            Err(error) => {
+                Said::Refused { code: Code::FetchUnreadable, detail: format!("the answer is not JSON: {error}") }
+            }
         }
     }
 
@@ -150,12 +156,17 @@ impl Judging<'_> {
         let step = self.step?;
         let place = Place { root: answer, record: answer, key: None };
         let told = step.status_at.as_ref().and_then(|path| path.find(place)).and_then(Json::scalar);
-        if let Some(said) = told.and_then(|status| status.parse().ok()).and_then(|status| of_status(status, not_before, now)) {
+        if let Some(said) =
+            told.and_then(|status| status.parse().ok()).and_then(|status| of_status(status, not_before, now))
+        {
             return Some(said);
         }
         let has_error = step.error_at.as_ref().is_some_and(|path| is_something(path, place));
         if has_error || !step.ok_if.iter().all(|condition| condition.holds(place)) {
-            return Some(Said::Refused { code: Code::FetchRefused, detail: "the answer is an error, with a status of success".to_owned() });
+            return Some(Said::Refused {
+                code: Code::FetchRefused,
+                detail: "the answer is an error, with a status of success".to_owned(),
+            });
         }
         (!step.found_if.iter().all(|condition| condition.holds(place))).then_some(Said::NotFound)
     }

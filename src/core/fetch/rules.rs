@@ -148,9 +148,17 @@ impl FetchRules {
                 problems.push((key.to_owned(), problem.to_owned()));
             }
         };
-        when(self.step.is_empty() && self.list.is_none(), "step", "says nothing of what is to be read: name a `step` or a `list`");
+        when(
+            self.step.is_empty() && self.list.is_none(),
+            "step",
+            "says nothing of what is to be read: name a `step` or a `list`",
+        );
         when(!self.step.is_empty() && self.list.is_some(), "list", "stands beside a `step`: one of the two");
-        when(self.auth.is_empty(), "auth", "needs at least one kind of login; `{ kind = \"none\" }` where there is none");
+        when(
+            self.auth.is_empty(),
+            "auth",
+            "needs at least one kind of login; `{ kind = \"none\" }` where there is none",
+        );
         when(self.lag_s > LAG_S_MAX, "lag_s", "is 600 at the most");
         when(self.rate.calls > 0 && !(1..=86_400).contains(&self.rate.per_s), "rate", "`per_s` is from 1 to 86400");
         let mut names = BTreeSet::from(["asked"]);

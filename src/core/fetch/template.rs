@@ -61,21 +61,18 @@ impl Template {
             let (before, brace) = rest.split_at(at);
             literal.push_str(before);
             let inner = brace.get(1..).unwrap_or_default();
-            match inner.split_once('}').filter(|(name, _)| is_name(name)) {
-                Some((name, after)) => {
-                    let slot = Slot::parse(name).ok_or_else(|| {
-                        format!("`{{{name}}}` stands for nothing: there are {{id}}, {{since}}, {{cursor}}, {{values.NAME}}, and what belongs to a login")
-                    })?;
-                    if !literal.is_empty() {
-                        parts.push(Part::Literal(std::mem::take(&mut literal)));
-                    }
-                    parts.push(Part::Slot(slot));
-                    rest = after;
+            if let Some((name, after)) = inner.split_once('}').filter(|(name, _)| is_name(name)) {
+                let slot = Slot::parse(name).ok_or_else(|| {
+                    format!("`{{{name}}}` stands for nothing: there are {{id}}, {{since}}, {{cursor}}, {{values.NAME}}, and what belongs to a login")
+                })?;
+                if !literal.is_empty() {
+                    parts.push(Part::Literal(std::mem::take(&mut literal)));
                 }
-                None => {
-                    literal.push('{');
-                    rest = inner;
-                }
+                parts.push(Part::Slot(slot));
+                rest = after;
+            } else {
+                literal.push('{');
+                rest = inner;
             }
         }
         literal.push_str(rest);
@@ -100,7 +97,11 @@ impl Template {
     }
 
     /// The text with everything filled in, each value as `encode` writes it; none where one is missing.
-    pub(super) fn fill(&self, value_of: &dyn Fn(&Slot) -> Option<String>, encode: fn(&str) -> String) -> Option<String> {
+    pub(super) fn fill(
+        &self,
+        value_of: &dyn Fn(&Slot) -> Option<String>,
+        encode: fn(&str) -> String,
+    ) -> Option<String> {
         let mut filled = String::with_capacity(self.text.len());
         for part in &self.parts {
             match part {
@@ -159,12 +160,18 @@ mod tests {
 
     #[test]
     fn a_value_never_leaves_its_place_in_a_url() {
-        assert_eq!(filled("/e/{id}/x", "a/../b?c#d %é", percent).as_deref(), Some("/e/a%2F..%2Fb%3Fc%23d%20%25%C3%A9/x"));
+        assert_eq!(
+            filled("/e/{id}/x", "a/../b?c#d %é", percent).as_deref(),
+            Some("/e/a%2F..%2Fb%3Fc%23d%20%25%C3%A9/x")
+        );
     }
 
     #[test]
     fn a_brace_of_another_language_is_a_brace() {
-        assert_eq!(filled("query { e(id: $id) { id } } {}", "7", as_it_is).as_deref(), Some("query { e(id: $id) { id } } {}"));
+        assert_eq!(
+            filled("query { e(id: $id) { id } } {}", "7", as_it_is).as_deref(),
+            Some("query { e(id: $id) { id } } {}")
+        );
         assert!(Template::parse("/{employee}").is_err());
     }
 

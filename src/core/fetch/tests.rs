@@ -1,0 +1,169 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+
+use super::verdict::{Circumstances, OwedRead, ReadRetry, ReadVerdict, judge};
+use super::{Api, Asked, Credential, FetchRules, HrReply, NextRead, ReadEnd, ReadState};
+use crate::core::code::Code;
+use crate::core::person::{EmploymentState, Person, SourceName};
+use crate::core::time::UnixMs;
+
+const GRAPHQL: &str = r#"
+host = "https://{values.subdomain}.example.com"
+auth = [{ kind = "bearer" }]
+
+[[step]]
+method   = "POST"
+path     = "/graphql"
+body     = { query = "query($id: ID!) { employee(id: $id) { id email } }", variables = { id = "{id}" } }
+error_at = "/errors"
+found_if = [{ path = "/data/employee", exists = true }]
+
+[mapping]
+records       = "/answer/data/employee"
+employee_id   = ["/id", "root:/asked/id"]
+email         = "/email"
+status        = "/status"
+active_values = ["active"]
+left_values   = ["left"]
+ends_at       = "/last_day"
+"#;
+
+/// 2026-11-22T10:00:00Z
+const NOW: UnixMs = UnixMs(1_795_341_600_000);
+const RETRY: ReadRetry = ReadRetry { first_ms: 1_000, max_ms: 900_000, give_up_after_ms: 3_600_000 };
+
+fn api(base_url: Option<&str>) -> Api {
+    let rules: FetchRules = toml::from_str(GRAPHQL).unwrap();
+    let values = BTreeMap::from([("subdomain".to_owned(), "acme".to_owned())]);
+    Api::new(rules, base_url, values, &BTreeSet::from([Credential::Token])).unwrap()
+}
+
+fn ada() -> Person {
+    Person::parse(SourceName::parse("hr").unwrap(), "E-1").unwrap()
+}
+
+fn reply(status: u16, body: &str) -> HrReply {
+    HrReply::Http { status, headers: Vec::new(), body: Bytes::copy_from_slice(body.as_bytes()), body_complete: true }
+}
+
+/// How a read ends that is answered so.
+fn read(reply: &HrReply) -> ReadEnd {
+    let api = api(None);
+    let mut state = ReadState::new(ada().source, Asked::Person { person: ada() }, NOW);
+    state.learn(&api, reply, NOW);
+    match state.next(&api) {
+        NextRead::Done(end) => end,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_request_is_made_of_the_rules_and_the_sources_own_values() {
+    let state = ReadState::new(ada().source, Asked::Person { person: ada() }, NOW);
+    for (base_url, url) in [(None, "https://acme.example.com/graphql"), (Some("http://gw/hr"), "http://gw/hr/graphql")]
+    {
+        let NextRead::Send(request) = state.next(&api(base_url)) else { panic!() };
+        assert_eq!(request.url, url);
+        let (media_type, body) = request.body.unwrap();
+        let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+        assert_eq!((media_type, &body["variables"]["id"]), ("application/json", &serde_json::json!("E-1")));
+        assert_eq!(body["query"], "query($id: ID!) { employee(id: $id) { id email } }");
+    }
+}
+
+#[test]
+fn an_answer_with_errors_and_one_with_nobody_are_no_success() {
+    assert!(matches!(
+        read(&reply(200, r#"{"errors":[{"message":"too complex"}]}"#)),
+        ReadEnd::Refused { code: Code::FetchRefused, .. }
+    ));
+    assert_eq!(read(&reply(200, r#"{"data":{"employee":null}}"#)), ReadEnd::NotFound);
+    assert_eq!(read(&reply(404, "")), ReadEnd::NotFound);
+    assert!(matches!(read(&reply(302, "")), ReadEnd::Hold { may_be_own: false, .. }));
+    assert!(matches!(read(&reply(401, "")), ReadEnd::Hold { may_be_own: false, .. }));
+    assert!(matches!(read(&reply(403, "")), ReadEnd::Hold { may_be_own: true, .. }));
+    assert!(matches!(read(&reply(200, "<html></html>")), ReadEnd::Hold { .. }));
+    assert!(
+        matches!(read(&reply(200, "\u{feff}{\"data\":{\"employee\":{\"email\":\"a@example.com\"}}}")), ReadEnd::Told(told) if told.len() == 1)
+    );
+}
+
+#[test]
+fn who_works_here_has_no_former_end_and_may_have_one_ahead() {
+    let told = |last_day: &str| {
+        let body = format!(r#"{{"data":{{"employee":{{"id":"E-1","status":"active","last_day":"{last_day}"}}}}}}"#);
+        let ReadEnd::Told(told) = read(&reply(200, &body)) else { panic!() };
+        told.iter().filter_map(|event| event.facts.employment).collect::<Vec<_>>()
+    };
+    assert_eq!(told("2026-11-20"), [(EmploymentState::Employed, None)]);
+    let ahead = told("2026-11-24");
+    assert_eq!(ahead.len(), 2);
+    assert_eq!(ahead[1].1.unwrap().to_string(), "2026-11-25T00:00:00Z");
+}
+
+fn seen(has_left: bool, others_were_served: bool) -> Circumstances {
+    Circumstances { has_left, others_were_served, now: NOW, jitter: 0.5 }
+}
+
+fn owed() -> OwedRead {
+    let mut owed = None;
+    OwedRead::note(&mut owed, NOW);
+    owed.unwrap()
+}
+
+#[test]
+fn nobody_of_that_id_is_waited_for_and_of_a_leaver_it_is_the_leave() {
+    let mut waits = owed();
+    let mut pauses = Vec::new();
+    for _ in 0..9 {
+        let ReadVerdict::Again { at, code: Code::FetchNotFound } =
+            judge(ReadEnd::NotFound, &ada(), &mut waits, RETRY, seen(false, true))
+        else {
+            panic!()
+        };
+        pauses.push(at.ms_since(NOW));
+    }
+    assert_eq!(pauses[..4], [750, 1_500, 3_000, 6_000]);
+    assert!(matches!(
+        judge(ReadEnd::NotFound, &ada(), &mut waits, RETRY, seen(false, true)),
+        ReadVerdict::Block { code: Code::FetchNotFound, .. }
+    ));
+    let ReadVerdict::Fold(told) = judge(ReadEnd::NotFound, &ada(), &mut owed(), RETRY, seen(true, true)) else {
+        panic!()
+    };
+    assert_eq!(told[0].facts.employment, Some((EmploymentState::Left, None)));
+}
+
+#[test]
+fn a_403_is_the_persons_own_only_while_others_are_served() {
+    let forbidden = || ReadEnd::Hold { detail: String::new(), not_before: None, may_be_own: true };
+    assert!(matches!(judge(forbidden(), &ada(), &mut owed(), RETRY, seen(false, false)), ReadVerdict::Hold { .. }));
+    let mut owed = owed();
+    let verdicts: Vec<_> = (0..5).map(|_| judge(forbidden(), &ada(), &mut owed, RETRY, seen(false, true))).collect();
+    assert!(verdicts[..4].iter().all(|verdict| matches!(verdict, ReadVerdict::Again { .. })));
+    assert!(matches!(verdicts[4], ReadVerdict::Block { code: Code::FetchRefused, .. }));
+}
+
+#[test]
+fn passing_trouble_blocks_nobody_unless_others_are_served_for_long() {
+    let down = || ReadEnd::TryAgain { code: Code::FetchUnavailable, not_before: None };
+    let mut owed = owed();
+    for _ in 0..100 {
+        assert!(matches!(judge(down(), &ada(), &mut owed, RETRY, seen(false, true)), ReadVerdict::Again { .. }));
+    }
+    let later = |others| Circumstances { now: NOW.plus_ms(3_600_000), ..seen(false, others) };
+    assert!(matches!(judge(down(), &ada(), &mut owed, RETRY, later(false)), ReadVerdict::Again { .. }));
+    assert!(matches!(judge(down(), &ada(), &mut owed, RETRY, later(true)), ReadVerdict::Block { .. }));
+}
+
+#[test]
+fn a_notice_that_the_system_cannot_show_yet_is_owed_a_read_of_its_own() {
+    let mut owed = owed();
+    owed.last_at = NOW.plus_ms(10_000);
+    assert_eq!(owed.due(20_000), NOW.plus_ms(30_000));
+    let rest = owed.clone().after_read(NOW.plus_ms(25_000), 20_000).unwrap();
+    assert_eq!(rest.due(20_000), NOW.plus_ms(30_000));
+    assert_eq!(owed.clone().after_read(NOW.plus_ms(30_000), 20_000), None);
+    assert_eq!(owed.after_read(NOW, 0), None);
+}

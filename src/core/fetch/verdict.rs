@@ -55,7 +55,14 @@ impl OwedRead {
                 owed.failing_since = None;
             }
             None => {
-                *owed = Some(Self { first_at: at, last_at: at, tries: 0, failing_since: None, not_before: None, turn: None });
+                *owed = Some(Self {
+                    first_at: at,
+                    last_at: at,
+                    tries: 0,
+                    failing_since: None,
+                    not_before: None,
+                    turn: None,
+                });
             }
         }
     }

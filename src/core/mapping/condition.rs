@@ -163,9 +163,12 @@ mod tests {
         ] {
             assert_eq!(judged(wanted, body), Some(true), "{body}");
         }
-        assert_eq!(judged("path = '/changed[*]/id'\ncontains = 'b'", r#"{"changed":[{"id":"a"},{"id":"b"}]}"#), Some(true));
+        assert_eq!(
+            judged("path = '/changed[*]/id'\ncontains = 'b'", r#"{"changed":[{"id":"a"},{"id":"b"}]}"#),
+            Some(true)
+        );
         assert_eq!(judged(wanted, r#"{"changed":["jobTitle"]}"#), Some(false));
-        assert_eq!(judged(wanted, r#"{}"#), None);
+        assert_eq!(judged(wanted, r"{}"), None);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What a mapping makes of a payload, told field by field, for whoever sets a source up.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use serde::Serialize;
 
@@ -82,6 +84,7 @@ pub struct FieldExplanation {
 /// What one record comes to.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "result", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "most are events, and there are only a few")]
 pub enum RecordResult {
     /// It is queued.
     Event {
@@ -135,7 +138,12 @@ pub fn explain(mapping: &Mapping, source: &SourceName, body: &Bytes, charset: Ch
             };
             let mut paths = Vec::new();
             list_paths("", place.record, &mut paths);
-            RecordExplanation { at, fields: explain_fields(mapping, source, place, show), paths, result: result(mapping, source, place) }
+            RecordExplanation {
+                at,
+                fields: explain_fields(mapping, source, place, show),
+                paths,
+                result: result(mapping, source, place),
+            }
         });
         Explanation { problem: None, records: explained.collect() }
     })
@@ -159,11 +167,19 @@ fn explain_fields(mapping: &Mapping, source: &SourceName, place: Place<'_>, show
     problems.extend(reader().person(source).err());
     let looked_for = fields(mapping).into_iter().filter(|(_, lookups)| !lookups.is_empty());
     looked_for
-        .map(|(field, lookups)| explain_field(field, lookups, place, problems.iter().find(|problem| problem.field == field), show))
+        .map(|(field, lookups)| {
+            explain_field(field, lookups, place, problems.iter().find(|problem| problem.field == field), show)
+        })
         .collect()
 }
 
-fn explain_field(field: &'static str, lookups: &Lookups, place: Place<'_>, problem: Option<&InvalidField>, show: Show) -> FieldExplanation {
+fn explain_field(
+    field: &'static str,
+    lookups: &Lookups,
+    place: Place<'_>,
+    problem: Option<&InvalidField>,
+    show: Show,
+) -> FieldExplanation {
     let found = match lookups.read(place) {
         Got::Is(lookup, value) => Some((lookup, value)),
         Got::Absent | Got::Null | Got::Blank => None,
@@ -174,7 +190,7 @@ fn explain_field(field: &'static str, lookups: &Lookups, place: Place<'_>, probl
         found_at: found.as_ref().map(|(lookup, _)| lookup.as_str().to_owned()),
         json_type: found.as_ref().map(|(_, value)| value.type_word()),
         length: found.as_ref().and_then(|(_, value)| length(value)),
-        value: found.as_ref().filter(|_| show.values).and_then(|(_, value)| text(value).map(|text| text.into_owned())),
+        value: found.as_ref().filter(|_| show.values).and_then(|(_, value)| text(value).map(Cow::into_owned)),
         problem: problem.map(|problem| problem.problem.to_string()),
     }
 }

@@ -183,7 +183,11 @@ impl<'m, 'v> Reader<'m, 'v> {
     }
 
     /// Employment, and an end that is announced beside it.
-    fn employment(&mut self, kind: EventKind, at: Option<UnixMs>) -> (Option<(EmploymentState, Option<UnixMs>)>, Option<UnixMs>) {
+    fn employment(
+        &mut self,
+        kind: EventKind,
+        at: Option<UnixMs>,
+    ) -> (Option<(EmploymentState, Option<UnixMs>)>, Option<UnixMs>) {
         let status = match kind {
             EventKind::Leave => Some(EmploymentState::Left),
             EventKind::Hire => Some(self.status().unwrap_or(EmploymentState::Employed)),

@@ -39,7 +39,8 @@ impl<'t> Kept<'t> {
     /// `count` records of a body that is kept as `whole`, and whose text is this.
     pub(super) fn of(mapping: &Mapping, whole: Bytes, text: &'t str, count: usize) -> Self {
         let bytes_left = whole.len().saturating_mul(KEPT_PER_BODY_MAX).max(KEPT_BYTES_MIN);
-        let batch = if count > 1 { Batch::find(mapping, text).filter(|batch| batch.records.len() == count) } else { None };
+        let batch =
+            if count > 1 { Batch::find(mapping, text).filter(|batch| batch.records.len() == count) } else { None };
         Self { whole, batch, bytes_left, rest: Vec::new() }
     }
 
@@ -100,9 +101,11 @@ impl<'t> Batch<'t> {
     /// The body with these records, and no others, in their place.
     fn alone(&self, positions: &[usize]) -> String {
         let part = |range: Range<usize>| self.text.get(range).unwrap_or_default();
-        let records = positions.iter().filter_map(|n| self.records.get(*n)).map(|range| part(range.clone())).collect::<Vec<_>>();
+        let records =
+            positions.iter().filter_map(|n| self.records.get(*n)).map(|range| part(range.clone())).collect::<Vec<_>>();
         let [open, close] = self.brackets;
-        [part(0..self.container.start), open, &records.join(","), close, part(self.container.end..self.text.len())].concat()
+        [part(0..self.container.start), open, &records.join(","), close, part(self.container.end..self.text.len())]
+            .concat()
     }
 }
 

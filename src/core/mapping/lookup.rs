@@ -128,7 +128,8 @@ impl Lookup {
     /// What is there, null included.
     fn look<'v>(&self, place: Place<'v>) -> Option<Cow<'v, Json<'v>>> {
         let options = &self.options;
-        let counts = options.only_if.iter().all(|condition| condition.holds(place)) && !options.except_if.iter().any(|condition| condition.holds(place));
+        let counts = options.only_if.iter().all(|condition| condition.holds(place))
+            && !options.except_if.iter().any(|condition| condition.holds(place));
         if !counts {
             return None;
         }
@@ -247,7 +248,8 @@ impl fmt::Display for Lookups {
     }
 }
 
-const EXPECTED: &str = "a path such as \"/data/email\", a table such as { path = \"/name\", split_name = \"given\" }, or a list of them";
+const EXPECTED: &str =
+    "a path such as \"/data/email\", a table such as { path = \"/name\", split_name = \"given\" }, or a list of them";
 
 impl<'de> Deserialize<'de> for Lookup {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -261,7 +263,8 @@ impl<'de> Deserialize<'de> for Lookup {
                 Path::parse(text).map(Lookup::of).map_err(E::custom)
             }
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Lookup, A::Error> {
-                Raw::deserialize(MapAccessDeserializer::new(map)).and_then(|raw| Lookup::try_from(raw).map_err(A::Error::custom))
+                Raw::deserialize(MapAccessDeserializer::new(map))
+                    .and_then(|raw| Lookup::try_from(raw).map_err(A::Error::custom))
             }
         }
         deserializer.deserialize_any(PathOrTable)
@@ -423,7 +426,13 @@ mod tests {
 
     #[test]
     fn what_says_not_where_is_refused() {
-        for wrong in ["f = 5", "f = {}", "f = { path = '/a', template = 'x' }", "f = { path = 'a' }", "f = { path = '/a', split_name = 'middle' }"] {
+        for wrong in [
+            "f = 5",
+            "f = {}",
+            "f = { path = '/a', template = 'x' }",
+            "f = { path = 'a' }",
+            "f = { path = '/a', split_name = 'middle' }",
+        ] {
             #[derive(Debug, Deserialize)]
             #[expect(dead_code, reason = "only read")]
             struct One {

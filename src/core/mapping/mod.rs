@@ -313,7 +313,8 @@ impl Mapping {
     #[must_use]
     pub fn meaning(&self, type_value: &str) -> Option<Meaning> {
         let named = |is_told: bool| {
-            let lists = self.types().into_iter().filter(move |(key, types, _)| types.is_told == is_told && self.counts(key));
+            let lists =
+                self.types().into_iter().filter(move |(key, types, _)| types.is_told == is_told && self.counts(key));
             lists.filter(|(_, types, _)| types.has(type_value)).map(|(_, _, meaning)| meaning).next()
         };
         let is_ignored = || self.ignore.covers(type_value).then_some(Meaning::Ignore);
@@ -323,8 +324,14 @@ impl Mapping {
     /// Whether records can say this.
     #[must_use]
     pub fn can_mean(&self, meaning: Meaning) -> bool {
-        let by_type = !self.kind.is_empty() && self.types().into_iter().any(|(key, types, means)| means == meaning && self.counts(key) && !types.values.is_empty());
-        by_type || self.kinds.iter().any(|rule| rule.is == meaning) || self.assume.is_some_and(|kind| meaning.kind() == Some(kind))
+        let by_type = !self.kind.is_empty()
+            && self
+                .types()
+                .into_iter()
+                .any(|(key, types, means)| means == meaning && self.counts(key) && !types.values.is_empty());
+        by_type
+            || self.kinds.iter().any(|rule| rule.is == meaning)
+            || self.assume.is_some_and(|kind| meaning.kind() == Some(kind))
     }
 
     /// What is wrong with it as a whole: the key below `mapping`, and the problem.
@@ -338,11 +345,16 @@ impl Mapping {
             }
             for (earlier, others, _) in told.iter().take(n).filter(|(_, _, means)| means != meaning) {
                 for both in types.values.iter().filter(|value| others.has(value)) {
-                    problems.push((*key, format!("`{both}` is named under `{earlier}` already; a type can mean one thing only")));
+                    problems.push((
+                        *key,
+                        format!("`{both}` is named under `{earlier}` already; a type can mean one thing only"),
+                    ));
                 }
             }
         }
-        let speaks = [Meaning::Hire, Meaning::Update, Meaning::Leave, Meaning::Notice].into_iter().any(|meaning| self.can_mean(meaning));
+        let speaks = [Meaning::Hire, Meaning::Update, Meaning::Leave, Meaning::Notice]
+            .into_iter()
+            .any(|meaning| self.can_mean(meaning));
         let mut when = |wrong: bool, key: &'static str, problem: &str| {
             if wrong {
                 problems.push((key, problem.to_owned()));
@@ -355,7 +367,11 @@ impl Mapping {
             "without a path to the type, set `assume` to \"hire\", \"update\", \"leave\" or \"notice\"",
         );
         when(self.employee_id.is_empty(), "employee_id", "needs at least one path");
-        when(self.records.plain_names().is_none(), "records", "is a plain path: the records' own `only_if` chooses among them");
+        when(
+            self.records.plain_names().is_none(),
+            "records",
+            "is a plain path: the records' own `only_if` chooses among them",
+        );
         when(
             !self.status.is_empty() && self.active_values.is_empty() && self.left_values.is_empty(),
             "status",

@@ -72,9 +72,11 @@ impl<'de> Deserialize<'de> for Zone {
 }
 
 fn fixed_offset(name: &str) -> Option<Offset> {
-    let (sign, rest) = name.strip_prefix('+').map(|rest| (1, rest)).or_else(|| name.strip_prefix('-').map(|rest| (-1, rest)))?;
+    let (sign, rest) =
+        name.strip_prefix('+').map(|rest| (1, rest)).or_else(|| name.strip_prefix('-').map(|rest| (-1, rest)))?;
     let (hours, minutes) = rest.split_once(':')?;
-    let seconds = hours.parse::<i32>().ok()?.checked_mul(3600)?.checked_add(minutes.parse::<i32>().ok()?.checked_mul(60)?)?;
+    let seconds =
+        hours.parse::<i32>().ok()?.checked_mul(3600)?.checked_add(minutes.parse::<i32>().ok()?.checked_mul(60)?)?;
     Offset::from_seconds(sign * seconds).ok()
 }
 
@@ -85,7 +87,8 @@ pub struct TimeOfDay(Time);
 impl<'de> Deserialize<'de> for TimeOfDay {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let time = Time::strptime("%H:%M", &text).map_err(|_| D::Error::custom("expected a time of day such as \"17:00\""))?;
+        let time =
+            Time::strptime("%H:%M", &text).map_err(|_| D::Error::custom("expected a time of day such as \"17:00\""))?;
         Ok(Self(time))
     }
 }
@@ -181,7 +184,8 @@ fn by_form(text: &str, is_number: bool, zone: &Zone) -> Option<Moment> {
         return unix(digits, |_| 1e3);
     }
     // 20261122: a day. As seconds it would be in 1970.
-    if text.len() == 8 && text.bytes().all(|b| b.is_ascii_digit()) && (text.starts_with("19") || text.starts_with("20")) {
+    if text.len() == 8 && text.bytes().all(|b| b.is_ascii_digit()) && (text.starts_with("19") || text.starts_with("20"))
+    {
         return Date::strptime("%Y%m%d", text).ok().map(Moment::Day);
     }
     unix(text, per_second).or_else(|| written(text, zone))
@@ -287,7 +291,8 @@ mod tests {
         ] {
             assert_eq!(at(written).as_deref(), Some(means), "{written}");
         }
-        for none in [r#""""#, r#""0000-00-00""#, "null", r#""yesterday""#, "[]", "1e300", r#""NaN""#, r#""2026-02-30""#] {
+        for none in [r#""""#, r#""0000-00-00""#, "null", r#""yesterday""#, "[]", "1e300", r#""NaN""#, r#""2026-02-30""#]
+        {
             assert_eq!(at(none), None, "{none}");
         }
     }

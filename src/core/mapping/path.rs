@@ -65,7 +65,8 @@ impl Path {
         }
         let mut steps = Vec::new();
         for token in tokens {
-            read_steps(token, &mut steps).ok_or_else(|| format!("in `{text}`, `~` must be written `~0`, and a `/` in a name `~1`"))?;
+            read_steps(token, &mut steps)
+                .ok_or_else(|| format!("in `{text}`, `~` must be written `~0`, and a `/` in a name `~1`"))?;
         }
         if start == Start::Key && !steps.is_empty() {
             return Err(format!("`{text}`: `{OF_KEY}` is the record's own name, and nothing follows it"));
@@ -108,7 +109,10 @@ impl Path {
             Step::Chosen { .. } | Step::Each => false,
         };
         self.steps.iter().all(name).then(|| {
-            self.steps.iter().filter_map(|step| if let Step::Name(name) = step { Some(name.as_str()) } else { None }).collect()
+            self.steps
+                .iter()
+                .filter_map(|step| if let Step::Name(name) = step { Some(name.as_str()) } else { None })
+                .collect()
         })
     }
 
@@ -149,9 +153,14 @@ fn find<'v>(start: &'v Json<'v>, steps: &[Step]) -> Option<&'v Json<'v>> {
             Step::Name(name) => value.step(name)?,
             Step::Chosen { .. } | Step::Each => {
                 let rest = steps.get(n + 1..).unwrap_or_default();
-                let mut found = entries(value).filter(|entry| is_meant(entry, step)).filter_map(|entry| find(entry, rest));
+                let mut found =
+                    entries(value).filter(|entry| is_meant(entry, step)).filter_map(|entry| find(entry, rest));
                 let first = found.next()?;
-                return if is_something(first) { Some(first) } else { found.find(|value| is_something(value)).or(Some(first)) };
+                return if is_something(first) {
+                    Some(first)
+                } else {
+                    found.find(|value| is_something(value)).or(Some(first))
+                };
             }
         };
     }
@@ -250,7 +259,10 @@ mod tests {
     fn found(text: &str, body: &str) -> Option<String> {
         let root = Json::parse(body).unwrap();
         let place = Place { root: &root, record: &root, key: None };
-        Path::parse(text).unwrap().find(place).map(|value| value.scalar().unwrap_or(value.type_word().into()).into_owned())
+        Path::parse(text)
+            .unwrap()
+            .find(place)
+            .map(|value| value.scalar().unwrap_or(value.type_word().into()).into_owned())
     }
 
     #[test]

@@ -93,6 +93,7 @@ pub(super) struct Trouble {
 }
 
 /// What one record comes to, before it is known what must be kept of it.
+#[expect(clippy::large_enum_variant, reason = "most are events, and none is kept")]
 pub(super) enum Fate {
     Event { event: Event, dropped: Vec<InvalidField>, end: Option<Event> },
     Ignored(Ignored),
@@ -135,7 +136,11 @@ pub fn remap(mapping: &Mapping, source: &SourceName, payload: &Bytes) -> Vec<Rec
 
 /// Reads a body's text, and gives it as JSON; where that fails, once more with what is bad in its
 /// strings mended. The texts must outlive the value, so it is given on.
-pub(super) fn with_json<R>(mapping: &Mapping, text: &str, then: impl FnOnce(Result<(&Json<'_>, &str), Trouble>) -> R) -> R {
+pub(super) fn with_json<R>(
+    mapping: &Mapping,
+    text: &str,
+    then: impl FnOnce(Result<(&Json<'_>, &str), Trouble>) -> R,
+) -> R {
     let begins_as_json = text.trim_start().starts_with(['{', '[', '"']);
     if mapping.body == BodyFormat::Form && !begins_as_json {
         return then(Ok((&json::form(text), text)));
@@ -155,12 +160,17 @@ pub(super) fn with_json<R>(mapping: &Mapping, text: &str, then: impl FnOnce(Resu
 }
 
 /// The records of a body, each with the name under which it stands.
-pub(super) fn records<'v>(mapping: &Mapping, root: &'v Json<'v>, records_max: usize) -> Result<Vec<Place<'v>>, Trouble> {
+pub(super) fn records<'v>(
+    mapping: &Mapping,
+    root: &'v Json<'v>,
+    records_max: usize,
+) -> Result<Vec<Place<'v>>, Trouble> {
     let path = mapping.records.as_str();
     let place = |record: &'v Json<'v>| Place { root, record, key: None };
     let shape = |detail: String| Err(Trouble { person: None, code: Code::MapShape, detail });
     let too_many = |count: usize| {
-        (count > records_max).then(|| format!("{count} records, at most {records_max} in a delivery; replay takes them all"))
+        (count > records_max)
+            .then(|| format!("{count} records, at most {records_max} in a delivery; replay takes them all"))
     };
     match mapping.records.find(place(root)) {
         Some(Json::List(items)) => match too_many(items.len()) {
@@ -180,7 +190,9 @@ pub(super) fn records<'v>(mapping: &Mapping, root: &'v Json<'v>, records_max: us
 /// The names of the records, where they are an object's members.
 pub(super) fn keys<'v>(mapping: &Mapping, root: &'v Json<'v>) -> Vec<Json<'v>> {
     match mapping.records.find(Place { root, record: root, key: None }) {
-        Some(Json::Object(members)) if mapping.records_by_key => members.iter().map(|(name, _)| Json::Text(Cow::Borrowed(&**name))).collect(),
+        Some(Json::Object(members)) if mapping.records_by_key => {
+            members.iter().map(|(name, _)| Json::Text(Cow::Borrowed(&**name))).collect()
+        }
         Some(_) | None => Vec::new(),
     }
 }
@@ -193,7 +205,8 @@ pub(super) fn fate(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> 
     }
     let reader = Reader::new(mapping, place);
     let ignored = |why| Fate::Ignored(Ignored { why, type_value: told_type(&reader), dropped: Vec::new() });
-    let counts = mapping.only_if.iter().all(|condition| condition.holds(place)) && !mapping.except_if.iter().any(|condition| condition.holds(place));
+    let counts = mapping.only_if.iter().all(|condition| condition.holds(place))
+        && !mapping.except_if.iter().any(|condition| condition.holds(place));
     if !counts {
         return ignored(IgnoredWhy::Condition);
     }
@@ -274,7 +287,14 @@ fn read(mapping: &Mapping, source: &SourceName, body: &Bytes, charset: Charset, 
     })
 }
 
-fn read_records(mapping: &Mapping, source: &SourceName, root: &Json<'_>, whole: &Bytes, text: &str, records_max: usize) -> Vec<Record> {
+fn read_records(
+    mapping: &Mapping,
+    source: &SourceName,
+    root: &Json<'_>,
+    whole: &Bytes,
+    text: &str,
+    records_max: usize,
+) -> Vec<Record> {
     let places = match records(mapping, root, records_max) {
         Ok(places) => places,
         Err(trouble) => return vec![unmapped(trouble, whole.clone())],
@@ -292,7 +312,11 @@ fn read_records(mapping: &Mapping, source: &SourceName, root: &Json<'_>, whole: 
                 read.extend(end.map(|event| Record::Event { event, dropped: Vec::new() }));
                 if !lost.is_empty() {
                     let kept = kept.get_or_insert_with(|| Kept::of(mapping, whole.clone(), text, count));
-                    read.extend(kept.keep(n, count, trouble_with(mapping, Some(person), &lost, "the rest of it is in effect")));
+                    read.extend(kept.keep(
+                        n,
+                        count,
+                        trouble_with(mapping, Some(person), &lost, "the rest of it is in effect"),
+                    ));
                 }
             }
             Fate::Ignored(ignored) => read.push(Record::Ignored(ignored)),
@@ -313,7 +337,8 @@ pub(super) fn unmapped(trouble: Trouble, payload: Bytes) -> Record {
 
 /// A field's problem with the paths that were looked at.
 fn with_paths(mapping: &Mapping, problem: &InvalidField) -> String {
-    lookups_of(mapping, problem.field).map_or_else(|| problem.to_string(), |lookups| format!("{problem} (looked at {lookups})"))
+    lookups_of(mapping, problem.field)
+        .map_or_else(|| problem.to_string(), |lookups| format!("{problem} (looked at {lookups})"))
 }
 
 /// Where a field is looked for.

@@ -55,7 +55,9 @@ fn why(records: &[Record]) -> (IgnoredWhy, Option<&str>) {
 }
 
 fn names(event: &Event) -> (Option<&'static str>, Option<&'static str>) {
-    let text = |name: &'_ Option<Stated<crate::core::person::Name>>| name.as_ref().map(|name| name.value().map_or("", |name| name.as_str()).to_owned());
+    let text = |name: &'_ Option<Stated<crate::core::person::Name>>| {
+        name.as_ref().map(|name| name.value().map_or("", |name| name.as_str()).to_owned())
+    };
     let leak = |text: Option<String>| text.map(|text| -> &'static str { text.leak() });
     (leak(text(&event.facts.given_name)), leak(text(&event.facts.family_name)))
 }
@@ -81,7 +83,8 @@ fn the_default_payload_needs_no_key_at_all() {
         assert_eq!((event.person.to_string().as_str(), event.kind), ("hr/7", EventKind::Update));
         assert_eq!(event.facts.names(), ["family_name"]);
     }
-    let records = map_json(&mapping(""), &record("employee.left", json!({"employee_id": "1", "effective_at": "2026-12-31"})));
+    let records =
+        map_json(&mapping(""), &record("employee.left", json!({"employee_id": "1", "effective_at": "2026-12-31"})));
     let ends = UnixMs::parse_rfc3339("2027-01-01T00:00:00Z");
     assert_eq!(only_event(&records).facts.employment, Some((Left, ends)));
     let records = map_json(&mapping(""), &record("employee.left", json!({"employee_id": "1"})));
@@ -120,13 +123,21 @@ fn what_is_not_needed_never_kills_a_record() {
 
 #[test]
 fn nobody_is_hired_under_a_bad_address_and_a_change_goes_on_without_it() {
-    let records = map_json(&mapping(""), &record("employee.hired", json!({"employee_id": "1", "email": "eve\u{200b}line@x.com"})));
+    let records = map_json(
+        &mapping(""),
+        &record("employee.hired", json!({"employee_id": "1", "email": "eve\u{200b}line@x.com"})),
+    );
     let (code, detail, _) = only_trouble(&records);
-    assert!(code == Code::MapField && detail.starts_with("email: contains an invisible character (looked at "), "{detail}");
+    assert!(
+        code == Code::MapField && detail.starts_with("email: contains an invisible character (looked at "),
+        "{detail}"
+    );
 
     let data = json!({"employee_id": "1", "email": "none", "last_name": "King"});
     let records = map_json(&mapping(""), &record("employee.updated", data.clone()));
-    let [Record::Event { event, .. }, Record::Unmapped { person, detail, payload, .. }] = records.as_slice() else { panic!("{records:?}") };
+    let [Record::Event { event, .. }, Record::Unmapped { person, detail, payload, .. }] = records.as_slice() else {
+        panic!("{records:?}")
+    };
     assert_eq!(event.facts.names(), ["family_name"]);
     assert_eq!(person.as_ref(), Some(&event.person));
     assert!(detail.ends_with("the rest of it is in effect"), "{detail}");
@@ -148,17 +159,26 @@ fn a_type_that_nothing_names_is_told_apart_from_one_that_is_ignored() {
     assert_eq!(why(&of("employee.created")), (IgnoredWhy::NotNamed, Some("employee.created")));
     let odd = of(&format!("a\u{0}\n{}", "x".repeat(500)));
     assert_eq!(why(&odd).1.unwrap().len(), 80);
-    assert_eq!(only_trouble(&map_json(&mapping(""), &json!({"data": {"employee_id": "1"}}))).1.split(" (").next(), Some("type: missing or blank"));
+    assert_eq!(
+        only_trouble(&map_json(&mapping(""), &json!({"data": {"employee_id": "1"}}))).1.split(" (").next(),
+        Some("type: missing or blank")
+    );
 }
 
 #[test]
 fn what_somebody_told_of_types_takes_the_place_of_the_defaults() {
     let hired = mapping("hire = ['employee.updated']");
-    assert_eq!((hired.meaning("employee.updated"), hired.meaning("employee.renamed")), (Some(Meaning::Hire), Some(Meaning::Update)));
+    assert_eq!(
+        (hired.meaning("employee.updated"), hired.meaning("employee.renamed")),
+        (Some(Meaning::Hire), Some(Meaning::Update))
+    );
     let renamed = mapping("rename = ['x']");
     assert_eq!((renamed.meaning("x"), renamed.meaning("employee.updated")), (Some(Meaning::Update), None));
     let both = mapping("rename = ['x']\nupdate = ['y']\nnotice = ['z']");
-    assert_eq!((both.meaning("x"), both.meaning("y"), both.meaning("z")), (Some(Meaning::Update), Some(Meaning::Update), Some(Meaning::Notice)));
+    assert_eq!(
+        (both.meaning("x"), both.meaning("y"), both.meaning("z")),
+        (Some(Meaning::Update), Some(Meaning::Update), Some(Meaning::Notice))
+    );
 }
 
 #[test]
@@ -174,9 +194,15 @@ fn ids_as_numbers_keep_their_digits_and_fractions_are_refused() {
             Record::Ignored(_) => "ignored".to_owned(),
         }
     };
-    assert_eq!((id("1001"), id("\"1001\""), id("18446744073709551615")), ("1001".into(), "1001".into(), u64::MAX.to_string()));
+    assert_eq!(
+        (id("1001"), id("\"1001\""), id("18446744073709551615")),
+        ("1001".into(), "1001".into(), u64::MAX.to_string())
+    );
     for refused in ["1001.0", "1e3", "18446744073709551616", "123456789012345678901234567890"] {
-        assert_eq!(id(refused), "employee_id: expected text or a whole number, found a fraction or a number beyond 64 bits");
+        assert_eq!(
+            id(refused),
+            "employee_id: expected text or a whole number, found a fraction or a number beyond 64 bits"
+        );
     }
 }
 
@@ -207,7 +233,10 @@ fn a_bad_escape_kills_neither_its_batch_nor_its_record() {
         {"type":"employee.hired","data":{"employee_id":"2","email":"b@b.co","first_name":"Bob \ud83d"}},
         {"type":"employee.hired","data":{"employee_id":"3","email":"bad","first_name":"C"}}]"#;
     let records = map_bytes(&mapping(""), body);
-    let [Record::Event { .. }, Record::Event { event, .. }, Record::Unmapped { payload, .. }] = records.as_slice() else { panic!("{records:?}") };
+    let [Record::Event { .. }, Record::Event { event, .. }, Record::Unmapped { payload, .. }] = records.as_slice()
+    else {
+        panic!("{records:?}")
+    };
     assert_eq!(names(event).0, Some("Bob \u{fffd}"));
     assert_eq!(remap(&mapping("email = '/other'"), &source(), payload).len(), 1);
 }
@@ -269,7 +298,11 @@ fn a_body_is_read_in_its_charset() {
     assert_eq!(names(only_event(&records)), (Some("José"), Some("Núñez")));
     let bad = b"{\"type\":\"employee.hired\",\"data\":{\"first_name\":\"Jos\xe9\"}}";
     let records = map_with(&mapping(""), "application/json; charset=ISO-8859-1", bad);
-    let again = remap(&mapping("employee_id = '/data/first_name'"), &source(), &Bytes::copy_from_slice(only_trouble(&records).2));
+    let again = remap(
+        &mapping("employee_id = '/data/first_name'"),
+        &source(),
+        &Bytes::copy_from_slice(only_trouble(&records).2),
+    );
     assert_eq!(only_event(&again).person.employee_id, "José");
 }
 
@@ -294,7 +327,10 @@ fn a_status_states_employment_and_an_end_beside_it_is_a_second_event() {
     let stated = |records: &[Record]| only_event(records).facts.employment;
     let midnight = UnixMs::parse_rfc3339("2026-12-31T23:00:00Z");
     assert_eq!(stated(&of(r#"{"type":"changed","id":1,"status":"ACTIVE"}"#)), Some((Employed, None)));
-    assert_eq!(stated(&of(r#"{"type":"changed","id":1,"status":"Inactive","end":"2026-12-31"}"#)), Some((Left, midnight)));
+    assert_eq!(
+        stated(&of(r#"{"type":"changed","id":1,"status":"Inactive","end":"2026-12-31"}"#)),
+        Some((Left, midnight))
+    );
     assert_eq!(stated(&of(r#"{"type":"changed","id":1,"end":"2026-12-31"}"#)), Some((Left, midnight)));
     assert_eq!(why(&of(r#"{"type":"changed","id":1,"status":"pending"}"#)).0, IgnoredWhy::StatesNothing);
     let records = of(r#"{"type":"changed","id":1,"status":"sleeping","last_name":"K"}"#);
@@ -302,21 +338,37 @@ fn a_status_states_employment_and_an_end_beside_it_is_a_second_event() {
     assert_eq!(dropped[0].problem, Problem::UnknownValue { chars: 8 });
 
     let records = of(r#"{"type":"changed","id":1,"at":"2026-06-01","status":"active","end":"2026-12-31"}"#);
-    let [Record::Event { event, .. }, Record::Event { event: end, .. }] = records.as_slice() else { panic!("{records:?}") };
+    let [Record::Event { event, .. }, Record::Event { event: end, .. }] = records.as_slice() else {
+        panic!("{records:?}")
+    };
     assert_eq!((event.facts.employment, end.facts.employment), (Some((Employed, None)), Some((Left, midnight))));
     assert_eq!((end.kind, end.at), (EventKind::Leave, event.at));
     // The end of an employment before this one.
-    assert_eq!(stated(&of(r#"{"type":"changed","id":1,"at":"2026-06-01","status":"active","end":"2025-12-31"}"#)), Some((Employed, None)));
+    assert_eq!(
+        stated(&of(r#"{"type":"changed","id":1,"at":"2026-06-01","status":"active","end":"2025-12-31"}"#)),
+        Some((Employed, None))
+    );
 }
 
 #[test]
 fn a_leave_takes_effect_at_the_time_of_day_and_a_hire_some_days_before_the_start() {
-    let mapping = mapping("leave_at = '17:30'\nzone = 'Europe/Berlin'\ninvite = 'at_start'\nlead_days = 2\nstarts_at = '/data/start'");
+    let mapping = mapping(
+        "leave_at = '17:30'\nzone = 'Europe/Berlin'\ninvite = 'at_start'\nlead_days = 2\nstarts_at = '/data/start'",
+    );
     let employment = |kind: &str, data| only_event(&map_json(&mapping, &record(kind, data))).facts.employment;
     let at = |text: &str| UnixMs::parse_rfc3339(text);
-    assert_eq!(employment("employee.left", json!({"employee_id": 1, "effective_at": "2026-07-31"})), Some((Left, at("2026-07-31T15:30:00Z"))));
-    assert_eq!(employment("employee.left", json!({"employee_id": 1, "effective_at": "2026-07-31T10:00:00Z"})), Some((Left, at("2026-07-31T10:00:00Z"))));
-    assert_eq!(employment("employee.hired", json!({"employee_id": 1, "start": "2026-04-01"})), Some((Employed, at("2026-03-29T22:00:00Z"))));
+    assert_eq!(
+        employment("employee.left", json!({"employee_id": 1, "effective_at": "2026-07-31"})),
+        Some((Left, at("2026-07-31T15:30:00Z")))
+    );
+    assert_eq!(
+        employment("employee.left", json!({"employee_id": 1, "effective_at": "2026-07-31T10:00:00Z"})),
+        Some((Left, at("2026-07-31T10:00:00Z")))
+    );
+    assert_eq!(
+        employment("employee.hired", json!({"employee_id": 1, "start": "2026-04-01"})),
+        Some((Employed, at("2026-03-29T22:00:00Z")))
+    );
     assert_eq!(employment("employee.hired", json!({"employee_id": 1})), Some((Employed, None)));
 }
 
@@ -330,7 +382,10 @@ fn conditions_say_which_records_and_which_people_are_meant() {
     let inside = of(json!({"employee_id": 1, "kind": "employee", "department": "sales", "last_name": "K"}));
     assert_eq!(only_event(&inside).facts.names(), ["family_name"]);
     let outside = of(json!({"employee_id": 1, "kind": "employee", "department": "it", "last_name": "K"}));
-    assert_eq!((only_event(&outside).kind, only_event(&outside).facts.employment), (EventKind::Leave, Some((Left, None))));
+    assert_eq!(
+        (only_event(&outside).kind, only_event(&outside).facts.employment),
+        (EventKind::Leave, Some((Left, None)))
+    );
     let untold = of(json!({"employee_id": 1, "kind": "employee", "last_name": "K"}));
     assert_eq!(only_event(&untold).kind, EventKind::Update);
 }
@@ -347,17 +402,27 @@ fn rules_tell_the_kind_where_the_type_does_not() {
         (event.kind, event.person.employee_id.clone(), event.facts.employment.is_some())
     };
     assert_eq!(of(json!({"company": "C", "id": 1, "start": "2026-01-01"})), (EventKind::Hire, "C-1".into(), true));
-    assert_eq!(of(json!({"company": "C", "id": "1", "end": "2026-01-01", "start": "2025-01-01"})), (EventKind::Leave, "C-1".into(), true));
+    assert_eq!(
+        of(json!({"company": "C", "id": "1", "end": "2026-01-01", "start": "2025-01-01"})),
+        (EventKind::Leave, "C-1".into(), true)
+    );
     assert_eq!(of(json!({"company": "C", "id": "1"})), (EventKind::Notice, "C-1".into(), false));
 }
 
 #[test]
 fn private_addresses_stay_out() {
-    let mapping = mapping("address_domains = ['example.com', '*.example.org']\nemail = ['/data/work', '/data/private']");
+    let mapping =
+        mapping("address_domains = ['example.com', '*.example.org']\nemail = ['/data/work', '/data/private']");
     let of = |data: serde_json::Value| map_json(&mapping, &record("employee.hired", data));
     let address = |records: &[Record]| only_event(records).facts.email.as_ref().map(|email| email.lower().to_owned());
-    assert_eq!(address(&of(json!({"employee_id": 1, "work": "a@gmail.com", "private": "A@Example.com"}))).as_deref(), Some("a@example.com"));
-    assert_eq!(address(&of(json!({"employee_id": 1, "work": "a@eu.example.org"}))).as_deref(), Some("a@eu.example.org"));
+    assert_eq!(
+        address(&of(json!({"employee_id": 1, "work": "a@gmail.com", "private": "A@Example.com"}))).as_deref(),
+        Some("a@example.com")
+    );
+    assert_eq!(
+        address(&of(json!({"employee_id": 1, "work": "a@eu.example.org"}))).as_deref(),
+        Some("a@eu.example.org")
+    );
     let records = of(json!({"employee_id": 1, "work": "a@notexample.com"}));
     let [Record::Event { event, dropped }] = records.as_slice() else { panic!("{records:?}") };
     assert_eq!((event.facts.email.is_none(), &dropped[0].problem), (true, &Problem::OtherDomain));
@@ -365,7 +430,13 @@ fn private_addresses_stay_out() {
 
 #[test]
 fn the_preferred_name_counts_where_there_is_one() {
-    let of = |toml: &str, data| names(only_event(&map_json(&mapping(&format!("preferred_given_name = '/data/preferred'\n{toml}")), &record("employee.updated", data)))).0;
+    let of = |toml: &str, data| {
+        names(only_event(&map_json(
+            &mapping(&format!("preferred_given_name = '/data/preferred'\n{toml}")),
+            &record("employee.updated", data),
+        )))
+        .0
+    };
     let both = || json!({"employee_id": 1, "first_name": "William", "preferred": "Bill"});
     assert_eq!((of("", both()), of("names = 'legal'", both())), (Some("Bill"), Some("William")));
     assert_eq!(of("", json!({"employee_id": 1, "first_name": "William", "preferred": ""})), Some("William"));
@@ -389,7 +460,9 @@ fn a_form_is_read_with_ids_in_its_keys() {
     assert_eq!((event.person.employee_id.as_str(), names(event).0), ("12", Some("Ada")));
     let json = br#"{"employees":{"7":{"changedFields":["Last Name"],"Last Name":"King"},"8":5}}"#;
     let records = map_bytes(&mapping, json);
-    let [Record::Event { event, .. }, Record::Unmapped { payload, .. }] = records.as_slice() else { panic!("{records:?}") };
+    let [Record::Event { event, .. }, Record::Unmapped { payload, .. }] = records.as_slice() else {
+        panic!("{records:?}")
+    };
     assert_eq!((event.person.employee_id.as_str(), &payload[..]), ("7", &br#"{"employees":{"8":5}}"#[..]));
 }
 
@@ -407,7 +480,10 @@ fn a_mapping_that_cannot_work_says_which_key_and_why() {
     assert_eq!(keys("hire = ['x']\nignore = ['x']\nupdate = ['y']\nrename = ['y']"), ["ignore"]);
     assert_eq!(keys("hire = []\nrename = []\nleave = []\ntype = []"), ["hire", "type"]);
     assert_eq!(keys("hire = [\" \"]\nemployee_id = []\nrecords = '/a[*]'"), ["hire", "employee_id", "records"]);
-    assert_eq!(keys("status = '/s'\naddress_domains = ['@x.co']\nlead_days = 400"), ["status", "address_domains", "lead_days"]);
+    assert_eq!(
+        keys("status = '/s'\naddress_domains = ['@x.co']\nlead_days = 400"),
+        ["status", "address_domains", "lead_days"]
+    );
     assert_eq!(keys("type = []\nassume = \"rename\"\nhire = []\nemail = []"), [""; 0]);
     assert!(toml::from_str::<Mapping>("email = \"data.email\"").unwrap_err().to_string().contains("JSON Pointer"));
     assert!(toml::from_str::<Mapping>("email = 5").unwrap_err().to_string().contains("a path such as"));
@@ -415,7 +491,8 @@ fn a_mapping_that_cannot_work_says_which_key_and_why() {
 
 #[test]
 fn an_explanation_names_the_path_the_type_and_the_length_of_every_field() {
-    let body = record("employee.hired", json!({"employee_id": 1001, "email": "x", "first_name": "Zoë", "job/title": "Lead"}));
+    let body =
+        record("employee.hired", json!({"employee_id": 1001, "email": "x", "first_name": "Zoë", "job/title": "Lead"}));
     let told = |show| {
         let body = Bytes::from(body.to_string());
         serde_json::to_value(explain(&mapping(""), &source(), &body, Charset::utf8(), show)).unwrap()
@@ -430,14 +507,29 @@ fn an_explanation_names_the_path_the_type_and_the_length_of_every_field() {
     assert_eq!((&record["result"]["result"], &record["result"]["code"]), (&json!("unmapped"), &json!("MAP-FIELD")));
 
     let batch = mapping("records = \"/data\"\ntype = \"/kind\"");
-    let told = |body: &'static [u8]| serde_json::to_value(explain(&batch, &source(), &Bytes::from_static(body), Charset::utf8(), Show::default())).unwrap();
+    let told = |body: &'static [u8]| {
+        serde_json::to_value(explain(&batch, &source(), &Bytes::from_static(body), Charset::utf8(), Show::default()))
+            .unwrap()
+    };
     let record = &told(br#"{"data":[{"kind":"left"}]}"#)["records"][0];
-    assert_eq!((&record["at"], &record["result"]["type_value"], &record["result"]["why"]), (&json!("/data/0"), &json!("left"), &json!("not_named")));
+    assert_eq!(
+        (&record["at"], &record["result"]["type_value"], &record["result"]["why"]),
+        (&json!("/data/0"), &json!("left"), &json!("not_named"))
+    );
     assert_eq!(told(b"{")["problem"]["code"], "MAP-NOT-JSON");
 }
 
 fn any_json() -> impl Strategy<Value = serde_json::Value> {
-    let key = prop::sample::select(vec!["type", "data", "employee_id", "email", "first_name", "timestamp", "effective_at", "x"]);
+    let key = prop::sample::select(vec![
+        "type",
+        "data",
+        "employee_id",
+        "email",
+        "first_name",
+        "timestamp",
+        "effective_at",
+        "x",
+    ]);
     let leaf = prop_oneof![
         Just(serde_json::Value::Null),
         any::<bool>().prop_map(Into::into),

@@ -152,7 +152,10 @@ impl Document {
     pub fn search_terms(&self) -> Vec<String> {
         let mut terms = Vec::new();
         let record = &self.record;
-        let addresses = [record.email().map(|email| email.lower().to_owned()), self.member.as_ref().map(|m| m.user_name.to_lowercase())];
+        let addresses = [
+            record.email().map(|email| email.lower().to_owned()),
+            self.member.as_ref().map(|m| m.user_name.to_lowercase()),
+        ];
         terms.extend(addresses.into_iter().flatten());
         let names = [
             record.given_name().map(str::to_owned),
@@ -228,7 +231,10 @@ impl KnownMember {
 impl fmt::Debug for KnownMember {
     /// Personal data stays out of logs, `{:?}` included.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KnownMember").field("active", &self.active).field("seen_at", &self.seen_at).finish_non_exhaustive()
+        f.debug_struct("KnownMember")
+            .field("active", &self.active)
+            .field("seen_at", &self.seen_at)
+            .finish_non_exhaustive()
     }
 }
 

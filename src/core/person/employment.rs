@@ -52,9 +52,10 @@ impl Employment {
         let newest_at = self.words.iter().map(|word| word.stamp.at).max();
         let hash = hash(&(word.state, word.from));
         let is_told = newest_at == Some(word.stamp.at) && self.told.contains(&hash);
-        let stands = self.words.iter().any(|known| {
-            known.stamp.at == word.stamp.at && known.state == word.state && known.from == word.from
-        });
+        let stands = self
+            .words
+            .iter()
+            .any(|known| known.stamp.at == word.stamp.at && known.state == word.state && known.from == word.from);
         if is_told || stands {
             return false;
         }
@@ -64,7 +65,8 @@ impl Employment {
         if newest_at.is_none_or(|newest| word.stamp.at >= newest) && self.told.len() < TOLD_MAX {
             self.told.push(hash);
         }
-        let is_outdone = |older: &EmploymentWord, newer: &EmploymentWord| newer.stamp > older.stamp && newer.from <= older.from;
+        let is_outdone =
+            |older: &EmploymentWord, newer: &EmploymentWord| newer.stamp > older.stamp && newer.from <= older.from;
         if self.words.iter().any(|known| is_outdone(&word, known)) {
             return false;
         }

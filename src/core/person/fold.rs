@@ -63,7 +63,14 @@ pub fn fold(document: &mut Document, entries: Vec<(u64, Entry)>, now: UnixMs) ->
     folding
 }
 
-fn fold_event(document: &mut Document, folding: &mut Folding, job: JobId, event: &Event, accepted_at: UnixMs, seq: u64) {
+fn fold_event(
+    document: &mut Document,
+    folding: &mut Folding,
+    job: JobId,
+    event: &Event,
+    accepted_at: UnixMs,
+    seq: u64,
+) {
     let before = document.record.employment.at(accepted_at).copied();
     let folded = document.record.fold(event, accepted_at, seq);
     if let Some(email) = &event.facts.email {
@@ -252,8 +259,12 @@ mod tests {
     fn after_a_discard_hrs_word_is_not_followed_until_the_next_one() {
         let mut document = Document::new(ada());
         fold(&mut document, vec![update(1, 20, "King")], UnixMs(3_000));
-        document.trouble =
-            Some(Trouble { id: document.open[0].id, code: Code::ScimRejected, detail: String::new(), since: UnixMs(0) });
+        document.trouble = Some(Trouble {
+            id: document.open[0].id,
+            code: Code::ScimRejected,
+            detail: String::new(),
+            since: UnixMs(0),
+        });
         let by = "admin".to_owned();
         let folding = fold(&mut document, vec![other(2, Word::Discard { by, reason: None })], UnixMs(3_001));
         assert_eq!((document.open.len(), document.trouble.clone()), (0, None));

@@ -45,7 +45,7 @@ impl Mark {
         let is = |mark: &Self| match mark {
             Self::AfterClose => document.words_after_close > 0,
             Self::SwitchedOff => document.switched_off_elsewhere,
-            Self::Failing => document.progress.failures >= FAILURES_TOLD && document.trouble.is_none(),
+            Self::Failing => failures(document) >= FAILURES_TOLD && document.trouble.is_none(),
         };
         Self::ALL.into_iter().filter(is).collect()
     }
@@ -56,9 +56,16 @@ impl Mark {
         match self {
             Self::AfterClose => document.record.closed.as_ref().map(|closed| closed.at),
             Self::SwitchedOff => document.member.as_ref().map(|member| member.seen_at),
-            Self::Failing => document.progress.failing_since,
+            Self::Failing => {
+                document.progress.failing_since.or(document.owed_read.as_ref().and_then(|owed| owed.failing_since))
+            }
         }
     }
+}
+
+/// Of attempts at the target, or of reads at the HR system.
+fn failures(document: &Document) -> u32 {
+    document.progress.failures.max(document.owed_read.as_ref().map_or(0, |owed| owed.tries))
 }
 
 #[cfg(test)]

@@ -70,7 +70,9 @@ mod tests {
 
     #[test]
     fn names_keep_their_letters() {
-        for raw in ["Zoë-Æther", "O’Brien\u{a0}Łukasz", "van der Berg", "李小龍", "عبد الرحمن", "می\u{200c}خواهم", "Cher"] {
+        for raw in
+            ["Zoë-Æther", "O’Brien\u{a0}Łukasz", "van der Berg", "李小龍", "عبد الرحمن", "می\u{200c}خواهم", "Cher"]
+        {
             assert_eq!(name(raw).unwrap().as_deref(), Some(raw));
         }
         assert_eq!(name(" Jose\u{301} ").unwrap().as_deref(), Some("José"));

@@ -18,6 +18,8 @@ pub struct Figures {
     pub up_since: UnixMs,
     /// People by state of their lane.
     pub people: BTreeMap<String, u64>,
+    /// People who wait behind each hold, by its scope; where there is one hold, it need not be told.
+    pub held: BTreeMap<String, u64>,
     /// Since when the person has been due who has been due the longest.
     pub oldest_due_at: Option<UnixMs>,
     /// Since when somebody has been incomplete the longest.

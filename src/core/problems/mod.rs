@@ -184,7 +184,9 @@ mod tests {
         texts.sort_unstable();
         texts.dedup();
         assert_eq!(texts.len(), all);
+        let document = include_str!("../../../docs/runbook.md");
         for code in ProblemCode::ALL {
+            assert!(document.contains(&format!("\n### {code}\n")), "{code} has no entry in the documentation");
             assert!(code.title().ends_with('.') && code.advice().ends_with('.'), "{code}");
         }
     }

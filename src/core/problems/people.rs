@@ -70,7 +70,8 @@ mod tests {
 
     #[test]
     fn dead_letters_are_told_by_code_with_the_field_and_the_most_frequent_first() {
-        let dead = vec![letters("SCIM-409-ELSEWHERE", 1, ""), letters("MAP-FIELD", 30, "employee_id: missing or blank")];
+        let dead =
+            vec![letters("SCIM-409-ELSEWHERE", 1, ""), letters("MAP-FIELD", 30, "employee_id: missing or blank")];
         let told = problems(&Figures { dead, ..Figures::default() }, &Seen::default());
         let counts: Vec<_> = told.iter().map(|problem| (problem.code.as_str(), problem.count)).collect();
         assert_eq!(counts, [("MAP-FIELD", 30), ("SCIM-409-ELSEWHERE", 1)]);

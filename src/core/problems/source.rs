@@ -33,11 +33,9 @@ fn found(source: &SourceFigures, trouble: &SourceTrouble) -> Found {
             let code = code_of(what);
             (code, format!("{deliveries} refused ({}). {}", what.replace('_', " "), code.title()))
         }
-        TroubleKind::Full => {
-            (ProblemCode::SourceFull, format!("{deliveries} put off ({}).", what.replace('_', " ")))
-        }
+        TroubleKind::Full => (ProblemCode::SourceFull, format!("{deliveries} put off ({}).", what.replace('_', " "))),
         TroubleKind::UnnamedType => {
-            (ProblemCode::SourceIgnored, format!("{records} of type `{what}` ignored; the mapping does not name it."))
+            (ProblemCode::SourceIgnored, format!("{records} ignored: the mapping does not name their type, `{what}`."))
         }
         TroubleKind::Dropped => {
             (ProblemCode::SourceDropped, format!("{records} used without `{what}`, which is there and cannot be used."))
@@ -55,7 +53,11 @@ fn found(source: &SourceFigures, trouble: &SourceTrouble) -> Found {
 fn code_of(reason: &str) -> ProblemCode {
     match reason {
         "too_old" | "too_new" | "missing_timestamp" | "malformed_timestamp" => ProblemCode::SourceTime,
-        "missing_header" | "repeated_header" | "malformed_signature" | "mismatch" | "expired_secret"
+        "missing_header"
+        | "repeated_header"
+        | "malformed_signature"
+        | "mismatch"
+        | "expired_secret"
         | "no_usable_secret" => ProblemCode::SourceSignature,
         _ => ProblemCode::SourceRefused,
     }
@@ -127,7 +129,11 @@ mod tests {
             source.tally.full(NOW, "dead_letters");
         });
         let texts: Vec<_> = told.iter().map(|problem| format!("{} {}", problem.code, problem.what)).collect();
-        for (code, word) in [("SOURCE-IGNORED", "`worker.onboarded`"), ("SOURCE-DROPPED", "`first_name`"), ("SOURCE-FULL", "dead letters")] {
+        for (code, word) in [
+            ("SOURCE-IGNORED", "`worker.onboarded`"),
+            ("SOURCE-DROPPED", "`first_name`"),
+            ("SOURCE-FULL", "dead letters"),
+        ] {
             assert!(texts.iter().any(|text| text.starts_with(code) && text.contains(word)), "{texts:?}");
         }
     }

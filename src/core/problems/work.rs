@@ -31,20 +31,14 @@ pub(super) fn held(figures: &Figures) -> Vec<Found> {
 }
 
 fn hold_found(figures: &Figures, hold: &Hold) -> Found {
-    let waiting = match hold.scope {
-        HoldScope::All => people(figures, "held") + people(figures, "waiting"),
-        HoldScope::Creates
-        | HoldScope::Writes
-        | HoldScope::Deactivations
-        | HoldScope::Addresses
-        | HoldScope::Fetch(_) => people(figures, "held"),
-    };
+    let counted_apart = figures.held.get(&hold.scope.to_string()).copied();
+    let behind = if figures.holds.holds.len() == 1 { people(figures, "held") } else { counted_apart.unwrap_or(0) };
+    // A hold of everything keeps those from being claimed who are due.
+    let due = if hold.scope == HoldScope::All { people(figures, "waiting") } else { 0 };
+    let waiting = behind + due;
     let who = counted(waiting, "person waits", "people wait");
     let what = format!("{} Hold `{}`: {who}.", hold.code.title(), hold.scope);
-    Found::new(hold.code, what, hold.code.advice(), waiting)
-        .about(&hold.scope)
-        .since(Some(hold.since))
-        .at("/hold")
+    Found::new(hold.code, what, hold.code.advice(), waiting).about(&hold.scope).since(Some(hold.since)).at("/hold")
 }
 
 /// Nobody brings people to the target.
@@ -127,7 +121,8 @@ fn unanswered(figures: &Figures) -> Option<Found> {
     let waiting: Vec<_> = figures.processes.heard(now).filter(waits).collect();
     let since = waiting.iter().filter_map(|process| process.calling_since).min()?;
     let count = u64::try_from(waiting.len()).unwrap_or(u64::MAX);
-    let what = format!("Postman does not answer: the oldest call has been under way for {}.", span(now.ms_since(since)));
+    let what =
+        format!("Postman does not answer: the oldest call has been under way for {}.", span(now.ms_since(since)));
     let code = Code::ScimUnknownOutcome;
     Some(Found::new(code, what, Code::ScimUnreachable.advice(), count).about("target").since(Some(since)))
 }
@@ -168,8 +163,20 @@ pub(super) fn bounds(figures: &Figures) -> Vec<Found> {
     .into_iter()
     .flatten()
     .collect();
-    found.extend(shares(ProblemCode::BoundEntries, &figures.entries, entries, bounds.entries_max, "/people?state=waiting"));
-    found.extend(shares(ProblemCode::BoundDeadLetters, &figures.dead_by_source, dead, bounds.dead_letters_max, "/dead"));
+    found.extend(shares(
+        ProblemCode::BoundEntries,
+        &figures.entries,
+        entries,
+        bounds.entries_max,
+        "/people?state=waiting",
+    ));
+    found.extend(shares(
+        ProblemCode::BoundDeadLetters,
+        &figures.dead_by_source,
+        dead,
+        bounds.dead_letters_max,
+        "/dead",
+    ));
     found
 }
 
@@ -287,6 +294,17 @@ mod tests {
     }
 
     #[test]
+    fn of_several_holds_each_says_whom_it_keeps() {
+        let mut figures = figures(0);
+        figures.people.insert("held".to_owned(), 9);
+        figures.held = [("creates", 7), ("deactivations", 2)].map(|(scope, n)| (scope.to_owned(), n)).into();
+        let pauses = crate::core::hold::ProbePauses { first_ms: 1, max_ms: 1 };
+        figures.holds.set(UnixMs(7), HoldScope::Creates, Code::HoldSeats, pauses, None);
+        figures.holds.set(UnixMs(7), HoldScope::Deactivations, Code::HoldGuard, pauses, None);
+        assert_eq!(told(&figures).iter().map(|problem| problem.count).collect::<Vec<_>>(), [7, 2]);
+    }
+
+    #[test]
     fn without_a_worker_it_is_told_how_many_wait() {
         let mut figures = Figures { processes: crate::core::processes::Processes::default(), ..figures(3) };
         figures.processes.beat(process(ProcessRole::Intake));
@@ -350,7 +368,12 @@ mod tests {
         figures.processes.beat(late);
         assert_eq!(codes(&figures), ["PROCESS-CLOCK"]);
         let mut figures = self::figures(0);
-        let other = Process { id: "new".to_owned(), version: "2".to_owned(), since: NOW.minus_ms(UPGRADE_MS), ..process(ProcessRole::All) };
+        let other = Process {
+            id: "new".to_owned(),
+            version: "2".to_owned(),
+            since: NOW.minus_ms(UPGRADE_MS),
+            ..process(ProcessRole::All)
+        };
         figures.processes.beat(other.clone());
         assert_eq!(codes(&figures), ["PROCESS-VERSIONS"]);
         figures.processes.beat(Process { since: NOW, ..other });

@@ -92,6 +92,7 @@ pub enum Claimed {
 /// What an attempt knows. The document is the person's own, with the inbox folded in; what is learnt
 /// of the member is written into it as it is learnt.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct AttemptState {
     /// The document, as it will be committed.
     pub document: Document,
@@ -321,9 +322,7 @@ impl AttemptState {
             Request::SetUserName { user_name, .. } => {
                 owner::address_key(&member.user_name) == owner::address_key(user_name)
             }
-            Request::Replace { .. } | Request::SetNames { .. } => {
-                has_names(&member, &self.wanted_names(&member))
-            }
+            Request::Replace { .. } | Request::SetNames { .. } => has_names(&member, &self.wanted_names(&member)),
             Request::Create(_)
             | Request::Get { .. }
             | Request::Find { .. }
@@ -369,9 +368,11 @@ impl AttemptState {
 
     /// A reply shows the member: they are known so from now on.
     pub(super) fn note_shown(&mut self, member: Member, now: UnixMs) {
-        let before = self.document.member.take().filter(|known| {
-            known.id.is_none() || known.id.as_deref() == Some(member.id.as_str())
-        });
+        let before = self
+            .document
+            .member
+            .take()
+            .filter(|known| known.id.is_none() || known.id.as_deref() == Some(member.id.as_str()));
         let written = |at: fn(&KnownMember) -> Option<UnixMs>| before.as_ref().and_then(at);
         self.document.member = Some(KnownMember {
             id: Some(member.id.clone()),

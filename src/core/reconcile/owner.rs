@@ -40,8 +40,8 @@ impl Owner {
     #[must_use]
     pub fn of(document: &Document, key: &str, now: UnixMs) -> Self {
         let employment = document.record.employment.at(now);
-        let has_left = document.record.closed.is_some()
-            || employment.is_some_and(|word| word.state == EmploymentState::Left);
+        let has_left =
+            document.record.closed.is_some() || employment.is_some_and(|word| word.state == EmploymentState::Left);
         let moves_away = key.starts_with("address:")
             && document.record.email().is_some_and(|email| address_key(email.as_received()) != key);
         Self { person: document.person.clone(), has_left, moves_away, name: folded_name(document) }

@@ -128,7 +128,8 @@ pub(super) fn address_to_look_for(document: &Document) -> Option<Email> {
 /// Whether somebody may be there already, so that a POST would come too early.
 fn must_look_first(state: &AttemptState, now: UnixMs) -> bool {
     let record = &state.document.record;
-    let is_nameless = record.given_name().unwrap_or_default().is_empty() && record.family_name().unwrap_or_default().is_empty();
+    let is_nameless =
+        record.given_name().unwrap_or_default().is_empty() && record.family_name().unwrap_or_default().is_empty();
     let was_known = state.document.member.is_some();
     // Removed at the target after HR's last word was in effect: not undone.
     let is_removed = was_known && !is_new_word(&state.document, now);
@@ -163,19 +164,18 @@ fn search(state: &mut AttemptState, rules: &PlanRules, standing: Standing, email
             Look::Send(request) => return Step::Send(request),
             Look::Ended(Found::One(member)) => {
                 let member = member.clone();
-                return adopt(state, rules, member, standing, now);
+                return adopt(state, rules, &member, standing, now);
             }
             Look::Ended(Found::Several) => return blocked(Code::ScimAmbiguous, "after the look-up by userName"),
             Look::Ended(Found::Nobody { .. }) => {}
         }
     }
-    let paged_lately = state.document.paged.as_ref().is_some_and(|(at, key)| {
-        key == email.key() && now.ms_since(*at) < PAGED_AGAIN_MS
-    });
+    let paged_lately =
+        state.document.paged.as_ref().is_some_and(|(at, key)| key == email.key() && now.ms_since(*at) < PAGED_AGAIN_MS);
     let pages_max = if paged_lately && !state.already_member { 0 } else { rules.pages_max };
     match state.search.next(&email.spellings(), email.key(), pages_max) {
         Look::Send(request) => Step::Send(request),
-        Look::Ended(Found::One(member)) => adopt(state, rules, member.clone(), standing, now),
+        Look::Ended(Found::One(member)) => adopt(state, rules, &member.clone(), standing, now),
         Look::Ended(Found::Several) => blocked(Code::ScimAmbiguous, "after the look-up by userName"),
         Look::Ended(Found::Nobody { paged }) => {
             if paged {
@@ -192,7 +192,7 @@ fn former_addresses(state: &AttemptState, email: &Email) -> Vec<Email> {
 }
 
 /// The look-up found somebody: theirs, if nobody else's.
-fn adopt(state: &mut AttemptState, rules: &PlanRules, member: Member, standing: Standing, now: UnixMs) -> Step {
+fn adopt(state: &mut AttemptState, rules: &PlanRules, member: &Member, standing: Standing, now: UnixMs) -> Step {
     // Listed, yet "not a member" when asked by id: as good as not there.
     if state.stale_id.as_deref() == Some(&member.id) && !state.in_doubt {
         return finish(try_again(Code::ScimLag, None, false));
@@ -208,7 +208,7 @@ fn adopt(state: &mut AttemptState, rules: &PlanRules, member: Member, standing: 
     state.document.progress.create_unknown = None;
     state.in_doubt = false;
     state.note_shown(member.clone(), now);
-    bring(state, rules, &member, standing, now)
+    bring(state, rules, member, standing, now)
 }
 
 fn nobody(state: &mut AttemptState, rules: &PlanRules, standing: Standing, email: &Email, now: UnixMs) -> Step {
@@ -253,7 +253,8 @@ fn nobody(state: &mut AttemptState, rules: &PlanRules, standing: Standing, email
 /// Nobody is there, and HR says employed.
 fn create_or_say_why_not(state: &mut AttemptState, email: &Email, now: UnixMs) -> Step {
     let record = &state.document.record;
-    let nameless = record.given_name().unwrap_or_default().is_empty() && record.family_name().unwrap_or_default().is_empty();
+    let nameless =
+        record.given_name().unwrap_or_default().is_empty() && record.family_name().unwrap_or_default().is_empty();
     if state.document.member.is_some() && !is_new_word(&state.document, now) {
         return blocked(Code::ScimNotMember, "the member was removed at the target after HR's last word on employment");
     }
@@ -322,30 +323,26 @@ struct Seen {
 impl Seen {
     fn of(document: &Document, member: &Member, rules: &PlanRules, now: UnixMs) -> Self {
         let known = document.member.as_ref();
-        let lags = |at: fn(&KnownMember) -> Option<UnixMs>| {
-            known.filter(|known| within(at(known), rules.read_lag_ms, now))
-        };
+        let lags =
+            |at: fn(&KnownMember) -> Option<UnixMs>| known.filter(|known| within(at(known), rules.read_lag_ms, now));
         let active = match member.active {
             Active::Off => Active::Off,
             Active::On => match lags(|known| known.active_written_at).and_then(|known| known.active) {
                 Some(false) => Active::Off,
                 Some(true) | None => Active::On,
             },
-            Active::Unknown => match known.filter(|known| known.active_written_at.is_some()).and_then(|known| known.active) {
-                Some(true) => Active::On,
-                Some(false) => Active::Off,
-                None => Active::Unknown,
-            },
+            Active::Unknown => {
+                match known.filter(|known| known.active_written_at.is_some()).and_then(|known| known.active) {
+                    Some(true) => Active::On,
+                    Some(false) => Active::Off,
+                    None => Active::Unknown,
+                }
+            }
         };
         let user_name = lags(|known| known.user_name_written_at).map_or(&member.user_name, |known| &known.user_name);
         let (given_name, family_name) = lags(|known| known.names_written_at)
             .map_or((&member.given_name, &member.family_name), |known| (&known.given_name, &known.family_name));
-        Self {
-            active,
-            user_name: user_name.clone(),
-            given_name: given_name.clone(),
-            family_name: family_name.clone(),
-        }
+        Self { active, user_name: user_name.clone(), given_name: given_name.clone(), family_name: family_name.clone() }
     }
 }
 

@@ -18,7 +18,9 @@ use crate::core::code::Code;
 use crate::core::person::fold::fold;
 use crate::core::person::inbox::{Entry, Word};
 use crate::core::person::job::{Finished, JobId};
-use crate::core::person::{Document, Email, EmploymentState, Event, EventKind, Facts, Name, Person, SourceName, Stated};
+use crate::core::person::{
+    Document, Email, EmploymentState, Event, EventKind, Facts, Name, Person, SourceName, Stated,
+};
 use crate::core::time::UnixMs;
 
 const RULES: RetryRules = RetryRules {
@@ -143,7 +145,10 @@ impl World {
             match &ending.standing {
                 Standing::Retry { at } | Standing::Read { at } => self.now = (*at).max(self.now.plus_ms(1)),
                 Standing::Held { .. } => self.now = self.now.plus_ms(60_000),
-                Standing::Idle | Standing::Scheduled { .. } | Standing::Incomplete { .. } | Standing::Blocked { .. } => {
+                Standing::Idle
+                | Standing::Scheduled { .. }
+                | Standing::Incomplete { .. }
+                | Standing::Blocked { .. } => {
                     return ending;
                 }
             }
@@ -370,7 +375,8 @@ fn a_leave_ahead_of_time_waits_and_is_withdrawn_by_a_newer_word() {
 #[test]
 fn what_the_bridge_does_not_know_survives_a_change_of_name() {
     let mut world = World::new();
-    let more = json!({"title": "Analyst", "roles": [{"value": "admin"}], "urn:x:1.0:User": {"a": 1.5}, "locale": "de-DE"});
+    let more =
+        json!({"title": "Analyst", "roles": [{"value": "admin"}], "urn:x:1.0:User": {"a": 1.5}, "locale": "de-DE"});
     world.team.add("ada@example.com", "Ada", "Byron", true, &more);
     world.tell(&[hire(10, "ada@example.com", "Ada", "King")]);
     let user = world.team.member("ada@example.com").unwrap();
@@ -426,7 +432,9 @@ fn any_fault() -> impl Strategy<Value = Fault> {
 }
 
 /// What counts of how a story ends: the record's facts, and the member.
-fn end_of(world: &World) -> (Option<String>, Option<String>, Option<String>, Option<EmploymentState>, Vec<(String, String, String, bool)>) {
+fn end_of(
+    world: &World,
+) -> (Option<String>, Option<String>, Option<String>, Option<EmploymentState>, Vec<(String, String, String, bool)>) {
     let record = &world.people["hr/E-1"].record;
     let text = |text: Option<&str>| text.map(str::to_owned);
     // Who has left before anybody was made of them is as good as switched off.

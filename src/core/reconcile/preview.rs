@@ -22,6 +22,7 @@ const STEPS_MAX: usize = 64;
 
 /// What would be done for one person.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each call is made or not")]
 pub struct Preview {
     /// A member would be made.
     pub create: bool,
@@ -61,7 +62,13 @@ pub type Claims = BTreeMap<String, Owner>;
 /// What would be done for `document` (with what is staged folded in) where the list of members shows
 /// `listed`. Claims that would be made are noted in `claims`.
 #[must_use]
-pub fn preview(mut document: Document, listed: Option<&Member>, claims: &mut Claims, rules: &PlanRules, now: UnixMs) -> Preview {
+pub fn preview(
+    mut document: Document,
+    listed: Option<&Member>,
+    claims: &mut Claims,
+    rules: &PlanRules,
+    now: UnixMs,
+) -> Preview {
     let mut preview = Preview::default();
     if document.member.is_none() {
         document.listed_as = listed.map(|member| member.id.clone());
@@ -180,13 +187,12 @@ impl Preview {
     fn note_end(&mut self, conclusion: &Conclusion) {
         match conclusion {
             Conclusion::InLine(Finished::Adopted) => self.adopt = true,
-            Conclusion::InLine(_) => {}
             Conclusion::Incomplete(_) => self.incomplete = true,
             Conclusion::Blocked { code, detail, .. } => self.blocked = Some((*code, detail.clone())),
             Conclusion::TryAgain { code, .. } | Conclusion::Hold { code, .. } => {
                 self.blocked = Some((*code, String::new()));
             }
-            Conclusion::Suspect { .. } | Conclusion::RateLimited { .. } => {}
+            Conclusion::InLine(_) | Conclusion::Suspect { .. } | Conclusion::RateLimited { .. } => {}
         }
     }
 }
@@ -213,12 +219,20 @@ mod tests {
     }
 
     fn member(address: &str, family: &str, active: bool) -> Member {
-        let json = format!(r#"{{"id":"x","userName":"{address}","name":{{"givenName":"Ada","familyName":"{family}"}},"active":{active}}}"#);
+        let json = format!(
+            r#"{{"id":"x","userName":"{address}","name":{{"givenName":"Ada","familyName":"{family}"}},"active":{active}}}"#
+        );
         super::super::member::read(json.as_bytes(), None).unwrap()
     }
 
     fn rules() -> PlanRules {
-        PlanRules { read_lag_ms: 60_000, changes_addresses: true, updates_create: std::collections::BTreeSet::new(), pages_max: 20, locale: "en-US".to_owned() }
+        PlanRules {
+            read_lag_ms: 60_000,
+            changes_addresses: true,
+            updates_create: std::collections::BTreeSet::new(),
+            pages_max: 20,
+            locale: "en-US".to_owned(),
+        }
     }
 
     fn previewed(document: Document, listed: Option<Member>) -> Preview {
@@ -229,13 +243,15 @@ mod tests {
     fn who_is_missing_would_be_created_and_who_is_right_left_alone() {
         let new = previewed(document("E-1", "ada@example.com", "King"), None);
         assert!(new.create && new.writes == 1 && new.blocked.is_none(), "{new:?}");
-        let right = previewed(document("E-1", "ada@example.com", "King"), Some(member("ada@example.com", "King", true)));
+        let right =
+            previewed(document("E-1", "ada@example.com", "King"), Some(member("ada@example.com", "King", true)));
         assert!(!right.changes_anything() && right.adopt, "{right:?}");
     }
 
     #[test]
     fn a_difference_is_told_as_what_would_mend_it() {
-        let renamed = previewed(document("E-1", "ada@example.com", "King"), Some(member("ada@example.com", "Byron", true)));
+        let renamed =
+            previewed(document("E-1", "ada@example.com", "King"), Some(member("ada@example.com", "Byron", true)));
         assert!(renamed.rename && !renamed.switch_on && !renamed.create, "{renamed:?}");
         let off = previewed(document("E-1", "ada@example.com", "King"), Some(member("ada@example.com", "King", false)));
         assert!(off.switch_on && !off.rename, "{off:?}");

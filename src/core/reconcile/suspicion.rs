@@ -68,9 +68,8 @@ impl Suspicions {
         let others_refused = seen.refused.len();
         seen.refused.push((person, now));
         let last_try = progress.failing_since;
-        let others_served = seen
-            .served
-            .is_some_and(|(who, at)| who != Some(person) && last_try.is_some_and(|since| at >= since));
+        let others_served =
+            seen.served.is_some_and(|(who, at)| who != Some(person) && last_try.is_some_and(|since| at >= since));
         progress.suspicions += 1;
         progress.suspicions_alone += u32::from(others_served);
         let failing_ms = last_try.map_or(0, |since| now.ms_since(since));

@@ -123,7 +123,9 @@ pub fn decide(
             let pause_ms = (waited_ms / 2).clamp(PATIENT_MS, PATIENT_MAX_MS);
             ending.retry(now.plus_ms(pause_ms).max(not_before.unwrap_or(now)), *code, now);
         }
-        Conclusion::TryAgain { code, not_before, patient: false } => ending.fail(*code, *not_before, suspicions, rules, now, jitter),
+        Conclusion::TryAgain { code, not_before, patient: false } => {
+            ending.fail(*code, *not_before, suspicions, rules, now, jitter);
+        }
         Conclusion::Suspect { operation, status, not_before } => {
             ending.suspect(*operation, *status, *not_before, suspicions, rules, now, jitter);
         }
@@ -316,7 +318,15 @@ impl Ending {
     }
 
     /// An attempt failed, of the target's or of the network's doing.
-    fn fail(&mut self, code: Code, not_before: Option<UnixMs>, suspicions: &Suspicions, rules: &RetryRules, now: UnixMs, jitter: f64) {
+    fn fail(
+        &mut self,
+        code: Code,
+        not_before: Option<UnixMs>,
+        suspicions: &Suspicions,
+        rules: &RetryRules,
+        now: UnixMs,
+        jitter: f64,
+    ) {
         let progress = &mut self.document.progress;
         let failing_since = *progress.failing_since.get_or_insert(now);
         let pause_ms = rules.pause_ms(progress.failures, jitter);
@@ -374,9 +384,7 @@ impl Ending {
         progress.limited_alone = progress.limited_alone.saturating_add(1);
         if !is_alone {
             self.back_off = Some(until);
-        } else if progress.limited_alone > super::suspicion::TRIES
-            && now.ms_since(since) >= rules.suspicion_ms
-        {
+        } else if progress.limited_alone > super::suspicion::TRIES && now.ms_since(since) >= rules.suspicion_ms {
             let detail = "answered 429 again and again while others are served".to_owned();
             return self.blocked(Code::ScimRejected, detail, None, now);
         }

@@ -67,13 +67,21 @@ impl PlanReport {
     /// Whether anything would be written.
     #[must_use]
     pub fn changes_anything(&self) -> bool {
-        [&self.create, &self.switch_on, &self.rename, &self.readdress, &self.deactivate].iter().any(|list| !list.is_empty())
+        [&self.create, &self.switch_on, &self.rename, &self.readdress, &self.deactivate]
+            .iter()
+            .any(|list| !list.is_empty())
     }
 }
 
 /// Plans for all these people, with what is staged folded in.
 #[must_use]
-pub fn plan_all(people: Vec<Document>, list: &MemberList, rules: &PlanRules, rates: (Rate, Rate), now: UnixMs) -> PlanReport {
+pub fn plan_all(
+    people: Vec<Document>,
+    list: &MemberList,
+    rules: &PlanRules,
+    rates: (Rate, Rate),
+    now: UnixMs,
+) -> PlanReport {
     let mut report = PlanReport { members: count(list.len()), ..PlanReport::default() };
     let mut claims = claims_of(&people, now);
     let mut taken = HashSet::new();

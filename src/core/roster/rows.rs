@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 /// Rows that are taken at the most.
-pub const ROWS_MAX: usize = 200_000;
+pub(super) const ROWS_MAX: usize = 200_000;
 
 /// One row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,12 +56,15 @@ pub enum FileProblem {
     },
 }
 
+/// A row, or the number of one that cannot be read and what is wrong with it.
+pub(super) type ReadRow = Result<Row, (u64, String)>;
+
 /// Reads the rows of a file; `id_columns` are the names that the column of the ids may have. A row that
 /// cannot be read is an error of its own, and the others go on.
 ///
 /// # Errors
 /// Why the file as a whole cannot be read.
-pub fn read(bytes: &[u8], id_columns: &[String]) -> Result<Vec<Result<Row, (u64, String)>>, FileProblem> {
+pub fn read(bytes: &[u8], id_columns: &[String]) -> Result<Vec<ReadRow>, FileProblem> {
     let text = std::str::from_utf8(bytes).map_err(|error| FileProblem::NotUtf8 { at: error.valid_up_to() })?;
     let text = text.trim_start_matches('\u{feff}');
     let rows = match text.trim_start().as_bytes().first() {
@@ -77,9 +80,10 @@ pub fn read(bytes: &[u8], id_columns: &[String]) -> Result<Vec<Result<Row, (u64,
     }
 }
 
-fn csv_rows(text: &str, id_columns: &[String]) -> Result<Vec<Result<Row, (u64, String)>>, FileProblem> {
+fn csv_rows(text: &str, id_columns: &[String]) -> Result<Vec<ReadRow>, FileProblem> {
     let delimiter = delimiter_of(text);
-    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).trim(csv::Trim::Headers).from_reader(text.as_bytes());
+    let mut reader =
+        csv::ReaderBuilder::new().delimiter(delimiter).trim(csv::Trim::Headers).from_reader(text.as_bytes());
     let malformed = |row, error: &csv::Error| FileProblem::Malformed { row, problem: shape_of(error) };
     let headers: Vec<String> =
         reader.headers().map_err(|error| malformed(0, &error))?.iter().map(str::to_owned).collect();
@@ -115,7 +119,7 @@ fn shape_of(error: &csv::Error) -> String {
     }
 }
 
-fn json_rows(text: &str) -> Result<Vec<Result<Row, (u64, String)>>, FileProblem> {
+fn json_rows(text: &str) -> Result<Vec<ReadRow>, FileProblem> {
     let rows: Vec<Value> = serde_json::from_str(text).map_err(|error| FileProblem::Malformed {
         row: 0,
         problem: format!("no JSON array of objects (line {}, column {})", error.line(), error.column()),
@@ -123,7 +127,7 @@ fn json_rows(text: &str) -> Result<Vec<Result<Row, (u64, String)>>, FileProblem>
     Ok((1_u64..).zip(rows).map(|(number, row)| object_row(number, row)).collect())
 }
 
-fn ndjson_rows(text: &str) -> Vec<Result<Row, (u64, String)>> {
+fn ndjson_rows(text: &str) -> Vec<ReadRow> {
     let lines = text.lines().filter(|line| !line.trim().is_empty()).take(ROWS_MAX + 1);
     (1_u64..)
         .zip(lines)
@@ -135,7 +139,7 @@ fn ndjson_rows(text: &str) -> Vec<Result<Row, (u64, String)>> {
 }
 
 /// Numbers as they are written; null says nothing; objects and arrays are no values.
-fn object_row(number: u64, row: Value) -> Result<Row, (u64, String)> {
+fn object_row(number: u64, row: Value) -> ReadRow {
     let Value::Object(members) = row else { return Err((number, "expected an object".to_owned())) };
     let values = members.into_iter().filter_map(|(column, value)| match value {
         Value::String(text) => Some((column, text)),
@@ -161,8 +165,12 @@ mod tests {
     #[test]
     fn csv_json_and_lines_of_json_say_the_same() {
         let csv = good("employee_id,email\nE-1,ada@example.com\nE-2,\"b, ob@example.com\"\n");
-        let json = good(r#"[{"employee_id":"E-1","email":"ada@example.com"},{"employee_id":"E-2","email":"b, ob@example.com"}]"#);
-        let lines = good("{\"employee_id\":\"E-1\",\"email\":\"ada@example.com\"}\n{\"employee_id\":\"E-2\",\"email\":\"b, ob@example.com\"}\n");
+        let json = good(
+            r#"[{"employee_id":"E-1","email":"ada@example.com"},{"employee_id":"E-2","email":"b, ob@example.com"}]"#,
+        );
+        let lines = good(
+            "{\"employee_id\":\"E-1\",\"email\":\"ada@example.com\"}\n{\"employee_id\":\"E-2\",\"email\":\"b, ob@example.com\"}\n",
+        );
         assert_eq!(csv, json);
         assert_eq!(csv, lines);
         assert_eq!(csv[1].number, 2);
@@ -170,7 +178,10 @@ mod tests {
 
     #[test]
     fn a_byte_order_mark_and_semicolons_are_what_spreadsheets_write() {
-        assert_eq!(good("\u{feff}employee_id;email\r\nE-1;ada@example.com\r\n")[0].value("email"), Some("ada@example.com"));
+        assert_eq!(
+            good("\u{feff}employee_id;email\r\nE-1;ada@example.com\r\n")[0].value("email"),
+            Some("ada@example.com")
+        );
     }
 
     #[test]
@@ -182,7 +193,10 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_as_a_whole_says_why() {
-        assert_eq!(read(b"id,email\nE-1,a@b.c\n", &ids()).unwrap_err().to_string(), "no column is called employee_id: the columns are id, email");
+        assert_eq!(
+            read(b"id,email\nE-1,a@b.c\n", &ids()).unwrap_err().to_string(),
+            "no column is called employee_id: the columns are id, email"
+        );
         assert_eq!(read(b"employee_id\nJos\xe9\n", &ids()), Err(FileProblem::NotUtf8 { at: 15 }));
         assert_eq!(read(b"  ", &ids()), Err(FileProblem::Empty));
         assert_eq!(read(b"employee_id\n", &ids()), Err(FileProblem::Empty));

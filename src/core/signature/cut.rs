@@ -76,14 +76,14 @@ pub(super) fn is_clear(scheme: &Scheme, seen: &Seen<'_>) -> bool {
 fn piece<'a>(part: &Part, scheme: &Scheme, seen: &Seen<'a>) -> Piece<'a> {
     match part {
         Part::Literal(text) => Piece::Fixed(text.clone().into_bytes()),
-        // Fields keep their own bounds: see `Verifier::prove`.
-        Part::Json(_) => Piece::Fixed(Vec::new()),
         Part::Method => Piece::Fixed(seen.method.as_bytes().to_vec()),
         Part::Id => Piece::Text(ID_BYTES_MAX),
         Part::Url => Piece::Address(path(seen.url).as_bytes()),
         Part::Timestamp => match &scheme.timestamp {
             // Nobody looks at it.
-            Some(rule) if rule.past_s == Tolerance::Off && rule.future_s == Tolerance::Off && rule.unit != TimeUnit::Auto => {
+            Some(rule)
+                if rule.past_s == Tolerance::Off && rule.future_s == Tolerance::Off && rule.unit != TimeUnit::Auto =>
+            {
                 Piece::Text(TIME_BYTES_MAX)
             }
             Some(rule) => match rule.unit {
@@ -93,7 +93,8 @@ fn piece<'a>(part: &Part, scheme: &Scheme, seen: &Seen<'a>) -> Piece<'a> {
             },
             None => Piece::Text(TIME_BYTES_MAX),
         },
-        Part::Body => Piece::Fixed(Vec::new()),
+        // Fields keep their own bounds: see `Verifier::prove`.
+        Part::Body | Part::Json(_) => Piece::Fixed(Vec::new()),
     }
 }
 
@@ -173,7 +174,8 @@ impl Piece<'_> {
                 text.is_some_and(|text| UnixMs::parse_rfc3339(text).is_some())
             }
             Self::SecondsOrRfc3339 => {
-                (bytes.len() == 10 && Self::Digits.may_be(bytes)) || (bytes.first().is_some_and(u8::is_ascii_digit) && Self::Rfc3339.may_be(bytes))
+                (bytes.len() == 10 && Self::Digits.may_be(bytes))
+                    || (bytes.first().is_some_and(u8::is_ascii_digit) && Self::Rfc3339.may_be(bytes))
             }
             Self::Text(max) => !bytes.is_empty() && bytes.len() <= *max && bytes.iter().all(|byte| is_text(*byte)),
             Self::Address(path) => bytes.strip_prefix(*path).is_some_and(|rest| {

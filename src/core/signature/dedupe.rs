@@ -33,7 +33,9 @@ impl Genuine {
         // The tag keeps an id from passing for the hash of a body.
         let (key, only_while_newest) = match &self.id {
             EventId::Given(id) => (key.chain_update(b"id\0").chain_update(id), false),
-            EventId::Body if something => (key.chain_update(b"body\0").chain_update(Sha256::digest(&self.delivery.get().body)), true),
+            EventId::Body if something => {
+                (key.chain_update(b"body\0").chain_update(Sha256::digest(&self.delivery.get().body)), true)
+            }
             EventId::Body => return None,
         };
         let mut cut = [0; 16];

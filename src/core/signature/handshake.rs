@@ -123,7 +123,9 @@ fn answer(scheme: &Scheme, keys: &Keys, handshake: &Handshake, delivery: &Delive
             let token = string(token, body).filter(|token| is_printable(token, TOKEN_BYTES))?;
             match (unsigned, keys.is_empty(), file) {
                 (false, _, _) => None,
-                (true, true, Some(file)) => Some(Answer::Capture { token: SecretString::from(token), file: file.clone() }),
+                (true, true, Some(file)) => {
+                    Some(Answer::Capture { token: SecretString::from(token), file: file.clone() })
+                }
                 (true, _, None) if !keys.knows(&token) => Some(Answer::Offered),
                 // The source did not hear our answer and offers its token again.
                 (true, _, _) => keys.knows(&token).then_some(Answer::Pong),

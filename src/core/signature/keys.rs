@@ -107,7 +107,10 @@ impl Key {
                     (!name.is_empty() && !value.is_empty()).then(|| (name, Zeroizing::new(digest_of(value.as_bytes()))))
                 });
                 let headers: Option<Vec<_>> = headers.collect();
-                return headers.filter(|headers| !headers.is_empty()).map(Self::Headers).ok_or(SecretProblem::NotHeaders);
+                return headers
+                    .filter(|headers| !headers.is_empty())
+                    .map(Self::Headers)
+                    .ok_or(SecretProblem::NotHeaders);
             }
         }
         let key = key_bytes(scheme.key.encoding, text)?;
@@ -216,7 +219,9 @@ impl Keys {
     pub(super) fn try_all(&self, parts: &[&[u8]], candidates: &[Vec<u8>], now: UnixMs) -> Tried {
         self.try_each(now, |key| {
             let proof = key.prove(parts);
-            let equal = candidates.iter().fold(Choice::from(0), |any, candidate| any | candidate.as_slice().ct_eq(proof.as_bytes()));
+            let equal = candidates
+                .iter()
+                .fold(Choice::from(0), |any, candidate| any | candidate.as_slice().ct_eq(proof.as_bytes()));
             (proof, equal.into())
         })
     }

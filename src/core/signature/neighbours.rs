@@ -4,6 +4,7 @@
 //! otherwise, and never what the signature should have been.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use data_encoding::{BASE64, BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER_PERMISSIVE};
 use secrecy::{ExposeSecret, SecretString};
@@ -121,9 +122,18 @@ fn signed_otherwise(scheme: &Scheme, secret: &SecretString, delivery: &Delivery)
 /// The values of times and ids that a template is tried with.
 type Named<'h> = Option<(&'h str, &'h str)>;
 
-fn parts<'h>(scheme: &Scheme, template: &Template, times: &'h [(String, String)], ids: &'h [(String, String)]) -> Vec<(Named<'h>, Named<'h>)> {
+fn parts<'h>(
+    scheme: &Scheme,
+    template: &Template,
+    times: &'h [(String, String)],
+    ids: &'h [(String, String)],
+) -> Vec<(Named<'h>, Named<'h>)> {
     let list = |is_needed: bool, all: &'h [(String, String)]| -> Vec<Named<'h>> {
-        if is_needed { all.iter().map(|(name, value)| Some((name.as_str(), value.as_str()))).collect() } else { vec![None] }
+        if is_needed {
+            all.iter().map(|(name, value)| Some((name.as_str(), value.as_str()))).collect()
+        } else {
+            vec![None]
+        }
     };
     // Fields of the body are tried as the scheme has them only.
     if template.parts().iter().any(|part| matches!(part, Part::Json(_))) || scheme.field.is_some() {
@@ -135,13 +145,20 @@ fn parts<'h>(scheme: &Scheme, template: &Template, times: &'h [(String, String)]
 
 fn templates(scheme: &Scheme) -> Vec<Template> {
     let mut all = vec![scheme.signed.clone()];
-    all.extend(TEMPLATES.iter().filter_map(|text| Template::parse(text).ok()).filter(|template| *template != scheme.signed));
+    all.extend(
+        TEMPLATES.iter().filter_map(|text| Template::parse(text).ok()).filter(|template| *template != scheme.signed),
+    );
     all
 }
 
 fn key_rules(scheme: &Scheme, secret: &str) -> Vec<(KeyRule, bool)> {
     let rule = |encoding, strip_prefix: &str| KeyRule { encoding, strip_prefix: strip_prefix.to_owned() };
-    let mut rules = vec![scheme.key.clone(), rule(KeyEncoding::Utf8, ""), rule(KeyEncoding::Base64, ""), rule(KeyEncoding::Hex, "")];
+    let mut rules = vec![
+        scheme.key.clone(),
+        rule(KeyEncoding::Utf8, ""),
+        rule(KeyEncoding::Base64, ""),
+        rule(KeyEncoding::Hex, ""),
+    ];
     if let Some((prefix, _)) = secret.split_once('_') {
         let prefix = format!("{prefix}_");
         rules.extend([rule(KeyEncoding::Base64, &prefix), rule(KeyEncoding::Utf8, &prefix)]);
@@ -199,10 +216,11 @@ fn tokens(value: &str) -> Vec<(&str, &str)> {
             tokens.push((part.trim().get(..=name.len()).unwrap_or_default(), rest));
         }
     }
-    let mut distinct = Vec::new();
-    for token in tokens {
-        if !distinct.contains(&token) {
-            distinct.push(token);
+    let mut distinct: Vec<(&str, &str)> = Vec::new();
+    for token in &tokens {
+        let is_told_better = token.0.is_empty() && tokens.iter().any(|other| other.1 == token.1 && !other.0.is_empty());
+        if !is_told_better && !distinct.contains(token) {
+            distinct.push(*token);
         }
     }
     distinct
@@ -243,8 +261,14 @@ fn digest_changes(scheme: &Scheme, digest: &Digest, delivery: &Delivery) -> Vec<
         };
         changes.push(format!("algorithm = {word:?}"));
     }
-    let value = delivery.headers.iter().find(|(name, _)| *name == digest.header).map(|(_, value)| value.as_slice()).unwrap_or_default();
-    let is_found = read::candidates(value, &scheme.value, digest.encoding).is_ok_and(|found| found.contains(&digest.bytes));
+    let value = delivery
+        .headers
+        .iter()
+        .find(|(name, _)| *name == digest.header)
+        .map(|(_, value)| value.as_slice())
+        .unwrap_or_default();
+    let is_found =
+        read::candidates(value, &scheme.value, digest.encoding).is_ok_and(|found| found.contains(&digest.bytes));
     if !is_found {
         changes.push(format!("value = {{ single = {{ prefix = {:?} }} }}", digest.prefix));
     }
@@ -259,10 +283,11 @@ fn template_change(template: &Template, time: Named<'_>, id: Named<'_>) -> Strin
             13 => "ms",
             _ => "rfc3339",
         };
-        change.push_str(&format!(" with timestamp = {{ from = {{ header = {name:?} }}, unit = {unit:?} }}"));
+        // Writing to a String cannot fail.
+        let _ = write!(change, " with timestamp = {{ from = {{ header = {name:?} }}, unit = {unit:?} }}");
     }
     if let Some((name, _)) = id {
-        change.push_str(&format!(" with id = {{ header = {name:?} }}"));
+        let _ = write!(change, " with id = {{ header = {name:?} }}");
     }
     change
 }
@@ -273,14 +298,22 @@ fn written_key(rule: &KeyRule) -> String {
         KeyEncoding::Base64 => "base64",
         KeyEncoding::Hex => "hex",
     };
-    if rule.strip_prefix.is_empty() { format!("{{ encoding = {encoding:?} }}") } else { format!("{{ encoding = {encoding:?}, strip_prefix = {:?} }}", rule.strip_prefix) }
+    if rule.strip_prefix.is_empty() {
+        format!("{{ encoding = {encoding:?} }}")
+    } else {
+        format!("{{ encoding = {encoding:?}, strip_prefix = {:?} }}", rule.strip_prefix)
+    }
 }
 
 /// Headers that a template's part could be, with their values.
 fn headers_like(delivery: &Delivery, is_one: impl Fn(&str, &str) -> bool) -> Vec<(String, String)> {
     let texts = delivery.headers.iter().filter(|(_, value)| value.len() <= VALUE_BYTES_MAX);
     let texts = texts.filter_map(|(name, value)| Some((name, std::str::from_utf8(value).ok()?)));
-    texts.filter(|(name, value)| is_one(name, value)).map(|(name, value)| (name.clone(), value.to_owned())).take(TRIED_MAX).collect()
+    texts
+        .filter(|(name, value)| is_one(name, value))
+        .map(|(name, value)| (name.clone(), value.to_owned()))
+        .take(TRIED_MAX)
+        .collect()
 }
 
 fn is_time(_: &str, value: &str) -> bool {

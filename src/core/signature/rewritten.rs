@@ -28,8 +28,14 @@ pub(super) fn bodies(delivery: &Delivery) -> Vec<(Vec<u8>, Option<&'static str>)
     if body.len() > REWRITTEN_BYTES_MAX {
         return all;
     }
-    all.push((body.trim_ascii_end().to_vec(), Some("the body without the line break at its end, which something on the way adds")));
-    all.push(([body, b"\n"].concat(), Some("the body with a line break at its end, which something on the way takes away")));
+    all.push((
+        body.trim_ascii_end().to_vec(),
+        Some("the body without the line break at its end, which something on the way adds"),
+    ));
+    all.push((
+        [body, b"\n"].concat(),
+        Some("the body with a line break at its end, which something on the way takes away"),
+    ));
     let text = Charset::utf8().decode(body);
     let Some(json) = text.as_deref().and_then(|text| Json::parse(text).ok()) else { return all };
     for (colon, comma, indent, change) in [
@@ -55,7 +61,9 @@ fn write(json: &Json<'_>, style: Style, level: usize, out: &mut String) {
         Json::Bool(flag) => out.push_str(if *flag { "true" } else { "false" }),
         Json::Number(number) => out.push_str(&number.to_string()),
         Json::Text(text) => quoted(text, style, out),
-        Json::List(items) => enclosed('[', ']', items, style, level, out, |item, out| write(item, style, level + 1, out)),
+        Json::List(items) => {
+            enclosed('[', ']', items, style, level, out, |item, out| write(item, style, level + 1, out));
+        }
         Json::Object(members) => enclosed('{', '}', members, style, level, out, |(name, value), out| {
             quoted(name, style, out);
             out.push_str(style.colon);
@@ -64,7 +72,15 @@ fn write(json: &Json<'_>, style: Style, level: usize, out: &mut String) {
     }
 }
 
-fn enclosed<T>(open: char, close: char, items: &[T], style: Style, level: usize, out: &mut String, each: impl Fn(&T, &mut String)) {
+fn enclosed<T>(
+    open: char,
+    close: char,
+    items: &[T],
+    style: Style,
+    level: usize,
+    out: &mut String,
+    each: impl Fn(&T, &mut String),
+) {
     let line = |level: usize, out: &mut String| {
         if let Some(indent) = style.indent {
             out.push('\n');
@@ -110,7 +126,8 @@ mod tests {
     fn a_body_is_written_as_others_write_it() {
         let body = Bytes::from_static("{\"b\" :1,\"a\":[true, \"é😀\"],\"e\":{}}\n".as_bytes());
         let delivery = Delivery { method: "POST".into(), url: "/".into(), headers: vec![], body };
-        let written: Vec<String> = bodies(&delivery).into_iter().map(|(body, _)| String::from_utf8(body).unwrap()).collect();
+        let written: Vec<String> =
+            bodies(&delivery).into_iter().map(|(body, _)| String::from_utf8(body).unwrap()).collect();
         // python3: json.dumps(v), json.dumps(v, indent=2), json.dumps(v, separators=(",", ":"), ensure_ascii=False)
         for expected in [
             r#"{"b": 1, "a": [true, "\u00e9\ud83d\ude00"], "e": {}}"#,

@@ -87,7 +87,9 @@ impl Verifier {
         };
         let tried = match self.scheme.auth {
             Auth::StaticHeaders => keys.try_headers(&delivery.headers, now),
-            Auth::Hmac | Auth::StaticHeader | Auth::Basic => keys.try_all(&seen.parts(&self.scheme), &evidence.candidates, now),
+            Auth::Hmac | Auth::StaticHeader | Auth::Basic => {
+                keys.try_all(&seen.parts(&self.scheme), &evidence.candidates, now)
+            }
         };
         let proof = match tried {
             Tried::Proven(proof) => proof,
@@ -95,12 +97,16 @@ impl Verifier {
             Tried::Unproven => return Err(Refusal::Mismatch),
             Tried::NoKey => return Err(Refusal::NoUsableSecret),
         };
-        if self.scheme.auth == Auth::Hmac && !(cut::is_clear(&self.scheme, &seen) && self.fields_keep_their_bounds(&seen)) {
+        if self.scheme.auth == Auth::Hmac
+            && !(cut::is_clear(&self.scheme, &seen) && self.fields_keep_their_bounds(&seen))
+        {
             return Err(Refusal::AmbiguousCut);
         }
         let id = match (&self.scheme.id, evidence.id) {
             // A signature over the body alone says no more than the body does.
-            (IdRule::Signature, _) if self.scheme.signed.parts().iter().any(|part| *part != Part::Body && part.is_variable()) => {
+            (IdRule::Signature, _)
+                if self.scheme.signed.parts().iter().any(|part| *part != Part::Body && part.is_variable()) =>
+            {
                 EventId::Given(proof.as_bytes().to_vec())
             }
             (IdRule::Header(_), Some(id)) => EventId::Given(id.to_vec()),
@@ -227,14 +233,21 @@ fn text_of(delivery: &Delivery) -> Cow<'_, [u8]> {
 
 /// The fields of a body that a scheme signs, in order, as text; nothing for one that is not there.
 pub(super) fn fields_of(scheme: &Scheme, body: &[u8]) -> Vec<Vec<u8>> {
-    let fields = scheme.signed.parts().iter().filter_map(|part| if let Part::Json(pointer) = part { Some(pointer) } else { None });
+    let fields = scheme
+        .signed
+        .parts()
+        .iter()
+        .filter_map(|part| if let Part::Json(pointer) = part { Some(pointer) } else { None });
     fields.map(|pointer| scalar(pointer, body).map(String::into_bytes).unwrap_or_default()).collect()
 }
 
 /// Whether a timestamp is as long as its unit has it in our times.
 fn has_its_length(raw: &[u8], unit: TimeUnit) -> bool {
     let digits = |count: usize| raw.len() == count && raw.iter().all(u8::is_ascii_digit);
-    let is_rfc3339 = || std::str::from_utf8(raw).is_ok_and(|text| text.starts_with(|c: char| c.is_ascii_digit()) && UnixMs::parse_rfc3339(text).is_some());
+    let is_rfc3339 = || {
+        std::str::from_utf8(raw)
+            .is_ok_and(|text| text.starts_with(|c: char| c.is_ascii_digit()) && UnixMs::parse_rfc3339(text).is_some())
+    };
     match unit {
         TimeUnit::S => digits(10),
         TimeUnit::Ms => digits(13),

@@ -43,9 +43,8 @@ impl Fetched {
 
     /// Sets the notices aside, so that the rest can be brought in line without ending them.
     pub(super) fn with_wait(mut self, document: &mut Document, wait: ReadWait) -> Self {
-        let (notices, rest) = std::mem::take(&mut document.open)
-            .into_iter()
-            .partition(|job| job.kind == EventKind::Notice);
+        let (notices, rest) =
+            std::mem::take(&mut document.open).into_iter().partition(|job| job.kind == EventKind::Notice);
         self.notices = notices;
         document.open = rest;
         self.wait = Some(wait);

@@ -20,7 +20,7 @@ use crate::worker::Worker;
 use crate::worker::lease::{Interrupted, LeaseGuard};
 
 /// A refresh token that was got is kept trying to be stored for so long: without it the grant is lost.
-const STORING: Duration = Duration::from_secs(120);
+const STORING: Duration = Duration::from_mins(2);
 const STORE_AGAIN: Duration = Duration::from_millis(500);
 
 /// The token of a source that can be had again at any time. Locked while one is being got, so that one
@@ -86,7 +86,14 @@ impl Worker {
             })
             .await?;
             if step == GrantStep::Refresh {
-                return Ok(refresh(self.store.clone(), self.clock.clone(), reader.system.clone(), source.clone(), used).await);
+                return Ok(refresh(
+                    self.store.clone(),
+                    self.clock.clone(),
+                    reader.system.clone(),
+                    source.clone(),
+                    used,
+                )
+                .await);
             }
         }
         Ok(match step {
@@ -99,7 +106,13 @@ impl Worker {
 
 /// Refreshes in a task of its own, which goes on where whoever asked for it is cut off: what it gets
 /// must reach the store.
-async fn refresh(store: Arc<dyn Store>, clock: Clock, system: HrSystem, source: SourceName, used: String) -> Result<AccessToken, NoToken> {
+async fn refresh(
+    store: Arc<dyn Store>,
+    clock: Clock,
+    system: HrSystem,
+    source: SourceName,
+    used: String,
+) -> Result<AccessToken, NoToken> {
     let (tell, told) = oneshot::channel();
     tokio::spawn(async move {
         let asked_at = clock.now();

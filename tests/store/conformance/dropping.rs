@@ -4,7 +4,7 @@ use bytes::Bytes;
 use scim_bridge::core::person::PersonId;
 use scim_bridge::store::{Commit, Committed, DeadFilter, Own, Story};
 
-use crate::harness::{Bench, at, commit, dead_row, delivery, dies, first, held, idle, person, person_of, retry, words};
+use crate::harness::{Bench, at, commit, dead_row, dies, first, held, idle, person, person_of, retry, words};
 
 pub(crate) async fn an_unmapped_record_is_shown_with_its_payload(b: &mut Bench) {
     let id = b.accept_unmapped(at(0), Some("1"), r#"{"x":1}"#).await;

@@ -7,11 +7,11 @@ use crate::core::audit::Audit;
 use crate::core::hold::{Hold, HoldScope};
 use crate::core::person::Person;
 
+pub(in crate::admin) use self::dead::code_of;
 pub use self::dead::{BulkBody, BulkDoneBody, DeadBody, DeadListBody, DeadRowBody, DiscardBody, DiscardedBody};
 pub use self::people::{
     FactBody, JobBody, JobsBody, MemberBody, PeopleBody, PersonBody, PersonRowBody, RecordBody, StoryBody, WaitsForBody,
 };
-pub(in crate::admin) use self::dead::code_of;
 pub(in crate::admin) use self::status::drained_in_s;
 pub use self::status::{ProblemBody, ProcessBody, StatusBody};
 
