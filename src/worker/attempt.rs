@@ -19,7 +19,7 @@ use crate::core::person::job::Finished;
 use crate::core::person::story::{Note, StoryEntry};
 use crate::core::person::{Document, Entry, PersonId};
 use crate::core::reconcile::attempt::{AttemptState, Claimed as ClaimedKeys, Conclusion};
-use crate::core::reconcile::owner::Owner;
+use crate::core::reconcile::owner::{Owner, address_key};
 use crate::core::reconcile::plan::{Step, plan};
 use crate::core::reconcile::refusal::detail_for_story;
 use crate::core::reconcile::reply::{Outcome, Reply, classify};
@@ -165,6 +165,11 @@ impl Worker {
             return Ok(Tried { has_passed: of_fetch && was_read, ..tried });
         }
         let mut state = AttemptState::new(document, claimed.taken_over, now);
+        for email in state.addresses_before() {
+            if self.store.owner(&address_key(email.lower())).await? == Some(state.document.person.id()) {
+                state.learn_former_address(email, now);
+            }
+        }
         let conclusion = match self.conclude(&mut state, &mut guard, &mut run, trial_of).await {
             Ok(conclusion) => conclusion,
             Err(interrupted) => {

@@ -2,6 +2,8 @@
 //! else's library.
 
 #[cfg(test)]
+mod addresses;
+#[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod follow;

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::email;
+use super::email::{self, Email};
 use super::event::{Event, EventKind};
 use super::fact::Stamp;
 use super::identity::Person;
@@ -20,6 +20,8 @@ use crate::core::time::UnixMs;
 pub const FORMAT: u32 = 1;
 /// Jobs that are kept open at the most; beyond, the oldest end as superseded: their facts are folded.
 pub const OPEN_JOBS_MAX: usize = 200;
+/// Addresses noted at the most, for as long as no member is known by id.
+const ADDRESSES_MAX: usize = 16;
 
 /// All that is kept of a person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,6 +77,10 @@ pub struct Document {
     /// How many words came after the record was closed.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub words_after_close: u32,
+    /// The addresses that HR named while no member was known by id, in order of their keys: a create may
+    /// have gone out under any of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<Email>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -104,6 +110,16 @@ impl Document {
             staged: None,
             listed_as: None,
             words_after_close: 0,
+            addresses: Vec::new(),
+        }
+    }
+
+    /// Notes an address under which a create may go out from now on.
+    pub fn note_address(&mut self, email: &Email) {
+        let is_known = self.member.as_ref().is_some_and(|member| member.id.is_some());
+        let place = self.addresses.binary_search_by(|known| known.key().cmp(email.key()));
+        if let (Err(place), false) = (place, is_known || self.addresses.len() >= ADDRESSES_MAX) {
+            self.addresses.insert(place, email.clone());
         }
     }
 

@@ -73,6 +73,9 @@ fn fold_event(
 ) {
     let before = document.record.employment.at(accepted_at).copied();
     let folded = document.record.fold(event, accepted_at, seq);
+    if let Some(email) = &event.facts.email {
+        document.note_address(email);
+    }
     if event.kind == EventKind::Update {
         say_again(document, before, accepted_at);
     }
@@ -134,6 +137,9 @@ pub fn fold_read(document: &mut Document, told: Vec<Event>, now: UnixMs, seq: u6
         // What is so without a day of its own is so now, however far ahead the words before it were told.
         event.facts.employment = event.facts.employment.map(|(state, from)| (state, from.or(Some(now))));
         document.record.fold(&event, now, place);
+        if let Some(email) = &event.facts.email {
+            document.note_address(email);
+        }
     }
     say_again(document, before, now);
 }

@@ -9,7 +9,7 @@ use crate::core::code::Code;
 use crate::core::hold::HoldScope;
 use crate::core::person::document::{Unconfirmed, UnknownCreate};
 use crate::core::person::job::Finished;
-use crate::core::person::{Document, KnownMember, Person};
+use crate::core::person::{Document, Email, KnownMember, Person};
 use crate::core::time::UnixMs;
 
 /// How often a member may have changed between our look and our write before we wait.
@@ -104,6 +104,8 @@ pub struct AttemptState {
     pub(super) already_member: bool,
     /// A create of unknown outcome may be ours: look before posting.
     pub(super) may_have_created: bool,
+    /// Addresses before HR's present one under which a create of ours may have gone out.
+    pub(super) former_addresses: Vec<Email>,
     /// The known id, which turned out to be nobody's, or somebody else's.
     pub(super) stale_id: Option<String>,
     /// The known id shows an address that neither HR nor we gave.
@@ -137,6 +139,7 @@ impl AttemptState {
         }
         Self {
             may_have_created: document.progress.create_unknown.is_some(),
+            former_addresses: Vec::new(),
             known: document.member.clone(),
             document,
             shown: None,
@@ -156,6 +159,23 @@ impl AttemptState {
             calls: 0,
             end: None,
         }
+    }
+
+    /// The addresses before HR's present one that a create may have gone out under, where this person has
+    /// their claims: a create follows upon its claim.
+    #[must_use]
+    pub fn addresses_before(&self) -> Vec<Email> {
+        let present = self.document.record.email().map(Email::key);
+        let is_known = self.document.member.as_ref().is_some_and(|member| member.id.is_some());
+        let before = self.document.addresses.iter().filter(|email| !is_known && Some(email.key()) != present);
+        before.cloned().collect()
+    }
+
+    /// This person has the claim on an address before HR's present one.
+    pub fn learn_former_address(&mut self, email: Email, now: UnixMs) {
+        self.former_addresses.push(email);
+        self.may_have_created = true;
+        self.document.progress.create_unknown.get_or_insert(UnknownCreate { at: now, answered: true });
     }
 
     /// What the address that is looked for has in common with its other spellings.

@@ -161,6 +161,17 @@ fn create(state: &AttemptState, email: &Email) -> Step {
 }
 
 fn search(state: &mut AttemptState, rules: &PlanRules, standing: Standing, email: &Email, now: UnixMs) -> Step {
+    for former in former_addresses(state, email) {
+        match state.search.next(&former.spellings(), former.key(), 0) {
+            Look::Send(request) => return Step::Send(request),
+            Look::Ended(Found::One(member)) => {
+                let member = member.clone();
+                return adopt(state, rules, &member, standing, now);
+            }
+            Look::Ended(Found::Several) => return blocked(Code::ScimAmbiguous, "after the look-up by userName"),
+            Look::Ended(Found::Nobody { .. }) => {}
+        }
+    }
     let paged_lately =
         state.document.paged.as_ref().is_some_and(|(at, key)| key == email.key() && now.ms_since(*at) < PAGED_AGAIN_MS);
     let pages_max = if paged_lately && !state.already_member { 0 } else { rules.pages_max };
@@ -175,6 +186,11 @@ fn search(state: &mut AttemptState, rules: &PlanRules, standing: Standing, email
             nobody(state, rules, standing, email, now)
         }
     }
+}
+
+/// The addresses before this one under which a create of ours may have gone out.
+fn former_addresses(state: &AttemptState, email: &Email) -> Vec<Email> {
+    state.former_addresses.iter().filter(|former| former.key() != email.key()).cloned().collect()
 }
 
 /// The look-up found somebody: theirs, if nobody else's.

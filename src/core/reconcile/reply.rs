@@ -247,7 +247,7 @@ fn success(asked: &Request, sought: Option<&str>, http: &HttpReply) -> Outcome {
                 None => unreadable(),
             }
         }
-        Request::Find { user_name } => page(1, Some(sought.unwrap_or(&compare_key(user_name)))),
+        Request::Find { user_name } => page(1, Some(&compare_key(user_name))),
         Request::Page { start_index } => page(*start_index, sought),
         Request::Probe => page(1, None),
         // RFC 7643 §5: `patch` is a required attribute.

@@ -268,6 +268,10 @@ impl Ending {
         self.document.trouble = None;
         let create_unknown = self.document.progress.create_unknown.filter(|_| self.document.member.is_none());
         self.document.progress = crate::core::person::document::Progress { create_unknown, ..Default::default() };
+        let known = self.document.member.as_ref();
+        if known.map_or(create_unknown.is_none(), |known| known.id.is_some()) {
+            self.document.addresses.clear();
+        }
         self.document.waiting_since = next_change.map(|_| self.document.waiting_since.unwrap_or(now));
         self.standing = match next_change {
             Some(at) => {
