@@ -1,7 +1,8 @@
 {{/*
 The alerts, as YAML. Every process tells the figures of the shared store, so those are taken by `max`, never
 summed; what each process counts for itself is summed. The oldest job's age does not tell its kind: only a hold of
-everything explains it, since renames go on while hires (scope `creates`) are held. `runbook` is a section of docs/failures.md.
+everything explains it, since updates and leaves go on while hires (scope `creates`) are held. `runbook` is a section
+of docs/failures.md.
 */}}
 {{- define "scim-bridge.alerts" -}}
 {{- $of := printf "namespace=%q,job=%q" .Release.Namespace (printf "%s-admin" (include "scim-bridge.fullname" .)) -}}
@@ -37,21 +38,21 @@ everything explains it, since renames go on while hires (scope `creates`) are he
     unless sum by (namespace) (increase(scim_bridge_job_outcomes_total{ {{- $of -}} }[10m])) > 0
     unless max by (namespace) (scim_bridge_hold{ {{- $of -}} ,scope="all"}) == 1
   summary: Jobs are due, and no worker settles any.
-  description: For 10 minutes no attempt was settled by any worker, while jobs are due and not everything is held. Where hires are held (ScimBridgeHold, scope creates), see whether a rename is due.
+  description: For 10 minutes no attempt was settled by any worker, while jobs are due and not everything is held. Where hires are held (ScimBridgeHold, scope creates), see whether an update or a leave is due.
   runbook: when-nothing-moves
 - alert: ScimBridgeDeadLetters
   severity: warning
   for: 5m
   expr: max by (namespace) (scim_bridge_dead_letters{ {{- $of -}} }) > 0
   summary: {{ `{{ $value }} dead letters wait for somebody.` | quote }}
-  description: They stay until somebody replays or discards them; a dead hire parks the person's later events. `scim-bridge dead list` tells why each died.
-  runbook: dead-letters-the-jobs-own-trouble
+  description: Each is one person's own, whose changes wait, or a record that could not be mapped; nobody else waits. They heal with HR's next word, a corrected mapping or a replay, and stay until then or until somebody discards them. `scim-bridge dead list` tells why each died.
+  runbook: dead-letters-one-persons-own-trouble
 - alert: ScimBridgeHold
   severity: warning
   for: 10m
   expr: max by (namespace, scope) (scim_bridge_hold{ {{- $of -}} }) == 1
-  summary: {{ `Postman refuses us (scope {{ $labels.scope }}): jobs wait.` | quote }}
-  description: Nothing is lost, and a probe lifts the hold by itself once the cause is mended. `scim-bridge hold show` tells the cause.
+  summary: {{ `A hold is in force (scope {{ $labels.scope }}): people wait.` | quote }}
+  description: Nothing is lost. Where Postman refuses everyone, a probe lifts the hold by itself once the cause is mended; the guard's (deactivations, addresses) and an operator's wait for somebody. `scim-bridge hold show` tells the cause.
   runbook: holds-the-target-refuses-everything
 - alert: ScimBridgeKeyRefused
   severity: critical

@@ -49,8 +49,8 @@ impl SharedHolds {
         Ok(())
     }
 
-    /// Looks again.
-    async fn look(&self) -> Result<(), StoreError> {
+    /// Looks again, however long it has been.
+    pub async fn look(&self) -> Result<(), StoreError> {
         let (holds, _) = documents::read(self.store.as_ref(), HOLDS).await?;
         self.note(holds);
         Ok(())

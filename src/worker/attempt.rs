@@ -82,6 +82,8 @@ struct Run {
     story: Vec<StoryEntry>,
     served_reads: bool,
     served_writes: bool,
+    /// It ended at a hold that somebody else set.
+    behind_a_hold: bool,
 }
 
 impl Worker {
@@ -187,6 +189,10 @@ impl Worker {
         if matches!(conclusion, Conclusion::InLine(_)) {
             ending.disowned = disowned;
         }
+        if run.behind_a_hold {
+            // Were it set again, a hold that is lifted in this moment would come back.
+            ending.hold = None;
+        }
         let attempted = attempted(&conclusion, &ending);
         tell(&attempted, &ending);
         fetched.put_back(&mut ending, now);
@@ -244,8 +250,13 @@ impl Worker {
                     state.learn_claim(&keys, claimed);
                 }
                 Step::Send(request) => {
-                    if let Some(held) = self.held(&request, trial_of) {
-                        return Ok(held);
+                    if self.held(&request, trial_of).is_some() {
+                        // What is known of it may be old: it may have been lifted.
+                        self.holds.look().await?;
+                        if let Some(held) = self.held(&request, trial_of) {
+                            run.behind_a_hold = true;
+                            return Ok(held);
+                        }
                     }
                     if let Some(kept_back) = self.kept_back(&request, state.document.person.id()).await? {
                         return Ok(kept_back);

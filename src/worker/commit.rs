@@ -10,6 +10,7 @@ use super::attempt::{Attempted, Tried};
 use super::lease::{Interrupted, LeaseGuard};
 use crate::clock;
 use crate::core::code::Code;
+use crate::core::hold::HoldScope;
 use crate::core::person::document::Unreadable;
 use crate::core::person::fold::Folding;
 use crate::core::person::inbox::{Entry, Word};
@@ -63,6 +64,9 @@ impl Worker {
                 metrics::histogram!(names::TIME_TO_POSTMAN_SECONDS).record(Duration::from_millis(now.ms_since(at)));
             }
         }
+        if let Attempted::Held(scope) = &attempted {
+            self.wake_if_lifted(scope).await?;
+        }
         // Who waits for what was given up is tried again at once.
         for tag in given_up {
             self.store.release(self.clock.now(), &tag, RELEASED_AT_ONCE).await?;
@@ -71,6 +75,15 @@ impl Worker {
     }
 
     /// Commits, and keeps trying while the store does not answer and the lease is good.
+    /// Who lifted the hold between our look and our commit did not see this person wait for it.
+    async fn wake_if_lifted(&self, scope: &HoldScope) -> Result<(), StoreError> {
+        self.holds.look().await?;
+        if self.holds.current().get(scope).is_none() {
+            self.holds.release(scope).await?;
+        }
+        Ok(())
+    }
+
     async fn commit(&self, guard: &LeaseGuard<'_>, commit: Commit) -> Result<Committed, StoreError> {
         // An earlier try may have taken effect: then the lane is not this lease's any more, by our own doing.
         let mut unsure = false;

@@ -122,10 +122,12 @@ impl Worker {
         trial_of: Option<&HoldScope>,
     ) -> Result<Gate<'r>, StoreError> {
         let scope = HoldScope::Fetch(source.clone());
-        if trial_of != Some(&scope)
-            && let Some(hold) = self.holds.current().get(&scope)
-        {
-            return Ok(Gate::Shut(ReadWait::Held { code: hold.code, not_before: None }));
+        if trial_of != Some(&scope) && self.holds.current().get(&scope).is_some() {
+            // What is known of it may be old: it may have been lifted.
+            self.holds.look().await?;
+            if let Some(hold) = self.holds.current().get(&scope) {
+                return Ok(Gate::Shut(ReadWait::Held { code: hold.code, not_before: None }));
+            }
         }
         let now = self.clock.now();
         let api = reader.system.api();
