@@ -120,13 +120,6 @@ impl Guard {
         if passed.allowed_until > now { passed.allowed } else { 0 }
     }
 
-    /// That a person's change was made: the next one of theirs is another one.
-    pub fn done(&mut self, scope: &HoldScope, person: PersonId) {
-        if let Some(passed) = self.of(scope) {
-            passed.recent.retain(|(recent, _)| *recent != person.0);
-        }
-    }
-
     fn of(&mut self, scope: &HoldScope) -> Option<&mut Passed> {
         match scope {
             HoldScope::Deactivations => Some(&mut self.leaves),

@@ -281,7 +281,7 @@ pub const FAMILIES: &[Family] = &[
     ),
     family(SCIM_REQUESTS_TOTAL, Type::Counter, &[OPERATION, STATUS], "SCIM calls made to Postman."),
     family(SCIM_REQUEST_DURATION_SECONDS, Type::Histogram(CALL_BUCKETS), &[OPERATION], "How long a SCIM call took."),
-    family(JOB_OUTCOMES_TOTAL, Type::Counter, &[EVENT, OUTCOME], "Attempts settled."),
+    family(JOB_OUTCOMES_TOTAL, Type::Counter, &[EVENT, OUTCOME], "Jobs that ended in line, by event and outcome."),
     family(RATE_LIMIT_WAIT_SECONDS_TOTAL, Type::Counter, &[KIND], "Time spent waiting for a token of the limiter."),
     family(
         TIME_TO_POSTMAN_SECONDS,

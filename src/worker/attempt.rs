@@ -53,7 +53,7 @@ pub enum Attempted {
 }
 
 impl Attempted {
-    fn word(&self) -> &'static str {
+    pub(super) fn word(&self) -> &'static str {
         match self {
             Self::InLine(finished) => finished.as_str(),
             Self::Folded => Finished::Superseded.as_str(),
@@ -119,6 +119,10 @@ impl Worker {
         let entries = read_inbox(&claimed.inbox);
         let consumed_to = claimed.inbox.last().map(|entry| entry.seq);
         let mut guard = LeaseGuard::new(self, claimed.lease.clone(), asked_ms);
+        if entries.len() < claimed.inbox.len() {
+            // Of another version, or damaged: nothing is taken out of the inbox.
+            return self.set_aside(&guard, &claimed, Unreadable::Damaged).await;
+        }
         let mut document = match read_document(&claimed, &entries) {
             Ok(document) => document,
             Err(unreadable) => return self.set_aside(&guard, &claimed, unreadable).await,
@@ -162,7 +166,7 @@ impl Worker {
             fetched.put_back(&mut ending, now);
             let attempted = standing_as(&ending);
             tell(&attempted, &ending);
-            self.set_hold(&mut ending).await?;
+            self.set_hold(&mut ending).await;
             let tried = self.end(&guard, ending, run.story, leaving(folding), attempted).await?;
             return Ok(Tried { has_passed: of_fetch && was_read, ..tried });
         }
@@ -187,7 +191,7 @@ impl Worker {
             decide(state, &conclusion, suspicions, &self.options.retry, now, clock::jitter())
         });
         if matches!(conclusion, Conclusion::InLine(_)) {
-            ending.disowned = disowned;
+            ending.disowned.extend(disowned);
         }
         if run.behind_a_hold {
             // Were it set again, a hold that is lifted in this moment would come back.
@@ -199,7 +203,7 @@ impl Worker {
         if let Some(until) = ending.back_off {
             self.back_off(now, until).await;
         }
-        self.set_hold(&mut ending).await?;
+        self.set_hold(&mut ending).await;
         let has_passed = if of_fetch { was_read } else { calls > 0 && trial_has_passed(&conclusion, &run, trial_of) };
         let tried = self.end(&guard, ending, run.story, leaving(folding), attempted).await?;
         Ok(Tried { has_passed: has_passed && tried.attempted != Attempted::LeaseLost, ..tried })
@@ -227,11 +231,13 @@ impl Worker {
         self.end(guard, ending, story, leaving, Attempted::GivenBack).await
     }
 
-    async fn set_hold(&self, ending: &mut Ending) -> Result<(), StoreError> {
-        if let Some((scope, code, not_before)) = ending.hold.take() {
-            self.holds.set(&scope, code, not_before).await?;
+    /// What was done is committed in any case: who waits for a hold that could not be set is made due again.
+    async fn set_hold(&self, ending: &mut Ending) {
+        if let Some((scope, code, not_before)) = ending.hold.take()
+            && let Err(error) = self.holds.set(&scope, code, not_before).await
+        {
+            error!(%error, %scope, "the hold could not be set: who waits for it is tried again");
         }
-        Ok(())
     }
 
     /// Plans and calls until the attempt ends.
@@ -421,7 +427,7 @@ fn read_inbox(inbox: &[InboxEntry]) -> Vec<(u64, Entry)> {
     let read = |entry: &InboxEntry| {
         let read = Entry::from_bytes(&entry.bytes);
         if read.is_none() {
-            error!(seq = entry.seq, bytes = entry.bytes.len(), "an inbox entry is damaged: passed over");
+            error!(seq = entry.seq, bytes = entry.bytes.len(), "an inbox entry cannot be read");
         }
         Some((entry.seq, read?))
     };

@@ -10,7 +10,6 @@ use super::attempt::{Attempted, Tried};
 use super::lease::{Interrupted, LeaseGuard};
 use crate::clock;
 use crate::core::code::Code;
-use crate::core::hold::HoldScope;
 use crate::core::person::document::Unreadable;
 use crate::core::person::fold::Folding;
 use crate::core::person::inbox::{Entry, Word};
@@ -52,7 +51,7 @@ impl Worker {
         let jobs = ending.ended.len() + leaving.folding.ended.len();
         let given_up = given_up(&ending, &attempted);
         let has_applied = matches!(attempted, Attempted::InLine(_));
-        let accepted: Vec<_> = ending.applied_accepted_at.clone();
+        let accepted: Vec<_> = ending.applied.clone();
         let commit = commit_of(ending, story, leaving);
         if self.commit(guard, commit).await? == Committed::Stale {
             return Ok(Attempted::LeaseLost.untried());
@@ -60,12 +59,11 @@ impl Worker {
         metrics::counter!(names::JOBS_ENDED_TOTAL).increment(u64::try_from(jobs).unwrap_or_default());
         if has_applied {
             let now = self.clock.now();
-            for at in accepted {
+            for (kind, at) in accepted {
+                metrics::counter!(names::JOB_OUTCOMES_TOTAL, names::EVENT => kind.as_str(), names::OUTCOME => attempted.word())
+                    .increment(1);
                 metrics::histogram!(names::TIME_TO_POSTMAN_SECONDS).record(Duration::from_millis(now.ms_since(at)));
             }
-        }
-        if let Attempted::Held(scope) = &attempted {
-            self.wake_if_lifted(scope).await?;
         }
         // Who waits for what was given up is tried again at once.
         for tag in given_up {
@@ -75,15 +73,6 @@ impl Worker {
     }
 
     /// Commits, and keeps trying while the store does not answer and the lease is good.
-    /// Who lifted the hold between our look and our commit did not see this person wait for it.
-    async fn wake_if_lifted(&self, scope: &HoldScope) -> Result<(), StoreError> {
-        self.holds.look().await?;
-        if self.holds.current().get(scope).is_none() {
-            self.holds.release(scope).await?;
-        }
-        Ok(())
-    }
-
     async fn commit(&self, guard: &LeaseGuard<'_>, commit: Commit) -> Result<Committed, StoreError> {
         // An earlier try may have taken effect: then the lane is not this lease's any more, by our own doing.
         let mut unsure = false;

@@ -34,6 +34,10 @@ impl Worker {
             | Request::Discover => return Ok(None),
         };
         let people_known = self.store.stats().await?.people;
+        if self.holds.current().get(&scope).is_some() {
+            // What is known of it may be old: it may have been lifted.
+            self.holds.look().await?;
+        }
         let is_held = self.holds.current().get(&scope).is_some();
         let (now, options) = (self.clock.now(), self.options.guard);
         let may = documents::change(self.store.as_ref(), GUARD, |guard: &mut Guard| {

@@ -11,8 +11,9 @@ use crate::core::reconcile::request::Request;
 use crate::core::time::UnixMs;
 use crate::store::{Claim, StoreError};
 
-/// Holds that a target causes: who waits for one that is no longer in force is made due.
-const SCOPES: [HoldScope; 3] = [HoldScope::All, HoldScope::Creates, HoldScope::Writes];
+/// Who waits for one of these that is no longer in force is made due.
+const SCOPES: [HoldScope; 5] =
+    [HoldScope::All, HoldScope::Creates, HoldScope::Writes, HoldScope::Deactivations, HoldScope::Addresses];
 
 /// How often people are looked for who were parked just as their hold was lifted.
 const RELEASE_EVERY_MS: u64 = 1_000;

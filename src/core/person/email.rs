@@ -49,8 +49,10 @@ impl Email {
         if !well_formed {
             return Err(not_an_email());
         }
-        let lower: String = as_received.to_lowercase().nfc().collect();
         let key = compare_key(&as_received);
+        let lower = as_received.rsplit_once('@').map_or_else(String::new, |(local, domain)| {
+            format!("{}@{}", lower_local(local), domain.to_lowercase().nfc().collect::<String>())
+        });
         Ok(Self { as_received, lower, key })
     }
 
@@ -108,16 +110,25 @@ impl Email {
     }
 }
 
-/// What all spellings of one address have in common: NFC, ASCII letters in lower case, the domain
-/// in ASCII (IDNA). The local part's letters that are not ASCII keep their case: they are not known
-/// to be one address.
+/// What all spellings of one address have in common: NFC, lower case, the domain in ASCII (IDNA).
 #[must_use]
 pub fn compare_key(user_name: &str) -> String {
     let text: String = text::stripped(user_name).nfc().collect();
     match text.rsplit_once('@') {
-        Some((local, domain)) => format!("{}@{}", local.to_ascii_lowercase(), ascii_domain(domain)),
+        Some((local, domain)) => format!("{}@{}", lower_local(local), ascii_domain(domain)),
         None => text.to_ascii_lowercase(),
     }
+}
+
+/// A local part in lower case, letter by letter. A letter that is not ASCII and would become one that is
+/// (the Kelvin sign) stays: it is another address.
+fn lower_local(local: &str) -> String {
+    let lower = local.chars().flat_map(|c| {
+        let becomes_ascii = !c.is_ascii() && c.to_lowercase().any(|lower| lower.is_ascii());
+        let lower: Vec<char> = if becomes_ascii { vec![c] } else { c.to_lowercase().collect() };
+        lower
+    });
+    lower.nfc().collect()
 }
 
 /// A domain in ASCII, lower case; one that IDNA does not know, in lower case.

@@ -19,7 +19,7 @@ codes! {
         "Compare the secret in the HR system with `[[source]] secrets` of this source, and put the new one beside the old one there; the HR system sends what was refused again, or can be told to.";
     SourceTime = "SOURCE-TIME",
         "Deliveries are refused because of the time at which they say that they were sent.",
-        "Check the clocks of this machine and of the sender; a wider window is `[source.signature] tolerance_s`.";
+        "Check the clocks of this machine and of the sender; a wider window is `past_s` and `future_s` of `[source.signature] timestamp`.";
     SourceRefused = "SOURCE-REFUSED",
         "Deliveries are refused before they are read.",
         "Correct how the HR system sends, or what this source takes; see the reason.";

@@ -234,7 +234,9 @@ impl AttemptState {
             Outcome::UsernameRefused => {
                 self.document.progress.username_refused += 1;
                 if self.document.progress.username_refused >= rules.username_tries {
-                    self.refuse(Aspect::Names, Code::ScimUsername, operation);
+                    // Whatever was asked for is not asked for again.
+                    let aspect = if operation == Operation::SetActive { Aspect::Membership } else { Aspect::Names };
+                    self.refuse(aspect, Code::ScimUsername, operation);
                 } else {
                     self.end = Some(try_again(Code::ScimUsername, None, false));
                 }

@@ -185,7 +185,7 @@ impl World {
         let disowned = std::mem::take(&mut state.disowned);
         let mut ending = decide(state, &conclusion, &mut self.suspicions, &RULES, self.now, 0.5);
         if matches!(conclusion, Conclusion::InLine(_)) {
-            ending.disowned = disowned;
+            ending.disowned.extend(disowned);
         }
         Some(ending)
     }

@@ -11,7 +11,7 @@ use crate::core::hold::HoldScope;
 use crate::core::person::document::Trouble;
 use crate::core::person::job::{Finished, JobId};
 use crate::core::person::story::{Note, StoryEntry};
-use crate::core::person::{Document, OpenJob};
+use crate::core::person::{Document, EventKind, OpenJob};
 use crate::core::time::UnixMs;
 
 /// How failures are tried again, and when they are given up.
@@ -94,7 +94,7 @@ pub struct Ending {
     /// Claims that the person gives up.
     pub disowned: Vec<String>,
     /// When the jobs were accepted that are in effect now.
-    pub applied_accepted_at: Vec<UnixMs>,
+    pub applied: Vec<(EventKind, UnixMs)>,
 }
 
 /// Decides. `now` is the end of the attempt, `jitter` a random share in `[0, 1)`.
@@ -117,7 +117,14 @@ pub fn decide(
     match conclusion {
         Conclusion::InLine(finished) => ending.in_line(*finished, now),
         Conclusion::Incomplete(missing) => ending.incomplete(missing, now),
-        Conclusion::Blocked { code, detail, wants } => ending.blocked(*code, detail.clone(), wants.clone(), now),
+        Conclusion::Blocked { code, detail, wants } => {
+            if *code == Code::ScimElsewhere && ending.document.progress.create_unknown.is_none() {
+                // Known to have made nobody: no create under these addresses is looked for again.
+                let addresses = std::mem::take(&mut ending.document.addresses);
+                ending.disowned.extend(addresses.iter().map(|email| owner::address_key(email.lower())));
+            }
+            ending.blocked(*code, detail.clone(), wants.clone(), now);
+        }
         Conclusion::TryAgain { code, not_before, patient: true } => {
             let waited_ms = ending.document.waiting_since.map_or(0, |since| now.ms_since(since));
             let pause_ms = (waited_ms / 2).clamp(PATIENT_MS, PATIENT_MAX_MS);
@@ -165,7 +172,7 @@ impl Ending {
             hold: None,
             back_off: None,
             disowned: Vec::new(),
-            applied_accepted_at: Vec::new(),
+            applied: Vec::new(),
         }
     }
 
@@ -262,7 +269,7 @@ impl Ending {
         self.document.open = open;
         for job in ended {
             self.ended.push((job.id, finished));
-            self.applied_accepted_at.push(job.accepted_at);
+            self.applied.push((job.kind, job.accepted_at));
             self.tell(now, Note::Ended { job: job.id, outcome: finished });
         }
         self.document.trouble = None;
@@ -270,7 +277,7 @@ impl Ending {
         self.document.progress = crate::core::person::document::Progress { create_unknown, ..Default::default() };
         let known = self.document.member.as_ref();
         if known.map_or(create_unknown.is_none(), |known| known.id.is_some()) {
-            self.document.addresses.clear();
+            self.give_up_former_addresses();
         }
         self.document.waiting_since = next_change.map(|_| self.document.waiting_since.unwrap_or(now));
         self.standing = match next_change {
@@ -280,6 +287,15 @@ impl Ending {
             }
             None => Standing::Idle,
         };
+    }
+
+    /// Addresses that HR named before, and that are not this person's any more.
+    fn give_up_former_addresses(&mut self) {
+        let at_target = self.document.member.as_ref().map(|known| owner::address_key(&known.user_name));
+        let of_record = self.document.record.email().map(|email| owner::address_key(email.lower()));
+        let former = std::mem::take(&mut self.document.addresses);
+        let keys = former.iter().map(|email| owner::address_key(email.lower()));
+        self.disowned.extend(keys.filter(|key| Some(key) != at_target.as_ref() && Some(key) != of_record.as_ref()));
     }
 
     fn incomplete(&mut self, missing: &[&str], now: UnixMs) {
