@@ -15,7 +15,7 @@ from servers import run
 OWN = {
     "server": {"listen", "admin_listen", "admin_hosts", "admin_token"},
     "store": {"url", "password", "key_prefix"},
-    "postman": {"key"},
+    "postman": {"key", "team"},
 }
 
 
