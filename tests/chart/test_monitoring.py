@@ -182,7 +182,7 @@ def told(tmp_path_factory, postman):
 
         def all_told():
             text = http(url)[1]
-            return text if 'scim_bridge_jobs{state="done"} 1' in text else None
+            return text if 'outcome="created"' in text and "scim_bridge_people 1" in text else None
 
         yield eventually(all_told, "the hire is not done")
 

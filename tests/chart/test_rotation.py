@@ -155,7 +155,7 @@ def test_the_postman_key_is_replaced_and_what_waited_goes_on(tmp_path, redis):
             assert bridge.post(OLD, "E-before") == 200
 
             def in_line(person):
-                return json.loads(bridge.api(f"people/hr/{person}", "the-admin-token-of-the-tests")[1]).get("standing") == "in_line"
+                return json.loads(bridge.api(f"people/hr/{person}", "the-admin-token-of-the-tests")[1]).get("state") == "idle"
 
             eventually(lambda: in_line("E-before"), "the first hire is not done")
             options = urllib.request.Request(base_url.replace("/scim/v2", "/sim/options"), b'{"key": "the-new-key"}', method="PATCH")

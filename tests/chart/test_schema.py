@@ -177,7 +177,7 @@ def test_the_configuration_s_keys_are_those_of_the_reference_file():
     mapping = source.pop("mapping")
     schema = config["source"]["items"]["properties"]
     # The reference file leaves the signature's keys to docs/configuration.md.
-    assert schema.keys() == source.keys() | {"signature", "mapping"}
+    assert schema.keys() == source.keys() | {"signature", "mapping", "fetch"}
     assert schema["mapping"]["properties"].keys() == mapping.keys()
 
 
