@@ -281,6 +281,8 @@ pub const FAMILIES: &[Family] = &[
     ),
     family(SCIM_REQUESTS_TOTAL, Type::Counter, &[OPERATION, STATUS], "SCIM calls made to Postman."),
     family(SCIM_REQUEST_DURATION_SECONDS, Type::Histogram(CALL_BUCKETS), &[OPERATION], "How long a SCIM call took."),
+    family(ATTEMPTS_TOTAL, Type::Counter, &[OUTCOME], "Attempts at bringing a person in line, by how they ended."),
+    family(JOBS_ENDED_TOTAL, Type::Counter, &[], "Jobs that ended."),
     family(JOB_OUTCOMES_TOTAL, Type::Counter, &[EVENT, OUTCOME], "Jobs that ended in line, by event and outcome."),
     family(RATE_LIMIT_WAIT_SECONDS_TOTAL, Type::Counter, &[KIND], "Time spent waiting for a token of the limiter."),
     family(
