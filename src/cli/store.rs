@@ -213,7 +213,7 @@ fn refused(error: &CopyError) -> Failure {
             "Stop every process that serves it; a lease of one that died ends by itself within `[worker] lease_s`."
         }
         CopyError::Moved => "Stop every process that serves it, intakes too, then run this again.",
-        CopyError::Newer => "Copy both into an empty store, this one first and then that one, and serve that.",
+        CopyError::Newer => "Copy into an empty store: what two stores have cannot be made into one.",
         CopyError::Same => "Give two stores.",
     };
     let run_again = match error {

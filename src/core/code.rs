@@ -54,7 +54,7 @@ codes! {
     // The job's own trouble: dead letters.
     ScimSyntax = "SCIM-400-SYNTAX",
         "Postman finds the request incomplete or with unsupported characters.",
-        "Correct the person's name or e-mail in the HR system, which sends a new event; then discard this one.";
+        "Correct the person's name or e-mail in the HR system, whose next event heals this; or replay.";
     ScimUsername = "SCIM-400-USERNAME",
         "Postman could not update this member's username, several times over.",
         "Look at the member in Postman's team settings; replay when they look right.";
@@ -62,8 +62,8 @@ codes! {
         "The admin whose key this is may not change this member.",
         "Change the member by hand, or use a key of an admin with more rights; then replay.";
     ScimNotMember = "SCIM-404-NOT-MEMBER",
-        "Nobody of this e-mail is in the team, so there is nobody to rename.",
-        "If they should be in the team, send their hire and replay; if not, discard.";
+        "This person was a member and is not one any more: somebody removed them at Postman.",
+        "If they should be in the team, have HR say so again: its next hire heals this. If not, discard.";
     ScimElsewhere = "SCIM-409-ELSEWHERE",
         "Postman says that the person is a member already, but no look-up finds them in this team.",
         "The account belongs to another team: have it removed there or invite another address; then replay.";
@@ -177,7 +177,7 @@ codes! {
         "Postman says that this team does not exist any more.",
         "Use a key of the team that is meant to be kept in line.";
     HoldSeats = "HOLD-SEATS",
-        "No free seats are left on the Postman team: hires wait, renames go on.",
+        "No free seats are left on the Postman team: hires wait, updates and leaves go on.",
         "Buy or free seats; hires resume by themselves.";
     HoldRefused = "HOLD-REFUSED",
         "Postman, or something before it, refuses us for a reason that is not documented.",

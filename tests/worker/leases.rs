@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+use scim_bridge::clock::new_job_id;
 use scim_bridge::core::code::Code;
 use scim_bridge::core::person::job::Finished;
 use scim_bridge::lifecycle::Lifecycle;
 use scim_bridge::postman_sim::Fault;
-use scim_bridge::store::{Claim, ClaimRequest, LaneState};
+use scim_bridge::store::{Accepted, Claim, ClaimRequest, LaneState, NewDelivery, NewEntry, Store};
 use scim_bridge::worker::{Attempted, Stepped};
 
-use crate::bench::{Bench, LEASE_MS};
+use crate::bench::{Bench, LEASE_MS, person};
 
 fn order(bench: &Bench, fault: &str) {
     bench.sim.order(fault.parse::<Fault>().unwrap()).unwrap();
@@ -40,6 +42,20 @@ async fn a_worker_that_died_after_its_create_leaves_no_second_member() {
     bench.clock.advance_ms(LEASE_MS + 1);
     assert_eq!(bench.attempt().await, Attempted::InLine(Finished::Created));
     assert_eq!(bench.calls(), ["find 200"]);
+}
+
+#[tokio::test]
+async fn an_entry_of_another_version_is_told_and_stays_in_the_inbox() {
+    let bench = Bench::new();
+    let id = new_job_id(person("E-1").id());
+    let entries = vec![NewEntry { job: id, person: person("E-1"), bytes: Bytes::from_static(b"another version's") }];
+    let delivery = NewDelivery { source: person("E-1").source, dedupe: None, entries, unmapped: Vec::new() };
+    assert_eq!(bench.store.accept(bench.clock.now(), delivery).await.unwrap(), Accepted::Stored);
+    bench.hire("E-1", "Ada", "Lovelace").await;
+    assert_eq!(bench.attempt().await, Attempted::Unreadable);
+    assert_eq!(bench.row("E-1").await.inbox.len(), 2);
+    assert_eq!(bench.state("E-1").await, LaneState::Blocked);
+    assert_eq!(bench.store.stats().await.unwrap().dead[Code::StoreDamaged.as_str()], 1);
 }
 
 #[tokio::test]

@@ -121,7 +121,7 @@ pub fn compare_key(user_name: &str) -> String {
 }
 
 /// A local part in lower case, letter by letter. A letter that is not ASCII and would become one that is
-/// (the Kelvin sign) stays: it is another address.
+/// (a capital I with a dot) stays: it is another address.
 fn lower_local(local: &str) -> String {
     let lower = local.chars().flat_map(|c| {
         let becomes_ascii = !c.is_ascii() && c.to_lowercase().any(|lower| lower.is_ascii());
@@ -188,6 +188,16 @@ mod tests {
         assert_eq!(email.lower(), "ada.lovelace@example.com");
         assert_eq!(email.spellings(), ["Ada.Lovelace@Example.com", "ada.lovelace@example.com"]);
         assert!(email.is("ADA.lovelace@EXAMPLE.com"));
+    }
+
+    #[test]
+    fn letters_of_any_script_are_one_address_in_either_case() {
+        let email = Email::parse("\u{c5}se@example.com").unwrap();
+        assert_eq!(email.lower(), "\u{e5}se@example.com");
+        assert_eq!(compare_key(email.lower()), email.key());
+        assert!(email.is("\u{e5}se@example.com") && email.is("A\u{30a}SE@example.com"));
+        // What would become another letter's ASCII is another address.
+        assert_ne!(compare_key("k\u{130}m@example.com"), compare_key("kim@example.com"));
     }
 
     #[test]

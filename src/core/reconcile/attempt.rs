@@ -234,9 +234,7 @@ impl AttemptState {
             Outcome::UsernameRefused => {
                 self.document.progress.username_refused += 1;
                 if self.document.progress.username_refused >= rules.username_tries {
-                    // Whatever was asked for is not asked for again.
-                    let aspect = if operation == Operation::SetActive { Aspect::Membership } else { Aspect::Names };
-                    self.refuse(aspect, Code::ScimUsername, operation);
+                    self.learn_refusal(operation, Code::ScimUsername);
                 } else {
                     self.end = Some(try_again(Code::ScimUsername, None, false));
                 }

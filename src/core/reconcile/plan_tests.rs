@@ -269,6 +269,35 @@ fn a_leaver_is_switched_off_and_a_change_of_name_never_switches_them_on() {
 }
 
 #[test]
+fn a_switch_off_that_is_refused_for_the_username_is_told_after_the_tries_allowed() {
+    let mut world = World::new();
+    world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
+    world.team.calls.clear();
+    world.faults = [Fault::None, Fault::Username].repeat(10);
+    let ending = world.tell(&[leave(20)]);
+    assert!(matches!(ending.standing, Standing::Blocked { .. }), "{:?}", ending.standing);
+    assert_eq!(ending.document.trouble.unwrap().code, Code::ScimUsername);
+    assert_eq!(world.calls(), ["GET /Users/{id}", "PATCH /Users/{id} active"].repeat(3));
+    world.faults.clear();
+    world.tell(&[update(30, "-", "-", "King")]);
+    assert_eq!(shown(&world.team.users[0]), ada("Ada", "King", false));
+}
+
+#[test]
+fn an_address_that_came_to_nothing_is_free_for_somebody_else() {
+    let mut world = World::new();
+    // A create that is refused as it stands.
+    world.faults = vec![Fault::Username];
+    let ending = world.tell(&[hire(10, "typo@example.com", "Ada", "Lovelace")]);
+    assert!(matches!(ending.standing, Standing::Blocked { .. }), "{:?}", ending.standing);
+    assert!(world.claims.contains_key("address:typo@example.com"), "{:?}", world.claims);
+    world.tell(&[update(30, "ada@example.com", "-", "-")]);
+    assert_eq!(shown(&world.team.users[0]), ada("Ada", "Lovelace", true));
+    assert!(!world.claims.contains_key("address:typo@example.com"), "{:?}", world.claims);
+    assert!(world.claims.contains_key("address:ada@example.com"), "{:?}", world.claims);
+}
+
+#[test]
 fn a_redelivered_old_hire_brings_no_leaver_back() {
     let mut world = World::new();
     let first = hire(10, "ada@example.com", "Ada", "Lovelace");

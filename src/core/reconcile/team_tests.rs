@@ -28,6 +28,8 @@ pub(super) enum Fault {
     Html,
     /// 403 that nobody documents.
     Refused,
+    /// 400, "Couldn't update this team member's username".
+    Username,
 }
 
 /// The team.
@@ -70,6 +72,7 @@ impl Team {
             Fault::Limited => return http(429, &error("That’s 180 attempts in less than a minute.")),
             Fault::Html => return raw(502, "<html>Bad gateway</html>"),
             Fault::Refused => return http(403, &error("no")),
+            Fault::Username => return http(400, &error("Couldn't update this team member's username. Try again.")),
             Fault::None | Fault::LostAfter | Fault::ErrorAfter => {}
         }
         let (status, body) = self.serve(request);
