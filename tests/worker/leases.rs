@@ -8,7 +8,7 @@ use scim_bridge::core::code::Code;
 use scim_bridge::core::person::job::Finished;
 use scim_bridge::lifecycle::Lifecycle;
 use scim_bridge::postman_sim::Fault;
-use scim_bridge::store::{Accepted, Claim, ClaimRequest, LaneState, NewDelivery, NewEntry, Store};
+use scim_bridge::store::{Accepted, Claim, ClaimRequest, LaneState, NewDelivery, NewEntry};
 use scim_bridge::worker::{Attempted, Stepped};
 
 use crate::bench::{Bench, LEASE_MS, person};
