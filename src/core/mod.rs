@@ -4,6 +4,7 @@
 
 pub mod activity;
 pub mod audit;
+pub mod braces;
 pub mod code;
 pub mod delivery;
 pub mod fetch;

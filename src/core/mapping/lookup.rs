@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer};
 use super::condition::{Condition, text};
 use super::moment::Zone;
 use super::path::{Path, Place, is_something};
+use crate::core::braces::{Piece, pieces};
 use crate::core::json::Json;
 
 /// What stands in a [`Lookup::table`] for whatever it does not name.
@@ -313,32 +314,11 @@ enum Part {
 
 impl Template {
     fn parse(text: &str) -> Result<Self, String> {
-        let mut parts = Vec::new();
-        let mut literal = String::new();
-        let mut rest = text;
-        while let Some(at) = rest.find(['{', '}']) {
-            literal.push_str(&rest[..at]);
-            let brace = &rest[at..];
-            if let Some(after) = brace.strip_prefix("{{") {
-                literal.push('{');
-                rest = after;
-            } else if let Some(after) = brace.strip_prefix("}}") {
-                literal.push('}');
-                rest = after;
-            } else {
-                let inner = brace.strip_prefix('{').and_then(|inner| inner.split_once('}'));
-                let (path, after) = inner.ok_or("a brace stands alone: write {{ or }} for a literal one")?;
-                if !literal.is_empty() {
-                    parts.push(Part::Literal(std::mem::take(&mut literal)));
-                }
-                parts.push(Part::Value(Path::parse(path)?));
-                rest = after;
-            }
-        }
-        literal.push_str(rest);
-        if !literal.is_empty() {
-            parts.push(Part::Literal(literal));
-        }
+        let part = |piece| match piece {
+            Piece::Literal(literal) => Ok(Part::Literal(literal)),
+            Piece::Slot(path) => Path::parse(path).map(Part::Value),
+        };
+        let parts = pieces(text)?.into_iter().map(part).collect::<Result<_, String>>()?;
         Ok(Self { text: text.to_owned(), parts })
     }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Deserialize;
 
 use super::fields::JsonPointer;
+use crate::core::braces::{Piece, pieces};
 
 /// One part of what is signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,51 +56,22 @@ impl Template {
 
     /// Parses the text.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let mut parts = Vec::new();
-        let mut literal = String::new();
-        let mut rest = text;
-        while let Some(at) = rest.find(['{', '}']) {
-            literal.push_str(&rest[..at]);
-            let brace = &rest[at..];
-            if let Some(after) = brace.strip_prefix("{{") {
-                literal.push('{');
-                rest = after;
-            } else if let Some(after) = brace.strip_prefix("}}") {
-                literal.push('}');
-                rest = after;
-            } else {
-                let (name, after) = brace
-                    .strip_prefix('{')
-                    .and_then(|inner| inner.split_once('}'))
-                    .ok_or("a brace stands alone: write {{ or }} for a literal one")?;
-                flush(&mut literal, &mut parts);
-                parts.push(match name {
-                    "body" => Part::Body,
-                    "timestamp" => Part::Timestamp,
-                    "id" => Part::Id,
-                    "method" => Part::Method,
-                    "url" => Part::Url,
-                    _ => match name.strip_prefix("json:") {
-                        Some(pointer) => Part::Json(JsonPointer::try_from(pointer.to_owned())?),
-                        None => {
-                            return Err(format!(
-                                "there is no part {{{name}}}: body, timestamp, id, method, url and json:/a/field are"
-                            ));
-                        }
-                    },
-                });
-                rest = after;
-            }
-        }
-        literal.push_str(rest);
-        flush(&mut literal, &mut parts);
+        let part = |piece| match piece {
+            Piece::Literal(literal) => Ok(Part::Literal(literal)),
+            Piece::Slot("body") => Ok(Part::Body),
+            Piece::Slot("timestamp") => Ok(Part::Timestamp),
+            Piece::Slot("id") => Ok(Part::Id),
+            Piece::Slot("method") => Ok(Part::Method),
+            Piece::Slot("url") => Ok(Part::Url),
+            Piece::Slot(name) => match name.strip_prefix("json:") {
+                Some(pointer) => Ok(Part::Json(JsonPointer::try_from(pointer.to_owned())?)),
+                None => {
+                    Err(format!("there is no part {{{name}}}: body, timestamp, id, method, url and json:/a/field are"))
+                }
+            },
+        };
+        let parts = pieces(text)?.into_iter().map(part).collect::<Result<_, String>>()?;
         Ok(Self(parts))
-    }
-}
-
-fn flush(literal: &mut String, parts: &mut Vec<Part>) {
-    if !literal.is_empty() {
-        parts.push(Part::Literal(std::mem::take(literal)));
     }
 }
 
