@@ -1,6 +1,7 @@
 //! `scim-bridge`: signed HR webhooks in, a Postman team kept in line over SCIM 2.0.
 
 pub mod admin;
+pub mod alert;
 pub mod app;
 pub mod cli;
 pub mod clock;

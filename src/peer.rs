@@ -1,10 +1,11 @@
-//! Who is at the other end of a connection: the address that bounds are counted by, and whose word about
-//! another address is believed.
+//! Who is at the other end of a connection: the address that bounds are counted by, whose word about
+//! another address is believed, and what is this machine itself.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 use ipnet::IpNet;
+use url::{Host, Url};
 
 /// The proxies whose word about who came to them is believed. Clones share it.
 #[derive(Debug, Clone, Default)]
@@ -48,6 +49,24 @@ pub fn counted_as(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         v4 @ IpAddr::V4(_) => v4,
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
+    }
+}
+
+/// Whether an address is this machine's own: it is reached through no proxy, and no network sees what goes
+/// there. Loopback addresses, and the names that stand for them (RFC 6761 §6.3).
+#[must_use]
+pub fn is_on_this_machine(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(ip)) => ip.is_loopback() || ip.is_unspecified(),
+        Some(Host::Ipv6(ip)) => {
+            let mapped = ip.to_ipv4_mapped().is_some_and(|ip| ip.is_loopback() || ip.is_unspecified());
+            ip.is_loopback() || ip.is_unspecified() || mapped
+        }
+        Some(Host::Domain(name)) => {
+            let name = name.trim_end_matches('.').to_ascii_lowercase();
+            name == "localhost" || name.ends_with(".localhost")
+        }
+        None => false,
     }
 }
 

@@ -7,7 +7,7 @@ const FLOORS: &[&[&str]] = &[
     &["main"],
     &["cli"],
     &["app"],
-    &["intake", "worker", "admin", "postman_sim", "hr_sim"],
+    &["intake", "worker", "admin", "alert", "postman_sim", "hr_sim"],
     &["roster"],
     &["store", "scim", "hr", "config"],
     &["clock", "telemetry", "lifecycle", "secret", "peer", "descriptors"],

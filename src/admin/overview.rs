@@ -5,9 +5,12 @@ use std::collections::BTreeMap;
 use super::error::AdminError;
 use super::service::AdminState;
 use super::shared;
+use crate::core::alert::{self, Alerts, Failing};
 use crate::core::hold::Holds;
 use crate::core::person::{Document, Mark};
-use crate::core::problems::{DeadFigure, Figures, ImportFigure, MarkFigure, Problem, Seen, SourceFigures, problems};
+use crate::core::problems::{
+    AlertFigure, DeadFigure, Figures, ImportFigure, MarkFigure, Problem, Seen, SourceFigures, problems,
+};
 use crate::core::tally::{self, Ledger};
 use crate::core::time::UnixMs;
 use crate::roster::Imported;
@@ -56,6 +59,7 @@ impl AdminState {
             sources: self.source_figures().await?,
             imports: self.import_figures().await?,
             marked: self.marked().await?,
+            alerts: self.alert_figures(now).await?,
         };
         let problems = problems(&figures, &seen);
         Ok(Overview { stats, figures, problems })
@@ -66,7 +70,10 @@ impl AdminState {
         let ledger: Ledger = shared::read(&*self.store, tally::DOCUMENT).await?;
         let mut tallies = ledger.by_source();
         let of = |source: &SourceFigures| {
-            let tally = tallies.remove(source.name.as_str()).unwrap_or_default();
+            let mut tally = tallies.remove(source.name.as_str()).unwrap_or_default();
+            if let Some(mapping) = &source.mapping {
+                tally.forget_named(mapping);
+            }
             SourceFigures { tally, ..source.clone() }
         };
         Ok(self.sources.iter().map(of).collect())
@@ -101,6 +108,20 @@ impl AdminState {
             ImportFigure { source, refused: imported.refused_rows, first: first.unwrap_or_default(), at: imported.at }
         };
         Ok(imports.into_iter().map(figure).collect())
+    }
+
+    /// Receivers of alerts that are not reached.
+    async fn alert_figures(&self, now: UnixMs) -> Result<Vec<AlertFigure>, AdminError> {
+        let alerts: Alerts = shared::read(&*self.store, alert::DOCUMENT).await?;
+        if !alerts.is_kept(now) {
+            return Ok(Vec::new());
+        }
+        let failing = alerts.receivers.into_values().filter_map(|receiver| {
+            let failing = receiver.failing?;
+            let Failing { since, tries, reason, .. } = failing;
+            Some(AlertFigure { host: receiver.host, since, tries, reason })
+        });
+        Ok(failing.collect())
     }
 
     async fn oldest_incomplete(&self, stats: &Stats) -> Result<Option<UnixMs>, AdminError> {

@@ -66,6 +66,7 @@ impl AdminState {
         let problems = self.overview().await?.problems;
         let fold = |seen: &mut Seen| seen.fold(&problems).then_some(());
         shared::update(&*self.store, shared::SEEN, fold).await?;
+        self.judged.send_replace(Some(problems.into()));
         Ok(())
     }
 }

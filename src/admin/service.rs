@@ -3,12 +3,14 @@
 
 use std::sync::Arc;
 
+use tokio::sync::watch;
+
 use crate::clock::Clock;
 use crate::core::audit::{Act, Audit, Line};
 use crate::core::guard::GuardOptions;
 use crate::core::hold::{Holds, ProbePauses};
 use crate::core::person::SourceName;
-use crate::core::problems::{BoundFigures, SourceFigures};
+use crate::core::problems::{BoundFigures, Problem, SourceFigures};
 use crate::core::processes::ProcessRole;
 use crate::core::time::UnixMs;
 use crate::lifecycle::{Lifecycle, Phase};
@@ -52,6 +54,8 @@ pub struct AdminState {
     pub bounds: BoundFigures,
     /// The configuration in force, for people: key and value, secrets masked.
     pub settings: Arc<Vec<(String, String)>>,
+    /// What needs attention, as it was last judged: for whoever tells others of it.
+    pub judged: watch::Sender<Option<Arc<[Problem]>>>,
     /// What this process did lately.
     pub activity: ActivityLog,
     /// This process's own id: a new one at each start.

@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -18,6 +19,7 @@ use tracing::{info, warn};
 use crate::admin::readiness::StoreHealth;
 use crate::admin::service::AdminState;
 use crate::admin::{self, Admin};
+use crate::alert::{AlertError, Alerting};
 use crate::clock::{self, Clock};
 use crate::config::{Config, SecretFiles, StoreUrl};
 use crate::core::processes::ProcessRole;
@@ -81,6 +83,9 @@ pub enum StartError {
     /// The public listener could not be had.
     #[error(transparent)]
     Intake(#[from] IntakeError),
+    /// Alerts cannot be sent.
+    #[error(transparent)]
+    Alert(#[from] AlertError),
     /// Metrics could not be set up.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
@@ -108,6 +113,7 @@ impl StartError {
             }
             Self::HrClient(_) => "Install CA certificates, or correct `[source.fetch] base_url`.",
             Self::Client(_) | Self::CaFile(_) => "Install CA certificates, or correct `[postman] ca_file`.",
+            Self::Alert(_) => "Install CA certificates.",
             Self::Admin(_) => "Free the address, or set `[server] admin_listen`.",
             Self::Intake(_) => "Free the address, or set `[server] listen`.",
             Self::Store(_) | Self::Metrics(_) => "",
@@ -128,6 +134,7 @@ pub struct Bridge {
     clock: Clock,
     life: Lifecycle,
     admin_state: AdminState,
+    alerting: Option<Alerting>,
     secret_files: SecretFiles,
     grace: Duration,
     token: LiveSecret,
@@ -183,6 +190,7 @@ impl Bridge {
             guard: options::guard(&config),
             bounds: options::bound_figures(&config),
             settings: Arc::new(options::settings(&config)),
+            judged: watch::Sender::new(None),
             activity: activity.clone(),
             process: clock::new_name(),
             version: env!("CARGO_PKG_VERSION"),
@@ -191,6 +199,8 @@ impl Bridge {
             metrics,
         };
         let admin = Admin::bind(&options::admin(&config), admin_state.clone())?;
+        let alerts = options::alerts(&config, admin.address(), &admin_state.process);
+        let alerting = alerts.map(|alerts| Alerting::new(store.clone(), clock.clone(), alerts)).transpose()?;
         let services = Services { store: store.clone(), clock: clock.clone(), lifecycle: life.clone() };
         let sources = || config.sources.iter().map(options::source).collect();
         let intake = (role != Role::Worker).then(|| Intake::bind(options::intake(&config), sources(), services));
@@ -208,6 +218,7 @@ impl Bridge {
             clock,
             life,
             admin_state,
+            alerting,
             grace: Duration::from_secs(config.server.shutdown_grace_s),
             secret_files: config.secret_files,
             token,
@@ -245,7 +256,18 @@ impl Bridge {
     /// A listener failed.
     pub async fn run(self) -> std::io::Result<()> {
         let Self {
-            intake, admin, worker, store, is_shared_store, clock, life, admin_state, secret_files, grace, ..
+            intake,
+            admin,
+            worker,
+            store,
+            is_shared_store,
+            clock,
+            life,
+            admin_state,
+            alerting,
+            secret_files,
+            grace,
+            ..
         } = self;
         info!(
             intake = intake.as_ref().map(|intake| intake.address().to_string()),
@@ -260,6 +282,9 @@ impl Bridge {
         let works = worker.is_some();
         let keyed = works.then(|| store.clone());
         let mut beside = vec![tokio::spawn(background::refresh_secrets(secret_files, keyed))];
+        if let Some(alerting) = alerting.clone() {
+            beside.push(tokio::spawn(alerting.run(admin_state.judged.subscribe())));
+        }
         if works {
             beside.push(tokio::spawn(background::tidy(store.clone(), clock.clone())));
             beside.push(tokio::spawn(background::remap(admin_state)));
@@ -284,6 +309,9 @@ impl Bridge {
             task.abort();
             // Its clone of the store must be gone before the store closes.
             let _ = task.await;
+        }
+        if let Some(alerting) = alerting {
+            alerting.leave().await;
         }
         // One grace for all: what the workers left of it is for deliveries whose bodies still arrive. A
         // sender that is cut off here sends again.

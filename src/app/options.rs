@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use super::StartError;
 use crate::admin::AdminOptions;
 use crate::admin::letters::{Remap, Remapped, StillUnmapped};
 use crate::admin::tokens::{Token, TokenRole, Tokens};
+use crate::alert::{AlertOptions, ReceiverOptions};
 use crate::clock::Clock;
 use crate::config::{
     Config, EmailChange, LogConfig, LogFormat, PostmanAuth, RedisConfig, RedisHost, RedisPlace, RedisUrl, SourceConfig,
@@ -225,6 +227,23 @@ pub(super) fn tokens(config: &Config, admin: &LiveSecret) -> Tokens {
     Tokens::new(std::iter::once(admin).chain(named).collect())
 }
 
+/// Who is told of what needs attention; none where nobody is to be. `address` is the admin listener's.
+pub(super) fn alerts(config: &Config, address: SocketAddr, process: &str) -> Option<AlertOptions> {
+    let receivers: Vec<_> = config
+        .alerts
+        .iter()
+        .map(|alert| ReceiverOptions {
+            url: alert.url.clone(),
+            secret: alert.secret.clone(),
+            scheme: alert.scheme.clone(),
+            format: alert.format,
+            repeat_ms: alert.repeat_h * HOUR_MS,
+        })
+        .collect();
+    let console = config.server.admin_url.clone().unwrap_or_else(|| format!("http://{address}"));
+    (!receivers.is_empty()).then(|| AlertOptions { receivers, console, process: process.to_owned() })
+}
+
 pub(super) fn intake(config: &Config) -> IntakeOptions {
     IntakeOptions {
         listen: config.server.listen.to_string(),
@@ -276,7 +295,8 @@ pub(super) fn source_figures(sources: &[SourceConfig]) -> Vec<SourceFigures> {
         .map(|source| {
             let ends: Vec<_> = source.secrets.iter().map(|secret| secret.not_after).collect();
             let secret_until = ends.iter().all(Option::is_some).then(|| ends.into_iter().flatten().max()).flatten();
-            SourceFigures { secret_until, ..SourceFigures::new(source.name.clone()) }
+            let mapping = Some(Arc::new(source.mapping.clone()));
+            SourceFigures { secret_until, mapping, ..SourceFigures::new(source.name.clone()) }
         })
         .collect()
 }

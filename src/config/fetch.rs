@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use toml::{Table, Value};
-use url::Url;
 
+use super::address::base_address;
 use super::error::{ConfigCode, ConfigError, Findings};
 use super::secret::{Reader, SecretSpec};
 use crate::core::fetch::{Api, Credential, FetchRules};
@@ -86,14 +86,7 @@ pub(super) fn build(
 
 fn base_of(value: &Value, at: &str, findings: &mut Findings) -> Option<String> {
     let text = value.as_str().unwrap_or_default();
-    let url = Url::parse(text).ok().filter(|url| {
-        matches!(url.scheme(), "http" | "https")
-            && url.has_host()
-            && url.query().is_none()
-            && url.fragment().is_none()
-            && url.username().is_empty()
-            && url.password().is_none()
-    });
+    let url = base_address(text);
     findings.when(
         url.is_none(),
         &format!("{at}.base_url"),

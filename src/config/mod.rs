@@ -12,6 +12,7 @@ use serde::Deserialize;
 use self::error::Findings;
 use self::secret::{Absent, Reader};
 
+pub use self::alert::AlertConfig;
 pub use self::error::{ConfigCode, ConfigError, ConfigErrors};
 pub use self::fetch::FetchConfig;
 pub use self::guard::GuardConfig;
@@ -27,6 +28,8 @@ pub use self::store::{
 };
 pub use self::worker::WorkerConfig;
 
+mod address;
+mod alert;
 mod error;
 mod fetch;
 mod guard;
@@ -69,6 +72,8 @@ pub struct Config {
     pub log: LogConfig,
     /// `[[source]]`, at least one.
     pub sources: Vec<SourceConfig>,
+    /// `[[alert]]`
+    pub alerts: Vec<AlertConfig>,
     /// What is worth a word at start and in `check`: keys without consequence, presets that are a guess.
     pub notices: Vec<String>,
     /// The secrets that are in files: to be refreshed every few seconds.
@@ -87,6 +92,7 @@ struct Raw {
     guard: GuardConfig,
     log: LogConfig,
     source: Vec<source::Raw>,
+    alert: Vec<alert::Raw>,
 }
 
 impl Config {
@@ -148,6 +154,7 @@ impl Raw {
         self.hold.check(findings);
         self.guard.check(findings);
         let sources = source::build(self.source, &mut read, findings);
+        let alerts = alert::build(self.alert, self.server.has_admin_url(), &mut read, findings);
         Config {
             server: self.server.build(&mut read, findings),
             store: self.store.build(&mut read, findings),
@@ -158,6 +165,7 @@ impl Raw {
             guard: self.guard,
             log: self.log.settle(read.env.get(LogConfig::variable()), findings),
             sources,
+            alerts,
             notices: findings.take_notices(),
             secret_files: read.files,
         }

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use serde::Deserialize;
-use url::{Host, Url};
+use url::Url;
 
 use super::error::{ConfigCode, ConfigError, Findings};
 use super::secret::{Fit, Reader, SecretSpec};
+use crate::peer::is_on_this_machine;
 use crate::secret::LiveSecret;
 
 /// Where the key is when the configuration does not say.
@@ -163,7 +164,7 @@ impl Raw {
         let extras = url.query().is_some() || url.fragment().is_some();
         findings.when(extras, KEY, "has a query or a fragment", EXAMPLE);
         findings.when(
-            web && url.scheme() == "http" && !is_loopback(&url) && !self.allow_http,
+            web && url.scheme() == "http" && !is_on_this_machine(&url) && !self.allow_http,
             KEY,
             "is plain http to another host, which would show the key and personal data to the network",
             "Use https, or set `postman.allow_http = true` where the network is your own.",
@@ -193,14 +194,5 @@ impl Raw {
             email_change: self.email_change,
             team: self.team,
         }
-    }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        None => false,
     }
 }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer};
 use toml::Value;
 use zeroize::Zeroizing;
 
+use super::address::web_address;
 use super::error::{ConfigCode, ConfigError, Findings};
 use crate::core::signature::{Scheme, check_secret};
 use crate::core::time::UnixMs;
@@ -185,6 +186,8 @@ pub(super) enum Fit {
     Header,
     /// To open API and console: nobody must find it by trying.
     Token,
+    /// To be posted to.
+    Url,
 }
 
 /// The shortest admin token, in bytes: 24 characters of base64 have 144 bits.
@@ -200,6 +203,8 @@ impl Fit {
             Self::Header if secret.expose_secret().bytes().all(|byte| byte.is_ascii_graphic()) => Ok(()),
             Self::Header => Err("has spaces, line breaks or characters that no HTTP header can carry".to_owned()),
             Self::Token if secret.expose_secret().trim().len() >= TOKEN_BYTES_MIN => Ok(()),
+            Self::Url if web_address(secret.expose_secret().trim()).is_some() => Ok(()),
+            Self::Url => Err("is no http or https address".to_owned()),
             Self::Token => Err(format!("it is shorter than {TOKEN_BYTES_MIN} characters, so it could be guessed")),
         }
     }
@@ -208,6 +213,7 @@ impl Fit {
     fn advice(&self) -> &'static str {
         match self {
             Self::Token => "Make one: `openssl rand -hex 24` prints 48 characters.",
+            Self::Url => "Give scheme, host and path, such as \"https://hooks.example.com/bridge\".",
             Self::Any | Self::Scheme(_) | Self::Header => ConfigCode::Secret.advice(),
         }
     }

@@ -4,7 +4,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use ipnet::IpNet;
 use serde::Deserialize;
+use url::Url;
 
+use super::address::base_address;
 use super::error::Findings;
 use super::secret::{Fit, SecretSpec};
 use crate::secret::LiveSecret;
@@ -36,6 +38,8 @@ pub struct ServerConfig {
     pub tokens: Vec<TokenConfig>,
     /// The names by which browsers and commands may call the admin listener, beside addresses and `localhost`.
     pub admin_hosts: Vec<String>,
+    /// Where people reach the console, without a slash at its end: links begin with it.
+    pub admin_url: Option<String>,
 }
 
 /// One `[[server.token]]`.
@@ -85,6 +89,7 @@ pub(super) struct Raw {
     connections_per_peer: u64,
     trusted_proxies: Vec<Network>,
     admin_hosts: Vec<String>,
+    admin_url: Option<String>,
     token: Vec<RawToken>,
 }
 
@@ -118,6 +123,7 @@ impl Default for Raw {
             connections_per_peer: 1_000,
             trusted_proxies: Vec::new(),
             admin_hosts: Vec::new(),
+            admin_url: None,
             token: Vec::new(),
         }
     }
@@ -136,6 +142,12 @@ impl Raw {
             "server.admin_hosts",
             "needs host names without scheme, port and path",
             "Give a list such as [\"bridge.example.com\"].",
+        );
+        findings.when(
+            self.admin_url.as_deref().is_some_and(|url| base_address(url).is_none()),
+            "server.admin_url",
+            "is no http or https address",
+            "Give the address at which people open the console, such as \"https://bridge.example.com\".",
         );
         for (n, token) in self.token.iter().enumerate() {
             let key = format!("server.token[{n}].name");
@@ -159,12 +171,21 @@ impl Raw {
         );
     }
 
+    /// Whether it is said where people reach the console.
+    pub(super) fn has_admin_url(&self) -> bool {
+        self.admin_url.is_some()
+    }
+
     pub(super) fn build(self, read: &mut super::secret::Reader<'_>, findings: &mut Findings) -> ServerConfig {
         let tokens = self.token.into_iter().enumerate().filter_map(|(n, raw)| {
             let token = read.fitting_secret(&format!("server.token[{n}].token"), &raw.token, Fit::Token, findings)?;
             Some(TokenConfig { name: raw.name, role: raw.role, token })
         });
         let tokens = tokens.collect();
+        let admin_url = self.admin_url.as_deref().and_then(base_address);
+        let mut admin_hosts: Vec<_> = self.admin_hosts.iter().map(|name| name.to_ascii_lowercase()).collect();
+        // Whoever follows a link of ours must be let in.
+        admin_hosts.extend(admin_url.as_ref().and_then(Url::host_str).map(str::to_owned));
         ServerConfig {
             listen: self.listen,
             admin_listen: self.admin_listen,
@@ -179,7 +200,8 @@ impl Raw {
             connections_per_peer: usize::try_from(self.connections_per_peer).unwrap_or(usize::MAX),
             trusted_proxies: self.trusted_proxies.into_iter().map(|network| network.0).collect(),
             tokens,
-            admin_hosts: self.admin_hosts.iter().map(|name| name.to_ascii_lowercase()).collect(),
+            admin_hosts,
+            admin_url: admin_url.map(|url| url.as_str().trim_end_matches('/').to_owned()),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! `tests/architecture.rs` holds this.
 
 pub mod activity;
+pub mod alert;
 pub mod audit;
 pub mod braces;
 pub mod code;

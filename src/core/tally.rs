@@ -28,8 +28,11 @@ pub const OTHERS: &str = "(others)";
 const RUN_MS: u64 = 60_000;
 /// How long trouble is told that nothing good came after.
 const TOLD_MS: u64 = 24 * 3_600_000;
-/// How long types that nothing names are told.
-const TYPES_TOLD_MS: u64 = 7 * 24 * 3_600_000;
+/// How long refusals are told that no genuine delivery came after: an hour without another one.
+const REFUSED_TOLD_MS: u64 = 3_600_000;
+/// How long types that nothing names are told of which there are too many to know each by its name. The
+/// others are told until the mapping names them.
+const OTHERS_TOLD_MS: u64 = 7 * 24 * 3_600_000;
 
 /// How often, and when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -192,17 +195,20 @@ impl SourceTally {
     #[must_use]
     pub fn troubles(&self, now: UnixMs) -> Vec<SourceTrouble> {
         let good_at = self.good_at();
-        let is_on = |seen: Seen, good_at: UnixMs| {
-            seen.within(now, RUN_MS) || (seen.last_at > good_at && seen.within(now, TOLD_MS))
+        let is_on_for = |ms: u64, seen: Seen, good_at: UnixMs| {
+            seen.within(now, RUN_MS) || (seen.last_at > good_at && seen.within(now, ms))
         };
+        let is_on = |seen: Seen, good_at: UnixMs| is_on_for(TOLD_MS, seen, good_at);
         let listed = |words: &BTreeMap<String, Seen>, kind: TroubleKind, counts: &dyn Fn(&str, Seen) -> bool| {
             let of = words.iter().filter(|(name, seen)| counts(name, **seen));
             of.map(|(name, seen)| SourceTrouble { kind, what: name.clone(), seen: *seen }).collect::<Vec<_>>()
         };
-        let mut troubles = listed(&self.refused, TroubleKind::Refused, &|_, seen| is_on(seen, good_at));
+        let mut troubles =
+            listed(&self.refused, TroubleKind::Refused, &|_, seen| is_on_for(REFUSED_TOLD_MS, seen, good_at));
         troubles.extend(listed(&self.full, TroubleKind::Full, &|_, seen| seen.within(now, RUN_MS)));
-        troubles
-            .extend(listed(&self.unnamed_types, TroubleKind::UnnamedType, &|_, seen| seen.within(now, TYPES_TOLD_MS)));
+        troubles.extend(listed(&self.unnamed_types, TroubleKind::UnnamedType, &|name, seen| {
+            name != OTHERS || seen.within(now, OTHERS_TOLD_MS)
+        }));
         // A locale is nothing that anybody misses.
         troubles.extend(listed(&self.dropped, TroubleKind::Dropped, &|field, seen| {
             field != "locale" && is_on(seen, self.whole_at)
@@ -351,7 +357,8 @@ mod tests {
         tally.refused(at(40), "mismatch");
         let trouble = &tally.troubles(at(40))[0];
         assert_eq!((trouble.seen.count, trouble.seen.since), (1, at(40)), "another run");
-        assert_eq!(kinds(&tally, at(40 + 25 * 60)), [], "a day later nobody needs to hear of it");
+        assert_eq!(kinds(&tally, at(40 + 60)).len(), 1);
+        assert_eq!(kinds(&tally, at(40 + 61)), [], "none was refused for an hour");
     }
 
     #[test]
@@ -360,6 +367,7 @@ mod tests {
         tally.unnamed_type(at(0), "employee.created");
         tally.genuine(at(5), Fate::Accepted);
         assert_eq!(kinds(&tally, at(60)), [(TroubleKind::UnnamedType, "employee.created".to_owned(), 1)]);
+        assert_eq!(kinds(&tally, at(60 * 24 * 365)).len(), 1, "a year later it is named nowhere, still");
         tally.forget_named(&toml::from_str("ignore = ['employee.created']").unwrap());
         assert_eq!(kinds(&tally, at(60)), []);
     }

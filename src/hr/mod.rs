@@ -12,11 +12,12 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
-use url::{Host, Url};
+use url::Url;
 
 use crate::core::fetch::login::{Client as OauthClient, token_request};
 use crate::core::fetch::{Api, Credential, HrReply, HrRequest, Method, NoReply, REPLY_BYTES_MAX};
 use crate::core::retry_hint::HINT_HEADERS;
+use crate::peer::is_on_this_machine;
 use crate::secret::LiveSecret;
 
 /// Headers of a reply that are kept beside the hints.
@@ -191,16 +192,6 @@ async fn read(mut response: reqwest::Response) -> HrReply {
         }
     };
     HrReply::Http { status, headers, body: Bytes::from(body), body_complete }
-}
-
-/// What is on this machine is never reached through another.
-fn is_on_this_machine(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
 }
 
 /// An error with its causes, without the URL, which names a person.

@@ -4,11 +4,12 @@ use hyper::Uri;
 use hyper::header::HeaderValue;
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use url::{Host, Url};
+use url::Url;
 
 use super::ClientError;
 use super::tls::Tls;
 use crate::core::reconcile::no_reply::NoReply;
+use crate::peer::is_on_this_machine;
 
 /// Longest head of a proxy's answer that is read.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
@@ -94,22 +95,6 @@ async fn read_status<S: AsyncRead + Unpin>(stream: &mut S) -> Option<u16> {
         if head.len() > HEAD_BYTES_MAX {
             return None;
         }
-    }
-}
-
-/// Loopback addresses, and the names that stand for them (RFC 6761 §6.3).
-fn is_on_this_machine(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(ip)) => ip.is_loopback() || ip.is_unspecified(),
-        Some(Host::Ipv6(ip)) => {
-            let mapped = ip.to_ipv4_mapped().is_some_and(|ip| ip.is_loopback() || ip.is_unspecified());
-            ip.is_loopback() || ip.is_unspecified() || mapped
-        }
-        Some(Host::Domain(name)) => {
-            let name = name.trim_end_matches('.').to_ascii_lowercase();
-            name == "localhost" || name.ends_with(".localhost")
-        }
-        None => false,
     }
 }
 

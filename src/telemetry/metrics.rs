@@ -67,6 +67,8 @@ pub const TIME_TO_POSTMAN_SECONDS: &str = "scim_bridge_time_to_postman_seconds";
 pub const LEASE_TAKE_OVERS_TOTAL: &str = "scim_bridge_lease_take_overs_total";
 /// Leases that were lost while their job was worked on.
 pub const LEASES_LOST_TOTAL: &str = "scim_bridge_leases_lost_total";
+/// Alerts sent, by `outcome`: `delivered`, `failed` (it is tried again) or `given_up`.
+pub const ALERTS_TOTAL: &str = "scim_bridge_alerts_total";
 /// 1, with the `version` that runs.
 pub const BUILD_INFO: &str = "scim_bridge_build_info";
 
@@ -293,6 +295,7 @@ pub const FAMILIES: &[Family] = &[
     ),
     family(LEASE_TAKE_OVERS_TOTAL, Type::Counter, &[], "Lanes taken over from a worker whose lease ran out."),
     family(LEASES_LOST_TOTAL, Type::Counter, &[], "Leases lost while their job was worked on."),
+    family(ALERTS_TOTAL, Type::Counter, &[OUTCOME], "Alerts sent, by what came of it."),
     family(BUILD_INFO, Type::Gauge, &[VERSION], "1, with the version that runs."),
 ];
 

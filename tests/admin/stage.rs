@@ -80,6 +80,7 @@ impl Stage {
             guard: GuardOptions { leaves_max: 5, leaves_percent: 0, address_changes_max: 5, window_ms: 86_400_000 },
             bounds: BoundFigures { entries_max: 1_000, dead_letters_max: 1_000, dead_bytes_max: 1 << 20 },
             settings: Arc::default(),
+            judged: tokio::sync::watch::Sender::new(None),
             activity: ActivityLog::default(),
             process: "this".to_owned(),
             version: "0.0.0-test",

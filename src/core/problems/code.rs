@@ -59,6 +59,9 @@ codes! {
     ProcessVersions = "PROCESS-VERSIONS",
         "Processes of different versions have been running side by side for long.",
         "Finish the upgrade, or go back.";
+    AlertFailing = "ALERT-FAILING",
+        "Alerts do not reach their receiver.",
+        "See the reason; correct `[[alert]] url` or `secret`, or mend the receiver. What it missed is told when it is back.";
     BoundEntries = "BOUND-ENTRIES",
         "The events that wait are near the store's bound; at it, webhooks are answered 503.",
         "See what they wait for, or raise `[store] high_water_jobs`.";

@@ -1,9 +1,11 @@
 //! What is judged: figures over all people, and over the last minute's calls; never a sample.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::core::activity::Activity;
 use crate::core::hold::Holds;
+use crate::core::mapping::Mapping;
 use crate::core::person::{Mark, SourceName};
 use crate::core::processes::Processes;
 use crate::core::tally::SourceTally;
@@ -46,6 +48,8 @@ pub struct Figures {
     pub imports: Vec<ImportFigure>,
     /// People to know of.
     pub marked: Vec<MarkFigure>,
+    /// Receivers of alerts that are not reached.
+    pub alerts: Vec<AlertFigure>,
 }
 
 /// What the last import of a source refused.
@@ -59,6 +63,19 @@ pub struct ImportFigure {
     pub first: String,
     /// When it was imported.
     pub at: UnixMs,
+}
+
+/// A receiver of alerts that is not reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlertFigure {
+    /// Its host.
+    pub host: String,
+    /// Since when.
+    pub since: UnixMs,
+    /// How often it was tried.
+    pub tries: u32,
+    /// What came of the last try.
+    pub reason: String,
 }
 
 /// Dead letters of one code.
@@ -105,12 +122,14 @@ pub struct SourceFigures {
     pub tally: SourceTally,
     /// When the last of its secrets ends; none: never.
     pub secret_until: Option<UnixMs>,
+    /// The present mapping: what it names by now was counted by one that did not.
+    pub mapping: Option<Arc<Mapping>>,
 }
 
 impl SourceFigures {
     /// A source of which nothing is known yet.
     #[must_use]
     pub fn new(name: SourceName) -> Self {
-        Self { name, tally: SourceTally::default(), secret_until: None }
+        Self { name, tally: SourceTally::default(), secret_until: None, mapping: None }
     }
 }

@@ -1,7 +1,7 @@
 //! What needs attention: one judgement over figures, the same in console, API, `status`, alerts and
 //! metrics. "All is well" is what is left where it finds nothing.
 //!
-//! Lives here: the judgement, in `work`, `source` and `people`, and its codes. Not here: how the figures
+//! Lives here: the judgement, in `work`, `source`, `people` and `upkeep`, and its codes. Not here: how the figures
 //! are had.
 
 use std::collections::BTreeMap;
@@ -12,12 +12,13 @@ use serde::{Deserialize, Serialize};
 use super::time::UnixMs;
 
 pub use self::code::ProblemCode;
-pub use self::figures::{BoundFigures, DeadFigure, Figures, ImportFigure, MarkFigure, SourceFigures};
+pub use self::figures::{AlertFigure, BoundFigures, DeadFigure, Figures, ImportFigure, MarkFigure, SourceFigures};
 
 pub mod code;
 pub mod figures;
 mod people;
 mod source;
+mod upkeep;
 mod work;
 
 /// One thing that needs attention.
@@ -29,6 +30,8 @@ pub struct Problem {
     pub subject: String,
     /// What is wrong, in a line.
     pub what: String,
+    /// The same without anything that was received, but for the names of types: alerts leave the house.
+    pub brief: String,
     /// How many people, deliveries, calls or dead letters: all of them.
     pub count: u64,
     /// Since when.
@@ -43,8 +46,13 @@ impl Problem {
     /// By what it is the same problem again.
     #[must_use]
     pub fn key(&self) -> String {
-        format!("{} {}", self.code, self.subject).trim_end().to_owned()
+        key(&self.code, &self.subject)
     }
+}
+
+/// By what a problem with this code, about this, is known.
+pub(super) fn key(code: &str, subject: &str) -> String {
+    format!("{code} {subject}").trim_end().to_owned()
 }
 
 /// A problem while it is judged: where its figures do not say since when, it is remembered.
@@ -52,6 +60,7 @@ struct Found {
     code: String,
     subject: String,
     what: String,
+    brief: Option<String>,
     count: u64,
     since: Option<UnixMs>,
     action: String,
@@ -61,7 +70,12 @@ struct Found {
 impl Found {
     fn new(code: impl Display, what: String, action: &str, count: u64) -> Self {
         let (subject, page) = (String::new(), "/".to_owned());
-        Self { code: code.to_string(), subject, what, count, since: None, action: action.to_owned(), page }
+        Self { code: code.to_string(), subject, what, brief: None, count, since: None, action: action.to_owned(), page }
+    }
+
+    /// What alerts say instead, where `what` repeats something that was received.
+    fn in_brief(self, brief: String) -> Self {
+        Self { brief: Some(brief), ..self }
     }
 
     fn about(self, subject: impl Display) -> Self {
@@ -93,12 +107,14 @@ pub fn problems(figures: &Figures, seen: &Seen) -> Vec<Problem> {
     found.extend(people::imports(figures));
     found.extend(source::quiet(figures));
     found.extend(work::processes(figures));
+    found.extend(upkeep::alerts(figures));
     found.into_iter().map(|found| dated(found, figures.now, seen)).collect()
 }
 
 fn dated(found: Found, now: UnixMs, seen: &Seen) -> Problem {
-    let Found { code, subject, what, count, since, action, page } = found;
-    let mut problem = Problem { code, subject, what, count, since: now, action, page };
+    let Found { code, subject, what, brief, count, since, action, page } = found;
+    let brief = brief.unwrap_or_else(|| what.clone());
+    let mut problem = Problem { code, subject, what, brief, count, since: now, action, page };
     problem.since = since.or_else(|| seen.first.get(&problem.key()).copied()).unwrap_or(now);
     problem
 }
@@ -153,6 +169,7 @@ mod tests {
             code: code.to_owned(),
             subject: text(),
             what: text(),
+            brief: text(),
             count: 1,
             since: UnixMs(since),
             action: text(),

@@ -16,10 +16,11 @@ fn letters(dead: &DeadFigure) -> Found {
     let title = known.map_or("This version does not know what it means.", |code| code.title());
     let advice = known.map_or("Look at them with the version that wrote them.", |code| code.advice());
     let detail = if dead.detail.is_empty() { String::new() } else { format!(" The newest: {}.", dead.detail) };
-    let what = format!("{}: {title}{detail}", counted(dead.count, "dead letter", "dead letters"));
+    let brief = format!("{}: {title}", counted(dead.count, "dead letter", "dead letters"));
+    let what = format!("{brief}{detail}");
     let page = format!("/dead?code={}", dead.code);
     let one = dead.newest_at.filter(|_| dead.count == 1);
-    Found::new(&dead.code, what, advice, dead.count).about("dead").since(one).at(page)
+    Found::new(&dead.code, what, advice, dead.count).in_brief(brief).about("dead").since(one).at(page)
 }
 
 /// People to know of, although nothing blocks them.
@@ -43,8 +44,10 @@ pub(super) fn imports(figures: &Figures) -> Vec<Found> {
     let told = refused.map(|import| {
         let code = ProblemCode::RosterRefused;
         let rows = counted(import.refused, "row", "rows");
-        let what = format!("{rows} of the last roster of {} refused: {}.", import.source, import.first);
-        Found::new(code, what, code.advice(), import.refused).about(&import.source).since(Some(import.at))
+        let brief = format!("{rows} of the last roster of {} refused", import.source);
+        let what = format!("{brief}: {}.", import.first);
+        let found = Found::new(code, what, code.advice(), import.refused).in_brief(format!("{brief}."));
+        found.about(&import.source).since(Some(import.at))
     });
     told.collect()
 }

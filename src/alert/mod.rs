@@ -1,0 +1,278 @@
+//! Telling receivers elsewhere of what needs attention.
+//!
+//! Lives here: whose turn it is, sending, and writing down what came of it. Not here: what to tell, when to
+//! try again, and how it reads (`crate::core::alert`); what needs attention (`crate::core::problems`). A
+//! receiver that hangs holds up nobody: this is a task of its own, and every message has its timeout.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use reqwest::header::CONTENT_TYPE;
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+use tokio::sync::watch;
+use tracing::{debug, info, warn};
+use url::Url;
+
+use crate::clock::{self, Clock};
+use crate::core::alert::message::body;
+use crate::core::alert::{Alerts, DOCUMENT, Format, Message, Receiver, Undelivered};
+use crate::core::problems::Problem;
+use crate::core::retry_hint::{self, HINT_HEADERS};
+use crate::core::signature::{Scheme, ToSign, sign};
+use crate::core::time::UnixMs;
+use crate::peer::is_on_this_machine;
+use crate::secret::LiveSecret;
+use crate::store::{Store, StoreError, documents};
+use crate::telemetry::metrics::{ALERTS_TOTAL, OUTCOME};
+
+/// For a whole exchange: below a turn, so that nobody else sends meanwhile.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// For making a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the turn may take to be given back by a process that stops.
+const LAST_MAX: Duration = Duration::from_secs(1);
+
+/// Why alerts cannot be sent.
+#[derive(Debug, thiserror::Error)]
+#[error("the HTTPS client for alerts could not be made: {0}")]
+pub struct AlertError(String);
+
+/// One receiver.
+#[derive(Debug, Clone)]
+pub struct ReceiverOptions {
+    /// Where to post.
+    pub url: LiveSecret,
+    /// What signs; none: it is not signed.
+    pub secret: Option<LiveSecret>,
+    /// How it is signed.
+    pub scheme: Scheme,
+    /// How a message reads.
+    pub format: Format,
+    /// What stays open is told again after so long.
+    pub repeat_ms: u64,
+}
+
+/// What alerts are sent with.
+pub struct AlertOptions {
+    /// Who is told.
+    pub receivers: Vec<ReceiverOptions>,
+    /// Where the console's pages are, without a slash at its end.
+    pub console: String,
+    /// This process's own id.
+    pub process: String,
+}
+
+/// What needs attention, as it was last judged; none before the first time.
+pub type Judged = Option<Arc<[Problem]>>;
+
+/// Tells receivers. Clones share connections.
+#[derive(Clone)]
+pub struct Alerting {
+    store: Arc<dyn Store>,
+    clock: Clock,
+    options: Arc<AlertOptions>,
+    /// Through the proxy that the environment names, if so.
+    http: reqwest::Client,
+    /// For what is on this machine.
+    local: reqwest::Client,
+}
+
+/// A receiver as it is at this moment.
+struct At<'o> {
+    options: &'o ReceiverOptions,
+    /// By what the document knows it.
+    key: String,
+    url: Url,
+    host: String,
+}
+
+impl Alerting {
+    /// Makes the clients; no connection is opened yet.
+    pub fn new(store: Arc<dyn Store>, clock: Clock, options: AlertOptions) -> Result<Self, AlertError> {
+        // Fails where one is installed already, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = |is_local: bool| {
+            let builder = reqwest::Client::builder()
+                .user_agent(concat!("scim-bridge/", env!("CARGO_PKG_VERSION")))
+                .redirect(reqwest::redirect::Policy::none())
+                .retry(reqwest::retry::never())
+                .timeout(TIMEOUT)
+                .connect_timeout(CONNECT_TIMEOUT)
+                // Messages are rare: a connection that was kept is closed by the other side by then.
+                .pool_max_idle_per_host(0);
+            let builder = if is_local { builder.no_proxy() } else { builder };
+            builder.build().map_err(|error| AlertError(error.to_string()))
+        };
+        Ok(Self { store, clock, options: Arc::new(options), http: client(false)?, local: client(true)? })
+    }
+
+    /// Tells of every judgement that comes, for as long as they come.
+    pub async fn run(self, mut judged: watch::Receiver<Judged>) {
+        while judged.changed().await.is_ok() {
+            let problems = judged.borrow_and_update().clone();
+            let Some(problems) = problems else { continue };
+            if let Err(error) = self.look(&problems).await {
+                // A store that fails is told by whoever needs it.
+                debug!(%error, "alerts could not be looked after");
+            }
+        }
+    }
+
+    /// Lets another process tell at once; for one that stops.
+    pub async fn leave(&self) {
+        let give_back = documents::change(self.store.as_ref(), DOCUMENT, |alerts: &mut Alerts| {
+            alerts.give_back(&self.options.process).then_some(())
+        });
+        if !matches!(tokio::time::timeout(LAST_MAX, give_back).await, Ok(Ok(_))) {
+            debug!("the turn at alerts was not given back: another process takes it a little later");
+        }
+    }
+
+    /// Judges what there is to tell, where it is this process's turn, and sends what is due.
+    pub async fn look(&self, problems: &[Problem]) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let receivers: Vec<At<'_>> = self.options.receivers.iter().filter_map(At::of).collect();
+        let due = documents::change(self.store.as_ref(), DOCUMENT, |alerts: &mut Alerts| {
+            if !alerts.take_turn(now, &self.options.process) {
+                return None;
+            }
+            alerts.receivers.retain(|key, _| receivers.iter().any(|at| at.key == *key));
+            let due = receivers.iter().map(|at| {
+                let receiver = alerts.receivers.entry(at.key.clone()).or_default();
+                receiver.host.clone_from(&at.host);
+                receiver.judge(now, problems, at.options.repeat_ms, &format!("msg_{}", clock::new_name()));
+                receiver.due(now).cloned()
+            });
+            Some(due.collect::<Vec<_>>())
+        });
+        let due = due.await?.unwrap_or_default();
+        let sent = receivers.iter().zip(due).filter_map(|(at, message)| Some((at, message?)));
+        let told: Result<Vec<()>, _> =
+            join_all(sent.map(|(at, message)| self.tell(at, message))).await.into_iter().collect();
+        told.map(|_| ())
+    }
+
+    /// Sends one message, and writes down what came of it.
+    async fn tell(&self, at: &At<'_>, message: Message) -> Result<(), StoreError> {
+        let sent = self.send(at, &message).await;
+        let now = self.clock.now();
+        let write = |alerts: &mut Alerts| {
+            let receiver: &mut Receiver = alerts.receivers.get_mut(&at.key)?;
+            match &sent {
+                Ok(()) => receiver.delivered(now, &message.id).then_some(Written::Delivered),
+                Err(trouble) => match receiver.failed(now, &message.id, &trouble.reason, trouble.asked_ms) {
+                    Undelivered::Again => Some(Written::Failed),
+                    Undelivered::GivenUp => Some(Written::GivenUp),
+                    Undelivered::Stale => None,
+                },
+            }
+        };
+        let Some(written) = documents::change(self.store.as_ref(), DOCUMENT, write).await? else { return Ok(()) };
+        metrics::counter!(ALERTS_TOTAL, OUTCOME => written.as_str()).increment(1);
+        let (host, changes) = (&at.host, message.changes.len());
+        match &sent {
+            Ok(()) => info!(receiver = host, id = message.id, changes, "alert delivered"),
+            Err(trouble) => warn!(
+                receiver = host,
+                id = message.id,
+                reason = trouble.reason,
+                outcome = written.as_str(),
+                "an alert did not arrive"
+            ),
+        }
+        Ok(())
+    }
+
+    async fn send(&self, at: &At<'_>, message: &Message) -> Result<(), Trouble> {
+        let now = self.clock.now();
+        let body = body(message, at.options.format, &self.options.console);
+        let client = if is_on_this_machine(&at.url) { &self.local } else { &self.http };
+        let mut request = client.post(at.url.clone()).header(CONTENT_TYPE, "application/json");
+        if let Some(secret) = &at.options.secret {
+            for (name, value) in signature(&at.options.scheme, &secret.current(), message, &body, now)? {
+                request = request.header(name, value);
+            }
+        }
+        let response = request.body(body).send().await.map_err(|error| Trouble::of(&error))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(());
+        }
+        let hints: Vec<_> = response
+            .headers()
+            .iter()
+            .filter(|(name, _)| HINT_HEADERS.contains(&name.as_str()))
+            .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
+            .collect();
+        let asked_ms = retry_hint::read(&hints, now).map(|hint| hint.at.ms_since(now));
+        Err(Trouble { reason: format!("answered {}", status.as_u16()), asked_ms })
+    }
+}
+
+fn signature(
+    scheme: &Scheme,
+    secret: &SecretString,
+    message: &Message,
+    body: &[u8],
+    now: UnixMs,
+) -> Result<Vec<(String, String)>, Trouble> {
+    // Time and signature are of this try: a receiver refuses old ones. The id stays.
+    let what = ToSign { method: "POST", url: "", body, id: &message.id, at: now };
+    sign(scheme, secret, &what).map_err(|problem| Trouble { reason: problem.to_string(), asked_ms: None })
+}
+
+impl<'o> At<'o> {
+    fn of(options: &'o ReceiverOptions) -> Option<Self> {
+        let address = options.url.current();
+        let address = address.expose_secret().trim();
+        let url = Url::parse(address).ok()?;
+        let host = match (url.host_str()?, url.port()) {
+            (host, Some(port)) => format!("{host}:{port}"),
+            (host, None) => host.to_owned(),
+        };
+        // The address itself may be a secret.
+        let hash = Sha256::new().chain_update(format!("{:?}\0", options.format)).chain_update(address).finalize();
+        Some(Self { options, key: data_encoding::HEXLOWER.encode(&hash[..8]), url, host })
+    }
+}
+
+/// Why a message did not arrive.
+struct Trouble {
+    reason: String,
+    /// When the receiver wants to be asked again, from now.
+    asked_ms: Option<u64>,
+}
+
+impl Trouble {
+    /// Never the error's own text: it may show the address.
+    fn of(error: &reqwest::Error) -> Self {
+        let reason = if error.is_connect() {
+            "no connection"
+        } else if error.is_timeout() {
+            "no answer in time"
+        } else {
+            "the connection broke"
+        };
+        Self { reason: reason.to_owned(), asked_ms: None }
+    }
+}
+
+/// What was written down of a message: the `outcome` of [`ALERTS_TOTAL`].
+#[derive(Debug, Clone, Copy)]
+enum Written {
+    Delivered,
+    Failed,
+    GivenUp,
+}
+
+impl Written {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Failed => "failed",
+            Self::GivenUp => "given_up",
+        }
+    }
+}

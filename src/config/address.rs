@@ -1,0 +1,18 @@
+//! Web addresses, as more than one section has them.
+
+use url::Url;
+
+/// An address that can be spoken to, without a login in it, which no log must show.
+pub(super) fn web_address(text: &str) -> Option<Url> {
+    Url::parse(text).ok().filter(|url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.has_host()
+            && url.username().is_empty()
+            && url.password().is_none()
+    })
+}
+
+/// The same, to which paths are added.
+pub(super) fn base_address(text: &str) -> Option<Url> {
+    web_address(text).filter(|url| url.query().is_none() && url.fragment().is_none())
+}

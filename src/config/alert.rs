@@ -1,0 +1,106 @@
+//! `[[alert]]`: who is told when something needs attention.
+
+use secrecy::ExposeSecret;
+use serde::Deserialize;
+use url::Url;
+
+use super::error::{ConfigCode, ConfigError, Findings};
+use super::presets;
+use super::secret::{Fit, Reader, SecretSpec};
+use crate::core::alert::Format;
+use crate::core::signature::Scheme;
+use crate::peer::is_on_this_machine;
+use crate::secret::LiveSecret;
+
+/// One `[[alert]]`.
+#[derive(Debug, Clone)]
+pub struct AlertConfig {
+    /// Where to post. A secret: whoever has a Slack address can write there.
+    pub url: LiveSecret,
+    /// What signs; none only for Slack's form.
+    pub secret: Option<LiveSecret>,
+    /// How a message reads.
+    pub format: Format,
+    /// What stays open is told again after so long, in hours.
+    pub repeat_h: u64,
+    /// How a message is signed.
+    pub scheme: Scheme,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Raw {
+    url: Option<SecretSpec>,
+    secret: Option<SecretSpec>,
+    #[serde(default)]
+    format: Format,
+    #[serde(default = "repeat_h")]
+    repeat_h: u64,
+}
+
+/// Above a meeting, below a working day.
+fn repeat_h() -> u64 {
+    4
+}
+
+/// How Standard Webhooks are signed: the preset says it once, for both directions.
+fn scheme() -> Option<Scheme> {
+    #[derive(Deserialize)]
+    struct Signed {
+        signature: Scheme,
+    }
+    let preset = presets::built_in(presets::DEFAULT)?;
+    toml::from_str::<Signed>(preset).ok().map(|preset| preset.signature)
+}
+
+/// All receivers that are whole; everything that is wrong with them in any case.
+pub(super) fn build(
+    raw: Vec<Raw>,
+    has_admin_url: bool,
+    read: &mut Reader<'_>,
+    findings: &mut Findings,
+) -> Vec<AlertConfig> {
+    if !raw.is_empty() && !has_admin_url {
+        findings.notice(
+            "alert: `server.admin_url` is not set, so the links in alerts lead to the admin listener's own address"
+                .to_owned(),
+        );
+    }
+    raw.into_iter().enumerate().filter_map(|(n, raw)| one(&raw, n, read, findings)).collect()
+}
+
+fn one(raw: &Raw, n: usize, read: &mut Reader<'_>, findings: &mut Findings) -> Option<AlertConfig> {
+    let at = format!("alert[{n}]");
+    findings.bounds(&format!("{at}.repeat_h"), raw.repeat_h, 1, 720);
+    let scheme = scheme()?;
+    if raw.url.is_none() {
+        let advice = "Give the address to post to, such as \"https://hooks.example.com/bridge\".";
+        findings
+            .push(ConfigError::new(format!("{at}.url"), ConfigCode::Value, "the alert has no address").advise(advice));
+    }
+    let url = raw.url.as_ref().and_then(|url| read.fitting_secret(&format!("{at}.url"), url, Fit::Url, findings));
+    if let Some(host) = url.as_ref().and_then(plain_host) {
+        findings.notice(format!("{at}.url: alerts cross the network to `{host}` in plain http"));
+    }
+    let secret = match (&raw.secret, raw.format) {
+        (Some(secret), _) => {
+            let fit = Fit::Scheme(Box::new(scheme.clone()));
+            read.fitting_secret(&format!("{at}.secret"), secret, fit, findings)
+        }
+        (None, Format::Slack) => None,
+        (None, Format::StandardWebhooks) => {
+            let advice = "Give one of the form `whsec_` and base64 (`echo whsec_$(openssl rand -base64 24)` makes one), which the receiver knows, too; or set format = \"slack\", which is not signed.";
+            findings.push(
+                ConfigError::new(format!("{at}.secret"), ConfigCode::Secret, "the alert has no secret to sign with")
+                    .advise(advice),
+            );
+            None
+        }
+    };
+    Some(AlertConfig { url: url?, secret, format: raw.format, repeat_h: raw.repeat_h, scheme })
+}
+
+/// The host of an address that is spoken to in the open, where that is another machine.
+fn plain_host(url: &LiveSecret) -> Option<String> {
+    let url = Url::parse(url.current().expose_secret().trim()).ok()?;
+    (url.scheme() == "http" && !is_on_this_machine(&url)).then(|| url.host_str().map(str::to_owned)).flatten()
+}
