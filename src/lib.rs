@@ -9,10 +9,12 @@ pub mod config;
 pub mod core;
 pub mod descriptors;
 pub mod hr;
+#[cfg(feature = "stand-ins")]
 pub mod hr_sim;
 pub mod intake;
 pub mod lifecycle;
 pub mod peer;
+#[cfg(feature = "stand-ins")]
 pub mod postman_sim;
 pub mod roster;
 pub mod scim;

@@ -15,6 +15,7 @@ macro_rules! say {
 pub mod api;
 pub mod check;
 pub mod dead;
+#[cfg(feature = "stand-ins")]
 pub mod demo;
 pub mod explain;
 pub mod failure;
@@ -23,6 +24,7 @@ pub mod hold;
 mod payload;
 pub mod people;
 pub mod person;
+#[cfg(feature = "stand-ins")]
 pub mod postman_sim;
 mod request;
 pub mod roster;
@@ -51,6 +53,7 @@ pub struct Cli {
 enum Command {
     /// Run the bridge: take webhooks in, bring them to Postman.
     Serve(serve::ServeArgs),
+    #[cfg(feature = "stand-ins")]
     /// Show the whole thing working: the bridge, a Postman stand-in, signed webhooks, what became of each person.
     Demo(demo::DemoArgs),
     /// Check the configuration, the store, and whether Postman accepts the key.
@@ -85,6 +88,7 @@ enum Command {
     /// The store itself: copy it into another, back it up.
     #[command(subcommand)]
     Store(store::StoreCommand),
+    #[cfg(feature = "stand-ins")]
     /// Run the Postman stand-in by itself.
     PostmanSim(postman_sim::PostmanSimArgs),
 }
@@ -117,6 +121,7 @@ pub fn run(cli: Cli) -> ExitCode {
     let context = Context { config: cli.config, json: cli.json };
     let result = match cli.command {
         Command::Serve(args) => serve::run(&context, &args),
+        #[cfg(feature = "stand-ins")]
         Command::Demo(args) => demo::run(&context, &args),
         Command::Check => check::run(&context),
         Command::Explain(args) => explain::run(&context, &args),
@@ -132,6 +137,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Plan => roster::run_plan(&context),
         Command::Apply(args) => roster::run_apply(&context, &args),
         Command::Store(command) => store::run(&context, &command),
+        #[cfg(feature = "stand-ins")]
         Command::PostmanSim(args) => postman_sim::run(&context, &args),
     };
     match result {

@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "helm"
 VALUES = ROOT / "tests/chart/values"
 MATRIX = sorted(path.stem for path in VALUES.glob("*.yaml"))
+VERSION = yaml.safe_load((CHART / "Chart.yaml").read_text())["version"]
 RELEASE = "rel"
 NAMESPACE = "people"
 

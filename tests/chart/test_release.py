@@ -16,16 +16,19 @@ CARGO = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]
 
 
 def test_the_chart_s_app_is_the_crate():
-    assert CHART_YAML["appVersion"] == CARGO["version"]
+    assert CHART_YAML["version"] == CHART_YAML["appVersion"] == CARGO["version"]
     assert CHART_YAML["name"] == CARGO["name"]
 
 
-def test_the_changelog_begins_with_what_is_released_next():
+def test_the_changelog_is_of_what_is_released():
     """https://keepachangelog.com/en/1.1.0/"""
     text = (ROOT / "CHANGELOG.md").read_text()
-    versions = re.findall(r"^## \[(\d+\.\d+\.\d+)\] - (\d{4}-\d\d-\d\d|unreleased)$", text, re.M)
-    assert versions[0][0] == CARGO["version"]
-    assert not [date for _, date in versions[1:] if date == "unreleased"]
+    assert re.search(r"^## \[(.*)\]", text, re.M)[1] == "Unreleased"
+    dated = re.findall(r"^## \[(\d+)\.(\d+)\.(\d+)\] - \d{4}-\d\d-\d\d$", text, re.M)
+    assert len(dated) == len(re.findall(r"^## ", text, re.M)) - 1, "a version has its day"
+    numbers = [tuple(map(int, it)) for it in dated]
+    assert numbers == sorted(numbers, reverse=True)
+    assert all(it <= tuple(map(int, CARGO["version"].split("."))) for it in numbers)
     assert set(re.findall(r"^### (.*)$", text, re.M)) <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
 
 

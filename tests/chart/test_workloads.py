@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from render import CHART, MATRIX, VALUES, Loader, helm, render
+from render import CHART, MATRIX, VALUES, VERSION, Loader, helm, render
 
 
 def deployment(more=None, name="rel-scim-bridge-intake", values="defaults", **options):
@@ -210,7 +210,7 @@ def test_the_embedded_store_has_one_process_and_a_volume_that_stays():
 
 
 def test_the_image_is_the_one_that_is_named():
-    assert container(deployment())["image"].endswith(":0.1.0")
+    assert container(deployment())["image"].endswith(f":{VERSION}")
     assert container(deployment({"image": {"repository": "r.example.com/b", "tag": "t"}}))["image"] == "r.example.com/b:t"
     digest = render("everything", {"imageRegistry": ""}).one("Deployment")
     assert container(digest)["image"].startswith("registry.example.com/scim-bridge@sha256:")
@@ -230,7 +230,7 @@ def test_the_image_is_the_one_that_is_named():
 def test_one_value_puts_every_image_under_a_mirror(repository, mirrored):
     more = {"image": {"repository": repository}, "imageRegistry": "mirror.example.com/cache"}
     told = {it["image"] for _, spec in render("trial", more).pods() for it in spec["containers"]}
-    assert told == {f"{mirrored}:0.1.0", "mirror.example.com/cache/valkey/valkey:9.1.2"}
+    assert told == {f"{mirrored}:{VERSION}", "mirror.example.com/cache/valkey/valkey:9.1.2"}
     more = {"image": {"repository": repository}, "global": {"imageRegistry": "mirror.example.com/cache"}}
     assert told == {it["image"] for _, spec in render("trial", more).pods() for it in spec["containers"]}
 
