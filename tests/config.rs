@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use scim_bridge::config::{
     Config, ConfigCode, ConfigErrors, EmailChange, LogFormat, PostmanAuth, REFERENCE, Refreshed, StoreDurability,
-    StoreUrl, TokenRole, presets,
+    StoreUrl, TargetChoice, TokenRole, presets,
 };
 use scim_bridge::core::mapping::{Mapping, Names};
 use scim_bridge::core::signature::fields::Tolerance;
@@ -691,4 +691,21 @@ fn what_is_chosen_for_webhooks_holds_for_what_is_read() {
     let read = &config.sources[0].fetch.as_ref().unwrap().api.rules().mapping;
     assert_eq!((read.address_domains.as_slice(), read.names), (&["example.com".to_owned()][..], Names::Legal));
     assert_eq!(format!("{:?}", read.zone), "Europe/Berlin");
+}
+
+#[test]
+fn another_target_than_postman_needs_its_own_address() {
+    let wrong = |text: &str| load(text, &[]).unwrap_err().0[0].to_string();
+    assert_eq!(
+        wrong("[target]\nkind = 'generic-scim'"),
+        "target.kind: CONFIG-VALUE: is `generic-scim`, and `postman.base_url` is Postman's own. Let \
+         `postman.base_url` name the provider's SCIM base URL, the one before `/Users`."
+    );
+    assert!(wrong("[target]\nname = 'Slack'").starts_with("target.name: CONFIG-VALUE:"));
+    let config = load(
+        "[target]\nkind = 'generic-scim'\nname = 'Slack'\n[postman]\nbase_url = 'https://scim.example.com/v2'",
+        &[],
+    );
+    let target = config.unwrap().target;
+    assert_eq!((target.kind, target.name.as_deref()), (TargetChoice::GenericScim, Some("Slack")));
 }

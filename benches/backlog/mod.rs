@@ -13,6 +13,7 @@ use scim_bridge::core::person::{
     Email, EmploymentState, Entry, Event, EventKind, Facts, Name, Person, SourceName, Stated, Word,
 };
 use scim_bridge::core::reconcile::plan::PlanRules;
+use scim_bridge::core::reconcile::target::TargetRules;
 use scim_bridge::core::reconcile::verdict::RetryRules;
 use scim_bridge::postman_sim::{PostmanSim, SimOptions};
 use scim_bridge::scim::{Auth, Client, ClientOptions};
@@ -92,6 +93,7 @@ impl Backlog {
                 pages_max: 20,
                 username_tries: 3,
                 locale: "en-US".to_owned(),
+                target: TargetRules::default(),
             },
             retry: RetryRules {
                 first_ms: 1000,

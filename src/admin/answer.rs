@@ -5,6 +5,7 @@ use crate::core::hold::{Hold, HoldScope, Holds};
 use crate::core::person::job::Finished;
 use crate::core::person::story::Note;
 use crate::core::person::{Document, EmploymentState};
+use crate::core::target_name::said;
 use crate::core::time::UnixMs;
 use crate::store::LaneState;
 
@@ -164,9 +165,8 @@ fn settled(whole: &WholePerson) -> String {
     });
     let how = ended.map_or_else(|| "They are in line.".to_owned(), |(at, outcome)| ended_so(at, outcome));
     if document.switched_off_elsewhere {
-        return format!(
-            "{how} Since then somebody switched them off in Postman, although HR says that they are employed."
-        );
+        let since = said("Since then somebody switched them off in Postman, although HR says that they are employed.");
+        return format!("{how} {since}");
     }
     match document.record.employment.newest().map(|word| word.state) {
         Some(EmploymentState::Left) if document.member.is_some() => format!("{how} HR says that they have left."),
@@ -177,10 +177,11 @@ fn settled(whole: &WholePerson) -> String {
 fn ended_so(at: UnixMs, outcome: Finished) -> String {
     match outcome {
         Finished::Created => {
-            format!("Postman created them at {at}; an invitation e-mail is on its way or accepted.")
+            format!("{} them at {at}; an invitation e-mail is on its way or accepted.", said("Postman created"))
         }
         Finished::Invited => format!(
-            "They were invited at {at}, and Postman does not list them: most likely the invitation is not accepted yet."
+            "They were invited at {at}{}: most likely the invitation is not accepted yet.",
+            said(", and Postman does not list them")
         ),
         Finished::Adopted => format!("They were in the team already, and belong to this record since {at}."),
         Finished::Updated => format!("They were brought in line at {at}."),

@@ -35,7 +35,7 @@ use crate::telemetry::metrics::{Metrics, MetricsError};
 use crate::worker::Worker;
 
 pub use self::open::{open_other_store, open_store};
-pub use self::options::{log_options, plan_rules, scim_client};
+pub use self::options::{log_options, name_target, plan_rules, scim_client, target_rules};
 pub use self::token::TOKEN_FILE;
 
 /// Least time for the listeners to close: answers that are ready are still sent.

@@ -19,7 +19,7 @@ use crate::alert::{AlertOptions, ReceiverOptions};
 use crate::clock::Clock;
 use crate::config::{
     Config, EmailChange, LogConfig, LogFormat, PostmanAuth, RedisConfig, RedisHost, RedisPlace, RedisUrl, SourceConfig,
-    StoreDurability, StoreUrl, UpdatesOfOthers,
+    StoreDurability, StoreUrl, TargetChoice, UpdatesOfOthers,
 };
 use crate::core::guard::GuardOptions;
 use crate::core::hold::ProbePauses;
@@ -28,8 +28,10 @@ use crate::core::mapping::{self, Record};
 use crate::core::person::SourceName;
 use crate::core::problems::{BoundFigures, SourceFigures};
 use crate::core::reconcile::plan::PlanRules;
+use crate::core::reconcile::target::{TargetKind, TargetRules};
 use crate::core::reconcile::verdict::RetryRules;
 use crate::core::roster::Columns;
+use crate::core::target_name;
 use crate::descriptors;
 use crate::hr::{Credentials, HrSystem};
 use crate::intake::{IntakeOptions, Source, SourceSecret};
@@ -91,9 +93,14 @@ pub fn log_options(log: &LogConfig) -> LogOptions {
 /// Whose store it is: the target, and the name that somebody gave the team. Never the key, which rotates.
 pub(super) fn target(config: &Config) -> String {
     let postman = &config.postman;
+    // A store that was kept before there was a choice is Postman's.
+    let kind = match config.target.kind {
+        TargetChoice::Postman => "",
+        TargetChoice::GenericScim => "generic-scim ",
+    };
     match &postman.team {
-        Some(team) => format!("{} ({team})", postman.base_url),
-        None => postman.base_url.clone(),
+        Some(team) => format!("{kind}{} ({team})", postman.base_url),
+        None => format!("{kind}{}", postman.base_url),
     }
 }
 
@@ -174,6 +181,26 @@ pub fn plan_rules(config: &Config) -> PlanRules {
         pages_max: config.postman.look_up_pages_max,
         username_tries: config.retry.username_tries,
         locale: config.postman.locale.clone(),
+        target: target_rules(config),
+    }
+}
+
+/// What is known of the target without asking it.
+#[must_use]
+pub fn target_rules(config: &Config) -> TargetRules {
+    match config.target.kind {
+        TargetChoice::Postman => TargetRules::default(),
+        // An employee id is its member's own only where no other HR system gives the same.
+        TargetChoice::GenericScim => {
+            TargetRules { kind: TargetKind::GenericScim, finds_by_external_id: config.sources.len() == 1 }
+        }
+    }
+}
+
+/// Tells the target's name, for all texts of this process.
+pub fn name_target(config: &Config) {
+    if config.target.kind == TargetChoice::GenericScim {
+        target_name::tell(config.target.name.as_deref().unwrap_or("the target"));
     }
 }
 
@@ -329,6 +356,13 @@ pub(super) fn mappings_hash(sources: &[SourceConfig]) -> String {
     data_encoding::HEXLOWER.encode(&hash.finalize()[..16])
 }
 
+fn target_kind(config: &Config) -> &'static str {
+    match config.target.kind {
+        TargetChoice::Postman => "postman",
+        TargetChoice::GenericScim => "generic-scim",
+    }
+}
+
 /// The engine; its URL may hold a password.
 fn store_kind(url: &StoreUrl) -> &'static str {
     match url {
@@ -349,6 +383,7 @@ pub(super) fn settings(config: &Config) -> Vec<(String, String)> {
         ("store.dead_bytes_max", config.store.dead_bytes_max.to_string()),
         ("store.story_entries_max", config.store.story_entries_max.to_string()),
         ("store.story_keep_days", config.store.story_keep_days.to_string()),
+        ("target.kind", target_kind(config).to_owned()),
         ("postman.base_url", postman.base_url.clone()),
         ("postman.team", postman.team.clone().unwrap_or_default()),
         ("postman.writes_per_minute", postman.writes_per_minute.to_string()),

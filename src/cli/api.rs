@@ -36,6 +36,7 @@ impl Api {
 
     /// The same, of a configuration that is loaded already.
     pub fn of_config(config: &Config) -> Result<Self, Failure> {
+        crate::app::name_target(config);
         let token_file = token_file(&config.store.url);
         let token = match &config.server.admin_token {
             Some(token) => Some((*token.current()).clone()),

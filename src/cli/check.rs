@@ -9,8 +9,9 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::core::code::Code;
 use crate::core::reconcile::no_reply::NoReply;
-use crate::core::reconcile::reply::{Outcome, Reply, classify};
+use crate::core::reconcile::reply::{Outcome, Reply};
 use crate::core::reconcile::request::Request;
+use crate::core::reconcile::target::TargetRules;
 use crate::scim::Client;
 use crate::store::StoreError;
 
@@ -34,6 +35,7 @@ struct Report {
 /// Runs the command: all configuration errors at once, else everything that can be reached.
 pub fn run(context: &Context) -> Result<(), Failure> {
     let config = Config::load_from_process(context.config.as_deref())?;
+    app::name_target(&config);
     let report = block_on(async {
         let mut checks = vec![configuration(&config), store(&config).await];
         checks.extend(postman(&config).await?);
@@ -85,19 +87,20 @@ async fn postman(config: &Config) -> Result<Vec<Checked>, Failure> {
         Some(proxy) => well("postman proxy", format!("calls go through {proxy}")),
         None => well("postman proxy", "none is used"),
     };
-    let (speaks, key) =
-        (ask(&client, "postman", &Request::Discover).await, ask(&client, "postman key", &Request::Probe).await);
+    let target = app::target_rules(config);
+    let speaks = ask(&client, target, "postman", &Request::Discover).await;
+    let key = ask(&client, target, "postman key", &Request::Probe).await;
     Ok(vec![proxy, speaks, key])
 }
 
-async fn ask(client: &Client, what: &'static str, request: &Request) -> Checked {
+async fn ask(client: &Client, target: TargetRules, what: &'static str, request: &Request) -> Checked {
     let reply = client.send(request).await;
     let seen = match &reply {
         Reply::Http(http) => format!("answered {}", http.status),
         Reply::NotSent { reason } | Reply::Lost { reason } => reason.to_string(),
     };
-    let code = match classify(request, None, &reply, Clock::System.now()) {
-        Outcome::Served => return well(what, format!("{seen}: speaks SCIM 2.0")),
+    let code = match target.classify(request, None, &reply, Clock::System.now()) {
+        Outcome::Served(_) => return well(what, format!("{seen}: speaks SCIM 2.0")),
         Outcome::Members(listing) => {
             let members = listing.total.map_or_else(String::new, |total| format!(", {total} members"));
             return well(what, format!("{seen}: the key is accepted{members}"));
@@ -113,6 +116,7 @@ async fn ask(client: &Client, what: &'static str, request: &Request) -> Checked 
         | Outcome::AlreadyMember
         | Outcome::NotMember
         | Outcome::NoFilter
+        | Outcome::NoPatch
         | Outcome::Changed
         | Outcome::UsernameRefused
         | Outcome::AddressRefused { .. }

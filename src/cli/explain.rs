@@ -153,6 +153,7 @@ struct Effect {
 /// Runs the command.
 pub fn run(context: &Context, args: &ExplainArgs) -> Result<(), Failure> {
     let config = Config::load_without_secrets(context.config.as_deref(), process_env())?;
+    crate::app::name_target(&config);
     let source = source_named(&config, &args.source)?;
     let delivery = args.request.as_ref().map(|file| request::read(file)).transpose()?;
     let proof = delivery.as_ref().map(|delivery| Proof::of(source, delivery)).transpose()?;

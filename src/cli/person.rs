@@ -7,6 +7,7 @@ use super::failure::Failure;
 use super::people::print_rows;
 use super::{Context, block_on};
 use crate::admin::api::shapes::{DoneBody, FactBody, JobBody, PeopleBody, PersonBody, PersonRef};
+use crate::core::target_name;
 
 /// Whom to look up.
 #[derive(Debug, Args)]
@@ -138,13 +139,14 @@ fn print_member(person: &PersonBody) {
             let names: Vec<_> =
                 [&member.given_name, &member.family_name].into_iter().flatten().map(String::as_str).collect();
             say!(
-                "\nat Postman: {} ({}), {active}, id {id}, seen {}",
+                "\nat {}: {} ({}), {active}, id {id}, seen {}",
+                target_name::name(),
                 member.user_name,
                 names.join(" "),
                 member.seen_at
             );
         }
-        None => say!("\nat Postman: no member known"),
+        None => say!("\nat {}: no member known", target_name::name()),
     }
 }
 

@@ -12,6 +12,7 @@ use super::failure::Failure;
 use super::{Context, block_on, payload};
 use crate::admin::api::shapes::StatusBody;
 use crate::core::roster::{PlanReport, PlannedPerson};
+use crate::core::target_name::{self, said};
 
 /// The list of members of a large team takes minutes at Postman's rate.
 const TIMEOUT: Duration = Duration::from_mins(15);
@@ -75,7 +76,10 @@ pub fn run_import(context: &Context, args: &ImportArgs) -> Result<(), Failure> {
         for refused in imported.refused.iter().take(SHOWN) {
             say!("  row {}: {}", refused.row, refused.reason);
         }
-        say!("Nothing reaches Postman before `scim-bridge apply`; `scim-bridge plan` tells what it would do.");
+        say!(
+            "{}",
+            said("Nothing reaches Postman before `scim-bridge apply`; `scim-bridge plan` tells what it would do.")
+        );
     })
 }
 
@@ -138,7 +142,7 @@ fn is_confirmed() -> Result<bool, Failure> {
 }
 
 fn print(report: &PlanReport) {
-    say!("{} people in HR, {} members in Postman", report.people, report.members);
+    say!("{} people in HR, {} members in {}", report.people, report.members, target_name::name());
     for (what, people) in [
         ("create", &report.create),
         ("switch on", &report.switch_on),
@@ -148,12 +152,12 @@ fn print(report: &PlanReport) {
         ("adopt", &report.adopt),
         ("blocked", &report.blocked),
         ("incomplete in HR", &report.incomplete),
-        ("in Postman only, never touched", &report.strangers),
+        (said("in Postman only, never touched"), &report.strangers),
     ] {
         list(what, people);
     }
     if report.changes_anything() {
-        say!("{} calls, {:.1} minutes at Postman's rate", report.calls, report.minutes);
+        say!("{} calls, {:.1} minutes {}", report.calls, report.minutes, said("at Postman's rate"));
     } else {
         say!("Nothing would be written.");
     }

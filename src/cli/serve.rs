@@ -5,7 +5,7 @@ use tracing::info;
 
 use super::Context;
 use super::failure::Failure;
-use crate::app::{Bridge, Role, StartError, log_options};
+use crate::app::{Bridge, Role, StartError, log_options, name_target};
 use crate::config::Config;
 use crate::lifecycle::Lifecycle;
 use crate::telemetry::logs;
@@ -32,6 +32,7 @@ enum RoleArg {
 /// Runs the command until a signal stops it.
 pub fn run(context: &Context, args: &ServeArgs) -> Result<(), Failure> {
     let config = Config::load_from_process(context.config.as_deref())?;
+    name_target(&config);
     logs::init(&log_options(&config.log)).map_err(|error| Failure::failed(error.to_string()))?;
     let role = match args.role {
         RoleArg::All => Role::All,

@@ -26,6 +26,7 @@ pub use self::source::{SourceConfig, SourceSecret, UpdatesOfOthers};
 pub use self::store::{
     RedisConfig, RedisHost, RedisPlace, RedisUrl, StoreConfig, StoreDurability, StoreUrl, is_key_prefix,
 };
+pub use self::target::{TargetChoice, TargetConfig};
 pub use self::worker::WorkerConfig;
 
 mod address;
@@ -45,6 +46,7 @@ mod server;
 mod source;
 mod store;
 mod store_url;
+mod target;
 mod tree;
 mod worker;
 
@@ -58,8 +60,10 @@ pub struct Config {
     pub server: ServerConfig,
     /// `[store]`
     pub store: StoreConfig,
-    /// `[postman]`
+    /// `[postman]`: how the target is reached, whoever it is.
     pub postman: PostmanConfig,
+    /// `[target]`
+    pub target: TargetConfig,
     /// `[worker]`
     pub worker: WorkerConfig,
     /// `[retry]`
@@ -86,6 +90,7 @@ struct Raw {
     server: server::Raw,
     store: store::Raw,
     postman: postman::Raw,
+    target: TargetConfig,
     worker: WorkerConfig,
     retry: RetryConfig,
     hold: HoldConfig,
@@ -155,10 +160,13 @@ impl Raw {
         self.guard.check(findings);
         let sources = source::build(self.source, &mut read, findings);
         let alerts = alert::build(self.alert, self.server.has_admin_url(), &mut read, findings);
+        let postman = self.postman.build(&mut read, findings);
+        self.target.check(&postman, findings);
         Config {
             server: self.server.build(&mut read, findings),
             store: self.store.build(&mut read, findings),
-            postman: self.postman.build(&mut read, findings),
+            postman,
+            target: self.target,
             worker: self.worker,
             retry: self.retry,
             hold: self.hold,

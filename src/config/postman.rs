@@ -13,6 +13,9 @@ use crate::secret::LiveSecret;
 /// Where the key is when the configuration does not say.
 pub(super) const KEY_VARIABLE: &str = "POSTMAN_SCIM_KEY";
 
+/// Postman's own, for all regions.
+const BASE_URL: &str = "https://api.getpostman.com/scim/v2";
+
 /// `[postman]`.
 #[derive(Debug, Clone)]
 pub struct PostmanConfig {
@@ -91,10 +94,17 @@ pub(super) struct Raw {
     team: Option<String>,
 }
 
+impl PostmanConfig {
+    /// Whether this is the address that stands where nobody gives another.
+    pub(super) fn is_at_postman(&self) -> bool {
+        self.base_url == BASE_URL
+    }
+}
+
 impl Default for Raw {
     fn default() -> Self {
         Self {
-            base_url: "https://api.getpostman.com/scim/v2".to_owned(),
+            base_url: BASE_URL.to_owned(),
             key: SecretSpec::env(KEY_VARIABLE),
             auth: PostmanAuth::Bearer,
             x_api_key: false,

@@ -29,13 +29,13 @@ macro_rules! codes {
             /// What it means, in a line.
             #[must_use]
             pub fn title(self) -> &'static str {
-                match self { $(Self::$name => $title,)* }
+                $crate::core::target_name::said(match self { $(Self::$name => $title,)* })
             }
 
             /// What to do about it, in a line.
             #[must_use]
             pub fn advice(self) -> &'static str {
-                match self { $(Self::$name => $advice,)* }
+                $crate::core::target_name::said(match self { $(Self::$name => $advice,)* })
             }
         }
 

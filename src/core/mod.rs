@@ -22,4 +22,5 @@ pub mod retry_hint;
 pub mod roster;
 pub mod signature;
 pub mod tally;
+pub mod target_name;
 pub mod time;

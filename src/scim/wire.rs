@@ -4,7 +4,7 @@ use hyper::Method;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
-use crate::core::reconcile::request::{Request, UserToCreate};
+use crate::core::reconcile::request::{Carrier, Request, UserToCreate};
 use crate::core::reconcile::search::PAGE_MEMBERS;
 
 /// What RFC 3986 §2.3 calls unreserved stays; all else is encoded, and so reads the same everywhere: a
@@ -29,28 +29,41 @@ pub struct Wire {
 pub fn encode(request: &Request, locale: &str) -> Wire {
     let read = |target: String| Wire { method: Method::GET, target, if_match: None, body: None };
     let write = |method, target, body| Wire { method, target, if_match: None, body: Some(body) };
-    let patch = |id: &str, operation: Value| {
+    let patch_all = |id: &str, operations: Vec<Value>| {
         let patch = json!({
             "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
-            "Operations": [operation],
+            "Operations": operations,
         });
         write(Method::PATCH, user(id), patch.to_string().into_bytes())
     };
+    let patch = |id: &str, operation: Value| patch_all(id, vec![operation]);
     match request {
         Request::Create(user) => write(Method::POST, "/Users".to_owned(), user_json(user, locale)),
-        Request::Replace { id, body, if_match } => {
+        Request::Replace { id, body, if_match }
+        | Request::SetActive { id, by: Carrier::Put { body, if_match }, .. }
+        | Request::SetUserName { id, by: Carrier::Put { body, if_match }, .. } => {
             Wire { if_match: if_match.clone(), ..write(Method::PUT, user(id), body.clone().into_bytes()) }
         }
-        Request::SetActive { id, active } => patch(id, json!({ "op": "replace", "value": { "active": active } })),
-        Request::SetUserName { id, user_name } => {
+        Request::SetActive { id, active, by: Carrier::Patch } => {
+            patch(id, json!({ "op": "replace", "value": { "active": active } }))
+        }
+        Request::SetUserName { id, user_name, by: Carrier::Patch } => {
             patch(id, json!({ "op": "replace", "path": "userName", "value": user_name }))
         }
-        Request::SetNames { id, given_name, family_name } => {
+        Request::SetNames { id, given_name, family_name, by_path: true } => {
+            let name = name_json(given_name.as_deref(), family_name.as_deref());
+            let operation = |(part, value)| json!({ "op": "replace", "path": format!("name.{part}"), "value": value });
+            patch_all(id, name.into_iter().map(operation).collect())
+        }
+        Request::SetNames { id, given_name, family_name, by_path: false } => {
             let name = name_json(given_name.as_deref(), family_name.as_deref());
             patch(id, json!({ "op": "replace", "value": { "name": name } }))
         }
         Request::Get { id } => read(user(id)),
-        Request::Find { user_name } => read(format!("/Users?filter={}", encoded(&filter(user_name)))),
+        Request::Find { user_name } => read(format!("/Users?filter={}", encoded(&filter("userName", user_name)))),
+        Request::FindExternalId { external_id } => {
+            read(format!("/Users?filter={}", encoded(&filter("externalId", external_id))))
+        }
         Request::Page { start_index } => read(format!("/Users?startIndex={start_index}&count={PAGE_MEMBERS}")),
         Request::Probe => read("/Users?startIndex=1&count=1".to_owned()),
         Request::Discover => read("/ServiceProviderConfig".to_owned()),
@@ -64,9 +77,9 @@ fn user(id: &str) -> String {
     format!("/Users/{segment}")
 }
 
-/// `userName eq "…"` with the value as a JSON string (RFC 7644 §3.4.2.2).
-fn filter(user_name: &str) -> String {
-    format!("userName eq {}", Value::from(user_name))
+/// `attribute eq "…"` with the value as a JSON string (RFC 7644 §3.4.2.2).
+fn filter(attribute: &str, value: &str) -> String {
+    format!("{attribute} eq {}", Value::from(value))
 }
 
 fn encoded(text: &str) -> String {
@@ -156,15 +169,29 @@ mod tests {
         let id = || "7".to_owned();
         for active in [true, false] {
             let operation = json!({ "op": "replace", "value": { "active": active } });
-            assert_eq!(patched(&Request::SetActive { id: id(), active }), operation);
+            assert_eq!(patched(&Request::SetActive { id: id(), active, by: Carrier::Patch }), operation);
         }
         assert_eq!(
-            patched(&Request::SetUserName { id: id(), user_name: "new@example.com".to_owned() }),
+            patched(&Request::SetUserName { id: id(), user_name: "new@example.com".to_owned(), by: Carrier::Patch }),
             json!({ "op": "replace", "path": "userName", "value": "new@example.com" })
         );
         assert_eq!(
-            patched(&Request::SetNames { id: id(), given_name: None, family_name: Some(String::new()) }),
+            patched(&Request::SetNames {
+                id: id(),
+                given_name: None,
+                family_name: Some(String::new()),
+                by_path: false
+            }),
             json!({ "op": "replace", "value": { "name": { "familyName": "" } } })
+        );
+        assert_eq!(
+            patched(&Request::SetNames {
+                id: id(),
+                given_name: None,
+                family_name: Some("King".to_owned()),
+                by_path: true
+            }),
+            json!({ "op": "replace", "path": "name.familyName", "value": "King" })
         );
     }
 

@@ -22,7 +22,7 @@ use crate::core::reconcile::attempt::{AttemptState, Claimed as ClaimedKeys, Conc
 use crate::core::reconcile::owner::{Owner, address_key};
 use crate::core::reconcile::plan::{Step, plan};
 use crate::core::reconcile::refusal::detail_for_story;
-use crate::core::reconcile::reply::{Outcome, Reply, classify};
+use crate::core::reconcile::reply::{Outcome, Reply};
 use crate::core::reconcile::request::Request;
 use crate::core::reconcile::verdict::{Ending, Standing, decide, poisoned};
 use crate::core::time::UnixMs;
@@ -171,12 +171,15 @@ impl Worker {
             return Ok(Tried { has_passed: of_fetch && was_read, ..tried });
         }
         let mut state = AttemptState::new(document, claimed.taken_over, now);
+        state.capabilities = self.learnt.known(now);
         for email in state.addresses_before() {
             if self.store.owner(&address_key(email.lower())).await? == Some(state.document.person.id()) {
                 state.learn_former_address(email, now);
             }
         }
-        let conclusion = match self.conclude(&mut state, &mut guard, &mut run, trial_of).await {
+        let concluded = self.conclude(&mut state, &mut guard, &mut run, trial_of).await;
+        self.learnt.learn(state.capabilities, self.clock.now());
+        let conclusion = match concluded {
             Ok(conclusion) => conclusion,
             Err(interrupted) => {
                 let mut document = state.document;
@@ -295,7 +298,7 @@ impl Worker {
             }
         };
         let now = self.clock.now();
-        let outcome = classify(request, state.sought().as_deref(), &reply, now);
+        let outcome = self.options.plan.target.classify(request, state.sought().as_deref(), &reply, now);
         let meaning = outcome.meaning().to_owned();
         debug!(operation = operation.as_str(), status = reply.status(), meaning, "called");
         let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -471,11 +474,12 @@ fn is_served(outcome: &Outcome) -> bool {
         | Outcome::Member(_)
         | Outcome::Applied
         | Outcome::Members(_)
-        | Outcome::Served
+        | Outcome::Served(_)
         | Outcome::AlreadyMember
         | Outcome::NotMember
         | Outcome::Changed => true,
         Outcome::NoFilter
+        | Outcome::NoPatch
         | Outcome::UsernameRefused
         | Outcome::AddressRefused { .. }
         | Outcome::Permanent(_)

@@ -26,6 +26,7 @@ impl Worker {
             Request::Create(_)
             | Request::Get { .. }
             | Request::Find { .. }
+            | Request::FindExternalId { .. }
             | Request::Page { .. }
             | Request::Replace { .. }
             | Request::SetActive { active: true, .. }

@@ -6,6 +6,7 @@
 //! (`crate::store`), HTTP (`crate::scim`).
 
 mod attempt;
+mod capabilities;
 mod claims;
 mod commit;
 mod fetch;
@@ -37,6 +38,7 @@ use crate::store::{Claim, Store, StoreError};
 use crate::telemetry::activity::ActivityLog;
 
 pub use self::attempt::Attempted;
+use self::capabilities::Learnt;
 use self::claims::Claims;
 use self::fetch::Readers;
 use self::pace::Pace;
@@ -78,6 +80,7 @@ pub struct Worker {
     token_wait: Arc<TokenWait>,
     pace: Arc<Pace>,
     readers: Arc<Readers>,
+    learnt: Arc<Learnt>,
     activity: ActivityLog,
     /// Cancelled when nothing new may begin: people whose call has not begun are given back.
     stop: CancellationToken,
@@ -121,6 +124,7 @@ impl Worker {
             token_wait: Arc::default(),
             pace: Arc::default(),
             readers: Arc::default(),
+            learnt: Arc::default(),
             activity: ActivityLog::default(),
             stop: CancellationToken::new(),
             stop_now: CancellationToken::new(),

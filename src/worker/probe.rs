@@ -6,7 +6,7 @@ use tracing::info;
 
 use super::Worker;
 use crate::core::hold::HoldScope;
-use crate::core::reconcile::reply::{Outcome, classify};
+use crate::core::reconcile::reply::Outcome;
 use crate::core::reconcile::request::Request;
 use crate::core::time::UnixMs;
 use crate::store::{Claim, StoreError};
@@ -66,12 +66,12 @@ impl Worker {
     async fn harmless_probe(&self) -> Result<bool, StoreError> {
         let reply = self.call(&Request::Probe).await;
         let now = self.clock.now();
-        let outcome = classify(&Request::Probe, None, &reply, now);
+        let outcome = self.options.plan.target.classify(&Request::Probe, None, &reply, now);
         info!(status = reply.status(), meaning = outcome.meaning(), "hold probed");
         if let Outcome::RateLimited { until } = outcome {
             self.back_off(now, until).await;
         }
-        Ok(matches!(outcome, Outcome::Members(_) | Outcome::Served))
+        Ok(matches!(outcome, Outcome::Members(_) | Outcome::Served(_)))
     }
 
     /// Whether it is time to look for people who were parked as their hold was lifted.

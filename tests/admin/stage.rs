@@ -27,6 +27,7 @@ use scim_bridge::core::problems::{BoundFigures, SourceFigures};
 use scim_bridge::core::processes::ProcessRole;
 use scim_bridge::core::reconcile::plan::PlanRules;
 use scim_bridge::core::reconcile::request::Operation;
+use scim_bridge::core::reconcile::target::TargetRules;
 use scim_bridge::core::time::UnixMs;
 use scim_bridge::lifecycle::Lifecycle;
 use scim_bridge::peer::TrustedProxies;
@@ -372,6 +373,7 @@ fn roster(store: Arc<Memory>, clock: Clock) -> Roster {
         pages_max: 1,
         username_tries: 3,
         locale: "en-US".to_owned(),
+        target: TargetRules::default(),
     };
     let free = Rate { calls: 0, window_ms: 60_000 };
     Roster::new(store, None, clock, RosterOptions { columns: HashMap::new(), rules, rates: (free, free) })

@@ -35,6 +35,11 @@ pub(crate) struct Home {
 impl Home {
     /// `more` is TOML: tables are merged with what every test needs.
     pub(crate) fn new(sim: &PostmanSim, more: &str) -> Self {
+        Self::at(&sim.base_url(), more)
+    }
+
+    /// With the target at this address.
+    pub(crate) fn at(base_url: &str, more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut config: toml::Table = toml::toml! {
             [server]
@@ -61,7 +66,7 @@ impl Home {
         };
         let data = folder.path().join("data");
         set(&mut config, "store", "url", &format!("embedded:{}", data.display()));
-        set(&mut config, "postman", "base_url", &sim.base_url());
+        set(&mut config, "postman", "base_url", base_url);
         set(&mut config, "postman", "key", KEY);
         config["source"].as_array_mut().unwrap()[0]
             .as_table_mut()

@@ -16,6 +16,7 @@ use scim_bridge::core::person::inbox::{Entry, Word};
 use scim_bridge::core::person::story::{Note, StoryEntry};
 use scim_bridge::core::person::{Document, Person, SourceName};
 use scim_bridge::core::reconcile::plan::PlanRules;
+use scim_bridge::core::reconcile::target::TargetRules;
 use scim_bridge::core::reconcile::verdict::RetryRules;
 use scim_bridge::core::time::UnixMs;
 use scim_bridge::hr::{Credentials, HrSystem};
@@ -256,6 +257,7 @@ fn worker_options() -> WorkerOptions {
             pages_max: 20,
             username_tries: 3,
             locale: "en-US".to_owned(),
+            target: TargetRules::default(),
         },
         retry: RetryRules {
             first_ms: 1_000,

@@ -184,10 +184,10 @@ impl Drop for Server {
 }
 
 /// Ends a server when this process ends without dropping it: killed, or with the server in a static.
-struct Watcher(Child);
+pub(crate) struct Watcher(Child);
 
 impl Watcher {
-    fn over(child: &Child, folder: &Path) -> Self {
+    pub(crate) fn over(child: &Child, folder: &Path) -> Self {
         let watch = r#"while read -r line; do :; done; kill -9 "$0"; rm -rf "$1""#;
         let watcher = Command::new("sh")
             .args(["-c", watch, &child.id().to_string()])

@@ -15,6 +15,7 @@ use scim_bridge::core::person::{
     Document, Email, EmploymentState, Entry, Event, EventKind, Facts, Name, Person, SourceName, Stated, Word,
 };
 use scim_bridge::core::reconcile::plan::PlanRules;
+use scim_bridge::core::reconcile::target::TargetRules;
 use scim_bridge::core::reconcile::verdict::RetryRules;
 use scim_bridge::core::time::UnixMs;
 use scim_bridge::postman_sim::{PostmanSim, SimOptions};
@@ -224,6 +225,7 @@ pub(crate) fn worker_options() -> WorkerOptions {
             pages_max: 20,
             username_tries: 3,
             locale: "en-US".to_owned(),
+            target: TargetRules::default(),
         },
         retry: RULES,
         probe_pauses: PAUSES,

@@ -8,6 +8,7 @@ use super::layout::{self, Nav};
 use super::session::Session;
 use super::{Done, Page, State, go_to};
 use crate::core::hold::{Hold, HoldScope};
+use crate::core::target_name::said;
 use crate::core::time::UnixMs;
 
 /// What was just done.
@@ -135,7 +136,7 @@ fn name(scope: &HoldScope) -> String {
 
 fn meaning(scope: &HoldScope) -> &'static str {
     match scope {
-        HoldScope::All => "Holding everything stops all calls to Postman until you lift it.",
+        HoldScope::All => said("Holding everything stops all calls to Postman until you lift it."),
         HoldScope::Creates => "Holding hires stops new members and switching on; updates go on.",
         HoldScope::Writes => "Holding writes lets people be read, and changes nothing.",
         HoldScope::Deactivations => "Nobody is switched off.",

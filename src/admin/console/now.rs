@@ -10,6 +10,7 @@ use crate::admin::api::shapes::drained_in_s;
 use crate::admin::overview::Overview;
 use crate::core::activity::{HALF_HOUR_MS, Happening, MINUTE_MS};
 use crate::core::problems::{Figures, Problem};
+use crate::core::target_name::said;
 use crate::store::LaneState;
 
 /// What went well, and what did not.
@@ -44,7 +45,7 @@ pub(super) async fn show(state: State, session: Session) -> Page {
 fn wrong(figures: &Figures, problems: &[Problem]) -> Markup {
     html! {
         @if problems.is_empty() {
-            section .well { h1 { "All is well" } p { "What HR says is in Postman, or on its way there." } }
+            section .well { h1 { "All is well" } p { (said("What HR says is in Postman, or on its way there.")) } }
         } @else {
             h1 { @if problems.len() == 1 { "One thing needs attention" } @else { (problems.len()) " things need attention" } }
             ol .problems {
@@ -98,9 +99,9 @@ fn plots(figures: &Figures) -> Markup {
         |title, good, bad| Plot { title, buckets: &activity.half_hours, step_ms: HALF_HOUR_MS, steps: 48, good, bad };
     html! {
         (hour("Deliveries, the last hour", &GOOD_DELIVERIES, &BAD_DELIVERIES).draw(figures.now))
-        (hour("Calls to Postman, the last hour", &GOOD_CALLS, &BAD_CALLS).draw(figures.now))
+        (hour(said("Calls to Postman, the last hour"), &GOOD_CALLS, &BAD_CALLS).draw(figures.now))
         (day("Deliveries, the last day", &GOOD_DELIVERIES, &BAD_DELIVERIES).draw(figures.now))
-        (day("Calls to Postman, the last day", &GOOD_CALLS, &BAD_CALLS).draw(figures.now))
+        (day(said("Calls to Postman, the last day"), &GOOD_CALLS, &BAD_CALLS).draw(figures.now))
     }
 }
 

@@ -12,6 +12,7 @@ use crate::admin::listing;
 use crate::admin::people::{Meant, PersonView, Whom};
 use crate::admin::service::AdminState;
 use crate::core::person::Mark;
+use crate::core::target_name::said;
 use crate::core::time::UnixMs;
 use crate::store::{LaneState, Listed};
 
@@ -98,7 +99,7 @@ fn tabs(whom: &Whom) -> Markup {
 pub(super) fn mark_name(mark: Mark) -> &'static str {
     match mark {
         Mark::AfterClose => "spoken of after a handover",
-        Mark::SwitchedOff => "switched off in Postman",
+        Mark::SwitchedOff => said("switched off in Postman"),
         Mark::Failing => "failing",
     }
 }

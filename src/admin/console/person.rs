@@ -14,6 +14,7 @@ use crate::admin::people::{JobState, WholePerson, parse_person};
 use crate::admin::words;
 use crate::core::person::story::{Note, StoryEntry};
 use crate::core::person::{Document, EmploymentState, Mark, Stamp};
+use crate::core::target_name::said;
 use crate::core::time::UnixMs;
 use crate::store::LaneState;
 
@@ -129,18 +130,19 @@ fn beside(now: UnixMs, document: Option<&Document>) -> Markup {
         (format!("{state} from {}", word.from), word.stamp)
     });
     let active = member.and_then(|member| member.active).map(|active| if active { "active" } else { "inactive" });
+    let postman_has = said("Postman has");
     html! {
         section {
-            h2 { "What HR says, and what Postman has" }
+            h2 { (said("What HR says, and what Postman has")) }
             div .scroll {
                 table .beside {
-                    thead { tr { th { "Fact" } th { "HR says" } th { "Postman has" } } }
+                    thead { tr { th { "Fact" } th { "HR says" } th { (postman_has) } } }
                     tbody {
-                        tr { th scope="row" { "Employment" } td data-name="HR says" { (told(employed.as_ref().map(|(text, _)| text.as_str()), employed.as_ref().map(|(_, stamp)| *stamp))) } td data-name="Postman has" { (has(active)) } }
-                        tr { th scope="row" { "E-mail" } td data-name="HR says" { (told(record.email().map(crate::core::person::Email::as_received), record.email.as_ref().map(|fact| fact.stamp))) } td data-name="Postman has" { (has(member.map(|member| member.user_name.as_str()))) } }
-                        tr { th scope="row" { "Given name" } td data-name="HR says" { (told(record.given_name(), record.given_name.as_ref().map(|fact| fact.stamp))) } td data-name="Postman has" { (has(member.and_then(|member| member.given_name.as_deref()))) } }
-                        tr { th scope="row" { "Family name" } td data-name="HR says" { (told(record.family_name(), record.family_name.as_ref().map(|fact| fact.stamp))) } td data-name="Postman has" { (has(member.and_then(|member| member.family_name.as_deref()))) } }
-                        tr { th scope="row" { "Locale" } td data-name="HR says" { (told(record.locale(), record.locale.as_ref().map(|fact| fact.stamp))) } td data-name="Postman has" { (has(None)) } }
+                        tr { th scope="row" { "Employment" } td data-name="HR says" { (told(employed.as_ref().map(|(text, _)| text.as_str()), employed.as_ref().map(|(_, stamp)| *stamp))) } td data-name=(postman_has) { (has(active)) } }
+                        tr { th scope="row" { "E-mail" } td data-name="HR says" { (told(record.email().map(crate::core::person::Email::as_received), record.email.as_ref().map(|fact| fact.stamp))) } td data-name=(postman_has) { (has(member.map(|member| member.user_name.as_str()))) } }
+                        tr { th scope="row" { "Given name" } td data-name="HR says" { (told(record.given_name(), record.given_name.as_ref().map(|fact| fact.stamp))) } td data-name=(postman_has) { (has(member.and_then(|member| member.given_name.as_deref()))) } }
+                        tr { th scope="row" { "Family name" } td data-name="HR says" { (told(record.family_name(), record.family_name.as_ref().map(|fact| fact.stamp))) } td data-name=(postman_has) { (has(member.and_then(|member| member.family_name.as_deref()))) } }
+                        tr { th scope="row" { "Locale" } td data-name="HR says" { (told(record.locale(), record.locale.as_ref().map(|fact| fact.stamp))) } td data-name=(postman_has) { (has(None)) } }
                     }
                 }
             }
@@ -149,7 +151,7 @@ fn beside(now: UnixMs, document: Option<&Document>) -> Markup {
                     "SCIM id " @match &member.id { Some(id) => code { (id) }, None => "not known: invited, not shown up" }
                     ", last read or written " (layout::time(now, member.seen_at))
                 },
-                None => p .quiet { "No member at Postman is known." },
+                None => p .quiet { (said("No member at Postman is known.")) },
             }
         }
     }

@@ -5,6 +5,7 @@ use crate::core::activity::{Bucket, Happening};
 use crate::core::code::Code;
 use crate::core::hold::{Hold, HoldScope};
 use crate::core::processes::{Process, SILENT_MS};
+use crate::core::target_name::said;
 
 /// Over how long calls are judged.
 const LATELY_MS: u64 = 60_000;
@@ -121,8 +122,11 @@ fn unanswered(figures: &Figures) -> Option<Found> {
     let waiting: Vec<_> = figures.processes.heard(now).filter(waits).collect();
     let since = waiting.iter().filter_map(|process| process.calling_since).min()?;
     let count = u64::try_from(waiting.len()).unwrap_or(u64::MAX);
-    let what =
-        format!("Postman does not answer: the oldest call has been under way for {}.", span(now.ms_since(since)));
+    let what = format!(
+        "{}: the oldest call has been under way for {}.",
+        said("Postman does not answer"),
+        span(now.ms_since(since))
+    );
     let code = Code::ScimUnknownOutcome;
     Some(Found::new(code, what, Code::ScimUnreachable.advice(), count).about("target").since(Some(since)))
 }

@@ -1,5 +1,6 @@
 //! What an attempt knows, and how it learns from each answer.
 
+use super::capabilities::Capabilities;
 use super::owner;
 use super::plan::{PlanRules, address_to_look_for};
 use super::reply::Outcome;
@@ -120,6 +121,8 @@ pub struct AttemptState {
     pub(super) adopted: bool,
     pub(super) refused: Vec<(Aspect, Code, String)>,
     changed: u32,
+    /// What the target can do, where it is known.
+    pub capabilities: Option<Capabilities>,
     /// Whose member was taken over.
     pub taken_from: Vec<Person>,
     /// Claims that this person gives up with the commit.
@@ -154,6 +157,7 @@ impl AttemptState {
             adopted: false,
             refused: Vec::new(),
             changed: 0,
+            capabilities: None,
             taken_from: Vec::new(),
             disowned: Vec::new(),
             calls: 0,
@@ -217,8 +221,12 @@ impl AttemptState {
                 self.shown = None;
             }
             Outcome::Members(listing) => self.search.learn(request, listing),
-            Outcome::NoFilter => self.search.learn_no_filter(),
-            Outcome::Served => {}
+            Outcome::NoFilter => self.search.learn_no_filter(request),
+            Outcome::NoPatch => {
+                let capabilities = self.capabilities.unwrap_or(Capabilities::UNTOLD);
+                self.capabilities = Some(Capabilities { patch: false, ..capabilities });
+            }
+            Outcome::Served(capabilities) => self.capabilities = Some(capabilities),
             Outcome::AlreadyMember => {
                 self.already_member = true;
                 self.search = Search::default();
@@ -324,6 +332,7 @@ impl AttemptState {
             Request::Create(_)
             | Request::Get { .. }
             | Request::Find { .. }
+            | Request::FindExternalId { .. }
             | Request::Page { .. }
             | Request::Probe
             | Request::Discover => {

@@ -26,10 +26,28 @@ pub struct Listing {
     pub fingerprint: u64,
 }
 
-/// Reads a page that begins at `start_index`, and keeps the members whose `userName` has the key
-/// `sought`. None where it is no page, or shows somebody who was asked for without an `id`: it is no
+/// Who is asked for.
+#[derive(Clone, Copy)]
+pub(super) enum Sought<'a> {
+    /// By the key of their `userName`.
+    Address(&'a str),
+    /// By their `externalId`, to the letter (RFC 7643 §3.1).
+    ExternalId(&'a str),
+}
+
+impl Sought<'_> {
+    fn is(self, user_name: Option<&RawValue>, external_id: Option<&RawValue>) -> bool {
+        let text = |value: Option<&RawValue>| value.and_then(|value| json::text(value, USER_NAME_BYTES_MAX));
+        match self {
+            Self::Address(key) => text(user_name).is_some_and(|name| is_address(&name, key)),
+            Self::ExternalId(id) => text(external_id).is_some_and(|other| other == id),
+        }
+    }
+}
+
+/// Reads a page that begins at `start_index`, and keeps the members who are `sought`. None where it is no page, or shows somebody who was asked for without an `id`: it is no
 /// proof that nobody is there.
-pub(super) fn read(body: &[u8], start_index: u32, sought: Option<&str>) -> Option<Listing> {
+pub(super) fn read(body: &[u8], start_index: u32, sought: Option<Sought<'_>>) -> Option<Listing> {
     let [total, resources] = json::pick(json::document(body)?, ["totalResults", "Resources"])?;
     let total = total.and_then(count);
     let mut page = Listing { total, ..Listing::default() };
@@ -44,14 +62,10 @@ pub(super) fn read(body: &[u8], start_index: u32, sought: Option<&str>) -> Optio
     let (mut hasher, mut is_readable) = (DefaultHasher::new(), true);
     json::for_each_element(resources, |row| {
         page.listed = page.listed.saturating_add(1);
-        let [id, user_name] = json::pick(row, ["id", "userName"]).unwrap_or_default();
+        let [id, user_name, external_id] = json::pick(row, ["id", "userName", "externalId"]).unwrap_or_default();
         id.map_or("", RawValue::get).hash(&mut hasher);
         user_name.map_or("", RawValue::get).hash(&mut hasher);
-        let is_sought = sought.is_some_and(|sought| {
-            user_name
-                .and_then(|name| json::text(name, USER_NAME_BYTES_MAX))
-                .is_some_and(|name| is_address(&name, sought))
-        });
+        let is_sought = sought.is_some_and(|sought| sought.is(user_name, external_id));
         if is_sought && page.members.len() < MATCHES_MAX {
             match member::of_object(row, None) {
                 Some(found) if page.members.iter().all(|known| known.id != found.id) => page.members.push(found),

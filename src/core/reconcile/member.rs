@@ -70,30 +70,37 @@ fn version_of(version: Option<String>, etag: Option<&str>) -> Option<String> {
     not_blank(chosen).filter(|_| fits_a_header)
 }
 
-/// The body of a PUT: what was read, with the names that HR says (`""` for a name that it says is none;
-/// none where it says nothing).
+/// What a PUT changes of what was read.
+#[derive(Clone, Copy, Default)]
+pub struct Changes<'a> {
+    /// The given name that HR says; `""` where it says that there is none, none where it says nothing.
+    pub given: Option<&'a str>,
+    /// The family name, likewise.
+    pub family: Option<&'a str>,
+    /// The address.
+    pub user_name: Option<&'a str>,
+    /// The switch.
+    pub active: Option<bool>,
+    /// Told where there was none.
+    pub external_id: &'a str,
+    /// Told with `groups` where they were not shown, as in the published samples; none: neither is.
+    pub locale: Option<&'a str>,
+}
+
+/// The body of a PUT: what was read, with the changes. None where there is no object to go by, and where
+/// `active` could be read nowhere, as a PUT could switch somebody on.
 ///
 /// - `meta` is left out: it is the server's (RFC 7643 §3.1).
-/// - `active` is as read. Where it could not be read, the last word known (`active`) is written; with
-///   neither there is no body, as a PUT could switch somebody on.
-/// - `externalId` is set only where there was none; `groups` and `locale` only where they were not
-///   shown, to what the published samples send.
+/// - `externalId` is set only where there was none; `groups` and `locale` only where they were not shown.
 /// - `name.formatted` stays unless it still tells a name that is changed here: with the old name it
 ///   would contradict, and a target that reads names out of it would take the change back. `displayName`
 ///   and `nickName` stay as they are: people choose them.
 #[must_use]
-pub fn replacement(
-    member: &Member,
-    given: Option<&str>,
-    family: Option<&str>,
-    external_id: &str,
-    locale: &str,
-    active: Option<bool>,
-) -> Option<String> {
-    let active = match (member.active, active) {
-        (Active::On | Active::Off, _) => None,
-        (Active::Unknown, known) => Some(known?),
-    };
+pub fn replacement(member: &Member, changes: &Changes<'_>) -> Option<String> {
+    let Changes { given, family, user_name, active, external_id, locale } = *changes;
+    if member.active == Active::Unknown && active.is_none() {
+        return None;
+    }
     let names = Names { member, given, family };
     let mut body = Object::new();
     let (mut has_schemas, mut has_name, mut has_external_id, mut has_locale, mut has_groups, mut has_active) =
@@ -105,6 +112,7 @@ pub fn replacement(
                 has_name = true;
                 return body.raw(key, &names.written_over(Some(value)));
             }
+            "username" if user_name.is_some() => return body.text(key, user_name.unwrap_or_default()),
             "active" if active.is_some() => {
                 has_active = true;
                 return body.raw(key, if active == Some(true) { "true" } else { "false" });
@@ -134,11 +142,13 @@ pub fn replacement(
     if !has_external_id {
         body.text("externalId", external_id);
     }
-    if !has_locale {
-        body.text("locale", locale);
-    }
-    if !has_groups {
-        body.raw("groups", "[]");
+    if let Some(locale) = locale {
+        if !has_locale {
+            body.text("locale", locale);
+        }
+        if !has_groups {
+            body.raw("groups", "[]");
+        }
     }
     Some(body.ended())
 }

@@ -10,7 +10,8 @@ fn member(json: &str) -> Member {
 const ADA: &str = r#"{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"id":"7","userName":"ada@example.com","externalId":"okta-1","name":{"givenName":"Ada","middleName":"Augusta","familyName":"Lovelace"},"active":true,"locale":"de-DE","groups":[{"value":"g1"}],"urn:ext":{"n":1.50e3},"meta":{"version":"W/\"1\""}}"#;
 
 fn replaced(json: &str, given: Option<&str>, family: Option<&str>) -> String {
-    replacement(&member(json), given, family, "E-1", "en-US", None).unwrap()
+    let changes = Changes { given, family, external_id: "E-1", locale: Some("en-US"), ..Changes::default() };
+    replacement(&member(json), &changes).unwrap()
 }
 
 #[test]
@@ -78,9 +79,14 @@ fn active_is_as_read_and_without_it_there_is_no_body() {
     ] {
         let read = member(&ADA.replace("\"active\":true", &format!("\"active\":{written}")));
         assert_eq!(read.active, active, "{written}");
-        let body = |known| replacement(&read, None, Some("King"), "E-1", "en-US", known);
+        let body = |active| {
+            replacement(&read, &Changes { family: Some("King"), external_id: "E-1", active, ..Changes::default() })
+        };
         match active {
-            Active::On | Active::Off => assert!(body(Some(true)).unwrap().contains(&format!("\"active\":{written},"))),
+            Active::On | Active::Off => {
+                assert!(body(None).unwrap().contains(&format!("\"active\":{written},")));
+                assert!(body(Some(false)).unwrap().contains("\"active\":false,"));
+            }
             Active::Unknown => {
                 assert_eq!(body(None), None);
                 assert!(body(Some(false)).unwrap().contains("\"active\":false,"));
@@ -89,7 +95,18 @@ fn active_is_as_read_and_without_it_there_is_no_body() {
     }
     let hidden = member(r#"{"id":"7","userName":"a@b.c"}"#);
     assert_eq!(hidden.active, Active::Unknown);
-    assert!(replacement(&hidden, None, None, "E", "en", Some(false)).unwrap().contains("\"active\":false"));
+    let off = Changes { active: Some(false), external_id: "E", ..Changes::default() };
+    assert!(replacement(&hidden, &off).unwrap().contains("\"active\":false"));
+}
+
+#[test]
+fn one_attribute_changes_and_all_else_stays_where_there_is_no_patch() {
+    let changed = |changes: Changes| replacement(&member(ADA), &Changes { external_id: "E-1", ..changes }).unwrap();
+    let without_meta = ADA.replace(r#","meta":{"version":"W/\"1\""}"#, "");
+    let off = changed(Changes { active: Some(false), ..Changes::default() });
+    assert_eq!(off, without_meta.replace(r#""active":true"#, r#""active":false"#));
+    let moved = changed(Changes { user_name: Some("ada@new.example"), ..Changes::default() });
+    assert_eq!(moved, without_meta.replace("ada@example.com", "ada@new.example"));
 }
 
 #[test]

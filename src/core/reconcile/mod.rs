@@ -5,6 +5,7 @@
 //! here: HTTP and JSON on the wire (`crate::scim`), and when anything is done (`crate::worker`).
 
 pub mod attempt;
+pub mod capabilities;
 mod json;
 pub mod listing;
 pub mod member;
@@ -17,9 +18,12 @@ pub mod reply;
 pub mod request;
 pub mod search;
 pub mod suspicion;
+pub mod target;
 pub mod verdict;
 
 #[cfg(test)]
 mod plan_tests;
+#[cfg(test)]
+mod target_tests;
 #[cfg(test)]
 mod team_tests;

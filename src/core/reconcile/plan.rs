@@ -8,10 +8,12 @@
 use std::collections::BTreeSet;
 
 use super::attempt::{Aspect, AttemptState, Conclusion, try_again};
-use super::member::replacement;
+use super::capabilities::Capabilities;
+use super::member::{Changes, replacement};
 use super::owner::{address_key, id_key};
-use super::request::{Active, Member, Operation, Request, UserToCreate};
+use super::request::{Active, Carrier, Member, Operation, Request, UserToCreate};
 use super::search::{Found, Step as Look};
+use super::target::TargetRules;
 use crate::core::code::Code;
 use crate::core::person::email::compare_key;
 use crate::core::person::job::Finished;
@@ -42,6 +44,8 @@ pub struct PlanRules {
     pub username_tries: u32,
     /// `locale` of members whose HR system tells none.
     pub locale: String,
+    /// Whose SCIM it is.
+    pub target: TargetRules,
 }
 
 /// The next step.
@@ -70,6 +74,13 @@ enum Standing {
 pub fn plan(state: &mut AttemptState, rules: &PlanRules, now: UnixMs) -> Step {
     if let Some(end) = &state.end {
         return Step::Finish(end.clone());
+    }
+    let Some(capabilities) = state.capabilities.or(rules.target.capabilities()) else {
+        return Step::Send(Request::Discover);
+    };
+    state.capabilities = Some(capabilities);
+    if !capabilities.filter {
+        state.search.never_filter();
     }
     let standing = standing(&state.document, rules, now);
     if let Some(member) = state.shown.clone() {
@@ -108,6 +119,14 @@ fn look(state: &mut AttemptState, rules: &PlanRules, standing: Standing, now: Un
     let created_at = state.document.member.as_ref().and_then(|known| known.created_at);
     if state.stale_id.is_some() && !state.in_doubt && within(created_at, rules.read_lag_ms, now) {
         return finish(try_again(Code::ScimLag, None, true));
+    }
+    if rules.target.finds_by_external_id && !state.in_doubt {
+        match state.search.next_by_external_id(&state.document.person.employee_id) {
+            Look::Send(request) => return Step::Send(request),
+            Look::Ended(Found::One(member)) => return adopt(state, rules, &member.clone(), standing, now),
+            Look::Ended(Found::Several) => return blocked(Code::ScimAmbiguous, "after the look-up by externalId"),
+            Look::Ended(Found::Nobody { .. }) => {}
+        }
     }
     let Some(email) = address_to_look_for(&state.document) else {
         return finish(match standing {
@@ -284,10 +303,10 @@ fn bring(state: &mut AttemptState, rules: &PlanRules, member: &Member, standing:
         return step;
     }
     let word = state.document.record.employment.at(now).copied();
-    let write = switch_off(state, &seen, member, standing)
-        .or_else(|| readdress(state, &seen, member, rules))
-        .or_else(|| switch_on(state, &seen, member, standing, word.as_ref()))
-        .or_else(|| rename(state, &seen, member, rules));
+    let write = switch_off(state, &seen, member, standing, rules)
+        .or_else(|| readdress(state, &seen, member, standing, rules))
+        .or_else(|| switch_on(state, &seen, member, standing, rules, word.as_ref()))
+        .or_else(|| rename(state, &seen, member, standing, rules));
     // Whoever is written, or is new to us, is claimed first: the member may have been handed over.
     let is_new = state.known.as_ref().and_then(|known| known.id.as_deref()) != Some(&member.id);
     let mut keys = Vec::new();
@@ -386,15 +405,31 @@ fn differs(state: &AttemptState, seen: &Seen, standing: Standing) -> bool {
     membership || address || names_differ(state, seen)
 }
 
-fn switch_off(state: &AttemptState, seen: &Seen, member: &Member, standing: Standing) -> Option<Step> {
+fn switch_off(
+    state: &mut AttemptState,
+    seen: &Seen,
+    member: &Member,
+    standing: Standing,
+    rules: &PlanRules,
+) -> Option<Step> {
     let is_needed = standing == Standing::Left
         && seen.active != Active::Off
         && !state.is_refused(Aspect::Membership)
         && !state.wrote.contains(&Operation::SetActive);
-    is_needed.then(|| Step::Send(Request::SetActive { id: member.id.clone(), active: false }))
+    if !is_needed {
+        return None;
+    }
+    let by = carrier(state, rules, member, Aspect::Membership, Changes { active: Some(false), ..Changes::default() })?;
+    Some(Step::Send(Request::SetActive { id: member.id.clone(), active: false, by }))
 }
 
-fn readdress(state: &mut AttemptState, seen: &Seen, member: &Member, rules: &PlanRules) -> Option<Step> {
+fn readdress(
+    state: &mut AttemptState,
+    seen: &Seen,
+    member: &Member,
+    standing: Standing,
+    rules: &PlanRules,
+) -> Option<Step> {
     let email = state.document.record.email().filter(|email| !email.is(&seen.user_name))?.clone();
     if state.is_refused(Aspect::Address) {
         return None;
@@ -411,7 +446,11 @@ fn readdress(state: &mut AttemptState, seen: &Seen, member: &Member, rules: &Pla
     if !state.disowned.contains(&given_up) {
         state.disowned.push(given_up);
     }
-    Some(Step::Send(Request::SetUserName { id: member.id.clone(), user_name: email.lower().to_owned() }))
+    let user_name = email.lower().to_owned();
+    let active = active_to_put(seen, member, standing);
+    let changes = Changes { user_name: Some(&user_name), active, ..Changes::default() };
+    let by = carrier(state, rules, member, Aspect::Address, changes)?;
+    Some(Step::Send(Request::SetUserName { id: member.id.clone(), user_name, by }))
 }
 
 fn switch_on(
@@ -419,6 +458,7 @@ fn switch_on(
     seen: &Seen,
     member: &Member,
     standing: Standing,
+    rules: &PlanRules,
     word: Option<&EmploymentWord>,
 ) -> Option<Step> {
     if standing != Standing::Employed || seen.active == Active::On || state.is_refused(Aspect::Membership) {
@@ -429,25 +469,89 @@ fn switch_on(
     if !is_new || !has_hrs_address || state.wrote.contains(&Operation::SetActive) {
         return None;
     }
-    Some(Step::Send(Request::SetActive { id: member.id.clone(), active: true }))
+    let by = carrier(state, rules, member, Aspect::Membership, Changes { active: Some(true), ..Changes::default() })?;
+    Some(Step::Send(Request::SetActive { id: member.id.clone(), active: true, by }))
 }
 
-fn rename(state: &mut AttemptState, seen: &Seen, member: &Member, rules: &PlanRules) -> Option<Step> {
+fn rename(
+    state: &mut AttemptState,
+    seen: &Seen,
+    member: &Member,
+    standing: Standing,
+    rules: &PlanRules,
+) -> Option<Step> {
     if !names_differ(state, seen) || state.is_refused(Aspect::Names) {
         return None;
     }
-    let record = &state.document.record;
     let (given_name, family_name) = state.wanted_names(member);
-    // Where the switch is not shown, the last word known; where there is none, no PUT: it could switch
-    // somebody on.
-    let active = member.active.known().or(seen.active.known());
-    let locale = record.locale().unwrap_or(&rules.locale);
-    let employee_id = &state.document.person.employee_id;
-    let body = replacement(member, given_name.as_deref(), family_name.as_deref(), employee_id, locale, active);
-    Some(Step::Send(match body {
-        Some(body) => Request::Replace { id: member.id.clone(), body, if_match: member.version.clone() },
-        None => Request::SetNames { id: member.id.clone(), given_name, family_name },
-    }))
+    let capabilities = state.capabilities.unwrap_or(Capabilities::UNTOLD);
+    let active = if capabilities.patch {
+        // Where the switch is not shown, the last word known; where there is none, no PUT: it could switch
+        // somebody on.
+        seen.active.known().filter(|_| member.active == Active::Unknown)
+    } else {
+        active_to_put(seen, member, standing)
+    };
+    let changes =
+        Changes { given: given_name.as_deref(), family: family_name.as_deref(), active, ..Changes::default() };
+    let body = (!rules.target.patches_names(capabilities)).then(|| put(state, rules, member, changes)).flatten();
+    match body {
+        Some(body) => {
+            let if_match = version_to_match(member, capabilities);
+            Some(Step::Send(Request::Replace { id: member.id.clone(), body, if_match }))
+        }
+        None if capabilities.patch => {
+            let by_path = rules.target.patches_names(capabilities);
+            Some(Step::Send(Request::SetNames { id: member.id.clone(), given_name, family_name, by_path }))
+        }
+        None => {
+            state.refuse(Aspect::Names, Code::ScimNotApplied, Operation::Get);
+            None
+        }
+    }
+}
+
+/// How a change of one attribute goes out. None where it cannot: the aspect is refused then.
+fn carrier(
+    state: &mut AttemptState,
+    rules: &PlanRules,
+    member: &Member,
+    aspect: Aspect,
+    changes: Changes<'_>,
+) -> Option<Carrier> {
+    let capabilities = state.capabilities.unwrap_or(Capabilities::UNTOLD);
+    if capabilities.patch {
+        return Some(Carrier::Patch);
+    }
+    let Some(body) = put(state, rules, member, changes) else {
+        state.refuse(aspect, Code::ScimNotApplied, Operation::Get);
+        return None;
+    };
+    Some(Carrier::Put { body, if_match: version_to_match(member, capabilities) })
+}
+
+fn put(state: &AttemptState, rules: &PlanRules, member: &Member, changes: Changes<'_>) -> Option<String> {
+    let document = &state.document;
+    let locale = document.record.locale().unwrap_or(&rules.locale);
+    let locale = rules.target.completes_replacements().then_some(locale);
+    replacement(member, &Changes { external_id: &document.person.employee_id, locale, ..changes })
+}
+
+fn version_to_match(member: &Member, capabilities: Capabilities) -> Option<String> {
+    member.version.clone().filter(|_| capabilities.etag)
+}
+
+/// The switch in a PUT at a target that knows no PATCH and does not show it: the last word known, else
+/// what HR says, as the PUT may be taken for one that switches.
+fn active_to_put(seen: &Seen, member: &Member, standing: Standing) -> Option<bool> {
+    if member.active != Active::Unknown {
+        return None;
+    }
+    seen.active.known().or(match standing {
+        Standing::Employed => Some(true),
+        Standing::Left => Some(false),
+        Standing::Unsaid => None,
+    })
 }
 
 fn names_differ(state: &AttemptState, seen: &Seen) -> bool {

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use super::attempt::{AttemptState, Claimed, Conclusion};
 use super::owner::Owner;
 use super::plan::{PlanRules, Step, plan};
-use super::reply::classify;
 use super::suspicion::Suspicions;
+use super::target::{TargetKind, TargetRules};
 use super::team_tests::{Fault, Team};
 use super::verdict::{Ending, RetryRules, Standing, decide};
 use crate::core::code::Code;
@@ -31,7 +31,7 @@ const RULES: RetryRules = RetryRules {
     take_overs_max: 100,
 };
 
-fn rules() -> PlanRules {
+fn rules(target: TargetRules) -> PlanRules {
     PlanRules {
         read_lag_ms: 60_000,
         changes_addresses: true,
@@ -39,6 +39,7 @@ fn rules() -> PlanRules {
         pages_max: 20,
         username_tries: 3,
         locale: "en-US".to_owned(),
+        target,
     }
 }
 
@@ -62,29 +63,30 @@ fn facts(employment: Option<EmploymentState>, email: &str, given: &str, family: 
     }
 }
 
-fn hire(at: i64, email: &str, given: &str, family: &str) -> Event {
+pub(super) fn hire(at: i64, email: &str, given: &str, family: &str) -> Event {
     let facts = facts(Some(EmploymentState::Employed), email, given, family);
     Event { person: person("E-1"), kind: EventKind::Hire, at: Some(UnixMs(at)), facts }
 }
 
-fn update(at: i64, email: &str, given: &str, family: &str) -> Event {
+pub(super) fn update(at: i64, email: &str, given: &str, family: &str) -> Event {
     let facts = facts(None, email, given, family);
     Event { person: person("E-1"), kind: EventKind::Update, at: Some(UnixMs(at)), facts }
 }
 
-fn leave(at: i64) -> Event {
+pub(super) fn leave(at: i64) -> Event {
     let facts = facts(Some(EmploymentState::Left), "-", "-", "-");
     Event { person: person("E-1"), kind: EventKind::Leave, at: Some(UnixMs(at)), facts }
 }
 
 /// One world: a team, people's documents, and who owns what.
-#[derive(Clone)]
-struct World {
-    team: Team,
-    people: BTreeMap<String, Document>,
+#[derive(Debug, Clone)]
+pub(super) struct World {
+    pub(super) team: Team,
+    target: TargetRules,
+    pub(super) people: BTreeMap<String, Document>,
     claims: BTreeMap<String, String>,
     suspicions: Suspicions,
-    now: UnixMs,
+    pub(super) now: UnixMs,
     seq: u64,
     faults: Vec<Fault>,
     /// After so many calls a worker dies, before it commits.
@@ -93,9 +95,10 @@ struct World {
 }
 
 impl World {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             team: Team::default(),
+            target: TargetRules::default(),
             people: BTreeMap::new(),
             claims: BTreeMap::new(),
             suspicions: Suspicions::default(),
@@ -107,8 +110,14 @@ impl World {
         }
     }
 
+    /// With another provider than Postman.
+    pub(super) fn of_a_provider(team: Team) -> Self {
+        let target = TargetRules { kind: TargetKind::GenericScim, finds_by_external_id: true };
+        Self { team: Team { patches_names: true, ..team }, target, ..Self::new() }
+    }
+
     /// Folds a batch of one person's events and works on them until they stand somewhere.
-    fn tell(&mut self, events: &[Event]) -> Ending {
+    pub(super) fn tell(&mut self, events: &[Event]) -> Ending {
         let who = events[0].person.clone();
         let entries = events.iter().map(|event| {
             self.seq += 1;
@@ -159,9 +168,10 @@ impl World {
 
     fn attempt(&mut self, document: Document, taken_over: bool) -> Option<Ending> {
         let me = document.person.to_string();
+        let rules = rules(self.target);
         let mut state = AttemptState::new(document, taken_over, self.now);
         let conclusion = loop {
-            match plan(&mut state, &rules(), self.now) {
+            match plan(&mut state, &rules, self.now) {
                 Step::Finish(conclusion) => break conclusion,
                 Step::Own(keys) => {
                     let claimed = self.own(&me, &keys, &state.document);
@@ -176,8 +186,8 @@ impl World {
                     }
                     self.now = self.now.plus_ms(10);
                     let sought = state.sought();
-                    let outcome = classify(&request, sought.as_deref(), &reply, self.now);
-                    state.learn(&rules(), &request, outcome, self.now);
+                    let outcome = self.target.classify(&request, sought.as_deref(), &reply, self.now);
+                    state.learn(&rules, &request, outcome, self.now);
                     assert!(self.team.calls.len() < 4_000, "calls without end");
                 }
             }
@@ -211,18 +221,18 @@ impl World {
         claimed
     }
 
-    fn calls(&self) -> Vec<&str> {
+    pub(super) fn calls(&self) -> Vec<&str> {
         self.team.calls.iter().map(String::as_str).collect()
     }
 }
 
-fn shown(user: &Value) -> (String, String, String, bool) {
+pub(super) fn shown(user: &Value) -> (String, String, String, bool) {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let name = &user["name"];
     (text(&user["userName"]), text(&name["givenName"]), text(&name["familyName"]), user["active"] == true)
 }
 
-fn ada(given: &str, family: &str, active: bool) -> (String, String, String, bool) {
+pub(super) fn ada(given: &str, family: &str, active: bool) -> (String, String, String, bool) {
     ("ada@example.com".to_owned(), given.to_owned(), family.to_owned(), active)
 }
 
@@ -461,6 +471,17 @@ fn any_fault() -> impl Strategy<Value = Fault> {
     ]
 }
 
+/// Postman, and providers that can do all, or as little as the RFC allows.
+fn any_world() -> impl Strategy<Value = World> {
+    let provider = |no_patch, no_filter| World::of_a_provider(Team { no_patch, no_filter, ..Team::default() });
+    prop_oneof![
+        3 => Just(World::new()),
+        1 => Just(provider(false, false)),
+        1 => Just(provider(true, false)),
+        1 => Just(provider(true, true)),
+    ]
+}
+
 /// Address, names and employment as recorded; and the members, each with address, names and whether active.
 type End =
     (Option<String>, Option<String>, Option<String>, Option<EmploymentState>, Vec<(String, String, String, bool)>);
@@ -493,16 +514,17 @@ proptest! {
         again in prop::collection::vec(0_usize..5, 0..4),
         faults in prop::collection::vec(any_fault(), 0..12),
         crashes in prop::collection::vec(1_usize..25, 0..3),
+        world in any_world(),
     ) {
         // Somebody whose address HR never told can be found by nobody.
         events[0] = (1, 1, 1, 1);
         let events: Vec<Event> = events.into_iter().enumerate().map(|(n, event)| event_of(n, event)).collect();
-        let mut plain = World::new();
+        let mut plain = world.clone();
         for event in &events {
             plain.tell(std::slice::from_ref(event));
             plain.now = plain.now.plus_ms(120_000);
         }
-        let mut other = World::new();
+        let mut other = world;
         let mut crashes = crashes;
         crashes.sort_unstable();
         (other.faults, other.crashes) = (faults, crashes);

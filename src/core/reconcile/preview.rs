@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::attempt::{AttemptState, Claimed, Conclusion};
+use super::capabilities::Capabilities;
 use super::listing::Listing;
 use super::owner::Owner;
 use super::plan::{PlanRules, Step, plan};
@@ -75,6 +76,8 @@ pub fn preview(
     }
     let mut member = listed.cloned();
     let mut state = AttemptState::new(document, false, now);
+    // Whatever a provider can do, its calls are as many.
+    state.capabilities = Some(Capabilities::POSTMAN);
     for _ in 0..STEPS_MAX {
         match plan(&mut state, rules, now) {
             Step::Finish(conclusion) => {
@@ -134,7 +137,7 @@ fn answer(request: &Request, member: &mut Option<Member>) -> Outcome {
             });
             return Outcome::Created(member.clone().map(Box::new));
         }
-        Request::Find { .. } | Request::Page { .. } => {
+        Request::Find { .. } | Request::FindExternalId { .. } | Request::Page { .. } => {
             let members: Vec<Member> = member.iter().cloned().collect();
             let listed = u32::try_from(members.len()).unwrap_or(u32::MAX);
             return Outcome::Members(Listing { members, listed, total: Some(listed), ..Listing::default() });
@@ -162,7 +165,7 @@ fn answer(request: &Request, member: &mut Option<Member>) -> Outcome {
             }
         }
         Request::Get { .. } => {}
-        Request::Probe | Request::Discover => return Outcome::Served,
+        Request::Probe | Request::Discover => return Outcome::Served(Capabilities::POSTMAN),
     }
     shown(member)
 }
@@ -180,7 +183,12 @@ impl Preview {
             Request::SetActive { active: false, .. } => self.deactivate = true,
             Request::SetUserName { .. } => self.readdress = true,
             Request::Replace { .. } | Request::SetNames { .. } => self.rename = true,
-            Request::Get { .. } | Request::Find { .. } | Request::Page { .. } | Request::Probe | Request::Discover => {}
+            Request::Get { .. }
+            | Request::Find { .. }
+            | Request::FindExternalId { .. }
+            | Request::Page { .. }
+            | Request::Probe
+            | Request::Discover => {}
         }
     }
 
@@ -201,6 +209,7 @@ impl Preview {
 mod tests {
     use super::*;
     use crate::core::person::{Email, EmploymentState, Event, EventKind, Facts, Name, Person, SourceName, Stated};
+    use crate::core::reconcile::target::TargetRules;
 
     fn document(id: &str, address: &str, family: &str) -> Document {
         let person = Person::parse(SourceName::parse("hr").unwrap(), id).unwrap();
@@ -233,6 +242,7 @@ mod tests {
             pages_max: 20,
             username_tries: 3,
             locale: "en-US".to_owned(),
+            target: TargetRules::default(),
         }
     }
 

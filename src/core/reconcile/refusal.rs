@@ -101,7 +101,7 @@ impl Refused<'_> {
             403 if told.says("isn't a member of the team") && self.is_about_a_member() => Outcome::NotMember,
             404 | 410 if self.is_about_a_member() => Outcome::NotMember,
             409 => self.conflict(),
-            412 if matches!(self.asked, Request::Replace { .. }) => Outcome::Changed,
+            412 if self.asked.replaces().is_some() => Outcome::Changed,
             400 if told.is_of_type("invalidSyntax") => self.permanent(Code::ScimSyntax),
             400 if told.says("couldn't update this team member's username") && self.writes_names() => {
                 Outcome::UsernameRefused
@@ -121,7 +121,7 @@ impl Refused<'_> {
     fn by_no_scim_server(&self) -> Outcome {
         match self.status {
             400 | 404 | 414 if self.is_find() => Outcome::NoFilter,
-            412 if matches!(self.asked, Request::Replace { if_match: Some(_), .. }) => Outcome::Changed,
+            412 if self.asked.replaces() == Some(true) => Outcome::Changed,
             _ => self.suspect(),
         }
     }
@@ -139,7 +139,7 @@ impl Refused<'_> {
     fn conflict(&self) -> Outcome {
         match self.asked {
             Request::SetUserName { .. } => self.taken(),
-            Request::Replace { if_match: Some(_), .. } => Outcome::Changed,
+            asked if asked.replaces() == Some(true) => Outcome::Changed,
             _ => self.permanent(Code::ScimRejected),
         }
     }
@@ -151,7 +151,7 @@ impl Refused<'_> {
         }
         match self.asked {
             Request::SetUserName { .. } => Outcome::AddressRefused { is_taken: false, status: self.status },
-            Request::Find { .. } => Outcome::NoFilter,
+            Request::Find { .. } | Request::FindExternalId { .. } => Outcome::NoFilter,
             Request::Probe | Request::Discover => self.suspect(),
             _ => self.beyond_the_last_page().unwrap_or(Outcome::Permanent(code)),
         }
@@ -191,9 +191,12 @@ impl Refused<'_> {
             | Request::SetActive { .. }
             | Request::SetUserName { .. }
             | Request::SetNames { .. } => true,
-            Request::Create(_) | Request::Find { .. } | Request::Page { .. } | Request::Probe | Request::Discover => {
-                false
-            }
+            Request::Create(_)
+            | Request::Find { .. }
+            | Request::FindExternalId { .. }
+            | Request::Page { .. }
+            | Request::Probe
+            | Request::Discover => false,
         }
     }
 }

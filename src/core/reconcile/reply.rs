@@ -5,11 +5,12 @@
 
 use bytes::Bytes;
 
-use super::listing::{self, Listing};
+use super::capabilities::Capabilities;
+use super::listing::{self, Listing, Sought};
 use super::member;
 use super::no_reply::NoReply;
+use super::refusal;
 use super::request::{Member, Operation, Request};
-use super::{json, refusal};
 use crate::core::code::Code;
 use crate::core::hold::HoldScope;
 use crate::core::person::email::compare_key;
@@ -85,14 +86,16 @@ pub enum Outcome {
     Applied,
     /// A page of members.
     Members(Listing),
-    /// The target serves us (discovery).
-    Served,
+    /// The target serves us (discovery), and can do this.
+    Served(Capabilities),
     /// Already a member, of this team or of another one.
     AlreadyMember,
     /// Nobody of that id is in the team.
     NotMember,
     /// The target does not filter, or not this: page instead.
     NoFilter,
+    /// The target knows no PATCH: PUT instead.
+    NoPatch,
     /// 400: the username could not be updated this time.
     UsernameRefused,
     /// The target does not take this address for this member.
@@ -150,10 +153,11 @@ impl Outcome {
                 1 => "one member",
                 _ => "members",
             },
-            Self::Served => "served",
+            Self::Served(_) => "served",
             Self::AlreadyMember => "already a member",
             Self::NotMember => "not a member",
             Self::NoFilter => "no filter",
+            Self::NoPatch => "no PATCH",
             Self::UsernameRefused => Code::ScimUsername.as_str(),
             Self::AddressRefused { is_taken: false, .. } => "address refused",
             Self::AddressRefused { is_taken: true, .. } => "address taken",
@@ -247,14 +251,11 @@ fn success(asked: &Request, sought: Option<&str>, http: &HttpReply) -> Outcome {
                 None => unreadable(),
             }
         }
-        Request::Find { user_name } => page(1, Some(&compare_key(user_name))),
-        Request::Page { start_index } => page(*start_index, sought),
+        Request::Find { user_name } => page(1, Some(Sought::Address(&compare_key(user_name)))),
+        Request::FindExternalId { external_id } => page(1, Some(Sought::ExternalId(external_id))),
+        Request::Page { start_index } => page(*start_index, sought.map(Sought::Address)),
         Request::Probe => page(1, None),
-        // RFC 7643 §5: `patch` is a required attribute.
-        Request::Discover => match json::document(body).and_then(|config| json::pick(config, ["patch"])) {
-            Some([Some(_)]) => Outcome::Served,
-            Some([None]) | None => unreadable(),
-        },
+        Request::Discover => Capabilities::read(body).map_or_else(unreadable, Outcome::Served),
     }
 }
 

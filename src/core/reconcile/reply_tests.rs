@@ -3,7 +3,7 @@ use std::path::Path;
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::super::request::{Active, UserToCreate};
+use super::super::request::{Active, Carrier, UserToCreate};
 use super::*;
 
 const NOW: UnixMs = UnixMs(1_795_341_600_000);
@@ -62,15 +62,15 @@ fn page() -> Request {
 }
 
 fn set_active(active: bool) -> Request {
-    Request::SetActive { id: "7".to_owned(), active }
+    Request::SetActive { id: "7".to_owned(), active, by: Carrier::Patch }
 }
 
 fn set_user_name() -> Request {
-    Request::SetUserName { id: "7".to_owned(), user_name: "new@example.com".to_owned() }
+    Request::SetUserName { id: "7".to_owned(), user_name: "new@example.com".to_owned(), by: Carrier::Patch }
 }
 
 fn set_names() -> Request {
-    Request::SetNames { id: "7".to_owned(), given_name: None, family_name: None }
+    Request::SetNames { id: "7".to_owned(), given_name: None, family_name: None, by_path: false }
 }
 
 fn writes_to_a_member() -> [Request; 5] {
@@ -500,7 +500,7 @@ proptest! {
         for request in all() {
             let outcome = meaning(&request, &reply);
             // Only a success shows members, or an end of the list.
-            if matches!(outcome, Outcome::Member(_) | Outcome::Created(_) | Outcome::Applied | Outcome::Served) {
+            if matches!(outcome, Outcome::Member(_) | Outcome::Created(_) | Outcome::Applied | Outcome::Served(_)) {
                 prop_assert!((200..300).contains(&status));
             }
             // Only who refuses in so many words refuses for good.

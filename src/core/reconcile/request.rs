@@ -94,6 +94,20 @@ pub struct UserToCreate {
     pub locale: Option<String>,
 }
 
+/// How a change of one attribute goes out.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Carrier {
+    /// As a PATCH of that attribute.
+    Patch,
+    /// As a PUT of the whole member, where the target knows no PATCH.
+    Put {
+        /// The JSON that replaces the member.
+        body: String,
+        /// `If-Match`, where a version was read.
+        if_match: Option<String>,
+    },
+}
+
 /// One SCIM request.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Request {
@@ -109,6 +123,11 @@ pub enum Request {
         /// The value to compare with.
         user_name: String,
     },
+    /// `GET /Users?filter=externalId eq "…"`
+    FindExternalId {
+        /// The employee id.
+        external_id: String,
+    },
     /// One page of all members.
     Page {
         /// `startIndex`, from 1.
@@ -123,21 +142,25 @@ pub enum Request {
         /// `If-Match`, where a version was read.
         if_match: Option<String>,
     },
-    /// `PATCH /Users/{id}` `{"active": …}`
+    /// `active`: `PATCH /Users/{id}` `{"active": …}`
     SetActive {
         /// SCIM id.
         id: String,
         /// On or off.
         active: bool,
+        /// How.
+        by: Carrier,
     },
-    /// `PATCH /Users/{id}` `userName`
+    /// `userName`: `PATCH /Users/{id}`
     SetUserName {
         /// SCIM id.
         id: String,
         /// The address.
         user_name: String,
+        /// How.
+        by: Carrier,
     },
-    /// `PATCH /Users/{id}` `name.givenName` and `name.familyName`; where a PUT could switch somebody on.
+    /// `PATCH /Users/{id}` `name.givenName` and `name.familyName`; where a PUT could do harm.
     SetNames {
         /// SCIM id.
         id: String,
@@ -145,6 +168,9 @@ pub enum Request {
         given_name: Option<String>,
         /// The family name; none leaves it as it is.
         family_name: Option<String>,
+        /// Each by its path, which servers understand that know no values of several parts; Postman
+        /// takes no such path.
+        by_path: bool,
     },
     /// `GET /Users?startIndex=1&count=1`
     Probe,
@@ -159,7 +185,7 @@ impl Request {
         match self {
             Self::Create(_) => Operation::Create,
             Self::Get { .. } => Operation::Get,
-            Self::Find { .. } => Operation::Find,
+            Self::Find { .. } | Self::FindExternalId { .. } => Operation::Find,
             Self::Page { .. } => Operation::Page,
             Self::Replace { .. } => Operation::Replace,
             Self::SetActive { .. } => Operation::SetActive,
@@ -167,6 +193,19 @@ impl Request {
             Self::SetNames { .. } => Operation::SetNames,
             Self::Probe => Operation::Probe,
             Self::Discover => Operation::Discover,
+        }
+    }
+}
+
+impl Request {
+    /// Whether it replaces the member that was read, and whether it names that member's version.
+    #[must_use]
+    pub(super) fn replaces(&self) -> Option<bool> {
+        match self {
+            Self::Replace { if_match, .. }
+            | Self::SetActive { by: Carrier::Put { if_match, .. }, .. }
+            | Self::SetUserName { by: Carrier::Put { if_match, .. }, .. } => Some(if_match.is_some()),
+            _ => None,
         }
     }
 }

@@ -19,6 +19,8 @@ pub struct Search {
     last_page: Option<u64>,
     is_paged_to_the_end: bool,
     found: Vec<Member>,
+    has_asked_external_id: bool,
+    found_by_external_id: Vec<Member>,
 }
 
 /// What to do next.
@@ -50,6 +52,11 @@ impl Search {
     pub fn learn(&mut self, request: &Request, listing: Listing) {
         match request {
             Request::Find { user_name } => self.asked.push(user_name.clone()),
+            Request::FindExternalId { .. } => {
+                self.has_asked_external_id = true;
+                self.found_by_external_id = listing.members;
+                return;
+            }
             Request::Page { start_index } => self.learn_page(*start_index, &listing),
             Request::Create(_)
             | Request::Get { .. }
@@ -78,8 +85,30 @@ impl Search {
     }
 
     /// The target does not filter, or not this: the rest is paged.
-    pub fn learn_no_filter(&mut self) {
+    pub fn learn_no_filter(&mut self, request: &Request) {
+        match request {
+            Request::FindExternalId { .. } => self.has_asked_external_id = true,
+            _ => self.has_no_filter = true,
+        }
+    }
+
+    /// The target does not filter at all.
+    pub(super) fn never_filter(&mut self) {
         self.has_no_filter = true;
+        self.has_asked_external_id = true;
+    }
+
+    /// The next step of a look-up by `externalId`.
+    #[must_use]
+    pub(super) fn next_by_external_id(&self, external_id: &str) -> Step<'_> {
+        if !self.has_asked_external_id {
+            return Step::Send(Request::FindExternalId { external_id: external_id.to_owned() });
+        }
+        Step::Ended(match &self.found_by_external_id[..] {
+            [] => Found::Nobody { paged: false },
+            [member] => Found::One(member),
+            [_, _, ..] => Found::Several,
+        })
     }
 
     /// The next step of a look-up for `spellings` of the address whose key is `key`, with at most
@@ -135,7 +164,7 @@ mod tests {
                 let reply = HttpReply { status, body: body.into(), body_complete: true, ..HttpReply::default() };
                 match classify(&request, Some(email.key()), &Reply::Http(reply), UnixMs(0)) {
                     Outcome::Members(listing) => search.learn(&request, listing),
-                    Outcome::NoFilter => search.learn_no_filter(),
+                    Outcome::NoFilter => search.learn_no_filter(&request),
                     other => return (other.meaning().to_owned(), calls),
                 }
             }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::no_reply::NoReply;
 use super::reply::{HttpReply, Reply};
-use super::request::Request;
+use super::request::{Carrier, Request};
 use crate::core::person::email::compare_key;
 
 /// How a call goes wrong.
@@ -34,10 +34,19 @@ pub(super) enum Fault {
 
 /// The team.
 #[derive(Debug, Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a way of its own")]
 pub(super) struct Team {
     pub(super) users: Vec<Value>,
     pub(super) calls: Vec<String>,
-    made: u32,
+    /// It answers a PATCH with 501.
+    pub(super) no_patch: bool,
+    /// It answers a filter with 400.
+    pub(super) no_filter: bool,
+    /// It says that it knows PATCH, whether or not.
+    pub(super) lies: bool,
+    /// It takes a PATCH of the names.
+    pub(super) patches_names: bool,
+    pub(super) made: u32,
 }
 
 impl Team {
@@ -96,6 +105,19 @@ impl Team {
                 (201, self.users.last().cloned().unwrap())
             }
             Request::Get { id } => self.find(id).map_or_else(nobody, |n| (200, self.users[n].clone())),
+            Request::Find { .. } | Request::FindExternalId { .. } if self.no_filter => (400, error("invalid filter")),
+            Request::FindExternalId { external_id } => {
+                list(self.users.iter().filter(|user| user["externalId"] == external_id.as_str()).cloned().collect())
+            }
+            Request::SetActive { by: Carrier::Patch, .. }
+            | Request::SetUserName { by: Carrier::Patch, .. }
+            | Request::SetNames { .. }
+                if self.no_patch =>
+            {
+                (501, error("not implemented"))
+            }
+            Request::SetActive { id, by: Carrier::Put { body, .. }, .. }
+            | Request::SetUserName { id, by: Carrier::Put { body, .. }, .. } => self.put(id, body),
             Request::Find { user_name } => {
                 list(self.users.iter().filter(|user| user["userName"] == user_name.as_str()).cloned().collect())
             }
@@ -104,23 +126,47 @@ impl Team {
                 list(self.users.iter().skip(from).take(100).cloned().collect())
             }
             Request::Replace { id, body, .. } => {
-                let Some(n) = self.find(id) else { return nobody() };
-                let mut user: Value = serde_json::from_str(body).unwrap();
-                user["meta"] = self.users[n]["meta"].clone();
-                user["id"] = self.users[n]["id"].clone();
-                user["userName"] = self.users[n]["userName"].clone();
-                self.users[n] = user.clone();
-                (200, user)
+                let kept = self.find(id).map(|n| self.users[n]["userName"].clone());
+                let (status, _) = self.put(id, body);
+                let Some(n) = self.find(id).filter(|_| status == 200) else { return nobody() };
+                // Postman's PUT brings names over.
+                self.users[n]["userName"] = kept.unwrap_or_default();
+                (200, self.users[n].clone())
             }
-            Request::SetActive { id, active } => self.set(id, "active", json!(active)),
-            Request::SetUserName { id, user_name } => {
+            Request::SetActive { id, active, .. } => self.set(id, "active", json!(active)),
+            Request::SetUserName { id, user_name, .. } => {
                 let is_taken = self.users.iter().any(|user| user["id"] != id.as_str() && is_of(user, user_name));
                 if is_taken { (409, uniqueness()) } else { self.set(id, "userName", json!(user_name)) }
             }
+            Request::SetNames { id, given_name, family_name, .. } if self.patches_names => {
+                let Some(n) = self.find(id) else { return nobody() };
+                for (key, name) in [("givenName", given_name), ("familyName", family_name)] {
+                    if let Some(name) = name {
+                        self.users[n]["name"][key] = json!(name);
+                    }
+                }
+                (200, self.users[n].clone())
+            }
             Request::SetNames { .. } => (400, error("You can only replace active or userName.")),
             Request::Probe => list(Vec::new()),
-            Request::Discover => (200, json!({"patch": {"supported": true}})),
+            Request::Discover => {
+                let supported = |is: bool| json!({ "supported": is });
+                (200, json!({"patch": supported(self.lies || !self.no_patch), "filter": supported(!self.no_filter)}))
+            }
         }
+    }
+
+    fn put(&mut self, id: &str, body: &str) -> (u16, Value) {
+        let Some(n) = self.find(id) else { return nobody() };
+        let mut user: Value = serde_json::from_str(body).unwrap();
+        let name = user["userName"].as_str().unwrap_or_default();
+        if self.users.iter().any(|other| other["id"] != id && is_of(other, name)) {
+            return (409, uniqueness());
+        }
+        user["meta"] = self.users[n]["meta"].clone();
+        user["id"] = self.users[n]["id"].clone();
+        self.users[n] = user.clone();
+        (200, user)
     }
 
     fn find(&self, id: &str) -> Option<usize> {

@@ -1,0 +1,37 @@
+//! What a provider of SCIM can do, as it tells.
+
+use super::json;
+
+/// What a provider can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capabilities {
+    /// `patch.supported`; where it is not, changes go out as PUT of what was read.
+    pub patch: bool,
+    /// `filter.supported`; where it is not, members are paged through.
+    pub filter: bool,
+    /// `etag.supported`; where it is not, no `If-Match` is sent.
+    pub etag: bool,
+}
+
+impl Capabilities {
+    /// Postman's: a version is sent where one was read, whatever its configuration says of it.
+    pub const POSTMAN: Self = Self { patch: true, filter: true, etag: true };
+    /// Of a provider that does not tell: PATCH is the one method that may be missing (RFC 7644 §3.2).
+    pub const UNTOLD: Self = Self { patch: false, filter: true, etag: true };
+
+    /// Those that a `/ServiceProviderConfig` tells (RFC 7643 §5). None where it is none: `patch` is
+    /// required in it.
+    #[must_use]
+    pub(super) fn read(body: &[u8]) -> Option<Self> {
+        let [patch, filter, etag] = json::pick(json::document(body)?, ["patch", "filter", "etag"])?;
+        let is_supported = |feature| {
+            let [supported] = json::pick(feature, ["supported"])?;
+            Some(supported?.get() == "true")
+        };
+        Some(Self {
+            patch: is_supported(patch?).unwrap_or(Self::UNTOLD.patch),
+            filter: filter.and_then(is_supported).unwrap_or(Self::UNTOLD.filter),
+            etag: etag.and_then(is_supported).unwrap_or(Self::UNTOLD.etag),
+        })
+    }
+}

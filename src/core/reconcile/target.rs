@@ -1,0 +1,130 @@
+//! What targets differ in. Postman's ways are documented and fixed; any other provider tells its own in
+//! `/ServiceProviderConfig`. They are data for the one plan; and a few replies mean something else there.
+
+use super::capabilities::Capabilities;
+use super::reply::{self, Outcome, Reply};
+use super::request::{Carrier, Request};
+use crate::core::code::Code;
+use crate::core::hold::HoldScope;
+use crate::core::time::UnixMs;
+
+/// Whose SCIM it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TargetKind {
+    /// Postman, as its documents and samples have it.
+    #[default]
+    Postman,
+    /// Any provider of SCIM 2.0 (RFC 7643, RFC 7644).
+    GenericScim,
+}
+
+/// What is known of the target without asking it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TargetRules {
+    /// Whose SCIM it is.
+    pub kind: TargetKind,
+    /// Whether somebody is looked for by `externalId`, too: it is the employee id, which is a member's own
+    /// only where there is one HR system. Postman has no such filter.
+    pub finds_by_external_id: bool,
+}
+
+impl TargetRules {
+    /// Its capabilities, where they need not be asked for.
+    #[must_use]
+    pub fn capabilities(self) -> Option<Capabilities> {
+        match self.kind {
+            TargetKind::Postman => Some(Capabilities::POSTMAN),
+            TargetKind::GenericScim => None,
+        }
+    }
+
+    /// Whether names are written by PATCH. Postman documents PUT for them; elsewhere a PUT could clear
+    /// what is never shown, such as a password.
+    #[must_use]
+    pub(super) fn patches_names(self, capabilities: Capabilities) -> bool {
+        self.kind == TargetKind::GenericScim && capabilities.patch
+    }
+
+    /// Whether a PUT tells `locale` and `groups` where they were not shown, as Postman's samples do.
+    #[must_use]
+    pub(super) fn completes_replacements(self) -> bool {
+        self.kind == TargetKind::Postman
+    }
+
+    /// Judges the reply to what was `asked`, as [`reply::classify`].
+    #[must_use]
+    pub fn classify(self, asked: &Request, sought: Option<&str>, reply: &Reply, now: UnixMs) -> Outcome {
+        let outcome = reply::classify(asked, sought, reply, now);
+        match self.kind {
+            TargetKind::Postman => outcome,
+            TargetKind::GenericScim => elsewhere(asked, reply.status(), outcome),
+        }
+    }
+}
+
+/// What RFC 7644 says, and Postman's documents do not.
+fn elsewhere(asked: &Request, status: Option<u16>, outcome: Outcome) -> Outcome {
+    match (asked, status, &outcome) {
+        // Some providers do not tell.
+        (Request::Discover, Some(403 | 404 | 405 | 501), _) => Outcome::Served(Capabilities::UNTOLD),
+        (
+            Request::SetActive { by: Carrier::Patch, .. }
+            | Request::SetUserName { by: Carrier::Patch, .. }
+            | Request::SetNames { .. },
+            Some(405 | 501),
+            _,
+        ) => Outcome::NoPatch,
+        // RFC 7644 §3.12: the authorization is missing or invalid. Postman says the same in words.
+        (_, Some(401), Outcome::Suspect { not_before, .. }) => {
+            Outcome::Hold(HoldScope::All, Code::HoldKey, *not_before)
+        }
+        _ => outcome,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::reconcile::reply::HttpReply;
+
+    const GENERIC: TargetRules = TargetRules { kind: TargetKind::GenericScim, finds_by_external_id: true };
+    const POSTMAN: TargetRules = TargetRules { kind: TargetKind::Postman, finds_by_external_id: false };
+
+    fn http(status: u16, body: &'static str) -> Reply {
+        Reply::Http(HttpReply { status, body: body.into(), body_complete: true, ..HttpReply::default() })
+    }
+
+    #[test]
+    fn what_a_provider_can_do_is_read_from_its_configuration() {
+        let read = |body: &'static str| GENERIC.classify(&Request::Discover, None, &http(200, body), UnixMs(0));
+        let told =
+            r#"{"patch":{"supported":true},"filter":{"supported":false,"maxResults":0},"etag":{"supported":true}}"#;
+        assert_eq!(read(told), Outcome::Served(Capabilities { patch: true, filter: false, etag: true }));
+        let sparse = Capabilities { patch: false, filter: true, etag: true };
+        assert_eq!(read(r#"{"patch":{"supported":false}}"#), Outcome::Served(sparse));
+        assert!(matches!(read(r#"{"hello":1}"#), Outcome::Passing { code: Code::ScimUnreadable, .. }));
+        for silent in [404, 501] {
+            let outcome = GENERIC.classify(&Request::Discover, None, &http(silent, ""), UnixMs(0));
+            assert_eq!(outcome, Outcome::Served(Capabilities::UNTOLD));
+            let outcome = POSTMAN.classify(&Request::Discover, None, &http(silent, ""), UnixMs(0));
+            assert!(matches!(outcome, Outcome::Hold(HoldScope::All, Code::HoldRefused, _)), "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn a_patch_that_is_not_implemented_is_no_trouble_of_the_persons_there() {
+        let patch = Request::SetActive { id: "7".to_owned(), active: false, by: Carrier::Patch };
+        for status in [405, 501] {
+            assert_eq!(GENERIC.classify(&patch, None, &http(status, "{}"), UnixMs(0)), Outcome::NoPatch);
+            let outcome = POSTMAN.classify(&patch, None, &http(status, "{}"), UnixMs(0));
+            assert!(matches!(outcome, Outcome::Suspect { .. }), "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn an_unauthorized_call_holds_everything_whatever_words_it_comes_in() {
+        let get = Request::Get { id: "7".to_owned() };
+        let outcome = GENERIC.classify(&get, None, &http(401, "<p>who are you?</p>"), UnixMs(0));
+        assert!(matches!(outcome, Outcome::Hold(HoldScope::All, Code::HoldKey, _)), "{outcome:?}");
+    }
+}

@@ -1,0 +1,49 @@
+//! What the target can do, as it last told: asked for once, by whoever is worked on first, and kept for all.
+
+use std::sync::{Mutex, PoisonError};
+
+use crate::core::reconcile::capabilities::Capabilities;
+use crate::core::time::UnixMs;
+
+/// A provider that learns something new is believed without a restart, at the price of a read an hour.
+const ASKED_AGAIN_MS: u64 = 3_600_000;
+
+#[derive(Debug, Default)]
+pub(super) struct Learnt(Mutex<Option<(UnixMs, Capabilities)>>);
+
+impl Learnt {
+    /// What is known at `now`; none: it is to be asked for.
+    pub(super) fn known(&self, now: UnixMs) -> Option<Capabilities> {
+        let learnt = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        learnt.filter(|(at, _)| now.ms_since(*at) < ASKED_AGAIN_MS).map(|(_, capabilities)| capabilities)
+    }
+
+    /// Takes in what an attempt ended with.
+    pub(super) fn learn(&self, capabilities: Option<Capabilities>, now: UnixMs) {
+        let Some(capabilities) = capabilities else { return };
+        let mut learnt = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_fresh = learnt.is_some_and(|(at, _)| now.ms_since(at) < ASKED_AGAIN_MS);
+        match &mut *learnt {
+            Some((_, known)) if is_fresh => *known = capabilities,
+            learnt => *learnt = Some((now, capabilities)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_learnt_holds_for_an_hour() {
+        let learnt = Learnt::default();
+        assert_eq!(learnt.known(UnixMs(0)), None);
+        learnt.learn(None, UnixMs(0));
+        assert_eq!(learnt.known(UnixMs(0)), None);
+        learnt.learn(Some(Capabilities::POSTMAN), UnixMs(0));
+        let (last, over) = (UnixMs(0).plus_ms(ASKED_AGAIN_MS - 1), UnixMs(0).plus_ms(ASKED_AGAIN_MS));
+        learnt.learn(Some(Capabilities::UNTOLD), last);
+        assert_eq!(learnt.known(last), Some(Capabilities::UNTOLD));
+        assert_eq!(learnt.known(over), None);
+    }
+}

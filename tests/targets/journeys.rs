@@ -1,0 +1,108 @@
+//! From the hire to the return, at every provider.
+
+use serde_json::{Value, json};
+
+use crate::process::{Bridge, Home, http, post};
+use crate::providers::{Make, Provider};
+
+/// Posts a word of HR's about E-1, and waits until nothing is left to be done.
+async fn tell(bridge: &Bridge, n: u32, kind: &str, email: &str, given: &str, family: &str) {
+    let body = json!({
+        "type": kind,
+        "data": { "employee_id": "E-1", "email": email, "first_name": given, "last_name": family },
+    });
+    let (status, answer) = post(&http(), &bridge.listen, &format!("m{n}"), &body.to_string()).await.unwrap();
+    assert_eq!(status, 200, "{answer}");
+    bridge.settled().await;
+    let job = bridge.api(&format!("/api/v1/jobs/{}", answer["jobs"][0].as_str().unwrap())).await;
+    assert_eq!(job["state"], "done", "{kind}: {job}\n{}", bridge.api("/api/v1/people/hr/E-1").await);
+}
+
+fn shown(user: &Value) -> (&str, &str, &str, bool) {
+    let text = |value: &'static str| user.pointer(value).and_then(Value::as_str).unwrap_or_default();
+    (text("/userName"), text("/name/givenName"), text("/name/familyName"), user["active"] == true)
+}
+
+/// Hired, renamed, moved, gone, back; ends with one more user than there were.
+async fn a_life(provider: &Provider, bridge: &Bridge) {
+    let others = provider.users().await.len();
+    let ada = || async {
+        let users = provider.users().await;
+        users.into_iter().find(|user| user["externalId"] == "E-1").unwrap_or_default()
+    };
+    tell(bridge, 1, "employee.hired", "ada@example.com", "Ada", "Lovelace").await;
+    assert_eq!(shown(&ada().await), ("ada@example.com", "Ada", "Lovelace", true));
+    tell(bridge, 2, "employee.renamed", "ada@example.com", "Ada", "King").await;
+    assert_eq!(shown(&ada().await), ("ada@example.com", "Ada", "King", true));
+    tell(bridge, 3, "employee.updated", "ada.king@example.com", "Ada", "King").await;
+    assert_eq!(shown(&ada().await), ("ada.king@example.com", "Ada", "King", true));
+    tell(bridge, 4, "employee.left", "ada.king@example.com", "Ada", "King").await;
+    assert_eq!(shown(&ada().await), ("ada.king@example.com", "Ada", "King", false));
+    tell(bridge, 5, "employee.hired", "ada@example.com", "Ada", "King").await;
+    assert_eq!(shown(&ada().await), ("ada@example.com", "Ada", "King", true));
+    assert_eq!(provider.users().await.len(), others + 1);
+}
+
+async fn lives(make: Make) {
+    let provider = Provider::start(make).await;
+    let home = Home::at(provider.base_url(), &Provider::config());
+    let bridge = home.serve();
+    a_life(&provider, &bridge).await;
+    let told = bridge.api("/api/v1/status").await;
+    assert_eq!(told["problems"], json!([]), "{told}");
+}
+
+/// Somebody whom others provisioned is adopted, renamed, and keeps what the bridge does not know.
+async fn adopts(make: Make) {
+    let provider = Provider::start(make).await;
+    let made = provider
+        .ask(
+            "POST",
+            "/Users",
+            Some(&json!({
+                "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
+                "userName": "ada@example.com",
+                "name": { "givenName": "Ada", "familyName": "Byron" },
+                "emails": [{ "value": "ada@home.example", "primary": true }],
+                "title": "Countess",
+                "active": true,
+            })),
+        )
+        .await;
+    let home = Home::at(provider.base_url(), &Provider::config());
+    let bridge = home.serve();
+    tell(&bridge, 1, "employee.hired", "Ada@Example.com", "Ada", "King").await;
+    tell(&bridge, 2, "employee.updated", "ada.king@example.com", "Ada", "King").await;
+    tell(&bridge, 3, "employee.left", "ada.king@example.com", "Ada", "King").await;
+    let users = provider.users().await;
+    assert_eq!(users.len(), 1, "{users:?}");
+    assert_eq!(users[0]["id"], made["id"]);
+    assert_eq!(shown(&users[0]), ("ada.king@example.com", "Ada", "King", false));
+    assert_eq!(users[0]["title"], made["title"]);
+    assert_eq!(users[0]["emails"][0]["value"], "ada@home.example");
+}
+
+macro_rules! providers {
+    ($($name:ident: $make:ident)*) => {
+        $(
+            mod $name {
+                #[tokio::test(flavor = "multi_thread")]
+                async fn somebody_is_hired_renamed_moved_gone_and_back() {
+                    super::lives(super::Make::$make).await;
+                }
+
+                #[tokio::test(flavor = "multi_thread")]
+                async fn somebody_who_was_there_before_is_adopted_and_keeps_the_rest() {
+                    super::adopts(super::Make::$make).await;
+                }
+            }
+        )*
+    };
+}
+
+providers! {
+    scim2_server: Scim2Server
+    scimmy: Scimmy
+    django_scim2: Django
+    elimity: Elimity
+}
