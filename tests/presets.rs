@@ -1,40 +1,41 @@
 //! Every preset, with nothing but its secret, against what its system sends when somebody is hired, changes
-//! and leaves: `tests/fixtures/presets`, made and signed by `make.py` there.
+//! and leaves: `tests/fixtures/presets`, made and signed by `make.py` there. And a preset of one's own, made as
+//! `docs/write-a-preset.md` says.
 #![expect(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 
 use bytes::Bytes;
-use scim_bridge::config::{Config, presets};
+use scim_bridge::cli::presets::trial::try_delivery;
+use scim_bridge::config::{SourceConfig, presets, source_alone};
 use scim_bridge::core::delivery::Delivery;
-use scim_bridge::core::mapping::{Record, map};
-use scim_bridge::core::person::{EmploymentState, Event, Name, Stated};
-use scim_bridge::core::signature::{Keys, Verifier};
 use scim_bridge::core::time::UnixMs;
+use serde_json::Value;
 
 /// When the deliveries were signed.
 const SIGNED_AT: UnixMs = UnixMs(1_700_000_000_000);
 
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/presets")
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn expected() -> toml::Table {
-    fs::read_to_string(folder().join("expected.toml")).unwrap().parse().unwrap()
+fn folder(preset: &str) -> PathBuf {
+    root().join("tests/fixtures/presets").join(preset)
 }
 
-/// A source of this preset, with nothing but its secret (and the user, for Basic).
-fn load(preset: &str, expected: &toml::Table) -> Config {
-    let secret = expected["secret"].as_str().unwrap();
-    let username =
-        expected.get("username").map(|name| format!("signature = {{ username = {name} }}")).unwrap_or_default();
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("c.toml");
-    fs::write(&path, format!("[[source]]\nname = 'hr'\npreset = '{preset}'\nsecrets = ['{secret}']\n{username}"))
-        .unwrap();
-    let env = [("POSTMAN_SCIM_KEY".to_owned(), "PMAK-0".to_owned())];
-    Config::load(Some(&path), env.into_iter()).unwrap_or_else(|errors| panic!("{preset}: {errors}"))
+/// What stands in a preset's `expected.toml`.
+fn expected(preset: &str) -> toml::Table {
+    fs::read_to_string(folder(preset).join("expected.toml")).unwrap().parse().unwrap()
+}
+
+/// A source of this preset, with nothing but its secret (and the user, for Basic), and what is laid over it.
+fn load(preset: &str, lay_over: &str) -> SourceConfig {
+    let mut source = expected(preset)["source"].as_table().unwrap().clone();
+    source.insert("name".to_owned(), "hr".into());
+    source.extend(lay_over.parse::<toml::Table>().unwrap());
+    source_alone(source, std::iter::empty()).unwrap_or_else(|errors| panic!("{preset}: {errors}"))
 }
 
 fn read(file: &Path) -> Delivery {
@@ -52,106 +53,135 @@ fn read(file: &Path) -> Delivery {
     }
 }
 
-/// What becomes of a delivery, record by record.
-fn outcome(config: &Config, delivery: Delivery) -> Vec<String> {
-    let source = &config.sources[0];
-    let verifier = Verifier::new(source.signature.clone()).unwrap();
-    let secrets: Vec<_> = source.secrets.iter().map(|secret| secret.secret.current()).collect();
-    let keys = Keys::prepare(&source.signature, secrets.iter().map(|secret| (&**secret, None)));
-    let kind =
-        String::from_utf8(delivery.headers.iter().find(|(name, _)| name == "content-type").unwrap().1.clone()).unwrap();
-    assert!(source.content_types.contains(&kind), "{kind} is taken");
-    if verifier.unsigned_handshake(&keys, &delivery).is_some() {
-        return vec!["handshake".to_owned()];
-    }
-    let genuine = match verifier.verify(&keys, delivery, SIGNED_AT) {
-        Ok(genuine) => genuine,
-        Err(refusal) => return vec![format!("refused: {refusal}")],
-    };
-    if verifier.signed_handshake(&keys, &genuine).is_some() {
-        return vec!["handshake".to_owned()];
-    }
-    map(&source.mapping, &source.name, &genuine.delivery).into_iter().map(shown).collect()
+fn outcome(source: &SourceConfig, preset: &str, file: &str) -> Vec<String> {
+    try_delivery(source, &read(&folder(preset).join(file)), Some(SIGNED_AT)).lines
 }
 
-fn shown(record: Record) -> String {
-    match record {
-        Record::Event { event, dropped } => {
-            assert!(dropped.iter().all(|problem| problem.field == "email"), "{dropped:?}");
-            shown_event(&event)
-        }
-        Record::Ignored(ignored) => {
-            format!("ignored: {} {}", ignored.why.as_str(), ignored.type_value.unwrap_or_default())
-        }
-        Record::Unmapped { code, detail, .. } => format!("unmapped {code}: {}", detail.split(" (").next().unwrap()),
-    }
+/// The command, where neither a server nor a configuration is.
+fn run(place: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_scim-bridge"));
+    command.env_clear().current_dir(place).args(arguments).output().unwrap()
 }
 
-fn is_delivery(file: &str) -> bool {
-    Path::new(file).extension().is_some_and(|extension| extension == "http")
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-fn shown_event(event: &Event) -> String {
-    let mut text = format!("{} {}", event.kind, event.person.employee_id);
-    if let Some(at) = event.at {
-        text += &format!(" at {at}");
-    }
-    let facts = &event.facts;
-    let mut told = Vec::new();
-    if let Some((state, from)) = facts.employment {
-        let word = if state == EmploymentState::Left { "left" } else { "employed" };
-        told.push(from.map_or(word.to_owned(), |from| format!("{word} from {from}")));
-    }
-    let name =
-        |name: &Option<Stated<Name>>| name.as_ref().map(|name| name.value().map_or("(none)", Name::as_str).to_owned());
-    told.extend(facts.email.as_ref().map(|email| format!("email {}", email.lower())));
-    told.extend(name(&facts.given_name).map(|name| format!("given {name}")));
-    told.extend(name(&facts.family_name).map(|name| format!("family {name}")));
-    if told.is_empty() { text } else { format!("{text}: {}", told.join(", ")) }
+fn json(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("no JSON: {}", text(output)))
 }
 
 #[test]
 fn every_preset_has_deliveries_and_every_delivery_becomes_what_it_should() {
-    let expected = expected();
-    let mut wrong = Vec::new();
+    let tested = run(root(), &["presets", "test", "tests/fixtures/presets"]);
+    assert!(tested.status.success(), "{}", text(&tested));
     for preset in presets::names() {
-        let table = expected
-            .get(preset)
-            .and_then(toml::Value::as_table)
-            .unwrap_or_else(|| panic!("{preset} has no deliveries"));
-        let config = load(preset, table);
-        for (file, lines) in table.iter().filter(|(name, _)| is_delivery(name)) {
-            let outcome = outcome(&config, read(&folder().join(preset).join(file)));
-            let lines: Vec<_> = lines.as_array().unwrap().iter().map(|line| line.as_str().unwrap()).collect();
-            if outcome != lines {
-                wrong.push(format!("{preset}/{file}: {outcome:?}, not {lines:?}"));
-            }
+        let expected = expected(preset);
+        assert_eq!(expected["source"]["preset"].as_str(), Some(preset));
+        for file in fs::read_dir(folder(preset)).unwrap() {
+            let file = file.unwrap().file_name().into_string().unwrap();
+            assert!(file == "expected.toml" || expected["deliveries"].get(&file).is_some(), "{preset}/{file}");
         }
+        assert!(text(&tested).contains(&format!("ok   {preset}/1-")), "{preset} has no delivery");
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
 fn with_another_secret_none_of_them_is_believed() {
-    for (preset, table) in &expected() {
-        let table = table.as_table().unwrap();
-        let mut other = table.clone();
-        other["secret"] = "YW5vdGhlciBzZWNyZXQgb2YgMTYgYnl0ZXM=".into();
-        let config = load(preset, &other);
-        for (file, _) in table.iter().filter(|(name, _)| is_delivery(name) && !name.contains("ping")) {
-            let outcome = outcome(&config, read(&folder().join(preset).join(file)));
-            assert!(outcome[0].starts_with("refused: "), "{preset}/{file}: {outcome:?}");
+    for preset in presets::names() {
+        let other = load(preset, "secrets = ['YW5vdGhlciBzZWNyZXQgb2YgMTYgYnl0ZXM=']");
+        for (file, _) in expected(preset)["deliveries"].as_table().unwrap() {
+            let outcome = outcome(&other, preset, file);
+            assert!(file.contains("ping") || outcome[0].starts_with("refused: "), "{preset}/{file}: {outcome:?}");
         }
     }
 }
 
 #[test]
 fn a_private_address_is_taken_only_where_its_domain_is_allowed() {
-    let expected = expected();
-    for (preset, file) in [("ashby", "1-hire.http"), ("greenhouse", "1-hire.http")] {
-        let mut config = load(preset, expected[preset].as_table().unwrap());
-        config.sources[0].mapping.address_domains = vec!["home.example".to_owned()];
-        let outcome = outcome(&config, read(&folder().join(preset).join(file)));
+    for preset in ["ashby", "greenhouse"] {
+        let outcome = outcome(&load(preset, "mapping = { address_domains = ['home.example'] }"), preset, "1-hire.http");
         assert!(outcome[0].contains("email ada@home.example"), "{preset}: {outcome:?}");
+    }
+}
+
+#[test]
+fn presets_are_listed_and_shown_and_a_misspelt_one_is_told_with_its_like() {
+    let empty = tempfile::tempdir().unwrap();
+    let list = json(&run(empty.path(), &["presets", "list", "--json"]));
+    let names: Vec<_> = list.as_array().unwrap().iter().map(|preset| preset["name"].as_str().unwrap()).collect();
+    assert_eq!(names, presets::names());
+    let of = |name: &str| list.as_array().unwrap().iter().find(|preset| preset["name"] == name).unwrap().clone();
+    assert_eq!((&of("hibob")["confidence"], &of("hibob")["thin"]), (&"high".into(), &true.into()));
+    assert_eq!((&of("humaans")["confidence"], &of("merge")["thin"]), (&"guess".into(), &false.into()));
+    let shown = run(empty.path(), &["presets", "show", "hibob"]);
+    let file = fs::read_to_string(root().join("config/presets/hibob.toml")).unwrap();
+    assert_eq!(String::from_utf8_lossy(&shown.stdout).trim_end(), file.trim_end());
+    let unknown = run(empty.path(), &["presets", "show", "hibbob"]);
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(text(&unknown).contains("did you mean `hibob`?"), "{}", text(&unknown));
+}
+
+#[test]
+fn a_delivery_that_does_not_become_what_it_should_is_told_and_ends_with_1() {
+    let place = tempfile::tempdir().unwrap();
+    let (here, fixtures) = (place.path(), folder("generic-hmac-hex"));
+    for file in ["1-hire.http", "2-rename.http", "3-leave.http"] {
+        fs::copy(fixtures.join(file), here.join(file)).unwrap();
+    }
+    let secret = "secrets = ['a secret of 16 bytes or more']";
+    let wrong = format!(
+        "[source]\npreset = 'generic-hmac-base64'\n{secret}\n[deliveries]\n'1-hire.http' = ['hire E-1']\n'9-gone.http' = []"
+    );
+    fs::write(here.join("expected.toml"), wrong).unwrap();
+    let output = run(here, &["presets", "test", ".", "--json"]);
+    assert_eq!((output.status.code(), &json(&output)["ok"]), (Some(1), &false.into()));
+    let deliveries = json(&output)["deliveries"].clone();
+    assert_eq!(deliveries.as_array().unwrap().len(), 4);
+    assert_eq!(deliveries[0]["became"][0], "refused: mismatch");
+    assert_eq!(deliveries[0]["hints"][0], "would verify with encoding = \"hex\"");
+    assert_eq!(deliveries[3]["delivery"], "9-gone.http");
+
+    // Nothing is expected: it must be believed and understood. The preset of the arguments counts.
+    fs::write(here.join("expected.toml"), format!("[source]\npreset = 'stripe'\n{secret}")).unwrap();
+    let output = run(here, &["presets", "test", ".", "--preset", "generic-hmac-hex"]);
+    assert!(output.status.success() && text(&output).contains("3 of 3"), "{}", text(&output));
+    fs::write(here.join("mine.toml"), "[signature]\nheader = 'x-signature'\n[mapping]\nhire = ['other']").unwrap();
+    let output = run(here, &["presets", "test", ".", "--preset", "mine.toml"]);
+    assert_eq!(output.status.code(), Some(1), "the type `employee.hired` is named nowhere");
+    assert!(text(&output).contains("ignored: not_named employee.hired"), "{}", text(&output));
+    assert!(text(&output).contains("/data/employee_id"), "{}", text(&output));
+
+    fs::remove_file(here.join("expected.toml")).unwrap();
+    let output = run(here, &["presets", "test", ".", "--preset", "generic-hmac-hex"]);
+    assert!(text(&output).contains("environment variable `HR_SECRET` is not set"), "{}", text(&output));
+    assert!(text(&run(here, &["presets", "test", "."])).contains("--preset"));
+    assert_eq!(run(here, &["presets", "test", "nowhere"]).status.code(), Some(1));
+}
+
+/// The blocks of code of a page in one language, in order.
+fn blocks(page: &str, language: &str) -> Vec<String> {
+    let begins = format!("```{language}\n");
+    page.split(&begins).skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn the_page_on_writing_a_preset_leads_to_a_passing_test() {
+    let page = fs::read_to_string(root().join("docs/write-a-preset.md")).unwrap();
+    let place = tempfile::tempdir().unwrap();
+    // The parts of the preset, and what is expected of its deliveries, as the page has them.
+    let toml = blocks(&page, "toml");
+    fs::create_dir(place.path().join("acme")).unwrap();
+    let (expected, preset): (Vec<_>, Vec<_>) = toml.iter().take(3).partition(|block| block.contains("[deliveries]"));
+    fs::write(place.path().join("acme.toml"), preset.iter().map(|block| block.as_str()).collect::<String>()).unwrap();
+    fs::write(place.path().join("acme/expected.toml"), expected[0]).unwrap();
+    for script in blocks(&page, "sh").iter().take(2) {
+        let binary = Path::new(env!("CARGO_BIN_EXE_scim-bridge")).parent().unwrap().display();
+        let script = format!("PATH=\"{binary}:$PATH\"\n{script}");
+        let mut shell = Command::new("sh");
+        let output = shell.env_remove("HR_SECRET").current_dir(place.path()).args(["-euc", &script]).output();
+        let output = output.unwrap();
+        assert!(output.status.success(), "{script}\n{}", text(&output));
+        assert!(!script.contains("presets test") || text(&output).contains("3 of 3"), "{}", text(&output));
     }
 }

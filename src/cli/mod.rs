@@ -21,11 +21,13 @@ pub mod explain;
 pub mod failure;
 pub mod healthcheck;
 pub mod hold;
+pub mod init;
 mod payload;
 pub mod people;
 pub mod person;
 #[cfg(feature = "stand-ins")]
 pub mod postman_sim;
+pub mod presets;
 mod request;
 pub mod roster;
 pub mod send;
@@ -56,10 +58,15 @@ enum Command {
     #[cfg(feature = "stand-ins")]
     /// Show the whole thing working: the bridge, a Postman stand-in, signed webhooks, what became of each person.
     Demo(demo::DemoArgs),
+    /// Write a configuration for an HR system: asks on a terminal, or takes flags.
+    Init(init::InitArgs),
     /// Check the configuration, the store, and whether Postman accepts the key.
     Check,
     /// Say what a payload would do, field by field, without touching anything.
     Explain(explain::ExplainArgs),
+    /// The HR systems that are known: list them, show one, try deliveries on one.
+    #[command(subcommand)]
+    Presets(presets::PresetsCommand),
     /// Sign a file as a source would, post it, and follow what becomes of it.
     Send(send::SendArgs),
     /// What waits, what needs attention, what to do; ends with 3 where something does.
@@ -123,8 +130,10 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Serve(args) => serve::run(&context, &args),
         #[cfg(feature = "stand-ins")]
         Command::Demo(args) => demo::run(&context, &args),
+        Command::Init(args) => init::run(&context, &args),
         Command::Check => check::run(&context),
         Command::Explain(args) => explain::run(&context, &args),
+        Command::Presets(command) => presets::run(&context, &command),
         Command::Send(args) => send::run(&context, &args),
         Command::Status => status::run(&context),
         Command::Healthcheck(args) => healthcheck::run(&context, &args),

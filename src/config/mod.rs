@@ -125,7 +125,26 @@ impl Config {
 
     fn load_with(path: Option<&Path>, env: &BTreeMap<String, String>, absent: Absent) -> Result<Self, ConfigErrors> {
         let mut findings = Findings::default();
-        let mut layers = layers::read(path, env, &mut findings);
+        let layers = layers::read(path, env, &mut findings);
+        Self::of_layers(layers, env, absent, findings)
+    }
+
+    /// Reads a configuration that is in no file yet, as [`Config::load_without_secrets`] would.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn of_text(text: &str) -> Result<Self, ConfigErrors> {
+        let tree = layers::parse("configuration", text).map_err(|error| ConfigErrors(vec![error]))?;
+        let layers = layers::Layers { tree: toml::Value::Table(tree), variables: BTreeMap::new() };
+        Self::of_layers(layers, &BTreeMap::new(), Absent::Borne, Findings::default())
+    }
+
+    fn of_layers(
+        mut layers: layers::Layers,
+        env: &BTreeMap<String, String>,
+        absent: Absent,
+        mut findings: Findings,
+    ) -> Result<Self, ConfigErrors> {
         let has_hr_secret = env.get(source::SECRET_VARIABLE).is_some_and(|secret| !secret.is_empty());
         source::prepare(&mut layers.tree, has_hr_secret || absent == Absent::Borne, &mut findings);
         let raw: Raw = read::read(layers.tree, &layers.variables, &mut findings);
@@ -147,6 +166,30 @@ impl Config {
 /// This process' own environment. A variable that is no Unicode is none of ours.
 pub fn process_env() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+/// Reads one source by itself, as it would stand under `[[source]]`: to try deliveries without a whole
+/// configuration.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn source_alone(
+    source: toml::Table,
+    env: impl Iterator<Item = (String, String)>,
+) -> Result<SourceConfig, ConfigErrors> {
+    let mut findings = Findings::default();
+    let sources = toml::Value::Array(vec![toml::Value::Table(source)]);
+    let mut tree = toml::Value::Table(toml::Table::from_iter([("source".to_owned(), sources)]));
+    source::prepare(&mut tree, false, &mut findings);
+    let raw: Raw = read::read(tree, &BTreeMap::new(), &mut findings);
+    findings.reading_ends();
+    let env = env.collect();
+    let mut reader = Reader { env: &env, files: SecretFiles::default(), absent: Absent::Refused };
+    let source = source::build(raw.source, &mut reader, &mut findings).pop();
+    if source.is_none() && !findings.has("source") {
+        findings.push(ConfigError::new("source", ConfigCode::Source, "it is incomplete"));
+    }
+    findings.or(source)?.ok_or_else(|| ConfigErrors(Vec::new()))
 }
 
 impl Raw {

@@ -34,6 +34,18 @@ pub enum Confidence {
     Guess,
 }
 
+impl Confidence {
+    /// The word for it, as presets have it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::High => "high",
+            Self::Medium => "medium",
+            Self::Guess => "guess",
+        }
+    }
+}
+
 /// What a preset says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct About {
@@ -54,6 +66,12 @@ pub struct About {
 /// What a preset in the binary says of itself.
 #[must_use]
 pub fn about(name: &str) -> Option<About> {
+    about_text(name, built_in(name)?)
+}
+
+/// What a preset says of itself, by its TOML; none where it says nothing.
+#[must_use]
+pub fn about_text(name: &str, text: &str) -> Option<About> {
     #[derive(Deserialize)]
     struct Preset {
         about: Text,
@@ -67,7 +85,7 @@ pub fn about(name: &str) -> Option<About> {
         source: String,
         setup: String,
     }
-    let Preset { about: Text { system, source, setup }, confidence, thin } = toml::from_str(built_in(name)?).ok()?;
+    let Preset { about: Text { system, source, setup }, confidence, thin } = toml::from_str(text).ok()?;
     Some(About { name: name.to_owned(), confidence, thin, system, source, setup })
 }
 

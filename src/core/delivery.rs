@@ -24,6 +24,15 @@ impl Delivery {
     }
 }
 
+/// Whether a body of this `Content-Type` is one of the media types, given in lower case and without parameters.
+/// `application/json` stands for every `…+json` too (RFC 6839 §3.1); a delivery without a type is taken.
+#[must_use]
+pub fn is_taken(media_types: &[String], content_type: Option<&str>) -> bool {
+    let Some(content_type) = content_type else { return true };
+    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    media_types.iter().any(|taken| *taken == essence || (taken == "application/json" && essence.ends_with("+json")))
+}
+
 /// Something whose sender is proven. Only [`super::signature`] can make one.
 #[derive(Debug, Clone)]
 pub struct Verified<T>(T);
@@ -42,5 +51,22 @@ impl<T> Verified<T> {
     /// What is proven, to keep.
     pub fn into_inner(self) -> T {
         self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_by_any_name_is_taken_and_other_types_are_not() {
+        let types = ["application/json".to_owned()];
+        for taken in ["application/json", "Application/JSON; charset=utf-8", "application/cloudevents+json"] {
+            assert!(is_taken(&types, Some(taken)), "{taken}");
+        }
+        for refused in ["text/plain", "application/x-www-form-urlencoded", "", "application/jsonp"] {
+            assert!(!is_taken(&types, Some(refused)), "{refused}");
+        }
+        assert!(is_taken(&types, None));
     }
 }

@@ -7,6 +7,7 @@ use super::IntakeError;
 use super::keys::LiveKeys;
 use super::memory::{Memory, SourceShare};
 use super::tally::Counters;
+use crate::core::delivery::is_taken;
 use crate::core::mapping::Mapping;
 use crate::core::person::SourceName;
 use crate::core::signature::{Scheme, Verifier};
@@ -27,8 +28,7 @@ pub struct Source {
     pub mapping: Mapping,
     /// How long a delivery is remembered, to know it again, in milliseconds.
     pub remember_ms: u64,
-    /// The media types that are taken, in lower case and without parameters. `application/json`
-    /// stands for every `…+json` too (RFC 6839 §3.1). A delivery without a `Content-Type` is taken.
+    /// The media types that are taken: see [`is_taken`].
     pub content_types: Vec<String>,
 }
 
@@ -78,11 +78,7 @@ impl Door {
 
     /// Whether a body of this `Content-Type` is taken.
     pub(super) fn takes(&self, content_type: Option<&str>) -> bool {
-        let Some(content_type) = content_type else { return true };
-        let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        self.content_types
-            .iter()
-            .any(|taken| *taken == essence || (taken == "application/json" && essence.ends_with("+json")))
+        is_taken(&self.content_types, content_type)
     }
 }
 
@@ -109,30 +105,5 @@ impl Sources {
 
     pub(super) fn find(&self, name: &str) -> Option<&Arc<Door>> {
         self.0.get(name)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn json_by_any_name_is_taken_and_other_types_are_not() {
-        let source = Source {
-            name: SourceName::parse("hr").unwrap(),
-            scheme: toml::from_str("header = 'x'").unwrap(),
-            secrets: Vec::new(),
-            mapping: Mapping::default(),
-            remember_ms: 1,
-            content_types: vec!["application/json".to_owned()],
-        };
-        let door = Door::new(source, Memory::new(1, 1).source_share(1)).ok().unwrap();
-        for taken in ["application/json", "Application/JSON; charset=utf-8", "application/cloudevents+json"] {
-            assert!(door.takes(Some(taken)), "{taken}");
-        }
-        for refused in ["text/plain", "application/x-www-form-urlencoded", "", "application/jsonp"] {
-            assert!(!door.takes(Some(refused)), "{refused}");
-        }
-        assert!(door.takes(None));
     }
 }

@@ -12,6 +12,8 @@ mod follow;
 #[cfg(test)]
 mod healthcheck;
 #[cfg(test)]
+mod init;
+#[cfg(test)]
 mod kills;
 #[cfg(test)]
 mod moving;

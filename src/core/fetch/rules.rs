@@ -139,6 +139,30 @@ impl FetchRules {
         self.mapping.assume = Some(EventKind::Update);
     }
 
+    /// The names of a source's own values under this kind of login: those without which nothing can be asked, and
+    /// those that may be left out.
+    #[must_use]
+    pub fn value_names<'s>(&'s self, auth: &'s Auth) -> (BTreeSet<&'s str>, BTreeSet<&'s str>) {
+        fn names<'a>(slots: impl Iterator<Item = &'a Slot>) -> impl Iterator<Item = &'a str> {
+            slots.filter_map(|slot| match slot {
+                Slot::Value(name) => Some(name.as_str()),
+                Slot::Id | Slot::Since | Slot::Cursor | Slot::Credential(_) => None,
+            })
+        }
+        let paths = self.step.iter().map(|step| &step.path).chain(self.list.iter().map(|list| &list.path));
+        let addresses = std::iter::once(&self.host).chain(paths).chain(auth.templates());
+        let bodies = self.step.iter().filter_map(|step| step.body.as_ref()).flat_map(Body::slots);
+        let needed: BTreeSet<&str> = names(addresses.flat_map(Template::slots).chain(bodies)).collect();
+        let queries = self.step.iter().map(|step| &step.query).chain(self.list.iter().map(|list| &list.query));
+        let texts = queries.chain(self.step.iter().map(|step| &step.headers)).flat_map(BTreeMap::values);
+        let mut optional: BTreeSet<&str> = names(texts.flat_map(Template::slots)).collect();
+        if !self.regions.is_empty() {
+            optional.insert("region");
+        }
+        optional.retain(|name| !needed.contains(name));
+        (needed, optional)
+    }
+
     /// What is wrong with it: the key below `fetch`, and the problem.
     #[must_use]
     pub fn validate(&self) -> Vec<(String, String)> {

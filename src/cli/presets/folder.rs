@@ -1,0 +1,187 @@
+//! A folder of deliveries, and what is expected of each. `docs/write-a-preset.md` shows one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+use super::super::failure::Failure;
+use super::super::request;
+use super::trial::{Trial, try_delivery};
+use crate::config::{self, SourceConfig, presets, process_env};
+use crate::core::time::UnixMs;
+
+/// What says what is expected.
+const EXPECTED: &str = "expected.toml";
+/// What deliveries are called.
+const EXTENSION: &str = "http";
+
+/// `expected.toml`.
+#[derive(Debug, Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+struct Expected {
+    /// When they come in; without it, their age is not judged.
+    at: Option<String>,
+    /// As under `[[source]]`, but for its name; a path of `preset_file` is seen from this folder.
+    source: Table,
+    /// What becomes of each file, line by line.
+    deliveries: BTreeMap<String, Vec<String>>,
+}
+
+/// What became of one delivery.
+#[derive(Debug, Serialize)]
+pub(super) struct Tried {
+    /// Which.
+    pub(super) delivery: String,
+    /// Whether it is what it should be.
+    pub(super) ok: bool,
+    /// What it became.
+    pub(super) became: Vec<String>,
+    /// What it should have become; none where nothing is said: then it must be believed and understood.
+    pub(super) expected: Option<Vec<String>>,
+    /// What is wrong with the file itself, or would help.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) hints: Vec<String>,
+}
+
+/// Tries all deliveries of a folder, or of the folders in it.
+pub(super) fn test(folder: &Path, preset: Option<(&str, &str)>, secret_env: &str) -> Result<Vec<Tried>, Failure> {
+    let (files, folders) = listed(folder)?;
+    let mut tried = Vec::new();
+    if !files.is_empty() || folder.join(EXPECTED).is_file() {
+        tried.extend(test_one(folder, &files, "", preset, secret_env)?);
+    }
+    for inner in folders {
+        let (files, _) = listed(&inner)?;
+        if !files.is_empty() {
+            tried.extend(test_one(&inner, &files, &format!("{}/", name_of(&inner)), preset, secret_env)?);
+        }
+    }
+    if tried.is_empty() {
+        return Err(Failure::advise(
+            format!("{} has no deliveries", folder.display()),
+            format!("Put them there as `*.{EXTENSION}`; docs/write-a-preset.md shows how."),
+        ));
+    }
+    Ok(tried)
+}
+
+/// The deliveries in a folder and the folders in it, each in order.
+fn listed(folder: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>), Failure> {
+    let failed = |error| Failure::failed(format!("{} cannot be read: {error}", folder.display()));
+    let entries: Vec<PathBuf> = fs::read_dir(folder)
+        .map_err(failed)?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<_, _>>()
+        .map_err(failed)?;
+    let is_delivery = |path: &PathBuf| path.extension().is_some_and(|extension| extension == EXTENSION);
+    let mut files: Vec<_> = entries.iter().filter(|path| is_delivery(path)).cloned().collect();
+    let mut folders: Vec<_> = entries.into_iter().filter(|path| path.is_dir()).collect();
+    files.sort();
+    folders.sort();
+    Ok((files, folders))
+}
+
+fn test_one(
+    folder: &Path,
+    files: &[PathBuf],
+    shown_as: &str,
+    preset: Option<(&str, &str)>,
+    secret_env: &str,
+) -> Result<Vec<Tried>, Failure> {
+    let expected = read_expected(&folder.join(EXPECTED))?;
+    let at = match &expected.at {
+        Some(text) => Some(UnixMs::parse_rfc3339(text).ok_or_else(|| {
+            Failure::failed(format!(
+                "{}: `at` is no instant such as 2026-11-22T10:00:00Z",
+                folder.join(EXPECTED).display()
+            ))
+        })?),
+        None => None,
+    };
+    let source = source_of(folder, expected.source, preset, secret_env)?;
+    let mut tried: Vec<Tried> = Vec::new();
+    for file in files {
+        let name = name_of(file);
+        let wanted = expected.deliveries.get(&name);
+        let trial = match request::read(file) {
+            Ok(delivery) => try_delivery(&source, &delivery, at),
+            Err(Failure::Failed { what, .. }) => Trial { lines: Vec::new(), is_clean: false, hints: vec![what] },
+            Err(other) => return Err(other),
+        };
+        let ok = wanted.map_or(trial.is_clean, |wanted| *wanted == trial.lines);
+        tried.push(Tried {
+            delivery: format!("{shown_as}{name}"),
+            ok,
+            became: trial.lines,
+            expected: wanted.cloned(),
+            hints: if ok { Vec::new() } else { trial.hints },
+        });
+    }
+    let there: BTreeSet<String> = files.iter().map(|file| name_of(file)).collect();
+    for (name, wanted) in expected.deliveries.into_iter().filter(|(name, _)| !there.contains(name)) {
+        tried.push(Tried {
+            delivery: format!("{shown_as}{name}"),
+            ok: false,
+            became: Vec::new(),
+            expected: Some(wanted),
+            hints: vec![format!("{EXPECTED} names it, and it is not there")],
+        });
+    }
+    Ok(tried)
+}
+
+fn read_expected(file: &Path) -> Result<Expected, Failure> {
+    if !file.exists() {
+        return Ok(Expected::default());
+    }
+    let shown = file.display();
+    let text = fs::read_to_string(file).map_err(|error| Failure::failed(format!("{shown} cannot be read: {error}")))?;
+    // What stands there may be a secret: only the place and the kind of the error are told.
+    toml::from_str(&text).map_err(|error| {
+        let line = error.span().map_or(1, |span| text.get(..span.start).unwrap_or_default().matches('\n').count() + 1);
+        Failure::advise(
+            format!("{shown}, line {line}: {}", error.message().replace('\n', ", ")),
+            "It has `at`, `[source]` and `[deliveries]`, each of whose entries is a list of texts; docs/write-a-preset.md shows one.",
+        )
+    })
+}
+
+/// The source whose rules the deliveries are tried on: `[source]`, or what the arguments and the folder's name say.
+fn source_of(
+    folder: &Path,
+    mut source: Table,
+    preset: Option<(&str, &str)>,
+    secret_env: &str,
+) -> Result<SourceConfig, Failure> {
+    source.entry("name").or_insert_with(|| Value::from("test"));
+    if !source.contains_key("secrets") {
+        let spec = Table::from_iter([("env".to_owned(), Value::from(secret_env))]);
+        source.insert("secrets".to_owned(), Value::Array(vec![Value::Table(spec)]));
+    }
+    if let Some(Value::String(path)) = source.get_mut("preset_file") {
+        *path = folder.join(&*path).display().to_string();
+    }
+    if let Some((key, preset)) = preset {
+        source.remove("preset");
+        source.remove("preset_file");
+        source.insert(key.to_owned(), Value::from(preset));
+    } else if !["preset", "preset_file", "signature"].iter().any(|key| source.contains_key(*key)) {
+        let whole = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+        let name = name_of(&whole);
+        if presets::built_in(&name).is_none() {
+            return Err(Failure::advise(
+                format!("{}: nothing says of which preset its deliveries are", folder.display()),
+                format!("Give --preset NAME or --preset FILE, or name it in {EXPECTED}: [source] preset = \"…\"."),
+            ));
+        }
+        source.insert("preset".to_owned(), Value::from(name));
+    }
+    Ok(config::source_alone(source, process_env())?)
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
