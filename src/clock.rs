@@ -113,6 +113,12 @@ pub fn new_name() -> String {
     uuid::Uuid::now_v7().simple().to_string()
 }
 
+/// What a request is called in its answer, in log lines and in lists: 16 hex digits.
+#[must_use]
+pub fn new_request_id() -> String {
+    format!("{:016x}", fastrand::u64(..))
+}
+
 /// A number that no other has.
 #[must_use]
 pub fn new_id() -> [u8; 16] {

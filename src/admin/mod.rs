@@ -23,6 +23,7 @@ mod access;
 pub mod answer;
 pub mod api;
 mod console;
+pub mod deliveries;
 pub mod error;
 mod gate;
 pub mod health;

@@ -325,6 +325,7 @@ impl AdminState {
             Some(())
         };
         shared::update(&*self.store, shared::AUDIT, forget).await?;
+        self.forget_deliveries(&person.source, id).await?;
         self.note(by, Act::Erase, Noted::of(&number)).await
     }
 

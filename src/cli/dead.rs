@@ -9,6 +9,7 @@ use super::failure::Failure;
 use super::people::PageArgs;
 use super::{Context, block_on, person};
 use crate::admin::api::shapes::{BulkBody, BulkDoneBody, DeadBody, DeadListBody, DeadRowBody, DiscardedBody};
+use crate::core::csv;
 
 /// What to do with dead letters.
 #[derive(Debug, Subcommand)]
@@ -225,15 +226,8 @@ fn print_csv(list: &DeadListBody) {
         let employee = dead.person.as_ref().map(|person| person.employee_id.as_str()).unwrap_or_default();
         let event = dead.event.as_deref().unwrap_or("unmapped");
         let fields = [&*dead.id, &dead.died_at, &dead.code, &dead.source, employee, event, &dead.detail];
-        say!("{}", fields.map(csv_field).join(","));
+        say!("{}", csv::row(&fields));
     }
-}
-
-/// RFC 4180; what a spreadsheet would take for a formula is made text.
-fn csv_field(text: &str) -> String {
-    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let text = if is_formula { format!("'{text}") } else { text.to_owned() };
-    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
 }
 
 fn print_dead(dead: &DeadBody) {
@@ -282,12 +276,5 @@ mod tests {
         for wrong in ["", "d", "1w", "-1h", "1.5h", "99999999999999999999d"] {
             assert!(age(wrong).is_err(), "{wrong}");
         }
-    }
-
-    #[test]
-    fn a_spreadsheet_takes_no_field_for_a_formula() {
-        assert_eq!(csv_field("=1+1"), "'=1+1");
-        assert_eq!(csv_field("a,\"b\""), "\"a,\"\"b\"\"\"");
-        assert_eq!(csv_field("plain"), "plain");
     }
 }

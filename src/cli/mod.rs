@@ -15,6 +15,7 @@ macro_rules! say {
 pub mod api;
 pub mod check;
 pub mod dead;
+pub mod deliveries;
 #[cfg(feature = "stand-ins")]
 pub mod demo;
 pub mod explain;
@@ -76,6 +77,8 @@ enum Command {
     /// Dead letters: list, show, replay, discard.
     #[command(subcommand)]
     Dead(dead::DeadCommand),
+    /// The last deliveries of each source: accepted, ignored, known already, refused and why.
+    Deliveries(deliveries::DeliveriesArgs),
     /// Holds: show, set, lift, let more through the guard.
     #[command(subcommand)]
     Hold(hold::HoldCommand),
@@ -138,6 +141,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Status => status::run(&context),
         Command::Healthcheck(args) => healthcheck::run(&context, &args),
         Command::Dead(command) => dead::run(&context, &command),
+        Command::Deliveries(args) => deliveries::run(&context, &args),
         Command::Hold(command) => hold::run(&context, &command),
         Command::Person(args) => person::run(&context, &args),
         Command::People(command) => people::run(&context, &command),

@@ -7,6 +7,8 @@ pub mod alert;
 pub mod audit;
 pub mod braces;
 pub mod code;
+pub mod csv;
+pub mod deliveries;
 pub mod delivery;
 pub mod fetch;
 pub mod guard;

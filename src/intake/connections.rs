@@ -61,6 +61,8 @@ pub(super) struct Place {
     connections: Connections,
     /// Where the connection comes from.
     address: IpAddr,
+    /// Who is at its other end: itself, or whom a trusted proxy named with the last request.
+    client: IpAddr,
     /// Whom it is counted for.
     peer: IpAddr,
     turn: Option<Turn>,
@@ -96,7 +98,8 @@ impl Connections {
             if room {
                 metrics::gauge!(CONNECTIONS).increment(1.0);
                 let cut = CancellationToken::new();
-                return Some(Place { connections: self.clone(), address, peer, turn: None, cut });
+                let client = address.to_canonical();
+                return Some(Place { connections: self.clone(), address, client, peer, turn: None, cut });
             }
             self.0.freed.notified().await;
         }
@@ -191,6 +194,11 @@ impl Place {
         self.cut.clone()
     }
 
+    /// Who is at the other end, as far as proxies that are trusted tell.
+    pub(super) fn client(&self) -> IpAddr {
+        self.client
+    }
+
     /// Counts the request for whom a trusted proxy names; false where that peer has as many as it may.
     pub(super) fn acts_for<'v>(&mut self, forwarded_for: impl DoubleEndedIterator<Item = &'v str>) -> bool {
         let inner = &self.connections.0;
@@ -198,6 +206,7 @@ impl Place {
             return true;
         }
         let client = inner.proxies.client(self.address, forwarded_for);
+        self.client = client;
         let peer = counted_as(client);
         if peer == self.peer {
             return true;

@@ -25,11 +25,13 @@ mod body;
 mod capture;
 mod chunks;
 mod connections;
+mod end;
 mod head;
 mod keys;
 mod memory;
 mod parsed;
 mod publish;
+mod recent;
 mod refusals;
 mod server;
 mod source;
@@ -130,6 +132,8 @@ struct Shared {
     sources: Sources,
     services: Services,
     unknown: tally::Counters,
+    /// Deliveries that named no source that there is.
+    misnamed: recent::Recent,
     memory: memory::Memory,
     /// Under which name what it saw is published.
     process: String,
@@ -151,6 +155,7 @@ impl Intake {
             sources,
             services,
             unknown,
+            misnamed: recent::Recent::default(),
             memory,
             process: publish::process_name(),
             refusals,

@@ -25,13 +25,13 @@ pub(super) async fn keep_publishing(shared: std::sync::Arc<Shared>) {
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         every.tick().await;
-        told(publish(&shared).await);
+        told(publish_all(&shared).await);
     }
 }
 
 /// Writes once more, for what came since.
 pub(super) async fn last(shared: &Shared) {
-    if let Ok(written) = tokio::time::timeout(LAST_MAX, publish(shared)).await {
+    if let Ok(written) = tokio::time::timeout(LAST_MAX, publish_all(shared)).await {
         told(written);
     }
 }
@@ -41,6 +41,16 @@ fn told(written: Result<(), StoreError>) {
     if let Err(error) = written {
         debug!(%error, "what was counted of the sources could not be written");
     }
+}
+
+async fn publish_all(shared: &Shared) -> Result<(), StoreError> {
+    publish(shared).await?;
+    let store = shared.services.store.as_ref();
+    shared.misnamed.publish(store, "").await?;
+    for door in shared.sources.all() {
+        door.recent.publish(store, door.name.as_str()).await?;
+    }
+    Ok(())
 }
 
 async fn publish(shared: &Shared) -> Result<(), StoreError> {

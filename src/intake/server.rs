@@ -17,7 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{debug, warn};
+use tracing::{Instrument, debug, info_span, warn};
 
 use super::answer::{Refusal, Response};
 use super::body::Body;
@@ -26,6 +26,7 @@ use super::head::{Head, HeadError};
 use super::memory::Bound;
 use super::wire::{NoHead, Rest, Wire};
 use super::{Shared, webhook};
+use crate::clock;
 use crate::core::time::UnixMs;
 
 /// How long a connection may be idle between two deliveries: above the minute for which many senders and
@@ -134,6 +135,7 @@ async fn exchange(
         head = wire.head(Instant::now() + head_max, &mut share) => head,
     };
     drop(share);
+    let request = clock::new_request_id();
     let (head, refusal) = match head {
         Ok(head) => (Some(head), None),
         Err(NoHead::Closed | NoHead::Crowded) => return Then::Gone,
@@ -143,17 +145,17 @@ async fn exchange(
     };
     let Some(head) = head else {
         let refusal = refusal.unwrap_or(Refusal::Malformed);
-        debug!(refusal = refusal.word(), "a head was refused");
-        let sent = wire.send(&message(&refusal.answer(), true, true, shared)).await;
+        debug!(request, refusal = refusal.word(), "a head was refused");
+        let sent = wire.send(&message(&refusal.answer(), &request, true, true, shared)).await;
         return if sent { Then::Close } else { Then::Gone };
     };
     let mut rest = Rest::of(head.length);
     let (method, keeps_alive) = (head.method.clone(), head.keeps_alive);
-    let response = answer(head, wire, place, &mut rest, shared).await;
+    let response = answer(head, wire, place, &mut rest, &request, shared).await;
     place.receives();
     let unread = !rest.is_none();
     let closes = !keeps_alive || stop.is_cancelled() || response.headers().contains_key(CONNECTION);
-    let message = message(&response, method != Method::HEAD, closes, shared);
+    let message = message(&response, &request, method != Method::HEAD, closes, shared);
     let sent = tokio::select! {
         biased;
         sent = wire.send(&message) => sent,
@@ -174,7 +176,14 @@ async fn exchange(
     }
 }
 
-async fn answer(head: Head, wire: &mut Wire, place: &mut Place, rest: &mut Rest, shared: &Shared) -> Response {
+async fn answer(
+    head: Head,
+    wire: &mut Wire,
+    place: &mut Place,
+    rest: &mut Rest,
+    request: &str,
+    shared: &Shared,
+) -> Response {
     let forwarded = head.headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
     if !place.acts_for(forwarded.collect::<Vec<_>>().into_iter()) {
         let retry_after_s = shared.options.retry_after_s;
@@ -189,11 +198,12 @@ async fn answer(head: Head, wire: &mut Wire, place: &mut Place, rest: &mut Rest,
         return Refusal::NotFound.answer();
     };
     let body = Body { wire, rest, expects_continue: head.expects_continue, cut: place.cut_token() };
-    webhook::receive(&source, head, body, place, shared).await
+    let span = info_span!("delivery", request, peer = %place.client());
+    webhook::receive(&source, head, body, place, request, shared).instrument(span).await
 }
 
 /// An answer as it is sent: with or without its body, to HEAD; the connection goes on or closes.
-fn message(response: &Response, with_body: bool, closes: bool, shared: &Shared) -> Vec<u8> {
+fn message(response: &Response, request: &str, with_body: bool, closes: bool, shared: &Shared) -> Vec<u8> {
     let body: &Bytes = response.body();
     let mut bytes = Vec::with_capacity(512 + body.len());
     let status = response.status();
@@ -206,6 +216,7 @@ fn message(response: &Response, with_body: bool, closes: bool, shared: &Shared) 
     if closes {
         field(&CONNECTION, b"close");
     }
+    field(&REQUEST_ID, request.as_bytes());
     field(&X_CONTENT_TYPE_OPTIONS, b"nosniff");
     field(&CACHE_CONTROL, b"no-store");
     field(&DATE, date(shared.services.clock.now()).as_bytes());
@@ -232,5 +243,7 @@ fn reason(status: StatusCode) -> &'static str {
     status.canonical_reason().unwrap_or_default()
 }
 
+/// By what an answer is found again in log and console.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// What marks an answer after which the connection closes.
 pub(super) const CLOSE: HeaderValue = HeaderValue::from_static("close");

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::IntakeError;
 use super::keys::LiveKeys;
 use super::memory::{Memory, SourceShare};
+use super::recent::Recent;
 use super::tally::Counters;
 use crate::core::delivery::is_taken;
 use crate::core::mapping::Mapping;
@@ -53,6 +54,8 @@ pub(super) struct Door {
     pub(super) memory: SourceShare,
     /// What became of its deliveries, for `status`.
     seen: Mutex<SourceTally>,
+    /// Its last deliveries.
+    pub(super) recent: Recent,
     content_types: Vec<String>,
 }
 
@@ -63,7 +66,8 @@ impl Door {
             Verifier::new(scheme).map_err(|problems| IntakeError::Scheme { name: name.clone(), problems })?;
         let keys = LiveKeys::new(verifier.scheme(), secrets);
         let counters = Counters::of(&name);
-        Ok(Self { name, verifier, keys, mapping, remember_ms, counters, memory, seen: Mutex::default(), content_types })
+        let (seen, recent) = (Mutex::default(), Recent::default());
+        Ok(Self { name, verifier, keys, mapping, remember_ms, counters, memory, seen, recent, content_types })
     }
 
     /// Notes something about its deliveries.
@@ -101,6 +105,10 @@ impl Sources {
     /// What became of every source's deliveries so far.
     pub(super) fn seen(&self) -> BTreeMap<String, SourceTally> {
         self.0.iter().map(|(name, door)| (name.clone(), door.seen())).collect()
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Door>> {
+        self.0.values()
     }
 
     pub(super) fn find(&self, name: &str) -> Option<&Arc<Door>> {

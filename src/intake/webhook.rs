@@ -11,19 +11,21 @@ use tracing::{debug, error, info, warn};
 use super::Shared;
 use super::answer::{self, Refusal, Response};
 use super::body::{Body, BodyError};
-use super::capture::{self, Kept};
+use super::capture;
 use super::connections::Place;
+use super::end::{End, Kept, answered};
 use super::head::{Head, Length};
 use super::memory::{Bound, SMALL_BYTES};
 use super::parsed::parsed_bytes;
 use super::source::Door;
 use super::tally::Tally;
 use crate::clock::new_job_id;
+use crate::core::deliveries::{self, Delivered};
 use crate::core::delivery::Delivery;
 use crate::core::json::Charset;
 use crate::core::mapping::{IgnoredWhy, Record, map};
 use crate::core::person::job::JobId;
-use crate::core::person::{Entry, EventKind, Person, PersonId, Word};
+use crate::core::person::{Entry, EventKind, Person, PersonId, SourceName, Word};
 use crate::core::signature::{self, Answer, Genuine};
 use crate::core::tally::Fate;
 use crate::core::time::UnixMs;
@@ -41,21 +43,53 @@ const KEPT_PER_RECORD_BYTES: usize = 2048;
 /// Whose number ids have of records that tell nobody.
 const NOBODY: PersonId = PersonId(0);
 
-/// How a delivery ends: what is counted, and what is answered.
-type End = (DeliveryResult, Response);
-
 /// `POST /webhooks/{source}`.
-pub(super) async fn receive(source: &str, head: Head, body: Body<'_>, place: &mut Place, shared: &Shared) -> Response {
+pub(super) async fn receive(
+    source: &str,
+    head: Head,
+    body: Body<'_>,
+    place: &mut Place,
+    request: &str,
+    shared: &Shared,
+) -> Response {
     let door = shared.sources.find(source);
     let mut tally = Tally::start(door.map_or(&shared.unknown, |door| &door.counters));
+    let peer = place.client().to_string();
+    let End { result, answer, mut kept } = end(source, door, head, body, place, shared).await;
+    tally.ends(result);
+    // A name that none can have is a stranger's text.
+    if door.is_none() && SourceName::parse(source).is_ok() {
+        kept.has(source);
+    }
+    let delivered = Delivered {
+        at: shared.services.clock.now(),
+        request: request.to_owned(),
+        answered: answered(result),
+        reason: kept.reason.map(str::to_owned),
+        peer,
+        event_id: kept.event_id,
+        types: kept.types,
+        jobs: kept.jobs,
+        jobs_all: u64::try_from(kept.jobs_all).unwrap_or(u64::MAX),
+    };
+    door.map_or(&shared.misnamed, |door| &door.recent).push(delivered);
+    answer
+}
+
+async fn end(
+    source: &str,
+    door: Option<&Arc<Door>>,
+    head: Head,
+    body: Body<'_>,
+    place: &mut Place,
+    shared: &Shared,
+) -> End {
     if let Some(answer) =
         door.filter(|_| head.method == Method::GET).and_then(|door| door.verifier.get_handshake(head.query()))
     {
-        let (result, answer) = handshake(source, door, answer, shared).await;
-        tally.ends(result);
-        return answer;
+        return handshake(source, door, answer, shared).await;
     }
-    let (result, answer) = match admit(&head, door, shared) {
+    match admit(&head, door, shared) {
         Ok(door) => deliver(door, head, body, place, shared).await,
         Err((result, refusal)) => {
             if let (Some(door), Some(reason)) = (door, told_reason(refusal)) {
@@ -65,11 +99,9 @@ pub(super) async fn receive(source: &str, head: Head, body: Body<'_>, place: &mu
                 let source = door.map(|door| door.name.as_str());
                 info!(source, result = result.as_str(), left_out, "delivery refused by its head");
             }
-            (result, refusal.answer())
+            End::refused(result, refusal, told_reason(refusal).unwrap_or(refusal.word()))
         }
-    };
-    tally.ends(result);
-    answer
+    }
 }
 
 /// `GET /livez`: the process runs.
@@ -174,6 +206,7 @@ async fn deliver(door: &Arc<Door>, head: Head, body: Body<'_>, place: &mut Place
     if let Some(answer) = door.verifier.signed_handshake(&ready.keys, &genuine) {
         return handshake(source, Some(door), answer, shared).await;
     }
+    let event_id = door.verifier.event_id(&genuine).map(deliveries::shown);
     let body_bytes = genuine.delivery.get().body.len();
     let parsed = parsed_bytes(&genuine.delivery.get().body);
     let mut turn = match shared.memory.turn(&door.memory, body_bytes, parsed).await {
@@ -189,33 +222,52 @@ async fn deliver(door: &Arc<Door>, head: Head, body: Body<'_>, place: &mut Place
         let door = door.clone();
         tokio::task::spawn_blocking(move || read(&door, &genuine, now)).await
     };
-    let (status, new, ids, is_whole) = match mapped {
+    let Mapped { status, new, ids, is_whole, mut kept } = match mapped {
         Ok(mapped) => mapped,
         Err(error) => {
             error!(source, panicked = error.is_panic(), "delivery not mapped: its task ended early");
-            let retry_after_s = shared.options.retry_after_s;
-            return (DeliveryResult::Unavailable, Refusal::Unavailable { retry_after_s }.answer());
+            return unavailable(shared);
         }
     };
+    kept.event_id = event_id;
     // Nothing is left of it but what is to be stored.
     turn.shrink_to(KEPT_PER_BODY * body_bytes + KEPT_PER_RECORD_BYTES * ids.len());
     if ids.is_empty() {
         debug!(source, "delivery ignored: nothing in it is followed");
         door.note(|seen| seen.genuine(now, Fate::Ignored));
-        return (DeliveryResult::Ignored, answer::taken("ignored", &[]));
+        return End { kept, ..End::new(DeliveryResult::Ignored, answer::taken("ignored", &[])) };
     }
+    // What is followed needs no reason.
+    kept.reason = None;
     // In a task of its own: it is stored to its end, whatever becomes of the sender.
     let store = shared.services.store.clone();
     let accepted = tokio::spawn(async move { store.accept(now, new).await }).await;
-    stored(door, Mapped { status, ids, is_whole, at: now }, accepted, shared)
+    stored(door, Stored { status, ids, is_whole, kept, at: now }, accepted, shared)
 }
 
-/// What a delivery came to, until it is stored.
+/// The store, or we, cannot take it now.
+fn unavailable(shared: &Shared) -> End {
+    let refusal = Refusal::Unavailable { retry_after_s: shared.options.retry_after_s };
+    End::refused(DeliveryResult::Unavailable, refusal, refusal.word())
+}
+
+/// What a genuine delivery comes to.
 struct Mapped {
     status: DeliveryResult,
+    new: NewDelivery,
+    /// Of its jobs and dead letters, in order.
     ids: Vec<JobId>,
     /// Whether every field that was there was used.
     is_whole: bool,
+    kept: Kept,
+}
+
+/// What is told of a delivery once it is stored.
+struct Stored {
+    status: DeliveryResult,
+    ids: Vec<JobId>,
+    is_whole: bool,
+    kept: Kept,
     at: UnixMs,
 }
 
@@ -244,7 +296,8 @@ fn no_body(door: &Door, error: BodyError, shared: &Shared) -> End {
             "no whole body, or no room for it"
         );
     }
-    (result, refusal.answer())
+    let reason = bound.map(Bound::as_str).or(told_reason(refusal)).unwrap_or(refusal.word());
+    End::refused(result, refusal, reason)
 }
 
 fn delivery(head: Head, body: Bytes) -> Delivery {
@@ -254,17 +307,17 @@ fn delivery(head: Head, body: Bytes) -> Delivery {
     Delivery { method: head.method.as_str().to_owned(), url: head.target, headers, body }
 }
 
-/// What a genuine delivery comes to: the word for it, what to store, the ids in order, and whether every
-/// field that was there was used.
-fn read(door: &Door, genuine: &Genuine, now: UnixMs) -> (DeliveryResult, NewDelivery, Vec<JobId>, bool) {
+/// Maps a genuine delivery.
+fn read(door: &Door, genuine: &Genuine, now: UnixMs) -> Mapped {
     let source = &door.name;
     let mut entries = Vec::new();
     let mut unmapped = Vec::new();
-    let (mut says_something, mut is_whole) = (false, true);
+    let (mut says_something, mut is_whole, mut kept) = (false, true, Kept::default());
     for record in map(&door.mapping, source, &genuine.delivery) {
         let dropped = match record {
             Record::Event { event, dropped } => {
                 says_something |= event.kind != EventKind::Notice;
+                kept.has(event.kind.as_str());
                 let person = event.person.clone();
                 let job = new_job_id(person.id());
                 let entry = Entry { accepted_at: now, word: Word::Event { job, event: Box::new(event) } };
@@ -275,6 +328,10 @@ fn read(door: &Door, genuine: &Genuine, now: UnixMs) -> (DeliveryResult, NewDeli
                 if let (IgnoredWhy::NotNamed, Some(type_value)) = (ignored.why, &ignored.type_value) {
                     door.note(|seen| seen.unnamed_type(now, type_value));
                 }
+                if let Some(type_value) = &ignored.type_value {
+                    kept.has(type_value);
+                }
+                kept.reason = Some(ignored.why.as_str());
                 ignored.dropped
             }
             Record::Unmapped { person, code, detail, payload } => {
@@ -319,18 +376,18 @@ fn read(door: &Door, genuine: &Genuine, now: UnixMs) -> (DeliveryResult, NewDeli
         only_while_newest: known.only_while_newest,
         remember_ms: door.remember_ms,
     });
-    (status, NewDelivery { source: source.clone(), dedupe, entries, unmapped }, ids, is_whole)
+    let new = NewDelivery { source: source.clone(), dedupe, entries, unmapped };
+    Mapped { status, new, ids, is_whole, kept }
 }
 
 fn stored(
     door: &Door,
-    mapped: Mapped,
+    stored: Stored,
     accepted: Result<Result<Accepted, StoreError>, tokio::task::JoinError>,
     shared: &Shared,
 ) -> End {
-    let Mapped { status, ids, is_whole, at } = mapped;
+    let Stored { status, ids, is_whole, mut kept, at } = stored;
     let source = door.name.as_str();
-    let retry_after_s = shared.options.retry_after_s;
     match accepted {
         Ok(Ok(Accepted::Stored)) => {
             let fate = if status == DeliveryResult::Unmapped { Fate::Unmapped } else { Fate::Accepted };
@@ -341,12 +398,14 @@ fn stored(
                 }
             });
             info!(source, result = status.as_str(), jobs = %Ids(&ids), "delivery stored");
-            (status, answer::taken(status.as_str(), &ids))
+            kept.jobs(&ids);
+            End { kept, ..End::new(status, answer::taken(status.as_str(), &ids)) }
         }
         Ok(Ok(Accepted::Duplicate { ids })) => {
             door.note(|seen| seen.genuine(at, Fate::Duplicate));
             info!(source, jobs = %Ids(&ids), "duplicate: stored before");
-            (DeliveryResult::Duplicate, answer::taken("duplicate", &ids))
+            kept.jobs(&ids);
+            End { kept, ..End::new(DeliveryResult::Duplicate, answer::taken("duplicate", &ids)) }
         }
         Ok(Ok(Accepted::Full(bound))) => {
             door.note(|seen| seen.full(at, answer::full_word(bound)));
@@ -358,15 +417,17 @@ fn stored(
                     "a bound of the store is reached: delivery refused for now"
                 );
             }
-            (DeliveryResult::Full, Refusal::Full { bound, retry_after_s }.answer())
+            let refusal = Refusal::Full { bound, retry_after_s: shared.options.retry_after_s };
+            kept.reason = Some(answer::full_word(bound));
+            End { kept, ..End::new(DeliveryResult::Full, refusal.answer()) }
         }
         Ok(Err(error)) => {
             error!(source, %error, "delivery not stored");
-            (DeliveryResult::Unavailable, Refusal::Unavailable { retry_after_s }.answer())
+            unavailable(shared)
         }
         Err(error) => {
             error!(source, panicked = error.is_panic(), "delivery not stored: its task ended early");
-            (DeliveryResult::Unavailable, Refusal::Unavailable { retry_after_s }.answer())
+            unavailable(shared)
         }
     }
 }
@@ -378,13 +439,13 @@ fn unproven(door: &Door, refusal: signature::Refusal, shared: &Shared) -> End {
     if refusal == signature::Refusal::NoUsableSecret {
         error!(source, reason = refusal.reason(), "delivery refused for now: {refusal}");
         // Ours to mend: a sender that hears 4xx may never send it again.
-        let retry_after_s = shared.options.retry_after_s;
-        return (DeliveryResult::Unavailable, Refusal::Unavailable { retry_after_s }.answer());
+        let unavailable = Refusal::Unavailable { retry_after_s: shared.options.retry_after_s };
+        return End::refused(DeliveryResult::Unavailable, unavailable, refusal.reason());
     }
     if let Some(left_out) = shared.refusals.line() {
         warn!(source, reason = refusal.reason(), left_out, "delivery refused: {refusal}");
     }
-    (DeliveryResult::Forged, Refusal::Unauthorised.answer())
+    End::refused(DeliveryResult::Forged, Refusal::Unauthorised, refusal.reason())
 }
 
 async fn handshake(source: &str, door: Option<&Arc<Door>>, asked: Answer, shared: &Shared) -> End {
@@ -402,20 +463,18 @@ async fn handshake(source: &str, door: Option<&Arc<Door>>, asked: Answer, shared
         Answer::Json(document) => answer::json(&document),
         Answer::Capture { token, file } => {
             match tokio::task::spawn_blocking(move || capture::keep(&file, &token)).await {
-                Ok(Ok(Kept::Kept)) => answer::taken("ignored", &[]),
-                Ok(Ok(Kept::Other)) => {
+                Ok(Ok(capture::Kept::Kept)) => answer::taken("ignored", &[]),
+                Ok(Ok(capture::Kept::Other)) => {
                     warn!(source, "a token was offered, but the file of the capture holds another: it stays");
-                    return (DeliveryResult::Forged, Refusal::Unauthorised.answer());
+                    return End::refused(DeliveryResult::Forged, Refusal::Unauthorised, kind);
                 }
                 Ok(Err(error)) => {
                     error!(source, kind = %error.kind(), "a token was offered, but its file cannot be written");
-                    let retry_after_s = shared.options.retry_after_s;
-                    return (DeliveryResult::Unavailable, Refusal::Unavailable { retry_after_s }.answer());
+                    return unavailable(shared);
                 }
                 Err(_) => {
                     error!(source, "a token was offered, but the process is stopping");
-                    let retry_after_s = shared.options.retry_after_s;
-                    return (DeliveryResult::Unavailable, Refusal::Unavailable { retry_after_s }.answer());
+                    return unavailable(shared);
                 }
             }
         }
@@ -424,7 +483,7 @@ async fn handshake(source: &str, door: Option<&Arc<Door>>, asked: Answer, shared
         door.note(|seen| seen.genuine(now, Fate::Handshake));
     }
     info!(source, handshake = kind, "handshake answered");
-    (DeliveryResult::Handshake, answer)
+    End { kept: Kept { reason: Some(kind), ..Kept::default() }, ..End::new(DeliveryResult::Handshake, answer) }
 }
 
 /// Ids as a log shows them.

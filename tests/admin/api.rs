@@ -8,7 +8,7 @@ use crate::http::send;
 use crate::stage::{LOOKER, Stage, TOKEN, hire, rename};
 
 /// Every route that needs a token, and whether one that may only look opens it.
-const ROUTES: [(&str, &str, bool); 19] = [
+const ROUTES: [(&str, &str, bool); 20] = [
     ("GET", "/api/v1/status", true),
     ("GET", "/api/v1/jobs", true),
     ("GET", "/api/v1/jobs/00000000000000000000000000000000", true),
@@ -18,6 +18,7 @@ const ROUTES: [(&str, &str, bool); 19] = [
     ("POST", "/api/v1/dead/discard", false),
     ("POST", "/api/v1/dead/00000000000000000000000000000000/replay", false),
     ("POST", "/api/v1/dead/00000000000000000000000000000000/discard", false),
+    ("GET", "/api/v1/deliveries", true),
     ("GET", "/api/v1/person?who=x", true),
     ("GET", "/api/v1/people", true),
     ("GET", "/api/v1/people/hr/1", true),

@@ -11,17 +11,17 @@ const OUR_SCRIPT: &str = "<script src=\"/live.js\" defer></script>";
 const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
 
 /// Somebody at a browser.
-struct Visitor<'a> {
+pub(crate) struct Visitor<'a> {
     stage: &'a Stage,
     cookie: String,
 }
 
 impl<'a> Visitor<'a> {
-    async fn log_in(stage: &'a Stage) -> Self {
+    pub(crate) async fn log_in(stage: &'a Stage) -> Self {
         Self::log_in_with(stage, TOKEN).await
     }
 
-    async fn log_in_with(stage: &'a Stage, token: &str) -> Self {
+    pub(crate) async fn log_in_with(stage: &'a Stage, token: &str) -> Self {
         let answer = send(stage.address, "POST", "/login", &[FORM], &format!("token={token}")).await;
         assert_eq!((answer.status, answer.header("location")), (303, Some("/")));
         let cookie = answer.header("set-cookie").unwrap();
@@ -32,31 +32,31 @@ impl<'a> Visitor<'a> {
         Self { stage, cookie: cookie.split(';').next().unwrap().to_owned() }
     }
 
-    async fn get(&self, target: &str) -> Answer {
+    pub(crate) async fn get(&self, target: &str) -> Answer {
         send(self.stage.address, "GET", target, &[("Cookie", &self.cookie)], "").await
     }
 
     /// A page that must be there.
-    async fn page(&self, target: &str) -> String {
+    pub(crate) async fn page(&self, target: &str) -> String {
         let answer = self.get(target).await;
         assert_eq!(answer.status, 200, "{target}: {}", answer.body);
         answer.body
     }
 
-    async fn post(&self, target: &str, origin: &str, body: &str) -> Answer {
+    pub(crate) async fn post(&self, target: &str, origin: &str, body: &str) -> Answer {
         let headers = [FORM, ("Cookie", self.cookie.as_str()), ("Origin", origin)];
         send(self.stage.address, "POST", target, &headers, body).await
     }
 
     /// The token in the forms of this session.
-    async fn form_token(&self) -> String {
+    pub(crate) async fn form_token(&self) -> String {
         let page = self.page("/hold").await;
         let (_, rest) = page.split_once("name=\"form_token\" value=\"").unwrap();
         rest.split_once('"').unwrap().0.to_owned()
     }
 
     /// Sends a form as the browser does.
-    async fn submit(&self, target: &str, fields: &str) -> Answer {
+    pub(crate) async fn submit(&self, target: &str, fields: &str) -> Answer {
         let origin = format!("http://{}", self.stage.address);
         let body = format!("form_token={}{fields}", self.form_token().await);
         self.post(target, &origin, &body).await

@@ -4,6 +4,7 @@
 
 mod api;
 mod console;
+mod deliveries;
 mod door;
 mod health;
 mod http;

@@ -103,6 +103,23 @@ async fn explain_send_person_and_status_follow_somebody_through() {
     assert_eq!((json(&status)["people"].as_u64(), json(&status)["jobs"]["waiting"].as_u64()), (Some(1), Some(0)));
     assert_eq!((status.status.code(), json(&status)["problems"].as_array().map(Vec::len)), (Some(0), Some(0)));
     assert_eq!(sim.stats().calls, 1, "explaining called nobody");
+    let forged = http().post(format!("http://{}/webhooks/hr", bridge.listen)).body("{}").send().await.unwrap();
+    let request = forged.headers()["x-request-id"].to_str().unwrap().to_owned();
+    assert!(bridge.log().contains(&request), "the log line has the id of the answer");
+    let mut deliveries = Value::Null;
+    // They are told to all processes every few seconds.
+    for _ in 0..100 {
+        deliveries = json(&run(&["deliveries", "--json"]));
+        if deliveries["deliveries"].as_array().unwrap().len() == 3 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    let results: Vec<_> = deliveries["deliveries"].as_array().unwrap().iter().map(|one| &one["result"]).collect();
+    assert_eq!(results, ["refused", "duplicate", "accepted"], "{deliveries}");
+    assert_eq!(deliveries["deliveries"][0]["request_id"], request.as_str());
+    let one = text(&run(&["deliveries", "--request-id", &request]));
+    assert!(one.contains("missing_header") && one.contains("127.0.0.1"), "{one}");
     let nobody = run(&["person", "hr/E-404"]);
     assert_eq!(nobody.status.code(), Some(1), "{}", text(&nobody));
 }

@@ -5,6 +5,7 @@ mod abuse;
 mod bad_input;
 mod deliveries;
 mod hang_ups;
+mod requests;
 mod tallies;
 
 use std::io::{Read, Write};

@@ -14,6 +14,7 @@ use super::health;
 use super::service::AdminState;
 
 pub(super) mod dead;
+pub mod deliveries;
 pub(super) mod handlers;
 mod openapi;
 pub(super) mod roster;
@@ -51,6 +52,7 @@ fn entries() -> Vec<Entry> {
         entry(M::GET, "/api/v1/dead/{id}", |r| r.to(dead::show)),
         entry(M::POST, "/api/v1/dead/{id}/replay", |r| r.to(dead::replay)),
         entry(M::POST, "/api/v1/dead/{id}/discard", |r| r.to(dead::discard)),
+        entry(M::GET, "/api/v1/deliveries", |r| r.to(deliveries::list)),
         entry(M::GET, "/api/v1/person", |r| r.to(handlers::person_by_query)),
         entry(M::GET, "/api/v1/people", |r| r.to(handlers::people)),
         entry(M::GET, "/api/v1/people/{source}/{employee_id}", |r| r.to(handlers::person)),

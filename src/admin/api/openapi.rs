@@ -4,7 +4,7 @@ use actix_web::web;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{dead, handlers, roster};
+use super::{dead, deliveries, handlers, roster};
 use crate::admin::health;
 
 /// `/api/openapi.json`
@@ -28,6 +28,7 @@ use crate::admin::health;
         dead::show,
         dead::replay,
         dead::discard,
+        deliveries::list,
         handlers::people,
         handlers::person,
         handlers::person_by_query,

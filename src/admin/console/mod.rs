@@ -8,6 +8,7 @@ use actix_web::{HttpResponse, Resource, web};
 mod audit;
 mod dead;
 mod hold;
+mod job;
 mod layout;
 mod letter;
 mod now;
@@ -29,7 +30,7 @@ type Done = Result<HttpResponse, PageError>;
 
 /// Puts the console into an app.
 pub(super) fn configure(app: &mut web::ServiceConfig) {
-    let pages: [(&str, Methods); 18] = [
+    let pages: [(&str, Methods); 19] = [
         ("/", |r| r.route(web::get().to(now::show))),
         ("/login", |r| r.route(web::get().to(session::ask)).route(web::post().to(session::log_in))),
         ("/logout", |r| r.route(web::post().to(session::log_out))),
@@ -41,6 +42,7 @@ pub(super) fn configure(app: &mut web::ServiceConfig) {
         ("/dead/{id}", |r| r.route(web::get().to(letter::show))),
         ("/dead/{id}/replay", |r| r.route(web::post().to(letter::replay))),
         ("/dead/{id}/discard", |r| r.route(web::post().to(letter::discard))),
+        ("/jobs/{id}", |r| r.route(web::get().to(job::find))),
         ("/hold", |r| r.route(web::get().to(hold::show)).route(web::post().to(hold::change))),
         ("/deliveries", |r| r.route(web::get().to(sources::show))),
         ("/settings", |r| r.route(web::get().to(settings::show))),

@@ -1,16 +1,24 @@
-//! Deliveries: what became of those of each source.
+//! Deliveries: what became of those of each source, and the last ones, one by one.
 
+use actix_web::web;
 use maud::{Markup, html};
 
 use super::layout::{self, Nav};
 use super::session::Session;
 use super::{Page, State};
+use crate::admin::api::deliveries::DeliveriesQuery;
+use crate::admin::deliveries::SourceDelivery;
+use crate::admin::listing;
+use crate::admin::service::AdminState;
+use crate::core::deliveries::Answered;
 use crate::core::problems::SourceFigures;
 use crate::core::tally::Seen;
 use crate::core::time::UnixMs;
 
 /// `GET /deliveries`
-pub(super) async fn show(state: State, session: Session) -> Page {
+pub(super) async fn show(state: State, session: Session, query: web::Query<DeliveriesQuery>) -> Page {
+    let page = listing::page(query.limit, query.after.as_deref())?;
+    let listed = state.deliveries(&query.filter()?, &page).await?;
     let overview = state.overview().await?;
     let figures = &overview.figures;
     Ok(layout::page(
@@ -25,11 +33,107 @@ pub(super) async fn show(state: State, session: Session) -> Page {
                     section .card id=(source.name) {
                         h2 { (source.name) }
                         (about(figures.now, source, figures.entries.get(source.name.as_str()).copied().unwrap_or(0)))
+                        p .pager { a href={ "/deliveries?source=" (source.name) "#last" } { "Its last deliveries →" } }
                     }
                 }
             }
+            h2 #last { "The last ones" }
+            (filters(&state, &query))
+            div #deliveries data-live { (rows(state.now(), &listed.rows)) }
+            (layout::next(&here(&query), listed.next.as_deref()))
         },
     ))
+}
+
+/// The page's own query, up to a cursor.
+fn here(query: &DeliveriesQuery) -> String {
+    let part = |text: &Option<String>| listing::percent_encoded(text.as_deref().unwrap_or_default());
+    let (source, result, request) = (part(&query.source), part(&query.result), part(&query.request_id));
+    format!("/deliveries?source={source}&result={result}&request_id={request}&")
+}
+
+fn filters(state: &AdminState, query: &DeliveriesQuery) -> Markup {
+    let is = |given: &Option<String>, value: &str| given.as_deref() == Some(value);
+    html! {
+        form .search .card method="get" action="/deliveries#last" {
+            div {
+                label for="source" { "Source" }
+                select #source name="source" {
+                    option value="" { "any" }
+                    @for source in state.source_names() { option value=(source) selected[is(&query.source, source.as_str())] { (source) } }
+                }
+            }
+            div {
+                label for="result" { "Answered" }
+                select #result name="result" {
+                    option value="" { "any" }
+                    @for answered in Answered::ALL { option value=(answered.as_str()) selected[is(&query.result, answered.as_str())] { (name(answered)) } }
+                }
+            }
+            div .wide {
+                label for="request_id" { "Request id" }
+                input #request_id name="request_id" value=[query.request_id.as_deref()] placeholder="the X-Request-Id of the answer" autocomplete="off";
+            }
+            button .plain type="submit" { "Filter" }
+        }
+    }
+}
+
+fn name(answered: Answered) -> &'static str {
+    match answered {
+        Answered::Duplicate => "known already",
+        Answered::Unmapped => "could not be mapped",
+        Answered::PutOff => "put off",
+        Answered::Accepted | Answered::Ignored | Answered::Handshake | Answered::Refused | Answered::Other => {
+            answered.as_str()
+        }
+    }
+}
+
+fn colour(answered: Answered) -> &'static str {
+    match answered {
+        Answered::Accepted | Answered::Duplicate | Answered::Handshake => "state done",
+        Answered::Unmapped | Answered::Refused => "state dead",
+        Answered::PutOff => "state held",
+        Answered::Ignored | Answered::Other => "state",
+    }
+}
+
+fn rows(now: UnixMs, deliveries: &[SourceDelivery]) -> Markup {
+    if deliveries.is_empty() {
+        return html! { p { "There are none." } };
+    }
+    html! {
+        div .scroll {
+            table {
+                thead { tr { th { "When" } th { "Source" } th { "Answered" } th { "Stands in it" } th { "Became" } th { "Request" } } }
+                tbody { @for delivery in deliveries { (row(now, delivery)) } }
+            }
+        }
+    }
+}
+
+fn row(now: UnixMs, SourceDelivery { source, delivered }: &SourceDelivery) -> Markup {
+    let more = delivered.jobs_all.saturating_sub(u64::try_from(delivered.jobs.len()).unwrap_or_default());
+    html! {
+        tr {
+            td data-name="When" { (layout::time(now, delivered.at)) }
+            td data-name="Source" { @match source { Some(source) => (source), None => { span .quiet { "none of ours" } } } }
+            td data-name="Answered" {
+                span class=(colour(delivered.answered)) { (name(delivered.answered)) }
+                @if let Some(reason) = &delivered.reason { " " span .quiet { (reason.replace('_', " ")) } }
+            }
+            td data-name="Stands in it" {
+                (delivered.types.join(", "))
+                @if let Some(id) = &delivered.event_id { " " span .quiet { "event " code { (id) } } }
+            }
+            td data-name="Became" {
+                @for job in &delivered.jobs { a href={ "/jobs/" (job) } { (layout::id(*job)) } " " }
+                @if more > 0 { span .quiet { "and " (more) " more" } }
+            }
+            td data-name="Request" { code { (delivered.request) } " " span .quiet { "from " (delivered.peer) } }
+        }
+    }
 }
 
 fn about(now: UnixMs, source: &SourceFigures, entries: u64) -> Markup {

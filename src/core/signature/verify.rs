@@ -57,6 +57,15 @@ impl Verifier {
         &self.scheme
     }
 
+    /// The id that the sender itself gave a delivery: none where a body or a signature stands for it.
+    #[must_use]
+    pub fn event_id<'g>(&self, genuine: &'g Genuine) -> Option<&'g str> {
+        match (&self.scheme.id, &genuine.id) {
+            (IdRule::Header(_) | IdRule::Json(_), EventId::Given(id)) => std::str::from_utf8(id).ok(),
+            (IdRule::Header(_) | IdRule::Json(_) | IdRule::Signature | IdRule::BodyHash, _) => None,
+        }
+    }
+
     /// Proves the sender, then the time. The body is parsed only after its signature holds.
     pub fn verify(&self, keys: &Keys, delivery: Delivery, now: UnixMs) -> Result<Genuine, Refusal> {
         let (timestamp, mut id) = self.prove(keys, &delivery, now)?;

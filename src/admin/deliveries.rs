@@ -1,0 +1,83 @@
+//! The last deliveries of each source, as all processes saw them.
+
+use super::error::AdminError;
+use super::service::AdminState;
+use super::shared;
+use crate::core::deliveries::{Answered, Delivered, Deliveries, document};
+use crate::core::person::{PersonId, SourceName};
+use crate::store::{Listed, Page};
+
+/// Which deliveries.
+#[derive(Debug, Clone, Default)]
+pub struct DeliveryFilter {
+    /// Only of this source.
+    pub source: Option<SourceName>,
+    /// Only what was answered so.
+    pub answered: Option<Answered>,
+    /// Only that of this request.
+    pub request: Option<String>,
+}
+
+/// One delivery, and whose it is.
+#[derive(Debug, Clone)]
+pub struct SourceDelivery {
+    /// The source; none where the delivery named none that there is.
+    pub source: Option<SourceName>,
+    /// The delivery.
+    pub delivered: Delivered,
+}
+
+impl SourceDelivery {
+    /// Its place in a list, newest first.
+    fn key(&self) -> (i64, &str) {
+        (self.delivered.at.0, &self.delivered.request)
+    }
+
+    fn cursor(&self) -> String {
+        format!("{}-{}", self.delivered.at.0, self.delivered.request)
+    }
+}
+
+impl AdminState {
+    /// A page of the last deliveries, newest first.
+    pub async fn deliveries(&self, filter: &DeliveryFilter, page: &Page) -> Result<Listed<SourceDelivery>, AdminError> {
+        let mut rows = Vec::new();
+        for source in self.source_names().filter(|name| filter.source.as_ref().is_none_or(|only| only == *name)) {
+            rows.extend(self.kept_of(Some(source)).await?);
+        }
+        if filter.source.is_none() {
+            rows.extend(self.kept_of(None).await?);
+        }
+        rows.retain(|row| {
+            filter.answered.is_none_or(|only| only == row.delivered.answered)
+                && filter.request.as_ref().is_none_or(|only| *only == row.delivered.request)
+        });
+        rows.sort_by(|one, other| other.key().cmp(&one.key()));
+        if let Some(after) = &page.after {
+            let (at, request) = after.split_once('-').ok_or_else(not_a_cursor)?;
+            let at: i64 = at.parse().map_err(|_| not_a_cursor())?;
+            rows.retain(|row| row.key() < (at, request));
+        }
+        let next = (rows.len() > page.rows_max).then(|| rows[page.rows_max - 1].cursor());
+        rows.truncate(page.rows_max);
+        Ok(Listed { rows, next })
+    }
+
+    async fn kept_of(&self, source: Option<&SourceName>) -> Result<impl Iterator<Item = SourceDelivery>, AdminError> {
+        let name = document(source.map_or("", SourceName::as_str));
+        let kept: Deliveries = shared::read(&*self.store, &name).await?;
+        let source = source.cloned();
+        Ok(kept.newest_first().into_iter().map(move |delivered| SourceDelivery { source: source.clone(), delivered }))
+    }
+
+    /// Forgets what leads from deliveries of a source to a person.
+    pub(super) async fn forget_deliveries(&self, source: &SourceName, person: PersonId) -> Result<(), AdminError> {
+        let forget = |kept: &mut Deliveries| kept.forget(person).then_some(());
+        shared::update(&*self.store, &document(source.as_str()), forget).await?;
+        Ok(())
+    }
+}
+
+fn not_a_cursor() -> AdminError {
+    AdminError::BadRequest("after: not a cursor that a page before gave".to_owned())
+}

@@ -1,0 +1,70 @@
+//! How a delivery ends, and what is kept of it in the list of the last ones.
+
+use super::answer::{Refusal, Response};
+use crate::core::deliveries::{self, Answered};
+use crate::core::person::job::JobId;
+use crate::telemetry::metrics::DeliveryResult;
+
+/// How a delivery ends: what is counted, what is answered, and what is kept of it.
+pub(super) struct End {
+    pub(super) result: DeliveryResult,
+    pub(super) answer: Response,
+    pub(super) kept: Kept,
+}
+
+impl End {
+    pub(super) fn new(result: DeliveryResult, answer: Response) -> Self {
+        Self { result, answer, kept: Kept::default() }
+    }
+
+    /// Not taken, for this reason.
+    pub(super) fn refused(result: DeliveryResult, refusal: Refusal, reason: &'static str) -> Self {
+        Self { kept: Kept { reason: Some(reason), ..Kept::default() }, ..Self::new(result, refusal.answer()) }
+    }
+}
+
+/// What is kept of a delivery in the list of the last ones.
+#[derive(Default)]
+pub(super) struct Kept {
+    pub(super) reason: Option<&'static str>,
+    pub(super) event_id: Option<String>,
+    pub(super) types: Vec<String>,
+    pub(super) jobs: Vec<JobId>,
+    pub(super) jobs_all: usize,
+}
+
+impl Kept {
+    /// Notes what stands in it.
+    pub(super) fn has(&mut self, what: &str) {
+        if self.types.len() >= deliveries::WORDS_MAX || self.types.iter().any(|known| known == what) {
+            return;
+        }
+        let shown = deliveries::shown(what);
+        if !self.types.contains(&shown) {
+            self.types.push(shown);
+        }
+    }
+
+    pub(super) fn jobs(&mut self, ids: &[JobId]) {
+        self.jobs = ids.iter().copied().take(deliveries::JOBS_MAX).collect();
+        self.jobs_all = ids.len();
+    }
+}
+
+/// How the list of the last deliveries names a result.
+pub(super) fn answered(result: DeliveryResult) -> Answered {
+    match result {
+        DeliveryResult::Accepted => Answered::Accepted,
+        DeliveryResult::Duplicate => Answered::Duplicate,
+        DeliveryResult::Ignored => Answered::Ignored,
+        DeliveryResult::Unmapped => Answered::Unmapped,
+        DeliveryResult::Handshake => Answered::Handshake,
+        DeliveryResult::Full | DeliveryResult::Unavailable | DeliveryResult::Stopping => Answered::PutOff,
+        DeliveryResult::Forged
+        | DeliveryResult::UnknownSource
+        | DeliveryResult::BadRequest
+        | DeliveryResult::TimedOut
+        | DeliveryResult::HungUp
+        | DeliveryResult::TooLarge => Answered::Refused,
+    }
+}

@@ -1,0 +1,97 @@
+//! The last deliveries, as API and console list them.
+
+use bytes::Bytes;
+use scim_bridge::core::code::Code;
+use scim_bridge::core::deliveries::{Answered, Delivered, Deliveries, document};
+use scim_bridge::core::person::job::JobId;
+use scim_bridge::core::time::UnixMs;
+use scim_bridge::store::Store;
+
+use crate::console::Visitor;
+use crate::stage::{NOW, Stage, hire};
+
+fn delivered(n: u32, answered: Answered, jobs: Vec<JobId>) -> Delivered {
+    Delivered {
+        at: UnixMs(NOW.0 + i64::from(n)),
+        request: format!("{n:016x}"),
+        answered,
+        reason: (answered == Answered::Refused).then(|| "mismatch".to_owned()),
+        peer: "192.0.2.7".to_owned(),
+        event_id: Some("<b>evt</b>".to_owned()),
+        types: vec!["hire".to_owned()],
+        jobs_all: u64::try_from(jobs.len()).unwrap(),
+        jobs,
+    }
+}
+
+impl Stage {
+    async fn delivered(&self, source: &str, all: Vec<Delivered>) {
+        let mut deliveries = Deliveries::default();
+        for one in all {
+            deliveries.push(one);
+        }
+        let bytes = Bytes::from(serde_json::to_vec(&deliveries).unwrap());
+        assert!(self.store.put_shared(&document(source), 0, bytes).await.unwrap());
+    }
+
+    async fn listed(&self, query: &str) -> Vec<String> {
+        let body = self.api("GET", &format!("/api/v1/deliveries?{query}"), "").await.expect(200);
+        let all = body["deliveries"].as_array().unwrap().iter();
+        all.map(|one| one["request_id"].as_str().unwrap().trim_start_matches('0').to_owned()).collect()
+    }
+}
+
+#[tokio::test]
+async fn deliveries_are_listed_newest_first_filtered_and_page_by_page() {
+    let stage = Stage::set();
+    let each = [Answered::Accepted, Answered::Refused, Answered::Duplicate, Answered::Refused];
+    let all = each.into_iter().zip(1..).map(|(answered, n)| delivered(n, answered, Vec::new())).collect();
+    stage.delivered("hr", all).await;
+    stage.delivered("", vec![delivered(9, Answered::Refused, Vec::new())]).await;
+    assert_eq!(stage.listed("").await, ["9", "4", "3", "2", "1"]);
+    assert_eq!(stage.listed("source=hr&result=refused").await, ["4", "2"]);
+    assert_eq!(stage.listed("request_id=0000000000000003").await, ["3"]);
+    let first = stage.api("GET", "/api/v1/deliveries?limit=2", "").await.expect(200);
+    let rest = stage.listed(&format!("limit=5&after={}", first["next"].as_str().unwrap())).await;
+    assert_eq!(rest, ["3", "2", "1"]);
+    let refused = &stage.api("GET", "/api/v1/deliveries?result=refused", "").await.expect(200)["deliveries"][0];
+    assert_eq!((&refused["source"], refused["reason"].as_str()), (&serde_json::Value::Null, Some("mismatch")));
+    for wrong in ["result=late", "source=HR", "after=x", "limit=0", "colour=red"] {
+        stage.api("GET", &format!("/api/v1/deliveries?{wrong}"), "").await.expect(400);
+    }
+}
+
+#[tokio::test]
+async fn the_page_leads_from_a_delivery_to_what_became_of_it() {
+    let stage = Stage::set();
+    let visitor = Visitor::log_in(&stage).await;
+    let jobs = stage.accept(vec![hire("E-1", "Ada", "Lovelace"), hire("E-2", "Grace", "Hopper")]).await;
+    let dead = stage.bury_next(Code::ScimElsewhere, "").await;
+    stage.finish_next().await;
+    stage.delivered("hr", vec![delivered(1, Answered::Accepted, jobs.clone())]).await;
+    let page = visitor.page("/deliveries?source=hr").await;
+    assert!(page.contains("&lt;b&gt;evt&lt;/b&gt;") && page.contains("192.0.2.7"), "{page}");
+    for job in &jobs {
+        assert!(page.contains(&format!("href=\"/jobs/{job}\"")));
+        let there = visitor.get(&format!("/jobs/{job}")).await.header("location").unwrap().to_owned();
+        if *job == dead {
+            assert_eq!(there, format!("/dead/{job}"));
+        } else {
+            assert!(there.starts_with("/person?source=hr&employee_id=E-"), "{there}");
+        }
+    }
+    assert_eq!(visitor.get(&format!("/jobs/{}", "0".repeat(32))).await.status, 404);
+    assert!(visitor.page("/deliveries?result=refused").await.contains("There are none."));
+}
+
+#[tokio::test]
+async fn nothing_leads_to_somebody_who_was_erased() {
+    let stage = Stage::set();
+    let jobs = stage.accept(vec![hire("E-1", "Ada", "Lovelace")]).await;
+    stage.finish_next().await;
+    stage.delivered("hr", vec![delivered(1, Answered::Accepted, jobs)]).await;
+    stage.api("DELETE", "/api/v1/people/hr/E-1", "").await.expect(200);
+    let left = &stage.api("GET", "/api/v1/deliveries", "").await.expect(200)["deliveries"][0];
+    assert_eq!((left["jobs"].as_array().unwrap().len(), left["jobs_all"].as_u64()), (0, Some(1)));
+    assert!(left["event_id"].is_null());
+}
