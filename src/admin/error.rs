@@ -42,6 +42,9 @@ pub enum AdminError {
     /// The request cannot be understood.
     #[error("{0}")]
     BadRequest(String),
+    /// What was seen is not so any more.
+    #[error("{0}")]
+    OutOfDate(String),
     /// The dead letter's source still cannot read it.
     #[error("the record still cannot be mapped: {code} ({detail})")]
     StillUnmapped {
@@ -99,6 +102,7 @@ impl AdminError {
             Self::NotFound(_) => "not_found",
             Self::MethodNotAllowed(_) => "method_not_allowed",
             Self::BadRequest(_) => "bad_request",
+            Self::OutOfDate(_) => "out_of_date",
             Self::StillUnmapped { .. } => "still_unmapped",
             Self::SourceGone(_) => "source_gone",
             Self::ForeignForm => "foreign_form",
@@ -136,6 +140,7 @@ impl AdminError {
             | Self::NotFound(_)
             | Self::MethodNotAllowed(_)
             | Self::BadRequest(_)
+            | Self::OutOfDate(_)
             | Self::StillUnmapped { .. }
             | Self::SourceGone(_)
             | Self::ForeignForm => self.to_string(),
@@ -155,6 +160,7 @@ impl AdminError {
             Self::ForeignHost => "Call it by its address or as `localhost`, or add the name to `[server] admin_hosts`.",
             Self::NotFound(_) => "Check the id: it may have been replayed, discarded, or have outlived its keep.",
             Self::MethodNotAllowed(_) | Self::BadRequest(_) => "See /api/openapi.json for what is served and how.",
+            Self::OutOfDate(_) => "Make the plan again, look at it, and apply that one.",
             Self::StillUnmapped { code, .. } | Self::Store(StoreError::Trouble { code, .. }) => code.advice(),
             Self::SourceGone(_) => "Configure the source again, or discard it.",
             Self::ForeignForm => "Go back, reload the page and try again.",
@@ -197,6 +203,7 @@ impl AdminError {
             | Self::NotFound(_)
             | Self::MethodNotAllowed(_)
             | Self::BadRequest(_)
+            | Self::OutOfDate(_)
             | Self::StillUnmapped { .. }
             | Self::SourceGone(_)
             | Self::ForeignForm => {}
@@ -215,7 +222,7 @@ impl ResponseError for AdminError {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::StillUnmapped { .. } | Self::SourceGone(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::ForeignForm | Self::ReadOnly => StatusCode::FORBIDDEN,
-            Self::Several(_) => StatusCode::CONFLICT,
+            Self::Several(_) | Self::OutOfDate(_) => StatusCode::CONFLICT,
             Self::Store(StoreError::Unavailable(_) | StoreError::Trouble { .. }) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Store(
                 StoreError::InUse { .. }
@@ -262,6 +269,7 @@ pub(super) fn decorate(error: &AdminError, headers: &mut HeaderMap) {
         | AdminError::Several(_)
         | AdminError::ForeignHost
         | AdminError::BadRequest(_)
+        | AdminError::OutOfDate(_)
         | AdminError::StillUnmapped { .. }
         | AdminError::SourceGone(_)
         | AdminError::ForeignForm

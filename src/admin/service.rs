@@ -14,7 +14,7 @@ use crate::core::problems::{BoundFigures, Problem, SourceFigures};
 use crate::core::processes::ProcessRole;
 use crate::core::time::UnixMs;
 use crate::lifecycle::{Lifecycle, Phase};
-use crate::roster::Roster;
+use crate::roster::{Applied, ApplyRequest, Roster};
 use crate::store::{Stats, Store};
 use crate::telemetry::activity::ActivityLog;
 use crate::telemetry::metrics::Metrics;
@@ -107,6 +107,13 @@ impl AdminState {
     /// The last acts of operators.
     pub async fn audit(&self) -> Result<Audit, AdminError> {
         Ok(shared::read(&*self.store, shared::AUDIT).await?)
+    }
+
+    /// Applies the roster.
+    pub(super) async fn apply(&self, by: &Actor, request: &ApplyRequest) -> Result<Applied, AdminError> {
+        let applied = self.roster.apply(request).await?;
+        self.note(by, Act::Apply, Noted { count: Some(applied.applied), ..Noted::of("roster") }).await?;
+        Ok(applied)
     }
 
     /// Writes down what an operator did, in the store and in the log.

@@ -226,8 +226,12 @@ pub(super) fn worker(config: &Config) -> WorkerOptions {
 pub(super) fn roster(config: &Config, store: Arc<dyn Store>, client: Option<Client>, clock: &Clock) -> Roster {
     let columns = config.sources.iter().map(|source| (source.name.clone(), Columns::of(&source.mapping)));
     let limits = self::store(config);
-    let options =
-        RosterOptions { columns: columns.collect(), rules: plan_rules(config), rates: (limits.writes, limits.reads) };
+    let options = RosterOptions {
+        columns: columns.collect(),
+        rules: plan_rules(config),
+        guard: guard(config),
+        rates: (limits.writes, limits.reads),
+    };
     Roster::new(store, client, clock.clone(), options)
 }
 

@@ -92,7 +92,7 @@ enum Command {
     /// Stage a roster: a file that says who works here. Nothing of it reaches Postman before `apply`.
     Import(roster::ImportArgs),
     /// What would be done if all that is staged were applied.
-    Plan,
+    Plan(roster::PlanArgs),
     /// Apply all that is staged, at Postman's rate.
     Apply(roster::ApplyArgs),
     /// The store itself: copy it into another, back it up.
@@ -147,7 +147,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::People(command) => people::run(&context, &command),
         Command::Jobs(args) => people::run_jobs(&context, &args),
         Command::Import(args) => roster::run_import(&context, &args),
-        Command::Plan => roster::run_plan(&context),
+        Command::Plan(args) => roster::run_plan(&context, &args),
         Command::Apply(args) => roster::run_apply(&context, &args),
         Command::Store(command) => store::run(&context, &command),
         #[cfg(feature = "stand-ins")]

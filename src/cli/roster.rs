@@ -1,23 +1,26 @@
 //! `import`, `plan`, `apply`: the whole roster.
 
 use std::io::Write;
-use std::path::PathBuf;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 use super::api::Api;
 use super::failure::Failure;
 use super::{Context, block_on, payload};
 use crate::admin::api::shapes::StatusBody;
-use crate::core::roster::{PlanReport, PlannedPerson};
+use crate::core::roster::{Change, PlanReport, PlannedPerson};
 use crate::core::target_name::{self, said};
+use crate::roster::Applied;
 
 /// The list of members of a large team takes minutes at Postman's rate.
 const TIMEOUT: Duration = Duration::from_mins(15);
 /// How often an apply is asked how far it has come.
 const POLL: Duration = Duration::from_millis(500);
+/// How long nothing may move behind a hold before an apply is not waited for any more.
+const STALLED: Duration = Duration::from_secs(10);
 /// Rows of each list that people see.
 const SHOWN: usize = 10;
 
@@ -32,9 +35,31 @@ pub struct ImportArgs {
     /// `last_name` unless the mapping says otherwise.
     #[arg(long, value_name = "FILE")]
     file: PathBuf,
+    /// Add the rows to what is staged already, instead of taking its place.
+    #[arg(long)]
+    add: bool,
+    /// Apply at once, guard and all: all that the plan has.
+    #[arg(long)]
+    apply: bool,
 }
 
-/// How to apply.
+/// What to plan.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// What becomes of members who are not in HR; they are left alone unless told.
+    #[arg(long, value_name = "WHAT")]
+    strangers: Option<Strangers>,
+}
+
+/// What becomes of members who are not in HR.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+enum Strangers {
+    /// They are switched off.
+    Deactivate,
+}
+
+/// What to apply.
 #[derive(Debug, Args)]
 pub struct ApplyArgs {
     /// Do not ask.
@@ -43,6 +68,24 @@ pub struct ApplyArgs {
     /// Do not wait until everybody has been worked on.
     #[arg(long)]
     no_wait: bool,
+    /// Only people all of whose changes are among these: creates, switch-ons, names, addresses,
+    /// deactivations, adoptions.
+    #[arg(long, value_delimiter = ',', value_name = "CHANGES", value_parser = change)]
+    only: Option<Vec<Change>>,
+    /// Only the people of this file, one a line: SOURCE/EMPLOYEE-ID, an employee id, an address, or a SCIM id.
+    #[arg(long, value_name = "FILE")]
+    people: Option<PathBuf>,
+    /// Exactly the plan of this file (`plan --json`): where another one would be applied by now, nothing is.
+    #[arg(long, value_name = "FILE")]
+    plan: Option<PathBuf>,
+    /// What becomes of members who are not in HR; they are left alone unless told.
+    #[arg(long, value_name = "WHAT")]
+    strangers: Option<Strangers>,
+}
+
+fn change(word: &str) -> Result<Change, String> {
+    Change::parse(word)
+        .ok_or_else(|| "expected creates, switch-ons, names, addresses, deactivations or adoptions".to_owned())
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -52,6 +95,10 @@ struct Imported {
     refused: Vec<Refused>,
     #[serde(default)]
     refused_rows: u64,
+    #[serde(default)]
+    missing_columns: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    applied: Option<u64>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -60,58 +107,115 @@ struct Refused {
     reason: String,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
-struct Applied {
-    applied: u64,
+#[derive(Debug, Serialize)]
+struct Order {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    only: Option<Vec<Change>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    people: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    strangers: Option<Strangers>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plan: Option<PlanReport>,
 }
 
 /// Runs `import`.
 pub fn run_import(context: &Context, args: &ImportArgs) -> Result<(), Failure> {
     let api = Api::of(context)?.patient(TIMEOUT)?;
     let file = payload::read(&args.file)?;
-    let path = format!("/api/v1/roster?source={}", Api::escaped(&args.source));
-    let imported: Imported = block_on(api.post_bytes(&path, file))?;
+    let add = if args.add { "&add=true" } else { "" };
+    let path = format!("/api/v1/roster?source={}{add}", Api::escaped(&args.source));
+    let mut imported: Imported = block_on(api.post_bytes(&path, file))?;
+    if args.apply {
+        let applied: Applied = block_on(api.post("/api/v1/roster/apply"))?;
+        block_on(wait(&api, context.json))?;
+        imported.applied = Some(applied.applied);
+    }
     context.print(&imported, || {
         say!("{} rows: {} staged, {} refused", imported.rows, imported.staged, imported.refused_rows);
         for refused in imported.refused.iter().take(SHOWN) {
             say!("  row {}: {}", refused.row, refused.reason);
         }
-        say!(
-            "{}",
-            said("Nothing reaches Postman before `scim-bridge apply`; `scim-bridge plan` tells what it would do.")
-        );
+        if !imported.missing_columns.is_empty() {
+            say!("No column for {}: HR says nothing of it.", imported.missing_columns.join(", "));
+        }
+        match imported.applied {
+            Some(applied) => tell_applied(applied),
+            None => say!(
+                "{}",
+                said("Nothing reaches Postman before `scim-bridge apply`; `scim-bridge plan` tells what it would do.")
+            ),
+        }
     })
 }
 
+fn plan_path(strangers: Option<Strangers>) -> &'static str {
+    match strangers {
+        None => "/api/v1/roster/plan",
+        Some(Strangers::Deactivate) => "/api/v1/roster/plan?strangers=deactivate",
+    }
+}
+
 /// Runs `plan`.
-pub fn run_plan(context: &Context) -> Result<(), Failure> {
+pub fn run_plan(context: &Context, args: &PlanArgs) -> Result<(), Failure> {
     let api = Api::of(context)?.patient(TIMEOUT)?;
-    let report: PlanReport = block_on(api.get("/api/v1/roster/plan"))?;
-    context.print(&report, || print(&report))
+    let report: PlanReport = block_on(api.get(plan_path(args.strangers)))?;
+    context.print(&report, || print(&report, args.strangers))
 }
 
 /// Runs `apply`.
 pub fn run_apply(context: &Context, args: &ApplyArgs) -> Result<(), Failure> {
     let api = Api::of(context)?.patient(TIMEOUT)?;
+    let people = args.people.as_deref().map(payload::read).transpose()?;
+    let people = people.map(|file| {
+        let text = String::from_utf8_lossy(&file).into_owned();
+        let named = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        named.map(str::to_owned).collect()
+    });
+    let saved: Option<PlanReport> = args.plan.as_deref().map(saved_plan).transpose()?;
+    let mut order = Order { only: args.only.clone(), people, strangers: args.strangers, plan: saved };
     if !args.yes {
-        let report: PlanReport = block_on(api.get("/api/v1/roster/plan"))?;
-        print(&report);
+        // What was seen is what is applied: the process makes its plan anew, and refuses another one.
+        let report: PlanReport = match order.plan.take() {
+            Some(saved) => saved,
+            None => block_on(api.get(plan_path(args.strangers)))?,
+        };
+        print(&report, args.strangers);
         if !is_confirmed()? {
             return Err(Failure::advise("nothing was applied", "Answer `yes`, or give --yes."));
         }
+        order.plan = Some(report);
     }
-    let applied: Applied = block_on(api.post("/api/v1/roster/apply"))?;
+    let applied: Applied = block_on(api.post_json("/api/v1/roster/apply", &order))?;
     if !args.no_wait {
         block_on(wait(&api, context.json))?;
     }
     context.print(&applied, || {
-        say!("Applied for {} people; `scim-bridge status` tells what needs attention.", applied.applied);
+        tell_applied(applied.applied);
+        if applied.left_out > 0 {
+            say!("{} people have other changes, too, and are left as they are.", applied.left_out);
+        }
+        if !applied.not_found.is_empty() {
+            say!("Nobody of the plan: {}", applied.not_found.join(", "));
+        }
+    })
+}
+
+fn tell_applied(applied: u64) {
+    say!("Applied for {applied} people; `scim-bridge status` tells what needs attention.");
+}
+
+fn saved_plan(file: &Path) -> Result<PlanReport, Failure> {
+    let text = payload::read(file)?;
+    serde_json::from_slice(&text).map_err(|error| {
+        let advice = "Save one with `scim-bridge plan --json > FILE`.";
+        Failure::advise(format!("{} is no plan: {error}", file.display()), advice)
     })
 }
 
 /// Waits until nobody is due any more. What waits for HR, or for an operator, is told by `status`.
 async fn wait(api: &Api, quiet: bool) -> Result<(), Failure> {
-    let mut last = u64::MAX;
+    let (mut last, mut since) = (u64::MAX, Instant::now());
     loop {
         let status: StatusBody = api.get("/api/v1/status").await?;
         let of = |state: &str| status.jobs.get(state).copied().unwrap_or_default();
@@ -119,12 +223,15 @@ async fn wait(api: &Api, quiet: bool) -> Result<(), Failure> {
         if left == 0 {
             return Ok(());
         }
-        if left != last && !quiet {
-            let eta = status.drained_in_s.map_or_else(String::new, |s| format!(", some {} min", s.div_ceil(60)));
-            eprintln!("{left} to go{eta}");
+        if left != last {
+            since = Instant::now();
+            if !quiet {
+                let eta = status.drained_in_s.map_or_else(String::new, |s| format!(", some {} min", s.div_ceil(60)));
+                eprintln!("{left} to go{eta}");
+            }
         }
         // Behind a hold nothing moves until somebody mends the cause: `status` says so.
-        if !status.holds.is_empty() && left == last {
+        if !status.holds.is_empty() && since.elapsed() > STALLED {
             return Ok(());
         }
         last = left;
@@ -141,20 +248,29 @@ fn is_confirmed() -> Result<bool, Failure> {
     Ok(answer.trim() == "yes")
 }
 
-fn print(report: &PlanReport) {
+fn print(report: &PlanReport, strangers: Option<Strangers>) {
     say!("{} people in HR, {} members in {}", report.people, report.members, target_name::name());
-    for (what, people) in [
-        ("create", &report.create),
-        ("switch on", &report.switch_on),
-        ("rename", &report.rename),
-        ("change the address of", &report.readdress),
-        ("switch off", &report.deactivate),
-        ("adopt", &report.adopt),
-        ("blocked", &report.blocked),
-        ("incomplete in HR", &report.incomplete),
-        (said("in Postman only, never touched"), &report.strangers),
+    for warning in &report.warnings {
+        say!("Beware: {warning}");
+    }
+    // Whoever is to be switched off without HR's word is shown one by one.
+    let (untouched, shown) = match strangers {
+        None => (said("in Postman only, never touched"), SHOWN),
+        Some(Strangers::Deactivate) => (said("in Postman only"), usize::MAX),
+    };
+    for (what, people, shown) in [
+        ("create", &report.create, SHOWN),
+        ("switch on", &report.switch_on, SHOWN),
+        ("rename", &report.rename, SHOWN),
+        ("change the address of", &report.readdress, SHOWN),
+        ("switch off", &report.deactivate, shown),
+        ("adopt", &report.adopt, SHOWN),
+        ("blocked", &report.blocked, SHOWN),
+        ("incomplete in HR", &report.incomplete, SHOWN),
+        (said("switched off in Postman by somebody, left so"), &report.switched_off, SHOWN),
+        (untouched, &report.strangers, SHOWN),
     ] {
-        list(what, people);
+        list(what, people, shown);
     }
     if report.changes_anything() {
         say!("{} calls, {:.1} minutes {}", report.calls, report.minutes, said("at Postman's rate"));
@@ -163,12 +279,12 @@ fn print(report: &PlanReport) {
     }
 }
 
-fn list(what: &str, people: &[PlannedPerson]) {
+fn list(what: &str, people: &[PlannedPerson], shown: usize) {
     if people.is_empty() {
         return;
     }
     say!("{what}: {}", people.len());
-    for planned in people.iter().take(SHOWN) {
+    for planned in people.iter().take(shown) {
         let who = planned.person.as_deref().unwrap_or("-");
         let email = planned.email.as_deref().unwrap_or("-");
         match (&planned.code, &planned.detail) {
@@ -176,7 +292,7 @@ fn list(what: &str, people: &[PlannedPerson]) {
             _ => say!("  {who} {email}"),
         }
     }
-    if people.len() > SHOWN {
-        say!("  and {} more (--json has all)", people.len() - SHOWN);
+    if people.len() > shown {
+        say!("  and {} more (--json has all)", people.len() - shown);
     }
 }

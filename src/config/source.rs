@@ -14,6 +14,7 @@ use super::presets::Confidence;
 use super::secret::{Fit, Reader, SecretSpec};
 use crate::core::mapping::{Mapping, Meaning};
 use crate::core::person::SourceName;
+use crate::core::roster::NOT_IN_HR;
 use crate::core::signature::Scheme;
 use crate::core::signature::scheme::Handshake;
 use crate::core::time::UnixMs;
@@ -185,6 +186,11 @@ pub(super) fn build(raws: Vec<Raw>, read: &mut Reader<'_>, findings: &mut Findin
     let mut built = Vec::new();
     for (n, raw) in raws.into_iter().enumerate() {
         let Some(source) = raw.build(&format!("source[{n}]"), read, findings) else { continue };
+        if source.name.as_str() == NOT_IN_HR {
+            let problem = format!("`{NOT_IN_HR}` stands for members whom HR does not have");
+            let advice = "Give the source another name.";
+            findings.push(ConfigError::new(format!("source[{n}].name"), ConfigCode::Source, problem).advise(advice));
+        }
         if !names.insert(source.name.clone()) {
             let problem = format!("`{}` is there twice", source.name);
             let advice = "Give each source a name of its own; a source may have several secrets.";

@@ -32,9 +32,15 @@ pub struct GuardOptions {
 }
 
 impl GuardOptions {
+    /// How many of so many people may leave in a window.
+    #[must_use]
+    pub fn leaves_at_once(self, people_known: u64) -> u64 {
+        self.leaves_max.max(people_known.saturating_mul(self.leaves_percent) / 100)
+    }
+
     fn max(self, scope: &HoldScope, people_known: u64) -> u64 {
         match scope {
-            HoldScope::Deactivations => self.leaves_max.max(people_known.saturating_mul(self.leaves_percent) / 100),
+            HoldScope::Deactivations => self.leaves_at_once(people_known),
             HoldScope::Addresses => self.address_changes_max,
             HoldScope::All | HoldScope::Creates | HoldScope::Writes | HoldScope::Fetch(_) => u64::MAX,
         }

@@ -78,7 +78,7 @@ impl Stage {
             mappings: "as they are".to_owned(),
             sources: vec![SourceFigures::new(source("hr"))],
             pauses: ProbePauses { first_ms: 30_000, max_ms: 300_000 },
-            guard: GuardOptions { leaves_max: 5, leaves_percent: 0, address_changes_max: 5, window_ms: 86_400_000 },
+            guard: GUARD,
             bounds: BoundFigures { entries_max: 1_000, dead_letters_max: 1_000, dead_bytes_max: 1 << 20 },
             settings: Arc::default(),
             judged: tokio::sync::watch::Sender::new(None),
@@ -364,6 +364,10 @@ pub(crate) fn rename(employee_id: &str, family: &str) -> Event {
     event(employee_id, EventKind::Update, Facts { family_name: name("family_name", family), ..Facts::default() })
 }
 
+/// A narrow one.
+const GUARD: GuardOptions =
+    GuardOptions { leaves_max: 5, leaves_percent: 0, address_changes_max: 5, window_ms: 86_400_000 };
+
 /// No files, and a target without limits.
 fn roster(store: Arc<Memory>, clock: Clock) -> Roster {
     let rules = PlanRules {
@@ -376,5 +380,5 @@ fn roster(store: Arc<Memory>, clock: Clock) -> Roster {
         target: TargetRules::default(),
     };
     let free = Rate { calls: 0, window_ms: 60_000 };
-    Roster::new(store, None, clock, RosterOptions { columns: HashMap::new(), rules, rates: (free, free) })
+    Roster::new(store, None, clock, RosterOptions { columns: HashMap::new(), rules, guard: GUARD, rates: (free, free) })
 }

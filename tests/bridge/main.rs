@@ -30,6 +30,8 @@ mod process;
 #[expect(dead_code, reason = "shared with the tests of a cluster, which restart it")]
 mod redis_server;
 #[cfg(test)]
+mod roster;
+#[cfg(test)]
 mod shutdown;
 #[cfg(test)]
 #[path = "../chaos/words.rs"]

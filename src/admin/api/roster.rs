@@ -1,5 +1,7 @@
 //! The roster: import, plan, apply.
 
+use std::collections::BTreeSet;
+
 use actix_web::web;
 use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
@@ -10,8 +12,8 @@ use crate::admin::error::{AdminError, ErrorBody};
 use crate::admin::service::Noted;
 use crate::core::audit::Act;
 use crate::core::person::SourceName;
-use crate::core::roster::PlanReport;
-use crate::roster::{Imported, RosterError};
+use crate::core::roster::{Change, PlanReport, Selection};
+use crate::roster::{Applied, ApplyRequest, Imported, RosterError};
 
 /// Largest file taken: 200,000 rows of some 300 bytes.
 const FILE_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -23,6 +25,44 @@ const FILE_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub(in crate::admin) struct ImportQuery {
     /// The source's name.
     source: String,
+    /// Whether the rows are added to what is staged already, instead of taking its place.
+    #[serde(default)]
+    add: bool,
+}
+
+/// What becomes of members who are not in HR.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::admin) enum Strangers {
+    /// They are switched off.
+    Deactivate,
+}
+
+/// What to plan.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(in crate::admin) struct PlanQuery {
+    /// `deactivate`: members who are not in HR are switched off. They are left alone without it.
+    #[param(inline)]
+    strangers: Option<Strangers>,
+}
+
+/// What to apply. An empty body is everything.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(in crate::admin) struct ApplyBody {
+    /// Only people all of whose changes are among these: `create`, `switch_on`, `rename`, `readdress`,
+    /// `deactivate`, `adopt`.
+    #[schema(value_type = Option<Vec<String>>)]
+    only: Option<BTreeSet<Change>>,
+    /// Only these: `{source}/{employee id}`, an employee id, an address, or a SCIM id.
+    people: Option<BTreeSet<String>>,
+    /// `deactivate`: members who are not in HR are switched off.
+    strangers: Option<Strangers>,
+    /// A plan as it was given: where another one would be applied by now, nothing is (409).
+    #[schema(value_type = Option<Object>)]
+    plan: Option<Box<PlanReport>>,
 }
 
 /// What became of an import.
@@ -36,6 +76,8 @@ pub(in crate::admin) struct ImportedBody {
     refused: Vec<RefusedRowBody>,
     /// How many rows were refused in all.
     refused_rows: u64,
+    /// Fields that people need, and no row has a column for.
+    missing_columns: Vec<String>,
 }
 
 /// A row that was refused.
@@ -50,8 +92,20 @@ pub(in crate::admin) struct RefusedRowBody {
 /// What an apply began.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::admin) struct AppliedBody {
-    /// People whose staged row counts from now on.
+    /// People who are looked at: their staged row counts from now on, or the plan has something for them.
     applied: u64,
+    /// Of these, members who are not in HR and are switched off.
+    strangers: u64,
+    /// People who have changes beyond those that were selected: they are left as they are.
+    left_out: u64,
+    /// Who was named, and is nobody of the plan.
+    not_found: Vec<String>,
+}
+
+impl From<Applied> for AppliedBody {
+    fn from(Applied { applied, strangers, left_out, not_found }: Applied) -> Self {
+        Self { applied, strangers, left_out, not_found }
+    }
 }
 
 impl From<Imported> for ImportedBody {
@@ -62,6 +116,7 @@ impl From<Imported> for ImportedBody {
             staged: imported.staged,
             refused: refused.collect(),
             refused_rows: imported.refused_rows,
+            missing_columns: imported.missing_columns,
         }
     }
 }
@@ -70,6 +125,7 @@ impl From<RosterError> for AdminError {
     fn from(error: RosterError) -> Self {
         match error {
             RosterError::Store(error) => Self::Store(error),
+            RosterError::Changed(_) | RosterError::Unsure(_) => Self::OutOfDate(error.to_string()),
             RosterError::File(_) | RosterError::NoSource(_) | RosterError::Full | RosterError::Members(_) => {
                 Self::BadRequest(error.to_string())
             }
@@ -89,9 +145,17 @@ pub(super) async fn import(
     state: State,
     by: By,
     query: web::Query<ImportQuery>,
-    mut payload: web::Payload,
+    payload: web::Payload,
 ) -> Answer<ImportedBody> {
     let source = SourceName::parse(&query.source).map_err(AdminError::BadRequest)?;
+    let file = whole(payload).await?;
+    let imported = state.roster.import(&source, &file, query.add).await?;
+    let what = Noted { count: Some(imported.staged), ..Noted::of(source.as_str()) };
+    state.note(&by, Act::Import, what).await?;
+    Ok(web::Json(imported.into()))
+}
+
+async fn whole(mut payload: web::Payload) -> Result<Vec<u8>, AdminError> {
     let mut file = Vec::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| AdminError::BadRequest("the file did not arrive whole".to_owned()))?;
@@ -100,33 +164,39 @@ pub(super) async fn import(
         }
         file.extend_from_slice(&chunk);
     }
-    let imported = state.roster.import(&source, &file).await?;
-    let what = Noted { count: Some(imported.staged), ..Noted::of(source.as_str()) };
-    state.note(&by, Act::Import, what).await?;
-    Ok(web::Json(imported.into()))
+    Ok(file)
 }
 
 /// Tells what would be done if all that is staged were applied. Reads the list of members in full.
-#[utoipa::path(get, path = "/api/v1/roster/plan", tag = "roster", security(("admin_token" = [])), responses(
+#[utoipa::path(get, path = "/api/v1/roster/plan", tag = "roster", params(PlanQuery), security(("admin_token" = [])), responses(
     (status = 200, description = "The plan. A person may stand in several lists.", body = serde_json::Value),
     (status = 400, description = "The list of members cannot be read.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
-pub(super) async fn plan(state: State) -> Answer<PlanReport> {
-    Ok(web::Json(state.roster.plan().await?))
+pub(super) async fn plan(state: State, query: web::Query<PlanQuery>) -> Answer<PlanReport> {
+    let selection = Selection { strangers: query.strangers.is_some(), ..Selection::default() };
+    Ok(web::Json(state.roster.plan(&selection).await?))
 }
 
-/// Applies all that is staged, through the lanes: at Postman's rate, as of the moment of the import.
-#[utoipa::path(post, path = "/api/v1/roster/apply", tag = "roster", security(("admin_token" = [])), responses(
+/// Applies what is staged, and what the plan has besides, through the lanes: at Postman's rate, as of the
+/// moment of the import.
+#[utoipa::path(post, path = "/api/v1/roster/apply", tag = "roster", request_body = ApplyBody, security(("admin_token" = [])), responses(
     (status = 200, description = "How many people it is about.", body = AppliedBody),
     (status = 400, description = "The list of members cannot be read.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 403, description = "The token may only look.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 409, description = "The plan that was given is out of date, or the list of members is not whole.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
-pub(super) async fn apply(state: State, by: By) -> Answer<AppliedBody> {
-    let applied = state.roster.apply().await?;
-    state.note(&by, Act::Apply, Noted { count: Some(applied), ..Noted::of("roster") }).await?;
-    Ok(web::Json(AppliedBody { applied }))
+pub(super) async fn apply(state: State, by: By, payload: web::Payload) -> Answer<AppliedBody> {
+    let body = whole(payload).await?;
+    let ApplyBody { only, people, strangers, plan } = match body.as_slice() {
+        [] => ApplyBody::default(),
+        body => serde_json::from_slice(body)
+            .map_err(|error| AdminError::BadRequest(format!("the body is no order to apply: {error}")))?,
+    };
+    let selection = Selection { only, people, strangers: strangers.is_some() };
+    let applied = state.apply(&by, &ApplyRequest { selection, plan }).await?;
+    Ok(web::Json(applied.into()))
 }

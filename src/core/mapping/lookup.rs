@@ -116,6 +116,12 @@ impl Lookup {
         self.from.as_str()
     }
 
+    /// Whether the value is the field as it is, but for its case.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.options.split_name.is_none() && self.options.table.is_empty()
+    }
+
     /// `strptime` directives, where it has its own.
     pub(super) fn format(&self) -> Option<&str> {
         self.options.format.as_deref()

@@ -5,7 +5,7 @@ use super::employment::EmploymentWord;
 use super::event::{Event, EventKind};
 use super::inbox::{Entry, Word};
 use super::job::{Finished, JobId};
-use super::record::Closed;
+use super::record::{Closed, Folded, Record};
 use super::story::{Note, StoryEntry};
 use crate::core::fetch::verdict::OwedRead;
 use crate::core::time::UnixMs;
@@ -34,7 +34,10 @@ pub fn fold(document: &mut Document, entries: Vec<(u64, Entry)>, now: UnixMs) ->
             Word::Event { job, event } if event.person != document.person => {
                 folding.strangers.push((job, *event));
             }
-            Word::Event { job, event } => fold_event(document, &mut folding, job, &event, accepted_at, seq),
+            Word::Event { job, event } => {
+                let folded = fold_facts(document, &event, |record| record.fold(&event, accepted_at, seq), accepted_at);
+                take_in(document, &mut folding, job, &event, accepted_at, &folded);
+            }
             Word::Staged { job, event, .. } if event.person != document.person => {
                 folding.strangers.push((job, *event));
             }
@@ -63,22 +66,33 @@ pub fn fold(document: &mut Document, entries: Vec<(u64, Entry)>, now: UnixMs) ->
     folding
 }
 
-fn fold_event(
+/// Folds an event's facts into the record by `fold`.
+fn fold_facts(
     document: &mut Document,
-    folding: &mut Folding,
-    job: JobId,
     event: &Event,
+    fold: impl FnOnce(&mut Record) -> Folded,
     accepted_at: UnixMs,
-    seq: u64,
-) {
+) -> Folded {
     let before = document.record.employment.at(accepted_at).copied();
-    let folded = document.record.fold(event, accepted_at, seq);
+    let folded = fold(&mut document.record);
     if let Some(email) = &event.facts.email {
         document.note_address(email);
     }
     if event.kind == EventKind::Update {
         say_again(document, before, accepted_at);
     }
+    folded
+}
+
+/// Makes what was folded a job, or ends it.
+fn take_in(
+    document: &mut Document,
+    folding: &mut Folding,
+    job: JobId,
+    event: &Event,
+    accepted_at: UnixMs,
+    folded: &Folded,
+) {
     folding.ahead += u32::from(folded.is_ahead);
     let is_news = !folded.news.is_empty() || event.kind == EventKind::Notice;
     folding.tell(
@@ -123,7 +137,8 @@ fn apply(document: &mut Document, folding: &mut Folding, import: &str, member: O
         document.listed_as = member;
     }
     let Staged { job, accepted_at, seq, event, .. } = *staged;
-    fold_event(document, folding, job, &event, accepted_at, seq);
+    let folded = fold_facts(document, &event, |record| record.fold_row(&event, accepted_at, seq), accepted_at);
+    take_in(document, folding, job, &event, accepted_at, &folded);
 }
 
 /// Folds in what a read at the HR system told, at `now` after the entry `seq`: it is newer than every

@@ -59,6 +59,15 @@ pub struct Folded {
 impl Record {
     /// Folds in an event that was accepted at `accepted_at` as number `seq` of the store.
     pub fn fold(&mut self, event: &Event, accepted_at: UnixMs, seq: u64) -> Folded {
+        self.fold_as(event, accepted_at, seq, false)
+    }
+
+    /// Folds in a row of a roster: what it says of employment is how it is, not what is to come.
+    pub fn fold_row(&mut self, event: &Event, accepted_at: UnixMs, seq: u64) -> Folded {
+        self.fold_as(event, accepted_at, seq, true)
+    }
+
+    fn fold_as(&mut self, event: &Event, accepted_at: UnixMs, seq: u64, is_observed: bool) -> Folded {
         let is_ahead = event.at.is_some_and(|at| at.ms_since(accepted_at) > AHEAD_MS_MAX);
         let at = event.at.filter(|_| !is_ahead).unwrap_or(accepted_at);
         let stamp = Stamp { at, accepted_at, seq };
@@ -70,7 +79,7 @@ impl Record {
             }
         };
         if let Some((state, from)) = facts.employment {
-            let word = EmploymentWord { state, from: from.unwrap_or(at), stamp };
+            let word = EmploymentWord { state, from: from.unwrap_or(at), stamp, is_observed };
             let name = match state {
                 EmploymentState::Employed => "employed",
                 EmploymentState::Left => "left",
@@ -96,7 +105,7 @@ impl Record {
     #[must_use]
     pub fn newest_at(&self) -> Option<UnixMs> {
         let facts = [
-            self.employment.newest().map(|word| word.stamp.at),
+            self.employment.said_at(),
             self.email.as_ref().map(|fact| fact.stamp.at),
             self.given_name.as_ref().map(|fact| fact.stamp.at),
             self.family_name.as_ref().map(|fact| fact.stamp.at),

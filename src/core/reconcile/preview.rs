@@ -39,6 +39,8 @@ pub struct Preview {
     pub adopt: bool,
     /// HR has not said enough.
     pub incomplete: bool,
+    /// Somebody switched the member off at the target, although HR says employed: that is left alone.
+    pub switched_off: bool,
     /// It could not be done: why.
     pub blocked: Option<(Code, String)>,
     /// The calls, in order.
@@ -82,6 +84,8 @@ pub fn preview(
         match plan(&mut state, rules, now) {
             Step::Finish(conclusion) => {
                 preview.note_end(&conclusion);
+                let is_in_line = matches!(conclusion, Conclusion::InLine(_));
+                preview.switched_off = is_in_line && state.document.switched_off_elsewhere;
                 return preview;
             }
             Step::Own(keys) => {
@@ -90,7 +94,7 @@ pub fn preview(
             }
             Step::Send(request) => {
                 preview.note_call(&request);
-                let outcome = answer(&request, &mut member);
+                let outcome = answer(&request, &mut member, &state.document);
                 state.learn(rules, &request, outcome, now);
             }
         }
@@ -118,7 +122,7 @@ fn claim(claims: &mut Claims, keys: &[String], document: &Document, now: UnixMs)
 }
 
 /// What a target would answer to whom all goes well.
-fn answer(request: &Request, member: &mut Option<Member>) -> Outcome {
+fn answer(request: &Request, member: &mut Option<Member>, document: &Document) -> Outcome {
     let shown = |member: &Option<Member>| match member {
         Some(member) => Outcome::Member(Box::new(member.clone())),
         None => Outcome::NotMember,
@@ -127,7 +131,8 @@ fn answer(request: &Request, member: &mut Option<Member>) -> Outcome {
         Request::Create(_) if member.is_some() => return Outcome::AlreadyMember,
         Request::Create(user) => {
             *member = Some(Member {
-                id: String::new(),
+                // Nobody else's, as a new id is.
+                id: format!("of {}", document.person),
                 user_name: user.user_name.clone(),
                 given_name: user.given_name.clone(),
                 family_name: user.family_name.clone(),
@@ -275,6 +280,8 @@ mod tests {
         let first = preview(document("E-1", "ada@example.com", "King"), None, &mut claims, &rules(), UnixMs(2_000));
         let second = preview(document("E-2", "ADA@example.com", "Stone"), None, &mut claims, &rules(), UnixMs(2_000));
         assert!(first.create);
+        let third = preview(document("E-3", "bob@example.com", "Byron"), None, &mut claims, &rules(), UnixMs(2_000));
+        assert!(third.create && third.blocked.is_none(), "{third:?}");
         assert_eq!(second.blocked.as_ref().map(|(code, _)| *code), Some(Code::ScimOwned), "{second:?}");
     }
 }

@@ -1,10 +1,13 @@
 //! Which column says what: a column has the last name of one of the mapping's paths.
 
 use super::rows::Row;
-use crate::core::mapping::{Lookups, Mapping};
+use crate::core::mapping::{Lookups, Mapping, Names};
 use crate::core::person::{
     Email, EmploymentState, Event, EventKind, Facts, InvalidField, Locale, Name, Person, Problem, SourceName, Stated,
 };
+
+/// What says "works here" where the mapping names no values of a status.
+const USUAL_ACTIVE_VALUES: [&str; 4] = ["active", "employed", "true", "yes"];
 
 /// A field that a roster can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +16,8 @@ pub enum Field {
     EmployeeId,
     /// The address.
     Email,
+    /// The name that somebody wants to be called by, where it counts.
+    PreferredGivenName,
     /// The given name.
     GivenName,
     /// The family name.
@@ -27,7 +32,9 @@ pub enum Field {
 #[derive(Debug, Clone)]
 pub struct Columns {
     names: Vec<(Field, Vec<String>)>,
+    active_values: Vec<String>,
     left_values: Vec<String>,
+    other_values: Vec<String>,
     address_domains: Vec<String>,
 }
 
@@ -35,7 +42,7 @@ impl Columns {
     /// The columns that a mapping leads to.
     #[must_use]
     pub fn of(mapping: &Mapping) -> Self {
-        let fields = [
+        let mut fields = vec![
             (Field::EmployeeId, &mapping.employee_id, "employee_id"),
             (Field::Email, &mapping.email, "email"),
             (Field::GivenName, &mapping.given_name, "first_name"),
@@ -43,10 +50,17 @@ impl Columns {
             (Field::Locale, &mapping.locale, "locale"),
             (Field::Status, &mapping.status, "status"),
         ];
-        let names = fields.into_iter().map(|(field, lookups, fallback)| (field, last_names(lookups, fallback)));
+        if mapping.names == Names::Preferred {
+            fields.push((Field::PreferredGivenName, &mapping.preferred_given_name, "preferred_name"));
+        }
+        let names = fields.into_iter().map(|(field, lookups, fallback)| (field, columns_of(lookups, fallback)));
+        let says_nothing = mapping.active_values.is_empty() && mapping.left_values.is_empty();
+        let usual = || USUAL_ACTIVE_VALUES.map(str::to_owned).to_vec();
         Self {
             names: names.collect(),
+            active_values: if says_nothing { usual() } else { mapping.active_values.clone() },
             left_values: mapping.left_values.clone(),
+            other_values: mapping.other_values.clone(),
             address_domains: mapping.address_domains.clone(),
         }
     }
@@ -57,8 +71,26 @@ impl Columns {
         self.names.iter().find(|(known, _)| *known == field).map_or(&[], |(_, names)| names)
     }
 
-    fn value<'r>(&self, row: &'r Row, field: Field) -> Option<&'r str> {
-        self.names(field).iter().find_map(|name| row.value(name))
+    /// Which of the fields that people need the file has no column for, as far as this row shows.
+    #[must_use]
+    pub fn lacking(&self, row: &Row) -> Vec<&'static str> {
+        let needed = [(Field::Email, "email"), (Field::GivenName, "first_name"), (Field::FamilyName, "last_name")];
+        let lacks = |field| !self.names(field).iter().any(|name| row.has(name));
+        needed.into_iter().filter(|(field, _)| lacks(*field)).map(|(_, name)| name).collect()
+    }
+
+    /// The first column of a field that says something; else an empty one, where there is one.
+    fn value<'r>(&self, row: &'r Row, field: Field, key: &'static str) -> Result<Option<&'r str>, InvalidField> {
+        let (mut empty, mut wrong) = (None, None);
+        for name in self.names(field) {
+            match row.value(name) {
+                Ok(Some(value)) if !value.trim().is_empty() => return Ok(Some(value)),
+                Ok(value) => empty = empty.or(value),
+                Err(found) => wrong = wrong.or(Some(found)),
+            }
+        }
+        let problem = |found| Problem::WrongType { expected: "text or a whole number", found }.of(key);
+        wrong.map_or(Ok(empty), |found| Err(problem(found)))
     }
 
     /// What a row says: that somebody is employed (or has left, by the status), and their facts.
@@ -66,27 +98,41 @@ impl Columns {
     /// # Errors
     /// What is wrong with the row: the field and the shape of its value.
     pub fn event(&self, source: &SourceName, row: &Row) -> Result<Event, InvalidField> {
-        let id = self.value(row, Field::EmployeeId).ok_or_else(|| Problem::Missing.of("employee_id"))?;
-        let person = Person::parse(source.clone(), id)?;
+        let id = self.value(row, Field::EmployeeId, "employee_id")?;
+        let person = Person::parse(source.clone(), id.ok_or_else(|| Problem::Missing.of("employee_id"))?)?;
         let name = |field, key| -> Result<Option<Stated<Name>>, InvalidField> {
-            let Some(raw) = self.value(row, field) else { return Ok(None) };
+            let Some(raw) = self.value(row, field, key)? else { return Ok(None) };
             Ok(Some(Name::parse(key, raw)?.map_or(Stated::None, Stated::Is)))
         };
-        let email = match self.value(row, Field::Email).map(str::trim) {
+        let email = match self.value(row, Field::Email, "email")?.map(str::trim) {
             None | Some("") => None,
             Some(raw) => Some(Email::parse(raw)?).filter(|email| self.takes(email)),
         };
-        let status = self.value(row, Field::Status).map(str::trim).unwrap_or_default();
-        let has_left = self.left_values.iter().any(|value| value.eq_ignore_ascii_case(status));
-        let state = if has_left { EmploymentState::Left } else { EmploymentState::Employed };
+        let preferred = name(Field::PreferredGivenName, "preferred_name")?.filter(|name| *name != Stated::None);
         let facts = Facts {
-            employment: Some((state, None)),
+            employment: self.employment(row)?.map(|state| (state, None)),
             email,
-            given_name: name(Field::GivenName, "first_name")?,
+            given_name: preferred.map_or_else(|| name(Field::GivenName, "first_name"), |name| Ok(Some(name)))?,
             family_name: name(Field::FamilyName, "last_name")?,
-            locale: self.value(row, Field::Locale).and_then(Locale::parse),
+            locale: self.value(row, Field::Locale, "locale")?.and_then(Locale::parse),
         };
         Ok(Event { person, kind: EventKind::Update, at: None, facts })
+    }
+
+    /// Who is listed works here, unless their status says otherwise. A status that nobody named is no guess:
+    /// an export may list everybody who ever worked here.
+    fn employment(&self, row: &Row) -> Result<Option<EmploymentState>, InvalidField> {
+        let status = self.value(row, Field::Status, "status")?.map(str::trim).unwrap_or_default();
+        let is_in = |values: &[String]| values.iter().any(|value| value.eq_ignore_ascii_case(status));
+        if status.is_empty() || is_in(&self.active_values) {
+            Ok(Some(EmploymentState::Employed))
+        } else if is_in(&self.left_values) {
+            Ok(Some(EmploymentState::Left))
+        } else if is_in(&self.other_values) {
+            Ok(None)
+        } else {
+            Err(Problem::UnknownValue { chars: status.chars().count() }.of("status"))
+        }
     }
 
     /// Private addresses stay out, where the source says which domains are the company's.
@@ -96,17 +142,89 @@ impl Columns {
     }
 }
 
-/// The last names of the paths to a field; the usual one where there is none.
-fn last_names(lookups: &Lookups, fallback: &str) -> Vec<String> {
-    let last = |path: &str| path.rsplit(['/', ':']).next().unwrap_or_default().to_owned();
-    let mut names: Vec<String> = lookups.as_slice().iter().map(|lookup| last(lookup.as_str())).collect();
-    names.push(fallback.to_owned());
-    names.retain(|name| !name.is_empty() && !name.contains(['{', '[']));
-    let mut distinct = Vec::new();
-    for name in names {
-        if !distinct.contains(&name) {
-            distinct.push(name);
+/// The last names of the paths to a field, the usual one, and the paths themselves, for what stands deeper.
+fn columns_of(lookups: &Lookups, fallback: &str) -> Vec<String> {
+    let plain = lookups.as_slice().iter().filter(|lookup| lookup.is_plain());
+    let paths = plain.map(|lookup| lookup.as_str().trim_start_matches("root:"));
+    let paths: Vec<&str> = paths.filter(|path| !path.contains(['{', '['])).collect();
+    let last = paths.iter().map(|path| path.rsplit(['/', ':']).next().unwrap_or_default());
+    let mut distinct: Vec<String> = Vec::new();
+    for name in last.chain([fallback]).chain(paths.iter().copied()) {
+        if !name.is_empty() && !distinct.iter().any(|known| known == name) {
+            distinct.push(name.to_owned());
         }
     }
     distinct
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::roster::rows::read;
+
+    fn columns(mapping: &str) -> Columns {
+        Columns::of(&toml::from_str(mapping).unwrap())
+    }
+
+    fn events(columns: &Columns, file: &str) -> Vec<Result<Event, String>> {
+        let source = SourceName::parse("hr").unwrap();
+        let rows = read(file, columns.names(Field::EmployeeId)).unwrap();
+        rows.map(|row| columns.event(&source, &row.unwrap()).map_err(|problem| problem.to_string())).collect()
+    }
+
+    fn state(event: &Result<Event, String>) -> Option<EmploymentState> {
+        event.as_ref().unwrap().facts.employment.map(|(state, _)| state)
+    }
+
+    #[test]
+    fn a_status_says_who_works_here_and_one_that_nobody_named_is_refused() {
+        let mapping =
+            "status = '/data/state'\nactive_values = ['Active']\nleft_values = ['Gone']\nother_values = ['Leave']\n";
+        let file = "employee_id,state\nE-1,active\nE-2,GONE\nE-3,leave\nE-4,\nE-5,Retired\n";
+        let events = events(&columns(mapping), file);
+        let states: Vec<_> = events[..4].iter().map(state).collect();
+        let (employed, left) = (Some(EmploymentState::Employed), Some(EmploymentState::Left));
+        assert_eq!(states, [employed, left, None, employed]);
+        assert!(events[4].as_ref().unwrap_err().starts_with("status:"), "{:?}", events[4]);
+    }
+
+    #[test]
+    fn without_values_in_the_mapping_only_the_active_are_taken() {
+        let events = events(&columns(""), "employee_id,status\nE-1,Active\nE-2,Terminated\n");
+        assert_eq!(state(&events[0]), Some(EmploymentState::Employed));
+        assert!(events[1].is_err());
+    }
+
+    #[test]
+    fn rows_of_json_may_be_as_the_webhooks_payload_is() {
+        let file = r#"[{"data":{"employee_id":7,"email":"ada@example.com","first_name":"Ada"}},
+            {"employee_id":{"value":"E-1"},"email":"a@example.com"},{"employee_id":1.5}]"#;
+        let events = events(&columns(""), file);
+        let ada = events[0].as_ref().unwrap();
+        assert_eq!((ada.person.to_string().as_str(), ada.facts.email.is_some()), ("hr/7", true));
+        for (event, found) in events[1..].iter().zip(["object", "fraction"]) {
+            let problem = event.as_ref().unwrap_err();
+            assert!(problem.starts_with("employee_id: expected") && problem.contains(found), "{problem}");
+        }
+    }
+
+    #[test]
+    fn a_preferred_name_counts_where_the_mapping_says_so() {
+        let file = "employee_id,first_name,nick\nE-1,Augusta,Ada\nE-2,Robert,\n";
+        for (names, first) in [("preferred", "Ada"), ("legal", "Augusta")] {
+            let mapping = format!("names = '{names}'\npreferred_given_name = '/data/nick'\n");
+            let events = events(&columns(&mapping), file);
+            let given = |n: usize| events[n].as_ref().unwrap().facts.given_name.clone();
+            assert_eq!(given(0), Name::parse("n", first).unwrap().map(Stated::Is));
+            assert_eq!(given(1), Name::parse("n", "Robert").unwrap().map(Stated::Is));
+        }
+    }
+
+    #[test]
+    fn columns_that_people_need_are_missed() {
+        let columns = columns("");
+        let row = read("employee_id,e-mail,First_Name\nE-1,a@x.com,Ada\n", columns.names(Field::EmployeeId));
+        let row = row.unwrap().next().unwrap().unwrap();
+        assert_eq!(columns.lacking(&row), ["email", "last_name"]);
+    }
 }

@@ -1,6 +1,6 @@
 //! The list of members, and whose they are.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use crate::core::person::Document;
 use crate::core::person::email::compare_key;
@@ -22,6 +22,7 @@ pub struct MemberList {
     by_id: HashMap<String, usize>,
     by_address: HashMap<String, Vec<usize>>,
     by_external_id: HashMap<String, Vec<usize>>,
+    problem: Option<String>,
 }
 
 impl MemberList {
@@ -44,6 +45,11 @@ impl MemberList {
         self.members.len() - before
     }
 
+    /// Takes in whom another list has beyond this one.
+    pub fn merge(&mut self, other: Self) {
+        self.add(other.members);
+    }
+
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -56,22 +62,44 @@ impl MemberList {
         self.members.is_empty()
     }
 
-    /// Whom the list has for a person: by the known id, else by HR's address, else by the known address, else
+    /// The place of whom the list has for a person: by the known id, else by HR's address, else by the known address, else
     /// by the `externalId` that the bridge writes. Several of one are nobody: the plan looks for itself.
     #[must_use]
-    pub fn of(&self, document: &Document) -> Option<&ListedMember> {
+    pub fn of(&self, document: &Document) -> Option<usize> {
         let known = document.member.as_ref();
         let by_id = known.and_then(|known| self.by_id.get(known.id.as_ref()?)).copied();
         let one = |places: Option<&Vec<usize>>| places.filter(|places| places.len() == 1).map(|places| places[0]);
         let by_address = || one(document.record.email().and_then(|email| self.by_address.get(email.key())));
         let by_known_address = || one(known.and_then(|known| self.by_address.get(&known.address_key())));
         let by_external_id = || one(self.by_external_id.get(&document.person.employee_id));
-        let place = by_id.or_else(by_address).or_else(by_known_address).or_else(by_external_id)?;
+        by_id.or_else(by_address).or_else(by_known_address).or_else(by_external_id)
+    }
+
+    /// The member at a place.
+    #[must_use]
+    pub fn at(&self, place: usize) -> Option<&ListedMember> {
         self.members.get(place)
     }
 
-    /// Members of nobody in `taken`: who is at the target, and not in HR.
-    pub fn strangers<'l>(&'l self, taken: &'l HashSet<String>) -> impl Iterator<Item = &'l ListedMember> {
-        self.members.iter().filter(|listed| !taken.contains(&listed.member.id))
+    /// All, by their places.
+    pub fn all(&self) -> impl Iterator<Item = &ListedMember> {
+        self.members.iter()
+    }
+
+    /// Whether somebody of this id is in it.
+    #[must_use]
+    pub fn has(&self, id: &str) -> bool {
+        self.by_id.contains_key(id)
+    }
+
+    /// Notes that the list is not whole.
+    pub fn is_lacking(&mut self, problem: String) {
+        self.problem = Some(problem);
+    }
+
+    /// Why it is not whole, where it is not.
+    #[must_use]
+    pub fn problem(&self) -> Option<String> {
+        self.problem.clone()
     }
 }

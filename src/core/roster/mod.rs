@@ -5,10 +5,12 @@
 
 pub use self::columns::{Columns, Field};
 pub use self::members::{ListedMember, MemberList};
-pub use self::report::{PlanReport, PlannedPerson, plan_all};
-pub use self::rows::{FileProblem, Row, read};
+pub use self::report::{NOT_IN_HR, Outcome, PlanReport, PlanTerms, Planned, PlannedPerson, Planner, Stranger};
+pub use self::rows::{FileProblem, Row, read, text_of};
+pub use self::selection::{Change, Selection};
 
 mod columns;
 mod members;
 mod report;
 mod rows;
+mod selection;

@@ -1,19 +1,31 @@
 //! The plan as a whole: what would be done for everybody, and what it would cost.
+//!
+//! People are taken in twice, one by one: first what each of them has, so that the plan meets the same
+//! refusals as the worker, then what would be done for each. Nobody's document is kept.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde::{Deserialize, Serialize};
 
-use super::members::MemberList;
+use super::members::{ListedMember, MemberList};
+use super::selection::{Change, Selection};
+use crate::core::guard::GuardOptions;
 use crate::core::limiter::Rate;
-use crate::core::person::Document;
+use crate::core::person::fold::fold;
+use crate::core::person::{Document, Entry, Word};
 use crate::core::reconcile::owner::{Owner, address_key, id_key};
 use crate::core::reconcile::plan::PlanRules;
-use crate::core::reconcile::preview::{Claims, preview};
+use crate::core::reconcile::preview::{Claims, Preview, preview};
+use crate::core::reconcile::request::{Active, Member};
 use crate::core::time::UnixMs;
 
+/// Under this source stand members whom HR does not have and an operator had switched off. No source of
+/// the configuration can be called so.
+pub const NOT_IN_HR: &str = "not-in-hr";
+
 /// A person of the plan.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct PlannedPerson {
     /// `{source}/{employee id}`; none for a stranger.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -34,6 +46,7 @@ pub struct PlannedPerson {
 
 /// What would be done. A person may stand in several lists.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct PlanReport {
     /// Members that would be made.
     pub create: Vec<PlannedPerson>,
@@ -47,12 +60,16 @@ pub struct PlanReport {
     pub deactivate: Vec<PlannedPerson>,
     /// Members who are there and would become somebody's.
     pub adopt: Vec<PlannedPerson>,
-    /// Members who are nobody's in HR; they are never touched.
+    /// Members who are nobody's in HR; they are never touched, unless an operator says so.
     pub strangers: Vec<PlannedPerson>,
     /// Who would block, and why.
     pub blocked: Vec<PlannedPerson>,
     /// People of whom HR has not said enough.
     pub incomplete: Vec<PlannedPerson>,
+    /// Members whom somebody switched off at the target, although HR says employed: left alone.
+    pub switched_off: Vec<PlannedPerson>,
+    /// What to know before it is applied.
+    pub warnings: Vec<String>,
     /// People looked at.
     pub people: u64,
     /// Members in the list.
@@ -61,98 +78,338 @@ pub struct PlanReport {
     pub calls: u64,
     /// Minutes, at the target's rate.
     pub minutes: f64,
+    /// Of what HR says and the members are: another one where any of it changed.
+    pub digest: String,
 }
 
 impl PlanReport {
     /// Whether anything would be written.
     #[must_use]
     pub fn changes_anything(&self) -> bool {
-        [&self.create, &self.switch_on, &self.rename, &self.readdress, &self.deactivate]
-            .iter()
-            .any(|list| !list.is_empty())
+        Change::ALL.iter().any(|change| change.is_write() && !self.of(*change).is_empty())
+    }
+
+    /// The people of whom a change would be made.
+    #[must_use]
+    pub fn of(&self, change: Change) -> &[PlannedPerson] {
+        match change {
+            Change::Create => &self.create,
+            Change::SwitchOn => &self.switch_on,
+            Change::Rename => &self.rename,
+            Change::Readdress => &self.readdress,
+            Change::Deactivate => &self.deactivate,
+            Change::Adopt => &self.adopt,
+        }
+    }
+
+    fn list(&mut self, change: Change) -> &mut Vec<PlannedPerson> {
+        match change {
+            Change::Create => &mut self.create,
+            Change::SwitchOn => &mut self.switch_on,
+            Change::Rename => &mut self.rename,
+            Change::Readdress => &mut self.readdress,
+            Change::Deactivate => &mut self.deactivate,
+            Change::Adopt => &mut self.adopt,
+        }
+    }
+
+    /// What another plan has that this one has not, or the other way round; none where both would do the
+    /// same on the same grounds.
+    #[must_use]
+    pub fn difference(&self, other: &Self) -> Option<String> {
+        let names = ["create", "switch on", "rename", "change the address of", "switch off", "adopt"];
+        for (name, change) in names.into_iter().zip(Change::ALL) {
+            let sorted = |report: &Self| {
+                let mut people = report.of(change).to_vec();
+                people.sort();
+                people
+            };
+            if sorted(self) != sorted(other) {
+                let (one, two) = (self.of(change).len(), other.of(change).len());
+                return Some(format!("it was to {name} {one}, and now {two}, or others"));
+            }
+        }
+        (self.digest != other.digest).then(|| "somebody's record or member is another one by now".to_owned())
     }
 }
 
-/// Plans for all these people, with what is staged folded in.
-#[must_use]
-pub fn plan_all(
-    people: Vec<Document>,
-    list: &MemberList,
-    rules: &PlanRules,
-    rates: (Rate, Rate),
-    now: UnixMs,
-) -> PlanReport {
-    let mut report = PlanReport { members: count(list.len()), ..PlanReport::default() };
-    let mut claims = claims_of(&people, now);
-    let mut taken = HashSet::new();
-    let (mut reads, mut writes) = (0_u64, 0_u64);
-    for mut document in people {
-        if document.record.closed.is_some() {
-            continue;
+/// What to do for a person of the plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Planned {
+    /// The import of their row, where they have one that is not applied.
+    pub import: Option<String>,
+    /// The SCIM id of the member that the list has for them.
+    pub member: Option<String>,
+}
+
+/// A member whom HR does not have, and whom an operator wants switched off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stranger {
+    /// The SCIM id.
+    pub id: String,
+    /// `userName`
+    pub user_name: String,
+}
+
+/// What a plan goes by.
+#[derive(Debug, Clone)]
+pub struct PlanTerms<'t> {
+    /// How calls are planned.
+    pub rules: &'t PlanRules,
+    /// What the guard lets through.
+    pub guard: GuardOptions,
+    /// The target's limits, for writes and for reads.
+    pub rates: (Rate, Rate),
+    /// The import of each source that counts: rows of others do not. None of them in a drift report.
+    pub imports: BTreeMap<String, String>,
+    /// Whom an apply is about.
+    pub selection: &'t Selection,
+    /// Whether those are left out whom work is under way for, or who are told of otherwise.
+    pub only_idle: bool,
+    /// The present.
+    pub now: UnixMs,
+}
+
+/// What came of a plan.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The plan.
+    pub report: PlanReport,
+    /// Strangers whom the selection takes.
+    pub strangers: Vec<Stranger>,
+    /// People who have changes beyond those that were selected, and are left as they are.
+    pub left_out: u64,
+    /// Who was named, and is nobody of the plan.
+    pub not_found: Vec<String>,
+    /// Whether the list of members can be relied upon: whole, and not much smaller than what is known.
+    pub is_reliable: bool,
+}
+
+/// A plan while it is made.
+pub struct Planner<'t> {
+    terms: PlanTerms<'t>,
+    list: MemberList,
+    claims: Claims,
+    taken: HashSet<usize>,
+    known: u64,
+    gone: u64,
+    left_out: u64,
+    found: HashSet<String>,
+    reads: u64,
+    writes: u64,
+    digest: u64,
+    report: PlanReport,
+}
+
+impl<'t> Planner<'t> {
+    /// A plan against this list of members.
+    #[must_use]
+    pub fn new(terms: PlanTerms<'t>, list: MemberList) -> Self {
+        Self {
+            terms,
+            list,
+            claims: Claims::new(),
+            taken: HashSet::new(),
+            known: 0,
+            gone: 0,
+            left_out: 0,
+            found: HashSet::new(),
+            reads: 0,
+            writes: 0,
+            digest: 0,
+            report: PlanReport::default(),
         }
-        if let Some(staged) = document.staged.take() {
-            document.record.fold(&staged.event, staged.accepted_at, staged.seq);
+    }
+
+    /// Notes what to know before the plan is applied.
+    pub fn warn(&mut self, warning: String) {
+        self.report.warnings.push(warning);
+    }
+
+    fn is_of_hr(document: &Document) -> bool {
+        document.record.closed.is_none() && document.person.source.as_str() != NOT_IN_HR
+    }
+
+    /// Takes in what somebody has. Everybody is noted before anybody is planned for.
+    pub fn note(&mut self, document: &Document) {
+        let Some(member) = document.member.as_ref().filter(|_| Self::is_of_hr(document)) else { return };
+        if let Some(id) = &member.id {
+            self.known += 1;
+            self.gone += u64::from(!self.list.has(id));
         }
-        report.people += 1;
-        let listed = list.of(&document);
-        if let Some(listed) = listed {
-            taken.insert(listed.member.id.clone());
+        let keys = [Some(address_key(&member.user_name)), member.id.as_deref().map(id_key)];
+        for key in keys.into_iter().flatten() {
+            let owner = Owner::of(document, &key, self.terms.now);
+            self.claims.insert(key, owner);
+        }
+    }
+
+    /// Plans for somebody; gives what an apply is to do, where it is about them.
+    pub fn plan(&mut self, mut document: Document) -> Option<Planned> {
+        let is_idle = document.open.is_empty() && document.trouble.is_none() && document.owed_read.is_none();
+        if !Self::is_of_hr(&document) {
+            return None;
+        }
+        let import = self.staged(&mut document);
+        self.report.people += 1;
+        let place = self.list.of(&document);
+        self.taken.extend(place);
+        let listed = place.and_then(|place| self.list.at(place)).map(|listed| listed.member.clone());
+        if self.terms.only_idle && (!is_idle || document.not_followed_since.is_some()) {
+            return None;
         }
         let planned = PlannedPerson {
             person: Some(document.person.to_string()),
             email: document.record.email().map(|email| email.lower().to_owned()),
-            id: listed.map(|listed| listed.member.id.clone()),
+            id: listed.as_ref().map(|member| member.id.clone()),
             code: None,
             detail: None,
         };
-        let preview = preview(document, listed.map(|listed| &listed.member), &mut claims, rules, now);
-        reads += u64::from(preview.reads);
-        writes += u64::from(preview.writes);
-        for (is, of) in [
-            (preview.create, &mut report.create),
-            (preview.switch_on, &mut report.switch_on),
-            (preview.rename, &mut report.rename),
-            (preview.readdress, &mut report.readdress),
-            (preview.deactivate, &mut report.deactivate),
-            (preview.adopt, &mut report.adopt),
-            (preview.incomplete, &mut report.incomplete),
-        ] {
-            if is {
-                of.push(planned.clone());
-            }
+        self.digest = self.digest.wrapping_add(digest_of(&document, listed.as_ref()));
+        let preview = preview(document, listed.as_ref(), &mut self.claims, self.terms.rules, self.terms.now);
+        let changes: Vec<Change> = Change::ALL.into_iter().filter(|change| is_made(&preview, *change)).collect();
+        for change in &changes {
+            self.report.list(*change).push(planned.clone());
         }
+        if preview.incomplete {
+            self.report.incomplete.push(planned.clone());
+        }
+        if preview.switched_off {
+            self.report.switched_off.push(planned.clone());
+        }
+        let is_selected = self.select(&planned, &changes, import.is_some());
+        let member = planned.id.clone();
         if let Some((code, detail)) = preview.blocked {
-            report.blocked.push(PlannedPerson { code: Some(code.to_string()), detail: Some(detail), ..planned });
+            self.report.blocked.push(PlannedPerson { code: Some(code.to_string()), detail: Some(detail), ..planned });
         }
+        if !is_selected {
+            return None;
+        }
+        self.reads += u64::from(preview.reads);
+        self.writes += u64::from(preview.writes);
+        Some(Planned { import, member })
     }
-    report.strangers = list
-        .strangers(&taken)
-        .map(|listed| PlannedPerson {
-            person: None,
-            email: Some(listed.member.user_name.clone()),
-            id: Some(listed.member.id.clone()),
-            code: None,
-            detail: None,
-        })
-        .collect();
-    report.calls = reads + writes;
-    let (write_rate, read_rate) = rates;
-    report.minutes = minutes(writes, write_rate).max(minutes(reads, read_rate));
-    report
+
+    /// Folds in the row that waits for an apply; gives its import.
+    fn staged(&self, document: &mut Document) -> Option<String> {
+        let import = document.staged.as_ref().map(|staged| staged.import.clone())?;
+        if self.terms.imports.get(document.person.source.as_str()) != Some(&import) {
+            return None;
+        }
+        let word = Word::Apply { import: import.clone(), member: None };
+        fold(document, vec![(0, Entry { accepted_at: self.terms.now, word })], self.terms.now);
+        Some(import)
+    }
+
+    fn select(&mut self, planned: &PlannedPerson, changes: &[Change], is_staged: bool) -> bool {
+        let selection = self.terms.selection;
+        let named = selection.names(planned);
+        self.found.extend(named.iter().map(|name| (*name).clone()));
+        if selection.people.is_some() && named.is_empty() {
+            return false;
+        }
+        let is_left_out = selection.takes_some(changes) && !selection.takes_all(changes);
+        self.left_out += u64::from(is_left_out);
+        selection.takes_all(changes) && (changes.iter().any(|change| change.is_write()) || is_staged)
+    }
+
+    /// The plan, once everybody was planned for.
+    #[must_use]
+    pub fn finish(mut self) -> Outcome {
+        self.report.members = u64::try_from(self.list.len()).unwrap_or(u64::MAX);
+        let is_reliable = self.judge_list();
+        let switched_off = self.strangers(is_reliable);
+        let (write_rate, read_rate) = self.terms.rates;
+        self.report.calls = self.reads + self.writes;
+        self.report.minutes = minutes(self.writes, write_rate).max(minutes(self.reads, read_rate));
+        self.report.digest = format!("{:016x}", self.digest);
+        let named = self.terms.selection.people.iter().flatten();
+        let not_found = named.filter(|name| !self.found.contains(*name)).cloned().collect();
+        Outcome { report: self.report, strangers: switched_off, left_out: self.left_out, not_found, is_reliable }
+    }
+
+    /// Whether the list is whole, and not much smaller than what is known: by the guard's measure.
+    fn judge_list(&mut self) -> bool {
+        if let Some(problem) = self.list.problem() {
+            self.report.warnings.push(problem);
+        }
+        let is_shrunken = self.gone > 0 && self.gone > self.terms.guard.leaves_at_once(self.known);
+        if is_shrunken {
+            let (gone, known) = (self.gone, self.known);
+            let warning = format!("the list of members lacks {gone} of {known} members that are known: is it whole?");
+            self.report.warnings.push(warning);
+        }
+        self.list.problem().is_none() && !is_shrunken
+    }
+
+    fn strangers(&mut self, is_reliable: bool) -> Vec<Stranger> {
+        let selection = self.terms.selection;
+        let mut switched_off = Vec::new();
+        let may = selection.strangers && is_reliable && self.report.people > 0;
+        if selection.strangers && !may {
+            let warning = "members who are not in HR are left alone: the list of members, or HR's, is not whole";
+            self.report.warnings.push(warning.to_owned());
+        }
+        for (place, listed) in self.list.all().enumerate() {
+            if self.taken.contains(&place) {
+                continue;
+            }
+            let planned = stranger(listed);
+            let named = selection.names(&planned);
+            self.found.extend(named.iter().map(|name| (*name).clone()));
+            let is_named = selection.people.is_none() || !named.is_empty();
+            if may && listed.member.active != Active::Off {
+                self.digest = self.digest.wrapping_add(digest_of_member(&listed.member));
+                self.report.deactivate.push(planned.clone());
+                if is_named && selection.takes_all(&[Change::Deactivate]) {
+                    self.reads += 1;
+                    self.writes += 1;
+                    let (id, user_name) = (listed.member.id.clone(), listed.member.user_name.clone());
+                    switched_off.push(Stranger { id, user_name });
+                }
+            }
+            self.report.strangers.push(planned);
+        }
+        switched_off
+    }
 }
 
-/// What people have already, so that the plan meets the same refusals as the worker.
-fn claims_of(people: &[Document], now: UnixMs) -> Claims {
-    let mut claims = Claims::new();
-    for document in people.iter().filter(|document| document.record.closed.is_none()) {
-        let Some(member) = &document.member else { continue };
-        let keys = [Some(address_key(&member.user_name)), member.id.as_deref().map(id_key)];
-        for key in keys.into_iter().flatten() {
-            let owner = Owner::of(document, &key, now);
-            claims.insert(key, owner);
-        }
+fn stranger(listed: &ListedMember) -> PlannedPerson {
+    PlannedPerson {
+        person: None,
+        email: Some(listed.member.user_name.clone()),
+        id: Some(listed.member.id.clone()),
+        code: None,
+        detail: None,
     }
-    claims
+}
+
+fn is_made(preview: &Preview, change: Change) -> bool {
+    match change {
+        Change::Create => preview.create,
+        Change::SwitchOn => preview.switch_on,
+        Change::Rename => preview.rename,
+        Change::Readdress => preview.readdress,
+        Change::Deactivate => preview.deactivate,
+        Change::Adopt => preview.adopt,
+    }
+}
+
+/// Of what HR says of somebody and of their member. All are added up, so that their order does not matter.
+fn digest_of(document: &Document, member: Option<&Member>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    document.person.to_string().hash(&mut hasher);
+    // A struct of strings and numbers always serialises.
+    serde_json::to_vec(&document.record).unwrap_or_default().hash(&mut hasher);
+    member.map(digest_of_member).hash(&mut hasher);
+    hasher.finish()
+}
+
+fn digest_of_member(member: &Member) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (&member.id, &member.user_name, &member.given_name, &member.family_name).hash(&mut hasher);
+    member.active.known().hash(&mut hasher);
+    hasher.finish()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "an estimate for people")]
@@ -164,6 +421,6 @@ fn minutes(calls: u64, rate: Rate) -> f64 {
     windows * rate.window_ms as f64 / 60_000.0
 }
 
-fn count(n: usize) -> u64 {
-    u64::try_from(n).unwrap_or(u64::MAX)
-}
+#[cfg(test)]
+#[path = "report_tests.rs"]
+mod tests;

@@ -1,25 +1,59 @@
-//! The rows of a file: CSV with a header, a JSON array of objects, or an object a line.
+//! The rows of a file: CSV with a header, JSON objects in an array (or in an object's only array), or an
+//! object a line. They are read one by one: a file of many columns must not fill the memory.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// Rows that are taken at the most.
-pub(super) const ROWS_MAX: usize = 200_000;
+pub(super) const ROWS_MAX: u64 = 200_000;
+/// How deep fields of JSON rows may stand.
+const DEPTH_MAX: usize = 8;
 
 /// One row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
     /// Its number, from 1, the header not counted.
     pub number: u64,
-    values: BTreeMap<String, String>,
+    cells: BTreeMap<String, Cell>,
+}
+
+/// What a field of a row is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Cell {
+    Text(String),
+    /// What stands there instead of a text or a whole number.
+    Other(&'static str),
 }
 
 impl Row {
-    /// The value of a column; none where there is no such column, or the value is null.
+    fn of(number: u64, cells: impl Iterator<Item = (String, String)>) -> Self {
+        Self { number, cells: cells.map(|(column, value)| (column, Cell::Text(value))).collect() }
+    }
+
+    fn cell(&self, column: &str) -> Option<&Cell> {
+        let in_any_case = || self.cells.iter().find(|(name, _)| name.eq_ignore_ascii_case(column));
+        self.cells.get(column).or_else(|| in_any_case().map(|(_, cell)| cell))
+    }
+
+    /// The value of a column; none where there is no such column, or the value is null. An error names what
+    /// stands there instead of a text or a whole number.
+    ///
+    /// # Errors
+    /// The type of what stands there.
+    pub fn value(&self, column: &str) -> Result<Option<&str>, &'static str> {
+        match self.cell(column) {
+            None => Ok(None),
+            Some(Cell::Text(text)) => Ok(Some(text)),
+            Some(Cell::Other(found)) => Err(found),
+        }
+    }
+
+    /// Whether it has this column.
     #[must_use]
-    pub fn value(&self, column: &str) -> Option<&str> {
-        self.values.get(column).map(String::as_str)
+    pub fn has(&self, column: &str) -> bool {
+        self.cell(column).is_some()
     }
 }
 
@@ -47,10 +81,8 @@ pub enum FileProblem {
         found: Vec<String>,
     },
     /// It is neither of the forms.
-    #[error("row {row}: {problem}")]
+    #[error("{problem}: is the file whole?")]
     Malformed {
-        /// The row.
-        row: u64,
         /// What is wrong with it; no values.
         problem: String,
     },
@@ -58,51 +90,111 @@ pub enum FileProblem {
 
 /// A row, or the number of one that cannot be read and what is wrong with it.
 pub(super) type ReadRow = Result<Row, (u64, String)>;
+/// The rows of a file, in order.
+pub(super) type Rows<'t> = Box<dyn Iterator<Item = ReadRow> + Send + 't>;
+
+/// The text of a file.
+///
+/// # Errors
+/// It is not UTF-8.
+pub fn text_of(bytes: &[u8]) -> Result<&str, FileProblem> {
+    let text = std::str::from_utf8(bytes).map_err(|error| FileProblem::NotUtf8 { at: error.valid_up_to() })?;
+    Ok(text.trim_start_matches('\u{feff}'))
+}
 
 /// Reads the rows of a file; `id_columns` are the names that the column of the ids may have. A row that
 /// cannot be read is an error of its own, and the others go on.
 ///
 /// # Errors
 /// Why the file as a whole cannot be read.
-pub fn read(bytes: &[u8], id_columns: &[String]) -> Result<Vec<ReadRow>, FileProblem> {
-    let text = std::str::from_utf8(bytes).map_err(|error| FileProblem::NotUtf8 { at: error.valid_up_to() })?;
-    let text = text.trim_start_matches('\u{feff}');
-    let rows = match text.trim_start().as_bytes().first() {
-        None => return Err(FileProblem::Empty),
-        Some(b'[') => json_rows(text)?,
-        Some(b'{') => ndjson_rows(text),
-        Some(_) => csv_rows(text, id_columns)?,
+pub fn read<'t>(text: &'t str, id_columns: &[String]) -> Result<Rows<'t>, FileProblem> {
+    let rows = || match text.trim_start().as_bytes().first() {
+        None => Err(FileProblem::Empty),
+        Some(b'[') => array(text),
+        Some(b'{') => objects(text),
+        Some(_) => csv_rows(text, id_columns),
     };
-    match rows.len() {
+    // Counted first, so that a file which is not taken changes nothing.
+    let limit = usize::try_from(ROWS_MAX).unwrap_or(usize::MAX).saturating_add(1);
+    match rows()?.take(limit).count() {
         0 => Err(FileProblem::Empty),
-        n if n > ROWS_MAX => Err(FileProblem::TooLong),
-        _ => Ok(rows),
+        n if n == limit => Err(FileProblem::TooLong),
+        _ => rows(),
     }
 }
 
-fn csv_rows(text: &str, id_columns: &[String]) -> Result<Vec<ReadRow>, FileProblem> {
+fn csv_rows<'t>(text: &'t str, id_columns: &[String]) -> Result<Rows<'t>, FileProblem> {
     let delimiter = delimiter_of(text);
-    let mut reader =
-        csv::ReaderBuilder::new().delimiter(delimiter).trim(csv::Trim::Headers).from_reader(text.as_bytes());
-    let malformed = |row, error: &csv::Error| FileProblem::Malformed { row, problem: shape_of(error) };
-    let headers: Vec<String> =
-        reader.headers().map_err(|error| malformed(0, &error))?.iter().map(str::to_owned).collect();
-    if !headers.iter().any(|header| id_columns.contains(header)) {
-        return Err(FileProblem::NoIdColumn { expected: id_columns.to_vec(), found: headers });
+    let mut reader = reader_of(text, delimiter);
+    let headers = reader.headers().map_err(|error| FileProblem::Malformed { problem: shape_of(&error) })?;
+    let headers: Vec<String> = headers.iter().map(str::to_owned).collect();
+    let is_id = |header: &String| id_columns.iter().any(|column| column.eq_ignore_ascii_case(header));
+    if !headers.iter().any(is_id) {
+        let expected = id_columns.iter().filter(|column| !column.starts_with('/')).cloned().collect();
+        return Err(FileProblem::NoIdColumn { expected, found: headers });
     }
-    let rows = (1_u64..).zip(reader.into_records().take(ROWS_MAX + 1)).map(|(number, record)| {
-        let record = record.map_err(|error| (number, shape_of(&error)))?;
-        let values = headers.iter().zip(record.iter()).map(|(column, value)| (column.clone(), value.to_owned()));
-        Ok(Row { number, values: values.collect() })
-    });
-    Ok(rows.collect())
+    Ok(Box::new(CsvRows { reader, text, delimiter, headers, number: 0 }))
 }
 
-/// A header with more semicolons or tabs than commas is separated by them, as spreadsheets do in places.
+struct CsvRows<'t> {
+    reader: csv::Reader<&'t [u8]>,
+    text: &'t str,
+    delimiter: u8,
+    headers: Vec<String>,
+    number: u64,
+}
+
+impl CsvRows<'_> {
+    /// What is left of the text.
+    fn rest(&self) -> &str {
+        let at = usize::try_from(self.reader.position().byte()).ok();
+        at.and_then(|at| self.text.get(at..)).unwrap_or_default()
+    }
+}
+
+impl Iterator for CsvRows<'_> {
+    type Item = ReadRow;
+
+    fn next(&mut self) -> Option<ReadRow> {
+        let (begins, mut record) = (self.reader.position().byte(), csv::StringRecord::new());
+        let read = self.reader.read_record(&mut record);
+        if matches!(read, Ok(false)) {
+            return None;
+        }
+        self.number += 1;
+        let number = self.number;
+        let begins = usize::try_from(begins).unwrap_or_default();
+        let is_last = self.rest().trim_start_matches(['\r', '\n']).is_empty();
+        if is_last && ends_in_quotes(self.text.get(begins..).unwrap_or_default(), self.delimiter) {
+            return Some(Err((number, "its quotes do not close: the rest of the file is part of it".to_owned())));
+        }
+        if let Err(error) = read {
+            return Some(Err((number, shape_of(&error))));
+        }
+        let cells = self.headers.iter().zip(record.iter()).map(|(column, value)| (column.clone(), value.to_owned()));
+        Some(Ok(Row::of(number, cells)))
+    }
+}
+
+fn reader_of(text: &str, delimiter: u8) -> csv::Reader<&[u8]> {
+    csv::ReaderBuilder::new().delimiter(delimiter).trim(csv::Trim::Headers).from_reader(text.as_bytes())
+}
+
+/// Whether the last record ends within quotes: then one more quote closes them, and changes nothing.
+fn ends_in_quotes(record: &str, delimiter: u8) -> bool {
+    let record = record.trim_matches(['\r', '\n']);
+    let fields = |text: &str| {
+        let reader = csv::ReaderBuilder::new().has_headers(false).delimiter(delimiter).from_reader(text.as_bytes());
+        reader.into_records().next().and_then(Result::ok)
+    };
+    record.contains('"') && fields(record) == fields(&format!("{record}\""))
+}
+
+/// A header with more semicolons, tabs or bars than commas is separated by them, as spreadsheets do in places.
 fn delimiter_of(text: &str) -> u8 {
-    let header = text.lines().next().unwrap_or_default();
+    let header = text.split(['\r', '\n']).next().unwrap_or_default();
     let count = |delimiter: char| header.matches(delimiter).count();
-    [(b';', count(';')), (b'\t', count('\t'))]
+    [(b';', count(';')), (b'\t', count('\t')), (b'|', count('|'))]
         .into_iter()
         .filter(|(_, n)| *n > count(','))
         .max_by_key(|(_, n)| *n)
@@ -119,86 +211,161 @@ fn shape_of(error: &csv::Error) -> String {
     }
 }
 
-fn json_rows(text: &str) -> Result<Vec<ReadRow>, FileProblem> {
-    let rows: Vec<Value> = serde_json::from_str(text).map_err(|error| FileProblem::Malformed {
-        row: 0,
+fn array(text: &str) -> Result<Rows<'_>, FileProblem> {
+    let rows: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| FileProblem::Malformed {
         problem: format!("no JSON array of objects (line {}, column {})", error.line(), error.column()),
     })?;
-    Ok((1_u64..).zip(rows).map(|(number, row)| object_row(number, row)).collect())
+    Ok(Box::new((1_u64..).zip(rows).map(|(number, row)| object_row(number, row.get()))))
 }
 
-fn ndjson_rows(text: &str) -> Vec<ReadRow> {
-    let lines = text.lines().filter(|line| !line.trim().is_empty()).take(ROWS_MAX + 1);
-    (1_u64..)
-        .zip(lines)
-        .map(|(number, line)| {
-            let row = serde_json::from_str(line).map_err(|_| (number, "no JSON object".to_owned()))?;
-            object_row(number, row)
-        })
-        .collect()
+/// One object is the only row, or holds the rows in its only array; else there is an object a line.
+fn objects(text: &str) -> Result<Rows<'_>, FileProblem> {
+    if let Ok(members) = serde_json::from_str::<BTreeMap<String, &RawValue>>(text) {
+        let mut arrays = members.values().filter(|value| value.get().starts_with('['));
+        return match (arrays.next(), arrays.next()) {
+            (Some(only), None) => array(only.get()),
+            _ => Ok(Box::new(std::iter::once(object_row(1, text)))),
+        };
+    }
+    let lines = text.lines().filter(|line| !line.trim().is_empty());
+    Ok(Box::new((1_u64..).zip(lines).map(|(number, line)| object_row(number, line))))
 }
 
-/// Numbers as they are written; null says nothing; objects and arrays are no values.
-fn object_row(number: u64, row: Value) -> ReadRow {
+/// Numbers as they are written; null says nothing. What stands deeper is a column by its path, as the
+/// mapping writes it: `/data/email`.
+fn object_row(number: u64, text: &str) -> ReadRow {
+    let row: Value = serde_json::from_str(text).map_err(|_| (number, "no JSON object".to_owned()))?;
     let Value::Object(members) = row else { return Err((number, "expected an object".to_owned())) };
-    let values = members.into_iter().filter_map(|(column, value)| match value {
-        Value::String(text) => Some((column, text)),
-        Value::Number(number) => Some((column, number.to_string())),
-        Value::Bool(is) => Some((column, is.to_string())),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
-    });
-    Ok(Row { number, values: values.collect() })
+    let mut row = Row { number, cells: BTreeMap::new() };
+    for (column, value) in members {
+        if let Value::Object(deeper) = &value {
+            note_deeper(&mut row.cells, &format!("/{column}"), deeper, DEPTH_MAX);
+        }
+        if let Some(cell) = cell_of(value) {
+            row.cells.insert(column, cell);
+        }
+    }
+    Ok(row)
+}
+
+fn note_deeper(
+    cells: &mut BTreeMap<String, Cell>,
+    path: &str,
+    members: &serde_json::Map<String, Value>,
+    deeper_max: usize,
+) {
+    for (name, value) in members {
+        let path = format!("{path}/{name}");
+        match value {
+            Value::Object(deeper) if deeper_max > 0 => note_deeper(cells, &path, deeper, deeper_max - 1),
+            _ => cells.extend(cell_of(value.clone()).map(|cell| (path, cell))),
+        }
+    }
+}
+
+fn cell_of(value: Value) -> Option<Cell> {
+    match value {
+        Value::Null => None,
+        Value::String(text) => Some(Cell::Text(text)),
+        Value::Number(number) if number.is_f64() => Some(Cell::Other("a fraction or a number beyond 64 bits")),
+        Value::Number(number) => Some(Cell::Text(number.to_string())),
+        Value::Bool(is) => Some(Cell::Text(is.to_string())),
+        Value::Array(_) => Some(Cell::Other("array")),
+        Value::Object(_) => Some(Cell::Other("object")),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn ids() -> Vec<String> {
-        vec!["employee_id".to_owned()]
+    fn all(text: &str) -> Vec<ReadRow> {
+        read(text, &["employee_id".to_owned()]).unwrap().collect()
     }
 
     fn good(text: &str) -> Vec<Row> {
-        read(text.as_bytes(), &ids()).unwrap().into_iter().map(Result::unwrap).collect()
+        all(text).into_iter().map(Result::unwrap).collect()
+    }
+
+    fn problem(text: &str) -> FileProblem {
+        read(text, &["employee_id".to_owned()]).err().unwrap()
     }
 
     #[test]
     fn csv_json_and_lines_of_json_say_the_same() {
         let csv = good("employee_id,email\nE-1,ada@example.com\nE-2,\"b, ob@example.com\"\n");
-        let json = good(
-            r#"[{"employee_id":"E-1","email":"ada@example.com"},{"employee_id":"E-2","email":"b, ob@example.com"}]"#,
-        );
+        let array =
+            r#"[{"employee_id":"E-1","email":"ada@example.com"},{"employee_id":"E-2","email":"b, ob@example.com"}]"#;
         let lines = good(
             "{\"employee_id\":\"E-1\",\"email\":\"ada@example.com\"}\n{\"employee_id\":\"E-2\",\"email\":\"b, ob@example.com\"}\n",
         );
-        assert_eq!(csv, json);
+        assert_eq!(csv, good(array));
+        assert_eq!(csv, good(&format!("{{\n\"employees\": {array}, \"next\": null }}")));
         assert_eq!(csv, lines);
         assert_eq!(csv[1].number, 2);
     }
 
     #[test]
-    fn a_byte_order_mark_and_semicolons_are_what_spreadsheets_write() {
-        assert_eq!(
-            good("\u{feff}employee_id;email\r\nE-1;ada@example.com\r\n")[0].value("email"),
-            Some("ada@example.com")
-        );
+    fn what_spreadsheets_write_is_read() {
+        for text in [
+            "employee_id;email\r\nE-1;ada@example.com\r\n",
+            "employee_id\temail\nE-1\tada@example.com",
+            "employee_id|email\rE-1|ada@example.com\r",
+            "\"Employee_ID\",\" Email \"\n\"E-1\",\"ada@example.com\"\n",
+        ] {
+            let rows = good(text);
+            assert_eq!(rows.len(), 1, "{text}");
+            assert_eq!(rows[0].value("email"), Ok(Some("ada@example.com")), "{text}");
+        }
+        assert_eq!(text_of("\u{feff}employee_id".as_bytes()), Ok("employee_id"));
+        assert_eq!(text_of(b"employee_id\nJos\xe9\n"), Err(FileProblem::NotUtf8 { at: 15 }));
     }
 
     #[test]
     fn one_bad_row_is_told_by_its_number_and_the_others_go_on() {
-        let rows = read(b"employee_id,email\nE-1\nE-2,b@example.com\n", &ids()).unwrap();
+        let rows = all("employee_id,email\nE-1\nE-2,b@example.com\n");
         assert_eq!(rows[0], Err((1, "1 columns, and the header has 2".to_owned())));
         assert!(rows[1].is_ok());
     }
 
     #[test]
+    fn a_file_that_is_cut_within_quotes_loses_its_last_row_and_says_so() {
+        let cut = all("employee_id,last_name\nE-1,\"King\"\nE-2,\"Sto");
+        assert!(cut[0].is_ok());
+        assert!(cut[1].as_ref().unwrap_err().1.contains("quotes do not close"), "{cut:?}");
+        let open = all("employee_id,last_name\nE-1,\"King\nE-2,Stone\n");
+        assert_eq!(open.len(), 1);
+        assert!(open[0].as_ref().unwrap_err().1.contains("rest of the file"), "{open:?}");
+        for whole in [
+            "employee_id,last_name\nE-1,5\" King\nE-2,Stone\n",
+            "employee_id,last_name\nE-1,Stone\nE-2,5\" King",
+            "employee_id,last_name\nE-1,\"Two\nlines\"",
+            "employee_id,last_name\nE-1,\"say \"\"King\"\"\"",
+        ] {
+            assert!(all(whole).iter().all(Result::is_ok), "{whole}");
+        }
+    }
+
+    #[test]
+    fn fields_that_stand_deeper_have_their_path_and_what_is_no_value_is_told() {
+        let rows = good(r#"[{"data":{"employee_id":7},"tags":["a"],"employee_id":{"value":"E-1"},"n":1.5,"x":null}]"#);
+        assert_eq!(rows[0].value("/data/employee_id"), Ok(Some("7")));
+        assert_eq!(rows[0].value("/employee_id/value"), Ok(Some("E-1")));
+        assert_eq!(rows[0].value("employee_id"), Err("object"));
+        assert_eq!(rows[0].value("tags"), Err("array"));
+        assert!(rows[0].value("n").is_err());
+        assert_eq!(rows[0].value("x"), Ok(None));
+    }
+
+    #[test]
     fn what_cannot_be_read_as_a_whole_says_why() {
         assert_eq!(
-            read(b"id,email\nE-1,a@b.c\n", &ids()).unwrap_err().to_string(),
+            problem("id,email\nE-1,a@b.c\n").to_string(),
             "no column is called employee_id: the columns are id, email"
         );
-        assert_eq!(read(b"employee_id\nJos\xe9\n", &ids()), Err(FileProblem::NotUtf8 { at: 15 }));
-        assert_eq!(read(b"  ", &ids()), Err(FileProblem::Empty));
-        assert_eq!(read(b"employee_id\n", &ids()), Err(FileProblem::Empty));
+        assert!(problem(r#"[{"employee_id":"E-1"},{"emp"#).to_string().contains("is the file whole?"));
+        for empty in ["  ", "\n\n", "employee_id\n", "[]", r#"{"employees":[]}"#] {
+            assert_eq!(problem(empty), FileProblem::Empty, "{empty}");
+        }
     }
 }

@@ -1,0 +1,191 @@
+use super::*;
+use crate::core::person::job::JobId;
+use crate::core::person::{Email, EmploymentState, Event, EventKind, Facts, Name, Person, SourceName, Stated};
+use crate::core::reconcile::listing::everybody;
+use crate::core::reconcile::target::TargetRules;
+
+const NOW: UnixMs = UnixMs(1_000_000);
+const FREE: Rate = Rate { calls: 0, window_ms: 60_000 };
+const GUARD: GuardOptions = GuardOptions { leaves_max: 2, leaves_percent: 10, address_changes_max: 1, window_ms: 1 };
+
+fn rules() -> PlanRules {
+    PlanRules {
+        read_lag_ms: 0,
+        changes_addresses: true,
+        updates_create: std::collections::BTreeSet::new(),
+        pages_max: 20,
+        username_tries: 3,
+        locale: "en-US".to_owned(),
+        target: TargetRules::default(),
+    }
+}
+
+/// `id address family active`, one for each member.
+fn list(members: &[&str]) -> MemberList {
+    let members = members.iter().map(|member| {
+        let [id, address, family, active] = member.split(' ').collect::<Vec<_>>()[..] else { panic!("{member}") };
+        format!(
+            r#"{{"id":"{id}","userName":"{address}","name":{{"givenName":"Ada","familyName":"{family}"}},"active":{active}}}"#
+        )
+    });
+    let body = format!(r#"{{"Resources":[{}]}}"#, members.collect::<Vec<_>>().join(","));
+    let mut list = MemberList::default();
+    list.add(everybody(body.as_bytes()).unwrap().0);
+    list
+}
+
+/// Somebody who has a row of the import `i` that is not applied.
+fn staged(id: &str, address: &str, family: &str) -> Document {
+    let person = Person::parse(SourceName::parse("hr").unwrap(), id).unwrap();
+    let name = |raw: &str| Name::parse("name", raw).unwrap().map(Stated::Is);
+    let facts = Facts {
+        employment: Some((EmploymentState::Employed, None)),
+        email: Some(Email::parse(address).unwrap()),
+        given_name: name("Ada"),
+        family_name: name(family),
+        locale: None,
+    };
+    let event = Event { person: person.clone(), kind: EventKind::Update, at: None, facts };
+    let (import, job) = ("i".to_owned(), JobId::about(1, person.id()));
+    let mut document = Document::new(person);
+    let word = Word::Staged { import, job, event: Box::new(event) };
+    fold(&mut document, vec![(1, Entry { accepted_at: UnixMs(1_000), word })], UnixMs(1_000));
+    document
+}
+
+/// The same, applied.
+fn applied(id: &str, address: &str, family: &str, member: &str) -> Document {
+    let mut document = staged(id, address, family);
+    let word = Word::Apply { import: "i".to_owned(), member: None };
+    fold(&mut document, vec![(2, Entry { accepted_at: UnixMs(1_000), word })], UnixMs(1_000));
+    document.open.clear();
+    document.employment_done = document.record.employment.newest().map(|word| word.stamp);
+    document.member = Some(crate::core::person::KnownMember {
+        id: Some(member.to_owned()),
+        user_name: address.to_owned(),
+        given_name: Some("Ada".to_owned()),
+        family_name: Some(family.to_owned()),
+        active: Some(true),
+        seen_at: UnixMs(1_000),
+        created_at: None,
+        user_name_written_at: None,
+        names_written_at: None,
+        active_written_at: None,
+    });
+    document
+}
+
+fn planned(people: &[Document], list: MemberList, selection: &Selection) -> (Outcome, Vec<Planned>) {
+    let rules = rules();
+    let terms = PlanTerms {
+        rules: &rules,
+        guard: GUARD,
+        rates: (FREE, FREE),
+        imports: [("hr".to_owned(), "i".to_owned())].into(),
+        selection,
+        only_idle: false,
+        now: NOW,
+    };
+    let mut planner = Planner::new(terms, list);
+    for document in people {
+        planner.note(document);
+    }
+    let planned = people.iter().filter_map(|document| planner.plan(document.clone())).collect();
+    (planner.finish(), planned)
+}
+
+fn only(word: &str) -> Selection {
+    Selection { only: Some([Change::parse(word).unwrap()].into()), ..Selection::default() }
+}
+
+fn lengths(report: &PlanReport) -> [usize; 6] {
+    Change::ALL.map(|change| report.of(change).len())
+}
+
+#[test]
+fn many_creates_do_not_stand_in_one_anothers_way() {
+    let people: Vec<_> = (0..20).map(|n| staged(&format!("E-{n}"), &format!("p{n}@x.com"), "King")).collect();
+    let (outcome, planned) = planned(&people, list(&[]), &Selection::default());
+    assert_eq!((outcome.report.create.len(), outcome.report.blocked.len(), planned.len()), (20, 0, 20));
+}
+
+#[test]
+fn a_row_of_a_former_import_does_not_count() {
+    let mut former = staged("E-1", "ada@x.com", "King");
+    former.staged.as_mut().unwrap().import = "before".to_owned();
+    let (outcome, planned) = planned(&[former], list(&[]), &Selection::default());
+    assert_eq!((lengths(&outcome.report), planned.len()), ([0; 6], 0));
+}
+
+#[test]
+fn what_a_new_row_says_again_undoes_nothing_at_the_target() {
+    let mut ada = applied("E-1", "ada@x.com", "King", "m1");
+    ada.staged = staged("E-1", "ada@x.com", "King").staged;
+    ada.staged.as_mut().unwrap().accepted_at = UnixMs(2_000);
+    let off = planned(&[ada.clone()], list(&["m1 ada@x.com King false"]), &Selection::default()).0.report;
+    assert_eq!((lengths(&off), off.switched_off.len()), ([0; 6], 1));
+    let gone = planned(&[ada], list(&["m2 bob@x.com Stone true"]), &Selection::default()).0.report;
+    assert_eq!((gone.create.len(), gone.blocked.len()), (0, 1));
+}
+
+#[test]
+fn an_apply_is_about_rows_that_wait_and_whoever_differs() {
+    let people = [
+        applied("E-1", "ada@x.com", "King", "m1"),
+        applied("E-2", "bob@x.com", "Stone", "m2"),
+        staged("E-3", "eve@x.com", "Moor"),
+    ];
+    let members = ["m1 ada@x.com King true", "m2 bob@x.com Another true", "m3 eve@x.com Moor true"];
+    let (outcome, all) = planned(&people, list(&members), &Selection::default());
+    assert_eq!((outcome.report.rename.len(), outcome.report.adopt.len(), all.len()), (1, 1, 2));
+    let (_, names) = planned(&people, list(&members), &only("names"));
+    assert_eq!(names, [Planned { import: None, member: Some("m2".to_owned()) }]);
+    let named = Selection { people: Some(["E-3".to_owned(), "E-9".to_owned()].into()), ..Selection::default() };
+    let (outcome, planned) = planned(&people, list(&members), &named);
+    assert_eq!(planned, [Planned { import: Some("i".to_owned()), member: Some("m3".to_owned()) }]);
+    assert_eq!(outcome.not_found, ["E-9"]);
+}
+
+#[test]
+fn strangers_are_switched_off_only_where_told_and_the_list_is_whole() {
+    let people: Vec<_> =
+        (0..5).map(|n| applied(&format!("E-{n}"), &format!("p{n}@x.com"), "K", &format!("m{n}"))).collect();
+    let all: Vec<String> = (0..5).map(|n| format!("m{n} p{n}@x.com K true")).collect();
+    let members = |n: usize| {
+        let mut members: Vec<&str> = all[..n].iter().map(String::as_str).collect();
+        members.extend(["s1 eve@x.com Moor true", "s2 old@x.com Moor false"]);
+        list(&members)
+    };
+    let told = Selection { strangers: true, ..Selection::default() };
+    let (outcome, _) = planned(&people, members(5), &Selection::default());
+    assert_eq!((outcome.report.strangers.len(), outcome.report.deactivate.len(), outcome.strangers.len()), (2, 0, 0));
+    let (outcome, _) = planned(&people, members(5), &told);
+    let off = [Stranger { id: "s1".to_owned(), user_name: "eve@x.com".to_owned() }];
+    assert_eq!((outcome.report.deactivate.len(), outcome.strangers), (1, off.to_vec()));
+    // Three of five are gone, and the guard would let two go.
+    let (outcome, _) = planned(&people, members(2), &told);
+    assert_eq!((outcome.is_reliable, outcome.strangers.len()), (false, 0));
+    assert!(outcome.report.warnings[0].contains("lacks 3 of 5"), "{:?}", outcome.report.warnings);
+    let (outcome, _) = planned(&[], members(5), &told);
+    assert_eq!(outcome.strangers, []);
+}
+
+#[test]
+fn a_plan_is_out_of_date_once_somebodys_record_or_member_changes() {
+    let ada = applied("E-1", "ada@x.com", "King", "m1");
+    let report = |document: &Document, member: &str| {
+        planned(std::slice::from_ref(document), list(&[member]), &Selection::default()).0.report
+    };
+    let seen = report(&ada, "m1 ada@x.com King true");
+    assert_eq!(seen.difference(&report(&ada, "m1 ada@x.com King true")), None);
+    assert!(seen.difference(&report(&ada, "m1 ada@x.com Other true")).unwrap().contains("rename 0, and now 1"));
+    let mut newer = ada.clone();
+    newer.record.family_name = staged("E-1", "ada@x.com", "Byron").staged.and_then(|staged| {
+        let mut document = Document::new(staged.event.person.clone());
+        document.record.fold(&staged.event, UnixMs(9), 9);
+        document.record.family_name
+    });
+    assert!(report(&ada, "m1 ada@x.com Byron true").difference(&report(&newer, "m1 ada@x.com King true")).is_some());
+    let read: PlanReport = serde_json::from_str(&serde_json::to_string(&seen).unwrap()).unwrap();
+    assert_eq!(read, seen);
+}

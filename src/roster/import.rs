@@ -1,0 +1,188 @@
+//! Staging: the rows of a roster are kept with the people whom they are about, and count once somebody applies
+//! them.
+//!
+//! An import takes the place of the one before it, and counts once it is whole: what a process that died, or
+//! a store without room, left half done is never applied.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use tracing::info;
+
+use super::{Roster, RosterError};
+use crate::clock;
+use crate::core::person::inbox::{Entry, Word};
+use crate::core::person::{Event, PersonId, SourceName};
+use crate::core::roster::{Field, read, text_of};
+use crate::core::time::UnixMs;
+use crate::store::{Accepted, NewDelivery, NewEntry, StoreError, documents};
+
+/// The shared document that tells of the last import of each source.
+pub const IMPORTS: &str = "imports";
+/// Rows staged in one step of the store.
+const STAGED_AT_ONCE: usize = 500;
+/// Rows whose refusal is kept, for `status`.
+const REFUSED_KEPT: usize = 100;
+
+/// A row that was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedRow {
+    /// Its number, from 1, the header not counted.
+    pub row: u64,
+    /// The field and the shape of its value.
+    pub reason: String,
+}
+
+/// What became of an import.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Imported {
+    /// Its id.
+    pub id: String,
+    /// When.
+    pub at: UnixMs,
+    /// Rows of the file.
+    pub rows: u64,
+    /// Rows that are staged.
+    pub staged: u64,
+    /// Rows that are not; of many, the first.
+    pub refused: Vec<RefusedRow>,
+    /// How many rows were refused in all.
+    pub refused_rows: u64,
+    /// Fields that people need, and no row has a column for.
+    #[serde(default)]
+    pub missing_columns: Vec<String>,
+    /// Whether it came to its end.
+    #[serde(default = "yes")]
+    pub is_whole: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// The last import of each source.
+pub type Imports = std::collections::BTreeMap<String, Imported>;
+
+/// An import under way.
+pub(super) struct Staging<'r> {
+    roster: &'r Roster,
+    source: &'r SourceName,
+    imported: Imported,
+    /// In which row each person was.
+    seen: HashMap<PersonId, u64>,
+    events: Vec<Event>,
+}
+
+impl Roster {
+    /// Stages the rows of a file: they count as of now, once they are applied. They take the place of what was
+    /// staged of this source before, or are `added` to it.
+    pub async fn import(&self, source: &SourceName, file: &[u8], added: bool) -> Result<Imported, RosterError> {
+        let columns = self.columns.get(source).ok_or_else(|| RosterError::NoSource(source.clone()))?;
+        let rows = read(text_of(file)?, columns.names(Field::EmployeeId))?;
+        let mut staging = self.stage(source, added).await?;
+        let mut lacking = None;
+        for (number, row) in (1_u64..).zip(rows) {
+            let event = match row {
+                Ok(row) => {
+                    let lacks = columns.lacking(&row);
+                    let others = lacking.get_or_insert_with(|| lacks.clone());
+                    others.retain(|name| lacks.contains(name));
+                    columns.event(source, &row).map_err(|problem| problem.to_string())
+                }
+                Err((_, problem)) => Err(problem),
+            };
+            staging.take(number, event).await?;
+        }
+        let lacking = lacking.unwrap_or_default();
+        staging.imported.missing_columns = lacking.into_iter().map(str::to_owned).collect();
+        staging.end().await
+    }
+
+    /// Begins an import.
+    pub(super) async fn stage<'r>(&'r self, source: &'r SourceName, added: bool) -> Result<Staging<'r>, RosterError> {
+        let known = self.imports().await?.remove(source.as_str()).filter(|known| added && known.is_whole);
+        let imported = Imported {
+            id: known.map_or_else(clock::new_name, |known| known.id),
+            at: self.clock.now(),
+            rows: 0,
+            staged: 0,
+            refused: Vec::new(),
+            refused_rows: 0,
+            missing_columns: Vec::new(),
+            is_whole: false,
+        };
+        self.note(source, &imported).await?;
+        Ok(Staging { roster: self, source, imported, seen: HashMap::new(), events: Vec::new() })
+    }
+
+    async fn note(&self, source: &SourceName, imported: &Imported) -> Result<(), StoreError> {
+        documents::change(self.store.as_ref(), IMPORTS, |imports: &mut Imports| {
+            imports.insert(source.to_string(), imported.clone());
+            Some(())
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// The last import of each source.
+    pub async fn imports(&self) -> Result<Imports, StoreError> {
+        Ok(documents::read(self.store.as_ref(), IMPORTS).await?.0)
+    }
+}
+
+impl Staging<'_> {
+    /// Takes in a row, or why it is refused.
+    pub(super) async fn take(&mut self, number: u64, event: Result<Event, String>) -> Result<(), RosterError> {
+        self.imported.rows += 1;
+        let event = event.and_then(|event| match self.seen.insert(event.person.id(), number) {
+            None => Ok(event),
+            Some(first) => Err(format!("employee_id: the same as in row {first}")),
+        });
+        match event {
+            Ok(event) => self.events.push(event),
+            Err(reason) => self.imported.refuse(number, reason),
+        }
+        if self.events.len() >= STAGED_AT_ONCE { self.put().await } else { Ok(()) }
+    }
+
+    /// The end: what was staged counts from now on.
+    pub(super) async fn end(mut self) -> Result<Imported, RosterError> {
+        self.put().await?;
+        self.imported.is_whole = true;
+        self.roster.note(self.source, &self.imported).await?;
+        let Imported { rows, staged, refused_rows, .. } = self.imported;
+        info!(source = %self.source, rows, staged, refused_rows, "a roster is staged");
+        Ok(self.imported)
+    }
+
+    async fn put(&mut self) -> Result<(), RosterError> {
+        let events = std::mem::take(&mut self.events);
+        if events.is_empty() {
+            return Ok(());
+        }
+        let staged = u64::try_from(events.len()).unwrap_or_default();
+        let entries = events.into_iter().map(|event| {
+            let (job, person) = (clock::new_job_id(event.person.id()), event.person.clone());
+            let word = Word::Staged { import: self.imported.id.clone(), job, event: Box::new(event) };
+            let bytes = Bytes::from(Entry { accepted_at: self.imported.at, word }.to_bytes());
+            NewEntry { job, person, bytes }
+        });
+        let (source, entries) = (self.source.clone(), entries.collect());
+        let delivery = NewDelivery { source, dedupe: None, entries, unmapped: Vec::new() };
+        match self.roster.store.accept(self.roster.clock.now(), delivery).await? {
+            Accepted::Stored | Accepted::Duplicate { .. } => self.imported.staged += staged,
+            Accepted::Full(_) => return Err(RosterError::Full),
+        }
+        Ok(())
+    }
+}
+
+impl Imported {
+    fn refuse(&mut self, row: u64, reason: String) {
+        self.refused_rows += 1;
+        if self.refused.len() < REFUSED_KEPT {
+            self.refused.push(RefusedRow { row, reason });
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! The list of members, read in full within the limits that all workers share.
+
+use std::time::Duration;
+
+use tracing::warn;
+
+use super::{Roster, RosterError};
+use crate::core::limiter::CallKind;
+use crate::core::reconcile::listing::everybody;
+use crate::core::reconcile::reply::Reply;
+use crate::core::reconcile::request::Request;
+use crate::core::roster::{ListedMember, MemberList};
+use crate::scim::Client;
+use crate::store::Token;
+
+/// Pages of members at the most: a hundred each.
+const PAGES_MAX: u32 = 10_000;
+/// How often a page is asked for again that did not come.
+const PAGE_TRIES: u32 = 5;
+/// How often the list is read again that changed while it was read, or was not whole.
+const LIST_TRIES: u32 = 3;
+
+/// A list, and what it was told to be.
+struct Pass {
+    list: MemberList,
+    /// `totalResults` of the last page.
+    total: Option<u32>,
+    /// Whether it was the same on all pages.
+    is_steady: bool,
+}
+
+impl Pass {
+    fn has_all(&self) -> bool {
+        self.total.is_none_or(|total| self.list.len() >= usize::try_from(total).unwrap_or(usize::MAX))
+    }
+}
+
+impl Roster {
+    /// The list of members. One that cannot be had whole says so.
+    pub(super) async fn members(&self) -> Result<MemberList, RosterError> {
+        let Some(client) = &self.client else {
+            return Err(RosterError::Members("this process does not know the key: ask a worker".to_owned()));
+        };
+        let mut seen: Option<MemberList> = None;
+        let mut total = None;
+        for _ in 0..LIST_TRIES {
+            let pass = self.pass(client).await?;
+            if pass.is_steady && pass.has_all() {
+                return Ok(pass.list);
+            }
+            // Who is removed while the list is read moves somebody else out of it.
+            warn!(members = pass.list.len(), total = pass.total, "the list of members is not whole, or changed");
+            total = pass.total;
+            match &mut seen {
+                Some(seen) => seen.merge(pass.list),
+                None => seen = Some(pass.list),
+            }
+        }
+        let mut list = seen.unwrap_or_default();
+        let shown = list.len();
+        if let Some(total) = total.filter(|total| shown < usize::try_from(*total).unwrap_or(usize::MAX)) {
+            list.is_lacking(format!("the list of members tells of {total} and shows {shown}"));
+        }
+        Ok(list)
+    }
+
+    async fn pass(&self, client: &Client) -> Result<Pass, RosterError> {
+        let mut pass = Pass { list: MemberList::default(), total: None, is_steady: true };
+        let mut start_index = 1_u32;
+        for n in 0..PAGES_MAX {
+            let (page, listed, total) = self.page(client, start_index).await?;
+            pass.is_steady &= n == 0 || listed == 0 || pass.total == total;
+            pass.total = total.or(pass.total);
+            let new = pass.list.add(page);
+            start_index = start_index.saturating_add(listed);
+            // Some servers count the page only, and one that does not page shows the same again and again.
+            let is_past = total.is_none_or(|total| start_index > total);
+            let is_last = listed == 0 || (is_past && total.is_some_and(|total| total > listed));
+            if is_last || (new == 0 && is_past) {
+                return Ok(pass);
+            }
+        }
+        Err(RosterError::Members(format!("more than {PAGES_MAX} pages")))
+    }
+
+    async fn page(
+        &self,
+        client: &Client,
+        start_index: u32,
+    ) -> Result<(Vec<ListedMember>, u32, Option<u32>), RosterError> {
+        let mut problem = String::new();
+        for attempt in 0..PAGE_TRIES {
+            while let Token::NotBefore(at) = self.store.take_token(self.clock.now(), CallKind::Read).await? {
+                tokio::time::sleep(Duration::from_millis(at.ms_since(self.clock.now()).max(1))).await;
+            }
+            match client.send(&Request::Page { start_index }).await {
+                Reply::Http(http) if http.status == 200 && http.body_complete => {
+                    if let Some(page) = everybody(&http.body) {
+                        return Ok(page);
+                    }
+                    problem = "a page is not what SCIM promises".to_owned();
+                }
+                Reply::Http(http) => problem = format!("status {}", http.status),
+                Reply::NotSent { reason } | Reply::Lost { reason } => problem = reason.to_string(),
+            }
+            warn!(start_index, problem, "a page of members did not come");
+            tokio::time::sleep(Duration::from_millis(500 << attempt)).await;
+        }
+        Err(RosterError::Members(problem))
+    }
+}

@@ -1,0 +1,135 @@
+//! A whole roster, by the commands: imported, planned, applied in parts, and the files that HR systems cut.
+
+use std::fs;
+use std::process::Output;
+
+use scim_bridge::postman_sim::{Person, PostmanSim};
+use serde_json::{Value, json};
+
+use crate::process::{Bridge, Home, http, post, sim};
+
+const HEADER: &str = "employee_id,email,first_name,last_name\n";
+
+fn member(sim: &PostmanSim, user_name: &str, family_name: &str) {
+    let person = json!({"user_name": user_name, "given_name": "Ada", "family_name": family_name});
+    sim.add_member(serde_json::from_value::<Person>(person).unwrap());
+}
+
+fn rows(people: std::ops::Range<u32>) -> String {
+    people.map(|n| format!("E-{n},p{n}@example.com,Ada,No{n}\n")).collect()
+}
+
+fn run(home: &Home, bridge: &Bridge, arguments: &[&str]) -> Output {
+    home.command(arguments).env("SCIM_BRIDGE__SERVER__ADMIN_LISTEN", &bridge.admin).output().unwrap()
+}
+
+fn said(home: &Home, bridge: &Bridge, arguments: &[&str]) -> Value {
+    let output = run(home, bridge, &[arguments, &["--json"]].concat());
+    let texts = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{texts:?}");
+    serde_json::from_str(&texts.0).unwrap()
+}
+
+fn import(home: &Home, bridge: &Bridge, file: &str) -> Value {
+    fs::write(home.path().join("roster"), file).unwrap();
+    said(home, bridge, &["import", "--source", "hr", "--file", "roster"])
+}
+
+fn counts(plan: &Value, lists: &[&str]) -> Vec<usize> {
+    lists.iter().map(|list| plan[list].as_array().unwrap().len()).collect()
+}
+
+fn named(sim: &PostmanSim) -> Vec<String> {
+    let mut named: Vec<_> = sim
+        .members()
+        .iter()
+        .map(|member| format!("{} {} {}", member.user_name, member.name.family_name, member.active))
+        .collect();
+    named.sort();
+    named
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_roster_is_applied_in_parts_and_strangers_only_where_told() {
+    let sim = sim();
+    let home = Home::new(&sim, "");
+    let bridge = home.serve();
+    member(&sim, "p0@example.com", "Another");
+    member(&sim, "stranger@example.com", "Moor");
+    assert_eq!(import(&home, &bridge, &format!("{HEADER}{}", rows(0..3)))["staged"], 3);
+    let lists = ["create", "rename", "strangers", "deactivate", "blocked"];
+    assert_eq!(counts(&said(&home, &bridge, &["plan"]), &lists), [2, 1, 1, 0, 0]);
+
+    assert_eq!(said(&home, &bridge, &["apply", "--yes", "--only", "names"])["applied"], 1);
+    bridge.settled().await;
+    assert_eq!(named(&sim), ["p0@example.com No0 true", "stranger@example.com Moor true"]);
+
+    fs::write(home.path().join("people"), "p1@example.com\nE-9\n").unwrap();
+    let applied = said(&home, &bridge, &["apply", "--yes", "--people", "people"]);
+    assert_eq!((&applied["applied"], &applied["not_found"]), (&json!(1), &json!(["E-9"])));
+    bridge.settled().await;
+    assert_eq!(counts(&said(&home, &bridge, &["plan"]), &lists), [1, 0, 1, 0, 0]);
+
+    fs::write(home.path().join("plan"), said(&home, &bridge, &["plan"]).to_string()).unwrap();
+    let moved = json!({"type": "employee.updated", "data": {"employee_id": "E-2", "last_name": "Newer"}}).to_string();
+    post(&http(), &bridge.listen, "m1", &moved).await.unwrap();
+    bridge.settled().await;
+    let stale = run(&home, &bridge, &["apply", "--yes", "--plan", "plan"]);
+    assert_eq!(stale.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&stale.stderr).contains("out of date"), "{stale:?}");
+    assert_eq!(named(&sim).len(), 3);
+    fs::write(home.path().join("plan"), said(&home, &bridge, &["plan"]).to_string()).unwrap();
+    assert_eq!(said(&home, &bridge, &["apply", "--yes", "--plan", "plan"])["applied"], 1);
+    bridge.settled().await;
+    assert!(named(&sim).contains(&"p2@example.com Newer true".to_owned()), "{:?}", named(&sim));
+
+    assert_eq!(counts(&said(&home, &bridge, &["plan", "--strangers", "deactivate"]), &lists), [0, 0, 1, 1, 0]);
+    assert_eq!(said(&home, &bridge, &["apply", "--yes", "--strangers", "deactivate"])["strangers"], 1);
+    bridge.settled().await;
+    assert!(named(&sim).contains(&"stranger@example.com Moor false".to_owned()), "{:?}", named(&sim));
+    assert_eq!(counts(&said(&home, &bridge, &["plan"]), &lists), [0, 0, 1, 0, 0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_import_takes_the_place_of_the_first_and_a_cut_file_changes_nobody() {
+    let sim = sim();
+    let home = Home::new(&sim, "");
+    let bridge = home.serve();
+    import(&home, &bridge, &format!("{HEADER}{}", rows(0..9)));
+    import(&home, &bridge, &format!("{HEADER}{}", rows(0..4)));
+    fs::write(home.path().join("more"), format!("{HEADER}{}", rows(4..6))).unwrap();
+    said(&home, &bridge, &["import", "--source", "hr", "--file", "more", "--add"]);
+    assert_eq!(counts(&said(&home, &bridge, &["plan"]), &["create", "blocked"]), [6, 0]);
+    said(&home, &bridge, &["apply", "--yes"]);
+    bridge.settled().await;
+    let team = named(&sim);
+    assert_eq!(team.len(), 6);
+
+    let cut = import(&home, &bridge, &format!("{HEADER}{}E-3,p3@example.com,Ada,\"No", rows(0..3)));
+    assert_eq!((&cut["staged"], &cut["refused"][0]["row"]), (&json!(3), &json!(4)));
+    said(&home, &bridge, &["apply", "--yes"]);
+    bridge.settled().await;
+    assert_eq!(named(&sim), team);
+    let status: Value = serde_json::from_slice(&run(&home, &bridge, &["status", "--json"]).stdout).unwrap();
+    assert_eq!(status["problems"][0]["code"], "ROSTER-REFUSED", "{status}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_roster_says_how_it_is_and_withdraws_no_leave_that_is_announced() {
+    let sim = sim();
+    let home = Home::new(&sim, "");
+    let bridge = home.serve();
+    import(&home, &bridge, &format!("{HEADER}{}", rows(0..1)));
+    said(&home, &bridge, &["apply", "--yes"]);
+    bridge.settled().await;
+    let far = json!({"employee_id": "E-0", "effective_at": "2999-01-01T00:00:00Z"});
+    let leave = json!({"type": "employee.left", "data": far}).to_string();
+    post(&http(), &bridge.listen, "m1", &leave).await.unwrap();
+    bridge.settled().await;
+    import(&home, &bridge, &format!("{HEADER}{}", rows(0..1)));
+    said(&home, &bridge, &["apply", "--yes"]);
+    bridge.settled().await;
+    let person = said(&home, &bridge, &["person", "hr/E-0"]);
+    assert_eq!(bridge.jobs(&["scheduled"]).await, 1, "{person}");
+    assert_eq!(named(&sim), ["p0@example.com No0 true"]);
+}
