@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use url::{Host, Url};
+use url::Url;
 
 /// The proxies whose word about who came to them is believed. Clones share it.
 #[derive(Debug, Clone, Default)]
@@ -53,21 +53,24 @@ pub fn counted_as(address: IpAddr) -> IpAddr {
 }
 
 /// Whether an address is this machine's own: it is reached through no proxy, and no network sees what goes
-/// there. Loopback addresses, and the names that stand for them (RFC 6761 §6.3).
+/// there.
 #[must_use]
 pub fn is_on_this_machine(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(ip)) => ip.is_loopback() || ip.is_unspecified(),
-        Some(Host::Ipv6(ip)) => {
-            let mapped = ip.to_ipv4_mapped().is_some_and(|ip| ip.is_loopback() || ip.is_unspecified());
-            ip.is_loopback() || ip.is_unspecified() || mapped
-        }
-        Some(Host::Domain(name)) => {
-            let name = name.trim_end_matches('.').to_ascii_lowercase();
+    url.host_str().is_some_and(is_this_machine)
+}
+
+/// The same of a host as it stands in a URL: loopback addresses, and the names that stand for them (RFC 6761
+/// §6.3).
+#[must_use]
+pub fn is_this_machine(host: &str) -> bool {
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    bare.parse::<IpAddr>().map_or_else(
+        |_| {
+            let name = bare.trim_end_matches('.').to_ascii_lowercase();
             name == "localhost" || name.ends_with(".localhost")
-        }
-        None => false,
-    }
+        },
+        |address| address.to_canonical().is_loopback() || address.is_unspecified(),
+    )
 }
 
 /// An address as proxies write it: alone, or with a port.
@@ -100,6 +103,27 @@ mod tests {
             ("10.0.0.1", &[], "10.0.0.1"),
         ] {
             assert_eq!(proxies.client(ip(peer), forwarded.iter().copied()), ip(client), "{peer} {forwarded:?}");
+        }
+    }
+
+    #[test]
+    fn this_machine_is_known_by_loopback_addresses_and_localhost_only() {
+        for host in [
+            "127.0.0.1",
+            "127.9.9.9",
+            "::1",
+            "[::1]",
+            "::ffff:127.0.0.1",
+            "localhost",
+            "LOCALHOST.",
+            "a.localhost",
+            "0.0.0.0",
+            "::",
+        ] {
+            assert!(is_this_machine(host), "{host}");
+        }
+        for host in ["redis", "10.0.0.1", "localhost.example.com", "127.0.0.1.example.com", "", "127.1"] {
+            assert!(!is_this_machine(host), "{host}");
         }
     }
 

@@ -11,6 +11,7 @@ use scim_bridge::config::{
     StoreUrl, TargetChoice, TokenRole, presets,
 };
 use scim_bridge::core::mapping::{Mapping, Names};
+use scim_bridge::core::processes::ProcessRole;
 use scim_bridge::core::signature::fields::Tolerance;
 use scim_bridge::core::signature::scheme::IdRule;
 use secrecy::ExposeSecret;
@@ -286,7 +287,7 @@ fn no_error_and_no_debug_output_shows_a_secret() {
         assert!(!shown.contains(secret), "{shown}");
     }
     let toml = format!(
-        "[server]\nadmin_token = '{secret}'\n[store]\nurl = 'redis://{secret}:{secret}@host'\n[postman]\nkey = {{ value = '{secret}' }}\n[[source]]\nname = 'a'\nsecrets = '{secret}'"
+        "[server]\nadmin_token = '{secret}'\n[store]\nurl = 'rediss://{secret}:{secret}@host'\n[postman]\nkey = {{ value = '{secret}' }}\n[[source]]\nname = 'a'\nsecrets = '{secret}'"
     );
     let config = load(&toml, &[]).unwrap();
     assert_eq!(config.server.admin_token.as_ref().unwrap().current().expose_secret(), secret);
@@ -316,6 +317,33 @@ fn the_store_can_be_a_redis_with_its_password_in_a_file() {
 }
 
 #[test]
+fn redis_on_another_host_needs_tls_or_a_word_that_it_may_do_without() {
+    let refused = |url: &str, more: &str| match load(&format!("[store]\nurl = '{url}'\n{more}"), &[]) {
+        Ok(_) => Vec::new(),
+        Err(errors) => errors.0.into_iter().map(|error| (error.key, error.code.as_str())).collect(),
+    };
+    let told = [("store.url".to_owned(), "CONFIG-VALUE")];
+    for url in [
+        "redis://cache",
+        "redis://10.0.0.7:6379/0",
+        "redis+sentinel://127.0.0.1,b/main",
+        "redis-cluster://localhost,[2001:db8::1]:7",
+    ] {
+        assert_eq!(refused(url, ""), told, "{url}");
+        assert_eq!(refused(url, "allow_plain = true"), [], "{url}");
+        assert_eq!(refused(&url.replacen("redis", "rediss", 1), ""), [], "{url}");
+    }
+    for url in [
+        "redis://127.0.0.1:6379",
+        "redis://localhost",
+        "redis://[::1]:6379/0",
+        "redis-cluster://127.0.0.1:1,127.0.0.1:2",
+    ] {
+        assert_eq!(refused(url, ""), [], "{url}");
+    }
+}
+
+#[test]
 fn what_does_not_fit_together_in_the_store_is_told() {
     let found = errors(
         "[store]\nurl = 'redis://u:p@host'\nusername = 'u'\npassword = 'p'\nca_file = '/not/there'\ncert_file = '/dev/null'\n\
@@ -336,6 +364,60 @@ fn what_does_not_fit_together_in_the_store_is_told() {
             ("store.username", value),
         ]
     );
+}
+
+#[test]
+fn a_role_reads_its_own_secrets_and_no_others() {
+    let folder = Folder::with("");
+    let file = |name: &str| folder.path(name).display().to_string();
+    for (name, secret) in
+        [("hr", "whsec_dGhpcy1pcy1uby1zZWNyZXQtb2YtYW55Ym9keQ=="), ("key", "PMAK-1"), ("api", "api-1")]
+    {
+        fs::write(folder.path(name), secret).unwrap();
+    }
+    let toml = format!(
+        "[postman]\nkey = {{ file = '{}' }}\n[[source]]\nname = 'hr'\npreset = 'bamboohr'\nsecrets = [{{ file = '{}' }}]\n\
+         [source.fetch]\ntoken = {{ file = '{}' }}\nvalues = {{ subdomain = 'acme', company_id = 'acme' }}\n",
+        file("key"),
+        file("hr"),
+        file("api")
+    );
+    fs::write(folder.path("c.toml"), toml).unwrap();
+    let load = |role| Config::load_for(Some(&folder.path("c.toml")), std::iter::empty(), role);
+    let all = load(ProcessRole::All).unwrap();
+    assert_eq!(all.postman.key.current().expose_secret(), "PMAK-1");
+    assert_eq!(all.sources[0].fetch.as_ref().unwrap().credentials.len(), 1);
+
+    // What the other role's are is not even looked at.
+    for name in ["key", "api"] {
+        fs::remove_file(folder.path(name)).unwrap();
+    }
+    let mut intake = load(ProcessRole::Intake).unwrap();
+    assert!(intake.sources[0].secrets[0].secret.current().expose_secret().starts_with("whsec_"));
+    assert!(intake.postman.key.current().expose_secret().is_empty());
+    assert!(intake.sources[0].fetch.as_ref().unwrap().credentials.is_empty());
+    assert_eq!(intake.secret_files.refresh().failed, []);
+    let mut missing: Vec<_> = load(ProcessRole::Worker).unwrap_err().0.into_iter().map(|error| error.key).collect();
+    missing.sort();
+    assert_eq!(missing, ["postman.key", "source[0].fetch.token"]);
+
+    for (name, secret) in [("key", "PMAK-1"), ("api", "api-1")] {
+        fs::write(folder.path(name), secret).unwrap();
+    }
+    fs::remove_file(folder.path("hr")).unwrap();
+    let mut worker = load(ProcessRole::Worker).unwrap();
+    assert_eq!(worker.postman.key.current().expose_secret(), "PMAK-1");
+    assert!(worker.sources[0].secrets[0].secret.current().expose_secret().is_empty());
+    assert_eq!(worker.secret_files.refresh().failed, []);
+    assert_eq!(load(ProcessRole::Intake).unwrap_err().0[0].key, "source[0].secrets[0]");
+}
+
+#[test]
+fn a_worker_without_the_variables_of_the_intake_works_for_the_source_that_these_would_make() {
+    let env = [("POSTMAN_SCIM_KEY".to_owned(), "PMAK-1".to_owned())];
+    let load = |role| Config::load_for(Some(&Folder::with("").path("c.toml")), env.clone().into_iter(), role);
+    assert_eq!(load(ProcessRole::Worker).unwrap().sources[0].name.as_str(), "hr");
+    assert_eq!(load(ProcessRole::Intake).unwrap_err().0[0].key, "source");
 }
 
 #[test]

@@ -79,6 +79,7 @@ impl Place {
             connect_timeout: Duration::from_secs(5),
             response_timeout: Duration::from_secs(10),
             insecure_ok: false,
+            allow_plain: false,
         };
         Ok(Arc::new(Redis::open(&RedisOptions { link, clock }, options)?))
     }

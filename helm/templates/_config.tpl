@@ -37,8 +37,10 @@ argocd.argoproj.io/sync-options: PruneLast=true
 {{- $knows := include "scim-bridge.program.keys" . | splitList "," -}}
 {{- if eq .Values.store "redis" -}}
   {{- if not (hasKey .Values.config.store "key_prefix") -}}{{- $_ := set $store "key_prefix" (include "scim-bridge.keyPrefix" .) -}}{{- end -}}
-  {{- /* The chart's own Valkey speaks no TLS; of another Redis, the user says whether that will do. */ -}}
-  {{- if and .Values.valkey.enabled (has "store.allow_plain" $knows) -}}{{- $_ := set $store "allow_plain" true -}}{{- end -}}
+  {{- /* Within the cluster the network is the cluster's own; of a Redis elsewhere, the user says whether that will do. */ -}}
+  {{- if and (eq (include "scim-bridge.redisIsPlain" .) "true") (has "store.allow_plain" $knows) -}}
+    {{- if eq (include "scim-bridge.redisIsInside" .) "true" -}}{{- $_ := set $store "allow_plain" true -}}{{- end -}}
+  {{- end -}}
 {{- end -}}
 {{- $postman := dict -}}
 {{- /* Whose store it is, for people: a process of another target says it when it refuses. */ -}}
@@ -102,6 +104,31 @@ redis://{{ include "scim-bridge.valkeyName" . }}:6379/0
 {{- else -}}
 {{ $scheme }}://{{ $redis.host }}:{{ int $redis.port }}/{{ int $redis.database }}
 {{- end -}}
+{{- end -}}
+
+{{/* Whether Redis is spoken to without TLS. */}}
+{{- define "scim-bridge.redisIsPlain" -}}
+{{- regexMatch "^redis([+]sentinel|-cluster)?://" (include "scim-bridge.storeUrl" .) -}}
+{{- end -}}
+
+{{/* The hosts of Redis' URL, without their ports. */}}
+{{- define "scim-bridge.redisHosts" -}}
+{{- $hosts := regexReplaceAll "/.*$" (regexReplaceAll "^[a-z+-]+://" (include "scim-bridge.storeUrl" .) "") "" -}}
+{{- $names := list -}}
+{{- range $host := splitList "," (regexReplaceAll "^.*@" $hosts "") -}}{{- $names = append $names (regexReplaceAll ":[0-9]+$" $host "") -}}{{- end -}}
+{{- join "," $names -}}
+{{- end -}}
+
+{{/*
+Whether all hosts of Redis are named as Services of this cluster (`redis`, `redis-0.redis`, `redis.cache`,
+`….svc`, `….svc.cluster.local`) or are the pod itself.
+*/}}
+{{- define "scim-bridge.redisIsInside" -}}
+{{- $inside := true -}}
+{{- range $host := include "scim-bridge.redisHosts" . | splitList "," -}}
+  {{- if not (regexMatch "^(localhost|127(\\.[0-9]+){3}|\\[::1\\]|[a-z0-9-]*[a-z-][a-z0-9-]*([.][a-z0-9-]*[a-z-][a-z0-9-]*)?|.+[.]svc([.]cluster[.]local)?)$" $host) -}}{{- $inside = false -}}{{- end -}}
+{{- end -}}
+{{- $inside -}}
 {{- end -}}
 
 {{/* The ports of Redis, for the NetworkPolicy: those of the URL, and of the servers that sentinels name. */}}

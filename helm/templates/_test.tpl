@@ -54,8 +54,6 @@
   {{- with $config.server.admin_token -}}{{- $_ := set $server "admin_token" . -}}{{- end -}}
 {{- end -}}
 {{- $tables := list (printf "[server]%s" (include "scim-bridge.toml.keys" $server)) (printf "[log]%s" (include "scim-bridge.toml.keys" ($config.log | default dict))) -}}
-{{- /* `send` calls nobody at Postman, and the program wants a key all the same. */ -}}
-{{- $tables = append $tables "[postman]\nkey = \"not-read\"" -}}
 {{- range $source := $config.source -}}
   {{- if eq $source.name (include "scim-bridge.test.source" $) -}}
     {{- $tables = append $tables (include "scim-bridge.toml.source" $source) -}}

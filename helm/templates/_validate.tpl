@@ -246,6 +246,9 @@ test.person
   {{- if and .Values.valkey.enabled (or $redis.tls.enabled $redis.username $redis.password.existingSecret) -}}
     {{- $wrong = append $wrong "valkey.enabled: the chart's own Valkey speaks no TLS, has the default user, and a password of its own: take `redis.tls.enabled`, `redis.username` and `redis.password.existingSecret` out" -}}
   {{- end -}}
+  {{- if and (eq (include "scim-bridge.redisIsPlain" .) "true") (ne (include "scim-bridge.redisIsInside" .) "true") (not (hasKey .Values.config.store "allow_plain")) (or $named $url) -}}
+    {{- $wrong = append $wrong (printf "redis.tls.enabled: off, and %s is not a Service of this cluster: passwords and personal data would cross the network in the open. Set it to true, or, where that network is your own, `config.store.allow_plain: true`" (include "scim-bridge.redisHosts" . | replace "," ", ")) -}}
+  {{- end -}}
   {{- if and (not $redis.tls.enabled) (or $redis.tls.ca.existingSecret $redis.tls.client.existingSecret) -}}
     {{- $wrong = append $wrong "redis.tls.enabled: files for TLS are given, but it is off: set it to true, or take `redis.tls.ca` and `redis.tls.client` out" -}}
   {{- end -}}

@@ -152,7 +152,8 @@ impl Bridge {
             warn!("{notice}");
         }
         let metrics = Metrics::install()?;
-        let client = scim_client(&config)?;
+        // Who calls nobody needs no key.
+        let client = process_role.works().then(|| scim_client(&config)).transpose()?;
         let is_embedded = matches!(config.store.url, StoreUrl::Embedded { .. });
         if is_embedded && role != Role::All {
             return Err(StartError::RoleNeedsSharedStore(process_role.as_str()));
@@ -186,7 +187,7 @@ impl Bridge {
             mappings: options::mappings_hash(&config.sources),
             sources: options::source_figures(&config.sources),
             pauses: options::probe_pauses(&config),
-            roster: options::roster(&config, store.clone(), (role != Role::Intake).then(|| client.clone()), &clock),
+            roster: options::roster(&config, store.clone(), client.clone(), &clock),
             guard: options::guard(&config),
             bounds: options::bound_figures(&config),
             settings: Arc::new(options::settings(&config)),
@@ -203,12 +204,14 @@ impl Bridge {
         let alerting = alerts.map(|alerts| Alerting::new(store.clone(), clock.clone(), alerts)).transpose()?;
         let services = Services { store: store.clone(), clock: clock.clone(), lifecycle: life.clone() };
         let sources = || config.sources.iter().map(options::source).collect();
-        let intake = (role != Role::Worker).then(|| Intake::bind(options::intake(&config), sources(), services));
-        let hr_systems = options::hr_systems(&config)?;
-        let worker = (role != Role::Intake).then(|| {
-            let worker = Worker::new(store.clone(), client, clock.clone(), options::worker(&config));
-            worker.with_activity(activity).with_hr(hr_systems)
-        });
+        let intake = process_role.takes_in().then(|| Intake::bind(options::intake(&config), sources(), services));
+        let worker = match client {
+            Some(client) => {
+                let worker = Worker::new(store.clone(), client, clock.clone(), options::worker(&config));
+                Some(worker.with_activity(activity).with_hr(options::hr_systems(&config)?))
+            }
+            None => None,
+        };
         Ok(Self {
             intake: intake.transpose()?,
             admin,

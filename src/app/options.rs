@@ -153,6 +153,7 @@ pub(super) fn link(url: &RedisUrl, redis: &RedisConfig) -> LinkOptions {
         connect_timeout: Duration::from_millis(redis.connect_timeout_ms),
         response_timeout: Duration::from_millis(redis.response_timeout_ms),
         insecure_ok: redis.insecure_ok,
+        allow_plain: redis.allow_plain,
     }
 }
 

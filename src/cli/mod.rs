@@ -62,7 +62,7 @@ enum Command {
     /// Write a configuration for an HR system: asks on a terminal, or takes flags.
     Init(init::InitArgs),
     /// Check the configuration, the store, and whether Postman accepts the key.
-    Check,
+    Check(check::CheckArgs),
     /// Say what a payload would do, field by field, without touching anything.
     Explain(explain::ExplainArgs),
     /// The HR systems that are known: list them, show one, try deliveries on one.
@@ -134,7 +134,7 @@ pub fn run(cli: Cli) -> ExitCode {
         #[cfg(feature = "stand-ins")]
         Command::Demo(args) => demo::run(&context, &args),
         Command::Init(args) => init::run(&context, &args),
-        Command::Check => check::run(&context),
+        Command::Check(args) => check::run(&context, &args),
         Command::Explain(args) => explain::run(&context, &args),
         Command::Presets(command) => presets::run(&context, &command),
         Command::Send(args) => send::run(&context, &args),

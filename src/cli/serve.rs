@@ -13,14 +13,14 @@ use crate::telemetry::logs;
 /// How to serve.
 #[derive(Debug, Args)]
 pub struct ServeArgs {
-    /// What this process does.
+    /// What this process does. It reads the secrets of its role, and no others.
     #[arg(long, value_enum, default_value_t = RoleArg::All)]
     role: RoleArg,
 }
 
 /// What a process does.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum RoleArg {
+pub(super) enum RoleArg {
     /// Takes webhooks in and brings them to Postman.
     All,
     /// Only takes webhooks in.
@@ -29,16 +29,22 @@ enum RoleArg {
     Worker,
 }
 
+impl From<RoleArg> for Role {
+    fn from(role: RoleArg) -> Self {
+        match role {
+            RoleArg::All => Self::All,
+            RoleArg::Intake => Self::Intake,
+            RoleArg::Worker => Self::Worker,
+        }
+    }
+}
+
 /// Runs the command until a signal stops it.
 pub fn run(context: &Context, args: &ServeArgs) -> Result<(), Failure> {
-    let config = Config::load_from_process(context.config.as_deref())?;
+    let role = Role::from(args.role);
+    let config = Config::load_from_process(context.config.as_deref(), role.into())?;
     name_target(&config);
     logs::init(&log_options(&config.log)).map_err(|error| Failure::failed(error.to_string()))?;
-    let role = match args.role {
-        RoleArg::All => Role::All,
-        RoleArg::Intake => Role::Intake,
-        RoleArg::Worker => Role::Worker,
-    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

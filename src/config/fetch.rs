@@ -132,7 +132,9 @@ fn login_of(
         let key = format!("{at}.{name}");
         match SecretSpec::deserialize(value) {
             Ok(spec) => {
-                if let Some(secret) = read.secret(&key, &spec, findings) {
+                if read.role.works()
+                    && let Some(secret) = read.secret(&key, &spec, findings)
+                {
                     credentials.insert(name, secret);
                 }
             }

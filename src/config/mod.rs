@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use self::error::Findings;
 use self::secret::{Absent, Reader};
+use crate::core::processes::ProcessRole;
 
 pub use self::alert::AlertConfig;
 pub use self::error::{ConfigCode, ConfigError, ConfigErrors};
@@ -107,7 +108,21 @@ impl Config {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn load(path: Option<&Path>, env: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigErrors> {
-        Self::load_with(path, &env.collect(), Absent::Refused)
+        Self::load_for(path, env, ProcessRole::All)
+    }
+
+    /// Reads the configuration for a process of this role: the secrets of other roles are not looked at.
+    /// An intake has no Postman key and no credentials of HR systems' APIs then, a worker no secrets to verify
+    /// with.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn load_for(
+        path: Option<&Path>,
+        env: impl Iterator<Item = (String, String)>,
+        role: ProcessRole,
+    ) -> Result<Self, ConfigErrors> {
+        Self::load_with(path, &env.collect(), Absent::Refused, role)
     }
 
     /// Reads the configuration for a command that needs no secret: one that is not there is no
@@ -120,13 +135,18 @@ impl Config {
         path: Option<&Path>,
         env: impl Iterator<Item = (String, String)>,
     ) -> Result<Self, ConfigErrors> {
-        Self::load_with(path, &env.collect(), Absent::Borne)
+        Self::load_with(path, &env.collect(), Absent::Borne, ProcessRole::All)
     }
 
-    fn load_with(path: Option<&Path>, env: &BTreeMap<String, String>, absent: Absent) -> Result<Self, ConfigErrors> {
+    fn load_with(
+        path: Option<&Path>,
+        env: &BTreeMap<String, String>,
+        absent: Absent,
+        role: ProcessRole,
+    ) -> Result<Self, ConfigErrors> {
         let mut findings = Findings::default();
         let layers = layers::read(path, env, &mut findings);
-        Self::of_layers(layers, env, absent, findings)
+        Self::of_layers(layers, env, (absent, role), findings)
     }
 
     /// Reads a configuration that is in no file yet, as [`Config::load_without_secrets`] would.
@@ -136,30 +156,31 @@ impl Config {
     pub fn of_text(text: &str) -> Result<Self, ConfigErrors> {
         let tree = layers::parse("configuration", text).map_err(|error| ConfigErrors(vec![error]))?;
         let layers = layers::Layers { tree: toml::Value::Table(tree), variables: BTreeMap::new() };
-        Self::of_layers(layers, &BTreeMap::new(), Absent::Borne, Findings::default())
+        Self::of_layers(layers, &BTreeMap::new(), (Absent::Borne, ProcessRole::All), Findings::default())
     }
 
     fn of_layers(
         mut layers: layers::Layers,
         env: &BTreeMap<String, String>,
-        absent: Absent,
+        (absent, role): (Absent, ProcessRole),
         mut findings: Findings,
     ) -> Result<Self, ConfigErrors> {
         let has_hr_secret = env.get(source::SECRET_VARIABLE).is_some_and(|secret| !secret.is_empty());
-        source::prepare(&mut layers.tree, has_hr_secret || absent == Absent::Borne, &mut findings);
+        let assume_hr = has_hr_secret || absent == Absent::Borne || !role.takes_in();
+        source::prepare(&mut layers.tree, assume_hr, &mut findings);
         let raw: Raw = read::read(layers.tree, &layers.variables, &mut findings);
         findings.reading_ends();
-        let reader = Reader { env, files: SecretFiles::default(), absent };
+        let reader = Reader { env, files: SecretFiles::default(), absent, role };
         let config = raw.build(reader, &mut findings);
         findings.or(config)
     }
 
-    /// Reads the configuration with this process' own environment.
+    /// Reads the configuration for a role, with this process' own environment.
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub fn load_from_process(path: Option<&Path>) -> Result<Self, ConfigErrors> {
-        Self::load(path, process_env())
+    pub fn load_from_process(path: Option<&Path>, role: ProcessRole) -> Result<Self, ConfigErrors> {
+        Self::load_for(path, process_env(), role)
     }
 }
 
@@ -184,7 +205,8 @@ pub fn source_alone(
     let raw: Raw = read::read(tree, &BTreeMap::new(), &mut findings);
     findings.reading_ends();
     let env = env.collect();
-    let mut reader = Reader { env: &env, files: SecretFiles::default(), absent: Absent::Refused };
+    let mut reader =
+        Reader { env: &env, files: SecretFiles::default(), absent: Absent::Refused, role: ProcessRole::Intake };
     let source = source::build(raw.source, &mut reader, &mut findings).pop();
     if source.is_none() && !findings.has("source") {
         findings.push(ConfigError::new("source", ConfigCode::Source, "it is incomplete"));

@@ -182,7 +182,7 @@ impl Raw {
     }
 
     pub(super) fn build(self, read: &mut Reader<'_>, findings: &mut Findings) -> PostmanConfig {
-        let key = read.secret("postman.key", &self.key, findings);
+        let key = if read.role.works() { read.secret("postman.key", &self.key, findings) } else { None };
         if let Some(problem) = key.as_ref().and_then(|key| Fit::Header.check(&key.current()).err()) {
             findings.push(ConfigError::new("postman.key", ConfigCode::Secret, problem));
         }

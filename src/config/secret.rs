@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use super::address::web_address;
 use super::error::{ConfigCode, ConfigError, Findings};
+use crate::core::processes::ProcessRole;
 use crate::core::signature::{Scheme, check_secret};
 use crate::core::time::UnixMs;
 use crate::secret::LiveSecret;
@@ -105,6 +106,8 @@ pub(super) struct Reader<'e> {
     pub(super) env: &'e BTreeMap<String, String>,
     pub(super) files: SecretFiles,
     pub(super) absent: Absent,
+    /// Whose secrets are read: a process holds none that its role does not use.
+    pub(super) role: ProcessRole,
 }
 
 /// What a secret that is not there comes to.

@@ -258,6 +258,12 @@ impl Raw {
     }
 
     fn secrets(&self, key: &str, read: &mut Reader<'_>, findings: &mut Findings) -> Vec<SourceSecret> {
+        if !read.role.takes_in() {
+            // When they end is told by every process; what they are is the intake's alone.
+            let secret =
+                |spec: &SecretSpec| SourceSecret { secret: super::secret::none_yet(), not_after: spec.not_after };
+            return self.secrets.iter().map(secret).collect();
+        }
         if self.secrets.is_empty() {
             let advice = "Give at least one, such as secrets = [{ env = \"HR_SECRET\" }].";
             findings.push(ConfigError::new(key, ConfigCode::Secret, "the source has no secret").advise(advice));

@@ -47,6 +47,8 @@ pub struct RedisConfig {
     pub client_files: Option<(PathBuf, PathBuf)>,
     /// Only warns where the server is set up so that it may lose what it was given.
     pub insecure_ok: bool,
+    /// Whether another host may be spoken to without TLS.
+    pub allow_plain: bool,
     /// What the 200 waits for.
     pub durability: StoreDurability,
     /// How long a write may take to become as durable, in milliseconds.
@@ -98,6 +100,7 @@ pub(super) struct Raw {
     cert_file: Option<PathBuf>,
     key_file: Option<PathBuf>,
     insecure_ok: bool,
+    allow_plain: bool,
     durability: StoreDurability,
     durable_timeout_ms: u64,
     connect_timeout_ms: u64,
@@ -124,6 +127,7 @@ impl Default for Raw {
             cert_file: None,
             key_file: None,
             insecure_ok: false,
+            allow_plain: false,
             durability: StoreDurability::Written,
             // `appendfsync everysec` takes up to two seconds.
             durable_timeout_ms: 5_000,
@@ -191,6 +195,13 @@ impl Raw {
             "speaks in the open, but files for TLS are given",
             "Give a URL that begins with `rediss`, or take the files out.",
         );
+        // Sentinels and nodes name more hosts: those are judged when they are called.
+        findings.when(
+            url.is_open_to_the_network() && self.ca_file.is_none() && self.cert_file.is_none() && !self.allow_plain,
+            "store.url",
+            "reaches another host without TLS, which would show passwords and personal data to the network",
+            "Give a URL that begins with `rediss`, or set `store.allow_plain = true` where the network is your own.",
+        );
     }
 
     pub(super) fn build(self, read: &mut Reader<'_>, findings: &mut Findings) -> StoreConfig {
@@ -219,6 +230,7 @@ impl Raw {
                 ca_file: self.ca_file,
                 client_files: self.cert_file.zip(self.key_file),
                 insecure_ok: self.insecure_ok,
+                allow_plain: self.allow_plain,
                 durability: self.durability,
                 durable_timeout_ms: self.durable_timeout_ms,
                 connect_timeout_ms: self.connect_timeout_ms,

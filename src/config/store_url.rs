@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 use serde::Deserialize;
 
+use crate::peer::is_this_machine;
+
 const REDIS_PORT: u16 = 6379;
 const SENTINEL_PORT: u16 = 26379;
 
@@ -50,6 +52,25 @@ pub enum RedisPlace {
     },
     /// A cluster, some of whose nodes are these: `redis-cluster://host:6379,host:6379`.
     Cluster(Vec<RedisHost>),
+}
+
+impl RedisUrl {
+    /// Whether what is said to Redis crosses a network in the open.
+    #[must_use]
+    pub fn is_open_to_the_network(&self) -> bool {
+        !self.tls && self.place.hosts().any(|host| !is_this_machine(&host.host))
+    }
+}
+
+impl RedisPlace {
+    /// Every host that it names.
+    fn hosts(&self) -> impl Iterator<Item = &RedisHost> {
+        match self {
+            Self::Standalone(host) => std::slice::from_ref(host),
+            Self::Sentinel { sentinels: hosts, .. } | Self::Cluster(hosts) => hosts.as_slice(),
+        }
+        .iter()
+    }
 }
 
 /// A host and a port.

@@ -216,6 +216,9 @@ codes! {
     StoreTls = "STORE-TLS",
         "The TLS handshake with Redis failed.",
         "Check `[store] ca_file`, `cert_file`, `key_file`, and that the certificate names the host in the URL.";
+    StorePlain = "STORE-PLAIN",
+        "Redis is on another host, and would be spoken to without TLS.",
+        "Give a `[store] url` that begins with `rediss`, or set `[store] allow_plain = true` where the network is your own.";
     StoreAuth = "STORE-AUTH",
         "Redis does not accept the user or the password.",
         "Correct `[store] username` and `password` (or those in the URL); a secret file is read again by itself.";

@@ -42,6 +42,12 @@ impl ProcessRole {
     pub fn works(self) -> bool {
         matches!(self, Self::All | Self::Worker)
     }
+
+    /// Whether it takes deliveries in.
+    #[must_use]
+    pub fn takes_in(self) -> bool {
+        matches!(self, Self::All | Self::Intake)
+    }
 }
 
 /// One process, as it was last heard.

@@ -14,7 +14,7 @@ from servers import run
 
 OWN = {
     "server": {"listen", "admin_listen", "admin_hosts", "admin_token"},
-    "store": {"url", "password", "key_prefix"},
+    "store": {"url", "password", "key_prefix", "allow_plain"},
     "postman": {"key", "team"},
 }
 
@@ -136,7 +136,7 @@ def test_the_program_takes_every_configuration_of_the_matrix(values, rendered, t
 def checked(rendered, folder, given=None):
     """`scim-bridge check` in the pod that works; each check by its name."""
     pod = Pod(rendered, rendered.bridges()[-1]["spec"]["template"]["spec"], folder / "pod", given or GIVEN)
-    done = run(["check", "--json"], pod.env())
+    done = run(["check", *pod.args()[1:], "--json"], pod.env())
     assert done.stdout, done.stderr
     return {it["what"]: (it["ok"], it["found"]) for it in json.loads(done.stdout)["checks"]}
 

@@ -8,7 +8,7 @@ import pytest
 
 from conftest import GIVEN
 from pod import Pod
-from render import CHART, ROOT, render
+from render import CHART, ROOT, refused, render
 from servers import BINARY, eventually, free_port, http, running
 
 # Keys of the configuration that the chart sets by itself as soon as there are such.
@@ -46,13 +46,26 @@ def test_the_chart_sets_the_keys_that_the_program_has():
 
 
 def test_a_store_s_owner_has_a_name_for_people(tmp_path):
-    chart = with_program(tmp_path, keys="postman.team,store.allow_plain")
-    config = tomllib.loads(render("trial", chart=chart).toml())
-    assert config["postman"]["team"] == "people/rel"
-    # The chart's own Valkey speaks no TLS; whether another Redis may do without is the user's to say.
-    assert config["store"]["allow_plain"] is True
-    assert "allow_plain" not in tomllib.loads(render(chart=chart).toml())["store"]
-    assert "team" not in tomllib.loads(render("trial").toml())["postman"] or "postman.team" in program("keys")
+    assert tomllib.loads(render("trial").toml())["postman"]["team"] == "people/rel"
+    assert "team" not in tomllib.loads(render("trial", chart=with_program(tmp_path, keys="")).toml())["postman"]
+
+
+@pytest.mark.parametrize(
+    ("host", "inside"),
+    [("redis", True), ("redis.cache", True), ("redis-master.cache.svc", True), ("redis.cache.svc.cluster.local", True), ("127.0.0.1", True)]
+    + [("redis.example.com", False), ("10.0.0.7", False), ("master.cache.use1.amazonaws.com", False)],
+)
+def test_redis_without_tls_is_for_the_cluster_s_own_network_unless_somebody_says_more(host, inside):
+    def of(more):
+        return {"redis": {"host": host} | more.pop("redis", {}), **more}
+
+    if inside:
+        assert tomllib.loads(render(more=of({})).toml())["store"]["allow_plain"] is True
+        assert tomllib.loads(render(more=of({"config": {"store": {"allow_plain": False}}})).toml())["store"]["allow_plain"] is False
+    else:
+        assert any(line.startswith("redis.tls.enabled: off, and " + host) for line in refused(more=of({})))
+        assert tomllib.loads(render(more=of({"config": {"store": {"allow_plain": True}}})).toml())["store"]["allow_plain"] is True
+        assert "allow_plain" not in tomllib.loads(render(more=of({"redis": {"tls": {"enabled": True}}})).toml())["store"]
 
 
 def mounted(rendered, deployment):

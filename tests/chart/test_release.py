@@ -114,7 +114,7 @@ def test_the_notes_name_what_was_installed(tmp_path):
     assert "https://hooks.example.com/webhooks/hr" in notes(tmp_path, "embedded")
     assert "http://rel-scim-bridge.people.svc:80/webhooks/hr" in notes(tmp_path, "defaults")
     assert "deployment/rel-scim-bridge-intake" in notes(tmp_path, "defaults")
-    assert "exec deployment/rel-scim-bridge-worker -- scim-bridge check" in notes(tmp_path, "defaults")
+    assert "exec deployment/rel-scim-bridge-worker -- scim-bridge check --role worker\n" in notes(tmp_path, "defaults")
     assert "get secret rel-scim-bridge-admin-token " in notes(tmp_path, "defaults")
     assert "helm" not in notes(tmp_path, "defaults", {"test": {"enabled": False}}).split("3. ")[1]
 

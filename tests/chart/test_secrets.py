@@ -22,10 +22,14 @@ def data(rendered):
     return {key: value for secret in rendered.all("Secret") for key, value in decoded(secret).items()}
 
 
-def sources(rendered, deployment="rel-scim-bridge-intake"):
-    [volume] = [it for it in rendered.pod("Deployment", deployment)["volumes"] if it["name"] == "secrets"]
+def sources(rendered, *deployments):
+    """What pods of the bridge mount: those of these Deployments, or all."""
+    names = deployments or [it["metadata"]["name"] for it in rendered.bridges()]
     return {
         item["path"]: (source["secret"]["name"], item["key"])
+        for name in names
+        for volume in rendered.pod("Deployment", name)["volumes"]
+        if volume["name"] == "secrets"
         for source in volume["projected"]["sources"]
         for item in source["secret"]["items"]
     }
@@ -94,7 +98,7 @@ def test_what_was_made_is_kept_on_an_upgrade(token, password, tmp_path):
 
 
 @pytest.mark.parametrize("values", MATRIX)
-def test_every_file_that_the_configuration_names_is_in_every_pod(values, rendered, tmp_path):
+def test_every_file_that_the_configuration_names_is_in_every_pod_that_reads_it(values, rendered, tmp_path):
     tls = {name: {key: "x" for key in ("ca.crt", "tls.crt", "tls.key")} for name in ("redis-tls", "redis-ca", "redis-client")}
     it = rendered(values)
     specs = [deployment["spec"]["template"]["spec"] for deployment in it.bridges()]
@@ -112,8 +116,11 @@ def test_every_file_that_the_configuration_names_is_in_every_pod(values, rendere
     assert "/run/secrets/scim-bridge/postman-key" in named and "/run/secrets/scim-bridge/admin-token" in named
     for n, spec in enumerate(specs):
         pod = Pod(it, spec, tmp_path / str(n), GIVEN | tls)
+        role = pod.args()[-1] if "--role" in pod.args() else "all"
+        others = {"intake": "postman-key", "worker": "source-"}.get(role, "\0")
         for file in named:
-            assert pod.path(file).read_text(), file
+            is_others = file.rsplit("/", 1)[1].startswith(others)
+            assert pod.path(file).exists() is not is_others, (role, file)
 
 
 @pytest.mark.parametrize("values", MATRIX)

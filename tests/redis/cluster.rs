@@ -77,6 +77,7 @@ impl Engine for Part {
             connect_timeout: std::time::Duration::from_secs(5),
             response_timeout: std::time::Duration::from_secs(10),
             insecure_ok: false,
+            allow_plain: false,
         };
         Arc::new(Redis::open(&RedisOptions { link, clock: StoreClock::Caller }, options).unwrap())
     }

@@ -57,6 +57,7 @@ pub(crate) fn open(url: &str, keys: &[(&str, &str)]) -> Arc<dyn Store> {
         connect_timeout: Duration::from_millis(TIMEOUT_MS),
         response_timeout: Duration::from_millis(TIMEOUT_MS),
         insecure_ok: key("insecure_ok") == Some("true"),
+        allow_plain: false,
     };
     Arc::new(Redis::open(&RedisOptions { link, clock: StoreClock::Server }, options()).unwrap())
 }

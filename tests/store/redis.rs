@@ -36,6 +36,7 @@ impl Keyspace {
             connect_timeout: Duration::from_secs(5),
             response_timeout: Duration::from_secs(10),
             insecure_ok: true,
+            allow_plain: false,
         };
         Redis::open(&RedisOptions { link, clock }, options)
     }

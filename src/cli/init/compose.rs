@@ -7,6 +7,7 @@ use serde::Deserialize;
 use toml::Value;
 
 use super::super::failure::Failure;
+use crate::config::StoreUrl;
 use crate::config::presets::{self, Confidence};
 use crate::core::fetch::{Auth, Credential, FetchRules};
 use crate::core::person::SourceName;
@@ -136,6 +137,14 @@ impl Composed {
             "# For any number of processes. It holds personal data; docs/redis.md says how to run it."
         }]);
         self.lines(&[&format!("url = {}", quoted(&url))]);
+        if let Ok(StoreUrl::Redis(redis)) = StoreUrl::try_from(url)
+            && redis.is_open_to_the_network()
+        {
+            self.lines(&[
+                "# Passwords, names and addresses cross the network in the open: use rediss:// unless it is your own.",
+                "allow_plain = true",
+            ]);
+        }
         if let Some(user) = user {
             self.lines(&[&format!("username = {}", quoted(&user))]);
         }

@@ -15,6 +15,7 @@ use super::failure::Failure;
 use super::{Context, block_on, payload};
 use crate::clock::{self, Clock};
 use crate::config::{Config, SourceConfig};
+use crate::core::processes::ProcessRole;
 use crate::core::signature::{ToSign, sign};
 use crate::scim;
 
@@ -59,7 +60,7 @@ struct Sent {
 
 /// Runs the command.
 pub fn run(context: &Context, args: &SendArgs) -> Result<(), Failure> {
-    let config = Config::load_from_process(context.config.as_deref())?;
+    let config = Config::load_from_process(context.config.as_deref(), ProcessRole::Intake)?;
     let source = source_named(&config, &args.source)?;
     let body = payload::read(&args.file)?;
     let own = || format!("http://{}/webhooks/{}", reachable(config.server.listen), source.name).parse();

@@ -17,6 +17,7 @@ use secrecy::ExposeSecret;
 use super::options::{Address, LinkOptions, Login, TlsFiles};
 use super::trouble::{Trouble, reply};
 use crate::core::code::Code;
+use crate::peer::is_this_machine;
 
 /// Set when its connection has broken.
 pub(super) type Gone = Arc<AtomicBool>;
@@ -40,6 +41,9 @@ pub(super) fn client(options: &LinkOptions, to: &Address, callee: Callee) -> Res
         Callee::Channel => (&options.login, options.database, ProtocolVersion::RESP2),
         Callee::Sentinel => (&options.sentinel_login, 0, ProtocolVersion::RESP3),
     };
+    if options.tls.is_none() && !options.allow_plain && !is_this_machine(&to.host) {
+        return Err(Trouble::new(Code::StorePlain, to.to_string()));
+    }
     let addr = match &options.tls {
         None => ConnectionAddr::Tcp(to.host.clone(), to.port),
         Some(_) => ConnectionAddr::TcpTls { host: to.host.clone(), port: to.port, insecure: false, tls_params: None },

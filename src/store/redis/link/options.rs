@@ -30,6 +30,8 @@ pub struct LinkOptions {
     pub response_timeout: Duration,
     /// Only warns where the server is set up so that it may lose what it was given.
     pub insecure_ok: bool,
+    /// Whether another host may be spoken to without TLS.
+    pub allow_plain: bool,
 }
 
 /// A host and a port.
