@@ -43,25 +43,12 @@ const EFFECTS: &[&str] = &[
 const TWINS: &[(&str, &str)] = &[
     ("admin/console/layout.rs", "admin/console/session.rs"),
     ("admin/letters.rs", "admin/service.rs"),
-    ("cli/demo/script.rs", "cli/demo/stage.rs"),
     ("cli/people.rs", "cli/person.rs"),
     ("core/fetch/api.rs", "core/fetch/read.rs"),
     ("core/fetch/auth.rs", "core/fetch/template.rs"),
     ("core/mapping/kept.rs", "core/mapping/read.rs"),
-    ("core/person/document.rs", "core/person/mark.rs"),
     ("core/reconcile/attempt.rs", "core/reconcile/plan.rs"),
     ("core/reconcile/refusal.rs", "core/reconcile/reply.rs"),
-    ("core/signature/cut.rs", "core/signature/verify.rs"),
-    ("core/signature/dedupe.rs", "core/signature/verify.rs"),
-    ("hr_sim/http.rs", "hr_sim/world.rs"),
-    ("hr_sim/shapes.rs", "hr_sim/world.rs"),
-    ("intake/answer.rs", "intake/server.rs"),
-    ("intake/keys.rs", "intake/source.rs"),
-    ("postman_sim/team.rs", "postman_sim/world.rs"),
-    ("store/embedded/control.rs", "store/embedded/lanes.rs"),
-    ("store/embedded/inbox.rs", "store/embedded/lanes.rs"),
-    ("worker/attempt.rs", "worker/commit.rs"),
-    ("worker/commit.rs", "worker/lease.rs"),
 ];
 
 #[cfg(test)]

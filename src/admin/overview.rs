@@ -160,7 +160,7 @@ impl AdminState {
                 let listed = self.store.search(&mark.term(), &page).await?;
                 count += u64::try_from(listed.rows.len()).unwrap_or(u64::MAX);
                 let documents = listed.rows.iter().filter_map(|row| row.document.as_deref());
-                let first = documents.filter_map(|bytes| mark.since(&Document::from_bytes(bytes).ok()?)).min();
+                let first = documents.filter_map(|bytes| Document::from_bytes(bytes).ok()?.marked_since(mark)).min();
                 since = [since, first].into_iter().flatten().min();
                 match listed.next {
                     Some(next) if count < MARKED_MAX => page.after = Some(next),

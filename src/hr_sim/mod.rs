@@ -5,6 +5,8 @@
 //! All systems are served at one address: their paths tell them apart.
 
 mod http;
+mod message;
+mod person;
 mod shapes;
 mod world;
 
@@ -15,8 +17,9 @@ use std::thread::JoinHandle;
 
 use tokio_util::sync::CancellationToken;
 
+pub use self::person::{HrLogin, HrPerson, HrStatus};
 use self::world::World;
-pub use self::world::{HrFault, HrLogin, HrPerson, HrRead, HrStatus};
+pub use self::world::{HrFault, HrRead};
 
 /// Why the stand-in did not start.
 #[derive(Debug, thiserror::Error)]

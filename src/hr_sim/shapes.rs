@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::http::{Request, Response};
-use super::world::{HrLogin, HrPerson, HrStatus};
+use super::message::{Request, Response};
+use super::person::{HrLogin, HrPerson, HrStatus};
 
 /// People on a page of a list.
 const PAGE: usize = 2;

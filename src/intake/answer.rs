@@ -6,9 +6,11 @@ use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 
 use super::memory::Bound;
-use super::server::CLOSE;
 use crate::core::person::job::JobId;
 use crate::store::FullBound;
+
+/// What marks an answer after which the connection closes.
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
 /// An answer, whole.
 pub(super) type Response = http::Response<Bytes>;

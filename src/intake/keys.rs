@@ -5,8 +5,18 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use secrecy::SecretString;
 
-use super::source::SourceSecret;
 use crate::core::signature::{Keys, Scheme};
+use crate::core::time::UnixMs;
+use crate::secret::LiveSecret;
+
+/// One secret of a source.
+#[derive(Debug, Clone)]
+pub struct SourceSecret {
+    /// The secret. Nothing is accepted under an empty one.
+    pub secret: LiveSecret,
+    /// After this instant it is not taken any more.
+    pub not_after: Option<UnixMs>,
+}
 
 /// Keys that follow their secrets.
 pub(super) struct LiveKeys {

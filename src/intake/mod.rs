@@ -11,8 +11,9 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+pub use self::keys::SourceSecret;
+pub use self::source::Source;
 use self::source::Sources;
-pub use self::source::{Source, SourceSecret};
 use crate::clock::Clock;
 use crate::core::person::SourceName;
 use crate::core::signature::SchemeProblem;

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, DATE, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderName, Method, StatusCode};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -245,5 +245,3 @@ fn reason(status: StatusCode) -> &'static str {
 
 /// By what an answer is found again in log and console.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// What marks an answer after which the connection closes.
-pub(super) const CLOSE: HeaderValue = HeaderValue::from_static("close");

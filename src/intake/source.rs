@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::IntakeError;
-use super::keys::LiveKeys;
+use super::keys::{LiveKeys, SourceSecret};
 use super::memory::{Memory, SourceShare};
 use super::recent::Recent;
 use super::tally::Counters;
@@ -13,8 +13,6 @@ use crate::core::mapping::Mapping;
 use crate::core::person::SourceName;
 use crate::core::signature::{Scheme, Verifier};
 use crate::core::tally::SourceTally;
-use crate::core::time::UnixMs;
-use crate::secret::LiveSecret;
 
 /// One HR system that may post.
 #[derive(Debug, Clone)]
@@ -31,15 +29,6 @@ pub struct Source {
     pub remember_ms: u64,
     /// The media types that are taken: see [`is_taken`].
     pub content_types: Vec<String>,
-}
-
-/// One secret of a source.
-#[derive(Debug, Clone)]
-pub struct SourceSecret {
-    /// The secret. Nothing is accepted under an empty one.
-    pub secret: LiveSecret,
-    /// After this instant it is not taken any more.
-    pub not_after: Option<UnixMs>,
 }
 
 /// A source, ready to be posted to.

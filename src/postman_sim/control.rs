@@ -10,10 +10,11 @@ use url::form_urlencoded;
 
 use super::fault::Fault;
 use super::member::Person;
+use super::now::Now;
 use super::options::SimOptions;
 use super::response::Response;
 use super::wire::Request;
-use super::world::{Now, World};
+use super::world::World;
 
 /// Where it begins.
 pub(super) const BASE: &str = "/sim";

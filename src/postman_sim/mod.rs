@@ -11,6 +11,7 @@ mod history;
 mod journal;
 mod limits;
 mod member;
+mod now;
 mod options;
 mod replies;
 mod response;
@@ -35,8 +36,9 @@ pub use options::{
 pub use replies::{ReplyName, UnknownReply};
 
 use call::Call;
+use now::Now;
 use wire::{Answer, Request};
-use world::{Now, Outgoing, Sender, World};
+use world::{Outgoing, Sender, World};
 
 use crate::clock::Clock;
 

@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use super::history::History;
 use super::member::{Attributes, Member, Meta, Name, Person, Standing, USER_URN, UserIn};
+use super::now::Now;
 use super::options::{InvitedId, PutMeaning, SimOptions, UsernameChange};
 use super::replies::ReplyName;
-use super::world::Now;
 
 /// Everybody that the stand-in knows of.
 #[derive(Debug, Default)]

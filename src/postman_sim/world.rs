@@ -8,18 +8,12 @@ use super::fault::{Fault, Faults, What};
 use super::journal::{Entry, FaultName, Journal, SchemeSeen, Stats};
 use super::limits::{Admission, Window};
 use super::member::Member;
+use super::now::Now;
 use super::options::{AuthAccepted, Hint, SimOptions};
 use super::replies::{JSON, ReplyName};
 use super::response::{Response, page, reply, resource_types, schemas, service_provider_config};
 use super::team::Team;
 use crate::core::time::UnixMs;
-
-/// An instant, on the wall and since the start.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Now {
-    pub(super) at: UnixMs,
-    pub(super) at_us: u64,
-}
 
 /// What goes out on the connection.
 #[derive(Debug, PartialEq, Eq)]

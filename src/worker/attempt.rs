@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tracing::{Instrument, debug, error, info, warn};
 
 use super::Worker;
+use super::attempted::{Attempted, Tried};
 use super::commit::Leaving;
 use super::lease::{Interrupted, LeaseGuard};
 use crate::clock;
@@ -15,7 +16,6 @@ use crate::core::hold::HoldScope;
 use crate::core::limiter::{CallKind, jitter_ms};
 use crate::core::person::document::Unreadable;
 use crate::core::person::fold::{Folding, fold};
-use crate::core::person::job::Finished;
 use crate::core::person::story::{Note, StoryEntry};
 use crate::core::person::{Document, Entry, PersonId};
 use crate::core::reconcile::attempt::{AttemptState, Claimed as ClaimedKeys, Conclusion};
@@ -28,53 +28,6 @@ use crate::core::reconcile::verdict::{Ending, Standing, decide, poisoned};
 use crate::core::time::UnixMs;
 use crate::store::{Claimed, InboxEntry, StoreError};
 use crate::telemetry::metrics as names;
-
-/// How an attempt ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Attempted {
-    /// The person is in line.
-    InLine(Finished),
-    /// There was nothing to be done: what came was outdated, or told before.
-    Folded,
-    /// They wait for HR to say more.
-    Incomplete,
-    /// They are tried again.
-    Retry(Code),
-    /// They wait for a hold to be lifted.
-    Held(HoldScope),
-    /// They are blocked: a dead letter.
-    Blocked(Code),
-    /// They were given back unfinished.
-    GivenBack,
-    /// Somebody else has the lane: nothing was committed.
-    LeaseLost,
-    /// What the store has of them cannot be read: nothing was changed.
-    Unreadable,
-}
-
-impl Attempted {
-    pub(super) fn word(&self) -> &'static str {
-        match self {
-            Self::InLine(finished) => finished.as_str(),
-            Self::Folded => Finished::Superseded.as_str(),
-            Self::Incomplete => names::OUTCOME_INCOMPLETE,
-            Self::Retry(_) => names::OUTCOME_RETRY,
-            Self::Held(_) => names::OUTCOME_HELD,
-            Self::Blocked(_) => names::OUTCOME_DEAD,
-            Self::GivenBack => names::OUTCOME_GIVEN_BACK,
-            Self::LeaseLost => names::OUTCOME_LEASE_LOST,
-            Self::Unreadable => names::OUTCOME_UNREADABLE,
-        }
-    }
-}
-
-/// An attempt's end, and what it showed of a hold that it was the trial of.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Tried {
-    pub(super) attempted: Attempted,
-    /// Whether the target serves again what the hold keeps waiting.
-    pub(super) has_passed: bool,
-}
 
 /// What an attempt did so far, to be told.
 #[derive(Default)]
@@ -416,13 +369,6 @@ impl Worker {
         if let Err(error) = self.store.back_off(now, until).await {
             error!(%error, "the back-off could not be shared");
         }
-    }
-}
-
-impl Attempted {
-    /// Of an attempt that showed nothing of a hold.
-    pub(super) fn untried(self) -> Tried {
-        Tried { attempted: self, has_passed: false }
     }
 }
 

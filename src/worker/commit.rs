@@ -6,8 +6,8 @@ use bytes::Bytes;
 use tracing::{error, warn};
 
 use super::Worker;
-use super::attempt::{Attempted, Tried};
-use super::lease::{Interrupted, LeaseGuard};
+use super::attempted::{Attempted, Tried};
+use super::lease::{Interrupted, LeaseGuard, STORE_RETRY};
 use crate::clock;
 use crate::core::code::Code;
 use crate::core::person::document::Unreadable;
@@ -23,8 +23,6 @@ use crate::store::{
 };
 use crate::telemetry::metrics as names;
 
-/// Between two tries while the store does not answer.
-pub(super) const STORE_RETRY: Duration = Duration::from_millis(500);
 /// Somebody whose document cannot be read is looked at again after so long: another version may be
 /// able to, or somebody has mended it.
 const UNREADABLE_AGAIN_MS: u64 = 60_000;

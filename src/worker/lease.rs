@@ -7,11 +7,12 @@ use std::time::Duration;
 use tracing::{debug, warn};
 
 use super::Worker;
-use super::commit::STORE_RETRY;
 use crate::core::limiter::{CallKind, jitter_ms};
 use crate::core::time::UnixMs;
 use crate::store::{Lease, StoreError, Token};
 
+/// Between two tries while the store does not answer.
+pub(super) const STORE_RETRY: Duration = Duration::from_millis(500);
 /// Kept free between the end of a call and the end of the lease, for the settling.
 const LEASE_MARGIN_MS: u64 = 2_000;
 /// Tokens older than this share of the rate window (1/300: 200 ms of 60 s) are not used any more: a

@@ -6,6 +6,7 @@
 //! (`crate::store`), HTTP (`crate::scim`).
 
 mod attempt;
+mod attempted;
 mod capabilities;
 mod claims;
 mod commit;
@@ -37,7 +38,7 @@ use crate::store::holds::SharedHolds;
 use crate::store::{Claim, Store, StoreError};
 use crate::telemetry::activity::ActivityLog;
 
-pub use self::attempt::Attempted;
+pub use self::attempted::Attempted;
 use self::capabilities::Learnt;
 use self::claims::Claims;
 use self::fetch::Readers;

@@ -11,7 +11,7 @@ use crate::admin::api::handlers::whom;
 use crate::admin::listing;
 use crate::admin::people::{Meant, PersonView, Whom};
 use crate::admin::service::AdminState;
-use crate::core::person::Mark;
+use crate::core::person::{Document, Mark};
 use crate::core::target_name::said;
 use crate::core::time::UnixMs;
 use crate::store::{LaneState, Listed};
@@ -152,7 +152,7 @@ fn rows(now: UnixMs, people: &[PersonView]) -> Markup {
                             td data-name="E-mail" { (view.email().unwrap_or("not told")) }
                             td data-name="Stands" {
                                 (layout::state(view.row.lane.state))
-                                @for mark in view.document.as_ref().map(Mark::of).unwrap_or_default() { " " span .state .held { (mark_name(mark)) } }
+                                @for mark in view.document.as_ref().map(Document::marks).unwrap_or_default() { " " span .state .held { (mark_name(mark)) } }
                             }
                             td data-name="Since" { (layout::time(now, view.row.since)) }
                         }

@@ -13,7 +13,7 @@ use crate::admin::error::AdminError;
 use crate::admin::people::{JobState, WholePerson, parse_person};
 use crate::admin::words;
 use crate::core::person::story::{Note, StoryEntry};
-use crate::core::person::{Document, EmploymentState, Mark, Stamp};
+use crate::core::person::{Document, EmploymentState, Stamp};
 use crate::core::target_name::said;
 use crate::core::time::UnixMs;
 use crate::store::LaneState;
@@ -71,7 +71,7 @@ fn tell(now: UnixMs, session: &Session, whole: &WholePerson, told: &Answer) -> M
     let fields = [("source", view.person.source.as_str()), ("employee_id", view.person.employee_id.as_str())];
     html! {
         h1 { @if name.is_empty() { (view.person) } @else { (name) } " " (layout::state(view.row.lane.state)) }
-        p .quiet { (view.person) @for mark in view.document.as_ref().map(Mark::of).unwrap_or_default() { " · " (mark_name(mark)) } }
+        p .quiet { (view.person) @for mark in view.document.as_ref().map(Document::marks).unwrap_or_default() { " · " (mark_name(mark)) } }
         div #answer data-live { (sentence(now, told)) }
         @if told.waits_for.is_some() { div .actions { (layout::button(session, "/person/try", "Try now", "plain", &fields)) } }
         div #beside data-live { (beside(now, view.document.as_ref())) }

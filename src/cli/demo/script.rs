@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::stage::{Delivery, Signing};
+use super::stage::{Delivery, ELSEWHERE, Signing, UNLUCKY};
 
 /// A person of the play.
 pub(super) struct Part {
@@ -15,13 +15,6 @@ pub(super) struct Part {
     /// How they stand in the team afterwards; none: not at all.
     pub(super) in_the_team: Option<&'static str>,
 }
-
-/// Fails twice before it succeeds.
-pub(super) const UNLUCKY: &str = "linus@example.com";
-/// A member of another team: Postman refuses for good.
-pub(super) const ELSEWHERE: &str = "margaret@example.com";
-/// In the team before the demo begins, under another name and in other letters.
-pub(super) const BEFORE: (&str, &str, &str) = ("Katherine@Example.com", "Katherine", "Coleman");
 
 pub(super) const PEOPLE: &[Part] = &[
     Part {

@@ -12,7 +12,6 @@ use tokio::task::JoinHandle;
 use super::super::api::Api;
 use super::super::failure::Failure;
 use super::Told;
-use super::script::{BEFORE, ELSEWHERE, UNLUCKY};
 use crate::admin::api::shapes::StatusBody;
 use crate::app::{Bridge, Role};
 use crate::clock::{self, Clock};
@@ -27,6 +26,13 @@ use crate::telemetry::logs::{self, Format, LogOptions};
 const SECRET: &str = "whsec_c2NpbS1icmlkZ2UgZGVtbyBzZWNyZXQgMjAyNg==";
 /// What a forger might guess.
 const WRONG_SECRET: &str = "whsec_bm90IHRoZSBzZWNyZXQgdGhhdCB3YXMgYWdyZWVk";
+/// Fails twice before it succeeds.
+pub(super) const UNLUCKY: &str = "linus@example.com";
+/// A member of another team: Postman refuses for good.
+pub(super) const ELSEWHERE: &str = "margaret@example.com";
+/// In the team before the demo begins, under another name and in other letters.
+pub(super) const BEFORE: (&str, &str, &str) = ("Katherine@Example.com", "Katherine", "Coleman");
+
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How a delivery is signed.

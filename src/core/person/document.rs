@@ -16,6 +16,8 @@ use crate::core::code::Code;
 use crate::core::fetch::verdict::OwedRead;
 use crate::core::time::UnixMs;
 
+/// Failures in a row after which a person is told of: passing trouble is over by then.
+const FAILURES_TOLD: u32 = 5;
 /// The format of documents that this version writes.
 pub const FORMAT: u32 = 1;
 /// Jobs that are kept open at the most; beyond, the oldest end as superseded: their facts are folded.
@@ -146,6 +148,34 @@ impl Document {
         }
     }
 
+    /// What about them an operator should know of, although nothing blocks them.
+    #[must_use]
+    pub fn marks(&self) -> Vec<Mark> {
+        let is = |mark: &Mark| match mark {
+            Mark::AfterClose => self.words_after_close > 0,
+            Mark::SwitchedOff => self.switched_off_elsewhere,
+            Mark::Failing => self.failures() >= FAILURES_TOLD && self.trouble.is_none(),
+        };
+        Mark::ALL.into_iter().filter(is).collect()
+    }
+
+    /// Since when they have a mark, as far as is known.
+    #[must_use]
+    pub fn marked_since(&self, mark: Mark) -> Option<UnixMs> {
+        match mark {
+            Mark::AfterClose => self.record.closed.as_ref().map(|closed| closed.at),
+            Mark::SwitchedOff => self.member.as_ref().map(|member| member.seen_at),
+            Mark::Failing => {
+                self.progress.failing_since.or(self.owed_read.as_ref().and_then(|owed| owed.failing_since))
+            }
+        }
+    }
+
+    /// In a row: of attempts at the target, or of reads at the HR system.
+    fn failures(&self) -> u32 {
+        self.progress.failures.max(self.owed_read.as_ref().map_or(0, |owed| owed.tries))
+    }
+
     /// The words that the person can be found by: addresses, and the words of their names, folded; and
     /// what they are marked with.
     #[must_use]
@@ -167,7 +197,7 @@ impl Document {
             terms.extend(name.split_whitespace().map(str::to_lowercase));
         }
         terms.push(self.person.employee_id.to_lowercase());
-        terms.extend(Mark::of(self).into_iter().map(Mark::term));
+        terms.extend(self.marks().into_iter().map(Mark::term));
         terms.sort();
         terms.dedup();
         terms
@@ -325,5 +355,23 @@ pub struct Unconfirmed {
 impl Progress {
     fn is_new(&self) -> bool {
         *self == Self::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::person::SourceName;
+
+    #[test]
+    fn a_marked_person_is_found_by_a_term_that_no_name_has() {
+        let person = Person::parse(SourceName::parse("hr").unwrap(), "E-1").unwrap();
+        let mut document = Document::new(person);
+        assert!(document.marks().is_empty());
+        document.switched_off_elsewhere = true;
+        document.progress.failures = FAILURES_TOLD;
+        assert_eq!(document.marks(), [Mark::SwitchedOff, Mark::Failing]);
+        assert!(document.search_terms().contains(&"\u{1}failing".to_owned()));
+        assert!(Mark::ALL.iter().all(|mark| mark.term().starts_with('\u{1}')));
     }
 }

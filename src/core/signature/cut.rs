@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use super::fields::Tolerance;
 use super::scheme::{Scheme, TimeUnit};
+use super::seen::Seen;
 use super::template::Part;
-use super::verify::Seen;
 use crate::core::time::UnixMs;
 
 /// The longest id that is taken, in bytes, where it is cut from others.

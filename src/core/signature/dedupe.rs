@@ -2,17 +2,8 @@
 
 use sha2::{Digest, Sha256};
 
-use super::verify::Genuine;
+use super::genuine::{EventId, Genuine};
 use crate::core::person::SourceName;
-
-/// What makes two deliveries of a source the same one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum EventId {
-    /// An id that the source vouches for.
-    Given(Vec<u8>),
-    /// There is none: the body itself.
-    Body,
-}
 
 /// How a delivery is known again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

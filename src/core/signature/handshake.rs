@@ -10,11 +10,12 @@ use secrecy::SecretString;
 use serde_json::Value;
 
 use super::fields::JsonPointer;
+use super::genuine::Genuine;
 use super::keys::Keys;
 use super::read;
 use super::refusal::Role;
 use super::scheme::{EchoReply, Handshake, Scheme, When, WhenFrom};
-use super::verify::{Genuine, Verifier};
+use super::verify::Verifier;
 use crate::core::delivery::Delivery;
 
 /// Longest challenge that is given back, in bytes: real ones have some 60.

@@ -8,6 +8,7 @@
 mod cut;
 mod dedupe;
 pub mod fields;
+mod genuine;
 mod handshake;
 mod keys;
 mod lookup;
@@ -16,12 +17,14 @@ mod read;
 mod refusal;
 mod rewritten;
 pub mod scheme;
+mod seen;
 mod sign;
 pub mod template;
 mod validate;
 mod verify;
 
 pub use dedupe::DedupeKey;
+pub use genuine::Genuine;
 pub use handshake::Answer;
 pub use keys::{Keys, SecretProblem, check_secret};
 pub use neighbours::neighbours;
@@ -29,4 +32,4 @@ pub use refusal::{Refusal, Role};
 pub use scheme::Scheme;
 pub use sign::{ToSign, sign};
 pub use validate::SchemeProblem;
-pub use verify::{Genuine, Verifier};
+pub use verify::Verifier;

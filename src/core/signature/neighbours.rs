@@ -14,8 +14,8 @@ use super::keys::Key;
 use super::read;
 use super::rewritten;
 use super::scheme::{Algorithm, Auth, Encoding, KeyEncoding, KeyRule, Scheme};
+use super::seen::Seen;
 use super::template::{Part, Template};
-use super::verify::Seen;
 use crate::core::delivery::Delivery;
 use crate::core::time::UnixMs;
 

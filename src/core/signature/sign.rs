@@ -5,7 +5,8 @@ use secrecy::{ExposeSecret, SecretString};
 use super::keys::{Key, SecretProblem};
 use super::read;
 use super::scheme::{Auth, IdRule, Layout, Scheme, TimeUnit, TimestampFrom};
-use super::verify::{Seen, fields_of};
+use super::seen::Seen;
+use super::verify::fields_of;
 use crate::core::time::UnixMs;
 
 /// What is to be signed.

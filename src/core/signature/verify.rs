@@ -6,12 +6,13 @@ use data_encoding::BASE64;
 use serde_json::Value;
 
 use super::cut;
-use super::dedupe::EventId;
 use super::fields::{HeaderNames, JsonPointer, Tolerance};
+use super::genuine::{EventId, Genuine};
 use super::keys::{Keys, Tried, digest_of};
 use super::read;
 use super::refusal::{Refusal, Role};
 use super::scheme::{Auth, IdRule, Layout, Scheme, TimeUnit, TimestampFrom, TimestampRule};
+use super::seen::Seen;
 use super::template::Part;
 use super::validate::SchemeProblem;
 use crate::core::delivery::{Delivery, Verified};
@@ -27,13 +28,6 @@ const AUTO_MS_FROM: i64 = 100_000_000_000;
 #[derive(Debug, Clone)]
 pub struct Verifier {
     pub(super) scheme: Scheme,
-}
-
-/// A delivery whose sender is proven and whose time is right, and what it is known by.
-pub struct Genuine {
-    /// The delivery.
-    pub delivery: Verified<Delivery>,
-    pub(super) id: EventId,
 }
 
 /// What the headers of a delivery claim.
@@ -188,37 +182,6 @@ impl Verifier {
     fn needs_timestamp(&self, rule: &TimestampRule) -> bool {
         let signed = self.scheme.auth == Auth::Hmac && self.scheme.signed.has(&Part::Timestamp);
         signed || rule.past_s != Tolerance::Off || rule.future_s != Tolerance::Off
-    }
-}
-
-/// What the parts of a template stand for, in one delivery.
-pub(super) struct Seen<'a> {
-    pub(super) method: &'a str,
-    pub(super) url: &'a str,
-    pub(super) body: &'a [u8],
-    pub(super) timestamp: &'a [u8],
-    pub(super) id: &'a [u8],
-    /// The fields of the body that are signed, in order.
-    pub(super) fields: &'a [Vec<u8>],
-}
-
-impl<'a> Seen<'a> {
-    /// The bytes that are signed, in order.
-    pub(super) fn parts(&self, scheme: &'a Scheme) -> Vec<&'a [u8]> {
-        let mut parts = Vec::with_capacity(scheme.signed.parts().len() + 1);
-        let mut fields = self.fields.iter();
-        for part in scheme.signed.parts() {
-            match part {
-                Part::Literal(text) => parts.push(text.as_bytes()),
-                Part::Body => parts.push(self.body),
-                Part::Timestamp => parts.push(self.timestamp),
-                Part::Id => parts.push(self.id),
-                Part::Method => parts.push(self.method.as_bytes()),
-                Part::Url => parts.extend([scheme.public_url.as_bytes(), self.url.as_bytes()]),
-                Part::Json(_) => parts.push(fields.next().map(Vec::as_slice).unwrap_or_default()),
-            }
-        }
-        parts
     }
 }
 

@@ -3,7 +3,8 @@
 use rusqlite::{OptionalExtension, params};
 
 use super::dead::bury;
-use super::lanes::{Newest, append, signed};
+use super::figures::signed;
+use super::lanes::{Newest, append};
 use super::writer::Work;
 use crate::core::person::job::JobId;
 use crate::core::time::UnixMs;

@@ -2,8 +2,9 @@
 
 use rusqlite::{OptionalExtension, params};
 
+use super::figures::{count, signed, unsigned};
 use super::inbox;
-use super::lanes::{Standing, give_back, parked, signed, unsigned};
+use super::lanes::{Standing, give_back, parked};
 use super::writer::Work;
 use crate::core::person::PersonId;
 use crate::core::time::UnixMs;
@@ -125,9 +126,9 @@ fn set_aside(work: &mut Work<'_>, now: UnixMs, person: i64, what: &str) -> Resul
         .execute(params![person, now.plus_ms(SET_ASIDE_MS).0, now.0])?;
     let lanes = &mut work.control.tally.lanes;
     if let Some(state) = state.filter(|state| super::lanes::read_state(state).is_some()) {
-        super::control::count(lanes, &state, -1);
+        count(lanes, &state, -1);
     }
-    super::control::count(lanes, LaneState::Waiting.as_str(), 1);
+    count(lanes, LaneState::Waiting.as_str(), 1);
     Ok(())
 }
 

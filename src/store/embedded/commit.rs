@@ -4,8 +4,9 @@ use rusqlite::{OptionalExtension, params};
 
 use super::claim::{held, person_id};
 use super::dead::{bury, heal};
+use super::figures::signed;
 use super::inbox;
-use super::lanes::{Newest, append, signed};
+use super::lanes::{Newest, append};
 use super::writer::Work;
 use crate::core::time::UnixMs;
 use crate::store::{Commit, Committed, DeadChange, Lease, Own, Owned, StoreError};

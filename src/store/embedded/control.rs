@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, OptionalExtension};
 use serde::{Deserialize, Serialize};
 
-use super::lanes::unsigned;
+use super::figures::unsigned;
 use crate::core::time::UnixMs;
 use crate::store::tokens::Tats;
 use crate::store::transfer::Marks;
@@ -46,18 +46,6 @@ pub(super) struct Tally {
     pub(super) dead_by_source: BTreeMap<String, u64>,
     /// Bytes of payloads by source.
     pub(super) dead_bytes: BTreeMap<String, u64>,
-}
-
-/// Adds to an entry of a tally, or takes away.
-pub(super) fn count(tally: &mut BTreeMap<String, u64>, name: &str, by: i64) {
-    if let Some(number) = tally.get_mut(name) {
-        *number = number.saturating_add_signed(by);
-        if *number == 0 {
-            tally.remove(name);
-        }
-    } else if by > 0 {
-        tally.insert(name.to_owned(), by.unsigned_abs());
-    }
 }
 
 impl Control {

@@ -2,9 +2,9 @@
 
 use rusqlite::{Row, params};
 
-use super::control::count;
+use super::figures::{count, signed};
 use super::inbox;
-use super::lanes::{Newest, append, signed};
+use super::lanes::{Newest, append};
 use super::writer::Work;
 use crate::core::person::Person;
 use crate::core::person::job::JobId;

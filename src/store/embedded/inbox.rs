@@ -4,9 +4,8 @@
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::control::count;
 use super::failure::unreadable;
-use super::lanes::{signed, unsigned};
+use super::figures::{count, signed, unsigned};
 use super::writer::Work;
 use crate::store::{InboxEntry, StoreError};
 

@@ -2,8 +2,8 @@
 
 use rusqlite::{OptionalExtension, Row, params};
 
-use super::control::count;
 use super::failure::unreadable;
+use super::figures::{count, signed};
 use super::inbox;
 use super::writer::Work;
 use crate::core::time::UnixMs;
@@ -18,15 +18,6 @@ pub(super) struct Standing {
     pub(super) newest: Option<[u8; 16]>,
     /// Of the lease, while there is one.
     pub(super) fence: Option<i64>,
-}
-
-/// A number as SQLite has it. All of ours are below 2^63.
-pub(super) fn signed(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-pub(super) fn unsigned(number: i64) -> u64 {
-    u64::try_from(number).unwrap_or(0)
 }
 
 pub(super) fn read_state(text: &str) -> Option<LaneState> {

@@ -5,8 +5,9 @@ use rusqlite::{Connection, OptionalExtension, Params, Row as SqlRow, Rows, param
 use super::claim::person_id;
 use super::dead::{DEAD, read as read_dead};
 use super::failure::unreadable;
+use super::figures::{signed, unsigned};
 use super::inbox;
-use super::lanes::{read_state, signed, unsigned};
+use super::lanes::read_state;
 use crate::core::person::PersonId;
 use crate::core::person::job::JobId;
 use crate::core::time::UnixMs;

@@ -13,7 +13,7 @@ use rusqlite::params;
 use tokio::sync::Notify;
 
 use self::control::Control;
-use self::lanes::{signed, unsigned};
+use self::figures::{signed, unsigned};
 use self::readers::Readers;
 use self::schema::Lock;
 use self::writer::{Published, Writer};
@@ -33,6 +33,7 @@ mod commit;
 mod control;
 mod dead;
 mod failure;
+mod figures;
 mod inbox;
 mod lanes;
 mod listings;

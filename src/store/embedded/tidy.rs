@@ -2,7 +2,7 @@
 
 use rusqlite::params;
 
-use super::lanes::unsigned;
+use super::figures::unsigned;
 use super::writer::Work;
 use crate::core::time::UnixMs;
 use crate::store::StoreError;

@@ -5,10 +5,9 @@ use rusqlite::{Connection, OptionalExtension, Params, Row as SqlRow, params};
 
 use super::Embedded;
 use super::accept::{read_ids, remember};
-use super::control::count;
 use super::dead::{DEAD, bury, drop_person, read as read_dead};
+use super::figures::{count, signed, unsigned};
 use super::inbox;
-use super::lanes::{signed, unsigned};
 use super::listings::{self, shared, story};
 use super::writer::Work;
 use crate::core::person::PersonId;

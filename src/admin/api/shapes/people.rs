@@ -9,7 +9,7 @@ use crate::admin::people::{JobState, JobView, PersonView, WholePerson};
 use crate::admin::words;
 use crate::core::hold::Holds;
 use crate::core::person::story::{Note, StoryEntry};
-use crate::core::person::{Document, EmploymentWord, KnownMember, Mark, Record, Stamp};
+use crate::core::person::{Document, EmploymentWord, KnownMember, Record, Stamp};
 use crate::core::time::UnixMs;
 use crate::store::Listed;
 
@@ -44,7 +44,7 @@ pub struct PersonRowBody {
 impl From<&PersonView> for PersonRowBody {
     fn from(view: &PersonView) -> Self {
         let document = view.document.as_ref();
-        let marks = document.map(Mark::of).unwrap_or_default();
+        let marks = document.map(Document::marks).unwrap_or_default();
         Self {
             person: PersonRef::from(&view.person),
             name: view.name(),
@@ -108,7 +108,12 @@ impl PersonBody {
             member: document.and_then(|document| document.member.as_ref()).map(MemberBody::from),
             jobs: view.open_jobs().iter().map(JobBody::from).collect(),
             dead_letter: document.and_then(|document| document.trouble.as_ref()).map(|trouble| trouble.id.to_string()),
-            marks: document.map(Mark::of).unwrap_or_default().iter().map(|mark| mark.as_str().to_owned()).collect(),
+            marks: document
+                .map(Document::marks)
+                .unwrap_or_default()
+                .iter()
+                .map(|mark| mark.as_str().to_owned())
+                .collect(),
             story: whole.story.iter().map(StoryBody::from).collect(),
             story_dropped: whole.story_dropped,
         }

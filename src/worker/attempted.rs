@@ -1,0 +1,58 @@
+//! How an attempt ended, in one value: for the log, the metrics and whoever counts.
+
+use crate::core::code::Code;
+use crate::core::hold::HoldScope;
+use crate::core::person::job::Finished;
+use crate::telemetry::metrics as names;
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Attempted {
+    /// The person is in line.
+    InLine(Finished),
+    /// There was nothing to be done: what came was outdated, or told before.
+    Folded,
+    /// They wait for HR to say more.
+    Incomplete,
+    /// They are tried again.
+    Retry(Code),
+    /// They wait for a hold to be lifted.
+    Held(HoldScope),
+    /// They are blocked: a dead letter.
+    Blocked(Code),
+    /// They were given back unfinished.
+    GivenBack,
+    /// Somebody else has the lane: nothing was committed.
+    LeaseLost,
+    /// What the store has of them cannot be read: nothing was changed.
+    Unreadable,
+}
+
+impl Attempted {
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Self::InLine(finished) => finished.as_str(),
+            Self::Folded => Finished::Superseded.as_str(),
+            Self::Incomplete => names::OUTCOME_INCOMPLETE,
+            Self::Retry(_) => names::OUTCOME_RETRY,
+            Self::Held(_) => names::OUTCOME_HELD,
+            Self::Blocked(_) => names::OUTCOME_DEAD,
+            Self::GivenBack => names::OUTCOME_GIVEN_BACK,
+            Self::LeaseLost => names::OUTCOME_LEASE_LOST,
+            Self::Unreadable => names::OUTCOME_UNREADABLE,
+        }
+    }
+
+    /// Of an attempt that showed nothing of a hold.
+    pub(super) fn untried(self) -> Tried {
+        Tried { attempted: self, has_passed: false }
+    }
+}
+
+/// An attempt's end, and what it showed of a hold that it was the trial of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Tried {
+    pub(super) attempted: Attempted,
+    /// Whether the target serves again what the hold keeps waiting.
+    pub(super) has_passed: bool,
+}
