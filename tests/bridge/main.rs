@@ -8,6 +8,8 @@ mod alerts;
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
+mod erasing;
+#[cfg(test)]
 mod follow;
 #[cfg(test)]
 mod healthcheck;

@@ -12,6 +12,7 @@ mod oracle;
 #[expect(dead_code, reason = "shared with the tests of one process, which use more of it")]
 mod process;
 #[cfg(test)]
+#[expect(dead_code, reason = "shared with the tests of one process, which use more of it")]
 mod redis_server;
 #[cfg(test)]
 mod run;

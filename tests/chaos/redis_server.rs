@@ -23,6 +23,17 @@ impl RedisServer {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
+    /// Where it keeps its files.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    /// Tells it something.
+    pub(crate) fn command(&self, words: &[&str]) {
+        let done = Command::new("redis-cli").args(["-p", &self.port.to_string()]).args(words).output().unwrap();
+        assert!(done.status.success(), "{done:?}");
+    }
+
     /// Kills it at once, and starts it again on what is on the disk.
     pub(crate) fn kill_and_restart(&mut self) {
         self.child.kill().unwrap();

@@ -6,6 +6,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -42,6 +43,10 @@ mod schema;
 mod tidy;
 mod transfer;
 mod writer;
+
+/// How often the log is folded after an erasure, where readers are in the way, and how long they are given.
+const FOLDS_MAX: usize = 20;
+const FOLD_PAUSE: Duration = Duration::from_millis(50);
 
 /// The embedded engine. See the module's documentation.
 ///
@@ -228,8 +233,21 @@ impl Store for Embedded {
     }
 
     async fn erase(&self, person: &Person) -> Result<bool, StoreError> {
-        let person = person.clone();
-        self.writer.call(move |work| dead::erase(work, &person)).await
+        let erased = {
+            let person = person.clone();
+            self.writer.call(move |work| dead::erase(work, &person)).await?
+        };
+        // Deleted pages are overwritten, but the log still has them as they were.
+        for _ in 0..FOLDS_MAX {
+            if !erased || self.writer.fold().await {
+                return Ok(erased);
+            }
+            tokio::time::sleep(FOLD_PAUSE).await;
+        }
+        tracing::warn!(
+            "somebody was erased, and the store's log still has their traces: it is folded into the file later"
+        );
+        Ok(erased)
     }
 
     async fn stats(&self) -> Result<Stats, StoreError> {

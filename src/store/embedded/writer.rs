@@ -78,6 +78,8 @@ where
 
 enum Message {
     Run(Box<dyn Task>),
+    /// Folds the log into the file, and answers whether nothing is left of it.
+    Fold(oneshot::Sender<bool>),
     Stop,
 }
 
@@ -116,6 +118,14 @@ impl Writer {
         let queue = self.queue.as_ref().ok_or_else(stopped)?;
         queue.send(Message::Run(task)).await.map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())?
+    }
+
+    /// Folds the log into the file and empties it: what was overwritten there is gone for good. False where
+    /// somebody reads an older state just now, or the store is closed.
+    pub(super) async fn fold(&self) -> bool {
+        let (reply, answer) = oneshot::channel();
+        let Some(queue) = self.queue.as_ref() else { return false };
+        queue.send(Message::Fold(reply)).await.is_ok() && answer.await.unwrap_or(false)
     }
 
     /// Finishes what is queued, and ends the thread.
@@ -158,11 +168,12 @@ impl State {
         let mut stopping = false;
         while !stopping {
             let Some(first) = waiting.blocking_recv() else { break };
-            let mut batch = Vec::new();
+            let (mut batch, mut folds) = (Vec::new(), Vec::new());
             let mut next = Some(first);
             while let Some(message) = next {
                 match message {
                     Message::Run(task) => batch.push(task),
+                    Message::Fold(reply) => folds.push(reply),
                     Message::Stop => {
                         stopping = true;
                         waiting.close();
@@ -171,6 +182,12 @@ impl State {
                 next = if batch.len() < BATCH { waiting.try_recv().ok() } else { None };
             }
             self.run(batch);
+            if !folds.is_empty() {
+                let is_folded = self.fold();
+                for reply in folds {
+                    let _ = reply.send(is_folded);
+                }
+            }
         }
         while let Ok(message) = waiting.try_recv() {
             if let Message::Run(task) = message {
@@ -178,9 +195,15 @@ impl State {
             }
         }
         // The log goes into the file, so that a copy of the file alone is whole.
-        if let Err(error) = self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
-            tracing::warn!(%error, "the store's log was not folded into its file; the next start does it");
+        if !self.fold() {
+            tracing::warn!("the store's log was not folded into its file; the next start does it");
         }
+    }
+
+    fn fold(&self) -> bool {
+        // Whether somebody was in the way, and two figures of the log.
+        let is_busy = self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+        is_busy.is_ok_and(|busy| busy == 0)
     }
 
     fn run(&mut self, mut batch: Vec<Box<dyn Task>>) {

@@ -1,0 +1,88 @@
+//! Whoever was erased is in no file of the store any more.
+
+use std::fs;
+use std::path::Path;
+use std::time::Instant;
+
+use serde_json::Value;
+
+use crate::process::{Bridge, Home, PATIENCE, http, payload, post, sim};
+use crate::redis_server::RedisServer;
+
+/// Words that are in nobody else's record.
+const NAMES: [&str; 4] = ["Zerlinda", "Quartzheimer", "Perpetua", "xylophon"];
+
+/// The words that are in a file of this folder, each with the file.
+fn found(folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(self::found(&path));
+            continue;
+        }
+        // Redis renames files while it rewrites its log: looked for again, then.
+        let Ok(bytes) = fs::read(&path) else {
+            found.push(format!("{} is somewhere else", path.display()));
+            continue;
+        };
+        let bytes = bytes.to_ascii_lowercase();
+        let has = |word: &&&str| bytes.windows(word.len()).any(|window| window == word.to_ascii_lowercase().as_bytes());
+        found.extend(NAMES.iter().filter(has).map(|word| format!("{word} in {}", path.display())));
+    }
+    found
+}
+
+/// Lets somebody be hired, renamed, moved and told of in a record that cannot be mapped, among many others,
+/// and erases them.
+async fn lived_and_erased(home: &Home, bridge: &Bridge, kept_in: &Path) {
+    let client = http();
+    let said = async |id: &str, body: &str| {
+        assert_eq!(post(&client, &bridge.listen, id, body).await.unwrap().0, 200, "{id}");
+    };
+    for n in 0..60 {
+        said(&format!("other-{n}"), &payload("employee.hired", &format!("E-{n}"), "Ada", "Lovelace")).await;
+        if n == 30 {
+            let hire = payload("employee.hired", "xylophon", "Zerlinda", "Quartzheimer");
+            said("hire", &hire).await;
+            said("rename", &hire.replace("hired", "renamed").replace("Zerlinda", "Perpetua")).await;
+            said("moved", &hire.replace("hired", "renamed").replace("@example", "@mail.example")).await;
+            said("broken", &hire.replace("@example.com", "#example.com")).await;
+        }
+    }
+    bridge.settled().await;
+    assert!(!found(kept_in).is_empty(), "they are kept nowhere: the test looks in the wrong place");
+    let mut erase = home.command(&["person", "erase", "hr/xylophon", "--yes"]);
+    let output = erase.env("SCIM_BRIDGE__SERVER__ADMIN_LISTEN", &bridge.admin).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let who = bridge.api("/api/v1/people?search=Quartzheimer").await;
+    assert_eq!(who["people"].as_array().map(Vec::len), Some(0), "{who}");
+    let audit: Value = bridge.api("/api/v1/audit").await;
+    assert!(audit.to_string().contains("rase"), "what was done is written down: {audit}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_of_somebody_erased_is_left_in_the_embedded_stores_files_while_it_is_served() {
+    let sim = sim();
+    let home = Home::new(&sim, "");
+    let bridge = home.serve();
+    let data = home.path().join("data");
+    lived_and_erased(&home, &bridge, &data).await;
+    assert_eq!(found(&data), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_of_somebody_erased_is_left_in_rediss_files_once_its_log_is_rewritten() {
+    let sim = sim();
+    let redis = RedisServer::start();
+    let token = "[server]\nadmin_token = \"a-token-that-nobody-guesses\"\n[store]\nurl = ";
+    let home = Home::new(&sim, &format!("{token}\"{}\"", redis.url()));
+    let bridge = home.serve();
+    lived_and_erased(&home, &bridge, redis.folder()).await;
+    redis.command(&["BGREWRITEAOF"]);
+    let deadline = Instant::now() + PATIENCE;
+    while !found(redis.folder()).is_empty() {
+        assert!(Instant::now() < deadline, "{:?}", found(redis.folder()));
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+}
