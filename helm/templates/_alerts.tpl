@@ -2,7 +2,7 @@
 The alerts, as YAML. Every process tells the figures of the shared store, so those are taken by `max`, never
 summed; what each process counts for itself is summed. The oldest job's age does not tell its kind: only a hold of
 everything explains it, since updates and leaves go on while hires (scope `creates`) are held. `runbook` is a section
-of docs/failures.md.
+of docs/failures.md, or of the page under docs/ that `page` names.
 */}}
 {{- define "scim-bridge.alerts" -}}
 {{- $of := printf "namespace=%q,job=%q" .Release.Namespace (printf "%s-admin" (include "scim-bridge.fullname" .)) -}}
@@ -14,6 +14,23 @@ of docs/failures.md.
   summary: No process of scim-bridge is seen.
   description: No metrics came for 5 minutes, so no webhook is taken in, or monitoring does not reach the pods.
   runbook: when-nothing-answers
+- alert: ScimBridgeNoWorker
+  severity: critical
+  for: 5m
+  expr: |
+    sum by (namespace) (max by (namespace, role) (scim_bridge_processes{ {{- $of -}} ,role=~"all|worker"})) == 0
+  summary: No process brings people to Postman.
+  description: Webhooks are accepted and wait. No process with a worker was heard on this store.
+  page: runbook.md
+  runbook: work-nobody
+- alert: ScimBridgeProblems
+  severity: warning
+  for: 10m
+  expr: max by (namespace) (scim_bridge_problems{ {{- $of -}} }) > 0
+  summary: {{ `{{ $value }} things need attention.` | quote }}
+  description: What `scim-bridge status` lists, each with what to do, and the console's first page. It is the bridge's own judgement over all people and the last minute's calls and deliveries.
+  page: runbook.md
+  runbook: runbook-what-needs-attention-and-what-to-do
 - alert: ScimBridgeStoreDown
   severity: critical
   for: 2m

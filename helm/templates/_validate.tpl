@@ -321,6 +321,13 @@ test.person
     {{- $plain = append $plain (dict "name" (printf "config.source[%d].secrets[%d]" $n $m) "value" $secret "instead" (printf "secrets.sources.%s" $source.name)) -}}
   {{- end -}}
 {{- end -}}
+{{- range $n, $alert := $config.alert -}}
+  {{- $plain = append $plain (dict "name" (printf "config.alert[%d].secret" $n) "value" $alert.secret "instead" "extraEnv") -}}
+  {{- /* Whoever has a Slack address can write there. */ -}}
+  {{- if eq ($alert.format | default "") "slack" -}}
+    {{- $plain = append $plain (dict "name" (printf "config.alert[%d].url" $n) "value" $alert.url "instead" "extraEnv") -}}
+  {{- end -}}
+{{- end -}}
 {{- range $plain -}}
   {{- with include "scim-bridge.validate.plain" . -}}{{- $wrong = append $wrong . -}}{{- end -}}
 {{- end -}}

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use crate::core::code::Code;
 use crate::core::hold::HoldScope;
+use crate::core::person::SourceName;
 use crate::core::processes::ProcessRole;
 use crate::store::LaneState;
 use crate::telemetry::metrics as m;
@@ -52,7 +53,7 @@ pub(super) async fn metrics(state: web::Data<AdminState>) -> HttpResponse {
     let writable = state.health.trouble().await.is_none();
     let read = tokio::time::timeout(STATUS_MAX, state.overview()).await;
     match &read {
-        Ok(Ok(overview)) => mirror(overview),
+        Ok(Ok(overview)) => mirror(overview, state.source_names()),
         Ok(Err(error)) => error.log(),
         Err(_) => tracing::warn!("the store's figures took too long"),
     }
@@ -64,7 +65,7 @@ pub(super) async fn metrics(state: web::Data<AdminState>) -> HttpResponse {
 }
 
 /// Sets the gauges that mirror the store.
-fn mirror(overview: &Overview) {
+fn mirror<'s>(overview: &Overview, sources: impl Iterator<Item = &'s SourceName>) {
     let Overview { stats, figures, problems } = overview;
     for state in LaneState::ALL.into_iter().filter(|state| *state != LaneState::Idle) {
         let n = stats.lanes.get(state.as_str()).copied().unwrap_or(0);
@@ -81,7 +82,7 @@ fn mirror(overview: &Overview) {
     }
     let age_ms = figures.oldest_due_at.map_or(0, |at| figures.now.ms_since(at));
     metrics::gauge!(m::OLDEST_DUE_JOB_AGE_SECONDS).set(as_f64(age_ms) / 1000.0);
-    for scope in SCOPES {
+    for scope in SCOPES.into_iter().chain(sources.cloned().map(HoldScope::Fetch)) {
         let held = figures.holds.get(&scope).is_some();
         metrics::gauge!(m::HOLD, m::SCOPE => scope.to_string()).set(f64::from(u8::from(held)));
     }

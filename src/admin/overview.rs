@@ -60,6 +60,7 @@ impl AdminState {
             imports: self.import_figures().await?,
             marked: self.marked().await?,
             alerts: self.alert_figures(now).await?,
+            certificates: self.certificates.figures().await,
         };
         let problems = problems(&figures, &seen);
         Ok(Overview { stats, figures, problems })

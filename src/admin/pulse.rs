@@ -23,7 +23,7 @@ impl AdminState {
             others_ahead_ms: 0,
         };
         if let Err(error) = self.count(&told.counts).await {
-            self.activity.put_back(&told.counts);
+            self.activity.add(&told.counts);
             error.log();
             return;
         }

@@ -19,6 +19,7 @@ use crate::store::{Stats, Store};
 use crate::telemetry::activity::ActivityLog;
 use crate::telemetry::metrics::Metrics;
 
+use super::certificates::Certificates;
 use super::error::AdminError;
 use super::letters::Remap;
 use super::readiness::StoreHealth;
@@ -52,6 +53,8 @@ pub struct AdminState {
     pub guard: GuardOptions,
     /// What the store holds at the most.
     pub bounds: BoundFigures,
+    /// How long certificates last.
+    pub certificates: Certificates,
     /// The configuration in force, for people: key and value, secrets masked.
     pub settings: Arc<Vec<(String, String)>>,
     /// What needs attention, as it was last judged: for whoever tells others of it.

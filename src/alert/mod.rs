@@ -62,6 +62,8 @@ pub struct AlertOptions {
     pub console: String,
     /// This process's own id.
     pub process: String,
+    /// Whether it works, too.
+    pub works: bool,
 }
 
 /// What needs attention, as it was last judged; none before the first time.
@@ -123,7 +125,7 @@ impl Alerting {
     /// Lets another process tell at once; for one that stops.
     pub async fn leave(&self) {
         let give_back = documents::change(self.store.as_ref(), DOCUMENT, |alerts: &mut Alerts| {
-            alerts.give_back(&self.options.process).then_some(())
+            alerts.give_back(self.clock.now(), &self.options.process).then_some(())
         });
         if !matches!(tokio::time::timeout(LAST_MAX, give_back).await, Ok(Ok(_))) {
             debug!("the turn at alerts was not given back: another process takes it a little later");
@@ -135,7 +137,7 @@ impl Alerting {
         let now = self.clock.now();
         let receivers: Vec<At<'_>> = self.options.receivers.iter().filter_map(At::of).collect();
         let due = documents::change(self.store.as_ref(), DOCUMENT, |alerts: &mut Alerts| {
-            if !alerts.take_turn(now, &self.options.process) {
+            if !alerts.take_turn(now, &self.options.process, self.options.works) {
                 return None;
             }
             alerts.receivers.retain(|key, _| receivers.iter().any(|at| at.key == *key));

@@ -190,6 +190,7 @@ impl Bridge {
             roster: options::roster(&config, store.clone(), client.clone(), &clock),
             guard: options::guard(&config),
             bounds: options::bound_figures(&config),
+            certificates: options::certificates(&config),
             settings: Arc::new(options::settings(&config)),
             judged: watch::Sender::new(None),
             activity: activity.clone(),
@@ -200,9 +201,14 @@ impl Bridge {
             metrics,
         };
         let admin = Admin::bind(&options::admin(&config), admin_state.clone())?;
-        let alerts = options::alerts(&config, admin.address(), &admin_state.process);
+        let alerts = options::alerts(&config, admin.address(), &admin_state);
         let alerting = alerts.map(|alerts| Alerting::new(store.clone(), clock.clone(), alerts)).transpose()?;
-        let services = Services { store: store.clone(), clock: clock.clone(), lifecycle: life.clone() };
+        let services = Services {
+            store: store.clone(),
+            clock: clock.clone(),
+            lifecycle: life.clone(),
+            activity: activity.clone(),
+        };
         let sources = || config.sources.iter().map(options::source).collect();
         let intake = process_role.takes_in().then(|| Intake::bind(options::intake(&config), sources(), services));
         let worker = match client {

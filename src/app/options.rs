@@ -13,7 +13,9 @@ use url::Url;
 
 use super::StartError;
 use crate::admin::AdminOptions;
+use crate::admin::certificates::{CertificateFile, Certificates};
 use crate::admin::letters::{Remap, Remapped, StillUnmapped};
+use crate::admin::service::AdminState;
 use crate::admin::tokens::{Token, TokenRole, Tokens};
 use crate::alert::{AlertOptions, ReceiverOptions};
 use crate::clock::Clock;
@@ -259,8 +261,23 @@ pub(super) fn tokens(config: &Config, admin: &LiveSecret) -> Tokens {
     Tokens::new(std::iter::once(admin).chain(named).collect())
 }
 
+/// The certificates that the configuration names.
+pub(super) fn certificates(config: &Config) -> Certificates {
+    let redis = &config.store.redis;
+    let files = [
+        ("store.cert_file", redis.client_files.as_ref().map(|(certificate, _)| certificate), false),
+        ("store.ca_file", redis.ca_file.as_ref(), true),
+        ("postman.ca_file", config.postman.ca_file.as_ref(), true),
+    ];
+    let named = files.into_iter().filter_map(|(key, path, is_list)| {
+        let path = path?.clone();
+        Some(CertificateFile { key, path, is_list })
+    });
+    Certificates::new(named.collect())
+}
+
 /// Who is told of what needs attention; none where nobody is to be. `address` is the admin listener's.
-pub(super) fn alerts(config: &Config, address: SocketAddr, process: &str) -> Option<AlertOptions> {
+pub(super) fn alerts(config: &Config, address: SocketAddr, admin: &AdminState) -> Option<AlertOptions> {
     let receivers: Vec<_> = config
         .alerts
         .iter()
@@ -273,7 +290,12 @@ pub(super) fn alerts(config: &Config, address: SocketAddr, process: &str) -> Opt
         })
         .collect();
     let console = config.server.admin_url.clone().unwrap_or_else(|| format!("http://{address}"));
-    (!receivers.is_empty()).then(|| AlertOptions { receivers, console, process: process.to_owned() })
+    (!receivers.is_empty()).then(|| AlertOptions {
+        receivers,
+        console,
+        process: admin.process.clone(),
+        works: admin.role.works(),
+    })
 }
 
 pub(super) fn intake(config: &Config) -> IntakeOptions {

@@ -13,6 +13,7 @@ pub mod delivery;
 pub mod fetch;
 pub mod guard;
 pub mod hold;
+pub mod hourly;
 pub mod json;
 pub mod limiter;
 pub mod mapping;

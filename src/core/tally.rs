@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::activity::{Counts, Happening};
+use super::hourly::Hourly;
 use super::mapping::Mapping;
 use super::time::UnixMs;
 
@@ -94,6 +96,8 @@ pub struct SourceTally {
     pub whole_at: UnixMs,
     /// A verification token was offered that no file is configured for.
     pub token_offered: Seen,
+    /// Genuine deliveries by hour, and how many of them had come before.
+    pub hours: Hourly,
 }
 
 /// What became of a genuine delivery.
@@ -122,6 +126,20 @@ impl SourceTally {
             Fate::Handshake => &mut self.handshakes,
         };
         seen.note(now);
+        self.hours.note(now, fate == Fate::Duplicate);
+    }
+
+    /// How many deliveries came to what so far. What is refused begins anew with each run of it.
+    #[must_use]
+    pub fn totals(&self) -> Counts {
+        let refused = self.refused.values().chain(self.full.values()).map(|seen| seen.count).sum();
+        Counts::from([
+            (Happening::Accepted, self.accepted.count),
+            (Happening::Duplicate, self.duplicates.count),
+            (Happening::Ignored, self.ignored.count),
+            (Happening::Unmapped, self.unmapped.count),
+            (Happening::Refused, refused),
+        ])
     }
 
     /// A delivery was refused.
@@ -178,6 +196,7 @@ impl SourceTally {
         self.unmapped.add(other.unmapped);
         self.handshakes.add(other.handshakes);
         self.token_offered.add(other.token_offered);
+        self.hours.add(&other.hours);
         self.whole_at = self.whole_at.max(other.whole_at);
         for (mine, theirs) in [
             (&mut self.refused, &other.refused),

@@ -20,6 +20,7 @@ use crate::core::signature::SchemeProblem;
 use crate::lifecycle::Lifecycle;
 use crate::peer::TrustedProxies;
 use crate::store::Store;
+use crate::telemetry::activity::ActivityLog;
 
 mod answer;
 mod body;
@@ -91,6 +92,8 @@ impl Default for IntakeOptions {
 /// What the intake works with.
 #[derive(Clone)]
 pub struct Services {
+    /// What this process did lately.
+    pub activity: ActivityLog,
     /// Where accepted events go.
     pub store: Arc<dyn Store>,
     /// What time it is.

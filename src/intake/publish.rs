@@ -1,11 +1,13 @@
 //! Puts what became of each source's deliveries where all processes see it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tracing::debug;
 
 use super::Shared;
 use crate::clock;
+use crate::core::activity::Counts;
 use crate::core::tally::{DOCUMENT, Ledger, WRITE_EVERY_MS};
 use crate::store::StoreError;
 
@@ -23,8 +25,10 @@ pub(super) fn process_name() -> String {
 pub(super) async fn keep_publishing(shared: std::sync::Arc<Shared>) {
     let mut every = tokio::time::interval(Duration::from_millis(WRITE_EVERY_MS));
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut counted = BTreeMap::new();
     loop {
         every.tick().await;
+        happened(&shared, &mut counted);
         told(publish_all(&shared).await);
     }
 }
@@ -33,6 +37,20 @@ pub(super) async fn keep_publishing(shared: std::sync::Arc<Shared>) {
 pub(super) async fn last(shared: &Shared) {
     if let Ok(written) = tokio::time::timeout(LAST_MAX, publish_all(shared)).await {
         told(written);
+    }
+}
+
+/// Adds the deliveries that came since the last time to what happens, minute by minute.
+fn happened(shared: &Shared, counted: &mut BTreeMap<String, Counts>) {
+    for (source, tally) in shared.sources.seen() {
+        let totals = tally.totals();
+        let before = counted.insert(source, totals.clone()).unwrap_or_default();
+        let fresh = totals.into_iter().map(|(what, n)| {
+            let known = before.get(&what).copied().unwrap_or(0);
+            // Fewer than before: it began anew.
+            (what, n.checked_sub(known).unwrap_or(n))
+        });
+        shared.services.activity.add(&fresh.filter(|(_, n)| *n > 0).collect());
     }
 }
 

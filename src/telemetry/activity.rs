@@ -63,8 +63,8 @@ impl ActivityLog {
         }
     }
 
-    /// Puts back what could not be told.
-    pub fn put_back(&self, counts: &Counts) {
+    /// Adds what happened elsewhere, or could not be told.
+    pub fn add(&self, counts: &Counts) {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for (happening, n) in counts {
             *inner.counts.entry(*happening).or_default() += n;
@@ -112,7 +112,7 @@ mod tests {
         assert_eq!(told.counts, Counts::from([(Happening::Served, 1), (Happening::Unanswered, 1)]));
         assert_eq!((told.calling_since, told.answered_at), (None, Some(UnixMs(20))));
         assert!(log.take().counts.is_empty());
-        log.put_back(&told.counts);
+        log.add(&told.counts);
         assert_eq!(log.take().counts, told.counts);
     }
 }

@@ -53,6 +53,10 @@ pub const STORE_CALL_DURATION_SECONDS: &str = "scim_bridge_store_call_duration_s
 pub const SCIM_REQUESTS_TOTAL: &str = "scim_bridge_scim_requests_total";
 /// How long a SCIM call took, by `operation`.
 pub const SCIM_REQUEST_DURATION_SECONDS: &str = "scim_bridge_scim_request_duration_seconds";
+/// Reads at HR systems' APIs, by `source` and `status`.
+pub const HR_REQUESTS_TOTAL: &str = "scim_bridge_hr_requests_total";
+/// How long a read at an HR system's API took, by `source`.
+pub const HR_REQUEST_DURATION_SECONDS: &str = "scim_bridge_hr_request_duration_seconds";
 /// Attempts, by `outcome`.
 pub const ATTEMPTS_TOTAL: &str = "scim_bridge_attempts_total";
 /// Jobs that have ended.
@@ -82,7 +86,7 @@ pub const REASON: &str = "reason";
 pub const ROLE: &str = "role";
 /// Label: `LaneState::as_str`.
 pub const STATE: &str = "state";
-/// Label: `HoldScope::as_str`.
+/// Label: a `HoldScope` as it is written.
 pub const SCOPE: &str = "scope";
 /// Label: `Operation::as_str`.
 pub const OPERATION: &str = "operation";
@@ -229,7 +233,7 @@ pub struct Family {
 const INTAKE_BUCKETS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 /// A script takes well under a millisecond; the client gives up after some seconds.
 const STORE_BUCKETS: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
-/// Postman answers within some hundred milliseconds; the client gives up after 20 s.
+/// Postman answers within some hundred milliseconds, HR systems within seconds; the clients give up after 20 s.
 const CALL_BUCKETS: &[f64] = &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0];
 /// From at once, over a backlog of minutes, to a hold of days.
 const TO_POSTMAN_BUCKETS: &[f64] =
@@ -283,6 +287,13 @@ pub const FAMILIES: &[Family] = &[
     ),
     family(SCIM_REQUESTS_TOTAL, Type::Counter, &[OPERATION, STATUS], "SCIM calls made to Postman."),
     family(SCIM_REQUEST_DURATION_SECONDS, Type::Histogram(CALL_BUCKETS), &[OPERATION], "How long a SCIM call took."),
+    family(HR_REQUESTS_TOTAL, Type::Counter, &[SOURCE, STATUS], "Reads made at HR systems' APIs."),
+    family(
+        HR_REQUEST_DURATION_SECONDS,
+        Type::Histogram(CALL_BUCKETS),
+        &[SOURCE],
+        "How long a read at an HR system's API took.",
+    ),
     family(ATTEMPTS_TOTAL, Type::Counter, &[OUTCOME], "Attempts at bringing a person in line, by how they ended."),
     family(JOBS_ENDED_TOTAL, Type::Counter, &[], "Jobs that ended."),
     family(JOB_OUTCOMES_TOTAL, Type::Counter, &[EVENT, OUTCOME], "Jobs that ended in line, by event and outcome."),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
+use scim_bridge::admin::certificates::Certificates;
 use scim_bridge::admin::letters::{Remap, Remapped, StillUnmapped};
 use scim_bridge::admin::readiness::StoreHealth;
 use scim_bridge::admin::service::AdminState;
@@ -80,6 +81,7 @@ impl Stage {
             pauses: ProbePauses { first_ms: 30_000, max_ms: 300_000 },
             guard: GUARD,
             bounds: BoundFigures { entries_max: 1_000, dead_letters_max: 1_000, dead_bytes_max: 1 << 20 },
+            certificates: Certificates::default(),
             settings: Arc::default(),
             judged: tokio::sync::watch::Sender::new(None),
             activity: ActivityLog::default(),

@@ -63,7 +63,7 @@ def test_queries_name_only_metrics_and_labels_that_there_are():
 
 
 def test_what_every_process_tells_alike_is_never_summed():
-    shared = {"scim_bridge_jobs", "scim_bridge_oldest_due_job_age_seconds", "scim_bridge_dead_letters", "scim_bridge_hold"}
+    shared = {"scim_bridge_jobs", "scim_bridge_oldest_due_job_age_seconds", "scim_bridge_dead_letters", "scim_bridge_hold", "scim_bridge_problems", "scim_bridge_processes"}
     for where, query in queries():
         for name in shared:
             if re.search(rf"\b{name}\b", query) and where != "keda":
@@ -104,12 +104,12 @@ def slug(heading):
 
 
 def test_every_alert_has_a_runbook_that_is_there():
-    page = (ROOT / "docs/failures.md").read_text()
-    anchors = {slug(line.lstrip("#")) for line in page.splitlines() if line.startswith("#")}
     for rule in rules():
         base, anchor = rule["annotations"]["runbook_url"].split("#")
-        assert base == "https://github.com/scim-bridge/scim-bridge/blob/main/docs/failures.md"
-        assert anchor in anchors, rule["alert"]
+        url, name = base.rsplit("/", 1)
+        assert url == "https://github.com/scim-bridge/scim-bridge/blob/main/docs" and name in ("failures.md", "runbook.md")
+        page = (ROOT / "docs" / name).read_text()
+        assert anchor in {slug(line.lstrip("#")) for line in page.splitlines() if line.startswith("#")}, rule["alert"]
         assert rule["annotations"]["summary"] and rule["annotations"]["description"]
         assert rule["labels"]["severity"] in ("warning", "critical")
     assert rules({"prometheusRule": {"runbookBaseUrl": "https://wiki/x/"}})[0]["annotations"]["runbook_url"].startswith("https://wiki/x/failures.md#")
@@ -194,7 +194,7 @@ def test_the_bridge_serves_what_the_queries_read(told):
     named = {name.removesuffix("_bucket") for _, query in queries() for name in METRIC.findall(query)}
     # Only on Redis, or only after a misfortune: held to the list of families above.
     later = {name for name in named if name.startswith("scim_bridge_store_") and name != "scim_bridge_store_up"}
-    later |= {"scim_bridge_rate_limit_wait_seconds_total", "scim_bridge_admin_guesses_total", "scim_bridge_inbox_entries"}
+    later |= {"scim_bridge_rate_limit_wait_seconds_total", "scim_bridge_admin_guesses_total", "scim_bridge_inbox_entries", "scim_bridge_alerts_total", "scim_bridge_hr_requests_total", "scim_bridge_hr_request_duration_seconds"}
     assert named - later <= served
     for line in ('scim_bridge_jobs{state="waiting"} 0', 'scim_bridge_hold{scope="all"} 0', "scim_bridge_store_up 1"):
         assert line in told

@@ -56,6 +56,8 @@ REFUSED = [
     (DEFAULTS, {"config": {"store": {"password": "tell-me"}}}, "config.store.password: a secret must not stand in a ConfigMap"),
     (DEFAULTS, {"config": {"store": {"sentinel_password": "tell-me"}}}, "config.store.sentinel_password: a secret must not stand in a ConfigMap"),
     (None, BARE | {"config": {"source": [{"name": "hr", "secrets": ["tell-me"]}]}}, "config.source[0].secrets[0]: a secret must not stand in a ConfigMap"),
+    (None, BARE | {"config": {"alert": [{"url": "https://hooks.slack.com/a", "format": "slack"}]}}, "config.alert[0].url: a secret must not stand in a ConfigMap"),
+    (None, BARE | {"config": {"alert": [{"url": "https://a.example.com", "secret": "whsec_tell-me"}]}}, "config.alert[0].secret: a secret must not stand in a ConfigMap"),
     (None, BARE | {"config": {"source": [{"name": "hr", "secrets": "tell-me"}]}}, "config.source[0].secrets[0]: a secret must not stand in a ConfigMap"),
     (DEFAULTS, {"redis": {"host": ""}, "config": {"store": {"url": "redis://u:tell-me@h"}}}, "config.store.url: has a login in it"),
     (DEFAULTS, {"config": {"server": {"listen": "127.0.0.1:8080"}}}, "config.server.listen: 127.0.0.1:8080 is not reached from outside the pod"),

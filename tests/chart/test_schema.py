@@ -171,8 +171,9 @@ def test_the_configuration_s_keys_are_those_of_the_reference_file():
     config = SCHEMA["properties"]["config"]["properties"]
     known = reference()
     assert config.keys() == known.keys()
-    for section in known.keys() - {"source"}:
+    for section in known.keys() - {"source", "alert"}:
         assert config[section]["properties"].keys() == known[section].keys(), section
+    assert config["alert"]["items"]["properties"].keys() == known["alert"][0].keys()
     [source] = known["source"]
     mapping = source.pop("mapping")
     schema = config["source"]["items"]["properties"]

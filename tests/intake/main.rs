@@ -27,6 +27,7 @@ use scim_bridge::lifecycle::Lifecycle;
 use scim_bridge::secret::LiveSecret;
 use scim_bridge::store::embedded::Embedded;
 use scim_bridge::store::{Bounds, Store, StoreOptions};
+use scim_bridge::telemetry::activity::ActivityLog;
 use scim_bridge::telemetry::metrics::Metrics;
 use secrecy::SecretString;
 use tempfile::TempDir;
@@ -48,6 +49,7 @@ struct Bridge {
     store: Arc<Embedded>,
     clock: Clock,
     lifecycle: Lifecycle,
+    activity: ActivityLog,
     metrics: Metrics,
     runtime: tokio::runtime::Runtime,
     stop: CancellationToken,
@@ -112,7 +114,7 @@ impl Bridge {
             },
         };
         let store = Arc::new(Embedded::open(folder.path(), options).unwrap());
-        let (clock, lifecycle) = (Clock::manual(NOW), Lifecycle::new());
+        let (clock, lifecycle, activity) = (Clock::manual(NOW), Lifecycle::new(), ActivityLog::default());
         let secret = LiveSecret::new(SecretString::from(secret));
         let intake = Intake::bind(
             IntakeOptions {
@@ -134,7 +136,12 @@ impl Bridge {
                 remember_ms: 7 * 24 * 3_600_000,
                 content_types: vec!["application/json".to_owned()],
             }],
-            Services { store: store.clone(), clock: clock.clone(), lifecycle: lifecycle.clone() },
+            Services {
+                activity: activity.clone(),
+                store: store.clone(),
+                clock: clock.clone(),
+                lifecycle: lifecycle.clone(),
+            },
         )
         .unwrap();
         let (address, stop) = (intake.address(), CancellationToken::new());
@@ -149,6 +156,7 @@ impl Bridge {
             store,
             clock,
             lifecycle,
+            activity,
             metrics,
             runtime,
             stop,

@@ -1,8 +1,9 @@
 //! What the intake tells of each source to all processes.
 
+use scim_bridge::core::activity::{Counts, Happening};
 use scim_bridge::core::tally::{SourceTally, TroubleKind};
 
-use super::{Bridge, NOW, hire};
+use super::{Bridge, NOW, eventually, hire};
 
 fn troubles(seen: &SourceTally) -> Vec<(TroubleKind, String, u64)> {
     seen.troubles(NOW).into_iter().map(|trouble| (trouble.kind, trouble.what, trouble.seen.count)).collect()
@@ -52,4 +53,23 @@ fn a_process_that_ends_in_good_order_leaves_what_it_saw_behind() {
     bridge.stop.cancel();
     bridge.thread.take().unwrap().join().unwrap();
     assert_eq!(bridge.seen(|seen| seen.ignored.count == 1).unnamed_types.len(), 1);
+}
+
+#[test]
+fn every_delivery_is_counted_once_in_what_happens_minute_by_minute() {
+    let bridge = Bridge::start();
+    let body = hire("E-1", "ada@example.com");
+    bridge.post("msg_1", &body);
+    bridge.post("msg_1", &body);
+    bridge.post("msg_2", r#"{"type":"payroll.run"}"#);
+    assert_eq!(bridge.request("POST", &bridge.path(), &[], b"{}").status, 401);
+    let mut counts = Counts::new();
+    let expected = [Happening::Accepted, Happening::Duplicate, Happening::Ignored, Happening::Refused];
+    eventually("all are counted", || {
+        for (what, n) in bridge.activity.take().counts {
+            *counts.entry(what).or_default() += n;
+        }
+        counts.len() == expected.len()
+    });
+    assert_eq!(counts, Counts::from(expected.map(|what| (what, 1))));
 }

@@ -55,6 +55,9 @@ pub struct Turn {
     pub by: String,
     /// Others may take it then.
     pub until: UnixMs,
+    /// Whether it works, too: who only takes webhooks in often has no way out.
+    #[serde(default)]
+    pub works: bool,
 }
 
 /// What one receiver knows, and what is on its way there.
@@ -182,23 +185,25 @@ pub enum Undelivered {
 }
 
 impl Alerts {
-    /// Takes the turn, or keeps it. Whether it is this process's now.
-    pub fn take_turn(&mut self, now: UnixMs, by: &str) -> bool {
-        let is_free = self
-            .turn
-            .as_ref()
-            .is_none_or(|turn| turn.by == by || turn.until <= now || turn.until.ms_since(now) > TURN_MS_MAX);
+    /// Takes the turn, or keeps it. Whether it is this process's now. One that works comes before one that
+    /// does not, which waits for a turn's length longer.
+    pub fn take_turn(&mut self, now: UnixMs, by: &str, works: bool) -> bool {
+        let is_free = self.turn.as_ref().is_none_or(|turn| {
+            let free_at = if works { turn.until } else { turn.until.plus_ms(TURN_MS) };
+            turn.by == by || free_at <= now || turn.until.ms_since(now) > TURN_MS_MAX || (works && !turn.works)
+        });
         if is_free {
-            self.turn = Some(Turn { by: by.to_owned(), until: now.plus_ms(TURN_MS) });
+            self.turn = Some(Turn { by: by.to_owned(), until: now.plus_ms(TURN_MS), works });
         }
         is_free
     }
 
     /// Gives the turn back. Whether it was this process's.
-    pub fn give_back(&mut self, by: &str) -> bool {
-        let was_ours = self.turn.as_ref().is_some_and(|turn| turn.by == by);
-        if was_ours {
-            self.turn = None;
+    pub fn give_back(&mut self, now: UnixMs, by: &str) -> bool {
+        let ours = self.turn.as_mut().filter(|turn| turn.by == by);
+        let was_ours = ours.is_some();
+        if let Some(turn) = ours {
+            turn.until = now;
         }
         was_ours
     }
@@ -412,21 +417,30 @@ mod tests {
     #[test]
     fn one_process_has_the_turn_until_it_falls_silent_or_gives_it_back() {
         let mut alerts = Alerts::default();
-        assert!(alerts.take_turn(UnixMs(0), "a") && alerts.take_turn(UnixMs(5_000), "a"));
-        assert!(!alerts.take_turn(UnixMs(19_999), "b"));
+        assert!(alerts.take_turn(UnixMs(0), "a", true) && alerts.take_turn(UnixMs(5_000), "a", true));
+        assert!(!alerts.take_turn(UnixMs(19_999), "b", true));
         assert!(alerts.is_kept(UnixMs(19_999)));
-        assert!(alerts.take_turn(UnixMs(20_000), "b"));
-        assert!(!alerts.give_back("a"));
-        assert!(alerts.give_back("b") && alerts.take_turn(UnixMs(20_001), "a"));
+        assert!(alerts.take_turn(UnixMs(20_000), "b", true));
+        assert!(!alerts.give_back(UnixMs(20_000), "a"));
+        assert!(alerts.give_back(UnixMs(20_001), "b") && alerts.take_turn(UnixMs(20_001), "a", true));
         assert!(!alerts.is_kept(UnixMs(90_000)));
         // Of a clock that was set back by a day, the turn is nobody's.
-        assert!(alerts.take_turn(UnixMs(20_001 - 86_400_000), "b"));
+        assert!(alerts.take_turn(UnixMs(20_001 - 86_400_000), "b", true));
+    }
+
+    #[test]
+    fn who_works_comes_before_who_only_takes_webhooks_in() {
+        let mut alerts = Alerts::default();
+        assert!(alerts.take_turn(UnixMs(0), "intake", false));
+        assert!(alerts.take_turn(UnixMs(1), "worker", true));
+        assert!(!alerts.take_turn(UnixMs(15_001), "intake", false), "another worker may come");
+        assert!(alerts.take_turn(UnixMs(30_001), "intake", false), "none came");
     }
 
     #[test]
     fn the_document_keeps_its_form() {
         let mut alerts = Alerts::default();
-        alerts.take_turn(UnixMs(0), "a");
+        alerts.take_turn(UnixMs(0), "a", true);
         let receiver = alerts.receivers.entry("r".to_owned()).or_default();
         receiver.judge(UnixMs(0), &[problem("A", 1)], HOUR, "m1");
         receiver.failed(UnixMs(1), "m1", "answered 500", None);

@@ -32,6 +32,9 @@ codes! {
     SourceDropped = "SOURCE-DROPPED",
         "A field is there and cannot be used, so its records are used without it.",
         "Run `scim-bridge explain` on a payload; correct the field in the HR system, or how `[source.mapping]` reads it.";
+    SourceDuplicates = "SOURCE-DUPLICATES",
+        "Far more deliveries than usual had come before.",
+        "See in the HR system whether our answers arrive there in time: a proxy that cuts them off makes it send again. Nothing is applied twice.";
     SourceToken = "SOURCE-TOKEN",
         "The HR system offers a verification token, and no file is configured to keep it.",
         "Set `[source.signature] handshake` to keep the token in a file, and switch the webhook on again in the HR system.";
@@ -59,6 +62,9 @@ codes! {
     ProcessVersions = "PROCESS-VERSIONS",
         "Processes of different versions have been running side by side for long.",
         "Finish the upgrade, or go back.";
+    CertificateExpires = "CERTIFICATE-EXPIRES",
+        "A certificate that the configuration names ends soon, or has ended.",
+        "Have it renewed, and put the new one into the file; a process that reads it only at its start needs a restart.";
     AlertFailing = "ALERT-FAILING",
         "Alerts do not reach their receiver.",
         "See the reason; correct `[[alert]] url` or `secret`, or mend the receiver. What it missed is told when it is back.";

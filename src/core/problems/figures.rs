@@ -50,6 +50,8 @@ pub struct Figures {
     pub marked: Vec<MarkFigure>,
     /// Receivers of alerts that are not reached.
     pub alerts: Vec<AlertFigure>,
+    /// The certificates that the configuration names.
+    pub certificates: Vec<CertificateFigure>,
 }
 
 /// What the last import of a source refused.
@@ -76,6 +78,15 @@ pub struct AlertFigure {
     pub tries: u32,
     /// What came of the last try.
     pub reason: String,
+}
+
+/// A certificate of ours, or the authorities that we trust.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CertificateFigure {
+    /// The key of the configuration that names its file.
+    pub key: &'static str,
+    /// When it ends; of several that would do, the last.
+    pub until: UnixMs,
 }
 
 /// Dead letters of one code.

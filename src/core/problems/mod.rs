@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 use super::time::UnixMs;
 
 pub use self::code::ProblemCode;
-pub use self::figures::{AlertFigure, BoundFigures, DeadFigure, Figures, ImportFigure, MarkFigure, SourceFigures};
+pub use self::figures::{
+    AlertFigure, BoundFigures, CertificateFigure, DeadFigure, Figures, ImportFigure, MarkFigure, SourceFigures,
+};
 
 pub mod code;
 pub mod figures;
@@ -20,6 +22,9 @@ mod people;
 mod source;
 mod upkeep;
 mod work;
+
+/// How long before its end a secret or a certificate is told.
+const EXPIRES_MS: u64 = 14 * 86_400_000;
 
 /// One thing that needs attention.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,6 +105,7 @@ pub fn problems(figures: &Figures, seen: &Seen) -> Vec<Problem> {
     found.extend(work::target(figures));
     found.extend(work::stuck(figures));
     found.extend(source::troubles(figures));
+    found.extend(source::again(figures));
     found.extend(work::bounds(figures));
     found.extend(people::dead(figures));
     found.extend(people::marked(figures));
@@ -108,6 +114,7 @@ pub fn problems(figures: &Figures, seen: &Seen) -> Vec<Problem> {
     found.extend(source::quiet(figures));
     found.extend(work::processes(figures));
     found.extend(upkeep::alerts(figures));
+    found.extend(upkeep::certificates(figures));
     found.into_iter().map(|found| dated(found, figures.now, seen)).collect()
 }
 

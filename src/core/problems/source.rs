@@ -1,14 +1,12 @@
 //! Whether the HR systems get through: what is refused, ignored, left out, and who has fallen silent.
 
-use super::{Figures, Found, ProblemCode, SourceFigures, counted, span};
+use super::{EXPIRES_MS, Figures, Found, ProblemCode, SourceFigures, counted, span};
 use crate::core::tally::{SourceTrouble, TroubleKind};
 
 /// A source that delivered at least so much…
 const REGULAR_MIN: u64 = 50;
 /// …and nothing for so long, is told: above a week of holidays at a small company.
 const QUIET_MS: u64 = 10 * 86_400_000;
-/// How long before its end a secret is told.
-const EXPIRES_MS: u64 = 14 * 86_400_000;
 
 fn page(source: &SourceFigures) -> String {
     format!("/deliveries#{}", source.name)
@@ -61,6 +59,18 @@ fn code_of(reason: &str) -> ProblemCode {
         | "no_usable_secret" => ProblemCode::SourceSignature,
         _ => ProblemCode::SourceRefused,
     }
+}
+
+/// Sources that send again what they have sent.
+pub(super) fn again(figures: &Figures) -> Vec<Found> {
+    let of_source = |source: &SourceFigures| {
+        let lately = source.tally.hours.unusual(figures.now)?;
+        let code = ProblemCode::SourceDuplicates;
+        let all = counted(lately.all, "delivery", "deliveries");
+        let what = format!("Source `{}`: {} of the last {all} had come before.", source.name, lately.again);
+        Some(Found::new(code, what, code.advice(), lately.again).about(&source.name).at(page(source)))
+    };
+    figures.sources.iter().filter_map(of_source).collect()
 }
 
 /// Sources that have fallen silent, or will.
@@ -136,6 +146,20 @@ mod tests {
         ] {
             assert!(texts.iter().any(|text| text.starts_with(code) && text.contains(word)), "{texts:?}");
         }
+    }
+
+    #[test]
+    fn a_source_that_sends_everything_again_is_told_and_what_is_usual_is_not() {
+        let told = |again: u64| {
+            told(|source| {
+                (0..10).for_each(|_| source.tally.genuine(NOW, Fate::Accepted));
+                (0..again).for_each(|_| source.tally.genuine(NOW, Fate::Duplicate));
+            })
+        };
+        assert_eq!(told(10), []);
+        let told = &told(30)[0];
+        assert_eq!((told.key().as_str(), told.count), ("SOURCE-DUPLICATES hr", 30));
+        assert!(told.what.contains("30 of the last 40 deliveries"), "{told:?}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What the bridge itself needs from its operator.
 
-use super::{AlertFigure, Figures, Found, ProblemCode};
+use super::{AlertFigure, CertificateFigure, EXPIRES_MS, Figures, Found, ProblemCode};
 
 /// One try that failed may be a restart on the other side.
 const TRIES_MIN: u32 = 2;
@@ -16,11 +16,39 @@ fn alert(AlertFigure { host, since, tries, reason }: &AlertFigure) -> Found {
     Found::new(code, what, code.advice(), u64::from(*tries)).about(host).since(Some(*since)).at("/settings")
 }
 
+/// Certificates that end soon, or have ended.
+pub(super) fn certificates(figures: &Figures) -> Vec<Found> {
+    let ending = figures.certificates.iter().filter(|certificate| certificate.until.ms_since(figures.now) < EXPIRES_MS);
+    ending.map(certificate).collect()
+}
+
+fn certificate(CertificateFigure { key, until }: &CertificateFigure) -> Found {
+    let code = ProblemCode::CertificateExpires;
+    let what = format!("{} That of `{key}` ends at {until}.", code.title());
+    let since = until.minus_ms(EXPIRES_MS);
+    Found::new(code, what, code.advice(), 1).about(key).since(Some(since)).at("/settings")
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::{Seen, problems};
     use super::*;
     use crate::core::time::UnixMs;
+
+    #[test]
+    fn a_certificate_that_ends_soon_is_told_two_weeks_ahead_and_afterwards() {
+        let now = UnixMs(1_800_000_000_000);
+        let told = |until| {
+            let certificates = vec![CertificateFigure { key: "store.cert_file", until }];
+            problems(&Figures { now, up_since: now, certificates, ..Figures::default() }, &Seen::default())
+        };
+        assert_eq!(told(now.plus_ms(EXPIRES_MS)), []);
+        for until in [now.plus_ms(EXPIRES_MS - 1), now.minus_ms(5)] {
+            let told = &told(until)[0];
+            assert_eq!(told.key(), "CERTIFICATE-EXPIRES store.cert_file");
+            assert_eq!(told.since, until.minus_ms(EXPIRES_MS));
+        }
+    }
 
     #[test]
     fn a_receiver_that_is_not_reached_again_is_told_with_the_reason() {

@@ -9,7 +9,7 @@ mod login;
 mod served;
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -24,7 +24,7 @@ use crate::clock;
 use crate::core::code::Code;
 use crate::core::fetch::pace::Pace;
 use crate::core::fetch::verdict::{Circumstances, OwedRead, ReadRetry, ReadVerdict, judge};
-use crate::core::fetch::{Asked, NextRead, ReadEnd, ReadState};
+use crate::core::fetch::{Asked, HrReply, NextRead, NoReply, ReadEnd, ReadState};
 use crate::core::hold::HoldScope;
 use crate::core::mapping::Record;
 use crate::core::person::fold::fold_read;
@@ -34,6 +34,7 @@ use crate::core::person::{Document, EmploymentState, EventKind, Person, SourceNa
 use crate::core::time::UnixMs;
 use crate::hr::HrSystem;
 use crate::store::{Accepted, DeadRow, NewDelivery, NewEntry, NewUnmapped, StoreError, documents};
+use crate::telemetry::metrics as names;
 
 /// Reads at once, of one source and process: a slow HR system must not take all of a worker's slots.
 const AT_ONCE: usize = 4;
@@ -198,11 +199,13 @@ impl Worker {
                 NextRead::Send(request) => {
                     guard.secure().await?;
                     let access = token.as_ref().map(|token| token.token.as_str());
+                    let began = Instant::now();
                     let reply = tokio::select! {
                         reply = guard.during(system.ask(&request, access)) => reply,
                         () = self.stop_now.cancelled() => return Err(Interrupted::Stopping),
                     };
                     status = reply.status();
+                    count(&person.source, &reply, began.elapsed());
                     debug!(source = %person.source, status, "read at the HR system");
                     state.learn(api, &reply, self.clock.now());
                 }
@@ -359,6 +362,17 @@ impl ListedUpTo {
 fn has_left(document: &Document) -> bool {
     let newest = document.record.employment.newest().map(|word| word.state);
     newest == Some(EmploymentState::Left) || document.open.iter().any(|job| job.kind == EventKind::Leave)
+}
+
+fn count(source: &SourceName, reply: &HrReply, took: Duration) {
+    let status = match reply {
+        HrReply::Http { status, .. } => status.to_string(),
+        HrReply::Nothing(NoReply::Unreachable | NoReply::Unfit) => names::STATUS_UNREACHABLE.to_owned(),
+        HrReply::Nothing(NoReply::Lost) => names::STATUS_UNKNOWN.to_owned(),
+    };
+    let source = source.to_string();
+    metrics::histogram!(names::HR_REQUEST_DURATION_SECONDS, names::SOURCE => source.clone()).record(took);
+    metrics::counter!(names::HR_REQUESTS_TOTAL, names::SOURCE => source, names::STATUS => status).increment(1);
 }
 
 fn unmapped_row(source: &SourceName, person: Option<Person>, code: Code, detail: String, now: UnixMs) -> DeadRow {

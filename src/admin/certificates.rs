@@ -1,0 +1,118 @@
+//! How long the certificates last that the configuration names.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use x509_parser::pem::Pem;
+
+use crate::core::problems::CertificateFigure;
+use crate::core::time::UnixMs;
+
+/// How old what is known may be: a file that was replaced is soon seen.
+const KNOWN_MAX: Duration = Duration::from_secs(10);
+/// Larger files are no certificates.
+const FILE_BYTES_MAX: u64 = 4 << 20;
+
+/// A file with certificates, and the key of the configuration that names it.
+#[derive(Debug, Clone)]
+pub struct CertificateFile {
+    /// `store.cert_file`, …
+    pub key: &'static str,
+    /// Where it is.
+    pub path: PathBuf,
+    /// Whether it is a list of authorities, any of which will do; otherwise the first counts.
+    pub is_list: bool,
+}
+
+/// The files, and how long they last. Clones share what is known.
+#[derive(Debug, Clone, Default)]
+pub struct Certificates {
+    files: Arc<[CertificateFile]>,
+    known: Arc<Mutex<Option<Known>>>,
+}
+
+#[derive(Debug)]
+struct Known {
+    at: Instant,
+    figures: Vec<CertificateFigure>,
+}
+
+impl Certificates {
+    /// Those of these files.
+    #[must_use]
+    pub fn new(files: Vec<CertificateFile>) -> Self {
+        Self { files: files.into(), known: Arc::default() }
+    }
+
+    /// How long each lasts; what cannot be read is left out: whoever needs it says so.
+    pub async fn figures(&self) -> Vec<CertificateFigure> {
+        if self.files.is_empty() {
+            return Vec::new();
+        }
+        if let Some(known) = &*self.known.lock().unwrap_or_else(PoisonError::into_inner)
+            && known.at.elapsed() < KNOWN_MAX
+        {
+            return known.figures.clone();
+        }
+        let files = self.files.clone();
+        let read = tokio::task::spawn_blocking(move || files.iter().filter_map(CertificateFile::figure).collect());
+        let figures: Vec<CertificateFigure> = read.await.unwrap_or_default();
+        let known = Known { at: Instant::now(), figures: figures.clone() };
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
+        figures
+    }
+}
+
+impl CertificateFile {
+    fn figure(&self) -> Option<CertificateFigure> {
+        let is_small = std::fs::metadata(&self.path).is_ok_and(|about| about.len() <= FILE_BYTES_MAX);
+        let pem = is_small.then(|| std::fs::read(&self.path).ok()).flatten()?;
+        Some(CertificateFigure { key: self.key, until: until(&pem, self.is_list)? })
+    }
+}
+
+/// When the last of a list ends, or the first certificate.
+fn until(pem: &[u8], is_list: bool) -> Option<UnixMs> {
+    let ends = Pem::iter_from_buffer(pem)
+        .filter_map(Result::ok)
+        .filter_map(|pem| Some(UnixMs(pem.parse_x509().ok()?.validity().not_after.timestamp().saturating_mul(1_000))));
+    let ends: Vec<UnixMs> = ends.collect();
+    if is_list { ends.into_iter().max() } else { ends.first().copied() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn certificate(year: i32) -> String {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::new(vec!["bridge".to_owned()]).unwrap();
+        params.not_after = rcgen::date_time_ymd(year, 1, 1);
+        params.self_signed(&key).unwrap().pem()
+    }
+
+    fn year(pem: &str, is_list: bool) -> Option<String> {
+        until(pem.as_bytes(), is_list).map(|until| until.to_string()[..4].to_owned())
+    }
+
+    #[test]
+    fn of_a_chain_the_first_counts_and_of_authorities_the_last_to_end() {
+        let both = format!("{}{}", certificate(2027), certificate(2031));
+        assert_eq!(year(&both, false).as_deref(), Some("2027"));
+        assert_eq!(year(&both, true).as_deref(), Some("2031"));
+        assert_eq!(year("no certificate", true), None);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_cannot_be_read_says_nothing_and_one_that_can_says_until_when() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tls.crt");
+        std::fs::write(&path, certificate(2030)).unwrap();
+        let file = |path| CertificateFile { key: "store.cert_file", path, is_list: false };
+        let certificates = Certificates::new(vec![file(path), file(folder.path().join("none.crt"))]);
+        let figures = certificates.figures().await;
+        assert_eq!(figures.len(), 1);
+        assert_eq!((figures[0].key, &figures[0].until.to_string()[..4]), ("store.cert_file", "2030"));
+    }
+}
