@@ -9,6 +9,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::process::{Bridge, Home, KEY, PATIENCE, payload, post, sim};
+use crate::redis_server::RedisServer;
 
 /// What alerts are signed with.
 const ALERT_SECRET: &str = "whsec_YSBzZWNyZXQgdGhhdCB0aGUgcmVjZWl2ZXIga25vd3M=";
@@ -156,6 +157,41 @@ async fn what_needs_attention_is_told_signed_and_once_over_a_crash_and_a_receive
     assert!(metrics.contains("scim_bridge_alerts_total{outcome=\"delivered\"}"), "{metrics}");
     let log = bridge.log();
     assert!(log.contains("alert delivered") && !log.contains("/services/T0/B0"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn that_nobody_works_any_more_is_told_by_who_is_left_and_by_one_process_at_a_time() {
+    let (receiver, url) = Receiver::start(&[]);
+    let sim = sim();
+    let redis = RedisServer::start();
+    let more = format!(
+        "[server]\nadmin_token = \"a-token-that-nobody-guesses\"\n[store]\nurl = \"{}\"\n[[alert]]\nurl = \"{url}/a\"\nsecret = \"{ALERT_SECRET}\"\n",
+        redis.url()
+    );
+    let home = Home::new(&sim, &more);
+    let intake = home.serve_as("intake");
+    let workers = [home.serve_as("worker"), home.serve_as("worker")];
+    let broken = payload("employee.hired", "E-1", "Ada", "Lovelace").replace("@example.com", "#example.com");
+    post(&crate::process::http(), &intake.listen, "m-1", &broken).await.unwrap();
+    let has = |change: &str| {
+        let change = change.to_owned();
+        move |all: &[Received]| all.iter().any(|one| one.changes().contains(&change))
+    };
+    receiver.until(&intake, has("opened MAP-FIELD")).await;
+    // Of three processes, each of which sees the problem, one tells it, and tells it once.
+    tokio::time::sleep(std::time::Duration::from_secs(12)).await;
+    let told =
+        |all: &[Received], change: &str| all.iter().filter(|one| one.changes().contains(&change.to_owned())).count();
+    assert_eq!(told(&receiver.all(), "opened MAP-FIELD"), 1, "{:#?}", receiver.all());
+    for worker in workers {
+        worker.signal(Signal::KILL);
+        worker.ended();
+    }
+    let killed_at = Instant::now();
+    let all = receiver.until(&intake, has("opened WORK-NOBODY")).await;
+    // 20 s until they are missed, 30 s until it is told.
+    assert!(killed_at.elapsed() < std::time::Duration::from_secs(50), "{:?}", killed_at.elapsed());
+    assert_eq!((told(&all, "opened WORK-NOBODY"), told(&all, "opened MAP-FIELD")), (1, 1), "{all:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
