@@ -256,7 +256,7 @@ fn errors_are_a_line_each_that_says_what_to_do() {
     insta::assert_snapshot!(text, @r"
     postman.kye: CONFIG-UNKNOWN-KEY: no such key. Correct or remove it; known here: allow_http, auth, base_url, ca_file, connect_timeout_s, email_change, key, locale, look_up_pages_max, rate_window_s, read_lag_s, reads_per_minute, team, timeout_s, writes_per_minute, x_api_key.
     postman.timeout_s: CONFIG-VALUE: 400 is out of bounds. Give a whole number from 1 to 300.
-    source[0].preset: CONFIG-PRESET: no preset `workdy`. The presets are ashby, bamboohr, bamboohr-fields, deel, employment-hero, factorial, finch, generic-basic, generic-hmac-base64, generic-hmac-hex, generic-token, github, greenhouse, gusto, hibob, humaans, keypay, kombo, lever, merge, paylocity, personio, remote, rippling, sapling, shopify, slack, standard-webhooks, stripe, svix, ukg-pro, workable; or point `preset_file` at a file.
+    source[0].preset: CONFIG-PRESET: no preset `workdy`. The presets are ashby, bamboohr, bamboohr-fields, deel, employment-hero, factorial, finch, generic-basic, generic-hmac-base64, generic-hmac-hex, generic-token, github, greenhouse, greenhouse-onboarding, gusto, hibob, humaans, keypay, kombo, lever, merge, paylocity, personio, remote, rippling, sapling, shopify, slack, standard-webhooks, stripe, svix, ukg-pro, workable; or point `preset_file` at a file.
     ");
 }
 
@@ -688,13 +688,12 @@ fn every_preset_makes_a_source_with_nothing_but_its_secret() {
 /// What a thin preset's system asks for, and nothing else.
 fn login_of(preset: &str) -> &'static str {
     match preset {
-        "hibob" => "username = 'service-user', password = 'token'",
+        "keypay" => "token = 't', values = { company_id = '99' }",
+        "hibob" | "greenhouse-onboarding" => "username = 'service-user', password = 'token'",
         "personio" => "client_id = 'c', client_secret = 's'",
         "paylocity" => "client_id = 'c', client_secret = 's', values = { company_id = 'B1' }",
         "gusto" => "client_id = 'c', client_secret = 's', refresh_token = 'r'",
-        "employment-hero" => {
-            "client_id = 'c', client_secret = 's', refresh_token = 'r', values = { organisation_id = 'o' }"
-        }
+        "employment-hero" => "client_id = 'c', client_secret = 's', refresh_token = 'r', values = { company_id = 'o' }",
         "ukg-pro" => "username = 'u', password = 'p', token = 'k', values = { host = 'service4.ultipro.com' }",
         "bamboohr" | "workable" | "sapling" => "token = 't', values = { subdomain = 'acme' }",
         "kombo" => "token = 't', values = { integration_id = 'i', region = 'us' }",
@@ -705,8 +704,7 @@ fn login_of(preset: &str) -> &'static str {
 #[test]
 fn every_thin_preset_reads_people_with_its_systems_login_alone() {
     let thin = presets::names().into_iter().filter(|name| presets::about(name).unwrap().thin);
-    // Of these nothing is known that could be asked.
-    for name in thin.filter(|name| *name != "keypay") {
+    for name in thin {
         let secret = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
         let signature = if name == "paylocity" { "signature = { username = 'hr' }\n" } else { "" };
         let toml = format!(
@@ -724,6 +722,35 @@ fn every_thin_preset_reads_people_with_its_systems_login_alone() {
         assert_eq!(api.base(), "http://127.0.0.1:9/hr", "{name}");
         assert!(api.token_url().is_none_or(|url| url.starts_with("http://127.0.0.1:9/hr/")), "{name}");
     }
+}
+
+#[test]
+fn what_a_preset_does_not_need_to_read_people_is_no_error() {
+    let all = "base_url = 'http://127.0.0.1:9', token = 't', username = 'u', password = 'p', client_id = 'c', client_secret = 's', \
+               values = { subdomain = 'a', company_id = 'b', integration_id = 'c', member_id = 'd' }";
+    for name in presets::names() {
+        let has_user = matches!(name, "paylocity" | "generic-basic");
+        let signature = if has_user { "signature = { username = 'hr' }\n" } else { "" };
+        let secret = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+        let toml = format!(
+            "[[source]]\nname = 'a'\npreset = '{name}'\nsecrets = ['{secret}']\n{signature}fetch = {{ {all} }}"
+        );
+        load(&toml, &[]).unwrap_or_else(|errors| panic!("{name}: {errors}"));
+    }
+}
+
+#[test]
+fn a_client_certificate_comes_with_its_key() {
+    let fetch = "token = 't'\nvalues = { subdomain = 'acme' }";
+    let refused = |more: &str| {
+        let toml = format!(
+            "[[source]]\nname = 'a'\npreset = 'bamboohr'\nsecrets = ['0123456789abcdef']\n[source.fetch]\n{fetch}\n{more}"
+        );
+        load(&toml, &[]).map(|_| ()).map_err(|errors| errors.0.into_iter().map(|error| error.key).collect::<Vec<_>>())
+    };
+    assert_eq!(refused("client_certificate = 'PEM'"), Err(vec!["source[0].fetch.client_key".to_owned()]));
+    assert_eq!(refused("client_key = 'PEM'"), Err(vec!["source[0].fetch.client_certificate".to_owned()]));
+    assert_eq!(refused("client_certificate = 'PEM'\nclient_key = 'PEM'"), Ok(()));
 }
 
 #[test]

@@ -61,6 +61,13 @@ pub(super) fn build(
     let base_url = base_url.and_then(|value| base_of(&value, &at, findings));
     let values = values.map(|value| values_of(value, &at, findings)).unwrap_or_default();
     let (given, credentials) = login_of(specs, &at, read, findings);
+    if table.is_empty() {
+        // A login that a preset has no use for is no mistake.
+        if thin {
+            findings.notice(format!("{at}: its webhooks say only of whom to read, and nothing says how: name a `step` or a `list`; its people become dead letters (FETCH-MISSING)"));
+        }
+        return None;
+    }
     let rules = rules_of(table, &at, findings)?;
     match Api::new(rules, base_url.as_deref(), values, &given) {
         Ok(api) => Some(FetchConfig { api, credentials }),
@@ -126,7 +133,17 @@ fn login_of(
     read: &mut Reader<'_>,
     findings: &mut Findings,
 ) -> (BTreeSet<Credential>, BTreeMap<Credential, LiveSecret>) {
-    let given = specs.keys().copied().collect();
+    let given: BTreeSet<Credential> = specs.keys().copied().collect();
+    for (one, other) in
+        [(Credential::ClientCertificate, Credential::ClientKey), (Credential::ClientKey, Credential::ClientCertificate)]
+    {
+        findings.when(
+            given.contains(&one) && !given.contains(&other),
+            &format!("{at}.{other}"),
+            &format!("is missing beside `{one}`"),
+            "Give both, as PEM, such as { file = \"/run/secrets/hr-client.pem\" }.",
+        );
+    }
     let mut credentials = BTreeMap::new();
     for (name, value) in specs {
         let key = format!("{at}.{name}");

@@ -6,13 +6,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
+use tracing::warn;
 use url::Url;
+use zeroize::Zeroizing;
 
 use crate::core::fetch::login::{Client as OauthClient, token_request};
 use crate::core::fetch::{Api, Credential, HrReply, HrRequest, Method, NoReply, REPLY_BYTES_MAX};
@@ -35,6 +37,9 @@ pub enum HrClientError {
     /// The address is none.
     #[error("`base_url` is no http or https address")]
     BaseUrl,
+    /// The client's certificate and key are no pair that can be used.
+    #[error("`client_certificate` and `client_key` are not a certificate and its key, as PEM")]
+    Certificate,
     /// The TLS or HTTP library could not start; on an image without CA certificates, for one.
     #[error("the HTTPS client could not be made: {0}")]
     Tls(String),
@@ -74,7 +79,33 @@ impl fmt::Debug for Credentials {
 pub struct HrSystem {
     api: Arc<Api>,
     credentials: Credentials,
-    http: reqwest::Client,
+    timeout: Duration,
+    http: Arc<Mutex<Http>>,
+}
+
+/// A client, and the certificate that it shows.
+#[derive(Debug)]
+struct Http {
+    client: reqwest::Client,
+    pair: Option<Pair>,
+}
+
+/// A certificate and its key, as they were at some time.
+#[derive(Debug)]
+struct Pair {
+    certificate: Arc<SecretString>,
+    key: Arc<SecretString>,
+}
+
+impl Pair {
+    fn of(credentials: &Credentials) -> Option<Self> {
+        let certificate = credentials.get(Credential::ClientCertificate)?;
+        Some(Self { certificate, key: credentials.get(Credential::ClientKey)? })
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.certificate, &other.certificate) && Arc::ptr_eq(&self.key, &other.key)
+    }
 }
 
 impl HrSystem {
@@ -89,21 +120,28 @@ impl HrSystem {
         if !matches!(base.scheme(), "http" | "https") {
             return Err(HrClientError::BaseUrl);
         }
-        // Fails where one is installed already, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("scim-bridge/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            // A request that the library repeated by itself would not be counted by the limiter.
-            .retry(reqwest::retry::never())
-            .timeout(timeout)
-            .connect_timeout(CONNECT_TIMEOUT.min(timeout))
-            .pool_idle_timeout(POOL_IDLE);
-        if is_on_this_machine(&base) {
-            builder = builder.no_proxy();
+        let pair = Pair::of(&credentials);
+        let client = client(&base, timeout, pair.as_ref())?;
+        let http = Arc::new(Mutex::new(Http { client, pair }));
+        Ok(Self { api: Arc::new(api), credentials, timeout, http })
+    }
+
+    /// The client with the present certificate; where a new one cannot be used, with the one before.
+    fn http(&self) -> reqwest::Client {
+        let mut http = self.http.lock().unwrap_or_else(PoisonError::into_inner);
+        let (Some(now), Some(known)) = (Pair::of(&self.credentials), &http.pair) else { return http.client.clone() };
+        if !known.is(&now) {
+            let renewed = Url::parse(self.api.base())
+                .map_err(|_| HrClientError::BaseUrl)
+                .and_then(|base| client(&base, self.timeout, Some(&now)));
+            match renewed {
+                Ok(client) => http.client = client,
+                // Perhaps only one of the two has been written yet.
+                Err(error) => warn!(%error, "the HR system's client certificate changed, and cannot be used"),
+            }
+            http.pair = Some(now);
         }
-        let http = builder.build().map_err(|error| HrClientError::Tls(causes(&error)))?;
-        Ok(Self { api: Arc::new(api), credentials, http })
+        http.client.clone()
     }
 
     /// What can be asked, and how.
@@ -145,7 +183,7 @@ impl HrSystem {
             Method::Get => reqwest::Method::GET,
             Method::Post => reqwest::Method::POST,
         };
-        let mut outgoing = self.http.request(method, &request.url).headers(headers);
+        let mut outgoing = self.http().request(method, &request.url).headers(headers);
         if let Some((media_type, body)) = &request.body {
             outgoing = outgoing.header(CONTENT_TYPE, *media_type).body(body.clone());
         }
@@ -155,6 +193,33 @@ impl HrSystem {
             Err(_) => HrReply::Nothing(NoReply::Lost),
         }
     }
+}
+
+/// A client for one system.
+fn client(base: &Url, timeout: Duration, pair: Option<&Pair>) -> Result<reqwest::Client, HrClientError> {
+    // Fails where one is installed already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut builder = reqwest::Client::builder()
+        .user_agent(concat!("scim-bridge/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        // A request that the library repeated by itself would not be counted by the limiter.
+        .retry(reqwest::retry::never())
+        .timeout(timeout)
+        .connect_timeout(CONNECT_TIMEOUT.min(timeout))
+        .pool_idle_timeout(POOL_IDLE);
+    if is_on_this_machine(base) {
+        builder = builder.no_proxy();
+    }
+    if let Some(Pair { certificate, key }) = pair {
+        let pem = Zeroizing::new(format!("{}\n{}", certificate.expose_secret(), key.expose_secret()));
+        let identity = reqwest::Identity::from_pem(pem.as_bytes()).map_err(|_| HrClientError::Certificate)?;
+        builder = builder.identity(identity);
+    }
+    builder.build().map_err(|error| match pair {
+        // The library's own words may hold parts of the key.
+        Some(_) => HrClientError::Certificate,
+        None => HrClientError::Tls(causes(&error)),
+    })
 }
 
 /// All headers; none where one cannot be a header.

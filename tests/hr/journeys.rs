@@ -203,3 +203,25 @@ async fn a_story_tells_of_the_read_without_what_was_read() {
     let text = format!("{story:?}");
     assert!(!text.contains("Ada") && !text.contains('@'), "{text}");
 }
+
+#[tokio::test]
+async fn a_leave_that_is_older_than_the_last_read_is_read_and_not_forgotten() {
+    let rig = Rig::new("gusto");
+    let ada = rig.put("E-1", "Ada", "Byron");
+    let event = |uuid: &str, kind: &str| {
+        format!(
+            r#"{{"uuid":"{uuid}","event_type":"{kind}","entity_type":"Employee","entity_uuid":"E-1","timestamp":1671058841}}"#
+        )
+    };
+    rig.deliver(&event("u1", "employee.created")).await;
+    rig.work_through().await;
+    // Sent long ago, and they work here now.
+    rig.deliver(&event("u2", "employee.terminated_effective")).await;
+    rig.work_through().await;
+    assert_eq!(rig.member("E-1"), Some(("Ada Byron".to_owned(), true)));
+    rig.hr.put(ada.gone("2026-11-20"));
+    rig.deliver(&event("u3", "employee.terminated_effective")).await;
+    rig.work_through().await;
+    assert_eq!(rig.member("E-1"), Some(("Ada Byron".to_owned(), false)));
+    assert!(rig.document("E-1").await.open.is_empty());
+}

@@ -79,7 +79,7 @@ impl Rig {
         let hr = HrSim::start(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let all = credentials(&hr);
         let given: BTreeSet<Credential> = given.iter().copied().collect();
-        let values = ["subdomain", "company_id", "integration_id", "member_id", "organisation_id", "account_token"]
+        let values = ["subdomain", "company_id", "integration_id", "member_id", "account_token"]
             .map(|name| (name.to_owned(), "acme".to_owned()));
         let api = Api::new(fetch, Some(&hr.base_url()), BTreeMap::from(values), &given).unwrap();
         let secret = |name: &Credential| (*name, LiveSecret::new(all[name].clone().into()));

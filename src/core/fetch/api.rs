@@ -69,17 +69,20 @@ impl Api {
                 String::new()
             }),
         };
-        let auth = rules.auth.iter().find(|auth| auth.needs().is_subset(given)).cloned().unwrap_or_else(|| {
+        let has_values = |auth: &&Auth| auth.value_names().iter().all(|name| values.contains_key(*name));
+        let mut complete = rules.auth.iter().filter(|auth| auth.needs().is_subset(given));
+        // One that lacks a value of its headers gives way to one that is whole.
+        let auth = complete.clone().find(has_values).or_else(|| complete.next()).cloned().unwrap_or_else(|| {
             let kinds: Vec<String> = rules.auth.iter().map(|auth| words(&auth.needs())).collect();
             problem("token", format!("the login is not complete: it takes {}", kinds.join(", or ")));
             Auth::None
         });
         let mut needed: BTreeSet<&str> = BTreeSet::new();
         let paths = rules.step.iter().map(|step| &step.path).chain(rules.list.iter().map(|list| &list.path));
-        let headers = auth.templates().into_iter().filter(|_| auth.token_rules().is_none());
-        needed.extend(paths.chain(headers).flat_map(Template::slots).filter_map(value_name));
+        needed.extend(paths.flat_map(Template::slots).filter_map(Slot::value_name));
+        needed.extend(auth.value_names());
         needed.extend(
-            rules.step.iter().filter_map(|step| step.body.as_ref()).flat_map(Body::slots).filter_map(value_name),
+            rules.step.iter().filter_map(|step| step.body.as_ref()).flat_map(Body::slots).filter_map(Slot::value_name),
         );
         for name in needed.iter().filter(|name| !values.contains_key(**name)) {
             problem(&format!("values.{name}"), "is needed for this system's addresses".to_owned());
@@ -191,15 +194,8 @@ impl Unaskable {
     pub(super) const CODE: Code = Code::FetchRefused;
 }
 
-fn value_name(slot: &Slot) -> Option<&str> {
-    match slot {
-        Slot::Value(name) => Some(name),
-        Slot::Id | Slot::Since | Slot::Cursor | Slot::Credential(_) => None,
-    }
-}
-
 fn value_of_name(slot: &Slot, values: &BTreeMap<String, String>) -> Option<String> {
-    value_name(slot).and_then(|name| values.get(name).cloned())
+    slot.value_name().and_then(|name| values.get(name).cloned())
 }
 
 /// `?a=b&c=d` of what has a value.
@@ -212,7 +208,7 @@ fn query(query: &BTreeMap<String, Template>, value_of: &dyn Fn(&Slot) -> Option<
 
 /// A host with its values; the key and the problem where one is missing, or does not belong in a host.
 fn host_of(host: &Template, values: &BTreeMap<String, String>) -> Result<String, (String, String)> {
-    for name in host.slots().filter_map(value_name) {
+    for name in host.slots().filter_map(Slot::value_name) {
         let key = || format!("values.{name}");
         match values.get(name) {
             None => return Err((key(), format!("is needed for the host `{}`", host.as_str()))),

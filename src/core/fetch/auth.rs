@@ -22,12 +22,24 @@ pub enum Credential {
     ClientSecret,
     /// The refresh token that a grant began with.
     RefreshToken,
+    /// A certificate for TLS, with its chain, as PEM: shown beside any kind of login.
+    ClientCertificate,
+    /// The certificate's key, as PEM.
+    ClientKey,
 }
 
 impl Credential {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Token, Self::Username, Self::Password, Self::ClientId, Self::ClientSecret, Self::RefreshToken];
+    pub const ALL: [Self; 8] = [
+        Self::Token,
+        Self::Username,
+        Self::Password,
+        Self::ClientId,
+        Self::ClientSecret,
+        Self::RefreshToken,
+        Self::ClientCertificate,
+        Self::ClientKey,
+    ];
 
     /// Its key below `[source.fetch]`.
     #[must_use]
@@ -39,11 +51,14 @@ impl Credential {
             Self::ClientId => "client_id",
             Self::ClientSecret => "client_secret",
             Self::RefreshToken => "refresh_token",
+            Self::ClientCertificate => "client_certificate",
+            Self::ClientKey => "client_key",
         }
     }
 
     pub(super) fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|credential| credential.as_str() == name)
+        let is_of_headers = |credential: &Self| !matches!(credential, Self::ClientCertificate | Self::ClientKey);
+        Self::ALL.into_iter().filter(is_of_headers).find(|credential| credential.as_str() == name)
     }
 }
 
@@ -141,16 +156,16 @@ impl Auth {
         needs
     }
 
-    /// Its templates.
-    pub(super) fn templates(&self) -> Vec<&Template> {
-        match self {
-            Self::None => Vec::new(),
+    /// Which of the source's own values its headers need.
+    pub(super) fn value_names(&self) -> BTreeSet<&str> {
+        let templates: Vec<&Template> = match self {
+            Self::None | Self::ClientCredentials(_) | Self::RefreshToken(_) => Vec::new(),
             Self::Bearer { headers } | Self::Header { headers } => headers.values().collect(),
             Self::Basic { username, password, headers } => {
                 [username, password].into_iter().chain(headers.values()).collect()
             }
-            Self::ClientCredentials(token) | Self::RefreshToken(token) => vec![&token.token_url],
-        }
+        };
+        templates.into_iter().flat_map(Template::slots).filter_map(Slot::value_name).collect()
     }
 
     /// How its tokens are got, where it is one with tokens.

@@ -5,6 +5,9 @@ use serde_json::{Map, Value};
 
 use super::template::{Slot, Template, as_it_is};
 
+/// The text in whose place the id stands as a number.
+const ID_AS_NUMBER: &str = "{id:number}";
+
 /// JSON; a value that is filled in is part of a text, whatever is in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Body(Node);
@@ -13,6 +16,8 @@ pub struct Body(Node);
 enum Node {
     Fixed(Value),
     Text(Template),
+    /// A text that is `{id:number}`: the id as a number, for GraphQL's `Int`.
+    IdAsNumber,
     List(Vec<Node>),
     Object(Vec<(String, Node)>),
 }
@@ -34,6 +39,7 @@ impl Body {
 fn collect<'b>(node: &'b Node, slots: &mut Vec<&'b Slot>) {
     match node {
         Node::Fixed(_) => {}
+        Node::IdAsNumber => slots.push(&Slot::Id),
         Node::Text(template) => slots.extend(template.slots()),
         Node::List(items) => items.iter().for_each(|item| collect(item, slots)),
         Node::Object(members) => members.iter().for_each(|(_, member)| collect(member, slots)),
@@ -44,6 +50,7 @@ fn fill(node: &Node, value_of: &dyn Fn(&Slot) -> Option<String>) -> Option<Value
     Some(match node {
         Node::Fixed(value) => value.clone(),
         Node::Text(template) => Value::String(template.fill(value_of, as_it_is)?),
+        Node::IdAsNumber => Value::from(value_of(&Slot::Id)?.parse::<i64>().ok()?),
         Node::List(items) => Value::Array(items.iter().map(|item| fill(item, value_of)).collect::<Option<_>>()?),
         Node::Object(members) => {
             let filled = members.iter().map(|(name, member)| Some((name.clone(), fill(member, value_of)?)));
@@ -54,6 +61,7 @@ fn fill(node: &Node, value_of: &dyn Fn(&Slot) -> Option<String>) -> Option<Value
 
 fn read(value: Value) -> Result<Node, String> {
     Ok(match value {
+        Value::String(text) if text == ID_AS_NUMBER => Node::IdAsNumber,
         Value::String(text) => Node::Text(Template::parse(&text)?),
         Value::Array(items) => Node::List(items.into_iter().map(read).collect::<Result<_, _>>()?),
         Value::Object(members) => {
@@ -73,6 +81,14 @@ impl<'de> Deserialize<'de> for Body {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_id_stands_as_a_number_where_one_is_wanted_and_nothing_else_does() {
+        let body: Body = serde_json::from_str(r#"{"variables":{"id":"{id:number}"}}"#).unwrap();
+        let filled = |id: &str| body.fill(&|_| Some(id.to_owned()));
+        assert_eq!(filled("1234567").as_deref(), Some(r#"{"variables":{"id":1234567}}"#));
+        assert_eq!(filled("7) { email }"), None);
+    }
 
     #[test]
     fn an_id_with_quotes_stays_a_text() {

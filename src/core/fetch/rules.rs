@@ -33,7 +33,8 @@ pub struct FetchRules {
     /// How often it may be asked, by all processes together.
     #[serde(default)]
     pub rate: ReadRate,
-    /// How long after a notice the system may still show the old values, in seconds.
+    /// How long after a notice the system may still show the old values, in seconds: it is read at once, and
+    /// again then.
     #[serde(default)]
     pub lag_s: u64,
     /// The requests, in order. Each answer stands under its step's name in the document that the

@@ -22,6 +22,14 @@ pub(super) enum Slot {
 }
 
 impl Slot {
+    /// The name of one of the source's own values.
+    pub(super) fn value_name(&self) -> Option<&str> {
+        match self {
+            Self::Value(name) => Some(name),
+            Self::Id | Self::Since | Self::Cursor | Self::Credential(_) => None,
+        }
+    }
+
     fn parse(name: &str) -> Option<Self> {
         Some(match name {
             "id" => Self::Id,

@@ -108,7 +108,7 @@ fn seen(has_left: bool, others_were_served: bool) -> Circumstances {
 
 fn owed() -> OwedRead {
     let mut owed = None;
-    OwedRead::note(&mut owed, NOW);
+    OwedRead::note(&mut owed, NOW, false);
     owed.unwrap()
 }
 
@@ -161,9 +161,10 @@ fn passing_trouble_blocks_nobody_unless_others_are_served_for_long() {
 fn a_notice_that_the_system_cannot_show_yet_is_owed_a_read_of_its_own() {
     let mut owed = owed();
     owed.last_at = NOW.plus_ms(10_000);
-    assert_eq!(owed.due(20_000), NOW.plus_ms(30_000));
+    assert_eq!(owed.due(20_000, false), NOW.plus_ms(30_000));
+    assert_eq!(owed.due(20_000, true), owed.last_at);
     let rest = owed.clone().after_read(NOW.plus_ms(25_000), 20_000).unwrap();
-    assert_eq!(rest.due(20_000), NOW.plus_ms(30_000));
+    assert_eq!(rest.due(20_000, true), NOW.plus_ms(30_000));
     assert_eq!(owed.clone().after_read(NOW.plus_ms(30_000), 20_000), None);
     assert_eq!(owed.after_read(NOW, 0), None);
 }

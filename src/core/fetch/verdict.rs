@@ -18,6 +18,10 @@ const FAILURES_MIN: u32 = 10;
 /// With notices coming all the time, somebody is read after so many delays of the system at the latest.
 const LAGS_MAX: u64 = 10;
 
+/// So often somebody is looked up at a system that lags before it must show what the last notice is about: enough for
+/// what is changed of a person at one sitting.
+const LOOKS_MAX: u32 = 3;
+
 /// A read that is owed to notices. Kept in the person's document until a read has answered them all.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OwedRead {
@@ -34,6 +38,15 @@ pub struct OwedRead {
     /// Not before then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<UnixMs>,
+    /// All of them were answered by a read that may have come too soon after the last of them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub looked: bool,
+    /// How many such reads there were.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub looks: u32,
+    /// One of them said that the record was removed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub removed: bool,
     /// The turn that the limiter gave.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub turn: Option<UnixMs>,
@@ -45,14 +58,16 @@ fn is_zero(n: &u32) -> bool {
 }
 
 impl OwedRead {
-    /// A notice came that was accepted at `at`. What failed before may go well with it; what was asked
+    /// A notice came that was accepted at `at`; or that the record was removed. What failed before may go well with it; what was asked
     /// for, a pause or a turn, stays.
-    pub fn note(owed: &mut Option<Self>, at: UnixMs) {
+    pub fn note(owed: &mut Option<Self>, at: UnixMs, removed: bool) {
         match owed {
             Some(owed) => {
                 owed.last_at = owed.last_at.max(at);
                 owed.tries = 0;
                 owed.failing_since = None;
+                owed.looked = false;
+                owed.removed |= removed;
             }
             None => {
                 *owed = Some(Self {
@@ -61,6 +76,9 @@ impl OwedRead {
                     tries: 0,
                     failing_since: None,
                     not_before: None,
+                    looked: false,
+                    looks: 0,
+                    removed,
                     turn: None,
                 });
             }
@@ -72,9 +90,13 @@ impl OwedRead {
         (self.tries, self.failing_since, self.not_before) = (0, None, None);
     }
 
-    /// When it may begin: once the system shows what the newest notice is about.
+    /// When it may begin: once the system shows what the newest notice is about. Before that there may be one look,
+    /// `soon`, whose answer may be old: what it tells is what was so before, or already the new.
     #[must_use]
-    pub fn due(&self, lag_ms: u64) -> UnixMs {
+    pub fn due(&self, lag_ms: u64, soon: bool) -> UnixMs {
+        if soon && !self.looked && self.looks < LOOKS_MAX {
+            return self.not_before.unwrap_or(self.last_at);
+        }
         let shown = self.last_at.plus_ms(lag_ms).min(self.first_at.plus_ms(lag_ms.saturating_mul(LAGS_MAX)));
         shown.max(self.not_before.unwrap_or(shown))
     }
@@ -85,6 +107,8 @@ impl OwedRead {
     pub fn after_read(self, began_at: UnixMs, lag_ms: u64) -> Option<Self> {
         (lag_ms > 0 && self.last_at.plus_ms(lag_ms) > began_at).then_some(Self {
             first_at: self.last_at,
+            looked: true,
+            looks: self.looks.saturating_add(1),
             tries: 0,
             failing_since: None,
             not_before: None,

@@ -167,7 +167,10 @@ impl Lookup {
             made = part.of(&made).to_owned();
         }
         if !options.table.is_empty() {
-            made.clone_from(options.table.get(&made).or_else(|| options.table.get(ANYTHING_ELSE))?);
+            let of_any_case =
+                || options.table.iter().find(|(key, _)| key.eq_ignore_ascii_case(&made)).map(|(_, to)| to);
+            let told = options.table.get(&made).or_else(of_any_case).or_else(|| options.table.get(ANYTHING_ELSE));
+            made = told?.clone();
         }
         if options.lower {
             made = made.to_lowercase();
@@ -219,24 +222,40 @@ impl Lookups {
     /// The first place where there is something; else whether it is there and empty, or null.
     pub(super) fn read<'m, 'v>(&'m self, place: Place<'v>) -> Got<'m, 'v> {
         let mut got = Got::Absent;
+        let mut nested = None;
         for lookup in &self.0 {
             let Some(found) = lookup.look(place) else { continue };
-            if is_something(&found) {
+            let holds_others = matches!(&*found, Json::List(_) | Json::Object(_));
+            if is_something(&found) && !holds_others {
                 return Got::Is(lookup, found);
             }
             match (&got, &*found) {
                 (Got::Absent, Json::Null) => got = Got::Null,
                 (Got::Absent | Got::Null, Json::Text(_)) => got = Got::Blank,
+                _ if is_something(&found) => {
+                    nested.get_or_insert((lookup, found));
+                }
                 _ => {}
             }
         }
-        got
+        // A way that leads to a whole object is of another shape of the same payload, and is told only
+        // where no other leads anywhere.
+        match (got, nested) {
+            (Got::Absent, Some((lookup, found))) => Got::Is(lookup, found),
+            (got, _) => got,
+        }
     }
 
     /// Every place where there is something; private ones only where they are asked for.
     pub(super) fn all<'v>(&self, place: Place<'v>, private: bool) -> Vec<Cow<'v, Json<'v>>> {
         let looked_at = self.0.iter().filter(|lookup| private || !lookup.options.private);
-        looked_at.flat_map(|lookup| lookup.look_all(place)).filter(|found| is_something(found)).collect()
+        let mut all: Vec<_> =
+            looked_at.flat_map(|lookup| lookup.look_all(place)).filter(|found| is_something(found)).collect();
+        let is_plain = |found: &Cow<'v, Json<'v>>| !matches!(&**found, Json::List(_) | Json::Object(_));
+        if all.iter().any(is_plain) {
+            all.retain(is_plain);
+        }
+        all
     }
 }
 
@@ -381,6 +400,16 @@ mod tests {
     }
 
     #[test]
+    fn an_object_is_no_value_where_another_way_leads_to_one() {
+        let both = "['/f', '/f/value']";
+        assert_eq!(got(both, r#"{"f":{"value":"x"}}"#), "x");
+        assert_eq!(got(both, r#"{"f":"y"}"#), "y");
+        assert_eq!(got(both, r#"{"f":{"value":null}}"#), "(null)");
+        assert_eq!(got(both, r#"{"f":{"value":""}}"#), "(blank)");
+        assert_eq!(got(both, r#"{"f":{"other":1}}"#), "object");
+    }
+
+    #[test]
     fn a_whole_name_is_split_at_its_last_word() {
         let body = r#"{"name":" Maria van der  Berg "}"#;
         assert_eq!(got("{ path = '/name', split_name = 'given' }", body), "Maria van der");
@@ -394,6 +423,7 @@ mod tests {
         let table = "{ path = '/s', table = { A = 'active', '9' = 'left', '*' = 'other' } }";
         assert_eq!(got(table, r#"{"s":"A"}"#), "active");
         assert_eq!(got(table, r#"{"s":9}"#), "left");
+        assert_eq!(got(table, r#"{"s":"a"}"#), "active");
         assert_eq!(got(table, r#"{"s":"B"}"#), "other");
         assert_eq!(got("{ path = '/s', table = { A = 'active' } }", r#"{"s":"B"}"#), "(absent)");
         let private = "[{ path = '/mail', except_if = [{ path = '/private', equals = true }] }, '/other']";

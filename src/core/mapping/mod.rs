@@ -56,9 +56,13 @@ pub struct Mapping {
     pub rename: Types,
     /// The types that mean that somebody leaves, or has left.
     pub leave: Types,
-    /// The types that mean that something about somebody changed which is to be read.
+    /// The types that mean that something about somebody changed which is to be read; `person.*` is all that
+    /// begin so and are named nowhere else.
     pub notice: Types,
-    /// The types that are of no interest; `invoice.*` is all that begin so.
+    /// The types that mean that somebody's record was removed: they are read, and have left where nobody of
+    /// that id is there any more.
+    pub deleted: Types,
+    /// The types that are of no interest; `invoice.*` is all that begin so. Of two beginnings the longer counts.
     pub ignore: Types,
     /// What a record without any type is taken for; without it, such a record is unmapped.
     pub assume: Option<EventKind>,
@@ -169,6 +173,8 @@ pub enum Meaning {
     Leave,
     /// Something about somebody changed which is to be read.
     Notice,
+    /// Somebody's record was removed, which is to be read.
+    Deleted,
     /// Of no interest.
     Ignore,
 }
@@ -179,7 +185,7 @@ impl Meaning {
             Self::Hire => Some(EventKind::Hire),
             Self::Update => Some(EventKind::Update),
             Self::Leave => Some(EventKind::Leave),
-            Self::Notice => Some(EventKind::Notice),
+            Self::Notice | Self::Deleted => Some(EventKind::Notice),
             Self::Ignore => None,
         }
     }
@@ -220,9 +226,10 @@ impl Types {
         self.values.iter().any(|known| known == value)
     }
 
-    /// Whether a value is among them, where one that ends with `*` stands for all that begin so.
-    fn covers(&self, value: &str) -> bool {
-        self.values.iter().any(|known| known.strip_suffix('*').map_or(known == value, |start| value.starts_with(start)))
+    /// How much of a value is named by the longest of those that end with `*` and stand for all that begin so.
+    fn covers(&self, value: &str) -> Option<usize> {
+        let starts = self.values.iter().filter_map(|known| known.strip_suffix('*'));
+        starts.filter(|start| value.starts_with(start)).map(str::len).max()
     }
 }
 
@@ -261,6 +268,7 @@ impl Default for Mapping {
             rename: Types::default(),
             leave: Types::by_default(&["employee.left"]),
             notice: Types::default(),
+            deleted: Types::default(),
             ignore: Types::default(),
             assume: None,
             employee_id: field_paths(["employee_id"]),
@@ -293,13 +301,14 @@ impl Default for Mapping {
 
 impl Mapping {
     /// The lists of types, with the key of each and what it means, in order of preference.
-    fn types(&self) -> [(&'static str, &Types, Meaning); 6] {
+    fn types(&self) -> [(&'static str, &Types, Meaning); 7] {
         [
             ("hire", &self.hire, Meaning::Hire),
             ("leave", &self.leave, Meaning::Leave),
             ("update", &self.update, Meaning::Update),
             ("rename", &self.rename, Meaning::Update),
             ("notice", &self.notice, Meaning::Notice),
+            ("deleted", &self.deleted, Meaning::Deleted),
             ("ignore", &self.ignore, Meaning::Ignore),
         ]
     }
@@ -317,8 +326,12 @@ impl Mapping {
                 self.types().into_iter().filter(move |(key, types, _)| types.is_told == is_told && self.counts(key));
             lists.filter(|(_, types, _)| types.has(type_value)).map(|(_, _, meaning)| meaning).next()
         };
-        let is_ignored = || self.ignore.covers(type_value).then_some(Meaning::Ignore);
-        named(true).or_else(is_ignored).or_else(|| named(false))
+        let covered = || match (self.ignore.covers(type_value), self.notice.covers(type_value)) {
+            (None, None) => None,
+            (ignored, noticed) if ignored >= noticed => Some(Meaning::Ignore),
+            _ => Some(Meaning::Notice),
+        };
+        named(true).or_else(covered).or_else(|| named(false))
     }
 
     /// Whether records can say this.
@@ -343,6 +356,10 @@ impl Mapping {
             if types.values.iter().any(|value| value.trim().is_empty()) {
                 problems.push((*key, "a type value is blank".to_owned()));
             }
+            let takes_beginnings = matches!(meaning, Meaning::Notice | Meaning::Ignore);
+            if let Some(value) = types.values.iter().find(|value| value.ends_with('*') && !takes_beginnings) {
+                problems.push((*key, format!("`{value}`: only under `notice` and `ignore` may a type end with `*`")));
+            }
             for (earlier, others, _) in told.iter().take(n).filter(|(_, _, means)| means != meaning) {
                 for both in types.values.iter().filter(|value| others.has(value)) {
                     problems.push((
@@ -352,7 +369,7 @@ impl Mapping {
                 }
             }
         }
-        let speaks = [Meaning::Hire, Meaning::Update, Meaning::Leave, Meaning::Notice]
+        let speaks = [Meaning::Hire, Meaning::Update, Meaning::Leave, Meaning::Notice, Meaning::Deleted]
             .into_iter()
             .any(|meaning| self.can_mean(meaning));
         let mut when = |wrong: bool, key: &'static str, problem: &str| {

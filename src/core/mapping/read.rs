@@ -9,7 +9,7 @@ use super::facts::{Reader, Stating};
 use super::kept::Kept;
 use super::lookup::Lookups;
 use super::path::Place;
-use super::{BodyFormat, Mapping, OutOfScope};
+use super::{BodyFormat, Mapping, Meaning, OutOfScope};
 use crate::core::code::Code;
 use crate::core::delivery::{Delivery, Verified};
 use crate::core::json::{self, Charset, Json};
@@ -167,18 +167,23 @@ pub(super) fn records<'v>(
 ) -> Result<Vec<Place<'v>>, Trouble> {
     let path = mapping.records.as_str();
     let place = |record: &'v Json<'v>| Place { root, record, key: None };
-    let shape = |detail: String| Err(Trouble { person: None, code: Code::MapShape, detail });
+    let trouble = |detail: String| Err(Trouble { person: None, code: Code::MapShape, detail });
+    // What is not followed may have any shape: it is told by the body's own type.
+    let shape = |detail: String| match not_followed(mapping, place(root)) {
+        Some(_) => Ok(vec![place(root)]),
+        None => trouble(detail),
+    };
     let too_many = |count: usize| {
         (count > records_max)
             .then(|| format!("{count} records, at most {records_max} in a delivery; replay takes them all"))
     };
     match mapping.records.find(place(root)) {
         Some(Json::List(items)) => match too_many(items.len()) {
-            Some(detail) => shape(detail),
+            Some(detail) => trouble(detail),
             None => Ok(items.iter().map(place).collect()),
         },
         Some(Json::Object(members)) if mapping.records_by_key => match too_many(members.len()) {
-            Some(detail) => shape(detail),
+            Some(detail) => trouble(detail),
             None => Ok(members.iter().map(|(_, record)| place(record)).collect()),
         },
         Some(single @ Json::Object(_)) => Ok(vec![place(single)]),
@@ -201,7 +206,8 @@ pub(super) fn keys<'v>(mapping: &Mapping, root: &'v Json<'v>) -> Vec<Json<'v>> {
 pub(super) fn fate(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> Fate {
     if !matches!(place.record, Json::Object(_)) {
         let detail = format!("expected an object, found {}", place.record.type_word());
-        return Fate::Unmapped(Trouble { person: None, code: Code::MapShape, detail });
+        let trouble = Trouble { person: None, code: Code::MapShape, detail };
+        return not_followed(mapping, place).map_or(Fate::Unmapped(trouble), Fate::Ignored);
     }
     let reader = Reader::new(mapping, place);
     let ignored = |why| Fate::Ignored(Ignored { why, type_value: told_type(&reader), dropped: Vec::new() });
@@ -228,10 +234,13 @@ pub(super) fn fate(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> 
         }
     }
     let type_value = told_type(&reader);
-    let Stating { facts, ends_at, at, dropped } = match reader.state(kind) {
+    let Stating { mut facts, ends_at, at, dropped } = match reader.state(kind) {
         Ok(stating) => stating,
         Err(problem) => return bad(mapping, Some(person), &[problem]),
     };
+    if meaning == Meaning::Deleted && kind == EventKind::Notice {
+        facts.employment = Some((EmploymentState::Left, None));
+    }
     if facts.is_empty() && kind != EventKind::Notice {
         let lost: Vec<_> = dropped.iter().filter(|problem| is_kept(problem)).cloned().collect();
         if lost.is_empty() {
@@ -246,6 +255,19 @@ pub(super) fn fate(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> 
         facts: Facts { employment: Some((EmploymentState::Left, Some(end))), ..Facts::default() },
     });
     Fate::Event { event: Event { person, kind, at, facts }, dropped, end }
+}
+
+/// Why a delivery without records, or with something else in their place, is of no consequence: what its type
+/// tells of is not followed, so that its shape does not matter.
+pub(super) fn not_followed(mapping: &Mapping, place: Place<'_>) -> Option<Ignored> {
+    let reader = Reader::new(mapping, place);
+    let type_value = told_type(&reader)?;
+    let why = match reader.meaning().ok()? {
+        Some(Meaning::Ignore) => IgnoredWhy::Listed,
+        None => IgnoredWhy::NotNamed,
+        Some(Meaning::Hire | Meaning::Update | Meaning::Leave | Meaning::Notice | Meaning::Deleted) => return None,
+    };
+    Some(Ignored { why, type_value: Some(type_value), dropped: Vec::new() })
 }
 
 /// Whether a record is kept whole for a field that cannot be used: without it, somebody stays out of

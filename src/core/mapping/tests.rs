@@ -593,3 +593,40 @@ proptest! {
         prop_assert_eq!(names(event), (Some(given.trim()), Some(family.trim())));
     }
 }
+
+#[test]
+fn of_two_beginnings_the_longer_counts_and_a_whole_name_before_both() {
+    let mapping =
+        mapping("ignore = ['person.*', 'person.photo.removed']\nnotice = ['person.photo.*']\nleave = ['person.left']");
+    let of = |kind: &str| mapping.meaning(kind);
+    assert_eq!(of("person.born"), Some(Meaning::Ignore));
+    assert_eq!(of("person.photo.added"), Some(Meaning::Notice));
+    assert_eq!(of("person.photo.removed"), Some(Meaning::Ignore));
+    assert_eq!(of("person.left"), Some(Meaning::Leave));
+    assert_eq!(of("other"), None);
+}
+
+#[test]
+fn what_is_not_followed_may_have_any_shape() {
+    let mapping = mapping("records = '/data'\ntype = 'root:/type'\nignore = ['noise.*']");
+    for data in [json!(null), json!("x"), json!(7), json!(["a", "b"])] {
+        for (kind, why) in [("noise.made", IgnoredWhy::Listed), ("nobody.knows", IgnoredWhy::NotNamed)] {
+            let records = map_json(&mapping, &json!({"type": kind, "data": data}));
+            assert!(
+                records.iter().all(|record| matches!(record, Record::Ignored(ignored) if ignored.why == why))
+                    && !records.is_empty(),
+                "{kind} {data}: {records:?}"
+            );
+        }
+    }
+    let records = map_json(&mapping, &json!({"type": "employee.hired", "data": null}));
+    assert!(matches!(&records[..], [Record::Unmapped { code: Code::MapShape, .. }]), "{records:?}");
+}
+
+#[test]
+fn a_removed_record_is_a_notice_that_says_who_has_left_if_nobody_is_found() {
+    let mapping = mapping("deleted = ['employee.removed']");
+    let records = map_json(&mapping, &record("employee.removed", json!({"employee_id": "E-1"})));
+    let event = only_event(&records);
+    assert_eq!((event.kind, event.facts.employment), (EventKind::Notice, Some((Left, None))));
+}

@@ -44,6 +44,9 @@ pub struct Document {
     /// A read at the HR system that notices asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owed_read: Option<OwedRead>,
+    /// When they were last read at the HR system.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_at: Option<UnixMs>,
     /// What blocks the person: a dead letter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<Trouble>,
@@ -101,6 +104,7 @@ impl Document {
             member: None,
             open: Vec::new(),
             owed_read: None,
+            read_at: None,
             trouble: None,
             progress: Progress::default(),
             employment_done: None,

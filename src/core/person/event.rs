@@ -21,7 +21,8 @@ pub enum EventKind {
     Update,
     /// Somebody leaves, or has left.
     Leave,
-    /// Something about somebody changed: go and read.
+    /// Something about somebody changed: go and read. What it states is so only where nobody of that id is
+    /// there any more.
     Notice,
 }
 

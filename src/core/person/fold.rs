@@ -1,8 +1,8 @@
 //! Folding an inbox into a person's document.
 
 use super::document::{Document, OPEN_JOBS_MAX, OpenJob, Progress, Staged};
-use super::employment::EmploymentWord;
-use super::event::{Event, EventKind};
+use super::employment::{EmploymentState, EmploymentWord};
+use super::event::{Event, EventKind, Facts};
 use super::inbox::{Entry, Word};
 use super::job::{Finished, JobId};
 use super::record::{Closed, Folded, Record};
@@ -35,7 +35,8 @@ pub fn fold(document: &mut Document, entries: Vec<(u64, Entry)>, now: UnixMs) ->
                 folding.strangers.push((job, *event));
             }
             Word::Event { job, event } => {
-                let folded = fold_facts(document, &event, |record| record.fold(&event, accepted_at, seq), accepted_at);
+                let folded =
+                    fold_facts(document, &event, |record| fold_said(record, &event, accepted_at, seq), accepted_at);
                 take_in(document, &mut folding, job, &event, accepted_at, &folded);
             }
             Word::Staged { job, event, .. } if event.person != document.person => {
@@ -84,6 +85,15 @@ fn fold_facts(
     folded
 }
 
+/// What an event states; of a notice that is for the read to say.
+fn fold_said(record: &mut Record, event: &Event, accepted_at: UnixMs, seq: u64) -> Folded {
+    if event.kind == EventKind::Notice {
+        record.fold(&Event { facts: Facts::default(), ..event.clone() }, accepted_at, seq)
+    } else {
+        record.fold(event, accepted_at, seq)
+    }
+}
+
 /// Makes what was folded a job, or ends it.
 fn take_in(
     document: &mut Document,
@@ -94,7 +104,8 @@ fn take_in(
     folded: &Folded,
 ) {
     folding.ahead += u32::from(folded.is_ahead);
-    let is_news = !folded.news.is_empty() || event.kind == EventKind::Notice;
+    let is_notice = event.kind == EventKind::Notice;
+    let is_news = !folded.news.is_empty() || is_notice;
     folding.tell(
         accepted_at,
         Note::Received {
@@ -110,12 +121,15 @@ fn take_in(
         folding.end(accepted_at, job, Finished::HandedOver);
         return;
     }
-    if !is_news {
+    // What was read since then may be newer, or was read a moment too early: it is read again.
+    let is_doubtful = !is_notice && event.at.is_some_and(|at| document.read_at.is_some_and(|read| at <= read));
+    if !is_news && !is_doubtful {
         folding.end(accepted_at, job, Finished::Superseded);
         return;
     }
-    if event.kind == EventKind::Notice {
-        OwedRead::note(&mut document.owed_read, accepted_at);
+    if is_notice || is_doubtful {
+        let is_removal = matches!(event.facts.employment, Some((EmploymentState::Left, _)));
+        OwedRead::note(&mut document.owed_read, accepted_at, is_removal);
     }
     // What stood in the way may be gone with it.
     document.progress.suspicions = 0;
@@ -124,7 +138,8 @@ fn take_in(
     document.not_followed_since = None;
     folding.calls_for_attempt = true;
     let from = event.facts.employment.and_then(|(_, from)| from).filter(|from| *from > accepted_at);
-    document.open.push(OpenJob { id: job, kind: event.kind, accepted_at, from });
+    let kind = if is_doubtful { EventKind::Notice } else { event.kind };
+    document.open.push(OpenJob { id: job, kind, accepted_at, from });
 }
 
 /// Rows of another import, or one that was applied before, change nothing: an apply may be repeated.
@@ -156,6 +171,7 @@ pub fn fold_read(document: &mut Document, told: Vec<Event>, now: UnixMs, seq: u6
             document.note_address(email);
         }
     }
+    document.read_at = Some(now);
     say_again(document, before, now);
 }
 

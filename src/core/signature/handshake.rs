@@ -93,13 +93,15 @@ impl Verifier {
     /// The answer to a handshake that is signed; none where the delivery is not one.
     #[must_use]
     pub fn signed_handshake(&self, keys: &Keys, genuine: &Genuine) -> Option<Answer> {
-        let signed = |handshake: &&Handshake| match handshake {
-            Handshake::Echo { signed, .. } | Handshake::Ping { signed, .. } => *signed,
-            Handshake::Capture { .. } | Handshake::Get { .. } => false,
-        };
-        let handshakes = self.scheme.handshake.iter().filter(signed);
         let delivery = genuine.delivery.get();
-        handshakes.into_iter().find_map(|handshake| answer(&self.scheme, keys, handshake, delivery, &delivery.body))
+        self.scheme.handshake.iter().find_map(|handshake| match handshake {
+            Handshake::Echo { signed: true, .. } | Handshake::Ping { signed: true, .. } => {
+                answer(&self.scheme, keys, handshake, delivery, &delivery.body)
+            }
+            // A token that is offered under a signature is one that is known.
+            Handshake::Capture { token, .. } => string(token, &delivery.body).map(|_| Answer::Pong),
+            Handshake::Echo { .. } | Handshake::Ping { .. } | Handshake::Get { .. } => None,
+        })
     }
 }
 

@@ -98,7 +98,8 @@ impl Worker {
             let detail = "a notice came, and the source has no `[source.fetch]`".to_owned();
             return Ok(Fetched::waiting(document, ReadWait::Blocked { code: Code::FetchMissing, detail }));
         };
-        let gate = self.gate(reader, &document.person.source, &mut owed, trial_of).await?;
+        let soon = !(owed.removed || has_left(document));
+        let gate = self.gate(reader, &document.person.source, &mut owed, trial_of, soon).await?;
         let permit = match gate {
             Gate::Open(permit) => permit,
             Gate::Shut(wait) => {
@@ -114,13 +115,15 @@ impl Worker {
         self.conclude_read(document, seq, owed, reader, Finished { end, status, began_at, ms }).await
     }
 
-    /// Whether the read may begin now: no hold, the notice old enough, a turn, and room.
+    /// Whether the read may begin now: no hold, the notice old enough, a turn, and room. Of who has left, nothing is
+    /// read `soon`: an old answer would bring them back.
     async fn gate<'r>(
         &self,
         reader: &'r Reader,
         source: &SourceName,
         owed: &mut OwedRead,
         trial_of: Option<&HoldScope>,
+        soon: bool,
     ) -> Result<Gate<'r>, StoreError> {
         let scope = HoldScope::Fetch(source.clone());
         if trial_of != Some(&scope) && self.holds.current().get(&scope).is_some() {
@@ -132,7 +135,7 @@ impl Worker {
         }
         let now = self.clock.now();
         let api = reader.system.api();
-        let due = owed.due(api.rules().lag_s.saturating_mul(1_000));
+        let due = owed.due(api.rules().lag_s.saturating_mul(1_000), soon);
         if due > now {
             let code = if owed.tries > 0 { Code::FetchNotFound } else { Code::FetchPaced };
             return Ok(Gate::Shut(ReadWait::Until { at: due, code }));
@@ -232,7 +235,7 @@ impl Worker {
         let was_served = end.is_served();
         let since = owed.failing_since.unwrap_or(now.minus_ms(SERVED_LATELY_MS));
         let seen = Circumstances {
-            has_left: has_left(document),
+            has_left: owed.removed || has_left(document),
             others_were_served: reader.served.others_since(person.id(), since),
             now,
             jitter: clock::jitter(),
@@ -250,7 +253,10 @@ impl Worker {
                 fold_read(document, told, now, seq);
                 has_told = true;
                 document.owed_read = owed.after_read(began_at, lag_ms);
-                document.owed_read.as_ref().map(|owed| ReadWait::Until { at: owed.due(lag_ms), code: Code::FetchPaced })
+                document
+                    .owed_read
+                    .as_ref()
+                    .map(|owed| ReadWait::Until { at: owed.due(lag_ms, false), code: Code::FetchPaced })
             }
             ReadVerdict::HandOn(records) => {
                 is_list = true;
