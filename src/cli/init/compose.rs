@@ -266,6 +266,8 @@ fn suffix(credential: Credential) -> &'static str {
         Credential::ClientId => "CLIENT_ID",
         Credential::ClientSecret => "CLIENT_SECRET",
         Credential::RefreshToken => "REFRESH_TOKEN",
+        Credential::ClientCertificate => "CLIENT_CERTIFICATE",
+        Credential::ClientKey => "CLIENT_KEY",
     }
 }
 

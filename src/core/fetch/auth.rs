@@ -158,14 +158,20 @@ impl Auth {
 
     /// Which of the source's own values its headers need.
     pub(super) fn value_names(&self) -> BTreeSet<&str> {
-        let templates: Vec<&Template> = match self {
-            Self::None | Self::ClientCredentials(_) | Self::RefreshToken(_) => Vec::new(),
+        let templates = self.templates().into_iter().filter(|_| self.token_rules().is_none());
+        templates.flat_map(Template::slots).filter_map(Slot::value_name).collect()
+    }
+
+    /// Its templates.
+    pub(super) fn templates(&self) -> Vec<&Template> {
+        match self {
+            Self::None => Vec::new(),
             Self::Bearer { headers } | Self::Header { headers } => headers.values().collect(),
             Self::Basic { username, password, headers } => {
                 [username, password].into_iter().chain(headers.values()).collect()
             }
-        };
-        templates.into_iter().flat_map(Template::slots).filter_map(Slot::value_name).collect()
+            Self::ClientCredentials(token) | Self::RefreshToken(token) => vec![&token.token_url],
+        }
     }
 
     /// How its tokens are got, where it is one with tokens.

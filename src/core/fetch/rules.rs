@@ -145,10 +145,7 @@ impl FetchRules {
     #[must_use]
     pub fn value_names<'s>(&'s self, auth: &'s Auth) -> (BTreeSet<&'s str>, BTreeSet<&'s str>) {
         fn names<'a>(slots: impl Iterator<Item = &'a Slot>) -> impl Iterator<Item = &'a str> {
-            slots.filter_map(|slot| match slot {
-                Slot::Value(name) => Some(name.as_str()),
-                Slot::Id | Slot::Since | Slot::Cursor | Slot::Credential(_) => None,
-            })
+            slots.filter_map(Slot::value_name)
         }
         let paths = self.step.iter().map(|step| &step.path).chain(self.list.iter().map(|list| &list.path));
         let addresses = std::iter::once(&self.host).chain(paths).chain(auth.templates());
