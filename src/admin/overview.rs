@@ -11,6 +11,7 @@ use crate::core::person::{Document, Mark};
 use crate::core::problems::{
     AlertFigure, DeadFigure, Figures, ImportFigure, MarkFigure, Problem, Seen, SourceFigures, problems,
 };
+use crate::core::roster::DriftReport;
 use crate::core::tally::{self, Ledger};
 use crate::core::time::UnixMs;
 use crate::roster::Imported;
@@ -21,6 +22,8 @@ const CODES_MAX: usize = 40;
 /// People with a mark that are counted, one by one.
 const MARKED_MAX: u64 = 2_000;
 
+/// What a comparison showed that was made by hand is told for a day.
+const BY_HAND_MS: u64 = 86_400_000;
 /// People behind several holds that are counted, one by one.
 const HELD_MAX: usize = 5_000;
 
@@ -58,6 +61,7 @@ impl AdminState {
             processes: shared::read(&*self.store, shared::PROCESSES).await?,
             sources: self.source_figures().await?,
             imports: self.import_figures().await?,
+            drift: self.drift_figure(now).await?,
             marked: self.marked().await?,
             alerts: self.alert_figures(now).await?,
             certificates: self.certificates.figures().await,
@@ -123,6 +127,14 @@ impl AdminState {
             Some(AlertFigure { host: receiver.host, since, tries, reason })
         });
         Ok(failing.collect())
+    }
+
+    /// The last comparison, where it is still of interest.
+    async fn drift_figure(&self, now: UnixMs) -> Result<Option<DriftReport>, AdminError> {
+        let every_ms = self.roster.drift_options().every_ms;
+        let kept_ms = if every_ms == 0 { BY_HAND_MS } else { every_ms.saturating_mul(2) };
+        let report = self.drift().await?.report;
+        Ok(report.filter(|report| now.ms_since(report.at) < kept_ms))
     }
 
     async fn oldest_incomplete(&self, stats: &Stats) -> Result<Option<UnixMs>, AdminError> {

@@ -12,9 +12,10 @@ use crate::core::hold::{Holds, ProbePauses};
 use crate::core::person::SourceName;
 use crate::core::problems::{BoundFigures, Problem, SourceFigures};
 use crate::core::processes::ProcessRole;
+use crate::core::roster::{Drift, PlanReport, Selection};
 use crate::core::time::UnixMs;
 use crate::lifecycle::{Lifecycle, Phase};
-use crate::roster::{Applied, ApplyRequest, Roster};
+use crate::roster::{Applied, ApplyRequest, Imports, Roster};
 use crate::store::{Stats, Store};
 use crate::telemetry::activity::ActivityLog;
 use crate::telemetry::metrics::Metrics;
@@ -110,6 +111,28 @@ impl AdminState {
     /// The last acts of operators.
     pub async fn audit(&self) -> Result<Audit, AdminError> {
         Ok(shared::read(&*self.store, shared::AUDIT).await?)
+    }
+
+    /// What would be done.
+    pub(super) async fn plan(&self, strangers: bool) -> Result<PlanReport, AdminError> {
+        Ok(self.roster.plan(&Selection { strangers, ..Selection::default() }).await?)
+    }
+
+    /// The last import of each source.
+    pub(super) async fn imports(&self) -> Result<Imports, AdminError> {
+        Ok(self.roster.imports().await?)
+    }
+
+    /// The last comparison of HR and the members.
+    pub(super) async fn drift(&self) -> Result<Drift, AdminError> {
+        Ok(self.roster.drift().await?)
+    }
+
+    /// Compares HR and the members.
+    pub(super) async fn compare(&self, by: &Actor) -> Result<(), AdminError> {
+        let report = self.roster.compare().await?;
+        let report = report.ok_or_else(|| AdminError::OutOfDate("a comparison is under way".to_owned()))?;
+        self.note(by, Act::Compare, Noted { count: Some(report.different), ..Noted::of("roster") }).await
     }
 
     /// Applies the roster.

@@ -10,6 +10,7 @@ use crate::admin::service::AdminState;
 use crate::clock::Clock;
 use crate::config::SecretFiles;
 use crate::core::hold::{HoldScope, Holds, is_caused_by_key, is_lifted_by_hand};
+use crate::roster::Roster;
 use crate::store::holds::HOLDS;
 use crate::store::{Store, StoreError, documents};
 
@@ -19,6 +20,8 @@ const SECRETS_EVERY: Duration = Duration::from_secs(2);
 const TIDY_EVERY: Duration = Duration::from_secs(30);
 /// How often a store that was not there at the start is asked for again.
 const CONNECT_EVERY: Duration = Duration::from_secs(1);
+/// How often it is looked at whether HR and the members are to be compared.
+const COMPARE_EVERY: Duration = Duration::from_secs(30);
 /// People made due in one step when a hold is lifted.
 const RELEASED_AT_ONCE: u64 = 1_000;
 /// A restart may bring another key, so what a key can have caused is tried again at once.
@@ -104,6 +107,20 @@ pub(super) async fn tidy(store: Arc<dyn Store>, clock: Clock) {
                 }
             }
         }
+    }
+}
+
+/// Compares HR and the members whenever that is due; of all processes, one does it.
+pub(super) async fn compare(roster: Roster) {
+    if roster.drift_options().every_ms == 0 {
+        return;
+    }
+    loop {
+        // The store's trouble is told elsewhere, and what came of a comparison is kept there.
+        if let Err(error) = roster.compare_if_due().await {
+            warn!(%error, "HR and the members could not be compared");
+        }
+        tokio::time::sleep(COMPARE_EVERY).await;
     }
 }
 

@@ -296,6 +296,7 @@ impl Bridge {
         }
         if works {
             beside.push(tokio::spawn(background::tidy(store.clone(), clock.clone())));
+            beside.push(tokio::spawn(background::compare(admin_state.roster.clone())));
             beside.push(tokio::spawn(background::remap(admin_state)));
         }
         if works && is_shared_store {

@@ -38,7 +38,7 @@ use crate::descriptors;
 use crate::hr::{Credentials, HrSystem};
 use crate::intake::{IntakeOptions, Source, SourceSecret};
 use crate::peer::TrustedProxies;
-use crate::roster::{Roster, RosterOptions};
+use crate::roster::{DriftOptions, Roster, RosterOptions};
 use crate::scim::{Auth, Client, ClientError, ClientOptions};
 use crate::secret::LiveSecret;
 use crate::store::redis::{Address, Durability, LinkOptions, Login, Place, TlsFiles};
@@ -234,6 +234,7 @@ pub(super) fn roster(config: &Config, store: Arc<dyn Store>, client: Option<Clie
         rules: plan_rules(config),
         guard: guard(config),
         rates: (limits.writes, limits.reads),
+        drift: DriftOptions { every_ms: config.drift.every_h * HOUR_MS, repair: config.drift.repair.clone() },
     };
     Roster::new(store, client, clock.clone(), options)
 }

@@ -18,6 +18,7 @@ pub mod dead;
 pub mod deliveries;
 #[cfg(feature = "stand-ins")]
 pub mod demo;
+pub mod drift;
 pub mod explain;
 pub mod failure;
 pub mod healthcheck;
@@ -95,6 +96,8 @@ enum Command {
     Plan(roster::PlanArgs),
     /// Apply all that is staged, at Postman's rate.
     Apply(roster::ApplyArgs),
+    /// Tell whether HR and Postman agree: the last comparison, or one that is made now.
+    Drift(drift::DriftArgs),
     /// The store itself: copy it into another, back it up.
     #[command(subcommand)]
     Store(store::StoreCommand),
@@ -149,6 +152,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Import(args) => roster::run_import(&context, &args),
         Command::Plan(args) => roster::run_plan(&context, &args),
         Command::Apply(args) => roster::run_apply(&context, &args),
+        Command::Drift(args) => drift::run(&context, &args),
         Command::Store(command) => store::run(&context, &command),
         #[cfg(feature = "stand-ins")]
         Command::PostmanSim(args) => postman_sim::run(&context, &args),

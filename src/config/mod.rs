@@ -14,6 +14,7 @@ use self::secret::{Absent, Reader};
 use crate::core::processes::ProcessRole;
 
 pub use self::alert::AlertConfig;
+pub use self::drift::DriftConfig;
 pub use self::error::{ConfigCode, ConfigError, ConfigErrors};
 pub use self::fetch::FetchConfig;
 pub use self::guard::GuardConfig;
@@ -32,6 +33,7 @@ pub use self::worker::WorkerConfig;
 
 mod address;
 mod alert;
+mod drift;
 mod error;
 mod fetch;
 mod guard;
@@ -73,6 +75,8 @@ pub struct Config {
     pub hold: HoldConfig,
     /// `[guard]`
     pub guard: GuardConfig,
+    /// `[drift]`
+    pub drift: DriftConfig,
     /// `[log]`
     pub log: LogConfig,
     /// `[[source]]`, at least one.
@@ -96,6 +100,7 @@ struct Raw {
     retry: RetryConfig,
     hold: HoldConfig,
     guard: GuardConfig,
+    drift: DriftConfig,
     log: LogConfig,
     source: Vec<source::Raw>,
     alert: Vec<alert::Raw>,
@@ -223,6 +228,7 @@ impl Raw {
         self.retry.check(findings);
         self.hold.check(findings);
         self.guard.check(findings);
+        self.drift.check(findings);
         let sources = source::build(self.source, &mut read, findings);
         let alerts = alert::build(self.alert, self.server.has_admin_url(), &mut read, findings);
         let postman = self.postman.build(&mut read, findings);
@@ -236,6 +242,7 @@ impl Raw {
             retry: self.retry,
             hold: self.hold,
             guard: self.guard,
+            drift: self.drift,
             log: self.log.settle(read.env.get(LogConfig::variable()), findings),
             sources,
             alerts,

@@ -34,6 +34,8 @@ pub enum Act {
     Import,
     /// Applied the staged roster.
     Apply,
+    /// Compared HR and the members.
+    Compare,
     /// Logged in to the console.
     LogIn,
     /// What this version does not know.
@@ -56,6 +58,7 @@ impl Act {
             Self::ShowPayload => "looked at the payload of",
             Self::Import => "imported",
             Self::Apply => "applied",
+            Self::Compare => "compared",
             Self::LogIn => "logged in",
             Self::Other => "did something else",
         }

@@ -27,8 +27,10 @@ use crate::core::time::UnixMs;
 use crate::scim::Client;
 use crate::store::{Accepted, NewDelivery, NewEntry, Page, PersonRow, Store, StoreError};
 
+pub use self::drift::DriftOptions;
 pub use self::import::{IMPORTS, Imported, Imports, RefusedRow};
 
+mod drift;
 mod import;
 mod members;
 
@@ -70,6 +72,8 @@ pub struct ApplyRequest {
     pub selection: Selection,
     /// The plan that was seen: where another one would be applied by now, nothing is.
     pub plan: Option<Box<PlanReport>>,
+    /// The same by its digest alone.
+    pub digest: Option<String>,
 }
 
 /// What an apply began.
@@ -97,6 +101,7 @@ pub struct Roster {
     rules: Arc<PlanRules>,
     guard: GuardOptions,
     rates: (Rate, Rate),
+    drift: Arc<DriftOptions>,
 }
 
 /// What a roster is built with.
@@ -109,14 +114,17 @@ pub struct RosterOptions {
     pub guard: GuardOptions,
     /// The target's limits, for writes and for reads.
     pub rates: (Rate, Rate),
+    /// How drift is looked for.
+    pub drift: DriftOptions,
 }
 
 impl Roster {
     /// A roster over this store.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, client: Option<Client>, clock: Clock, options: RosterOptions) -> Self {
-        let RosterOptions { columns, rules, guard, rates } = options;
-        Self { store, client, clock, columns: Arc::new(columns), rules: Arc::new(rules), guard, rates }
+        let RosterOptions { columns, rules, guard, rates, drift } = options;
+        let (columns, rules, drift) = (Arc::new(columns), Arc::new(rules), Arc::new(drift));
+        Self { store, client, clock, columns, rules, guard, rates, drift }
     }
 
     /// What would be done if all that is staged were applied to whom the selection takes.
@@ -129,6 +137,9 @@ impl Roster {
         let (outcome, planned) = self.work_out(&request.selection, false).await?;
         if let Some(difference) = request.plan.as_ref().and_then(|plan| plan.difference(&outcome.report)) {
             return Err(RosterError::Changed(difference));
+        }
+        if request.digest.as_ref().is_some_and(|digest| *digest != outcome.report.digest) {
+            return Err(RosterError::Changed("somebody's record or member is another one by now".to_owned()));
         }
         if request.selection.strangers && !outcome.is_reliable {
             return Err(RosterError::Unsure(outcome.report.warnings.join("; ")));

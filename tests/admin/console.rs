@@ -122,7 +122,9 @@ async fn a_session_ends_with_its_time_with_the_token_and_by_logging_out() {
 async fn every_page_forbids_foreign_and_inline_scripts_frames_and_caches() {
     let stage = Stage::set();
     let visitor = Visitor::log_in(&stage).await;
-    for page in ["/", "/dead", "/people", "/hold", "/deliveries", "/audit", "/settings", "/login", "/no-such-page"] {
+    for page in
+        ["/", "/dead", "/people", "/hold", "/roster", "/deliveries", "/audit", "/settings", "/login", "/no-such-page"]
+    {
         let answer = visitor.get(page).await;
         let policy = answer.header("content-security-policy").unwrap();
         assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{policy}");

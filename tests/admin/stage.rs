@@ -32,7 +32,7 @@ use scim_bridge::core::reconcile::target::TargetRules;
 use scim_bridge::core::time::UnixMs;
 use scim_bridge::lifecycle::Lifecycle;
 use scim_bridge::peer::TrustedProxies;
-use scim_bridge::roster::{Roster, RosterOptions};
+use scim_bridge::roster::{DriftOptions, Roster, RosterOptions};
 use scim_bridge::secret::LiveSecret;
 use scim_bridge::store::memory::Memory;
 use scim_bridge::store::{
@@ -382,5 +382,16 @@ fn roster(store: Arc<Memory>, clock: Clock) -> Roster {
         target: TargetRules::default(),
     };
     let free = Rate { calls: 0, window_ms: 60_000 };
-    Roster::new(store, None, clock, RosterOptions { columns: HashMap::new(), rules, guard: GUARD, rates: (free, free) })
+    Roster::new(
+        store,
+        None,
+        clock,
+        RosterOptions {
+            columns: HashMap::new(),
+            rules,
+            guard: GUARD,
+            rates: (free, free),
+            drift: DriftOptions::default(),
+        },
+    )
 }

@@ -133,3 +133,58 @@ async fn a_roster_says_how_it_is_and_withdraws_no_leave_that_is_announced() {
     assert_eq!(bridge.jobs(&["scheduled"]).await, 1, "{person}");
     assert_eq!(named(&sim), ["p0@example.com No0 true"]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn drift_is_told_and_repaired_as_far_as_configured_and_what_somebody_removed_stays_so() {
+    let sim = sim();
+    let home = Home::new(&sim, "[drift]\nevery_h = 24\nrepair = [\"names\"]");
+    let bridge = home.serve();
+    import(&home, &bridge, &format!("{HEADER}{}", rows(0..3)));
+    said(&home, &bridge, &["apply", "--yes"]);
+    bridge.settled().await;
+    member(&sim, "stranger@example.com", "Moor");
+    let agreed = said(&home, &bridge, &["drift", "--now"]);
+    let report = &agreed["report"];
+    assert_eq!((&report["different"], &report["strangers"], &agreed["every_h"]), (&json!(0), &json!(1), &json!(24)));
+
+    let ids: Vec<String> = (0..2).map(|n| sim.members_named(&format!("p{n}@example.com"))[0].id.to_string()).collect();
+    let patched = |id: &str, path: &str, value: Value| {
+        let operation = json!({"op": "replace", "path": path, "value": value});
+        let schema = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
+        let body = json!({"schemas": [schema], "Operations": [operation]}).to_string();
+        http()
+            .patch(format!("{}/Users/{id}", sim.base_url()))
+            .bearer_auth(crate::process::KEY)
+            .header("content-type", "application/scim+json")
+            .body(body)
+            .send()
+    };
+    let put = json!({
+        "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
+        "userName": "p0@example.com",
+        "name": {"givenName": "Ada", "familyName": "Elsewhere"},
+        "active": true,
+    });
+    let renamed = http()
+        .put(format!("{}/Users/{}", sim.base_url(), ids[0]))
+        .bearer_auth(crate::process::KEY)
+        .header("content-type", "application/scim+json")
+        .body(put.to_string())
+        .send();
+    assert!(renamed.await.unwrap().status().is_success());
+    assert!(patched(&ids[1], "active", json!(false)).await.unwrap().status().is_success());
+    // Reads may lag behind what the bridge wrote by a second.
+    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+
+    let report = said(&home, &bridge, &["drift", "--now"])["report"].clone();
+    assert_eq!((&report["different"], &report["repaired"]), (&json!(2), &json!(1)), "{report}");
+    assert_eq!((&report["rename"]["count"], &report["switched_off"]["count"]), (&json!(1), &json!(1)), "{report}");
+    bridge.settled().await;
+    let team = named(&sim);
+    assert!(team.contains(&"p0@example.com No0 true".to_owned()), "{team:?}");
+    assert!(team.contains(&"p1@example.com No1 false".to_owned()), "{team:?}");
+    let status: Value = serde_json::from_slice(&run(&home, &bridge, &["status", "--json"]).stdout).unwrap();
+    let problem = status["problems"].as_array().unwrap().iter().find(|problem| problem["code"] == "DRIFT-DIFFERENT");
+    assert_eq!(problem.unwrap()["count"], 1, "{status}");
+    assert_eq!(said(&home, &bridge, &["drift"])["report"], report);
+}

@@ -15,6 +15,7 @@ use super::service::AdminState;
 
 pub(super) mod dead;
 pub mod deliveries;
+mod drift;
 pub(super) mod handlers;
 mod openapi;
 pub(super) mod roster;
@@ -65,6 +66,8 @@ fn entries() -> Vec<Entry> {
         entry(M::POST, "/api/v1/roster", |r| r.to(roster::import)),
         entry(M::GET, "/api/v1/roster/plan", |r| r.to(roster::plan)),
         entry(M::POST, "/api/v1/roster/apply", |r| r.to(roster::apply)),
+        entry(M::GET, "/api/v1/drift", |r| r.to(drift::show)),
+        entry(M::POST, "/api/v1/drift", |r| r.to(drift::compare)),
         entry(M::GET, "/api/v1/audit", |r| r.to(handlers::audit)),
     ]
 }

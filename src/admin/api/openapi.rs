@@ -4,7 +4,7 @@ use actix_web::web;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{dead, deliveries, handlers, roster};
+use super::{dead, deliveries, drift, handlers, roster};
 use crate::admin::health;
 
 /// `/api/openapi.json`
@@ -41,6 +41,8 @@ use crate::admin::health;
         roster::import,
         roster::plan,
         roster::apply,
+        drift::show,
+        drift::compare,
         handlers::audit,
     ),
     modifiers(&Bearer)

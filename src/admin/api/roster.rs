@@ -175,8 +175,7 @@ async fn whole(mut payload: web::Payload) -> Result<Vec<u8>, AdminError> {
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
 pub(super) async fn plan(state: State, query: web::Query<PlanQuery>) -> Answer<PlanReport> {
-    let selection = Selection { strangers: query.strangers.is_some(), ..Selection::default() };
-    Ok(web::Json(state.roster.plan(&selection).await?))
+    Ok(web::Json(state.plan(query.strangers.is_some()).await?))
 }
 
 /// Applies what is staged, and what the plan has besides, through the lanes: at Postman's rate, as of the
@@ -197,6 +196,6 @@ pub(super) async fn apply(state: State, by: By, payload: web::Payload) -> Answer
             .map_err(|error| AdminError::BadRequest(format!("the body is no order to apply: {error}")))?,
     };
     let selection = Selection { only, people, strangers: strangers.is_some() };
-    let applied = state.apply(&by, &ApplyRequest { selection, plan }).await?;
+    let applied = state.apply(&by, &ApplyRequest { selection, plan, digest: None }).await?;
     Ok(web::Json(applied.into()))
 }

@@ -21,16 +21,18 @@ pub(super) enum Nav {
     People,
     Dead,
     Deliveries,
+    Roster,
     Hold,
     Audit,
     Settings,
 }
 
-const LINKS: [(Nav, &str, &str); 7] = [
+const LINKS: [(Nav, &str, &str); 8] = [
     (Nav::Now, "/", "Now"),
     (Nav::People, "/people", "People"),
     (Nav::Dead, "/dead", "Dead letters"),
     (Nav::Deliveries, "/deliveries", "Deliveries"),
+    (Nav::Roster, "/roster", "Roster"),
     (Nav::Hold, "/hold", "Holds"),
     (Nav::Audit, "/audit", "Audit"),
     (Nav::Settings, "/settings", "Settings"),
@@ -173,6 +175,8 @@ pub(super) fn done(what: Option<&str>, count: Option<u64>) -> Markup {
         Some("held") => "The hold is in force.",
         Some("lifted") => "The hold is lifted.",
         Some("allowed") => "Let through.",
+        Some("applied") => "Applied: they are worked on now.",
+        Some("compared") => "Compared.",
         Some("due") => "They are looked at now.",
         _ => return html! {},
     };

@@ -15,6 +15,7 @@ mod now;
 mod people;
 mod person;
 mod plot;
+mod roster;
 mod session;
 mod settings;
 mod sources;
@@ -30,7 +31,7 @@ type Done = Result<HttpResponse, PageError>;
 
 /// Puts the console into an app.
 pub(super) fn configure(app: &mut web::ServiceConfig) {
-    let pages: [(&str, Methods); 19] = [
+    let pages: [(&str, Methods); 22] = [
         ("/", |r| r.route(web::get().to(now::show))),
         ("/login", |r| r.route(web::get().to(session::ask)).route(web::post().to(session::log_in))),
         ("/logout", |r| r.route(web::post().to(session::log_out))),
@@ -44,6 +45,9 @@ pub(super) fn configure(app: &mut web::ServiceConfig) {
         ("/dead/{id}/discard", |r| r.route(web::post().to(letter::discard))),
         ("/jobs/{id}", |r| r.route(web::get().to(job::find))),
         ("/hold", |r| r.route(web::get().to(hold::show)).route(web::post().to(hold::change))),
+        ("/roster", |r| r.route(web::get().to(roster::show))),
+        ("/roster/apply", |r| r.route(web::post().to(roster::apply))),
+        ("/roster/compare", |r| r.route(web::post().to(roster::compare))),
         ("/deliveries", |r| r.route(web::get().to(sources::show))),
         ("/settings", |r| r.route(web::get().to(settings::show))),
         ("/audit", |r| r.route(web::get().to(audit::show))),

@@ -56,6 +56,12 @@ codes! {
     RosterRefused = "ROSTER-REFUSED",
         "Rows of the last roster that was imported were refused.",
         "Correct these rows in the export, and import it again.";
+    DriftDifferent = "DRIFT-DIFFERENT",
+        "HR and Postman do not agree about people.",
+        "See who with `scim-bridge drift`; bring them in line with `scim-bridge apply`, or correct HR. `scim-bridge drift --now` compares again.";
+    DriftUnsure = "DRIFT-UNSURE",
+        "The last comparison of HR and Postman could not be relied upon, so nothing was repaired by it.",
+        "See the line: a list of members that is not whole is Postman's trouble, and mostly passes. `scim-bridge drift --now` compares again.";
     ProcessClock = "PROCESS-CLOCK",
         "The clocks of the processes differ by more than ten seconds.",
         "Have the machines' clocks set by NTP.";

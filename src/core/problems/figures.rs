@@ -8,6 +8,7 @@ use crate::core::hold::Holds;
 use crate::core::mapping::Mapping;
 use crate::core::person::{Mark, SourceName};
 use crate::core::processes::Processes;
+use crate::core::roster::DriftReport;
 use crate::core::tally::SourceTally;
 use crate::core::time::UnixMs;
 
@@ -46,6 +47,8 @@ pub struct Figures {
     pub sources: Vec<SourceFigures>,
     /// Rows that the last import of a source refused.
     pub imports: Vec<ImportFigure>,
+    /// What the last comparison of HR and the members showed.
+    pub drift: Option<DriftReport>,
     /// People to know of.
     pub marked: Vec<MarkFigure>,
     /// Receivers of alerts that are not reached.

@@ -111,6 +111,7 @@ pub fn problems(figures: &Figures, seen: &Seen) -> Vec<Problem> {
     found.extend(people::marked(figures));
     found.extend(people::incomplete(figures));
     found.extend(people::imports(figures));
+    found.extend(people::drift(figures));
     found.extend(source::quiet(figures));
     found.extend(work::processes(figures));
     found.extend(upkeep::alerts(figures));

@@ -52,6 +52,24 @@ pub(super) fn imports(figures: &Figures) -> Vec<Found> {
     told.collect()
 }
 
+/// What the last comparison of HR and the members showed.
+pub(super) fn drift(figures: &Figures) -> Vec<Found> {
+    let Some(report) = &figures.drift else { return Vec::new() };
+    let unsure = report.trouble().map(|trouble| {
+        let code = ProblemCode::DriftUnsure;
+        Found::new(code, format!("{} {trouble}.", code.title()), code.advice(), 1)
+    });
+    let left = report.different.saturating_sub(report.repaired);
+    let differs = (left > 0 && unsure.is_none()).then(|| {
+        let lists = report.lists().into_iter().filter(|(_, list)| list.count > 0);
+        let lists: Vec<String> = lists.map(|(what, list)| format!("{} {what}", list.count)).collect();
+        let code = ProblemCode::DriftDifferent;
+        let what = format!("{} as HR says: {}.", counted(left, "person is not", "people are not"), lists.join(", "));
+        Found::new(code, what, code.advice(), left)
+    });
+    unsure.into_iter().chain(differs).map(|found| found.since(Some(report.at)).at("/roster")).collect()
+}
+
 /// People of whom HR has not said enough.
 pub(super) fn incomplete(figures: &Figures) -> Option<Found> {
     let count = figures.people.get("incomplete").copied().filter(|count| *count > 0)?;
@@ -65,6 +83,7 @@ pub(super) fn incomplete(figures: &Figures) -> Option<Found> {
 mod tests {
     use super::super::{Seen, problems};
     use super::*;
+    use crate::core::roster::DriftReport;
     use crate::core::time::UnixMs;
 
     fn letters(code: &str, count: u64, detail: &str) -> DeadFigure {
@@ -87,6 +106,22 @@ mod tests {
         let figures = Figures { dead: vec![letters("SCIM-NEW", 2, "")], ..Figures::default() };
         let told = problems(&figures, &Seen::default());
         assert!(told[0].what.contains("This version does not know"), "{told:?}");
+    }
+
+    #[test]
+    fn drift_is_told_with_its_counts_and_an_unsure_comparison_as_such() {
+        let mut report = DriftReport { at: UnixMs(7), different: 3, repaired: 1, ..DriftReport::default() };
+        report.rename.count = 2;
+        report.blocked.count = 1;
+        let figures = |report: &DriftReport| Figures { drift: Some(report.clone()), ..Figures::default() };
+        let told = problems(&figures(&report), &Seen::default());
+        assert_eq!((told[0].code.as_str(), told[0].count, told[0].since), ("DRIFT-DIFFERENT", 2, UnixMs(7)));
+        assert!(told[0].what.contains("2 of another name"), "{told:?}");
+        report.warnings.push("the list of members lacks 3 of 5".to_owned());
+        let told = problems(&figures(&report), &Seen::default());
+        assert_eq!((told.len(), told[0].code.as_str()), (1, "DRIFT-UNSURE"));
+        let repaired = DriftReport { different: 3, repaired: 3, ..DriftReport::default() };
+        assert_eq!(problems(&figures(&repaired), &Seen::default()), []);
     }
 
     #[test]

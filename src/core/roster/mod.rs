@@ -4,13 +4,17 @@
 //! whole. Not here: where rows are kept, and who reads the list (`crate::roster`).
 
 pub use self::columns::{Columns, Field};
+pub use self::drift::{DRIFT, Drift, DriftList, DriftReport};
 pub use self::members::{ListedMember, MemberList};
-pub use self::report::{NOT_IN_HR, Outcome, PlanReport, PlanTerms, Planned, PlannedPerson, Planner, Stranger};
+pub use self::planned::PlannedPerson;
+pub use self::report::{NOT_IN_HR, Outcome, PlanReport, PlanTerms, Planned, Planner, Stranger};
 pub use self::rows::{FileProblem, Row, read, text_of};
 pub use self::selection::{Change, Selection};
 
 mod columns;
+mod drift;
 mod members;
+mod planned;
 mod report;
 mod rows;
 mod selection;

@@ -9,6 +9,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use serde::{Deserialize, Serialize};
 
 use super::members::{ListedMember, MemberList};
+use super::planned::PlannedPerson;
 use super::selection::{Change, Selection};
 use crate::core::guard::GuardOptions;
 use crate::core::limiter::Rate;
@@ -23,26 +24,6 @@ use crate::core::time::UnixMs;
 /// Under this source stand members whom HR does not have and an operator had switched off. No source of
 /// the configuration can be called so.
 pub const NOT_IN_HR: &str = "not-in-hr";
-
-/// A person of the plan.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct PlannedPerson {
-    /// `{source}/{employee id}`; none for a stranger.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub person: Option<String>,
-    /// The address that they have, or are to have.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub email: Option<String>,
-    /// The SCIM id, where the list of members has them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub id: Option<String>,
-    /// Why it would block.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub code: Option<String>,
-    /// Fields, shapes, ids of employees.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub detail: Option<String>,
-}
 
 /// What would be done. A person may stand in several lists.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -181,6 +162,8 @@ pub struct Outcome {
     pub left_out: u64,
     /// Who was named, and is nobody of the plan.
     pub not_found: Vec<String>,
+    /// People whose member is not as HR says.
+    pub different: u64,
     /// Whether the list of members can be relied upon: whole, and not much smaller than what is known.
     pub is_reliable: bool,
 }
@@ -194,6 +177,7 @@ pub struct Planner<'t> {
     known: u64,
     gone: u64,
     left_out: u64,
+    different: u64,
     found: HashSet<String>,
     reads: u64,
     writes: u64,
@@ -213,6 +197,7 @@ impl<'t> Planner<'t> {
             known: 0,
             gone: 0,
             left_out: 0,
+            different: 0,
             found: HashSet::new(),
             reads: 0,
             writes: 0,
@@ -277,6 +262,9 @@ impl<'t> Planner<'t> {
         if preview.switched_off {
             self.report.switched_off.push(planned.clone());
         }
+        let differs =
+            changes.iter().any(|change| change.is_write()) || preview.switched_off || preview.blocked.is_some();
+        self.different += u64::from(differs);
         let is_selected = self.select(&planned, &changes, import.is_some());
         let member = planned.id.clone();
         if let Some((code, detail)) = preview.blocked {
@@ -325,7 +313,8 @@ impl<'t> Planner<'t> {
         self.report.digest = format!("{:016x}", self.digest);
         let named = self.terms.selection.people.iter().flatten();
         let not_found = named.filter(|name| !self.found.contains(*name)).cloned().collect();
-        Outcome { report: self.report, strangers: switched_off, left_out: self.left_out, not_found, is_reliable }
+        let (left_out, different) = (self.left_out, self.different);
+        Outcome { report: self.report, strangers: switched_off, left_out, not_found, different, is_reliable }
     }
 
     /// Whether the list is whole, and not much smaller than what is known: by the guard's measure.

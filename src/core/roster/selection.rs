@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::report::PlannedPerson;
+use super::planned::PlannedPerson;
 
 /// What can be done for somebody. The words of the plan's lists, or those that people use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -1,0 +1,73 @@
+//! `drift`: whether HR and Postman agree.
+
+use std::time::Duration;
+
+use clap::Args;
+use serde::{Deserialize, Serialize};
+
+use super::api::Api;
+use super::failure::Failure;
+use super::{Context, block_on};
+use crate::core::roster::DriftReport;
+use crate::core::target_name::{self, said};
+
+/// The list of members of a large team takes minutes at Postman's rate.
+const TIMEOUT: Duration = Duration::from_mins(15);
+/// People of each list that people see.
+const SHOWN: usize = 10;
+
+/// Whether to compare.
+#[derive(Debug, Args)]
+pub struct DriftArgs {
+    /// Compare now, instead of showing the last comparison.
+    #[arg(long)]
+    now: bool,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Shown {
+    every_h: u64,
+    begun_at: Option<String>,
+    ended_at: Option<String>,
+    report: Option<DriftReport>,
+}
+
+/// Runs `drift`.
+pub fn run(context: &Context, args: &DriftArgs) -> Result<(), Failure> {
+    let api = Api::of(context)?.patient(TIMEOUT)?;
+    let path = "/api/v1/drift";
+    let shown: Shown = if args.now { block_on(api.post(path))? } else { block_on(api.get(path))? };
+    context.print(&shown, || {
+        match (shown.every_h, &shown.ended_at) {
+            (0, None) => say!("Never compared: `[drift] every_h` is 0. `scim-bridge drift --now` does it once."),
+            (_, None) => say!("Not compared yet."),
+            (_, Some(at)) => say!("Compared at {at}"),
+        }
+        if let Some(report) = &shown.report {
+            print(report);
+        }
+    })
+}
+
+fn print(report: &DriftReport) {
+    if let Some(trouble) = report.trouble() {
+        say!("Beware: {trouble}");
+    }
+    say!("{} people in HR, {} members in {}", report.people, report.members, target_name::name());
+    for (what, list) in report.lists() {
+        if list.count == 0 {
+            continue;
+        }
+        say!("{what}: {}", list.count);
+        for planned in list.first.iter().take(SHOWN) {
+            let detail = planned.detail.as_deref().unwrap_or_default();
+            say!("  {} {detail}", planned.person.as_deref().unwrap_or("-"));
+        }
+    }
+    match (report.different, report.repaired) {
+        (0, _) if report.trouble().is_none() => say!("{}", said("HR and Postman agree.")),
+        (0, _) => {}
+        (different, 0) => say!("{different} people differ. `scim-bridge apply` brings in line what can be."),
+        (different, repaired) => say!("{different} people differ, and {repaired} of them are brought in line."),
+    }
+}

@@ -1,0 +1,22 @@
+//! `[drift]`: whether HR and Postman are compared by themselves, and what becomes of differences.
+
+use serde::Deserialize;
+
+use super::error::Findings;
+use crate::core::roster::Change;
+
+/// `[drift]`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default)]
+pub struct DriftConfig {
+    /// How often, in hours; 0: never.
+    pub every_h: u64,
+    /// What is brought in line; the rest is told.
+    pub repair: Vec<Change>,
+}
+
+impl DriftConfig {
+    pub(super) fn check(&self, findings: &mut Findings) {
+        findings.bounds("drift.every_h", self.every_h, 0, 8_760);
+    }
+}

@@ -1,0 +1,185 @@
+//! Drift: what a comparison of HR's word with the members showed. Without personal data: people are their
+//! numbers, members their ids.
+
+use serde::{Deserialize, Serialize};
+
+use super::planned::PlannedPerson;
+use super::report::Outcome;
+use crate::core::target_name::said;
+use crate::core::time::UnixMs;
+
+/// The shared document that keeps the last comparison.
+pub const DRIFT: &str = "drift";
+/// People of each list that are kept.
+const KEPT: usize = 100;
+/// A comparison that has not ended after so long died with its process: above what paging through the
+/// largest team takes.
+const ABANDONED_MS: u64 = 3_600_000;
+
+/// The last comparison, and who is at the next.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Drift {
+    /// When the last one was begun.
+    pub begun_at: Option<UnixMs>,
+    /// Whether it has ended.
+    pub is_over: bool,
+    /// What it showed; until it has ended, what the one before it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub report: Option<DriftReport>,
+}
+
+/// What a comparison showed.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DriftReport {
+    /// When it ended.
+    pub at: UnixMs,
+    /// Why it could not be made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Why it cannot be relied upon; nothing was repaired then.
+    pub warnings: Vec<String>,
+    /// People of HR's who were compared.
+    pub people: u64,
+    /// Members of the team.
+    pub members: u64,
+    /// People with any difference.
+    pub different: u64,
+    /// Of these, how many are brought in line, as `[drift] repair` says.
+    pub repaired: u64,
+    /// HR says employed, and they are not in the team.
+    pub create: DriftList,
+    /// HR says employed, newly, and they are switched off.
+    pub switch_on: DriftList,
+    /// Other names.
+    pub rename: DriftList,
+    /// Another address.
+    pub readdress: DriftList,
+    /// HR says that they have left, and they are switched on.
+    pub deactivate: DriftList,
+    /// Somebody switched them off at the target: never undone.
+    pub switched_off: DriftList,
+    /// What cannot be brought in line: somebody removed the member, or gave them another address.
+    pub blocked: DriftList,
+    /// Members who are not in HR.
+    pub strangers: u64,
+}
+
+/// Who differs in one respect.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DriftList {
+    /// How many.
+    pub count: u64,
+    /// The first of them.
+    pub first: Vec<PlannedPerson>,
+}
+
+impl DriftList {
+    fn of(people: &[PlannedPerson]) -> Self {
+        let without_address = |planned: &PlannedPerson| PlannedPerson { email: None, ..planned.clone() };
+        Self {
+            count: u64::try_from(people.len()).unwrap_or(u64::MAX),
+            first: people.iter().take(KEPT).map(without_address).collect(),
+        }
+    }
+}
+
+impl Drift {
+    /// Takes the next comparison for this process, where one is due. Only one process makes it.
+    pub fn claim(&mut self, now: UnixMs, every_ms: u64) -> bool {
+        let since_ms = self.begun_at.map(|begun_at| now.ms_since(begun_at));
+        let is_under_way = !self.is_over && since_ms.is_some_and(|ms| ms < ABANDONED_MS);
+        if is_under_way || since_ms.is_some_and(|ms| self.is_over && ms < every_ms) {
+            return false;
+        }
+        self.begun_at = Some(now);
+        self.is_over = false;
+        true
+    }
+
+    /// Takes in what the comparison that was begun then showed. False where another one took its place.
+    pub fn end(&mut self, begun_at: UnixMs, report: DriftReport) -> bool {
+        if self.begun_at != Some(begun_at) {
+            return false;
+        }
+        self.is_over = true;
+        self.report = Some(report);
+        true
+    }
+}
+
+impl DriftReport {
+    /// What a plan shows, and how many were brought in line.
+    #[must_use]
+    pub fn of(outcome: &Outcome, repaired: u64, at: UnixMs) -> Self {
+        let plan = &outcome.report;
+        Self {
+            at,
+            error: None,
+            warnings: if outcome.is_reliable { Vec::new() } else { plan.warnings.clone() },
+            people: plan.people,
+            members: plan.members,
+            different: outcome.different,
+            repaired,
+            create: DriftList::of(&plan.create),
+            switch_on: DriftList::of(&plan.switch_on),
+            rename: DriftList::of(&plan.rename),
+            readdress: DriftList::of(&plan.readdress),
+            deactivate: DriftList::of(&plan.deactivate),
+            switched_off: DriftList::of(&plan.switched_off),
+            blocked: DriftList::of(&plan.blocked),
+            strangers: u64::try_from(plan.strangers.len()).unwrap_or(u64::MAX),
+        }
+    }
+
+    /// Why it says less than it should.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        let unsure = || (!self.warnings.is_empty()).then(|| self.warnings.join("; "));
+        self.error.clone().or_else(unsure)
+    }
+
+    /// The lists, each with what it says.
+    #[must_use]
+    pub fn lists(&self) -> [(&'static str, &DriftList); 7] {
+        [
+            ("to be created", &self.create),
+            ("to be switched on", &self.switch_on),
+            ("of another name", &self.rename),
+            ("of another address", &self.readdress),
+            ("to be switched off", &self.deactivate),
+            (said("switched off in Postman"), &self.switched_off),
+            (said("removed or changed in Postman"), &self.blocked),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY_MS: u64 = 86_400_000;
+
+    #[test]
+    fn one_process_compares_at_a_time_and_a_dead_one_is_followed() {
+        let mut drift = Drift::default();
+        assert!(drift.claim(UnixMs(0), DAY_MS));
+        assert!(!drift.claim(UnixMs(1_000), DAY_MS));
+        assert!(!drift.claim(UnixMs(1_000), 0));
+        let later = UnixMs(0).plus_ms(ABANDONED_MS);
+        assert!(drift.claim(later, DAY_MS));
+        assert!(!drift.end(UnixMs(0), DriftReport::default()));
+        assert!(drift.end(later, DriftReport::default()));
+        assert!(!drift.claim(later.plus_ms(DAY_MS - 1), DAY_MS));
+        assert!(drift.claim(later.plus_ms(DAY_MS), DAY_MS));
+    }
+
+    #[test]
+    fn by_hand_it_is_made_at_any_time() {
+        let mut drift = Drift::default();
+        assert!(drift.claim(UnixMs(0), 0) && drift.end(UnixMs(0), DriftReport::default()));
+        assert!(drift.claim(UnixMs(1), 0));
+    }
+}

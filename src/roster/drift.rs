@@ -1,0 +1,79 @@
+//! Drift: the comparison of HR's word with the members, made by one process at a time, and repaired as far as
+//! the configuration says.
+
+use tracing::{info, warn};
+
+use super::{Roster, RosterError};
+use crate::core::roster::{Change, DRIFT, Drift, DriftReport, Selection};
+use crate::store::{StoreError, documents};
+
+/// `[drift]`
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DriftOptions {
+    /// How often; 0: never by itself.
+    pub every_ms: u64,
+    /// What is brought in line.
+    pub repair: Vec<Change>,
+}
+
+impl Roster {
+    /// What `[drift]` says.
+    #[must_use]
+    pub fn drift_options(&self) -> &DriftOptions {
+        &self.drift
+    }
+
+    /// The last comparison.
+    pub async fn drift(&self) -> Result<Drift, StoreError> {
+        Ok(documents::read(self.store.as_ref(), DRIFT).await?.0)
+    }
+
+    /// Compares, where that is due and nobody else is at it. Whether it was.
+    pub async fn compare_if_due(&self) -> Result<bool, RosterError> {
+        match self.drift.every_ms {
+            0 => Ok(false),
+            every_ms => Ok(self.claim_and_compare(every_ms).await?.is_some()),
+        }
+    }
+
+    /// Compares now; none where a comparison is under way.
+    pub async fn compare(&self) -> Result<Option<DriftReport>, RosterError> {
+        self.claim_and_compare(0).await
+    }
+
+    async fn claim_and_compare(&self, every_ms: u64) -> Result<Option<DriftReport>, RosterError> {
+        if self.client.is_none() {
+            return Err(RosterError::Members("this process does not know the key: ask a worker".to_owned()));
+        }
+        let begun_at = self.clock.now();
+        let claim = |drift: &mut Drift| drift.claim(begun_at, every_ms).then_some(());
+        if documents::change(self.store.as_ref(), DRIFT, claim).await?.is_none() {
+            return Ok(None);
+        }
+        let report = match self.made_comparison().await {
+            Ok(report) => report,
+            Err(error) => {
+                warn!(%error, "HR and the members could not be compared");
+                DriftReport { at: self.clock.now(), error: Some(error.to_string()), ..DriftReport::default() }
+            }
+        };
+        let end = |drift: &mut Drift| drift.end(begun_at, report.clone()).then_some(());
+        documents::change(self.store.as_ref(), DRIFT, end).await?;
+        Ok(Some(report))
+    }
+
+    async fn made_comparison(&self) -> Result<DriftReport, RosterError> {
+        let only = Some(self.drift.repair.iter().copied().collect());
+        let selection = Selection { only, ..Selection::default() };
+        let (outcome, planned) = self.work_out(&selection, true).await?;
+        // By a list that is not whole nobody is brought in line with anything.
+        let repaired = if outcome.is_reliable { self.put_all(planned, "drift").await? } else { 0 };
+        info!(
+            different = outcome.different,
+            repaired,
+            reliable = outcome.is_reliable,
+            "HR and the members are compared"
+        );
+        Ok(DriftReport::of(&outcome, repaired, self.clock.now()))
+    }
+}
