@@ -131,6 +131,7 @@ fn hire(source: &SourceName, n: u32) -> Result<NewEntry, Failed> {
         given_name: Some(name("Ada")?),
         family_name: Some(name("Lovelace")?),
         locale: None,
+        ..Facts::default()
     };
     let event = Event { person: person.clone(), kind: EventKind::Hire, at: None, facts };
     let entry = Entry { accepted_at: Clock::System.now(), word: Word::Event { job, event: Box::new(event) } };

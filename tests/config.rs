@@ -96,17 +96,21 @@ fn the_reference_file_tells_the_defaults_and_nothing_else() {
         "assume",
         "team",
         "leave_at",
-        // An example of an entry.
-        "[[server.token]]",
+        // Of a target that is not Postman.
         "name",
-        "role",
-        "token",
+        "admin_url",
     ];
     let name_of_source = "name = \"hr\"";
     let shown = |line: &&str| {
         *line == name_of_source || !without_default.contains(&line.split('=').next().unwrap_or_default().trim())
     };
-    let in_force = text.lines().filter(shown).collect::<Vec<_>>().join("\n");
+    // Examples of entries, each up to the next blank line.
+    let mut in_example = false;
+    let is_example = |line: &&str| {
+        in_example = (in_example || (line.starts_with("[[") && *line != "[[source]]")) && !line.is_empty();
+        !in_example
+    };
+    let in_force = text.lines().filter(is_example).filter(shown).collect::<Vec<_>>().join("\n");
     let told = load(&in_force, &[]).unwrap();
     let default = load("", &[]).unwrap();
     assert_eq!(format!("{told:?}"), format!("{default:?}"));
@@ -119,8 +123,8 @@ fn every_key_of_the_reference_file_is_in_the_reference_document() {
     let document = include_str!("../docs/configuration.md");
     let tree: toml::Table = uncommented().parse().unwrap();
     for (section, keys) in &tree {
-        let keys = if section == "source" { &keys[0] } else { keys };
-        let heading = if section == "source" { "\n## [[source]]".to_owned() } else { format!("\n## [{section}]") };
+        let heading = if keys.is_array() { format!("\n## [[{section}]]") } else { format!("\n## [{section}]") };
+        let keys = keys.as_array().map_or(keys, |entries| &entries[0]);
         let (_, text) = document.split_once(&heading).expect(section);
         let text = text.split("\n## ").next().unwrap();
         let mapping = keys.get("mapping").and_then(toml::Value::as_table).into_iter().flatten();
@@ -817,4 +821,17 @@ fn another_target_than_postman_needs_its_own_address() {
     );
     let target = config.unwrap().target;
     assert_eq!((target.kind, target.name.as_deref()), (TargetChoice::GenericScim, Some("Slack")));
+}
+
+#[test]
+fn a_group_is_made_of_a_fact_that_some_source_reads() {
+    let source = "[[source]]\nname = 'hr'\nsecrets = ['whsec_dGhlIHNlY3JldCBvZiB0aGUgdGVzdHM=']\n[source.mapping.facts]\ndepartment = '/data/department'\n";
+    let wrong = |group: &str| load(&format!("{source}[[group]]\n{group}"), &[]).unwrap_err().to_string();
+    assert!(
+        wrong("name = 'Sales'\nfact = 'location'").starts_with("group[0].fact: CONFIG-VALUE: is read by no source")
+    );
+    assert!(wrong("fact = 'department'").starts_with("group[0].name: CONFIG-VALUE: is no name"));
+    assert!(wrong("name = 'Sales'\nfact = 'department'\nvalues = [' ']").starts_with("group[0].values: CONFIG-VALUE:"));
+    let config = load(&format!("{source}[[group]]\nname = '{{value}}'\nfact = 'department'"), &[]).unwrap();
+    assert_eq!((config.groups.len(), config.groups[0].values.len()), (1, 0));
 }

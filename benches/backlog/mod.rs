@@ -94,6 +94,7 @@ impl Backlog {
                 username_tries: 3,
                 locale: "en-US".to_owned(),
                 target: TargetRules::default(),
+                groups: Vec::new(),
             },
             retry: RetryRules {
                 first_ms: 1000,
@@ -130,6 +131,7 @@ fn hire(n: u64) -> Result<NewEntry, Failed> {
         given_name: Some(name("Ada")?),
         family_name: Some(name("Lovelace")?),
         locale: None,
+        ..Facts::default()
     };
     let event = Event { person: person.clone(), kind: EventKind::Hire, at: Some(now), facts };
     let entry = Entry { accepted_at: now, word: Word::Event { job, event: Box::new(event) } };

@@ -1,6 +1,6 @@
 //! Configuration into each component's own options.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,15 +20,16 @@ use crate::admin::tokens::{Token, TokenRole, Tokens};
 use crate::alert::{AlertOptions, ReceiverOptions};
 use crate::clock::Clock;
 use crate::config::{
-    Config, EmailChange, LogConfig, LogFormat, PostmanAuth, RedisConfig, RedisHost, RedisPlace, RedisUrl, SourceConfig,
-    StoreDurability, StoreUrl, TargetChoice, UpdatesOfOthers,
+    Config, EmailChange, GroupConfig, LogConfig, LogFormat, PostmanAuth, RedisConfig, RedisHost, RedisPlace, RedisUrl,
+    SourceConfig, StoreDurability, StoreUrl, TargetChoice, UpdatesOfOthers,
 };
 use crate::core::guard::GuardOptions;
 use crate::core::hold::ProbePauses;
 use crate::core::limiter::Rate;
 use crate::core::mapping::{self, Record};
-use crate::core::person::SourceName;
+use crate::core::person::{SourceName, label};
 use crate::core::problems::{BoundFigures, SourceFigures};
+use crate::core::reconcile::groups::GroupRule;
 use crate::core::reconcile::plan::PlanRules;
 use crate::core::reconcile::target::{TargetKind, TargetRules};
 use crate::core::reconcile::verdict::RetryRules;
@@ -185,6 +186,16 @@ pub fn plan_rules(config: &Config) -> PlanRules {
         username_tries: config.retry.username_tries,
         locale: config.postman.locale.clone(),
         target: target_rules(config),
+        groups: config.groups.iter().map(group_rule).collect(),
+    }
+}
+
+fn group_rule(group: &GroupConfig) -> GroupRule {
+    let values: BTreeSet<_> = group.values.iter().map(|value| label::key(value)).collect();
+    GroupRule {
+        name: group.name.trim().to_owned(),
+        fact: group.fact.clone(),
+        values: (!values.is_empty()).then_some(values),
     }
 }
 

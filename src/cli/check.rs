@@ -131,6 +131,7 @@ async fn ask(client: &Client, target: TargetRules, what: &'static str, request: 
         | Outcome::NotMember
         | Outcome::NoFilter
         | Outcome::NoPatch
+        | Outcome::Group(_)
         | Outcome::Changed
         | Outcome::UsernameRefused
         | Outcome::AddressRefused { .. }

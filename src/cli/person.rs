@@ -110,10 +110,19 @@ pub(super) fn print(person: &PersonBody) {
     fact("given name", &person.record.given_name);
     fact("family name", &person.record.family_name);
     fact("locale", &person.record.locale);
+    for (name, fact) in &person.record.facts {
+        say!("  {name:<12} {} (as of {})", fact.values.join(", "), fact.at);
+    }
     if let Some(to) = &person.record.handed_over_to {
         say!("  the member belongs to {} now", key(to));
     }
     print_member(person);
+    if !person.groups.is_empty() {
+        say!("  in the groups {}", person.groups.join(", "));
+    }
+    if let Some(due_at) = &person.groups_due_at {
+        say!("  a group does not take them yet: tried again at {due_at}");
+    }
     if !person.jobs.is_empty() {
         say!("\nopen jobs");
         person.jobs.iter().for_each(print_job);

@@ -69,7 +69,7 @@ pub struct ApplyArgs {
     #[arg(long)]
     no_wait: bool,
     /// Only people all of whose changes are among these: creates, switch-ons, names, addresses,
-    /// deactivations, adoptions.
+    /// deactivations, groups, adoptions.
     #[arg(long, value_delimiter = ',', value_name = "CHANGES", value_parser = change)]
     only: Option<Vec<Change>>,
     /// Only the people of this file, one a line: SOURCE/EMPLOYEE-ID, an employee id, an address, or a SCIM id.
@@ -85,7 +85,7 @@ pub struct ApplyArgs {
 
 fn change(word: &str) -> Result<Change, String> {
     Change::parse(word)
-        .ok_or_else(|| "expected creates, switch-ons, names, addresses, deactivations or adoptions".to_owned())
+        .ok_or_else(|| "expected creates, switch-ons, names, addresses, deactivations, groups or adoptions".to_owned())
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -264,6 +264,7 @@ fn print(report: &PlanReport, strangers: Option<Strangers>) {
         ("rename", &report.rename, SHOWN),
         ("change the address of", &report.readdress, SHOWN),
         ("switch off", &report.deactivate, shown),
+        ("put into groups, or take out of them", &report.regroup, SHOWN),
         ("adopt", &report.adopt, SHOWN),
         ("blocked", &report.blocked, SHOWN),
         ("incomplete in HR", &report.incomplete, SHOWN),

@@ -17,6 +17,7 @@ pub use self::alert::AlertConfig;
 pub use self::drift::DriftConfig;
 pub use self::error::{ConfigCode, ConfigError, ConfigErrors};
 pub use self::fetch::FetchConfig;
+pub use self::group::GroupConfig;
 pub use self::guard::GuardConfig;
 pub use self::hold::HoldConfig;
 pub use self::log::{LogConfig, LogFormat};
@@ -36,6 +37,7 @@ mod alert;
 mod drift;
 mod error;
 mod fetch;
+mod group;
 mod guard;
 mod hold;
 mod layers;
@@ -79,6 +81,8 @@ pub struct Config {
     pub drift: DriftConfig,
     /// `[log]`
     pub log: LogConfig,
+    /// `[[group]]`
+    pub groups: Vec<GroupConfig>,
     /// `[[source]]`, at least one.
     pub sources: Vec<SourceConfig>,
     /// `[[alert]]`
@@ -102,6 +106,7 @@ struct Raw {
     guard: GuardConfig,
     drift: DriftConfig,
     log: LogConfig,
+    group: Vec<GroupConfig>,
     source: Vec<source::Raw>,
     alert: Vec<alert::Raw>,
 }
@@ -233,11 +238,13 @@ impl Raw {
         let alerts = alert::build(self.alert, self.server.has_admin_url(), &mut read, findings);
         let postman = self.postman.build(&mut read, findings);
         self.target.check(&postman, findings);
+        group::check(&self.group, &sources, findings);
         Config {
             server: self.server.build(&mut read, findings),
             store: self.store.build(&mut read, findings),
             postman,
             target: self.target,
+            groups: self.group,
             worker: self.worker,
             retry: self.retry,
             hold: self.hold,

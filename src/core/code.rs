@@ -94,6 +94,9 @@ codes! {
     ScimNotApplied = "SCIM-NOT-APPLIED",
         "Postman answers that a change was made, and does not show it, again and again.",
         "Look at the member in Postman's team settings; replay when they can be changed.";
+    ScimGroup = "SCIM-GROUP",
+        "Postman does not take this member into a group, or out of one; all else about them is in line.",
+        "See the detail; look at the group in Postman, or at `[[group]]`, then replay.";
     ScimUnreadableMember = "SCIM-MEMBER-UNREADABLE",
         "The member cannot be read well enough to be written without harm.",
         "See the story for what Postman answers; correct the cause, then replay.";

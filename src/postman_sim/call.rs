@@ -4,6 +4,7 @@ use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use url::form_urlencoded;
 
+use super::group::GroupAction;
 use super::journal::Operation;
 use super::member::UserIn;
 use super::replies::ReplyName;
@@ -35,6 +36,7 @@ pub(super) enum Action {
     Replace(UserIn),
     Switch(bool),
     Readdress(String),
+    Group(GroupAction),
     ServiceProviderConfig,
     ResourceTypes,
     Schemas,
@@ -55,16 +57,26 @@ impl Call {
                 None => refuse(Operation::Create, ReplyName::InvalidSyntax),
             },
             ("GET", "/Users") => list(query),
+            ("POST", "/Groups") => match GroupAction::create(body) {
+                Some(action) => plain(Operation::CreateGroup, Action::Group(action)),
+                None => refuse(Operation::CreateGroup, ReplyName::InvalidSyntax),
+            },
+            ("GET", "/Groups") => match GroupAction::list(query) {
+                Some(action) => plain(Operation::FindGroup, Action::Group(action)),
+                None => refuse(Operation::FindGroup, ReplyName::InvalidFilter),
+            },
             ("PUT" | "PATCH", "/Users" | "/Users/") => refuse(other, ReplyName::NotFoundNonScim),
             ("GET", "/ServiceProviderConfig") => plain(Operation::Discover, Action::ServiceProviderConfig),
             ("GET", "/ResourceTypes") => plain(Operation::Discover, Action::ResourceTypes),
             ("GET", "/Schemas") => plain(Operation::Discover, Action::Schemas),
-            (_, "/Users" | "/ServiceProviderConfig" | "/ResourceTypes" | "/Schemas") => {
+            (_, "/Users" | "/Groups" | "/ServiceProviderConfig" | "/ResourceTypes" | "/Schemas") => {
                 refuse(other, ReplyName::MethodNotAllowed)
             }
-            _ => match path.strip_prefix("/Users/").filter(|id| !id.is_empty() && !id.contains('/')) {
-                Some(id) => one(method, id, body, other),
-                None => refuse(other, ReplyName::NotFoundNonScim),
+            _ => match path.strip_prefix('/').and_then(|path| path.split_once('/')) {
+                Some((_, id)) if id.is_empty() || id.contains('/') => refuse(other, ReplyName::NotFoundNonScim),
+                Some(("Users", id)) => one(method, id, body, other),
+                Some(("Groups", id)) => one_group(method, id, body, other),
+                Some(_) | None => refuse(other, ReplyName::NotFoundNonScim),
             },
         }
     }
@@ -94,6 +106,18 @@ fn one(method: &str, id: &str, body: &[u8], other: Operation) -> Call {
     };
     let id = percent_decode_str(id).decode_utf8_lossy();
     Call { operation, id: Some(id.into()), action }
+}
+
+fn one_group(method: &str, id: &str, body: &[u8], other: Operation) -> Call {
+    let (operation, action) = match method {
+        "GET" => (Operation::GetGroup, Action::Group(GroupAction::Get)),
+        "PATCH" => (
+            Operation::PatchGroup,
+            GroupAction::patch(body).map_or(Action::Refuse(ReplyName::InvalidSyntax), Action::Group),
+        ),
+        _ => (other, Action::Refuse(ReplyName::MethodNotAllowed)),
+    };
+    Call { operation, id: Some(percent_decode_str(id).decode_utf8_lossy().into()), action }
 }
 
 #[derive(Deserialize)]

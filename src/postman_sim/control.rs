@@ -21,7 +21,7 @@ pub(super) const BASE: &str = "/sim";
 
 const HELP: &str = "The Postman SCIM stand-in.
 
-GET    /sim/state                    members
+GET    /sim/state                    members and groups
 GET    /sim/stats                    sums; DELETE starts them anew
 GET    /sim/journal?since=N&limit=M  calls with a number above N; DELETE forgets them
 GET    /sim/faults                   what waits to strike
@@ -60,7 +60,7 @@ impl<T> OneOrMany<T> {
 pub(super) fn control(world: &mut World, request: &Request, path: &str, now: Now) -> Response {
     match (&*request.method, path) {
         ("GET", "" | "/") => text(200, HELP),
-        ("GET", "/state") => ok(&json!({"members": world.team.members()})),
+        ("GET", "/state") => ok(&json!({"members": world.team.members(), "groups": world.groups.all()})),
         ("GET", "/stats") => ok(&json!(world.stats())),
         ("DELETE", "/stats") => {
             world.clear_stats();

@@ -29,6 +29,14 @@ pub enum Operation {
     Deactivate,
     /// `PATCH /Users/{id}` with `userName`
     SetUserName,
+    /// `GET /Groups`
+    FindGroup,
+    /// `GET /Groups/{id}`
+    GetGroup,
+    /// `POST /Groups`
+    CreateGroup,
+    /// `PATCH /Groups/{id}`
+    PatchGroup,
     /// `/ServiceProviderConfig`, `/ResourceTypes`, `/Schemas`
     Discover,
     /// A read of anything else.
@@ -39,7 +47,7 @@ pub enum Operation {
 
 impl Operation {
     /// Every operation.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 15] = [
         Self::Create,
         Self::Get,
         Self::Find,
@@ -48,6 +56,10 @@ impl Operation {
         Self::Activate,
         Self::Deactivate,
         Self::SetUserName,
+        Self::FindGroup,
+        Self::GetGroup,
+        Self::CreateGroup,
+        Self::PatchGroup,
         Self::Discover,
         Self::OtherRead,
         Self::OtherWrite,
@@ -65,6 +77,10 @@ impl Operation {
             Self::Activate => "activate",
             Self::Deactivate => "deactivate",
             Self::SetUserName => "set_user_name",
+            Self::FindGroup => "find_group",
+            Self::GetGroup => "get_group",
+            Self::CreateGroup => "create_group",
+            Self::PatchGroup => "patch_group",
             Self::Discover => "discover",
             Self::OtherRead => "other_read",
             Self::OtherWrite => "other_write",
@@ -75,10 +91,21 @@ impl Operation {
     #[must_use]
     pub fn is_write(self) -> bool {
         match self {
-            Self::Create | Self::Replace | Self::Activate | Self::Deactivate | Self::SetUserName | Self::OtherWrite => {
-                true
-            }
-            Self::Get | Self::Find | Self::Page | Self::Discover | Self::OtherRead => false,
+            Self::Create
+            | Self::Replace
+            | Self::Activate
+            | Self::Deactivate
+            | Self::SetUserName
+            | Self::CreateGroup
+            | Self::PatchGroup
+            | Self::OtherWrite => true,
+            Self::Get
+            | Self::Find
+            | Self::Page
+            | Self::FindGroup
+            | Self::GetGroup
+            | Self::Discover
+            | Self::OtherRead => false,
         }
     }
 }

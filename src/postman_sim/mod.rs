@@ -7,6 +7,7 @@
 mod call;
 mod control;
 mod fault;
+mod group;
 mod history;
 mod journal;
 mod limits;

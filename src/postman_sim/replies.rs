@@ -105,6 +105,11 @@ replies! {
     NotMember403 = "not-member-403", 403, scim_error!("This person isn’t a member of the team.", "\"403\"");
     /// The id is of nobody in the team, the second way.
     NotMember404 = "not-member-404", 404, scim_error!("This person isn’t a member of the team.", "\"404\"");
+    /// A member of a group who is not in the team yet. The words are ours.
+    NotJoined = "not-joined", 400, scim_error!(
+        "invalidValue", "Only people who have joined the team can be in a group.", "\"400\"");
+    /// There is no such group. The words are ours.
+    NoGroup = "no-group", 404, scim_error!("There is no such group.", "\"404\"");
     /// `If-Match` names another version than the member's. Postman has no versions: the words are ours.
     VersionConflict = "version-conflict", 412, scim_error!("The member has changed since.", "\"412\"");
     /// An update that failed at Postman.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::call::{Action, Call};
 use super::fault::{Fault, Faults, What};
+use super::group::Groups;
 use super::journal::{Entry, FaultName, Journal, SchemeSeen, Stats};
 use super::limits::{Admission, Window};
 use super::member::Member;
@@ -62,6 +63,7 @@ impl Pending {
 pub(super) struct World {
     pub(super) options: SimOptions,
     pub(super) team: Team,
+    pub(super) groups: Groups,
     pub(super) faults: Faults,
     pub(super) journal: Journal,
     pub(super) rng: fastrand::Rng,
@@ -83,6 +85,7 @@ impl World {
             rng: fastrand::Rng::with_seed(options.seed),
             options,
             team: Team::default(),
+            groups: Groups::default(),
             faults: Faults::default(),
             journal: Journal::default(),
             writes: Window::default(),
@@ -227,6 +230,7 @@ impl World {
                 };
                 Ok(page_of(&members, *active, (*start, *count), versions))
             }
+            Action::Group(action) => self.groups.act(id, action, team, &mut self.rng),
             Action::ServiceProviderConfig => Ok(Response::json(200, service_provider_config(versions))),
             Action::ResourceTypes => Ok(Response::json(200, resource_types())),
             Action::Schemas => Ok(Response::json(200, schemas())),

@@ -4,6 +4,7 @@ use hyper::Method;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
+use crate::core::reconcile::group::GroupCall;
 use crate::core::reconcile::request::{Carrier, Request, UserToCreate};
 use crate::core::reconcile::search::PAGE_MEMBERS;
 
@@ -59,6 +60,7 @@ pub fn encode(request: &Request, locale: &str) -> Wire {
             let name = name_json(given_name.as_deref(), family_name.as_deref());
             patch(id, json!({ "op": "replace", "value": { "name": name } }))
         }
+        Request::Group(call) => group(call),
         Request::Get { id } => read(user(id)),
         Request::Find { user_name } => read(format!("/Users?filter={}", encoded(&filter("userName", user_name)))),
         Request::FindExternalId { external_id } => {
@@ -70,11 +72,61 @@ pub fn encode(request: &Request, locale: &str) -> Wire {
     }
 }
 
+fn group(call: &GroupCall) -> Wire {
+    let read = |target: String| Wire { method: Method::GET, target, if_match: None, body: None };
+    let patch = |id: &str, operation: Value| {
+        let patch = json!({
+            "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
+            "Operations": [operation],
+        });
+        Wire {
+            method: Method::PATCH,
+            target: group_path(id),
+            if_match: None,
+            body: Some(patch.to_string().into_bytes()),
+        }
+    };
+    match call {
+        GroupCall::Find { name } => read(format!("/Groups?filter={}", encoded(&filter("displayName", name)))),
+        GroupCall::Page { start_index } => read(format!("/Groups?startIndex={start_index}&count={PAGE_MEMBERS}")),
+        GroupCall::Get { id } => read(group_path(id)),
+        GroupCall::Create { name } => {
+            let group = json!({
+                "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"],
+                "displayName": name,
+                "members": [],
+            });
+            let body = Some(group.to_string().into_bytes());
+            Wire { method: Method::POST, target: "/Groups".to_owned(), if_match: None, body }
+        }
+        GroupCall::Add { id, by: Carrier::Put { body, if_match }, .. }
+        | GroupCall::Remove { id, by: Carrier::Put { body, if_match }, .. } => Wire {
+            method: Method::PUT,
+            target: group_path(id),
+            if_match: if_match.clone(),
+            body: Some(body.clone().into_bytes()),
+        },
+        GroupCall::Add { id, member, by: Carrier::Patch } => {
+            patch(id, json!({ "op": "add", "path": "members", "value": [{ "value": member }] }))
+        }
+        GroupCall::Remove { id, member, by: Carrier::Patch } => {
+            patch(id, json!({ "op": "remove", "path": format!("members[{}]", filter("value", member)) }))
+        }
+    }
+}
+
 /// The path of a member. Dots alone are a way up the path, however a URL library is asked: so they are
 /// encoded, too.
 fn user(id: &str) -> String {
-    let segment = if matches!(id, "." | "..") { id.replace('.', "%2E") } else { encoded(id) };
-    format!("/Users/{segment}")
+    format!("/Users/{}", segment(id))
+}
+
+fn group_path(id: &str) -> String {
+    format!("/Groups/{}", segment(id))
+}
+
+fn segment(id: &str) -> String {
+    if matches!(id, "." | "..") { id.replace('.', "%2E") } else { encoded(id) }
 }
 
 /// `attribute eq "…"` with the value as a JSON string (RFC 7644 §3.4.2.2).
@@ -193,6 +245,19 @@ mod tests {
             }),
             json!({ "op": "replace", "path": "name.familyName", "value": "King" })
         );
+    }
+
+    #[test]
+    fn a_member_comes_into_a_group_and_out_of_it_by_a_path() {
+        let (id, member) = ("g/1".to_owned(), "u\"1".to_owned());
+        let (method, target, body) =
+            sent(&Request::Group(GroupCall::Add { id: id.clone(), member: member.clone(), by: Carrier::Patch }));
+        assert_eq!((method.as_str(), target.as_str()), ("PATCH", "/Groups/g%2F1"));
+        assert_eq!(body["Operations"][0], json!({ "op": "add", "path": "members", "value": [{ "value": member }] }));
+        let (_, _, body) = sent(&Request::Group(GroupCall::Remove { id, member, by: Carrier::Patch }));
+        assert_eq!(body["Operations"][0], json!({ "op": "remove", "path": "members[value eq \"u\\\"1\"]" }));
+        let (_, target, _) = sent(&Request::Group(GroupCall::Find { name: "R&D".to_owned() }));
+        assert_eq!(target, "/Groups?filter=displayName%20eq%20%22R%26D%22");
     }
 
     #[test]

@@ -400,8 +400,14 @@ fn needs_attempt(document: &Document, folding: &Folding, now: UnixMs) -> bool {
     let word_is_new = word.is_some_and(|stamp| document.employment_done.is_none_or(|done| stamp > done));
     let is_followed = document.not_followed_since.is_none();
     let read_is_owed = document.owed_read.is_some();
+    let groups_are_due = document.groups_wait.is_some_and(|wait| wait.due <= now);
     folding.calls_for_attempt
-        || (is_followed && (read_is_owed || !document.open.is_empty() || document.trouble.is_some() || word_is_new))
+        || (is_followed
+            && (read_is_owed
+                || groups_are_due
+                || !document.open.is_empty()
+                || document.trouble.is_some()
+                || word_is_new))
 }
 
 fn report(folding: &Folding) {
@@ -424,6 +430,7 @@ fn is_served(outcome: &Outcome) -> bool {
         | Outcome::AlreadyMember
         | Outcome::NotMember
         | Outcome::Changed => true,
+        Outcome::Group(outcome) => outcome.is_served(),
         Outcome::NoFilter
         | Outcome::NoPatch
         | Outcome::UsernameRefused

@@ -32,7 +32,8 @@ impl Worker {
             | Request::SetActive { active: true, .. }
             | Request::SetNames { .. }
             | Request::Probe
-            | Request::Discover => return Ok(None),
+            | Request::Discover
+            | Request::Group(_) => return Ok(None),
         };
         let people_known = self.store.stats().await?.people;
         if self.holds.current().get(&scope).is_some() {

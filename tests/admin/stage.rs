@@ -357,6 +357,7 @@ pub(crate) fn hire(employee_id: &str, given: &str, family: &str) -> Event {
         given_name: name("given_name", given),
         family_name: name("family_name", family),
         locale: None,
+        ..Facts::default()
     };
     event(employee_id, EventKind::Hire, facts)
 }
@@ -380,6 +381,7 @@ fn roster(store: Arc<Memory>, clock: Clock) -> Roster {
         username_tries: 3,
         locale: "en-US".to_owned(),
         target: TargetRules::default(),
+        groups: Vec::new(),
     };
     let free = Rate { calls: 0, window_ms: 60_000 };
     Roster::new(

@@ -12,6 +12,8 @@ mod erasing;
 #[cfg(test)]
 mod follow;
 #[cfg(test)]
+mod groups;
+#[cfg(test)]
 mod healthcheck;
 #[cfg(test)]
 mod init;

@@ -258,6 +258,7 @@ fn worker_options() -> WorkerOptions {
             username_tries: 3,
             locale: "en-US".to_owned(),
             target: TargetRules::default(),
+            groups: Vec::new(),
         },
         retry: RetryRules {
             first_ms: 1_000,

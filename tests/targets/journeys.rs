@@ -82,6 +82,50 @@ async fn adopts(make: Make) {
     assert_eq!(users[0]["emails"][0]["value"], "ada@home.example");
 }
 
+/// Two people come into a group, which is made for them; one changes over, the other leaves.
+async fn regroups(make: Make) {
+    let provider = Provider::start(make).await;
+    let facts = "[[source]]\nname = 'hr'\nsecrets = ['whsec_dGhlIHNlY3JldCBvZiB0aGUgdGVzdHM=']\n\
+        [source.mapping.facts]\ndepartment = '/data/department'\n[[group]]\nname = '{value}'\nfact = 'department'\n";
+    let home = Home::at(provider.base_url(), &format!("{}{facts}", Provider::config()));
+    let bridge = home.serve();
+    let (n, bridge) = (&std::sync::atomic::AtomicU32::new(0), &bridge);
+    let say = |kind: &'static str, employee: &'static str, department: &'static str| async move {
+        let n = n.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let data = json!({ "employee_id": employee, "email": format!("{employee}@example.com"), "first_name": "Ada",
+            "last_name": "King", "department": department });
+        let body = json!({ "type": kind, "data": data }).to_string();
+        post(&http(), &bridge.listen, &format!("g{n}"), &body).await.unwrap();
+    };
+    let sizes = || async {
+        let groups = provider.ask("GET", "/Groups", None).await;
+        let size = |group: &Value| group["members"].as_array().map_or(0, Vec::len);
+        let rows = groups["Resources"].as_array().unwrap().iter();
+        let mut sizes: Vec<_> =
+            rows.map(|group| (group["displayName"].as_str().unwrap().to_owned(), size(group))).collect();
+        sizes.sort();
+        sizes
+    };
+    say("employee.hired", "e-1", "Engineering").await;
+    say("employee.hired", "e-2", "Engineering").await;
+    bridge.settled().await;
+    assert_eq!(sizes().await, [("Engineering".to_owned(), 2)], "{}", bridge.log());
+    say("employee.updated", "e-1", "Sales").await;
+    say("employee.left", "e-2", "Engineering").await;
+    bridge.settled().await;
+    assert_eq!(sizes().await, [("Engineering".to_owned(), 0), ("Sales".to_owned(), 1)], "{}", bridge.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scim2_server_has_groups_made_of_departments() {
+    regroups(Make::Scim2Server).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scimmy_has_groups_made_of_departments() {
+    regroups(Make::Scimmy).await;
+}
+
 macro_rules! providers {
     ($($name:ident: $make:ident)*) => {
         $(

@@ -226,6 +226,7 @@ pub(crate) fn worker_options() -> WorkerOptions {
             username_tries: 3,
             locale: "en-US".to_owned(),
             target: TargetRules::default(),
+            groups: Vec::new(),
         },
         retry: RULES,
         probe_pauses: PAUSES,

@@ -146,6 +146,7 @@ fn beside(now: UnixMs, document: Option<&Document>) -> Markup {
                     }
                 }
             }
+            (groups(now, document))
             @match member {
                 Some(member) => p .quiet {
                     "SCIM id " @match &member.id { Some(id) => code { (id) }, None => "not known: invited, not shown up" }
@@ -153,6 +154,22 @@ fn beside(now: UnixMs, document: Option<&Document>) -> Markup {
                 },
                 None => p .quiet { (said("No member at Postman is known.")) },
             }
+        }
+    }
+}
+
+/// What groups are made by, and the groups that the bridge put the member into.
+fn groups(now: UnixMs, document: &Document) -> Markup {
+    let words = |names: Vec<&str>| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    html! {
+        @for (name, fact) in &document.record.further {
+            p { (name) ": " (words(fact.value.iter().map(crate::core::person::label::Label::as_str).collect())) }
+        }
+        @if !document.groups.is_empty() {
+            p { "In the groups " (words(document.groups.iter().map(|joined| joined.name.as_str()).collect())) "." }
+        }
+        @if let Some(wait) = document.groups_wait {
+            p .quiet { "A group does not take them yet: tried again " (layout::time(now, wait.due)) "." }
         }
     }
 }

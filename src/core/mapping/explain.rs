@@ -61,7 +61,7 @@ pub struct RecordExplanation {
 #[derive(Debug, Clone, Serialize)]
 pub struct FieldExplanation {
     /// The mapping's key.
-    pub field: &'static str,
+    pub field: String,
     /// Where it was to be looked for.
     pub paths: Vec<String>,
     /// Where something was found.
@@ -166,15 +166,18 @@ fn explain_fields(mapping: &Mapping, source: &SourceName, place: Place<'_>, show
     problems.extend(reader().meaning().err());
     problems.extend(reader().person(source).err());
     let looked_for = fields(mapping).into_iter().filter(|(_, lookups)| !lookups.is_empty());
+    let further = mapping.facts.iter().map(|(name, lookups)| (format!("facts.{name}"), "facts", lookups));
     looked_for
-        .map(|(field, lookups)| {
-            explain_field(field, lookups, place, problems.iter().find(|problem| problem.field == field), show)
+        .map(|(field, lookups)| (field.to_owned(), field, lookups))
+        .chain(further)
+        .map(|(name, field, lookups)| {
+            explain_field(name, lookups, place, problems.iter().find(|problem| problem.field == field), show)
         })
         .collect()
 }
 
 fn explain_field(
-    field: &'static str,
+    field: String,
     lookups: &Lookups,
     place: Place<'_>,
     problem: Option<&InvalidField>,

@@ -7,6 +7,7 @@ use super::lookup::{Got, Lookups};
 use super::moment::{self, Moment, Reading};
 use super::path::Place;
 use super::{Invite, Mapping, Meaning, Names, TimeUnit};
+use crate::core::person::label::{FurtherFacts, Label, distinct};
 use crate::core::person::{
     Email, EmploymentState, EventKind, Facts, InvalidField, Locale, Name, Person, Problem, SourceName, Stated,
 };
@@ -126,6 +127,28 @@ impl<'m, 'v> Reader<'m, 'v> {
         Locale::parse(text).or_else(|| self.drop(Problem::UnknownValue { chars: text.chars().count() }.of("locale")))
     }
 
+    /// The further facts, as far as something is said of them.
+    fn further(&mut self) -> FurtherFacts<Vec<Label>> {
+        let mut further = FurtherFacts::new();
+        for (name, lookups) in &self.mapping.facts {
+            let Some(texts) = lookups.texts(self.place, self.mapping.null_clears) else { continue };
+            let labels: Vec<_> = texts.iter().map(|text| Label::parse(text)).collect();
+            if labels.iter().any(Option::is_none) {
+                self.dropped.push(
+                    Problem::UnknownValue {
+                        chars: texts.iter().map(|text| text.chars().count()).max().unwrap_or_default(),
+                    }
+                    .of("facts"),
+                );
+            }
+            // With a value that cannot be read, what is left would take somebody out of a group.
+            if labels.iter().all(Option::is_some) {
+                further.insert(name.clone(), distinct(labels.into_iter().flatten()));
+            }
+        }
+        further
+    }
+
     /// When it happened.
     pub(super) fn occurred_at(&mut self) -> Option<UnixMs> {
         let unit = self.mapping.occurred_at_unit;
@@ -230,6 +253,7 @@ impl<'m, 'v> Reader<'m, 'v> {
             given_name: self.given_name(),
             family_name: self.family_name(),
             locale: self.locale(),
+            further: self.further(),
         };
         Ok(Stating { facts, ends_at, at, dropped: self.dropped })
     }

@@ -259,6 +259,35 @@ impl Lookups {
     }
 }
 
+impl Lookups {
+    /// The texts of the first place where something is said: none of them where it is there and empty, or null
+    /// and that counts. Nothing where nothing is said.
+    pub(super) fn texts(&self, place: Place<'_>, null_clears: bool) -> Option<Vec<String>> {
+        let mut is_empty = false;
+        for lookup in &self.0 {
+            let mut texts = Vec::new();
+            for found in lookup.look_all(place) {
+                match &*found {
+                    Json::Null => is_empty |= null_clears,
+                    Json::List(items) => {
+                        is_empty = true;
+                        texts.extend(items.iter().filter_map(text).map(Cow::into_owned));
+                    }
+                    other => {
+                        is_empty = true;
+                        texts.extend(text(other).map(Cow::into_owned));
+                    }
+                }
+            }
+            texts.retain(|text| !text.trim().is_empty());
+            if !texts.is_empty() {
+                return Some(texts);
+            }
+        }
+        is_empty.then(Vec::new)
+    }
+}
+
 impl FromIterator<Path> for Lookups {
     fn from_iter<I: IntoIterator<Item = Path>>(paths: I) -> Self {
         Self(paths.into_iter().map(Lookup::of).collect())

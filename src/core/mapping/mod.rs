@@ -4,6 +4,7 @@
 //! Lives here: reading facts where a [`Mapping`] says they are. Not here: signatures (what comes in
 //! is proven already), and what an event leads to.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Deserializer};
@@ -88,6 +89,9 @@ pub struct Mapping {
     pub null_clears: bool,
     /// Where the locale is, such as `en-US`.
     pub locale: Lookups,
+    /// Where further facts are, by names of their own: what groups are made by, such as `department`. A text,
+    /// or a list of texts.
+    pub facts: BTreeMap<String, Lookups>,
     /// Where the status is that says whether somebody is employed.
     pub status: Lookups,
     /// The values of the status that mean employed. Case does not matter.
@@ -282,6 +286,7 @@ impl Default for Mapping {
             family_name: field_paths(["last_name", "family_name"]),
             null_clears: false,
             locale: field_paths(["locale"]),
+            facts: BTreeMap::new(),
             status: Lookups::default(),
             active_values: Vec::new(),
             left_values: Vec::new(),
@@ -398,6 +403,11 @@ impl Mapping {
             self.address_domains.iter().any(|domain| domain.is_empty() || domain.contains(['@', ' ', '/'])),
             "address_domains",
             "needs domains such as \"example.com\"",
+        );
+        when(
+            self.facts.iter().any(|(name, lookups)| name.is_empty() || name.len() > 50 || lookups.is_empty()),
+            "facts",
+            "needs names of 1 to 50 characters, each with at least one path",
         );
         when(self.lead_days > 365, "lead_days", "is 365 at the most");
         problems

@@ -10,6 +10,7 @@ use super::event::{Event, EventKind};
 use super::fact::Stamp;
 use super::identity::Person;
 use super::job::JobId;
+use super::label::{FurtherFacts, Label};
 use super::mark::Mark;
 use super::record::Record;
 use crate::core::code::Code;
@@ -24,6 +25,8 @@ pub const FORMAT: u32 = 1;
 pub const OPEN_JOBS_MAX: usize = 200;
 /// Addresses noted at the most, for as long as no member is known by id.
 const ADDRESSES_MAX: usize = 16;
+/// Values of one further fact noted at the most, until the member is in line.
+const LABELS_TOLD_MAX: usize = 200;
 
 /// All that is kept of a person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,6 +89,39 @@ pub struct Document {
     /// have gone out under any of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<Email>,
+    /// The groups that the bridge put the member into, and that they are in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<JoinedGroup>,
+    /// Values of further facts since the member was last in line, those before them included: what groups a
+    /// worker that died may have put the member into.
+    #[serde(default, skip_serializing_if = "FurtherFacts::is_empty")]
+    pub labels_told: FurtherFacts<Vec<Label>>,
+    /// Groups that a worker that died may have put the member into: they are taken out of these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups_unsure: Vec<String>,
+    /// The member cannot be put into a group yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub groups_wait: Option<GroupsWait>,
+}
+
+/// A group that the member was put into.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JoinedGroup {
+    /// `displayName`, as it is configured.
+    pub name: String,
+    /// SCIM `id` of the group.
+    pub id: String,
+    /// SCIM `id` of the member.
+    pub member: String,
+}
+
+/// A wait until the member has joined, as only then groups take them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupsWait {
+    /// Since when.
+    pub since: UnixMs,
+    /// When it is tried again.
+    pub due: UnixMs,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -117,7 +153,33 @@ impl Document {
             listed_as: None,
             words_after_close: 0,
             addresses: Vec::new(),
+            groups: Vec::new(),
+            labels_told: FurtherFacts::new(),
+            groups_unsure: Vec::new(),
+            groups_wait: None,
         }
+    }
+
+    /// Notes the values of further facts that an event tells, and those before them.
+    pub fn note_labels(&mut self, event: &Event) {
+        for (name, labels) in &event.facts.further {
+            let before = self.record.further(name).unwrap_or_default();
+            let told = self.labels_told.entry(name.clone()).or_default();
+            for label in before.iter().chain(labels) {
+                if !told.contains(label) && told.len() < LABELS_TOLD_MAX {
+                    told.push(label.clone());
+                }
+            }
+        }
+    }
+
+    /// When something is to be done without another word of HR: an announced change of employment, or
+    /// another try with the groups.
+    #[must_use]
+    pub fn next_change(&self, now: UnixMs) -> Option<UnixMs> {
+        let employment = self.record.employment.next_change(now).map(|word| word.from);
+        let groups = self.groups_wait.map(|wait| wait.due);
+        employment.into_iter().chain(groups).min()
     }
 
     /// Notes an address under which a create may go out from now on.

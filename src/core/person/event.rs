@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::email::Email;
 use super::employment::EmploymentState;
 use super::identity::Person;
+use super::label::{FurtherFacts, Label};
 use super::name::{Locale, Name};
 use crate::core::time::UnixMs;
 
@@ -88,6 +89,9 @@ pub struct Facts {
     /// The locale.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub locale: Option<Locale>,
+    /// What groups are made by, each fact with all its values; none of them: there is no such thing.
+    #[serde(skip_serializing_if = "FurtherFacts::is_empty")]
+    pub further: FurtherFacts<Vec<Label>>,
 }
 
 impl Facts {
@@ -109,6 +113,7 @@ impl Facts {
             self.given_name.as_ref().map(|_| "given_name"),
             self.family_name.as_ref().map(|_| "family_name"),
             self.locale.as_ref().map(|_| "locale"),
+            (!self.further.is_empty()).then_some("facts"),
         ];
         stated.into_iter().flatten().collect()
     }

@@ -75,6 +75,7 @@ fn fold_facts(
     accepted_at: UnixMs,
 ) -> Folded {
     let before = document.record.employment.at(accepted_at).copied();
+    document.note_labels(event);
     let folded = fold(&mut document.record);
     if let Some(email) = &event.facts.email {
         document.note_address(email);
@@ -166,6 +167,7 @@ pub fn fold_read(document: &mut Document, told: Vec<Event>, now: UnixMs, seq: u6
         event.at = event.at.max(after_all);
         // What is so without a day of its own is so now, however far ahead the words before it were told.
         event.facts.employment = event.facts.employment.map(|(state, from)| (state, from.or(Some(now))));
+        document.note_labels(&event);
         document.record.fold(&event, now, place);
         if let Some(email) = &event.facts.email {
             document.note_address(email);

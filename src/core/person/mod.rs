@@ -26,6 +26,7 @@ pub mod fold;
 pub mod identity;
 pub mod inbox;
 pub mod job;
+pub mod label;
 pub mod mark;
 pub mod name;
 pub mod record;

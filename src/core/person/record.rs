@@ -8,6 +8,7 @@ use super::employment::{Employment, EmploymentState, EmploymentWord};
 use super::event::{Event, Stated};
 use super::fact::{Fact, Stamp};
 use super::identity::Person;
+use super::label::{FurtherFacts, Label};
 use super::name::{Locale, Name};
 use crate::core::time::UnixMs;
 
@@ -33,6 +34,9 @@ pub struct Record {
     /// The locale.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub locale: Option<Fact<Locale>>,
+    /// What groups are made by, fact by fact.
+    #[serde(skip_serializing_if = "FurtherFacts::is_empty")]
+    pub further: FurtherFacts<Fact<Vec<Label>>>,
     /// Set once the member belongs to another record: later words are kept and told, not applied.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub closed: Option<Closed>,
@@ -98,6 +102,13 @@ impl Record {
         if let Some(locale) = &facts.locale {
             note(Fact::fold(&mut self.locale, locale.clone(), stamp), "locale");
         }
+        let mut is_news = false;
+        for (name, labels) in &facts.further {
+            let mut fact = self.further.remove(name);
+            is_news |= Fact::fold(&mut fact, labels.clone(), stamp);
+            self.further.extend(fact.map(|fact| (name.clone(), fact)));
+        }
+        note(is_news, "facts");
         Folded { news, is_ahead }
     }
 
@@ -111,7 +122,8 @@ impl Record {
             self.family_name.as_ref().map(|fact| fact.stamp.at),
             self.locale.as_ref().map(|fact| fact.stamp.at),
         ];
-        facts.into_iter().flatten().max()
+        let further = self.further.values().map(|fact| fact.stamp.at);
+        facts.into_iter().flatten().chain(further).max()
     }
 
     /// The address, where HR told one.
@@ -131,6 +143,12 @@ impl Record {
     #[must_use]
     pub fn family_name(&self) -> Option<&str> {
         self.family_name.as_ref().map(|fact| text(&fact.value))
+    }
+
+    /// The values of a further fact: none where HR has not said anything of it.
+    #[must_use]
+    pub fn further(&self, name: &str) -> Option<&[Label]> {
+        self.further.get(name).map(|fact| fact.value.as_slice())
     }
 
     /// The locale, where HR told one.

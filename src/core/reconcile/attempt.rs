@@ -1,6 +1,7 @@
 //! What an attempt knows, and how it learns from each answer.
 
 use super::capabilities::Capabilities;
+use super::groups::{self, GroupsState};
 use super::owner;
 use super::plan::{PlanRules, address_to_look_for};
 use super::reply::Outcome;
@@ -25,6 +26,8 @@ pub enum Aspect {
     Address,
     /// The names.
     Names,
+    /// The groups.
+    Groups,
 }
 
 /// How an attempt ends.
@@ -121,6 +124,10 @@ pub struct AttemptState {
     pub(super) adopted: bool,
     pub(super) refused: Vec<(Aspect, Code, String)>,
     changed: u32,
+    /// A worker died in the middle of an earlier attempt, and what it may have done is not noted yet.
+    pub(super) is_taken_over: bool,
+    /// What is known of groups.
+    pub(super) groups: GroupsState,
     /// What the target can do, where it is known.
     pub capabilities: Option<Capabilities>,
     /// Whose member was taken over.
@@ -158,6 +165,8 @@ impl AttemptState {
             refused: Vec::new(),
             changed: 0,
             capabilities: None,
+            is_taken_over: taken_over,
+            groups: GroupsState::default(),
             taken_from: Vec::new(),
             disowned: Vec::new(),
             calls: 0,
@@ -192,6 +201,10 @@ impl AttemptState {
     pub fn learn_claim(&mut self, keys: &[String], claimed: Claimed) {
         match claimed {
             Claimed::Ours => self.claims.extend_from_slice(keys),
+            // Somebody is making this group, or writing it: soon they are done.
+            Claimed::Others(_) if keys.iter().any(|key| groups::is_claim(key)) => {
+                self.end = Some(try_again(Code::ScimMoving, None, true));
+            }
             Claimed::TakenFrom(person) => {
                 self.claims.extend_from_slice(keys);
                 self.taken_from.push(person);
@@ -227,6 +240,11 @@ impl AttemptState {
                 self.capabilities = Some(Capabilities { patch: false, ..capabilities });
             }
             Outcome::Served(capabilities) => self.capabilities = Some(capabilities),
+            Outcome::Group(outcome) => {
+                if let Request::Group(call) = request {
+                    self.groups.learn(&mut self.document, call, outcome, operation.as_http());
+                }
+            }
             Outcome::AlreadyMember => {
                 self.already_member = true;
                 self.search = Search::default();
@@ -335,7 +353,8 @@ impl AttemptState {
             | Request::FindExternalId { .. }
             | Request::Page { .. }
             | Request::Probe
-            | Request::Discover => {
+            | Request::Discover
+            | Request::Group(_) => {
                 self.note_shown(member, now);
                 return;
             }
@@ -369,7 +388,12 @@ impl AttemptState {
             | Operation::Find
             | Operation::Page
             | Operation::Probe
-            | Operation::Discover => {}
+            | Operation::Discover
+            | Operation::FindGroup
+            | Operation::GetGroup
+            | Operation::CreateGroup
+            | Operation::AddToGroup
+            | Operation::RemoveFromGroup => {}
         }
     }
 
@@ -414,7 +438,12 @@ impl AttemptState {
             | Operation::Find
             | Operation::Page
             | Operation::Probe
-            | Operation::Discover => {
+            | Operation::Discover
+            | Operation::FindGroup
+            | Operation::GetGroup
+            | Operation::CreateGroup
+            | Operation::AddToGroup
+            | Operation::RemoveFromGroup => {
                 let detail = format!("after {}", operation.as_http());
                 self.end = Some(Conclusion::Blocked { code, detail, wants: None });
                 return;
@@ -426,6 +455,11 @@ impl AttemptState {
     /// One aspect cannot be brought in line; the others go on.
     pub(super) fn refuse(&mut self, aspect: Aspect, code: Code, operation: Operation) {
         self.refused.push((aspect, code, format!("after {}", operation.as_http())));
+    }
+
+    /// The groups cannot be brought in line.
+    pub(super) fn refuse_groups(&mut self, detail: String) {
+        self.refused.push((Aspect::Groups, Code::ScimGroup, detail));
     }
 
     pub(super) fn is_refused(&self, aspect: Aspect) -> bool {

@@ -1,4 +1,4 @@
-//! Reading JSON in place: a few attributes are looked up, all else is passed over. A reply is never
+//! Reading JSON in place: a few attributes are looked up, all else is passed over; and writing objects. A reply is never
 //! made into a tree, so what it costs is linear in its bytes, and its memory is the bytes themselves.
 
 use std::borrow::Cow;
@@ -57,6 +57,41 @@ pub(super) fn text(value: &RawValue, bytes_max: usize) -> Option<String> {
 /// A value that is `null`.
 pub(super) fn is_null(value: &RawValue) -> bool {
     value.get() == "null"
+}
+
+/// A JSON object that is being written.
+pub(super) struct Object(String);
+
+impl Object {
+    pub(super) fn new() -> Self {
+        Self(String::from("{"))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.len() == 1
+    }
+
+    pub(super) fn raw(&mut self, key: &str, value: &str) {
+        if !self.is_empty() {
+            self.0.push(',');
+        }
+        self.0.push_str(&quoted(key));
+        self.0.push(':');
+        self.0.push_str(value);
+    }
+
+    pub(super) fn text(&mut self, key: &str, value: &str) {
+        self.raw(key, &quoted(value));
+    }
+
+    pub(super) fn ended(mut self) -> String {
+        self.0.push('}');
+        self.0
+    }
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
 }
 
 struct EachAttribute<F>(F);

@@ -3,7 +3,7 @@
 
 use serde_json::value::RawValue;
 
-use super::json;
+use super::json::{self, Object};
 use super::request::{Active, Attributes, Member};
 
 /// Longest `id` that is taken: percent-encoded, it still fits into a URL.
@@ -208,41 +208,6 @@ impl Names<'_> {
             was != is && formatted.contains(&was) && !tells_the_new_one
         })
     }
-}
-
-/// A JSON object that is being written.
-struct Object(String);
-
-impl Object {
-    fn new() -> Self {
-        Self(String::from("{"))
-    }
-
-    fn is_empty(&self) -> bool {
-        self.0.len() == 1
-    }
-
-    fn raw(&mut self, key: &str, value: &str) {
-        if !self.is_empty() {
-            self.0.push(',');
-        }
-        self.0.push_str(&quoted(key));
-        self.0.push(':');
-        self.0.push_str(value);
-    }
-
-    fn text(&mut self, key: &str, value: &str) {
-        self.raw(key, &quoted(value));
-    }
-
-    fn ended(mut self) -> String {
-        self.0.push('}');
-        self.0
-    }
-}
-
-fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
 }
 
 #[cfg(test)]

@@ -6,6 +6,9 @@
 
 pub mod attempt;
 pub mod capabilities;
+pub mod carrier;
+pub mod group;
+pub mod groups;
 mod json;
 pub mod listing;
 pub mod member;
@@ -21,6 +24,8 @@ pub mod suspicion;
 pub mod target;
 pub mod verdict;
 
+#[cfg(test)]
+mod groups_tests;
 #[cfg(test)]
 mod plan_tests;
 #[cfg(test)]

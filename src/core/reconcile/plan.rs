@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 use super::attempt::{Aspect, AttemptState, Conclusion, try_again};
 use super::capabilities::Capabilities;
+use super::groups::{self, GroupRule, Next};
 use super::member::{Changes, replacement};
 use super::owner::{address_key, id_key};
 use super::request::{Active, Carrier, Member, Operation, Request, UserToCreate};
@@ -46,6 +47,8 @@ pub struct PlanRules {
     pub locale: String,
     /// Whose SCIM it is.
     pub target: TargetRules,
+    /// The groups, and who is to be in them.
+    pub groups: Vec<GroupRule>,
 }
 
 /// The next step.
@@ -72,8 +75,14 @@ enum Standing {
 
 /// The next step of an attempt at `now`. Takes the state to note what a step decides.
 pub fn plan(state: &mut AttemptState, rules: &PlanRules, now: UnixMs) -> Step {
-    if let Some(end) = &state.end {
-        return Step::Finish(end.clone());
+    if std::mem::take(&mut state.is_taken_over) {
+        groups::note_unsure(&mut state.document, &rules.groups);
+    }
+    if let Some(end) = state.end.clone() {
+        if matches!(end, Conclusion::InLine(_)) {
+            wait_for_member(state, rules, now);
+        }
+        return Step::Finish(end);
     }
     let Some(capabilities) = state.capabilities.or(rules.target.capabilities()) else {
         return Step::Send(Request::Discover);
@@ -264,11 +273,21 @@ fn nobody(state: &mut AttemptState, rules: &PlanRules, standing: Standing, email
                 names_written_at: None,
                 active_written_at: None,
             });
+            wait_for_member(state, rules, now);
             finish(Conclusion::InLine(Finished::Invited))
         }
         Standing::Employed if state.already_member => blocked(Code::ScimElsewhere, "after POST /Users"),
+        Standing::Employed if state.document.groups_wait.is_some() && is_invited(&state.document) => {
+            wait_for_member(state, rules, now);
+            finish(Conclusion::InLine(Finished::Invited))
+        }
         Standing::Employed => create_or_say_why_not(state, email, now),
     }
+}
+
+/// Made or invited, and never shown.
+fn is_invited(document: &Document) -> bool {
+    document.member.as_ref().is_some_and(|known| known.id.is_none())
 }
 
 /// Nobody is there, and HR says employed.
@@ -320,7 +339,9 @@ fn bring(state: &mut AttemptState, rules: &PlanRules, member: &Member, standing:
         return Step::Own(keys);
     }
     state.adopted |= is_new && !state.created && state.known.is_none();
-    write.unwrap_or_else(|| done(state, &seen, standing))
+    write
+        .or_else(|| regroup(state, rules, member, &seen, standing, now))
+        .unwrap_or_else(|| done(state, &seen, standing))
 }
 
 /// Whether a shown member is this person's: by the address last read or written, or by HR's own.
@@ -560,6 +581,49 @@ fn names_differ(state: &AttemptState, seen: &Seen) -> bool {
         wanted.is_some_and(|wanted| wanted.trim() != is.as_deref().unwrap_or_default().trim())
     };
     differs(record.given_name(), &seen.given_name) || differs(record.family_name(), &seen.family_name)
+}
+
+/// The next call for the groups of a member who is in line otherwise.
+fn regroup(
+    state: &mut AttemptState,
+    rules: &PlanRules,
+    member: &Member,
+    seen: &Seen,
+    standing: Standing,
+    now: UnixMs,
+) -> Option<Step> {
+    if rules.groups.is_empty() || state.is_refused(Aspect::Groups) {
+        return None;
+    }
+    let wanted = match standing {
+        // Somebody who is switched off there is not given anything, nor is it taken from them.
+        Standing::Employed if seen.active == Active::Off || state.is_refused(Aspect::Membership) => return None,
+        Standing::Employed => groups::wanted(&state.document.record, &rules.groups),
+        Standing::Left => groups::Names::new(),
+        Standing::Unsaid => return None,
+    };
+    let known = groups::Known {
+        claims: &state.claims,
+        capabilities: state.capabilities.unwrap_or(Capabilities::UNTOLD),
+        member: &member.id,
+    };
+    match state.groups.next(&mut state.document, &wanted, known, now) {
+        Next::Send(call) => Some(Step::Send(Request::Group(call))),
+        Next::Own(claim) => Some(Step::Own(vec![claim])),
+        Next::Refuse(detail) => {
+            state.refuse_groups(detail);
+            None
+        }
+        Next::Done => None,
+    }
+}
+
+/// Who is not shown yet is put into their groups once they are.
+fn wait_for_member(state: &mut AttemptState, rules: &PlanRules, now: UnixMs) {
+    let is_employed = standing(&state.document, rules, now) == Standing::Employed;
+    if is_employed && !groups::wanted(&state.document.record, &rules.groups).is_empty() {
+        groups::wait(&mut state.document, now);
+    }
 }
 
 /// Nothing is left to be written.

@@ -2,12 +2,13 @@
 //! property (whatever the order, the batching, the duplicates, the crashes and the replies: the same
 //! record, the same member).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::attempt::{AttemptState, Claimed, Conclusion};
+use super::groups::GroupRule;
 use super::owner::Owner;
 use super::plan::{PlanRules, Step, plan};
 use super::suspicion::Suspicions;
@@ -18,6 +19,7 @@ use crate::core::code::Code;
 use crate::core::person::fold::fold;
 use crate::core::person::inbox::{Entry, Word};
 use crate::core::person::job::{Finished, JobId};
+use crate::core::person::label::{self, Label};
 use crate::core::person::{
     Document, Email, EmploymentState, Event, EventKind, Facts, Name, Person, SourceName, Stated,
 };
@@ -31,7 +33,7 @@ const RULES: RetryRules = RetryRules {
     take_overs_max: 100,
 };
 
-fn rules(target: TargetRules) -> PlanRules {
+fn rules(target: TargetRules, groups: Vec<GroupRule>) -> PlanRules {
     PlanRules {
         read_lag_ms: 60_000,
         changes_addresses: true,
@@ -40,6 +42,7 @@ fn rules(target: TargetRules) -> PlanRules {
         username_tries: 3,
         locale: "en-US".to_owned(),
         target,
+        groups,
     }
 }
 
@@ -60,6 +63,7 @@ fn facts(employment: Option<EmploymentState>, email: &str, given: &str, family: 
         given_name: told(given),
         family_name: told(family),
         locale: None,
+        ..Facts::default()
     }
 }
 
@@ -83,6 +87,7 @@ pub(super) fn leave(at: i64) -> Event {
 pub(super) struct World {
     pub(super) team: Team,
     target: TargetRules,
+    groups: Vec<GroupRule>,
     pub(super) people: BTreeMap<String, Document>,
     claims: BTreeMap<String, String>,
     suspicions: Suspicions,
@@ -99,6 +104,7 @@ impl World {
         Self {
             team: Team::default(),
             target: TargetRules::default(),
+            groups: Vec::new(),
             people: BTreeMap::new(),
             claims: BTreeMap::new(),
             suspicions: Suspicions::default(),
@@ -116,6 +122,30 @@ impl World {
         Self { team: Team { patches_names: true, ..team }, target, ..Self::new() }
     }
 
+    /// With groups by department.
+    pub(super) fn with_groups(self) -> Self {
+        let rule = |name: &str, values: Option<&str>| GroupRule {
+            name: name.to_owned(),
+            fact: "department".to_owned(),
+            values: values.map(|value| [label::key(value)].into()),
+        };
+        Self { groups: vec![rule("{value}", None), rule("Builders", Some("Engineering"))], ..self }
+    }
+
+    /// The groups that somebody is in, by their `userName`.
+    pub(super) fn groups_of(&self, user_name: &str) -> Vec<&str> {
+        let id = self.team.member(user_name).and_then(|user| user["id"].as_str()).unwrap_or_default();
+        let mut names: Vec<_> = self
+            .team
+            .groups
+            .iter()
+            .filter(|(_, members)| members.iter().any(|m| m == id))
+            .map(|(name, _)| name.as_str())
+            .collect();
+        names.sort_unstable();
+        names
+    }
+
     /// Folds a batch of one person's events and works on them until they stand somewhere.
     pub(super) fn tell(&mut self, events: &[Event]) -> Ending {
         let who = events[0].person.clone();
@@ -128,13 +158,14 @@ impl World {
         self.work(&who, &entries)
     }
 
-    fn work(&mut self, who: &Person, entries: &[(u64, Entry)]) -> Ending {
+    pub(super) fn work(&mut self, who: &Person, entries: &[(u64, Entry)]) -> Ending {
         let mut inbox = entries.to_vec();
         for _ in 0..400 {
             let known = self.people.get(&who.to_string()).cloned();
             let mut document = known.unwrap_or_else(|| Document::new(who.clone()));
             let folding = fold(&mut document, inbox.clone(), self.now);
-            let needed = folding.calls_for_attempt || !document.open.is_empty();
+            let groups_are_due = document.groups_wait.is_some_and(|wait| wait.due <= self.now);
+            let needed = folding.calls_for_attempt || groups_are_due || !document.open.is_empty();
             if !needed {
                 let ending = Ending::of_folding(document.clone(), self.now);
                 self.people.insert(who.to_string(), document);
@@ -168,7 +199,7 @@ impl World {
 
     fn attempt(&mut self, document: Document, taken_over: bool) -> Option<Ending> {
         let me = document.person.to_string();
-        let rules = rules(self.target);
+        let rules = rules(self.target, self.groups.clone());
         let mut state = AttemptState::new(document, taken_over, self.now);
         let conclusion = loop {
             match plan(&mut state, &rules, self.now) {
@@ -441,21 +472,31 @@ fn the_outcome_of_a_lost_post_is_looked_for_before_another() {
     assert!(world.now.ms_since(began) >= 10_000, "nobody found soon after a create is no proof");
 }
 
-fn any_event() -> impl Strategy<Value = (u8, u8, u8, u8)> {
-    // Kind, and which of two addresses, given names, family names (or none).
-    (0_u8..4, 0_u8..3, 0_u8..4, 0_u8..4)
+fn any_event() -> impl Strategy<Value = (u8, u8, u8, u8, u8)> {
+    // Kind, and which of two addresses, given names, family names, departments (or none).
+    (0_u8..4, 0_u8..3, 0_u8..4, 0_u8..4, 0_u8..4)
 }
 
-fn event_of(n: usize, (kind, email, given, family): (u8, u8, u8, u8)) -> Event {
+/// The same event, telling a department, too; `-`: nothing of it, empty: none.
+pub(super) fn of_department(mut event: Event, department: &str) -> Event {
+    if department != "-" {
+        let labels = Label::parse(department).into_iter().collect();
+        event.facts.further.insert("department".to_owned(), labels);
+    }
+    event
+}
+
+fn event_of(n: usize, (kind, email, given, family, department): (u8, u8, u8, u8, u8)) -> Event {
     let at = 100 + i64::try_from(n).unwrap();
     let email = ["-", "ada@example.com", "ada.king@example.com"][usize::from(email)];
     let given = ["-", "Ada", "Augusta", ""][usize::from(given)];
     let family = ["-", "Lovelace", "King", "Byron"][usize::from(family)];
-    match kind {
+    let event = match kind {
         0 => leave(at),
         1 | 2 => hire(at, email, given, family),
         _ => update(at, email, given, family),
-    }
+    };
+    of_department(event, ["-", "Engineering", "Sales", ""][usize::from(department)])
 }
 
 fn any_fault() -> impl Strategy<Value = Fault> {
@@ -473,18 +514,27 @@ fn any_fault() -> impl Strategy<Value = Fault> {
 
 /// Postman, and providers that can do all, or as little as the RFC allows.
 fn any_world() -> impl Strategy<Value = World> {
-    let provider = |no_patch, no_filter| World::of_a_provider(Team { no_patch, no_filter, ..Team::default() });
+    let provider =
+        |no_patch, no_filter| World::of_a_provider(Team { no_patch, no_filter, ..Team::default() }).with_groups();
     prop_oneof![
-        3 => Just(World::new()),
+        2 => Just(World::new()),
+        2 => Just(World::new().with_groups()),
         1 => Just(provider(false, false)),
         1 => Just(provider(true, false)),
         1 => Just(provider(true, true)),
     ]
 }
 
-/// Address, names and employment as recorded; and the members, each with address, names and whether active.
-type End =
-    (Option<String>, Option<String>, Option<String>, Option<EmploymentState>, Vec<(String, String, String, bool)>);
+/// Address, names and employment as recorded; and the members, each with address, names and whether active, and
+/// the groups that have members.
+type End = (
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    Option<EmploymentState>,
+    Vec<(String, String, String, bool)>,
+    BTreeSet<String>,
+);
 
 /// What counts of how a story ends: the record's facts, and the member.
 fn end_of(world: &World) -> End {
@@ -499,6 +549,7 @@ fn end_of(world: &World) -> End {
         text(record.family_name()),
         record.employment.at(world.now).map(|word| word.state),
         team,
+        world.team.groups.iter().filter(|(_, members)| !members.is_empty()).map(|(name, _)| name.clone()).collect(),
     )
 }
 
@@ -517,7 +568,7 @@ proptest! {
         world in any_world(),
     ) {
         // Somebody whose address HR never told can be found by nobody.
-        events[0] = (1, 1, 1, 1);
+        events[0] = (1, 1, 1, 1, 1);
         let events: Vec<Event> = events.into_iter().enumerate().map(|(n, event)| event_of(n, event)).collect();
         let mut plain = world.clone();
         for event in &events {

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::attempt::{AttemptState, Claimed, Conclusion};
 use super::capabilities::Capabilities;
+use super::group::{GroupCall, GroupOutcome, GroupRow};
 use super::listing::Listing;
 use super::owner::Owner;
 use super::plan::{PlanRules, Step, plan};
@@ -37,6 +38,8 @@ pub struct Preview {
     pub deactivate: bool,
     /// A member who is there would become this person's.
     pub adopt: bool,
+    /// The member would come into a group, or out of one.
+    pub regroup: bool,
     /// HR has not said enough.
     pub incomplete: bool,
     /// Somebody switched the member off at the target, although HR says employed: that is left alone.
@@ -55,7 +58,7 @@ impl Preview {
     /// Whether anything would be written.
     #[must_use]
     pub fn changes_anything(&self) -> bool {
-        self.create || self.switch_on || self.rename || self.readdress || self.deactivate
+        self.create || self.switch_on || self.rename || self.readdress || self.deactivate || self.regroup
     }
 }
 
@@ -170,9 +173,24 @@ fn answer(request: &Request, member: &mut Option<Member>, document: &Document) -
             }
         }
         Request::Get { .. } => {}
+        Request::Group(call) => return Outcome::Group(answer_of_group(call)),
         Request::Probe | Request::Discover => return Outcome::Served(Capabilities::POSTMAN),
     }
     shown(member)
+}
+
+/// Every group is there, under its name.
+fn answer_of_group(call: &GroupCall) -> GroupOutcome {
+    match call {
+        GroupCall::Find { name } => {
+            let row = GroupRow { id: format!("of {name}"), name: name.clone() };
+            GroupOutcome::Rows { rows: vec![row], listed: 1, total: Some(1) }
+        }
+        GroupCall::Page { .. } => GroupOutcome::Rows { rows: Vec::new(), listed: 0, total: None },
+        GroupCall::Create { .. } | GroupCall::Get { .. } | GroupCall::Add { .. } | GroupCall::Remove { .. } => {
+            GroupOutcome::Applied
+        }
+    }
 }
 
 impl Preview {
@@ -193,7 +211,11 @@ impl Preview {
             | Request::FindExternalId { .. }
             | Request::Page { .. }
             | Request::Probe
-            | Request::Discover => {}
+            | Request::Discover
+            | Request::Group(GroupCall::Find { .. } | GroupCall::Page { .. } | GroupCall::Get { .. }) => {}
+            Request::Group(GroupCall::Create { .. } | GroupCall::Add { .. } | GroupCall::Remove { .. }) => {
+                self.regroup = true;
+            }
         }
     }
 
@@ -225,6 +247,7 @@ mod tests {
             given_name: name("Ada"),
             family_name: name(family),
             locale: None,
+            ..Facts::default()
         };
         let event = Event { person: person.clone(), kind: EventKind::Update, at: None, facts };
         let mut document = Document::new(person);
@@ -248,6 +271,7 @@ mod tests {
             username_tries: 3,
             locale: "en-US".to_owned(),
             target: TargetRules::default(),
+            groups: Vec::new(),
         }
     }
 

@@ -2,10 +2,10 @@
 //! last, with quotes and dashes normalised: the published copies differ in them. Bodies are parsed
 //! leniently, since some errors are not SCIM.
 
-use super::json;
 use super::listing::Listing;
 use super::reply::{self, HttpReply, Outcome, Reply};
 use super::request::{Operation, Request};
+use super::{group, json};
 use crate::core::code::Code;
 use crate::core::hold::HoldScope;
 use crate::core::retry_hint::RetryHint;
@@ -46,7 +46,12 @@ pub(super) fn suspect(operation: Operation, status: u16, not_before: Option<Unix
         | Operation::Replace
         | Operation::SetActive
         | Operation::SetUserName
-        | Operation::SetNames => Outcome::Suspect { not_before, status },
+        | Operation::SetNames
+        | Operation::FindGroup
+        | Operation::GetGroup
+        | Operation::CreateGroup
+        | Operation::AddToGroup
+        | Operation::RemoveFromGroup => Outcome::Suspect { not_before, status },
     }
 }
 
@@ -86,17 +91,15 @@ struct Refused<'a> {
 impl Refused<'_> {
     fn as_told(&self, told: &Told) -> Outcome {
         let hold = |scope, code| Outcome::Hold(scope, code, self.not_before());
+        if let Some(code) = self.hold_as_told(told) {
+            return hold(HoldScope::All, code);
+        }
         match self.status {
+            _ if matches!(self.asked, Request::Group(_)) => self.by_no_scim_server(),
             _ if told.is_of_type("uniqueness") || told.says("already a member of the team") => self.taken(),
-            400 if told.says("enterprise plan") => hold(HoldScope::All, Code::HoldPlan),
             // Only what takes a seat can wait for one: a hold on creates would keep no update waiting.
             400 if told.says("no slots available") && self.takes_a_seat() => hold(HoldScope::Creates, Code::HoldSeats),
             400 if told.says("no slots available") => self.suspect(),
-            400 if told.says("team doesn't exist") => hold(HoldScope::All, Code::HoldTeamGone),
-            401 if told.says("unable to access the team") || told.says("valid api key") => {
-                hold(HoldScope::All, Code::HoldKey)
-            }
-            403 if told.says("no longer on your team") => hold(HoldScope::All, Code::HoldAdminLeft),
             403 if told.is_of_type("tooMany") && self.is_find() => Outcome::NoFilter,
             403 if told.says("isn't a member of the team") && self.is_about_a_member() => Outcome::NotMember,
             404 | 410 if self.is_about_a_member() => Outcome::NotMember,
@@ -116,12 +119,25 @@ impl Refused<'_> {
         }
     }
 
+    /// What the target says of everybody.
+    fn hold_as_told(&self, told: &Told) -> Option<Code> {
+        match self.status {
+            400 if told.says("enterprise plan") => Some(Code::HoldPlan),
+            400 if told.says("team doesn't exist") => Some(Code::HoldTeamGone),
+            401 if told.says("unable to access the team") || told.says("valid api key") => Some(Code::HoldKey),
+            403 if told.says("no longer on your team") => Some(Code::HoldAdminLeft),
+            _ => None,
+        }
+    }
+
     /// Postman answers in JSON: somebody else may be speaking. Where the plain list is served, it was
     /// about the filter all the same.
     fn by_no_scim_server(&self) -> Outcome {
-        match self.status {
-            400 | 404 | 414 if self.is_find() => Outcome::NoFilter,
-            412 if self.asked.replaces() == Some(true) => Outcome::Changed,
+        match (self.status, self.asked) {
+            (401, Request::Group(_)) => self.suspect(),
+            (_, Request::Group(call)) => Outcome::Group(group::refused(call, self.status)),
+            (400 | 404 | 414, _) if self.is_find() => Outcome::NoFilter,
+            (412, _) if self.asked.replaces() == Some(true) => Outcome::Changed,
             _ => self.suspect(),
         }
     }
@@ -196,7 +212,8 @@ impl Refused<'_> {
             | Request::FindExternalId { .. }
             | Request::Page { .. }
             | Request::Probe
-            | Request::Discover => false,
+            | Request::Discover
+            | Request::Group(_) => false,
         }
     }
 }

@@ -6,6 +6,7 @@
 use bytes::Bytes;
 
 use super::capabilities::Capabilities;
+use super::group::{self, GroupOutcome};
 use super::listing::{self, Listing, Sought};
 use super::member;
 use super::no_reply::NoReply;
@@ -105,6 +106,8 @@ pub enum Outcome {
         /// The HTTP status: where writes of all kinds are refused with it, it is not about the address.
         status: u16,
     },
+    /// What a call about groups came to.
+    Group(GroupOutcome),
     /// 412: the member is no longer the one that was read.
     Changed,
     /// This request can never succeed.
@@ -161,6 +164,7 @@ impl Outcome {
             Self::UsernameRefused => Code::ScimUsername.as_str(),
             Self::AddressRefused { is_taken: false, .. } => "address refused",
             Self::AddressRefused { is_taken: true, .. } => "address taken",
+            Self::Group(outcome) => outcome.meaning(),
             Self::Changed => "changed meanwhile",
             Self::Permanent(code)
             | Self::Hold(_, code, _)
@@ -196,7 +200,10 @@ fn classify_http(asked: &Request, sought: Option<&str>, http: &HttpReply, now: U
         },
         501 if operation == Operation::Find => Outcome::NoFilter,
         // Not implemented: it had no effect, and will have none.
-        501 => refusal::suspect(operation, http.status, not_before),
+        501 => match asked {
+            Request::Group(call) => Outcome::Group(group::refused(call, http.status)),
+            _ => refusal::suspect(operation, http.status, not_before),
+        },
         408 | 425 | 500..=599 => {
             quota(http.status, hint, now).unwrap_or_else(|| passing(operation, Code::ScimUnavailable, not_before))
         }
@@ -255,6 +262,7 @@ fn success(asked: &Request, sought: Option<&str>, http: &HttpReply) -> Outcome {
         Request::FindExternalId { external_id } => page(1, Some(Sought::ExternalId(external_id))),
         Request::Page { start_index } => page(*start_index, sought.map(Sought::Address)),
         Request::Probe => page(1, None),
+        Request::Group(call) => group::served(call, body, http.etag.as_deref()).map_or_else(unreadable, Outcome::Group),
         Request::Discover => Capabilities::read(body).map_or_else(unreadable, Outcome::Served),
     }
 }

@@ -6,6 +6,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+pub use super::carrier::Carrier;
+use super::group::GroupCall;
 use crate::core::limiter::CallKind;
 
 /// Which call was made: a label in metrics and stories.
@@ -32,6 +34,16 @@ pub enum Operation {
     Probe,
     /// `GET /ServiceProviderConfig`
     Discover,
+    /// `GET /Groups`, by filter or page by page
+    FindGroup,
+    /// `GET /Groups/{id}`
+    GetGroup,
+    /// `POST /Groups`
+    CreateGroup,
+    /// `PATCH /Groups/{id}`: a member comes in
+    AddToGroup,
+    /// `PATCH /Groups/{id}`: a member goes out
+    RemoveFromGroup,
 }
 
 impl Operation {
@@ -49,6 +61,11 @@ impl Operation {
             Self::SetNames => "set_names",
             Self::Probe => "probe",
             Self::Discover => "discover",
+            Self::FindGroup => "find_group",
+            Self::GetGroup => "get_group",
+            Self::CreateGroup => "create_group",
+            Self::AddToGroup => "add_to_group",
+            Self::RemoveFromGroup => "remove_from_group",
         }
     }
 
@@ -66,6 +83,11 @@ impl Operation {
             Self::SetNames => "PATCH /Users/{id} name",
             Self::Probe => "GET /Users?count=1",
             Self::Discover => "GET /ServiceProviderConfig",
+            Self::FindGroup => "GET /Groups",
+            Self::GetGroup => "GET /Groups/{id}",
+            Self::CreateGroup => "POST /Groups",
+            Self::AddToGroup => "PATCH /Groups/{id} add",
+            Self::RemoveFromGroup => "PATCH /Groups/{id} remove",
         }
     }
 
@@ -73,8 +95,17 @@ impl Operation {
     #[must_use]
     pub fn call_kind(self) -> CallKind {
         match self {
-            Self::Create | Self::Replace | Self::SetActive | Self::SetUserName | Self::SetNames => CallKind::Write,
-            Self::Get | Self::Find | Self::Page | Self::Probe | Self::Discover => CallKind::Read,
+            Self::Create
+            | Self::Replace
+            | Self::SetActive
+            | Self::SetUserName
+            | Self::SetNames
+            | Self::CreateGroup
+            | Self::AddToGroup
+            | Self::RemoveFromGroup => CallKind::Write,
+            Self::Get | Self::Find | Self::Page | Self::Probe | Self::Discover | Self::FindGroup | Self::GetGroup => {
+                CallKind::Read
+            }
         }
     }
 }
@@ -92,20 +123,6 @@ pub struct UserToCreate {
     pub external_id: String,
     /// `locale`; none: the configured one.
     pub locale: Option<String>,
-}
-
-/// How a change of one attribute goes out.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Carrier {
-    /// As a PATCH of that attribute.
-    Patch,
-    /// As a PUT of the whole member, where the target knows no PATCH.
-    Put {
-        /// The JSON that replaces the member.
-        body: String,
-        /// `If-Match`, where a version was read.
-        if_match: Option<String>,
-    },
 }
 
 /// One SCIM request.
@@ -176,6 +193,8 @@ pub enum Request {
     Probe,
     /// `GET /ServiceProviderConfig`
     Discover,
+    /// About groups.
+    Group(GroupCall),
 }
 
 impl Request {
@@ -193,6 +212,11 @@ impl Request {
             Self::SetNames { .. } => Operation::SetNames,
             Self::Probe => Operation::Probe,
             Self::Discover => Operation::Discover,
+            Self::Group(GroupCall::Find { .. } | GroupCall::Page { .. }) => Operation::FindGroup,
+            Self::Group(GroupCall::Get { .. }) => Operation::GetGroup,
+            Self::Group(GroupCall::Create { .. }) => Operation::CreateGroup,
+            Self::Group(GroupCall::Add { .. }) => Operation::AddToGroup,
+            Self::Group(GroupCall::Remove { .. }) => Operation::RemoveFromGroup,
         }
     }
 }
@@ -204,7 +228,11 @@ impl Request {
         match self {
             Self::Replace { if_match, .. }
             | Self::SetActive { by: Carrier::Put { if_match, .. }, .. }
-            | Self::SetUserName { by: Carrier::Put { if_match, .. }, .. } => Some(if_match.is_some()),
+            | Self::SetUserName { by: Carrier::Put { if_match, .. }, .. }
+            | Self::Group(
+                GroupCall::Add { by: Carrier::Put { if_match, .. }, .. }
+                | GroupCall::Remove { by: Carrier::Put { if_match, .. }, .. },
+            ) => Some(if_match.is_some()),
             _ => None,
         }
     }

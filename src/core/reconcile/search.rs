@@ -65,7 +65,8 @@ impl Search {
             | Request::SetUserName { .. }
             | Request::SetNames { .. }
             | Request::Probe
-            | Request::Discover => return,
+            | Request::Discover
+            | Request::Group(_) => return,
         }
         for member in listing.members {
             if self.found.iter().all(|known| known.id != member.id) {

@@ -2,6 +2,7 @@
 //! `/ServiceProviderConfig`. They are data for the one plan; and a few replies mean something else there.
 
 use super::capabilities::Capabilities;
+use super::group::GroupCall;
 use super::reply::{self, Outcome, Reply};
 use super::request::{Carrier, Request};
 use crate::core::code::Code;
@@ -70,7 +71,8 @@ fn elsewhere(asked: &Request, status: Option<u16>, outcome: Outcome) -> Outcome 
         (
             Request::SetActive { by: Carrier::Patch, .. }
             | Request::SetUserName { by: Carrier::Patch, .. }
-            | Request::SetNames { .. },
+            | Request::SetNames { .. }
+            | Request::Group(GroupCall::Add { by: Carrier::Patch, .. } | GroupCall::Remove { by: Carrier::Patch, .. }),
             Some(405 | 501),
             _,
         ) => Outcome::NoPatch,

@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use super::group::GroupCall;
 use super::no_reply::NoReply;
 use super::reply::{HttpReply, Reply};
 use super::request::{Carrier, Request};
@@ -47,6 +48,10 @@ pub(super) struct Team {
     /// It takes a PATCH of the names.
     pub(super) patches_names: bool,
     pub(super) made: u32,
+    /// Groups by id: name and members.
+    pub(super) groups: Vec<(String, Vec<String>)>,
+    /// SCIM ids that no group takes yet.
+    pub(super) not_joined: Vec<String>,
 }
 
 impl Team {
@@ -148,10 +153,64 @@ impl Team {
                 (200, self.users[n].clone())
             }
             Request::SetNames { .. } => (400, error("You can only replace active or userName.")),
+            Request::Group(call) => self.serve_group(call),
             Request::Probe => list(Vec::new()),
             Request::Discover => {
                 let supported = |is: bool| json!({ "supported": is });
                 (200, json!({"patch": supported(self.lies || !self.no_patch), "filter": supported(!self.no_filter)}))
+            }
+        }
+    }
+
+    fn serve_group(&mut self, call: &GroupCall) -> (u16, Value) {
+        let shown = |n: usize, (name, members): &(String, Vec<String>)| {
+            let members: Vec<_> = members.iter().map(|id| json!({ "value": id })).collect();
+            json!({ "id": n.to_string(), "displayName": name, "members": members })
+        };
+        let rows = |team: &Self, name: Option<&str>| {
+            let fits = |row: &Value| name.is_none_or(|name| row["displayName"] == name);
+            list(team.groups.iter().enumerate().map(|(n, group)| shown(n, group)).filter(fits).collect())
+        };
+        let place = |id: &str| id.parse::<usize>().ok();
+        match call {
+            GroupCall::Find { .. } if self.no_filter => (400, error("invalid filter")),
+            GroupCall::Find { name } => rows(self, Some(name)),
+            GroupCall::Page { start_index: 1 } => rows(self, None),
+            GroupCall::Page { .. } => list(Vec::new()),
+            GroupCall::Create { name } => {
+                self.groups.push((name.clone(), Vec::new()));
+                let n = self.groups.len() - 1;
+                (201, shown(n, &self.groups[n]))
+            }
+            GroupCall::Get { id } => {
+                let group = place(id).and_then(|n| Some(shown(n, self.groups.get(n)?)));
+                group.map_or_else(nobody, |group| (200, group))
+            }
+            GroupCall::Add { by: Carrier::Patch, .. } | GroupCall::Remove { by: Carrier::Patch, .. }
+                if self.no_patch =>
+            {
+                (501, error("not implemented"))
+            }
+            GroupCall::Add { member, .. } if self.not_joined.contains(member) => (400, error("not joined")),
+            GroupCall::Add { id, by: Carrier::Put { body, .. }, .. }
+            | GroupCall::Remove { id, by: Carrier::Put { body, .. }, .. } => {
+                let Some(n) = place(id).filter(|n| *n < self.groups.len()) else { return nobody() };
+                let body: Value = serde_json::from_str(body).unwrap();
+                let members = body["members"].as_array().unwrap().iter();
+                self.groups[n].1 = members.map(|row| row["value"].as_str().unwrap().to_owned()).collect();
+                (200, shown(n, &self.groups[n]))
+            }
+            GroupCall::Add { id, member, by: Carrier::Patch } => {
+                let Some(n) = place(id).filter(|n| *n < self.groups.len()) else { return nobody() };
+                if !self.groups[n].1.contains(member) {
+                    self.groups[n].1.push(member.clone());
+                }
+                (204, Value::Null)
+            }
+            GroupCall::Remove { id, member, by: Carrier::Patch } => {
+                let Some(n) = place(id).filter(|n| *n < self.groups.len()) else { return nobody() };
+                self.groups[n].1.retain(|other| other != member);
+                (204, Value::Null)
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::attempt::{AttemptState, Conclusion};
+use super::groups;
 use super::owner;
 use super::request::Operation;
 use super::suspicion::{Judgement, Suspicions};
@@ -107,7 +108,9 @@ pub fn decide(
     now: UnixMs,
     jitter: f64,
 ) -> Ending {
+    let group_claims = groups::claims(&state.document, &state.claims);
     let mut ending = Ending::new(state.document);
+    ending.disowned.extend(group_claims);
     for person in state.taken_from {
         ending.tell(now, Note::TakenFrom { person });
     }
@@ -179,7 +182,7 @@ impl Ending {
     /// Nothing called for an attempt: the person stands where they stood, or in line.
     #[must_use]
     pub fn of_folding(document: Document, now: UnixMs) -> Self {
-        let next_change = document.record.employment.next_change(now).map(|word| word.from);
+        let next_change = document.next_change(now);
         let is_open = document.record.closed.is_none() && document.not_followed_since.is_none();
         let mut ending = Self::new(document);
         ending.standing = match (next_change, &ending.document) {
@@ -273,6 +276,7 @@ impl Ending {
             self.tell(now, Note::Ended { job: job.id, outcome: finished });
         }
         self.document.trouble = None;
+        self.document.labels_told.clear();
         let create_unknown = self.document.progress.create_unknown.filter(|_| self.document.member.is_none());
         self.document.progress = crate::core::person::document::Progress { create_unknown, ..Default::default() };
         let known = self.document.member.as_ref();
@@ -280,7 +284,7 @@ impl Ending {
             self.give_up_former_addresses();
         }
         self.document.waiting_since = next_change.map(|_| self.document.waiting_since.unwrap_or(now));
-        self.standing = match next_change {
+        self.standing = match self.document.next_change(now) {
             Some(at) => {
                 self.tell(now, Note::Scheduled { due_at: at });
                 Standing::Scheduled { at }

@@ -2,6 +2,7 @@
 
 use super::rows::Row;
 use crate::core::mapping::{Lookups, Mapping, Names};
+use crate::core::person::label::{FurtherFacts, Label, distinct};
 use crate::core::person::{
     Email, EmploymentState, Event, EventKind, Facts, InvalidField, Locale, Name, Person, Problem, SourceName, Stated,
 };
@@ -32,6 +33,8 @@ pub enum Field {
 #[derive(Debug, Clone)]
 pub struct Columns {
     names: Vec<(Field, Vec<String>)>,
+    /// Further facts by their names.
+    facts: Vec<(String, Vec<String>)>,
     active_values: Vec<String>,
     left_values: Vec<String>,
     other_values: Vec<String>,
@@ -58,6 +61,7 @@ impl Columns {
         let usual = || USUAL_ACTIVE_VALUES.map(str::to_owned).to_vec();
         Self {
             names: names.collect(),
+            facts: mapping.facts.iter().map(|(name, lookups)| (name.clone(), columns_of(lookups, name))).collect(),
             active_values: if says_nothing { usual() } else { mapping.active_values.clone() },
             left_values: mapping.left_values.clone(),
             other_values: mapping.other_values.clone(),
@@ -93,6 +97,14 @@ impl Columns {
         wrong.map_or(Ok(empty), |found| Err(problem(found)))
     }
 
+    /// The further facts of a row; several values of one are parted by `;`, and an empty one says that there is
+    /// none.
+    fn further(&self, row: &Row) -> FurtherFacts<Vec<Label>> {
+        let value = |names: &[String]| names.iter().find_map(|name| row.value(name).ok().flatten());
+        let told = self.facts.iter().filter_map(|(name, columns)| Some((name.clone(), value(columns)?)));
+        told.map(|(name, text)| (name, distinct(text.split(';').filter_map(Label::parse)))).collect()
+    }
+
     /// What a row says: that somebody is employed (or has left, by the status), and their facts.
     ///
     /// # Errors
@@ -115,6 +127,7 @@ impl Columns {
             given_name: preferred.map_or_else(|| name(Field::GivenName, "first_name"), |name| Ok(Some(name)))?,
             family_name: name(Field::FamilyName, "last_name")?,
             locale: self.value(row, Field::Locale, "locale")?.and_then(Locale::parse),
+            further: self.further(row),
         };
         Ok(Event { person, kind: EventKind::Update, at: None, facts })
     }

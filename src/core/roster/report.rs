@@ -39,6 +39,9 @@ pub struct PlanReport {
     pub readdress: Vec<PlannedPerson>,
     /// Members that would be switched off.
     pub deactivate: Vec<PlannedPerson>,
+    /// Members who would come into a group, or out of one.
+    #[serde(default)]
+    pub regroup: Vec<PlannedPerson>,
     /// Members who are there and would become somebody's.
     pub adopt: Vec<PlannedPerson>,
     /// Members who are nobody's in HR; they are never touched, unless an operator says so.
@@ -79,6 +82,7 @@ impl PlanReport {
             Change::Rename => &self.rename,
             Change::Readdress => &self.readdress,
             Change::Deactivate => &self.deactivate,
+            Change::Regroup => &self.regroup,
             Change::Adopt => &self.adopt,
         }
     }
@@ -90,6 +94,7 @@ impl PlanReport {
             Change::Rename => &mut self.rename,
             Change::Readdress => &mut self.readdress,
             Change::Deactivate => &mut self.deactivate,
+            Change::Regroup => &mut self.regroup,
             Change::Adopt => &mut self.adopt,
         }
     }
@@ -98,7 +103,7 @@ impl PlanReport {
     /// same on the same grounds.
     #[must_use]
     pub fn difference(&self, other: &Self) -> Option<String> {
-        let names = ["create", "switch on", "rename", "change the address of", "switch off", "adopt"];
+        let names = ["create", "switch on", "rename", "change the address of", "switch off", "regroup", "adopt"];
         for (name, change) in names.into_iter().zip(Change::ALL) {
             let sorted = |report: &Self| {
                 let mut people = report.of(change).to_vec();
@@ -380,6 +385,7 @@ fn is_made(preview: &Preview, change: Change) -> bool {
         Change::Rename => preview.rename,
         Change::Readdress => preview.readdress,
         Change::Deactivate => preview.deactivate,
+        Change::Regroup => preview.regroup,
         Change::Adopt => preview.adopt,
     }
 }

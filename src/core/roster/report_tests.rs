@@ -17,6 +17,7 @@ fn rules() -> PlanRules {
         username_tries: 3,
         locale: "en-US".to_owned(),
         target: TargetRules::default(),
+        groups: Vec::new(),
     }
 }
 
@@ -44,6 +45,7 @@ fn staged(id: &str, address: &str, family: &str) -> Document {
         given_name: name("Ada"),
         family_name: name(family),
         locale: None,
+        ..Facts::default()
     };
     let event = Event { person: person.clone(), kind: EventKind::Update, at: None, facts };
     let (import, job) = ("i".to_owned(), JobId::about(1, person.id()));
@@ -98,7 +100,7 @@ fn only(word: &str) -> Selection {
     Selection { only: Some([Change::parse(word).unwrap()].into()), ..Selection::default() }
 }
 
-fn lengths(report: &PlanReport) -> [usize; 6] {
+fn lengths(report: &PlanReport) -> [usize; 7] {
     Change::ALL.map(|change| report.of(change).len())
 }
 
@@ -114,7 +116,7 @@ fn a_row_of_a_former_import_does_not_count() {
     let mut former = staged("E-1", "ada@x.com", "King");
     former.staged.as_mut().unwrap().import = "before".to_owned();
     let (outcome, planned) = planned(&[former], list(&[]), &Selection::default());
-    assert_eq!((lengths(&outcome.report), planned.len()), ([0; 6], 0));
+    assert_eq!((lengths(&outcome.report), planned.len()), ([0; 7], 0));
 }
 
 #[test]
@@ -123,7 +125,7 @@ fn what_a_new_row_says_again_undoes_nothing_at_the_target() {
     ada.staged = staged("E-1", "ada@x.com", "King").staged;
     ada.staged.as_mut().unwrap().accepted_at = UnixMs(2_000);
     let off = planned(&[ada.clone()], list(&["m1 ada@x.com King false"]), &Selection::default()).0.report;
-    assert_eq!((lengths(&off), off.switched_off.len()), ([0; 6], 1));
+    assert_eq!((lengths(&off), off.switched_off.len()), ([0; 7], 1));
     let gone = planned(&[ada], list(&["m2 bob@x.com Stone true"]), &Selection::default()).0.report;
     assert_eq!((gone.create.len(), gone.blocked.len()), (0, 1));
 }

@@ -25,6 +25,9 @@ pub enum Change {
     /// A member is switched off.
     #[serde(alias = "deactivations", alias = "deactivates", alias = "leaves")]
     Deactivate,
+    /// A member comes into a group, or out of one.
+    #[serde(alias = "groups", alias = "regroups")]
+    Regroup,
     /// A member who is there becomes somebody's; nothing is written for it.
     #[serde(alias = "adoptions", alias = "adopts")]
     Adopt,
@@ -32,8 +35,8 @@ pub enum Change {
 
 impl Change {
     /// All, in the order of the plan.
-    pub const ALL: [Self; 6] =
-        [Self::Create, Self::SwitchOn, Self::Rename, Self::Readdress, Self::Deactivate, Self::Adopt];
+    pub const ALL: [Self; 7] =
+        [Self::Create, Self::SwitchOn, Self::Rename, Self::Readdress, Self::Deactivate, Self::Regroup, Self::Adopt];
 
     /// Whether it writes at the target.
     #[must_use]

@@ -1,5 +1,7 @@
 //! People and their jobs.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -8,8 +10,10 @@ use crate::admin::answer::{WaitsFor, answer};
 use crate::admin::people::{JobState, JobView, PersonView, WholePerson};
 use crate::admin::words;
 use crate::core::hold::Holds;
+use crate::core::person::document::JoinedGroup;
+use crate::core::person::label::Label;
 use crate::core::person::story::{Note, StoryEntry};
-use crate::core::person::{Document, EmploymentWord, KnownMember, Record, Stamp};
+use crate::core::person::{Document, EmploymentWord, Fact, KnownMember, Record, Stamp};
 use crate::core::time::UnixMs;
 use crate::store::Listed;
 
@@ -81,6 +85,12 @@ pub struct PersonBody {
     pub record: RecordBody,
     /// The member at Postman, as last read or written; null where none is known.
     pub member: Option<MemberBody>,
+    /// The groups that the bridge put the member into.
+    #[serde(default)]
+    pub groups: Vec<String>,
+    /// When it is tried again to put the member into a group that did not take them yet.
+    #[serde(default)]
+    pub groups_due_at: Option<String>,
     /// Jobs that have not ended, oldest first.
     pub jobs: Vec<JobBody>,
     /// The id of the dead letter that blocks them.
@@ -106,6 +116,8 @@ impl PersonBody {
             waits_for: told.waits_for.as_ref().map(WaitsForBody::from),
             record: document.map(RecordBody::from).unwrap_or_default(),
             member: document.and_then(|document| document.member.as_ref()).map(MemberBody::from),
+            groups: document.map(|document| names_of(&document.groups)).unwrap_or_default(),
+            groups_due_at: document.and_then(|document| document.groups_wait).map(|wait| wait.due.to_string()),
             jobs: view.open_jobs().iter().map(JobBody::from).collect(),
             dead_letter: document.and_then(|document| document.trouble.as_ref()).map(|trouble| trouble.id.to_string()),
             marks: document
@@ -118,6 +130,10 @@ impl PersonBody {
             story_dropped: whole.story_dropped,
         }
     }
+}
+
+fn names_of(groups: &[JoinedGroup]) -> Vec<String> {
+    groups.iter().map(|joined| joined.name.clone()).collect()
 }
 
 /// What somebody waits for.
@@ -166,6 +182,9 @@ pub struct RecordBody {
     pub family_name: Option<FactBody>,
     /// The locale.
     pub locale: Option<FactBody>,
+    /// Further facts by their names: what groups are made by.
+    #[serde(default)]
+    pub facts: BTreeMap<String, ValuesBody>,
     /// To which record the member was handed over.
     pub handed_over_to: Option<PersonRef>,
 }
@@ -179,6 +198,27 @@ pub struct FactBody {
     pub at: String,
     /// When the event that told it was accepted.
     pub accepted_at: String,
+}
+
+/// A fact of any number of values.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct ValuesBody {
+    /// What is so; none: there is no such thing.
+    pub values: Vec<String>,
+    /// When it became so, by HR's clock.
+    pub at: String,
+    /// When the event that told it was accepted.
+    pub accepted_at: String,
+}
+
+impl From<&Fact<Vec<Label>>> for ValuesBody {
+    fn from(fact: &Fact<Vec<Label>>) -> Self {
+        Self {
+            values: fact.value.iter().map(|label| label.as_str().to_owned()).collect(),
+            at: fact.stamp.at.to_string(),
+            accepted_at: fact.stamp.accepted_at.to_string(),
+        }
+    }
 }
 
 /// One word on employment.
@@ -233,6 +273,7 @@ impl From<&Document> for RecordBody {
             given_name: name(record.given_name(), record.given_name.as_ref().map(|fact| fact.stamp)),
             family_name: name(record.family_name(), record.family_name.as_ref().map(|fact| fact.stamp)),
             locale: name(record.locale(), record.locale.as_ref().map(|fact| fact.stamp)),
+            facts: record.further.iter().map(|(name, fact)| (name.clone(), ValuesBody::from(fact))).collect(),
             handed_over_to: record.closed.as_ref().map(|closed| PersonRef::from(&closed.to)),
         }
     }

@@ -1,0 +1,81 @@
+//! What HR says of somebody beside who they are: a department, a location, teams. By these people come into
+//! groups.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization;
+
+/// Values of one fact at the most; what is beyond is not looked at.
+pub const LABELS_MAX: usize = 50;
+/// Longest value.
+const CHARS_MAX: usize = 100;
+
+/// One value: without blanks at its ends, in one normal form.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Label(String);
+
+/// Facts by the names that the mapping gives them, each with all its values.
+pub type FurtherFacts<T> = BTreeMap<String, T>;
+
+impl Label {
+    /// Reads a value; none where it is empty, too long, or has a control character in it.
+    #[must_use]
+    pub fn parse(raw: &str) -> Option<Self> {
+        let text: String = raw.trim().nfc().collect();
+        let fits = !text.is_empty() && text.chars().count() <= CHARS_MAX && !text.chars().any(char::is_control);
+        fits.then_some(Self(text))
+    }
+
+    /// As HR writes it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What it has in common with its other spellings.
+    #[must_use]
+    pub fn key(&self) -> String {
+        key(&self.0)
+    }
+}
+
+impl std::fmt::Debug for Label {
+    /// Personal data stays out of logs, `{:?}` included.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Label({} characters)", self.0.chars().count())
+    }
+}
+
+/// What a value, or the name of a group, has in common with its other spellings.
+#[must_use]
+pub fn key(text: &str) -> String {
+    text.trim().nfc().collect::<String>().to_lowercase()
+}
+
+/// The values in one order, each once, and no more than are kept.
+#[must_use]
+pub fn distinct(labels: impl IntoIterator<Item = Label>) -> Vec<Label> {
+    let mut distinct: Vec<Label> = labels.into_iter().take(LABELS_MAX).collect();
+    distinct.sort();
+    distinct.dedup_by_key(|label| label.key());
+    distinct
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_trimmed_and_compared_without_case() {
+        let label = |raw: &str| Label::parse(raw);
+        assert_eq!(label(" R&D ").unwrap().as_str(), "R&D");
+        assert_eq!(label("Zu\u{308}rich").unwrap().key(), "z\u{fc}rich");
+        for bad in ["", "  ", "a\nb", &"x".repeat(101)] {
+            assert_eq!(label(bad), None, "{bad:?}");
+        }
+        let values = ["b", "a", "a"].into_iter().filter_map(Label::parse);
+        assert_eq!(distinct(values).iter().map(Label::as_str).collect::<Vec<_>>(), ["a", "b"]);
+    }
+}

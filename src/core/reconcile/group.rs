@@ -1,0 +1,261 @@
+//! Calls about groups, what their replies mean, and a group as it was read.
+
+use serde_json::value::RawValue;
+
+use super::carrier::Carrier;
+use super::json::{self, Object};
+use super::member::ID_BYTES_MAX;
+
+/// Longest version that is sent back.
+const VERSION_BYTES_MAX: usize = 1024;
+
+/// A call about groups.
+#[derive(Clone, PartialEq, Eq)]
+pub enum GroupCall {
+    /// `GET /Groups?filter=displayName eq "…"`
+    Find {
+        /// The value to compare with.
+        name: String,
+    },
+    /// One page of all groups.
+    Page {
+        /// `startIndex`, from 1.
+        start_index: u32,
+    },
+    /// `POST /Groups`, without members.
+    Create {
+        /// `displayName`
+        name: String,
+    },
+    /// `GET /Groups/{id}`
+    Get {
+        /// SCIM id.
+        id: String,
+    },
+    /// The member comes in.
+    Add {
+        /// SCIM id of the group.
+        id: String,
+        /// SCIM id of the member.
+        member: String,
+        /// How.
+        by: Carrier,
+    },
+    /// The member goes out.
+    Remove {
+        /// SCIM id of the group.
+        id: String,
+        /// SCIM id of the member.
+        member: String,
+        /// How.
+        by: Carrier,
+    },
+}
+
+/// A group of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupRow {
+    /// SCIM `id`
+    pub id: String,
+    /// `displayName`
+    pub name: String,
+}
+
+/// A group as it was read.
+#[derive(Debug, Clone)]
+pub struct ShownGroup {
+    /// SCIM `id`
+    pub id: String,
+    pub(super) version: Option<String>,
+    object: Box<RawValue>,
+}
+
+impl PartialEq for ShownGroup {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id && self.object.get() == other.object.get()
+    }
+}
+
+impl Eq for ShownGroup {}
+
+/// What a reply about groups means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GroupOutcome {
+    /// Groups of a list.
+    Rows {
+        /// Those that can be read.
+        rows: Vec<GroupRow>,
+        /// How many rows the page held.
+        listed: u32,
+        /// `totalResults`, where told.
+        total: Option<u32>,
+    },
+    /// The group as it is now.
+    Shown(Box<ShownGroup>),
+    /// The write was taken.
+    Applied,
+    /// The target does not filter groups: page instead.
+    NoFilter,
+    /// There is no group of that id, or no such member for it.
+    Nobody,
+    /// 412: the group is no longer the one that was read.
+    Changed,
+    /// It is refused.
+    Refused {
+        /// The HTTP status.
+        status: u16,
+    },
+}
+
+impl GroupOutcome {
+    /// A word for the story.
+    #[must_use]
+    pub fn meaning(&self) -> &'static str {
+        match self {
+            Self::Rows { rows, .. } if rows.is_empty() => "no group",
+            Self::Rows { .. } => "groups",
+            Self::Shown(_) => "group",
+            Self::Applied => "applied",
+            Self::NoFilter => "no filter",
+            Self::Nobody => "no such group",
+            Self::Changed => "changed meanwhile",
+            Self::Refused { .. } => "refused",
+        }
+    }
+
+    /// Whether it shows that the target serves such calls.
+    #[must_use]
+    pub fn is_served(&self) -> bool {
+        match self {
+            Self::Rows { .. } | Self::Shown(_) | Self::Applied | Self::Nobody | Self::Changed => true,
+            Self::NoFilter | Self::Refused { .. } => false,
+        }
+    }
+}
+
+/// What a refusal means (4xx, 501), beyond what holds for every call.
+pub(super) fn refused(call: &GroupCall, status: u16) -> GroupOutcome {
+    match (call, status) {
+        (GroupCall::Find { .. }, 400 | 414 | 501) => GroupOutcome::NoFilter,
+        (GroupCall::Page { start_index: 2.. }, 400 | 404) => {
+            GroupOutcome::Rows { rows: Vec::new(), listed: 0, total: None }
+        }
+        (GroupCall::Get { .. } | GroupCall::Add { .. } | GroupCall::Remove { .. }, 404 | 410) => GroupOutcome::Nobody,
+        (GroupCall::Add { .. } | GroupCall::Remove { .. }, 412) => GroupOutcome::Changed,
+        _ => GroupOutcome::Refused { status },
+    }
+}
+
+/// What a success (2xx) means. None where it cannot be read.
+pub(super) fn served(call: &GroupCall, body: &[u8], etag: Option<&str>) -> Option<GroupOutcome> {
+    match call {
+        GroupCall::Find { .. } | GroupCall::Page { .. } => read_list(body),
+        GroupCall::Get { .. } => ShownGroup::read(body, etag).map(|shown| GroupOutcome::Shown(Box::new(shown))),
+        GroupCall::Create { .. } => Some(
+            ShownGroup::read(body, etag).map_or(GroupOutcome::Applied, |shown| GroupOutcome::Shown(Box::new(shown))),
+        ),
+        GroupCall::Add { .. } | GroupCall::Remove { .. } => Some(GroupOutcome::Applied),
+    }
+}
+
+fn read_list(body: &[u8]) -> Option<GroupOutcome> {
+    let [total, resources] = json::pick(json::document(body)?, ["totalResults", "Resources"])?;
+    let total = total.and_then(|total| json::text(total, 32)?.trim().parse().ok());
+    let (mut rows, mut listed) = (Vec::new(), 0_u32);
+    if let Some(resources) = resources.filter(|resources| !json::is_null(resources)) {
+        json::for_each_element(resources, |row| {
+            listed = listed.saturating_add(1);
+            let [id, name] = json::pick(row, ["id", "displayName"]).unwrap_or_default();
+            let text = |value: Option<&RawValue>| json::text(value?, ID_BYTES_MAX);
+            rows.extend(text(id).zip(text(name)).map(|(id, name)| GroupRow { id, name }));
+        })?;
+    }
+    Some(GroupOutcome::Rows { rows, listed, total })
+}
+
+impl ShownGroup {
+    fn read(body: &[u8], etag: Option<&str>) -> Option<Self> {
+        let object = json::document(body)?;
+        let [id, meta] = json::pick(object, ["id", "meta"])?;
+        let [version] = meta.and_then(|meta| json::pick(meta, ["version"])).unwrap_or_default();
+        let version =
+            version.and_then(|version| json::text(version, VERSION_BYTES_MAX)).or_else(|| etag.map(str::to_owned));
+        let id = json::text(id?, ID_BYTES_MAX).filter(|id| !id.is_empty())?;
+        Some(Self { id, version, object: object.to_owned() })
+    }
+
+    /// As it was read, with the member in it or not: the body of a PUT.
+    pub(super) fn with_member(&self, member: &str, is_in: bool) -> String {
+        with_member(&self.object, member, is_in)
+    }
+}
+
+fn with_member(group: &RawValue, member: &str, is_in: bool) -> String {
+    let mut body = Object::new();
+    let mut has_members = false;
+    let _ = json::for_each_attribute(group, |key, value| match key.to_ascii_lowercase().as_str() {
+        "meta" => {}
+        "members" => {
+            has_members = true;
+            body.raw(key, &members_with(Some(value), member, is_in));
+        }
+        _ => body.raw(key, value.get()),
+    });
+    if !has_members {
+        body.raw("members", &members_with(None, member, is_in));
+    }
+    body.ended()
+}
+
+fn members_with(members: Option<&RawValue>, member: &str, is_in: bool) -> String {
+    let mut kept: Vec<String> = Vec::new();
+    let is_theirs = |row: &RawValue| {
+        let [value] = json::pick(row, ["value"]).unwrap_or_default();
+        value.and_then(|value| json::text(value, usize::MAX)).as_deref() == Some(member)
+    };
+    if let Some(members) = members {
+        let _ = json::for_each_element(members, |row| {
+            if !is_theirs(row) {
+                kept.push(row.get().to_owned());
+            }
+        });
+    }
+    if is_in {
+        let mut row = Object::new();
+        row.text("value", member);
+        kept.push(row.ended());
+    }
+    format!("[{}]", kept.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_member_comes_into_a_group_that_was_read_and_all_else_stays() {
+        let group = r#"{"id":"g","displayName":"R&D","members":[{"value":"1","display":"Ada"},{"value":"2"}],"x":1.50,"meta":{"version":"W/\"3\""}}"#;
+        let shown = ShownGroup::read(group.as_bytes(), None).unwrap();
+        assert_eq!(shown.version.as_deref(), Some("W/\"3\""));
+        assert_eq!(
+            shown.with_member("3", true),
+            r#"{"id":"g","displayName":"R&D","members":[{"value":"1","display":"Ada"},{"value":"2"},{"value":"3"}],"x":1.50}"#
+        );
+        assert_eq!(shown.with_member("2", true), shown.with_member("2", true));
+        assert_eq!(
+            shown.with_member("1", false),
+            r#"{"id":"g","displayName":"R&D","members":[{"value":"2"}],"x":1.50}"#
+        );
+        let empty = ShownGroup::read(br#"{"id":"g"}"#, None).unwrap();
+        assert_eq!(empty.with_member("1", true), r#"{"id":"g","members":[{"value":"1"}]}"#);
+    }
+
+    #[test]
+    fn a_refusal_is_about_the_group_the_filter_or_the_member() {
+        let add = GroupCall::Add { id: "g".to_owned(), member: "1".to_owned(), by: Carrier::Patch };
+        assert_eq!(refused(&add, 404), GroupOutcome::Nobody);
+        assert_eq!(refused(&add, 400), GroupOutcome::Refused { status: 400 });
+        assert_eq!(refused(&GroupCall::Find { name: "R&D".to_owned() }, 400), GroupOutcome::NoFilter);
+        assert_eq!(refused(&GroupCall::Find { name: "R&D".to_owned() }, 404), GroupOutcome::Refused { status: 404 });
+    }
+}

@@ -1,0 +1,318 @@
+//! Which groups a member is to be in, and the next call that puts them in or takes them out. Last of all, when
+//! the member's own is in line, and with trouble of its own.
+//!
+//! The bridge takes out only whom it put in. Who else is in a group, and the groups themselves, stay.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::capabilities::Capabilities;
+use super::carrier::Carrier;
+use super::group::{GroupCall, GroupOutcome, GroupRow, ShownGroup};
+use crate::core::person::Document;
+use crate::core::person::document::{GroupsWait, JoinedGroup};
+use crate::core::person::label::{self, Label};
+use crate::core::person::record::Record;
+use crate::core::time::UnixMs;
+
+/// In a group's name, the value of the fact.
+pub const VALUE: &str = "{value}";
+/// Who has not joined is tried again after so long at first, then each time after as long as was waited so far,
+const WAIT_FIRST_MS: u64 = 900_000;
+/// up to this,
+const WAIT_PAUSE_MS_MAX: u64 = 86_400_000;
+/// and given up after this: an invitation that nobody accepts.
+const WAIT_MS_MAX: u64 = 30 * 86_400_000;
+/// How often a group may have changed between our look and our write.
+const CHANGED_MAX: u32 = 20;
+/// Pages of groups read at the most, where the target does not filter.
+const PAGES_MAX: u32 = 20;
+
+/// `[[group]]`: whom a group is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupRule {
+    /// `displayName`; [`VALUE`] in it makes a group of each value.
+    pub name: String,
+    /// The further fact that it is made by.
+    pub fact: String,
+    /// The values that count, as [`Label::key`]; none: all.
+    pub values: Option<BTreeSet<String>>,
+}
+
+/// Names of groups by their keys.
+pub type Names = BTreeMap<String, String>;
+
+/// The groups that somebody is to be in: names by their keys.
+#[must_use]
+pub fn wanted(record: &Record, rules: &[GroupRule]) -> Names {
+    names_of(|fact| record.further(fact).unwrap_or_default(), rules)
+}
+
+fn names_of<'a>(labels: impl Fn(&str) -> &'a [Label], rules: &[GroupRule]) -> Names {
+    let mut names = Names::new();
+    for rule in rules {
+        let counts = |label: &&Label| rule.values.as_ref().is_none_or(|values| values.contains(&label.key()));
+        for label in labels(&rule.fact).iter().filter(counts) {
+            let name = rule.name.replace(VALUE, label.as_str());
+            names.entry(label::key(&name)).or_insert(name);
+        }
+    }
+    names
+}
+
+/// A worker died: it may have put the member into any group that was wanted meanwhile.
+pub(super) fn note_unsure(document: &mut Document, rules: &[GroupRule]) {
+    let told = names_of(|fact| document.labels_told.get(fact).map_or(&[], Vec::as_slice), rules);
+    for name in told.into_values() {
+        if !document.groups_unsure.contains(&name) {
+            document.groups_unsure.push(name);
+        }
+    }
+}
+
+/// The claim under which a group is made, or written where the target knows no PATCH: two workers must not make
+/// two of a name, nor lose a member.
+fn claim(key: &str) -> String {
+    format!("group:{key}")
+}
+
+/// Whether a claim is one on a group: it is given up with every commit.
+#[must_use]
+pub fn is_claim(key: &str) -> bool {
+    key.starts_with("group:")
+}
+
+/// The claims on groups that a commit gives up.
+#[must_use]
+pub fn claims(document: &Document, claims: &[String]) -> Vec<String> {
+    let of_groups = document.groups.iter().map(|joined| claim(&label::key(&joined.name)));
+    claims.iter().filter(|key| is_claim(key)).cloned().chain(of_groups).collect()
+}
+
+/// Who cannot be put into their groups yet is tried again later; false: it is given up.
+pub fn wait(document: &mut Document, now: UnixMs) -> bool {
+    let since = document.groups_wait.map_or(now, |wait| wait.since);
+    let waited_ms = now.ms_since(since);
+    let goes_on = waited_ms < WAIT_MS_MAX;
+    let due = now.plus_ms(waited_ms.clamp(WAIT_FIRST_MS, WAIT_PAUSE_MS_MAX));
+    document.groups_wait = goes_on.then_some(GroupsWait { since, due });
+    goes_on
+}
+
+/// What is to be done next.
+pub(super) enum Next {
+    /// Make this call.
+    Send(GroupCall),
+    /// Claim this.
+    Own(String),
+    /// It cannot be done: why.
+    Refuse(String),
+    /// Nothing is left to be done.
+    Done,
+}
+
+/// What is judged by.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'a> {
+    pub(super) claims: &'a [String],
+    pub(super) capabilities: Capabilities,
+    /// SCIM id of the member.
+    pub(super) member: &'a str,
+}
+
+/// What an attempt knows of groups.
+#[derive(Debug, Clone, Default)]
+pub(super) struct GroupsState {
+    /// Ids by keys of names that were looked up; none: there is no such group.
+    found: BTreeMap<String, Option<String>>,
+    listed: Vec<GroupRow>,
+    /// Where the list goes on, for as long as it is read.
+    next_page: Option<u32>,
+    is_listed: bool,
+    pages: u32,
+    no_filter: bool,
+    shown: Option<ShownGroup>,
+    /// Ids that turned out to be no group's.
+    gone: BTreeSet<String>,
+    /// Keys of names that do not take the member.
+    refused: BTreeSet<String>,
+    /// Keys of names that were made and not shown.
+    made: BTreeSet<String>,
+    /// Names as they are configured, by their keys.
+    names: Names,
+    changed: u32,
+    problem: Option<String>,
+}
+
+impl GroupsState {
+    /// The next call for somebody who is to be in the groups `wanted`.
+    pub(super) fn next(&mut self, document: &mut Document, wanted: &Names, known: Known<'_>, now: UnixMs) -> Next {
+        // Another member was put into these: they are out of our hands with that member.
+        document.groups.retain(|joined| joined.member == known.member);
+        if let Some(problem) = &self.problem {
+            return Next::Refuse(problem.clone());
+        }
+        let surplus = document.groups.iter().find(|joined| !wanted.contains_key(&label::key(&joined.name)));
+        if let Some(joined) = surplus {
+            let key = label::key(&joined.name);
+            return match self.carrier(&key, &joined.id, false, known) {
+                Ok(by) => Next::Send(GroupCall::Remove { id: joined.id.clone(), member: joined.member.clone(), by }),
+                Err(first) => first,
+            };
+        }
+        document.groups_unsure.retain(|name| !wanted.contains_key(&label::key(name)));
+        while let Some(name) = document.groups_unsure.last() {
+            let (key, name) = (label::key(name), name.clone());
+            let Some(found) = self.found.get(&key).cloned() else {
+                match self.look_up(&key, &name, known) {
+                    Some(call) => return call,
+                    None => continue,
+                }
+            };
+            let Some(id) = found else {
+                document.groups_unsure.pop();
+                continue;
+            };
+            return match self.carrier(&key, &id, false, known) {
+                Ok(by) => Next::Send(GroupCall::Remove { id, member: known.member.to_owned(), by }),
+                Err(first) => first,
+            };
+        }
+        let is_joined = |key: &str| document.groups.iter().any(|joined| label::key(&joined.name) == key);
+        let missing = wanted.iter().find(|(key, _)| !is_joined(key) && !self.refused.contains(*key));
+        match missing {
+            Some((key, name)) => self.put_in(key, name, known),
+            None if self.refused.is_empty() => {
+                document.groups_wait = None;
+                Next::Done
+            }
+            None if wait(document, now) => Next::Done,
+            None => Next::Refuse("the member is not taken, for thirty days: they may not have joined".to_owned()),
+        }
+    }
+
+    fn put_in(&mut self, key: &str, name: &str, known: Known<'_>) -> Next {
+        self.names.insert(key.to_owned(), name.to_owned());
+        match self.found.get(key).cloned() {
+            None => match self.look_up(key, name, known) {
+                Some(call) => call,
+                None => self.put_in(key, name, known),
+            },
+            // Somebody else may have made it before the claim was had: it is looked up once more under it.
+            Some(None) if !known.claims.contains(&claim(key)) => {
+                self.found.remove(key);
+                self.listed.clear();
+                (self.next_page, self.is_listed, self.pages) = (None, false, 0);
+                Next::Own(claim(key))
+            }
+            Some(None) if self.made.contains(key) => Next::Refuse("the group was made, and is not shown".to_owned()),
+            Some(None) => Next::Send(GroupCall::Create { name: name.to_owned() }),
+            Some(Some(id)) => match self.carrier(key, &id, true, known) {
+                Ok(by) => Next::Send(GroupCall::Add { id, member: known.member.to_owned(), by }),
+                Err(first) => first,
+            },
+        }
+    }
+
+    /// The next call of a look-up; none: it is known now.
+    fn look_up(&mut self, key: &str, name: &str, known: Known<'_>) -> Option<Next> {
+        if known.capabilities.filter && !self.no_filter {
+            return Some(Next::Send(GroupCall::Find { name: name.to_owned() }));
+        }
+        if !self.is_listed && self.pages < PAGES_MAX {
+            return Some(Next::Send(GroupCall::Page { start_index: self.next_page.unwrap_or(1) }));
+        }
+        let rows = std::mem::take(&mut self.listed);
+        self.note_found(key, &rows);
+        self.listed = rows;
+        self.problem.clone().map(Next::Refuse)
+    }
+
+    fn note_found(&mut self, key: &str, rows: &[GroupRow]) {
+        let ids: BTreeSet<&String> =
+            rows.iter().filter(|row| label::key(&row.name) == key).map(|row| &row.id).collect();
+        if ids.len() > 1 {
+            self.problem = Some("several groups have the name".to_owned());
+        }
+        self.found.insert(key.to_owned(), ids.first().map(|id| (*id).clone()));
+    }
+
+    /// How a change goes out: by PATCH, or by PUT of what was read under the claim. Else the step that comes first.
+    fn carrier(&self, key: &str, id: &str, is_in: bool, known: Known<'_>) -> Result<Carrier, Next> {
+        if known.capabilities.patch {
+            return Ok(Carrier::Patch);
+        }
+        let claim = claim(key);
+        if !known.claims.contains(&claim) {
+            return Err(Next::Own(claim));
+        }
+        match self.shown.as_ref().filter(|shown| shown.id == id) {
+            Some(shown) => Ok(Carrier::Put {
+                body: shown.with_member(known.member, is_in),
+                if_match: shown.version.clone().filter(|_| known.capabilities.etag),
+            }),
+            None => Err(Next::Send(GroupCall::Get { id: id.to_owned() })),
+        }
+    }
+
+    fn key_of(&self, id: &str) -> Option<String> {
+        self.found.iter().find(|(_, found)| found.as_deref() == Some(id)).map(|(key, _)| key.clone())
+    }
+
+    /// Takes in what came of a call. `as_http` names it for people.
+    pub(super) fn learn(&mut self, document: &mut Document, call: &GroupCall, outcome: GroupOutcome, as_http: &str) {
+        match (call, outcome) {
+            (GroupCall::Find { name }, GroupOutcome::Rows { rows, .. }) => self.note_found(&label::key(name), &rows),
+            (GroupCall::Page { start_index }, GroupOutcome::Rows { rows, listed, total }) => {
+                let next = start_index.saturating_add(listed);
+                self.pages += 1;
+                self.is_listed = listed == 0 || total.is_some_and(|total| total > listed && next > total);
+                self.next_page = Some(next);
+                self.listed.extend(rows);
+            }
+            (_, GroupOutcome::NoFilter) => self.no_filter = true,
+            (GroupCall::Create { name }, GroupOutcome::Shown(shown)) => {
+                self.found.insert(label::key(name), Some(shown.id.clone()));
+                self.shown = Some(*shown);
+            }
+            // Made, and not shown: it is looked up.
+            (GroupCall::Create { name }, GroupOutcome::Applied) => {
+                self.found.remove(&label::key(name));
+                self.made.insert(label::key(name));
+            }
+            (GroupCall::Get { .. }, GroupOutcome::Shown(shown)) => self.shown = Some(*shown),
+            (GroupCall::Add { id, member, .. }, GroupOutcome::Applied | GroupOutcome::Shown(_)) => {
+                self.shown = None;
+                let key = self.key_of(id).unwrap_or_default();
+                let name = self.names.get(&key).cloned().unwrap_or(key);
+                document.groups.push(JoinedGroup { name, id: id.clone(), member: member.clone() });
+            }
+            (GroupCall::Remove { id, .. }, GroupOutcome::Applied | GroupOutcome::Shown(_) | GroupOutcome::Nobody) => {
+                self.shown = None;
+                document.groups.retain(|joined| joined.id != *id);
+                let key = self.key_of(id);
+                document.groups_unsure.retain(|name| Some(label::key(name)) != key);
+            }
+            (GroupCall::Add { id, .. } | GroupCall::Get { id }, GroupOutcome::Nobody) => {
+                let is_gone_again = !self.gone.insert(id.clone());
+                document.groups.retain(|joined| joined.id != *id);
+                if let Some(key) = self.key_of(id) {
+                    self.found.remove(&key);
+                    // Listed again, and not there when asked: it is about the member.
+                    self.refused.extend(is_gone_again.then_some(key));
+                }
+            }
+            (GroupCall::Add { id, .. }, GroupOutcome::Refused { .. }) => self.refused.extend(self.key_of(id)),
+            (_, GroupOutcome::Changed) => {
+                self.shown = None;
+                self.changed += 1;
+                if self.changed > CHANGED_MAX {
+                    self.problem = Some(format!("after {as_http}: the group changed again and again"));
+                }
+            }
+            (_, GroupOutcome::Refused { status }) => self.problem = Some(format!("after {as_http}, status {status}")),
+            (_, GroupOutcome::Rows { .. } | GroupOutcome::Shown(_) | GroupOutcome::Applied | GroupOutcome::Nobody) => {
+                self.problem = Some(format!("after {as_http}"));
+            }
+        }
+    }
+}

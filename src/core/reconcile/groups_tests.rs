@@ -1,0 +1,98 @@
+//! Groups made of a fact, at Postman and at providers that can do less.
+
+use serde_json::json;
+
+use super::plan_tests::{World, ada, hire, leave, of_department, shown, update};
+use super::team_tests::Team;
+use super::verdict::Standing;
+use crate::core::code::Code;
+use crate::core::person::job::Finished;
+
+const ADA: &str = "ada@example.com";
+
+fn worlds() -> [World; 3] {
+    let provider = |no_patch, no_filter| World::of_a_provider(Team { no_patch, no_filter, ..Team::default() });
+    [World::new(), provider(true, false), provider(true, true)].map(World::with_groups)
+}
+
+fn joins(world: &mut World) {
+    world.tell(&[of_department(hire(10, ADA, "Ada", "King"), "Engineering")]);
+    world.now = world.now.plus_ms(120_000);
+}
+
+#[test]
+fn a_member_follows_the_fact_into_groups_and_out_of_them() {
+    for mut world in worlds() {
+        joins(&mut world);
+        assert_eq!(world.groups_of(ADA), ["Builders", "Engineering"]);
+        world.tell(&[of_department(update(20, "-", "-", "-"), "Sales")]);
+        assert_eq!(world.groups_of(ADA), ["Sales"]);
+        world.now = world.now.plus_ms(120_000);
+        let ending = world.tell(&[leave(30)]);
+        assert_eq!(ending.ended[0].1, Finished::Deactivated);
+        assert_eq!(world.groups_of(ADA), [""; 0]);
+        assert_eq!(world.team.groups.len(), 3, "groups stay");
+        assert_eq!(shown(&world.team.users[0]), ada("Ada", "King", false));
+    }
+}
+
+#[test]
+fn who_is_in_a_group_by_hand_stays_in_it() {
+    for mut world in worlds() {
+        world.team.groups.push(("Engineering".to_owned(), vec!["somebody".to_owned()]));
+        joins(&mut world);
+        world.tell(&[of_department(update(20, "-", "-", "-"), "")]);
+        assert_eq!(world.team.groups[0], ("Engineering".to_owned(), vec!["somebody".to_owned()]));
+    }
+}
+
+#[test]
+fn where_nothing_is_configured_no_group_is_asked_for() {
+    let mut world = World::new();
+    joins(&mut world);
+    assert_eq!(world.calls(), ["POST /Users"]);
+}
+
+#[test]
+fn who_has_not_joined_yet_is_put_in_once_they_have() {
+    let mut world = World::new().with_groups();
+    let id = world.team.add(ADA, "Ada", "King", true, &json!({}));
+    world.team.not_joined.push(id);
+    let ending = world.tell(&[of_department(hire(10, ADA, "Ada", "King"), "Sales")]);
+    assert!(ending.document.open.is_empty() && ending.document.trouble.is_none(), "nobody waits for it");
+    let Standing::Scheduled { at } = ending.standing else { panic!("{:?}", ending.standing) };
+    assert_eq!(world.groups_of(ADA), [""; 0]);
+    world.team.not_joined.clear();
+    world.now = at;
+    let ending = world.work(&ending.document.person, &[]);
+    assert_eq!(ending.standing, Standing::Idle);
+    assert_eq!(world.groups_of(ADA), ["Sales"]);
+}
+
+#[test]
+fn an_invitation_that_nobody_accepts_is_told_in_the_end_and_blocks_no_name() {
+    let mut world = World::new().with_groups();
+    let id = world.team.add(ADA, "Ada", "Byron", true, &json!({}));
+    world.team.not_joined.push(id);
+    let mut ending = world.tell(&[of_department(hire(10, ADA, "Ada", "King"), "Sales")]);
+    assert_eq!(shown(&world.team.users[0]), ada("Ada", "King", true));
+    let mut tries = 0;
+    while let Standing::Scheduled { at } = ending.standing {
+        world.now = at;
+        ending = world.work(&ending.document.person, &[]);
+        tries += 1;
+    }
+    assert!((30..50).contains(&tries), "{tries} tries in thirty days");
+    assert_eq!(ending.document.trouble.unwrap().code, Code::ScimGroup);
+}
+
+#[test]
+fn two_groups_of_one_name_are_told_and_neither_is_written() {
+    let mut world = World::new().with_groups();
+    for _ in 0..2 {
+        world.team.groups.push(("Sales".to_owned(), Vec::new()));
+    }
+    let ending = world.tell(&[of_department(hire(10, ADA, "Ada", "King"), "Sales")]);
+    assert_eq!(ending.document.trouble.unwrap().code, Code::ScimGroup);
+    assert_eq!(world.groups_of(ADA), [""; 0]);
+}
