@@ -8,20 +8,20 @@ use serde::Serialize;
 
 use super::api::Api;
 use super::failure::Failure;
+use super::proof::Proof;
+use super::request::{self, Wanted};
 use super::send::source_named;
-use super::{Context, block_on, payload, request};
+use super::{Context, block_on, payload};
 use crate::admin::api::shapes::PersonBody;
 use crate::app;
 use crate::clock::Clock;
 use crate::config::{Config, SourceConfig, process_env};
-use crate::core::delivery::Delivery;
 use crate::core::json::Charset;
 use crate::core::mapping::{Explanation, FieldExplanation, RecordExplanation, RecordResult, Show, explain};
 use crate::core::person::{Document, Event, KnownMember};
 use crate::core::reconcile::preview::{Claims, preview};
 use crate::core::reconcile::request::{Active, Attributes, Member};
-use crate::core::signature::scheme::Auth;
-use crate::core::signature::{Keys, Verifier, neighbours};
+use crate::core::time::UnixMs;
 
 /// What to explain.
 #[derive(Debug, Args)]
@@ -32,10 +32,20 @@ pub struct ExplainArgs {
     /// The file with the payload; `-` is standard input.
     #[arg(long, value_name = "FILE", required_unless_present = "request")]
     file: Option<PathBuf>,
-    /// A file with a whole delivery as raw HTTP (request line, headers, blank line, body): its signature is
-    /// looked at, too. `-` is standard input.
+    /// A file with a whole delivery: its signature is looked at, too. Raw HTTP (request line, headers, blank line,
+    /// body), the text of `curl -v` or a curl command, a HAR file, or what `capture` writes. `-` is standard input.
     #[arg(long, value_name = "FILE", conflicts_with = "file")]
     request: Option<PathBuf>,
+    /// A file with the body, for the text of `curl -v`, which does not tell it.
+    #[arg(long, value_name = "FILE", requires = "request")]
+    body: Option<PathBuf>,
+    /// Which of several requests in the file, counted from 1; without it, all that are POSTs.
+    #[arg(long, value_name = "N", requires = "request")]
+    entry: Option<usize>,
+    /// When it came in, such as 2026-11-22T10:00:00Z: its age is judged by that. Without it: when the file says that
+    /// it did, or now.
+    #[arg(long, value_name = "TIME", requires = "request", value_parser = instant)]
+    at: Option<UnixMs>,
     /// Show the values that were found. They are personal data.
     #[arg(long)]
     values: bool,
@@ -47,92 +57,13 @@ struct Report {
     /// Of a whole delivery: whether its sender is proven.
     #[serde(skip_serializing_if = "Option::is_none")]
     proof: Option<Proof>,
+    /// None of a handshake, which is answered before anything is read.
     #[serde(flatten)]
-    mapping: Explanation,
+    mapping: Option<Explanation>,
     /// For each record that is an event: what would be done.
     people: Vec<Effect>,
     /// Whether a running bridge was asked what it knows of the people.
     bridge_asked: bool,
-}
-
-/// Whether a delivery's sender is proven.
-#[derive(Debug, Serialize)]
-struct Proof {
-    /// A handshake, which is answered before anything is read.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    handshake: Option<&'static str>,
-    /// The reason why it would be refused.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    refused: Option<&'static str>,
-    /// The same in words.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<String>,
-    /// Where the signature is looked for.
-    looked_at: String,
-    /// What is signed.
-    signed: String,
-    /// Of a refused one: under which neighbouring schemes it would verify, each by what would have to be
-    /// otherwise. Never what the signature should have been.
-    would_verify: Vec<String>,
-}
-
-impl Proof {
-    /// What the source's scheme says of a delivery that comes in now.
-    fn of(source: &SourceConfig, delivery: &Delivery) -> Result<Self, Failure> {
-        let scheme = &source.signature;
-        let verifier = Verifier::new(scheme.clone())
-            .map_err(|_| Failure::failed("the source's scheme cannot be used: see `scim-bridge check`"))?;
-        let secrets: Vec<_> = source.secrets.iter().map(|secret| (secret.secret.current(), secret.not_after)).collect();
-        let keys = Keys::prepare(scheme, secrets.iter().map(|(secret, not_after)| (&**secret, *not_after)));
-        let looked_at = match (&scheme.field, scheme.auth) {
-            (Some(field), _) => format!("field {}", field.as_str()),
-            (None, Auth::Basic) => "header authorization".to_owned(),
-            (None, Auth::StaticHeaders) => "the headers that the secret names".to_owned(),
-            (None, Auth::Hmac | Auth::StaticHeader) => format!("header {}", scheme.header.names().join(" or ")),
-        };
-        let signed = if scheme.auth == Auth::Hmac {
-            scheme.signed.to_string()
-        } else {
-            "nothing: the secret is sent along".to_owned()
-        };
-        let mut proof =
-            Self { handshake: None, refused: None, detail: None, looked_at, signed, would_verify: Vec::new() };
-        if let Some(answer) = verifier.unsigned_handshake(&keys, delivery) {
-            proof.handshake = Some(answer.as_str());
-            return Ok(proof);
-        }
-        match verifier.verify(&keys, delivery.clone(), Clock::System.now()) {
-            Ok(genuine) => proof.handshake = verifier.signed_handshake(&keys, &genuine).map(|answer| answer.as_str()),
-            Err(refusal) => {
-                proof.refused = Some(refusal.reason());
-                proof.detail = Some(refusal.to_string());
-                if !refusal.is_stale() {
-                    let secrets: Vec<_> = secrets.iter().map(|(secret, _)| &**secret).collect();
-                    let ways = neighbours(scheme, &secrets, delivery);
-                    proof.would_verify = ways.into_iter().map(|changes| changes.join(" and ")).collect();
-                }
-            }
-        }
-        Ok(proof)
-    }
-
-    fn print(&self) {
-        match (self.handshake, &self.detail) {
-            (Some(handshake), _) => say!("a handshake ({handshake}): answered, and nothing is read"),
-            (None, None) => say!("proven ({}, over {})", self.looked_at, self.signed),
-            (None, Some(detail)) => {
-                say!("refused: {detail}");
-                say!("  looked at: {}; signed: {}", self.looked_at, self.signed);
-                for way in &self.would_verify {
-                    say!("  would verify with {way}");
-                }
-                if self.would_verify.is_empty() {
-                    say!("  no neighbouring scheme makes this signature with the source's secrets");
-                }
-            }
-        }
-        say!();
-    }
 }
 
 /// What an event would do for its person.
@@ -153,29 +84,66 @@ struct Effect {
 /// Runs the command.
 pub fn run(context: &Context, args: &ExplainArgs) -> Result<(), Failure> {
     let config = Config::load_without_secrets(context.config.as_deref(), process_env())?;
-    crate::app::name_target(&config);
     let source = source_named(&config, &args.source)?;
-    let delivery = args.request.as_ref().map(|file| request::read(file)).transpose()?;
-    let proof = delivery.as_ref().map(|delivery| Proof::of(source, delivery)).transpose()?;
-    let (body, charset) = match (&delivery, &args.file) {
-        (Some(delivery), _) => {
-            (delivery.body.clone(), Charset::of(delivery.content_type()).unwrap_or_else(|_| Charset::utf8()))
-        }
-        (None, Some(file)) => (Bytes::from(payload::read(file)?), Charset::utf8()),
-        (None, None) => return Err(Failure::failed("name a payload with --file, or a whole delivery with --request")),
-    };
-    let is_refused = proof.as_ref().is_some_and(|proof| proof.refused.is_some());
-    if let Some(proof) = proof.as_ref().filter(|proof| proof.handshake.is_some()) {
-        return context.print(proof, || proof.print());
-    }
-    let mapping = explain(&source.mapping, &source.name, &body, charset, Show { values: args.values });
     let bridge = RunningBridge::of(&config);
-    let people = events(&mapping).map(|event| bridge.effect(&config, event)).collect();
-    let report = Report { proof, mapping, people, bridge_asked: bridge.api.is_some() };
-    context.print(&report, || print(&report))?;
-    let whole = report.mapping.problem.is_none()
-        && report.mapping.records.iter().all(|record| !matches!(record.result, RecordResult::Unmapped { .. }));
-    if whole && !is_refused { Ok(()) } else { Err(Failure::Told) }
+    let look = |body: &Bytes, charset, proof| report(&config, source, &bridge, args.values, body, charset, proof);
+    let mut reports = Vec::new();
+    match (&args.request, &args.file) {
+        (Some(file), _) => {
+            let wanted = Wanted { body: args.body.as_deref(), entry: args.entry };
+            for captured in request::read(file, wanted)? {
+                let charset = Charset::of(captured.delivery.content_type()).unwrap_or_else(|_| Charset::utf8());
+                let at = args.at.or(captured.at).unwrap_or_else(|| Clock::System.now());
+                let body = captured.delivery.body.clone();
+                reports.push(look(&body, charset, Some(Proof::of(source, captured, at)?)));
+            }
+        }
+        (None, Some(file)) => reports.push(look(&Bytes::from(payload::read(file)?), Charset::utf8(), None)),
+        (None, None) => return Err(Failure::failed("name a payload with --file, or a whole delivery with --request")),
+    }
+    match &reports[..] {
+        [one] => context.print(one, || print(one))?,
+        several => context.print(&several, || {
+            for (n, one) in several.iter().enumerate() {
+                say!("== request {} of {}", n + 1, several.len());
+                print(one);
+            }
+        })?,
+    }
+    if reports.iter().all(Report::is_well) { Ok(()) } else { Err(Failure::Told) }
+}
+
+fn report(
+    config: &Config,
+    source: &SourceConfig,
+    bridge: &RunningBridge,
+    values: bool,
+    body: &Bytes,
+    charset: Charset,
+    proof: Option<Proof>,
+) -> Report {
+    if proof.as_ref().is_some_and(|proof| proof.handshake.is_some()) {
+        return Report { proof, mapping: None, people: Vec::new(), bridge_asked: false };
+    }
+    let mapping = explain(&source.mapping, &source.name, body, charset, Show { values });
+    let people = events(&mapping).map(|event| bridge.effect(config, event)).collect();
+    Report { proof, mapping: Some(mapping), people, bridge_asked: bridge.api.is_some() }
+}
+
+impl Report {
+    /// Whether it would be believed, and all of it mapped.
+    fn is_well(&self) -> bool {
+        let is_refused = self.proof.as_ref().is_some_and(|proof| proof.refused.is_some());
+        let is_mapped = |mapping: &Explanation| {
+            mapping.problem.is_none()
+                && mapping.records.iter().all(|record| !matches!(record.result, RecordResult::Unmapped { .. }))
+        };
+        !is_refused && self.mapping.as_ref().is_none_or(is_mapped)
+    }
+}
+
+fn instant(text: &str) -> Result<UnixMs, String> {
+    UnixMs::parse_rfc3339(text).ok_or_else(|| "expected an instant such as 2026-11-22T10:00:00Z".to_owned())
 }
 
 fn events(mapping: &Explanation) -> impl Iterator<Item = &Event> {
@@ -251,11 +219,12 @@ fn print(report: &Report) {
     if let Some(proof) = &report.proof {
         proof.print();
     }
-    if let Some(problem) = &report.mapping.problem {
+    let Some(mapping) = &report.mapping else { return };
+    if let Some(problem) = &mapping.problem {
         say!("{}: {}", problem.code, problem.detail);
         say!("It would be kept as a dead letter: {}", problem.code.advice());
     }
-    for record in &report.mapping.records {
+    for record in &mapping.records {
         print_record(record);
     }
     if !report.people.is_empty() {
@@ -293,10 +262,13 @@ fn print_record(record: &RecordExplanation) {
             }
         }
         RecordResult::Ignored { why, type_value } => say!("  => ignored ({why}): type {type_value:?}"),
-        RecordResult::Unmapped { code, detail, .. } => {
-            say!("  => dead letter {code}: {detail}");
-            say!("  the record has: {}", record.paths.join(", "));
-        }
+        RecordResult::Unmapped { code, detail, .. } => say!("  => dead letter {code}: {detail}"),
+    }
+    // Of what was looked for, `found_at` says where it was; the rest is what else could be.
+    let is_used = |path: &&String| record.fields.iter().any(|field| field.found_at.as_ref() == Some(*path));
+    let others: Vec<&str> = record.paths.iter().filter(|path| !is_used(path)).map(String::as_str).collect();
+    if !others.is_empty() {
+        say!("  the record has besides: {}", others.join(", "));
     }
     say!();
 }

@@ -30,6 +30,7 @@ pub mod person;
 #[cfg(feature = "stand-ins")]
 pub mod postman_sim;
 pub mod presets;
+mod proof;
 mod request;
 pub mod roster;
 pub mod send;

@@ -7,6 +7,19 @@ const SIZE_LINE_BYTES_MAX: usize = 256;
 /// The most that may follow the last chunk, which is not read.
 const TRAILER_BYTES_MAX: usize = 4 * 1024;
 
+/// The data in bytes that are coded so, as a whole; none where they are not, or not to their end.
+#[must_use]
+pub fn unchunked(bytes: &[u8]) -> Option<Vec<u8>> {
+    let (mut input, mut output, mut chunks) = (BytesMut::from(bytes), Vec::new(), Chunks::Size);
+    while chunks != Chunks::Ended {
+        match chunks.step(&mut input, &mut output, usize::MAX) {
+            Ok(Step::Went) => {}
+            Ok(Step::NeedsMore) | Err(Malformed) => return None,
+        }
+    }
+    Some(output)
+}
+
 /// Where the coding stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Chunks {

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+pub use self::chunks::unchunked;
 pub use self::keys::SourceSecret;
 pub use self::source::Source;
 use self::source::Sources;

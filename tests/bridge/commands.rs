@@ -124,6 +124,53 @@ async fn explain_send_person_and_status_follow_somebody_through() {
     assert_eq!(nobody.status.code(), Some(1), "{}", text(&nobody));
 }
 
+#[test]
+fn a_delivery_is_explained_from_every_form_in_which_it_may_be_captured() {
+    let sim = sim();
+    let home = Home::new(&sim, "");
+    let source =
+        "[[source]]\nname = \"hr\"\npreset = \"generic-hmac-hex\"\nsecrets = [\"a secret of 16 bytes or more\"]\n";
+    fs::write(home.path().join("hr.toml"), source).unwrap();
+    // printf '%s' "$body" | openssl dgst -sha256 -hmac 'a secret of 16 bytes or more'
+    let body = r#"{"type":"employee.left","data":{"employee_id":"E-7","team":"a"}}"#;
+    let signature = "893d11d4f2afad726fe89b9b60f7a79549a598ed23ebd4b85a5e10cb0f2c2b2c";
+    let raw = format!("POST /webhooks/hr HTTP/1.1\nX-Signature: {signature}\nContent-Type: application/json\n\n{body}");
+    let sent = raw.lines().take(3).map(|line| format!("> {line}\n")).collect::<String>();
+    let curl = format!(
+        "$ curl -v localhost:8080/webhooks/hr -d '{body}'\n* Connected\n{sent}>\n* done\n< HTTP/1.1 401\n<\n{{}}\n"
+    );
+    let entry = |body: &str| {
+        serde_json::json!({ "request": { "method": "POST", "url": "https://h.example/webhooks/hr", "headers": [
+            { "name": "X-Signature", "value": signature }, { "name": "Content-Type", "value": "application/json" },
+        ], "postData": { "mimeType": "application/json", "text": body } } })
+    };
+    let har = serde_json::json!({ "log": { "entries": [entry(body), entry("{}")] } }).to_string();
+    let explain = |name: &str, text: &str, more: &[&str]| {
+        fs::write(home.path().join(name), text).unwrap();
+        let arguments = [&["--config", "hr.toml", "explain", "--source", "hr", "--request", name][..], more].concat();
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_scim-bridge"));
+        command.env_clear().current_dir(home.path()).args(arguments).output().unwrap()
+    };
+    for (name, text, more) in [("a.http", &raw, &[][..]), ("a.txt", &curl, &[]), ("a.har", &har, &["--entry", "1"])] {
+        let told = explain(name, text, more);
+        assert!(told.status.success(), "{name}: {}", self::text(&told));
+        assert!(self::text(&told).contains("=> leave of hr/E-7"), "{name}: {}", self::text(&told));
+        assert!(self::text(&told).contains("besides: /data/team"), "{name}: {}", self::text(&told));
+    }
+    let both = explain("a.har", &har, &["--json"]);
+    assert_eq!(both.status.code(), Some(1), "the second one is not signed so");
+    assert_eq!(
+        (json(&both)[0]["proof"]["refused"].is_null(), &json(&both)[1]["proof"]["refused"]),
+        (true, &"mismatch".into())
+    );
+    let values = explain("a.http", &raw, &["--values"]);
+    assert!(text(&values).contains("= \"E-7\"") && !text(&explain("a.http", &raw, &[])).contains("= \"E-7\""));
+    let form = explain("f.http", &raw.replace("application/json", "text/csv"), &[]);
+    assert!(form.status.code() == Some(1) && text(&form).contains("415"), "{}", text(&form));
+    let nothing = explain("n.http", "nothing", &[]);
+    assert!(nothing.status.code() == Some(1) && text(&nothing).contains("`curl -v`"), "{}", text(&nothing));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dead_letters_are_listed_shown_replayed_and_discarded() {
     let sim = sim();

@@ -58,7 +58,7 @@ fn what_is_signed_besides_the_body_is_found() {
         [("x-sig", "fbc3e63bcde12cf94dc9a2e1a6c2dc426355cd354cd21bc8d5e58fa44d2fe45c"), ("x-hr-time", "1767000000")];
     assert_eq!(
         near("header = 'x-sig'", SECRET, &headers, BODY),
-        ["signed = \"{timestamp}.{body}\" with timestamp = { from = { header = \"x-hr-time\" }, unit = \"s\" }"]
+        ["signed = \"{timestamp}.{body}\" and timestamp = { from = { header = \"x-hr-time\" }, unit = \"s\" }"]
     );
     let template = "header = 'x-sig'\nsigned = '{timestamp}.{body}'\ntimestamp = { from = { header = 'x-hr-time' } }";
     assert_eq!(
@@ -144,4 +144,105 @@ fn another_secret_verifies_by_no_neighbour_and_nothing_is_said_of_the_right_sign
         !told.contains("d64ea4decabb4c832704e66a7116950c9ae02861f76a124590a49b432e9bdb66")
             && !told.contains("1k6k3sq7TIMnBOZqcRaVDJrgKGH3ahJFkKSbQy6b22Y=")
     );
+}
+
+// The signatures below: python3, hmac.new(key, data, hashlib.sha256).hexdigest(), with what is said of each.
+
+#[test]
+fn the_time_may_stand_beside_the_signature_and_the_address_may_be_signed_whole() {
+    // key SECRET, data "1767000000." + BODY
+    let value = "t=1767000000,v1=fbc3e63bcde12cf94dc9a2e1a6c2dc426355cd354cd21bc8d5e58fa44d2fe45c";
+    assert_eq!(
+        near("header = 'x-sig'", SECRET, &[("x-sig", value)], BODY),
+        [
+            "value = { pairs = { key = \"v1\" } } and signed = \"{timestamp}.{body}\" and timestamp = { from = { pair = \"t\" }, unit = \"s\" }"
+        ]
+    );
+    // Another header than the one that the scheme has: data "1767000000." + BODY
+    let scheme = "header = 'x-sig'\nsigned = '{timestamp}.{body}'\ntimestamp = { from = { header = 'x-time' } }";
+    let value = "fbc3e63bcde12cf94dc9a2e1a6c2dc426355cd354cd21bc8d5e58fa44d2fe45c";
+    assert_eq!(
+        near(scheme, SECRET, &[("x-sig", value), ("x-sent-at", "1767000000")], BODY),
+        ["timestamp = { from = { header = \"x-sent-at\" }, unit = \"s\" }"]
+    );
+    // data "https://hooks.example.com/webhooks/hr" + BODY
+    let value = "3268cf9c31918b819f3228966eafb30657bd17e4c701d93adcc09a7e94d98778";
+    assert_eq!(
+        near(
+            "header = 'x-sig'\nsigned = '{url}{body}'",
+            SECRET,
+            &[("x-sig", value), ("host", "hooks.example.com")],
+            BODY
+        ),
+        ["public_url = \"https://hooks.example.com\""]
+    );
+}
+
+#[test]
+fn a_secret_with_something_around_it_is_found() {
+    // key SECRET + "\n"
+    let value = "7e9d7ea0a80ff9966edc6cf2ae9303cb81a4d85a41b8791649c5a0145d4fa8cc";
+    let told = near("header = 'x-sig'", SECRET, &[("x-sig", value)], BODY);
+    assert_eq!(told, ["the secret with a line break at its end, which the sender's has"]);
+    // key SECRET
+    let value = "d64ea4decabb4c832704e66a7116950c9ae02861f76a124590a49b432e9bdb66";
+    let told = near("header = 'x-sig'", &format!("\"{SECRET}\""), &[("x-sig", value)], BODY);
+    assert_eq!(told, ["the secret without the quotes around it"]);
+}
+
+#[test]
+fn bodies_that_other_languages_would_have_written_are_found() {
+    for (sent, signed_as, value) in [
+        // data {"a":"é","b":[1,2]} of {"b": [1, 2], "a": "é"}
+        (
+            r#"{"b": [1, 2], "a": "é"}"#,
+            "names in order",
+            "54567c37ca4a0d9fb002e6a5dfdff37e3e984c02be62e9405ff5748859ea01dd",
+        ),
+        // data {"u":"a\/b"}, as PHP writes it
+        (r#"{"u": "a/b"}"#, "`/` escaped", "ef2ab64513f74e6f98c237066c1cec9c9524ebdab57062dc0996b7ba8ff3685d"),
+        // data {"u":"a\u0026b"}, as Go writes it
+        (r#"{"u": "a&b"}"#, "`&` escaped", "08ce48d992dc75e15dc0a9abc4e8d9a7875763f62a74555dcf398f19fb5d166a"),
+        // data {"a":1} and CR LF
+        ("{\"a\":1}\n", "CR LF", "6b7c5dde81549d3a39dc5b37600fe7cc7d7d33e4a3d88271a282350ea83f03df"),
+        // data without the line break at its end
+        ("{\"a\":1}\n", "without the line break", "d185c6c642845a9597ac06efbb336dd877abcd9ce5cd29e79afe66511e7bd953"),
+    ] {
+        let told = near("header = 'x-sig'", SECRET, &[("x-sig", value)], sent);
+        assert!(told.len() == 1 && told[0].contains(signed_as), "{sent}: {told:?}");
+    }
+}
+
+#[test]
+fn a_signature_where_a_secret_was_expected_is_found_and_the_other_way_round() {
+    let value = "d64ea4decabb4c832704e66a7116950c9ae02861f76a124590a49b432e9bdb66";
+    assert_eq!(
+        near("auth = 'static_header'\nheader = 'x-sig'", SECRET, &[("x-sig", value)], BODY),
+        ["auth = \"hmac\""]
+    );
+    assert_eq!(
+        near("auth = 'static_header'\nheader = 'x-token'", SECRET, &[("x-other", SECRET)], BODY),
+        ["header = \"x-other\""]
+    );
+    // data BODY, in base64url
+    let value = "1k6k3sq7TIMnBOZqcRaVDJrgKGH3ahJFkKSbQy6b22Y";
+    let told = near("header = 'x-sig'\nencoding = 'base64'", SECRET, &[("x-sig", value)], BODY);
+    assert!(told.is_empty() || told[0].starts_with("encoding = \"base64url\""), "{told:?}");
+    // Two of them, as in a rotation: data BODY, the second signature of another key
+    let value = "v1=48be1929653db19174707f1446eb45ff1f70721eefb6190a0a0e0199a4a7c76c v1=d64ea4decabb4c832704e66a7116950c9ae02861f76a124590a49b432e9bdb66";
+    assert_eq!(
+        near("header = 'x-sig'", SECRET, &[("x-sig", value)], BODY),
+        ["value = { pairs = { key = \"v1\", separator = \" \" } }"]
+    );
+}
+
+#[test]
+fn many_headers_and_a_large_body_are_tried_in_bounded_time() {
+    let body = format!(r#"{{"a":"{}"}}"#, "x".repeat(60_000));
+    let values: Vec<(String, String)> = (0..20).map(|n| (format!("x-{n}"), format!("{:064x}", n + 1))).collect();
+    let mut headers: Vec<(&str, &str)> = values.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    headers.extend([("x-a", "1767000000"), ("x-b", "1767000001"), ("x-c-id", "1"), ("x-d-id", "2")]);
+    let began = std::time::Instant::now();
+    assert!(near("header = 'x-sig'", SECRET, &headers, &body).is_empty());
+    assert!(began.elapsed() < std::time::Duration::from_secs(60), "{:?}", began.elapsed());
 }

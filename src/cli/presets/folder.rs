@@ -8,15 +8,15 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use super::super::failure::Failure;
-use super::super::request;
+use super::super::request::{self, Captured, Wanted};
 use super::trial::{Trial, try_delivery};
 use crate::config::{self, SourceConfig, presets, process_env};
 use crate::core::time::UnixMs;
 
 /// What says what is expected.
 const EXPECTED: &str = "expected.toml";
-/// What deliveries are called.
-const EXTENSION: &str = "http";
+/// What deliveries are called: raw HTTP, HAR files, captures, the text of curl.
+const EXTENSIONS: [&str; 4] = ["http", "har", "json", "txt"];
 
 /// `expected.toml`.
 #[derive(Debug, Deserialize, Default)]
@@ -62,7 +62,7 @@ pub(super) fn test(folder: &Path, preset: Option<(&str, &str)>, secret_env: &str
     if tried.is_empty() {
         return Err(Failure::advise(
             format!("{} has no deliveries", folder.display()),
-            format!("Put them there as `*.{EXTENSION}`; docs/write-a-preset.md shows how."),
+            "Put them there as `*.http`; docs/write-a-preset.md shows how.",
         ));
     }
     Ok(tried)
@@ -76,7 +76,8 @@ fn listed(folder: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>), Failure> {
         .map(|entry| entry.map(|entry| entry.path()))
         .collect::<Result<_, _>>()
         .map_err(failed)?;
-    let is_delivery = |path: &PathBuf| path.extension().is_some_and(|extension| extension == EXTENSION);
+    let is_delivery =
+        |path: &PathBuf| path.extension().is_some_and(|extension| EXTENSIONS.iter().any(|known| extension == *known));
     let mut files: Vec<_> = entries.iter().filter(|path| is_delivery(path)).cloned().collect();
     let mut folders: Vec<_> = entries.into_iter().filter(|path| path.is_dir()).collect();
     files.sort();
@@ -103,24 +104,21 @@ fn test_one(
     };
     let source = source_of(folder, expected.source, preset, secret_env)?;
     let mut tried: Vec<Tried> = Vec::new();
+    let mut there: BTreeSet<String> = BTreeSet::new();
     for file in files {
-        let name = name_of(file);
-        let wanted = expected.deliveries.get(&name);
-        let trial = match request::read(file) {
-            Ok(delivery) => try_delivery(&source, &delivery, at),
-            Err(Failure::Failed { what, .. }) => Trial { lines: Vec::new(), is_clean: false, hints: vec![what] },
-            Err(other) => return Err(other),
-        };
-        let ok = wanted.map_or(trial.is_clean, |wanted| *wanted == trial.lines);
-        tried.push(Tried {
-            delivery: format!("{shown_as}{name}"),
-            ok,
-            became: trial.lines,
-            expected: wanted.cloned(),
-            hints: if ok { Vec::new() } else { trial.hints },
-        });
+        for (name, trial) in tried_of(file, &source, at)? {
+            let wanted = expected.deliveries.get(&name);
+            let ok = wanted.map_or(trial.is_clean, |wanted| *wanted == trial.lines);
+            tried.push(Tried {
+                delivery: format!("{shown_as}{name}"),
+                ok,
+                became: trial.lines,
+                expected: wanted.cloned(),
+                hints: if ok { Vec::new() } else { trial.hints },
+            });
+            there.insert(name);
+        }
     }
-    let there: BTreeSet<String> = files.iter().map(|file| name_of(file)).collect();
     for (name, wanted) in expected.deliveries.into_iter().filter(|(name, _)| !there.contains(name)) {
         tried.push(Tried {
             delivery: format!("{shown_as}{name}"),
@@ -131,6 +129,24 @@ fn test_one(
         });
     }
     Ok(tried)
+}
+
+/// What becomes of the deliveries in a file: one by the file's name, several each with its number.
+fn tried_of(file: &Path, source: &SourceConfig, at: Option<UnixMs>) -> Result<Vec<(String, Trial)>, Failure> {
+    let name = name_of(file);
+    let all = match request::read(file, Wanted::default()) {
+        Ok(all) => all,
+        Err(Failure::Failed { what, .. }) => {
+            return Ok(vec![(name, Trial { lines: Vec::new(), is_clean: false, hints: vec![what] })]);
+        }
+        Err(other) => return Err(other),
+    };
+    let is_one = all.len() == 1;
+    let tried = |(n, captured): (usize, Captured)| {
+        let name = if is_one { name.clone() } else { format!("{name}#{}", n + 1) };
+        (name, try_delivery(source, &captured.delivery, at))
+    };
+    Ok(all.into_iter().enumerate().map(tried).collect())
 }
 
 fn read_expected(file: &Path) -> Result<Expected, Failure> {

@@ -34,8 +34,8 @@ pub enum PresetsCommand {
 /// What to try.
 #[derive(Debug, Args)]
 pub struct TestArgs {
-    /// The folder: deliveries (`*.http`: request line, headers, blank line, body), and beside them `expected.toml`
-    /// that says of which preset they are and what becomes of each; or a folder of such folders.
+    /// The folder: deliveries (`*.http`: request line, headers, blank line, body; or `*.har`, `*.json`, `*.txt`, as
+    /// `explain --request` reads them), and beside them `expected.toml` that says of which preset they are and what becomes of each; or a folder of such folders.
     folder: PathBuf,
     /// Try them on this preset, whatever `expected.toml` says: a name, or a TOML file.
     #[arg(long, value_name = "NAME|FILE")]

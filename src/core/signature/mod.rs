@@ -15,7 +15,6 @@ mod lookup;
 mod neighbours;
 mod read;
 mod refusal;
-mod rewritten;
 pub mod scheme;
 mod seen;
 mod sign;

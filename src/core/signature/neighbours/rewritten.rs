@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::variants::Variant;
 use crate::core::delivery::Delivery;
 use crate::core::json::{Charset, Json};
 
@@ -19,37 +20,56 @@ struct Style {
     indent: Option<usize>,
     /// Whether letters that are not ASCII are escaped.
     is_ascii: bool,
+    /// Characters that are escaped besides: `/` as PHP has it, `<`, `>` and `&` as Go has them.
+    escaped: &'static str,
+    /// Whether members stand in the order of their names.
+    is_sorted: bool,
 }
 
+const COMPACT: Style = Style { colon: ":", comma: ",", indent: None, is_ascii: false, escaped: "", is_sorted: false };
+const BLANKS: Style = Style { colon: ": ", comma: ", ", ..COMPACT };
+
 /// The body, as it came and as it may have been signed, each with what happened to it on the way.
-pub(super) fn bodies(delivery: &Delivery) -> Vec<(Vec<u8>, Option<&'static str>)> {
+pub(super) fn bodies(delivery: &Delivery) -> Vec<Variant<Vec<u8>>> {
     let body = &*delivery.body;
-    let mut all: Vec<(Vec<u8>, Option<&'static str>)> = vec![(body.to_vec(), None)];
+    let mut all = vec![Variant { value: body.to_vec(), change: None }];
     if body.len() > REWRITTEN_BYTES_MAX {
         return all;
     }
-    all.push((
+    let mut try_as = |value: Vec<u8>, change: &str| {
+        if !all.iter().any(|known| known.value == value) {
+            all.push(Variant { value, change: Some(change.to_owned()) });
+        }
+    };
+    try_as(
         body.trim_ascii_end().to_vec(),
-        Some("the body without the line break at its end, which something on the way adds"),
-    ));
-    all.push((
-        [body, b"\n"].concat(),
-        Some("the body with a line break at its end, which something on the way takes away"),
-    ));
+        "the body without the line break at its end, which something on the way adds",
+    );
+    try_as([body, b"\n"].concat(), "the body with a line break at its end, which something on the way takes away");
+    try_as([body, b"\r\n"].concat(), "the body with a line break at its end, which something on the way takes away");
+    let Ok(text) = std::str::from_utf8(body) else { return all };
+    let line_feeds = text.replace("\r\n", "\n");
+    try_as(line_feeds.replace('\n', "\r\n").into_bytes(), "the body with CR LF at the end of each line");
+    try_as(line_feeds.into_bytes(), "the body with LF alone at the end of each line");
     let text = Charset::utf8().decode(body);
     let Some(json) = text.as_deref().and_then(|text| Json::parse(text).ok()) else { return all };
-    for (colon, comma, indent, change) in [
-        (":", ",", None, "the body as compact JSON: something on the way writes it anew"),
-        (": ", ", ", None, "the body as JSON with a blank after `:` and `,`: something on the way writes it anew"),
-        (": ", ",", Some(2), "the body as JSON indented by 2: something on the way writes it anew"),
-        (": ", ",", Some(4), "the body as JSON indented by 4: something on the way writes it anew"),
+    for (style, change) in [
+        (COMPACT, "the body as compact JSON"),
+        (BLANKS, "the body as JSON with a blank after `:` and `,`"),
+        (Style { indent: Some(2), comma: ",", ..BLANKS }, "the body as JSON indented by 2"),
+        (Style { indent: Some(4), comma: ",", ..BLANKS }, "the body as JSON indented by 4"),
+        (Style { escaped: "/", ..COMPACT }, "the body as compact JSON with `/` escaped"),
+        (Style { escaped: "<>&", ..COMPACT }, "the body as compact JSON with `<`, `>` and `&` escaped"),
+        (Style { is_sorted: true, ..COMPACT }, "the body as compact JSON with its names in order"),
+        (
+            Style { is_sorted: true, ..BLANKS },
+            "the body as JSON with a blank after `:` and `,`, with its names in order",
+        ),
     ] {
         for is_ascii in [false, true] {
             let mut written = String::new();
-            write(&json, Style { colon, comma, indent, is_ascii }, 0, &mut written);
-            if !all.iter().any(|(known, _)| known == written.as_bytes()) {
-                all.push((written.into_bytes(), Some(change)));
-            }
+            write(&json, Style { is_ascii, ..style }, 0, &mut written);
+            try_as(written.into_bytes(), &format!("{change}: something on the way writes it anew"));
         }
     }
     all
@@ -64,11 +84,17 @@ fn write(json: &Json<'_>, style: Style, level: usize, out: &mut String) {
         Json::List(items) => {
             enclosed('[', ']', items, style, level, out, |item, out| write(item, style, level + 1, out));
         }
-        Json::Object(members) => enclosed('{', '}', members, style, level, out, |(name, value), out| {
-            quoted(name, style, out);
-            out.push_str(style.colon);
-            write(value, style, level + 1, out);
-        }),
+        Json::Object(members) => {
+            let mut members: Vec<_> = members.iter().collect();
+            if style.is_sorted {
+                members.sort_by(|a, b| a.0.cmp(&b.0));
+            }
+            enclosed('{', '}', &members, style, level, out, |(name, value), out| {
+                quoted(name, style, out);
+                out.push_str(style.colon);
+                write(value, style, level + 1, out);
+            });
+        }
     }
 }
 
@@ -105,7 +131,9 @@ fn quoted(text: &str, style: Style, out: &mut String) {
     // A text always serialises.
     let quoted = serde_json::to_string(text).unwrap_or_default();
     for c in quoted.chars() {
-        if c.is_ascii() || !style.is_ascii {
+        if c == '/' && style.escaped.contains(c) {
+            out.push_str("\\/");
+        } else if (c.is_ascii() || !style.is_ascii) && !style.escaped.contains(c) {
             out.push(c);
         } else {
             for unit in c.encode_utf16(&mut [0; 2]) {
@@ -127,12 +155,14 @@ mod tests {
         let body = Bytes::from_static("{\"b\" :1,\"a\":[true, \"é😀\"],\"e\":{}}\n".as_bytes());
         let delivery = Delivery { method: "POST".into(), url: "/".into(), headers: vec![], body };
         let written: Vec<String> =
-            bodies(&delivery).into_iter().map(|(body, _)| String::from_utf8(body).unwrap()).collect();
+            bodies(&delivery).into_iter().map(|body| String::from_utf8(body.value).unwrap()).collect();
         // python3: json.dumps(v), json.dumps(v, indent=2), json.dumps(v, separators=(",", ":"), ensure_ascii=False)
         for expected in [
             r#"{"b": 1, "a": [true, "\u00e9\ud83d\ude00"], "e": {}}"#,
             "{\n  \"b\": 1,\n  \"a\": [\n    true,\n    \"\\u00e9\\ud83d\\ude00\"\n  ],\n  \"e\": {}\n}",
             r#"{"b":1,"a":[true,"é😀"],"e":{}}"#,
+            // json.dumps(v, sort_keys=True, separators=(",", ":"))
+            r#"{"a":[true,"\u00e9\ud83d\ude00"],"b":1,"e":{}}"#,
         ] {
             assert!(written.contains(&expected.to_owned()), "{expected} {written:?}");
         }

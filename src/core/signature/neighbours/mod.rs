@@ -1,0 +1,164 @@
+//! Of a delivery that is not believed: would it be, by a scheme that is nearly the configured one?
+//!
+//! For whoever sets a source up and has the delivery and the secret. Tells what would have to be
+//! otherwise, and never what the signature should have been.
+
+mod digests;
+mod rewritten;
+mod sent_along;
+mod variants;
+
+use std::collections::BTreeSet;
+
+use secrecy::SecretString;
+use subtle::ConstantTimeEq;
+
+use self::digests::{Digest, changes_of, digests};
+use self::sent_along::sent_along;
+use self::variants::{Variant, addresses, ids, keys, secrets as secret_variants, templates, times};
+use super::keys::Key;
+use super::scheme::{Auth, Scheme};
+use super::template::{Part, Template};
+use super::verify::Seen;
+use crate::core::delivery::Delivery;
+
+/// Ways that are told: the nearest ones.
+const TOLD_MAX: usize = 3;
+/// Values of headers longer than this are no signature and no time.
+const VALUE_BYTES_MAX: usize = 1_024;
+/// Signatures, times and ids that are tried of one delivery.
+const TRIED_MAX: usize = 8;
+/// Of key, secret, what is signed and body, so many are varied at once: with more, everything has a neighbour.
+const VARIED_MAX: usize = 2;
+/// What is hashed at the most, in bytes: a second or so.
+const HASHED_BYTES_MAX: usize = 64 << 20;
+
+/// The ways in which a delivery would verify, nearest first, each as what would have to be otherwise, such
+/// as `encoding = "base64"`; none where it would by no neighbouring scheme: then the secret is another one.
+#[must_use]
+pub fn neighbours(scheme: &Scheme, secrets: &[&SecretString], delivery: &Delivery) -> Vec<Vec<String>> {
+    let mut found: Vec<Vec<String>> = Vec::new();
+    let mut budget = HASHED_BYTES_MAX;
+    for secret in secrets {
+        found.extend(signed_otherwise(scheme, secret, delivery, &mut budget));
+        found.extend(sent_along(scheme, secret, delivery));
+    }
+    found.retain(|changes| !changes.is_empty());
+    found.sort_by_key(Vec::len);
+    let mut distinct = BTreeSet::new();
+    found.retain(|changes| distinct.insert(changes.clone()));
+    // A way that changes more than another one needs to is no help.
+    let nearest: Vec<BTreeSet<String>> = found.iter().map(|changes| changes.iter().cloned().collect()).collect();
+    let is_needless = |n: usize| nearest.iter().take(n).any(|nearer| nearer.is_subset(&nearest[n]));
+    let told: Vec<_> = (0..found.len()).filter(|n| !is_needless(*n)).take(TOLD_MAX).collect();
+    told.into_iter().filter_map(|n| found.get(n).cloned()).collect()
+}
+
+fn signed_otherwise(
+    scheme: &Scheme,
+    secret: &SecretString,
+    delivery: &Delivery,
+    budget: &mut usize,
+) -> Vec<Vec<String>> {
+    let digests = digests(scheme, delivery);
+    let mut algorithms = Vec::new();
+    for digest in &digests {
+        if !algorithms.contains(&digest.algorithm) {
+            algorithms.push(digest.algorithm);
+        }
+    }
+    let (templates, bodies) = (templates(scheme), rewritten::bodies(delivery));
+    let mut found = Vec::new();
+    for algorithm in algorithms {
+        let digests: Vec<&Digest> = digests.iter().filter(|digest| digest.algorithm == algorithm).collect();
+        for text in secret_variants(secret) {
+            for rule in keys(scheme, &text.value) {
+                let like = Scheme { key: rule.value.clone(), algorithm, auth: Auth::Hmac, ..scheme.clone() };
+                let Ok(key) = Key::prepare(&like, &text.value) else { continue };
+                for template in &templates {
+                    for body in &bodies {
+                        let varied = [&text.change, &rule.change, &template.change, &body.change];
+                        if varied.iter().filter(|change| change.is_some()).count() > VARIED_MAX {
+                            continue;
+                        }
+                        let changes: Vec<String> = varied.into_iter().flatten().cloned().collect();
+                        let trial = Scheme { signed: template.value.clone(), ..like.clone() };
+                        for (seen, more) in all_seen(&trial, &template.value, delivery, &body.value) {
+                            let Some(left) = budget.checked_sub(body.value.len()) else { return found };
+                            *budget = left;
+                            let proof = key.prove(&seen.parts(&trial));
+                            for digest in &digests {
+                                if bool::from(proof.as_bytes().ct_eq(&digest.bytes)) {
+                                    let mut all = changes_of(scheme, digest, delivery, &template.value);
+                                    all.extend(changes.iter().chain(&more).cloned());
+                                    found.push(all);
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+    found
+}
+
+/// What a template may have stood for in this delivery, each with what of the scheme it is otherwise than.
+fn all_seen<'a>(
+    scheme: &Scheme,
+    template: &Template,
+    delivery: &'a Delivery,
+    body: &'a [u8],
+) -> Vec<(Owned<'a>, Vec<String>)> {
+    // Fields of the body are tried as the scheme has them only.
+    if template.parts().iter().any(|part| matches!(part, Part::Json(_))) || scheme.field.is_some() {
+        return Vec::new();
+    }
+    let part = |is_needed: bool, all: Vec<Variant<String>>| {
+        if is_needed { all } else { vec![Variant { value: String::new(), change: None }] }
+    };
+    let times = part(template.has(&Part::Timestamp), times(scheme, delivery));
+    let ids = part(template.has(&Part::Id), ids(scheme, delivery));
+    let addresses = part(template.has(&Part::Url), addresses(scheme, delivery));
+    let mut all = Vec::new();
+    for time in &times {
+        for id in &ids {
+            for address in &addresses {
+                let changes = [&time.change, &id.change, &address.change].into_iter().flatten().cloned().collect();
+                let owned = Owned {
+                    method: &delivery.method,
+                    url: address.value.clone(),
+                    body,
+                    timestamp: time.value.clone(),
+                    id: id.value.clone(),
+                };
+                all.push((owned, changes));
+            }
+        }
+    }
+    all
+}
+
+/// What the parts of a template stand for.
+struct Owned<'a> {
+    method: &'a str,
+    /// The whole address, whatever `public_url` says.
+    url: String,
+    body: &'a [u8],
+    timestamp: String,
+    id: String,
+}
+
+impl Owned<'_> {
+    fn parts<'s>(&'s self, scheme: &'s Scheme) -> Vec<&'s [u8]> {
+        let seen = Seen {
+            method: self.method,
+            url: &self.url,
+            body: self.body,
+            timestamp: self.timestamp.as_bytes(),
+            id: self.id.as_bytes(),
+            fields: &[],
+        };
+        seen.parts(scheme)
+    }
+}
