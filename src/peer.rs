@@ -9,20 +9,37 @@ use url::Url;
 
 /// The proxies whose word about who came to them is believed. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct TrustedProxies(Arc<[IpNet]>);
+pub struct TrustedProxies {
+    networks: Arc<[IpNet]>,
+    /// So many stand before us, whatever their addresses are.
+    hops: usize,
+}
 
 impl TrustedProxies {
     /// Trusts all addresses of these networks.
     #[must_use]
     pub fn new(networks: &[IpNet]) -> Self {
-        Self(networks.into())
+        Self { networks: networks.into(), hops: 0 }
+    }
+
+    /// Trusts so many proxies, whatever their addresses are: where nobody reaches us but through them.
+    #[must_use]
+    pub fn behind(mut self, hops: usize) -> Self {
+        self.hops = hops;
+        self
+    }
+
+    /// Whether who connects from this address is one that is believed.
+    #[must_use]
+    pub fn is_proxy(&self, peer: IpAddr) -> bool {
+        self.hops > 0 || self.trusts(peer)
     }
 
     /// Whether the proxy at this address is believed.
     #[must_use]
     pub fn trusts(&self, peer: IpAddr) -> bool {
         let peer = peer.to_canonical();
-        self.0.iter().any(|network| network.contains(&peer))
+        self.networks.iter().any(|network| network.contains(&peer))
     }
 
     /// Who speaks: the peer itself, or, where that is a trusted proxy, whom it names in `X-Forwarded-For`.
@@ -31,8 +48,8 @@ impl TrustedProxies {
     #[must_use]
     pub fn client<'v>(&self, peer: IpAddr, forwarded_for: impl DoubleEndedIterator<Item = &'v str>) -> IpAddr {
         let mut client = peer.to_canonical();
-        for hop in forwarded_for.flat_map(|value| value.split(',')).rev() {
-            if !self.trusts(client) {
+        for (n, hop) in forwarded_for.flat_map(|value| value.split(',')).rev().enumerate() {
+            if n >= self.hops && !self.trusts(client) {
                 break;
             }
             let Some(address) = address(hop.trim()) else { break };
@@ -125,6 +142,21 @@ mod tests {
         for host in ["redis", "10.0.0.1", "localhost.example.com", "127.0.0.1.example.com", "", "127.1"] {
             assert!(!is_this_machine(host), "{host}");
         }
+    }
+
+    #[test]
+    fn behind_a_number_of_proxies_whom_they_name_counts_and_nothing_before_that() {
+        let proxies = TrustedProxies::default().behind(2);
+        for (peer, forwarded, client) in [
+            ("192.0.2.1", &["203.0.113.9, 198.51.100.7, 192.0.2.2"][..], "198.51.100.7"),
+            ("192.0.2.1", &["198.51.100.7"], "198.51.100.7"),
+            ("192.0.2.1", &[], "192.0.2.1"),
+            ("192.0.2.1", &["198.51.100.7, unknown"], "192.0.2.1"),
+        ] {
+            assert_eq!(proxies.client(ip(peer), forwarded.iter().copied()), ip(client), "{peer} {forwarded:?}");
+        }
+        let both = TrustedProxies::new(&["10.0.0.0/8".parse().unwrap()]).behind(1);
+        assert_eq!(both.client(ip("192.0.2.1"), ["198.51.100.7, 10.0.0.1"].into_iter()), ip("198.51.100.7"));
     }
 
     #[test]

@@ -75,6 +75,8 @@ pub(crate) async fn bridge(place: &Place, scheme: Scheme, secret: SecretString) 
         mapping: Mapping::default(),
         remember_ms: 7 * DAY_MS,
         content_types: vec!["application/json".to_owned()],
+        body_bytes_max: None,
+        allow_from: Vec::new(),
     };
     let options =
         IntakeOptions { listen: "127.0.0.1:0".to_owned(), workers: Some(WORKERS), ..IntakeOptions::default() };

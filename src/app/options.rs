@@ -321,7 +321,7 @@ pub(super) fn intake(config: &Config) -> IntakeOptions {
         workers: config.server.workers,
         connections_max: connections_max(config.server.connections_max),
         connections_per_peer: config.server.connections_per_peer,
-        proxies: TrustedProxies::new(&config.server.trusted_proxies),
+        proxies: TrustedProxies::new(&config.server.trusted_proxies).behind(config.server.trusted_hops),
         ..IntakeOptions::default()
     }
 }
@@ -352,6 +352,8 @@ pub(super) fn source(source: &SourceConfig) -> Source {
         mapping: source.mapping.clone(),
         remember_ms: source.dedupe_days * DAY_MS,
         content_types: source.content_types.clone(),
+        body_bytes_max: source.body_bytes_max,
+        allow_from: source.allow_from.clone(),
     }
 }
 

@@ -34,6 +34,8 @@ pub struct ServerConfig {
     pub connections_per_peer: usize,
     /// The proxies whose word about who came to them is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// So many proxies stand before the public listener, whatever their addresses are.
+    pub trusted_hops: usize,
     /// More tokens of the admin API, by name.
     pub tokens: Vec<TokenConfig>,
     /// The names by which browsers and commands may call the admin listener, beside addresses and `localhost`.
@@ -88,6 +90,7 @@ pub(super) struct Raw {
     connections_max: u64,
     connections_per_peer: u64,
     trusted_proxies: Vec<Network>,
+    trusted_hops: u64,
     admin_hosts: Vec<String>,
     admin_url: Option<String>,
     token: Vec<RawToken>,
@@ -96,7 +99,7 @@ pub(super) struct Raw {
 /// A network, or one address.
 #[derive(Deserialize, Clone, Copy)]
 #[serde(try_from = "String")]
-struct Network(IpNet);
+pub(super) struct Network(pub(super) IpNet);
 
 impl TryFrom<String> for Network {
     type Error = String;
@@ -122,6 +125,7 @@ impl Default for Raw {
             connections_max: 10_000,
             connections_per_peer: 1_000,
             trusted_proxies: Vec::new(),
+            trusted_hops: 0,
             admin_hosts: Vec::new(),
             admin_url: None,
             token: Vec::new(),
@@ -137,6 +141,7 @@ impl Raw {
         findings.bounds("server.workers", self.workers.unwrap_or(1), 1, 1_024);
         findings.bounds("server.connections_max", self.connections_max, 1, 1_000_000);
         findings.bounds("server.connections_per_peer", self.connections_per_peer, 1, 1_000_000);
+        findings.bounds("server.trusted_hops", self.trusted_hops, 0, 10);
         findings.when(
             !self.admin_hosts.iter().all(|name| is_host_name(name)),
             "server.admin_hosts",
@@ -199,6 +204,7 @@ impl Raw {
             connections_max: usize::try_from(self.connections_max).unwrap_or(usize::MAX),
             connections_per_peer: usize::try_from(self.connections_per_peer).unwrap_or(usize::MAX),
             trusted_proxies: self.trusted_proxies.into_iter().map(|network| network.0).collect(),
+            trusted_hops: usize::try_from(self.trusted_hops).unwrap_or_default(),
             tokens,
             admin_hosts,
             admin_url: admin_url.map(|url| url.as_str().trim_end_matches('/').to_owned()),

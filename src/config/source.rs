@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use ipnet::IpNet;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use toml::{Table, Value};
@@ -12,6 +13,7 @@ use super::layers::parse;
 use super::presets;
 use super::presets::Confidence;
 use super::secret::{Fit, Reader, SecretSpec};
+use super::server::Network;
 use crate::core::mapping::{Mapping, Meaning};
 use crate::core::person::SourceName;
 use crate::core::roster::NOT_IN_HR;
@@ -38,6 +40,10 @@ pub struct SourceConfig {
     pub dedupe_days: u64,
     /// The media types that are taken, in lower case; others: 415.
     pub content_types: Vec<String>,
+    /// Largest body taken of it, in bytes; none: `[server] body_bytes_max`.
+    pub body_bytes_max: Option<usize>,
+    /// From where it may post; nothing: from anywhere.
+    pub allow_from: Vec<IpNet>,
     /// What becomes of updates about people who are not in the team.
     pub updates_of_others: UpdatesOfOthers,
     /// Whether its webhooks say only of whom to read.
@@ -82,6 +88,8 @@ pub(super) struct Raw {
     mapping: Mapping,
     dedupe_days: u64,
     content_types: Vec<String>,
+    body_bytes_max: Option<u64>,
+    allow_from: Vec<Network>,
     updates_of_others: UpdatesOfOthers,
     thin: bool,
     confidence: Option<Confidence>,
@@ -100,6 +108,8 @@ impl Default for Raw {
             // Above three days, the longest that a sender is known to try again.
             dedupe_days: 7,
             content_types: vec!["application/json".to_owned()],
+            body_bytes_max: None,
+            allow_from: Vec::new(),
             updates_of_others: UpdatesOfOthers::Ignore,
             thin: false,
             confidence: None,
@@ -243,6 +253,7 @@ impl Raw {
             "needs media types without parameters",
             "Give a list such as [\"application/json\"].",
         );
+        findings.bounds(&format!("{at}.body_bytes_max"), self.body_bytes_max.unwrap_or(1_024), 1_024, 67_108_864);
         let fetch = fetch::build(self.fetch, at, self.thin, read, findings);
         Some(SourceConfig {
             name: self.name?,
@@ -251,6 +262,8 @@ impl Raw {
             mapping: self.mapping,
             dedupe_days: self.dedupe_days,
             content_types,
+            body_bytes_max: self.body_bytes_max.and_then(|bytes| usize::try_from(bytes).ok()),
+            allow_from: self.allow_from.into_iter().map(|network| network.0).collect(),
             updates_of_others: self.updates_of_others,
             thin: self.thin,
             fetch,

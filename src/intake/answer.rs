@@ -98,7 +98,9 @@ impl Refusal {
         match self {
             Self::Malformed => "This is not HTTP/1.1, or can be read in more than one way.",
             Self::HeadTooLarge => "The head is larger than 16 KiB, or has more than 100 fields.",
-            Self::TooLarge => "The body is larger than [server] body_bytes_max: send smaller batches, or raise it.",
+            Self::TooLarge => {
+                "The body is larger than body_bytes_max of [server] or of this source: send smaller batches, or raise it."
+            }
             Self::UnknownSource => "No source of this name is configured: check the URL against [[source]] name.",
             Self::NotFound => "Deliveries go to /webhooks/{source}.",
             Self::MethodNotAllowed { .. } => "The Allow header says which methods there are.",

@@ -83,7 +83,7 @@ impl Connections {
             let room = {
                 let mut open = self.open();
                 // A proxy brings many: they are told apart by whom it names.
-                let bounded = !self.0.proxies.trusts(address);
+                let bounded = !self.0.proxies.is_proxy(address);
                 if bounded && open.count_of(peer) >= self.0.per_peer_max && !open.cut_longest_of(peer) {
                     return None;
                 }
@@ -202,7 +202,7 @@ impl Place {
     /// Counts the request for whom a trusted proxy names; false where that peer has as many as it may.
     pub(super) fn acts_for<'v>(&mut self, forwarded_for: impl DoubleEndedIterator<Item = &'v str>) -> bool {
         let inner = &self.connections.0;
-        if !inner.proxies.trusts(self.address) {
+        if !inner.proxies.is_proxy(self.address) {
             return true;
         }
         let client = inner.proxies.client(self.address, forwarded_for);

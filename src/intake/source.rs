@@ -1,7 +1,10 @@
 //! The sources that may post here.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+
+use ipnet::IpNet;
 
 use super::IntakeError;
 use super::keys::{LiveKeys, SourceSecret};
@@ -29,6 +32,10 @@ pub struct Source {
     pub remember_ms: u64,
     /// The media types that are taken: see [`is_taken`].
     pub content_types: Vec<String>,
+    /// Largest body taken of it, in bytes; none: as of all.
+    pub body_bytes_max: Option<usize>,
+    /// From where it may post; nothing: from anywhere.
+    pub allow_from: Vec<IpNet>,
 }
 
 /// A source, ready to be posted to.
@@ -46,17 +53,32 @@ pub(super) struct Door {
     /// Its last deliveries.
     pub(super) recent: Recent,
     content_types: Vec<String>,
+    body_bytes_max: Option<usize>,
+    allow_from: Vec<IpNet>,
 }
 
 impl Door {
     fn new(source: Source, memory: SourceShare) -> Result<Self, IntakeError> {
-        let Source { name, scheme, secrets, mapping, remember_ms, content_types } = source;
+        let Source { name, scheme, secrets, mapping, remember_ms, content_types, body_bytes_max, allow_from } = source;
         let verifier =
             Verifier::new(scheme).map_err(|problems| IntakeError::Scheme { name: name.clone(), problems })?;
         let keys = LiveKeys::new(verifier.scheme(), secrets);
         let counters = Counters::of(&name);
         let (seen, recent) = (Mutex::default(), Recent::default());
-        Ok(Self { name, verifier, keys, mapping, remember_ms, counters, memory, seen, recent, content_types })
+        Ok(Self {
+            name,
+            verifier,
+            keys,
+            mapping,
+            remember_ms,
+            counters,
+            memory,
+            seen,
+            recent,
+            content_types,
+            body_bytes_max,
+            allow_from,
+        })
     }
 
     /// Notes something about its deliveries.
@@ -67,6 +89,16 @@ impl Door {
     /// What became of its deliveries so far.
     pub(super) fn seen(&self) -> SourceTally {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether it may post from there.
+    pub(super) fn lets_in(&self, client: IpAddr) -> bool {
+        self.allow_from.is_empty() || self.allow_from.iter().any(|network| network.contains(&client))
+    }
+
+    /// Largest body taken of it, in bytes.
+    pub(super) fn body_bytes_max(&self, of_all: usize) -> usize {
+        self.body_bytes_max.map_or(of_all, |bytes| bytes.min(of_all))
     }
 
     /// Whether a body of this `Content-Type` is taken.

@@ -84,6 +84,9 @@ async fn end(
     place: &mut Place,
     shared: &Shared,
 ) -> End {
+    if let Some(door) = door.filter(|door| !door.lets_in(place.client())) {
+        return shut_out(door, shared);
+    }
     if let Some(answer) =
         door.filter(|_| head.method == Method::GET).and_then(|door| door.verifier.get_handshake(head.query()))
     {
@@ -102,6 +105,16 @@ async fn end(
             End::refused(result, refusal, told_reason(refusal).unwrap_or(refusal.word()))
         }
     }
+}
+
+/// Of somebody who posts from where this source may not: the same answer as of a wrong signature.
+fn shut_out(door: &Door, shared: &Shared) -> End {
+    const REASON: &str = "address";
+    door.note(|seen| seen.refused(shared.services.clock.now(), REASON));
+    if let Some(left_out) = shared.refusals.line() {
+        warn!(source = door.name.as_str(), reason = REASON, left_out, "delivery refused: not from `allow_from`");
+    }
+    End::refused(DeliveryResult::ShutOut, Refusal::Unauthorised, REASON)
 }
 
 /// `GET /livez`: the process runs.
@@ -130,6 +143,10 @@ fn admit<'s>(
     let Some(door) = door else {
         return Err((DeliveryResult::UnknownSource, Refusal::UnknownSource));
     };
+    let of_source = door.body_bytes_max(shared.options.body_bytes_max) as u64;
+    if matches!(head.length, Length::Bytes(bytes) if bytes > of_source) {
+        return Err((DeliveryResult::TooLarge, Refusal::TooLarge));
+    }
     let bad = |refusal| Err((DeliveryResult::BadRequest, refusal));
     if head.method != Method::POST {
         return bad(Refusal::MethodNotAllowed { allow: "POST" });
@@ -188,7 +205,8 @@ fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h st
 async fn deliver(door: &Arc<Door>, head: Head, body: Body<'_>, place: &mut Place, shared: &Shared) -> End {
     let source = door.name.as_str();
     let timeout = Duration::from_millis(shared.options.body_timeout_ms);
-    let (body, share) = match body.read(shared.options.body_bytes_max, timeout, &shared.memory).await {
+    let bytes_max = door.body_bytes_max(shared.options.body_bytes_max);
+    let (body, share) = match body.read(bytes_max, timeout, &shared.memory).await {
         Ok(body) => body,
         Err(error) => return no_body(door, error, shared),
     };

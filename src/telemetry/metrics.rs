@@ -146,6 +146,8 @@ pub enum DeliveryResult {
     Handshake,
     /// 401: not genuine; see [`SIGNATURE_FAILURES_TOTAL`].
     Forged,
+    /// 401: from an address that is none of the source's `allow_from`.
+    ShutOut,
     /// 404: no such source.
     UnknownSource,
     /// 405 or 415: wrong method or content type.
@@ -173,6 +175,7 @@ impl DeliveryResult {
         Self::Unmapped,
         Self::Handshake,
         Self::Forged,
+        Self::ShutOut,
         Self::UnknownSource,
         Self::BadRequest,
         Self::TimedOut,
@@ -193,6 +196,7 @@ impl DeliveryResult {
             Self::Unmapped => "unmapped",
             Self::Handshake => "handshake",
             Self::Forged => "forged",
+            Self::ShutOut => "shut_out",
             Self::UnknownSource => "unknown_source",
             Self::BadRequest => "bad_request",
             Self::TimedOut => "timed_out",

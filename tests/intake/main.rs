@@ -135,6 +135,8 @@ impl Bridge {
                 mapping,
                 remember_ms: 7 * 24 * 3_600_000,
                 content_types: vec!["application/json".to_owned()],
+                body_bytes_max: None,
+                allow_from: Vec::new(),
             }],
             Services {
                 activity: activity.clone(),

@@ -8,6 +8,9 @@ const REGULAR_MIN: u64 = 50;
 /// …and nothing for so long, is told: above a week of holidays at a small company.
 const QUIET_MS: u64 = 10 * 86_400_000;
 
+/// What to do about deliveries from elsewhere.
+const OTHER_ADDRESS: &str = "If it is the HR system that posts from there, add its networks to `allow_from` of this source; behind proxies, see `[server] trusted_proxies` and `trusted_hops`. If it is somebody else, nothing is to be done.";
+
 fn page(source: &SourceFigures) -> String {
     format!("/deliveries#{}", source.name)
 }
@@ -41,7 +44,11 @@ fn found(source: &SourceFigures, trouble: &SourceTrouble) -> Found {
         TroubleKind::TokenOffered => (ProblemCode::SourceToken, ProblemCode::SourceToken.title().to_owned()),
     };
     let subject = format!("{} {what}", source.name);
-    Found::new(code, format!("Source `{}`: {told}", source.name), code.advice(), count)
+    let advice = match (trouble.kind, what.as_str()) {
+        (TroubleKind::Refused, "address") => OTHER_ADDRESS,
+        _ => code.advice(),
+    };
+    Found::new(code, format!("Source `{}`: {told}", source.name), advice, count)
         .about(subject.trim_end())
         .since(Some(trouble.seen.since))
         .at(page(source))
@@ -123,12 +130,13 @@ mod tests {
     #[test]
     fn each_reason_has_its_advice() {
         let told = told(|source| {
-            for reason in ["too_old", "content_type", "mismatch"] {
+            for reason in ["too_old", "content_type", "mismatch", "address"] {
                 source.tally.refused(NOW, reason);
             }
         });
         let codes: Vec<_> = told.iter().map(|problem| problem.code.as_str()).collect();
-        assert_eq!(codes, ["SOURCE-REFUSED", "SOURCE-SIGNATURE", "SOURCE-TIME"]);
+        assert_eq!(codes, ["SOURCE-REFUSED", "SOURCE-REFUSED", "SOURCE-SIGNATURE", "SOURCE-TIME"]);
+        assert!(told.iter().any(|problem| problem.what.contains("(address)") && problem.action.contains("allow_from")));
     }
 
     #[test]

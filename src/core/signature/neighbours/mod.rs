@@ -18,8 +18,8 @@ use self::sent_along::sent_along;
 use self::variants::{Variant, addresses, ids, keys, secrets as secret_variants, templates, times};
 use super::keys::Key;
 use super::scheme::{Auth, Scheme};
+use super::seen::Seen;
 use super::template::{Part, Template};
-use super::verify::Seen;
 use crate::core::delivery::Delivery;
 
 /// Ways that are told: the nearest ones.
