@@ -99,6 +99,8 @@ fn the_reference_file_tells_the_defaults_and_nothing_else() {
         // Of a target that is not Postman.
         "name",
         "admin_url",
+        "field",
+        "body_bytes_max",
     ];
     let name_of_source = "name = \"hr\"";
     let shown = |line: &&str| {
@@ -127,8 +129,8 @@ fn every_key_of_the_reference_file_is_in_the_reference_document() {
         let keys = keys.as_array().map_or(keys, |entries| &entries[0]);
         let (_, text) = document.split_once(&heading).expect(section);
         let text = text.split("\n## ").next().unwrap();
-        let mapping = keys.get("mapping").and_then(toml::Value::as_table).into_iter().flatten();
-        for (key, _) in keys.as_table().unwrap().iter().chain(mapping) {
+        let of = |table: &str| keys.get(table).and_then(toml::Value::as_table).into_iter().flatten();
+        for (key, _) in keys.as_table().unwrap().iter().chain(of("signature")).chain(of("mapping")) {
             assert!(text.contains(&format!("\n| `{key}` |")), "{section}.{key}");
         }
     }
@@ -150,6 +152,31 @@ fn the_source_that_the_document_spells_out_reads_as_it_says() {
     let config = load(&toml, &[]).unwrap();
     assert_eq!(config.sources[0].mapping.kind.to_string(), "`root:/event`");
     assert_eq!(config.sources[0].signature.timestamp.as_ref().unwrap().past_s, Tolerance::Seconds(300));
+}
+
+#[test]
+fn a_variable_with_one_underscore_where_two_are_needed_is_told_and_others_are_left_alone() {
+    for (name, right) in [
+        ("SCIM_BRIDGE_POSTMAN_TIMEOUT_S", "SCIM_BRIDGE__POSTMAN__TIMEOUT_S"),
+        ("SCIM_BRIDGE_POSTMAN__TIMEOUT_S", "SCIM_BRIDGE__POSTMAN__TIMEOUT_S"),
+        ("SCIM_BRIDGE_POSTMAN_KEY_FILE", "SCIM_BRIDGE__POSTMAN__KEY"),
+        ("SCIM_BRIDGE_SERVER_ADMIN_TOKEN", "SCIM_BRIDGE__SERVER__ADMIN_TOKEN"),
+        ("SCIM_BRIDGE_SOURCE_0_NAME", "SCIM_BRIDGE__SOURCE__0__NAME"),
+    ] {
+        let errors = load("", &[(name, "1")]).unwrap_err();
+        let told = errors.0.iter().find(|error| error.key == name).unwrap_or_else(|| panic!("{name}: {errors}"));
+        assert!(told.code == ConfigCode::UnknownKey && told.advice.contains(right), "{told}");
+    }
+    // Kubernetes makes the first three of a service's name.
+    let strangers = [
+        ("SCIM_BRIDGE_SERVICE_HOST", "10.0.0.1"),
+        ("SCIM_BRIDGE_PORT", "tcp://10.0.0.1:80"),
+        ("SCIM_BRIDGE_SERVER_PORT_8080_TCP", "tcp://10.0.0.1:80"),
+        ("SCIM_BRIDGE_READ_TOKEN", "x"),
+    ];
+    assert!(load("", &strangers).is_ok());
+    let own = "[postman]\nkey = { env = 'SCIM_BRIDGE_POSTMAN_KEY' }";
+    assert!(load(own, &[("SCIM_BRIDGE_POSTMAN_KEY", "PMAK-1")]).is_ok(), "it is used");
 }
 
 #[test]

@@ -185,3 +185,40 @@ fn the_page_on_writing_a_preset_leads_to_a_passing_test() {
         assert!(!script.contains("presets test") || text(&output).contains("3 of 3"), "{}", text(&output));
     }
 }
+
+#[test]
+fn the_schema_takes_every_preset_and_knows_every_key_and_no_other() {
+    let file = root().join("config/preset.schema.json");
+    let schema: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    let (mut schemas, mut compiler) = (boon::Schemas::new(), boon::Compiler::new());
+    let compiled = compiler.compile(file.to_str().unwrap(), &mut schemas).unwrap();
+    let check = |toml: &str| {
+        let json: Value = toml::from_str(toml).unwrap();
+        schemas.validate(&json, compiled).map_err(|error| error.to_string())
+    };
+    for preset in presets::names() {
+        check(presets::built_in(preset).unwrap()).unwrap_or_else(|error| panic!("{preset}: {error}"));
+    }
+    for wrong in [
+        "[mapping]",
+        "[signature]\nheder = 'x'",
+        "[signature]\nencoding = 'base32'",
+        "[signature]\n[mapping]\nemail = { path = '/a', lowercase = true }",
+        "[signature]\n[mapping]\nonly_if = [{ path = '/a' }]",
+        "[signature]\n[fetch]\nauth = [{ kind = 'basic' }]",
+        "[signature]\n[[fetch.step]]\nname = 'a'",
+        "confidence = 'sure'\n[signature]",
+    ] {
+        assert!(check(wrong).is_err(), "{wrong}");
+    }
+    let line =
+        |line: &str| line.strip_prefix('#').filter(|key| !key.starts_with([' ', '#'])).unwrap_or(line).to_owned();
+    let reference: Vec<_> = scim_bridge::config::REFERENCE.lines().map(line).collect();
+    let reference: toml::Table = reference.join("\n").parse().unwrap();
+    for table in ["signature", "mapping"] {
+        let known: std::collections::BTreeSet<_> = reference["source"][0][table].as_table().unwrap().keys().collect();
+        let told: std::collections::BTreeSet<_> =
+            schema["$defs"][table]["properties"].as_object().unwrap().keys().collect();
+        assert_eq!(known, told, "[source.{table}] of config/scim-bridge.toml, and the schema");
+    }
+}

@@ -22,6 +22,7 @@ use crate::peer::TrustedProxies;
 mod access;
 pub mod answer;
 pub mod api;
+mod captures;
 pub mod certificates;
 mod console;
 pub mod deliveries;

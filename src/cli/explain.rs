@@ -11,7 +11,7 @@ use super::failure::Failure;
 use super::proof::Proof;
 use super::request::{self, Wanted};
 use super::send::source_named;
-use super::{Context, block_on, payload};
+use super::{Context, block_on, capture, payload};
 use crate::admin::api::shapes::PersonBody;
 use crate::app;
 use crate::clock::Clock;
@@ -30,12 +30,15 @@ pub struct ExplainArgs {
     #[arg(long)]
     source: String,
     /// The file with the payload; `-` is standard input.
-    #[arg(long, value_name = "FILE", required_unless_present = "request")]
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["request", "capture"])]
     file: Option<PathBuf>,
     /// A file with a whole delivery: its signature is looked at, too. Raw HTTP (request line, headers, blank line,
     /// body), the text of `curl -v` or a curl command, a HAR file, or what `capture` writes. `-` is standard input.
     #[arg(long, value_name = "FILE", conflicts_with = "file")]
     request: Option<PathBuf>,
+    /// A delivery that was captured, by its id: see `capture list`. That you looked is written down.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["file", "request"])]
+    capture: Option<String>,
     /// A file with the body, for the text of `curl -v`, which does not tell it.
     #[arg(long, value_name = "FILE", requires = "request")]
     body: Option<PathBuf>,
@@ -88,10 +91,17 @@ pub fn run(context: &Context, args: &ExplainArgs) -> Result<(), Failure> {
     let bridge = RunningBridge::of(&config);
     let look = |body: &Bytes, charset, proof| report(&config, source, &bridge, args.values, body, charset, proof);
     let mut reports = Vec::new();
-    match (&args.request, &args.file) {
-        (Some(file), _) => {
-            let wanted = Wanted { body: args.body.as_deref(), entry: args.entry };
-            for captured in request::read(file, wanted)? {
+    let captured = match (&args.request, &args.capture) {
+        (Some(file), _) => Some(request::read(file, Wanted { body: args.body.as_deref(), entry: args.entry })?),
+        (None, Some(id)) => {
+            let capture = capture::fetch(&Api::of_config(&config)?, id)?;
+            Some(request::of_capture(&capture).map_err(Failure::failed)?)
+        }
+        (None, None) => None,
+    };
+    match (captured, &args.file) {
+        (Some(captured), _) => {
+            for captured in captured {
                 let charset = Charset::of(captured.delivery.content_type()).unwrap_or_else(|_| Charset::utf8());
                 let at = args.at.or(captured.at).unwrap_or_else(|| Clock::System.now());
                 let body = captured.delivery.body.clone();
@@ -99,7 +109,11 @@ pub fn run(context: &Context, args: &ExplainArgs) -> Result<(), Failure> {
             }
         }
         (None, Some(file)) => reports.push(look(&Bytes::from(payload::read(file)?), Charset::utf8(), None)),
-        (None, None) => return Err(Failure::failed("name a payload with --file, or a whole delivery with --request")),
+        (None, None) => {
+            return Err(Failure::Usage(
+                "a payload is named by --file, a delivery by --request or --capture".to_owned(),
+            ));
+        }
     }
     match &reports[..] {
         [one] => context.print(one, || print(one))?,

@@ -13,6 +13,7 @@ macro_rules! say {
 }
 
 pub mod api;
+pub mod capture;
 pub mod check;
 pub mod dead;
 pub mod deliveries;
@@ -70,6 +71,9 @@ enum Command {
     /// The HR systems that are known: list them, show one, try deliveries on one.
     #[command(subcommand)]
     Presets(presets::PresetsCommand),
+    /// Deliveries as they came: keep a source's last ones for an hour, list them, show one.
+    #[command(subcommand)]
+    Capture(capture::CaptureCommand),
     /// Sign a file as a source would, post it, and follow what becomes of it.
     Send(send::SendArgs),
     /// What waits, what needs attention, what to do; ends with 3 where something does.
@@ -141,6 +145,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Check(args) => check::run(&context, &args),
         Command::Explain(args) => explain::run(&context, &args),
         Command::Presets(command) => presets::run(&context, &command),
+        Command::Capture(command) => capture::run(&context, &command),
         Command::Send(args) => send::run(&context, &args),
         Command::Status => status::run(&context),
         Command::Healthcheck(args) => healthcheck::run(&context, &args),

@@ -6,10 +6,13 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use super::error::{ConfigCode, ConfigError, Findings};
+use super::read::known_keys;
 use super::tree::{Key, Step, set};
 
 /// What an environment variable's name begins with to be a key.
 const PREFIX: &str = "SCIM_BRIDGE__";
+/// What one begins with that was meant to be a key.
+const NEAR_PREFIX: &str = "SCIM_BRIDGE_";
 /// The environment variable that names the file.
 const FILE_VARIABLE: &str = "SCIM_BRIDGE_CONFIG";
 /// The file that is read, where there is one, when none is named.
@@ -31,6 +34,7 @@ pub(super) fn read(path: Option<&Path>, env: &BTreeMap<String, String>, findings
             variables.push((key(rest), name, value));
         }
     }
+    tell_near_misses(env, &tree, findings);
     // Entries of lists in their order, so that each is the next one.
     variables.sort();
     let mut taken = BTreeMap::new();
@@ -47,6 +51,65 @@ pub(super) fn read(path: Option<&Path>, env: &BTreeMap<String, String>, findings
         }
     }
     Layers { tree, variables: taken }
+}
+
+/// Tells the variables that would be keys with two underscores where they have one. Others that begin so are
+/// somebody else's: Kubernetes makes `SCIM_BRIDGE_SERVICE_HOST` of a service's name.
+fn tell_near_misses(env: &BTreeMap<String, String>, tree: &Value, findings: &mut Findings) {
+    let near = |name: &&String| name.starts_with(NEAR_PREFIX) && !name.starts_with(PREFIX) && *name != FILE_VARIABLE;
+    if !env.keys().any(|name| near(&name)) {
+        return;
+    }
+    let mut keys = Vec::new();
+    list_keys(&known_keys(), "", &mut keys);
+    for name in env.keys().filter(near) {
+        let rest = name.strip_prefix(NEAR_PREFIX).unwrap_or_default().to_lowercase();
+        let words: Vec<&str> = rest.split('_').filter(|word| !word.is_empty()).collect();
+        // Entries of a list are numbered; where a secret is, is said below its key.
+        let plain: Vec<&str> = words.iter().copied().filter(|word| word.parse::<usize>().is_err()).collect();
+        let plain = plain.join("_");
+        let stem = ["_env", "_file", "_value"].iter().find_map(|end| plain.strip_suffix(end)).unwrap_or(&plain);
+        let is_meant = |key: &&String| {
+            let key = key.replace("__", "_");
+            key == plain || key == stem
+        };
+        let Some(key) = keys.iter().find(is_meant).filter(|_| !names_it(tree, name)) else { continue };
+        let mut right = format!("{PREFIX}{}", key.to_uppercase());
+        if words.iter().any(|word| word.parse::<usize>().is_ok()) {
+            right = right.replace("SOURCE__", "SOURCE__0__").replace("TOKEN__", "TOKEN__0__");
+        }
+        let problem = "a single underscore parts its words, so it sets nothing";
+        let advice = format!("Write two between the steps, as in {right}; docs/configuration.md says how.");
+        findings.push(ConfigError::new(name, ConfigCode::UnknownKey, problem).advise(advice));
+    }
+}
+
+/// `postman__timeout_s` of every key, without the numbers of lists.
+fn list_keys(value: &Value, above: &str, keys: &mut Vec<String>) {
+    match value {
+        Value::Table(table) => {
+            for (name, value) in table {
+                let key = if above.is_empty() { name.clone() } else { format!("{above}__{name}") };
+                list_keys(value, &key, keys);
+                if !above.is_empty() {
+                    keys.push(key);
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| list_keys(item, above, keys)),
+        Value::String(_) | Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) => {}
+    }
+}
+
+/// Whether the configuration takes a secret from this variable.
+fn names_it(value: &Value, variable: &str) -> bool {
+    match value {
+        Value::Table(table) => table
+            .iter()
+            .any(|(name, value)| (name == "env" && value.as_str() == Some(variable)) || names_it(value, variable)),
+        Value::Array(items) => items.iter().any(|item| names_it(item, variable)),
+        Value::String(_) | Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) => false,
+    }
 }
 
 fn file(path: Option<&Path>, env: &BTreeMap<String, String>, findings: &mut Findings) -> Table {

@@ -30,6 +30,12 @@ pub enum Act {
     Erase,
     /// Looked at a payload that could not be mapped.
     ShowPayload,
+    /// Had a source's deliveries captured.
+    CaptureOn,
+    /// Had them captured no more.
+    CaptureOff,
+    /// Looked at a captured delivery.
+    ShowCapture,
     /// Staged a roster.
     Import,
     /// Applied the staged roster.
@@ -56,6 +62,9 @@ impl Act {
             Self::Allow => "let through",
             Self::Erase => "erased",
             Self::ShowPayload => "looked at the payload of",
+            Self::CaptureOn => "captured",
+            Self::CaptureOff => "captured no more",
+            Self::ShowCapture => "looked at the captured delivery",
             Self::Import => "imported",
             Self::Apply => "applied",
             Self::Compare => "compared",

@@ -6,6 +6,7 @@ pub mod activity;
 pub mod alert;
 pub mod audit;
 pub mod braces;
+pub mod capture;
 pub mod code;
 pub mod csv;
 pub mod deliveries;

@@ -61,6 +61,7 @@ pub(super) fn answered(result: DeliveryResult) -> Answered {
         DeliveryResult::Handshake => Answered::Handshake,
         DeliveryResult::Full | DeliveryResult::Unavailable | DeliveryResult::Stopping => Answered::PutOff,
         DeliveryResult::Forged
+        | DeliveryResult::ShutOut
         | DeliveryResult::UnknownSource
         | DeliveryResult::BadRequest
         | DeliveryResult::TimedOut

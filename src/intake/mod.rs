@@ -35,6 +35,7 @@ mod memory;
 mod parsed;
 mod publish;
 mod recent;
+mod recorder;
 mod refusals;
 mod server;
 mod source;
@@ -143,6 +144,7 @@ struct Shared {
     /// Under which name what it saw is published.
     process: String,
     refusals: refusals::RefusalLog,
+    recorder: recorder::Recorder,
 }
 
 impl Intake {
@@ -164,6 +166,7 @@ impl Intake {
             memory,
             process: publish::process_name(),
             refusals,
+            recorder: recorder::Recorder::default(),
         });
         Ok(Self { shared, listener, address })
     }
@@ -189,12 +192,14 @@ impl Intake {
             .build()
             .map(Threads::of)?;
         let publishing = runtime.handle.spawn(publish::keep_publishing(shared.clone()));
+        let recording = runtime.handle.spawn(recorder::keep_recording(shared.clone()));
         let served = runtime.handle.spawn(server::run(listener, shared.clone(), stop));
         let ended = tokio::select! {
             ended = served => ended.unwrap_or_else(|error| Err(std::io::Error::other(error))),
             () = lifecycle.stopping_at_once() => Ok(()),
         };
         publishing.abort();
+        recording.abort();
         publish::last(&shared).await;
         drop(runtime);
         ended

@@ -17,6 +17,7 @@ use super::end::{End, Kept, answered};
 use super::head::{Head, Length};
 use super::memory::{Bound, SMALL_BYTES};
 use super::parsed::parsed_bytes;
+use super::recorder::Shot;
 use super::source::Door;
 use super::tally::Tally;
 use crate::clock::new_job_id;
@@ -55,8 +56,13 @@ pub(super) async fn receive(
     let door = shared.sources.find(source);
     let mut tally = Tally::start(door.map_or(&shared.unknown, |door| &door.counters));
     let peer = place.client().to_string();
-    let End { result, answer, mut kept } = end(source, door, head, body, place, shared).await;
+    let now = || shared.services.clock.now();
+    let mut shot = door.and_then(|door| shared.recorder.begin(door.name.as_str(), &head, place.client(), now));
+    let End { result, answer, mut kept } = end(source, head, body, place, &mut shot, shared).await;
     tally.ends(result);
+    if let Some(shot) = shot {
+        shared.recorder.end(shot, result, kept.reason, &answer);
+    }
     // A name that none can have is a stranger's text.
     if door.is_none() && SourceName::parse(source).is_ok() {
         kept.has(source);
@@ -78,12 +84,13 @@ pub(super) async fn receive(
 
 async fn end(
     source: &str,
-    door: Option<&Arc<Door>>,
     head: Head,
     body: Body<'_>,
     place: &mut Place,
+    shot: &mut Option<Shot>,
     shared: &Shared,
 ) -> End {
+    let door = shared.sources.find(source);
     if let Some(door) = door.filter(|door| !door.lets_in(place.client())) {
         return shut_out(door, shared);
     }
@@ -93,7 +100,7 @@ async fn end(
         return handshake(source, door, answer, shared).await;
     }
     match admit(&head, door, shared) {
-        Ok(door) => deliver(door, head, body, place, shared).await,
+        Ok(door) => deliver(door, head, body, place, shot, shared).await,
         Err((result, refusal)) => {
             if let (Some(door), Some(reason)) = (door, told_reason(refusal)) {
                 door.note(|seen| seen.refused(shared.services.clock.now(), reason));
@@ -202,7 +209,14 @@ fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h st
 }
 
 /// Reads, proves, maps and stores.
-async fn deliver(door: &Arc<Door>, head: Head, body: Body<'_>, place: &mut Place, shared: &Shared) -> End {
+async fn deliver(
+    door: &Arc<Door>,
+    head: Head,
+    body: Body<'_>,
+    place: &mut Place,
+    shot: &mut Option<Shot>,
+    shared: &Shared,
+) -> End {
     let source = door.name.as_str();
     let timeout = Duration::from_millis(shared.options.body_timeout_ms);
     let bytes_max = door.body_bytes_max(shared.options.body_bytes_max);
@@ -211,6 +225,9 @@ async fn deliver(door: &Arc<Door>, head: Head, body: Body<'_>, place: &mut Place
         Err(error) => return no_body(door, error, shared),
     };
     place.works();
+    if let Some(shot) = shot {
+        shot.has_body(&body);
+    }
     let delivery = delivery(head, body);
     let ready = door.keys.current(door.verifier.scheme());
     if let Some(answer) = door.verifier.unsigned_handshake(&ready.keys, &delivery) {

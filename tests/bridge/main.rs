@@ -6,6 +6,8 @@ mod addresses;
 #[cfg(test)]
 mod alerts;
 #[cfg(test)]
+mod capture;
+#[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod erasing;

@@ -165,8 +165,8 @@ fn the_time_may_stand_beside_the_signature_and_the_address_may_be_signed_whole()
         near(scheme, SECRET, &[("x-sig", value), ("x-sent-at", "1767000000")], BODY),
         ["timestamp = { from = { header = \"x-sent-at\" }, unit = \"s\" }"]
     );
-    // data "https://hooks.example.com/webhooks/hr" + BODY
-    let value = "3268cf9c31918b819f3228966eafb30657bd17e4c701d93adcc09a7e94d98778";
+    // data "https://hooks.example.com/webhooks/hr?a=1" + BODY
+    let value = "6cc96606b85614abc76b04061316a5867b7f742edb620c3add55ec2c1678cae4";
     assert_eq!(
         near(
             "header = 'x-sig'\nsigned = '{url}{body}'",

@@ -13,6 +13,7 @@ use super::gate::{Caller, Gate, Judged};
 use super::health;
 use super::service::AdminState;
 
+pub(super) mod captures;
 pub(super) mod dead;
 pub mod deliveries;
 mod drift;
@@ -68,6 +69,10 @@ fn entries() -> Vec<Entry> {
         entry(M::POST, "/api/v1/roster/apply", |r| r.to(roster::apply)),
         entry(M::GET, "/api/v1/drift", |r| r.to(drift::show)),
         entry(M::POST, "/api/v1/drift", |r| r.to(drift::compare)),
+        entry(M::GET, "/api/v1/captures", |r| r.to(captures::list)),
+        entry(M::PUT, "/api/v1/captures", |r| r.to(captures::on)),
+        entry(M::DELETE, "/api/v1/captures", |r| r.to(captures::off)),
+        entry(M::GET, "/api/v1/captures/{id}", |r| r.to(captures::show)),
         entry(M::GET, "/api/v1/audit", |r| r.to(handlers::audit)),
     ]
 }

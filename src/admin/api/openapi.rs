@@ -4,7 +4,7 @@ use actix_web::web;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{dead, deliveries, drift, handlers, roster};
+use super::{captures, dead, deliveries, drift, handlers, roster};
 use crate::admin::health;
 
 /// `/api/openapi.json`
@@ -43,6 +43,10 @@ use crate::admin::health;
         roster::apply,
         drift::show,
         drift::compare,
+        captures::list,
+        captures::on,
+        captures::off,
+        captures::show,
         handlers::audit,
     ),
     modifiers(&Bearer)

@@ -20,8 +20,7 @@ pub(super) fn parse(text: &str, has_body: bool) -> Result<Captured, String> {
     let told = told_length(&captured.delivery.headers);
     let of_command = command.and_then(|command| command.body().ok()).filter(|body| !body.is_empty());
     let body = match (spoken.body, of_command) {
-        (Some(body), _) => body.into_bytes(),
-        (None, Some(body)) => body.into_bytes(),
+        (Some(body), _) | (None, Some(body)) => body.into_bytes(),
         (None, None) if has_body || told.is_none_or(|bytes| bytes == 0) => Vec::new(),
         (None, None) => {
             return Err(

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::failure::Failure;
 use super::payload;
+use crate::admin::api::shapes::CaptureBody;
 use crate::core::delivery::Delivery;
 use crate::core::time::UnixMs;
 
@@ -43,6 +44,11 @@ pub(super) fn read(file: &Path, wanted: Wanted<'_>) -> Result<Vec<Captured>, Fai
     let refused = |problem: String| Failure::advise(format!("{}: {problem}", file.display()), FORMS);
     let all = parse(&payload::read(file)?, body).map_err(refused)?;
     chosen(all, wanted.entry).map_err(refused)
+}
+
+/// The delivery that the API tells of.
+pub(super) fn of_capture(capture: &CaptureBody) -> Result<Vec<Captured>, String> {
+    har::parse(&serde_json::to_value(capture).map_err(|error| error.to_string())?)
 }
 
 /// The deliveries in what somebody captured.

@@ -7,6 +7,9 @@ use crate::core::audit::Audit;
 use crate::core::hold::{Hold, HoldScope};
 use crate::core::person::Person;
 
+pub use self::captures::{
+    CaptureBody, CaptureOffBody, CaptureOnBody, CaptureRowBody, CapturedHeaderBody, CapturedSourceBody, CapturesBody,
+};
 pub(in crate::admin) use self::dead::code_of;
 pub use self::dead::{BulkBody, BulkDoneBody, DeadBody, DeadListBody, DeadRowBody, DiscardBody, DiscardedBody};
 pub use self::people::{
@@ -15,6 +18,7 @@ pub use self::people::{
 pub(in crate::admin) use self::status::drained_in_s;
 pub use self::status::{ProblemBody, ProcessBody, StatusBody};
 
+mod captures;
 mod dead;
 mod people;
 mod status;

@@ -55,7 +55,7 @@ fn static_header(scheme: &Scheme, name: &str, prefix: &str) -> Vec<String> {
 
 /// `Basic` of the secret as `user:password`, or as the password of anybody.
 fn basic(scheme: &Scheme, value: &str, secret: &str) -> Option<Vec<String>> {
-    let (word, coded) = value.split_once(' ').filter(|(word, _)| word.eq_ignore_ascii_case("basic"))?;
+    let (_, coded) = value.split_once(' ').filter(|(word, _)| word.eq_ignore_ascii_case("basic"))?;
     let login = BASE64.decode(coded.trim().as_bytes()).ok().and_then(|login| String::from_utf8(login).ok())?;
     let same = |text: &str| !secret.is_empty() && bool::from(text.as_bytes().ct_eq(secret.as_bytes()));
     let mut changes = Vec::new();

@@ -1,0 +1,86 @@
+//! `/api/v1/captures`: deliveries that are kept for a while, for whoever looks for what is wrong with them.
+
+use actix_web::web;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::handlers::{Answer, By, State};
+use super::shapes::{
+    CaptureBody, CaptureOffBody, CaptureOnBody, CaptureRowBody, CapturedHeaderBody, CapturedSourceBody, CapturesBody,
+};
+use crate::admin::error::ErrorBody;
+use crate::core::capture::{KEEP, Order};
+
+/// Which source.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(in crate::admin) struct CaptureOffQuery {
+    /// The source.
+    source: String,
+}
+
+/// Tells which sources are captured, and what was.
+#[utoipa::path(get, path = "/api/v1/captures", tag = "captures", security(("admin_token" = [])), responses(
+    (status = 200, description = "The sources, and the deliveries without what they say.", body = CapturesBody),
+    (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
+))]
+pub(super) async fn list(state: State) -> Answer<CapturesBody> {
+    let captures = state.captures().await?;
+    let source = |(name, order): (&String, &Order)| CapturedSourceBody {
+        source: name.clone(),
+        until: order.until.to_string(),
+        keep: order.keep,
+    };
+    Ok(web::Json(CapturesBody {
+        sources: captures.orders.iter().map(source).collect(),
+        captures: captures.taken.iter().map(Into::into).collect(),
+    }))
+}
+
+/// Tells one captured delivery, whole; who looked is written down.
+#[utoipa::path(get, path = "/api/v1/captures/{id}", tag = "captures", params(("id" = String, Path, description = "As the list has it.")), security(("admin_token" = [])), responses(
+    (status = 200, description = "The delivery, as it came.", body = CaptureBody),
+    (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 403, description = "The token may only look: what HR sent is for those who may do everything.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 404, description = "There is no such captured delivery (any more).", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
+))]
+pub(super) async fn show(state: State, by: By, id: web::Path<String>) -> Answer<CaptureBody> {
+    let capture = state.capture(&by, &id).await?;
+    let header = |(name, value): &(String, String)| CapturedHeaderBody { name: name.clone(), value: value.clone() };
+    Ok(web::Json(CaptureBody {
+        row: CaptureRowBody::from(&capture),
+        url: capture.url.clone(),
+        headers: capture.headers.iter().map(header).collect(),
+        body_base64: capture.body,
+    }))
+}
+
+/// Captures a source from now on, for an hour: its last deliveries are kept, those that are refused, too.
+#[utoipa::path(put, path = "/api/v1/captures", tag = "captures", request_body = CaptureOnBody, security(("admin_token" = [])), responses(
+    (status = 200, description = "It is captured: within seconds, in every process.", body = CapturedSourceBody),
+    (status = 400, description = "The body cannot be understood.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 403, description = "The token may only look.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 404, description = "There is no such source.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
+))]
+pub(super) async fn on(state: State, by: By, body: web::Json<CaptureOnBody>) -> Answer<CapturedSourceBody> {
+    let order = state.switch_capture_on(&by, &body.source, body.keep.unwrap_or(KEEP)).await?;
+    let until = order.until.to_string();
+    Ok(web::Json(CapturedSourceBody { source: body.source.clone(), until, keep: order.keep }))
+}
+
+/// Captures a source no more, and forgets what was captured of it.
+#[utoipa::path(delete, path = "/api/v1/captures", tag = "captures", params(CaptureOffQuery), security(("admin_token" = [])), responses(
+    (status = 200, description = "How many deliveries were forgotten.", body = CaptureOffBody),
+    (status = 400, description = "The query cannot be understood.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 403, description = "The token may only look.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
+))]
+pub(super) async fn off(state: State, by: By, query: web::Query<CaptureOffQuery>) -> Answer<CaptureOffBody> {
+    Ok(web::Json(CaptureOffBody { forgotten: state.switch_capture_off(&by, &query.source).await? }))
+}
