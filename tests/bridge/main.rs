@@ -27,6 +27,8 @@ mod moving;
 #[path = "../chaos/oracle.rs"]
 mod oracle;
 #[cfg(test)]
+mod power;
+#[cfg(test)]
 mod privacy;
 #[cfg(test)]
 #[expect(dead_code, reason = "shared with the tests of a cluster, which use more of it")]

@@ -184,10 +184,15 @@ async fn chaos(amount: Amount) {
     );
 }
 
+/// The seed that `script/soak` gives.
+fn seed() -> Option<u64> {
+    std::env::var_os("SCIM_BRIDGE_CHAOS_SEED")?.to_str()?.parse().ok()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn chaos_short() {
     chaos(Amount {
-        seed: 20_261_122,
+        seed: seed().unwrap_or(20_261_122),
         people: 200,
         calls: 600,
         kills: 20,
