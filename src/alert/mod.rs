@@ -31,6 +31,9 @@ use crate::telemetry::metrics::{ALERTS_TOTAL, OUTCOME};
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// For making a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Who only takes webhooks in waits for so long after the start: only then it knows whether somebody works, and what
+/// is not known yet must not be told as mended.
+const STARTING_MS: u64 = 20_000;
 /// How long the turn may take to be given back by a process that stops.
 const LAST_MAX: Duration = Duration::from_secs(1);
 
@@ -64,6 +67,8 @@ pub struct AlertOptions {
     pub process: String,
     /// Whether it works, too.
     pub works: bool,
+    /// When it started.
+    pub started_at: UnixMs,
 }
 
 /// What needs attention, as it was last judged; none before the first time.
@@ -135,6 +140,9 @@ impl Alerting {
     /// Judges what there is to tell, where it is this process's turn, and sends what is due.
     pub async fn look(&self, problems: &[Problem]) -> Result<(), StoreError> {
         let now = self.clock.now();
+        if !self.options.works && now.ms_since(self.options.started_at) < STARTING_MS {
+            return Ok(());
+        }
         let receivers: Vec<At<'_>> = self.options.receivers.iter().filter_map(At::of).collect();
         let due = documents::change(self.store.as_ref(), DOCUMENT, |alerts: &mut Alerts| {
             if !alerts.take_turn(now, &self.options.process, self.options.works) {

@@ -307,6 +307,7 @@ pub(super) fn alerts(config: &Config, address: SocketAddr, admin: &AdminState) -
         console,
         process: admin.process.clone(),
         works: admin.role.works(),
+        started_at: admin.started_at,
     })
 }
 
