@@ -111,6 +111,9 @@ impl StartError {
             Self::Store(StoreError::OtherTarget { .. }) => {
                 "Let `[store] url` (or `key_prefix`) name a store of this target's own; or serve the target that it is kept for."
             }
+            Self::HrClient(HrClientError::Certificate) => {
+                "Give `[source.fetch] client_certificate` and `client_key` that belong together, each as PEM."
+            }
             Self::HrClient(_) => "Install CA certificates, or correct `[source.fetch] base_url`.",
             Self::Client(_) | Self::CaFile(_) => "Install CA certificates, or correct `[postman] ca_file`.",
             Self::Alert(_) => "Install CA certificates.",
