@@ -326,6 +326,7 @@ impl AdminState {
         };
         shared::update(&*self.store, shared::AUDIT, forget).await?;
         self.forget_deliveries(&person.source, id).await?;
+        self.roster.forget(person).await?;
         self.note(by, Act::Erase, Noted::of(&number)).await
     }
 

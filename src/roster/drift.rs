@@ -4,6 +4,7 @@
 use tracing::{info, warn};
 
 use super::{Roster, RosterError};
+use crate::core::person::Person;
 use crate::core::roster::{Change, DRIFT, Drift, DriftReport, Selection};
 use crate::store::{StoreError, documents};
 
@@ -26,6 +27,13 @@ impl Roster {
     /// The last comparison.
     pub async fn drift(&self) -> Result<Drift, StoreError> {
         Ok(documents::read(self.store.as_ref(), DRIFT).await?.0)
+    }
+
+    /// Forgets whom the last comparison named, where they are this person.
+    pub async fn forget(&self, person: &Person) -> Result<(), StoreError> {
+        let person = person.to_string();
+        let forget = |drift: &mut Drift| drift.forget(&person).then_some(());
+        documents::change(self.store.as_ref(), DRIFT, forget).await.map(|_| ())
     }
 
     /// Compares, where that is due and nobody else is at it. Whether it was.

@@ -99,6 +99,34 @@ impl Drift {
         true
     }
 
+    /// Takes somebody's name out of the lists, which go on counting them. Whether they were in one.
+    pub fn forget(&mut self, person: &str) -> bool {
+        let Some(report) = &mut self.report else { return false };
+        let lists = [
+            &mut report.create,
+            &mut report.switch_on,
+            &mut report.rename,
+            &mut report.readdress,
+            &mut report.deactivate,
+            &mut report.switched_off,
+            &mut report.blocked,
+        ];
+        let mut is_named = false;
+        for list in lists {
+            // A line about somebody else may name them, too.
+            let names = |planned: &PlannedPerson| {
+                planned.person.as_deref() == Some(person)
+                    || planned
+                        .detail
+                        .as_ref()
+                        .is_some_and(|detail| detail.split_whitespace().any(|word| word == person))
+            };
+            is_named |= list.first.iter().any(names);
+            list.first.retain(|planned| !names(planned));
+        }
+        is_named
+    }
+
     /// Takes in what the comparison that was begun then showed. False where another one took its place.
     pub fn end(&mut self, begun_at: UnixMs, report: DriftReport) -> bool {
         if self.begun_at != Some(begun_at) {
@@ -174,6 +202,25 @@ mod tests {
         assert!(drift.end(later, DriftReport::default()));
         assert!(!drift.claim(later.plus_ms(DAY_MS - 1), DAY_MS));
         assert!(drift.claim(later.plus_ms(DAY_MS), DAY_MS));
+    }
+
+    #[test]
+    fn whoever_is_erased_is_named_no_more() {
+        let named = |person: &str, detail: Option<&str>| PlannedPerson {
+            person: Some(person.to_owned()),
+            email: Some("ada@example.com".to_owned()),
+            id: None,
+            code: None,
+            detail: detail.map(str::to_owned),
+        };
+        let people =
+            [named("hr/E-1", None), named("hr/E-2", Some("is to have the member of hr/E-1")), named("hr/E-12", None)];
+        let report = DriftReport { rename: DriftList::of(&people), ..DriftReport::default() };
+        let mut drift = Drift { report: Some(report), ..Drift::default() };
+        assert!(drift.forget("hr/E-1") && !drift.forget("hr/E-1"));
+        let kept = serde_json::to_string(&drift).unwrap();
+        assert!(kept.contains("hr/E-12") && !kept.contains("hr/E-2\"") && !kept.contains("ada@"), "{kept}");
+        assert_eq!(drift.report.unwrap().rename.count, 3);
     }
 
     #[test]
