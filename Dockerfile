@@ -21,9 +21,11 @@ SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
 COPY config config
 COPY build.rs ./
 COPY src src
+# What `--version` tells: there is no git here.
+ARG REVISION=
 # Cargo goes by time, and the sources may be older than what stood in for them.
 RUN touch src/lib.rs src/main.rs \
- && cargo build --locked --release --bin scim-bridge
+ && SCIM_BRIDGE_REVISION=$REVISION cargo build --locked --release --bin scim-bridge
 COPY LICENSE ./
 # Everything that the image holds, put together here: the binary, the libraries that it is linked with (glibc
 # and libgcc), the CA certificates, and

@@ -3,9 +3,11 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
+use std::process::Command;
 use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
+    println!("cargo::rustc-env=SCIM_BRIDGE_VERSION={}", version());
     let root = env::var("CARGO_MANIFEST_DIR").map_err(io::Error::other)?;
     let folder = Path::new(&root).join("config/presets");
     println!("cargo::rerun-if-changed={}", folder.display());
@@ -22,4 +24,32 @@ fn main() -> io::Result<()> {
     list.push_str("]\n");
     let out = env::var("OUT_DIR").map_err(io::Error::other)?;
     fs::write(Path::new(&out).join("presets.rs"), list)
+}
+
+/// What `--version` tells: the version, and of which revision it was built. The revision is told by
+/// `SCIM_BRIDGE_REVISION`, else by git where the sources are a clone of it; an archive has neither.
+fn version() -> String {
+    println!("cargo::rerun-if-env-changed=SCIM_BRIDGE_REVISION");
+    let version = env::var("CARGO_PKG_VERSION").unwrap_or_default();
+    let told = env::var("SCIM_BRIDGE_REVISION").ok().filter(|revision| is_revision(revision));
+    // Only of what is released: a debug build would be made anew at every commit.
+    let is_release = env::var("PROFILE").is_ok_and(|profile| profile == "release");
+    let revision = told.or_else(|| if is_release { revision() } else { None });
+    revision.map_or(version.clone(), |revision| format!("{version} ({})", &revision[..12.min(revision.len())]))
+}
+
+fn revision() -> Option<String> {
+    let head = git(&["rev-parse", "--git-path", "logs/HEAD"])?;
+    println!("cargo::rerun-if-changed={head}");
+    git(&["rev-parse", "HEAD"]).filter(|revision| is_revision(revision))
+}
+
+fn git(arguments: &[&str]) -> Option<String> {
+    let output = Command::new("git").args(arguments).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| text.trim().to_owned())
+}
+
+fn is_revision(text: &str) -> bool {
+    text.len() >= 7 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }

@@ -56,6 +56,12 @@ pub enum AdminError {
     /// The dead letter's source is not configured any more.
     #[error("source `{0}` is not configured, so nothing can map this record")]
     SourceGone(String),
+    /// The target was to be asked, by a process that does not know the key.
+    #[error("this process does not know Postman's key, so it cannot ask")]
+    NoKey,
+    /// The target was to be asked, and its rate is used up for now.
+    #[error("Postman's rate is used up for now, by the work that goes on")]
+    RateUsedUp,
     /// A form came from elsewhere, or is older than the session.
     #[error("this form was not sent from a current page of this console")]
     ForeignForm,
@@ -105,6 +111,8 @@ impl AdminError {
             Self::OutOfDate(_) => "out_of_date",
             Self::StillUnmapped { .. } => "still_unmapped",
             Self::SourceGone(_) => "source_gone",
+            Self::NoKey => "no_key",
+            Self::RateUsedUp => "rate_used_up",
             Self::ForeignForm => "foreign_form",
             Self::Store(StoreError::Unavailable(_) | StoreError::Trouble { .. }) => "store_unavailable",
             Self::Store(
@@ -143,6 +151,8 @@ impl AdminError {
             | Self::OutOfDate(_)
             | Self::StillUnmapped { .. }
             | Self::SourceGone(_)
+            | Self::NoKey
+            | Self::RateUsedUp
             | Self::ForeignForm => self.to_string(),
         }
     }
@@ -163,6 +173,8 @@ impl AdminError {
             Self::OutOfDate(_) => "Make the plan again, look at it, and apply that one.",
             Self::StillUnmapped { code, .. } | Self::Store(StoreError::Trouble { code, .. }) => code.advice(),
             Self::SourceGone(_) => "Configure the source again, or discard it.",
+            Self::NoKey => "Ask a process whose role is `all` or `worker`.",
+            Self::RateUsedUp => "Try again in some seconds.",
             Self::ForeignForm => "Go back, reload the page and try again.",
             Self::Store(StoreError::Unavailable(_)) => "Try again in some seconds; if it lasts, see the log.",
             Self::Store(
@@ -206,6 +218,8 @@ impl AdminError {
             | Self::OutOfDate(_)
             | Self::StillUnmapped { .. }
             | Self::SourceGone(_)
+            | Self::NoKey
+            | Self::RateUsedUp
             | Self::ForeignForm => {}
         }
     }
@@ -222,8 +236,10 @@ impl ResponseError for AdminError {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::StillUnmapped { .. } | Self::SourceGone(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::ForeignForm | Self::ReadOnly => StatusCode::FORBIDDEN,
-            Self::Several(_) | Self::OutOfDate(_) => StatusCode::CONFLICT,
-            Self::Store(StoreError::Unavailable(_) | StoreError::Trouble { .. }) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Several(_) | Self::OutOfDate(_) | Self::NoKey => StatusCode::CONFLICT,
+            Self::RateUsedUp | Self::Store(StoreError::Unavailable(_) | StoreError::Trouble { .. }) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Store(
                 StoreError::InUse { .. }
                 | StoreError::NewerSchema { .. }
@@ -253,7 +269,7 @@ pub(super) fn decorate(error: &AdminError, headers: &mut HeaderMap) {
         AdminError::Unauthorized => {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"scim-bridge admin\""));
         }
-        AdminError::Store(StoreError::Unavailable(_) | StoreError::Trouble { .. }) => {
+        AdminError::RateUsedUp | AdminError::Store(StoreError::Unavailable(_) | StoreError::Trouble { .. }) => {
             headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
         }
         AdminError::MethodNotAllowed(allowed) => {
@@ -272,6 +288,7 @@ pub(super) fn decorate(error: &AdminError, headers: &mut HeaderMap) {
         | AdminError::OutOfDate(_)
         | AdminError::StillUnmapped { .. }
         | AdminError::SourceGone(_)
+        | AdminError::NoKey
         | AdminError::ForeignForm
         | AdminError::Internal(_)
         | AdminError::Store(

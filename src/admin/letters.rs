@@ -214,8 +214,13 @@ impl AdminState {
     async fn map_anew(&self, row: &DeadRow) -> Result<(), AdminError> {
         let payload = self.store.dead_letter(row.id).await?.and_then(|(_, payload)| payload);
         let payload = payload.ok_or(AdminError::NotFound("dead letter"))?;
+        self.put_mapped(row, &payload).await
+    }
+
+    /// The same with this payload in place of the one that is kept.
+    pub(super) async fn put_mapped(&self, row: &DeadRow, payload: &[u8]) -> Result<(), AdminError> {
         let remapped =
-            (self.remap)(&row.source, &payload).ok_or_else(|| AdminError::SourceGone(row.source.to_string()))?;
+            (self.remap)(&row.source, payload).ok_or_else(|| AdminError::SourceGone(row.source.to_string()))?;
         if let (true, 0, Some(still)) = (remapped.events.is_empty(), remapped.ignored, remapped.unmapped.first()) {
             return Err(AdminError::StillUnmapped { code: still.code, detail: still.detail.clone() });
         }

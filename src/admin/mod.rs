@@ -25,6 +25,7 @@ pub mod api;
 mod captures;
 pub mod certificates;
 mod console;
+mod correction;
 pub mod deliveries;
 pub mod error;
 mod gate;
@@ -32,13 +33,16 @@ pub mod health;
 pub mod holding;
 pub mod letters;
 mod listing;
+pub mod live;
 pub mod overview;
 pub mod people;
+pub mod planning;
 mod pulse;
 pub mod readiness;
 pub mod service;
 pub mod shared;
 pub mod tokens;
+pub mod trial;
 mod words;
 
 /// Far above any form or JSON that is taken here.

@@ -23,6 +23,7 @@ use crate::telemetry::metrics::Metrics;
 use super::certificates::Certificates;
 use super::error::AdminError;
 use super::letters::Remap;
+use super::planning::{Explain, Live};
 use super::readiness::StoreHealth;
 use super::shared;
 use super::tokens::{Actor, Tokens};
@@ -42,6 +43,10 @@ pub struct AdminState {
     pub lifecycle: Lifecycle,
     /// The present mappings.
     pub remap: Remap,
+    /// What the present mappings make of a payload, told field by field.
+    pub explain: Explain,
+    /// How the target is asked for somebody, and how calls are planned.
+    pub live: Arc<Live>,
     /// By what the mappings are known to be others than before: a hash of all of them.
     pub mappings: String,
     /// The configured sources, each with what configuration says of it.

@@ -187,6 +187,8 @@ impl Bridge {
             tokens: options::tokens(&config, &token),
             lifecycle: life.clone(),
             remap: options::remap(&config.sources),
+            explain: options::explain(&config.sources),
+            live: options::live(&config, client.clone()),
             mappings: options::mappings_hash(&config.sources),
             sources: options::source_figures(&config.sources),
             pauses: options::probe_pauses(&config),

@@ -15,6 +15,7 @@ use super::StartError;
 use crate::admin::AdminOptions;
 use crate::admin::certificates::{CertificateFile, Certificates};
 use crate::admin::letters::{Remap, Remapped, StillUnmapped};
+use crate::admin::planning::{Explain, Live};
 use crate::admin::service::AdminState;
 use crate::admin::tokens::{Token, TokenRole, Tokens};
 use crate::alert::{AlertOptions, ReceiverOptions};
@@ -25,8 +26,9 @@ use crate::config::{
 };
 use crate::core::guard::GuardOptions;
 use crate::core::hold::ProbePauses;
+use crate::core::json::Charset;
 use crate::core::limiter::Rate;
-use crate::core::mapping::{self, Record};
+use crate::core::mapping::{self, Record, Show};
 use crate::core::person::{SourceName, label};
 use crate::core::problems::{BoundFigures, SourceFigures};
 use crate::core::reconcile::groups::GroupRule;
@@ -387,6 +389,20 @@ pub(super) fn remap(sources: &[SourceConfig]) -> Remap {
         }
         Some(remapped)
     })
+}
+
+/// What the mappings make of a payload, told field by field.
+pub(super) fn explain(sources: &[SourceConfig]) -> Explain {
+    let mappings: Vec<_> = sources.iter().map(|source| (source.name.clone(), source.mapping.clone())).collect();
+    Arc::new(move |name: &SourceName, payload: &Bytes, show: Show| {
+        let (_, mapping) = mappings.iter().find(|(known, _)| known == name)?;
+        Some(mapping::explain(mapping, name, payload, Charset::utf8(), show))
+    })
+}
+
+/// How the console asks the target for somebody.
+pub(super) fn live(config: &Config, client: Option<Client>) -> Arc<Live> {
+    Arc::new(Live { client, rules: plan_rules(config) })
 }
 
 /// By what the mappings are known to be others than before.

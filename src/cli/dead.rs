@@ -8,8 +8,9 @@ use super::api::Api;
 use super::failure::Failure;
 use super::people::PageArgs;
 use super::{Context, block_on, person};
-use crate::admin::api::shapes::{BulkBody, BulkDoneBody, DeadBody, DeadListBody, DeadRowBody, DiscardedBody};
-use crate::core::csv;
+use crate::admin::api::shapes::{
+    BulkBody, BulkDoneBody, CSV_COLUMNS, DeadBody, DeadListBody, DeadRowBody, DiscardedBody, ReplayBody,
+};
 
 /// What to do with dead letters.
 #[derive(Debug, Subcommand)]
@@ -84,6 +85,15 @@ pub struct ActArgs {
     /// Why, for the audit.
     #[arg(long)]
     reason: Option<String>,
+    /// Of one record that could not be mapped: a field, by the mapping's name for it, to be corrected first. May be
+    /// repeated.
+    #[arg(long, value_name = "FIELD=VALUE", value_parser = field_value)]
+    set: Vec<(String, String)>,
+}
+
+fn field_value(text: &str) -> Result<(String, String), &'static str> {
+    let (field, value) = text.split_once('=').ok_or("a field and its value, such as email=ada@example.com")?;
+    Ok((field.to_owned(), value.to_owned()))
 }
 
 /// `90s`, `15m`, `12h`, `7d`; a bare number is seconds.
@@ -148,6 +158,9 @@ pub fn run(context: &Context, command: &DeadCommand) -> Result<(), Failure> {
 }
 
 fn act(context: &Context, api: &Api, args: &ActArgs, verb: Verb) -> Result<(), Failure> {
+    if !args.set.is_empty() && (args.id.is_none() || matches!(verb, Verb::Discard)) {
+        return Err(Failure::Usage("--set corrects one record that is replayed: name it by its id".to_owned()));
+    }
     let done = match &args.id {
         Some(_) if args.filter.is_given() || args.all || args.dry_run => {
             return Err(Failure::Usage("an id, or a filter, and not both".to_owned()));
@@ -173,7 +186,10 @@ fn act(context: &Context, api: &Api, args: &ActArgs, verb: Verb) -> Result<(), F
 fn one(api: &Api, id: &str, args: &ActArgs, verb: Verb) -> Result<BulkDoneBody, Failure> {
     let path = format!("/api/v1/dead/{}/{}", Api::escaped(id), verb.as_str());
     match verb {
-        Verb::Replay => block_on(api.post(&path)),
+        Verb::Replay => {
+            let body = ReplayBody { fields: args.set.iter().cloned().collect() };
+            block_on(api.post_json(&path, &body))
+        }
         Verb::Discard => {
             let body = serde_json::json!({ "reason": args.reason });
             let _: DiscardedBody = block_on(api.post_json(&path, &body))?;
@@ -221,13 +237,8 @@ fn print_list(list: &DeadListBody) {
 }
 
 fn print_csv(list: &DeadListBody) {
-    say!("id,died_at,code,source,employee_id,event,detail");
-    for dead in &list.dead {
-        let employee = dead.person.as_ref().map(|person| person.employee_id.as_str()).unwrap_or_default();
-        let event = dead.event.as_deref().unwrap_or("unmapped");
-        let fields = [&*dead.id, &dead.died_at, &dead.code, &dead.source, employee, event, &dead.detail];
-        say!("{}", csv::row(&fields));
-    }
+    say!("{CSV_COLUMNS}");
+    list.dead.iter().for_each(|dead| say!("{}", dead.csv()));
 }
 
 fn print_dead(dead: &DeadBody) {

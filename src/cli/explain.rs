@@ -19,8 +19,7 @@ use crate::config::{Config, SourceConfig, process_env};
 use crate::core::json::Charset;
 use crate::core::mapping::{Explanation, FieldExplanation, RecordExplanation, RecordResult, Show, explain};
 use crate::core::person::{Document, Event, KnownMember};
-use crate::core::reconcile::preview::{Claims, preview};
-use crate::core::reconcile::request::{Active, Attributes, Member};
+use crate::core::reconcile::preview::{Claims, as_listed, preview};
 use crate::core::time::UnixMs;
 
 /// What to explain.
@@ -191,31 +190,19 @@ impl RunningBridge {
         let now = Clock::System.now();
         let mut document = Document::new(event.person.clone());
         let known = self.person(event).and_then(|person| person.member);
-        let listed = known.as_ref().map(|member| Member {
-            id: member.id.clone().unwrap_or_default(),
+        document.member = known.as_ref().map(|member| KnownMember {
+            id: Some(member.id.clone().unwrap_or_default()),
             user_name: member.user_name.clone(),
             given_name: member.given_name.clone(),
             family_name: member.family_name.clone(),
-            active: match member.active {
-                Some(true) => Active::On,
-                Some(false) => Active::Off,
-                None => Active::Unknown,
-            },
-            version: None,
-            attributes: Attributes::default(),
-        });
-        document.member = listed.as_ref().map(|member| KnownMember {
-            id: Some(member.id.clone()),
-            user_name: member.user_name.clone(),
-            given_name: member.given_name.clone(),
-            family_name: member.family_name.clone(),
-            active: member.active.known(),
+            active: member.active,
             seen_at: now,
             created_at: None,
             user_name_written_at: None,
             names_written_at: None,
             active_written_at: None,
         });
+        let listed = document.member.as_ref().map(as_listed);
         let news = document.record.fold(event, now, 1).news;
         let rules = app::plan_rules(config);
         let preview = preview(document, listed.as_ref(), &mut Claims::new(), &rules, now);

@@ -36,6 +36,7 @@ mod request;
 pub mod roster;
 pub mod send;
 pub mod serve;
+pub mod shell;
 pub mod status;
 pub mod store;
 
@@ -43,7 +44,7 @@ use self::failure::Failure;
 
 /// Signed HR webhooks in, a Postman team kept in line over SCIM 2.0.
 #[derive(Debug, Parser)]
-#[command(name = "scim-bridge", version, about, max_term_width = 100)]
+#[command(name = "scim-bridge", version = env!("SCIM_BRIDGE_VERSION"), about, max_term_width = 100)]
 pub struct Cli {
     /// The configuration file. Without it: `SCIM_BRIDGE_CONFIG`, else `./config/scim-bridge.toml` where present.
     #[arg(long, global = true, value_name = "FILE")]
@@ -109,6 +110,10 @@ enum Command {
     #[cfg(feature = "stand-ins")]
     /// Run the Postman stand-in by itself.
     PostmanSim(postman_sim::PostmanSimArgs),
+    /// What a shell is to load, to complete these commands.
+    Completions(shell::CompletionsArgs),
+    /// A manual page, as roff: `scim-bridge man | man -l -`.
+    Man(shell::ManArgs),
 }
 
 /// Where a command's settings come from, and how it prints.
@@ -162,6 +167,8 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Store(command) => store::run(&context, &command),
         #[cfg(feature = "stand-ins")]
         Command::PostmanSim(args) => postman_sim::run(&context, &args),
+        Command::Completions(args) => shell::completions(&args),
+        Command::Man(args) => shell::man(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -20,6 +20,8 @@ pub enum Act {
     Discard,
     /// Had a person tried now.
     TryNow,
+    /// Corrected a field of a record that could not be mapped, and tried it again.
+    Correct,
     /// Set a hold.
     SetHold,
     /// Lifted a hold.
@@ -57,6 +59,7 @@ impl Act {
             Self::Replay => "replayed",
             Self::Discard => "discarded",
             Self::TryNow => "tried now",
+            Self::Correct => "corrected and replayed",
             Self::SetHold => "held",
             Self::LiftHold => "lifted the hold",
             Self::Allow => "let through",

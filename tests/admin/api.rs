@@ -8,7 +8,7 @@ use crate::http::send;
 use crate::stage::{LOOKER, Stage, TOKEN, hire, rename};
 
 /// Every route that needs a token, and whether one that may only look opens it.
-const ROUTES: [(&str, &str, bool); 20] = [
+const ROUTES: [(&str, &str, bool); 22] = [
     ("GET", "/api/v1/status", true),
     ("GET", "/api/v1/jobs", true),
     ("GET", "/api/v1/jobs/00000000000000000000000000000000", true),
@@ -20,6 +20,8 @@ const ROUTES: [(&str, &str, bool); 20] = [
     ("POST", "/api/v1/dead/00000000000000000000000000000000/discard", false),
     ("GET", "/api/v1/deliveries", true),
     ("GET", "/api/v1/person?who=x", true),
+    ("GET", "/api/v1/person/live?who=x", true),
+    ("POST", "/api/v1/explain", true),
     ("GET", "/api/v1/people", true),
     ("GET", "/api/v1/people/hr/1", true),
     ("POST", "/api/v1/people/hr/1", false),

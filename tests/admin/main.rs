@@ -9,3 +9,4 @@ mod door;
 mod health;
 mod http;
 mod stage;
+mod trial;

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use scim_bridge::admin::certificates::Certificates;
 use scim_bridge::admin::letters::{Remap, Remapped, StillUnmapped};
+use scim_bridge::admin::planning::{Explain, Live};
 use scim_bridge::admin::readiness::StoreHealth;
 use scim_bridge::admin::service::AdminState;
 use scim_bridge::admin::tokens::{Token, TokenRole, Tokens};
@@ -17,7 +18,9 @@ use scim_bridge::clock::{self, Clock};
 use scim_bridge::core::code::Code;
 use scim_bridge::core::guard::GuardOptions;
 use scim_bridge::core::hold::ProbePauses;
+use scim_bridge::core::json::Charset;
 use scim_bridge::core::limiter::Rate;
+use scim_bridge::core::mapping::{self, Mapping};
 use scim_bridge::core::person::job::{Finished, JobId};
 use scim_bridge::core::person::story::{Note, StoryEntry};
 use scim_bridge::core::person::{
@@ -76,6 +79,8 @@ impl Stage {
             tokens: tokens(token.clone()),
             lifecycle: lifecycle.clone(),
             remap: remap(),
+            explain: explain(),
+            live: Arc::new(Live { client: None, rules: rules() }),
             mappings: "as they are".to_owned(),
             sources: vec![SourceFigures::new(source("hr"))],
             pauses: ProbePauses { first_ms: 30_000, max_ms: 300_000 },
@@ -371,9 +376,19 @@ pub(crate) fn rename(employee_id: &str, family: &str) -> Event {
 const GUARD: GuardOptions =
     GuardOptions { leaves_max: 5, leaves_percent: 0, address_changes_max: 5, window_ms: 86_400_000 };
 
-/// No files, and a target without limits.
-fn roster(store: Arc<Memory>, clock: Clock) -> Roster {
-    let rules = PlanRules {
+/// What is read of JSON of the default shape.
+fn explain() -> Explain {
+    let mapping: Mapping = toml::from_str(
+        "type = '/type'\nhire = ['hire']\nemployee_id = '/id'\nemail = '/email'\ngiven_name = '/given'\nfamily_name = '/family'",
+    )
+    .unwrap();
+    Arc::new(move |source, payload, show| {
+        (source.as_str() != "gone").then(|| mapping::explain(&mapping, source, payload, Charset::utf8(), show))
+    })
+}
+
+fn rules() -> PlanRules {
+    PlanRules {
         read_lag_ms: 0,
         changes_addresses: false,
         updates_create: BTreeSet::new(),
@@ -382,7 +397,11 @@ fn roster(store: Arc<Memory>, clock: Clock) -> Roster {
         locale: "en-US".to_owned(),
         target: TargetRules::default(),
         groups: Vec::new(),
-    };
+    }
+}
+
+/// No files, and a target without limits.
+fn roster(store: Arc<Memory>, clock: Clock) -> Roster {
     let free = Rate { calls: 0, window_ms: 60_000 };
     Roster::new(
         store,
@@ -390,7 +409,7 @@ fn roster(store: Arc<Memory>, clock: Clock) -> Roster {
         clock,
         RosterOptions {
             columns: HashMap::new(),
-            rules,
+            rules: rules(),
             guard: GUARD,
             rates: (free, free),
             drift: DriftOptions::default(),

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::handlers::{Answer, By, State};
-use super::shapes::{BulkBody, BulkDoneBody, DeadBody, DeadListBody, DiscardBody, DiscardedBody};
+use super::shapes::{BulkBody, BulkDoneBody, DeadBody, DeadListBody, DiscardBody, DiscardedBody, ReplayBody};
 use crate::admin::error::{AdminError, ErrorBody};
 use crate::admin::letters::{BULK_MAX, Bulk, Deed, Done};
 use crate::admin::listing;
@@ -103,8 +103,8 @@ pub(super) async fn show(
     Ok(web::Json(DeadBody::of(&letter, &state.holds().await?, query.payload)))
 }
 
-/// Puts a dead letter back to work.
-#[utoipa::path(post, path = "/api/v1/dead/{id}/replay", tag = "dead letters", params(("id" = String, Path, description = "32 hex digits.")), security(("admin_token" = [])), responses(
+/// Puts a dead letter back to work; a record that could not be mapped with fields corrected, where they are given.
+#[utoipa::path(post, path = "/api/v1/dead/{id}/replay", tag = "dead letters", params(("id" = String, Path, description = "32 hex digits.")), request_body = Option<ReplayBody>, security(("admin_token" = [])), responses(
     (status = 200, description = "It is tried again.", body = BulkDoneBody),
     (status = 400, description = "Not an id.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
@@ -113,8 +113,14 @@ pub(super) async fn show(
     (status = 422, description = "The record still cannot be mapped; nothing has changed.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
-pub(super) async fn replay(state: State, by: By, id: web::Path<String>) -> Answer<BulkDoneBody> {
-    state.act_on_one(&by, listing::id(&id)?, &Deed::Replay).await?;
+pub(super) async fn replay(state: State, by: By, id: web::Path<String>, body: web::Bytes) -> Answer<BulkDoneBody> {
+    let id = listing::id(&id)?;
+    let ReplayBody { fields } = optional(&body)?;
+    if fields.is_empty() {
+        state.act_on_one(&by, id, &Deed::Replay).await?;
+    } else {
+        state.correct(&by, id, &fields.into_iter().collect::<Vec<_>>()).await?;
+    }
     Ok(web::Json(BulkDoneBody { matched: 1, replayed: 1, ..BulkDoneBody::default() }))
 }
 
@@ -129,13 +135,17 @@ pub(super) async fn replay(state: State, by: By, id: web::Path<String>) -> Answe
 ))]
 pub(super) async fn discard(state: State, by: By, id: web::Path<String>, body: web::Bytes) -> Answer<DiscardedBody> {
     let id = listing::id(&id)?;
-    let DiscardBody { reason } = if body.is_empty() {
-        DiscardBody::default()
-    } else {
-        serde_json::from_slice(&body).map_err(|error| AdminError::BadRequest(error.to_string()))?
-    };
+    let DiscardBody { reason } = optional(&body)?;
     state.act_on_one(&by, id, &Deed::Discard { reason }).await?;
     Ok(web::Json(DiscardedBody { discarded: id.to_string() }))
+}
+
+/// A body that may be left away.
+fn optional<T: Default + serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, AdminError> {
+    if body.is_empty() {
+        return Ok(T::default());
+    }
+    serde_json::from_slice(body).map_err(|error| AdminError::BadRequest(error.to_string()))
 }
 
 /// Puts all dead letters that match back to work, or counts them. At most 2,000 at once: go on with

@@ -10,7 +10,7 @@ use super::shapes::{
     PersonRef, SetHold, StatusBody,
 };
 use crate::admin::error::{AdminError, ErrorBody};
-use crate::admin::people::{Meant, Whom, parse_person};
+use crate::admin::people::{Meant, WholePerson, Whom, parse_person};
 use crate::admin::service::AdminState;
 use crate::admin::tokens::Actor;
 use crate::core::hold::HoldScope;
@@ -198,12 +198,18 @@ fn in_path(request: &HttpRequest) -> Result<Person, AdminError> {
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
 pub(super) async fn person_by_query(state: State, query: web::Query<PersonQuery>) -> Answer<PersonBody> {
-    match &*query {
+    let whole = meant(&state, &query).await?;
+    Ok(web::Json(PersonBody::of(&whole, &state.holds().await?)))
+}
+
+/// Whom a query means.
+pub(super) async fn meant(state: &AdminState, query: &PersonQuery) -> Result<WholePerson, AdminError> {
+    match query {
         PersonQuery { source: Some(source), employee_id: Some(employee_id), who: None } => {
-            tell(&state, &parse_person(source, employee_id)?).await
+            state.person(&parse_person(source, employee_id)?).await
         }
         PersonQuery { source: None, employee_id: None, who: Some(who) } => match state.meant(who).await? {
-            Meant::One(whole) => Ok(web::Json(PersonBody::of(&whole, &state.holds().await?))),
+            Meant::One(whole) => Ok(*whole),
             Meant::Several(people) => Err(AdminError::Several(people.len())),
             Meant::Nobody => Err(AdminError::NotFound("person")),
         },

@@ -4,7 +4,7 @@ use actix_web::web;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{captures, dead, deliveries, drift, handlers, roster};
+use super::{captures, dead, deliveries, drift, handlers, roster, trial};
 use crate::admin::health;
 
 /// `/api/openapi.json`
@@ -32,6 +32,8 @@ use crate::admin::health;
         handlers::people,
         handlers::person,
         handlers::person_by_query,
+        trial::live,
+        trial::explain,
         handlers::erase,
         handlers::try_now,
         handlers::holds,

@@ -1,6 +1,7 @@
 //! Dead letters: filtered, counted, and acted on together.
 
-use actix_web::web;
+use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use actix_web::{HttpResponse, web};
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -8,6 +9,8 @@ use super::layout::{self, Nav};
 use super::session::Session;
 use super::{Done, Page, State, go_to};
 use crate::admin::api::dead::filter;
+use crate::admin::api::shapes::{CSV_COLUMNS, DeadRowBody};
+use crate::admin::error::AdminError;
 use crate::admin::letters::{Bulk, Deed};
 use crate::admin::listing;
 use crate::admin::service::AdminState;
@@ -24,21 +27,65 @@ pub(super) struct Query {
     source: String,
     #[serde(default)]
     event: String,
+    #[serde(default)]
+    older_than_s: String,
     after: Option<String>,
     done: Option<String>,
     count: Option<u64>,
 }
 
 impl Query {
-    fn filter(&self, now: UnixMs) -> Result<DeadFilter, crate::admin::error::AdminError> {
-        filter(now, Some(&self.code), Some(&self.source), Some(&self.event), None)
+    fn filter(&self, now: UnixMs) -> Result<DeadFilter, AdminError> {
+        filter(now, Some(&self.code), Some(&self.source), Some(&self.event), age(&self.older_than_s)?)
     }
 
     /// The page's own query, up to a cursor.
     fn here(&self) -> String {
-        let encoded = listing::percent_encoded;
-        format!("/dead?code={}&source={}&event={}&", encoded(&self.code), encoded(&self.source), encoded(&self.event))
+        format!("/dead?{}&", self.query())
     }
+
+    fn query(&self) -> String {
+        let fields = [
+            ("code", &self.code),
+            ("source", &self.source),
+            ("event", &self.event),
+            ("older_than_s", &self.older_than_s),
+        ];
+        let encoded = fields.map(|(name, value)| format!("{name}={}", listing::percent_encoded(value)));
+        encoded.join("&")
+    }
+}
+
+/// Ages that are offered, in seconds.
+const AGES: [(u64, &str); 5] =
+    [(900, "15 min"), (3_600, "1 h"), (86_400, "1 day"), (7 * 86_400, "7 days"), (30 * 86_400, "30 days")];
+
+/// An age as a form gives it; an empty one is none.
+fn age(text: &str) -> Result<Option<u64>, AdminError> {
+    let parsed = || text.parse().map_err(|_| AdminError::BadRequest("older_than_s: a number of seconds".to_owned()));
+    if text.is_empty() { Ok(None) } else { parsed().map(Some) }
+}
+
+/// `GET /dead.csv`: all that match, for a spreadsheet.
+pub(super) async fn csv(state: State, _session: Session, query: web::Query<Query>) -> Done {
+    let filter = query.filter(state.now())?;
+    let mut page = crate::store::Page { rows_max: 500, after: None };
+    let mut text = format!("{CSV_COLUMNS}\r\n");
+    loop {
+        let listed = state.dead_letters(&filter, &page).await?;
+        for row in &listed.rows {
+            text += &DeadRowBody::from(row).csv();
+            text += "\r\n";
+        }
+        match listed.next {
+            Some(next) => page.after = Some(next),
+            None => break,
+        }
+    }
+    let disposition = "attachment; filename=\"dead-letters.csv\"";
+    let mut answer = HttpResponse::Ok();
+    answer.insert_header((CONTENT_TYPE, "text/csv; charset=utf-8"));
+    Ok(answer.insert_header((CONTENT_DISPOSITION, disposition)).body(text))
 }
 
 /// `GET /dead`
@@ -58,6 +105,7 @@ pub(super) async fn list(state: State, session: Session, query: web::Query<Query
             (layout::done(query.done.as_deref(), query.count))
             p .quiet { "What cannot succeed as it is, kept whole. It heals with HR's next word about the person, or once the mapping is corrected; or you replay or discard it." }
             (filters(&state, &query, &codes))
+            @if !listed.rows.is_empty() { p .pager { a href={ "/dead.csv?" (query.query()) } { "Download as CSV" } } }
             @if listed.rows.is_empty() { p { "There are none." } } @else {
                 (bulk(&session, &query, matched, &rows(state.now(), &listed.rows, session.may_write())))
             }
@@ -67,11 +115,7 @@ pub(super) async fn list(state: State, session: Session, query: web::Query<Query
 }
 
 /// How many match: all of them, and not only those of the page.
-async fn count(
-    state: &AdminState,
-    session: &Session,
-    filter: &DeadFilter,
-) -> Result<u64, crate::admin::error::AdminError> {
+async fn count(state: &AdminState, session: &Session, filter: &DeadFilter) -> Result<u64, AdminError> {
     let dry_run = Bulk { filter: filter.clone(), dry_run: true, after: None };
     Ok(state.act_on_all(session.looks(), &dry_run, &Deed::Replay).await?.matched)
 }
@@ -100,6 +144,13 @@ fn filters(state: &AdminState, query: &Query, codes: &[(String, u64)]) -> Markup
                     @for kind in EventKind::ALL { option value=(kind) selected[kind.as_str() == query.event] { (kind) } }
                 }
             }
+            div {
+                label for="older_than_s" { "Older than" }
+                select #older_than_s name="older_than_s" {
+                    option value="" { "any" }
+                    @for (seconds, name) in AGES { option value=(seconds) selected[query.older_than_s == seconds.to_string()] { (name) } }
+                }
+            }
             button .plain type="submit" { "Filter" }
         }
     }
@@ -113,7 +164,7 @@ fn bulk(session: &Session, query: &Query, matched: u64, table: &Markup) -> Marku
     html! {
         form method="post" action="/dead/act" {
             input type="hidden" name="form_token" value=(session.form_token());
-            @for (name, value) in [("code", &query.code), ("source", &query.source), ("event", &query.event)] {
+            @for (name, value) in [("code", &query.code), ("source", &query.source), ("event", &query.event), ("older_than_s", &query.older_than_s)] {
                 input type="hidden" name=(name) value=(value);
             }
             div .actions {
@@ -169,7 +220,8 @@ pub(super) async fn act(state: State, session: Session, given: web::Form<Vec<(St
         Deed::Replay
     };
     let acted = if what.ends_with("-all") {
-        let filter = filter(state.now(), field("code"), field("source"), field("event"), None)?;
+        let age = age(field("older_than_s").unwrap_or_default())?;
+        let filter = filter(state.now(), field("code"), field("source"), field("event"), age)?;
         let mut bulk = Bulk { filter, dry_run: false, after: None };
         let mut acted = 0;
         loop {

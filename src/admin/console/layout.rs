@@ -21,17 +21,19 @@ pub(super) enum Nav {
     People,
     Dead,
     Deliveries,
+    Try,
     Roster,
     Hold,
     Audit,
     Settings,
 }
 
-const LINKS: [(Nav, &str, &str); 8] = [
+const LINKS: [(Nav, &str, &str); 9] = [
     (Nav::Now, "/", "Now"),
     (Nav::People, "/people", "People"),
     (Nav::Dead, "/dead", "Dead letters"),
     (Nav::Deliveries, "/deliveries", "Deliveries"),
+    (Nav::Try, "/try", "Try it"),
     (Nav::Roster, "/roster", "Roster"),
     (Nav::Hold, "/hold", "Holds"),
     (Nav::Audit, "/audit", "Audit"),
@@ -171,6 +173,7 @@ pub(super) fn next(query: &str, next: Option<&str>) -> Markup {
 pub(super) fn done(what: Option<&str>, count: Option<u64>) -> Markup {
     let text = match what {
         Some("replayed") => "Replayed: tried again now.",
+        Some("corrected") => "Corrected: it is read now, and they are looked at.",
         Some("discarded") => "Discarded. HR's next word is followed again.",
         Some("held") => "The hold is in force.",
         Some("lifted") => "The hold is lifted.",

@@ -6,11 +6,14 @@ use serde::Deserialize;
 
 use super::layout::{self, Nav};
 use super::session::{Bare, Session};
-use super::{Done, Page, State, go_to, person};
+use super::{Done, Page, State, go_to, person, trial};
 use crate::admin::answer::answer;
 use crate::admin::api::shapes::code_of;
+use crate::admin::error::AdminError;
 use crate::admin::letters::{Deed, WholeLetter};
 use crate::admin::listing;
+use crate::admin::service::AdminState;
+use crate::core::mapping::Show;
 use crate::core::time::UnixMs;
 
 /// Whether the payload is to be shown.
@@ -54,6 +57,7 @@ pub(super) async fn show(state: State, session: Session, id: web::Path<String>, 
             (facts(now, &letter))
             @if let Some(whole) = &letter.person { h2 { "The person" } (person::sentence(now, &answer(whole, &holds))) }
             (payload(&letter, query.payload))
+            @if query.payload { (correction(&state, &session, &letter)) }
         },
     ))
 }
@@ -109,6 +113,53 @@ fn payload(letter: &WholeLetter, is_shown: bool) -> Markup {
             }
         }
     }
+}
+
+/// How the present mapping reads the record, and its fields to be corrected.
+fn correction(state: &AdminState, session: &Session, letter: &WholeLetter) -> Markup {
+    let Some(payload) = letter.payload.as_ref().filter(|_| letter.row.unmapped) else { return html! {} };
+    let Some(explained) = (state.explain)(&letter.row.source, payload, Show { values: true }) else { return html! {} };
+    let [record] = explained.records.as_slice() else { return html! {} };
+    html! {
+        section {
+            h2 { "How it is read now" }
+            (trial::fields(&record.fields))
+            @if session.may_write() {
+                form .card method="post" action={ "/dead/" (letter.row.id) "/correct" } {
+                    h2 { "Correct a field" }
+                    p .quiet { "What is left empty stays as it was received. HR's next word about the person counts again." }
+                    input type="hidden" name="form_token" value=(session.form_token());
+                    div .search {
+                        @for field in &record.fields {
+                            div {
+                                label for={ "set-" (field.field) } { (field.field) }
+                                input id={ "set-" (field.field) } name={ "set-" (field.field) } placeholder=[field.value.as_deref()] autocomplete="off";
+                            }
+                        }
+                        button .primary type="submit" { "Correct and replay" }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `POST /dead/{id}/correct`
+pub(super) async fn correct(
+    state: State,
+    session: Session,
+    id: web::Path<String>,
+    given: web::Form<Vec<(String, String)>>,
+) -> Done {
+    let token = given.iter().find(|(name, _)| name == "form_token").map(|(_, value)| value.as_str());
+    let by = session.acts(token.unwrap_or_default())?;
+    let set = given.iter().filter_map(|(name, value)| Some((name.strip_prefix("set-")?.to_owned(), value.clone())));
+    let fields: Vec<_> = set.filter(|(_, value)| !value.is_empty()).collect();
+    if fields.is_empty() {
+        return Err(AdminError::BadRequest("no field was filled in".to_owned()).into());
+    }
+    state.correct(by, listing::id(&id)?, &fields).await?;
+    Ok(go_to("/dead?done=corrected"))
 }
 
 /// `POST /dead/{id}/replay`

@@ -11,6 +11,7 @@ mod hold;
 mod job;
 mod layout;
 mod letter;
+mod live;
 mod now;
 mod people;
 mod person;
@@ -19,6 +20,7 @@ mod roster;
 mod session;
 mod settings;
 mod sources;
+mod trial;
 
 use self::session::PageError;
 use super::service::AdminState;
@@ -31,15 +33,22 @@ type Done = Result<HttpResponse, PageError>;
 
 /// Puts the console into an app.
 pub(super) fn configure(app: &mut web::ServiceConfig) {
-    let pages: [(&str, Methods); 22] = [
+    let pages: [(&str, Methods); 26] = [
         ("/", |r| r.route(web::get().to(now::show))),
         ("/login", |r| r.route(web::get().to(session::ask)).route(web::post().to(session::log_in))),
         ("/logout", |r| r.route(web::post().to(session::log_out))),
         ("/people", |r| r.route(web::get().to(people::show))),
         ("/person", |r| r.route(web::get().to(person::show))),
+        ("/person/live", |r| r.route(web::post().to(live::show))),
+        ("/try", |r| {
+            let form = web::FormConfig::default().limit(trial::FORM_BYTES_MAX);
+            r.app_data(form).route(web::get().to(trial::ask)).route(web::post().to(trial::show))
+        }),
         ("/person/try", |r| r.route(web::post().to(person::try_now))),
         ("/dead", |r| r.route(web::get().to(dead::list))),
         ("/dead/act", |r| r.route(web::post().to(dead::act))),
+        ("/dead.csv", |r| r.route(web::get().to(dead::csv))),
+        ("/dead/{id}/correct", |r| r.route(web::post().to(letter::correct))),
         ("/dead/{id}", |r| r.route(web::get().to(letter::show))),
         ("/dead/{id}/replay", |r| r.route(web::post().to(letter::replay))),
         ("/dead/{id}/discard", |r| r.route(web::post().to(letter::discard))),

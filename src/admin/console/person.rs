@@ -7,13 +7,13 @@ use serde::Deserialize;
 use super::layout::{self, Nav};
 use super::people::mark_name;
 use super::session::Session;
-use super::{Done, Page, State, go_to};
+use super::{Done, Page, State, go_to, live};
 use crate::admin::answer::{Answer, answer};
 use crate::admin::error::AdminError;
 use crate::admin::people::{JobState, WholePerson, parse_person};
 use crate::admin::words;
+use crate::core::person::Document;
 use crate::core::person::story::{Note, StoryEntry};
-use crate::core::person::{Document, EmploymentState, Stamp};
 use crate::core::target_name::said;
 use crate::core::time::UnixMs;
 use crate::store::LaneState;
@@ -73,8 +73,11 @@ fn tell(now: UnixMs, session: &Session, whole: &WholePerson, told: &Answer) -> M
         h1 { @if name.is_empty() { (view.person) } @else { (name) } " " (layout::state(view.row.lane.state)) }
         p .quiet { (view.person) @for mark in view.document.as_ref().map(Document::marks).unwrap_or_default() { " · " (mark_name(mark)) } }
         div #answer data-live { (sentence(now, told)) }
-        @if told.waits_for.is_some() { div .actions { (layout::button(session, "/person/try", "Try now", "plain", &fields)) } }
-        div #beside data-live { (beside(now, view.document.as_ref())) }
+        div .actions {
+            @if told.waits_for.is_some() { (layout::button(session, "/person/try", "Try now", "plain", &fields)) }
+            (live::button(session, view.person.source.as_str(), &view.person.employee_id, said("Ask Postman now")))
+        }
+        div #beside data-live { (live::beside(now, view.document.as_ref(), None)) }
         div #open data-live { (open_jobs(now, whole)) }
         div #story data-live { (story(now, whole)) }
     }
@@ -96,80 +99,6 @@ pub(super) fn sentence(now: UnixMs, told: &Answer) -> Markup {
                     @if let Some(due) = waits_for.due_at { " · due " (layout::time(now, due)) }
                 }
             }
-        }
-    }
-}
-
-/// The record beside the member, fact by fact.
-fn beside(now: UnixMs, document: Option<&Document>) -> Markup {
-    let Some(document) = document else {
-        return html! { p .quiet { "Nothing that came in was read yet." } };
-    };
-    let (record, member) = (&document.record, document.member.as_ref());
-    let told = |value: Option<&str>, stamp: Option<Stamp>| -> Markup {
-        if let (Some(value), Some(stamp)) = (value, stamp) {
-            html! {
-                @if value.is_empty() { em { "none" } } @else { (value) }
-                " " span .quiet { "as of " (layout::time(now, stamp.at)) }
-            }
-        } else {
-            html! { span .quiet { "not told" } }
-        }
-    };
-    let has = |value: Option<&str>| -> Markup {
-        match value {
-            Some(value) if !value.is_empty() => html! { (value) },
-            _ => html! { span .quiet { "–" } },
-        }
-    };
-    let employed = record.employment.at(now).or(record.employment.newest()).map(|word| {
-        let state = match word.state {
-            EmploymentState::Employed => "employed",
-            EmploymentState::Left => "left",
-        };
-        (format!("{state} from {}", word.from), word.stamp)
-    });
-    let active = member.and_then(|member| member.active).map(|active| if active { "active" } else { "inactive" });
-    let postman_has = said("Postman has");
-    html! {
-        section {
-            h2 { (said("What HR says, and what Postman has")) }
-            div .scroll {
-                table .beside {
-                    thead { tr { th { "Fact" } th { "HR says" } th { (postman_has) } } }
-                    tbody {
-                        tr { th scope="row" { "Employment" } td data-name="HR says" { (told(employed.as_ref().map(|(text, _)| text.as_str()), employed.as_ref().map(|(_, stamp)| *stamp))) } td data-name=(postman_has) { (has(active)) } }
-                        tr { th scope="row" { "E-mail" } td data-name="HR says" { (told(record.email().map(crate::core::person::Email::as_received), record.email.as_ref().map(|fact| fact.stamp))) } td data-name=(postman_has) { (has(member.map(|member| member.user_name.as_str()))) } }
-                        tr { th scope="row" { "Given name" } td data-name="HR says" { (told(record.given_name(), record.given_name.as_ref().map(|fact| fact.stamp))) } td data-name=(postman_has) { (has(member.and_then(|member| member.given_name.as_deref()))) } }
-                        tr { th scope="row" { "Family name" } td data-name="HR says" { (told(record.family_name(), record.family_name.as_ref().map(|fact| fact.stamp))) } td data-name=(postman_has) { (has(member.and_then(|member| member.family_name.as_deref()))) } }
-                        tr { th scope="row" { "Locale" } td data-name="HR says" { (told(record.locale(), record.locale.as_ref().map(|fact| fact.stamp))) } td data-name=(postman_has) { (has(None)) } }
-                    }
-                }
-            }
-            (groups(now, document))
-            @match member {
-                Some(member) => p .quiet {
-                    "SCIM id " @match &member.id { Some(id) => code { (id) }, None => "not known: invited, not shown up" }
-                    ", last read or written " (layout::time(now, member.seen_at))
-                },
-                None => p .quiet { (said("No member at Postman is known.")) },
-            }
-        }
-    }
-}
-
-/// What groups are made by, and the groups that the bridge put the member into.
-fn groups(now: UnixMs, document: &Document) -> Markup {
-    let words = |names: Vec<&str>| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-    html! {
-        @for (name, fact) in &document.record.further {
-            p { (name) ": " (words(fact.value.iter().map(crate::core::person::label::Label::as_str).collect())) }
-        }
-        @if !document.groups.is_empty() {
-            p { "In the groups " (words(document.groups.iter().map(|joined| joined.name.as_str()).collect())) "." }
-        }
-        @if let Some(wait) = document.groups_wait {
-            p .quiet { "A group does not take them yet: tried again " (layout::time(now, wait.due)) "." }
         }
     }
 }

@@ -33,7 +33,7 @@ pub(super) async fn show(state: State, session: Session, query: web::Query<Deliv
                     section .card id=(source.name) {
                         h2 { (source.name) }
                         (about(figures.now, source, figures.entries.get(source.name.as_str()).copied().unwrap_or(0)))
-                        p .pager { a href={ "/deliveries?source=" (source.name) "#last" } { "Its last deliveries →" } }
+                        p .pager { a href={ "/deliveries?source=" (source.name) "#last" } { "Its last deliveries →" } " · " a href={ "/try?source=" (source.name) } { "Try a payload →" } }
                     }
                 }
             }

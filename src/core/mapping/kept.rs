@@ -122,7 +122,7 @@ fn with_names(text: &str, container: &Range<usize>, mut values: Vec<Range<usize>
     Some(members)
 }
 
-fn step<'t>(raw: &'t RawValue, name: &str) -> Option<&'t RawValue> {
+pub(super) fn step<'t>(raw: &'t RawValue, name: &str) -> Option<&'t RawValue> {
     if raw.get().starts_with('[') {
         let items: Vec<&RawValue> = serde_json::from_str(raw.get()).ok()?;
         return items.get(name.parse::<usize>().ok()?).copied();

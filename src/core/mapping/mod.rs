@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer};
 use super::person::EventKind;
 
 pub use self::condition::Condition;
+pub use self::edit::corrected;
 pub use self::explain::{BodyProblem, Explanation, FieldExplanation, RecordExplanation, RecordResult, Show, explain};
 pub use self::lookup::{Lookup, Lookups};
 pub use self::moment::{TimeOfDay, TimeUnit, Zone};
@@ -19,6 +20,7 @@ pub use self::path::{Path, Place};
 pub use self::read::{Ignored, IgnoredWhy, RECORDS_MAX, Record, map, remap};
 
 mod condition;
+mod edit;
 mod explain;
 mod facts;
 mod kept;

@@ -91,6 +91,11 @@ impl Path {
         Self { text: format!("{FROM_ROOT}{}", self.text), start: Start::Root, ..self }
     }
 
+    /// Whether it starts at the whole body.
+    pub(super) fn is_of_whole_body(&self) -> bool {
+        self.start == Start::Root
+    }
+
     /// The path as it was written.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -108,7 +113,7 @@ impl Path {
             Step::Name(_) => true,
             Step::Chosen { .. } | Step::Each => false,
         };
-        self.steps.iter().all(name).then(|| {
+        (self.start != Start::Key && self.steps.iter().all(name)).then(|| {
             self.steps
                 .iter()
                 .filter_map(|step| if let Step::Name(name) = step { Some(name.as_str()) } else { None })

@@ -15,8 +15,8 @@ use super::reply::Outcome;
 use super::request::{Active, Attributes, Member, Operation, Request};
 use crate::core::code::Code;
 use crate::core::limiter::CallKind;
-use crate::core::person::Document;
 use crate::core::person::job::Finished;
+use crate::core::person::{Document, KnownMember};
 use crate::core::time::UnixMs;
 
 /// Far above what a plan takes; a plan that does not end is told as blocked.
@@ -48,6 +48,9 @@ pub struct Preview {
     pub blocked: Option<(Code, String)>,
     /// The calls, in order.
     pub operations: Vec<Operation>,
+    /// The same with all that would be sent.
+    #[serde(skip)]
+    pub requests: Vec<Request>,
     /// Calls that read.
     pub reads: u32,
     /// Calls that write.
@@ -59,6 +62,24 @@ impl Preview {
     #[must_use]
     pub fn changes_anything(&self) -> bool {
         self.create || self.switch_on || self.rename || self.readdress || self.deactivate || self.regroup
+    }
+}
+
+/// A member as they were last read or written, where nobody has looked since.
+#[must_use]
+pub fn as_listed(known: &KnownMember) -> Member {
+    Member {
+        id: known.id.clone().unwrap_or_default(),
+        user_name: known.user_name.clone(),
+        given_name: known.given_name.clone(),
+        family_name: known.family_name.clone(),
+        active: match known.active {
+            Some(true) => Active::On,
+            Some(false) => Active::Off,
+            None => Active::Unknown,
+        },
+        version: None,
+        attributes: Attributes::default(),
     }
 }
 
@@ -196,6 +217,7 @@ fn answer_of_group(call: &GroupCall) -> GroupOutcome {
 impl Preview {
     fn note_call(&mut self, request: &Request) {
         self.operations.push(request.operation());
+        self.requests.push(request.clone());
         match request.operation().call_kind() {
             CallKind::Read => self.reads += 1,
             CallKind::Write => self.writes += 1,

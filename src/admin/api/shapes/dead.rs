@@ -1,11 +1,14 @@
 //! Dead letters.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{PersonBody, PersonRef};
 use crate::admin::letters::{Done, WholeLetter};
 use crate::core::code::Code;
+use crate::core::csv;
 use crate::core::hold::Holds;
 use crate::store::DeadRow;
 
@@ -60,6 +63,19 @@ impl From<&DeadRow> for DeadRowBody {
             detail: row.detail.clone(),
             unmapped: row.unmapped,
         }
+    }
+}
+
+/// The columns of [`DeadRowBody::csv`].
+pub const CSV_COLUMNS: &str = "id,died_at,code,source,employee_id,event,detail";
+
+impl DeadRowBody {
+    /// A line of comma-separated values.
+    #[must_use]
+    pub fn csv(&self) -> String {
+        let employee = self.person.as_ref().map(|person| person.employee_id.as_str()).unwrap_or_default();
+        let event = self.event.as_deref().unwrap_or("unmapped");
+        csv::row(&[&self.id, &self.died_at, &self.code, &self.source, employee, event, &self.detail])
     }
 }
 
@@ -143,6 +159,14 @@ impl BulkDoneBody {
         let Done { matched, done, still_unmapped, next } = done;
         Self { matched, replayed: 0, discarded: done, still_unmapped, next }
     }
+}
+
+/// How a record that could not be mapped is corrected.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReplayBody {
+    /// New values, by the mapping's names for the fields: `email`, `given_name`, …
+    pub fields: BTreeMap<String, String>,
 }
 
 /// Why a dead letter is discarded.

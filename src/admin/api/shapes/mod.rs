@@ -11,7 +11,9 @@ pub use self::captures::{
     CaptureBody, CaptureOffBody, CaptureOnBody, CaptureRowBody, CapturedHeaderBody, CapturedSourceBody, CapturesBody,
 };
 pub(in crate::admin) use self::dead::code_of;
-pub use self::dead::{BulkBody, BulkDoneBody, DeadBody, DeadListBody, DeadRowBody, DiscardBody, DiscardedBody};
+pub use self::dead::{
+    BulkBody, BulkDoneBody, CSV_COLUMNS, DeadBody, DeadListBody, DeadRowBody, DiscardBody, DiscardedBody, ReplayBody,
+};
 pub use self::people::{
     FactBody, JobBody, JobsBody, MemberBody, PeopleBody, PersonBody, PersonRowBody, RecordBody, StoryBody, WaitsForBody,
 };

@@ -1,0 +1,139 @@
+//! What the target has of somebody at this moment, asked on demand: within the limits that all workers
+//! share, and with every call told.
+
+use std::time::{Duration, Instant};
+
+use super::error::AdminError;
+use super::service::AdminState;
+use crate::core::activity::Happening;
+use crate::core::limiter::CallKind;
+use crate::core::person::{Document, Email};
+use crate::core::reconcile::refusal::detail_for_story;
+use crate::core::reconcile::reply::{Outcome, Reply, classify};
+use crate::core::reconcile::request::{Member, Operation, Request};
+use crate::core::reconcile::search::{Found, Search, Step};
+use crate::core::time::UnixMs;
+use crate::store::Token;
+
+/// How long somebody at a browser waits for a token of the limiter.
+const TOKEN_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// One call, and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LiveCall {
+    /// Which.
+    pub operation: Operation,
+    /// The HTTP status, where there was one.
+    pub status: Option<u16>,
+    /// What it meant, in a word or a code.
+    pub meaning: String,
+    /// How long it took.
+    pub ms: u64,
+    /// The target's own words for a refusal.
+    pub detail: Option<String>,
+}
+
+/// Whom the target has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Has {
+    /// This member.
+    Member(Box<Member>),
+    /// Nobody of the known id, and nobody whom its filter finds under HR's address.
+    Nobody,
+    /// Several under HR's address.
+    Several,
+    /// It could not be told: the last call says why.
+    Unknown,
+}
+
+/// What the target has, and how that was found out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LiveLook {
+    /// When.
+    pub at: UnixMs,
+    /// The calls, in order.
+    pub calls: Vec<LiveCall>,
+    /// Whom it has.
+    pub has: Has,
+}
+
+impl AdminState {
+    /// Asks the target for the member of somebody: by the known id, else by HR's address.
+    pub async fn look_live(&self, document: &Document) -> Result<LiveLook, AdminError> {
+        let mut calls = Vec::new();
+        let has = self.find_live(document, &mut calls).await?;
+        Ok(LiveLook { at: self.now(), calls, has })
+    }
+
+    async fn find_live(&self, document: &Document, calls: &mut Vec<LiveCall>) -> Result<Has, AdminError> {
+        let known = document.member.as_ref();
+        if let Some(id) = known.and_then(|known| known.id.clone()) {
+            match self.ask_live(&Request::Get { id }, calls).await? {
+                Outcome::Member(member) => return Ok(Has::Member(member)),
+                Outcome::NotMember => {}
+                _ => return Ok(Has::Unknown),
+            }
+        }
+        let known_address = || Email::parse(&known?.user_name).ok();
+        let Some(email) = document.record.email().cloned().or_else(known_address) else { return Ok(Has::Nobody) };
+        let (spellings, mut search) = (email.spellings(), Search::default());
+        loop {
+            // No pages: that is the workers' business, who have the time for it.
+            let request = match search.next(&spellings, email.key(), 0) {
+                Step::Ended(Found::One(member)) => return Ok(Has::Member(Box::new(member.clone()))),
+                Step::Ended(Found::Several) => return Ok(Has::Several),
+                Step::Ended(Found::Nobody { .. }) => return Ok(Has::Nobody),
+                Step::Send(request) => request,
+            };
+            match self.ask_live(&request, calls).await? {
+                Outcome::Members(listing) => search.learn(&request, listing),
+                _ => return Ok(Has::Unknown),
+            }
+        }
+    }
+
+    async fn ask_live(&self, request: &Request, calls: &mut Vec<LiveCall>) -> Result<Outcome, AdminError> {
+        let Some(client) = &self.live.client else { return Err(AdminError::NoKey) };
+        self.live_token().await?;
+        let began = Instant::now();
+        let under_way = self.activity.call(self.now(), CallKind::Read);
+        let reply = client.send(request).await;
+        let now = self.now();
+        under_way.ended(
+            now,
+            match &reply {
+                Reply::Http(http) => Happening::of_status(http.status),
+                Reply::NotSent { .. } => Happening::Unreachable,
+                Reply::Lost { .. } => Happening::Unanswered,
+            },
+        );
+        let sought = match request {
+            Request::Find { user_name } => Some(user_name.as_str()),
+            _ => None,
+        };
+        let outcome = classify(request, sought, &reply, now);
+        if let Outcome::RateLimited { until } = outcome {
+            self.store.back_off(now, until).await?;
+        }
+        calls.push(LiveCall {
+            operation: request.operation(),
+            status: reply.status(),
+            meaning: outcome.meaning().to_owned(),
+            ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            detail: detail_for_story(&reply),
+        });
+        Ok(outcome)
+    }
+
+    async fn live_token(&self) -> Result<(), AdminError> {
+        let began = Instant::now();
+        while let Token::NotBefore(at) = self.store.take_token(self.now(), CallKind::Read).await? {
+            let wait = Duration::from_millis(at.ms_since(self.now()).max(1));
+            if began.elapsed() + wait > TOKEN_WAIT_MAX {
+                return Err(AdminError::RateUsedUp);
+            }
+            tokio::time::sleep(wait).await;
+        }
+        Ok(())
+    }
+}

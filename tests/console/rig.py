@@ -1,0 +1,164 @@
+"""A bridge with a Postman stand-in, and what an HR system sends: real processes, on free ports."""
+
+import base64
+import hashlib
+import hmac
+import json
+import os
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BINARY = Path(os.environ.get("BRIDGE_BIN", ROOT / "target/debug/scim-bridge"))
+SECRET = base64.b64encode(b"a secret of the console's tests").decode()
+TOKEN = "the-admin-token-of-the-tests"
+LOOKER = "the-token-that-may-only-look"
+PATIENCE_S = 30
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def eventually(what, described):
+    """Asks until it is so; fails after a while."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not (found := what()):
+        assert time.monotonic() < deadline, f"it never came to it: {described}"
+        time.sleep(0.1)
+    return found
+
+
+def ask(url, method="GET", body=None, headers=()):
+    """Status, headers and body of an answer, whatever it is."""
+    data = body.encode() if isinstance(body, str) else json.dumps(body).encode() if body is not None else None
+    request = urllib.request.Request(url, data=data, method=method, headers=dict(headers))
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return answer.status, answer.headers, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers, error.read().decode()
+
+
+@contextmanager
+def running(arguments, folder):
+    with open(folder / f"{arguments[0]}.log", "wb") as log:
+        process = subprocess.Popen([str(BINARY), *arguments], stdout=log, stderr=log, cwd=folder)
+        try:
+            yield process
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+class Bridge:
+    """What the tests ask of a running bridge and its stand-in."""
+
+    def __init__(self, admin, listen, sim):
+        self.admin, self.listen, self.sim = f"http://127.0.0.1:{admin}", f"http://127.0.0.1:{listen}", f"http://127.0.0.1:{sim}"
+        self.sent = 0
+
+    def api(self, path, method="GET", body=None, token=TOKEN):
+        status, _, text = ask(f"{self.admin}{path}", method, body, {"Authorization": f"Bearer {token}", "Content-Type": "application/json"})
+        assert status == 200, (path, status, text)
+        return json.loads(text)
+
+    def deliver(self, payload, secret=SECRET):
+        """Signs a payload as Standard Webhooks says, and posts it."""
+        self.sent += 1
+        name, now = f"msg_{self.sent}", str(int(time.time()))
+        body = payload if isinstance(payload, str) else json.dumps(payload)
+        mac = hmac.new(base64.b64decode(secret), f"{name}.{now}.{body}".encode(), hashlib.sha256).digest()
+        signature = "v1," + base64.b64encode(mac).decode()
+        headers = {"Content-Type": "application/json", "webhook-id": name, "webhook-timestamp": now, "webhook-signature": signature}
+        return ask(f"{self.listen}/webhooks/hr", "POST", body, headers)
+
+    def hire(self, number, given, family, email=None, kind="employee.hired"):
+        email = email or f"{given}.{family}@example.com".lower().replace(" ", "")
+        data = {"employee_id": f"E-{number}", "email": email, "first_name": given, "last_name": family}
+        return self.deliver({"type": kind, "data": data})
+
+    def leave(self, number):
+        return self.deliver({"type": "employee.left", "data": {"employee_id": f"E-{number}"}})
+
+    def control(self, path, method="POST", body=None):
+        status, _, text = ask(f"{self.sim}/sim{path}", method, body)
+        assert status == 200, (path, status, text)
+        return text
+
+    def settled(self):
+        """Nobody waits and nobody is worked on."""
+        def is_settled():
+            jobs = self.api("/api/v1/status")["jobs"]
+            return jobs["waiting"] == 0 and jobs["running"] == 0
+        eventually(is_settled, "all has been worked on")
+
+    def dead(self, query=""):
+        return self.api(f"/api/v1/dead?{query}")["dead"]
+
+
+@contextmanager
+def bridge(folder):
+    admin, listen, sim = free_port(), free_port(), free_port()
+    config = folder / "scim-bridge.toml"
+    config.write_text(f"""
+[server]
+listen = "127.0.0.1:{listen}"
+admin_listen = "127.0.0.1:{admin}"
+admin_token = "{TOKEN}"
+[[server.token]]
+name = "looker"
+role = "read_only"
+token = "{LOOKER}"
+[store]
+url = "embedded:{folder}/store"
+[postman]
+base_url = "http://127.0.0.1:{sim}/scim/v2"
+key = "sim-key"
+[[source]]
+name = "hr"
+preset = "standard-webhooks"
+secrets = ["whsec_{SECRET}"]
+""")
+    with running(["postman-sim", "--listen", f"127.0.0.1:{sim}", "--writes", "0", "--reads", "0"], folder):
+        with running(["serve", "--config", str(config)], folder) as process:
+            made = Bridge(admin, listen, sim)
+
+            def is_ready():
+                assert process.poll() is None, (folder / "serve.log").read_text()
+                try:
+                    return ask(f"{made.admin}/readyz")[0] == 200 and ask(f"{made.sim}/sim/stats")[0] == 200
+                except OSError:
+                    return False
+            eventually(is_ready, "it serves")
+            yield made
+
+
+def people(made):
+    """Some people, most of them in line, and some trouble of each kind."""
+    elsewhere = [{"user_name": f"{name}@example.com", "standing": "other_team"} for name in ("alan.turing", "grace.hopper", "mary.shelley")]
+    made.control("/members", body=elsewhere)
+    for number, given, family in [
+        (1001, "Ada", "Lovelace"), (1002, "Katherine", "Johnson"), (1003, "Hedy", "Lamarr"), (1004, "Emmy", "Noether"),
+        (1005, "Alan", "Turing"), (1006, "Grace", "Hopper"), (1007, "Mary", "Shelley"),
+    ]:
+        assert made.hire(number, given, family)[0] == 200
+    for number in range(1, 4):
+        assert made.hire(2000 + number, "No", "Address", email=f"nobody{number}#example.com")[0] == 200
+    made.settled()
+    made.hire(1001, "Ada", "King", email="ada.lovelace@example.com", kind="employee.renamed")
+    made.leave(1003)
+    made.deliver({"type": "payroll.run", "data": {}})
+    assert made.deliver({"type": "employee.left", "data": {"employee_id": "E-1004"}}, secret=base64.b64encode(b"another").decode())[0] == 401
+    made.settled()
