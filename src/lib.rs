@@ -8,6 +8,7 @@ pub mod clock;
 pub mod config;
 pub mod core;
 pub mod descriptors;
+pub mod failpoint;
 pub mod hr;
 #[cfg(feature = "stand-ins")]
 pub mod hr_sim;
@@ -20,5 +21,6 @@ pub mod roster;
 pub mod scim;
 pub mod secret;
 pub mod store;
+pub mod supervision;
 pub mod telemetry;
 pub mod worker;

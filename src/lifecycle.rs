@@ -3,8 +3,18 @@
 //! The first signal asks everybody to stop in good order; a second one stops at once. Lives here:
 //! the state and the signals. Not here: what each component does about it.
 
+use std::sync::{Arc, OnceLock};
+
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use tracing::error;
+
+pub use self::loops::{Heart, Loops};
+
+mod loops;
+
+/// The loop that takes webhooks in, among [`Lifecycle::loops`].
+pub const PUBLIC_LISTENER: &str = "public listener";
 
 /// Where the process is in its life. It only ever moves forward.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,6 +45,8 @@ pub struct Lifecycle {
     phase: watch::Sender<Phase>,
     stopping: CancellationToken,
     at_once: CancellationToken,
+    loops: Loops,
+    failed: Arc<OnceLock<&'static str>>,
 }
 
 impl Default for Lifecycle {
@@ -51,6 +63,8 @@ impl Lifecycle {
             phase: watch::Sender::new(Phase::Starting),
             stopping: CancellationToken::new(),
             at_once: CancellationToken::new(),
+            loops: Loops::default(),
+            failed: Arc::default(),
         }
     }
 
@@ -75,6 +89,26 @@ impl Lifecycle {
     pub fn stop(&self) {
         self.phase.send_replace(Phase::Stopping);
         self.stopping.cancel();
+    }
+
+    /// Stops in good order because a part has ended without which nothing goes on.
+    pub fn fail(&self, part: &'static str) {
+        if self.failed.set(part).is_ok() {
+            error!(part, "a part of the process that must not end has ended: the process stops");
+        }
+        self.stop();
+    }
+
+    /// The first part that ended and should not have.
+    #[must_use]
+    pub fn failed(&self) -> Option<&'static str> {
+        self.failed.get().copied()
+    }
+
+    /// The loops of the process.
+    #[must_use]
+    pub fn loops(&self) -> &Loops {
+        &self.loops
     }
 
     /// Asks everybody to drop everything.

@@ -10,7 +10,8 @@ const FLOORS: &[&[&str]] = &[
     &["intake", "worker", "admin", "alert", "postman_sim", "hr_sim"],
     &["roster"],
     &["store", "scim", "hr", "config"],
-    &["clock", "telemetry", "lifecycle", "secret", "peer", "descriptors"],
+    &["supervision"],
+    &["clock", "telemetry", "lifecycle", "secret", "peer", "descriptors", "failpoint"],
     &["core"],
 ];
 

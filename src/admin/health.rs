@@ -29,10 +29,19 @@ pub struct ReadyBody {
     pub reasons: Vec<String>,
 }
 
-/// Says that the process serves at all.
-#[utoipa::path(get, path = "/livez", tag = "health", responses((status = 200, description = "Alive.", body = String, content_type = "text/plain")))]
-pub(super) async fn livez() -> &'static str {
-    "ok\n"
+/// Says that the process serves at all: that none of its loops hangs. The store has no part in it.
+#[utoipa::path(get, path = "/livez", tag = "health", responses(
+    (status = 200, description = "Alive.", body = String, content_type = "text/plain"),
+    (status = 503, description = "A loop hangs; the body names it.", body = String, content_type = "text/plain"),
+))]
+pub(super) async fn livez(state: web::Data<AdminState>) -> HttpResponse {
+    let hanging = state.lifecycle.loops().hanging();
+    let (mut response, said) = if hanging.is_empty() {
+        (HttpResponse::Ok(), "ok\n".to_owned())
+    } else {
+        (HttpResponse::ServiceUnavailable(), format!("hangs: {}\n", hanging.join(", ")))
+    };
+    response.insert_header((CONTENT_TYPE, "text/plain; charset=utf-8")).body(said)
 }
 
 /// Says whether the process is ready for work: the store can be written, and it is not stopping.

@@ -17,7 +17,9 @@ use self::error::AdminError;
 use self::gate::Gate;
 use self::service::AdminState;
 use crate::core::processes::BEAT_MS;
+use crate::failpoint;
 use crate::peer::TrustedProxies;
+use crate::supervision;
 
 mod access;
 pub mod answer;
@@ -110,12 +112,15 @@ impl Admin {
         let Self { state, gate, listener, .. } = self;
         let lifecycle = state.lifecycle.clone();
         let (metrics, health) = (state.metrics.clone(), state.health.clone());
-        let pulse = tokio::spawn(beats(state.clone()));
+        let heard = state.clone();
+        let pulse = supervision::watched(lifecycle.loops(), "heartbeat", move || beats(heard.clone()));
+        let pulse = tokio::spawn(pulse);
         let last = state.clone();
         let mut server = start(state, gate, listener)?;
         let handle = server.handle();
         let mut upkeep = tokio::time::interval(UPKEEP);
         let graceful = loop {
+            failpoint::at("admin");
             tokio::select! {
                 ended = &mut server => return ended,
                 _ = upkeep.tick() => {
@@ -140,6 +145,7 @@ async fn beats(state: AdminState) {
     let mut every = tokio::time::interval(UPKEEP);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
+        failpoint::at("heartbeat");
         every.tick().await;
         state.beat().await;
     }

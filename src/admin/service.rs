@@ -2,6 +2,7 @@
 //! subject has its file (`people`, `letters`, `holding`, `overview`, `pulse`); here is what they share.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -14,7 +15,7 @@ use crate::core::problems::{BoundFigures, Problem, SourceFigures};
 use crate::core::processes::ProcessRole;
 use crate::core::roster::{Drift, PlanReport, Selection};
 use crate::core::time::UnixMs;
-use crate::lifecycle::{Lifecycle, Phase};
+use crate::lifecycle::{Lifecycle, PUBLIC_LISTENER, Phase};
 use crate::roster::{Applied, ApplyRequest, Imports, Roster};
 use crate::store::{Stats, Store};
 use crate::telemetry::activity::ActivityLog;
@@ -27,6 +28,9 @@ use super::planning::{Explain, Live};
 use super::readiness::StoreHealth;
 use super::shared;
 use super::tokens::{Actor, Tokens};
+
+/// The public listener is heard of every second.
+const LISTENER_LATE: Duration = Duration::from_secs(10);
 
 /// What the admin rooms work with.
 #[derive(Clone)]
@@ -98,6 +102,9 @@ impl AdminState {
             Phase::Serving => {}
             Phase::Starting => reasons.push("starting".to_owned()),
             Phase::Stopping => reasons.push("stopping".to_owned()),
+        }
+        if self.lifecycle.loops().is_late(PUBLIC_LISTENER, LISTENER_LATE) {
+            reasons.push(format!("the {PUBLIC_LISTENER} does not turn"));
         }
         reasons.extend(self.health.trouble().await);
         reasons

@@ -1,7 +1,7 @@
 //! What goes on beside intake and worker: secrets that change, what is past its time, mappings that were
 //! corrected.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tracing::{error, info, warn};
@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::config::SecretFiles;
 use crate::core::capture::{self, Captures};
 use crate::core::hold::{HoldScope, Holds, is_caused_by_key, is_lifted_by_hand};
+use crate::failpoint;
 use crate::roster::Roster;
 use crate::store::holds::HOLDS;
 use crate::store::{Store, StoreError, documents};
@@ -64,21 +65,24 @@ pub(super) async fn lift_what_a_key_can_cause(store: &dyn Store, why: &str) -> R
 
 /// Looks at the secret files again and again. A changed key lifts the hold that the old one
 /// caused.
-pub(super) async fn refresh_secrets(mut files: SecretFiles, store: Option<Arc<dyn Store>>) {
-    if files.is_empty() {
+pub(super) async fn refresh_secrets(files: Arc<Mutex<SecretFiles>>, store: Option<Arc<dyn Store>>) {
+    if files.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
         return;
     }
     loop {
+        failpoint::at("secrets");
         tokio::time::sleep(SECRETS_EVERY).await;
-        let read = tokio::task::spawn_blocking(move || {
-            let refreshed = files.refresh();
-            (files, refreshed)
-        });
-        let Ok((kept, refreshed)) = read.await else {
-            error!("secret files are not looked at any more: restart to have changes seen");
-            return;
+        let files = files.clone();
+        let look = move || files.lock().unwrap_or_else(PoisonError::into_inner).refresh();
+        let refreshed = match tokio::task::spawn_blocking(look).await {
+            Ok(refreshed) => refreshed,
+            // Whoever keeps this counts it, and starts it again.
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The runtime is going away.
+                Err(_) => return,
+            },
         };
-        files = kept;
         for (key, problem) in &refreshed.failed {
             warn!(key, problem, "a secret cannot be read again: the last value stays in use");
         }
@@ -97,6 +101,7 @@ pub(super) async fn refresh_secrets(mut files: SecretFiles, store: Option<Arc<dy
 /// Drops what is past its time, piece by piece.
 pub(super) async fn tidy(store: Arc<dyn Store>, clock: Clock) {
     loop {
+        failpoint::at("tidy");
         tokio::time::sleep(TIDY_EVERY).await;
         // Whoever takes deliveries forgets them in time; where nobody does any more, this does.
         let now = clock.now();
@@ -123,6 +128,7 @@ pub(super) async fn compare(roster: Roster) {
         return;
     }
     loop {
+        failpoint::at("drift");
         // The store's trouble is told elsewhere, and what came of a comparison is kept there.
         if let Err(error) = roster.compare_if_due().await {
             warn!(%error, "HR and the members could not be compared");
@@ -133,6 +139,7 @@ pub(super) async fn compare(roster: Roster) {
 
 /// Tries unmapped records with the present mappings, where these are others than before.
 pub(super) async fn remap(state: AdminState) {
+    failpoint::at("mappings");
     loop {
         match state.remap_all().await {
             Ok(healed) => {

@@ -8,9 +8,11 @@ mod options;
 mod token;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -25,11 +27,12 @@ use crate::config::{Config, SecretFiles, StoreUrl};
 use crate::core::processes::ProcessRole;
 use crate::hr::HrClientError;
 use crate::intake::{Intake, IntakeError, Services};
-use crate::lifecycle::Lifecycle;
+use crate::lifecycle::{Lifecycle, Loops, PUBLIC_LISTENER};
 use crate::scim::ClientError;
 use crate::secret::LiveSecret;
 use crate::store::target::bind_target;
 use crate::store::{Store, StoreError};
+use crate::supervision;
 use crate::telemetry::activity::ActivityLog;
 use crate::telemetry::metrics::{Metrics, MetricsError};
 use crate::worker::Worker;
@@ -290,22 +293,29 @@ impl Bridge {
             "serving"
         );
         let close = CancellationToken::new();
-        let admin = tokio::spawn(admin.serve(close.clone()));
-        let intake = intake.map(|intake| tokio::spawn(intake.serve(close.clone())));
+        let owned = |part, work| tokio::spawn(owned(part, life.clone(), close.clone(), work));
+        let admin = owned("admin listener", admin.serve(close.clone()).boxed());
+        let intake = intake.map(|intake| owned(PUBLIC_LISTENER, intake.serve(close.clone()).boxed()));
         // Whoever works knows the key and the mappings, and keeps the store tidy.
         let works = worker.is_some();
         let keyed = works.then(|| store.clone());
-        let mut beside = vec![tokio::spawn(background::refresh_secrets(secret_files, keyed))];
+        let loops = life.loops();
+        let files = Arc::new(Mutex::new(secret_files));
+        let mut beside =
+            vec![kept(loops, "secrets", move || background::refresh_secrets(files.clone(), keyed.clone()))];
         if let Some(alerting) = alerting.clone() {
-            beside.push(tokio::spawn(alerting.run(admin_state.judged.subscribe())));
+            let judged = admin_state.judged.clone();
+            beside.push(kept(loops, "alerts", move || alerting.clone().run(judged.subscribe())));
         }
         if works {
-            beside.push(tokio::spawn(background::tidy(store.clone(), clock.clone())));
-            beside.push(tokio::spawn(background::compare(admin_state.roster.clone())));
-            beside.push(tokio::spawn(background::remap(admin_state)));
+            let (tidied, roster) = (store.clone(), admin_state.roster.clone());
+            beside.push(kept(loops, "tidy", move || background::tidy(tidied.clone(), clock.clone())));
+            beside.push(kept(loops, "drift", move || background::compare(roster.clone())));
+            beside.push(kept(loops, "mappings", move || background::remap(admin_state.clone())));
         }
         if works && is_shared_store {
-            beside.push(tokio::spawn(background::lift_when_connected(store.clone())));
+            let lifted = store.clone();
+            beside.push(kept(loops, "holds", move || background::lift_when_connected(lifted.clone())));
         }
         life.serve();
         let stopping_since = {
@@ -315,9 +325,16 @@ impl Bridge {
                 Instant::now()
             })
         };
-        match worker {
-            Some(worker) => worker.run(life.clone(), grace).await,
-            None => life.stopping().await,
+        let working = async {
+            let Some(worker) = worker else { return life.stopping().await };
+            let heart = life.loops().enter("worker", supervision::SILENT_MAX);
+            if !supervision::ends(Box::pin(heart.beating(worker.run(life.clone(), grace)))).await {
+                life.fail("worker");
+            }
+        };
+        tokio::select! {
+            () = working => {}
+            () = store.broken() => life.fail("store"),
         }
         close.cancel();
         for task in beside {
@@ -342,8 +359,33 @@ impl Bridge {
         let ended = tokio::time::timeout(left, closing).await.unwrap_or(Ok(()));
         // The last clone: what is queued is written, and the lock is released.
         tokio::task::spawn_blocking(move || drop(store)).await.ok();
-        ended
+        match life.failed() {
+            Some(part) => Err(std::io::Error::other(format!("the {part} has ended, and the process with it"))),
+            None => ended,
+        }
     }
+}
+
+/// A part without which nothing goes on: where it ends before it is told to, so does the process.
+async fn owned(
+    part: &'static str,
+    life: Lifecycle,
+    close: CancellationToken,
+    work: BoxFuture<'static, std::io::Result<()>>,
+) -> std::io::Result<()> {
+    let ended = supervision::caught(work).await;
+    if !close.is_cancelled() && !life.is_stopping() {
+        life.fail(part);
+    }
+    ended.unwrap_or_else(|| Err(std::io::Error::other("it panicked")))
+}
+
+/// A part that is started again where it panics.
+fn kept<F>(loops: &Loops, task: &'static str, start: impl FnMut() -> F + Send + 'static) -> JoinHandle<()>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    tokio::spawn(supervision::watched(loops, task, start))
 }
 
 async fn joined(listener: JoinHandle<std::io::Result<()>>) -> std::io::Result<()> {

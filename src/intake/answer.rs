@@ -201,6 +201,11 @@ pub(super) fn text(text: impl Into<Bytes>) -> Response {
     with_type(StatusCode::OK, TEXT, text.into())
 }
 
+/// 503: these loops hang.
+pub(super) fn hangs(loops: &[&str]) -> Response {
+    with_type(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("hangs: {}\n", loops.join(", ")).into())
+}
+
 /// 200 with a challenge, as JSON.
 pub(super) fn json(challenge: &serde_json::Value) -> Response {
     document(StatusCode::OK, challenge)

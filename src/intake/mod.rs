@@ -21,6 +21,7 @@ use crate::core::signature::SchemeProblem;
 use crate::lifecycle::Lifecycle;
 use crate::peer::TrustedProxies;
 use crate::store::Store;
+use crate::supervision;
 use crate::telemetry::activity::ActivityLog;
 
 mod answer;
@@ -191,8 +192,10 @@ impl Intake {
             .enable_all()
             .build()
             .map(Threads::of)?;
-        let publishing = runtime.handle.spawn(publish::keep_publishing(shared.clone()));
-        let recording = runtime.handle.spawn(recorder::keep_recording(shared.clone()));
+        let (loops, published, recorded) = (lifecycle.loops(), shared.clone(), shared.clone());
+        let publishing = supervision::watched(loops, "series", move || publish::keep_publishing(published.clone()));
+        let recording = supervision::watched(loops, "captures", move || recorder::keep_recording(recorded.clone()));
+        let (publishing, recording) = (runtime.handle.spawn(publishing), runtime.handle.spawn(recording));
         let served = runtime.handle.spawn(server::run(listener, shared.clone(), stop));
         let ended = tokio::select! {
             ended = served => ended.unwrap_or_else(|error| Err(std::io::Error::other(error))),

@@ -9,6 +9,7 @@ use super::Shared;
 use crate::clock;
 use crate::core::activity::Counts;
 use crate::core::tally::{DOCUMENT, Ledger, WRITE_EVERY_MS};
+use crate::failpoint;
 use crate::store::StoreError;
 
 /// How often a write is tried that other processes came before.
@@ -27,6 +28,7 @@ pub(super) async fn keep_publishing(shared: std::sync::Arc<Shared>) {
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut counted = BTreeMap::new();
     loop {
+        failpoint::at("series");
         every.tick().await;
         happened(&shared, &mut counted);
         told(publish_all(&shared).await);

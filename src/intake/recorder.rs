@@ -17,6 +17,7 @@ use super::head::Head;
 use crate::clock;
 use crate::core::capture::{BODY_BYTES_MAX, Capture, Captures, DOCUMENT, Order};
 use crate::core::time::UnixMs;
+use crate::failpoint;
 use crate::store::{Store, StoreError, documents};
 use crate::telemetry::metrics::DeliveryResult;
 
@@ -130,6 +131,7 @@ pub(super) async fn keep_recording(shared: Arc<Shared>) {
     let mut every = tokio::time::interval(EVERY);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
+        failpoint::at("captures");
         every.tick().await;
         let now = shared.services.clock.now();
         if let Err(error) = shared.recorder.step(&*shared.services.store, now).await {

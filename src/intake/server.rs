@@ -28,7 +28,12 @@ use super::wire::{NoHead, Rest, Wire};
 use super::{Shared, webhook};
 use crate::clock;
 use crate::core::time::UnixMs;
+use crate::failpoint;
+use crate::lifecycle::PUBLIC_LISTENER;
 
+/// Without a turn on a thread for so long the listener hangs. Above what the largest bodies take that may be parsed
+/// before it on the one thread of a small machine.
+const SILENT_MAX: Duration = Duration::from_mins(1);
 /// How long a connection may be idle between two deliveries: above the minute for which many senders and
 /// load balancers keep theirs, so that they close first.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -49,8 +54,10 @@ pub(super) async fn run(
     let options = &shared.options;
     let connections = Connections::new(options.connections_max, options.connections_per_peer, options.proxies.clone());
     let tasks = TaskTracker::new();
+    let heart = shared.services.lifecycle.loops().enter(PUBLIC_LISTENER, SILENT_MAX);
     let accepting = async {
         loop {
+            failpoint::at("intake");
             match listener.accept().await {
                 Ok((stream, address)) => {
                     let Some(place) = connections.admit(address.ip()).await else { continue };
@@ -66,7 +73,7 @@ pub(super) async fn run(
     };
     tokio::select! {
         () = stop.cancelled() => {}
-        () = accepting => {}
+        () = heart.beating(accepting) => {}
     }
     drop(listener);
     tasks.close();
@@ -191,7 +198,7 @@ async fn answer(
     }
     let path = head.path();
     if path == "/livez" {
-        return webhook::livez(&head.method);
+        return webhook::livez(&head.method, shared);
     }
     let source = path.strip_prefix("/webhooks/").map(|name| name.strip_suffix('/').unwrap_or(name));
     let Some(source) = source.filter(|name| !name.is_empty() && !name.contains('/')).map(str::to_owned) else {

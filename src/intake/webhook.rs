@@ -124,12 +124,15 @@ fn shut_out(door: &Door, shared: &Shared) -> End {
     End::refused(DeliveryResult::ShutOut, Refusal::Unauthorised, REASON)
 }
 
-/// `GET /livez`: the process runs.
-pub(super) fn livez(method: &Method) -> Response {
-    if matches!(*method, Method::GET | Method::HEAD) {
+/// `GET /livez`: the process runs, and none of its loops hangs.
+pub(super) fn livez(method: &Method, shared: &Shared) -> Response {
+    let hanging = shared.services.lifecycle.loops().hanging();
+    if !matches!(*method, Method::GET | Method::HEAD) {
+        Refusal::MethodNotAllowed { allow: "GET, HEAD" }.answer()
+    } else if hanging.is_empty() {
         answer::text("ok\n")
     } else {
-        Refusal::MethodNotAllowed { allow: "GET, HEAD" }.answer()
+        answer::hangs(&hanging)
     }
 }
 

@@ -645,4 +645,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Waits for a sign that somebody may be due.
     async fn woken(&self);
+
+    /// Ready when a part of the store's own has ended without which it never serves again.
+    async fn broken(&self) {
+        std::future::pending::<()>().await;
+    }
 }

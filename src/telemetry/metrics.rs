@@ -21,6 +21,8 @@ pub const CONNECTIONS: &str = "scim_bridge_connections";
 pub const CONNECTIONS_CUT_TOTAL: &str = "scim_bridge_connections_cut_total";
 /// Wrong admin tokens, by `result`: [`GUESS_REFUSED`] or [`GUESS_PUT_OFF`].
 pub const ADMIN_GUESSES_TOTAL: &str = "scim_bridge_admin_guesses_total";
+/// Tasks of the process that panicked and were started again, by `task`.
+pub const TASKS_RESTARTED_TOTAL: &str = "scim_bridge_tasks_restarted_total";
 /// People who wait, by `state`.
 pub const JOBS: &str = "scim_bridge_jobs";
 /// How long the job has been due that has been due the longest.
@@ -86,6 +88,8 @@ pub const REASON: &str = "reason";
 pub const ROLE: &str = "role";
 /// Label: `LaneState::as_str`.
 pub const STATE: &str = "state";
+/// Label: what a task is there for, such as `tidy`.
+pub const TASK: &str = "task";
 /// Label: a `HoldScope` as it is written.
 pub const SCOPE: &str = "scope";
 /// Label: `Operation::as_str`.
@@ -120,6 +124,8 @@ pub const GUESS_PUT_OFF: &str = "put_off";
 pub const OUTCOME_RETRY: &str = "retry";
 /// The person waits for HR to say more.
 pub const OUTCOME_INCOMPLETE: &str = "incomplete";
+/// The attempt panicked.
+pub const OUTCOME_PANICKED: &str = "panicked";
 /// The person's document cannot be read.
 pub const OUTCOME_UNREADABLE: &str = "unreadable";
 /// The job waits for a hold to be lifted.
@@ -263,6 +269,7 @@ pub const FAMILIES: &[Family] = &[
     family(CONNECTIONS, Type::Gauge, &[], "Connections that the public listener has open."),
     family(CONNECTIONS_CUT_TOTAL, Type::Counter, &[], "Connections closed to make room for others."),
     family(ADMIN_GUESSES_TOTAL, Type::Counter, &[RESULT], "Wrong admin tokens: compared and refused, or put off."),
+    family(TASKS_RESTARTED_TOTAL, Type::Counter, &[TASK], "Tasks that panicked and were started again."),
     family(
         OLDEST_DUE_JOB_AGE_SECONDS,
         Type::Gauge,

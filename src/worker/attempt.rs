@@ -26,6 +26,7 @@ use crate::core::reconcile::reply::{Outcome, Reply};
 use crate::core::reconcile::request::Request;
 use crate::core::reconcile::verdict::{Ending, Standing, decide, poisoned};
 use crate::core::time::UnixMs;
+use crate::failpoint;
 use crate::store::{Claimed, InboxEntry, StoreError};
 use crate::telemetry::metrics as names;
 
@@ -68,6 +69,7 @@ impl Worker {
         asked_ms: u64,
         trial_of: Option<&HoldScope>,
     ) -> Result<Tried, StoreError> {
+        failpoint::at("attempt");
         let now = self.clock.now();
         let entries = read_inbox(&claimed.inbox);
         let consumed_to = claimed.inbox.last().map(|entry| entry.seq);

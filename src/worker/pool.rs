@@ -11,8 +11,11 @@ use tracing::{error, info, warn};
 use super::Worker;
 use crate::clock;
 use crate::core::time::UnixMs;
+use crate::failpoint;
 use crate::lifecycle::Lifecycle;
 use crate::store::{Claim, StoreError};
+use crate::supervision;
+use crate::telemetry::metrics as names;
 
 /// Longest sleep without a look at the store: a lost wake-up costs no more than this.
 const POLL: Duration = Duration::from_secs(1);
@@ -35,6 +38,7 @@ impl Worker {
         let mut attempts = JoinSet::new();
         let mut failures = 0_u32;
         loop {
+            failpoint::at("worker");
             while attempts.try_join_next().is_some() {}
             let free = tokio::select! {
                 // A stop wins over room: nobody is claimed any more.
@@ -82,8 +86,10 @@ impl Worker {
         if probe_is_due && attempts.len() < self.options.concurrency {
             let (worker, permit) = (self.clone(), room.clone().try_acquire_owned().ok());
             attempts.spawn(async move {
-                if let Err(error) = worker.probe_due().await {
-                    error!(%error, "a probe's result could not be stored");
+                match supervision::caught(Box::pin(worker.probe_due())).await {
+                    Some(Ok(_)) => {}
+                    Some(Err(error)) => error!(%error, "a probe's result could not be stored"),
+                    None => panicked("a probe"),
                 }
                 drop(permit);
             });
@@ -100,8 +106,14 @@ impl Worker {
                     // There is room: nobody but this loop takes it.
                     let permit = room.try_acquire_owned().ok();
                     attempts.spawn(async move {
-                        if let Err(error) = worker.attempt(person, asked_ms, None).await {
-                            error!(%error, "an attempt broke off: its lane is taken over when the lease runs out");
+                        let span = tracing::info_span!("person", id = %person.lease.person);
+                        let attempt = supervision::caught(Box::pin(worker.attempt(person, asked_ms, None)));
+                        match attempt.await {
+                            Some(Ok(_)) => {}
+                            Some(Err(error)) => {
+                                error!(%error, "an attempt broke off: its lane is taken over when the lease runs out");
+                            }
+                            None => span.in_scope(|| panicked("an attempt")),
                         }
                         drop(permit);
                     });
@@ -168,6 +180,13 @@ struct Pause {
     floor: Duration,
     /// Whether a sign from the store ends it.
     waits_for_wake: bool,
+}
+
+/// Nobody but the person has a part in it: the lane is taken over when its lease runs out, and each time counts
+/// against `[worker] take_overs_max`.
+fn panicked(what: &str) {
+    metrics::counter!(names::ATTEMPTS_TOTAL, names::OUTCOME => names::OUTCOME_PANICKED).increment(1);
+    error!("{what} panicked: the lane is taken over when its lease runs out");
 }
 
 /// The first failure is told; those that follow are the same trouble.

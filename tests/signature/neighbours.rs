@@ -244,5 +244,5 @@ fn many_headers_and_a_large_body_are_tried_in_bounded_time() {
     headers.extend([("x-a", "1767000000"), ("x-b", "1767000001"), ("x-c-id", "1"), ("x-d-id", "2")]);
     let began = std::time::Instant::now();
     assert!(near("header = 'x-sig'", SECRET, &headers, &body).is_empty());
-    assert!(began.elapsed() < std::time::Duration::from_secs(60), "{:?}", began.elapsed());
+    assert!(began.elapsed() < std::time::Duration::from_mins(1), "{:?}", began.elapsed());
 }

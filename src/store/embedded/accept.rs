@@ -8,11 +8,13 @@ use super::lanes::{Newest, append};
 use super::writer::Work;
 use crate::core::person::job::JobId;
 use crate::core::time::UnixMs;
+use crate::failpoint;
 use crate::store::{Accepted, FullBound, NewDelivery, NewEntry, StoreError, share_of_source};
 
 /// Remembers a delivery, appends its entries and keeps its unmapped records, unless it is known or there
 /// is no room.
 pub(super) fn accept(work: &mut Work<'_>, now: UnixMs, delivery: &NewDelivery) -> Result<Accepted, StoreError> {
+    failpoint::at("writer");
     let mut entries: Vec<&NewEntry> = delivery.entries.iter().collect();
     if let Some(dedupe) = delivery.dedupe
         && let Some(ids) = known(work, now, &dedupe.key)?

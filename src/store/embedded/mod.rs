@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use rusqlite::params;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use self::control::Control;
 use self::figures::{signed, unsigned};
@@ -79,7 +80,11 @@ impl Embedded {
         let db = schema::open_writer(dir)?;
         // Milliseconds since the epoch are more than entries were ever accepted.
         let control = Control::load(&db, unsigned(clock.at(UnixMs::default()).0))?;
-        let shared = Arc::new(Published { control: Mutex::new(control.clone()), woken: Notify::new() });
+        let shared = Arc::new(Published {
+            control: Mutex::new(control.clone()),
+            woken: Notify::new(),
+            broken: CancellationToken::new(),
+        });
         let writer = Writer::start(db, control, options, clock.clone(), Arc::clone(&shared))?;
         let readers = Readers::new(schema::database(dir));
         Ok(Self { writer, readers, shared, clock, dir: dir.to_owned(), _lock: lock })
@@ -274,5 +279,9 @@ impl Store for Embedded {
 
     async fn woken(&self) {
         self.shared.woken.notified().await;
+    }
+
+    async fn broken(&self) {
+        self.shared.broken.cancelled().await;
     }
 }

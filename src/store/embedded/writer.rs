@@ -1,11 +1,13 @@
 //! The one thread that writes. It takes all commands that wait, runs them in one transaction, commits,
 //! and answers them all: many senders share one flush to the disk.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use rusqlite::Connection;
 use tokio::sync::{Notify, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use super::control::Control;
 use crate::clock::LeaseClock;
@@ -35,6 +37,8 @@ pub(super) struct Published {
     /// As of the last commit.
     pub(super) control: Mutex<Control>,
     pub(super) woken: Notify,
+    /// Cancelled when the writer has ended and was not told to.
+    pub(super) broken: CancellationToken,
 }
 
 impl Published {
@@ -102,7 +106,13 @@ impl Writer {
         let state = State { db, control, options, clock, shared };
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || state.serve(waiting))
+            .spawn(move || {
+                let broken = state.shared.broken.clone();
+                // What it has in memory may be half changed: the next process reads it anew.
+                if std::panic::catch_unwind(AssertUnwindSafe(|| state.serve(waiting))).is_err() {
+                    broken.cancel();
+                }
+            })
             .map_err(|e| StoreError::Unavailable(format!("no thread for the writer: {e}")))?;
         Ok(Self { queue: Some(queue), thread: Mutex::new(Some(thread)) })
     }

@@ -8,14 +8,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::accept::Packed;
 use super::link::{Arg, Link};
 use super::reply::{Reply, unexpected};
 use super::{Calls, scripts};
 use crate::core::time::UnixMs;
+use crate::failpoint;
 use crate::store::StoreError;
+use crate::supervision;
 
 /// Deliveries in one call: whoever else wants something of the server waits while it runs.
 const DELIVERIES_MAX: usize = 64;
@@ -50,7 +52,10 @@ impl Gather {
     pub(super) fn new(calls: Arc<Calls>, limit: Duration) -> Result<Self, StoreError> {
         let runtime = Handle::try_current().map_err(|error| StoreError::Unavailable(error.to_string()))?;
         let (sender, waiting) = mpsc::channel(WAITING_MAX);
-        runtime.spawn(dispatch(calls, waiting));
+        let waiting = Arc::new(Mutex::new(waiting));
+        let dispatching =
+            async move { supervision::keep("dispatch", || dispatch(calls.clone(), waiting.clone())).await };
+        runtime.spawn(dispatching);
         Ok(Self { waiting: sender, room: Arc::new(Semaphore::new(WAITING_KIB_MAX)), limit })
     }
 
@@ -74,7 +79,8 @@ impl Gather {
     }
 }
 
-async fn dispatch(calls: Arc<Calls>, mut waiting: mpsc::Receiver<Waiting>) {
+async fn dispatch(calls: Arc<Calls>, waiting: Arc<Mutex<mpsc::Receiver<Waiting>>>) {
+    let mut waiting = waiting.lock().await;
     let mut left = None;
     loop {
         let first = match left.take() {
@@ -84,6 +90,7 @@ async fn dispatch(calls: Arc<Calls>, mut waiting: mpsc::Receiver<Waiting>) {
                 None => return,
             },
         };
+        failpoint::at("dispatch");
         let group;
         (group, left) = gather(&calls, first, &mut waiting);
         // One call at a time: with two, groups were a third as large, and Redis spent half as much again on

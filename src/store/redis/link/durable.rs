@@ -11,7 +11,7 @@ use deadpool::managed::{Object, PoolError};
 use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{self, Cmd, Pipeline, RedisError, Value};
 use futures_util::future::try_join;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Mutex, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::script::Script;
@@ -35,7 +35,8 @@ pub(super) struct Write {
 }
 
 /// Starts flights as long as anybody can ask for one.
-pub(super) async fn dispatch(shared: Arc<Shared>, mut waiting: mpsc::Receiver<Write>) {
+pub(super) async fn dispatch(shared: Arc<Shared>, waiting: Arc<Mutex<mpsc::Receiver<Write>>>) {
+    let mut waiting = waiting.lock().await;
     let air = Arc::new(Semaphore::new(POOL_SIZE));
     let mut started: Option<Instant> = None;
     while let Some(first) = waiting.recv().await {

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use deadpool_redis::redis;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::core::code::Code;
 use crate::store::StoreError;
+use crate::supervision;
 
 mod checks;
 mod dial;
@@ -57,7 +58,10 @@ impl Link {
         let shared = Arc::new(Shared::new(options.clone()));
         let writes = options.durability.disks().map(|_| {
             let (writes, waiting) = mpsc::channel(WAITING_MAX);
-            runtime.spawn(durable::dispatch(shared.clone(), waiting));
+            let (carried, waiting) = (shared.clone(), Arc::new(Mutex::new(waiting)));
+            runtime.spawn(async move {
+                supervision::keep("durable", || durable::dispatch(carried.clone(), waiting.clone())).await;
+            });
             writes
         });
         let ended = CancellationToken::new();
@@ -108,7 +112,10 @@ impl Link {
         // Only who sleeps listens: an intake needs no such connection.
         if !self.listening.swap(true, Ordering::AcqRel) {
             let (shared, ended) = (self.shared.clone(), self.ended.clone());
-            tokio::spawn(async move { ended.run_until_cancelled_owned(wake::listen(shared)).await });
+            tokio::spawn(async move {
+                let listening = supervision::keep("wake", || wake::listen(shared.clone()));
+                ended.run_until_cancelled(listening).await
+            });
         }
         self.shared.wake.notified().await;
     }

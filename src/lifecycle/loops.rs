@@ -1,0 +1,105 @@
+//! The loops of a process, by their heartbeats: whoever has not been heard of for too long hangs.
+
+use std::collections::BTreeMap;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// How often a loop is heard of while it waits.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// All loops of a process. Clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct Loops(Arc<Mutex<BTreeMap<&'static str, Beat>>>);
+
+#[derive(Debug)]
+struct Beat {
+    at: Instant,
+    silent_max: Duration,
+}
+
+/// One loop's heart. Dropped where the loop ends, which is for its owner to judge.
+#[derive(Debug)]
+pub struct Heart {
+    loops: Loops,
+    name: &'static str,
+}
+
+impl Loops {
+    /// A loop that beats at least this often, or hangs. One at a time has a name.
+    #[must_use]
+    pub fn enter(&self, name: &'static str, silent_max: Duration) -> Heart {
+        self.beats().insert(name, Beat { at: Instant::now(), silent_max });
+        Heart { loops: self.clone(), name }
+    }
+
+    /// The loops that hang.
+    #[must_use]
+    pub fn hanging(&self) -> Vec<&'static str> {
+        self.beats().iter().filter(|(_, beat)| beat.at.elapsed() > beat.silent_max).map(|(name, _)| *name).collect()
+    }
+
+    /// Whether a loop that there is was not heard of for longer than this.
+    #[must_use]
+    pub fn is_late(&self, name: &str, within: Duration) -> bool {
+        self.beats().get(name).is_some_and(|beat| beat.at.elapsed() > within)
+    }
+
+    fn beats(&self) -> MutexGuard<'_, BTreeMap<&'static str, Beat>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Heart {
+    /// Beats for as long as this is worked on. Whoever waits for a store, a disk or somebody elsewhere does not
+    /// hang, however long it takes: a process that is started again would wait for the same. Whoever never gives
+    /// its thread back does, and so does one that no thread has a turn for.
+    pub async fn beating<T>(&self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        let mut every = tokio::time::interval(EVERY);
+        every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                done = &mut work => return done,
+                _ = every.tick() => self.beat(),
+            }
+        }
+    }
+
+    fn beat(&self) {
+        if let Some(beat) = self.loops.beats().get_mut(self.name) {
+            beat.at = Instant::now();
+        }
+    }
+}
+
+impl Drop for Heart {
+    fn drop(&mut self) {
+        self.loops.beats().remove(self.name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_loop_that_is_not_heard_of_hangs_until_it_beats_or_ends() {
+        let loops = Loops::default();
+        let quick = loops.enter("quick", Duration::from_secs(5));
+        let slow = loops.enter("slow", Duration::from_mins(1));
+        tokio::time::advance(Duration::from_secs(6)).await;
+        assert_eq!(loops.hanging(), ["quick"]);
+        assert!(loops.is_late("quick", Duration::from_secs(3)) && !loops.is_late("slow", Duration::from_secs(10)));
+        // A long wait is none of its fault.
+        quick.beating(tokio::time::sleep(Duration::from_secs(50))).await;
+        assert!(loops.hanging().is_empty());
+        tokio::time::advance(Duration::from_secs(20)).await;
+        drop(quick);
+        assert_eq!(loops.hanging(), ["slow"]);
+        slow.beat();
+        assert!(loops.hanging().is_empty() && !loops.is_late("quick", Duration::ZERO));
+    }
+}
