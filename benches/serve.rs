@@ -109,7 +109,7 @@ async fn fill(folder: &Path) -> Result<(), Failed> {
             async move {
                 let entry = hire(&source, n)?;
                 let key = entry.job.0.to_be_bytes();
-                let dedupe = Some(Dedupe { key, only_while_newest: false, remember_ms: 604_800_000 });
+                let dedupe = Some(Dedupe { key, only_while_newest: false, remember_ms: 604_800_000, says: 0 });
                 let delivery = NewDelivery { entries: vec![entry], source, dedupe, unmapped: Vec::new() };
                 store.accept(Clock::System.now(), delivery).await?;
                 Ok::<_, Failed>(())

@@ -190,7 +190,7 @@ fn entry(n: u32) -> Result<NewEntry, Failed> {
 fn delivery(n: u32, entries: Vec<NewEntry>) -> Result<NewDelivery, Failed> {
     // Spread as a hash would be.
     let spread = u128::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
-    let dedupe = Dedupe { key: spread.to_be_bytes(), only_while_newest: false, remember_ms: 604_800_000 };
+    let dedupe = Dedupe { key: spread.to_be_bytes(), only_while_newest: false, remember_ms: 604_800_000, says: 0 };
     Ok(NewDelivery { source: source()?, dedupe: Some(dedupe), entries, unmapped: Vec::new() })
 }
 

@@ -1,5 +1,7 @@
 //! Holds and the guard, as an operator sees and changes them.
 
+use std::time::Duration;
+
 use super::error::AdminError;
 use super::service::{AdminState, Noted};
 use super::shared;
@@ -8,6 +10,7 @@ use crate::core::audit::Act;
 use crate::core::code::Code;
 use crate::core::guard::Guard;
 use crate::core::hold::{Hold, HoldScope, Holds};
+use crate::store::holds::REFRESH_MS;
 use crate::store::{LaneState, Page, StoreError};
 
 /// People who are made due in one step; the rest follows with the next heartbeats, far faster than the
@@ -26,7 +29,7 @@ pub struct Allowed {
 }
 
 impl AdminState {
-    /// Sets an operator's hold, in place of any other of that scope.
+    /// Sets an operator's hold, in place of any other of that scope. Returns when every worker knows of it.
     pub async fn set_hold(&self, by: &Actor, scope: HoldScope, reason: Option<&str>) -> Result<Hold, AdminError> {
         let (now, pauses) = (self.now(), self.pauses);
         let hold = self
@@ -38,6 +41,7 @@ impl AdminState {
             .ok_or(AdminError::Internal("a hold that was set is not there"))?;
         let target = scope.to_string();
         self.note(by, Act::SetHold, Noted { target: &target, reason, count: None }).await?;
+        tokio::time::sleep(Duration::from_millis(REFRESH_MS)).await;
         Ok(hold)
     }
 

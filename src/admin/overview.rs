@@ -7,12 +7,12 @@ use super::service::AdminState;
 use super::shared;
 use crate::core::alert::{self, Alerts, Failing};
 use crate::core::hold::Holds;
-use crate::core::person::{Document, Mark};
+use crate::core::person::{Document, Mark, SourceName};
 use crate::core::problems::{
     AlertFigure, DeadFigure, Figures, ImportFigure, MarkFigure, Problem, Seen, SourceFigures, problems,
 };
 use crate::core::roster::DriftReport;
-use crate::core::tally::{self, Ledger};
+use crate::core::tally::{self, Ledger, SourceTally};
 use crate::core::time::UnixMs;
 use crate::roster::Imported;
 use crate::store::{DeadFilter, LaneState, Page, Stats};
@@ -44,6 +44,7 @@ impl AdminState {
         let stats = self.store.stats().await?;
         let seen: Seen = shared::read(&*self.store, shared::SEEN).await?;
         let (now, holds) = (self.now(), self.holds().await?);
+        let (sources, strangers) = self.source_figures().await?;
         let figures = Figures {
             now,
             up_since: self.started_at,
@@ -56,10 +57,12 @@ impl AdminState {
             dead_by_source: stats.dead_by_source.clone(),
             dead_bytes: stats.dead_bytes,
             bounds: self.bounds,
+            store: self.health.known_trouble(),
             holds,
             activity: shared::read(&*self.store, shared::ACTIVITY).await?,
             processes: shared::read(&*self.store, shared::PROCESSES).await?,
-            sources: self.source_figures().await?,
+            sources,
+            strangers,
             imports: self.import_figures().await?,
             drift: self.drift_figure(now).await?,
             marked: self.marked().await?,
@@ -70,8 +73,9 @@ impl AdminState {
         Ok(Overview { stats, figures, problems })
     }
 
-    /// What became of the sources' deliveries, as all processes counted it.
-    async fn source_figures(&self) -> Result<Vec<SourceFigures>, AdminError> {
+    /// What became of the sources' deliveries, as all processes counted it, and of those to names that no
+    /// source has.
+    async fn source_figures(&self) -> Result<(Vec<SourceFigures>, Vec<SourceFigures>), AdminError> {
         let ledger: Ledger = shared::read(&*self.store, tally::DOCUMENT).await?;
         let mut tallies = ledger.by_source();
         let of = |source: &SourceFigures| {
@@ -81,7 +85,11 @@ impl AdminState {
             }
             SourceFigures { tally, ..source.clone() }
         };
-        Ok(self.sources.iter().map(of).collect())
+        let sources = self.sources.iter().map(of).collect();
+        let stranger = |(name, tally): (String, SourceTally)| {
+            Some(SourceFigures { tally, ..SourceFigures::new(SourceName::parse(&name).ok()?) })
+        };
+        Ok((sources, tallies.into_iter().filter_map(stranger).collect()))
     }
 
     /// How many wait behind each hold, where there are several: counted one by one, the first

@@ -314,9 +314,6 @@ impl AdminState {
 
     /// Erases a person; what operators wrote about them goes, too.
     pub async fn erase(&self, by: &Actor, person: &Person) -> Result<(), AdminError> {
-        if !self.store.erase(person).await? {
-            return Err(AdminError::NotFound("person"));
-        }
         let id = person.id();
         let number = id.to_string();
         let is_theirs = |target: &str| target == number || JobId::parse(target).is_some_and(|job| job.person() == id);
@@ -324,9 +321,13 @@ impl AdminState {
             audit.forget_reasons(is_theirs);
             Some(())
         };
+        // Before the rest: the store leaves nothing behind of what was deleted until then.
         shared::update(&*self.store, shared::AUDIT, forget).await?;
         self.forget_deliveries(&person.source, id).await?;
         self.roster.forget(person).await?;
+        if !self.store.erase(person).await? {
+            return Err(AdminError::NotFound("person"));
+        }
         self.note(by, Act::Erase, Noted::of(&number)).await
     }
 

@@ -26,8 +26,8 @@ enum Found {
     NotYet,
     /// It can be written.
     Well,
-    /// Why it cannot.
-    Trouble(String),
+    /// Why it cannot: the code, and all of it in words.
+    Trouble(Code, String),
 }
 
 struct Inner {
@@ -70,7 +70,15 @@ impl StoreHealth {
         match &*found.borrow() {
             Found::NotYet => Some("the store has not answered yet".to_owned()),
             Found::Well => None,
-            Found::Trouble(reason) => Some(reason.clone()),
+            Found::Trouble(_, reason) => Some(reason.clone()),
+        }
+    }
+
+    /// What the last look found in the way, without another one.
+    pub(super) fn known_trouble(&self) -> Option<Code> {
+        match &*self.0.found.borrow() {
+            Found::NotYet | Found::Well => None,
+            Found::Trouble(code, _) => Some(*code),
         }
     }
 }
@@ -80,12 +88,13 @@ impl Inner {
         let told = |code: Code| format!("{code}: {} {}", code.title(), code.advice());
         let reason =
             |error: &StoreError| error.code().map_or_else(|| "the store cannot be reached or written".to_owned(), told);
-        let found = error.as_ref().map_or(Found::Well, |error| Found::Trouble(reason(error)));
+        let code = |error: &StoreError| error.code().unwrap_or(Code::StoreUnwritable);
+        let found = error.as_ref().map_or(Found::Well, |error| Found::Trouble(code(error), reason(error)));
         let before = self.found.borrow().clone();
         match error {
             // The same trouble again is no news.
             Some(error) if before != found => tracing::warn!(%error, "the store cannot be written"),
-            None if matches!(before, Found::Trouble(_)) => tracing::info!("the store can be written again"),
+            None if matches!(before, Found::Trouble(..)) => tracing::info!("the store can be written again"),
             Some(_) | None => {}
         }
         *self.since.lock().unwrap_or_else(PoisonError::into_inner) = None;

@@ -199,6 +199,7 @@ impl RunningBridge {
             seen_at: now,
             created_at: None,
             user_name_written_at: None,
+            user_name_before: None,
             names_written_at: None,
             active_written_at: None,
         });

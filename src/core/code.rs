@@ -279,6 +279,9 @@ codes! {
     StoreDamaged = "STORE-DAMAGED",
         "What was read from the store is not what was written.",
         "Find who else writes to the keys of this prefix; restore Redis' data from before that.";
+    StoreUnwritable = "STORE-UNWRITABLE",
+        "The store cannot be reached or written.",
+        "Free or mend its disk: the log says what the system answers; work goes on by itself.";
     StoreError = "STORE-ERROR",
         "Redis answered with an error that is not expected.",
         "See the log for the word that it gave; check the server's version and its modules.";

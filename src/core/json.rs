@@ -209,8 +209,17 @@ impl Charset {
     }
 
     /// The body's text, without a byte order mark; none where it is not in this charset.
+    ///
+    /// What reads as UTF-8 beyond ASCII is UTF-8, whatever charset of single bytes it is said to be in: many
+    /// senders label every body `iso-8859-1` or `us-ascii`, and no text in these happens to be UTF-8.
     #[must_use]
     pub fn decode(self, body: &[u8]) -> Option<Cow<'_, str>> {
+        if self.0.is_single_byte()
+            && !body.is_ascii()
+            && let Ok(text) = std::str::from_utf8(body)
+        {
+            return Some(Cow::Borrowed(text.strip_prefix('\u{feff}').unwrap_or(text)));
+        }
         let (encoding, mark) = Encoding::for_bom(body).unwrap_or((self.0, 0));
         encoding.decode_without_bom_handling_and_without_replacement(body.get(mark..).unwrap_or_default())
     }
@@ -350,6 +359,10 @@ mod tests {
         assert_eq!(decoded("application/json", b"\xef\xbb\xbf{}").as_deref(), Some("{}"));
         assert_eq!(decoded("application/json", b"\xff\xfeA\0").as_deref(), Some("A"));
         assert_eq!(decoded("application/json", b"Jos\xe9"), None);
+        for label in ["us-ascii", "ISO-8859-1", "windows-1252"] {
+            let labelled = format!("application/json; charset={label}");
+            assert_eq!(decoded(&labelled, "Jos\u{e9}".as_bytes()).as_deref(), Some("Jos\u{e9}"), "{label}");
+        }
         for unknown in
             ["application/json; charset=klingon", "application/json; charset=", "text/plain; charset=iso-2022-kr"]
         {

@@ -35,6 +35,8 @@ const REFUSED_TOLD_MS: u64 = 3_600_000;
 /// How long types that nothing names are told of which there are too many to know each by its name. The
 /// others are told until the mapping names them.
 const OTHERS_TOLD_MS: u64 = 7 * 24 * 3_600_000;
+/// The reason of deliveries to a source that is not configured.
+pub const UNKNOWN_SOURCE: &str = "unknown_source";
 
 /// How often, and when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -94,6 +96,12 @@ pub struct SourceTally {
     pub dropped: BTreeMap<String, Seen>,
     /// The last delivery all of whose fields were used.
     pub whole_at: UnixMs,
+    /// Deliveries that came again under an id that was known, and said something else.
+    pub conflicts: Seen,
+    /// Events whose told time lay so far ahead that it was not believed.
+    pub ahead: Seen,
+    /// The last delivery with told times, all of which were believed.
+    pub in_time_at: UnixMs,
     /// A verification token was offered that no file is configured for.
     pub token_offered: Seen,
     /// Genuine deliveries by hour, and how many of them had come before.
@@ -177,6 +185,16 @@ impl SourceTally {
         word(&mut self.dropped, field).note(now);
     }
 
+    /// A delivery was known by its id, and said something else the first time.
+    pub fn conflict(&mut self, now: UnixMs) {
+        self.conflicts.note(now);
+    }
+
+    /// An event's told time lay too far ahead.
+    pub fn told_ahead(&mut self, now: UnixMs) {
+        self.ahead.note(now);
+    }
+
     /// When the last genuine delivery came.
     #[must_use]
     pub fn good_at(&self) -> UnixMs {
@@ -198,6 +216,9 @@ impl SourceTally {
         self.token_offered.add(other.token_offered);
         self.hours.add(&other.hours);
         self.whole_at = self.whole_at.max(other.whole_at);
+        self.ahead.add(other.ahead);
+        self.conflicts.add(other.conflicts);
+        self.in_time_at = self.in_time_at.max(other.in_time_at);
         for (mine, theirs) in [
             (&mut self.refused, &other.refused),
             (&mut self.full, &other.full),
@@ -232,13 +253,18 @@ impl SourceTally {
         troubles.extend(listed(&self.dropped, TroubleKind::Dropped, &|field, seen| {
             field != "locale" && is_on(seen, self.whole_at)
         }));
-        if is_on(self.token_offered, good_at) {
-            troubles.push(SourceTrouble {
-                kind: TroubleKind::TokenOffered,
-                what: String::new(),
-                seen: self.token_offered,
-            });
-        }
+        let whole = [
+            (TroubleKind::TokenOffered, self.token_offered, good_at),
+            (TroubleKind::Ahead, self.ahead, self.in_time_at),
+            // Nothing that comes later says that it is mended.
+            (TroubleKind::Conflict, self.conflicts, UnixMs(0)),
+        ];
+        troubles.extend(
+            whole
+                .into_iter()
+                .filter(|(_, seen, good_at)| is_on(*seen, *good_at))
+                .map(|(kind, seen, _)| SourceTrouble { kind, what: String::new(), seen }),
+        );
         troubles
     }
 }
@@ -273,6 +299,10 @@ pub enum TroubleKind {
     Dropped,
     /// A verification token is offered that no file is configured for.
     TokenOffered,
+    /// Told times lie so far ahead that they are not believed.
+    Ahead,
+    /// What comes again under an id that was known says something else, and is taken for a duplicate.
+    Conflict,
 }
 
 /// What all processes counted.
@@ -327,15 +357,21 @@ impl Ledger {
         }
     }
 
-    /// Forgets, of what is past, types that a source's mapping names by now, and sources that there are
-    /// not any more.
+    /// Forgets types that a source's mapping names by now, and of what is past sources that there are not any
+    /// more, but for those that deliveries are still sent to.
     pub fn forget_mended<'m>(&mut self, mapping_of: impl Fn(&str) -> Option<&'m Mapping>) {
+        // A process that is gone by now, and had not the present mapping; one that is not, writes it anew.
+        for (source, tally) in self.processes.values_mut().flat_map(|process| &mut process.sources) {
+            if let Some(mapping) = mapping_of(source) {
+                tally.forget_named(mapping);
+            }
+        }
         self.past.retain(|source, tally| match mapping_of(source) {
             Some(mapping) => {
                 tally.forget_named(mapping);
                 true
             }
-            None => false,
+            None => tally.refused.contains_key(UNKNOWN_SOURCE),
         });
     }
 
@@ -378,6 +414,50 @@ mod tests {
         assert_eq!((trouble.seen.count, trouble.seen.since), (1, at(40)), "another run");
         assert_eq!(kinds(&tally, at(40 + 60)).len(), 1);
         assert_eq!(kinds(&tally, at(40 + 61)), [], "none was refused for an hour");
+    }
+
+    #[test]
+    fn times_that_are_not_believed_are_told_until_one_is() {
+        let mut tally = SourceTally::default();
+        tally.told_ahead(at(0));
+        tally.told_ahead(at(1));
+        assert_eq!(kinds(&tally, at(30)), [(TroubleKind::Ahead, String::new(), 2)]);
+        tally.in_time_at = at(31);
+        assert_eq!(kinds(&tally, at(31)), []);
+    }
+
+    #[test]
+    fn a_restart_with_the_type_named_forgets_at_once_what_the_process_before_had_ignored() {
+        let mut tally = SourceTally::default();
+        tally.unnamed_type(at(0), "worker.onboarded");
+        let mut ledger = Ledger::default();
+        ledger.put(at(0), "before", BTreeMap::from([("hr".to_owned(), tally)]));
+        ledger.put(at(0), "after", BTreeMap::new());
+        let mapping: Mapping = toml::from_str("hire = ['worker.onboarded']").unwrap();
+        ledger.forget_mended(|_| Some(&mapping));
+        assert_eq!(kinds(&ledger.by_source()["hr"], at(0)), []);
+    }
+
+    #[test]
+    fn another_word_under_a_known_id_is_told_for_a_day() {
+        let mut tally = SourceTally::default();
+        tally.conflict(at(0));
+        tally.genuine(at(5), Fate::Accepted);
+        assert_eq!(kinds(&tally, at(60)), [(TroubleKind::Conflict, String::new(), 1)]);
+        assert_eq!(kinds(&tally, at(25 * 60)), []);
+    }
+
+    #[test]
+    fn deliveries_to_a_name_that_no_source_has_are_told_for_an_hour_and_outlive_their_process() {
+        let mut tally = SourceTally::default();
+        tally.refused(at(0), UNKNOWN_SOURCE);
+        let mut ledger = Ledger::default();
+        ledger.put(at(0), "a", BTreeMap::from([("hr2".to_owned(), tally)]));
+        ledger.put(at(10), "b", BTreeMap::new());
+        ledger.forget_mended(|_| None);
+        let tally = &ledger.by_source()["hr2"];
+        assert_eq!(kinds(tally, at(59)), [(TroubleKind::Refused, UNKNOWN_SOURCE.to_owned(), 1)]);
+        assert_eq!(kinds(tally, at(61)), []);
     }
 
     #[test]

@@ -15,7 +15,8 @@ use crate::core::delivery::is_taken;
 use crate::core::mapping::Mapping;
 use crate::core::person::SourceName;
 use crate::core::signature::{Scheme, Verifier};
-use crate::core::tally::SourceTally;
+use crate::core::tally::{SourceTally, UNKNOWN_SOURCE};
+use crate::core::time::UnixMs;
 
 /// One HR system that may post.
 #[derive(Debug, Clone)]
@@ -107,32 +108,45 @@ impl Door {
     }
 }
 
+/// Names of sources that are not configured, of which is kept that somebody posts to them.
+const UNKNOWN_MAX: usize = 20;
+
 /// All sources, by name.
-pub(super) struct Sources(HashMap<String, Arc<Door>>);
+pub(super) struct Sources {
+    doors: HashMap<String, Arc<Door>>,
+    unknown: Mutex<BTreeMap<String, SourceTally>>,
+}
 
 impl Sources {
     pub(super) fn new(sources: Vec<Source>, memory: &Memory) -> Result<Self, IntakeError> {
         let count = sources.len();
-        sources
-            .into_iter()
-            .map(|source| {
-                let name = source.name.as_str().to_owned();
-                Ok((name, Arc::new(Door::new(source, memory.source_share(count))?)))
-            })
-            .collect::<Result<_, _>>()
-            .map(Self)
+        let doors = sources.into_iter().map(|source| {
+            let name = source.name.as_str().to_owned();
+            Ok((name, Arc::new(Door::new(source, memory.source_share(count))?)))
+        });
+        Ok(Self { doors: doors.collect::<Result<_, _>>()?, unknown: Mutex::default() })
+    }
+
+    /// Notes that somebody posts to a name that no source has.
+    pub(super) fn note_unknown(&self, name: &str, now: UnixMs) {
+        let mut unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
+        let has_room = unknown.len() < UNKNOWN_MAX || unknown.contains_key(name);
+        if has_room && SourceName::parse(name).is_ok() {
+            unknown.entry(name.to_owned()).or_default().refused(now, UNKNOWN_SOURCE);
+        }
     }
 
     /// What became of every source's deliveries so far.
     pub(super) fn seen(&self) -> BTreeMap<String, SourceTally> {
-        self.0.iter().map(|(name, door)| (name.clone(), door.seen())).collect()
+        let unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.doors.iter().map(|(name, door)| (name.clone(), door.seen())).chain(unknown).collect()
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Door>> {
-        self.0.values()
+        self.doors.values()
     }
 
     pub(super) fn find(&self, name: &str) -> Option<&Arc<Door>> {
-        self.0.get(name)
+        self.doors.get(name)
     }
 }

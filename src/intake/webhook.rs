@@ -1,5 +1,6 @@
 //! One delivery from its head to its answer.
 
+use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,10 +23,11 @@ use super::source::Door;
 use super::tally::Tally;
 use crate::clock::new_job_id;
 use crate::core::deliveries::{self, Delivered};
-use crate::core::delivery::Delivery;
+use crate::core::delivery::{Delivery, Says};
 use crate::core::json::Charset;
 use crate::core::mapping::{IgnoredWhy, Record, map};
 use crate::core::person::job::JobId;
+use crate::core::person::record::AHEAD_MS_MAX;
 use crate::core::person::{Entry, EventKind, Person, PersonId, SourceName, Word};
 use crate::core::signature::{self, Answer, Genuine};
 use crate::core::tally::Fate;
@@ -102,9 +104,7 @@ async fn end(
     match admit(&head, door, shared) {
         Ok(door) => deliver(door, head, body, place, shot, shared).await,
         Err((result, refusal)) => {
-            if let (Some(door), Some(reason)) = (door, told_reason(refusal)) {
-                door.note(|seen| seen.refused(shared.services.clock.now(), reason));
-            }
+            note_refused(source, door, refusal, &head.method, shared);
             if let Some(left_out) = shared.refusals.line() {
                 let source = door.map(|door| door.name.as_str());
                 info!(source, result = result.as_str(), left_out, "delivery refused by its head");
@@ -176,6 +176,18 @@ fn admit<'s>(
     }
 }
 
+/// Lets `status` tell what was refused by its head.
+fn note_refused(source: &str, door: Option<&Arc<Door>>, refusal: Refusal, method: &Method, shared: &Shared) {
+    let now = shared.services.clock.now();
+    // A page that is looked at in a browser is no delivery.
+    let is_delivery = !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+    match (door, told_reason(refusal)) {
+        (Some(door), Some(reason)) if is_delivery => door.note(|seen| seen.refused(now, reason)),
+        (None, _) if is_delivery => shared.sources.note_unknown(source, now),
+        (Some(_) | None, _) => {}
+    }
+}
+
 /// The reason under which `status` tells a refusal; none for what any passer-by may do.
 fn told_reason(refusal: Refusal) -> Option<&'static str> {
     match refusal {
@@ -183,12 +195,12 @@ fn told_reason(refusal: Refusal) -> Option<&'static str> {
         Refusal::Charset => Some("charset"),
         Refusal::ContentEncoding => Some("content_encoding"),
         Refusal::TooLarge => Some("too_large"),
+        Refusal::MethodNotAllowed { .. } => Some("method"),
+        Refusal::TimedOut => Some("timed_out"),
         Refusal::Malformed
         | Refusal::HeadTooLarge
         | Refusal::UnknownSource
         | Refusal::NotFound
-        | Refusal::MethodNotAllowed { .. }
-        | Refusal::TimedOut
         | Refusal::HungUp
         | Refusal::Unauthorised
         | Refusal::Full { .. }
@@ -351,11 +363,20 @@ fn read(door: &Door, genuine: &Genuine, now: UnixMs) -> Mapped {
     let mut entries = Vec::new();
     let mut unmapped = Vec::new();
     let (mut says_something, mut is_whole, mut kept) = (false, true, Kept::default());
+    let (mut in_time, mut says) = (None, Says::default());
     for record in map(&door.mapping, source, &genuine.delivery) {
         let dropped = match record {
             Record::Event { event, dropped } => {
                 says_something |= event.kind != EventKind::Notice;
                 kept.has(event.kind.as_str());
+                if let Some(at) = event.at {
+                    let is_ahead = at.ms_since(now) > AHEAD_MS_MAX;
+                    in_time = Some(in_time.unwrap_or(true) && !is_ahead);
+                    if is_ahead {
+                        door.note(|seen| seen.told_ahead(now));
+                    }
+                }
+                event.hash(&mut says);
                 let person = event.person.clone();
                 let job = new_job_id(person.id());
                 let entry = Entry { accepted_at: now, word: Word::Event { job, event: Box::new(event) } };
@@ -378,6 +399,7 @@ fn read(door: &Door, genuine: &Genuine, now: UnixMs) -> Mapped {
                 if unmapped.len() < TOLD_MAX {
                     warn!(source = source.as_str(), %code, detail, "a record could not be mapped: kept as a dead letter");
                 }
+                payload.hash(&mut says);
                 let id = new_job_id(person.as_ref().map_or(NOBODY, Person::id));
                 let code = code.as_str().to_owned();
                 let row = DeadRow {
@@ -399,6 +421,9 @@ fn read(door: &Door, genuine: &Genuine, now: UnixMs) -> Mapped {
             door.note(|seen| seen.dropped(now, problem.field));
         }
     }
+    if in_time == Some(true) {
+        door.note(|seen| seen.in_time_at = seen.in_time_at.max(now));
+    }
     if unmapped.len() > TOLD_MAX {
         warn!(
             source = source.as_str(),
@@ -413,6 +438,7 @@ fn read(door: &Door, genuine: &Genuine, now: UnixMs) -> Mapped {
         key: known.key,
         only_while_newest: known.only_while_newest,
         remember_ms: door.remember_ms,
+        says: says.number(),
     });
     let new = NewDelivery { source: source.clone(), dedupe, entries, unmapped };
     Mapped { status, new, ids, is_whole, kept }
@@ -442,6 +468,15 @@ fn stored(
         Ok(Ok(Accepted::Duplicate { ids })) => {
             door.note(|seen| seen.genuine(at, Fate::Duplicate));
             info!(source, jobs = %Ids(&ids), "duplicate: stored before");
+            kept.jobs(&ids);
+            End { kept, ..End::new(DeliveryResult::Duplicate, answer::taken("duplicate", &ids)) }
+        }
+        Ok(Ok(Accepted::Conflict { ids })) => {
+            door.note(|seen| {
+                seen.genuine(at, Fate::Duplicate);
+                seen.conflict(at);
+            });
+            warn!(source, jobs = %Ids(&ids), "duplicate by its id, but it says something else than the first one");
             kept.jobs(&ids);
             End { kept, ..End::new(DeliveryResult::Duplicate, answer::taken("duplicate", &ids)) }
         }

@@ -171,7 +171,7 @@ impl Staging<'_> {
         let (source, entries) = (self.source.clone(), entries.collect());
         let delivery = NewDelivery { source, dedupe: None, entries, unmapped: Vec::new() };
         match self.roster.store.accept(self.roster.clock.now(), delivery).await? {
-            Accepted::Stored | Accepted::Duplicate { .. } => self.imported.staged += staged,
+            Accepted::Stored | Accepted::Duplicate { .. } | Accepted::Conflict { .. } => self.imported.staged += staged,
             Accepted::Full(_) => return Err(RosterError::Full),
         }
         Ok(())

@@ -250,7 +250,7 @@ impl Roster {
         });
         let delivery = NewDelivery { source, dedupe: None, entries: entries.collect(), unmapped: Vec::new() };
         match self.store.accept(now, delivery).await? {
-            Accepted::Stored | Accepted::Duplicate { .. } => Ok(()),
+            Accepted::Stored | Accepted::Duplicate { .. } | Accepted::Conflict { .. } => Ok(()),
             Accepted::Full(_) => Err(RosterError::Full),
         }
     }

@@ -14,7 +14,7 @@ use crate::core::time::UnixMs;
 /// The document's name.
 pub const HOLDS: &str = "holds";
 /// How old what we know may be. Short beside the pauses between probes, long beside a call.
-const REFRESH_MS: u64 = 500;
+pub const REFRESH_MS: u64 = 500;
 /// People made due in one step when a hold is lifted.
 const RELEASED_AT_ONCE: u64 = 1_000;
 

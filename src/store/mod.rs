@@ -185,6 +185,9 @@ pub struct Dedupe {
     pub only_while_newest: bool,
     /// How long it is remembered.
     pub remember_ms: u64,
+    /// What it says, as a number: another one under the same id is told. See
+    /// [`crate::core::delivery::Says`].
+    pub says: u32,
 }
 
 /// An entry for a person's inbox.
@@ -217,8 +220,27 @@ pub enum Accepted {
         /// The ids it got the first time: jobs, then unmapped records, in order.
         ids: Vec<JobId>,
     },
+    /// Known by its id, and it said something else the first time. Nothing was stored.
+    Conflict {
+        /// The ids that the first one got.
+        ids: Vec<JobId>,
+    },
     /// A bound is reached. Nothing was stored or remembered.
     Full(FullBound),
+}
+
+impl Accepted {
+    /// A delivery that is known again, by what it said the first time; none: that is not remembered.
+    pub(crate) fn known(ids: Vec<JobId>, said: Option<u32>, dedupe: &Dedupe) -> Self {
+        if said.is_some_and(|said| said != dedupe.says) { Self::Conflict { ids } } else { Self::Duplicate { ids } }
+    }
+}
+
+impl Dedupe {
+    /// What is remembered of what it says: of a body, its key says it all.
+    pub(crate) fn remembered_says(&self) -> Option<u32> {
+        (!self.only_while_newest).then_some(self.says)
+    }
 }
 
 /// Which bound is reached.

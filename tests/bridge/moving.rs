@@ -227,7 +227,7 @@ fn delivery(first: usize, round: usize) -> NewDelivery {
         NewEntry { job, person, bytes: Bytes::from(format!("{{\"word\":{round}}}")) }
     };
     let key = new_job_id(person(first).id()).0.to_be_bytes();
-    let dedupe = Some(Dedupe { key, only_while_newest: false, remember_ms: 86_400_000 });
+    let dedupe = Some(Dedupe { key, only_while_newest: false, remember_ms: 86_400_000, says: 0 });
     let unmapped = NewUnmapped { row: dead_row(first, true), payload: Bytes::from_static(b"{\"broken\"") };
     let unmapped = if round == 0 { vec![unmapped] } else { Vec::new() };
     NewDelivery { source: source(), dedupe, entries: (first..first + 20).map(entry).collect(), unmapped }

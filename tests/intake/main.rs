@@ -223,10 +223,15 @@ impl Bridge {
 
     /// What the source's tally says, once the intake has written it.
     fn seen(&self, is_there: impl Fn(&SourceTally) -> bool) -> SourceTally {
+        self.seen_of(&self.source, is_there)
+    }
+
+    /// The same of deliveries to this name.
+    fn seen_of(&self, source: &str, is_there: impl Fn(&SourceTally) -> bool) -> SourceTally {
         let mut seen = SourceTally::default();
         eventually("it is told", || {
             let stored = self.runtime.block_on(self.store.shared(DOCUMENT)).unwrap();
-            seen = Ledger::from_bytes(&stored.bytes).by_source().remove(&self.source).unwrap_or_default();
+            seen = Ledger::from_bytes(&stored.bytes).by_source().remove(source).unwrap_or_default();
             is_there(&seen)
         });
         seen

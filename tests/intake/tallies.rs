@@ -42,8 +42,48 @@ fn refusals_are_told_by_reason_also_those_before_the_body() {
         .filter(|(name, _)| name == "content-type")
         .for_each(|(_, value)| *value = "text/plain".to_owned());
     assert_eq!(bridge.request("POST", &bridge.path(), &headers, body.as_bytes()).status, 415);
-    let told = [(TroubleKind::Refused, "content_type".to_owned(), 1), (TroubleKind::Refused, "mismatch".to_owned(), 2)];
-    assert_eq!(troubles(&bridge.seen(|seen| seen.refused.len() == 2)), told);
+    let headers = bridge.signed("msg_1", &body);
+    assert_eq!(bridge.request("PUT", &bridge.path(), &headers, body.as_bytes()).status, 405);
+    assert_eq!(bridge.request("GET", &bridge.path(), &[], b"").status, 405, "a browser's look is no delivery");
+    let told = ["content_type", "method", "mismatch"].map(|why| (TroubleKind::Refused, why.to_owned()));
+    let told = [1, 1, 2].into_iter().zip(told).map(|(count, (kind, why))| (kind, why, count));
+    assert_eq!(troubles(&bridge.seen(|seen| seen.refused.len() == 3)), told.collect::<Vec<_>>());
+}
+
+#[test]
+fn a_source_that_is_not_configured_is_told_by_the_name_that_is_posted_to() {
+    let bridge = Bridge::start();
+    let body = hire("E-1", "ada@example.com");
+    let path = format!("{}-2", bridge.path());
+    assert_eq!(bridge.request("POST", &path, &bridge.signed("msg_1", &body), body.as_bytes()).status, 404);
+    let seen = bridge.seen_of(&format!("{}-2", bridge.source), |seen| !seen.refused.is_empty());
+    assert_eq!(troubles(&seen), [(TroubleKind::Refused, "unknown_source".to_owned(), 1)]);
+}
+
+#[test]
+fn times_far_ahead_are_told_until_one_is_believed() {
+    let bridge = Bridge::start();
+    let ahead = hire("E-1", "ada@example.com");
+    assert_eq!(bridge.post("msg_1", &ahead).word("status"), "accepted");
+    let seen = bridge.seen(|seen| seen.ahead.count == 1);
+    assert_eq!(troubles(&seen), [(TroubleKind::Ahead, String::new(), 1)]);
+    assert_eq!(seen.in_time_at, scim_bridge::core::time::UnixMs(0));
+    bridge.post("msg_2", &ahead.replace("2026-11-22", "2026-11-17"));
+    assert_eq!(bridge.seen(|seen| seen.accepted.count == 2).in_time_at, NOW);
+}
+
+#[test]
+fn another_word_under_a_known_id_is_a_duplicate_and_told_and_a_retry_that_counts_itself_is_not() {
+    let bridge = Bridge::start();
+    let in_time = |body: String| body.replace("2026-11-22", "2026-11-17");
+    let body = in_time(hire("E-1", "ada@example.com"));
+    bridge.post("msg_1", &body);
+    let retried = body.replacen('{', "{\"attempt\":2,", 1);
+    assert_eq!(bridge.post("msg_1", &retried).word("status"), "duplicate");
+    assert_eq!(bridge.seen(|seen| seen.duplicates.count == 1).conflicts.count, 0);
+    assert_eq!(bridge.post("msg_1", &in_time(hire("E-2", "bob@example.com"))).word("status"), "duplicate");
+    let seen = bridge.seen(|seen| seen.duplicates.count == 2);
+    assert_eq!(troubles(&seen), [(TroubleKind::Conflict, String::new(), 1)]);
 }
 
 #[test]

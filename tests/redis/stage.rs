@@ -130,7 +130,7 @@ pub(crate) async fn accept_as(store: &dyn Store, id: JobId) -> Result<Accepted, 
 }
 
 async fn accept_about(store: &dyn Store, job: JobId, person: Person) -> Result<Accepted, StoreError> {
-    let dedupe = Some(Dedupe { key: job.0.to_be_bytes(), only_while_newest: false, remember_ms: 86_400_000 });
+    let dedupe = Some(Dedupe { key: job.0.to_be_bytes(), only_while_newest: false, remember_ms: 86_400_000, says: 0 });
     let source = person.source.clone();
     let entries = vec![NewEntry { job, person, bytes: Bytes::from_static(&[b'x'; ENTRY_BYTES]) }];
     store.accept(now(), NewDelivery { source, dedupe, entries, unmapped: Vec::new() }).await

@@ -49,7 +49,7 @@ pub(crate) fn arrives(steps: Vec<Step>, from: impl Engine + 'static, to: impl En
 /// A delivery for each key that a step may have used.
 fn known(b: &mut Bench) -> Vec<NewDelivery> {
     let keys = (0_u8..16).map(|key| [key; 16]);
-    let dedupe = |key: [u8; 16]| Dedupe { key, only_while_newest: key[0] >= 10, remember_ms: 100_000 };
+    let dedupe = |key: [u8; 16]| Dedupe { key, only_while_newest: key[0] >= 10, remember_ms: 100_000, says: 0 };
     keys.map(|key| NewDelivery {
         source: source(),
         dedupe: Some(dedupe(key)),

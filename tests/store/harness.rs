@@ -237,13 +237,13 @@ pub(crate) fn request(people_max: usize) -> ClaimRequest {
 
 /// A delivery of entries, known again by this key.
 pub(crate) fn delivery(key: [u8; 16], entries: Vec<NewEntry>) -> NewDelivery {
-    let dedupe = Dedupe { key, only_while_newest: false, remember_ms: REMEMBER_MS };
+    let dedupe = Dedupe { key, only_while_newest: false, remember_ms: REMEMBER_MS, says: 0 };
     NewDelivery { source: source(), dedupe: Some(dedupe), entries, unmapped: Vec::new() }
 }
 
 /// A delivery that is known by the hash of its body.
 pub(crate) fn body(key: u8, entries: Vec<NewEntry>) -> NewDelivery {
-    let dedupe = Dedupe { key: [key; 16], only_while_newest: true, remember_ms: REMEMBER_MS };
+    let dedupe = Dedupe { key: [key; 16], only_while_newest: true, remember_ms: REMEMBER_MS, says: 0 };
     NewDelivery { source: source(), dedupe: Some(dedupe), entries, unmapped: Vec::new() }
 }
 

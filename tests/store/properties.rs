@@ -242,6 +242,7 @@ impl Pair {
                 key: [key + 10 * u8::from(only_while_newest); 16],
                 only_while_newest,
                 remember_ms: 100_000,
+                says: 0,
             }),
             entries: Vec::new(),
             unmapped: Vec::new(),

@@ -104,7 +104,7 @@ pub(super) fn beside(now: UnixMs, document: Option<&Document>, look: Option<&Liv
         return html! { p .quiet { "Nothing that came in was read yet." } };
     };
     let (record, member) = (&document.record, document.member.as_ref());
-    let employed = record.employment.at(now).or(record.employment.newest());
+    let employed = record.employment.at(now).or(record.employment.newest().copied());
     let employment = employed.map(|word| {
         let state = match word.state {
             EmploymentState::Employed => "employed",

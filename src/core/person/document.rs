@@ -308,6 +308,9 @@ pub struct KnownMember {
     /// When we last wrote the address, and it was shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_name_written_at: Option<UnixMs>,
+    /// The address before it: a read that lags behind shows it still.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_name_before: Option<String>,
     /// When we last wrote the names, and they were shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub names_written_at: Option<UnixMs>,

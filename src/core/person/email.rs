@@ -11,7 +11,7 @@ use super::text::{self, InvalidField, Problem};
 pub const EMAIL_BYTES_MAX: usize = 254;
 
 /// An e-mail address in its normal form, and in the spellings by which a target may know it.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Email {
     as_received: String,
@@ -44,8 +44,9 @@ impl Email {
                     && !domain.ends_with(['.', '-'])
                     && !domain.contains("..")
             })
-            && !as_received
-                .contains(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | '<' | '>' | '"' | '\\' | '(' | ')'));
+            && !as_received.contains(|c: char| {
+                c.is_whitespace() || matches!(c, ',' | ';' | ':' | '<' | '>' | '"' | '\\' | '(' | ')' | '[' | ']')
+            });
         if !well_formed {
             return Err(not_an_email());
         }

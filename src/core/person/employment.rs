@@ -2,8 +2,9 @@
 //!
 //! HR says "employed from E" and "left from E", late, twice and ahead of time. Of all words, those
 //! are kept that can still count: a word is done with when a newer one takes effect no later than it
-//! does. What is so at an instant is what the newest word in effect says, so the order in which the
-//! words came does not matter.
+//! does. A word that is put off (the same is said again for a later instant, before it is in effect) stays in
+//! the list and counts no more. What is so at an instant is what the newest word in effect says, so the order in
+//! which the words came does not matter.
 
 use serde::{Deserialize, Serialize};
 
@@ -83,21 +84,42 @@ impl Employment {
         let place = self.words.partition_point(|known| (known.from, known.stamp) < (word.from, word.stamp));
         self.words.insert(place, word);
         if self.words.len() > WORDS_MAX {
-            self.words.remove(0);
+            // What was put off long ago is the least that can be missed.
+            let put_off = (0..self.words.len()).find(|place| self.put_off_by(*place).is_some());
+            self.words.remove(put_off.unwrap_or(0));
         }
         true
     }
 
-    /// What is so at `now`; none where HR has not said, or not yet.
+    /// What is so at `now`; none where HR has not said, or not yet. Where a word would be in effect, had it not
+    /// been put off, this is as new as the word that put it off: the former may have been followed.
     #[must_use]
-    pub fn at(&self, now: UnixMs) -> Option<&EmploymentWord> {
-        self.words.iter().rev().find(|word| word.from <= now)
+    pub fn at(&self, now: UnixMs) -> Option<EmploymentWord> {
+        let in_effect = self.counting().rev().find(|word| word.from <= now)?;
+        let places = 0..self.words.len();
+        let put_off = places.filter(|place| self.words.get(*place).is_some_and(|word| word.from <= now));
+        let stamps = put_off.filter_map(|place| self.put_off_by(place)).map(|word| word.stamp);
+        Some(EmploymentWord { stamp: stamps.fold(in_effect.stamp, Stamp::max), ..*in_effect })
     }
 
     /// When the next announced word takes effect.
     #[must_use]
     pub fn next_change(&self, now: UnixMs) -> Option<&EmploymentWord> {
-        self.words.iter().find(|word| word.from > now)
+        self.counting().find(|word| word.from > now)
+    }
+
+    /// The words that were not put off.
+    fn counting(&self) -> impl DoubleEndedIterator<Item = &EmploymentWord> {
+        let words = self.words.iter().enumerate();
+        words.filter(|(place, _)| self.put_off_by(*place).is_none()).map(|(_, word)| word)
+    }
+
+    /// The word by which the one in this place was put off: the next one, which says the same of a later
+    /// instant, and was said before the former was in effect.
+    fn put_off_by(&self, place: usize) -> Option<&EmploymentWord> {
+        let (word, next) = (self.words.get(place)?, self.words.get(place + 1)?);
+        let is_newer = next.stamp > word.stamp;
+        (is_newer && next.state == word.state && word.from > next.stamp.at).then_some(next)
     }
 
     /// The last word, in effect or announced.
@@ -170,6 +192,37 @@ mod tests {
     }
 
     #[test]
+    fn a_leave_that_is_put_off_waits_for_its_new_instant_whichever_word_comes_first() {
+        let words = [word(Employed, 10, 10), word(Left, 12, 20), word(Left, 14, 40)];
+        for order in [[0, 1, 2], [2, 1, 0], [0, 2, 1]] {
+            let employment = folded(&order.map(|place: usize| words[place]));
+            assert_eq!(state(&employment, 30), Some(Employed), "{order:?}");
+            assert_eq!(employment.next_change(UnixMs(15)).unwrap().from, UnixMs(40));
+            assert_eq!(state(&employment, 40), Some(Left));
+            // Heard of late, the leave may have been followed: the word that put it off is the newer one.
+            assert_eq!(employment.at(UnixMs(30)).unwrap().stamp.at, UnixMs(14));
+            assert_eq!(employment.at(UnixMs(15)).unwrap().stamp.at, UnixMs(10));
+        }
+        let back_between = folded(&[words[0], words[1], word(Employed, 13, 30), words[2]]);
+        assert_eq!([25, 35, 45].map(|now| state(&back_between, now)), [Some(Left), Some(Employed), Some(Left)]);
+    }
+
+    #[test]
+    fn who_has_left_is_not_brought_back_by_a_later_leave_and_who_works_here_stays_with_a_later_hire() {
+        assert_eq!(state(&folded(&[word(Employed, 10, 10), word(Left, 12, 12), word(Left, 14, 40)]), 30), Some(Left));
+        assert_eq!(state(&folded(&[word(Employed, 10, 10), word(Employed, 14, 40)]), 30), Some(Employed));
+        let put_off = folded(&[word(Employed, 10, 20), word(Employed, 14, 40)]);
+        assert_eq!([30, 40].map(|now| state(&put_off, now)), [None, Some(Employed)]);
+    }
+
+    #[test]
+    fn a_leave_that_is_put_off_again_and_again_does_not_push_the_hire_out() {
+        let mut words = vec![word(Employed, 10, 10)];
+        words.extend((0..100).map(|n| word(Left, 12 + n, 1_000 + n)));
+        assert_eq!(state(&folded(&words), 500), Some(Employed));
+    }
+
+    #[test]
     fn a_leave_dated_before_its_hire_is_in_effect() {
         assert_eq!(state(&folded(&[word(Employed, 10, 10), word(Left, 12, 9)]), 12), Some(Left));
     }
@@ -200,8 +253,13 @@ mod tests {
             let (one, other) = (folded(&words), folded(&turned));
             prop_assert_eq!(&one.words, &other.words);
             for now in 0..45 {
-                let newest = words.iter().rev().find(|word| word.from.0 <= now).map(|word| word.state);
-                prop_assert!(!are_all_said || state(&one, now) == newest);
+                let outdone = |older: usize| words[older + 1..].iter().any(|newer| newer.from <= words[older].from);
+                let left: Vec<_> = (0..words.len()).filter(|place| !outdone(*place)).map(|place| words[place]).collect();
+                let put_off = |place: usize| left.get(place + 1)
+                    .is_some_and(|next| next.state == left[place].state && left[place].from > next.stamp.at);
+                let newest = (0..left.len()).rev().find(|place| left[*place].from.0 <= now && !put_off(*place));
+                prop_assert!(!are_all_said || state(&one, now) == newest.map(|place| left[place].state));
+                prop_assert_eq!(one.at(UnixMs(now)), other.at(UnixMs(now)));
             }
         }
     }

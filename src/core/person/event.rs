@@ -50,7 +50,7 @@ impl fmt::Display for EventKind {
 }
 
 /// What is said of a fact that can be taken back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stated<T> {
     /// It is this.
@@ -71,7 +71,7 @@ impl<T> Stated<T> {
 }
 
 /// What an event states. What it says nothing about is `None`.
-#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Facts {
     /// Employment, and from when on; none: from the moment of the event.
@@ -127,7 +127,7 @@ impl fmt::Debug for Facts {
 }
 
 /// One event.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Event {
     /// Who.
     pub person: Person,

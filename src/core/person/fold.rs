@@ -74,7 +74,7 @@ fn fold_facts(
     fold: impl FnOnce(&mut Record) -> Folded,
     accepted_at: UnixMs,
 ) -> Folded {
-    let before = document.record.employment.at(accepted_at).copied();
+    let before = document.record.employment.at(accepted_at);
     document.note_labels(event);
     let folded = fold(&mut document.record);
     if let Some(email) = &event.facts.email {
@@ -160,7 +160,7 @@ fn apply(document: &mut Document, folding: &mut Folding, import: &str, member: O
 /// Folds in what a read at the HR system told, at `now` after the entry `seq`: it is newer than every
 /// word before it, whatever times those were told for.
 pub fn fold_read(document: &mut Document, told: Vec<Event>, now: UnixMs, seq: u64) {
-    let before = document.record.employment.at(now).copied();
+    let before = document.record.employment.at(now);
     let after_all = document.record.newest_at().map(|newest| newest.plus_ms(1));
     // Words of one read have one time: their order is told by their places.
     for (place, mut event) in (seq..).zip(told) {
@@ -180,7 +180,7 @@ pub fn fold_read(document: &mut Document, told: Vec<Event>, now: UnixMs, seq: u6
 /// What says again what was so is no new word on employment: what somebody switched off at the target
 /// since then is not undone by it.
 fn say_again(document: &mut Document, before: Option<EmploymentWord>, now: UnixMs) {
-    let after = document.record.employment.at(now).copied();
+    let after = document.record.employment.at(now);
     if let (Some(before), Some(after)) = (before, after)
         && before.state == after.state
         && document.employment_done.is_some_and(|done| done >= before.stamp && done < after.stamp)

@@ -12,7 +12,7 @@ pub const LABELS_MAX: usize = 50;
 const CHARS_MAX: usize = 100;
 
 /// One value: without blanks at its ends, in one normal form.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Label(String);
 

@@ -13,7 +13,7 @@ pub const NAME_CHARS_MAX: usize = 256;
 pub const LOCALE_CHARS_MAX: usize = 35;
 
 /// A given or a family name, as HR writes it: stripped and in NFC, else untouched.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Name(String);
 
@@ -41,7 +41,7 @@ impl fmt::Debug for Name {
 }
 
 /// A locale, such as `en-US`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Locale(String);
 

@@ -35,6 +35,15 @@ codes! {
     SourceDuplicates = "SOURCE-DUPLICATES",
         "Far more deliveries than usual had come before.",
         "See in the HR system whether our answers arrive there in time: a proxy that cuts them off makes it send again. Nothing is applied twice.";
+    SourceAhead = "SOURCE-AHEAD",
+        "Events tell times that lie more than an hour ahead, so the moment of their arrival counts instead.",
+        "Let `[source.mapping] occurred_at` name when it happened, not a start or end date; set its `zone`, and check the sender's clock.";
+    SourceConflict = "SOURCE-CONFLICT",
+        "Deliveries come again under an event id that is known, and say something else: they are taken for duplicates.",
+        "Have the HR system give every event an id of its own; what those said is not followed: have it sent again, or correct it there anew.";
+    SourceUnknown = "SOURCE-UNKNOWN",
+        "Deliveries come for a source that is not configured, and are answered 404.",
+        "Compare the URL in the HR system with `[[source]] name`: it ends in `/webhooks/` and that name.";
     SourceToken = "SOURCE-TOKEN",
         "The HR system offers a verification token, and no file is configured to keep it.",
         "Set `[source.signature] handshake` to keep the token in a file, and switch the webhook on again in the HR system.";

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::core::activity::Activity;
+use crate::core::code::Code;
 use crate::core::hold::Holds;
 use crate::core::mapping::Mapping;
 use crate::core::person::{Mark, SourceName};
@@ -37,6 +38,8 @@ pub struct Figures {
     pub dead_bytes: u64,
     /// What the store holds at the most.
     pub bounds: BoundFigures,
+    /// Why the store cannot be written, where it cannot.
+    pub store: Option<Code>,
     /// Holds in force.
     pub holds: Holds,
     /// What happened lately.
@@ -45,6 +48,8 @@ pub struct Figures {
     pub processes: Processes,
     /// Deliveries of each source.
     pub sources: Vec<SourceFigures>,
+    /// Deliveries to names that no source has.
+    pub strangers: Vec<SourceFigures>,
     /// Rows that the last import of a source refused.
     pub imports: Vec<ImportFigure>,
     /// What the last comparison of HR and the members showed.

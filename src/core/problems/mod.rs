@@ -100,7 +100,8 @@ impl Found {
 /// figures do not.
 #[must_use]
 pub fn problems(figures: &Figures, seen: &Seen) -> Vec<Problem> {
-    let mut found = work::held(figures);
+    let mut found: Vec<_> = work::store(figures).into_iter().collect();
+    found.extend(work::held(figures));
     found.extend(work::nobody(figures));
     found.extend(work::target(figures));
     found.extend(work::stuck(figures));

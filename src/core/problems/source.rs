@@ -1,7 +1,7 @@
 //! Whether the HR systems get through: what is refused, ignored, left out, and who has fallen silent.
 
 use super::{EXPIRES_MS, Figures, Found, ProblemCode, SourceFigures, counted, span};
-use crate::core::tally::{SourceTrouble, TroubleKind};
+use crate::core::tally::{self, SourceTrouble, TroubleKind};
 
 /// A source that delivered at least so much…
 const REGULAR_MIN: u64 = 50;
@@ -21,7 +21,7 @@ pub(super) fn troubles(figures: &Figures) -> Vec<Found> {
         let troubles = source.tally.troubles(figures.now);
         troubles.into_iter().map(|trouble| found(source, &trouble)).collect::<Vec<_>>()
     };
-    figures.sources.iter().flat_map(of_source).collect()
+    figures.sources.iter().chain(&figures.strangers).flat_map(of_source).collect()
 }
 
 fn found(source: &SourceFigures, trouble: &SourceTrouble) -> Found {
@@ -40,6 +40,17 @@ fn found(source: &SourceFigures, trouble: &SourceTrouble) -> Found {
         }
         TroubleKind::Dropped => {
             (ProblemCode::SourceDropped, format!("{records} used without `{what}`, which is there and cannot be used."))
+        }
+        TroubleKind::Ahead => {
+            let events = counted(count, "event tells", "events tell");
+            (
+                ProblemCode::SourceAhead,
+                format!("{events} a time more than an hour ahead: the moment of arrival counts."),
+            )
+        }
+        TroubleKind::Conflict => {
+            let what = format!("{deliveries} taken for duplicates by their event id, and said something else.");
+            (ProblemCode::SourceConflict, what)
         }
         TroubleKind::TokenOffered => (ProblemCode::SourceToken, ProblemCode::SourceToken.title().to_owned()),
     };
@@ -64,6 +75,7 @@ fn code_of(reason: &str) -> ProblemCode {
         | "mismatch"
         | "expired_secret"
         | "no_usable_secret" => ProblemCode::SourceSignature,
+        tally::UNKNOWN_SOURCE => ProblemCode::SourceUnknown,
         _ => ProblemCode::SourceRefused,
     }
 }
@@ -130,12 +142,12 @@ mod tests {
     #[test]
     fn each_reason_has_its_advice() {
         let told = told(|source| {
-            for reason in ["too_old", "content_type", "mismatch", "address"] {
+            for reason in ["too_old", "content_type", "mismatch", "address", tally::UNKNOWN_SOURCE] {
                 source.tally.refused(NOW, reason);
             }
         });
         let codes: Vec<_> = told.iter().map(|problem| problem.code.as_str()).collect();
-        assert_eq!(codes, ["SOURCE-REFUSED", "SOURCE-REFUSED", "SOURCE-SIGNATURE", "SOURCE-TIME"]);
+        assert_eq!(codes, ["SOURCE-REFUSED", "SOURCE-REFUSED", "SOURCE-SIGNATURE", "SOURCE-TIME", "SOURCE-UNKNOWN"]);
         assert!(told.iter().any(|problem| problem.what.contains("(address)") && problem.action.contains("allow_from")));
     }
 
@@ -145,12 +157,16 @@ mod tests {
             source.tally.unnamed_type(NOW, "worker.onboarded");
             source.tally.dropped(NOW, "first_name");
             source.tally.full(NOW, "dead_letters");
+            source.tally.told_ahead(NOW);
+            source.tally.conflict(NOW);
         });
         let texts: Vec<_> = told.iter().map(|problem| format!("{} {}", problem.code, problem.what)).collect();
         for (code, word) in [
             ("SOURCE-IGNORED", "`worker.onboarded`"),
             ("SOURCE-DROPPED", "`first_name`"),
             ("SOURCE-FULL", "dead letters"),
+            ("SOURCE-AHEAD", "`hr`: 1 event tells"),
+            ("SOURCE-CONFLICT", "`hr`: 1 delivery was taken for duplicates"),
         ] {
             assert!(texts.iter().any(|text| text.starts_with(code) && text.contains(word)), "{texts:?}");
         }

@@ -26,6 +26,13 @@ fn people(figures: &Figures, state: &str) -> u64 {
     figures.people.get(state).copied().unwrap_or(0)
 }
 
+/// The store cannot be written: webhooks are put off, and nothing is brought to the target.
+pub(super) fn store(figures: &Figures) -> Option<Found> {
+    let code = figures.store?;
+    let what = format!("{} Webhooks are answered 503, and nothing reaches Postman.", code.title());
+    Some(Found::new(code, what, code.advice(), 1).about("store"))
+}
+
 /// Holds, each with the people who wait.
 pub(super) fn held(figures: &Figures) -> Vec<Found> {
     figures.holds.holds.iter().map(|hold| hold_found(figures, hold)).collect()
@@ -284,6 +291,20 @@ mod tests {
         happened(&mut figures, 5_000, Happening::Served, 3);
         assert_eq!(told(&figures), []);
         assert_eq!(codes(&Figures { activity: crate::core::activity::Activity::default(), ..figures }), ["WORK-STUCK"]);
+    }
+
+    #[test]
+    fn a_store_that_cannot_be_written_is_told_before_all_else() {
+        let mut figures = figures(3);
+        figures.dead.push(DeadFigure {
+            code: "MAP-FIELD".to_owned(),
+            count: 1,
+            newest_at: None,
+            detail: String::new(),
+        });
+        figures.store = Some(Code::StoreMemory);
+        assert_eq!(codes(&figures), ["STORE-MEMORY", "MAP-FIELD"]);
+        assert!(told(&figures)[0].what.contains("503"));
     }
 
     #[test]

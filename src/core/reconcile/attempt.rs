@@ -3,7 +3,7 @@
 use super::capabilities::Capabilities;
 use super::groups::{self, GroupsState};
 use super::owner;
-use super::plan::{PlanRules, address_to_look_for};
+use super::plan::{PlanRules, address_to_look_for, within};
 use super::reply::Outcome;
 use super::request::{Active, Member, Operation, Request};
 use super::search::Search;
@@ -28,6 +28,18 @@ pub enum Aspect {
     Names,
     /// The groups.
     Groups,
+}
+
+/// What shows a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shown {
+    /// The reply to a write.
+    Written,
+    /// A read, which may lag behind what was written.
+    Read {
+        /// By so much.
+        lag_ms: u64,
+    },
 }
 
 /// How an attempt ends.
@@ -228,7 +240,7 @@ impl AttemptState {
         let operation = request.operation();
         match outcome {
             Outcome::Created(member) => self.learn_created(request, member.map(|member| *member), now),
-            Outcome::Member(member) => self.learn_member(request, *member, now),
+            Outcome::Member(member) => self.learn_member(rules, request, *member, now),
             Outcome::Applied => {
                 self.unshown = Some(operation);
                 self.shown = None;
@@ -307,6 +319,7 @@ impl AttemptState {
                 seen_at: now,
                 created_at: Some(now),
                 user_name_written_at: Some(now),
+                user_name_before: None,
                 names_written_at: Some(now),
                 active_written_at: Some(now),
             });
@@ -326,7 +339,7 @@ impl AttemptState {
         if member.active == Active::Unknown {
             member.active = Active::On;
         }
-        self.note_shown(member, now);
+        self.note_shown(member, Shown::Written, now);
         if let Some(known) = &mut self.document.member {
             known.created_at = Some(now);
             known.user_name_written_at = Some(now);
@@ -335,7 +348,7 @@ impl AttemptState {
         self.document.progress.create_unknown = None;
     }
 
-    fn learn_member(&mut self, request: &Request, member: Member, now: UnixMs) {
+    fn learn_member(&mut self, rules: &PlanRules, request: &Request, member: Member, now: UnixMs) {
         let operation = request.operation();
         let shows_it = match request {
             Request::SetActive { active, .. } => match member.active {
@@ -355,7 +368,7 @@ impl AttemptState {
             | Request::Probe
             | Request::Discover
             | Request::Group(_) => {
-                self.note_shown(member, now);
+                self.note_shown(member, Shown::Read { lag_ms: rules.read_lag_ms }, now);
                 return;
             }
         };
@@ -371,8 +384,12 @@ impl AttemptState {
         if let (Request::SetActive { active, .. }, Active::Unknown) = (request, member.active) {
             member.active = if *active { Active::On } else { Active::Off };
         }
-        self.note_shown(member, now);
+        let before = self.document.member.as_ref().map(|known| known.user_name.clone());
+        self.note_shown(member, Shown::Written, now);
         self.note_written(operation, now);
+        if let (Operation::SetUserName, Some(known)) = (operation, &mut self.document.member) {
+            known.user_name_before = before;
+        }
     }
 
     /// A write has been shown to be in effect.
@@ -397,23 +414,35 @@ impl AttemptState {
         }
     }
 
-    /// A reply shows the member: they are known so from now on.
-    pub(super) fn note_shown(&mut self, member: Member, now: UnixMs) {
+    /// A reply shows the member: they are known so from now on. A read may lag behind what was written: within
+    /// that time it says nothing of it.
+    pub(super) fn note_shown(&mut self, member: Member, how: Shown, now: UnixMs) {
         let before = self
             .document
             .member
             .take()
             .filter(|known| known.id.is_none() || known.id.as_deref() == Some(member.id.as_str()));
         let written = |at: fn(&KnownMember) -> Option<UnixMs>| before.as_ref().and_then(at);
+        let wrote_lately = |at: fn(&KnownMember) -> Option<UnixMs>| match how {
+            Shown::Written => None,
+            Shown::Read { lag_ms } => before.as_ref().filter(|known| within(at(known), lag_ms, now)),
+        };
+        let user_name = wrote_lately(|known| known.user_name_written_at).map(|known| known.user_name.clone());
+        let names = wrote_lately(|known| known.names_written_at)
+            .map(|known| (known.given_name.clone(), known.family_name.clone()));
+        let (given_name, family_name) =
+            names.unwrap_or_else(|| (member.given_name.clone(), member.family_name.clone()));
+        let active = wrote_lately(|known| known.active_written_at).and_then(|known| known.active);
         self.document.member = Some(KnownMember {
             id: Some(member.id.clone()),
-            user_name: member.user_name.clone(),
-            given_name: member.given_name.clone(),
-            family_name: member.family_name.clone(),
-            active: member.active.known().or(before.as_ref().and_then(|known| known.active)),
+            user_name: user_name.unwrap_or_else(|| member.user_name.clone()),
+            given_name,
+            family_name,
+            active: active.or(member.active.known()).or(before.as_ref().and_then(|known| known.active)),
             seen_at: now,
             created_at: written(|known| known.created_at),
             user_name_written_at: written(|known| known.user_name_written_at),
+            user_name_before: before.as_ref().and_then(|known| known.user_name_before.clone()),
             names_written_at: written(|known| known.names_written_at),
             active_written_at: written(|known| known.active_written_at),
         });

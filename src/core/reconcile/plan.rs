@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use super::attempt::{Aspect, AttemptState, Conclusion, try_again};
+use super::attempt::{Aspect, AttemptState, Conclusion, Shown, try_again};
 use super::capabilities::Capabilities;
 use super::groups::{self, GroupRule, Next};
 use super::member::{Changes, replacement};
@@ -237,7 +237,7 @@ fn adopt(state: &mut AttemptState, rules: &PlanRules, member: &Member, standing:
     state.adopted |= !ours && !known_before;
     state.document.progress.create_unknown = None;
     state.in_doubt = false;
-    state.note_shown(member.clone(), now);
+    state.note_shown(member.clone(), Shown::Read { lag_ms: rules.read_lag_ms }, now);
     bring(state, rules, member, standing, now)
 }
 
@@ -270,6 +270,7 @@ fn nobody(state: &mut AttemptState, rules: &PlanRules, standing: Standing, email
                 seen_at: now,
                 created_at: Some(now),
                 user_name_written_at: None,
+                user_name_before: None,
                 names_written_at: None,
                 active_written_at: None,
             });
@@ -309,7 +310,11 @@ fn create_or_say_why_not(state: &mut AttemptState, email: &Email, now: UnixMs) -
 
 /// The member is shown: make the smallest change that is still to be made, or be done.
 fn bring(state: &mut AttemptState, rules: &PlanRules, member: &Member, standing: Standing, now: UnixMs) -> Step {
-    if !is_theirs(state, member) {
+    if !is_theirs(state, member, rules, now) {
+        if readdressed_lately(state, member, rules, now).is_some() {
+            // What the read shows is from before an address that we wrote ourselves.
+            return finish(try_again(Code::ScimLag, None, true));
+        }
         // Neither the address that was last known, nor HR's: never written; looked for by HR's address.
         state.stale_id = Some(member.id.clone());
         state.in_doubt = true;
@@ -317,11 +322,14 @@ fn bring(state: &mut AttemptState, rules: &PlanRules, member: &Member, standing:
         state.document.member = state.known.clone();
         return plan(state, rules, now);
     }
-    let seen = Seen::of(&state.document, member, rules, now);
+    let seen = Seen::of(&state.document, member, standing, rules, now);
+    if may_lag(state, member, standing, rules, now) {
+        return finish(try_again(Code::ScimLag, None, true));
+    }
     if let Some(step) = confirm(state, &seen, standing, rules, now) {
         return step;
     }
-    let word = state.document.record.employment.at(now).copied();
+    let word = state.document.record.employment.at(now);
     let write = switch_off(state, &seen, member, standing, rules)
         .or_else(|| readdress(state, &seen, member, standing, rules))
         .or_else(|| switch_on(state, &seen, member, standing, rules, word.as_ref()))
@@ -345,12 +353,40 @@ fn bring(state: &mut AttemptState, rules: &PlanRules, member: &Member, standing:
 }
 
 /// Whether a shown member is this person's: by the address last read or written, or by HR's own.
-fn is_theirs(state: &AttemptState, member: &Member) -> bool {
+fn is_theirs(state: &AttemptState, member: &Member, rules: &PlanRules, now: UnixMs) -> bool {
     let key = compare_key(&member.user_name);
     let is_hrs = state.document.record.email().is_some_and(|email| email.is(&member.user_name));
     let is_known = state.known.as_ref().is_some_and(|known| known.address_key() == key);
+    let was_known = readdressed_lately(state, member, rules, now)
+        .and_then(|known| known.user_name_before.as_ref())
+        .is_some_and(|before| compare_key(before) == key);
     // What the look-up found, or our own create showed, is claimed by its address.
-    is_hrs || is_known || state.has_claim(&address_key(&member.user_name))
+    is_hrs || is_known || was_known || state.has_claim(&address_key(&member.user_name))
+}
+
+/// The member as known at the start, where their address was written so lately that a read may still show
+/// the one before.
+fn readdressed_lately<'s>(
+    state: &'s AttemptState,
+    member: &Member,
+    rules: &PlanRules,
+    now: UnixMs,
+) -> Option<&'s KnownMember> {
+    let known = state.known.as_ref().filter(|known| known.id.as_ref() == Some(&member.id))?;
+    within(known.user_name_written_at, rules.read_lag_ms, now).then_some(known)
+}
+
+/// Whether a read shows somebody off whom we switched on a little ago, and HR has said nothing since: it lags
+/// behind, or somebody switched them off. Either would be harmed by a PUT of what was read.
+fn may_lag(state: &AttemptState, member: &Member, standing: Standing, rules: &PlanRules, now: UnixMs) -> bool {
+    let known = state.document.member.as_ref();
+    let switched_on = known
+        .is_some_and(|known| known.active == Some(true) && within(known.active_written_at, rules.read_lag_ms, now));
+    standing == Standing::Employed
+        && member.active == Active::Off
+        && switched_on
+        && !state.wrote.contains(&Operation::SetActive)
+        && !is_new_word(&state.document, now)
 }
 
 /// The member as they are taken to be: what a reply shows, and over it what we wrote last, for as long
@@ -363,11 +399,14 @@ struct Seen {
 }
 
 impl Seen {
-    fn of(document: &Document, member: &Member, rules: &PlanRules, now: UnixMs) -> Self {
+    fn of(document: &Document, member: &Member, standing: Standing, rules: &PlanRules, now: UnixMs) -> Self {
         let known = document.member.as_ref();
         let lags =
             |at: fn(&KnownMember) -> Option<UnixMs>| known.filter(|known| within(at(known), rules.read_lag_ms, now));
+        let switched_on = lags(|known| known.active_written_at).is_some_and(|known| known.active == Some(true));
         let active = match member.active {
+            // Who has left is switched off once more rather than left on.
+            Active::Off if standing == Standing::Left && switched_on => Active::On,
             Active::Off => Active::Off,
             Active::On => match lags(|known| known.active_written_at).and_then(|known| known.active) {
                 Some(false) => Active::Off,
@@ -440,7 +479,8 @@ fn switch_off(
     if !is_needed {
         return None;
     }
-    let by = carrier(state, rules, member, Aspect::Membership, Changes { active: Some(false), ..Changes::default() })?;
+    let by =
+        carrier(state, rules, member, seen, Aspect::Membership, Changes { active: Some(false), ..Changes::default() })?;
     Some(Step::Send(Request::SetActive { id: member.id.clone(), active: false, by }))
 }
 
@@ -470,7 +510,7 @@ fn readdress(
     let user_name = email.lower().to_owned();
     let active = active_to_put(seen, member, standing);
     let changes = Changes { user_name: Some(&user_name), active, ..Changes::default() };
-    let by = carrier(state, rules, member, Aspect::Address, changes)?;
+    let by = carrier(state, rules, member, seen, Aspect::Address, changes)?;
     Some(Step::Send(Request::SetUserName { id: member.id.clone(), user_name, by }))
 }
 
@@ -490,7 +530,8 @@ fn switch_on(
     if !is_new || !has_hrs_address || state.wrote.contains(&Operation::SetActive) {
         return None;
     }
-    let by = carrier(state, rules, member, Aspect::Membership, Changes { active: Some(true), ..Changes::default() })?;
+    let by =
+        carrier(state, rules, member, seen, Aspect::Membership, Changes { active: Some(true), ..Changes::default() })?;
     Some(Step::Send(Request::SetActive { id: member.id.clone(), active: true, by }))
 }
 
@@ -515,7 +556,7 @@ fn rename(
     };
     let changes =
         Changes { given: given_name.as_deref(), family: family_name.as_deref(), active, ..Changes::default() };
-    let body = (!rules.target.patches_names(capabilities)).then(|| put(state, rules, member, changes)).flatten();
+    let body = (!rules.target.patches_names(capabilities)).then(|| put(state, rules, member, seen, changes)).flatten();
     match body {
         Some(body) => {
             let if_match = version_to_match(member, capabilities);
@@ -537,6 +578,7 @@ fn carrier(
     state: &mut AttemptState,
     rules: &PlanRules,
     member: &Member,
+    seen: &Seen,
     aspect: Aspect,
     changes: Changes<'_>,
 ) -> Option<Carrier> {
@@ -544,18 +586,33 @@ fn carrier(
     if capabilities.patch {
         return Some(Carrier::Patch);
     }
-    let Some(body) = put(state, rules, member, changes) else {
+    let Some(body) = put(state, rules, member, seen, changes) else {
         state.refuse(aspect, Code::ScimNotApplied, Operation::Get);
         return None;
     };
     Some(Carrier::Put { body, if_match: version_to_match(member, capabilities) })
 }
 
-fn put(state: &AttemptState, rules: &PlanRules, member: &Member, changes: Changes<'_>) -> Option<String> {
+fn put(state: &AttemptState, rules: &PlanRules, member: &Member, seen: &Seen, changes: Changes<'_>) -> Option<String> {
     let document = &state.document;
     let locale = document.record.locale().unwrap_or(&rules.locale);
     let locale = rules.target.completes_replacements().then_some(locale);
-    replacement(member, &Changes { external_id: &document.person.employee_id, locale, ..changes })
+    // What was read may be from before our own writes: they are not undone.
+    let name =
+        |seen: &'_ Option<String>, read: &Option<String>| (seen != read).then(|| seen.clone().unwrap_or_default());
+    let given = name(&seen.given_name, &member.given_name);
+    let family = name(&seen.family_name, &member.family_name);
+    let user_name = (seen.user_name != member.user_name).then_some(seen.user_name.as_str());
+    let active = seen.active.known().filter(|active| member.active.known() == Some(!active));
+    let changes = Changes {
+        given: changes.given.or(given.as_deref()),
+        family: changes.family.or(family.as_deref()),
+        user_name: changes.user_name.or(user_name),
+        active: changes.active.or(active),
+        external_id: &document.person.employee_id,
+        locale,
+    };
+    replacement(member, &changes)
 }
 
 fn version_to_match(member: &Member, capabilities: Capabilities) -> Option<String> {
@@ -646,7 +703,7 @@ fn done(state: &mut AttemptState, seen: &Seen, standing: Standing) -> Step {
     finish(Conclusion::InLine(finished))
 }
 
-fn within(at: Option<UnixMs>, ms: u64, now: UnixMs) -> bool {
+pub(super) fn within(at: Option<UnixMs>, ms: u64, now: UnixMs) -> bool {
     at.is_some_and(|at| now.ms_since(at) < ms)
 }
 

@@ -210,6 +210,7 @@ impl World {
                 }
                 Step::Send(request) => {
                     let fault = if self.faults.is_empty() { Fault::None } else { self.faults.remove(0) };
+                    self.team.now = self.now;
                     let reply = self.team.answer(&request, fault);
                     if self.crashes.first().is_some_and(|after| self.team.calls.len() >= *after) {
                         self.crashes.remove(0);
@@ -472,6 +473,35 @@ fn the_outcome_of_a_lost_post_is_looked_for_before_another() {
     assert!(world.now.ms_since(began) >= 10_000, "nobody found soon after a create is no proof");
 }
 
+#[test]
+fn what_was_written_last_counts_against_a_read_that_lags_behind() {
+    let mut world = World::new();
+    world.team.lag_ms = 30_000;
+    world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
+    world.now = world.now.plus_ms(120_000);
+    for (at, family) in [(20, "King"), (21, "Byron"), (22, "Lovelace")] {
+        world.tell(&[update(at, "-", "-", family)]);
+        assert_eq!(shown(&world.team.users[0]), ada("Ada", family, true));
+    }
+    for (at, email) in [(30, "ada2@example.com"), (31, "ada3@example.com"), (32, "ada@example.com")] {
+        world.tell(&[update(at, email, "-", "-")]);
+        assert_eq!(world.team.users[0]["userName"], email);
+    }
+    world.now = world.now.plus_ms(120_000);
+    world.tell(&[leave(40)]);
+    world.tell(&[update(41, "-", "-", "King")]);
+    assert_eq!(shown(&world.team.users[0]), ada("Ada", "King", false), "the read shows them on");
+    world.tell(&[hire(42, "ada@example.com", "Ada", "King")]);
+    assert_eq!(shown(&world.team.users[0]), ada("Ada", "King", true));
+    world.now = world.now.plus_ms(120_000);
+    world.tell(&[leave(50)]);
+    world.now = world.now.plus_ms(120_000);
+    world.tell(&[hire(51, "ada@example.com", "Ada", "King")]);
+    let ending = world.tell(&[update(52, "-", "-", "Byron")]);
+    assert_eq!(shown(&world.team.users[0]), ada("Ada", "Byron", true), "the read shows them off");
+    assert!(!ending.document.switched_off_elsewhere);
+}
+
 fn any_event() -> impl Strategy<Value = (u8, u8, u8, u8, u8)> {
     // Kind, and which of two addresses, given names, family names, departments (or none).
     (0_u8..4, 0_u8..3, 0_u8..4, 0_u8..4, 0_u8..4)
@@ -555,6 +585,27 @@ fn end_of(world: &World) -> End {
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    /// Promise 3, where reads show what was so half a minute ago, and no word waits for them.
+    #[test]
+    fn however_far_reads_lag_behind_the_member_ends_as_the_record_says(
+        mut events in prop::collection::vec(any_event(), 1..=6),
+        gaps in prop::collection::vec(0_u64..40_000, 6),
+        lag_ms in 0_u64..40_000,
+    ) {
+        events[0] = (1, 1, 1, 1, 1);
+        let events: Vec<Event> = events.into_iter().enumerate().map(|(n, event)| event_of(n, event)).collect();
+        let (mut plain, mut lagging) = (World::new(), World::new());
+        lagging.team.lag_ms = lag_ms;
+        for (event, gap_ms) in events.iter().zip(gaps) {
+            plain.tell(std::slice::from_ref(event));
+            plain.now = plain.now.plus_ms(120_000);
+            lagging.tell(std::slice::from_ref(event));
+            lagging.now = lagging.now.plus_ms(gap_ms);
+        }
+        prop_assert!(lagging.team.users.len() <= 1, "no duplicate member");
+        prop_assert_eq!(end_of(&plain), end_of(&lagging));
+    }
 
     /// Promise 3.
     #[test]

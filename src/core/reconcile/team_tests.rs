@@ -9,6 +9,7 @@ use super::no_reply::NoReply;
 use super::reply::{HttpReply, Reply};
 use super::request::{Carrier, Request};
 use crate::core::person::email::compare_key;
+use crate::core::time::UnixMs;
 
 /// How a call goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +53,11 @@ pub(super) struct Team {
     pub(super) groups: Vec<(String, Vec<String>)>,
     /// SCIM ids that no group takes yet.
     pub(super) not_joined: Vec<String>,
+    /// Reads show what was so before this long ago.
+    pub(super) lag_ms: u64,
+    pub(super) now: UnixMs,
+    /// What the members were, and until when.
+    pub(super) past: Vec<(UnixMs, Vec<Value>)>,
 }
 
 impl Team {
@@ -89,7 +95,11 @@ impl Team {
             Fault::Username => return http(400, &error("Couldn't update this team member's username. Try again.")),
             Fault::None | Fault::LostAfter | Fault::ErrorAfter => {}
         }
+        let before = self.users.clone();
         let (status, body) = self.serve(request);
+        if self.users != before {
+            self.past.push((self.now, before));
+        }
         match fault {
             Fault::LostAfter => Reply::Lost { reason: NoReply::TimedOut },
             Fault::ErrorAfter if status < 300 => http(500, &error("Try again.")),
@@ -109,7 +119,10 @@ impl Team {
                 self.add(&user.user_name, &given, &family, true, &more);
                 (201, self.users.last().cloned().unwrap())
             }
-            Request::Get { id } => self.find(id).map_or_else(nobody, |n| (200, self.users[n].clone())),
+            Request::Get { id } => {
+                let user = self.read().iter().find(|user| user["id"] == id.as_str()).cloned();
+                user.map_or_else(nobody, |user| (200, user))
+            }
             Request::Find { .. } | Request::FindExternalId { .. } if self.no_filter => (400, error("invalid filter")),
             Request::FindExternalId { external_id } => {
                 list(self.users.iter().filter(|user| user["externalId"] == external_id.as_str()).cloned().collect())
@@ -124,11 +137,11 @@ impl Team {
             Request::SetActive { id, by: Carrier::Put { body, .. }, .. }
             | Request::SetUserName { id, by: Carrier::Put { body, .. }, .. } => self.put(id, body),
             Request::Find { user_name } => {
-                list(self.users.iter().filter(|user| user["userName"] == user_name.as_str()).cloned().collect())
+                list(self.read().iter().filter(|user| user["userName"] == user_name.as_str()).cloned().collect())
             }
             Request::Page { start_index } => {
                 let from = usize::try_from(start_index.saturating_sub(1)).unwrap();
-                list(self.users.iter().skip(from).take(100).cloned().collect())
+                list(self.read().iter().skip(from).take(100).cloned().collect())
             }
             Request::Replace { id, body, .. } => {
                 let kept = self.find(id).map(|n| self.users[n]["userName"].clone());
@@ -226,6 +239,12 @@ impl Team {
         user["id"] = self.users[n]["id"].clone();
         self.users[n] = user.clone();
         (200, user)
+    }
+
+    /// The members as a read shows them.
+    fn read(&self) -> &[Value] {
+        let is_shown = |(until, _): &&(UnixMs, Vec<Value>)| self.now.ms_since(*until) < self.lag_ms;
+        self.past.iter().find(is_shown).map_or(&self.users, |(_, users)| users)
     }
 
     fn find(&self, id: &str) -> Option<usize> {

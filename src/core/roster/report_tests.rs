@@ -71,6 +71,7 @@ fn applied(id: &str, address: &str, family: &str, member: &str) -> Document {
         seen_at: UnixMs(1_000),
         created_at: None,
         user_name_written_at: None,
+        user_name_before: None,
         names_written_at: None,
         active_written_at: None,
     });

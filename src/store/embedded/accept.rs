@@ -17,7 +17,7 @@ pub(super) fn accept(work: &mut Work<'_>, now: UnixMs, delivery: &NewDelivery) -
     failpoint::at("writer");
     let mut entries: Vec<&NewEntry> = delivery.entries.iter().collect();
     if let Some(dedupe) = delivery.dedupe
-        && let Some(ids) = known(work, now, &dedupe.key)?
+        && let Some((ids, said)) = known(work, now, &dedupe.key)?
     {
         if dedupe.only_while_newest {
             let mut news = Vec::new();
@@ -29,7 +29,7 @@ pub(super) fn accept(work: &mut Work<'_>, now: UnixMs, delivery: &NewDelivery) -
             entries = news;
         }
         if !dedupe.only_while_newest || entries.is_empty() {
-            return Ok(Accepted::Duplicate { ids });
+            return Ok(Accepted::known(ids, said, &dedupe));
         }
     }
     if let Some(bound) = bound_reached(work, delivery, entries.len() as u64) {
@@ -38,7 +38,7 @@ pub(super) fn accept(work: &mut Work<'_>, now: UnixMs, delivery: &NewDelivery) -
     if let Some(dedupe) = delivery.dedupe {
         let unmapped = delivery.unmapped.iter().map(|unmapped| unmapped.row.id);
         let ids = entries.iter().map(|entry| entry.job).chain(unmapped);
-        remember(work, &dedupe.key, now.plus_ms(dedupe.remember_ms), ids)?;
+        remember(work, &dedupe.key, now.plus_ms(dedupe.remember_ms), ids, dedupe.remembered_says())?;
     }
     let newest = delivery.dedupe.filter(|dedupe| dedupe.only_while_newest).map(|dedupe| dedupe.key);
     for entry in entries {
@@ -50,28 +50,37 @@ pub(super) fn accept(work: &mut Work<'_>, now: UnixMs, delivery: &NewDelivery) -
     Ok(Accepted::Stored)
 }
 
-/// The ids of a delivery that is remembered.
-fn known(work: &Work<'_>, now: UnixMs, key: &[u8; 16]) -> Result<Option<Vec<JobId>>, StoreError> {
+/// The ids of a delivery that is remembered, and what it said.
+fn known(work: &Work<'_>, now: UnixMs, key: &[u8; 16]) -> Result<Option<Known>, StoreError> {
     let mut statement = work.db.prepare_cached("SELECT ids FROM remembered WHERE key = ?1 AND until > ?2")?;
-    let ids = statement.query_row(params![key, now.0], |row| Ok(read_ids(row.get_ref(0)?.as_blob()?))).optional()?;
-    Ok(ids)
+    let read = |row: &rusqlite::Row<'_>| {
+        let bytes = row.get_ref(0)?.as_blob()?;
+        let said = bytes.as_chunks::<16>().1.try_into().ok().map(u32::from_be_bytes);
+        Ok((read_ids(bytes), said))
+    };
+    Ok(statement.query_row(params![key, now.0], read).optional()?)
 }
 
-/// Remembers a delivery, in the place of whatever was remembered by its key.
+type Known = (Vec<JobId>, Option<u32>);
+
+/// Remembers a delivery, in the place of whatever was remembered by its key: its ids, and behind them what it
+/// says.
 pub(super) fn remember(
     work: &Work<'_>,
     key: &[u8; 16],
     until: UnixMs,
     ids: impl Iterator<Item = JobId>,
+    says: Option<u32>,
 ) -> Result<(), StoreError> {
-    let ids: Vec<u8> = ids.flat_map(|id| id.0.to_be_bytes()).collect();
+    let says = says.into_iter().flat_map(u32::to_be_bytes);
+    let ids: Vec<u8> = ids.flat_map(|id| id.0.to_be_bytes()).chain(says).collect();
     work.db
         .prepare_cached("INSERT OR REPLACE INTO remembered (key, until, ids) VALUES (?1, ?2, ?3)")?
         .execute(params![key, until.0, ids])?;
     Ok(())
 }
 
-/// Reads what [`remember`] wrote.
+/// Reads the ids that [`remember`] wrote.
 pub(super) fn read_ids(bytes: &[u8]) -> Vec<JobId> {
     let (ids, _) = bytes.as_chunks::<16>();
     ids.iter().map(|id| JobId(u128::from_be_bytes(*id))).collect()

@@ -80,7 +80,7 @@ CREATE INDEX dead_by_source ON dead (source, died_at, id);
 CREATE INDEX dead_by_lane ON dead (blocks) WHERE blocks IS NOT NULL;
 CREATE INDEX dead_by_person ON dead (person) WHERE person IS NOT NULL;
 
--- Deliveries that are known again, with the ids they got: 16 bytes each.
+-- Deliveries that are known again, with the ids they got: 16 bytes each, and behind them 4 for what was said.
 CREATE TABLE remembered (
     key BLOB PRIMARY KEY,
     until INTEGER NOT NULL,

@@ -209,7 +209,7 @@ fn import(work: &mut Work<'_>, now: UnixMs, record: &Record) -> Result<Fate, Sto
             let control = &mut *work.control;
             (control.last_seq, control.last_fence, control.tats) = (marks.last_seq, marks.last_fence, marks.tats);
         }
-        Record::Remembered { key, until, ids } => remember(work, key, *until, ids.iter().copied())?,
+        Record::Remembered { key, until, ids } => remember(work, key, *until, ids.iter().copied(), None)?,
         Record::Person(record) => take_person(work, record)?,
         // In their order, and behind their person, whose inbox was emptied.
         Record::Entry { person, seq, bytes } => inbox::push(work, signed(person.0), signed(*seq), bytes)?,

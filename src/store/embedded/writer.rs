@@ -309,7 +309,7 @@ mod tests {
     }
 
     fn delivery(n: u128) -> NewDelivery {
-        let dedupe = Dedupe { key: n.to_be_bytes(), only_while_newest: false, remember_ms: 1_000 };
+        let dedupe = Dedupe { key: n.to_be_bytes(), only_while_newest: false, remember_ms: 1_000, says: 0 };
         let entry = entry(n);
         let source = entry.person.source.clone();
         NewDelivery { source, dedupe: Some(dedupe), entries: vec![entry], unmapped: Vec::new() }

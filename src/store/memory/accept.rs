@@ -9,9 +9,9 @@ impl State {
     pub(super) fn accept(&mut self, options: &StoreOptions, now: UnixMs, mut delivery: NewDelivery) -> Accepted {
         let known = delivery.dedupe.and_then(|dedupe| {
             let remembered = self.remembered.get(&dedupe.key).filter(|remembered| remembered.until > now)?;
-            Some((dedupe, remembered.ids.clone()))
+            Some((dedupe, remembered.ids.clone(), remembered.says))
         });
-        if let Some((dedupe, ids)) = known {
+        if let Some((dedupe, ids, said)) = known {
             if dedupe.only_while_newest {
                 delivery.entries.retain(|entry| {
                     let kept = self.people.get(&entry.person.id());
@@ -19,7 +19,7 @@ impl State {
                 });
             }
             if !dedupe.only_while_newest || delivery.entries.is_empty() {
-                return Accepted::Duplicate { ids };
+                return Accepted::known(ids, said, &dedupe);
             }
         }
         if let Some(bound) = self.bound_reached(options, &delivery) {
@@ -28,7 +28,8 @@ impl State {
         if let Some(dedupe) = delivery.dedupe {
             let unmapped = delivery.unmapped.iter().map(|unmapped| unmapped.row.id);
             let ids = delivery.entries.iter().map(|entry| entry.job).chain(unmapped).collect();
-            self.remembered.insert(dedupe.key, Remembered { until: now.plus_ms(dedupe.remember_ms), ids });
+            let (until, says) = (now.plus_ms(dedupe.remember_ms), dedupe.remembered_says());
+            self.remembered.insert(dedupe.key, Remembered { until, ids, says });
         }
         let newest = delivery.dedupe.filter(|dedupe| dedupe.only_while_newest).map(|dedupe| dedupe.key);
         for entry in delivery.entries {

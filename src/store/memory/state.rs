@@ -67,6 +67,7 @@ pub(super) struct Holder {
 pub(super) struct Remembered {
     pub(super) until: UnixMs,
     pub(super) ids: Vec<JobId>,
+    pub(super) says: Option<u32>,
 }
 
 /// A dead letter.

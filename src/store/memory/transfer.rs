@@ -131,7 +131,7 @@ impl State {
                 (self.last_seq, self.last_fence, self.tats) = (marks.last_seq, marks.last_fence, marks.tats);
             }
             Record::Remembered { key, until, ids } => {
-                self.remembered.insert(key, Remembered { until, ids });
+                self.remembered.insert(key, Remembered { until, ids, says: None });
             }
             Record::Person(record) => self.take_person(*record),
             Record::Entry { person, seq, bytes } => {

@@ -5,10 +5,10 @@ use std::slice;
 use super::keys::{Of, bucket_of};
 use super::layout::{body, dead_row};
 use super::link::Arg;
-use super::reply::{ids_of, unexpected};
+use super::reply::{remembered_of, unexpected};
 use super::{Calls, Redis, blob, scripts, signed};
 use crate::core::time::UnixMs;
-use crate::store::{Accepted, FullBound, NewDelivery, NewUnmapped, StoreError};
+use crate::store::{Accepted, Dedupe, FullBound, NewDelivery, NewUnmapped, StoreError};
 
 /// A delivery as the script takes it.
 pub(super) struct Packed {
@@ -32,7 +32,11 @@ impl Redis {
             Some((b'l', [])) => Ok(Accepted::Full(FullBound::DeadLetters)),
             Some((b'b', [])) => Ok(Accepted::Full(FullBound::DeadBytes)),
             Some((b'x', [])) => Err(unexpected("a lane")),
-            Some((b'd', ids)) => Ok(Accepted::Duplicate { ids: ids_of(ids)? }),
+            Some((b'd', known)) => {
+                let (ids, said) = remembered_of(known)?;
+                let dedupe = delivery.dedupe.as_ref().ok_or_else(|| unexpected("the answer to a delivery"))?;
+                Ok(Accepted::known(ids, said, dedupe))
+            }
             _ => Err(unexpected("the answer to a delivery")),
         }
     }
@@ -59,7 +63,8 @@ impl Calls {
         args.push(head(delivery)?.into());
         let unmapped = delivery.unmapped.iter().map(|unmapped| unmapped.row.id);
         let ids = delivery.entries.iter().map(|entry| entry.job).chain(unmapped);
-        args.push(ids.flat_map(blob).collect::<Vec<u8>>().into());
+        let says = delivery.dedupe.as_ref().and_then(Dedupe::remembered_says);
+        args.push(ids.flat_map(blob).chain(says.into_iter().flat_map(u32::to_be_bytes)).collect::<Vec<u8>>().into());
         keys.extend(delivery.dedupe.map(|dedupe| self.keys.delivery(dedupe.key)));
         for entry in &delivery.entries {
             let person = entry.person.id();

@@ -122,6 +122,12 @@ pub(super) fn id_of(bytes: &[u8]) -> Result<JobId, StoreError> {
     Ok(JobId(u128::from_be_bytes(bytes)))
 }
 
+/// Reads the ids of a remembered delivery, and the 4 bytes behind them of what it said.
+pub(super) fn remembered_of(bytes: &[u8]) -> Result<(Vec<JobId>, Option<u32>), StoreError> {
+    let (ids, says) = bytes.split_at(bytes.len() - bytes.len() % 16);
+    Ok((ids_of(ids)?, says.try_into().ok().map(u32::from_be_bytes)))
+}
+
 /// Reads the 16 bytes of each of several ids.
 pub(super) fn ids_of(bytes: &[u8]) -> Result<Vec<JobId>, StoreError> {
     bytes.chunks(16).map(id_of).collect()

@@ -10,7 +10,7 @@ use super::keys::Of;
 use super::layout::{FORMAT, HAS_DEAD, HAS_DOCUMENT, Head, body, dead_row, entries, read_dead_row, time};
 use super::link::Arg;
 use super::listings::Ask;
-use super::reply::{id_of, ids_of, parsed, text_of, unexpected};
+use super::reply::{id_of, parsed, remembered_of, text_of, unexpected};
 use super::{Redis, blob, scripts, signed, tell};
 use crate::core::person::PersonId;
 use crate::core::person::job::JobId;
@@ -373,7 +373,7 @@ fn remembered(text: &[u8]) -> Option<(UnixMs, Vec<JobId>)> {
     let (FORMAT, rest) = text.split_first().map(|(format, rest)| (*format, rest))? else { return None };
     let (until, ids) = rest.split_first_chunk::<6>()?;
     let until = until.iter().fold(0, |ms, byte| ms << 8 | i64::from(*byte));
-    Some((UnixMs(until), ids_of(ids).ok()?))
+    Some((UnixMs(until), remembered_of(ids).ok()?.0))
 }
 
 /// A shared document as it is stored.

@@ -332,7 +332,7 @@ impl Worker {
                 }
             }
             match self.store.accept(now, delivery).await? {
-                Accepted::Stored | Accepted::Duplicate { .. } => {}
+                Accepted::Stored | Accepted::Duplicate { .. } | Accepted::Conflict { .. } => {}
                 Accepted::Full(bound) => {
                     warn!(%source, ?bound, "the store is full: what the HR system listed waits");
                     return Ok(false);

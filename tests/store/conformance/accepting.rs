@@ -31,7 +31,11 @@ pub(crate) async fn a_known_id_is_a_duplicate_whatever_it_says(b: &mut Bench) {
     let duplicate = Accepted::Duplicate { ids };
     assert_eq!(b.deliver(at(1), sent).await, duplicate);
     let other = delivery(key, vec![b.entry("1", "other"), b.entry("3", "c")]);
-    assert_eq!(b.deliver(at(2), other).await, duplicate);
+    assert_eq!(b.deliver(at(2), other.clone()).await, duplicate);
+    let Accepted::Duplicate { ids } = duplicate else { unreachable!() };
+    let mut contradicting = other;
+    contradicting.dedupe.as_mut().unwrap().says = 1;
+    assert_eq!(b.deliver(at(2), contradicting).await, Accepted::Conflict { ids });
     assert_eq!(b.entries().await, 2);
     assert_eq!(b.dead(&DeadFilter::default()).await.len(), 1);
     assert!(b.s().await.person(person("3").id()).await.unwrap().is_none());
@@ -61,7 +65,7 @@ pub(crate) async fn a_delivery_is_forgotten_after_its_time_and_not_before(b: &mu
 
 pub(crate) async fn each_delivery_is_forgotten_in_its_own_time(b: &mut Bench) {
     let keep = |remember_ms, key| {
-        let dedupe = Dedupe { key, only_while_newest: false, remember_ms };
+        let dedupe = Dedupe { key, only_while_newest: false, remember_ms, says: 0 };
         NewDelivery { dedupe: Some(dedupe), ..delivery(key, Vec::new()) }
     };
     let times = [500, 20, 300, 4_000, 1];

@@ -1,7 +1,8 @@
 -- Accepts deliveries: several share a call, each for itself. After, for each: it is known, or there is no room, or
 -- a lane does not read, and nothing changed; or it is remembered, its entries are in their inboxes, and its
 -- unmapped records are dead letters.
--- ROOT KEY (16 bytes): format (1), until when it is remembered in ms (6), the ids that it got (16 each).
+-- ROOT KEY (16 bytes): format (1), until when it is remembered in ms (6), the ids that it got (16 each), and where it
+-- is known by its id, what it said (4), which is told with them.
 -- KEYS: of each delivery its own, where it has one, then of each entry its lane and `number_of`'s set.
 -- ARGV[2..4] bounds: entries, dead letters, bytes; [5] number of deliveries; of each its head and ids, of each entry
 -- what `append` takes and `number_of`'s number, of each unmapped record id, row and payload. The head: kind (1: 0 is
