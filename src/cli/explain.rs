@@ -199,7 +199,8 @@ impl RunningBridge {
             seen_at: now,
             created_at: None,
             user_name_written_at: None,
-            user_name_before: None,
+            user_names_before: Vec::new(),
+            names_before: Vec::new(),
             names_written_at: None,
             active_written_at: None,
         });

@@ -293,7 +293,8 @@ fn member(document: &Document, seen_at: UnixMs) -> KnownMember {
         seen_at,
         created_at: Some(seen_at),
         user_name_written_at: None,
-        user_name_before: None,
+        user_names_before: Vec::new(),
+        names_before: Vec::new(),
         names_written_at: None,
         active_written_at: None,
     }

@@ -105,6 +105,13 @@ async fn explain_send_person_and_status_follow_somebody_through() {
     assert_eq!(sim.stats().calls, 1, "explaining called nobody");
     let forged = http().post(format!("http://{}/webhooks/hr", bridge.listen)).body("{}").send().await.unwrap();
     let request = forged.headers()["x-request-id"].to_str().unwrap().to_owned();
+    // The line is written beside the answer.
+    for _ in 0..100 {
+        if bridge.log().contains(&request) {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
     assert!(bridge.log().contains(&request), "the log line has the id of the answer");
     let mut deliveries = Value::Null;
     // They are told to all processes every few seconds.

@@ -340,7 +340,7 @@ mod tests {
                 let config = crate::config::Config::of_text(&composed.text);
                 let config = config.unwrap_or_else(|errors| panic!("{preset}: {errors}\n{}", composed.text));
                 let source = &config.sources[0];
-                assert_eq!(source.fetch.is_some(), source.thin && preset != "keypay", "{preset}\n{}", composed.text);
+                assert_eq!(source.fetch.is_some(), source.thin, "{preset}\n{}", composed.text);
                 assert!(!composed.text.contains(":p@") && composed.text.contains("PEOPLE_HR_SECRET"), "{preset}");
                 assert!(!composed.to_change.contains(&"source.fetch.values.subdomain".to_owned()), "{preset}");
             }

@@ -308,12 +308,15 @@ pub struct KnownMember {
     /// When we last wrote the address, and it was shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_name_written_at: Option<UnixMs>,
-    /// The address before it: a read that lags behind shows it still.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub user_name_before: Option<String>,
+    /// The addresses before it, as far as a read that lags behind may show them still.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub user_names_before: Vec<String>,
     /// When we last wrote the names, and they were shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub names_written_at: Option<UnixMs>,
+    /// Given and family names before that, as far as a read that lags behind may show them still.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names_before: Vec<(Option<String>, Option<String>)>,
     /// When we last switched them on or off, and it was shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub active_written_at: Option<UnixMs>,

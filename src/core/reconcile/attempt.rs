@@ -17,6 +17,9 @@ use crate::core::time::UnixMs;
 /// How often a member may have changed between our look and our write before we wait.
 const CHANGED_MAX: u32 = 5;
 
+/// So many values of before our own writes are kept, for a read that lags behind: writes are paced.
+const BEFORE_MAX: usize = 8;
+
 /// What is brought in line, each with trouble of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Aspect {
@@ -319,7 +322,8 @@ impl AttemptState {
                 seen_at: now,
                 created_at: Some(now),
                 user_name_written_at: Some(now),
-                user_name_before: None,
+                user_names_before: Vec::new(),
+                names_before: Vec::new(),
                 names_written_at: Some(now),
                 active_written_at: Some(now),
             });
@@ -384,11 +388,16 @@ impl AttemptState {
         if let (Request::SetActive { active, .. }, Active::Unknown) = (request, member.active) {
             member.active = if *active { Active::On } else { Active::Off };
         }
-        let before = self.document.member.as_ref().map(|known| known.user_name.clone());
+        let before = self.document.member.clone();
         self.note_shown(member, Shown::Written, now);
         self.note_written(operation, now);
-        if let (Operation::SetUserName, Some(known)) = (operation, &mut self.document.member) {
-            known.user_name_before = before;
+        let (Some(before), Some(known)) = (before, &mut self.document.member) else { return };
+        if operation == Operation::SetUserName {
+            let lags = within(before.user_name_written_at, rules.read_lag_ms, now);
+            known.user_names_before = with_one_more(before.user_names_before, lags, before.user_name);
+        } else if matches!(operation, Operation::Replace | Operation::SetNames) {
+            let lags = within(before.names_written_at, rules.read_lag_ms, now);
+            known.names_before = with_one_more(before.names_before, lags, (before.given_name, before.family_name));
         }
     }
 
@@ -415,7 +424,7 @@ impl AttemptState {
     }
 
     /// A reply shows the member: they are known so from now on. A read may lag behind what was written: within
-    /// that time it says nothing of it.
+    /// that time one that shows what was before says nothing. Any other value is newer than ours.
     pub(super) fn note_shown(&mut self, member: Member, how: Shown, now: UnixMs) {
         let before = self
             .document
@@ -427,8 +436,17 @@ impl AttemptState {
             Shown::Written => None,
             Shown::Read { lag_ms } => before.as_ref().filter(|known| within(at(known), lag_ms, now)),
         };
-        let user_name = wrote_lately(|known| known.user_name_written_at).map(|known| known.user_name.clone());
+        let user_name = wrote_lately(|known| known.user_name_written_at)
+            .filter(|known| {
+                let shown = owner::address_key(&member.user_name);
+                known.user_names_before.iter().any(|before| owner::address_key(before) == shown)
+            })
+            .map(|known| known.user_name.clone());
         let names = wrote_lately(|known| known.names_written_at)
+            .filter(|known| {
+                let shown = (&member.given_name, &member.family_name);
+                known.names_before.iter().any(|(given, family)| (given, family) == shown)
+            })
             .map(|known| (known.given_name.clone(), known.family_name.clone()));
         let (given_name, family_name) =
             names.unwrap_or_else(|| (member.given_name.clone(), member.family_name.clone()));
@@ -442,8 +460,9 @@ impl AttemptState {
             seen_at: now,
             created_at: written(|known| known.created_at),
             user_name_written_at: written(|known| known.user_name_written_at),
-            user_name_before: before.as_ref().and_then(|known| known.user_name_before.clone()),
+            user_names_before: before.as_ref().map(|known| known.user_names_before.clone()).unwrap_or_default(),
             names_written_at: written(|known| known.names_written_at),
+            names_before: before.as_ref().map(|known| known.names_before.clone()).unwrap_or_default(),
             active_written_at: written(|known| known.active_written_at),
         });
         self.shown = Some(member);
@@ -524,4 +543,16 @@ fn has_names(member: &Member, (given, family): &(Option<String>, Option<String>)
         wanted.as_deref().unwrap_or_default().trim() == shown.as_deref().unwrap_or_default().trim()
     };
     same(given, &member.given_name) && same(family, &member.family_name)
+}
+
+/// What a read may still show, the newest last: all of the time in which reads lag behind, as far as there is room.
+fn with_one_more<T>(mut before: Vec<T>, lags: bool, newest: T) -> Vec<T> {
+    if !lags {
+        before.clear();
+    }
+    if before.len() >= BEFORE_MAX {
+        before.remove(0);
+    }
+    before.push(newest);
+    before
 }

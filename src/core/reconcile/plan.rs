@@ -270,7 +270,8 @@ fn nobody(state: &mut AttemptState, rules: &PlanRules, standing: Standing, email
                 seen_at: now,
                 created_at: Some(now),
                 user_name_written_at: None,
-                user_name_before: None,
+                user_names_before: Vec::new(),
+                names_before: Vec::new(),
                 names_written_at: None,
                 active_written_at: None,
             });
@@ -322,7 +323,7 @@ fn bring(state: &mut AttemptState, rules: &PlanRules, member: &Member, standing:
         state.document.member = state.known.clone();
         return plan(state, rules, now);
     }
-    let seen = Seen::of(&state.document, member, standing, rules, now);
+    let seen = Seen::of(&state.document, member, rules, now);
     if may_lag(state, member, standing, rules, now) {
         return finish(try_again(Code::ScimLag, None, true));
     }
@@ -358,8 +359,7 @@ fn is_theirs(state: &AttemptState, member: &Member, rules: &PlanRules, now: Unix
     let is_hrs = state.document.record.email().is_some_and(|email| email.is(&member.user_name));
     let is_known = state.known.as_ref().is_some_and(|known| known.address_key() == key);
     let was_known = readdressed_lately(state, member, rules, now)
-        .and_then(|known| known.user_name_before.as_ref())
-        .is_some_and(|before| compare_key(before) == key);
+        .is_some_and(|known| known.user_names_before.iter().any(|before| compare_key(before) == key));
     // What the look-up found, or our own create showed, is claimed by its address.
     is_hrs || is_known || was_known || state.has_claim(&address_key(&member.user_name))
 }
@@ -376,17 +376,21 @@ fn readdressed_lately<'s>(
     within(known.user_name_written_at, rules.read_lag_ms, now).then_some(known)
 }
 
-/// Whether a read shows somebody off whom we switched on a little ago, and HR has said nothing since: it lags
-/// behind, or somebody switched them off. Either would be harmed by a PUT of what was read.
+/// Whether a read shows somebody off whom we switched on a little ago, or the other way round: it lags behind, or
+/// they were switched since, by somebody or by an attempt of ours that nobody finished. A PUT of what was read could
+/// harm them, and who has left must not be taken to be off before it is so: a later read tells. HR's newer word to
+/// switch them on settles it at once.
 fn may_lag(state: &AttemptState, member: &Member, standing: Standing, rules: &PlanRules, now: UnixMs) -> bool {
     let known = state.document.member.as_ref();
-    let switched_on = known
-        .is_some_and(|known| known.active == Some(true) && within(known.active_written_at, rules.read_lag_ms, now));
-    standing == Standing::Employed
-        && member.active == Active::Off
-        && switched_on
-        && !state.wrote.contains(&Operation::SetActive)
-        && !is_new_word(&state.document, now)
+    let wrote = known
+        .filter(|known| within(known.active_written_at, rules.read_lag_ms, now))
+        .and_then(|known| known.active)
+        .filter(|_| !state.wrote.contains(&Operation::SetActive));
+    match (wrote, member.active) {
+        (Some(true), Active::Off) => !(standing == Standing::Employed && is_new_word(&state.document, now)),
+        (Some(false), Active::On) => standing != Standing::Unsaid,
+        (Some(true | false) | None, _) => false,
+    }
 }
 
 /// The member as they are taken to be: what a reply shows, and over it what we wrote last, for as long
@@ -399,19 +403,19 @@ struct Seen {
 }
 
 impl Seen {
-    fn of(document: &Document, member: &Member, standing: Standing, rules: &PlanRules, now: UnixMs) -> Self {
+    fn of(document: &Document, member: &Member, rules: &PlanRules, now: UnixMs) -> Self {
         let known = document.member.as_ref();
-        let lags =
-            |at: fn(&KnownMember) -> Option<UnixMs>| known.filter(|known| within(at(known), rules.read_lag_ms, now));
-        let switched_on = lags(|known| known.active_written_at).is_some_and(|known| known.active == Some(true));
         let active = match member.active {
-            // Who has left is switched off once more rather than left on.
-            Active::Off if standing == Standing::Left && switched_on => Active::On,
             Active::Off => Active::Off,
-            Active::On => match lags(|known| known.active_written_at).and_then(|known| known.active) {
-                Some(false) => Active::Off,
-                Some(true) | None => Active::On,
-            },
+            Active::On => {
+                match known
+                    .filter(|known| within(known.active_written_at, rules.read_lag_ms, now))
+                    .and_then(|k| k.active)
+                {
+                    Some(false) => Active::Off,
+                    Some(true) | None => Active::On,
+                }
+            }
             Active::Unknown => {
                 match known.filter(|known| known.active_written_at.is_some()).and_then(|known| known.active) {
                     Some(true) => Active::On,
@@ -420,9 +424,11 @@ impl Seen {
                 }
             }
         };
-        let user_name = lags(|known| known.user_name_written_at).map_or(&member.user_name, |known| &known.user_name);
-        let (given_name, family_name) = lags(|known| known.names_written_at)
-            .map_or((&member.given_name, &member.family_name), |known| (&known.given_name, &known.family_name));
+        let taken = known.filter(|known| known.id.as_ref() == Some(&member.id));
+        let (user_name, given_name, family_name) = taken
+            .map_or((&member.user_name, &member.given_name, &member.family_name), |known| {
+                (&known.user_name, &known.given_name, &known.family_name)
+            });
         Self { active, user_name: user_name.clone(), given_name: given_name.clone(), family_name: family_name.clone() }
     }
 }

@@ -71,7 +71,8 @@ fn applied(id: &str, address: &str, family: &str, member: &str) -> Document {
         seen_at: UnixMs(1_000),
         created_at: None,
         user_name_written_at: None,
-        user_name_before: None,
+        user_names_before: Vec::new(),
+        names_before: Vec::new(),
         names_written_at: None,
         active_written_at: None,
     });
