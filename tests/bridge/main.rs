@@ -41,7 +41,8 @@ mod redis_server;
 mod roster;
 #[cfg(test)]
 mod shutdown;
-#[cfg(all(test, any(debug_assertions, feature = "failpoints")))]
+#[cfg(test)]
+#[cfg(any(debug_assertions, feature = "failpoints"))]
 mod supervision;
 #[cfg(test)]
 #[path = "../chaos/words.rs"]

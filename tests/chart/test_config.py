@@ -52,6 +52,11 @@ def test_every_key_of_the_reference_file_can_be_given(tmp_path):
     given["postman"] |= {"ca_file": files["ca_file"], "key": {"file": files["token"]}}
     given["source"][0] |= {"preset_file": files["preset_file"], "secrets": [{"env": "HR_SECRET"}]}
     del given["source"][0]["preset"]  # One or the other; the default says this one.
+    # Keys that exclude each other, or go with another target.
+    del given["source"][0]["signature"]
+    given["source"][0]["mapping"]["facts"] = {"department": "/data/department"}
+    given["target"]["kind"] = "generic-scim"
+    given["postman"]["base_url"] = "https://scim.example.com/v2"
     rendered = render(None, {"config": given, "image": {"repository": "r/b"}, "intake": {"resources": {"limits": {"memory": "2Gi"}}}})
     assert tomllib.loads(rendered.toml()) == given
     config = tmp_path / "scim-bridge.toml"

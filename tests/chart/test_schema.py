@@ -18,7 +18,7 @@ FREE = {
     "extraVolumes", "extraVolumeMounts", "tls", "parentRefs", "relabelings", "metricRelabelings", "extraRules",
     "extraManifests", "intakeFrom", "adminFrom", "kedaFrom", "dnsTo", "redisTo", "httpsTo", "extraEgress",
     "commonLabels", "commonAnnotations", "podLabels", "podAnnotations", "nodeSelector", "annotations", "labels",
-    "alertLabels", "dnsConfig", "initContainers", "extraContainers", "envFrom", "#resources", "#selector", "matchLabels",
+    "alertLabels", "dnsConfig", "facts", "initContainers", "extraContainers", "envFrom", "#resources", "#selector", "matchLabels",
     "requests", "limits",
 }  # fmt: skip
 
