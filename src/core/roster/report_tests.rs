@@ -107,7 +107,7 @@ fn lengths(report: &PlanReport) -> [usize; 7] {
 }
 
 #[test]
-fn many_creates_do_not_stand_in_one_anothers_way() {
+fn many_creates_do_not_stand_in_the_way_of_each_other() {
     let people: Vec<_> = (0..20).map(|n| staged(&format!("E-{n}"), &format!("p{n}@x.com"), "King")).collect();
     let (outcome, planned) = planned(&people, list(&[]), &Selection::default());
     assert_eq!((outcome.report.create.len(), outcome.report.blocked.len(), planned.len()), (20, 0, 20));
