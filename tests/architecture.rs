@@ -48,7 +48,6 @@ const TWINS: &[(&str, &str)] = &[
     ("core/fetch/api.rs", "core/fetch/read.rs"),
     ("core/fetch/auth.rs", "core/fetch/template.rs"),
     ("core/mapping/kept.rs", "core/mapping/read.rs"),
-    ("core/reconcile/attempt.rs", "core/reconcile/plan.rs"),
     ("core/reconcile/refusal.rs", "core/reconcile/reply.rs"),
 ];
 

@@ -3,9 +3,9 @@
 use super::capabilities::Capabilities;
 use super::groups::{self, GroupsState};
 use super::owner;
-use super::plan::{PlanRules, address_to_look_for, within};
 use super::reply::Outcome;
 use super::request::{Active, Member, Operation, Request};
+use super::rules::{PlanRules, address_to_look_for, within};
 use super::search::Search;
 use crate::core::code::Code;
 use crate::core::hold::HoldScope;

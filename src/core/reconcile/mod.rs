@@ -19,10 +19,13 @@ pub mod preview;
 pub mod refusal;
 pub mod reply;
 pub mod request;
+mod rules;
 pub mod search;
+mod step;
 pub mod suspicion;
 pub mod target;
 pub mod verdict;
+mod write;
 
 #[cfg(test)]
 mod groups_tests;

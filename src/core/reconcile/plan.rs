@@ -5,20 +5,22 @@
 //! refusal in one does not keep the others from being brought in line, but nobody is switched on
 //! under an address that HR does not name.
 
-use std::collections::BTreeSet;
+pub use super::rules::PlanRules;
+pub use super::step::Step;
 
 use super::attempt::{Aspect, AttemptState, Conclusion, Shown, try_again};
 use super::capabilities::Capabilities;
-use super::groups::{self, GroupRule, Next};
-use super::member::{Changes, replacement};
+use super::groups::{self, Next};
 use super::owner::{address_key, id_key};
-use super::request::{Active, Carrier, Member, Operation, Request, UserToCreate};
+use super::request::{Active, Member, Operation, Request, UserToCreate};
+use super::rules::{Standing, address_to_look_for, is_new_word, standing, within};
 use super::search::{Found, Step as Look};
-use super::target::TargetRules;
+use super::step::{blocked, finish};
+use super::write::{Seen, names_differ, readdress, rename, switch_off, switch_on};
 use crate::core::code::Code;
 use crate::core::person::email::compare_key;
 use crate::core::person::job::Finished;
-use crate::core::person::{Document, Email, EmploymentState, EmploymentWord, KnownMember, SourceName};
+use crate::core::person::{Document, Email, KnownMember};
 use crate::core::time::UnixMs;
 
 /// How long a create of unknown outcome is looked for before another one is made: an answered error is most
@@ -29,49 +31,6 @@ const UNANSWERED_UNKNOWN_MS: u64 = 10_000;
 const PAGED_AGAIN_MS: u64 = 86_400_000;
 /// A write that is answered as a success, and not shown, is repeated so often.
 const UNCONFIRMED_WRITES_MAX: u32 = 4;
-
-/// What the configuration says about planning.
-#[derive(Debug, Clone)]
-pub struct PlanRules {
-    /// For so long after a write a read may still show what was before it.
-    pub read_lag_ms: u64,
-    /// Whether addresses are changed at the target, or differences only told.
-    pub changes_addresses: bool,
-    /// Sources whose updates of people whom HR has not called hired create them.
-    pub updates_create: BTreeSet<SourceName>,
-    /// Pages of members read at the most in a look-up.
-    pub pages_max: u32,
-    /// So often "Couldn't update this team member's username. Try again" is taken at its word.
-    pub username_tries: u32,
-    /// `locale` of members whose HR system tells none.
-    pub locale: String,
-    /// Whose SCIM it is.
-    pub target: TargetRules,
-    /// The groups, and who is to be in them.
-    pub groups: Vec<GroupRule>,
-}
-
-/// The next step.
-#[derive(Debug, Clone)]
-pub enum Step {
-    /// Make this call.
-    Send(Request),
-    /// Claim a member or an address: all of these, or none.
-    Own(Vec<String>),
-    /// The attempt has ended.
-    Finish(Conclusion),
-}
-
-/// What HR wants of the membership.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Standing {
-    /// In the team.
-    Employed,
-    /// Not in the team.
-    Left,
-    /// HR has not said.
-    Unsaid,
-}
 
 /// The next step of an attempt at `now`. Takes the state to note what a step decides.
 pub fn plan(state: &mut AttemptState, rules: &PlanRules, now: UnixMs) -> Step {
@@ -98,19 +57,6 @@ pub fn plan(state: &mut AttemptState, rules: &PlanRules, now: UnixMs) -> Step {
     match usable_id(state) {
         Some(id) => Step::Send(Request::Get { id }),
         None => look(state, rules, standing, now),
-    }
-}
-
-fn standing(document: &Document, rules: &PlanRules, now: UnixMs) -> Standing {
-    match document.record.employment.at(now).map(|word| word.state) {
-        Some(EmploymentState::Employed) => Standing::Employed,
-        Some(EmploymentState::Left) => Standing::Left,
-        None if document.record.employment.newest().is_none()
-            && rules.updates_create.contains(&document.person.source) =>
-        {
-            Standing::Employed
-        }
-        None => Standing::Unsaid,
     }
 }
 
@@ -149,12 +95,6 @@ fn look(state: &mut AttemptState, rules: &PlanRules, standing: Standing, now: Un
     }
 }
 
-/// What HR says, else what the member was last known by.
-pub(super) fn address_to_look_for(document: &Document) -> Option<Email> {
-    let known = || document.member.as_ref().and_then(|known| Email::parse(&known.user_name).ok());
-    document.record.email().cloned().or_else(known)
-}
-
 /// Whether somebody may be there already, so that a POST would come too early.
 fn must_look_first(state: &AttemptState, now: UnixMs) -> bool {
     let record = &state.document.record;
@@ -164,12 +104,6 @@ fn must_look_first(state: &AttemptState, now: UnixMs) -> bool {
     // Removed at the target after HR's last word was in effect: not undone.
     let is_removed = was_known && !is_new_word(&state.document, now);
     state.already_member || state.may_have_created || is_nameless || record.email().is_none() || is_removed
-}
-
-/// Whether HR's word on employment is newer than what was last brought in line.
-fn is_new_word(document: &Document, now: UnixMs) -> bool {
-    let word = document.record.employment.at(now).map(|word| word.stamp);
-    word.is_none_or(|stamp| document.employment_done.is_none_or(|done| stamp > done))
 }
 
 fn create(state: &AttemptState, email: &Email) -> Step {
@@ -330,10 +264,9 @@ fn bring(state: &mut AttemptState, rules: &PlanRules, member: &Member, standing:
     if let Some(step) = confirm(state, &seen, standing, rules, now) {
         return step;
     }
-    let word = state.document.record.employment.at(now);
     let write = switch_off(state, &seen, member, standing, rules)
         .or_else(|| readdress(state, &seen, member, standing, rules))
-        .or_else(|| switch_on(state, &seen, member, standing, rules, word.as_ref()))
+        .or_else(|| switch_on(state, &seen, member, standing, rules, now))
         .or_else(|| rename(state, &seen, member, standing, rules));
     // Whoever is written, or is new to us, is claimed first: the member may have been handed over.
     let is_new = state.known.as_ref().and_then(|known| known.id.as_deref()) != Some(&member.id);
@@ -393,46 +326,6 @@ fn may_lag(state: &AttemptState, member: &Member, standing: Standing, rules: &Pl
     }
 }
 
-/// The member as they are taken to be: what a reply shows, and over it what we wrote last, for as long
-/// as reads may lag behind. That somebody is switched off is believed at once.
-struct Seen {
-    active: Active,
-    user_name: String,
-    given_name: Option<String>,
-    family_name: Option<String>,
-}
-
-impl Seen {
-    fn of(document: &Document, member: &Member, rules: &PlanRules, now: UnixMs) -> Self {
-        let known = document.member.as_ref();
-        let active = match member.active {
-            Active::Off => Active::Off,
-            Active::On => {
-                match known
-                    .filter(|known| within(known.active_written_at, rules.read_lag_ms, now))
-                    .and_then(|k| k.active)
-                {
-                    Some(false) => Active::Off,
-                    Some(true) | None => Active::On,
-                }
-            }
-            Active::Unknown => {
-                match known.filter(|known| known.active_written_at.is_some()).and_then(|known| known.active) {
-                    Some(true) => Active::On,
-                    Some(false) => Active::Off,
-                    None => Active::Unknown,
-                }
-            }
-        };
-        let taken = known.filter(|known| known.id.as_ref() == Some(&member.id));
-        let (user_name, given_name, family_name) = taken
-            .map_or((&member.user_name, &member.given_name, &member.family_name), |known| {
-                (&known.user_name, &known.given_name, &known.family_name)
-            });
-        Self { active, user_name: user_name.clone(), given_name: given_name.clone(), family_name: family_name.clone() }
-    }
-}
-
 /// A write that no reply has shown yet: the read shows it now, or it is waited for, or written again.
 fn confirm(state: &mut AttemptState, seen: &Seen, standing: Standing, rules: &PlanRules, now: UnixMs) -> Option<Step> {
     let differs = differs(state, seen, standing);
@@ -469,181 +362,6 @@ fn differs(state: &AttemptState, seen: &Seen, standing: Standing) -> bool {
     };
     let address = state.document.record.email().is_some_and(|email| !email.is(&seen.user_name));
     membership || address || names_differ(state, seen)
-}
-
-fn switch_off(
-    state: &mut AttemptState,
-    seen: &Seen,
-    member: &Member,
-    standing: Standing,
-    rules: &PlanRules,
-) -> Option<Step> {
-    let is_needed = standing == Standing::Left
-        && seen.active != Active::Off
-        && !state.is_refused(Aspect::Membership)
-        && !state.wrote.contains(&Operation::SetActive);
-    if !is_needed {
-        return None;
-    }
-    let by =
-        carrier(state, rules, member, seen, Aspect::Membership, Changes { active: Some(false), ..Changes::default() })?;
-    Some(Step::Send(Request::SetActive { id: member.id.clone(), active: false, by }))
-}
-
-fn readdress(
-    state: &mut AttemptState,
-    seen: &Seen,
-    member: &Member,
-    standing: Standing,
-    rules: &PlanRules,
-) -> Option<Step> {
-    let email = state.document.record.email().filter(|email| !email.is(&seen.user_name))?.clone();
-    if state.is_refused(Aspect::Address) {
-        return None;
-    }
-    if !rules.changes_addresses {
-        state.refuse(Aspect::Address, Code::ScimAddressDiffers, Operation::Get);
-        return None;
-    }
-    let key = address_key(email.as_received());
-    if !state.has_claim(&key) {
-        return Some(Step::Own(vec![key]));
-    }
-    let given_up = address_key(&seen.user_name);
-    if !state.disowned.contains(&given_up) {
-        state.disowned.push(given_up);
-    }
-    let user_name = email.lower().to_owned();
-    let active = active_to_put(seen, member, standing);
-    let changes = Changes { user_name: Some(&user_name), active, ..Changes::default() };
-    let by = carrier(state, rules, member, seen, Aspect::Address, changes)?;
-    Some(Step::Send(Request::SetUserName { id: member.id.clone(), user_name, by }))
-}
-
-fn switch_on(
-    state: &mut AttemptState,
-    seen: &Seen,
-    member: &Member,
-    standing: Standing,
-    rules: &PlanRules,
-    word: Option<&EmploymentWord>,
-) -> Option<Step> {
-    if standing != Standing::Employed || seen.active == Active::On || state.is_refused(Aspect::Membership) {
-        return None;
-    }
-    let is_new = word.is_none_or(|word| state.document.employment_done.is_none_or(|done| word.stamp > done));
-    let has_hrs_address = !state.is_refused(Aspect::Address);
-    if !is_new || !has_hrs_address || state.wrote.contains(&Operation::SetActive) {
-        return None;
-    }
-    let by =
-        carrier(state, rules, member, seen, Aspect::Membership, Changes { active: Some(true), ..Changes::default() })?;
-    Some(Step::Send(Request::SetActive { id: member.id.clone(), active: true, by }))
-}
-
-fn rename(
-    state: &mut AttemptState,
-    seen: &Seen,
-    member: &Member,
-    standing: Standing,
-    rules: &PlanRules,
-) -> Option<Step> {
-    if !names_differ(state, seen) || state.is_refused(Aspect::Names) {
-        return None;
-    }
-    let (given_name, family_name) = state.wanted_names(member);
-    let capabilities = state.capabilities.unwrap_or(Capabilities::UNTOLD);
-    let active = if capabilities.patch {
-        // Where the switch is not shown, the last word known; where there is none, no PUT: it could switch
-        // somebody on.
-        seen.active.known().filter(|_| member.active == Active::Unknown)
-    } else {
-        active_to_put(seen, member, standing)
-    };
-    let changes =
-        Changes { given: given_name.as_deref(), family: family_name.as_deref(), active, ..Changes::default() };
-    let body = (!rules.target.patches_names(capabilities)).then(|| put(state, rules, member, seen, changes)).flatten();
-    match body {
-        Some(body) => {
-            let if_match = version_to_match(member, capabilities);
-            Some(Step::Send(Request::Replace { id: member.id.clone(), body, if_match }))
-        }
-        None if capabilities.patch => {
-            let by_path = rules.target.patches_names(capabilities);
-            Some(Step::Send(Request::SetNames { id: member.id.clone(), given_name, family_name, by_path }))
-        }
-        None => {
-            state.refuse(Aspect::Names, Code::ScimNotApplied, Operation::Get);
-            None
-        }
-    }
-}
-
-/// How a change of one attribute goes out. None where it cannot: the aspect is refused then.
-fn carrier(
-    state: &mut AttemptState,
-    rules: &PlanRules,
-    member: &Member,
-    seen: &Seen,
-    aspect: Aspect,
-    changes: Changes<'_>,
-) -> Option<Carrier> {
-    let capabilities = state.capabilities.unwrap_or(Capabilities::UNTOLD);
-    if capabilities.patch {
-        return Some(Carrier::Patch);
-    }
-    let Some(body) = put(state, rules, member, seen, changes) else {
-        state.refuse(aspect, Code::ScimNotApplied, Operation::Get);
-        return None;
-    };
-    Some(Carrier::Put { body, if_match: version_to_match(member, capabilities) })
-}
-
-fn put(state: &AttemptState, rules: &PlanRules, member: &Member, seen: &Seen, changes: Changes<'_>) -> Option<String> {
-    let document = &state.document;
-    let locale = document.record.locale().unwrap_or(&rules.locale);
-    let locale = rules.target.completes_replacements().then_some(locale);
-    // What was read may be from before our own writes: they are not undone.
-    let name =
-        |seen: &'_ Option<String>, read: &Option<String>| (seen != read).then(|| seen.clone().unwrap_or_default());
-    let given = name(&seen.given_name, &member.given_name);
-    let family = name(&seen.family_name, &member.family_name);
-    let user_name = (seen.user_name != member.user_name).then_some(seen.user_name.as_str());
-    let active = seen.active.known().filter(|active| member.active.known() == Some(!active));
-    let changes = Changes {
-        given: changes.given.or(given.as_deref()),
-        family: changes.family.or(family.as_deref()),
-        user_name: changes.user_name.or(user_name),
-        active: changes.active.or(active),
-        external_id: &document.person.employee_id,
-        locale,
-    };
-    replacement(member, &changes)
-}
-
-fn version_to_match(member: &Member, capabilities: Capabilities) -> Option<String> {
-    member.version.clone().filter(|_| capabilities.etag)
-}
-
-/// The switch in a PUT at a target that knows no PATCH and does not show it: the last word known, else
-/// what HR says, as the PUT may be taken for one that switches.
-fn active_to_put(seen: &Seen, member: &Member, standing: Standing) -> Option<bool> {
-    if member.active != Active::Unknown {
-        return None;
-    }
-    seen.active.known().or(match standing {
-        Standing::Employed => Some(true),
-        Standing::Left => Some(false),
-        Standing::Unsaid => None,
-    })
-}
-
-fn names_differ(state: &AttemptState, seen: &Seen) -> bool {
-    let record = &state.document.record;
-    let differs = |wanted: Option<&str>, is: &Option<String>| {
-        wanted.is_some_and(|wanted| wanted.trim() != is.as_deref().unwrap_or_default().trim())
-    };
-    differs(record.given_name(), &seen.given_name) || differs(record.family_name(), &seen.family_name)
 }
 
 /// The next call for the groups of a member who is in line otherwise.
@@ -707,16 +425,4 @@ fn done(state: &mut AttemptState, seen: &Seen, standing: Standing) -> Step {
         Finished::Updated
     };
     finish(Conclusion::InLine(finished))
-}
-
-pub(super) fn within(at: Option<UnixMs>, ms: u64, now: UnixMs) -> bool {
-    at.is_some_and(|at| now.ms_since(at) < ms)
-}
-
-fn finish(conclusion: Conclusion) -> Step {
-    Step::Finish(conclusion)
-}
-
-fn blocked(code: Code, detail: &str) -> Step {
-    finish(Conclusion::Blocked { code, detail: detail.to_owned(), wants: None })
 }

@@ -1,0 +1,70 @@
+//! What planning goes by: the configuration's rules, and what HR's word comes to at an instant.
+
+use std::collections::BTreeSet;
+
+use super::groups::GroupRule;
+use super::target::TargetRules;
+use crate::core::person::{Document, Email, EmploymentState, SourceName};
+use crate::core::time::UnixMs;
+
+/// What the configuration says about planning.
+#[derive(Debug, Clone)]
+pub struct PlanRules {
+    /// For so long after a write a read may still show what was before it.
+    pub read_lag_ms: u64,
+    /// Whether addresses are changed at the target, or differences only told.
+    pub changes_addresses: bool,
+    /// Sources whose updates of people whom HR has not called hired create them.
+    pub updates_create: BTreeSet<SourceName>,
+    /// Pages of members read at the most in a look-up.
+    pub pages_max: u32,
+    /// So often "Couldn't update this team member's username. Try again" is taken at its word.
+    pub username_tries: u32,
+    /// `locale` of members whose HR system tells none.
+    pub locale: String,
+    /// Whose SCIM it is.
+    pub target: TargetRules,
+    /// The groups, and who is to be in them.
+    pub groups: Vec<GroupRule>,
+}
+
+/// What HR wants of the membership.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// In the team.
+    Employed,
+    /// Not in the team.
+    Left,
+    /// HR has not said.
+    Unsaid,
+}
+
+pub(super) fn standing(document: &Document, rules: &PlanRules, now: UnixMs) -> Standing {
+    match document.record.employment.at(now).map(|word| word.state) {
+        Some(EmploymentState::Employed) => Standing::Employed,
+        Some(EmploymentState::Left) => Standing::Left,
+        None if document.record.employment.newest().is_none()
+            && rules.updates_create.contains(&document.person.source) =>
+        {
+            Standing::Employed
+        }
+        None => Standing::Unsaid,
+    }
+}
+
+/// What HR says, else what the member was last known by.
+pub(super) fn address_to_look_for(document: &Document) -> Option<Email> {
+    let known = || document.member.as_ref().and_then(|known| Email::parse(&known.user_name).ok());
+    document.record.email().cloned().or_else(known)
+}
+
+/// Whether HR's word on employment is newer than what was last brought in line.
+pub(super) fn is_new_word(document: &Document, now: UnixMs) -> bool {
+    let word = document.record.employment.at(now).map(|word| word.stamp);
+    word.is_none_or(|stamp| document.employment_done.is_none_or(|done| stamp > done))
+}
+
+/// Whether something was done so lately that reads may still show what was before it.
+pub(super) fn within(at: Option<UnixMs>, ms: u64, now: UnixMs) -> bool {
+    at.is_some_and(|at| now.ms_since(at) < ms)
+}

@@ -1,0 +1,24 @@
+//! What planning comes to: the next step.
+
+use super::attempt::Conclusion;
+use super::request::Request;
+use crate::core::code::Code;
+
+/// The next step.
+#[derive(Debug, Clone)]
+pub enum Step {
+    /// Make this call.
+    Send(Request),
+    /// Claim a member or an address: all of these, or none.
+    Own(Vec<String>),
+    /// The attempt has ended.
+    Finish(Conclusion),
+}
+
+pub(super) fn finish(conclusion: Conclusion) -> Step {
+    Step::Finish(conclusion)
+}
+
+pub(super) fn blocked(code: Code, detail: &str) -> Step {
+    finish(Conclusion::Blocked { code, detail: detail.to_owned(), wants: None })
+}

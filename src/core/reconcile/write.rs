@@ -1,0 +1,226 @@
+//! The changes to a member who is shown: which one is still to be made, and how it goes out.
+
+use super::attempt::{Aspect, AttemptState};
+use super::capabilities::Capabilities;
+use super::member::{Changes, replacement};
+use super::owner::address_key;
+use super::request::{Active, Carrier, Member, Operation, Request};
+use super::rules::{PlanRules, Standing, is_new_word, within};
+use super::step::Step;
+use crate::core::code::Code;
+use crate::core::person::Document;
+use crate::core::time::UnixMs;
+
+/// The member as they are taken to be: what a reply shows, and over it what we wrote last, where the reply is a
+/// read that may lag behind it.
+pub(super) struct Seen {
+    pub(super) active: Active,
+    pub(super) user_name: String,
+    pub(super) given_name: Option<String>,
+    pub(super) family_name: Option<String>,
+}
+
+impl Seen {
+    pub(super) fn of(document: &Document, member: &Member, rules: &PlanRules, now: UnixMs) -> Self {
+        let known = document.member.as_ref();
+        let active = match member.active {
+            Active::Off => Active::Off,
+            Active::On => {
+                match known
+                    .filter(|known| within(known.active_written_at, rules.read_lag_ms, now))
+                    .and_then(|k| k.active)
+                {
+                    Some(false) => Active::Off,
+                    Some(true) | None => Active::On,
+                }
+            }
+            Active::Unknown => {
+                match known.filter(|known| known.active_written_at.is_some()).and_then(|known| known.active) {
+                    Some(true) => Active::On,
+                    Some(false) => Active::Off,
+                    None => Active::Unknown,
+                }
+            }
+        };
+        let taken = known.filter(|known| known.id.as_ref() == Some(&member.id));
+        let (user_name, given_name, family_name) = taken
+            .map_or((&member.user_name, &member.given_name, &member.family_name), |known| {
+                (&known.user_name, &known.given_name, &known.family_name)
+            });
+        Self { active, user_name: user_name.clone(), given_name: given_name.clone(), family_name: family_name.clone() }
+    }
+}
+
+pub(super) fn switch_off(
+    state: &mut AttemptState,
+    seen: &Seen,
+    member: &Member,
+    standing: Standing,
+    rules: &PlanRules,
+) -> Option<Step> {
+    let is_needed = standing == Standing::Left
+        && seen.active != Active::Off
+        && !state.is_refused(Aspect::Membership)
+        && !state.wrote.contains(&Operation::SetActive);
+    if !is_needed {
+        return None;
+    }
+    let by =
+        carrier(state, rules, member, seen, Aspect::Membership, Changes { active: Some(false), ..Changes::default() })?;
+    Some(Step::Send(Request::SetActive { id: member.id.clone(), active: false, by }))
+}
+
+pub(super) fn readdress(
+    state: &mut AttemptState,
+    seen: &Seen,
+    member: &Member,
+    standing: Standing,
+    rules: &PlanRules,
+) -> Option<Step> {
+    let email = state.document.record.email().filter(|email| !email.is(&seen.user_name))?.clone();
+    if state.is_refused(Aspect::Address) {
+        return None;
+    }
+    if !rules.changes_addresses {
+        state.refuse(Aspect::Address, Code::ScimAddressDiffers, Operation::Get);
+        return None;
+    }
+    let key = address_key(email.as_received());
+    if !state.has_claim(&key) {
+        return Some(Step::Own(vec![key]));
+    }
+    let given_up = address_key(&seen.user_name);
+    if !state.disowned.contains(&given_up) {
+        state.disowned.push(given_up);
+    }
+    let user_name = email.lower().to_owned();
+    let active = active_to_put(seen, member, standing);
+    let changes = Changes { user_name: Some(&user_name), active, ..Changes::default() };
+    let by = carrier(state, rules, member, seen, Aspect::Address, changes)?;
+    Some(Step::Send(Request::SetUserName { id: member.id.clone(), user_name, by }))
+}
+
+pub(super) fn switch_on(
+    state: &mut AttemptState,
+    seen: &Seen,
+    member: &Member,
+    standing: Standing,
+    rules: &PlanRules,
+    now: UnixMs,
+) -> Option<Step> {
+    if standing != Standing::Employed || seen.active == Active::On || state.is_refused(Aspect::Membership) {
+        return None;
+    }
+    let has_hrs_address = !state.is_refused(Aspect::Address);
+    if !is_new_word(&state.document, now) || !has_hrs_address || state.wrote.contains(&Operation::SetActive) {
+        return None;
+    }
+    let by =
+        carrier(state, rules, member, seen, Aspect::Membership, Changes { active: Some(true), ..Changes::default() })?;
+    Some(Step::Send(Request::SetActive { id: member.id.clone(), active: true, by }))
+}
+
+pub(super) fn rename(
+    state: &mut AttemptState,
+    seen: &Seen,
+    member: &Member,
+    standing: Standing,
+    rules: &PlanRules,
+) -> Option<Step> {
+    if !names_differ(state, seen) || state.is_refused(Aspect::Names) {
+        return None;
+    }
+    let (given_name, family_name) = state.wanted_names(member);
+    let capabilities = state.capabilities.unwrap_or(Capabilities::UNTOLD);
+    let active = if capabilities.patch {
+        // Where the switch is not shown, the last word known; where there is none, no PUT: it could switch
+        // somebody on.
+        seen.active.known().filter(|_| member.active == Active::Unknown)
+    } else {
+        active_to_put(seen, member, standing)
+    };
+    let changes =
+        Changes { given: given_name.as_deref(), family: family_name.as_deref(), active, ..Changes::default() };
+    let body = (!rules.target.patches_names(capabilities)).then(|| put(state, rules, member, seen, changes)).flatten();
+    match body {
+        Some(body) => {
+            let if_match = version_to_match(member, capabilities);
+            Some(Step::Send(Request::Replace { id: member.id.clone(), body, if_match }))
+        }
+        None if capabilities.patch => {
+            let by_path = rules.target.patches_names(capabilities);
+            Some(Step::Send(Request::SetNames { id: member.id.clone(), given_name, family_name, by_path }))
+        }
+        None => {
+            state.refuse(Aspect::Names, Code::ScimNotApplied, Operation::Get);
+            None
+        }
+    }
+}
+
+/// How a change of one attribute goes out. None where it cannot: the aspect is refused then.
+fn carrier(
+    state: &mut AttemptState,
+    rules: &PlanRules,
+    member: &Member,
+    seen: &Seen,
+    aspect: Aspect,
+    changes: Changes<'_>,
+) -> Option<Carrier> {
+    let capabilities = state.capabilities.unwrap_or(Capabilities::UNTOLD);
+    if capabilities.patch {
+        return Some(Carrier::Patch);
+    }
+    let Some(body) = put(state, rules, member, seen, changes) else {
+        state.refuse(aspect, Code::ScimNotApplied, Operation::Get);
+        return None;
+    };
+    Some(Carrier::Put { body, if_match: version_to_match(member, capabilities) })
+}
+
+fn put(state: &AttemptState, rules: &PlanRules, member: &Member, seen: &Seen, changes: Changes<'_>) -> Option<String> {
+    let document = &state.document;
+    let locale = document.record.locale().unwrap_or(&rules.locale);
+    let locale = rules.target.completes_replacements().then_some(locale);
+    // What was read may be from before our own writes: they are not undone.
+    let name =
+        |seen: &'_ Option<String>, read: &Option<String>| (seen != read).then(|| seen.clone().unwrap_or_default());
+    let given = name(&seen.given_name, &member.given_name);
+    let family = name(&seen.family_name, &member.family_name);
+    let user_name = (seen.user_name != member.user_name).then_some(seen.user_name.as_str());
+    let active = seen.active.known().filter(|active| member.active.known() == Some(!active));
+    let changes = Changes {
+        given: changes.given.or(given.as_deref()),
+        family: changes.family.or(family.as_deref()),
+        user_name: changes.user_name.or(user_name),
+        active: changes.active.or(active),
+        external_id: &document.person.employee_id,
+        locale,
+    };
+    replacement(member, &changes)
+}
+
+fn version_to_match(member: &Member, capabilities: Capabilities) -> Option<String> {
+    member.version.clone().filter(|_| capabilities.etag)
+}
+
+/// The switch in a PUT at a target that knows no PATCH and does not show it: the last word known, else
+/// what HR says, as the PUT may be taken for one that switches.
+fn active_to_put(seen: &Seen, member: &Member, standing: Standing) -> Option<bool> {
+    if member.active != Active::Unknown {
+        return None;
+    }
+    seen.active.known().or(match standing {
+        Standing::Employed => Some(true),
+        Standing::Left => Some(false),
+        Standing::Unsaid => None,
+    })
+}
+
+pub(super) fn names_differ(state: &AttemptState, seen: &Seen) -> bool {
+    let record = &state.document.record;
+    let differs = |wanted: Option<&str>, is: &Option<String>| {
+        wanted.is_some_and(|wanted| wanted.trim() != is.as_deref().unwrap_or_default().trim())
+    };
+    differs(record.given_name(), &seen.given_name) || differs(record.family_name(), &seen.family_name)
+}
