@@ -141,7 +141,7 @@ impl Roster {
         if request.digest.as_ref().is_some_and(|digest| *digest != outcome.report.digest) {
             return Err(RosterError::Changed("somebody's record or member is another one by now".to_owned()));
         }
-        if request.selection.strangers && !outcome.is_reliable {
+        if request.selection.strangers && !outcome.knows_strangers {
             return Err(RosterError::Unsure(outcome.report.warnings.join("; ")));
         }
         let strangers = u64::try_from(outcome.strangers.len()).unwrap_or(u64::MAX);
@@ -166,7 +166,10 @@ impl Roster {
     ) -> Result<(Outcome, Vec<(Person, Planned)>), RosterError> {
         let imports = if is_drift { Imports::new() } else { self.imports().await? };
         let (whole, broken): (Vec<_>, Vec<_>) = imports.into_iter().partition(|(_, imported)| imported.is_whole);
+        let has_refused = whole.iter().filter(|(_, imported)| imported.refused_rows > 0);
+        let refused: Vec<_> = has_refused.map(|(source, imported)| (source.clone(), imported.refused_rows)).collect();
         let terms = PlanTerms {
+            hr_is_whole: broken.is_empty() && refused.is_empty(),
             rules: &self.rules,
             guard: self.guard,
             rates: self.rates,
@@ -178,6 +181,9 @@ impl Roster {
         let mut planner = Planner::new(terms, self.members().await?);
         for (source, _) in broken {
             planner.warn(format!("the last import of {source} did not come to its end: import it again"));
+        }
+        for (source, rows) in refused {
+            planner.warn(format!("the last import of {source} has {rows} rows that were refused: `status` names them"));
         }
         let mut page = Page { rows_max: PEOPLE_AT_ONCE, after: None };
         while let Some(documents) = self.people(&mut page).await? {

@@ -308,7 +308,7 @@ impl Worker {
         };
         let wanted = self.key_of(keys, owner).await?;
         let owner_is = Owner::of(&theirs, &wanted, now);
-        if !owner_is.hands_over_to(&state.document) {
+        if !owner_is.hands_over_to(&state.document, now) {
             return Ok(ClaimedKeys::Others(owner_is));
         }
         match self.claim_keys(guard, keys, Some((owner, &theirs, &state.document))).await? {

@@ -88,6 +88,9 @@ pub fn claims(document: &Document, claims: &[String]) -> Vec<String> {
     claims.iter().filter(|key| is_claim(key)).cloned().chain(of_groups).collect()
 }
 
+/// Why somebody is given up who could not be put into their groups for as long as that is waited for.
+pub(super) const NEVER_JOINED: &str = "the member is not taken, for thirty days: they may not have joined";
+
 /// Who cannot be put into their groups yet is tried again later; false: it is given up.
 pub fn wait(document: &mut Document, now: UnixMs) -> bool {
     let since = document.groups_wait.map_or(now, |wait| wait.since);
@@ -186,7 +189,7 @@ impl GroupsState {
                 Next::Done
             }
             None if wait(document, now) => Next::Done,
-            None => Next::Refuse("the member is not taken, for thirty days: they may not have joined".to_owned()),
+            None => Next::Refuse(NEVER_JOINED.to_owned()),
         }
     }
 

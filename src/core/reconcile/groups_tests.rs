@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::owner::{self, Owner};
 use super::plan_tests::{World, ada, hire, leave, of_department, shown, update};
 use super::team_tests::Team;
 use super::verdict::Standing;
@@ -95,4 +96,28 @@ fn two_groups_of_one_name_are_told_and_neither_is_written() {
     let ending = world.tell(&[of_department(hire(10, ADA, "Ada", "King"), "Sales")]);
     assert_eq!(ending.document.trouble.unwrap().code, Code::ScimGroup);
     assert_eq!(world.groups_of(ADA), [""; 0]);
+}
+
+#[test]
+fn a_try_that_nobody_has_a_use_for_any_more_is_not_due_for_ever() {
+    let mut world = World::new().with_groups();
+    let id = world.team.add(ADA, "Ada", "King", true, &json!({}));
+    world.team.not_joined.push(id);
+    let ending = world.tell(&[of_department(hire(10, ADA, "Ada", "King"), "Sales")]);
+    let Standing::Scheduled { at } = ending.standing else { panic!("{:?}", ending.standing) };
+    // The group is taken out of the configuration while they wait.
+    world.groups.clear();
+    world.now = at;
+    let ending = world.work(&ending.document.person, &[]);
+    assert_eq!((ending.standing, ending.document.groups_wait), (Standing::Idle, None));
+}
+
+#[test]
+fn a_claim_on_a_group_is_handed_over_to_nobody() {
+    let mut world = World::new().with_groups();
+    let ending = world.tell(&[hire(10, ADA, "Ada", "King"), leave(20)]);
+    let (theirs, now) = (&ending.document, world.now);
+    assert!(Owner::of(theirs, &owner::address_key(ADA), now).has_left);
+    let of_group = Owner::of(theirs, "group:sales", now);
+    assert!(!of_group.hands_over_to(theirs, now) && of_group.moves_away);
 }

@@ -1,5 +1,6 @@
 //! One member, one person: the claims that keep two employees from sharing an account.
 
+use super::groups;
 use crate::core::person::email::compare_key;
 use crate::core::person::{Document, EmploymentState, Person};
 use crate::core::time::UnixMs;
@@ -39,6 +40,10 @@ impl Owner {
     /// What counts of an owner's document for somebody who wants `key`.
     #[must_use]
     pub fn of(document: &Document, key: &str, now: UnixMs) -> Self {
+        // A group is nobody's member: whoever writes it is soon done, and nothing of them is handed over.
+        if groups::is_claim(key) {
+            return Self::in_between(document.person.clone());
+        }
         let employment = document.record.employment.at(now);
         let has_left =
             document.record.closed.is_some() || employment.is_some_and(|word| word.state == EmploymentState::Left);
@@ -54,11 +59,13 @@ impl Owner {
     }
 
     /// Whether the member is handed over: the owner has left, or it is the same human being under
-    /// another id (the same name, as after a rehire).
+    /// another id (the same name, as after a rehire). Who has left themselves takes over from nobody who works
+    /// there: it would only be switched off.
     #[must_use]
-    pub fn hands_over_to(&self, document: &Document) -> bool {
+    pub fn hands_over_to(&self, document: &Document, now: UnixMs) -> bool {
         let name = folded_name(document);
-        self.has_left || (self.name == name && !name.1.is_empty())
+        let is_leaver = document.record.employment.at(now).is_some_and(|word| word.state == EmploymentState::Left);
+        self.has_left || (!is_leaver && self.name == name && !name.1.is_empty())
     }
 }
 
@@ -68,4 +75,35 @@ fn folded_name(document: &Document) -> (String, String) {
     let given = record.given_name().or(member.and_then(|member| member.given_name.as_deref()));
     let family = record.family_name().or(member.and_then(|member| member.family_name.as_deref()));
     (given.unwrap_or_default().to_lowercase(), family.unwrap_or_default().to_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::person::{Event, EventKind, Facts, Name, SourceName, Stated};
+
+    fn somebody(id: &str, state: EmploymentState) -> Document {
+        let person = Person::parse(SourceName::parse("hr").unwrap(), id).unwrap();
+        let name = |raw: &str| Name::parse("name", raw).unwrap().map(Stated::Is);
+        let facts = Facts {
+            employment: Some((state, None)),
+            given_name: name("Ada"),
+            family_name: name("King"),
+            ..Facts::default()
+        };
+        let event = Event { person: person.clone(), kind: EventKind::Update, at: None, facts };
+        let mut document = Document::new(person);
+        document.record.fold(&event, UnixMs(1_000), 1);
+        document
+    }
+
+    #[test]
+    fn a_rehire_takes_over_and_a_leaver_of_the_same_name_does_not() {
+        let now = UnixMs(2_000);
+        let (works, left) = (somebody("E-1", EmploymentState::Employed), somebody("E-2", EmploymentState::Left));
+        let key = address_key("ada@example.com");
+        assert!(Owner::of(&works, &key, now).hands_over_to(&somebody("E-3", EmploymentState::Employed), now));
+        assert!(!Owner::of(&works, &key, now).hands_over_to(&left, now));
+        assert!(Owner::of(&left, &key, now).hands_over_to(&works, now));
+    }
 }

@@ -38,8 +38,8 @@ pub fn plan(state: &mut AttemptState, rules: &PlanRules, now: UnixMs) -> Step {
         groups::note_unsure(&mut state.document, &rules.groups);
     }
     if let Some(end) = state.end.clone() {
-        if matches!(end, Conclusion::InLine(_)) {
-            wait_for_member(state, rules, now);
+        if matches!(end, Conclusion::InLine(_)) && !wait_for_member(state, rules, now) {
+            return never_joined();
         }
         return Step::Finish(end);
     }
@@ -209,13 +209,11 @@ fn nobody(state: &mut AttemptState, rules: &PlanRules, standing: Standing, email
                 names_written_at: None,
                 active_written_at: None,
             });
-            wait_for_member(state, rules, now);
-            finish(Conclusion::InLine(Finished::Invited))
+            invited(state, rules, now)
         }
         Standing::Employed if state.already_member => blocked(Code::ScimElsewhere, "after POST /Users"),
         Standing::Employed if state.document.groups_wait.is_some() && is_invited(&state.document) => {
-            wait_for_member(state, rules, now);
-            finish(Conclusion::InLine(Finished::Invited))
+            invited(state, rules, now)
         }
         Standing::Employed => create_or_say_why_not(state, email, now),
     }
@@ -256,6 +254,13 @@ fn bring(state: &mut AttemptState, rules: &PlanRules, member: &Member, standing:
         state.shown = None;
         state.document.member = state.known.clone();
         return plan(state, rules, now);
+    }
+    if state.unshown == Some(Operation::SetActive)
+        && let Some(known) = &mut state.document.member
+    {
+        // Our own write was answered just now, and this read is to show it: the one before does not count any more.
+        known.active = member.active.known().or(known.active);
+        known.active_written_at = None;
     }
     let seen = Seen::of(&state.document, member, rules, now);
     if may_lag(state, member, standing, rules, now) {
@@ -399,12 +404,22 @@ fn regroup(
     }
 }
 
-/// Who is not shown yet is put into their groups once they are.
-fn wait_for_member(state: &mut AttemptState, rules: &PlanRules, now: UnixMs) {
+/// Invited, and not shown yet.
+fn invited(state: &mut AttemptState, rules: &PlanRules, now: UnixMs) -> Step {
+    if wait_for_member(state, rules, now) { finish(Conclusion::InLine(Finished::Invited)) } else { never_joined() }
+}
+
+fn never_joined() -> Step {
+    blocked(Code::ScimGroup, groups::NEVER_JOINED)
+}
+
+/// Who is not shown yet is put into their groups once they are; false: that was waited for long enough.
+fn wait_for_member(state: &mut AttemptState, rules: &PlanRules, now: UnixMs) -> bool {
     let is_employed = standing(&state.document, rules, now) == Standing::Employed;
     if is_employed && !groups::wanted(&state.document.record, &rules.groups).is_empty() {
-        groups::wait(&mut state.document, now);
+        return groups::wait(&mut state.document, now);
     }
+    true
 }
 
 /// Nothing is left to be written.

@@ -87,7 +87,7 @@ pub(super) fn leave(at: i64) -> Event {
 pub(super) struct World {
     pub(super) team: Team,
     target: TargetRules,
-    groups: Vec<GroupRule>,
+    pub(super) groups: Vec<GroupRule>,
     pub(super) people: BTreeMap<String, Document>,
     claims: BTreeMap<String, String>,
     suspicions: Suspicions,
@@ -241,7 +241,7 @@ impl World {
                     panic!("{owner} owns {key}, and there is no document");
                 };
                 let owner_is = Owner::of(theirs, key, self.now);
-                if !owner_is.hands_over_to(document) {
+                if !owner_is.hands_over_to(document, self.now) {
                     return Claimed::Others(owner_is);
                 }
                 Claimed::TakenFrom(theirs.person.clone())

@@ -130,7 +130,7 @@ pub fn preview(
 fn claim(claims: &mut Claims, keys: &[String], document: &Document, now: UnixMs) -> Claimed {
     let others = keys.iter().find_map(|key| claims.get(key).filter(|owner| owner.person != document.person));
     if let Some(owner) = others {
-        if !owner.hands_over_to(document) {
+        if !owner.hands_over_to(document, now) {
             return Claimed::Others(owner.clone());
         }
         let from = owner.person.clone();

@@ -277,6 +277,8 @@ impl Ending {
         }
         self.document.trouble = None;
         self.document.labels_told.clear();
+        // Another try with the groups that is due, and that this attempt had no use for: there is none any more.
+        self.document.groups_wait = self.document.groups_wait.filter(|wait| wait.due > now);
         let create_unknown = self.document.progress.create_unknown.filter(|_| self.document.member.is_none());
         self.document.progress = crate::core::person::document::Progress { create_unknown, ..Default::default() };
         let known = self.document.member.as_ref();

@@ -148,6 +148,9 @@ pub struct PlanTerms<'t> {
     pub rates: (Rate, Rate),
     /// The import of each source that counts: rows of others do not. None of them in a drift report.
     pub imports: BTreeMap<String, String>,
+    /// Whether HR's side is known whole: each import came to its end and every row of it was taken. Else who is missing
+    /// there may work there all the same.
+    pub hr_is_whole: bool,
     /// Whom an apply is about.
     pub selection: &'t Selection,
     /// Whether those are left out whom work is under way for, or who are told of otherwise.
@@ -171,6 +174,8 @@ pub struct Outcome {
     pub different: u64,
     /// Whether the list of members can be relied upon: whole, and not much smaller than what is known.
     pub is_reliable: bool,
+    /// Whether members can be judged who are not in HR: both sides are whole.
+    pub knows_strangers: bool,
 }
 
 /// A plan while it is made.
@@ -311,7 +316,8 @@ impl<'t> Planner<'t> {
     pub fn finish(mut self) -> Outcome {
         self.report.members = u64::try_from(self.list.len()).unwrap_or(u64::MAX);
         let is_reliable = self.judge_list();
-        let switched_off = self.strangers(is_reliable);
+        let knows_strangers = is_reliable && self.terms.hr_is_whole && self.report.people > 0;
+        let switched_off = self.strangers(knows_strangers);
         let (write_rate, read_rate) = self.terms.rates;
         self.report.calls = self.reads + self.writes;
         self.report.minutes = minutes(self.writes, write_rate).max(minutes(self.reads, read_rate));
@@ -319,7 +325,15 @@ impl<'t> Planner<'t> {
         let named = self.terms.selection.people.iter().flatten();
         let not_found = named.filter(|name| !self.found.contains(*name)).cloned().collect();
         let (left_out, different) = (self.left_out, self.different);
-        Outcome { report: self.report, strangers: switched_off, left_out, not_found, different, is_reliable }
+        Outcome {
+            report: self.report,
+            strangers: switched_off,
+            left_out,
+            not_found,
+            different,
+            is_reliable,
+            knows_strangers,
+        }
     }
 
     /// Whether the list is whole, and not much smaller than what is known: by the guard's measure.
@@ -336,10 +350,10 @@ impl<'t> Planner<'t> {
         self.list.problem().is_none() && !is_shrunken
     }
 
-    fn strangers(&mut self, is_reliable: bool) -> Vec<Stranger> {
+    fn strangers(&mut self, knows_strangers: bool) -> Vec<Stranger> {
         let selection = self.terms.selection;
         let mut switched_off = Vec::new();
-        let may = selection.strangers && is_reliable && self.report.people > 0;
+        let may = selection.strangers && knows_strangers;
         if selection.strangers && !may {
             let warning = "members who are not in HR are left alone: the list of members, or HR's, is not whole";
             self.report.warnings.push(warning.to_owned());
