@@ -7,7 +7,7 @@ use tracing::warn;
 use super::{Roster, RosterError};
 use crate::core::limiter::CallKind;
 use crate::core::reconcile::listing::everybody;
-use crate::core::reconcile::reply::Reply;
+use crate::core::reconcile::reply::{Outcome, Reply};
 use crate::core::reconcile::request::Request;
 use crate::core::roster::{ListedMember, MemberList};
 use crate::scim::Client;
@@ -15,6 +15,8 @@ use crate::store::Token;
 
 /// Pages of members at the most: a hundred each.
 const PAGES_MAX: u32 = 10_000;
+/// Whoever asked is not kept waiting for longer than this by a target that wants no more calls.
+const BACK_OFF_MS_MAX: u64 = 120_000;
 /// How often a page is asked for again that did not come.
 const PAGE_TRIES: u32 = 5;
 /// How often the list is read again that changed while it was read, or was not whole.
@@ -93,7 +95,16 @@ impl Roster {
             while let Token::NotBefore(at) = self.store.take_token(self.clock.now(), CallKind::Read).await? {
                 tokio::time::sleep(Duration::from_millis(at.ms_since(self.clock.now()).max(1))).await;
             }
-            match client.send(&Request::Page { start_index }).await {
+            let asked = Request::Page { start_index };
+            let (reply, now) = (client.send(&asked).await, self.clock.now());
+            if let Outcome::RateLimited { until } = self.rules.target.classify(&asked, None, &reply, now) {
+                // As for a worker: nobody asks before then.
+                self.store.back_off(now, until).await?;
+                if until.ms_since(now) > BACK_OFF_MS_MAX {
+                    return Err(RosterError::Members(format!("the rate is used up until {until}")));
+                }
+            }
+            match reply {
                 Reply::Http(http) if http.status == 200 && http.body_complete => {
                     if let Some(page) = everybody(&http.body) {
                         return Ok(page);

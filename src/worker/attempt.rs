@@ -108,7 +108,7 @@ impl Worker {
         let mut fetched = match read {
             Ok(fetched) => fetched,
             Err(interrupted) => {
-                return self.broken_off(interrupted, document, &guard, run.story, leaving(folding)).await;
+                return self.broken_off(interrupted, document, Vec::new(), &guard, run.story, leaving(folding)).await;
             }
         };
         run.story.append(&mut fetched.story);
@@ -137,9 +137,10 @@ impl Worker {
         let conclusion = match concluded {
             Ok(conclusion) => conclusion,
             Err(interrupted) => {
+                let group_claims = state.group_claims();
                 let mut document = state.document;
                 fetched.give_back(&mut document);
-                return self.broken_off(interrupted, document, &guard, run.story, leaving(folding)).await;
+                return self.broken_off(interrupted, document, group_claims, &guard, run.story, leaving(folding)).await;
             }
         };
         let calls = state.calls;
@@ -172,6 +173,7 @@ impl Worker {
         &self,
         interrupted: Interrupted,
         document: Document,
+        disowned: Vec<String>,
         guard: &LeaseGuard<'_>,
         story: Vec<StoryEntry>,
         leaving: Leaving<'_>,
@@ -185,7 +187,7 @@ impl Worker {
             // The lease runs out, and the lane is taken over as after a crash.
             Interrupted::Store(error) => return Err(error),
         }
-        let ending = Ending::given_back(document, self.clock.now());
+        let ending = Ending::given_back(document, disowned, self.clock.now());
         self.end(guard, ending, story, leaving, Attempted::GivenBack).await
     }
 

@@ -119,7 +119,7 @@ fn planned(session: &Session, plan: &PlanReport, strangers: bool) -> Markup {
     }
 }
 
-fn lists(plan: &PlanReport, strangers: bool) -> [(&'static str, &[PlannedPerson]); 10] {
+fn lists(plan: &PlanReport, strangers: bool) -> [(&'static str, &[PlannedPerson]); 11] {
     let left_alone = said(if strangers { "in Postman only" } else { "in Postman only, never touched" });
     [
         ("create", &plan.create),
@@ -127,6 +127,7 @@ fn lists(plan: &PlanReport, strangers: bool) -> [(&'static str, &[PlannedPerson]
         ("rename", &plan.rename),
         ("change the address of", &plan.readdress),
         ("switch off", &plan.deactivate),
+        ("put into groups, or take out of them", &plan.regroup),
         ("adopt", &plan.adopt),
         ("blocked", &plan.blocked),
         ("incomplete in HR", &plan.incomplete),

@@ -206,6 +206,12 @@ impl AttemptState {
         self.document.progress.create_unknown.get_or_insert(UnknownCreate { at: now, answered: true });
     }
 
+    /// The claims on groups that the end of the attempt gives up.
+    #[must_use]
+    pub fn group_claims(&self) -> Vec<String> {
+        self.groups.claims(&self.document, &self.claims)
+    }
+
     /// What the address that is looked for has in common with its other spellings.
     #[must_use]
     pub fn sought(&self) -> Option<String> {
@@ -250,6 +256,7 @@ impl AttemptState {
             }
             Outcome::Members(listing) => self.search.learn(request, listing),
             Outcome::NoFilter => self.search.learn_no_filter(request),
+            Outcome::NoPatch if matches!(request, Request::Group(_)) => self.groups.learn_no_patch(),
             Outcome::NoPatch => {
                 let capabilities = self.capabilities.unwrap_or(Capabilities::UNTOLD);
                 self.capabilities = Some(Capabilities { patch: false, ..capabilities });
@@ -264,7 +271,7 @@ impl AttemptState {
                 self.already_member = true;
                 self.search = Search::default();
             }
-            Outcome::NotMember => self.learn_nobody(now),
+            Outcome::NotMember => self.learn_nobody(),
             Outcome::Changed => {
                 self.shown = None;
                 self.changed += 1;
@@ -469,7 +476,7 @@ impl AttemptState {
     }
 
     /// Nobody of the known id is in the team.
-    fn learn_nobody(&mut self, _now: UnixMs) {
+    fn learn_nobody(&mut self) {
         self.shown = None;
         let known = self.document.member.as_ref().and_then(|known| known.id.clone());
         self.stale_id = known.or_else(|| self.document.listed_as.take());

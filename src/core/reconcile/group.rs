@@ -184,48 +184,55 @@ impl ShownGroup {
         Some(Self { id, version, object: object.to_owned() })
     }
 
-    /// As it was read, with the member in it or not: the body of a PUT.
-    pub(super) fn with_member(&self, member: &str, is_in: bool) -> String {
-        with_member(&self.object, member, is_in)
+    /// As it was read, with the member in it or not: the body of a PUT. None where the members are not shown, and it
+    /// is not known to be empty: they would be taken out.
+    pub(super) fn with_member(&self, member: &str, is_in: bool, is_empty: bool) -> Option<String> {
+        with_member(&self.object, member, is_in, is_empty)
     }
 }
 
-fn with_member(group: &RawValue, member: &str, is_in: bool) -> String {
+fn with_member(group: &RawValue, member: &str, is_in: bool, is_empty: bool) -> Option<String> {
     let mut body = Object::new();
-    let mut has_members = false;
+    let (mut has_members, mut are_read) = (false, true);
     let _ = json::for_each_attribute(group, |key, value| match key.to_ascii_lowercase().as_str() {
         "meta" => {}
         "members" => {
             has_members = true;
-            body.raw(key, &members_with(Some(value), member, is_in));
+            match members_with(Some(value), member, is_in) {
+                Some(members) => body.raw(key, &members),
+                None => are_read = false,
+            }
         }
         _ => body.raw(key, value.get()),
     });
     if !has_members {
-        body.raw("members", &members_with(None, member, is_in));
+        are_read &= is_empty;
+        body.raw("members", &members_with(None, member, is_in).unwrap_or_default());
     }
-    body.ended()
+    are_read.then(|| body.ended())
 }
 
-fn members_with(members: Option<&RawValue>, member: &str, is_in: bool) -> String {
+/// None where what should be a list is none.
+fn members_with(members: Option<&RawValue>, member: &str, is_in: bool) -> Option<String> {
     let mut kept: Vec<String> = Vec::new();
     let is_theirs = |row: &RawValue| {
         let [value] = json::pick(row, ["value"]).unwrap_or_default();
         value.and_then(|value| json::text(value, usize::MAX)).as_deref() == Some(member)
     };
-    if let Some(members) = members {
-        let _ = json::for_each_element(members, |row| {
+    if let Some(members) = members.filter(|members| members.get() != "null") {
+        let row = |row: &RawValue| {
             if !is_theirs(row) {
                 kept.push(row.get().to_owned());
             }
-        });
+        };
+        json::for_each_element(members, row)?;
     }
     if is_in {
         let mut row = Object::new();
         row.text("value", member);
         kept.push(row.ended());
     }
-    format!("[{}]", kept.join(","))
+    Some(format!("[{}]", kept.join(",")))
 }
 
 #[cfg(test)]
@@ -237,17 +244,25 @@ mod tests {
         let group = r#"{"id":"g","displayName":"R&D","members":[{"value":"1","display":"Ada"},{"value":"2"}],"x":1.50,"meta":{"version":"W/\"3\""}}"#;
         let shown = ShownGroup::read(group.as_bytes(), None).unwrap();
         assert_eq!(shown.version.as_deref(), Some("W/\"3\""));
-        assert_eq!(
-            shown.with_member("3", true),
-            r#"{"id":"g","displayName":"R&D","members":[{"value":"1","display":"Ada"},{"value":"2"},{"value":"3"}],"x":1.50}"#
-        );
-        assert_eq!(shown.with_member("2", true), shown.with_member("2", true));
-        assert_eq!(
-            shown.with_member("1", false),
-            r#"{"id":"g","displayName":"R&D","members":[{"value":"2"}],"x":1.50}"#
-        );
-        let empty = ShownGroup::read(br#"{"id":"g"}"#, None).unwrap();
-        assert_eq!(empty.with_member("1", true), r#"{"id":"g","members":[{"value":"1"}]}"#);
+        let with = |group: &ShownGroup, member, is_in| group.with_member(member, is_in, false);
+        let expected = r#"{"id":"g","displayName":"R&D","members":[{"value":"1","display":"Ada"},{"value":"2"},{"value":"3"}],"x":1.50}"#;
+        assert_eq!(with(&shown, "3", true).as_deref(), Some(expected));
+        let expected = r#"{"id":"g","displayName":"R&D","members":[{"value":"2"}],"x":1.50}"#;
+        assert_eq!(with(&shown, "1", false).as_deref(), Some(expected));
+        for empty in [r#"{"id":"g","members":[]}"#, r#"{"id":"g","members":null}"#] {
+            let empty = ShownGroup::read(empty.as_bytes(), None).unwrap();
+            assert_eq!(with(&empty, "1", true).as_deref(), Some(r#"{"id":"g","members":[{"value":"1"}]}"#));
+        }
+    }
+
+    #[test]
+    fn a_group_that_does_not_show_its_members_is_not_emptied_by_a_put() {
+        for group in [r#"{"id":"g"}"#, r#"{"id":"g","members":{"value":"1"}}"#, r#"{"id":"g","members":"many"}"#] {
+            let shown = ShownGroup::read(group.as_bytes(), None).unwrap();
+            assert_eq!((shown.with_member("1", true, false), shown.with_member("1", false, false)), (None, None));
+        }
+        let made = ShownGroup::read(br#"{"id":"g"}"#, None).unwrap();
+        assert_eq!(made.with_member("1", true, true).as_deref(), Some(r#"{"id":"g","members":[{"value":"1"}]}"#));
     }
 
     #[test]

@@ -60,8 +60,9 @@ fn names_of<'a>(labels: impl Fn(&str) -> &'a [Label], rules: &[GroupRule]) -> Na
 }
 
 /// A worker died: it may have put the member into any group that was wanted meanwhile.
-pub(super) fn note_unsure(document: &mut Document, rules: &[GroupRule]) {
+pub(super) fn note_unsure(document: &mut Document, state: &mut GroupsState, rules: &[GroupRule]) {
     let told = names_of(|fact| document.labels_told.get(fact).map_or(&[], Vec::as_slice), rules);
+    state.left_claimed.extend(told.keys().map(|key| claim(key)));
     for name in told.into_values() {
         if !document.groups_unsure.contains(&name) {
             document.groups_unsure.push(name);
@@ -79,13 +80,6 @@ fn claim(key: &str) -> String {
 #[must_use]
 pub fn is_claim(key: &str) -> bool {
     key.starts_with("group:")
-}
-
-/// The claims on groups that a commit gives up.
-#[must_use]
-pub fn claims(document: &Document, claims: &[String]) -> Vec<String> {
-    let of_groups = document.groups.iter().map(|joined| claim(&label::key(&joined.name)));
-    claims.iter().filter(|key| is_claim(key)).cloned().chain(of_groups).collect()
 }
 
 /// Why somebody is given up who could not be put into their groups for as long as that is waited for.
@@ -140,13 +134,31 @@ pub(super) struct GroupsState {
     refused: BTreeSet<String>,
     /// Keys of names that were made and not shown.
     made: BTreeSet<String>,
+    /// Keys of names that were made in this attempt.
+    made_here: BTreeSet<String>,
     /// Names as they are configured, by their keys.
     names: Names,
     changed: u32,
     problem: Option<String>,
+    /// Groups are written by PUT here, whatever the provider says of PATCH.
+    no_patch: bool,
+    /// Claims that an attempt before may have left behind when its worker died.
+    left_claimed: Vec<String>,
 }
 
 impl GroupsState {
+    /// The claims on groups that the end of an attempt gives up, however it ends: these, and what it has itself.
+    pub(super) fn claims(&self, document: &Document, claims: &[String]) -> Vec<String> {
+        let of_groups = document.groups.iter().map(|joined| claim(&label::key(&joined.name)));
+        let own = claims.iter().filter(|key| is_claim(key)).cloned();
+        own.chain(self.left_claimed.iter().cloned()).chain(of_groups).collect()
+    }
+
+    /// The provider takes no PATCH of a group: that says nothing of its users.
+    pub(super) fn learn_no_patch(&mut self) {
+        self.no_patch = true;
+    }
+
     /// The next call for somebody who is to be in the groups `wanted`.
     pub(super) fn next(&mut self, document: &mut Document, wanted: &Names, known: Known<'_>, now: UnixMs) -> Next {
         // Another member was put into these: they are out of our hands with that member.
@@ -241,7 +253,7 @@ impl GroupsState {
 
     /// How a change goes out: by PATCH, or by PUT of what was read under the claim. Else the step that comes first.
     fn carrier(&self, key: &str, id: &str, is_in: bool, known: Known<'_>) -> Result<Carrier, Next> {
-        if known.capabilities.patch {
+        if known.capabilities.patch && !self.no_patch {
             return Ok(Carrier::Patch);
         }
         let claim = claim(key);
@@ -249,10 +261,13 @@ impl GroupsState {
             return Err(Next::Own(claim));
         }
         match self.shown.as_ref().filter(|shown| shown.id == id) {
-            Some(shown) => Ok(Carrier::Put {
-                body: shown.with_member(known.member, is_in),
-                if_match: shown.version.clone().filter(|_| known.capabilities.etag),
-            }),
+            // One that was made just now is empty, whatever it shows.
+            Some(shown) => match shown.with_member(known.member, is_in, self.made_here.contains(key)) {
+                Some(body) => {
+                    Ok(Carrier::Put { body, if_match: shown.version.clone().filter(|_| known.capabilities.etag) })
+                }
+                None => Err(Next::Refuse("the group does not show its members: a PUT would take them out".to_owned())),
+            },
             None => Err(Next::Send(GroupCall::Get { id: id.to_owned() })),
         }
     }
@@ -274,6 +289,7 @@ impl GroupsState {
             }
             (_, GroupOutcome::NoFilter) => self.no_filter = true,
             (GroupCall::Create { name }, GroupOutcome::Shown(shown)) => {
+                self.made_here.insert(label::key(name));
                 self.found.insert(label::key(name), Some(shown.id.clone()));
                 self.shown = Some(*shown);
             }

@@ -35,7 +35,7 @@ const UNCONFIRMED_WRITES_MAX: u32 = 4;
 /// The next step of an attempt at `now`. Takes the state to note what a step decides.
 pub fn plan(state: &mut AttemptState, rules: &PlanRules, now: UnixMs) -> Step {
     if std::mem::take(&mut state.is_taken_over) {
-        groups::note_unsure(&mut state.document, &rules.groups);
+        groups::note_unsure(&mut state.document, &mut state.groups, &rules.groups);
     }
     if let Some(end) = state.end.clone() {
         if matches!(end, Conclusion::InLine(_)) && !wait_for_member(state, rules, now) {
@@ -270,9 +270,9 @@ fn bring(state: &mut AttemptState, rules: &PlanRules, member: &Member, standing:
         return step;
     }
     let write = switch_off(state, &seen, member, standing, rules)
-        .or_else(|| readdress(state, &seen, member, standing, rules))
+        .or_else(|| readdress(state, &seen, member, standing, rules, now))
         .or_else(|| switch_on(state, &seen, member, standing, rules, now))
-        .or_else(|| rename(state, &seen, member, standing, rules));
+        .or_else(|| rename(state, &seen, member, standing, rules, now));
     // Whoever is written, or is new to us, is claimed first: the member may have been handed over.
     let is_new = state.known.as_ref().and_then(|known| known.id.as_deref()) != Some(&member.id);
     let mut keys = Vec::new();

@@ -246,10 +246,14 @@ impl Preview {
             Conclusion::InLine(Finished::Adopted) => self.adopt = true,
             Conclusion::Incomplete(_) => self.incomplete = true,
             Conclusion::Blocked { code, detail, .. } => self.blocked = Some((*code, detail.clone())),
-            Conclusion::TryAgain { code, .. } | Conclusion::Hold { code, .. } => {
+            Conclusion::TryAgain { code, patient: false, .. } | Conclusion::Hold { code, .. } => {
                 self.blocked = Some((*code, String::new()));
             }
-            Conclusion::InLine(_) | Conclusion::Suspect { .. } | Conclusion::RateLimited { .. } => {}
+            // Who is patient is waited for without a word to anybody: soon it is so.
+            Conclusion::TryAgain { patient: true, .. }
+            | Conclusion::InLine(_)
+            | Conclusion::Suspect { .. }
+            | Conclusion::RateLimited { .. } => {}
         }
     }
 }

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::attempt::{AttemptState, Conclusion};
-use super::groups;
 use super::owner;
 use super::request::Operation;
 use super::suspicion::{Judgement, Suspicions};
@@ -108,7 +107,7 @@ pub fn decide(
     now: UnixMs,
     jitter: f64,
 ) -> Ending {
-    let group_claims = groups::claims(&state.document, &state.claims);
+    let group_claims = state.group_claims();
     let mut ending = Ending::new(state.document);
     ending.disowned.extend(group_claims);
     for person in state.taken_from {
@@ -239,10 +238,10 @@ impl Ending {
         }
     }
 
-    /// Given back unfinished, uncounted, due at once.
+    /// Given back unfinished, uncounted, due at once; `disowned` is what nobody is to wait for meanwhile.
     #[must_use]
-    pub fn given_back(document: Document, now: UnixMs) -> Self {
-        let mut ending = Self::new(document);
+    pub fn given_back(document: Document, disowned: Vec<String>, now: UnixMs) -> Self {
+        let mut ending = Self { disowned, ..Self::new(document) };
         ending.tell(now, Note::GivenBack);
         ending.standing = Standing::Retry { at: now };
         ending

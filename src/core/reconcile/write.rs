@@ -76,6 +76,7 @@ pub(super) fn readdress(
     member: &Member,
     standing: Standing,
     rules: &PlanRules,
+    now: UnixMs,
 ) -> Option<Step> {
     let email = state.document.record.email().filter(|email| !email.is(&seen.user_name))?.clone();
     if state.is_refused(Aspect::Address) {
@@ -94,7 +95,7 @@ pub(super) fn readdress(
         state.disowned.push(given_up);
     }
     let user_name = email.lower().to_owned();
-    let active = active_to_put(seen, member, standing);
+    let active = active_to_put(&state.document, seen, member, standing, now);
     let changes = Changes { user_name: Some(&user_name), active, ..Changes::default() };
     let by = carrier(state, rules, member, seen, Aspect::Address, changes)?;
     Some(Step::Send(Request::SetUserName { id: member.id.clone(), user_name, by }))
@@ -126,6 +127,7 @@ pub(super) fn rename(
     member: &Member,
     standing: Standing,
     rules: &PlanRules,
+    now: UnixMs,
 ) -> Option<Step> {
     if !names_differ(state, seen) || state.is_refused(Aspect::Names) {
         return None;
@@ -137,7 +139,7 @@ pub(super) fn rename(
         // somebody on.
         seen.active.known().filter(|_| member.active == Active::Unknown)
     } else {
-        active_to_put(seen, member, standing)
+        active_to_put(&state.document, seen, member, standing, now)
     };
     let changes =
         Changes { given: given_name.as_deref(), family: family_name.as_deref(), active, ..Changes::default() };
@@ -205,13 +207,13 @@ fn version_to_match(member: &Member, capabilities: Capabilities) -> Option<Strin
 }
 
 /// The switch in a PUT at a target that knows no PATCH and does not show it: the last word known, else
-/// what HR says, as the PUT may be taken for one that switches.
-fn active_to_put(seen: &Seen, member: &Member, standing: Standing) -> Option<bool> {
+/// what HR newly says, as the PUT may be taken for one that switches. None: nobody knows, and nobody is switched on.
+fn active_to_put(document: &Document, seen: &Seen, member: &Member, standing: Standing, now: UnixMs) -> Option<bool> {
     if member.active != Active::Unknown {
         return None;
     }
     seen.active.known().or(match standing {
-        Standing::Employed => Some(true),
+        Standing::Employed => is_new_word(document, now).then_some(true),
         Standing::Left => Some(false),
         Standing::Unsaid => None,
     })

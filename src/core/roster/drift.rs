@@ -12,9 +12,9 @@ use crate::core::time::UnixMs;
 pub const DRIFT: &str = "drift";
 /// People of each list that are kept.
 const KEPT: usize = 100;
-/// A comparison that has not ended after so long died with its process: above what paging through the
-/// largest team takes.
-const ABANDONED_MS: u64 = 3_600_000;
+/// A comparison that has not ended after so long died with its process: paging twice through 100,000 members
+/// takes seven minutes.
+const ABANDONED_MS: u64 = 900_000;
 
 /// The last comparison, and who is at the next.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -58,6 +58,8 @@ pub struct DriftReport {
     pub readdress: DriftList,
     /// HR says that they have left, and they are switched on.
     pub deactivate: DriftList,
+    /// In other groups than their facts say.
+    pub regroup: DriftList,
     /// Somebody switched them off at the target: never undone.
     pub switched_off: DriftList,
     /// What cannot be brought in line: somebody removed the member, or gave them another address.
@@ -108,6 +110,7 @@ impl Drift {
             &mut report.rename,
             &mut report.readdress,
             &mut report.deactivate,
+            &mut report.regroup,
             &mut report.switched_off,
             &mut report.blocked,
         ];
@@ -156,6 +159,7 @@ impl DriftReport {
             rename: DriftList::of(&plan.rename),
             readdress: DriftList::of(&plan.readdress),
             deactivate: DriftList::of(&plan.deactivate),
+            regroup: DriftList::of(&plan.regroup),
             switched_off: DriftList::of(&plan.switched_off),
             blocked: DriftList::of(&plan.blocked),
             strangers: u64::try_from(plan.strangers.len()).unwrap_or(u64::MAX),
@@ -171,13 +175,14 @@ impl DriftReport {
 
     /// The lists, each with what it says.
     #[must_use]
-    pub fn lists(&self) -> [(&'static str, &DriftList); 7] {
+    pub fn lists(&self) -> [(&'static str, &DriftList); 8] {
         [
             ("to be created", &self.create),
             ("to be switched on", &self.switch_on),
             ("of another name", &self.rename),
             ("of another address", &self.readdress),
             ("to be switched off", &self.deactivate),
+            ("in other groups", &self.regroup),
             (said("switched off in Postman"), &self.switched_off),
             (said("removed or changed in Postman"), &self.blocked),
         ]
