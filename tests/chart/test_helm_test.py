@@ -7,7 +7,8 @@ import pytest
 from conftest import GIVEN
 from pod import Pod
 from render import RELEASE, render
-from servers import free_port, http, run, serving
+from servers import http, run, serving
+from waiting import free_port
 
 
 def pod_of(rendered):

@@ -10,7 +10,8 @@ import yaml
 from conftest import GIVEN, WHSEC
 from pod import Pod
 from render import ROOT, render
-from servers import eventually, free_port, http, run, serving
+from servers import http, run, serving
+from waiting import eventually, free_port
 
 METRIC = re.compile(r"\bscim_bridge_[a-z0-9_]+")
 

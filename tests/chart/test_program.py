@@ -9,7 +9,8 @@ import pytest
 from conftest import GIVEN
 from pod import Pod
 from render import CHART, ROOT, refused, render
-from servers import BINARY, eventually, free_port, http, running
+from servers import BINARY, http, running
+from waiting import eventually, free_port
 
 # Keys of the configuration that the chart sets by itself as soon as there are such.
 WANTED = {"postman.team", "store.allow_plain"}

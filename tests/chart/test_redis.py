@@ -10,7 +10,8 @@ import pytest
 
 from conftest import GIVEN
 from render import ROOT, render
-from servers import VALKEY, free_port, resp, running, valkey, eventually, answers
+from servers import VALKEY, resp, running, valkey, answers
+from waiting import free_port, eventually
 from test_config import checked
 
 PASS = ["--requirepass", "redis-pass", "--masterauth", "redis-pass"]

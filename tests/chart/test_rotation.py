@@ -20,7 +20,8 @@ import pytest
 from conftest import GIVEN
 from pod import Pod
 from render import render
-from servers import BINARY, eventually, free_port, http, resp, running, stand_in, valkey
+from servers import BINARY, http, resp, running, stand_in, valkey
+from waiting import eventually, free_port
 from test_redis import certificates
 
 OLD, NEW = (f"whsec_{base64.b64encode(text).decode()}" for text in (b"the secret of before", b"the secret from now on"))

@@ -5,7 +5,6 @@ import hashlib
 import hmac
 import json
 import os
-import socket
 import subprocess
 import time
 import urllib.error
@@ -13,27 +12,13 @@ import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
+from waiting import eventually, free_port
+
 ROOT = Path(__file__).resolve().parents[2]
 BINARY = Path(os.environ.get("BRIDGE_BIN", ROOT / "target/debug/scim-bridge"))
 SECRET = base64.b64encode(b"a secret of the console's tests").decode()
 TOKEN = "the-admin-token-of-the-tests"
 LOOKER = "the-token-that-may-only-look"
-PATIENCE_S = 30
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-def eventually(what, described):
-    """Asks until it is so; fails after a while."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not (found := what()):
-        assert time.monotonic() < deadline, f"it never came to it: {described}"
-        time.sleep(0.1)
-    return found
 
 
 def ask(url, method="GET", body=None, headers=()):

@@ -1,6 +1,7 @@
 """What an operator does in the console, in a real browser."""
 
-from rig import LOOKER, TOKEN, ask, eventually
+from rig import LOOKER, TOKEN, ask
+from waiting import eventually
 
 
 def test_a_wrong_token_is_told_and_the_right_one_opens(visit):

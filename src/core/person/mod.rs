@@ -30,5 +30,7 @@ pub mod label;
 pub mod mark;
 pub mod name;
 pub mod record;
+#[cfg(test)]
+pub(crate) mod samples;
 pub mod story;
 pub mod text;

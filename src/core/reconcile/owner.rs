@@ -80,21 +80,10 @@ fn folded_name(document: &Document) -> (String, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::person::{Event, EventKind, Facts, Name, SourceName, Stated};
+    use crate::core::person::samples;
 
     fn somebody(id: &str, state: EmploymentState) -> Document {
-        let person = Person::parse(SourceName::parse("hr").unwrap(), id).unwrap();
-        let name = |raw: &str| Name::parse("name", raw).unwrap().map(Stated::Is);
-        let facts = Facts {
-            employment: Some((state, None)),
-            given_name: name("Ada"),
-            family_name: name("King"),
-            ..Facts::default()
-        };
-        let event = Event { person: person.clone(), kind: EventKind::Update, at: None, facts };
-        let mut document = Document::new(person);
-        document.record.fold(&event, UnixMs(1_000), 1);
-        document
+        samples::ada(id, None, "King", state)
     }
 
     #[test]

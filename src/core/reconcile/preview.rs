@@ -261,24 +261,11 @@ impl Preview {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::person::{Email, EmploymentState, Event, EventKind, Facts, Name, Person, SourceName, Stated};
+    use crate::core::person::{EmploymentState, samples};
     use crate::core::reconcile::target::TargetRules;
 
     fn document(id: &str, address: &str, family: &str) -> Document {
-        let person = Person::parse(SourceName::parse("hr").unwrap(), id).unwrap();
-        let name = |raw: &str| Name::parse("name", raw).unwrap().map(Stated::Is);
-        let facts = Facts {
-            employment: Some((EmploymentState::Employed, None)),
-            email: Some(Email::parse(address).unwrap()),
-            given_name: name("Ada"),
-            family_name: name(family),
-            locale: None,
-            ..Facts::default()
-        };
-        let event = Event { person: person.clone(), kind: EventKind::Update, at: None, facts };
-        let mut document = Document::new(person);
-        document.record.fold(&event, UnixMs(1_000), 1);
-        document
+        samples::ada(id, Some(address), family, EmploymentState::Employed)
     }
 
     fn member(address: &str, family: &str, active: bool) -> Member {

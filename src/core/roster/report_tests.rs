@@ -1,6 +1,6 @@
 use super::*;
 use crate::core::person::job::JobId;
-use crate::core::person::{Email, EmploymentState, Event, EventKind, Facts, Name, Person, SourceName, Stated};
+use crate::core::person::{EmploymentState, samples};
 use crate::core::reconcile::listing::everybody;
 use crate::core::reconcile::target::TargetRules;
 
@@ -37,17 +37,8 @@ fn list(members: &[&str]) -> MemberList {
 
 /// Somebody who has a row of the import `i` that is not applied.
 fn staged(id: &str, address: &str, family: &str) -> Document {
-    let person = Person::parse(SourceName::parse("hr").unwrap(), id).unwrap();
-    let name = |raw: &str| Name::parse("name", raw).unwrap().map(Stated::Is);
-    let facts = Facts {
-        employment: Some((EmploymentState::Employed, None)),
-        email: Some(Email::parse(address).unwrap()),
-        given_name: name("Ada"),
-        family_name: name(family),
-        locale: None,
-        ..Facts::default()
-    };
-    let event = Event { person: person.clone(), kind: EventKind::Update, at: None, facts };
+    let event = samples::update_of_ada(id, Some(address), family, EmploymentState::Employed);
+    let person = event.person.clone();
     let (import, job) = ("i".to_owned(), JobId::about(1, person.id()));
     let mut document = Document::new(person);
     let word = Word::Staged { import, job, event: Box::new(event) };

@@ -1,0 +1,23 @@
+"""What the tests in Python wait for, and where: those of the chart and those of the console."""
+
+import socket
+import time
+
+PATIENCE_S = 30
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def eventually(what, described):
+    """Asks until it is so; fails after a while."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        found = what()
+        if found:
+            return found
+        assert time.monotonic() < deadline, f"it never came to it: {described() if callable(described) else described}"
+        time.sleep(0.05)
