@@ -35,6 +35,8 @@ pub(crate) struct Serving {
     child: Child,
     /// Where it takes webhooks in, if it does.
     pub(crate) listen: SocketAddr,
+    /// Where its console and API are.
+    pub(crate) admin: SocketAddr,
     /// From its start to the first 200 of `/readyz`.
     pub(crate) took: Duration,
 }
@@ -59,7 +61,7 @@ impl Serving {
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         let began = Instant::now();
-        let mut serving = Self { child: command.spawn()?, listen, took: Duration::ZERO };
+        let mut serving = Self { child: command.spawn()?, listen, admin, took: Duration::ZERO };
         while !is_ready(admin) {
             if let Some(status) = serving.child.try_wait()? {
                 return Err(format!("serve ended: {status}").into());
