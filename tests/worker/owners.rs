@@ -48,6 +48,65 @@ async fn an_address_that_is_given_up_heals_who_waits_for_it() {
     assert_eq!(bench.sim.members().len(), 2);
 }
 
+/// HR says that two people have each other's address.
+async fn swapped() -> Bench {
+    let bench = Bench::new();
+    bench.accept(hire_as("E-1", "one@example.com", "John", "Smith", 0)).await;
+    bench.attempt().await;
+    bench.accept(hire_as("E-2", "two@example.com", "Jane", "Stone", 1)).await;
+    bench.attempt().await;
+    bench.accept(moved("E-1", "two@example.com", "John", "Smith", 2)).await;
+    bench.accept(moved("E-2", "one@example.com", "Jane", "Stone", 3)).await;
+    // The first to come knows nothing of the other's word yet.
+    bench.attempt_until_settled().await;
+    bench.attempt_until_settled().await;
+    bench
+}
+
+fn moved(id: &str, address: &str, given: &str, family: &str, ms: i64) -> Event {
+    let mut event = Event { at: at(ms), ..rename(id, given, family) };
+    event.facts.email = Some(Email::parse(address).unwrap());
+    event
+}
+
+#[tokio::test]
+async fn two_who_are_to_change_places_are_told_and_go_on_by_way_of_a_third_address() {
+    let bench = swapped().await;
+    let mut details = Vec::new();
+    for id in ["E-1", "E-2"] {
+        assert_eq!(bench.state(id).await, LaneState::Blocked, "{id}");
+        details.push(bench.document(id).await.trouble.unwrap().detail);
+    }
+    assert!(details.iter().any(|detail| detail.contains("change places")), "{details:?}");
+    bench.accept(moved("E-1", "one.for.now@example.com", "John", "Smith", 4)).await;
+    assert_eq!(bench.attempt().await, InLine(Finished::Updated));
+    assert_eq!(bench.attempt().await, InLine(Finished::Updated), "nobody had to replay the other");
+    bench.accept(moved("E-1", "two@example.com", "John", "Smith", 5)).await;
+    assert_eq!(bench.attempt().await, InLine(Finished::Updated));
+    let members = bench.sim.members();
+    let has = |family: &str| members.iter().find(|member| &*member.name.family_name == family).unwrap();
+    assert_eq!((&*has("Smith").user_name, &*has("Stone").user_name), ("two@example.com", "one@example.com"));
+}
+
+#[tokio::test]
+async fn two_whose_places_were_changed_at_the_target_are_in_line_once_they_are_looked_at() {
+    let bench = swapped().await;
+    bench.clock.advance_ms(61_000);
+    let members = bench.sim.members();
+    for (family, address) in
+        [("Smith", "for.now@example.com"), ("Stone", "one@example.com"), ("Smith", "two@example.com")]
+    {
+        let mut member = scim_bridge::postman_sim::Person::member(address, "J", family);
+        member.id = members.iter().find(|m| &*m.name.family_name == family).map(|m| m.id.to_string());
+        bench.sim.add_member(member);
+    }
+    for id in ["E-1", "E-2"] {
+        bench.try_again(id).await;
+        bench.attempt_until_settled().await;
+        assert_eq!(bench.state(id).await, LaneState::Idle, "{id} {:?}", bench.calls());
+    }
+}
+
 #[tokio::test]
 async fn a_leave_heals_who_waits_for_the_member() {
     let bench = Bench::new();

@@ -233,7 +233,11 @@ impl AttemptState {
             Claimed::Others(owner) => {
                 let wants = keys.first().cloned();
                 let me = self.document.person.to_string();
-                self.end = Some(if owner.moves_away {
+                self.end = Some(if owner.changes_places_with(&self.document) {
+                    let detail =
+                        format!("{me} and {} change places: each is to have the other's address", owner.person);
+                    Conclusion::Blocked { code: Code::ScimOwned, detail, wants }
+                } else if owner.moves_away {
                     Conclusion::TryAgain { code: Code::ScimMoving, not_before: None, patient: true }
                 } else {
                     let detail = format!("{me} is to have the member of {}", owner.person);

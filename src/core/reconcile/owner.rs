@@ -32,6 +32,8 @@ pub struct Owner {
     pub has_left: bool,
     /// HR names another address for them than the one that is wanted: they are about to give it up.
     pub moves_away: bool,
+    /// The claim on the address that HR names for them.
+    wants: Option<String>,
     /// Given and family name, folded for comparing.
     name: (String, String),
 }
@@ -47,15 +49,22 @@ impl Owner {
         let employment = document.record.employment.at(now);
         let has_left =
             document.record.closed.is_some() || employment.is_some_and(|word| word.state == EmploymentState::Left);
-        let moves_away = key.starts_with("address:")
-            && document.record.email().is_some_and(|email| address_key(email.as_received()) != key);
-        Self { person: document.person.clone(), has_left, moves_away, name: folded_name(document) }
+        let wants = document.record.email().map(|email| address_key(email.as_received()));
+        let moves_away = key.starts_with("address:") && wants.as_ref().is_some_and(|wanted| wanted != key);
+        Self { person: document.person.clone(), has_left, moves_away, wants, name: folded_name(document) }
     }
 
     /// Somebody of whom nothing was committed yet, or who changes this moment: to be asked again.
     #[must_use]
     pub fn in_between(person: Person) -> Self {
-        Self { person, has_left: false, moves_away: true, name: Default::default() }
+        Self { person, has_left: false, moves_away: true, wants: None, name: Default::default() }
+    }
+
+    /// Whether they wait for the very address that this person is to give up: neither can go first.
+    #[must_use]
+    pub fn changes_places_with(&self, document: &Document) -> bool {
+        let has = document.member.as_ref().map(|member| address_key(&member.user_name));
+        self.moves_away && has.is_some() && self.wants == has
     }
 
     /// Whether the member is handed over: the owner has left, or it is the same human being under
