@@ -39,6 +39,9 @@ pub struct Order {
     pub until: UnixMs,
     /// How many of its last deliveries are kept.
     pub keep: usize,
+    /// What came before is not kept: it may hold somebody who was erased then.
+    #[serde(default)]
+    pub from: UnixMs,
 }
 
 /// A delivery, as it came. Holds personal data, and perhaps a secret that was sent along.
@@ -78,7 +81,8 @@ impl std::fmt::Debug for Capture {
 
 impl Capture {
     /// What it takes, roughly.
-    fn bytes(&self) -> usize {
+    #[must_use]
+    pub fn bytes(&self) -> usize {
         let headers: usize = self.headers.iter().map(|(name, value)| name.len() + value.len() + 8).sum();
         headers + self.url.len() + self.body.as_ref().map_or(0, String::len) + 256
     }
@@ -88,7 +92,8 @@ impl Captures {
     /// Captures a source from now on, for an hour.
     pub fn switch_on(&mut self, now: UnixMs, source: &str, keep: usize) -> Order {
         self.tidy(now);
-        let order = Order { until: now.plus_ms(KEPT_MS), keep: keep.clamp(1, KEEP_MAX) };
+        let from = self.orders.get(source).map(|order| order.from).unwrap_or_default();
+        let order = Order { until: now.plus_ms(KEPT_MS), keep: keep.clamp(1, KEEP_MAX), from };
         self.orders.insert(source.to_owned(), order);
         order
     }
@@ -102,6 +107,16 @@ impl Captures {
         (self.orders.remove(source).is_some() || forgotten > 0).then_some(forgotten)
     }
 
+    /// Forgets what was captured of a source until now, also where a process has still to write it; whether there
+    /// was anything to do.
+    pub fn forget(&mut self, now: UnixMs, source: &str) -> bool {
+        let before = self.taken.len();
+        self.taken.retain(|capture| capture.source != source);
+        let order = self.orders.get_mut(source);
+        let is_on = order.map(|order| order.from = now).is_some();
+        is_on || before != self.taken.len()
+    }
+
     /// How a source is captured now, if it is.
     #[must_use]
     pub fn order(&self, now: UnixMs, source: &str) -> Option<Order> {
@@ -109,10 +124,13 @@ impl Captures {
     }
 
     /// Keeps deliveries, as far as their sources are still captured: the last ones of each, and of all what there
-    /// is room for.
+    /// is room for. One that is there already is there once: whoever writes it again heard no answer before.
     pub fn keep(&mut self, now: UnixMs, new: Vec<Capture>) {
         for capture in new {
             let Some(order) = self.order(now, &capture.source) else { continue };
+            if capture.at < order.from || self.taken.iter().any(|other| other.id == capture.id) {
+                continue;
+            }
             let of_source = |other: &Capture| other.source == capture.source;
             while self.taken.iter().filter(|other| of_source(other)).count() >= order.keep {
                 let Some(oldest) = self.taken.iter().position(of_source) else { break };
@@ -174,6 +192,22 @@ mod tests {
         assert_eq!(ids(&captures), ["9", "2", "3"]);
         assert_eq!(captures.switch_off("hr"), Some(2));
         assert_eq!((captures.switch_off("hr"), ids(&captures)), (None, vec!["9"]));
+    }
+
+    #[test]
+    fn what_was_forgotten_does_not_come_back_from_whoever_had_not_written_it_yet() {
+        let mut captures = Captures::default();
+        captures.switch_on(NOW, "hr", 5);
+        captures.switch_on(NOW, "other", 5);
+        captures.keep(NOW, vec![capture("hr", 1, 1), capture("other", 2, 1)]);
+        captures.keep(NOW, vec![capture("hr", 1, 1)]);
+        assert_eq!(ids(&captures), ["1", "2"], "written twice, it is there once");
+        assert!(captures.forget(NOW.plus_ms(1), "hr"));
+        captures.switch_on(NOW.plus_ms(1), "hr", 7);
+        let after = Capture { at: NOW.plus_ms(1), ..capture("hr", 4, 1) };
+        captures.keep(NOW.plus_ms(2), vec![capture("hr", 3, 1), after]);
+        assert_eq!(ids(&captures), ["2", "4"]);
+        assert!(!captures.forget(NOW, "nobody"));
     }
 
     #[test]

@@ -37,6 +37,8 @@ const REFUSED_TOLD_MS: u64 = 3_600_000;
 const OTHERS_TOLD_MS: u64 = 7 * 24 * 3_600_000;
 /// The reason of deliveries to a source that is not configured.
 pub const UNKNOWN_SOURCE: &str = "unknown_source";
+/// Names of sources that are not configured, of which is kept that somebody posts to them: the last ones.
+pub const UNKNOWN_SOURCES_MAX: usize = 20;
 
 /// How often, and when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -202,6 +204,12 @@ impl SourceTally {
         genuine.into_iter().map(|seen| seen.last_at).max().unwrap_or_default()
     }
 
+    /// When somebody last posted to it though no source has this name, if anybody did.
+    #[must_use]
+    pub fn unknown_at(&self) -> Option<UnixMs> {
+        self.refused.get(UNKNOWN_SOURCE).map(|seen| seen.last_at)
+    }
+
     /// Forgets types that the mapping names by now.
     pub fn forget_named(&mut self, mapping: &Mapping) {
         self.unnamed_types.retain(|type_value, _| mapping.meaning(type_value).is_none());
@@ -358,8 +366,8 @@ impl Ledger {
     }
 
     /// Forgets types that a source's mapping names by now, and of what is past sources that there are not any
-    /// more, but for those that deliveries are still sent to.
-    pub fn forget_mended<'m>(&mut self, mapping_of: impl Fn(&str) -> Option<&'m Mapping>) {
+    /// more; of those that deliveries are sent to all the same, the last ones stay for as long as they are told.
+    pub fn forget_mended<'m>(&mut self, now: UnixMs, mapping_of: impl Fn(&str) -> Option<&'m Mapping>) {
         // A process that is gone by now, and had not the present mapping; one that is not, writes it anew.
         for (source, tally) in self.processes.values_mut().flat_map(|process| &mut process.sources) {
             if let Some(mapping) = mapping_of(source) {
@@ -371,8 +379,27 @@ impl Ledger {
                 tally.forget_named(mapping);
                 true
             }
-            None => tally.refused.contains_key(UNKNOWN_SOURCE),
+            None => tally.unknown_at().is_some(),
         });
+        self.forget_unknown(now, |name| mapping_of(name).is_some());
+    }
+
+    fn forget_unknown(&mut self, now: UnixMs, is_configured: impl Fn(&str) -> bool) {
+        let all = self.by_source().into_iter().filter(|(name, _)| !is_configured(name));
+        let mut unknown: Vec<_> = all.filter_map(|(name, tally)| Some((tally.unknown_at()?, name))).collect();
+        unknown.sort_unstable_by(|one, other| other.cmp(one));
+        let is_told = |n: usize, at: UnixMs| n < UNKNOWN_SOURCES_MAX && now.ms_since(at) <= REFUSED_TOLD_MS;
+        for (n, (at, name)) in unknown.into_iter().enumerate() {
+            if !is_told(n, at) {
+                self.past.remove(&name);
+                for process in self.processes.values_mut() {
+                    // Of another configuration, it may be a source there.
+                    if process.sources.get(&name).is_some_and(|tally| tally.unknown_at().is_some()) {
+                        process.sources.remove(&name);
+                    }
+                }
+            }
+        }
     }
 
     /// What became of each source's deliveries, over all processes.
@@ -434,7 +461,7 @@ mod tests {
         ledger.put(at(0), "before", BTreeMap::from([("hr".to_owned(), tally)]));
         ledger.put(at(0), "after", BTreeMap::new());
         let mapping: Mapping = toml::from_str("hire = ['worker.onboarded']").unwrap();
-        ledger.forget_mended(|_| Some(&mapping));
+        ledger.forget_mended(at(0), |_| Some(&mapping));
         assert_eq!(kinds(&ledger.by_source()["hr"], at(0)), []);
     }
 
@@ -454,10 +481,29 @@ mod tests {
         let mut ledger = Ledger::default();
         ledger.put(at(0), "a", BTreeMap::from([("hr2".to_owned(), tally)]));
         ledger.put(at(10), "b", BTreeMap::new());
-        ledger.forget_mended(|_| None);
+        ledger.forget_mended(at(10), |_| None);
         let tally = &ledger.by_source()["hr2"];
         assert_eq!(kinds(tally, at(59)), [(TroubleKind::Refused, UNKNOWN_SOURCE.to_owned(), 1)]);
         assert_eq!(kinds(tally, at(61)), []);
+        ledger.forget_mended(at(61), |_| None);
+        assert!(ledger.by_source().is_empty(), "what is told no more is kept no more");
+    }
+
+    #[test]
+    fn of_names_that_no_source_has_the_last_ones_are_kept_over_all_processes() {
+        let mut ledger = Ledger::default();
+        for process in 0..5 {
+            let named = |n: u64| {
+                let mut tally = SourceTally::default();
+                tally.refused(at(0).plus_ms(process * 15 + n), UNKNOWN_SOURCE);
+                (format!("guess-{process}-{n}"), tally)
+            };
+            ledger.put(at(process), &format!("p{process}"), (0..15).map(named).collect());
+            ledger.forget_mended(at(process), |_| None);
+        }
+        let kept = ledger.by_source();
+        assert_eq!(kept.len(), UNKNOWN_SOURCES_MAX);
+        assert!(kept.contains_key("guess-4-0") && kept.contains_key("guess-3-14") && !kept.contains_key("guess-3-1"));
     }
 
     #[test]
@@ -496,9 +542,9 @@ mod tests {
         assert_eq!(ledger.processes.keys().collect::<Vec<_>>(), ["c"]);
         assert_eq!(ledger.by_source(), all);
         let mapping: Mapping = toml::from_str("hire = ['x']").unwrap();
-        ledger.forget_mended(|source| (source == "hr").then_some(&mapping));
+        ledger.forget_mended(at(10), |source| (source == "hr").then_some(&mapping));
         assert!(ledger.by_source()["hr"].unnamed_types.is_empty());
-        ledger.forget_mended(|_| None);
+        ledger.forget_mended(at(10), |_| None);
         assert!(ledger.by_source().is_empty());
     }
 

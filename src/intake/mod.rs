@@ -8,8 +8,11 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::future::join;
 use tokio_util::sync::CancellationToken;
+use tracing::debug;
 
 pub use self::chunks::unchunked;
 pub use self::keys::SourceSecret;
@@ -43,6 +46,9 @@ mod source;
 mod tally;
 mod webhook;
 mod wire;
+
+/// How long the last writes may take of what was seen and captured: the process is stopping.
+const LAST_MAX: Duration = Duration::from_secs(1);
 
 /// How the public listener is set up.
 #[derive(Debug, Clone)]
@@ -192,18 +198,23 @@ impl Intake {
             .enable_all()
             .build()
             .map(Threads::of)?;
-        let (loops, published, recorded) = (lifecycle.loops(), shared.clone(), shared.clone());
-        let publishing = supervision::watched(loops, "series", move || publish::keep_publishing(published.clone()));
-        let recording = supervision::watched(loops, "captures", move || recorder::keep_recording(recorded.clone()));
-        let (publishing, recording) = (runtime.handle.spawn(publishing), runtime.handle.spawn(recording));
-        let served = runtime.handle.spawn(server::run(listener, shared.clone(), stop));
+        let (loops, all_came) = (lifecycle.loops(), CancellationToken::new());
+        let (published, recorded, last) = (shared.clone(), shared.clone(), all_came.clone());
+        let publishing = move || publish::keep_publishing(published.clone(), last.clone());
+        let last = all_came.clone();
+        let recording = move || recorder::keep_recording(recorded.clone(), last.clone());
+        let publishing = runtime.handle.spawn(supervision::watched(loops, "series", publishing));
+        let recording = runtime.handle.spawn(supervision::watched(loops, "captures", recording));
+        let served = runtime.handle.spawn(server::run(listener, shared, stop));
         let ended = tokio::select! {
             ended = served => ended.unwrap_or_else(|error| Err(std::io::Error::other(error))),
             () = lifecycle.stopping_at_once() => Ok(()),
         };
-        publishing.abort();
-        recording.abort();
-        publish::last(&shared).await;
+        // Each writes once more what came since.
+        all_came.cancel();
+        if tokio::time::timeout(LAST_MAX, join(publishing, recording)).await.is_err() {
+            debug!("the last of what was seen and captured could not be written in time");
+        }
         drop(runtime);
         ended
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::Shared;
@@ -14,37 +15,33 @@ use crate::store::StoreError;
 
 /// How often a write is tried that other processes came before.
 const TRIES_MAX: usize = 5;
-/// How long the last write may take: the process is stopping.
-const LAST_MAX: Duration = Duration::from_secs(1);
 
 /// A name that no other process has.
 pub(super) fn process_name() -> String {
     clock::new_token().chars().take(12).collect()
 }
 
-/// Writes every few seconds, for as long as the process takes deliveries.
-pub(super) async fn keep_publishing(shared: std::sync::Arc<Shared>) {
+/// Writes every few seconds until `stop`, and then once more.
+pub(super) async fn keep_publishing(shared: std::sync::Arc<Shared>, stop: CancellationToken) {
     let mut every = tokio::time::interval(Duration::from_millis(WRITE_EVERY_MS));
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut counted = BTreeMap::new();
     loop {
         failpoint::at("series");
-        every.tick().await;
+        let stops = stop.run_until_cancelled(every.tick()).await.is_none();
         happened(&shared, &mut counted);
         told(publish_all(&shared).await);
-    }
-}
-
-/// Writes once more, for what came since.
-pub(super) async fn last(shared: &Shared) {
-    if let Ok(written) = tokio::time::timeout(LAST_MAX, publish_all(shared)).await {
-        told(written);
+        if stops {
+            return;
+        }
     }
 }
 
 /// Adds the deliveries that came since the last time to what happens, minute by minute.
 fn happened(shared: &Shared, counted: &mut BTreeMap<String, Counts>) {
-    for (source, tally) in shared.sources.seen() {
+    let seen = shared.sources.seen();
+    counted.retain(|source, _| seen.contains_key(source));
+    for (source, tally) in seen {
         let totals = tally.totals();
         let before = counted.insert(source, totals.clone()).unwrap_or_default();
         let fresh = totals.into_iter().map(|(what, n)| {
@@ -78,8 +75,9 @@ async fn publish(shared: &Shared) -> Result<(), StoreError> {
     for _ in 0..TRIES_MAX {
         let stored = store.shared(DOCUMENT).await?;
         let mut ledger = Ledger::from_bytes(&stored.bytes);
-        ledger.put(shared.services.clock.now(), &shared.process, shared.sources.seen());
-        ledger.forget_mended(|name| shared.sources.find(name).map(|door| &door.mapping));
+        let now = shared.services.clock.now();
+        ledger.put(now, &shared.process, shared.sources.seen());
+        ledger.forget_mended(now, |name| shared.sources.find(name).map(|door| &door.mapping));
         if store.put_shared(DOCUMENT, stored.version, ledger.to_bytes().into()).await? {
             return Ok(());
         }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use data_encoding::BASE64;
+use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::Shared;
@@ -23,8 +24,10 @@ use crate::telemetry::metrics::DeliveryResult;
 
 /// How often it is looked whether somebody asked, and what was taken is written.
 const EVERY: Duration = Duration::from_secs(2);
-/// Bodies that wait to be written, in bytes: more are left out.
+/// What waits to be written takes at the most, in bytes: more is left out.
 const WAITING_BYTES_MAX: usize = 1_048_576;
+/// Deliveries that wait to be written at the most.
+const WAITING_MAX: usize = 200;
 
 /// What is to be captured here, and what was taken and is not written yet.
 #[derive(Default)]
@@ -37,7 +40,10 @@ pub(super) struct Recorder {
 #[derive(Default)]
 struct State {
     orders: BTreeMap<String, Order>,
+    /// Oldest first. Each stays until it is written: a store that hangs or fails must neither lose it nor make
+    /// room for more.
     taken: Vec<Capture>,
+    /// What they take.
     bytes: usize,
 }
 
@@ -89,8 +95,8 @@ impl Recorder {
     pub(super) fn end(&self, shot: Shot, result: DeliveryResult, reason: Option<&str>, answer: &Response) {
         let Shot { mut capture, body } = shot;
         let mut state = self.state();
-        let bytes = body.as_ref().map_or(0, Bytes::len);
-        if state.bytes + bytes > WAITING_BYTES_MAX {
+        let bytes = capture.bytes() + body.as_ref().map_or(0, |body| BASE64.encode_len(body.len()));
+        if state.taken.len() >= WAITING_MAX || state.bytes + bytes > WAITING_BYTES_MAX {
             return;
         }
         state.bytes += bytes;
@@ -107,11 +113,7 @@ impl Recorder {
 
     /// Writes what was taken, and hears what is to be.
     async fn step(&self, store: &dyn Store, now: UnixMs) -> Result<(), StoreError> {
-        let taken = {
-            let mut state = self.state();
-            state.bytes = 0;
-            std::mem::take(&mut state.taken)
-        };
+        let taken = self.state().taken.clone();
         let (mut captures, _) = documents::read::<Captures>(store, DOCUMENT).await?;
         if captures.tidy(now) || !taken.is_empty() {
             let change = |known: &mut Captures| {
@@ -121,21 +123,113 @@ impl Recorder {
             captures = documents::change(store, DOCUMENT, change).await?.unwrap_or_default();
         }
         self.is_on.store(!captures.orders.is_empty(), Ordering::Relaxed);
-        self.state().orders = captures.orders;
+        let mut state = self.state();
+        state.orders = captures.orders;
+        state.taken.drain(..taken.len());
+        state.bytes = state.taken.iter().map(Capture::bytes).sum();
         Ok(())
     }
 }
 
-/// Looks and writes, for as long as the process takes deliveries.
-pub(super) async fn keep_recording(shared: Arc<Shared>) {
+/// Looks and writes until `stop`, and then once more.
+pub(super) async fn keep_recording(shared: Arc<Shared>, stop: CancellationToken) {
     let mut every = tokio::time::interval(EVERY);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         failpoint::at("captures");
-        every.tick().await;
+        let stops = stop.run_until_cancelled(every.tick()).await.is_none();
         let now = shared.services.clock.now();
         if let Err(error) = shared.recorder.step(&*shared.services.store, now).await {
             debug!(%error, "what was captured could not be written");
         }
+        if stops {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::limiter::Rate;
+    use crate::intake::answer;
+    use crate::intake::head::Length;
+    use crate::store::embedded::Embedded;
+    use crate::store::memory::Memory;
+    use crate::store::{Bounds, StoreOptions};
+
+    const NOW: UnixMs = UnixMs(1_800_000_000_000);
+
+    fn options() -> StoreOptions {
+        let rate = Rate { calls: 0, window_ms: 60_000 };
+        let bounds =
+            Bounds { entries_max: 1, dead_letters_max: 1, dead_bytes_max: 1, story_entries_max: 1, story_keep_ms: 1 };
+        StoreOptions { writes: rate, reads: rate, bounds }
+    }
+
+    impl Recorder {
+        /// Of a source `hr` that is captured.
+        async fn of_hr(store: &dyn Store) -> Self {
+            let on = |captures: &mut Captures| Some(captures.switch_on(NOW, "hr", 50));
+            documents::change(store, DOCUMENT, on).await.unwrap();
+            let recorder = Self::default();
+            recorder.step(store, NOW).await.unwrap();
+            recorder
+        }
+
+        /// A delivery with a header of so many bytes, and a body of so many.
+        fn takes(&self, header: usize, body: usize) {
+            let mut headers = http::HeaderMap::new();
+            headers.insert("x-long", "h".repeat(header).parse().unwrap());
+            let head = Head {
+                method: http::Method::POST,
+                target: "/webhooks/hr".to_owned(),
+                headers,
+                length: Length::Bytes(0),
+                keeps_alive: true,
+                expects_continue: false,
+            };
+            let mut shot = self.begin("hr", &head, IpAddr::from([192, 0, 2, 1]), || NOW).unwrap();
+            shot.has_body(&Bytes::from(vec![b'x'; body]));
+            self.end(shot, DeliveryResult::Forged, None, &answer::text("no"));
+        }
+
+        fn waiting(&self) -> (usize, usize) {
+            let state = self.state();
+            (state.taken.len(), state.bytes)
+        }
+    }
+
+    #[tokio::test]
+    async fn what_waits_is_bounded_by_all_that_it_takes_and_by_its_number() {
+        let recorder = Recorder::of_hr(&Memory::new(options())).await;
+        for _ in 0..100 {
+            recorder.takes(50_000, 0);
+        }
+        let (taken, bytes) = recorder.waiting();
+        assert!(taken == 20 && bytes <= WAITING_BYTES_MAX, "{taken} {bytes}");
+        let recorder = Recorder::of_hr(&Memory::new(options())).await;
+        for _ in 0..300 {
+            recorder.takes(1, 1);
+        }
+        assert_eq!(recorder.waiting().0, WAITING_MAX);
+    }
+
+    #[tokio::test]
+    async fn what_a_store_did_not_take_waits_and_is_written_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Embedded::open(folder.path(), options()).unwrap();
+        let beside = rusqlite::Connection::open(folder.path().join("store.db")).unwrap();
+        let recorder = Recorder::of_hr(&store).await;
+        recorder.takes(10, 1_000);
+        let (_, bytes) = recorder.waiting();
+        beside.execute_batch("ALTER TABLE shared RENAME TO away").unwrap();
+        recorder.step(&store, NOW).await.unwrap_err();
+        assert_eq!(recorder.waiting(), (1, bytes));
+        beside.execute_batch("ALTER TABLE away RENAME TO shared").unwrap();
+        recorder.step(&store, NOW).await.unwrap();
+        assert_eq!(recorder.waiting(), (0, 0));
+        let (kept, _) = documents::read::<Captures>(&store, DOCUMENT).await.unwrap();
+        assert_eq!(kept.taken.len(), 1);
     }
 }

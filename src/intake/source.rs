@@ -15,7 +15,7 @@ use crate::core::delivery::is_taken;
 use crate::core::mapping::Mapping;
 use crate::core::person::SourceName;
 use crate::core::signature::{Scheme, Verifier};
-use crate::core::tally::{SourceTally, UNKNOWN_SOURCE};
+use crate::core::tally::{SourceTally, UNKNOWN_SOURCE, UNKNOWN_SOURCES_MAX};
 use crate::core::time::UnixMs;
 
 /// One HR system that may post.
@@ -108,13 +108,27 @@ impl Door {
     }
 }
 
-/// Names of sources that are not configured, of which is kept that somebody posts to them.
-const UNKNOWN_MAX: usize = 20;
-
 /// All sources, by name.
 pub(super) struct Sources {
     doors: HashMap<String, Arc<Door>>,
-    unknown: Mutex<BTreeMap<String, SourceTally>>,
+    unknown: Mutex<Unknown>,
+}
+
+/// Names that no source has, and that somebody posts to.
+#[derive(Default)]
+struct Unknown(BTreeMap<String, SourceTally>);
+
+impl Unknown {
+    /// Whoever tries one name after the other keeps no HR system's misspelt one out: the longest silent goes.
+    fn note(&mut self, name: &str, now: UnixMs) {
+        if self.0.len() >= UNKNOWN_SOURCES_MAX && !self.0.contains_key(name) {
+            let oldest = self.0.iter().min_by_key(|(_, tally)| tally.unknown_at());
+            if let Some(oldest) = oldest.map(|(name, _)| name.clone()) {
+                self.0.remove(&oldest);
+            }
+        }
+        self.0.entry(name.to_owned()).or_default().refused(now, UNKNOWN_SOURCE);
+    }
 }
 
 impl Sources {
@@ -129,16 +143,15 @@ impl Sources {
 
     /// Notes that somebody posts to a name that no source has.
     pub(super) fn note_unknown(&self, name: &str, now: UnixMs) {
-        let mut unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
-        let has_room = unknown.len() < UNKNOWN_MAX || unknown.contains_key(name);
-        if has_room && SourceName::parse(name).is_ok() {
-            unknown.entry(name.to_owned()).or_default().refused(now, UNKNOWN_SOURCE);
+        // A name that none can have is a stranger's text.
+        if SourceName::parse(name).is_ok() {
+            self.unknown.lock().unwrap_or_else(PoisonError::into_inner).note(name, now);
         }
     }
 
     /// What became of every source's deliveries so far.
     pub(super) fn seen(&self) -> BTreeMap<String, SourceTally> {
-        let unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner).0.clone();
         self.doors.iter().map(|(name, door)| (name.clone(), door.seen())).chain(unknown).collect()
     }
 
@@ -148,5 +161,23 @@ impl Sources {
 
     pub(super) fn find(&self, name: &str) -> Option<&Arc<Door>> {
         self.doors.get(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scanner_keeps_no_misspelt_name_out() {
+        let mut unknown = Unknown::default();
+        for n in 0..100 {
+            unknown.note(&format!("guess-{n}"), UnixMs(n));
+            unknown.note("misspelt", UnixMs(n));
+        }
+        assert_eq!(unknown.0.len(), UNKNOWN_SOURCES_MAX);
+        assert_eq!(unknown.0["misspelt"].refused[UNKNOWN_SOURCE].count, 100);
+        unknown.note("late", UnixMs(100));
+        assert!(unknown.0.contains_key("late") && unknown.0.contains_key("guess-99"));
     }
 }

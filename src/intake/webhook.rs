@@ -94,7 +94,7 @@ async fn end(
 ) -> End {
     let door = shared.sources.find(source);
     if let Some(door) = door.filter(|door| !door.lets_in(place.client())) {
-        return shut_out(door, shared);
+        return shut_out(door, &head.method, shared);
     }
     if let Some(answer) =
         door.filter(|_| head.method == Method::GET).and_then(|door| door.verifier.get_handshake(head.query()))
@@ -115,9 +115,11 @@ async fn end(
 }
 
 /// Of somebody who posts from where this source may not: the same answer as of a wrong signature.
-fn shut_out(door: &Door, shared: &Shared) -> End {
+fn shut_out(door: &Door, method: &Method, shared: &Shared) -> End {
     const REASON: &str = "address";
-    door.note(|seen| seen.refused(shared.services.clock.now(), REASON));
+    if is_delivery(method) {
+        door.note(|seen| seen.refused(shared.services.clock.now(), REASON));
+    }
     if let Some(left_out) = shared.refusals.line() {
         warn!(source = door.name.as_str(), reason = REASON, left_out, "delivery refused: not from `allow_from`");
     }
@@ -178,14 +180,20 @@ fn admit<'s>(
 
 /// Lets `status` tell what was refused by its head.
 fn note_refused(source: &str, door: Option<&Arc<Door>>, refusal: Refusal, method: &Method, shared: &Shared) {
-    let now = shared.services.clock.now();
-    // A page that is looked at in a browser is no delivery.
-    let is_delivery = !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
-    match (door, told_reason(refusal)) {
-        (Some(door), Some(reason)) if is_delivery => door.note(|seen| seen.refused(now, reason)),
-        (None, _) if is_delivery => shared.sources.note_unknown(source, now),
-        (Some(_) | None, _) => {}
+    if !is_delivery(method) {
+        return;
     }
+    let now = shared.services.clock.now();
+    match (door, told_reason(refusal)) {
+        (Some(door), Some(reason)) => door.note(|seen| seen.refused(now, reason)),
+        (Some(_), None) => {}
+        (None, _) => shared.sources.note_unknown(source, now),
+    }
+}
+
+/// A page that is looked at in a browser is no delivery.
+fn is_delivery(method: &Method) -> bool {
+    !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
 /// The reason under which `status` tells a refusal; none for what any passer-by may do.

@@ -97,6 +97,15 @@ impl Bridge {
     }
 
     fn mapped(scheme: Scheme, secret: &str, mapping: Mapping) -> Self {
+        Self::set(scheme, secret, mapping, &[])
+    }
+
+    /// Its source may post from these networks only.
+    fn open_to(networks: &[&str]) -> Self {
+        Self::set(preset_scheme(), SECRET, Mapping::default(), networks)
+    }
+
+    fn set(scheme: Scheme, secret: &str, mapping: Mapping, allow_from: &[&str]) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let source = format!("src{}", COUNT.fetch_add(1, Ordering::SeqCst));
         let metrics = Metrics::install().unwrap();
@@ -136,7 +145,7 @@ impl Bridge {
                 remember_ms: 7 * 24 * 3_600_000,
                 content_types: vec!["application/json".to_owned()],
                 body_bytes_max: None,
-                allow_from: Vec::new(),
+                allow_from: allow_from.iter().map(|network| network.parse().unwrap()).collect(),
             }],
             Services {
                 activity: activity.clone(),
@@ -226,6 +235,15 @@ impl Bridge {
         self.seen_of(&self.source, is_there)
     }
 
+    /// Stops it, as a process that ends.
+    fn end(&mut self) {
+        self.stop.cancel();
+        if let Some(thread) = self.thread.take() {
+            let ended = thread.join();
+            assert!(ended.is_ok() || std::thread::panicking());
+        }
+    }
+
     /// The same of deliveries to this name.
     fn seen_of(&self, source: &str, is_there: impl Fn(&SourceTally) -> bool) -> SourceTally {
         let mut seen = SourceTally::default();
@@ -248,11 +266,7 @@ impl Bridge {
 
 impl Drop for Bridge {
     fn drop(&mut self) {
-        self.stop.cancel();
-        if let Some(thread) = self.thread.take() {
-            let ended = thread.join();
-            assert!(ended.is_ok() || std::thread::panicking());
-        }
+        self.end();
     }
 }
 

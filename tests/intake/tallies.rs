@@ -1,7 +1,9 @@
 //! What the intake tells of each source to all processes.
 
 use scim_bridge::core::activity::{Counts, Happening};
-use scim_bridge::core::tally::{SourceTally, TroubleKind};
+use scim_bridge::core::deliveries::{self, Deliveries};
+use scim_bridge::core::tally::{DOCUMENT, Ledger, SourceTally, TroubleKind};
+use scim_bridge::store::Store;
 
 use super::{Bridge, NOW, eventually, hire};
 
@@ -48,6 +50,35 @@ fn refusals_are_told_by_reason_also_those_before_the_body() {
     let told = ["content_type", "method", "mismatch"].map(|why| (TroubleKind::Refused, why.to_owned()));
     let told = [1, 1, 2].into_iter().zip(told).map(|(count, (kind, why))| (kind, why, count));
     assert_eq!(troubles(&bridge.seen(|seen| seen.refused.len() == 3)), told.collect::<Vec<_>>());
+}
+
+#[test]
+fn from_elsewhere_a_delivery_is_told_and_a_browsers_look_is_not() {
+    let bridge = Bridge::open_to(&["192.0.2.0/24"]);
+    let body = hire("E-1", "ada@example.com");
+    for method in ["GET", "OPTIONS"] {
+        assert_eq!(bridge.request(method, &bridge.path(), &[], b"").status, 401, "{method}");
+    }
+    assert_eq!(bridge.post("msg_1", &body).status, 401);
+    let seen = bridge.seen(|seen| !seen.refused.is_empty());
+    assert_eq!(troubles(&seen), [(TroubleKind::Refused, "address".to_owned(), 1)]);
+}
+
+#[test]
+fn what_came_last_is_told_though_the_process_stops() {
+    let mut bridge = Bridge::start();
+    // What is written every few seconds has been, and will not be for a while.
+    eventually("it is written", || {
+        let stored = bridge.runtime.block_on(bridge.store.shared(DOCUMENT)).unwrap();
+        !Ledger::from_bytes(&stored.bytes).processes.is_empty()
+    });
+    assert_eq!(bridge.post("msg_1", &hire("E-1", "ada@example.com")).word("status"), "accepted");
+    bridge.end();
+    let stored = |name: &str| bridge.runtime.block_on(bridge.store.shared(name)).unwrap().bytes;
+    let seen = Ledger::from_bytes(&stored(DOCUMENT)).by_source();
+    assert_eq!(seen[&bridge.source].accepted.count, 1);
+    let last: Deliveries = serde_json::from_slice(&stored(&deliveries::document(&bridge.source))).unwrap();
+    assert_eq!(last.newest_first().len(), 1);
 }
 
 #[test]
