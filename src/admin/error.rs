@@ -59,6 +59,9 @@ pub enum AdminError {
     /// The target was to be asked, by a process that does not know the key.
     #[error("this process does not know Postman's key, so it cannot ask")]
     NoKey,
+    /// The target was to be asked, and everybody is held.
+    #[error("all work is held ({0}), so Postman is not asked either")]
+    Held(Code),
     /// The target was to be asked, and its rate is used up for now.
     #[error("Postman's rate is used up for now, by the work that goes on")]
     RateUsedUp,
@@ -112,6 +115,7 @@ impl AdminError {
             Self::StillUnmapped { .. } => "still_unmapped",
             Self::SourceGone(_) => "source_gone",
             Self::NoKey => "no_key",
+            Self::Held(_) => "held",
             Self::RateUsedUp => "rate_used_up",
             Self::ForeignForm => "foreign_form",
             Self::Store(StoreError::Unavailable(_) | StoreError::Trouble { .. }) => "store_unavailable",
@@ -152,6 +156,7 @@ impl AdminError {
             | Self::StillUnmapped { .. }
             | Self::SourceGone(_)
             | Self::NoKey
+            | Self::Held(_)
             | Self::RateUsedUp
             | Self::ForeignForm => self.to_string(),
         }
@@ -174,6 +179,9 @@ impl AdminError {
             Self::StillUnmapped { code, .. } | Self::Store(StoreError::Trouble { code, .. }) => code.advice(),
             Self::SourceGone(_) => "Configure the source again, or discard it.",
             Self::NoKey => "Ask a process whose role is `all` or `worker`.",
+            Self::Held(_) => {
+                "`hold show` tells since when and why; ask again once the hold is lifted (`hold lift all` where the cause is mended)."
+            }
             Self::RateUsedUp => "Try again in some seconds.",
             Self::ForeignForm => "Go back, reload the page and try again.",
             Self::Store(StoreError::Unavailable(_)) => "Try again in some seconds; if it lasts, see the log.",
@@ -219,6 +227,7 @@ impl AdminError {
             | Self::StillUnmapped { .. }
             | Self::SourceGone(_)
             | Self::NoKey
+            | Self::Held(_)
             | Self::RateUsedUp
             | Self::ForeignForm => {}
         }
@@ -236,7 +245,7 @@ impl ResponseError for AdminError {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::StillUnmapped { .. } | Self::SourceGone(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::ForeignForm | Self::ReadOnly => StatusCode::FORBIDDEN,
-            Self::Several(_) | Self::OutOfDate(_) | Self::NoKey => StatusCode::CONFLICT,
+            Self::Several(_) | Self::OutOfDate(_) | Self::NoKey | Self::Held(_) => StatusCode::CONFLICT,
             Self::RateUsedUp | Self::Store(StoreError::Unavailable(_) | StoreError::Trouble { .. }) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -289,6 +298,7 @@ pub(super) fn decorate(error: &AdminError, headers: &mut HeaderMap) {
         | AdminError::StillUnmapped { .. }
         | AdminError::SourceGone(_)
         | AdminError::NoKey
+        | AdminError::Held(_)
         | AdminError::ForeignForm
         | AdminError::Internal(_)
         | AdminError::Store(

@@ -5,15 +5,16 @@ use std::time::{Duration, Instant};
 
 use super::error::AdminError;
 use super::service::AdminState;
-use crate::core::activity::Happening;
+use crate::core::hold::HoldScope;
 use crate::core::limiter::CallKind;
 use crate::core::person::{Document, Email};
 use crate::core::reconcile::refusal::detail_for_story;
-use crate::core::reconcile::reply::{Outcome, Reply, classify};
+use crate::core::reconcile::reply::Outcome;
 use crate::core::reconcile::request::{Member, Operation, Request};
 use crate::core::reconcile::search::{Found, Search, Step};
 use crate::core::time::UnixMs;
 use crate::store::Token;
+use crate::telemetry::scim_call::ScimCall;
 
 /// How long somebody at a browser waits for a token of the limiter.
 const TOKEN_WAIT_MAX: Duration = Duration::from_secs(5);
@@ -38,7 +39,7 @@ pub struct LiveCall {
 pub enum Has {
     /// This member.
     Member(Box<Member>),
-    /// Nobody of the known id, and nobody whom its filter finds under HR's address.
+    /// Nobody of the known id, and nobody whom its filters find.
     Nobody,
     /// Several under HR's address.
     Several,
@@ -58,7 +59,8 @@ pub struct LiveLook {
 }
 
 impl AdminState {
-    /// Asks the target for the member of somebody: by the known id, else by HR's address.
+    /// Asks the target for the member of somebody: by the known id, else by `externalId` where it has a filter
+    /// for that, else by HR's address.
     pub async fn look_live(&self, document: &Document) -> Result<LiveLook, AdminError> {
         let mut calls = Vec::new();
         let has = self.find_live(document, &mut calls).await?;
@@ -67,16 +69,31 @@ impl AdminState {
 
     async fn find_live(&self, document: &Document, calls: &mut Vec<LiveCall>) -> Result<Has, AdminError> {
         let known = document.member.as_ref();
-        if let Some(id) = known.and_then(|known| known.id.clone()) {
+        if let Some(id) = known.and_then(|known| known.id.clone()).or_else(|| document.listed_as.clone()) {
             match self.ask_live(&Request::Get { id }, calls).await? {
                 Outcome::Member(member) => return Ok(Has::Member(member)),
                 Outcome::NotMember => {}
                 _ => return Ok(Has::Unknown),
             }
         }
+        let mut search = Search::default();
+        if self.live.rules.target.finds_by_external_id {
+            loop {
+                match search.next_by_external_id(&document.person.employee_id) {
+                    Step::Ended(Found::One(member)) => return Ok(Has::Member(Box::new(member.clone()))),
+                    Step::Ended(Found::Several) => return Ok(Has::Several),
+                    Step::Ended(Found::Nobody { .. }) => break,
+                    Step::Send(request) => match self.ask_live(&request, calls).await? {
+                        Outcome::Members(listing) => search.learn(&request, listing),
+                        Outcome::NoFilter => search.learn_no_filter(&request),
+                        _ => return Ok(Has::Unknown),
+                    },
+                }
+            }
+        }
         let known_address = || Email::parse(&known?.user_name).ok();
         let Some(email) = document.record.email().cloned().or_else(known_address) else { return Ok(Has::Nobody) };
-        let (spellings, mut search) = (email.spellings(), Search::default());
+        let spellings = email.spellings();
         loop {
             // No pages: that is the workers' business, who have the time for it.
             let request = match search.next(&spellings, email.key(), 0) {
@@ -87,6 +104,7 @@ impl AdminState {
             };
             match self.ask_live(&request, calls).await? {
                 Outcome::Members(listing) => search.learn(&request, listing),
+                // Without its filter it was not asked for them at all.
                 _ => return Ok(Has::Unknown),
             }
         }
@@ -94,32 +112,22 @@ impl AdminState {
 
     async fn ask_live(&self, request: &Request, calls: &mut Vec<LiveCall>) -> Result<Outcome, AdminError> {
         let Some(client) = &self.live.client else { return Err(AdminError::NoKey) };
-        self.live_token().await?;
-        let began = Instant::now();
-        let under_way = self.activity.call(self.now(), CallKind::Read);
-        let reply = client.send(request).await;
-        let now = self.now();
-        under_way.ended(
-            now,
-            match &reply {
-                Reply::Http(http) => Happening::of_status(http.status),
-                Reply::NotSent { .. } => Happening::Unreachable,
-                Reply::Lost { .. } => Happening::Unanswered,
-            },
-        );
-        let sought = match request {
-            Request::Find { user_name } => Some(user_name.as_str()),
-            _ => None,
-        };
-        let outcome = classify(request, sought, &reply, now);
-        if let Outcome::RateLimited { until } = outcome {
-            self.store.back_off(now, until).await?;
+        // What refuses everyone is asked by probes, at their pace.
+        if let Some(hold) = self.holds().await?.get(&HoldScope::All) {
+            return Err(AdminError::Held(hold.code));
         }
+        self.live_token().await?;
+        let call = ScimCall::begin(&self.activity, request.operation(), self.now());
+        let reply = client.send(request).await;
+        let took = call.ended(self.now(), &reply);
+        // A 429 is told here, and moves nobody else's pace: whoever may only look must not stop the work. The
+        // workers hear their own.
+        let outcome = self.live.rules.target.classify(request, None, &reply, self.now());
         calls.push(LiveCall {
             operation: request.operation(),
             status: reply.status(),
             meaning: outcome.meaning().to_owned(),
-            ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
             detail: detail_for_story(&reply),
         });
         Ok(outcome)

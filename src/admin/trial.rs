@@ -19,6 +19,8 @@ use crate::scim::wire;
 
 /// People of a payload for whom calls are planned.
 const PEOPLE_MAX: usize = 20;
+/// People of a payload for whom the target is asked: each takes some calls of the rate that the work needs.
+const LIVE_PEOPLE_MAX: usize = 3;
 
 /// What is to be tried.
 #[derive(Debug, Clone)]
@@ -29,7 +31,7 @@ pub struct Trial {
     pub payload: Bytes,
     /// Whether values are shown.
     pub values: bool,
-    /// Whether the target is asked for the members as they are.
+    /// Whether the target is asked for the first few members as they are.
     pub live: bool,
 }
 
@@ -55,7 +57,7 @@ pub struct PersonTried {
     pub document: Document,
     /// The facts that would be news.
     pub news: Vec<String>,
-    /// What the target has, where it was asked.
+    /// What the target has, where it was asked: for the first few people.
     pub live: Option<LiveLook>,
     /// What would be called if all goes well, in order.
     pub calls: Vec<CallTried>,
@@ -90,8 +92,8 @@ impl AdminState {
         let left_out = events.len().saturating_sub(PEOPLE_MAX);
         events.truncate(PEOPLE_MAX);
         let mut people = Vec::new();
-        for (person, events) in events {
-            people.push(self.try_person(person, events, trial.live).await?);
+        for (n, (person, events)) in events.into_iter().enumerate() {
+            people.push(self.try_person(person, events, trial.live && n < LIVE_PEOPLE_MAX).await?);
         }
         Ok(Tried { mapping, people, left_out })
     }

@@ -7,3 +7,4 @@
 pub mod activity;
 pub mod logs;
 pub mod metrics;
+pub mod scim_call;

@@ -10,7 +10,6 @@ use super::attempted::{Attempted, Tried};
 use super::commit::Leaving;
 use super::lease::{Interrupted, LeaseGuard};
 use crate::clock;
-use crate::core::activity::Happening;
 use crate::core::code::Code;
 use crate::core::hold::HoldScope;
 use crate::core::limiter::{CallKind, jitter_ms};
@@ -29,6 +28,7 @@ use crate::core::time::UnixMs;
 use crate::failpoint;
 use crate::store::{Claimed, InboxEntry, StoreError};
 use crate::telemetry::metrics as names;
+use crate::telemetry::scim_call::ScimCall;
 
 /// What an attempt did so far, to be told.
 #[derive(Default)]
@@ -339,31 +339,13 @@ impl Worker {
 
     /// Makes one call and measures it.
     pub(super) async fn call(&self, request: &Request) -> Reply {
-        let operation = request.operation().as_str();
-        let began = Instant::now();
-        let under_way = self.activity.call(self.clock.now(), request.operation().call_kind());
+        let call = ScimCall::begin(&self.activity, request.operation(), self.clock.now());
         let reply = self.client.send(request).await;
-        under_way.ended(
-            self.clock.now(),
-            match &reply {
-                Reply::Http(http) => Happening::of_status(http.status),
-                Reply::NotSent { .. } => Happening::Unreachable,
-                Reply::Lost { .. } => Happening::Unanswered,
-            },
-        );
+        let took = call.ended(self.clock.now(), &reply);
         let margin = Duration::from_millis(jitter_ms(self.options.rate_window_ms));
-        if self.pace.is_late(began.elapsed(), margin) {
+        if self.pace.is_late(took, margin) {
             self.charge_again(request.operation().call_kind());
         }
-        let status = match &reply {
-            Reply::Http(http) => http.status.to_string(),
-            Reply::NotSent { .. } => names::STATUS_UNREACHABLE.to_owned(),
-            Reply::Lost { .. } => names::STATUS_UNKNOWN.to_owned(),
-        };
-        metrics::histogram!(names::SCIM_REQUEST_DURATION_SECONDS, names::OPERATION => operation)
-            .record(began.elapsed());
-        metrics::counter!(names::SCIM_REQUESTS_TOTAL, names::OPERATION => operation, names::STATUS => status)
-            .increment(1);
         reply
     }
 

@@ -22,6 +22,8 @@ mod init;
 #[cfg(test)]
 mod kills;
 #[cfg(test)]
+mod live;
+#[cfg(test)]
 mod moving;
 #[cfg(test)]
 #[path = "../chaos/oracle.rs"]

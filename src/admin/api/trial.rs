@@ -26,7 +26,7 @@ pub struct TrialBody {
     /// Show the values that were found.
     #[serde(default)]
     pub values: bool,
-    /// Ask Postman for the members as they are, which takes of its rate.
+    /// Ask Postman for the members as they are, which takes of its rate: for the first three people.
     #[serde(default)]
     pub live: bool,
 }
@@ -54,7 +54,7 @@ pub struct PersonTriedBody {
     pub record: RecordBody,
     /// The facts that would be news.
     pub news: Vec<String>,
-    /// What Postman has, where it was asked.
+    /// What Postman has, where it was asked: for the first three people.
     pub live: Option<LiveBody>,
     /// The calls that would be made if all goes well, in order.
     pub calls: Vec<CallBody>,
@@ -188,7 +188,7 @@ impl TriedBody {
     (status = 200, description = "What it would do.", body = TriedBody),
     (status = 400, description = "The body cannot be understood, or there is no such source.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
-    (status = 409, description = "Postman was to be asked, and this process does not know the key.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 409, description = "Postman was to be asked, and this process does not know the key, or all work is held.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached, or Postman's rate is used up.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
 pub(super) async fn explain(state: State, body: web::Bytes) -> Answer<TriedBody> {
@@ -202,14 +202,14 @@ pub(super) async fn explain(state: State, body: web::Bytes) -> Answer<TriedBody>
     Ok(web::Json(TriedBody::of(&state.try_payload(&trial).await?)?))
 }
 
-/// Asks Postman what it has of a person now, within the rate that all share; 409 where several people fit, or
-/// where this process does not know the key.
+/// Asks Postman what it has of a person now, within the rate that all share; 409 where several people fit, where
+/// this process does not know the key, or while all work is held.
 #[utoipa::path(get, path = "/api/v1/person/live", tag = "people", params(PersonQuery), security(("admin_token" = [])), responses(
     (status = 200, description = "What Postman has.", body = LiveBody),
     (status = 400, description = "Not a source or an id.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 404, description = "The bridge has never heard of them.", body = ErrorBody, content_type = "application/problem+json"),
-    (status = 409, description = "Several people fit, or this process does not know the key.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 409, description = "Several people fit, this process does not know the key, or all work is held.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached, or Postman's rate is used up.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
 pub(super) async fn live(state: State, query: web::Query<PersonQuery>) -> Answer<LiveBody> {

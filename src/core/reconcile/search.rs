@@ -101,7 +101,7 @@ impl Search {
 
     /// The next step of a look-up by `externalId`.
     #[must_use]
-    pub(super) fn next_by_external_id(&self, external_id: &str) -> Step<'_> {
+    pub fn next_by_external_id(&self, external_id: &str) -> Step<'_> {
         if !self.has_asked_external_id {
             return Step::Send(Request::FindExternalId { external_id: external_id.to_owned() });
         }

@@ -1,0 +1,41 @@
+//! A call of the target's SCIM API, counted the same whoever makes it: a worker, or an operator who looks.
+
+use std::time::{Duration, Instant};
+
+use super::activity::{ActivityLog, Call};
+use super::metrics as names;
+use crate::core::activity::Happening;
+use crate::core::reconcile::reply::Reply;
+use crate::core::reconcile::request::Operation;
+use crate::core::time::UnixMs;
+
+/// A call that is under way.
+pub struct ScimCall {
+    operation: Operation,
+    began: Instant,
+    under_way: Call,
+}
+
+impl ScimCall {
+    /// Begins to measure it.
+    #[must_use]
+    pub fn begin(activity: &ActivityLog, operation: Operation, now: UnixMs) -> Self {
+        Self { operation, began: Instant::now(), under_way: activity.call(now, operation.call_kind()) }
+    }
+
+    /// Counts it; how long it took.
+    pub fn ended(self, now: UnixMs, reply: &Reply) -> Duration {
+        let took = self.began.elapsed();
+        let (happening, status) = match reply {
+            Reply::Http(http) => (Happening::of_status(http.status), http.status.to_string()),
+            Reply::NotSent { .. } => (Happening::Unreachable, names::STATUS_UNREACHABLE.to_owned()),
+            Reply::Lost { .. } => (Happening::Unanswered, names::STATUS_UNKNOWN.to_owned()),
+        };
+        self.under_way.ended(now, happening);
+        let operation = self.operation.as_str();
+        metrics::histogram!(names::SCIM_REQUEST_DURATION_SECONDS, names::OPERATION => operation).record(took);
+        metrics::counter!(names::SCIM_REQUESTS_TOTAL, names::OPERATION => operation, names::STATUS => status)
+            .increment(1);
+        took
+    }
+}

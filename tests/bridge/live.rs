@@ -1,0 +1,101 @@
+//! What Postman has of somebody at this moment, asked on demand: counted, and at nobody else's cost.
+
+use std::time::{Duration, Instant};
+
+use scim_bridge::postman_sim::{Fault, Person};
+use serde_json::{Value, json};
+
+use crate::process::{Bridge, HOLD_HEARD, Home, http, job_id, payload, post, sim};
+
+const WHO: &str = "/api/v1/person/live?who=E-1";
+
+/// Status and body of a GET.
+async fn got(bridge: &Bridge, path: &str) -> (u16, String) {
+    let request = http().get(format!("http://{}{path}", bridge.admin)).bearer_auth(&bridge.token);
+    let response = request.send().await.unwrap();
+    let status = response.status().as_u16();
+    (status, String::from_utf8(response.bytes().await.unwrap().to_vec()).unwrap())
+}
+
+/// What a payload of these people would do, Postman having been asked.
+async fn tried(bridge: &Bridge, people: &[&str]) -> Value {
+    let records: Vec<Value> =
+        people.iter().map(|id| serde_json::from_str(&payload("employee.hired", id, "Ada", "King")).unwrap()).collect();
+    let body = json!({ "source": "hr", "payload": Value::from(records).to_string(), "live": true }).to_string();
+    let url = format!("http://{}/api/v1/explain", bridge.admin);
+    let request = http().post(url).bearer_auth(&bridge.token).header("content-type", "application/json").body(body);
+    serde_json::from_slice(&request.send().await.unwrap().bytes().await.unwrap()).unwrap()
+}
+
+/// How many calls of an operation were counted.
+async fn counted(bridge: &Bridge, operation: &str) -> u64 {
+    let (_, metrics) = got(bridge, "/metrics").await;
+    let of_it = |line: &&str| {
+        line.starts_with("scim_bridge_scim_requests_total{") && line.contains(&format!("operation=\"{operation}\""))
+    };
+    metrics.lines().filter(of_it).map(|line| line.rsplit_once(' ').unwrap().1.parse::<u64>().unwrap()).sum()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_look_is_counted_keeps_out_of_holds_and_what_it_is_refused_stops_no_worker() {
+    let sim = sim();
+    // Limits under which a 429 would be heeded by all.
+    let home = Home::new(&sim, "[postman]\nwrites_per_minute = 180\nreads_per_minute = 300");
+    let bridge = home.serve();
+    let client = http();
+    post(&client, &bridge.listen, "m1", &payload("employee.hired", "E-1", "Ada", "King")).await.unwrap();
+    bridge.settled().await;
+    let before = counted(&bridge, "get").await;
+    let look = bridge.api(WHO).await;
+    assert_eq!(
+        (look["has"].as_str(), look["member"]["family_name"].as_str()),
+        (Some("member"), Some("King")),
+        "{look}"
+    );
+    assert_eq!(counted(&bridge, "get").await, before + 1);
+
+    sim.order("get:rate-limited:1".parse::<Fault>().unwrap()).unwrap();
+    let look = bridge.api(WHO).await;
+    assert_eq!((look["has"].as_str(), look["calls"][0]["status"].as_u64()), (Some("unknown"), Some(429)), "{look}");
+    let began = Instant::now();
+    let (_, answer) =
+        post(&client, &bridge.listen, "m2", &payload("employee.hired", "E-2", "Ada", "King")).await.unwrap();
+    bridge.settled().await;
+    assert_eq!(bridge.outcome(job_id(&answer)).await, "created");
+    assert!(began.elapsed() < Duration::from_secs(30), "a 429 without a hint would stop everybody for a minute");
+
+    let asked = tried(&bridge, &["E-1", "E-3", "E-4", "E-5", "E-6"]).await;
+    let people = asked["people"].as_array().unwrap();
+    let looked: Vec<_> = people.iter().map(|person| !person["live"].is_null()).collect();
+    assert_eq!(looked, [true, true, true, false, false], "{asked}");
+
+    assert!(
+        home.command(&["hold", "set"])
+            .env("SCIM_BRIDGE__SERVER__ADMIN_LISTEN", &bridge.admin)
+            .output()
+            .unwrap()
+            .status
+            .success()
+    );
+    tokio::time::sleep(HOLD_HEARD).await;
+    let seen = sim.journal().len();
+    let (status, refused) = got(&bridge, WHO).await;
+    assert_eq!(status, 409, "{refused}");
+    assert!(refused.contains("\"held\"") && refused.contains("HOLD-OPERATOR"), "{refused}");
+    assert_eq!(tried(&bridge, &["E-1"]).await["error"], "held");
+    assert_eq!(sim.journal().len(), seen, "nothing was asked");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_the_target_may_know_external_ids_these_are_asked_for_first() {
+    let sim = sim();
+    sim.add_member(Person::member("e-1@example.com", "Ada", "King"));
+    let home = Home::new(&sim, "[target]\nkind = \"generic-scim\"\nname = \"the provider\"");
+    let bridge = home.serve();
+    let asked = tried(&bridge, &["E-1"]).await;
+    let live = &asked["people"][0]["live"];
+    // The stand-in is Postman, which has no such filter: then the address is asked for.
+    let meanings: Vec<_> = live["calls"].as_array().unwrap().iter().map(|call| call["meaning"].as_str()).collect();
+    assert_eq!(meanings, [Some("no filter"), Some("one member")], "{asked}");
+    assert_eq!(live["has"], "member");
+}
