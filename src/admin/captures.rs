@@ -6,6 +6,7 @@ use super::shared;
 use super::tokens::Actor;
 use crate::core::audit::Act;
 use crate::core::capture::{Capture, Captures, DOCUMENT, Order};
+use crate::core::person::SourceName;
 
 impl AdminState {
     /// What is captured, and what was.
@@ -36,6 +37,14 @@ impl AdminState {
         let count = u64::try_from(forgotten).ok();
         self.note(by, Act::CaptureOff, Noted { target: source, count, reason: None }).await?;
         Ok(forgotten)
+    }
+
+    /// Forgets what was captured of a source: whom a body is about is not known without reading it.
+    pub(super) async fn forget_captures(&self, source: &SourceName) -> Result<(), AdminError> {
+        let now = self.now();
+        let forget = |captures: &mut Captures| captures.forget(now, source.as_str()).then_some(());
+        shared::update(&*self.store, DOCUMENT, forget).await?;
+        Ok(())
     }
 
     /// One captured delivery, whole. For those who may do everything: it holds what HR sent, and that somebody

@@ -312,7 +312,7 @@ impl AdminState {
         if self.store.put(now, entry).await? { Ok(()) } else { Err(AdminError::NotFound("person")) }
     }
 
-    /// Erases a person; what operators wrote about them goes, too.
+    /// Erases a person; what operators wrote about them goes, too, and what was captured of their source.
     pub async fn erase(&self, by: &Actor, person: &Person) -> Result<(), AdminError> {
         let id = person.id();
         let number = id.to_string();
@@ -324,10 +324,14 @@ impl AdminState {
         // Before the rest: the store leaves nothing behind of what was deleted until then.
         shared::update(&*self.store, shared::AUDIT, forget).await?;
         self.forget_deliveries(&person.source, id).await?;
+        self.forget_captures(&person.source).await?;
         self.roster.forget(person).await?;
         if !self.store.erase(person).await? {
             return Err(AdminError::NotFound("person"));
         }
+        // Of a delivery that was accepted in between, which went with the rest of them.
+        self.forget_deliveries(&person.source, id).await?;
+        self.forget_captures(&person.source).await?;
         self.note(by, Act::Erase, Noted::of(&number)).await
     }
 
