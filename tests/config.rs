@@ -862,3 +862,30 @@ fn a_group_is_made_of_a_fact_that_some_source_reads() {
     let config = load(&format!("{source}[[group]]\nname = '{{value}}'\nfact = 'department'"), &[]).unwrap();
     assert_eq!((config.groups.len(), config.groups[0].values.len()), (1, 0));
 }
+
+#[test]
+fn no_two_alerts_go_to_one_receiver_in_one_format() {
+    const SIGNED: &str = "secret = 'whsec_aHItc2VjcmV0LWZvci10ZXN0cy0wMDAwMDA='";
+    let (slack, signed) = ("format = 'slack'".to_owned(), SIGNED.to_owned());
+    let alert = |(url, form): (&str, &String)| format!("[[alert]]\nurl = {url}\n{form}\n");
+    let (here, there) = ("'https://a.example.com/x'", "'https://b.example.com/x'");
+    let twice: &[(&str, &str)] = &[("alert[1].url", "alert[0].url")];
+    let cases: [(&[(&str, &String)], &[(&str, &str)]); 6] = [
+        (&[(here, &slack), (there, &slack)], &[]),
+        (&[(here, &slack), (here, &signed)], &[]),
+        (&[(here, &slack), (here, &slack)], twice),
+        (&[(here, &signed), (here, &signed)], twice),
+        (&[(here, &slack), ("{ env = 'WHERE' }", &slack)], twice),
+        (&[(there, &slack), (here, &slack), (here, &slack)], &[("alert[2].url", "alert[1].url")]),
+    ];
+    for (alerts, expected) in cases {
+        let toml: String = alerts.iter().copied().map(alert).collect();
+        let told = load(&toml, &[("WHERE", "https://a.example.com/x\n")]);
+        let told = told.err().map(|errors| errors.0).unwrap_or_default();
+        assert_eq!(told.len(), expected.len(), "{toml}{told:?}");
+        for (error, (key, other)) in told.iter().zip(expected) {
+            assert_eq!((error.key.as_str(), error.code.as_str()), (*key, "CONFIG-VALUE"), "{toml}");
+            assert!(error.problem.contains(other) && !error.problem.contains("example"), "{}", error.problem);
+        }
+    }
+}

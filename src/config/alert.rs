@@ -54,7 +54,7 @@ fn scheme() -> Option<Scheme> {
 
 /// All receivers that are whole; everything that is wrong with them in any case.
 pub(super) fn build(
-    raw: Vec<Raw>,
+    raw: &[Raw],
     has_admin_url: bool,
     read: &mut Reader<'_>,
     findings: &mut Findings,
@@ -65,7 +65,23 @@ pub(super) fn build(
                 .to_owned(),
         );
     }
-    raw.into_iter().enumerate().filter_map(|(n, raw)| one(&raw, n, read, findings)).collect()
+    let mut built: Vec<(usize, AlertConfig)> = Vec::new();
+    for (n, raw) in raw.iter().enumerate() {
+        let Some(alert) = one(raw, n, read, findings) else { continue };
+        if let Some((same, _)) = built.iter().find(|(_, other)| is_same_receiver(other, &alert)) {
+            let problem = format!("the same receiver as alert[{same}].url, in the same format");
+            let advice = "Take one of the two out: what a receiver was told is kept by its address and format.";
+            findings.push(ConfigError::new(format!("alert[{n}].url"), ConfigCode::Value, problem).advise(advice));
+        }
+        built.push((n, alert));
+    }
+    built.into_iter().map(|(_, alert)| alert).collect()
+}
+
+/// Whether what these two were told would be kept in one place.
+fn is_same_receiver(one: &AlertConfig, other: &AlertConfig) -> bool {
+    let address = |alert: &AlertConfig| alert.url.current().expose_secret().trim().to_owned();
+    one.format == other.format && address(one) == address(other)
 }
 
 fn one(raw: &Raw, n: usize, read: &mut Reader<'_>, findings: &mut Findings) -> Option<AlertConfig> {

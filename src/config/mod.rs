@@ -235,7 +235,7 @@ impl Raw {
         self.guard.check(findings);
         self.drift.check(findings);
         let sources = source::build(self.source, &mut read, findings);
-        let alerts = alert::build(self.alert, self.server.has_admin_url(), &mut read, findings);
+        let alerts = alert::build(&self.alert, self.server.has_admin_url(), &mut read, findings);
         let postman = self.postman.build(&mut read, findings);
         self.target.check(&postman, findings);
         group::check(&self.group, &sources, findings);
