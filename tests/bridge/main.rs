@@ -14,6 +14,8 @@ mod erasing;
 #[cfg(test)]
 mod follow;
 #[cfg(test)]
+mod forwarded;
+#[cfg(test)]
 mod groups;
 #[cfg(test)]
 mod healthcheck;

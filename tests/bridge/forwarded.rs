@@ -1,0 +1,51 @@
+//! A source that may post from some networks only, behind proxies.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::process::{Bridge, Home, PATIENCE, SECRET, http, payload, sim};
+
+/// Posts a signed delivery as a proxy hands it on; the answer's status.
+async fn forwarded(bridge: &Bridge, id: &str, forwarded_for: &str) -> u16 {
+    let body = payload("employee.hired", id, "Ada", "Lovelace");
+    let now = i64::try_from(std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs()).unwrap();
+    let signature = standardwebhooks::Webhook::new(SECRET).unwrap().sign(id, now, body.as_bytes()).unwrap();
+    let request = http().post(format!("http://{}/webhooks/hr", bridge.listen)).header("webhook-signature", signature);
+    let request = request.header("webhook-id", id).header("webhook-timestamp", now);
+    let request = request.header("content-type", "application/json").header("x-forwarded-for", forwarded_for);
+    request.body(body).send().await.unwrap().status().as_u16()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_source_is_bound_to_the_addresses_that_trusted_proxies_tell_of() {
+    for trust in ["trusted_proxies = [\"127.0.0.1\"]", "trusted_hops = 1"] {
+        let sim = sim();
+        let source = format!("[[source]]\nname = \"hr\"\nsecrets = [\"{SECRET}\"]\nallow_from = [\"192.0.2.0/24\"]");
+        let home = Home::new(&sim, &format!("[server]\n{trust}\n{source}"));
+        let bridge = home.serve();
+        assert_eq!(forwarded(&bridge, "E-1", "192.0.2.7").await, 200, "{trust}");
+        assert_eq!(forwarded(&bridge, "E-2", "198.51.100.7").await, 401, "{trust}");
+        let is_named_by_a_stranger = forwarded(&bridge, "E-3", "192.0.2.7, 198.51.100.7").await;
+        assert_eq!(is_named_by_a_stranger, 401, "{trust}: only the proxy's own word counts");
+        let deadline = Instant::now() + PATIENCE;
+        let refused = loop {
+            let mut status = home.command(&["status", "--json"]);
+            let output = status.env("SCIM_BRIDGE__SERVER__ADMIN_LISTEN", &bridge.admin).output().unwrap();
+            let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+            let problems = told["problems"].as_array().unwrap();
+            if let Some(refused) = problems.iter().find(|problem| problem["code"] == "SOURCE-REFUSED") {
+                assert_eq!(output.status.code(), Some(3));
+                if refused["count"] == 2 {
+                    break refused.clone();
+                }
+            }
+            assert!(Instant::now() < deadline, "{trust}: {told}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        };
+        let text = refused.to_string();
+        assert!(text.contains("address") && text.contains("allow_from"), "{text}");
+        bridge.settled().await;
+        assert_eq!(sim.members().len(), 1, "{trust}");
+    }
+}
