@@ -174,7 +174,8 @@ async fn accept(store: &Arc<dyn Store>, events: impl Iterator<Item = Result<Even
     let entry = |event: Result<Event, Failed>| {
         let event = event?;
         let (person, job) = (event.person.clone(), new_job_id(event.person.id()));
-        let entry = Entry { accepted_at: Clock::System.now(), word: Word::Event { job, event: Box::new(event) } };
+        let entry =
+            Entry { accepted_at: Clock::System.now(), word: Word::Event { job, event: Box::new(event) }, trace: None };
         Ok::<_, Failed>(NewEntry { job, person, bytes: entry.to_bytes().into() })
     };
     let entries = events.map(entry).collect::<Result<_, _>>()?;

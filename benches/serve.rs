@@ -134,7 +134,8 @@ fn hire(source: &SourceName, n: u32) -> Result<NewEntry, Failed> {
         ..Facts::default()
     };
     let event = Event { person: person.clone(), kind: EventKind::Hire, at: None, facts };
-    let entry = Entry { accepted_at: Clock::System.now(), word: Word::Event { job, event: Box::new(event) } };
+    let entry =
+        Entry { accepted_at: Clock::System.now(), word: Word::Event { job, event: Box::new(event) }, trace: None };
     Ok(NewEntry { job, person, bytes: entry.to_bytes().into() })
 }
 

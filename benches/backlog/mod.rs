@@ -134,6 +134,6 @@ fn hire(n: u64) -> Result<NewEntry, Failed> {
         ..Facts::default()
     };
     let event = Event { person: person.clone(), kind: EventKind::Hire, at: Some(now), facts };
-    let entry = Entry { accepted_at: now, word: Word::Event { job, event: Box::new(event) } };
+    let entry = Entry { accepted_at: now, word: Word::Event { job, event: Box::new(event) }, trace: None };
     Ok(NewEntry { job, person, bytes: entry.to_bytes().into() })
 }

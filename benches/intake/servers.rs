@@ -16,6 +16,7 @@ use scim_bridge::secret::LiveSecret;
 use scim_bridge::store::redis::StoreClock;
 use scim_bridge::store::{Bounds, StoreOptions};
 use scim_bridge::telemetry::activity::ActivityLog;
+use scim_bridge::telemetry::traces::Traces;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 use tokio_util::sync::CancellationToken;
@@ -80,8 +81,13 @@ pub(crate) async fn bridge(place: &Place, scheme: Scheme, secret: SecretString) 
     };
     let options =
         IntakeOptions { listen: "127.0.0.1:0".to_owned(), workers: Some(WORKERS), ..IntakeOptions::default() };
-    let services =
-        Services { activity: ActivityLog::default(), store, clock: Clock::System, lifecycle: Lifecycle::new() };
+    let services = Services {
+        activity: ActivityLog::default(),
+        store,
+        clock: Clock::System,
+        lifecycle: Lifecycle::new(),
+        traces: Traces::default(),
+    };
     let intake = Intake::bind(options, vec![source], services)?;
     let address = intake.address();
     tokio::spawn(intake.serve(CancellationToken::new()));

@@ -167,7 +167,7 @@ Whether all hosts of Redis are named as Services of this cluster (`redis`, `redi
 {{- $config := include "scim-bridge.config" . | fromYaml -}}
 {{- $tables := list -}}
 {{- /* Tables first, in an order that people know; then what there may be several of. */ -}}
-{{- $known := list "server" "store" "postman" "worker" "retry" "hold" "log" -}}
+{{- $known := list "server" "store" "postman" "worker" "retry" "hold" "log" "telemetry" -}}
 {{- range $section := concat $known (omit $config "source" | keys | sortAlpha) | uniq -}}
   {{- $given := get $config $section -}}
   {{- if kindIs "slice" $given -}}

@@ -52,3 +52,12 @@
   {{- end }}
 {{- end -}}
 {{- end -}}
+
+{{/* The collector of traces, where `config` names one: whoever takes in and whoever works both send. */}}
+{{- define "scim-bridge.policy.traces" -}}
+{{- with dig "telemetry" "otlp_endpoint" "" (.Values.config | toYaml | fromYaml) -}}
+# The collector of traces.
+- ports:
+    - {port: {{ regexFind ":[0-9]+$" (urlParse .).host | trimPrefix ":" | default (ternary "80" "443" (hasPrefix "http://" .)) }}, protocol: TCP}
+{{- end -}}
+{{- end -}}

@@ -269,7 +269,7 @@ fn entry(row: &DeadRow, event: Event) -> NewEntry {
     let person = event.person.clone();
     let job = clock::new_job_id(person.id());
     let word = Word::Event { job, event: Box::new(event) };
-    NewEntry { job, person, bytes: Entry { accepted_at: row.died_at, word }.to_bytes().into() }
+    NewEntry { job, person, bytes: Entry { accepted_at: row.died_at, word, trace: None }.to_bytes().into() }
 }
 
 fn unmapped(row: &DeadRow, still: StillUnmapped) -> NewUnmapped {

@@ -307,7 +307,7 @@ impl AdminState {
     /// Puts an operator's word into a person's inbox.
     pub(super) async fn put(&self, person: &Person, word: Word) -> Result<(), AdminError> {
         let now = self.now();
-        let bytes = Entry { accepted_at: now, word }.to_bytes().into();
+        let bytes = Entry { accepted_at: now, word, trace: None }.to_bytes().into();
         let entry = NewEntry { job: clock::new_job_id(person.id()), person: person.clone(), bytes };
         if self.store.put(now, entry).await? { Ok(()) } else { Err(AdminError::NotFound("person")) }
     }

@@ -112,7 +112,7 @@ impl AdminState {
         let tried = events.into_iter().map(|event| {
             let word = Word::Event { job: clock::new_job_id(person.id()), event: Box::new(event) };
             // After all that came before.
-            (u64::MAX >> 1, Entry { accepted_at: now, word })
+            (u64::MAX >> 1, Entry { accepted_at: now, word, trace: None })
         });
         let folding = fold(&mut document, tried.collect(), now);
         let mut news = Vec::new();

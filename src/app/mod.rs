@@ -35,6 +35,7 @@ use crate::store::{Store, StoreError};
 use crate::supervision;
 use crate::telemetry::activity::ActivityLog;
 use crate::telemetry::metrics::{Metrics, MetricsError};
+use crate::telemetry::traces::Traces;
 use crate::worker::Worker;
 
 pub use self::open::{open_other_store, open_store};
@@ -43,6 +44,8 @@ pub use self::token::TOKEN_FILE;
 
 /// Least time for the listeners to close: answers that are ready are still sent.
 const CLOSE_MIN: Duration = Duration::from_secs(1);
+/// For the last spans to be sent.
+const TRACES_LAST: Duration = Duration::from_secs(2);
 
 /// What a process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,6 +147,7 @@ pub struct Bridge {
     secret_files: SecretFiles,
     grace: Duration,
     token: LiveSecret,
+    traces: Traces,
 }
 
 impl Bridge {
@@ -183,6 +187,8 @@ impl Bridge {
             }
         };
         let activity = ActivityLog::default();
+        let process = clock::new_name();
+        let traces = options::traces(&config, &process, process_role);
         let admin_state = AdminState {
             store: store.clone(),
             health: StoreHealth::new(store.clone(), open::patience(&config.store)),
@@ -202,7 +208,7 @@ impl Bridge {
             settings: Arc::new(options::settings(&config)),
             judged: watch::Sender::new(None),
             activity: activity.clone(),
-            process: clock::new_name(),
+            process,
             version: env!("CARGO_PKG_VERSION"),
             started_at: clock.now(),
             role: process_role,
@@ -216,13 +222,14 @@ impl Bridge {
             clock: clock.clone(),
             lifecycle: life.clone(),
             activity: activity.clone(),
+            traces: traces.clone(),
         };
         let sources = || config.sources.iter().map(options::source).collect();
         let intake = process_role.takes_in().then(|| Intake::bind(options::intake(&config), sources(), services));
         let worker = match client {
             Some(client) => {
                 let worker = Worker::new(store.clone(), client, clock.clone(), options::worker(&config));
-                Some(worker.with_activity(activity).with_hr(options::hr_systems(&config)?))
+                Some(worker.with_activity(activity).with_traces(traces.clone()).with_hr(options::hr_systems(&config)?))
             }
             None => None,
         };
@@ -239,6 +246,7 @@ impl Bridge {
             grace: Duration::from_secs(config.server.shutdown_grace_s),
             secret_files: config.secret_files,
             token,
+            traces,
         })
     }
 
@@ -284,6 +292,7 @@ impl Bridge {
             alerting,
             secret_files,
             grace,
+            traces,
             ..
         } = self;
         info!(
@@ -357,6 +366,7 @@ impl Bridge {
             ended
         };
         let ended = tokio::time::timeout(left, closing).await.unwrap_or(Ok(()));
+        traces.finish(TRACES_LAST).await;
         // The last clone: what is queued is written, and the lock is released.
         tokio::task::spawn_blocking(move || drop(store)).await.ok();
         match life.failed() {

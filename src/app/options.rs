@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
-use tracing::warn;
+use tracing::{error, warn};
 use url::Url;
 
 use super::StartError;
@@ -31,6 +31,7 @@ use crate::core::limiter::Rate;
 use crate::core::mapping::{self, Record, Show};
 use crate::core::person::{SourceName, label};
 use crate::core::problems::{BoundFigures, SourceFigures};
+use crate::core::processes::ProcessRole;
 use crate::core::reconcile::groups::GroupRule;
 use crate::core::reconcile::plan::PlanRules;
 use crate::core::reconcile::target::{TargetKind, TargetRules};
@@ -47,6 +48,7 @@ use crate::secret::LiveSecret;
 use crate::store::redis::{Address, Durability, LinkOptions, Login, Place, TlsFiles};
 use crate::store::{Bounds, Store, StoreOptions};
 use crate::telemetry::logs::{Format, LogOptions};
+use crate::telemetry::traces::{TraceOptions, Traces};
 use crate::worker::WorkerOptions;
 
 const DAY_MS: u64 = 86_400_000;
@@ -93,6 +95,24 @@ pub fn log_options(log: &LogConfig) -> LogOptions {
         LogFormat::Auto | LogFormat::Json => Format::Json,
     };
     LogOptions { format, filter: log.level.clone() }
+}
+
+/// What makes spans, where an endpoint is configured. One that cannot be used keeps nobody from working.
+pub(super) fn traces(config: &Config, process: &str, role: ProcessRole) -> Traces {
+    let telemetry = &config.telemetry;
+    if telemetry.otlp_endpoint.is_empty() {
+        return Traces::default();
+    }
+    let started = Traces::start(TraceOptions {
+        endpoint: telemetry.otlp_endpoint.clone(),
+        service: telemetry.service_name.clone(),
+        instance: process.to_owned(),
+        role: role.as_str(),
+    });
+    started.unwrap_or_else(|error| {
+        error!(%error, "no traces are sent: `[telemetry]` or a variable of OpenTelemetry (OTEL_…) cannot be used");
+        Traces::default()
+    })
 }
 
 /// Whose store it is: the target, and the name that somebody gave the team. Never the key, which rotates.
@@ -452,6 +472,7 @@ pub(super) fn settings(config: &Config) -> Vec<(String, String)> {
         ("guard.leaves_percent", config.guard.leaves_percent.to_string()),
         ("guard.address_changes_max", config.guard.address_changes_max.to_string()),
         ("guard.window_h", config.guard.window_h.to_string()),
+        ("telemetry.otlp_endpoint", config.telemetry.otlp_endpoint.clone()),
     ];
     for source in &config.sources {
         settings.push(("source.name", source.name.to_string()));

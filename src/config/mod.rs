@@ -30,6 +30,7 @@ pub use self::store::{
     RedisConfig, RedisHost, RedisPlace, RedisUrl, StoreConfig, StoreDurability, StoreUrl, is_key_prefix,
 };
 pub use self::target::{TargetChoice, TargetConfig};
+pub use self::telemetry::TelemetryConfig;
 pub use self::worker::WorkerConfig;
 
 mod address;
@@ -52,6 +53,7 @@ mod source;
 mod store;
 mod store_url;
 mod target;
+mod telemetry;
 mod tree;
 mod worker;
 
@@ -81,6 +83,8 @@ pub struct Config {
     pub drift: DriftConfig,
     /// `[log]`
     pub log: LogConfig,
+    /// `[telemetry]`
+    pub telemetry: TelemetryConfig,
     /// `[[group]]`
     pub groups: Vec<GroupConfig>,
     /// `[[source]]`, at least one.
@@ -106,6 +110,7 @@ struct Raw {
     guard: GuardConfig,
     drift: DriftConfig,
     log: LogConfig,
+    telemetry: TelemetryConfig,
     group: Vec<GroupConfig>,
     source: Vec<source::Raw>,
     alert: Vec<alert::Raw>,
@@ -251,6 +256,7 @@ impl Raw {
             guard: self.guard,
             drift: self.drift,
             log: self.log.settle(read.env.get(LogConfig::variable()), findings),
+            telemetry: self.telemetry.settle(read.env, findings),
             sources,
             alerts,
             notices: findings.take_notices(),

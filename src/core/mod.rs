@@ -28,3 +28,4 @@ pub mod signature;
 pub mod tally;
 pub mod target_name;
 pub mod time;
+pub mod trace;

@@ -26,6 +26,7 @@ use crate::peer::TrustedProxies;
 use crate::store::Store;
 use crate::supervision;
 use crate::telemetry::activity::ActivityLog;
+use crate::telemetry::traces::Traces;
 
 mod answer;
 mod body;
@@ -109,6 +110,8 @@ pub struct Services {
     pub clock: Clock,
     /// Whether the process is stopping.
     pub lifecycle: Lifecycle,
+    /// What makes spans.
+    pub traces: Traces,
 }
 
 /// Why the public listener could not be had.

@@ -205,7 +205,7 @@ async fn answer(
         return Refusal::NotFound.answer();
     };
     let body = Body { wire, rest, expects_continue: head.expects_continue, cut: place.cut_token() };
-    let span = info_span!("delivery", request, peer = %place.client());
+    let span = info_span!("delivery", request, peer = %place.client(), trace_id = tracing::field::Empty);
     webhook::receive(&source, head, body, place, request, shared).instrument(span).await
 }
 

@@ -16,7 +16,7 @@ use super::capture;
 use super::connections::Place;
 use super::end::{End, Kept, answered};
 use super::head::{Head, Length};
-use super::memory::{Bound, SMALL_BYTES};
+use super::memory::{Bound, SMALL_BYTES, Share};
 use super::parsed::parsed_bytes;
 use super::recorder::Shot;
 use super::source::Door;
@@ -32,8 +32,10 @@ use crate::core::person::{Entry, EventKind, Person, PersonId, SourceName, Word};
 use crate::core::signature::{self, Answer, Genuine};
 use crate::core::tally::Fate;
 use crate::core::time::UnixMs;
+use crate::core::trace::TraceContext;
 use crate::store::{Accepted, DeadRow, Dedupe, NewDelivery, NewEntry, NewUnmapped, StoreError};
 use crate::telemetry::metrics::DeliveryResult;
+use crate::telemetry::traces::Span;
 
 /// Records of one delivery that are logged when they cannot be mapped.
 const TOLD_MAX: usize = 5;
@@ -42,6 +44,9 @@ const TOLD_MAX: usize = 5;
 const KEPT_PER_BODY: usize = 6;
 /// What each record of it takes besides, on its way to the store.
 const KEPT_PER_RECORD_BYTES: usize = 2048;
+
+/// Where a sender tells its own place in a trace.
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Whose number ids have of records that tell nobody.
 const NOBODY: PersonId = PersonId(0);
@@ -241,6 +246,8 @@ async fn deliver(
     shared: &Shared,
 ) -> End {
     let source = door.name.as_str();
+    let began = shared.services.clock.now();
+    let sender = traceparent(&head, shared);
     let timeout = Duration::from_millis(shared.options.body_timeout_ms);
     let bytes_max = door.body_bytes_max(shared.options.body_bytes_max);
     let (body, share) = match body.read(bytes_max, timeout, &shared.memory).await {
@@ -264,6 +271,39 @@ async fn deliver(
     if let Some(answer) = door.verifier.signed_handshake(&ready.keys, &genuine) {
         return handshake(source, Some(door), answer, shared).await;
     }
+    // Whoever is not proven makes no spans.
+    let mut span = shared.services.traces.delivery(source, sender, began);
+    if let Some(context) = span.context() {
+        tracing::Span::current().record("trace_id", context.trace());
+    }
+    let end = take_in(door, genuine, now, (share, &span), shared).await;
+    span.text("scim_bridge.result", end.result.as_str());
+    span.number("scim_bridge.jobs", u64::try_from(end.kept.jobs_all).unwrap_or(u64::MAX));
+    span.number("http.response.status_code", end.answer.status().as_u16().into());
+    if end.answer.status().is_server_error() {
+        span.failed(format_args!("{}", end.kept.reason.unwrap_or(end.result.as_str())));
+    }
+    end
+}
+
+/// The sender's own place in a trace, where it is told, and is to be followed.
+fn traceparent(head: &Head, shared: &Shared) -> Option<TraceContext> {
+    if !shared.services.traces.are_on() {
+        return None;
+    }
+    let told = single(&head.headers, &TRACEPARENT).ok().flatten();
+    told.and_then(TraceContext::parse)
+}
+
+/// Maps and stores what is genuine.
+async fn take_in(
+    door: &Arc<Door>,
+    genuine: Genuine,
+    now: UnixMs,
+    (share, span): (Share, &Span),
+    shared: &Shared,
+) -> End {
+    let source = door.name.as_str();
     let event_id = door.verifier.event_id(&genuine).map(deliveries::shown);
     let body_bytes = genuine.delivery.get().body.len();
     let parsed = parsed_bytes(&genuine.delivery.get().body);
@@ -273,12 +313,13 @@ async fn deliver(
     };
     // What it takes is in its turn from here on.
     drop(share);
+    let trace = span.context();
     let mapped = if body_bytes < SMALL_BYTES {
-        Ok(read(door, &genuine, now))
+        Ok(read(door, &genuine, now, trace))
     } else {
         // A large one would hold up everybody else on this thread.
         let door = door.clone();
-        tokio::task::spawn_blocking(move || read(&door, &genuine, now)).await
+        tokio::task::spawn_blocking(move || read(&door, &genuine, now, trace)).await
     };
     let Mapped { status, new, ids, is_whole, mut kept } = match mapped {
         Ok(mapped) => mapped,
@@ -366,7 +407,7 @@ fn delivery(head: Head, body: Bytes) -> Delivery {
 }
 
 /// Maps a genuine delivery.
-fn read(door: &Door, genuine: &Genuine, now: UnixMs) -> Mapped {
+fn read(door: &Door, genuine: &Genuine, now: UnixMs, trace: Option<TraceContext>) -> Mapped {
     let source = &door.name;
     let mut entries = Vec::new();
     let mut unmapped = Vec::new();
@@ -387,7 +428,7 @@ fn read(door: &Door, genuine: &Genuine, now: UnixMs) -> Mapped {
                 event.hash(&mut says);
                 let person = event.person.clone();
                 let job = new_job_id(person.id());
-                let entry = Entry { accepted_at: now, word: Word::Event { job, event: Box::new(event) } };
+                let entry = Entry { accepted_at: now, word: Word::Event { job, event: Box::new(event) }, trace };
                 entries.push(NewEntry { job, person, bytes: entry.to_bytes().into() });
                 dropped
             }

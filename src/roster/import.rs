@@ -165,7 +165,7 @@ impl Staging<'_> {
         let entries = events.into_iter().map(|event| {
             let (job, person) = (clock::new_job_id(event.person.id()), event.person.clone());
             let word = Word::Staged { import: self.imported.id.clone(), job, event: Box::new(event) };
-            let bytes = Bytes::from(Entry { accepted_at: self.imported.at, word }.to_bytes());
+            let bytes = Bytes::from(Entry { accepted_at: self.imported.at, word, trace: None }.to_bytes());
             NewEntry { job, person, bytes }
         });
         let (source, entries) = (self.source.clone(), entries.collect());

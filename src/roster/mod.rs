@@ -224,7 +224,7 @@ impl Roster {
                     None => Word::TryAgain { by: by.to_owned() },
                 };
                 let now = self.clock.now();
-                let bytes = Bytes::from(Entry { accepted_at: now, word }.to_bytes());
+                let bytes = Bytes::from(Entry { accepted_at: now, word, trace: None }.to_bytes());
                 let entry = NewEntry { job: clock::new_job_id(person.id()), person, bytes };
                 self.store.put(now, entry).await
             })
@@ -252,7 +252,7 @@ impl Roster {
         let entries = words.into_iter().map(|word| NewEntry {
             job: clock::new_job_id(person.id()),
             person: person.clone(),
-            bytes: Bytes::from(Entry { accepted_at: now, word }.to_bytes()),
+            bytes: Bytes::from(Entry { accepted_at: now, word, trace: None }.to_bytes()),
         });
         let delivery = NewDelivery { source, dedupe: None, entries: entries.collect(), unmapped: Vec::new() };
         match self.store.accept(now, delivery).await? {

@@ -75,6 +75,10 @@ pub const LEASE_TAKE_OVERS_TOTAL: &str = "scim_bridge_lease_take_overs_total";
 pub const LEASES_LOST_TOTAL: &str = "scim_bridge_leases_lost_total";
 /// Alerts sent, by `outcome`: `delivered`, `failed` (it is tried again) or `given_up`.
 pub const ALERTS_TOTAL: &str = "scim_bridge_alerts_total";
+/// Spans that the collector has taken.
+pub const SPANS_EXPORTED_TOTAL: &str = "scim_bridge_spans_exported_total";
+/// Spans that no collector will see, by `reason`: [`SPANS_QUEUE_FULL`] or [`SPANS_REFUSED`].
+pub const SPANS_DROPPED_TOTAL: &str = "scim_bridge_spans_dropped_total";
 /// 1, with the `version` that runs.
 pub const BUILD_INFO: &str = "scim_bridge_build_info";
 
@@ -82,7 +86,7 @@ pub const BUILD_INFO: &str = "scim_bridge_build_info";
 pub const SOURCE: &str = "source";
 /// Label: a [`DeliveryResult`].
 pub const RESULT: &str = "result";
-/// Label: why a signature was refused, a word of `core::signature`.
+/// Label: why a signature was refused, a word of `core::signature`; or why spans were dropped.
 pub const REASON: &str = "reason";
 /// Label: `ProcessRole::as_str`.
 pub const ROLE: &str = "role";
@@ -120,6 +124,10 @@ pub const STATUS_UNKNOWN: &str = "unknown";
 pub const GUESS_REFUSED: &str = "refused";
 /// A token was not looked at, since its peer had given too many wrong ones.
 pub const GUESS_PUT_OFF: &str = "put_off";
+/// More spans ended than the collector took.
+pub const SPANS_QUEUE_FULL: &str = "queue_full";
+/// The collector did not take them, or was not reached.
+pub const SPANS_REFUSED: &str = "not_taken";
 /// The job is tried again later.
 pub const OUTCOME_RETRY: &str = "retry";
 /// The person waits for HR to say more.
@@ -318,6 +326,8 @@ pub const FAMILIES: &[Family] = &[
     family(LEASE_TAKE_OVERS_TOTAL, Type::Counter, &[], "Lanes taken over from a worker whose lease ran out."),
     family(LEASES_LOST_TOTAL, Type::Counter, &[], "Leases lost while their job was worked on."),
     family(ALERTS_TOTAL, Type::Counter, &[OUTCOME], "Alerts sent, by what came of it."),
+    family(SPANS_EXPORTED_TOTAL, Type::Counter, &[], "Spans that the collector of traces has taken."),
+    family(SPANS_DROPPED_TOTAL, Type::Counter, &[REASON], "Spans that no collector of traces will see."),
     family(BUILD_INFO, Type::Gauge, &[VERSION], "1, with the version that runs."),
 ];
 

@@ -1,10 +1,11 @@
-//! What the process tells of itself: logs and metrics.
+//! What the process tells of itself: logs, metrics and traces.
 //!
-//! Beside the core: everybody may write to both. Neither carries personal data, bodies or secrets;
-//! identifiers (`job`, `person`, `source`) are fields of logs and never labels of metrics, but for
-//! `source`, which configuration bounds.
+//! Beside the core: everybody may write to them. None carries personal data, bodies or secrets;
+//! identifiers (`job`, `person`, `source`) are fields of logs and attributes of spans, and never labels of
+//! metrics, but for `source`, which configuration bounds.
 
 pub mod activity;
 pub mod logs;
 pub mod metrics;
 pub mod scim_call;
+pub mod traces;

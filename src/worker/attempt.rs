@@ -25,10 +25,12 @@ use crate::core::reconcile::reply::{Outcome, Reply};
 use crate::core::reconcile::request::Request;
 use crate::core::reconcile::verdict::{Ending, Standing, decide, poisoned};
 use crate::core::time::UnixMs;
+use crate::core::trace::TraceContext;
 use crate::failpoint;
 use crate::store::{Claimed, InboxEntry, StoreError};
 use crate::telemetry::metrics as names;
 use crate::telemetry::scim_call::ScimCall;
+use crate::telemetry::traces::Span;
 
 /// What an attempt did so far, to be told.
 #[derive(Default)]
@@ -49,9 +51,19 @@ impl Worker {
         asked_ms: u64,
         trial_of: Option<&HoldScope>,
     ) -> Result<Tried, StoreError> {
-        let span = tracing::info_span!("person", id = %claimed.lease.person, person = tracing::field::Empty);
+        let span = tracing::info_span!(
+            "person",
+            id = %claimed.lease.person,
+            person = tracing::field::Empty,
+            trace_id = tracing::field::Empty
+        );
         async {
-            let tried = self.attempt_inner(claimed, asked_ms, trial_of).await?;
+            let mut traced = Span::default();
+            let tried = self.attempt_inner(claimed, asked_ms, trial_of, &mut traced).await?;
+            traced.text("scim_bridge.outcome", tried.attempted.word());
+            if let Attempted::Retry(code) | Attempted::Blocked(code) = &tried.attempted {
+                traced.failed(format_args!("{code}"));
+            }
             metrics::counter!(names::ATTEMPTS_TOTAL, names::OUTCOME => tried.attempted.word()).increment(1);
             if tried.attempted == Attempted::LeaseLost {
                 metrics::counter!(names::LEASES_LOST_TOTAL).increment(1);
@@ -68,6 +80,7 @@ impl Worker {
         claimed: Claimed,
         asked_ms: u64,
         trial_of: Option<&HoldScope>,
+        traced: &mut Span,
     ) -> Result<Tried, StoreError> {
         failpoint::at("attempt");
         let now = self.clock.now();
@@ -83,6 +96,7 @@ impl Worker {
             Err(unreadable) => return self.set_aside(&guard, &claimed, unreadable).await,
         };
         tracing::Span::current().record("person", tracing::field::display(&document.person));
+        *traced = self.traced(&document, &entries);
         let terms_before = document.search_terms();
         let folding = fold(&mut document, entries, now);
         let leaving = |folding| Leaving { folding, consumed_to, terms_before: &terms_before };
@@ -104,7 +118,7 @@ impl Worker {
             let attempted = Attempted::Blocked(Code::JobPoison);
             return self.end(&guard, ending, run.story, leaving(folding), attempted).await;
         }
-        let read = self.complete(&mut document, consumed_to.unwrap_or_default(), &mut guard, trial_of).await;
+        let read = self.complete(&mut document, consumed_to.unwrap_or_default(), &mut guard, trial_of, traced).await;
         let mut fetched = match read {
             Ok(fetched) => fetched,
             Err(interrupted) => {
@@ -132,7 +146,7 @@ impl Worker {
                 state.learn_former_address(email, now);
             }
         }
-        let concluded = self.conclude(&mut state, &mut guard, &mut run, trial_of).await;
+        let concluded = self.conclude(&mut state, &mut guard, &mut run, trial_of, traced).await;
         self.learnt.learn(state.capabilities, self.clock.now());
         let conclusion = match concluded {
             Ok(conclusion) => conclusion,
@@ -166,6 +180,18 @@ impl Worker {
         let has_passed = if of_fetch { was_read } else { calls > 0 && trial_has_passed(&conclusion, &run, trial_of) };
         let tried = self.end(&guard, ending, run.story, leaving(folding), attempted).await?;
         Ok(Tried { has_passed: has_passed && tried.attempted != Attempted::LeaseLost, ..tried })
+    }
+
+    /// The attempt's span, under the deliveries that it is made for.
+    fn traced(&self, document: &Document, entries: &[(u64, Entry)]) -> Span {
+        if !self.traces.are_on() {
+            return Span::default();
+        }
+        let span = self.traces.attempt(&document.person, &deliveries(document, entries));
+        if let Some(context) = span.context() {
+            tracing::Span::current().record("trace_id", context.trace());
+        }
+        span
     }
 
     /// An attempt that cannot go on: the person is given back as far as they have come.
@@ -207,6 +233,7 @@ impl Worker {
         guard: &mut LeaseGuard<'_>,
         run: &mut Run,
         trial_of: Option<&HoldScope>,
+        traced: &Span,
     ) -> Result<Conclusion, Interrupted> {
         loop {
             match plan(state, &self.options.plan, self.clock.now()) {
@@ -227,7 +254,7 @@ impl Worker {
                     if let Some(kept_back) = self.kept_back(&request, state.document.person.id()).await? {
                         return Ok(kept_back);
                     }
-                    self.send(state, guard, run, &request).await?;
+                    self.send(state, guard, run, &request, traced).await?;
                 }
             }
             if guard.is_lost() {
@@ -243,12 +270,13 @@ impl Worker {
         guard: &mut LeaseGuard<'_>,
         run: &mut Run,
         request: &Request,
+        traced: &Span,
     ) -> Result<(), Interrupted> {
         let operation = request.operation();
         guard.ready_for(operation.call_kind()).await?;
         let began = Instant::now();
         let reply = tokio::select! {
-            reply = guard.during(self.call(request)) => reply,
+            reply = guard.during(self.call(request, traced)) => reply,
             () = self.stop_now.cancelled() => {
                 state.learn_cut_off(request, self.clock.now());
                 return Err(Interrupted::Stopping);
@@ -337,8 +365,9 @@ impl Worker {
         Ok(row.and_then(|row| row.document).and_then(|bytes| Document::from_bytes(&bytes).ok()))
     }
 
-    /// Makes one call and measures it.
-    pub(super) async fn call(&self, request: &Request) -> Reply {
+    /// Makes one call, as a part of what is traced, and measures it.
+    pub(super) async fn call(&self, request: &Request, traced: &Span) -> Reply {
+        let mut span = traced.call("SCIM", request.operation().as_str());
         let call = ScimCall::begin(&self.activity, request.operation(), self.clock.now());
         let reply = self.client.send(request).await;
         let took = call.ended(self.clock.now(), &reply);
@@ -346,6 +375,13 @@ impl Worker {
         if self.pace.is_late(took, margin) {
             self.charge_again(request.operation().call_kind());
         }
+        span.answered(
+            reply.status(),
+            match &reply {
+                Reply::NotSent { .. } => names::STATUS_UNREACHABLE,
+                Reply::Http(_) | Reply::Lost { .. } => names::STATUS_UNKNOWN,
+            },
+        );
         reply
     }
 
@@ -367,6 +403,15 @@ fn read_inbox(inbox: &[InboxEntry]) -> Vec<(u64, Entry)> {
         Some((entry.seq, read?))
     };
     inbox.iter().filter_map(read).collect()
+}
+
+/// The spans of the deliveries that an attempt is made for: of what is open, and of what has just come in.
+fn deliveries(document: &Document, entries: &[(u64, Entry)]) -> Vec<TraceContext> {
+    let open = document.open.iter().filter_map(|job| job.trace);
+    let mut traces: Vec<_> = open.chain(entries.iter().filter_map(|(_, entry)| entry.trace)).collect();
+    // One delivery may hold several events of a person.
+    traces.dedup();
+    traces
 }
 
 /// The document; of somebody new, an empty one.

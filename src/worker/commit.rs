@@ -140,7 +140,7 @@ impl Worker {
         let now = self.clock.now();
         let from = from.map(|(id, theirs, mine)| {
             let word = Word::HandedOver { to: mine.person.clone() };
-            let bytes = Bytes::from(Entry { accepted_at: now, word }.to_bytes());
+            let bytes = Bytes::from(Entry { accepted_at: now, word, trace: None }.to_bytes());
             (id, NewEntry { job: clock::new_job_id(id), person: theirs.person.clone(), bytes })
         });
         match self.store.own(now, guard.lease(), Own { keys: keys.to_vec(), from }).await? {

@@ -37,6 +37,7 @@ use crate::scim::Client;
 use crate::store::holds::SharedHolds;
 use crate::store::{Claim, Store, StoreError};
 use crate::telemetry::activity::ActivityLog;
+use crate::telemetry::traces::Traces;
 
 pub use self::attempted::Attempted;
 use self::capabilities::Learnt;
@@ -83,6 +84,7 @@ pub struct Worker {
     readers: Arc<Readers>,
     learnt: Arc<Learnt>,
     activity: ActivityLog,
+    traces: Traces,
     /// Cancelled when nothing new may begin: people whose call has not begun are given back.
     stop: CancellationToken,
     /// Cancelled when the grace is over: calls under way are dropped, their people given back.
@@ -127,6 +129,7 @@ impl Worker {
             readers: Arc::default(),
             learnt: Arc::default(),
             activity: ActivityLog::default(),
+            traces: Traces::default(),
             stop: CancellationToken::new(),
             stop_now: CancellationToken::new(),
         }
@@ -142,6 +145,12 @@ impl Worker {
     #[must_use]
     pub fn with_activity(self, activity: ActivityLog) -> Self {
         Self { activity, ..self }
+    }
+
+    /// The same, making spans of what it does.
+    #[must_use]
+    pub fn with_traces(self, traces: Traces) -> Self {
+        Self { traces, ..self }
     }
 
     /// Its name.

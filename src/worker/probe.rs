@@ -10,6 +10,7 @@ use crate::core::reconcile::reply::Outcome;
 use crate::core::reconcile::request::Request;
 use crate::core::time::UnixMs;
 use crate::store::{Claim, StoreError};
+use crate::telemetry::traces::Span;
 
 /// Who waits for one of these that is no longer in force is made due.
 const SCOPES: [HoldScope; 5] =
@@ -64,7 +65,7 @@ impl Worker {
     }
 
     async fn harmless_probe(&self) -> Result<bool, StoreError> {
-        let reply = self.call(&Request::Probe).await;
+        let reply = self.call(&Request::Probe, &Span::default()).await;
         let now = self.clock.now();
         let outcome = self.options.plan.target.classify(&Request::Probe, None, &reply, now);
         info!(status = reply.status(), meaning = outcome.meaning(), "hold probed");

@@ -144,7 +144,7 @@ impl Stage {
                 let person = event.person.clone();
                 let job = clock::new_job_id(person.id());
                 let word = Word::Event { job, event: Box::new(event) };
-                NewEntry { job, person, bytes: Entry { accepted_at: now, word }.to_bytes().into() }
+                NewEntry { job, person, bytes: Entry { accepted_at: now, word, trace: None }.to_bytes().into() }
             })
             .collect();
         let ids = entries.iter().map(|entry| entry.job).collect();
@@ -212,7 +212,7 @@ impl Stage {
             let Word::Event { job, event } = Entry::from_bytes(&entry.bytes).unwrap().word else { continue };
             let document = document.get_or_insert_with(|| Document::new(event.person.clone()));
             document.record.fold(&event, now, entry.seq);
-            document.open.push(OpenJob { id: job, kind: event.kind, accepted_at: now, from: None });
+            document.open.push(OpenJob { id: job, kind: event.kind, accepted_at: now, from: None, trace: None });
             let facts = event.facts.names().into_iter().map(str::to_owned).collect();
             let note = Note::Received { job, kind: event.kind, told_at: None, facts, news: Vec::new() };
             story.push(StoryEntry { at: now, note });

@@ -49,5 +49,8 @@ mod shutdown;
 #[cfg(any(debug_assertions, feature = "failpoints"))]
 mod supervision;
 #[cfg(test)]
+#[cfg(feature = "otlp")]
+mod traces;
+#[cfg(test)]
 #[path = "../chaos/words.rs"]
 mod words;

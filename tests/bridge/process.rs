@@ -297,11 +297,25 @@ pub(crate) fn job_id(answer: &Value) -> &str {
 
 /// Signs with the `standardwebhooks` crate and posts; none where no answer came.
 pub(crate) async fn post(client: &reqwest::Client, listen: &str, id: &str, body: &str) -> Option<(u16, Value)> {
+    post_with(client, listen, id, body, &[]).await
+}
+
+/// The same with further header fields.
+pub(crate) async fn post_with(
+    client: &reqwest::Client,
+    listen: &str,
+    id: &str,
+    body: &str,
+    headers: &[(&str, &str)],
+) -> Option<(u16, Value)> {
     let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
     let now = i64::try_from(now).unwrap();
     let signature = standardwebhooks::Webhook::new(SECRET).unwrap().sign(id, now, body.as_bytes()).unwrap();
-    let response = client
-        .post(format!("http://{listen}/webhooks/hr"))
+    let mut request = client.post(format!("http://{listen}/webhooks/hr"));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let response = request
         .header("content-type", "application/json")
         .header("webhook-id", id)
         .header("webhook-timestamp", now)

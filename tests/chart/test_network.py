@@ -128,9 +128,10 @@ def test_every_peer_can_be_narrowed():
         {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "keda"}}},
         test,
     ]
-    dns, redis, postman, extra = it["egress"]
+    dns, redis, traces, postman, extra = it["egress"]
     assert dns["to"] == [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}]
     assert (ports(redis), redis["to"]) == ([(6390, "TCP")], [{"ipBlock": {"cidr": "10.1.0.0/16"}}])
+    assert ports(traces) == [(4318, "TCP")]
     assert postman["to"][0]["ipBlock"]["except"] == ["169.254.169.254/32"]
     assert ports(extra) == [(3128, "TCP")]
 
@@ -160,6 +161,20 @@ def test_redis_ports_are_those_that_are_spoken_to(values, more, redis):
 )
 def test_postman_s_port_is_that_of_its_address(base_url, port):
     assert ports(worker_policy("defaults", {"config": {"postman": {"base_url": base_url}}})["egress"][2]) == [(port, "TCP")]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "port"),
+    [("http://collector.traces:4318", 4318), ("https://otlp.example.com/otlp", 443), ("http://collector", 80)],
+)
+def test_a_collector_of_traces_is_let_out_to_by_whoever_takes_in_and_whoever_works(endpoint, port):
+    more = {"config": {"telemetry": {"otlp_endpoint": endpoint}}}
+    for traced, bare in (
+        (policy("defaults", more), policy("defaults")),
+        (worker_policy("defaults", more), worker_policy("defaults")),
+    ):
+        rules = traced["egress"]
+        assert ports(rules[2]) == [(port, "TCP")] and rules[:2] + rules[3:] == bare["egress"]
 
 
 def test_a_trial_speaks_to_its_own_servers_only():

@@ -29,6 +29,7 @@ use scim_bridge::store::embedded::Embedded;
 use scim_bridge::store::{Bounds, Store, StoreOptions};
 use scim_bridge::telemetry::activity::ActivityLog;
 use scim_bridge::telemetry::metrics::Metrics;
+use scim_bridge::telemetry::traces::Traces;
 use secrecy::SecretString;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -152,6 +153,7 @@ impl Bridge {
                 store: store.clone(),
                 clock: clock.clone(),
                 lifecycle: lifecycle.clone(),
+                traces: Traces::default(),
             },
         )
         .unwrap();

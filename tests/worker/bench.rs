@@ -120,7 +120,7 @@ impl Bench {
     /// An operator wants somebody tried again.
     pub(crate) async fn try_again(&self, id: &str) {
         let word = Word::TryAgain { by: "test".to_owned() };
-        let bytes = Bytes::from(Entry { accepted_at: self.clock.now(), word }.to_bytes());
+        let bytes = Bytes::from(Entry { accepted_at: self.clock.now(), word, trace: None }.to_bytes());
         let entry = NewEntry { job: new_job_id(person(id).id()), person: person(id), bytes };
         assert!(self.store.put(self.clock.now(), entry).await.unwrap());
     }
@@ -251,7 +251,7 @@ pub(crate) fn client(sim: &PostmanSim, key: LiveSecret, timeout: Duration) -> Cl
 pub(crate) async fn accept(store: &dyn Store, now: UnixMs, id: JobId, event: Event) {
     let (source, person) = (event.person.source.clone(), event.person.clone());
     let word = Word::Event { job: id, event: Box::new(event) };
-    let bytes = Bytes::from(Entry { accepted_at: now, word }.to_bytes());
+    let bytes = Bytes::from(Entry { accepted_at: now, word, trace: None }.to_bytes());
     let entries = vec![NewEntry { job: id, person, bytes }];
     let delivery = NewDelivery { source, dedupe: None, entries, unmapped: Vec::new() };
     assert_eq!(store.accept(now, delivery).await.unwrap(), Accepted::Stored);

@@ -16,6 +16,7 @@ use super::record::Record;
 use crate::core::code::Code;
 use crate::core::fetch::verdict::OwedRead;
 use crate::core::time::UnixMs;
+use crate::core::trace::TraceContext;
 
 /// Failures in a row after which a person is told of: passing trouble is over by then.
 const FAILURES_TOLD: u32 = 5;
@@ -352,6 +353,9 @@ pub struct OpenJob {
     /// When its word on employment takes effect, where that lay ahead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<UnixMs>,
+    /// The span of the delivery that brought it, where traces are on.
+    #[serde(default, deserialize_with = "TraceContext::stored", skip_serializing_if = "Option::is_none")]
+    pub trace: Option<TraceContext>,
 }
 
 /// A row of an imported roster.

@@ -9,6 +9,7 @@ use super::record::{Closed, Folded, Record};
 use super::story::{Note, StoryEntry};
 use crate::core::fetch::verdict::OwedRead;
 use crate::core::time::UnixMs;
+use crate::core::trace::TraceContext;
 
 /// What folding an inbox came to.
 #[derive(Debug, Clone, Default)]
@@ -29,7 +30,7 @@ pub struct Folding {
 pub fn fold(document: &mut Document, entries: Vec<(u64, Entry)>, now: UnixMs) -> Folding {
     let mut folding = Folding::default();
     for (seq, entry) in entries {
-        let Entry { accepted_at, word } = entry;
+        let Entry { accepted_at, word, trace } = entry;
         match word {
             Word::Event { job, event } if event.person != document.person => {
                 folding.strangers.push((job, *event));
@@ -37,7 +38,7 @@ pub fn fold(document: &mut Document, entries: Vec<(u64, Entry)>, now: UnixMs) ->
             Word::Event { job, event } => {
                 let folded =
                     fold_facts(document, &event, |record| fold_said(record, &event, accepted_at, seq), accepted_at);
-                take_in(document, &mut folding, job, &event, accepted_at, &folded);
+                take_in(document, &mut folding, (job, trace), &event, accepted_at, &folded);
             }
             Word::Staged { job, event, .. } if event.person != document.person => {
                 folding.strangers.push((job, *event));
@@ -99,7 +100,7 @@ fn fold_said(record: &mut Record, event: &Event, accepted_at: UnixMs, seq: u64) 
 fn take_in(
     document: &mut Document,
     folding: &mut Folding,
-    job: JobId,
+    (job, trace): (JobId, Option<TraceContext>),
     event: &Event,
     accepted_at: UnixMs,
     folded: &Folded,
@@ -140,7 +141,7 @@ fn take_in(
     folding.calls_for_attempt = true;
     let from = event.facts.employment.and_then(|(_, from)| from).filter(|from| *from > accepted_at);
     let kind = if is_doubtful { EventKind::Notice } else { event.kind };
-    document.open.push(OpenJob { id: job, kind, accepted_at, from });
+    document.open.push(OpenJob { id: job, kind, accepted_at, from, trace });
 }
 
 /// Rows of another import, or one that was applied before, change nothing: an apply may be repeated.
@@ -154,7 +155,7 @@ fn apply(document: &mut Document, folding: &mut Folding, import: &str, member: O
     }
     let Staged { job, accepted_at, seq, event, .. } = *staged;
     let folded = fold_facts(document, &event, |record| record.fold_row(&event, accepted_at, seq), accepted_at);
-    take_in(document, folding, job, &event, accepted_at, &folded);
+    take_in(document, folding, (job, None), &event, accepted_at, &folded);
 }
 
 /// Folds in what a read at the HR system told, at `now` after the entry `seq`: it is newer than every
@@ -248,11 +249,11 @@ mod tests {
         let event = Event { person: ada(), kind: EventKind::Update, at: Some(UnixMs(at)), facts };
         let job = JobId::about(u128::from(n) << 64, ada().id());
         let accepted_at = UnixMs(1_000 + i64::try_from(n).unwrap());
-        (n, Entry { accepted_at, word: Word::Event { job, event: Box::new(event) } })
+        (n, Entry { accepted_at, word: Word::Event { job, event: Box::new(event) }, trace: None })
     }
 
     fn other(n: u64, word: Word) -> (u64, Entry) {
-        (n, Entry { accepted_at: UnixMs(2_000), word })
+        (n, Entry { accepted_at: UnixMs(2_000), word, trace: None })
     }
 
     #[test]

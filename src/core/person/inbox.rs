@@ -6,6 +6,7 @@ use super::event::Event;
 use super::identity::Person;
 use super::job::JobId;
 use crate::core::time::UnixMs;
+use crate::core::trace::TraceContext;
 
 /// One entry of an inbox: opaque to engines.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +15,9 @@ pub struct Entry {
     pub accepted_at: UnixMs,
     /// What it says.
     pub word: Word,
+    /// The span of the delivery that brought it, where traces are on.
+    #[serde(default, deserialize_with = "TraceContext::stored", skip_serializing_if = "Option::is_none")]
+    pub trace: Option<TraceContext>,
 }
 
 /// What an entry says.
@@ -85,5 +89,27 @@ impl Entry {
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         serde_json::from_slice(bytes).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    #[test]
+    fn an_entry_carries_its_trace_and_is_read_without_one_or_with_another_versions() {
+        let word = Word::TryAgain { by: "test".to_owned() };
+        let bare = Entry { accepted_at: UnixMs(1), word, trace: None };
+        assert!(!String::from_utf8(bare.to_bytes()).unwrap().contains("trace"));
+        let traced = Entry { trace: TraceContext::parse(TRACE), ..bare.clone() };
+        assert!(traced.trace.is_some());
+        assert_eq!(Entry::from_bytes(&traced.to_bytes()), Some(traced.clone()));
+        assert_eq!(Entry::from_bytes(&bare.to_bytes()), Some(bare.clone()));
+        let text = String::from_utf8(traced.to_bytes()).unwrap();
+        for other in [text.replace(TRACE, "of another kind"), text.replace(&format!("\"{TRACE}\""), "{\"id\":7}")] {
+            assert_eq!(Entry::from_bytes(other.as_bytes()), Some(bare.clone()), "{other}");
+        }
     }
 }

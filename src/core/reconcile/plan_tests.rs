@@ -152,7 +152,10 @@ impl World {
         let entries = events.iter().map(|event| {
             self.seq += 1;
             let job = JobId::about(u128::from(self.seq) << 64, who.id());
-            (self.seq, Entry { accepted_at: self.now, word: Word::Event { job, event: Box::new(event.clone()) } })
+            (
+                self.seq,
+                Entry { accepted_at: self.now, word: Word::Event { job, event: Box::new(event.clone()) }, trace: None },
+            )
         });
         let entries: Vec<_> = entries.collect();
         self.work(&who, &entries)
@@ -643,7 +646,7 @@ proptest! {
         other.faults.clear();
         other.crashes.clear();
         // What was blocked or refused on the way is tried once more, as an operator would.
-        let retry = Entry { accepted_at: other.now, word: Word::TryAgain { by: "test".to_owned() } };
+        let retry = Entry { accepted_at: other.now, word: Word::TryAgain { by: "test".to_owned() }, trace: None };
         other.work(&person("E-1"), &[(u64::MAX, retry)]);
         prop_assert!(other.team.users.len() <= 1, "no duplicate member");
         prop_assert_eq!(end_of(&plain), end_of(&other));

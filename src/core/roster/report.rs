@@ -295,7 +295,7 @@ impl<'t> Planner<'t> {
             return None;
         }
         let word = Word::Apply { import: import.clone(), member: None };
-        fold(document, vec![(0, Entry { accepted_at: self.terms.now, word })], self.terms.now);
+        fold(document, vec![(0, Entry { accepted_at: self.terms.now, word, trace: None })], self.terms.now);
         Some(import)
     }
 

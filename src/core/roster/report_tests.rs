@@ -42,7 +42,7 @@ fn staged(id: &str, address: &str, family: &str) -> Document {
     let (import, job) = ("i".to_owned(), JobId::about(1, person.id()));
     let mut document = Document::new(person);
     let word = Word::Staged { import, job, event: Box::new(event) };
-    fold(&mut document, vec![(1, Entry { accepted_at: UnixMs(1_000), word })], UnixMs(1_000));
+    fold(&mut document, vec![(1, Entry { accepted_at: UnixMs(1_000), word, trace: None })], UnixMs(1_000));
     document
 }
 
@@ -50,7 +50,7 @@ fn staged(id: &str, address: &str, family: &str) -> Document {
 fn applied(id: &str, address: &str, family: &str, member: &str) -> Document {
     let mut document = staged(id, address, family);
     let word = Word::Apply { import: "i".to_owned(), member: None };
-    fold(&mut document, vec![(2, Entry { accepted_at: UnixMs(1_000), word })], UnixMs(1_000));
+    fold(&mut document, vec![(2, Entry { accepted_at: UnixMs(1_000), word, trace: None })], UnixMs(1_000));
     document.open.clear();
     document.employment_done = document.record.employment.newest().map(|word| word.stamp);
     document.member = Some(crate::core::person::KnownMember {

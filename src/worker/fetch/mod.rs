@@ -35,6 +35,7 @@ use crate::core::time::UnixMs;
 use crate::hr::HrSystem;
 use crate::store::{Accepted, DeadRow, NewDelivery, NewEntry, NewUnmapped, StoreError, documents};
 use crate::telemetry::metrics as names;
+use crate::telemetry::traces::Span;
 
 /// Reads at once, of one source and process: a slow HR system must not take all of a worker's slots.
 const AT_ONCE: usize = 4;
@@ -92,6 +93,7 @@ impl Worker {
         seq: u64,
         guard: &mut LeaseGuard<'_>,
         trial_of: Option<&HoldScope>,
+        traced: &Span,
     ) -> Result<Fetched, Interrupted> {
         let Some(mut owed) = document.owed_read.clone() else { return Ok(Fetched::default()) };
         let Some(reader) = self.readers.0.get(&document.person.source) else {
@@ -109,7 +111,7 @@ impl Worker {
         };
         let began = Instant::now();
         let began_at = self.clock.now();
-        let (end, status) = self.read(reader, &document.person, began_at, guard).await?;
+        let (end, status) = self.read(reader, &document.person, began_at, guard, traced).await?;
         drop(permit);
         let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.conclude_read(document, seq, owed, reader, Finished { end, status, began_at, ms }).await
@@ -173,6 +175,7 @@ impl Worker {
         person: &Person,
         began_at: UnixMs,
         guard: &mut LeaseGuard<'_>,
+        traced: &Span,
     ) -> Result<(ReadEnd, Option<u16>), Interrupted> {
         let (system, api) = (&reader.system, reader.system.api());
         let asked = if api.is_list() {
@@ -203,11 +206,14 @@ impl Worker {
                     guard.secure().await?;
                     let access = token.as_ref().map(|token| token.token.as_str());
                     let began = Instant::now();
+                    let mut span = traced.call("HR", "read");
                     let reply = tokio::select! {
                         reply = guard.during(system.ask(&request, access)) => reply,
                         () = self.stop_now.cancelled() => return Err(Interrupted::Stopping),
                     };
                     status = reply.status();
+                    span.answered(status, status_word(&reply));
+                    drop(span);
                     count(&person.source, &reply, began.elapsed());
                     debug!(source = %person.source, status, "read at the HR system");
                     state.learn(api, &reply, self.clock.now());
@@ -321,7 +327,7 @@ impl Worker {
                     Record::Event { event, .. } => {
                         let (person, job) = (event.person.clone(), clock::new_job_id(event.person.id()));
                         let word = Word::Event { job, event: Box::new(event) };
-                        let bytes = Bytes::from(Entry { accepted_at: now, word }.to_bytes());
+                        let bytes = Bytes::from(Entry { accepted_at: now, word, trace: None }.to_bytes());
                         delivery.entries.push(NewEntry { job, person, bytes });
                     }
                     Record::Unmapped { person, code, detail, payload } => {
@@ -370,12 +376,16 @@ fn has_left(document: &Document) -> bool {
     newest == Some(EmploymentState::Left) || document.open.iter().any(|job| job.kind == EventKind::Leave)
 }
 
+/// Why there is no status.
+fn status_word(reply: &HrReply) -> &'static str {
+    match reply {
+        HrReply::Nothing(NoReply::Unreachable | NoReply::Unfit) => names::STATUS_UNREACHABLE,
+        HrReply::Http { .. } | HrReply::Nothing(NoReply::Lost) => names::STATUS_UNKNOWN,
+    }
+}
+
 fn count(source: &SourceName, reply: &HrReply, took: Duration) {
-    let status = match reply {
-        HrReply::Http { status, .. } => status.to_string(),
-        HrReply::Nothing(NoReply::Unreachable | NoReply::Unfit) => names::STATUS_UNREACHABLE.to_owned(),
-        HrReply::Nothing(NoReply::Lost) => names::STATUS_UNKNOWN.to_owned(),
-    };
+    let status = reply.status().map_or_else(|| status_word(reply).to_owned(), |status| status.to_string());
     let source = source.to_string();
     metrics::histogram!(names::HR_REQUEST_DURATION_SECONDS, names::SOURCE => source.clone()).record(took);
     metrics::counter!(names::HR_REQUESTS_TOTAL, names::SOURCE => source, names::STATUS => status).increment(1);

@@ -1,0 +1,155 @@
+//! Traces: one span for each genuine delivery, for each attempt at bringing a person in line, and for each call that
+//! it makes. They are sent over OTLP/HTTP to the endpoint that is configured; where none is, or the cargo feature
+//! `otlp` is off, nothing is made at all.
+//!
+//! A delivery's context is kept with its events ([`TraceContext`]) and is the parent of the attempt that they lead
+//! to, whichever process makes it; the contexts of further events that the attempt folds are its links. Spans have
+//! identifiers, codes, statuses and durations: no name, no address, no body, no secret. No context is sent on to the
+//! target or to an HR system.
+
+#[cfg(feature = "otlp")]
+#[path = "otlp.rs"]
+mod recorder;
+#[cfg(not(feature = "otlp"))]
+#[path = "without.rs"]
+mod recorder;
+
+use std::time::Duration;
+
+use crate::core::person::Person;
+use crate::core::time::UnixMs;
+use crate::core::trace::TraceContext;
+
+/// Further events of an attempt that are linked at the most: the newest.
+const LINKS_MAX: usize = 32;
+
+/// Where traces are sent, and as whose.
+#[derive(Debug, Clone)]
+pub struct TraceOptions {
+    /// The whole URL, such as `http://collector:4318/v1/traces`.
+    pub endpoint: String,
+    /// `service.name`
+    pub service: String,
+    /// This process's own id: `service.instance.id`.
+    pub instance: String,
+    /// What this process does: `scim_bridge.role`.
+    pub role: &'static str,
+}
+
+/// Why no traces can be sent.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct TraceError(String);
+
+/// Makes spans; clones share what sends them.
+#[derive(Debug, Clone, Default)]
+pub struct Traces(Option<recorder::Recorder>);
+
+impl Traces {
+    /// Starts to send. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// The endpoint, or a variable that OpenTelemetry reads, cannot be used; or the feature is off.
+    pub fn start(options: TraceOptions) -> Result<Self, TraceError> {
+        recorder::Recorder::start(options).map(|recorder| Self(Some(recorder)))
+    }
+
+    /// Whether spans are made.
+    #[must_use]
+    pub fn are_on(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// A genuine delivery of a source, that began to arrive at `began`, under the sender's own span, where it has
+    /// told one.
+    #[must_use]
+    pub fn delivery(&self, source: &str, sender: Option<TraceContext>, began: UnixMs) -> Span {
+        let span = self.0.as_ref().map(|recorder| recorder.delivery(sender, began));
+        let mut span = Span(span.map(Box::new));
+        span.text("http.request.method", "POST");
+        span.text("http.route", "/webhooks/{source}");
+        span.text("scim_bridge.source", source);
+        span
+    }
+
+    /// An attempt for a person, on behalf of these deliveries, the newest last: its parent is the newest.
+    #[must_use]
+    pub fn attempt(&self, person: &Person, deliveries: &[TraceContext]) -> Span {
+        let span = self.0.as_ref().map(|recorder| {
+            let (newest, others) = deliveries.split_last().map_or((None, deliveries), |(last, all)| (Some(*last), all));
+            recorder.attempt(newest, &others[others.len().saturating_sub(LINKS_MAX)..])
+        });
+        let mut span = Span(span.map(Box::new));
+        span.text("scim_bridge.source", person.source.as_str());
+        span.text_of("scim_bridge.person", person);
+        span
+    }
+
+    /// Sends what there is, for so long at the most, and stops.
+    pub async fn finish(&self, within: Duration) {
+        if let Some(recorder) = &self.0 {
+            recorder.finish(within).await;
+        }
+    }
+}
+
+/// A span under way; it ends when it is dropped. Of traces that are off: nothing.
+#[derive(Debug, Default)]
+pub struct Span(Option<Box<recorder::Span>>);
+
+impl Span {
+    /// Its place in its trace.
+    #[must_use]
+    pub fn context(&self) -> Option<TraceContext> {
+        self.0.as_ref().map(|span| span.context())
+    }
+
+    /// A call to somebody else, as a part of it: `SCIM` and `create`.
+    #[must_use]
+    pub fn call(&self, system: &'static str, operation: &'static str) -> Self {
+        let mut call = Self(self.0.as_ref().map(|span| Box::new(span.call(format!("{system} {operation}")))));
+        call.text("scim_bridge.operation", operation);
+        call
+    }
+
+    /// Notes a word or an identifier.
+    pub fn text(&mut self, key: &'static str, value: &str) {
+        if let Some(span) = &mut self.0 {
+            span.text(key, value.to_owned());
+        }
+    }
+
+    /// Notes an identifier as it is shown.
+    pub fn text_of(&mut self, key: &'static str, value: &impl std::fmt::Display) {
+        if let Some(span) = &mut self.0 {
+            span.text(key, value.to_string());
+        }
+    }
+
+    /// Notes a number.
+    pub fn number(&mut self, key: &'static str, value: u64) {
+        if let Some(span) = &mut self.0 {
+            span.number(key, i64::try_from(value).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// Notes what was answered to a call: its status, or the word for why there is none.
+    pub fn answered(&mut self, status: Option<u16>, none: &'static str) {
+        match status {
+            Some(status) => {
+                self.number("http.response.status_code", status.into());
+                if status >= 400 {
+                    self.failed(format_args!("{status}"));
+                }
+            }
+            None => self.failed(format_args!("{none}")),
+        }
+    }
+
+    /// Marks it as failed: a code, a status or a stable word.
+    pub fn failed(&mut self, what: std::fmt::Arguments<'_>) {
+        if let Some(span) = &mut self.0 {
+            span.failed(what.to_string());
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! Spans over OTLP/HTTP. A span that ends is put into a bounded queue without waiting; one task takes batches out of
+//! it. What the queue has no room for, and what the collector does not take, is counted and forgotten: no delivery
+//! and no call waits for a collector.
+//!
+//! The SDK's own batch processor has a thread that blocks, and tells nobody how much it dropped: hence this one.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use opentelemetry::trace::{
+    Link, Span as _, SpanContext, SpanId, SpanKind, Status, TraceContextExt, TraceFlags, TraceId, TraceState,
+    TracerProvider,
+};
+use opentelemetry::{Context, KeyValue};
+use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::trace::{
+    SdkTracer, SdkTracerProvider, Span as SdkSpan, SpanData, SpanExporter as _, SpanProcessor,
+};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::{TraceError, TraceOptions};
+use crate::core::time::UnixMs;
+use crate::core::trace::TraceContext;
+use crate::telemetry::metrics as names;
+
+/// Spans that wait to be sent, at the most: some megabytes.
+const QUEUE_MAX: usize = 4096;
+/// Spans sent in one request, at the most.
+const BATCH_MAX: usize = 512;
+/// How long a span waits for others to be sent with.
+const LINGER: Duration = Duration::from_secs(1);
+/// For one request to the collector.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// For a batch, with what is tried again of it: the exporter's own deadline, and the request that it may begin then.
+const BATCH_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// What makes spans.
+#[derive(Clone)]
+pub(super) struct Recorder {
+    tracer: SdkTracer,
+    sending: Arc<Sending>,
+}
+
+/// The task that sends, and the word that it is to end.
+struct Sending {
+    provider: SdkTracerProvider,
+    stop: CancellationToken,
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// A span, and what its calls are linked to as it is.
+#[derive(Debug)]
+pub(super) struct Span {
+    inner: SdkSpan,
+    tracer: Tracer,
+    links: Vec<SpanContext>,
+}
+
+#[derive(Clone)]
+struct Tracer(SdkTracer);
+
+impl fmt::Debug for Tracer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tracer")
+    }
+}
+
+impl fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Recorder")
+    }
+}
+
+impl Recorder {
+    pub(super) fn start(options: TraceOptions) -> Result<Self, TraceError> {
+        let resource = Resource::builder()
+            .with_service_name(options.service)
+            .with_attributes([
+                KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
+                KeyValue::new("service.instance.id", options.instance),
+                KeyValue::new("scim_bridge.role", options.role),
+            ])
+            .build();
+        let mut exporter = SpanExporter::builder()
+            .with_http()
+            .with_http_client(client(&options.endpoint)?)
+            .with_protocol(Protocol::HttpBinary)
+            .with_endpoint(options.endpoint)
+            .build()
+            .map_err(|error| TraceError(error.to_string()))?;
+        exporter.set_resource(&resource);
+        let (queue, ended) = mpsc::channel(QUEUE_MAX);
+        let provider = SdkTracerProvider::builder().with_resource(resource).with_span_processor(Queue(queue)).build();
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(send(ended, exporter, stop.clone()));
+        let tracer = provider.tracer("scim-bridge");
+        Ok(Self { tracer, sending: Arc::new(Sending { provider, stop, task: Mutex::new(Some(task)) }) })
+    }
+
+    pub(super) fn delivery(&self, sender: Option<TraceContext>, began: UnixMs) -> Span {
+        let began = SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(began.0).unwrap_or_default());
+        let parent = sender.map(remote);
+        self.span("POST /webhooks/{source}", SpanKind::Server, parent, Vec::new(), Some(began))
+    }
+
+    pub(super) fn attempt(&self, newest: Option<TraceContext>, others: &[TraceContext]) -> Span {
+        let links = others.iter().copied().map(remote).collect();
+        self.span("attempt", SpanKind::Consumer, newest.map(remote), links, None)
+    }
+
+    fn span(
+        &self,
+        name: &'static str,
+        kind: SpanKind,
+        parent: Option<SpanContext>,
+        links: Vec<SpanContext>,
+        began: Option<SystemTime>,
+    ) -> Span {
+        begin(&Tracer(self.tracer.clone()), name, kind, parent, links, began)
+    }
+
+    pub(super) async fn finish(&self, within: Duration) {
+        self.sending.stop.cancel();
+        let task = self.sending.task.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(mut task) = task
+            && tokio::time::timeout(within, &mut task).await.is_err()
+        {
+            task.abort();
+            warn!("the collector of traces did not take the last spans in time");
+        }
+        // The queue's other end is gone: whatever ends now is counted as dropped.
+        let _ = self.sending.provider.shutdown();
+    }
+}
+
+impl Span {
+    pub(super) fn context(&self) -> TraceContext {
+        let context = self.inner.span_context();
+        TraceContext {
+            trace_id: u128::from_be_bytes(context.trace_id().to_bytes()),
+            span_id: u64::from_be_bytes(context.span_id().to_bytes()),
+            flags: context.trace_flags().to_u8(),
+        }
+    }
+
+    pub(super) fn call(&self, name: String) -> Self {
+        let parent = self.inner.span_context().clone();
+        begin(&self.tracer, name, SpanKind::Client, Some(parent), self.links.clone(), None)
+    }
+
+    pub(super) fn text(&mut self, key: &'static str, value: String) {
+        self.inner.set_attribute(KeyValue::new(key, value));
+    }
+
+    pub(super) fn number(&mut self, key: &'static str, value: i64) {
+        self.inner.set_attribute(KeyValue::new(key, value));
+    }
+
+    pub(super) fn failed(&mut self, what: String) {
+        self.inner.set_attribute(KeyValue::new("error.type", what));
+        self.inner.set_status(Status::error(""));
+    }
+}
+
+fn begin(
+    tracer: &Tracer,
+    name: impl Into<Cow<'static, str>>,
+    kind: SpanKind,
+    parent: Option<SpanContext>,
+    links: Vec<SpanContext>,
+    began: Option<SystemTime>,
+) -> Span {
+    use opentelemetry::trace::Tracer as _;
+    let linked = links.iter().map(|link| Link::new(link.clone(), Vec::new(), 0)).collect();
+    let mut builder = tracer.0.span_builder(name).with_kind(kind).with_links(linked);
+    if let Some(began) = began {
+        builder = builder.with_start_time(began);
+    }
+    let parent = parent.map_or_else(Context::new, |parent| Context::new().with_remote_span_context(parent));
+    let inner = builder.start_with_context(&tracer.0, &parent);
+    Span { inner, tracer: tracer.clone(), links }
+}
+
+fn remote(context: TraceContext) -> SpanContext {
+    SpanContext::new(
+        TraceId::from_bytes(context.trace_id.to_be_bytes()),
+        SpanId::from_bytes(context.span_id.to_be_bytes()),
+        TraceFlags::new(context.flags) & TraceFlags::SAMPLED,
+        true,
+        TraceState::default(),
+    )
+}
+
+fn client(endpoint: &str) -> Result<reqwest::Client, TraceError> {
+    // Fails where one is installed already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(REQUEST_TIMEOUT);
+    // What is spoken to in the clear is near: no proxy is to see it.
+    let builder = if endpoint.starts_with("http:") { builder.no_proxy() } else { builder };
+    builder.build().map_err(|error| TraceError(error.to_string()))
+}
+
+/// The queue's near end.
+#[derive(Debug)]
+struct Queue(mpsc::Sender<SpanData>);
+
+impl SpanProcessor for Queue {
+    fn on_start(&self, _: &mut SdkSpan, _: &Context) {}
+
+    fn on_end(&self, span: SpanData) {
+        if span.span_context.is_sampled() && self.0.try_send(span).is_err() {
+            dropped(1, names::SPANS_QUEUE_FULL);
+        }
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        Ok(())
+    }
+}
+
+fn dropped(spans: usize, reason: &'static str) {
+    let spans = u64::try_from(spans).unwrap_or(u64::MAX);
+    metrics::counter!(names::SPANS_DROPPED_TOTAL, names::REASON => reason).increment(spans);
+}
+
+/// Sends batches until it is to stop; then what is there, and ends.
+async fn send(mut queue: mpsc::Receiver<SpanData>, exporter: SpanExporter, stop: CancellationToken) {
+    let mut batch = Vec::new();
+    let mut is_failing = false;
+    loop {
+        tokio::select! {
+            taken = queue.recv_many(&mut batch, BATCH_MAX) => if taken == 0 { return },
+            () = stop.cancelled() => {
+                // Nothing comes in any more; what is in comes out.
+                queue.close();
+                if queue.recv_many(&mut batch, BATCH_MAX).await == 0 {
+                    return;
+                }
+            }
+        }
+        let until = tokio::time::Instant::now() + LINGER;
+        while batch.len() < BATCH_MAX {
+            let room = BATCH_MAX - batch.len();
+            tokio::select! {
+                taken = queue.recv_many(&mut batch, room) => if taken == 0 { break },
+                () = tokio::time::sleep_until(until) => break,
+                () = stop.cancelled() => break,
+            }
+        }
+        let spans = batch.len();
+        let sent = tokio::time::timeout(BATCH_TIMEOUT, exporter.export(std::mem::take(&mut batch))).await;
+        let problem = match sent {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some("it does not answer".to_owned()),
+        };
+        match &problem {
+            None => {
+                metrics::counter!(names::SPANS_EXPORTED_TOTAL).increment(u64::try_from(spans).unwrap_or(u64::MAX));
+                if is_failing {
+                    info!("the collector of traces takes spans again");
+                }
+            }
+            Some(problem) => {
+                dropped(spans, names::SPANS_REFUSED);
+                if !is_failing {
+                    warn!(problem, "the collector of traces does not take spans: they are dropped and counted");
+                }
+            }
+        }
+        is_failing = problem.is_some();
+    }
+}
