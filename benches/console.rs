@@ -144,7 +144,9 @@ async fn ask_all(admin: SocketAddr) -> Result<Vec<(&'static str, Vec<f64>)>, Fai
                 return Err(format!("{path}: {status}").into());
             }
         }
-        all.push((path, sorted(times.into_iter())));
+        let times = sorted(times.into_iter());
+        eprintln!("  {path}: {:.1} ms", percentile(&times, 50));
+        all.push((path, times));
     }
     Ok(all)
 }

@@ -8,7 +8,7 @@ const KEPT_FREE: usize = 384;
 
 /// Raises the soft limit of descriptors to the hard one; gives what it is then.
 #[must_use]
-pub fn raise() -> usize {
+pub fn raise_limit() -> usize {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     let now = if setrlimit(Resource::Nofile, raised).is_ok() { limit.maximum } else { limit.current };

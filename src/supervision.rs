@@ -12,7 +12,7 @@ use crate::lifecycle::Loops;
 use crate::telemetry::metrics::{TASK, TASKS_RESTARTED_TOTAL};
 
 /// Before a task is started again: one that panics at once must not keep a core busy.
-const AGAIN: Duration = Duration::from_secs(1);
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// A task that has kept its thread, or got no turn, for so long hangs. Far above what the longest of them calculates
 /// in one piece.
@@ -33,7 +33,7 @@ pub async fn keep<F: Future<Output = ()>>(task: &'static str, mut start: impl Fn
     while !ends(Box::pin(start())).await {
         metrics::counter!(TASKS_RESTARTED_TOTAL, TASK => task).increment(1);
         error!(task, "a task that must not end has panicked: it is started again");
-        tokio::time::sleep(AGAIN).await;
+        tokio::time::sleep(RETRY_PAUSE).await;
     }
 }
 

@@ -351,7 +351,7 @@ pub(super) fn intake(config: &Config) -> IntakeOptions {
 
 /// As many connections as are configured, or as many as descriptors allow.
 fn connections_max(configured: usize) -> usize {
-    let limit = descriptors::raise();
+    let limit = descriptors::raise_limit();
     let possible = descriptors::connections_under(limit);
     if possible < configured {
         warn!(

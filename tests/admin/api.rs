@@ -72,7 +72,7 @@ async fn a_changed_token_counts_at_once() {
 async fn the_status_tells_figures_and_what_needs_attention() {
     let stage = Stage::set();
     stage.accept(vec![hire("E-1", "Ada", "Lovelace"), hire("E-2", "Grace", "Hopper")]).await;
-    stage.bury_next(Code::ScimElsewhere, "").await;
+    stage.add_dead_letter(Code::ScimElsewhere, "").await;
     let status = stage.api("GET", "/api/v1/status", "").await.expect(200);
     assert_eq!(status["version"], "0.0.0-test");
     assert_eq!(status["phase"], "serving");
@@ -91,7 +91,7 @@ async fn all_dead_letters_are_counted_and_not_a_page_of_them() {
     let events = (0..250).map(|n| hire(&format!("E-{n}"), "Ada", "Lovelace")).collect();
     stage.accept(events).await;
     for _ in 0..250 {
-        stage.bury_next(Code::ScimElsewhere, "").await;
+        stage.add_dead_letter(Code::ScimElsewhere, "").await;
     }
     let status = stage.api("GET", "/api/v1/status", "").await.expect(200);
     assert_eq!(status["problems"][0]["count"], 250);
@@ -109,7 +109,7 @@ async fn a_job_is_told_wherever_it_stands() {
     let (done, open) = if done.employee_id == "E-1" { (first, second) } else { (second, first) };
     let ended = told(&done).await;
     assert_eq!((ended["state"].as_str(), ended["outcome"].as_str()), (Some("done"), Some("created")));
-    stage.bury_next(Code::ScimElsewhere, "").await;
+    stage.add_dead_letter(Code::ScimElsewhere, "").await;
     assert_eq!(told(&open).await["state"], "dead");
     let unmapped = stage.accept_unmapped("hr", "what").await;
     assert_eq!(told(&unmapped.to_string()).await["state"], "dead");
@@ -232,7 +232,7 @@ async fn a_person_comes_with_record_member_story_and_what_they_wait_for() {
     let fresh = stage.api("GET", "/api/v1/people/hr/E-1", "").await.expect(200);
     assert_eq!((fresh["state"].as_str(), fresh["jobs"][0]["state"].as_str()), (Some("waiting"), Some("waiting")));
 
-    stage.bury_next(Code::ScimOwned, "the member belongs to hr/E-9").await;
+    stage.add_dead_letter(Code::ScimOwned, "the member belongs to hr/E-9").await;
     stage.accept(vec![rename("E-1", "King")]).await;
     let stuck = stage.api("GET", "/api/v1/people/hr/E-1", "").await.expect(200);
     assert!(stuck["answer"].as_str().unwrap().contains("hr/E-9"), "{stuck}");
@@ -260,7 +260,7 @@ async fn a_person_comes_with_record_member_story_and_what_they_wait_for() {
 async fn a_replayed_dead_letter_has_its_person_tried_again() {
     let stage = Stage::set();
     stage.accept(vec![hire("E-1", "Ada", "Lovelace")]).await;
-    let id = stage.bury_next(Code::ScimElsewhere, "").await;
+    let id = stage.add_dead_letter(Code::ScimElsewhere, "").await;
     assert!(stage.try_claim().await.is_none());
     let letter = stage.api("GET", &format!("/api/v1/dead/{id}"), "").await.expect(200);
     assert_eq!(letter["code"], "SCIM-409-ELSEWHERE");
@@ -281,7 +281,7 @@ async fn all_that_match_are_counted_first_and_replayed_then() {
     }
     stage.accept_unmapped("hr", "nonsense").await;
     stage.accept(vec![hire("X-1", "Ada", "Lovelace")]).await;
-    stage.bury_next(Code::ScimElsewhere, "").await;
+    stage.add_dead_letter(Code::ScimElsewhere, "").await;
     let all = "/api/v1/dead/replay";
     let counted = stage.api("POST", all, r#"{"code":"MAP-FIELD","dry_run":true}"#).await.expect(200);
     assert_eq!((counted["matched"].as_u64(), counted["replayed"].as_u64()), (Some(31), Some(0)));
@@ -357,7 +357,7 @@ async fn a_payload_is_shown_to_who_asks_and_the_audit_says_so() {
 async fn a_discarded_dead_letter_is_given_up_with_a_reason() {
     let stage = Stage::set();
     stage.accept(vec![hire("E-1", "Ada", "Lovelace")]).await;
-    let id = stage.bury_next(Code::ScimElsewhere, "").await;
+    let id = stage.add_dead_letter(Code::ScimElsewhere, "").await;
     let unmapped = stage.accept_unmapped("hr", "nonsense").await;
     let body = r#"{"reason":"a test account"}"#;
     for id in [id, unmapped] {
@@ -374,7 +374,7 @@ async fn a_discarded_dead_letter_is_given_up_with_a_reason() {
 async fn an_erased_person_is_gone_and_so_is_what_operators_wrote_about_them() {
     let stage = Stage::set();
     stage.accept(vec![hire("E-1", "Ada", "Lovelace")]).await;
-    let id = stage.bury_next(Code::ScimElsewhere, "").await;
+    let id = stage.add_dead_letter(Code::ScimElsewhere, "").await;
     let body = r#"{"reason":"Ada asked for it"}"#;
     stage.api("POST", &format!("/api/v1/dead/{id}/discard"), body).await.expect(200);
     stage.api("DELETE", "/api/v1/people/hr/E-1", "").await.expect(200);

@@ -182,7 +182,7 @@ async fn who_may_only_look_has_no_buttons_and_changes_nothing() {
     let stage = Stage::set();
     let looker = Visitor::log_in_with(&stage, LOOKER).await;
     stage.accept(vec![hire("E-1", "Ada", "Lovelace")]).await;
-    let id = stage.bury_next(Code::ScimElsewhere, "").await;
+    let id = stage.add_dead_letter(Code::ScimElsewhere, "").await;
     for page in ["/", "/dead", "/hold", "/person?source=hr&employee_id=E-1", &format!("/dead/{id}")] {
         let page = looker.page(page).await;
         let forms: Vec<_> = page.match_indices("<form").map(|(at, _)| &page[at..page.len().min(at + 60)]).collect();
@@ -206,7 +206,7 @@ async fn the_first_page_says_what_needs_attention_and_what_to_do_first() {
     let visitor = Visitor::log_in(&stage).await;
     assert!(visitor.page("/").await.contains("All is well"));
     stage.accept(vec![hire("E-1", "Ada", "Lovelace"), hire("E-2", "Grace", "Hopper")]).await;
-    stage.bury_next(Code::ScimElsewhere, "").await;
+    stage.add_dead_letter(Code::ScimElsewhere, "").await;
     stage.finish_next().await;
     let holds = SharedHolds::new(stage.store.clone(), stage.clock.clone(), stage.state.pauses);
     holds.set(&HoldScope::All, Code::HoldKey, None).await.unwrap();
@@ -222,7 +222,7 @@ async fn somebody_is_found_by_name_and_why_they_are_not_in_postman_comes_first()
     let stage = Stage::set();
     let visitor = Visitor::log_in(&stage).await;
     stage.accept(vec![hire("E-1", "Ada", "Lovelace")]).await;
-    stage.bury_next(Code::ScimElsewhere, "").await;
+    stage.add_dead_letter(Code::ScimElsewhere, "").await;
     let found = visitor.get("/people?search=lovelace").await;
     let page = visitor.page(found.header("location").unwrap()).await;
     let (answer, record) = (page.find("A dead letter blocks them").unwrap(), page.find("What HR says, and").unwrap());
@@ -242,8 +242,8 @@ async fn dead_letters_are_replayed_and_discarded_by_their_buttons() {
     let stage = Stage::set();
     let visitor = Visitor::log_in(&stage).await;
     stage.accept(vec![hire("E-1", "Ada", "Lovelace"), hire("E-2", "Grace", "Hopper")]).await;
-    let first = stage.bury_next(Code::ScimElsewhere, "").await;
-    let second = stage.bury_next(Code::ScimSyntax, "").await;
+    let first = stage.add_dead_letter(Code::ScimElsewhere, "").await;
+    let second = stage.add_dead_letter(Code::ScimSyntax, "").await;
     assert!(visitor.page("/dead").await.contains(&second.to_string()));
     let letter = visitor.page(&format!("/dead/{first}")).await;
     assert!(letter.contains("Remove") || letter.contains("removed there"), "{letter}");
@@ -273,7 +273,7 @@ async fn all_that_a_filter_takes_are_counted_and_acted_on_together() {
         stage.accept_unmapped("hr", &format!("hire E-{n}")).await;
     }
     stage.accept(vec![hire("X-1", "Grace", "Hopper")]).await;
-    stage.bury_next(Code::ScimElsewhere, "").await;
+    stage.add_dead_letter(Code::ScimElsewhere, "").await;
     let page = visitor.page("/dead?code=MAP-FIELD").await;
     assert!(page.contains("Replay all 60"), "all of them, and not those of the page: {page}");
     let ticked = page.match_indices("name=\"id-").take(2).map(|(at, _)| &page[at + 9..at + 41]).collect::<Vec<_>>();
@@ -315,7 +315,7 @@ async fn hostile_names_and_ids_are_text_on_every_page() {
     let visitor = Visitor::log_in(&stage).await;
     let (id, name) = ("\"><script>x</script>&'/..%2e", "<img src=x onerror=alert(1)>");
     stage.accept(vec![hire(id, name, "</dl><script>y</script>")]).await;
-    let dead = stage.bury_next(Code::ScimElsewhere, "<script>z</script>").await;
+    let dead = stage.add_dead_letter(Code::ScimElsewhere, "<script>z</script>").await;
     stage.accept(vec![hire("E-2", name, name)]).await;
     stage.finish_next().await;
     let person = "/person?source=hr&employee_id=%22%3E%3Cscript%3Ex%3C%2Fscript%3E%26%27%2F..%252e";

@@ -66,7 +66,7 @@ async fn the_page_leads_from_a_delivery_to_what_became_of_it() {
     let stage = Stage::set();
     let visitor = Visitor::log_in(&stage).await;
     let jobs = stage.accept(vec![hire("E-1", "Ada", "Lovelace"), hire("E-2", "Grace", "Hopper")]).await;
-    let dead = stage.bury_next(Code::ScimElsewhere, "").await;
+    let dead = stage.add_dead_letter(Code::ScimElsewhere, "").await;
     stage.finish_next().await;
     stage.delivered("hr", vec![delivered(1, Answered::Accepted, jobs.clone())]).await;
     let page = visitor.page("/deliveries?source=hr").await;

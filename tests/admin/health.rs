@@ -44,7 +44,7 @@ async fn the_listener_closes_when_it_is_told_to() {
 async fn metrics_are_well_formed_mirror_the_store_and_name_nobody() {
     let stage = Stage::set();
     stage.accept(vec![hire("E-1", "Ada", "Lovelace"), rename("E-1", "King")]).await;
-    stage.bury_next(Code::ScimElsewhere, "").await;
+    stage.add_dead_letter(Code::ScimElsewhere, "").await;
     stage.accept(vec![hire("E-2", "Grace", "Hopper")]).await;
     let holds = SharedHolds::new(stage.store.clone(), stage.clock.clone(), stage.state.pauses);
     holds.set(&HoldScope::Creates, Code::HoldSeats, None).await.unwrap();

@@ -264,7 +264,7 @@ impl Stage {
     }
 
     /// Whoever is due next is blocked.
-    pub(crate) async fn bury_next(&self, code: Code, detail: &str) -> JobId {
+    pub(crate) async fn add_dead_letter(&self, code: Code, detail: &str) -> JobId {
         let now = self.clock.now();
         let mut id = None;
         self.leave_next(LaneState::Blocked, |document| {

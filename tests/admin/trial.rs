@@ -78,7 +78,7 @@ async fn a_field_of_a_record_is_corrected_and_the_audit_says_which_and_not_to_wh
     let acts = stage.api("GET", "/api/v1/audit", "").await.expect(200);
     assert_eq!(acts["acts"].as_array().unwrap().len(), 0, "nothing was done: {acts}");
     stage.accept(vec![hire("E-1", "Ada", "King")]).await;
-    let blocked = stage.bury_next(Code::ScimElsewhere, "").await;
+    let blocked = stage.add_dead_letter(Code::ScimElsewhere, "").await;
     let body = r#"{"fields":{"email":"ada@example.com"}}"#;
     stage.api("POST", &format!("/api/v1/dead/{blocked}/replay"), body).await.expect(400);
 }
@@ -89,7 +89,7 @@ async fn dead_letters_are_downloaded_for_a_spreadsheet_as_they_are_filtered() {
     let visitor = Visitor::log_in(&stage).await;
     stage.accept_unmapped("hr", "x").await;
     stage.accept(vec![hire("=E-1", "Ada", "King")]).await;
-    stage.bury_next(Code::ScimElsewhere, "").await;
+    stage.add_dead_letter(Code::ScimElsewhere, "").await;
     let answer = visitor.get("/dead.csv?code=SCIM-409-ELSEWHERE").await;
     assert_eq!(answer.header("content-type"), Some("text/csv; charset=utf-8"));
     assert!(answer.header("content-disposition").unwrap().starts_with("attachment"));

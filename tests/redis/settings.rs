@@ -10,7 +10,7 @@ use crate::stage::{accept, accepts_at_last, code, open};
 on_both! {
     a_server_without_an_append_only_file_is_refused_until_it_has_one
     a_server_that_may_evict_is_refused_until_it_may_not
-    a_server_for_trials_is_borne_where_that_is_configured
+    a_server_for_trials_is_tolerated_where_that_is_configured
     a_database_that_is_not_there_is_told
 }
 
@@ -30,7 +30,7 @@ async fn a_server_that_may_evict_is_refused_until_it_may_not(make: Make) {
     accepts_at_last(store.as_ref()).await;
 }
 
-async fn a_server_for_trials_is_borne_where_that_is_configured(make: Make) {
+async fn a_server_for_trials_is_tolerated_where_that_is_configured(make: Make) {
     let server = Server::start_bare(make, &["--maxmemory-policy", "allkeys-lru"]);
     accept(open(&server.url(), &[("insecure_ok", "true")]).as_ref()).await.unwrap();
 }

@@ -117,7 +117,7 @@ fn found(now: UnixMs, listed: &Listed<PersonView>, text: Option<&str>) -> Markup
     html! {
         @if listed.rows.is_empty() {
             @match text {
-                Some(text) => (unheard(text)),
+                Some(text) => (nobody_found(text)),
                 None => p { "Nobody." },
             }
         } @else {
@@ -127,7 +127,7 @@ fn found(now: UnixMs, listed: &Listed<PersonView>, text: Option<&str>) -> Markup
 }
 
 /// Nobody is found: the HR system has not sent anything that counts.
-pub(super) fn unheard(text: &str) -> Markup {
+pub(super) fn nobody_found(text: &str) -> Markup {
     html! {
         section .card .answer {
             p .what { "The bridge knows nobody called " strong { (text) } "." }

@@ -42,7 +42,7 @@ pub(super) async fn show(state: State, session: Session, query: web::Query<Query
             let told = answer(&whole, &state.holds().await?);
             tell(state.now(), &session, &whole, &told)
         }
-        Err(AdminError::NotFound(_)) => super::people::unheard(&person.to_string()),
+        Err(AdminError::NotFound(_)) => super::people::nobody_found(&person.to_string()),
         Err(error) => return Err(error.into()),
     };
     Ok(layout::page(

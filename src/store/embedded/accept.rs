@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension, params};
 
-use super::dead::bury;
+use super::dead::put_dead;
 use super::figures::signed;
 use super::lanes::{Newest, append};
 use super::writer::Work;
@@ -45,7 +45,7 @@ pub(super) fn accept(work: &mut Work<'_>, now: UnixMs, delivery: &NewDelivery) -
         append(work, now, entry, Newest::Is(newest))?;
     }
     for unmapped in &delivery.unmapped {
-        bury(work, &unmapped.row, None, Some(&unmapped.payload))?;
+        put_dead(work, &unmapped.row, None, Some(&unmapped.payload))?;
     }
     Ok(Accepted::Stored)
 }

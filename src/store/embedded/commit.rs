@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension, params};
 
 use super::claim::{held, person_id};
-use super::dead::{bury, heal};
+use super::dead::{heal, put_dead};
 use super::figures::signed;
 use super::inbox;
 use super::lanes::{Newest, append};
@@ -48,7 +48,7 @@ pub(super) fn commit(
     }
     heal(work, person)?;
     if let DeadChange::Is(row) = &commit.dead {
-        bury(work, row, Some(person), None)?;
+        put_dead(work, row, Some(person), None)?;
     }
     Ok(Committed::Committed)
 }

@@ -34,7 +34,7 @@ pub(super) fn read(row: &Row<'_>) -> Result<DeadRow, StoreError> {
 }
 
 /// Adds a dead letter: of a lane, or an unmapped record with its payload.
-pub(super) fn bury(
+pub(super) fn put_dead(
     work: &mut Work<'_>,
     row: &DeadRow,
     blocks: Option<i64>,
@@ -107,7 +107,7 @@ pub(super) fn replay_unmapped(
         append(work, now, entry, Newest::Stays)?;
     }
     for unmapped in unmapped {
-        bury(work, &unmapped.row, None, Some(&unmapped.payload))?;
+        put_dead(work, &unmapped.row, None, Some(&unmapped.payload))?;
     }
     Ok(true)
 }

@@ -1,4 +1,4 @@
-//! What is past its keep goes, in bounded pieces, and the file gives space back. Dead letters never go.
+//! Deletes what has been kept for long enough, in bounded pieces, and gives the file's space back. Dead letters never go.
 
 use rusqlite::params;
 

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Params, Row as SqlRow, params};
 
 use super::Embedded;
 use super::accept::{read_ids, remember};
-use super::dead::{DEAD, bury, drop_person, read as read_dead};
+use super::dead::{DEAD, drop_person, put_dead, read as read_dead};
 use super::figures::{count, signed, unsigned};
 use super::inbox;
 use super::listings::{self, shared, story};
@@ -213,7 +213,7 @@ fn import(work: &mut Work<'_>, now: UnixMs, record: &Record) -> Result<Fate, Sto
         Record::Person(record) => take_person(work, record)?,
         // In their order, and behind their person, whose inbox was emptied.
         Record::Entry { person, seq, bytes } => inbox::push(work, signed(person.0), signed(*seq), bytes)?,
-        Record::Unmapped { row, payload } => bury(work, row, None, Some(payload))?,
+        Record::Unmapped { row, payload } => put_dead(work, row, None, Some(payload))?,
         Record::Shared { name, document } => {
             work.db
                 .prepare_cached("INSERT OR REPLACE INTO shared (name, version, bytes) VALUES (?1, ?2, ?3)")?
@@ -264,7 +264,7 @@ fn take_person(work: &mut Work<'_>, record: &PersonRecord) -> Result<(), StoreEr
         work.db.prepare_cached(sql)?.execute(params![key, person])?;
     }
     if let Some(row) = &record.dead {
-        bury(work, row, Some(person), None)?;
+        put_dead(work, row, Some(person), None)?;
     }
     *work.wake |= lane.due.is_some();
     Ok(())

@@ -35,7 +35,7 @@ impl State {
         for entry in delivery.entries {
             self.append(now, entry).newest = newest;
         }
-        self.bury(delivery.unmapped);
+        self.put_dead(delivery.unmapped);
         Accepted::Stored
     }
 

@@ -138,7 +138,7 @@ impl State {
         kept
     }
 
-    pub(super) fn bury(&mut self, unmapped: Vec<NewUnmapped>) {
+    pub(super) fn put_dead(&mut self, unmapped: Vec<NewUnmapped>) {
         for NewUnmapped { row, payload } in unmapped {
             self.dead.insert(row.id, Letter { row, blocks: None, payload: Some(payload) });
         }
@@ -200,7 +200,7 @@ impl State {
         for entry in entries {
             self.append(now, entry);
         }
-        self.bury(unmapped);
+        self.put_dead(unmapped);
         true
     }
 

@@ -95,7 +95,7 @@ async fn dispatch(calls: Arc<Calls>, waiting: Arc<Mutex<mpsc::Receiver<Waiting>>
         (group, left) = gather(&calls, first, &mut waiting);
         // One call at a time: with two, groups were a third as large, and Redis spent half as much again on
         // each delivery.
-        carry(&calls, group).await;
+        send(&calls, group).await;
     }
 }
 
@@ -116,7 +116,7 @@ fn gather(calls: &Calls, first: Waiting, waiting: &mut mpsc::Receiver<Waiting>) 
     (group, None)
 }
 
-async fn carry(calls: &Calls, mut group: Vec<Waiting>) {
+async fn send(calls: &Calls, mut group: Vec<Waiting>) {
     group.retain(|one| !one.done.is_closed());
     let Some(now) = group.first().map(|first| first.now) else { return };
     let (deliveries, done): (Vec<_>, Vec<_>) = group.into_iter().map(|one| (one.packed, one.done)).unzip();

@@ -32,11 +32,11 @@ pub(super) async fn check(options: &LinkOptions, connection: &mut MultiplexedCon
     }
     let policy = field("maxmemory_policy").unwrap_or_else(|| "unknown".to_owned());
     if policy != "noeviction" {
-        bear(options, Trouble::new(Code::StoreEviction, format!("maxmemory-policy {policy}")))?;
+        tolerate(options, Trouble::new(Code::StoreEviction, format!("maxmemory-policy {policy}")))?;
     }
     let kept = field("aof_enabled").as_deref() == Some("1");
     if !kept {
-        bear(options, Trouble::new(Code::StoreNoAof, "aof_enabled 0"))?;
+        tolerate(options, Trouble::new(Code::StoreNoAof, "aof_enabled 0"))?;
     }
     if options.durability.disks().is_some() {
         // Without an append-only file nothing is ever on a disk, and `WAITAOF` is an error.
@@ -53,10 +53,10 @@ pub(super) async fn check(options: &LinkOptions, connection: &mut MultiplexedCon
     Ok(())
 }
 
-fn bear(options: &LinkOptions, trouble: Trouble) -> Result<(), Trouble> {
+fn tolerate(options: &LinkOptions, trouble: Trouble) -> Result<(), Trouble> {
     if !options.insecure_ok {
         return Err(trouble);
     }
-    warn!(code = %trouble.code, detail = trouble.detail, "{} Borne because of `[store] insecure_ok`.", trouble.code.title());
+    warn!(code = %trouble.code, detail = trouble.detail, "{} Tolerated because of `[store] insecure_ok`.", trouble.code.title());
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! Writes that are answered when they are on disk, by `WAITAOF`.
 //!
-//! `WAITAOF` blocks its connection, and speaks of that connection's own writes. So writes fly in
-//! groups: a group's scripts and one `WAITAOF` go out together on a connection of the pool. With
-//! `appendfsync everysec` a flight takes up to a second or two, and many are in the air at once.
+//! `WAITAOF` blocks its connection, and speaks of that connection's own writes. So writes go out
+//! in groups: a group's scripts and one `WAITAOF` together, on a connection of the pool. With
+//! `appendfsync everysec` a group takes up to a second or two, and many are under way at once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,12 +20,12 @@ use super::trouble::{Trouble, is_noscript, reply};
 use crate::core::code::Code;
 use crate::telemetry::metrics as names;
 
-/// Most writes in one flight: so many scripts keep the server busy for some milliseconds.
-const FLIGHT_MAX: usize = 256;
-/// So many flights start at once when there is something to carry; further ones
+/// Most writes in one group: so many scripts keep the server busy for some milliseconds.
+const GROUP_MAX: usize = 256;
+/// So many groups start at once when there is something to send; further ones
 const AT_ONCE: usize = 4;
 /// start so far apart, so that the pool's connections outlast the second of `everysec`.
-const APART: Duration = Duration::from_millis(20);
+const GROUP_INTERVAL: Duration = Duration::from_millis(20);
 
 /// A write on its way.
 pub(super) struct Write {
@@ -34,20 +34,20 @@ pub(super) struct Write {
     pub(super) done: oneshot::Sender<Result<Value, Trouble>>,
 }
 
-/// Starts flights as long as anybody can ask for one.
+/// Sends groups for as long as anybody can ask for a write.
 pub(super) async fn dispatch(shared: Arc<Shared>, waiting: Arc<Mutex<mpsc::Receiver<Write>>>) {
     let mut waiting = waiting.lock().await;
-    let air = Arc::new(Semaphore::new(POOL_SIZE));
+    let slots = Arc::new(Semaphore::new(POOL_SIZE));
     let mut started: Option<Instant> = None;
     while let Some(first) = waiting.recv().await {
         if let Some(started) = started
-            && POOL_SIZE - air.available_permits() >= AT_ONCE
+            && POOL_SIZE - slots.available_permits() >= AT_ONCE
         {
-            tokio::time::sleep_until(started + APART).await;
+            tokio::time::sleep_until(started + GROUP_INTERVAL).await;
         }
-        let Ok(permit) = air.clone().acquire_owned().await else { return };
+        let Ok(permit) = slots.clone().acquire_owned().await else { return };
         let mut group = vec![first];
-        while group.len() < FLIGHT_MAX
+        while group.len() < GROUP_MAX
             && let Ok(write) = waiting.try_recv()
         {
             group.push(write);
@@ -56,18 +56,18 @@ pub(super) async fn dispatch(shared: Arc<Shared>, waiting: Arc<Mutex<mpsc::Recei
         metrics::gauge!(names::STORE_POOL_WAITING).set(f64::from(u32::try_from(waiting.len()).unwrap_or(u32::MAX)));
         let shared = shared.clone();
         tokio::spawn(async move {
-            carry(&shared, group).await;
+            send_group(&shared, group).await;
             drop(permit);
         });
     }
 }
 
-/// Carries a group to the primary; what the primary refuses because it is none any more, to its
+/// Sends a group to the primary; what the primary refuses because it is none any more, to its
 /// successor, once.
-async fn carry(shared: &Shared, mut group: Vec<Write>) {
+async fn send_group(shared: &Shared, mut group: Vec<Write>) {
     for last in [false, true] {
         let (answers, session) = match shared.session().await {
-            Ok(session) => (fly(shared, &session, &group).await, Some(session)),
+            Ok(session) => (send_once(shared, &session, &group).await, Some(session)),
             Err(trouble) => (Err(trouble), None),
         };
         let answers = answers.unwrap_or_else(|trouble| vec![Err(trouble); group.len()]);
@@ -92,8 +92,12 @@ async fn carry(shared: &Shared, mut group: Vec<Write>) {
     }
 }
 
-/// One flight: an answer for each write. A connection that anything went wrong on is not used again.
-async fn fly(shared: &Shared, session: &Session, group: &[Write]) -> Result<Vec<Result<Value, Trouble>>, Trouble> {
+/// One try: an answer for each write. A connection that anything went wrong on is not used again.
+async fn send_once(
+    shared: &Shared,
+    session: &Session,
+    group: &[Write],
+) -> Result<Vec<Result<Value, Trouble>>, Trouble> {
     let options = &shared.options;
     let Some(pool) = &session.pool else { return Err(Trouble::new(Code::StoreError, "no pool")) };
     let to = session.address.to_string();
@@ -132,7 +136,7 @@ async fn ask(
     if !unknown.is_empty() {
         let texts: Vec<Cmd> = unknown.iter().map(|n| group[*n].script.by_text(&group[*n].call)).collect();
         let (again, again_durable) = send(shared, connection, texts.iter()).await?;
-        // The second `WAITAOF` speaks of all writes of this connection, the first flight's, too.
+        // The second `WAITAOF` speaks of all writes of this connection, the first group's, too.
         durable = again_durable;
         for (n, value) in unknown.into_iter().zip(again) {
             values[n] = value;

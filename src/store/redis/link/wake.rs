@@ -18,7 +18,7 @@ use crate::telemetry::metrics as names;
 /// balancers forget an idle connection, and next to nothing for the server.
 const PING_EVERY: Duration = Duration::from_secs(15);
 /// The pause before another connection is made.
-const AGAIN: Duration = Duration::from_secs(1);
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// Listens, and listens again after every break, until it is dropped.
 pub(super) async fn listen(shared: Arc<Shared>) {
@@ -26,7 +26,7 @@ pub(super) async fn listen(shared: Arc<Shared>) {
         let Err(trouble) = hear(&shared).await;
         metrics::gauge!(names::STORE_CONNECTIONS, names::USE => "wake").set(0.0);
         debug!(code = %trouble.code, detail = trouble.detail, "wake-ups are not heard: trying again");
-        tokio::time::sleep(AGAIN.mul_f64(0.5 + clock::jitter() / 2.0)).await;
+        tokio::time::sleep(RETRY_PAUSE.mul_f64(0.5 + clock::jitter() / 2.0)).await;
     }
 }
 
