@@ -394,7 +394,7 @@ impl Worker {
     }
 }
 
-fn read_inbox(inbox: &[InboxEntry]) -> Vec<(u64, Entry)> {
+pub(super) fn read_inbox(inbox: &[InboxEntry]) -> Vec<(u64, Entry)> {
     let read = |entry: &InboxEntry| {
         let read = Entry::from_bytes(&entry.bytes);
         if read.is_none() {
@@ -415,7 +415,7 @@ fn deliveries(document: &Document, entries: &[(u64, Entry)]) -> Vec<TraceContext
 }
 
 /// The document; of somebody new, an empty one.
-fn read_document(claimed: &Claimed, entries: &[(u64, Entry)]) -> Result<Document, Unreadable> {
+pub(super) fn read_document(claimed: &Claimed, entries: &[(u64, Entry)]) -> Result<Document, Unreadable> {
     match &claimed.document {
         Some(bytes) => Document::from_bytes(bytes),
         None => entries.iter().find_map(|(_, entry)| entry.person()).map(Document::new).ok_or(Unreadable::Damaged),
@@ -423,7 +423,7 @@ fn read_document(claimed: &Claimed, entries: &[(u64, Entry)]) -> Result<Document
 }
 
 /// Whether there is a reason to look at the target.
-fn needs_attempt(document: &Document, folding: &Folding, now: UnixMs) -> bool {
+pub(super) fn needs_attempt(document: &Document, folding: &Folding, now: UnixMs) -> bool {
     if document.record.closed.is_some() {
         return false;
     }

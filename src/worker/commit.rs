@@ -163,7 +163,7 @@ fn given_up(ending: &Ending, attempted: &Attempted) -> Vec<String> {
     keys.iter().map(|key| owner::tag(key)).collect()
 }
 
-fn commit_of(ending: Ending, calls: Vec<StoryEntry>, leaving: Leaving<'_>) -> Commit {
+pub(super) fn commit_of(ending: Ending, calls: Vec<StoryEntry>, leaving: Leaving<'_>) -> Commit {
     let Leaving { folding, consumed_to, terms_before } = leaving;
     let document = ending.document;
     let terms = document.search_terms();

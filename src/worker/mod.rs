@@ -18,6 +18,9 @@ mod pool;
 mod probe;
 mod token_wait;
 
+#[cfg(test)]
+mod model;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};

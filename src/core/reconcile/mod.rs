@@ -30,8 +30,8 @@ mod write;
 #[cfg(test)]
 mod groups_tests;
 #[cfg(test)]
-mod plan_tests;
+pub(crate) mod plan_tests;
 #[cfg(test)]
 mod target_tests;
 #[cfg(test)]
-mod team_tests;
+pub(crate) mod team_tests;

@@ -25,7 +25,7 @@ use crate::core::person::{
 };
 use crate::core::time::UnixMs;
 
-const RULES: RetryRules = RetryRules {
+pub(crate) const RULES: RetryRules = RetryRules {
     first_ms: 1_000,
     max_ms: 900_000,
     give_up_after_ms: 72 * 3_600_000,
@@ -33,7 +33,7 @@ const RULES: RetryRules = RetryRules {
     take_overs_max: 100,
 };
 
-fn rules(target: TargetRules, groups: Vec<GroupRule>) -> PlanRules {
+pub(crate) fn rules(target: TargetRules, groups: Vec<GroupRule>) -> PlanRules {
     PlanRules {
         read_lag_ms: 60_000,
         changes_addresses: true,
@@ -67,17 +67,17 @@ fn facts(employment: Option<EmploymentState>, email: &str, given: &str, family: 
     }
 }
 
-pub(super) fn hire(at: i64, email: &str, given: &str, family: &str) -> Event {
+pub(crate) fn hire(at: i64, email: &str, given: &str, family: &str) -> Event {
     let facts = facts(Some(EmploymentState::Employed), email, given, family);
     Event { person: person("E-1"), kind: EventKind::Hire, at: Some(UnixMs(at)), facts }
 }
 
-pub(super) fn update(at: i64, email: &str, given: &str, family: &str) -> Event {
+pub(crate) fn update(at: i64, email: &str, given: &str, family: &str) -> Event {
     let facts = facts(None, email, given, family);
     Event { person: person("E-1"), kind: EventKind::Update, at: Some(UnixMs(at)), facts }
 }
 
-pub(super) fn leave(at: i64) -> Event {
+pub(crate) fn leave(at: i64) -> Event {
     let facts = facts(Some(EmploymentState::Left), "-", "-", "-");
     Event { person: person("E-1"), kind: EventKind::Leave, at: Some(UnixMs(at)), facts }
 }
@@ -261,7 +261,7 @@ impl World {
     }
 }
 
-pub(super) fn shown(user: &Value) -> (String, String, String, bool) {
+pub(crate) fn shown(user: &Value) -> (String, String, String, bool) {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let name = &user["name"];
     (text(&user["userName"]), text(&name["givenName"]), text(&name["familyName"]), user["active"] == true)

@@ -13,7 +13,7 @@ use crate::core::time::UnixMs;
 
 /// How a call goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// It does not.
     None,
     /// The connection breaks before the request arrives.
@@ -37,9 +37,9 @@ pub(super) enum Fault {
 /// The team.
 #[derive(Debug, Clone, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a way of its own")]
-pub(super) struct Team {
-    pub(super) users: Vec<Value>,
-    pub(super) calls: Vec<String>,
+pub(crate) struct Team {
+    pub(crate) users: Vec<Value>,
+    pub(crate) calls: Vec<String>,
     /// It answers a PATCH with 501.
     pub(super) no_patch: bool,
     /// It answers a filter with 400.
@@ -48,16 +48,16 @@ pub(super) struct Team {
     pub(super) lies: bool,
     /// It takes a PATCH of the names.
     pub(super) patches_names: bool,
-    pub(super) made: u32,
+    pub(crate) made: u32,
     /// Groups by id: name and members.
     pub(super) groups: Vec<(String, Vec<String>)>,
     /// SCIM ids that no group takes yet.
     pub(super) not_joined: Vec<String>,
     /// Reads show what was so before this long ago.
     pub(super) lag_ms: u64,
-    pub(super) now: UnixMs,
+    pub(crate) now: UnixMs,
     /// What the members were, and until when.
-    pub(super) past: Vec<(UnixMs, Vec<Value>)>,
+    pub(crate) past: Vec<(UnixMs, Vec<Value>)>,
 }
 
 impl Team {
@@ -84,7 +84,7 @@ impl Team {
     }
 
     /// Answers a request.
-    pub(super) fn answer(&mut self, request: &Request, fault: Fault) -> Reply {
+    pub(crate) fn answer(&mut self, request: &Request, fault: Fault) -> Reply {
         self.calls.push(request.operation().as_http().to_owned());
         match fault {
             Fault::LostBefore => return Reply::Lost { reason: NoReply::TimedOut },

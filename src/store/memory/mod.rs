@@ -24,6 +24,9 @@ mod state;
 mod transfer;
 mod work;
 
+#[cfg(test)]
+mod model_tests;
+
 /// The in-memory engine. See the module's documentation.
 #[derive(Debug)]
 pub struct Memory {

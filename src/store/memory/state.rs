@@ -16,7 +16,7 @@ use crate::store::{
 };
 
 /// All of it.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct State {
     pub(super) people: BTreeMap<PersonId, Kept>,
     pub(super) remembered: BTreeMap<[u8; 16], Remembered>,
@@ -40,6 +40,7 @@ impl fmt::Debug for State {
 }
 
 /// A person.
+#[derive(Clone)]
 pub(super) struct Kept {
     pub(super) source: SourceName,
     pub(super) document: Option<Bytes>,
@@ -64,6 +65,7 @@ pub(super) struct Holder {
 }
 
 /// A delivery that is known again.
+#[derive(Clone)]
 pub(super) struct Remembered {
     pub(super) until: UnixMs,
     pub(super) ids: Vec<JobId>,
@@ -71,6 +73,7 @@ pub(super) struct Remembered {
 }
 
 /// A dead letter.
+#[derive(Clone)]
 pub(super) struct Letter {
     pub(super) row: DeadRow,
     /// Whose lane it is of; none for an unmapped record.

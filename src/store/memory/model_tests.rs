@@ -1,0 +1,50 @@
+//! What the model of `crate::worker` needs of the engine: copies that go on by themselves, whether two of them are the
+//! same, and the steps of an engine that would be wrong.
+
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, Mutex};
+
+use super::Memory;
+use super::state::Holder;
+use crate::core::time::UnixMs;
+use crate::store::{Commit, Committed, Lease};
+
+impl Memory {
+    /// A copy with the same content, which goes on without this one.
+    pub(crate) fn apart(&self) -> Self {
+        let state = self.look().clone();
+        Self { options: self.options.clone(), state: Arc::new(Mutex::new(state)), woken: Arc::default() }
+    }
+
+    /// Hashes all that later steps depend on; not what is only shown: stories, terms, dead letters.
+    pub(crate) fn hash_content(&self, hasher: &mut impl Hasher) {
+        let state = self.look();
+        for (id, kept) in &state.people {
+            let lane = &kept.lane;
+            (id, &kept.document, lane.state, lane.due, lane.wakes, &lane.tag, kept.since, &kept.inbox).hash(hasher);
+            let holder = kept.holder.as_ref();
+            holder.map(|holder| (&holder.worker, holder.fence, holder.until)).hash(hasher);
+        }
+        for (key, remembered) in &state.remembered {
+            (key, remembered.until).hash(hasher);
+        }
+        (&state.owners, state.last_seq, state.last_fence).hash(hasher);
+    }
+
+    /// An engine without fences: whoever commits last is right.
+    pub(crate) fn commit_unfenced(&self, now: UnixMs, lease: &Lease, commit: Commit) -> Committed {
+        let mut state = self.look();
+        if let Some(kept) = state.people.get_mut(&lease.person) {
+            kept.holder = Some(Holder { worker: "w".into(), number: 1, fence: lease.fence, until: lease.until });
+        }
+        state.commit(&self.options, now, lease, commit)
+    }
+
+    /// The first step of an engine that commits in two: what is folded leaves the inbox. Whether the fence held.
+    pub(crate) fn consume(&self, lease: &Lease, to: u64) -> bool {
+        let mut state = self.look();
+        let kept = state.people.get_mut(&lease.person);
+        let held = kept.filter(|kept| kept.holder.as_ref().is_some_and(|holder| holder.fence == lease.fence));
+        held.map(|kept| kept.inbox.retain(|seq, _| *seq > to)).is_some()
+    }
+}

@@ -1,0 +1,207 @@
+//! Which steps there are, and what must hold in every state.
+
+use std::sync::Arc;
+
+use stateright::{Model, Property};
+
+use super::hand::{Hand, Next};
+use super::world::{Flaw, Mishaps, World};
+use crate::core::person::Event;
+use crate::core::reconcile::plan_tests::shown;
+use crate::core::reconcile::team_tests::Fault;
+use crate::store::{Accepted, Owned};
+
+/// What HR says of one person, in which no order holds, and what comes of it.
+pub(super) struct Bridge {
+    pub(super) events: Vec<Event>,
+    /// Names, and whether they are switched on.
+    pub(super) ends: (&'static str, &'static str, bool),
+    pub(super) workers: usize,
+    pub(super) mishaps: Mishaps,
+    pub(super) flaw: Flaw,
+}
+
+/// A step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Act {
+    /// HR sends an event, and hears the answer.
+    Deliver(usize),
+    /// HR sends an event, and hangs up before the answer.
+    DeliverUnheard(usize),
+    /// What was remembered is queued, and HR hears the answer.
+    Queue,
+    /// The intake dies between remembering and queueing.
+    IntakeDies,
+    /// A worker claims.
+    Claim(usize),
+    /// A worker makes its next step.
+    Go(usize),
+    /// A worker calls, and the reply is lost.
+    LoseReply(usize),
+    /// A worker dies.
+    Crash(usize),
+    /// A worker is so slow that its lease runs out.
+    Expire(usize),
+    /// Nobody works: time passes until somebody is due.
+    Pass,
+}
+
+impl Model for Bridge {
+    type State = World;
+    type Action = Act;
+
+    fn init_states(&self) -> Vec<World> {
+        vec![World::new(self.events.len(), self.workers, self.mishaps)]
+    }
+
+    fn actions(&self, world: &World, actions: &mut Vec<Act>) {
+        let left = world.left;
+        if world.half.is_some() {
+            actions.push(Act::Queue);
+            actions.extend((left.may(|left| &mut left.crashes)).then_some(Act::IntakeDies));
+        } else {
+            for n in (0..self.events.len()).filter(|n| !world.heard[*n]) {
+                actions.push(Act::Deliver(n));
+                actions.extend((left.may(|left| &mut left.unheard)).then_some(Act::DeliverUnheard(n)));
+            }
+        }
+        // Workers are all alike: the first that has nothing to do claims.
+        actions.extend(world.hands.iter().position(Option::is_none).map(Act::Claim));
+        for (n, hand) in world.hands.iter().enumerate() {
+            let Some(hand) = hand else { continue };
+            actions.push(Act::Go(n));
+            let calls = matches!(hand.next, Next::Send(_));
+            actions.extend((calls && left.may(|left| &mut left.lost_replies)).then_some(Act::LoseReply(n)));
+            actions.extend((left.may(|left| &mut left.crashes)).then_some(Act::Crash(n)));
+            let is_valid = hand.lease.until > world.now;
+            actions.extend((is_valid && left.may(|left| &mut left.expiries)).then_some(Act::Expire(n)));
+        }
+        if world.hands.iter().all(Option::is_none) {
+            actions.push(Act::Pass);
+        }
+    }
+
+    fn next_state(&self, world: &World, act: Act) -> Option<World> {
+        let mut world = world.clone();
+        match act {
+            Act::Deliver(n) => self.deliver(&mut world, n, true),
+            Act::DeliverUnheard(n) => {
+                world.left.happens(|left| &mut left.unheard);
+                self.deliver(&mut world, n, false);
+            }
+            Act::Queue => {
+                let n = world.half.take()?;
+                world.accept(n, &self.events[n], false, true);
+                world.heard[n] = true;
+            }
+            Act::IntakeDies => {
+                world.left.happens(|left| &mut left.crashes);
+                world.half = None;
+            }
+            Act::Claim(n) => {
+                let claimed = world.claim(n).ok()?;
+                world.hands[n] = Hand::new(&claimed, world.now, |key| world.owner(key)).map(Arc::new);
+            }
+            Act::Go(n) => self.go(&mut world, n, Fault::None),
+            Act::LoseReply(n) => {
+                world.left.happens(|left| &mut left.lost_replies);
+                self.go(&mut world, n, Fault::LostAfter);
+            }
+            Act::Crash(n) => {
+                world.left.happens(|left| &mut left.crashes);
+                world.hands[n] = None;
+            }
+            Act::Expire(n) => {
+                world.left.happens(|left| &mut left.expiries);
+                world.now = world.hands[n].as_ref()?.lease.until;
+            }
+            Act::Pass => {
+                // Asked of a copy: whoever is there is for `Claim`.
+                let until = world.clone().claim(0).err()??;
+                world.now = until.max(world.now);
+            }
+        }
+        Some(world)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        vec![
+            Property::always(LOST, |model: &Self, world: &World| world.has_all(&model.events)),
+            Property::always(ORDER, |_: &Self, world: &World| !world.went_back),
+            Property::always(FENCE, |_: &Self, world: &World| !world.stale_taken),
+            Property::always(ONE, |_: &Self, world: &World| world.team.users.len() <= 1),
+            Property::always(IN_LINE, |model: &Self, world: &World| !model.is_done(world) || model.is_in_line(world)),
+            Property::eventually(ENDS, |model: &Self, world: &World| model.is_done(world)),
+            // That it comes to the cases that all this is about.
+            Property::sometimes("a lane is taken over", |_: &Self, world: &World| world.taken_over),
+            Property::sometimes("a late commit is refused", |_: &Self, world: &World| world.stale_refused),
+            Property::sometimes("a delivery is known again", |_: &Self, world: &World| world.known_again),
+        ]
+    }
+}
+
+pub(super) const LOST: &str = "nothing that was accepted is lost";
+pub(super) const ORDER: &str = "no commit goes back behind an earlier one";
+pub(super) const FENCE: &str = "no commit under an old fence is taken";
+pub(super) const ONE: &str = "there is one member at the most";
+pub(super) const IN_LINE: &str = "the member ends as the newest facts say";
+pub(super) const ENDS: &str = "it comes to an end";
+
+impl Bridge {
+    fn deliver(&self, world: &mut World, n: usize, is_heard: bool) {
+        let at_once = self.flaw != Flaw::RememberBeforeQueue;
+        let accepted = world.accept(n, &self.events[n], true, at_once);
+        if at_once || accepted != Accepted::Stored {
+            world.heard[n] |= is_heard;
+        } else {
+            world.half = Some(n);
+        }
+    }
+
+    fn go(&self, world: &mut World, n: usize, fault: Fault) {
+        let Some(hand) = world.hands[n].take() else { return };
+        let mut hand = Hand::clone(&hand);
+        let now = world.now;
+        world.hands[n] = match hand.next.clone() {
+            Next::Own(keys) => match world.own(&hand.lease, keys.clone()) {
+                Owned::Yes => Some(hand.learn_claim(&keys, now)),
+                Owned::Stale => None,
+                Owned::By(_) => panic!("there is nobody else"),
+            },
+            Next::Send(_) => {
+                // No call begins without a lease that outlives it.
+                if hand.lease.until <= now {
+                    match world.renew(&hand.lease) {
+                        None => return,
+                        Some(lease) => hand = hand.renewed(lease),
+                    }
+                }
+                let next = world.call(&hand, fault);
+                Some(hand.with(next))
+            }
+            Next::Learn(request, reply) => Some(hand.learn(&request, &reply, now)),
+            Next::Commit(commit) if self.flaw == Flaw::CommitInTwoSteps => {
+                world.consume(&hand.lease, &commit).then(|| hand.with(Next::CommitRest(commit)))
+            }
+            Next::Commit(commit) | Next::CommitRest(commit) => {
+                world.commit(&hand.lease, *commit, self.flaw);
+                None
+            }
+        }
+        .map(Arc::new);
+    }
+
+    fn is_done(&self, world: &World) -> bool {
+        world.is_done(self.events[0].person.id())
+    }
+
+    fn is_in_line(&self, world: &World) -> bool {
+        let (given, family, is_active) = self.ends;
+        let mut users = world.team.users.iter().map(shown);
+        match users.next() {
+            None => !is_active,
+            Some((_, _, _, false)) => !is_active && users.next().is_none(),
+            Some(user) => is_active && (user.1.as_str(), user.2.as_str()) == (given, family) && users.next().is_none(),
+        }
+    }
+}

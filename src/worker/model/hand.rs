@@ -1,0 +1,166 @@
+//! One worker in the middle of an attempt: what `attempt` and `commit` do, cut between any two calls of the store or of
+//! the target.
+
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
+
+use crate::core::person::PersonId;
+use crate::core::person::fold::{Folding, fold};
+use crate::core::reconcile::attempt::{AttemptState, Claimed as ClaimedKeys, Conclusion};
+use crate::core::reconcile::owner::address_key;
+use crate::core::reconcile::plan::{PlanRules, Step, plan};
+use crate::core::reconcile::plan_tests::{RULES, rules};
+use crate::core::reconcile::reply::Reply;
+use crate::core::reconcile::request::Request;
+use crate::core::reconcile::suspicion::Suspicions;
+use crate::core::reconcile::target::TargetRules;
+use crate::core::reconcile::verdict::{Ending, decide};
+use crate::core::time::UnixMs;
+use crate::store::{Claimed, Commit, Lease};
+use crate::worker::attempt::{needs_attempt, read_document, read_inbox};
+use crate::worker::commit::{Leaving, commit_of};
+
+/// What a worker does next.
+#[derive(Debug, Clone)]
+pub(super) enum Next {
+    /// Claims members and addresses.
+    Own(Vec<String>),
+    /// Calls the target.
+    Send(Request),
+    /// Learns what it said.
+    Learn(Request, Reply),
+    /// Ends the attempt.
+    Commit(Box<Commit>),
+    /// Ends it by the second of two steps.
+    CommitRest(Box<Commit>),
+}
+
+impl Next {
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Self::Own(_) => "own",
+            Self::Send(request) => request.operation().as_http(),
+            Self::Learn(..) => "learn",
+            Self::Commit(_) => "commit",
+            Self::CommitRest(_) => "the rest of a commit",
+        }
+    }
+}
+
+/// A worker that has a lane.
+#[derive(Debug, Clone)]
+pub(super) struct Hand {
+    pub(super) lease: Lease,
+    pub(super) next: Next,
+    /// A hash of all that it has come to know: it decides by nothing else.
+    pub(super) seen: u64,
+    state: Option<AttemptState>,
+    folding: Folding,
+    consumed_to: Option<u64>,
+    terms_before: Vec<String>,
+}
+
+impl Hand {
+    /// Begins with what was claimed; none where there is nothing to read, and the lane is set aside.
+    /// `owner`: whose a claim is.
+    pub(super) fn new(claimed: &Claimed, now: UnixMs, owner: impl Fn(&str) -> Option<PersonId>) -> Option<Self> {
+        let entries = read_inbox(&claimed.inbox);
+        let mut document = read_document(claimed, &entries).ok()?;
+        let terms_before = document.search_terms();
+        let folding = fold(&mut document, entries, now);
+        document.progress.take_overs += u32::from(claimed.taken_over);
+        let mut hand = Self {
+            lease: claimed.lease.clone(),
+            next: Next::Own(Vec::new()),
+            seen: digest(0, &(claimed.lease.fence, claimed.taken_over)),
+            state: None,
+            folding,
+            consumed_to: claimed.inbox.last().map(|entry| entry.seq),
+            terms_before,
+        };
+        if !needs_attempt(&document, &hand.folding, now) {
+            hand.next = hand.commit(Ending::of_folding(document, now));
+            return Some(hand);
+        }
+        let mut state = AttemptState::new(document, claimed.taken_over, now);
+        for email in state.addresses_before() {
+            if owner(&address_key(email.lower())) == Some(claimed.lease.person) {
+                state.learn_former_address(email, now);
+            }
+        }
+        hand.state = Some(state);
+        Some(hand.go_on(now))
+    }
+
+    /// The claims that were asked for are this person's.
+    pub(super) fn learn_claim(mut self, keys: &[String], now: UnixMs) -> Self {
+        if let Some(state) = &mut self.state {
+            state.learn_claim(keys, ClaimedKeys::Ours);
+        }
+        self.seen = digest(self.seen, &(keys, now));
+        self.go_on(now)
+    }
+
+    /// What the target said.
+    pub(super) fn learn(mut self, request: &Request, reply: &Reply, now: UnixMs) -> Self {
+        if let Some(state) = &mut self.state {
+            let sought = state.sought();
+            let outcome = TargetRules::default().classify(request, sought.as_deref(), reply, now);
+            state.learn(&plan_rules(), request, outcome, now);
+        }
+        self.seen = digest(self.seen, &now);
+        self.go_on(now)
+    }
+
+    /// Goes on elsewhere with what comes next.
+    pub(super) fn with(self, next: Next) -> Self {
+        let seen = match &next {
+            Next::Learn(_, Reply::Http(http)) => digest(self.seen, &(http.status, &http.body)),
+            next => digest(self.seen, &next.word()),
+        };
+        Self { next, seen, ..self }
+    }
+
+    /// With a lease that was renewed.
+    pub(super) fn renewed(self, lease: Lease) -> Self {
+        let seen = digest(self.seen, &lease.until);
+        Self { lease, seen, ..self }
+    }
+
+    fn go_on(mut self, now: UnixMs) -> Self {
+        let Some(mut state) = self.state.take() else { return self };
+        self.seen = digest(self.seen, &now);
+        self.next = match plan(&mut state, &plan_rules(), now) {
+            Step::Own(keys) => Next::Own(keys),
+            Step::Send(request) => Next::Send(request),
+            Step::Finish(conclusion) => {
+                let disowned = std::mem::take(&mut state.disowned);
+                let mut ending = decide(state, &conclusion, &mut Suspicions::default(), &RULES, now, 0.5);
+                if matches!(conclusion, Conclusion::InLine(_)) {
+                    ending.disowned.extend(disowned);
+                }
+                self.next = self.commit(ending);
+                return self;
+            }
+        };
+        self.state = Some(state);
+        self
+    }
+
+    fn commit(&mut self, ending: Ending) -> Next {
+        let folding = std::mem::take(&mut self.folding);
+        let leaving = Leaving { folding, consumed_to: self.consumed_to, terms_before: &self.terms_before };
+        Next::Commit(Box::new(commit_of(ending, Vec::new(), leaving)))
+    }
+}
+
+fn plan_rules() -> PlanRules {
+    rules(TargetRules::default(), Vec::new())
+}
+
+fn digest(before: u64, more: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    before.hash(&mut hasher);
+    more.hash(&mut hasher);
+    hasher.finish()
+}

@@ -1,0 +1,285 @@
+//! One state of the model: what HR has sent, the store, the workers, the team, the time.
+
+use std::collections::hash_map::DefaultHasher;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+
+use super::hand::{Hand, Next};
+use crate::core::limiter::Rate;
+use crate::core::person::inbox::{Entry, Word};
+use crate::core::person::job::JobId;
+use crate::core::person::{Document, Event, PersonId};
+use crate::core::reconcile::team_tests::{Fault, Team};
+use crate::core::time::UnixMs;
+use crate::store::memory::Memory;
+use crate::store::{
+    Accepted, Bounds, Claim, ClaimRequest, Claimed, Commit, Committed, Dedupe, LaneState, Lease, NewDelivery, NewEntry,
+    Own, Owned, PersonRow, Store, StoreOptions,
+};
+
+const T0: UnixMs = UnixMs(1_000_000_000);
+pub(super) const LEASE_MS: u64 = 60_000;
+
+/// A step of the engine or of intake that would be wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flaw {
+    /// As they are.
+    None,
+    /// A commit is taken whatever its fence.
+    NoFence,
+    /// A commit takes what is folded out of the inbox first, and then writes the document.
+    CommitInTwoSteps,
+    /// A delivery is remembered first, and then queued.
+    RememberBeforeQueue,
+}
+
+/// What may go wrong, and how often still.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Mishaps {
+    /// All of them together.
+    pub(super) all: u32,
+    /// A worker dies, or the intake in the middle of a delivery.
+    pub(super) crashes: u32,
+    /// A lease runs out while its worker still lives.
+    pub(super) expiries: u32,
+    /// The HR system hangs up before it hears that a delivery was accepted.
+    pub(super) unheard: u32,
+    /// A call takes effect and its reply is lost.
+    pub(super) lost_replies: u32,
+}
+
+/// See the module's documentation.
+#[expect(clippy::struct_excessive_bools, reason = "each is a thing of its own that came to pass")]
+pub(super) struct World {
+    store: Memory,
+    pub(super) now: UnixMs,
+    pub(super) team: Team,
+    /// Which events HR was told are accepted.
+    pub(super) heard: Vec<bool>,
+    /// An event that is remembered and not queued yet, where that takes two steps.
+    pub(super) half: Option<usize>,
+    pub(super) hands: Vec<Option<Arc<Hand>>>,
+    pub(super) left: Mishaps,
+    /// Up to which entry the stored document has everything.
+    committed_to: u64,
+    /// A commit went back behind an earlier one.
+    pub(super) went_back: bool,
+    /// A commit was taken although a newer fence had been given out.
+    pub(super) stale_taken: bool,
+    /// A commit was refused for its fence.
+    pub(super) stale_refused: bool,
+    /// A lane was taken over.
+    pub(super) taken_over: bool,
+    /// A delivery was known again.
+    pub(super) known_again: bool,
+    newest_fence: u64,
+}
+
+impl Mishaps {
+    /// Whether one of these may happen.
+    pub(super) fn may(self, kind: impl Fn(&mut Self) -> &mut u32) -> bool {
+        self.all > 0 && *kind(&mut { self }) > 0
+    }
+
+    /// One of these happens.
+    pub(super) fn happens(&mut self, kind: impl Fn(&mut Self) -> &mut u32) {
+        self.all -= 1;
+        *kind(self) -= 1;
+    }
+}
+
+impl World {
+    pub(super) fn new(events: usize, hands: usize, mishaps: Mishaps) -> Self {
+        let rate = Rate { calls: 0, window_ms: 60_000 };
+        let bounds = Bounds {
+            entries_max: 1_000,
+            dead_letters_max: 1_000,
+            dead_bytes_max: 1_000_000,
+            story_entries_max: 10,
+            story_keep_ms: u64::MAX,
+        };
+        Self {
+            store: Memory::new(StoreOptions { writes: rate, reads: rate, bounds }),
+            now: T0,
+            team: Team::default(),
+            heard: vec![false; events],
+            half: None,
+            hands: vec![None; hands],
+            left: mishaps,
+            committed_to: 0,
+            went_back: false,
+            stale_taken: false,
+            stale_refused: false,
+            taken_over: false,
+            known_again: false,
+            newest_fence: 0,
+        }
+    }
+
+    /// Accepts an event, of which this half is queued and that half is remembered.
+    pub(super) fn accept(&mut self, n: usize, event: &Event, remembers: bool, queues: bool) -> Accepted {
+        let job = JobId::about(u128::try_from(n + 1).unwrap() << 64, event.person.id());
+        let word = Word::Event { job, event: Box::new(event.clone()) };
+        let bytes = Bytes::from(Entry { accepted_at: self.now, word, trace: None }.to_bytes());
+        let key = [u8::try_from(n).unwrap(); 16];
+        let dedupe = Dedupe { key, only_while_newest: false, remember_ms: u64::from(u32::MAX), says: 0 };
+        let delivery = NewDelivery {
+            source: event.person.source.clone(),
+            dedupe: remembers.then_some(dedupe),
+            entries: queues.then(|| NewEntry { job, person: event.person.clone(), bytes }).into_iter().collect(),
+            unmapped: Vec::new(),
+        };
+        let accepted = at_once(self.store.accept(self.now, delivery));
+        self.known_again |= accepted != Accepted::Stored;
+        accepted
+    }
+
+    /// Somebody who is due, for this worker; or from when on there may be somebody.
+    pub(super) fn claim(&mut self, worker: usize) -> Result<Claimed, Option<UnixMs>> {
+        let request = ClaimRequest {
+            worker: format!("worker-{worker}").into(),
+            number: 1,
+            lost_from: None,
+            people_max: 1,
+            lease_ms: LEASE_MS,
+            entries_max: 100,
+            parked: None,
+        };
+        match at_once(self.store.claim(self.now, &request)) {
+            Claim::Nobody { until } => Err(until),
+            Claim::People(mut people) => {
+                let claimed = people.remove(0);
+                self.taken_over |= claimed.taken_over;
+                self.newest_fence = claimed.lease.fence;
+                Ok(claimed)
+            }
+        }
+    }
+
+    pub(super) fn renew(&mut self, lease: &Lease) -> Option<Lease> {
+        at_once(self.store.renew(self.now, lease, LEASE_MS))
+    }
+
+    pub(super) fn own(&mut self, lease: &Lease, keys: Vec<String>) -> Owned {
+        at_once(self.store.own(self.now, lease, Own { keys, from: None }))
+    }
+
+    pub(super) fn owner(&self, key: &str) -> Option<PersonId> {
+        at_once(self.store.owner(key))
+    }
+
+    /// Takes what is folded out of the inbox, and nothing else.
+    pub(super) fn consume(&mut self, lease: &Lease, commit: &Commit) -> bool {
+        self.store.consume(lease, commit.consumed_to.unwrap_or_default())
+    }
+
+    pub(super) fn commit(&mut self, lease: &Lease, commit: Commit, flaw: Flaw) {
+        let consumed_to = commit.consumed_to.unwrap_or(self.committed_to);
+        let committed = match flaw {
+            Flaw::NoFence => self.store.commit_unfenced(self.now, lease, commit),
+            Flaw::None | Flaw::CommitInTwoSteps | Flaw::RememberBeforeQueue => {
+                at_once(self.store.commit(self.now, lease, commit))
+            }
+        };
+        match committed {
+            Committed::Stale => self.stale_refused = true,
+            Committed::Committed => {
+                self.stale_taken |= lease.fence != self.newest_fence;
+                self.went_back |= consumed_to < self.committed_to;
+                self.committed_to = consumed_to;
+            }
+        }
+    }
+
+    pub(super) fn call(&mut self, hand: &Hand, fault: Fault) -> Next {
+        let Next::Send(request) = &hand.next else { return hand.next.clone() };
+        self.team.now = self.now;
+        let reply = self.team.answer(request, fault);
+        // Of no consequence for what comes.
+        self.team.calls.clear();
+        self.team.past.clear();
+        Next::Learn(request.clone(), reply)
+    }
+
+    /// The person as the store has them.
+    pub(super) fn row(&self, person: PersonId) -> Option<PersonRow> {
+        at_once(self.store.person(person))
+    }
+
+    /// Whether everything that HR was told is accepted is in the inbox, or changes nothing more of the record.
+    pub(super) fn has_all(&self, events: &[Event]) -> bool {
+        let Some(row) = self.row(events[0].person.id()) else { return !self.heard.contains(&true) };
+        let mut record = row.document.map_or_else(
+            || Document::new(events[0].person.clone()).record,
+            |bytes| Document::from_bytes(&bytes).unwrap().record,
+        );
+        for entry in row.inbox {
+            let read = Entry::from_bytes(&entry.bytes).unwrap();
+            let Word::Event { event, .. } = read.word else { panic!("only events are sent") };
+            record.fold(&event, read.accepted_at, entry.seq);
+        }
+        let heard = events.iter().zip(&self.heard).filter(|(_, heard)| **heard);
+        heard.into_iter().all(|(event, _)| record.clone().fold(event, self.now, u64::MAX).news.is_empty())
+    }
+
+    /// Whether all was sent, and nobody has anything to do any more.
+    pub(super) fn is_done(&self, person: PersonId) -> bool {
+        let is_idle = |row: &PersonRow| row.lane.state == LaneState::Idle && row.inbox.is_empty();
+        self.heard.iter().all(|heard| *heard)
+            && self.hands.iter().all(Option::is_none)
+            && self.row(person).as_ref().is_none_or(is_idle)
+    }
+
+    fn digest(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.store.hash_content(&mut hasher);
+        for user in &self.team.users {
+            user.to_string().hash(&mut hasher);
+        }
+        let hands: Vec<_> = self.hands.iter().map(|hand| hand.as_ref().map(|hand| hand.seen)).collect();
+        (self.now, self.team.made, &self.heard, self.half, hands, self.left).hash(&mut hasher);
+        let shown = (self.stale_taken, self.stale_refused, self.taken_over, self.known_again, self.went_back);
+        (shown, self.committed_to, self.newest_fence).hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
+/// What the in-memory engine says at once.
+fn at_once<T>(future: impl Future<Output = Result<T, crate::store::StoreError>>) -> T {
+    future.now_or_never().expect("nothing waits in memory").expect("nothing fails in memory")
+}
+
+impl Clone for World {
+    fn clone(&self) -> Self {
+        Self {
+            store: self.store.apart(),
+            team: self.team.clone(),
+            heard: self.heard.clone(),
+            hands: self.hands.clone(),
+            ..*self
+        }
+    }
+}
+
+impl Hash for World {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.digest().hash(state);
+    }
+}
+
+impl PartialEq for World {
+    fn eq(&self, other: &Self) -> bool {
+        self.digest() == other.digest()
+    }
+}
+
+impl fmt::Debug for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hands: Vec<_> = self.hands.iter().map(|hand| hand.as_ref().map(|hand| hand.next.word())).collect();
+        f.debug_struct("World").field("heard", &self.heard).field("hands", &hands).finish_non_exhaustive()
+    }
+}
