@@ -17,6 +17,7 @@ use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpRequest, ResponseError, web};
 use tokio::time::Instant;
 
+use super::connections::Place;
 use super::error::AdminError;
 use crate::peer::{TrustedProxies, counted_as};
 use crate::telemetry::metrics::{ADMIN_GUESSES_TOTAL, GUESS_PUT_OFF, GUESS_REFUSED, RESULT};
@@ -198,6 +199,9 @@ pub(super) async fn pass<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
+    if let Some(place) = request.conn_data::<Place>() {
+        place.lives();
+    }
     if let Some(gate) = request.app_data::<web::Data<Gate>>() {
         let caller = gate.caller(&request);
         if !gate.is_called(&caller.host) && !OPEN_TO_ALL_NAMES.contains(&request.path()) {

@@ -13,6 +13,7 @@ use actix_web::middleware::{DefaultHeaders, from_fn};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, ResponseError, web};
 use tokio_util::sync::CancellationToken;
 
+use self::connections::Connections;
 use self::error::AdminError;
 use self::gate::Gate;
 use self::service::AdminState;
@@ -26,6 +27,7 @@ pub mod answer;
 pub mod api;
 mod captures;
 pub mod certificates;
+mod connections;
 mod console;
 mod correction;
 pub mod deliveries;
@@ -54,8 +56,9 @@ const BODY_BYTES_MAX: usize = 16 * 1024;
 const UPKEEP: Duration = Duration::from_millis(BEAT_MS);
 /// How long the last word of a process that stops may take.
 const FAREWELL: Duration = Duration::from_secs(1);
-/// Connections open at once: within the descriptors that are kept free for this listener.
-const CONNECTIONS_MAX: usize = 256;
+/// Connections that are served or about to end: above those that are open at once, so that nobody waits in front of the
+/// server.
+const CONNECTIONS_MAX: usize = connections::OPEN_MAX + 64;
 /// How long requests in flight may take after the listener closed.
 const CLOSE_GRACE_S: u64 = 2;
 /// Nothing but our own style sheet, script and forms; nothing inline, no frame, no foreign anything.
@@ -157,7 +160,9 @@ fn start(state: AdminState, gate: Gate, listener: TcpListener) -> std::io::Resul
         let app = App::new().app_data(state.clone()).app_data(gate.clone());
         app.wrap(from_fn(gate::pass)).wrap(headers()).configure(configure)
     };
+    let connections = Connections::default();
     let server = HttpServer::new(app)
+        .on_connect(move |connection, kept| connections.enter(connection, kept))
         .max_connections(CONNECTIONS_MAX)
         // Operators and probes: one thread is plenty.
         .workers(1)

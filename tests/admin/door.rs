@@ -2,6 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
 use crate::http::{Answer, send, send_from};
 use crate::stage::{Stage, TOKEN};
 
@@ -87,4 +90,27 @@ async fn only_a_trusted_proxy_is_believed_about_https_and_names() {
     assert_eq!(log_in_from(&stage, "127.0.0.1", &named).await.status, 403);
     let foreign = [("X-Forwarded-Host", "evil.example"), ("Origin", "https://evil.example")];
     assert_eq!(log_in_from(&stage, PROXY, &foreign).await.status, 421);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_connections_that_are_silent_or_end_no_body_keep_nobody_out() {
+    let stage = Stage::set();
+    let unended =
+        format!("POST /login HTTP/1.1\r\nHost: localhost\r\n{}: {}\r\nContent-Length: 9000\r\n\r\na", FORM.0, FORM.1);
+    for sent in ["", "GET /livez HT", unended.as_str()] {
+        let mut held = Vec::new();
+        for _ in 0..1_000 {
+            let mut stream = TcpStream::connect(stage.address).await.unwrap();
+            // Those that were closed already cannot send.
+            let _ = stream.write_all(sent.as_bytes()).await;
+            held.push(stream);
+        }
+        let since = Instant::now();
+        for target in ["/livez", "/metrics", "/api/v1/status"] {
+            assert_eq!(called(&stage, target, "localhost").await.status, 200, "{target}");
+        }
+        // Without making room it is some five seconds for each.
+        assert!(since.elapsed() < Duration::from_secs(3), "{sent:?}: {:?}", since.elapsed());
+        drop(held);
+    }
 }
