@@ -4,27 +4,30 @@ use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
 /// The longest head that is taken, in bytes: webhooks have some hundred, proxies add some hundred.
-pub(super) const HEAD_BYTES_MAX: usize = 16 * 1024;
+pub const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// Most fields of a head.
 const FIELDS_MAX: usize = 100;
 
 /// A head that can be answered.
 #[derive(Debug)]
-pub(super) struct Head {
-    pub(super) method: Method,
+pub struct Head {
+    /// The method.
+    pub method: Method,
     /// Path and query, as they were sent.
-    pub(super) target: String,
-    pub(super) headers: HeaderMap,
-    pub(super) length: Length,
+    pub target: String,
+    /// All fields.
+    pub headers: HeaderMap,
+    /// How long the body is.
+    pub length: Length,
     /// Whether the sender wants to go on with this connection.
-    pub(super) keeps_alive: bool,
+    pub keeps_alive: bool,
     /// Whether the sender waits for `100 Continue` before it sends the body.
-    pub(super) expects_continue: bool,
+    pub expects_continue: bool,
 }
 
 /// How long the body is (RFC 9112 §6.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Length {
+pub enum Length {
     /// So many bytes.
     Bytes(u64),
     /// As its chunks say.
@@ -33,19 +36,21 @@ pub(super) enum Length {
 
 impl Head {
     /// The path alone.
-    pub(super) fn path(&self) -> &str {
+    #[must_use]
+    pub fn path(&self) -> &str {
         self.target.split('?').next().unwrap_or_default()
     }
 
     /// The query, without its question mark.
-    pub(super) fn query(&self) -> &str {
+    #[must_use]
+    pub fn query(&self) -> &str {
         self.target.split_once('?').map_or("", |(_, query)| query)
     }
 }
 
 /// Why a head cannot be answered but by a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum HeadError {
+pub enum HeadError {
     /// It is not HTTP/1.1, or can be read in more than one way.
     Malformed,
     /// More bytes or fields than are taken.
@@ -54,14 +59,15 @@ pub(super) enum HeadError {
 
 /// Where the head at the beginning of `input` ends; `searched` bytes of it are known not to have the end.
 /// Empty lines before it are no part of it (RFC 9112 §2.2).
-pub(super) fn end_of_head(input: &[u8], searched: usize) -> Option<usize> {
+#[must_use]
+pub fn end_of_head(input: &[u8], searched: usize) -> Option<usize> {
     let from = searched.saturating_sub(3);
     let at = input.get(from..)?.windows(4).position(|four| four == b"\r\n\r\n")?;
     Some(from + at + 4)
 }
 
 /// Reads a whole head.
-pub(super) fn parse(bytes: &[u8]) -> Result<Head, HeadError> {
+pub fn parse(bytes: &[u8]) -> Result<Head, HeadError> {
     let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
     let mut request = httparse::Request::new(&mut fields);
     match request.parse(bytes) {

@@ -34,7 +34,7 @@ mod capture;
 mod chunks;
 mod connections;
 mod end;
-mod head;
+pub mod head;
 mod keys;
 mod memory;
 mod parsed;

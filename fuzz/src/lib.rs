@@ -1,0 +1,6 @@
+//! The fuzz targets.
+
+#[path = "targets.rs"]
+mod targets;
+
+pub use targets::{body, configuration, delivery, document, head, mapping, scim_reply};
