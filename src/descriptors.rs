@@ -1,4 +1,4 @@
-//! File descriptors: as many as the process may have, and how they are shared out.
+//! File descriptors: how many the process may have, and how they are shared out.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 

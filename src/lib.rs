@@ -1,4 +1,4 @@
-//! `scim-bridge`: signed HR webhooks in, a Postman team kept in line over SCIM 2.0.
+//! `scim-bridge`: signed HR webhooks in, a Postman team kept up to date over SCIM 2.0.
 
 pub mod admin;
 pub mod alert;

@@ -1,7 +1,7 @@
-//! Where the process is in its life: starting, serving, stopping. Everybody holds a clone.
+//! The process's state: starting, serving, stopping. Every component holds a clone.
 //!
-//! The first signal asks everybody to stop in good order; a second one stops at once. Lives here:
-//! the state and the signals. Not here: what each component does about it.
+//! The first signal asks every component to stop in good order; a second one stops at once. Lives
+//! here: the state and the signals. Not here: what each component does about it.
 
 use std::sync::{Arc, OnceLock};
 

@@ -1,5 +1,5 @@
-//! Tasks that must not end. Each has an owner, who either starts it again where it panics, with a count, or
-//! has the process end and say which one it was ([`crate::lifecycle::Lifecycle::fail`]).
+//! Tasks that must not end. Each has an owner, which either restarts it when it panics, with a count, or
+//! ends the process and says which task it was ([`crate::lifecycle::Lifecycle::fail`]).
 
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;

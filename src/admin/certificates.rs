@@ -1,4 +1,4 @@
-//! How long the certificates last that the configuration names.
+//! When the certificates in the configuration expire.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};

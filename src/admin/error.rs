@@ -1,4 +1,4 @@
-//! What can go wrong in the admin rooms, and the one place where that becomes an HTTP answer.
+//! What can go wrong in `admin`, and the one place where that becomes an HTTP answer.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};

@@ -1,8 +1,8 @@
-//! Who is at the door of API and console, and how often they may try a token.
+//! Who may try a token for API and console, and how often.
 //!
-//! A wrong token costs its peer a place in a line: some are judged at once, the next ones one after the
-//! other, and whoever would have to wait for long is put off, with nothing judged. A right token costs
-//! nothing, and nobody waits for what another peer tried.
+//! A wrong token costs its peer a place in a queue: the first are judged at once, the next ones one
+//! after the other, and a peer that would have to wait too long is refused without being judged. A
+//! right token costs nothing, and nobody waits because of what another peer tried.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

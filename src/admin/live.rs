@@ -1,5 +1,5 @@
-//! What the target has of somebody at this moment, asked on demand: within the limits that all workers
-//! share, and with every call told.
+//! What the target has about somebody at this moment, asked on demand: within the limits that all
+//! workers share, and with every call recorded.
 
 use std::time::{Duration, Instant};
 

@@ -1,6 +1,6 @@
 //! The second listener: health, metrics, the admin API and the console.
 //!
-//! Handlers are thin: what can be asked and done is in [`service`], and judged by pure functions.
+//! Handlers are thin: [`service`] has what can be asked and done, and pure functions judge it.
 //! Personal data is shown here, behind the token; that is what API and console are for. It is never
 //! logged.
 

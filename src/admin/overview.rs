@@ -1,4 +1,4 @@
-//! The whole at a glance: figures, holds, and what needs attention.
+//! The overview: figures, holds, and what needs attention.
 
 use std::collections::BTreeMap;
 

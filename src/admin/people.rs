@@ -1,5 +1,5 @@
-//! People, as an operator sees them: the document, what came in since, where they stand, their story; and
-//! how they are found.
+//! People, as an operator sees them: the document, what came in since, their state, their story; and how
+//! to find them.
 
 use std::collections::HashSet;
 

@@ -1,4 +1,4 @@
-//! What it takes to tell what would be done: the mappings, the plan's rules, and a way to ask the target.
+//! What it takes to say what would be done: the mappings, the plan's rules, and a way to ask the target.
 
 use std::sync::Arc;
 

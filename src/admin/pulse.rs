@@ -1,5 +1,5 @@
-//! What each process tells the others every few seconds: that it is there, what it did, and since when
-//! there is which problem.
+//! What each process tells the others every few seconds: that it is alive, what it did, and since when
+//! each problem has existed.
 
 use super::error::AdminError;
 use super::service::AdminState;

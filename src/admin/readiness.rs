@@ -1,8 +1,8 @@
-//! Whether the store can be written: looked at every few seconds and whenever somebody asks, one look at a
-//! time, and told at once from the last look where the present one takes long.
+//! Whether the store can be written: checked every few seconds and whenever somebody asks, one check at a
+//! time; while a check takes long, the last result is returned at once.
 //!
-//! A look is as durable as a delivery: with Redis that may wait for its disks, a second or two in good
-//! health. Whoever asks (a probe of Kubernetes gives up after 1 s) does not wait for that.
+//! A check is as durable as a delivery: with Redis it may wait for disks, a second or two in good
+//! health. Whoever asks (a Kubernetes probe gives up after 1 s) does not wait for that.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};

@@ -1,5 +1,5 @@
-//! What an operator can ask and do, apart from how it is asked: API and console both call these. Each
-//! subject has its file (`people`, `letters`, `holding`, `overview`, `pulse`); here is what they share.
+//! What an operator can ask and do, independent of how: API and console both call these. Each subject
+//! has its file (`people`, `letters`, `holding`, `overview`, `pulse`); here is what they share.
 
 use std::sync::Arc;
 use std::time::Duration;

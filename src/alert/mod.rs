@@ -1,7 +1,7 @@
-//! Telling receivers elsewhere of what needs attention.
+//! Notifies receivers elsewhere when something needs attention.
 //!
-//! Lives here: whose turn it is, sending, and writing down what came of it. Not here: what to tell, when to
-//! try again, and how it reads (`crate::core::alert`); what needs attention (`crate::core::problems`). A
+//! Lives here: whose turn it is, sending, and recording the result. Not here: what to report, when to try
+//! again, and how it reads (`crate::core::alert`); what needs attention (`crate::core::problems`). A
 //! receiver that hangs holds up nobody: this is a task of its own, and every message has its timeout.
 
 use std::sync::Arc;

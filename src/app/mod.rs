@@ -1,6 +1,6 @@
 //! Builds everything and ties it together: the only wiring. Starts the components, and stops them in
-//! order. How configuration becomes each component's options is in `options`, which store is opened in
-//! `open`, what goes on beside them in `background`.
+//! order. `options` turns configuration into each component's options, `open` opens the store,
+//! `background` holds the tasks that run beside the components.
 
 mod background;
 mod open;

@@ -1,4 +1,4 @@
-//! `explain`: what a payload would do, field by field, without touching anything.
+//! `explain`: what a payload would do, field by field, without changing anything.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! How a command fails: what is said, and the exit code.
+//! How a command fails: its message, and the exit code.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! `people`: list them, find them by their names; and `jobs`, what is open.
+//! `people`: list them, find them by name; and `jobs`: what is open.
 
 use clap::{Args, Subcommand};
 

@@ -1,4 +1,4 @@
-//! `postman-sim`: the Postman stand-in by itself.
+//! `postman-sim`: the Postman stand-in on its own.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

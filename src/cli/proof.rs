@@ -1,4 +1,5 @@
-//! Whether the sender of a captured delivery is proven, and what would have to be otherwise.
+//! Whether a captured delivery's sender is authenticated, and if not, what would have to be
+//! different.
 
 use serde::Serialize;
 

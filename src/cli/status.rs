@@ -1,4 +1,4 @@
-//! `status`: what waits, what needs attention, what to do. Ends with 3 exactly where it lists a problem.
+//! `status`: what waits, what needs attention, what to do. Ends with 3 exactly when it lists a problem.
 
 use super::api::Api;
 use super::failure::Failure;

@@ -1,4 +1,4 @@
-//! `store`: what is done with a store as a whole, while nobody serves it.
+//! `store`: operations on a whole store, while no process serves it.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! Web addresses, as more than one section has them.
+//! Web addresses, which more than one section has.
 
 use url::Url;
 

@@ -1,4 +1,4 @@
-//! `[[alert]]`: who is told when something needs attention.
+//! `[[alert]]`: whom to notify when something needs attention.
 
 use secrecy::ExposeSecret;
 use serde::Deserialize;

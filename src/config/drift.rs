@@ -1,4 +1,4 @@
-//! `[drift]`: whether HR and Postman are compared by themselves, and what becomes of differences.
+//! `[drift]`: whether HR and Postman are compared on a schedule, and what happens to differences.
 
 use serde::Deserialize;
 

@@ -1,7 +1,7 @@
 //! `[source.fetch]`: how the people of a thin source are read.
 //!
-//! A preset says which requests are made and where the facts are in the answers; the source adds the
-//! address, where it is another one, and its login.
+//! A preset says which requests are made and where the facts are in the answers; the source adds its
+//! login and, if different, its address.
 
 use std::collections::{BTreeMap, BTreeSet};
 

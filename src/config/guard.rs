@@ -1,4 +1,4 @@
-//! `[guard]`: how much of what takes something away goes through without an operator.
+//! `[guard]`: how many changes that take something away go through without an operator.
 
 use serde::Deserialize;
 

@@ -1,4 +1,4 @@
-//! File and environment, laid over one another.
+//! File and environment, layered.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

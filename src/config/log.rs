@@ -1,4 +1,4 @@
-//! `[log]`: how much is told, and in what form.
+//! `[log]`: how much is logged, and in what form.
 
 use serde::Deserialize;
 

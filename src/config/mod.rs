@@ -1,5 +1,5 @@
-//! Configuration: defaults, under a TOML file, under the environment; checked as a whole, so that
-//! every error is told at once.
+//! Configuration: defaults, overridden by a TOML file, overridden by the environment; checked as a
+//! whole, so that every error is reported at once.
 //!
 //! Lives here: reading and checking files and the environment, presets, secrets. Not here: what the
 //! settings lead to (`app` turns them into each component's own options). Opens no socket.

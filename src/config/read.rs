@@ -1,4 +1,4 @@
-//! The tree to typed sections: every wrong value and every unknown key at once.
+//! From the tree to typed sections: reports every wrong value and every unknown key at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 

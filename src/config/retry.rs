@@ -1,4 +1,4 @@
-//! `[retry]`: how a job that failed in passing is tried again.
+//! `[retry]`: how a job with a temporary failure is tried again.
 
 use serde::Deserialize;
 

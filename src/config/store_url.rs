@@ -1,4 +1,4 @@
-//! `[store] url`: which engine, and where. No error here ever shows the URL: a password may stand in it.
+//! `[store] url`: which engine, and where. No error here ever shows the URL: it may contain a password.
 
 use std::path::PathBuf;
 

@@ -1,5 +1,5 @@
-//! `[target]`: whose SCIM it is that the bridge speaks to. The connection, the key and the limits are those of
-//! `[postman]`, whoever it is.
+//! `[target]`: whose SCIM the bridge speaks to. The connection, the key and the limits are those of
+//! `[postman]` in either case.
 
 use serde::Deserialize;
 

@@ -1,5 +1,5 @@
-//! What happens, counted in time: deliveries by what became of them, calls by what the target said. One
-//! small document that all processes add to, exact over the last minutes, coarser over the last day.
+//! What happens, counted over time: deliveries by result, calls by what the target said. One small
+//! document that all processes add to, exact for the last minutes, coarser for the last day.
 
 use std::collections::BTreeMap;
 

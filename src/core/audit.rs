@@ -1,5 +1,5 @@
-//! Who did what, when and why: the last acts of operators, kept with the store. Without personal data:
-//! a person is their number.
+//! Who did what, when and why: operators' latest actions, kept with the store. Without personal data:
+//! a person is shown by number.
 
 use serde::{Deserialize, Serialize};
 

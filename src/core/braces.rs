@@ -1,4 +1,4 @@
-//! Texts with slots, such as `{timestamp}.{body}`; `{{` and `}}` stand for one brace.
+//! Texts with placeholders, such as `{timestamp}.{body}`; `{{` and `}}` stand for one brace.
 
 /// A part of such a text.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,7 @@
-//! Deliveries that are kept for a while so that somebody can look at them: of which sources, and which. Off unless
-//! an operator switches it on, and everything is gone after an hour.
+//! Captured deliveries, kept for a while so that somebody can look at them: from which sources, and which ones.
+//! Off unless an operator switches it on, and everything is deleted after an hour.
 //!
-//! A shared document: any process may take a delivery in, and any may be asked for it.
+//! A shared document: any process may capture a delivery, and any may be asked for it.
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,6 @@
-//! The last deliveries of each source, one by one: what an operator looks at when an HR system types that it
-//! sent something. Without bodies, and bounded: what was taken and what was refused are kept apart, so that
-//! whoever floods a source with forgeries does not push out what is genuine.
+//! The last deliveries of each source, one by one: what an operator looks at when the HR system claims to
+//! have sent something. Without bodies, and bounded: accepted and refused deliveries are kept apart, so that
+//! a flood of forgeries does not push out what is genuine.
 //!
 //! Every process keeps its own for some seconds and then adds them to one document for each source that all
 //! share. Lives here: what is kept of a delivery, and how many. Not here: where the document is kept.

@@ -1,4 +1,4 @@
-//! One HTTP POST from a source, and the mark that its sender is proven.
+//! One HTTP POST from a source, and the mark that its sender is authenticated.
 
 use std::hash::Hasher;
 

@@ -1,4 +1,4 @@
-//! How much of what came had come before, hour by hour: what is usual, and what is not.
+//! How many of the deliveries were repetitions, hour by hour: what is usual, and what is not.
 
 use std::collections::BTreeMap;
 

@@ -1,9 +1,9 @@
 //! The rate limiter's arithmetic: GCRA (the generic cell rate algorithm) with a margin.
 //!
-//! Postman counts calls as they arrive, we count them as they leave. A call that is late on its way
-//! may arrive together with later ones, so the interval between tokens is stretched by a margin: as
-//! long as no call is delayed by more than `JITTER_SHARE` of the window relative to another,
-//! Postman never sees more than the limit in any window, and we still use 98.5% of it.
+//! Postman counts calls as they arrive, we count them as they leave. A delayed call may arrive
+//! together with later ones, so the interval between tokens is stretched by a margin: as long as no
+//! call is delayed by more than `JITTER_SHARE` of the window relative to another, Postman never
+//! sees more than the limit in any window, and we still use 98.5% of it.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,6 +1,6 @@
 //! The judgement: is it genuine, what does it mean, what should we call, what does the reply mean,
 //! what next. Pure functions over values: no async, no I/O, no clock, no randomness, no environment.
-//! `tests/architecture.rs` holds this.
+//! `tests/architecture.rs` enforces this.
 
 pub mod activity;
 pub mod alert;

@@ -1,4 +1,4 @@
-//! When the target asks us to come back: all of the ways that are known to say it.
+//! When the target asks us to come back: all known ways to say so.
 //!
 //! Postman's general API documents `X-RateLimit-RetryAfter` and `RetryAfter` (seconds; not
 //! `Retry-After`), `X-RateLimit-Reset` and `RateLimit-Reset` (Unix seconds) and

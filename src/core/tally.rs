@@ -1,9 +1,9 @@
-//! What became of each source's deliveries, so that `status` can tell what is refused, ignored and
+//! What became of each source's deliveries, so that `status` can say what is refused, ignored and
 //! left out.
 //!
-//! Every process counts for itself and puts what it counted into one document that all share. A
-//! process that is gone leaves what it had seen behind. Lives here: the counts, how they come
-//! together, and which of them are trouble. Not here: where the document is kept.
+//! Every process counts for itself and adds its counts to one document that all share, so the
+//! counts of a dead process remain. Lives here: the counts, how they are merged, and which of them
+//! are problems. Not here: where the document is kept.
 
 use std::collections::BTreeMap;
 

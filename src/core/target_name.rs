@@ -1,5 +1,5 @@
-//! What people call the target. A process has one, told once as it starts; until then, and where nobody tells
-//! another, it is Postman. Texts are written for Postman and say the target's own name where it has another.
+//! The target's display name. A process has one, set once at start; until then, and by default, it is
+//! Postman. Texts are written for Postman and use the target's own name if it has another.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, OnceLock, PoisonError};

@@ -1,6 +1,6 @@
 //! Asking an HR system's API: one request out, one reply back.
 //!
-//! Lives here: HTTP, and the login in its headers. Not here: which requests are made and what replies
+//! Lives here: HTTP, and the login in its headers. Not here: which requests to make and what replies
 //! mean (`crate::core::fetch`), when (`crate::worker`), and where tokens are kept. The client never
 //! follows a redirect, never repeats a request, and reads no more of a reply than it can use.
 

@@ -1,4 +1,4 @@
-//! HTTP/1.1 on a bare socket: a framework would keep us from answering without an end.
+//! HTTP/1.1 on a bare socket: a framework would not let us send an answer that never ends.
 
 use std::io;
 use std::net::TcpListener;

@@ -1,8 +1,8 @@
-//! Stand-ins of HR systems' APIs: a real HTTP server that shows one set of people in every system's own
-//! shape, with its own login, faults to order and a journal. For tests, the demo and docs; a stranger to
-//! our client: nothing of `crate::hr` or `crate::core::fetch` is used here.
+//! Stand-ins for HR systems' APIs: a real HTTP server that shows one set of people in every system's own
+//! shape, with its own login, configurable faults and a journal. For tests, the demo and docs.
+//! Independent of our client: nothing of `crate::hr` or `crate::core::fetch` is used here.
 //!
-//! All systems are served at one address: their paths tell them apart.
+//! All systems are served at one address; their paths tell them apart.
 
 mod http;
 mod message;

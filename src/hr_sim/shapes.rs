@@ -1,4 +1,5 @@
-//! How each system is asked, what it must be shown, and what it answers, after the vendors' own documents.
+//! How to ask each system, what credentials it wants, and what it answers, after the vendors' own
+//! documents.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Who works there, who may ask, and what goes wrong.
+//! Who works there, who may ask, and which faults occur.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 

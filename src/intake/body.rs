@@ -1,4 +1,4 @@
-//! Reading a body: bounded in bytes, in time, and in what it takes of the memory of all.
+//! Reading a body: bounded in bytes, in time, and in its share of everybody's memory.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Keeping the token that a source's first delivery brings. Never over a file that is there.
+//! Keeps the token that a source's first delivery carries. Never overwrites an existing file.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};

@@ -1,6 +1,6 @@
-//! The connections that are open: bounded for all together and for each peer. Where a bound is reached,
-//! the connection closes that has kept us waiting the longest, not the one that comes: a genuine delivery
-//! arrives at once and whole, and so never waits long.
+//! The open connections: bounded in total and per peer. When a bound is reached, the connection that has
+//! kept us waiting the longest is closed, not the new one: a genuine delivery arrives at once and whole,
+//! and so never waits long.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;

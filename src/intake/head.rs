@@ -1,4 +1,5 @@
-//! The head of a request: read strictly (RFC 9112), since a proxy before us may read it otherwise.
+//! The head of a request: read strictly (RFC 9112), since a proxy in front of us may read it
+//! differently.
 
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};

@@ -1,10 +1,10 @@
-//! What deliveries may take of memory: every bound, and who has a share of it.
+//! How much memory deliveries may take: every bound, and who gets a share.
 //!
-//! Nobody is proven before their body is read. So all strangers together have small pools for what has
-//! arrived of theirs, and where one is full, whoever has held its share the longest loses it: a genuine
-//! sender's body is whole soon after its begin. Whoever is proven gets what their body takes once it is
-//! parsed, in turn, within their source's share. Small bodies, which most webhooks are, have shares of
-//! their own, which large ones never touch.
+//! Nobody is authenticated before their body is read. So all strangers together have small pools for
+//! what has arrived from them, and when one is full, whoever has held a share the longest loses it: a
+//! genuine sender's body is complete soon after it begins. An authenticated sender gets what the body
+//! takes once parsed, in turn, within the source's share. Small bodies, which most webhooks are, have
+//! shares of their own, which large ones never touch.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

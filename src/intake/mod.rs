@@ -1,10 +1,10 @@
 //! The public listener: `POST /webhooks/{source}` and `GET /livez`, and nothing else.
 //!
-//! Thin: what is genuine and what it means is judged in `core`; what is accepted is the store's.
-//! The order of work is fixed: body cap (413) · source known (404) · method and content type
-//! (405, 415) · signature over the raw bytes (401) · time window (401) · known already? · map ·
-//! store · 200. A length that is declared is held against the cap before anything else; one that is
-//! not, while the body is read, which is before it is hashed.
+//! Thin: `core` judges what is genuine and what it means; the store keeps what is accepted. The
+//! order of work is fixed: body cap (413) · source known (404) · method and content type (405, 415)
+//! · signature over the raw bytes (401) · time window (401) · already known? · map · store · 200. A
+//! declared length is checked against the cap before anything else; without one, the body is
+//! checked while it is read, which is before it is hashed.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Puts what became of each source's deliveries where all processes see it.
+//! Publishes what became of each source's deliveries to all processes.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! Keeping deliveries for whoever looks for what is wrong with them, where an operator asked for it. What it is
-//! about, and its bounds, are in `core::capture`.
+//! Captures deliveries, if an operator asked for it, to find out what is wrong with them. What a capture holds,
+//! and its bounds, are in `core::capture`.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

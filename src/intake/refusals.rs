@@ -1,5 +1,5 @@
-//! What is logged of refused deliveries: so much a second, and how much was left out. Whoever floods the
-//! intake must not fill the disk, and metrics count every one.
+//! What is logged about refused deliveries: so many lines a second, and how many were left out. A flood
+//! must not fill the disk, and metrics count every one.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};

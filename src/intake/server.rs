@@ -2,9 +2,9 @@
 //! other. An answer is written whole before the next request is read, so whoever does not read answers
 //! is not read either.
 //!
-//! Small on purpose: two routes, no upgrade, no compression. What it has instead is a bound on all that a
-//! peer can make it keep: time and size of every head, time and memory of every body, connections of each
-//! peer, and the time that an answer takes to be read.
+//! Small on purpose: two routes, no upgrade, no compression. What it has instead is a bound on everything
+//! that a peer can make it keep: time and size of every head, time and memory of every body, connections
+//! per peer, and how long an answer may take to be read.
 
 use std::io;
 use std::sync::Arc;

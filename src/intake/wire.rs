@@ -1,5 +1,5 @@
-//! One connection's bytes: what has come and is not used yet, and what goes back. Nothing here waits
-//! without a bound, and nothing is kept while nothing is under way.
+//! One connection's bytes: what has arrived and is not used yet, and what goes back. Nothing here
+//! waits without a bound, and nothing is kept between requests.
 
 use std::io;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The loops of a process, by their heartbeats: whoever has not been heard of for too long hangs.
+//! The loops of a process, by their heartbeats: a loop without one for too long hangs.
 
 use std::collections::BTreeMap;
 use std::pin::pin;

@@ -1,5 +1,5 @@
-//! The control endpoint, `/sim/…`: what a test, a demo or an operator's `curl` orders and reads.
-//! It needs no key and counts against no limit.
+//! The control endpoint, `/sim/…`, with which a test, a demo or an operator's `curl` gives orders
+//! and reads. It needs no key and counts against no limit.
 
 use std::borrow::Cow;
 

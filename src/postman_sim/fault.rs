@@ -1,4 +1,4 @@
-//! Faults to order: what goes wrong, on which calls, how often.
+//! Configurable faults: what goes wrong, on which calls, how often.
 //!
 //! On a command line a fault is `ON:WHAT` with any number of `:OPTION`s, such as
 //! `create:no-slots:3`, `any:spike-503:5%`, `replace:reset:after`, `find:delay:delay=2000:forever`,

@@ -1,5 +1,5 @@
-//! Groups as Postman documents them: made, listed by `displayName`, renamed, and members added and removed by a
-//! path. Only who has joined can be in one.
+//! Groups as Postman documents them: created, listed by `displayName`, renamed, and members added and removed
+//! by a path. Only people who have joined can be in one.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

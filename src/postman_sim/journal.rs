@@ -1,4 +1,4 @@
-//! What was asked of the stand-in, call by call, and the sums of it.
+//! The calls to the stand-in, one by one, and their totals.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;

@@ -1,4 +1,4 @@
-//! People as they are put in place, as a call sends them, and as SCIM tells them.
+//! People as set up beforehand, as a call sends them, and as SCIM shows them.
 
 use std::fmt;
 

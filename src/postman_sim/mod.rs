@@ -1,6 +1,7 @@
 //! A Postman SCIM stand-in: a real HTTP server with Postman's documented replies, quirks and rate
-//! limits, faults to order, and a journal of every call. The demo, the tests and the load tests talk
-//! to it, and users may. It is a stranger to our client: nothing of `crate::scim` is used here.
+//! limits, configurable faults, and a journal of every call. The demo, the tests and the load tests
+//! talk to it, and users may. It is independent of our client: nothing of `crate::scim` is used
+//! here.
 //!
 //! One thread, one small runtime, so that a test may start it from any runtime or none.
 

@@ -1,4 +1,4 @@
-//! What the stand-in can be told at its start, and partly while it runs.
+//! The stand-in's options: set at start, and some of them while it runs.
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};

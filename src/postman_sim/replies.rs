@@ -1,6 +1,6 @@
 //! Every failure that Postman documents for its SCIM API, word for word, and a few that were only
-//! seen. The error bodies are spaced as in Postman's published examples; `tests/fixtures/postman`
-//! holds those examples, and a test compares the two.
+//! observed. The error bodies are spaced as in Postman's published examples;
+//! `tests/fixtures/postman` holds those examples, and a test compares the two.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,4 +1,4 @@
-//! The team: its members, the seats they take, and the people who are somewhere else.
+//! The team: its members, the seats they take, and people who belong to another team.
 
 use std::collections::{HashMap, HashSet};
 

@@ -1,4 +1,4 @@
-//! HTTP/1.1 on a bare socket. A framework would do the talking, but it would also keep us from
+//! HTTP/1.1 on a bare socket. A framework would do the talking, but would also keep us from
 //! misbehaving: a reset, half a body and bytes that are not HTTP need the socket itself.
 
 use std::io::{self, Write as _};

@@ -1,4 +1,4 @@
-//! The stand-in's mind: a request comes in, what is to be sent back comes out. No sockets here.
+//! The stand-in's logic: a request comes in, a reply comes out. No sockets here.
 
 use std::borrow::Cow;
 use std::sync::Arc;

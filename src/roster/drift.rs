@@ -1,5 +1,5 @@
-//! Drift: the comparison of HR's word with the members, made by one process at a time, and repaired as far as
-//! the configuration says.
+//! Drift: the comparison of HR's records with the members, made by one process at a time, and repaired as far
+//! as the configuration says.
 
 use tracing::{info, warn};
 

@@ -1,8 +1,8 @@
-//! Staging: the rows of a roster are kept with the people whom they are about, and count once somebody applies
+//! Staging: the rows of a roster are kept with the people they are about, and count once somebody applies
 //! them.
 //!
-//! An import takes the place of the one before it, and counts once it is whole: what a process that died, or
-//! a store without room, left half done is never applied.
+//! An import replaces the one before it, and counts once it is complete: an import that a dead process or a
+//! full store left unfinished is never applied.
 
 use std::collections::HashMap;
 

@@ -1,5 +1,5 @@
-//! The whole roster: rows of a file are staged, the list of members is read in full, and what would be
-//! done is planned by the same plan as the worker's, before anything is written.
+//! The whole roster: the rows of a file are staged, the list of members is read in full, and the
+//! worker's own plan says what would be done before anything is written.
 //!
 //! Lives here: staging (`import`), reading the list within the limiter (`members`), planning, applying. Not
 //! here: judgement (`crate::core::roster`, `crate::core::reconcile`), and the calls that an apply leads to:

@@ -1,4 +1,4 @@
-//! Reading replies within bounds: of one, and of all that are in memory at once.
+//! Reading replies within bounds: for one, and for all that are in memory at once.
 
 use std::sync::Arc;
 

@@ -1,5 +1,6 @@
-//! Moves a store's content into another one, over [`Transfer`] alone. Can be stopped anywhere and run
-//! again: what has arrived is known there, and until all has, a hold keeps everybody from working on it.
+//! Copies a store's content into another one, over [`Transfer`] alone. It can be stopped anywhere and
+//! run again: what has arrived is recognised there, and until everything has, a hold keeps workers from
+//! it.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};

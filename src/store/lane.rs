@@ -1,4 +1,4 @@
-//! How lanes move where no worker says so: the rules that all engines follow.
+//! How lanes move without a worker: the rules that all engines follow.
 
 use super::{Lane, LaneState};
 use crate::core::time::UnixMs;

@@ -1,11 +1,11 @@
-//! Where people are kept: what HR said and was not yet worked on (inboxes), one document a person,
-//! lanes with leases and fences, who owns which member, dead letters, stories, the rate limiters'
-//! state, and a few small documents that all processes share.
+//! Where people are kept: what HR said and no worker has processed yet (inboxes), one document per
+//! person, lanes with leases and fences, who owns which member, dead letters, stories, the rate
+//! limiters' state, and a few small documents that all processes share.
 //!
 //! One trait, several engines. **Core decides, engines keep**: an engine stores bytes, keeps a few
-//! indexes, and checks the fence. It knows no hire, no verdict and no hold. Each method is one atomic,
-//! durable transition: it has happened when the future is ready, and it has happened whole or not at
-//! all. The conformance suite in `tests/store/` is what an engine must pass.
+//! indexes, and checks the fence. It knows nothing of hires, verdicts or holds. Each method is one
+//! atomic, durable transition: when the future is ready, it has happened whole or not at all. The
+//! conformance suite in `tests/store/` is what an engine must pass.
 //!
 //! Lives here: the trait, its values and its errors. Not here: configuration, HTTP, judgement.
 

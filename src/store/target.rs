@@ -1,4 +1,4 @@
-//! Whose store it is: a store that is kept for one team is not worked on for another.
+//! Whose store it is: a store that belongs to one team is not used for another.
 
 use bytes::Bytes;
 

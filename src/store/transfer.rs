@@ -1,5 +1,5 @@
-//! A store's whole content as no engine in particular has it: read page by page, taken in page by page.
-//! What an engine implements so that its content can be moved to any other.
+//! A store's whole content in an engine-neutral form: read page by page, written page by page. An
+//! engine implements this so that its content can be moved to any other.
 
 use std::fmt;
 

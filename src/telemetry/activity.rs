@@ -1,5 +1,5 @@
-//! What this process did since it last told the others: calls, deliveries, and what is under way.
-//! `crate::admin` adds it to the document that all processes share.
+//! What this process did since it last reported to the others: calls, deliveries, and work in
+//! progress. `crate::admin` adds it to the document that all processes share.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};

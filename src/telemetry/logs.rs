@@ -5,8 +5,9 @@
 //! directive lifts: below it, HTTP and TLS libraries print request lines, headers and bodies, and so
 //! e-mail addresses (`?filter=userName eq "…"`) and keys. They may be silenced further, never opened.
 //!
-//! `EnvFilter` takes any word for a target, so that `verbose`, or a misspelt level, would silence the whole
-//! log without a word. [`filter`] refuses what leaves nothing of ours to be logged, unless it says `off`.
+//! `EnvFilter` takes any word for a target, so `verbose`, or a misspelt level, would silence the whole log
+//! without notice. [`filter`] refuses a directive that leaves nothing of ours to be logged, unless it says
+//! `off`.
 
 use std::io::IsTerminal;
 use std::panic::PanicHookInfo;

@@ -1,9 +1,6 @@
 //! Metrics: every name, label, word, help text and bucket is declared here, and nowhere else.
 //!
-//! Other rooms count with the facade and these constants:
-//! `metrics::counter!(DELIVERIES_TOTAL, SOURCE => …, RESULT => DeliveryResult::Accepted.as_str()).increment(1)`.
-//! The recorder renders them for `/metrics`; gauges that mirror the store are set at scrape time by
-//! `crate::admin`. No label ever carries personal data, an id, or text that a stranger chose.
+//! Other modules count with the facade and these constants:
 
 use std::sync::{Mutex, PoisonError};
 

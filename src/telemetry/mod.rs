@@ -1,8 +1,8 @@
-//! What the process tells of itself: logs, metrics and traces.
+//! What the process reports about itself: logs, metrics and traces.
 //!
-//! Beside the core: everybody may write to them. None carries personal data, bodies or secrets;
+//! Beside the core: every module may write to them. None carries personal data, bodies or secrets;
 //! identifiers (`job`, `person`, `source`) are fields of logs and attributes of spans, and never labels of
-//! metrics, but for `source`, which configuration bounds.
+//! metrics, except for `source`, which configuration bounds.
 
 pub mod activity;
 pub mod logs;

@@ -1,9 +1,9 @@
-//! Brings the team in line: claim, fold, plan, send, classify, decide, commit.
+//! Reconciles the team: claim, fold, plan, send, classify, decide, commit.
 //!
-//! Lives here: claims that name themselves (`claims`), one attempt for one person (`attempt`), the
-//! loop around it (`pool`), the probes of holds (`probe`), the commit (`commit`), and what an attempt must keep
-//! while it runs: its lease and its tokens (`lease`). Not here: judgement (`crate::core`), state
-//! (`crate::store`), HTTP (`crate::scim`).
+//! Lives here: claims that name themselves (`claims`), one attempt for one person (`attempt`), the loop around
+//! it (`pool`), the probes of holds (`probe`), the commit (`commit`), and what an attempt must keep alive while
+//! it runs: its lease and its tokens (`lease`). Not here: judgement (`crate::core`), state (`crate::store`),
+//! HTTP (`crate::scim`).
 
 mod attempt;
 mod attempted;

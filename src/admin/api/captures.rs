@@ -1,4 +1,4 @@
-//! `/api/v1/captures`: deliveries that are kept for a while, for whoever looks for what is wrong with them.
+//! `/api/v1/captures`: deliveries that are kept for a while, to find out what is wrong with them.
 
 use actix_web::web;
 use serde::Deserialize;

@@ -1,4 +1,4 @@
-//! The API's handlers for what is only looked at: what a payload would do, and what the target has now.
+//! The API's read-only trials: what a payload would do, and what the target has now.
 
 use actix_web::web;
 use bytes::Bytes;

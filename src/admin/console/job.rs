@@ -1,4 +1,4 @@
-//! From a job's id to where it is told.
+//! From a job's id to the page that shows it.
 
 use actix_web::web;
 

@@ -1,4 +1,4 @@
-//! The record beside the member, fact by fact: as last read or written, and as it is now where that was asked.
+//! The record beside the member, fact by fact: as last read or written, or, if asked for, as it is now.
 
 use actix_web::web;
 use maud::{Markup, html};

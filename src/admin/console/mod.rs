@@ -1,6 +1,6 @@
 //! The console: pages for people, over the same services as the API. Plain HTML and forms: it works
-//! without a script. One small script of ours, where it runs, keeps a page live; the policy forbids any
-//! other.
+//! without a script. One small script of ours keeps a page live where scripts run; the policy forbids
+//! any other.
 
 use actix_web::http::header::{CONTENT_TYPE, LOCATION};
 use actix_web::{HttpResponse, Resource, web};

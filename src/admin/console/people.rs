@@ -1,4 +1,4 @@
-//! People: found by their names, by what they wait for, or by what is to be known of them.
+//! People: found by name, by what they wait for, or by their marks.
 
 use actix_web::web;
 use maud::{Markup, html};

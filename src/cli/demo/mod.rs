@@ -1,5 +1,5 @@
-//! `demo`: the whole thing at work on a folder of its own: a real bridge, the Postman stand-in,
-//! signed webhooks over HTTP, and what became of each person.
+//! `demo`: everything at work in a folder of its own: a real bridge, the Postman stand-in, signed
+//! webhooks over HTTP, and what became of each person.
 
 mod script;
 mod stage;

@@ -1,4 +1,4 @@
-//! What the demo plays: who is who, what is sent about them, act by act, and how it must end.
+//! The demo's script: who is who, what is sent about them, act by act, and how it must end.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! What the demo plays on: a folder of its own, the stand-in, a bridge that serves for real.
+//! The demo's stage: a folder of its own, the stand-in, a bridge that really serves.
 
 use std::collections::BTreeMap;
 use std::fs;

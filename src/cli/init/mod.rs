@@ -1,5 +1,5 @@
-//! `init`: writes a configuration to begin with. With its flags it asks nothing; on a terminal it asks for
-//! what they leave open.
+//! `init`: writes a first configuration. With its flags it asks nothing; on a terminal it asks for what
+//! they leave open.
 
 mod compose;
 

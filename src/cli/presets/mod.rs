@@ -1,5 +1,5 @@
-//! `presets`: what HR systems are known, what is known of each, and whether a folder of deliveries becomes
-//! what it should. Needs no server and no configuration.
+//! `presets`: which HR systems are known, what is known about each, and whether a folder of deliveries
+//! becomes what it should. Needs no server and no configuration.
 
 mod folder;
 pub mod trial;

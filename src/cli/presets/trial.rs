@@ -1,5 +1,5 @@
-//! What becomes of a delivery under a source's rules, as lines that a person can read and compare. Asks no
-//! store and no target.
+//! What becomes of a delivery under a source's rules, as lines that a person can read and compare. Uses
+//! neither store nor target.
 
 use crate::config::SourceConfig;
 use crate::core::delivery::{Delivery, is_taken};

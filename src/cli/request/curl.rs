@@ -1,5 +1,5 @@
-//! What curl says with `-v`, and the command itself: `> ` before each line that it sent, `< ` before each that it
-//! got. It never shows what the body was: that stands in the command, or between the two where somebody put it.
+//! The output of `curl -v`, and the command itself: `> ` before each line that it sent, `< ` before each that it
+//! got. The output never shows the body: that is in the command, or somebody put it between the two.
 
 use bytes::Bytes;
 

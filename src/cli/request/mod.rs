@@ -1,5 +1,5 @@
-//! Deliveries that somebody captured, in whatever form: raw HTTP, the text of `curl -v` or a curl command, a HAR
-//! file, or what `capture` writes. Told apart by what is in the file.
+//! Captured deliveries in any form: raw HTTP, the output of `curl -v` or a curl command, a HAR file, or what
+//! `capture` writes. The file's content tells them apart.
 
 mod curl;
 mod har;

@@ -1,4 +1,4 @@
-//! The words of a shell command, as far as a pasted one needs: quotes, escapes, lines that go on.
+//! The words of a shell command, as far as a pasted one needs: quotes, escapes, continuation lines.
 
 /// The words up to the end of the command.
 pub(super) fn words(text: &str) -> Vec<String> {

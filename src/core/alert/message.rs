@@ -1,4 +1,5 @@
-//! How a message reads: as Standard Webhooks have it, or as Slack (and whoever takes the same) shows it.
+//! How a message reads: in the Standard Webhooks format, or in Slack's (and anything that takes the
+//! same).
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;

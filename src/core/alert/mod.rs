@@ -1,9 +1,10 @@
-//! Alerts: what needs attention, told to somebody elsewhere. What to tell is the difference between the
-//! problems that a receiver was last told of and those of the present; what is under way is one message a
-//! receiver. So whatever a receiver misses while it is away comes in one message, and nothing piles up.
+//! Alerts: what needs attention, reported to a receiver elsewhere. What to report is the difference
+//! between the problems that a receiver last heard of and the present ones; each receiver has at most one
+//! pending message. So whatever a receiver misses while it is away comes in one message, and nothing
+//! piles up.
 //!
-//! Lives here: that judgement, over one small document that all processes share (only the one whose turn
-//! it is writes), and in `message` how a message reads. Not here: sending.
+//! Lives here: that judgement, over one small document that all processes share (only the process whose
+//! turn it is writes), and in `message` how a message reads. Not here: sending.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! How a request to an HR system shows who asks.
+//! How a request to an HR system authenticates.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

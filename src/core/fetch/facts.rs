@@ -1,4 +1,4 @@
-//! From answers to what is so of a person.
+//! From answers to facts about a person.
 
 use bytes::Bytes;
 

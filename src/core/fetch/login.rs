@@ -1,11 +1,11 @@
-//! Tokens that are fetched: OAuth 2 client credentials, and grants whose refresh token may be another
-//! one after each use.
+//! Tokens that are fetched: OAuth 2 client credentials, and grants whose refresh token may be
+//! replaced with each use.
 //!
-//! A refresh token that was used is gone, and the next one is only in the reply. So one process at a
-//! time refreshes: it writes down first that it is about to, and what it gets before anything is done
-//! with it. Where a process dies between the two, the old one is tried again once its time is over (most
-//! systems take a token again whose successor was never used), and a token that an administrator puts
-//! into the configuration anew counts before everything that is kept.
+//! A used refresh token is gone, and the next one is only in the reply. So one process at a time
+//! refreshes: it records first that it is about to, and then what it got, before it uses it. If a
+//! process dies between the two, the old token is tried again after a time (most systems accept a token
+//! again if its successor was never used), and a token that an administrator newly puts into the
+//! configuration takes precedence over everything kept.
 
 use std::fmt;
 

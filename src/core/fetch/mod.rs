@@ -1,7 +1,7 @@
 //! Reading a person at their HR system's API: what a thin webhook asks for.
 //!
-//! A notice says that something about somebody changed, and not what. Which requests then tell it is
-//! data ([`FetchRules`]): steps with templates, a kind of login, where the answer says that it is none,
+//! A notice says that something about somebody changed, but not what. Which requests find out is data
+//! ([`FetchRules`]): steps with templates, a kind of login, how an answer shows that it is an error,
 //! and the mapping from answers to facts. Lives here: those rules, the requests they make, what replies
 //! mean, the facts in them, and what follows from a read ([`verdict`]). Not here: HTTP (`crate::hr`),
 //! and when and by whom anything is read (`crate::worker`).

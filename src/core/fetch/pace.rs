@@ -1,6 +1,6 @@
-//! How often an HR system is asked: turns, given out to all processes from one small document.
+//! How often an HR system is asked: turns, assigned to all processes from one small document.
 //!
-//! Whoever has to wait is told their turn and comes back then: a wait costs no worker's slot, and a
+//! A person who has to wait gets a turn and comes back then: a wait costs no worker's slot, and a
 //! hundred who wait are not claimed a hundred times.
 
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! One read, request by request: what is to be sent next, and what the replies came to.
+//! One read, request by request: what to send next, and what the replies add up to.
 
 use super::api::{Api, Unaskable};
 use super::facts;

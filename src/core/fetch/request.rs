@@ -1,4 +1,4 @@
-//! A request to an HR system's API, without what shows who asks.
+//! A request to an HR system's API, without its credentials.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Texts with places to be filled in: `/v1/employees/{id}`.
+//! Texts with placeholders: `/v1/employees/{id}`.
 
 use std::fmt;
 

@@ -1,4 +1,5 @@
-//! Conditions on a payload: which records count, which people are meant, which kind it is.
+//! Conditions on a payload: which records count, which people are in scope, which kind of event it
+//! is.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! What a mapping makes of a payload, told field by field, for whoever sets a source up.
+//! What a mapping makes of a payload, field by field, for somebody who sets a source up.
 
 use std::borrow::Cow;
 

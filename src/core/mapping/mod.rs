@@ -1,8 +1,8 @@
 //! What a payload means: from the JSON of an HR system to events, by lookups that the configuration
 //! names.
 //!
-//! Lives here: reading facts where a [`Mapping`] says they are. Not here: signatures (what comes in
-//! is proven already), and what an event leads to.
+//! Lives here: reading facts where a [`Mapping`] says they are. Not here: signatures (what arrives
+//! here is already authenticated), and what an event leads to.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,4 +1,5 @@
-//! A delivery's body to records: events, records to ignore, and records to keep as dead letters.
+//! From a delivery's body to records: events, records to ignore, and records to keep as dead
+//! letters.
 
 use std::borrow::Cow;
 use std::fmt;

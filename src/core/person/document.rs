@@ -1,5 +1,5 @@
-//! The document that a store keeps of a person: what HR says, what is known of the member, what is
-//! open, and what stands in the way.
+//! The document that a store keeps for a person: what HR says, what is known about the member, what
+//! is open, and what blocks them.
 
 use std::fmt;
 

@@ -1,10 +1,10 @@
 //! Employment: one fact with an effective instant.
 //!
-//! HR says "employed from E" and "left from E", late, twice and ahead of time. Of all words, those
-//! are kept that can still count: a word is done with when a newer one takes effect no later than it
-//! does. A word that is put off (the same is said again for a later instant, before it is in effect) stays in
-//! the list and counts no more. What is so at an instant is what the newest word in effect says, so the order in
-//! which the words came does not matter.
+//! HR says "employed from E" and "left from E", late, twice and ahead of time. Only statements that can still
+//! count are kept: a statement is obsolete when a newer one takes effect no later than it does. A postponed
+//! statement (the same is said again for a later time, before it is in effect) stays in the list and no longer
+//! counts. At any time, the newest statement in effect holds, so the order in which the statements arrived does
+//! not matter.
 
 use serde::{Deserialize, Serialize};
 

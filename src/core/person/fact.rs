@@ -1,4 +1,4 @@
-//! One thing that HR says of a person, and its place in time.
+//! One thing that HR says about a person, and its time.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};

@@ -1,5 +1,5 @@
-//! What HR says of somebody beside who they are: a department, a location, teams. By these people come into
-//! groups.
+//! What HR says about somebody besides who they are: a department, a location, teams. Groups are derived
+//! from these.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! What about a person an operator should know of, although nothing blocks them. Each mark is a search
-//! term that nobody can type: a store finds the marked without knowing what a mark is.
+//! What an operator should know about a person although nothing blocks them. Each mark is a search
+//! term that nobody can type: a store finds marked people without knowing what a mark is.
 
 /// One thing to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

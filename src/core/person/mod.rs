@@ -1,8 +1,8 @@
-//! What HR says of a person: facts, each with its own place in time, and the record that is the
-//! newest of each.
+//! What HR says about a person: facts, each with its own time, and the record, which is the newest
+//! of each.
 //!
 //! Lives here: identities and their normal forms, events, the record and how an event folds into
-//! it, the document that a store keeps of a person. Not here: what is to be done at the target
+//! it, the document that a store keeps for a person. Not here: what to do at the target
 //! (`super::reconcile`), and where any of it is stored.
 
 pub use self::document::{Document, KnownMember, OpenJob, Trouble};

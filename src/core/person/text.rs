@@ -1,7 +1,8 @@
 //! The normal form of text that identifies or names somebody, and what can be wrong with a field.
 //!
-//! Invisible characters at the ends are stripped like blanks: they come from copying, and nobody
-//! sees them. Inside they are refused: two people who look alike must not be two.
+//! Invisible characters at the ends are stripped like whitespace: they come from copying, and
+//! nobody sees them. Inside they are refused: people whose names look the same must not differ
+//! invisibly.
 
 use unicode_normalization::UnicodeNormalization;
 

@@ -1,4 +1,5 @@
-//! The codes of what `status` lists beyond holds, dead letters and passing trouble, which have their own.
+//! The codes of what `status` lists besides holds, dead letters and temporary trouble, which have their
+//! own.
 
 use crate::core::code::codes;
 

@@ -1,4 +1,5 @@
-//! What is judged: figures over all people, and over the last minute's calls; never a sample.
+//! The input of the judgement: figures over all people, and over the last minute's calls; never a
+//! sample.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

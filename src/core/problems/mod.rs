@@ -1,8 +1,8 @@
 //! What needs attention: one judgement over figures, the same in console, API, `status`, alerts and
-//! metrics. "All is well" is what is left where it finds nothing.
+//! metrics. "All is well" means that it finds nothing.
 //!
 //! Lives here: the judgement, in `work`, `source`, `people` and `upkeep`, and its codes. Not here: how the figures
-//! are had.
+//! are collected.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;

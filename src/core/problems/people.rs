@@ -1,4 +1,4 @@
-//! People who need somebody: dead letters, marks, the incomplete.
+//! People who need an operator: dead letters, marks, the incomplete.
 
 use super::{DeadFigure, Figures, Found, MarkFigure, ProblemCode, counted};
 use crate::core::code::Code;

@@ -1,4 +1,4 @@
-//! What a provider of SCIM can do, as it tells.
+//! What a SCIM provider says it can do.
 
 use super::json;
 

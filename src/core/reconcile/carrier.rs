@@ -1,4 +1,4 @@
-//! How a change goes out.
+//! How a change is sent.
 
 /// How a change of one attribute goes out.
 #[derive(Clone, PartialEq, Eq)]

@@ -1,7 +1,8 @@
-//! Which groups a member is to be in, and the next call that puts them in or takes them out. Last of all, when
-//! the member's own is in line, and with trouble of its own.
+//! Which groups a member should be in, and the next call that adds or removes them. Groups come last, when the
+//! member is up to date, and their failures are their own.
 //!
-//! The bridge takes out only whom it put in. Who else is in a group, and the groups themselves, stay.
+//! The bridge removes only people whom it added. Anybody else in a group, and the groups themselves,
+//! stay.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! Groups made of a fact, at Postman and at providers that can do less.
+//! Groups derived from a fact, at Postman and at providers that can do less.
 
 use serde_json::json;
 

@@ -1,5 +1,5 @@
-//! Reading JSON in place: a few attributes are looked up, all else is passed over; and writing objects. A reply is never
-//! made into a tree, so what it costs is linear in its bytes, and its memory is the bytes themselves.
+//! Reading JSON in place: a few attributes are looked up, everything else is skipped; and writing objects. A reply is
+//! never made into a tree, so its cost is linear in its bytes, and its memory is the bytes themselves.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -1,5 +1,5 @@
-//! A member as a reply shows them, and the JSON that writes them back: what was read with the names
-//! set. What the bridge does not know of a member passes through it byte for byte.
+//! A member as a reply shows them, and the JSON that writes them back: what was read, with the
+//! names set. What the bridge does not know about a member passes through byte for byte.
 
 use serde_json::value::RawValue;
 

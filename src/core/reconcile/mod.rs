@@ -1,5 +1,5 @@
-//! What is to be done at the target: what should be, what to ask next, what a reply means, and what
-//! happens then. Pure: the same record, member and replies lead to the same calls.
+//! What to do at the target: what should be, what to ask next, what a reply means, and what happens
+//! then. Pure: the same record, member and replies lead to the same calls.
 //!
 //! Lives here: requests and replies as values, the plan, the look-up, suspicion, the verdict. Not
 //! here: HTTP and JSON on the wire (`crate::scim`), and when anything is done (`crate::worker`).

@@ -1,9 +1,9 @@
-//! The next step: from what HR says and what is known of the member to the fewest calls that bring
-//! the member in line.
+//! The next step: from what HR says and what is known about the member to the fewest calls that
+//! reconcile the member.
 //!
 //! What takes away comes first, what gives comes last: switch off, address, switch on, names. A
-//! refusal in one does not keep the others from being brought in line, but nobody is switched on
-//! under an address that HR does not name.
+//! refusal of one does not keep the others from being applied, but nobody is switched on under an
+//! address that HR does not give.
 
 pub use super::rules::PlanRules;
 pub use super::step::Step;

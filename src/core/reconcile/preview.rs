@@ -1,5 +1,5 @@
 //! What an attempt would do, without making a call: the same plan as the worker's, against members as
-//! the list of members shows them, and with every write going well.
+//! the list of members shows them, and with every write succeeding.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What planning goes by: the configuration's rules, and what HR's word comes to at an instant.
+//! The rules for planning: the configuration's, and what HR's statements amount to at a given time.
 
 use std::collections::BTreeSet;
 

@@ -1,6 +1,7 @@
-//! Looking a person up by `userName`. Postman's filter minds the case, so every spelling of the address
-//! is asked for; then, within a bound, all members are paged through. Whom a row fits is judged here,
-//! not by the target: a filter that was passed over must not make a stranger of the list's first member.
+//! Looking a person up by `userName`. Postman's filter is case-sensitive, so every spelling of the
+//! address is asked for; then, within a bound, all members are paged through. Whether a row matches is
+//! judged here, not by the target: a filter that was ignored must not make the list's first member a
+//! match.
 
 use super::listing::Listing;
 use super::request::{Member, Request};

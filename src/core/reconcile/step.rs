@@ -1,4 +1,4 @@
-//! What planning comes to: the next step.
+//! The result of planning: the next step.
 
 use super::attempt::Conclusion;
 use super::request::Request;

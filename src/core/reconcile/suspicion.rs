@@ -1,8 +1,8 @@
-//! A refusal that nobody documents: is it this person's, or everybody's?
+//! An undocumented refusal: is it this person's, or everybody's?
 //!
-//! What the calls of others show decides. Several people who are refused without a call of that kind
-//! served in between: the target's. Others are served in between: the person's own, after some tries.
-//! A read that is served does not clear a write.
+//! The calls of others decide. Several people are refused without a served call of that kind in
+//! between: it is the target's. Others are served in between: the person's own, after some tries. A
+//! served read does not clear a write.
 
 use crate::core::code::Code;
 use crate::core::hold::HoldScope;

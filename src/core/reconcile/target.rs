@@ -1,5 +1,6 @@
-//! What targets differ in. Postman's ways are documented and fixed; any other provider tells its own in
-//! `/ServiceProviderConfig`. They are data for the one plan; and a few replies mean something else there.
+//! How targets differ. Postman's behaviour is documented and fixed; any other provider states its own in
+//! `/ServiceProviderConfig`. The differences are data for the one plan; and a few replies mean something
+//! else there.
 
 use super::capabilities::Capabilities;
 use super::group::GroupCall;

@@ -1,4 +1,4 @@
-//! The plan at providers other than Postman: the same ends, by what each of them can do.
+//! The plan at providers other than Postman: the same results, with what each of them can do.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! A small SCIM team in memory for tests of the plan: it answers as Postman does, and can be told to
+//! A small SCIM team in memory for tests of the plan: it answers as Postman does, and can be made to
 //! fail in the ways that servers and networks fail.
 
 use bytes::Bytes;

@@ -1,4 +1,4 @@
-//! The changes to a member who is shown: which one is still to be made, and how it goes out.
+//! The changes to a member who was read: which one is still to be made, and how it is sent.
 
 use super::attempt::{Aspect, AttemptState};
 use super::capabilities::Capabilities;

@@ -1,4 +1,4 @@
-//! Which column says what: a column has the last name of one of the mapping's paths.
+//! Which column means what: a column is named like the last name in one of the mapping's paths.
 
 use super::rows::Row;
 use crate::core::mapping::{Lookups, Mapping, Names};

@@ -1,5 +1,5 @@
-//! Drift: what a comparison of HR's word with the members showed. Without personal data: people are their
-//! numbers, members their ids.
+//! Drift: what a comparison of HR's records with the members showed. Without personal data: people are
+//! shown by number, members by id.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! The list of members, and whose they are.
+//! The list of members, and to whom each belongs.
 
 use std::collections::HashMap;
 

@@ -1,7 +1,8 @@
-//! A roster: a file that says who works here, as an HR system exports it, and what it would lead to.
+//! A roster: a file that says who works here, as an HR system exports it, and the changes that it
+//! would cause.
 //!
-//! Lives here: reading rows, what a row says, matching people with the list of members, the plan as a
-//! whole. Not here: where rows are kept, and who reads the list (`crate::roster`).
+//! Lives here: reading rows, what a row says, matching people with the list of members, the overall
+//! plan. Not here: where rows are kept, and who reads the list (`crate::roster`).
 
 pub use self::columns::{Columns, Field};
 pub use self::drift::{DRIFT, Drift, DriftList, DriftReport};

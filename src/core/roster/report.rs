@@ -1,6 +1,6 @@
-//! The plan as a whole: what would be done for everybody, and what it would cost.
+//! The overall plan: what would be done for everybody, and what it would cost.
 //!
-//! People are taken in twice, one by one: first what each of them has, so that the plan meets the same
+//! People are read twice, one by one: first what each of them has, so that the plan meets the same
 //! refusals as the worker, then what would be done for each. Nobody's document is kept.
 
 use std::collections::{BTreeMap, HashSet};

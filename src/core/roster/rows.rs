@@ -1,5 +1,5 @@
-//! The rows of a file: CSV with a header, JSON objects in an array (or in an object's only array), or an
-//! object a line. They are read one by one: a file of many columns must not fill the memory.
+//! The rows of a file: CSV with a header, JSON objects in an array (or in an object's only array), or
+//! one object per line. They are read one by one: a file with many columns must not fill the memory.
 
 use std::collections::BTreeMap;
 

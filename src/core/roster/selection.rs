@@ -1,4 +1,4 @@
-//! Whom an apply is about, where it is not about everybody.
+//! Whom an apply is about, if not everybody.
 
 use std::collections::BTreeSet;
 

@@ -1,6 +1,6 @@
-//! Where what is signed is cut into its parts. A signature covers the parts one after the other, and not
-//! where one ends and the next begins: whoever holds a genuine delivery could move bytes from one to the
-//! other. A delivery is believed only where its bytes can be cut in one way.
+//! Where the signed text is cut into its parts. A signature covers the parts in sequence, but not where
+//! one ends and the next begins: somebody with a genuine delivery could move bytes from one to the
+//! other. A delivery is accepted only if its bytes can be cut in just one way.
 
 use std::collections::BTreeMap;
 

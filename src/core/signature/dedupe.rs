@@ -1,4 +1,4 @@
-//! What a delivery is known by when it comes again.
+//! How a repeated delivery is recognised.
 
 use sha2::{Digest, Sha256};
 

@@ -1,4 +1,4 @@
-//! What the check gives: a delivery that is proven, and what it is known by.
+//! The result of the check: an authenticated delivery, and how a repetition of it is recognised.
 
 use crate::core::delivery::{Delivery, Verified};
 

@@ -1,5 +1,5 @@
-//! Finding one value in a body of JSON without keeping the rest: a body of a megabyte may take a hundred
-//! once it is a tree.
+//! Finds one value in a JSON body without keeping the rest: a body of a megabyte may take a hundred as a
+//! tree.
 
 use std::fmt;
 

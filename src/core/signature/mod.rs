@@ -2,8 +2,8 @@
 //! needs is a TOML table and no code.
 //!
 //! Lives here: the scheme, the check over raw bytes, the other direction ([`sign()`]: what a source
-//! would send), and what a delivery is remembered by. Nothing here parses a body before its
-//! signature holds, except for handshakes that a source is configured to make unsigned.
+//! would send), and how a repeated delivery is recognised. Nothing here parses a body before its
+//! signature is verified, except for handshakes that a source is configured to send unsigned.
 
 mod cut;
 mod dedupe;

@@ -1,4 +1,4 @@
-//! Reading a scheme's headers: raw bytes in, raw bytes out, nothing believed.
+//! Reading a scheme's headers: raw bytes in, raw bytes out, nothing trusted yet.
 
 use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER_PERMISSIVE};
 

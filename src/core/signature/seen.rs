@@ -1,4 +1,4 @@
-//! What a scheme signs, as one delivery has it.
+//! What a scheme signs, taken from one delivery.
 
 use super::scheme::Scheme;
 use super::template::Part;

@@ -1,4 +1,5 @@
-//! The check: signature over raw bytes first, then the time of sending, then what it is known by.
+//! The check: first the signature over raw bytes, then the time of sending, then the key that
+//! recognises repetitions.
 
 use std::borrow::Cow;
 

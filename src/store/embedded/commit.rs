@@ -1,4 +1,4 @@
-//! How attempts end, and whose members are.
+//! How attempts end, and to whom members belong.
 
 use rusqlite::{OptionalExtension, params};
 

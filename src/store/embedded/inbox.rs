@@ -1,5 +1,5 @@
-//! Inboxes: entries in the order of acceptance, each person's own linked one to the next. An index of them
-//! by person would have every delivery write one more page of its own, as random as people's numbers are.
+//! Inboxes: entries in the order of acceptance, each person's linked one to the next. With an index by
+//! person, every delivery would write one more page, at a place as random as people's numbers are.
 
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, params};

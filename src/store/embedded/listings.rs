@@ -1,4 +1,4 @@
-//! What people look at. A row that does not read is told in the log and left out; its neighbours are fine.
+//! Listings for people. A row that cannot be read is logged and left out; the others are unaffected.
 
 use rusqlite::{Connection, OptionalExtension, Params, Row as SqlRow, Rows, params};
 

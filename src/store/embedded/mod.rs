@@ -1,8 +1,8 @@
 //! The embedded engine: one SQLite file on local disk, for one process.
 //!
-//! One thread writes, in transactions that many callers share; readers look at the last commit beside
-//! it. What is answered is on the disk (`synchronous=FULL`). The directory holds `store.db` (which the
-//! `sqlite3` tool may read at any time), SQLite's files beside it, and `lock`.
+//! One thread writes, in transactions that many callers share; readers see the last commit beside it.
+//! Whatever is acknowledged is on the disk (`synchronous=FULL`). The directory holds `store.db` (which
+//! the `sqlite3` tool may read at any time), SQLite's files beside it, and `lock`.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,4 @@
-//! Connections for those who look: at the last commit, beside the writer.
+//! Connections for readers: they see the last commit, beside the writer.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};

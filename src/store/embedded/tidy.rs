@@ -1,4 +1,4 @@
-//! Deletes what has been kept for long enough, in bounded pieces, and gives the file's space back. Dead letters never go.
+//! Deletes what has expired, in bounded pieces, and lets the file shrink. Dead letters never expire.
 
 use rusqlite::params;
 

@@ -1,4 +1,4 @@
-//! The content as no engine in particular has it, read from the last commit and taken in by the writer.
+//! The content in an engine-neutral form, read from the last commit and written by the writer.
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Params, Row as SqlRow, params};

@@ -1,4 +1,4 @@
-//! What people look at.
+//! Listings for people.
 
 use std::cmp::Reverse;
 

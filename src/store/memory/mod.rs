@@ -1,6 +1,5 @@
-//! The in-memory engine: every sentence of the trait as plainly as it can be said. It keeps nothing
-//! over a restart; it is what the other engines are measured against, and what tests use that need no
-//! disk.
+//! The in-memory engine: the trait, as plainly as it can be written. It keeps nothing over a restart;
+//! the other engines are measured against it, and tests that need no disk use it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

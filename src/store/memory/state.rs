@@ -1,4 +1,4 @@
-//! What is kept, and what goes by itself.
+//! What is kept, and what expires.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

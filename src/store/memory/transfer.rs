@@ -1,4 +1,4 @@
-//! The content as no engine in particular has it.
+//! The content in an engine-neutral form.
 
 use async_trait::async_trait;
 

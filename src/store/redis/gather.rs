@@ -1,8 +1,8 @@
-//! Deliveries that come while others are on their way share the next call: one round trip, one run of
-//! the script.
+//! Deliveries that arrive while others are on their way share the next call: one round trip, one run
+//! of the script.
 //!
-//! When little comes, each has a call of its own, at once. When much comes, what a call costs besides
-//! its deliveries (packets, keys, the script's beginning) is shared.
+//! With little traffic, each has a call of its own, at once. With much, they share the fixed cost of
+//! a call (packets, keys, the script's beginning).
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! What stands in the records that scripts read by position (`lua/lane.lua`, `lua/dead_rows.lua`), as
-//! values. Scripts write them; what they are given ready-made is made here.
+//! The contents of the records that scripts read by position (`lua/lane.lua`, `lua/dead_rows.lua`),
+//! as values. Scripts write them; the parts that scripts receive ready-made are made here.
 
 use std::num::TryFromIntError;
 

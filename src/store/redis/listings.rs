@@ -1,4 +1,4 @@
-//! What people look at. Looked for by an index, and read by `lua/read.lua`.
+//! Listings for people: found by an index, and read by `lua/read.lua`.
 
 use data_encoding::HEXLOWER;
 

@@ -1,9 +1,9 @@
 //! The cluster engine: any number of intake and worker processes on one Redis or Valkey.
 //!
 //! Every transition is one script (`lua/`), all keys are under one hash tag, and time is the server's.
-//! Instants go to the server as distances from the caller's now and come back so, too: no clock but the
-//! server's decides about a lease, and nobody's clock needs to be right. Documents and entries are opaque
-//! to scripts: they compare a fence, append, and move index entries.
+//! Times are sent to the server as offsets from the caller's now, and come back as offsets: only the
+//! server's clock decides about a lease, and no other clock needs to be right. Documents and entries are
+//! opaque to scripts: they compare a fence, append, and move index entries.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};

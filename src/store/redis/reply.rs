@@ -1,5 +1,5 @@
-//! What scripts answer, piece by piece. An answer that is not of the shape that our own script makes
-//! is damage; its content is not told: it may be personal data.
+//! What scripts answer, piece by piece. An answer that does not have the shape that our own script
+//! makes is damage; its content is never shown: it may be personal data.
 
 use deadpool_redis::redis::Value;
 

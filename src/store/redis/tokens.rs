@@ -1,4 +1,4 @@
-//! The limiters that all workers share: judged here, written where nobody was quicker.
+//! The limiters that all workers share: judged here, written if nobody else was quicker.
 
 use std::sync::atomic::Ordering;
 

@@ -1,5 +1,5 @@
-//! The content as no engine in particular has it: read page by page, taken in page by page. Times are
-//! those of the clocks that gave them.
+//! The content in an engine-neutral form: read page by page, written page by page. Times are those of
+//! the clocks that gave them.
 
 use std::collections::BTreeMap;
 

@@ -1,8 +1,8 @@
-//! Reads at HR systems, for people of whom notices came: between the fold of an inbox and the plan.
+//! Reads people at HR systems after a notice about them: between the fold of an inbox and the plan.
 //!
-//! One read answers every notice that was folded before it began. Whoever has to wait, for a turn, for a
-//! record to appear, for a hold to be lifted, is given back with a time and takes no worker's slot; what
-//! else HR said of them is brought in line meanwhile.
+//! One read answers every notice that was folded before it began. A person who has to wait (for a turn,
+//! for a record to appear, for a hold to be lifted) is given back with a time and takes no worker's
+//! slot; what else HR said about them is reconciled meanwhile.
 
 mod ending;
 mod login;

@@ -1,4 +1,4 @@
-//! Whatever in the headers could be a signature.
+//! Everything in the headers that could be a signature.
 
 use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER_PERMISSIVE};
 

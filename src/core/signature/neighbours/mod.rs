@@ -1,7 +1,7 @@
-//! Of a delivery that is not believed: would it be, by a scheme that is nearly the configured one?
+//! For a delivery that does not verify: would it, by a scheme that is nearly the configured one?
 //!
-//! For whoever sets a source up and has the delivery and the secret. Tells what would have to be
-//! otherwise, and never what the signature should have been.
+//! For somebody who sets a source up and has the delivery and the secret. Says what would have to
+//! be different, and never what the signature should have been.
 
 mod digests;
 mod rewritten;

@@ -1,4 +1,4 @@
-//! A body as it may have been before somebody on the way wrote it anew.
+//! A body as it may have been before something on the way rewrote it.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! The secret itself in a header: then it proves the sender another way than is configured.
+//! The secret itself in a header: the sender then authenticates in another way than configured.
 
 use data_encoding::BASE64;
 use secrecy::{ExposeSecret, SecretString};

@@ -1,5 +1,5 @@
-//! Whether a server is set up so that it keeps what it is given. Looked at on every new connection: a
-//! fail-over may lead to a server of another making.
+//! Whether a server is configured to keep what it is given. Checked on every new connection: a
+//! failover may lead to a server with another configuration.
 
 use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{self, Value};

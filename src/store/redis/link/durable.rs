@@ -1,8 +1,8 @@
 //! Writes that are answered when they are on disk, by `WAITAOF`.
 //!
-//! `WAITAOF` blocks its connection, and speaks of that connection's own writes. So writes go out
-//! in groups: a group's scripts and one `WAITAOF` together, on a connection of the pool. With
-//! `appendfsync everysec` a group takes up to a second or two, and many are under way at once.
+//! `WAITAOF` blocks its connection, and concerns that connection's own writes. So writes go in
+//! groups: a group's scripts and one `WAITAOF` are sent together on a connection of the pool. With
+//! `appendfsync everysec` a group takes up to a second or two, and many are in flight at once.
 
 use std::sync::Arc;
 use std::time::Duration;

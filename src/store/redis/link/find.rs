@@ -1,7 +1,7 @@
-//! Where the primary is that our keys live on: told by the URL, by sentinels, or by a cluster's nodes.
+//! Where the primary with our keys is: as the URL, sentinels, or a cluster's nodes say.
 //!
-//! All keys have one hash tag and so live in one slot, on one node. So a cluster is, like a set of
-//! sentinels, somebody to ask for an address; a call needs no routing of its own.
+//! All keys have one hash tag and so are in one slot, on one node. So a cluster, like a set of
+//! sentinels, only has to be asked for an address; calls need no routing of their own.
 
 use std::pin::Pin;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The way to Redis: connections that come again after every kind of failure, scripts by their hash,
+//! The link to Redis: connections that recover from every kind of failure, scripts by their hash,
 //! writes that are answered when they are on disk, and wake-ups.
 //!
 //! Lives here: everything about connections and servers. Not here: what the scripts do.

@@ -1,4 +1,4 @@
-//! What the connections to Redis are made with.
+//! The options for connections to Redis.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The connections to one primary, and how they come, go and come again.
+//! The connections to one primary: how they open, close and reconnect.
 //!
 //! Calls share one connection and its round trips (multiplexed): a pool's `get` asks the server
 //! whether the connection lives before every single call, which costs a round trip each (measured with

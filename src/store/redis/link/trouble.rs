@@ -1,4 +1,4 @@
-//! What Redis' errors mean, and what cures them. Texts never hold a command's arguments: Redis quotes
+//! What Redis' errors mean, and what fixes them. Texts never hold a command's arguments: Redis quotes
 //! them in some errors, and they are personal data.
 
 use std::time::Duration;

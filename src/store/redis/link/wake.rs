@@ -1,5 +1,5 @@
-//! Hears that something may be new in the store, on a connection of its own. A hint: what is
-//! published while the connection is down is not heard, and polling finds it.
+//! Learns that something may be new in the store, on a connection of its own. It is only a hint:
+//! what is published while the connection is down is missed, and polling finds it.
 
 use std::sync::Arc;
 use std::time::Duration;
