@@ -24,11 +24,12 @@ until_true() {
 }
 
 # One step: its time is written down, so that the requests of the load can be told apart by it, and a failure of one
-# does not keep the others from being tried. step NAME KIND FUNCTION; KIND is `rolling` (no request may fail), `gap`
-# (some may, for less than 5 s at a time) or `away` (some may).
+# does not keep the others from being tried. step NAME KIND FUNCTION; KIND is `rolling` (no request may fail),
+# `gap-MS` (some may, for less than so many milliseconds at a time) or `away` (some may).
 step() {
   local name=$1 kind=$2 began verdict=ok
   shift 2
+  chosen "$1" || return 0
   say "$name"
   began=$(now_ms)
   # In a process of its own, where `set -e` holds: it would not on the left of `||`.
@@ -45,9 +46,15 @@ step() {
       tail -n 30 "$work/step.log" >&2
       ;;
   esac
+  say "$name: $verdict after $((($(now_ms) - began) / 1000)) s"
   # What was begun in it may be answered late, or may only then be missed.
   sleep "$SETTLE"
   printf '%s\t%s\t%d\t%d\t%s\n' "$name" "$kind" "$began" "$(now_ms)" "$verdict" >>"$work/steps"
+}
+
+# Whether a step is to be done: all are, where none was named.
+chosen() {
+  [ "${#only[@]}" = 0 ] || [[ " ${only[*]} " = *" $1 "* ]]
 }
 
 # Ends a step that cannot be tried here, and says why.
@@ -73,9 +80,19 @@ reaches() {
   k --namespace "$1" exec tools -- timeout 3 bash -c "exec 3<>/dev/tcp/$2/$3"
 }
 
-pods() { # component
-  k --namespace "$ns" get pods --selector "app.kubernetes.io/instance=prod,app.kubernetes.io/name=scim-bridge,app.kubernetes.io/component=$1" \
-    --field-selector status.phase=Running --output jsonpath='{.items[*].metadata.name}'
+# Those that run and are not about to go: by COMPONENT, and RELEASE where it is not `prod`.
+pods() {
+  k --namespace "$ns" get pods --selector "app.kubernetes.io/instance=${2:-prod},app.kubernetes.io/name=scim-bridge,app.kubernetes.io/component=$1" --output json |
+    jq --raw-output '[.items[] | select(.status.phase == "Running" and .metadata.deletionTimestamp == null) | .metadata.name] | join(" ")'
+}
+
+one_pod() { pods "$@" | cut -d ' ' -f 1; }
+
+# Runs the program in a pod. inside POD ARGUMENT…
+inside() {
+  local pod=$1
+  shift
+  k --namespace "$ns" exec --stdin "$pod" --container scim-bridge -- scim-bridge "$@"
 }
 
 rolled() { # deployment…
@@ -89,11 +106,14 @@ upgrade() { # values over those of the installation…
   h upgrade prod helm --values "$work/prod.yaml" --wait --timeout 4m "$@"
 }
 
-# After a Secret has changed: until every running pod has said that it has seen it. seen SINCE
+# After a Secret has changed: until every pod that mounts it has said that it has seen it. seen SINCE COMPONENT…
 seen() {
-  local pod
-  for pod in $(pods intake) $(pods worker); do
-    until_true 180 "$pod sees the changed secret" seen_by "$pod" "$1"
+  local since=$1 component pod
+  shift
+  for component in "$@"; do
+    for pod in $(pods "$component"); do
+      until_true 180 "$pod sees the changed secret" seen_by "$pod" "$since"
+    done
   done
 }
 

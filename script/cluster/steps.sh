@@ -46,18 +46,18 @@ JSON
 }
 
 evict_each() {
-  local component pod other first=yes
+  local component before pod other
   for component in intake worker; do
-    for pod in $(pods "$component"); do
+    before=$(pods "$component")
+    for pod in $before; do
       # Refused as long as the one before is not replaced.
       until_true 90 "$pod may be evicted" evict "$pod"
-      if [ -n "$first" ]; then
-        for other in $(pods intake); do
-          if [ "$other" != "$pod" ] && evict "$other"; then fail "two of two were evicted at once"; fi
-        done
-        first=
-      fi
+      # Of those that serve: one that is not ready yet may go at any time.
+      for other in $before; do
+        if [ "$other" != "$pod" ] && evict "$other"; then fail "two of two were evicted at once"; fi
+      done
     done
+    rolled "prod-scim-bridge-$component"
   done
 }
 
@@ -76,7 +76,8 @@ change_the_mode_back() {
 
 switch_autoscaling_on() {
   local watch least
-  k --namespace "$ns" get deployment prod-scim-bridge-intake --watch --output jsonpath='{.spec.replicas}{"\n"}' >"$work/replicas" &
+  # Not by `k`: what is ended below is to be kubectl itself.
+  kubectl --context "$context" --namespace "$ns" get deployment prod-scim-bridge-intake --watch --output jsonpath='{.spec.replicas}{"\n"}' >"$work/replicas" &
   watch=$!
   upgrade --set intake.autoscaling.enabled=true
   sleep 5
@@ -118,7 +119,7 @@ rotate_the_source_s_secret() {
   local since pod
   since=$(date --utc +%FT%TZ)
   put_secret load current=token-before-0123456789 next=token-after-0123456789
-  seen "$since"
+  seen "$since" intake
   # The senders have a Secret of their own, in their namespace: they go over by and by.
   k --namespace "$outside" create secret generic load --from-literal token=token-after-0123456789 --dry-run=client --output yaml | k apply --filename - >/dev/null
   for pod in $(k --namespace "$outside" get pods --selector load=load --output name); do
@@ -126,7 +127,7 @@ rotate_the_source_s_secret() {
   done
   since=$(date --utc +%FT%TZ)
   put_secret load current=token-after-0123456789 next=token-after-0123456789
-  seen "$since"
+  seen "$since" intake
 }
 
 rotate_the_key() {
@@ -134,7 +135,7 @@ rotate_the_key() {
   postman PATCH /sim/options '{"key":"key-after"}'
   since=$(date --utc +%FT%TZ)
   put_secret postman postman-key=key-after
-  seen "$since"
+  seen "$since" worker
   # Nobody who still had the old key sets the hold again.
   until_true 30 "the hold is lifted" no_hold
   sleep 15
@@ -147,7 +148,7 @@ rotate_the_token() {
   local since
   since=$(date --utc +%FT%TZ)
   put_secret admin admin-token=another-token-0123456789abcdef
-  seen "$since"
+  seen "$since" intake worker
   # With another token than that of the pod's own file, it would be refused.
   people_of prod >/dev/null
 }
@@ -157,7 +158,7 @@ rotate_redis_password() {
   redis ACL SETUSER bridge ">$redis_password_after"
   since=$(date --utc +%FT%TZ)
   put_secret redis redis-password="$redis_password_after"
-  seen "$since"
+  seen "$since" intake worker
   redis ACL SETUSER bridge "<$redis_password"
   redis_secret "$redis_password_after"
   redis CLIENT KILL USER bridge
@@ -190,32 +191,37 @@ take_redis_away() {
 
 check_policies() {
   local intake worker
-  intake=$(k --namespace "$ns" get pods --selector app.kubernetes.io/component=intake --output jsonpath='{.items[0].status.podIP}')
-  worker=$(k --namespace "$ns" get pods --selector app.kubernetes.io/component=worker --output jsonpath='{.items[0].status.podIP}')
+  intake=$(address_of "$(one_pod intake)")
+  worker=$(address_of "$(one_pod worker)")
   reaches "$outside" "$intake" 8080 || fail "the senders do not reach the intake"
   ! reaches "$stranger" "$intake" 8080 || fail "a stranger reaches the intake: are policies enforced here?"
   ! reaches "$outside" "$intake" 9090 || fail "the senders reach the admin listener"
   ! reaches "$outside" "$worker" 9090 || fail "the senders reach a worker"
   ! reaches "$outside" "$worker" 8080 || fail "a worker listens for webhooks"
   # The intake's way out: the store, and not Postman. The worker's: both.
-  k --namespace "$ns" exec deployment/prod-scim-bridge-worker -- scim-bridge check --role worker --json >"$work/check" || true
+  inside "$(one_pod worker)" check --role worker --json </dev/null >"$work/check" || true
   jq --exit-status '[.checks[] | select(.what == "store" or .what == "postman") | .ok] | all' "$work/check" || fail "the worker does not reach both"
   # It has no key to check Postman with; that anything is answered at all would be too much.
-  echo '{}' | k --namespace "$ns" exec --stdin deployment/prod-scim-bridge-intake -- scim-bridge send --source hr --file - \
+  echo '{}' | inside "$(one_pod intake)" send --source hr --file - \
     --url "http://postman.$outside.svc:9080/scim/v2/Users" >"$work/sent" 2>&1 || true
   grep --quiet "cannot be reached" "$work/sent" || fail "the intake reaches Postman"
 }
 
-# In the running container, by a debugger beside it: what is mounted is what the pod's spec says, and /data is nobody's.
+address_of() { k --namespace "$ns" get pod "$1" --output jsonpath='{.status.podIP}'; }
+
+# In the running container, by a debugger beside it: each has the secrets that its role reads and no other, and /data is nobody's.
 check_mounts() {
   local component pod found wanted
   for component in intake worker; do
-    pod=$(pods "$component" | cut -d ' ' -f 1)
+    pod=$(one_pod "$component")
     k --namespace "$ns" debug "$pod" --image "$TOOLS" --target scim-bridge --profile restricted --container look --quiet --attach=false -- \
       bash -c 'ls /proc/1/root/run/secrets/scim-bridge; ! touch /proc/1/root/data/x 2>/dev/null || echo /data is writable; ! touch /proc/1/root/x 2>/dev/null || echo / is writable'
     until_true 60 "the debugger ends" looked "$pod"
     found=$(k --namespace "$ns" logs "$pod" --container look | sort)
-    wanted=$(k --namespace "$ns" get pod "$pod" --output json | jq --raw-output '.spec.volumes[] | select(.name == "secrets") | .projected.sources[].secret.items[].path' | sort)
+    case $component in
+      intake) wanted=$(printf '%s\n' admin-token redis-password source-hr-0 source-load-0 source-load-1) ;;
+      worker) wanted=$(printf '%s\n' admin-token postman-key redis-password) ;;
+    esac
     [ "$found" = "$wanted" ] || fail "$component: there is $found, and should be $wanted"
   done
 }
@@ -233,7 +239,7 @@ check_monitoring() {
 
 # `status` ends with 3 where it lists a problem.
 status_of() { # release
-  k --namespace "$ns" exec "deployment/$1-scim-bridge-worker" -- scim-bridge status --json || [ $? = 3 ]
+  inside "$(one_pod worker "$1")" status --json </dev/null || [ $? = 3 ]
 }
 
 # How many people a release knows.
@@ -246,6 +252,19 @@ install_beside() {
   people=$(people_of staging)
   h uninstall staging --wait
   [ "$people" = 0 ] || fail "the other release knows $people people"
+}
+
+# A process of another target does not work on a store that is not its own: it names both, and ends.
+refuse_another_target() {
+  local told name
+  ! h install astray helm --values "$work/prod.yaml" --set serviceMonitor.enabled=false --set prometheusRule.enabled=false --set dashboard.enabled=false \
+    --set "config.store.key_prefix=scim-bridge:$ns:prod" --set "config.postman.base_url=http://elsewhere.$outside.svc:9080/scim/v2" --wait --timeout 20s || fail "it was taken"
+  told=$(k --namespace "$ns" get pods --selector app.kubernetes.io/instance=astray --output json |
+    jq --raw-output '.items[].status.containerStatuses[]? | (.lastState.terminated.message, .state.terminated.message) // empty')
+  h uninstall astray --wait
+  for name in elsewhere postman; do
+    grep --quiet "//$name.$outside.svc" <<<"$told" || fail "kubectl does not name both: $told"
+  done
 }
 
 # --- the embedded shape
@@ -287,21 +306,28 @@ reinstall_prod() {
 # --- the reckoning
 
 # Everybody whose webhooks were answered 200 is a member, made once, under the name of the last one; and no name that
-# was applied came after a later one. reckon LOAD…
+# was applied came after a later one. What was accepted last is still on its way: for CATCH_UP seconds. reckon LOAD…
 reckon() {
-  local load since=0 page
+  local load page since=0 deadline=$((SECONDS + ${CATCH_UP:-180}))
+  for load in "$@"; do cat "$work/$load.requests"; done |
+    awk '$4 == 200 && $3 > last[$2] { last[$2] = $3 } END { for (who in last) print who "@example.com\tn" last[who] }' | sort >"$work/wanted"
+  [ -s "$work/wanted" ] || { fail "nothing was answered 200"; return 1; }
+  until members_are_as_said >"$work/differs" 2>&1; do
+    [ "$SECONDS" -lt "$deadline" ] || { cat "$work/differs" >&2; fail "members are not as the last webhooks said"; return 1; }
+    sleep 2
+  done
   : >"$work/journal"
-  while page=$(postman GET "/sim/journal?since=$since&limit=1000") && [ "$(jq '.entries | length' <<<"$page")" -gt 0 ]; do
+  while page=$(postman GET "/sim/journal?since=$since&limit=5000") && [ "$(jq '.entries | length' <<<"$page")" -gt 0 ]; do
     jq --raw-output '.entries[] | select(.applied and .family_name != null and (.operation | IN("create", "replace", "patch"))) | [.operation, .user_name, .family_name] | @tsv' <<<"$page" >>"$work/journal"
     since=$(jq '.entries[-1].seq' <<<"$page")
   done
-  postman GET /sim/state | jq --raw-output '.members[] | [.userName, .name.familyName] | @tsv' >"$work/members"
-  for load in "$@"; do cat "$work/$load.requests"; done | awk '$4 == 200 && $3 > last[$2] { last[$2] = $3 } END { for (who in last) print who "@example.com\tn" last[who] }' | sort >"$work/wanted"
-  # It is asked again and again, where `set -e` does not hold.
-  [ -s "$work/wanted" ] || { fail "nothing was answered 200"; return 1; }
-  grep -F '@example.com' "$work/members" | sort | diff "$work/wanted" - || { fail "members are not as the last webhooks said"; return 1; }
   awk -F '\t' '
     $1 == "create" { if (made[$2]++) { print $2 " was made twice"; bad = 1 } }
     { name = substr($3, 2) + 0; if (name < last[$2]) { print $2 ": " name " after " last[$2]; bad = 1 } last[$2] = name }
     END { exit bad }' "$work/journal" || fail "not once and in order"
+}
+
+members_are_as_said() {
+  postman GET /sim/state | jq --raw-output '.members[] | [.userName, .name.familyName] | @tsv' >"$work/members" || return 1
+  grep -F '@example.com' "$work/members" | sort | diff "$work/wanted" -
 }

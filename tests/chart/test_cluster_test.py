@@ -27,7 +27,7 @@ def test_it_is_bash(script):
     assert subprocess.run(["bash", "-n", script], capture_output=True, timeout=10).returncode == 0
 
 
-@pytest.mark.parametrize("arguments", [[], ["no-such-context"]])
+@pytest.mark.parametrize("arguments", [[], ["no-such-context"], ["mine", "no_such_step"]])
 def test_it_touches_no_context_but_the_one_that_it_is_given(arguments, tmp_path):
     config = tmp_path / "kubeconfig"
     config.write_text("apiVersion: v1\nkind: Config\ncurrent-context: mine\ncontexts: [{name: mine, context: {cluster: c}}]\nclusters: [{name: c, cluster: {server: 'http://127.0.0.1:1'}}]\n")
@@ -37,8 +37,27 @@ def test_it_touches_no_context_but_the_one_that_it_is_given(arguments, tmp_path)
     kubectl.chmod(0o755)
     env = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "KUBECONFIG": str(config), "IMAGE": "a:b"}
     done = subprocess.run([ROOT / "script/cluster-test", *arguments], env=env, capture_output=True, text=True, timeout=30)
-    assert done.returncode != 0 and ("mine" in done.stderr or "no-such-context" in done.stderr), done.stderr
+    assert done.returncode != 0 and (arguments[-1] if arguments else "mine") in done.stderr, done.stderr
     assert set((tmp_path / "asked").read_text().splitlines()) == {"config get-contexts --output name"}
+
+
+def test_only_the_steps_that_are_named_are_done(tmp_path):
+    (tmp_path / "steps").touch()
+    of = f"""
+        set -euo pipefail
+        work={tmp_path} failed=0 SETTLE=0 only=($ONLY)
+        source {PARTS}/lib.sh
+        one() {{ :; }}; two() {{ false; true; }}; three() {{ skip "not here"; }}
+        step "the first" away one; step "the second" rolling two; step "the third" away three
+        echo $failed
+    """
+    done = bash(of, tmp_path, ONLY="")
+    steps = [line.split("\t") for line in (tmp_path / "steps").read_text().splitlines()]
+    assert [(it[0], it[-1]) for it in steps] == [("the first", "ok"), ("the second", "FAILED"), ("the third", "skipped: not here")]
+    assert done.stdout.split() == ["1"], done.stderr
+    (tmp_path / "steps").write_text("")
+    assert bash(of, tmp_path, ONLY="three one").stdout.split() == ["0"]
+    assert [line.split("\t")[0] for line in (tmp_path / "steps").read_text().splitlines()] == ["the first", "the third"]
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +104,7 @@ def reckoned(load, folder, requests=None, journal=""):
     (folder / "work/load.requests").write_text(requests or told)
     text = f"""
         set -eu
-        work={folder}/work context=none ns=none outside=none
+        work={folder}/work context=none ns=none outside=none CATCH_UP=0
         source {PARTS}/lib.sh; source {PARTS}/steps.sh
         postman() {{ python3 -c 'import sys, urllib.request; print(urllib.request.urlopen("{control}" + sys.argv[1][4:]).read().decode())' "$2"; }}
         {journal}
@@ -119,9 +138,9 @@ def test_the_table_fails_a_rolling_step_that_lost_a_request(tmp_path):
     script = (ROOT / "script/cluster-test").read_text()
     table = script[script.index("table() {") : script.index("\n}\n", script.index("table() {")) + 3]
     (tmp_path / "load.requests").write_text("1000 a 1 200 5 1\n2000 a 2 000 5 1\n3000 a 2 200 5 2\n9000 a 3 503 5 1\n16000 a 3 200 5 2\n")
-    steps = [("well", "rolling", 0, 1500), ("lost", "rolling", 1500, 4000), ("short", "gap", 1500, 4000), ("long", "gap", 8000, 20000), ("away", "away", 8000, 20000)]
+    steps = [("well", "rolling", 0, 1500), ("lost", "rolling", 1500, 4000), ("short", "gap-5000", 1500, 4000), ("long", "gap-7005", 8000, 20000), ("away", "away", 8000, 20000), ("longer", "gap-7006", 8000, 20000)]
     (tmp_path / "steps").write_text("".join(f"{name}\t{kind}\t{began}\t{ended}\tok\n" for name, kind, began, ended in steps))
     done = bash(f"work={tmp_path} failed=0\n{table}\ntable\necho $failed", tmp_path)
     lines = {line.split()[0]: line.split() for line in done.stdout.splitlines()}
-    assert {name: line[-1] for name, line in lines.items() if name != "step"} == {"well": "ok", "lost": "FAILED", "short": "ok", "long": "FAILED", "away": "ok", "2": "2"}
+    assert {name: line[-1] for name, line in lines.items() if name != "step"} == {"well": "ok", "lost": "FAILED", "short": "ok", "long": "FAILED", "away": "ok", "longer": "ok", "2": "2"}
     assert lines["lost"][1:5] == ["2", "2", "1", "1005"] and lines["long"][4] == "7005"
