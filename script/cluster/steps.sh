@@ -52,9 +52,9 @@ evict_each() {
     for pod in $before; do
       # Refused as long as the one before is not replaced.
       until_true 90 "$pod may be evicted" evict "$pod"
-      # Of those that serve: one that is not ready yet may go at any time.
-      for other in $before; do
-        if [ "$other" != "$pod" ] && evict "$other"; then fail "two of two were evicted at once"; fi
+      # Of those that serve and are still to go: one that is not ready yet, or is about to go, may do so at any time.
+      for other in ${before#*"$pod"}; do
+        ! evict "$other" || fail "two of two were evicted at once"
       done
     done
     rolled "prod-scim-bridge-$component"
