@@ -14,6 +14,7 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer, ResponseError, web};
 use tokio_util::sync::CancellationToken;
 
 use self::connections::Connections;
+use self::console::Listeners;
 use self::error::AdminError;
 use self::gate::Gate;
 use self::service::AdminState;
@@ -118,8 +119,14 @@ impl Admin {
         let heard = state.clone();
         let pulse = supervision::watched(lifecycle.loops(), "heartbeat", move || beats(heard.clone()));
         let pulse = tokio::spawn(pulse);
+        let (listeners, told) = (Listeners::new(lifecycle.stop_token()), state.clone());
+        let teller = {
+            let listeners = listeners.clone();
+            supervision::watched(lifecycle.loops(), "console events", move || listeners.clone().keep_told(told.clone()))
+        };
+        let teller = tokio::spawn(teller);
         let last = state.clone();
-        let mut server = start(state, gate, listener)?;
+        let mut server = start(state, gate, listeners, listener)?;
         let handle = server.handle();
         let mut upkeep = tokio::time::interval(UPKEEP);
         let graceful = loop {
@@ -135,6 +142,7 @@ impl Admin {
             }
         };
         pulse.abort();
+        teller.abort();
         if graceful && tokio::time::timeout(FAREWELL, last.farewell()).await.is_err() {
             tracing::debug!("the other processes could not be told that this one stops");
         }
@@ -154,10 +162,10 @@ async fn beats(state: AdminState) {
     }
 }
 
-fn start(state: AdminState, gate: Gate, listener: TcpListener) -> std::io::Result<Server> {
-    let (state, gate) = (web::Data::new(state), web::Data::new(gate));
+fn start(state: AdminState, gate: Gate, listeners: Listeners, listener: TcpListener) -> std::io::Result<Server> {
+    let (state, gate, listeners) = (web::Data::new(state), web::Data::new(gate), web::Data::new(listeners));
     let app = move || {
-        let app = App::new().app_data(state.clone()).app_data(gate.clone());
+        let app = App::new().app_data(state.clone()).app_data(gate.clone()).app_data(listeners.clone());
         app.wrap(from_fn(gate::pass)).wrap(headers()).configure(configure)
     };
     let connections = Connections::default();

@@ -547,7 +547,7 @@ pub struct Story {
 }
 
 /// The store in figures.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, Hash)]
 pub struct Stats {
     /// How many people stand in each state; every state but `idle` is there.
     pub lanes: BTreeMap<String, u64>,

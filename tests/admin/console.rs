@@ -32,6 +32,10 @@ impl<'a> Visitor<'a> {
         Self { stage, cookie: cookie.split(';').next().unwrap().to_owned() }
     }
 
+    pub(crate) fn cookie(&self) -> &str {
+        &self.cookie
+    }
+
     pub(crate) async fn get(&self, target: &str) -> Answer {
         send(self.stage.address, "GET", target, &[("Cookie", &self.cookie)], "").await
     }

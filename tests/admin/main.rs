@@ -6,6 +6,7 @@ mod api;
 mod console;
 mod deliveries;
 mod door;
+mod events;
 mod health;
 mod http;
 mod stage;

@@ -110,6 +110,29 @@ def test_a_page_is_live_without_being_loaded_again(visit, made):
     visitor.check()
 
 
+def test_a_page_that_hears_events_shows_a_change_long_before_it_would_ask_by_itself(visit, made):
+    visitor = visit()
+    visitor.go("/people")
+    visitor.page.wait_for_function("isHeard")
+    for number, (given, family) in enumerate([("Margaret", "Hamilton"), ("Joan", "Clarke")]):
+        made.hire(3010 + number, given, family)
+        visitor.page.get_by_text(f"{given} {family}").wait_for(timeout=6_000)
+    assert visitor.page.evaluate("isHeard && WITH_EVENTS_MS") == 10_000
+    visitor.check()
+
+
+def test_a_page_without_events_asks_by_itself(visit, made):
+    visitor = visit()
+    visitor.context.route("**/events", lambda route: route.abort())
+    visitor.go("/people")
+    made.hire(3020, "Annie", "Easley")
+    visitor.page.get_by_text("Annie Easley").wait_for()
+    assert not visitor.page.evaluate("isHeard")
+    # The browser itself tells of the request that failed.
+    visitor.wrong = [line for line in visitor.wrong if "ERR_FAILED" not in line]
+    visitor.check()
+
+
 def test_deliveries_are_listed_and_lead_to_what_became_of_them(visit):
     visitor = visit()
     visitor.go("/deliveries?result=refused")

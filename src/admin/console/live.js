@@ -1,9 +1,13 @@
-// Keeps the parts of a page that are marked `data-live` as they are now, without a reload: the page is
-// asked for again every few seconds, and what has changed takes the place of what is shown. Where the
-// reader is at work in such a part, or has selected text there, it is left alone.
+// Keeps the parts of a page that are marked `data-live` as they are now, without a reload: when the bridge says that
+// something changed (server-sent events), the page is asked for again, and what has changed takes the place of what
+// is shown. Where there are no events, and for what grows old by itself ("5 s ago"), it is asked every few seconds.
+// Where the reader is at work in such a part, or has selected text there, it is left alone.
 "use strict";
 
-const EVERY_MS = 3000;
+const WITHOUT_EVENTS_MS = 3000;
+const WITH_EVENTS_MS = 10000;
+const AT_MOST_EVERY_MS = 1000;
+const LISTEN_AGAIN_MS = 30000;
 
 function isInUse(part) {
   const selection = document.getSelection();
@@ -23,8 +27,60 @@ async function refresh() {
   }
 }
 
-function wait() {
-  setTimeout(() => refresh().catch(() => {}).finally(wait), EVERY_MS);
+let timer, events = null, isHeard = false, isBusy = false, hasChanged = false;
+
+function refreshIn(ms) {
+  clearTimeout(timer);
+  timer = setTimeout(run, ms);
 }
 
-if (document.querySelector("[data-live]")) wait();
+function run() {
+  isBusy = true;
+  hasChanged = false;
+  refresh().catch(() => {}).finally(() => {
+    isBusy = false;
+    refreshIn(hasChanged ? AT_MOST_EVERY_MS : isHeard ? WITH_EVENTS_MS : WITHOUT_EVENTS_MS);
+  });
+}
+
+function changed() {
+  if (hasChanged) return;
+  hasChanged = true;
+  if (!isBusy) refreshIn(0);
+}
+
+function silent() {
+  isHeard = false;
+  if (!isBusy) refreshIn(WITHOUT_EVENTS_MS);
+  // One that the browser does not open again by itself: no room there, or no session any more.
+  if (events && events.readyState === EventSource.CLOSED) {
+    events = null;
+    setTimeout(listen, LISTEN_AGAIN_MS);
+  }
+}
+
+// Only while the page is seen: a browser has few connections to one address, for all its tabs.
+function listen() {
+  if (events || document.hidden) return;
+  events = new EventSource("/events");
+  events.onopen = () => { isHeard = true; };
+  events.onmessage = changed;
+  events.onerror = silent;
+}
+
+function seenOrNot() {
+  if (!document.hidden) {
+    listen();
+    if (!isBusy) refreshIn(0);
+  } else if (events) {
+    events.close();
+    events = null;
+    isHeard = false;
+  }
+}
+
+if (document.querySelector("[data-live]")) {
+  document.addEventListener("visibilitychange", seenOrNot);
+  refreshIn(WITHOUT_EVENTS_MS);
+  listen();
+}

@@ -7,6 +7,7 @@ use actix_web::{HttpResponse, Resource, web};
 
 mod audit;
 mod dead;
+mod events;
 mod hold;
 mod job;
 mod layout;
@@ -22,6 +23,7 @@ mod settings;
 mod sources;
 mod trial;
 
+pub(super) use self::events::Listeners;
 use self::session::PageError;
 use super::service::AdminState;
 
@@ -33,7 +35,7 @@ type Done = Result<HttpResponse, PageError>;
 
 /// Puts the console into an app.
 pub(super) fn configure(app: &mut web::ServiceConfig) {
-    let pages: [(&str, Methods); 26] = [
+    let pages: [(&str, Methods); 27] = [
         ("/", |r| r.route(web::get().to(now::show))),
         ("/login", |r| r.route(web::get().to(session::ask)).route(web::post().to(session::log_in))),
         ("/logout", |r| r.route(web::post().to(session::log_out))),
@@ -60,6 +62,7 @@ pub(super) fn configure(app: &mut web::ServiceConfig) {
         ("/deliveries", |r| r.route(web::get().to(sources::show))),
         ("/settings", |r| r.route(web::get().to(settings::show))),
         ("/audit", |r| r.route(web::get().to(audit::show))),
+        ("/events", |r| r.route(web::get().to(events::listen))),
         ("/style.css", |r| r.route(web::get().to(style))),
         ("/live.js", |r| r.route(web::get().to(script))),
         ("/icon.svg", |r| r.route(web::get().to(icon))),

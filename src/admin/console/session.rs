@@ -108,6 +108,34 @@ impl FromRequest for Session {
     }
 }
 
+/// What lets somebody listen for as long as their session lasts.
+pub(super) struct Pass {
+    cookie: String,
+    form_token: String,
+}
+
+impl Pass {
+    /// Whether the session goes on: its time is not over, its token is one of ours still, and it is none of those
+    /// that were logged out.
+    pub(super) fn is_good(&self, state: &State, ended: &LoggedOut) -> bool {
+        state.tokens.session(state.now(), &self.cookie).is_some() && !ended.has(&self.form_token)
+    }
+}
+
+impl FromRequest for Pass {
+    type Error = PageError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, PageError>>>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move {
+            let session = session_of(&request).await?.ok_or(PageError::LoggedOut)?;
+            let cookie = cookie(&request).ok_or(PageError::LoggedOut)?.to_owned();
+            Ok(Self { cookie, form_token: session.form_token })
+        })
+    }
+}
+
 async fn session_of(request: &HttpRequest) -> Result<Option<Session>, PageError> {
     let Some(state) = request.app_data::<State>() else { return Ok(None) };
     let Some(cookie) = cookie(request) else { return Ok(None) };
@@ -123,7 +151,7 @@ async fn session_of(request: &HttpRequest) -> Result<Option<Session>, PageError>
 /// does not come in again, at any process.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
-struct LoggedOut {
+pub(super) struct LoggedOut {
     /// With the instant at which each would have ended by itself.
     ended: Vec<(UnixMs, String)>,
 }

@@ -1,0 +1,134 @@
+//! `GET /events`: server-sent events that tell a page that something changed, so that it asks again. They say nothing
+//! else. Whether something changed is found out once a second at the most, for all listeners together, and not at
+//! all where nobody listens.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use actix_web::web::Bytes;
+use actix_web::{HttpResponse, web};
+use futures_util::stream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::State;
+use super::session::{LoggedOut, Pass};
+use crate::admin::error::AdminError;
+use crate::admin::service::AdminState;
+use crate::admin::shared;
+use crate::store::{StoreError, documents};
+
+/// How often it is found out whether something changed.
+const EVERY: Duration = Duration::from_secs(1);
+/// Streams open at once: an eighth of the listener's connections.
+const STREAMS_MAX: usize = 32;
+/// How often a stream says that it is there. Whoever has gone is found out by the second time, and makes room.
+const STILL_THERE: Duration = Duration::from_secs(3);
+/// Whoever finds no room asks page by page meanwhile.
+const NO_ROOM_RETRY_S: &str = "30";
+/// Documents whose change is to be seen. Not who works here, which changes with every heartbeat.
+const WATCHED: [&str; 5] = [shared::HOLDS, shared::ACTIVITY, shared::SEEN, shared::AUDIT, shared::GUARD];
+
+/// What all streams are told.
+#[derive(Clone, Default)]
+struct Tick {
+    /// Of all that is looked at; it changes when something does.
+    fingerprint: u64,
+    ended: Arc<LoggedOut>,
+}
+
+/// Who listens. Clones share it.
+#[derive(Clone)]
+pub(in crate::admin) struct Listeners {
+    ticks: watch::Sender<Tick>,
+    room: Arc<Semaphore>,
+    stop: CancellationToken,
+}
+
+impl Listeners {
+    /// Nobody listens yet. Streams end when `stop` is cancelled, and none begins any more.
+    pub(in crate::admin) fn new(stop: CancellationToken) -> Self {
+        Self { ticks: watch::Sender::new(Tick::default()), room: Arc::new(Semaphore::new(STREAMS_MAX)), stop }
+    }
+
+    /// Tells them of changes, for as long as it is polled.
+    pub(in crate::admin) async fn keep_told(self, state: AdminState) {
+        let mut every = tokio::time::interval(EVERY);
+        every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            every.tick().await;
+            if self.ticks.receiver_count() == 0 {
+                continue;
+            }
+            // A store that does not answer is told elsewhere; pages ask by themselves meanwhile.
+            let Ok(tick) = look(&state).await else { continue };
+            self.ticks.send_if_modified(|last| {
+                let has_changed = last.fingerprint != tick.fingerprint;
+                *last = tick;
+                has_changed
+            });
+        }
+    }
+}
+
+async fn look(state: &AdminState) -> Result<Tick, StoreError> {
+    let store = &*state.store;
+    let mut hasher = DefaultHasher::new();
+    store.stats().await?.hash(&mut hasher);
+    for name in WATCHED {
+        store.shared(name).await?.version.hash(&mut hasher);
+    }
+    let (ended, version): (LoggedOut, u64) = documents::read(store, shared::LOGGED_OUT).await?;
+    version.hash(&mut hasher);
+    Ok(Tick { fingerprint: hasher.finish(), ended: Arc::new(ended) })
+}
+
+/// A stream under way.
+struct Listening {
+    ticks: watch::Receiver<Tick>,
+    pass: Pass,
+    state: State,
+    stop: CancellationToken,
+    is_new: bool,
+    _room: OwnedSemaphorePermit,
+}
+
+impl Listening {
+    /// What is said next; nothing where the stream ends: its session has ended, or the process stops.
+    async fn next(&mut self) -> Option<&'static str> {
+        if std::mem::take(&mut self.is_new) {
+            return Some("retry: 3000\n\n");
+        }
+        let said = tokio::select! {
+            () = self.stop.cancelled() => return None,
+            changed = self.ticks.changed() => {
+                changed.ok()?;
+                "data: changed\n\n"
+            }
+            () = tokio::time::sleep(STILL_THERE) => ":\n\n",
+        };
+        let ended = self.ticks.borrow_and_update().ended.clone();
+        self.pass.is_good(&self.state, &ended).then_some(said)
+    }
+}
+
+/// `GET /events`
+pub(super) async fn listen(state: State, listeners: web::Data<Listeners>, pass: Pass) -> HttpResponse {
+    let room = listeners.room.clone().try_acquire_owned();
+    let (Ok(room), false) = (room, listeners.stop.is_cancelled()) else {
+        return HttpResponse::ServiceUnavailable().insert_header((RETRY_AFTER, NO_ROOM_RETRY_S)).finish();
+    };
+    let (ticks, stop) = (listeners.ticks.subscribe(), listeners.stop.clone());
+    let listening = Listening { ticks, pass, state, stop, is_new: true, _room: room };
+    let said = stream::unfold(listening, |mut listening| async {
+        let said = listening.next().await?;
+        Some((Ok::<_, AdminError>(Bytes::from_static(said.as_bytes())), listening))
+    });
+    HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, "text/event-stream"))
+        // nginx holds back what it has not been told to let through.
+        .insert_header(("X-Accel-Buffering", "no"))
+        .streaming(said)
+}
