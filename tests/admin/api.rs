@@ -8,7 +8,7 @@ use crate::http::send;
 use crate::stage::{LOOKER, Stage, TOKEN, hire, rename};
 
 /// Every route that needs a token, and whether one that may only look opens it.
-const ROUTES: [(&str, &str, bool); 22] = [
+const ROUTES: [(&str, &str, bool); 31] = [
     ("GET", "/api/v1/status", true),
     ("GET", "/api/v1/jobs", true),
     ("GET", "/api/v1/jobs/00000000000000000000000000000000", true),
@@ -30,6 +30,16 @@ const ROUTES: [(&str, &str, bool); 22] = [
     ("PUT", "/api/v1/hold", false),
     ("DELETE", "/api/v1/hold", false),
     ("POST", "/api/v1/hold/allow", false),
+    ("POST", "/api/v1/roster", false),
+    ("GET", "/api/v1/roster/plan", true),
+    ("POST", "/api/v1/roster/apply", false),
+    ("GET", "/api/v1/drift", true),
+    ("POST", "/api/v1/drift", false),
+    ("GET", "/api/v1/captures", true),
+    ("PUT", "/api/v1/captures", false),
+    ("DELETE", "/api/v1/captures", false),
+    // Whole bodies, and what proves them.
+    ("GET", "/api/v1/captures/00000000000000000000000000000000", false),
     ("GET", "/api/v1/audit", true),
 ];
 
@@ -44,6 +54,26 @@ async fn nothing_under_v1_opens_without_a_token() {
             assert!(answer.header("www-authenticate").unwrap().starts_with("Bearer"));
         }
     }
+}
+
+#[tokio::test]
+async fn every_route_that_is_described_is_in_the_table() {
+    let stage = Stage::set();
+    let described = stage.get("/api/openapi.json").await.expect(200);
+    let is_same = |path: &str, target: &str| {
+        let (named, given) = (path.split('/'), target.split('?').next().unwrap().split('/'));
+        named.clone().count() == given.clone().count() && named.zip(given).all(|(n, g)| n == g || n.starts_with('{'))
+    };
+    let mut routes = 0;
+    for (path, methods) in described["paths"].as_object().unwrap() {
+        for method in methods.as_object().unwrap().keys().filter(|_| path.starts_with("/api/v1/")) {
+            let method = method.to_uppercase();
+            let is_named = ROUTES.iter().any(|(known, target, _)| *known == method && is_same(path, target));
+            assert!(is_named, "{method} {path} is not in the table");
+            routes += 1;
+        }
+    }
+    assert_eq!(routes, ROUTES.len());
 }
 
 #[tokio::test]

@@ -9,5 +9,6 @@ mod door;
 mod events;
 mod health;
 mod http;
+mod routes;
 mod stage;
 mod trial;
