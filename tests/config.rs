@@ -870,7 +870,8 @@ fn no_two_alerts_go_to_one_receiver_in_one_format() {
     let alert = |(url, form): (&str, &String)| format!("[[alert]]\nurl = {url}\n{form}\n");
     let (here, there) = ("'https://a.example.com/x'", "'https://b.example.com/x'");
     let twice: &[(&str, &str)] = &[("alert[1].url", "alert[0].url")];
-    let cases: [(&[(&str, &String)], &[(&str, &str)]); 6] = [
+    type Case<'c> = (&'c [(&'c str, &'c String)], &'c [(&'c str, &'c str)]);
+    let cases: [Case<'_>; 6] = [
         (&[(here, &slack), (there, &slack)], &[]),
         (&[(here, &slack), (here, &signed)], &[]),
         (&[(here, &slack), (here, &slack)], twice),

@@ -24,7 +24,7 @@ struct Stream {
 impl Stream {
     /// Asks for events, which must be given.
     async fn open(to: SocketAddr, cookie: &str) -> Self {
-        Self::try_open(to, cookie).await.expect("no stream is given")
+        Self::try_open(to, cookie).await.unwrap()
     }
 
     /// Asks for events; none where there is no room.
@@ -40,7 +40,7 @@ impl Stream {
     /// Reads on; whether there was anything.
     async fn more(&mut self) -> bool {
         let mut bytes = [0; 4096];
-        let read = timeout(PATIENCE, self.socket.read(&mut bytes)).await.expect("nothing is heard").unwrap_or(0);
+        let read = timeout(PATIENCE, self.socket.read(&mut bytes)).await.unwrap().unwrap_or(0);
         self.heard += std::str::from_utf8(&bytes[..read]).unwrap();
         read > 0
     }

@@ -121,7 +121,7 @@ fn every_page_that_is_served_is_in_the_table() {
             if methods.contains(&format!("web::{}()", method.to_lowercase())) {
                 routes += 1;
                 let is_named = |(known, target, _): &(&str, &str, For)| *known == method && target[1..] == *path;
-                assert!(PAGES.iter().any(|page| is_named(page)), "{method} /{path} is not in the table");
+                assert!(PAGES.iter().any(is_named), "{method} /{path} is not in the table");
             }
         }
     }
