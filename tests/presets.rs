@@ -199,7 +199,12 @@ fn the_schema_takes_every_preset_and_knows_every_key_and_no_other() {
     for preset in presets::names() {
         check(presets::built_in(preset).unwrap()).unwrap_or_else(|error| panic!("{preset}: {error}"));
     }
+    for right in ["email = { jq = '.a', lower = true }", "only_if = [{ jq = '.a' }, { jq = '.a', equals = 1 }]"] {
+        check(&format!("[signature]\n[mapping]\n{right}")).unwrap_or_else(|error| panic!("{right}: {error}"));
+    }
     for wrong in [
+        "[signature]\n[mapping]\nemail = { jq = '.a', path = '/a' }",
+        "[signature]\n[mapping]\nonly_if = [{ jq = '.a', path = '/a', exists = true }]",
         "[mapping]",
         "[signature]\nheder = 'x'",
         "[signature]\nencoding = 'base32'",

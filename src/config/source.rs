@@ -168,6 +168,7 @@ fn preset_of(source: &Table, n: usize) -> Result<Option<Table>, ConfigError> {
             let advice = format!("A preset has {}.", presets::KEYS.join(", "));
             return Err(ConfigError::new(key, ConfigCode::UnknownKey, problem).advise(advice));
         }
+        check_mappings(path, &text, key)?;
         return Ok(Some(preset));
     }
     let name = match source.get("preset") {
@@ -183,6 +184,31 @@ fn preset_of(source: &Table, n: usize) -> Result<Option<Table>, ConfigError> {
         ConfigError::new(key, ConfigCode::Preset, format!("no preset `{name}`")).advise(advice)
     };
     presets::built_in(name).ok_or_else(unknown).and_then(|text| parse(name, text)).map(Some)
+}
+
+/// Reads a preset file's mappings by themselves: what is wrong there has a line, which is lost once it is laid under
+/// a source.
+fn check_mappings(path: &str, text: &str, key: String) -> Result<(), ConfigError> {
+    #[derive(Deserialize)]
+    struct Mappings {
+        #[serde(rename = "mapping")]
+        _mapping: Option<Mapping>,
+        #[serde(rename = "fetch")]
+        _fetch: Option<Fetch>,
+    }
+    #[derive(Deserialize)]
+    struct Fetch {
+        #[serde(rename = "mapping")]
+        _mapping: Option<Mapping>,
+    }
+    let Ok(file) = toml::Deserializer::parse(text) else { return Ok(()) };
+    serde_path_to_error::deserialize::<_, Mappings>(file).map(drop).map_err(|error| {
+        let before = error.inner().span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        let problem = format!("{path}, line {line}: `{}`: {}", error.path(), error.inner().message());
+        let advice = "Give one that it can have; `docs/configuration.md` says which.";
+        ConfigError::new(key, ConfigCode::Value, problem).advise(advice)
+    })
 }
 
 /// Checks the sources and reads their secrets.

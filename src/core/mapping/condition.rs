@@ -6,16 +6,29 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
 
+use super::jq::Jq;
 use super::path::{Path, Place, is_something};
 use crate::core::json::Json;
+use crate::core::person::Problem;
+
+const EXPECTED: &str = "a condition has a `path` or `jq`, and exactly one of `equals`, `in`, `exists` and `contains`; \
+                        `jq` alone asks whether it gives anything but null and false";
 
 /// One condition: `{ path = "/status", equals = "active" }`, or `in = […]`, `exists = true`,
-/// `contains = "firstName"` (or a list, of which one is enough).
+/// `contains = "firstName"` (or a list, of which one is enough). A jq filter may stand in place of the path, and
+/// without a test asks whether what it gives is neither null nor false.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Raw")]
 pub struct Condition {
-    path: Path,
+    of: Of,
     test: Test,
+}
+
+/// What is tested.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Of {
+    Path(Path),
+    Jq(Jq),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,11 +39,14 @@ enum Test {
     Exists(bool),
     /// One of these is among the entries of what is there, or the names of its members.
     Contains(Vec<String>),
+    /// What is there is neither null nor false.
+    IsTrue,
 }
 
 #[derive(Deserialize)]
 struct Raw {
-    path: Path,
+    path: Option<Path>,
+    jq: Option<Jq>,
     equals: Option<Scalar>,
     r#in: Option<Vec<Scalar>>,
     exists: Option<bool>,
@@ -77,29 +93,59 @@ impl TryFrom<Raw> for Condition {
 
     fn try_from(raw: Raw) -> Result<Self, &'static str> {
         let texts = |scalars: Vec<Scalar>| scalars.into_iter().map(|Scalar(text)| text).collect();
+        let of = match (raw.path, raw.jq) {
+            (Some(path), None) => Of::Path(path),
+            (None, Some(filter)) => Of::Jq(filter),
+            _ => return Err(EXPECTED),
+        };
         let test = match (raw.equals, raw.r#in, raw.exists, raw.contains) {
             (Some(Scalar(text)), None, None, None) => Test::Is(vec![text]),
             (None, Some(values), None, None) => Test::Is(texts(values)),
             (None, None, Some(exists), None) => Test::Exists(exists),
             (None, None, None, Some(OneOrMore::One(Scalar(text)))) => Test::Contains(vec![text]),
             (None, None, None, Some(OneOrMore::More(values))) => Test::Contains(texts(values)),
-            _ => return Err("a condition has a `path` and exactly one of `equals`, `in`, `exists` and `contains`"),
+            (None, None, None, None) if matches!(of, Of::Jq(_)) => Test::IsTrue,
+            _ => return Err(EXPECTED),
         };
-        Ok(Self { path: raw.path, test })
+        Ok(Self { of, test })
+    }
+}
+
+impl Of {
+    /// The first that is there; a filter that cannot say is an error.
+    fn find<'v>(&self, place: Place<'v>) -> Result<Option<Cow<'v, Json<'v>>>, Problem> {
+        match self {
+            Self::Path(path) => Ok(path.find(place).map(Cow::Borrowed)),
+            Self::Jq(filter) => Ok(filter.first(place.record)?.map(Cow::Owned)),
+        }
+    }
+
+    fn find_all<'v>(&self, place: Place<'v>) -> Result<Vec<Cow<'v, Json<'v>>>, Problem> {
+        match self {
+            Self::Path(path) => Ok(path.find_all(place).into_iter().map(Cow::Borrowed).collect()),
+            Self::Jq(filter) => Ok(filter.all(place.record)?.into_iter().map(Cow::Owned).collect()),
+        }
     }
 }
 
 impl Condition {
-    /// Whether it holds; none where nothing is there that it could be judged by.
+    /// Whether it holds; none where nothing is there that it could be judged by, or its filter fails.
     pub(super) fn judge(&self, place: Place<'_>) -> Option<bool> {
         match &self.test {
-            Test::Exists(exists) => Some(self.path.find(place).is_some_and(is_something) == *exists),
+            Test::Exists(exists) => {
+                let found = self.of.find(place).ok()?;
+                Some(found.is_some_and(|value| is_something(&value)) == *exists)
+            }
+            Test::IsTrue => {
+                let found = self.of.find(place).ok()??;
+                Some(!matches!(&*found, Json::Null | Json::Bool(false)))
+            }
             Test::Is(values) => {
-                let found = self.path.find(place).filter(|value| is_something(value))?;
-                Some(text(found).is_some_and(|text| values.iter().any(|value| *value == *text.trim())))
+                let found = self.of.find(place).ok()?.filter(|value| is_something(value))?;
+                Some(text(&found).is_some_and(|text| values.iter().any(|value| *value == *text.trim())))
             }
             Test::Contains(values) => {
-                let found = self.path.find_all(place);
+                let found = self.of.find_all(place).ok()?;
                 if !found.iter().any(|value| is_something(value)) {
                     return None;
                 }
@@ -111,6 +157,22 @@ impl Condition {
     /// Whether it holds; not where nothing is there.
     pub(in crate::core) fn holds(&self, place: Place<'_>) -> bool {
         self.judge(place) == Some(true)
+    }
+
+    /// How many values it compares with.
+    pub(super) fn values(&self) -> usize {
+        match &self.test {
+            Test::Is(values) | Test::Contains(values) => values.len(),
+            Test::Exists(_) | Test::IsTrue => 0,
+        }
+    }
+
+    /// Bytes of its path; a filter has a bound of its own.
+    pub(super) fn path_bytes(&self) -> usize {
+        match &self.of {
+            Of::Path(path) => path.as_str().len(),
+            Of::Jq(_) => 0,
+        }
     }
 }
 
@@ -174,7 +236,18 @@ mod tests {
 
     #[test]
     fn a_condition_has_exactly_one_test() {
-        for wrong in ["path = '/a'", "path = '/a'\nequals = 'x'\nexists = true", "equals = 'x'"] {
+        assert_eq!(judged("jq = '.a > 3'", r#"{"a":5}"#), Some(true));
+        assert_eq!(judged("jq = '.a'", r#"{"a":null}"#), Some(false));
+        assert_eq!(judged("jq = '.a[]'", r#"{"a":[]}"#), None);
+        assert_eq!(judged("jq = '.a[]'", r#"{"a":5}"#), None, "it fails");
+        assert_eq!(judged("jq = '.a[]'\ncontains = 'y'", r#"{"a":["x","y"]}"#), Some(true));
+        assert_eq!(judged("jq = '.a + .b'\nequals = 5", r#"{"a":2,"b":3}"#), Some(true));
+        for wrong in [
+            "path = '/a'",
+            "path = '/a'\njq = '.a'\nequals = 'x'",
+            "path = '/a'\nequals = 'x'\nexists = true",
+            "equals = 'x'",
+        ] {
             assert!(toml::from_str::<Condition>(wrong).is_err(), "{wrong}");
         }
     }

@@ -185,7 +185,7 @@ fn explain_field(
 ) -> FieldExplanation {
     let found = match lookups.read(place) {
         Got::Is(lookup, value) => Some((lookup, value)),
-        Got::Absent | Got::Null | Got::Blank => None,
+        Got::Absent | Got::Null | Got::Blank | Got::Failed(_) => None,
     };
     FieldExplanation {
         field,

@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 
 use super::condition::text;
-use super::lookup::{Got, Lookups};
+use super::lookup::{Got, Lookup, Lookups};
 use super::moment::{self, Moment, Reading};
 use super::path::Place;
 use super::{Invite, Mapping, Meaning, Names, TimeUnit};
+use crate::core::json::Json;
 use crate::core::person::label::{FurtherFacts, Label, distinct};
 use crate::core::person::{
     Email, EmploymentState, EventKind, Facts, InvalidField, Locale, Name, Person, Problem, SourceName, Stated,
@@ -38,6 +39,7 @@ impl<'m, 'v> Reader<'m, 'v> {
     pub(super) fn type_value(&self) -> Result<Option<Cow<'v, str>>, InvalidField> {
         match self.mapping.kind.read(self.place) {
             Got::Absent | Got::Null | Got::Blank => Ok(None),
+            Got::Failed(problem) => Err(problem.of("type")),
             Got::Is(_, value) => id_text("type", value).map(Some),
         }
     }
@@ -67,6 +69,7 @@ impl<'m, 'v> Reader<'m, 'v> {
     pub(super) fn person(&self, source: &SourceName) -> Result<Person, InvalidField> {
         match self.mapping.employee_id.read(self.place) {
             Got::Absent | Got::Null | Got::Blank => Err(Problem::Missing.of("employee_id")),
+            Got::Failed(problem) => Err(problem.of("employee_id")),
             Got::Is(_, value) => Person::parse(source.clone(), &id_text("employee_id", value)?),
         }
     }
@@ -76,7 +79,8 @@ impl<'m, 'v> Reader<'m, 'v> {
     pub(super) fn email(&self) -> Result<Option<Email>, InvalidField> {
         let domains = &self.mapping.address_domains;
         let mut other = None;
-        for value in self.mapping.email.all(self.place, !domains.is_empty()) {
+        let all = self.mapping.email.all(self.place, !domains.is_empty()).map_err(|problem| problem.of("email"))?;
+        for value in all {
             let text = value.as_text().ok_or_else(|| wrong_type("email", "text", value.type_word()))?;
             let email = Email::parse(text)?;
             if domains.is_empty() || domains.iter().any(|domain| is_domain(&email, domain)) {
@@ -109,6 +113,7 @@ impl<'m, 'v> Reader<'m, 'v> {
             Got::Absent => return None,
             Got::Null => return self.mapping.null_clears.then_some(Stated::None),
             Got::Blank => return Some(Stated::None),
+            Got::Failed(problem) => return self.drop(problem.of(field)),
             Got::Is(_, value) => value,
         };
         let name = value.as_text().ok_or_else(|| wrong_type(field, "text", value.type_word()));
@@ -120,7 +125,7 @@ impl<'m, 'v> Reader<'m, 'v> {
 
     /// The locale.
     pub(super) fn locale(&mut self) -> Option<Locale> {
-        let Got::Is(_, value) = self.mapping.locale.read(self.place) else { return None };
+        let (_, value) = self.found("locale", &self.mapping.locale)?;
         let Some(text) = value.as_text() else {
             return self.drop(wrong_type("locale", "text", value.type_word()));
         };
@@ -131,7 +136,14 @@ impl<'m, 'v> Reader<'m, 'v> {
     fn further(&mut self) -> FurtherFacts<Vec<Label>> {
         let mut further = FurtherFacts::new();
         for (name, lookups) in &self.mapping.facts {
-            let Some(texts) = lookups.texts(self.place, self.mapping.null_clears) else { continue };
+            let texts = match lookups.texts(self.place, self.mapping.null_clears) {
+                Ok(Some(texts)) => texts,
+                Ok(None) => continue,
+                Err(problem) => {
+                    self.dropped.push(problem.of("facts"));
+                    continue;
+                }
+            };
             let labels: Vec<_> = texts.iter().map(|text| Label::parse(text)).collect();
             if labels.iter().any(Option::is_none) {
                 self.dropped.push(
@@ -178,8 +190,17 @@ impl<'m, 'v> Reader<'m, 'v> {
         }
     }
 
+    /// What is there, and by which way; nothing where it is empty, or could not be told, which is set down.
+    fn found(&mut self, field: &'static str, lookups: &'m Lookups) -> Option<(&'m Lookup, Cow<'v, Json<'v>>)> {
+        match lookups.read(self.place) {
+            Got::Absent | Got::Null | Got::Blank => None,
+            Got::Is(lookup, value) => Some((lookup, value)),
+            Got::Failed(problem) => self.drop(problem.of(field)),
+        }
+    }
+
     fn moment(&mut self, field: &'static str, lookups: &'m Lookups, unit: TimeUnit) -> Option<Moment> {
-        let Got::Is(lookup, value) = lookups.read(self.place) else { return None };
+        let (lookup, value) = self.found(field, lookups)?;
         let zone = lookup.zone().unwrap_or(&self.mapping.zone);
         match moment::read(&value, Reading { unit, format: lookup.format(), zone }) {
             Ok(moment) => moment,
@@ -189,7 +210,7 @@ impl<'m, 'v> Reader<'m, 'v> {
 
     /// What the status says of employment.
     fn status(&mut self) -> Option<EmploymentState> {
-        let Got::Is(_, value) = self.mapping.status.read(self.place) else { return None };
+        let (_, value) = self.found("status", &self.mapping.status)?;
         let Some(status) = text(&value) else {
             return self.drop(wrong_type("status", "text", value.type_word()));
         };
@@ -266,7 +287,7 @@ impl<'m, 'v> Reader<'m, 'v> {
 
 /// Ids come as numbers, too. One that JSON's usual reader cannot hold exactly (a fraction, or beyond 64
 /// bits) would become somebody else's, so it is refused.
-fn id_text<'v>(field: &'static str, value: Cow<'v, crate::core::json::Json<'v>>) -> Result<Cow<'v, str>, InvalidField> {
+fn id_text<'v>(field: &'static str, value: Cow<'v, Json<'v>>) -> Result<Cow<'v, str>, InvalidField> {
     let wrong = wrong_type(field, "text or a whole number", value.type_word());
     match value {
         Cow::Borrowed(value) => value.scalar().ok_or(wrong),

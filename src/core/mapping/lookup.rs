@@ -9,15 +9,17 @@ use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::condition::{Condition, text};
+use super::jq::Jq;
 use super::moment::Zone;
 use super::path::{Path, Place, is_something};
 use crate::core::braces::{Piece, pieces};
 use crate::core::json::Json;
+use crate::core::person::Problem;
 
 /// What stands in a [`Lookup::table`] for whatever it does not name.
 const ANYTHING_ELSE: &str = "*";
 
-/// One way to a field: a path, and what is made of what is there.
+/// One way to a field: a path, a template or a jq filter, and what is made of what is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lookup {
     from: From,
@@ -28,6 +30,7 @@ pub struct Lookup {
 enum From {
     Path(Path),
     Template(Template),
+    Jq(Jq),
 }
 
 /// What is made of it.
@@ -57,6 +60,7 @@ pub(super) enum NamePart {
 struct Raw {
     path: Option<Path>,
     template: Option<Template>,
+    jq: Option<Jq>,
     #[serde(default)]
     lower: bool,
     split_name: Option<NamePart>,
@@ -77,10 +81,11 @@ impl TryFrom<Raw> for Lookup {
     type Error = &'static str;
 
     fn try_from(raw: Raw) -> Result<Self, &'static str> {
-        let from = match (raw.path, raw.template) {
-            (Some(path), None) => From::Path(path),
-            (None, Some(template)) => From::Template(template),
-            _ => return Err("expected `path` or `template`, one of the two"),
+        let from = match (raw.path, raw.template, raw.jq) {
+            (Some(path), None, None) => From::Path(path),
+            (None, Some(template), None) => From::Template(template),
+            (None, None, Some(filter)) => From::Jq(filter),
+            _ => return Err("expected `path`, `template` or `jq`, one of the three"),
         };
         let options = Options {
             lower: raw.lower,
@@ -101,6 +106,7 @@ impl From {
         match self {
             Self::Path(path) => path.as_str(),
             Self::Template(template) => &template.text,
+            Self::Jq(filter) => filter.as_str(),
         }
     }
 }
@@ -110,7 +116,7 @@ impl Lookup {
         Self { from: From::Path(path), options: Options::default() }
     }
 
-    /// The path or template as it was written.
+    /// The path, template or filter as it was written.
     #[must_use]
     pub fn as_str(&self) -> &str {
         self.from.as_str()
@@ -119,7 +125,23 @@ impl Lookup {
     /// Whether the value is the field as it is, but for its case.
     #[must_use]
     pub fn is_plain(&self) -> bool {
-        self.options.split_name.is_none() && self.options.table.is_empty()
+        !matches!(self.from, From::Jq(_)) && self.options.split_name.is_none() && self.options.table.is_empty()
+    }
+
+    /// How many rows its table has.
+    pub(super) fn table_rows(&self) -> usize {
+        self.options.table.len()
+    }
+
+    /// Bytes of the longest of its texts.
+    pub(super) fn longest(&self) -> usize {
+        let rows = self.options.table.iter().map(|(from, to)| from.len().max(to.len()));
+        rows.chain([self.as_str().len(), self.options.format.as_deref().map_or(0, str::len)]).max().unwrap_or_default()
+    }
+
+    /// Its lists of conditions.
+    pub(super) fn conditions(&self) -> [&[Condition]; 2] {
+        [&self.options.only_if, &self.options.except_if]
     }
 
     /// `strptime` directives, where it has its own.
@@ -132,36 +154,42 @@ impl Lookup {
         self.options.zone.as_ref()
     }
 
-    /// What is there, null included.
-    fn look<'v>(&self, place: Place<'v>) -> Option<Cow<'v, Json<'v>>> {
+    fn counts(&self, place: Place<'_>) -> bool {
         let options = &self.options;
-        let counts = options.only_if.iter().all(|condition| condition.holds(place))
-            && !options.except_if.iter().any(|condition| condition.holds(place));
-        if !counts {
-            return None;
-        }
-        let found = match &self.from {
-            From::Path(path) => Cow::Borrowed(path.find(place)?),
-            From::Template(template) => Cow::Owned(Json::Text(Cow::Owned(template.fill(place)?))),
-        };
-        if !options.lower && options.split_name.is_none() && options.table.is_empty() {
-            return Some(found);
-        }
-        self.made(found)
+        options.only_if.iter().all(|condition| condition.holds(place))
+            && !options.except_if.iter().any(|condition| condition.holds(place))
     }
 
-    /// All that is there, where the path leads to several.
-    fn look_all<'v>(&self, place: Place<'v>) -> Vec<Cow<'v, Json<'v>>> {
-        match &self.from {
-            From::Path(path) if path.chooses() && self.look(place).is_some() => {
-                path.find_all(place).into_iter().filter_map(|found| self.made(Cow::Borrowed(found))).collect()
-            }
-            From::Path(_) | From::Template(_) => self.look(place).into_iter().collect(),
+    /// What is there, null included.
+    fn look<'v>(&self, place: Place<'v>) -> Result<Option<Cow<'v, Json<'v>>>, Problem> {
+        if !self.counts(place) {
+            return Ok(None);
         }
+        let found = match &self.from {
+            From::Path(path) => path.find(place).map(Cow::Borrowed),
+            From::Template(template) => template.fill(place).map(|text| Cow::Owned(Json::Text(Cow::Owned(text)))),
+            From::Jq(filter) => filter.first(place.record)?.map(Cow::Owned),
+        };
+        Ok(found.and_then(|found| self.made(found)))
+    }
+
+    /// All that is there, where the path leads to several, or the filter gives several.
+    fn look_all<'v>(&self, place: Place<'v>) -> Result<Vec<Cow<'v, Json<'v>>>, Problem> {
+        let all: Vec<Cow<'v, Json<'v>>> = match &self.from {
+            From::Path(path) if path.chooses() && self.counts(place) => {
+                path.find_all(place).into_iter().map(Cow::Borrowed).collect()
+            }
+            From::Jq(filter) if self.counts(place) => filter.all(place.record)?.into_iter().map(Cow::Owned).collect(),
+            From::Path(_) | From::Template(_) | From::Jq(_) => return Ok(self.look(place)?.into_iter().collect()),
+        };
+        Ok(all.into_iter().filter_map(|found| self.made(found)).collect())
     }
 
     fn made<'v>(&self, found: Cow<'v, Json<'v>>) -> Option<Cow<'v, Json<'v>>> {
         let options = &self.options;
+        if !options.lower && options.split_name.is_none() && options.table.is_empty() {
+            return Some(found);
+        }
         let Some(mut made) = text(&found).map(|text| text.trim().to_owned()) else { return Some(found) };
         if let Some(part) = options.split_name {
             made = part.of(&made).to_owned();
@@ -204,6 +232,8 @@ pub(super) enum Got<'m, 'v> {
     Blank,
     /// This, by this way.
     Is(&'m Lookup, Cow<'v, Json<'v>>),
+    /// A filter could not say, and no other way says anything.
+    Failed(Problem),
 }
 
 impl Lookups {
@@ -223,8 +253,16 @@ impl Lookups {
     pub(super) fn read<'m, 'v>(&'m self, place: Place<'v>) -> Got<'m, 'v> {
         let mut got = Got::Absent;
         let mut nested = None;
+        let mut failed = None;
         for lookup in &self.0 {
-            let Some(found) = lookup.look(place) else { continue };
+            let found = match lookup.look(place) {
+                Ok(Some(found)) => found,
+                Ok(None) => continue,
+                Err(problem) => {
+                    failed.get_or_insert(problem);
+                    continue;
+                }
+            };
             let holds_others = matches!(&*found, Json::List(_) | Json::Object(_));
             if is_something(&found) && !holds_others {
                 return Got::Is(lookup, found);
@@ -240,33 +278,48 @@ impl Lookups {
         }
         // A way that leads to a whole object is of another shape of the same payload, and is told only
         // where no other leads anywhere.
-        match (got, nested) {
-            (Got::Absent, Some((lookup, found))) => Got::Is(lookup, found),
-            (got, _) => got,
+        match (got, nested, failed) {
+            (_, _, Some(problem)) => Got::Failed(problem),
+            (Got::Absent, Some((lookup, found)), None) => Got::Is(lookup, found),
+            (got, _, None) => got,
         }
     }
 
     /// Every place where there is something; private ones only where they are asked for.
-    pub(super) fn all<'v>(&self, place: Place<'v>, private: bool) -> Vec<Cow<'v, Json<'v>>> {
-        let looked_at = self.0.iter().filter(|lookup| private || !lookup.options.private);
-        let mut all: Vec<_> =
-            looked_at.flat_map(|lookup| lookup.look_all(place)).filter(|found| is_something(found)).collect();
+    ///
+    /// # Errors
+    /// Where there is none, and a filter could not say.
+    pub(super) fn all<'v>(&self, place: Place<'v>, private: bool) -> Result<Vec<Cow<'v, Json<'v>>>, Problem> {
+        let mut all = Vec::new();
+        let mut failed = None;
+        for lookup in self.0.iter().filter(|lookup| private || !lookup.options.private) {
+            match lookup.look_all(place) {
+                Ok(found) => all.extend(found.into_iter().filter(|found| is_something(found))),
+                Err(problem) => failed = Some(problem),
+            }
+        }
+        if let (true, Some(problem)) = (all.is_empty(), failed) {
+            return Err(problem);
+        }
         let is_plain = |found: &Cow<'v, Json<'v>>| !matches!(&**found, Json::List(_) | Json::Object(_));
         if all.iter().any(is_plain) {
             all.retain(is_plain);
         }
-        all
+        Ok(all)
     }
 }
 
 impl Lookups {
     /// The texts of the first place where something is said: none of them where it is there and empty, or null
     /// and that counts. Nothing where nothing is said.
-    pub(super) fn texts(&self, place: Place<'_>, null_clears: bool) -> Option<Vec<String>> {
+    ///
+    /// # Errors
+    /// Where a filter that comes before it could not say.
+    pub(super) fn texts(&self, place: Place<'_>, null_clears: bool) -> Result<Option<Vec<String>>, Problem> {
         let mut is_empty = false;
         for lookup in &self.0 {
             let mut texts = Vec::new();
-            for found in lookup.look_all(place) {
+            for found in lookup.look_all(place)? {
                 match &*found {
                     Json::Null => is_empty |= null_clears,
                     Json::List(items) => {
@@ -281,10 +334,10 @@ impl Lookups {
             }
             texts.retain(|text| !text.trim().is_empty());
             if !texts.is_empty() {
-                return Some(texts);
+                return Ok(Some(texts));
             }
         }
-        is_empty.then(Vec::new)
+        Ok(is_empty.then(Vec::new))
     }
 }
 
@@ -412,6 +465,7 @@ mod tests {
             Got::Absent => "(absent)".to_owned(),
             Got::Null => "(null)".to_owned(),
             Got::Blank => "(blank)".to_owned(),
+            Got::Failed(problem) => format!("({problem})"),
             Got::Is(_, value) => text(&value).unwrap_or(value.type_word().into()).into_owned(),
         }
     }
@@ -476,6 +530,8 @@ mod tests {
             "f = {}",
             "f = { path = '/a', template = 'x' }",
             "f = { path = 'a' }",
+            "f = { jq = '.a', path = '/a' }",
+            "f = { jq = '.a |' }",
             "f = { path = '/a', split_name = 'middle' }",
         ] {
             #[derive(Debug, Deserialize)]

@@ -19,10 +19,12 @@ pub use self::moment::{TimeOfDay, TimeUnit, Zone};
 pub use self::path::{Path, Place};
 pub use self::read::{Ignored, IgnoredWhy, RECORDS_MAX, Record, map, remap};
 
+mod bounds;
 mod condition;
 mod edit;
 mod explain;
 mod facts;
+mod jq;
 mod kept;
 mod lookup;
 mod moment;
@@ -412,6 +414,7 @@ impl Mapping {
             "needs names of 1 to 50 characters, each with at least one path",
         );
         when(self.lead_days > 365, "lead_days", "is 365 at the most");
+        problems.extend(bounds::exceeded(self));
         problems
     }
 }

@@ -68,6 +68,15 @@ pub enum Problem {
     /// An address whose domain is not among those that the source's mapping allows.
     #[error("of a domain that `address_domains` does not name")]
     OtherDomain,
+    /// The mapping's jq filter ends with an error.
+    #[error("its jq filter fails on this record: `?` after what may be missing or of another shape takes it for nothing")]
+    FilterFailed,
+    /// The record could cost too much.
+    #[error("the record ({values} values) is too large for its jq filter: say less in it, or use a path")]
+    TooLargeToFilter {
+        /// The record's values, of all depths.
+        values: usize,
+    },
     /// A value that the mapping does not name.
     #[error("a value that the mapping does not name ({chars} characters)")]
     UnknownValue {

@@ -1,0 +1,155 @@
+//! jq filters, for what paths and transforms cannot say: checked and compiled when the configuration is read,
+//! and run on one record.
+//!
+//! jq has no fuel, so what a filter may say is bounded before it runs: only the functions of `functions`, none
+//! of which loops, asks the environment or reads anything; and `cost` gives the steps and the bytes that it may
+//! take at the most for a record of a given size. A record for which these are too many is not filtered.
+
+use std::fmt;
+use std::sync::Arc;
+
+use jaq_core::load::{Arena, File, Loader};
+use jaq_core::{Ctx, Filter, Vars, data};
+use jaq_json::Val;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
+
+use self::cost::Cost;
+use super::bounds::{FILTER_BYTES_MAX, FILTER_PARTS_MAX};
+use crate::core::json::Json;
+use crate::core::person::Problem;
+
+mod cost;
+mod functions;
+mod growth;
+mod values;
+
+#[cfg(test)]
+mod tests;
+
+type Data = data::JustLut<Val>;
+
+/// A filter.
+#[derive(Clone)]
+pub(super) struct Jq {
+    text: String,
+    cost: Cost,
+    filter: Arc<Filter<Data>>,
+}
+
+impl Jq {
+    /// Checks and compiles a filter.
+    ///
+    /// # Errors
+    /// What it may not say, or where it is malformed.
+    fn parse(text: &str) -> Result<Self, String> {
+        if text.len() > FILTER_BYTES_MAX {
+            return Err(format!("the filter has {} bytes, at most {FILTER_BYTES_MAX}", text.len()));
+        }
+        let parts = parts(text);
+        if parts > FILTER_PARTS_MAX {
+            return Err(format!("the filter has {parts} brackets, operators and branches, at most {FILTER_PARTS_MAX}"));
+        }
+        let term = jaq_core::load::parse(text, |parser| parser.term()).ok_or_else(|| malformed(text))?;
+        let cost = Cost::of(&term)?;
+        Ok(Self { text: text.to_owned(), cost, filter: Arc::new(compile(text)?) })
+    }
+
+    /// As it was written.
+    pub(super) fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// What it gives first; none where it gives nothing.
+    ///
+    /// # Errors
+    /// Where it fails, or the record is too large for it. Never with a value.
+    pub(super) fn first(&self, record: &Json<'_>) -> Result<Option<Json<'static>>, Problem> {
+        self.run(record, |results| results.next().transpose())
+    }
+
+    /// All that it gives.
+    ///
+    /// # Errors
+    /// As of `first`.
+    pub(super) fn all(&self, record: &Json<'_>) -> Result<Vec<Json<'static>>, Problem> {
+        self.run(record, |results| results.collect())
+    }
+
+    fn run<T>(
+        &self,
+        record: &Json<'_>,
+        take: impl FnOnce(&mut dyn Iterator<Item = Result<Json<'static>, Problem>>) -> Result<T, Problem>,
+    ) -> Result<T, Problem> {
+        let size = values::size(record);
+        if !self.cost.allows(size) {
+            return Err(Problem::TooLargeToFilter { values: size.values });
+        }
+        let ctx = Ctx::<Data>::new(&self.filter.lut, Vars::new([]));
+        // What jq says of an error names values, so nothing is told but that there was one.
+        let mut results = self
+            .filter
+            .id
+            .run((ctx, values::given(record)))
+            .map(|result| result.ok().as_ref().and_then(values::taken).ok_or(Problem::FilterFailed));
+        take(&mut results)
+    }
+}
+
+/// How much of a filter opens, joins or branches. The parser and the compiler go no deeper than that.
+fn parts(text: &str) -> usize {
+    let marks = text.matches(|c: char| "([{|,+-*/%<>=?.:".contains(c)).count();
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let opening = ["if", "elif", "try", "catch", "and", "or", "as", "def", "reduce", "foreach", "label"];
+    marks + words.filter(|word| opening.contains(word)).count()
+}
+
+fn compile(text: &str) -> Result<Filter<Data>, String> {
+    let defs = jaq_core::load::parse(functions::DEFINITIONS, |parser| parser.defs()).unwrap_or_default();
+    // Not the whole of jaq's own: they name functions that ask the environment or the clock, or log.
+    let funs = jaq_core::funs().chain(jaq_std::base_funs()).chain(jaq_json::funs());
+    let arena = Arena::default();
+    let modules = Loader::new(jaq_core::defs().chain(defs))
+        .load(&arena, File { code: text, path: () })
+        .map_err(|_| malformed(text))?;
+    jaq_core::Compiler::default().with_funs(funs).compile(modules).map_err(|errors| {
+        let names = errors.iter().flat_map(|(_, undefined)| undefined).map(|(name, _)| format!("`{name}`"));
+        format!("the filter names what there is not: {}", names.collect::<Vec<_>>().join(", "))
+    })
+}
+
+/// Where a filter is malformed, as far as it can be told.
+fn malformed(text: &str) -> String {
+    let at = match jaq_core::load::lex::Lexer::new(text).lex() {
+        Err(errors) => errors.first().map_or(0, |(_, rest)| text.len().saturating_sub(rest.len())),
+        Ok(tokens) => {
+            let errors = jaq_core::load::parse::Parser::new(&tokens).parse(|parser| parser.term()).err();
+            let found = errors.into_iter().flatten().find_map(|(_, found)| found);
+            found.map_or(text.len(), |token| jaq_core::load::span(text, token.0).start)
+        }
+    };
+    let before = text.get(..at).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    format!("no jq filter: something is wrong or missing at its line {line}, column {column}")
+}
+
+impl PartialEq for Jq {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Jq {}
+
+impl fmt::Debug for Jq {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.text.fmt(f)
+    }
+}
+
+impl<'de> Deserialize<'de> for Jq {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}
