@@ -44,7 +44,9 @@ pub(super) fn exceeded(mapping: &Mapping) -> Vec<(&'static str, String)> {
     }
     let lists =
         [("only_if", &mapping.only_if), ("except_if", &mapping.except_if), ("in_scope_if", &mapping.in_scope_if)];
-    lists.into_iter().for_each(|(key, list)| of_conditions(key, list, &mut most));
+    for (key, list) in lists {
+        of_conditions(key, list, &mut most);
+    }
     most("kinds", "rules", mapping.kinds.len(), ENTRIES_MAX);
     for list in mapping.kinds.iter().flat_map(|rule| [&rule.only_if, &rule.except_if]) {
         of_conditions("kinds", list, &mut most);

@@ -174,7 +174,7 @@ impl<'t> Walk<'t> {
                 for (condition, then) in branches.iter().rev() {
                     let condition = self.term(condition, times, input)?;
                     let then = self.term(then, times.times(condition.results), input)?;
-                    given = either(Given { results: condition.results.times(then.results), ..then }, given);
+                    given = either(&Given { results: condition.results.times(then.results), ..then }, &given);
                 }
                 given
             }
@@ -232,7 +232,7 @@ impl<'t> Walk<'t> {
                 Given { results: pairs(second), ..second }
             }
             BinaryOp::Pipe(Some(_)) => return Err(no_place("a pattern")),
-            BinaryOp::Comma | BinaryOp::Alt => either(first, self.term(right, times, input)?),
+            BinaryOp::Comma | BinaryOp::Alt => either(&first, &self.term(right, times, input)?),
             BinaryOp::Or | BinaryOp::And => Given { results: pairs(self.term(right, again, input)?), each: ATOM },
             BinaryOp::Cmp(_) => {
                 let second = self.term(right, again, input)?;
@@ -316,7 +316,7 @@ impl<'t> Walk<'t> {
     }
 }
 
-fn either(left: Given, right: Given) -> Given {
+fn either(left: &Given, right: &Given) -> Given {
     Given { results: left.results.plus(right.results), each: left.each.with(right.each) }
 }
 

@@ -33,8 +33,12 @@ type Data = data::JustLut<Val>;
 #[derive(Clone)]
 pub(super) struct Jq {
     text: String,
+    compiled: Arc<Compiled>,
+}
+
+struct Compiled {
     cost: Cost,
-    filter: Arc<Filter<Data>>,
+    filter: Filter<Data>,
 }
 
 impl Jq {
@@ -52,7 +56,7 @@ impl Jq {
         }
         let term = jaq_core::load::parse(text, |parser| parser.term()).ok_or_else(|| malformed(text))?;
         let cost = Cost::of(&term)?;
-        Ok(Self { text: text.to_owned(), cost, filter: Arc::new(compile(text)?) })
+        Ok(Self { text: text.to_owned(), compiled: Arc::new(Compiled { cost, filter: compile(text)? }) })
     }
 
     /// As it was written.
@@ -82,13 +86,13 @@ impl Jq {
         take: impl FnOnce(&mut dyn Iterator<Item = Result<Json<'static>, Problem>>) -> Result<T, Problem>,
     ) -> Result<T, Problem> {
         let size = values::size(record);
-        if !self.cost.allows(size) {
+        let Compiled { cost, filter } = &*self.compiled;
+        if !cost.allows(size) {
             return Err(Problem::TooLargeToFilter { values: size.values });
         }
-        let ctx = Ctx::<Data>::new(&self.filter.lut, Vars::new([]));
+        let ctx = Ctx::<Data>::new(&filter.lut, Vars::new([]));
         // What jq says of an error names values, so nothing is told but that there was one.
-        let mut results = self
-            .filter
+        let mut results = filter
             .id
             .run((ctx, values::given(record)))
             .map(|result| result.ok().as_ref().and_then(values::taken).ok_or(Problem::FilterFailed));
@@ -123,7 +127,7 @@ fn malformed(text: &str) -> String {
     let at = match jaq_core::load::lex::Lexer::new(text).lex() {
         Err(errors) => errors.first().map_or(0, |(_, rest)| text.len().saturating_sub(rest.len())),
         Ok(tokens) => {
-            let errors = jaq_core::load::parse::Parser::new(&tokens).parse(|parser| parser.term()).err();
+            let errors = jaq_core::load::parse::Parser::new(&tokens).parse(jaq_core::load::parse::Parser::term).err();
             let found = errors.into_iter().flatten().find_map(|(_, found)| found);
             found.map_or(text.len(), |token| jaq_core::load::span(text, token.0).start)
         }
