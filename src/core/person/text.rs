@@ -69,7 +69,9 @@ pub enum Problem {
     #[error("of a domain that `address_domains` does not name")]
     OtherDomain,
     /// The mapping's jq filter ends with an error.
-    #[error("its jq filter fails on this record: `?` after what may be missing or of another shape takes it for nothing")]
+    #[error(
+        "its jq filter fails on this record: `?` after what may be missing or of another shape takes it for nothing"
+    )]
     FilterFailed,
     /// The record could cost too much.
     #[error("the record ({values} values) is too large for its jq filter: say less in it, or use a path")]
