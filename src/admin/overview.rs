@@ -9,9 +9,9 @@ use crate::core::alert::{self, Alerts, Failing};
 use crate::core::hold::Holds;
 use crate::core::person::{Document, Mark, SourceName};
 use crate::core::problems::{
-    AlertFigure, DeadFigure, Figures, ImportFigure, MarkFigure, Problem, Seen, SourceFigures, problems,
+    AlertFigure, DeadFigure, FetchFigure, Figures, ImportFigure, MarkFigure, Problem, Seen, SourceFigures, problems,
 };
-use crate::core::roster::DriftReport;
+use crate::core::roster::{DriftReport, Fetch};
 use crate::core::tally::{self, Ledger, SourceTally};
 use crate::core::time::UnixMs;
 use crate::roster::Imported;
@@ -64,6 +64,7 @@ impl AdminState {
             sources,
             strangers,
             imports: self.import_figures().await?,
+            fetches: self.fetch_figures().await?,
             drift: self.drift_figure(now).await?,
             marked: self.marked().await?,
             alerts: self.alert_figures(now).await?,
@@ -121,6 +122,24 @@ impl AdminState {
             ImportFigure { source, refused: imported.refused_rows, first: first.unwrap_or_default(), at: imported.at }
         };
         Ok(imports.into_iter().map(figure).collect())
+    }
+
+    /// Lists of HR systems that are being read, or did not come whole.
+    async fn fetch_figures(&self) -> Result<Vec<FetchFigure>, AdminError> {
+        let (fetches, imports) = (self.roster.fetches().await?, self.roster.imports().await?);
+        let figure = |(source, fetch): (String, Fetch)| {
+            let imported_at = imports.get(&source).filter(|import| import.is_whole).map(|import| import.at);
+            let failed = fetch.failed_after(imported_at);
+            let since = match failed {
+                Some((at, _)) => at,
+                None if fetch.end.is_none() => fetch.ordered_at,
+                None => return None,
+            };
+            let failure = failed.map(|(_, failure)| format!("{}: {}", failure.code, failure.detail));
+            let (state, listed, read) = (fetch.state(), fetch.listed, fetch.read);
+            Some(FetchFigure { source, state, listed, read, since, failure })
+        };
+        Ok(fetches.into_iter().filter_map(figure).collect())
     }
 
     /// Receivers of alerts that are not reached.

@@ -24,6 +24,8 @@ const TIDY_EVERY: Duration = Duration::from_secs(30);
 const CONNECT_EVERY: Duration = Duration::from_secs(1);
 /// How often it is looked at whether HR and the members are to be compared.
 const COMPARE_EVERY: Duration = Duration::from_secs(30);
+/// How often it is looked at whether an HR system's list was asked for.
+const FETCH_EVERY: Duration = Duration::from_secs(1);
 /// People made due in one step when a hold is lifted.
 const RELEASED_AT_ONCE: u64 = 1_000;
 /// A restart may bring another key, so what a key can have caused is tried again at once.
@@ -134,6 +136,21 @@ pub(super) async fn compare(roster: Roster) {
             warn!(%error, "HR and the members could not be compared");
         }
         tokio::time::sleep(COMPARE_EVERY).await;
+    }
+}
+
+/// Reads HR systems' lists whenever somebody orders that.
+pub(super) async fn fetch(roster: Roster) {
+    loop {
+        failpoint::at("lists");
+        match roster.fetch_if_ordered().await {
+            Ok(true) => {}
+            Ok(false) => tokio::time::sleep(FETCH_EVERY).await,
+            Err(error) => {
+                warn!(%error, "whether an HR system's list is asked for cannot be told");
+                tokio::time::sleep(FETCH_EVERY).await;
+            }
+        }
     }
 }
 

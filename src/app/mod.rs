@@ -7,6 +7,7 @@ mod open;
 mod options;
 mod token;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -189,6 +190,11 @@ impl Bridge {
         let activity = ActivityLog::default();
         let process = clock::new_name();
         let traces = options::traces(&config, &process, process_role);
+        let systems = if process_role.works() { options::hr_systems(&config)? } else { BTreeMap::new() };
+        let roster = options::roster(&config, store.clone(), client.clone(), &clock, systems.clone());
+        if is_embedded {
+            roster.let_go_of_fetches().await?;
+        }
         let admin_state = AdminState {
             store: store.clone(),
             health: StoreHealth::new(store.clone(), open::patience(&config.store)),
@@ -201,7 +207,7 @@ impl Bridge {
             mappings: options::mappings_hash(&config.sources),
             sources: options::source_figures(&config.sources),
             pauses: options::probe_pauses(&config),
-            roster: options::roster(&config, store.clone(), client.clone(), &clock),
+            roster,
             guard: options::guard(&config),
             bounds: options::bound_figures(&config),
             certificates: options::certificates(&config),
@@ -229,7 +235,7 @@ impl Bridge {
         let worker = match client {
             Some(client) => {
                 let worker = Worker::new(store.clone(), client, clock.clone(), options::worker(&config));
-                Some(worker.with_activity(activity).with_traces(traces.clone()).with_hr(options::hr_systems(&config)?))
+                Some(worker.with_activity(activity).with_traces(traces.clone()).with_hr(systems))
             }
             None => None,
         };
@@ -318,6 +324,8 @@ impl Bridge {
         }
         if works {
             let (tidied, roster) = (store.clone(), admin_state.roster.clone());
+            let listed = roster.clone();
+            beside.push(kept(loops, "lists", move || background::fetch(listed.clone())));
             beside.push(kept(loops, "tidy", move || background::tidy(tidied.clone(), clock.clone())));
             beside.push(kept(loops, "drift", move || background::compare(roster.clone())));
             beside.push(kept(loops, "mappings", move || background::remap(admin_state.clone())));

@@ -42,7 +42,7 @@ use crate::descriptors;
 use crate::hr::{Credentials, HrSystem};
 use crate::intake::{IntakeOptions, Source, SourceSecret};
 use crate::peer::TrustedProxies;
-use crate::roster::{DriftOptions, Roster, RosterOptions};
+use crate::roster::{DriftOptions, HrLists, Roster, RosterOptions};
 use crate::scim::{Auth, Client, ClientError, ClientOptions};
 use crate::secret::LiveSecret;
 use crate::store::redis::{Address, Durability, LinkOptions, Login, Place, TlsFiles};
@@ -259,7 +259,15 @@ pub(super) fn worker(config: &Config) -> WorkerOptions {
     }
 }
 
-pub(super) fn roster(config: &Config, store: Arc<dyn Store>, client: Option<Client>, clock: &Clock) -> Roster {
+pub(super) fn roster(
+    config: &Config,
+    store: Arc<dyn Store>,
+    client: Option<Client>,
+    clock: &Clock,
+    systems: BTreeMap<SourceName, HrSystem>,
+) -> Roster {
+    let apis =
+        config.sources.iter().filter_map(|source| Some((source.name.clone(), source.fetch.as_ref()?.api.clone())));
     let columns = config.sources.iter().map(|source| (source.name.clone(), Columns::of(&source.mapping)));
     let limits = self::store(config);
     let options = RosterOptions {
@@ -268,6 +276,7 @@ pub(super) fn roster(config: &Config, store: Arc<dyn Store>, client: Option<Clie
         guard: guard(config),
         rates: (limits.writes, limits.reads),
         drift: DriftOptions { every_ms: config.drift.every_h * HOUR_MS, repair: config.drift.repair.clone() },
+        lists: HrLists::new(apis.collect(), systems),
     };
     Roster::new(store, client, clock.clone(), options)
 }

@@ -33,8 +33,16 @@ pub struct ImportArgs {
     /// The file: CSV with a header, a JSON array of objects, or an object a line; `-` is standard input. A
     /// column has the last name of one of the mapping's paths: `employee_id`, `email`, `first_name`,
     /// `last_name` unless the mapping says otherwise.
-    #[arg(long, value_name = "FILE")]
-    file: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "fetch", conflicts_with = "fetch")]
+    file: Option<PathBuf>,
+    /// Instead of a file: have the running process read everybody at the HR system's API, where the source's preset
+    /// says how. What does not come whole stages nothing.
+    #[arg(long)]
+    fetch: bool,
+    /// Only who changed since then, where the HR system can tell: 2026-11-22T10:00:00Z, or 2026-11-22. They are added
+    /// to what is staged.
+    #[arg(long, value_name = "TIME", requires = "fetch")]
+    since: Option<String>,
     /// Add the rows to what is staged already, instead of taking its place.
     #[arg(long)]
     add: bool,
@@ -101,6 +109,19 @@ struct Imported {
     applied: Option<u64>,
 }
 
+/// How far an HR system's list is.
+#[derive(Debug, Deserialize)]
+struct Fetched {
+    ordered_at: String,
+    state: String,
+    listed: u64,
+    read: u64,
+    code: Option<String>,
+    detail: Option<String>,
+    action: Option<String>,
+    imported: Option<Imported>,
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 struct Refused {
     row: u64,
@@ -122,10 +143,16 @@ struct Order {
 /// Runs `import`.
 pub fn run_import(context: &Context, args: &ImportArgs) -> Result<(), Failure> {
     let api = Api::of(context)?.patient(TIMEOUT)?;
-    let file = payload::read(&args.file)?;
     let add = if args.add { "&add=true" } else { "" };
-    let path = format!("/api/v1/roster?source={}{add}", Api::escaped(&args.source));
-    let mut imported: Imported = block_on(api.post_bytes(&path, file))?;
+    let source = Api::escaped(&args.source);
+    let mut imported: Imported = if let Some(file) = &args.file {
+        block_on(api.post_bytes(&format!("/api/v1/roster?source={source}{add}"), payload::read(file)?))?
+    } else {
+        let since = args.since.as_deref().map(|since| format!("&since={}", Api::escaped(since)));
+        let order = format!("/api/v1/roster/fetch?source={source}{add}{}", since.unwrap_or_default());
+        let ordered: Fetched = block_on(api.post(&order))?;
+        block_on(fetched(&api, &source, &ordered, context.json))?
+    };
     if args.apply {
         let applied: Applied = block_on(api.post("/api/v1/roster/apply"))?;
         block_on(wait(&api, context.json))?;
@@ -147,6 +174,38 @@ pub fn run_import(context: &Context, args: &ImportArgs) -> Result<(), Failure> {
             ),
         }
     })
+}
+
+/// Waits until an HR system's list is staged.
+async fn fetched(api: &Api, source: &str, ordered: &Fetched, quiet: bool) -> Result<Imported, Failure> {
+    let path = format!("/api/v1/roster/fetch?source={source}");
+    let mut told = String::new();
+    loop {
+        let fetch: Fetched = api.get(&path).await?;
+        if fetch.ordered_at != ordered.ordered_at {
+            return Err(Failure::advise(
+                "somebody else has ordered the list anew".to_owned(),
+                "See `scim-bridge status`, and order it again when theirs has ended.",
+            ));
+        }
+        if let Some(code) = &fetch.code {
+            let what = format!("{code}: {}; nothing is staged", fetch.detail.unwrap_or_default());
+            return Err(Failure::advise(what, fetch.action.unwrap_or_default()));
+        }
+        if let Some(imported) = fetch.imported {
+            return Ok(imported);
+        }
+        let progress = match fetch.state.as_str() {
+            "waiting" => "waiting for a worker that has the login of the HR system".to_owned(),
+            _ if fetch.read > 0 => format!("{} people listed, {} read", fetch.listed, fetch.read),
+            _ => format!("{} people listed", fetch.listed),
+        };
+        if !quiet && progress != told {
+            eprintln!("{progress}");
+            told = progress;
+        }
+        tokio::time::sleep(POLL).await;
+    }
 }
 
 fn plan_path(strangers: Option<Strangers>) -> &'static str {

@@ -26,6 +26,10 @@ fn print(status: &StatusBody) {
     if let Some(oldest) = &status.oldest_due_at {
         say!("  the first has been due since {oldest}");
     }
+    for fetch in &status.fetches {
+        let read = if fetch.read > 0 { format!(", {} of them read", fetch.read) } else { String::new() };
+        say!("the HR system's list of {} is {}: {} people listed{read}", fetch.source, fetch.state, fetch.listed);
+    }
     if let Some(seconds) = status.drained_in_s {
         say!("  drained in about {seconds} s");
     }

@@ -141,6 +141,9 @@ codes! {
     FetchMissing = "FETCH-MISSING",
         "A webhook asks for a read at the HR system, and the source has no `[source.fetch]`.",
         "Give the source a `[source.fetch]` with what its preset needs, restart, then replay.";
+    FetchList = "FETCH-LIST",
+        "The HR system's list of everybody did not come whole, or has no end.",
+        "Nothing was staged. Ask for it again with `scim-bridge import --fetch`; if it stays so, import an exported file.";
     // Tried again: the target's or the network's passing trouble.
     ScimUnavailable = "SCIM-5XX",
         "Postman had an error of its own.",

@@ -1,7 +1,7 @@
 //! Asking an HR system's API: one request out, one reply back.
 //!
-//! Lives here: HTTP, and the login in its headers. Not here: which requests to make and what replies
-//! mean (`crate::core::fetch`), when (`crate::worker`), and where tokens are kept. The client never
+//! Lives here: HTTP, the login in its headers, and the tokens that a login gets (`login`). Not here: which requests are
+//! made and what replies mean (`crate::core::fetch`), and when (`crate::worker`, `crate::roster`). The client never
 //! follows a redirect, never repeats a request, and reads no more of a reply than it can use.
 
 use std::collections::BTreeMap;
@@ -17,15 +17,23 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use crate::core::fetch::login::{Client as OauthClient, token_request};
-use crate::core::fetch::{Api, Credential, HrReply, HrRequest, Method, NoReply, REPLY_BYTES_MAX};
+use crate::core::fetch::{Api, Credential, HrReply, HrRequest, LIST_BYTES_MAX, Method, NoReply, REPLY_BYTES_MAX};
+use crate::core::person::SourceName;
 use crate::core::retry_hint::HINT_HEADERS;
 use crate::peer::is_on_this_machine;
 use crate::secret::LiveSecret;
+use crate::telemetry::metrics as names;
+
+pub use self::login::{Logins, TokenDesk};
+
+mod login;
 
 /// Headers of a reply that are kept beside the hints.
 const KEPT_HEADERS: [&str; 2] = ["content-type", "x-rate-limit-reset"];
 /// For a whole exchange: people are read from systems that answer within a second or two.
 const TIMEOUT: Duration = Duration::from_secs(15);
+/// A page of a list may be everybody.
+const LIST_TIMEOUT: Duration = Duration::from_mins(1);
 /// For making a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Below what load balancers commonly allow.
@@ -187,12 +195,34 @@ impl HrSystem {
         if let Some((media_type, body)) = &request.body {
             outgoing = outgoing.header(CONTENT_TYPE, *media_type).body(body.clone());
         }
+        let mut bytes_max = REPLY_BYTES_MAX;
+        if request.is_list {
+            outgoing = outgoing.timeout(LIST_TIMEOUT.max(self.timeout));
+            bytes_max = LIST_BYTES_MAX;
+        }
         match outgoing.send().await {
-            Ok(response) => read(response).await,
+            Ok(response) => read(response, bytes_max).await,
             Err(error) if error.is_connect() || error.is_builder() => HrReply::Nothing(NoReply::Unreachable),
             Err(_) => HrReply::Nothing(NoReply::Lost),
         }
     }
+}
+
+/// Why there is no status.
+#[must_use]
+pub fn status_word(reply: &HrReply) -> &'static str {
+    match reply {
+        HrReply::Nothing(NoReply::Unreachable | NoReply::Unfit) => names::STATUS_UNREACHABLE,
+        HrReply::Http { .. } | HrReply::Nothing(NoReply::Lost) => names::STATUS_UNKNOWN,
+    }
+}
+
+/// Counts an exchange with a source's HR system.
+pub fn count(source: &SourceName, reply: &HrReply, took: Duration) {
+    let status = reply.status().map_or_else(|| status_word(reply).to_owned(), |status| status.to_string());
+    let source = source.to_string();
+    metrics::histogram!(names::HR_REQUEST_DURATION_SECONDS, names::SOURCE => source.clone()).record(took);
+    metrics::counter!(names::HR_REQUESTS_TOTAL, names::SOURCE => source, names::STATUS => status).increment(1);
 }
 
 /// A client for one system.
@@ -234,7 +264,7 @@ fn header_map(own: &[(String, String)], login: &[(String, String)]) -> Option<He
 }
 
 /// Reads what there is of a reply, up to what can be used.
-async fn read(mut response: reqwest::Response) -> HrReply {
+async fn read(mut response: reqwest::Response, bytes_max: usize) -> HrReply {
     let status = response.status().as_u16();
     let is_kept = |name: &str| HINT_HEADERS.contains(&name) || KEPT_HEADERS.contains(&name);
     let headers = response
@@ -246,9 +276,9 @@ async fn read(mut response: reqwest::Response) -> HrReply {
     let mut body = BytesMut::new();
     let body_complete = loop {
         match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() <= REPLY_BYTES_MAX => body.extend_from_slice(&chunk),
+            Ok(Some(chunk)) if body.len() + chunk.len() <= bytes_max => body.extend_from_slice(&chunk),
             Ok(Some(chunk)) => {
-                let room = REPLY_BYTES_MAX.saturating_sub(body.len());
+                let room = bytes_max.saturating_sub(body.len());
                 body.extend_from_slice(chunk.get(..room).unwrap_or_default());
                 break false;
             }

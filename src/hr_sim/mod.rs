@@ -5,6 +5,7 @@
 //! All systems are served at one address; their paths tell them apart.
 
 mod http;
+mod lists;
 mod message;
 mod person;
 mod shapes;

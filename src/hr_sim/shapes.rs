@@ -8,9 +8,6 @@ use serde_json::{Value, json};
 use super::message::{Request, Response};
 use super::person::{HrLogin, HrPerson, HrStatus};
 
-/// People on a page of a list.
-const PAGE: usize = 2;
-
 /// The systems.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum System {
@@ -39,7 +36,6 @@ pub(super) struct Asked {
     pub(super) system: System,
     /// Of whom; none: a list.
     pub(super) id: Option<String>,
-    cursor: usize,
 }
 
 /// Reads a request; none of a path that no system has.
@@ -56,7 +52,6 @@ pub(super) fn asked(request: &Request) -> Option<Asked> {
         ("GET", ["v1", "employments", id]) => (System::Remote, Some(*id)),
         ("POST", ["employer", "individual"]) => (System::FinchIndividual, None),
         ("POST", ["employer", "employment"]) => (System::FinchEmployment, None),
-        ("GET", ["v1", "hris", "employees"]) => (System::Kombo, None),
         ("GET", ["api", _, "resources", "employees", "employees", id]) => (System::Factorial, Some(*id)),
         ("GET", ["spi", "v3", "employees", id]) => (System::Workable, Some(*id)),
         ("GET", ["api", "v2", "companies", _, "employees", id]) => (System::Paylocity, Some(*id)),
@@ -74,8 +69,8 @@ pub(super) fn asked(request: &Request) -> Option<Asked> {
     };
     let decoded = |id: &str| percent_decoded(id);
     let id = id.map(decoded).or_else(|| in_body.map(str::to_owned));
-    let cursor = request.query("cursor").and_then(|cursor| cursor.parse().ok()).unwrap_or(0);
-    Some(Asked { system, id, cursor })
+    // Of nobody who is named, nobody is known.
+    Some(Asked { system, id: Some(id.unwrap_or_default()) })
 }
 
 fn percent_decoded(text: &str) -> String {
@@ -122,7 +117,9 @@ impl System {
 pub(super) fn person(asked: &Asked, person: Option<&HrPerson>) -> Response {
     let Some(person) = person else { return nobody(asked.system) };
     let body = match asked.system {
-        System::Kombo => return page(asked, &[person]),
+        System::Kombo => {
+            json!({ "status": "success", "data": { "results": [shape(asked.system, person)], "next": null } })
+        }
         System::FinchIndividual | System::FinchEmployment => {
             let body = shape(asked.system, person);
             json!({ "responses": [{ "individual_id": person.id, "code": 200, "body": body }] })
@@ -151,16 +148,8 @@ fn nobody(system: System) -> Response {
     }
 }
 
-/// A page of a list.
-pub(super) fn page(asked: &Asked, people: &[&HrPerson]) -> Response {
-    let shown = people.iter().skip(asked.cursor).take(PAGE).map(|person| shape(System::Kombo, person));
-    let results: Vec<Value> = shown.collect();
-    let end = asked.cursor + results.len();
-    let next = (end < people.len()).then(|| end.to_string());
-    Response::json(200, json!({ "status": "success", "data": { "results": results, "next": next } }).to_string())
-}
-
-fn shape(system: System, p: &HrPerson) -> Value {
+/// Somebody in a system's shape.
+pub(super) fn shape(system: System, p: &HrPerson) -> Value {
     let works = p.status == HrStatus::Working;
     let either = |working: &str, gone: &str| (if works { working } else { gone }).to_owned();
     match system {

@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::message::{Request, Response};
 use super::person::{HrLogin, HrPerson};
-use super::shapes;
+use super::{lists, shapes};
 
 /// What can go wrong with a request for data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HrFault {
+    /// Nothing: what was ordered after it befalls a later request.
+    Served,
     /// A bare status, with headers.
     Status(u16, Vec<(&'static str, String)>),
     /// 200 with this body of this media type.
@@ -92,7 +94,8 @@ impl World {
             self.note(request, response.status == 200, true);
             return Outgoing::Reply(response);
         }
-        let Some(asked) = shapes::asked(request) else {
+        let listed = lists::asked(request).map(|system| shapes::Asked { system, id: None });
+        let Some(asked) = listed.or_else(|| shapes::asked(request)) else {
             self.note(request, false, false);
             return Outgoing::Reply(Response::json(404, r#"{"error":"no such path"}"#.to_owned()));
         };
@@ -102,7 +105,7 @@ impl World {
             return Outgoing::Reply(Response::json(401, r#"{"error":"unauthorized"}"#.to_owned()));
         }
         match self.faults.pop_front() {
-            None => Outgoing::Reply(self.data(&asked)),
+            None | Some(HrFault::Served) => Outgoing::Reply(self.data(&asked, request)),
             Some(HrFault::Status(status, headers)) => {
                 let mut response = Response::json(status, r#"{"error":"as ordered"}"#.to_owned());
                 response.headers.extend(headers.into_iter().map(|(name, value)| (name.to_owned(), value)));
@@ -129,12 +132,12 @@ impl World {
         }
     }
 
-    fn data(&self, asked: &shapes::Asked) -> Response {
+    fn data(&self, asked: &shapes::Asked, request: &Request) -> Response {
         if let Some(id) = &asked.id {
             shapes::person(asked, self.people.get(id))
         } else {
             let people: Vec<&HrPerson> = self.changed.iter().filter_map(|id| self.people.get(id)).collect();
-            shapes::page(asked, &people)
+            lists::page(asked.system, request, &people)
         }
     }
 

@@ -55,6 +55,9 @@ pub struct Imported {
     /// Whether it came to its end.
     #[serde(default = "yes")]
     pub is_whole: bool,
+    /// Whether it has only who changed, and was added to nothing: it says nothing of whom it does not name.
+    #[serde(default)]
+    pub is_part: bool,
 }
 
 fn yes() -> bool {
@@ -71,7 +74,7 @@ pub(super) struct Staging<'r> {
     imported: Imported,
     /// In which row each person was.
     seen: HashMap<PersonId, u64>,
-    events: Vec<Event>,
+    rows: Vec<(Event, Option<UnixMs>)>,
 }
 
 impl Roster {
@@ -80,7 +83,7 @@ impl Roster {
     pub async fn import(&self, source: &SourceName, file: &[u8], added: bool) -> Result<Imported, RosterError> {
         let columns = self.columns.get(source).ok_or_else(|| RosterError::NoSource(source.clone()))?;
         let rows = read(text_of(file)?, columns.names(Field::EmployeeId))?;
-        let mut staging = self.stage(source, added).await?;
+        let mut staging = self.stage(source, added, self.clock.now(), false).await?;
         let mut lacking = None;
         for (number, row) in (1_u64..).zip(rows) {
             let event = match row {
@@ -92,28 +95,39 @@ impl Roster {
                 }
                 Err((_, problem)) => Err(problem),
             };
-            staging.take(number, event).await?;
+            staging.take(number, event.map(|event| (event, None))).await?;
         }
         let lacking = lacking.unwrap_or_default();
         staging.imported.missing_columns = lacking.into_iter().map(str::to_owned).collect();
         staging.end().await
     }
 
-    /// Begins an import.
-    pub(super) async fn stage<'r>(&'r self, source: &'r SourceName, added: bool) -> Result<Staging<'r>, RosterError> {
+    /// Begins an import that counts as of `at`; it may have only who changed.
+    pub(super) async fn stage<'r>(
+        &'r self,
+        source: &'r SourceName,
+        added: bool,
+        at: UnixMs,
+        has_changes_only: bool,
+    ) -> Result<Staging<'r>, RosterError> {
         let known = self.imports().await?.remove(source.as_str()).filter(|known| added && known.is_whole);
+        let is_part = match &known {
+            Some(known) => known.is_part,
+            None => has_changes_only,
+        };
         let imported = Imported {
             id: known.map_or_else(clock::new_name, |known| known.id),
-            at: self.clock.now(),
+            at,
             rows: 0,
             staged: 0,
             refused: Vec::new(),
             refused_rows: 0,
             missing_columns: Vec::new(),
             is_whole: false,
+            is_part,
         };
         self.note(source, &imported).await?;
-        Ok(Staging { roster: self, source, imported, seen: HashMap::new(), events: Vec::new() })
+        Ok(Staging { roster: self, source, imported, seen: HashMap::new(), rows: Vec::new() })
     }
 
     async fn note(&self, source: &SourceName, imported: &Imported) -> Result<(), StoreError> {
@@ -132,18 +146,22 @@ impl Roster {
 }
 
 impl Staging<'_> {
-    /// Takes in a row, or why it is refused.
-    pub(super) async fn take(&mut self, number: u64, event: Result<Event, String>) -> Result<(), RosterError> {
+    /// Takes in a row, with when somebody is to leave; or why it is refused.
+    pub(super) async fn take(
+        &mut self,
+        number: u64,
+        row: Result<(Event, Option<UnixMs>), String>,
+    ) -> Result<(), RosterError> {
         self.imported.rows += 1;
-        let event = event.and_then(|event| match self.seen.insert(event.person.id(), number) {
-            None => Ok(event),
+        let row = row.and_then(|row| match self.seen.insert(row.0.person.id(), number) {
+            None => Ok(row),
             Some(first) => Err(format!("employee_id: the same as in row {first}")),
         });
-        match event {
-            Ok(event) => self.events.push(event),
+        match row {
+            Ok(row) => self.rows.push(row),
             Err(reason) => self.imported.refuse(number, reason),
         }
-        if self.events.len() >= STAGED_AT_ONCE { self.put().await } else { Ok(()) }
+        if self.rows.len() >= STAGED_AT_ONCE { self.put().await } else { Ok(()) }
     }
 
     /// The end: what was staged counts from now on.
@@ -157,14 +175,14 @@ impl Staging<'_> {
     }
 
     async fn put(&mut self) -> Result<(), RosterError> {
-        let events = std::mem::take(&mut self.events);
-        if events.is_empty() {
+        let rows = std::mem::take(&mut self.rows);
+        if rows.is_empty() {
             return Ok(());
         }
-        let staged = u64::try_from(events.len()).unwrap_or_default();
-        let entries = events.into_iter().map(|event| {
+        let staged = u64::try_from(rows.len()).unwrap_or_default();
+        let entries = rows.into_iter().map(|(event, leaves_at)| {
             let (job, person) = (clock::new_job_id(event.person.id()), event.person.clone());
-            let word = Word::Staged { import: self.imported.id.clone(), job, event: Box::new(event) };
+            let word = Word::Staged { import: self.imported.id.clone(), job, event: Box::new(event), leaves_at };
             let bytes = Bytes::from(Entry { accepted_at: self.imported.at, word, trace: None }.to_bytes());
             NewEntry { job, person, bytes }
         });

@@ -1,7 +1,7 @@
-//! The whole roster: the rows of a file are staged, the list of members is read in full, and the
-//! worker's own plan says what would be done before anything is written.
+//! The whole roster: rows of a file, or of an HR system's own list, are staged, the list of members is read in full,
+//! and what would be done is planned by the same plan as the worker's, before anything is written.
 //!
-//! Lives here: staging (`import`), reading the list within the limiter (`members`), planning, applying. Not
+//! Lives here: staging (`import`), reading lists of HR systems (`fetch`), reading the list within the limiter (`members`), planning, applying. Not
 //! here: judgement (`crate::core::roster`, `crate::core::reconcile`), and the calls that an apply leads to:
 //! they are the worker's, through the lanes.
 
@@ -21,16 +21,18 @@ use crate::core::person::inbox::{Entry, Word};
 use crate::core::person::{Document, Email, EmploymentState, Event, EventKind, Facts, Person, SourceName};
 use crate::core::reconcile::plan::PlanRules;
 use crate::core::roster::{
-    Columns, FileProblem, NOT_IN_HR, Outcome, PlanReport, PlanTerms, Planned, Planner, Selection, Stranger,
+    Columns, Fetch, FileProblem, NOT_IN_HR, Outcome, PlanReport, PlanTerms, Planned, Planner, Selection, Stranger,
 };
 use crate::core::time::UnixMs;
 use crate::scim::Client;
 use crate::store::{Accepted, NewDelivery, NewEntry, Page, PersonRow, Store, StoreError};
 
 pub use self::drift::DriftOptions;
+pub use self::fetch::HrLists;
 pub use self::import::{IMPORTS, Imported, Imports, RefusedRow};
 
 mod drift;
+mod fetch;
 mod import;
 mod members;
 
@@ -48,6 +50,17 @@ pub enum RosterError {
     /// There is no such source.
     #[error("no source is called `{0}`")]
     NoSource(SourceName),
+    /// Nobody can be listed there.
+    #[error("the people of `{of}` cannot be listed: {why}")]
+    NoList {
+        /// The source.
+        of: SourceName,
+        /// Why, and what to do.
+        why: String,
+    },
+    /// Somebody has ordered that already.
+    #[error("the list of `{0}` is being read already")]
+    Fetching(SourceName),
     /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -102,6 +115,7 @@ pub struct Roster {
     guard: GuardOptions,
     rates: (Rate, Rate),
     drift: Arc<DriftOptions>,
+    lists: self::fetch::Lists,
 }
 
 /// What a roster is built with.
@@ -116,15 +130,17 @@ pub struct RosterOptions {
     pub rates: (Rate, Rate),
     /// How drift is looked for.
     pub drift: DriftOptions,
+    /// The HR systems' own lists.
+    pub lists: HrLists,
 }
 
 impl Roster {
     /// A roster over this store.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, client: Option<Client>, clock: Clock, options: RosterOptions) -> Self {
-        let RosterOptions { columns, rules, guard, rates, drift } = options;
+        let RosterOptions { columns, rules, guard, rates, drift, lists } = options;
         let (columns, rules, drift) = (Arc::new(columns), Arc::new(rules), Arc::new(drift));
-        Self { store, client, clock, columns, rules, guard, rates, drift }
+        Self { store, client, clock, columns, rules, guard, rates, drift, lists: Arc::new(lists) }
     }
 
     /// What would be done if all that is staged were applied to whom the selection takes.
@@ -168,8 +184,11 @@ impl Roster {
         let (whole, broken): (Vec<_>, Vec<_>) = imports.into_iter().partition(|(_, imported)| imported.is_whole);
         let has_refused = whole.iter().filter(|(_, imported)| imported.refused_rows > 0);
         let refused: Vec<_> = has_refused.map(|(source, imported)| (source.clone(), imported.refused_rows)).collect();
+        let parts: Vec<_> =
+            whole.iter().filter(|(_, imported)| imported.is_part).map(|(source, _)| source.clone()).collect();
+        let unlisted = if is_drift { Vec::new() } else { self.unlisted(&whole).await? };
         let terms = PlanTerms {
-            hr_is_whole: broken.is_empty() && refused.is_empty(),
+            hr_is_whole: broken.is_empty() && refused.is_empty() && parts.is_empty() && unlisted.is_empty(),
             rules: &self.rules,
             guard: self.guard,
             rates: self.rates,
@@ -185,6 +204,12 @@ impl Roster {
         for (source, rows) in refused {
             planner.warn(format!("the last import of {source} has {rows} rows that were refused: `status` names them"));
         }
+        for source in parts {
+            planner.warn(format!("the last import of {source} has only who changed: import everybody once"));
+        }
+        for warning in unlisted {
+            planner.warn(warning);
+        }
         let mut page = Page { rows_max: PEOPLE_AT_ONCE, after: None };
         while let Some(documents) = self.people(&mut page).await? {
             for document in &documents {
@@ -199,6 +224,20 @@ impl Roster {
             }
         }
         Ok((planner.finish(), planned))
+    }
+
+    /// What is to be told of lists that HR systems have not shown whole, beside these imports.
+    async fn unlisted(&self, whole: &[(String, Imported)]) -> Result<Vec<String>, StoreError> {
+        let imported_at = |source: &str| whole.iter().find(|(known, _)| known == source).map(|(_, import)| import.at);
+        let told = |(source, fetch): (String, Fetch)| match fetch.failed_after(imported_at(&source)) {
+            Some((_, failure)) => Some(format!(
+                "the HR system's list of {source} did not come whole ({}: {})",
+                failure.code, failure.detail
+            )),
+            None if fetch.end.is_none() => Some(format!("the HR system's list of {source} is being read")),
+            None => None,
+        };
+        Ok(self.fetches().await?.into_iter().filter_map(told).collect())
     }
 
     /// The next page of everybody of whom anything is kept, with what waits in their inboxes folded in; none
@@ -246,7 +285,7 @@ impl Roster {
         let event = Event { person: person.clone(), kind: EventKind::Leave, at: None, facts };
         let (import, job, now) = (clock::new_name(), clock::new_job_id(person.id()), self.clock.now());
         let words = [
-            Word::Staged { import: import.clone(), job, event: Box::new(event) },
+            Word::Staged { import: import.clone(), job, event: Box::new(event), leaves_at: None },
             Word::Apply { import, member: Some(stranger.id.clone()) },
         ];
         let entries = words.into_iter().map(|word| NewEntry {

@@ -35,7 +35,7 @@ use scim_bridge::core::reconcile::target::TargetRules;
 use scim_bridge::core::time::UnixMs;
 use scim_bridge::lifecycle::Lifecycle;
 use scim_bridge::peer::TrustedProxies;
-use scim_bridge::roster::{DriftOptions, Roster, RosterOptions};
+use scim_bridge::roster::{DriftOptions, HrLists, Roster, RosterOptions};
 use scim_bridge::secret::LiveSecret;
 use scim_bridge::store::memory::Memory;
 use scim_bridge::store::{
@@ -415,6 +415,7 @@ fn roster(store: Arc<Memory>, clock: Clock) -> Roster {
             guard: GUARD,
             rates: (free, free),
             drift: DriftOptions::default(),
+            lists: HrLists::default(),
         },
     )
 }

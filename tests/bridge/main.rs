@@ -12,6 +12,8 @@ mod commands;
 #[cfg(test)]
 mod erasing;
 #[cfg(test)]
+mod fetches;
+#[cfg(test)]
 mod follow;
 #[cfg(test)]
 mod forwarded;

@@ -17,6 +17,7 @@ pub(super) mod captures;
 pub(super) mod dead;
 pub mod deliveries;
 mod drift;
+mod fetches;
 pub(super) mod handlers;
 mod openapi;
 pub(super) mod roster;
@@ -71,6 +72,8 @@ fn entries() -> Vec<Entry> {
         entry(M::DELETE, "/api/v1/hold", |r| r.to(handlers::lift_hold)),
         entry(M::POST, "/api/v1/hold/allow", |r| r.to(handlers::allow)),
         entry(M::POST, "/api/v1/roster", |r| r.to(roster::import)),
+        entry(M::POST, "/api/v1/roster/fetch", |r| r.to(fetches::order)),
+        entry(M::GET, "/api/v1/roster/fetch", |r| r.to(fetches::show)),
         entry(M::GET, "/api/v1/roster/plan", |r| r.to(roster::plan)),
         entry(M::POST, "/api/v1/roster/apply", |r| r.to(roster::apply)),
         entry(M::GET, "/api/v1/drift", |r| r.to(drift::show)),

@@ -4,7 +4,7 @@ use actix_web::web;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{captures, dead, deliveries, drift, handlers, roster, trial};
+use super::{captures, dead, deliveries, drift, fetches, handlers, roster, trial};
 use crate::admin::health;
 
 /// `/api/openapi.json`
@@ -41,6 +41,8 @@ use crate::admin::health;
         handlers::lift_hold,
         handlers::allow,
         roster::import,
+        fetches::order,
+        fetches::show,
         roster::plan,
         roster::apply,
         drift::show,

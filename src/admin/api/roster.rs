@@ -125,10 +125,14 @@ impl From<RosterError> for AdminError {
     fn from(error: RosterError) -> Self {
         match error {
             RosterError::Store(error) => Self::Store(error),
-            RosterError::Changed(_) | RosterError::Unsure(_) => Self::OutOfDate(error.to_string()),
-            RosterError::File(_) | RosterError::NoSource(_) | RosterError::Full | RosterError::Members(_) => {
-                Self::BadRequest(error.to_string())
+            RosterError::Changed(_) | RosterError::Unsure(_) | RosterError::Fetching(_) => {
+                Self::OutOfDate(error.to_string())
             }
+            RosterError::File(_)
+            | RosterError::NoSource(_)
+            | RosterError::NoList { .. }
+            | RosterError::Full
+            | RosterError::Members(_) => Self::BadRequest(error.to_string()),
         }
     }
 }

@@ -8,6 +8,7 @@ use super::layout::{self, Nav};
 use super::session::Session;
 use super::{Done, Page, State, go_to};
 use crate::admin::api::shapes::drained_in_s;
+use crate::admin::overview::Overview;
 use crate::core::person::Person;
 use crate::core::roster::{Change, Drift, PlanReport, PlannedPerson, Selection};
 use crate::core::target_name::{self, said};
@@ -73,6 +74,7 @@ pub(super) async fn show(state: State, session: Session, query: web::Query<Query
                 }
             }
             (staged(now, &imports))
+            div #fetches data-live { (fetches(now, &overview)) }
             @match &plan {
                 Some(plan) => (planned(&session, plan, query.strangers)),
                 None => p .actions {
@@ -89,7 +91,7 @@ fn staged(now: UnixMs, imports: &Imports) -> Markup {
     html! {
         section .card {
             h2 { "Imported" }
-            @if imports.is_empty() { p .quiet { (layout::prose("Nothing yet: `scim-bridge import` stages a file.")) } }
+            @if imports.is_empty() { p .quiet { (layout::prose("Nothing yet: `scim-bridge import` stages a file, or what an HR system lists.")) } }
             @for (source, imported) in imports {
                 p {
                     (source) ": " (imported.staged) " of " (imported.rows) " rows, " (layout::time(now, imported.at))
@@ -97,6 +99,22 @@ fn staged(now: UnixMs, imports: &Imports) -> Markup {
                     @if !imported.missing_columns.is_empty() { "; no column for " (imported.missing_columns.join(", ")) }
                 }
                 @for refused in imported.refused.iter().take(SHOWN) { p .quiet { "row " (refused.row) ": " (refused.reason) } }
+            }
+        }
+    }
+}
+
+fn fetches(now: UnixMs, overview: &Overview) -> Markup {
+    html! {
+        @for fetch in &overview.figures.fetches {
+            @match &fetch.failure {
+                Some(failure) => p .todo {
+                    "The HR system's list of " (fetch.source) " did not come whole, " (layout::time(now, fetch.since)) ": " (failure)
+                },
+                None => p .quiet role="status" {
+                    "The HR system's list of " (fetch.source) " is " (fetch.state) ": " (fetch.listed) " people listed"
+                    @if fetch.read > 0 { ", " (fetch.read) " of them read" }
+                },
             }
         }
     }

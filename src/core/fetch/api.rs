@@ -4,22 +4,24 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::auth::{Auth, Credential};
 use super::body::Body;
-use super::read::Asked;
-use super::request::{HrRequest, Method};
+use super::list::{ListRules, Pages};
+use super::request::HrRequest;
 use super::rules::{FetchRules, Step};
 use super::template::{Slot, Template, as_it_is, percent};
 use crate::core::code::Code;
+use crate::core::mapping::Mapping;
 use crate::core::time::UnixMs;
-
-/// A list is read from a little before the last time: what changed while it was read is not missed.
-const OVERLAP_MS: u64 = 300_000;
 
 /// See the module's documentation.
 #[derive(Debug, Clone)]
 pub struct Api {
     rules: FetchRules,
+    /// The mapping of what a list shows.
+    list_mapping: Mapping,
     /// What stands before every path.
     base: String,
+    /// What would stand there, had the source no `base_url`: the system's own links begin with it.
+    own_base: Option<String>,
     /// The whole address at which tokens are got.
     token_url: Option<String>,
     values: BTreeMap<String, String>,
@@ -62,12 +64,14 @@ impl Api {
             }),
             None => &rules.host,
         };
-        let base = match base_url {
-            Some(base_url) => base_url.trim_end_matches('/').to_owned(),
-            None => host_of(host, &values).unwrap_or_else(|missing| {
-                problem(&missing.0, missing.1);
+        let own_base = host_of(host, &values);
+        let base = match (base_url, &own_base) {
+            (Some(base_url), _) => base_url.trim_end_matches('/').to_owned(),
+            (None, Ok(own_base)) => own_base.clone(),
+            (None, Err(missing)) => {
+                problem(&missing.0, missing.1.clone());
                 String::new()
-            }),
+            }
         };
         let has_values = |auth: &&Auth| auth.value_names().iter().all(|name| values.contains_key(*name));
         let mut complete = rules.auth.iter().filter(|auth| auth.needs().is_subset(given));
@@ -78,8 +82,10 @@ impl Api {
             Auth::None
         });
         let mut needed: BTreeSet<&str> = BTreeSet::new();
-        let paths = rules.step.iter().map(|step| &step.path).chain(rules.list.iter().map(|list| &list.path));
+        let paths = rules.step.iter().map(|step| &step.path);
         needed.extend(paths.flat_map(Template::slots).filter_map(Slot::value_name));
+        // Beside steps, a list is for imports: who makes none need not give what it takes.
+        needed.extend(rules.list.iter().filter(|_| rules.step.is_empty()).flat_map(ListRules::value_names));
         needed.extend(auth.value_names());
         needed.extend(
             rules.step.iter().filter_map(|step| step.body.as_ref()).flat_map(Body::slots).filter_map(Slot::value_name),
@@ -100,7 +106,14 @@ impl Api {
             }
             Some(format!("{host}{}", path?))
         });
-        if problems.is_empty() { Ok(Self { rules, base, token_url, values, auth }) } else { Err(problems) }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let mut list_mapping = rules.mapping.clone();
+        if let Some(records) = rules.list.as_ref().and_then(|list| list.records.clone()) {
+            list_mapping.records = records;
+        }
+        Ok(Self { rules, list_mapping, base, own_base: own_base.ok(), token_url, values, auth })
     }
 
     /// The rules.
@@ -136,7 +149,33 @@ impl Api {
     /// Whether notices name nobody, and a list says who changed.
     #[must_use]
     pub fn is_list(&self) -> bool {
-        self.rules.list.is_some()
+        self.rules.step.is_empty() && self.rules.list.is_some()
+    }
+
+    /// Where what a list shows is mapped.
+    pub(super) fn list_mapping(&self) -> &Mapping {
+        &self.list_mapping
+    }
+
+    /// Whether everybody can be listed, or who changed since a time.
+    ///
+    /// # Errors
+    /// Why not, and what to do.
+    pub fn can_list(&self, changes_only: bool) -> Result<(), String> {
+        let Some(list) = &self.rules.list else {
+            return Err(
+                "its preset does not say how the HR system lists everybody: export a file, and give it by `--file`"
+                    .to_owned(),
+            );
+        };
+        let lacking: Vec<_> = list.value_names().filter(|name| !self.values.contains_key(*name)).collect();
+        if !lacking.is_empty() {
+            return Err(format!("its list needs `[source.fetch] values.{}`", lacking.join("`, `values.")));
+        }
+        if changes_only && !list.lists_changes() {
+            return Err("its HR system does not list who changed since a time: leave `--since` away".to_owned());
+        }
+        Ok(())
     }
 
     /// How many requests one read makes, at the least.
@@ -168,25 +207,51 @@ impl Api {
             None => None,
         };
         let url = format!("{}{path}{}", self.base, query(&step.query, &value_of));
-        Ok(HrRequest { method: step.method, url, headers, body })
+        Ok(HrRequest { method: step.method, url, headers, body, is_list: false })
     }
 
     /// The request of a page of the list.
-    pub(super) fn list_request(&self, asked: &Asked, cursor: Option<&str>) -> Result<HrRequest, Unaskable> {
-        let list = self.rules.list.as_ref().ok_or(Unaskable)?;
-        let since = match asked {
-            Asked::List { since } => since.map(|since| since.minus_ms(OVERLAP_MS)),
-            Asked::Person { .. } => None,
-        };
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(super) fn list_request(&self, since: Option<UnixMs>, pages: &Pages) -> Result<HrRequest, String> {
+        let list = self.rules.list.as_ref().ok_or("nothing says how to list everybody")?;
         let value_of = |slot: &Slot| match slot {
             Slot::Since => since.as_ref().map(UnixMs::to_string),
-            Slot::Cursor => cursor.map(str::to_owned),
+            Slot::Cursor => pages.cursor.clone(),
             other => value_of_name(other, &self.values),
         };
-        let path = list.path.fill(&value_of, percent).ok_or(Unaskable)?;
-        let url = format!("{}{path}{}", self.base, query(&list.query, &value_of));
-        let headers = vec![("accept".to_owned(), "application/json".to_owned())];
-        Ok(HrRequest { method: Method::Get, url, headers, body: None })
+        let missing = "a value is missing that the list's address, or its body, names";
+        let url = if let Some(link) = &pages.link {
+            self.address_of(link).ok_or("the list goes on at another host")?
+        } else {
+            let path = list.path.fill(&value_of, percent).ok_or(missing)?;
+            format!("{}{path}{}", self.base, query(&list.query, &value_of))
+        };
+        let mut headers = vec![("accept".to_owned(), "application/json".to_owned())];
+        let own =
+            list.headers.iter().filter_map(|(name, value)| Some((name.clone(), value.fill(&value_of, as_it_is)?)));
+        headers.extend(own);
+        let body = match &list.body {
+            Some(body) => Some(("application/json", body.fill(&value_of).ok_or(missing)?)),
+            None => None,
+        };
+        Ok(HrRequest { method: list.method, url, headers, body, is_list: true })
+    }
+
+    /// A link as an address below the source's own; none where it leads elsewhere: whoever answers must not be able
+    /// to send the login there.
+    fn address_of(&self, link: &str) -> Option<String> {
+        let below = |base: &str| {
+            let rest = link.get(base.len()..).filter(|_| link.get(..base.len()) == Some(base))?;
+            rest.starts_with(['/', '?']).then_some(rest)
+        };
+        let rest = match below(&self.base).or_else(|| self.own_base.as_deref().and_then(below)) {
+            Some(rest) => rest,
+            None if link.starts_with('/') && !link.starts_with("//") => link,
+            None => return None,
+        };
+        Some(format!("{}{rest}", self.base))
     }
 }
 

@@ -3,9 +3,31 @@
 use bytes::Bytes;
 
 use crate::core::code::Code;
-use crate::core::mapping::{Mapping, Record, remap};
-use crate::core::person::{EmploymentState, Event, EventKind, Person, SourceName};
+use crate::core::mapping::{Mapping, Record, Says, listed, remap};
+use crate::core::person::{EmploymentState, Event, EventKind, InvalidField, Person, Problem, SourceName};
 use crate::core::time::UnixMs;
+
+/// A row of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ListedRow {
+    /// It says something of somebody.
+    Says(Box<ListedFacts>),
+    /// It says who there is: what is so of them is to be read.
+    Names(Person),
+    /// It says nothing that is followed, or is about somebody who is not meant.
+    Nothing,
+    /// It cannot be used: fields and shapes, never values.
+    Bad(String),
+}
+
+/// What a row says of somebody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedFacts {
+    /// What is so.
+    pub event: Event,
+    /// When they are to leave, where that is announced.
+    pub leaves_at: Option<UnixMs>,
+}
 
 /// All answers of a read as one JSON text: each under its step's name, and the id that was asked for
 /// under `/asked/id`.
@@ -111,4 +133,73 @@ fn read(mapping: &Mapping, source: &SourceName, text: &str) -> Vec<Record> {
 /// The answer is newer than every notice that asked for it, whatever times it shows.
 fn at_the_read(event: Event, at: UnixMs) -> Event {
     Event { at: Some(at), kind: EventKind::Update, ..event }
+}
+
+/// Everybody whom a page of a list names, and its rows; where everybody is read by themselves (`each`), rows name them.
+///
+/// # Errors
+/// What the page is instead of a list.
+pub(super) fn of_list(
+    mapping: &Mapping,
+    source: &SourceName,
+    page: &str,
+    each: bool,
+    at: UnixMs,
+) -> Result<(Vec<Person>, Vec<ListedRow>), String> {
+    let records = listed(mapping, source, page, true)?;
+    let people = records.iter().filter_map(|record| record.person.clone()).collect();
+    let rows = records.into_iter().map(|record| match record.person {
+        Some(person) if each => ListedRow::Names(person),
+        Some(_) | None => row(record.says, at),
+    });
+    Ok((people, rows.collect()))
+}
+
+/// The rows that were read of somebody; one, unless something is wrong.
+pub(super) fn rows_of_person(mapping: &Mapping, person: &Person, document: &str, at: UnixMs) -> Vec<ListedRow> {
+    let other = || ListedRow::Bad("the answer is about another employee id than the one asked for".to_owned());
+    match listed(mapping, &person.source, document, false) {
+        Ok(records) => records
+            .into_iter()
+            .map(|record| match record.person {
+                Some(whose) if whose != *person => other(),
+                Some(_) | None => row(record.says, at),
+            })
+            .collect(),
+        Err(detail) => vec![ListedRow::Bad(detail)],
+    }
+}
+
+fn row(says: Says, at: UnixMs) -> ListedRow {
+    match says {
+        Says::Nothing => ListedRow::Nothing,
+        Says::Bad(detail) => ListedRow::Bad(detail),
+        Says::Event { event, end, dropped } => match dropped.iter().find(|problem| spoils(problem)) {
+            Some(problem) => ListedRow::Bad(problem.to_string()),
+            None => ListedRow::Says(Box::new(as_it_stands(*event, end.as_deref(), at))),
+        },
+    }
+}
+
+/// Whether a row is refused for a field that cannot be used, as that of a file is: a status that nobody named is no
+/// guess. A private address is left out on purpose.
+fn spoils(problem: &InvalidField) -> bool {
+    !matches!(problem.field, "locale" | "facts" | "occurred_at") && problem.problem != Problem::OtherDomain
+}
+
+/// A row says how it is when the list is read, and perhaps when somebody is to leave. An end that is over, beside
+/// somebody who works here, is that of an earlier employment.
+fn as_it_stands(mut event: Event, end: Option<&Event>, at: UnixMs) -> ListedFacts {
+    let day_of = |event: &Event| event.facts.employment.and_then(|(_, from)| from).filter(|from| *from > at);
+    let mut leaves_at = end.and_then(day_of);
+    let ahead = day_of(&event);
+    event.facts.employment = match event.facts.employment {
+        Some((EmploymentState::Left, _)) if ahead.is_some() => {
+            leaves_at = ahead;
+            None
+        }
+        Some((state, _)) => Some((state, ahead)),
+        None => None,
+    };
+    ListedFacts { event: Event { at: None, kind: EventKind::Update, ..event }, leaves_at }
 }

@@ -206,6 +206,7 @@ pub fn token_request(rules: &TokenRules, url: &str, client: Client<'_>, refresh_
         url: url.to_owned(),
         headers,
         body: Some(("application/x-www-form-urlencoded", body)),
+        is_list: false,
     }
 }
 

@@ -1,17 +1,18 @@
 //! One read, request by request: what to send next, and what the replies add up to.
 
 use super::api::{Api, Unaskable};
-use super::facts;
+use super::facts::{self, ListedRow};
+use super::list::Pages;
 use super::reply::{HrReply, Judging, Said};
 use super::request::HrRequest;
 use crate::core::code::Code;
 use crate::core::json::Json;
-use crate::core::mapping::{Place, Record};
+use crate::core::mapping::Record;
 use crate::core::person::{Event, Person, SourceName};
 use crate::core::time::UnixMs;
 
-/// Pages of a list at the most, in one read.
-const PAGES_MAX: usize = 500;
+/// A list is read from a little before the last time: what changed while it was read is not missed.
+const OVERLAP_MS: u64 = 300_000;
 /// People of a list at the most, in one read.
 const PEOPLE_MAX: usize = 50_000;
 
@@ -118,10 +119,9 @@ pub struct ReadState {
     began_at: UnixMs,
     /// Answers so far: a step's name, and JSON text; none where a 404 says nothing.
     answers: Vec<(String, String)>,
-    /// Of a list: what it told so far, the next page, and how many there were.
+    /// Of a list: what it told so far, and where in it the read is; none: at the beginning.
     told: Vec<Record>,
-    cursor: Option<String>,
-    pages: usize,
+    pages: Option<Pages>,
     is_renewed: bool,
     wants_token: bool,
     end: Option<ReadEnd>,
@@ -137,8 +137,7 @@ impl ReadState {
             began_at,
             answers: Vec::new(),
             told: Vec::new(),
-            cursor: None,
-            pages: 0,
+            pages: None,
             is_renewed: false,
             wants_token: false,
             end: None,
@@ -161,17 +160,23 @@ impl ReadState {
             return NextRead::Renew;
         }
         let request = match &self.asked {
-            Asked::List { .. } => api.list_request(&self.asked, self.cursor.as_deref()),
+            Asked::List { since } => {
+                let since = since.map(|since| since.minus_ms(OVERLAP_MS));
+                match (&self.pages, &api.rules().list) {
+                    (Some(pages), _) => api.list_request(since, pages),
+                    (None, Some(list)) => api.list_request(since, &Pages::new(list)),
+                    (None, None) => Err("nothing says what to list".to_owned()),
+                }
+            }
             Asked::Person { person } => match api.rules().step.get(self.answers.len()) {
                 Some(step) => api.step_request(step, &person.employee_id),
                 None => Err(Unaskable),
-            },
+            }
+            .map_err(|Unaskable| "no address can be made of this employee id".to_owned()),
         };
-        if let Ok(request) = request {
-            NextRead::Send(request)
-        } else {
-            let detail = "no address can be made of this employee id".to_owned();
-            NextRead::Done(ReadEnd::Refused { code: Unaskable::CODE, detail })
+        match request {
+            Ok(request) => NextRead::Send(request),
+            Err(detail) => NextRead::Done(ReadEnd::Refused { code: Unaskable::CODE, detail }),
         }
     }
 
@@ -236,29 +241,30 @@ impl ReadState {
 
     fn learn_page(&mut self, api: &Api, text: &str) -> Option<ReadEnd> {
         let list = api.rules().list.as_ref()?;
-        let unreadable =
-            |detail: &str| Some(ReadEnd::Refused { code: Code::FetchUnreadable, detail: detail.to_owned() });
-        let next = match Json::parse(text) {
-            Ok(page) => list
-                .cursor_at
-                .find(Place { root: &page, record: &page, key: None })
-                .and_then(Json::scalar)
-                .map(std::borrow::Cow::into_owned),
-            Err(_) => return unreadable("the page is not JSON"),
-        };
-        self.pages += 1;
-        match facts::of_page(&api.rules().mapping, &self.source, text, self.began_at) {
-            Ok(told) => self.told.extend(told),
+        let unreadable = |detail: String| Some(ReadEnd::Refused { code: Code::FetchUnreadable, detail });
+        let told = match facts::of_page(api.list_mapping(), &self.source, text, self.began_at) {
+            Ok(told) => told,
             Err((code, detail)) => return Some(ReadEnd::Refused { code, detail }),
+        };
+        let Ok(page) = Json::parse(text) else { return unreadable("the page is not JSON".to_owned()) };
+        let pages = self.pages.get_or_insert_with(|| Pages::new(list));
+        let has_more = pages.turn(list, &page, told.len());
+        self.told.extend(told);
+        match has_more {
+            Ok(false) => Some(ReadEnd::Listed(std::mem::take(&mut self.told))),
+            Ok(true) if self.told.len() > PEOPLE_MAX => unreadable("the list does not end".to_owned()),
+            Ok(true) => None,
+            Err(detail) => unreadable(detail),
         }
-        match next {
-            None => Some(ReadEnd::Listed(std::mem::take(&mut self.told))),
-            Some(next) if self.cursor.as_ref() == Some(&next) => unreadable("the list's cursor does not move"),
-            Some(_) if self.pages >= PAGES_MAX || self.told.len() > PEOPLE_MAX => unreadable("the list does not end"),
-            Some(next) => {
-                self.cursor = Some(next);
-                None
-            }
-        }
+    }
+
+    /// What was read of a person, as rows of a list, once it has come to its end; none where that was another one than
+    /// an answer.
+    #[must_use]
+    pub fn rows(&self, api: &Api) -> Option<Vec<ListedRow>> {
+        let Asked::Person { person } = &self.asked else { return None };
+        let is_answered = self.answers.len() == api.rules().step.len();
+        let document = facts::document(&person.employee_id, &self.answers);
+        is_answered.then(|| facts::rows_of_person(&api.rules().mapping, person, &document, self.began_at))
     }
 }

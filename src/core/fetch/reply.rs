@@ -11,8 +11,10 @@ use crate::core::mapping::{Path, Place};
 use crate::core::retry_hint;
 use crate::core::time::UnixMs;
 
-/// Most of a reply that is read. A person takes a few KB, a page of 250 some 500 KB.
+/// Most of a reply about a person that is read: they take a few KB.
 pub const REPLY_BYTES_MAX: usize = 1024 * 1024;
+/// Most of a page of a list: there are systems that show everybody in one, at some 500 bytes each.
+pub const LIST_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// After a 429 that names no time.
 const LIMITED_MS: u64 = 30_000;
 
@@ -125,7 +127,8 @@ impl Judging<'_> {
             Some(said) => return said,
         }
         if !body_complete {
-            let detail = if body.len() >= REPLY_BYTES_MAX { "longer than is read" } else { "broke off" };
+            let bytes_max = if self.step.is_some() { REPLY_BYTES_MAX } else { LIST_BYTES_MAX };
+            let detail = if body.len() >= bytes_max { "longer than is read" } else { "broke off" };
             return Said::Refused {
                 code: Code::FetchUnreadable,
                 detail: format!("the answer {detail} ({} bytes)", body.len()),

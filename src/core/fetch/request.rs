@@ -37,6 +37,8 @@ pub struct HrRequest {
     pub headers: Vec<(String, String)>,
     /// The body with its media type.
     pub body: Option<(&'static str, String)>,
+    /// It is for a page of a list: more may come back, and it may take longer.
+    pub is_list: bool,
 }
 
 impl fmt::Debug for HrRequest {

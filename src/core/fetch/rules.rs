@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::auth::Auth;
 use super::body::Body;
+use super::list::ListRules;
 use super::request::Method;
 use super::template::{Slot, Template};
 use crate::core::limiter::Rate;
@@ -41,9 +42,9 @@ pub struct FetchRules {
     /// mapping reads; `/asked/id` there is the id that was asked for.
     #[serde(default)]
     pub step: Vec<Step>,
-    /// The list to read instead, where notices name nobody.
+    /// How everybody is listed, for an import; without a `step`, what is read where notices name nobody, too.
     #[serde(default)]
-    pub list: Option<FromList>,
+    pub list: Option<ListRules>,
     /// Where in the answers the facts are.
     #[serde(default)]
     pub mapping: Mapping,
@@ -120,19 +121,6 @@ fn answer() -> String {
     "answer".to_owned()
 }
 
-/// A list of everybody who changed since a time.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FromList {
-    /// The path, from the host on.
-    pub path: Template,
-    /// The query, with `{since}` and `{cursor}`. What lacks a value is left out.
-    #[serde(default)]
-    pub query: BTreeMap<String, Template>,
-    /// Where the next page's cursor is; nothing there: it was the last.
-    pub cursor_at: Path,
-}
-
 impl FetchRules {
     /// What an answer says is an update, whatever else a mapping may be for: no type is looked for.
     pub fn settle(&mut self) {
@@ -147,13 +135,18 @@ impl FetchRules {
         fn names<'a>(slots: impl Iterator<Item = &'a Slot>) -> impl Iterator<Item = &'a str> {
             slots.filter_map(Slot::value_name)
         }
-        let paths = self.step.iter().map(|step| &step.path).chain(self.list.iter().map(|list| &list.path));
+        let paths = self.step.iter().map(|step| &step.path);
         let addresses = std::iter::once(&self.host).chain(paths).chain(auth.templates());
         let bodies = self.step.iter().filter_map(|step| step.body.as_ref()).flat_map(Body::slots);
-        let needed: BTreeSet<&str> = names(addresses.flat_map(Template::slots).chain(bodies)).collect();
-        let queries = self.step.iter().map(|step| &step.query).chain(self.list.iter().map(|list| &list.query));
-        let texts = queries.chain(self.step.iter().map(|step| &step.headers)).flat_map(BTreeMap::values);
-        let mut optional: BTreeSet<&str> = names(texts.flat_map(Template::slots)).collect();
+        let mut needed: BTreeSet<&str> = names(addresses.flat_map(Template::slots).chain(bodies)).collect();
+        let of_list = || self.list.iter().flat_map(ListRules::value_names);
+        if self.step.is_empty() {
+            needed.extend(of_list());
+        }
+        let texts = self.step.iter().flat_map(|step| step.query.values().chain(step.headers.values()));
+        let listed = self.list.iter().flat_map(|list| list.query.values().chain(list.headers.values()));
+        let mut optional: BTreeSet<&str> = names(texts.chain(listed).flat_map(Template::slots)).collect();
+        optional.extend(of_list());
         if !self.regions.is_empty() {
             optional.insert("region");
         }
@@ -175,7 +168,6 @@ impl FetchRules {
             "step",
             "says nothing of what is to be read: name a `step` or a `list`",
         );
-        when(!self.step.is_empty() && self.list.is_some(), "list", "stands beside a `step`: one of the two");
         when(
             self.auth.is_empty(),
             "auth",
@@ -194,6 +186,9 @@ impl FetchRules {
             when(of_list, &key("path"), "{since} and {cursor} are of a `list`");
             let secret = slots.iter().any(|slot| matches!(slot, Slot::Credential(_)));
             when(secret, &key("headers"), "what belongs to a login stands under `auth`");
+        }
+        for (key, problem) in self.list.iter().flat_map(|list| list.validate(!self.step.is_empty())) {
+            when(true, &format!("list.{key}"), problem);
         }
         for host in std::iter::once(&self.host).chain(self.regions.values()) {
             when(!is_host(host.as_str()), "host", "is a scheme and a host, such as https://api.example.com");

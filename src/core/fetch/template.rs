@@ -13,7 +13,7 @@ pub(super) enum Slot {
     Id,
     /// Since when a list is wanted.
     Since,
-    /// Where the list's page before ended.
+    /// What a list's page is asked for by: its number, where it begins, or what the page before named.
     Cursor,
     /// One of the source's own `values`.
     Value(String),
@@ -34,7 +34,7 @@ impl Slot {
         Some(match name {
             "id" => Self::Id,
             "since" => Self::Since,
-            "cursor" => Self::Cursor,
+            "cursor" | "page" | "offset" => Self::Cursor,
             _ => match name.strip_prefix("values.") {
                 Some(value) => Self::Value(value.to_owned()),
                 None => Self::Credential(Credential::parse(name)?),

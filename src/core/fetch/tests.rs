@@ -3,7 +3,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 
 use super::verdict::{Circumstances, OwedRead, ReadRetry, ReadVerdict, judge};
-use super::{Api, Asked, Credential, FetchRules, HrReply, NextRead, ReadEnd, ReadState};
+use super::{
+    Api, Asked, Credential, FetchRules, HrReply, ListStep, ListedRow, Listing, NextRead, PageEnd, ReadEnd, ReadState,
+};
 use crate::core::code::Code;
 use crate::core::person::{EmploymentState, Person, SourceName};
 use crate::core::time::UnixMs;
@@ -167,4 +169,91 @@ fn a_notice_that_the_system_cannot_show_yet_is_owed_a_read_of_its_own() {
     assert_eq!(rest.due(20_000, true), NOW.plus_ms(30_000));
     assert_eq!(owed.clone().after_read(NOW.plus_ms(30_000), 20_000), None);
     assert_eq!(owed.after_read(NOW, 0), None);
+}
+
+const LISTED: &str = r#"
+host = "https://api.example.com"
+auth = [{ kind = "bearer" }]
+
+[[step]]
+path = "/people/{id}"
+
+[list]
+path    = "/people"
+records = "/people"
+link_at = "/next"
+
+[mapping]
+records       = "/answer"
+employee_id   = "/id"
+email         = "/email"
+status        = "/status"
+active_values = ["active"]
+left_values   = ["left"]
+ends_at       = "/last_day"
+"#;
+
+fn listing(base_url: Option<&str>) -> (Api, Listing) {
+    let rules: FetchRules = toml::from_str(LISTED).unwrap();
+    let api = Api::new(rules, base_url, BTreeMap::new(), &BTreeSet::from([Credential::Token])).unwrap();
+    let listing = Listing::new(&api, ada().source, None, NOW);
+    (api, listing)
+}
+
+fn next_url(api: &Api, listing: &Listing) -> Result<String, String> {
+    match listing.next(api) {
+        ListStep::Send(request) => Ok(request.url),
+        ListStep::Whole => Ok(String::new()),
+        ListStep::Broken(broken) => Err(broken.detail),
+    }
+}
+
+#[test]
+fn a_row_says_how_it_is_when_the_list_is_read_and_when_somebody_is_to_leave() {
+    let (api, mut listing) = listing(None);
+    let page = r#"{"people":[
+        {"id":1,"status":"active","last_day":"2020-01-01"},
+        {"id":2,"status":"active","last_day":"2030-01-01"},
+        {"id":3,"status":"left","last_day":"2020-01-01"},
+        {"id":4,"status":"left","last_day":"2030-01-01"},
+        {"id":5,"email":"ada@example.com"},
+        {"id":6,"status":"sabbatical"},
+        {"id":7,"status":"active","email":"no address"},
+        {"status":"active"},
+        {"id":9}
+    ]}"#;
+    let PageEnd::Rows(rows) = listing.learn(&api, &reply(200, page), NOW) else { panic!("no rows") };
+    let (employed, left) = (Some((EmploymentState::Employed, None)), Some((EmploymentState::Left, None)));
+    let expected = [(employed, false), (employed, true), (left, false), (None, true), (None, false)];
+    for (row, expected) in rows.iter().zip(expected) {
+        let ListedRow::Says(facts) = row else { panic!("{row:?}") };
+        assert_eq!((facts.event.facts.employment, facts.leaves_at.is_some()), expected, "{row:?}");
+        assert_eq!(facts.event.at, None);
+    }
+    for (row, expected) in rows[5..8].iter().zip(["status:", "email", "employee_id"]) {
+        let ListedRow::Bad(reason) = row else { panic!("{row:?}") };
+        assert!(reason.contains(expected) && !reason.contains("sabbatical"), "{reason}");
+    }
+    assert_eq!(rows[8], ListedRow::Nothing);
+    assert_eq!(listing.next(&api), ListStep::Whole);
+}
+
+#[test]
+fn a_list_goes_on_below_its_own_address_and_nowhere_else() {
+    let page = |next: &str| reply(200, &format!(r#"{{"people":[{{"id":1,"status":"active"}}],"next":"{next}"}}"#));
+    for (base_url, next, expected) in [
+        (None, "https://api.example.com/people?page=2", Some("https://api.example.com/people?page=2")),
+        (None, "/people?page=2", Some("https://api.example.com/people?page=2")),
+        (Some("http://proxy/hr"), "https://api.example.com/people?page=2", Some("http://proxy/hr/people?page=2")),
+        (Some("http://proxy/hr"), "http://proxy/hr/people?page=2", Some("http://proxy/hr/people?page=2")),
+        (None, "https://evil.example.com/people", None),
+        (None, "https://api.example.com.evil.example/people", None),
+        (None, "https://api.example.com@evil.example/people", None),
+        (None, "//evil.example/people", None),
+        (None, "people?page=2", None),
+    ] {
+        let (api, mut listing) = listing(base_url);
+        listing.learn(&api, &page(next), NOW);
+        assert_eq!(next_url(&api, &listing).ok().as_deref(), expected, "{next}");
+    }
 }

@@ -371,6 +371,9 @@ pub struct Staged {
     pub seq: u64,
     /// What it says.
     pub event: Event,
+    /// When they are to leave, where it announces that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leaves_at: Option<UnixMs>,
 }
 
 /// What blocks a person.

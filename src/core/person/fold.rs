@@ -43,8 +43,9 @@ pub fn fold(document: &mut Document, entries: Vec<(u64, Entry)>, now: UnixMs) ->
             Word::Staged { job, event, .. } if event.person != document.person => {
                 folding.strangers.push((job, *event));
             }
-            Word::Staged { import, job, event } => {
-                document.staged = Some(Box::new(Staged { import, job, accepted_at, seq, event: *event }));
+            Word::Staged { import, job, event, leaves_at } => {
+                let event = *event;
+                document.staged = Some(Box::new(Staged { import, job, accepted_at, seq, event, leaves_at }));
             }
             Word::Apply { import, member } => apply(document, &mut folding, &import, member),
             Word::HandedOver { to } => hand_over(document, &mut folding, to, now),
@@ -153,8 +154,15 @@ fn apply(document: &mut Document, folding: &mut Folding, import: &str, member: O
     if document.member.is_none() {
         document.listed_as = member;
     }
-    let Staged { job, accepted_at, seq, event, .. } = *staged;
-    let folded = fold_facts(document, &event, |record| record.fold_row(&event, accepted_at, seq), accepted_at);
+    let Staged { job, accepted_at, seq, event, leaves_at, .. } = *staged;
+    let mut folded = fold_facts(document, &event, |record| record.fold_row(&event, accepted_at, seq), accepted_at);
+    if let Some(leaves_at) = leaves_at {
+        // Of the same moment as the row, and told after it.
+        let facts = Facts { employment: Some((EmploymentState::Left, Some(leaves_at))), ..Facts::default() };
+        let leave = Event { facts, ..event.clone() };
+        let told = fold_facts(document, &leave, |record| record.fold(&leave, accepted_at, seq + 1), accepted_at);
+        folded.news.extend(told.news);
+    }
     take_in(document, folding, (job, None), &event, accepted_at, &folded);
 }
 
@@ -306,6 +314,22 @@ mod tests {
         assert!(!folding.calls_for_attempt);
         fold(&mut document, vec![update(3, 30, "Lovelace")], UnixMs(3_002));
         assert_eq!(document.not_followed_since, None);
+    }
+
+    #[test]
+    fn a_staged_row_may_announce_a_leave_and_counts_once_it_is_applied() {
+        let mut document = Document::new(ada());
+        let facts = Facts { employment: Some((EmploymentState::Employed, None)), ..Facts::default() };
+        let event = Box::new(Event { person: ada(), kind: EventKind::Update, at: None, facts });
+        let job = JobId::about(1 << 64, ada().id());
+        let staged = Word::Staged { import: "i".to_owned(), job, event, leaves_at: Some(UnixMs(9_000)) };
+        fold(&mut document, vec![other(1, staged)], UnixMs(3_000));
+        assert_eq!(document.record.employment.at(UnixMs(3_000)), None);
+        let apply = Word::Apply { import: "i".to_owned(), member: None };
+        fold(&mut document, vec![other(2, apply)], UnixMs(3_000));
+        let state = |at: i64| document.record.employment.at(UnixMs(at)).map(|word| word.state);
+        assert_eq!(state(3_000), Some(EmploymentState::Employed));
+        assert_eq!(state(9_000), Some(EmploymentState::Left));
     }
 
     #[test]

@@ -39,6 +39,9 @@ pub enum Word {
         job: JobId,
         /// What it says.
         event: Box<Event>,
+        /// When they are to leave, where the row announces that.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        leaves_at: Option<UnixMs>,
     },
     /// The staged row of this import counts from now on, as of the moment of the import.
     Apply {

@@ -66,6 +66,9 @@ codes! {
     RosterRefused = "ROSTER-REFUSED",
         "Rows of the last roster that was imported were refused.",
         "Correct these rows in the export, and import it again.";
+    RosterUnlisted = "ROSTER-UNLISTED",
+        "The HR system's list of everybody, which was asked for, did not come whole.",
+        "Nothing of it was staged. Mend what the code says, and ask again with `scim-bridge import --fetch`; or import an exported file.";
     DriftDifferent = "DRIFT-DIFFERENT",
         "HR and Postman do not agree about people.",
         "See who with `scim-bridge drift`; bring them in line with `scim-bridge apply`, or correct HR. `scim-bridge drift --now` compares again.";

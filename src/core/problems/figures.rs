@@ -53,6 +53,8 @@ pub struct Figures {
     pub strangers: Vec<SourceFigures>,
     /// Rows that the last import of a source refused.
     pub imports: Vec<ImportFigure>,
+    /// Lists of HR systems that are being read, and the last ones that did not come whole.
+    pub fetches: Vec<FetchFigure>,
     /// What the last comparison of HR and the members showed.
     pub drift: Option<DriftReport>,
     /// People to know of.
@@ -74,6 +76,23 @@ pub struct ImportFigure {
     pub first: String,
     /// When it was imported.
     pub at: UnixMs,
+}
+
+/// A list of an HR system that is being read, or that did not come whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FetchFigure {
+    /// The source.
+    pub source: String,
+    /// The word for how far it is.
+    pub state: &'static str,
+    /// People listed.
+    pub listed: u64,
+    /// Of these, people who were read by themselves.
+    pub read: u64,
+    /// When it was ordered, or ended.
+    pub since: UnixMs,
+    /// Code and words, where it did not come whole.
+    pub failure: Option<String>,
 }
 
 /// A receiver of alerts that is not reached.

@@ -13,7 +13,8 @@ use super::time::UnixMs;
 
 pub use self::code::ProblemCode;
 pub use self::figures::{
-    AlertFigure, BoundFigures, CertificateFigure, DeadFigure, Figures, ImportFigure, MarkFigure, SourceFigures,
+    AlertFigure, BoundFigures, CertificateFigure, DeadFigure, FetchFigure, Figures, ImportFigure, MarkFigure,
+    SourceFigures,
 };
 
 pub mod code;
@@ -112,6 +113,7 @@ pub fn problems(figures: &Figures, seen: &Seen) -> Vec<Problem> {
     found.extend(people::marked(figures));
     found.extend(people::incomplete(figures));
     found.extend(people::imports(figures));
+    found.extend(people::fetches(figures));
     found.extend(people::drift(figures));
     found.extend(source::quiet(figures));
     found.extend(work::processes(figures));

@@ -52,6 +52,18 @@ pub(super) fn imports(figures: &Figures) -> Vec<Found> {
     told.collect()
 }
 
+/// Lists of HR systems that did not come whole.
+pub(super) fn fetches(figures: &Figures) -> Vec<Found> {
+    let told = figures.fetches.iter().filter_map(|fetch| {
+        let code = ProblemCode::RosterUnlisted;
+        let brief = format!("The HR system's list of {} did not come whole", fetch.source);
+        let what = format!("{brief}: {}.", fetch.failure.as_ref()?);
+        let found = Found::new(code, what, code.advice(), 1).in_brief(format!("{brief}."));
+        Some(found.about(&fetch.source).since(Some(fetch.since)).at("/roster"))
+    });
+    told.collect()
+}
+
 /// What the last comparison of HR and the members showed.
 pub(super) fn drift(figures: &Figures) -> Vec<Found> {
     let Some(report) = &figures.drift else { return Vec::new() };

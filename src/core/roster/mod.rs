@@ -1,11 +1,11 @@
-//! A roster: a file that says who works here, as an HR system exports it, and the changes that it
-//! would cause.
+//! A roster: who works here, as an HR system exports it in a file or lists it by its API, and what it would lead to.
 //!
 //! Lives here: reading rows, what a row says, matching people with the list of members, the overall
 //! plan. Not here: where rows are kept, and who reads the list (`crate::roster`).
 
 pub use self::columns::{Columns, Field};
 pub use self::drift::{DRIFT, Drift, DriftList, DriftReport};
+pub use self::fetching::{FETCHES, Fetch, FetchEnd, FetchFailure, Fetches};
 pub use self::members::{ListedMember, MemberList};
 pub use self::planned::PlannedPerson;
 pub use self::report::{NOT_IN_HR, Outcome, PlanReport, PlanTerms, Planned, Planner, Stranger};
@@ -14,6 +14,7 @@ pub use self::selection::{Change, Selection};
 
 mod columns;
 mod drift;
+mod fetching;
 mod members;
 mod planned;
 mod report;

@@ -41,7 +41,7 @@ fn staged(id: &str, address: &str, family: &str) -> Document {
     let person = event.person.clone();
     let (import, job) = ("i".to_owned(), JobId::about(1, person.id()));
     let mut document = Document::new(person);
-    let word = Word::Staged { import, job, event: Box::new(event) };
+    let word = Word::Staged { import, job, event: Box::new(event), leaves_at: None };
     fold(&mut document, vec![(1, Entry { accepted_at: UnixMs(1_000), word, trace: None })], UnixMs(1_000));
     document
 }

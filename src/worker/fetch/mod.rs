@@ -5,26 +5,25 @@
 //! slot; what else HR said about them is reconciled meanwhile.
 
 mod ending;
-mod login;
 mod served;
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tracing::{debug, error, warn};
 
 pub(super) use self::ending::{Fetched, ReadWait};
-use self::login::Logins;
 use self::served::Served;
 use super::Worker;
 use super::lease::{Interrupted, LeaseGuard};
 use crate::clock;
 use crate::core::code::Code;
+use crate::core::fetch::login::{AccessToken, NoToken};
 use crate::core::fetch::pace::Pace;
 use crate::core::fetch::verdict::{Circumstances, OwedRead, ReadRetry, ReadVerdict, judge};
-use crate::core::fetch::{Asked, HrReply, NextRead, NoReply, ReadEnd, ReadState};
+use crate::core::fetch::{Asked, NextRead, ReadEnd, ReadState};
 use crate::core::hold::HoldScope;
 use crate::core::mapping::Record;
 use crate::core::person::fold::fold_read;
@@ -32,9 +31,8 @@ use crate::core::person::inbox::{Entry, Word};
 use crate::core::person::story::{Note, StoryEntry};
 use crate::core::person::{Document, EmploymentState, EventKind, Person, SourceName};
 use crate::core::time::UnixMs;
-use crate::hr::HrSystem;
+use crate::hr::{self, HrSystem, Logins, TokenDesk};
 use crate::store::{Accepted, DeadRow, NewDelivery, NewEntry, NewUnmapped, StoreError, documents};
-use crate::telemetry::metrics as names;
 use crate::telemetry::traces::Span;
 
 /// Reads at once, of one source and process: a slow HR system must not take all of a worker's slots.
@@ -212,9 +210,9 @@ impl Worker {
                         () = self.stop_now.cancelled() => return Err(Interrupted::Stopping),
                     };
                     status = reply.status();
-                    span.answered(status, status_word(&reply));
+                    span.answered(status, hr::status_word(&reply));
                     drop(span);
-                    count(&person.source, &reply, began.elapsed());
+                    hr::count(&person.source, &reply, began.elapsed());
                     debug!(source = %person.source, status, "read at the HR system");
                     state.learn(api, &reply, self.clock.now());
                 }
@@ -223,6 +221,19 @@ impl Worker {
                 return Err(Interrupted::LeaseLost);
             }
         }
+    }
+
+    /// A token that is good, where the login is one with tokens. Or how the read ends without one.
+    async fn token(
+        &self,
+        reader: &Reader,
+        source: &SourceName,
+        refused: Option<&str>,
+        guard: &mut LeaseGuard<'_>,
+    ) -> Result<Result<Option<AccessToken>, ReadEnd>, Interrupted> {
+        let desk = TokenDesk { system: &reader.system, source, store: &self.store, clock: &self.clock };
+        let token = guard.during(reader.logins.token(desk, refused)).await?;
+        Ok(token.map_err(without_token))
     }
 
     /// Judges the read, and does what follows from it.
@@ -376,19 +387,12 @@ fn has_left(document: &Document) -> bool {
     newest == Some(EmploymentState::Left) || document.open.iter().any(|job| job.kind == EventKind::Leave)
 }
 
-/// Why there is no status.
-fn status_word(reply: &HrReply) -> &'static str {
-    match reply {
-        HrReply::Nothing(NoReply::Unreachable | NoReply::Unfit) => names::STATUS_UNREACHABLE,
-        HrReply::Http { .. } | HrReply::Nothing(NoReply::Lost) => names::STATUS_UNKNOWN,
+fn without_token(no_token: NoToken) -> ReadEnd {
+    match no_token {
+        NoToken::Refused { detail } => ReadEnd::Hold { detail, not_before: None, may_be_own: false },
+        NoToken::TryAgain { code, not_before } => ReadEnd::TryAgain { code, not_before },
+        NoToken::Later { at } => ReadEnd::Later { at },
     }
-}
-
-fn count(source: &SourceName, reply: &HrReply, took: Duration) {
-    let status = reply.status().map_or_else(|| status_word(reply).to_owned(), |status| status.to_string());
-    let source = source.to_string();
-    metrics::histogram!(names::HR_REQUEST_DURATION_SECONDS, names::SOURCE => source.clone()).record(took);
-    metrics::counter!(names::HR_REQUESTS_TOTAL, names::SOURCE => source, names::STATUS => status).increment(1);
 }
 
 fn unmapped_row(source: &SourceName, person: Option<Person>, code: Code, detail: String, now: UnixMs) -> DeadRow {

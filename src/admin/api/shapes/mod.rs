@@ -18,7 +18,7 @@ pub use self::people::{
     FactBody, JobBody, JobsBody, MemberBody, PeopleBody, PersonBody, PersonRowBody, RecordBody, StoryBody, WaitsForBody,
 };
 pub(in crate::admin) use self::status::drained_in_s;
-pub use self::status::{ProblemBody, ProcessBody, StatusBody};
+pub use self::status::{FetchProgressBody, ProblemBody, ProcessBody, StatusBody};
 
 mod captures;
 mod dead;

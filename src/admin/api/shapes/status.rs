@@ -9,7 +9,7 @@ use super::HoldBody;
 use crate::admin::overview::Overview;
 use crate::admin::service::AdminState;
 use crate::core::activity::{Activity, Happening};
-use crate::core::problems::Problem;
+use crate::core::problems::{FetchFigure, Problem};
 use crate::core::time::UnixMs;
 use crate::store::LaneState;
 
@@ -47,6 +47,9 @@ pub struct StatusBody {
     pub processes: Vec<ProcessBody>,
     /// Holds in force.
     pub holds: Vec<HoldBody>,
+    /// Lists of HR systems that are being read.
+    #[serde(default)]
+    pub fetches: Vec<FetchProgressBody>,
     /// What needs attention, most pressing first; empty where all is well.
     pub problems: Vec<ProblemBody>,
 }
@@ -69,6 +72,21 @@ pub struct ProblemBody {
     pub action: String,
     /// The console's page with exactly these.
     pub page: String,
+}
+
+/// A list of an HR system that is being read.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct FetchProgressBody {
+    /// The source.
+    pub source: String,
+    /// `waiting` for a worker, or `reading`.
+    pub state: String,
+    /// When it was ordered.
+    pub ordered_at: String,
+    /// People listed so far.
+    pub listed: u64,
+    /// Of these, people who were read by themselves.
+    pub read: u64,
 }
 
 /// A process on this store.
@@ -113,6 +131,12 @@ impl StatusBody {
             drained_in_s: drained_in_s(overview),
             processes: processes.collect(),
             holds: figures.holds.holds.iter().map(HoldBody::from).collect(),
+            fetches: figures
+                .fetches
+                .iter()
+                .filter(|fetch| fetch.failure.is_none())
+                .map(FetchProgressBody::from)
+                .collect(),
             problems: problems.iter().map(ProblemBody::from).collect(),
         }
     }
@@ -138,6 +162,18 @@ pub(in crate::admin) fn drained_in_s(overview: &Overview) -> Option<u64> {
     let waiting = overview.stats.lanes.get(LaneState::Waiting.as_str()).copied().filter(|n| *n > 0)?;
     let served = figures.activity.lately(figures.now, 60_000, &[Happening::Served]);
     (served > 0).then(|| waiting.saturating_mul(60) / served)
+}
+
+impl From<&FetchFigure> for FetchProgressBody {
+    fn from(fetch: &FetchFigure) -> Self {
+        Self {
+            source: fetch.source.clone(),
+            state: fetch.state.to_owned(),
+            ordered_at: fetch.since.to_string(),
+            listed: fetch.listed,
+            read: fetch.read,
+        }
+    }
 }
 
 impl From<&Problem> for ProblemBody {

@@ -1,4 +1,4 @@
-//! Tokens for reads: kept in memory where they can be had again at any time, and in the store where a
+//! Tokens for requests at HR systems: kept in memory where they can be had again at any time, and in the store where a
 //! refresh token is used up by it.
 
 use std::sync::Arc;
@@ -8,47 +8,54 @@ use secrecy::ExposeSecret;
 use tokio::sync::{Mutex, oneshot};
 use tracing::{error, info};
 
-use super::Reader;
+use super::HrSystem;
 use crate::clock::Clock;
 use crate::core::code::Code;
 use crate::core::fetch::login::{AccessToken, Got, Grant, GrantStep, NoToken, read_token};
-use crate::core::fetch::{Auth, Credential, ReadEnd};
+use crate::core::fetch::{Auth, Credential};
 use crate::core::person::SourceName;
-use crate::hr::HrSystem;
 use crate::store::{Store, StoreError, documents};
-use crate::worker::Worker;
-use crate::worker::lease::{Interrupted, LeaseGuard};
 
 /// A refresh token that was got is kept trying to be stored for so long: without it the grant is lost.
 const STORING: Duration = Duration::from_mins(2);
 const STORE_AGAIN: Duration = Duration::from_millis(500);
 
-/// The token of a source that can be had again at any time. Locked while one is being got, so that one
-/// request serves all who wait.
+/// The login of a source at its HR system. A token that can be had again at any time is locked while one is being got,
+/// so that one request serves all who wait.
 #[derive(Default)]
-pub(super) struct Logins(Mutex<Option<AccessToken>>);
+pub struct Logins(Mutex<Option<AccessToken>>);
 
-impl Worker {
-    /// A token that is good, where the login is one with tokens; `refused` is one that the system did
-    /// not take. Or how the read ends without one.
-    pub(super) async fn token(
+/// What gets a token, and where it is kept.
+#[derive(Clone, Copy)]
+pub struct TokenDesk<'d> {
+    /// The system.
+    pub system: &'d HrSystem,
+    /// The source.
+    pub source: &'d SourceName,
+    /// Where refresh tokens are kept.
+    pub store: &'d Arc<dyn Store>,
+    /// The time.
+    pub clock: &'d Clock,
+}
+
+impl Logins {
+    /// A token that is good, where the login is one with tokens; `refused` is one that the system did not take. Or why
+    /// there is none.
+    pub async fn token(
         &self,
-        reader: &Reader,
-        source: &SourceName,
+        desk: TokenDesk<'_>,
         refused: Option<&str>,
-        guard: &mut LeaseGuard<'_>,
-    ) -> Result<Result<Option<AccessToken>, ReadEnd>, Interrupted> {
-        let token = match reader.system.api().auth() {
-            Auth::None | Auth::Bearer { .. } | Auth::Header { .. } | Auth::Basic { .. } => return Ok(Ok(None)),
-            Auth::ClientCredentials(_) => guard.during(self.client_token(reader, refused)).await,
-            Auth::RefreshToken(_) => guard.during(self.granted_token(reader, source, refused)).await?,
-        };
-        Ok(token.map(Some).map_err(without_token))
+    ) -> Result<Result<Option<AccessToken>, NoToken>, StoreError> {
+        Ok(match desk.system.api().auth() {
+            Auth::None | Auth::Bearer { .. } | Auth::Header { .. } | Auth::Basic { .. } => Ok(None),
+            Auth::ClientCredentials(_) => self.client_token(desk, refused).await.map(Some),
+            Auth::RefreshToken(_) => desk.granted_token(refused).await?.map(Some),
+        })
     }
 
-    async fn client_token(&self, reader: &Reader, refused: Option<&str>) -> Result<AccessToken, NoToken> {
-        let mut kept = reader.logins.0.lock().await;
-        let now = self.clock.now();
+    async fn client_token(&self, desk: TokenDesk<'_>, refused: Option<&str>) -> Result<AccessToken, NoToken> {
+        let mut kept = self.0.lock().await;
+        let now = desk.clock.now();
         if let Some(token) = kept.as_ref()
             && token.until > now
             && refused != Some(&token.token)
@@ -56,44 +63,35 @@ impl Worker {
             return Ok(token.clone());
         }
         *kept = None;
-        let reply = reader.system.ask_for_token(None).await;
-        let got = read_token(&reply, now, self.clock.now())?;
+        let reply = desk.system.ask_for_token(None).await;
+        let got = read_token(&reply, now, desk.clock.now())?;
         *kept = Some(got.access.clone());
         Ok(got.access)
     }
+}
 
-    async fn granted_token(
-        &self,
-        reader: &Reader,
-        source: &SourceName,
-        refused: Option<&str>,
-    ) -> Result<Result<AccessToken, NoToken>, StoreError> {
-        let Some(configured) = reader.system.credential(Credential::RefreshToken) else {
+impl TokenDesk<'_> {
+    async fn granted_token(self, refused: Option<&str>) -> Result<Result<AccessToken, NoToken>, StoreError> {
+        let Self { system, source, store, clock } = self;
+        let Some(configured) = system.credential(Credential::RefreshToken) else {
             return Ok(Err(NoToken::Refused { detail: "no refresh token is configured".to_owned() }));
         };
         let name = Grant::name(source);
-        let now = self.clock.now();
+        let now = clock.now();
         let configured = configured.expose_secret();
-        let (mut grant, _): (Grant, u64) = documents::read(self.store.as_ref(), &name).await?;
+        let (mut grant, _): (Grant, u64) = documents::read(store.as_ref(), &name).await?;
         let mut step = grant.next(configured, refused, now);
         if step == GrantStep::Refresh {
             // Written down first: whoever comes meanwhile waits, and finds the next token there.
             let mut used = String::new();
-            documents::change(self.store.as_ref(), &name, |grant: &mut Grant| {
+            documents::change(store.as_ref(), &name, |grant: &mut Grant| {
                 step = grant.next(configured, refused, now);
                 grant.refresh_token(configured).clone_into(&mut used);
                 (step == GrantStep::Refresh).then_some(())
             })
             .await?;
             if step == GrantStep::Refresh {
-                return Ok(refresh(
-                    self.store.clone(),
-                    self.clock.clone(),
-                    reader.system.clone(),
-                    source.clone(),
-                    used,
-                )
-                .await);
+                return Ok(refresh(store.clone(), clock.clone(), system.clone(), source.clone(), used).await);
             }
         }
         Ok(match step {
@@ -153,13 +151,5 @@ async fn keep(store: &dyn Store, source: &SourceName, got: Option<&Got>) -> Resu
             Err(error) if !error.is_passing() || began.elapsed() > STORING => return Err(error),
             Err(_) => tokio::time::sleep(STORE_AGAIN).await,
         }
-    }
-}
-
-fn without_token(no_token: NoToken) -> ReadEnd {
-    match no_token {
-        NoToken::Refused { detail } => ReadEnd::Hold { detail, not_before: None, may_be_own: false },
-        NoToken::TryAgain { code, not_before } => ReadEnd::TryAgain { code, not_before },
-        NoToken::Later { at } => ReadEnd::Later { at },
     }
 }

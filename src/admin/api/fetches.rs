@@ -1,0 +1,139 @@
+//! Rosters from HR systems' own lists: ordering one, and how far it is.
+
+use actix_web::web;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::handlers::{Answer, By, State};
+use super::roster::ImportedBody;
+use crate::admin::error::{AdminError, ErrorBody};
+use crate::admin::service::Noted;
+use crate::core::audit::Act;
+use crate::core::code::Code;
+use crate::core::person::SourceName;
+use crate::core::roster::Fetch;
+use crate::core::time::UnixMs;
+
+/// Whose list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(in crate::admin) struct OrderQuery {
+    /// The source's name.
+    source: String,
+    /// Only who changed since then (RFC 3339, or a day such as `2026-11-22`); they are added to what is staged.
+    since: Option<String>,
+    /// Whether the rows are added to what is staged already, instead of taking its place.
+    #[serde(default)]
+    add: bool,
+}
+
+/// Whose list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(in crate::admin) struct FetchQuery {
+    /// The source's name.
+    source: String,
+}
+
+/// How far the reading of an HR system's list is.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::admin) struct FetchBody {
+    /// The source.
+    source: String,
+    /// `waiting` for a worker, `reading`, `staged` or `failed`.
+    state: String,
+    /// When it was ordered.
+    ordered_at: String,
+    /// Only who changed since then.
+    since: Option<String>,
+    /// Requests made.
+    calls: u64,
+    /// People listed.
+    listed: u64,
+    /// Of these, people who were read by themselves.
+    read: u64,
+    /// When it ended.
+    ended_at: Option<String>,
+    /// Why nothing is staged: the stable code.
+    code: Option<String>,
+    /// The same in words.
+    detail: Option<String>,
+    /// What to do about it.
+    action: Option<String>,
+    /// What is staged.
+    imported: Option<ImportedBody>,
+}
+
+impl FetchBody {
+    fn of(source: &SourceName, fetch: &Fetch, imported: Option<ImportedBody>) -> Self {
+        let Fetch { ordered_at, since, calls, listed, read, .. } = *fetch;
+        let state = fetch.state().to_owned();
+        let failure = fetch.end.as_ref().and_then(|end| end.failure.clone());
+        let (code, detail) = failure.map(|failure| (failure.code, failure.detail)).unzip();
+        Self {
+            source: source.to_string(),
+            state,
+            ordered_at: ordered_at.to_string(),
+            since: since.map(|since| since.to_string()),
+            calls,
+            listed,
+            read,
+            ended_at: fetch.end.as_ref().map(|end| end.at.to_string()),
+            imported: imported.filter(|_| code.is_none() && fetch.end.is_some()),
+            action: code.as_deref().and_then(|code| Some(code_of(code)?.advice().to_owned())),
+            code,
+            detail,
+        }
+    }
+}
+
+/// None of a version that this one does not know.
+fn code_of(text: &str) -> Option<Code> {
+    serde_json::from_value(text.into()).ok()
+}
+
+fn since_of(text: &str) -> Result<UnixMs, AdminError> {
+    let text = text.trim();
+    let since = UnixMs::parse_rfc3339(text).or_else(|| UnixMs::parse_rfc3339(&format!("{text}T00:00:00Z")));
+    since.ok_or_else(|| {
+        AdminError::BadRequest(
+            "`since` is no instant: give one such as 2026-11-22T10:00:00Z, or a day such as 2026-11-22".to_owned(),
+        )
+    })
+}
+
+/// Has the people of a source listed by their HR system's API, and staged as the rows of a file are. A worker that has
+/// the login does it; what breaks off stages nothing.
+#[utoipa::path(post, path = "/api/v1/roster/fetch", tag = "roster", params(OrderQuery), security(("admin_token" = [])), responses(
+    (status = 200, description = "It is ordered.", body = FetchBody),
+    (status = 400, description = "There is no such source, or its people cannot be listed.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 403, description = "The token may only look.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 409, description = "The list is being read already.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
+))]
+pub(super) async fn order(state: State, by: By, query: web::Query<OrderQuery>) -> Answer<FetchBody> {
+    let source = SourceName::parse(&query.source).map_err(AdminError::BadRequest)?;
+    let since = query.since.as_deref().map(since_of).transpose()?;
+    let fetch = state.roster.order_fetch(&source, since, query.add).await?;
+    state.note(&by, Act::Import, Noted::of(source.as_str())).await?;
+    Ok(web::Json(FetchBody::of(&source, &fetch, None)))
+}
+
+/// Tells how far the reading of a source's list is, or how the last one ended.
+#[utoipa::path(get, path = "/api/v1/roster/fetch", tag = "roster", params(FetchQuery), security(("admin_token" = [])), responses(
+    (status = 200, description = "How far it is.", body = FetchBody),
+    (status = 400, description = "That is no name of a source.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 404, description = "The list of this source was never asked for.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
+))]
+pub(super) async fn show(state: State, query: web::Query<FetchQuery>) -> Answer<FetchBody> {
+    let source = SourceName::parse(&query.source).map_err(AdminError::BadRequest)?;
+    let fetch = state.roster.fetches().await.map_err(AdminError::from)?.remove(source.as_str());
+    let fetch = fetch.ok_or(AdminError::NotFound("fetch"))?;
+    let imported = state.imports().await?.remove(source.as_str());
+    Ok(web::Json(FetchBody::of(&source, &fetch, imported.map(ImportedBody::from))))
+}

@@ -1,0 +1,144 @@
+//! Everybody, by an HR system's own list: page after page, each record a row as that of a file.
+
+use std::collections::HashSet;
+
+use super::api::Api;
+use super::facts::{self, ListedRow};
+use super::list::Pages;
+use super::reply::{HrReply, Judging, Said};
+use super::request::HrRequest;
+use crate::core::code::Code;
+use crate::core::json::Json;
+use crate::core::person::{PersonId, SourceName};
+use crate::core::time::UnixMs;
+
+/// Rows at the most, as of a file.
+const ROWS_MAX: usize = 200_000;
+
+/// What comes next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ListStep {
+    /// Send this, and learn from the reply.
+    Send(HrRequest),
+    /// That was all of it.
+    Whole,
+    /// It cannot go on.
+    Broken(Broken),
+}
+
+/// Why a list, or a request, came to no good end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broken {
+    /// Which.
+    pub code: Code,
+    /// What, without values.
+    pub detail: String,
+}
+
+/// What came of a page that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PageEnd {
+    /// Its rows, in order.
+    Rows(Vec<ListedRow>),
+    /// Passing trouble: the same page may be asked for again.
+    Again {
+        /// Which.
+        code: Code,
+        /// When, where the system said so.
+        not_before: Option<UnixMs>,
+    },
+    /// The system wants to be left alone by everybody until then.
+    Limited {
+        /// When.
+        until: UnixMs,
+    },
+    /// The login's token was not accepted: a new one may be.
+    Renew,
+    /// It cannot go on.
+    Broken(Broken),
+}
+
+/// A list that is being read.
+#[derive(Debug, Clone)]
+pub struct Listing {
+    source: SourceName,
+    since: Option<UnixMs>,
+    began_at: UnixMs,
+    pages: Option<Pages>,
+    seen: HashSet<PersonId>,
+    rows: usize,
+    is_over: bool,
+}
+
+impl Listing {
+    /// One that begins now.
+    #[must_use]
+    pub fn new(api: &Api, source: SourceName, since: Option<UnixMs>, began_at: UnixMs) -> Self {
+        let pages = api.rules().list.as_ref().map(Pages::new);
+        Self { source, since, began_at, pages, seen: HashSet::new(), rows: 0, is_over: false }
+    }
+
+    /// What comes next.
+    #[must_use]
+    pub fn next(&self, api: &Api) -> ListStep {
+        if self.is_over {
+            return ListStep::Whole;
+        }
+        match &self.pages {
+            Some(pages) => match api.list_request(self.since, pages) {
+                Ok(request) => ListStep::Send(request),
+                Err(detail) => ListStep::Broken(broken(detail)),
+            },
+            None => ListStep::Broken(broken("nothing says how to list everybody".to_owned())),
+        }
+    }
+
+    /// Learns from the reply to what [`Self::next`] wanted sent.
+    pub fn learn(&mut self, api: &Api, reply: &HrReply, now: UnixMs) -> PageEnd {
+        let refused = |code, detail: &str| PageEnd::Broken(Broken { code, detail: detail.to_owned() });
+        match (Judging { step: None }.judge(reply, now)) {
+            Said::Answer(text) => match self.learn_page(api, &text) {
+                Ok(rows) => PageEnd::Rows(rows),
+                Err(detail) => PageEnd::Broken(broken(detail)),
+            },
+            Said::NotFound => refused(Code::FetchRefused, "the list is not there (404)"),
+            Said::Unauthorized if api.auth().token_rules().is_some() => PageEnd::Renew,
+            Said::Unauthorized => refused(Code::HoldFetch, "the login is not accepted (401)"),
+            Said::Forbidden { .. } => refused(Code::HoldFetch, "the login may not read the list (403)"),
+            Said::Elsewhere { what } => refused(Code::HoldFetch, &format!("{what} was answered")),
+            Said::Limited { until } => PageEnd::Limited { until },
+            Said::Passing { code, not_before } => PageEnd::Again { code, not_before },
+            // A page that broke off on its way may come whole the next time.
+            Said::Refused { code: code @ Code::FetchUnreadable, .. } => PageEnd::Again { code, not_before: None },
+            Said::Refused { code, detail } => PageEnd::Broken(Broken { code, detail }),
+        }
+    }
+
+    fn learn_page(&mut self, api: &Api, text: &str) -> Result<Vec<ListedRow>, String> {
+        let (Some(list), Some(pages)) = (api.rules().list.as_ref(), self.pages.as_mut()) else {
+            return Err("nothing says how to list everybody".to_owned());
+        };
+        let (people, rows) = facts::of_list(api.list_mapping(), &self.source, text, list.each, self.began_at)?;
+        let ids: Vec<PersonId> = people.iter().map(crate::core::person::Person::id).collect();
+        // A server that does not page shows the same again and again.
+        if !ids.is_empty() && ids.iter().all(|id| self.seen.contains(id)) {
+            return Err("a page shows nobody who was not on the pages before it".to_owned());
+        }
+        self.seen.extend(ids);
+        self.rows = self.rows.saturating_add(rows.len());
+        if self.rows > ROWS_MAX {
+            return Err(format!("the list has more than {ROWS_MAX} people"));
+        }
+        let page = Json::parse(text).map_err(|error| format!("the page is not JSON: {error}"))?;
+        self.is_over = !pages.turn(list, &page, rows.len())?;
+        // Who nobody is missed among: the list of somebody without employees, or a list that lost them all.
+        if self.is_over && self.rows == 0 && self.since.is_none() {
+            return Err("the list is empty".to_owned());
+        }
+        Ok(rows)
+    }
+}
+
+fn broken(detail: String) -> Broken {
+    Broken { code: Code::FetchList, detail }
+}

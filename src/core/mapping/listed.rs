@@ -1,0 +1,67 @@
+//! The records of a list, or of what was read of one person: each by itself, with what is wrong with it.
+
+use super::Mapping;
+use super::facts::Reader;
+use super::path::Place;
+use super::read::{Fate, Trouble, fate, records, with_json};
+use crate::core::json::Json;
+use crate::core::person::{Event, InvalidField, Person, SourceName};
+
+/// One record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Whose it is, where it tells.
+    pub person: Option<Person>,
+    /// What it says.
+    pub says: Says,
+}
+
+/// What a record says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Says {
+    /// This.
+    Event {
+        /// What is so.
+        event: Box<Event>,
+        /// An end that it announces beside the employment.
+        end: Option<Box<Event>>,
+        /// Fields that are there and cannot be used.
+        dropped: Vec<InvalidField>,
+    },
+    /// Nothing that is followed, or it is about somebody who is not meant.
+    Nothing,
+    /// It cannot be used: fields and shapes, never values.
+    Bad(String),
+}
+
+/// Reads the records of a page. `is_list` says that an array of them is expected, and nothing else will do.
+///
+/// # Errors
+/// What the page is instead; no values.
+pub fn listed(mapping: &Mapping, source: &SourceName, page: &str, is_list: bool) -> Result<Vec<Listed>, String> {
+    let told = |trouble: Trouble| trouble.detail;
+    with_json(mapping, page, |read| {
+        let (root, _) = read.map_err(told)?;
+        let found = mapping.records.find(Place { root, record: root, key: None });
+        if is_list && !matches!(found, Some(Json::List(_))) {
+            let found = found.map_or("nothing", Json::type_word);
+            return Err(format!("people `{}`: expected an array, found {found}", mapping.records.as_str()));
+        }
+        let places = records(mapping, root, usize::MAX).map_err(told)?;
+        Ok(places.into_iter().map(|place| one(mapping, source, place)).collect())
+    })
+}
+
+fn one(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> Listed {
+    let person = Reader::new(mapping, place).person(source).ok();
+    let says = match fate(mapping, source, place) {
+        Fate::Event { event, dropped, end } => Says::Event { event: Box::new(event), end: end.map(Box::new), dropped },
+        // Such as a status that nobody named, and nothing else.
+        Fate::Ignored(ignored) => match ignored.dropped.first() {
+            Some(problem) => Says::Bad(problem.to_string()),
+            None => Says::Nothing,
+        },
+        Fate::Unmapped(trouble) => Says::Bad(trouble.detail),
+    };
+    Listed { person, says }
+}

@@ -1,0 +1,166 @@
+//! Rosters that are read from HR systems' own lists: who ordered one, who is at it, how far it has come, and how it
+//! ended. Without personal data.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::core::time::UnixMs;
+
+/// The shared document that tells of each source's last fetch.
+pub const FETCHES: &str = "roster-fetches";
+/// Whoever is at one and was not heard of for so long has died. Above the longest wait for one answer.
+const ABANDONED_MS: u64 = 180_000;
+
+/// The last fetch of each source.
+pub type Fetches = BTreeMap<String, Fetch>;
+
+/// A fetch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fetch {
+    /// Its id.
+    pub id: String,
+    /// When it was ordered.
+    pub ordered_at: UnixMs,
+    /// Only who changed since then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<UnixMs>,
+    /// Whether its rows are added to what is staged.
+    #[serde(default)]
+    pub added: bool,
+    /// Which process is at it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_by: Option<String>,
+    /// When it was last heard of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heard_at: Option<UnixMs>,
+    /// Requests that were made.
+    #[serde(default)]
+    pub calls: u64,
+    /// People who were listed.
+    #[serde(default)]
+    pub listed: u64,
+    /// Of these, people who were read by themselves.
+    #[serde(default)]
+    pub read: u64,
+    /// How it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<FetchEnd>,
+}
+
+/// How a fetch ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FetchEnd {
+    /// When.
+    pub at: UnixMs,
+    /// Why nothing was staged; none where the roster is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<FetchFailure>,
+}
+
+/// Why a fetch staged nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FetchFailure {
+    /// The stable code.
+    pub code: String,
+    /// What, without values.
+    pub detail: String,
+}
+
+impl Fetch {
+    /// One that was just ordered.
+    #[must_use]
+    pub fn new(id: String, since: Option<UnixMs>, added: bool, now: UnixMs) -> Self {
+        Self {
+            id,
+            ordered_at: now,
+            since,
+            added,
+            taken_by: None,
+            heard_at: None,
+            calls: 0,
+            listed: 0,
+            read: 0,
+            end: None,
+        }
+    }
+
+    /// Whether another may be ordered in its place: it has ended, or whoever was to be at it is not heard of.
+    #[must_use]
+    pub fn gives_way(&self, now: UnixMs) -> bool {
+        self.end.is_some() || self.is_abandoned(now)
+    }
+
+    /// The word for how far it is.
+    #[must_use]
+    pub fn state(&self) -> &'static str {
+        match (&self.end, &self.taken_by) {
+            (Some(FetchEnd { failure: Some(_), .. }), _) => "failed",
+            (Some(_), _) => "staged",
+            (None, Some(_)) => "reading",
+            (None, None) => "waiting",
+        }
+    }
+
+    fn is_abandoned(&self, now: UnixMs) -> bool {
+        now.ms_since(self.heard_at.unwrap_or(self.ordered_at)) >= ABANDONED_MS
+    }
+
+    /// A process begins with it, from its beginning. Whether it may.
+    pub fn take(&mut self, by: &str, now: UnixMs) -> bool {
+        let is_free = self.taken_by.is_none() || self.is_abandoned(now);
+        if self.end.is_some() || !is_free {
+            return false;
+        }
+        (self.taken_by, self.heard_at) = (Some(by.to_owned()), Some(now));
+        (self.calls, self.listed, self.read) = (0, 0, 0);
+        true
+    }
+
+    /// Whether this process is at it.
+    #[must_use]
+    pub fn is_of(&self, id: &str, by: &str) -> bool {
+        self.id == id && self.end.is_none() && self.taken_by.as_deref() == Some(by)
+    }
+
+    /// Nobody is at it any more: the next process takes it. Whether anybody was.
+    pub fn let_go(&mut self) -> bool {
+        self.heard_at = None;
+        self.end.is_none() && self.taken_by.take().is_some()
+    }
+
+    /// The failure that stands, where there is one and nothing whole was imported since.
+    #[must_use]
+    pub fn failed_after(&self, imported_at: Option<UnixMs>) -> Option<(UnixMs, &FetchFailure)> {
+        let end = self.end.as_ref()?;
+        let failure = end.failure.as_ref()?;
+        imported_at.is_none_or(|at| at < self.ordered_at).then_some((end.at, failure))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_process_is_at_it_until_it_is_not_heard_of() {
+        let mut fetch = Fetch::new("f".to_owned(), None, false, UnixMs(0));
+        assert!(!fetch.gives_way(UnixMs(1_000)) && fetch.take("a", UnixMs(1_000)));
+        assert!(fetch.is_of("f", "a") && !fetch.is_of("f", "b") && !fetch.is_of("g", "a"));
+        fetch.calls = 7;
+        assert!(!fetch.take("b", UnixMs(180_999)));
+        assert!(fetch.take("b", UnixMs(181_000)) && fetch.calls == 0 && !fetch.is_of("f", "a"));
+        assert!(fetch.let_go() && fetch.take("c", UnixMs(181_001)));
+        fetch.end = Some(FetchEnd { at: UnixMs(182_000), failure: None });
+        assert!(fetch.gives_way(UnixMs(182_000)) && !fetch.take("a", UnixMs(999_999)) && !fetch.let_go());
+    }
+
+    #[test]
+    fn a_failure_stands_until_something_whole_is_imported() {
+        let mut fetch = Fetch::new("f".to_owned(), None, false, UnixMs(10));
+        let failure = FetchFailure { code: "FETCH-LIST".to_owned(), detail: String::new() };
+        fetch.end = Some(FetchEnd { at: UnixMs(20), failure: Some(failure) });
+        assert!(fetch.failed_after(None).is_some() && fetch.failed_after(Some(UnixMs(9))).is_some());
+        assert!(fetch.failed_after(Some(UnixMs(10))).is_none());
+    }
+}

@@ -1,0 +1,439 @@
+//! A roster from an HR system's own list: ordered by whoever may, read by a process that has the login, page after
+//! page within the source's rate, and staged once all of it is there. What breaks off stages nothing; a process that
+//! dies at it is followed by another, which begins anew.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tracing::{info, warn};
+
+use super::{Roster, RosterError};
+use crate::clock;
+use crate::core::code::Code;
+use crate::core::fetch::login::{AccessToken, NoToken};
+use crate::core::fetch::pace::Pace;
+use crate::core::fetch::{
+    Api, Asked, Broken, HrReply, HrRequest, ListStep, ListedFacts, ListedRow, Listing, NextRead, PageEnd, ReadEnd,
+    ReadState,
+};
+use crate::core::hold::{HoldScope, Holds};
+use crate::core::person::{Person, SourceName};
+use crate::core::roster::{FETCHES, Fetch, FetchEnd, FetchFailure, Fetches};
+use crate::core::time::UnixMs;
+use crate::hr::{self, HrSystem, Logins, TokenDesk};
+use crate::store::holds::HOLDS;
+use crate::store::{StoreError, documents};
+
+/// So often a request is made again that passing trouble befell.
+const TRIES: u32 = 6;
+/// A fetch waits for so long in all, for limits and for passing trouble: whoever ordered it wants to know then.
+const WAITED_MS_MAX: u64 = 1_800_000;
+/// Somebody at a fetch is heard of so often at the least.
+const BEAT: Duration = Duration::from_secs(30);
+/// And no more often.
+const BEAT_LEAST: Duration = Duration::from_millis(500);
+/// People whom the login may not read, one after another, before that is taken for everybody's trouble.
+const FORBIDDEN_MAX: u32 = 5;
+
+/// The HR systems' APIs, by source: what can be listed, and in a process that has the logins, how.
+#[derive(Default)]
+pub struct HrLists {
+    apis: BTreeMap<SourceName, Api>,
+    accounts: BTreeMap<SourceName, Account>,
+}
+
+struct Account {
+    system: HrSystem,
+    logins: Logins,
+}
+
+impl HrLists {
+    /// What is configured; `systems` only where their logins are known.
+    #[must_use]
+    pub fn new(apis: BTreeMap<SourceName, Api>, systems: BTreeMap<SourceName, HrSystem>) -> Self {
+        let account = |system| Account { system, logins: Logins::default() };
+        Self { apis, accounts: systems.into_iter().map(|(source, system)| (source, account(system))).collect() }
+    }
+}
+
+/// A row as it is to be staged: what it says, or why it is refused.
+type Row = Result<ListedFacts, String>;
+
+/// Why a fetch came to no good end.
+enum Stopped {
+    /// This is told.
+    Failed(Broken),
+    /// Another process is at it.
+    Lost,
+    /// The store.
+    Store(StoreError),
+}
+
+impl From<StoreError> for Stopped {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl Roster {
+    /// Whether a source's people can be listed, or who changed.
+    ///
+    /// # Errors
+    /// Why not.
+    fn can_list(&self, source: &SourceName, changes_only: bool) -> Result<(), RosterError> {
+        if !self.columns.contains_key(source) {
+            return Err(RosterError::NoSource(source.clone()));
+        }
+        let cannot = |why: String| RosterError::NoList { of: source.clone(), why };
+        let api = self.lists.apis.get(source).ok_or_else(|| {
+            cannot(
+                "it has no `[source.fetch]` here with a login for its HR system's API: give it one, or export a file, and give that by `--file`"
+                    .to_owned(),
+            )
+        })?;
+        api.can_list(changes_only).map_err(cannot)
+    }
+
+    /// Orders a source's roster from its HR system.
+    pub async fn order_fetch(
+        &self,
+        source: &SourceName,
+        since: Option<UnixMs>,
+        added: bool,
+    ) -> Result<Fetch, RosterError> {
+        self.can_list(source, since.is_some())?;
+        let now = self.clock.now();
+        let id = clock::new_name();
+        let order = |fetches: &mut Fetches| {
+            if fetches.get(source.as_str()).is_some_and(|fetch| !fetch.gives_way(now)) {
+                return None;
+            }
+            // Who is not among those that changed is where they were.
+            let fetch = Fetch::new(id.clone(), since, added || since.is_some(), now);
+            fetches.insert(source.to_string(), fetch.clone());
+            Some(fetch)
+        };
+        let ordered = documents::change(self.store.as_ref(), FETCHES, order).await?;
+        ordered.ok_or_else(|| RosterError::Fetching(source.clone()))
+    }
+
+    /// The last fetch of each source.
+    pub async fn fetches(&self) -> Result<Fetches, StoreError> {
+        Ok(documents::read(self.store.as_ref(), FETCHES).await?.0)
+    }
+
+    /// A process that is alone on its store begins: nobody else is at a fetch.
+    pub async fn let_go_of_fetches(&self) -> Result<(), StoreError> {
+        let let_go = |fetches: &mut Fetches| {
+            let held = fetches.values_mut().map(Fetch::let_go).filter(|was_held| *was_held).count();
+            (held > 0).then_some(())
+        };
+        documents::change(self.store.as_ref(), FETCHES, let_go).await.map(|_| ())
+    }
+
+    /// Makes a fetch that is ordered, and that nobody is at. Whether there was one.
+    pub async fn fetch_if_ordered(&self) -> Result<bool, StoreError> {
+        if self.lists.accounts.is_empty() {
+            return Ok(false);
+        }
+        let (fetches, now, by) = (self.fetches().await?, self.clock.now(), clock::new_name());
+        let may_take = |fetch: &Fetch| fetch.clone().take(&by, now);
+        let Some((source, account)) =
+            self.lists.accounts.iter().find(|(source, _)| fetches.get(source.as_str()).is_some_and(may_take))
+        else {
+            return Ok(false);
+        };
+        let take = |fetches: &mut Fetches| {
+            let fetch = fetches.get_mut(source.as_str())?;
+            fetch.take(&by, now).then(|| fetch.clone())
+        };
+        let Some(fetch) = documents::change(self.store.as_ref(), FETCHES, take).await? else { return Ok(false) };
+        info!(%source, since = fetch.since.map(|since| since.to_string()), "the HR system's list is read");
+        Run { roster: self, source, account, by, fetch, token: None, waited_ms: 0, beaten: Instant::now() }
+            .end()
+            .await?;
+        Ok(true)
+    }
+}
+
+/// A fetch that this process is at.
+struct Run<'r> {
+    roster: &'r Roster,
+    source: &'r SourceName,
+    account: &'r Account,
+    /// By which name it was taken.
+    by: String,
+    fetch: Fetch,
+    token: Option<AccessToken>,
+    waited_ms: u64,
+    /// When it was last told how far it is.
+    beaten: Instant,
+}
+
+impl Run<'_> {
+    /// Reads, stages, and tells how it ended.
+    async fn end(mut self) -> Result<(), StoreError> {
+        let began_at = self.roster.clock.now();
+        let failure = match self.rows(began_at).await {
+            Ok(rows) => self.stage(rows, began_at).await?,
+            Err(Stopped::Failed(Broken { code, detail })) => Some(FetchFailure { code: code.to_string(), detail }),
+            Err(Stopped::Lost) => {
+                warn!(source = %self.source, "another process is at the HR system's list: it is left to that one");
+                return Ok(());
+            }
+            Err(Stopped::Store(error)) => return Err(error),
+        };
+        if let Some(FetchFailure { code, detail }) = &failure {
+            warn!(source = %self.source, code, detail, "the HR system's list did not come whole: nothing of it is staged");
+        }
+        let end = FetchEnd { at: self.roster.clock.now(), failure };
+        let Fetch { calls, listed, read, .. } = self.fetch;
+        self.note(|fetch| {
+            (fetch.calls, fetch.listed, fetch.read) = (calls, listed, read);
+            fetch.end = Some(end.clone());
+        })
+        .await
+        .map(|_| ())
+    }
+
+    /// Notes something of the fetch, if this process is still at it. Whether it is.
+    async fn note(&self, note: impl Fn(&mut Fetch)) -> Result<bool, StoreError> {
+        let change = |fetches: &mut Fetches| {
+            let fetch = fetches.get_mut(self.source.as_str()).filter(|fetch| fetch.is_of(&self.fetch.id, &self.by))?;
+            note(fetch);
+            Some(())
+        };
+        Ok(documents::change(self.roster.store.as_ref(), FETCHES, change).await?.is_some())
+    }
+
+    /// Says that it is still at it, and how far.
+    async fn beat(&mut self) -> Result<(), Stopped> {
+        if self.beaten.elapsed() < BEAT_LEAST {
+            return Ok(());
+        }
+        self.beaten = Instant::now();
+        let now = self.roster.clock.now();
+        let Fetch { calls, listed, read, .. } = self.fetch;
+        let is_ours = self
+            .note(|fetch| {
+                fetch.heard_at = Some(now);
+                (fetch.calls, fetch.listed, fetch.read) = (calls, listed, read);
+            })
+            .await?;
+        if is_ours { Ok(()) } else { Err(Stopped::Lost) }
+    }
+
+    async fn stage(&self, rows: Vec<Row>, began_at: UnixMs) -> Result<Option<FetchFailure>, StoreError> {
+        // Whoever took it over stages what they read.
+        if !self.note(|fetch| fetch.heard_at = Some(began_at.max(self.roster.clock.now()))).await? {
+            return Ok(None);
+        }
+        match self.staged(rows, began_at).await {
+            Ok(()) => Ok(None),
+            Err(RosterError::Store(error)) => Err(error),
+            Err(other) => Ok(Some(FetchFailure { code: Code::FetchList.to_string(), detail: other.to_string() })),
+        }
+    }
+
+    async fn staged(&self, rows: Vec<Row>, began_at: UnixMs) -> Result<(), RosterError> {
+        let mut staging =
+            self.roster.stage(self.source, self.fetch.added, began_at, self.fetch.since.is_some()).await?;
+        for (number, row) in (1_u64..).zip(rows) {
+            staging.take(number, row.map(|ListedFacts { event, leaves_at }| (event, leaves_at))).await?;
+        }
+        staging.end().await.map(|_| ())
+    }
+
+    /// All rows of the list.
+    async fn rows(&mut self, began_at: UnixMs) -> Result<Vec<Row>, Stopped> {
+        let scope = HoldScope::Fetch(self.source.clone());
+        let (holds, _): (Holds, _) = documents::read(self.roster.store.as_ref(), HOLDS).await?;
+        if holds.get(&scope).is_some() {
+            let detail = format!("the HR system's API is held (`{scope}`): lift that first");
+            return Err(Stopped::Failed(Broken { code: Code::HoldFetch, detail }));
+        }
+        let api = self.account.system.api();
+        let mut listing = Listing::new(api, self.source.clone(), self.fetch.since, began_at);
+        let (mut rows, mut forbidden) = (Vec::new(), 0);
+        loop {
+            let request = match listing.next(api) {
+                ListStep::Send(request) => request,
+                ListStep::Whole => return Ok(rows),
+                ListStep::Broken(broken) => return Err(Stopped::Failed(broken)),
+            };
+            for row in self.page(&mut listing, &request).await? {
+                self.fetch.listed += 1;
+                match row {
+                    ListedRow::Says(facts) => rows.push(Ok(*facts)),
+                    ListedRow::Bad(reason) => rows.push(Err(reason)),
+                    ListedRow::Names(person) => rows.extend(self.person(&person, began_at, &mut forbidden).await?),
+                    ListedRow::Nothing => {}
+                }
+            }
+            self.beat().await?;
+        }
+    }
+
+    /// A page, asked for until it comes or is given up.
+    async fn page(&mut self, listing: &mut Listing, request: &HrRequest) -> Result<Vec<ListedRow>, Stopped> {
+        let (mut tries, mut is_renewed) = (0, false);
+        loop {
+            let reply = self.ask(request).await?;
+            match listing.learn(self.account.system.api(), &reply, self.roster.clock.now()) {
+                PageEnd::Rows(rows) => return Ok(rows),
+                PageEnd::Again { code, not_before } => self.pause(&mut tries, code, not_before).await?,
+                PageEnd::Limited { until } => self.back_off(until).await?,
+                PageEnd::Renew if !is_renewed => {
+                    is_renewed = true;
+                    self.renew().await?;
+                }
+                PageEnd::Renew => return Err(failed(Code::HoldFetch, "the login is not accepted (401)")),
+                PageEnd::Broken(broken) => return Err(Stopped::Failed(broken)),
+            }
+        }
+    }
+
+    /// The row of somebody whom the list names; none where what was read says nothing.
+    async fn person(&mut self, person: &Person, began_at: UnixMs, forbidden: &mut u32) -> Result<Option<Row>, Stopped> {
+        let (mut tries, api) = (0, self.account.system.api());
+        loop {
+            let asked = Asked::Person { person: person.clone() };
+            let mut state = ReadState::new(self.source.clone(), asked, began_at);
+            let end = loop {
+                match state.next(api) {
+                    NextRead::Send(request) => {
+                        let reply = self.ask(&request).await?;
+                        state.learn(api, &reply, self.roster.clock.now());
+                    }
+                    NextRead::Renew => {
+                        self.renew().await?;
+                        state.renewed();
+                    }
+                    NextRead::Done(end) => break end,
+                }
+            };
+            match end {
+                ReadEnd::TryAgain { code, not_before } => self.pause(&mut tries, code, not_before).await?,
+                ReadEnd::Later { at } => self.wait_until(at, Code::FetchPaced).await?,
+                ReadEnd::Limited { until } => self.back_off(until).await?,
+                ReadEnd::Hold { detail, may_be_own, .. } => {
+                    *forbidden += 1;
+                    if !may_be_own || *forbidden > FORBIDDEN_MAX {
+                        return Err(failed(Code::HoldFetch, &detail));
+                    }
+                    self.fetch.read += 1;
+                    return Ok(Some(Err(detail)));
+                }
+                ReadEnd::NotFound | ReadEnd::Listed(_) => {
+                    self.fetch.read += 1;
+                    return Ok(Some(Err("the list names somebody whom the API does not know (404)".to_owned())));
+                }
+                ReadEnd::Told(_) | ReadEnd::Refused { .. } => {
+                    *forbidden = 0;
+                    self.fetch.read += 1;
+                    let refused = if let ReadEnd::Refused { code, detail } = end {
+                        Some(Err(format!("{code}: {detail}")))
+                    } else {
+                        None
+                    };
+                    let Some(rows) = state.rows(api) else { return Ok(refused) };
+                    return Ok(rows.into_iter().find_map(|row| match row {
+                        ListedRow::Says(facts) => Some(Ok(*facts)),
+                        ListedRow::Bad(reason) => Some(Err(reason)),
+                        ListedRow::Names(_) | ListedRow::Nothing => None,
+                    }));
+                }
+            }
+        }
+    }
+
+    /// One request in its turn.
+    async fn ask(&mut self, request: &HrRequest) -> Result<HrReply, Stopped> {
+        let name = Pace::name(self.source);
+        let (now, rate) = (self.roster.clock.now(), self.account.system.api().rules().rate.rate());
+        let turn =
+            documents::change(self.roster.store.as_ref(), &name, |pace: &mut Pace| Some(pace.turn(rate, 1, now)));
+        let turn = turn.await?.unwrap_or(now);
+        self.sleep_until(turn).await?;
+        if self.token.is_none() {
+            self.token = self.got_token(None).await?;
+        }
+        let access = self.token.as_ref().map(|token| token.token.as_str());
+        let began = Instant::now();
+        let reply = self.account.system.ask(request, access).await;
+        hr::count(self.source, &reply, began.elapsed());
+        self.fetch.calls += 1;
+        self.beat().await?;
+        Ok(reply)
+    }
+
+    async fn renew(&mut self) -> Result<(), Stopped> {
+        let refused = self.token.take();
+        self.token = self.got_token(refused.as_ref().map(|token| token.token.as_str())).await?;
+        Ok(())
+    }
+
+    async fn got_token(&mut self, refused: Option<&str>) -> Result<Option<AccessToken>, Stopped> {
+        let (account, roster) = (self.account, self.roster);
+        let desk =
+            TokenDesk { system: &account.system, source: self.source, store: &roster.store, clock: &roster.clock };
+        let mut tries = 0;
+        loop {
+            match account.logins.token(desk, refused).await? {
+                Ok(token) => return Ok(token),
+                Err(NoToken::Refused { detail }) => return Err(failed(Code::HoldFetch, &detail)),
+                Err(NoToken::TryAgain { code, not_before }) => self.pause(&mut tries, code, not_before).await?,
+                Err(NoToken::Later { at }) => self.wait_until(at, Code::FetchPaced).await?,
+            }
+        }
+    }
+
+    /// Passing trouble: waits a while, and longer each time.
+    async fn pause(&mut self, tries: &mut u32, code: Code, not_before: Option<UnixMs>) -> Result<(), Stopped> {
+        *tries += 1;
+        if *tries >= TRIES {
+            return Err(failed(code, &format!("tried {TRIES} times")));
+        }
+        let at = self.roster.clock.now().plus_ms(500 << *tries);
+        self.wait_until(not_before.map_or(at, |not_before| at.max(not_before)), code).await
+    }
+
+    /// The system wants to be left alone, by everybody.
+    async fn back_off(&mut self, until: UnixMs) -> Result<(), Stopped> {
+        let now = self.roster.clock.now();
+        let back_off = |pace: &mut Pace| pace.back_off(now, until).then_some(());
+        documents::change(self.roster.store.as_ref(), &Pace::name(self.source), back_off).await?;
+        self.wait_until(until, Code::FetchRateLimited).await
+    }
+
+    /// Waits, as long as all that is waited for is not too long.
+    async fn wait_until(&mut self, at: UnixMs, code: Code) -> Result<(), Stopped> {
+        let wait_ms = at.ms_since(self.roster.clock.now());
+        self.waited_ms = self.waited_ms.saturating_add(wait_ms);
+        if self.waited_ms > WAITED_MS_MAX {
+            return Err(failed(code, &format!("the HR system wants to be left alone until {at}")));
+        }
+        self.sleep_until(at).await
+    }
+
+    async fn sleep_until(&mut self, at: UnixMs) -> Result<(), Stopped> {
+        loop {
+            let left = Duration::from_millis(at.ms_since(self.roster.clock.now()));
+            if left.is_zero() {
+                return Ok(());
+            }
+            tokio::time::sleep(left.min(BEAT)).await;
+            if left > BEAT {
+                self.beat().await?;
+            }
+        }
+    }
+}
+
+fn failed(code: Code, detail: &str) -> Stopped {
+    Stopped::Failed(Broken { code, detail: detail.to_owned() })
+}
+
+/// Shared by all clones of a roster.
+pub(super) type Lists = Arc<HrLists>;

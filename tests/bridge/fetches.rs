@@ -1,0 +1,217 @@
+//! A roster from an HR system's own list, by the commands: read, planned, applied, and the lists that break.
+
+use std::process::Output;
+
+use scim_bridge::hr_sim::{HrFault, HrPerson, HrSim};
+use scim_bridge::postman_sim::{Person, PostmanSim};
+use serde_json::{Value, json};
+
+use crate::process::{Bridge, Home, sim};
+
+/// HR system, target, configuration and process of a source with a preset.
+struct Stage {
+    hr: HrSim,
+    postman: PostmanSim,
+    home: Home,
+    bridge: Bridge,
+}
+
+impl Stage {
+    fn new(preset: &str) -> Self {
+        let hr = HrSim::start(([127, 0, 0, 1], 0).into()).unwrap();
+        let login = hr.login();
+        let parts = match preset {
+            "hibob" => format!("username = '{}'\npassword = '{}'", login.username, login.password),
+            "personio" | "paylocity" => {
+                format!("client_id = '{}'\nclient_secret = '{}'", login.client_id, login.client_secret)
+            }
+            "gusto" => format!(
+                "client_id = '{}'\nclient_secret = '{}'\nrefresh_token = '{}'",
+                login.client_id, login.client_secret, login.refresh_token
+            ),
+            _ => format!("token = '{}'", login.token),
+        };
+        let values = "subdomain = 'acme', company_id = 'acme', integration_id = 'acme', member_id = 'acme', account_token = 'acme'";
+        let signature = if preset == "paylocity" { "[source.signature]\nusername = 'paylocity'\n" } else { "" };
+        let source = format!(
+            "[[source]]\nname = 'hr'\npreset = '{preset}'\nsecrets = ['whsec_dGhlIHNlY3JldCBvZiB0aGUgdGVzdHM=']\n\
+             [source.fetch]\nbase_url = '{}'\nvalues = {{ {values} }}\n{parts}\n{signature}",
+            hr.base_url()
+        );
+        let postman = sim();
+        let home = Home::new(&postman, &source);
+        let bridge = home.serve();
+        Self { hr, postman, home, bridge }
+    }
+
+    fn put(&self, ids: std::ops::Range<u32>) {
+        for n in ids {
+            self.hr.put(HrPerson::working(&format!("E-{n}"), &email(n), "Ada", &format!("No{n}")));
+        }
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        let mut command = self.home.command(arguments);
+        command.env("SCIM_BRIDGE__SERVER__ADMIN_LISTEN", &self.bridge.admin).output().unwrap()
+    }
+
+    fn said(&self, arguments: &[&str]) -> Value {
+        let output = self.run(&[arguments, &["--json"]].concat());
+        let texts = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{texts:?}\n{}", self.bridge.log());
+        serde_json::from_str(&texts.0).unwrap()
+    }
+
+    fn fetch(&self) -> Value {
+        self.said(&["import", "--source", "hr", "--fetch"])
+    }
+
+    /// What a fetch that fails is told to have failed of.
+    fn refused(&self, more: &[&str]) -> String {
+        let output = self.run(&[&["import", "--source", "hr", "--fetch"], more].concat());
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let status: Value = serde_json::from_slice(&self.run(&["status", "--json"]).stdout).unwrap();
+        let problems = status["problems"].as_array().unwrap().iter();
+        problems.map(|problem| problem["code"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Address, family name and activity of everybody in the team.
+    fn team(&self) -> Vec<String> {
+        let one = |member: &scim_bridge::postman_sim::Member| {
+            format!("{} {} {}", member.user_name, member.name.family_name, member.active)
+        };
+        let mut team: Vec<_> = self.postman.members().iter().map(one).collect();
+        team.sort();
+        team
+    }
+}
+
+fn email(n: u32) -> String {
+    format!("p{n}@example.com")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_system_that_can_list_brings_its_people_into_the_team() {
+    for preset in [
+        "bamboohr",
+        "hibob",
+        "personio",
+        "gusto",
+        "deel",
+        "remote",
+        "merge",
+        "finch",
+        "kombo",
+        "factorial",
+        "workable",
+        "paylocity",
+    ] {
+        let stage = Stage::new(preset);
+        stage.put(0..5);
+        let gone = HrPerson::working("E-9", "p9@example.com", "Gone", "Already").gone("2026-11-20");
+        stage.hr.put(gone);
+        let imported = stage.fetch();
+        assert_eq!((&imported["rows"], &imported["staged"]), (&json!(6), &json!(6)), "{preset}: {imported}");
+        assert_eq!(stage.team(), Vec::<String>::new(), "{preset}: nothing is called before it is applied");
+        let plan = stage.said(&["plan"]);
+        assert_eq!(plan["create"].as_array().unwrap().len(), 5, "{preset}: {plan}");
+        stage.said(&["apply", "--yes"]);
+        stage.bridge.settled().await;
+        let expected: Vec<_> = (0..5).map(|n| format!("{} No{n} true", email(n))).collect();
+        assert_eq!(stage.team(), expected, "{preset}");
+        assert!(stage.hr.journal().iter().all(|read| read.authorized), "{preset}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_that_breaks_off_stands_still_or_is_empty_stages_nothing_and_makes_nobody_a_stranger() {
+    let stage = Stage::new("deel");
+    let stranger = json!({"user_name": "stranger@example.com", "given_name": "Ada", "family_name": "Moor"});
+    stage.postman.add_member(serde_json::from_value::<Person>(stranger).unwrap());
+    stage.put(0..6);
+    stage.fetch();
+    stage.said(&["apply", "--yes"]);
+    stage.bridge.settled().await;
+    let team = stage.team();
+    assert_eq!(team.len(), 7);
+
+    let page = |ids: &[u32]| {
+        let people = ids.iter().map(|n| json!({"id": format!("E-{n}"), "hiring_status": "inactive"}));
+        HrFault::Body("application/json", json!({"data": people.collect::<Vec<_>>()}).to_string())
+    };
+    let broken = [
+        ("FETCH-4XX: status 400", vec![HrFault::Served, HrFault::Status(400, Vec::new())]),
+        ("on the pages before it", vec![page(&[1, 2]), page(&[1, 2])]),
+        ("the list is empty", vec![page(&[])]),
+        ("shows 0", vec![HrFault::Body("application/json", r#"{"data":[],"page":{"total_rows":6}}"#.to_owned())]),
+        ("expected an array", vec![HrFault::Body("application/json", r#"{"error":"no"}"#.to_owned())]),
+        ("HOLD-FETCH", vec![HrFault::Served, HrFault::Status(401, Vec::new())]),
+        ("HOLD-FETCH: a redirect", vec![HrFault::Redirect]),
+        ("HOLD-FETCH: a page for people", vec![HrFault::Page]),
+    ];
+    for (expected, faults) in broken {
+        for fault in faults {
+            stage.hr.order(fault, 1);
+        }
+        let told = stage.refused(&[]);
+        assert!(told.contains(expected) && told.contains("nothing is staged"), "{expected}: {told}");
+        stage.hr.clear_faults();
+        assert_eq!(stage.problems(), ["ROSTER-UNLISTED"], "{expected}");
+        let plan = stage.said(&["plan", "--strangers", "deactivate"]);
+        assert_eq!(plan["deactivate"], json!([]), "{expected}: {plan}");
+        let applied = stage.run(&["apply", "--yes", "--strangers", "deactivate"]);
+        assert_eq!(applied.status.code(), Some(1), "{expected}: {applied:?}");
+    }
+    assert_eq!(stage.team(), team);
+
+    // Passing trouble and a limit are waited for, and then all is well.
+    stage.hr.order(HrFault::Served, 1);
+    stage.hr.order(HrFault::Status(503, Vec::new()), 1);
+    stage.hr.order(HrFault::Status(429, vec![("retry-after", "1".to_owned())]), 1);
+    assert_eq!(stage.fetch()["staged"], 6);
+    assert_eq!(stage.problems(), Vec::<String>::new());
+    let plan = stage.said(&["plan", "--strangers", "deactivate"]);
+    assert_eq!(plan["deactivate"].as_array().unwrap().len(), 1, "{plan}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bad_rows_are_named_and_only_who_changed_is_added() {
+    let stage = Stage::new("kombo");
+    stage.put(0..3);
+    assert_eq!(stage.fetch()["staged"], 3);
+    stage.said(&["apply", "--yes"]);
+    stage.bridge.settled().await;
+
+    let changed = json!({"data": {"results": [
+        {"id": "E-1", "first_name": "Ada", "last_name": "King", "work_email": email(1), "employment_status": "ACTIVE"},
+        {"id": "E-7", "first_name": "Bad", "last_name": "Status", "employment_status": "SOMETHING"},
+        {"first_name": "No", "last_name": "Id"},
+    ], "next": null}});
+    stage.hr.order(HrFault::Body("application/json", changed.to_string()), 1);
+    let imported = stage.said(&["import", "--source", "hr", "--fetch", "--since", "2026-11-01"]);
+    assert_eq!((&imported["rows"], &imported["staged"]), (&json!(3), &json!(1)), "{imported}");
+    let refused = imported["refused"].as_array().unwrap();
+    assert_eq!((&refused[0]["row"], &refused[1]["row"]), (&json!(2), &json!(3)));
+    assert!(refused[0]["reason"].as_str().unwrap().starts_with("status:"), "{refused:?}");
+    assert!(refused[1]["reason"].as_str().unwrap().contains("employee_id"), "{refused:?}");
+    assert!(stage.hr.journal().last().unwrap().target.contains("updated_after=2026-11-01T00%3A00%3A00Z"));
+    stage.said(&["apply", "--yes"]);
+    stage.bridge.settled().await;
+    assert_eq!(stage.team(), ["p0@example.com No0 true", "p1@example.com King true", "p2@example.com No2 true"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_cannot_be_listed_is_told_to_export_a_file() {
+    let stage = Stage::new("lever");
+    let told = stage.refused(&[]);
+    assert!(told.contains("cannot be listed") && told.contains("--file"), "{told}");
+    let stage = Stage::new("deel");
+    let told = stage.refused(&["--since", "2026-11-01"]);
+    assert!(told.contains("leave `--since` away"), "{told}");
+    let neither = stage.run(&["import", "--source", "hr"]);
+    assert_eq!(neither.status.code(), Some(2), "{neither:?}");
+}
