@@ -52,7 +52,7 @@ pub fn answer(whole: &WholePerson, holds: &Holds) -> Answer {
         if row.lane.state == LaneState::Idle && row.inbox_entries > 0 { LaneState::Waiting } else { row.lane.state };
     match state {
         LaneState::Idle => Answer { sentence: settled(whole), waits_for: None },
-        LaneState::Running => waiting(whole, "They are being brought in line at this moment.".to_owned(), None),
+        LaneState::Running => waiting(whole, "A worker is reconciling them right now.".to_owned(), None),
         LaneState::Blocked => blocked(whole, document),
         LaneState::Held => held(whole, holds),
         LaneState::Scheduled => {
@@ -114,7 +114,7 @@ fn behind(whole: &WholePerson, hold: &Hold) -> Answer {
 fn incomplete(whole: &WholePerson, document: Option<&Document>) -> Answer {
     let missing = document.map(|document| document.missing.clone()).unwrap_or_default();
     let what = if missing.is_empty() { "more".to_owned() } else { missing.join(" and ") };
-    let mut answer = waiting(whole, format!("They wait for HR: it has not told {what} yet."), None);
+    let mut answer = waiting(whole, format!("They wait for HR: it has not sent {what} yet."), None);
     if let Some(waits_for) = &mut answer.waits_for {
         waits_for.action = Some(format!("Have {what} filled in in the HR system: its next event brings them on."));
         waits_for.missing = missing;
@@ -163,7 +163,7 @@ fn settled(whole: &WholePerson) -> String {
         Note::Ended { outcome, .. } => Some((entry.at, *outcome)),
         _ => None,
     });
-    let how = ended.map_or_else(|| "They are in line.".to_owned(), |(at, outcome)| ended_so(at, outcome));
+    let how = ended.map_or_else(|| "They are up to date.".to_owned(), |(at, outcome)| ended_so(at, outcome));
     if document.switched_off_elsewhere {
         let since = said("Since then somebody switched them off in Postman, although HR says that they are employed.");
         return format!("{how} {since}");
@@ -184,7 +184,7 @@ fn ended_so(at: UnixMs, outcome: Finished) -> String {
             said(", and Postman does not list them")
         ),
         Finished::Adopted => format!("They were in the team already, and belong to this record since {at}."),
-        Finished::Updated => format!("They were brought in line at {at}."),
+        Finished::Updated => format!("They were last updated at {at}."),
         Finished::Deactivated => format!("They were switched off at {at}."),
         Finished::Unchanged => format!("They were found as they should be at {at}."),
         Finished::Superseded => format!("Their last event, ended at {at}, said nothing that newer words had not."),
@@ -257,7 +257,7 @@ mod tests {
             &whole(LaneState::Incomplete, |document| document.missing = vec!["email".to_owned()]),
             &Holds::default(),
         );
-        assert!(answer.sentence.contains("has not told email"), "{answer:?}");
+        assert!(answer.sentence.contains("has not sent email"), "{answer:?}");
         assert_eq!(answer.waits_for.unwrap().missing, ["email"]);
     }
 

@@ -180,7 +180,7 @@ impl AdminError {
             Self::SourceGone(_) => "Configure the source again, or discard it.",
             Self::NoKey => "Ask a process whose role is `all` or `worker`.",
             Self::Held(_) => {
-                "`hold show` tells since when and why; ask again once the hold is lifted (`hold lift all` where the cause is mended)."
+                "`hold show` says since when and why; ask again once the hold is lifted (`hold lift all` if the cause is fixed)."
             }
             Self::RateUsedUp => "Try again in some seconds.",
             Self::ForeignForm => "Go back, reload the page and try again.",

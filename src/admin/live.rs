@@ -43,7 +43,7 @@ pub enum Has {
     Nobody,
     /// Several under HR's address.
     Several,
-    /// It could not be told: the last call says why.
+    /// Unknown: the last call says why.
     Unknown,
 }
 

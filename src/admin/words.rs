@@ -49,7 +49,7 @@ pub(super) fn note_text(note: &Note) -> String {
         Note::RetryAt { due_at, code } => format!("Put off until {due_at} ({code})"),
         Note::Held { scope, code } => format!("Held by `{scope}` ({code}); not counted as an attempt"),
         Note::Scheduled { due_at } => format!("Waits for {due_at}, which HR announced"),
-        Note::Incomplete { missing } => format!("Waits for HR to tell {}", missing.join(" and ")),
+        Note::Incomplete { missing } => format!("Waits for HR to send {}", missing.join(" and ")),
         Note::GivenBack => "Given back unfinished; not counted as an attempt".to_owned(),
         Note::Blocked { code } => format!("Blocked: a dead letter ({code})"),
         Note::Replayed { by } => format!("Tried again at the wish of {by}"),

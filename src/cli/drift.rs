@@ -67,7 +67,7 @@ fn print(report: &DriftReport) {
     match (report.different, report.repaired) {
         (0, _) if report.trouble().is_none() => say!("{}", said("HR and Postman agree.")),
         (0, _) => {}
-        (different, 0) => say!("{different} people differ. `scim-bridge apply` brings in line what can be."),
-        (different, repaired) => say!("{different} people differ, and {repaired} of them are brought in line."),
+        (different, 0) => say!("{different} people differ. `scim-bridge apply` repairs what it can."),
+        (different, repaired) => say!("{different} people differ, and {repaired} of them are being repaired."),
     }
 }

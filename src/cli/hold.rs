@@ -29,7 +29,7 @@ pub enum HoldCommand {
         #[arg(long, value_parser = scope)]
         scope: Option<HoldScope>,
     },
-    /// Let so many more through the guard.
+    /// Let this many more through the guard.
     Allow {
         /// deactivations or addresses.
         #[arg(value_parser = guarded)]

@@ -49,7 +49,7 @@ pub(super) fn build(
     let at = format!("{at}.fetch");
     let Some(mut table) = table else {
         if thin {
-            findings.notice(format!("{at}: its webhooks say only of whom to read, and nothing says how: their people become dead letters (FETCH-MISSING)"));
+            findings.notice(format!("{at}: its webhooks only say whom to read, and no preset says how: these people become dead letters (FETCH-MISSING)"));
         }
         return None;
     };

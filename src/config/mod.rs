@@ -150,7 +150,7 @@ impl Config {
         path: Option<&Path>,
         env: impl Iterator<Item = (String, String)>,
     ) -> Result<Self, ConfigErrors> {
-        Self::load_with(path, &env.collect(), Absent::Borne, ProcessRole::All)
+        Self::load_with(path, &env.collect(), Absent::Allowed, ProcessRole::All)
     }
 
     fn load_with(
@@ -171,7 +171,7 @@ impl Config {
     pub fn of_text(text: &str) -> Result<Self, ConfigErrors> {
         let tree = layers::parse("configuration", text).map_err(|error| ConfigErrors(vec![error]))?;
         let layers = layers::Layers { tree: toml::Value::Table(tree), variables: BTreeMap::new() };
-        Self::of_layers(layers, &BTreeMap::new(), (Absent::Borne, ProcessRole::All), Findings::default())
+        Self::of_layers(layers, &BTreeMap::new(), (Absent::Allowed, ProcessRole::All), Findings::default())
     }
 
     fn of_layers(
@@ -181,7 +181,7 @@ impl Config {
         mut findings: Findings,
     ) -> Result<Self, ConfigErrors> {
         let has_hr_secret = env.get(source::SECRET_VARIABLE).is_some_and(|secret| !secret.is_empty());
-        let assume_hr = has_hr_secret || absent == Absent::Borne || !role.takes_in();
+        let assume_hr = has_hr_secret || absent == Absent::Allowed || !role.takes_in();
         source::prepare(&mut layers.tree, assume_hr, &mut findings);
         let raw: Raw = read::read(layers.tree, &layers.variables, &mut findings);
         findings.reading_ends();

@@ -116,7 +116,7 @@ pub(super) enum Absent {
     /// An error.
     Refused,
     /// Nothing: whoever asked does without it.
-    Borne,
+    Allowed,
 }
 
 impl Reader<'_> {

@@ -80,10 +80,10 @@ codes! {
         "Worker after worker stopped in the middle of this job.",
         "Look for crashes or out-of-memory kills in the logs at the times in the history; then replay.";
     ScimOwned = "SCIM-OWNED",
-        "The member belongs to another employee, whose name is another one.",
-        "See both employees in the dead letter. Correct the address of one of them in the HR system; a new word from there heals this.";
+        "The member belongs to another employee with another name.",
+        "See both employees in the dead letter. Correct the address of one of them in the HR system; its next event heals this.";
     ScimAddress = "SCIM-ADDRESS",
-        "Postman does not take the new address for this member; names go on being brought over.",
+        "Postman does not accept the new address for this member; names are still applied.",
         "Verify the address' domain in Postman's team settings, or change the address there by hand; then replay.";
     ScimAddressDiffers = "SCIM-ADDRESS-DIFFERS",
         "HR names another address for this member, and `[postman] email_change = \"report\"` leaves the change to you.",
@@ -95,7 +95,7 @@ codes! {
         "Postman answers that a change was made, and does not show it, again and again.",
         "Look at the member in Postman's team settings; replay when they can be changed.";
     ScimGroup = "SCIM-GROUP",
-        "Postman does not take this member into a group, or out of one; all else about them is in line.",
+        "Postman does not add this member to a group, or remove them from one; everything else about them is up to date.",
         "See the detail; look at the group in Postman, or at `[[group]]`, then replay.";
     ScimUnreadableMember = "SCIM-MEMBER-UNREADABLE",
         "The member cannot be read well enough to be written without harm.",
@@ -158,7 +158,7 @@ codes! {
         "The reply is not what SCIM promises (not JSON, cut off, or without the fields needed).",
         "If it lasts: something between here and Postman answers in its place. Check `[postman] base_url`.";
     ScimLag = "SCIM-LAG",
-        "A read does not show yet what was written a little ago.",
+        "A read does not yet show what was written a moment ago.",
         "Nothing: it is looked at again. If it lasts, see `[postman] read_lag_s`.";
     ScimMoving = "SCIM-MOVING",
         "The address still belongs to an employee to whom HR has given another one.",
@@ -181,7 +181,7 @@ codes! {
         "Upgrade the plan; work resumes by itself.";
     HoldTeamGone = "HOLD-TEAM-GONE",
         "Postman says that this team does not exist any more.",
-        "Use a key of the team that is meant to be kept in line.";
+        "Use a key of the right team.";
     HoldSeats = "HOLD-SEATS",
         "No free seats are left on the Postman team: hires wait, updates and leaves go on.",
         "Buy or free seats; hires resume by themselves.";
@@ -192,17 +192,17 @@ codes! {
         "Postman serves reads and refuses every write: a read-only key, or maintenance.",
         "Run `scim-bridge check`; give `[postman] key` a SCIM key that may write. Work resumes by itself.";
     HoldQuota = "HOLD-QUOTA",
-        "Postman asks to be left alone for longer than an hour: a quota is used up.",
+        "Postman asks for a pause of more than an hour: a quota is used up.",
         "See the team's usage in Postman; work resumes by itself at the time that Postman told.";
     HoldGuard = "HOLD-GUARD",
         "More people would be switched off, or get another address, than `[guard]` allows.",
-        "Look at who waits. If HR is right, let so many through: `scim-bridge hold allow deactivations N` (or `addresses`).";
+        "Look at who waits. If HR is right, let that many through: `scim-bridge hold allow deactivations N` (or `addresses`).";
     HoldFetch = "HOLD-FETCH",
         "The HR system's API refuses to be read: the people of this source wait, others go on.",
         "Correct the credentials under `[source.fetch]`; work resumes by itself.";
     HoldRedirect = "HOLD-REDIRECT",
         "The SCIM address answers with a redirect, which is not followed.",
-        "Set `[postman] base_url` to the address that answers itself.";
+        "Set `[postman] base_url` to the address that answers directly.";
     HoldOperator = "HOLD-OPERATOR",
         "An operator set this hold.",
         "Lift it with `scim-bridge hold lift` when ready; it is not lifted by itself.";
@@ -251,16 +251,16 @@ codes! {
         "If it lasts: find who runs the script, and have `SCRIPT KILL` end it.";
     StoreMemory = "STORE-MEMORY",
         "Redis has reached `maxmemory` and refuses writes.",
-        "Give it more memory, or remove what else lives in it; work goes on by itself.";
+        "Give it more memory, or remove what else lives in it; work resumes automatically.";
     StoreDisk = "STORE-DISK",
         "Redis cannot write to its disk, and refuses writes therefore.",
-        "Free its disk, or mend it; work goes on by itself.";
+        "Free space on its disk, or repair it; work resumes automatically.";
     StoreClients = "STORE-CLIENTS",
         "Redis has reached `maxclients`.",
         "Raise `maxclients`, or find who holds so many connections.";
     StoreReplicas = "STORE-REPLICAS",
         "Too few replicas are connected to this primary (`min-replicas-to-write`).",
-        "Bring the replicas back; work goes on by itself.";
+        "Bring the replicas back; work resumes automatically.";
     StoreNotDurable = "STORE-NOT-DURABLE",
         "A write was not on as many disks in time as `[store] durability` asks.",
         "Check the disks and replicas of Redis; the sender tries again, and what was stored is known again.";
@@ -268,7 +268,7 @@ codes! {
         "`[store] durability` asks for what this Redis cannot do: it has no `WAITAOF`.",
         "Run Redis 7.2 or later, or any Valkey; or set `durability = \"written\"` and know what that means (docs/redis.md).";
     StoreEviction = "STORE-EVICTION",
-        "Redis may throw keys away when memory is short: its `maxmemory-policy` is not `noeviction`.",
+        "Redis may evict keys when memory is short: its `maxmemory-policy` is not `noeviction`.",
         "Set `maxmemory-policy noeviction`; for trials only, `[store] insecure_ok = true`.";
     StoreNoAof = "STORE-NO-AOF",
         "Redis keeps no append-only file, so a restart would lose accepted events.",
@@ -284,7 +284,7 @@ codes! {
         "Find who else writes to the keys of this prefix; restore Redis' data from before that.";
     StoreUnwritable = "STORE-UNWRITABLE",
         "The store cannot be reached or written.",
-        "Free or mend its disk: the log says what the system answers; work goes on by itself.";
+        "Free or mend its disk: the log says what the system answers; work resumes automatically.";
     StoreError = "STORE-ERROR",
         "Redis answered with an error that is not expected.",
         "See the log for the word that it gave; check the server's version and its modules.";

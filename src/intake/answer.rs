@@ -108,7 +108,9 @@ impl Refusal {
             Self::ContentEncoding => "Send the body as it is: a signature covers the bytes that are sent.",
             Self::TimedOut => "The body did not arrive in time: send it again.",
             Self::HungUp => "The body ended early: send it again.",
-            Self::Unauthorised => "The sender is not proven; whoever runs this bridge finds the reason in its log.",
+            Self::Unauthorised => {
+                "The sender is not authenticated; the operator of this bridge finds the reason in its log."
+            }
             Self::Charset => "Send UTF-8, or name a charset that there is in Content-Type.",
             Self::Full { bound: FullBound::Entries, .. } => "Too much is waiting: send it again later.",
             Self::Full { .. } => "Too many dead letters of this source wait for a decision: send it again later.",

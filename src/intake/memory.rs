@@ -59,10 +59,10 @@ impl Bound {
     pub(super) fn help(self) -> &'static str {
         match self {
             Self::SmallBodies => {
-                "Bodies below 64 KiB of senders who are not proven take all the memory there is for them: send it again later."
+                "Bodies below 64 KiB of senders who are not authenticated take all the memory there is for them: send it again later."
             }
             Self::LargeBodies => {
-                "Bodies of 64 KiB and more take all the memory there is for senders who are not proven: send it again later, or in smaller batches."
+                "Bodies of 64 KiB and more take all the memory there is for senders who are not authenticated: send it again later, or in smaller batches."
             }
             Self::Source => "This source has as much in work at once as it may: send it again later.",
             Self::Parsed => "As much is in work at once as may be: send it again later, or in smaller batches.",

@@ -24,7 +24,7 @@ pub const TASKS_RESTARTED_TOTAL: &str = "scim_bridge_tasks_restarted_total";
 pub const JOBS: &str = "scim_bridge_jobs";
 /// How long the job has been due that has been due the longest.
 pub const OLDEST_DUE_JOB_AGE_SECONDS: &str = "scim_bridge_oldest_due_job_age_seconds";
-/// People of whom anything is kept.
+/// People in the store.
 pub const PEOPLE: &str = "scim_bridge_people";
 /// Events that nobody has folded yet, by `source`.
 pub const INBOX_ENTRIES: &str = "scim_bridge_inbox_entries";
@@ -267,9 +267,14 @@ pub const FAMILIES: &[Family] = &[
         &[],
         "Time from the head of a delivery to its answer.",
     ),
-    family(SIGNATURE_FAILURES_TOTAL, Type::Counter, &[SOURCE, REASON], "Deliveries whose sender was not proven."),
+    family(
+        SIGNATURE_FAILURES_TOTAL,
+        Type::Counter,
+        &[SOURCE, REASON],
+        "Deliveries whose sender was not authenticated.",
+    ),
     family(JOBS, Type::Gauge, &[STATE], "People whose jobs have not ended, by what they wait for."),
-    family(PEOPLE, Type::Gauge, &[], "People of whom anything is kept."),
+    family(PEOPLE, Type::Gauge, &[], "People in the store."),
     family(INBOX_ENTRIES, Type::Gauge, &[SOURCE], "Events that nobody has folded yet."),
     family(CONNECTIONS, Type::Gauge, &[], "Connections that the public listener has open."),
     family(CONNECTIONS_CUT_TOTAL, Type::Counter, &[], "Connections closed to make room for others."),
@@ -310,7 +315,7 @@ pub const FAMILIES: &[Family] = &[
         &[SOURCE],
         "How long a read at an HR system's API took.",
     ),
-    family(ATTEMPTS_TOTAL, Type::Counter, &[OUTCOME], "Attempts at bringing a person in line, by how they ended."),
+    family(ATTEMPTS_TOTAL, Type::Counter, &[OUTCOME], "Attempts to reconcile a person, by outcome."),
     family(JOBS_ENDED_TOTAL, Type::Counter, &[], "Jobs that ended."),
     family(JOB_OUTCOMES_TOTAL, Type::Counter, &[EVENT, OUTCOME], "Jobs that ended in line, by event and outcome."),
     family(RATE_LIMIT_WAIT_SECONDS_TOTAL, Type::Counter, &[KIND], "Time spent waiting for a token of the limiter."),

@@ -446,7 +446,7 @@ fn report(folding: &Folding) {
         error!(%job, person = %event.person, code = %Code::JobCollision, "an event of another person of the same number: refused");
     }
     if folding.ahead > 0 {
-        warn!(events = folding.ahead, "told times lie more than an hour ahead: the moment of acceptance counts");
+        warn!(events = folding.ahead, "event times are more than an hour in the future: the time of acceptance counts");
     }
 }
 

@@ -152,7 +152,7 @@ impl Worker {
 
     async fn drain(&self, mut attempts: JoinSet<()>, grace: Duration, life: &Lifecycle) {
         self.stop.cancel();
-        info!(in_flight = attempts.len(), "nobody is claimed any more; finishing those in flight");
+        info!(in_flight = attempts.len(), "no more people are claimed; finishing attempts in flight");
         let all = async {
             // One last try: what was leased to nobody need not wait for its leases to run out.
             if let Err(error) = self.give_back_lost().await {

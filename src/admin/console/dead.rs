@@ -197,7 +197,7 @@ fn rows(now: UnixMs, dead: &[DeadRow], may_tick: bool) -> Markup {
                         tr {
                             @if may_tick { td { input type="checkbox" name={ "id-" (letter.id) } aria-label={ "Select " (letter.id) }; } }
                             td data-name="Dead letter" { a href={ "/dead/" (letter.id) } { (layout::id(letter.id)) } }
-                            td data-name="Person" { @match &letter.person { Some(person) => (layout::person(person)), None => { (letter.source) " (person not told)" } } }
+                            td data-name="Person" { @match &letter.person { Some(person) => (layout::person(person)), None => { (letter.source) " (person unknown)" } } }
                             td data-name="Was" { (letter.event.map_or("unmapped", |kind| kind.as_str())) }
                             td data-name="Why" { (layout::code(&letter.code)) " " span .quiet { (layout::prose(&letter.detail)) } }
                             td data-name="Since" { (layout::time(now, letter.died_at)) }

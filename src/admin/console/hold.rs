@@ -96,7 +96,7 @@ fn allow(session: &Session, scope: &str) -> Markup {
             label .sr for="count" { "How many" }
             input #count name="count" type="number" min="1" max="1000000" required placeholder="how many";
             " "
-            button .primary type="submit" { "Let so many more through" }
+            button .primary type="submit" { "Let this many more through" }
         }
     }
 }

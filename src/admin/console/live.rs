@@ -63,7 +63,7 @@ fn found(look: &LiveLook) -> Markup {
             (false, said("Postman has nobody of their id, and its filter finds nobody under their address."))
         }
         Has::Several => (false, said("Postman has several members under their address.")),
-        Has::Unknown => (false, "It could not be told: the last call says why."),
+        Has::Unknown => (false, "Unknown: the last call says why."),
     };
     html! { section .card .answer .fine[is_fine] { p .what { (text) } } }
 }
@@ -204,7 +204,7 @@ fn groups(now: UnixMs, document: &Document) -> Markup {
 }
 
 fn told(now: UnixMs, value: Option<&str>, stamp: Option<Stamp>) -> Markup {
-    let (Some(value), Some(stamp)) = (value, stamp) else { return html! { span .quiet { "not told" } } };
+    let (Some(value), Some(stamp)) = (value, stamp) else { return html! { span .quiet { "not given" } } };
     html! {
         @if value.is_empty() { em { "none" } } @else { (value) }
         " " span .quiet { "as of " (layout::time(now, stamp.at)) }

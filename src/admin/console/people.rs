@@ -149,7 +149,7 @@ fn rows(now: UnixMs, people: &[PersonView]) -> Markup {
                         tr {
                             td data-name="Person" { (layout::person(&view.person)) }
                             td data-name="Name" { (view.name()) }
-                            td data-name="E-mail" { (view.email().unwrap_or("not told")) }
+                            td data-name="E-mail" { (view.email().unwrap_or("not given")) }
                             td data-name="Stands" {
                                 (layout::state(view.row.lane.state))
                                 @for mark in view.document.as_ref().map(Document::marks).unwrap_or_default() { " " span .state .held { (mark_name(mark)) } }

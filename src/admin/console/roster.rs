@@ -216,13 +216,13 @@ fn compared(now: UnixMs, session: &Session, drift: &Drift, every_ms: u64) -> Mar
                     p .quiet { "Compared " (layout::time(now, report.at)) }
                     @if let Some(trouble) = report.trouble() { p .todo { "Beware: " (trouble) } }
                     @if report.different == 0 { @if report.trouble().is_none() { p { "They do." } } } @else {
-                        p { (report.different) " people differ; " (report.repaired) " of them are brought in line." }
+                        p { (report.different) " people differ; " (report.repaired) " of them are being repaired." }
                     }
                     @for (what, list) in report.lists() { (self::list(what, &list.first, false)) }
                 }
             }
             p .quiet {
-                @if every_ms == 0 { (layout::prose("`[drift] every_h` is 0: never by itself.")) } @else { "Every " (layout::span(every_ms)) "." }
+                @if every_ms == 0 { (layout::prose("`[drift] every_h` is 0: only when asked.")) } @else { "Every " (layout::span(every_ms)) "." }
             }
             (layout::button(session, "/roster/compare", "Compare now", "plain", &[]))
         }

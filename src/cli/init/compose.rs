@@ -83,7 +83,7 @@ pub(super) fn compose(choices: &Choices) -> Composed {
     composed.lines(&[
         &format!("# scim-bridge, for {}. Written by `scim-bridge init`.", system.name),
         "# Every key, at its default: config/scim-bridge.toml; docs/configuration.md says more about each.",
-        "# No secret stands here: set the environment variables that are named, or put a file in place of one:",
+        "# No secret belongs in this file: set the environment variables named here, or use a file instead:",
         "# { file = \"/run/secrets/…\" } is read again when it changes.",
         "",
         "[server]",
@@ -177,7 +177,7 @@ impl Composed {
             self.lines(&[
                 "",
                 "[source.mapping]",
-                "# It tells people's own addresses: they are taken only of the domains that are named here.",
+                "# It sends private addresses, too: only those in the domains listed here are used.",
                 "#address_domains = [\"example.com\"]",
             ]);
         }
@@ -185,7 +185,7 @@ impl Composed {
             Some(rules) if system.thin => self.fetch(rules, choices),
             None if system.thin => self.lines(&[
                 "",
-                "# Its webhooks say only of whom to read, and nobody knows yet how it is asked: `[source.fetch]` in",
+                "# Its webhooks only say whom to read, and how to read is not known yet: `[source.fetch]` in",
                 "# docs/configuration.md says how to spell that out. Until then, these people become dead letters.",
             ]),
             Some(_) | None => {}

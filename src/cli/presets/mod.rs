@@ -90,7 +90,7 @@ fn list(context: &Context) -> Result<(), Failure> {
             say!("{:<20} {:<8} {thin:<5} {}", preset.name, preset.confidence.as_str(), preset.system);
         }
         say!();
-        say!("thin: its webhooks say only of whom to read, so `[source.fetch]` needs a login");
+        say!("thin: its webhooks only say whom to read, so `[source.fetch]` needs a login");
     })
 }
 

@@ -24,7 +24,7 @@ pub(super) fn parse(text: &str, has_body: bool) -> Result<Captured, String> {
         (None, None) if has_body || told.is_none_or(|bytes| bytes == 0) => Vec::new(),
         (None, None) => {
             return Err(
-                "curl does not tell the body: give it with --body FILE, or put the curl command before its text"
+                "curl's output does not show the body: give it with --body FILE, or put the curl command before the output"
                     .to_owned(),
             );
         }

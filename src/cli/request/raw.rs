@@ -48,7 +48,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Captured, String> {
 
 /// What is said of a body that is shorter than it was.
 pub(super) fn lacks(bytes: usize, told: usize) -> Option<String> {
-    (bytes < told).then(|| format!("the body has {bytes} bytes, and {told} are told: it is not the whole of it"))
+    (bytes < told).then(|| format!("the body has {bytes} bytes, but Content-Length says {told}: it is incomplete"))
 }
 
 /// A request of the lines of its head, without a body.

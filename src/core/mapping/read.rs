@@ -297,7 +297,7 @@ fn told_type(reader: &Reader<'_, '_>) -> Option<String> {
 
 fn read(mapping: &Mapping, source: &SourceName, body: &Bytes, charset: Charset, records_max: usize) -> Vec<Record> {
     let Some(text) = charset.decode(body) else {
-        let detail = "the body is not in the charset that it should be in (UTF-8 where none is told)".to_owned();
+        let detail = "the body is not in its declared charset (UTF-8 if none is declared)".to_owned();
         return vec![unmapped(Trouble { person: None, code: Code::MapNotJson, detail }, body.clone())];
     };
     let whole = match &text {

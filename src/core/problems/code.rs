@@ -13,35 +13,35 @@ codes! {
         "People are due, and nothing moves.",
         "See the workers' logs: is the store slow, or do they hang? Restarting a worker loses nothing.";
     WorkFailing = "WORK-FAILING",
-        "Changes of these people fail again and again, and are tried again.",
+        "Changes for these people keep failing, and are tried again.",
         "Look at their stories for what Postman answers; what cannot succeed becomes a dead letter in the end.";
     SourceSignature = "SOURCE-SIGNATURE",
-        "Deliveries are refused because their sender is not proven.",
+        "Deliveries are refused because their sender is not authenticated.",
         "Compare the secret in the HR system with `[[source]] secrets` of this source, and put the new one beside the old one there; the HR system sends what was refused again, or can be told to.";
     SourceTime = "SOURCE-TIME",
-        "Deliveries are refused because of the time at which they say that they were sent.",
+        "Deliveries are refused because of their timestamp.",
         "Check the clocks of this machine and of the sender; a wider window is `past_s` and `future_s` of `[source.signature] timestamp`.";
     SourceRefused = "SOURCE-REFUSED",
         "Deliveries are refused before they are read.",
         "Correct how the HR system sends, or what this source takes; see the reason.";
     SourceFull = "SOURCE-FULL",
-        "Deliveries of this source are put off with 503, because it has filled its share of the store.",
+        "Deliveries from this source are answered 503, because it has filled its share of the store.",
         "See what its backlog waits for, or raise `[store] high_water_jobs` or `dead_letters_max`; the HR system sends again.";
     SourceIgnored = "SOURCE-IGNORED",
         "Deliveries are ignored, because the mapping does not name their type.",
         "Name the type in `[source.mapping]`: as `hire`, `update` or `leave`, or under `ignore` if it says nothing about people.";
     SourceDropped = "SOURCE-DROPPED",
-        "A field is there and cannot be used, so its records are used without it.",
+        "An optional field cannot be used, so its records count without it.",
         "Run `scim-bridge explain` on a payload; correct the field in the HR system, or how `[source.mapping]` reads it.";
     SourceDuplicates = "SOURCE-DUPLICATES",
-        "Far more deliveries than usual had come before.",
+        "Unusually many deliveries are repetitions.",
         "See in the HR system whether our answers arrive there in time: a proxy that cuts them off makes it send again. Nothing is applied twice.";
     SourceAhead = "SOURCE-AHEAD",
-        "Events tell times that lie more than an hour ahead, so the moment of their arrival counts instead.",
+        "Events carry times more than an hour in the future, so the time of their arrival counts instead.",
         "Let `[source.mapping] occurred_at` name when it happened, not a start or end date; set its `zone`, and check the sender's clock.";
     SourceConflict = "SOURCE-CONFLICT",
-        "Deliveries come again under an event id that is known, and say something else: they are taken for duplicates.",
-        "Have the HR system give every event an id of its own; what those said is not followed: have it sent again, or correct it there anew.";
+        "Deliveries repeat a known event id but say something else; they are treated as duplicates.",
+        "Have the HR system give every event an id of its own; what these said is not applied: have it sent again, or correct it there again.";
     SourceUnknown = "SOURCE-UNKNOWN",
         "Deliveries come for a source that is not configured, and are answered 404.",
         "Compare the URL in the HR system with `[[source]] name`: it ends in `/webhooks/` and that name.";
@@ -49,19 +49,19 @@ codes! {
         "The HR system offers a verification token, and no file is configured to keep it.",
         "Set `[source.signature] handshake` to keep the token in a file, and switch the webhook on again in the HR system.";
     SourceQuiet = "SOURCE-QUIET",
-        "This source has not delivered anything for long, although it used to.",
+        "This source used to deliver, and has stopped.",
         "See whether the webhook is still switched on in the HR system: many switch it off after errors.";
     SourceSecretExpires = "SOURCE-SECRET-EXPIRES",
-        "The last secret of this source ends soon, or has ended.",
+        "The last secret of this source expires soon, or has expired.",
         "Put the next secret beside it, and switch the HR system over, before `not_after`.";
     PeopleIncomplete = "PEOPLE-INCOMPLETE",
         "People wait for HR to say more.",
-        "See who, and what is missing: complete them in the HR system; its next event brings them on.";
+        "See who, and what is missing, and complete them in the HR system; its next event about them resolves this.";
     PeopleSwitchedOff = "PEOPLE-SWITCHED-OFF",
         "Members were switched off in Postman, although HR says that they are employed.",
         "Switch them on in Postman's team settings, or end their employment in the HR system. The bridge does not undo it.";
     PeopleAfterClose = "PEOPLE-AFTER-CLOSE",
-        "HR goes on speaking of people whose member belongs to another record by now.",
+        "HR still sends events about people whose member now belongs to another record.",
         "See both records. If the former employee id is in use again, correct it in the HR system.";
     RosterRefused = "ROSTER-REFUSED",
         "Rows of the last roster that was imported were refused.",
@@ -71,30 +71,30 @@ codes! {
         "Nothing of it was staged. Mend what the code says, and ask again with `scim-bridge import --fetch`; or import an exported file.";
     DriftDifferent = "DRIFT-DIFFERENT",
         "HR and Postman do not agree about people.",
-        "See who with `scim-bridge drift`; bring them in line with `scim-bridge apply`, or correct HR. `scim-bridge drift --now` compares again.";
+        "See who with `scim-bridge drift`; reconcile them with `scim-bridge apply`, or correct HR. `scim-bridge drift --now` compares again.";
     DriftUnsure = "DRIFT-UNSURE",
-        "The last comparison of HR and Postman could not be relied upon, so nothing was repaired by it.",
-        "See the line: a list of members that is not whole is Postman's trouble, and mostly passes. `scim-bridge drift --now` compares again.";
+        "The last comparison of HR and Postman was not reliable, so it repaired nothing.",
+        "See the line: an incomplete list of members is Postman's trouble, and mostly passes. `scim-bridge drift --now` compares again.";
     ProcessClock = "PROCESS-CLOCK",
         "The clocks of the processes differ by more than ten seconds.",
         "Have the machines' clocks set by NTP.";
     ProcessVersions = "PROCESS-VERSIONS",
-        "Processes of different versions have been running side by side for long.",
+        "Processes of different versions have been running side by side for a long time.",
         "Finish the upgrade, or go back.";
     CertificateExpires = "CERTIFICATE-EXPIRES",
-        "A certificate that the configuration names ends soon, or has ended.",
+        "A certificate in the configuration expires soon, or has expired.",
         "Have it renewed, and put the new one into the file; a process that reads it only at its start needs a restart.";
     AlertFailing = "ALERT-FAILING",
         "Alerts do not reach their receiver.",
-        "See the reason; correct `[[alert]] url` or `secret`, or mend the receiver. What it missed is told when it is back.";
+        "See the reason; correct `[[alert]] url` or `secret`, or fix the receiver. It gets what it missed when it is back.";
     BoundEntries = "BOUND-ENTRIES",
-        "The events that wait are near the store's bound; at it, webhooks are answered 503.",
+        "Waiting events approach the store's bound; at the bound, webhooks are answered 503.",
         "See what they wait for, or raise `[store] high_water_jobs`.";
     BoundDeadLetters = "BOUND-DEAD-LETTERS",
-        "The dead letters are near the store's bound; at it, what cannot be mapped is answered 503.",
+        "Dead letters approach the store's bound; at the bound, deliveries that cannot be mapped are answered 503.",
         "Replay or discard dead letters, or raise `[store] dead_letters_max`.";
     BoundDeadBytes = "BOUND-DEAD-BYTES",
-        "The payloads that are kept are near the store's bound; at it, what cannot be mapped is answered 503.",
+        "Kept payloads approach the store's bound; at the bound, deliveries that cannot be mapped are answered 503.",
         "Replay or discard unmapped records, or raise `[store] dead_bytes_max`.";
     }
 }

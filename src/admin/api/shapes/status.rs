@@ -37,7 +37,7 @@ pub struct StatusBody {
     pub dead: BTreeMap<String, u64>,
     /// Since when the person has been due who has been due the longest.
     pub oldest_due_at: Option<String>,
-    /// People of whom anything is kept.
+    /// People in the store.
     pub people: u64,
     /// Deliveries and calls of the last minute, by what became of them.
     pub last_minute: BTreeMap<String, u64>,
