@@ -865,12 +865,12 @@ fn a_group_is_made_of_a_fact_that_some_source_reads() {
 
 #[test]
 fn no_two_alerts_go_to_one_receiver_in_one_format() {
+    type Case<'c> = (&'c [(&'c str, &'c String)], &'c [(&'c str, &'c str)]);
     const SIGNED: &str = "secret = 'whsec_aHItc2VjcmV0LWZvci10ZXN0cy0wMDAwMDA='";
     let (slack, signed) = ("format = 'slack'".to_owned(), SIGNED.to_owned());
     let alert = |(url, form): (&str, &String)| format!("[[alert]]\nurl = {url}\n{form}\n");
     let (here, there) = ("'https://a.example.com/x'", "'https://b.example.com/x'");
     let twice: &[(&str, &str)] = &[("alert[1].url", "alert[0].url")];
-    type Case<'c> = (&'c [(&'c str, &'c String)], &'c [(&'c str, &'c str)]);
     let cases: [Case<'_>; 6] = [
         (&[(here, &slack), (there, &slack)], &[]),
         (&[(here, &slack), (here, &signed)], &[]),
