@@ -71,7 +71,7 @@ fn moved(id: &str, address: &str, given: &str, family: &str, ms: i64) -> Event {
 
 #[tokio::test]
 async fn two_who_are_to_change_places_are_told_and_go_on_by_way_of_a_third_address() {
-    let bench = swapped().await;
+    let bench = Box::pin(swapped()).await;
     let mut details = Vec::new();
     for id in ["E-1", "E-2"] {
         assert_eq!(bench.state(id).await, LaneState::Blocked, "{id}");
@@ -90,7 +90,7 @@ async fn two_who_are_to_change_places_are_told_and_go_on_by_way_of_a_third_addre
 
 #[tokio::test]
 async fn two_whose_places_were_changed_at_the_target_are_in_line_once_they_are_looked_at() {
-    let bench = swapped().await;
+    let bench = Box::pin(swapped()).await;
     bench.clock.advance_ms(61_000);
     let members = bench.sim.members();
     for (family, address) in
