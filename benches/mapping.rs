@@ -61,7 +61,7 @@ family_name = '/data/person/last_name'
 "#;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let source = SourceName::parse("hr").map_err(|error| error.to_string())?;
+    let source = SourceName::parse("hr").map_err(|error| error.clone())?;
     let body = Bytes::from_static(BODY.as_bytes());
     let mut names = vec!["parsed only"];
     let mut mappings: Vec<Option<Mapping>> = vec![None];
@@ -97,7 +97,7 @@ fn a_second(mapping: Option<&Mapping>, source: &SourceName, body: &Bytes) -> f64
             match mapping {
                 Some(mapping) => drop(black_box(remap(mapping, source, black_box(body)))),
                 None => {
-                    drop(black_box(std::str::from_utf8(black_box(body)).ok().and_then(|text| Json::parse(text).ok())))
+                    drop(black_box(std::str::from_utf8(black_box(body)).ok().and_then(|text| Json::parse(text).ok())));
                 }
             }
         }
