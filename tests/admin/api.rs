@@ -8,7 +8,7 @@ use crate::http::send;
 use crate::stage::{LOOKER, Stage, TOKEN, hire, rename};
 
 /// Every route that needs a token, and whether one that may only look opens it.
-const ROUTES: [(&str, &str, bool); 31] = [
+const ROUTES: [(&str, &str, bool); 33] = [
     ("GET", "/api/v1/status", true),
     ("GET", "/api/v1/jobs", true),
     ("GET", "/api/v1/jobs/00000000000000000000000000000000", true),
@@ -31,6 +31,8 @@ const ROUTES: [(&str, &str, bool); 31] = [
     ("DELETE", "/api/v1/hold", false),
     ("POST", "/api/v1/hold/allow", false),
     ("POST", "/api/v1/roster", false),
+    ("POST", "/api/v1/roster/fetch", false),
+    ("GET", "/api/v1/roster/fetch?source=hr", true),
     ("GET", "/api/v1/roster/plan", true),
     ("POST", "/api/v1/roster/apply", false),
     ("GET", "/api/v1/drift", true),

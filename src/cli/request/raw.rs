@@ -98,7 +98,7 @@ mod tests {
             assert_eq!(delivery.headers[0], ("x-sig".to_owned(), b"ab".to_vec()));
         }
         let short = parse(b"POST /a HTTP/1.1\nContent-Length: 9\n\n{}").ok().unwrap();
-        assert!(short.notes[0].contains("2 bytes, and 9"), "{:?}", short.notes);
+        assert!(short.notes[0].contains("2 bytes, but Content-Length says 9"), "{:?}", short.notes);
         let binary = parse(b"POST /a HTTP/1.1\n\n\x00\xff\n").ok().unwrap();
         assert_eq!(&*binary.delivery.body, b"\x00\xff\n");
         for (wrong, said) in [
