@@ -124,7 +124,7 @@ def test_a_page_that_hears_events_shows_a_change_long_before_it_would_ask_by_its
 def test_a_page_without_events_asks_by_itself(visit, made):
     visitor = visit()
     visitor.context.route("**/events", lambda route: route.abort())
-    visitor.go("/people")
+    visitor.page.goto(made.admin + "/people")
     made.hire(3020, "Annie", "Easley")
     visitor.page.get_by_text("Annie Easley").wait_for()
     assert not visitor.page.evaluate("isHeard")
