@@ -64,7 +64,7 @@ impl AdminState {
             sources,
             strangers,
             imports: self.import_figures().await?,
-            fetches: self.fetch_figures().await?,
+            fetches: self.fetch_figures(now).await?,
             drift: self.drift_figure(now).await?,
             marked: self.marked().await?,
             alerts: self.alert_figures(now).await?,
@@ -125,17 +125,20 @@ impl AdminState {
     }
 
     /// Lists of HR systems that are being read, or did not come whole.
-    async fn fetch_figures(&self) -> Result<Vec<FetchFigure>, AdminError> {
+    async fn fetch_figures(&self, now: UnixMs) -> Result<Vec<FetchFigure>, AdminError> {
         let (fetches, imports) = (self.roster.fetches().await?, self.roster.imports().await?);
         let figure = |(source, fetch): (String, Fetch)| {
-            let imported_at = imports.get(&source).filter(|import| import.is_whole).map(|import| import.at);
+            let imported_at = imports.get(&source).filter(|import| import.is_whole).and_then(|import| import.whole_at);
             let failed = fetch.failed_after(imported_at);
             let since = match failed {
                 Some((at, _)) => at,
                 None if fetch.end.is_none() => fetch.ordered_at,
                 None => return None,
             };
+            let is_left_alone = fetch.end.is_none() && fetch.gives_way(now);
+            let nobody = || "no worker reads it: is there one with a login in `[source.fetch]`?".to_owned();
             let failure = failed.map(|(_, failure)| format!("{}: {}", failure.code, failure.detail));
+            let failure = failure.or_else(|| is_left_alone.then(nobody));
             let (state, listed, read) = (fetch.state(), fetch.listed, fetch.read);
             Some(FetchFigure { source, state, listed, read, since, failure })
         };

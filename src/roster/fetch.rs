@@ -104,6 +104,10 @@ impl Roster {
     ) -> Result<Fetch, RosterError> {
         self.can_list(source, since.is_some())?;
         let now = self.clock.now();
+        if since.is_some_and(|since| since > now) {
+            let why = "`since` lies ahead of now: name an instant that is past".to_owned();
+            return Err(RosterError::NoList { of: source.clone(), why });
+        }
         let id = clock::new_name();
         let order = |fetches: &mut Fetches| {
             if fetches.get(source.as_str()).is_some_and(|fetch| !fetch.gives_way(now)) {
@@ -118,9 +122,11 @@ impl Roster {
         ordered.ok_or_else(|| RosterError::Fetching(source.clone()))
     }
 
-    /// The last fetch of each source.
+    /// The last fetch of each source that is configured.
     pub async fn fetches(&self) -> Result<Fetches, StoreError> {
-        Ok(documents::read(self.store.as_ref(), FETCHES).await?.0)
+        let (mut fetches, _): (Fetches, _) = documents::read(self.store.as_ref(), FETCHES).await?;
+        fetches.retain(|source, _| self.is_configured(source));
+        Ok(fetches)
     }
 
     /// A process that is alone on its store begins: nobody else is at a fetch.
@@ -138,7 +144,10 @@ impl Roster {
             return Ok(false);
         }
         let (fetches, now, by) = (self.fetches().await?, self.clock.now(), clock::new_name());
-        let may_take = |fetch: &Fetch| fetch.clone().take(&by, now);
+        let may_take = |fetch: &Fetch| {
+            let mut fetch = fetch.clone();
+            fetch.give_up(now) || fetch.take(&by, now)
+        };
         let Some((source, account)) =
             self.lists.accounts.iter().find(|(source, _)| fetches.get(source.as_str()).is_some_and(may_take))
         else {
@@ -146,9 +155,13 @@ impl Roster {
         };
         let take = |fetches: &mut Fetches| {
             let fetch = fetches.get_mut(source.as_str())?;
-            fetch.take(&by, now).then(|| fetch.clone())
+            (fetch.give_up(now) || fetch.take(&by, now)).then(|| fetch.clone())
         };
         let Some(fetch) = documents::change(self.store.as_ref(), FETCHES, take).await? else { return Ok(false) };
+        if fetch.end.is_some() {
+            warn!(%source, taken = fetch.taken, "the HR system's list is given up: no process came to its end");
+            return Ok(true);
+        }
         info!(%source, since = fetch.since.map(|since| since.to_string()), "the HR system's list is read");
         Run { roster: self, source, account, by, fetch, token: None, waited_ms: 0, beaten: Instant::now() }
             .end()
@@ -237,8 +250,7 @@ impl Run<'_> {
     }
 
     async fn staged(&self, rows: Vec<Row>, began_at: UnixMs) -> Result<(), RosterError> {
-        let mut staging =
-            self.roster.stage(self.source, self.fetch.added, began_at, self.fetch.since.is_some()).await?;
+        let mut staging = self.roster.stage(self.source, self.fetch.added, began_at, self.fetch.since).await?;
         for (number, row) in (1_u64..).zip(rows) {
             staging.take(number, row.map(|ListedFacts { event, leaves_at }| (event, leaves_at))).await?;
         }

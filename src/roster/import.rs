@@ -55,9 +55,12 @@ pub struct Imported {
     /// Whether it came to its end.
     #[serde(default = "yes")]
     pub is_whole: bool,
-    /// Whether it has only who changed, and was added to nothing: it says nothing of whom it does not name.
+    /// Whether somebody may be missing in all that is staged: it says nothing of whom it does not name.
     #[serde(default)]
     pub is_part: bool,
+    /// Until when nobody is missing who was there; none where somebody may be.
+    #[serde(default)]
+    pub whole_at: Option<UnixMs>,
 }
 
 fn yes() -> bool {
@@ -83,7 +86,7 @@ impl Roster {
     pub async fn import(&self, source: &SourceName, file: &[u8], added: bool) -> Result<Imported, RosterError> {
         let columns = self.columns.get(source).ok_or_else(|| RosterError::NoSource(source.clone()))?;
         let rows = read(text_of(file)?, columns.names(Field::EmployeeId))?;
-        let mut staging = self.stage(source, added, self.clock.now(), false).await?;
+        let mut staging = self.stage(source, added, self.clock.now(), None).await?;
         let mut lacking = None;
         for (number, row) in (1_u64..).zip(rows) {
             let event = match row {
@@ -102,18 +105,24 @@ impl Roster {
         staging.end().await
     }
 
-    /// Begins an import that counts as of `at`; it may have only who changed.
+    /// Begins an import that counts as of `at`; it may have only who changed `since` an instant.
     pub(super) async fn stage<'r>(
         &'r self,
         source: &'r SourceName,
         added: bool,
         at: UnixMs,
-        has_changes_only: bool,
+        since: Option<UnixMs>,
     ) -> Result<Staging<'r>, RosterError> {
-        let known = self.imports().await?.remove(source.as_str()).filter(|known| added && known.is_whole);
-        let is_part = match &known {
-            Some(known) => known.is_part,
-            None => has_changes_only,
+        let last = self.imports().await?.remove(source.as_str());
+        let is_after_a_broken_one = added && last.as_ref().is_some_and(|last| !last.is_whole);
+        let known = last.filter(|known| added && known.is_whole);
+        let whole_at = match (&known, since) {
+            (None, None) => (!is_after_a_broken_one).then_some(at),
+            (None, Some(_)) => None,
+            // Whoever was refused may still be missing.
+            (Some(known), _) if known.refused_rows > 0 => None,
+            (Some(known), None) => known.whole_at,
+            (Some(known), Some(since)) => known.whole_at.filter(|whole_at| since <= *whole_at).map(|_| at),
         };
         let imported = Imported {
             id: known.map_or_else(clock::new_name, |known| known.id),
@@ -124,7 +133,8 @@ impl Roster {
             refused_rows: 0,
             missing_columns: Vec::new(),
             is_whole: false,
-            is_part,
+            is_part: whole_at.is_none(),
+            whole_at,
         };
         self.note(source, &imported).await?;
         Ok(Staging { roster: self, source, imported, seen: HashMap::new(), rows: Vec::new() })
@@ -167,8 +177,17 @@ impl Staging<'_> {
     /// The end: what was staged counts from now on.
     pub(super) async fn end(mut self) -> Result<Imported, RosterError> {
         self.put().await?;
+        let begun = Imported { is_whole: true, ..self.imported.clone() };
+        let change = |imports: &mut Imports| {
+            let last = imports.get_mut(self.source.as_str())?;
+            // Somebody may have begun another one meanwhile: then that one counts.
+            let is_ours = last.id == begun.id && last.at == begun.at && !last.is_whole;
+            is_ours.then(|| *last = begun.clone())
+        };
+        if documents::change(self.roster.store.as_ref(), IMPORTS, change).await?.is_none() {
+            return Err(RosterError::Overtaken(self.source.clone()));
+        }
         self.imported.is_whole = true;
-        self.roster.note(self.source, &self.imported).await?;
         let Imported { rows, staged, refused_rows, .. } = self.imported;
         info!(source = %self.source, rows, staged, refused_rows, "a roster is staged");
         Ok(self.imported)

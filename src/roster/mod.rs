@@ -61,6 +61,9 @@ pub enum RosterError {
     /// Somebody has ordered that already.
     #[error("the list of `{0}` is being read already")]
     Fetching(SourceName),
+    /// Another import has taken this one's place.
+    #[error("another import of `{0}` began before this one had ended: only that one counts")]
+    Overtaken(SourceName),
     /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -181,7 +184,8 @@ impl Roster {
         is_drift: bool,
     ) -> Result<(Outcome, Vec<(Person, Planned)>), RosterError> {
         let imports = if is_drift { Imports::new() } else { self.imports().await? };
-        let (whole, broken): (Vec<_>, Vec<_>) = imports.into_iter().partition(|(_, imported)| imported.is_whole);
+        let imports = imports.into_iter().filter(|(source, _)| self.is_configured(source));
+        let (whole, broken): (Vec<_>, Vec<_>) = imports.partition(|(_, imported)| imported.is_whole);
         let has_refused = whole.iter().filter(|(_, imported)| imported.refused_rows > 0);
         let refused: Vec<_> = has_refused.map(|(source, imported)| (source.clone(), imported.refused_rows)).collect();
         let parts: Vec<_> =
@@ -205,7 +209,7 @@ impl Roster {
             planner.warn(format!("the last import of {source} has {rows} rows that were refused: `status` names them"));
         }
         for source in parts {
-            planner.warn(format!("the last import of {source} has only who changed: import everybody once"));
+            planner.warn(format!("what is imported of {source} may not be everybody: import everybody once"));
         }
         for warning in unlisted {
             planner.warn(warning);
@@ -226,9 +230,15 @@ impl Roster {
         Ok((planner.finish(), planned))
     }
 
+    /// Whether a source of this name is configured: what was imported or fetched of another says nothing any more.
+    fn is_configured(&self, source: &str) -> bool {
+        self.columns.keys().any(|known| known.as_str() == source)
+    }
+
     /// What is to be told of lists that HR systems have not shown whole, beside these imports.
     async fn unlisted(&self, whole: &[(String, Imported)]) -> Result<Vec<String>, StoreError> {
-        let imported_at = |source: &str| whole.iter().find(|(known, _)| known == source).map(|(_, import)| import.at);
+        let imported_at =
+            |source: &str| whole.iter().find(|(known, _)| known == source).and_then(|(_, import)| import.whole_at);
         let told = |(source, fetch): (String, Fetch)| match fetch.failed_after(imported_at(&source)) {
             Some((_, failure)) => Some(format!(
                 "the HR system's list of {source} did not come whole ({}: {})",

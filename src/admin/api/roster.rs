@@ -125,7 +125,7 @@ impl From<RosterError> for AdminError {
     fn from(error: RosterError) -> Self {
         match error {
             RosterError::Store(error) => Self::Store(error),
-            RosterError::Changed(_) | RosterError::Unsure(_) | RosterError::Fetching(_) => {
+            RosterError::Changed(_) | RosterError::Unsure(_) | RosterError::Fetching(_) | RosterError::Overtaken(_) => {
                 Self::OutOfDate(error.to_string())
             }
             RosterError::File(_)

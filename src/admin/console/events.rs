@@ -22,14 +22,15 @@ use crate::store::{StoreError, documents};
 
 /// How often it is found out whether something changed.
 const EVERY: Duration = Duration::from_secs(1);
-/// Streams open at once: an eighth of the listener's connections.
+/// Streams open at once: a third of the listener's connections.
 const STREAMS_MAX: usize = 32;
 /// How often a stream says that it is there. Whoever has gone is found out by the second time, and makes room.
 const STILL_THERE: Duration = Duration::from_secs(3);
 /// Whoever finds no room asks page by page meanwhile.
 const NO_ROOM_RETRY_S: &str = "30";
 /// Documents whose change is to be seen. Not who works here, which changes with every heartbeat.
-const WATCHED: [&str; 5] = [shared::HOLDS, shared::ACTIVITY, shared::SEEN, shared::AUDIT, shared::GUARD];
+const WATCHED: [&str; 6] =
+    [shared::HOLDS, shared::ACTIVITY, shared::SEEN, shared::AUDIT, shared::GUARD, crate::core::roster::FETCHES];
 
 /// What all streams are told.
 #[derive(Clone, Default)]

@@ -67,6 +67,8 @@ pub struct Listing {
     pages: Option<Pages>,
     seen: HashSet<PersonId>,
     rows: usize,
+    /// Whether any row named or said anything of anybody.
+    says_something: bool,
     is_over: bool,
 }
 
@@ -75,7 +77,7 @@ impl Listing {
     #[must_use]
     pub fn new(api: &Api, source: SourceName, since: Option<UnixMs>, began_at: UnixMs) -> Self {
         let pages = api.rules().list.as_ref().map(Pages::new);
-        Self { source, since, began_at, pages, seen: HashSet::new(), rows: 0, is_over: false }
+        Self { source, since, began_at, pages, seen: HashSet::new(), rows: 0, says_something: false, is_over: false }
     }
 
     /// What comes next.
@@ -132,7 +134,8 @@ impl Listing {
         let page = Json::parse(text).map_err(|error| format!("the page is not JSON: {error}"))?;
         self.is_over = !pages.turn(list, &page, rows.len())?;
         // Who nobody is missed among: the list of somebody without employees, or a list that lost them all.
-        if self.is_over && self.rows == 0 && self.since.is_none() {
+        self.says_something |= rows.iter().any(|row| !matches!(row, ListedRow::Nothing));
+        if self.is_over && !self.says_something && self.since.is_none() {
             return Err("the list is empty".to_owned());
         }
         Ok(rows)

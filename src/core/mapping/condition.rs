@@ -154,6 +154,14 @@ impl Condition {
         }
     }
 
+    /// Why it cannot be judged: its filter fails.
+    pub(super) fn failure(&self, place: Place<'_>) -> Option<Problem> {
+        match &self.of {
+            Of::Path(_) => None,
+            Of::Jq(filter) => filter.all(place.record).err(),
+        }
+    }
+
     /// Whether it holds; not where nothing is there.
     pub(in crate::core) fn holds(&self, place: Place<'_>) -> bool {
         self.judge(place) == Some(true)

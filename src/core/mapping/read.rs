@@ -212,6 +212,14 @@ pub(super) fn fate(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> 
     }
     let reader = Reader::new(mapping, place);
     let ignored = |why| Fate::Ignored(Ignored { why, type_value: told_type(&reader), dropped: Vec::new() });
+    // Whom a filter that fails would have kept out is not let in: the record waits for a mended one.
+    let conditions =
+        [("only_if", &mapping.only_if), ("except_if", &mapping.except_if), ("in_scope_if", &mapping.in_scope_if)];
+    for (field, conditions) in conditions {
+        if let Some(problem) = conditions.iter().find_map(|condition| condition.failure(place)) {
+            return bad(mapping, None, &[InvalidField { field, problem }]);
+        }
+    }
     let counts = mapping.only_if.iter().all(|condition| condition.holds(place))
         && !mapping.except_if.iter().any(|condition| condition.holds(place));
     if !counts {

@@ -5,12 +5,16 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::core::code::Code;
 use crate::core::time::UnixMs;
 
 /// The shared document that tells of each source's last fetch.
 pub const FETCHES: &str = "roster-fetches";
 /// Whoever is at one and was not heard of for so long has died. Above the longest wait for one answer.
 const ABANDONED_MS: u64 = 180_000;
+/// So many processes may begin with it: what kills each of them, or a store that fails again and again, is not
+/// tried for ever.
+const TAKES_MAX: u32 = 5;
 
 /// The last fetch of each source.
 pub type Fetches = BTreeMap<String, Fetch>;
@@ -34,6 +38,9 @@ pub struct Fetch {
     /// When it was last heard of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heard_at: Option<UnixMs>,
+    /// How often a process began with it.
+    #[serde(default)]
+    pub taken: u32,
     /// Requests that were made.
     #[serde(default)]
     pub calls: u64,
@@ -78,6 +85,7 @@ impl Fetch {
             added,
             taken_by: None,
             heard_at: None,
+            taken: 0,
             calls: 0,
             listed: 0,
             read: 0,
@@ -106,13 +114,28 @@ impl Fetch {
         now.ms_since(self.heard_at.unwrap_or(self.ordered_at)) >= ABANDONED_MS
     }
 
+    /// Ends it where it was begun often enough, and no process came to its end. Whether it did.
+    pub fn give_up(&mut self, now: UnixMs) -> bool {
+        let is_over = self.end.is_none() && self.is_free(now) && self.taken >= TAKES_MAX;
+        if is_over {
+            let detail = format!("it was begun {TAKES_MAX} times, and no process came to its end: their logs say why");
+            let failure = FetchFailure { code: Code::FetchList.to_string(), detail };
+            self.end = Some(FetchEnd { at: now, failure: Some(failure) });
+        }
+        is_over
+    }
+
+    fn is_free(&self, now: UnixMs) -> bool {
+        self.taken_by.is_none() || self.is_abandoned(now)
+    }
+
     /// A process begins with it, from its beginning. Whether it may.
     pub fn take(&mut self, by: &str, now: UnixMs) -> bool {
-        let is_free = self.taken_by.is_none() || self.is_abandoned(now);
-        if self.end.is_some() || !is_free {
+        if self.end.is_some() || !self.is_free(now) {
             return false;
         }
         (self.taken_by, self.heard_at) = (Some(by.to_owned()), Some(now));
+        self.taken += 1;
         (self.calls, self.listed, self.read) = (0, 0, 0);
         true
     }
@@ -153,6 +176,17 @@ mod tests {
         assert!(fetch.let_go() && fetch.take("c", UnixMs(181_001)));
         fetch.end = Some(FetchEnd { at: UnixMs(182_000), failure: None });
         assert!(fetch.gives_way(UnixMs(182_000)) && !fetch.take("a", UnixMs(999_999)) && !fetch.let_go());
+    }
+
+    #[test]
+    fn what_kills_every_process_is_given_up() {
+        let mut fetch = Fetch::new("f".to_owned(), None, false, UnixMs(0));
+        for n in 0..5 {
+            let now = UnixMs(n * 200_000);
+            assert!(!fetch.give_up(now) && fetch.take("a", now), "{n}");
+        }
+        assert!(!fetch.give_up(UnixMs(800_001)), "somebody is at it");
+        assert!(fetch.give_up(UnixMs(1_000_000)) && fetch.state() == "failed" && !fetch.take("a", UnixMs(1_000_000)));
     }
 
     #[test]

@@ -84,6 +84,7 @@ pub(super) const FUNCTIONS: &[(&str, usize, Kind)] = &[
 ];
 
 /// Of these, the ones that are made of others, as the jq manual describes them; the rest is native or jaq's own.
+/// `isnumeral` lets nothing but a short number through to the parser, which would follow brackets without end.
 pub(super) const DEFINITIONS: &str = r#"
 def null: [][0];
 def isboolean: . == true or . == false;
@@ -115,7 +116,9 @@ def tostring: if isstring then . else "\(.)" end;
 def join($s): reduce (.[] | if . == null then "" elif isstring then . elif . >= [] then error("cannot join") else tostring end) as $x
   (null; if . == null then $x else . + $s + $x end) | if . == null then "" else . end;
 def split($sep): if isstring and ($sep | isstring) then . / $sep else error("split input and separator must be strings") end;
-def tonumber: if isnumber then . elif isstring then fromjson | if isnumber then . else error("cannot parse as number") end
+def isnumeral: length > 0 and length <= 64 and (explode | all(.[]; (. >= 48 and . <= 57) or . == 43 or . == 45 or . == 46 or . == 69 or . == 101));
+def tonumber: if isnumber then . elif isstring and isnumeral then [fromjson]
+  | if length == 1 and (.[0] | isnumber) then .[0] else error("cannot parse as number") end
   else error("cannot parse as number") end;
 "#;
 

@@ -23,6 +23,23 @@ fn a_filter_gives_its_first_result_and_whole_numbers_keep_every_digit() {
 }
 
 #[test]
+fn a_text_is_a_number_only_where_it_is_one_and_short() {
+    let of = |text: &str| first(".n | tonumber", &format!(r#"{{"n":"{text}"}}"#));
+    assert!(of("12").is_ok() && of("-1.5e3").is_ok());
+    for hostile in [
+        "[".repeat(200_000),
+        "{".repeat(200_000),
+        "1 ".repeat(20),
+        "1".repeat(65),
+        String::new(),
+        "1,2".to_owned(),
+        "1-2".to_owned(),
+    ] {
+        assert_eq!(of(&hostile).unwrap_err(), Problem::FilterFailed, "{} bytes", hostile.len());
+    }
+}
+
+#[test]
 fn a_filter_that_fails_says_so_without_a_value() {
     for failing in [".name[]", ".name + 1", ".name | tonumber", "[.name] | join(.missing)"] {
         let problem = first(failing, r#"{"name":"Lovelace"}"#).unwrap_err();
