@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::condition::text;
+use super::condition::{all_and_none, text};
 use super::lookup::{Got, Lookup, Lookups};
 use super::moment::{self, Moment, Reading};
 use super::path::Place;
@@ -46,12 +46,10 @@ impl<'m, 'v> Reader<'m, 'v> {
 
     /// What the record is; none where its type is not named.
     pub(super) fn meaning(&self) -> Result<Option<Meaning>, InvalidField> {
-        let rule = self.mapping.kinds.iter().find(|rule| {
-            rule.only_if.iter().all(|condition| condition.holds(self.place))
-                && !rule.except_if.iter().any(|condition| condition.holds(self.place))
-        });
-        if let Some(rule) = rule {
-            return Ok(Some(rule.is));
+        for rule in &self.mapping.kinds {
+            if all_and_none(&rule.only_if, &rule.except_if, self.place).map_err(|problem| problem.of("type"))? {
+                return Ok(Some(rule.is));
+            }
         }
         match (self.type_value()?, self.mapping.assume) {
             (Some(text), _) => Ok(self.mapping.meaning(&text)),

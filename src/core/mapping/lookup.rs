@@ -8,7 +8,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::condition::{Condition, text};
+use super::condition::{Condition, all_and_none, text};
 use super::jq::Jq;
 use super::moment::Zone;
 use super::path::{Path, Place, is_something};
@@ -154,15 +154,13 @@ impl Lookup {
         self.options.zone.as_ref()
     }
 
-    fn counts(&self, place: Place<'_>) -> bool {
-        let options = &self.options;
-        options.only_if.iter().all(|condition| condition.holds(place))
-            && !options.except_if.iter().any(|condition| condition.holds(place))
+    fn counts(&self, place: Place<'_>) -> Result<bool, Problem> {
+        all_and_none(&self.options.only_if, &self.options.except_if, place)
     }
 
     /// What is there, null included.
     fn look<'v>(&self, place: Place<'v>) -> Result<Option<Cow<'v, Json<'v>>>, Problem> {
-        if !self.counts(place) {
+        if !self.counts(place)? {
             return Ok(None);
         }
         let found = match &self.from {
@@ -176,10 +174,10 @@ impl Lookup {
     /// All that is there, where the path leads to several, or the filter gives several.
     fn look_all<'v>(&self, place: Place<'v>) -> Result<Vec<Cow<'v, Json<'v>>>, Problem> {
         let all: Vec<Cow<'v, Json<'v>>> = match &self.from {
-            From::Path(path) if path.chooses() && self.counts(place) => {
+            From::Path(path) if path.chooses() && self.counts(place)? => {
                 path.find_all(place).into_iter().map(Cow::Borrowed).collect()
             }
-            From::Jq(filter) if self.counts(place) => filter.all(place.record)?.into_iter().map(Cow::Owned).collect(),
+            From::Jq(filter) if self.counts(place)? => filter.all(place.record)?.into_iter().map(Cow::Owned).collect(),
             From::Path(_) | From::Template(_) | From::Jq(_) => return Ok(self.look(place)?.into_iter().collect()),
         };
         Ok(all.into_iter().filter_map(|found| self.made(found)).collect())

@@ -6,6 +6,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
+use super::condition::all_and_none;
 use super::facts::{Reader, Stating};
 use super::kept::Kept;
 use super::lookup::Lookups;
@@ -213,17 +214,10 @@ pub(super) fn fate(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> 
     let reader = Reader::new(mapping, place);
     let ignored = |why| Fate::Ignored(Ignored { why, type_value: told_type(&reader), dropped: Vec::new() });
     // Whom a filter that fails would have kept out is not let in: the record waits for a mended one.
-    let conditions =
-        [("only_if", &mapping.only_if), ("except_if", &mapping.except_if), ("in_scope_if", &mapping.in_scope_if)];
-    for (field, conditions) in conditions {
-        if let Some(problem) = conditions.iter().find_map(|condition| condition.failure(place)) {
-            return bad(mapping, None, &[InvalidField { field, problem }]);
-        }
-    }
-    let counts = mapping.only_if.iter().all(|condition| condition.holds(place))
-        && !mapping.except_if.iter().any(|condition| condition.holds(place));
-    if !counts {
-        return ignored(IgnoredWhy::Condition);
+    match all_and_none(&mapping.only_if, &mapping.except_if, place) {
+        Ok(true) => {}
+        Ok(false) => return ignored(IgnoredWhy::Condition),
+        Err(problem) => return bad(mapping, None, &[problem.of("only_if")]),
     }
     let meaning = match reader.meaning() {
         Ok(Some(meaning)) => meaning,
@@ -236,7 +230,12 @@ pub(super) fn fate(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> 
         Err(problem) => return bad(mapping, None, &[problem]),
     };
     // What cannot be judged is not judged: a record that does not tell the department moves nobody out.
-    if mapping.in_scope_if.iter().any(|condition| condition.judge(place) == Some(false)) {
+    let in_scope: Result<Vec<_>, _> = mapping.in_scope_if.iter().map(|condition| condition.judge(place)).collect();
+    let is_outside = match in_scope {
+        Ok(judged) => judged.contains(&Some(false)),
+        Err(problem) => return bad(mapping, Some(person), &[problem.of("in_scope_if")]),
+    };
+    if is_outside {
         match mapping.out_of_scope {
             OutOfScope::Ignore => return ignored(IgnoredWhy::OutOfScope),
             OutOfScope::Leave => kind = EventKind::Leave,

@@ -68,6 +68,22 @@ fn record(kind: &str, data: serde_json::Value) -> serde_json::Value {
 }
 
 #[test]
+fn whom_a_condition_that_cannot_be_judged_might_keep_out_is_not_let_in() {
+    let data = json!({"employee_id": "E-1", "email": "ada@example.com", "first_name": "Ada", "last_name": "Lovelace", "tags": 5});
+    let body = record("employee.hired", data);
+    for conditions in [
+        "only_if = [{ jq = '.tags[]' }]",
+        "except_if = [{ jq = '.tags[]' }]",
+        "in_scope_if = [{ jq = '.tags[]' }]",
+        "email = { path = '/email', except_if = [{ jq = '.tags[]' }] }",
+    ] {
+        let found = map_json(&mapping(conditions), &body);
+        assert_eq!(only_trouble(&found).0, Code::MapField, "{conditions}");
+    }
+    only_event(&map_json(&mapping("except_if = [{ jq = '.tags > 9' }]"), &body));
+}
+
+#[test]
 fn the_default_payload_needs_no_key_at_all() {
     let body = json!({"type": "employee.hired", "timestamp": "2026-11-22T10:00:00Z", "data":
         {"employee_id": "E-1001", "email": "Ada@example.com", "first_name": "Ada", "last_name": "Lovelace"}});
