@@ -128,7 +128,7 @@ the current manifest.)
 */}}
 {{- define "scim-bridge.stillRead" -}}
 {{- $own := dict -}}
-{{- range list (include "scim-bridge.configName" .) (include "scim-bridge.valuesSecretName" .) (include "scim-bridge.tokenSecretName" .) (include "scim-bridge.valkeyConfigName" .) (include "scim-bridge.valkeySecretName" .) -}}
+{{- range list (include "scim-bridge.configName" .) (include "scim-bridge.valuesSecretName" .) (include "scim-bridge.tokenSecretName" .) (include "scim-bridge.testTokenSecretName" .) (include "scim-bridge.valkeyConfigName" .) (include "scim-bridge.valkeySecretName" .) -}}
   {{- $_ := set $own . true -}}
 {{- end -}}
 {{- $specs := list -}}
@@ -156,7 +156,7 @@ the current manifest.)
   {{- $kind := dir $key -}}
   {{- $name := base $key -}}
   {{- /* Only what this chart makes, by its names and those that earlier ones gave: all else is the user's. */ -}}
-  {{- $ours := printf "^%s(-(config|secrets|valkey)-[0-9a-f]{10}|-admin-token|-generated|-valkey|-valkey-password)?$" (include "scim-bridge.fullname" $) -}}
+  {{- $ours := printf "^%s(-(config|secrets|valkey)-[0-9a-f]{10}|-admin-token|-test-token|-generated|-valkey|-valkey-password)?$" (include "scim-bridge.fullname" $) -}}
   {{- if and (regexMatch $ours $name) (not (hasKey $own $name)) -}}
     {{- with lookup "v1" $kind $.Release.Namespace $name -}}
       {{- $made := .metadata.annotations | default dict -}}

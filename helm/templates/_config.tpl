@@ -70,6 +70,11 @@ argocd.argoproj.io/sync-options: PruneLast=true
   {{- end -}}
 {{- end -}}
 {{- $path := include "scim-bridge.secretsPath" . -}}
+{{- /* Beside those that are given, and never in their place. */ -}}
+{{- if eq (include "scim-bridge.test.reads" .) "true" -}}
+  {{- $test := dict "name" (include "scim-bridge.test.tokenName" .) "role" "read_only" "token" (dict "file" (printf "%s/test-token" $path)) -}}
+  {{- $_ := set $merged.server "token" (append ($merged.server.token | default list) $test) -}}
+{{- end -}}
 {{- $sources := list -}}
 {{- range $source := .Values.config.source -}}
   {{- $source = deepCopy $source -}}

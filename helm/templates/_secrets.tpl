@@ -21,6 +21,11 @@ old ones keep what they were started with.
 {{ include "scim-bridge.fullname" . }}-admin-token
 {{- end -}}
 
+{{/* The Secret with the read-only token that the chart makes for `helm test`. */}}
+{{- define "scim-bridge.testTokenSecretName" -}}
+{{ include "scim-bridge.fullname" . }}-test-token
+{{- end -}}
+
 {{/*
 Every file that some pod mounts, as YAML: a list of `path` (within the volume), `secret` (the Secret's name)
 and `key` (in it); with `value` or `generate` where the chart makes the Secret. One given in `config` is
@@ -68,6 +73,16 @@ the user's own affair.
     {{- $files = append $files (dict "path" "admin-token" "secret" $own "key" "admin-token" "value" $token.value) -}}
   {{- else -}}
     {{- $files = append $files (dict "path" "admin-token" "secret" (include "scim-bridge.tokenSecretName" .) "key" "admin-token" "generate" true) -}}
+  {{- end -}}
+{{- end -}}
+{{- if eq (include "scim-bridge.test.reads" .) "true" -}}
+  {{- $token := $values.secrets.testToken -}}
+  {{- if $token.existingSecret -}}
+    {{- $files = append $files (dict "path" "test-token" "secret" $token.existingSecret "key" $token.key) -}}
+  {{- else if $token.value -}}
+    {{- $files = append $files (dict "path" "test-token" "secret" $own "key" "test-token" "value" $token.value) -}}
+  {{- else -}}
+    {{- $files = append $files (dict "path" "test-token" "secret" (include "scim-bridge.testTokenSecretName" .) "key" "test-token" "generate" true) -}}
   {{- end -}}
 {{- end -}}
 {{- range $source := $values.config.source -}}

@@ -20,6 +20,25 @@
 {{- or (ne .Values.test.payload "") (gt (len .Values.test.person) 0) .Values.postmanSim.enabled -}}
 {{- end -}}
 
+{{/* Whether its pod reads the admin API: it has a token of its own for that, which changes nothing. */}}
+{{- define "scim-bridge.test.reads" -}}
+{{- and .Values.test.enabled (eq (include "scim-bridge.test.possible" .) "true") (eq (include "scim-bridge.test.follows" .) "true") -}}
+{{- end -}}
+
+{{/* That token's name in `[[server.token]]`. */}}
+{{- define "scim-bridge.test.tokenName" -}}
+helm-test
+{{- end -}}
+
+{{/* Its environment: that of the others, without the token that opens everything. */}}
+{{- define "scim-bridge.test.extraEnv" -}}
+{{- $env := list -}}
+{{- range .Values.extraEnv -}}
+  {{- if not (hasPrefix "SCIM_BRIDGE__SERVER__ADMIN_TOKEN" .name) -}}{{- $env = append $env . -}}{{- end -}}
+{{- end -}}
+{{- with $env -}}{{- toYaml . -}}{{- end -}}
+{{- end -}}
+
 {{- define "scim-bridge.test.payload" -}}
 {{- if .Values.test.payload -}}
 {{- .Values.test.payload | trim -}}
@@ -32,14 +51,13 @@
 {{- end -}}
 {{- end -}}
 
-{{/* The secrets that it reads: those of the source that it sends as, and where it follows what it sent, the admin token. */}}
+{{/* The secrets that it reads: those of the source that it sends as, and where it follows what it sent, the token to read with. */}}
 {{- define "scim-bridge.test.secretFiles" -}}
 {{- $prefix := printf "source-%s-" (include "scim-bridge.test.source" .) -}}
-{{- $follows := eq (include "scim-bridge.test.follows" .) "true" -}}
 {{- $files := list -}}
 {{- range $file := include "scim-bridge.secretFiles" . | fromYamlArray -}}
   {{- /* A source's name may be the beginning of another's: only a number follows. */ -}}
-  {{- if or (regexMatch "^[0-9]+$" (trimPrefix $prefix $file.path)) (and $follows (eq $file.path "admin-token")) -}}
+  {{- if or (regexMatch "^[0-9]+$" (trimPrefix $prefix $file.path)) (eq $file.path "test-token") -}}
     {{- $files = append $files $file -}}
   {{- end -}}
 {{- end -}}
@@ -50,8 +68,8 @@
 {{- define "scim-bridge.test.toml" -}}
 {{- $config := include "scim-bridge.config" . | fromYaml -}}
 {{- $server := dict -}}
-{{- if eq (include "scim-bridge.test.follows" .) "true" -}}
-  {{- with $config.server.admin_token -}}{{- $_ := set $server "admin_token" . -}}{{- end -}}
+{{- if eq (include "scim-bridge.test.reads" .) "true" -}}
+  {{- $_ := set $server "admin_token" (dict "file" (printf "%s/test-token" (include "scim-bridge.secretsPath" .))) -}}
 {{- end -}}
 {{- $tables := list (printf "[server]%s" (include "scim-bridge.toml.keys" $server)) (printf "[log]%s" (include "scim-bridge.toml.keys" ($config.log | default dict))) -}}
 {{- range $source := $config.source -}}

@@ -62,6 +62,7 @@ config.log
 secrets
 secrets.postmanKey
 secrets.adminToken
+secrets.testToken
 secrets.sources
 redis
 redis.password
@@ -264,7 +265,7 @@ test.person
 {{- define "scim-bridge.validate.secrets" -}}
 {{- $wrong := list -}}
 {{- $secrets := .Values.secrets -}}
-{{- range $name := list "postmanKey" "adminToken" -}}
+{{- range $name := list "postmanKey" "adminToken" "testToken" -}}
   {{- $it := get $secrets $name -}}
   {{- if and $it.existingSecret $it.value -}}
     {{- $wrong = append $wrong (printf "secrets.%s: both `existingSecret` and `value` are given: take one out" $name) -}}
@@ -314,6 +315,12 @@ test.person
   (dict "name" "config.postman.key" "value" $config.postman.key "instead" "secrets.postmanKey")
   (dict "name" "config.store.password" "value" $config.store.password "instead" "redis.password")
   (dict "name" "config.store.sentinel_password" "value" $config.store.sentinel_password "instead" "redis.sentinel.password") -}}
+{{- range $n, $token := $config.server.token -}}
+  {{- $plain = append $plain (dict "name" (printf "config.server.token[%d].token" $n) "value" $token.token "instead" "extraVolumes") -}}
+  {{- if and (eq ($token.name | default "") (include "scim-bridge.test.tokenName" $)) (eq (include "scim-bridge.test.reads" $) "true") -}}
+    {{- $wrong = append $wrong (printf "config.server.token[%d].name: %s is what the chart calls the token of `helm test`: take another name" $n $token.name) -}}
+  {{- end -}}
+{{- end -}}
 {{- range $n, $source := $config.source -}}
   {{- $given := $source.secrets -}}
   {{- if and $given (not (kindIs "slice" $given)) -}}{{- $given = list $given -}}{{- end -}}

@@ -1,6 +1,7 @@
 """`helm test`: the very pod that the chart renders, run against a real bridge."""
 
 import json
+import tomllib
 
 import pytest
 
@@ -48,6 +49,53 @@ def test_with_a_member_or_the_stand_in_it_follows_a_hire():
     assert "--follow" in pod_of(render("trial"))["args"]
 
 
+def mounted(spec):
+    [volume] = [it for it in spec["volumes"] if it["name"] == "secrets"]
+    return {item["path"] for source in volume["projected"]["sources"] for item in source["secret"]["items"]}
+
+
+def tokens(rendered):
+    return tomllib.loads(rendered.toml())["server"].get("token", [])
+
+
+def test_it_has_no_token_that_changes_anything():
+    """Where it follows what it sends, one that reads: in a Secret of its own, which the bridge's pods know."""
+    read = {"name": "helm-test", "role": "read_only", "token": {"file": "/run/secrets/scim-bridge/test-token"}}
+    for values, secrets in (("defaults", {"source-hr-0"}), ("everything", {"source-hr-0", "source-hr-1", "test-token"}), ("trial", {"source-hr-0", "test-token"})):
+        rendered = render(values)
+        spec = rendered.one("Pod")["spec"]
+        own = tomllib.loads(rendered.one("Pod")["metadata"]["annotations"]["scim-bridge/config"])["server"]
+        assert mounted(spec) == secrets, values
+        reads = "test-token" in secrets
+        assert own == ({"admin_token": read["token"]} if reads else {}), values
+        assert tokens(rendered) == ([read] if reads else []), values
+        for deployment in rendered.bridges():
+            assert ("test-token" in mounted(deployment["spec"]["template"]["spec"])) is reads, values
+        made = {key for it in rendered.all("Secret") for key in it["data"]}
+        assert ("test-token" in made) is reads, values
+
+
+def test_its_token_is_given_or_made_and_never_the_admin_token():
+    made = {key: value for it in render("trial").all("Secret") for key, value in it["data"].items()}
+    assert len(made["test-token"]) >= 24 and made["test-token"] != made["admin-token"]
+    given = render("trial", {"secrets": {"testToken": {"existingSecret": "readers", "key": "mine"}}})
+    [volume] = [it for it in given.one("Pod")["spec"]["volumes"] if it["name"] == "secrets"]
+    assert {"secret": {"name": "readers", "items": [{"key": "mine", "path": "test-token"}]}} in volume["projected"]["sources"]
+    assert not [it for it in given.all("Secret") if "test-token" in it["data"]]
+
+
+def test_tokens_that_are_given_stay_beside_its_own():
+    auditor = {"name": "auditor", "token": {"env": "AUDITOR"}}
+    assert [it["name"] for it in tokens(render("everything", {"config": {"server": {"token": [auditor]}}}))] == ["auditor", "helm-test"]
+    assert tokens(render("everything", {"test": {"enabled": False}})) == []
+
+
+def test_an_admin_token_in_the_environment_is_not_in_its_own():
+    env = [{"name": "SCIM_BRIDGE__SERVER__ADMIN_TOKEN", "value": "x"}, {"name": "HTTPS_PROXY", "value": "http://proxy:3128"}]
+    names = [it["name"] for it in pod_of(render("everything", {"extraEnv": env}))["env"]]
+    assert "HTTPS_PROXY" in names and "SCIM_BRIDGE__SERVER__ADMIN_TOKEN" not in names
+
+
 def test_a_source_with_a_mapping_of_its_own_needs_a_payload_of_its_own():
     source = {"source": [{"name": "hr", "mapping": {"type": "/event"}}]}
     assert render("defaults", {"config": source}).none("Pod")
@@ -55,13 +103,18 @@ def test_a_source_with_a_mapping_of_its_own_needs_a_payload_of_its_own():
     assert payload(own) == {"event": "x"} and "--follow" in pod_of(own)["args"]
 
 
+GRACE = {"employeeId": "E-7", "email": "grace@example.com", "firstName": "Grace", "lastName": "Hopper"}
+READS = "this-one-changes-nothing-at-all"
+
+
 @pytest.fixture(scope="module")
 def bridge(tmp_path_factory, postman):
     """Values that make all addresses this machine's, and a bridge that serves by them."""
     folder = tmp_path_factory.mktemp("serve")
     server = {"listen": f"0.0.0.0:{free_port()}", "admin_listen": f"0.0.0.0:{free_port()}"}
-    more = {"config": {"server": server, "postman": {"base_url": postman}}, "secrets": {"adminToken": {"value": "the-token-of-this-very-test"}}}
-    rendered = render("embedded", more)
+    secrets = {"adminToken": {"value": "the-token-of-this-very-test"}, "testToken": {"value": READS}}
+    more = {"config": {"server": server, "postman": {"base_url": postman}}, "secrets": secrets}
+    rendered = render("embedded", more | {"test": {"person": GRACE}})
     pod = Pod(rendered, rendered.pod("Deployment", RELEASE + "-scim-bridge"), folder, GIVEN)
     with serving(pod.env(), *pod.args()[1:]):
         yield more, postman
@@ -96,10 +149,17 @@ def test_it_passes_and_what_it_sent_was_ignored(bridge, tmp_path):
 
 def test_it_follows_a_hire_to_its_end(bridge, tmp_path):
     more, postman = bridge
-    person = {"employeeId": "E-7", "email": "grace@example.com", "firstName": "Grace", "lastName": "Hopper"}
+    person = GRACE
     done = run_test(more | {"test": {"person": person}}, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "hire of hr/E-7 done: created" in done.stdout
+    # Its token reads, and no more.
+    rendered = render("embedded", more | {"test": {"person": person}})
+    pod = Pod(rendered, rendered.one("Pod")["spec"], tmp_path / "again", GIVEN)
+    env = pod.env() | {"SCIM_BRIDGE__SERVER__ADMIN_LISTEN": more["config"]["server"]["admin_listen"].replace("0.0.0.0", "127.0.0.1")}
+    assert run(["status", "--json"], env).returncode in (0, 3)
+    refused = run(["hold", "set"], env)
+    assert refused.returncode == 1 and "change nothing" in refused.stderr, refused
     # Once more, as on the next upgrade: they are a member now, and stay as they are.
     assert run_test(more | {"test": {"person": person}}, tmp_path).returncode == 0
 

@@ -89,7 +89,7 @@ def test_the_test_s_pod_mounts_only_what_it_sends_with():
 
     assert of("ha") == {"source-hr-0", "source-hr-1"}
     # Where it follows what it sent, it asks the API.
-    assert of("everything") == {"source-hr-0", "source-hr-1", "admin-token"}
+    assert of("everything") == {"source-hr-0", "source-hr-1", "test-token"}
     # One source's name may begin like another's.
     more = {"config": {"source": [{"name": "hr"}, {"name": "hr-0"}]}, "secrets": {"sources": {"hr-0": [{"value": "x"}]}}}
     assert of("ha", more) == {"source-hr-0", "source-hr-1"}

@@ -83,6 +83,9 @@ REFUSED = [
     (DEFAULTS, {"ingress": {"enabled": True}}, "ingress.hosts: name at least one host"),
     (DEFAULTS, {"httpRoute": {"enabled": True}}, "httpRoute.parentRefs: name the Gateway"),
     (DEFAULTS, {"test": {"source": "rh"}}, "test.source: config.source names no source rh (but hr)"),
+    (DEFAULTS, {"config": {"server": {"token": [{"name": "auditor", "token": "tell-me"}]}}}, "config.server.token[0].token: a secret must not stand in a ConfigMap"),
+    ("everything", {"config": {"server": {"token": [{"name": "helm-test", "token": {"env": "T"}}]}}}, "config.server.token[0].name: helm-test is what the chart calls"),
+    ("everything", {"secrets": {"testToken": {"existingSecret": "a"}}}, "secrets.testToken: both `existingSecret` and `value`"),
     (DEFAULTS, {"test": {"person": {"employeeId": "E-1"}}}, "test.person.email: is missing"),
 ]
 

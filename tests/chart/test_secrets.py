@@ -56,6 +56,7 @@ def test_or_the_chart_makes_a_secret_of_values():
     assert decoded(made) == {
         "postman-key": "PMAK-not-a-real-one",
         "admin-token": "not-a-real-token-but-long",
+        "test-token": "one-that-reads-and-changes-nothing",
         "source-hr-0": "whsec_dHJ5LWl0LW91dC1hbmQtdGhlbi1tYWtlLXlvdXItb3du",
         "source-hr-1": "whsec_dGhlLW9uZS1iZWZvcmUtdGhhdC1ydW5zLW91dC1zb29u",
         "redis-password": "pass \"word\" \\ with 'marks'",
@@ -70,8 +71,9 @@ def test_the_chart_s_secret_is_no_other_one_that_readme_has_made():
     done = helm("template", "scim-bridge", str(CHART), "--values", str(VALUES / "trial.yaml"))
     assert done.returncode == 0, done.stderr
     own = {it["metadata"]["name"] for it in yaml.load_all(done.stdout, Loader) if it and it["kind"] == "Secret"}
-    assert own >= {"scim-bridge-admin-token", "scim-bridge-valkey-password"} and not own & made
-    [values] = own - {"scim-bridge-admin-token", "scim-bridge-valkey-password"}
+    generated = {f"scim-bridge-{it}" for it in ("admin-token", "test-token", "valkey-password")}
+    assert own >= generated and not own & made
+    [values] = own - generated
     assert re.fullmatch("scim-bridge-secrets-[0-9a-f]{10}", values)
 
 
@@ -154,6 +156,7 @@ CHANGES = [
     {"config": {"log": {"level": "debug"}}},
     {"secrets": {"postmanKey": {"value": "another"}}},
     {"secrets": {"adminToken": {"value": "another"}}},
+    {"secrets": {"testToken": {"value": "another-that-reads-and-no-more"}}},
     {"redis": {"password": {"value": "another"}}},
 ]
 
