@@ -423,7 +423,8 @@ pub enum Committed {
 pub struct Own {
     /// What is claimed: opaque keys, such as `id:…` and `address:…`. All of them, or none.
     pub keys: Vec<String>,
-    /// Whom they may be taken from, and what is put into that person's inbox in the same step.
+    /// Whom they may be taken from, and what is put into that person's inbox in the same step. Not while a
+    /// worker has that person: it may be writing what it claimed.
     pub from: Option<(PersonId, NewEntry)>,
 }
 
@@ -432,7 +433,7 @@ pub struct Own {
 pub enum Owned {
     /// All keys are this person's.
     Yes,
-    /// One of them is somebody else's; nothing changed.
+    /// One of them is somebody else's, and cannot be taken from them, or not now; nothing changed.
     By(PersonId),
     /// The lease was lost; nothing changed.
     Stale,

@@ -344,7 +344,10 @@ impl Worker {
         match self.claim_keys(guard, keys, Some((owner, &theirs, &state.document))).await? {
             Ok(()) => {
                 warn!(from = %theirs.person, "the member is taken over from another record");
-                Ok(ClaimedKeys::TakenFrom(theirs.person))
+                // As of the claim: no worker has them, and what they write from now on is refused.
+                let latest = self.document_of(owner).await?.and_then(|document| document.member);
+                let member = latest.or(theirs.member).map(Box::new);
+                Ok(ClaimedKeys::TakenFrom { person: theirs.person, member })
             }
             Err(_) => Ok(ClaimedKeys::Others(Owner::in_between(theirs.person))),
         }

@@ -4,10 +4,10 @@ use scim_bridge::core::code::Code;
 use scim_bridge::core::person::job::Finished;
 use scim_bridge::core::person::{Email, Event};
 use scim_bridge::core::time::UnixMs;
-use scim_bridge::store::LaneState;
-use scim_bridge::worker::Attempted::{Blocked, InLine};
+use scim_bridge::store::{Claim, ClaimRequest, LaneState};
+use scim_bridge::worker::Attempted::{Blocked, InLine, Retry};
 
-use crate::bench::{Bench, hire, leave, rename};
+use crate::bench::{Bench, LEASE_MS, hire, leave, rename};
 
 #[expect(clippy::unnecessary_wraps, reason = "as an event has it")]
 fn at(ms: i64) -> Option<UnixMs> {
@@ -138,6 +138,35 @@ async fn a_rehire_under_a_new_id_takes_the_member_over_and_closes_the_former_rec
     assert_eq!(former.record.closed.unwrap().to.to_string(), "hr/E-2");
     assert_eq!(former.words_after_close, 1);
     assert_eq!(bench.state("E-1").await, LaneState::Idle);
+}
+
+#[tokio::test]
+async fn nobody_is_taken_over_while_a_worker_may_be_switching_them_off() {
+    let bench = Bench::new();
+    bench.accept(hire_as("E-1", "ada@example.com", "Ada", "Lovelace", 0)).await;
+    bench.attempt().await;
+    // The former id's leave and the new id's hire come at the same moment; another worker has the leave.
+    bench.accept(Event { at: at(1), ..leave("E-1") }).await;
+    let request = ClaimRequest {
+        worker: "another".into(),
+        number: 1,
+        lost_from: None,
+        people_max: 1,
+        lease_ms: LEASE_MS,
+        entries_max: 10,
+        parked: None,
+    };
+    let Claim::People(_) = bench.store.claim(bench.clock.now(), &request).await.unwrap() else {
+        panic!("the leave is due");
+    };
+    bench.accept(hire_as("E-2", "ada@example.com", "Ada", "Lovelace", 2)).await;
+    assert_eq!(bench.attempt().await, Retry(Code::ScimMoving));
+    bench.store.end_leases(bench.clock.now()).await.unwrap();
+    assert_eq!(bench.attempt().await, InLine(Finished::Deactivated));
+    bench.attempt_until_settled().await;
+    let members = bench.sim.members();
+    assert_eq!((members.len(), members[0].active), (1, true), "{:?}", bench.calls());
+    assert_eq!(bench.document("E-2").await.member.unwrap().active, Some(true));
 }
 
 #[tokio::test]

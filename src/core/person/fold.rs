@@ -199,6 +199,10 @@ fn say_again(document: &mut Document, before: Option<EmploymentWord>, now: UnixM
 }
 
 fn hand_over(document: &mut Document, folding: &mut Folding, to: super::Person, now: UnixMs) {
+    // Address and member may go one after the other.
+    if document.record.closed.as_ref().is_some_and(|closed| closed.to == to) {
+        return;
+    }
     folding.tell(now, Note::HandedOver { person: to.clone() });
     for job in document.open.drain(..) {
         folding.ended.push((job.id, Finished::HandedOver));

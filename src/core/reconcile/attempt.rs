@@ -101,7 +101,12 @@ pub enum Claimed {
     /// It is this person's.
     Ours,
     /// It was taken over from somebody, in one step with a word into their inbox.
-    TakenFrom(Person),
+    TakenFrom {
+        /// Whose it was.
+        person: Person,
+        /// The member as they last read or wrote it.
+        member: Option<Box<KnownMember>>,
+    },
     /// It is somebody else's.
     Others(owner::Owner),
 }
@@ -147,6 +152,8 @@ pub struct AttemptState {
     pub capabilities: Option<Capabilities>,
     /// Whose member was taken over.
     pub taken_from: Vec<Person>,
+    /// The member as whoever had it last read or wrote it: a read may lag behind that, too.
+    inherited: Option<Box<KnownMember>>,
     /// Claims that this person gives up with the commit.
     pub disowned: Vec<String>,
     /// The calls made.
@@ -183,6 +190,7 @@ impl AttemptState {
             is_taken_over: taken_over,
             groups: GroupsState::default(),
             taken_from: Vec::new(),
+            inherited: None,
             disowned: Vec::new(),
             calls: 0,
             end: None,
@@ -226,9 +234,15 @@ impl AttemptState {
             Claimed::Others(_) if keys.iter().any(|key| groups::is_claim(key)) => {
                 self.end = Some(try_again(Code::ScimMoving, None, true));
             }
-            Claimed::TakenFrom(person) => {
+            Claimed::TakenFrom { person, member } => {
                 self.claims.extend_from_slice(keys);
-                self.taken_from.push(person);
+                if !self.taken_from.contains(&person) {
+                    self.taken_from.push(person);
+                }
+                // They may have written between our look and our claim: it is read again.
+                self.inherited = member.or(self.inherited.take());
+                self.shown = None;
+                self.search = Search::default();
             }
             Claimed::Others(owner) => {
                 let wants = keys.first().cloned();
@@ -387,7 +401,8 @@ impl AttemptState {
                 return;
             }
         };
-        if !shows_it {
+        // Whoever else the reply shows: it tells nothing of the one who was written.
+        if !shows_it || request.member_id() != Some(&*member.id) {
             // The reply is not believed; a read shows how it is.
             self.unshown = Some(operation);
             self.shown = None;
@@ -437,11 +452,10 @@ impl AttemptState {
     /// A reply shows the member: they are known so from now on. A read may lag behind what was written: within
     /// that time one that shows what was before says nothing. Any other value is newer than ours.
     pub(super) fn note_shown(&mut self, member: Member, how: Shown, now: UnixMs) {
-        let before = self
-            .document
-            .member
-            .take()
-            .filter(|known| known.id.is_none() || known.id.as_deref() == Some(member.id.as_str()));
+        let is_it = |known: &KnownMember| known.id.as_deref() == Some(member.id.as_str());
+        let inherited = self.inherited.take_if(|known| is_it(known)).map(|known| *known);
+        let own = self.document.member.take().filter(|known| known.id.is_none() || is_it(known));
+        let before = inherited.or(own);
         let written = |at: fn(&KnownMember) -> Option<UnixMs>| before.as_ref().and_then(at);
         let wrote_lately = |at: fn(&KnownMember) -> Option<UnixMs>| match how {
             Shown::Written => None,

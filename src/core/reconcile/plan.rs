@@ -14,7 +14,7 @@ use super::groups::{self, Next};
 use super::owner::{address_key, id_key};
 use super::request::{Active, Member, Operation, Request, UserToCreate};
 use super::rules::{Standing, address_to_look_for, is_new_word, standing, within};
-use super::search::{Found, Step as Look};
+use super::search::{Found, Search, Step as Look};
 use super::step::{blocked, finish};
 use super::write::{Seen, names_differ, readdress, rename, switch_off, switch_on};
 use crate::core::code::Code;
@@ -32,6 +32,10 @@ const PAGED_AGAIN_MS: u64 = 86_400_000;
 /// A write that is answered as a success, and not shown, is repeated so often.
 const UNCONFIRMED_WRITES_MAX: u32 = 4;
 
+/// An attempt makes so many calls at the most, besides the pages of a look-up: far above what one person needs, so
+/// that replies that contradict one another keep nobody busy for ever.
+const CALLS_MAX: u32 = 1_000;
+
 /// The next step of an attempt at `now`. Takes the state to note what a step decides.
 pub fn plan(state: &mut AttemptState, rules: &PlanRules, now: UnixMs) -> Step {
     if std::mem::take(&mut state.is_taken_over) {
@@ -42,6 +46,9 @@ pub fn plan(state: &mut AttemptState, rules: &PlanRules, now: UnixMs) -> Step {
             return never_joined();
         }
         return Step::Finish(end);
+    }
+    if state.calls >= CALLS_MAX.saturating_add(rules.pages_max) {
+        return finish(try_again(Code::ScimUnreadable, None, false));
     }
     let Some(capabilities) = state.capabilities.or(rules.target.capabilities()) else {
         return Step::Send(Request::Discover);
@@ -248,11 +255,13 @@ fn bring(state: &mut AttemptState, rules: &PlanRules, member: &Member, standing:
             // What the read shows is from before an address that we wrote ourselves.
             return finish(try_again(Code::ScimLag, None, true));
         }
-        // Neither the address that was last known, nor HR's: never written; looked for by HR's address.
-        state.stale_id = Some(member.id.clone());
+        // Neither the address that was last known, nor HR's: never written; looked for by HR's address. The id to
+        // pass over is the one that was asked for, whatever id the reply shows.
+        state.document.member = state.known.clone();
+        state.stale_id = usable_id(state).or_else(|| Some(member.id.clone()));
         state.in_doubt = true;
         state.shown = None;
-        state.document.member = state.known.clone();
+        state.search = Search::default();
         return plan(state, rules, now);
     }
     if state.unshown == Some(Operation::SetActive)

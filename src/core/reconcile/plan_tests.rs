@@ -11,6 +11,7 @@ use super::attempt::{AttemptState, Claimed, Conclusion};
 use super::groups::GroupRule;
 use super::owner::Owner;
 use super::plan::{PlanRules, Step, plan};
+use super::request::Operation;
 use super::suspicion::Suspicions;
 use super::target::{TargetKind, TargetRules};
 use super::team_tests::{Fault, Team};
@@ -247,7 +248,7 @@ impl World {
                 if !owner_is.hands_over_to(document, self.now) {
                     return Claimed::Others(owner_is);
                 }
-                Claimed::TakenFrom(theirs.person.clone())
+                Claimed::TakenFrom { person: theirs.person.clone(), member: theirs.member.clone().map(Box::new) }
             }
         };
         for key in keys {
@@ -410,6 +411,33 @@ fn a_rehire_under_a_new_id_takes_the_leavers_member_over() {
 }
 
 #[test]
+fn who_is_taken_over_is_looked_at_again_and_a_read_may_lag_behind_what_the_former_record_wrote() {
+    let mut world = World::new();
+    world.team.lag_ms = 30_000;
+    world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
+    world.now = world.now.plus_ms(120_000);
+    world.tell(&[leave(20)]);
+    world.team.calls.clear();
+    let mut again = hire(30, "ada@example.com", "Ada", "Lovelace");
+    again.person = person("E-2");
+    world.tell(&[again]);
+    assert_eq!(
+        shown(&world.team.users[0]),
+        ada("Ada", "Lovelace", true),
+        "the read shows them on: {:?}",
+        world.calls()
+    );
+    // They may have been written between the first look and the claim.
+    let looks = world
+        .calls()
+        .iter()
+        .take_while(|call| !call.starts_with("PATCH"))
+        .filter(|call| call.contains("filter"))
+        .count();
+    assert!(looks >= 2, "{:?}", world.calls());
+}
+
+#[test]
 fn updates_of_somebody_who_is_not_in_the_team_end_so_and_are_kept() {
     let mut world = World::new();
     let ending = world.tell(&[update(20, "ada@example.com", "Ada", "King")]);
@@ -503,6 +531,41 @@ fn what_was_written_last_counts_against_a_read_that_lags_behind() {
     let ending = world.tell(&[update(52, "-", "-", "Byron")]);
     assert_eq!(shown(&world.team.users[0]), ada("Ada", "Byron", true), "the read shows them off");
     assert!(!ending.document.switched_off_elsewhere);
+}
+
+#[test]
+fn a_reply_that_shows_another_member_harms_nobody_and_ends() {
+    for operation in [Operation::Get, Operation::SetActive, Operation::Replace, Operation::SetUserName] {
+        let mut world = World::new();
+        world.team.add("bob@example.com", "Bob", "Byron", true, &json!({}));
+        world.team.add("ada@example.com", "Ada", "Lovelace", false, &json!({}));
+        world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
+        world.now = world.now.plus_ms(120_000);
+        world.tell(&[leave(20)]);
+        world.now = world.now.plus_ms(120_000);
+        world.team.shows_another = vec![operation];
+        // Under a new address, nobody could tell whose the known id is.
+        let address = if operation == Operation::Get { "ada@example.com" } else { "ada.king@example.com" };
+        world.tell(&[hire(30, address, "Ada", "King")]);
+        let mut members: Vec<_> = world.team.users.iter().map(shown).collect();
+        members.sort();
+        let expected = [(address, "Ada", "King"), ("bob@example.com", "Bob", "Byron")];
+        let expected = expected.map(|(address, given, family)| (address.into(), given.into(), family.into(), true));
+        assert_eq!(members, expected, "{operation:?} {:?}", world.calls());
+        assert!(world.calls().len() < 40, "{operation:?} {:?}", world.calls());
+    }
+}
+
+#[test]
+fn an_attempt_that_calls_without_end_is_broken_off() {
+    let mut world = World::new();
+    let ending = world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
+    let mut state = AttemptState::new(ending.document, false, world.now);
+    state.calls = 1_020;
+    let rules = rules(TargetRules::default(), Vec::new());
+    let Step::Finish(Conclusion::TryAgain { patient: false, .. }) = plan(&mut state, &rules, world.now) else {
+        panic!("it goes on");
+    };
 }
 
 fn any_event() -> impl Strategy<Value = (u8, u8, u8, u8, u8)> {

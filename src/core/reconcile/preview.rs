@@ -137,7 +137,7 @@ fn claim(claims: &mut Claims, keys: &[String], document: &Document, now: UnixMs)
         for key in keys {
             claims.insert(key.clone(), Owner::of(document, key, now));
         }
-        return Claimed::TakenFrom(from);
+        return Claimed::TakenFrom { person: from, member: None };
     }
     for key in keys {
         claims.insert(key.clone(), Owner::of(document, key, now));

@@ -201,20 +201,7 @@ impl Refused<'_> {
     }
 
     fn is_about_a_member(&self) -> bool {
-        match self.asked {
-            Request::Get { .. }
-            | Request::Replace { .. }
-            | Request::SetActive { .. }
-            | Request::SetUserName { .. }
-            | Request::SetNames { .. } => true,
-            Request::Create(_)
-            | Request::Find { .. }
-            | Request::FindExternalId { .. }
-            | Request::Page { .. }
-            | Request::Probe
-            | Request::Discover
-            | Request::Group(_) => false,
-        }
+        self.asked.member_id().is_some()
     }
 }
 

@@ -222,6 +222,25 @@ impl Request {
 }
 
 impl Request {
+    /// The id of the member whom it is about.
+    #[must_use]
+    pub(super) fn member_id(&self) -> Option<&str> {
+        match self {
+            Self::Get { id }
+            | Self::Replace { id, .. }
+            | Self::SetActive { id, .. }
+            | Self::SetUserName { id, .. }
+            | Self::SetNames { id, .. } => Some(id),
+            Self::Create(_)
+            | Self::Find { .. }
+            | Self::FindExternalId { .. }
+            | Self::Page { .. }
+            | Self::Probe
+            | Self::Discover
+            | Self::Group(_) => None,
+        }
+    }
+
     /// Whether it replaces the member that was read, and whether it names that member's version.
     #[must_use]
     pub(super) fn replaces(&self) -> Option<bool> {

@@ -6,7 +6,7 @@ use super::claim::{held, person_id};
 use super::dead::{heal, put_dead};
 use super::figures::signed;
 use super::inbox;
-use super::lanes::{Newest, append};
+use super::lanes::{Newest, Standing, append};
 use super::writer::Work;
 use crate::core::time::UnixMs;
 use crate::store::{Commit, Committed, DeadChange, Lease, Own, Owned, StoreError};
@@ -84,7 +84,7 @@ pub(super) fn own(work: &mut Work<'_>, now: UnixMs, lease: &Lease, own: &Own) ->
     let mut is_taken = false;
     for key in &own.keys {
         match owner(work.db, key)? {
-            Some(owner) if owner != mine && Some(owner) == from => is_taken = true,
+            Some(owner) if owner != mine && Some(owner) == from && !is_leased(work, owner)? => is_taken = true,
             Some(owner) if owner != mine => return Ok(Owned::By(person_id(owner))),
             Some(_) | None => {}
         }
@@ -97,6 +97,11 @@ pub(super) fn own(work: &mut Work<'_>, now: UnixMs, lease: &Lease, own: &Own) ->
         append(work, now, entry, Newest::Stays)?;
     }
     Ok(Owned::Yes)
+}
+
+/// Whether a worker has them.
+fn is_leased(work: &Work<'_>, person: i64) -> Result<bool, StoreError> {
+    Ok(Standing::find(work, person)?.is_some_and(|standing| standing.fence.is_some()))
 }
 
 /// Whose a key is.

@@ -66,6 +66,10 @@ impl State {
         kept.holder.as_ref().is_some_and(|holder| holder.fence == lease.fence).then_some(kept)
     }
 
+    fn is_leased(&self, id: PersonId) -> bool {
+        self.people.get(&id).is_some_and(|kept| kept.holder.is_some())
+    }
+
     pub(super) fn renew(&mut self, now: UnixMs, lease: &Lease, lease_ms: u64) -> Option<Lease> {
         let until = now.plus_ms(lease_ms);
         self.held(lease)?.holder.as_mut()?.until = until;
@@ -81,7 +85,7 @@ impl State {
         for key in &own.keys {
             match self.owners.get(key) {
                 Some(owner) if *owner == lease.person => {}
-                Some(owner) if Some(*owner) == from => is_taken = true,
+                Some(owner) if Some(*owner) == from && !self.is_leased(*owner) => is_taken = true,
                 Some(owner) => return Owned::By(*owner),
                 None => {}
             }

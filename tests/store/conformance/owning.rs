@@ -69,6 +69,19 @@ pub(crate) async fn keys_are_taken_from_somebody_who_is_told_once(b: &mut Bench)
     assert_eq!(words(&b.claim_one(at(1)).await), ["handed over"]);
 }
 
+pub(crate) async fn keys_are_not_taken_from_somebody_whom_a_worker_has(b: &mut Bench) {
+    let (one, two) = (leased(b, "1").await, leased(b, "2").await);
+    own(b, &one, &["id:7"], None).await;
+    let from = Some((one.person, b.entry("1", "handed over")));
+    assert_eq!(own(b, &two, &["id:7", "id:new"], from.clone()).await, Owned::By(one.person));
+    assert_eq!((owner(b, "id:7").await, owner(b, "id:new").await), (Some(one.person), None));
+    // What they have not, they do not keep anybody from.
+    assert_eq!(own(b, &two, &["id:new"], from.clone()).await, Owned::Yes);
+    b.commit(at(1), &one, Commit { consumed_to: Some(u64::MAX / 4), ..commit("1", idle()) }).await;
+    assert_eq!(own(b, &two, &["id:7"], from).await, Owned::Yes);
+    assert_eq!(words(&b.claim_one(at(1)).await), ["handed over"]);
+}
+
 pub(crate) async fn a_commit_gives_up_what_is_the_persons_own_and_nothing_else(b: &mut Bench) {
     let (one, two) = (leased(b, "1").await, leased(b, "2").await);
     own(b, &one, &["id:7", "address:a@x"], None).await;

@@ -1,5 +1,6 @@
 -- Claims keys for a person: all of them, or none. Before: the lease is that of this fence, and each key is nobody's,
--- theirs, or that of whom it may be taken from. After: all are theirs, and who lost one has an entry in the inbox.
+-- theirs, or that of whom it may be taken from, whom no worker has. After: all are theirs, and who lost one has an
+-- entry in the inbox.
 -- KEYS: lane and words of the person, and of whom it may be taken from (or of the same person once more).
 -- ARGV[2] fence, [3] whose or '', [4] what `append` takes, [5] their source, [6..] the keys.
 -- Answers 1, 0 (the lease is lost), or the ID of whom a key belongs to.
@@ -15,8 +16,10 @@ for n = 6, #ARGV do
   end
 end
 if #taken > 0 then
+  local theirs = read_lane(former_key)
+  if theirs and theirs.state == 'r' then return { broken, former } end
   for _, key in ipairs(taken) do try('HDEL', former_words, 'o' .. key) end
-  local theirs = append_to(former_key, ARGV[5], ARGV[4])
+  theirs = append_to(former_key, ARGV[5], ARGV[4])
   if theirs then count_entries(theirs.source, 1) end
 end
 for n = 6, #ARGV do
