@@ -74,15 +74,9 @@ fn start(sim: &PostmanSim, folder: &Path, end: Signal) -> Result<(Duration, u64)
     let serving = Serving::start(&start, sim)?;
     let ready = serving.took;
     std::thread::sleep(REST);
-    let resident = resident_bytes(serving.id())?;
+    let resident = serving.memory("VmRSS")?;
     serving.end(end)?;
     Ok((ready, resident))
-}
-
-fn resident_bytes(process: u32) -> Result<u64, Failed> {
-    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
-    Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1024)
 }
 
 /// Hires of as many people, in the store that `serve` opens.

@@ -75,9 +75,12 @@ impl Serving {
         Ok(serving)
     }
 
-    /// Its process id.
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
+    /// What the kernel says of its memory: `VmRSS` (resident now), `VmHWM` (resident at the most); bytes.
+    pub(crate) fn memory(&self, field: &str) -> Result<u64, Failed> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let value = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        let kilobytes = value.ok_or_else(|| format!("no {field}"))?.trim().trim_end_matches(" kB");
+        Ok(kilobytes.parse::<u64>()? * 1024)
     }
 
     pub(crate) fn signal(&self, signal: Signal) -> Result<(), Failed> {

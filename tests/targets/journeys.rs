@@ -126,6 +126,12 @@ async fn scimmy_has_groups_made_of_departments() {
     regroups(Make::Scimmy).await;
 }
 
+/// It has no PATCH: each change of a group is a PUT of all that was read.
+#[tokio::test(flavor = "multi_thread")]
+async fn elimity_has_groups_made_of_departments() {
+    regroups(Make::Elimity).await;
+}
+
 macro_rules! providers {
     ($($name:ident: $make:ident)*) => {
         $(

@@ -241,7 +241,6 @@ pub(super) fn fate(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> 
             OutOfScope::Leave => kind = EventKind::Leave,
         }
     }
-    let type_value = told_type(&reader);
     let Stating { mut facts, ends_at, at, dropped } = match reader.state(kind) {
         Ok(stating) => stating,
         Err(problem) => return bad(mapping, Some(person), &[problem]),
@@ -252,6 +251,7 @@ pub(super) fn fate(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> 
     if facts.is_empty() && kind != EventKind::Notice {
         let lost: Vec<_> = dropped.iter().filter(|problem| is_kept(problem)).cloned().collect();
         if lost.is_empty() {
+            let type_value = told_type(&Reader::new(mapping, place));
             return Fate::Ignored(Ignored { why: IgnoredWhy::StatesNothing, type_value, dropped });
         }
         return bad(mapping, Some(person), &lost);

@@ -50,10 +50,15 @@ impl Email {
         if !well_formed {
             return Err(not_an_email());
         }
-        let key = compare_key(&as_received);
-        let lower = as_received.rsplit_once('@').map_or_else(String::new, |(local, domain)| {
-            format!("{}@{}", lower_local(local), domain.to_lowercase().nfc().collect::<String>())
-        });
+        let (lower, key) = if is_plain(&as_received) {
+            let lower = as_received.to_ascii_lowercase();
+            (lower.clone(), lower)
+        } else {
+            let lower = as_received.rsplit_once('@').map_or_else(String::new, |(local, domain)| {
+                format!("{}@{}", lower_local(local), domain.to_lowercase().nfc().collect::<String>())
+            });
+            (lower, compare_key(&as_received))
+        };
         Ok(Self { as_received, lower, key })
     }
 
@@ -114,11 +119,21 @@ impl Email {
 /// What all spellings of one address have in common: NFC, lower case, the domain in ASCII (IDNA).
 #[must_use]
 pub fn compare_key(user_name: &str) -> String {
-    let text: String = text::stripped(user_name).nfc().collect();
+    let text = text::stripped(user_name);
+    if is_plain(text) {
+        return text.to_ascii_lowercase();
+    }
+    let text: String = text.nfc().collect();
     match text.rsplit_once('@') {
         Some((local, domain)) => format!("{}@{}", lower_local(local), ascii_domain(domain)),
         None => text.to_ascii_lowercase(),
     }
+}
+
+/// Whether an address is ASCII throughout, and no part of it stands for other letters (`xn--`): all its forms
+/// are its lower case.
+fn is_plain(address: &str) -> bool {
+    address.is_ascii() && !address.as_bytes().windows(4).any(|part| part.eq_ignore_ascii_case(b"xn--"))
 }
 
 /// A local part in lower case, letter by letter. A letter that is not ASCII and would become one that is
@@ -140,6 +155,9 @@ fn ascii_domain(domain: &str) -> String {
 /// The first letter that is not ASCII, and is once it is case-folded or normalised. In a domain, what
 /// IDNA has a rule for is left to it.
 fn lookalike(address: &str) -> Option<char> {
+    if address.is_ascii() {
+        return None;
+    }
     let (local, domain) = address.rsplit_once('@').unwrap_or((address, ""));
     local
         .chars()
@@ -180,6 +198,8 @@ impl From<Email> for String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -260,5 +280,15 @@ mod tests {
         assert_eq!(Email::parse("a\u{200b}da@example.com").unwrap_err().problem, Problem::InvisibleCharacter);
         let long = format!("{}@example.com", "a".repeat(300));
         assert!(matches!(Email::parse(&long).unwrap_err().problem, Problem::TooLong { .. }));
+    }
+
+    proptest! {
+        #[test]
+        fn a_plain_address_has_the_forms_that_it_has_by_the_long_way(local in "[ -?A-~]{1,20}", domain in "[ -?A-~]{1,30}") {
+            let address = format!("{local}@{domain}");
+            prop_assume!(is_plain(&address) && text::stripped(&address) == address);
+            let long = format!("{}@{}", lower_local(&local), ascii_domain(&domain));
+            prop_assert_eq!(compare_key(&address), long);
+        }
     }
 }

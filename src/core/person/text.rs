@@ -114,6 +114,10 @@ fn is_joiner(c: char) -> bool {
 /// Blanks and invisible characters at the ends.
 #[must_use]
 pub fn stripped(raw: &str) -> &str {
+    let is_seen = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_graphic);
+    if is_seen(raw.as_bytes().first()) && is_seen(raw.as_bytes().last()) {
+        return raw;
+    }
     raw.trim_matches(|c: char| c.is_whitespace() || is_invisible(c))
 }
 
@@ -140,6 +144,10 @@ fn normal(
     is_refused: impl Fn(char) -> bool,
 ) -> Result<String, InvalidField> {
     let text = stripped(raw);
+    // Most texts: nothing in them is refused or composed.
+    if (1..=chars_max).contains(&text.len()) && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return Ok(text.to_owned());
+    }
     let chars = text.chars().count();
     if text.is_empty() {
         Err(Problem::Missing.of(field))

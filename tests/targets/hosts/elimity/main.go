@@ -1,4 +1,4 @@
-// The Go library github.com/elimity-com/scim, with its users kept in memory and without PATCH, which the
+// The Go library github.com/elimity-com/scim, with its users and groups kept in memory and without PATCH, which the
 // library leaves to whoever uses it. Arguments: port, token.
 package main
 
@@ -16,15 +16,21 @@ import (
 	"github.com/elimity-com/scim/schema"
 )
 
-type users struct {
+type resources struct {
 	lock sync.Mutex
-	made int
-	ids  []string
-	kept map[string]scim.ResourceAttributes
+	// What begins their ids, and the attribute that no two may share.
+	begin, unique string
+	made          int
+	ids           []string
+	kept          map[string]scim.ResourceAttributes
 }
 
-func (u *users) shown(id string) scim.Resource {
-	attributes := u.kept[id]
+func keptAs(begin, unique string) *resources {
+	return &resources{begin: begin, unique: unique, kept: map[string]scim.ResourceAttributes{}}
+}
+
+func (r *resources) shown(id string) scim.Resource {
+	attributes := r.kept[id]
 	resource := scim.Resource{ID: id, Attributes: attributes}
 	if external, ok := attributes["externalId"].(string); ok {
 		resource.ExternalID = optional.NewString(external)
@@ -32,44 +38,44 @@ func (u *users) shown(id string) scim.Resource {
 	return resource
 }
 
-func (u *users) taken(id string, attributes scim.ResourceAttributes) bool {
-	name, _ := attributes["userName"].(string)
-	for other, known := range u.kept {
-		if theirs, _ := known["userName"].(string); other != id && strings.EqualFold(theirs, name) {
+func (r *resources) taken(id string, attributes scim.ResourceAttributes) bool {
+	name, _ := attributes[r.unique].(string)
+	for other, known := range r.kept {
+		if theirs, _ := known[r.unique].(string); other != id && strings.EqualFold(theirs, name) {
 			return true
 		}
 	}
 	return false
 }
 
-func (u *users) Create(_ *http.Request, attributes scim.ResourceAttributes) (scim.Resource, error) {
-	u.lock.Lock()
-	defer u.lock.Unlock()
-	if u.taken("", attributes) {
+func (r *resources) Create(_ *http.Request, attributes scim.ResourceAttributes) (scim.Resource, error) {
+	r.lock.Lock()
+	defer r.lock.Unlock()
+	if r.taken("", attributes) {
 		return scim.Resource{}, errors.ScimErrorUniqueness
 	}
-	u.made++
-	id := fmt.Sprintf("u%d", u.made)
-	u.ids = append(u.ids, id)
-	u.kept[id] = attributes
-	return u.shown(id), nil
+	r.made++
+	id := fmt.Sprintf("%s%d", r.begin, r.made)
+	r.ids = append(r.ids, id)
+	r.kept[id] = attributes
+	return r.shown(id), nil
 }
 
-func (u *users) Get(_ *http.Request, id string) (scim.Resource, error) {
-	u.lock.Lock()
-	defer u.lock.Unlock()
-	if _, ok := u.kept[id]; !ok {
+func (r *resources) Get(_ *http.Request, id string) (scim.Resource, error) {
+	r.lock.Lock()
+	defer r.lock.Unlock()
+	if _, ok := r.kept[id]; !ok {
 		return scim.Resource{}, errors.ScimErrorResourceNotFound(id)
 	}
-	return u.shown(id), nil
+	return r.shown(id), nil
 }
 
-func (u *users) GetAll(_ *http.Request, params scim.ListRequestParams) (scim.Page, error) {
-	u.lock.Lock()
-	defer u.lock.Unlock()
+func (r *resources) GetAll(_ *http.Request, params scim.ListRequestParams) (scim.Page, error) {
+	r.lock.Lock()
+	defer r.lock.Unlock()
 	found := []scim.Resource{}
-	for _, id := range u.ids {
-		resource := u.shown(id)
+	for _, id := range r.ids {
+		resource := r.shown(id)
 		if params.FilterValidator == nil || params.FilterValidator.PassesFilter(resource.Attributes) == nil {
 			found = append(found, resource)
 		}
@@ -79,24 +85,24 @@ func (u *users) GetAll(_ *http.Request, params scim.ListRequestParams) (scim.Pag
 	return scim.Page{TotalResults: len(found), Resources: found[from:to]}, nil
 }
 
-func (u *users) Replace(_ *http.Request, id string, attributes scim.ResourceAttributes) (scim.Resource, error) {
-	u.lock.Lock()
-	defer u.lock.Unlock()
-	if _, ok := u.kept[id]; !ok {
+func (r *resources) Replace(_ *http.Request, id string, attributes scim.ResourceAttributes) (scim.Resource, error) {
+	r.lock.Lock()
+	defer r.lock.Unlock()
+	if _, ok := r.kept[id]; !ok {
 		return scim.Resource{}, errors.ScimErrorResourceNotFound(id)
 	}
-	if u.taken(id, attributes) {
+	if r.taken(id, attributes) {
 		return scim.Resource{}, errors.ScimErrorUniqueness
 	}
-	u.kept[id] = attributes
-	return u.shown(id), nil
+	r.kept[id] = attributes
+	return r.shown(id), nil
 }
 
-func (u *users) Delete(*http.Request, string) error {
+func (r *resources) Delete(*http.Request, string) error {
 	return errors.ScimError{Status: http.StatusNotImplemented}
 }
 
-func (u *users) Patch(*http.Request, string, []scim.PatchOperation) (scim.Resource, error) {
+func (r *resources) Patch(*http.Request, string, []scim.PatchOperation) (scim.Resource, error) {
 	return scim.Resource{}, errors.ScimError{Status: http.StatusNotImplemented}
 }
 
@@ -108,7 +114,12 @@ func main() {
 			Name:     "User",
 			Endpoint: "/Users",
 			Schema:   schema.CoreUserSchema(),
-			Handler:  &users{kept: map[string]scim.ResourceAttributes{}},
+			Handler:  keptAs("u", "userName"),
+		}, {
+			Name:     "Group",
+			Endpoint: "/Groups",
+			Schema:   schema.CoreGroupSchema(),
+			Handler:  keptAs("g", "displayName"),
 		}},
 	})
 	if err != nil {
