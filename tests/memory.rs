@@ -6,7 +6,8 @@ mod memory {
     use std::net::TcpListener;
     use std::time::Duration;
 
-    use scim_bridge::core::reconcile::reply::{Outcome, classify};
+    use scim_bridge::core::reconcile::judge::classify;
+    use scim_bridge::core::reconcile::reply::Outcome;
     use scim_bridge::core::reconcile::request::Request;
     use scim_bridge::core::time::UnixMs;
     use scim_bridge::scim::{Auth, Client, ClientOptions};

@@ -1,8 +1,6 @@
 //! Dead letters: what blocks somebody, and records that could not be mapped. Listed, shown, replayed,
 //! discarded; singly, or all that match.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::join_all;
@@ -10,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::AdminError;
 use super::people::WholePerson;
+use super::remap::StillUnmapped;
 use super::service::{AdminState, Noted};
 use super::shared;
 use super::tokens::Actor;
@@ -17,7 +16,7 @@ use crate::clock;
 use crate::core::audit::Act;
 use crate::core::code::Code;
 use crate::core::person::job::JobId;
-use crate::core::person::{Entry, Event, Person, PersonId, SourceName, Word};
+use crate::core::person::{Entry, Event, Person, PersonId, Word};
 use crate::store::{DeadFilter, DeadRow, Listed, NewEntry, NewUnmapped, Page};
 
 /// Dead letters that one request acts on at the most; whoever wants more goes on from where it ended.
@@ -26,33 +25,6 @@ pub const BULK_MAX: usize = 2_000;
 const AT_ONCE: usize = 64;
 /// Rows of a page while all that match are walked through.
 const ROWS: usize = 500;
-
-/// Maps a kept payload anew with the source's present mapping; none where the source is not configured.
-pub type Remap = Arc<dyn Fn(&SourceName, &[u8]) -> Option<Remapped> + Send + Sync>;
-
-/// What the present mapping makes of a payload.
-#[derive(Debug, Clone, Default)]
-pub struct Remapped {
-    /// What it says.
-    pub events: Vec<Event>,
-    /// Records of it that still cannot be mapped.
-    pub unmapped: Vec<StillUnmapped>,
-    /// How many of its records the mapping ignores.
-    pub ignored: usize,
-}
-
-/// A record that still cannot be mapped.
-#[derive(Debug, Clone)]
-pub struct StillUnmapped {
-    /// Whose it is, where it says at least that.
-    pub person: Option<Person>,
-    /// Why.
-    pub code: Code,
-    /// Fields and shapes, never values.
-    pub detail: String,
-    /// The record, as received.
-    pub payload: Bytes,
-}
 
 /// A dead letter, whole.
 #[derive(Debug)]

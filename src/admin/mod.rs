@@ -44,6 +44,7 @@ pub mod people;
 pub mod planning;
 mod pulse;
 pub mod readiness;
+pub mod remap;
 pub mod service;
 pub mod shared;
 pub mod tokens;

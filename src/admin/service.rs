@@ -23,9 +23,9 @@ use crate::telemetry::metrics::Metrics;
 
 use super::certificates::Certificates;
 use super::error::AdminError;
-use super::letters::Remap;
 use super::planning::{Explain, Live};
 use super::readiness::StoreHealth;
+use super::remap::Remap;
 use super::shared;
 use super::tokens::{Actor, Tokens};
 

@@ -25,6 +25,7 @@ pub mod failure;
 pub mod healthcheck;
 pub mod hold;
 pub mod init;
+pub mod jobs;
 mod payload;
 pub mod people;
 pub mod person;
@@ -95,7 +96,7 @@ enum Command {
     #[command(subcommand)]
     People(people::PeopleCommand),
     /// Open jobs, or one of any state.
-    Jobs(people::JobsArgs),
+    Jobs(jobs::JobsArgs),
     /// Stage a roster: a file that says who works here. Nothing of it reaches Postman before `apply`.
     Import(roster::ImportArgs),
     /// What would be done if all that is staged were applied.
@@ -159,7 +160,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Hold(command) => hold::run(&context, &command),
         Command::Person(args) => person::run(&context, &args),
         Command::People(command) => people::run(&context, &command),
-        Command::Jobs(args) => people::run_jobs(&context, &args),
+        Command::Jobs(args) => jobs::run(&context, &args),
         Command::Import(args) => roster::run_import(&context, &args),
         Command::Plan(args) => roster::run_plan(&context, &args),
         Command::Apply(args) => roster::run_apply(&context, &args),

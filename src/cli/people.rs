@@ -1,12 +1,11 @@
-//! `people`: list them, find them by name; and `jobs`: what is open.
+//! `people`: list them, find them by name.
 
 use clap::{Args, Subcommand};
 
 use super::api::Api;
 use super::failure::Failure;
-use super::person::print_job;
 use super::{Context, block_on};
-use crate::admin::api::shapes::{JobBody, JobsBody, PeopleBody};
+use crate::admin::api::shapes::PeopleBody;
 
 /// Which people.
 #[derive(Debug, Subcommand)]
@@ -32,18 +31,6 @@ pub enum PeopleCommand {
         #[command(flatten)]
         page: PageArgs,
     },
-}
-
-/// Which jobs, or which one.
-#[derive(Debug, Args)]
-pub struct JobsArgs {
-    /// The id of one job.
-    id: Option<String>,
-    /// What their people wait for: waiting, running, held, scheduled, incomplete or blocked.
-    #[arg(long, default_value = "waiting", conflicts_with = "id")]
-    state: String,
-    #[command(flatten)]
-    page: PageArgs,
 }
 
 /// Which part of a listing.
@@ -96,35 +83,5 @@ pub(super) fn print_rows(people: &PeopleBody) {
     }
     if let Some(next) = &people.next {
         say!("more: --after {next}");
-    }
-}
-
-/// Runs `jobs`.
-pub fn run_jobs(context: &Context, args: &JobsArgs) -> Result<(), Failure> {
-    let api = Api::of(context)?;
-    if let Some(id) = &args.id {
-        let job: JobBody = block_on(api.get(&format!("/api/v1/jobs/{}", Api::escaped(id))))?;
-        return context.print(&job, || print_job_of(&job));
-    }
-    let path = format!("/api/v1/jobs?state={}&{}", Api::escaped(&args.state), args.page.query());
-    let jobs: JobsBody = block_on(api.get(&path))?;
-    context.print(&jobs, || {
-        if jobs.jobs.is_empty() {
-            say!("No jobs.");
-        }
-        jobs.jobs.iter().for_each(print_job_of);
-        if let Some(next) = &jobs.next {
-            say!("more: --after {next}");
-        }
-    })
-}
-
-fn print_job_of(job: &JobBody) {
-    if let Some(person) = &job.person {
-        say!("{}/{}", person.source, person.employee_id);
-    }
-    print_job(job);
-    if let (Some(outcome), Some(at)) = (&job.outcome, &job.ended_at) {
-        say!("    ended {at}: {outcome}");
     }
 }

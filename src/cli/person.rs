@@ -4,9 +4,10 @@ use clap::{Args, Subcommand};
 
 use super::api::Api;
 use super::failure::Failure;
+use super::jobs::print_job;
 use super::people::print_rows;
 use super::{Context, block_on};
-use crate::admin::api::shapes::{DoneBody, FactBody, JobBody, PeopleBody, PersonBody, PersonRef};
+use crate::admin::api::shapes::{DoneBody, FactBody, PeopleBody, PersonBody, PersonRef};
 use crate::core::target_name;
 
 /// Whom to look up.
@@ -156,15 +157,5 @@ fn print_member(person: &PersonBody) {
             );
         }
         None => say!("\nat {}: no member known", target_name::name()),
-    }
-}
-
-/// Prints a job.
-pub(super) fn print_job(job: &JobBody) {
-    let event = job.event.as_deref().unwrap_or("record");
-    let accepted = job.accepted_at.as_deref().unwrap_or("?");
-    say!("  {} {event} {} (accepted {accepted})", job.id, job.state);
-    if let Some(due) = &job.due_at {
-        say!("    due {due}");
     }
 }

@@ -5,7 +5,8 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::layout::{self, Nav};
-use super::session::{Bare, Session};
+use super::login::Bare;
+use super::session::Session;
 use super::{Done, Page, State, go_to, person, trial};
 use crate::admin::answer::answer;
 use crate::admin::api::shapes::code_of;

@@ -13,6 +13,7 @@ mod job;
 mod layout;
 mod letter;
 mod live;
+mod login;
 mod now;
 mod people;
 mod person;
@@ -24,7 +25,7 @@ mod sources;
 mod trial;
 
 pub(super) use self::events::Listeners;
-use self::session::PageError;
+use self::login::PageError;
 use super::service::AdminState;
 
 type State = web::Data<AdminState>;
@@ -37,8 +38,8 @@ type Done = Result<HttpResponse, PageError>;
 pub(super) fn configure(app: &mut web::ServiceConfig) {
     let pages: [(&str, Methods); 27] = [
         ("/", |r| r.route(web::get().to(now::show))),
-        ("/login", |r| r.route(web::get().to(session::ask)).route(web::post().to(session::log_in))),
-        ("/logout", |r| r.route(web::post().to(session::log_out))),
+        ("/login", |r| r.route(web::get().to(login::ask)).route(web::post().to(login::log_in))),
+        ("/logout", |r| r.route(web::post().to(login::log_out))),
         ("/people", |r| r.route(web::get().to(people::show))),
         ("/person", |r| r.route(web::get().to(person::show))),
         ("/person/live", |r| r.route(web::post().to(live::show))),

@@ -5,7 +5,8 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::layout::{self, Nav};
-use super::session::{PageError, Session};
+use super::login::PageError;
+use super::session::Session;
 use super::{Page, State, go_to};
 use crate::admin::api::handlers::whom;
 use crate::admin::listing;

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::auth::{Auth, Credential};
+use super::auth::Auth;
 use super::body::Body;
+use super::credential::Credential;
 use super::list::{ListRules, Pages};
 use super::request::HrRequest;
 use super::rules::{FetchRules, Step};

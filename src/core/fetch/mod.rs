@@ -8,7 +8,8 @@
 //! and when and by whom anything is read (`crate::worker`).
 
 pub use self::api::{Api, ApiProblem};
-pub use self::auth::{Auth, Credential};
+pub use self::auth::Auth;
+pub use self::credential::Credential;
 pub use self::facts::{ListedFacts, ListedRow};
 pub use self::list::ListRules;
 pub use self::listing::{Broken, ListStep, Listing, PageEnd};
@@ -20,6 +21,7 @@ pub use self::rules::{FetchRules, ReadRate, Step};
 mod api;
 mod auth;
 mod body;
+mod credential;
 mod facts;
 mod list;
 mod listing;

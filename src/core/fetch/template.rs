@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer};
 
-use super::auth::Credential;
+use super::credential::Credential;
 
 /// What can be filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]

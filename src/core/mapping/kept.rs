@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use super::Mapping;
-use super::read::{Record, Trouble, unmapped};
+use super::record::{Record, Trouble, unmapped};
 use crate::core::json::Key;
 
 /// How many times over the body's length the payloads kept of it may come to. Each unmapped record

@@ -3,7 +3,8 @@
 use super::Mapping;
 use super::facts::Reader;
 use super::path::Place;
-use super::read::{Fate, Trouble, fate, records, with_json};
+use super::read::{Fate, fate, records, with_json};
+use super::record::Trouble;
 use crate::core::json::Json;
 use crate::core::person::{Event, InvalidField, Person, SourceName};
 

@@ -18,7 +18,8 @@ pub use self::listed::{Listed, Says, listed};
 pub use self::lookup::{Lookup, Lookups};
 pub use self::moment::{TimeOfDay, TimeUnit, Zone};
 pub use self::path::{Path, Place};
-pub use self::read::{Ignored, IgnoredWhy, RECORDS_MAX, Record, map, remap};
+pub use self::read::{RECORDS_MAX, map, remap};
+pub use self::record::{Ignored, IgnoredWhy, Record};
 
 mod bounds;
 mod condition;
@@ -32,6 +33,7 @@ mod lookup;
 mod moment;
 mod path;
 mod read;
+mod record;
 
 /// How a source's payload is read: `[source.mapping]`.
 ///

@@ -2,7 +2,6 @@
 //! letters.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use bytes::Bytes;
 
@@ -11,6 +10,7 @@ use super::facts::{Reader, Stating};
 use super::kept::Kept;
 use super::lookup::Lookups;
 use super::path::Place;
+use super::record::{Ignored, IgnoredWhy, Record, Trouble, unmapped};
 use super::{BodyFormat, Mapping, Meaning, OutOfScope};
 use crate::core::code::Code;
 use crate::core::delivery::{Delivery, Verified};
@@ -22,100 +22,12 @@ pub const RECORDS_MAX: usize = 10_000;
 /// Characters of a type that are told: as many as tell it from others.
 const TYPE_CHARS_MAX: usize = 80;
 
-/// What one record of a delivery comes to.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Record {
-    /// Something is so of somebody. A record that announces an end beside the employment is two.
-    Event {
-        /// What.
-        event: Event,
-        /// Fields that are there and cannot be used: the event goes on without them.
-        dropped: Vec<InvalidField>,
-    },
-    /// Of no consequence.
-    Ignored(Ignored),
-    /// To be kept as a dead letter, and mapped again ([`remap`]) with a corrected mapping.
-    Unmapped {
-        /// Whose it is, where the record told at least that.
-        person: Option<Person>,
-        /// One of the `MAP-` codes.
-        code: Code,
-        /// Fields and shapes, never values.
-        detail: String,
-        /// The body as received; of a batch, the body with this record alone in its place.
-        payload: Bytes,
-    },
-}
-
-/// A record of no consequence.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ignored {
-    /// Why.
-    pub why: IgnoredWhy,
-    /// Its type, where it has one: cut short, without control characters.
-    pub type_value: Option<String>,
-    /// Fields that are there and cannot be used.
-    pub dropped: Vec<InvalidField>,
-}
-
-/// Why a record is of no consequence.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum IgnoredWhy {
-    /// Its type is named under `ignore`.
-    Listed,
-    /// Its type is named nowhere.
-    NotNamed,
-    /// A condition says that it does not count.
-    Condition,
-    /// It is about somebody who is not meant.
-    OutOfScope,
-    /// It says nothing that is followed.
-    StatesNothing,
-}
-
-impl IgnoredWhy {
-    /// The word for it in answers and tallies.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Listed => "listed",
-            Self::NotNamed => "not_named",
-            Self::Condition => "condition",
-            Self::OutOfScope => "out_of_scope",
-            Self::StatesNothing => "states_nothing",
-        }
-    }
-}
-
-/// Why a body or a record could not be mapped.
-pub(super) struct Trouble {
-    pub(super) person: Option<Person>,
-    pub(super) code: Code,
-    pub(super) detail: String,
-}
-
 /// What one record comes to, before it is known what must be kept of it.
 #[expect(clippy::large_enum_variant, reason = "most are events, and none is kept")]
 pub(super) enum Fate {
     Event { event: Event, dropped: Vec<InvalidField>, end: Option<Event> },
     Ignored(Ignored),
     Unmapped(Trouble),
-}
-
-impl fmt::Debug for Record {
-    /// Personal data stays out of logs, `{:?}` included.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Event { event, dropped } => f.debug_tuple("Event").field(event).field(dropped).finish(),
-            Self::Ignored(ignored) => ignored.fmt(f),
-            Self::Unmapped { person, code, detail, .. } => f
-                .debug_struct("Unmapped")
-                .field("person", person)
-                .field("code", code)
-                .field("detail", detail)
-                .finish_non_exhaustive(),
-        }
-    }
 }
 
 /// Maps a delivery: its records in order, none for an empty batch.
@@ -358,11 +270,6 @@ fn read_records(
     }
     read.extend(kept.and_then(Kept::rest));
     read
-}
-
-pub(super) fn unmapped(trouble: Trouble, payload: Bytes) -> Record {
-    let Trouble { person, code, detail } = trouble;
-    Record::Unmapped { person, code, detail, payload }
 }
 
 /// A field's problem with the paths that were looked at.

@@ -10,6 +10,7 @@ pub mod carrier;
 pub mod group;
 pub mod groups;
 mod json;
+pub mod judge;
 pub mod listing;
 pub mod member;
 pub mod no_reply;
@@ -25,6 +26,7 @@ mod step;
 pub mod suspicion;
 pub mod target;
 pub mod verdict;
+mod waits;
 mod write;
 
 #[cfg(test)]

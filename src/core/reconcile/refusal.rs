@@ -3,9 +3,9 @@
 //! leniently, since some errors are not SCIM.
 
 use super::listing::Listing;
-use super::reply::{self, HttpReply, Outcome, Reply};
+use super::reply::{HttpReply, Outcome, Reply};
 use super::request::{Operation, Request};
-use super::{group, json};
+use super::{group, json, waits};
 use crate::core::code::Code;
 use crate::core::hold::HoldScope;
 use crate::core::retry_hint::RetryHint;
@@ -180,12 +180,12 @@ impl Refused<'_> {
 
     fn suspect(&self) -> Outcome {
         // A rate limit is told as 403, too.
-        let quota = (self.status == 403).then(|| reply::quota(self.status, self.hint, self.now)).flatten();
+        let quota = (self.status == 403).then(|| waits::quota(self.status, self.hint, self.now)).flatten();
         quota.unwrap_or_else(|| suspect(self.asked.operation(), self.status, self.not_before()))
     }
 
     fn not_before(&self) -> Option<UnixMs> {
-        reply::short_of_a_hold(self.hint, self.now)
+        waits::short_of_a_hold(self.hint, self.now)
     }
 
     fn is_find(&self) -> bool {

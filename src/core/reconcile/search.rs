@@ -139,7 +139,8 @@ mod tests {
     use super::*;
     use crate::core::person::email::Email;
 
-    use crate::core::reconcile::reply::{HttpReply, Outcome, Reply, classify};
+    use crate::core::reconcile::judge::classify;
+    use crate::core::reconcile::reply::{HttpReply, Outcome, Reply};
     use crate::core::time::UnixMs;
 
     /// A target that answers as told, and how many calls a look-up costs there.

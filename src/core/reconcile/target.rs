@@ -4,7 +4,8 @@
 
 use super::capabilities::Capabilities;
 use super::group::GroupCall;
-use super::reply::{self, Outcome, Reply};
+use super::judge;
+use super::reply::{Outcome, Reply};
 use super::request::{Carrier, Request};
 use crate::core::code::Code;
 use crate::core::hold::HoldScope;
@@ -53,10 +54,10 @@ impl TargetRules {
         self.kind == TargetKind::Postman
     }
 
-    /// Judges the reply to what was `asked`, as [`reply::classify`].
+    /// Judges the reply to what was `asked`, as [`judge::classify`].
     #[must_use]
     pub fn classify(self, asked: &Request, sought: Option<&str>, reply: &Reply, now: UnixMs) -> Outcome {
-        let outcome = reply::classify(asked, sought, reply, now);
+        let outcome = judge::classify(asked, sought, reply, now);
         match self.kind {
             TargetKind::Postman => outcome,
             TargetKind::GenericScim => elsewhere(asked, reply.status(), outcome),

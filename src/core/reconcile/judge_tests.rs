@@ -3,6 +3,9 @@ use std::path::Path;
 use proptest::prelude::*;
 use serde_json::Value;
 
+use bytes::Bytes;
+
+use super::super::listing::Listing;
 use super::super::request::{Active, Carrier, UserToCreate};
 use super::*;
 

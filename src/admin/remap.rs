@@ -1,0 +1,35 @@
+//! What the present mappings make of a payload that is kept.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::core::code::Code;
+use crate::core::person::{Event, Person, SourceName};
+
+/// Maps a kept payload anew with the source's present mapping; none where the source is not configured.
+pub type Remap = Arc<dyn Fn(&SourceName, &[u8]) -> Option<Remapped> + Send + Sync>;
+
+/// What the present mapping makes of a payload.
+#[derive(Debug, Clone, Default)]
+pub struct Remapped {
+    /// What it says.
+    pub events: Vec<Event>,
+    /// Records of it that still cannot be mapped.
+    pub unmapped: Vec<StillUnmapped>,
+    /// How many of its records the mapping ignores.
+    pub ignored: usize,
+}
+
+/// A record that still cannot be mapped.
+#[derive(Debug, Clone)]
+pub struct StillUnmapped {
+    /// Whose it is, where it says at least that.
+    pub person: Option<Person>,
+    /// Why.
+    pub code: Code,
+    /// Fields and shapes, never values.
+    pub detail: String,
+    /// The record, as received.
+    pub payload: Bytes,
+}

@@ -1,0 +1,20 @@
+//! What a target asks for that says when to come back.
+
+use super::reply::Outcome;
+use crate::core::code::Code;
+use crate::core::hold::HoldScope;
+use crate::core::retry_hint::{RetryHint, SLEEP_MS_MAX};
+use crate::core::time::UnixMs;
+
+/// What may be slept through; longer waits are holds, or the target's limit for somebody else.
+pub(super) fn short_of_a_hold(hint: Option<RetryHint>, now: UnixMs) -> Option<UnixMs> {
+    hint.map(|hint| hint.at.min(now.plus_ms(SLEEP_MS_MAX)))
+}
+
+/// A wait of more than an hour: a quota. That a limit's window ends late says so only where the reply is
+/// about a limit.
+pub(super) fn quota(status: u16, hint: Option<RetryHint>, now: UnixMs) -> Option<Outcome> {
+    let hint = hint.filter(|hint| hint.at.ms_since(now) > SLEEP_MS_MAX)?;
+    let is_about_a_limit = matches!(status, 429 | 503);
+    (hint.is_asked || is_about_a_limit).then_some(Outcome::Hold(HoldScope::All, Code::HoldQuota, Some(hint.at)))
+}
