@@ -8,6 +8,10 @@ use utoipa::ToSchema;
 
 use crate::core::code::Code;
 use crate::store::StoreError;
+use crate::telemetry::seldom::Seldom;
+
+/// Everybody who asks while the store is away meets the same.
+static LOGGED: Seldom = Seldom::new();
 
 /// Seconds after which an unavailable store is worth asking again.
 const RETRY_AFTER_S: &str = "5";
@@ -213,7 +217,11 @@ impl AdminError {
     /// Logs what is the bridge's own trouble; what the asker did wrong is told to the asker only.
     pub fn log(&self) {
         match self {
-            Self::Store(error) => tracing::error!(%error, "the admin listener could not use the store"),
+            Self::Store(error) => {
+                if let Some(left_out) = LOGGED.line("store", "") {
+                    tracing::error!(%error, left_out, "the admin listener could not use the store");
+                }
+            }
             Self::Internal(problem) => tracing::error!(problem, "the admin listener failed"),
             Self::Unauthorized
             | Self::ReadOnly

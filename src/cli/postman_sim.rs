@@ -98,7 +98,8 @@ pub fn run(context: &Context, args: &PostmanSimArgs) -> Result<(), Failure> {
         say!("the Postman stand-in answers at {base_url}");
         say!("what it was asked:   curl {control_url}/journal");
         say!("what it is like:     curl {control_url}");
-        say!("to bring the bridge: SCIM_BRIDGE__POSTMAN__BASE_URL={base_url} POSTMAN_SCIM_KEY={} …", args.key);
+        // Without the key, which would stand in the log of a container.
+        say!("to bring the bridge: SCIM_BRIDGE__POSTMAN__BASE_URL={base_url} POSTMAN_SCIM_KEY=(what --key says) …");
     })?;
     block_on(async {
         let life = Lifecycle::new();

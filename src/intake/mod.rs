@@ -26,6 +26,7 @@ use crate::peer::TrustedProxies;
 use crate::store::Store;
 use crate::supervision;
 use crate::telemetry::activity::ActivityLog;
+use crate::telemetry::seldom::Seldom;
 use crate::telemetry::traces::Traces;
 
 mod answer;
@@ -41,7 +42,6 @@ mod parsed;
 mod publish;
 mod recent;
 mod recorder;
-mod refusals;
 mod server;
 mod source;
 mod tally;
@@ -153,7 +153,8 @@ struct Shared {
     memory: memory::Memory,
     /// Under which name what it saw is published.
     process: String,
-    refusals: refusals::RefusalLog,
+    /// What is logged once a second at the most.
+    seldom: Seldom,
     recorder: recorder::Recorder,
 }
 
@@ -166,7 +167,6 @@ impl Intake {
         let listener = TcpListener::bind(&options.listen).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let unknown = tally::Counters::of_unknown_sources();
-        let refusals = refusals::RefusalLog::new();
         let shared = Arc::new(Shared {
             options,
             sources,
@@ -175,7 +175,7 @@ impl Intake {
             misnamed: recent::Recent::default(),
             memory,
             process: publish::process_name(),
-            refusals,
+            seldom: Seldom::new(),
             recorder: recorder::Recorder::default(),
         });
         Ok(Self { shared, listener, address })

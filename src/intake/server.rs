@@ -161,7 +161,8 @@ async fn exchange(
     let response = answer(head, wire, place, &mut rest, &request, shared).await;
     place.receives();
     let unread = !rest.is_none();
-    let closes = !keeps_alive || stop.is_cancelled() || response.headers().contains_key(CONNECTION);
+    let stopping = stop.is_cancelled() || shared.services.lifecycle.is_stopping();
+    let closes = !keeps_alive || stopping || response.headers().contains_key(CONNECTION);
     let message = message(&response, &request, method != Method::HEAD, closes, shared);
     let sent = tokio::select! {
         biased;

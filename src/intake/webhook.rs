@@ -110,11 +110,12 @@ async fn end(
         Ok(door) => deliver(door, head, body, place, shot, shared).await,
         Err((result, refusal)) => {
             note_refused(source, door, refusal, &head.method, shared);
-            if let Some(left_out) = shared.refusals.line() {
-                let source = door.map(|door| door.name.as_str());
+            let reason = told_reason(refusal).unwrap_or(refusal.word());
+            let source = door.map(|door| door.name.as_str());
+            if let Some(left_out) = shared.seldom.line(reason, source.unwrap_or_default()) {
                 info!(source, result = result.as_str(), left_out, "delivery refused by its head");
             }
-            End::refused(result, refusal, told_reason(refusal).unwrap_or(refusal.word()))
+            End::refused(result, refusal, reason)
         }
     }
 }
@@ -125,7 +126,7 @@ fn shut_out(door: &Door, method: &Method, shared: &Shared) -> End {
     if is_delivery(method) {
         door.note(|seen| seen.refused(shared.services.clock.now(), REASON));
     }
-    if let Some(left_out) = shared.refusals.line() {
+    if let Some(left_out) = shared.seldom.line(REASON, door.name.as_str()) {
         warn!(source = door.name.as_str(), reason = REASON, left_out, "delivery refused: not from `allow_from`");
     }
     End::refused(DeliveryResult::ShutOut, Refusal::Unauthorised, REASON)
@@ -385,7 +386,8 @@ fn no_body(door: &Door, error: BodyError, shared: &Shared) -> End {
     if let Some(bound) = bound {
         door.note(|seen| seen.full(now, bound.as_str()));
     }
-    if let Some(left_out) = shared.refusals.line() {
+    let reason = bound.map(Bound::as_str).or(told_reason(refusal)).unwrap_or(refusal.word());
+    if let Some(left_out) = shared.seldom.line(reason, door.name.as_str()) {
         let bound = bound.map(Bound::as_str);
         info!(
             source = door.name.as_str(),
@@ -395,7 +397,6 @@ fn no_body(door: &Door, error: BodyError, shared: &Shared) -> End {
             "no whole body, or no room for it"
         );
     }
-    let reason = bound.map(Bound::as_str).or(told_reason(refusal)).unwrap_or(refusal.word());
     End::refused(result, refusal, reason)
 }
 
@@ -531,7 +532,7 @@ fn stored(
         }
         Ok(Ok(Accepted::Full(bound))) => {
             door.note(|seen| seen.full(at, answer::full_word(bound)));
-            if let Some(left_out) = shared.refusals.line() {
+            if let Some(left_out) = shared.seldom.line(answer::full_word(bound), source) {
                 warn!(
                     source,
                     bound = answer::full_word(bound),
@@ -544,11 +545,15 @@ fn stored(
             End { kept, ..End::new(DeliveryResult::Full, refusal.answer()) }
         }
         Ok(Err(error)) => {
-            error!(source, %error, "delivery not stored");
+            if let Some(left_out) = shared.seldom.line("not_stored", source) {
+                error!(source, %error, left_out, "delivery not stored");
+            }
             unavailable(shared)
         }
         Err(error) => {
-            error!(source, panicked = error.is_panic(), "delivery not stored: its task ended early");
+            if let Some(left_out) = shared.seldom.line("task_ended", source) {
+                error!(source, panicked = error.is_panic(), left_out, "delivery not stored: its task ended early");
+            }
             unavailable(shared)
         }
     }
@@ -559,12 +564,14 @@ fn unproven(door: &Door, refusal: signature::Refusal, shared: &Shared) -> End {
     door.counters.refused(refusal);
     door.note(|seen| seen.refused(shared.services.clock.now(), refusal.reason()));
     if refusal == signature::Refusal::NoUsableSecret {
-        error!(source, reason = refusal.reason(), "delivery refused for now: {refusal}");
+        if let Some(left_out) = shared.seldom.line(refusal.reason(), source) {
+            error!(source, reason = refusal.reason(), left_out, "delivery refused for now: {refusal}");
+        }
         // Ours to mend: a sender that hears 4xx may never send it again.
         let unavailable = Refusal::Unavailable { retry_after_s: shared.options.retry_after_s };
         return End::refused(DeliveryResult::Unavailable, unavailable, refusal.reason());
     }
-    if let Some(left_out) = shared.refusals.line() {
+    if let Some(left_out) = shared.seldom.line(refusal.reason(), source) {
         warn!(source, reason = refusal.reason(), left_out, "delivery refused: {refusal}");
     }
     End::refused(DeliveryResult::Forged, Refusal::Unauthorised, refusal.reason())

@@ -8,4 +8,5 @@ pub mod activity;
 pub mod logs;
 pub mod metrics;
 pub mod scim_call;
+pub mod seldom;
 pub mod traces;

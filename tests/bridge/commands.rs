@@ -1,8 +1,10 @@
 //! The commands, as a person or a script uses them.
 
 use std::fs;
-use std::process::{Command, Output};
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Command, Output, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
 use scim_bridge::postman_sim::{Fault, Person, Standing};
 use serde_json::Value;
 
@@ -28,6 +30,25 @@ fn the_demo_ends_well_and_says_what_happened_to_everybody() {
     let report = json(&output);
     assert_eq!(report["ok"], true);
     assert_eq!(report["people"].as_array().unwrap().len(), 7);
+}
+
+#[test]
+fn the_stand_in_does_not_print_its_key() {
+    let key = "a-key-that-stands-in-no-log";
+    for format in [&[][..], &["--json"]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_scim-bridge"));
+        command.args(["postman-sim", "--listen", "127.0.0.1:0", "--key", key]).args(format);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut said = String::new();
+        let mut told = BufReader::new(child.stdout.take().unwrap());
+        // All that it says comes at once, when it answers; it says nothing more until it ends.
+        assert_ne!(told.read_line(&mut said).unwrap(), 0);
+        kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+        told.read_to_string(&mut said).unwrap();
+        child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        assert!(child.wait().unwrap().success());
+        assert!(said.contains("/scim/v2") && !said.contains(key), "{said}");
+    }
 }
 
 #[test]

@@ -40,6 +40,8 @@ mod privacy;
 #[expect(dead_code, reason = "shared with the tests of a cluster, which use more of it")]
 mod process;
 #[cfg(test)]
+mod quiet;
+#[cfg(test)]
 #[path = "../chaos/redis_server.rs"]
 #[expect(dead_code, reason = "shared with the tests of a cluster, which restart it")]
 mod redis_server;

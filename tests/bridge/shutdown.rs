@@ -1,5 +1,7 @@
 //! SIGTERM stops in good order; a second signal stops at once; nothing is lost either way.
 
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -46,6 +48,41 @@ async fn a_stop_finishes_what_is_in_flight_and_refuses_what_is_new() {
     assert_eq!(bridge.outcome(&job).await, "created");
     assert_eq!(bridge.jobs(&["waiting", "running", "held", "dead"]).await, 0);
     assert_eq!(bridge.api("/api/v1/status").await["people"], 1, "what was answered 503 is not there");
+}
+
+/// An answer on a connection that is kept: its head.
+fn asked(connection: &mut BufReader<TcpStream>, path: &str) -> String {
+    write!(connection.get_mut(), "GET {path} HTTP/1.1\r\nhost: bridge\r\n\r\n").unwrap();
+    let (mut head, mut length) = (String::new(), 0);
+    while !head.ends_with("\r\n\r\n") {
+        let begin = head.len();
+        assert_ne!(connection.read_line(&mut head).unwrap(), 0, "closed without an answer: {head}");
+        if let Some(told) = head[begin..].to_ascii_lowercase().strip_prefix("content-length:") {
+            length = told.trim().parse().unwrap();
+        }
+    }
+    connection.read_exact(&mut vec![0; length]).unwrap();
+    head.to_ascii_lowercase()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kept_connection_is_told_to_close_on_its_last_answer() {
+    let sim = sim();
+    let home = Home::new(&sim, "");
+    let bridge = home.serve();
+    hire_that_hangs(&sim, &bridge, "create:delay:1:delay=1500").await;
+    let mut kept = BufReader::new(TcpStream::connect(&bridge.listen).unwrap());
+    for _ in 0..2 {
+        assert!(!asked(&mut kept, "/livez").contains("connection: close"));
+    }
+    bridge.signal(Signal::TERM);
+    while !bridge.log().contains("stopping") {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let last = asked(&mut kept, "/livez");
+    assert!(last.starts_with("http/1.1 200") && last.contains("connection: close"), "{last}");
+    assert_eq!(kept.read(&mut [0]).unwrap(), 0, "it is closed");
+    assert!(bridge.ended().0.success());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -34,10 +34,15 @@ impl RedisServer {
         assert!(done.status.success(), "{done:?}");
     }
 
-    /// Kills it at once, and starts it again on what is on the disk.
-    pub(crate) fn kill_and_restart(&mut self) {
+    /// Kills it at once.
+    pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// Kills it at once, and starts it again on what is on the disk.
+    pub(crate) fn kill_and_restart(&mut self) {
+        self.kill();
         self.child = launch(&self.folder, self.port);
     }
 }

@@ -1,0 +1,75 @@
+//! Log lines that a flood would repeat: one a second of each kind, and how many were left out since. A flood
+//! must not fill the disk, and metrics count every one.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Says which lines are logged: by what happened, and to whom. Both come from the program and its configuration,
+/// never from a stranger, who could name ever more.
+#[derive(Default)]
+pub struct Seldom(Mutex<BTreeMap<&'static str, BTreeMap<Box<str>, Line>>>);
+
+struct Line {
+    told: Instant,
+    left_out: u64,
+}
+
+impl Seldom {
+    /// Nothing was told yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(Mutex::new(BTreeMap::new()))
+    }
+
+    /// Whether to log it now: how many like it were left out since the last one that was, if so.
+    pub fn line(&self, what: &'static str, whom: &str) -> Option<u64> {
+        self.line_at(what, whom, Instant::now())
+    }
+
+    fn line_at(&self, what: &'static str, whom: &str, now: Instant) -> Option<u64> {
+        let mut kinds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines = kinds.entry(what).or_default();
+        match lines.get_mut(whom) {
+            Some(line) if now.duration_since(line.told) < EVERY => {
+                line.left_out += 1;
+                None
+            }
+            Some(line) => {
+                line.told = now;
+                Some(std::mem::take(&mut line.left_out))
+            }
+            None => {
+                lines.insert(whom.into(), Line { told: now, left_out: 0 });
+                Some(0)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_is_told_by_a_line_a_second_and_by_how_many_were_left_out() {
+        let log = Seldom::new();
+        let now = Instant::now();
+        let told = (0..1000).filter_map(|_| log.line_at("mismatch", "hr", now)).collect::<Vec<_>>();
+        assert_eq!(told, [0]);
+        assert_eq!(log.line_at("mismatch", "hr", now + EVERY), Some(999));
+        assert_eq!(log.line_at("mismatch", "hr", now + EVERY * 2), Some(0));
+    }
+
+    #[test]
+    fn a_flood_of_one_kind_hides_no_other() {
+        let log = Seldom::new();
+        let now = Instant::now();
+        assert_eq!(log.line_at("mismatch", "hr", now), Some(0));
+        assert_eq!(log.line_at("mismatch", "hr", now), None);
+        assert_eq!(log.line_at("expired", "hr", now), Some(0));
+        assert_eq!(log.line_at("mismatch", "people", now), Some(0));
+    }
+}

@@ -1,0 +1,78 @@
+//! What happens again and again is logged once a second, with a count: nothing fills the disk, and nothing is lost.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::process::{Bridge, Home, http, payload, post, sim};
+use crate::redis_server::RedisServer;
+
+/// The lines of the log that say this.
+fn lines(bridge: &Bridge, message: &str) -> Vec<Value> {
+    let log = bridge.log();
+    let all = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    all.filter(|line| line["message"].as_str().is_some_and(|told| told.starts_with(message))).collect()
+}
+
+/// How many times it happened, by the lines that say so.
+fn counted(lines: &[Value]) -> u64 {
+    lines.iter().map(|line| 1 + line["left_out"].as_u64().unwrap()).sum()
+}
+
+/// Does it again until a line tells of all that happened, and holds it to a line a second.
+async fn is_told_once_a_second(bridge: &Bridge, message: &str, again: impl AsyncFn() -> u16, answered: u16) {
+    let began = Instant::now();
+    let mut times = 0;
+    for _ in 0..60 {
+        assert_eq!(again().await, answered);
+        times += 1;
+    }
+    // What was left out is told by the first line after that second.
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    assert_eq!(again().await, answered);
+    times += 1;
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while counted(&lines(bridge, message)) < times {
+        assert!(Instant::now() < deadline, "{}", bridge.log());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let told = lines(bridge, message);
+    assert_eq!(counted(&told), times);
+    let seconds = began.elapsed().as_secs() + 1;
+    assert!(told.len() as u64 <= seconds, "{} lines in {seconds} s", told.len());
+    assert!(told.len() < 61, "a line each");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn refused_signatures_are_a_line_a_second_with_a_count() {
+    let sim = sim();
+    let bridge = Home::new(&sim, "").serve();
+    let (client, url) = (http(), format!("http://{}/webhooks/hr", bridge.listen));
+    let forge = async || client.post(&url).body("{}").send().await.unwrap().status().as_u16();
+    is_told_once_a_second(&bridge, "delivery refused", forge, 401).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn deliveries_and_questions_without_a_redis_are_a_line_a_second_with_a_count() {
+    let (sim, mut redis) = (sim(), RedisServer::start());
+    let more = format!(
+        "[server]\nadmin_token = \"a-token-that-nobody-guesses\"\n[store]\nurl = \"{}\"\nallow_plain = true\n",
+        redis.url()
+    );
+    let home = Home::new(&sim, &more);
+    let bridge = home.serve();
+    let client = http();
+    let body = payload("employee.hired", "E-1", "Ada", "Lovelace");
+    assert_eq!(post(&client, &bridge.listen, "m1", &body).await.unwrap().0, 200);
+    redis.kill();
+    let deliver = async || post(&client, &bridge.listen, "m2", &body).await.unwrap().0;
+    is_told_once_a_second(&bridge, "delivery not stored", deliver, 503).await;
+    let status = format!("http://{}/api/v1/status", bridge.admin);
+    let ask = async || client.get(&status).bearer_auth(&bridge.token).send().await.unwrap().status().as_u16();
+    is_told_once_a_second(&bridge, "the admin listener could not use the store", ask, 503).await;
+    // Nothing else fills the log meanwhile: the workers and all that looks at the store, too.
+    let before = bridge.log().lines().count();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let more = bridge.log().lines().count() - before;
+    assert!(more <= 10, "{more} lines in five seconds:\n{}", bridge.log());
+}
