@@ -103,6 +103,54 @@ fn payloads() {
     replay(targets::mapping, "mapping", bodies.flat_map(of_each_preset));
 }
 
+/// What filters say, of all kinds; the last are refused.
+const FILTERS: [&str; 34] = [
+    ".",
+    ".name.first",
+    ".missing.deeper?",
+    ".emails[] | select(.type == \"work\") | .value | ascii_downcase",
+    "[.emails[].value] | join(\";\")",
+    ".emails | map(select(.main)) | first | .value",
+    ".emails | sort_by(.type) | .[1:] | last",
+    ".emails | max_by(.value) | keys",
+    ".tags | unique | reverse | .[0]",
+    ".tags | map(. + \"x\") | add",
+    ".n | min, max, add, length",
+    ".n[0] * 2 - 1",
+    ".n | map(tostring) | index(\"3\")",
+    ".text | split(\",\") | .[-1]",
+    ".text[1:] + .u",
+    ".u | test(\"x\")",
+    ".u | ltrimstr(\"Z\") | length",
+    ".name | to_entries | map(\"\\(.key)=\\(.value)\") | join(\"&\")",
+    ".name | has(\"first\") and (.last | startswith(\"L\"))",
+    ".none // .missing // \"none\"",
+    "if .n[0] > 2 then \"many\" elif .none then 1 else [.tags] end",
+    "any(.emails[]; .main) or all(.tags[]; . != \"c\")",
+    ".emails | unique_by(.type) | length == 2 | not",
+    "{a: .id, \"b\": [.tags, .n]} | .b[0] | contains([\"a\"])",
+    "[.emails[] as $e | .tags[] | . + $e.type]",
+    "try (.text | tonumber) catch \"no\"",
+    ".id | tostring | explode",
+    "\"\\(.emails)\" | fromjson",
+    "def f: f; f",
+    "reduce .n[] as $x (0; . + $x)",
+    "[limit(3; repeat(1))]",
+    "[.. | .. | ..]",
+    ".tags * 1000000",
+    "$ENV | input",
+];
+
+#[test]
+fn filters() {
+    const RECORD: &str = r#"{"id":7,"name":{"first":"Ada","last":"L"},"emails":[{"type":"home","value":"h@x.co"},
+        {"type":"work","value":"W@X.co","main":true}],"tags":["b","a"],"none":null,"n":[3,1.5],"text":"a,b","u":"Z\u00eb"}"#;
+    // Each alone, and each with another behind it.
+    let pairs = FILTERS.iter().zip(FILTERS.iter().cycle().skip(7)).map(|(one, next)| format!("{one} | {next}"));
+    let all = FILTERS.iter().map(|one| (*one).to_owned()).chain(pairs);
+    replay(targets::filter, "filter", all.map(|filter| format!("{filter}\0{RECORD}").into_bytes()));
+}
+
 #[test]
 fn replies_of_targets() {
     let replies = bytes_in("postman").into_iter().enumerate();

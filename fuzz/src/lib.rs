@@ -3,4 +3,4 @@
 #[path = "targets.rs"]
 mod targets;
 
-pub use targets::{body, configuration, delivery, document, head, mapping, scim_reply};
+pub use targets::{body, configuration, delivery, document, filter, head, mapping, scim_reply};
