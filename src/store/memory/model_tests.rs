@@ -16,19 +16,27 @@ impl Memory {
         Self { options: self.options.clone(), state: Arc::new(Mutex::new(state)), woken: Arc::default() }
     }
 
-    /// Hashes all that later steps depend on; not what is only shown: stories, terms, dead letters.
+    /// Hashes all that later steps depend on; not what is only shown (stories, terms, dead letters), and
+    /// not who holds a lane, and under which fence.
     pub(crate) fn hash_content(&self, hasher: &mut impl Hasher) {
         let state = self.look();
         for (id, kept) in &state.people {
             let lane = &kept.lane;
             (id, &kept.document, lane.state, lane.due, lane.wakes, &lane.tag, kept.since, &kept.inbox).hash(hasher);
             let holder = kept.holder.as_ref();
-            holder.map(|holder| (&holder.worker, holder.fence, holder.until)).hash(hasher);
+            holder.map(|holder| holder.until).hash(hasher);
         }
         for (key, remembered) in &state.remembered {
             (key, remembered.until).hash(hasher);
         }
-        (&state.owners, state.last_seq, state.last_fence).hash(hasher);
+        (&state.owners, state.last_seq).hash(hasher);
+    }
+
+    /// Whether a lane is held under this lease's fence.
+    pub(crate) fn is_held_by(&self, lease: &Lease) -> bool {
+        let state = self.look();
+        let holder = state.people.get(&lease.person).and_then(|kept| kept.holder.as_ref());
+        holder.is_some_and(|holder| holder.fence == lease.fence)
     }
 
     /// An engine without fences: whoever commits last is right.

@@ -51,7 +51,7 @@ impl Model for Bridge {
     type Action = Act;
 
     fn init_states(&self) -> Vec<World> {
-        vec![World::new(self.events.len(), self.workers, self.mishaps)]
+        vec![World::new(self.events[0].person.id(), self.events.len(), self.workers, self.mishaps)]
     }
 
     fn actions(&self, world: &World, actions: &mut Vec<Act>) {
@@ -82,7 +82,7 @@ impl Model for Bridge {
     }
 
     fn next_state(&self, world: &World, act: Act) -> Option<World> {
-        let mut world = world.clone();
+        let mut world = world.before_step();
         match act {
             Act::Deliver(n) => self.deliver(&mut world, n, true),
             Act::DeliverUnheard(n) => {
@@ -99,7 +99,7 @@ impl Model for Bridge {
                 world.half = None;
             }
             Act::Claim(n) => {
-                let claimed = world.claim(n).ok()?;
+                let claimed = world.claim().ok()?;
                 world.hands[n] = Hand::new(&claimed, world.now, |key| world.owner(key)).map(Arc::new);
             }
             Act::Go(n) => self.go(&mut world, n, Fault::None),
@@ -117,7 +117,7 @@ impl Model for Bridge {
             }
             Act::Pass => {
                 // Asked of a copy: whoever is there is for `Claim`.
-                let until = world.clone().claim(0).err()??;
+                let until = world.clone().claim().err()??;
                 world.now = until.max(world.now);
             }
         }
@@ -130,8 +130,8 @@ impl Model for Bridge {
             Property::always(ORDER, |_: &Self, world: &World| !world.went_back),
             Property::always(FENCE, |_: &Self, world: &World| !world.stale_taken),
             Property::always(ONE, |_: &Self, world: &World| world.team.users.len() <= 1),
-            Property::always(IN_LINE, |model: &Self, world: &World| !model.is_done(world) || model.is_in_line(world)),
-            Property::eventually(ENDS, |model: &Self, world: &World| model.is_done(world)),
+            Property::always(IN_LINE, |model: &Self, world: &World| !world.is_done() || model.is_in_line(world)),
+            Property::eventually(ENDS, |_: &Self, world: &World| world.is_done()),
             // That it comes to the cases that all this is about.
             Property::sometimes("a lane is taken over", |_: &Self, world: &World| world.taken_over),
             Property::sometimes("a late commit is refused", |_: &Self, world: &World| world.stale_refused),
@@ -189,10 +189,6 @@ impl Bridge {
             }
         }
         .map(Arc::new);
-    }
-
-    fn is_done(&self, world: &World) -> bool {
-        world.is_done(self.events[0].person.id())
     }
 
     fn is_in_line(&self, world: &World) -> bool {

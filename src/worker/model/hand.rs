@@ -1,11 +1,13 @@
 //! One worker in the middle of an attempt: what `attempt` and `commit` do, cut between any two calls of the store or of
 //! the target.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 
-use crate::core::person::PersonId;
 use crate::core::person::fold::{Folding, fold};
+use crate::core::person::{Document, Entry, PersonId};
 use crate::core::reconcile::attempt::{AttemptState, Claimed as ClaimedKeys, Conclusion};
 use crate::core::reconcile::owner::address_key;
 use crate::core::reconcile::plan::{PlanRules, Step, plan};
@@ -19,6 +21,7 @@ use crate::core::time::UnixMs;
 use crate::store::{Claimed, Commit, Lease};
 use crate::worker::attempt::{needs_attempt, read_document, read_inbox};
 use crate::worker::commit::{Leaving, commit_of};
+use crate::worker::model::world::Told;
 
 /// What a worker does next.
 #[derive(Debug, Clone)]
@@ -47,12 +50,20 @@ impl Next {
     }
 }
 
+/// What was claimed, read; none where it does not read.
+type Read = Option<(Document, Vec<(u64, Entry)>)>;
+
+thread_local! {
+    /// What was read before: many states have the same, and reading it takes most of the time.
+    static READ: RefCell<HashMap<Told, Read>> = RefCell::default();
+}
+
 /// A worker that has a lane.
 #[derive(Debug, Clone)]
 pub(super) struct Hand {
     pub(super) lease: Lease,
     pub(super) next: Next,
-    /// A hash of all that it has come to know: it decides by nothing else.
+    /// A hash of all that it has come to know but its fence: it decides by nothing else.
     pub(super) seen: u64,
     state: Option<AttemptState>,
     folding: Folding,
@@ -64,15 +75,15 @@ impl Hand {
     /// Begins with what was claimed; none where there is nothing to read, and the lane is set aside.
     /// `owner`: whose a claim is.
     pub(super) fn new(claimed: &Claimed, now: UnixMs, owner: impl Fn(&str) -> Option<PersonId>) -> Option<Self> {
-        let entries = read_inbox(&claimed.inbox);
-        let mut document = read_document(claimed, &entries).ok()?;
+        let (mut document, entries) = read(claimed)?;
         let terms_before = document.search_terms();
         let folding = fold(&mut document, entries, now);
         document.progress.take_overs += u32::from(claimed.taken_over);
+        let inbox: Vec<_> = claimed.inbox.iter().map(|entry| (entry.seq, &entry.bytes)).collect();
         let mut hand = Self {
             lease: claimed.lease.clone(),
             next: Next::Own(Vec::new()),
-            seen: digest(0, &(claimed.lease.fence, claimed.taken_over)),
+            seen: digest(0, &(claimed.lease.until, claimed.taken_over, &claimed.document, inbox)),
             state: None,
             folding,
             consumed_to: claimed.inbox.last().map(|entry| entry.seq),
@@ -152,6 +163,17 @@ impl Hand {
         let leaving = Leaving { folding, consumed_to: self.consumed_to, terms_before: &self.terms_before };
         Next::Commit(Box::new(commit_of(ending, Vec::new(), leaving)))
     }
+}
+
+fn read(claimed: &Claimed) -> Read {
+    let inbox = claimed.inbox.iter().map(|entry| (entry.seq, entry.bytes.clone())).collect();
+    READ.with_borrow_mut(|known| {
+        let of_reading = known.entry((claimed.document.clone(), inbox)).or_insert_with(|| {
+            let entries = read_inbox(&claimed.inbox);
+            Some((read_document(claimed, &entries).ok()?, entries))
+        });
+        of_reading.clone()
+    })
 }
 
 fn plan_rules() -> PlanRules {

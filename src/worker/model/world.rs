@@ -1,5 +1,7 @@
 //! One state of the model: what HR has sent, the store, the workers, the team, the time.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -23,6 +25,15 @@ use crate::store::{
 
 const T0: UnixMs = UnixMs(1_000_000_000);
 pub(super) const LEASE_MS: u64 = 60_000;
+
+/// A document and an inbox.
+pub(super) type Told = (Option<Bytes>, Vec<(u64, Bytes)>);
+
+thread_local! {
+    /// What [`World::news`] says: many states have the same, and reading it takes most of the time. A thread checks one
+    /// model.
+    static NEWS: RefCell<HashMap<Told, Arc<[bool]>>> = RefCell::default();
+}
 
 /// A step of the engine or of intake that would be wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +66,7 @@ pub(super) struct Mishaps {
 /// See the module's documentation.
 #[expect(clippy::struct_excessive_bools, reason = "each is a thing of its own that came to pass")]
 pub(super) struct World {
+    person: PersonId,
     store: Memory,
     pub(super) now: UnixMs,
     pub(super) team: Team,
@@ -70,11 +82,11 @@ pub(super) struct World {
     pub(super) went_back: bool,
     /// A commit was taken although a newer fence had been given out.
     pub(super) stale_taken: bool,
-    /// A commit was refused for its fence.
+    /// This step's commit was refused for its fence.
     pub(super) stale_refused: bool,
-    /// A lane was taken over.
+    /// This step took a lane over.
     pub(super) taken_over: bool,
-    /// A delivery was known again.
+    /// This step's delivery was known again.
     pub(super) known_again: bool,
     newest_fence: u64,
 }
@@ -93,7 +105,7 @@ impl Mishaps {
 }
 
 impl World {
-    pub(super) fn new(events: usize, hands: usize, mishaps: Mishaps) -> Self {
+    pub(super) fn new(person: PersonId, events: usize, hands: usize, mishaps: Mishaps) -> Self {
         let rate = Rate { calls: 0, window_ms: 60_000 };
         let bounds = Bounds {
             entries_max: 1_000,
@@ -103,6 +115,7 @@ impl World {
             story_keep_ms: u64::MAX,
         };
         Self {
+            person,
             store: Memory::new(StoreOptions { writes: rate, reads: rate, bounds }),
             now: T0,
             team: Team::default(),
@@ -122,7 +135,7 @@ impl World {
 
     /// Accepts an event, of which this half is queued and that half is remembered.
     pub(super) fn accept(&mut self, n: usize, event: &Event, remembers: bool, queues: bool) -> Accepted {
-        let job = JobId::about(u128::try_from(n + 1).unwrap() << 64, event.person.id());
+        let job = JobId::about(u128::try_from(n + 1).unwrap() << 64, self.person);
         let word = Word::Event { job, event: Box::new(event.clone()) };
         let bytes = Bytes::from(Entry { accepted_at: self.now, word, trace: None }.to_bytes());
         let key = [u8::try_from(n).unwrap(); 16];
@@ -134,14 +147,15 @@ impl World {
             unmapped: Vec::new(),
         };
         let accepted = at_once(self.store.accept(self.now, delivery));
-        self.known_again |= accepted != Accepted::Stored;
+        self.known_again = accepted != Accepted::Stored;
         accepted
     }
 
-    /// Somebody who is due, for this worker; or from when on there may be somebody.
-    pub(super) fn claim(&mut self, worker: usize) -> Result<Claimed, Option<UnixMs>> {
+    /// Somebody who is due; or from when on there may be somebody.
+    pub(super) fn claim(&mut self) -> Result<Claimed, Option<UnixMs>> {
         let request = ClaimRequest {
-            worker: format!("worker-{worker}").into(),
+            // The name is for claims whose answers are lost: here none is, and workers are all alike.
+            worker: "worker".into(),
             number: 1,
             lost_from: None,
             people_max: 1,
@@ -153,7 +167,7 @@ impl World {
             Claim::Nobody { until } => Err(until),
             Claim::People(mut people) => {
                 let claimed = people.remove(0);
-                self.taken_over |= claimed.taken_over;
+                self.taken_over = claimed.taken_over;
                 self.newest_fence = claimed.lease.fence;
                 Ok(claimed)
             }
@@ -206,32 +220,51 @@ impl World {
     }
 
     /// The person as the store has them.
-    pub(super) fn row(&self, person: PersonId) -> Option<PersonRow> {
-        at_once(self.store.person(person))
+    fn row(&self) -> Option<PersonRow> {
+        at_once(self.store.person(self.person))
     }
 
     /// Whether everything that HR was told is accepted is in the inbox, or changes nothing more of the record.
     pub(super) fn has_all(&self, events: &[Event]) -> bool {
-        let Some(row) = self.row(events[0].person.id()) else { return !self.heard.contains(&true) };
-        let mut record = row.document.map_or_else(
+        let Some(row) = self.row() else { return !self.heard.contains(&true) };
+        let inbox: Vec<_> = row.inbox.into_iter().map(|entry| (entry.seq, entry.bytes)).collect();
+        let news = NEWS.with_borrow_mut(|known| {
+            let told = (row.document, inbox);
+            if let Some(news) = known.get(&told) {
+                return Arc::clone(news);
+            }
+            let news: Arc<[bool]> = self.news(events, &told).into();
+            known.insert(told, news.clone());
+            news
+        });
+        news.iter().zip(&self.heard).all(|(is_new, heard)| !is_new || !heard)
+    }
+
+    /// Which events would say something new to a person's record, with all that is in the inbox.
+    fn news(&self, events: &[Event], (document, inbox): &Told) -> Vec<bool> {
+        let mut record = document.as_ref().map_or_else(
             || Document::new(events[0].person.clone()).record,
-            |bytes| Document::from_bytes(&bytes).unwrap().record,
+            |bytes| Document::from_bytes(bytes).unwrap().record,
         );
-        for entry in row.inbox {
-            let read = Entry::from_bytes(&entry.bytes).unwrap();
+        for (seq, bytes) in inbox {
+            let read = Entry::from_bytes(bytes).unwrap();
             let Word::Event { event, .. } = read.word else { panic!("only events are sent") };
-            record.fold(&event, read.accepted_at, entry.seq);
+            record.fold(&event, read.accepted_at, *seq);
         }
-        let heard = events.iter().zip(&self.heard).filter(|(_, heard)| **heard);
-        heard.into_iter().all(|(event, _)| record.clone().fold(event, self.now, u64::MAX).news.is_empty())
+        events.iter().map(|event| !record.clone().fold(event, self.now, u64::MAX).news.is_empty()).collect()
     }
 
     /// Whether all was sent, and nobody has anything to do any more.
-    pub(super) fn is_done(&self, person: PersonId) -> bool {
+    pub(super) fn is_done(&self) -> bool {
         let is_idle = |row: &PersonRow| row.lane.state == LaneState::Idle && row.inbox.is_empty();
         self.heard.iter().all(|heard| *heard)
             && self.hands.iter().all(Option::is_none)
-            && self.row(person).as_ref().is_none_or(is_idle)
+            && self.row().as_ref().is_none_or(is_idle)
+    }
+
+    /// The same, before a step.
+    pub(super) fn before_step(&self) -> Self {
+        Self { stale_refused: false, taken_over: false, known_again: false, ..self.clone() }
     }
 
     fn digest(&self) -> u64 {
@@ -240,10 +273,15 @@ impl World {
         for user in &self.team.users {
             user.to_string().hash(&mut hasher);
         }
-        let hands: Vec<_> = self.hands.iter().map(|hand| hand.as_ref().map(|hand| hand.seen)).collect();
+        // Workers are all alike, and of fences no more matters than which one is the lane's, and which the newest: they
+        // only grow. So states that differ in nothing else are one.
+        let holds =
+            |hand: &Arc<Hand>| (hand.seen, self.store.is_held_by(&hand.lease), hand.lease.fence == self.newest_fence);
+        let mut hands: Vec<_> = self.hands.iter().map(|hand| hand.as_ref().map(holds)).collect();
+        hands.sort_unstable();
         (self.now, self.team.made, &self.heard, self.half, hands, self.left).hash(&mut hasher);
         let shown = (self.stale_taken, self.stale_refused, self.taken_over, self.known_again, self.went_back);
-        (shown, self.committed_to, self.newest_fence).hash(&mut hasher);
+        (shown, self.committed_to).hash(&mut hasher);
         hasher.finish()
     }
 }
