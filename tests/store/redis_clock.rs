@@ -3,7 +3,7 @@
 use scim_bridge::core::limiter::{CallKind, Rate};
 use scim_bridge::store::{Commit, Committed, Token};
 
-use crate::harness::{Bench, LEASE_MS, at, commit, idle, retry};
+use crate::harness::{Bench, LEASE_MS, STORY_KEEP_MS, at, commit, idle, person, retry};
 use crate::redis::{AsServer, both};
 
 /// A worker that looks for work once a second and finds none.
@@ -123,5 +123,63 @@ async fn tokens_come_back_although_the_clock_is_set_back_and_none_too_soon() {
             again += 1;
         }
         assert_eq!(again, taken);
+    }
+}
+
+/// By so much the clock leaps ahead, for a minute: longer than anything is kept.
+const AHEAD: u64 = 2 * STORY_KEEP_MS;
+
+#[tokio::test]
+async fn a_clock_that_leaps_ahead_for_a_minute_makes_nobody_forget() {
+    for keys in both() {
+        let mut b = Bench::new(AsServer(keys), false).await;
+        b.accept(at(LATE), &[("1", "x")]).await;
+        let told = Commit { story: vec!["a note".into()], document: Some("doc".into()), ..commit("1", idle()) };
+        b.work_off(at(LATE), "1", told).await;
+        nothing_to_do(&mut b, LATE, LATE + 5_000).await;
+        // Whoever is first to see what the clock says: a claim, or tidying itself.
+        for leap in [LATE + AHEAD, LATE + 2 * AHEAD] {
+            for ms in (leap..leap + 60_000).step_by(1_000) {
+                assert_eq!(b.s().await.tidy(at(ms)).await.unwrap(), 0, "{ms}");
+                b.claim_none(at(ms)).await;
+            }
+            // Set right: time stays ahead of the clock for long, and that does not count either.
+            let right = LATE + 65_000;
+            for ms in (right..right + 2 * 3_600_000).step_by(10_000) {
+                assert_eq!(b.s().await.tidy(at(ms)).await.unwrap(), 0, "{ms}");
+            }
+        }
+        assert_eq!(b.s().await.story(person("1").id()).await.unwrap().entries.len(), 1);
+        // What is to be forgotten is, once the clock has gone on steadily for an hour.
+        let then = LATE + STORY_KEEP_MS + 10_000;
+        let mut forgotten = Vec::new();
+        for ms in (then..then + 2 * 3_600_000).step_by(10_000) {
+            if b.s().await.tidy(at(ms)).await.unwrap() > 0 {
+                forgotten.push(ms - then);
+            }
+        }
+        assert!(matches!(forgotten[..], [after] if (3_600_000..3_620_000).contains(&after)), "{forgotten:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_leaps_ahead_for_a_minute_gives_no_token_too_soon() {
+    for keys in both() {
+        let mut b = Bench::new(AsServer(keys), false).await;
+        b.with(|options| options.writes = Rate { calls: 10, window_ms: 10_000 }).await;
+        let mut granted: Vec<u64> = Vec::new();
+        // By a time of our own: the clock is right for 20 s, ahead for a minute, and right again.
+        for own in (0..140_000).step_by(100) {
+            let clock = LATE + own + if (20_000..80_000).contains(&own) { AHEAD } else { 0 };
+            if b.s().await.take_token(at(clock), CallKind::Write).await.unwrap() == Token::Granted {
+                granted.push(own);
+            }
+        }
+        for (n, from) in granted.iter().enumerate() {
+            let in_window = granted[n..].iter().take_while(|token| **token <= from + 10_000).count();
+            assert!(in_window <= 10, "{in_window} in the window from {from}: {granted:?}");
+        }
+        // And not many too few.
+        assert!(granted.len() >= 120, "{granted:?}");
     }
 }

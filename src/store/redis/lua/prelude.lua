@@ -47,9 +47,11 @@ end
 -- The clock, and time as it counts here. Where the clock is set back, all that is due, and the tokens, would
 -- wait until it is where it was: so time goes on, at nine tenths of the clock's pace until the clock has caught
 -- up. While time is ahead, a clock that leaps is one that is set right again: that is no time that has passed.
--- CTL clock_us: the time when it was last kept; clock_read_us: what the clock said then.
-local CLOCK_KEPT_US, CLOCK_LEAP_US = 1000000, 10000000
-local clock_us, now_us, clock_is_kept
+-- Where the clock leaps, or nobody looked for long, it is steady only when it has gone on for an hour.
+-- CTL clock_us: the time when it was last kept; clock_read_us: what the clock said then; leapt_us: what it said after
+-- its last leap.
+local CLOCK_KEPT_US, CLOCK_LEAP_US, CLOCK_STEADY_US = 1000000, 10000000, 3600000000
+local clock_us, now_us, clock_is_kept, passed_us, leaps
 do
   clock_us = math.abs(ARGV[1]) * 1000
   if clock_us == 0 then
@@ -65,10 +67,26 @@ do
     now_us = math.max(kept + math.floor(passed * 0.9), clock_us)
   end
   clock_is_kept = clock_us >= read and clock_us - read <= CLOCK_KEPT_US
+  local is_servers = tonumber(ARGV[1]) <= 0 and read > 0
+  leaps = is_servers and (clock_us < read or clock_us - read > CLOCK_LEAP_US)
+  passed_us = is_servers and now_us - kept or 0
 end
 local now = math.floor(now_us / 1000)
 
+local function is_steady()
+  return not leaps and clock_us - tonumber(call('HGET', CTL, 'leapt_us') or 0) >= CLOCK_STEADY_US
+end
+
 -- Keeps the time, once a second: whatever goes on all the time does so.
 local function keep_time()
-  if not clock_is_kept then call('HSET', CTL, 'clock_us', int(now_us), 'clock_read_us', int(clock_us)) end
+  if clock_is_kept then return end
+  call('HSET', CTL, 'clock_us', int(now_us), 'clock_read_us', int(clock_us))
+  if leaps then call('HSET', CTL, 'leapt_us', int(clock_us)) end
+  -- A leap is no time that has passed: whoever waits for a token waits as long as before.
+  if passed_us > 2 * CLOCK_KEPT_US then
+    for _, name in ipairs({ 'write_tat_us', 'read_tat_us' }) do
+      local tat = tonumber(call('HGET', CTL, name) or 0)
+      if tat > now_us - passed_us then call('HSET', CTL, name, int(tat + passed_us)) end
+    end
+  end
 end
