@@ -331,14 +331,14 @@ fn the_store_can_be_a_redis_with_its_password_in_a_file() {
     fs::write(folder.path("password"), "first\n").unwrap();
     let toml = format!(
         "[store]\nurl = 'rediss+sentinel://a,b:7/main/2'\nusername = 'bridge'\npassword = {{ file = '{}' }}\n\
-         durability = 'replicated'\nkey_prefix = 'hr'",
+         durability = 'replicated'\ndurable_replicas = 2\nkey_prefix = 'hr'",
         folder.path("password").display()
     );
     let mut config = load(&toml, &[]).unwrap();
     let StoreUrl::Redis(url) = &config.store.url else { panic!("{:?}", config.store.url) };
     assert!(url.tls && url.database == 2);
     let redis = &config.store.redis;
-    assert_eq!(redis.durability, StoreDurability::Replicated);
+    assert_eq!((redis.durability, redis.durable_replicas), (StoreDurability::Replicated, 2));
     assert_eq!(redis.key_prefix, "hr");
     assert_eq!(redis.username.as_ref().unwrap().current().expose_secret(), "bridge");
     assert_eq!(redis.password.as_ref().unwrap().current().expose_secret(), "first");
@@ -378,7 +378,8 @@ fn redis_on_another_host_needs_tls_or_a_word_that_it_may_do_without() {
 fn what_does_not_fit_together_in_the_store_is_told() {
     let found = errors(
         "[store]\nurl = 'redis://u:p@host'\nusername = 'u'\npassword = 'p'\nca_file = '/not/there'\ncert_file = '/dev/null'\n\
-         key_prefix = '{x}'\ndurability = 'maybe'\nresponse_timeout_ms = 1",
+         key_prefix = '{x}'\ndurability = 'maybe'\ndurable_replicas = 2\n\
+         response_timeout_ms = 1",
         &[],
     );
     let value = "CONFIG-VALUE";
@@ -388,6 +389,7 @@ fn what_does_not_fit_together_in_the_store_is_told() {
             ("store.ca_file", "CONFIG-FILE"),
             ("store.cert_file", value),
             ("store.durability", value),
+            ("store.durable_replicas", value),
             ("store.key_prefix", value),
             ("store.password", value),
             ("store.response_timeout_ms", value),

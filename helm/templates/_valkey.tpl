@@ -18,7 +18,8 @@ port 6379
 dir /data
 # What is accepted must survive a restart: docs/redis.md.
 appendonly yes
-appendfsync everysec
+# A durability that waits for disks needs `always`: STORE-EVERYSEC in docs/failures.md.
+appendfsync {{ dig "store" "durability" "written" .Values.config | eq "written" | ternary "everysec" "always" }}
 save ""
 # A job must never be thrown away for want of memory.
 maxmemory-policy noeviction

@@ -172,7 +172,7 @@ pub(super) fn link(url: &RedisUrl, redis: &RedisConfig) -> LinkOptions {
         durability: match redis.durability {
             StoreDurability::Written => Durability::Written,
             StoreDurability::Fsynced => Durability::Fsynced,
-            StoreDurability::Replicated => Durability::Replicated,
+            StoreDurability::Replicated => Durability::Replicated { replicas: redis.durable_replicas },
         },
         durable_timeout: Duration::from_millis(redis.durable_timeout_ms),
         connect_timeout: Duration::from_millis(redis.connect_timeout_ms),

@@ -51,6 +51,8 @@ pub struct RedisConfig {
     pub allow_plain: bool,
     /// What the 200 waits for.
     pub durability: StoreDurability,
+    /// For how many replicas `replicated` waits.
+    pub durable_replicas: u32,
     /// How long a write may take to become as durable, in milliseconds.
     pub durable_timeout_ms: u64,
     /// How long making a connection may take, in milliseconds.
@@ -102,6 +104,7 @@ pub(super) struct Raw {
     insecure_ok: bool,
     allow_plain: bool,
     durability: StoreDurability,
+    durable_replicas: u32,
     durable_timeout_ms: u64,
     connect_timeout_ms: u64,
     response_timeout_ms: u64,
@@ -129,6 +132,7 @@ impl Default for Raw {
             insecure_ok: false,
             allow_plain: false,
             durability: StoreDurability::Written,
+            durable_replicas: 1,
             // `appendfsync everysec` takes up to two seconds.
             durable_timeout_ms: 5_000,
             connect_timeout_ms: 2_000,
@@ -154,6 +158,13 @@ impl Raw {
                 "`store.story_keep_days` and `store.story_entries_max` bound what is kept",
             );
         }
+        findings.bounds("store.durable_replicas", self.durable_replicas.into(), 1, 8);
+        findings.when(
+            self.durable_replicas > 1 && self.durability != StoreDurability::Replicated,
+            "store.durable_replicas",
+            "is waited for only with `store.durability = \"replicated\"`",
+            "Set that, or take this out.",
+        );
         findings.bounds("store.durable_timeout_ms", self.durable_timeout_ms, 100, 60_000);
         findings.bounds("store.connect_timeout_ms", self.connect_timeout_ms, 50, 60_000);
         findings.bounds("store.response_timeout_ms", self.response_timeout_ms, 50, 60_000);
@@ -232,6 +243,7 @@ impl Raw {
                 insecure_ok: self.insecure_ok,
                 allow_plain: self.allow_plain,
                 durability: self.durability,
+                durable_replicas: self.durable_replicas,
                 durable_timeout_ms: self.durable_timeout_ms,
                 connect_timeout_ms: self.connect_timeout_ms,
                 response_timeout_ms: self.response_timeout_ms,

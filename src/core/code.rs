@@ -267,6 +267,9 @@ codes! {
     StoreNoWaitaof = "STORE-NO-WAITAOF",
         "`[store] durability` asks for what this Redis cannot do: it has no `WAITAOF`.",
         "Run Redis 7.2 or later, or any Valkey; or set `durability = \"written\"` and know what that means (docs/redis.md).";
+    StoreEverysec = "STORE-EVERYSEC",
+        "`[store] durability` waits for disks, and this server answers `WAITAOF` before it has flushed.",
+        "Set `appendfsync always` on it and its replicas, or run Redis 8 or later; for trials only, `[store] insecure_ok = true`.";
     StoreEviction = "STORE-EVICTION",
         "Redis may evict keys when memory is short: its `maxmemory-policy` is not `noeviction`.",
         "Set `maxmemory-policy noeviction`; for trials only, `[store] insecure_ok = true`.";

@@ -127,6 +127,12 @@ def test_the_trial_s_valkey_is_one_of_the_official_image_with_a_volume():
     assert render("defaults").none("StatefulSet")
 
 
+@pytest.mark.parametrize(("durability", "flushes"), [("written", "everysec"), ("fsynced", "always"), ("replicated", "always")])
+def test_the_trial_s_valkey_always_flushes_where_a_delivery_waits_for_that(durability, flushes):
+    conf = valkey_conf(render("trial", {"config": {"store": {"durability": durability}}}))
+    assert f"appendfsync {flushes}" in conf.splitlines()
+
+
 @pytest.mark.parametrize("password", ["plain", "with \"marks\" and \\ and 'blanks'", "$(date) `id` $HOME"])
 def test_the_trial_s_valkey_starts_as_rendered_and_the_bridge_gets_in(password, tmp_path, postman):
     """The very command of the StatefulSet, with `/etc`, `/run` and `/data` below a folder."""

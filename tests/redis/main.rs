@@ -9,9 +9,14 @@ mod durability;
 mod failures;
 #[path = "../store/harness.rs"]
 mod harness;
+mod history;
 mod listings;
 #[path = "../store/memory.rs"]
 mod memory;
+#[path = "../servers/network.rs"]
+mod network;
+mod partitions;
+mod power;
 mod rights;
 mod sentinel;
 #[path = "../servers/mod.rs"]

@@ -110,7 +110,9 @@ fn with_documented_user(make: Make) -> (Server, Vec<String>) {
     let server = Server::start(make, &["--appendfsync", "always"]);
     // Redis 7.0 has no `WAITAOF` to allow.
     let known = |right: &String| make == Make::Valkey || right != "+waitaof";
-    let rights: Vec<String> = documented_rights().into_iter().filter(known).collect();
+    let mut rights: Vec<String> = documented_rights().into_iter().filter(known).collect();
+    // Documented for a durability that waits for disks.
+    rights.extend((make == Make::Valkey).then(|| "+config|get".to_owned()));
     set_user(&server, &rights);
     (server, rights)
 }

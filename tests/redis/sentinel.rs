@@ -35,7 +35,7 @@ fn sentinels(primary: &Server) -> Vec<Server> {
 
 fn replica_of(primary: &Server) -> Server {
     let port = primary.port().to_string();
-    let replica = Server::start(Make::Valkey, &["--replicaof", "127.0.0.1", &port]);
+    let replica = Server::start(Make::Valkey, &["--appendfsync", "always", "--replicaof", "127.0.0.1", &port]);
     assert!(eventually(|| replica.ask(&["INFO", "replication"]).contains("master_link_status:up")));
     replica
 }
@@ -56,7 +56,7 @@ pub(crate) async fn accept_until(store: Arc<dyn Store>, stop: Arc<AtomicBool>) -
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_fail_over_under_load_loses_nothing_that_was_acknowledged_as_replicated() {
-    let mut primary = Server::start(Make::Valkey, &[]);
+    let mut primary = Server::start(Make::Valkey, &["--appendfsync", "always"]);
     let replicas = [replica_of(&primary), replica_of(&primary)];
     let sentinels = sentinels(&primary);
     let store = open(&url(&sentinels), &[("durability", "replicated")]);

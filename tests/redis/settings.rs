@@ -42,6 +42,20 @@ async fn a_database_that_is_not_there_is_told(make: Make) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn durability_on_a_server_that_answers_before_it_flushes_is_refused_until_it_always_flushes() {
+    let server = Server::start(Make::Valkey, &["--appendfsync", "everysec"]);
+    for durability in ["fsynced", "replicated"] {
+        let store = open(&server.url(), &[("durability", durability)]);
+        assert_eq!(code(store.check().await), Code::StoreEverysec);
+    }
+    accept(open(&server.url(), &[]).as_ref()).await.unwrap();
+    let store = open(&server.url(), &[("durability", "fsynced")]);
+    assert_eq!(code(accept(store.as_ref()).await), Code::StoreEverysec);
+    server.ask(&["CONFIG", "SET", "appendfsync", "always"]);
+    accepts_at_last(store.as_ref()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn durability_that_the_server_cannot_give_is_refused() {
     let redis = Server::start(Make::Redis, &[]);
     for durability in ["fsynced", "replicated"] {

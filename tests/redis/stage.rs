@@ -50,7 +50,9 @@ pub(crate) fn open(url: &str, keys: &[(&str, &str)]) -> Arc<dyn Store> {
         durability: match key("durability") {
             None => Durability::Written,
             Some("fsynced") => Durability::Fsynced,
-            Some("replicated") => Durability::Replicated,
+            Some("replicated") => Durability::Replicated {
+                replicas: key("durable_replicas").map_or(1, |replicas| replicas.parse().unwrap()),
+            },
             Some(other) => panic!("no {other}"),
         },
         durable_timeout: Duration::from_millis(key("durable_timeout_ms").map_or(5_000, |ms| ms.parse().unwrap())),

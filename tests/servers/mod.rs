@@ -1,9 +1,11 @@
 //! Real servers of two makes, each on a port and in a folder of its own, gone with the test.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Error, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -30,6 +32,14 @@ impl Make {
     }
 }
 
+/// Where servers keep their files: in memory where there is a gigabyte of it, so that many tests at once do not wait for
+/// one disk. What a flush is good for is the same there: a process that is killed keeps its files.
+static FOLDERS: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
+    let told = Command::new("df").args(["--output=avail", "/dev/shm"]).output().ok()?;
+    let free_kib: u64 = String::from_utf8(told.stdout).ok()?.lines().nth(1)?.trim().parse().ok()?;
+    (free_kib > 1 << 20).then(|| PathBuf::from("/dev/shm"))
+});
+
 /// A server that runs until it is dropped.
 pub(crate) struct Server {
     make: Make,
@@ -38,6 +48,9 @@ pub(crate) struct Server {
     folder: TempDir,
     child: Option<Child>,
     watcher: Option<Watcher>,
+    /// The library of `tests/bridge/power_cut.c`, and more for the server's environment: on a disk that loses what was
+    /// not flushed.
+    disk: Vec<(String, String)>,
     /// Sent before every command of the test's own.
     pub(crate) login: Option<(String, String)>,
 }
@@ -60,8 +73,17 @@ impl Server {
 
     /// A server that does not run yet, with a port and a folder.
     pub(crate) fn prepared(make: Make) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        Self { make, port: free_port(), args: Vec::new(), folder, child: None, watcher: None, login: None }
+        let folder = FOLDERS.as_ref().map_or_else(tempfile::tempdir, tempfile::tempdir_in).unwrap();
+        Self {
+            make,
+            port: free_port(),
+            args: Vec::new(),
+            folder,
+            child: None,
+            watcher: None,
+            disk: Vec::new(),
+            login: None,
+        }
     }
 
     /// Adds arguments for the next start.
@@ -92,6 +114,7 @@ impl Server {
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"])
             .args(["--dir", self.folder.path().to_str().unwrap()])
             .args(&self.args)
+            .envs(self.disk.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
@@ -121,7 +144,29 @@ impl Server {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// Ends it as a power cut would.
+    /// Puts it, from its next start on, on a disk that loses what was not flushed when the power is cut; one that
+    /// `lies` flushes nothing. `library`: the one of `tests/bridge/power_cut.c`.
+    pub(crate) fn put_on_disk(&mut self, library: &Path, lies: bool) {
+        let folder = self.folder.path().to_str().unwrap();
+        self.disk = vec![
+            ("LD_PRELOAD".to_owned(), library.to_str().unwrap().to_owned()),
+            ("POWER_CUT_DIR".to_owned(), folder.to_owned()),
+        ];
+        self.disk.extend(lies.then(|| ("POWER_CUT_NO_FLUSH".to_owned(), "1".to_owned())));
+    }
+
+    /// Cuts the power: what was not flushed is lost. Nothing is served any more when this returns.
+    pub(crate) fn cut_power(&mut self) {
+        let cut = self.folder.path().join("cut");
+        std::fs::write(&cut, "").unwrap();
+        let status = self.child.as_mut().unwrap().wait().unwrap();
+        assert_eq!(status.signal(), Some(Signal::KILL.as_raw()), "{}", self.log());
+        std::fs::remove_file(cut).unwrap();
+        self.child = None;
+        drop(self.watcher.take());
+    }
+
+    /// Ends it at once; what it has written, the system keeps.
     pub(crate) fn kill(&mut self) {
         drop(self.watcher.take());
         if let Some(mut child) = self.child.take() {
@@ -148,7 +193,13 @@ impl Server {
 
     /// Runs a command; its answer, or its error's text, as the protocol has them.
     pub(crate) fn ask(&self, command: &[&str]) -> String {
-        self.try_ask(command).unwrap()
+        // A sentinel that demotes a primary throws out all who are connected.
+        let is_thrown_out =
+            |error: &Error| matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset);
+        match self.try_ask(command) {
+            Err(error) if is_thrown_out(&error) => self.try_ask(command).unwrap(),
+            answer => answer.unwrap(),
+        }
     }
 
     fn try_ask(&self, command: &[&str]) -> std::io::Result<String> {

@@ -89,7 +89,7 @@ impl Redis {
         });
         let gather = match options.link.durability {
             Durability::Written => Some(Gather::new(calls.clone(), options.link.response_timeout)?),
-            Durability::Fsynced | Durability::Replicated => None,
+            Durability::Fsynced | Durability::Replicated { .. } => None,
         };
         Ok(Self { calls, gather })
     }

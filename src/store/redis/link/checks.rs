@@ -49,8 +49,51 @@ pub(super) async fn check(options: &LinkOptions, connection: &mut MultiplexedCon
             Code::StoreError => Trouble::new(Code::StoreNoWaitaof, trouble.detail),
             _ => trouble,
         })?;
+        // Valkey answers as Redis 7.
+        let major = field("redis_version").and_then(|version| version.split('.').next()?.parse().ok());
+        if major.is_none_or(|major: u32| major < REDIS_THAT_WAITS) {
+            check_appendfsync(options, connection).await?;
+        }
     }
     Ok(())
+}
+
+/// Before this one, and in every Valkey so far, `WAITAOF` is answered before the flush unless `appendfsync` is `always`:
+/// redis/redis#13793 mended it.
+const REDIS_THAT_WAITS: u32 = 8;
+
+async fn check_appendfsync(options: &LinkOptions, connection: &mut MultiplexedConnection) -> Result<(), Trouble> {
+    let mut cmd = redis::cmd("CONFIG");
+    cmd.arg("GET").arg("appendfsync");
+    match ask(connection, &cmd).await {
+        Ok(told) => match last_text(&told) {
+            Some(value) if value != "always" => {
+                tolerate(options, Trouble::new(Code::StoreEverysec, format!("appendfsync {value}")))
+            }
+            _ => Ok(()),
+        },
+        // Least rights do not hold it, and managed Redis often has none.
+        Err(trouble) if matches!(trouble.code, Code::StoreNoPerm | Code::StoreError) => {
+            warn!(
+                code = %Code::StoreEverysec,
+                "Whether `appendfsync` is `always`, as `[store] durability` needs it with this server, cannot be seen: \
+                 `+config|get` is not granted."
+            );
+            Ok(())
+        }
+        Err(trouble) => Err(trouble),
+    }
+}
+
+/// The last text of an answer: the value of the only name that was asked for.
+fn last_text(value: &Value) -> Option<String> {
+    match value {
+        Value::Array(parts) => last_text(parts.last()?),
+        Value::Map(pairs) => last_text(&pairs.last()?.1),
+        Value::BulkString(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
+        Value::SimpleString(text) => Some(text.clone()),
+        _ => None,
+    }
 }
 
 fn tolerate(options: &LinkOptions, trouble: Trouble) -> Result<(), Trouble> {

@@ -91,8 +91,12 @@ pub enum Durability {
     Written,
     /// That it is on the primary's disk.
     Fsynced,
-    /// That it is on the disks of the primary and one replica.
-    Replicated,
+    /// That it is on the disks of the primary and of replicas.
+    Replicated {
+        /// Of how many. Sentinels may promote any replica that they reach: only where all have acknowledged does
+        /// whichever is promoted have everything.
+        replicas: u32,
+    },
 }
 
 impl Durability {
@@ -101,7 +105,7 @@ impl Durability {
         match self {
             Self::Written => None,
             Self::Fsynced => Some((1, 0)),
-            Self::Replicated => Some((1, 1)),
+            Self::Replicated { replicas } => Some((1, replicas.into())),
         }
     }
 }

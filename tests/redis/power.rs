@@ -1,0 +1,174 @@
+//! Each row of docs/redis.md's table of what is lost when, for a machine that loses power: a library before libc
+//! (`tests/bridge/power_cut.c`) undoes whatever the server has not flushed, and kills it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use scim_bridge::core::person::job::JobId;
+use scim_bridge::store::Store;
+
+use crate::servers::{Make, Server, eventually};
+use crate::stage::{accept, accepts_at_last, is_there, open};
+
+const SENDERS: usize = 8;
+const FSYNCED: [(&str, &str); 1] = [("durability", "fsynced")];
+const REPLICATED: [(&str, &str); 1] = [("durability", "replicated")];
+
+fn library(folder: &Path) -> PathBuf {
+    let library = folder.join("power_cut.so");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bridge/power_cut.c");
+    let made = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source).status();
+    assert!(made.expect("cc is installed by script/setup").success());
+    library
+}
+
+/// A server on a disk that loses what was not flushed.
+fn server(make: Make, library: &Path, lies: bool, args: &[&str]) -> Server {
+    let mut server = Server::prepared(make);
+    server.arg(&["--appendonly", "yes", "--save", "", "--maxmemory-policy", "noeviction"]);
+    server.arg(args);
+    server.put_on_disk(library, lies);
+    server.run();
+    server
+}
+
+/// Accepts until the store is gone; when each was acknowledged.
+async fn accept_on(store: Arc<dyn Store>) -> Vec<(JobId, Instant)> {
+    let mut acknowledged = Vec::new();
+    while let Ok(id) = accept(store.as_ref()).await {
+        acknowledged.push((id, Instant::now()));
+    }
+    acknowledged
+}
+
+/// Accepts for a while, and cuts the power of some servers; what was acknowledged, and when the cut was.
+async fn accept_until_the_cut(
+    store: &Arc<dyn Store>,
+    busy: Duration,
+    servers: &mut [&mut Server],
+) -> (Vec<(JobId, Instant)>, Instant) {
+    accepts_at_last(store.as_ref()).await;
+    let senders: Vec<_> = (0..SENDERS).map(|_| tokio::spawn(accept_on(store.clone()))).collect();
+    tokio::time::sleep(busy).await;
+    let cut_at = Instant::now();
+    for server in servers {
+        tokio::task::block_in_place(|| server.cut_power());
+    }
+    let mut acknowledged = Vec::new();
+    for sender in senders {
+        acknowledged.extend(sender.await.unwrap());
+    }
+    assert!(!acknowledged.is_empty());
+    (acknowledged, cut_at)
+}
+
+/// The lost ones among what was acknowledged, by how long before the cut that was.
+struct Lost {
+    of: usize,
+    before_cut: Vec<Duration>,
+}
+
+async fn cut(make: Make, appendfsync: &str, keys: &[(&str, &str)], lies: bool) -> Lost {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = server(make, &library(folder.path()), lies, &["--appendfsync", appendfsync]);
+    let store = open(&server.url(), keys);
+    let (acknowledged, cut_at) = accept_until_the_cut(&store, Duration::from_millis(3_500), &mut [&mut server]).await;
+    server.run();
+    accepts_at_last(store.as_ref()).await;
+    let mut before_cut = Vec::new();
+    for (id, at) in &acknowledged {
+        if !is_there(store.as_ref(), *id).await {
+            before_cut.push(cut_at.saturating_duration_since(*at));
+        }
+    }
+    before_cut.sort();
+    println!(
+        "{make:?}, {appendfsync}, {keys:?}{}: {} of {} lost, acknowledged up to {:?} before the cut",
+        if lies { ", a disk that flushes nothing" } else { "" },
+        before_cut.len(),
+        acknowledged.len(),
+        before_cut.last().copied().unwrap_or_default(),
+    );
+    Lost { of: acknowledged.len(), before_cut }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn appendfsync_always_loses_nothing_to_a_power_cut() {
+    for make in [Make::Redis, Make::Valkey] {
+        let lost = cut(make, "always", &[], false).await;
+        assert!(lost.before_cut.is_empty(), "{make:?}: {} of {} lost", lost.before_cut.len(), lost.of);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_flushes_nothing_would_lose_some_of_it() {
+    let lost = cut(Make::Redis, "always", &[], true).await;
+    assert!(!lost.before_cut.is_empty(), "none of {} lost: the test shows nothing", lost.of);
+}
+
+/// What docs/redis.md says, and what a busy machine adds to it.
+const EVERYSEC_MAX: Duration = Duration::from_secs(2 + 1);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn appendfsync_everysec_loses_up_to_two_seconds_to_a_power_cut() {
+    for make in [Make::Redis, Make::Valkey] {
+        let lost = cut(make, "everysec", &[], false).await;
+        let oldest = lost.before_cut.last().unwrap_or_else(|| panic!("{make:?}: none of {} lost", lost.of));
+        assert!(*oldest < EVERYSEC_MAX, "{make:?}: acknowledged {oldest:?} before the cut, and lost");
+        assert!(lost.before_cut.len() < lost.of, "{make:?}: all lost");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_acknowledged_as_fsynced_outlives_a_power_cut() {
+    let lost = cut(Make::Valkey, "always", &FSYNCED, false).await;
+    assert!(lost.before_cut.is_empty(), "{} of {} lost", lost.before_cut.len(), lost.of);
+}
+
+/// Why such a server is refused (`STORE-EVERYSEC`): it answers `WAITAOF` before it has flushed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn valkey_with_everysec_loses_what_it_has_answered_as_flushed() {
+    let keys = [FSYNCED[0], ("insecure_ok", "true")];
+    for _ in 0..10 {
+        if !cut(Make::Valkey, "everysec", &keys, false).await.before_cut.is_empty() {
+            return;
+        }
+    }
+    panic!("nothing is lost in ten cuts: this Valkey waits, and need not be refused");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_acknowledged_as_replicated_is_on_a_replica_where_all_lose_power_and_the_primary_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let library = library(folder.path());
+    let always = ["--appendfsync", "always"];
+    let mut primary = server(Make::Valkey, &library, false, &always);
+    let port = primary.port().to_string();
+    let of_it = [&always[..], &["--replicaof", "127.0.0.1", &port, "--repl-diskless-sync-delay", "0"]].concat();
+    let mut replicas = [server(Make::Valkey, &library, false, &of_it), server(Make::Valkey, &library, false, &of_it)];
+    let linked = |server: &Server| server.ask(&["INFO", "replication"]).contains("master_link_status:up");
+    assert!(eventually(|| replicas.iter().all(linked)));
+    let store = open(&primary.url(), &REPLICATED);
+    let [one, other] = &mut replicas;
+    let busy = Duration::from_millis(3_500);
+    let (acknowledged, _) = accept_until_the_cut(&store, busy, &mut [one, other, &mut primary]).await;
+    // Each as it would be as the next primary; Sentinel takes the one that has more.
+    let mut lost_by_both: Vec<JobId> = acknowledged.iter().map(|(id, _)| *id).collect();
+    for replica in &mut replicas {
+        replica.run();
+        replica.ask(&["REPLICAOF", "NO", "ONE"]);
+        let promoted = open(&replica.url(), &[]);
+        accepts_at_last(promoted.as_ref()).await;
+        let mut lost = Vec::new();
+        for id in lost_by_both {
+            if !is_there(promoted.as_ref(), id).await {
+                lost.push(id);
+            }
+        }
+        lost_by_both = lost;
+    }
+    println!("replicated: {} of {} lost", lost_by_both.len(), acknowledged.len());
+    assert!(lost_by_both.is_empty(), "{} of {} lost", lost_by_both.len(), acknowledged.len());
+}
