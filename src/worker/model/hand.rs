@@ -6,6 +6,8 @@ use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 
+use bytes::Bytes;
+
 use crate::core::person::fold::{Folding, fold};
 use crate::core::person::{Document, Entry, PersonId};
 use crate::core::reconcile::attempt::{AttemptState, Claimed as ClaimedKeys, Conclusion};
@@ -21,7 +23,6 @@ use crate::core::time::UnixMs;
 use crate::store::{Claimed, Commit, Lease};
 use crate::worker::attempt::{needs_attempt, read_document, read_inbox};
 use crate::worker::commit::{Leaving, commit_of};
-use crate::worker::model::world::Told;
 
 /// What a worker does next.
 #[derive(Debug, Clone)]
@@ -49,6 +50,9 @@ impl Next {
         }
     }
 }
+
+/// A document and an inbox, as they are kept.
+pub(super) type Told = (Option<Bytes>, Vec<(u64, Bytes)>);
 
 /// What was claimed, read; none where it does not read.
 type Read = Option<(Document, Vec<(u64, Entry)>)>;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::FutureExt;
 
-use super::hand::{Hand, Next};
+use super::hand::{Hand, Next, Told};
 use crate::core::limiter::Rate;
 use crate::core::person::inbox::{Entry, Word};
 use crate::core::person::job::JobId;
@@ -25,9 +25,6 @@ use crate::store::{
 
 const T0: UnixMs = UnixMs(1_000_000_000);
 pub(super) const LEASE_MS: u64 = 60_000;
-
-/// A document and an inbox.
-pub(super) type Told = (Option<Bytes>, Vec<(u64, Bytes)>);
 
 thread_local! {
     /// What [`World::news`] says: many states have the same, and reading it takes most of the time. A thread checks one
