@@ -105,7 +105,8 @@ pub fn built_in(name: &str) -> Option<&'static str> {
 ///
 /// `signature` and `mapping` are laid over one another key by key; what stands at such a key is
 /// replaced whole (one layout does not mix with another), but for `signature.key` and
-/// `signature.timestamp`, of which single members may be given.
+/// `signature.timestamp`, of which single members may be given. A source whose sender shows in another way who it is
+/// (`signature.auth`) has of the preset's signature only what does not depend on that.
 pub(super) fn lay_over(preset: Table, source: &mut Table) {
     for (name, below) in preset {
         // For people, not for the source.
@@ -123,7 +124,12 @@ pub(super) fn lay_over(preset: Table, source: &mut Table) {
 }
 
 fn lay_table_over(name: &str, preset: Table, source: &mut Table) {
+    let auth = |table: &Table| table.get("auth").and_then(Value::as_str).unwrap_or("hmac").to_owned();
+    let is_other_auth = name == "signature" && source.contains_key("auth") && auth(source) != auth(&preset);
     for (key, below) in preset {
+        if is_other_auth && !stays(&key, &below) {
+            continue;
+        }
         let by_member = name == "signature" && matches!(key.as_str(), "key" | "timestamp");
         match (source.get_mut(&key), below) {
             (Some(Value::Table(above)), Value::Table(below)) if by_member => {
@@ -139,9 +145,33 @@ fn lay_table_over(name: &str, preset: Table, source: &mut Table) {
     }
 }
 
+/// Whether a key of a preset's signature holds whichever way a sender shows who it is: what it asks for, and an id in
+/// the body.
+fn stays(key: &str, value: &Value) -> bool {
+    key == "handshake" || (key == "id" && value.get("json").is_some())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn another_auth_takes_nothing_of_the_presets_but_handshakes_and_an_id_in_the_body() {
+        let laid = |preset: &str, source: &str| {
+            let mut source: Table = toml::from_str(source).unwrap();
+            lay_over(toml::from_str(preset).unwrap(), &mut source);
+            source["signature"].as_table().unwrap().clone()
+        };
+        let hmac = "[signature]\nheader = 'x'\nvalue = { single = { prefix = 'sha256=' } }\nid = { json = '/Id' }\nhandshake = [{ get = { parameter = 'echo' } }]";
+        let of = laid(hmac, "signature = { auth = 'static_header', header = 'y' }");
+        assert_eq!(of.keys().collect::<Vec<_>>(), ["auth", "handshake", "header", "id"]);
+        assert_eq!(of["header"].as_str(), Some("y"));
+        let of = laid(hmac, "signature = { auth = 'hmac', header = 'y' }");
+        assert!(of.contains_key("value"), "the same auth");
+        let header = "[signature]\nauth = 'static_header'\nheader = 'authorization'";
+        assert!(!laid(header, "signature = { auth = 'static_headers' }").contains_key("header"));
+        assert!(laid(header, "signature = {}").contains_key("header"));
+    }
 
     #[test]
     fn every_preset_has_a_signature_and_only_what_belongs_in_a_preset() {
