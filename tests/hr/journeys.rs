@@ -204,6 +204,41 @@ async fn a_story_tells_of_the_read_without_what_was_read() {
     assert!(!text.contains("Ada") && !text.contains('@'), "{text}");
 }
 
+/// Thin leaves, of which each names only an id.
+const LEAVES: &[(&str, &str)] = &[
+    ("personio", r#"{"event_name":"employment.terminated","payload":{"employment":{"id":"e"},"person":{"id":"E-1"}}}"#),
+    ("hibob", r#"{"type":"employee.left","version":"v2","data":{"employeeId":"E-1"}}"#),
+    (
+        "gusto",
+        r#"{"uuid":"u","event_type":"employee.terminated_effective","entity_type":"Employee","entity_uuid":"E-1"}"#,
+    ),
+    ("remote", r#"{"event_type":"offboarding.completed","employment_id":"E-1"}"#),
+    ("rippling", "event_name=employee.terminated&id=E-1"),
+];
+
+#[tokio::test]
+async fn who_leaves_and_was_in_the_team_before_there_was_a_bridge_is_found_by_the_address_that_is_read() {
+    for (preset, leave) in LEAVES {
+        let rig = Rig::new(preset);
+        let ada = rig.put("E-1", "Ada", "Byron");
+        rig.hr.put(ada.gone("2026-11-20"));
+        rig.already_in_the_team("E-1", "Ada", "Byron");
+        rig.deliver(leave).await;
+        rig.work_through().await;
+        assert_eq!(rig.member("E-1"), Some(("Ada Byron".to_owned(), false)), "{preset}: {:?}", rig.story("E-1").await);
+        assert!(rig.document("E-1").await.open.is_empty(), "{preset}");
+    }
+}
+
+#[tokio::test]
+async fn who_leaves_and_is_nobody_at_the_hr_system_any_more_is_not_waited_for() {
+    let rig = Rig::new("gusto");
+    rig.deliver(LEAVES[2].1).await;
+    rig.work_through().await;
+    assert_eq!(rig.member("E-1"), None);
+    assert!(rig.document("E-1").await.open.is_empty() && rig.document("E-1").await.trouble.is_none());
+}
+
 #[tokio::test]
 async fn a_leave_that_is_older_than_the_last_read_is_read_and_not_forgotten() {
     let rig = Rig::new("gusto");

@@ -2,6 +2,8 @@
 //! target. The in-memory store, both stand-ins over real HTTP, and a clock that is moved by hand.
 
 #[cfg(test)]
+mod answers;
+#[cfg(test)]
 mod journeys;
 #[cfg(test)]
 mod lists;

@@ -21,7 +21,7 @@ use scim_bridge::core::reconcile::verdict::RetryRules;
 use scim_bridge::core::time::UnixMs;
 use scim_bridge::hr::{Credentials, HrSystem};
 use scim_bridge::hr_sim::{HrPerson, HrSim};
-use scim_bridge::postman_sim::{PostmanSim, SimOptions};
+use scim_bridge::postman_sim::{Person as SimPerson, PostmanSim, SimOptions};
 use scim_bridge::scim::{Auth, Client, ClientOptions};
 use scim_bridge::secret::LiveSecret;
 use scim_bridge::store::memory::Memory;
@@ -196,6 +196,11 @@ impl Rig {
         let holds: scim_bridge::core::hold::Holds =
             scim_bridge::store::documents::read(self.store.as_ref(), "holds").await.unwrap().0;
         holds.get(&HoldScope::Fetch(source())).is_some()
+    }
+
+    /// Somebody who is in the team, whom the bridge has not heard of.
+    pub(crate) fn already_in_the_team(&self, id: &str, given: &str, family: &str) {
+        self.postman.add_member(SimPerson::member(&email(id), given, family));
     }
 
     /// Somebody switches a member off in Postman's settings.

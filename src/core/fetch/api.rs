@@ -83,7 +83,7 @@ impl Api {
             Auth::None
         });
         let mut needed: BTreeSet<&str> = BTreeSet::new();
-        let paths = rules.step.iter().map(|step| &step.path);
+        let paths = rules.step.iter().flat_map(Step::paths);
         needed.extend(paths.flat_map(Template::slots).filter_map(Slot::value_name));
         // Beside steps, a list is for imports: who makes none need not give what it takes.
         needed.extend(rules.list.iter().filter(|_| rules.step.is_empty()).flat_map(ListRules::value_names));
@@ -185,8 +185,8 @@ impl Api {
         u32::try_from(self.rules.step.len().max(1)).unwrap_or(1)
     }
 
-    /// The request of a step about a person.
-    pub(super) fn step_request(&self, step: &Step, id: &str) -> Result<HrRequest, Unaskable> {
+    /// The request of a step about a person, at this one of its paths.
+    pub(super) fn step_request(&self, step: &Step, path: &Template, id: &str) -> Result<HrRequest, Unaskable> {
         let value_of = |slot: &Slot| match slot {
             Slot::Id => Some(id.to_owned()),
             other => value_of_name(other, &self.values),
@@ -195,7 +195,7 @@ impl Api {
         if matches!(id, "." | "..") {
             return Err(Unaskable);
         }
-        let path = step.path.fill(&value_of, percent).ok_or(Unaskable)?;
+        let path = path.fill(&value_of, percent).ok_or(Unaskable)?;
         let mut headers: Vec<(String, String)> = Vec::new();
         if !step.headers.keys().any(|name| name.eq_ignore_ascii_case("accept")) {
             headers.push(("accept".to_owned(), "application/json".to_owned()));

@@ -7,6 +7,9 @@ use crate::core::mapping::{Mapping, Record, Says, listed, remap};
 use crate::core::person::{EmploymentState, Event, EventKind, InvalidField, Person, Problem, SourceName};
 use crate::core::time::UnixMs;
 
+/// Without a status that can be used, nobody is invited or switched off.
+const STATUS: &str = "status";
+
 /// A row of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ListedRow {
@@ -29,6 +32,15 @@ pub struct ListedFacts {
     pub leaves_at: Option<UnixMs>,
 }
 
+/// What a read tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// What is so of the person, in order, with the moment of the read.
+    pub events: Vec<Event>,
+    /// What was there beside it and cannot be used, such as a status that nobody named: fields and shapes.
+    pub lost: Option<(Code, String)>,
+}
+
 /// All answers of a read as one JSON text: each under its step's name, and the id that was asked for
 /// under `/asked/id`.
 pub(super) fn document(id: &str, answers: &[(String, String)]) -> String {
@@ -49,7 +61,7 @@ pub(super) fn of_person(
     person: &Person,
     document: &str,
     at: UnixMs,
-) -> Result<Vec<Event>, (Code, String)> {
+) -> Result<Told, (Code, String)> {
     let mut told = Vec::new();
     let mut lost = None;
     for record in read(mapping, &person.source, document) {
@@ -60,8 +72,17 @@ pub(super) fn of_person(
                     "the answer is about another employee id than the one asked for".to_owned(),
                 ));
             }
-            Record::Event { event, .. } => told.push(at_the_read(event, at)),
-            Record::Ignored(_) => {}
+            Record::Event { event, dropped } => {
+                told.push(at_the_read(event, at));
+                if let Some(problem) = dropped.iter().find(|problem| problem.field == STATUS) {
+                    lost.get_or_insert((Code::MapField, format!("{problem}; the rest of it is in effect")));
+                }
+            }
+            Record::Ignored(ignored) => {
+                if let Some(problem) = ignored.dropped.iter().find(|problem| problem.field == STATUS) {
+                    lost.get_or_insert((Code::MapField, problem.to_string()));
+                }
+            }
             Record::Unmapped { person: whose, code, detail, .. } => {
                 if whose.is_some_and(|whose| whose != *person) {
                     return Err((
@@ -73,10 +94,9 @@ pub(super) fn of_person(
             }
         }
     }
-    // What can be used counts, and what cannot is told only where nothing else was there.
     match lost {
         Some(lost) if told.is_empty() => Err(lost),
-        _ => Ok(without_former_ends(told, at)),
+        lost => Ok(Told { events: without_former_ends(told, at), lost }),
     }
 }
 

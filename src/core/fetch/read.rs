@@ -1,14 +1,14 @@
 //! One read, request by request: what to send next, and what the replies add up to.
 
 use super::api::{Api, Unaskable};
-use super::facts::{self, ListedRow};
+use super::facts::{self, ListedRow, Told};
 use super::list::Pages;
 use super::reply::{HrReply, Judging, Said};
 use super::request::HrRequest;
 use crate::core::code::Code;
 use crate::core::json::Json;
 use crate::core::mapping::Record;
-use crate::core::person::{Event, Person, SourceName};
+use crate::core::person::{Person, SourceName};
 use crate::core::time::UnixMs;
 
 /// A list is read from a little before the last time: what changed while it was read is not missed.
@@ -45,8 +45,8 @@ pub enum NextRead {
 /// How a read ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReadEnd {
-    /// What is so of the person, in order, with the moment of the read.
-    Told(Vec<Event>),
+    /// What is so of the person.
+    Told(Told),
     /// What a list says, with the moment of the read: events, and records that could not be mapped.
     Listed(Vec<Record>),
     /// Nobody of this id.
@@ -122,6 +122,8 @@ pub struct ReadState {
     /// Of a list: what it told so far, and where in it the read is; none: at the beginning.
     told: Vec<Record>,
     pages: Option<Pages>,
+    /// The step at hand found nobody at its path, and is asked at its other one.
+    is_elsewhere: bool,
     is_renewed: bool,
     wants_token: bool,
     end: Option<ReadEnd>,
@@ -138,6 +140,7 @@ impl ReadState {
             answers: Vec::new(),
             told: Vec::new(),
             pages: None,
+            is_elsewhere: false,
             is_renewed: false,
             wants_token: false,
             end: None,
@@ -169,7 +172,10 @@ impl ReadState {
                 }
             }
             Asked::Person { person } => match api.rules().step.get(self.answers.len()) {
-                Some(step) => api.step_request(step, &person.employee_id),
+                Some(step) => {
+                    let path = step.or_path.as_ref().filter(|_| self.is_elsewhere).unwrap_or(&step.path);
+                    api.step_request(step, path, &person.employee_id)
+                }
                 None => Err(Unaskable),
             }
             .map_err(|Unaskable| "no address can be made of this employee id".to_owned()),
@@ -195,6 +201,10 @@ impl ReadState {
         let said = Judging { step }.judge(reply, now);
         self.end = match said {
             Said::Answer(text) => self.learn_answer(api, text),
+            Said::NotFound if !self.is_elsewhere && step.is_some_and(|step| step.or_path.is_some()) => {
+                self.is_elsewhere = true;
+                None
+            }
             Said::NotFound if step.is_some_and(|step| step.may_be_absent) => self.learn_answer(api, "null".to_owned()),
             Said::NotFound => Some(ReadEnd::NotFound),
             // A token that was good a while ago may just have run out.
@@ -227,6 +237,7 @@ impl ReadState {
             Asked::Person { person } => {
                 let step = api.rules().step.get(self.answers.len())?;
                 self.answers.push((step.name.clone(), text));
+                self.is_elsewhere = false;
                 if self.answers.len() < api.rules().step.len() {
                     return None;
                 }

@@ -178,13 +178,14 @@ impl Judging<'_> {
 /// What a status says without its body; none of one that is a success.
 fn of_status(status: u16, not_before: Option<UnixMs>, now: UnixMs) -> Option<Said> {
     Some(match status {
-        200..=299 => return None,
+        200 | 201 | 203..=299 => return None,
         300..=399 => Said::Elsewhere { what: "a redirect" },
         401 | 407 => Said::Unauthorized,
         403 => Said::Forbidden { not_before },
         404 | 410 => Said::NotFound,
         429 => Said::Limited { until: not_before.unwrap_or(now.plus_ms(LIMITED_MS)) },
-        408 | 425 | 500..=599 => Said::Passing { code: Code::FetchUnavailable, not_before },
+        // 202, "Accepted": what is asked for is not there yet.
+        202 | 408 | 425 | 500..=599 => Said::Passing { code: Code::FetchUnavailable, not_before },
         _ => Said::Refused { code: Code::FetchRefused, detail: format!("status {status}") },
     })
 }

@@ -91,6 +91,9 @@ pub struct Step {
     pub method: Method,
     /// The path, from the host on.
     pub path: Template,
+    /// Where to ask instead after a 404: the same system under another version or brand.
+    #[serde(default)]
+    pub or_path: Option<Template>,
     /// The query. What lacks a value is left out.
     #[serde(default)]
     pub query: BTreeMap<String, Template>,
@@ -135,7 +138,7 @@ impl FetchRules {
         fn names<'a>(slots: impl Iterator<Item = &'a Slot>) -> impl Iterator<Item = &'a str> {
             slots.filter_map(Slot::value_name)
         }
-        let paths = self.step.iter().map(|step| &step.path);
+        let paths = self.step.iter().flat_map(Step::paths);
         let addresses = std::iter::once(&self.host).chain(paths).chain(auth.templates());
         let bodies = self.step.iter().filter_map(|step| step.body.as_ref()).flat_map(Body::slots);
         let mut needed: BTreeSet<&str> = names(addresses.flat_map(Template::slots).chain(bodies)).collect();
@@ -180,6 +183,8 @@ impl FetchRules {
             let key = |name: &str| format!("step[{n}].{name}");
             when(!names.insert(&step.name), &key("name"), "is taken: each step has its own, and `asked` is none");
             when(!step.path.as_str().starts_with('/'), &key("path"), "begins with `/`");
+            let is_bad = step.or_path.as_ref().is_some_and(|path| !path.as_str().starts_with('/'));
+            when(is_bad, &key("or_path"), "begins with `/`");
             when(step.method == Method::Get && step.body.is_some(), &key("body"), "belongs to a POST");
             let slots = step.slots();
             let of_list = slots.iter().any(|slot| matches!(slot, Slot::Since | Slot::Cursor));
@@ -203,8 +208,13 @@ impl FetchRules {
 }
 
 impl Step {
+    /// Where it asks, and where instead.
+    pub(super) fn paths(&self) -> impl Iterator<Item = &Template> {
+        std::iter::once(&self.path).chain(&self.or_path)
+    }
+
     pub(super) fn slots(&self) -> Vec<&Slot> {
-        let texts = std::iter::once(&self.path).chain(self.query.values()).chain(self.headers.values());
+        let texts = self.paths().chain(self.query.values()).chain(self.headers.values());
         texts.flat_map(Template::slots).chain(self.body.iter().flat_map(Body::slots)).collect()
     }
 }

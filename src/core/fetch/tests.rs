@@ -87,7 +87,7 @@ fn an_answer_with_errors_and_one_with_nobody_are_no_success() {
     assert!(matches!(read(&reply(403, "")), ReadEnd::Hold { may_be_own: true, .. }));
     assert!(matches!(read(&reply(200, "<html></html>")), ReadEnd::Hold { .. }));
     assert!(
-        matches!(read(&reply(200, "\u{feff}{\"data\":{\"employee\":{\"email\":\"a@example.com\"}}}")), ReadEnd::Told(told) if told.len() == 1)
+        matches!(read(&reply(200, "\u{feff}{\"data\":{\"employee\":{\"email\":\"a@example.com\"}}}")), ReadEnd::Told(told) if told.events.len() == 1)
     );
 }
 
@@ -96,7 +96,7 @@ fn who_works_here_has_no_former_end_and_may_have_one_ahead() {
     let told = |last_day: &str| {
         let body = format!(r#"{{"data":{{"employee":{{"id":"E-1","status":"active","last_day":"{last_day}"}}}}}}"#);
         let ReadEnd::Told(told) = read(&reply(200, &body)) else { panic!() };
-        told.iter().filter_map(|event| event.facts.employment).collect::<Vec<_>>()
+        told.events.iter().filter_map(|event| event.facts.employment).collect::<Vec<_>>()
     };
     assert_eq!(told("2026-11-20"), [(EmploymentState::Employed, None)]);
     let ahead = told("2026-11-24");
@@ -134,7 +134,22 @@ fn nobody_of_that_id_is_waited_for_and_of_a_leaver_it_is_the_leave() {
     let ReadVerdict::Fold(told) = judge(ReadEnd::NotFound, &ada(), &mut owed(), RETRY, seen(true, true)) else {
         panic!()
     };
-    assert_eq!(told[0].facts.employment, Some((EmploymentState::Left, None)));
+    assert_eq!(told.events[0].facts.employment, Some((EmploymentState::Left, None)));
+}
+
+#[test]
+fn a_status_that_nobody_named_is_told_and_the_rest_counts() {
+    let body = r#"{"data":{"employee":{"id":"E-1","email":"a@example.com","status":"sabbatical"}}}"#;
+    let ReadEnd::Told(told) = read(&reply(200, body)) else { panic!() };
+    assert_eq!(told.events[0].facts.employment, None);
+    assert!(told.events[0].facts.email.is_some());
+    let (code, detail) = told.lost.unwrap();
+    assert!(code == Code::MapField && detail.contains("status") && !detail.contains("sabbatical"), "{detail}");
+}
+
+#[test]
+fn an_answer_that_is_only_accepted_is_asked_for_again() {
+    assert!(matches!(read(&reply(202, "{}")), ReadEnd::TryAgain { code: Code::FetchUnavailable, .. }));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::facts::Told;
 use super::read::ReadEnd;
 use crate::core::code::Code;
 use crate::core::mapping::Record;
@@ -155,8 +156,8 @@ impl ReadRetry {
 /// What follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReadVerdict {
-    /// These are so.
-    Fold(Vec<Event>),
+    /// This is so.
+    Fold(Told),
     /// These are for the people whom they name.
     HandOn(Vec<Record>),
     /// It is read again then.
@@ -192,9 +193,9 @@ pub enum ReadVerdict {
 pub fn judge(end: ReadEnd, person: &Person, owed: &mut OwedRead, retry: ReadRetry, seen: Circumstances) -> ReadVerdict {
     let Circumstances { has_left, others_were_served, now, jitter } = seen;
     match end {
-        ReadEnd::Told(events) => ReadVerdict::Fold(events),
+        ReadEnd::Told(told) => ReadVerdict::Fold(told),
         ReadEnd::Listed(records) => ReadVerdict::HandOn(records),
-        ReadEnd::NotFound if has_left => ReadVerdict::Fold(vec![left(person, now)]),
+        ReadEnd::NotFound if has_left => ReadVerdict::Fold(Told { events: vec![left(person, now)], lost: None }),
         ReadEnd::NotFound => {
             let detail = "the HR system has nobody of this id, asked again and again".to_owned();
             owed.fail(Code::FetchNotFound, detail, NOT_FOUND_TRIES, None, retry, seen)

@@ -73,18 +73,20 @@ impl<'m, 'v> Reader<'m, 'v> {
     }
 
     /// The address: the first that is there; of addresses of other domains than the allowed, the first
-    /// of an allowed one.
+    /// of an allowed one. That a private one is of another domain is no problem of anybody's.
     pub(super) fn email(&self) -> Result<Option<Email>, InvalidField> {
         let domains = &self.mapping.address_domains;
         let mut other = None;
         let all = self.mapping.email.all(self.place, !domains.is_empty()).map_err(|problem| problem.of("email"))?;
-        for value in all {
+        for (is_private, value) in all {
             let text = value.as_text().ok_or_else(|| wrong_type("email", "text", value.type_word()))?;
             let email = Email::parse(text)?;
             if domains.is_empty() || domains.iter().any(|domain| is_domain(&email, domain)) {
                 return Ok(Some(email));
             }
-            other = Some(Problem::OtherDomain.of("email"));
+            if !is_private {
+                other = Some(Problem::OtherDomain.of("email"));
+            }
         }
         other.map_or(Ok(None), Err)
     }

@@ -37,6 +37,7 @@ enum From {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 struct Options {
     lower: bool,
+    day: bool,
     split_name: Option<NamePart>,
     table: BTreeMap<String, String>,
     format: Option<String>,
@@ -63,6 +64,9 @@ struct Raw {
     jq: Option<Jq>,
     #[serde(default)]
     lower: bool,
+    /// A time at midnight is a day.
+    #[serde(default)]
+    day: bool,
     split_name: Option<NamePart>,
     #[serde(default)]
     table: BTreeMap<String, String>,
@@ -89,6 +93,7 @@ impl TryFrom<Raw> for Lookup {
         };
         let options = Options {
             lower: raw.lower,
+            day: raw.day,
             split_name: raw.split_name,
             table: raw.table,
             format: raw.format,
@@ -185,7 +190,11 @@ impl Lookup {
 
     fn made<'v>(&self, found: Cow<'v, Json<'v>>) -> Option<Cow<'v, Json<'v>>> {
         let options = &self.options;
-        if !options.lower && options.split_name.is_none() && options.table.is_empty() {
+        if !options.lower && !options.day && options.split_name.is_none() && options.table.is_empty() {
+            return Some(found);
+        }
+        // A time that is a number stays one.
+        if options.day && matches!(&*found, Json::Number(_)) {
             return Some(found);
         }
         let Some(mut made) = text(&found).map(|text| text.trim().to_owned()) else { return Some(found) };
@@ -201,8 +210,20 @@ impl Lookup {
         if options.lower {
             made = made.to_lowercase();
         }
+        if let Some(day) = day_of(&made).filter(|_| options.day) {
+            made = day.to_owned();
+        }
         Some(Cow::Owned(Json::Text(Cow::Owned(made))))
     }
+}
+
+/// The day of a time that is its midnight, by whichever clock: so some systems write a day.
+fn day_of(text: &str) -> Option<&str> {
+    let (day, time) = text.trim().split_at_checked(10)?;
+    let rest = time.strip_prefix(['T', ' '])?.strip_prefix("00:00")?;
+    let rest = rest.strip_prefix(":00").unwrap_or(rest);
+    let zone = rest.strip_prefix('.').map_or(rest, |fraction| fraction.trim_start_matches('0'));
+    (zone.is_empty() || zone == "Z" || zone.starts_with(['+', '-'])).then_some(day)
 }
 
 impl NamePart {
@@ -283,23 +304,26 @@ impl Lookups {
         }
     }
 
-    /// Every place where there is something; private ones only where they are asked for.
+    /// Every place where there is something, and whether it is private; such only where they are asked for.
     ///
     /// # Errors
     /// Where there is none, and a filter could not say.
-    pub(super) fn all<'v>(&self, place: Place<'v>, private: bool) -> Result<Vec<Cow<'v, Json<'v>>>, Problem> {
+    pub(super) fn all<'v>(&self, place: Place<'v>, private: bool) -> Result<Vec<(bool, Cow<'v, Json<'v>>)>, Problem> {
         let mut all = Vec::new();
         let mut failed = None;
         for lookup in self.0.iter().filter(|lookup| private || !lookup.options.private) {
             match lookup.look_all(place) {
-                Ok(found) => all.extend(found.into_iter().filter(|found| is_something(found))),
+                Ok(found) => {
+                    let is_private = lookup.options.private;
+                    all.extend(found.into_iter().filter(|found| is_something(found)).map(|found| (is_private, found)));
+                }
                 Err(problem) => failed = Some(problem),
             }
         }
         if let (true, Some(problem)) = (all.is_empty(), failed) {
             return Err(problem);
         }
-        let is_plain = |found: &Cow<'v, Json<'v>>| !matches!(&**found, Json::List(_) | Json::Object(_));
+        let is_plain = |(_, found): &(bool, Cow<'v, Json<'v>>)| !matches!(&**found, Json::List(_) | Json::Object(_));
         if all.iter().any(is_plain) {
             all.retain(is_plain);
         }
@@ -510,6 +534,19 @@ mod tests {
         let private = "[{ path = '/mail', except_if = [{ path = '/private', equals = true }] }, '/other']";
         assert_eq!(got(private, r#"{"mail":"a","private":true,"other":"b"}"#), "b");
         assert_eq!(got(private, r#"{"mail":"a","other":"b"}"#), "a");
+    }
+
+    #[test]
+    fn a_midnight_is_a_day_where_days_are_written_so() {
+        let of = |text: &str| got("{ path = '/d', day = true }", &format!(r#"{{"d":{text}}}"#));
+        for midnight in ["", "T00:00:00", " 00:00", "T00:00:00.000Z", "T00:00:00Z", "T00:00:00-07:00", "T00:00:00+0000"]
+        {
+            assert_eq!(of(&format!("\"2026-12-31{midnight}\"")), "2026-12-31", "{midnight}");
+        }
+        for other in ["2026-12-31T00:00:01Z", "2026-12-31T00:00:00.5Z", "2026-12-31T17:00:00Z", "soon"] {
+            assert_eq!(of(&format!("\"{other}\"")), other);
+        }
+        assert_eq!((of("1767139200"), of("null")), ("1767139200".to_owned(), "(null)".to_owned()));
     }
 
     #[test]

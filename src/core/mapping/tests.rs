@@ -446,6 +446,14 @@ fn private_addresses_stay_out() {
 }
 
 #[test]
+fn a_private_address_of_another_domain_is_no_problem_of_anybodys() {
+    let private = mapping("address_domains = ['example.com']\nemail = { path = '/data/private', private = true }");
+    let records = map_json(&private, &record("employee.hired", json!({"employee_id": 1, "private": "a@home.example"})));
+    let [Record::Event { event, dropped }] = records.as_slice() else { panic!("{records:?}") };
+    assert!(event.facts.email.is_none() && dropped.is_empty(), "it was never meant for use: {dropped:?}");
+}
+
+#[test]
 fn the_preferred_name_counts_where_there_is_one() {
     let of = |toml: &str, data| {
         names(only_event(&map_json(

@@ -32,7 +32,8 @@ pub(in crate::worker) struct Fetched {
     pub(super) has_told: bool,
     /// The read is still owed.
     pub(super) wait: Option<ReadWait>,
-    /// The notices that it is owed to: no part of what is brought in line meanwhile.
+    /// The notices that it is owed to, and a leave that waits for an address: no part of what is brought in line
+    /// meanwhile.
     pub(super) notices: Vec<OpenJob>,
 }
 
@@ -43,8 +44,9 @@ impl Fetched {
 
     /// Sets the notices aside, so that the rest can be brought in line without ending them.
     pub(super) fn with_wait(mut self, document: &mut Document, wait: ReadWait) -> Self {
-        let (notices, rest) =
-            std::mem::take(&mut document.open).into_iter().partition(|job| job.kind == EventKind::Notice);
+        let lacks_address = lacks_address(document);
+        let waits = |job: &OpenJob| job.kind == EventKind::Notice || (lacks_address && job.kind == EventKind::Leave);
+        let (notices, rest) = std::mem::take(&mut document.open).into_iter().partition(waits);
         self.notices = notices;
         document.open = rest;
         self.wait = Some(wait);
@@ -55,7 +57,8 @@ impl Fetched {
     pub(in crate::worker) fn is_all(&self, document: &Document, now: UnixMs) -> bool {
         let word = document.record.employment.at(now).map(|word| word.stamp);
         let word_is_new = word.is_some_and(|stamp| document.employment_done.is_none_or(|done| stamp > done));
-        self.wait.is_some() && !self.has_told && document.open.is_empty() && !word_is_new
+        let leaves_unfound = lacks_address(document) && self.notices.iter().any(|job| job.kind == EventKind::Leave);
+        self.wait.is_some() && !self.has_told && document.open.is_empty() && (!word_is_new || leaves_unfound)
     }
 
     /// An attempt that broke off: the notices are open as before.
@@ -78,4 +81,9 @@ impl Fetched {
             ReadWait::Blocked { code, detail } => ending.block_for_read(code, detail, now),
         }
     }
+}
+
+/// Whether neither HR nor the target has told an address to look for.
+pub(super) fn lacks_address(document: &Document) -> bool {
+    document.record.email().is_none() && document.member.is_none() && document.listed_as.is_none()
 }

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tracing::{debug, error, warn};
 
+use self::ending::lacks_address;
 pub(super) use self::ending::{Fetched, ReadWait};
 use self::served::Served;
 use super::Worker;
@@ -93,6 +94,7 @@ impl Worker {
         trial_of: Option<&HoldScope>,
         traced: &Span,
     ) -> Result<Fetched, Interrupted> {
+        self.owe_address(document);
         let Some(mut owed) = document.owed_read.clone() else { return Ok(Fetched::default()) };
         let Some(reader) = self.readers.0.get(&document.person.source) else {
             let detail = "a notice came, and the source has no `[source.fetch]`".to_owned();
@@ -113,6 +115,22 @@ impl Worker {
         drop(permit);
         let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.conclude_read(document, seq, owed, reader, Finished { end, status, began_at, ms }).await
+    }
+
+    /// Of somebody who leaves, and of whom nobody has told an address yet, such as whoever was hired before there was
+    /// a bridge: they are read, to be found at the target.
+    fn owe_address(&self, document: &mut Document) {
+        let reads_people = |reader: &Reader| !reader.system.api().is_list();
+        if document.owed_read.is_some()
+            || !lacks_address(document)
+            || !self.readers.0.get(&document.person.source).is_some_and(reads_people)
+        {
+            return;
+        }
+        let leave = document.open.iter().filter(|job| job.kind == EventKind::Leave).map(|job| job.accepted_at).max();
+        if let Some(accepted_at) = leave {
+            OwedRead::note(&mut document.owed_read, accepted_at, false);
+        }
     }
 
     /// Whether the read may begin now: no hold, the notice old enough, a turn, and room. Of who has left, nothing is
@@ -266,14 +284,16 @@ impl Worker {
         let (mut is_list, mut has_told) = (false, false);
         let wait = match verdict {
             ReadVerdict::Fold(told) => {
-                facts = told.iter().flat_map(|event| event.facts.names()).map(str::to_owned).collect();
-                fold_read(document, told, now, seq);
+                facts = told.events.iter().flat_map(|event| event.facts.names()).map(str::to_owned).collect();
+                fold_read(document, told.events, now, seq);
                 has_told = true;
-                document.owed_read = owed.after_read(began_at, lag_ms);
-                document
-                    .owed_read
-                    .as_ref()
-                    .map(|owed| ReadWait::Until { at: owed.due(lag_ms, false), code: Code::FetchPaced })
+                let still_owed = owed.clone().after_read(began_at, lag_ms);
+                // What could not be used is asked for again with the next notice, or when somebody replays it.
+                document.owed_read = still_owed.clone().or_else(|| told.lost.is_some().then_some(owed));
+                match (still_owed, told.lost) {
+                    (Some(owed), _) => Some(ReadWait::Until { at: owed.due(lag_ms, false), code: Code::FetchPaced }),
+                    (None, lost) => lost.map(|(code, detail)| ReadWait::Blocked { code, detail }),
+                }
             }
             ReadVerdict::HandOn(records) => {
                 is_list = true;

@@ -1,0 +1,175 @@
+//! What the systems' APIs answer, in the vendors' own shapes, and what each preset reads in it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use scim_bridge::core::fetch::{Api, Asked, Credential, FetchRules, HrReply, NextRead, ReadEnd, ReadState};
+use scim_bridge::core::person::{EmploymentState, Person, SourceName, Stated};
+use serde_json::{Value, json};
+
+use crate::rig::NOW;
+
+#[derive(serde::Deserialize)]
+struct Preset {
+    fetch: FetchRules,
+}
+
+/// What is read of `E-1` where the preset's requests are answered so (null: 404): a line of facts.
+fn read(preset: &str, answers: &[Value]) -> String {
+    let path = format!("{}/config/presets/{preset}.toml", env!("CARGO_MANIFEST_DIR"));
+    let Preset { fetch } = toml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let given: BTreeSet<_> =
+        [Credential::Token, Credential::Username, Credential::Password, Credential::ClientId, Credential::ClientSecret]
+            .into();
+    let values =
+        ["subdomain", "company_id", "account_token", "member_id", "host"].map(|name| (name.to_owned(), "x".to_owned()));
+    let api = Api::new(fetch, Some("http://127.0.0.1:1"), BTreeMap::from(values), &given).unwrap();
+    let person = Person::parse(SourceName::parse("hr").unwrap(), "E-1").unwrap();
+    let mut state = ReadState::new(person.source.clone(), Asked::Person { person }, NOW);
+    for answer in answers {
+        assert!(matches!(state.next(&api), NextRead::Send(_)), "{preset}: {:?}", state.next(&api));
+        let (status, body) = (if answer.is_null() { 404 } else { 200 }, Bytes::from(answer.to_string()));
+        state.learn(&api, &HrReply::Http { status, headers: Vec::new(), body, body_complete: true }, NOW);
+    }
+    match state.next(&api) {
+        NextRead::Done(ReadEnd::Told(told)) => {
+            let mut line = Vec::new();
+            for facts in told.events.iter().map(|event| &event.facts) {
+                line.extend(facts.employment.map(|(state, from)| {
+                    let word = if state == EmploymentState::Employed { "employed" } else { "left" };
+                    from.map_or(word.to_owned(), |from| format!("{word} from {from}"))
+                }));
+                line.extend(facts.email.as_ref().map(|email| email.lower().to_owned()));
+                for (what, name) in [("given", &facts.given_name), ("family", &facts.family_name)] {
+                    if let Some(Stated::Is(name)) = name {
+                        line.push(format!("{what} {}", name.as_str()));
+                    }
+                }
+            }
+            line.extend(
+                told.lost.map(|(code, detail)| format!("{code} {}", detail.split(':').next().unwrap_or_default())),
+            );
+            line.join(", ")
+        }
+        NextRead::Done(ReadEnd::TryAgain { code, .. }) => format!("again: {code}"),
+        NextRead::Done(end) => end.meaning().to_owned(),
+        next => panic!("{preset}: {next:?}"),
+    }
+}
+
+/// NOW is 22 November 2026.
+const ADA: &str = "employed, ada@example.com, given Ada, family King";
+
+#[test]
+fn gusto_of_several_terminations_the_latest_counts_and_none_before_a_later_day_of_hire() {
+    let of = |terminated: bool, terminations: Value, hired: &str| {
+        let employee = json!({"uuid": "E-1", "first_name": "Augusta", "preferred_first_name": "Ada", "last_name": "King", "email": "ada@home.example",
+            "work_email": "ada@example.com", "terminated": terminated, "onboarded": true, "jobs": [{"hire_date": hired}], "terminations": terminations});
+        read("gusto", &[employee])
+    };
+    let rest = "ada@example.com, given Ada, family King";
+    let end = |active: bool, day: &str| json!({"active": active, "effective_date": day});
+    assert_eq!(of(false, json!([]), "2020-01-20"), ADA);
+    assert_eq!(
+        of(true, json!([end(true, "2026-11-20")]), "2020-01-20"),
+        format!("left from 2026-11-21T00:00:00Z, {rest}")
+    );
+    let both = [end(true, "2021-01-01"), end(false, "2026-12-31")];
+    let ahead = format!("left from 2027-01-01T00:00:00Z, {rest}");
+    assert_eq!(of(true, json!(both), "2022-01-01"), ahead, "a second end, which is ahead");
+    assert_eq!(of(true, json!([both[1], both[0]]), "2022-01-01"), ahead, "in any order");
+    assert_eq!(of(false, json!([end(true, "2026-11-20")]), "2026-11-21"), ADA, "hired again");
+    assert_eq!(
+        of(false, json!([end(false, "2026-12-31")]), "2020-01-20"),
+        format!("{ADA}, left from 2027-01-01T00:00:00Z")
+    );
+}
+
+#[test]
+fn personio_the_end_of_a_former_employment_says_nothing_beside_one_that_is_not_over() {
+    let of = |employments: Value| {
+        let person = json!({"id": "E-1", "email": "ada@example.com", "first_name": "Ada", "last_name": "King", "preferred_name": "", "custom_attributes": []});
+        read("personio", &[person, json!({"_data": employments, "_meta": {"links": {}}})])
+    };
+    let employment = |status: &str, end: Option<&str>| json!({"id": "e", "status": status, "employment_end_date": end});
+    let over_tonight = employment("INACTIVE", Some("2026-11-22"));
+    assert_eq!(of(json!([over_tonight, employment("ACTIVE", None)])), ADA);
+    assert_eq!(of(json!([over_tonight])), "left from 2026-11-23T00:00:00Z, ada@example.com, given Ada, family King");
+    assert_eq!(of(json!([employment("LEAVE", Some("2026-12-31"))])), format!("{ADA}, left from 2027-01-01T00:00:00Z"));
+}
+
+#[test]
+fn hibob_and_kombo_what_comes_before_the_surname_in_what_is_shown_is_the_name_to_go_by() {
+    let of = |first: &str, surname: &str, shown: Value| {
+        let flat = json!({"/root/id": {"value": "E-1"}, "/root/email": {"value": "ada@example.com"}, "/root/firstName": {"value": first},
+            "/root/surname": {"value": surname}, "/root/displayName": {"value": shown}, "/internal/status": {"value": "Active"}});
+        let nested = json!({"id": "E-1", "email": "ada@example.com", "firstName": first, "surname": surname, "displayName": shown,
+            "internal": {"status": "Active"}, "work": {"startDate": "2024-01-01"}});
+        let (flat, nested) = (read("hibob", &[flat]), read("hibob", &[nested]));
+        assert_eq!(flat, nested);
+        flat
+    };
+    assert_eq!(of("Augusta", "King", json!("Ada King")), ADA);
+    assert_eq!(of("Ada", "King", json!("Countess Lovelace")), ADA);
+    assert_eq!(of("Ada", "King", Value::Null), ADA);
+    assert_eq!(
+        of("Anna", "van der Berg", json!("Anna van der Berg")),
+        "employed, ada@example.com, given Anna, family van der Berg"
+    );
+}
+
+#[test]
+fn remote_each_of_three_fields_may_say_that_somebody_has_left() {
+    let of = |status: &str, user: &str, stage: &str| {
+        let employment = json!({"id": "E-1", "work_email": "ada@example.com", "login_email": "ada@home.example", "full_name": "Ada King",
+            "status": status, "user_status": user, "employment_lifecycle_stage": stage, "termination_date": null});
+        read("remote", &[json!({"data": {"employment": employment}})])
+    };
+    assert_eq!(of("active", "active", "active"), ADA);
+    let left = ADA.replace("employed", "left");
+    for (status, user, stage) in
+        [("archived", "active", "x"), ("active", "inactive", "active"), ("active", "active", "offboarded")]
+    {
+        assert_eq!(of(status, user, stage), left, "{status} {user} {stage}");
+    }
+    assert_eq!(of("invited", "created", "onboarding"), "ada@example.com, given Ada, family King");
+}
+
+#[test]
+fn deel_a_status_may_stand_in_the_employment_only_and_an_ended_one_says_no_end() {
+    let of = |more: Value| {
+        let mut person = json!({"id": "E-1", "first_name": "Ada", "last_name": "King", "emails": [{"type": "primary", "value": "ada@home.example"},
+            {"type": "work", "value": "ada@example.com"}, {"type": "personal", "value": null}]});
+        person.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        read("deel", &[json!({"data": person})])
+    };
+    assert_eq!(of(json!({"employments": [{"is_ended": false, "hiring_status": "active"}]})), ADA);
+    assert_eq!(of(json!({"hiring_status": "onboarding_overdue"})), ADA);
+    let ended = json!({"is_ended": true, "termination_last_day": "2026-11-22"});
+    assert_eq!(of(json!({"hiring_status": "active", "employments": [ended, {"is_ended": false}]})), ADA);
+    assert_eq!(of(json!({"hiring_status": "bench"})), "ada@example.com, given Ada, family King, MAP-FIELD status");
+}
+
+#[test]
+fn finch_what_is_not_there_yet_is_asked_for_again() {
+    let item = |code: u16, body: Value| json!({"responses": [{"individual_id": "E-1", "code": code, "body": body}]});
+    let ada = json!({"id": "E-1", "first_name": "Ada", "last_name": "King", "emails": [{"data": "ada@example.com", "type": "work"}]});
+    assert_eq!(
+        read("finch", &[item(202, json!({"code": 202, "finch_code": "data_sync_in_progress"}))]),
+        "again: FETCH-5XX"
+    );
+    assert_eq!(read("finch", &[item(200, ada.clone()), item(202, json!({}))]), "again: FETCH-5XX");
+    assert_eq!(
+        read("finch", &[item(200, ada), item(200, json!({"is_active": true, "employment_status": "active"}))]),
+        ADA
+    );
+}
+
+#[test]
+fn rippling_an_app_has_people_at_another_path() {
+    let rest = json!({"id": "E-1", "work_email": "ada@example.com", "status": "ACTIVE", "user": {"name": {"given_name": "Ada", "family_name": "King"}}});
+    let app = json!({"id": "E-1", "workEmail": "ada@example.com", "roleState": "ACTIVE", "firstName": "Ada", "lastName": "King"});
+    assert_eq!(read("rippling", &[rest]), ADA);
+    assert_eq!(read("rippling", &[Value::Null, app]), ADA);
+    assert_eq!(read("rippling", &[Value::Null, Value::Null]), "not_found");
+}
