@@ -35,7 +35,7 @@ const TOLD_EVERY: Duration = Duration::from_secs(10);
 /// What machines ask for by whatever name they know us: no secret, and nothing to change.
 const OPEN_TO_ALL_NAMES: [&str; 3] = ["/livez", "/readyz", "/metrics"];
 
-/// The door. Clones share it.
+/// Who may try, and how often. Clones share it.
 #[derive(Clone)]
 pub(super) struct Gate(Arc<Inner>);
 
@@ -84,7 +84,7 @@ impl Caller {
         self.is_https
     }
 
-    /// Who asks; somebody without an address where the door was gone round.
+    /// Who asks; somebody without an address where the gate was gone round.
     pub(super) fn of(request: &HttpRequest) -> Self {
         let unknown = || Self { peer: IpAddr::from([0, 0, 0, 0]), host: String::new(), is_https: false };
         request.extensions().get::<Self>().cloned().unwrap_or_else(unknown)
@@ -92,7 +92,7 @@ impl Caller {
 }
 
 impl Gate {
-    /// A door that is called by these names, beside addresses and `localhost`.
+    /// A gate that is called by these names, beside addresses and `localhost`.
     pub(super) fn new(hosts: Vec<String>, proxies: TrustedProxies) -> Self {
         Self(Arc::new(Inner { hosts, proxies, lines: Mutex::default() }))
     }

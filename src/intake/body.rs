@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::memory::{Bound, Memory, SMALL_BYTES, Share};
-use super::wire::{Broken, Rest, Wire};
+use super::wire::{ReadError, Rest, Wire};
 
 /// The least that is made room for: most bodies are smaller.
 const CAPACITY_MIN: usize = 2 * 1024;
@@ -89,7 +89,7 @@ impl<'c, 'm> Arriving<'c, 'm> {
             return Err(BodyError::HungUp);
         }
         while !self.body.rest.is_none() {
-            self.make_room()?;
+            self.reserve()?;
             // One more than fits shows that there is more.
             let room = (self.bytes.capacity() - self.bytes.len()).min(self.bytes_max + 1 - self.bytes.len());
             let (bound, lost) = (self.bound, self.share.lost_token());
@@ -98,7 +98,7 @@ impl<'c, 'm> Arriving<'c, 'm> {
                 () = lost.cancelled() => return Err(BodyError::Crowded(bound)),
                 read = self.body.wire.body(self.body.rest, &mut self.bytes, room) => match read {
                     Ok(()) => {}
-                    Err(Broken::Closed | Broken::Malformed) => return Err(BodyError::HungUp),
+                    Err(ReadError::Closed | ReadError::Malformed) => return Err(BodyError::HungUp),
                 },
             }
             if self.bytes.len() > self.bytes_max {
@@ -113,7 +113,7 @@ impl<'c, 'm> Arriving<'c, 'm> {
 
     /// Makes room for more, where there is none left; what a body takes is what has arrived of it, and as
     /// much again.
-    fn make_room(&mut self) -> Result<(), BodyError> {
+    fn reserve(&mut self) -> Result<(), BodyError> {
         let len = self.bytes.len();
         if self.bytes.capacity() > len {
             return Ok(());

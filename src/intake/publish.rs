@@ -64,8 +64,8 @@ async fn publish_all(shared: &Shared) -> Result<(), StoreError> {
     publish(shared).await?;
     let store = shared.services.store.as_ref();
     shared.misnamed.publish(store, "").await?;
-    for door in shared.sources.all() {
-        door.recent.publish(store, door.name.as_str()).await?;
+    for endpoint in shared.sources.all() {
+        endpoint.recent.publish(store, endpoint.name.as_str()).await?;
     }
     Ok(())
 }
@@ -77,7 +77,7 @@ async fn publish(shared: &Shared) -> Result<(), StoreError> {
         let mut ledger = Ledger::from_bytes(&stored.bytes);
         let now = shared.services.clock.now();
         ledger.put(now, &shared.process, shared.sources.seen());
-        ledger.forget_mended(now, |name| shared.sources.find(name).map(|door| &door.mapping));
+        ledger.forget_mended(now, |name| shared.sources.find(name).map(|endpoint| &endpoint.mapping));
         if store.put_shared(DOCUMENT, stored.version, ledger.to_bytes().into()).await? {
             return Ok(());
         }

@@ -40,7 +40,7 @@ pub struct Source {
 }
 
 /// A source, ready to be posted to.
-pub(super) struct Door {
+pub(super) struct Endpoint {
     pub(super) name: SourceName,
     pub(super) verifier: Verifier,
     pub(super) keys: LiveKeys,
@@ -58,7 +58,7 @@ pub(super) struct Door {
     allow_from: Vec<IpNet>,
 }
 
-impl Door {
+impl Endpoint {
     fn new(source: Source, memory: SourceShare) -> Result<Self, IntakeError> {
         let Source { name, scheme, secrets, mapping, remember_ms, content_types, body_bytes_max, allow_from } = source;
         let verifier =
@@ -110,7 +110,7 @@ impl Door {
 
 /// All sources, by name.
 pub(super) struct Sources {
-    doors: HashMap<String, Arc<Door>>,
+    endpoints: HashMap<String, Arc<Endpoint>>,
     unknown: Mutex<Unknown>,
 }
 
@@ -134,11 +134,11 @@ impl Unknown {
 impl Sources {
     pub(super) fn new(sources: Vec<Source>, memory: &Memory) -> Result<Self, IntakeError> {
         let count = sources.len();
-        let doors = sources.into_iter().map(|source| {
+        let endpoints = sources.into_iter().map(|source| {
             let name = source.name.as_str().to_owned();
-            Ok((name, Arc::new(Door::new(source, memory.source_share(count))?)))
+            Ok((name, Arc::new(Endpoint::new(source, memory.source_share(count))?)))
         });
-        Ok(Self { doors: doors.collect::<Result<_, _>>()?, unknown: Mutex::default() })
+        Ok(Self { endpoints: endpoints.collect::<Result<_, _>>()?, unknown: Mutex::default() })
     }
 
     /// Notes that somebody posts to a name that no source has.
@@ -152,15 +152,15 @@ impl Sources {
     /// What became of every source's deliveries so far.
     pub(super) fn seen(&self) -> BTreeMap<String, SourceTally> {
         let unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner).0.clone();
-        self.doors.iter().map(|(name, door)| (name.clone(), door.seen())).chain(unknown).collect()
+        self.endpoints.iter().map(|(name, endpoint)| (name.clone(), endpoint.seen())).chain(unknown).collect()
     }
 
-    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Door>> {
-        self.doors.values()
+    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Endpoint>> {
+        self.endpoints.values()
     }
 
-    pub(super) fn find(&self, name: &str) -> Option<&Arc<Door>> {
-        self.doors.get(name)
+    pub(super) fn find(&self, name: &str) -> Option<&Arc<Endpoint>> {
+        self.endpoints.get(name)
     }
 }
 

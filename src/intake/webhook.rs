@@ -19,7 +19,7 @@ use super::head::{Head, Length};
 use super::memory::{Bound, SMALL_BYTES, Share};
 use super::parsed::parsed_bytes;
 use super::recorder::Shot;
-use super::source::Door;
+use super::source::Endpoint;
 use super::tally::Tally;
 use crate::clock::new_job_id;
 use crate::core::deliveries::{self, Delivered};
@@ -60,18 +60,19 @@ pub(super) async fn receive(
     request: &str,
     shared: &Shared,
 ) -> Response {
-    let door = shared.sources.find(source);
-    let mut tally = Tally::start(door.map_or(&shared.unknown, |door| &door.counters));
+    let endpoint = shared.sources.find(source);
+    let mut tally = Tally::start(endpoint.map_or(&shared.unknown, |endpoint| &endpoint.counters));
     let peer = place.client().to_string();
     let now = || shared.services.clock.now();
-    let mut shot = door.and_then(|door| shared.recorder.begin(door.name.as_str(), &head, place.client(), now));
+    let mut shot =
+        endpoint.and_then(|endpoint| shared.recorder.begin(endpoint.name.as_str(), &head, place.client(), now));
     let End { result, answer, mut kept } = end(source, head, body, place, &mut shot, shared).await;
     tally.ends(result);
     if let Some(shot) = shot {
         shared.recorder.end(shot, result, kept.reason, &answer);
     }
     // A name that none can have is a stranger's text.
-    if door.is_none() && SourceName::parse(source).is_ok() {
+    if endpoint.is_none() && SourceName::parse(source).is_ok() {
         kept.has(source);
     }
     let delivered = Delivered {
@@ -85,7 +86,7 @@ pub(super) async fn receive(
         jobs: kept.jobs,
         jobs_all: u64::try_from(kept.jobs_all).unwrap_or(u64::MAX),
     };
-    door.map_or(&shared.misnamed, |door| &door.recent).push(delivered);
+    endpoint.map_or(&shared.misnamed, |endpoint| &endpoint.recent).push(delivered);
     answer
 }
 
@@ -97,21 +98,22 @@ async fn end(
     shot: &mut Option<Shot>,
     shared: &Shared,
 ) -> End {
-    let door = shared.sources.find(source);
-    if let Some(door) = door.filter(|door| !door.lets_in(place.client())) {
-        return shut_out(door, &head.method, shared);
+    let endpoint = shared.sources.find(source);
+    if let Some(endpoint) = endpoint.filter(|endpoint| !endpoint.lets_in(place.client())) {
+        return shut_out(endpoint, &head.method, shared);
     }
-    if let Some(answer) =
-        door.filter(|_| head.method == Method::GET).and_then(|door| door.verifier.get_handshake(head.query()))
+    if let Some(answer) = endpoint
+        .filter(|_| head.method == Method::GET)
+        .and_then(|endpoint| endpoint.verifier.get_handshake(head.query()))
     {
-        return handshake(source, door, answer, shared).await;
+        return handshake(source, endpoint, answer, shared).await;
     }
-    match admit(&head, door, shared) {
-        Ok(door) => deliver(door, head, body, place, shot, shared).await,
+    match admit(&head, endpoint, shared) {
+        Ok(endpoint) => deliver(endpoint, head, body, place, shot, shared).await,
         Err((result, refusal)) => {
-            note_refused(source, door, refusal, &head.method, shared);
+            note_refused(source, endpoint, refusal, &head.method, shared);
             let reason = told_reason(refusal).unwrap_or(refusal.word());
-            let source = door.map(|door| door.name.as_str());
+            let source = endpoint.map(|endpoint| endpoint.name.as_str());
             if let Some(left_out) = shared.seldom.line(reason, source.unwrap_or_default()) {
                 info!(source, result = result.as_str(), left_out, "delivery refused by its head");
             }
@@ -121,13 +123,13 @@ async fn end(
 }
 
 /// Of somebody who posts from where this source may not: the same answer as of a wrong signature.
-fn shut_out(door: &Door, method: &Method, shared: &Shared) -> End {
+fn shut_out(endpoint: &Endpoint, method: &Method, shared: &Shared) -> End {
     const REASON: &str = "address";
     if is_delivery(method) {
-        door.note(|seen| seen.refused(shared.services.clock.now(), REASON));
+        endpoint.note(|seen| seen.refused(shared.services.clock.now(), REASON));
     }
-    if let Some(left_out) = shared.seldom.line(REASON, door.name.as_str()) {
-        warn!(source = door.name.as_str(), reason = REASON, left_out, "delivery refused: not from `allow_from`");
+    if let Some(left_out) = shared.seldom.line(REASON, endpoint.name.as_str()) {
+        warn!(source = endpoint.name.as_str(), reason = REASON, left_out, "delivery refused: not from `allow_from`");
     }
     End::refused(DeliveryResult::ShutOut, Refusal::Unauthorised, REASON)
 }
@@ -147,9 +149,9 @@ pub(super) fn livez(method: &Method, shared: &Shared) -> Response {
 /// What can be said before the body is read.
 fn admit<'s>(
     head: &Head,
-    door: Option<&'s Arc<Door>>,
+    endpoint: Option<&'s Arc<Endpoint>>,
     shared: &Shared,
-) -> Result<&'s Arc<Door>, (DeliveryResult, Refusal)> {
+) -> Result<&'s Arc<Endpoint>, (DeliveryResult, Refusal)> {
     let retry_after_s = shared.options.retry_after_s;
     if shared.services.lifecycle.is_stopping() {
         return Err((DeliveryResult::Stopping, Refusal::Stopping { retry_after_s }));
@@ -158,10 +160,10 @@ fn admit<'s>(
     if matches!(head.length, Length::Bytes(bytes) if bytes > body_bytes_max) {
         return Err((DeliveryResult::TooLarge, Refusal::TooLarge));
     }
-    let Some(door) = door else {
+    let Some(endpoint) = endpoint else {
         return Err((DeliveryResult::UnknownSource, Refusal::UnknownSource));
     };
-    let of_source = door.body_bytes_max(shared.options.body_bytes_max) as u64;
+    let of_source = endpoint.body_bytes_max(shared.options.body_bytes_max) as u64;
     if matches!(head.length, Length::Bytes(bytes) if bytes > of_source) {
         return Err((DeliveryResult::TooLarge, Refusal::TooLarge));
     }
@@ -170,7 +172,7 @@ fn admit<'s>(
         return bad(Refusal::MethodNotAllowed { allow: "POST" });
     }
     match single(&head.headers, &header::CONTENT_TYPE) {
-        Ok(content_type) if door.takes(content_type) => {
+        Ok(content_type) if endpoint.takes(content_type) => {
             if Charset::of(content_type).is_err() {
                 return bad(Refusal::Charset);
             }
@@ -178,20 +180,20 @@ fn admit<'s>(
         Ok(_) | Err(Unreadable) => return bad(Refusal::ContentType),
     }
     match single(&head.headers, &header::CONTENT_ENCODING) {
-        Ok(None) => Ok(door),
-        Ok(Some(encoding)) if encoding.is_empty() || encoding.eq_ignore_ascii_case("identity") => Ok(door),
+        Ok(None) => Ok(endpoint),
+        Ok(Some(encoding)) if encoding.is_empty() || encoding.eq_ignore_ascii_case("identity") => Ok(endpoint),
         Ok(Some(_)) | Err(Unreadable) => bad(Refusal::ContentEncoding),
     }
 }
 
 /// Lets `status` tell what was refused by its head.
-fn note_refused(source: &str, door: Option<&Arc<Door>>, refusal: Refusal, method: &Method, shared: &Shared) {
+fn note_refused(source: &str, endpoint: Option<&Arc<Endpoint>>, refusal: Refusal, method: &Method, shared: &Shared) {
     if !is_delivery(method) {
         return;
     }
     let now = shared.services.clock.now();
-    match (door, told_reason(refusal)) {
-        (Some(door), Some(reason)) => door.note(|seen| seen.refused(now, reason)),
+    match (endpoint, told_reason(refusal)) {
+        (Some(endpoint), Some(reason)) => endpoint.note(|seen| seen.refused(now, reason)),
         (Some(_), None) => {}
         (None, _) => shared.sources.note_unknown(source, now),
     }
@@ -239,45 +241,45 @@ fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h st
 
 /// Reads, proves, maps and stores.
 async fn deliver(
-    door: &Arc<Door>,
+    endpoint: &Arc<Endpoint>,
     head: Head,
     body: Body<'_>,
     place: &mut Place,
     shot: &mut Option<Shot>,
     shared: &Shared,
 ) -> End {
-    let source = door.name.as_str();
+    let source = endpoint.name.as_str();
     let began = shared.services.clock.now();
     let sender = traceparent(&head, shared);
     let timeout = Duration::from_millis(shared.options.body_timeout_ms);
-    let bytes_max = door.body_bytes_max(shared.options.body_bytes_max);
+    let bytes_max = endpoint.body_bytes_max(shared.options.body_bytes_max);
     let (body, share) = match body.read(bytes_max, timeout, &shared.memory).await {
         Ok(body) => body,
-        Err(error) => return no_body(door, error, shared),
+        Err(error) => return no_body(endpoint, error, shared),
     };
     place.works();
     if let Some(shot) = shot {
         shot.has_body(&body);
     }
     let delivery = delivery(head, body);
-    let ready = door.keys.current(door.verifier.scheme());
-    if let Some(answer) = door.verifier.unsigned_handshake(&ready.keys, &delivery) {
-        return handshake(source, Some(door), answer, shared).await;
+    let ready = endpoint.keys.current(endpoint.verifier.scheme());
+    if let Some(answer) = endpoint.verifier.unsigned_handshake(&ready.keys, &delivery) {
+        return handshake(source, Some(endpoint), answer, shared).await;
     }
     let now = shared.services.clock.now();
-    let genuine = match door.verifier.verify(&ready.keys, delivery, now) {
+    let genuine = match endpoint.verifier.verify(&ready.keys, delivery, now) {
         Ok(genuine) => genuine,
-        Err(refusal) => return unproven(door, refusal, shared),
+        Err(refusal) => return unproven(endpoint, refusal, shared),
     };
-    if let Some(answer) = door.verifier.signed_handshake(&ready.keys, &genuine) {
-        return handshake(source, Some(door), answer, shared).await;
+    if let Some(answer) = endpoint.verifier.signed_handshake(&ready.keys, &genuine) {
+        return handshake(source, Some(endpoint), answer, shared).await;
     }
     // Whoever is not proven makes no spans.
     let mut span = shared.services.traces.delivery(source, sender, began);
     if let Some(context) = span.context() {
         tracing::Span::current().record("trace_id", context.trace());
     }
-    let end = take_in(door, genuine, now, (share, &span), shared).await;
+    let end = take_in(endpoint, genuine, now, (share, &span), shared).await;
     span.text("scim_bridge.result", end.result.as_str());
     span.number("scim_bridge.jobs", u64::try_from(end.kept.jobs_all).unwrap_or(u64::MAX));
     span.number("http.response.status_code", end.answer.status().as_u16().into());
@@ -298,29 +300,29 @@ fn traceparent(head: &Head, shared: &Shared) -> Option<TraceContext> {
 
 /// Maps and stores what is genuine.
 async fn take_in(
-    door: &Arc<Door>,
+    endpoint: &Arc<Endpoint>,
     genuine: Genuine,
     now: UnixMs,
     (share, span): (Share, &Span),
     shared: &Shared,
 ) -> End {
-    let source = door.name.as_str();
-    let event_id = door.verifier.event_id(&genuine).map(deliveries::shown);
+    let source = endpoint.name.as_str();
+    let event_id = endpoint.verifier.event_id(&genuine).map(deliveries::shown);
     let body_bytes = genuine.delivery.get().body.len();
     let parsed = parsed_bytes(&genuine.delivery.get().body);
-    let mut turn = match shared.memory.turn(&door.memory, body_bytes, parsed).await {
+    let mut turn = match shared.memory.turn(&endpoint.memory, body_bytes, parsed).await {
         Ok(turn) => turn,
-        Err(bound) => return no_body(door, BodyError::Crowded(bound), shared),
+        Err(bound) => return no_body(endpoint, BodyError::Crowded(bound), shared),
     };
     // What it takes is in its turn from here on.
     drop(share);
     let trace = span.context();
     let mapped = if body_bytes < SMALL_BYTES {
-        Ok(read(door, &genuine, now, trace))
+        Ok(read(endpoint, &genuine, now, trace))
     } else {
         // A large one would hold up everybody else on this thread.
-        let door = door.clone();
-        tokio::task::spawn_blocking(move || read(&door, &genuine, now, trace)).await
+        let endpoint = endpoint.clone();
+        tokio::task::spawn_blocking(move || read(&endpoint, &genuine, now, trace)).await
     };
     let Mapped { status, new, ids, is_whole, mut kept } = match mapped {
         Ok(mapped) => mapped,
@@ -334,7 +336,7 @@ async fn take_in(
     turn.shrink_to(KEPT_PER_BODY * body_bytes + KEPT_PER_RECORD_BYTES * ids.len());
     if ids.is_empty() {
         debug!(source, "delivery ignored: nothing in it is followed");
-        door.note(|seen| seen.genuine(now, Fate::Ignored));
+        endpoint.note(|seen| seen.genuine(now, Fate::Ignored));
         return End { kept, ..End::new(DeliveryResult::Ignored, answer::taken("ignored", &[])) };
     }
     // What is followed needs no reason.
@@ -342,7 +344,7 @@ async fn take_in(
     // In a task of its own: it is stored to its end, whatever becomes of the sender.
     let store = shared.services.store.clone();
     let accepted = tokio::spawn(async move { store.accept(now, new).await }).await;
-    stored(door, Stored { status, ids, is_whole, kept, at: now }, accepted, shared)
+    stored(endpoint, Stored { status, ids, is_whole, kept, at: now }, accepted, shared)
 }
 
 /// The store, or we, cannot take it now.
@@ -371,7 +373,7 @@ struct Stored {
     at: UnixMs,
 }
 
-fn no_body(door: &Door, error: BodyError, shared: &Shared) -> End {
+fn no_body(endpoint: &Endpoint, error: BodyError, shared: &Shared) -> End {
     let retry_after_s = shared.options.retry_after_s;
     let (result, refusal, bound) = match error {
         BodyError::TooLarge => (DeliveryResult::TooLarge, Refusal::TooLarge, None),
@@ -381,16 +383,16 @@ fn no_body(door: &Door, error: BodyError, shared: &Shared) -> End {
     };
     let now = shared.services.clock.now();
     if let Some(reason) = told_reason(refusal) {
-        door.note(|seen| seen.refused(now, reason));
+        endpoint.note(|seen| seen.refused(now, reason));
     }
     if let Some(bound) = bound {
-        door.note(|seen| seen.full(now, bound.as_str()));
+        endpoint.note(|seen| seen.full(now, bound.as_str()));
     }
     let reason = bound.map(Bound::as_str).or(told_reason(refusal)).unwrap_or(refusal.word());
-    if let Some(left_out) = shared.seldom.line(reason, door.name.as_str()) {
+    if let Some(left_out) = shared.seldom.line(reason, endpoint.name.as_str()) {
         let bound = bound.map(Bound::as_str);
         info!(
-            source = door.name.as_str(),
+            source = endpoint.name.as_str(),
             result = result.as_str(),
             bound,
             left_out,
@@ -408,13 +410,13 @@ fn delivery(head: Head, body: Bytes) -> Delivery {
 }
 
 /// Maps a genuine delivery.
-fn read(door: &Door, genuine: &Genuine, now: UnixMs, trace: Option<TraceContext>) -> Mapped {
-    let source = &door.name;
+fn read(endpoint: &Endpoint, genuine: &Genuine, now: UnixMs, trace: Option<TraceContext>) -> Mapped {
+    let source = &endpoint.name;
     let mut entries = Vec::new();
     let mut unmapped = Vec::new();
     let (mut says_something, mut is_whole, mut kept) = (false, true, Kept::default());
     let (mut in_time, mut says) = (None, Says::default());
-    for record in map(&door.mapping, source, &genuine.delivery) {
+    for record in map(&endpoint.mapping, source, &genuine.delivery) {
         let dropped = match record {
             Record::Event { event, dropped } => {
                 says_something |= event.kind != EventKind::Notice;
@@ -423,7 +425,7 @@ fn read(door: &Door, genuine: &Genuine, now: UnixMs, trace: Option<TraceContext>
                     let is_ahead = at.ms_since(now) > AHEAD_MS_MAX;
                     in_time = Some(in_time.unwrap_or(true) && !is_ahead);
                     if is_ahead {
-                        door.note(|seen| seen.told_ahead(now));
+                        endpoint.note(|seen| seen.told_ahead(now));
                     }
                 }
                 event.hash(&mut says);
@@ -435,7 +437,7 @@ fn read(door: &Door, genuine: &Genuine, now: UnixMs, trace: Option<TraceContext>
             }
             Record::Ignored(ignored) => {
                 if let (IgnoredWhy::NotNamed, Some(type_value)) = (ignored.why, &ignored.type_value) {
-                    door.note(|seen| seen.unnamed_type(now, type_value));
+                    endpoint.note(|seen| seen.unnamed_type(now, type_value));
                 }
                 if let Some(type_value) = &ignored.type_value {
                     kept.has(type_value);
@@ -468,11 +470,11 @@ fn read(door: &Door, genuine: &Genuine, now: UnixMs, trace: Option<TraceContext>
         };
         for problem in dropped {
             is_whole = false;
-            door.note(|seen| seen.dropped(now, problem.field));
+            endpoint.note(|seen| seen.dropped(now, problem.field));
         }
     }
     if in_time == Some(true) {
-        door.note(|seen| seen.in_time_at = seen.in_time_at.max(now));
+        endpoint.note(|seen| seen.in_time_at = seen.in_time_at.max(now));
     }
     if unmapped.len() > TOLD_MAX {
         warn!(
@@ -487,7 +489,7 @@ fn read(door: &Door, genuine: &Genuine, now: UnixMs, trace: Option<TraceContext>
     let dedupe = genuine.dedupe_key(source, says_something).map(|known| Dedupe {
         key: known.key,
         only_while_newest: known.only_while_newest,
-        remember_ms: door.remember_ms,
+        remember_ms: endpoint.remember_ms,
         says: says.number(),
     });
     let new = NewDelivery { source: source.clone(), dedupe, entries, unmapped };
@@ -495,17 +497,17 @@ fn read(door: &Door, genuine: &Genuine, now: UnixMs, trace: Option<TraceContext>
 }
 
 fn stored(
-    door: &Door,
+    endpoint: &Endpoint,
     stored: Stored,
     accepted: Result<Result<Accepted, StoreError>, tokio::task::JoinError>,
     shared: &Shared,
 ) -> End {
     let Stored { status, ids, is_whole, mut kept, at } = stored;
-    let source = door.name.as_str();
+    let source = endpoint.name.as_str();
     match accepted {
         Ok(Ok(Accepted::Stored)) => {
             let fate = if status == DeliveryResult::Unmapped { Fate::Unmapped } else { Fate::Accepted };
-            door.note(|seen| {
+            endpoint.note(|seen| {
                 seen.genuine(at, fate);
                 if is_whole {
                     seen.whole_at = seen.whole_at.max(at);
@@ -516,13 +518,13 @@ fn stored(
             End { kept, ..End::new(status, answer::taken(status.as_str(), &ids)) }
         }
         Ok(Ok(Accepted::Duplicate { ids })) => {
-            door.note(|seen| seen.genuine(at, Fate::Duplicate));
+            endpoint.note(|seen| seen.genuine(at, Fate::Duplicate));
             info!(source, jobs = %Ids(&ids), "duplicate: stored before");
             kept.jobs(&ids);
             End { kept, ..End::new(DeliveryResult::Duplicate, answer::taken("duplicate", &ids)) }
         }
         Ok(Ok(Accepted::Conflict { ids })) => {
-            door.note(|seen| {
+            endpoint.note(|seen| {
                 seen.genuine(at, Fate::Duplicate);
                 seen.conflict(at);
             });
@@ -531,7 +533,7 @@ fn stored(
             End { kept, ..End::new(DeliveryResult::Duplicate, answer::taken("duplicate", &ids)) }
         }
         Ok(Ok(Accepted::Full(bound))) => {
-            door.note(|seen| seen.full(at, answer::full_word(bound)));
+            endpoint.note(|seen| seen.full(at, answer::full_word(bound)));
             if let Some(left_out) = shared.seldom.line(answer::full_word(bound), source) {
                 warn!(
                     source,
@@ -559,10 +561,10 @@ fn stored(
     }
 }
 
-fn unproven(door: &Door, refusal: signature::Refusal, shared: &Shared) -> End {
-    let source = door.name.as_str();
-    door.counters.refused(refusal);
-    door.note(|seen| seen.refused(shared.services.clock.now(), refusal.reason()));
+fn unproven(endpoint: &Endpoint, refusal: signature::Refusal, shared: &Shared) -> End {
+    let source = endpoint.name.as_str();
+    endpoint.counters.refused(refusal);
+    endpoint.note(|seen| seen.refused(shared.services.clock.now(), refusal.reason()));
     if refusal == signature::Refusal::NoUsableSecret {
         if let Some(left_out) = shared.seldom.line(refusal.reason(), source) {
             error!(source, reason = refusal.reason(), left_out, "delivery refused for now: {refusal}");
@@ -577,14 +579,14 @@ fn unproven(door: &Door, refusal: signature::Refusal, shared: &Shared) -> End {
     End::refused(DeliveryResult::Forged, Refusal::Unauthorised, refusal.reason())
 }
 
-async fn handshake(source: &str, door: Option<&Arc<Door>>, asked: Answer, shared: &Shared) -> End {
+async fn handshake(source: &str, endpoint: Option<&Arc<Endpoint>>, asked: Answer, shared: &Shared) -> End {
     let kind = asked.as_str();
     let now = shared.services.clock.now();
     let answer = match asked {
         Answer::Pong => answer::taken("ignored", &[]),
         Answer::Offered => {
-            if let Some(door) = door {
-                door.note(|seen| seen.offered_token(now));
+            if let Some(endpoint) = endpoint {
+                endpoint.note(|seen| seen.offered_token(now));
             }
             answer::taken("ignored", &[])
         }
@@ -608,8 +610,8 @@ async fn handshake(source: &str, door: Option<&Arc<Door>>, asked: Answer, shared
             }
         }
     };
-    if let Some(door) = door.filter(|_| kind != Answer::Offered.as_str()) {
-        door.note(|seen| seen.genuine(now, Fate::Handshake));
+    if let Some(endpoint) = endpoint.filter(|_| kind != Answer::Offered.as_str()) {
+        endpoint.note(|seen| seen.genuine(now, Fate::Handshake));
     }
     info!(source, handshake = kind, "handshake answered");
     End { kept: Kept { reason: Some(kind), ..Kept::default() }, ..End::new(DeliveryResult::Handshake, answer) }

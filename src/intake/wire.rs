@@ -39,7 +39,7 @@ pub(super) enum NoHead {
 
 /// Why a body ended early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Broken {
+pub(super) enum ReadError {
     /// The other side has closed, or broke off.
     Closed,
     /// It is not coded as its head says.
@@ -118,13 +118,13 @@ impl Wire {
 
     /// Reads some of the body, `room` bytes at the most, to the end of `body`. None was read where the body has
     /// ended or only its coding went on.
-    pub(super) async fn body(&mut self, rest: &mut Rest, body: &mut Vec<u8>, room: usize) -> Result<(), Broken> {
+    pub(super) async fn body(&mut self, rest: &mut Rest, body: &mut Vec<u8>, room: usize) -> Result<(), ReadError> {
         match rest {
             Rest::Bytes(0) => Ok(()),
             Rest::Bytes(left) => {
                 let wanted = usize::try_from(*left).unwrap_or(usize::MAX).min(room);
                 let read = if self.input.is_empty() {
-                    read_some(&mut self.stream, body, wanted).await.map_err(|_| Broken::Closed)?
+                    read_some(&mut self.stream, body, wanted).await.map_err(|_| ReadError::Closed)?
                 } else {
                     let bytes = self.input.len().min(wanted);
                     body.extend_from_slice(&self.input[..bytes]);
@@ -132,15 +132,15 @@ impl Wire {
                     bytes
                 };
                 *left -= read as u64;
-                if read == 0 && wanted > 0 { Err(Broken::Closed) } else { Ok(()) }
+                if read == 0 && wanted > 0 { Err(ReadError::Closed) } else { Ok(()) }
             }
             Rest::Chunks(chunks) => match chunks.step(&mut self.input, body, room) {
                 Ok(Step::Went) => Ok(()),
                 Ok(Step::NeedsMore) => match self.more().await {
-                    Ok(0) | Err(_) => Err(Broken::Closed),
+                    Ok(0) | Err(_) => Err(ReadError::Closed),
                     Ok(_) => Ok(()),
                 },
-                Err(_) => Err(Broken::Malformed),
+                Err(_) => Err(ReadError::Malformed),
             },
         }
     }

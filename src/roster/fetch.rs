@@ -14,7 +14,7 @@ use crate::core::code::Code;
 use crate::core::fetch::login::{AccessToken, NoToken};
 use crate::core::fetch::pace::Pace;
 use crate::core::fetch::{
-    Api, Asked, Broken, HrReply, HrRequest, ListStep, ListedFacts, ListedRow, Listing, NextRead, PageEnd, ReadEnd,
+    Api, Asked, HrReply, HrRequest, ListFailure, ListStep, ListedFacts, ListedRow, Listing, NextRead, PageEnd, ReadEnd,
     ReadState,
 };
 use crate::core::hold::{HoldScope, Holds};
@@ -63,7 +63,7 @@ type Row = Result<ListedFacts, String>;
 /// Why a fetch came to no good end.
 enum Stopped {
     /// This is told.
-    Failed(Broken),
+    Failed(ListFailure),
     /// Another process is at it.
     Lost,
     /// The store.
@@ -190,7 +190,7 @@ impl Run<'_> {
         let began_at = self.roster.clock.now();
         let failure = match self.rows(began_at).await {
             Ok(rows) => self.stage(rows, began_at).await?,
-            Err(Stopped::Failed(Broken { code, detail })) => Some(FetchFailure { code: code.to_string(), detail }),
+            Err(Stopped::Failed(ListFailure { code, detail })) => Some(FetchFailure { code: code.to_string(), detail }),
             Err(Stopped::Lost) => {
                 warn!(source = %self.source, "another process is at the HR system's list: it is left to that one");
                 return Ok(());
@@ -263,7 +263,7 @@ impl Run<'_> {
         let (holds, _): (Holds, _) = documents::read(self.roster.store.as_ref(), HOLDS).await?;
         if holds.get(&scope).is_some() {
             let detail = format!("the HR system's API is held (`{scope}`): lift that first");
-            return Err(Stopped::Failed(Broken { code: Code::HoldFetch, detail }));
+            return Err(Stopped::Failed(ListFailure { code: Code::HoldFetch, detail }));
         }
         let api = self.account.system.api();
         let mut listing = Listing::new(api, self.source.clone(), self.fetch.since, began_at);
@@ -272,7 +272,7 @@ impl Run<'_> {
             let request = match listing.next(api) {
                 ListStep::Send(request) => request,
                 ListStep::Whole => return Ok(rows),
-                ListStep::Broken(broken) => return Err(Stopped::Failed(broken)),
+                ListStep::Failed(failure) => return Err(Stopped::Failed(failure)),
             };
             for row in self.page(&mut listing, &request).await? {
                 self.fetch.listed += 1;
@@ -301,7 +301,7 @@ impl Run<'_> {
                     self.renew().await?;
                 }
                 PageEnd::Renew => return Err(failed(Code::HoldFetch, "the login is not accepted (401)")),
-                PageEnd::Broken(broken) => return Err(Stopped::Failed(broken)),
+                PageEnd::Failed(failure) => return Err(Stopped::Failed(failure)),
             }
         }
     }
@@ -444,7 +444,7 @@ impl Run<'_> {
 }
 
 fn failed(code: Code, detail: &str) -> Stopped {
-    Stopped::Failed(Broken { code, detail: detail.to_owned() })
+    Stopped::Failed(ListFailure { code, detail: detail.to_owned() })
 }
 
 /// Shared by all clones of a roster.

@@ -185,14 +185,14 @@ impl Roster {
     ) -> Result<(Outcome, Vec<(Person, Planned)>), RosterError> {
         let imports = if is_drift { Imports::new() } else { self.imports().await? };
         let imports = imports.into_iter().filter(|(source, _)| self.is_configured(source));
-        let (whole, broken): (Vec<_>, Vec<_>) = imports.partition(|(_, imported)| imported.is_whole);
+        let (whole, cut): (Vec<_>, Vec<_>) = imports.partition(|(_, imported)| imported.is_whole);
         let has_refused = whole.iter().filter(|(_, imported)| imported.refused_rows > 0);
         let refused: Vec<_> = has_refused.map(|(source, imported)| (source.clone(), imported.refused_rows)).collect();
         let parts: Vec<_> =
             whole.iter().filter(|(_, imported)| imported.is_part).map(|(source, _)| source.clone()).collect();
         let unlisted = if is_drift { Vec::new() } else { self.unlisted(&whole).await? };
         let terms = PlanTerms {
-            hr_is_whole: broken.is_empty() && refused.is_empty() && parts.is_empty() && unlisted.is_empty(),
+            hr_is_whole: cut.is_empty() && refused.is_empty() && parts.is_empty() && unlisted.is_empty(),
             rules: &self.rules,
             guard: self.guard,
             rates: self.rates,
@@ -202,7 +202,7 @@ impl Roster {
             now: self.clock.now(),
         };
         let mut planner = Planner::new(terms, self.members().await?);
-        for (source, _) in broken {
+        for (source, _) in cut {
             planner.warn(format!("the last import of {source} did not come to its end: import it again"));
         }
         for (source, rows) in refused {

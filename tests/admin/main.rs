@@ -5,8 +5,8 @@
 mod api;
 mod console;
 mod deliveries;
-mod door;
 mod events;
+mod gate;
 mod health;
 mod http;
 mod routes;

@@ -23,12 +23,12 @@ pub enum ListStep {
     /// That was all of it.
     Whole,
     /// It cannot go on.
-    Broken(Broken),
+    Failed(ListFailure),
 }
 
 /// Why a list, or a request, came to no good end.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Broken {
+pub struct ListFailure {
     /// Which.
     pub code: Code,
     /// What, without values.
@@ -55,7 +55,7 @@ pub enum PageEnd {
     /// The login's token was not accepted: a new one may be.
     Renew,
     /// It cannot go on.
-    Broken(Broken),
+    Failed(ListFailure),
 }
 
 /// A list that is being read.
@@ -89,19 +89,19 @@ impl Listing {
         match &self.pages {
             Some(pages) => match api.list_request(self.since, pages) {
                 Ok(request) => ListStep::Send(request),
-                Err(detail) => ListStep::Broken(broken(detail)),
+                Err(detail) => ListStep::Failed(failed(detail)),
             },
-            None => ListStep::Broken(broken("nothing says how to list everybody".to_owned())),
+            None => ListStep::Failed(failed("nothing says how to list everybody".to_owned())),
         }
     }
 
     /// Learns from the reply to what [`Self::next`] wanted sent.
     pub fn learn(&mut self, api: &Api, reply: &HrReply, now: UnixMs) -> PageEnd {
-        let refused = |code, detail: &str| PageEnd::Broken(Broken { code, detail: detail.to_owned() });
+        let refused = |code, detail: &str| PageEnd::Failed(ListFailure { code, detail: detail.to_owned() });
         match (Judging { step: None }.judge(reply, now)) {
             Said::Answer(text) => match self.learn_page(api, &text) {
                 Ok(rows) => PageEnd::Rows(rows),
-                Err(detail) => PageEnd::Broken(broken(detail)),
+                Err(detail) => PageEnd::Failed(failed(detail)),
             },
             Said::NotFound => refused(Code::FetchRefused, "the list is not there (404)"),
             Said::Unauthorized if api.auth().token_rules().is_some() => PageEnd::Renew,
@@ -112,7 +112,7 @@ impl Listing {
             Said::Passing { code, not_before } => PageEnd::Again { code, not_before },
             // A page that broke off on its way may come whole the next time.
             Said::Refused { code: code @ Code::FetchUnreadable, .. } => PageEnd::Again { code, not_before: None },
-            Said::Refused { code, detail } => PageEnd::Broken(Broken { code, detail }),
+            Said::Refused { code, detail } => PageEnd::Failed(ListFailure { code, detail }),
         }
     }
 
@@ -142,6 +142,6 @@ impl Listing {
     }
 }
 
-fn broken(detail: String) -> Broken {
-    Broken { code: Code::FetchList, detail }
+fn failed(detail: String) -> ListFailure {
+    ListFailure { code: Code::FetchList, detail }
 }

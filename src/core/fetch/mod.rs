@@ -12,7 +12,7 @@ pub use self::auth::Auth;
 pub use self::credential::Credential;
 pub use self::facts::{ListedFacts, ListedRow, Told};
 pub use self::list::ListRules;
-pub use self::listing::{Broken, ListStep, Listing, PageEnd};
+pub use self::listing::{ListFailure, ListStep, Listing, PageEnd};
 pub use self::read::{Asked, NextRead, ReadEnd, ReadState};
 pub use self::reply::{HrReply, LIST_BYTES_MAX, NoReply, REPLY_BYTES_MAX};
 pub use self::request::{HrRequest, Method};

@@ -219,7 +219,7 @@ fn next_url(api: &Api, listing: &Listing) -> Result<String, String> {
     match listing.next(api) {
         ListStep::Send(request) => Ok(request.url),
         ListStep::Whole => Ok(String::new()),
-        ListStep::Broken(broken) => Err(broken.detail),
+        ListStep::Failed(failure) => Err(failure.detail),
     }
 }
 

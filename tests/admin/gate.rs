@@ -1,4 +1,4 @@
-//! The door of the admin listener: who may try how often, by which name it is called, whom it believes.
+//! The gate of the admin listener: who may try how often, by which name it is called, whom it believes.
 
 use std::time::{Duration, Instant};
 
