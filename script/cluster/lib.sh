@@ -24,7 +24,7 @@ until_true() {
 }
 
 # One step: its time is written down, so that the requests of the load can be told apart by it, and a failure of one
-# does not keep the others from being tried. step NAME KIND FUNCTION; KIND is `rolling` (no request may fail),
+# does not keep the others from being tried. step NAME KIND FUNCTION; KIND is `rolling` (no request may fail, or wait for 5 s),
 # `gap-MS` (some may, for less than so many milliseconds at a time) or `away` (some may).
 step() {
   local name=$1 kind=$2 began verdict=ok

@@ -1,17 +1,22 @@
 #!/usr/bin/env bash
-# One sender of webhooks: load.sh HOST PORT WORKER PERSONS PAUSE, until there is a file /tmp/stop. Runs in a pod that has
+# One sender of webhooks: load.sh HOST PORT WORKER PERSONS PAUSE [CA], with TLS and curl where there is a CA, until there is a file /tmp/stop. Runs in a pod that has
 # bash and nothing else. It signs with what /secret/token holds at that moment.
 # A person's changes come one after the other, the next one when the one before was answered. Tells a line for each:
 # BEGAN_MS EMPLOYEE NUMBER STATUS MILLISECONDS ATTEMPT. What is not answered 200 is sent again, as HR systems do.
 set -u
 export TZ=UTC
-host=$1 port=$2 worker=$3 persons=$4 pause=$5
+host=$1 port=$2 worker=$3 persons=$4 pause=$5 ca=${6:-}
 
 # Sets `status` to that of the answer; 000 where there is none.
 post() { # body
   local rest token
   status=000
   token=$(</secret/token)
+  if [ -n "$ca" ]; then
+    status=$(curl --silent --output /dev/null --write-out '%{http_code}' --max-time 10 --cacert "$ca" --header 'content-type: application/json' \
+      --header "x-load-token: $token" --data "$1" "https://$host:$port/webhooks/load") || status=000
+    return 0
+  fi
   { exec 3<>"/dev/tcp/$host/$port"; } 2>/dev/null || return 0
   printf 'POST /webhooks/load HTTP/1.1\r\nhost: %s\r\nconnection: close\r\ncontent-type: application/json\r\nx-load-token: %s\r\ncontent-length: %d\r\n\r\n%s' \
     "$host" "$token" "${#1}" "$1" >&3 2>/dev/null

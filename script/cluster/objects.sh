@@ -10,6 +10,8 @@ make_namespaces() {
   for name in "$ns" "$outside" "$stranger"; do
     k create namespace "$name" >/dev/null
     k label namespace "$name" pod-security.kubernetes.io/enforce=restricted >/dev/null
+    # Without it no pod is admitted; a busy control plane takes its time.
+    until_true 60 "a service account in $name" k --namespace "$name" get serviceaccount default
   done
 }
 
@@ -24,7 +26,8 @@ spec:
   automountServiceAccountToken: false
   terminationGracePeriodSeconds: 0
   containers:
-    - {name: tools, image: "$TOOLS", command: [sleep, infinity], $restricted}
+    - {name: tools, image: "$TOOLS", command: [sleep, infinity], volumeMounts: [{name: tmp, mountPath: /tmp}], $restricted}
+  volumes: [{name: tmp, emptyDir: {}}]
 YAML
   k --namespace "$1" wait --for condition=Ready pod/tools --timeout 120s >/dev/null
 }
@@ -53,7 +56,8 @@ spec:
 YAML
   k --namespace "$outside" wait --for condition=Ready pod/postman --timeout 120s >/dev/null
   # Every call is kept, for the reckoning at the end.
-  postman PATCH /sim/options '{"journal_max":5000000}' >/dev/null
+  # That the pod is ready is not yet known to whatever routes to its Service.
+  until_true 60 "the stand-in is reached" postman PATCH /sim/options '{"journal_max":5000000}'
 }
 
 # The passwords that it starts with: its own, and the bridge's. redis_secret BRIDGE
@@ -101,8 +105,9 @@ YAML
   k --namespace "$outside" rollout status statefulset/redis --timeout 180s >/dev/null
 }
 
-# Senders to a Service: start_load NAME HOST SENDERS
+# Senders to a Service: start_load NAME HOST SENDERS [PORT CA], with TLS where there is a Secret with the authority.
 start_load() {
+  local port=${4:-80} ca=${5:-}
   k --namespace "$outside" create configmap "$1" --from-file script/cluster/load.sh >/dev/null
   k --namespace "$outside" apply --filename - >/dev/null <<YAML
 apiVersion: batch/v1
@@ -122,13 +127,15 @@ spec:
       containers:
         - name: send
           image: "$TOOLS"
-          command: [bash, -c, 'exec bash /load/load.sh $2 80 $1-\$JOB_COMPLETION_INDEX $PERSONS $PAUSE']
+          command: [bash, -c, 'exec bash /load/load.sh $2 $port $1-\$JOB_COMPLETION_INDEX $PERSONS $PAUSE ${ca:+/ca/ca.crt}']
           volumeMounts:
             - {name: load, mountPath: /load, readOnly: true}
             - {name: secret, mountPath: /secret, readOnly: true}
+            - {name: ca, mountPath: /ca, readOnly: true}
             - {name: tmp, mountPath: /tmp}
           $restricted
       volumes:
+        - {name: ca, secret: {secretName: "${ca:-load}"}}
         - {name: load, configMap: {name: $1}}
         - {name: secret, secret: {secretName: load}}
         - {name: tmp, emptyDir: {}}
@@ -154,7 +161,7 @@ stop_load() {
 write_values() {
   local monitoring=false plain=
   # Where the program wants to be told that Redis may do without TLS.
-  ! grep --quiet '^#allow_plain' config/scim-bridge.toml || plain='allow_plain: true'
+  ! grep --quiet '^#allow_plain' config/scim-bridge.toml || plain=', allow_plain: true'
   ! k get crd servicemonitors.monitoring.coreos.com prometheusrules.monitoring.coreos.com >/dev/null 2>&1 || monitoring=true
   cat >"$work/prod.yaml" <<YAML
 image: {repository: "${IMAGE%:*}", tag: "${IMAGE##*:}"}
@@ -166,7 +173,8 @@ secrets:
     hr: [{existingSecret: hr}]
     load: [{existingSecret: load, key: current}, {existingSecret: load, key: next}]
 config:
-  store: {$plain}
+  # A Redis whose disk or processor others take is slow, and not away: that shows as a gap, for which a step has a limit.
+  store: {response_timeout_ms: 8000, connect_timeout_ms: 8000$plain}
   postman: {base_url: "http://postman.$outside.svc:9080/scim/v2", allow_http: true, writes_per_minute: 0, reads_per_minute: 0}
   hold: {probe_first_s: 1, probe_max_s: 5}
   source:

@@ -96,9 +96,14 @@ refuse_a_configuration() {
     k --namespace "$ns" delete pod "$pod" --wait
     until_true 60 "two intakes of before" two_are_ready
   done
-  k --namespace "$ns" get pods --output jsonpath='{.items[*].status.containerStatuses[*].lastState.terminated.message}' | grep -q log.level ||
-    fail "kubectl does not tell why"
+  until_true 60 "kubectl tells why" is_told_why
   h rollback prod --wait --timeout 4m
+}
+
+# Of a container that has just ended, or of the one before: between the two neither may have ended yet.
+is_told_why() {
+  k --namespace "$ns" get pods --output json |
+    jq --raw-output '.items[].status.containerStatuses[]? | (.lastState.terminated.message, .state.terminated.message) // empty' | grep log.level
 }
 
 two_are_ready() {

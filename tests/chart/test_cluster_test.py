@@ -4,9 +4,11 @@ import json
 import os
 import subprocess
 import time
+import tomllib
 import urllib.request
 
 import pytest
+import yaml
 
 from conftest import GIVEN
 from pod import Pod
@@ -58,6 +60,27 @@ def test_only_the_steps_that_are_named_are_done(tmp_path):
     (tmp_path / "steps").write_text("")
     assert bash(of, tmp_path, ONLY="three one").stdout.split() == ["0"]
     assert [line.split("\t")[0] for line in (tmp_path / "steps").read_text().splitlines()] == ["the first", "the third"]
+
+
+@pytest.mark.parametrize(("heading", "kind"), [("An Ingress: Traefik", "Ingress"), ("A Gateway: Traefik", "HTTPRoute")])
+def test_what_is_tried_behind_a_proxy_is_what_the_page_shows(heading, kind, tmp_path):
+    done = bash(
+        f'''
+        set -eu
+        work={tmp_path} ns=n outside=around TRAEFIK=
+        source {PARTS}/lib.sh; source {PARTS}/proxies.sh
+        k() {{ echo 10.9.8.7; }}
+        cd {ROOT}; recipe "{heading}"
+        ''',
+        tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / "recipe.yaml").read_text()
+    assert "example.com" not in text
+    rendered = render("defaults", yaml.safe_load(text))
+    assert tomllib.loads(rendered.toml())["server"]["trusted_proxies"] == ["10.9.8.7/32"]
+    spec = rendered.one(kind)["spec"]
+    assert "edge.around.svc" in json.dumps(spec) and "around" in json.dumps(spec.get("parentRefs", spec.get("ingressClassName")))
 
 
 @pytest.fixture(scope="module")
@@ -137,10 +160,10 @@ def test_what_was_done_twice_or_out_of_order_is_found(load, tmp_path, line, told
 def test_the_table_fails_a_rolling_step_that_lost_a_request(tmp_path):
     script = (ROOT / "script/cluster-test").read_text()
     table = script[script.index("table() {") : script.index("\n}\n", script.index("table() {")) + 3]
-    (tmp_path / "load.requests").write_text("1000 a 1 200 5 1\n2000 a 2 000 5 1\n3000 a 2 200 5 2\n9000 a 3 503 5 1\n16000 a 3 200 5 2\n")
-    steps = [("well", "rolling", 0, 1500), ("lost", "rolling", 1500, 4000), ("short", "gap-5000", 1500, 4000), ("long", "gap-7005", 8000, 20000), ("away", "away", 8000, 20000), ("longer", "gap-7006", 8000, 20000)]
+    (tmp_path / "load.requests").write_text("1000 a 1 200 5 1\n2000 a 2 000 5 1\n3000 a 2 200 5 2\n9000 a 3 503 5 1\n16000 a 3 200 5 2\n21000 a 4 200 5000 1\n23000 a 5 200 4999 1\n")
+    steps = [("well", "rolling", 0, 1500), ("lost", "rolling", 1500, 4000), ("short", "gap-5000", 1500, 4000), ("long", "gap-7005", 8000, 20000), ("away", "away", 8000, 20000), ("longer", "gap-7006", 8000, 20000), ("slow", "rolling", 20500, 22500), ("slower", "rolling", 22500, 24500)]
     (tmp_path / "steps").write_text("".join(f"{name}\t{kind}\t{began}\t{ended}\tok\n" for name, kind, began, ended in steps))
     done = bash(f"work={tmp_path} failed=0\n{table}\ntable\necho $failed", tmp_path)
     lines = {line.split()[0]: line.split() for line in done.stdout.splitlines()}
-    assert {name: line[-1] for name, line in lines.items() if name != "step"} == {"well": "ok", "lost": "FAILED", "short": "ok", "long": "FAILED", "away": "ok", "longer": "ok", "2": "2"}
+    assert {name: line[-1] for name, line in lines.items() if name != "step"} == {"well": "ok", "lost": "FAILED", "short": "ok", "long": "FAILED", "away": "ok", "longer": "ok", "slow": "FAILED", "slower": "ok", "3": "3"}
     assert lines["lost"][1:5] == ["2", "2", "1", "1005"] and lines["long"][4] == "7005"
