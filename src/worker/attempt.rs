@@ -151,21 +151,17 @@ impl Worker {
         let conclusion = match concluded {
             Ok(conclusion) => conclusion,
             Err(interrupted) => {
-                let group_claims = state.group_claims();
+                let claims = [state.group_claims(), state.addresses_given_up()].concat();
                 let mut document = state.document;
                 fetched.give_back(&mut document);
-                return self.broken_off(interrupted, document, group_claims, &guard, run.story, leaving(folding)).await;
+                return self.broken_off(interrupted, document, claims, &guard, run.story, leaving(folding)).await;
             }
         };
         let calls = state.calls;
         let now = self.clock.now();
-        let disowned = std::mem::take(&mut state.disowned);
         let mut ending = self.with_suspicions(|suspicions| {
             decide(state, &conclusion, suspicions, &self.options.retry, now, clock::jitter())
         });
-        if matches!(conclusion, Conclusion::InLine(_)) {
-            ending.disowned.extend(disowned);
-        }
         if run.behind_a_hold {
             // Were it set again, a hold that is lifted in this moment would come back.
             ending.hold = None;

@@ -141,6 +141,39 @@ async fn a_rehire_under_a_new_id_takes_the_member_over_and_closes_the_former_rec
 }
 
 #[tokio::test]
+async fn an_address_is_given_up_however_the_attempt_ends_that_changed_it() {
+    let bench = Bench::new();
+    bench.accept(hire_as("E-1", "js@example.com", "John", "Smith", 0)).await;
+    bench.attempt().await;
+    // The new address is taken, the names are not.
+    bench.sim.order("replace:500:1".parse().unwrap()).unwrap();
+    bench.accept(moved("E-1", "john@example.com", "John", "Stone", 2)).await;
+    assert_eq!(bench.attempt().await, Retry(Code::ScimUnavailable));
+    bench.accept(hire_as("E-2", "js@example.com", "Jane", "Smith", 3)).await;
+    assert_eq!(bench.attempt().await, InLine(Finished::Created));
+    assert_eq!(bench.attempt_until_settled().await, InLine(Finished::Updated));
+    assert_eq!(bench.sim.members().len(), 2);
+}
+
+#[tokio::test]
+async fn an_address_that_was_refused_is_given_up_with_the_next_one() {
+    let bench = Bench::new();
+    bench.sim.add_member(scim_bridge::postman_sim::Person::member("taken@example.com", "Eve", "Other"));
+    bench.accept(hire_as("E-1", "js@example.com", "John", "Smith", 0)).await;
+    bench.attempt().await;
+    bench.accept(moved("E-1", "taken@example.com", "John", "Smith", 1)).await;
+    assert_eq!(bench.attempt().await, Blocked(Code::ScimAddress));
+    // Who is blocked gives nothing up by themselves: whoever waits for it is told.
+    bench.accept(hire_as("E-2", "js@example.com", "Jane", "Stone", 2)).await;
+    assert_eq!(bench.attempt().await, Blocked(Code::ScimOwned));
+    bench.accept(moved("E-1", "john@example.com", "John", "Smith", 3)).await;
+    assert_eq!(bench.attempt().await, InLine(Finished::Updated));
+    assert_eq!(bench.attempt().await, InLine(Finished::Created), "nobody had to replay it");
+    bench.accept(hire_as("E-3", "taken@example.com", "Eve", "Other", 4)).await;
+    assert_eq!(bench.attempt().await, InLine(Finished::Adopted));
+}
+
+#[tokio::test]
 async fn nobody_is_taken_over_while_a_worker_may_be_switching_them_off() {
     let bench = Bench::new();
     bench.accept(hire_as("E-1", "ada@example.com", "Ada", "Lovelace", 0)).await;

@@ -86,8 +86,8 @@ pub struct Document {
     /// How many words came after the record was closed.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub words_after_close: u32,
-    /// The addresses that HR named while no member was known by id, in order of their keys: a create may
-    /// have gone out under any of them.
+    /// The addresses that HR named since the member was last in line, in order of their keys: each may be
+    /// claimed, and while no member is known by id, a create may have gone out under any of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<Email>,
     /// The groups that the bridge put the member into, and that they are in.
@@ -185,9 +185,8 @@ impl Document {
 
     /// Notes an address under which a create may go out from now on.
     pub fn note_address(&mut self, email: &Email) {
-        let is_known = self.member.as_ref().is_some_and(|member| member.id.is_some());
         let place = self.addresses.binary_search_by(|known| known.key().cmp(email.key()));
-        if let (Err(place), false) = (place, is_known || self.addresses.len() >= ADDRESSES_MAX) {
+        if let (Err(place), false) = (place, self.addresses.len() >= ADDRESSES_MAX) {
             self.addresses.insert(place, email.clone());
         }
     }

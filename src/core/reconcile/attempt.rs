@@ -152,10 +152,8 @@ pub struct AttemptState {
     pub capabilities: Option<Capabilities>,
     /// Whose member was taken over.
     pub taken_from: Vec<Person>,
-    /// The member as whoever had it last read or wrote it: a read may lag behind that, too.
-    inherited: Option<Box<KnownMember>>,
-    /// Claims that this person gives up with the commit.
-    pub disowned: Vec<String>,
+    /// Claims on addresses that the member had, and is not to have any more.
+    pub(super) addresses_left: Vec<String>,
     /// The calls made.
     pub calls: u32,
     pub(super) end: Option<Conclusion>,
@@ -190,8 +188,7 @@ impl AttemptState {
             is_taken_over: taken_over,
             groups: GroupsState::default(),
             taken_from: Vec::new(),
-            inherited: None,
-            disowned: Vec::new(),
+            addresses_left: Vec::new(),
             calls: 0,
             end: None,
         }
@@ -212,6 +209,25 @@ impl AttemptState {
         self.former_addresses.push(email);
         self.may_have_created = true;
         self.document.progress.create_unknown.get_or_insert(UnknownCreate { at: now, answered: true });
+    }
+
+    /// The claims on addresses that are given up, however the attempt ends: those that the member had, or that HR
+    /// named, and neither the member has nor HR names any more. Nobody would give them up later.
+    #[must_use]
+    pub fn addresses_given_up(&self) -> Vec<String> {
+        let Some(member) = self.document.member.as_ref().filter(|member| member.id.is_some()) else {
+            return Vec::new();
+        };
+        let at_target = owner::address_key(&member.user_name);
+        let of_record = self.document.record.email().map(|email| owner::address_key(email.lower()));
+        let known = self.known.iter().filter(|known| known.id == member.id);
+        let before = known.map(|known| owner::address_key(&known.user_name));
+        let named = self.document.addresses.iter().map(|email| owner::address_key(email.lower()));
+        let mut given_up: Vec<String> = self.addresses_left.iter().cloned().chain(before).chain(named).collect();
+        given_up.retain(|key| *key != at_target && Some(key) != of_record.as_ref());
+        given_up.sort_unstable();
+        given_up.dedup();
+        given_up
     }
 
     /// The claims on groups that the end of the attempt gives up.
@@ -239,8 +255,18 @@ impl AttemptState {
                 if !self.taken_from.contains(&person) {
                     self.taken_from.push(person);
                 }
-                // They may have written between our look and our claim: it is read again.
-                self.inherited = member.or(self.inherited.take());
+                // They may have written between our look and our claim: it is read again, by its id, and what they
+                // wrote last counts against a read that lags behind.
+                let is_claimed = |known: &KnownMember| {
+                    let id = known.id.as_deref().map(owner::id_key);
+                    let address = owner::address_key(&known.user_name);
+                    id.is_some_and(|id| keys.iter().any(|key| *key == id || *key == address))
+                };
+                if let Some(member) = member.filter(|known| is_claimed(known))
+                    && self.known.as_ref().is_none_or(|known| known.id.is_none())
+                {
+                    self.document.member = Some(*member);
+                }
                 self.shown = None;
                 self.search = Search::default();
             }
@@ -251,7 +277,7 @@ impl AttemptState {
                     let detail =
                         format!("{me} and {} change places: each is to have the other's address", owner.person);
                     Conclusion::Blocked { code: Code::ScimOwned, detail, wants }
-                } else if owner.moves_away {
+                } else if owner.gives_it_up() {
                     Conclusion::TryAgain { code: Code::ScimMoving, not_before: None, patient: true }
                 } else {
                     let detail = format!("{me} is to have the member of {}", owner.person);
@@ -452,10 +478,11 @@ impl AttemptState {
     /// A reply shows the member: they are known so from now on. A read may lag behind what was written: within
     /// that time one that shows what was before says nothing. Any other value is newer than ours.
     pub(super) fn note_shown(&mut self, member: Member, how: Shown, now: UnixMs) {
-        let is_it = |known: &KnownMember| known.id.as_deref() == Some(member.id.as_str());
-        let inherited = self.inherited.take_if(|known| is_it(known)).map(|known| *known);
-        let own = self.document.member.take().filter(|known| known.id.is_none() || is_it(known));
-        let before = inherited.or(own);
+        let before = self
+            .document
+            .member
+            .take()
+            .filter(|known| known.id.is_none() || known.id.as_deref() == Some(member.id.as_str()));
         let written = |at: fn(&KnownMember) -> Option<UnixMs>| before.as_ref().and_then(at);
         let wrote_lately = |at: fn(&KnownMember) -> Option<UnixMs>| match how {
             Shown::Written => None,

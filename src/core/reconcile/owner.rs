@@ -28,8 +28,12 @@ pub fn tag(key: &str) -> String {
 pub struct Owner {
     /// Who.
     pub person: Person,
-    /// HR says that they have left, or their member was handed over.
+    /// HR says that they have left, and that was followed (or cannot be); or their member was handed over.
     pub has_left: bool,
+    /// HR says that they have left, and their member is still to be switched off.
+    pub is_leaving: bool,
+    /// A dead letter stands in their way: nothing of theirs is about to change.
+    pub is_blocked: bool,
     /// HR names another address for them than the one that is wanted: they are about to give it up.
     pub moves_away: bool,
     /// The claim on the address that HR names for them.
@@ -46,18 +50,42 @@ impl Owner {
         if groups::is_claim(key) {
             return Self::in_between(document.person.clone());
         }
-        let employment = document.record.employment.at(now);
-        let has_left =
-            document.record.closed.is_some() || employment.is_some_and(|word| word.state == EmploymentState::Left);
+        let is_blocked = document.trouble.is_some();
+        let left = document.record.employment.at(now).filter(|word| word.state == EmploymentState::Left);
+        // Whoever is handed over is not switched off any more: first the one, then the other.
+        let is_followed = left.is_some_and(|word| document.employment_done.is_some_and(|done| done >= word.stamp));
+        let has_left = document.record.closed.is_some() || (left.is_some() && (is_followed || is_blocked));
+        let is_leaving = left.is_some() && !has_left;
         let wants = document.record.email().map(|email| address_key(email.as_received()));
         let moves_away = key.starts_with("address:") && wants.as_ref().is_some_and(|wanted| wanted != key);
-        Self { person: document.person.clone(), has_left, moves_away, wants, name: folded_name(document) }
+        let name = folded_name(document);
+        Self { person: document.person.clone(), has_left, is_leaving, is_blocked, moves_away, wants, name }
+    }
+
+    /// The same once HR's words about them are followed.
+    #[must_use]
+    pub fn followed(self) -> Self {
+        Self { has_left: self.has_left || self.is_leaving, is_leaving: false, ..self }
+    }
+
+    /// Whether it is worth waiting for them: they are about to give it up.
+    #[must_use]
+    pub fn gives_it_up(&self) -> bool {
+        (self.moves_away || self.is_leaving) && !self.is_blocked
     }
 
     /// Somebody of whom nothing was committed yet, or who changes this moment: to be asked again.
     #[must_use]
     pub fn in_between(person: Person) -> Self {
-        Self { person, has_left: false, moves_away: true, wants: None, name: Default::default() }
+        Self {
+            person,
+            has_left: false,
+            is_leaving: false,
+            is_blocked: false,
+            moves_away: true,
+            wants: None,
+            name: Default::default(),
+        }
     }
 
     /// Whether they wait for the very address that this person is to give up: neither can go first.
@@ -98,10 +126,16 @@ mod tests {
     #[test]
     fn a_rehire_takes_over_and_a_leaver_of_the_same_name_does_not() {
         let now = UnixMs(2_000);
-        let (works, left) = (somebody("E-1", EmploymentState::Employed), somebody("E-2", EmploymentState::Left));
+        let (works, mut left) = (somebody("E-1", EmploymentState::Employed), somebody("E-2", EmploymentState::Left));
         let key = address_key("ada@example.com");
         assert!(Owner::of(&works, &key, now).hands_over_to(&somebody("E-3", EmploymentState::Employed), now));
         assert!(!Owner::of(&works, &key, now).hands_over_to(&left, now));
-        assert!(Owner::of(&left, &key, now).hands_over_to(&works, now));
+        // A leaver hands over once they are switched off, or cannot be.
+        let leaving = Owner::of(&left, &key, now);
+        let other = samples::ada("E-4", None, "Byron", EmploymentState::Employed);
+        assert!(leaving.gives_it_up() && !leaving.hands_over_to(&other, now));
+        assert!(leaving.followed().hands_over_to(&other, now));
+        left.employment_done = left.record.employment.at(now).map(|word| word.stamp);
+        assert!(Owner::of(&left, &key, now).hands_over_to(&other, now));
     }
 }

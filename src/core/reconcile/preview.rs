@@ -129,11 +129,12 @@ pub fn preview(
 
 fn claim(claims: &mut Claims, keys: &[String], document: &Document, now: UnixMs) -> Claimed {
     let others = keys.iter().find_map(|key| claims.get(key).filter(|owner| owner.person != document.person));
-    if let Some(owner) = others {
+    // What is planned for them comes with it.
+    if let Some(owner) = others.map(|owner| owner.clone().followed()) {
         if !owner.hands_over_to(document, now) {
-            return Claimed::Others(owner.clone());
+            return Claimed::Others(owner);
         }
-        let from = owner.person.clone();
+        let from = owner.person;
         for key in keys {
             claims.insert(key.clone(), Owner::of(document, key, now));
         }

@@ -107,9 +107,9 @@ pub fn decide(
     now: UnixMs,
     jitter: f64,
 ) -> Ending {
-    let group_claims = state.group_claims();
+    let claims = [state.group_claims(), state.addresses_given_up()].concat();
     let mut ending = Ending::new(state.document);
-    ending.disowned.extend(group_claims);
+    ending.disowned.extend(claims);
     for person in state.taken_from {
         ending.tell(now, Note::TakenFrom { person });
     }

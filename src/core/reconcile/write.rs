@@ -91,8 +91,8 @@ pub(super) fn readdress(
         return Some(Step::Own(vec![key]));
     }
     let given_up = address_key(&seen.user_name);
-    if !state.disowned.contains(&given_up) {
-        state.disowned.push(given_up);
+    if !state.addresses_left.contains(&given_up) {
+        state.addresses_left.push(given_up);
     }
     let user_name = email.lower().to_owned();
     let active = active_to_put(&state.document, seen, member, standing, now);

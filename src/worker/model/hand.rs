@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use crate::core::person::fold::{Folding, fold};
 use crate::core::person::{Document, Entry, PersonId};
-use crate::core::reconcile::attempt::{AttemptState, Claimed as ClaimedKeys, Conclusion};
+use crate::core::reconcile::attempt::{AttemptState, Claimed as ClaimedKeys};
 use crate::core::reconcile::owner::address_key;
 use crate::core::reconcile::plan::{PlanRules, Step, plan};
 use crate::core::reconcile::plan_tests::{RULES, rules};
@@ -149,11 +149,7 @@ impl Hand {
             Step::Own(keys) => Next::Own(keys),
             Step::Send(request) => Next::Send(request),
             Step::Finish(conclusion) => {
-                let disowned = std::mem::take(&mut state.disowned);
-                let mut ending = decide(state, &conclusion, &mut Suspicions::default(), &RULES, now, 0.5);
-                if matches!(conclusion, Conclusion::InLine(_)) {
-                    ending.disowned.extend(disowned);
-                }
+                let ending = decide(state, &conclusion, &mut Suspicions::default(), &RULES, now, 0.5);
                 self.next = self.commit(ending);
                 return self;
             }
