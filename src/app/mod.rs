@@ -37,7 +37,7 @@ use crate::supervision;
 use crate::telemetry::activity::ActivityLog;
 use crate::telemetry::metrics::{Metrics, MetricsError};
 use crate::telemetry::traces::Traces;
-use crate::worker::Worker;
+use crate::worker::{Worker, end_leases};
 
 pub use self::open::{open_other_store, open_store};
 pub use self::options::{log_options, name_target, plan_rules, scim_client, target_rules};
@@ -172,7 +172,7 @@ impl Bridge {
         let store = open::serving(&config, &life).await?;
         if is_embedded {
             bind_target(store.as_ref(), &options::target(&config)).await?;
-            store.end_leases(clock.now()).await?;
+            end_leases(store.as_ref(), clock.now()).await?;
             background::lift_what_a_key_can_cause(store.as_ref(), background::RESTARTED).await?;
         }
         let token = match (&config.server.admin_token, &config.store.url) {

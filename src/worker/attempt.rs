@@ -139,7 +139,7 @@ impl Worker {
             let tried = self.end(&guard, ending, run.story, leaving(folding), attempted).await?;
             return Ok(Tried { has_passed: of_fetch && was_read, ..tried });
         }
-        let mut state = AttemptState::new(document, claimed.taken_over, now);
+        let mut state = AttemptState::new(document, claimed.taken_over || folding.is_cut_off, now);
         state.capabilities = self.learnt.known(now);
         for email in state.addresses_before() {
             if self.store.owner(&address_key(email.lower())).await? == Some(state.document.person.id()) {

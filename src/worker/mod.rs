@@ -1,8 +1,8 @@
 //! Reconciles the team: claim, fold, plan, send, classify, decide, commit.
 //!
 //! Lives here: claims that name themselves (`claims`), one attempt for one person (`attempt`), the loop around
-//! it (`pool`), the probes of holds (`probe`), the commit (`commit`), and what an attempt must keep alive while
-//! it runs: its lease and its tokens (`lease`). Not here: judgement (`crate::core`), state (`crate::store`),
+//! it (`pool`), the probes of holds (`probe`), the commit (`commit`), what an attempt must keep alive while
+//! it runs: its lease and its tokens (`lease`), and what a process does about the one before it (`restart`). Not here: judgement (`crate::core`), state (`crate::store`),
 //! HTTP (`crate::scim`).
 
 mod attempt;
@@ -16,6 +16,7 @@ mod lease;
 mod pace;
 mod pool;
 mod probe;
+mod restart;
 mod token_wait;
 
 #[cfg(test)]
@@ -47,6 +48,7 @@ use self::capabilities::Learnt;
 use self::claims::Claims;
 use self::fetch::Readers;
 use self::pace::Pace;
+pub use self::restart::end_leases;
 use self::token_wait::TokenWait;
 
 /// What a worker is built with.

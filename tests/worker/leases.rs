@@ -9,7 +9,7 @@ use scim_bridge::core::person::job::Finished;
 use scim_bridge::lifecycle::Lifecycle;
 use scim_bridge::postman_sim::Fault;
 use scim_bridge::store::{Accepted, Claim, ClaimRequest, LaneState, NewDelivery, NewEntry};
-use scim_bridge::worker::{Attempted, Stepped};
+use scim_bridge::worker::{Attempted, Stepped, end_leases};
 
 use crate::bench::{Bench, LEASE_MS, person};
 
@@ -42,6 +42,21 @@ async fn a_worker_that_died_after_its_create_leaves_no_second_member() {
     bench.clock.advance_ms(LEASE_MS + 1);
     assert_eq!(bench.attempt().await, Attempted::InLine(Finished::Created));
     assert_eq!(bench.calls(), ["find 200"]);
+}
+
+#[tokio::test]
+async fn a_process_that_is_killed_after_its_create_leaves_nobody_in_the_team_who_has_left() {
+    let bench = Bench::new();
+    bench.hire("E-1", "Ada", "Lovelace").await;
+    claim_and_die(&bench).await;
+    // The create took effect; reads do not show it yet. HR's next word finds the next process at once.
+    bench.leave("E-1").await;
+    end_leases(bench.store.as_ref(), bench.clock.now()).await.unwrap();
+    assert_eq!(bench.attempt().await, Attempted::Retry(Code::ScimUnknownOutcome));
+    bench.sim.add_member(scim_bridge::postman_sim::Person::member("e-1@example.com", "Ada", "Lovelace"));
+    assert_eq!(bench.attempt_until_settled().await, Attempted::InLine(Finished::Created));
+    assert!(!bench.sim.members()[0].active, "{:?}", bench.calls());
+    assert_eq!(bench.document("E-1").await.progress.take_overs, 0);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Folding an inbox into a person's document.
 
-use super::document::{Document, OPEN_JOBS_MAX, OpenJob, Progress, Staged};
+use super::document::{Document, OPEN_JOBS_MAX, OpenJob, Progress, Staged, UnknownCreate};
 use super::employment::{EmploymentState, EmploymentWord};
 use super::event::{Event, EventKind, Facts};
 use super::inbox::{Entry, Word};
@@ -20,6 +20,8 @@ pub struct Folding {
     pub ended: Vec<(JobId, Finished)>,
     /// Whether there is a reason to look at the target.
     pub calls_for_attempt: bool,
+    /// A worker was killed in the middle of an earlier attempt.
+    pub is_cut_off: bool,
     /// Entries whose person is another one: see [`super::PersonId`]. They are left as they are.
     pub strangers: Vec<(JobId, Event)>,
     /// The told time of some event lies so far ahead that it was not believed.
@@ -49,6 +51,16 @@ pub fn fold(document: &mut Document, entries: Vec<(u64, Entry)>, now: UnixMs) ->
             }
             Word::Apply { import, member } => apply(document, &mut folding, &import, member),
             Word::HandedOver { to } => hand_over(document, &mut folding, to, now),
+            Word::CutOff => {
+                let is_known = document.member.as_ref().is_some_and(|member| member.id.is_some());
+                if !is_known {
+                    let unknown = UnknownCreate { at: now, answered: false };
+                    document.progress.create_unknown.get_or_insert(unknown);
+                }
+                folding.is_cut_off = true;
+                folding.calls_for_attempt |= document.not_followed_since.is_none();
+                folding.tell(now, Note::TakenOver);
+            }
             Word::TryAgain { by } => {
                 let Progress { create_unknown, .. } = document.progress;
                 document.progress = Progress { create_unknown, ..Progress::default() };
@@ -334,6 +346,18 @@ mod tests {
         let state = |at: i64| document.record.employment.at(UnixMs(at)).map(|word| word.state);
         assert_eq!(state(3_000), Some(EmploymentState::Employed));
         assert_eq!(state(9_000), Some(EmploymentState::Left));
+    }
+
+    #[test]
+    fn who_was_being_worked_on_by_a_process_that_was_killed_may_have_been_made() {
+        let mut document = Document::new(ada());
+        let folding = fold(&mut document, vec![update(1, 20, "King"), other(2, Word::CutOff)], UnixMs(3_000));
+        assert!(folding.is_cut_off && folding.calls_for_attempt);
+        assert_eq!(
+            document.progress.create_unknown.map(|create| (create.at, create.answered)),
+            Some((UnixMs(3_000), false))
+        );
+        assert_eq!(document.progress.take_overs, 0, "it blames nobody");
     }
 
     #[test]

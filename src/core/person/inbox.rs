@@ -56,6 +56,8 @@ pub enum Word {
         /// Whose it is.
         to: Person,
     },
+    /// The process was killed while a worker had them: a call may have gone out that nothing was noted of.
+    CutOff,
     /// An operator wants it tried again.
     TryAgain {
         /// Who, by the name of their token.
@@ -77,7 +79,11 @@ impl Entry {
     pub fn person(&self) -> Option<Person> {
         match &self.word {
             Word::Event { event, .. } | Word::Staged { event, .. } => Some(event.person.clone()),
-            Word::Apply { .. } | Word::HandedOver { .. } | Word::TryAgain { .. } | Word::Discard { .. } => None,
+            Word::Apply { .. }
+            | Word::HandedOver { .. }
+            | Word::CutOff
+            | Word::TryAgain { .. }
+            | Word::Discard { .. } => None,
         }
     }
 

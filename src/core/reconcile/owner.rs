@@ -25,6 +25,7 @@ pub fn tag(key: &str) -> String {
 
 /// Who has what somebody else wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Owner {
     /// Who.
     pub person: Person,
