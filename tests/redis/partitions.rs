@@ -158,9 +158,9 @@ async fn cuts(seed: u64, cuts: u32) {
         // From a moment to a fail-over and more; another cut may come before all is healed.
         tokio::time::sleep(Duration::from_millis(chance.u64(100..4_000))).await;
         if chance.bool() {
-            network.mend()
+            network.mend();
         } else {
-            network.mend_anew()
+            network.mend_anew();
         }
         tokio::time::sleep(Duration::from_millis(chance.u64(0..2_500))).await;
     }
