@@ -71,6 +71,14 @@ mod sources {
         found.iter().map(|path| read(&src, path)).collect()
     }
 
+    /// The Rust files below a folder of the project, by their paths in it.
+    pub(super) fn rust_files(folder: &str) -> Vec<String> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut found = Vec::new();
+        list(&root.join(folder), &mut found);
+        found.iter().map(|path| path.strip_prefix(root).unwrap().display().to_string()).collect()
+    }
+
     fn list(folder: &Path, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -197,7 +205,7 @@ mod sources {
 mod floors {
     use std::collections::{BTreeMap, BTreeSet};
 
-    use super::sources::{self, Source, all, page};
+    use super::sources::{self, Source, all, page, rust_files};
     use super::{EFFECTS, FLOORS};
 
     fn floor_of(room: &str) -> Option<usize> {
@@ -297,6 +305,31 @@ mod floors {
                 })
             });
             assert!(declared, "src/{} is in nobody's `mod`: nothing compiles it", source.file);
+        }
+    }
+
+    #[test]
+    fn every_test_and_benchmark_is_part_of_the_build() {
+        let files: Vec<_> = ["tests", "benches"].into_iter().flat_map(rust_files).collect();
+        let texts: Vec<_> = files.iter().map(|file| page(file)).collect();
+        assert!(files.len() > 100, "the tests were not found");
+        for file in &files {
+            let (folder, name) = file.rsplit_once('/').unwrap();
+            let stem = name.strip_suffix(".rs").unwrap();
+            // What lies in these folders itself, and every `main.rs`, Cargo finds.
+            if matches!(folder, "tests" | "benches") || stem == "main" {
+                continue;
+            }
+            let (beside, module) = if stem == "mod" { folder.rsplit_once('/').unwrap() } else { (folder, stem) };
+            let path = if stem == "mod" { format!("{module}/mod.rs\"]") } else { format!("{stem}.rs\"]") };
+            let declared = files.iter().zip(&texts).any(|(other, text)| {
+                let is_beside = other.rsplit_once('/').is_some_and(|(folder, _)| folder == beside);
+                text.lines().map(str::trim).any(|line| {
+                    (is_beside && line.trim_start_matches("pub(crate) ") == format!("mod {module};"))
+                        || (line.starts_with("#[path = ") && line.ends_with(&path))
+                })
+            });
+            assert!(declared, "{file} is in nobody's `mod`: nothing compiles it");
         }
     }
 

@@ -11,6 +11,7 @@ mod failures;
 mod harness;
 mod history;
 mod listings;
+mod logins;
 #[path = "../store/memory.rs"]
 mod memory;
 #[path = "../servers/network.rs"]
@@ -23,6 +24,7 @@ mod sentinel;
 mod servers;
 mod settings;
 mod stage;
+mod wakes;
 
 /// Stamps a test for each make of server.
 macro_rules! on_both {

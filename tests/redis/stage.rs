@@ -1,5 +1,6 @@
 //! A store on a real server, and the few things that the tests do with it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,9 @@ use scim_bridge::core::person::job::JobId;
 use scim_bridge::core::person::{Person, SourceName};
 use scim_bridge::core::time::UnixMs;
 use scim_bridge::secret::LiveSecret;
-use scim_bridge::store::redis::{Address, Durability, LinkOptions, Login, Place, Redis, RedisOptions, StoreClock};
+use scim_bridge::store::redis::{
+    Address, Durability, LinkOptions, Login, Place, Redis, RedisOptions, StoreClock, TlsFiles,
+};
 use scim_bridge::store::{
     Accepted, Bounds, Claim, ClaimRequest, Claimed, Commit, Committed, DeadChange, Dedupe, Lane, NewDelivery, NewEntry,
     Store, StoreError, StoreOptions,
@@ -28,17 +31,30 @@ const ENTRY_BYTES: usize = 2_000;
 
 /// The store at a URL, with more options by the names of their keys.
 pub(crate) fn open(url: &str, keys: &[(&str, &str)]) -> Arc<dyn Store> {
+    open_at(link(url, keys))
+}
+
+/// The store over a link.
+pub(crate) fn open_at(link: LinkOptions) -> Arc<dyn Store> {
+    Arc::new(Redis::open(&RedisOptions { link, clock: StoreClock::Server }, options()).unwrap())
+}
+
+/// What [`open`] opens.
+pub(crate) fn link(url: &str, keys: &[(&str, &str)]) -> LinkOptions {
     let key = |name: &str| keys.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
     let text = |part: &str| LiveSecret::new(percent_decoded(part).into());
     let (hosts, login, rest) = parts(url);
     let place = match url.split("://").next().unwrap() {
-        "redis" => Place::Standalone(hosts[0].clone()),
+        "redis" | "rediss" => Place::Standalone(hosts[0].clone()),
         "redis-cluster" => Place::Cluster(hosts),
         "redis+sentinel" => Place::Sentinel { sentinels: hosts, primary: rest.clone() },
         other => panic!("no {other}"),
     };
-    let link = LinkOptions {
-        tls: None,
+    let file = |name: &str| key(name).map(PathBuf::from);
+    LinkOptions {
+        tls: url
+            .starts_with("rediss:")
+            .then(|| TlsFiles { ca: file("ca_file"), client: file("cert_file").zip(file("key_file")) }),
         database: if matches!(place, Place::Standalone(_)) { rest.parse().unwrap_or(0) } else { 0 },
         place,
         login: Login {
@@ -60,8 +76,7 @@ pub(crate) fn open(url: &str, keys: &[(&str, &str)]) -> Arc<dyn Store> {
         response_timeout: Duration::from_millis(TIMEOUT_MS),
         insecure_ok: key("insecure_ok") == Some("true"),
         allow_plain: false,
-    };
-    Arc::new(Redis::open(&RedisOptions { link, clock: StoreClock::Server }, options()).unwrap())
+    }
 }
 
 /// No limit, so that a claim gives all there is.
