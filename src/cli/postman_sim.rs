@@ -94,16 +94,17 @@ pub fn run(context: &Context, args: &PostmanSimArgs) -> Result<(), Failure> {
         sim.order(fault.clone()).map_err(|error| Failure::failed(error.to_string()))?;
     }
     let (base_url, control_url) = (sim.base_url(), sim.control_url());
-    context.print(&json!({ "base_url": base_url, "control_url": control_url }), || {
-        say!("the Postman stand-in answers at {base_url}");
-        say!("what it was asked:   curl {control_url}/journal");
-        say!("what it is like:     curl {control_url}");
-        // Without the key, which would stand in the log of a container.
-        say!("to bring the bridge: SCIM_BRIDGE__POSTMAN__BASE_URL={base_url} POSTMAN_SCIM_KEY=(what --key says) …");
-    })?;
     block_on(async {
         let life = Lifecycle::new();
+        // Before it says that it is there: whoever reads that may end it.
         life.listen_for_signals().map_err(|error| Failure::failed(error.to_string()))?;
+        context.print(&json!({ "base_url": base_url, "control_url": control_url }), || {
+            say!("the Postman stand-in answers at {base_url}");
+            say!("what it was asked:   curl {control_url}/journal");
+            say!("what it is like:     curl {control_url}");
+            // Without the key, which would stand in the log of a container.
+            say!("to bring the bridge: SCIM_BRIDGE__POSTMAN__BASE_URL={base_url} POSTMAN_SCIM_KEY=(what --key says) …");
+        })?;
         life.stopping().await;
         Ok(())
     })?;

@@ -22,6 +22,10 @@ use crate::store::{
     Claimed, Commit, Committed, DeadChange, DeadRow, Lane, LaneState, NewEntry, Own, Owned, StoreError,
 };
 use crate::telemetry::metrics as names;
+use crate::telemetry::seldom::Seldom;
+
+/// While the store is away, everybody who is being worked on waits for it.
+static LOGGED: Seldom = Seldom::new();
 
 /// Somebody whose document cannot be read is looked at again after so long: another version may be
 /// able to, or somebody has mended it.
@@ -77,7 +81,9 @@ impl Worker {
         loop {
             match self.store.commit(self.clock.now(), guard.lease(), commit.clone()).await {
                 Err(error) if error.is_passing() && guard.left_ms() > 0 && !self.stop_now.is_cancelled() => {
-                    warn!(%error, "the store cannot commit: trying again");
+                    if let Some(left_out) = LOGGED.line("commit", "") {
+                        warn!(%error, left_out, "the store cannot commit: trying again");
+                    }
                     unsure |= error.may_have_happened();
                     tokio::time::sleep(STORE_RETRY).await;
                 }

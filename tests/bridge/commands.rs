@@ -3,12 +3,13 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use scim_bridge::postman_sim::{Fault, Person, Standing};
 use serde_json::Value;
 
-use crate::process::{HOLD_HEARD, Home, SECRET, http, payload, post, sim};
+use crate::process::{HOLD_HEARD, Home, PATIENCE, SECRET, http, payload, post, sim};
 
 fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
@@ -131,7 +132,7 @@ async fn explain_send_person_and_status_follow_somebody_through() {
         if bridge.log().contains(&request) {
             break;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert!(bridge.log().contains(&request), "the log line has the id of the answer");
     let mut deliveries = Value::Null;
@@ -141,7 +142,7 @@ async fn explain_send_person_and_status_follow_somebody_through() {
         if deliveries["deliveries"].as_array().unwrap().len() == 3 {
             break;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let results: Vec<_> = deliveries["deliveries"].as_array().unwrap().iter().map(|one| &one["result"]).collect();
     assert_eq!(results, ["refused", "duplicate", "accepted"], "{deliveries}");
@@ -266,9 +267,9 @@ async fn a_hold_is_set_shown_and_lifted_and_a_changed_key_lifts_what_the_old_one
     };
     let body = payload("employee.hired", "E-1", "Ada", "Lovelace");
     post(&http(), &bridge.listen, "m1", &body).await.unwrap();
-    let deadline = std::time::Instant::now() + crate::process::PATIENCE;
+    let deadline = Instant::now() + PATIENCE;
     while json(&run(&["hold", "show", "--json"]))["holds"].as_array().unwrap().is_empty() {
-        assert!(std::time::Instant::now() < deadline);
+        assert!(Instant::now() < deadline);
     }
     let shown = text(&run(&["hold", "show"]));
     assert!(shown.contains("HOLD-KEY") && shown.contains("what to do"), "{shown}");
@@ -412,6 +413,11 @@ async fn more_leaves_than_the_guard_allows_wait_until_they_are_let_through() {
     assert!(text(&lifted).contains("No hold was in force"), "the guard's holds are lifted by name only: {lifted:?}");
     assert!(run(&["hold", "allow", "deactivations", "2"]).status.success());
     bridge.until("held", 1).await;
+    // Who was let through is not held any more, and is switched off soon.
+    let began = Instant::now();
+    while off() < 3 && began.elapsed() < PATIENCE {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     assert_eq!(off(), 3);
     assert!(run(&["hold", "allow", "deactivations", "1"]).status.success());
     bridge.settled().await;
