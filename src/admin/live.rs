@@ -13,7 +13,7 @@ use crate::core::reconcile::reply::Outcome;
 use crate::core::reconcile::request::{Member, Operation, Request};
 use crate::core::reconcile::search::{Found, Search, Step};
 use crate::core::time::UnixMs;
-use crate::store::Token;
+use crate::store::{TOKEN_LOOK_MAX, Token};
 use crate::telemetry::scim_call::ScimCall;
 
 /// How long somebody at a browser waits for a token of the limiter.
@@ -140,7 +140,7 @@ impl AdminState {
             if began.elapsed() + wait > TOKEN_WAIT_MAX {
                 return Err(AdminError::RateUsedUp);
             }
-            tokio::time::sleep(wait).await;
+            tokio::time::sleep(wait.min(TOKEN_LOOK_MAX)).await;
         }
         Ok(())
     }

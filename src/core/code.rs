@@ -161,8 +161,8 @@ codes! {
         "A read does not yet show what was written a moment ago.",
         "Nothing: it is looked at again. If it lasts, see `[postman] read_lag_s`.";
     ScimMoving = "SCIM-MOVING",
-        "The address still belongs to an employee to whom HR has given another one.",
-        "Nothing: it is tried again once that employee's member has the new address.";
+        "The address still belongs to an employee who is about to give it up: HR has given them another one, or they leave.",
+        "Nothing: it is tried again once that employee's member has the new address, or is switched off. If a hold keeps them, look at that.";
     ScimRefused = "SCIM-REFUSED",
         "Postman refuses this request for a reason that is not documented; it may pass.",
         "Nothing: it is tried again. If others are refused, too, it becomes a hold; if only this one is, a dead letter.";

@@ -11,6 +11,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -444,9 +445,13 @@ pub enum Owned {
 pub enum Token {
     /// Go.
     Granted,
-    /// Ask again then.
+    /// Ask again then, or sooner: see [`TOKEN_LOOK_MAX`].
     NotBefore(UnixMs),
 }
+
+/// Whoever waits for a token asks at least so often: an engine that tells time by a server's clock takes a long
+/// silence for a leap of that clock, in which nobody has waited.
+pub const TOKEN_LOOK_MAX: Duration = Duration::from_secs(1);
 
 /// A small document that all processes share.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -9,7 +9,7 @@ use tracing::{debug, warn};
 use super::Worker;
 use crate::core::limiter::{CallKind, jitter_ms};
 use crate::core::time::UnixMs;
-use crate::store::{Lease, StoreError, Token};
+use crate::store::{Lease, StoreError, TOKEN_LOOK_MAX, Token};
 
 /// Between two tries while the store does not answer.
 pub(super) const STORE_RETRY: Duration = Duration::from_millis(500);
@@ -169,7 +169,8 @@ impl<'a> LeaseGuard<'a> {
                 self.token = Some(TakenToken { kind, asked_at: now, came_at: self.worker.clock.now() });
             }
             Token::NotBefore(at) => {
-                let pause = Duration::from_millis(at.ms_since(now).max(1)).min(self.renewal_pause());
+                let pause =
+                    Duration::from_millis(at.ms_since(now).max(1)).min(self.renewal_pause()).min(TOKEN_LOOK_MAX);
                 self.pause(pause).await?;
                 self.worker.token_wait.add(kind, self.worker.clock.now().ms_since(now));
             }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::Worker;
 use crate::clock::Clock;
 use crate::core::limiter::CallKind;
-use crate::store::Token;
+use crate::store::{TOKEN_LOOK_MAX, Token};
 
 /// The weight of the newest call in what is typical: 1/8.
 const WEIGHT: u64 = 8;
@@ -49,7 +49,7 @@ impl Worker {
 }
 
 fn pause(clock: &Clock, at: crate::core::time::UnixMs) -> Duration {
-    Duration::from_millis(at.ms_since(clock.now()).max(1))
+    Duration::from_millis(at.ms_since(clock.now()).max(1)).min(TOKEN_LOOK_MAX)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! A server whose clock is set back: what is due, the tokens and the leases do not wait for it.
 
 use scim_bridge::core::limiter::{CallKind, Rate};
-use scim_bridge::store::{Commit, Committed, Token};
+use scim_bridge::store::{Commit, Committed, TOKEN_LOOK_MAX, Token};
 
 use crate::harness::{Bench, LEASE_MS, STORY_KEEP_MS, at, commit, idle, person, retry};
 use crate::redis::{AsServer, both};
@@ -181,5 +181,25 @@ async fn a_clock_that_leaps_ahead_for_a_minute_gives_no_token_too_soon() {
         }
         // And not many too few.
         assert!(granted.len() >= 120, "{granted:?}");
+    }
+}
+
+/// Waiting is no leap: whoever asks as often as [`TOKEN_LOOK_MAX`] says gets their token when it is due.
+#[tokio::test]
+async fn who_waits_for_a_token_gets_it_when_it_is_due() {
+    for keys in both() {
+        let mut b = Bench::new(AsServer(keys), false).await;
+        b.with(|options| options.writes = Rate { calls: 20, window_ms: 60_000 }).await;
+        b.s().await.back_off(at(LATE), at(LATE + 60_000)).await.unwrap();
+        let look_ms = u64::try_from(TOKEN_LOOK_MAX.as_millis()).unwrap();
+        let (mut now, mut granted) = (LATE, Vec::new());
+        while now < LATE + 360_000 {
+            match b.s().await.take_token(at(now), CallKind::Write).await.unwrap() {
+                Token::Granted => granted.push(now - LATE),
+                Token::NotBefore(due) => now += due.ms_since(at(now)).clamp(1, look_ms),
+            }
+        }
+        assert!((60_000..62_000).contains(&granted[0]), "{granted:?}");
+        assert!(granted.len() >= 95, "five minutes at 20 a minute: {}", granted.len());
     }
 }

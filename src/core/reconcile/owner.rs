@@ -51,7 +51,8 @@ impl Owner {
         if groups::is_claim(key) {
             return Self::in_between(document.person.clone());
         }
-        let is_blocked = document.trouble.is_some();
+        // What an operator has discarded is not followed any more, until HR says something new.
+        let is_blocked = document.trouble.is_some() || document.not_followed_since.is_some();
         let left = document.record.employment.at(now).filter(|word| word.state == EmploymentState::Left);
         // Whoever is handed over is not switched off any more: first the one, then the other.
         let is_followed = left.is_some_and(|word| document.employment_done.is_some_and(|done| done >= word.stamp));
@@ -136,6 +137,9 @@ mod tests {
         let other = samples::ada("E-4", None, "Byron", EmploymentState::Employed);
         assert!(leaving.gives_it_up() && !leaving.hands_over_to(&other, now));
         assert!(leaving.followed().hands_over_to(&other, now));
+        left.not_followed_since = Some(now);
+        assert!(Owner::of(&left, &key, now).hands_over_to(&other, now), "nobody switches off whose leave is discarded");
+        left.not_followed_since = None;
         left.employment_done = left.record.employment.at(now).map(|word| word.stamp);
         assert!(Owner::of(&left, &key, now).hands_over_to(&other, now));
     }

@@ -121,7 +121,12 @@ impl Worker {
     /// a bridge: they are read, to be found at the target.
     fn owe_address(&self, document: &mut Document) {
         let reads_people = |reader: &Reader| !reader.system.api().is_list();
+        // One that is announced waits for its time: were their record gone by then, it would count from now.
+        let has_left = document.record.employment.at(self.clock.now());
+        let has_left = has_left.is_some_and(|word| word.state == EmploymentState::Left);
         if document.owed_read.is_some()
+            || !has_left
+            || self.options.plan.target.finds_by_external_id
             || !lacks_address(document)
             || !self.readers.0.get(&document.person.source).is_some_and(reads_people)
         {

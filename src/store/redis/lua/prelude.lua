@@ -82,8 +82,9 @@ local function keep_time()
   if clock_is_kept then return end
   call('HSET', CTL, 'clock_us', int(now_us), 'clock_read_us', int(clock_us))
   if leaps then call('HSET', CTL, 'leapt_us', int(clock_us)) end
-  -- A leap is no time that has passed: whoever waits for a token waits as long as before.
-  if passed_us > 2 * CLOCK_KEPT_US then
+  -- A leap is no time that has passed: whoever waits for a token waits as long as before. Whoever waits asks at least
+  -- once a second (TOKEN_LOOK_MAX), so that waiting itself is never taken for one.
+  if passed_us > CLOCK_LEAP_US then
     for _, name in ipairs({ 'write_tat_us', 'read_tat_us' }) do
       local tat = tonumber(call('HGET', CTL, name) or 0)
       if tat > now_us - passed_us then call('HSET', CTL, name, int(tat + passed_us)) end
