@@ -22,7 +22,10 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// Three primaries that share the slots, and replicas of the primary that owns the slot of `prefix`.
     pub(crate) fn start(prefix: &str, replicas: usize) -> Self {
-        let node = || Server::start(Make::Valkey, &["--cluster-enabled", "yes", "--cluster-node-timeout", "1500"]);
+        // What waits for replicas waits for their disks.
+        let sync = if replicas > 0 { "always" } else { "everysec" };
+        let arguments = ["--cluster-enabled", "yes", "--cluster-node-timeout", "1500", "--appendfsync", sync];
+        let node = || Server::start(Make::Valkey, &arguments);
         let nodes: Vec<Server> = (0..3 + replicas).map(|_| node()).collect();
         for (node, slots) in nodes.iter().zip([("0", "5460"), ("5461", "10922"), ("10923", "16383")]) {
             assert_eq!(node.ask(&["CLUSTER", "ADDSLOTSRANGE", slots.0, slots.1]), "OK");
