@@ -2,8 +2,8 @@
 //!
 //! Lives here: claims that name themselves (`claims`), one attempt for one person (`attempt`), the loop around
 //! it (`pool`), the probes of holds (`probe`), the commit (`commit`), what an attempt must keep alive while
-//! it runs: its lease and its tokens (`lease`), and what a process does about the one before it (`restart`). Not here: judgement (`crate::core`), state (`crate::store`),
-//! HTTP (`crate::scim`).
+//! it runs: its lease and its tokens (`lease`), and what a process does about the one before it (`restart`). Not
+//! here: judgement (`crate::core`), state (`crate::store`), HTTP (`crate::scim`).
 
 mod attempt;
 mod attempted;

@@ -34,6 +34,8 @@ mod moving;
 mod oracle;
 #[cfg(test)]
 mod power;
+#[path = "../servers/power_cut.rs"]
+mod power_cut;
 #[cfg(test)]
 mod privacy;
 #[cfg(test)]

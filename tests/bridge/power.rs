@@ -1,22 +1,13 @@
 //! The power is cut: a library before libc (`power_cut.c`) undoes whatever was not flushed to the disk, and kills
 //! the process. Whatever was answered 200 must be there afterwards.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::power_cut::library;
 use crate::process::{Bridge, Home, http, payload, post, sim};
 
 const SENDERS: usize = 6;
-
-fn library(folder: &Path) -> PathBuf {
-    let library = folder.join("power_cut.so");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bridge/power_cut.c");
-    let made = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source).status();
-    assert!(made.expect("cc is installed by script/setup").success());
-    library
-}
 
 /// Sends until nobody answers; the ids of the jobs that were answered 200.
 async fn send_on(listen: String, sender: usize, acknowledged: Arc<Mutex<Vec<String>>>) {

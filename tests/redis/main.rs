@@ -18,6 +18,8 @@ mod memory;
 mod network;
 mod partitions;
 mod power;
+#[path = "../servers/power_cut.rs"]
+mod power_cut;
 mod rights;
 mod sentinel;
 #[path = "../servers/mod.rs"]

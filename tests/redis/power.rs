@@ -1,28 +1,20 @@
 //! Each row of docs/redis.md's table of what is lost when, for a machine that loses power: a library before libc
-//! (`tests/bridge/power_cut.c`) undoes whatever the server has not flushed, and kills it.
+//! (`tests/servers/power_cut.c`) undoes whatever the server has not flushed, and kills it.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use scim_bridge::core::person::job::JobId;
 use scim_bridge::store::Store;
 
+use crate::power_cut::library;
 use crate::servers::{Make, Server, eventually};
 use crate::stage::{accept, accepts_at_last, is_there, open};
 
 const SENDERS: usize = 8;
 const FSYNCED: [(&str, &str); 1] = [("durability", "fsynced")];
 const REPLICATED: [(&str, &str); 1] = [("durability", "replicated")];
-
-fn library(folder: &Path) -> PathBuf {
-    let library = folder.join("power_cut.so");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bridge/power_cut.c");
-    let made = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source).status();
-    assert!(made.expect("cc is installed by script/setup").success());
-    library
-}
 
 /// A server on a disk that loses what was not flushed.
 fn server(make: Make, library: &Path, lies: bool, args: &[&str]) -> Server {

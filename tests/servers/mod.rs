@@ -48,7 +48,7 @@ pub(crate) struct Server {
     folder: TempDir,
     child: Option<Child>,
     watcher: Option<Watcher>,
-    /// The library of `tests/bridge/power_cut.c`, and more for the server's environment: on a disk that loses what was
+    /// The library of `power_cut.c`, and more for the server's environment: on a disk that loses what was
     /// not flushed.
     disk: Vec<(String, String)>,
     /// Sent before every command of the test's own.
@@ -145,7 +145,7 @@ impl Server {
     }
 
     /// Puts it, from its next start on, on a disk that loses what was not flushed when the power is cut; one that
-    /// `lies` flushes nothing. `library`: the one of `tests/bridge/power_cut.c`.
+    /// `lies` flushes nothing. `library`: the one of `power_cut.c`.
     pub(crate) fn put_on_disk(&mut self, library: &Path, lies: bool) {
         let folder = self.folder.path().to_str().unwrap();
         self.disk = vec![
