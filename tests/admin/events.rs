@@ -11,7 +11,7 @@ use crate::console::Visitor;
 use crate::stage::{LOOKER, Stage, TOKEN, hire};
 
 /// Far above the second in which a change is told.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// As `console/events.rs` has it.
 const STREAMS_MAX: usize = 32;
 

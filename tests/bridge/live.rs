@@ -9,14 +9,6 @@ use crate::process::{Bridge, HOLD_HEARD, Home, http, job_id, payload, post, sim}
 
 const WHO: &str = "/api/v1/person/live?who=E-1";
 
-/// Status and body of a GET.
-async fn got(bridge: &Bridge, path: &str) -> (u16, String) {
-    let request = http().get(format!("http://{}{path}", bridge.admin)).bearer_auth(&bridge.token);
-    let response = request.send().await.unwrap();
-    let status = response.status().as_u16();
-    (status, String::from_utf8(response.bytes().await.unwrap().to_vec()).unwrap())
-}
-
 /// What a payload of these people would do, Postman having been asked.
 async fn tried(bridge: &Bridge, people: &[&str]) -> Value {
     let records: Vec<Value> =
@@ -29,7 +21,7 @@ async fn tried(bridge: &Bridge, people: &[&str]) -> Value {
 
 /// How many calls of an operation were counted.
 async fn counted(bridge: &Bridge, operation: &str) -> u64 {
-    let (_, metrics) = got(bridge, "/metrics").await;
+    let (_, metrics) = bridge.get("/metrics").await;
     let of_it = |line: &&str| {
         line.starts_with("scim_bridge_scim_requests_total{") && line.contains(&format!("operation=\"{operation}\""))
     };
@@ -79,7 +71,7 @@ async fn a_look_is_counted_keeps_out_of_holds_and_what_it_is_refused_stops_no_wo
     );
     tokio::time::sleep(HOLD_HEARD).await;
     let seen = sim.journal().len();
-    let (status, refused) = got(&bridge, WHO).await;
+    let (status, refused) = bridge.get(WHO).await;
     assert_eq!(status, 409, "{refused}");
     assert!(refused.contains("\"held\"") && refused.contains("HOLD-OPERATOR"), "{refused}");
     assert_eq!(tried(&bridge, &["E-1"]).await["error"], "held");

@@ -14,8 +14,9 @@ use serde_json::{Value, json};
 /// The source's secret; `whsec_` and base64, as Standard Webhooks has it.
 pub(crate) const SECRET: &str = "whsec_dGhlIHNlY3JldCBvZiB0aGUgdGVzdHM=";
 pub(crate) const KEY: &str = "PMAK-the-key-of-the-tests";
-/// Far above what anything here takes.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+/// Far above what anything here takes, on a machine that does much else at the same time, too. It costs nothing where
+/// all is well.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(5);
 /// Every worker has heard of a hold by then.
 pub(crate) const HOLD_HEARD: Duration = Duration::from_secs(1);
 /// The states of people whose jobs can still end by themselves.
@@ -196,6 +197,13 @@ impl Bridge {
 
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()
+    }
+
+    /// Status and body of a GET on the admin listener.
+    pub(crate) async fn get(&self, path: &str) -> (u16, String) {
+        let request = http().get(format!("http://{}{path}", self.admin)).bearer_auth(&self.token);
+        let response = request.send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
     }
 
     /// The admin API's answer to a GET.

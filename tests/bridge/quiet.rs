@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::process::{Bridge, Home, http, payload, post, sim};
+use crate::process::{Bridge, Home, PATIENCE, http, payload, post, sim};
 use crate::redis_server::RedisServer;
 
 /// The lines of the log that say this.
@@ -31,7 +31,7 @@ async fn is_told_once_a_second(bridge: &Bridge, message: &str, again: impl Async
     tokio::time::sleep(Duration::from_millis(1100)).await;
     assert_eq!(again().await, answered);
     times += 1;
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + PATIENCE;
     while counted(&lines(bridge, message)) < times {
         assert!(Instant::now() < deadline, "{}", bridge.log());
         tokio::time::sleep(Duration::from_millis(10)).await;

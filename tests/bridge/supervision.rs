@@ -3,13 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::process::{Bridge, Home, PATIENCE, http, payload, post, sim};
+use crate::process::{Home, PATIENCE, http, payload, post, sim};
 use crate::redis_server::RedisServer;
-
-async fn get(bridge: &Bridge, path: &str) -> (u16, String) {
-    let answer = http().get(format!("http://{}{path}", bridge.admin)).send().await.unwrap();
-    (answer.status().as_u16(), answer.text().await.unwrap())
-}
 
 async fn until(what: &str, patience: Duration, mut holds: impl AsyncFnMut() -> bool) {
     let since = Instant::now();
@@ -45,9 +40,9 @@ async fn a_part_that_can_be_started_again_is_and_is_counted() {
     let bridge = home.serve_with(&[("FAILPOINTS", orders)]);
     for task in ["tidy", "secrets", "series", "captures", "heartbeat", "mappings"] {
         let counted = format!("scim_bridge_tasks_restarted_total{{task=\"{task}\"}} 2");
-        until(&counted, PATIENCE, async || get(&bridge, "/metrics").await.1.contains(&counted)).await;
+        until(&counted, PATIENCE, async || bridge.get("/metrics").await.1.contains(&counted)).await;
     }
-    assert_eq!((get(&bridge, "/livez").await.0, get(&bridge, "/readyz").await.0), (200, 200));
+    assert_eq!((bridge.get("/livez").await.0, bridge.get("/readyz").await.0), (200, 200));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -74,12 +69,12 @@ async fn a_listener_that_hangs_is_not_ready_and_then_not_alive() {
     let home = Home::new(&sim, "[server]\nworkers = 1");
     let bridge = home.serve_with(&[("FAILPOINTS", "intake=stall")]);
     until("it is not ready", PATIENCE, async || {
-        let (status, body) = get(&bridge, "/readyz").await;
+        let (status, body) = bridge.get("/readyz").await;
         status == 503 && body.contains("public listener")
     })
     .await;
     until("it is not alive", 2 * PATIENCE, async || {
-        let (status, body) = get(&bridge, "/livez").await;
+        let (status, body) = bridge.get("/livez").await;
         status == 503 && body.contains("public listener")
     })
     .await;
@@ -95,5 +90,5 @@ async fn the_dispatcher_of_shared_calls_is_started_again_and_takes_what_comes_th
     let answered = async || post(&http(), &bridge.listen, "m1", &sent).await.is_some();
     // The first is not acknowledged, and is sent again.
     until("it is taken in", PATIENCE, answered).await;
-    assert!(get(&bridge, "/metrics").await.1.contains("scim_bridge_tasks_restarted_total{task=\"dispatch\"} 1"));
+    assert!(bridge.get("/metrics").await.1.contains("scim_bridge_tasks_restarted_total{task=\"dispatch\"} 1"));
 }

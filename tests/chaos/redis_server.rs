@@ -28,10 +28,11 @@ impl RedisServer {
         self.folder.path()
     }
 
-    /// Tells it something.
-    pub(crate) fn command(&self, words: &[&str]) {
+    /// Runs a command; its answer, as `redis-cli` prints it.
+    pub(crate) fn command(&self, words: &[&str]) -> String {
         let done = Command::new("redis-cli").args(["-p", &self.port.to_string()]).args(words).output().unwrap();
         assert!(done.status.success(), "{done:?}");
+        String::from_utf8(done.stdout).unwrap()
     }
 
     /// Kills it at once.
@@ -43,6 +44,11 @@ impl RedisServer {
     /// Kills it at once, and starts it again on what is on the disk.
     pub(crate) fn kill_and_restart(&mut self) {
         self.kill();
+        self.start_again();
+    }
+
+    /// Starts it, after a kill, on what is on the disk.
+    pub(crate) fn start_again(&mut self) {
         self.child = launch(&self.folder, self.port);
     }
 }
@@ -63,7 +69,7 @@ fn launch(folder: &tempfile::TempDir, port: u16) -> Child {
         .stderr(Stdio::null())
         .spawn()
         .expect("redis-server is installed by script/setup");
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_mins(2);
     while TcpStream::connect(("127.0.0.1", port)).is_err() {
         assert!(Instant::now() < deadline, "redis-server does not start");
         std::thread::sleep(Duration::from_millis(10));

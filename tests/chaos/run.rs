@@ -198,7 +198,7 @@ async fn chaos_short() {
         kills: 20,
         redis_restarts: 2,
         pause_ms: 500..1500,
-        patience: Duration::from_mins(3),
+        patience: Duration::from_mins(10),
     })
     .await;
 }

@@ -11,7 +11,7 @@ use rustix::process::Signal;
 use scim_bridge::postman_sim::{Fault, PostmanSim, SimOptions};
 
 use crate::oracle::the_newest_words_are_in_effect_once;
-use crate::process::{Bridge, Home, KEY};
+use crate::process::{Bridge, Home, KEY, PATIENCE};
 use crate::redis_server::RedisServer;
 use crate::senders::{Intakes, Sent, send_all};
 
@@ -46,7 +46,7 @@ impl Pair {
 
 /// Waits until Postman has been called so often.
 async fn calls(sim: &PostmanSim, count: u64) {
-    let deadline = Instant::now() + Duration::from_mins(2);
+    let deadline = Instant::now() + PATIENCE;
     while sim.stats().calls < count {
         assert!(Instant::now() < deadline, "it does not go on: {:?}", sim.stats());
         tokio::time::sleep(Duration::from_millis(20)).await;

@@ -124,7 +124,7 @@ async fn a_delayed_change_may_land_after_the_client_gave_up() {
     let request = client.request("POST", "/Users").body(user("a@example.test", "A", "B").to_string());
     assert!(client.try_send(request.timeout(Duration::from_millis(30))).await.unwrap_err().is_timeout());
     assert!(client.sim.members().is_empty(), "not yet");
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_mins(2);
     while client.sim.members().is_empty() {
         assert!(Instant::now() < deadline, "it never landed");
         tokio::task::yield_now().await;
