@@ -180,6 +180,9 @@ test.person
   {{- with get $keys ($variable.name | default "" | toString | upper) -}}
     {{- $wrong = append $wrong (printf "extraEnv: %s: ports, policies, volumes, limits and pauses of the chart follow what it sets: give `%s` in its place" $variable.name .) -}}
   {{- end -}}
+  {{- if and $.Values.valkey.enabled (eq ($variable.name | default "" | toString | upper) "SCIM_BRIDGE__STORE__DURABILITY") -}}
+    {{- $wrong = append $wrong (printf "extraEnv: %s: how often the chart's Valkey flushes follows `config.store.durability`: set that in its place" $variable.name) -}}
+  {{- end -}}
 {{- end -}}
 {{- range $volume := .Values.extraVolumes -}}
   {{- if has $volume.name (list "config" "secrets" "data" "test") -}}

@@ -19,6 +19,7 @@ REFUSED = [
     (DEFAULTS, {"extraEnv": [{"name": "SCIM_BRIDGE__STORE__URL", "value": "tell-me"}]}, "extraEnv: SCIM_BRIDGE__STORE__URL: ports"),
     (DEFAULTS, {"extraEnv": [{"name": "SCIM_BRIDGE__STORE__KEY_PREFIX", "value": "a"}]}, "extraEnv: SCIM_BRIDGE__STORE__KEY_PREFIX: ports"),
     (DEFAULTS, {"extraEnv": [{"name": "SCIM_BRIDGE__SERVER__CONNECTIONS_MAX", "value": "1"}]}, "extraEnv: SCIM_BRIDGE__SERVER__CONNECTIONS_MAX: ports"),
+    ("trial", {"extraEnv": [{"name": "SCIM_BRIDGE__STORE__DURABILITY", "value": "fsynced"}]}, "extraEnv: SCIM_BRIDGE__STORE__DURABILITY: how often the chart's Valkey flushes"),
     (DEFAULTS, {"image": {"repository": ""}}, "image.repository: no image is named, and nobody publishes one"),
     (DEFAULTS, {"extraVolumes": [{"name": "secrets", "emptyDir": {}}]}, "extraVolumes: secrets is the name of a volume of the chart's own"),
     (DEFAULTS, {"config": {"source": [{"name": "hr"}, {"name": "hr"}]}}, "config.source[1].name: hr is the name of another source"),
