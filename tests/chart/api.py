@@ -15,6 +15,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import yaml
 
+from render import kubeconfig
+
 KINDS = {
     "v1": {"secrets": "Secret", "configmaps": "ConfigMap", "services": "Service", "serviceaccounts": "ServiceAccount", "persistentvolumeclaims": "PersistentVolumeClaim", "pods": "Pod"},
     "apps/v1": {"deployments": "Deployment", "replicasets": "ReplicaSet", "statefulsets": "StatefulSet"},
@@ -186,12 +188,6 @@ def api(folder):
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Api) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        config = folder / "kubeconfig"
-        config.write_text(yaml.safe_dump({
-            "apiVersion": "v1", "kind": "Config", "current-context": "c",
-            "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{server.server_port}"}}],
-            "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u", "namespace": "people"}}],
-            "users": [{"name": "u", "user": {}}],
-        }))  # fmt: skip
+        config = kubeconfig(folder, server.server_port)
         yield config, held
         server.shutdown()

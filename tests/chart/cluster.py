@@ -7,7 +7,7 @@ from base64 import b64encode
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import yaml
+from render import kubeconfig
 
 KINDS = {
     "v1": {"secrets": "Secret", "configmaps": "ConfigMap", "services": "Service"},
@@ -87,12 +87,6 @@ def cluster(folder, objects):
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Api) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        config = folder / "kubeconfig"
-        config.write_text(yaml.safe_dump({
-            "apiVersion": "v1", "kind": "Config", "current-context": "c",
-            "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{server.server_port}"}}],
-            "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-            "users": [{"name": "u", "user": {}}],
-        }))  # fmt: skip
+        config = kubeconfig(folder, server.server_port)
         yield config
         server.shutdown()

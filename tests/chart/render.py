@@ -87,6 +87,18 @@ class Rendered:
         return it
 
 
+def kubeconfig(folder, port):
+    """Writes a kubeconfig for an API server on a port, without a user; its path."""
+    path = folder / "kubeconfig"
+    path.write_text(yaml.safe_dump({
+        "apiVersion": "v1", "kind": "Config", "current-context": "c",
+        "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{port}"}}],
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u", "namespace": NAMESPACE}}],
+        "users": [{"name": "u", "user": {}}],
+    }))  # fmt: skip
+    return path
+
+
 def helm(*args, stdin=None):
     return subprocess.run(["helm", *args], capture_output=True, text=True, input=stdin, timeout=60)
 
