@@ -31,12 +31,6 @@ fn examples() -> Vec<Example> {
     found
 }
 
-#[test]
-fn there_are_ten_examples_of_create_and_eleven_of_replace() {
-    let count = |operation| examples().iter().filter(|e| e.operation == operation).count();
-    assert_eq!((count(Operation::Create), count(Operation::Replace)), (10, 11));
-}
-
 #[tokio::test]
 async fn every_published_failure_can_be_ordered_and_comes_byte_for_byte() {
     let client = Client::with(SimOptions { writes: 0, ..SimOptions::default() });
