@@ -656,8 +656,8 @@ fn a_key_that_no_header_can_carry_is_refused_and_a_changed_one_is_not_taken() {
 fn keys_without_consequence_are_accepted_and_told() {
     let config = load("[store]\nfinished_keep_days = 30\n[retry]\nnot_found_tries = 'any'\n[[source]]\nname = 'a'\npreset = 'humaans'\nsecrets = ['0123456789abcdef']", &[]).unwrap();
     for told in [
-        "store.finished_keep_days has no consequence any more",
-        "retry.not_found_tries has no consequence any more",
+        "store.finished_keep_days has no effect any more",
+        "retry.not_found_tries has no effect any more",
         "source[0] (`a`): its preset is a guess",
     ] {
         assert!(config.notices.iter().any(|notice| notice.starts_with(told)), "{told}: {:?}", config.notices);
@@ -859,7 +859,7 @@ fn a_group_is_made_of_a_fact_that_some_source_reads() {
     assert!(
         wrong("name = 'Sales'\nfact = 'location'").starts_with("group[0].fact: CONFIG-VALUE: is read by no source")
     );
-    assert!(wrong("fact = 'department'").starts_with("group[0].name: CONFIG-VALUE: is no name"));
+    assert!(wrong("fact = 'department'").starts_with("group[0].name: CONFIG-VALUE: is not a valid name"));
     assert!(wrong("name = 'Sales'\nfact = 'department'\nvalues = [' ']").starts_with("group[0].values: CONFIG-VALUE:"));
     let config = load(&format!("{source}[[group]]\nname = '{{value}}'\nfact = 'department'"), &[]).unwrap();
     assert_eq!((config.groups.len(), config.groups[0].values.len()), (1, 0));

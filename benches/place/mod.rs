@@ -7,9 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use scim_bridge::store::embedded::Embedded;
-use scim_bridge::store::redis::{
-    Address, Durability, LinkOptions, Login, Place as At, Redis, RedisOptions, StoreClock,
-};
+use scim_bridge::store::redis::{Address, Durability, LinkOptions, Login, Redis, RedisOptions, StoreClock, Topology};
 use scim_bridge::store::{Store, StoreOptions};
 use server::Server;
 use tempfile::TempDir;
@@ -68,7 +66,7 @@ impl Place {
     pub(crate) fn open(&self, options: StoreOptions, clock: StoreClock) -> Result<Arc<dyn Store>, Failed> {
         let Some(server) = &self.server else { return Ok(Arc::new(Embedded::open(self.folder.path(), options)?)) };
         let link = LinkOptions {
-            place: At::Standalone(Address { host: "127.0.0.1".to_owned(), port: server.port }),
+            topology: Topology::Standalone(Address { host: "127.0.0.1".to_owned(), port: server.port }),
             tls: None,
             database: 0,
             login: Login::default(),

@@ -29,11 +29,11 @@ pub struct CertificateFile {
 #[derive(Debug, Clone, Default)]
 pub struct Certificates {
     files: Arc<[CertificateFile]>,
-    known: Arc<Mutex<Option<Known>>>,
+    known: Arc<Mutex<Option<CachedFigures>>>,
 }
 
 #[derive(Debug)]
-struct Known {
+struct CachedFigures {
     at: Instant,
     figures: Vec<CertificateFigure>,
 }
@@ -58,7 +58,7 @@ impl Certificates {
         let files = self.files.clone();
         let read = tokio::task::spawn_blocking(move || files.iter().filter_map(CertificateFile::figure).collect());
         let figures: Vec<CertificateFigure> = read.await.unwrap_or_default();
-        let known = Known { at: Instant::now(), figures: figures.clone() };
+        let known = CachedFigures { at: Instant::now(), figures: figures.clone() };
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
         figures
     }

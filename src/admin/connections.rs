@@ -26,7 +26,7 @@ struct Open {
 }
 
 /// A connection's place, given back when the connection ends.
-pub(super) struct Place {
+pub(super) struct OpenConnection {
     connections: Connections,
     turn: Mutex<u64>,
 }
@@ -40,7 +40,7 @@ impl Connections {
         kept.insert(self.place(socket.into()));
     }
 
-    fn place(&self, socket: TcpStream) -> Place {
+    fn place(&self, socket: TcpStream) -> OpenConnection {
         let mut open = self.open();
         if open.by_turn.len() >= OPEN_MAX
             && let Some((_, longest)) = open.by_turn.pop_first()
@@ -49,7 +49,7 @@ impl Connections {
             let _ = longest.shutdown(Shutdown::Both);
         }
         let turn = open.put(socket);
-        Place { connections: self.clone(), turn: Mutex::new(turn) }
+        OpenConnection { connections: self.clone(), turn: Mutex::new(turn) }
     }
 
     fn open(&self) -> MutexGuard<'_, Open> {
@@ -66,7 +66,7 @@ impl Open {
     }
 }
 
-impl Place {
+impl OpenConnection {
     /// The connection gave a sign of life.
     pub(super) fn lives(&self) {
         let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
@@ -77,7 +77,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for OpenConnection {
     fn drop(&mut self) {
         let turn = *self.turn.get_mut().unwrap_or_else(PoisonError::into_inner);
         self.connections.open().by_turn.remove(&turn);
@@ -105,7 +105,7 @@ mod tests {
         let mut entered: Vec<_> = (0..OPEN_MAX).map(|_| enter()).collect();
         entered[0].1.lives();
         entered.push(enter());
-        let ended = |place: &mut (TcpStream, Place)| matches!(place.0.read(&mut [0]), Ok(0));
+        let ended = |place: &mut (TcpStream, OpenConnection)| matches!(place.0.read(&mut [0]), Ok(0));
         assert_eq!([0, 1, 2, OPEN_MAX].map(|n| ended(&mut entered[n])), [false, true, false, false]);
         drop(entered);
         assert!(connections.open().by_turn.is_empty());

@@ -17,7 +17,7 @@ use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpRequest, ResponseError, web};
 use tokio::time::Instant;
 
-use super::connections::Place;
+use super::connections::OpenConnection;
 use super::error::AdminError;
 use crate::peer::{TrustedProxies, counted_as};
 use crate::telemetry::metrics::{ADMIN_GUESSES_TOTAL, GUESS_PUT_OFF, GUESS_REFUSED, RESULT};
@@ -199,7 +199,7 @@ pub(super) async fn pass<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
-    if let Some(place) = request.conn_data::<Place>() {
+    if let Some(place) = request.conn_data::<OpenConnection>() {
         place.lives();
     }
     if let Some(gate) = request.app_data::<web::Data<Gate>>() {

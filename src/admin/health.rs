@@ -12,7 +12,7 @@ use crate::core::hold::HoldScope;
 use crate::core::person::SourceName;
 use crate::core::processes::ProcessRole;
 use crate::store::LaneState;
-use crate::telemetry::metrics as m;
+use crate::telemetry::metrics as metric;
 
 use super::overview::Overview;
 use super::service::AdminState;
@@ -67,7 +67,7 @@ pub(super) async fn metrics(state: web::Data<AdminState>) -> HttpResponse {
         Err(_) => tracing::warn!("the store's figures took too long"),
     }
     let up = writable && matches!(read, Ok(Ok(_)));
-    metrics::gauge!(m::STORE_UP).set(f64::from(u8::from(up)));
+    metrics::gauge!(metric::STORE_UP).set(f64::from(u8::from(up)));
     HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"))
         .body(state.metrics.render())
@@ -78,28 +78,29 @@ fn mirror<'s>(overview: &Overview, sources: impl Iterator<Item = &'s SourceName>
     let Overview { stats, figures, problems } = overview;
     for state in LaneState::ALL.into_iter().filter(|state| *state != LaneState::Idle) {
         let n = stats.lanes.get(state.as_str()).copied().unwrap_or(0);
-        metrics::gauge!(m::JOBS, m::STATE => state.as_str()).set(as_f64(n));
+        metrics::gauge!(metric::JOBS, metric::STATE => state.as_str()).set(as_f64(n));
     }
-    metrics::gauge!(m::PEOPLE).set(as_f64(stats.people));
+    metrics::gauge!(metric::PEOPLE).set(as_f64(stats.people));
     for (source, n) in &stats.entries {
-        metrics::gauge!(m::INBOX_ENTRIES, m::SOURCE => source.clone()).set(as_f64(*n));
+        metrics::gauge!(metric::INBOX_ENTRIES, metric::SOURCE => source.clone()).set(as_f64(*n));
     }
-    metrics::gauge!(m::DEAD_LETTERS).set(as_f64(stats.dead.values().sum()));
+    metrics::gauge!(metric::DEAD_LETTERS).set(as_f64(stats.dead.values().sum()));
     for code in Code::ALL.iter().filter(|code| may_be_of_a_dead_letter(**code)) {
         let n = stats.dead.get(code.as_str()).copied().unwrap_or(0);
-        metrics::gauge!(m::DEAD_LETTERS_BY_CODE, m::CODE => code.as_str()).set(as_f64(n));
+        metrics::gauge!(metric::DEAD_LETTERS_BY_CODE, metric::CODE => code.as_str()).set(as_f64(n));
     }
     let age_ms = figures.oldest_due_at.map_or(0, |at| figures.now.ms_since(at));
-    metrics::gauge!(m::OLDEST_DUE_JOB_AGE_SECONDS).set(as_f64(age_ms) / 1000.0);
+    metrics::gauge!(metric::OLDEST_DUE_JOB_AGE_SECONDS).set(as_f64(age_ms) / 1000.0);
     for scope in SCOPES.into_iter().chain(sources.cloned().map(HoldScope::Fetch)) {
         let held = figures.holds.get(&scope).is_some();
-        metrics::gauge!(m::HOLD, m::SCOPE => scope.to_string()).set(f64::from(u8::from(held)));
+        metrics::gauge!(metric::HOLD, metric::SCOPE => scope.to_string()).set(f64::from(u8::from(held)));
     }
     for role in [ProcessRole::All, ProcessRole::Intake, ProcessRole::Worker] {
         let n = figures.processes.heard(figures.now).filter(|process| process.role == role).count();
-        metrics::gauge!(m::PROCESSES, m::ROLE => role.as_str()).set(as_f64(u64::try_from(n).unwrap_or(u64::MAX)));
+        metrics::gauge!(metric::PROCESSES, metric::ROLE => role.as_str())
+            .set(as_f64(u64::try_from(n).unwrap_or(u64::MAX)));
     }
-    metrics::gauge!(m::PROBLEMS).set(as_f64(u64::try_from(problems.len()).unwrap_or(u64::MAX)));
+    metrics::gauge!(metric::PROBLEMS).set(as_f64(u64::try_from(problems.len()).unwrap_or(u64::MAX)));
 }
 
 /// Whether dead letters may have it. A gauge must go back to zero, so all that may have been set are.

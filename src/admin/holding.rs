@@ -13,10 +13,10 @@ use crate::core::hold::{Hold, HoldScope, Holds};
 use crate::store::holds::REFRESH_MS;
 use crate::store::{LaneState, Page, StoreError};
 
-/// People who are made due in one step; the rest follows with the next heartbeats, far faster than the
-/// target takes them.
+/// Most people who are made due in one step. The rest follow with the next heartbeats, far faster than the target
+/// accepts calls.
 const RELEASED_MAX: u64 = 10_000;
-/// Pages that are looked through for somebody who waits behind a guard's hold.
+/// Most pages that are searched for somebody who waits behind a guard's hold.
 const PAGES_MAX: usize = 20;
 
 /// What an operator let through.
@@ -24,12 +24,12 @@ const PAGES_MAX: usize = 20;
 pub struct Allowed {
     /// How many more may go through now.
     pub allowed: u64,
-    /// How many of those who waited are tried now.
+    /// How many of those who waited are tried right away.
     pub released: u64,
 }
 
 impl AdminState {
-    /// Sets an operator's hold, in place of any other of that scope. Returns when every worker knows of it.
+    /// Sets an operator's hold, replacing any other of that scope. Returns once every worker knows of it.
     pub async fn set_hold(&self, by: &Actor, scope: HoldScope, reason: Option<&str>) -> Result<Hold, AdminError> {
         let (now, pauses) = (self.now(), self.pauses);
         let hold = self
@@ -45,7 +45,7 @@ impl AdminState {
         Ok(hold)
     }
 
-    /// Lifts the hold of a scope, or all holds but the guard's; says which there were.
+    /// Lifts the hold of a scope, or all holds but the guard's; returns those that were lifted.
     pub async fn lift_hold(&self, by: &Actor, scope: Option<HoldScope>) -> Result<Vec<Hold>, AdminError> {
         let is_meant = |hold: &Hold| scope.as_ref().map_or(!hold.scope.is_guard(), |scope| *scope == hold.scope);
         let lifted = self
@@ -66,7 +66,7 @@ impl AdminState {
         Ok(lifted)
     }
 
-    /// Lets so many more through the guard.
+    /// Lets `n` more through the guard.
     pub async fn allow(&self, by: &Actor, scope: &HoldScope, n: u64) -> Result<Allowed, AdminError> {
         if !scope.is_guard() {
             return Err(AdminError::BadRequest("only `deactivations` and `addresses` are guarded".to_owned()));
@@ -84,8 +84,8 @@ impl AdminState {
         Ok(Allowed { allowed, released })
     }
 
-    /// Lifts a guard's hold behind which nobody waits any more. Whoever is parked between the look and the
-    /// lifting is made due by a worker, as whoever waits for a hold that is gone.
+    /// Lifts the guard's holds behind which nobody waits any more. If somebody is parked between the check and the
+    /// lifting, a worker makes them due, as it does with everybody whose hold is gone.
     pub(super) async fn tend(&self) -> Result<(), AdminError> {
         let holds = self.holds().await?;
         for hold in holds.holds.iter().filter(|hold| hold.scope.is_guard()) {
@@ -107,7 +107,7 @@ impl AdminState {
         Ok(())
     }
 
-    /// Whether anybody waits under a tag; true where there are too many others to say.
+    /// Whether anybody waits under a tag; true if there are too many others to search.
     async fn has_waiting(&self, tag: &str) -> Result<bool, AdminError> {
         let mut page = Page { rows_max: 100, after: None };
         for _ in 0..PAGES_MAX {

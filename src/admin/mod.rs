@@ -24,7 +24,6 @@ use crate::peer::TrustedProxies;
 use crate::supervision;
 
 mod access;
-pub mod answer;
 pub mod api;
 mod captures;
 pub mod certificates;
@@ -47,6 +46,7 @@ pub mod readiness;
 pub mod remap;
 pub mod service;
 pub mod shared;
+pub mod summary;
 pub mod tokens;
 pub mod trial;
 mod words;

@@ -12,17 +12,17 @@ use tokio::sync::watch;
 use crate::core::code::Code;
 use crate::store::{Store, StoreError};
 
-/// How long whoever asks waits for a look: below the second that a probe of Kubernetes waits by default.
+/// How long a request waits for a check: less than the second after which a Kubernetes probe gives up by default.
 const ANSWER_MAX: Duration = Duration::from_millis(800);
 
 /// What is known of the store. Clones share it.
 #[derive(Clone)]
 pub struct StoreHealth(Arc<Inner>);
 
-/// What the last look found.
+/// The result of the last check.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Found {
-    /// There was none yet.
+enum LastLook {
+    /// There has been none yet.
     NotYet,
     /// It can be written.
     Well,
@@ -33,19 +33,19 @@ enum Found {
 struct Inner {
     store: Arc<dyn Store>,
     patience: Duration,
-    found: watch::Sender<Found>,
-    /// Since when a look has been under way.
+    found: watch::Sender<LastLook>,
+    /// When the check that is running started.
     since: Mutex<Option<Instant>>,
 }
 
 impl StoreHealth {
-    /// Looks at this store, whose answer may take so long before it is taken for gone.
+    /// Checks this store, which counts as unavailable when it takes longer than `patience` to answer.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, patience: Duration) -> Self {
-        Self(Arc::new(Inner { store, patience, found: watch::Sender::new(Found::NotYet), since: Mutex::default() }))
+        Self(Arc::new(Inner { store, patience, found: watch::Sender::new(LastLook::NotYet), since: Mutex::default() }))
     }
 
-    /// Begins a look, unless one is under way; says since when. Must be called within a tokio runtime.
+    /// Starts a check, unless one is running; returns when it started. Must be called within a tokio runtime.
     pub(super) fn look(&self) -> Instant {
         let mut since = self.0.since.lock().unwrap_or_else(PoisonError::into_inner);
         *since.get_or_insert_with(|| {
@@ -58,7 +58,7 @@ impl StoreHealth {
         })
     }
 
-    /// Why the store cannot be written; none where it can.
+    /// Why the store cannot be written; none if it can.
     pub(super) async fn trouble(&self) -> Option<String> {
         let mut found = self.0.found.subscribe();
         let since = self.look();
@@ -68,17 +68,17 @@ impl StoreHealth {
             return Some(format!("the store has not answered within {} ms", patience.as_millis()));
         }
         match &*found.borrow() {
-            Found::NotYet => Some("the store has not answered yet".to_owned()),
-            Found::Well => None,
-            Found::Trouble(_, reason) => Some(reason.clone()),
+            LastLook::NotYet => Some("the store has not answered yet".to_owned()),
+            LastLook::Well => None,
+            LastLook::Trouble(_, reason) => Some(reason.clone()),
         }
     }
 
-    /// What the last look found in the way, without another one.
+    /// The trouble that the last check found, without another check.
     pub(super) fn known_trouble(&self) -> Option<Code> {
         match &*self.0.found.borrow() {
-            Found::NotYet | Found::Well => None,
-            Found::Trouble(code, _) => Some(*code),
+            LastLook::NotYet | LastLook::Well => None,
+            LastLook::Trouble(code, _) => Some(*code),
         }
     }
 }
@@ -89,12 +89,12 @@ impl Inner {
         let reason =
             |error: &StoreError| error.code().map_or_else(|| "the store cannot be reached or written".to_owned(), told);
         let code = |error: &StoreError| error.code().unwrap_or(Code::StoreUnwritable);
-        let found = error.as_ref().map_or(Found::Well, |error| Found::Trouble(code(error), reason(error)));
+        let found = error.as_ref().map_or(LastLook::Well, |error| LastLook::Trouble(code(error), reason(error)));
         let before = self.found.borrow().clone();
         match error {
-            // The same trouble again is no news.
+            // The same trouble again need not be logged again.
             Some(error) if before != found => tracing::warn!(%error, "the store cannot be written"),
-            None if matches!(before, Found::Trouble(..)) => tracing::info!("the store can be written again"),
+            None if matches!(before, LastLook::Trouble(..)) => tracing::info!("the store can be written again"),
             Some(_) | None => {}
         }
         *self.since.lock().unwrap_or_else(PoisonError::into_inner) = None;

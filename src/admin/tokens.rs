@@ -1,5 +1,4 @@
-//! Who may come in: the tokens of operators, each with a name and a role, and the sessions of the console
-//! that they open.
+//! Access: the operators' tokens, each with a name and a role, and the console sessions that they open.
 
 use std::sync::Arc;
 
@@ -10,20 +9,20 @@ use crate::clock;
 use crate::core::time::UnixMs;
 use crate::secret::LiveSecret;
 
-/// What a token's bearer may do.
+/// What the bearer of a token may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TokenRole {
     /// Everything.
     Full,
-    /// Look.
+    /// Read only.
     ReadOnly,
 }
 
 /// One token.
 #[derive(Debug, Clone)]
 pub struct Token {
-    /// Its name: letters, digits, `-` and `_`. What the audit says.
+    /// Its name, which appears in the audit log: letters, digits, `-` and `_`.
     pub name: String,
     /// What its bearer may do.
     pub role: TokenRole,
@@ -31,7 +30,7 @@ pub struct Token {
     pub secret: LiveSecret,
 }
 
-/// Whoever asks, by the token that they showed.
+/// Who makes a request, by the token that they presented.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
     /// The token's name.
@@ -41,7 +40,7 @@ pub struct Actor {
 }
 
 impl Actor {
-    /// The corrected mapping, in whose name records are replayed.
+    /// For records that are replayed because the mapping was corrected.
     pub(super) fn mapping() -> Self {
         Self { name: "mapping".to_owned(), role: TokenRole::Full }
     }
@@ -58,19 +57,19 @@ impl Actor {
 pub struct Tokens(Arc<Vec<Token>>);
 
 impl Tokens {
-    /// These.
+    /// Creates the list.
     #[must_use]
     pub fn new(tokens: Vec<Token>) -> Self {
         Self(Arc::new(tokens))
     }
 
-    /// The value of `[server] admin_token`, alone: named `admin`, and full.
+    /// Only `[server] admin_token`: its name is `admin`, its role full.
     #[must_use]
     pub fn admin(secret: LiveSecret) -> Self {
         Self::new(vec![Token { name: "admin".to_owned(), role: TokenRole::Full, secret }])
     }
 
-    /// Whose token this is. All are compared, so that the time taken tells nothing.
+    /// Whose token this is. It is compared with all of them, so that the time taken reveals nothing.
     pub(super) fn bearer(&self, given: &str) -> Option<Actor> {
         let mut found = None;
         for token in self.0.iter() {
@@ -81,13 +80,13 @@ impl Tokens {
         found.map(Token::actor)
     }
 
-    /// A session's cookie value for whoever showed this token: `{name}~{until}-{number}.{signature}`.
+    /// Opens a session for this actor; the value of its cookie: `{name}~{until}-{number}.{signature}`.
     pub(super) fn open_session(&self, actor: &Actor, now: UnixMs) -> Option<String> {
         let token = self.named(&actor.name)?;
         Some(format!("{}~{}", token.name, access::open_session(&token.secret, now, &clock::new_name())))
     }
 
-    /// Whose session a cookie's value is, and what its forms carry.
+    /// Whose session a cookie belongs to, and the token that its forms must carry.
     pub(super) fn session(&self, now: UnixMs, cookie: &str) -> Option<(Actor, String)> {
         let (name, session) = cookie.split_once('~')?;
         let token = self.named(name)?;
@@ -120,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_known_by_its_name_and_may_what_its_role_says() {
+    fn a_token_has_a_name_and_may_do_what_its_role_allows() {
         let tokens = tokens();
         assert!(tokens.bearer("one").unwrap().may_write());
         let looker = tokens.bearer("two").unwrap();
@@ -129,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_is_its_tokens_and_nobody_elses() {
+    fn a_session_belongs_to_the_token_that_opened_it() {
         let tokens = tokens();
         let now = UnixMs(1_000);
         let cookie = tokens.open_session(&tokens.bearer("two").unwrap(), now).unwrap();

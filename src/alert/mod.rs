@@ -195,7 +195,7 @@ impl Alerting {
         Ok(())
     }
 
-    async fn send(&self, at: &At<'_>, message: &Message) -> Result<(), Trouble> {
+    async fn send(&self, at: &At<'_>, message: &Message) -> Result<(), SendFailure> {
         let now = self.clock.now();
         let body = body(message, at.options.format, &self.options.console);
         let client = if is_on_this_machine(&at.url) { &self.local } else { &self.http };
@@ -205,7 +205,7 @@ impl Alerting {
                 request = request.header(name, value);
             }
         }
-        let response = request.body(body).send().await.map_err(|error| Trouble::of(&error))?;
+        let response = request.body(body).send().await.map_err(|error| SendFailure::of(&error))?;
         let status = response.status();
         if status.is_success() {
             return Ok(());
@@ -217,7 +217,7 @@ impl Alerting {
             .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
             .collect();
         let asked_ms = retry_hint::read(&hints, now).map(|hint| hint.at.ms_since(now));
-        Err(Trouble { reason: format!("answered {}", status.as_u16()), asked_ms })
+        Err(SendFailure { reason: format!("answered {}", status.as_u16()), asked_ms })
     }
 }
 
@@ -227,10 +227,10 @@ fn signature(
     message: &Message,
     body: &[u8],
     now: UnixMs,
-) -> Result<Vec<(String, String)>, Trouble> {
+) -> Result<Vec<(String, String)>, SendFailure> {
     // Time and signature are of this try: a receiver refuses old ones. The id stays.
     let what = ToSign { method: "POST", url: "", body, id: &message.id, at: now };
-    sign(scheme, secret, &what).map_err(|problem| Trouble { reason: problem.to_string(), asked_ms: None })
+    sign(scheme, secret, &what).map_err(|problem| SendFailure { reason: problem.to_string(), asked_ms: None })
 }
 
 impl<'o> At<'o> {
@@ -249,13 +249,13 @@ impl<'o> At<'o> {
 }
 
 /// Why a message did not arrive.
-struct Trouble {
+struct SendFailure {
     reason: String,
     /// When the receiver wants to be asked again, from now.
     asked_ms: Option<u64>,
 }
 
-impl Trouble {
+impl SendFailure {
     /// Never the error's own text: it may show the address.
     fn of(error: &reqwest::Error) -> Self {
         let reason = if error.is_connect() {

@@ -21,8 +21,8 @@ use crate::admin::tokens::{Token, TokenRole, Tokens};
 use crate::alert::{AlertOptions, ReceiverOptions};
 use crate::clock::Clock;
 use crate::config::{
-    Config, EmailChange, GroupConfig, LogConfig, LogFormat, PostmanAuth, RedisConfig, RedisHost, RedisPlace, RedisUrl,
-    SourceConfig, StoreDurability, StoreUrl, TargetChoice, UpdatesOfOthers,
+    Config, EmailChange, GroupConfig, LogConfig, LogFormat, PostmanAuth, RedisConfig, RedisHost, RedisTopology,
+    RedisUrl, SourceConfig, StoreDurability, StoreUrl, TargetChoice, UpdatesOfOthers,
 };
 use crate::core::guard::GuardOptions;
 use crate::core::hold::ProbePauses;
@@ -45,7 +45,7 @@ use crate::peer::TrustedProxies;
 use crate::roster::{DriftOptions, HrLists, Roster, RosterOptions};
 use crate::scim::{Auth, Client, ClientError, ClientOptions};
 use crate::secret::LiveSecret;
-use crate::store::redis::{Address, Durability, LinkOptions, Login, Place, TlsFiles};
+use crate::store::redis::{Address, Durability, LinkOptions, Login, TlsFiles, Topology};
 use crate::store::{Bounds, Store, StoreOptions};
 use crate::telemetry::logs::{Format, LogOptions};
 use crate::telemetry::traces::{TraceOptions, Traces};
@@ -157,12 +157,12 @@ pub(super) fn link(url: &RedisUrl, redis: &RedisConfig) -> LinkOptions {
     let address = |host: &RedisHost| Address { host: host.host.clone(), port: host.port };
     let addresses = |hosts: &[RedisHost]| hosts.iter().map(address).collect();
     LinkOptions {
-        place: match &url.place {
-            RedisPlace::Standalone(host) => Place::Standalone(address(host)),
-            RedisPlace::Sentinel { sentinels, primary } => {
-                Place::Sentinel { sentinels: addresses(sentinels), primary: primary.clone() }
+        topology: match &url.topology {
+            RedisTopology::Standalone(host) => Topology::Standalone(address(host)),
+            RedisTopology::Sentinel { sentinels, primary } => {
+                Topology::Sentinel { sentinels: addresses(sentinels), primary: primary.clone() }
             }
-            RedisPlace::Cluster(nodes) => Place::Cluster(addresses(nodes)),
+            RedisTopology::Cluster(nodes) => Topology::Cluster(addresses(nodes)),
         },
         tls: url.tls.then(|| TlsFiles { ca: redis.ca_file.clone(), client: redis.client_files.clone() }),
         database: url.database,

@@ -1,4 +1,4 @@
-//! `jobs`: what is open, or one of them.
+//! `jobs`: lists open jobs, or shows one.
 
 use clap::Args;
 
@@ -13,7 +13,7 @@ use crate::admin::api::shapes::{JobBody, JobsBody};
 pub struct JobsArgs {
     /// The id of one job.
     id: Option<String>,
-    /// What their people wait for: waiting, running, held, scheduled, incomplete or blocked.
+    /// The state of the people they belong to: waiting, running, held, scheduled, incomplete or blocked.
     #[arg(long, default_value = "waiting", conflicts_with = "id")]
     state: String,
     #[command(flatten)]

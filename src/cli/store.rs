@@ -12,7 +12,7 @@ use crate::clock::{self, Clock};
 use crate::config::{Config, StoreUrl, is_key_prefix, process_env};
 use crate::core::code::Code;
 use crate::store::StoreError;
-use crate::store::copy::{Copied, CopyError, CopyOptions, Phase, Tally, copy, dry_run};
+use crate::store::copy::{Copied, CopyError, CopyOptions, Phase, SectionTally, copy, dry_run};
 use crate::store::embedded::Embedded;
 use crate::store::transfer::Section;
 
@@ -93,7 +93,7 @@ struct Report {
 struct Line {
     section: &'static str,
     #[serde(flatten)]
-    tally: Tally,
+    tally: SectionTally,
 }
 
 /// Runs the command.
@@ -240,7 +240,7 @@ fn print(report: &Report) {
     let copied = if report.dry_run { "to copy" } else { "copied" };
     say!("{:<11} {:>10} {copied:>10} {:>10} {:>10}", "", "in all", "there", "verified");
     for line in &report.sections {
-        let Tally { all, copied, known, verified, .. } = line.tally;
+        let SectionTally { all, copied, known, verified, .. } = line.tally;
         say!("{:<11} {all:>10} {copied:>10} {known:>10} {verified:>10}", line.section);
     }
     say!("{}", report.next);

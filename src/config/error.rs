@@ -20,8 +20,8 @@ codes! {
         "There is no such key.",
         "Correct the spelling, or remove it; `config/scim-bridge.toml` shows every key.";
     Value = "CONFIG-VALUE",
-        "A value is not one that this key can have.",
-        "Give one that it can have; `docs/configuration.md` says which.";
+        "The value is not allowed for this key.",
+        "Give an allowed value; `docs/configuration.md` lists them.";
     Secret = "CONFIG-SECRET",
         "A secret is not where the configuration says, or is empty.",
         "Set the environment variable, write the file, or point the key elsewhere.";
@@ -29,7 +29,7 @@ codes! {
         "A source is incomplete or cannot work.",
         "Complete it as `docs/configuration.md` shows; `scim-bridge explain` tries it on a payload.";
     Preset = "CONFIG-PRESET",
-        "A source names a preset that there is not.",
+        "A source names a preset that does not exist.",
         "Name one of the presets, point `preset_file` at a file, or spell out `[source.signature]`.";
 }
 }
@@ -57,7 +57,7 @@ impl ConfigError {
         Self { key: key.into(), code, problem, advice: code.advice().to_owned() }
     }
 
-    /// Whether it is about this key or one below it.
+    /// Whether it concerns this key or one below it.
     fn is_within(&self, key: &str) -> bool {
         self.key.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
     }
@@ -70,7 +70,7 @@ impl ConfigError {
     }
 }
 
-/// Everything that is wrong with a configuration; at least one error, one a line.
+/// Everything that is wrong with a configuration: at least one error, each on a line of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct ConfigErrors(pub Vec<ConfigError>);
@@ -89,19 +89,18 @@ impl fmt::Display for ConfigErrors {
 
 impl std::error::Error for ConfigErrors {}
 
-/// Where the checks of the sections write what they find.
+/// Collects what the checks of all sections find.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
     errors: Vec<ConfigError>,
-    /// What is worth a word and no refusal.
+    /// Messages that are no errors.
     notices: Vec<String>,
-    /// How many of them stood when what could be read had been read.
+    /// How many errors there were after reading, before the checks began.
     unread: usize,
 }
 
 impl Findings {
-    /// Notes an error, unless it only follows from a value that could not be read, at this key or
-    /// below it.
+    /// Notes an error, unless it is only the consequence of a value at this key, or below it, that could not be read.
     pub(crate) fn push(&mut self, error: ConfigError) {
         let follows = self.errors[..self.unread].iter().any(|unread| unread.is_within(&error.key));
         if !follows {
@@ -109,19 +108,19 @@ impl Findings {
         }
     }
 
-    /// Notes a key that is accepted and has no consequence any more.
+    /// Notes a key that is accepted but no longer has any effect.
     pub(crate) fn outlived(&mut self, is_given: bool, key: &str, instead: &str) {
         if is_given {
-            self.notices.push(format!("{key} has no consequence any more: {instead}; take it out"));
+            self.notices.push(format!("{key} has no effect any more: {instead}; remove it"));
         }
     }
 
-    /// Notes what is worth a word and no refusal.
+    /// Notes a message that is no error.
     pub(crate) fn notice(&mut self, notice: String) {
         self.notices.push(notice);
     }
 
-    /// What is worth a word and no refusal.
+    /// The messages that are no errors.
     pub(crate) fn take_notices(&mut self) -> Vec<String> {
         std::mem::take(&mut self.notices)
     }
@@ -131,12 +130,12 @@ impl Findings {
         self.errors.iter().any(|error| error.is_within(key))
     }
 
-    /// From here on, errors at keys that have one already only follow from it.
+    /// Reading is finished: from here on, an error at a key that already has one is only its consequence.
     pub(crate) fn reading_ends(&mut self) {
         self.unread = self.errors.len();
     }
 
-    /// Gives `value` where nothing was found.
+    /// Returns `value` if there are no errors.
     pub(crate) fn or<T>(mut self, value: T) -> Result<T, ConfigErrors> {
         if self.errors.is_empty() {
             return Ok(value);
@@ -145,7 +144,7 @@ impl Findings {
         Err(ConfigErrors(self.errors))
     }
 
-    /// Finds a value that lies outside of its bounds.
+    /// Notes an error if a value is out of bounds.
     pub(crate) fn bounds(&mut self, key: &str, value: u64, min: u64, max: u64) {
         if !(min..=max).contains(&value) {
             let problem = format!("{value} is out of bounds");
@@ -154,7 +153,7 @@ impl Findings {
         }
     }
 
-    /// Finds what a condition says is wrong.
+    /// Notes an error if a condition holds.
     pub(crate) fn when(&mut self, wrong: bool, key: &str, problem: &str, advice: &str) {
         if wrong {
             self.push(ConfigError::new(key, ConfigCode::Value, problem).advise(advice));

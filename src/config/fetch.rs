@@ -14,19 +14,19 @@ use super::secret::{Reader, SecretSpec};
 use crate::core::fetch::{Api, Credential, FetchRules};
 use crate::secret::LiveSecret;
 
-/// Keys of `[source.mapping]` that are the administrator's choice and hold for what is read, too.
+/// Keys of `[source.mapping]` that the administrator chooses and that apply to what is read, too.
 const INHERITED: [&str; 6] = ["address_domains", "names", "zone", "leave_at", "invite", "lead_days"];
 
 /// How people are read.
 #[derive(Debug, Clone)]
 pub struct FetchConfig {
-    /// What is asked, and how answers are read.
+    /// The requests, and how their answers are read.
     pub api: Api,
-    /// The login; what is not there (yet) is left out.
+    /// The login, without the secrets that are not there (yet).
     pub credentials: BTreeMap<Credential, LiveSecret>,
 }
 
-/// Lets what the administrator chose for webhooks hold for what is read.
+/// Applies to what is read what the administrator chose for webhooks.
 pub(super) fn inherit(source: &mut Table) {
     let Some(Value::Table(mapping)) = source.get("mapping") else { return };
     let chosen: Vec<(&str, Value)> =
@@ -38,7 +38,7 @@ pub(super) fn inherit(source: &mut Table) {
     }
 }
 
-/// The fetch of a source, where it has a whole one; everything that is wrong with it in any case.
+/// The fetch of a source, if it has a complete one; notes everything that is wrong with it.
 pub(super) fn build(
     table: Option<Table>,
     at: &str,
@@ -62,7 +62,7 @@ pub(super) fn build(
     let values = values.map(|value| values_of(value, &at, findings)).unwrap_or_default();
     let (given, credentials) = login_of(specs, &at, read, findings);
     if table.is_empty() {
-        // A login that a preset has no use for is no mistake.
+        // Giving a login that the preset does not need is no mistake.
         if thin {
             findings.notice(format!("{at}: its webhooks say only of whom to read, and nothing says how: name a `step` or a `list`; its people become dead letters (FETCH-MISSING)"));
         }
@@ -126,7 +126,7 @@ fn values_of(value: Value, at: &str, findings: &mut Findings) -> BTreeMap<String
     values
 }
 
-/// Which parts of a login are given, and those that are there.
+/// Which parts of a login are configured, and the values of those that are there.
 fn login_of(
     specs: BTreeMap<Credential, Value>,
     at: &str,
@@ -167,7 +167,7 @@ fn rules_of(table: Table, at: &str, findings: &mut Findings) -> Option<FetchRule
         Err(error) => {
             let path = error.path().to_string();
             let key = if path == "." { at.to_owned() } else { format!("{at}.{path}") };
-            // serde shows the value in such a message; it may be a secret that stands in the wrong place.
+            // Serde's message would show the value, which may be a misplaced secret.
             let message = error.inner().message();
             let problem = match message.split_once(", expected ").filter(|_| message.starts_with("invalid ")) {
                 Some((_, expected)) => format!("expected {expected}"),

@@ -1,4 +1,4 @@
-//! `[[group]]`: groups at the target that are made of a fact.
+//! `[[group]]`: groups at the target, derived from a fact.
 
 use serde::Deserialize;
 
@@ -10,11 +10,11 @@ use crate::core::person::label;
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct GroupConfig {
-    /// Its name at the target; `{value}` in it makes a group of each value.
+    /// Its name at the target; with `{value}` in it, there is a group for each value.
     pub name: String,
     /// The fact, as `[source.mapping.facts]` names it.
     pub fact: String,
-    /// The values whose people are in it; none: any.
+    /// People with one of these values are in it; empty: any value.
     pub values: Vec<String>,
 }
 
@@ -30,7 +30,7 @@ pub(super) fn check(groups: &[GroupConfig], sources: &[SourceConfig], findings: 
         findings.when(
             !has_name,
             &key("name"),
-            "is no name",
+            "is not a valid name",
             "Give 1 to 100 characters, such as \"Engineering\" or \"{value}\".",
         );
         let is_mapped = sources.iter().any(|source| source.mapping.facts.contains_key(&group.fact));
@@ -41,15 +41,10 @@ pub(super) fn check(groups: &[GroupConfig], sources: &[SourceConfig], findings: 
             "Name one of `[source.mapping.facts]`, such as `department = \"/data/department\"` there.",
         );
         let is_blank = group.values.iter().any(|value| label::Label::parse(value).is_none());
-        findings.when(
-            is_blank,
-            &key("values"),
-            "has a value that nobody can have",
-            "Give values of 1 to 100 characters.",
-        );
+        findings.when(is_blank, &key("values"), "has an invalid value", "Give values of 1 to 100 characters.");
         let is_twice = groups[..n]
             .iter()
             .any(|other| label::key(&other.name) == label::key(&group.name) && other.fact == group.fact);
-        findings.when(is_twice, &key("name"), "is there twice for one fact", "Give all its `values` in one place.");
+        findings.when(is_twice, &key("name"), "stands twice for the same fact", "Give all its `values` in one place.");
     }
 }

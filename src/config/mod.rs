@@ -27,7 +27,7 @@ pub use self::secret::{Refreshed, SecretFiles};
 pub use self::server::{ServerConfig, TokenConfig, TokenRole};
 pub use self::source::{SourceConfig, SourceSecret, UpdatesOfOthers};
 pub use self::store::{
-    RedisConfig, RedisHost, RedisPlace, RedisUrl, StoreConfig, StoreDurability, StoreUrl, is_key_prefix,
+    RedisConfig, RedisHost, RedisTopology, RedisUrl, StoreConfig, StoreDurability, StoreUrl, is_key_prefix,
 };
 pub use self::target::{TargetChoice, TargetConfig};
 pub use self::telemetry::TelemetryConfig;

@@ -139,7 +139,7 @@ impl Raw {
                 team.trim().is_empty() || team.chars().count() > 100 || team.chars().any(char::is_control)
             }),
             "postman.team",
-            "is no name",
+            "is not a valid name",
             "Give 1 to 100 characters.",
         );
         let locale_ok = (2..=35).contains(&self.locale.len())

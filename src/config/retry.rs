@@ -19,12 +19,12 @@ pub struct RetryConfig {
     pub suspicion_s: u64,
     /// How often, in all, an update is tried that Postman could not make to a username.
     pub username_tries: u32,
-    // Of no consequence any more; whoever still has it is told.
+    // No longer has any effect; a notice says so.
     #[serde(rename = "not_found_tries")]
     outlived: Option<Outlived>,
 }
 
-/// A key that has no consequence any more, whatever its value.
+/// A key that no longer has any effect, whatever its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Outlived;
 

@@ -165,7 +165,12 @@ impl Raw {
             );
             let is_name = (1..=64).contains(&token.name.len())
                 && token.name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.@".contains(&b));
-            findings.when(!is_name, &key, "is no name", "Give 1 to 64 letters, digits, `-`, `_`, `.` and `@`.");
+            findings.when(
+                !is_name,
+                &key,
+                "is not a valid name",
+                "Give 1 to 64 letters, digits, `-`, `_`, `.` and `@`.",
+            );
         }
         // Port 0 is a port of its own each time.
         findings.when(

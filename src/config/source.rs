@@ -206,7 +206,7 @@ fn check_mappings(path: &str, text: &str, key: String) -> Result<(), ConfigError
         let before = error.inner().span().and_then(|span| text.get(..span.start)).unwrap_or_default();
         let line = before.matches('\n').count() + 1;
         let problem = format!("{path}, line {line}: `{}`: {}", error.path(), error.inner().message());
-        let advice = "Give one that it can have; `docs/configuration.md` says which.";
+        let advice = "Give an allowed value; `docs/configuration.md` lists them.";
         ConfigError::new(key, ConfigCode::Value, problem).advise(advice)
     })
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::error::{ConfigCode, ConfigError, Findings};
 use super::secret::{Reader, SecretSpec};
-pub use super::store_url::{RedisHost, RedisPlace, RedisUrl, StoreUrl};
+pub use super::store_url::{RedisHost, RedisTopology, RedisUrl, StoreUrl};
 use crate::secret::LiveSecret;
 
 /// `[store]`.
@@ -90,7 +90,7 @@ pub(super) struct Raw {
     dead_bytes_max: u64,
     story_entries_max: u32,
     story_keep_days: u64,
-    // Of no consequence any more; whoever still has them is told.
+    // No longer have any effect; a notice says so.
     finished_keep_days: Option<toml::Value>,
     finished_jobs_max: Option<toml::Value>,
     username: Option<SecretSpec>,

@@ -27,7 +27,7 @@ pub enum StoreUrl {
 #[derive(Debug, Clone)]
 pub struct RedisUrl {
     /// Which servers.
-    pub place: RedisPlace,
+    pub topology: RedisTopology,
     /// Whether to speak TLS with all of them.
     pub tls: bool,
     /// The number of the database.
@@ -40,7 +40,7 @@ pub struct RedisUrl {
 
 /// Which servers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RedisPlace {
+pub enum RedisTopology {
     /// One server: `redis://host:6379/0`.
     Standalone(RedisHost),
     /// A primary that sentinels know: `redis+sentinel://host:26379,host:26379/name/0`.
@@ -58,11 +58,11 @@ impl RedisUrl {
     /// Whether what is said to Redis crosses a network in the open.
     #[must_use]
     pub fn is_open_to_the_network(&self) -> bool {
-        !self.tls && self.place.hosts().any(|host| !is_this_machine(&host.host))
+        !self.tls && self.topology.hosts().any(|host| !is_this_machine(&host.host))
     }
 }
 
-impl RedisPlace {
+impl RedisTopology {
     /// Every host that it names.
     fn hosts(&self) -> impl Iterator<Item = &RedisHost> {
         match self {
@@ -126,14 +126,14 @@ fn read(kind: Kind, tls: bool, rest: &str) -> Result<RedisUrl, &'static str> {
     let mut path = path.trim_end_matches('/').split('/').filter(|part| !part.is_empty());
     let port = if matches!(kind, Kind::Sentinel) { SENTINEL_PORT } else { REDIS_PORT };
     let mut hosts = hosts.split(',').map(|host| read_host(host, port)).collect::<Result<Vec<_>, _>>()?;
-    let place = match kind {
-        Kind::Standalone if hosts.len() == 1 => RedisPlace::Standalone(hosts.remove(0)),
+    let topology = match kind {
+        Kind::Standalone if hosts.len() == 1 => RedisTopology::Standalone(hosts.remove(0)),
         Kind::Standalone => return Err("several hosts need redis+sentinel:// or redis-cluster://"),
         Kind::Sentinel => {
             let primary = path.next().ok_or("a sentinel URL ends with the primary's name, such as `/mymaster`")?;
-            RedisPlace::Sentinel { sentinels: hosts, primary: primary.to_owned() }
+            RedisTopology::Sentinel { sentinels: hosts, primary: primary.to_owned() }
         }
-        Kind::Cluster => RedisPlace::Cluster(hosts),
+        Kind::Cluster => RedisTopology::Cluster(hosts),
     };
     let database = match path.next() {
         None => 0,
@@ -145,7 +145,7 @@ fn read(kind: Kind, tls: bool, rest: &str) -> Result<RedisUrl, &'static str> {
     if database != 0 && matches!(kind, Kind::Cluster) {
         return Err("a cluster has no other database than 0");
     }
-    Ok(RedisUrl { place, tls, database, username, password })
+    Ok(RedisUrl { topology, tls, database, username, password })
 }
 
 type LoginParts = (Option<SecretString>, Option<SecretString>);
@@ -212,19 +212,19 @@ mod tests {
     #[test]
     fn a_server_is_told_by_host_port_and_database() {
         let url = redis("redis://cache");
-        assert_eq!((url.place, url.tls, url.database), (RedisPlace::Standalone(host("cache", 6379)), false, 0));
+        assert_eq!((url.topology, url.tls, url.database), (RedisTopology::Standalone(host("cache", 6379)), false, 0));
         let url = redis("rediss://[::1]:7000/3");
-        assert_eq!((url.place, url.tls, url.database), (RedisPlace::Standalone(host("::1", 7000)), true, 3));
+        assert_eq!((url.topology, url.tls, url.database), (RedisTopology::Standalone(host("::1", 7000)), true, 3));
     }
 
     #[test]
     fn sentinels_and_clusters_are_lists_of_hosts() {
         let url = redis("redis+sentinel://a,b:1/mymaster/2");
         let sentinels = vec![host("a", 26379), host("b", 1)];
-        assert_eq!(url.place, RedisPlace::Sentinel { sentinels, primary: "mymaster".to_owned() });
+        assert_eq!(url.topology, RedisTopology::Sentinel { sentinels, primary: "mymaster".to_owned() });
         assert_eq!(url.database, 2);
         let url = redis("rediss-cluster://a:1,b:2");
-        assert_eq!((url.place, url.tls), (RedisPlace::Cluster(vec![host("a", 1), host("b", 2)]), true));
+        assert_eq!((url.topology, url.tls), (RedisTopology::Cluster(vec![host("a", 1), host("b", 2)]), true));
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! `[target]`: whose SCIM the bridge speaks to. The connection, the key and the limits are those of
-//! `[postman]` in either case.
+//! `[target]`: what kind of SCIM provider the bridge calls. Connection, key and limits are those of `[postman]` for
+//! every kind.
 
 use serde::Deserialize;
 
@@ -10,13 +10,13 @@ use super::postman::PostmanConfig;
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct TargetConfig {
-    /// Whose SCIM it is.
+    /// What kind of provider.
     pub kind: TargetChoice,
-    /// What people call it, in texts: `Slack`. Of Postman, none.
+    /// Its name in texts, such as `Slack`; none for Postman.
     pub name: Option<String>,
 }
 
-/// Whose SCIM it is.
+/// A kind of SCIM provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TargetChoice {
@@ -33,13 +33,13 @@ impl TargetConfig {
             !name.trim().is_empty() && name.chars().count() <= 50 && !name.chars().any(char::is_control)
         };
         let wrong_name = self.name.as_ref().is_some_and(|name| !is_named(name));
-        findings.when(wrong_name, "target.name", "is no name", "Give 1 to 50 characters.");
+        findings.when(wrong_name, "target.name", "is not a valid name", "Give 1 to 50 characters.");
         let is_generic = self.kind == TargetChoice::GenericScim;
         findings.when(
             self.name.is_some() && !is_generic,
             "target.name",
-            "is for another target than Postman",
-            "Take it out, or give `kind = \"generic-scim\"`.",
+            "is only for a target other than Postman",
+            "Remove it, or give `kind = \"generic-scim\"`.",
         );
         findings.when(
             is_generic && postman.is_at_postman(),

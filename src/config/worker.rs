@@ -1,4 +1,4 @@
-//! `[worker]`: how many jobs at once, and for how long each is claimed.
+//! `[worker]`: how many people are worked on at once, and how long each is leased.
 
 use serde::Deserialize;
 
@@ -8,11 +8,11 @@ use super::error::Findings;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct WorkerConfig {
-    /// Jobs worked on at once in this process.
+    /// How many people this process works on at once.
     pub concurrency: u32,
-    /// How long a claim lasts without renewal, in seconds.
+    /// How long a lease lasts without renewal, in seconds.
     pub lease_s: u64,
-    /// Crashes in the middle of a job after which it is a dead letter.
+    /// After how many take-overs from a crashed worker a person is blocked by a dead letter.
     pub take_overs_max: u32,
 }
 
@@ -23,7 +23,7 @@ impl Default for WorkerConfig {
 }
 
 impl WorkerConfig {
-    /// The least that `lease_s` may be hangs on `[postman] timeout_s`, and is checked there.
+    /// The minimum of `lease_s` depends on `[postman] timeout_s`, and is checked there.
     pub(super) fn check(&self, findings: &mut Findings) {
         findings.bounds("worker.concurrency", self.concurrency.into(), 1, 1_024);
         findings.bounds("worker.lease_s", self.lease_s, 1, 3_600);

@@ -14,17 +14,17 @@ use super::time::UnixMs;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum HoldScope {
-    /// Everybody.
+    /// All work.
     All,
-    /// Who would be created or switched on; updates go on.
+    /// People who would be created or switched on; updates go on.
     Creates,
-    /// Whatever writes; reads are served.
+    /// All writes; reads are served.
     Writes,
-    /// Who would be switched off, beyond what the guard allows.
+    /// People who would be switched off, beyond what the guard allows.
     Deactivations,
-    /// Whose address would change, beyond what the guard allows.
+    /// People whose address would change, beyond what the guard allows.
     Addresses,
-    /// Who must be read at this source's HR system first.
+    /// People who must first be read at this source's HR system.
     Fetch(SourceName),
 }
 
@@ -42,7 +42,7 @@ impl HoldScope {
         })
     }
 
-    /// Whether the guard set it: only an operator's word lets more through.
+    /// Whether it is one of the guard's: only an operator can let more people through.
     #[must_use]
     pub fn is_guard(&self) -> bool {
         matches!(self, Self::Deactivations | Self::Addresses)
@@ -87,26 +87,26 @@ pub struct Hold {
     pub since: UnixMs,
     /// When the next probe may be made; none for a hold that only an operator lifts.
     pub next_probe_at: Option<UnixMs>,
-    /// How many probes were made since.
+    /// How many probes have been made.
     pub probes: u32,
-    /// The probe that is under way.
+    /// The probe in progress.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probing: Option<Probing>,
-    /// The fingerprint of the key that was refused, where a key can be the cause.
+    /// The fingerprint of the refused key, if a key can be the cause.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
 }
 
-/// A probe that is under way.
+/// A probe in progress.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Probing {
     /// By which worker.
     pub by: String,
-    /// Given up then: the worker may have died.
+    /// When another worker may take over: this one may have died.
     pub until: UnixMs,
 }
 
-/// A hold that was lifted a little ago: if it comes back it goes on with its pauses.
+/// A hold that was lifted recently. If it comes back, its pauses between probes go on growing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lifted {
     /// Which.
@@ -119,13 +119,13 @@ pub struct Lifted {
     pub probes: u32,
 }
 
-/// Whether a hold with this code has no probe, gives way to no other, and is lifted by an operator only.
+/// Whether only an operator lifts a hold with this code. It has no probes, and no other hold replaces it.
 #[must_use]
 pub fn is_lifted_by_hand(code: Code) -> bool {
     matches!(code, Code::HoldOperator | Code::HoldCopied | Code::HoldGuard)
 }
 
-/// Whether another key may lift a hold of this code.
+/// Whether a new key may lift a hold with this code.
 #[must_use]
 pub fn is_caused_by_key(code: Code) -> bool {
     matches!(
@@ -145,7 +145,7 @@ pub fn is_caused_by_key(code: Code) -> bool {
 pub struct ProbePauses {
     /// Before the first probe.
     pub first_ms: u64,
-    /// At the most.
+    /// The longest pause.
     pub max_ms: u64,
 }
 
@@ -163,7 +163,7 @@ impl ProbePauses {
 pub struct Holds {
     /// Those in force.
     pub holds: Vec<Hold>,
-    /// Those lifted by a probe lately.
+    /// Those that a probe lifted recently.
     pub lifted: Vec<Lifted>,
 }
 
@@ -174,9 +174,8 @@ impl Holds {
         self.holds.iter().find(|hold| hold.scope == *scope)
     }
 
-    /// Sets a hold. One that stands with the same code stays as it is (so do its pauses), and an
-    /// operator's stays whatever the code. `not_before` is what the target asked for. Whether anything
-    /// changed.
+    /// Sets a hold; returns whether anything changed. An existing hold with the same code stays as it is, with its
+    /// pauses, and an operator's stays whatever the code. `not_before`: until when the target asked us to wait.
     pub fn set(
         &mut self,
         now: UnixMs,
@@ -209,8 +208,7 @@ impl Holds {
         self.holds.len() != before
     }
 
-    /// Lifts a hold on a suspicion that its cause is gone; if it comes back soon, it goes on with its
-    /// pauses.
+    /// Lifts a hold whose cause is probably gone. If it comes back soon, its pauses go on growing.
     pub fn lift_for_now(&mut self, now: UnixMs, scope: &HoldScope) {
         if let Some(place) = self.holds.iter().position(|hold| hold.scope == *scope) {
             let hold = self.holds.remove(place);

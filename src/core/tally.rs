@@ -112,7 +112,7 @@ pub struct SourceTally {
 
 /// What became of a genuine delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
+pub enum GenuineResult {
     /// Queued.
     Accepted,
     /// Known already.
@@ -127,16 +127,16 @@ pub enum Fate {
 
 impl SourceTally {
     /// A genuine delivery came to this.
-    pub fn genuine(&mut self, now: UnixMs, fate: Fate) {
+    pub fn genuine(&mut self, now: UnixMs, fate: GenuineResult) {
         let seen = match fate {
-            Fate::Accepted => &mut self.accepted,
-            Fate::Duplicate => &mut self.duplicates,
-            Fate::Ignored => &mut self.ignored,
-            Fate::Unmapped => &mut self.unmapped,
-            Fate::Handshake => &mut self.handshakes,
+            GenuineResult::Accepted => &mut self.accepted,
+            GenuineResult::Duplicate => &mut self.duplicates,
+            GenuineResult::Ignored => &mut self.ignored,
+            GenuineResult::Unmapped => &mut self.unmapped,
+            GenuineResult::Handshake => &mut self.handshakes,
         };
         seen.note(now);
-        self.hours.note(now, fate == Fate::Duplicate);
+        self.hours.note(now, fate == GenuineResult::Duplicate);
     }
 
     /// How many deliveries came to what so far. What is refused begins anew with each run of it.
@@ -430,11 +430,11 @@ mod tests {
     #[test]
     fn refusals_are_told_until_something_good_came_and_a_minute_went_by() {
         let mut tally = SourceTally::default();
-        tally.genuine(at(0), Fate::Accepted);
+        tally.genuine(at(0), GenuineResult::Accepted);
         tally.refused(at(1), "mismatch");
         tally.refused(at(2), "mismatch");
         assert_eq!(kinds(&tally, at(30)), [(TroubleKind::Refused, "mismatch".to_owned(), 2)]);
-        tally.genuine(at(31), Fate::Duplicate);
+        tally.genuine(at(31), GenuineResult::Duplicate);
         assert_eq!(kinds(&tally, at(31)), []);
         tally.refused(at(40), "mismatch");
         let trouble = &tally.troubles(at(40))[0];
@@ -469,7 +469,7 @@ mod tests {
     fn another_word_under_a_known_id_is_told_for_a_day() {
         let mut tally = SourceTally::default();
         tally.conflict(at(0));
-        tally.genuine(at(5), Fate::Accepted);
+        tally.genuine(at(5), GenuineResult::Accepted);
         assert_eq!(kinds(&tally, at(60)), [(TroubleKind::Conflict, String::new(), 1)]);
         assert_eq!(kinds(&tally, at(25 * 60)), []);
     }
@@ -510,7 +510,7 @@ mod tests {
     fn types_that_nothing_names_are_told_until_the_mapping_names_them() {
         let mut tally = SourceTally::default();
         tally.unnamed_type(at(0), "employee.created");
-        tally.genuine(at(5), Fate::Accepted);
+        tally.genuine(at(5), GenuineResult::Accepted);
         assert_eq!(kinds(&tally, at(60)), [(TroubleKind::UnnamedType, "employee.created".to_owned(), 1)]);
         assert_eq!(kinds(&tally, at(60 * 24 * 365)).len(), 1, "a year later it is named nowhere, still");
         tally.forget_named(&toml::from_str("ignore = ['employee.created']").unwrap());
@@ -553,7 +553,7 @@ mod tests {
         let mut ledger = Ledger::default();
         for n in 0..200 {
             let mut tally = SourceTally::default();
-            tally.genuine(at(0), Fate::Accepted);
+            tally.genuine(at(0), GenuineResult::Accepted);
             ledger.put(at(0), &format!("p{n}"), BTreeMap::from([("hr".to_owned(), tally)]));
         }
         assert!(ledger.processes.len() <= PROCESSES_MAX);

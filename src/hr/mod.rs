@@ -22,7 +22,7 @@ use crate::core::person::SourceName;
 use crate::core::retry_hint::HINT_HEADERS;
 use crate::peer::is_on_this_machine;
 use crate::secret::LiveSecret;
-use crate::telemetry::metrics as names;
+use crate::telemetry::metrics as metric;
 
 pub use self::login::{Logins, TokenDesk};
 
@@ -212,8 +212,8 @@ impl HrSystem {
 #[must_use]
 pub fn status_word(reply: &HrReply) -> &'static str {
     match reply {
-        HrReply::Nothing(NoReply::Unreachable | NoReply::Unfit) => names::STATUS_UNREACHABLE,
-        HrReply::Http { .. } | HrReply::Nothing(NoReply::Lost) => names::STATUS_UNKNOWN,
+        HrReply::Nothing(NoReply::Unreachable | NoReply::Unfit) => metric::STATUS_UNREACHABLE,
+        HrReply::Http { .. } | HrReply::Nothing(NoReply::Lost) => metric::STATUS_UNKNOWN,
     }
 }
 
@@ -221,8 +221,8 @@ pub fn status_word(reply: &HrReply) -> &'static str {
 pub fn count(source: &SourceName, reply: &HrReply, took: Duration) {
     let status = reply.status().map_or_else(|| status_word(reply).to_owned(), |status| status.to_string());
     let source = source.to_string();
-    metrics::histogram!(names::HR_REQUEST_DURATION_SECONDS, names::SOURCE => source.clone()).record(took);
-    metrics::counter!(names::HR_REQUESTS_TOTAL, names::SOURCE => source, names::STATUS => status).increment(1);
+    metrics::histogram!(metric::HR_REQUEST_DURATION_SECONDS, metric::SOURCE => source.clone()).record(took);
+    metrics::counter!(metric::HR_REQUESTS_TOTAL, metric::SOURCE => source, metric::STATUS => status).increment(1);
 }
 
 /// A client for one system.

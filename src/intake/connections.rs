@@ -57,7 +57,7 @@ struct Peer {
 }
 
 /// A place for one connection, given back when it is dropped.
-pub(super) struct Place {
+pub(super) struct ConnectionPermit {
     connections: Connections,
     /// Where the connection comes from.
     address: IpAddr,
@@ -77,7 +77,7 @@ impl Connections {
 
     /// A place for a connection from `address`, as soon as there is one; none where all those of its peer are
     /// being worked on. Only one may ask at a time.
-    pub(super) async fn admit(&self, address: IpAddr) -> Option<Place> {
+    pub(super) async fn admit(&self, address: IpAddr) -> Option<ConnectionPermit> {
         let peer = counted_as(address);
         loop {
             let room = {
@@ -99,7 +99,7 @@ impl Connections {
                 metrics::gauge!(CONNECTIONS).increment(1.0);
                 let cut = CancellationToken::new();
                 let client = address.to_canonical();
-                return Some(Place { connections: self.clone(), address, client, peer, turn: None, cut });
+                return Some(ConnectionPermit { connections: self.clone(), address, client, peer, turn: None, cut });
             }
             self.0.freed.notified().await;
         }
@@ -166,7 +166,7 @@ impl Open {
     }
 }
 
-impl Place {
+impl ConnectionPermit {
     /// From now on the peer keeps us waiting, and may be cut off.
     pub(super) fn receives(&mut self) {
         self.waits(Phase::Receiving);
@@ -238,7 +238,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         let mut open = self.connections.open();
         if let Some(turn) = self.turn {
@@ -265,13 +265,13 @@ mod tests {
         Connections::new(max, per_peer_max, TrustedProxies::new(&["10.0.0.0/8".parse().unwrap()]))
     }
 
-    fn admitted(connections: &Connections, address: IpAddr) -> Place {
+    fn admitted(connections: &Connections, address: IpAddr) -> ConnectionPermit {
         let mut place = connections.admit(address).now_or_never().flatten().unwrap();
         place.receives();
         place
     }
 
-    fn is_cut(place: &Place) -> bool {
+    fn is_cut(place: &ConnectionPermit) -> bool {
         place.cut.is_cancelled()
     }
 

@@ -162,10 +162,10 @@ pub(super) struct Pool(Mutex<Shares>);
 struct Shares {
     left_bytes: usize,
     next: u64,
-    held: BTreeMap<u64, Held>,
+    held: BTreeMap<u64, HeldBytes>,
 }
 
-struct Held {
+struct HeldBytes {
     bytes: usize,
     lost: CancellationToken,
 }
@@ -217,7 +217,7 @@ impl Share {
         }
         shares.left_bytes -= more;
         let lost = &self.lost;
-        shares.held.entry(self.number).or_insert_with(|| Held { bytes: 0, lost: lost.clone() }).bytes += more;
+        shares.held.entry(self.number).or_insert_with(|| HeldBytes { bytes: 0, lost: lost.clone() }).bytes += more;
         true
     }
 

@@ -21,7 +21,7 @@ use tracing::{Instrument, debug, info_span, warn};
 
 use super::answer::{Refusal, Response};
 use super::body::Body;
-use super::connections::{Connections, Place};
+use super::connections::{ConnectionPermit, Connections};
 use super::head::{Head, HeadError};
 use super::memory::Bound;
 use super::wire::{NoHead, Rest, Wire};
@@ -92,7 +92,7 @@ enum Then {
     Gone,
 }
 
-async fn connection(stream: TcpStream, mut place: Place, shared: Arc<Shared>, stop: CancellationToken) {
+async fn connection(stream: TcpStream, mut place: ConnectionPermit, shared: Arc<Shared>, stop: CancellationToken) {
     // An answer is one small write, which must not wait for more.
     let _ = stream.set_nodelay(true);
     let mut wire = Wire::new(stream);
@@ -128,7 +128,7 @@ async fn connection(stream: TcpStream, mut place: Place, shared: Arc<Shared>, st
 /// One request and its answer.
 async fn exchange(
     wire: &mut Wire,
-    place: &mut Place,
+    place: &mut ConnectionPermit,
     shared: &Shared,
     head_max: Duration,
     stop: &CancellationToken,
@@ -187,7 +187,7 @@ async fn exchange(
 async fn answer(
     head: Head,
     wire: &mut Wire,
-    place: &mut Place,
+    place: &mut ConnectionPermit,
     rest: &mut Rest,
     request: &str,
     shared: &Shared,

@@ -49,13 +49,13 @@ impl Counters {
 }
 
 /// A delivery under way. Whoever drops it without a result had a sender that hung up.
-pub(super) struct Tally<'c> {
+pub(super) struct OpenDelivery<'c> {
     counters: &'c Counters,
     result: DeliveryResult,
     since: Instant,
 }
 
-impl<'c> Tally<'c> {
+impl<'c> OpenDelivery<'c> {
     pub(super) fn start(counters: &'c Counters) -> Self {
         Self { counters, result: DeliveryResult::HungUp, since: Instant::now() }
     }
@@ -65,7 +65,7 @@ impl<'c> Tally<'c> {
     }
 }
 
-impl Drop for Tally<'_> {
+impl Drop for OpenDelivery<'_> {
     fn drop(&mut self) {
         self.counters.count(self.result, self.since.elapsed().as_secs_f64());
     }

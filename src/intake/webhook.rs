@@ -13,14 +13,14 @@ use super::Shared;
 use super::answer::{self, Refusal, Response};
 use super::body::{Body, BodyError};
 use super::capture;
-use super::connections::Place;
+use super::connections::ConnectionPermit;
 use super::end::{End, Kept, answered};
 use super::head::{Head, Length};
 use super::memory::{Bound, SMALL_BYTES, Share};
 use super::parsed::parsed_bytes;
 use super::recorder::Shot;
 use super::source::Endpoint;
-use super::tally::Tally;
+use super::tally::OpenDelivery;
 use crate::clock::new_job_id;
 use crate::core::deliveries::{self, Delivered};
 use crate::core::delivery::{Delivery, Says};
@@ -29,8 +29,8 @@ use crate::core::mapping::{IgnoredWhy, Record, map};
 use crate::core::person::job::JobId;
 use crate::core::person::record::AHEAD_MS_MAX;
 use crate::core::person::{Entry, EventKind, Person, PersonId, SourceName, Word};
-use crate::core::signature::{self, Answer, Genuine};
-use crate::core::tally::Fate;
+use crate::core::signature::{self, Genuine, HandshakeAnswer};
+use crate::core::tally::GenuineResult;
 use crate::core::time::UnixMs;
 use crate::core::trace::TraceContext;
 use crate::store::{Accepted, DeadRow, Dedupe, NewDelivery, NewEntry, NewUnmapped, StoreError};
@@ -56,12 +56,12 @@ pub(super) async fn receive(
     source: &str,
     head: Head,
     body: Body<'_>,
-    place: &mut Place,
+    place: &mut ConnectionPermit,
     request: &str,
     shared: &Shared,
 ) -> Response {
     let endpoint = shared.sources.find(source);
-    let mut tally = Tally::start(endpoint.map_or(&shared.unknown, |endpoint| &endpoint.counters));
+    let mut tally = OpenDelivery::start(endpoint.map_or(&shared.unknown, |endpoint| &endpoint.counters));
     let peer = place.client().to_string();
     let now = || shared.services.clock.now();
     let mut shot =
@@ -94,7 +94,7 @@ async fn end(
     source: &str,
     head: Head,
     body: Body<'_>,
-    place: &mut Place,
+    place: &mut ConnectionPermit,
     shot: &mut Option<Shot>,
     shared: &Shared,
 ) -> End {
@@ -244,7 +244,7 @@ async fn deliver(
     endpoint: &Arc<Endpoint>,
     head: Head,
     body: Body<'_>,
-    place: &mut Place,
+    place: &mut ConnectionPermit,
     shot: &mut Option<Shot>,
     shared: &Shared,
 ) -> End {
@@ -336,7 +336,7 @@ async fn take_in(
     turn.shrink_to(KEPT_PER_BODY * body_bytes + KEPT_PER_RECORD_BYTES * ids.len());
     if ids.is_empty() {
         debug!(source, "delivery ignored: nothing in it is followed");
-        endpoint.note(|seen| seen.genuine(now, Fate::Ignored));
+        endpoint.note(|seen| seen.genuine(now, GenuineResult::Ignored));
         return End { kept, ..End::new(DeliveryResult::Ignored, answer::taken("ignored", &[])) };
     }
     // What is followed needs no reason.
@@ -506,7 +506,8 @@ fn stored(
     let source = endpoint.name.as_str();
     match accepted {
         Ok(Ok(Accepted::Stored)) => {
-            let fate = if status == DeliveryResult::Unmapped { Fate::Unmapped } else { Fate::Accepted };
+            let fate =
+                if status == DeliveryResult::Unmapped { GenuineResult::Unmapped } else { GenuineResult::Accepted };
             endpoint.note(|seen| {
                 seen.genuine(at, fate);
                 if is_whole {
@@ -518,14 +519,14 @@ fn stored(
             End { kept, ..End::new(status, answer::taken(status.as_str(), &ids)) }
         }
         Ok(Ok(Accepted::Duplicate { ids })) => {
-            endpoint.note(|seen| seen.genuine(at, Fate::Duplicate));
+            endpoint.note(|seen| seen.genuine(at, GenuineResult::Duplicate));
             info!(source, jobs = %Ids(&ids), "duplicate: stored before");
             kept.jobs(&ids);
             End { kept, ..End::new(DeliveryResult::Duplicate, answer::taken("duplicate", &ids)) }
         }
         Ok(Ok(Accepted::Conflict { ids })) => {
             endpoint.note(|seen| {
-                seen.genuine(at, Fate::Duplicate);
+                seen.genuine(at, GenuineResult::Duplicate);
                 seen.conflict(at);
             });
             warn!(source, jobs = %Ids(&ids), "duplicate by its id, but it says something else than the first one");
@@ -579,20 +580,20 @@ fn unproven(endpoint: &Endpoint, refusal: signature::Refusal, shared: &Shared) -
     End::refused(DeliveryResult::Forged, Refusal::Unauthorised, refusal.reason())
 }
 
-async fn handshake(source: &str, endpoint: Option<&Arc<Endpoint>>, asked: Answer, shared: &Shared) -> End {
+async fn handshake(source: &str, endpoint: Option<&Arc<Endpoint>>, asked: HandshakeAnswer, shared: &Shared) -> End {
     let kind = asked.as_str();
     let now = shared.services.clock.now();
     let answer = match asked {
-        Answer::Pong => answer::taken("ignored", &[]),
-        Answer::Offered => {
+        HandshakeAnswer::Pong => answer::taken("ignored", &[]),
+        HandshakeAnswer::Offered => {
             if let Some(endpoint) = endpoint {
                 endpoint.note(|seen| seen.offered_token(now));
             }
             answer::taken("ignored", &[])
         }
-        Answer::Text(text) => answer::text(text),
-        Answer::Json(document) => answer::json(&document),
-        Answer::Capture { token, file } => {
+        HandshakeAnswer::Text(text) => answer::text(text),
+        HandshakeAnswer::Json(document) => answer::json(&document),
+        HandshakeAnswer::Capture { token, file } => {
             match tokio::task::spawn_blocking(move || capture::keep(&file, &token)).await {
                 Ok(Ok(capture::Kept::Kept)) => answer::taken("ignored", &[]),
                 Ok(Ok(capture::Kept::Other)) => {
@@ -610,8 +611,8 @@ async fn handshake(source: &str, endpoint: Option<&Arc<Endpoint>>, asked: Answer
             }
         }
     };
-    if let Some(endpoint) = endpoint.filter(|_| kind != Answer::Offered.as_str()) {
-        endpoint.note(|seen| seen.genuine(now, Fate::Handshake));
+    if let Some(endpoint) = endpoint.filter(|_| kind != HandshakeAnswer::Offered.as_str()) {
+        endpoint.note(|seen| seen.genuine(now, GenuineResult::Handshake));
     }
     info!(source, handshake = kind, "handshake answered");
     End { kept: Kept { reason: Some(kind), ..Kept::default() }, ..End::new(DeliveryResult::Handshake, answer) }

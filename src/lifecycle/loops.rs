@@ -1,4 +1,4 @@
-//! The loops of a process, by their heartbeats: a loop without one for too long hangs.
+//! Heartbeats of the process' loops: a loop without one for too long counts as hanging.
 
 use std::collections::BTreeMap;
 use std::pin::pin;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How often a loop is heard of while it waits.
+/// How often a loop beats while it waits.
 const EVERY: Duration = Duration::from_secs(1);
 
 /// All loops of a process. Clones share them.
@@ -20,7 +20,7 @@ struct Beat {
     silent_max: Duration,
 }
 
-/// One loop's heart. Dropped where the loop ends, which is for its owner to judge.
+/// One loop's heart. Dropped when the loop ends; what that means is for the loop's owner to decide.
 #[derive(Debug)]
 pub struct Heart {
     loops: Loops,
@@ -28,7 +28,7 @@ pub struct Heart {
 }
 
 impl Loops {
-    /// A loop that beats at least this often, or hangs. One at a time has a name.
+    /// Adds a loop, which hangs when it has not beaten for `silent_max`. Names are unique among running loops.
     #[must_use]
     pub fn enter(&self, name: &'static str, silent_max: Duration) -> Heart {
         self.beats().insert(name, Beat { at: Instant::now(), silent_max });
@@ -41,7 +41,7 @@ impl Loops {
         self.beats().iter().filter(|(_, beat)| beat.at.elapsed() > beat.silent_max).map(|(name, _)| *name).collect()
     }
 
-    /// Whether a loop that there is was not heard of for longer than this.
+    /// Whether this loop is running and has not beaten for longer than `within`.
     #[must_use]
     pub fn is_late(&self, name: &str, within: Duration) -> bool {
         self.beats().get(name).is_some_and(|beat| beat.at.elapsed() > within)
@@ -53,9 +53,9 @@ impl Loops {
 }
 
 impl Heart {
-    /// Beats for as long as this is worked on. Whoever waits for a store, a disk or somebody elsewhere does not
-    /// hang, however long it takes: a process that is started again would wait for the same. Whoever never gives
-    /// its thread back does, and so does one that no thread has a turn for.
+    /// Beats while `work` runs. A loop that waits for a store, a disk or a remote host does not hang, however long that
+    /// takes: after a restart it would wait for the same thing. A loop that blocks its thread does hang, and so does
+    /// one that never gets a turn on a thread.
     pub async fn beating<T>(&self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
         let mut every = tokio::time::interval(EVERY);
@@ -86,14 +86,14 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_loop_that_is_not_heard_of_hangs_until_it_beats_or_ends() {
+    async fn a_silent_loop_hangs_until_it_beats_or_ends() {
         let loops = Loops::default();
         let quick = loops.enter("quick", Duration::from_secs(5));
         let slow = loops.enter("slow", Duration::from_mins(1));
         tokio::time::advance(Duration::from_secs(6)).await;
         assert_eq!(loops.hanging(), ["quick"]);
         assert!(loops.is_late("quick", Duration::from_secs(3)) && !loops.is_late("slow", Duration::from_secs(10)));
-        // A long wait is none of its fault.
+        // A long wait is not its fault.
         quick.beating(tokio::time::sleep(Duration::from_secs(50))).await;
         assert!(loops.hanging().is_empty());
         tokio::time::advance(Duration::from_secs(20)).await;

@@ -19,12 +19,12 @@ pub(super) struct Group {
     schemas: [&'static str; 1],
     id: String,
     display_name: String,
-    members: Vec<Place>,
+    members: Vec<MemberRef>,
     meta: Meta,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Place {
+struct MemberRef {
     value: String,
 }
 
@@ -126,7 +126,7 @@ impl Groups {
                 if !members.iter().all(has_joined) {
                     return Err(ReplyName::NotJoined);
                 }
-                let members = members.iter().map(|value| Place { value: value.clone() }).collect();
+                let members = members.iter().map(|value| MemberRef { value: value.clone() }).collect();
                 self.0.push(Group {
                     schemas: [GROUP_URN],
                     id: format!("{:016x}", rng.u64(..)),
@@ -163,7 +163,7 @@ impl Groups {
                         Step::Rename(name) => group.display_name.clone_from(name),
                         Step::Add(ids) => {
                             for value in ids {
-                                let place = Place { value: value.clone() };
+                                let place = MemberRef { value: value.clone() };
                                 if !group.members.contains(&place) {
                                     group.members.push(place);
                                 }

@@ -1,4 +1,4 @@
-//! People as set up beforehand, as a call sends them, and as SCIM shows them.
+//! People: as a test sets them up, as a request sends them, and as SCIM shows them.
 
 use std::fmt;
 
@@ -9,10 +9,10 @@ use crate::core::time::UnixMs;
 
 pub(super) const USER_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
 
-/// Attributes that the stand-in keeps and tells, and knows nothing of.
+/// Attributes that the stand-in stores and returns without interpreting them.
 pub type Attributes = Map<String, Value>;
 
-/// Somebody to put in place before, or while, the stand-in runs.
+/// Somebody to add before, or while, the stand-in runs.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Person {
@@ -28,16 +28,16 @@ pub struct Person {
     /// The employee id.
     #[serde(default, alias = "externalId")]
     pub external_id: Option<String>,
-    /// Switched on?
+    /// Whether the member is active.
     #[serde(default = "yes")]
     pub active: bool,
     /// SCIM id; none: a new one.
     #[serde(default)]
     pub id: Option<String>,
-    /// Where they stand.
+    /// How they relate to the team.
     #[serde(default)]
     pub standing: Standing,
-    /// Whatever else is told of them, such as `title` or an extension.
+    /// Any other attributes, such as `title` or an extension.
     #[serde(default)]
     pub attributes: Attributes,
     /// Further parts of their name, such as `middleName`.
@@ -66,7 +66,7 @@ impl Person {
         }
     }
 
-    /// Somebody who stands somewhere else.
+    /// Somebody who relates to the team in another way.
     #[must_use]
     pub fn standing(user_name: &str, standing: Standing) -> Self {
         Self { standing, ..Self::member(user_name, "", "") }
@@ -80,11 +80,11 @@ impl fmt::Debug for Person {
     }
 }
 
-/// Where a person stands.
+/// How a person relates to the team.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
-    /// A member of the team, active or not. The same `userName` may be put in place twice.
+    /// A member of the team, active or not. Two members may have the same `userName`.
     #[default]
     Member,
     /// A member of another team: a create is a 409, and no look-up finds them.
@@ -139,7 +139,7 @@ impl UserIn {
         self.name.as_ref()?.family_name.as_deref()
     }
 
-    /// What is sent beside all that the stand-in knows; what is the server's own aside.
+    /// The attributes that the stand-in does not interpret, without `id` and `meta`, which only the server sets.
     pub(super) fn attributes(&self) -> Attributes {
         let known = ["id", "meta"];
         self.rest
@@ -149,13 +149,13 @@ impl UserIn {
             .collect()
     }
 
-    /// What is sent of the name beside given and family name.
+    /// The parts of the name other than given and family name.
     pub(super) fn name_parts(&self) -> Attributes {
         self.name.as_ref().map(|name| name.rest.clone()).unwrap_or_default()
     }
 }
 
-/// A member as SCIM tells them.
+/// A member as SCIM represents them.
 #[derive(Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Member {
@@ -170,10 +170,10 @@ pub struct Member {
     /// The employee id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub external_id: Option<Box<str>>,
-    /// Switched on?
+    /// Whether the member is active.
     pub active: bool,
     pub(super) meta: Meta,
-    /// Whatever else is told of them.
+    /// Any other attributes.
     #[serde(flatten)]
     pub attributes: Attributes,
     /// Counts their changes.
@@ -182,12 +182,12 @@ pub struct Member {
 }
 
 impl Member {
-    /// The version as `ETag` and `meta.version` tell it.
+    /// The version as `ETag` and `meta.version` show it.
     pub(super) fn etag(&self) -> String {
         format!("W/\"{}\"", self.version)
     }
 
-    /// The member with their version told.
+    /// A copy that shows its version.
     pub(super) fn with_version(&self) -> Self {
         let mut told = self.clone();
         told.meta.version = Some(self.etag());

@@ -39,7 +39,7 @@ pub use replies::{ReplyName, UnknownReply};
 
 use call::Call;
 use now::Now;
-use wire::{Answer, Request};
+use wire::{Request, RequestHandler};
 use world::{Outgoing, Sender, World};
 
 use crate::clock::Clock;
@@ -259,7 +259,7 @@ impl Shared {
     }
 }
 
-impl Answer for Shared {
+impl RequestHandler for Shared {
     async fn answer(&self, request: Request) -> Outgoing {
         if let Some(path) = request.path.strip_prefix(control::BASE) {
             return Outgoing::Reply(control::control(&mut self.world(), &request, path, self.now()));

@@ -1,8 +1,8 @@
-//! The time, as limits and members need it.
+//! The time, in the two forms that limits and members need.
 
 use crate::core::time::UnixMs;
 
-/// An instant, on the wall and since the start.
+/// An instant: by the wall clock, and in microseconds since the start.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Now {
     pub(super) at: UnixMs,

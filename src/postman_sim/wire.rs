@@ -45,13 +45,13 @@ enum Framing {
 }
 
 /// Who answers.
-pub(super) trait Answer {
+pub(super) trait RequestHandler {
     /// What to send, after the delays it wants.
     fn answer(&self, request: Request) -> impl Future<Output = Outgoing> + Send;
 }
 
 /// Serves one connection to its end.
-pub(super) async fn serve<A: Answer>(mut socket: TcpStream, answer: Arc<A>) -> io::Result<()> {
+pub(super) async fn serve<A: RequestHandler>(mut socket: TcpStream, answer: Arc<A>) -> io::Result<()> {
     socket.set_nodelay(true)?;
     let mut buffer = BytesMut::with_capacity(8 * 1024);
     let mut out = Vec::with_capacity(1024);

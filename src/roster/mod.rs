@@ -21,7 +21,7 @@ use crate::core::person::inbox::{Entry, Word};
 use crate::core::person::{Document, Email, EmploymentState, Event, EventKind, Facts, Person, SourceName};
 use crate::core::reconcile::plan::PlanRules;
 use crate::core::roster::{
-    Columns, Fetch, FileProblem, NOT_IN_HR, Outcome, PlanReport, PlanTerms, Planned, Planner, Selection, Stranger,
+    Columns, Fetch, FileProblem, NOT_IN_HR, PlanOutcome, PlanReport, PlanTerms, Planned, Planner, Selection, Stranger,
 };
 use crate::core::time::UnixMs;
 use crate::scim::Client;
@@ -182,7 +182,7 @@ impl Roster {
         &self,
         selection: &Selection,
         is_drift: bool,
-    ) -> Result<(Outcome, Vec<(Person, Planned)>), RosterError> {
+    ) -> Result<(PlanOutcome, Vec<(Person, Planned)>), RosterError> {
         let imports = if is_drift { Imports::new() } else { self.imports().await? };
         let imports = imports.into_iter().filter(|(source, _)| self.is_configured(source));
         let (whole, cut): (Vec<_>, Vec<_>) = imports.partition(|(_, imported)| imported.is_whole);

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::target::TARGET;
-use super::transfer::{Fate, Marks, Record, Section, Transfer};
+use super::transfer::{Marks, Record, Section, Transfer, Transferred};
 use super::{Store, StoreError};
 use crate::core::code::Code;
 use crate::core::hold::{HoldScope, Holds, ProbePauses};
@@ -68,7 +68,7 @@ pub enum CopyError {
 
 /// What became of a section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-pub struct Tally {
+pub struct SectionTally {
     /// In the source.
     pub all: u64,
     /// Copied now; on a dry run: would be copied.
@@ -83,7 +83,7 @@ pub struct Tally {
 
 /// What became of all sections, in order.
 #[derive(Debug, Clone, Default)]
-pub struct Copied(pub Vec<(Section, Tally)>);
+pub struct Copied(pub Vec<(Section, SectionTally)>);
 
 impl Copied {
     /// Whether there was nothing to copy.
@@ -128,7 +128,7 @@ pub async fn copy(
     at_rest(from, now()).await?;
     // The wrong place, mostly: it gets neither an id nor a hold.
     if is_empty(from, now()).await.map_err(CopyError::From)? {
-        return Ok(Copied(Section::ALL.map(|section| (section, Tally::default())).into()));
+        return Ok(Copied(Section::ALL.map(|section| (section, SectionTally::default())).into()));
     }
     let activity = to.activity(now()).await.map_err(CopyError::To)?;
     if activity.leases + activity.listeners > 0 {
@@ -140,14 +140,14 @@ pub async fn copy(
     claim_target(to, now(), &identity, marks).await?;
     let mut copied = Copied::default();
     for section in Section::ALL {
-        let (mut tally, mut done) = (Tally::default(), 0);
+        let (mut tally, mut done) = (SectionTally::default(), 0);
         let mut reading = Reading::new(from, section);
         while let Some(records) = reading.next(now()).await.map_err(CopyError::From)? {
             done += records.len() as u64;
             for fate in to.import(now(), records).await.map_err(CopyError::To)? {
                 match fate {
-                    Fate::Taken => tally.copied += 1,
-                    Fate::Known => tally.known += 1,
+                    Transferred::Taken => tally.copied += 1,
+                    Transferred::Known => tally.known += 1,
                 }
             }
             told(Phase::Copying, section, done);
@@ -189,7 +189,7 @@ pub async fn dry_run(
     let mut copied = Copied::default();
     for section in Section::ALL {
         let (all, known) = found(from, to, section, &now, &mut told).await?;
-        copied.0.push((section, Tally { all, copied: all - known, known, surplus: 0, verified: known }));
+        copied.0.push((section, SectionTally { all, copied: all - known, known, surplus: 0, verified: known }));
     }
     Ok(copied)
 }
@@ -331,7 +331,7 @@ async fn found(
         all += records.len() as u64;
         if let Some(to) = to {
             let fates = to.compare(now(), records).await.map_err(CopyError::To)?;
-            known += fates.iter().filter(|fate| **fate == Fate::Known).count() as u64;
+            known += fates.iter().filter(|fate| **fate == Transferred::Known).count() as u64;
         }
         told(Phase::Comparing, section, all);
     }

@@ -187,7 +187,7 @@ pub struct Activity {
 
 /// What became of a record that was to be taken in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
+pub enum Transferred {
     /// It is there now; where nothing was to be written: it is missing, or another.
     Taken,
     /// It was there, just so.
@@ -207,9 +207,9 @@ pub trait Transfer: Store {
     /// Puts records into their places in one atomic and durable step, whatever was there and whatever the
     /// bounds; marks only grow. A person who is there just so stays so; of any other, everything becomes as
     /// the record has it, and the inbox is emptied: its entries come after. The figures stay exact.
-    async fn import(&self, now: UnixMs, records: Vec<Record>) -> Result<Vec<Fate>, StoreError>;
+    async fn import(&self, now: UnixMs, records: Vec<Record>) -> Result<Vec<Transferred>, StoreError>;
 
     /// What [`Transfer::import`] would answer. Changes nothing. What is remembered until now or before is
     /// known.
-    async fn compare(&self, now: UnixMs, records: Vec<Record>) -> Result<Vec<Fate>, StoreError>;
+    async fn compare(&self, now: UnixMs, records: Vec<Record>) -> Result<Vec<Transferred>, StoreError>;
 }

@@ -22,7 +22,7 @@ struct Inner {
 
 /// What happened, and what is under way.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Told {
+pub struct ActivityDelta {
     /// What happened since it was last told.
     pub counts: Counts,
     /// Since when the oldest call that is under way has been.
@@ -54,9 +54,9 @@ impl ActivityLog {
 
     /// Gives what happened since it was last told, and begins anew.
     #[must_use]
-    pub fn take(&self) -> Told {
+    pub fn take(&self) -> ActivityDelta {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Told {
+        ActivityDelta {
             counts: std::mem::take(&mut inner.counts),
             calling_since: inner.calls.values().min().copied(),
             answered_at: inner.answered_at,

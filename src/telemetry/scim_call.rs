@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::activity::{ActivityLog, Call};
-use super::metrics as names;
+use super::metrics as metric;
 use crate::core::activity::Happening;
 use crate::core::reconcile::reply::Reply;
 use crate::core::reconcile::request::Operation;
@@ -28,13 +28,13 @@ impl ScimCall {
         let took = self.began.elapsed();
         let (happening, status) = match reply {
             Reply::Http(http) => (Happening::of_status(http.status), http.status.to_string()),
-            Reply::NotSent { .. } => (Happening::Unreachable, names::STATUS_UNREACHABLE.to_owned()),
-            Reply::Lost { .. } => (Happening::Unanswered, names::STATUS_UNKNOWN.to_owned()),
+            Reply::NotSent { .. } => (Happening::Unreachable, metric::STATUS_UNREACHABLE.to_owned()),
+            Reply::Lost { .. } => (Happening::Unanswered, metric::STATUS_UNKNOWN.to_owned()),
         };
         self.under_way.ended(now, happening);
         let operation = self.operation.as_str();
-        metrics::histogram!(names::SCIM_REQUEST_DURATION_SECONDS, names::OPERATION => operation).record(took);
-        metrics::counter!(names::SCIM_REQUESTS_TOTAL, names::OPERATION => operation, names::STATUS => status)
+        metrics::histogram!(metric::SCIM_REQUEST_DURATION_SECONDS, metric::OPERATION => operation).record(took);
+        metrics::counter!(metric::SCIM_REQUESTS_TOTAL, metric::OPERATION => operation, metric::STATUS => status)
             .increment(1);
         took
     }

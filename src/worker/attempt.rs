@@ -28,7 +28,7 @@ use crate::core::time::UnixMs;
 use crate::core::trace::TraceContext;
 use crate::failpoint;
 use crate::store::{Claimed, InboxEntry, StoreError};
-use crate::telemetry::metrics as names;
+use crate::telemetry::metrics as metric;
 use crate::telemetry::scim_call::ScimCall;
 use crate::telemetry::traces::Span;
 
@@ -64,9 +64,9 @@ impl Worker {
             if let Attempted::Retry(code) | Attempted::Blocked(code) = &tried.attempted {
                 traced.failed(format_args!("{code}"));
             }
-            metrics::counter!(names::ATTEMPTS_TOTAL, names::OUTCOME => tried.attempted.word()).increment(1);
+            metrics::counter!(metric::ATTEMPTS_TOTAL, metric::OUTCOME => tried.attempted.word()).increment(1);
             if tried.attempted == Attempted::LeaseLost {
-                metrics::counter!(names::LEASES_LOST_TOTAL).increment(1);
+                metrics::counter!(metric::LEASES_LOST_TOTAL).increment(1);
                 warn!("the lease was lost: another worker has this lane now");
             }
             Ok(tried)
@@ -103,7 +103,7 @@ impl Worker {
         report(&folding);
         let mut run = Run::default();
         if claimed.taken_over {
-            metrics::counter!(names::LEASE_TAKE_OVERS_TOTAL).increment(1);
+            metrics::counter!(metric::LEASE_TAKE_OVERS_TOTAL).increment(1);
             document.progress.take_overs = document.progress.take_overs.saturating_add(1);
             warn!(take_overs = document.progress.take_overs, "taken over from a worker that stopped in the middle");
             run.story.push(StoryEntry { at: now, note: Note::TakenOver });
@@ -377,8 +377,8 @@ impl Worker {
         span.answered(
             reply.status(),
             match &reply {
-                Reply::NotSent { .. } => names::STATUS_UNREACHABLE,
-                Reply::Http(_) | Reply::Lost { .. } => names::STATUS_UNKNOWN,
+                Reply::NotSent { .. } => metric::STATUS_UNREACHABLE,
+                Reply::Http(_) | Reply::Lost { .. } => metric::STATUS_UNKNOWN,
             },
         );
         reply

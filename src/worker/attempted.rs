@@ -3,7 +3,7 @@
 use crate::core::code::Code;
 use crate::core::hold::HoldScope;
 use crate::core::person::job::Finished;
-use crate::telemetry::metrics as names;
+use crate::telemetry::metrics as metric;
 
 /// How an attempt ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,13 +33,13 @@ impl Attempted {
         match self {
             Self::InLine(finished) => finished.as_str(),
             Self::Folded => Finished::Superseded.as_str(),
-            Self::Incomplete => names::OUTCOME_INCOMPLETE,
-            Self::Retry(_) => names::OUTCOME_RETRY,
-            Self::Held(_) => names::OUTCOME_HELD,
-            Self::Blocked(_) => names::OUTCOME_DEAD,
-            Self::GivenBack => names::OUTCOME_GIVEN_BACK,
-            Self::LeaseLost => names::OUTCOME_LEASE_LOST,
-            Self::Unreadable => names::OUTCOME_UNREADABLE,
+            Self::Incomplete => metric::OUTCOME_INCOMPLETE,
+            Self::Retry(_) => metric::OUTCOME_RETRY,
+            Self::Held(_) => metric::OUTCOME_HELD,
+            Self::Blocked(_) => metric::OUTCOME_DEAD,
+            Self::GivenBack => metric::OUTCOME_GIVEN_BACK,
+            Self::LeaseLost => metric::OUTCOME_LEASE_LOST,
+            Self::Unreadable => metric::OUTCOME_UNREADABLE,
         }
     }
 

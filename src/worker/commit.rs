@@ -21,7 +21,7 @@ use crate::core::reconcile::verdict::{Ending, Standing};
 use crate::store::{
     Claimed, Commit, Committed, DeadChange, DeadRow, Lane, LaneState, NewEntry, Own, Owned, StoreError,
 };
-use crate::telemetry::metrics as names;
+use crate::telemetry::metrics as metric;
 use crate::telemetry::seldom::Seldom;
 
 /// While the store is away, everybody who is being worked on waits for it.
@@ -58,13 +58,13 @@ impl Worker {
         if self.commit(guard, commit).await? == Committed::Stale {
             return Ok(Attempted::LeaseLost.untried());
         }
-        metrics::counter!(names::JOBS_ENDED_TOTAL).increment(u64::try_from(jobs).unwrap_or_default());
+        metrics::counter!(metric::JOBS_ENDED_TOTAL).increment(u64::try_from(jobs).unwrap_or_default());
         if has_applied {
             let now = self.clock.now();
             for (kind, at) in accepted {
-                metrics::counter!(names::JOB_OUTCOMES_TOTAL, names::EVENT => kind.as_str(), names::OUTCOME => attempted.word())
+                metrics::counter!(metric::JOB_OUTCOMES_TOTAL, metric::EVENT => kind.as_str(), metric::OUTCOME => attempted.word())
                     .increment(1);
-                metrics::histogram!(names::TIME_TO_POSTMAN_SECONDS).record(Duration::from_millis(now.ms_since(at)));
+                metrics::histogram!(metric::TIME_TO_POSTMAN_SECONDS).record(Duration::from_millis(now.ms_since(at)));
             }
         }
         // Who waits for what was given up is tried again at once.

@@ -1,5 +1,4 @@
-//! The guard: so many people may be switched off or be given another address in a window, by all
-//! workers together.
+//! The guard: limits how many people may be switched off or given another address in a window, by all workers together.
 
 use super::Worker;
 use crate::core::code::Code;
@@ -14,7 +13,7 @@ use crate::store::{StoreError, documents};
 pub(super) const GUARD: &str = "guard";
 
 impl Worker {
-    /// A hold of the guard that keeps this request back; what may pass is counted.
+    /// Counts this request against the guard; the guard's hold, if it keeps the request back.
     pub(super) async fn kept_back(
         &self,
         request: &Request,
@@ -37,7 +36,7 @@ impl Worker {
         };
         let people_known = self.store.stats().await?.people;
         if self.holds.current().get(&scope).is_some() {
-            // What is known of it may be old: it may have been lifted.
+            // Our copy may be out of date: the hold may have been lifted.
             self.holds.look().await?;
         }
         let is_held = self.holds.current().get(&scope).is_some();

@@ -15,7 +15,7 @@ use crate::failpoint;
 use crate::lifecycle::Lifecycle;
 use crate::store::{Claim, StoreError};
 use crate::supervision;
-use crate::telemetry::metrics as names;
+use crate::telemetry::metrics as metric;
 
 /// Longest sleep without a look at the store: a lost wake-up costs no more than this.
 const POLL: Duration = Duration::from_secs(1);
@@ -185,7 +185,7 @@ struct Pause {
 /// Nobody but the person has a part in it: the lane is taken over when its lease runs out, and each time counts
 /// against `[worker] take_overs_max`.
 fn panicked(what: &str) {
-    metrics::counter!(names::ATTEMPTS_TOTAL, names::OUTCOME => names::OUTCOME_PANICKED).increment(1);
+    metrics::counter!(metric::ATTEMPTS_TOTAL, metric::OUTCOME => metric::OUTCOME_PANICKED).increment(1);
     error!("{what} panicked: the lane is taken over when its lease runs out");
 }
 

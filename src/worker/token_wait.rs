@@ -1,9 +1,9 @@
-//! How long was waited for tokens, as a counter of seconds.
+//! Counts the seconds that workers waited for tokens of the rate limiter.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::core::limiter::CallKind;
-use crate::telemetry::metrics as names;
+use crate::telemetry::metrics as metric;
 
 /// Adds up milliseconds: the counter takes whole numbers only, and most waits are below a second.
 #[derive(Debug, Default)]
@@ -20,6 +20,7 @@ impl TokenWait {
             CallKind::Read => &self.read_ms,
         };
         let total_ms = total.fetch_add(ms, Ordering::Relaxed) + ms;
-        metrics::counter!(names::RATE_LIMIT_WAIT_SECONDS_TOTAL, names::KIND => kind.as_str()).absolute(total_ms / 1000);
+        metrics::counter!(metric::RATE_LIMIT_WAIT_SECONDS_TOTAL, metric::KIND => kind.as_str())
+            .absolute(total_ms / 1000);
     }
 }

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use deadpool_redis::redis::{self, Client};
 use scim_bridge::store::StoreOptions;
-use scim_bridge::store::redis::{Address, Durability, LinkOptions, Login, Place, Redis, RedisOptions, StoreClock};
+use scim_bridge::store::redis::{Address, Redis, RedisOptions, StoreClock, Topology};
 use scim_bridge::store::transfer::Transfer;
 
-use crate::harness::Engine;
+use crate::harness::{Engine, link};
 use crate::sentinel::accept_until;
 use crate::servers::{Make, Server, eventually};
 use crate::stage::{accepts_at_last, claim, is_there, open};
@@ -68,20 +68,7 @@ struct Part {
 #[async_trait]
 impl Engine for Part {
     async fn open(&self, options: StoreOptions) -> Arc<dyn Transfer> {
-        let link = LinkOptions {
-            place: Place::Cluster(self.nodes.clone()),
-            tls: None,
-            database: 0,
-            login: Login::default(),
-            sentinel_login: Login::default(),
-            key_prefix: self.prefix.clone(),
-            durability: Durability::Written,
-            durable_timeout: std::time::Duration::from_secs(5),
-            connect_timeout: std::time::Duration::from_secs(5),
-            response_timeout: std::time::Duration::from_secs(10),
-            insecure_ok: false,
-            allow_plain: false,
-        };
+        let link = link(Topology::Cluster(self.nodes.clone()), &self.prefix);
         Arc::new(Redis::open(&RedisOptions { link, clock: StoreClock::Caller }, options).unwrap())
     }
 }

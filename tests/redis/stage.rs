@@ -13,7 +13,7 @@ use scim_bridge::core::person::{Person, SourceName};
 use scim_bridge::core::time::UnixMs;
 use scim_bridge::secret::LiveSecret;
 use scim_bridge::store::redis::{
-    Address, Durability, LinkOptions, Login, Place, Redis, RedisOptions, StoreClock, TlsFiles,
+    Address, Durability, LinkOptions, Login, Redis, RedisOptions, StoreClock, TlsFiles, Topology,
 };
 use scim_bridge::store::{
     Accepted, Bounds, Claim, ClaimRequest, Claimed, Commit, Committed, DeadChange, Dedupe, Lane, NewDelivery, NewEntry,
@@ -44,10 +44,10 @@ pub(crate) fn link(url: &str, keys: &[(&str, &str)]) -> LinkOptions {
     let key = |name: &str| keys.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
     let text = |part: &str| LiveSecret::new(percent_decoded(part).into());
     let (hosts, login, rest) = parts(url);
-    let place = match url.split("://").next().unwrap() {
-        "redis" | "rediss" => Place::Standalone(hosts[0].clone()),
-        "redis-cluster" => Place::Cluster(hosts),
-        "redis+sentinel" => Place::Sentinel { sentinels: hosts, primary: rest.clone() },
+    let topology = match url.split("://").next().unwrap() {
+        "redis" | "rediss" => Topology::Standalone(hosts[0].clone()),
+        "redis-cluster" => Topology::Cluster(hosts),
+        "redis+sentinel" => Topology::Sentinel { sentinels: hosts, primary: rest.clone() },
         other => panic!("no {other}"),
     };
     let file = |name: &str| key(name).map(PathBuf::from);
@@ -55,8 +55,8 @@ pub(crate) fn link(url: &str, keys: &[(&str, &str)]) -> LinkOptions {
         tls: url
             .starts_with("rediss:")
             .then(|| TlsFiles { ca: file("ca_file"), client: file("cert_file").zip(file("key_file")) }),
-        database: if matches!(place, Place::Standalone(_)) { rest.parse().unwrap_or(0) } else { 0 },
-        place,
+        database: if matches!(topology, Topology::Standalone(_)) { rest.parse().unwrap_or(0) } else { 0 },
+        topology,
         login: Login {
             username: login.0.filter(|name| !name.is_empty()).map(|name| text(&name)),
             password: login.1.map(|password| text(&password)),

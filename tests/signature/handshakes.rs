@@ -1,11 +1,11 @@
 //! Handshakes: when they are answered, and with what.
 
-use scim_bridge::core::signature::{Answer, Scheme, ToSign, sign};
+use scim_bridge::core::signature::{HandshakeAnswer, Scheme, ToSign, sign};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{SIGNED_AT, delivery, preset, scheme, verifier};
 
-fn signed_answer(scheme: &Scheme, body: &str, extra: &[(&str, &str)]) -> Option<Answer> {
+fn signed_answer(scheme: &Scheme, body: &str, extra: &[(&str, &str)]) -> Option<HandshakeAnswer> {
     let what = ToSign { method: "POST", url: "/webhooks/hr?a=1", body: body.as_bytes(), id: "", at: SIGNED_AT };
     let made = sign(scheme, &SecretString::from("a"), &what).unwrap();
     let mut headers: Vec<_> = made.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
@@ -15,13 +15,13 @@ fn signed_answer(scheme: &Scheme, body: &str, extra: &[(&str, &str)]) -> Option<
     verifier.signed_handshake(&genuine)
 }
 
-fn text(answer: Option<Answer>) -> Option<String> {
+fn text(answer: Option<HandshakeAnswer>) -> Option<String> {
     match answer? {
-        Answer::Text(text) => Some(text),
-        Answer::Json(document) => Some(document.to_string()),
-        Answer::Pong => Some("pong".to_owned()),
-        Answer::Offered => Some("offered".to_owned()),
-        Answer::Capture { token, file } => Some(format!("{} > {}", token.expose_secret(), file.display())),
+        HandshakeAnswer::Text(text) => Some(text),
+        HandshakeAnswer::Json(document) => Some(document.to_string()),
+        HandshakeAnswer::Pong => Some("pong".to_owned()),
+        HandshakeAnswer::Offered => Some("offered".to_owned()),
+        HandshakeAnswer::Capture { token, file } => Some(format!("{} > {}", token.expose_secret(), file.display())),
     }
 }
 
@@ -103,6 +103,6 @@ fn a_token_is_captured_only_unsigned_and_only_while_there_is_no_secret() {
 
 #[test]
 fn an_answer_does_not_show_its_content_in_debug() {
-    let answer = Answer::Text("challenge".to_owned());
-    assert_eq!(format!("{answer:?}"), "Answer(echo)");
+    let answer = HandshakeAnswer::Text("challenge".to_owned());
+    assert_eq!(format!("{answer:?}"), "HandshakeAnswer(echo)");
 }

@@ -10,7 +10,7 @@ mod vectors;
 
 use bytes::Bytes;
 use scim_bridge::core::delivery::Delivery;
-use scim_bridge::core::signature::{Answer, Genuine, Keys, Refusal, Scheme, Verifier};
+use scim_bridge::core::signature::{Genuine, HandshakeAnswer, Keys, Refusal, Scheme, Verifier};
 use scim_bridge::core::time::UnixMs;
 use secrecy::SecretString;
 
@@ -43,11 +43,11 @@ impl Source {
         self.verifier.verify(&self.keys, delivery, now)
     }
 
-    fn unsigned_handshake(&self, delivery: &Delivery) -> Option<Answer> {
+    fn unsigned_handshake(&self, delivery: &Delivery) -> Option<HandshakeAnswer> {
         self.verifier.unsigned_handshake(&self.keys, delivery)
     }
 
-    fn signed_handshake(&self, genuine: &Genuine) -> Option<Answer> {
+    fn signed_handshake(&self, genuine: &Genuine) -> Option<HandshakeAnswer> {
         self.verifier.signed_handshake(&self.keys, genuine)
     }
 }

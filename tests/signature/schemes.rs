@@ -2,7 +2,7 @@
 //! addresses that are tried out.
 
 use scim_bridge::core::person::SourceName;
-use scim_bridge::core::signature::{Answer, Genuine, Refusal, Role, Scheme};
+use scim_bridge::core::signature::{Genuine, HandshakeAnswer, Refusal, Role, Scheme};
 
 use super::{SIGNED_AT, Source, delivery, preset, refusal, scheme, verifier};
 
@@ -89,7 +89,7 @@ fn a_whole_header_value_is_compared_without_any_prefix() {
 #[test]
 fn an_address_is_tried_out_by_a_get_and_by_a_text() {
     let text = |answer| match answer {
-        Some(Answer::Text(text)) => Some(text),
+        Some(HandshakeAnswer::Text(text)) => Some(text),
         _ => None,
     };
     let keypay = verifier(preset("keypay"), &[SECRET]);
@@ -101,7 +101,7 @@ fn an_address_is_tried_out_by_a_get_and_by_a_text() {
 
     let hibob = verifier(preset("hibob"), &[SECRET]);
     for ping in ["Ping test", "\"Ping test\"", r#"{"text":"Ping test"}"#] {
-        assert!(matches!(hibob.unsigned_handshake(&delivery(&[], ping)), Some(Answer::Pong)), "{ping}");
+        assert!(matches!(hibob.unsigned_handshake(&delivery(&[], ping)), Some(HandshakeAnswer::Pong)), "{ping}");
     }
     assert!(hibob.unsigned_handshake(&delivery(&[], r#"{"type":"employee.left","text":"Ping tests"}"#)).is_none());
 }
@@ -111,8 +111,8 @@ fn a_token_without_a_file_is_answered_and_told() {
     let gusto = verifier(preset("gusto"), &[SECRET]);
     let offer =
         |token: &str| gusto.unsigned_handshake(&delivery(&[], &format!(r#"{{"verification_token":"{token}"}}"#)));
-    assert!(matches!(offer("another token"), Some(Answer::Offered)));
-    assert!(matches!(offer(SECRET), Some(Answer::Pong)));
+    assert!(matches!(offer("another token"), Some(HandshakeAnswer::Offered)));
+    assert!(matches!(offer(SECRET), Some(HandshakeAnswer::Pong)));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -10,6 +11,7 @@ use scim_bridge::core::limiter::Rate;
 use scim_bridge::core::person::job::JobId;
 use scim_bridge::core::person::{EventKind, Person, SourceName};
 use scim_bridge::core::time::UnixMs;
+use scim_bridge::store::redis::{Durability, LinkOptions, Login, Topology};
 use scim_bridge::store::transfer::Transfer;
 use scim_bridge::store::{
     Accepted, Bounds, Claim, ClaimRequest, Claimed, Commit, Committed, DeadChange, DeadFilter, DeadRow, Dedupe, Lane,
@@ -52,6 +54,24 @@ pub(crate) fn options() -> StoreOptions {
             story_entries_max: 100,
             story_keep_ms: STORY_KEEP_MS,
         },
+    }
+}
+
+/// How the tests reach a Redis, under a key prefix of their own.
+pub(crate) fn link(topology: Topology, key_prefix: &str) -> LinkOptions {
+    LinkOptions {
+        topology,
+        tls: None,
+        database: 0,
+        login: Login::default(),
+        sentinel_login: Login::default(),
+        key_prefix: key_prefix.to_owned(),
+        durability: Durability::Written,
+        durable_timeout: Duration::from_secs(5),
+        connect_timeout: Duration::from_secs(5),
+        response_timeout: Duration::from_secs(10),
+        insecure_ok: false,
+        allow_plain: false,
     }
 }
 

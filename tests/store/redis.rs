@@ -1,15 +1,14 @@
 //! The Redis engine: on a key prefix of its own of a server that the tests of this process share.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use deadpool_redis::redis::{Client, Connection, FromRedisValue};
-use scim_bridge::store::redis::{Address, Durability, LinkOptions, Login, Place, Redis, RedisOptions, StoreClock};
+use scim_bridge::store::redis::{Address, LinkOptions, Redis, RedisOptions, StoreClock, Topology};
 use scim_bridge::store::transfer::Transfer;
 use scim_bridge::store::{Accepted, Commit, DeadFilter, Store, StoreError, StoreOptions};
 
-use crate::harness::{Bench, Engine, at, commit, delivery, first, idle, options, person, words};
+use crate::harness::{Bench, Engine, at, commit, delivery, first, idle, link, options, person, words};
 use crate::servers::{REDIS, Server, VALKEY};
 
 /// A part of a server's keys.
@@ -24,20 +23,8 @@ impl Keyspace {
     }
 
     pub(crate) fn try_open(&self, clock: StoreClock, options: StoreOptions) -> Result<Redis, StoreError> {
-        let link = LinkOptions {
-            place: Place::Standalone(Address { host: "127.0.0.1".to_owned(), port: self.port }),
-            tls: None,
-            database: 0,
-            login: Login::default(),
-            sentinel_login: Login::default(),
-            key_prefix: self.prefix.clone(),
-            durability: Durability::Written,
-            durable_timeout: Duration::from_secs(5),
-            connect_timeout: Duration::from_secs(5),
-            response_timeout: Duration::from_secs(10),
-            insecure_ok: true,
-            allow_plain: false,
-        };
+        let address = Address { host: "127.0.0.1".to_owned(), port: self.port };
+        let link = LinkOptions { insecure_ok: true, ..link(Topology::Standalone(address), &self.prefix) };
         Redis::open(&RedisOptions { link, clock }, options)
     }
 

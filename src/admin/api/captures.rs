@@ -4,7 +4,7 @@ use actix_web::web;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::handlers::{Answer, By, State};
+use super::handlers::{ApiResult, By, State};
 use super::shapes::{
     CaptureBody, CaptureOffBody, CaptureOnBody, CaptureRowBody, CapturedHeaderBody, CapturedSourceBody, CapturesBody,
 };
@@ -26,7 +26,7 @@ pub(in crate::admin) struct CaptureOffQuery {
     (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
-pub(super) async fn list(state: State) -> Answer<CapturesBody> {
+pub(super) async fn list(state: State) -> ApiResult<CapturesBody> {
     let captures = state.captures().await?;
     let source = |(name, order): (&String, &Order)| CapturedSourceBody {
         source: name.clone(),
@@ -47,7 +47,7 @@ pub(super) async fn list(state: State) -> Answer<CapturesBody> {
     (status = 404, description = "There is no such captured delivery (any more).", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
-pub(super) async fn show(state: State, by: By, id: web::Path<String>) -> Answer<CaptureBody> {
+pub(super) async fn show(state: State, by: By, id: web::Path<String>) -> ApiResult<CaptureBody> {
     let capture = state.capture(&by, &id).await?;
     let header = |(name, value): &(String, String)| CapturedHeaderBody { name: name.clone(), value: value.clone() };
     Ok(web::Json(CaptureBody {
@@ -67,7 +67,7 @@ pub(super) async fn show(state: State, by: By, id: web::Path<String>) -> Answer<
     (status = 404, description = "There is no such source.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
-pub(super) async fn on(state: State, by: By, body: web::Json<CaptureOnBody>) -> Answer<CapturedSourceBody> {
+pub(super) async fn on(state: State, by: By, body: web::Json<CaptureOnBody>) -> ApiResult<CapturedSourceBody> {
     let order = state.switch_capture_on(&by, &body.source, body.keep.unwrap_or(KEEP)).await?;
     let until = order.until.to_string();
     Ok(web::Json(CapturedSourceBody { source: body.source.clone(), until, keep: order.keep }))
@@ -81,6 +81,6 @@ pub(super) async fn on(state: State, by: By, body: web::Json<CaptureOnBody>) -> 
     (status = 403, description = "The token may only look.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
-pub(super) async fn off(state: State, by: By, query: web::Query<CaptureOffQuery>) -> Answer<CaptureOffBody> {
+pub(super) async fn off(state: State, by: By, query: web::Query<CaptureOffQuery>) -> ApiResult<CaptureOffBody> {
     Ok(web::Json(CaptureOffBody { forgotten: state.switch_capture_off(&by, &query.source).await? }))
 }

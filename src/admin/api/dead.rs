@@ -4,7 +4,7 @@ use actix_web::web;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::handlers::{Answer, By, State};
+use super::handlers::{ApiResult, By, State};
 use super::shapes::{BulkBody, BulkDoneBody, DeadBody, DeadListBody, DiscardBody, DiscardedBody, ReplayBody};
 use crate::admin::error::{AdminError, ErrorBody};
 use crate::admin::letters::{BULK_MAX, Bulk, Deed, Done};
@@ -74,7 +74,7 @@ pub(in crate::admin) fn filter(
     (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
-pub(super) async fn list(state: State, query: web::Query<DeadQuery>) -> Answer<DeadListBody> {
+pub(super) async fn list(state: State, query: web::Query<DeadQuery>) -> ApiResult<DeadListBody> {
     let DeadQuery { code, source, event, older_than_s, limit, after } = query.into_inner();
     let filter = filter(state.now(), code.as_deref(), source.as_deref(), event.as_deref(), older_than_s)?;
     let listed = state.dead_letters(&filter, &listing::page(limit, after.as_deref())?).await?;
@@ -94,7 +94,7 @@ pub(super) async fn show(
     by: By,
     id: web::Path<String>,
     query: web::Query<ShowQuery>,
-) -> Answer<DeadBody> {
+) -> ApiResult<DeadBody> {
     let id = listing::id(&id)?;
     let letter = state.dead_letter(id).await?;
     if query.payload && letter.payload.is_some() {
@@ -113,7 +113,7 @@ pub(super) async fn show(
     (status = 422, description = "The record still cannot be mapped; nothing has changed.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
-pub(super) async fn replay(state: State, by: By, id: web::Path<String>, body: web::Bytes) -> Answer<BulkDoneBody> {
+pub(super) async fn replay(state: State, by: By, id: web::Path<String>, body: web::Bytes) -> ApiResult<BulkDoneBody> {
     let id = listing::id(&id)?;
     let ReplayBody { fields } = optional(&body)?;
     if fields.is_empty() {
@@ -133,7 +133,7 @@ pub(super) async fn replay(state: State, by: By, id: web::Path<String>, body: we
     (status = 404, description = "There is no such dead letter (any more).", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
-pub(super) async fn discard(state: State, by: By, id: web::Path<String>, body: web::Bytes) -> Answer<DiscardedBody> {
+pub(super) async fn discard(state: State, by: By, id: web::Path<String>, body: web::Bytes) -> ApiResult<DiscardedBody> {
     let id = listing::id(&id)?;
     let DiscardBody { reason } = optional(&body)?;
     state.act_on_one(&by, id, &Deed::Discard { reason }).await?;
@@ -157,7 +157,7 @@ fn optional<T: Default + serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, 
     (status = 403, description = "The token may only look.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
-pub(super) async fn replay_all(state: State, by: By, body: web::Json<BulkBody>) -> Answer<BulkDoneBody> {
+pub(super) async fn replay_all(state: State, by: By, body: web::Json<BulkBody>) -> ApiResult<BulkDoneBody> {
     let done = act(&state, &by, &body, &Deed::Replay).await?;
     Ok(web::Json(BulkDoneBody::replayed(done)))
 }
@@ -170,7 +170,7 @@ pub(super) async fn replay_all(state: State, by: By, body: web::Json<BulkBody>) 
     (status = 403, description = "The token may only look.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
-pub(super) async fn discard_all(state: State, by: By, body: web::Json<BulkBody>) -> Answer<BulkDoneBody> {
+pub(super) async fn discard_all(state: State, by: By, body: web::Json<BulkBody>) -> ApiResult<BulkDoneBody> {
     let deed = Deed::Discard { reason: body.reason.clone() };
     let done = act(&state, &by, &body, &deed).await?;
     Ok(web::Json(BulkDoneBody::discarded(done)))

@@ -4,7 +4,7 @@ use actix_web::web;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::handlers::{Answer, By, State};
+use super::handlers::{ApiResult, By, State};
 use crate::admin::error::{AdminError, ErrorBody};
 use crate::core::roster::{Drift, DriftReport};
 
@@ -39,7 +39,7 @@ impl DriftBody {
     (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
-pub(super) async fn show(state: State) -> Answer<DriftBody> {
+pub(super) async fn show(state: State) -> ApiResult<DriftBody> {
     let drift = state.roster.drift().await.map_err(AdminError::from)?;
     Ok(web::Json(DriftBody::of(state.roster.drift_options().every_ms, drift)))
 }
@@ -53,7 +53,7 @@ pub(super) async fn show(state: State) -> Answer<DriftBody> {
     (status = 409, description = "A comparison is under way.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
-pub(super) async fn compare(state: State, by: By) -> Answer<DriftBody> {
+pub(super) async fn compare(state: State, by: By) -> ApiResult<DriftBody> {
     state.compare(&by).await?;
     show(state).await
 }

@@ -4,7 +4,7 @@ use actix_web::web;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::handlers::{Answer, By, State};
+use super::handlers::{ApiResult, By, State};
 use super::roster::ImportedBody;
 use crate::admin::error::{AdminError, ErrorBody};
 use crate::admin::service::Noted;
@@ -114,7 +114,7 @@ fn since_of(text: &str) -> Result<UnixMs, AdminError> {
     (status = 409, description = "The list is being read already.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
-pub(super) async fn order(state: State, by: By, query: web::Query<OrderQuery>) -> Answer<FetchBody> {
+pub(super) async fn order(state: State, by: By, query: web::Query<OrderQuery>) -> ApiResult<FetchBody> {
     let source = SourceName::parse(&query.source).map_err(AdminError::BadRequest)?;
     let since = query.since.as_deref().map(since_of).transpose()?;
     let fetch = state.roster.order_fetch(&source, since, query.add).await?;
@@ -130,7 +130,7 @@ pub(super) async fn order(state: State, by: By, query: web::Query<OrderQuery>) -
     (status = 404, description = "The list of this source was never asked for.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
-pub(super) async fn show(state: State, query: web::Query<FetchQuery>) -> Answer<FetchBody> {
+pub(super) async fn show(state: State, query: web::Query<FetchQuery>) -> ApiResult<FetchBody> {
     let source = SourceName::parse(&query.source).map_err(AdminError::BadRequest)?;
     let fetch = state.roster.fetches().await.map_err(AdminError::from)?.remove(source.as_str());
     let fetch = fetch.ok_or(AdminError::NotFound("fetch"))?;

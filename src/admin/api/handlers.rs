@@ -18,7 +18,7 @@ use crate::core::person::{Mark, Person};
 use crate::store::LaneState;
 
 pub(super) type State = web::Data<AdminState>;
-pub(super) type Answer<T> = Result<web::Json<T>, AdminError>;
+pub(super) type ApiResult<T> = Result<web::Json<T>, AdminError>;
 pub(super) type By = web::ReqData<Actor>;
 
 /// Which jobs.
@@ -84,7 +84,7 @@ pub(in crate::admin) struct LiftQuery {
     (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
-pub(super) async fn status(state: State) -> Answer<StatusBody> {
+pub(super) async fn status(state: State) -> ApiResult<StatusBody> {
     let overview = state.overview().await?;
     Ok(web::Json(StatusBody::of(&state, &overview)))
 }
@@ -96,7 +96,7 @@ pub(super) async fn status(state: State) -> Answer<StatusBody> {
     (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
-pub(super) async fn jobs(state: State, query: web::Query<JobsQuery>) -> Answer<JobsBody> {
+pub(super) async fn jobs(state: State, query: web::Query<JobsQuery>) -> ApiResult<JobsBody> {
     let page = listing::page(query.limit, query.after.as_deref())?;
     let listed = state.jobs(query.state.unwrap_or(LaneState::Waiting), &page).await?;
     Ok(web::Json(JobsBody { jobs: listed.rows.iter().map(JobBody::from).collect(), next: listed.next }))
@@ -110,7 +110,7 @@ pub(super) async fn jobs(state: State, query: web::Query<JobsQuery>) -> Answer<J
     (status = 404, description = "There is no such job (any more).", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
-pub(super) async fn job(state: State, id: web::Path<String>) -> Answer<JobBody> {
+pub(super) async fn job(state: State, id: web::Path<String>) -> ApiResult<JobBody> {
     let id = listing::id(&id)?;
     match state.job(id).await {
         Ok(job) => Ok(web::Json(JobBody::from(&job))),
@@ -138,7 +138,7 @@ pub(super) async fn job(state: State, id: web::Path<String>) -> Answer<JobBody> 
     (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
-pub(super) async fn people(state: State, query: web::Query<PeopleQuery>) -> Answer<PeopleBody> {
+pub(super) async fn people(state: State, query: web::Query<PeopleQuery>) -> ApiResult<PeopleBody> {
     let whom = whom(query.search.as_deref(), query.state, query.mark.as_deref())?;
     let page = listing::page(query.limit, query.after.as_deref())?;
     Ok(web::Json(PeopleBody::from(&state.people(&whom, &page).await?)))
@@ -157,9 +157,9 @@ pub(in crate::admin) fn whom(
         (None, None, None) => Ok(Whom::All),
         (Some(text), None, None) => Ok(Whom::Called(text.to_owned())),
         (None, Some(state), None) => Ok(Whom::Standing(state)),
-        (None, None, Some(word)) => known(word)
-            .map(Whom::Marked)
-            .ok_or_else(|| AdminError::BadRequest("mark: not one that there is".to_owned())),
+        (None, None, Some(word)) => known(word).map(Whom::Marked).ok_or_else(|| {
+            AdminError::BadRequest("mark: unknown; `/api/openapi.json` lists the allowed ones".to_owned())
+        }),
         (Some(_) | None, Some(_) | None, Some(_) | None) => {
             Err(AdminError::BadRequest("one of search, state and mark at the most".to_owned()))
         }
@@ -177,7 +177,7 @@ pub(in crate::admin) fn whom(
     (status = 404, description = "The bridge has never heard of them.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
-pub(super) async fn person(state: State, request: HttpRequest) -> Answer<PersonBody> {
+pub(super) async fn person(state: State, request: HttpRequest) -> ApiResult<PersonBody> {
     tell(&state, &in_path(&request)?).await
 }
 
@@ -197,7 +197,7 @@ fn in_path(request: &HttpRequest) -> Result<Person, AdminError> {
     (status = 409, description = "Several people fit.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
-pub(super) async fn person_by_query(state: State, query: web::Query<PersonQuery>) -> Answer<PersonBody> {
+pub(super) async fn person_by_query(state: State, query: web::Query<PersonQuery>) -> ApiResult<PersonBody> {
     let whole = meant(&state, &query).await?;
     Ok(web::Json(PersonBody::of(&whole, &state.holds().await?)))
 }
@@ -217,7 +217,7 @@ pub(super) async fn meant(state: &AdminState, query: &PersonQuery) -> Result<Who
     }
 }
 
-async fn tell(state: &AdminState, person: &Person) -> Answer<PersonBody> {
+async fn tell(state: &AdminState, person: &Person) -> ApiResult<PersonBody> {
     let whole = state.person(person).await?;
     Ok(web::Json(PersonBody::of(&whole, &state.holds().await?)))
 }
@@ -234,7 +234,7 @@ async fn tell(state: &AdminState, person: &Person) -> Answer<PersonBody> {
     (status = 404, description = "The bridge has never heard of them.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
-pub(super) async fn erase(state: State, by: By, request: HttpRequest) -> Answer<DoneBody> {
+pub(super) async fn erase(state: State, by: By, request: HttpRequest) -> ApiResult<DoneBody> {
     let person = in_path(&request)?;
     state.erase(&by, &person).await?;
     Ok(web::Json(DoneBody { person: PersonRef::from(&person), done: "erased".to_owned() }))
@@ -252,7 +252,7 @@ pub(super) async fn erase(state: State, by: By, request: HttpRequest) -> Answer<
     (status = 404, description = "The bridge has never heard of them.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
-pub(super) async fn try_now(state: State, by: By, request: HttpRequest) -> Answer<DoneBody> {
+pub(super) async fn try_now(state: State, by: By, request: HttpRequest) -> ApiResult<DoneBody> {
     let person = in_path(&request)?;
     state.try_now(&by, &person).await?;
     Ok(web::Json(DoneBody { person: PersonRef::from(&person), done: "due".to_owned() }))
@@ -264,7 +264,7 @@ pub(super) async fn try_now(state: State, by: By, request: HttpRequest) -> Answe
     (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
-pub(super) async fn holds(state: State) -> Answer<HoldsBody> {
+pub(super) async fn holds(state: State) -> ApiResult<HoldsBody> {
     Ok(web::Json(HoldsBody::of(&state.holds().await?.holds)))
 }
 
@@ -276,7 +276,7 @@ pub(super) async fn holds(state: State) -> Answer<HoldsBody> {
     (status = 403, description = "The token may only look.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
-pub(super) async fn set_hold(state: State, by: By, body: web::Json<SetHold>) -> Answer<HoldBody> {
+pub(super) async fn set_hold(state: State, by: By, body: web::Json<SetHold>) -> ApiResult<HoldBody> {
     let SetHold { scope, reason } = body.into_inner();
     Ok(web::Json(HoldBody::from(&state.set_hold(&by, scope, reason.as_deref()).await?)))
 }
@@ -289,7 +289,7 @@ pub(super) async fn set_hold(state: State, by: By, body: web::Json<SetHold>) -> 
     (status = 403, description = "The token may only look.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
-pub(super) async fn lift_hold(state: State, by: By, query: web::Query<LiftQuery>) -> Answer<HoldsBody> {
+pub(super) async fn lift_hold(state: State, by: By, query: web::Query<LiftQuery>) -> ApiResult<HoldsBody> {
     Ok(web::Json(HoldsBody::of(&state.lift_hold(&by, query.into_inner().scope).await?)))
 }
 
@@ -301,7 +301,7 @@ pub(super) async fn lift_hold(state: State, by: By, query: web::Query<LiftQuery>
     (status = 403, description = "The token may only look.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
-pub(super) async fn allow(state: State, by: By, body: web::Json<AllowBody>) -> Answer<AllowedBody> {
+pub(super) async fn allow(state: State, by: By, body: web::Json<AllowBody>) -> ApiResult<AllowedBody> {
     if !(1..=1_000_000).contains(&body.count) {
         return Err(AdminError::BadRequest("count: 1 to 1000000".to_owned()));
     }
@@ -316,6 +316,6 @@ pub(super) async fn allow(state: State, by: By, body: web::Json<AllowBody>) -> A
     (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
-pub(super) async fn audit(state: State) -> Answer<AuditBody> {
+pub(super) async fn audit(state: State) -> ApiResult<AuditBody> {
     Ok(web::Json(AuditBody::from(&state.audit().await?)))
 }

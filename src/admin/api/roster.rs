@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::handlers::{Answer, By, State};
+use super::handlers::{ApiResult, By, State};
 use crate::admin::error::{AdminError, ErrorBody};
 use crate::admin::service::Noted;
 use crate::core::audit::Act;
@@ -150,7 +150,7 @@ pub(super) async fn import(
     by: By,
     query: web::Query<ImportQuery>,
     payload: web::Payload,
-) -> Answer<ImportedBody> {
+) -> ApiResult<ImportedBody> {
     let source = SourceName::parse(&query.source).map_err(AdminError::BadRequest)?;
     let file = whole(payload).await?;
     let imported = state.roster.import(&source, &file, query.add).await?;
@@ -178,7 +178,7 @@ async fn whole(mut payload: web::Payload) -> Result<Vec<u8>, AdminError> {
     (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
-pub(super) async fn plan(state: State, query: web::Query<PlanQuery>) -> Answer<PlanReport> {
+pub(super) async fn plan(state: State, query: web::Query<PlanQuery>) -> ApiResult<PlanReport> {
     Ok(web::Json(state.plan(query.strangers.is_some()).await?))
 }
 
@@ -192,7 +192,7 @@ pub(super) async fn plan(state: State, query: web::Query<PlanQuery>) -> Answer<P
     (status = 409, description = "The plan that was given is out of date, or the list of members is not whole.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
-pub(super) async fn apply(state: State, by: By, payload: web::Payload) -> Answer<AppliedBody> {
+pub(super) async fn apply(state: State, by: By, payload: web::Payload) -> ApiResult<AppliedBody> {
     let body = whole(payload).await?;
     let ApplyBody { only, people, strangers, plan } = match body.as_slice() {
         [] => ApplyBody::default(),

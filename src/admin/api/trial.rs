@@ -5,7 +5,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::handlers::{Answer, PersonQuery, State, meant};
+use super::handlers::{ApiResult, PersonQuery, State, meant};
 use super::shapes::{PersonRef, RecordBody};
 use crate::admin::error::{AdminError, ErrorBody};
 use crate::admin::live::{Has, LiveCall, LiveLook};
@@ -191,7 +191,7 @@ impl TriedBody {
     (status = 409, description = "Postman was to be asked, and this process does not know the key, or all work is held.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached, or Postman's rate is used up.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
-pub(super) async fn explain(state: State, body: web::Bytes) -> Answer<TriedBody> {
+pub(super) async fn explain(state: State, body: web::Bytes) -> ApiResult<TriedBody> {
     let trial: TrialBody = serde_json::from_slice(&body).map_err(|error| AdminError::BadRequest(error.to_string()))?;
     let trial = Trial {
         source: SourceName::parse(&trial.source).map_err(AdminError::BadRequest)?,
@@ -212,7 +212,7 @@ pub(super) async fn explain(state: State, body: web::Bytes) -> Answer<TriedBody>
     (status = 409, description = "Several people fit, this process does not know the key, or all work is held.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached, or Postman's rate is used up.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
-pub(super) async fn live(state: State, query: web::Query<PersonQuery>) -> Answer<LiveBody> {
+pub(super) async fn live(state: State, query: web::Query<PersonQuery>) -> ApiResult<LiveBody> {
     let whole = meant(&state, &query).await?;
     let document = whole.view.document.unwrap_or_else(|| Document::new(whole.view.person));
     Ok(web::Json(LiveBody::from(&state.look_live(&document).await?)))

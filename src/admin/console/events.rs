@@ -1,6 +1,6 @@
-//! `GET /events`: server-sent events that tell a page that something changed, so that it asks again. They say nothing
-//! else. Whether something changed is found out once a second at the most, for all listeners together, and not at
-//! all where nobody listens.
+//! `GET /events`: server-sent events that tell a page that something changed, so that it loads itself again. They carry
+//! no data. The store is checked for changes at most once a second, for all listeners together, and not at all while
+//! nobody listens.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -20,27 +20,27 @@ use crate::admin::service::AdminState;
 use crate::admin::shared;
 use crate::store::{StoreError, documents};
 
-/// How often it is found out whether something changed.
+/// How often the store is checked for changes.
 const EVERY: Duration = Duration::from_secs(1);
 /// Streams open at once: a third of the listener's connections.
 const STREAMS_MAX: usize = 32;
-/// How often a stream says that it is there. Whoever has gone is found out by the second time, and makes room.
+/// How often a comment is sent to a stream. The second one fails if the browser has gone, and its place is free again.
 const STILL_THERE: Duration = Duration::from_secs(3);
-/// Whoever finds no room asks page by page meanwhile.
+/// When there are too many streams. The page refreshes itself by polling meanwhile.
 const NO_ROOM_RETRY_S: &str = "30";
-/// Documents whose change is to be seen. Not who works here, which changes with every heartbeat.
+/// Documents that are watched. The list of processes is not: it changes with every heartbeat.
 const WATCHED: [&str; 6] =
     [shared::HOLDS, shared::ACTIVITY, shared::SEEN, shared::AUDIT, shared::GUARD, crate::core::roster::FETCHES];
 
-/// What all streams are told.
+/// What every stream is sent.
 #[derive(Clone, Default)]
 struct Tick {
-    /// Of all that is looked at; it changes when something does.
+    /// A hash over everything that is watched.
     fingerprint: u64,
     ended: Arc<LoggedOut>,
 }
 
-/// Who listens. Clones share it.
+/// Everybody who listens. Clones share it.
 #[derive(Clone)]
 pub(in crate::admin) struct Listeners {
     ticks: watch::Sender<Tick>,
@@ -49,12 +49,12 @@ pub(in crate::admin) struct Listeners {
 }
 
 impl Listeners {
-    /// Nobody listens yet. Streams end when `stop` is cancelled, and none begins any more.
+    /// No listeners yet. When `stop` is cancelled, all streams end and no new one starts.
     pub(in crate::admin) fn new(stop: CancellationToken) -> Self {
         Self { ticks: watch::Sender::new(Tick::default()), room: Arc::new(Semaphore::new(STREAMS_MAX)), stop }
     }
 
-    /// Tells them of changes, for as long as it is polled.
+    /// Tells the listeners about changes. Runs for ever.
     pub(in crate::admin) async fn keep_told(self, state: AdminState) {
         let mut every = tokio::time::interval(EVERY);
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -63,7 +63,7 @@ impl Listeners {
             if self.ticks.receiver_count() == 0 {
                 continue;
             }
-            // A store that does not answer is told elsewhere; pages ask by themselves meanwhile.
+            // That the store does not answer is reported elsewhere; pages poll meanwhile.
             let Ok(tick) = look(&state).await else { continue };
             self.ticks.send_if_modified(|last| {
                 let has_changed = last.fingerprint != tick.fingerprint;
@@ -86,7 +86,7 @@ async fn look(state: &AdminState) -> Result<Tick, StoreError> {
     Ok(Tick { fingerprint: hasher.finish(), ended: Arc::new(ended) })
 }
 
-/// A stream under way.
+/// An open stream.
 struct Listening {
     ticks: watch::Receiver<Tick>,
     pass: Pass,
@@ -97,7 +97,7 @@ struct Listening {
 }
 
 impl Listening {
-    /// What is said next; nothing where the stream ends: its session has ended, or the process stops.
+    /// What to send next; none when the session has ended or the process stops, which ends the stream.
     async fn next(&mut self) -> Option<&'static str> {
         if std::mem::take(&mut self.is_new) {
             return Some("retry: 3000\n\n");
@@ -129,7 +129,7 @@ pub(super) async fn listen(state: State, listeners: web::Data<Listeners>, pass: 
     });
     HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "text/event-stream"))
-        // nginx holds back what it has not been told to let through.
+        // nginx buffers responses unless told not to.
         .insert_header(("X-Accel-Buffering", "no"))
         .streaming(said)
 }

@@ -8,12 +8,12 @@ use super::layout::{self, Nav};
 use super::login::Bare;
 use super::session::Session;
 use super::{Done, Page, State, go_to, person, trial};
-use crate::admin::answer::answer;
 use crate::admin::api::shapes::code_of;
 use crate::admin::error::AdminError;
 use crate::admin::letters::{Deed, WholeLetter};
 use crate::admin::listing;
 use crate::admin::service::AdminState;
+use crate::admin::summary::summary;
 use crate::core::mapping::Show;
 use crate::core::time::UnixMs;
 
@@ -56,7 +56,7 @@ pub(super) async fn show(state: State, session: Session, id: web::Path<String>, 
             }
             (actions(&session, &letter))
             (facts(now, &letter))
-            @if let Some(whole) = &letter.person { h2 { "The person" } (person::sentence(now, &answer(whole, &holds))) }
+            @if let Some(whole) = &letter.person { h2 { "The person" } (person::sentence(now, &summary(whole, &holds))) }
             (payload(&letter, query.payload))
             @if query.payload { (correction(&state, &session, &letter)) }
         },

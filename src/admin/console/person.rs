@@ -8,9 +8,9 @@ use super::layout::{self, Nav};
 use super::people::mark_name;
 use super::session::Session;
 use super::{Done, Page, State, go_to, live};
-use crate::admin::answer::{Answer, answer};
 use crate::admin::error::AdminError;
 use crate::admin::people::{JobState, WholePerson, parse_person};
+use crate::admin::summary::{PersonSummary, summary};
 use crate::admin::words;
 use crate::core::person::Document;
 use crate::core::person::story::{Note, StoryEntry};
@@ -39,7 +39,7 @@ pub(super) async fn show(state: State, session: Session, query: web::Query<Query
     let person = parse_person(&query.source, &query.employee_id)?;
     let body = match state.person(&person).await {
         Ok(whole) => {
-            let told = answer(&whole, &state.holds().await?);
+            let told = summary(&whole, &state.holds().await?);
             tell(state.now(), &session, &whole, &told)
         }
         Err(AdminError::NotFound(_)) => super::people::nobody_found(&person.to_string()),
@@ -65,7 +65,7 @@ pub(super) async fn try_now(state: State, session: Session, given: web::Form<Try
     Ok(go_to(&format!("{}&done=due", layout::person_page(&person))))
 }
 
-fn tell(now: UnixMs, session: &Session, whole: &WholePerson, told: &Answer) -> Markup {
+fn tell(now: UnixMs, session: &Session, whole: &WholePerson, told: &PersonSummary) -> Markup {
     let view = &whole.view;
     let name = view.name();
     let fields = [("source", view.person.source.as_str()), ("employee_id", view.person.employee_id.as_str())];
@@ -84,7 +84,7 @@ fn tell(now: UnixMs, session: &Session, whole: &WholePerson, told: &Answer) -> M
 }
 
 /// How they stand, and what to do.
-pub(super) fn sentence(now: UnixMs, told: &Answer) -> Markup {
+pub(super) fn sentence(now: UnixMs, told: &PersonSummary) -> Markup {
     let fine = told.waits_for.as_ref().is_none_or(|waits_for| {
         waits_for.code.is_none() && !matches!(waits_for.state, LaneState::Blocked | LaneState::Incomplete)
     });

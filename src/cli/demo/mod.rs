@@ -13,7 +13,6 @@ use self::script::{PEOPLE, Part};
 use self::stage::{Delivery, Stage};
 use super::Context;
 use super::failure::Failure;
-use crate::admin::api::shapes::PersonBody;
 
 /// Far above what the demo takes (some five seconds).
 const SETTLE_MAX: Duration = Duration::from_mins(1);
@@ -159,6 +158,3 @@ fn print(report: &Report, stage: &Stage) {
 fn mark(ok: bool) -> &'static str {
     if ok { "ok  " } else { "FAIL" }
 }
-
-/// The person as the API tells them; used by the stage.
-pub(super) type Told = PersonBody;

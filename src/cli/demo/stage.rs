@@ -11,8 +11,7 @@ use tokio::task::JoinHandle;
 
 use super::super::api::Api;
 use super::super::failure::Failure;
-use super::Told;
-use crate::admin::api::shapes::StatusBody;
+use crate::admin::api::shapes::{PersonBody, StatusBody};
 use crate::app::{Bridge, Role};
 use crate::clock::{self, Clock};
 use crate::config::Config;
@@ -162,7 +161,7 @@ impl Stage {
     }
 
     /// What the bridge knows of a person; none where it knows nothing.
-    pub(super) async fn person(&self, employee_id: &str) -> Result<Option<Told>, Failure> {
+    pub(super) async fn person(&self, employee_id: &str) -> Result<Option<PersonBody>, Failure> {
         let path = format!("/api/v1/person?source=hr&employee_id={}", Api::escaped(employee_id));
         self.api.get_if_there(&path).await
     }

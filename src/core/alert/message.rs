@@ -1,5 +1,4 @@
-//! How a message reads: in the Standard Webhooks format, or in Slack's (and anything that takes the
-//! same).
+//! A message's body: in the Standard Webhooks format, or in Slack's, which other receivers take, too.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -8,10 +7,10 @@ use super::{Change, Line, Message};
 
 /// The type of a message, as Standard Webhooks name it.
 pub const TYPE: &str = "problems.changed";
-/// Problems that a message spells out; of more, it says how many.
+/// Problems that a message spells out; it counts the rest.
 const LISTED_MAX: usize = 30;
 
-/// How a receiver wants it.
+/// The format that a receiver wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Format {
@@ -121,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_standard_message_has_all_that_is_needed_to_act() {
+    fn a_standard_message_has_everything_needed_to_act() {
         let bytes = body(
             &message(vec![(Change::Opened, "HOLD-KEY"), (Change::Closed, "WORK-NOBODY")]),
             Format::StandardWebhooks,
@@ -136,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slack_message_is_one_text_in_which_nothing_is_markup_that_should_not_be() {
+    fn a_slack_message_is_one_text_with_its_markup_escaped() {
         let bytes = body(&message(vec![(Change::StillOpen, "HOLD-KEY")]), Format::Slack, "http://b");
         let told: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
         assert_eq!(told.as_object().unwrap().len(), 1);
@@ -148,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn of_very_many_problems_it_is_said_how_many_there_are_beside() {
+    fn a_message_counts_the_problems_that_it_leaves_out() {
         let many = message(vec![(Change::Opened, "A"); 500]);
         for format in [Format::StandardWebhooks, Format::Slack] {
             let bytes = body(&many, format, "http://b");

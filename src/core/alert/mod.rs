@@ -68,7 +68,7 @@ pub struct Receiver {
     /// Its host, for people.
     pub host: String,
     /// What it was told, by [`Problem::key`].
-    pub told: BTreeMap<String, Told>,
+    pub told: BTreeMap<String, ReportedProblem>,
     /// When a message last arrived.
     pub delivered_at: Option<UnixMs>,
     /// The message that is under way.
@@ -79,7 +79,7 @@ pub struct Receiver {
 
 /// A problem as a receiver was told of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Told {
+pub struct ReportedProblem {
     /// What was told.
     pub line: Line,
     /// When first.
@@ -274,7 +274,7 @@ impl Receiver {
                 }
                 Change::Opened | Change::Grew | Change::StillOpen => {
                     let first_at = self.told.get(&key).map_or(now, |told| told.first_at);
-                    self.told.insert(key, Told { line, first_at, at: now });
+                    self.told.insert(key, ReportedProblem { line, first_at, at: now });
                 }
             }
         }
@@ -299,7 +299,7 @@ impl Receiver {
     }
 }
 
-impl Told {
+impl ReportedProblem {
     /// At once where it doubled; otherwise the longer it has been told, the more seldom.
     fn has_grown(&self, now: UnixMs, count: u64) -> bool {
         let known_ms = self.at.ms_since(self.first_at).clamp(GROWTH_MS_MIN, GROWTH_MS_MAX);

@@ -216,7 +216,7 @@ pub fn token_request(rules: &TokenRules, url: &str, client: Client<'_>, refresh_
 /// Why there is no token.
 pub fn read_token(reply: &HrReply, asked_at: UnixMs, now: UnixMs) -> Result<Got, NoToken> {
     #[derive(Deserialize)]
-    struct Answer {
+    struct TokenBody {
         access_token: Option<String>,
         expires_in: Option<serde_json::Value>,
         refresh_token: Option<String>,
@@ -240,8 +240,8 @@ pub fn read_token(reply: &HrReply, asked_at: UnixMs, now: UnixMs) -> Result<Got,
     let answer = serde_json::from_str::<serde_json::Value>(text).ok();
     let inner =
         answer.map(|mut answer| if answer["access_token"].is_string() { answer } else { answer["data"].take() });
-    let answer = inner.and_then(|answer| serde_json::from_value::<Answer>(answer).ok());
-    let Some(Answer { access_token: Some(token), expires_in, refresh_token }) =
+    let answer = inner.and_then(|answer| serde_json::from_value::<TokenBody>(answer).ok());
+    let Some(TokenBody { access_token: Some(token), expires_in, refresh_token }) =
         answer.filter(|answer| answer.access_token.as_ref().is_some_and(|token| !token.is_empty()))
     else {
         return Err(NoToken::Refused { detail: "what is answered holds no token".to_owned() });

@@ -10,7 +10,7 @@ use super::text::{self, InvalidField, Problem};
 /// Longest e-mail address, in bytes (RFC 5321 §4.5.3.1.3 less the angle brackets).
 pub const EMAIL_BYTES_MAX: usize = 254;
 
-/// An e-mail address in its normal form, and in the spellings by which a target may know it.
+/// An e-mail address in its normal form, and in the spellings under which a target may know it.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Email {
@@ -20,10 +20,10 @@ pub struct Email {
 }
 
 impl Email {
-    /// Parses `local@domain`. What lies between is for the target to judge.
+    /// Parses `local@domain`. Any stricter check is the target's.
     ///
     /// A letter that is not ASCII but folds or normalises into it (the Kelvin sign, full-width
-    /// letters) is refused, as it came: it must never reach somebody else's account.
+    /// letters) is refused before it is normalised: it must never reach somebody else's account.
     pub fn parse(raw: &str) -> Result<Self, InvalidField> {
         let as_received = text::stripped(raw);
         if let Some(c) = lookalike(as_received) {
@@ -130,14 +130,14 @@ pub fn compare_key(user_name: &str) -> String {
     }
 }
 
-/// Whether an address is ASCII throughout, and no part of it stands for other letters (`xn--`): all its forms
-/// are its lower case.
+/// Whether an address is all ASCII, and no part of it encodes other letters (`xn--`): then its lower case is its only
+/// other form.
 fn is_plain(address: &str) -> bool {
     address.is_ascii() && !address.as_bytes().windows(4).any(|part| part.eq_ignore_ascii_case(b"xn--"))
 }
 
-/// A local part in lower case, letter by letter. A letter that is not ASCII and would become one that is
-/// (a capital I with a dot) stays: it is another address.
+/// A local part in lower case, letter by letter. A letter that is not ASCII but whose lower case is (a capital I with
+/// a dot) stays as it is: it is another address.
 fn lower_local(local: &str) -> String {
     let lower = local.chars().flat_map(|c| {
         let becomes_ascii = !c.is_ascii() && c.to_lowercase().any(|lower| lower.is_ascii());
@@ -147,13 +147,13 @@ fn lower_local(local: &str) -> String {
     lower.nfc().collect()
 }
 
-/// A domain in ASCII, lower case; one that IDNA does not know, in lower case.
+/// A domain in ASCII and lower case; just in lower case if IDNA rejects it.
 fn ascii_domain(domain: &str) -> String {
     idna::domain_to_ascii(domain).unwrap_or_else(|_| domain.to_lowercase())
 }
 
-/// The first letter that is not ASCII, and is once it is case-folded or normalised. In a domain, what
-/// IDNA has a rule for is left to it.
+/// The first letter that is not ASCII but becomes ASCII when case-folded or normalised. In a domain, IDNA's
+/// own case folding applies, so only normalisation counts.
 fn lookalike(address: &str) -> Option<char> {
     if address.is_ascii() {
         return None;
@@ -165,13 +165,13 @@ fn lookalike(address: &str) -> Option<char> {
         .or_else(|| domain.chars().find(|&c| normalises_into_ascii(c)))
 }
 
-/// The Kelvin sign, the long s, ß (`ss`), the dotless i.
+/// For example the Kelvin sign, the long s, ß (`ss`), the dotless i.
 fn folds_into_ascii(c: char) -> bool {
     !c.is_ascii() && (c.to_lowercase().any(|c| c.is_ascii()) || c.to_uppercase().all(|c| c.is_ascii()))
 }
 
-/// Full-width letters and signs, ligatures, and letters in circles. Of é, nothing is ASCII: it is
-/// composed again.
+/// For example full-width letters and signs, ligatures, and letters in circles. Not é: NFKC composes it again, and
+/// the result is not ASCII.
 fn normalises_into_ascii(c: char) -> bool {
     !c.is_ascii() && c.to_string().nfkc().any(|c| c.is_ascii_graphic())
 }

@@ -23,11 +23,11 @@ pub struct Figures {
     pub up_since: UnixMs,
     /// People by state of their lane.
     pub people: BTreeMap<String, u64>,
-    /// People who wait behind each hold, by its scope; where there is one hold, it need not be told.
+    /// People who wait behind each hold, by its scope; may be left out if there is only one hold.
     pub held: BTreeMap<String, u64>,
-    /// Since when the person has been due who has been due the longest.
+    /// When the person who has been due the longest became due.
     pub oldest_due_at: Option<UnixMs>,
-    /// Since when somebody has been incomplete the longest.
+    /// When the person who has been incomplete the longest became so.
     pub oldest_incomplete_at: Option<UnixMs>,
     /// Inbox entries by source.
     pub entries: BTreeMap<String, u64>,
@@ -35,31 +35,31 @@ pub struct Figures {
     pub dead: Vec<DeadFigure>,
     /// Dead letters by source.
     pub dead_by_source: BTreeMap<String, u64>,
-    /// What unmapped records take, in bytes.
+    /// How many bytes the unmapped records take.
     pub dead_bytes: u64,
-    /// What the store holds at the most.
+    /// The store's limits.
     pub bounds: BoundFigures,
-    /// Why the store cannot be written, where it cannot.
+    /// Why the store cannot be written; none if it can.
     pub store: Option<Code>,
     /// Holds in force.
     pub holds: Holds,
-    /// What happened lately.
+    /// What happened in the last minute.
     pub activity: Activity,
-    /// Who works here.
+    /// The processes that share the store.
     pub processes: Processes,
-    /// Deliveries of each source.
+    /// What each source delivered.
     pub sources: Vec<SourceFigures>,
-    /// Deliveries to names that no source has.
+    /// What was delivered to names that no source has.
     pub strangers: Vec<SourceFigures>,
     /// Rows that the last import of a source refused.
     pub imports: Vec<ImportFigure>,
-    /// Lists of HR systems that are being read, and the last ones that did not come whole.
+    /// Lists of HR systems that are being read, and the last ones that could not be read completely.
     pub fetches: Vec<FetchFigure>,
     /// What the last comparison of HR and the members showed.
     pub drift: Option<DriftReport>,
-    /// People to know of.
+    /// People whom an operator should know about.
     pub marked: Vec<MarkFigure>,
-    /// Receivers of alerts that are not reached.
+    /// Alert receivers that cannot be reached.
     pub alerts: Vec<AlertFigure>,
     /// The certificates that the configuration names.
     pub certificates: Vec<CertificateFigure>,
@@ -78,7 +78,7 @@ pub struct ImportFigure {
     pub at: UnixMs,
 }
 
-/// A list of an HR system that is being read, or that did not come whole.
+/// A list of an HR system that is being read, or that could not be read completely.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FetchFigure {
     /// The source.
@@ -87,33 +87,33 @@ pub struct FetchFigure {
     pub state: &'static str,
     /// People listed.
     pub listed: u64,
-    /// Of these, people who were read by themselves.
+    /// How many of them were also read one by one.
     pub read: u64,
     /// When it was ordered, or ended.
     pub since: UnixMs,
-    /// Code and words, where it did not come whole.
+    /// Code and reason, if it could not be read completely.
     pub failure: Option<String>,
 }
 
-/// A receiver of alerts that is not reached.
+/// An alert receiver that cannot be reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AlertFigure {
     /// Its host.
     pub host: String,
     /// Since when.
     pub since: UnixMs,
-    /// How often it was tried.
+    /// How many times we tried.
     pub tries: u32,
-    /// What came of the last try.
+    /// Why the last try failed.
     pub reason: String,
 }
 
-/// A certificate of ours, or the authorities that we trust.
+/// One of our certificates, or the authorities that we trust.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CertificateFigure {
     /// The key of the configuration that names its file.
     pub key: &'static str,
-    /// When it ends; of several that would do, the last.
+    /// When it expires; if any of several would do, the last of them.
     pub until: UnixMs,
 }
 
@@ -130,7 +130,7 @@ pub struct DeadFigure {
     pub detail: String,
 }
 
-/// What the store holds at the most; 0: not told.
+/// The store's limits; 0 if not known.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct BoundFigures {
     /// Inbox entries.
@@ -148,7 +148,7 @@ pub struct MarkFigure {
     pub mark: Mark,
     /// How many.
     pub count: u64,
-    /// Since when, as far as the first of them say.
+    /// Since when, as far as the first of them show.
     pub since: Option<UnixMs>,
 }
 
@@ -159,9 +159,9 @@ pub struct SourceFigures {
     pub name: SourceName,
     /// What all processes counted.
     pub tally: SourceTally,
-    /// When the last of its secrets ends; none: never.
+    /// When the last of its secrets expires; none: never.
     pub secret_until: Option<UnixMs>,
-    /// The present mapping: what it names by now was counted by one that did not.
+    /// The current mapping. It may name a type that was counted as unknown under an earlier one.
     pub mapping: Option<Arc<Mapping>>,
 }
 

@@ -120,7 +120,7 @@ mod tests {
     use super::super::{Problem, Seen, problems};
     use super::*;
     use crate::core::person::SourceName;
-    use crate::core::tally::Fate;
+    use crate::core::tally::GenuineResult;
     use crate::core::time::UnixMs;
 
     const NOW: UnixMs = UnixMs(1_800_000_000_000);
@@ -176,8 +176,8 @@ mod tests {
     fn a_source_that_sends_everything_again_is_told_and_what_is_usual_is_not() {
         let told = |again: u64| {
             told(|source| {
-                (0..10).for_each(|_| source.tally.genuine(NOW, Fate::Accepted));
-                (0..again).for_each(|_| source.tally.genuine(NOW, Fate::Duplicate));
+                (0..10).for_each(|_| source.tally.genuine(NOW, GenuineResult::Accepted));
+                (0..again).for_each(|_| source.tally.genuine(NOW, GenuineResult::Duplicate));
             })
         };
         assert_eq!(told(10), []);
@@ -189,7 +189,9 @@ mod tests {
     #[test]
     fn only_a_source_that_used_to_deliver_can_fall_silent() {
         let quiet = |accepted| {
-            told(|source| (0..accepted).for_each(|_| source.tally.genuine(NOW.minus_ms(QUIET_MS), Fate::Accepted)))
+            told(|source| {
+                (0..accepted).for_each(|_| source.tally.genuine(NOW.minus_ms(QUIET_MS), GenuineResult::Accepted))
+            })
         };
         assert_eq!(quiet(REGULAR_MIN)[0].code, "SOURCE-QUIET");
         assert_eq!(quiet(REGULAR_MIN - 1), []);

@@ -110,7 +110,7 @@ pub(super) enum Next {
 
 /// What is judged by.
 #[derive(Clone, Copy)]
-pub(super) struct Known<'a> {
+pub(super) struct GroupContext<'a> {
     pub(super) claims: &'a [String],
     pub(super) capabilities: Capabilities,
     /// SCIM id of the member.
@@ -161,7 +161,13 @@ impl GroupsState {
     }
 
     /// The next call for somebody who is to be in the groups `wanted`.
-    pub(super) fn next(&mut self, document: &mut Document, wanted: &Names, known: Known<'_>, now: UnixMs) -> Next {
+    pub(super) fn next(
+        &mut self,
+        document: &mut Document,
+        wanted: &Names,
+        known: GroupContext<'_>,
+        now: UnixMs,
+    ) -> Next {
         // Another member was put into these: they are out of our hands with that member.
         document.groups.retain(|joined| joined.member == known.member);
         if let Some(problem) = &self.problem {
@@ -206,7 +212,7 @@ impl GroupsState {
         }
     }
 
-    fn put_in(&mut self, key: &str, name: &str, known: Known<'_>) -> Next {
+    fn put_in(&mut self, key: &str, name: &str, known: GroupContext<'_>) -> Next {
         self.names.insert(key.to_owned(), name.to_owned());
         match self.found.get(key).cloned() {
             None => match self.look_up(key, name, known) {
@@ -230,7 +236,7 @@ impl GroupsState {
     }
 
     /// The next call of a look-up; none: it is known now.
-    fn look_up(&mut self, key: &str, name: &str, known: Known<'_>) -> Option<Next> {
+    fn look_up(&mut self, key: &str, name: &str, known: GroupContext<'_>) -> Option<Next> {
         if known.capabilities.filter && !self.no_filter {
             return Some(Next::Send(GroupCall::Find { name: name.to_owned() }));
         }
@@ -253,7 +259,7 @@ impl GroupsState {
     }
 
     /// How a change goes out: by PATCH, or by PUT of what was read under the claim. Else the step that comes first.
-    fn carrier(&self, key: &str, id: &str, is_in: bool, known: Known<'_>) -> Result<Carrier, Next> {
+    fn carrier(&self, key: &str, id: &str, is_in: bool, known: GroupContext<'_>) -> Result<Carrier, Next> {
         if known.capabilities.patch && !self.no_patch {
             return Ok(Carrier::Patch);
         }

@@ -397,7 +397,7 @@ fn regroup(
         Standing::Left => groups::Names::new(),
         Standing::Unsaid => return None,
     };
-    let known = groups::Known {
+    let known = groups::GroupContext {
         claims: &state.claims,
         capabilities: state.capabilities.unwrap_or(Capabilities::UNTOLD),
         member: &member.id,

@@ -263,6 +263,7 @@ impl Preview {
 mod tests {
     use super::*;
     use crate::core::person::{EmploymentState, samples};
+    use crate::core::reconcile::plan_tests;
     use crate::core::reconcile::target::TargetRules;
 
     fn document(id: &str, address: &str, family: &str) -> Document {
@@ -277,16 +278,7 @@ mod tests {
     }
 
     fn rules() -> PlanRules {
-        PlanRules {
-            read_lag_ms: 60_000,
-            changes_addresses: true,
-            updates_create: std::collections::BTreeSet::new(),
-            pages_max: 20,
-            username_tries: 3,
-            locale: "en-US".to_owned(),
-            target: TargetRules::default(),
-            groups: Vec::new(),
-        }
+        plan_tests::rules(TargetRules::default(), Vec::new())
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "who was previewed is done with")]

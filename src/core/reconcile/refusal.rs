@@ -27,7 +27,7 @@ pub(super) fn classify(asked: &Request, http: &HttpReply, hint: Option<RetryHint
         409 if operation == Operation::Create => Outcome::AlreadyMember,
         // What is missing may be the reason. A 4xx had no effect, so asking again does no harm.
         _ if !http.body_complete => Outcome::Passing { code: Code::ScimUnreadable, not_before: refused.not_before() },
-        _ => match Told::read(&http.body) {
+        _ => match ScimErrorBody::read(&http.body) {
             Some(told) => refused.as_told(&told),
             None => refused.by_no_scim_server(),
         },
@@ -56,13 +56,13 @@ pub(super) fn suspect(operation: Operation, status: u16, not_before: Option<Unix
 }
 
 /// The error in a body (RFC 7644 §3.12), as far as it is one.
-struct Told {
+struct ScimErrorBody {
     scim_type: String,
     /// Lower case, straight quotes, plain dashes, single spaces.
     detail: String,
 }
 
-impl Told {
+impl ScimErrorBody {
     fn read(body: &[u8]) -> Option<Self> {
         let [scim_type, detail] = json::pick(json::document(body)?, ["scimType", "detail"])?;
         let text = |value| json::text(value, DETAIL_BYTES_MAX);
@@ -89,7 +89,7 @@ struct Refused<'a> {
 }
 
 impl Refused<'_> {
-    fn as_told(&self, told: &Told) -> Outcome {
+    fn as_told(&self, told: &ScimErrorBody) -> Outcome {
         let hold = |scope, code| Outcome::Hold(scope, code, self.not_before());
         if let Some(code) = self.hold_as_told(told) {
             return hold(HoldScope::All, code);
@@ -120,7 +120,7 @@ impl Refused<'_> {
     }
 
     /// What the target says of everybody.
-    fn hold_as_told(&self, told: &Told) -> Option<Code> {
+    fn hold_as_told(&self, told: &ScimErrorBody) -> Option<Code> {
         match self.status {
             400 if told.says("enterprise plan") => Some(Code::HoldPlan),
             400 if told.says("team doesn't exist") => Some(Code::HoldTeamGone),

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::planned::PlannedPerson;
-use super::report::Outcome;
+use super::report::PlanOutcome;
 use crate::core::target_name::said;
 use crate::core::time::UnixMs;
 
@@ -144,7 +144,7 @@ impl Drift {
 impl DriftReport {
     /// What a plan shows, and how many were brought in line.
     #[must_use]
-    pub fn of(outcome: &Outcome, repaired: u64, at: UnixMs) -> Self {
+    pub fn of(outcome: &PlanOutcome, repaired: u64, at: UnixMs) -> Self {
         let plan = &outcome.report;
         Self {
             at,

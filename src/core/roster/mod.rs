@@ -8,7 +8,7 @@ pub use self::drift::{DRIFT, Drift, DriftList, DriftReport};
 pub use self::fetching::{FETCHES, Fetch, FetchEnd, FetchFailure, Fetches};
 pub use self::members::{ListedMember, MemberList};
 pub use self::planned::PlannedPerson;
-pub use self::report::{NOT_IN_HR, Outcome, PlanReport, PlanTerms, Planned, Planner, Stranger};
+pub use self::report::{NOT_IN_HR, PlanOutcome, PlanReport, PlanTerms, Planned, Planner, Stranger};
 pub use self::rows::{FileProblem, Row, read, text_of};
 pub use self::selection::{Change, Selection};
 

@@ -161,7 +161,7 @@ pub struct PlanTerms<'t> {
 
 /// What came of a plan.
 #[derive(Debug)]
-pub struct Outcome {
+pub struct PlanOutcome {
     /// The plan.
     pub report: PlanReport,
     /// Strangers whom the selection takes.
@@ -313,7 +313,7 @@ impl<'t> Planner<'t> {
 
     /// The plan, once everybody was planned for.
     #[must_use]
-    pub fn finish(mut self) -> Outcome {
+    pub fn finish(mut self) -> PlanOutcome {
         self.report.members = u64::try_from(self.list.len()).unwrap_or(u64::MAX);
         let is_reliable = self.judge_list();
         let knows_strangers = is_reliable && self.terms.hr_is_whole && self.report.people > 0;
@@ -325,7 +325,7 @@ impl<'t> Planner<'t> {
         let named = self.terms.selection.people.iter().flatten();
         let not_found = named.filter(|name| !self.found.contains(*name)).cloned().collect();
         let (left_out, different) = (self.left_out, self.different);
-        Outcome {
+        PlanOutcome {
             report: self.report,
             strangers: switched_off,
             left_out,

@@ -2,6 +2,7 @@ use super::*;
 use crate::core::person::job::JobId;
 use crate::core::person::{EmploymentState, samples};
 use crate::core::reconcile::listing::everybody;
+use crate::core::reconcile::plan_tests;
 use crate::core::reconcile::target::TargetRules;
 
 const NOW: UnixMs = UnixMs(1_000_000);
@@ -9,16 +10,7 @@ const FREE: Rate = Rate { calls: 0, window_ms: 60_000 };
 const GUARD: GuardOptions = GuardOptions { leaves_max: 2, leaves_percent: 10, address_changes_max: 1, window_ms: 1 };
 
 fn rules() -> PlanRules {
-    PlanRules {
-        read_lag_ms: 0,
-        changes_addresses: true,
-        updates_create: std::collections::BTreeSet::new(),
-        pages_max: 20,
-        username_tries: 3,
-        locale: "en-US".to_owned(),
-        target: TargetRules::default(),
-        groups: Vec::new(),
-    }
+    PlanRules { read_lag_ms: 0, ..plan_tests::rules(TargetRules::default(), Vec::new()) }
 }
 
 /// `id address family active`, one for each member.
@@ -70,7 +62,7 @@ fn applied(id: &str, address: &str, family: &str, member: &str) -> Document {
     document
 }
 
-fn planned(people: &[Document], list: MemberList, selection: &Selection) -> (Outcome, Vec<Planned>) {
+fn planned(people: &[Document], list: MemberList, selection: &Selection) -> (PlanOutcome, Vec<Planned>) {
     planned_with(people, list, selection, true)
 }
 
@@ -79,7 +71,7 @@ fn planned_with(
     list: MemberList,
     selection: &Selection,
     hr_is_whole: bool,
-) -> (Outcome, Vec<Planned>) {
+) -> (PlanOutcome, Vec<Planned>) {
     let rules = rules();
     let terms = PlanTerms {
         rules: &rules,

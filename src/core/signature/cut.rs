@@ -1,6 +1,6 @@
-//! Where the signed text is cut into its parts. A signature covers the parts in sequence, but not where
-//! one ends and the next begins: somebody with a genuine delivery could move bytes from one to the
-//! other. A delivery is accepted only if its bytes can be cut in just one way.
+//! Where one part of the signed text ends and the next begins. A signature covers the parts in sequence, but not their
+//! boundaries: somebody who has a genuine delivery could move bytes from one part to the next. So a delivery is accepted
+//! only if its text can be cut into its parts in exactly one way.
 
 use std::collections::BTreeMap;
 
@@ -10,37 +10,37 @@ use super::seen::Seen;
 use super::template::Part;
 use crate::core::time::UnixMs;
 
-/// The longest id that is taken, in bytes, where it is cut from others.
+/// Longest id, in bytes, that may stand beside other parts.
 const ID_BYTES_MAX: usize = 1024;
-/// The longest text of an instant: RFC 3339 with nanoseconds and offset has 35.
+/// Longest text of a timestamp: RFC 3339 with nanoseconds and offset has 35 bytes.
 const TIME_BYTES_MAX: usize = 40;
-/// The longest query that is taken, in bytes, where it is cut from others.
+/// Longest query, in bytes, that may stand beside other parts.
 const QUERY_BYTES_MAX: usize = 2048;
-/// How far from its ends the text can be cut: all parts but the body, at their longest.
+/// How far from either end a boundary can lie: all parts but the body, at their longest.
 const WINDOW_BYTES: usize = 8 * 1024;
 
-/// A part of the text, and what may stand there.
+/// A part of the text, by what may stand there.
 enum Piece<'a> {
     Fixed(Vec<u8>),
     /// Digits, and nothing else.
     Digits,
     Rfc3339,
-    /// Ten digits, which are seconds until the year 2286, or an instant as RFC 3339 has it.
+    /// Ten digits (seconds, until the year 2286), or an RFC 3339 timestamp.
     SecondsOrRfc3339,
-    /// Whatever a header can hold, up to so many bytes.
+    /// Anything that a header can hold, up to this many bytes.
     Text(usize),
-    /// The address up to its query, then a query or none.
+    /// This address, with or without a query.
     Address(&'a [u8]),
 }
 
-/// Whether these parts, one after the other, can be cut in this one way only.
+/// Whether the text can be cut into its parts in this one way only.
 pub(super) fn is_clear(scheme: &Scheme, seen: &Seen<'_>) -> bool {
     let parts = scheme.signed.parts();
     let movable = |part: &&Part| matches!(part, Part::Body | Part::Timestamp | Part::Id | Part::Url);
     if parts.iter().filter(movable).count() < 2 {
         return true;
     }
-    // Without a body, or with two, nothing can be said.
+    // Without a body, or with two, this cannot be decided.
     let Some(body_at) = parts.iter().position(|part| *part == Part::Body) else { return false };
     if parts.iter().filter(|part| **part == Part::Body).count() > 1 {
         return false;
@@ -80,7 +80,7 @@ fn piece<'a>(part: &Part, scheme: &Scheme, seen: &Seen<'a>) -> Piece<'a> {
         Part::Id => Piece::Text(ID_BYTES_MAX),
         Part::Url => Piece::Address(path(seen.url).as_bytes()),
         Part::Timestamp => match &scheme.timestamp {
-            // Nobody looks at it.
+            // It is not checked, so it may be any text.
             Some(rule)
                 if rule.past_s == Tolerance::Off && rule.future_s == Tolerance::Off && rule.unit != TimeUnit::Auto =>
             {
@@ -122,8 +122,7 @@ enum Towards {
     End,
 }
 
-/// Every place at which the pieces, in this order, can end, as a distance from where they began, with the
-/// number of ways that lead there.
+/// Every distance from the start at which these pieces, in this order, can end, with the number of ways to get there.
 fn cuts(pieces: &[Piece<'_>], text: &[u8], towards: Towards) -> BTreeMap<usize, u32> {
     let mut places = BTreeMap::from([(0_usize, 1_u32)]);
     for piece in pieces {

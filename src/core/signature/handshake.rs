@@ -26,7 +26,7 @@ const UNSIGNED_BODY_BYTES_MAX: usize = 4096;
 const TOKEN_BYTES: std::ops::RangeInclusive<usize> = 8..=512;
 
 /// What to answer to a handshake.
-pub enum Answer {
+pub enum HandshakeAnswer {
     /// 200, and nothing else.
     Pong,
     /// 200 with this text, which is printable ASCII, as `text/plain`.
@@ -44,7 +44,7 @@ pub enum Answer {
     Offered,
 }
 
-impl Answer {
+impl HandshakeAnswer {
     /// The word for it in log and metric.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
@@ -57,17 +57,17 @@ impl Answer {
     }
 }
 
-impl fmt::Debug for Answer {
+impl fmt::Debug for HandshakeAnswer {
     /// A challenge or a token stays out of logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Answer({})", self.as_str())
+        write!(f, "HandshakeAnswer({})", self.as_str())
     }
 }
 
 impl Verifier {
     /// The answer to a handshake that needs no signature; none where the delivery is not one.
     #[must_use]
-    pub fn unsigned_handshake(&self, keys: &Keys, delivery: &Delivery) -> Option<Answer> {
+    pub fn unsigned_handshake(&self, keys: &Keys, delivery: &Delivery) -> Option<HandshakeAnswer> {
         let unsigned = |handshake: &&Handshake| match handshake {
             Handshake::Echo { signed, .. } | Handshake::Ping { signed, .. } => !*signed,
             Handshake::Capture { .. } => true,
@@ -80,11 +80,11 @@ impl Verifier {
 
     /// The answer to a GET, which is never signed: a parameter of its query, given back as text.
     #[must_use]
-    pub fn get_handshake(&self, query: &str) -> Option<Answer> {
+    pub fn get_handshake(&self, query: &str) -> Option<HandshakeAnswer> {
         self.scheme.handshake.iter().find_map(|handshake| match handshake {
             Handshake::Get { parameter } => {
                 let (_, value) = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == parameter)?;
-                is_printable(&value, 1..=CHALLENGE_BYTES_MAX).then(|| Answer::Text(value.into_owned()))
+                is_printable(&value, 1..=CHALLENGE_BYTES_MAX).then(|| HandshakeAnswer::Text(value.into_owned()))
             }
             Handshake::Echo { .. } | Handshake::Ping { .. } | Handshake::Capture { .. } => None,
         })
@@ -92,32 +92,38 @@ impl Verifier {
 
     /// The answer to a handshake that is signed; none where the delivery is not one.
     #[must_use]
-    pub fn signed_handshake(&self, keys: &Keys, genuine: &Genuine) -> Option<Answer> {
+    pub fn signed_handshake(&self, keys: &Keys, genuine: &Genuine) -> Option<HandshakeAnswer> {
         let delivery = genuine.delivery.get();
         self.scheme.handshake.iter().find_map(|handshake| match handshake {
             Handshake::Echo { signed: true, .. } | Handshake::Ping { signed: true, .. } => {
                 answer(&self.scheme, keys, handshake, delivery, &delivery.body)
             }
             // A token that is offered under a signature is one that is known.
-            Handshake::Capture { token, .. } => string(token, &delivery.body).map(|_| Answer::Pong),
+            Handshake::Capture { token, .. } => string(token, &delivery.body).map(|_| HandshakeAnswer::Pong),
             Handshake::Echo { .. } | Handshake::Ping { .. } | Handshake::Get { .. } => None,
         })
     }
 }
 
-fn answer(scheme: &Scheme, keys: &Keys, handshake: &Handshake, delivery: &Delivery, body: &[u8]) -> Option<Answer> {
+fn answer(
+    scheme: &Scheme,
+    keys: &Keys,
+    handshake: &Handshake,
+    delivery: &Delivery,
+    body: &[u8],
+) -> Option<HandshakeAnswer> {
     match handshake {
-        Handshake::Ping { when, signed: _ } => meant(when, delivery, body).then_some(Answer::Pong),
+        Handshake::Ping { when, signed: _ } => meant(when, delivery, body).then_some(HandshakeAnswer::Pong),
         Handshake::Echo { challenge, when, reply, signed: _ } => {
             if when.as_ref().is_some_and(|when| !meant(when, delivery, body)) {
                 return None;
             }
             let text = string(challenge, body).filter(|text| is_printable(text, 1..=CHALLENGE_BYTES_MAX))?;
             Some(match reply {
-                EchoReply::Text => Answer::Text(text),
+                EchoReply::Text => HandshakeAnswer::Text(text),
                 EchoReply::Json => {
                     let field = (challenge.last_step(), Value::String(text));
-                    Answer::Json(Value::Object([field].into_iter().collect()))
+                    HandshakeAnswer::Json(Value::Object([field].into_iter().collect()))
                 }
             })
         }
@@ -127,11 +133,11 @@ fn answer(scheme: &Scheme, keys: &Keys, handshake: &Handshake, delivery: &Delive
             match (unsigned, keys.is_empty(), file) {
                 (false, _, _) => None,
                 (true, true, Some(file)) => {
-                    Some(Answer::Capture { token: SecretString::from(token), file: file.clone() })
+                    Some(HandshakeAnswer::Capture { token: SecretString::from(token), file: file.clone() })
                 }
-                (true, _, None) if !keys.knows(&token) => Some(Answer::Offered),
+                (true, _, None) if !keys.knows(&token) => Some(HandshakeAnswer::Offered),
                 // The source did not hear our answer and offers its token again.
-                (true, _, _) => keys.knows(&token).then_some(Answer::Pong),
+                (true, _, _) => keys.knows(&token).then_some(HandshakeAnswer::Pong),
             }
         }
         Handshake::Get { .. } => None,

@@ -24,7 +24,7 @@ mod verify;
 
 pub use dedupe::DedupeKey;
 pub use genuine::Genuine;
-pub use handshake::Answer;
+pub use handshake::HandshakeAnswer;
 pub use keys::{Keys, SecretProblem, check_secret};
 pub use neighbours::neighbours;
 pub use refusal::{Refusal, Role};

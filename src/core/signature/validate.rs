@@ -18,7 +18,7 @@ impl Scheme {
     /// Everything that is wrong, at once; empty when it can be used.
     #[must_use]
     pub fn validate(&self) -> Vec<SchemeProblem> {
-        let mut found = Found(Vec::new());
+        let mut found = SchemeProblems(Vec::new());
         match self.auth {
             Auth::Hmac => self.check_hmac(&mut found),
             Auth::StaticHeader | Auth::StaticHeaders | Auth::Basic => self.check_static(&mut found),
@@ -36,7 +36,7 @@ impl Scheme {
         found.0
     }
 
-    fn check_hmac(&self, found: &mut Found) {
+    fn check_hmac(&self, found: &mut SchemeProblems) {
         found.when(
             self.header.is_empty() == self.field.is_none(),
             "header",
@@ -110,7 +110,7 @@ impl Scheme {
         );
     }
 
-    fn check_static(&self, found: &mut Found) {
+    fn check_static(&self, found: &mut SchemeProblems) {
         match self.auth {
             Auth::StaticHeader => {
                 found.when(self.header.is_empty(), "header", "name the header that carries the secret");
@@ -153,7 +153,7 @@ impl Scheme {
         }
     }
 
-    fn check_layout(&self, found: &mut Found) {
+    fn check_layout(&self, found: &mut SchemeProblems) {
         match &self.value {
             Layout::Single { .. } => {}
             Layout::List { separator, .. } => {
@@ -166,7 +166,7 @@ impl Scheme {
         }
     }
 
-    fn check_places(&self, found: &mut Found) {
+    fn check_places(&self, found: &mut SchemeProblems) {
         if let IdRule::Header(names) = &self.id {
             check_names("id.header", names, found);
         }
@@ -190,7 +190,7 @@ impl Scheme {
     }
 }
 
-fn check_handshake(n: usize, handshake: &Handshake, headers_unsigned: bool, found: &mut Found) {
+fn check_handshake(n: usize, handshake: &Handshake, headers_unsigned: bool, found: &mut SchemeProblems) {
     let when = match handshake {
         Handshake::Echo { when, .. } => when.as_ref(),
         Handshake::Ping { when, .. } => Some(when),
@@ -218,13 +218,13 @@ fn check_handshake(n: usize, handshake: &Handshake, headers_unsigned: bool, foun
     }
 }
 
-fn check_names(key: &str, names: &HeaderNames, found: &mut Found) {
+fn check_names(key: &str, names: &HeaderNames, found: &mut SchemeProblems) {
     found.when(names.is_empty(), key, "name at least one header");
 }
 
-struct Found(Vec<SchemeProblem>);
+struct SchemeProblems(Vec<SchemeProblem>);
 
-impl Found {
+impl SchemeProblems {
     fn when(&mut self, wrong: bool, key: &str, help: &str) {
         if wrong {
             self.0.push(SchemeProblem { key: key.to_owned(), help: help.to_owned() });

@@ -51,7 +51,7 @@ pub(super) fn accept(work: &mut Work<'_>, now: UnixMs, delivery: &NewDelivery) -
 }
 
 /// The ids of a delivery that is remembered, and what it said.
-fn known(work: &Work<'_>, now: UnixMs, key: &[u8; 16]) -> Result<Option<Known>, StoreError> {
+fn known(work: &Work<'_>, now: UnixMs, key: &[u8; 16]) -> Result<Option<Remembered>, StoreError> {
     let mut statement = work.db.prepare_cached("SELECT ids FROM remembered WHERE key = ?1 AND until > ?2")?;
     let read = |row: &rusqlite::Row<'_>| {
         let bytes = row.get_ref(0)?.as_blob()?;
@@ -61,7 +61,7 @@ fn known(work: &Work<'_>, now: UnixMs, key: &[u8; 16]) -> Result<Option<Known>, 
     Ok(statement.query_row(params![key, now.0], read).optional()?)
 }
 
-type Known = (Vec<JobId>, Option<u32>);
+type Remembered = (Vec<JobId>, Option<u32>);
 
 /// Remembers a delivery, in the place of whatever was remembered by its key: its ids, and behind them what it
 /// says.

@@ -28,12 +28,12 @@ pub(super) struct Control {
     /// How often it was proved that the store can be written to.
     pub(super) checks: u64,
     /// How much of everything there is.
-    pub(super) tally: Tally,
+    pub(super) tally: StoredCounts,
 }
 
 /// How much of everything there is. What there is none of has no entry.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub(super) struct Tally {
+pub(super) struct StoredCounts {
     /// Lanes in each state.
     pub(super) lanes: BTreeMap<String, u64>,
     /// People with a document.
@@ -90,7 +90,7 @@ impl Control {
             last_fence: number("SELECT coalesce(max(fence), 0) FROM person")?,
             tats: Tats::default(),
             checks: 0,
-            tally: Tally {
+            tally: StoredCounts {
                 lanes: numbers("SELECT state, count(*) FROM person GROUP BY state")?,
                 people: number("SELECT count(*) FROM person WHERE document IS NOT NULL")?,
                 entries: numbers(

@@ -11,7 +11,7 @@ use crate::core::person::job::JobId;
 use crate::core::time::UnixMs;
 use crate::store::{DeadRow, NewEntry, NewUnmapped, StoreError};
 
-/// What [`read`] reads.
+/// The columns that [`read`] reads.
 pub(super) const DEAD: &str = "id, source, person, event, died_at, code, detail, blocks";
 
 pub(super) fn read(row: &Row<'_>) -> Result<DeadRow, StoreError> {
@@ -24,7 +24,7 @@ pub(super) fn read(row: &Row<'_>) -> Result<DeadRow, StoreError> {
         id,
         source: source.try_into().map_err(|_| damaged("source"))?,
         person: person.as_deref().and_then(Person::from_key),
-        // One that this version does not know is shown as none.
+        // A kind that this version does not know is shown as none.
         event: event.and_then(|event| serde_json::from_value(event.into()).ok()),
         died_at: UnixMs(row.get(4)?),
         code: row.get(5)?,
@@ -33,7 +33,7 @@ pub(super) fn read(row: &Row<'_>) -> Result<DeadRow, StoreError> {
     })
 }
 
-/// Adds a dead letter: of a lane, or an unmapped record with its payload.
+/// Adds a dead letter: one that blocks a lane, or an unmapped record with its payload.
 pub(super) fn put_dead(
     work: &mut Work<'_>,
     row: &DeadRow,
@@ -65,12 +65,12 @@ pub(super) fn put_dead(
     Ok(())
 }
 
-/// Drops the dead letter of a lane.
+/// Drops the dead letter that blocks a lane.
 pub(super) fn heal(work: &mut Work<'_>, person: i64) -> Result<(), StoreError> {
     drop_where(work, "blocks = ?1", person).map(|_| ())
 }
 
-/// Drops dead letters, and counts them out.
+/// Drops dead letters, and subtracts them from the totals.
 fn drop_where(work: &mut Work<'_>, which: &str, value: impl rusqlite::ToSql) -> Result<u64, StoreError> {
     let sql = format!("DELETE FROM dead WHERE {which} RETURNING code, source, coalesce(length(payload), 0)");
     let mut statement = work.db.prepare_cached(&sql)?;
@@ -87,12 +87,12 @@ fn drop_where(work: &mut Work<'_>, which: &str, value: impl rusqlite::ToSql) -> 
     Ok(dropped)
 }
 
-/// Drops an unmapped record; whether there was one.
+/// Drops an unmapped record; returns whether there was one.
 pub(super) fn discard_unmapped(work: &mut Work<'_>, id: JobId) -> Result<bool, StoreError> {
     Ok(drop_where(work, "id = ?1 AND blocks IS NULL", id.0.to_be_bytes())? > 0)
 }
 
-/// Puts what an unmapped record says into inboxes, in its place.
+/// Replaces an unmapped record by what it turned out to say: entries for inboxes, and the rest unmapped again.
 pub(super) fn replay_unmapped(
     work: &mut Work<'_>,
     now: UnixMs,

@@ -14,10 +14,10 @@ use crate::core::time::UnixMs;
 use crate::store::listing::{INBOX_SHOWN_MAX, Row, cursor, page, read_cursor};
 use crate::store::{DeadFilter, DeadRow, Lane, LaneState, Listed, Page, PersonRow, Shared, StoreError, Story};
 
-/// Dead letters that one page looks at: where few are meant, a page is short and not the last.
+/// Most dead letters that are read for one page. If few match the filter, a page may be short without being the last.
 const LOOKED_AT_MAX: usize = 5_000;
 
-/// What [`person_row`] reads.
+/// The columns that [`person_row`] reads.
 const ROW: &str = "id, document, state, due, wakes, tag, since";
 
 fn person_row(db: &Connection, row: &SqlRow<'_>) -> Result<PersonRow, StoreError> {
@@ -48,7 +48,7 @@ pub(super) fn person(db: &Connection, person: i64) -> Result<Option<PersonRow>, 
     rows.next()?.map(|row| person_row(db, row)).transpose()
 }
 
-/// A page of people out of what a statement gives; each row's cursor is made of the row.
+/// A page of people from a statement; `cursor` makes each row's cursor.
 fn list(
     db: &Connection,
     wanted: &Page,
@@ -77,7 +77,7 @@ fn nothing<T>() -> Listed<T> {
     Listed { rows: Vec::new(), next: None }
 }
 
-/// People by number.
+/// People in the order of their ids.
 pub(super) fn people(db: &Connection, wanted: &Page) -> Result<Listed<PersonRow>, StoreError> {
     let after = match wanted.after.as_deref().map(PersonId::parse) {
         None => -1,
@@ -88,7 +88,7 @@ pub(super) fn people(db: &Connection, wanted: &Page) -> Result<Listed<PersonRow>
     list(db, wanted, &sql, [after], |_, row| Ok(row.id.to_string()))
 }
 
-/// People who stand in this state, longest first.
+/// People in this state, those who have been in it longest first.
 pub(super) fn lanes(db: &Connection, state: LaneState, wanted: &Page) -> Result<Listed<PersonRow>, StoreError> {
     let after = match wanted.after.as_deref().map(|after| read_cursor(after, PersonId::parse)) {
         None => (i64::MIN, -1),
@@ -102,7 +102,7 @@ pub(super) fn lanes(db: &Connection, state: LaneState, wanted: &Page) -> Result<
     list(db, wanted, &sql, params![state.as_str(), after.0, after.1], |_, row| Ok(cursor(row.since, row.id)))
 }
 
-/// People with a term that begins so: each at their first such term.
+/// People with a term that starts with `prefix`, each listed at the first such term.
 pub(super) fn search(db: &Connection, prefix: &str, wanted: &Page) -> Result<Listed<PersonRow>, StoreError> {
     let after = wanted.after.as_deref().map(|after| {
         let (person, term) = after.split_once(':')?;
@@ -133,7 +133,7 @@ pub(super) fn dead(db: &Connection, filter: &DeadFilter, wanted: &Page) -> Resul
         Some(Some((at, id))) => (at.0, id.0.to_be_bytes()),
         Some(None) => return Ok(nothing()),
     };
-    // The narrowest index; the rest of the filter is looked at row by row.
+    // Uses the most selective index; the rest of the filter is applied row by row.
     let (which, value) = match (&filter.code, &filter.source) {
         (Some(code), _) => ("code = ?3 AND", code.as_str()),
         (None, Some(source)) => ("source = ?3 AND", source.as_str()),
@@ -198,7 +198,7 @@ pub(super) fn shared(db: &Connection, name: &str) -> Result<Shared, StoreError> 
     Ok(statement.query_row([name], document).optional()?.unwrap_or_default())
 }
 
-/// Since when the person is due who is due first.
+/// When the person who is due first became due.
 pub(super) fn oldest_due_at(db: &Connection) -> Result<Option<UnixMs>, StoreError> {
     let sql = "SELECT due FROM person WHERE due IS NOT NULL ORDER BY due LIMIT 1";
     Ok(db.prepare_cached(sql)?.query_row([], |row| row.get(0)).optional()?.map(UnixMs))

@@ -13,7 +13,9 @@ use super::writer::Work;
 use crate::core::person::PersonId;
 use crate::core::time::UnixMs;
 use crate::store::listing::{Row, page};
-use crate::store::transfer::{Activity, Exported, Fate, Marks, PersonRecord, RECORDS_MAX, Record, Section, Transfer};
+use crate::store::transfer::{
+    Activity, Exported, Marks, PersonRecord, RECORDS_MAX, Record, Section, Transfer, Transferred,
+};
 use crate::store::{DeadRow, Lane, LaneState, Page, Shared, StoreError};
 
 #[async_trait]
@@ -35,15 +37,15 @@ impl Transfer for Embedded {
         self.readers.read(move |db| export(db, now, section, &wanted)).await
     }
 
-    async fn import(&self, now: UnixMs, records: Vec<Record>) -> Result<Vec<Fate>, StoreError> {
+    async fn import(&self, now: UnixMs, records: Vec<Record>) -> Result<Vec<Transferred>, StoreError> {
         let take = move |work: &mut Work<'_>| records.iter().map(|record| import(work, now, record)).collect();
         self.writer.call(take).await
     }
 
-    async fn compare(&self, now: UnixMs, records: Vec<Record>) -> Result<Vec<Fate>, StoreError> {
+    async fn compare(&self, now: UnixMs, records: Vec<Record>) -> Result<Vec<Transferred>, StoreError> {
         let marks = self.shared.control().marks();
         let compare = move |record: &Record, db: &Connection| {
-            Ok(if is_known(db, marks, now, record)? { Fate::Known } else { Fate::Taken })
+            Ok(if is_known(db, marks, now, record)? { Transferred::Known } else { Transferred::Taken })
         };
         self.readers.read(move |db| records.iter().map(|record| compare(record, db)).collect()).await
     }
@@ -198,10 +200,10 @@ fn is_known(db: &Connection, marks: Marks, now: UnixMs, record: &Record) -> Resu
     }
 }
 
-fn import(work: &mut Work<'_>, now: UnixMs, record: &Record) -> Result<Fate, StoreError> {
+fn import(work: &mut Work<'_>, now: UnixMs, record: &Record) -> Result<Transferred, StoreError> {
     let marks = work.control.marks();
     if is_known(work.db, marks, now, record)? {
-        return Ok(Fate::Known);
+        return Ok(Transferred::Known);
     }
     match record {
         Record::Marks(other) => {
@@ -220,7 +222,7 @@ fn import(work: &mut Work<'_>, now: UnixMs, record: &Record) -> Result<Fate, Sto
                 .execute(params![name, signed(document.version), &document.bytes[..]])?;
         }
     }
-    Ok(Fate::Taken)
+    Ok(Transferred::Taken)
 }
 
 fn take_person(work: &mut Work<'_>, record: &PersonRecord) -> Result<(), StoreError> {

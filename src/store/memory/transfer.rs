@@ -6,7 +6,9 @@ use super::Memory;
 use super::state::{Kept, Letter, Remembered, State};
 use crate::core::person::PersonId;
 use crate::core::time::UnixMs;
-use crate::store::transfer::{Activity, Exported, Fate, Marks, PersonRecord, RECORDS_MAX, Record, Section, Transfer};
+use crate::store::transfer::{
+    Activity, Exported, Marks, PersonRecord, RECORDS_MAX, Record, Section, Transfer, Transferred,
+};
 use crate::store::{Lane, LaneState, StoreError};
 
 #[async_trait]
@@ -25,18 +27,18 @@ impl Transfer for Memory {
         Ok(Exported { records: records.drain(from..to).collect(), next })
     }
 
-    async fn import(&self, now: UnixMs, records: Vec<Record>) -> Result<Vec<Fate>, StoreError> {
+    async fn import(&self, now: UnixMs, records: Vec<Record>) -> Result<Vec<Transferred>, StoreError> {
         let mut state = self.look();
         let known = state.known(now, &records);
         for (record, fate) in records.into_iter().zip(&known) {
-            if *fate == Fate::Taken {
+            if *fate == Transferred::Taken {
                 state.take_in(record);
             }
         }
         Ok(known)
     }
 
-    async fn compare(&self, now: UnixMs, records: Vec<Record>) -> Result<Vec<Fate>, StoreError> {
+    async fn compare(&self, now: UnixMs, records: Vec<Record>) -> Result<Vec<Transferred>, StoreError> {
         Ok(self.look().known(now, &records))
     }
 }
@@ -102,7 +104,7 @@ impl State {
         }
     }
 
-    fn known(&self, now: UnixMs, records: &[Record]) -> Vec<Fate> {
+    fn known(&self, now: UnixMs, records: &[Record]) -> Vec<Transferred> {
         let is_known = |record: &Record| match record {
             Record::Marks(marks) => self.marks().max(*marks) == self.marks(),
             Record::Remembered { key, until, ids } => {
@@ -121,7 +123,7 @@ impl State {
                 .is_some_and(|letter| letter.row == *row && letter.payload.as_ref() == Some(payload)),
             Record::Shared { name, document } => self.shared.get(name) == Some(document),
         };
-        records.iter().map(|record| if is_known(record) { Fate::Known } else { Fate::Taken }).collect()
+        records.iter().map(|record| if is_known(record) { Transferred::Known } else { Transferred::Taken }).collect()
     }
 
     fn take_in(&mut self, record: Record) {

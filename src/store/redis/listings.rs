@@ -43,7 +43,7 @@ impl<'a> Ask<'a> {
 /// People whom a listing found, each with where the page may end, and where the next page begins where all
 /// of them are shown.
 #[derive(Default)]
-struct Found {
+struct ListedPeople {
     people: Vec<(String, PersonId)>,
     more: Option<String>,
 }
@@ -79,7 +79,7 @@ impl Redis {
         let ids = self.people_after(after.transpose()?, wanted.rows_max.max(1) + 1).await?;
         let more = (ids.len() > wanted.rows_max.max(1)).then(|| ids.last().map(ToString::to_string)).flatten();
         let people = ids.into_iter().map(|id| (id.to_string(), id)).collect();
-        self.page_of(wanted, Found { people, more }).await
+        self.page_of(wanted, ListedPeople { people, more }).await
     }
 
     /// So many people by number, or those that are left.
@@ -123,12 +123,12 @@ impl Redis {
             people.push((cursor(row.time()?, id), id));
         }
         let more = if people.len() < most { None } else { people.last().map(|(cursor, _)| cursor.clone()) };
-        self.page_of(wanted, Found { people, more }).await
+        self.page_of(wanted, ListedPeople { people, more }).await
     }
 
     /// In the order of the words.
     pub(super) async fn search_words(&self, prefix: &str, wanted: &Page) -> Result<Listed<PersonRow>, StoreError> {
-        let mut found = Found::default();
+        let mut found = ListedPeople::default();
         let mut from = match wanted.after.as_deref() {
             None => [b"[", prefix.as_bytes()].concat(),
             Some(after) => {
@@ -180,7 +180,7 @@ impl Redis {
     }
 
     /// The rows of those who were found, as many as fit on the page.
-    async fn page_of(&self, wanted: &Page, found: Found) -> Result<Listed<PersonRow>, StoreError> {
+    async fn page_of(&self, wanted: &Page, found: ListedPeople) -> Result<Listed<PersonRow>, StoreError> {
         let (mut rows, mut bytes) = (Vec::new(), 0);
         for some in found.people.chunks(ROWS_AT_ONCE) {
             for (cursor, row) in self.rows(some).await? {

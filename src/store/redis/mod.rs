@@ -28,7 +28,7 @@ use crate::core::limiter::CallKind;
 use crate::core::person::job::JobId;
 use crate::core::person::{Person, PersonId};
 use crate::core::time::UnixMs;
-use crate::telemetry::metrics as names;
+use crate::telemetry::metrics as metric;
 
 mod accept;
 mod dead;
@@ -43,7 +43,7 @@ mod tokens;
 mod transfer;
 mod work;
 
-pub use self::link::{Address, Durability, LinkOptions, Login, Place, TlsFiles};
+pub use self::link::{Address, Durability, LinkOptions, Login, TlsFiles, Topology};
 
 /// What the Redis engine is built with.
 #[derive(Debug, Clone)]
@@ -188,7 +188,7 @@ impl Calls {
 /// Tells of what does not read, and is passed over.
 fn tell(error: &StoreError) {
     let code = Code::StoreDamaged;
-    metrics::counter!(names::STORE_ERRORS_TOTAL, names::CODE => code.as_str()).increment(1);
+    metrics::counter!(metric::STORE_ERRORS_TOTAL, metric::CODE => code.as_str()).increment(1);
     error!(%code, %error, "{} It is passed over. {}", code.title(), code.advice());
 }
 

@@ -16,7 +16,7 @@ use crate::core::person::PersonId;
 use crate::core::person::job::JobId;
 use crate::core::time::UnixMs;
 use crate::store::tokens::Tats;
-use crate::store::transfer::{Activity, Exported, Fate, Marks, PersonRecord, Record, Section, Transfer};
+use crate::store::transfer::{Activity, Exported, Marks, PersonRecord, Record, Section, Transfer, Transferred};
 use crate::store::{Lane, LaneState, PAGE_BYTES_MAX, Shared, StoreError, Story};
 
 /// People whom one look reads whole.
@@ -54,11 +54,11 @@ impl Transfer for Redis {
         }
     }
 
-    async fn import(&self, now: UnixMs, records: Vec<Record>) -> Result<Vec<Fate>, StoreError> {
+    async fn import(&self, now: UnixMs, records: Vec<Record>) -> Result<Vec<Transferred>, StoreError> {
         let fates = self.compare(now, records.clone()).await?;
         let mut args: Vec<Arg<'static>> = Vec::new();
         for (record, fate) in records.into_iter().zip(&fates) {
-            if *fate == Fate::Taken {
+            if *fate == Transferred::Taken {
                 self.import_args(now, record, &mut args)?;
             }
         }
@@ -66,12 +66,12 @@ impl Transfer for Redis {
         Ok(fates)
     }
 
-    async fn compare(&self, now: UnixMs, records: Vec<Record>) -> Result<Vec<Fate>, StoreError> {
+    async fn compare(&self, now: UnixMs, records: Vec<Record>) -> Result<Vec<Transferred>, StoreError> {
         let mut fates = Vec::with_capacity(records.len());
         let mut inboxes = BTreeMap::new();
         for record in &records {
             let is_known = self.knows(now, record, &mut inboxes).await?;
-            fates.push(if is_known { Fate::Known } else { Fate::Taken });
+            fates.push(if is_known { Transferred::Known } else { Transferred::Taken });
         }
         Ok(fates)
     }

@@ -1,8 +1,8 @@
-//! Spans over OTLP/HTTP. A span that ends is put into a bounded queue without waiting; one task takes batches out of
-//! it. What the queue has no room for, and what the collector does not take, is counted and forgotten: no delivery
-//! and no call waits for a collector.
+//! Spans over OTLP/HTTP. A finished span goes into a bounded queue, without waiting; one task sends them in batches.
+//! Spans that find the queue full, or that the collector refuses, are counted and dropped: no delivery and no call ever
+//! waits for a collector.
 //!
-//! The SDK's own batch processor has a thread that blocks, and tells nobody how much it dropped: hence this one.
+//! The SDK's own batch processor blocks a thread, and does not say how much it dropped: hence this one.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -28,34 +28,34 @@ use tracing::{info, warn};
 use super::{TraceError, TraceOptions};
 use crate::core::time::UnixMs;
 use crate::core::trace::TraceContext;
-use crate::telemetry::metrics as names;
+use crate::telemetry::metrics as metric;
 
-/// Spans that wait to be sent, at the most: some megabytes.
+/// Most spans that may wait to be sent: some megabytes.
 const QUEUE_MAX: usize = 4096;
-/// Spans sent in one request, at the most.
+/// Most spans in one request.
 const BATCH_MAX: usize = 512;
-/// How long a span waits for others to be sent with.
+/// How long a span waits for others to share its request.
 const LINGER: Duration = Duration::from_secs(1);
-/// For one request to the collector.
+/// Timeout of one request to the collector.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
-/// For a batch, with what is tried again of it: the exporter's own deadline, and the request that it may begin then.
+/// Timeout of a batch with its retries: the exporter's own deadline, and the request that it may start just before.
 const BATCH_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// What makes spans.
+/// Creates spans.
 #[derive(Clone)]
 pub(super) struct Recorder {
     tracer: SdkTracer,
     sending: Arc<Sending>,
 }
 
-/// The task that sends, and the word that it is to end.
+/// The task that sends, and the token that stops it.
 struct Sending {
     provider: SdkTracerProvider,
     stop: CancellationToken,
     task: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// A span, and what its calls are linked to as it is.
+/// A span, and the spans that it and its calls are linked to.
 #[derive(Debug)]
 pub(super) struct Span {
     inner: SdkSpan,
@@ -135,7 +135,7 @@ impl Recorder {
             task.abort();
             warn!("the collector of traces did not take the last spans in time");
         }
-        // The queue's other end is gone: whatever ends now is counted as dropped.
+        // The queue's receiver is gone: spans that end from now on are counted as dropped.
         let _ = self.sending.provider.shutdown();
     }
 }
@@ -216,7 +216,7 @@ impl SpanProcessor for Queue {
 
     fn on_end(&self, span: SpanData) {
         if span.span_context.is_sampled() && self.0.try_send(span).is_err() {
-            dropped(1, names::SPANS_QUEUE_FULL);
+            dropped(1, metric::SPANS_QUEUE_FULL);
         }
     }
 
@@ -231,7 +231,7 @@ impl SpanProcessor for Queue {
 
 fn dropped(spans: usize, reason: &'static str) {
     let spans = u64::try_from(spans).unwrap_or(u64::MAX);
-    metrics::counter!(names::SPANS_DROPPED_TOTAL, names::REASON => reason).increment(spans);
+    metrics::counter!(metric::SPANS_DROPPED_TOTAL, metric::REASON => reason).increment(spans);
 }
 
 /// Sends batches until it is to stop; then what is there, and ends.
@@ -267,13 +267,13 @@ async fn send(mut queue: mpsc::Receiver<SpanData>, exporter: SpanExporter, stop:
         };
         match &problem {
             None => {
-                metrics::counter!(names::SPANS_EXPORTED_TOTAL).increment(u64::try_from(spans).unwrap_or(u64::MAX));
+                metrics::counter!(metric::SPANS_EXPORTED_TOTAL).increment(u64::try_from(spans).unwrap_or(u64::MAX));
                 if is_failing {
                     info!("the collector of traces takes spans again");
                 }
             }
             Some(problem) => {
-                dropped(spans, names::SPANS_REFUSED);
+                dropped(spans, metric::SPANS_REFUSED);
                 if !is_failing {
                     warn!(problem, "the collector of traces does not take spans: they are dropped and counted");
                 }

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::PersonRef;
-use crate::admin::answer::{WaitsFor, answer};
 use crate::admin::people::{JobState, JobView, PersonView, WholePerson};
+use crate::admin::summary::{WaitsFor, summary};
 use crate::admin::words;
 use crate::core::hold::Holds;
 use crate::core::person::document::JoinedGroup;
@@ -107,7 +107,7 @@ impl PersonBody {
     pub(in crate::admin) fn of(whole: &WholePerson, holds: &Holds) -> Self {
         let view = &whole.view;
         let document = view.document.as_ref();
-        let told = answer(whole, holds);
+        let told = summary(whole, holds);
         Self {
             person: PersonRef::from(&view.person),
             number: view.row.id.to_string(),

@@ -94,8 +94,8 @@ impl Jq {
         // What jq says of an error names values, so nothing is told but that there was one.
         let mut results = filter
             .id
-            .run((ctx, values::given(record)))
-            .map(|result| result.ok().as_ref().and_then(values::taken).ok_or(Problem::FilterFailed));
+            .run((ctx, values::to_jq(record)))
+            .map(|result| result.ok().as_ref().and_then(values::from_jq).ok_or(Problem::FilterFailed));
         take(&mut results)
     }
 }

@@ -1,4 +1,4 @@
-//! Records as jq's values, and jq's values as JSON again.
+//! Converts records to jq's values, and jq's values back to JSON.
 
 use std::borrow::Cow;
 
@@ -10,9 +10,9 @@ use crate::core::json::Json;
 /// How large a record is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct RecordSize {
-    /// Its values, of all depths.
+    /// How many values it has, at all depths.
     pub(super) values: usize,
-    /// The bytes of its texts and names.
+    /// How many bytes its texts and names take.
     pub(super) text_bytes: usize,
 }
 
@@ -37,8 +37,8 @@ fn count(value: &Json<'_>, size: &mut RecordSize) {
     }
 }
 
-/// A record as jq sees it.
-pub(super) fn given(value: &Json<'_>) -> Val {
+/// A record as a jq value.
+pub(super) fn to_jq(value: &Json<'_>) -> Val {
     match value {
         Json::Null => Val::Null,
         Json::Bool(flag) => Val::from(*flag),
@@ -48,16 +48,16 @@ pub(super) fn given(value: &Json<'_>) -> Val {
             (None, None) => Num::Float(number.as_f64().unwrap_or(f64::NAN)),
         }),
         Json::Text(text) => Val::from(text.clone().into_owned()),
-        Json::List(items) => items.iter().map(given).collect(),
+        Json::List(items) => items.iter().map(to_jq).collect(),
         Json::Object(members) => {
             let text = |name: &Cow<'_, str>| Val::from(name.clone().into_owned());
-            Val::obj(members.iter().map(|(name, value)| (text(name), given(value))).collect())
+            Val::obj(members.iter().map(|(name, value)| (text(name), to_jq(value))).collect())
         }
     }
 }
 
-/// A result as JSON; none where there is no JSON for it.
-pub(super) fn taken(value: &Val) -> Option<Json<'static>> {
+/// A result as JSON; none if JSON cannot express it.
+pub(super) fn from_jq(value: &Val) -> Option<Json<'static>> {
     let text = |value: &Val| match value {
         Val::TStr(bytes) | Val::BStr(bytes) => Some(Cow::Owned(String::from_utf8(bytes.to_vec()).ok()?)),
         Val::Null | Val::Bool(_) | Val::Num(_) | Val::Arr(_) | Val::Obj(_) => None,
@@ -67,9 +67,9 @@ pub(super) fn taken(value: &Val) -> Option<Json<'static>> {
         Val::Bool(flag) => Json::Bool(*flag),
         Val::Num(_) => Json::Number(serde_json::from_str::<Number>(&value.to_string()).ok()?),
         Val::TStr(_) | Val::BStr(_) => Json::Text(text(value)?),
-        Val::Arr(items) => Json::List(items.iter().map(taken).collect::<Option<_>>()?),
+        Val::Arr(items) => Json::List(items.iter().map(from_jq).collect::<Option<_>>()?),
         Val::Obj(members) => {
-            let members = members.iter().map(|(name, value)| Some((text(name)?, taken(value)?)));
+            let members = members.iter().map(|(name, value)| Some((text(name)?, from_jq(value)?)));
             Json::Object(members.collect::<Option<_>>()?)
         }
     })

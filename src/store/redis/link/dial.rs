@@ -15,7 +15,7 @@ use deadpool_redis::redis::{
 use secrecy::ExposeSecret;
 
 use super::options::{Address, LinkOptions, Login, TlsFiles};
-use super::trouble::{Trouble, reply};
+use super::trouble::{LinkError, reply};
 use crate::core::code::Code;
 use crate::peer::is_this_machine;
 
@@ -34,7 +34,7 @@ pub(super) enum Callee {
 }
 
 /// What a client for this address needs, with the files and secrets as they are now.
-pub(super) fn client(options: &LinkOptions, to: &Address, callee: Callee) -> Result<Client, Trouble> {
+pub(super) fn client(options: &LinkOptions, to: &Address, callee: Callee) -> Result<Client, LinkError> {
     let (login, database, protocol) = match callee {
         // Only with RESP3 does the library tell that a connection has broken while nobody called.
         Callee::Server => (&options.login, options.database, ProtocolVersion::RESP3),
@@ -42,13 +42,13 @@ pub(super) fn client(options: &LinkOptions, to: &Address, callee: Callee) -> Res
         Callee::Sentinel => (&options.sentinel_login, 0, ProtocolVersion::RESP3),
     };
     if options.tls.is_none() && !options.allow_plain && !is_this_machine(&to.host) {
-        return Err(Trouble::new(Code::StorePlain, to.to_string()));
+        return Err(LinkError::new(Code::StorePlain, to.to_string()));
     }
     let addr = match &options.tls {
         None => ConnectionAddr::Tcp(to.host.clone(), to.port),
         Some(_) => ConnectionAddr::TcpTls { host: to.host.clone(), port: to.port, insecure: false, tls_params: None },
     };
-    let info = addr.into_connection_info().map_err(|error| Trouble::of_dial(&error, to, false))?;
+    let info = addr.into_connection_info().map_err(|error| LinkError::of_dial(&error, to, false))?;
     let info = info
         .set_redis_settings(settings(login, database, protocol))
         .set_tcp_settings(TcpSettings::default().set_nodelay(true));
@@ -61,8 +61,8 @@ pub(super) fn client(options: &LinkOptions, to: &Address, callee: Callee) -> Res
         }
     };
     made.map_err(|error: RedisError| match error.kind() {
-        ErrorKind::InvalidClientConfig if options.tls.is_some() => Trouble::new(Code::StoreTls, error.to_string()),
-        _ => Trouble::of_dial(&error, to, options.tls.is_some()),
+        ErrorKind::InvalidClientConfig if options.tls.is_some() => LinkError::new(Code::StoreTls, error.to_string()),
+        _ => LinkError::of_dial(&error, to, options.tls.is_some()),
     })
 }
 
@@ -81,9 +81,9 @@ fn settings(login: &Login, database: u32, protocol: ProtocolVersion) -> RedisCon
     settings
 }
 
-fn certificates(files: &TlsFiles) -> Result<TlsCertificates, Trouble> {
+fn certificates(files: &TlsFiles) -> Result<TlsCertificates, LinkError> {
     let read = |path: &std::path::Path| {
-        fs::read(path).map_err(|error| Trouble::new(Code::StoreTls, format!("{}: {error}", path.display())))
+        fs::read(path).map_err(|error| LinkError::new(Code::StoreTls, format!("{}: {error}", path.display())))
     };
     Ok(TlsCertificates {
         client_tls: match &files.client {
@@ -107,7 +107,7 @@ pub(super) async fn connect(
     options: &LinkOptions,
     to: &Address,
     callee: Callee,
-) -> Result<(MultiplexedConnection, Gone), Trouble> {
+) -> Result<(MultiplexedConnection, Gone), LinkError> {
     connect_for(options, to, callee, options.response_timeout).await
 }
 
@@ -117,7 +117,7 @@ async fn connect_for(
     to: &Address,
     callee: Callee,
     response: Duration,
-) -> Result<(MultiplexedConnection, Gone), Trouble> {
+) -> Result<(MultiplexedConnection, Gone), LinkError> {
     let gone = Gone::default();
     let flag = gone.clone();
     // So that a connection which the server closed while nobody called is not called on once more.
@@ -130,7 +130,7 @@ async fn connect_for(
     let client = client(options, to, callee)?;
     let dial = client.get_multiplexed_async_connection_with_config(&config);
     let made = within(options.connect_timeout, to, dial).await?;
-    let connection = made.map_err(|error| Trouble::of_dial(&error, to, options.tls.is_some()))?;
+    let connection = made.map_err(|error| LinkError::of_dial(&error, to, options.tls.is_some()))?;
     Ok((connection, gone))
 }
 
@@ -142,9 +142,9 @@ pub(super) struct Dialler {
 
 impl managed::Manager for Dialler {
     type Type = MultiplexedConnection;
-    type Error = Trouble;
+    type Error = LinkError;
 
-    async fn create(&self) -> Result<MultiplexedConnection, Trouble> {
+    async fn create(&self) -> Result<MultiplexedConnection, LinkError> {
         // `WAITAOF` answers when its own timeout ends at the latest.
         let response = self.options.durable_timeout + self.options.response_timeout;
         let (connection, _) = connect_for(&self.options, &self.to, Callee::Server, response).await?;
@@ -156,14 +156,14 @@ impl managed::Manager for Dialler {
         &self,
         connection: &mut MultiplexedConnection,
         _: &managed::Metrics,
-    ) -> managed::RecycleResult<Trouble> {
+    ) -> managed::RecycleResult<LinkError> {
         ask(connection, &redis::cmd("PING")).await?;
         Ok(())
     }
 }
 
 /// Makes a connection that hears what is published.
-pub(super) async fn subscribe(options: &LinkOptions, to: &Address, channel: &str) -> Result<PubSub, Trouble> {
+pub(super) async fn subscribe(options: &LinkOptions, to: &Address, channel: &str) -> Result<PubSub, LinkError> {
     let client = client(options, to, Callee::Channel)?;
     let dial = async {
         let mut heard = client.get_async_pubsub().await?;
@@ -171,19 +171,19 @@ pub(super) async fn subscribe(options: &LinkOptions, to: &Address, channel: &str
         Ok(heard)
     };
     let made: Result<PubSub, RedisError> = within(options.connect_timeout, to, dial).await?;
-    made.map_err(|error| Trouble::of_dial(&error, to, options.tls.is_some()))
+    made.map_err(|error| LinkError::of_dial(&error, to, options.tls.is_some()))
 }
 
 /// Sends one command; an error reply is an error.
-pub(super) async fn ask(connection: &mut MultiplexedConnection, cmd: &Cmd) -> Result<Value, Trouble> {
-    let value = connection.send_packed_command(cmd).await.map_err(|error| Trouble::of_call(&error))?;
+pub(super) async fn ask(connection: &mut MultiplexedConnection, cmd: &Cmd) -> Result<Value, LinkError> {
+    let value = connection.send_packed_command(cmd).await.map_err(|error| LinkError::of_call(&error))?;
     reply(value)
 }
 
 /// The library's timeouts do not cover every step (TLS and login of a subscription, a name that does
 /// not resolve), so each is bounded here, too.
-async fn within<F: Future>(limit: Duration, to: &Address, work: F) -> Result<F::Output, Trouble> {
+async fn within<F: Future>(limit: Duration, to: &Address, work: F) -> Result<F::Output, LinkError> {
     // A little longer, so that the library's own, more telling error comes first.
     let limit = limit + Duration::from_millis(100);
-    tokio::time::timeout(limit, work).await.map_err(|_| Trouble::silence(&to.to_string(), limit))
+    tokio::time::timeout(limit, work).await.map_err(|_| LinkError::silence(&to.to_string(), limit))
 }

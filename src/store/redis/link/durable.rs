@@ -16,9 +16,9 @@ use tokio::time::Instant;
 
 use super::script::Script;
 use super::session::{POOL_SIZE, Session, Shared};
-use super::trouble::{Trouble, is_noscript, reply};
+use super::trouble::{LinkError, is_noscript, reply};
 use crate::core::code::Code;
-use crate::telemetry::metrics as names;
+use crate::telemetry::metrics as metric;
 
 /// Most writes in one group: so many scripts keep the server busy for some milliseconds.
 const GROUP_MAX: usize = 256;
@@ -31,7 +31,7 @@ const GROUP_INTERVAL: Duration = Duration::from_millis(20);
 pub(super) struct Write {
     pub(super) script: &'static Script,
     pub(super) call: Cmd,
-    pub(super) done: oneshot::Sender<Result<Value, Trouble>>,
+    pub(super) done: oneshot::Sender<Result<Value, LinkError>>,
 }
 
 /// Sends groups for as long as anybody can ask for a write.
@@ -53,7 +53,7 @@ pub(super) async fn dispatch(shared: Arc<Shared>, waiting: Arc<Mutex<mpsc::Recei
             group.push(write);
         }
         started = Some(Instant::now());
-        metrics::gauge!(names::STORE_POOL_WAITING).set(f64::from(u32::try_from(waiting.len()).unwrap_or(u32::MAX)));
+        metrics::gauge!(metric::STORE_POOL_WAITING).set(f64::from(u32::try_from(waiting.len()).unwrap_or(u32::MAX)));
         let shared = shared.clone();
         tokio::spawn(async move {
             send_group(&shared, group).await;
@@ -71,7 +71,8 @@ async fn send_group(shared: &Shared, mut group: Vec<Write>) {
             Err(trouble) => (Err(trouble), None),
         };
         let answers = answers.unwrap_or_else(|trouble| vec![Err(trouble); group.len()]);
-        let of_the_connection = answers.iter().any(|answer| answer.as_ref().is_err_and(Trouble::is_of_the_connection));
+        let of_the_connection =
+            answers.iter().any(|answer| answer.as_ref().is_err_and(LinkError::is_of_the_connection));
         if let Some(session) = session
             && of_the_connection
         {
@@ -97,27 +98,29 @@ async fn send_once(
     shared: &Shared,
     session: &Session,
     group: &[Write],
-) -> Result<Vec<Result<Value, Trouble>>, Trouble> {
+) -> Result<Vec<Result<Value, LinkError>>, LinkError> {
     let options = &shared.options;
-    let Some(pool) = &session.pool else { return Err(Trouble::new(Code::StoreError, "no pool")) };
+    let Some(pool) = &session.pool else { return Err(LinkError::new(Code::StoreError, "no pool")) };
     let to = session.address.to_string();
     // With a hung server the pool would try its idle connections in turn, each for a timeout.
     let limit = options.connect_timeout.max(options.response_timeout);
     let got = tokio::time::timeout(limit, pool.get()).await;
-    let got = got.map_err(|_| Trouble::silence(&to, limit))?;
+    let got = got.map_err(|_| LinkError::silence(&to, limit))?;
     let mut connection = got.map_err(|error| match error {
         PoolError::Backend(trouble) => trouble,
-        PoolError::Timeout(_) => Trouble::silence(&to, limit),
-        PoolError::Closed => Trouble::new(Code::StoreLost, "another primary is looked for"),
-        PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_) => Trouble::new(Code::StoreError, "no connection"),
+        PoolError::Timeout(_) => LinkError::silence(&to, limit),
+        PoolError::Closed => LinkError::new(Code::StoreLost, "another primary is looked for"),
+        PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_) => {
+            LinkError::new(Code::StoreError, "no connection")
+        }
     })?;
     if !pool.is_closed() {
         let size = u32::try_from(pool.status().size).unwrap_or(u32::MAX);
-        metrics::gauge!(names::STORE_CONNECTIONS, names::USE => "durable").set(f64::from(size));
+        metrics::gauge!(metric::STORE_CONNECTIONS, metric::USE => "durable").set(f64::from(size));
     }
     // Where the server is found to be gone or to hang, nobody waits on for its disks.
     let asked = session.closed.run_until_cancelled(ask(shared, &mut connection, group)).await;
-    let answers = asked.unwrap_or_else(|| Err(Trouble::new(Code::StoreLost, "the connections were thrown away")));
+    let answers = asked.unwrap_or_else(|| Err(LinkError::new(Code::StoreLost, "the connections were thrown away")));
     let well = answers.as_ref().is_ok_and(|answers| answers.iter().all(Result::is_ok));
     if !well {
         drop(Object::take(connection));
@@ -129,7 +132,7 @@ async fn ask(
     shared: &Shared,
     connection: &mut MultiplexedConnection,
     group: &[Write],
-) -> Result<Vec<Result<Value, Trouble>>, Trouble> {
+) -> Result<Vec<Result<Value, LinkError>>, LinkError> {
     let calls: Vec<&Cmd> = group.iter().map(|write| &write.call).collect();
     let (mut values, mut durable) = send(shared, connection, calls.into_iter()).await?;
     let unknown: Vec<usize> = (0..values.len()).filter(|n| is_noscript(&values[*n])).collect();
@@ -146,13 +149,13 @@ async fn ask(
     Ok(values.into_iter().map(answer).collect())
 }
 
-type Sent = (Vec<Value>, Result<(), Trouble>);
+type Sent = (Vec<Value>, Result<(), LinkError>);
 
 async fn send<'a>(
     shared: &Shared,
     connection: &mut MultiplexedConnection,
     calls: impl Iterator<Item = &'a Cmd>,
-) -> Result<Sent, Trouble> {
+) -> Result<Sent, LinkError> {
     let options = &shared.options;
     let (local, replicas) = options.durability.disks().unwrap_or((0, 0));
     let mut pipeline = Pipeline::new();
@@ -174,19 +177,19 @@ async fn send<'a>(
     let waited = within(options.durable_timeout + options.response_timeout, waiting.send_packed_command(&wait));
     let (mut values, waited) = try_join(written, waited).await?;
     if values.len() != count {
-        return Err(Trouble::new(Code::StoreLost, "fewer answers than calls"));
+        return Err(LinkError::new(Code::StoreLost, "fewer answers than calls"));
     }
     let marked = values.pop().unwrap_or_default();
     let durable = reply(marked).and_then(|_| reply(waited)).and_then(|waited| on_disks(&waited, local, replicas));
     Ok((values, durable))
 }
 
-async fn within<T>(limit: Duration, call: impl Future<Output = Result<T, RedisError>>) -> Result<T, Trouble> {
+async fn within<T>(limit: Duration, call: impl Future<Output = Result<T, RedisError>>) -> Result<T, LinkError> {
     let answer = tokio::time::timeout(limit, call).await;
-    answer.map_err(|_| Trouble::silence("a durable write", limit))?.map_err(|error| Trouble::of_call(&error))
+    answer.map_err(|_| LinkError::silence("a durable write", limit))?.map_err(|error| LinkError::of_call(&error))
 }
 
-fn on_disks(waited: &Value, local: i64, replicas: i64) -> Result<(), Trouble> {
+fn on_disks(waited: &Value, local: i64, replicas: i64) -> Result<(), LinkError> {
     if let Value::Array(disks) = waited
         && let [Value::Int(locally), Value::Int(elsewhere)] = disks.as_slice()
     {
@@ -194,9 +197,9 @@ fn on_disks(waited: &Value, local: i64, replicas: i64) -> Result<(), Trouble> {
             return Ok(());
         }
         let detail = format!("on {locally} of {local} and {elsewhere} of {replicas} replicas' disks");
-        return Err(Trouble::new(Code::StoreNotDurable, detail));
+        return Err(LinkError::new(Code::StoreNotDurable, detail));
     }
-    Err(Trouble::new(Code::StoreError, "WAITAOF is answered with something else"))
+    Err(LinkError::new(Code::StoreError, "WAITAOF is answered with something else"))
 }
 
 #[cfg(test)]

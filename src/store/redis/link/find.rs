@@ -11,38 +11,41 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
 use super::dial::{Callee, ask, connect};
-use super::options::{Address, LinkOptions, Place};
-use super::trouble::Trouble;
+use super::options::{Address, LinkOptions, Topology};
+use super::trouble::LinkError;
 use crate::core::code::Code;
 
 /// How much longer others are waited for, once an address that was told has turned out wrong.
 const OTHERS_MAX: Duration = Duration::from_millis(500);
 
-type Told<'a> = Pin<Box<dyn Future<Output = Result<Address, Trouble>> + Send + 'a>>;
+type AddressFuture<'a> = Pin<Box<dyn Future<Output = Result<Address, LinkError>> + Send + 'a>>;
 
 /// Who may be the primary, in the order in which it is told. All are asked at once, so one that hangs
 /// delays nobody; whether it is so only the server itself can say: a sentinel that was cut off still tells
 /// the primary of before.
 pub(super) struct Candidates<'a> {
-    asked: FuturesUnordered<Told<'a>>,
+    asked: FuturesUnordered<AddressFuture<'a>>,
     told: Vec<Address>,
     /// The last, but one of "unreachable" is not preferred, which tells less.
-    trouble: Trouble,
+    trouble: LinkError,
 }
 
 /// Asks who the primary is.
 pub(super) fn candidates(options: &LinkOptions) -> Candidates<'_> {
-    let asked: FuturesUnordered<Told<'_>> = match &options.place {
-        Place::Standalone(address) => [Box::pin(async { Ok(address.clone()) }) as Told<'_>].into_iter().collect(),
-        Place::Sentinel { sentinels, primary } => {
-            sentinels.iter().map(|sentinel| Box::pin(ask_sentinel(options, sentinel, primary)) as Told<'_>).collect()
+    let asked: FuturesUnordered<AddressFuture<'_>> = match &options.topology {
+        Topology::Standalone(address) => {
+            [Box::pin(async { Ok(address.clone()) }) as AddressFuture<'_>].into_iter().collect()
         }
-        Place::Cluster(nodes) => {
+        Topology::Sentinel { sentinels, primary } => sentinels
+            .iter()
+            .map(|sentinel| Box::pin(ask_sentinel(options, sentinel, primary)) as AddressFuture<'_>)
+            .collect(),
+        Topology::Cluster(nodes) => {
             let slot = slot_of(&options.key_prefix);
-            nodes.iter().map(|node| Box::pin(ask_node(options, node, slot)) as Told<'_>).collect()
+            nodes.iter().map(|node| Box::pin(ask_node(options, node, slot)) as AddressFuture<'_>).collect()
         }
     };
-    Candidates { asked, told: Vec::new(), trouble: Trouble::new(Code::StoreUnreachable, "nobody to ask") }
+    Candidates { asked, told: Vec::new(), trouble: LinkError::new(Code::StoreUnreachable, "nobody to ask") }
 }
 
 impl Candidates<'_> {
@@ -69,24 +72,24 @@ impl Candidates<'_> {
     }
 
     /// Notes what came of asking, or of an address that was told.
-    pub(super) fn failed(&mut self, trouble: Trouble) {
-        let tells = |trouble: &Trouble| !matches!(trouble.code, Code::StoreUnreachable | Code::StoreTimeout);
+    pub(super) fn failed(&mut self, trouble: LinkError) {
+        let tells = |trouble: &LinkError| !matches!(trouble.code, Code::StoreUnreachable | Code::StoreTimeout);
         if tells(&trouble) || !tells(&self.trouble) {
             self.trouble = trouble;
         }
     }
 
     /// Why there is no primary.
-    pub(super) fn trouble(self) -> Trouble {
+    pub(super) fn trouble(self) -> LinkError {
         self.trouble
     }
 }
 
-async fn ask_sentinel(options: &LinkOptions, sentinel: &Address, primary: &str) -> Result<Address, Trouble> {
+async fn ask_sentinel(options: &LinkOptions, sentinel: &Address, primary: &str) -> Result<Address, LinkError> {
     let (mut connection, _) = connect(options, sentinel, Callee::Sentinel).await?;
     let mut cmd = redis::cmd("SENTINEL");
     cmd.arg("GET-MASTER-ADDR-BY-NAME").arg(primary);
-    let unknown = || Trouble::new(Code::StoreNoPrimary, format!("sentinel {sentinel} knows no primary {primary}"));
+    let unknown = || LinkError::new(Code::StoreNoPrimary, format!("sentinel {sentinel} knows no primary {primary}"));
     let Value::Array(answer) = ask(&mut connection, &cmd).await? else { return Err(unknown()) };
     let (Some(host), Some(port)) = (answer.first().and_then(text), answer.get(1).and_then(text)) else {
         return Err(unknown());
@@ -95,11 +98,11 @@ async fn ask_sentinel(options: &LinkOptions, sentinel: &Address, primary: &str) 
     Ok(Address { host, port })
 }
 
-async fn ask_node(options: &LinkOptions, node: &Address, slot: u16) -> Result<Address, Trouble> {
+async fn ask_node(options: &LinkOptions, node: &Address, slot: u16) -> Result<Address, LinkError> {
     let (mut connection, _) = connect(options, node, Callee::Server).await?;
     let mut cmd = redis::cmd("CLUSTER");
     cmd.arg("SLOTS");
-    let unknown = || Trouble::new(Code::StoreNoPrimary, format!("node {node} knows no primary of slot {slot}"));
+    let unknown = || LinkError::new(Code::StoreNoPrimary, format!("node {node} knows no primary of slot {slot}"));
     let Value::Array(ranges) = ask(&mut connection, &cmd).await? else { return Err(unknown()) };
     ranges.iter().find_map(|range| owner(range, slot, node)).ok_or_else(unknown)
 }

@@ -26,12 +26,12 @@ mod session;
 mod trouble;
 mod wake;
 
-pub use self::options::{Address, Durability, LinkOptions, Login, Place, TlsFiles};
+pub use self::options::{Address, Durability, LinkOptions, Login, TlsFiles, Topology};
 pub(super) use self::script::{Arg, Script};
 
 use self::durable::Write;
 use self::session::Shared;
-use self::trouble::Trouble;
+use self::trouble::LinkError;
 
 /// Durable writes that may wait for their flight; those beyond wait for a place.
 const WAITING_MAX: usize = 4_096;
@@ -80,7 +80,7 @@ impl Link {
         keys: &[&[u8]],
         args: &[Arg<'_>],
     ) -> Result<redis::Value, StoreError> {
-        self.shared.call(script, &script.by_hash(keys, args)).await.map_err(Trouble::counted)
+        self.shared.call(script, &script.by_hash(keys, args)).await.map_err(LinkError::counted)
     }
 
     /// Runs a script, and returns when what it wrote, and what it has read, is as durable as configured.
@@ -95,16 +95,16 @@ impl Link {
     ) -> Result<redis::Value, StoreError> {
         let Some(writes) = &self.writes else { return self.run(script, keys, args).await };
         let (done, answer) = oneshot::channel();
-        let ended = |()| Trouble::new(Code::StoreLost, "the process is stopping");
+        let ended = |()| LinkError::new(Code::StoreLost, "the process is stopping");
         let write = Write { script, call: script.by_hash(keys, args), done };
         let sent = writes.send(write).await.map_err(|_| ended(()).counted());
         sent?;
-        answer.await.unwrap_or_else(|_| Err(ended(()))).map_err(Trouble::counted)
+        answer.await.unwrap_or_else(|_| Err(ended(()))).map_err(LinkError::counted)
     }
 
     /// That nothing came for so long.
     pub(super) fn silent(after: Duration) -> StoreError {
-        Trouble::silence("Redis", after).counted()
+        LinkError::silence("Redis", after).counted()
     }
 
     /// Ready when a script has published on [`LinkOptions::channel`], or may have.

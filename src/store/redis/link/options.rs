@@ -9,7 +9,7 @@ use crate::secret::LiveSecret;
 #[derive(Debug, Clone)]
 pub struct LinkOptions {
     /// Where Redis is.
-    pub place: Place,
+    pub topology: Topology,
     /// TLS; none: in the open.
     pub tls: Option<TlsFiles>,
     /// The number of the database; 0 in a cluster.
@@ -52,7 +52,7 @@ impl std::fmt::Display for Address {
 
 /// Where Redis is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum Topology {
     /// One server.
     Standalone(Address),
     /// A primary that sentinels know.

@@ -25,10 +25,10 @@ use super::dial::{self, Callee, Dialler, Gone};
 use super::find;
 use super::options::{Address, LinkOptions};
 use super::script::Script;
-use super::trouble::{Trouble, is_noscript, reply};
+use super::trouble::{LinkError, is_noscript, reply};
 use crate::clock;
 use crate::core::code::Code;
-use crate::telemetry::metrics as names;
+use crate::telemetry::metrics as metric;
 
 /// Connections for durable writes: flights of `durable` that can be under way at once.
 pub(super) const POOL_SIZE: usize = 64;
@@ -64,7 +64,7 @@ pub(super) struct Shared {
 #[derive(Default)]
 struct Opening {
     failures: u32,
-    last: Option<(Instant, Trouble)>,
+    last: Option<(Instant, LinkError)>,
 }
 
 impl Shared {
@@ -74,13 +74,13 @@ impl Shared {
 
     /// The connections to the primary; made where there are none. While they cannot be had, it says
     /// so at once between two tries.
-    pub(super) async fn session(&self) -> Result<Arc<Session>, Trouble> {
+    pub(super) async fn session(&self) -> Result<Arc<Session>, LinkError> {
         if let Some(session) = self.live() {
             return Ok(session);
         }
         let limit = self.open_limit();
         let waited = tokio::time::timeout(limit, self.opening.lock()).await;
-        let mut opening = waited.map_err(|_| Trouble::silence("connecting", limit))?;
+        let mut opening = waited.map_err(|_| LinkError::silence("connecting", limit))?;
         if let Some(session) = self.live() {
             return Ok(session);
         }
@@ -90,13 +90,13 @@ impl Shared {
             return Err(trouble.clone());
         }
         let opened = tokio::time::timeout(limit, open(&self.options)).await;
-        match opened.unwrap_or_else(|_| Err(Trouble::silence("connecting", limit))) {
+        match opened.unwrap_or_else(|_| Err(LinkError::silence("connecting", limit))) {
             Ok(session) => {
                 info!(server = %session.address, failures = opening.failures, "connected to Redis");
                 *opening = Opening::default();
                 let session = Arc::new(session);
                 self.current.store(Some(session.clone()));
-                metrics::gauge!(names::STORE_CONNECTIONS, names::USE => "shared").set(1.0);
+                metrics::gauge!(metric::STORE_CONNECTIONS, metric::USE => "shared").set(1.0);
                 Ok(session)
             }
             Err(trouble) => {
@@ -118,7 +118,7 @@ impl Shared {
         if current.is_some_and(|current| Arc::ptr_eq(&current, session)) {
             self.current.store(None);
             for of in ["shared", "durable"] {
-                metrics::gauge!(names::STORE_CONNECTIONS, names::USE => of).set(0.0);
+                metrics::gauge!(metric::STORE_CONNECTIONS, metric::USE => of).set(0.0);
             }
         }
         if let Some(pool) = &session.pool {
@@ -129,18 +129,18 @@ impl Shared {
 
     /// Runs a script on the shared connection. Where the primary turns out to be no more, its
     /// successor is asked once: nothing has happened then.
-    pub(super) async fn call(&self, script: &Script, call: &Cmd) -> Result<Value, Trouble> {
+    pub(super) async fn call(&self, script: &Script, call: &Cmd) -> Result<Value, LinkError> {
         let began = Instant::now();
         let first = self.try_call(script, call).await;
         let answer = match first {
             Err(trouble) if trouble.is_worth_another_primary() => self.try_call(script, call).await,
             answer => answer,
         };
-        metrics::histogram!(names::STORE_CALL_DURATION_SECONDS).record(began.elapsed());
+        metrics::histogram!(metric::STORE_CALL_DURATION_SECONDS).record(began.elapsed());
         answer
     }
 
-    async fn try_call(&self, script: &Script, call: &Cmd) -> Result<Value, Trouble> {
+    async fn try_call(&self, script: &Script, call: &Cmd) -> Result<Value, LinkError> {
         let session = self.session().await?;
         let answer = session.call(script, call, self.options.response_timeout).await;
         if let Err(trouble) = &answer
@@ -168,7 +168,7 @@ impl Shared {
 }
 
 impl Session {
-    async fn call(&self, script: &Script, call: &Cmd, limit: Duration) -> Result<Value, Trouble> {
+    async fn call(&self, script: &Script, call: &Cmd, limit: Duration) -> Result<Value, LinkError> {
         let mut connection = self.connection.clone();
         let work = async {
             let value = connection.send_packed_command(call).await?;
@@ -177,12 +177,12 @@ impl Session {
         // The connection's own timeout counts from when the command is sent; a full pipe may delay that.
         let limit = limit * 2;
         let answer = tokio::time::timeout(limit, work).await;
-        let answer = answer.map_err(|_| Trouble::silence(&self.address.to_string(), limit))?;
-        reply(answer.map_err(|error| Trouble::of_call(&error))?)
+        let answer = answer.map_err(|_| LinkError::silence(&self.address.to_string(), limit))?;
+        reply(answer.map_err(|error| LinkError::of_call(&error))?)
     }
 }
 
-async fn open(options: &LinkOptions) -> Result<Session, Trouble> {
+async fn open(options: &LinkOptions) -> Result<Session, LinkError> {
     let mut candidates = find::candidates(options);
     while let Some(address) = candidates.next().await {
         match open_at(options, address).await {
@@ -193,7 +193,7 @@ async fn open(options: &LinkOptions) -> Result<Session, Trouble> {
     Err(candidates.trouble())
 }
 
-async fn open_at(options: &LinkOptions, address: Address) -> Result<Session, Trouble> {
+async fn open_at(options: &LinkOptions, address: Address) -> Result<Session, LinkError> {
     let (mut connection, gone) = dial::connect(options, &address, Callee::Server).await?;
     checks::check(options, &mut connection).await?;
     let pool = match options.durability.disks() {
@@ -203,7 +203,7 @@ async fn open_at(options: &LinkOptions, address: Address) -> Result<Session, Tro
     Ok(Session { address, pool, closed: CancellationToken::new(), connection, gone })
 }
 
-fn pool(options: &LinkOptions, address: &Address) -> Result<Pool, Trouble> {
+fn pool(options: &LinkOptions, address: &Address) -> Result<Pool, LinkError> {
     Pool::builder(Dialler { options: options.clone(), to: address.clone() })
         .max_size(POOL_SIZE)
         .runtime(Runtime::Tokio1)
@@ -213,7 +213,7 @@ fn pool(options: &LinkOptions, address: &Address) -> Result<Pool, Trouble> {
             recycle: Some(options.response_timeout),
         })
         .build()
-        .map_err(|error| Trouble::new(Code::StoreError, error.to_string()))
+        .map_err(|error| LinkError::new(Code::StoreError, error.to_string()))
 }
 
 /// With jitter, so that processes do not dial in step.

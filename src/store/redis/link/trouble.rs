@@ -8,11 +8,11 @@ use deadpool_redis::redis::{ErrorKind, RedisError, ServerError, Value};
 use super::options::Address;
 use crate::core::code::Code;
 use crate::store::StoreError;
-use crate::telemetry::metrics as names;
+use crate::telemetry::metrics as metric;
 
 /// Why a call failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Trouble {
+pub(super) struct LinkError {
     pub(super) code: Code,
     pub(super) detail: String,
 }
@@ -39,7 +39,7 @@ const WORDS: &[(&str, Code)] = &[
     ("TRYAGAIN", Code::StoreResharding),
 ];
 
-impl Trouble {
+impl LinkError {
     pub(super) fn new(code: Code, detail: impl Into<String>) -> Self {
         Self { code, detail: detail.into() }
     }
@@ -165,7 +165,7 @@ impl Trouble {
 
     /// Counts it, and makes it the store's error.
     pub(super) fn counted(self) -> StoreError {
-        metrics::counter!(names::STORE_ERRORS_TOTAL, names::CODE => self.code.as_str()).increment(1);
+        metrics::counter!(metric::STORE_ERRORS_TOTAL, metric::CODE => self.code.as_str()).increment(1);
         match self.code {
             Code::StoreDamaged => StoreError::Damaged(self.detail),
             Code::StoreNewerSchema => {
@@ -190,9 +190,9 @@ fn told(word: &str, what: Option<String>) -> String {
 }
 
 /// Parts a reply from an error.
-pub(super) fn reply(value: Value) -> Result<Value, Trouble> {
+pub(super) fn reply(value: Value) -> Result<Value, LinkError> {
     match value {
-        Value::ServerError(error) => Err(Trouble::of_reply(&error)),
+        Value::ServerError(error) => Err(LinkError::of_reply(&error)),
         value => Ok(value),
     }
 }
@@ -213,7 +213,7 @@ mod tests {
     use super::*;
 
     fn code(word: &str, detail: &str) -> Code {
-        Trouble::of_words(word, detail).code
+        LinkError::of_words(word, detail).code
     }
 
     #[test]
@@ -237,27 +237,27 @@ mod tests {
                     arguments script: c4cf, on @user_script:2.";
         let valkey =
             "ACL failure in script: User b has no permissions to run the 'zadd' command script: on @user_script:3.";
-        let detail = |text| Trouble::of_words("ERR", text).detail;
+        let detail = |text| LinkError::of_words("ERR", text).detail;
         assert!([redis, keys, valkey].iter().all(|text| code("ERR", text) == Code::StoreNoPerm));
         assert_eq!([redis, valkey].map(detail), ["NOPERM, script line 3", "NOPERM, zadd"]);
         // As the prelude has it.
-        let refused = Trouble::of_words("NOPERM", "the user may not run 'zadd zrem'");
+        let refused = LinkError::of_words("NOPERM", "the user may not run 'zadd zrem'");
         assert_eq!((refused.code, refused.detail.as_str()), (Code::StoreNoPerm, "NOPERM zadd zrem"));
     }
 
     #[test]
     fn a_newer_schema_is_told_with_both_versions() {
-        let told = Trouble::of_words("NEWER", "99 1").counted();
+        let told = LinkError::of_words("NEWER", "99 1").counted();
         assert!(matches!(told, StoreError::NewerSchema { found: 99, known: 1 }), "{told}");
     }
 
     #[test]
     fn no_detail_quotes_what_a_command_was_given() {
         let told = [
-            Trouble::of_words("ERR", "unknown command 'WAITAOF', with args beginning with: 'ada@example.com'"),
-            Trouble::of_words("ERR", "value ada@example.com is wrong script: 0, on @user_script:12."),
-            Trouble::of_words("NOPERM", "User bridge has no permissions to run the 'evalsha' command"),
-            Trouble::of_words("OOM", "ada@example.com"),
+            LinkError::of_words("ERR", "unknown command 'WAITAOF', with args beginning with: 'ada@example.com'"),
+            LinkError::of_words("ERR", "value ada@example.com is wrong script: 0, on @user_script:12."),
+            LinkError::of_words("NOPERM", "User bridge has no permissions to run the 'evalsha' command"),
+            LinkError::of_words("OOM", "ada@example.com"),
         ];
         let details: Vec<_> = told.iter().map(|trouble| trouble.detail.as_str()).collect();
         assert_eq!(details, ["unknown command WAITAOF", "ERR, script line 12", "NOPERM evalsha", "OOM"]);
@@ -265,7 +265,7 @@ mod tests {
 
     #[test]
     fn a_connection_is_thrown_away_for_what_another_would_not_say() {
-        let thrown = |code| Trouble::new(code, "").is_of_the_connection();
+        let thrown = |code| LinkError::new(code, "").is_of_the_connection();
         assert!([Code::StoreReadOnly, Code::StoreLost, Code::StoreTimeout, Code::StoreAuth].into_iter().all(thrown));
         assert!(![Code::StoreMemory, Code::StoreBusy, Code::StoreNoPerm, Code::StoreReplicas].into_iter().any(thrown));
     }

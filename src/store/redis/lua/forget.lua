@@ -1,4 +1,4 @@
--- Takes a person out of all that others find them by: place, words, claims, dead letter. Document and story stay.
+-- Removes a person from every index: lane, search terms, claims, dead letter. Their document and story stay.
 local function forget(id, lane)
   if lane then
     leave(lane)

@@ -5,23 +5,23 @@
 -- finds by itself are made of ROOT: all keys have one hash tag, and so one slot.
 -- ARGV[1]: 0: the server's clock counts. Tests bring one of their own: now in ms since the epoch, or, below 0, what
 -- the server's clock would say.
--- Answers { keys that do not read, … }. Text is never compared by `<`: that would be the server's locale.
+-- Returns { keys that cannot be read, … }. Text is never compared by `<`: that would depend on the server's locale.
 local call, int_format = redis.call, string.format
 local ROOT = string.sub(SCHEMA, 1, -#'schema' - 1)
 -- A change of layout that an older version cannot live with raises it. 1 was never released.
 local KNOWN = 2
 
--- A script that a command is refused to in its middle leaves half of its writes behind: refused before.
+-- If a command were refused in the middle of a script, half of its writes would stay: so refuse at the start.
 do
   local refused = {}
   for _, command in ipairs(COMMANDS) do
-    -- Any of our names does: those of the keys were looked at by EVALSHA.
+    -- Any of our keys will do: EVALSHA has checked the rights to all of them.
     if not redis.acl_check_cmd(command, SCHEMA) then refused[#refused + 1] = string.lower(command) end
   end
   if #refused > 0 then return redis.error_reply("NOPERM the user may not run '" .. table.concat(refused, ' ') .. "'") end
 end
 
--- What another version wrote is not ours to write in.
+-- Never write to what another version wrote.
 local version = call('GET', SCHEMA)
 if version and version ~= '2' then
   local found = tonumber(version)
@@ -34,7 +34,7 @@ local function int(n)
   return int_format('%d', n)
 end
 
--- Keys that are of another type, or whose content does not read. What is written elsewhere is written all the same.
+-- Keys of an unexpected type, or whose content cannot be read. The script's other writes go ahead.
 local broken = {}
 local function try(command, key, ...)
   local answer = redis.pcall(command, key, ...)
@@ -44,12 +44,12 @@ local function try(command, key, ...)
   return nil
 end
 
--- The clock, and time as it counts here. Where the clock is set back, all that is due, and the tokens, would
--- wait until it is where it was: so time goes on, at nine tenths of the clock's pace until the clock has caught
--- up. While time is ahead, a clock that leaps is one that is set right again: that is no time that has passed.
--- Where the clock leaps, or nobody looked for long, it is steady only when it has gone on for an hour.
--- CTL clock_us: the time when it was last kept; clock_read_us: what the clock said then; leapt_us: what it said after
--- its last leap.
+-- The server's clock, and our time. If the clock is set back, everybody who is due, and the tokens, would have to wait
+-- until it catches up. So our time goes on at nine tenths of the clock's pace until then. While our time is ahead, a
+-- leap of the clock is taken for its correction: no time has passed.
+-- After a leap, or after a long time without calls, the clock counts as steady once it has run on for an hour.
+-- CTL clock_us: our time when it was last written; clock_read_us: what the clock said then; leapt_us: what it said
+-- after its last leap.
 local CLOCK_KEPT_US, CLOCK_LEAP_US, CLOCK_STEADY_US = 1000000, 10000000, 3600000000
 local clock_us, now_us, clock_is_kept, passed_us, leaps
 do
@@ -77,13 +77,13 @@ local function is_steady()
   return not leaps and clock_us - tonumber(call('HGET', CTL, 'leapt_us') or 0) >= CLOCK_STEADY_US
 end
 
--- Keeps the time, once a second: whatever goes on all the time does so.
+-- Writes our time down, once a second. Scripts that run all the time call it.
 local function keep_time()
   if clock_is_kept then return end
   call('HSET', CTL, 'clock_us', int(now_us), 'clock_read_us', int(clock_us))
   if leaps then call('HSET', CTL, 'leapt_us', int(clock_us)) end
-  -- A leap is no time that has passed: whoever waits for a token waits as long as before. Whoever waits asks at least
-  -- once a second (TOKEN_LOOK_MAX), so that waiting itself is never taken for one.
+  -- In a leap no time has passed: whoever waits for a token still waits as long as before. They ask at least once a
+  -- second (TOKEN_LOOK_MAX), so that waiting is never mistaken for a leap.
   if passed_us > CLOCK_LEAP_US then
     for _, name in ipairs({ 'write_tat_us', 'read_tat_us' }) do
       local tat = tonumber(call('HGET', CTL, name) or 0)

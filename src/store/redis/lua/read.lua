@@ -1,5 +1,5 @@
--- Reads, command by command. KEYS: of each command its own. ARGV[2..] of each its name, how many arguments come
--- behind the key, and these. Answers of each what it answers.
+-- Runs commands that read, in order. KEYS: one key for each command. ARGV[2..]: for each command its name, how many
+-- arguments follow the key, and these arguments. Returns each command's answer.
 local found, at = { broken }, 2
 for n = FIXED + 1, #KEYS do
   local count = tonumber(ARGV[at + 1])

@@ -1,4 +1,4 @@
-//! "Why is Jane not in Postman?" answered in one sentence. A pure judgement over what is known.
+//! "Why is Jane not in Postman?" in one sentence. A pure judgement over what is known.
 
 use crate::core::code::Code;
 use crate::core::hold::{Hold, HoldScope, Holds};
@@ -13,7 +13,7 @@ use super::people::WholePerson;
 
 /// What a person waits for, and how they stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub struct PersonSummary {
     /// In one sentence, without personal data.
     pub sentence: String,
     /// What they wait for; none where they are in line.
@@ -41,7 +41,7 @@ pub struct WaitsFor {
 
 /// Answers for one person.
 #[must_use]
-pub fn answer(whole: &WholePerson, holds: &Holds) -> Answer {
+pub fn summary(whole: &WholePerson, holds: &Holds) -> PersonSummary {
     let view = &whole.view;
     let (row, document) = (&view.row, view.document.as_ref());
     if let Some(unreadable) = view.unreadable {
@@ -51,7 +51,7 @@ pub fn answer(whole: &WholePerson, holds: &Holds) -> Answer {
     let state =
         if row.lane.state == LaneState::Idle && row.inbox_entries > 0 { LaneState::Waiting } else { row.lane.state };
     match state {
-        LaneState::Idle => Answer { sentence: settled(whole), waits_for: None },
+        LaneState::Idle => PersonSummary { sentence: settled(whole), waits_for: None },
         LaneState::Running => waiting(whole, "A worker is reconciling them right now.".to_owned(), None),
         LaneState::Blocked => blocked(whole, document),
         LaneState::Held => held(whole, holds),
@@ -64,7 +64,7 @@ pub fn answer(whole: &WholePerson, holds: &Holds) -> Answer {
     }
 }
 
-fn waiting(whole: &WholePerson, sentence: String, code: Option<Code>) -> Answer {
+fn waiting(whole: &WholePerson, sentence: String, code: Option<Code>) -> PersonSummary {
     let row = &whole.view.row;
     let since = whole.view.document.as_ref().and_then(|document| document.waiting_since).unwrap_or(row.since);
     let waits_for = WaitsFor {
@@ -76,23 +76,24 @@ fn waiting(whole: &WholePerson, sentence: String, code: Option<Code>) -> Answer 
         hold: None,
         missing: Vec::new(),
     };
-    Answer { sentence, waits_for: Some(waits_for) }
+    PersonSummary { sentence, waits_for: Some(waits_for) }
 }
 
-fn blocked(whole: &WholePerson, document: Option<&Document>) -> Answer {
+fn blocked(whole: &WholePerson, document: Option<&Document>) -> PersonSummary {
     let Some(trouble) = document.and_then(|document| document.trouble.as_ref()) else {
         return waiting(whole, "They are blocked.".to_owned(), None);
     };
     let detail = if trouble.detail.is_empty() { String::new() } else { format!(" ({})", trouble.detail) };
     let code = trouble.code;
-    let mut answer = waiting(whole, format!("A dead letter blocks them: {code}. {}{detail}", code.title()), Some(code));
-    if let Some(waits_for) = &mut answer.waits_for {
+    let mut summary =
+        waiting(whole, format!("A dead letter blocks them: {code}. {}{detail}", code.title()), Some(code));
+    if let Some(waits_for) = &mut summary.waits_for {
         waits_for.since = trouble.since;
     }
-    answer
+    summary
 }
 
-fn held(whole: &WholePerson, holds: &Holds) -> Answer {
+fn held(whole: &WholePerson, holds: &Holds) -> PersonSummary {
     let tag = whole.view.row.lane.tag.as_deref().and_then(HoldScope::parse);
     let hold = tag.as_ref().and_then(|scope| holds.get(scope)).or(holds.holds.first());
     match hold {
@@ -101,35 +102,35 @@ fn held(whole: &WholePerson, holds: &Holds) -> Answer {
     }
 }
 
-fn behind(whole: &WholePerson, hold: &Hold) -> Answer {
+fn behind(whole: &WholePerson, hold: &Hold) -> PersonSummary {
     let sentence =
         format!("They wait, unharmed, because of the hold `{}` ({}): {}", hold.scope, hold.code, hold.code.title());
-    let mut answer = waiting(whole, sentence, Some(hold.code));
-    if let Some(waits_for) = &mut answer.waits_for {
+    let mut summary = waiting(whole, sentence, Some(hold.code));
+    if let Some(waits_for) = &mut summary.waits_for {
         waits_for.hold = Some(hold.scope.clone());
     }
-    answer
+    summary
 }
 
-fn incomplete(whole: &WholePerson, document: Option<&Document>) -> Answer {
+fn incomplete(whole: &WholePerson, document: Option<&Document>) -> PersonSummary {
     let missing = document.map(|document| document.missing.clone()).unwrap_or_default();
     let what = if missing.is_empty() { "more".to_owned() } else { missing.join(" and ") };
-    let mut answer = waiting(whole, format!("They wait for HR: it has not sent {what} yet."), None);
-    if let Some(waits_for) = &mut answer.waits_for {
+    let mut summary = waiting(whole, format!("They wait for HR: it has not sent {what} yet."), None);
+    if let Some(waits_for) = &mut summary.waits_for {
         waits_for.action = Some(format!("Have {what} filled in in the HR system: its next event brings them on."));
         waits_for.missing = missing;
     }
-    answer
+    summary
 }
 
-fn in_line(whole: &WholePerson, document: Option<&Document>, holds: &Holds) -> Answer {
+fn in_line(whole: &WholePerson, document: Option<&Document>, holds: &Holds) -> PersonSummary {
     if let Some(hold) = holds.get(&HoldScope::All) {
         return behind(whole, hold);
     }
     if document.is_some_and(|document| document.trouble.is_some()) {
-        let mut answer = blocked(whole, document);
-        answer.sentence += " Something came in since, and is about to be tried.";
-        return answer;
+        let mut summary = blocked(whole, document);
+        summary.sentence += " Something came in since, and is about to be tried.";
+        return summary;
     }
     let failures = document.map_or(0, |document| document.progress.failures);
     let code = last_code(whole);
@@ -233,9 +234,9 @@ mod tests {
             let detail = "the member belongs to hr/E-9".to_owned();
             document.trouble = Some(Trouble { id: JobId(1), code: Code::ScimOwned, detail, since: UnixMs(3) });
         });
-        let answer = answer(&whole, &Holds::default());
-        assert!(answer.sentence.contains("hr/E-9"), "{answer:?}");
-        let waits_for = answer.waits_for.unwrap();
+        let summary = summary(&whole, &Holds::default());
+        assert!(summary.sentence.contains("hr/E-9"), "{summary:?}");
+        let waits_for = summary.waits_for.unwrap();
         assert_eq!((waits_for.code, waits_for.since), (Some(Code::ScimOwned), UnixMs(3)));
     }
 
@@ -245,20 +246,20 @@ mod tests {
         let pauses = ProbePauses { first_ms: 1, max_ms: 1 };
         holds.set(UnixMs(0), HoldScope::All, Code::HoldKey, pauses, None);
         holds.set(UnixMs(0), HoldScope::Creates, Code::HoldSeats, pauses, None);
-        let behind_seats = answer(&whole(LaneState::Held, |_| {}), &holds).waits_for.unwrap();
+        let behind_seats = summary(&whole(LaneState::Held, |_| {}), &holds).waits_for.unwrap();
         assert_eq!(behind_seats.hold, Some(HoldScope::Creates));
-        let due = answer(&whole(LaneState::Waiting, |_| {}), &holds).waits_for.unwrap();
+        let due = summary(&whole(LaneState::Waiting, |_| {}), &holds).waits_for.unwrap();
         assert_eq!(due.code, Some(Code::HoldKey));
     }
 
     #[test]
     fn whoever_waits_for_hr_is_told_what_is_missing() {
-        let answer = answer(
+        let summary = summary(
             &whole(LaneState::Incomplete, |document| document.missing = vec!["email".to_owned()]),
             &Holds::default(),
         );
-        assert!(answer.sentence.contains("has not sent email"), "{answer:?}");
-        assert_eq!(answer.waits_for.unwrap().missing, ["email"]);
+        assert!(summary.sentence.contains("has not sent email"), "{summary:?}");
+        assert_eq!(summary.waits_for.unwrap().missing, ["email"]);
     }
 
     #[test]
@@ -266,17 +267,17 @@ mod tests {
         let mut whole = whole(LaneState::Waiting, |document| document.progress.failures = 2);
         let note = Note::RetryAt { due_at: UnixMs(60_000), code: Code::ScimUnavailable };
         whole.story.push(StoryEntry { at: UnixMs(1), note });
-        let answer = answer(&whole, &Holds::default());
-        assert!(answer.sentence.contains("twice without success (SCIM-5XX)"), "{answer:?}");
-        assert!(answer.sentence.contains("1970-01-01T00:01:00Z"), "{answer:?}");
+        let summary = summary(&whole, &Holds::default());
+        assert!(summary.sentence.contains("twice without success (SCIM-5XX)"), "{summary:?}");
+        assert!(summary.sentence.contains("1970-01-01T00:01:00Z"), "{summary:?}");
     }
 
     #[test]
     fn in_line_is_no_waiting_and_says_how_it_ended() {
         let mut whole = whole(LaneState::Idle, |_| {});
         whole.story.push(StoryEntry { at: UnixMs(1), note: Note::Ended { job: JobId(1), outcome: Finished::Created } });
-        let answer = answer(&whole, &Holds::default());
-        assert_eq!(answer.waits_for, None);
-        assert!(answer.sentence.starts_with("Postman created them"), "{answer:?}");
+        let summary = summary(&whole, &Holds::default());
+        assert_eq!(summary.waits_for, None);
+        assert!(summary.sentence.starts_with("Postman created them"), "{summary:?}");
     }
 }
