@@ -12,9 +12,9 @@ def free_port():
         return listener.getsockname()[1]
 
 
-def eventually(what, described):
+def eventually(what, described, patience_s=PATIENCE_S):
     """Asks until it is so; fails after a while."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + patience_s
     while True:
         found = what()
         if found:

@@ -86,6 +86,11 @@ pods() {
     jq --raw-output '[.items[] | select(.status.phase == "Running" and .metadata.deletionTimestamp == null) | .metadata.name] | join(" ")'
 }
 
+# Whether every pod of `prod` is there to stay: none of before is still on its way out.
+none_goes() {
+  [ "$(k --namespace "$ns" get pods --selector app.kubernetes.io/instance=prod --output json | jq '[.items[] | select(.metadata.deletionTimestamp != null)] | length')" = 0 ]
+}
+
 one_pod() { pods "$@" | cut -d ' ' -f 1; }
 
 # Runs the program in a pod. inside POD ARGUMENT…

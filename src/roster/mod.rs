@@ -146,6 +146,12 @@ impl Roster {
         Self { store, client, clock, columns, rules, guard, rates, drift, lists: Arc::new(lists) }
     }
 
+    /// The target's limits, for writes and for reads.
+    #[must_use]
+    pub fn rates(&self) -> (Rate, Rate) {
+        self.rates
+    }
+
     /// What would be done if all that is staged were applied to whom the selection takes.
     pub async fn plan(&self, selection: &Selection) -> Result<PlanReport, RosterError> {
         Ok(self.work_out(selection, false).await?.0.report)

@@ -17,6 +17,7 @@ from waiting import eventually, free_port
 ROOT = Path(__file__).resolve().parents[2]
 BINARY = Path(os.environ.get("BRIDGE_BIN", ROOT / "target/debug/scim-bridge"))
 SECRET = base64.b64encode(b"a secret of the console's tests").decode()
+KEY = "sim-key"
 TOKEN = "the-admin-token-of-the-tests"
 LOOKER = "the-token-that-may-only-look"
 
@@ -32,27 +33,70 @@ def ask(url, method="GET", body=None, headers=()):
         return error.code, error.headers, error.read().decode()
 
 
+def start(arguments, folder):
+    with open(folder / f"{arguments[0]}.log", "ab") as log:
+        return subprocess.Popen([str(BINARY), *arguments], stdout=log, stderr=log, cwd=folder)
+
+
+def stop(process):
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
 @contextmanager
 def running(arguments, folder):
-    with open(folder / f"{arguments[0]}.log", "wb") as log:
-        process = subprocess.Popen([str(BINARY), *arguments], stdout=log, stderr=log, cwd=folder)
-        try:
-            yield process
-        finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+    process = start(arguments, folder)
+    try:
+        yield process
+    finally:
+        stop(process)
 
 
 class Bridge:
     """What the tests ask of a running bridge and its stand-in."""
 
-    def __init__(self, admin, listen, sim):
-        self.admin, self.listen, self.sim = f"http://127.0.0.1:{admin}", f"http://127.0.0.1:{listen}", f"http://127.0.0.1:{sim}"
+    def __init__(self, folder, admin, listen, sim, words):
+        self.admin, self.listen, self.sim = (f"http://127.0.0.1:{port}" for port in (admin, listen, sim))
+        self.folder, self.words, self.process, self.others = folder, words, None, []
+        self.config = folder / "scim-bridge.toml"
         self.sent = 0
+
+    def serve(self):
+        """Starts it with its configuration, and waits until it serves."""
+        self.process = start(["serve", "--config", str(self.config), *self.words], self.folder)
+
+        def is_ready():
+            assert self.process.poll() is None, (self.folder / "serve.log").read_text()
+            try:
+                return ask(f"{self.admin}/readyz")[0] == 200 and ask(f"{self.sim}/sim/stats")[0] == 200
+            except OSError:
+                return False
+        eventually(is_ready, "it serves")
+
+    def change(self, old, new):
+        """The same bridge again, with another configuration."""
+        text = self.config.read_text()
+        assert old in text, old
+        self.config.write_text(text.replace(old, new))
+        stop(self.process)
+        self.serve()
+
+    def append(self, toml):
+        last = self.config.read_text()
+        self.change(last, last + toml)
+
+    def another(self, role):
+        """One more process on the same store, until the end."""
+        config = self.folder / f"{role}.toml"
+        text = self.config.read_text()
+        for url in (self.admin, self.listen):
+            text = text.replace(url.removeprefix("http://"), f"127.0.0.1:{free_port()}")
+        config.write_text(text)
+        self.others.append(start(["serve", "--config", str(config), "--role", role], self.folder))
 
     def api(self, path, method="GET", body=None, token=TOKEN):
         status, _, text = ask(f"{self.admin}{path}", method, body, {"Authorization": f"Bearer {token}", "Content-Type": "application/json"})
@@ -69,10 +113,10 @@ class Bridge:
         headers = {"Content-Type": "application/json", "webhook-id": name, "webhook-timestamp": now, "webhook-signature": signature}
         return ask(f"{self.listen}/webhooks/hr", "POST", body, headers)
 
-    def hire(self, number, given, family, email=None, kind="employee.hired"):
+    def hire(self, number, given, family, email=None, kind="employee.hired", secret=SECRET):
         email = email or f"{given}.{family}@example.com".lower().replace(" ", "")
         data = {"employee_id": f"E-{number}", "email": email, "first_name": given, "last_name": family}
-        return self.deliver({"type": kind, "data": data})
+        return self.deliver({"type": kind, "data": data}, secret)
 
     def leave(self, number):
         return self.deliver({"type": "employee.left", "data": {"employee_id": f"E-{number}"}})
@@ -94,10 +138,10 @@ class Bridge:
 
 
 @contextmanager
-def bridge(folder):
+def bridge(folder, store=None, words=()):
     admin, listen, sim = free_port(), free_port(), free_port()
-    config = folder / "scim-bridge.toml"
-    config.write_text(f"""
+    made = Bridge(folder, admin, listen, sim, words)
+    made.config.write_text(f"""
 [server]
 listen = "127.0.0.1:{listen}"
 admin_listen = "127.0.0.1:{admin}"
@@ -107,27 +151,24 @@ name = "looker"
 role = "read_only"
 token = "{LOOKER}"
 [store]
-url = "embedded:{folder}/store"
+url = "{store or f'embedded:{folder}/store'}"
 [postman]
 base_url = "http://127.0.0.1:{sim}/scim/v2"
-key = "sim-key"
+key = "{KEY}"
+writes_per_minute = 6000
+reads_per_minute = 6000
 [[source]]
 name = "hr"
 preset = "standard-webhooks"
 secrets = ["whsec_{SECRET}"]
 """)
     with running(["postman-sim", "--listen", f"127.0.0.1:{sim}", "--writes", "0", "--reads", "0"], folder):
-        with running(["serve", "--config", str(config)], folder) as process:
-            made = Bridge(admin, listen, sim)
-
-            def is_ready():
-                assert process.poll() is None, (folder / "serve.log").read_text()
-                try:
-                    return ask(f"{made.admin}/readyz")[0] == 200 and ask(f"{made.sim}/sim/stats")[0] == 200
-                except OSError:
-                    return False
-            eventually(is_ready, "it serves")
+        try:
+            made.serve()
             yield made
+        finally:
+            for process in filter(None, [made.process, *made.others]):
+                stop(process)
 
 
 def people(made):

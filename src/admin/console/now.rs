@@ -9,8 +9,10 @@ use super::{Page, State};
 use crate::admin::api::shapes::drained_in_s;
 use crate::admin::overview::Overview;
 use crate::core::activity::{HALF_HOUR_MS, Happening, MINUTE_MS};
+use crate::core::limiter::Rate;
 use crate::core::problems::{Figures, Problem};
 use crate::core::target_name::said;
+use crate::core::time::UnixMs;
 use crate::store::LaneState;
 
 /// What went well, and what did not.
@@ -30,13 +32,13 @@ pub(super) async fn show(state: State, session: Session) -> Page {
         Some(&session),
         &html! {
             div #wrong data-live { (wrong(figures, &overview.problems)) }
-            div #figures data-live { (tiles(&overview)) }
+            div #figures data-live { (tiles(&overview, state.roster.rates())) }
             div #plots .plots data-live { (plots(figures)) }
+            div #sources data-live { (sources(figures)) }
             div #processes data-live { (processes(figures)) }
             footer .quiet {
                 "scim-bridge " (state.version) " · role " (state.role.as_str()) " · " (state.lifecycle.phase().as_str())
                 " · up " (layout::span(figures.now.ms_since(state.started_at)))
-                " · sources: " (state.source_names().map(ToString::to_string).collect::<Vec<_>>().join(", "))
             }
         },
     ))
@@ -64,7 +66,7 @@ fn wrong(figures: &Figures, problems: &[Problem]) -> Markup {
     }
 }
 
-fn tiles(overview: &Overview) -> Markup {
+fn tiles(overview: &Overview, (writes, reads): (Rate, Rate)) -> Markup {
     let (stats, figures) = (&overview.stats, &overview.figures);
     let tile = |href: &str, name: &str, value: String| {
         html! { a .tile href=(href) { span .value { (value) } span .name { (name) } } }
@@ -75,7 +77,8 @@ fn tiles(overview: &Overview) -> Markup {
     };
     let drained = drained_in_s(overview).map_or_else(|| "–".to_owned(), |seconds| layout::span(seconds * 1_000));
     let dead: u64 = stats.dead.values().sum();
-    let calls = |of: Happening| figures.activity.lately(figures.now, MINUTE_MS, &[of]);
+    let lately = |of: &[Happening]| figures.activity.lately(figures.now, MINUTE_MS, of).to_string();
+    let delivered: Vec<Happening> = GOOD_DELIVERIES.into_iter().chain(BAD_DELIVERIES).collect();
     html! {
         section .tiles aria-label="Figures" {
             (people(LaneState::Waiting))
@@ -83,12 +86,22 @@ fn tiles(overview: &Overview) -> Markup {
             (people(LaneState::Held))
             (people(LaneState::Scheduled))
             (people(LaneState::Incomplete))
+            (people(LaneState::Blocked))
             (tile("/dead", "dead letters", dead.to_string()))
             (tile("/people", "people known", stats.people.to_string()))
             (tile("/people?state=waiting", "until drained", drained))
-            (tile("/", "writes a minute", calls(Happening::Write).to_string()))
-            (tile("/", "reads a minute", calls(Happening::Read).to_string()))
+            (tile("/deliveries", "deliveries a minute", lately(&delivered)))
+            (tile("/", &of_limit(writes, "writes"), lately(&[Happening::Write])))
+            (tile("/", &of_limit(reads, "reads"), lately(&[Happening::Read])))
         }
+    }
+}
+
+/// What a number of calls in the last minute is a part of.
+fn of_limit(rate: Rate, calls: &str) -> String {
+    match u64::from(rate.calls) * MINUTE_MS / rate.window_ms.max(1) {
+        0 => format!("{calls} a minute"),
+        limit => format!("of {limit} {calls} a minute"),
     }
 }
 
@@ -102,6 +115,32 @@ fn plots(figures: &Figures) -> Markup {
         (hour(said("Calls to Postman, the last hour"), &GOOD_CALLS, &BAD_CALLS).draw(figures.now))
         (day("Deliveries, the last day", &GOOD_DELIVERIES, &BAD_DELIVERIES).draw(figures.now))
         (day(said("Calls to Postman, the last day"), &GOOD_CALLS, &BAD_CALLS).draw(figures.now))
+    }
+}
+
+fn sources(figures: &Figures) -> Markup {
+    let now = figures.now;
+    let last = |at: UnixMs| html! { @if at > UnixMs(0) { (layout::time(now, at)) } @else { "none seen" } };
+    html! {
+        section {
+            h2 { "Sources" }
+            div .scroll {
+                table {
+                    thead { tr { th { "Source" } th { "Last genuine delivery" } th { "Accepted" } th { "Refused" } th { "Last refused" } } }
+                    tbody {
+                        @for source in &figures.sources {
+                            tr {
+                                td data-name="Source" { a href={ "/deliveries#" (source.name) } { (source.name) } }
+                                td data-name="Last genuine delivery" { (last(source.tally.good_at())) }
+                                td .number data-name="Accepted" { (source.tally.accepted.count) }
+                                td .number data-name="Refused" { (source.tally.refused.values().map(|seen| seen.count).sum::<u64>()) }
+                                td data-name="Last refused" { (last(source.tally.refused.values().map(|seen| seen.last_at).max().unwrap_or_default())) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
     }
 }
 
