@@ -44,6 +44,8 @@ mod process;
 #[cfg(test)]
 mod quiet;
 #[cfg(test)]
+mod redis;
+#[cfg(test)]
 #[path = "../chaos/redis_server.rs"]
 #[expect(dead_code, reason = "shared with the tests of a cluster, which restart it")]
 mod redis_server;

@@ -1,0 +1,115 @@
+//! The whole binary on a Redis that is not there, has nothing to do, or belongs to a newer version.
+
+use std::time::{Duration, Instant};
+
+use crate::process::{Bridge, Home, PATIENCE, http, payload, post, sim};
+use crate::redis_server::RedisServer;
+
+/// A configuration with this Redis for its store.
+fn on(redis: &RedisServer) -> String {
+    format!("[server]\nadmin_token = \"a-token-that-nobody-guesses\"\n[store]\nurl = \"{}\"\n", redis.url())
+}
+
+/// Posts a hire, and gives the status.
+async fn hire(bridge: &Bridge, id: &str) -> u16 {
+    let body = payload("employee.hired", "E-1", "Ada", "Lovelace");
+    post(&http(), &bridge.listen, id, &body).await.unwrap().0
+}
+
+/// Sends the hire again until it is accepted.
+async fn is_accepted_at_last(bridge: &Bridge, id: &str) {
+    let deadline = Instant::now() + PATIENCE;
+    while hire(bridge, id).await != 200 {
+        assert!(Instant::now() < deadline, "{}", bridge.log());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Asks on the admin listener until the answer has this status, and this in it.
+async fn comes_to(bridge: &Bridge, path: &str, status: u16, words: &str) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let (answered, body) = bridge.get(path).await;
+        if answered == status && body.contains(words) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{path}: {answered} {body}\n{}", bridge.log());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_redis_a_process_is_alive_answers_503_and_goes_on_by_itself_when_it_is_there() {
+    let (sim, mut redis) = (sim(), RedisServer::start());
+    let home = Home::new(&sim, &on(&redis));
+    redis.kill();
+    let bridge = home.serve();
+    assert_eq!(hire(&bridge, "m1").await, 503);
+    assert_eq!(bridge.get("/livez").await.0, 200);
+    comes_to(&bridge, "/readyz", 503, "STORE-UNREACHABLE").await;
+    redis.start_again();
+    is_accepted_at_last(&bridge, "m1").await;
+    comes_to(&bridge, "/readyz", 200, "").await;
+    bridge.settled().await;
+    assert_eq!(sim.members().len(), 1);
+
+    // The same for one that goes away while it is in use.
+    redis.kill();
+    assert_eq!(hire(&bridge, "m2").await, 503);
+    comes_to(&bridge, "/readyz", 503, "STORE-").await;
+    assert_eq!(bridge.get("/livez").await.0, 200);
+    for gone in ["scim_bridge_store_up 0\n", "scim_bridge_store_connections{use=\"shared\"} 0\n"] {
+        comes_to(&bridge, "/metrics", 200, gone).await;
+    }
+    redis.start_again();
+    is_accepted_at_last(&bridge, "m2").await;
+    comes_to(&bridge, "/readyz", 200, "").await;
+}
+
+/// How many scripts the server has run.
+fn scripts_run(redis: &RedisServer) -> u64 {
+    let stats = redis.command(&["INFO", "commandstats"]);
+    let calls = stats.lines().find_map(|line| line.strip_prefix("cmdstat_evalsha:calls="));
+    calls.unwrap().split(',').next().unwrap().parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_idle_worker_makes_no_more_calls_than_docs_redis_md_says() {
+    const SECONDS: u64 = 5;
+    let (sim, redis) = (sim(), RedisServer::start());
+    let worker = Home::new(&sim, &on(&redis)).serve_as("worker");
+    comes_to(&worker, "/readyz", 200, "").await;
+    let before = scripts_run(&redis);
+    // What is measured is the time in which nothing happens.
+    tokio::time::sleep(Duration::from_secs(SECONDS)).await;
+    let run = scripts_run(&redis) - before;
+    assert!(run >= SECONDS / 2, "it does not look for work: {run} calls in {SECONDS} s");
+    // Some ten, and more where a heartbeat falls in twice. A loop that does not sleep makes thousands.
+    assert!(run <= 20 * SECONDS, "{run} calls in {SECONDS} s");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_store_of_a_newer_version_is_left_alone_by_who_starts_and_by_who_runs() {
+    let (sim, redis) = (sim(), RedisServer::start());
+    let home = Home::new(&sim, &on(&redis));
+    let bridge = home.serve_as("intake");
+    assert_eq!(hire(&bridge, "m1").await, 200);
+    let version = redis.command(&["GET", "{scim-bridge}:schema"]);
+    redis.command(&["SET", "{scim-bridge}:schema", "99"]);
+    let before = redis.command(&["HGETALL", "{scim-bridge}:ctl"]);
+
+    let refused = tokio::task::block_in_place(|| home.command(&["serve"]).output().unwrap());
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(said.contains("schema version 99"), "{said}");
+
+    assert_eq!(hire(&bridge, "m2").await, 503);
+    comes_to(&bridge, "/readyz", 503, "STORE-NEWER-SCHEMA").await;
+    // Not even the clock is kept.
+    assert_eq!(redis.command(&["HGETALL", "{scim-bridge}:ctl"]), before);
+
+    // A way back: the newer version was rolled back before it wrote anything else.
+    redis.command(&["SET", "{scim-bridge}:schema", version.trim()]);
+    is_accepted_at_last(&bridge, "m2").await;
+    comes_to(&bridge, "/readyz", 200, "").await;
+}
