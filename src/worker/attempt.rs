@@ -505,7 +505,7 @@ fn standing_as(ending: &Ending) -> Attempted {
         Standing::Retry { .. } | Standing::Read { .. } => {
             Attempted::Retry(ending.code().unwrap_or(Code::ScimUnavailable))
         }
-        Standing::Held { scope } => Attempted::Held(scope.clone()),
+        Standing::Held { scope, .. } => Attempted::Held(scope.clone()),
         Standing::Incomplete { .. } => Attempted::Incomplete,
         Standing::Blocked { .. } => {
             Attempted::Blocked(ending.document.trouble.as_ref().map_or(Code::ScimRejected, |trouble| trouble.code))

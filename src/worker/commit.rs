@@ -196,10 +196,10 @@ fn lane_of(standing: &Standing) -> Lane {
         // What a pause is for, a new word does not end: the target asked for it, or the way to it.
         Standing::Retry { at } => lane(LaneState::Waiting, Some(*at), false),
         Standing::Read { at } => lane(LaneState::Waiting, Some(*at), true),
-        Standing::Held { scope } => Lane { tag: Some(scope.to_string()), ..lane(LaneState::Held, None, true) },
+        Standing::Held { scope, at } => Lane { tag: Some(scope.to_string()), ..lane(LaneState::Held, *at, true) },
         Standing::Scheduled { at } => lane(LaneState::Scheduled, Some(*at), true),
         Standing::Incomplete { at } => lane(LaneState::Incomplete, *at, true),
-        Standing::Blocked { wants } => Lane { tag: wants.clone(), ..lane(LaneState::Blocked, None, true) },
+        Standing::Blocked { wants, at } => Lane { tag: wants.clone(), ..lane(LaneState::Blocked, *at, true) },
     }
 }
 

@@ -2,13 +2,14 @@
 
 use scim_bridge::core::code::Code;
 use scim_bridge::core::limiter::CallKind;
+use scim_bridge::core::person::EmploymentState;
 use scim_bridge::core::person::job::Finished;
 use scim_bridge::core::person::story::Note;
 use scim_bridge::postman_sim::Fault;
 use scim_bridge::store::Token;
 use scim_bridge::worker::{Attempted, Stepped};
 
-use crate::bench::{Bench, email};
+use crate::bench::{Bench, email, leave};
 
 fn order(bench: &Bench, fault: &str) {
     bench.sim.order(fault.parse::<Fault>().unwrap()).unwrap();
@@ -180,4 +181,24 @@ async fn somebody_who_alone_keeps_failing_is_given_up_and_their_replay_looks_fir
     bench.try_again("E-1").await;
     assert_eq!(bench.attempt_until_settled().await, Attempted::InLine(Finished::Created));
     assert_eq!(bench.calls()[calls], "find 200");
+}
+
+#[tokio::test]
+async fn what_blocks_somebody_does_not_keep_them_from_leaving_on_the_day_that_was_announced() {
+    let bench = Bench::new();
+    bench.hire("E-1", "Ada", "Lovelace").await;
+    bench.attempt().await;
+    let mut ahead = leave("E-1");
+    ahead.facts.employment = Some((EmploymentState::Left, Some(bench.clock.now().plus_ms(86_400_000))));
+    bench.accept(ahead).await;
+    bench.attempt().await;
+    order(&bench, "replace:invalid-syntax:2");
+    bench.rename("E-1", "Ada", "King").await;
+    assert_eq!(bench.attempt().await, Attempted::Blocked(Code::ScimSyntax));
+    bench.nothing().await;
+    assert!(bench.sim.members()[0].active);
+    bench.clock.advance_ms(86_400_000);
+    assert_eq!(bench.attempt().await, Attempted::Blocked(Code::ScimSyntax), "the name is refused as before");
+    assert!(!bench.sim.members()[0].active);
+    bench.nothing().await;
 }

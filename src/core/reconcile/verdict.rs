@@ -58,6 +58,8 @@ pub enum Standing {
     Held {
         /// Which.
         scope: HoldScope,
+        /// When an announced change of employment takes effect: it may need nothing of what is held.
+        at: Option<UnixMs>,
     },
     /// In line; HR announced a change.
     Scheduled {
@@ -73,6 +75,8 @@ pub enum Standing {
     Blocked {
         /// A claim that somebody else has: its giving up is such a change.
         wants: Option<String>,
+        /// When an announced change of employment takes effect: whoever leaves is not kept by what blocks them.
+        at: Option<UnixMs>,
     },
 }
 
@@ -164,6 +168,11 @@ impl RetryRules {
     }
 }
 
+/// When the next change of employment that HR announced takes effect.
+fn announced(document: &Document, now: UnixMs) -> Option<UnixMs> {
+    document.record.employment.next_change(now).map(|word| word.from)
+}
+
 impl Ending {
     fn new(document: Document) -> Self {
         Self {
@@ -186,7 +195,9 @@ impl Ending {
         let mut ending = Self::new(document);
         ending.standing = match (next_change, &ending.document) {
             (_, document) if !document.missing.is_empty() => Standing::Incomplete { at: next_change },
-            (_, document) if document.trouble.is_some() => Standing::Blocked { wants: None },
+            (_, document) if document.trouble.is_some() => {
+                Standing::Blocked { wants: None, at: announced(document, now).filter(|_| is_open) }
+            }
             (Some(at), _) if is_open => Standing::Scheduled { at },
             _ => Standing::Idle,
         };
@@ -210,11 +221,10 @@ impl Ending {
     /// The person waits for a read at their HR system, unless they wait for the target anyway: the read
     /// comes first in the next attempt.
     pub fn wait_for_read(&mut self, at: UnixMs, code: Code, now: UnixMs) {
-        let at = match &self.standing {
-            Standing::Retry { .. } | Standing::Held { .. } => return,
-            Standing::Scheduled { at: announced } | Standing::Incomplete { at: Some(announced) } => at.min(*announced),
-            Standing::Idle | Standing::Read { .. } | Standing::Incomplete { at: None } | Standing::Blocked { .. } => at,
-        };
+        if matches!(self.standing, Standing::Retry { .. } | Standing::Held { .. }) {
+            return;
+        }
+        let at = announced(&self.document, now).map_or(at, |announced| announced.min(at));
         self.document.waiting_since.get_or_insert(now);
         self.tell(now, Note::RetryAt { due_at: at, code });
         self.standing = Standing::Read { at };
@@ -309,8 +319,7 @@ impl Ending {
         self.document.waiting_since.get_or_insert(now);
         let missing = self.document.missing.clone();
         self.tell(now, Note::Incomplete { missing });
-        let at = self.document.record.employment.next_change(now).map(|word| word.from);
-        self.standing = Standing::Incomplete { at };
+        self.standing = Standing::Incomplete { at: announced(&self.document, now) };
     }
 
     fn blocked(&mut self, code: Code, detail: String, wants: Option<String>, now: UnixMs) {
@@ -322,7 +331,8 @@ impl Ending {
         self.document.trouble = Some(Trouble { id, code, detail, since });
         self.document.waiting_since.get_or_insert(now);
         self.tell(now, Note::Blocked { code });
-        self.standing = Standing::Blocked { wants: wants.map(|key| owner::tag(&key)) };
+        let at = announced(&self.document, now);
+        self.standing = Standing::Blocked { wants: wants.map(|key| owner::tag(&key)), at };
     }
 
     fn retry(&mut self, at: UnixMs, code: Code, now: UnixMs) {
@@ -335,7 +345,8 @@ impl Ending {
         self.document.waiting_since.get_or_insert(now);
         self.tell(now, Note::Held { scope: scope.clone(), code });
         self.hold = Some((scope.clone(), code, not_before));
-        self.standing = Standing::Held { scope };
+        let at = announced(&self.document, now);
+        self.standing = Standing::Held { scope, at };
     }
 
     /// An attempt failed, of the target's or of the network's doing.
