@@ -122,8 +122,8 @@ impl OwedRead {
 /// What a read is judged by, beside its end.
 #[derive(Debug, Clone, Copy)]
 pub struct Circumstances {
-    /// HR has said that the person left, or that their record is deleted: nobody of that id is as it
-    /// should be.
+    /// HR has said that the person has left by now, or that their record is deleted: nobody of that id is as
+    /// it should be.
     pub has_left: bool,
     /// Others of this source were read well since this one began to fail.
     pub others_were_served: bool,

@@ -100,7 +100,7 @@ impl Worker {
             let detail = "a notice came, and the source has no `[source.fetch]`".to_owned();
             return Ok(Fetched::waiting(document, ReadWait::Blocked { code: Code::FetchMissing, detail }));
         };
-        let soon = !(owed.removed || has_left(document));
+        let soon = !(owed.removed || leaves(document));
         let gate = self.gate(reader, &document.person.source, &mut owed, trial_of, soon).await?;
         let permit = match gate {
             Gate::Open(permit) => permit,
@@ -275,7 +275,7 @@ impl Worker {
         let was_served = end.is_served();
         let since = owed.failing_since.unwrap_or(now.minus_ms(SERVED_LATELY_MS));
         let seen = Circumstances {
-            has_left: owed.removed || has_left(document),
+            has_left: owed.removed || has_left(document, now),
             others_were_served: reader.served.others_since(person.id(), since),
             now,
             jitter: clock::jitter(),
@@ -407,9 +407,16 @@ impl ListedUpTo {
 }
 
 /// Whether HR has said that the person left, or is to leave.
-fn has_left(document: &Document) -> bool {
+fn leaves(document: &Document) -> bool {
     let newest = document.record.employment.newest().map(|word| word.state);
     newest == Some(EmploymentState::Left) || document.open.iter().any(|job| job.kind == EventKind::Leave)
+}
+
+/// Whether HR's last word is that the person has left. Who is to leave is to be there until then, and who is to come
+/// back again.
+fn has_left(document: &Document, now: UnixMs) -> bool {
+    let newest = document.record.employment.newest();
+    newest.is_some_and(|word| word.state == EmploymentState::Left && word.from <= now)
 }
 
 fn without_token(no_token: NoToken) -> ReadEnd {
