@@ -47,7 +47,7 @@ pub(super) fn asked(request: &Request) -> Option<Asked> {
         ("GET", ["v2", "persons", id]) => (System::PersonioPerson, Some(*id)),
         ("GET", ["v2", "persons", id, "employments"]) => (System::PersonioEmployments, Some(*id)),
         ("GET", ["v1", "employees", id]) => (System::Gusto, Some(*id)),
-        ("GET", ["workers", id]) => (System::Rippling, Some(*id)),
+        ("GET", ["workers", id] | ["platform", "api", "employees", id]) => (System::Rippling, Some(*id)),
         ("GET", ["rest", "v2", "people", id]) => (System::Deel, Some(*id)),
         ("GET", ["v1", "employments", id]) => (System::Remote, Some(*id)),
         ("POST", ["employer", "individual"]) => (System::FinchIndividual, None),

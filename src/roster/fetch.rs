@@ -163,9 +163,9 @@ impl Roster {
             return Ok(true);
         }
         info!(%source, since = fetch.since.map(|since| since.to_string()), "the HR system's list is read");
-        Run { roster: self, source, account, by, fetch, token: None, waited_ms: 0, beaten: Instant::now() }
-            .end()
-            .await?;
+        let (token, first_path_serves, waited_ms, beaten) = (None, false, 0, Instant::now());
+        let run = Run { roster: self, source, account, by, fetch, token, first_path_serves, waited_ms, beaten };
+        run.end().await?;
         Ok(true)
     }
 }
@@ -179,6 +179,8 @@ struct Run<'r> {
     by: String,
     fetch: Fetch,
     token: Option<AccessToken>,
+    /// Somebody was found at the first path of a step that has another.
+    first_path_serves: bool,
     waited_ms: u64,
     /// When it was last told how far it is.
     beaten: Instant,
@@ -317,12 +319,13 @@ impl Run<'_> {
                     NextRead::Send(request) => {
                         let reply = self.ask(&request).await?;
                         state.learn(api, &reply, self.roster.clock.now());
+                        self.first_path_serves |= state.found_first();
                     }
                     NextRead::Renew => {
                         self.renew().await?;
                         state.renewed();
                     }
-                    NextRead::Done(end) => break end,
+                    NextRead::Done(end) => break end.knowing(self.first_path_serves),
                 }
             };
             match end {

@@ -259,3 +259,94 @@ async fn a_waiting_read_takes_no_workers_slot() {
     assert_eq!(waiting, 100);
     assert!(matches!(rig.step().await, Stepped::Nothing { until: Some(_) }));
 }
+
+#[tokio::test]
+async fn nobody_of_an_id_is_a_leave_where_the_record_was_removed_or_the_leave_is_in_effect() {
+    const CHANGED: &str = "worker.v2.updated";
+    const REMOVED: &str = "worker.v2.deleted";
+    // What is announced, which notice comes, after how many days; who has left by it, and who by the end of the 24th.
+    for (last_day, notice, days, has_left, leaves) in [
+        (None, REMOVED, 0, true, true),
+        (None, CHANGED, 0, false, false),
+        (Some("2026-11-24"), REMOVED, 0, true, true),
+        (Some("2026-11-24"), CHANGED, 0, false, true),
+        (Some("2026-11-24"), CHANGED, 4, true, true),
+    ] {
+        let what = format!("{last_day:?} {notice} {days}");
+        let about = |kind: &str, n: u32| {
+            format!(r#"{{"data":{{"meta":{{"event_type":"{kind}","tracking_id":"t{n}"}},"resource":{{"id":"E-1"}}}}}}"#)
+        };
+        let rig = Rig::new("deel");
+        let ada = rig.put("E-1", "Ada", "Byron");
+        rig.hr.put(HrPerson { last_day: last_day.map(str::to_owned), ..ada });
+        rig.deliver(&about(CHANGED, 1)).await;
+        rig.work().await;
+        assert_eq!(rig.member("E-1").map(|(_, active)| active), Some(true), "{what}");
+        rig.clock.advance_ms(days * 86_400_000);
+        rig.hr.remove("E-1");
+        rig.deliver(&about(notice, 2)).await;
+        // Ten looks take up to nine minutes.
+        for _ in 0..600 {
+            rig.work().await;
+            rig.clock.advance_ms(1_000);
+        }
+        assert_eq!(rig.member("E-1").map(|(_, active)| !active), Some(has_left), "{what}");
+        let trouble = rig.document("E-1").await.trouble.map(|trouble| trouble.code);
+        assert_eq!(trouble, (!has_left).then_some(Code::FetchNotFound), "{what}");
+        rig.clock.advance_ms(3 * 86_400_000);
+        rig.work().await;
+        assert_eq!(rig.member("E-1").map(|(_, active)| !active), Some(leaves), "{what}: when its day comes");
+        let trouble = rig.document("E-1").await.trouble.map(|trouble| trouble.code);
+        assert_eq!(trouble, (!leaves).then_some(Code::FetchNotFound), "{what}: what was waited for is as it should be");
+    }
+}
+
+#[tokio::test]
+async fn an_announced_leave_is_in_effect_on_its_day_while_the_source_is_held() {
+    let rig = Rig::new("bamboohr");
+    let ada = rig.put("E-1", "Ada", "Byron");
+    rig.hr.put(HrPerson { last_day: Some("2026-11-24".to_owned()), ..ada });
+    rig.deliver(&about("E-1")).await;
+    rig.work().await;
+    rig.hr.set_login(|login| login.token = "another".to_owned());
+    rig.deliver(&about("E-1")).await;
+    rig.work().await;
+    let lane = rig.row("E-1").await.lane;
+    assert_eq!((lane.state, lane.due.unwrap().to_string()), (LaneState::Held, "2026-11-25T00:00:00Z".to_owned()));
+    rig.clock.advance_ms(3 * 86_400_000);
+    rig.work().await;
+    assert_eq!(rig.member("E-1"), Some(("Ada Byron".to_owned(), false)));
+    assert_eq!(rig.state("E-1").await, LaneState::Held, "the read is still owed");
+}
+
+#[tokio::test]
+async fn a_refusal_at_a_steps_other_path_is_nobodys_where_the_first_one_serves() {
+    const CREATED: &str = "event_name=employee.created&id=";
+    for refused in [401, 403] {
+        let refuse = |rig: &Rig| {
+            rig.hr.order(HrFault::Status(404, Vec::new()), 1);
+            rig.hr.order(HrFault::Status(refused, Vec::new()), 1);
+        };
+        let rig = Rig::new("rippling");
+        rig.put("E-1", "Ada", "Byron");
+        rig.deliver(&format!("{CREATED}E-1")).await;
+        rig.work_through().await;
+        rig.put("E-2", "Bob", "Byron");
+        refuse(&rig);
+        rig.deliver(&format!("{CREATED}E-2")).await;
+        assert_eq!(rig.work().await, [Attempted::Retry(Code::FetchNotFound)], "{refused}");
+        assert!(!rig.is_held().await);
+        rig.work_through().await;
+        assert!(rig.member("E-2").is_some());
+
+        // Nobody was found at the first path yet: the login may be bad.
+        let rig = Rig::new("rippling");
+        rig.put("E-1", "Ada", "Byron");
+        refuse(&rig);
+        rig.deliver(&format!("{CREATED}E-1")).await;
+        rig.work().await;
+        assert!(rig.is_held().await, "{refused}");
+        rig.work_through().await;
+        assert!(!rig.is_held().await && rig.member("E-1").is_some());
+    }
+}

@@ -179,10 +179,11 @@ impl Api {
         Ok(())
     }
 
-    /// How many requests one read makes, at the least.
+    /// How many requests one read makes: the pages of a list beyond the first, and a new token, come besides.
     #[must_use]
     pub fn calls(&self) -> u32 {
-        u32::try_from(self.rules.step.len().max(1)).unwrap_or(1)
+        let paths = self.rules.step.iter().flat_map(Step::paths).count();
+        u32::try_from(paths.max(1)).unwrap_or(1)
     }
 
     /// The request of a step about a person, at this one of its paths.

@@ -76,6 +76,8 @@ pub enum ReadEnd {
         not_before: Option<UnixMs>,
         /// It may be this person alone who is refused: 403.
         may_be_own: bool,
+        /// It was refused at a step's other path, after a 404 at its first one with the same login.
+        at_other_path: bool,
     },
     /// About this person: the request is refused, or the answer cannot be used.
     Refused {
@@ -87,6 +89,16 @@ pub enum ReadEnd {
 }
 
 impl ReadEnd {
+    /// What it means where somebody was found before at the first path of a step that has another: the login is good
+    /// there, and a refusal at the other one adds nothing to the 404.
+    #[must_use]
+    pub fn knowing(self, first_path_serves: bool) -> Self {
+        match self {
+            Self::Hold { at_other_path: true, .. } if first_path_serves => Self::NotFound,
+            end => end,
+        }
+    }
+
     /// The word for it in metrics and stories.
     #[must_use]
     pub fn meaning(&self) -> &'static str {
@@ -124,6 +136,8 @@ pub struct ReadState {
     pages: Option<Pages>,
     /// The step at hand found nobody at its path, and is asked at its other one.
     is_elsewhere: bool,
+    /// A step that has another path found somebody at its first one.
+    found_first: bool,
     is_renewed: bool,
     wants_token: bool,
     end: Option<ReadEnd>,
@@ -141,6 +155,7 @@ impl ReadState {
             told: Vec::new(),
             pages: None,
             is_elsewhere: false,
+            found_first: false,
             is_renewed: false,
             wants_token: false,
             end: None,
@@ -151,6 +166,12 @@ impl ReadState {
     #[must_use]
     pub fn began_at(&self) -> UnixMs {
         self.began_at
+    }
+
+    /// Whether a step that has another path found somebody at its first one: with this login, the other one is for others.
+    #[must_use]
+    pub fn found_first(&self) -> bool {
+        self.found_first
     }
 
     /// What comes next.
@@ -199,13 +220,16 @@ impl ReadState {
             Asked::Person { .. } => api.rules().step.get(self.answers.len()),
         };
         let said = Judging { step }.judge(reply, now);
+        let at_other_path = self.is_elsewhere;
         self.end = match said {
             Said::Answer(text) => self.learn_answer(api, text),
             Said::NotFound if !self.is_elsewhere && step.is_some_and(|step| step.or_path.is_some()) => {
                 self.is_elsewhere = true;
                 None
             }
-            Said::NotFound if step.is_some_and(|step| step.may_be_absent) => self.learn_answer(api, "null".to_owned()),
+            Said::NotFound if step.is_some_and(|step| step.may_be_absent) => {
+                self.learn_answer(api, "null".to_owned(), &[])
+            }
             Said::NotFound => Some(ReadEnd::NotFound),
             // A token that was good a while ago may just have run out.
             Said::Unauthorized if api.auth().token_rules().is_some() && !self.is_renewed => {
@@ -216,15 +240,20 @@ impl ReadState {
                 detail: "the login is not accepted (401)".to_owned(),
                 not_before: None,
                 may_be_own: false,
+                at_other_path,
             }),
             Said::Forbidden { not_before } => Some(ReadEnd::Hold {
                 detail: "the login may not read this (403)".to_owned(),
                 not_before,
                 may_be_own: true,
+                at_other_path,
             }),
-            Said::Elsewhere { what } => {
-                Some(ReadEnd::Hold { detail: format!("{what} was answered"), not_before: None, may_be_own: false })
-            }
+            Said::Elsewhere { what } => Some(ReadEnd::Hold {
+                detail: format!("{what} was answered"),
+                not_before: None,
+                may_be_own: false,
+                at_other_path,
+            }),
             Said::Limited { until } => Some(ReadEnd::Limited { until }),
             Said::Passing { code, not_before } => Some(ReadEnd::TryAgain { code, not_before }),
             Said::Refused { code, detail } => Some(ReadEnd::Refused { code, detail }),
@@ -236,6 +265,7 @@ impl ReadState {
             Asked::List { .. } => self.learn_page(api, &text),
             Asked::Person { person } => {
                 let step = api.rules().step.get(self.answers.len())?;
+                self.found_first |= step.or_path.is_some() && !self.is_elsewhere;
                 self.answers.push((step.name.clone(), text));
                 self.is_elsewhere = false;
                 if self.answers.len() < api.rules().step.len() {

@@ -154,7 +154,8 @@ fn an_answer_that_is_only_accepted_is_asked_for_again() {
 
 #[test]
 fn a_403_is_the_persons_own_only_while_others_are_served() {
-    let forbidden = || ReadEnd::Hold { detail: String::new(), not_before: None, may_be_own: true };
+    let forbidden =
+        || ReadEnd::Hold { detail: String::new(), not_before: None, may_be_own: true, at_other_path: false };
     assert!(matches!(judge(forbidden(), &ada(), &mut owed(), RETRY, seen(false, false)), ReadVerdict::Hold { .. }));
     let mut owed = owed();
     let verdicts: Vec<_> = (0..5).map(|_| judge(forbidden(), &ada(), &mut owed, RETRY, seen(false, true))).collect();

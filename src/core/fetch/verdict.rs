@@ -219,7 +219,7 @@ pub fn judge(end: ReadEnd, person: &Person, owed: &mut OwedRead, retry: ReadRetr
             owed.turn = None;
             ReadVerdict::BackOff { until }
         }
-        ReadEnd::Hold { detail, not_before, may_be_own: true } if others_were_served => {
+        ReadEnd::Hold { detail, not_before, may_be_own: true, .. } if others_were_served => {
             owed.fail(Code::FetchRefused, detail, REFUSED_TRIES, not_before, retry, Circumstances { jitter, ..seen })
         }
         ReadEnd::Hold { detail, not_before, .. } => {

@@ -8,6 +8,7 @@ mod ending;
 mod served;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -58,6 +59,8 @@ struct Reader {
     room: Semaphore,
     logins: Logins,
     served: Served,
+    /// Somebody was found at the first path of a step that has another.
+    first_path_serves: AtomicBool,
 }
 
 impl Readers {
@@ -67,6 +70,7 @@ impl Readers {
             room: Semaphore::new(AT_ONCE),
             logins: Logins::default(),
             served: Served::default(),
+            first_path_serves: AtomicBool::new(false),
         };
         Self(systems.into_iter().map(|(name, system)| (name, reader(system))).collect())
     }
@@ -238,6 +242,7 @@ impl Worker {
                     hr::count(&person.source, &reply, began.elapsed());
                     debug!(source = %person.source, status, "read at the HR system");
                     state.learn(api, &reply, self.clock.now());
+                    reader.first_path_serves.fetch_or(state.found_first(), Ordering::Relaxed);
                 }
             }
             if guard.is_lost() {
@@ -271,6 +276,7 @@ impl Worker {
         let Finished { end, status, began_at, ms } = finished;
         let now = self.clock.now();
         let person = document.person.clone();
+        let end = end.knowing(reader.first_path_serves.load(Ordering::Relaxed));
         let meaning = end.meaning().to_owned();
         let was_served = end.is_served();
         let since = owed.failing_since.unwrap_or(now.minus_ms(SERVED_LATELY_MS));
@@ -421,7 +427,9 @@ fn has_left(document: &Document, now: UnixMs) -> bool {
 
 fn without_token(no_token: NoToken) -> ReadEnd {
     match no_token {
-        NoToken::Refused { detail } => ReadEnd::Hold { detail, not_before: None, may_be_own: false },
+        NoToken::Refused { detail } => {
+            ReadEnd::Hold { detail, not_before: None, may_be_own: false, at_other_path: false }
+        }
         NoToken::TryAgain { code, not_before } => ReadEnd::TryAgain { code, not_before },
         NoToken::Later { at } => ReadEnd::Later { at },
     }
