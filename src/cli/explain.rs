@@ -287,8 +287,9 @@ fn found(field: &FieldExplanation) -> String {
         Some(value) => format!("{at} = {value:?}"),
         None => at,
     };
-    match &field.problem {
-        Some(problem) => format!("{at}: {problem}"),
-        None => at,
+    match (&field.problem, field.failed.is_empty()) {
+        (Some(problem), _) => format!("{at}: {problem}"),
+        (None, false) => format!("{at}; failed before it: {}", field.failed.join(", ")),
+        (None, true) => at,
     }
 }

@@ -149,7 +149,12 @@ pub(super) fn fields(fields: &[FieldExplanation]) -> Markup {
                                 }
                             }
                             td data-name="Value" { (field.value.as_deref().unwrap_or("")) }
-                            td data-name="Problem" { (field.problem.as_deref().unwrap_or("")) }
+                            td data-name="Problem" {
+                                (field.problem.as_deref().unwrap_or(""))
+                                @if field.problem.is_none() && !field.failed.is_empty() {
+                                    "failed before it: " @for way in &field.failed { code { (way) } " " }
+                                }
+                            }
                         }
                     }
                 }

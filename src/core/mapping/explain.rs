@@ -80,6 +80,9 @@ pub struct FieldExplanation {
     /// What is wrong with it. A field may be absent without being wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
+    /// The ways whose filter, or that of a condition, ended with an error: another one may have led somewhere.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub failed: Vec<String>,
 }
 
 /// What one record comes to.
@@ -196,6 +199,7 @@ fn explain_field(
         length: found.as_ref().and_then(|(_, value)| length(value)),
         value: found.as_ref().filter(|_| show.values).and_then(|(_, value)| text(value).map(Cow::into_owned)),
         problem: problem.map(|problem| problem.problem.to_string()),
+        failed: lookups.failing(place).map(|lookup| lookup.as_str().to_owned()).collect(),
     }
 }
 

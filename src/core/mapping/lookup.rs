@@ -304,6 +304,11 @@ impl Lookups {
         }
     }
 
+    /// The ways that could not say whether there is anything.
+    pub(super) fn failing<'m>(&'m self, place: Place<'m>) -> impl Iterator<Item = &'m Lookup> {
+        self.0.iter().filter(move |lookup| lookup.look(place).is_err())
+    }
+
     /// Every place where there is something, and whether it is private; such only where they are asked for.
     ///
     /// # Errors

@@ -544,6 +544,25 @@ fn an_explanation_names_the_path_the_type_and_the_length_of_every_field() {
     assert_eq!(told(b"{")["problem"]["code"], "MAP-NOT-JSON");
 }
 
+#[test]
+fn a_filter_that_fails_before_another_way_is_told_beside_what_that_one_found() {
+    let mapping = mapping("email = [{ jq = '.mails[].value' }, '/data/email']\ngiven_name = { jq = '.mails[]' }");
+    let body =
+        Bytes::from(record("employee.updated", json!({"employee_id": "1", "email": "a@example.com"})).to_string());
+    let told = serde_json::to_value(explain(&mapping, &source(), &body, Charset::utf8(), Show::default())).unwrap();
+    let field = |name: &str| {
+        let fields = told["records"][0]["fields"].as_array().unwrap();
+        fields.iter().find(|field| field["field"] == name).unwrap().clone()
+    };
+    let email = field("email");
+    assert_eq!((&email["found_at"], &email["failed"]), (&json!("/data/email"), &json!([".mails[].value"])));
+    assert_eq!(email["problem"], json!(null));
+    let name = field("given_name");
+    assert_eq!((&name["found_at"], &name["failed"]), (&json!(null), &json!([".mails[]"])));
+    assert!(name["problem"].is_string(), "no other way says anything: {name}");
+    assert_eq!(field("family_name")["failed"], json!(null));
+}
+
 fn any_json() -> impl Strategy<Value = serde_json::Value> {
     let key = prop::sample::select(vec![
         "type",
