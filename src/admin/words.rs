@@ -40,10 +40,12 @@ pub(super) fn note_text(note: &Note) -> String {
             let detail = detail.as_ref().map(|detail| format!(": “{detail}”")).unwrap_or_default();
             format!("{}: {status} in {ms} ms, {meaning}{detail}", operation.as_http())
         }
-        Note::Read { status, meaning, ms, facts } => {
+        Note::Read { status, meaning, ms, facts, left_out } => {
             let status = status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
             let facts = if facts.is_empty() { String::new() } else { format!(": it states {}", facts.join(", ")) };
-            format!("Read at the HR system: {status} in {ms} ms, {meaning}{facts}")
+            let left_out =
+                left_out.as_ref().map(|what| format!("; left out, as a later record takes its place: {what}"));
+            format!("Read at the HR system: {status} in {ms} ms, {meaning}{facts}{}", left_out.unwrap_or_default())
         }
         Note::TakenOver => "Taken over from a worker that stopped in the middle".to_owned(),
         Note::RetryAt { due_at, code } => format!("Put off until {due_at} ({code})"),

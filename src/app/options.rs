@@ -411,7 +411,7 @@ pub(super) fn remap(sources: &[SourceConfig]) -> Remap {
             match record {
                 Record::Event { event, .. } => remapped.events.push(event),
                 Record::Ignored { .. } => {}
-                Record::Unmapped { person, code, detail, payload } => {
+                Record::Unmapped { person, code, detail, payload, .. } => {
                     remapped.unmapped.push(StillUnmapped { person, code, detail, payload });
                 }
             }

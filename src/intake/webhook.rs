@@ -445,7 +445,7 @@ fn read(endpoint: &Endpoint, genuine: &Genuine, now: UnixMs, trace: Option<Trace
                 kept.reason = Some(ignored.why.as_str());
                 ignored.dropped
             }
-            Record::Unmapped { person, code, detail, payload } => {
+            Record::Unmapped { person, code, detail, payload, .. } => {
                 says_something = true;
                 // A batch of thousands that fail alike is told by its first few; all are dead letters.
                 if unmapped.len() < TOLD_MAX {

@@ -16,6 +16,10 @@ struct Preset {
 
 /// What is read of `E-1` where the preset's requests are answered so (null: 404): a line of facts.
 fn read(preset: &str, answers: &[Value]) -> String {
+    read_of(preset, "E-1", answers)
+}
+
+fn read_of(preset: &str, id: &str, answers: &[Value]) -> String {
     let path = format!("{}/config/presets/{preset}.toml", env!("CARGO_MANIFEST_DIR"));
     let Preset { fetch } = toml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let given: BTreeSet<_> =
@@ -24,7 +28,7 @@ fn read(preset: &str, answers: &[Value]) -> String {
     let values =
         ["subdomain", "company_id", "account_token", "member_id", "host"].map(|name| (name.to_owned(), "x".to_owned()));
     let api = Api::new(fetch, Some("http://127.0.0.1:1"), BTreeMap::from(values), &given).unwrap();
-    let person = Person::parse(SourceName::parse("hr").unwrap(), "E-1").unwrap();
+    let person = Person::parse(SourceName::parse("hr").unwrap(), id).unwrap();
     let mut state = ReadState::new(person.source.clone(), Asked::Person { person }, NOW);
     for answer in answers {
         assert!(matches!(state.next(&api), NextRead::Send(_)), "{preset}: {:?}", state.next(&api));
@@ -75,7 +79,7 @@ fn gusto_of_several_terminations_the_latest_counts_and_none_before_a_later_day_o
         format!("left from 2026-11-21T00:00:00Z, {rest}")
     );
     let both = [end(true, "2021-01-01"), end(false, "2026-12-31")];
-    let ahead = format!("left from 2027-01-01T00:00:00Z, {rest}");
+    let ahead = format!("{ADA}, left from 2027-01-01T00:00:00Z");
     assert_eq!(of(true, json!(both), "2022-01-01"), ahead, "a second end, which is ahead");
     assert_eq!(of(true, json!([both[1], both[0]]), "2022-01-01"), ahead, "in any order");
     assert_eq!(of(false, json!([end(true, "2026-11-20")]), "2026-11-21"), ADA, "hired again");
@@ -83,6 +87,53 @@ fn gusto_of_several_terminations_the_latest_counts_and_none_before_a_later_day_o
         of(false, json!([end(false, "2026-12-31")]), "2020-01-20"),
         format!("{ADA}, left from 2027-01-01T00:00:00Z")
     );
+    assert_eq!(
+        of(true, json!([end(false, "2026-12-31")]), "2020-01-20"),
+        ahead,
+        "`terminated` is true as soon as an end is entered: until then they work here"
+    );
+    assert_eq!(of(true, json!([]), "2020-01-20"), format!("left, {rest}"));
+}
+
+#[test]
+fn factorial_and_greenhouse_onboarding_the_day_decides_who_has_left() {
+    let factorial = |active: bool, day: Value| {
+        let employee = json!({"id": "E-1", "first_name": "Ada", "last_name": "King", "email": "ada@example.com", "active": active, "terminated_on": day});
+        assert_eq!(read("factorial", &[json!({"data": employee})]), read("factorial", &[employee.clone()]));
+        read("factorial", &[employee])
+    };
+    let greenhouse = |status: Value, day: Value| {
+        let employee = json!({"id": 7, "email": "ada@example.com", "firstName": "Ada", "lastName": "King", "preferredFirstName": null,
+            "startDate": "2024-01-01", "dateOfTermination": day, "employmentStatus": status});
+        read_of("greenhouse-onboarding", "7", &[json!({"data": {"employee": employee}})])
+    };
+    let left = "ada@example.com, given Ada, family King, left from 2026-11-21T00:00:00Z";
+    let ahead = format!("{ADA}, left from 2027-01-01T00:00:00Z");
+    let all: [&dyn Fn(Value) -> String; 3] =
+        [&|day| factorial(true, day), &|day| greenhouse(json!("Full-time"), day), &|day| greenhouse(Value::Null, day)];
+    for of in all {
+        assert_eq!(of(Value::Null), ADA);
+        assert_eq!(of(json!("2026-11-20")), left);
+        assert_eq!(of(json!("2026-12-31")), ahead);
+    }
+    assert_eq!(factorial(false, Value::Null), ADA.replace("employed", "left"));
+}
+
+#[test]
+fn paylocity_a_day_may_be_written_with_its_month_first() {
+    let of = |status: Value| {
+        let employee = json!({"employeeId": "E-1", "firstName": "Ada", "lastName": "King", "homeAddress": {"emailAddress": "ada@home.example"},
+            "workAddress": {"emailAddress": "ada@example.com"}, "status": status});
+        read("paylocity", &[employee])
+    };
+    let left = ADA.replace("employed", "left from 2026-11-21T00:00:00Z");
+    for day in ["2026-11-20T00:00:00", "11/20/2026", "11/20/2026 12:00:00 AM"] {
+        assert_eq!(of(json!({"employeeStatus": "T", "effectiveDate": day, "terminationDate": null})), left, "{day}");
+        assert_eq!(of(json!({"employeeStatus": "T", "terminationDate": day})), left, "{day}");
+        assert_eq!(of(json!({"employeeStatus": "A", "effectiveDate": day})), ADA, "{day}: a raise, or a move");
+    }
+    let ahead = of(json!({"employeeStatus": "A", "terminationDate": "1/31/2027"}));
+    assert_eq!(ahead, format!("{ADA}, left from 2027-02-01T00:00:00Z"));
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 use crate::core::code::Code;
-use crate::core::mapping::{Mapping, Record, Says, listed, remap};
-use crate::core::person::{EmploymentState, Event, EventKind, InvalidField, Person, Problem, SourceName};
+use crate::core::mapping::{Mapping, PastEnd, Record, Says, listed, remap};
+use crate::core::person::{EmploymentState, Event, EventKind, Facts, InvalidField, Person, Problem, SourceName};
 use crate::core::time::UnixMs;
 
 /// Without a status that can be used, nobody is invited or switched off.
@@ -39,6 +39,17 @@ pub struct Told {
     pub events: Vec<Event>,
     /// What was there beside it and cannot be used, such as a status that nobody named: fields and shapes.
     pub lost: Option<(Code, String)>,
+    /// What cannot be used, and is not missed: a record that a later one of the answer takes the place of.
+    pub outdone: Option<String>,
+}
+
+/// A record of an answer, or some of its fields, that cannot be used.
+struct Lost {
+    code: Code,
+    detail: String,
+    fields: Vec<&'static str>,
+    /// So many events were told before it, its own included.
+    after: usize,
 }
 
 /// All answers of a read as one JSON text: each under its step's name, and the id that was asked for
@@ -62,48 +73,66 @@ pub(super) fn of_person(
     document: &str,
     at: UnixMs,
 ) -> Result<Told, (Code, String)> {
+    let other_person =
+        || (Code::FetchOtherPerson, "the answer is about another employee id than the one asked for".to_owned());
     let mut told = Vec::new();
-    let mut lost = None;
+    let mut lost = Vec::new();
     for record in read(mapping, &person.source, document) {
         match record {
-            Record::Event { event, .. } if event.person != *person => {
-                return Err((
-                    Code::FetchOtherPerson,
-                    "the answer is about another employee id than the one asked for".to_owned(),
-                ));
-            }
+            Record::Event { event, .. } if event.person != *person => return Err(other_person()),
             Record::Event { event, dropped } => {
                 told.push(at_the_read(event, at));
-                if let Some(problem) = dropped.iter().find(|problem| problem.field == STATUS) {
-                    lost.get_or_insert((Code::MapField, format!("{problem}; the rest of it is in effect")));
-                }
+                lost.extend(lost_status(&dropped, "; the rest of it is in effect", told.len()));
             }
-            Record::Ignored(ignored) => {
-                if let Some(problem) = ignored.dropped.iter().find(|problem| problem.field == STATUS) {
-                    lost.get_or_insert((Code::MapField, problem.to_string()));
-                }
-            }
-            Record::Unmapped { person: whose, code, detail, .. } => {
-                if whose.is_some_and(|whose| whose != *person) {
-                    return Err((
-                        Code::FetchOtherPerson,
-                        "the answer is about another employee id than the one asked for".to_owned(),
-                    ));
-                }
-                lost.get_or_insert((code, detail));
+            Record::Ignored(ignored) => lost.extend(lost_status(&ignored.dropped, "", told.len())),
+            Record::Unmapped { person: Some(whose), .. } if whose != *person => return Err(other_person()),
+            Record::Unmapped { code, detail, fields, .. } => {
+                lost.push(Lost { code, detail, fields, after: told.len() });
             }
         }
     }
+    let (outdone, lost): (Vec<_>, Vec<_>) = lost
+        .into_iter()
+        .partition(|lost| told.get(lost.after..).is_some_and(|later| take_the_place(later, &lost.fields)));
+    let lost = lost.into_iter().next().map(|lost| (lost.code, lost.detail));
+    let outdone = outdone.into_iter().next().map(|lost| lost.detail);
     match lost {
         Some(lost) if told.is_empty() => Err(lost),
-        lost => Ok(Told { events: without_former_ends(told, at), lost }),
+        lost => Ok(Told { events: by_end(told, at, mapping.past_end), lost, outdone }),
     }
 }
 
-/// Who works here and has an end that is over had it in an earlier employment.
-fn without_former_ends(told: Vec<Event>, at: UnixMs) -> Vec<Event> {
-    let is_employed = told.iter().any(is_employed);
-    told.into_iter().filter(|event| !(is_employed && is_over(event, at))).collect()
+fn lost_status(dropped: &[InvalidField], note: &str, after: usize) -> Option<Lost> {
+    let problem = dropped.iter().find(|problem| problem.field == STATUS)?;
+    Some(Lost { code: Code::MapField, detail: format!("{problem}{note}"), fields: vec![STATUS], after })
+}
+
+/// Whether later events of the same answer state all that these fields could have said: what is newest then is known.
+fn take_the_place(later: &[Event], fields: &[&str]) -> bool {
+    let states = |stated: fn(&Facts) -> bool| later.iter().any(|event| stated(&event.facts));
+    let is_stated = |field: &str| match field {
+        "email" => states(|facts| facts.email.is_some()),
+        "given_name" | "preferred_given_name" => states(|facts| facts.given_name.is_some()),
+        "family_name" => states(|facts| facts.family_name.is_some()),
+        // A status or a date, or whose record it is, and whether it counts.
+        _ => states(|facts| facts.employment.is_some()),
+    };
+    is_stated(STATUS) && fields.iter().all(|field| is_stated(field))
+}
+
+/// Who works here and has an end that is over had it in an earlier employment; or has left by it.
+fn by_end(mut told: Vec<Event>, at: UnixMs, past_end: PastEnd) -> Vec<Event> {
+    match past_end {
+        PastEnd::Former => {
+            let is_employed = told.iter().any(is_employed);
+            told.retain(|event| !(is_employed && is_over(event, at)));
+        }
+        PastEnd::Left if told.iter().any(|event| is_over(event, at)) => {
+            told.iter_mut().filter(|event| is_employed(event)).for_each(|event| event.facts.employment = None);
+        }
+        PastEnd::Left => {}
+    }
+    told
 }
 
 fn is_employed(event: &Event) -> bool {
@@ -132,9 +161,15 @@ pub(super) fn of_page(
     let mut told = Vec::new();
     for record in read(mapping, source, page) {
         match record {
-            // The end that stands beside somebody who works here follows them: one that is over is a former one.
+            // The end that stands beside somebody who works here follows them.
             Record::Event { event, .. }
-                if is_over(&event, at) && told.last().is_some_and(|last| employs(last, &event.person)) => {}
+                if is_over(&event, at) && told.last().is_some_and(|last| employs(last, &event.person)) =>
+            {
+                if let (PastEnd::Left, Some(Record::Event { event: beside, .. })) = (mapping.past_end, told.last_mut())
+                {
+                    beside.facts.employment = event.facts.employment;
+                }
+            }
             Record::Event { event, dropped } => told.push(Record::Event { event: at_the_read(event, at), dropped }),
             Record::Unmapped { code: code @ (Code::MapShape | Code::MapNotJson), detail, person: None, .. } => {
                 return Err((code, detail));
@@ -170,7 +205,7 @@ pub(super) fn of_list(
     let people = records.iter().filter_map(|record| record.person.clone()).collect();
     let rows = records.into_iter().map(|record| match record.person {
         Some(person) if each => ListedRow::Names(person),
-        Some(_) | None => row(record.says, at),
+        Some(_) | None => row(record.says, at, mapping.past_end),
     });
     Ok((people, rows.collect()))
 }
@@ -183,20 +218,20 @@ pub(super) fn rows_of_person(mapping: &Mapping, person: &Person, document: &str,
             .into_iter()
             .map(|record| match record.person {
                 Some(whose) if whose != *person => other(),
-                Some(_) | None => row(record.says, at),
+                Some(_) | None => row(record.says, at, mapping.past_end),
             })
             .collect(),
         Err(detail) => vec![ListedRow::Bad(detail)],
     }
 }
 
-fn row(says: Says, at: UnixMs) -> ListedRow {
+fn row(says: Says, at: UnixMs, past_end: PastEnd) -> ListedRow {
     match says {
         Says::Nothing => ListedRow::Nothing,
         Says::Bad(detail) => ListedRow::Bad(detail),
         Says::Event { event, end, dropped } => match dropped.iter().find(|problem| spoils(problem)) {
             Some(problem) => ListedRow::Bad(problem.to_string()),
-            None => ListedRow::Says(Box::new(as_it_stands(*event, end.as_deref(), at))),
+            None => ListedRow::Says(Box::new(as_it_stands(*event, end.as_deref(), at, past_end))),
         },
     }
 }
@@ -207,9 +242,11 @@ fn spoils(problem: &InvalidField) -> bool {
     !matches!(problem.field, "locale" | "facts" | "occurred_at") && problem.problem != Problem::OtherDomain
 }
 
-/// A row says how it is when the list is read, and perhaps when somebody is to leave. An end that is over, beside
-/// somebody who works here, is that of an earlier employment.
-fn as_it_stands(mut event: Event, end: Option<&Event>, at: UnixMs) -> ListedFacts {
+/// A row says how it is when the list is read, and perhaps when somebody is to leave.
+fn as_it_stands(mut event: Event, end: Option<&Event>, at: UnixMs, past_end: PastEnd) -> ListedFacts {
+    if past_end == PastEnd::Left && end.is_some_and(|end| is_over(end, at)) {
+        event.facts.employment = Some((EmploymentState::Left, None));
+    }
     let day_of = |event: &Event| event.facts.employment.and_then(|(_, from)| from).filter(|from| *from > at);
     let mut leaves_at = end.and_then(day_of);
     let ahead = day_of(&event);

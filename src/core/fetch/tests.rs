@@ -148,6 +148,33 @@ fn a_status_that_nobody_named_is_told_and_the_rest_counts() {
 }
 
 #[test]
+fn a_record_that_a_later_one_of_the_answer_takes_the_place_of_is_told_and_no_loss() {
+    let told = |records: &str| {
+        let ReadEnd::Told(told) = read(&reply(200, &format!(r#"{{"data":{{"employee":[{records}]}}}}"#))) else {
+            panic!("{records}")
+        };
+        told
+    };
+    let now = r#"{"id":"E-1","status":"active","email":"a@example.com"}"#;
+    for former in [
+        r#"{"id":"E-1","status":"left","last_day":"in spring"}"#,
+        r#"{"id":"E-1","status":"emeritus"}"#,
+        r#"{"id":"E-1","status":"active","email":"none"}"#,
+        "null",
+    ] {
+        let outdone = told(&format!("{former},{now}"));
+        assert_eq!(outdone.lost, None, "{former}");
+        assert_eq!(outdone.events.last().unwrap().facts.employment, Some((EmploymentState::Employed, None)));
+        let detail = outdone.outdone.unwrap();
+        assert!(!["spring", "emeritus", "none"].iter().any(|value| detail.contains(value)), "{detail}");
+        let newest = told(&format!("{now},{former}"));
+        assert!(newest.lost.is_some() && newest.outdone.is_none(), "{former}: it may be the newest");
+    }
+    let lost = told(r#"{"id":"E-1","status":"active","email":"none"},{"id":"E-1","status":"active"}"#);
+    assert!(lost.lost.unwrap().1.contains("email") && lost.outdone.is_none(), "no later record tells an address");
+}
+
+#[test]
 fn an_answer_that_is_only_accepted_is_asked_for_again() {
     assert!(matches!(read(&reply(202, "{}")), ReadEnd::TryAgain { code: Code::FetchUnavailable, .. }));
 }

@@ -159,7 +159,7 @@ fn result(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> RecordRes
         Fate::Ignored(ignored) => {
             RecordResult::Ignored { why: ignored.why.as_str(), type_value: ignored.type_value.unwrap_or_default() }
         }
-        Fate::Unmapped(Trouble { person, code, detail }) => RecordResult::Unmapped { person, code, detail },
+        Fate::Unmapped(Trouble { person, code, detail, .. }) => RecordResult::Unmapped { person, code, detail },
     }
 }
 

@@ -6,7 +6,7 @@ use super::condition::{all_and_none, text};
 use super::lookup::{Got, Lookup, Lookups};
 use super::moment::{self, Moment, Reading};
 use super::path::Place;
-use super::{Invite, Mapping, Meaning, Names, TimeUnit};
+use super::{Invite, Mapping, Meaning, Names, PastEnd, TimeUnit};
 use crate::core::json::Json;
 use crate::core::person::label::{FurtherFacts, Label, distinct};
 use crate::core::person::{
@@ -245,9 +245,13 @@ impl<'m, 'v> Reader<'m, 'v> {
             }
             Some(EmploymentState::Employed) => {
                 let from = self.invited_at();
-                // An end that is over belongs to an earlier employment: they work here, it says.
-                let end = self.ends_at().filter(|end| at.is_none_or(|at| *end > at));
-                (Some((EmploymentState::Employed, from)), end)
+                let end = self.ends_at();
+                match (end.filter(|end| at.is_some_and(|at| *end <= at)), self.mapping.past_end) {
+                    (Some(over), PastEnd::Left) => (Some((EmploymentState::Left, Some(over))), None),
+                    // It belongs to an earlier employment: they work here, it says.
+                    (Some(_), PastEnd::Former) => (Some((EmploymentState::Employed, from)), None),
+                    (None, _) => (Some((EmploymentState::Employed, from)), end),
+                }
             }
             None => (self.ends_at().map(|end| (EmploymentState::Left, Some(end))), None),
         }

@@ -118,6 +118,8 @@ pub struct Mapping {
     pub effective_at: Lookups,
     /// Where the time is at which somebody who works here will leave, in records that are no leave.
     pub ends_at: Lookups,
+    /// What an end means that is over, beside a status that says employed.
+    pub past_end: PastEnd,
     /// At which time of day a leave takes effect of which only the date is told; none: with the day's end.
     pub leave_at: Option<TimeOfDay>,
     /// Where the first day of work is.
@@ -148,6 +150,17 @@ pub enum OutOfScope {
     Ignore,
     /// They leave: somebody who was meant moved on.
     Leave,
+}
+
+/// What an end means that is over, beside a status that says employed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PastEnd {
+    /// It is that of a former employment.
+    #[default]
+    Former,
+    /// They have left: the status tells something else, or tells it late.
+    Left,
 }
 
 /// Which given name counts.
@@ -304,6 +317,7 @@ impl Default for Mapping {
             zone: Zone::default(),
             effective_at: field_paths(["effective_at"]),
             ends_at: Lookups::default(),
+            past_end: PastEnd::Former,
             leave_at: None,
             starts_at: field_paths(["starts_at"]),
             invite: Invite::AtRecord,

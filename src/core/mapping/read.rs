@@ -70,7 +70,7 @@ pub(super) fn with_json<R>(
     }
     // These messages tell a syntax error and its place, and no values.
     let detail = if text.trim().is_empty() { "the body is empty".to_owned() } else { error.to_string() };
-    then(Err(Trouble { person: None, code: Code::MapNotJson, detail }))
+    then(Err(Trouble { person: None, code: Code::MapNotJson, detail, fields: Vec::new() }))
 }
 
 /// The records of a body, each with the name under which it stands.
@@ -81,7 +81,7 @@ pub(super) fn records<'v>(
 ) -> Result<Vec<Place<'v>>, Trouble> {
     let path = mapping.records.as_str();
     let place = |record: &'v Json<'v>| Place { root, record, key: None };
-    let trouble = |detail: String| Err(Trouble { person: None, code: Code::MapShape, detail });
+    let trouble = |detail: String| Err(Trouble { person: None, code: Code::MapShape, detail, fields: Vec::new() });
     // What is not followed may have any shape: it is told by the body's own type.
     let shape = |detail: String| match not_followed(mapping, place(root)) {
         Some(_) => Ok(vec![place(root)]),
@@ -120,7 +120,7 @@ pub(super) fn keys<'v>(mapping: &Mapping, root: &'v Json<'v>) -> Vec<Json<'v>> {
 pub(super) fn fate(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> Fate {
     if !matches!(place.record, Json::Object(_)) {
         let detail = format!("expected an object, found {}", place.record.type_word());
-        let trouble = Trouble { person: None, code: Code::MapShape, detail };
+        let trouble = Trouble { person: None, code: Code::MapShape, detail, fields: Vec::new() };
         return not_followed(mapping, place).map_or(Fate::Unmapped(trouble), Fate::Ignored);
     }
     let reader = Reader::new(mapping, place);
@@ -205,7 +205,8 @@ fn bad(mapping: &Mapping, person: Option<Person>, problems: &[InvalidField]) -> 
 fn trouble_with(mapping: &Mapping, person: Option<Person>, problems: &[InvalidField], note: &str) -> Trouble {
     let details = problems.iter().map(|problem| with_paths(mapping, problem));
     let details: Vec<String> = details.chain((!note.is_empty()).then(|| note.to_owned())).collect();
-    Trouble { person, code: Code::MapField, detail: details.join("; ") }
+    let fields = problems.iter().map(|problem| problem.field).collect();
+    Trouble { person, code: Code::MapField, detail: details.join("; "), fields }
 }
 
 /// The type, cut short and without control characters.
@@ -217,7 +218,8 @@ fn told_type(reader: &Reader<'_, '_>) -> Option<String> {
 fn read(mapping: &Mapping, source: &SourceName, body: &Bytes, charset: Charset, records_max: usize) -> Vec<Record> {
     let Some(text) = charset.decode(body) else {
         let detail = "the body is not in its declared charset (UTF-8 if none is declared)".to_owned();
-        return vec![unmapped(Trouble { person: None, code: Code::MapNotJson, detail }, body.clone())];
+        let trouble = Trouble { person: None, code: Code::MapNotJson, detail, fields: Vec::new() };
+        return vec![unmapped(trouble, body.clone())];
     };
     let whole = match &text {
         Cow::Borrowed(_) => body.clone(),

@@ -27,6 +27,8 @@ pub enum Record {
         code: Code,
         /// Fields and shapes, never values.
         detail: String,
+        /// The fields that cannot be used; none where it is the record as a whole.
+        fields: Vec<&'static str>,
         /// The body as received; of a batch, the body with this record alone in its place.
         payload: Bytes,
     },
@@ -77,6 +79,7 @@ pub(super) struct Trouble {
     pub(super) person: Option<Person>,
     pub(super) code: Code,
     pub(super) detail: String,
+    pub(super) fields: Vec<&'static str>,
 }
 
 impl fmt::Debug for Record {
@@ -96,6 +99,6 @@ impl fmt::Debug for Record {
 }
 
 pub(super) fn unmapped(trouble: Trouble, payload: Bytes) -> Record {
-    let Trouble { person, code, detail } = trouble;
-    Record::Unmapped { person, code, detail, payload }
+    let Trouble { person, code, detail, fields } = trouble;
+    Record::Unmapped { person, code, detail, fields, payload }
 }

@@ -234,7 +234,7 @@ fn a_batch_keeps_its_order_and_one_bad_record_does_not_lose_the_others() {
     let records = map_bytes(&mapping, body.as_bytes());
     assert_eq!(records.len(), 5);
     assert!(matches!(&records[0], Record::Event { event, .. } if event.person.employee_id == "1"));
-    let Record::Unmapped { person, code, detail, payload } = &records[1] else { panic!("{records:?}") };
+    let Record::Unmapped { person, code, detail, payload, .. } = &records[1] else { panic!("{records:?}") };
     assert_eq!((person.as_ref().unwrap().employee_id.as_str(), *code), ("2", Code::MapField));
     assert!(detail.starts_with("record 2 of 5: email: not an e-mail address"), "{detail}");
     let kept = r#"{"account":"A","employees": [{"action":"created","employee_id":"2","email":"none","n":12345678901234567890.10}] ,"z":1.0}"#;

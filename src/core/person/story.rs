@@ -67,6 +67,9 @@ pub enum Note {
         ms: u64,
         /// Which facts it states; names, not values.
         facts: Vec<String>,
+        /// What of the answer cannot be used, and is not missed: a later record takes its place. Fields and shapes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        left_out: Option<String>,
     },
     /// Taken over from a worker whose lease ran out.
     TakenOver,

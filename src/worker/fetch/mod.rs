@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tracing::{debug, error, warn};
+use tracing::{debug, error, info, warn};
 
 use self::ending::lacks_address;
 pub(super) use self::ending::{Fetched, ReadWait};
@@ -30,7 +30,7 @@ use crate::core::hold::HoldScope;
 use crate::core::mapping::Record;
 use crate::core::person::fold::fold_read;
 use crate::core::person::inbox::{Entry, Word};
-use crate::core::person::story::{Note, StoryEntry};
+use crate::core::person::story::{DETAIL_CHARS_MAX, Note, StoryEntry};
 use crate::core::person::{Document, EmploymentState, EventKind, Person, SourceName};
 use crate::core::time::UnixMs;
 use crate::hr::{self, HrSystem, Logins, TokenDesk};
@@ -292,10 +292,15 @@ impl Worker {
         let verdict = judge(end, &person, &mut owed, self.read_retry(), seen);
         let lag_ms = reader.system.api().rules().lag_s.saturating_mul(1_000);
         let mut facts = Vec::new();
+        let mut left_out = None;
         let (mut is_list, mut has_told) = (false, false);
         let wait = match verdict {
             ReadVerdict::Fold(told) => {
                 facts = told.events.iter().flat_map(|event| event.facts.names()).map(str::to_owned).collect();
+                left_out = told.outdone.map(|what| what.chars().take(DETAIL_CHARS_MAX).collect());
+                if let Some(left_out) = &left_out {
+                    info!(%person, left_out, "a record of the HR system's answer cannot be mapped: a later one takes its place");
+                }
                 fold_read(document, told.events, now, seq);
                 has_told = true;
                 let still_owed = owed.clone().after_read(began_at, lag_ms);
@@ -343,7 +348,7 @@ impl Worker {
                 Some(ReadWait::Blocked { code, detail })
             }
         };
-        let note = Note::Read { status, meaning, ms, facts };
+        let note = Note::Read { status, meaning, ms, facts, left_out };
         let story = vec![StoryEntry { at: now, note }];
         let fetched = Fetched { story, was_served, has_told, ..Fetched::default() };
         Ok(match wait {
@@ -372,7 +377,7 @@ impl Worker {
                         let bytes = Bytes::from(Entry { accepted_at: now, word, trace: None }.to_bytes());
                         delivery.entries.push(NewEntry { job, person, bytes });
                     }
-                    Record::Unmapped { person, code, detail, payload } => {
+                    Record::Unmapped { person, code, detail, payload, .. } => {
                         let row = unmapped_row(source, person, code, detail, now);
                         delivery.unmapped.push(NewUnmapped { row, payload });
                     }
