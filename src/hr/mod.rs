@@ -195,13 +195,14 @@ impl HrSystem {
         if let Some((media_type, body)) = &request.body {
             outgoing = outgoing.header(CONTENT_TYPE, *media_type).body(body.clone());
         }
-        let mut bytes_max = REPLY_BYTES_MAX;
+        let (mut bytes_max, mut total_header) = (REPLY_BYTES_MAX, None);
         if request.is_list {
             outgoing = outgoing.timeout(LIST_TIMEOUT.max(self.timeout));
             bytes_max = LIST_BYTES_MAX;
+            total_header = self.api.rules().list.as_ref().and_then(|list| list.total_header.as_deref());
         }
         match outgoing.send().await {
-            Ok(response) => read(response, bytes_max).await,
+            Ok(response) => read(response, bytes_max, total_header).await,
             Err(error) if error.is_connect() || error.is_builder() => HrReply::Nothing(NoReply::Unreachable),
             Err(_) => HrReply::Nothing(NoReply::Lost),
         }
@@ -263,10 +264,11 @@ fn header_map(own: &[(String, String)], login: &[(String, String)]) -> Option<He
     Some(headers)
 }
 
-/// Reads what there is of a reply, up to what can be used.
-async fn read(mut response: reqwest::Response, bytes_max: usize) -> HrReply {
+/// Reads what there is of a reply, up to what can be used. `more`: a header that is kept beside the others.
+async fn read(mut response: reqwest::Response, bytes_max: usize, more: Option<&str>) -> HrReply {
     let status = response.status().as_u16();
-    let is_kept = |name: &str| HINT_HEADERS.contains(&name) || KEPT_HEADERS.contains(&name);
+    let is_more = |name: &str| more.is_some_and(|more| more.eq_ignore_ascii_case(name));
+    let is_kept = |name: &str| HINT_HEADERS.contains(&name) || KEPT_HEADERS.contains(&name) || is_more(name);
     let headers = response
         .headers()
         .iter()

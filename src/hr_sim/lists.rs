@@ -51,7 +51,8 @@ pub(super) fn page(system: System, request: &Request, people: &[&HrPerson]) -> R
         System::BambooHr => json!({
             "data": items, "meta": { "total": total }, "_links": { "next": { "href": link("page%5Bafter%5D=") } },
         }),
-        System::HiBob | System::Workable => json!({ "employees": items }),
+        System::HiBob => json!({ "employees": items }),
+        System::Workable => json!({ "employees": items, "total_count": total }),
         System::PersonioPerson => {
             json!({ "_data": items, "_meta": { "links": { "next": link("cursor=").map(|href| json!({ "href": href })) } } })
         }
@@ -63,7 +64,14 @@ pub(super) fn page(system: System, request: &Request, people: &[&HrPerson]) -> R
         System::Merge => json!({ "next": next, "previous": null, "results": items }),
         _ => json!({ "status": "success", "data": { "results": items, "next": next } }),
     };
-    Response::json(200, body.to_string())
+    let mut response = Response::json(200, body.to_string());
+    let counts = match system {
+        System::Gusto => Some("X-Total-Count"),
+        System::Paylocity => Some("X-Pcty-Total-Count"),
+        _ => None,
+    };
+    response.headers.extend(counts.map(|name| (name.to_owned(), total.to_string())));
+    response
 }
 
 /// What a list shows of somebody: of many systems little.

@@ -51,6 +51,9 @@ pub struct ListRules {
     /// Where it says how many people there are in all.
     #[serde(default)]
     pub total_at: Option<Path>,
+    /// The header that says it, where no field does.
+    #[serde(default)]
+    pub total_header: Option<String>,
     /// The list says who there is, and little of them: everybody is read by themselves.
     #[serde(default)]
     pub each: bool,
@@ -110,9 +113,19 @@ impl ListRules {
             ),
             (self.each && !has_steps, "each", "needs a `step`, by which everybody is read"),
             (self.pages_max == 0, "pages_max", "is 1 at the least"),
+            (
+                self.total_header.as_ref().is_some_and(|name| !is_header_name(name)),
+                "total_header",
+                "is the name of a header",
+            ),
         ];
         checks.into_iter().filter(|(is_wrong, ..)| *is_wrong).map(|(_, key, problem)| (key, problem)).collect()
     }
+}
+
+/// RFC 9110 §5.6.2, as far as anybody uses it.
+fn is_header_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
 }
 
 /// Where in a list a read is.
@@ -135,11 +148,17 @@ impl Pages {
         Self { cursor, link: None, count: 0, records: 0, asked: HashSet::new() }
     }
 
-    /// Goes on after a page with so many records. Whether there is another one.
+    /// Goes on after a page with so many records, which came with these headers. Whether there is another one.
     ///
     /// # Errors
     /// Why the list can have no good end.
-    pub(super) fn turn(&mut self, list: &ListRules, page: &Json<'_>, records: usize) -> Result<bool, String> {
+    pub(super) fn turn(
+        &mut self,
+        list: &ListRules,
+        page: &Json<'_>,
+        headers: &[(String, String)],
+        records: usize,
+    ) -> Result<bool, String> {
         self.count = self.count.saturating_add(1);
         self.records = self.records.saturating_add(u64::try_from(records).unwrap_or(u64::MAX));
         let place = Place { root: page, record: page, key: None };
@@ -147,7 +166,12 @@ impl Pages {
             let text = path.as_ref()?.find(place)?.scalar()?.trim().to_owned();
             (!text.is_empty()).then_some(text)
         };
-        let total: Option<u64> = told(&list.total_at).and_then(|total| total.parse().ok());
+        let in_headers = || {
+            let wanted = list.total_header.as_ref()?;
+            let (_, total) = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted))?;
+            Some(total.trim().to_owned())
+        };
+        let total: Option<u64> = told(&list.total_at).or_else(in_headers).and_then(|total| total.parse().ok());
         let (cursor, link) = match (list.page_from, list.offset_from) {
             (None, None) => (told(&list.cursor_at), told(&list.link_at)),
             _ if records == 0 || total.is_some_and(|total| self.records >= total) => (None, None),
@@ -187,9 +211,10 @@ mod tests {
     fn asked(list: &ListRules, pages: &[(&str, usize)]) -> (Vec<String>, Result<bool, String>) {
         let mut at = Pages::new(list);
         let mut asked = Vec::new();
+        let total = [("x-total-count".to_owned(), "9".to_owned())];
         for (page, records) in pages {
             asked.push(at.cursor.clone().or(at.link.clone()).unwrap_or_default());
-            match at.turn(list, &Json::parse(page).unwrap(), *records) {
+            match at.turn(list, &Json::parse(page).unwrap(), &total, *records) {
                 Ok(true) => {}
                 end => return (asked, end),
             }
@@ -230,6 +255,7 @@ mod tests {
             ("page_from = 1\npages_max = 2", &[("{}", 2), ("{}", 2), ("{}", 2)], "more than 2 pages"),
             ("offset_from = 0\ntotal_at = '/total'", &[(page, 2), (page, 0)], "tells of 9 people and shows 2"),
             ("total_at = '/total'", &[(page, 2)], "tells of 9 people and shows 2"),
+            ("page_from = 1\ntotal_header = 'X-Total-Count'", &[("[]", 2), ("[]", 0)], "tells of 9 people and shows 2"),
         ] {
             let problem = asked(&rules(toml), pages).1.unwrap_err();
             assert!(problem.contains(expected), "{toml}: {problem}");
@@ -246,6 +272,7 @@ mod tests {
             ("body = { a = 1 }", "body"),
             ("query = { a = '{id}' }", "path"),
             ("headers = { a = '{token}' }", "headers"),
+            ("total_header = 'X Total'", "total_header"),
         ] {
             let problems = rules(toml).validate(false);
             assert_eq!(problems.iter().map(|(key, _)| *key).collect::<Vec<_>>(), [key], "{toml}");

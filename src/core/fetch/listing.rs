@@ -99,7 +99,7 @@ impl Listing {
     pub fn learn(&mut self, api: &Api, reply: &HrReply, now: UnixMs) -> PageEnd {
         let refused = |code, detail: &str| PageEnd::Failed(ListFailure { code, detail: detail.to_owned() });
         match (Judging { step: None }.judge(reply, now)) {
-            Said::Answer(text) => match self.learn_page(api, &text) {
+            Said::Answer(text) => match self.learn_page(api, &text, reply.headers()) {
                 Ok(rows) => PageEnd::Rows(rows),
                 Err(detail) => PageEnd::Failed(failed(detail)),
             },
@@ -116,7 +116,7 @@ impl Listing {
         }
     }
 
-    fn learn_page(&mut self, api: &Api, text: &str) -> Result<Vec<ListedRow>, String> {
+    fn learn_page(&mut self, api: &Api, text: &str, headers: &[(String, String)]) -> Result<Vec<ListedRow>, String> {
         let (Some(list), Some(pages)) = (api.rules().list.as_ref(), self.pages.as_mut()) else {
             return Err("nothing says how to list everybody".to_owned());
         };
@@ -132,7 +132,7 @@ impl Listing {
             return Err(format!("the list has more than {ROWS_MAX} people"));
         }
         let page = Json::parse(text).map_err(|error| format!("the page is not JSON: {error}"))?;
-        self.is_over = !pages.turn(list, &page, rows.len())?;
+        self.is_over = !pages.turn(list, &page, headers, rows.len())?;
         // Who nobody is missed among: the list of somebody without employees, or a list that lost them all.
         self.says_something |= rows.iter().any(|row| !matches!(row, ListedRow::Nothing));
         if self.is_over && !self.says_something && self.since.is_none() {

@@ -222,7 +222,7 @@ impl ReadState {
         let said = Judging { step }.judge(reply, now);
         let at_other_path = self.is_elsewhere;
         self.end = match said {
-            Said::Answer(text) => self.learn_answer(api, text),
+            Said::Answer(text) => self.learn_answer(api, text, reply.headers()),
             Said::NotFound if !self.is_elsewhere && step.is_some_and(|step| step.or_path.is_some()) => {
                 self.is_elsewhere = true;
                 None
@@ -260,9 +260,9 @@ impl ReadState {
         };
     }
 
-    fn learn_answer(&mut self, api: &Api, text: String) -> Option<ReadEnd> {
+    fn learn_answer(&mut self, api: &Api, text: String, headers: &[(String, String)]) -> Option<ReadEnd> {
         match self.asked.clone() {
-            Asked::List { .. } => self.learn_page(api, &text),
+            Asked::List { .. } => self.learn_page(api, &text, headers),
             Asked::Person { person } => {
                 let step = api.rules().step.get(self.answers.len())?;
                 self.found_first |= step.or_path.is_some() && !self.is_elsewhere;
@@ -280,7 +280,7 @@ impl ReadState {
         }
     }
 
-    fn learn_page(&mut self, api: &Api, text: &str) -> Option<ReadEnd> {
+    fn learn_page(&mut self, api: &Api, text: &str, headers: &[(String, String)]) -> Option<ReadEnd> {
         let list = api.rules().list.as_ref()?;
         let unreadable = |detail: String| Some(ReadEnd::Refused { code: Code::FetchUnreadable, detail });
         let told = match facts::of_page(api.list_mapping(), &self.source, text, self.began_at) {
@@ -289,7 +289,7 @@ impl ReadState {
         };
         let Ok(page) = Json::parse(text) else { return unreadable("the page is not JSON".to_owned()) };
         let pages = self.pages.get_or_insert_with(|| Pages::new(list));
-        let has_more = pages.turn(list, &page, told.len());
+        let has_more = pages.turn(list, &page, headers, told.len());
         self.told.extend(told);
         match has_more {
             Ok(false) => Some(ReadEnd::Listed(std::mem::take(&mut self.told))),

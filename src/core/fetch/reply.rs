@@ -56,6 +56,14 @@ impl HrReply {
             Self::Nothing(_) => None,
         }
     }
+
+    /// The headers that are kept.
+    pub(super) fn headers(&self) -> &[(String, String)] {
+        match self {
+            Self::Http { headers, .. } => headers,
+            Self::Nothing(_) => &[],
+        }
+    }
 }
 
 impl fmt::Debug for HrReply {
