@@ -8,7 +8,7 @@ use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::message::Request;
+use super::message::{Request, Response};
 use super::world::{Outgoing, World};
 
 const HEAD_BYTES_MAX: usize = 32 * 1024;
@@ -39,16 +39,10 @@ async fn serve(mut socket: TcpStream, world: Arc<Mutex<World>>) -> io::Result<()
     while let Some(request) = read(&mut socket, &mut buffer).await? {
         let outgoing = world.lock().unwrap_or_else(PoisonError::into_inner).answer(&request);
         match outgoing {
-            Outgoing::Reply(response) => {
-                let headers: String =
-                    response.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-                let head = format!(
-                    "HTTP/1.1 {} As-Ordered\r\n{headers}content-length: {}\r\n\r\n",
-                    response.status,
-                    response.body.len()
-                );
-                socket.write_all(head.as_bytes()).await?;
-                socket.write_all(response.body.as_bytes()).await?;
+            Outgoing::Reply(response) => send(&mut socket, &response).await?,
+            Outgoing::Late(response, ms) => {
+                tokio::time::sleep(std::time::Duration::from_millis(ms)).await;
+                send(&mut socket, &response).await?;
             }
             Outgoing::Endless => {
                 socket
@@ -65,6 +59,14 @@ async fn serve(mut socket: TcpStream, world: Arc<Mutex<World>>) -> io::Result<()
         }
     }
     Ok(())
+}
+
+async fn send(socket: &mut TcpStream, response: &Response) -> io::Result<()> {
+    let headers: String = response.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let (status, length) = (response.status, response.body.len());
+    let head = format!("HTTP/1.1 {status} As-Ordered\r\n{headers}content-length: {length}\r\n\r\n");
+    socket.write_all(head.as_bytes()).await?;
+    socket.write_all(response.body.as_bytes()).await
 }
 
 /// The next request; none where the client is gone, or speaks no HTTP.

@@ -27,6 +27,8 @@ pub enum HrFault {
     AnotherPerson,
     /// No answer at all.
     Hang,
+    /// The answer, after so many milliseconds.
+    Slow(u64),
 }
 
 /// A request, as the journal has it.
@@ -78,6 +80,7 @@ impl Default for World {
 /// What is sent.
 pub(super) enum Outgoing {
     Reply(Response),
+    Late(Response, u64),
     Endless,
     Hang,
 }
@@ -106,6 +109,7 @@ impl World {
         }
         match self.faults.pop_front() {
             None | Some(HrFault::Served) => Outgoing::Reply(self.data(&asked, request)),
+            Some(HrFault::Slow(ms)) => Outgoing::Late(self.data(&asked, request), ms),
             Some(HrFault::Status(status, headers)) => {
                 let mut response = Response::json(status, r#"{"error":"as ordered"}"#.to_owned());
                 response.headers.extend(headers.into_iter().map(|(name, value)| (name.to_owned(), value)));

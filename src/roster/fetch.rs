@@ -33,6 +33,9 @@ const WAITED_MS_MAX: u64 = 1_800_000;
 const BEAT: Duration = Duration::from_secs(30);
 /// And no more often.
 const BEAT_LEAST: Duration = Duration::from_millis(500);
+/// The store may be away for so long, looked at again each second: a page that was read is not read again.
+const STORE_TRIES: u32 = 120;
+const STORE_PAUSE: Duration = Duration::from_secs(1);
 /// People whom the login may not read, one after another, before that is taken for everybody's trouble.
 const FORBIDDEN_MAX: u32 = 5;
 
@@ -230,12 +233,11 @@ impl Run<'_> {
         self.beaten = Instant::now();
         let now = self.roster.clock.now();
         let Fetch { calls, listed, read, .. } = self.fetch;
-        let is_ours = self
-            .note(|fetch| {
-                fetch.heard_at = Some(now);
-                (fetch.calls, fetch.listed, fetch.read) = (calls, listed, read);
-            })
-            .await?;
+        let note = |fetch: &mut Fetch| {
+            fetch.heard_at = Some(now);
+            (fetch.calls, fetch.listed, fetch.read) = (calls, listed, read);
+        };
+        let is_ours = patiently(|| self.note(note)).await?;
         if is_ours { Ok(()) } else { Err(Stopped::Lost) }
     }
 
@@ -261,12 +263,6 @@ impl Run<'_> {
 
     /// All rows of the list.
     async fn rows(&mut self, began_at: UnixMs) -> Result<Vec<Row>, Stopped> {
-        let scope = HoldScope::Fetch(self.source.clone());
-        let (holds, _): (Holds, _) = documents::read(self.roster.store.as_ref(), HOLDS).await?;
-        if holds.get(&scope).is_some() {
-            let detail = format!("the HR system's API is held (`{scope}`): lift that first");
-            return Err(Stopped::Failed(ListFailure { code: Code::HoldFetch, detail }));
-        }
         let api = self.account.system.api();
         let mut listing = Listing::new(api, self.source.clone(), self.fetch.since, began_at);
         let (mut rows, mut forbidden) = (Vec::new(), 0);
@@ -367,10 +363,11 @@ impl Run<'_> {
     async fn ask(&mut self, request: &HrRequest) -> Result<HrReply, Stopped> {
         let name = Pace::name(self.source);
         let (now, rate) = (self.roster.clock.now(), self.account.system.api().rules().rate.rate());
-        let turn =
-            documents::change(self.roster.store.as_ref(), &name, |pace: &mut Pace| Some(pace.turn(rate, 1, now)));
-        let turn = turn.await?.unwrap_or(now);
+        let store = self.roster.store.as_ref();
+        let turn = || documents::change(store, &name, |pace: &mut Pace| Some(pace.turn(rate, 1, now)));
+        let turn = patiently(turn).await?.unwrap_or(now);
         self.sleep_until(turn).await?;
+        self.look_for_hold().await?;
         if self.token.is_none() {
             self.token = self.got_token(None).await?;
         }
@@ -381,6 +378,18 @@ impl Run<'_> {
         self.fetch.calls += 1;
         self.beat().await?;
         Ok(reply)
+    }
+
+    /// Whoever held the source meanwhile, or whatever did, is heard before every request.
+    async fn look_for_hold(&self) -> Result<(), Stopped> {
+        let scope = HoldScope::Fetch(self.source.clone());
+        let (holds, _): (Holds, _) = patiently(|| documents::read(self.roster.store.as_ref(), HOLDS)).await?;
+        match holds.get(&scope) {
+            Some(_) => {
+                Err(failed(Code::HoldFetch, &format!("the HR system's API is held (`{scope}`): lift that first")))
+            }
+            None => Ok(()),
+        }
     }
 
     async fn renew(&mut self) -> Result<(), Stopped> {
@@ -418,7 +427,8 @@ impl Run<'_> {
     async fn back_off(&mut self, until: UnixMs) -> Result<(), Stopped> {
         let now = self.roster.clock.now();
         let back_off = |pace: &mut Pace| pace.back_off(now, until).then_some(());
-        documents::change(self.roster.store.as_ref(), &Pace::name(self.source), back_off).await?;
+        let (store, name) = (self.roster.store.as_ref(), Pace::name(self.source));
+        patiently(|| documents::change(store, &name, back_off)).await?;
         self.wait_until(until, Code::FetchRateLimited).await
     }
 
@@ -442,6 +452,23 @@ impl Run<'_> {
             if left > BEAT {
                 self.beat().await?;
             }
+        }
+    }
+}
+
+/// Does something with the store, again and again while its trouble is passing.
+async fn patiently<T, F: Future<Output = Result<T, StoreError>>>(ask: impl Fn() -> F) -> Result<T, StoreError> {
+    let mut tries = 0;
+    loop {
+        match ask().await {
+            Err(error) if error.is_passing() && tries < STORE_TRIES => {
+                if tries == 0 {
+                    warn!(%error, "the store does not answer: the HR system's list waits where it is");
+                }
+                tries += 1;
+                tokio::time::sleep(STORE_PAUSE).await;
+            }
+            answer => return answer,
         }
     }
 }

@@ -1,10 +1,14 @@
 //! A system whose notices name nobody: a list says who changed.
 
+use std::time::Duration;
+
 use scim_bridge::core::code::Code;
+use scim_bridge::core::hold::{HoldScope, ProbePauses};
 use scim_bridge::hr_sim::{HrFault, HrPerson};
 use scim_bridge::store::LaneState;
+use scim_bridge::store::holds::SharedHolds;
 
-use crate::rig::{Rig, email};
+use crate::rig::{Rig, email, source};
 
 const CHANGED: &str =
     r#"{"id":"k1","type":"data-changed","data":{"integration_id":"i","changed_models":[{"name":"hris_employees"}]}}"#;
@@ -86,4 +90,29 @@ async fn one_bad_record_is_kept_and_the_others_are_brought_in_line() {
     assert_eq!(rig.member("E-2"), Some(("Ada Byron".to_owned(), true)));
     assert_eq!(rig.state("E-2").await, LaneState::Idle);
     assert_eq!(rig.store.stats().await.unwrap().dead["MAP-FIELD"], 1);
+}
+
+#[tokio::test]
+async fn a_hold_that_is_set_while_a_list_is_read_is_seen_before_its_next_page() {
+    let rig = Rig::new("kombo");
+    for n in 0..4 {
+        rig.put(&format!("E-{n}"), "Ada", "Byron");
+    }
+    let pauses = ProbePauses { first_ms: 30_000, max_ms: 300_000 };
+    let holds = SharedHolds::new(rig.store.clone(), rig.clock.clone(), pauses);
+    let scope = HoldScope::Fetch(source());
+    rig.hr.order(HrFault::Slow(200), 1);
+    rig.deliver(CHANGED).await;
+    let hold = async {
+        while rig.hr.reads() == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        holds.set(&scope, Code::HoldOperator, None).await.unwrap();
+    };
+    tokio::join!(rig.work(), hold);
+    assert_eq!(rig.hr.reads(), 1);
+    assert_eq!(rig.member("E-0"), None);
+    holds.lift(&scope).await.unwrap();
+    rig.work_through().await;
+    assert!((0..4).all(|n| rig.member(&format!("E-{n}")).is_some()));
 }

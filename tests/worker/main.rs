@@ -14,6 +14,8 @@ mod leases;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod lists;
+#[cfg(test)]
 mod owners;
 #[cfg(test)]
 mod rough_store;

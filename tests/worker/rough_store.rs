@@ -31,6 +31,8 @@ pub(crate) struct Rough {
     pub(crate) commits_lost: AtomicU64,
     /// So many requests for a token or a longer lease meet a broken connection.
     pub(crate) broken: AtomicU64,
+    /// So many looks at shared documents meet a broken connection.
+    pub(crate) documents_broken: AtomicU64,
 }
 
 impl Rough {
@@ -49,6 +51,7 @@ impl Rough {
             claims_lost: AtomicU64::new(0),
             commits_lost: AtomicU64::new(0),
             broken: AtomicU64::new(0),
+            documents_broken: AtomicU64::new(0),
         }
     }
 }
@@ -107,6 +110,7 @@ impl Store for Rough {
         self.store.back_off(now, until).await
     }
     async fn shared(&self, name: &str) -> Result<Shared, StoreError> {
+        fails(&self.documents_broken, Code::StoreLost)?;
         self.store.shared(name).await
     }
     async fn put_shared(&self, name: &str, version: u64, bytes: Bytes) -> Result<bool, StoreError> {

@@ -58,7 +58,7 @@ pub enum ReadEnd {
         /// When to come back, where the system said so.
         not_before: Option<UnixMs>,
     },
-    /// Not now: the login is just being prolonged.
+    /// Not now: the login is just being prolonged, or a hold was set between two requests.
     Later {
         /// When to look again.
         at: UnixMs,

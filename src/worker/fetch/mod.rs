@@ -115,7 +115,8 @@ impl Worker {
         };
         let began = Instant::now();
         let began_at = self.clock.now();
-        let (end, status) = self.read(reader, &document.person, began_at, guard, traced).await?;
+        let is_trial = trial_of.is_some_and(|scope| *scope == HoldScope::Fetch(document.person.source.clone()));
+        let (end, status) = self.read(reader, &document.person, began_at, guard, (is_trial, traced)).await?;
         drop(permit);
         let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.conclude_read(document, seq, owed, reader, Finished { end, status, began_at, ms }).await
@@ -200,7 +201,7 @@ impl Worker {
         person: &Person,
         began_at: UnixMs,
         guard: &mut LeaseGuard<'_>,
-        traced: &Span,
+        (is_trial, traced): (bool, &Span),
     ) -> Result<(ReadEnd, Option<u16>), Interrupted> {
         let (system, api) = (&reader.system, reader.system.api());
         let asked = if api.is_list() {
@@ -228,6 +229,10 @@ impl Worker {
                     state.renewed();
                 }
                 NextRead::Send(request) => {
+                    if api.is_list() && status.is_some() && !is_trial && self.is_held(&person.source).await? {
+                        // The next attempt waits for it, or finds that it was lifted meanwhile.
+                        return Ok((ReadEnd::Later { at: self.clock.now() }, status));
+                    }
                     guard.secure().await?;
                     let access = token.as_ref().map(|token| token.token.as_str());
                     let began = Instant::now();
@@ -249,6 +254,12 @@ impl Worker {
                 return Err(Interrupted::LeaseLost);
             }
         }
+    }
+
+    /// Whether a hold was set on the source, by now.
+    async fn is_held(&self, source: &SourceName) -> Result<bool, StoreError> {
+        self.holds.look().await?;
+        Ok(self.holds.current().get(&HoldScope::Fetch(source.clone())).is_some())
     }
 
     /// A token that is good, where the login is one with tokens. Or how the read ends without one.
