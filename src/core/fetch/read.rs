@@ -123,6 +123,15 @@ impl ReadEnd {
     }
 }
 
+/// At which path a step is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum StepPath {
+    /// Its own.
+    First,
+    /// The one to ask instead: nobody was found at the first.
+    Other,
+}
+
 /// A read that is under way.
 #[derive(Debug, Clone)]
 pub struct ReadState {
@@ -134,8 +143,8 @@ pub struct ReadState {
     /// Of a list: what it told so far, and where in it the read is; none: at the beginning.
     told: Vec<Record>,
     pages: Option<Pages>,
-    /// The step at hand found nobody at its path, and is asked at its other one.
-    is_elsewhere: bool,
+    /// At which of its paths the step at hand is asked.
+    at: StepPath,
     /// A step that has another path found somebody at its first one.
     found_first: bool,
     is_renewed: bool,
@@ -154,7 +163,7 @@ impl ReadState {
             answers: Vec::new(),
             told: Vec::new(),
             pages: None,
-            is_elsewhere: false,
+            at: StepPath::First,
             found_first: false,
             is_renewed: false,
             wants_token: false,
@@ -194,7 +203,7 @@ impl ReadState {
             }
             Asked::Person { person } => match api.rules().step.get(self.answers.len()) {
                 Some(step) => {
-                    let path = step.or_path.as_ref().filter(|_| self.is_elsewhere).unwrap_or(&step.path);
+                    let path = step.or_path.as_ref().filter(|_| self.at == StepPath::Other).unwrap_or(&step.path);
                     api.step_request(step, path, &person.employee_id)
                 }
                 None => Err(Unaskable),
@@ -220,11 +229,11 @@ impl ReadState {
             Asked::Person { .. } => api.rules().step.get(self.answers.len()),
         };
         let said = Judging { step }.judge(reply, now);
-        let at_other_path = self.is_elsewhere;
+        let at_other_path = self.at == StepPath::Other;
         self.end = match said {
             Said::Answer(text) => self.learn_answer(api, text, reply.headers()),
-            Said::NotFound if !self.is_elsewhere && step.is_some_and(|step| step.or_path.is_some()) => {
-                self.is_elsewhere = true;
+            Said::NotFound if !at_other_path && step.is_some_and(|step| step.or_path.is_some()) => {
+                self.at = StepPath::Other;
                 None
             }
             Said::NotFound if step.is_some_and(|step| step.may_be_absent) => {
@@ -265,9 +274,9 @@ impl ReadState {
             Asked::List { .. } => self.learn_page(api, &text, headers),
             Asked::Person { person } => {
                 let step = api.rules().step.get(self.answers.len())?;
-                self.found_first |= step.or_path.is_some() && !self.is_elsewhere;
+                self.found_first |= step.or_path.is_some() && self.at == StepPath::First;
                 self.answers.push((step.name.clone(), text));
-                self.is_elsewhere = false;
+                self.at = StepPath::First;
                 if self.answers.len() < api.rules().step.len() {
                     return None;
                 }
