@@ -19,30 +19,30 @@ use crate::core::person::job::JobId;
 use crate::core::person::{Entry, Event, Person, PersonId, Word};
 use crate::store::{DeadFilter, DeadRow, Listed, NewEntry, NewUnmapped, Page};
 
-/// Dead letters that one request acts on at the most; whoever wants more goes on from where it ended.
+/// Most dead letters that one request acts on; a further request continues where it ended.
 pub const BULK_MAX: usize = 2_000;
-/// Acts under way at once: they share the store's group commits.
+/// How many are processed at once: they share the store's group commits.
 const AT_ONCE: usize = 64;
-/// Rows of a page while all that match are walked through.
+/// Rows per page while looking through all that match.
 const ROWS: usize = 500;
 
-/// A dead letter, whole.
+/// A whole dead letter.
 #[derive(Debug)]
 pub struct WholeLetter {
-    /// Its line.
+    /// Its row in the listing.
     pub row: DeadRow,
-    /// The person whom it blocks.
+    /// The person that it blocks.
     pub person: Option<Box<WholePerson>>,
-    /// The record as received, where it could not be mapped.
+    /// The record as received, if it could not be mapped.
     pub payload: Option<Bytes>,
 }
 
 /// What is to be done with dead letters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Deed {
-    /// Try them again.
+    /// Tries them again.
     Replay,
-    /// Give them up.
+    /// Gives them up.
     Discard {
         /// Why.
         reason: Option<String>,
@@ -54,26 +54,26 @@ pub enum Deed {
 pub struct Bulk {
     /// Which.
     pub filter: DeadFilter,
-    /// Only count.
+    /// Whether only to count them.
     pub dry_run: bool,
-    /// Where the request before ended.
+    /// Where the previous request ended.
     pub after: Option<String>,
 }
 
-/// What became of dead letters.
+/// The result of acting on dead letters.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Done {
     /// How many matched.
     pub matched: u64,
-    /// With how many of them it was done.
+    /// How many were replayed or discarded.
     pub done: u64,
     /// How many still cannot be mapped, and stay.
     pub still_unmapped: u64,
-    /// Where to go on; none: that was all.
+    /// Where to continue; none if that was all.
     pub next: Option<String>,
 }
 
-/// How far the mappings in force have been tried on what is kept.
+/// Which mappings have been tried on the kept records, and how far.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 struct Tried {
@@ -86,7 +86,7 @@ impl AdminState {
         Ok(self.store.dead(filter, page).await?)
     }
 
-    /// One dead letter, whole.
+    /// One whole dead letter.
     pub async fn dead_letter(&self, id: JobId) -> Result<WholeLetter, AdminError> {
         let (row, payload) = self.store.dead_letter(id).await?.ok_or(AdminError::NotFound("dead letter"))?;
         let person = match &row.person {
@@ -101,7 +101,7 @@ impl AdminState {
         self.note(by, Act::ShowPayload, Noted::of(&id.to_string())).await
     }
 
-    /// Does it with one dead letter. What still cannot be mapped is an error, and stays.
+    /// Acts on one dead letter. If it still cannot be mapped, that is an error, and it stays.
     pub async fn act_on_one(&self, by: &Actor, id: JobId, deed: &Deed) -> Result<(), AdminError> {
         let (row, _) = self.store.dead_letter(id).await?.ok_or(AdminError::NotFound("dead letter"))?;
         self.act(by, &row, deed).await?;
@@ -109,7 +109,7 @@ impl AdminState {
         self.note(by, deed.act(), Noted { target: &target, count: None, reason: deed.reason() }).await
     }
 
-    /// Does it with all that match, or counts them. At most [`BULK_MAX`] at once, unless it only counts.
+    /// Acts on all that match, at most [`BULK_MAX`] in one request; or counts them, without a limit.
     pub async fn act_on_all(&self, by: &Actor, bulk: &Bulk, deed: &Deed) -> Result<Done, AdminError> {
         let mut done = Done::default();
         let mut page = Page { rows_max: ROWS, after: bulk.after.clone() };
@@ -134,7 +134,7 @@ impl AdminState {
         Ok(done)
     }
 
-    /// Does it with these.
+    /// Acts on these.
     pub async fn act_on_these(&self, by: &Actor, ids: &[JobId], deed: &Deed) -> Result<Done, AdminError> {
         let mut rows = Vec::new();
         for id in ids.iter().take(BULK_MAX) {
@@ -181,15 +181,15 @@ impl AdminState {
         }
     }
 
-    /// Puts what the present mapping reads into inboxes, at the place in time at which it first came.
-    /// What it still cannot read stays.
+    /// Puts what the current mapping reads into inboxes, dated when it first came in. What still cannot be
+    /// mapped stays.
     async fn map_anew(&self, row: &DeadRow) -> Result<(), AdminError> {
         let payload = self.store.dead_letter(row.id).await?.and_then(|(_, payload)| payload);
         let payload = payload.ok_or(AdminError::NotFound("dead letter"))?;
         self.put_mapped(row, &payload).await
     }
 
-    /// The same with this payload in place of the one that is kept.
+    /// The same, with this payload instead of the kept one.
     pub(super) async fn put_mapped(&self, row: &DeadRow, payload: &[u8]) -> Result<(), AdminError> {
         let remapped =
             (self.remap)(&row.source, payload).ok_or_else(|| AdminError::SourceGone(row.source.to_string()))?;
@@ -202,8 +202,8 @@ impl AdminState {
         if is_done { Ok(()) } else { Err(AdminError::NotFound("dead letter")) }
     }
 
-    /// Tries the present mappings on every record that could not be mapped, once for each change of the
-    /// mappings: what a corrected mapping reads heals by itself. How many were healed.
+    /// Tries the current mappings on every record that could not be mapped, once after each change of the mappings, so
+    /// that records heal by themselves once the mapping is corrected. Returns how many did.
     pub async fn remap_all(&self) -> Result<u64, AdminError> {
         let tried: Tried = shared::read(&*self.store, shared::REMAPPED).await?;
         if tried.mappings == self.mappings {

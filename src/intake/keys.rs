@@ -1,4 +1,4 @@
-//! A source's keys, made again when one of its secrets is replaced.
+//! A source's keys, derived again when one of its secrets is replaced.
 
 use std::sync::Arc;
 
@@ -12,19 +12,19 @@ use crate::secret::LiveSecret;
 /// One secret of a source.
 #[derive(Debug, Clone)]
 pub struct SourceSecret {
-    /// The secret. Nothing is accepted under an empty one.
+    /// The secret. If it is empty, nothing is accepted under it.
     pub secret: LiveSecret,
-    /// After this instant it is not taken any more.
+    /// It is not accepted after this time.
     pub not_after: Option<UnixMs>,
 }
 
-/// Keys that follow their secrets.
+/// Keys that are kept up to date with their secrets.
 pub(super) struct LiveKeys {
     secrets: Vec<SourceSecret>,
     ready: ArcSwap<Ready>,
 }
 
-/// Keys, and the very secrets that they were made of.
+/// Keys, and the secrets that they were derived from.
 pub(super) struct Ready {
     made_of: Vec<Arc<SecretString>>,
     pub(super) keys: Keys,
@@ -45,7 +45,7 @@ impl LiveKeys {
         Self { secrets, ready }
     }
 
-    /// The keys of the secrets as they are now.
+    /// The keys of the current secrets.
     pub(super) fn current(&self, scheme: &Scheme) -> Arc<Ready> {
         let ready = self.ready.load_full();
         let fresh =

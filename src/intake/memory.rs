@@ -1,10 +1,9 @@
-//! How much memory deliveries may take: every bound, and who gets a share.
+//! How much memory deliveries may take: all bounds, and who gets a share.
 //!
-//! Nobody is authenticated before their body is read. So all strangers together have small pools for
-//! what has arrived from them, and when one is full, whoever has held a share the longest loses it: a
-//! genuine sender's body is complete soon after it begins. An authenticated sender gets what the body
-//! takes once parsed, in turn, within the source's share. Small bodies, which most webhooks are, have
-//! shares of their own, which large ones never touch.
+//! Nobody is authenticated before their body has been read. So all senders who are not yet authenticated share small
+//! pools for what has arrived. When a pool is full, whoever has held a share for longest loses it: a genuine sender's
+//! body is complete soon after it begins. An authenticated sender then waits for the memory that the parsed body takes,
+//! within the source's share. Small bodies, which most webhooks are, have pools of their own that large ones never use.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,33 +12,33 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-/// A body below this is small.
+/// Bodies below this size are small.
 pub(super) const SMALL_BYTES: usize = 64 * 1024;
-/// What the heads under way may take together, beyond the first bytes that every connection may have.
+/// The most that all incomplete heads may take, beyond the first bytes that every connection may have.
 const HEADS_BYTES: usize = 16 << 20;
-/// What small bodies of strangers may take together.
+/// The most that small bodies may take before they are authenticated.
 const SMALL_BODIES_BYTES: usize = 8 << 20;
-/// What proven small bodies may take, parsed: more than the worst one does.
+/// The most that authenticated small bodies may take once parsed: more than the worst one does.
 const SMALL_PARSED_BYTES: usize = 16 << 20;
-/// What the other proven bodies may take, parsed: the worst one of 1 MiB.
+/// The most that other authenticated bodies may take once parsed: as much as the worst one of 1 MiB.
 const PARSED_BYTES_MIN: usize = 136 << 20;
-/// Where larger bodies are taken: how much of one of ordinary JSON takes once it is parsed.
+/// If larger bodies are allowed: how many times its size an ordinary JSON body takes once parsed.
 const PARSED_PER_BYTE: usize = 32;
-/// How long a proven body waits for its turn. A sender gives up after some 10 s.
+/// How long an authenticated body waits for its turn. A sender gives up after some 10 s.
 const TURN_MAX: Duration = Duration::from_secs(5);
-/// Permits are counted in these.
+/// The unit of permits.
 const UNIT_BYTES: usize = 1024;
 
 /// A bound that a delivery met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Bound {
-    /// Bodies below 64 KiB, of all who are not proven.
+    /// Bodies below 64 KiB, of all who are not authenticated yet.
     SmallBodies,
-    /// The other bodies, of all who are not proven.
+    /// Other bodies, of all who are not authenticated yet.
     LargeBodies,
-    /// What one source may have parsed at once.
+    /// Parsed bodies of one source.
     Source,
-    /// What may be parsed at once.
+    /// Parsed bodies of all sources.
     Parsed,
     /// The connections of one peer.
     Peer,

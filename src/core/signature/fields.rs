@@ -1,4 +1,4 @@
-//! The small types of a scheme that say in TOML more than serde can derive.
+//! The small types of a scheme whose TOML forms serde cannot derive.
 
 use std::fmt;
 
@@ -8,12 +8,12 @@ use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use super::lookup;
 use crate::core::json;
 
-/// How far a time may be off: seconds, or `"off"`.
+/// How far a timestamp may be off: seconds, or `"off"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tolerance {
-    /// So many seconds, that number included.
+    /// At most this many seconds.
     Seconds(u32),
-    /// Any.
+    /// Any difference.
     Off,
 }
 
@@ -24,7 +24,7 @@ impl Default for Tolerance {
     }
 }
 
-/// One header name, or several of which one is expected: lower-case, as HTTP/2 writes them.
+/// One header name, or several of which any may be used; in lower case, as in HTTP/2.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HeaderNames(Vec<String>);
 
@@ -35,12 +35,12 @@ impl HeaderNames {
         &self.0
     }
 
-    /// The header of HTTP's own authentication.
+    /// `authorization`, the header of HTTP's own authentication.
     pub(super) fn authorization() -> Self {
         Self(vec!["authorization".to_owned()])
     }
 
-    /// Whether there is no name at all.
+    /// Whether it has no names.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -97,7 +97,7 @@ impl<'de> Deserialize<'de> for Tolerance {
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Tolerance, E> {
                 match text {
                     "off" => Ok(Tolerance::Off),
-                    // From an environment variable everything is text.
+                    // Environment variables hold only text.
                     _ => text
                         .parse()
                         .map(Tolerance::Seconds)
@@ -109,7 +109,7 @@ impl<'de> Deserialize<'de> for Tolerance {
     }
 }
 
-/// A JSON Pointer (RFC 6901), checked: begins with `/`, and `~` only as `~0` and `~1`.
+/// A valid JSON Pointer (RFC 6901): it begins with `/`, and has `~` only in `~0` and `~1`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct JsonPointer(String);
@@ -120,24 +120,24 @@ impl JsonPointer {
     pub fn find(&self, body: &[u8]) -> Option<serde_json::Value> {
         let steps = self.steps();
         lookup::scalar_at(&steps, body).or_else(|| {
-            // A bad escape anywhere in a body does not take its id away.
+            // A bad escape elsewhere in the body must not hide its id.
             let mended = json::mended(std::str::from_utf8(body).ok()?)?;
             lookup::scalar_at(&steps, mended.as_bytes())
         })
     }
 
-    /// As it is written.
+    /// Its text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The names on the way, unescaped.
+    /// Its steps, unescaped.
     fn steps(&self) -> Vec<String> {
         self.0.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~")).collect()
     }
 
-    /// The last step, unescaped: the field's name.
+    /// Its last step, unescaped: the field's name.
     #[must_use]
     pub fn last_step(&self) -> String {
         self.steps().pop().unwrap_or_default()
