@@ -4,7 +4,8 @@
 FROM rust:1.95-slim-trixie AS dependencies
 SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
 WORKDIR /build
-# The allocator is built by make.
+# The allocator is built by make, of whichever version the base image's Debian has.
+# hadolint ignore=DL3008
 RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends make && rm -rf /var/lib/apt/lists/*
 COPY Cargo.toml Cargo.lock ./
 COPY .cargo .cargo

@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2154
 # The base images, where they cannot be pulled: made from this machine's Rust toolchain, Debian's packages
 # and what script/setup installs, under the names that Dockerfile and compose.yaml use. Only ever in an
-# engine of our own. Sourced; expects $work and $base.
+# engine of our own. Sourced; expects $work, $base and $name.
 
 # A Debian with Rust and a C compiler, as the official image is. It carries the crates that this machine's
 # cargo has fetched, so that the build needs no network; and, where a release build is there (CI has just made
@@ -12,7 +12,7 @@ base_rust() {
   toolchain=$(rustc --print sysroot)
   cargo_home=${CARGO_HOME:-$HOME/.cargo}
   # The suite is the end of the tag.
-  mmdebstrap --quiet --variant=required --include=gcc,libc6-dev,ca-certificates "${base##*-}" "$tar"
+  mmdebstrap --quiet --variant=required --include=apt,make,gcc,libc6-dev,ca-certificates "${base##*-}" "$tar"
   tar --append --file "$tar" --transform 's|^\./|usr/local/rust/|' --directory "$toolchain" \
     ./bin/rustc ./bin/cargo ./lib
   cargo fetch --quiet --locked --target "$(rustc --print host-tuple)"
@@ -25,6 +25,36 @@ base_rust() {
   docker import --change "ENV PATH=/usr/local/rust/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin CARGO_HOME=$cargo_home CARGO_NET_OFFLINE=true" \
     "$tar" "$base" >/dev/null
   rm "$tar"
+}
+
+# As much of it as an image needs that nothing is compiled in.
+base_debian() {
+  want mmdebstrap mmdebstrap
+  local tar=$work/debian.tar
+  mmdebstrap --quiet --variant=required --include=ca-certificates "${base##*-}" "$tar"
+  docker import "$tar" "$base" >/dev/null
+  rm "$tar"
+}
+
+# Whether a binary of this machine runs in the base image: with the libraries there.
+runs_in_base() { # binary
+  docker run --rm --name "$name-runs" --network none --volume "$(realpath "$1"):/scim-bridge:ro" \
+    --entrypoint /scim-bridge "$base" --version >/dev/null
+}
+
+# What to build an image of that holds this binary: the Dockerfile from where it has one.
+context_of() { # binary, folder
+  mkdir -p "$2/target/release"
+  cp "$1" "$2/target/release/scim-bridge"
+  cp LICENSE "$2/"
+  {
+    echo "FROM $base AS binary"
+    echo 'SHELL ["/bin/bash", "-euo", "pipefail", "-c"]'
+    echo 'WORKDIR /build'
+    echo 'COPY target target'
+    sed -n '/^COPY LICENSE /,$p' Dockerfile
+  } >"$2/Dockerfile"
+  grep -q '^RUN root=/image' "$2/Dockerfile" || fail "the Dockerfile's part behind the binary is not found"
 }
 
 # The Valkey that the tests run on, with the user and the folder that the official image has.
