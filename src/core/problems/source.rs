@@ -190,7 +190,7 @@ mod tests {
     fn only_a_source_that_used_to_deliver_can_fall_silent() {
         let quiet = |accepted| {
             told(|source| {
-                (0..accepted).for_each(|_| source.tally.genuine(NOW.minus_ms(QUIET_MS), GenuineResult::Accepted))
+                (0..accepted).for_each(|_| source.tally.genuine(NOW.minus_ms(QUIET_MS), GenuineResult::Accepted));
             })
         };
         assert_eq!(quiet(REGULAR_MIN)[0].code, "SOURCE-QUIET");
