@@ -1,6 +1,9 @@
 //! Dead letters: what blocks somebody, and records that could not be mapped. Listed, shown, replayed,
 //! discarded; singly, or all that match.
 
+use std::collections::BTreeMap;
+use std::fmt;
+
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::join_all;
@@ -17,7 +20,7 @@ use crate::core::audit::Act;
 use crate::core::code::Code;
 use crate::core::person::job::JobId;
 use crate::core::person::{Entry, Event, Person, PersonId, Word};
-use crate::store::{DeadFilter, DeadRow, Listed, NewEntry, NewUnmapped, Page};
+use crate::store::{DeadFilter, DeadRow, Listed, NewEntry, NewUnmapped, Page, Stats};
 
 /// Most dead letters that one request acts on; a further request continues where it ended.
 pub const BULK_MAX: usize = 2_000;
@@ -25,6 +28,24 @@ pub const BULK_MAX: usize = 2_000;
 const AT_ONCE: usize = 64;
 /// Rows per page while looking through all that match.
 const ROWS: usize = 500;
+/// Pages of rows that are counted for a page of the console, one by one: as many as one request acts on.
+const COUNTED_PAGES_MAX: usize = BULK_MAX / ROWS;
+
+/// How many dead letters match a filter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Matched {
+    /// So many.
+    pub count: u64,
+    /// Or more: they were not all counted.
+    pub or_more: bool,
+}
+
+impl fmt::Display for Matched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let or_more = if self.or_more { " or more" } else { "" };
+        write!(f, "{}{or_more}", self.count)
+    }
+}
 
 /// A whole dead letter.
 #[derive(Debug)]
@@ -84,6 +105,34 @@ impl AdminState {
     /// A page of the dead letters, newest first.
     pub async fn dead_letters(&self, filter: &DeadFilter, page: &Page) -> Result<Listed<DeadRow>, AdminError> {
         Ok(self.store.dead(filter, page).await?)
+    }
+
+    /// How many match. The store keeps figures by code and by source; for any other filter they are counted, up to
+    /// [`COUNTED_PAGES_MAX`].
+    pub async fn dead_letters_matched(&self, filter: &DeadFilter, stats: &Stats) -> Result<Matched, AdminError> {
+        let figure = |figures: &BTreeMap<String, u64>, of: &str| figures.get(of).copied().unwrap_or(0);
+        let known = match filter {
+            DeadFilter { code, source: None, event: None, died_before: None } => {
+                Some(code.as_ref().map_or_else(|| stats.dead.values().sum(), |code| figure(&stats.dead, code)))
+            }
+            DeadFilter { code: None, source: Some(source), event: None, died_before: None } => {
+                Some(figure(&stats.dead_by_source, source.as_str()))
+            }
+            DeadFilter { .. } => None,
+        };
+        if let Some(count) = known {
+            return Ok(Matched { count, or_more: false });
+        }
+        let (mut count, mut page) = (0, Page { rows_max: ROWS, after: None });
+        for _ in 0..COUNTED_PAGES_MAX {
+            let listed = self.store.dead(filter, &page).await?;
+            count += u64::try_from(listed.rows.len()).unwrap_or(u64::MAX);
+            page.after = listed.next;
+            if page.after.is_none() {
+                return Ok(Matched { count, or_more: false });
+            }
+        }
+        Ok(Matched { count, or_more: true })
     }
 
     /// One whole dead letter.

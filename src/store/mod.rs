@@ -176,6 +176,14 @@ pub struct NewDelivery {
     pub unmapped: Vec<NewUnmapped>,
 }
 
+impl NewDelivery {
+    /// The ids it gets: jobs, then unmapped records, in order.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = JobId> {
+        let unmapped = self.unmapped.iter().map(|unmapped| unmapped.row.id);
+        self.entries.iter().map(|entry| entry.job).chain(unmapped)
+    }
+}
+
 /// How a delivery is known again.
 #[derive(Debug, Clone, Copy)]
 pub struct Dedupe {

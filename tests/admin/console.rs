@@ -290,6 +290,28 @@ async fn all_that_a_filter_takes_are_counted_and_acted_on_together() {
 }
 
 #[tokio::test]
+async fn how_many_match_is_told_exactly_or_as_a_bound() {
+    let stage = Stage::set();
+    let visitor = Visitor::log_in(&stage).await;
+    // One more than are counted one by one.
+    for n in 0..2_001 {
+        stage.accept_unmapped("hr", &format!("hire E-{n}")).await;
+    }
+    stage.accept(vec![hire("X-1", "Grace", "Hopper")]).await;
+    stage.add_dead_letter(Code::ScimElsewhere, "").await;
+    for (query, told) in [
+        ("", "2002 match"),
+        ("code=MAP-FIELD", "2001 match"),
+        ("source=hr", "2002 match"),
+        ("code=SCIM-409-ELSEWHERE&source=hr", "1 matches"),
+        ("code=MAP-FIELD&source=hr", "2000 or more match"),
+        ("code=NONE", "There are none"),
+    ] {
+        assert!(visitor.page(&format!("/dead?{query}")).await.contains(told), "{query}: {told}");
+    }
+}
+
+#[tokio::test]
 async fn a_record_that_still_does_not_map_says_why_and_stays() {
     let stage = Stage::set();
     let visitor = Visitor::log_in(&stage).await;

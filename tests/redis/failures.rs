@@ -1,6 +1,8 @@
 //! A server that is not there, hangs, comes back, or refuses: told by a code, counted, and over as
 //! soon as its cause is.
 
+use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use scim_bridge::core::code::Code;
@@ -19,6 +21,7 @@ on_both! {
     what_was_accepted_outlives_a_server_that_is_killed
     a_hung_server_is_told_in_time_and_used_again
     a_connection_that_the_server_closed_is_not_used_again
+    connections_that_are_killed_in_the_middle_refuse_nobody
     a_primary_that_becomes_a_replica_is_told_and_one_that_is_promoted_is_used
     forgotten_scripts_go_unnoticed
     a_server_without_memory_refuses_and_recovers
@@ -82,9 +85,36 @@ async fn a_connection_that_the_server_closed_is_not_used_again(make: Make) {
     // As `timeout` in its configuration does at night.
     let before = server.info("total_connections_received").unwrap();
     server.ask(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
-    // Until the process has heard of it, a call may still meet the closed connection.
-    accepts_at_last(store.as_ref()).await;
+    // Until the process has heard of it, a call may still meet the closed connection: it is made once more.
+    accept(store.as_ref()).await.unwrap();
     assert!(server.info("total_connections_received").unwrap() > before);
+}
+
+async fn connections_that_are_killed_in_the_middle_refuse_nobody(make: Make) {
+    let server = Server::start(make, &[]);
+    let store = open(&server.url(), &[]);
+    let (over, is_over) = mpsc::channel::<()>();
+    // As whoever takes an old password back does.
+    let killer = thread::spawn(move || {
+        let mut killed = 0_u32;
+        while is_over.recv_timeout(Duration::from_millis(100)).is_err() {
+            server.ask(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+            killed += 1;
+        }
+        (server, killed)
+    });
+    let (mut ids, until) = (Vec::new(), Instant::now() + Duration::from_secs(3));
+    while Instant::now() < until {
+        // Each is told as stored, and not as a duplicate of itself.
+        ids.push(accept(store.as_ref()).await.unwrap());
+    }
+    over.send(()).unwrap();
+    let (_server, killed) = killer.join().unwrap();
+    assert!(killed > 10, "{killed}");
+    accept(store.as_ref()).await.unwrap();
+    for id in ids {
+        assert!(is_there(store.as_ref(), id).await);
+    }
 }
 
 async fn a_primary_that_becomes_a_replica_is_told_and_one_that_is_promoted_is_used(make: Make) {

@@ -11,7 +11,7 @@ use super::{Done, Page, State, go_to};
 use crate::admin::api::dead::filter;
 use crate::admin::api::shapes::{CSV_COLUMNS, DeadRowBody};
 use crate::admin::error::AdminError;
-use crate::admin::letters::{Bulk, Deed};
+use crate::admin::letters::{Bulk, Deed, Matched};
 use crate::admin::listing;
 use crate::admin::service::AdminState;
 use crate::core::person::EventKind;
@@ -95,7 +95,7 @@ pub(super) async fn list(state: State, session: Session, query: web::Query<Query
     let listed = state.dead_letters(&filter, &page).await?;
     let figures = state.stats().await?;
     let codes: Vec<_> = figures.dead.iter().filter(|(_, n)| **n > 0).map(|(code, n)| (code.clone(), *n)).collect();
-    let matched = count(&state, &session, &filter).await?;
+    let matched = state.dead_letters_matched(&filter, &figures).await?;
     Ok(layout::page(
         "Dead letters",
         Nav::Dead,
@@ -112,12 +112,6 @@ pub(super) async fn list(state: State, session: Session, query: web::Query<Query
             (layout::next(&query.here(), listed.next.as_deref()))
         },
     ))
-}
-
-/// How many match: all of them, and not only those of the page.
-async fn count(state: &AdminState, session: &Session, filter: &DeadFilter) -> Result<u64, AdminError> {
-    let dry_run = Bulk { filter: filter.clone(), dry_run: true, after: None };
-    Ok(state.act_on_all(session.looks(), &dry_run, &Deed::Replay).await?.matched)
 }
 
 fn filters(state: &AdminState, query: &Query, codes: &[(String, u64)]) -> Markup {
@@ -157,7 +151,7 @@ fn filters(state: &AdminState, query: &Query, codes: &[(String, u64)]) -> Markup
 }
 
 /// The table in a form: those that are ticked, or all that match.
-fn bulk(session: &Session, query: &Query, matched: u64, table: &Markup) -> Markup {
+fn bulk(session: &Session, query: &Query, matched: Matched, table: &Markup) -> Markup {
     if !session.may_write() {
         return html! { p { (matched) " match." } (table) };
     }
@@ -168,7 +162,7 @@ fn bulk(session: &Session, query: &Query, matched: u64, table: &Markup) -> Marku
                 input type="hidden" name=(name) value=(value);
             }
             div .actions {
-                strong { (matched) @if matched == 1 { " matches" } @else { " match" } }
+                strong { (matched) @if matched.count == 1 { " matches" } @else { " match" } }
                 button .primary type="submit" name="what" value="replay-all" { "Replay all " (matched) }
                 button .plain type="submit" name="what" value="replay" { "Replay selected" }
                 details {

@@ -26,8 +26,7 @@ impl State {
             return Accepted::Full(bound);
         }
         if let Some(dedupe) = delivery.dedupe {
-            let unmapped = delivery.unmapped.iter().map(|unmapped| unmapped.row.id);
-            let ids = delivery.entries.iter().map(|entry| entry.job).chain(unmapped).collect();
+            let ids = delivery.ids().collect();
             let (until, says) = (now.plus_ms(dedupe.remember_ms), dedupe.remembered_says());
             self.remembered.insert(dedupe.key, Remembered { until, ids, says });
         }

@@ -7,6 +7,7 @@ use super::layout::{body, dead_row};
 use super::link::Arg;
 use super::reply::{remembered_of, unexpected};
 use super::{Calls, Redis, blob, scripts, signed};
+use crate::core::code::Code;
 use crate::core::time::UnixMs;
 use crate::store::{Accepted, Dedupe, FullBound, NewDelivery, NewUnmapped, StoreError};
 
@@ -17,7 +18,22 @@ pub(super) struct Packed {
 }
 
 impl Redis {
+    /// Where the connection was lost before the answer came, and the delivery is remembered, it is asked once more: that
+    /// is safe, and spares the HR system a 503.
     pub(super) async fn accept_delivery(&self, now: UnixMs, delivery: &NewDelivery) -> Result<Accepted, StoreError> {
+        match self.accept_once(now, delivery).await {
+            Err(error) if error.code() == Some(Code::StoreLost) && delivery.dedupe.is_some() => {
+                match self.accept_once(now, delivery).await? {
+                    // The first time it was stored, and only the answer was lost.
+                    Accepted::Duplicate { ids } if delivery.ids().eq(ids.iter().copied()) => Ok(Accepted::Stored),
+                    accepted => Ok(accepted),
+                }
+            }
+            accepted => accepted,
+        }
+    }
+
+    async fn accept_once(&self, now: UnixMs, delivery: &NewDelivery) -> Result<Accepted, StoreError> {
         let packed = self.calls.packed(delivery)?;
         let answer = if let Some(gather) = &self.gather {
             gather.accept(now, packed).await?
@@ -61,10 +77,15 @@ impl Calls {
         let count = 2 + delivery.entries.len() * 2 + delivery.unmapped.len() * 3;
         let mut args: Vec<Arg<'static>> = Vec::with_capacity(count);
         args.push(head(delivery)?.into());
-        let unmapped = delivery.unmapped.iter().map(|unmapped| unmapped.row.id);
-        let ids = delivery.entries.iter().map(|entry| entry.job).chain(unmapped);
         let says = delivery.dedupe.as_ref().and_then(Dedupe::remembered_says);
-        args.push(ids.flat_map(blob).chain(says.into_iter().flat_map(u32::to_be_bytes)).collect::<Vec<u8>>().into());
+        args.push(
+            delivery
+                .ids()
+                .flat_map(blob)
+                .chain(says.into_iter().flat_map(u32::to_be_bytes))
+                .collect::<Vec<u8>>()
+                .into(),
+        );
         keys.extend(delivery.dedupe.map(|dedupe| self.keys.delivery(dedupe.key)));
         for entry in &delivery.entries {
             let person = entry.person.id();
