@@ -97,20 +97,20 @@ async fn connections_that_are_killed_in_the_middle_refuse_nobody(make: Make) {
     // As whoever takes an old password back does.
     let killer = thread::spawn(move || {
         let mut killed = 0_u32;
-        while is_over.recv_timeout(Duration::from_millis(100)).is_err() {
+        while is_over.recv_timeout(Duration::from_millis(400)).is_err() {
             server.ask(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
             killed += 1;
         }
         (server, killed)
     });
-    let (mut ids, until) = (Vec::new(), Instant::now() + Duration::from_secs(3));
+    let (mut ids, until) = (Vec::new(), Instant::now() + Duration::from_secs(4));
     while Instant::now() < until {
         // Each is told as stored, and not as a duplicate of itself.
         ids.push(accept(store.as_ref()).await.unwrap());
     }
     over.send(()).unwrap();
     let (_server, killed) = killer.join().unwrap();
-    assert!(killed > 10, "{killed}");
+    assert!(killed > 4, "{killed}");
     accept(store.as_ref()).await.unwrap();
     for id in ids {
         assert!(is_there(store.as_ref(), id).await);

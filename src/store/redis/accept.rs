@@ -1,6 +1,7 @@
 //! Remembering and queueing: one step.
 
 use std::slice;
+use std::time::{Duration, Instant};
 
 use super::keys::{Of, bucket_of};
 use super::layout::{body, dead_row};
@@ -10,6 +11,9 @@ use super::{Calls, Redis, blob, scripts, signed};
 use crate::core::code::Code;
 use crate::core::time::UnixMs;
 use crate::store::{Accepted, Dedupe, FullBound, NewDelivery, NewUnmapped, StoreError};
+
+/// After so long, an HR system that is told nothing may have given up: it offers the delivery again itself.
+const OFFERED_AGAIN_WITHIN: Duration = Duration::from_secs(2);
 
 /// A delivery as the script takes it.
 pub(super) struct Packed {
@@ -21,8 +25,13 @@ impl Redis {
     /// Where the connection was lost before the answer came, and the delivery is remembered, it is asked once more: that
     /// is safe, and spares the HR system a 503.
     pub(super) async fn accept_delivery(&self, now: UnixMs, delivery: &NewDelivery) -> Result<Accepted, StoreError> {
+        let began = Instant::now();
         match self.accept_once(now, delivery).await {
-            Err(error) if error.code() == Some(Code::StoreLost) && delivery.dedupe.is_some() => {
+            Err(error)
+                if error.code() == Some(Code::StoreLost)
+                    && delivery.dedupe.is_some()
+                    && began.elapsed() < OFFERED_AGAIN_WITHIN =>
+            {
                 match self.accept_once(now, delivery).await? {
                     // The first time it was stored, and only the answer was lost.
                     Accepted::Duplicate { ids } if delivery.ids().eq(ids.iter().copied()) => Ok(Accepted::Stored),
