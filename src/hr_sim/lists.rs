@@ -52,7 +52,7 @@ pub(super) fn page(system: System, request: &Request, people: &[&HrPerson]) -> R
             "data": items, "meta": { "total": total }, "_links": { "next": { "href": link("page%5Bafter%5D=") } },
         }),
         System::HiBob => json!({ "employees": items }),
-        System::Workable => json!({ "employees": items, "total_count": total }),
+        System::Workable => json!({ "employees": items, "totalCount": total }),
         System::PersonioPerson => {
             json!({ "_data": items, "_meta": { "links": { "next": link("cursor=").map(|href| json!({ "href": href })) } } })
         }

@@ -302,6 +302,46 @@ async fn nobody_of_an_id_is_a_leave_where_the_record_was_removed_or_the_leave_is
 }
 
 #[tokio::test]
+async fn a_single_404_switches_nobody_off_whose_removal_is_in_doubt() {
+    let about = |kind: &str, n: u32| {
+        format!(r#"{{"data":{{"meta":{{"event_type":"{kind}","tracking_id":"t{n}"}},"resource":{{"id":"E-1"}}}}}}"#)
+    };
+    let not_found = HrFault::Status(404, Vec::new());
+    let rig = Rig::new("deel");
+    rig.put("E-1", "Ada", "Byron");
+    rig.deliver(&about("worker.v2.updated", 1)).await;
+    rig.work_through().await;
+    // The record that is said to be removed is there, though it cannot be used; later it is looked for too early.
+    let unusable = r#"{"data":{"id":"E-1","hiring_status":"odd"}}"#;
+    rig.hr.order(HrFault::Body("application/json", unusable.to_owned()), 1);
+    rig.deliver(&about("worker.v2.deleted", 2)).await;
+    rig.work_through().await;
+    rig.hr.order(not_found.clone(), 1);
+    rig.deliver(&about("worker.v2.updated", 3)).await;
+    assert_eq!(rig.work().await, [Attempted::Retry(Code::FetchNotFound)]);
+    assert_eq!(rig.member("E-1"), Some(("Ada Byron".to_owned(), true)));
+    rig.work_through().await;
+    assert_eq!(rig.member("E-1"), Some(("Ada Byron".to_owned(), true)));
+    assert!(rig.document("E-1").await.trouble.is_none());
+
+    // A leave that may be older than the last read.
+    let rig = Rig::new("hibob");
+    rig.put("E-1", "Ada", "Byron");
+    let notice = |kind: &str| {
+        format!(
+            r#"{{"type":"{kind}","version":"v2","triggeredAt":"2026-11-22T09:59:00.1","data":{{"employeeId":"E-1"}}}}"#
+        )
+    };
+    rig.deliver(&notice("employee.updated")).await;
+    rig.work_through().await;
+    rig.hr.order(not_found, 1);
+    rig.deliver(&notice("employee.left")).await;
+    rig.work_through().await;
+    assert_eq!(rig.member("E-1"), Some(("Ada Byron".to_owned(), true)));
+    assert!(rig.document("E-1").await.trouble.is_none());
+}
+
+#[tokio::test]
 async fn an_announced_leave_is_in_effect_on_its_day_while_the_source_is_held() {
     let rig = Rig::new("bamboohr");
     let ada = rig.put("E-1", "Ada", "Byron");

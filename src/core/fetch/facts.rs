@@ -107,7 +107,8 @@ fn lost_status(dropped: &[InvalidField], note: &str, after: usize) -> Option<Los
     Some(Lost { code: Code::MapField, detail: format!("{problem}{note}"), fields: vec![STATUS], after })
 }
 
-/// Whether later events of the same answer state all that these fields could have said: what is newest then is known.
+/// Whether later events of the same answer state all that these fields could have said, and that the person works here:
+/// what is later in an answer need not be newer, and somebody whose record cannot be used is not switched off in silence.
 fn take_the_place(later: &[Event], fields: &[&str]) -> bool {
     let states = |stated: fn(&Facts) -> bool| later.iter().any(|event| stated(&event.facts));
     let is_stated = |field: &str| match field {
@@ -115,7 +116,7 @@ fn take_the_place(later: &[Event], fields: &[&str]) -> bool {
         "given_name" | "preferred_given_name" => states(|facts| facts.given_name.is_some()),
         "family_name" => states(|facts| facts.family_name.is_some()),
         // A status or a date, or whose record it is, and whether it counts.
-        _ => states(|facts| facts.employment.is_some()),
+        _ => later.iter().any(is_employed),
     };
     is_stated(STATUS) && fields.iter().all(|field| is_stated(field))
 }

@@ -7,7 +7,7 @@ use super::reply::{HrReply, Judging, Said};
 use super::request::HrRequest;
 use crate::core::code::Code;
 use crate::core::json::Json;
-use crate::core::mapping::Record;
+use crate::core::mapping::{Record, count};
 use crate::core::person::{Person, SourceName};
 use crate::core::time::UnixMs;
 
@@ -110,6 +110,11 @@ impl ReadEnd {
             Self::Limited { .. } => Code::FetchRateLimited.as_str(),
             Self::Hold { .. } => Code::HoldFetch.as_str(),
         }
+    }
+
+    /// Whether it shows that there is a record of the person, though it may be of no use.
+    pub(super) fn shows_record(&self) -> bool {
+        matches!(self, Self::Told(_) | Self::Refused { code: Code::MapField | Code::MapShape, .. })
     }
 
     /// Whether it shows that the system serves whoever asks with this login.
@@ -240,8 +245,9 @@ impl ReadState {
                 self.learn_answer(api, "null".to_owned(), &[])
             }
             Said::NotFound => Some(ReadEnd::NotFound),
-            // A token that was good a while ago may just have run out.
-            Said::Unauthorized if api.auth().token_rules().is_some() && !self.is_renewed => {
+            // A token that was good a while ago may just have run out; at a step's other path, its first one has just
+            // taken it.
+            Said::Unauthorized if api.auth().token_rules().is_some() && !self.is_renewed && !at_other_path => {
                 self.wants_token = true;
                 None
             }
@@ -298,7 +304,7 @@ impl ReadState {
         };
         let Ok(page) = Json::parse(text) else { return unreadable("the page is not JSON".to_owned()) };
         let pages = self.pages.get_or_insert_with(|| Pages::new(list));
-        let has_more = pages.turn(list, &page, headers, told.len());
+        let has_more = pages.turn(list, &page, headers, count(api.list_mapping(), &page));
         self.told.extend(told);
         match has_more {
             Ok(false) => Some(ReadEnd::Listed(std::mem::take(&mut self.told))),

@@ -170,8 +170,105 @@ fn a_record_that_a_later_one_of_the_answer_takes_the_place_of_is_told_and_no_los
         let newest = told(&format!("{now},{former}"));
         assert!(newest.lost.is_some() && newest.outdone.is_none(), "{former}: it may be the newest");
     }
+    let unknown = r#"{"id":"E-1","status":"emeritus"}"#;
+    let left = told(&format!(r#"{unknown},{{"id":"E-1","status":"left","last_day":"2026-11-01"}}"#));
+    assert!(left.lost.is_some() && left.outdone.is_none(), "the leave may be the older one");
     let lost = told(r#"{"id":"E-1","status":"active","email":"none"},{"id":"E-1","status":"active"}"#);
     assert!(lost.lost.unwrap().1.contains("email") && lost.outdone.is_none(), "no later record tells an address");
+}
+
+#[test]
+fn a_removal_is_taken_back_by_an_answer_that_shows_the_record_and_by_a_later_notice() {
+    let removed = || {
+        let mut owed = None;
+        OwedRead::note(&mut owed, NOW, true);
+        owed.unwrap()
+    };
+    let refused = |code| ReadEnd::Refused { code, detail: String::new() };
+    let down = ReadEnd::TryAgain { code: Code::FetchUnavailable, not_before: None };
+    for (end, stays) in [
+        (refused(Code::MapField), false),
+        (refused(Code::MapShape), false),
+        (refused(Code::FetchUnreadable), true),
+        (down, true),
+    ] {
+        let mut owed = removed();
+        let what = format!("{end:?}");
+        let _: ReadVerdict = judge(end, &ada(), &mut owed, RETRY, seen(true, true));
+        assert_eq!(owed.removed, stays, "{what}");
+    }
+    let mut owed = Some(removed());
+    OwedRead::note(&mut owed, NOW.plus_ms(1), false);
+    assert!(!owed.unwrap().removed);
+}
+
+const TWO_PATHS: &str = r#"
+host = "https://api.example.com"
+auth = [{ kind = "client_credentials", token_url = "https://api.example.com/token" }]
+
+[[step]]
+path    = "/people/{id}"
+or_path = "/leavers/{id}"
+
+[mapping]
+records     = "/answer"
+employee_id = "/id"
+"#;
+
+#[test]
+fn a_401_at_a_steps_other_path_asks_for_no_new_token() {
+    let rules: FetchRules = toml::from_str(TWO_PATHS).unwrap();
+    let given = BTreeSet::from([Credential::ClientId, Credential::ClientSecret]);
+    let api = Api::new(rules, None, BTreeMap::new(), &given).unwrap();
+    let after = |statuses: &[u16]| {
+        let mut state = ReadState::new(ada().source, Asked::Person { person: ada() }, NOW);
+        for status in statuses {
+            state.learn(&api, &reply(*status, ""), NOW);
+        }
+        state.next(&api)
+    };
+    assert_eq!(after(&[401]), NextRead::Renew);
+    assert!(matches!(after(&[404, 401]), NextRead::Done(ReadEnd::Hold { at_other_path: true, .. })));
+}
+
+const LIST_ONLY: &str = r#"
+host = "https://api.example.com"
+auth = [{ kind = "bearer" }]
+
+[list]
+path      = "/people"
+query     = { p = "{page}" }
+records   = "/people"
+page_from = 1
+total_at  = "/total"
+
+[mapping]
+records       = "/people"
+employee_id   = "/id"
+status        = "/status"
+active_values = ["active"]
+left_values   = ["left"]
+ends_at       = "/last_day"
+"#;
+
+#[test]
+fn a_list_of_changes_counts_its_records_and_not_what_they_say() {
+    let rules: FetchRules = toml::from_str(LIST_ONLY).unwrap();
+    let api = Api::new(rules, None, BTreeMap::new(), &BTreeSet::from([Credential::Token])).unwrap();
+    let mut state = ReadState::new(ada().source, Asked::List { since: None }, NOW);
+    let page = |people: &str| reply(200, &format!(r#"{{"total":4,"people":[{people}]}}"#));
+    // Two events of each; then nothing of one.
+    state.learn(
+        &api,
+        &page(
+            r#"{"id":1,"status":"active","last_day":"2030-01-01"},{"id":2,"status":"active","last_day":"2030-01-01"}"#,
+        ),
+        NOW,
+    );
+    assert!(matches!(state.next(&api), NextRead::Send(_)), "two of four were shown");
+    state.learn(&api, &page(r#"{"id":3,"status":"active"},{"id":4}"#), NOW);
+    let NextRead::Done(ReadEnd::Listed(records)) = state.next(&api) else { panic!("{:?}", state.next(&api)) };
+    assert_eq!(records.len(), 5);
 }
 
 #[test]

@@ -45,7 +45,7 @@ pub struct OwedRead {
     /// How many such reads there were.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub looks: u32,
-    /// One of them said that the record was removed.
+    /// The last of them said that the record was removed, and no answer has shown it since.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub removed: bool,
     /// The turn that the limiter gave.
@@ -59,8 +59,9 @@ fn is_zero(n: &u32) -> bool {
 }
 
 impl OwedRead {
-    /// A notice came that was accepted at `at`; or that the record was removed. What failed before may go well with it; what was asked
-    /// for, a pause or a turn, stays.
+    /// A notice came that was accepted at `at`, and perhaps says that the record was removed; a later one that says
+    /// something else takes that back. What failed before may go well with it; what was asked for, a pause or a turn,
+    /// stays.
     pub fn note(owed: &mut Option<Self>, at: UnixMs, removed: bool) {
         match owed {
             Some(owed) => {
@@ -68,7 +69,7 @@ impl OwedRead {
                 owed.tries = 0;
                 owed.failing_since = None;
                 owed.looked = false;
-                owed.removed |= removed;
+                owed.removed = removed;
             }
             None => {
                 *owed = Some(Self {
@@ -192,6 +193,7 @@ pub enum ReadVerdict {
 #[must_use]
 pub fn judge(end: ReadEnd, person: &Person, owed: &mut OwedRead, retry: ReadRetry, seen: Circumstances) -> ReadVerdict {
     let Circumstances { has_left, others_were_served, now, jitter } = seen;
+    owed.removed &= !end.shows_record();
     match end {
         ReadEnd::Told(told) => ReadVerdict::Fold(told),
         ReadEnd::Listed(records) => ReadVerdict::HandOn(records),

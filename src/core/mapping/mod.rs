@@ -18,7 +18,7 @@ pub use self::listed::{Listed, Says, listed};
 pub use self::lookup::{Lookup, Lookups};
 pub use self::moment::{TimeOfDay, TimeUnit, Zone};
 pub use self::path::{Path, Place};
-pub use self::read::{RECORDS_MAX, map, remap};
+pub use self::read::{RECORDS_MAX, count, map, remap};
 pub use self::record::{Ignored, IgnoredWhy, Record};
 
 mod bounds;

@@ -143,7 +143,10 @@ fn take_in(
         return;
     }
     if is_notice || is_doubtful {
-        let is_removal = matches!(event.facts.employment, Some((EmploymentState::Left, _)));
+        // A leave that may be older than the last read, or is still ahead, makes nobody a leaver by a 404.
+        let says_removed = |from: Option<UnixMs>| from.is_none_or(|from| from <= accepted_at);
+        let is_removal =
+            is_notice && matches!(event.facts.employment, Some((EmploymentState::Left, from)) if says_removed(from));
         OwedRead::note(&mut document.owed_read, accepted_at, is_removal);
     }
     // What stood in the way may be gone with it.
@@ -311,6 +314,30 @@ mod tests {
         assert_eq!(document.words_after_close, 1);
         assert_eq!(folding.ended, [(JobId::about(2 << 64, ada().id()), Finished::HandedOver)]);
         assert!(!folding.calls_for_attempt);
+    }
+
+    #[test]
+    fn only_a_notice_of_a_removal_that_is_in_effect_is_one() {
+        use EventKind::{Leave, Notice};
+        let left = |from: Option<i64>| Some((EmploymentState::Left, from.map(UnixMs)));
+        for (kind, employment, is_removal) in [
+            (Notice, left(None), true),
+            (Notice, left(Some(500)), true),
+            (Notice, left(Some(9_000)), false),
+            (Notice, None, false),
+            // Told for a time before the last read.
+            (Leave, left(None), false),
+            (Leave, left(Some(9_000)), false),
+        ] {
+            let mut document = Document { read_at: Some(UnixMs(900)), ..Document::new(ada()) };
+            let (seq, mut entry) = update(1, 800, "King");
+            if let Word::Event { event, .. } = &mut entry.word {
+                event.kind = kind;
+                event.facts = Facts { employment, ..Facts::default() };
+            }
+            fold(&mut document, vec![(seq, entry)], UnixMs(3_000));
+            assert_eq!(document.owed_read.unwrap().removed, is_removal, "{kind:?} {employment:?}");
+        }
     }
 
     #[test]
