@@ -27,7 +27,7 @@ use crate::core::reconcile::verdict::{Ending, Standing, decide, poisoned};
 use crate::core::time::UnixMs;
 use crate::core::trace::TraceContext;
 use crate::failpoint;
-use crate::store::{Claimed, InboxEntry, StoreError};
+use crate::store::{Claimed, InboxEntry, LaneState, StoreError};
 use crate::telemetry::metrics as metric;
 use crate::telemetry::scim_call::ScimCall;
 use crate::telemetry::traces::Span;
@@ -359,9 +359,14 @@ impl Worker {
         Ok(keys.first().cloned().unwrap_or_default())
     }
 
+    /// Somebody as others find them: what blocked them counts for as long as they stand there and no longer.
     async fn document_of(&self, person: PersonId) -> Result<Option<Document>, StoreError> {
-        let row = self.store.person(person).await?;
-        Ok(row.and_then(|row| row.document).and_then(|bytes| Document::from_bytes(&bytes).ok()))
+        let Some(row) = self.store.person(person).await? else { return Ok(None) };
+        let mut document = row.document.and_then(|bytes| Document::from_bytes(&bytes).ok());
+        if let Some(document) = document.as_mut().filter(|_| row.lane.state != LaneState::Blocked) {
+            document.trouble = None;
+        }
+        Ok(document)
     }
 
     /// Makes one call, as a part of what is traced, and measures it.

@@ -203,6 +203,23 @@ async fn nobody_is_taken_over_while_a_worker_may_be_switching_them_off() {
 }
 
 #[tokio::test]
+async fn what_blocked_somebody_before_is_no_reason_to_take_over_from_them_while_they_are_tried_again() {
+    let bench = Bench::new();
+    bench.sim.add_member(scim_bridge::postman_sim::Person::member("taken@example.com", "Eve", "Other"));
+    bench.accept(hire_as("E-1", "ada@example.com", "Ada", "Lovelace", 0)).await;
+    bench.attempt().await;
+    bench.accept(moved("E-1", "taken@example.com", "Ada", "Lovelace", 1)).await;
+    assert_eq!(bench.attempt().await, Blocked(Code::ScimAddress));
+    bench.sim.order("deactivate:500:1".parse().unwrap()).unwrap();
+    bench.accept(Event { at: at(2), ..leave("E-1") }).await;
+    assert_eq!(bench.attempt().await, Retry(Code::ScimUnavailable));
+    assert!(bench.document("E-1").await.trouble.is_some(), "the dead letter stands until they are in line");
+    bench.accept(hire_as("E-2", "ada@example.com", "Augusta", "King", 3)).await;
+    assert_eq!(bench.attempt().await, Retry(Code::ScimMoving), "they are about to be switched off: {:?}", bench.calls());
+    assert_eq!(bench.document("E-1").await.record.closed, None);
+}
+
+#[tokio::test]
 async fn a_member_whose_address_was_changed_by_somebody_else_is_doubt_and_not_written() {
     let bench = Bench::new();
     bench.accept(hire_as("E-1", "ada@example.com", "Ada", "Lovelace", 0)).await;
