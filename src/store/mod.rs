@@ -432,9 +432,22 @@ pub enum Committed {
 pub struct Own {
     /// What is claimed: opaque keys, such as `id:…` and `address:…`. All of them, or none.
     pub keys: Vec<String>,
-    /// Whom they may be taken from, and what is put into that person's inbox in the same step. Not while a
-    /// worker has that person: it may be writing what it claimed.
-    pub from: Option<(PersonId, NewEntry)>,
+    /// Whom they may be taken from.
+    pub from: Option<Former>,
+}
+
+/// Whom claims are taken from, as they were when somebody decided so. Where they are not so any more, nothing is
+/// taken: not while a worker has them (it may be writing what it claimed), nor with anything in their inbox.
+#[derive(Debug, Clone)]
+pub struct Former {
+    /// Who.
+    pub person: PersonId,
+    /// What is put into their inbox in the same step.
+    pub entry: NewEntry,
+    /// Their document, as it was read.
+    pub document: Bytes,
+    /// Where they stood.
+    pub state: LaneState,
 }
 
 /// What became of an [`Own`].

@@ -3,20 +3,21 @@
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use tracing::{Instrument, debug, error, info, warn};
 
 use super::Worker;
 use super::attempted::{Attempted, Tried};
 use super::commit::Leaving;
 use super::lease::{Interrupted, LeaseGuard};
-use crate::clock;
+use crate::clock::{self, new_job_id};
 use crate::core::code::Code;
 use crate::core::hold::HoldScope;
 use crate::core::limiter::{CallKind, jitter_ms};
 use crate::core::person::document::Unreadable;
 use crate::core::person::fold::{Folding, fold};
 use crate::core::person::story::{Note, StoryEntry};
-use crate::core::person::{Document, Entry, PersonId};
+use crate::core::person::{Document, Entry, PersonId, Word};
 use crate::core::reconcile::attempt::{AttemptState, Claimed as ClaimedKeys, Conclusion};
 use crate::core::reconcile::owner::{Owner, address_key};
 use crate::core::reconcile::plan::{Step, plan};
@@ -27,7 +28,7 @@ use crate::core::reconcile::verdict::{Ending, Standing, decide, poisoned};
 use crate::core::time::UnixMs;
 use crate::core::trace::TraceContext;
 use crate::failpoint;
-use crate::store::{Claimed, InboxEntry, LaneState, StoreError};
+use crate::store::{Claimed, Former, InboxEntry, LaneState, NewEntry, StoreError};
 use crate::telemetry::metrics as metric;
 use crate::telemetry::scim_call::ScimCall;
 use crate::telemetry::traces::Span;
@@ -40,6 +41,15 @@ struct Run {
     served_writes: bool,
     /// It ended at a hold that somebody else set.
     behind_a_hold: bool,
+}
+
+/// Somebody as others find them.
+struct Found {
+    /// What blocked them counts for as long as they stand there and no longer.
+    document: Document,
+    /// The same as it was read.
+    bytes: Bytes,
+    state: LaneState,
 }
 
 impl Worker {
@@ -329,23 +339,25 @@ impl Worker {
             Ok(()) => return Ok(ClaimedKeys::Ours),
             Err(owner) => owner,
         };
-        let Some(theirs) = self.document_of(owner).await? else {
+        let Some(theirs) = self.find(owner).await? else {
             return Ok(ClaimedKeys::Others(Owner::in_between(state.document.person.clone())));
         };
         let wanted = self.key_of(keys, owner).await?;
-        let owner_is = Owner::of(&theirs, &wanted, now);
+        let owner_is = Owner::of(&theirs.document, &wanted, now);
         if !owner_is.hands_over_to(&state.document, now) {
             return Ok(ClaimedKeys::Others(owner_is));
         }
-        match self.claim_keys(guard, keys, Some((owner, &theirs, &state.document))).await? {
+        let Document { person, member, .. } = theirs.document;
+        let word = Word::HandedOver { to: state.document.person.clone() };
+        let bytes = Bytes::from(Entry { accepted_at: now, word, trace: None }.to_bytes());
+        let entry = NewEntry { job: new_job_id(owner), person: person.clone(), bytes };
+        let former = Former { person: owner, entry, document: theirs.bytes, state: theirs.state };
+        match self.claim_keys(guard, keys, Some(former)).await? {
             Ok(()) => {
-                warn!(from = %theirs.person, "the member is taken over from another record");
-                // As of the claim: no worker has them, and what they write from now on is refused.
-                let latest = self.document_of(owner).await?.and_then(|document| document.member);
-                let member = latest.or(theirs.member).map(Box::new);
-                Ok(ClaimedKeys::TakenFrom { person: theirs.person, member })
+                warn!(from = %person, "the member is taken over from another record");
+                Ok(ClaimedKeys::TakenFrom { person, member: member.map(Box::new) })
             }
-            Err(_) => Ok(ClaimedKeys::Others(Owner::in_between(theirs.person))),
+            Err(_) => Ok(ClaimedKeys::Others(Owner::in_between(person))),
         }
     }
 
@@ -359,14 +371,19 @@ impl Worker {
         Ok(keys.first().cloned().unwrap_or_default())
     }
 
-    /// Somebody as others find them: what blocked them counts for as long as they stand there and no longer.
-    async fn document_of(&self, person: PersonId) -> Result<Option<Document>, StoreError> {
+    /// Somebody as others find them. None: there is nothing to judge them by, or they are about to change. What is in
+    /// their inbox and cannot be read blocks them.
+    async fn find(&self, person: PersonId) -> Result<Option<Found>, StoreError> {
         let Some(row) = self.store.person(person).await? else { return Ok(None) };
-        let mut document = row.document.and_then(|bytes| Document::from_bytes(&bytes).ok());
-        if let Some(document) = document.as_mut().filter(|_| row.lane.state != LaneState::Blocked) {
+        let state = row.lane.state;
+        let Some(bytes) = row.document.filter(|_| row.inbox_entries == 0 || state == LaneState::Blocked) else {
+            return Ok(None);
+        };
+        let Ok(mut document) = Document::from_bytes(&bytes) else { return Ok(None) };
+        if state != LaneState::Blocked {
             document.trouble = None;
         }
-        Ok(document)
+        Ok(Some(Found { document, bytes, state }))
     }
 
     /// Makes one call, as a part of what is traced, and measures it.

@@ -2,24 +2,21 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use tracing::{error, warn};
 
 use super::Worker;
 use super::attempted::{Attempted, Tried};
 use super::lease::{Interrupted, LeaseGuard, STORE_RETRY};
-use crate::clock;
 use crate::core::code::Code;
 use crate::core::person::document::Unreadable;
 use crate::core::person::fold::Folding;
-use crate::core::person::inbox::{Entry, Word};
 use crate::core::person::job::{Finished, JobId};
 use crate::core::person::story::StoryEntry;
 use crate::core::person::{Document, Person, PersonId, SourceName};
 use crate::core::reconcile::owner;
 use crate::core::reconcile::verdict::{Ending, Standing};
 use crate::store::{
-    Claimed, Commit, Committed, DeadChange, DeadRow, Lane, LaneState, NewEntry, Own, Owned, StoreError,
+    Claimed, Commit, Committed, DeadChange, DeadRow, Former, Lane, LaneState, Own, Owned, StoreError,
 };
 use crate::telemetry::metrics as metric;
 use crate::telemetry::seldom::Seldom;
@@ -135,20 +132,14 @@ impl Worker {
         })
     }
 
-    /// Claims keys for the person of this lease; `from`: whom they may be taken from, with both
-    /// documents. The owner, where somebody else has one of them.
+    /// Claims keys for the person of this lease. The owner, where somebody else has one of them.
     pub(super) async fn claim_keys(
         &self,
         guard: &LeaseGuard<'_>,
         keys: &[String],
-        from: Option<(PersonId, &Document, &Document)>,
+        from: Option<Former>,
     ) -> Result<Result<(), PersonId>, Interrupted> {
         let now = self.clock.now();
-        let from = from.map(|(id, theirs, mine)| {
-            let word = Word::HandedOver { to: mine.person.clone() };
-            let bytes = Bytes::from(Entry { accepted_at: now, word, trace: None }.to_bytes());
-            (id, NewEntry { job: clock::new_job_id(id), person: theirs.person.clone(), bytes })
-        });
         match self.store.own(now, guard.lease(), Own { keys: keys.to_vec(), from }).await? {
             Owned::Yes => Ok(Ok(())),
             Owned::By(owner) => Ok(Err(owner)),

@@ -10,8 +10,8 @@ use scim_bridge::core::person::job::JobId;
 use scim_bridge::core::time::UnixMs;
 use scim_bridge::store::transfer::Transfer;
 use scim_bridge::store::{
-    Claim, ClaimRequest, Claimed, Commit, DeadChange, DeadFilter, Dedupe, Lane, LaneState, NewDelivery, NewEntry, Own,
-    Stats, StoreOptions,
+    Claim, ClaimRequest, Claimed, Commit, DeadChange, DeadFilter, Dedupe, Former, Lane, LaneState, NewDelivery,
+    NewEntry, Own, Stats, StoreOptions,
 };
 
 use crate::embedded::Folder;
@@ -52,7 +52,8 @@ pub(crate) enum Step {
     Own {
         which: Index,
         keys: Vec<usize>,
-        from: Option<usize>,
+        /// Whom they may be taken from, and whether they are as they were read.
+        from: Option<(usize, bool)>,
     },
     /// The worker dies: nobody will ever use this lease again.
     Crash(Index),
@@ -91,7 +92,7 @@ fn step() -> impl Strategy<Value = Step> {
         14 => (any::<Index>(), 0_usize..7, select(vec![0, 1, 20_000, 200_000]), prop::bool::weighted(0.8),
                 prop::bool::weighted(0.2), 0_usize..8)
             .prop_map(|(which, lane, due_ms, folds, dies, extra)| Step::Commit { which, lane, due_ms, folds, dies, extra }),
-        5 => (any::<Index>(), prop::collection::vec(0..KEYS.len(), 1..3), prop::option::of(0..PEOPLE))
+        5 => (any::<Index>(), prop::collection::vec(0..KEYS.len(), 1..3), prop::option::of((0..PEOPLE, prop::bool::weighted(0.8))))
             .prop_map(|(which, keys, from)| Step::Own { which, keys, from }),
         1 => any::<Index>().prop_map(Step::Crash),
         2 => (0..TAGS.len(), 0_u64..3).prop_map(|(tag, people_max)| Step::Release { tag, people_max }),
@@ -337,14 +338,25 @@ impl Pair {
         assert_eq!(told, expected);
     }
 
-    async fn own(&mut self, which: Index, keys: &[usize], from: Option<usize>) {
+    async fn own(&mut self, which: Index, keys: &[usize], from: Option<(usize, bool)>) {
         if self.held.is_empty() {
             return;
+        }
+        let mut former = None;
+        if let Some((who, is_as_read)) = from {
+            let person = whom(who).id();
+            let row = self.model.s().await.person(person).await.unwrap();
+            former = row.map(|row| Former {
+                person,
+                entry: self.entry(whom(who)),
+                document: row.document.filter(|_| is_as_read).unwrap_or_default(),
+                state: row.lane.state,
+            });
         }
         let (told, expected) = self.held[which.index(self.held.len())].clone();
         let own = Own {
             keys: keys.iter().map(|key| KEYS[*key].to_owned()).collect(),
-            from: from.map(|who| (whom(who).id(), self.entry(whom(who)))),
+            from: former,
         };
         let told = self.engine.s().await.own(self.now, &told.lease, own.clone()).await.unwrap();
         let expected = self.model.s().await.own(self.now, &expected.lease, own).await.unwrap();

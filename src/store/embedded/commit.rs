@@ -6,10 +6,10 @@ use super::claim::{held, person_id};
 use super::dead::{heal, put_dead};
 use super::figures::signed;
 use super::inbox;
-use super::lanes::{Newest, Standing, append};
+use super::lanes::{Newest, append};
 use super::writer::Work;
 use crate::core::time::UnixMs;
-use crate::store::{Commit, Committed, DeadChange, Lease, Own, Owned, StoreError};
+use crate::store::{Commit, Committed, DeadChange, Former, Lease, Own, Owned, StoreError};
 
 /// Ends an attempt under its fence.
 pub(super) fn commit(
@@ -80,11 +80,14 @@ pub(super) fn own(work: &mut Work<'_>, now: UnixMs, lease: &Lease, own: &Own) ->
         return Ok(Owned::Stale);
     }
     let mine = signed(lease.person.0);
-    let from = own.from.as_ref().map(|(from, _)| signed(from.0));
+    let from = match &own.from {
+        Some(former) if is_as_read(work, former)? => Some(signed(former.person.0)),
+        Some(_) | None => None,
+    };
     let mut is_taken = false;
     for key in &own.keys {
         match owner(work.db, key)? {
-            Some(owner) if owner != mine && Some(owner) == from && !is_leased(work, owner)? => is_taken = true,
+            Some(owner) if owner != mine && Some(owner) == from => is_taken = true,
             Some(owner) if owner != mine => return Ok(Owned::By(person_id(owner))),
             Some(_) | None => {}
         }
@@ -93,15 +96,18 @@ pub(super) fn own(work: &mut Work<'_>, now: UnixMs, lease: &Lease, own: &Own) ->
         let sql = "INSERT OR REPLACE INTO owner (key, person) VALUES (?1, ?2)";
         work.db.prepare_cached(sql)?.execute(params![key, mine])?;
     }
-    if let Some((_, entry)) = own.from.as_ref().filter(|_| is_taken) {
-        append(work, now, entry, Newest::Stays)?;
+    if let Some(former) = own.from.as_ref().filter(|_| is_taken) {
+        append(work, now, &former.entry, Newest::Stays)?;
     }
     Ok(Owned::Yes)
 }
 
-/// Whether a worker has them.
-fn is_leased(work: &Work<'_>, person: i64) -> Result<bool, StoreError> {
-    Ok(Standing::find(work, person)?.is_some_and(|standing| standing.fence.is_some()))
+/// Whether somebody is as they were when it was decided to take from them.
+fn is_as_read(work: &Work<'_>, former: &Former) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 FROM person
+         WHERE id = ?1 AND fence IS NULL AND inbox_count = 0 AND state = ?2 AND document = ?3";
+    let mut statement = work.db.prepare_cached(sql)?;
+    Ok(statement.exists(params![signed(former.person.0), former.state.as_str(), &former.document[..]])?)
 }
 
 /// Whose a key is.

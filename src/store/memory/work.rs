@@ -4,7 +4,7 @@ use super::state::{Holder, Kept, Letter, State};
 use crate::core::person::PersonId;
 use crate::core::time::UnixMs;
 use crate::store::{
-    Claim, ClaimRequest, Claimed, Commit, Committed, DeadChange, Lane, Lease, Own, Owned, StoreOptions,
+    Claim, ClaimRequest, Claimed, Commit, Committed, DeadChange, Former, Lane, Lease, Own, Owned, StoreOptions,
 };
 
 /// Fences grow by more a millisecond than are given out, so that none comes twice after writes were lost.
@@ -66,8 +66,12 @@ impl State {
         kept.holder.as_ref().is_some_and(|holder| holder.fence == lease.fence).then_some(kept)
     }
 
-    fn is_leased(&self, id: PersonId) -> bool {
-        self.people.get(&id).is_some_and(|kept| kept.holder.is_some())
+    /// Whether somebody is as they were when it was decided to take from them.
+    fn is_as_read(&self, former: &Former) -> bool {
+        self.people.get(&former.person).is_some_and(|kept| {
+            let is_at_rest = kept.holder.is_none() && kept.inbox.is_empty();
+            is_at_rest && kept.lane.state == former.state && kept.document.as_ref() == Some(&former.document)
+        })
     }
 
     pub(super) fn renew(&mut self, now: UnixMs, lease: &Lease, lease_ms: u64) -> Option<Lease> {
@@ -80,19 +84,19 @@ impl State {
         if self.held(lease).is_none() {
             return Owned::Stale;
         }
-        let from = own.from.as_ref().map(|(from, _)| *from);
+        let from = own.from.as_ref().filter(|former| self.is_as_read(former)).map(|former| former.person);
         let mut is_taken = false;
         for key in &own.keys {
             match self.owners.get(key) {
                 Some(owner) if *owner == lease.person => {}
-                Some(owner) if Some(*owner) == from && !self.is_leased(*owner) => is_taken = true,
+                Some(owner) if Some(*owner) == from => is_taken = true,
                 Some(owner) => return Owned::By(*owner),
                 None => {}
             }
         }
         self.owners.extend(own.keys.into_iter().map(|key| (key, lease.person)));
-        if let Some((_, entry)) = own.from.filter(|_| is_taken) {
-            self.append(now, entry);
+        if let Some(former) = own.from.filter(|_| is_taken) {
+            self.append(now, former.entry);
         }
         Owned::Yes
     }

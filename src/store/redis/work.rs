@@ -95,20 +95,23 @@ impl Redis {
     }
 
     pub(super) async fn own_keys(&self, now: UnixMs, lease: &Lease, own: &Own) -> Result<Owned, StoreError> {
-        let former = own.from.as_ref().map_or(lease.person, |(person, _)| *person);
+        let former = own.from.as_ref().map_or(lease.person, |former| former.person);
         let mut args: Vec<Arg<'_>> = vec![signed(lease.fence).into()];
         match &own.from {
-            None => args.extend(["", "", ""].map(Arg::from)),
-            Some((person, entry)) => {
-                args.push(person.0.to_be_bytes().to_vec().into());
-                args.push(body(&entry.bytes)?.into());
-                args.push(entry.person.source.as_str().into());
+            None => args.extend([""; 5].map(Arg::from)),
+            Some(former) => {
+                args.push(former.person.0.to_be_bytes().to_vec().into());
+                args.push(body(&former.entry.bytes)?.into());
+                args.push(former.entry.person.source.as_str().into());
+                args.push(letter(former.state).into());
+                args.push(former.document[..].into());
             }
         }
         args.extend(own.keys.iter().map(|key| Arg::from(key.as_str())));
-        let keys = [(Of::Lane, lease.person), (Of::Words, lease.person), (Of::Lane, former), (Of::Words, former)]
-            .map(|(of, person)| self.calls.keys.of(of, person));
-        let keys = keys.iter().map(Vec::as_slice).collect();
+        let mine = [Of::Lane, Of::Words].map(|of| self.calls.keys.of(of, lease.person));
+        let theirs = [Of::Lane, Of::Words, Of::Document].map(|of| self.calls.keys.of(of, former));
+        let keys = mine.iter().chain(&theirs);
+        let keys = keys.map(Vec::as_slice).collect();
         let answer = self.calls.run(&scripts::OWN, now, keys, args).await?.bytes()?;
         match answer.as_slice() {
             b"1" => Ok(Owned::Yes),

@@ -1,7 +1,8 @@
 //! Members and addresses, each of one person at the most.
 
 use scim_bridge::core::person::PersonId;
-use scim_bridge::store::{Commit, Committed, Lease, NewEntry, Own, Owned};
+use bytes::Bytes;
+use scim_bridge::store::{Commit, Committed, Former, LaneState, Lease, Own, Owned};
 
 use crate::harness::{Bench, LEASE_MS, at, commit, held, idle, person, retry, words};
 
@@ -9,12 +10,23 @@ fn keys(keys: &[&str]) -> Vec<String> {
     keys.iter().map(|key| (*key).to_owned()).collect()
 }
 
-async fn own(b: &mut Bench, lease: &Lease, wanted: &[&str], from: Option<(PersonId, NewEntry)>) -> Owned {
+async fn own(b: &mut Bench, lease: &Lease, wanted: &[&str], from: Option<Former>) -> Owned {
     b.s().await.own(at(1), lease, Own { keys: keys(wanted), from }).await.unwrap()
 }
 
 async fn owner(b: &mut Bench, key: &str) -> Option<PersonId> {
     b.s().await.owner(key).await.unwrap()
+}
+
+/// In line, with all that was told folded into a document.
+fn folded(who: &str) -> Commit {
+    Commit { document: Some(format!("of {who}").into()), consumed_to: Some(u64::MAX / 4), ..commit(who, idle()) }
+}
+
+/// Whom keys are taken from, as [`folded`] leaves them.
+fn former(b: &mut Bench, who: &str) -> Former {
+    let entry = b.entry(who, "handed over");
+    Former { person: person(who).id(), entry, document: format!("of {who}").into(), state: LaneState::Idle }
 }
 
 /// Claims somebody who is made for it.
@@ -51,8 +63,8 @@ pub(crate) async fn keys_are_taken_from_somebody_who_is_told_once(b: &mut Bench)
     let (one, two, three) = (leased(b, "1").await, leased(b, "2").await, leased(b, "3").await);
     own(b, &one, &["id:7", "address:a@x"], None).await;
     own(b, &three, &["address:c@x"], None).await;
-    b.commit(at(1), &one, Commit { consumed_to: Some(u64::MAX / 4), ..commit("1", idle()) }).await;
-    let told = |b: &mut Bench| Some((one.person, b.entry("1", "handed over")));
+    b.commit(at(1), &one, folded("1")).await;
+    let told = |b: &mut Bench| Some(former(b, "1"));
     // Not where anything is a third person's.
     let from = told(b);
     assert_eq!(own(b, &two, &["id:7", "address:c@x"], from).await, Owned::By(three.person));
@@ -72,14 +84,36 @@ pub(crate) async fn keys_are_taken_from_somebody_who_is_told_once(b: &mut Bench)
 pub(crate) async fn keys_are_not_taken_from_somebody_whom_a_worker_has(b: &mut Bench) {
     let (one, two) = (leased(b, "1").await, leased(b, "2").await);
     own(b, &one, &["id:7"], None).await;
-    let from = Some((one.person, b.entry("1", "handed over")));
+    let from = Some(former(b, "1"));
     assert_eq!(own(b, &two, &["id:7", "id:new"], from.clone()).await, Owned::By(one.person));
     assert_eq!((owner(b, "id:7").await, owner(b, "id:new").await), (Some(one.person), None));
     // What they have not, they do not keep anybody from.
     assert_eq!(own(b, &two, &["id:new"], from.clone()).await, Owned::Yes);
-    b.commit(at(1), &one, Commit { consumed_to: Some(u64::MAX / 4), ..commit("1", idle()) }).await;
+    b.commit(at(1), &one, folded("1")).await;
     assert_eq!(own(b, &two, &["id:7"], from).await, Owned::Yes);
     assert_eq!(words(&b.claim_one(at(1)).await), ["handed over"]);
+}
+
+pub(crate) async fn keys_are_not_taken_from_somebody_who_is_not_as_they_were_read(b: &mut Bench) {
+    let (one, two) = (leased(b, "1").await, leased(b, "2").await);
+    own(b, &one, &["id:7"], None).await;
+    b.commit(at(1), &one, folded("1")).await;
+    let as_read = former(b, "1");
+    let rehired = Former { document: "another".into(), ..as_read.clone() };
+    let blocked = Former { state: LaneState::Blocked, ..as_read.clone() };
+    let never = Former { document: Bytes::new(), ..as_read.clone() };
+    for other in [rehired, blocked, never] {
+        assert_eq!(own(b, &two, &["id:7"], Some(other)).await, Owned::By(one.person));
+    }
+    // What nobody has folded yet may be a rehire.
+    b.accept(at(1), &[("1", "hired again")]).await;
+    let due = Former { state: LaneState::Waiting, ..as_read.clone() };
+    for as_read in [as_read.clone(), due] {
+        assert_eq!(own(b, &two, &["id:7"], Some(as_read)).await, Owned::By(one.person));
+    }
+    assert_eq!((owner(b, "id:7").await, b.row("1").await.inbox_entries), (Some(one.person), 1));
+    b.work_off(at(1), "1", folded("1")).await;
+    assert_eq!(own(b, &two, &["id:7"], Some(as_read)).await, Owned::Yes);
 }
 
 pub(crate) async fn a_commit_gives_up_what_is_the_persons_own_and_nothing_else(b: &mut Bench) {

@@ -1,14 +1,14 @@
 -- Claims keys for a person: all of them, or none. Before: the lease is that of this fence, and each key is nobody's,
--- theirs, or that of whom it may be taken from, whom no worker has. After: all are theirs, and who lost one has an
--- entry in the inbox.
--- KEYS: lane and words of the person, and of whom it may be taken from (or of the same person once more).
--- ARGV[2] fence, [3] whose or '', [4] what `append` takes, [5] their source, [6..] the keys.
--- Answers 1, 0 (the lease is lost), or the ID of whom a key belongs to.
-local lane_key, words_key, former_key, former_words = unpack(KEYS, FIXED + 1)
+-- theirs, or that of whom it may be taken from, who is as they were read. After: all are theirs, and who lost one has
+-- an entry in the inbox.
+-- KEYS: lane and words of the person; lane, words and document of whom it may be taken from (or of the same person).
+-- ARGV[2] fence, [3] whose or '', [4] what `append` takes, [5] their source, [6] where they stood, [7] their document,
+-- [8..] the keys. Answers 1, 0 (the lease is lost), or the ID of whom a key belongs to.
+local lane_key, words_key, former_key, former_words, former_document = unpack(KEYS, FIXED + 1)
 local lane = leased_lane(lane_key, ARGV[2])
 if not lane then return { broken, 0 } end
 local former, taken = ARGV[3], {}
-for n = 6, #ARGV do
+for n = 8, #ARGV do
   local owner = try('HGET', OWNERS, ARGV[n])
   if owner and owner ~= lane.id then
     if owner ~= former then return { broken, owner } end
@@ -17,12 +17,15 @@ for n = 6, #ARGV do
 end
 if #taken > 0 then
   local theirs = read_lane(former_key)
-  if theirs and theirs.state == 'r' then return { broken, former } end
+  local is_at_rest = theirs and theirs.state ~= 'r' and theirs.entries == 0
+  if not is_at_rest or theirs.state ~= ARGV[6] or try('GET', former_document) ~= ARGV[7] then
+    return { broken, former }
+  end
   for _, key in ipairs(taken) do try('HDEL', former_words, 'o' .. key) end
   theirs = append_to(former_key, ARGV[5], ARGV[4])
   if theirs then count_entries(theirs.source, 1) end
 end
-for n = 6, #ARGV do
+for n = 8, #ARGV do
   try('HSET', OWNERS, ARGV[n], lane.id)
   try('HSET', words_key, 'o' .. ARGV[n], '')
 end
