@@ -12,8 +12,9 @@ use crate::core::person::document::Unreadable;
 use crate::core::person::job::{Finished, JobId};
 use crate::core::person::story::{Note, StoryEntry};
 use crate::core::person::{Document, Entry, EventKind, Mark, Person, PersonId, SourceName, Word};
+use crate::core::reconcile::owner;
 use crate::core::time::UnixMs;
-use crate::store::{LaneState, Listed, NewEntry, Page, PersonRow};
+use crate::store::{LaneState, Listed, NewEntry, Page, PersonRow, RELEASED_MAX};
 
 use super::shared;
 
@@ -326,8 +327,14 @@ impl AdminState {
         self.forget_deliveries(&person.source, id).await?;
         self.forget_captures(&person.source).await?;
         self.roster.forget(person).await?;
+        let row = self.store.person(id).await?;
+        let document = row.and_then(|row| row.document).and_then(|bytes| Document::from_bytes(&bytes).ok());
         if !self.store.erase(person).await? {
             return Err(AdminError::NotFound("person"));
+        }
+        // Whoever waits for what was theirs can have it now.
+        for claim in document.iter().flat_map(owner::claims) {
+            self.store.release(self.now(), &owner::tag(&claim), RELEASED_MAX).await?;
         }
         // Of a delivery that was accepted in between, which went with the rest of them.
         self.forget_deliveries(&person.source, id).await?;

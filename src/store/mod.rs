@@ -353,7 +353,12 @@ pub struct Commit {
     pub disowned: Vec<String>,
     /// The person's dead letter.
     pub dead: DeadChange,
+    /// Whoever is parked under these tags is due, as by [`Store::release`]: at most [`RELEASED_MAX`] of each.
+    pub released: Vec<String>,
 }
+
+/// So many people of one tag are due by one commit: it must stay short.
+pub const RELEASED_MAX: u64 = 100;
 
 /// What becomes of a person's dead letter.
 #[derive(Debug, Clone)]

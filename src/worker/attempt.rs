@@ -3,23 +3,22 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use tracing::{Instrument, debug, error, info, warn};
 
 use super::Worker;
 use super::attempted::{Attempted, Tried};
-use super::commit::Leaving;
+use super::commit::{Before, Leaving};
 use super::lease::{Interrupted, LeaseGuard};
-use crate::clock::{self, new_job_id};
+use crate::clock;
 use crate::core::code::Code;
 use crate::core::hold::HoldScope;
 use crate::core::limiter::{CallKind, jitter_ms};
 use crate::core::person::document::Unreadable;
 use crate::core::person::fold::{Folding, fold};
 use crate::core::person::story::{Note, StoryEntry};
-use crate::core::person::{Document, Entry, PersonId, Word};
-use crate::core::reconcile::attempt::{AttemptState, Claimed as ClaimedKeys, Conclusion};
-use crate::core::reconcile::owner::{Owner, address_key};
+use crate::core::person::{Document, Entry};
+use crate::core::reconcile::attempt::{AttemptState, Conclusion};
+use crate::core::reconcile::owner::address_key;
 use crate::core::reconcile::plan::{Step, plan};
 use crate::core::reconcile::refusal::detail_for_story;
 use crate::core::reconcile::reply::{Outcome, Reply};
@@ -28,7 +27,7 @@ use crate::core::reconcile::verdict::{Ending, Standing, decide, poisoned};
 use crate::core::time::UnixMs;
 use crate::core::trace::TraceContext;
 use crate::failpoint;
-use crate::store::{Claimed, Former, InboxEntry, LaneState, NewEntry, StoreError};
+use crate::store::{Claimed, InboxEntry, StoreError};
 use crate::telemetry::metrics as metric;
 use crate::telemetry::scim_call::ScimCall;
 use crate::telemetry::traces::Span;
@@ -41,15 +40,6 @@ struct Run {
     served_writes: bool,
     /// It ended at a hold that somebody else set.
     behind_a_hold: bool,
-}
-
-/// Somebody as others find them.
-struct Found {
-    /// What blocked them counts for as long as they stand there and no longer.
-    document: Document,
-    /// The same as it was read.
-    bytes: Bytes,
-    state: LaneState,
 }
 
 impl Worker {
@@ -107,9 +97,9 @@ impl Worker {
         };
         tracing::Span::current().record("person", tracing::field::display(&document.person));
         *traced = self.traced(&document, &entries);
-        let terms_before = document.search_terms();
+        let before = Before::of(&document);
         let folding = fold(&mut document, entries, now);
-        let leaving = |folding| Leaving { folding, consumed_to, terms_before: &terms_before };
+        let leaving = |folding| Leaving { folding, consumed_to, before: &before };
         report(&folding);
         let mut run = Run::default();
         if claimed.taken_over {
@@ -132,7 +122,8 @@ impl Worker {
         let mut fetched = match read {
             Ok(fetched) => fetched,
             Err(interrupted) => {
-                return self.broken_off(interrupted, document, Vec::new(), &guard, run.story, leaving(folding)).await;
+                let claims = Default::default();
+                return self.broken_off(interrupted, document, claims, &guard, run.story, leaving(folding)).await;
             }
         };
         run.story.append(&mut fetched.story);
@@ -161,7 +152,7 @@ impl Worker {
         let conclusion = match concluded {
             Ok(conclusion) => conclusion,
             Err(interrupted) => {
-                let claims = [state.group_claims(), state.addresses_given_up()].concat();
+                let claims = state.claims();
                 let mut document = state.document;
                 fetched.give_back(&mut document);
                 return self.broken_off(interrupted, document, claims, &guard, run.story, leaving(folding)).await;
@@ -205,7 +196,7 @@ impl Worker {
         &self,
         interrupted: Interrupted,
         document: Document,
-        disowned: Vec<String>,
+        claims: (Vec<String>, Vec<String>),
         guard: &LeaseGuard<'_>,
         story: Vec<StoryEntry>,
         leaving: Leaving<'_>,
@@ -219,7 +210,7 @@ impl Worker {
             // The lease runs out, and the lane is taken over as after a crash.
             Interrupted::Store(error) => return Err(error),
         }
-        let ending = Ending::given_back(document, disowned, self.clock.now());
+        let ending = Ending::given_back(document, claims, self.clock.now());
         self.end(guard, ending, story, leaving, Attempted::GivenBack).await
     }
 
@@ -325,65 +316,6 @@ impl Worker {
             let hold = holds.get(&scope)?;
             Some(Conclusion::Hold { scope, code: hold.code, not_before: None })
         })
-    }
-
-    /// Claims members and addresses, and finds out who has them where it cannot be.
-    async fn own(
-        &self,
-        state: &AttemptState,
-        guard: &LeaseGuard<'_>,
-        keys: &[String],
-    ) -> Result<ClaimedKeys, Interrupted> {
-        let now = self.clock.now();
-        let owner = match self.claim_keys(guard, keys, None).await? {
-            Ok(()) => return Ok(ClaimedKeys::Ours),
-            Err(owner) => owner,
-        };
-        let Some(theirs) = self.find(owner).await? else {
-            return Ok(ClaimedKeys::Others(Owner::in_between(state.document.person.clone())));
-        };
-        let wanted = self.key_of(keys, owner).await?;
-        let owner_is = Owner::of(&theirs.document, &wanted, now);
-        if !owner_is.hands_over_to(&state.document, now) {
-            return Ok(ClaimedKeys::Others(owner_is));
-        }
-        let Document { person, member, .. } = theirs.document;
-        let word = Word::HandedOver { to: state.document.person.clone() };
-        let bytes = Bytes::from(Entry { accepted_at: now, word, trace: None }.to_bytes());
-        let entry = NewEntry { job: new_job_id(owner), person: person.clone(), bytes };
-        let former = Former { person: owner, entry, document: theirs.bytes, state: theirs.state };
-        match self.claim_keys(guard, keys, Some(former)).await? {
-            Ok(()) => {
-                warn!(from = %person, "the member is taken over from another record");
-                Ok(ClaimedKeys::TakenFrom { person, member: member.map(Box::new) })
-            }
-            Err(_) => Ok(ClaimedKeys::Others(Owner::in_between(person))),
-        }
-    }
-
-    /// Which of the keys somebody has.
-    async fn key_of(&self, keys: &[String], owner: PersonId) -> Result<String, StoreError> {
-        for key in keys {
-            if self.store.owner(key).await? == Some(owner) {
-                return Ok(key.clone());
-            }
-        }
-        Ok(keys.first().cloned().unwrap_or_default())
-    }
-
-    /// Somebody as others find them. None: there is nothing to judge them by, or they are about to change. What is in
-    /// their inbox and cannot be read blocks them.
-    async fn find(&self, person: PersonId) -> Result<Option<Found>, StoreError> {
-        let Some(row) = self.store.person(person).await? else { return Ok(None) };
-        let state = row.lane.state;
-        let Some(bytes) = row.document.filter(|_| row.inbox_entries == 0 || state == LaneState::Blocked) else {
-            return Ok(None);
-        };
-        let Ok(mut document) = Document::from_bytes(&bytes) else { return Ok(None) };
-        if state != LaneState::Blocked {
-            document.trouble = None;
-        }
-        Ok(Some(Found { document, bytes, state }))
     }
 
     /// Makes one call, as a part of what is traced, and measures it.

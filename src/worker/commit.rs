@@ -1,23 +1,23 @@
 //! The end of an attempt, in one step of the store.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tracing::{error, warn};
 
 use super::Worker;
 use super::attempted::{Attempted, Tried};
-use super::lease::{Interrupted, LeaseGuard, STORE_RETRY};
+use super::lease::{LeaseGuard, STORE_RETRY};
 use crate::core::code::Code;
 use crate::core::person::document::Unreadable;
 use crate::core::person::fold::Folding;
-use crate::core::person::job::{Finished, JobId};
+use crate::core::person::job::JobId;
 use crate::core::person::story::StoryEntry;
 use crate::core::person::{Document, Person, PersonId, SourceName};
 use crate::core::reconcile::owner;
 use crate::core::reconcile::verdict::{Ending, Standing};
-use crate::store::{
-    Claimed, Commit, Committed, DeadChange, DeadRow, Former, Lane, LaneState, Own, Owned, StoreError,
-};
+use crate::core::time::UnixMs;
+use crate::store::{Claimed, Commit, Committed, DeadChange, DeadRow, Lane, LaneState, RELEASED_MAX, StoreError};
 use crate::telemetry::metrics as metric;
 use crate::telemetry::seldom::Seldom;
 
@@ -27,14 +27,25 @@ static LOGGED: Seldom = Seldom::new();
 /// Somebody whose document cannot be read is looked at again after so long: another version may be
 /// able to, or somebody has mended it.
 const UNREADABLE_AGAIN_MS: u64 = 60_000;
-/// Waiting for a claim to be given up, at the most, in one step.
-const RELEASED_AT_ONCE: u64 = 100;
 
 /// What is committed beside the ending.
 pub(super) struct Leaving<'a> {
     pub(super) folding: Folding,
     pub(super) consumed_to: Option<u64>,
-    pub(super) terms_before: &'a [String],
+    pub(super) before: &'a Before,
+}
+
+/// What counts of a person as they were before the attempt.
+#[derive(Debug)]
+pub(super) struct Before {
+    terms: Vec<String>,
+    claims: BTreeSet<String>,
+}
+
+impl Before {
+    pub(super) fn of(document: &Document) -> Self {
+        Self { terms: document.search_terms(), claims: owner::claims(document) }
+    }
 }
 
 impl Worker {
@@ -48,10 +59,14 @@ impl Worker {
         attempted: Attempted,
     ) -> Result<Tried, StoreError> {
         let jobs = ending.ended.len() + leaving.folding.ended.len();
-        let given_up = given_up(&ending, &attempted);
+        // Who waits for somebody else: looked at once more when that is committed.
+        let mut waits = None;
+        if let Standing::Blocked { wants: Some(key), .. } = &ending.standing {
+            waits = Some((key.clone(), ending.document.clone()));
+        }
         let has_applied = matches!(attempted, Attempted::InLine(_));
         let accepted: Vec<_> = ending.applied.clone();
-        let commit = commit_of(ending, story, leaving);
+        let commit = commit_of(ending, story, leaving, self.clock.now());
         if self.commit(guard, commit).await? == Committed::Stale {
             return Ok(Attempted::LeaseLost.untried());
         }
@@ -64,9 +79,11 @@ impl Worker {
                 metrics::histogram!(metric::TIME_TO_POSTMAN_SECONDS).record(Duration::from_millis(now.ms_since(at)));
             }
         }
-        // Who waits for what was given up is tried again at once.
-        for tag in given_up {
-            self.store.release(self.clock.now(), &tag, RELEASED_AT_ONCE).await?;
+        // What they were refused may have come to be had before they stood there to be released.
+        if let Some((key, document)) = waits
+            && self.can_be_had(&key, &document).await?
+        {
+            self.store.release(self.clock.now(), &owner::tag(&key), RELEASED_MAX).await?;
         }
         Ok(attempted.untried())
     }
@@ -125,47 +142,23 @@ impl Worker {
             terms_removed: Vec::new(),
             disowned: Vec::new(),
             dead: DeadChange::Is(Box::new(row)),
+            released: Vec::new(),
         };
         Ok(match self.commit(guard, commit).await? {
             Committed::Committed => Attempted::Unreadable.untried(),
             Committed::Stale => Attempted::LeaseLost.untried(),
         })
     }
-
-    /// Claims keys for the person of this lease. The owner, where somebody else has one of them.
-    pub(super) async fn claim_keys(
-        &self,
-        guard: &LeaseGuard<'_>,
-        keys: &[String],
-        from: Option<Former>,
-    ) -> Result<Result<(), PersonId>, Interrupted> {
-        let now = self.clock.now();
-        match self.store.own(now, guard.lease(), Own { keys: keys.to_vec(), from }).await? {
-            Owned::Yes => Ok(Ok(())),
-            Owned::By(owner) => Ok(Err(owner)),
-            Owned::Stale => Err(Interrupted::LeaseLost),
-        }
-    }
 }
 
-/// The tags of who may be waiting for what this person gives up: an address, or, with a leave, all.
-fn given_up(ending: &Ending, attempted: &Attempted) -> Vec<String> {
-    let mut keys = ending.disowned.clone();
-    if *attempted == Attempted::InLine(Finished::Deactivated)
-        && let Some(member) = &ending.document.member
-    {
-        keys.push(owner::address_key(&member.user_name));
-        keys.extend(member.id.as_deref().map(owner::id_key));
-    }
-    keys.iter().map(|key| owner::tag(key)).collect()
-}
-
-pub(super) fn commit_of(ending: Ending, calls: Vec<StoryEntry>, leaving: Leaving<'_>) -> Commit {
-    let Leaving { folding, consumed_to, terms_before } = leaving;
+pub(super) fn commit_of(ending: Ending, calls: Vec<StoryEntry>, leaving: Leaving<'_>, now: UnixMs) -> Commit {
+    let Leaving { folding, consumed_to, before } = leaving;
+    let gives_up = ending.gives_up(&before.claims);
+    let released = ending.releases(&gives_up, now);
     let document = ending.document;
     let terms = document.search_terms();
-    let terms_added = terms.iter().filter(|term| !terms_before.contains(term)).cloned().collect();
-    let terms_removed = terms_before.iter().filter(|term| !terms.contains(term)).cloned().collect();
+    let terms_added = terms.iter().filter(|term| !before.terms.contains(term)).cloned().collect();
+    let terms_removed = before.terms.iter().filter(|term| !terms.contains(term)).cloned().collect();
     let story = folding.story.into_iter().chain(calls).chain(ending.story);
     Commit {
         document: Some(document.to_bytes().into()),
@@ -175,8 +168,9 @@ pub(super) fn commit_of(ending: Ending, calls: Vec<StoryEntry>, leaving: Leaving
         story: story.map(|entry| entry.to_bytes().into()).collect(),
         terms_added,
         terms_removed,
-        disowned: ending.disowned,
+        disowned: gives_up.into_iter().collect(),
         dead: dead_of(&document),
+        released,
     }
 }
 
@@ -190,7 +184,9 @@ fn lane_of(standing: &Standing) -> Lane {
         Standing::Held { scope, at } => Lane { tag: Some(scope.to_string()), ..lane(LaneState::Held, *at, true) },
         Standing::Scheduled { at } => lane(LaneState::Scheduled, Some(*at), true),
         Standing::Incomplete { at } => lane(LaneState::Incomplete, *at, true),
-        Standing::Blocked { wants, at } => Lane { tag: wants.clone(), ..lane(LaneState::Blocked, *at, true) },
+        Standing::Blocked { wants, at } => {
+            Lane { tag: wants.as_deref().map(owner::tag), ..lane(LaneState::Blocked, *at, true) }
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod commit;
 mod fetch;
 mod guarded;
 mod lease;
+mod owning;
 mod pace;
 mod pool;
 mod probe;

@@ -2,7 +2,7 @@
 
 use scim_bridge::core::code::Code;
 use scim_bridge::core::hold::HoldScope;
-use scim_bridge::store::LaneState;
+use scim_bridge::store::{LaneState, Store};
 
 use crate::http::send;
 use crate::stage::{LOOKER, Stage, TOKEN, hire, rename};
@@ -414,6 +414,17 @@ async fn an_erased_person_is_gone_and_so_is_what_operators_wrote_about_them() {
     stage.api("DELETE", "/api/v1/people/hr/E-1", "").await.expect(404);
     let audit = stage.api("GET", "/api/v1/audit", "").await.expect(200).to_string();
     assert!(audit.contains("erased") && !audit.contains("Ada") && !audit.contains("E-1"), "{audit}");
+}
+
+#[tokio::test]
+async fn whoever_waits_for_the_member_of_somebody_erased_is_tried_again() {
+    let stage = Stage::set();
+    stage.accept(vec![hire("E-1", "Ada", "Lovelace")]).await;
+    let erased = stage.finish_next().await;
+    stage.accept(vec![hire("E-2", "Adam", "Smith")]).await;
+    let waits = stage.add_dead_letter(Code::ScimOwned, "").await.person();
+    stage.api("DELETE", &format!("/api/v1/people/{erased}"), "").await.expect(200);
+    assert_eq!(stage.store.person(waits).await.unwrap().unwrap().lane.state, LaneState::Waiting);
 }
 
 #[tokio::test]

@@ -247,7 +247,12 @@ impl Stage {
                 unmapped: false,
             }))
         });
-        let tag = (state == LaneState::Held).then(|| "deactivations".to_owned());
+        let waits_for_another = document.trouble.as_ref().is_some_and(|trouble| trouble.code == Code::ScimOwned);
+        let tag = match state {
+            LaneState::Held => Some("deactivations".to_owned()),
+            LaneState::Blocked if waits_for_another => Some("owned:id:405775".to_owned()),
+            _ => None,
+        };
         let commit = Commit {
             document: Some(document.to_bytes().into()),
             person: document.person.clone(),
@@ -257,6 +262,7 @@ impl Stage {
             terms_added: document.search_terms(),
             terms_removed: terms_before.into_iter().filter(|term| !document.search_terms().contains(term)).collect(),
             disowned: Vec::new(),
+            released: Vec::new(),
             dead,
         };
         self.store.commit(now, &claimed.lease, commit).await.unwrap();

@@ -266,6 +266,7 @@ fn ending(n: usize, claimed: &Claimed) -> Commit {
         terms_added: vec![format!("name{n}"), "ada".to_owned()],
         terms_removed: Vec::new(),
         disowned: Vec::new(),
+        released: Vec::new(),
         dead,
     }
 }

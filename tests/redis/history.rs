@@ -170,6 +170,7 @@ async fn fold_all(store: &dyn Store, claimed: Vec<Claimed>) -> u32 {
             terms_added: Vec::new(),
             terms_removed: Vec::new(),
             disowned: Vec::new(),
+            released: Vec::new(),
             dead: DeadChange::None,
         };
         // What is not known to be committed is found again when its lease is over.

@@ -278,6 +278,7 @@ pub(crate) fn commit(who: &str, lane: Lane) -> Commit {
         terms_added: Vec::new(),
         terms_removed: Vec::new(),
         disowned: Vec::new(),
+        released: Vec::new(),
         dead: DeadChange::None,
     }
 }

@@ -326,6 +326,7 @@ impl Pair {
             terms_added: words(&TERMS, extra % 3),
             terms_removed: words(&TERMS[1..], extra % 2),
             disowned: words(&KEYS, usize::from(extra == 5) * 2),
+            released: words(&TAGS, usize::from(extra >= 6) * 2),
             dead: if dies { DeadChange::Is(Box::new(row)) } else { DeadChange::None },
             ..commit("x", lane.clone())
         };
@@ -354,10 +355,7 @@ impl Pair {
             });
         }
         let (told, expected) = self.held[which.index(self.held.len())].clone();
-        let own = Own {
-            keys: keys.iter().map(|key| KEYS[*key].to_owned()).collect(),
-            from: former,
-        };
+        let own = Own { keys: keys.iter().map(|key| KEYS[*key].to_owned()).collect(), from: former };
         let told = self.engine.s().await.own(self.now, &told.lease, own.clone()).await.unwrap();
         let expected = self.model.s().await.own(self.now, &expected.lease, own).await.unwrap();
         assert_eq!(told, expected);

@@ -119,7 +119,16 @@ impl Bench {
 
     /// An operator wants somebody tried again.
     pub(crate) async fn try_again(&self, id: &str) {
-        let word = Word::TryAgain { by: "test".to_owned() };
+        self.say(id, Word::TryAgain { by: "test".to_owned() }).await;
+    }
+
+    /// An operator gives up on what blocks somebody.
+    pub(crate) async fn discard(&self, id: &str) {
+        let word = Word::Discard { by: "test".to_owned(), reason: None };
+        self.say(id, word).await;
+    }
+
+    async fn say(&self, id: &str, word: Word) {
         let bytes = Bytes::from(Entry { accepted_at: self.clock.now(), word, trace: None }.to_bytes());
         let entry = NewEntry { job: new_job_id(person(id).id()), person: person(id), bytes };
         assert!(self.store.put(self.clock.now(), entry).await.unwrap());

@@ -1,13 +1,19 @@
 //! One member, one person.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use scim_bridge::core::code::Code;
 use scim_bridge::core::person::job::Finished;
 use scim_bridge::core::person::{Email, Event};
 use scim_bridge::core::time::UnixMs;
 use scim_bridge::store::{Claim, ClaimRequest, LaneState};
-use scim_bridge::worker::Attempted::{Blocked, InLine, Retry};
+use scim_bridge::worker::Attempted::{Blocked, Folded, InLine, Retry};
+use scim_bridge::worker::Stepped;
+use tokio::sync::Semaphore;
 
 use crate::bench::{Bench, LEASE_MS, hire, leave, rename};
+use crate::rough_store::Rough;
 
 #[expect(clippy::unnecessary_wraps, reason = "as an event has it")]
 fn at(ms: i64) -> Option<UnixMs> {
@@ -202,6 +208,108 @@ async fn nobody_is_taken_over_while_a_worker_may_be_switching_them_off() {
     assert_eq!(bench.document("E-2").await.member.unwrap().active, Some(true));
 }
 
+/// John Smith has an address that Jane Stone waits for.
+async fn one_waits_for_the_other() -> Bench {
+    let bench = Bench::new();
+    bench.accept(hire_as("E-1", "js@example.com", "John", "Smith", 0)).await;
+    bench.attempt().await;
+    bench.clock.advance_ms(61_000);
+    bench.accept(hire_as("E-2", "js@example.com", "Jane", "Stone", 1)).await;
+    assert_eq!(bench.attempt().await, Blocked(Code::ScimOwned));
+    bench
+}
+
+#[tokio::test]
+async fn a_leave_of_somebody_who_is_off_already_heals_who_waits() {
+    let bench = one_waits_for_the_other().await;
+    let mut off = scim_bridge::postman_sim::Person::member("js@example.com", "John", "Smith");
+    (off.id, off.active) = (Some(bench.sim.members()[0].id.to_string()), false);
+    bench.sim.add_member(off);
+    bench.accept(Event { at: at(2), ..leave("E-1") }).await;
+    assert_eq!(bench.attempt().await, InLine(Finished::Unchanged));
+    assert_eq!(bench.attempt().await, InLine(Finished::Adopted));
+    assert!(bench.sim.members()[0].active);
+}
+
+#[tokio::test]
+async fn a_leave_that_is_refused_heals_who_waits() {
+    let bench = one_waits_for_the_other().await;
+    bench.sim.order("deactivate:invalid-syntax:1".parse().unwrap()).unwrap();
+    bench.accept(Event { at: at(2), ..leave("E-1") }).await;
+    assert_eq!(bench.attempt().await, Blocked(Code::ScimRejected));
+    assert_eq!(bench.attempt().await, InLine(Finished::Adopted));
+}
+
+#[tokio::test]
+async fn what_somebody_blocked_gives_up_once_they_are_replayed_heals_who_waits() {
+    let bench = Bench::new();
+    bench.accept(hire_as("E-1", "js@example.com", "John", "Smith", 0)).await;
+    bench.attempt().await;
+    bench.clock.advance_ms(61_000);
+    bench.sim.add_member(scim_bridge::postman_sim::Person::member("taken@example.com", "Eve", "Other"));
+    bench.accept(moved("E-1", "taken@example.com", "John", "Smith", 1)).await;
+    assert_eq!(bench.attempt().await, Blocked(Code::ScimAddress));
+    bench.accept(hire_as("E-2", "js@example.com", "Jane", "Stone", 2)).await;
+    assert_eq!(bench.attempt().await, Blocked(Code::ScimOwned));
+    // The address is free by now, and so is the one that is given up for it.
+    let mut eve = scim_bridge::postman_sim::Person::member("eve@example.com", "Eve", "Other");
+    let members = bench.sim.members();
+    eve.id = members.iter().find(|member| &*member.name.given_name == "Eve").map(|member| member.id.to_string());
+    bench.sim.add_member(eve);
+    bench.try_again("E-1").await;
+    assert_eq!(bench.attempt().await, InLine(Finished::Updated));
+    assert_eq!(bench.attempt().await, InLine(Finished::Created), "nobody had to replay it");
+}
+
+#[tokio::test]
+async fn who_is_discarded_and_is_no_member_keeps_nobody_from_their_address() {
+    let bench = Bench::new();
+    bench.sim.order("create:invalid-syntax:1".parse().unwrap()).unwrap();
+    bench.accept(hire_as("E-1", "js@example.com", "John", "Smith", 0)).await;
+    assert_eq!(bench.attempt().await, Blocked(Code::ScimRejected));
+    bench.accept(hire_as("E-2", "js@example.com", "Jane", "Stone", 1)).await;
+    assert_eq!(bench.attempt().await, Blocked(Code::ScimOwned));
+    bench.discard("E-1").await;
+    assert_eq!(bench.attempt().await, Folded);
+    assert_eq!(bench.attempt().await, InLine(Finished::Created), "nobody had to replay it");
+}
+
+#[tokio::test]
+async fn whose_member_is_taken_over_gives_up_what_else_they_claimed() {
+    let bench = Bench::new();
+    bench.sim.add_member(scim_bridge::postman_sim::Person::member("taken@example.com", "Eve", "Other"));
+    bench.accept(hire_as("E-1", "js@example.com", "John", "Smith", 0)).await;
+    bench.attempt().await;
+    bench.accept(moved("E-1", "taken@example.com", "John", "Smith", 1)).await;
+    assert_eq!(bench.attempt().await, Blocked(Code::ScimAddress));
+    bench.accept(hire_as("E-3", "taken@example.com", "Eve", "Other", 2)).await;
+    assert_eq!(bench.attempt().await, Blocked(Code::ScimOwned));
+    // John Smith again, under another id.
+    bench.accept(hire_as("E-2", "js@example.com", "John", "Smith", 3)).await;
+    assert_eq!(bench.attempt().await, InLine(Finished::Adopted));
+    assert_eq!(bench.attempt().await, Folded, "the former record hears of it");
+    assert_eq!(bench.attempt().await, InLine(Finished::Adopted), "nobody had to replay it");
+}
+
+#[tokio::test]
+async fn what_is_given_up_before_who_wants_it_stands_there_to_be_told_heals_them_all_the_same() {
+    let bench = Bench::new();
+    bench.accept(hire_as("E-1", "js@example.com", "John", "Smith", 0)).await;
+    bench.attempt().await;
+    bench.accept(hire_as("E-2", "js@example.com", "Jane", "Stone", 1)).await;
+    let gate = Arc::new((Semaphore::new(0), AtomicU64::new(0)));
+    let slow = bench.worker_on(Arc::new(Rough { gate: Some(gate.clone()), ..Rough::over(bench.store.clone()) }));
+    let waiting = tokio::spawn(async move { slow.step().await.unwrap() });
+    while gate.1.load(Ordering::SeqCst) == 0 {
+        tokio::task::yield_now().await;
+    }
+    bench.accept(moved("E-1", "john@example.com", "John", "Smith", 2)).await;
+    assert_eq!(bench.attempt().await, InLine(Finished::Updated));
+    gate.0.add_permits(1);
+    assert_eq!(waiting.await.unwrap(), Stepped::Attempted(Blocked(Code::ScimOwned)));
+    assert_eq!(bench.attempt().await, InLine(Finished::Created), "nobody had to replay it");
+}
+
 #[tokio::test]
 async fn what_blocked_somebody_before_is_no_reason_to_take_over_from_them_while_they_are_tried_again() {
     let bench = Bench::new();
@@ -215,7 +323,12 @@ async fn what_blocked_somebody_before_is_no_reason_to_take_over_from_them_while_
     assert_eq!(bench.attempt().await, Retry(Code::ScimUnavailable));
     assert!(bench.document("E-1").await.trouble.is_some(), "the dead letter stands until they are in line");
     bench.accept(hire_as("E-2", "ada@example.com", "Augusta", "King", 3)).await;
-    assert_eq!(bench.attempt().await, Retry(Code::ScimMoving), "they are about to be switched off: {:?}", bench.calls());
+    assert_eq!(
+        bench.attempt().await,
+        Retry(Code::ScimMoving),
+        "they are about to be switched off: {:?}",
+        bench.calls()
+    );
     assert_eq!(bench.document("E-1").await.record.closed, None);
 }
 

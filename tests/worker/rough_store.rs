@@ -15,6 +15,7 @@ use scim_bridge::store::{
     Accepted, Claim, ClaimRequest, Commit, Committed, DeadFilter, DeadRow, LaneState, Lease, Listed, NewDelivery,
     NewEntry, NewUnmapped, Own, Owned, Page, PersonRow, Shared, Stats, Store, StoreError, Story, Token,
 };
+use tokio::sync::Semaphore;
 
 /// A store in rough weather.
 pub(crate) struct Rough {
@@ -33,6 +34,8 @@ pub(crate) struct Rough {
     pub(crate) broken: AtomicU64,
     /// So many looks at shared documents meet a broken connection.
     pub(crate) documents_broken: AtomicU64,
+    /// Commits wait here until they are let through: how many, and how many did.
+    pub(crate) gate: Option<Arc<(Semaphore, AtomicU64)>>,
 }
 
 impl Rough {
@@ -52,6 +55,7 @@ impl Rough {
             commits_lost: AtomicU64::new(0),
             broken: AtomicU64::new(0),
             documents_broken: AtomicU64::new(0),
+            gate: None,
         }
     }
 }
@@ -90,6 +94,10 @@ impl Store for Rough {
         self.store.renew(now, lease, lease_ms).await
     }
     async fn commit(&self, now: UnixMs, lease: &Lease, commit: Commit) -> Result<Committed, StoreError> {
+        if let Some(gate) = &self.gate {
+            gate.1.fetch_add(1, Ordering::SeqCst);
+            gate.0.acquire().await.unwrap().forget();
+        }
         let committed = self.store.commit(now, lease, commit).await;
         fails(&self.commits_lost, Code::StoreLost)?;
         committed

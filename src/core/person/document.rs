@@ -183,8 +183,17 @@ impl Document {
         employment.into_iter().chain(groups).min()
     }
 
-    /// Notes an address under which a create may go out from now on.
-    pub fn note_address(&mut self, email: &Email) {
+    /// Folds something that tells this address, and notes it and the one before it: under each a create may go out,
+    /// or have gone out.
+    pub fn noting_address<T>(&mut self, told: Option<&Email>, fold: impl FnOnce(&mut Record) -> T) -> T {
+        let before = self.record.email().filter(|_| told.is_some()).cloned();
+        for email in before.iter().chain(told) {
+            self.note_address(email);
+        }
+        fold(&mut self.record)
+    }
+
+    fn note_address(&mut self, email: &Email) {
         let place = self.addresses.binary_search_by(|known| known.key().cmp(email.key()));
         if let (Err(place), false) = (place, self.addresses.len() >= ADDRESSES_MAX) {
             self.addresses.insert(place, email.clone());

@@ -90,10 +90,7 @@ fn fold_facts(
 ) -> Folded {
     let before = document.record.employment.at(accepted_at);
     document.note_labels(event);
-    let folded = fold(&mut document.record);
-    if let Some(email) = &event.facts.email {
-        document.note_address(email);
-    }
+    let folded = document.noting_address(event.facts.email.as_ref(), fold);
     if event.kind == EventKind::Update {
         say_again(document, before, accepted_at);
     }
@@ -192,10 +189,7 @@ pub fn fold_read(document: &mut Document, told: Vec<Event>, now: UnixMs, seq: u6
         // What is so without a day of its own is so now, however far ahead the words before it were told.
         event.facts.employment = event.facts.employment.map(|(state, from)| (state, from.or(Some(now))));
         document.note_labels(&event);
-        document.record.fold(&event, now, place);
-        if let Some(email) = &event.facts.email {
-            document.note_address(email);
-        }
+        document.noting_address(event.facts.email.as_ref(), |record| record.fold(&event, now, place));
     }
     document.read_at = Some(now);
     say_again(document, before, now);

@@ -152,8 +152,6 @@ pub struct AttemptState {
     pub capabilities: Option<Capabilities>,
     /// Whose member was taken over.
     pub taken_from: Vec<Person>,
-    /// Claims on addresses that the member had, and is not to have any more.
-    pub(super) addresses_left: Vec<String>,
     /// The calls made.
     pub calls: u32,
     pub(super) end: Option<Conclusion>,
@@ -188,7 +186,6 @@ impl AttemptState {
             is_taken_over: taken_over,
             groups: GroupsState::default(),
             taken_from: Vec::new(),
-            addresses_left: Vec::new(),
             calls: 0,
             end: None,
         }
@@ -206,34 +203,18 @@ impl AttemptState {
 
     /// This person has the claim on an address before HR's present one.
     pub fn learn_former_address(&mut self, email: Email, now: UnixMs) {
+        self.claims.push(owner::address_key(email.lower()));
         self.former_addresses.push(email);
         self.may_have_created = true;
         self.document.progress.create_unknown.get_or_insert(UnknownCreate { at: now, answered: true });
     }
 
-    /// The claims on addresses that are given up, however the attempt ends: those that the member had, or that HR
-    /// named, and neither the member has nor HR names any more. Nobody would give them up later.
+    /// The claims of this attempt, however it ends: those on groups, which its end gives up, and those on members and
+    /// addresses.
     #[must_use]
-    pub fn addresses_given_up(&self) -> Vec<String> {
-        let Some(member) = self.document.member.as_ref().filter(|member| member.id.is_some()) else {
-            return Vec::new();
-        };
-        let at_target = owner::address_key(&member.user_name);
-        let of_record = self.document.record.email().map(|email| owner::address_key(email.lower()));
-        let known = self.known.iter().filter(|known| known.id == member.id);
-        let before = known.map(|known| owner::address_key(&known.user_name));
-        let named = self.document.addresses.iter().map(|email| owner::address_key(email.lower()));
-        let mut given_up: Vec<String> = self.addresses_left.iter().cloned().chain(before).chain(named).collect();
-        given_up.retain(|key| *key != at_target && Some(key) != of_record.as_ref());
-        given_up.sort_unstable();
-        given_up.dedup();
-        given_up
-    }
-
-    /// The claims on groups that the end of the attempt gives up.
-    #[must_use]
-    pub fn group_claims(&self) -> Vec<String> {
-        self.groups.claims(&self.document, &self.claims)
+    pub fn claims(&self) -> (Vec<String>, Vec<String>) {
+        let others = self.claims.iter().filter(|key| !groups::is_claim(key)).cloned().collect();
+        (self.groups.claims(&self.document, &self.claims), others)
     }
 
     /// What the address that is looked for has in common with its other spellings.
@@ -271,7 +252,7 @@ impl AttemptState {
                 self.search = Search::default();
             }
             Claimed::Others(owner) => {
-                let wants = keys.first().cloned();
+                let wants = Some(owner.key.clone());
                 let me = self.document.person.to_string();
                 self.end = Some(if owner.changes_places_with(&self.document) {
                     let detail =

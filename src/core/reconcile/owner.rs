@@ -1,8 +1,10 @@
 //! One member, one person: the claims that keep two employees from sharing an account.
 
+use std::collections::BTreeSet;
+
 use super::groups;
 use crate::core::person::email::compare_key;
-use crate::core::person::{Document, EmploymentState, Person};
+use crate::core::person::{Document, EmploymentState, EmploymentWord, Person};
 use crate::core::time::UnixMs;
 
 /// The claim on a member.
@@ -23,6 +25,37 @@ pub fn tag(key: &str) -> String {
     format!("owned:{key}")
 }
 
+/// The claims that somebody has a use for: on their member, and on the addresses that HR gives them, or gave them
+/// before, where a create may have gone out.
+#[must_use]
+pub fn claims(document: &Document) -> BTreeSet<String> {
+    let mut claims = BTreeSet::new();
+    if document.record.closed.is_some() {
+        return claims;
+    }
+    if let Some(member) = &document.member {
+        claims.insert(address_key(&member.user_name));
+        claims.extend(member.id.as_deref().map(id_key));
+    }
+    // Nobody is made under an address that an operator discarded.
+    let is_followed = document.not_followed_since.is_none() || document.progress.create_unknown.is_some();
+    let named = document.record.email().filter(|_| is_followed);
+    claims.extend(named.into_iter().chain(&document.addresses).map(|email| address_key(email.lower())));
+    claims
+}
+
+/// Whether all that somebody has is to be had: HR says that they have left, and that was followed (or cannot be); or
+/// their member was handed over.
+#[must_use]
+pub fn has_left(document: &Document, is_blocked: bool, now: UnixMs) -> bool {
+    // What an operator has discarded is not followed any more, until HR says something new.
+    let is_stuck = is_blocked || document.not_followed_since.is_some();
+    // Whoever is handed over is not switched off any more: first the one, then the other.
+    let is_followed = |word: EmploymentWord| document.employment_done.is_some_and(|done| done >= word.stamp);
+    let left = document.record.employment.at(now).filter(|word| word.state == EmploymentState::Left);
+    document.record.closed.is_some() || left.is_some_and(|word| is_stuck || is_followed(word))
+}
+
 /// Who has what somebody else wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
@@ -37,6 +70,8 @@ pub struct Owner {
     pub is_blocked: bool,
     /// HR names another address for them than the one that is wanted: they are about to give it up.
     pub moves_away: bool,
+    /// What is wanted of them.
+    pub key: String,
     /// The claim on the address that HR names for them.
     wants: Option<String>,
     /// Given and family name, folded for comparing.
@@ -49,25 +84,29 @@ impl Owner {
     pub fn of(document: &Document, key: &str, now: UnixMs) -> Self {
         // A group is nobody's member: whoever writes it is soon done, and nothing of them is handed over.
         if groups::is_claim(key) {
-            return Self::in_between(document.person.clone());
+            return Self::in_between(document.person.clone(), key);
         }
-        // What an operator has discarded is not followed any more, until HR says something new.
         let is_blocked = document.trouble.is_some() || document.not_followed_since.is_some();
+        let has_left = has_left(document, is_blocked, now);
         let left = document.record.employment.at(now).filter(|word| word.state == EmploymentState::Left);
-        // Whoever is handed over is not switched off any more: first the one, then the other.
-        let is_followed = left.is_some_and(|word| document.employment_done.is_some_and(|done| done >= word.stamp));
-        let has_left = document.record.closed.is_some() || (left.is_some() && (is_followed || is_blocked));
         let is_leaving = left.is_some() && !has_left;
         let wants = document.record.email().map(|email| address_key(email.as_received()));
         let moves_away = key.starts_with("address:") && wants.as_ref().is_some_and(|wanted| wanted != key);
         let name = folded_name(document);
-        Self { person: document.person.clone(), has_left, is_leaving, is_blocked, moves_away, wants, name }
+        let (person, key) = (document.person.clone(), key.to_owned());
+        Self { person, has_left, is_leaving, is_blocked, moves_away, key, wants, name }
     }
 
     /// The same once HR's words about them are followed.
     #[must_use]
     pub fn followed(self) -> Self {
         Self { has_left: self.has_left || self.is_leaving, is_leaving: false, ..self }
+    }
+
+    /// Whether somebody who wants it may have it, or is to come again soon: nobody is to wait for a change then.
+    #[must_use]
+    pub fn can_be_had_by(&self, document: &Document, now: UnixMs) -> bool {
+        self.hands_over_to(document, now) || (self.gives_it_up() && !self.changes_places_with(document))
     }
 
     /// Whether it is worth waiting for them: they are about to give it up.
@@ -78,9 +117,10 @@ impl Owner {
 
     /// Somebody of whom nothing was committed yet, or who changes this moment: to be asked again.
     #[must_use]
-    pub fn in_between(person: Person) -> Self {
+    pub fn in_between(person: Person, key: &str) -> Self {
         Self {
             person,
+            key: key.to_owned(),
             has_left: false,
             is_leaving: false,
             is_blocked: false,

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::attempt::{AttemptState, Claimed, Conclusion};
 use super::groups::GroupRule;
-use super::owner::Owner;
+use super::owner::{self, Owner};
 use super::plan::{PlanRules, Step, plan};
 use super::request::Operation;
 use super::suspicion::Suspicions;
@@ -167,6 +167,7 @@ impl World {
         for _ in 0..400 {
             let known = self.people.get(&who.to_string()).cloned();
             let mut document = known.unwrap_or_else(|| Document::new(who.clone()));
+            let before = owner::claims(&document);
             let folding = fold(&mut document, inbox.clone(), self.now);
             let groups_are_due = document.groups_wait.is_some_and(|wait| wait.due <= self.now);
             let needed = folding.calls_for_attempt || groups_are_due || !document.open.is_empty();
@@ -184,8 +185,8 @@ impl World {
             };
             inbox.clear();
             self.people.insert(who.to_string(), ending.document.clone());
-            for key in &ending.disowned {
-                self.claims.remove(key);
+            for key in ending.gives_up(&before) {
+                self.claims.remove(&key);
             }
             match &ending.standing {
                 Standing::Retry { at } | Standing::Read { at } => self.now = (*at).max(self.now.plus_ms(1)),

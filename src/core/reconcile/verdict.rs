@@ -1,5 +1,6 @@
 //! What happens after an attempt: the one place that counts attempts and gives up.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::attempt::{AttemptState, Conclusion};
@@ -95,8 +96,10 @@ pub struct Ending {
     pub hold: Option<(HoldScope, Code, Option<UnixMs>)>,
     /// Nobody may call before then.
     pub back_off: Option<UnixMs>,
-    /// Claims that the person gives up.
+    /// Claims that the person gives up, come what may; see [`Ending::gives_up`].
     pub disowned: Vec<String>,
+    /// Claims that the attempt came by.
+    pub claimed: Vec<String>,
     /// When the jobs were accepted that are in effect now.
     pub applied: Vec<(EventKind, UnixMs)>,
 }
@@ -111,9 +114,8 @@ pub fn decide(
     now: UnixMs,
     jitter: f64,
 ) -> Ending {
-    let claims = [state.group_claims(), state.addresses_given_up()].concat();
-    let mut ending = Ending::new(state.document);
-    ending.disowned.extend(claims);
+    let (disowned, claimed) = state.claims();
+    let mut ending = Ending { disowned, claimed, ..Ending::new(state.document) };
     for person in state.taken_from {
         ending.tell(now, Note::TakenFrom { person });
     }
@@ -125,9 +127,8 @@ pub fn decide(
         Conclusion::Incomplete(missing) => ending.incomplete(missing, now),
         Conclusion::Blocked { code, detail, wants } => {
             if *code == Code::ScimElsewhere && ending.document.progress.create_unknown.is_none() {
-                // Known to have made nobody: no create under these addresses is looked for again.
-                let addresses = std::mem::take(&mut ending.document.addresses);
-                ending.disowned.extend(addresses.iter().map(|email| owner::address_key(email.lower())));
+                // Known to have made nobody: no create under their address is looked for again.
+                ending.disowned.extend(ending.document.record.email().map(|email| owner::address_key(email.lower())));
             }
             ending.blocked(*code, detail.clone(), wants.clone(), now);
         }
@@ -144,6 +145,9 @@ pub fn decide(
         }
         Conclusion::RateLimited { until } => ending.limited(*until, suspicions, rules, now),
         Conclusion::Hold { scope, code, not_before } => ending.hold(scope.clone(), *code, *not_before, now),
+    }
+    if ending.document.progress.create_unknown.is_none() {
+        ending.document.addresses.clear();
     }
     ending
 }
@@ -183,6 +187,7 @@ impl Ending {
             hold: None,
             back_off: None,
             disowned: Vec::new(),
+            claimed: Vec::new(),
             applied: Vec::new(),
         }
     }
@@ -248,13 +253,33 @@ impl Ending {
         }
     }
 
-    /// Given back unfinished, uncounted, due at once; `disowned` is what nobody is to wait for meanwhile.
+    /// Given back unfinished, uncounted, due at once; with the claims on groups, which nobody is to wait for meanwhile,
+    /// and those on members and addresses.
     #[must_use]
-    pub fn given_back(document: Document, disowned: Vec<String>, now: UnixMs) -> Self {
-        let mut ending = Self { disowned, ..Self::new(document) };
+    pub fn given_back(document: Document, (disowned, claimed): (Vec<String>, Vec<String>), now: UnixMs) -> Self {
+        let mut ending = Self { disowned, claimed, ..Self::new(document) };
         ending.tell(now, Note::GivenBack);
         ending.standing = Standing::Retry { at: now };
         ending
+    }
+
+    /// The claims that are given up: of those that the person may have (`before`: those of before the attempt), all
+    /// that they have no use for any more.
+    #[must_use]
+    pub fn gives_up(&self, before: &BTreeSet<String>) -> BTreeSet<String> {
+        let uses = owner::claims(&self.document);
+        let may_have = before.iter().chain(&self.claimed).filter(|claim| !uses.contains(*claim));
+        may_have.chain(&self.disowned).cloned().collect()
+    }
+
+    /// The tags of who may have what they wait for, once this is committed: what is given up, and all that is left of
+    /// somebody who has left.
+    #[must_use]
+    pub fn releases(&self, gives_up: &BTreeSet<String>, now: UnixMs) -> Vec<String> {
+        let is_blocked = matches!(self.standing, Standing::Blocked { .. });
+        let is_open = owner::has_left(&self.document, is_blocked, now);
+        let left = is_open.then(|| owner::claims(&self.document)).unwrap_or_default();
+        gives_up.union(&left).map(|key| owner::tag(key)).collect()
     }
 
     /// The code of the next try.
@@ -290,10 +315,6 @@ impl Ending {
         self.document.groups_wait = self.document.groups_wait.filter(|wait| wait.due > now);
         let create_unknown = self.document.progress.create_unknown.filter(|_| self.document.member.is_none());
         self.document.progress = crate::core::person::document::Progress { create_unknown, ..Default::default() };
-        let known = self.document.member.as_ref();
-        if known.map_or(create_unknown.is_none(), |known| known.id.is_some()) {
-            self.give_up_former_addresses();
-        }
         self.document.waiting_since = next_change.map(|_| self.document.waiting_since.unwrap_or(now));
         self.standing = match self.document.next_change(now) {
             Some(at) => {
@@ -302,15 +323,6 @@ impl Ending {
             }
             None => Standing::Idle,
         };
-    }
-
-    /// Addresses that HR named before, and that are not this person's any more.
-    fn give_up_former_addresses(&mut self) {
-        let at_target = self.document.member.as_ref().map(|known| owner::address_key(&known.user_name));
-        let of_record = self.document.record.email().map(|email| owner::address_key(email.lower()));
-        let former = std::mem::take(&mut self.document.addresses);
-        let keys = former.iter().map(|email| owner::address_key(email.lower()));
-        self.disowned.extend(keys.filter(|key| Some(key) != at_target.as_ref() && Some(key) != of_record.as_ref()));
     }
 
     fn incomplete(&mut self, missing: &[&str], now: UnixMs) {
@@ -332,7 +344,7 @@ impl Ending {
         self.document.waiting_since.get_or_insert(now);
         self.tell(now, Note::Blocked { code });
         let at = announced(&self.document, now);
-        self.standing = Standing::Blocked { wants: wants.map(|key| owner::tag(&key)), at };
+        self.standing = Standing::Blocked { wants, at };
     }
 
     fn retry(&mut self, at: UnixMs, code: Code, now: UnixMs) {

@@ -90,10 +90,6 @@ pub(super) fn readdress(
     if !state.has_claim(&key) {
         return Some(Step::Own(vec![key]));
     }
-    let given_up = address_key(&seen.user_name);
-    if !state.addresses_left.contains(&given_up) {
-        state.addresses_left.push(given_up);
-    }
     let user_name = email.lower().to_owned();
     let active = active_to_put(&state.document, seen, member, standing, now);
     let changes = Changes { user_name: Some(&user_name), active, ..Changes::default() };

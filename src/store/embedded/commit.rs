@@ -6,10 +6,10 @@ use super::claim::{held, person_id};
 use super::dead::{heal, put_dead};
 use super::figures::signed;
 use super::inbox;
-use super::lanes::{Newest, append};
+use super::lanes::{Newest, append, release};
 use super::writer::Work;
 use crate::core::time::UnixMs;
-use crate::store::{Commit, Committed, DeadChange, Former, Lease, Own, Owned, StoreError};
+use crate::store::{Commit, Committed, DeadChange, Former, Lease, Own, Owned, RELEASED_MAX, StoreError};
 
 /// Ends an attempt under its fence.
 pub(super) fn commit(
@@ -49,6 +49,9 @@ pub(super) fn commit(
     heal(work, person)?;
     if let DeadChange::Is(row) = &commit.dead {
         put_dead(work, row, Some(person), None)?;
+    }
+    for tag in &commit.released {
+        release(work, now, tag, RELEASED_MAX)?;
     }
     Ok(Committed::Committed)
 }

@@ -4,7 +4,8 @@ use super::state::{Holder, Kept, Letter, State};
 use crate::core::person::PersonId;
 use crate::core::time::UnixMs;
 use crate::store::{
-    Claim, ClaimRequest, Claimed, Commit, Committed, DeadChange, Former, Lane, Lease, Own, Owned, StoreOptions,
+    Claim, ClaimRequest, Claimed, Commit, Committed, DeadChange, Former, Lane, Lease, Own, Owned, RELEASED_MAX,
+    StoreOptions,
 };
 
 /// Fences grow by more a millisecond than are given out, so that none comes twice after writes were lost.
@@ -131,6 +132,9 @@ impl State {
         self.dead.retain(|_, letter| letter.blocks != Some(id));
         if let DeadChange::Is(row) = commit.dead {
             self.dead.insert(row.id, Letter { row: *row, blocks: Some(id), payload: None });
+        }
+        for tag in &commit.released {
+            self.release(now, tag, RELEASED_MAX);
         }
         Committed::Committed
     }

@@ -66,9 +66,9 @@ scripts! {
     ACCEPT: "lane" "dead_rows" "accept";
     CLAIM "allow-oom": "lane" "order" "claim";
     RENEW "allow-oom": "lane" "lease" "renew";
-    COMMIT "allow-oom": "lane" "lease" "dead_rows" "commit";
+    COMMIT "allow-oom": "lane" "lease" "dead_rows" "parked" "commit";
     OWN "allow-oom": "lane" "lease" "own";
-    RELEASE "allow-oom": "lane" "release";
+    RELEASE "allow-oom": "lane" "parked" "release";
     PUT "allow-oom": "lane" "put";
     LIMITER "allow-oom": "limiter";
     PUT_SHARED "allow-oom": "put_shared";

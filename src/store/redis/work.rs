@@ -7,7 +7,7 @@ use super::reply::{Reply, person_of, unexpected};
 use super::{Redis, blob, from_now, local, scripts, signed};
 use crate::core::time::UnixMs;
 use crate::store::{
-    Claim, ClaimRequest, Claimed, Commit, Committed, DeadChange, Lease, NewEntry, Own, Owned, StoreError,
+    Claim, ClaimRequest, Claimed, Commit, Committed, DeadChange, Lease, NewEntry, Own, Owned, RELEASED_MAX, StoreError,
 };
 
 /// People whom one call makes due: everybody waits while it runs.
@@ -80,7 +80,8 @@ impl Redis {
             row.into(),
             i64::from(self.calls.options.bounds.story_entries_max).into(),
         ];
-        let words: [&[String]; 3] = [&commit.terms_removed, &commit.terms_added, &commit.disowned];
+        let words: [&[String]; 4] = [&commit.terms_removed, &commit.terms_added, &commit.disowned, &commit.released];
+        args.push(signed(RELEASED_MAX).into());
         args.push(signed(commit.story.len() as u64).into());
         args.extend(words.iter().map(|words| signed(words.len() as u64).into()));
         args.extend(commit.story.iter().map(|entry| Arg::from(&entry[..])));

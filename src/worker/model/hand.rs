@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -22,7 +23,7 @@ use crate::core::reconcile::verdict::{Ending, decide};
 use crate::core::time::UnixMs;
 use crate::store::{Claimed, Commit, Lease};
 use crate::worker::attempt::{needs_attempt, read_document, read_inbox};
-use crate::worker::commit::{Leaving, commit_of};
+use crate::worker::commit::{Before, Leaving, commit_of};
 
 /// What a worker does next.
 #[derive(Debug, Clone)]
@@ -72,7 +73,7 @@ pub(super) struct Hand {
     state: Option<AttemptState>,
     folding: Folding,
     consumed_to: Option<u64>,
-    terms_before: Vec<String>,
+    before: Arc<Before>,
 }
 
 impl Hand {
@@ -80,7 +81,7 @@ impl Hand {
     /// `owner`: whose a claim is.
     pub(super) fn new(claimed: &Claimed, now: UnixMs, owner: impl Fn(&str) -> Option<PersonId>) -> Option<Self> {
         let (mut document, entries) = read(claimed)?;
-        let terms_before = document.search_terms();
+        let before = Arc::new(Before::of(&document));
         let folding = fold(&mut document, entries, now);
         document.progress.take_overs += u32::from(claimed.taken_over);
         let inbox: Vec<_> = claimed.inbox.iter().map(|entry| (entry.seq, &entry.bytes)).collect();
@@ -91,10 +92,10 @@ impl Hand {
             state: None,
             folding,
             consumed_to: claimed.inbox.last().map(|entry| entry.seq),
-            terms_before,
+            before,
         };
         if !needs_attempt(&document, &hand.folding, now) {
-            hand.next = hand.commit(Ending::of_folding(document, now));
+            hand.next = hand.commit(Ending::of_folding(document, now), now);
             return Some(hand);
         }
         let mut state = AttemptState::new(document, claimed.taken_over, now);
@@ -150,7 +151,7 @@ impl Hand {
             Step::Send(request) => Next::Send(request),
             Step::Finish(conclusion) => {
                 let ending = decide(state, &conclusion, &mut Suspicions::default(), &RULES, now, 0.5);
-                self.next = self.commit(ending);
+                self.next = self.commit(ending, now);
                 return self;
             }
         };
@@ -158,10 +159,10 @@ impl Hand {
         self
     }
 
-    fn commit(&mut self, ending: Ending) -> Next {
+    fn commit(&mut self, ending: Ending, now: UnixMs) -> Next {
         let folding = std::mem::take(&mut self.folding);
-        let leaving = Leaving { folding, consumed_to: self.consumed_to, terms_before: &self.terms_before };
-        Next::Commit(Box::new(commit_of(ending, Vec::new(), leaving)))
+        let leaving = Leaving { folding, consumed_to: self.consumed_to, before: &self.before };
+        Next::Commit(Box::new(commit_of(ending, Vec::new(), leaving, now)))
     }
 }
 

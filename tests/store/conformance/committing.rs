@@ -124,6 +124,26 @@ pub(crate) async fn who_is_parked_under_a_tag_is_released_longest_first(b: &mut 
     assert_eq!(b.row("other").await.since, at(4));
 }
 
+pub(crate) async fn a_commit_releases_who_is_parked_under_the_tags_that_it_names(b: &mut Bench) {
+    for (n, tag) in [(1, "owned:id:7"), (2, "owned:id:7"), (3, "owned:id:8")] {
+        b.settled(at(n), &n.to_string(), held(tag)).await;
+    }
+    b.accept(at(4), &[("4", "x")]).await;
+    let tags = ["owned:id:7", "owned:id:nobody's"].map(str::to_owned).to_vec();
+    let lost = b.claim_one(at(4)).await.lease;
+    let lease = b.claim_one(at(4 + LEASE_MS)).await.lease;
+    let releases = |lane| Commit { released: tags.clone(), consumed_to: Some(u64::MAX / 4), ..commit("4", lane) };
+    assert_eq!(b.commit(at(5), &lost, releases(idle())).await, Committed::Stale);
+    assert_eq!(b.lane("1").await, held("owned:id:7"));
+    // Who is parked there from now on is released, too.
+    let parks = releases(held("owned:id:7"));
+    assert_eq!(b.commit(at(70_000), &lease, parks).await, Committed::Committed);
+    for who in ["1", "2", "4"] {
+        assert_eq!(b.lane(who).await, retry(at(70_000)), "{who}");
+    }
+    assert_eq!(b.lane("3").await, held("owned:id:8"));
+}
+
 pub(crate) async fn who_has_a_worker_is_not_parked(b: &mut Bench) {
     b.settled(at(0), "1", held("all")).await;
     let ask = scim_bridge::store::ClaimRequest { parked: Some("all".to_owned()), ..request(1) };

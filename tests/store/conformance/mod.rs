@@ -45,6 +45,7 @@ macro_rules! conformance {
                     idle_people_lose_their_story_after_its_time_and_others_never,
                     a_dead_letter_is_there_until_a_commit_without_one,
                     who_is_parked_under_a_tag_is_released_longest_first,
+                    a_commit_releases_who_is_parked_under_the_tags_that_it_names,
                     who_has_a_worker_is_not_parked,
                     what_an_operator_puts_in_makes_due_whatever_the_lane_and_the_bounds;
                 dropping:

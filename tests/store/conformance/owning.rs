@@ -1,7 +1,7 @@
 //! Members and addresses, each of one person at the most.
 
-use scim_bridge::core::person::PersonId;
 use bytes::Bytes;
+use scim_bridge::core::person::PersonId;
 use scim_bridge::store::{Commit, Committed, Former, LaneState, Lease, Own, Owned};
 
 use crate::harness::{Bench, LEASE_MS, at, commit, held, idle, person, retry, words};

@@ -4,8 +4,9 @@
 -- them, '#' entries of the story that are gone. TERMS: WORD, a zero, ID. OWNERS: KEY -> ID.
 -- KEYS: lane, document, story, words. ARGV[2] fence, [3] place up to which entries are folded or '', [4] state,
 -- [5] ms from now until due or '', [6] whether it wakes (1), [7] tag, [8] whether there is a document (1), [9] it,
--- [10] id of the dead letter or '', [11] its row, [12] entries of the story at the most, [13..16] number of: entries
--- of the story, words removed, words added, keys given up; then these. Answers 1, 0 (the lease is lost), or -1.
+-- [10] id of the dead letter or '', [11] its row, [12] entries of the story at the most, [13] people of a tag that are
+-- released at the most, [14..18] number of: entries of the story, words removed, words added, keys given up, tags whose
+-- people are released; then these. Answers 1, 0 (the lease is lost), or -1.
 local lane_key, document_key, story_key, words_key = unpack(KEYS, FIXED + 1)
 local lane = leased_lane(lane_key, ARGV[2])
 if not lane then return { broken, 0 } end
@@ -16,28 +17,28 @@ local rest = ''
 if count < lane.entries then rest = call('GETRANGE', lane_key, lane.inbox_at + #folded, -1) end
 count_entries(lane.source, -count)
 
-local at = 17
+local at = 19
 local function each(n, act)
   for m = at, at + n - 1 do act(ARGV[m]) end
   at = at + n
 end
 local gone = 0
-each(tonumber(ARGV[13]), function(entry)
+each(tonumber(ARGV[14]), function(entry)
   if (try('RPUSH', story_key, entry) or 0) > tonumber(ARGV[12]) then
     try('LPOP', story_key)
     gone = gone + 1
   end
 end)
 if gone > 0 then try('HINCRBY', words_key, '#', gone) end
-each(tonumber(ARGV[14]), function(term)
+each(tonumber(ARGV[15]), function(term)
   try('HDEL', words_key, 't' .. term)
   try('ZREM', TERMS, term .. '\0' .. lane.id)
 end)
-each(tonumber(ARGV[15]), function(term)
+each(tonumber(ARGV[16]), function(term)
   try('HSET', words_key, 't' .. term, '')
   try('ZADD', TERMS, 0, term .. '\0' .. lane.id)
 end)
-each(tonumber(ARGV[16]), function(key)
+each(tonumber(ARGV[17]), function(key)
   if try('HGET', OWNERS, key) == lane.id then
     try('HDEL', OWNERS, key)
     try('HDEL', words_key, 'o' .. key)
@@ -65,5 +66,6 @@ else
   set(lane, WAKES, wakes_it)
 end
 call('SET', lane_key, head_of(lane) .. rest)
+each(tonumber(ARGV[18]), function(tag) release_parked(ROOT .. 't:' .. tag, tonumber(ARGV[13])) end)
 keep_lanes()
 return { broken, 1 }
