@@ -447,8 +447,8 @@ pub struct Own {
 pub struct Former {
     /// Who.
     pub person: PersonId,
-    /// What is put into their inbox in the same step.
-    pub entry: NewEntry,
+    /// What is put into their inbox in the same step; none where they have no use for what is taken.
+    pub entry: Option<NewEntry>,
     /// Their document, as it was read.
     pub document: Bytes,
     /// Where they stood.

@@ -143,9 +143,8 @@ impl Worker {
         let mut state = AttemptState::new(document, claimed.taken_over || folding.is_cut_off, now);
         state.capabilities = self.learnt.known(now);
         for email in state.addresses_before() {
-            if self.store.owner(&address_key(email.lower())).await? == Some(state.document.person.id()) {
-                state.learn_former_address(email, now);
-            }
+            let is_theirs = self.store.owner(&address_key(email.lower())).await? == Some(state.document.person.id());
+            state.learn_former_address(email, is_theirs, now);
         }
         let concluded = self.conclude(&mut state, &mut guard, &mut run, trial_of, traced).await;
         self.learnt.learn(state.capabilities, self.clock.now());

@@ -8,7 +8,8 @@ use super::lease::{Interrupted, LeaseGuard};
 use crate::clock::new_job_id;
 use crate::core::person::{Document, Entry, PersonId, Word};
 use crate::core::reconcile::attempt::{AttemptState, Claimed as ClaimedKeys};
-use crate::core::reconcile::owner::Owner;
+use crate::core::reconcile::groups;
+use crate::core::reconcile::owner::{self, Owner};
 use crate::store::{Former, LaneState, NewEntry, Own, Owned, StoreError};
 
 /// Somebody as others find them.
@@ -29,30 +30,38 @@ impl Worker {
         keys: &[String],
     ) -> Result<ClaimedKeys, Interrupted> {
         let now = self.clock.now();
-        let owner = match self.claim_keys(guard, keys, None).await? {
+        let whose = match self.claim_keys(guard, keys, None).await? {
             Ok(()) => return Ok(ClaimedKeys::Ours),
-            Err(owner) => owner,
+            Err(whose) => whose,
         };
-        let Some(theirs) = self.find(owner).await? else {
-            let wanted = keys.first().map_or("", String::as_str);
+        let wanted = keys.first().map_or("", String::as_str);
+        let Some(theirs) = self.find(whose).await? else {
             return Ok(ClaimedKeys::Others(Owner::in_between(state.document.person.clone(), wanted)));
         };
-        let wanted = self.key_of(keys, owner).await?;
-        let owner_is = Owner::of(&theirs.document, &wanted, now);
+        let has = self.keys_of(keys, whose).await?;
+        let uses = owner::claims(&theirs.document);
+        let Some(wanted) = has.iter().find(|key| uses.contains(*key) || groups::is_claim(key)) else {
+            // Such as a worker that was killed leaves behind.
+            let former = Former { person: whose, entry: None, document: theirs.bytes, state: theirs.state };
+            let claimed = self.claim_keys(guard, keys, Some(former)).await?;
+            let in_between = |_| ClaimedKeys::Others(Owner::in_between(theirs.document.person, wanted));
+            return Ok(claimed.map_or_else(in_between, |()| ClaimedKeys::Ours));
+        };
+        let owner_is = Owner::of(&theirs.document, wanted, now);
         if !owner_is.hands_over_to(&state.document, now) {
             return Ok(ClaimedKeys::Others(owner_is));
         }
         let Document { person, member, .. } = theirs.document;
         let word = Word::HandedOver { to: state.document.person.clone() };
         let bytes = Bytes::from(Entry { accepted_at: now, word, trace: None }.to_bytes());
-        let entry = NewEntry { job: new_job_id(owner), person: person.clone(), bytes };
-        let former = Former { person: owner, entry, document: theirs.bytes, state: theirs.state };
+        let entry = Some(NewEntry { job: new_job_id(whose), person: person.clone(), bytes });
+        let former = Former { person: whose, entry, document: theirs.bytes, state: theirs.state };
         match self.claim_keys(guard, keys, Some(former)).await? {
             Ok(()) => {
                 warn!(from = %person, "the member is taken over from another record");
                 Ok(ClaimedKeys::TakenFrom { person, member: member.map(Box::new) })
             }
-            Err(_) => Ok(ClaimedKeys::Others(Owner::in_between(person, &wanted))),
+            Err(_) => Ok(ClaimedKeys::Others(Owner::in_between(person, wanted))),
         }
     }
 
@@ -63,17 +72,19 @@ impl Worker {
         };
         let Some(theirs) = self.find(owner).await? else { return Ok(true) };
         let now = self.clock.now();
-        Ok(Owner::of(&theirs.document, key, now).can_be_had_by(by, now))
+        let is_of_use = owner::claims(&theirs.document).contains(key);
+        Ok(!is_of_use || Owner::of(&theirs.document, key, now).can_be_had_by(by, now))
     }
 
     /// Which of the keys somebody has.
-    async fn key_of(&self, keys: &[String], owner: PersonId) -> Result<String, StoreError> {
+    async fn keys_of(&self, keys: &[String], owner: PersonId) -> Result<Vec<String>, StoreError> {
+        let mut has = Vec::new();
         for key in keys {
             if self.store.owner(key).await? == Some(owner) {
-                return Ok(key.clone());
+                has.push(key.clone());
             }
         }
-        Ok(keys.first().cloned().unwrap_or_default())
+        Ok(has)
     }
 
     /// Somebody as others find them. None: there is nothing to judge them by, or they are about to change. What is in

@@ -52,8 +52,8 @@ pub(crate) enum Step {
     Own {
         which: Index,
         keys: Vec<usize>,
-        /// Whom they may be taken from, and whether they are as they were read.
-        from: Option<(usize, bool)>,
+        /// Whom they may be taken from, whether they are as they were read, and whether they are told.
+        from: Option<(usize, bool, bool)>,
     },
     /// The worker dies: nobody will ever use this lease again.
     Crash(Index),
@@ -92,7 +92,7 @@ fn step() -> impl Strategy<Value = Step> {
         14 => (any::<Index>(), 0_usize..7, select(vec![0, 1, 20_000, 200_000]), prop::bool::weighted(0.8),
                 prop::bool::weighted(0.2), 0_usize..8)
             .prop_map(|(which, lane, due_ms, folds, dies, extra)| Step::Commit { which, lane, due_ms, folds, dies, extra }),
-        5 => (any::<Index>(), prop::collection::vec(0..KEYS.len(), 1..3), prop::option::of((0..PEOPLE, prop::bool::weighted(0.8))))
+        5 => (any::<Index>(), prop::collection::vec(0..KEYS.len(), 1..3), prop::option::of((0..PEOPLE, prop::bool::weighted(0.8), prop::bool::weighted(0.7))))
             .prop_map(|(which, keys, from)| Step::Own { which, keys, from }),
         1 => any::<Index>().prop_map(Step::Crash),
         2 => (0..TAGS.len(), 0_u64..3).prop_map(|(tag, people_max)| Step::Release { tag, people_max }),
@@ -339,17 +339,17 @@ impl Pair {
         assert_eq!(told, expected);
     }
 
-    async fn own(&mut self, which: Index, keys: &[usize], from: Option<(usize, bool)>) {
+    async fn own(&mut self, which: Index, keys: &[usize], from: Option<(usize, bool, bool)>) {
         if self.held.is_empty() {
             return;
         }
         let mut former = None;
-        if let Some((who, is_as_read)) = from {
+        if let Some((who, is_as_read, is_told)) = from {
             let person = whom(who).id();
             let row = self.model.s().await.person(person).await.unwrap();
             former = row.map(|row| Former {
                 person,
-                entry: self.entry(whom(who)),
+                entry: is_told.then(|| self.entry(whom(who))),
                 document: row.document.filter(|_| is_as_read).unwrap_or_default(),
                 state: row.lane.state,
             });

@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use scim_bridge::core::code::Code;
 use scim_bridge::core::person::job::Finished;
 use scim_bridge::core::person::{Email, Event};
+use scim_bridge::core::reconcile::owner::address_key;
 use scim_bridge::core::time::UnixMs;
-use scim_bridge::store::{Claim, ClaimRequest, LaneState};
+use scim_bridge::store::{Claim, ClaimRequest, LaneState, Own};
 use scim_bridge::worker::Attempted::{Blocked, Folded, InLine, Retry};
 use scim_bridge::worker::Stepped;
 use tokio::sync::Semaphore;
 
-use crate::bench::{Bench, LEASE_MS, hire, leave, rename};
+use crate::bench::{Bench, LEASE_MS, hire, leave, person, rename};
 use crate::rough_store::Rough;
 
 #[expect(clippy::unnecessary_wraps, reason = "as an event has it")]
@@ -308,6 +309,51 @@ async fn what_is_given_up_before_who_wants_it_stands_there_to_be_told_heals_them
     gate.0.add_permits(1);
     assert_eq!(waiting.await.unwrap(), Stepped::Attempted(Blocked(Code::ScimOwned)));
     assert_eq!(bench.attempt().await, InLine(Finished::Created), "nobody had to replay it");
+}
+
+#[tokio::test]
+async fn whoever_is_refused_under_many_addresses_keeps_the_claim_on_the_last_one_only() {
+    let bench = Bench::new();
+    bench.sim.order("create:reset:1".parse().unwrap()).unwrap();
+    bench.accept(hire_as("E-1", "js0@example.com", "John", "Smith", 0)).await;
+    assert!(matches!(bench.attempt().await, Retry(_)), "nobody knows what became of it");
+    bench.sim.order("create:invalid-syntax:forever".parse().unwrap()).unwrap();
+    for n in 1..20 {
+        bench.accept(moved("E-1", &format!("js{n}@example.com"), "John", "Smith", n)).await;
+        assert_eq!(bench.attempt_until_settled().await, Blocked(Code::ScimRejected));
+        let owner = async |n: i64| bench.store.owner(&address_key(&format!("js{n}@example.com"))).await.unwrap();
+        assert_eq!((owner(n - 1).await, owner(n).await), (None, Some(person("E-1").id())), "{n}");
+        assert!(bench.document("E-1").await.addresses.is_empty(), "{n}");
+    }
+}
+
+#[tokio::test]
+async fn a_claim_that_a_killed_worker_left_behind_keeps_nobody_else_from_the_address() {
+    let bench = Bench::new();
+    bench.accept(hire_as("E-1", "js@example.com", "John", "Smith", 0)).await;
+    bench.attempt().await;
+    bench.accept(Event { at: at(1), ..rename("E-1", "John", "Smith") }).await;
+    let request = ClaimRequest {
+        worker: "killed".into(),
+        number: 1,
+        lost_from: None,
+        people_max: 1,
+        lease_ms: LEASE_MS,
+        entries_max: 10,
+        parked: None,
+    };
+    let Claim::People(claimed) = bench.store.claim(bench.clock.now(), &request).await.unwrap() else {
+        panic!("the update is due");
+    };
+    let own = Own { keys: vec!["address:jane@example.com".to_owned()], from: None };
+    bench.store.own(bench.clock.now(), &claimed[0].lease, own).await.unwrap();
+    bench.accept(hire_as("E-2", "jane@example.com", "Jane", "Stone", 2)).await;
+    assert_eq!(bench.attempt().await, Retry(Code::ScimMoving), "a worker has them, and may be using it");
+    bench.store.end_leases(bench.clock.now()).await.unwrap();
+    bench.attempt_until_settled().await;
+    assert_eq!(bench.attempt_until_settled().await, InLine(Finished::Created));
+    assert_eq!(bench.document("E-1").await.record.closed, None);
+    assert_eq!(bench.sim.members().len(), 2);
 }
 
 #[tokio::test]

@@ -24,7 +24,8 @@ const FAILURES_TOLD: u32 = 5;
 pub const FORMAT: u32 = 1;
 /// Jobs that are kept open at the most; beyond, the oldest end as superseded: their facts are folded.
 pub const OPEN_JOBS_MAX: usize = 200;
-/// Addresses noted at the most, for as long as no member is known by id.
+/// Addresses noted at the most between two attempts. One that is claimed beyond it is of no use to anybody, and so is
+/// free for whom HR gives it to.
 const ADDRESSES_MAX: usize = 16;
 /// Values of one further fact noted at the most, until the member is in line.
 const LABELS_TOLD_MAX: usize = 200;
@@ -86,8 +87,8 @@ pub struct Document {
     /// How many words came after the record was closed.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub words_after_close: u32,
-    /// The addresses that HR named since the member was last in line, in order of their keys: each may be
-    /// claimed, and while no member is known by id, a create may have gone out under any of them.
+    /// The addresses that HR named since an attempt last knew what became of its creates, in order of their keys: each
+    /// may be claimed, and while no member is known by id, a create may have gone out under any of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<Email>,
     /// The groups that the bridge put the member into, and that they are in.

@@ -201,8 +201,12 @@ impl AttemptState {
         before.cloned().collect()
     }
 
-    /// This person has the claim on an address before HR's present one.
-    pub fn learn_former_address(&mut self, email: Email, now: UnixMs) {
+    /// Whether this person has the claim on an address before HR's present one. Without it, no create went out.
+    pub fn learn_former_address(&mut self, email: Email, is_theirs: bool, now: UnixMs) {
+        if !is_theirs {
+            self.document.addresses.retain(|noted| noted.key() != email.key());
+            return;
+        }
         self.claims.push(owner::address_key(email.lower()));
         self.former_addresses.push(email);
         self.may_have_created = true;

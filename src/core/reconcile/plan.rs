@@ -198,6 +198,8 @@ fn nobody(state: &mut AttemptState, rules: &PlanRules, standing: Standing, email
             return finish(try_again(Code::ScimUnknownOutcome, None, true));
         }
     }
+    // Whoever was to have one of the addresses before was looked for, and is not there either.
+    state.document.addresses.clear();
     match standing {
         Standing::Left | Standing::Unsaid => finish(Conclusion::InLine(Finished::NotAMember)),
         Standing::Employed if state.already_member && state.may_have_created => {

@@ -340,6 +340,20 @@ fn an_address_that_came_to_nothing_is_free_for_somebody_else() {
 }
 
 #[test]
+fn whoever_is_refused_under_many_addresses_keeps_the_claim_on_the_last_one_only() {
+    let mut world = World::new();
+    world.faults = [Fault::Username].repeat(100);
+    world.tell(&[hire(10, "ada0@example.com", "Ada", "Lovelace")]);
+    for n in 1..40 {
+        let ending = world.tell(&[update(10 + n, &format!("ada{n}@example.com"), "-", "-")]);
+        assert!(matches!(ending.standing, Standing::Blocked { .. }), "{:?}", ending.standing);
+        assert!(ending.document.addresses.is_empty(), "{}", ending.document.addresses.len());
+        let claims: Vec<_> = world.claims.keys().cloned().collect();
+        assert_eq!(claims, [format!("address:ada{n}@example.com")]);
+    }
+}
+
+#[test]
 fn a_redelivered_old_hire_brings_no_leaver_back() {
     let mut world = World::new();
     let first = hire(10, "ada@example.com", "Ada", "Lovelace");

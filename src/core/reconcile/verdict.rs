@@ -146,7 +146,9 @@ pub fn decide(
         Conclusion::RateLimited { until } => ending.limited(*until, suspicions, rules, now),
         Conclusion::Hold { scope, code, not_before } => ending.hold(scope.clone(), *code, *not_before, now),
     }
-    if ending.document.progress.create_unknown.is_none() {
+    // Where no create may be out that nobody knows of, none is looked for under the addresses before.
+    let is_known = ending.document.member.as_ref().is_some_and(|member| member.id.is_some());
+    if is_known || ending.document.progress.create_unknown.is_none() {
         ending.document.addresses.clear();
     }
     ending

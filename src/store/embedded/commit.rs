@@ -99,8 +99,8 @@ pub(super) fn own(work: &mut Work<'_>, now: UnixMs, lease: &Lease, own: &Own) ->
         let sql = "INSERT OR REPLACE INTO owner (key, person) VALUES (?1, ?2)";
         work.db.prepare_cached(sql)?.execute(params![key, mine])?;
     }
-    if let Some(former) = own.from.as_ref().filter(|_| is_taken) {
-        append(work, now, &former.entry, Newest::Stays)?;
+    if let Some(entry) = own.from.as_ref().filter(|_| is_taken).and_then(|former| former.entry.as_ref()) {
+        append(work, now, entry, Newest::Stays)?;
     }
     Ok(Owned::Yes)
 }

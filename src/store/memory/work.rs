@@ -96,8 +96,8 @@ impl State {
             }
         }
         self.owners.extend(own.keys.into_iter().map(|key| (key, lease.person)));
-        if let Some(former) = own.from.filter(|_| is_taken) {
-            self.append(now, former.entry);
+        if let Some(entry) = own.from.filter(|_| is_taken).and_then(|former| former.entry) {
+            self.append(now, entry);
         }
         Owned::Yes
     }

@@ -102,8 +102,9 @@ impl Redis {
             None => args.extend([""; 5].map(Arg::from)),
             Some(former) => {
                 args.push(former.person.0.to_be_bytes().to_vec().into());
-                args.push(body(&former.entry.bytes)?.into());
-                args.push(former.entry.person.source.as_str().into());
+                let entry = former.entry.as_ref();
+                args.push(entry.map(|entry| body(&entry.bytes)).transpose()?.unwrap_or_default().into());
+                args.push(entry.map_or("", |entry| entry.person.source.as_str()).into());
                 args.push(letter(former.state).into());
                 args.push(former.document[..].into());
             }

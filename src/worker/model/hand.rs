@@ -100,9 +100,8 @@ impl Hand {
         }
         let mut state = AttemptState::new(document, claimed.taken_over, now);
         for email in state.addresses_before() {
-            if owner(&address_key(email.lower())) == Some(claimed.lease.person) {
-                state.learn_former_address(email, now);
-            }
+            let is_theirs = owner(&address_key(email.lower())) == Some(claimed.lease.person);
+            state.learn_former_address(email, is_theirs, now);
         }
         hand.state = Some(state);
         Some(hand.go_on(now))

@@ -91,6 +91,7 @@ macro_rules! conformance {
                     keys_are_owned_all_or_none,
                     keys_are_owned_under_the_fence_only,
                     keys_are_taken_from_somebody_who_is_told_once,
+                    keys_of_which_somebody_has_no_use_are_taken_without_a_word,
                     keys_are_not_taken_from_somebody_whom_a_worker_has,
                     keys_are_not_taken_from_somebody_who_is_not_as_they_were_read,
                     a_commit_gives_up_what_is_the_persons_own_and_nothing_else;

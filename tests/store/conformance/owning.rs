@@ -25,7 +25,7 @@ fn folded(who: &str) -> Commit {
 
 /// Whom keys are taken from, as [`folded`] leaves them.
 fn former(b: &mut Bench, who: &str) -> Former {
-    let entry = b.entry(who, "handed over");
+    let entry = Some(b.entry(who, "handed over"));
     Former { person: person(who).id(), entry, document: format!("of {who}").into(), state: LaneState::Idle }
 }
 
@@ -79,6 +79,16 @@ pub(crate) async fn keys_are_taken_from_somebody_who_is_told_once(b: &mut Bench)
     let from = told(b);
     assert_eq!(own(b, &two, &["id:7", "address:a@x", "id:new"], from).await, Owned::Yes);
     assert_eq!(words(&b.claim_one(at(1)).await), ["handed over"]);
+}
+
+pub(crate) async fn keys_of_which_somebody_has_no_use_are_taken_without_a_word(b: &mut Bench) {
+    let (one, two) = (leased(b, "1").await, leased(b, "2").await);
+    own(b, &one, &["id:7", "address:a@x"], None).await;
+    b.commit(at(1), &one, folded("1")).await;
+    let untold = Some(Former { entry: None, ..former(b, "1") });
+    assert_eq!(own(b, &two, &["address:a@x"], untold).await, Owned::Yes);
+    assert_eq!((owner(b, "address:a@x").await, owner(b, "id:7").await), (Some(two.person), Some(one.person)));
+    assert_eq!((b.lane("1").await, b.row("1").await.inbox_entries), (idle(), 0));
 }
 
 pub(crate) async fn keys_are_not_taken_from_somebody_whom_a_worker_has(b: &mut Bench) {

@@ -1,8 +1,8 @@
 -- Claims keys for a person: all of them, or none. Before: the lease is that of this fence, and each key is nobody's,
 -- theirs, or that of whom it may be taken from, who is as they were read. After: all are theirs, and who lost one has
--- an entry in the inbox.
+-- an entry in the inbox, where there is one for them.
 -- KEYS: lane and words of the person; lane, words and document of whom it may be taken from (or of the same person).
--- ARGV[2] fence, [3] whose or '', [4] what `append` takes, [5] their source, [6] where they stood, [7] their document,
+-- ARGV[2] fence, [3] whose or '', [4] what `append` takes or '', [5] their source, [6] where they stood, [7] their document,
 -- [8..] the keys. Answers 1, 0 (the lease is lost), or the ID of whom a key belongs to.
 local lane_key, words_key, former_key, former_words, former_document = unpack(KEYS, FIXED + 1)
 local lane = leased_lane(lane_key, ARGV[2])
@@ -22,8 +22,7 @@ if #taken > 0 then
     return { broken, former }
   end
   for _, key in ipairs(taken) do try('HDEL', former_words, 'o' .. key) end
-  theirs = append_to(former_key, ARGV[5], ARGV[4])
-  if theirs then count_entries(theirs.source, 1) end
+  if ARGV[4] ~= '' and append_to(former_key, ARGV[5], ARGV[4]) then count_entries(theirs.source, 1) end
 end
 for n = 8, #ARGV do
   try('HSET', OWNERS, ARGV[n], lane.id)
