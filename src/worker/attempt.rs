@@ -383,10 +383,13 @@ pub(super) fn needs_attempt(document: &Document, folding: &Folding, now: UnixMs)
     let word_is_new = word.is_some_and(|stamp| document.employment_done.is_none_or(|done| stamp > done));
     let is_followed = document.not_followed_since.is_none();
     let read_is_owed = document.owed_read.is_some();
+    // Until somebody has looked, nobody knows whether they were made.
+    let is_guessed = document.progress.create_unknown.is_some_and(|unknown| unknown.is_guess);
     let groups_are_due = document.groups_wait.is_some_and(|wait| wait.due <= now);
     folding.calls_for_attempt
         || (is_followed
             && (read_is_owed
+                || is_guessed
                 || groups_are_due
                 || !document.open.is_empty()
                 || document.trouble.is_some()

@@ -429,6 +429,23 @@ pub struct UnknownCreate {
     pub at: UnixMs,
     /// Whether the target answered with an error: then it has most likely not taken effect.
     pub answered: bool,
+    /// Nobody has noted one: a worker stopped in the middle of an attempt, and may have made it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_guess: bool,
+}
+
+impl UnknownCreate {
+    /// One that was made.
+    #[must_use]
+    pub fn made(at: UnixMs, answered: bool) -> Self {
+        Self { at, answered, is_guess: false }
+    }
+
+    /// One that may have been made.
+    #[must_use]
+    pub fn guessed(at: UnixMs, answered: bool) -> Self {
+        Self { at, answered, is_guess: true }
+    }
 }
 
 /// A write that is not shown yet.

@@ -54,7 +54,7 @@ pub fn fold(document: &mut Document, entries: Vec<(u64, Entry)>, now: UnixMs) ->
             Word::CutOff => {
                 let is_known = document.member.as_ref().is_some_and(|member| member.id.is_some());
                 if !is_known {
-                    let unknown = UnknownCreate { at: now, answered: false };
+                    let unknown = UnknownCreate::guessed(now, false);
                     document.progress.create_unknown.get_or_insert(unknown);
                 }
                 folding.is_cut_off = true;

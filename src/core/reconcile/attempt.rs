@@ -163,7 +163,7 @@ impl AttemptState {
     pub fn new(mut document: Document, taken_over: bool, now: UnixMs) -> Self {
         let unknown_id = document.member.as_ref().is_none_or(|member| member.id.is_none());
         if taken_over && unknown_id && document.progress.create_unknown.is_none() {
-            document.progress.create_unknown = Some(UnknownCreate { at: now, answered: true });
+            document.progress.create_unknown = Some(UnknownCreate::guessed(now, true));
         }
         Self {
             may_have_created: document.progress.create_unknown.is_some(),
@@ -210,7 +210,7 @@ impl AttemptState {
         self.claims.push(owner::address_key(email.lower()));
         self.former_addresses.push(email);
         self.may_have_created = true;
-        self.document.progress.create_unknown.get_or_insert(UnknownCreate { at: now, answered: true });
+        self.document.progress.create_unknown.get_or_insert(UnknownCreate::guessed(now, true));
     }
 
     /// The claims of this attempt, however it ends: those on groups, which its end gives up, and those on members and
@@ -320,7 +320,7 @@ impl AttemptState {
             Outcome::Permanent(code) => self.learn_refusal(operation, code),
             Outcome::Hold(scope, code, not_before) => {
                 if operation == Operation::Create && code == Code::HoldQuota {
-                    self.document.progress.create_unknown = Some(UnknownCreate { at: now, answered: true });
+                    self.document.progress.create_unknown = Some(UnknownCreate::made(now, true));
                 }
                 self.end = Some(Conclusion::Hold { scope, code, not_before });
             }
@@ -331,7 +331,7 @@ impl AttemptState {
             Outcome::Passing { code, not_before } => self.end = Some(try_again(code, not_before, false)),
             Outcome::Unknown { code, not_before } => {
                 let answered = code == Code::ScimUnavailable;
-                self.document.progress.create_unknown = Some(UnknownCreate { at: now, answered });
+                self.document.progress.create_unknown = Some(UnknownCreate::made(now, answered));
                 self.end = Some(try_again(code, not_before, false));
             }
         }
@@ -340,7 +340,7 @@ impl AttemptState {
     /// A call was cut off in the middle: a create may have taken effect.
     pub fn learn_cut_off(&mut self, request: &Request, now: UnixMs) {
         if request.operation() == Operation::Create {
-            self.document.progress.create_unknown = Some(UnknownCreate { at: now, answered: false });
+            self.document.progress.create_unknown = Some(UnknownCreate::made(now, false));
         }
     }
 

@@ -91,10 +91,10 @@ fn look(state: &mut AttemptState, rules: &PlanRules, standing: Standing, now: Un
         }
     }
     let Some(email) = address_to_look_for(&state.document) else {
-        return finish(match standing {
-            Standing::Employed => Conclusion::Incomplete(vec!["email"]),
-            Standing::Left | Standing::Unsaid => Conclusion::InLine(Finished::NotAMember),
-        });
+        return match standing {
+            Standing::Employed => finish(Conclusion::Incomplete(vec!["email"])),
+            Standing::Left | Standing::Unsaid => not_a_member(state),
+        };
     };
     match standing {
         Standing::Employed if !must_look_first(state, now) => create(state, &email),
@@ -201,7 +201,7 @@ fn nobody(state: &mut AttemptState, rules: &PlanRules, standing: Standing, email
     // Whoever was to have one of the addresses before was looked for, and is not there either.
     state.document.addresses.clear();
     match standing {
-        Standing::Left | Standing::Unsaid => finish(Conclusion::InLine(Finished::NotAMember)),
+        Standing::Left | Standing::Unsaid => not_a_member(state),
         Standing::Employed if state.already_member && state.may_have_created => {
             let record = &state.document.record;
             state.document.member = Some(KnownMember {
@@ -226,6 +226,14 @@ fn nobody(state: &mut AttemptState, rules: &PlanRules, standing: Standing, email
         }
         Standing::Employed => create_or_say_why_not(state, email, now),
     }
+}
+
+/// Nobody is there, and nobody is to be. A create that was made may be an invitation, which no look-up finds; one that
+/// was only guessed was none.
+fn not_a_member(state: &mut AttemptState) -> Step {
+    let progress = &mut state.document.progress;
+    progress.create_unknown = progress.create_unknown.filter(|unknown| !unknown.is_guess);
+    finish(Conclusion::InLine(Finished::NotAMember))
 }
 
 /// Made or invited, and never shown.

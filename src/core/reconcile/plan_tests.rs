@@ -17,6 +17,7 @@ use super::target::{TargetKind, TargetRules};
 use super::team_tests::{Fault, Team};
 use super::verdict::{Ending, RetryRules, Standing, decide};
 use crate::core::code::Code;
+use crate::core::person::document::UnknownCreate;
 use crate::core::person::fold::fold;
 use crate::core::person::inbox::{Entry, Word};
 use crate::core::person::job::{Finished, JobId};
@@ -170,7 +171,8 @@ impl World {
             let before = owner::claims(&document);
             let folding = fold(&mut document, inbox.clone(), self.now);
             let groups_are_due = document.groups_wait.is_some_and(|wait| wait.due <= self.now);
-            let needed = folding.calls_for_attempt || groups_are_due || !document.open.is_empty();
+            let is_guessed = document.progress.create_unknown.is_some_and(|unknown| unknown.is_guess);
+            let needed = folding.calls_for_attempt || groups_are_due || is_guessed || !document.open.is_empty();
             if !needed {
                 let ending = Ending::of_folding(document.clone(), self.now);
                 self.people.insert(who.to_string(), document);
@@ -448,6 +450,35 @@ fn updates_of_somebody_who_is_not_in_the_team_end_so_and_are_kept() {
     assert_eq!(world.team.writes(), 0);
     world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
     assert_eq!(shown(&world.team.users[0]), ada("Ada", "King", true));
+}
+
+#[test]
+fn who_turns_out_to_be_no_member_was_not_made_by_a_worker_that_was_killed() {
+    let mut world = World::new();
+    world.tell(&[update(20, "ada@example.com", "Ada", "King")]);
+    let cut_off = Entry { accepted_at: world.now, word: Word::CutOff, trace: None };
+    let ending = world.work(&person("E-1"), &[(100, cut_off)]);
+    assert_eq!((ending.standing, ending.document.progress.create_unknown), (Standing::Idle, None));
+    // Known to be nobody of ours: whoever is there belongs to another team.
+    world.team.calls.clear();
+    world.faults = vec![Fault::Taken];
+    let ending = world.tell(&[hire(30, "ada@example.com", "Ada", "King")]);
+    assert_eq!(ending.document.trouble.unwrap().code, Code::ScimElsewhere);
+    assert_eq!(world.calls()[0], "POST /Users");
+}
+
+#[test]
+fn a_create_that_was_lost_is_not_forgotten_with_a_leave() {
+    let mut world = World::new();
+    world.faults = vec![Fault::LostBefore, Fault::LostBefore];
+    let mut document = Document::new(person("E-1"));
+    document.progress.create_unknown = Some(UnknownCreate::made(world.now, false));
+    world.people.insert("hr/E-1".to_owned(), document);
+    let mut leaves = leave(20);
+    leaves.facts.email = Email::parse("ada@example.com").ok();
+    let ending = world.tell(&[leaves]);
+    assert_eq!(ending.ended[0].1, Finished::NotAMember);
+    assert!(ending.document.progress.create_unknown.is_some(), "an invitation is found by no look-up");
 }
 
 #[test]

@@ -32,6 +32,8 @@ pub(crate) enum Fault {
     Refused,
     /// 400, "Couldn't update this team member's username".
     Username,
+    /// 409: somebody has the address, in another team perhaps.
+    Taken,
 }
 
 /// The team.
@@ -95,6 +97,7 @@ impl Team {
             Fault::Html => return raw(502, "<html>Bad gateway</html>"),
             Fault::Refused => return http(403, &error("no")),
             Fault::Username => return http(400, &error("Couldn't update this team member's username. Try again.")),
+            Fault::Taken => return http(409, &uniqueness()),
             Fault::None | Fault::LostAfter | Fault::ErrorAfter => {}
         }
         let before = self.users.clone();
