@@ -17,7 +17,7 @@ use crate::core::person::document::Unreadable;
 use crate::core::person::fold::{Folding, fold};
 use crate::core::person::story::{Note, StoryEntry};
 use crate::core::person::{Document, Entry};
-use crate::core::reconcile::attempt::{AttemptState, Conclusion};
+use crate::core::reconcile::attempt::{AttemptState, Claimed as ClaimedKeys, Conclusion};
 use crate::core::reconcile::owner::address_key;
 use crate::core::reconcile::plan::{Step, plan};
 use crate::core::reconcile::refusal::detail_for_story;
@@ -236,6 +236,11 @@ impl Worker {
                 Step::Finish(conclusion) => return Ok(conclusion),
                 Step::Own(keys) => {
                     let claimed = self.own(state, guard, &keys).await?;
+                    if let ClaimedKeys::TakenFrom { person, .. } = &claimed {
+                        // However the attempt ends: it is so by now.
+                        let note = Note::TakenFrom { person: person.clone() };
+                        run.story.push(StoryEntry { at: self.clock.now(), note });
+                    }
                     state.learn_claim(&keys, claimed);
                 }
                 Step::Send(request) => {

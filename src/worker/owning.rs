@@ -56,10 +56,17 @@ impl Worker {
         let bytes = Bytes::from(Entry { accepted_at: now, word, trace: None }.to_bytes());
         let entry = Some(NewEntry { job: new_job_id(whose), person: person.clone(), bytes });
         let former = Former { person: whose, entry, document: theirs.bytes, state: theirs.state };
-        match self.claim_keys(guard, keys, Some(former)).await? {
+        // A member and their address go in one step, so that neither stays behind where the attempt breaks off.
+        let of_member = member.as_ref().map(owner::claims_on).unwrap_or_default();
+        let mut along = Vec::new();
+        if of_member.iter().any(|key| keys.contains(key)) {
+            along = self.keys_of(&of_member, whose).await?;
+            along.retain(|key| !keys.contains(key));
+        }
+        match self.claim_keys(guard, &[keys, &along].concat(), Some(former)).await? {
             Ok(()) => {
                 warn!(from = %person, "the member is taken over from another record");
-                Ok(ClaimedKeys::TakenFrom { person, member: member.map(Box::new) })
+                Ok(ClaimedKeys::TakenFrom { person, member: member.map(Box::new), along })
             }
             Err(_) => Ok(ClaimedKeys::Others(Owner::in_between(person, wanted))),
         }

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use scim_bridge::core::code::Code;
 use scim_bridge::core::person::job::Finished;
+use scim_bridge::core::person::story::Note;
 use scim_bridge::core::person::{Email, Event};
-use scim_bridge::core::reconcile::owner::address_key;
+use scim_bridge::core::reconcile::owner::{address_key, id_key};
 use scim_bridge::core::time::UnixMs;
+use scim_bridge::lifecycle::Lifecycle;
 use scim_bridge::store::{Claim, ClaimRequest, LaneState, Own};
 use scim_bridge::worker::Attempted::{Blocked, Folded, InLine, Retry};
 use scim_bridge::worker::Stepped;
@@ -237,7 +240,7 @@ async fn a_leave_that_is_refused_heals_who_waits() {
     let bench = one_waits_for_the_other().await;
     bench.sim.order("deactivate:invalid-syntax:1".parse().unwrap()).unwrap();
     bench.accept(Event { at: at(2), ..leave("E-1") }).await;
-    assert_eq!(bench.attempt().await, Blocked(Code::ScimRejected));
+    assert_eq!(bench.attempt().await, Blocked(Code::ScimSyntax));
     assert_eq!(bench.attempt().await, InLine(Finished::Adopted));
 }
 
@@ -246,17 +249,11 @@ async fn what_somebody_blocked_gives_up_once_they_are_replayed_heals_who_waits()
     let bench = Bench::new();
     bench.accept(hire_as("E-1", "js@example.com", "John", "Smith", 0)).await;
     bench.attempt().await;
-    bench.clock.advance_ms(61_000);
-    bench.sim.add_member(scim_bridge::postman_sim::Person::member("taken@example.com", "Eve", "Other"));
-    bench.accept(moved("E-1", "taken@example.com", "John", "Smith", 1)).await;
+    bench.sim.order("set_user_name:invalid-syntax:1".parse().unwrap()).unwrap();
+    bench.accept(moved("E-1", "john@example.com", "John", "Smith", 1)).await;
     assert_eq!(bench.attempt().await, Blocked(Code::ScimAddress));
     bench.accept(hire_as("E-2", "js@example.com", "Jane", "Stone", 2)).await;
     assert_eq!(bench.attempt().await, Blocked(Code::ScimOwned));
-    // The address is free by now, and so is the one that is given up for it.
-    let mut eve = scim_bridge::postman_sim::Person::member("eve@example.com", "Eve", "Other");
-    let members = bench.sim.members();
-    eve.id = members.iter().find(|member| &*member.name.given_name == "Eve").map(|member| member.id.to_string());
-    bench.sim.add_member(eve);
     bench.try_again("E-1").await;
     assert_eq!(bench.attempt().await, InLine(Finished::Updated));
     assert_eq!(bench.attempt().await, InLine(Finished::Created), "nobody had to replay it");
@@ -267,7 +264,7 @@ async fn who_is_discarded_and_is_no_member_keeps_nobody_from_their_address() {
     let bench = Bench::new();
     bench.sim.order("create:invalid-syntax:1".parse().unwrap()).unwrap();
     bench.accept(hire_as("E-1", "js@example.com", "John", "Smith", 0)).await;
-    assert_eq!(bench.attempt().await, Blocked(Code::ScimRejected));
+    assert_eq!(bench.attempt().await, Blocked(Code::ScimSyntax));
     bench.accept(hire_as("E-2", "js@example.com", "Jane", "Stone", 1)).await;
     assert_eq!(bench.attempt().await, Blocked(Code::ScimOwned));
     bench.discard("E-1").await;
@@ -299,7 +296,9 @@ async fn what_is_given_up_before_who_wants_it_stands_there_to_be_told_heals_them
     bench.attempt().await;
     bench.accept(hire_as("E-2", "js@example.com", "Jane", "Stone", 1)).await;
     let gate = Arc::new((Semaphore::new(0), AtomicU64::new(0)));
-    let slow = bench.worker_on(Arc::new(Rough { gate: Some(gate.clone()), ..Rough::over(bench.store.clone()) }));
+    let mut rough = Rough::over(bench.store.clone());
+    rough.gate = Some(gate.clone());
+    let slow = bench.worker_on(Arc::new(rough));
     let waiting = tokio::spawn(async move { slow.step().await.unwrap() });
     while gate.1.load(Ordering::SeqCst) == 0 {
         tokio::task::yield_now().await;
@@ -320,7 +319,7 @@ async fn whoever_is_refused_under_many_addresses_keeps_the_claim_on_the_last_one
     bench.sim.order("create:invalid-syntax:forever".parse().unwrap()).unwrap();
     for n in 1..20 {
         bench.accept(moved("E-1", &format!("js{n}@example.com"), "John", "Smith", n)).await;
-        assert_eq!(bench.attempt_until_settled().await, Blocked(Code::ScimRejected));
+        assert_eq!(bench.attempt_until_settled().await, Blocked(Code::ScimSyntax));
         let owner = async |n: i64| bench.store.owner(&address_key(&format!("js{n}@example.com"))).await.unwrap();
         assert_eq!((owner(n - 1).await, owner(n).await), (None, Some(person("E-1").id())), "{n}");
         assert!(bench.document("E-1").await.addresses.is_empty(), "{n}");
@@ -354,6 +353,31 @@ async fn a_claim_that_a_killed_worker_left_behind_keeps_nobody_else_from_the_add
     assert_eq!(bench.attempt_until_settled().await, InLine(Finished::Created));
     assert_eq!(bench.document("E-1").await.record.closed, None);
     assert_eq!(bench.sim.members().len(), 2);
+}
+
+#[tokio::test]
+async fn a_takeover_that_is_broken_off_is_told_and_leaves_no_part_of_the_member_behind() {
+    let bench = Bench::new();
+    bench.accept(hire_as("E-1", "ada@example.com", "Ada", "Lovelace", 0)).await;
+    bench.attempt().await;
+    bench.accept(Event { at: at(1), ..leave("E-1") }).await;
+    assert_eq!(bench.attempt().await, InLine(Finished::Deactivated));
+    bench.clock.advance_ms(61_000);
+    let calls = bench.calls().len();
+    bench.sim.order("get:hang:1".parse().unwrap()).unwrap();
+    bench.accept(hire_as("E-2", "ada@example.com", "Ada", "King", 2)).await;
+    let life = Lifecycle::new();
+    let pool = tokio::spawn(bench.worker().run(life.clone(), Duration::from_millis(50)));
+    while bench.sim.journal().len() == calls {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    life.stop();
+    pool.await.unwrap();
+    assert_eq!(bench.state("E-2").await, LaneState::Waiting);
+    let story = bench.story("E-2").await;
+    assert!(story.contains(&Note::TakenFrom { person: person("E-1") }), "{story:?}");
+    let id = bench.sim.members()[0].id.to_string();
+    assert_eq!(bench.store.owner(&id_key(&id)).await.unwrap(), Some(person("E-2").id()));
 }
 
 #[tokio::test]

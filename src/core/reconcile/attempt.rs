@@ -106,6 +106,8 @@ pub enum Claimed {
         person: Person,
         /// The member as they last read or wrote it.
         member: Option<Box<KnownMember>>,
+        /// What went with it, besides what was asked for.
+        along: Vec<String>,
     },
     /// It is somebody else's.
     Others(owner::Owner),
@@ -150,8 +152,6 @@ pub struct AttemptState {
     pub(super) groups: GroupsState,
     /// What the target can do, where it is known.
     pub capabilities: Option<Capabilities>,
-    /// Whose member was taken over.
-    pub taken_from: Vec<Person>,
     /// The calls made.
     pub calls: u32,
     pub(super) end: Option<Conclusion>,
@@ -185,7 +185,6 @@ impl AttemptState {
             capabilities: None,
             is_taken_over: taken_over,
             groups: GroupsState::default(),
-            taken_from: Vec::new(),
             calls: 0,
             end: None,
         }
@@ -235,11 +234,9 @@ impl AttemptState {
             Claimed::Others(_) if keys.iter().any(|key| groups::is_claim(key)) => {
                 self.end = Some(try_again(Code::ScimMoving, None, true));
             }
-            Claimed::TakenFrom { person, member } => {
+            Claimed::TakenFrom { person: _, member, along } => {
                 self.claims.extend_from_slice(keys);
-                if !self.taken_from.contains(&person) {
-                    self.taken_from.push(person);
-                }
+                self.claims.extend(along);
                 // They may have written between our look and our claim: it is read again, by its id, and what they
                 // wrote last counts against a read that lags behind.
                 let is_claimed = |known: &KnownMember| {

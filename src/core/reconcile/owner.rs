@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::groups;
 use crate::core::person::email::compare_key;
-use crate::core::person::{Document, EmploymentState, EmploymentWord, Person};
+use crate::core::person::{Document, EmploymentState, EmploymentWord, KnownMember, Person};
 use crate::core::time::UnixMs;
 
 /// The claim on a member.
@@ -25,6 +25,13 @@ pub fn tag(key: &str) -> String {
     format!("owned:{key}")
 }
 
+/// The claims on a member: on their address, and on their id.
+#[must_use]
+pub fn claims_on(member: &KnownMember) -> Vec<String> {
+    let id = member.id.as_deref().map(id_key);
+    [address_key(&member.user_name)].into_iter().chain(id).collect()
+}
+
 /// The claims that somebody has a use for: on their member, and on the addresses that HR gives them, or gave them
 /// before, where a create may have gone out.
 #[must_use]
@@ -33,10 +40,7 @@ pub fn claims(document: &Document) -> BTreeSet<String> {
     if document.record.closed.is_some() {
         return claims;
     }
-    if let Some(member) = &document.member {
-        claims.insert(address_key(&member.user_name));
-        claims.extend(member.id.as_deref().map(id_key));
-    }
+    claims.extend(document.member.iter().flat_map(claims_on));
     // Nobody is made under an address that an operator discarded.
     let is_followed = document.not_followed_since.is_none() || document.progress.create_unknown.is_some();
     let named = document.record.email().filter(|_| is_followed);

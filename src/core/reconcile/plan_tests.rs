@@ -246,7 +246,8 @@ impl World {
                 if !owner_is.hands_over_to(document, self.now) {
                     return Claimed::Others(owner_is);
                 }
-                Claimed::TakenFrom { person: theirs.person.clone(), member: theirs.member.clone().map(Box::new) }
+                let member = theirs.member.clone().map(Box::new);
+                Claimed::TakenFrom { person: theirs.person.clone(), member, along: Vec::new() }
             }
         };
         for key in keys {

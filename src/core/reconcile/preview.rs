@@ -138,7 +138,7 @@ fn claim(claims: &mut Claims, keys: &[String], document: &Document, now: UnixMs)
         for key in keys {
             claims.insert(key.clone(), Owner::of(document, key, now));
         }
-        return Claimed::TakenFrom { person: from, member: None };
+        return Claimed::TakenFrom { person: from, member: None, along: Vec::new() };
     }
     for key in keys {
         claims.insert(key.clone(), Owner::of(document, key, now));

@@ -116,9 +116,6 @@ pub fn decide(
 ) -> Ending {
     let (disowned, claimed) = state.claims();
     let mut ending = Ending { disowned, claimed, ..Ending::new(state.document) };
-    for person in state.taken_from {
-        ending.tell(now, Note::TakenFrom { person });
-    }
     if !matches!(conclusion, Conclusion::Incomplete(_)) {
         ending.document.missing.clear();
     }
