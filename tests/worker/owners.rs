@@ -245,6 +245,20 @@ async fn a_leave_that_is_refused_heals_who_waits() {
 }
 
 #[tokio::test]
+async fn a_leaver_whose_address_somebody_else_has_waits_and_does_not_wake_themselves() {
+    let bench = Bench::new();
+    bench.accept(hire_as("E-1", "ada@example.com", "Ada", "King", 0)).await;
+    bench.attempt().await;
+    let mut left = Event { at: at(1), ..leave("E-0") };
+    left.facts.email = Some(Email::parse("ada@example.com").unwrap());
+    bench.accept(left).await;
+    assert_eq!(bench.attempt().await, Blocked(Code::ScimOwned));
+    assert_eq!(bench.state("E-0").await, LaneState::Blocked);
+    bench.nothing().await;
+    assert!(bench.sim.members()[0].active);
+}
+
+#[tokio::test]
 async fn what_somebody_blocked_gives_up_once_they_are_replayed_heals_who_waits() {
     let bench = Bench::new();
     bench.accept(hire_as("E-1", "js@example.com", "John", "Smith", 0)).await;

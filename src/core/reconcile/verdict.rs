@@ -272,13 +272,18 @@ impl Ending {
     }
 
     /// The tags of who may have what they wait for, once this is committed: what is given up, and all that is left of
-    /// somebody who has left.
+    /// somebody who has left. Never what they wait for themselves: somebody else has that, and they would wake themselves
+    /// for ever.
     #[must_use]
     pub fn releases(&self, gives_up: &BTreeSet<String>, now: UnixMs) -> Vec<String> {
         let is_blocked = matches!(self.standing, Standing::Blocked { .. });
+        let wants = match &self.standing {
+            Standing::Blocked { wants, .. } => wants.as_ref(),
+            _ => None,
+        };
         let is_open = owner::has_left(&self.document, is_blocked, now);
         let left = is_open.then(|| owner::claims(&self.document)).unwrap_or_default();
-        gives_up.union(&left).map(|key| owner::tag(key)).collect()
+        gives_up.union(&left).filter(|key| Some(*key) != wants).map(|key| owner::tag(key)).collect()
     }
 
     /// The code of the next try.
