@@ -35,9 +35,13 @@ async fn cut_after(busy: Duration, more: &[(&str, &str)]) -> (usize, usize) {
     std::fs::create_dir(&data).unwrap();
     let disk = [("LD_PRELOAD", library.to_str().unwrap()), ("POWER_CUT_DIR", data.to_str().unwrap())];
     let bridge = home.serve_with(&[&disk, more].concat());
-    let acknowledged = Arc::default();
+    let acknowledged: Arc<Mutex<Vec<String>>> = Arc::default();
     let senders: Vec<_> =
         (0..SENDERS).map(|n| tokio::spawn(send_on(bridge.listen.clone(), n, Arc::clone(&acknowledged)))).collect();
+    // Counted from the first one that was acknowledged: on a busy machine that may take longer than all the rest.
+    while acknowledged.lock().unwrap().is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     tokio::time::sleep(busy).await;
     std::fs::write(data.join("cut"), "").unwrap();
     assert!(!bridge.ended().0.success());
