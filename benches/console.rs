@@ -236,6 +236,7 @@ async fn commit(store: &dyn Store, claimed: Claimed, first_dead: u32) -> Result<
         terms_added: document.search_terms(),
         terms_removed: Vec::new(),
         disowned: Vec::new(),
+        released: Vec::new(),
         dead,
     };
     store.commit(now, &claimed.lease, commit).await?;

@@ -171,6 +171,7 @@ async fn commit(store: &dyn Store, claimed: Claimed) -> Result<(), Failed> {
         terms_added: ["ada", "lovelace"].map(str::to_owned).into(),
         terms_removed: Vec::new(),
         disowned: Vec::new(),
+        released: Vec::new(),
         dead: DeadChange::None,
     };
     store.commit(NOW, &claimed.lease, commit).await?;

@@ -59,7 +59,8 @@ impl Worker {
         );
         async {
             let mut traced = Span::default();
-            let tried = self.attempt_inner(claimed, asked_ms, trial_of, &mut traced).await?;
+            // It is large, and is waited for in several places.
+            let tried = Box::pin(self.attempt_inner(claimed, asked_ms, trial_of, &mut traced)).await?;
             traced.text("scim_bridge.outcome", tried.attempted.word());
             if let Attempted::Retry(code) | Attempted::Blocked(code) = &tried.attempted {
                 traced.failed(format_args!("{code}"));

@@ -282,7 +282,7 @@ impl Ending {
             _ => None,
         };
         let is_open = owner::has_left(&self.document, is_blocked, now);
-        let left = is_open.then(|| owner::claims(&self.document)).unwrap_or_default();
+        let left = if is_open { owner::claims(&self.document) } else { BTreeSet::new() };
         gives_up.union(&left).filter(|key| Some(*key) != wants).map(|key| owner::tag(key)).collect()
     }
 
