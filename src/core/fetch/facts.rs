@@ -121,17 +121,19 @@ fn take_the_place(later: &[Event], fields: &[&str]) -> bool {
     is_stated(STATUS) && fields.iter().all(|field| is_stated(field))
 }
 
-/// Who works here and has an end that is over had it in an earlier employment; or has left by it.
+/// Who works here and has an end that is over had it in an earlier employment; or has left by it, unless a later record
+/// employs them.
 fn by_end(mut told: Vec<Event>, at: UnixMs, past_end: PastEnd) -> Vec<Event> {
     match past_end {
         PastEnd::Former => {
             let is_employed = told.iter().any(is_employed);
             told.retain(|event| !(is_employed && is_over(event, at)));
         }
-        PastEnd::Left if told.iter().any(|event| is_over(event, at)) => {
-            told.iter_mut().filter(|event| is_employed(event)).for_each(|event| event.facts.employment = None);
+        PastEnd::Left => {
+            let over = told.iter().rposition(|event| is_over(event, at)).unwrap_or(0);
+            let before = told.iter_mut().take(over);
+            before.filter(|event| is_employed(event)).for_each(|event| event.facts.employment = None);
         }
-        PastEnd::Left => {}
     }
     told
 }

@@ -104,6 +104,31 @@ fn who_works_here_has_no_former_end_and_may_have_one_ahead() {
     assert_eq!(ahead[1].1.unwrap().to_string(), "2026-11-25T00:00:00Z");
 }
 
+#[test]
+fn an_end_that_is_over_is_no_leave_of_who_began_again_after_it() {
+    let rules = format!("{GRAPHQL}past_end = 'left'\nstarts_at = '/start'\n");
+    let rules: FetchRules = toml::from_str(&rules).unwrap();
+    let values = BTreeMap::from([("subdomain".to_owned(), "acme".to_owned())]);
+    let api = Api::new(rules, None, values, &BTreeSet::from([Credential::Token])).unwrap();
+    let last_word = |records: &str| {
+        let mut state = ReadState::new(ada().source, Asked::Person { person: ada() }, NOW);
+        state.learn(&api, &reply(200, &format!(r#"{{"data":{{"employee":[{records}]}}}}"#)), NOW);
+        let NextRead::Done(ReadEnd::Told(told)) = state.next(&api) else { panic!("{records}") };
+        told.events.iter().filter_map(|event| event.facts.employment).next_back().unwrap().0
+    };
+    let record = |more: &str| format!(r#"{{"id":"E-1","status":"active","last_day":"2026-10-31"{more}}}"#);
+    let again = r#"{"id":"E-1","status":"active"}"#;
+    for (records, state) in [
+        (record(""), EmploymentState::Left),
+        (record(r#","start":"2020-01-01""#), EmploymentState::Left),
+        (record(r#","start":"2026-11-01""#), EmploymentState::Employed),
+        (format!("{},{again}", record("")), EmploymentState::Employed),
+        (format!("{again},{}", record("")), EmploymentState::Left),
+    ] {
+        assert_eq!(last_word(&records), state, "{records}");
+    }
+}
+
 fn seen(has_left: bool, others_were_served: bool) -> Circumstances {
     Circumstances { has_left, others_were_served, now: NOW, jitter: 0.5 }
 }

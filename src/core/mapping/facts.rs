@@ -190,6 +190,12 @@ impl<'m, 'v> Reader<'m, 'v> {
         }
     }
 
+    /// Whether somebody began, or begins again, when this end was over.
+    fn starts_after(&mut self, end: UnixMs) -> bool {
+        let start = self.moment("starts_at", &self.mapping.starts_at, TimeUnit::Auto);
+        start.and_then(|start| start.beginning(&self.mapping.zone)).is_some_and(|start| start >= end)
+    }
+
     /// What is there, and by which way; nothing where it is empty, or could not be told, which is set down.
     fn found(&mut self, field: &'static str, lookups: &'m Lookups) -> Option<(&'m Lookup, Cow<'v, Json<'v>>)> {
         match lookups.read(self.place) {
@@ -247,6 +253,12 @@ impl<'m, 'v> Reader<'m, 'v> {
                 let from = self.invited_at();
                 let end = self.ends_at();
                 match (end.filter(|end| at.is_some_and(|at| *end <= at)), self.mapping.past_end) {
+                    // Where the record does not tell its own time, the end may be over when it is read.
+                    (over, PastEnd::Left)
+                        if (over.is_some() || at.is_none()) && end.is_some_and(|end| self.starts_after(end)) =>
+                    {
+                        (Some((EmploymentState::Employed, from)), None)
+                    }
                     (Some(over), PastEnd::Left) => (Some((EmploymentState::Left, Some(over))), None),
                     // It belongs to an earlier employment: they work here, it says.
                     (Some(_), PastEnd::Former) => (Some((EmploymentState::Employed, from)), None),

@@ -368,6 +368,27 @@ fn a_status_states_employment_and_an_end_beside_it_is_a_second_event() {
 }
 
 #[test]
+fn an_end_that_is_over_may_mean_a_leave_and_a_later_start_takes_that_back() {
+    let mapping = mapping(
+        "update = ['changed']\nstatus = '/status'\nactive_values = ['active']\nends_at = '/end'\nstarts_at = '/start'\n\
+         past_end = 'left'\nemployee_id = '/id'\noccurred_at = '/at'",
+    );
+    let of = |start: &str, end: &str| {
+        let body =
+            json!({"type": "changed", "id": 1, "at": "2026-06-01", "status": "active", "start": start, "end": end});
+        let records = map_bytes(&mapping, body.to_string().as_bytes());
+        let states = records.iter().map(|record| match record {
+            Record::Event { event, .. } => event.facts.employment.map(|(state, _)| state),
+            other => panic!("{other:?}"),
+        });
+        states.collect::<Vec<_>>()
+    };
+    assert_eq!(of("2020-01-01", "2025-12-31"), [Some(Left)]);
+    assert_eq!(of("2026-01-01", "2025-12-31"), [Some(Employed)]);
+    assert_eq!(of("2026-09-01", "2026-07-31"), [Some(Employed), Some(Left)], "they leave first");
+}
+
+#[test]
 fn a_leave_takes_effect_at_the_time_of_day_and_a_hire_some_days_before_the_start() {
     let mapping = mapping(
         "leave_at = '17:30'\nzone = 'Europe/Berlin'\ninvite = 'at_start'\nlead_days = 2\nstarts_at = '/data/start'",
