@@ -93,6 +93,16 @@ fn gusto_of_several_terminations_the_latest_counts_and_none_before_a_later_day_o
         "`terminated` is true as soon as an end is entered: until then they work here"
     );
     assert_eq!(of(true, json!([]), "2020-01-20"), format!("left, {rest}"));
+    for over in [true, false] {
+        let late = of(over, json!([end(false, "2026-11-20")]), "2020-01-20");
+        assert_eq!(
+            late,
+            format!("{rest}, left from 2026-11-21T00:00:00Z"),
+            "the day counts, not when Gusto follows it"
+        );
+    }
+    let again = of(false, json!([end(false, "2026-11-20")]), "2026-11-21");
+    assert_eq!(again, ADA, "hired again, though the end never was in effect");
 }
 
 #[test]
