@@ -25,7 +25,7 @@ impl Redis {
             None => None,
             Some(after) => Some(read_cursor(after, JobId::parse).ok_or_else(|| unexpected("a cursor"))?),
         };
-        let mut left = self.dead_before(after).await?;
+        let mut left = self.dead_before(after, filter.died_before).await?;
         let (mut rows, mut bytes): (Vec<DeadRow>, usize) = (Vec::new(), 0);
         let mut last = None;
         for _ in 0..LOOKS_MAX {
@@ -50,14 +50,18 @@ impl Redis {
     }
 
     /// How many died before, about: those of the same instant may be among them.
-    async fn dead_before(&self, after: Option<(UnixMs, JobId)>) -> Result<usize, StoreError> {
-        let all = Ask::of(&self.calls.keys, "ZCARD", "DEAD_AT", Vec::new());
-        let asks = match after {
-            None => vec![all],
-            Some((at, id)) => vec![
-                Ask::of(&self.calls.keys, "ZRANK", "DEAD_AT", vec![blob(id).into()]),
-                Ask::of(&self.calls.keys, "ZCOUNT", "DEAD_AT", vec!["-inf".into(), at.0.into()]),
-            ],
+    async fn dead_before(
+        &self,
+        after: Option<(UnixMs, JobId)>,
+        died_before: Option<UnixMs>,
+    ) -> Result<usize, StoreError> {
+        let count = |until: UnixMs| Ask::of(&self.calls.keys, "ZCOUNT", "DEAD_AT", vec!["-inf".into(), until.0.into()]);
+        let asks = match (after, died_before) {
+            (None, None) => vec![Ask::of(&self.calls.keys, "ZCARD", "DEAD_AT", Vec::new())],
+            (None, Some(before)) => vec![count(before)],
+            (Some((at, id)), _) => {
+                vec![Ask::of(&self.calls.keys, "ZRANK", "DEAD_AT", vec![blob(id).into()]), count(at)]
+            }
         };
         let mut reply = self.read(&asks).await?;
         let mut count = reply.optional_number()?;

@@ -16,8 +16,9 @@ use crate::store::{LaneState, Listed, PAGE_BYTES_MAX, Page, PersonRow, Stats, St
 const LANE_BYTES: i64 = 128 * 1024;
 /// People whom one look reads.
 const ROWS_AT_ONCE: usize = 32;
-/// Sets of people that one look reads; of [`BUCKETS`].
-const BUCKETS_AT_ONCE: u64 = 256;
+/// Sets of people that the first look reads, of [`BUCKETS`]: with a million people, one holds some 250. Each further reads
+/// twice as many, up to the second number: with few people, most sets are empty.
+const BUCKETS_AT_ONCE: (u64, u64) = (1, 1_024);
 /// Words that one look reads, and looks for one page.
 const WORDS_AT_ONCE: i64 = 200;
 const LOOKS_MAX: usize = 10;
@@ -86,8 +87,9 @@ impl Redis {
     pub(super) async fn people_after(&self, after: Option<PersonId>, most: usize) -> Result<Vec<PersonId>, StoreError> {
         let mut found = Vec::new();
         let mut bucket = after.map_or(0, |after| bucket_of(after).0);
+        let (mut at_once, at_once_max) = BUCKETS_AT_ONCE;
         while bucket < BUCKETS && found.len() < most {
-            let past = (bucket + BUCKETS_AT_ONCE).min(BUCKETS);
+            let past = (bucket + at_once).min(BUCKETS);
             let asks: Vec<_> =
                 (bucket..past).map(|n| Ask::new("SMEMBERS", self.calls.keys.bucket(n), Vec::new())).collect();
             let mut reply = self.read(&asks).await?;
@@ -99,6 +101,7 @@ impl Redis {
             }
             found.retain(|id| after.is_none_or(|after| *id > after));
             bucket = past;
+            at_once = (at_once * 2).min(at_once_max);
         }
         found.sort_unstable();
         found.truncate(most);
