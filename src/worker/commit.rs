@@ -79,13 +79,21 @@ impl Worker {
                 metrics::histogram!(metric::TIME_TO_POSTMAN_SECONDS).record(Duration::from_millis(now.ms_since(at)));
             }
         }
-        // What they were refused may have come to be had before they stood there to be released.
         if let Some((key, document)) = waits
-            && self.can_be_had(&key, &document).await?
+            && let Err(error) = self.release_if_free(&key, &document).await
         {
-            self.store.release(self.clock.now(), &owner::tag(&key), RELEASED_MAX).await?;
+            // The attempt has ended all the same; the next end of whoever has it releases them.
+            warn!(%error, "whether somebody may have what they wait for was not looked at once more");
         }
         Ok(attempted.untried())
+    }
+
+    /// What somebody was refused may have come to be had before they stood there to be released.
+    async fn release_if_free(&self, key: &str, document: &Document) -> Result<(), StoreError> {
+        if self.can_be_had(key, document).await? {
+            self.store.release(self.clock.now(), &owner::tag(key), RELEASED_MAX).await?;
+        }
+        Ok(())
     }
 
     /// Commits, and keeps trying while the store does not answer and the lease is good.

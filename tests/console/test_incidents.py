@@ -160,7 +160,7 @@ def test_a_mapping_that_the_hr_system_broke_for_three_hundred(on_call):
     with on_call(broken) as (made, visitor):
         card = problem(visitor, "MAP-FIELD")
         assert "300 dead letters" in card.inner_text() and "employee_id" in card.inner_text()
-        # Tried before it is changed: the page says where the field was looked for.
+        # They could be replayed from here once the mapping is right; it is not needed.
         card.get_by_role("link", name="Look at them").click()
         visitor.page.get_by_role("button", name="Replay all 300").wait_for()
         made.append('[source.mapping]\nemployee_id = ["/data/worker/number", "/data/employee_id"]\n')

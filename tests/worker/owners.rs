@@ -73,6 +73,17 @@ async fn swapped() -> Bench {
     bench
 }
 
+/// Somebody whom HR gave an address that another account has.
+async fn moved_to_a_taken_address() -> Bench {
+    let bench = Bench::new();
+    bench.sim.add_member(scim_bridge::postman_sim::Person::member("taken@example.com", "Eve", "Other"));
+    bench.accept(hire_as("E-1", "js@example.com", "John", "Smith", 0)).await;
+    bench.attempt().await;
+    bench.accept(moved("E-1", "taken@example.com", "John", "Smith", 1)).await;
+    assert_eq!(bench.attempt().await, Blocked(Code::ScimAddress));
+    bench
+}
+
 fn moved(id: &str, address: &str, given: &str, family: &str, ms: i64) -> Event {
     let mut event = Event { at: at(ms), ..rename(id, given, family) };
     event.facts.email = Some(Email::parse(address).unwrap());
@@ -167,12 +178,7 @@ async fn an_address_is_given_up_however_the_attempt_ends_that_changed_it() {
 
 #[tokio::test]
 async fn an_address_that_was_refused_is_given_up_with_the_next_one() {
-    let bench = Bench::new();
-    bench.sim.add_member(scim_bridge::postman_sim::Person::member("taken@example.com", "Eve", "Other"));
-    bench.accept(hire_as("E-1", "js@example.com", "John", "Smith", 0)).await;
-    bench.attempt().await;
-    bench.accept(moved("E-1", "taken@example.com", "John", "Smith", 1)).await;
-    assert_eq!(bench.attempt().await, Blocked(Code::ScimAddress));
+    let bench = moved_to_a_taken_address().await;
     // Who is blocked gives nothing up by themselves: whoever waits for it is told.
     bench.accept(hire_as("E-2", "js@example.com", "Jane", "Stone", 2)).await;
     assert_eq!(bench.attempt().await, Blocked(Code::ScimOwned));
@@ -288,12 +294,7 @@ async fn who_is_discarded_and_is_no_member_keeps_nobody_from_their_address() {
 
 #[tokio::test]
 async fn whose_member_is_taken_over_gives_up_what_else_they_claimed() {
-    let bench = Bench::new();
-    bench.sim.add_member(scim_bridge::postman_sim::Person::member("taken@example.com", "Eve", "Other"));
-    bench.accept(hire_as("E-1", "js@example.com", "John", "Smith", 0)).await;
-    bench.attempt().await;
-    bench.accept(moved("E-1", "taken@example.com", "John", "Smith", 1)).await;
-    assert_eq!(bench.attempt().await, Blocked(Code::ScimAddress));
+    let bench = moved_to_a_taken_address().await;
     bench.accept(hire_as("E-3", "taken@example.com", "Eve", "Other", 2)).await;
     assert_eq!(bench.attempt().await, Blocked(Code::ScimOwned));
     // John Smith again, under another id.
