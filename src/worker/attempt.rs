@@ -236,13 +236,13 @@ impl Worker {
             match plan(state, &self.options.plan, self.clock.now()) {
                 Step::Finish(conclusion) => return Ok(conclusion),
                 Step::Own(keys) => {
-                    let claimed = self.own(state, guard, &keys).await?;
+                    let (keys, claimed) = self.own(state, guard, &keys).await?;
                     if let ClaimedKeys::TakenFrom { person, .. } = &claimed {
                         // However the attempt ends: it is so by now.
                         let note = Note::TakenFrom { person: person.clone() };
                         run.story.push(StoryEntry { at: self.clock.now(), note });
                     }
-                    state.learn_claim(&keys, claimed);
+                    state.learn_claim(&keys, claimed, self.clock.now());
                 }
                 Step::Send(request) => {
                     if self.held(&request, trial_of).is_some() {

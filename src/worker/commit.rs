@@ -214,6 +214,6 @@ fn dead_of(document: &Document) -> DeadChange {
 }
 
 /// Somebody of whom only the number is known.
-fn placeholder(id: PersonId) -> Option<Person> {
+pub(super) fn placeholder(id: PersonId) -> Option<Person> {
     Person::parse(SourceName::parse("unreadable").ok()?, &id.to_string()).ok()
 }

@@ -4,58 +4,134 @@ use bytes::Bytes;
 use tracing::warn;
 
 use super::Worker;
+use super::commit::placeholder;
 use super::lease::{Interrupted, LeaseGuard};
 use crate::clock::new_job_id;
-use crate::core::person::{Document, Entry, PersonId, Word};
+use crate::core::person::{Document, Entry, KnownMember, Person, PersonId, Word};
 use crate::core::reconcile::attempt::{AttemptState, Claimed as ClaimedKeys};
 use crate::core::reconcile::groups;
 use crate::core::reconcile::owner::{self, Owner};
-use crate::store::{Former, LaneState, NewEntry, Own, Owned, StoreError};
+use crate::core::time::UnixMs;
+use crate::store::{Former, LaneState, NewEntry, Own, Owned, PersonRow, StoreError};
+
+/// How far a ring of people who are to change places is followed: as many in a row who wait for each other are told of
+/// by whatever keeps the last of them.
+const RING_MAX: usize = 64;
 
 /// Somebody as others find them.
-struct Found {
+enum Found {
+    /// Who can be judged.
+    Settled(Box<Settled>),
+    /// There is nothing to judge them by, or they are about to change.
+    Between {
+        /// Who; as far as is known.
+        person: Option<Person>,
+        stands_still: bool,
+    },
+}
+
+struct Settled {
     /// What blocked them counts for as long as they stand there and no longer.
     document: Document,
     /// The same as it was read.
     bytes: Bytes,
     state: LaneState,
+    stands_still: bool,
+    /// Whether claims can be taken from them: see [`Former`].
+    is_at_rest: bool,
+}
+
+/// What is to be taken from somebody.
+struct Taking {
+    former: Former,
+    along: Vec<String>,
+    /// Who hands their member over; none where they have no use for what is taken.
+    from: Option<(Person, Option<Box<KnownMember>>)>,
+    stands_still: bool,
 }
 
 impl Worker {
-    /// Claims members and addresses, and finds out who has them where it cannot be.
+    /// Claims members and addresses, and finds out who has them where it cannot be. Gives which of the keys it is about:
+    /// what several people have is taken from one at a time.
     pub(super) async fn own(
         &self,
         state: &AttemptState,
         guard: &LeaseGuard<'_>,
         keys: &[String],
-    ) -> Result<ClaimedKeys, Interrupted> {
-        let now = self.clock.now();
-        let whose = match self.claim_keys(guard, keys, None).await? {
-            Ok(()) => return Ok(ClaimedKeys::Ours),
-            Err(whose) => whose,
+    ) -> Result<(Vec<String>, ClaimedKeys), Interrupted> {
+        let Err(refused) = self.claim_keys(guard, keys, None).await? else {
+            return Ok((keys.to_vec(), ClaimedKeys::Ours));
         };
         let wanted = keys.first().map_or("", String::as_str);
-        let Some(theirs) = self.find(whose).await? else {
-            return Ok(ClaimedKeys::Others(Owner::in_between(state.document.person.clone(), wanted)));
+        let owners = self.owners(keys, &state.document).await?;
+        // All of them are judged before anything is taken from one.
+        let mut takings = Vec::new();
+        for (whose, has) in &owners {
+            match self.judge(&state.document, keys, *whose, has).await? {
+                Ok(taking) => takings.push(taking),
+                Err(owner) => return Ok((keys.to_vec(), ClaimedKeys::Others(*owner))),
+            }
+        }
+        let between = |whose, person: Option<Person>, stands_still| {
+            let person = person.or_else(|| placeholder(whose)).unwrap_or_else(|| state.document.person.clone());
+            let owner = Owner::in_between(person, wanted, stands_still);
+            (keys.to_vec(), ClaimedKeys::Others(owner))
         };
-        let has = self.keys_of(keys, whose).await?;
+        let Some(Taking { former, along, from, stands_still }) = takings.into_iter().next() else {
+            // It was given up this moment.
+            return Ok(between(refused, None, false));
+        };
+        let of_others: Vec<_> = owners.iter().skip(1).flat_map(|(_, has)| has).collect();
+        let taken: Vec<_> = keys.iter().filter(|key| !of_others.contains(key)).cloned().collect();
+        let whose = former.person;
+        if let Err(other) = self.claim_keys(guard, &[&taken[..], &along].concat(), Some(former)).await? {
+            // Whoever has come by it since is judged next time.
+            let (person, stands_still) = match from {
+                Some((person, _)) if other == whose => (Some(person), stands_still),
+                _ => (None, stands_still && other == whose),
+            };
+            return Ok(between(other, person, stands_still));
+        }
+        let Some((person, member)) = from else { return Ok((taken, ClaimedKeys::Ours)) };
+        warn!(from = %person, "the member is taken over from another record");
+        Ok((taken, ClaimedKeys::TakenFrom { person, member, along }))
+    }
+
+    /// Whether somebody hands over the keys that they have, of those that are wanted: what is to be taken from them, or
+    /// how they keep it.
+    async fn judge(
+        &self,
+        document: &Document,
+        keys: &[String],
+        whose: PersonId,
+        has: &[String],
+    ) -> Result<Result<Taking, Box<Owner>>, StoreError> {
+        let now = self.clock.now();
+        let first = has.first().map_or("", String::as_str);
+        let theirs = match self.find(whose).await? {
+            Found::Settled(theirs) => theirs,
+            Found::Between { person, stands_still } => {
+                let person = person.unwrap_or_else(|| document.person.clone());
+                return Ok(Err(Box::new(Owner::in_between(person, first, stands_still))));
+            }
+        };
+        let stands_still = theirs.stands_still;
+        let former = |entry| Former { person: whose, entry, document: theirs.bytes.clone(), state: theirs.state };
         let uses = owner::claims(&theirs.document);
         let Some(wanted) = has.iter().find(|key| uses.contains(*key) || groups::is_claim(key)) else {
             // Such as a worker that was killed leaves behind.
-            let former = Former { person: whose, entry: None, document: theirs.bytes, state: theirs.state };
-            let claimed = self.claim_keys(guard, keys, Some(former)).await?;
-            let in_between = |_| ClaimedKeys::Others(Owner::in_between(theirs.document.person, wanted));
-            return Ok(claimed.map_or_else(in_between, |()| ClaimedKeys::Ours));
+            return Ok(Ok(Taking { former: former(None), along: Vec::new(), from: None, stands_still }));
         };
-        let owner_is = Owner::of(&theirs.document, wanted, now);
-        if !owner_is.hands_over_to(&state.document, now) {
-            return Ok(ClaimedKeys::Others(owner_is));
+        let mut owner_is = Owner::of(&theirs.document, wanted, now);
+        if !owner_is.hands_over_to(document, now) {
+            owner_is.stands_still = stands_still;
+            owner_is.ring = self.ring(&owner_is, document).await?;
+            return Ok(Err(Box::new(owner_is)));
         }
-        let Document { person, member, .. } = theirs.document;
-        let word = Word::HandedOver { to: state.document.person.clone() };
+        let Document { person, member, .. } = &theirs.document;
+        let word = Word::HandedOver { to: document.person.clone() };
         let bytes = Bytes::from(Entry { accepted_at: now, word, trace: None }.to_bytes());
         let entry = Some(NewEntry { job: new_job_id(whose), person: person.clone(), bytes });
-        let former = Former { person: whose, entry, document: theirs.bytes, state: theirs.state };
         // A member and their address go in one step, so that neither stays behind where the attempt breaks off.
         let of_member = member.as_ref().map(owner::claims_on).unwrap_or_default();
         let mut along = Vec::new();
@@ -63,24 +139,65 @@ impl Worker {
             along = self.keys_of(&of_member, whose).await?;
             along.retain(|key| !keys.contains(key));
         }
-        match self.claim_keys(guard, &[keys, &along].concat(), Some(former)).await? {
-            Ok(()) => {
-                warn!(from = %person, "the member is taken over from another record");
-                Ok(ClaimedKeys::TakenFrom { person, member: member.map(Box::new), along })
+        let from = Some((person.clone(), member.clone().map(Box::new)));
+        Ok(Ok(Taking { former: former(entry), along, from, stands_still }))
+    }
+
+    /// Who changes places with this person, the first of whom is to move: each waits for the address of the next, and
+    /// the last for this person's. Nobody, where they do not come round to this person.
+    async fn ring(&self, first: &Owner, by: &Document) -> Result<Vec<Person>, StoreError> {
+        let Some(mine) = owner::address_given_up(by) else { return Ok(Vec::new()) };
+        let mut ring = vec![first.person.clone()];
+        let mut wants = first.moves_to().map(str::to_owned);
+        while let Some(key) = wants.filter(|_| ring.len() < RING_MAX) {
+            if key == mine {
+                return Ok(ring);
             }
-            Err(_) => Ok(ClaimedKeys::Others(Owner::in_between(person, wanted))),
+            let Some(whose) = self.store.owner(&key).await?.filter(|whose| *whose != by.person.id()) else { break };
+            let Found::Settled(next) = self.find(whose).await? else { break };
+            let next = Owner::of(&next.document, &key, self.clock.now());
+            if ring.contains(&next.person) {
+                break;
+            }
+            wants = next.moves_to().map(str::to_owned);
+            ring.push(next.person);
         }
+        Ok(Vec::new())
     }
 
     /// Whether somebody who was refused a claim would have it by now.
     pub(super) async fn can_be_had(&self, key: &str, by: &Document) -> Result<bool, StoreError> {
-        let Some(owner) = self.store.owner(key).await?.filter(|owner| *owner != by.person.id()) else {
+        let Some(whose) = self.store.owner(key).await?.filter(|owner| *owner != by.person.id()) else {
             return Ok(true);
         };
-        let Some(theirs) = self.find(owner).await? else { return Ok(true) };
+        // Whoever has waited long enough for somebody is woken by what they can take, not by what is to come.
+        let has_waited = by.progress.standstill.as_ref().is_some_and(|standstill| standstill.key == key);
+        let Found::Settled(theirs) = self.find(whose).await? else { return Ok(!has_waited) };
+        if has_waited && !theirs.is_at_rest {
+            return Ok(false);
+        }
         let now = self.clock.now();
+        let mut owner_is = Owner::of(&theirs.document, key, now);
         let is_of_use = owner::claims(&theirs.document).contains(key);
-        Ok(!is_of_use || Owner::of(&theirs.document, key, now).can_be_had_by(by, now))
+        let can_be_taken = !is_of_use || owner_is.hands_over_to(by, now);
+        if can_be_taken || has_waited {
+            return Ok(can_be_taken);
+        }
+        owner_is.ring = self.ring(&owner_is, by).await?;
+        Ok(owner_is.can_be_had_by(by, now))
+    }
+
+    /// Who has the keys, as far as others have them.
+    async fn owners(&self, keys: &[String], by: &Document) -> Result<Vec<(PersonId, Vec<String>)>, StoreError> {
+        let mut owners: Vec<(PersonId, Vec<String>)> = Vec::new();
+        for key in keys {
+            let Some(whose) = self.store.owner(key).await?.filter(|whose| *whose != by.person.id()) else { continue };
+            match owners.iter_mut().find(|(known, _)| *known == whose) {
+                Some((_, has)) => has.push(key.clone()),
+                None => owners.push((whose, vec![key.clone()])),
+            }
+        }
+        Ok(owners)
     }
 
     /// Which of the keys somebody has.
@@ -94,19 +211,28 @@ impl Worker {
         Ok(has)
     }
 
-    /// Somebody as others find them. None: there is nothing to judge them by, or they are about to change. What is in
-    /// their inbox and cannot be read blocks them.
-    async fn find(&self, person: PersonId) -> Result<Option<Found>, StoreError> {
-        let Some(row) = self.store.person(person).await? else { return Ok(None) };
-        let state = row.lane.state;
-        let Some(bytes) = row.document.filter(|_| row.inbox_entries == 0 || state == LaneState::Blocked) else {
-            return Ok(None);
+    /// Somebody as others find them. What is in their inbox and cannot be read blocks them.
+    async fn find(&self, whose: PersonId) -> Result<Found, StoreError> {
+        let Some(row) = self.store.person(whose).await? else {
+            return Ok(Found::Between { person: placeholder(whose), stands_still: true });
         };
-        let Ok(mut document) = Document::from_bytes(&bytes) else { return Ok(None) };
-        if state != LaneState::Blocked {
-            document.trouble = None;
+        let (state, stands_still) = (row.lane.state, stands_still(&row, self.clock.now()));
+        let is_at_rest = row.inbox_entries == 0 && state != LaneState::Running;
+        let document = row.document.as_ref().and_then(|bytes| Document::from_bytes(bytes).ok());
+        let is_settled = row.inbox_entries == 0 || state == LaneState::Blocked;
+        match (document, row.document) {
+            (Some(mut document), Some(bytes)) if is_settled => {
+                if state != LaneState::Blocked {
+                    document.trouble = None;
+                }
+                Ok(Found::Settled(Box::new(Settled { document, bytes, state, stands_still, is_at_rest })))
+            }
+            (document, _) => {
+                let told = || row.inbox.iter().find_map(|entry| Entry::from_bytes(&entry.bytes)?.person());
+                let person = document.map(|document| document.person).or_else(told).or_else(|| placeholder(whose));
+                Ok(Found::Between { person, stands_still })
+            }
         }
-        Ok(Some(Found { document, bytes, state }))
     }
 
     /// Claims keys for the person of this lease. The owner, where somebody else has one of them.
@@ -121,6 +247,16 @@ impl Worker {
             Owned::Yes => Ok(Ok(())),
             Owned::By(owner) => Ok(Err(owner)),
             Owned::Stale => Err(Interrupted::LeaseLost),
+        }
+    }
+}
+
+/// Whether nothing is about to be done about somebody: they are in no queue, behind no hold, and not due.
+fn stands_still(row: &PersonRow, now: UnixMs) -> bool {
+    match row.lane.state {
+        LaneState::Waiting | LaneState::Running | LaneState::Held => false,
+        LaneState::Idle | LaneState::Scheduled | LaneState::Incomplete | LaneState::Blocked => {
+            row.lane.due.is_none_or(|due| due > now)
         }
     }
 }

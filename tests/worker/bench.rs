@@ -27,6 +27,7 @@ use scim_bridge::store::{
     Accepted, Bounds, LaneState, NewDelivery, NewEntry, PersonRow, Store, StoreOptions, documents,
 };
 use scim_bridge::worker::{Attempted, Stepped, Worker, WorkerOptions};
+use tempfile::TempDir;
 
 pub(crate) const LEASE_MS: u64 = 60_000;
 pub(crate) const PAUSES: ProbePauses = ProbePauses { first_ms: 30_000, max_ms: 300_000 };
@@ -47,6 +48,8 @@ pub(crate) struct Bench {
     /// One worker for all steps: it remembers whom it saw refused and served.
     pub(crate) worker: std::sync::OnceLock<Worker>,
     pub(crate) told: AtomicU64,
+    /// Where the store's files are, for as long as they are needed.
+    pub(crate) _folder: Option<TempDir>,
 }
 
 impl Bench {
@@ -71,7 +74,13 @@ impl Bench {
             },
             worker: std::sync::OnceLock::new(),
             told: AtomicU64::new(0),
+            _folder: None,
         }
+    }
+
+    /// A bench over another engine.
+    pub(crate) fn over(store: Arc<dyn Store>, folder: Option<TempDir>) -> Self {
+        Self { store, _folder: folder, ..Self::new() }
     }
 
     pub(crate) fn worker(&self) -> Worker {

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod bench;
 #[cfg(test)]
+mod engines;
+#[cfg(test)]
 mod failures;
 #[cfg(test)]
 mod holds;
@@ -21,3 +23,8 @@ mod owners;
 mod rough_store;
 #[cfg(test)]
 mod rough_weather;
+#[cfg(test)]
+#[path = "../store/servers.rs"]
+mod servers;
+#[cfg(test)]
+mod standstill;

@@ -24,6 +24,10 @@ const FAILURES_TOLD: u32 = 5;
 pub const FORMAT: u32 = 1;
 /// Jobs that are kept open at the most; beyond, the oldest end as superseded: their facts are folded.
 pub const OPEN_JOBS_MAX: usize = 200;
+/// How often, and for how long, somebody is found of whom nothing is about to be done, until nobody waits for them any
+/// more: more than two of the looks, a minute apart, at what cannot be read.
+const STANDSTILL_LOOKS: u32 = 5;
+const STANDSTILL_MS: u64 = 150_000;
 /// Addresses noted at the most between two attempts. One that is claimed beyond it is of no use to anybody, and so is
 /// free for whom HR gives it to.
 const ADDRESSES_MAX: usize = 16;
@@ -420,6 +424,9 @@ pub struct Progress {
     pub username_refused: u32,
     /// A write that was answered as a success and is not shown yet.
     pub unconfirmed: Option<Unconfirmed>,
+    /// What they wait for is to be given up by somebody of whom nothing is about to be done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub standstill: Option<Standstill>,
 }
 
 /// A `POST /Users` of unknown outcome.
@@ -445,6 +452,33 @@ impl UnknownCreate {
     #[must_use]
     pub fn guessed(at: UnixMs, answered: bool) -> Self {
         Self { at, answered, is_guess: true }
+    }
+}
+
+/// A wait for somebody of whom nothing is about to be done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standstill {
+    /// The claim that is waited for.
+    pub key: String,
+    /// When they were first found so.
+    pub since: UnixMs,
+    /// How often they were found so.
+    pub looks: u32,
+}
+
+impl Standstill {
+    /// They are found so once more.
+    #[must_use]
+    pub fn again(before: Option<Self>, key: &str, now: UnixMs) -> Self {
+        let before = before.filter(|before| before.key == key);
+        let Self { key, since, looks } = before.unwrap_or_else(|| Self { key: key.to_owned(), since: now, looks: 0 });
+        Self { key, since, looks: looks.saturating_add(1) }
+    }
+
+    /// Whether it is no use to wait any longer.
+    #[must_use]
+    pub fn is_over(&self, now: UnixMs) -> bool {
+        self.looks >= STANDSTILL_LOOKS && now.ms_since(self.since) >= STANDSTILL_MS
     }
 }
 

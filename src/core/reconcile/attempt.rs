@@ -9,7 +9,7 @@ use super::rules::{PlanRules, address_to_look_for, within};
 use super::search::Search;
 use crate::core::code::Code;
 use crate::core::hold::HoldScope;
-use crate::core::person::document::{Unconfirmed, UnknownCreate};
+use crate::core::person::document::{Standstill, Unconfirmed, UnknownCreate};
 use crate::core::person::job::Finished;
 use crate::core::person::{Document, Email, KnownMember, Person};
 use crate::core::time::UnixMs;
@@ -227,7 +227,7 @@ impl AttemptState {
     }
 
     /// Takes in what came of a claim.
-    pub fn learn_claim(&mut self, keys: &[String], claimed: Claimed) {
+    pub fn learn_claim(&mut self, keys: &[String], claimed: Claimed, now: UnixMs) {
         match claimed {
             Claimed::Ours => self.claims.extend_from_slice(keys),
             // Somebody is making this group, or writing it: soon they are done.
@@ -252,21 +252,38 @@ impl AttemptState {
                 self.shown = None;
                 self.search = Search::default();
             }
-            Claimed::Others(owner) => {
-                let wants = Some(owner.key.clone());
-                let me = self.document.person.to_string();
-                self.end = Some(if owner.changes_places_with(&self.document) {
-                    let detail =
-                        format!("{me} and {} change places: each is to have the other's address", owner.person);
-                    Conclusion::Blocked { code: Code::ScimOwned, detail, wants }
-                } else if owner.gives_it_up() {
-                    Conclusion::TryAgain { code: Code::ScimMoving, not_before: None, patient: true }
-                } else {
-                    let detail = format!("{me} is to have the member of {}", owner.person);
-                    Conclusion::Blocked { code: Code::ScimOwned, detail, wants }
-                });
-            }
+            Claimed::Others(owner) => self.end = Some(self.kept_by(&owner, now)),
         }
+    }
+
+    /// How the attempt ends where somebody else has what is wanted.
+    fn kept_by(&mut self, owner: &owner::Owner, now: UnixMs) -> Conclusion {
+        let me = self.document.person.to_string();
+        let blocked = |detail| Conclusion::Blocked { code: Code::ScimOwned, detail, wants: Some(owner.key.clone()) };
+        let standstill = self.document.progress.standstill.take();
+        if owner.ring.len() > 1 {
+            let others: Vec<_> = owner.ring.iter().map(ToString::to_string).collect();
+            return blocked(format!(
+                "{me}, {} change places: each is to have the next one's address",
+                others.join(", ")
+            ));
+        }
+        if owner.changes_places_with(&self.document) {
+            return blocked(format!("{me} and {} change places: each is to have the other's address", owner.person));
+        }
+        if !owner.gives_it_up() {
+            return blocked(format!("{me} is to have the member of {}", owner.person));
+        }
+        let looked = if owner.stands_still { Some(Standstill::again(standstill, &owner.key, now)) } else { standstill };
+        let is_over = owner.stands_still && looked.as_ref().is_some_and(|looked| looked.is_over(now));
+        self.document.progress.standstill = looked;
+        if is_over {
+            let other = &owner.person;
+            return blocked(format!(
+                "{me} waits for {other}, who is to give it up, and of whom nothing is about to be done"
+            ));
+        }
+        try_again(Code::ScimMoving, None, true)
     }
 
     /// Takes in what came of `request`.

@@ -76,6 +76,11 @@ pub struct Owner {
     pub moves_away: bool,
     /// What is wanted of them.
     pub key: String,
+    /// Nothing of theirs is about to happen by itself: they stand in no queue, or cannot be read.
+    pub stands_still: bool,
+    /// Who changes places with whoever wants it: each waits for the address of the next, and the last for theirs. Empty:
+    /// nobody, as far as is known.
+    pub ring: Vec<Person>,
     /// The claim on the address that HR names for them.
     wants: Option<String>,
     /// Given and family name, folded for comparing.
@@ -88,7 +93,7 @@ impl Owner {
     pub fn of(document: &Document, key: &str, now: UnixMs) -> Self {
         // A group is nobody's member: whoever writes it is soon done, and nothing of them is handed over.
         if groups::is_claim(key) {
-            return Self::in_between(document.person.clone(), key);
+            return Self::in_between(document.person.clone(), key, false);
         }
         let is_blocked = document.trouble.is_some() || document.not_followed_since.is_some();
         let has_left = has_left(document, is_blocked, now);
@@ -98,7 +103,14 @@ impl Owner {
         let moves_away = key.starts_with("address:") && wants.as_ref().is_some_and(|wanted| wanted != key);
         let name = folded_name(document);
         let (person, key) = (document.person.clone(), key.to_owned());
-        Self { person, has_left, is_leaving, is_blocked, moves_away, key, wants, name }
+        let (stands_still, ring) = (false, Vec::new());
+        Self { person, has_left, is_leaving, is_blocked, moves_away, key, stands_still, ring, wants, name }
+    }
+
+    /// The claim on the address that they are to move to, where they are to move.
+    #[must_use]
+    pub fn moves_to(&self) -> Option<&str> {
+        self.wants.as_deref().filter(|_| self.moves_away)
     }
 
     /// The same once HR's words about them are followed.
@@ -121,7 +133,7 @@ impl Owner {
 
     /// Somebody of whom nothing was committed yet, or who changes this moment: to be asked again.
     #[must_use]
-    pub fn in_between(person: Person, key: &str) -> Self {
+    pub fn in_between(person: Person, key: &str, stands_still: bool) -> Self {
         Self {
             person,
             key: key.to_owned(),
@@ -129,16 +141,19 @@ impl Owner {
             is_leaving: false,
             is_blocked: false,
             moves_away: true,
+            stands_still,
+            ring: Vec::new(),
             wants: None,
             name: Default::default(),
         }
     }
 
-    /// Whether they wait for the very address that this person is to give up: neither can go first.
+    /// Whether they wait, by way of others or not, for the very address that this person is to give up: nobody can go
+    /// first.
     #[must_use]
     pub fn changes_places_with(&self, document: &Document) -> bool {
-        let has = document.member.as_ref().map(|member| address_key(&member.user_name));
-        self.moves_away && has.is_some() && self.wants == has
+        let has = address_given_up(document);
+        !self.ring.is_empty() || (self.moves_away && has.is_some() && self.wants == has)
     }
 
     /// Whether the member is handed over: the owner has left, or it is the same human being under
@@ -150,6 +165,12 @@ impl Owner {
         let is_leaver = document.record.employment.at(now).is_some_and(|word| word.state == EmploymentState::Left);
         self.has_left || (!is_leaver && self.name == name && !name.1.is_empty())
     }
+}
+
+/// The claim on the address that somebody's member has, and gives up where HR names another.
+#[must_use]
+pub fn address_given_up(document: &Document) -> Option<String> {
+    document.member.as_ref().map(|member| address_key(&member.user_name))
 }
 
 fn folded_name(document: &Document) -> (String, String) {

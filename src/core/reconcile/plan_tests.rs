@@ -213,7 +213,7 @@ impl World {
                 Step::Finish(conclusion) => break conclusion,
                 Step::Own(keys) => {
                     let claimed = self.own(&me, &keys, &state.document);
-                    state.learn_claim(&keys, claimed);
+                    state.learn_claim(&keys, claimed, self.now);
                 }
                 Step::Send(request) => {
                     let fault = if self.faults.is_empty() { Fault::None } else { self.faults.remove(0) };
