@@ -52,10 +52,21 @@ mod pages {
 
     #[test]
     fn every_preset_is_told_of() {
+        let (systems, configuration) = (page("docs/hr-systems.md"), page("docs/configuration.md"));
+        let mut missing = Vec::new();
         for name in presets::names() {
-            assert!(page("docs/hr-systems.md").contains(&format!("\n| `{name}` | ")), "docs/hr-systems.md: {name}");
-            assert!(page("docs/configuration.md").contains(&format!("`{name}`")), "docs/configuration.md: {name}");
+            let setup = presets::about(name).unwrap().setup;
+            if !systems.contains(&format!("\n| `{name}` | ")) {
+                missing.push(format!("docs/hr-systems.md has no row for `{name}`"));
+            }
+            if !systems.contains(&setup) {
+                missing.push(format!("docs/hr-systems.md, \"On the other side\": - **`{name}`**: {setup}"));
+            }
+            if !configuration.contains(&format!("`{name}`")) {
+                missing.push(format!("docs/configuration.md, \"Presets\", does not list `{name}`"));
+            }
         }
+        assert!(missing.is_empty(), "to be added:\n{}", missing.join("\n"));
     }
 
     #[test]

@@ -30,7 +30,7 @@ impl AdminState {
         Ok(order)
     }
 
-    /// Captures a source no more, and forgets what was captured of it; how many deliveries that were.
+    /// Captures a source no more, and forgets what was captured of it. How many deliveries that was.
     pub async fn switch_capture_off(&self, by: &Actor, source: &str) -> Result<usize, AdminError> {
         let change = |captures: &mut Captures| captures.switch_off(source);
         let Some(forgotten) = shared::update(&*self.store, DOCUMENT, change).await? else { return Ok(0) };
@@ -47,8 +47,8 @@ impl AdminState {
         Ok(())
     }
 
-    /// One captured delivery, whole. For those who may do everything: it holds what HR sent, and that somebody
-    /// looked is written down.
+    /// One captured delivery, whole. Not for read-only tokens, since it holds what HR sent; the audit log says who
+    /// looked.
     pub async fn capture(&self, by: &Actor, id: &str) -> Result<Capture, AdminError> {
         if !by.may_write() {
             return Err(AdminError::ReadOnly);

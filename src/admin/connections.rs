@@ -1,5 +1,5 @@
-//! The listener's open connections. Where they are too many, the one goes that has been without a sign of life for the
-//! longest, so that whoever comes is let in at once: an idle connection, or a body that does not end, keeps nobody out.
+//! The listener's open connections. If there are too many, the one that has been silent the longest is closed, so that
+//! a newcomer is let in at once: an idle connection, or a body that does not end, keeps nobody out.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_too_many_the_one_goes_that_was_silent_for_the_longest() {
+    fn of_too_many_the_one_that_was_silent_the_longest_is_closed() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let connections = Connections::default();

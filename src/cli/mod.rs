@@ -59,7 +59,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the bridge: take webhooks in, bring them to Postman.
+    /// Run the bridge: accept webhooks, and bring Postman in line with them.
     Serve(serve::ServeArgs),
     #[cfg(feature = "stand-ins")]
     /// Show the whole thing working: the bridge, a Postman stand-in, signed webhooks, what became of each person.
@@ -78,7 +78,7 @@ enum Command {
     Capture(capture::CaptureCommand),
     /// Sign a file as a source would, post it, and follow what becomes of it.
     Send(send::SendArgs),
-    /// What waits, what needs attention, what to do; ends with 3 where something does.
+    /// What waits, what needs attention, what to do; ends with 3 if anything needs attention.
     Status,
     /// Whether the process here is alive, or ready, by its exit code: for a container's supervisor.
     Healthcheck(healthcheck::HealthcheckArgs),
@@ -111,7 +111,7 @@ enum Command {
     #[cfg(feature = "stand-ins")]
     /// Run the Postman stand-in by itself.
     PostmanSim(postman_sim::PostmanSimArgs),
-    /// What a shell is to load, to complete these commands.
+    /// The script with which a shell completes these commands.
     Completions(shell::CompletionsArgs),
     /// A manual page, as roff: `scim-bridge man | man -l -`.
     Man(shell::ManArgs),

@@ -12,7 +12,7 @@ use crate::core::signature::scheme::{Auth, TimeUnit, TimestampRule};
 use crate::core::signature::{Keys, Refusal, Scheme, Verifier, neighbours};
 use crate::core::time::UnixMs;
 
-/// Whether a delivery's sender is proven.
+/// Whether a delivery is genuine.
 #[derive(Debug, Serialize)]
 pub(super) struct Proof {
     /// A handshake, which is answered before anything is read.
@@ -28,10 +28,10 @@ pub(super) struct Proof {
     looked_at: String,
     /// What is signed.
     signed: String,
-    /// Of a refused one: under which neighbouring schemes it would verify, each by what would have to be
-    /// otherwise. Never what the signature should have been.
+    /// Of a refused one: under which similar schemes it would verify, each by what would have to be
+    /// different. Never what the signature should have been.
     would_verify: Vec<String>,
-    /// Whether neighbouring schemes were tried, and none of them would do.
+    /// Whether similar schemes were tried, and it verifies under none of them.
     #[serde(skip)]
     has_no_neighbour: bool,
     /// What is odd about the capture itself, or good to know.
@@ -117,8 +117,8 @@ impl Proof {
             say!("note: {note}");
         }
         match (self.handshake, &self.detail) {
-            (Some(handshake), _) => say!("a handshake ({handshake}): answered, and nothing is read"),
-            (None, None) => say!("proven ({}, over {})", self.looked_at, self.signed),
+            (Some(handshake), _) => say!("a handshake ({handshake}): answered, and nothing in it is mapped"),
+            (None, None) => say!("genuine ({}, over {})", self.looked_at, self.signed),
             (None, Some(detail)) => {
                 say!("refused: {detail}");
                 say!("  looked at: {}; signed: {}", self.looked_at, self.signed);
@@ -126,7 +126,7 @@ impl Proof {
                     say!("  would verify with {way}");
                 }
                 if self.has_no_neighbour {
-                    say!("  no neighbouring scheme makes this signature with the source's secrets");
+                    say!("  no similar scheme makes this signature with the source's secrets");
                 }
             }
         }
@@ -163,11 +163,11 @@ fn by_its_head(source: &SourceConfig, delivery: &Delivery) -> Option<(&'static s
         ));
     }
     if Charset::of(kind).is_err() {
-        return Some(("charset", "a body in a charset that nobody knows is answered 415".to_owned()));
+        return Some(("charset", "a body in an unknown charset is answered 415".to_owned()));
     }
     let coding =
         delivery.headers.iter().find(|(name, _)| name == "content-encoding").map(|(_, value)| value.as_slice());
     coding
         .filter(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity"))
-        .map(|_| ("content_encoding", "a body that is packed is answered 415: have it sent as it is".to_owned()))
+        .map(|_| ("content_encoding", "a compressed body is answered 415: have it sent uncompressed".to_owned()))
 }

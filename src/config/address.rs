@@ -1,8 +1,8 @@
-//! Web addresses, which more than one section has.
+//! Web addresses, as several sections of the configuration have them.
 
 use url::Url;
 
-/// An address that can be spoken to, without a login in it, which no log must show.
+/// An address that can be called. A login in it is refused, since logs show addresses.
 pub(super) fn web_address(text: &str) -> Option<Url> {
     Url::parse(text).ok().filter(|url| {
         matches!(url.scheme(), "http" | "https")
@@ -12,7 +12,7 @@ pub(super) fn web_address(text: &str) -> Option<Url> {
     })
 }
 
-/// The same, to which paths are added.
+/// The same, for an address to which paths are added.
 pub(super) fn base_address(text: &str) -> Option<Url> {
     web_address(text).filter(|url| url.query().is_none() && url.fragment().is_none())
 }

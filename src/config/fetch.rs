@@ -97,7 +97,7 @@ fn base_of(value: &Value, at: &str, findings: &mut Findings) -> Option<String> {
     findings.when(
         url.is_none(),
         &format!("{at}.base_url"),
-        "is no http or https address",
+        "is not an http or https address",
         "Give scheme and host, and perhaps a path before all others, such as \"https://api.example.com\".",
     );
     url.map(|_| text.trim_end_matches('/').to_owned())

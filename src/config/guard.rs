@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::error::Findings;
 
-/// `[guard]`. Of count and percent, the larger binds.
+/// `[guard]`. Where a number and a percentage both limit leaves, the larger of the two counts.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct GuardConfig {

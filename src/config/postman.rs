@@ -168,7 +168,7 @@ impl Raw {
             return;
         };
         let web = matches!(url.scheme(), "http" | "https") && url.has_host();
-        findings.when(!web, KEY, "is no http or https address", EXAMPLE);
+        findings.when(!web, KEY, "is not an http or https address", EXAMPLE);
         let credentials = !url.username().is_empty() || url.password().is_some();
         findings.when(credentials, KEY, "has credentials in it", "Take them out: the key is `postman.key`.");
         let extras = url.query().is_some() || url.fragment().is_some();

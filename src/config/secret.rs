@@ -110,7 +110,7 @@ pub(super) struct Reader<'e> {
     pub(super) role: ProcessRole,
 }
 
-/// What a secret that is not there comes to.
+/// What becomes of a secret that is not there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Absent {
     /// An error.
@@ -174,7 +174,7 @@ struct Watched {
     path: PathBuf,
     secret: LiveSecret,
     fit: Fit,
-    /// Whether the last look failed, so that a failure is told once.
+    /// Whether the last look failed, so that a failure is reported once.
     failing: bool,
 }
 
@@ -187,7 +187,7 @@ pub(super) enum Fit {
     Scheme(Box<Scheme>),
     /// To stand in an HTTP header.
     Header,
-    /// To open API and console: nobody must find it by trying.
+    /// To open API and console: nobody may be able to guess it.
     Token,
     /// To be posted to.
     Url,
@@ -204,15 +204,15 @@ impl Fit {
             Self::Scheme(scheme) => check_secret(scheme, secret).map_err(|problem| problem.to_string()),
             // RFC 9110 §5.5: visible characters. A line break in the middle comes of copying two lines.
             Self::Header if secret.expose_secret().bytes().all(|byte| byte.is_ascii_graphic()) => Ok(()),
-            Self::Header => Err("has spaces, line breaks or characters that no HTTP header can carry".to_owned()),
+            Self::Header => Err("it has spaces, line breaks or characters that no HTTP header can carry".to_owned()),
             Self::Token if secret.expose_secret().trim().len() >= TOKEN_BYTES_MIN => Ok(()),
             Self::Url if web_address(secret.expose_secret().trim()).is_some() => Ok(()),
-            Self::Url => Err("is no http or https address".to_owned()),
+            Self::Url => Err("it is not an http or https address".to_owned()),
             Self::Token => Err(format!("it is shorter than {TOKEN_BYTES_MIN} characters, so it could be guessed")),
         }
     }
 
-    /// What to do about a secret that is not.
+    /// What to do about a secret that is not fit.
     fn advice(&self) -> &'static str {
         match self {
             Self::Token => "Make one: `openssl rand -hex 24` prints 48 characters.",
@@ -238,7 +238,7 @@ impl Watched {
 pub struct Refreshed {
     /// The keys whose secret has changed.
     pub changed: Vec<String>,
-    /// The keys whose file has no usable secret any more, with the problem; told once. The last good value
+    /// The keys whose file has no usable secret any more, with the problem; reported once. The last good value
     /// stays in use.
     pub failed: Vec<(String, String)>,
 }
@@ -307,7 +307,7 @@ fn read_file(path: &Path) -> Result<SecretString, String> {
     let mut bytes = Zeroizing::new(Vec::new());
     file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(cannot)?;
     if bytes.len() as u64 > FILE_BYTES_MAX {
-        return Err(format!("file `{shown}` is larger than any secret"));
+        return Err(format!("file `{shown}` is too large for a secret"));
     }
     let text = std::str::from_utf8(&bytes).map_err(|_| format!("file `{shown}` is not UTF-8 text"))?;
     let text = text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));

@@ -151,7 +151,7 @@ impl Raw {
         findings.when(
             self.admin_url.as_deref().is_some_and(|url| base_address(url).is_none()),
             "server.admin_url",
-            "is no http or https address",
+            "is not an http or https address",
             "Give the address at which people open the console, such as \"https://bridge.example.com\".",
         );
         for (n, token) in self.token.iter().enumerate() {

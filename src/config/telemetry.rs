@@ -79,7 +79,7 @@ fn check(key: &str, endpoint: &str, findings: &mut Findings) {
     }
     let url = Url::parse(endpoint).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     let problem = match url {
-        None => "it is no http or https URL",
+        None => "it is not an http or https URL",
         // It would be in the log, and in the settings.
         Some(url) if !url.username().is_empty() || url.password().is_some() => "it has a user or a password in it",
         Some(url) if url.query().is_some() || url.fragment().is_some() => "it has a query or a fragment",
@@ -127,8 +127,8 @@ mod tests {
     #[test]
     fn an_endpoint_that_is_none_is_refused_by_its_name_and_without_its_password() {
         for (endpoint, problem) in [
-            ("collector:4318", "no http or https URL"),
-            ("grpc://collector", "no http or https URL"),
+            ("collector:4318", "not an http or https URL"),
+            ("grpc://collector", "not an http or https URL"),
             ("https://me:hunter2@collector", "a user or a password"),
             ("https://collector?key=hunter2", "a query"),
         ] {

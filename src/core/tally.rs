@@ -18,26 +18,26 @@ use super::time::UnixMs;
 pub const DOCUMENT: &str = "intake";
 /// How often a process writes what it counted, in milliseconds: `status` tells within 15 s.
 pub const WRITE_EVERY_MS: u64 = 3_000;
-/// A process that has not written for so long is gone.
+/// A process that has not written for this long is gone.
 const GONE_AFTER_MS: u64 = 60_000;
-/// Processes whose counts are kept apart; of more, the longest silent are taken for gone.
+/// Processes whose counts are kept apart; if there are more, those silent the longest are taken for gone.
 const PROCESSES_MAX: usize = 64;
 /// Different words kept of each list: types, reasons, fields. Beyond, they are counted as one.
 const WORDS_MAX: usize = 50;
 /// Where words beyond [`WORDS_MAX`] are counted.
 pub const OTHERS: &str = "(others)";
-/// How long what is over is still counted as the same run of trouble.
+/// Trouble that comes back within this time is part of the same run.
 const RUN_MS: u64 = 60_000;
-/// How long trouble is told that nothing good came after.
+/// How long trouble is reported if nothing good came after it.
 const TOLD_MS: u64 = 24 * 3_600_000;
-/// How long refusals are told that no genuine delivery came after: an hour without another one.
+/// How long refusals are reported if no genuine delivery came after them: an hour without another one.
 const REFUSED_TOLD_MS: u64 = 3_600_000;
-/// How long types that nothing names are told of which there are too many to know each by its name. The
-/// others are told until the mapping names them.
+/// How long types that nothing names are reported that are beyond [`WORDS_MAX`], without their names. The others are
+/// reported until the mapping names them.
 const OTHERS_TOLD_MS: u64 = 7 * 24 * 3_600_000;
 /// The reason of deliveries to a source that is not configured.
 pub const UNKNOWN_SOURCE: &str = "unknown_source";
-/// Names of sources that are not configured, of which is kept that somebody posts to them: the last ones.
+/// How many names that no configured source has are remembered because somebody posts to them: the latest.
 pub const UNKNOWN_SOURCES_MAX: usize = 20;
 
 /// How often, and when.
@@ -82,7 +82,7 @@ pub struct SourceTally {
     pub accepted: Seen,
     /// Known already.
     pub duplicates: Seen,
-    /// Of no consequence, as a whole.
+    /// Nothing in them is followed.
     pub ignored: Seen,
     /// Kept as dead letters only.
     pub unmapped: Seen,
@@ -96,13 +96,13 @@ pub struct SourceTally {
     pub unnamed_types: BTreeMap<String, Seen>,
     /// Records that were used without a field that was there, by field.
     pub dropped: BTreeMap<String, Seen>,
-    /// The last delivery all of whose fields were used.
+    /// When the last delivery came whose fields could all be used.
     pub whole_at: UnixMs,
     /// Deliveries that came again under an id that was known, and said something else.
     pub conflicts: Seen,
-    /// Events whose told time lay so far ahead that it was not believed.
+    /// Events whose time lay so far ahead that it was not believed.
     pub ahead: Seen,
-    /// The last delivery with told times, all of which were believed.
+    /// When the last delivery came that had times, and all of them were believed.
     pub in_time_at: UnixMs,
     /// A verification token was offered that no file is configured for.
     pub token_offered: Seen,
@@ -117,7 +117,7 @@ pub enum GenuineResult {
     Accepted,
     /// Known already.
     Duplicate,
-    /// Of no consequence.
+    /// Nothing in it is followed.
     Ignored,
     /// Kept as dead letters only.
     Unmapped,
@@ -126,7 +126,7 @@ pub enum GenuineResult {
 }
 
 impl SourceTally {
-    /// A genuine delivery came to this.
+    /// What became of a genuine delivery.
     pub fn genuine(&mut self, now: UnixMs, fate: GenuineResult) {
         let seen = match fate {
             GenuineResult::Accepted => &mut self.accepted,
@@ -139,7 +139,7 @@ impl SourceTally {
         self.hours.note(now, fate == GenuineResult::Duplicate);
     }
 
-    /// How many deliveries came to what so far. What is refused begins anew with each run of it.
+    /// How many deliveries had which result so far. Refusals are counted anew with each run of them.
     #[must_use]
     pub fn totals(&self) -> Counts {
         let refused = self.refused.values().chain(self.full.values()).map(|seen| seen.count).sum();
@@ -192,7 +192,7 @@ impl SourceTally {
         self.conflicts.note(now);
     }
 
-    /// An event's told time lay too far ahead.
+    /// An event's time lay too far ahead.
     pub fn told_ahead(&mut self, now: UnixMs) {
         self.ahead.note(now);
     }
@@ -257,7 +257,7 @@ impl SourceTally {
         troubles.extend(listed(&self.unnamed_types, TroubleKind::UnnamedType, &|name, seen| {
             name != OTHERS || seen.within(now, OTHERS_TOLD_MS)
         }));
-        // A locale is nothing that anybody misses.
+        // Nobody misses a locale.
         troubles.extend(listed(&self.dropped, TroubleKind::Dropped, &|field, seen| {
             field != "locale" && is_on(seen, self.whole_at)
         }));
@@ -334,7 +334,7 @@ pub struct ProcessTally {
 }
 
 impl Ledger {
-    /// Reads what is stored; nothing where it cannot be read: counts are worth no failure.
+    /// Reads what is stored; nothing if it cannot be read: counts are not worth a failure.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Self {
         serde_json::from_slice(bytes).unwrap_or_default()
@@ -365,10 +365,10 @@ impl Ledger {
         }
     }
 
-    /// Forgets types that a source's mapping names by now, and of what is past sources that there are not any
-    /// more; of those that deliveries are sent to all the same, the last ones stay for as long as they are told.
+    /// Forgets types that a source's mapping names by now and, in `past`, sources that no longer exist. Of those to
+    /// which deliveries are still sent, the latest stay for as long as they are reported.
     pub fn forget_mended<'m>(&mut self, now: UnixMs, mapping_of: impl Fn(&str) -> Option<&'m Mapping>) {
-        // A process that is gone by now, and had not the present mapping; one that is not, writes it anew.
+        // For processes that are gone and had an older mapping; one that is alive writes its counts again.
         for (source, tally) in self.processes.values_mut().flat_map(|process| &mut process.sources) {
             if let Some(mapping) = mapping_of(source) {
                 tally.forget_named(mapping);

@@ -43,7 +43,7 @@ const POOL_IDLE: Duration = Duration::from_secs(20);
 #[derive(Debug, thiserror::Error)]
 pub enum HrClientError {
     /// The address is none.
-    #[error("`base_url` is no http or https address")]
+    #[error("`base_url` is not an http or https address")]
     BaseUrl,
     /// The client's certificate and key are no pair that can be used.
     #[error("`client_certificate` and `client_key` are not a certificate and its key, as PEM")]

@@ -7,7 +7,7 @@ const SIZE_LINE_BYTES_MAX: usize = 256;
 /// The most that may follow the last chunk, which is not read.
 const TRAILER_BYTES_MAX: usize = 4 * 1024;
 
-/// The data in bytes that are coded so, as a whole; none where they are not, or not to their end.
+/// The data of a whole body in this coding; none if it is not in this coding, or not complete.
 #[must_use]
 pub fn unchunked(bytes: &[u8]) -> Option<Vec<u8>> {
     let (mut input, mut output, mut chunks) = (BytesMut::from(bytes), Vec::new(), Chunks::Size);
@@ -20,16 +20,16 @@ pub fn unchunked(bytes: &[u8]) -> Option<Vec<u8>> {
     Some(output)
 }
 
-/// Where the coding stands.
+/// How far into the coding we are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Chunks {
     /// Before a chunk's size.
     Size,
-    /// Within a chunk, of which so much is left.
+    /// Within a chunk, with this many bytes of it left.
     Data(u64),
     /// Before the line break that ends a chunk.
     DataEnd,
-    /// After the last chunk, with so many bytes of trailers passed over.
+    /// After the last chunk, with this many bytes of trailers passed over.
     Trailer(usize),
     /// It has ended.
     Ended,

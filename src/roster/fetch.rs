@@ -162,7 +162,7 @@ impl Roster {
         };
         let Some(fetch) = documents::change(self.store.as_ref(), FETCHES, take).await? else { return Ok(false) };
         if fetch.end.is_some() {
-            warn!(%source, taken = fetch.taken, "the HR system's list is given up: no process came to its end");
+            warn!(%source, taken = fetch.taken, "the HR system's list is given up: no process finished it");
             return Ok(true);
         }
         info!(%source, since = fetch.since.map(|since| since.to_string()), "the HR system's list is read");

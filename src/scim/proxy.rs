@@ -18,7 +18,7 @@ const HEAD_BYTES_MAX: usize = 16 * 1024;
 #[derive(Debug, Clone)]
 pub(super) struct Proxy {
     intercept: Intercept,
-    /// For a proxy that is itself spoken to with TLS.
+    /// For a proxy that is itself reached over TLS.
     pub(super) tls: Option<Tls>,
 }
 
@@ -81,7 +81,7 @@ impl Proxy {
     }
 }
 
-/// Reads the head of the answer, and its status. Behind it nobody speaks before we do.
+/// Reads the head of the answer, and its status. Nothing follows the head before we send something.
 async fn read_status<S: AsyncRead + Unpin>(stream: &mut S) -> Option<u16> {
     let (mut head, mut chunk) = (Vec::new(), [0; 1024]);
     loop {
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_of_a_kind_that_is_not_spoken_is_told() {
+    fn a_proxy_of_a_kind_that_we_cannot_use_is_refused() {
         let matcher = Matcher::builder().all("socks5://proxy.example:1080").build();
         let target = Url::parse("https://api.example.com/v2").unwrap();
         assert!(matches!(Proxy::chosen(&matcher, &target, None), Err(ClientError::Proxy)));

@@ -50,7 +50,7 @@ impl Tls {
     }
 
     /// Makes the handshake. `wanted` tells afterwards whether the server asked for a certificate of ours,
-    /// which it may mind only later.
+    /// for want of which it may end the connection only later.
     pub(super) async fn connect<S>(&self, stream: S, wanted: &CertificateWanted) -> Result<TlsStream<S>, NoReply>
     where
         S: AsyncRead + AsyncWrite + Unpin,

@@ -1,6 +1,7 @@
 //! Metrics: every name, label, word, help text and bucket is declared here, and nowhere else.
 //!
-//! Other modules count with the facade and these constants:
+//! Other modules count with the facade and these constants: `use crate::telemetry::metrics as metric`, then
+//! `metrics::counter!(metric::JOBS_ENDED_TOTAL).increment(1)`.
 
 use std::sync::{Mutex, PoisonError};
 

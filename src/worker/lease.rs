@@ -13,7 +13,7 @@ use crate::store::{Lease, StoreError, TOKEN_LOOK_MAX, Token};
 
 /// Between two tries while the store does not answer.
 pub(super) const STORE_RETRY: Duration = Duration::from_millis(500);
-/// Kept free between the end of a call and the end of the lease, for the settling.
+/// Kept free between the end of a call and the end of the lease, for the commit.
 const LEASE_MARGIN_MS: u64 = 2_000;
 /// Tokens older than this share of the rate window (1/300: 200 ms of 60 s) are not used any more: a
 /// call must reach Postman soon after its token was taken, or it shares a window with later ones.

@@ -1,6 +1,6 @@
 //! Reconciles the team: claim, fold, plan, send, classify, decide, commit.
 //!
-//! Lives here: claims that name themselves (`claims`), one attempt for one person (`attempt`), the loop around
+//! Lives here: numbered claims (`claims`), one attempt for one person (`attempt`), the loop around
 //! it (`pool`), the probes of holds (`probe`), the commit (`commit`), what an attempt must keep alive while
 //! it runs: its lease and its tokens (`lease`), and what a process does about the one before it (`restart`). Not
 //! here: judgement (`crate::core`), state (`crate::store`), HTTP (`crate::scim`).
@@ -102,14 +102,14 @@ pub struct Worker {
 pub enum Stepped {
     /// Somebody was worked on.
     Attempted(Attempted),
-    /// A hold was probed: whether it is lifted by it.
+    /// A hold was probed.
     Probed {
-        /// Whether.
+        /// Whether the probe lifted it.
         lifted: bool,
     },
-    /// There was nothing to do before then; none: nobody waits for a time.
+    /// There was nothing to do.
     Nothing {
-        /// When.
+        /// When there will be; none: nobody waits for a time.
         until: Option<UnixMs>,
     },
 }

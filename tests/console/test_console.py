@@ -176,7 +176,7 @@ def test_all_of_it_can_be_done_with_the_keyboard_alone(visit):
     page.keyboard.press("Enter")
     page.wait_for_url(visitor.made.admin + "/")
     page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.textContent") == "To the content"
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
     tab_to(page, page.get_by_role("link", name="People", exact=True))
     page.keyboard.press("Enter")
     page.wait_for_url("**/people")

@@ -36,10 +36,10 @@ async fn every_published_failure_can_be_ordered_and_comes_byte_for_byte() {
     let client = Client::with(SimOptions { writes: 0, ..SimOptions::default() });
     let id = client.created("ada@example.test").await;
     for example in examples().iter().filter(|e| e.code >= 400) {
-        let name = ReplyName::ALL
-            .iter()
-            .find(|r| r.status() == example.code && r.body() == example.body)
-            .unwrap_or_else(|| panic!("{} is not in the table", example.file));
+        let name =
+            ReplyName::ALL.iter().find(|r| r.status() == example.code && r.body() == example.body).unwrap_or_else(
+                || panic!("{}: src/postman_sim/replies.rs has no row with its code and body", example.file),
+            );
         client.sim.order(Fault::next(1, On::Only(example.operation), What::Reply(*name))).unwrap();
         let body = user("new@example.test", "A", "B");
         let reply = if example.operation == Operation::Create {

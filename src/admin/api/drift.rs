@@ -11,11 +11,11 @@ use crate::core::roster::{Drift, DriftReport};
 /// The last comparison.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::admin) struct DriftBody {
-    /// How often HR and the members are compared, in hours; 0: never by themselves.
+    /// How often HR and the members are compared, in hours; 0: only when somebody asks.
     every_h: u64,
     /// When the last comparison was begun.
     begun_at: Option<String>,
-    /// When the one ended that is shown.
+    /// When the comparison in `report` ended.
     ended_at: Option<String>,
     /// What it showed.
     #[schema(value_type = Option<Object>)]
@@ -33,7 +33,7 @@ impl DriftBody {
     }
 }
 
-/// Shows the last comparison of HR's word with the members.
+/// Shows the last comparison of what HR says with the members.
 #[utoipa::path(get, path = "/api/v1/drift", tag = "roster", security(("admin_token" = [])), responses(
     (status = 200, description = "The last comparison.", body = DriftBody),
     (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
@@ -44,7 +44,7 @@ pub(super) async fn show(state: State) -> ApiResult<DriftBody> {
     Ok(web::Json(DriftBody::of(state.roster.drift_options().every_ms, drift)))
 }
 
-/// Compares HR's word with the members now, and repairs what `[drift] repair` names.
+/// Compares what HR says with the members now, and repairs what `[drift] repair` names.
 #[utoipa::path(post, path = "/api/v1/drift", tag = "roster", security(("admin_token" = [])), responses(
     (status = 200, description = "The comparison.", body = DriftBody),
     (status = 400, description = "This process cannot read the list of members.", body = ErrorBody, content_type = "application/problem+json"),

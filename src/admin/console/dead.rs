@@ -103,7 +103,7 @@ pub(super) async fn list(state: State, session: Session, query: web::Query<Query
         &html! {
             h1 { "Dead letters" }
             (layout::done(query.done.as_deref(), query.count))
-            p .quiet { "What cannot succeed as it is, kept whole. It heals with HR's next word about the person, or once the mapping is corrected; or you replay or discard it." }
+            p .quiet { "What cannot succeed as it is, kept whole. It heals with HR's next event about the person, or once the mapping is corrected; or you replay or discard it." }
             (filters(&state, &query, &codes))
             @if !listed.rows.is_empty() { p .pager { a href={ "/dead.csv?" (query.query()) } { "Download as CSV" } } }
             @if listed.rows.is_empty() { p { "There are none." } } @else {
@@ -169,7 +169,7 @@ fn bulk(session: &Session, query: &Query, matched: Matched, table: &Markup) -> M
                     summary { "Discard…" }
                     label for="reason" { "Why" }
                     input #reason name="reason" maxlength="200" autocomplete="off";
-                    p .quiet { "HR's word about these people is not followed then, until the next one; unmapped records are gone." }
+                    p .quiet { "What HR has said about these people is then not followed, until its next event about them; unmapped records are gone." }
                     button .danger type="submit" name="what" value="discard" { "Discard selected" }
                     " "
                     button .danger type="submit" name="what" value="discard-all" { "Discard all " (matched) }

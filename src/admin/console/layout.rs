@@ -55,7 +55,7 @@ pub(super) fn page(title: &str, here: Nav, session: Option<&Session>, body: &Mar
                 script src="/live.js" defer {}
             }
             body {
-                a .skip href="#main" { "To the content" }
+                a .skip href="#main" { "Skip to the content" }
                 header .top {
                     a .brand href="/" { img src="/icon.svg" alt="" width="22" height="22"; "scim-bridge" }
                     @if let Some(session) = session {
@@ -65,7 +65,7 @@ pub(super) fn page(title: &str, here: Nav, session: Option<&Session>, body: &Mar
                             }
                         }
                         div .who {
-                            span .quiet { (session.name()) @if !session.may_write() { " (may look)" } }
+                            span .quiet { (session.name()) @if !session.may_write() { " (read-only)" } }
                             (log_out(session))
                         }
                     }
@@ -102,12 +102,12 @@ pub(super) fn prose(text: &str) -> Markup {
     }
 }
 
-/// An instant, told from now, with the exact one at hand.
+/// An instant as seen from now (`3 min ago`), with the exact one as its title.
 pub(super) fn time(now: UnixMs, at: UnixMs) -> Markup {
     html! { time datetime=(at) title=(at) { (relative(now, at)) } }
 }
 
-/// A stable code, with its meaning at hand, where this version knows it.
+/// A stable code, with its meaning as its title if this version knows it.
 pub(super) fn code(code: &str) -> Markup {
     let known = Code::ALL.iter().find(|known| known.as_str() == code).map(|known| known.title());
     let of_problem = || ProblemCode::ALL.iter().find(|known| known.as_str() == code).map(|known| known.title());
@@ -173,17 +173,17 @@ pub(super) fn next(query: &str, next: Option<&str>) -> Markup {
 pub(super) fn done(what: Option<&str>, count: Option<u64>) -> Markup {
     let text = match what {
         Some("replayed") => "Replayed: tried again now.",
-        Some("corrected") => "Corrected: it is read now, and they are looked at.",
-        Some("discarded") => "Discarded. HR's next word is followed again.",
+        Some("corrected") => "Corrected: the record is mapped again, and the person is tried now.",
+        Some("discarded") => "Discarded. What HR says next is followed again.",
         Some("held") => "The hold is in force.",
         Some("lifted") => "The hold is lifted.",
         Some("allowed") => "Let through.",
-        Some("applied") => "Applied: they are worked on now.",
+        Some("applied") => "Applied: these people are worked on now.",
         Some("compared") => "Compared.",
-        Some("due") => "They are looked at now.",
+        Some("due") => "They are tried now.",
         _ => return html! {},
     };
-    html! { p .flash role="status" { (text) @if let Some(count) = count { " " (count) " dead letters." } } }
+    html! { p .flash role="status" { (text) @if let Some(count) = count { " " (count) @if count == 1 { " dead letter." } @else { " dead letters." } } } }
 }
 
 /// `3 min ago`, `in 2 h`.
@@ -221,7 +221,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn instants_are_told_from_now() {
+    fn instants_are_shown_as_seen_from_now() {
         let now = UnixMs(1_000_000_000);
         assert_eq!(relative(now, now), "now");
         assert_eq!(relative(now, now.minus_ms(90_000)), "90 s ago");

@@ -14,7 +14,7 @@ use crate::core::reconcile::request::Member;
 use crate::core::target_name::said;
 use crate::core::time::UnixMs;
 
-/// Of whom.
+/// Who is asked about.
 #[derive(Deserialize)]
 pub(super) struct Of {
     form_token: String,
@@ -60,7 +60,7 @@ fn found(look: &LiveLook) -> Markup {
     let (is_fine, text) = match &look.has {
         Has::Member(_) => (true, "They are a member."),
         Has::Nobody => {
-            (false, said("Postman has nobody of their id, and its filter finds nobody under their address."))
+            (false, said("Postman has nobody with their id, and its filter finds nobody under their address."))
         }
         Has::Several => (false, said("Postman has several members under their address.")),
         Has::Unknown => (false, "Unknown: the last call says why."),
@@ -88,7 +88,7 @@ pub(super) fn calls(now: UnixMs, look: &LiveLook) -> Markup {
     }
 }
 
-/// One fact, as everybody has it.
+/// One fact, as each side has it.
 struct Fact<'d> {
     name: &'static str,
     said: Option<&'d str>,
@@ -101,7 +101,7 @@ struct Fact<'d> {
 /// The record beside the member, fact by fact.
 pub(super) fn beside(now: UnixMs, document: Option<&Document>, look: Option<&LiveLook>) -> Markup {
     let Some(document) = document else {
-        return html! { p .quiet { "Nothing that came in was read yet." } };
+        return html! { p .quiet { "Nothing that came in about them has been worked on yet." } };
     };
     let (record, member) = (&document.record, document.member.as_ref());
     let employed = record.employment.at(now).or(record.employment.newest().copied());
@@ -177,7 +177,7 @@ pub(super) fn beside(now: UnixMs, document: Option<&Document>, look: Option<&Liv
             }
             @match member {
                 Some(member) => p .quiet {
-                    "SCIM id " @match &member.id { Some(id) => code { (id) }, None => "not known: invited, not shown up" }
+                    "SCIM id " @match &member.id { Some(id) => code { (id) }, None => "not known yet: invited" }
                     ", last read or written " (layout::time(now, member.seen_at))
                 },
                 None => p .quiet { (said("No member at Postman is known.")) },
@@ -187,7 +187,7 @@ pub(super) fn beside(now: UnixMs, document: Option<&Document>, look: Option<&Liv
     }
 }
 
-/// What groups are made by, and the groups that the bridge put the member into.
+/// The facts that groups are derived from, and the groups that the bridge put the member into.
 fn groups(now: UnixMs, document: &Document) -> Markup {
     let words = |names: Vec<&str>| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
     html! {

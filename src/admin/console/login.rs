@@ -144,10 +144,10 @@ fn form(refused: bool) -> Markup {
         &html! {
             form .card .login method="post" action="/login" {
                 h1 { "Log in" }
-                @if refused { p .alert role="alert" { "That is none of the tokens." } }
+                @if refused { p .alert role="alert" { "This token is not known." } }
                 label for="token" { "Token" }
                 input #token name="token" type="password" autocomplete="current-password" required autofocus;
-                p .quiet { "The value of " code { "[server] admin_token" } " or of a " code { "[[server.token]]" } ", or of the file that " code { "serve" } " named at its start." }
+                p .quiet { "The value of " code { "[server] admin_token" } " or of a " code { "[[server.token]]" } ", or of the file that " code { "serve" } " named when it started." }
                 button .primary type="submit" { "Log in" }
             }
         },

@@ -10,13 +10,13 @@ const HEIGHT: u32 = 64;
 
 /// A row of bars: what went well, and above it what did not.
 pub(super) struct Plot<'p> {
-    /// What is plotted, for who cannot see it.
+    /// What is plotted, for those who cannot see it.
     pub(super) title: &'p str,
     /// The buckets, oldest first; those in which nothing happened may be missing.
     pub(super) buckets: &'p [Bucket],
     /// How long each is, in milliseconds.
     pub(super) step_ms: u64,
-    /// How many there are to be.
+    /// How many to draw.
     pub(super) steps: u32,
     /// What went well.
     pub(super) good: &'p [Happening],
@@ -40,7 +40,7 @@ impl Plot<'_> {
         let sum: u64 = bars.iter().map(|(good, bad)| good + bad).sum();
         html! {
             figure .plot {
-                figcaption { (self.title) span .quiet { " " (sum) " in all, at most " (most) " at once" } }
+                figcaption { (self.title) span .quiet { " " (sum) " in all, at most " (most) " in one bar" } }
                 svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-label={ (self.title) ": " (sum) " in all" } preserveAspectRatio="none" {
                     line class="axis" x1="0" x2=(WIDTH) y1={ (HEIGHT) } y2={ (HEIGHT) } {}
                     @for (place, (good, bad)) in (0_u32..).zip(&bars) { (self.bar(place, *good, *bad, most)) }
@@ -60,7 +60,7 @@ impl Plot<'_> {
     }
 }
 
-/// At least something, where there is something.
+/// At least 1 where there is anything at all.
 fn height(n: u64, most: u64) -> u32 {
     if n == 0 || most == 0 {
         return 0;
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plot_says_its_sum_to_who_cannot_see_it() {
+    fn a_plot_says_its_sum_to_those_who_cannot_see_it() {
         let bucket =
             Bucket { from: UnixMs(60_000), counts: Counts::from([(Happening::Served, 7), (Happening::Failed, 1)]) };
         let plot = Plot {

@@ -134,7 +134,7 @@ fn print(report: &Report) {
         }
     }
     let well = report.deliveries.iter().filter(|tried| tried.ok).count();
-    say!("{well} of {} deliveries well", report.deliveries.len());
+    say!("{well} of {} deliveries as they should be", report.deliveries.len());
 }
 
 /// Whether a preset is meant by its file.

@@ -19,7 +19,7 @@ pub struct Trial {
     pub lines: Vec<String>,
     /// Whether it was believed, and everything in it was understood.
     pub is_clean: bool,
-    /// Of what was not: under which neighbouring schemes it would verify, and where it has something.
+    /// Of what was not: under which similar schemes it would verify, and where it has something.
     pub hints: Vec<String>,
 }
 

@@ -17,7 +17,7 @@ use crate::core::time::UnixMs;
 /// How often a member may have changed between our look and our write before we wait.
 const CHANGED_MAX: u32 = 5;
 
-/// So many values of before our own writes are kept, for a read that lags behind: writes are paced.
+/// How many values from before our own writes are kept, for a read that lags behind. Writes are paced: few are enough.
 const BEFORE_MAX: usize = 8;
 
 /// What is brought in line, each with trouble of its own.
@@ -120,7 +120,7 @@ pub enum Claimed {
 pub struct AttemptState {
     /// The document, as it will be committed.
     pub document: Document,
-    /// The member as known at the start: whose id and address are judged by.
+    /// The member as known at the start, by whose id and address replies are judged.
     pub(super) known: Option<KnownMember>,
     /// The member as shown by the newest reply of this attempt.
     pub(super) shown: Option<Member>,
@@ -191,7 +191,7 @@ impl AttemptState {
     }
 
     /// The addresses before HR's present one that a create may have gone out under, where this person has
-    /// their claims: a create follows upon its claim.
+    /// their claims: no create is made before its claim.
     #[must_use]
     pub fn addresses_before(&self) -> Vec<Email> {
         let present = self.document.record.email().map(Email::key);
@@ -220,7 +220,7 @@ impl AttemptState {
         (self.groups.claims(&self.document, &self.claims), others)
     }
 
-    /// What the address that is looked for has in common with its other spellings.
+    /// The address that is looked for, in the form that all of its spellings share.
     #[must_use]
     pub fn sought(&self) -> Option<String> {
         address_to_look_for(&self.document).map(|email| email.key().to_owned())
@@ -362,7 +362,7 @@ impl AttemptState {
         let Request::Create(asked) = request else { return };
         self.created = true;
         let Some(mut member) = member else {
-            // 201 is as good as its word; whom it made is looked for when there is more to do.
+            // A 201 is believed; whom it made is looked for when there is more to do.
             self.document.member = Some(KnownMember {
                 id: None,
                 user_name: asked.user_name.clone(),
@@ -426,7 +426,7 @@ impl AttemptState {
                 return;
             }
         };
-        // Whoever else the reply shows: it tells nothing of the one who was written.
+        // A reply that shows somebody else says nothing of the member that was written.
         if !shows_it || request.member_id() != Some(&*member.id) {
             // The reply is not believed; a read shows how it is.
             self.unshown = Some(operation);

@@ -13,7 +13,7 @@ pub(super) fn document(body: &[u8]) -> Option<&RawValue> {
 }
 
 /// The values of these attributes of an object, whatever the case of their names (RFC 7643 §2.1).
-/// The name as it should be wins over one in another case, and the last of several over those before.
+/// An exact name wins over one in another case, and the last of several over those before.
 /// None where it is no object.
 pub(super) fn pick<'a, const N: usize>(object: &'a RawValue, names: [&str; N]) -> Option<[Option<&'a RawValue>; N]> {
     let mut picked: [Option<(bool, &RawValue)>; N] = [None; N];
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_nesting_as_deep_as_it_is_long_is_passed_over() {
+    fn however_deep_a_nesting_is_it_is_passed_over() {
         let deep = format!("{{\"x\":{}{},\"a\":7}}", "[".repeat(200_000), "]".repeat(200_000));
         assert_eq!(picked(&deep, "a"), Some("7".to_owned()));
     }

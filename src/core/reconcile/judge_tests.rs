@@ -128,8 +128,13 @@ fn every_documented_reply_means_what_the_table_says() {
         ("replace-500-something-went-wrong", passing_with(Code::ScimUnavailable)),
     ];
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/postman");
-    let files = std::fs::read_dir(&folder).unwrap().count();
-    assert_eq!(files, table.len() + 2, "every fixture has its row, and the two successes their test");
+    let successes = ["create-201-user-creation-successful", "replace-200-ok"];
+    for file in std::fs::read_dir(&folder).unwrap() {
+        let file = file.unwrap().path();
+        let name = file.file_stem().unwrap().to_str().unwrap();
+        let has_a_row = table.iter().any(|(row, _)| *row == name);
+        assert!(has_a_row || successes.contains(&name), "{}: give it a row in this table", file.display());
+    }
     for (name, expected) in table {
         let (request, status, body) = fixture(name);
         assert_eq!(meaning(&request, &http(status, &body)), expected, "{name}");
@@ -145,7 +150,7 @@ fn fixture(name: &str) -> (Request, u16, String) {
     let request = match fixture["operation"].as_str().unwrap() {
         "create" => create(),
         "replace" => replace(None),
-        other => panic!("{name}: {other}"),
+        other => panic!("{name}: `operation` is create or replace, not {other}"),
     };
     let status = u16::try_from(fixture["code"].as_u64().unwrap()).unwrap();
     (request, status, fixture["body"].as_str().unwrap().to_owned())

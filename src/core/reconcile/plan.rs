@@ -29,11 +29,11 @@ const ANSWERED_UNKNOWN_MS: u64 = 5_000;
 const UNANSWERED_UNKNOWN_MS: u64 = 10_000;
 /// All members are paged through for one person at most once in this time.
 const PAGED_AGAIN_MS: u64 = 86_400_000;
-/// A write that is answered as a success, and not shown, is repeated so often.
+/// How often a write is repeated that is answered as a success and that no read shows.
 const UNCONFIRMED_WRITES_MAX: u32 = 4;
 
-/// An attempt makes so many calls at the most, besides the pages of a look-up: far above what one person needs, so
-/// that replies that contradict one another keep nobody busy for ever.
+/// The most calls that an attempt makes, besides the pages of a look-up: far above what one person needs, so that
+/// replies that contradict one another keep nobody busy for ever.
 const CALLS_MAX: u32 = 1_000;
 
 /// The next step of an attempt at `now`. Takes the state to note what a step decides.
@@ -186,7 +186,7 @@ fn nobody(state: &mut AttemptState, rules: &PlanRules, standing: Standing, email
     if state.in_doubt {
         return blocked(Code::ScimDoubt, "the known id shows another userName, and nobody has HR's");
     }
-    // Nobody found soon after a create is no proof.
+    // That a look-up soon after a create finds nobody proves nothing.
     if let Some(unknown) = state.document.progress.create_unknown {
         let wait_ms = match unknown.answered {
             // Somebody is there, and reads may lag for as long: not to be taken for an invitation yet.
@@ -198,7 +198,7 @@ fn nobody(state: &mut AttemptState, rules: &PlanRules, standing: Standing, email
             return finish(try_again(Code::ScimUnknownOutcome, None, true));
         }
     }
-    // Whoever was to have one of the addresses before was looked for, and is not there either.
+    // The addresses before this one were looked for, too, and nobody has them.
     state.document.addresses.clear();
     match standing {
         Standing::Left | Standing::Unsaid => not_a_member(state),
@@ -228,8 +228,8 @@ fn nobody(state: &mut AttemptState, rules: &PlanRules, standing: Standing, email
     }
 }
 
-/// Nobody is there, and nobody is to be. A create that was made may be an invitation, which no look-up finds; one that
-/// was only guessed was none.
+/// Nobody is in the team, and HR wants nobody there. A create that was made may be an invitation, which no look-up
+/// finds; one that was only guessed was none.
 fn not_a_member(state: &mut AttemptState) -> Step {
     let progress = &mut state.document.progress;
     progress.create_unknown = progress.create_unknown.filter(|unknown| !unknown.is_guess);

@@ -1,5 +1,5 @@
-//! Rosters that are read from HR systems' own lists: who ordered one, who is at it, how far it has come, and how it
-//! ended. Without personal data.
+//! Rosters that are read from HR systems' own lists: who ordered one, who is reading it, how far it has come, and how
+//! it ended. Without personal data.
 
 use std::collections::BTreeMap;
 
@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 use crate::core::code::Code;
 use crate::core::time::UnixMs;
 
-/// The shared document that tells of each source's last fetch.
+/// The shared document with each source's last fetch.
 pub const FETCHES: &str = "roster-fetches";
-/// Whoever is at one and was not heard of for so long has died. Above the longest wait for one answer.
+/// A process that reads one and has not been heard from for this long has died. Above the longest wait for one answer.
 const ABANDONED_MS: u64 = 180_000;
-/// So many processes may begin with it: what kills each of them, or a store that fails again and again, is not
+/// How many processes may begin one: a list that kills each of them, or a store that fails again and again, is not
 /// tried for ever.
 const TAKES_MAX: u32 = 5;
 
@@ -32,13 +32,13 @@ pub struct Fetch {
     /// Whether its rows are added to what is staged.
     #[serde(default)]
     pub added: bool,
-    /// Which process is at it.
+    /// Which process is reading it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub taken_by: Option<String>,
-    /// When it was last heard of.
+    /// When that process was last heard from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heard_at: Option<UnixMs>,
-    /// How often a process began with it.
+    /// How many times a process began it.
     #[serde(default)]
     pub taken: u32,
     /// Requests that were made.
@@ -47,7 +47,7 @@ pub struct Fetch {
     /// People who were listed.
     #[serde(default)]
     pub listed: u64,
-    /// Of these, people who were read by themselves.
+    /// Of these, people who were read one by one.
     #[serde(default)]
     pub read: u64,
     /// How it ended.
@@ -70,7 +70,7 @@ pub struct FetchEnd {
 pub struct FetchFailure {
     /// The stable code.
     pub code: String,
-    /// What, without values.
+    /// What went wrong, without values.
     pub detail: String,
 }
 
@@ -93,7 +93,7 @@ impl Fetch {
         }
     }
 
-    /// Whether another may be ordered in its place: it has ended, or whoever was to be at it is not heard of.
+    /// Whether another may be ordered in its place: it has ended, or the process that was to read it is not heard from.
     #[must_use]
     pub fn gives_way(&self, now: UnixMs) -> bool {
         self.end.is_some() || self.is_abandoned(now)
@@ -114,11 +114,11 @@ impl Fetch {
         now.ms_since(self.heard_at.unwrap_or(self.ordered_at)) >= ABANDONED_MS
     }
 
-    /// Ends it where it was begun often enough, and no process came to its end. Whether it did.
+    /// Ends it if it was begun often enough and no process finished it. Whether it did.
     pub fn give_up(&mut self, now: UnixMs) -> bool {
         let is_over = self.end.is_none() && self.is_free(now) && self.taken >= TAKES_MAX;
         if is_over {
-            let detail = format!("it was begun {TAKES_MAX} times, and no process came to its end: their logs say why");
+            let detail = format!("it was begun {TAKES_MAX} times, and no process finished it: their logs say why");
             let failure = FetchFailure { code: Code::FetchList.to_string(), detail };
             self.end = Some(FetchEnd { at: now, failure: Some(failure) });
         }
@@ -129,7 +129,7 @@ impl Fetch {
         self.taken_by.is_none() || self.is_abandoned(now)
     }
 
-    /// A process begins with it, from its beginning. Whether it may.
+    /// A process begins it, from the start. Whether it may.
     pub fn take(&mut self, by: &str, now: UnixMs) -> bool {
         if self.end.is_some() || !self.is_free(now) {
             return false;
@@ -140,13 +140,13 @@ impl Fetch {
         true
     }
 
-    /// Whether this process is at it.
+    /// Whether this process is reading it.
     #[must_use]
     pub fn is_of(&self, id: &str, by: &str) -> bool {
         self.id == id && self.end.is_none() && self.taken_by.as_deref() == Some(by)
     }
 
-    /// Nobody is at it any more: the next process takes it. Whether anybody was.
+    /// Nobody reads it any more: the next process takes it. Whether anybody did.
     pub fn let_go(&mut self) -> bool {
         self.heard_at = None;
         self.end.is_none() && self.taken_by.take().is_some()
@@ -166,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_process_is_at_it_until_it_is_not_heard_of() {
+    fn one_process_reads_it_until_it_is_not_heard_from() {
         let mut fetch = Fetch::new("f".to_owned(), None, false, UnixMs(0));
         assert!(!fetch.gives_way(UnixMs(1_000)) && fetch.take("a", UnixMs(1_000)));
         assert!(fetch.is_of("f", "a") && !fetch.is_of("f", "b") && !fetch.is_of("g", "a"));
@@ -185,7 +185,7 @@ mod tests {
             let now = UnixMs(n * 200_000);
             assert!(!fetch.give_up(now) && fetch.take("a", now), "{n}");
         }
-        assert!(!fetch.give_up(UnixMs(800_001)), "somebody is at it");
+        assert!(!fetch.give_up(UnixMs(800_001)), "a process is reading it");
         assert!(fetch.give_up(UnixMs(1_000_000)) && fetch.state() == "failed" && !fetch.take("a", UnixMs(1_000_000)));
     }
 

@@ -1,4 +1,4 @@
-//! Why a delivery is refused. The sender learns nothing of it; log and metric do.
+//! Why a delivery is refused. The sender is not told; the log and a metric are.
 
 /// Which of a scheme's headers is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

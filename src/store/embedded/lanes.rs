@@ -43,14 +43,14 @@ impl Standing {
         })
     }
 
-    /// Where this person stands; none where there is none.
+    /// Where this person stands; none if there is no such person.
     pub(super) fn find(work: &Work<'_>, person: i64) -> Result<Option<Self>, StoreError> {
         let sql = "SELECT id, state, due, wakes, tag, since, newest, fence FROM person WHERE id = ?1";
         let mut statement = work.db.prepare_cached(sql)?;
         statement.query_row([person], |row| Ok(Self::read(row))).optional()?.transpose()
     }
 
-    /// Puts the lane somewhere; whatever lease there was is over.
+    /// Moves the lane to another place in the queue; a lease on it ends.
     pub(super) fn stand(&mut self, work: &mut Work<'_>, lane: Lane, now: UnixMs) -> Result<(), StoreError> {
         let state = lane.state.as_str();
         work.db
@@ -74,16 +74,17 @@ impl Standing {
     }
 }
 
-/// By what a person knows the newest delivery again, once an entry is in.
+/// By what a repetition of the person's newest delivery is recognised, once an entry is in the inbox.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Newest {
-    /// As before: the entry is of no delivery.
+    /// By the same as before: the entry comes from no delivery.
     Stays,
-    /// By this key, where it is a hash of the body.
+    /// By this key, if it is a hash of the body.
     Is(Option<[u8; 16]>),
 }
 
-/// Appends an entry to a person's inbox, who is made where there is none; the lane is due where it wakes.
+/// Appends an entry to a person's inbox, and makes the person if there is none. The lane becomes due if the entry wakes
+/// it.
 pub(super) fn append(work: &mut Work<'_>, now: UnixMs, entry: &NewEntry, newest: Newest) -> Result<(), StoreError> {
     let person = signed(entry.person.id().0);
     let seq = signed(work.control.next_seq());
@@ -114,7 +115,8 @@ pub(super) fn append(work: &mut Work<'_>, now: UnixMs, entry: &NewEntry, newest:
     inbox::insert(work, source, seq, &entry.bytes)
 }
 
-/// Puts an operator's entry in; whoever has no worker is due.
+/// Puts an operator's entry into the inbox; a person on whom no worker is working becomes due. Whether there is such a
+/// person.
 pub(super) fn put(work: &mut Work<'_>, now: UnixMs, entry: &NewEntry) -> Result<bool, StoreError> {
     let person = signed(entry.person.id().0);
     if Standing::find(work, person)?.is_none() {
@@ -131,7 +133,7 @@ pub(super) fn put(work: &mut Work<'_>, now: UnixMs, entry: &NewEntry) -> Result<
     Ok(true)
 }
 
-/// Makes people due who are parked under a tag, longest first.
+/// Makes the people due who are parked under a tag, those parked the longest first.
 pub(super) fn release(work: &mut Work<'_>, now: UnixMs, tag: &str, people_max: u64) -> Result<u64, StoreError> {
     let mut released = 0;
     for person in parked(work, tag, people_max)? {
@@ -144,7 +146,7 @@ pub(super) fn release(work: &mut Work<'_>, now: UnixMs, tag: &str, people_max: u
     Ok(released)
 }
 
-/// Who is parked under a tag, longest first.
+/// Who is parked under a tag, those parked the longest first.
 pub(super) fn parked(work: &Work<'_>, tag: &str, people_max: u64) -> Result<Vec<i64>, StoreError> {
     let sql = "SELECT id FROM person WHERE tag = ?1 ORDER BY since, id LIMIT ?2";
     let mut statement = work.db.prepare_cached(sql)?;
@@ -152,7 +154,7 @@ pub(super) fn parked(work: &Work<'_>, tag: &str, people_max: u64) -> Result<Vec<
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Ends every lease: due at once, and no take-over.
+/// Ends every lease: its person is due at once, and it does not count as a take-over.
 pub(super) fn end_leases(work: &mut Work<'_>, now: UnixMs) -> Result<u64, StoreError> {
     let leased: Vec<i64> = {
         let mut statement = work.db.prepare_cached("SELECT id FROM person WHERE lease_until IS NOT NULL")?;

@@ -105,7 +105,7 @@ pub(super) fn number_of(value: &Value) -> Result<i64, StoreError> {
     match value {
         Value::Int(number) => Ok(*number),
         Value::BulkString(text) => parsed(text),
-        // What Lua 5.1 has as a number that is no whole one, or what RESP3 makes of a score.
+        // A Lua 5.1 number that is not whole, or a score in RESP3.
         Value::Double(number) => parsed(format!("{number}").as_bytes()),
         _ => Err(unexpected("a number")),
     }
@@ -122,7 +122,7 @@ pub(super) fn id_of(bytes: &[u8]) -> Result<JobId, StoreError> {
     Ok(JobId(u128::from_be_bytes(bytes)))
 }
 
-/// Reads the ids of a remembered delivery, and the 4 bytes behind them of what it said.
+/// Reads the ids of a remembered delivery, and the 4 bytes after them: the check of what it said.
 pub(super) fn remembered_of(bytes: &[u8]) -> Result<(Vec<JobId>, Option<u32>), StoreError> {
     let (ids, says) = bytes.split_at(bytes.len() - bytes.len() % 16);
     Ok((ids_of(ids)?, says.try_into().ok().map(u32::from_be_bytes)))

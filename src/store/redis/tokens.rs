@@ -25,8 +25,8 @@ impl Redis {
         Ok(())
     }
 
-    /// Moves the state, and says what was judged and when, by the server's clock. Each time that somebody
-    /// was quicker, one of all has moved it: nobody tries for long.
+    /// Moves the state, and says what was judged and when, by the server's clock. Whenever
+    /// somebody was quicker, they have moved it: so nobody tries for long.
     async fn move_tats<T>(
         &self,
         now: UnixMs,
@@ -53,7 +53,7 @@ impl Redis {
         }
     }
 
-    /// Now, for what nobody told a time for.
+    /// The last `now` that a caller gave, for calls that are given none.
     pub(super) fn unasked_now(&self) -> UnixMs {
         UnixMs(self.calls.last_now.load(Ordering::Relaxed))
     }

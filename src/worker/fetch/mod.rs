@@ -39,15 +39,15 @@ use crate::telemetry::traces::Span;
 
 /// Reads at once, of one source and process: a slow HR system must not take all of a worker's slots.
 const AT_ONCE: usize = 4;
-/// Whoever finds all of them taken comes back so soon.
+/// How soon a read comes back that finds all of them taken.
 const CROWDED_MS: u64 = 200;
-/// A turn is good for so long: who was kept from it for longer asks for another.
+/// How long a turn stays good: a read that was kept from it for longer asks for another.
 const TURN_MS: u64 = 600_000;
-/// Whether a refusal is a person's own is judged by who was served so long before it, at the least.
+/// Whether a refusal concerns one person alone is judged by who else was served within at least this time before it.
 const SERVED_LATELY_MS: u64 = 60_000;
 /// Entries stored in one step, of those that a list brings.
 const LISTED_AT_ONCE: usize = 1_000;
-/// Where a store is full, a list is read again after so long.
+/// How long after a full store a list is read again.
 const FULL_AGAIN_MS: u64 = 60_000;
 
 /// The HR systems that a worker reads at.
@@ -122,11 +122,11 @@ impl Worker {
         self.conclude_read(document, seq, owed, reader, Finished { end, status, began_at, ms }).await
     }
 
-    /// Of somebody who leaves, and of whom nobody has told an address yet, such as whoever was hired before there was
-    /// a bridge: they are read, to be found at the target.
+    /// Somebody who leaves, and whose address is not known yet (they were hired before there was a bridge, say), is to
+    /// be read, so that they can be found at the target.
     fn owe_address(&self, document: &mut Document) {
         let reads_people = |reader: &Reader| !reader.system.api().is_list();
-        // One that is announced waits for its time: were their record gone by then, it would count from now.
+        // An announced leave waits for its time: if their record were gone already, it would count from now.
         let has_left = document.record.employment.at(self.clock.now());
         let has_left = has_left.is_some_and(|word| word.state == EmploymentState::Left);
         if document.owed_read.is_some()
@@ -143,8 +143,8 @@ impl Worker {
         }
     }
 
-    /// Whether the read may begin now: no hold, the notice old enough, a turn, and room. Of who has left, nothing is
-    /// read `soon`: an old answer would bring them back.
+    /// Whether the read may begin now: no hold, the notice old enough, a turn, and room. Whoever has left is
+    /// not read `soon`: an old answer would bring them back.
     async fn gate<'r>(
         &self,
         reader: &'r Reader,
@@ -194,7 +194,7 @@ impl Worker {
         })
     }
 
-    /// Asks and learns until the read ends. With the last status.
+    /// Asks and learns until the read ends. How it ended, and the last status.
     async fn read(
         &self,
         reader: &Reader,
@@ -415,7 +415,7 @@ struct Finished {
     ms: u64,
 }
 
-/// Up to when a source's list was read: the document.
+/// The document that says up to when a source's list was read.
 #[derive(Default, serde::Serialize, serde::Deserialize)]
 #[serde(default)]
 struct ListedUpTo {
@@ -434,8 +434,8 @@ fn leaves(document: &Document) -> bool {
     newest == Some(EmploymentState::Left) || document.open.iter().any(|job| job.kind == EventKind::Leave)
 }
 
-/// Whether HR's last word is that the person has left. Who is to leave is to be there until then, and who is to come
-/// back again.
+/// Whether HR's last word is that the person has left. Whoever is yet to leave is expected to be there until then, and
+/// so is whoever comes back.
 fn has_left(document: &Document, now: UnixMs) -> bool {
     let newest = document.record.employment.newest();
     newest.is_some_and(|word| word.state == EmploymentState::Left && word.from <= now)

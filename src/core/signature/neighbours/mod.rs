@@ -34,7 +34,7 @@ const VARIED_MAX: usize = 2;
 const HASHED_BYTES_MAX: usize = 64 << 20;
 
 /// The ways in which a delivery would verify, nearest first, each as what would have to be otherwise, such
-/// as `encoding = "base64"`; none where it would by no neighbouring scheme: then the secret is another one.
+/// as `encoding = "base64"`; none where it would under no similar scheme: then the secret is another one.
 #[must_use]
 pub fn neighbours(scheme: &Scheme, secrets: &[&SecretString], delivery: &Delivery) -> Vec<Vec<String>> {
     let mut found: Vec<Vec<String>> = Vec::new();

@@ -19,7 +19,7 @@ pub(super) async fn check(options: &LinkOptions, connection: &mut MultiplexedCon
     let info = match ask(connection, &redis::cmd("INFO")).await? {
         Value::VerbatimString { text, .. } => text,
         Value::BulkString(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-        _ => return Err(LinkError::new(Code::StoreError, "INFO is answered with something else")),
+        _ => return Err(LinkError::new(Code::StoreError, "the answer to INFO is not a text")),
     };
     let field = |name: &str| {
         info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(|value| value.trim().to_owned())

@@ -111,7 +111,7 @@ pub(super) async fn connect(
     connect_for(options, to, callee, options.response_timeout).await
 }
 
-/// The same, where an answer may take so long.
+/// The same, for answers that may take this long.
 async fn connect_for(
     options: &LinkOptions,
     to: &Address,
@@ -120,7 +120,7 @@ async fn connect_for(
 ) -> Result<(MultiplexedConnection, Gone), LinkError> {
     let gone = Gone::default();
     let flag = gone.clone();
-    // So that a connection which the server closed while nobody called is not called on once more.
+    // So that a connection which the server closed while it was idle is not used again.
     let config = config(options, response).set_push_sender(move |push: PushInfo| {
         if push.kind == PushKind::Disconnection {
             flag.store(true, Ordering::Release);
@@ -151,7 +151,7 @@ impl managed::Manager for Dialler {
         Ok(connection)
     }
 
-    /// Asks whether the connection lives: what a load balancer forgot is told by silence only.
+    /// Asks whether the connection is alive: one that a load balancer has dropped shows it only by not answering.
     async fn recycle(
         &self,
         connection: &mut MultiplexedConnection,

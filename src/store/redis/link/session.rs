@@ -1,7 +1,7 @@
 //! The connections to one primary: how they open, close and reconnect.
 //!
 //! Calls share one connection and its round trips (multiplexed): a pool's `get` asks the server
-//! whether the connection lives before every single call, which costs a round trip each (measured with
+//! whether the connection is alive before every single call, which costs a round trip each (measured with
 //! 32 callers, a script of one SET and one PUBLISH, an unoptimised build on two cores: 37,000 calls a
 //! second shared, 17,000 through the pool). A pool serves the durable
 //! writes, of which each blocks its connection: see `durable`.
@@ -43,7 +43,7 @@ pub(super) type Pool = managed::Pool<Dialler>;
 /// The connections to one primary.
 pub(super) struct Session {
     pub(super) address: Address,
-    /// For durable writes; none where there are no such.
+    /// For durable writes; none where `[store] durability` waits for no disk.
     pub(super) pool: Option<Pool>,
     /// Ends what waits on a connection of the pool when the session is thrown away.
     pub(super) closed: CancellationToken,
@@ -54,7 +54,7 @@ pub(super) struct Session {
 /// What all clones of a link share.
 pub(super) struct Shared {
     pub(super) options: LinkOptions,
-    /// Told when something may be new in the store.
+    /// Notified when something may be new in the store.
     pub(super) wake: Notify,
     current: ArcSwapOption<Session>,
     opening: Mutex<Opening>,
@@ -72,8 +72,8 @@ impl Shared {
         Self { options, wake: Notify::new(), current: ArcSwapOption::empty(), opening: Mutex::default() }
     }
 
-    /// The connections to the primary; made where there are none. While they cannot be had, it says
-    /// so at once between two tries.
+    /// The connections to the primary; made where there are none. While they cannot be made, it
+    /// fails at once between two tries.
     pub(super) async fn session(&self) -> Result<Arc<Session>, LinkError> {
         if let Some(session) = self.live() {
             return Ok(session);
@@ -102,7 +102,7 @@ impl Shared {
             Err(trouble) => {
                 // The same trouble again is no news.
                 if opening.last.as_ref().is_none_or(|(_, last)| last.code != trouble.code) {
-                    error!(code = %trouble.code, detail = trouble.detail, "{} {} Trying again until it goes.",
+                    error!(code = %trouble.code, detail = trouble.detail, "{} {} Trying again until it works.",
                         trouble.code.title(), trouble.code.advice());
                 }
                 opening.failures = opening.failures.saturating_add(1);
@@ -127,7 +127,7 @@ impl Shared {
         session.closed.cancel();
     }
 
-    /// Runs a script on the shared connection. Where the primary turns out to be no more, its
+    /// Runs a script on the shared connection. If the primary turns out to be gone, its
     /// successor is asked once: nothing has happened then.
     pub(super) async fn call(&self, script: &Script, call: &Cmd) -> Result<Value, LinkError> {
         let began = Instant::now();
