@@ -1,5 +1,5 @@
-//! Tokens for requests at HR systems: kept in memory where they can be had again at any time, and in the store where a
-//! refresh token is used up by it.
+//! Tokens for requests at HR systems: kept in memory where another can be had at any time, and in the store where getting
+//! one uses up a refresh token.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,12 +16,12 @@ use crate::core::fetch::{Auth, Credential};
 use crate::core::person::SourceName;
 use crate::store::{Store, StoreError, documents};
 
-/// A refresh token that was got is kept trying to be stored for so long: without it the grant is lost.
+/// For how long we try to store a new refresh token: without it the grant is lost.
 const STORING: Duration = Duration::from_mins(2);
 const STORE_AGAIN: Duration = Duration::from_millis(500);
 
-/// The login of a source at its HR system. A token that can be had again at any time is locked while one is being got,
-/// so that one request serves all who wait.
+/// The login of a source at its HR system. The token is locked while another is being fetched, so that one request serves
+/// all who wait.
 #[derive(Default)]
 pub struct Logins(Mutex<Option<AccessToken>>);
 
@@ -102,8 +102,8 @@ impl TokenDesk<'_> {
     }
 }
 
-/// Refreshes in a task of its own, which goes on where whoever asked for it is cut off: what it gets
-/// must reach the store.
+/// Refreshes in a task of its own, which goes on when its caller is cancelled: what it gets must reach the
+/// store.
 async fn refresh(
     store: Arc<dyn Store>,
     clock: Clock,
@@ -144,7 +144,7 @@ async fn keep(store: &dyn Store, source: &SourceName, got: Option<&Got>) -> Resu
         match stored.await {
             Ok(_) => {
                 if got.is_some() {
-                    info!(%source, "the login at the HR system is prolonged");
+                    info!(%source, "the login at the HR system is renewed");
                 }
                 return Ok(());
             }

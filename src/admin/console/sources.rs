@@ -37,7 +37,7 @@ pub(super) async fn show(state: State, session: Session, query: web::Query<Deliv
                     }
                 }
             }
-            h2 #last { "The last ones" }
+            h2 #last { "The last deliveries" }
             (filters(&state, &query))
             div #deliveries data-live { (rows(state.now(), &listed.rows)) }
             (layout::next(&here(&query), listed.next.as_deref()))
@@ -106,7 +106,7 @@ fn rows(now: UnixMs, deliveries: &[SourceDelivery]) -> Markup {
     html! {
         div .scroll {
             table {
-                thead { tr { th { "When" } th { "Source" } th { "Answered" } th { "Stands in it" } th { "Became" } th { "Request" } } }
+                thead { tr { th { "When" } th { "Source" } th { "Answered" } th { "Contains" } th { "Became" } th { "Request" } } }
                 tbody { @for delivery in deliveries { (row(now, delivery)) } }
             }
         }
@@ -118,12 +118,12 @@ fn row(now: UnixMs, SourceDelivery { source, delivered }: &SourceDelivery) -> Ma
     html! {
         tr {
             td data-name="When" { (layout::time(now, delivered.at)) }
-            td data-name="Source" { @match source { Some(source) => (source), None => { span .quiet { "none of ours" } } } }
+            td data-name="Source" { @match source { Some(source) => (source), None => { span .quiet { "not configured" } } } }
             td data-name="Answered" {
                 span class=(colour(delivered.answered)) { (name(delivered.answered)) }
                 @if let Some(reason) = &delivered.reason { " " span .quiet { (reason.replace('_', " ")) } }
             }
-            td data-name="Stands in it" {
+            td data-name="Contains" {
                 (delivered.types.join(", "))
                 @if let Some(id) = &delivered.event_id { " " span .quiet { "event " code { (id) } } }
             }
@@ -162,7 +162,7 @@ fn about(now: UnixMs, source: &SourceFigures, entries: u64) -> Markup {
         .collect();
     html! {
         dl .facts {
-            dt { "Last genuine one" } dd { @if tally.good_at() > UnixMs(0) { (layout::time(now, tally.good_at())) } @else { "none seen" } }
+            dt { "Last genuine delivery" } dd { @if tally.good_at() > UnixMs(0) { (layout::time(now, tally.good_at())) } @else { "none seen" } }
             dt { "Waiting to be read" } dd { (entries) @if entries == 1 { " event" } @else { " events" } }
             @if let Some(until) = source.secret_until { dt { "Secret ends" } dd { (layout::time(now, until)) } }
         }

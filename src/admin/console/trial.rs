@@ -86,7 +86,7 @@ fn form(state: &AdminState, session: &Session, source: &str, payload: &str, is_l
             }
             p .tick {
                 input #live type="checkbox" name="live" value="true" checked[is_live];
-                label for="live" { (said("Ask Postman for the members as they are now (takes of its rate)")) }
+                label for="live" { (said("Ask Postman for the members as they are now (counts against its rate limit)")) }
             }
             button .primary type="submit" { "Try" }
         }
@@ -106,7 +106,7 @@ fn result(state: &AdminState, tried: &Tried) -> Markup {
             @for record in &tried.mapping.records { (mapped(record)) }
         }
         @for person in &tried.people { (of_person(state, person)) }
-        @if tried.left_out > 0 { p .quiet { "For " (tried.left_out) " more people nothing was planned here." } }
+        @if tried.left_out > 0 { p .quiet { (tried.left_out) " more people are not planned for here." } }
     }
 }
 
@@ -152,7 +152,7 @@ pub(super) fn fields(fields: &[FieldExplanation]) -> Markup {
                             td data-name="Problem" {
                                 (field.problem.as_deref().unwrap_or(""))
                                 @if field.problem.is_none() && !field.failed.is_empty() {
-                                    "failed before it: " @for way in &field.failed { code { (way) } " " }
+                                    "tried before it, and failed: " @for way in &field.failed { code { (way) } " " }
                                 }
                             }
                         }

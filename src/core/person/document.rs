@@ -18,7 +18,7 @@ use crate::core::fetch::verdict::OwedRead;
 use crate::core::time::UnixMs;
 use crate::core::trace::TraceContext;
 
-/// Failures in a row after which a person is told of: passing trouble is over by then.
+/// Failures in a row after which a person is reported: passing trouble is over by then.
 const FAILURES_TOLD: u32 = 5;
 /// The format of documents that this version writes.
 pub const FORMAT: u32 = 1;
@@ -28,8 +28,8 @@ pub const OPEN_JOBS_MAX: usize = 200;
 /// more: more than two of the looks, a minute apart, at what cannot be read.
 const STANDSTILL_LOOKS: u32 = 5;
 const STANDSTILL_MS: u64 = 150_000;
-/// Addresses noted at the most between two attempts. One that is claimed beyond it is of no use to anybody, and so is
-/// free for whom HR gives it to.
+/// Addresses noted at the most between two attempts. A claim on one that is not noted counts for nothing: whoever HR
+/// gives that address to gets it.
 const ADDRESSES_MAX: usize = 16;
 /// Values of one further fact noted at the most, until the member is in line.
 const LABELS_TOLD_MAX: usize = 200;
@@ -59,7 +59,7 @@ pub struct Document {
     /// What blocks the person: a dead letter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<Trouble>,
-    /// What the present attempts taught; forgotten once the member is in line.
+    /// What the attempts so far have shown; forgotten once the member is in line.
     #[serde(default, skip_serializing_if = "Progress::is_new")]
     pub progress: Progress,
     /// HR's newest word on employment that was brought in line: what is switched off at the target
@@ -301,7 +301,7 @@ pub enum Unreadable {
 /// The member at the target, as last read or written.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KnownMember {
-    /// SCIM `id`; none where the person was invited and has not shown up yet.
+    /// SCIM `id`; none while the person is invited and no look-up shows them yet.
     pub id: Option<String>,
     /// `userName`, as the target spells it.
     pub user_name: String,
@@ -402,7 +402,7 @@ pub struct Trouble {
     pub since: UnixMs,
 }
 
-/// What attempts taught that have not come to an end.
+/// What the attempts so far have shown, while the member is not in line yet.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Progress {

@@ -10,17 +10,17 @@ use crate::core::time::UnixMs;
 /// What the configuration says about planning.
 #[derive(Debug, Clone)]
 pub struct PlanRules {
-    /// For so long after a write a read may still show what was before it.
+    /// For how long after a write a read may still show what was before it.
     pub read_lag_ms: u64,
-    /// Whether addresses are changed at the target, or differences only told.
+    /// Whether addresses are changed at the target, or differences are only reported.
     pub changes_addresses: bool,
     /// Sources whose updates of people whom HR has not called hired create them.
     pub updates_create: BTreeSet<SourceName>,
     /// Pages of members read at the most in a look-up.
     pub pages_max: u32,
-    /// So often "Couldn't update this team member's username. Try again" is taken at its word.
+    /// How many answers "Couldn't update this team member's username. Try again" it takes to be a refusal.
     pub username_tries: u32,
-    /// `locale` of members whose HR system tells none.
+    /// `locale` of members whose HR system gives none.
     pub locale: String,
     /// Whose SCIM it is.
     pub target: TargetRules,

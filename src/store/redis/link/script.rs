@@ -74,7 +74,7 @@ pub(crate) enum Arg<'a> {
 }
 
 impl Arg<'_> {
-    /// How many bytes it takes on its way, about.
+    /// About how many bytes it takes on the wire.
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::Int(_) => 8,
@@ -82,7 +82,7 @@ impl Arg<'_> {
         }
     }
 
-    /// The same value, lent.
+    /// The same value, borrowed.
     pub(crate) fn borrowed(&self) -> Arg<'_> {
         match self {
             Self::Int(n) => Arg::Int(*n),
