@@ -127,6 +127,19 @@ fn factorial_and_greenhouse_onboarding_the_day_decides_who_has_left() {
         assert_eq!(of(json!("2026-12-31")), ahead);
     }
     assert_eq!(factorial(false, Value::Null), ADA.replace("employed", "left"));
+    let began = |day: &str| {
+        let employee = json!({"id": "E-1", "first_name": "Ada", "last_name": "King", "email": "ada@example.com", "active": true,
+            "terminated_on": "2026-10-31", "seniority_calculation_date": day});
+        let onboarded = json!({"id": 7, "email": "ada@example.com", "firstName": "Ada", "lastName": "King", "startDate": day,
+            "dateOfTermination": "2026-10-31", "employmentStatus": "Full-time"});
+        [
+            read("factorial", &[employee]),
+            read_of("greenhouse-onboarding", "7", &[json!({"data": {"employee": onboarded}})]),
+        ]
+    };
+    assert_eq!(began("2026-11-02"), [ADA, ADA], "they began again after that end");
+    let left = "ada@example.com, given Ada, family King, left from 2026-11-01T00:00:00Z";
+    assert_eq!(began("2020-01-01"), [left, left]);
 }
 
 #[test]
