@@ -3,6 +3,7 @@
 //! `background` holds the tasks that run beside the components.
 
 mod background;
+mod mappings;
 mod open;
 mod options;
 mod token;
@@ -201,10 +202,10 @@ impl Bridge {
             clock: clock.clone(),
             tokens: options::tokens(&config, &token),
             lifecycle: life.clone(),
-            remap: options::remap(&config.sources),
+            remap: mappings::remap(&config.sources),
             explain: options::explain(&config.sources),
             live: options::live(&config, client.clone()),
-            mappings: options::mappings_hash(&config.sources),
+            mappings: mappings::mappings_hash(&config.sources),
             sources: options::source_figures(&config.sources),
             pauses: options::probe_pauses(&config),
             roster,

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use sha2::{Digest, Sha256};
 use tracing::{error, warn};
 use url::Url;
 
@@ -15,7 +14,6 @@ use super::StartError;
 use crate::admin::AdminOptions;
 use crate::admin::certificates::{CertificateFile, Certificates};
 use crate::admin::planning::{Explain, Live};
-use crate::admin::remap::{Remap, Remapped, StillUnmapped};
 use crate::admin::service::AdminState;
 use crate::admin::tokens::{Token, TokenRole, Tokens};
 use crate::alert::{AlertOptions, ReceiverOptions};
@@ -28,7 +26,7 @@ use crate::core::guard::GuardOptions;
 use crate::core::hold::ProbePauses;
 use crate::core::json::Charset;
 use crate::core::limiter::Rate;
-use crate::core::mapping::{self, Record, Show};
+use crate::core::mapping::{self, Show};
 use crate::core::person::{SourceName, label};
 use crate::core::problems::{BoundFigures, SourceFigures};
 use crate::core::processes::ProcessRole;
@@ -401,25 +399,6 @@ pub(super) fn source_figures(sources: &[SourceConfig]) -> Vec<SourceFigures> {
         .collect()
 }
 
-/// Maps kept payloads by the present mappings.
-pub(super) fn remap(sources: &[SourceConfig]) -> Remap {
-    let mappings: Vec<_> = sources.iter().map(|source| (source.name.clone(), source.mapping.clone())).collect();
-    Arc::new(move |name: &SourceName, payload: &[u8]| {
-        let (_, mapping) = mappings.iter().find(|(known, _)| known == name)?;
-        let mut remapped = Remapped::default();
-        for record in mapping::remap(mapping, name, &Bytes::copy_from_slice(payload)) {
-            match record {
-                Record::Event { event, .. } => remapped.events.push(event),
-                Record::Ignored { .. } => {}
-                Record::Unmapped { person, code, detail, payload, .. } => {
-                    remapped.unmapped.push(StillUnmapped { person, code, detail, payload });
-                }
-            }
-        }
-        Some(remapped)
-    })
-}
-
 /// What the mappings make of a payload, told field by field.
 pub(super) fn explain(sources: &[SourceConfig]) -> Explain {
     let mappings: Vec<_> = sources.iter().map(|source| (source.name.clone(), source.mapping.clone())).collect();
@@ -432,15 +411,6 @@ pub(super) fn explain(sources: &[SourceConfig]) -> Explain {
 /// How the console asks the target for somebody.
 pub(super) fn live(config: &Config, client: Option<Client>) -> Arc<Live> {
     Arc::new(Live { client, rules: plan_rules(config) })
-}
-
-/// By what the mappings are known to be others than before.
-pub(super) fn mappings_hash(sources: &[SourceConfig]) -> String {
-    let mut hash = Sha256::new();
-    for source in sources {
-        hash.update(format!("{} {:?}\n", source.name, source.mapping));
-    }
-    data_encoding::HEXLOWER.encode(&hash.finalize()[..16])
 }
 
 fn target_kind(config: &Config) -> &'static str {

@@ -105,7 +105,8 @@ pub fn built_in(name: &str) -> Option<&'static str> {
 ///
 /// `signature` and `mapping` are laid over one another key by key; what stands at such a key is
 /// replaced whole (one layout does not mix with another), but for `signature.key` and
-/// `signature.timestamp`, of which single members may be given. A source whose sender shows in another way who it is
+/// `signature.timestamp`, of which single members may be given; and for `fetch.mapping`, where what it reads is asked for
+/// as the preset says. A source whose sender shows in another way who it is
 /// (`signature.auth`) has of the preset's signature only what does not depend on that.
 pub(super) fn lay_over(preset: Table, source: &mut Table) {
     for (name, below) in preset {
@@ -126,11 +127,16 @@ pub(super) fn lay_over(preset: Table, source: &mut Table) {
 fn lay_table_over(name: &str, preset: Table, source: &mut Table) {
     let auth = |table: &Table| table.get("auth").and_then(Value::as_str).unwrap_or("hmac").to_owned();
     let is_other_auth = name == "signature" && source.contains_key("auth") && auth(source) != auth(&preset);
+    let asks_otherwise = source.contains_key("step") || source.contains_key("list");
     for (key, below) in preset {
         if is_other_auth && !stays(&key, &below) {
             continue;
         }
-        let by_member = name == "signature" && matches!(key.as_str(), "key" | "timestamp");
+        let by_member = match name {
+            "signature" => matches!(key.as_str(), "key" | "timestamp"),
+            "fetch" => key == "mapping" && !asks_otherwise,
+            _ => false,
+        };
         match (source.get_mut(&key), below) {
             (Some(Value::Table(above)), Value::Table(below)) if by_member => {
                 for (member, value) in below {
@@ -154,6 +160,22 @@ fn stays(key: &str, value: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn single_keys_are_laid_over_the_mapping_of_answers_unless_others_are_asked_for() {
+        let laid = |source: &str| {
+            let preset =
+                "[fetch]\nstep = [{ path = '/e/{id}' }]\n[fetch.mapping]\nstatus = '/s'\nactive_values = ['on']";
+            let mut source: Table = toml::from_str(source).unwrap();
+            lay_over(toml::from_str(preset).unwrap(), &mut source);
+            source["fetch"]["mapping"].as_table().unwrap().keys().cloned().collect::<Vec<_>>()
+        };
+        assert_eq!(laid("fetch = { mapping = { active_values = ['on', 'away'] } }"), ["active_values", "status"]);
+        assert_eq!(
+            laid("fetch = { step = [{ path = '/x' }], mapping = { active_values = ['on'] } }"),
+            ["active_values"]
+        );
+    }
 
     #[test]
     fn another_auth_takes_nothing_of_the_presets_but_handshakes_and_an_id_in_the_body() {

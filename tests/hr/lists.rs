@@ -93,6 +93,28 @@ async fn one_bad_record_is_kept_and_the_others_are_brought_in_line() {
 }
 
 #[tokio::test]
+async fn a_status_that_nobody_named_is_kept_and_the_rest_is_in_effect() {
+    let rig = Rig::new("kombo");
+    rig.put("E-1", "Ada", "Byron");
+    rig.deliver(CHANGED).await;
+    rig.work_through().await;
+    rig.clock.advance_ms(60_000);
+    let page = r#"{"data":{"results":[{"id":"E-1","last_name":"King","employment_status":"SABBATICAL"},{"id":"E-2","employment_status":"SABBATICAL"}],"next":null}}"#;
+    rig.hr.order(HrFault::Body("application/json", page.to_owned()), 1);
+    rig.deliver(CHANGED).await;
+    rig.work_through().await;
+    assert_eq!(rig.member("E-1"), Some(("Ada King".to_owned(), true)), "nobody is switched off by a guess");
+    let all = scim_bridge::store::Page { rows_max: 10, after: None };
+    let dead = rig.store.dead(&scim_bridge::store::DeadFilter::default(), &all).await.unwrap().rows;
+    let mut told: Vec<_> =
+        dead.iter().map(|row| (row.person.as_ref().unwrap().employee_id.clone(), &row.code)).collect();
+    told.sort();
+    let code = Code::MapField.to_string();
+    assert_eq!(told, [("E-1".to_owned(), &code), ("E-2".to_owned(), &code)]);
+    assert!(dead.iter().all(|row| row.detail.contains("status:") && !row.detail.contains("SABBATICAL")), "{dead:?}");
+}
+
+#[tokio::test]
 async fn a_hold_that_is_set_while_a_list_is_read_is_seen_before_its_next_page() {
     let rig = Rig::new("kombo");
     for n in 0..4 {

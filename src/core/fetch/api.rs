@@ -110,7 +110,7 @@ impl Api {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let mut list_mapping = rules.mapping.clone();
+        let mut list_mapping = Mapping { keeps_status: true, ..rules.mapping.clone() };
         if let Some(records) = rules.list.as_ref().and_then(|list| list.records.clone()) {
             list_mapping.records = records;
         }
@@ -151,6 +151,12 @@ impl Api {
     #[must_use]
     pub fn is_list(&self) -> bool {
         self.rules.step.is_empty() && self.rules.list.is_some()
+    }
+
+    /// What reads the pages of the list that notices ask for, where they name nobody.
+    #[must_use]
+    pub fn mapping_of_pages(&self) -> Option<&Mapping> {
+        self.is_list().then_some(&self.list_mapping)
     }
 
     /// Where what a list shows is mapped.

@@ -128,6 +128,9 @@ pub struct Mapping {
     pub invite: Invite,
     /// How many days before the first day of work, with `invite = "at_start"`.
     pub lead_days: u32,
+    /// Whether a record is kept whole for a status that nobody named, too: nothing else tells of those in a list.
+    #[serde(skip)]
+    pub keeps_status: bool,
 }
 
 /// What a body is.
@@ -322,6 +325,7 @@ impl Default for Mapping {
             starts_at: field_paths(["starts_at"]),
             invite: Invite::AtRecord,
             lead_days: 0,
+            keeps_status: false,
         }
     }
 }

@@ -167,7 +167,7 @@ pub(super) fn fate(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> 
         facts.employment = Some((EmploymentState::Left, None));
     }
     if facts.is_empty() && kind != EventKind::Notice {
-        let lost: Vec<_> = dropped.iter().filter(|problem| is_kept(problem)).cloned().collect();
+        let lost: Vec<_> = dropped.iter().filter(|problem| is_kept(mapping, problem)).cloned().collect();
         if lost.is_empty() {
             let type_value = told_type(&Reader::new(mapping, place));
             return Fate::Ignored(Ignored { why: IgnoredWhy::StatesNothing, type_value, dropped });
@@ -199,7 +199,10 @@ pub(super) fn not_followed(mapping: &Mapping, place: Place<'_>) -> Option<Ignore
 /// Whether a record is kept whole for a field that cannot be used: without it, somebody stays out of
 /// line. A private address is left out on purpose, and what is wrong with all records of a source is
 /// told once.
-fn is_kept(problem: &InvalidField) -> bool {
+fn is_kept(mapping: &Mapping, problem: &InvalidField) -> bool {
+    if problem.field == "status" {
+        return mapping.keeps_status;
+    }
     matches!(problem.field, "email" | "given_name" | "family_name" | "effective_at" | "ends_at" | "starts_at")
         && problem.problem != crate::core::person::Problem::OtherDomain
 }
@@ -256,7 +259,7 @@ fn read_records(
     for (n, place) in places.into_iter().enumerate() {
         match fate(mapping, source, Place { key: keys.get(n), ..place }) {
             Fate::Event { event, dropped, end } => {
-                let lost: Vec<_> = dropped.iter().filter(|problem| is_kept(problem)).cloned().collect();
+                let lost: Vec<_> = dropped.iter().filter(|problem| is_kept(mapping, problem)).cloned().collect();
                 let person = event.person.clone();
                 read.push(Record::Event { event, dropped });
                 read.extend(end.map(|event| Record::Event { event, dropped: Vec::new() }));

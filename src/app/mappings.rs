@@ -1,0 +1,92 @@
+//! Kept payloads, read by the present mappings: those of webhooks, and of the pages of lists.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+use crate::admin::remap::{Remap, Remapped, StillUnmapped};
+use crate::config::SourceConfig;
+use crate::core::code::Code;
+use crate::core::mapping::{self, Mapping, Record};
+use crate::core::person::SourceName;
+
+/// Maps kept payloads by the present mappings.
+pub(super) fn remap(sources: &[SourceConfig]) -> Remap {
+    let mappings: Vec<_> = sources
+        .iter()
+        .map(|source| (source.name.clone(), source.mapping.clone(), mapping_of_pages(source).cloned()))
+        .collect();
+    Arc::new(move |name: &SourceName, payload: &[u8]| {
+        let (_, mapping, of_pages) = mappings.iter().find(|(known, ..)| known == name)?;
+        let payload = Bytes::copy_from_slice(payload);
+        let is_page = |records: &[Record]| {
+            let is_none =
+                |record: &Record| matches!(record, Record::Unmapped { code: Code::MapShape, person: None, .. });
+            !records.iter().any(is_none)
+        };
+        let of_page =
+            of_pages.as_ref().map(|of_pages| mapping::remap(of_pages, name, &payload)).filter(|of| is_page(of));
+        let mut remapped = Remapped::default();
+        for record in of_page.unwrap_or_else(|| mapping::remap(mapping, name, &payload)) {
+            match record {
+                Record::Event { event, .. } => remapped.events.push(event),
+                Record::Ignored { .. } => {}
+                Record::Unmapped { person, code, detail, payload, .. } => {
+                    remapped.unmapped.push(StillUnmapped { person, code, detail, payload });
+                }
+            }
+        }
+        Some(remapped)
+    })
+}
+
+/// What reads the pages of a list whose notices name nobody.
+fn mapping_of_pages(source: &SourceConfig) -> Option<&Mapping> {
+    source.fetch.as_ref().and_then(|fetch| fetch.api.mapping_of_pages())
+}
+
+/// By what the mappings are known to be others than before.
+pub(super) fn mappings_hash(sources: &[SourceConfig]) -> String {
+    let mut hash = Sha256::new();
+    for source in sources {
+        hash.update(format!("{} {:?}\n", source.name, source.mapping));
+        hash.update(mapping_of_pages(source).map(|mapping| format!("{mapping:?}\n")).unwrap_or_default());
+    }
+    data_encoding::HEXLOWER.encode(&hash.finalize()[..16])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::source_alone;
+    use crate::core::person::EmploymentState;
+
+    fn kombo(more: &str) -> SourceConfig {
+        let text = format!(
+            "name = 'hr'\npreset = 'kombo'\nsecrets = ['a secret of 16 bytes or more']\n\
+             fetch = {{ token = 't', values = {{ integration_id = 'i' }}{more} }}"
+        );
+        source_alone(text.parse().unwrap(), std::iter::empty()).unwrap_or_else(|errors| panic!("{errors}"))
+    }
+
+    #[test]
+    fn a_kept_record_of_a_list_is_read_as_those_of_its_pages_and_a_webhook_as_one() {
+        let page =
+            br#"{"status":"success","data":{"results":[{"id":"E-1","employment_status":"SABBATICAL"}],"next":null}}"#;
+        let notice = br#"{"id":"k1","type":"data-changed","data":{"changed_models":[{"name":"hris_employees"}]}}"#;
+        let (before, after) = (kombo(""), kombo(", mapping = { active_values = ['ACTIVE', 'SABBATICAL'] }"));
+        assert_ne!(mappings_hash(std::slice::from_ref(&before)), mappings_hash(std::slice::from_ref(&after)));
+        let read = |source: &SourceConfig, payload: &[u8]| {
+            remap(std::slice::from_ref(source))(&SourceName::parse("hr").unwrap(), payload).unwrap()
+        };
+        let still = read(&before, page);
+        assert!(still.events.is_empty());
+        assert!(still.unmapped[0].detail.starts_with("status:") && still.unmapped[0].person.is_some(), "{still:?}");
+        let mended = read(&after, page);
+        assert_eq!((mended.events.len(), mended.unmapped.len()), (1, 0), "{mended:?}");
+        assert_eq!(mended.events[0].facts.employment, Some((EmploymentState::Employed, None)));
+        let notices = read(&after, notice);
+        assert_eq!((notices.events.len(), notices.unmapped.len()), (1, 0));
+    }
+}
