@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 
+use super::patience::{PATIENCE, patiently};
 use super::{Roster, RosterError};
 use crate::clock;
 use crate::core::code::Code;
@@ -33,9 +34,10 @@ const WAITED_MS_MAX: u64 = 1_800_000;
 const BEAT: Duration = Duration::from_secs(30);
 /// And no more often.
 const BEAT_LEAST: Duration = Duration::from_millis(500);
-/// The store may be away for so long, looked at again each second: a page that was read is not read again.
-const STORE_TRIES: u32 = 120;
-const STORE_PAUSE: Duration = Duration::from_secs(1);
+/// A list that changed while it was read is read so often in all.
+const READINGS_MAX: u32 = 3;
+/// How often somebody looks whether a hold was lifted.
+const HOLD_LOOK_MS: u64 = 5_000;
 /// People whom the login may not read, one after another, before that is taken for everybody's trouble.
 const FORBIDDEN_MAX: u32 = 5;
 
@@ -76,6 +78,15 @@ enum Stopped {
 impl From<StoreError> for Stopped {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
+    }
+}
+
+impl From<RosterError> for Stopped {
+    fn from(error: RosterError) -> Self {
+        match error {
+            RosterError::Store(error) => Self::Store(error),
+            other => failed(Code::FetchList, &other.to_string()),
+        }
     }
 }
 
@@ -166,7 +177,7 @@ impl Roster {
             return Ok(true);
         }
         info!(%source, since = fetch.since.map(|since| since.to_string()), "the HR system's list is read");
-        let (token, first_path_serves, waited_ms, beaten) = (None, false, 0, Instant::now());
+        let (token, first_path_serves, waited_ms, beaten) = (None, false, 0, Some(Instant::now()));
         let run = Run { roster: self, source, account, by, fetch, token, first_path_serves, waited_ms, beaten };
         run.end().await?;
         Ok(true)
@@ -185,16 +196,19 @@ struct Run<'r> {
     /// Somebody was found at the first path of a step that has another.
     first_path_serves: bool,
     waited_ms: u64,
-    /// When it was last told how far it is.
-    beaten: Instant,
+    /// When it was last told how far it is; none: that is to be told now.
+    beaten: Option<Instant>,
 }
 
 impl Run<'_> {
     /// Reads, stages, and tells how it ended.
     async fn end(mut self) -> Result<(), StoreError> {
-        let began_at = self.roster.clock.now();
-        let failure = match self.rows(began_at).await {
-            Ok(rows) => self.stage(rows, began_at).await?,
+        let staged = match self.rows().await {
+            Ok((rows, began_at)) => self.stage(rows, began_at).await,
+            Err(stopped) => Err(stopped),
+        };
+        let failure = match staged {
+            Ok(()) => None,
             Err(Stopped::Failed(ListFailure { code, detail })) => Some(FetchFailure { code: code.to_string(), detail }),
             Err(Stopped::Lost) => {
                 warn!(source = %self.source, "another process is at the HR system's list: it is left to that one");
@@ -207,12 +221,11 @@ impl Run<'_> {
         }
         let end = FetchEnd { at: self.roster.clock.now(), failure };
         let Fetch { calls, listed, read, .. } = self.fetch;
-        self.note(|fetch| {
+        let ended = |fetch: &mut Fetch| {
             (fetch.calls, fetch.listed, fetch.read) = (calls, listed, read);
             fetch.end = Some(end.clone());
-        })
-        .await
-        .map(|_| ())
+        };
+        patiently(PATIENCE, || self.note(ended)).await.map(|_| ())
     }
 
     /// Notes something of the fetch, if this process is still at it. Whether it is.
@@ -227,71 +240,97 @@ impl Run<'_> {
 
     /// Says that it is still at it, and how far.
     async fn beat(&mut self) -> Result<(), Stopped> {
-        if self.beaten.elapsed() < BEAT_LEAST {
+        if self.beaten.is_some_and(|beaten| beaten.elapsed() < BEAT_LEAST) {
             return Ok(());
         }
-        self.beaten = Instant::now();
+        self.beaten = Some(Instant::now());
         let now = self.roster.clock.now();
         let Fetch { calls, listed, read, .. } = self.fetch;
         let note = |fetch: &mut Fetch| {
             fetch.heard_at = Some(now);
             (fetch.calls, fetch.listed, fetch.read) = (calls, listed, read);
         };
-        let is_ours = patiently(|| self.note(note)).await?;
-        if is_ours { Ok(()) } else { Err(Stopped::Lost) }
+        if patiently(PATIENCE, || self.note(note)).await? { Ok(()) } else { Err(Stopped::Lost) }
     }
 
-    async fn stage(&self, rows: Vec<Row>, began_at: UnixMs) -> Result<Option<FetchFailure>, StoreError> {
-        // Whoever took it over stages what they read.
-        if !self.note(|fetch| fetch.heard_at = Some(began_at.max(self.roster.clock.now()))).await? {
-            return Ok(None);
-        }
-        match self.staged(rows, began_at).await {
-            Ok(()) => Ok(None),
-            Err(RosterError::Store(error)) => Err(error),
-            Err(other) => Ok(Some(FetchFailure { code: Code::FetchList.to_string(), detail: other.to_string() })),
-        }
-    }
-
-    async fn staged(&self, rows: Vec<Row>, began_at: UnixMs) -> Result<(), RosterError> {
-        let mut staging = self.roster.stage(self.source, self.fetch.added, began_at, self.fetch.since).await?;
+    /// Stages all rows. Whoever took it over stages what they read.
+    async fn stage(&mut self, rows: Vec<Row>, began_at: UnixMs) -> Result<(), Stopped> {
+        self.beaten = None;
+        self.beat().await?;
+        let Fetch { added, since, .. } = self.fetch;
+        let mut staging = self.roster.stage(self.source, added, began_at, since, PATIENCE).await?;
         for (number, row) in (1_u64..).zip(rows) {
             staging.take(number, row.map(|ListedFacts { event, leaves_at }| (event, leaves_at))).await?;
+            self.beat().await?;
         }
-        staging.end().await.map(|_| ())
+        staging.end().await?;
+        Ok(())
     }
 
-    /// All rows of the list.
-    async fn rows(&mut self, began_at: UnixMs) -> Result<Vec<Row>, Stopped> {
+    /// All rows of the list, and when the reading of it began that came whole.
+    async fn rows(&mut self) -> Result<(Vec<Row>, UnixMs), Stopped> {
+        let mut tries = 0;
+        let (listed, began_at) = loop {
+            let began_at = self.roster.clock.now();
+            match self.listed(began_at).await? {
+                Ok(listed) => break (listed, began_at),
+                Err(detail) if tries + 1 < READINGS_MAX => {
+                    info!(source = %self.source, detail, "the HR system's list did not come whole: it is read anew");
+                    self.pause(&mut tries, Code::FetchList, None).await?;
+                }
+                Err(detail) => {
+                    return Err(failed(Code::FetchList, &format!("{detail} (read {READINGS_MAX} times)")));
+                }
+            }
+        };
+        let (mut rows, mut forbidden) = (Vec::new(), 0);
+        for row in listed {
+            match row {
+                ListedRow::Says(facts) => rows.push(Ok(*facts)),
+                ListedRow::Bad(reason) => rows.push(Err(reason)),
+                ListedRow::Names(person) => {
+                    rows.extend(self.person(&person, began_at, &mut forbidden).await?);
+                    self.beat().await?;
+                }
+                ListedRow::Nothing => {}
+            }
+        }
+        Ok((rows, began_at))
+    }
+
+    /// The list, page after page: whoever is named there is read once it is whole, so that it has the less time to
+    /// change. Or why somebody may be missing in it.
+    async fn listed(&mut self, began_at: UnixMs) -> Result<Result<Vec<ListedRow>, String>, Stopped> {
         let api = self.account.system.api();
         let mut listing = Listing::new(api, self.source.clone(), self.fetch.since, began_at);
-        let (mut rows, mut forbidden) = (Vec::new(), 0);
+        let mut listed = Vec::new();
         loop {
             let request = match listing.next(api) {
                 ListStep::Send(request) => request,
-                ListStep::Whole => return Ok(rows),
+                ListStep::Whole => return Ok(Ok(listed)),
                 ListStep::Failed(failure) => return Err(Stopped::Failed(failure)),
             };
-            for row in self.page(&mut listing, &request).await? {
-                self.fetch.listed += 1;
-                match row {
-                    ListedRow::Says(facts) => rows.push(Ok(*facts)),
-                    ListedRow::Bad(reason) => rows.push(Err(reason)),
-                    ListedRow::Names(person) => rows.extend(self.person(&person, began_at, &mut forbidden).await?),
-                    ListedRow::Nothing => {}
-                }
+            match self.page(&mut listing, &request).await? {
+                Ok(rows) => listed.extend(rows),
+                Err(detail) => return Ok(Err(detail)),
             }
+            self.fetch.listed = u64::try_from(listed.len()).unwrap_or(u64::MAX);
             self.beat().await?;
         }
     }
 
-    /// A page, asked for until it comes or is given up.
-    async fn page(&mut self, listing: &mut Listing, request: &HrRequest) -> Result<Vec<ListedRow>, Stopped> {
+    /// A page, asked for until it comes or is given up. Or why the list is to be read anew.
+    async fn page(
+        &mut self,
+        listing: &mut Listing,
+        request: &HrRequest,
+    ) -> Result<Result<Vec<ListedRow>, String>, Stopped> {
         let (mut tries, mut is_renewed) = (0, false);
         loop {
             let reply = self.ask(request).await?;
             match listing.learn(self.account.system.api(), &reply, self.roster.clock.now()) {
-                PageEnd::Rows(rows) => return Ok(rows),
+                PageEnd::Rows(rows) => return Ok(Ok(rows)),
+                PageEnd::Changed(detail) => return Ok(Err(detail)),
                 PageEnd::Again { code, not_before } => self.pause(&mut tries, code, not_before).await?,
                 PageEnd::Limited { until } => self.back_off(until).await?,
                 PageEnd::Renew if !is_renewed => {
@@ -365,9 +404,9 @@ impl Run<'_> {
         let (now, rate) = (self.roster.clock.now(), self.account.system.api().rules().rate.rate());
         let store = self.roster.store.as_ref();
         let turn = || documents::change(store, &name, |pace: &mut Pace| Some(pace.turn(rate, 1, now)));
-        let turn = patiently(turn).await?.unwrap_or(now);
+        let turn = patiently(PATIENCE, turn).await?.unwrap_or(now);
         self.sleep_until(turn).await?;
-        self.look_for_hold().await?;
+        self.wait_for_hold().await?;
         if self.token.is_none() {
             self.token = self.got_token(None).await?;
         }
@@ -380,15 +419,22 @@ impl Run<'_> {
         Ok(reply)
     }
 
-    /// Whoever held the source meanwhile, or whatever did, is heard before every request.
-    async fn look_for_hold(&self) -> Result<(), Stopped> {
+    /// Whoever held the source meanwhile, or whatever did, is heard before every request. What was read by then is worth
+    /// a while.
+    async fn wait_for_hold(&mut self) -> Result<(), Stopped> {
         let scope = HoldScope::Fetch(self.source.clone());
-        let (holds, _): (Holds, _) = patiently(|| documents::read(self.roster.store.as_ref(), HOLDS)).await?;
-        match holds.get(&scope) {
-            Some(_) => {
-                Err(failed(Code::HoldFetch, &format!("the HR system's API is held (`{scope}`): lift that first")))
+        loop {
+            let read = || documents::read(self.roster.store.as_ref(), HOLDS);
+            let (holds, _): (Holds, _) = patiently(PATIENCE, read).await?;
+            if holds.get(&scope).is_none() {
+                return Ok(());
             }
-            None => Ok(()),
+            if self.fetch.calls == 0 || self.waited_ms >= WAITED_MS_MAX {
+                let detail = format!("the HR system's API is held (`{scope}`): lift that first");
+                return Err(failed(Code::HoldFetch, &detail));
+            }
+            self.wait_until(self.roster.clock.now().plus_ms(HOLD_LOOK_MS), Code::HoldFetch).await?;
+            self.beat().await?;
         }
     }
 
@@ -404,7 +450,7 @@ impl Run<'_> {
             TokenDesk { system: &account.system, source: self.source, store: &roster.store, clock: &roster.clock };
         let mut tries = 0;
         loop {
-            match account.logins.token(desk, refused).await? {
+            match patiently(PATIENCE, || account.logins.token(desk, refused)).await? {
                 Ok(token) => return Ok(token),
                 Err(NoToken::Refused { detail }) => return Err(failed(Code::HoldFetch, &detail)),
                 Err(NoToken::TryAgain { code, not_before }) => self.pause(&mut tries, code, not_before).await?,
@@ -428,7 +474,7 @@ impl Run<'_> {
         let now = self.roster.clock.now();
         let back_off = |pace: &mut Pace| pace.back_off(now, until).then_some(());
         let (store, name) = (self.roster.store.as_ref(), Pace::name(self.source));
-        patiently(|| documents::change(store, &name, back_off)).await?;
+        patiently(PATIENCE, || documents::change(store, &name, back_off)).await?;
         self.wait_until(until, Code::FetchRateLimited).await
     }
 
@@ -452,23 +498,6 @@ impl Run<'_> {
             if left > BEAT {
                 self.beat().await?;
             }
-        }
-    }
-}
-
-/// Does something with the store, again and again while its trouble is passing.
-async fn patiently<T, F: Future<Output = Result<T, StoreError>>>(ask: impl Fn() -> F) -> Result<T, StoreError> {
-    let mut tries = 0;
-    loop {
-        match ask().await {
-            Err(error) if error.is_passing() && tries < STORE_TRIES => {
-                if tries == 0 {
-                    warn!(%error, "the store does not answer: the HR system's list waits where it is");
-                }
-                tries += 1;
-                tokio::time::sleep(STORE_PAUSE).await;
-            }
-            answer => return answer,
         }
     }
 }

@@ -5,11 +5,13 @@
 //! full store left unfinished is never applied.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tracing::info;
 
+use super::patience::patiently;
 use super::{Roster, RosterError};
 use crate::clock;
 use crate::core::person::inbox::{Entry, Word};
@@ -78,6 +80,8 @@ pub(super) struct Staging<'r> {
     /// In which row each person was.
     seen: HashMap<PersonId, u64>,
     rows: Vec<(Event, Option<UnixMs>)>,
+    /// How long the store is waited for at each step.
+    patience: Duration,
 }
 
 impl Roster {
@@ -86,7 +90,7 @@ impl Roster {
     pub async fn import(&self, source: &SourceName, file: &[u8], added: bool) -> Result<Imported, RosterError> {
         let columns = self.columns.get(source).ok_or_else(|| RosterError::NoSource(source.clone()))?;
         let rows = read(text_of(file)?, columns.names(Field::EmployeeId))?;
-        let mut staging = self.stage(source, added, self.clock.now(), None).await?;
+        let mut staging = self.stage(source, added, self.clock.now(), None, Duration::ZERO).await?;
         let mut lacking = None;
         for (number, row) in (1_u64..).zip(rows) {
             let event = match row {
@@ -105,15 +109,17 @@ impl Roster {
         staging.end().await
     }
 
-    /// Begins an import that counts as of `at`; it may have only who changed `since` an instant.
+    /// Begins an import that counts as of `at`; it may have only who changed `since` an instant. At each step, a store
+    /// that is away is waited for with this `patience`.
     pub(super) async fn stage<'r>(
         &'r self,
         source: &'r SourceName,
         added: bool,
         at: UnixMs,
         since: Option<UnixMs>,
+        patience: Duration,
     ) -> Result<Staging<'r>, RosterError> {
-        let last = self.imports().await?.remove(source.as_str());
+        let last = patiently(patience, || self.imports()).await?.remove(source.as_str());
         let is_after_a_broken_one = added && last.as_ref().is_some_and(|last| !last.is_whole);
         let known = last.filter(|known| added && known.is_whole);
         let whole_at = match (&known, since) {
@@ -136,8 +142,8 @@ impl Roster {
             is_part: whole_at.is_none(),
             whole_at,
         };
-        self.note(source, &imported).await?;
-        Ok(Staging { roster: self, source, imported, seen: HashMap::new(), rows: Vec::new() })
+        patiently(patience, || self.note(source, &imported)).await?;
+        Ok(Staging { roster: self, source, imported, seen: HashMap::new(), rows: Vec::new(), patience })
     }
 
     async fn note(&self, source: &SourceName, imported: &Imported) -> Result<(), StoreError> {
@@ -180,11 +186,13 @@ impl Staging<'_> {
         let begun = Imported { is_whole: true, ..self.imported.clone() };
         let change = |imports: &mut Imports| {
             let last = imports.get_mut(self.source.as_str())?;
-            // Somebody may have begun another one meanwhile: then that one counts.
-            let is_ours = last.id == begun.id && last.at == begun.at && !last.is_whole;
+            // Somebody may have begun another one meanwhile: then that one counts. One that is whole was told to be by
+            // a try whose answer was lost.
+            let is_ours = last.id == begun.id && last.at == begun.at;
             is_ours.then(|| *last = begun.clone())
         };
-        if documents::change(self.roster.store.as_ref(), IMPORTS, change).await?.is_none() {
+        let end = || documents::change(self.roster.store.as_ref(), IMPORTS, change);
+        if patiently(self.patience, end).await?.is_none() {
             return Err(RosterError::Overtaken(self.source.clone()));
         }
         self.imported.is_whole = true;
@@ -207,7 +215,8 @@ impl Staging<'_> {
         });
         let (source, entries) = (self.source.clone(), entries.collect());
         let delivery = NewDelivery { source, dedupe: None, entries, unmapped: Vec::new() };
-        match self.roster.store.accept(self.roster.clock.now(), delivery).await? {
+        let accept = || self.roster.store.accept(self.roster.clock.now(), delivery.clone());
+        match patiently(self.patience, accept).await? {
             Accepted::Stored | Accepted::Duplicate { .. } | Accepted::Conflict { .. } => self.imported.staged += staged,
             Accepted::Full(_) => return Err(RosterError::Full),
         }

@@ -35,6 +35,7 @@ mod drift;
 mod fetch;
 mod import;
 mod members;
+mod patience;
 
 /// People read from the store at once.
 const PEOPLE_AT_ONCE: usize = 500;

@@ -145,9 +145,13 @@ async fn a_list_that_breaks_off_stands_still_or_is_empty_stages_nothing_and_make
     };
     let broken = [
         ("FETCH-4XX: status 400", vec![HrFault::Served, HrFault::Status(400, Vec::new())]),
-        ("on the pages before it", vec![page(&[1, 2]), page(&[1, 2])]),
+        // A list that may have changed while it was read is read three times.
+        ("on the pages before it", vec![page(&[1, 2]); 6]),
         ("the list is empty", vec![page(&[])]),
-        ("shows 0", vec![HrFault::Body("application/json", r#"{"data":[],"page":{"total_rows":6}}"#.to_owned())]),
+        (
+            "shows 0 (read 3 times)",
+            vec![HrFault::Body("application/json", r#"{"data":[],"page":{"total_rows":6}}"#.to_owned()); 3],
+        ),
         ("expected an array", vec![HrFault::Body("application/json", r#"{"error":"no"}"#.to_owned())]),
         ("HOLD-FETCH", vec![HrFault::Served, HrFault::Status(401, Vec::new())]),
         ("HOLD-FETCH: a redirect", vec![HrFault::Redirect]),
@@ -176,6 +180,57 @@ async fn a_list_that_breaks_off_stands_still_or_is_empty_stages_nothing_and_make
     assert_eq!(stage.problems(), Vec::<String>::new());
     let plan = stage.said(&["plan", "--strangers", "deactivate"]);
     assert_eq!(plan["deactivate"].as_array().unwrap().len(), 1, "{plan}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_that_changes_while_it_is_read_is_read_anew_and_is_never_whole_without_somebody() {
+    let stage = Stage::new("deel");
+    stage.put(0..4);
+    let page = |ids: &[u32], total: u32| {
+        let people = ids.iter().map(|n| json!({"id": format!("E-{n}"), "hiring_status": "active"}));
+        let page = json!({"data": people.collect::<Vec<_>>(), "page": {"total_rows": total}});
+        HrFault::Body("application/json", page.to_string())
+    };
+    // Somebody of the first page left meanwhile, so that somebody of the second moved to the first.
+    for fault in [page(&[0, 1], 4), page(&[3], 3)] {
+        stage.hr.order(fault, 1);
+    }
+    assert_eq!(stage.fetch()["staged"], 4);
+    let again = [page(&[0, 1], 4), page(&[1, 2], 4)];
+    for fault in again.iter().cycle().take(6) {
+        stage.hr.order(fault.clone(), 1);
+    }
+    let told = stage.refused(&[]);
+    assert!(told.contains("FETCH-LIST: a page shows somebody of a page before it"), "{told}");
+    assert_eq!(stage.problems(), ["ROSTER-UNLISTED"]);
+    stage.said(&["plan"]);
+    let applied = stage.run(&["apply", "--yes", "--strangers", "deactivate"]);
+    assert_eq!(applied.status.code(), Some(1), "{applied:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hold_that_is_met_in_the_middle_of_a_list_is_waited_for() {
+    let stage = Stage::new("deel");
+    stage.put(0..4);
+    stage.said(&["hold", "set", "--scope", "fetch:hr"]);
+    assert!(stage.refused(&[]).contains("HOLD-FETCH"), "whoever asks in vain is told at once");
+    stage.said(&["hold", "lift", "--scope", "fetch:hr"]);
+    let reads = stage.hr.reads();
+    stage.hr.order(HrFault::Slow(1_000), 1);
+    let mut command = stage.home.command(&["import", "--source", "hr", "--fetch", "--json"]);
+    command.env("SCIM_BRIDGE__SERVER__ADMIN_LISTEN", &stage.bridge.admin).stdout(std::process::Stdio::piped());
+    let import = command.spawn().unwrap();
+    while stage.hr.reads() == reads {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    stage.said(&["hold", "set", "--scope", "fetch:hr"]);
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    assert_eq!(stage.hr.reads(), reads + 1, "nothing is asked for while it is held");
+    stage.said(&["hold", "lift", "--scope", "fetch:hr"]);
+    let output = import.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let imported: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(imported["staged"], 4);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

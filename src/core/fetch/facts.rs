@@ -4,7 +4,9 @@ use bytes::Bytes;
 
 use crate::core::code::Code;
 use crate::core::mapping::{Mapping, PastEnd, Record, Says, listed, remap};
-use crate::core::person::{EmploymentState, Event, EventKind, Facts, InvalidField, Person, Problem, SourceName};
+use crate::core::person::{
+    EmploymentState, Event, EventKind, Facts, InvalidField, Person, PersonId, Problem, SourceName,
+};
 use crate::core::time::UnixMs;
 
 /// Without a status that can be used, nobody is invited or switched off.
@@ -193,7 +195,7 @@ fn at_the_read(event: Event, at: UnixMs) -> Event {
     Event { at: Some(at), kind: EventKind::Update, ..event }
 }
 
-/// Everybody whom a page of a list names, and its rows; where everybody is read by themselves (`each`), rows name them.
+/// Whom each record of a page of a list is about, and its rows; where everybody is read by themselves (`each`), rows name them.
 ///
 /// # Errors
 /// What the page is instead of a list.
@@ -203,9 +205,9 @@ pub(super) fn of_list(
     page: &str,
     each: bool,
     at: UnixMs,
-) -> Result<(Vec<Person>, Vec<ListedRow>), String> {
+) -> Result<(Vec<Option<PersonId>>, Vec<ListedRow>), String> {
     let records = listed(mapping, source, page, true)?;
-    let people = records.iter().filter_map(|record| record.person.clone()).collect();
+    let people = records.iter().map(|record| record.person.as_ref().map(Person::id)).collect();
     let rows = records.into_iter().map(|record| match record.person {
         Some(person) if each => ListedRow::Names(person),
         Some(_) | None => row(record.says, at, mapping.past_end),

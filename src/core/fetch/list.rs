@@ -10,6 +10,7 @@ use super::request::Method;
 use super::template::{Slot, Template};
 use crate::core::json::Json;
 use crate::core::mapping::{Path, Place};
+use crate::core::person::PersonId;
 
 /// Pages at the most, unless told: a list that goes on beyond them has no end.
 const PAGES_MAX: u32 = 5_000;
@@ -42,13 +43,14 @@ pub struct ListRules {
     /// Where the next page's address is, of the same host; nothing there: it was the last.
     #[serde(default)]
     pub link_at: Option<Path>,
-    /// Pages have numbers, from this one on; one without people ends the list.
+    /// Pages have numbers, from this one on; one without people, and nothing else, ends the list.
     #[serde(default)]
     pub page_from: Option<u32>,
-    /// Pages begin at a number of people before them, the first at this one; one without people ends the list.
+    /// Pages begin at a number of people before them, the first at this one; one without people, and nothing else, ends
+    /// the list.
     #[serde(default)]
     pub offset_from: Option<u32>,
-    /// Where it says how many people there are in all.
+    /// Where it says how many people there are in all: held against what it shows.
     #[serde(default)]
     pub total_at: Option<Path>,
     /// The header that says it, where no field does.
@@ -71,6 +73,11 @@ impl ListRules {
     #[must_use]
     pub fn lists_changes(&self) -> bool {
         self.slots().iter().any(|slot| matches!(slot, Slot::Since))
+    }
+
+    /// Whether pages have numbers, or begin at one: then nothing but a page without people ends it.
+    fn is_numbered(&self) -> bool {
+        self.page_from.is_some() || self.offset_from.is_some()
     }
 
     pub(super) fn slots(&self) -> Vec<&Slot> {
@@ -128,6 +135,25 @@ fn is_header_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
 }
 
+/// Why a list does not come whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Unlisted {
+    /// It changed while it was read, or shows its people in another order each time: somebody may be missing, and read
+    /// anew it may come whole.
+    Changed(String),
+    /// It cannot be used.
+    Unusable(String),
+}
+
+/// A page, as far as it matters for what follows it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ShownPage<'p> {
+    pub(super) json: &'p Json<'p>,
+    pub(super) headers: &'p [(String, String)],
+    /// Whom each of its records is about, where it tells.
+    pub(super) people: &'p [Option<PersonId>],
+}
+
 /// Where in a list a read is.
 #[derive(Debug, Clone)]
 pub(super) struct Pages {
@@ -137,51 +163,107 @@ pub(super) struct Pages {
     pub(super) link: Option<String>,
     count: u32,
     records: u64,
+    /// Records about people whom no page before showed.
+    shown: u64,
+    seen: HashSet<PersonId>,
+    total: Total,
     /// What pages were asked for by, as hashes.
     asked: HashSet<u64>,
+}
+
+/// What pages tell of how many people there are.
+#[derive(Debug, Clone, Copy, Default)]
+struct Total {
+    first: Option<u64>,
+    /// Pages with records so far, and how many of them told just as many as they showed.
+    pages: u32,
+    of_themselves: u32,
+}
+
+impl Total {
+    /// How many there are in all, as far as that is told: what each of several pages tells of itself says nothing of it.
+    fn in_all(self) -> Option<u64> {
+        let is_of_pages = self.pages > 1 && self.of_themselves == self.pages;
+        self.first.filter(|_| !is_of_pages)
+    }
+
+    /// Takes in what a page with so many records tells.
+    fn note(&mut self, told: Option<u64>, records: u64) -> Result<(), Unlisted> {
+        self.pages += u32::from(records > 0);
+        self.of_themselves += u32::from(records > 0 && told == Some(records));
+        // A page beyond the last one may tell of nobody.
+        let Some(told) = told.filter(|told| records > 0 || *told > 0) else { return Ok(()) };
+        self.first.get_or_insert(told);
+        match self.in_all() {
+            Some(before) if before != told => Err(Unlisted::Changed(format!(
+                "the list told of {before} people, and then of {told}: it changed while it was read"
+            ))),
+            Some(_) | None => Ok(()),
+        }
+    }
 }
 
 impl Pages {
     /// At the beginning.
     pub(super) fn new(list: &ListRules) -> Self {
         let cursor = list.page_from.or(list.offset_from).map(|from| from.to_string());
-        Self { cursor, link: None, count: 0, records: 0, asked: HashSet::new() }
+        Self {
+            cursor,
+            link: None,
+            count: 0,
+            records: 0,
+            shown: 0,
+            seen: HashSet::new(),
+            total: Total::default(),
+            asked: HashSet::new(),
+        }
     }
 
-    /// Goes on after a page with so many records, which came with these headers. Whether there is another one.
+    /// Whether as many people were shown as there are in all, on pages with numbers: what is beyond them is no page, and
+    /// may be answered as one that is not there.
+    pub(super) fn is_beyond(&self, list: &ListRules) -> bool {
+        list.is_numbered() && self.count > 0 && self.total.in_all() == Some(self.shown)
+    }
+
+    /// Goes on after a page. Whether there is another one.
     ///
-    /// # Errors
-    /// Why the list can have no good end.
-    pub(super) fn turn(
-        &mut self,
-        list: &ListRules,
-        page: &Json<'_>,
-        headers: &[(String, String)],
-        records: usize,
-    ) -> Result<bool, String> {
-        self.count = self.count.saturating_add(1);
-        self.records = self.records.saturating_add(u64::try_from(records).unwrap_or(u64::MAX));
-        let place = Place { root: page, record: page, key: None };
+    /// A total never ends a list whose pages have numbers, it is only held against what was shown: it may be that of
+    /// the page.
+    pub(super) fn turn(&mut self, list: &ListRules, page: ShownPage<'_>) -> Result<bool, Unlisted> {
+        let records = u64::try_from(page.people.len()).unwrap_or(u64::MAX);
+        let is_known = |person: &&Option<PersonId>| person.is_some_and(|person| self.seen.contains(&person));
+        let again = u64::try_from(page.people.iter().filter(is_known).count()).unwrap_or(u64::MAX);
+        let shows_nobody_new = records > 0 && again == records;
+        let place = Place { root: page.json, record: page.json, key: None };
         let told = |path: &Option<Path>| {
             let text = path.as_ref()?.find(place)?.scalar()?.trim().to_owned();
             (!text.is_empty()).then_some(text)
         };
         let in_headers = || {
             let wanted = list.total_header.as_ref()?;
-            let (_, total) = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted))?;
+            let (_, total) = page.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted))?;
             Some(total.trim().to_owned())
         };
         let total: Option<u64> = told(&list.total_at).or_else(in_headers).and_then(|total| total.parse().ok());
+        // There are servers that show the last page, or the only one, whichever is asked for beyond it.
+        if shows_nobody_new && self.is_beyond(list) && total.is_none_or(|total| total == self.shown) {
+            return Ok(false);
+        }
+        self.count = self.count.saturating_add(1);
+        self.records = self.records.saturating_add(records);
+        self.shown = self.shown.saturating_add(records - again);
+        self.seen.extend(page.people.iter().flatten());
+        self.total.note(total, records)?;
         let (cursor, link) = match (list.page_from, list.offset_from) {
             (None, None) => (told(&list.cursor_at), told(&list.link_at)),
-            _ if records == 0 || total.is_some_and(|total| self.records >= total) => (None, None),
+            _ if records == 0 => (None, None),
             (Some(from), _) => (Some(u64::from(from).saturating_add(u64::from(self.count)).to_string()), None),
             (None, Some(from)) => (Some(u64::from(from).saturating_add(self.records).to_string()), None),
         };
         let Some(next) = cursor.as_ref().or(link.as_ref()) else {
-            return match total {
-                Some(total) if total > self.records => {
-                    Err(format!("the list tells of {total} people and shows {}", self.records))
+            return match self.total.in_all() {
+                Some(total) if total != self.shown => {
+                    Err(Unlisted::Changed(format!("the list tells of {total} people and shows {}", self.shown)))
                 }
                 Some(_) | None => Ok(false),
             };
@@ -189,10 +271,25 @@ impl Pages {
         let mut hasher = DefaultHasher::new();
         next.hash(&mut hasher);
         if !self.asked.insert(hasher.finish()) {
-            return Err("the list does not end: it names a page again that was shown already".to_owned());
+            return Err(Unlisted::Unusable(
+                "the list does not end: it names a page again that was shown already".to_owned(),
+            ));
+        }
+        if shows_nobody_new {
+            return Err(Unlisted::Changed("a page shows nobody who was not on the pages before it".to_owned()));
+        }
+        // Whoever is in the place of somebody who moved to a later page may have been on none.
+        if again > 0 && list.is_numbered() {
+            return Err(Unlisted::Changed(
+                "a page shows somebody of a page before it: the list changed while it was read, or has no order"
+                    .to_owned(),
+            ));
         }
         if self.count >= list.pages_max {
-            return Err(format!("the list does not end: there are more than {} pages", list.pages_max));
+            return Err(Unlisted::Unusable(format!(
+                "the list does not end: there are more than {} pages",
+                list.pages_max
+            )));
         }
         (self.cursor, self.link) = (cursor, link);
         Ok(true)
@@ -207,14 +304,19 @@ mod tests {
         toml::from_str(&format!("path = '/people'\n{toml}")).unwrap()
     }
 
+    /// Pages, each with the people of its records; 0: it does not tell.
+    type Shown<'s> = &'s [(&'s str, &'s [u64])];
+
     /// What pages are asked for by, and how it ends.
-    fn asked(list: &ListRules, pages: &[(&str, usize)]) -> (Vec<String>, Result<bool, String>) {
+    fn asked(list: &ListRules, pages: Shown<'_>) -> (Vec<String>, Result<bool, Unlisted>) {
         let mut at = Pages::new(list);
         let mut asked = Vec::new();
-        let total = [("x-total-count".to_owned(), "9".to_owned())];
-        for (page, records) in pages {
+        let headers = [("x-total-count".to_owned(), "9".to_owned())];
+        for (page, people) in pages {
             asked.push(at.cursor.clone().or(at.link.clone()).unwrap_or_default());
-            match at.turn(list, &Json::parse(page).unwrap(), &total, *records) {
+            let people: Vec<_> = people.iter().map(|n| (*n > 0).then_some(PersonId(*n))).collect();
+            let page = Json::parse(page).unwrap();
+            match at.turn(list, ShownPage { json: &page, headers: &headers, people: &people }) {
                 Ok(true) => {}
                 end => return (asked, end),
             }
@@ -222,23 +324,40 @@ mod tests {
         (asked, Ok(true))
     }
 
+    const PAGE: &str = "query = { p = '{page}' }";
+
     #[test]
     fn pages_follow_one_another_by_cursor_link_number_and_offset() {
+        let numbered = format!("page_from = 1\ntotal_at = '/total'\n{PAGE}");
         for (toml, pages, expected) in [
-            ("", [("{}", 2), ("{}", 0)].as_slice(), [""].as_slice()),
+            ("", [("{}", [1, 2].as_slice()), ("{}", &[])].as_slice(), [""].as_slice()),
             (
                 "cursor_at = '/next'\nquery = { c = '{cursor}' }",
-                &[(r#"{"next":"b"}"#, 2), (r#"{"next":7}"#, 0), (r#"{"next":null}"#, 1)],
+                &[(r#"{"next":"b"}"#, &[1, 2]), (r#"{"next":7}"#, &[]), (r#"{"next":null}"#, &[2])],
                 &["", "b", "7"],
             ),
-            ("link_at = '/next'", &[(r#"{"next":"/b"}"#, 2), (r#"{"next":" "}"#, 1)], &["", "/b"]),
-            ("page_from = 0\nquery = { p = '{page}' }", &[("{}", 2), ("{}", 1), ("{}", 0)], &["0", "1", "2"]),
-            ("offset_from = 0\nquery = { o = '{offset}' }", &[("{}", 2), ("{}", 1), ("{}", 0)], &["0", "2", "3"]),
+            ("link_at = '/next'", &[(r#"{"next":"/b"}"#, &[1, 2]), (r#"{"next":" "}"#, &[3])], &["", "/b"]),
+            (&format!("page_from = 0\n{PAGE}"), &[("{}", &[1, 2]), ("{}", &[3]), ("{}", &[])], &["0", "1", "2"]),
             (
-                "page_from = 1\ntotal_at = '/total'\nquery = { p = '{page}' }",
-                &[(r#"{"total":3}"#, 2), (r#"{"total":"3"}"#, 1)],
-                &["1", "2"],
+                "offset_from = 0\nquery = { o = '{offset}' }",
+                &[("{}", &[1, 2]), ("{}", &[3]), ("{}", &[])],
+                &["0", "2", "3"],
             ),
+            (
+                &numbered,
+                &[(r#"{"total":3}"#, &[1, 2]), (r#"{"total":"3"}"#, &[3]), (r#"{"total":0}"#, &[])],
+                &["1", "2", "3"],
+            ),
+            // How many the page itself shows.
+            (
+                &numbered,
+                &[(r#"{"total":2}"#, &[1, 2]), (r#"{"total":2}"#, &[3, 4]), (r#"{"total":1}"#, &[5]), ("{}", &[])],
+                &["1", "2", "3", "4"],
+            ),
+            // The last page again, whichever is asked for beyond it.
+            (&numbered, &[(r#"{"total":2}"#, &[1, 2]), (r#"{"total":2}"#, &[1, 2])], &["1", "2"]),
+            // Two records of one person, and two that do not tell.
+            (&numbered, &[(r#"{"total":5}"#, &[1, 1, 0]), (r#"{"total":5}"#, &[0, 2]), ("{}", &[])], &["1", "2", "3"]),
         ] {
             let list = rules(toml);
             assert_eq!(list.validate(false), [], "{toml}");
@@ -248,17 +367,56 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_stands_still_goes_on_for_ever_or_lacks_somebody_is_told() {
-        let page = r#"{"next":"b","total":9}"#;
+    fn a_list_that_stands_still_or_goes_on_for_ever_is_told() {
         for (toml, pages, expected) in [
-            ("cursor_at = '/next'", [(page, 2), (page, 2), (page, 2)].as_slice(), "shown already"),
-            ("page_from = 1\npages_max = 2", &[("{}", 2), ("{}", 2), ("{}", 2)], "more than 2 pages"),
-            ("offset_from = 0\ntotal_at = '/total'", &[(page, 2), (page, 0)], "tells of 9 people and shows 2"),
-            ("total_at = '/total'", &[(page, 2)], "tells of 9 people and shows 2"),
-            ("page_from = 1\ntotal_header = 'X-Total-Count'", &[("[]", 2), ("[]", 0)], "tells of 9 people and shows 2"),
+            (
+                "cursor_at = '/next'",
+                [(r#"{"next":"b"}"#, [1, 2].as_slice()), (r#"{"next":"b"}"#, &[3])].as_slice(),
+                "shown already",
+            ),
+            ("page_from = 1\npages_max = 2", &[("{}", &[1]), ("{}", &[2]), ("{}", &[3])], "more than 2 pages"),
         ] {
-            let problem = asked(&rules(toml), pages).1.unwrap_err();
-            assert!(problem.contains(expected), "{toml}: {problem}");
+            let end = asked(&rules(toml), pages).1;
+            assert!(matches!(&end, Err(Unlisted::Unusable(detail)) if detail.contains(expected)), "{toml}: {end:?}");
+        }
+    }
+
+    #[test]
+    fn a_list_that_changes_while_it_is_read_or_lacks_somebody_is_to_be_read_anew() {
+        let nine = r#"{"next":"b","total":9}"#;
+        let four = r#"{"total":4}"#;
+        for (toml, pages, expected) in [
+            ("offset_from = 0\ntotal_at = '/total'", [(nine, [1, 2].as_slice()), (nine, &[])].as_slice(), "tells of 9"),
+            ("total_at = '/total'", &[(nine, &[1, 2])], "tells of 9 people and shows 2"),
+            ("page_from = 1\ntotal_header = 'X-Total-Count'", &[("[]", &[1, 2]), ("[]", &[])], "tells of 9"),
+            // Somebody left, somebody came, and somebody came as another left.
+            (
+                "page_from = 1\ntotal_at = '/total'",
+                &[(four, &[1, 2]), (r#"{"total":3}"#, &[4])],
+                "told of 4 people, and then of 3",
+            ),
+            (
+                "page_from = 1\ntotal_at = '/total'",
+                &[(four, &[1, 2]), (r#"{"total":5}"#, &[3, 4])],
+                "told of 4 people, and then of 5",
+            ),
+            ("offset_from = 0\ntotal_at = '/total'", &[(four, &[1, 2]), (four, &[4]), (four, &[])], "and shows 3"),
+            (
+                "offset_from = 0\ntotal_at = '/total'",
+                &[(four, &[1, 2]), (four, &[3, 4, 5]), (four, &[])],
+                "and shows 5",
+            ),
+            // The same with the person counted twice: of four, three were shown.
+            (
+                "cursor_at = '/next'\ntotal_at = '/total'",
+                &[(r#"{"next":"b","total":4}"#, &[1, 2]), (four, &[2, 3])],
+                "shows 3",
+            ),
+            ("page_from = 1", &[("{}", &[1, 2]), ("{}", &[2, 3])], "has no order"),
+            ("page_from = 1", &[("{}", &[1, 2]), ("{}", &[1, 2])], "nobody who was not on the pages before"),
+        ] {
+            let end = asked(&rules(toml), pages).1;
+            assert!(matches!(&end, Err(Unlisted::Changed(detail)) if detail.contains(expected)), "{toml}: {end:?}");
         }
     }
 

@@ -1,15 +1,13 @@
 //! Everybody, by an HR system's own list: page after page, each record a row as that of a file.
 
-use std::collections::HashSet;
-
 use super::api::Api;
 use super::facts::{self, ListedRow};
-use super::list::Pages;
+use super::list::{Pages, ShownPage, Unlisted};
 use super::reply::{HrReply, Judging, Said};
 use super::request::HrRequest;
 use crate::core::code::Code;
 use crate::core::json::Json;
-use crate::core::person::{PersonId, SourceName};
+use crate::core::person::SourceName;
 use crate::core::time::UnixMs;
 
 /// Rows at the most, as of a file.
@@ -54,6 +52,8 @@ pub enum PageEnd {
     },
     /// The login's token was not accepted: a new one may be.
     Renew,
+    /// Somebody may be missing: it may come whole where it is read anew, from its first page.
+    Changed(String),
     /// It cannot go on.
     Failed(ListFailure),
 }
@@ -65,7 +65,6 @@ pub struct Listing {
     since: Option<UnixMs>,
     began_at: UnixMs,
     pages: Option<Pages>,
-    seen: HashSet<PersonId>,
     rows: usize,
     /// Whether any row named or said anything of anybody.
     says_something: bool,
@@ -77,7 +76,7 @@ impl Listing {
     #[must_use]
     pub fn new(api: &Api, source: SourceName, since: Option<UnixMs>, began_at: UnixMs) -> Self {
         let pages = api.rules().list.as_ref().map(Pages::new);
-        Self { source, since, began_at, pages, seen: HashSet::new(), rows: 0, says_something: false, is_over: false }
+        Self { source, since, began_at, pages, rows: 0, says_something: false, is_over: false }
     }
 
     /// What comes next.
@@ -101,8 +100,13 @@ impl Listing {
         match (Judging { step: None }.judge(reply, now)) {
             Said::Answer(text) => match self.learn_page(api, &text, reply.headers()) {
                 Ok(rows) => PageEnd::Rows(rows),
-                Err(detail) => PageEnd::Failed(failed(detail)),
+                Err(Unlisted::Changed(detail)) => PageEnd::Changed(detail),
+                Err(Unlisted::Unusable(detail)) => PageEnd::Failed(failed(detail)),
             },
+            Said::NotFound | Said::Refused { code: Code::FetchRefused, .. } if self.is_beyond(api) => {
+                self.is_over = true;
+                PageEnd::Rows(Vec::new())
+            }
             Said::NotFound => refused(Code::FetchRefused, "the list is not there (404)"),
             Said::Unauthorized if api.auth().token_rules().is_some() => PageEnd::Renew,
             Said::Unauthorized => refused(Code::HoldFetch, "the login is not accepted (401)"),
@@ -116,27 +120,32 @@ impl Listing {
         }
     }
 
-    fn learn_page(&mut self, api: &Api, text: &str, headers: &[(String, String)]) -> Result<Vec<ListedRow>, String> {
+    /// Whether all people were shown before the page at hand.
+    fn is_beyond(&self, api: &Api) -> bool {
+        let list = api.rules().list.as_ref().zip(self.pages.as_ref());
+        self.says_something && list.is_some_and(|(list, pages)| pages.is_beyond(list))
+    }
+
+    fn learn_page(&mut self, api: &Api, text: &str, headers: &[(String, String)]) -> Result<Vec<ListedRow>, Unlisted> {
         let (Some(list), Some(pages)) = (api.rules().list.as_ref(), self.pages.as_mut()) else {
-            return Err("nothing says how to list everybody".to_owned());
+            return Err(Unlisted::Unusable("nothing says how to list everybody".to_owned()));
         };
-        let (people, rows) = facts::of_list(api.list_mapping(), &self.source, text, list.each, self.began_at)?;
-        let ids: Vec<PersonId> = people.iter().map(crate::core::person::Person::id).collect();
-        // A server that does not page shows the same again and again.
-        if !ids.is_empty() && ids.iter().all(|id| self.seen.contains(id)) {
-            return Err("a page shows nobody who was not on the pages before it".to_owned());
+        let (people, mut rows) = facts::of_list(api.list_mapping(), &self.source, text, list.each, self.began_at)
+            .map_err(Unlisted::Unusable)?;
+        let json = Json::parse(text).map_err(|error| Unlisted::Unusable(format!("the page is not JSON: {error}")))?;
+        let was_beyond = pages.is_beyond(list);
+        self.is_over = !pages.turn(list, ShownPage { json: &json, headers, people: &people })?;
+        if self.is_over && was_beyond {
+            rows.clear();
         }
-        self.seen.extend(ids);
         self.rows = self.rows.saturating_add(rows.len());
         if self.rows > ROWS_MAX {
-            return Err(format!("the list has more than {ROWS_MAX} people"));
+            return Err(Unlisted::Unusable(format!("the list has more than {ROWS_MAX} people")));
         }
-        let page = Json::parse(text).map_err(|error| format!("the page is not JSON: {error}"))?;
-        self.is_over = !pages.turn(list, &page, headers, rows.len())?;
         // Who nobody is missed among: the list of somebody without employees, or a list that lost them all.
         self.says_something |= rows.iter().any(|row| !matches!(row, ListedRow::Nothing));
         if self.is_over && !self.says_something && self.since.is_none() {
-            return Err("the list is empty".to_owned());
+            return Err(Unlisted::Unusable("the list is empty".to_owned()));
         }
         Ok(rows)
     }

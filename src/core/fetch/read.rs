@@ -2,12 +2,12 @@
 
 use super::api::{Api, Unaskable};
 use super::facts::{self, ListedRow, Told};
-use super::list::Pages;
+use super::list::{Pages, ShownPage, Unlisted};
 use super::reply::{HrReply, Judging, Said};
 use super::request::HrRequest;
 use crate::core::code::Code;
 use crate::core::json::Json;
-use crate::core::mapping::{Record, count};
+use crate::core::mapping::{Record, named};
 use crate::core::person::{Person, SourceName};
 use crate::core::time::UnixMs;
 
@@ -237,6 +237,9 @@ impl ReadState {
         let at_other_path = self.at == StepPath::Other;
         self.end = match said {
             Said::Answer(text) => self.learn_answer(api, text, reply.headers()),
+            Said::NotFound | Said::Refused { code: Code::FetchRefused, .. } if self.is_beyond(api) => {
+                Some(ReadEnd::Listed(std::mem::take(&mut self.told)))
+            }
             Said::NotFound if !at_other_path && step.is_some_and(|step| step.or_path.is_some()) => {
                 self.at = StepPath::Other;
                 None
@@ -295,6 +298,12 @@ impl ReadState {
         }
     }
 
+    /// Whether a list has shown everybody before the page at hand.
+    fn is_beyond(&self, api: &Api) -> bool {
+        let list = api.rules().list.as_ref().zip(self.pages.as_ref());
+        list.is_some_and(|(list, pages)| pages.is_beyond(list))
+    }
+
     fn learn_page(&mut self, api: &Api, text: &str, headers: &[(String, String)]) -> Option<ReadEnd> {
         let list = api.rules().list.as_ref()?;
         let unreadable = |detail: String| Some(ReadEnd::Refused { code: Code::FetchUnreadable, detail });
@@ -304,13 +313,14 @@ impl ReadState {
         };
         let Ok(page) = Json::parse(text) else { return unreadable("the page is not JSON".to_owned()) };
         let pages = self.pages.get_or_insert_with(|| Pages::new(list));
-        let has_more = pages.turn(list, &page, headers, count(api.list_mapping(), &page));
+        let people = named(api.list_mapping(), &self.source, &page);
+        let has_more = pages.turn(list, ShownPage { json: &page, headers, people: &people });
         self.told.extend(told);
         match has_more {
             Ok(false) => Some(ReadEnd::Listed(std::mem::take(&mut self.told))),
             Ok(true) if self.told.len() > PEOPLE_MAX => unreadable("the list does not end".to_owned()),
             Ok(true) => None,
-            Err(detail) => unreadable(detail),
+            Err(Unlisted::Changed(detail) | Unlisted::Unusable(detail)) => unreadable(detail),
         }
     }
 

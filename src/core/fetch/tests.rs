@@ -292,6 +292,10 @@ fn a_list_of_changes_counts_its_records_and_not_what_they_say() {
     );
     assert!(matches!(state.next(&api), NextRead::Send(_)), "two of four were shown");
     state.learn(&api, &page(r#"{"id":3,"status":"active"},{"id":4}"#), NOW);
+    let mut not_there = state.clone();
+    state.learn(&api, &page(""), NOW);
+    not_there.learn(&api, &reply(404, ""), NOW);
+    assert_eq!(state.next(&api), not_there.next(&api), "what is beyond the last page may be no page");
     let NextRead::Done(ReadEnd::Listed(records)) = state.next(&api) else { panic!("{:?}", state.next(&api)) };
     assert_eq!(records.len(), 5);
 }

@@ -6,7 +6,7 @@ use super::path::Place;
 use super::read::{Fate, fate, records, with_json};
 use super::record::Trouble;
 use crate::core::json::Json;
-use crate::core::person::{Event, InvalidField, Person, SourceName};
+use crate::core::person::{Event, InvalidField, Person, PersonId, SourceName};
 
 /// One record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +51,14 @@ pub fn listed(mapping: &Mapping, source: &SourceName, page: &str, is_list: bool)
         let places = records(mapping, root, usize::MAX).map_err(told)?;
         Ok(places.into_iter().map(|place| one(mapping, source, place)).collect())
     })
+}
+
+/// Whom each record of a page is about, where it tells.
+#[must_use]
+pub fn named(mapping: &Mapping, source: &SourceName, page: &Json<'_>) -> Vec<Option<PersonId>> {
+    let places = records(mapping, page, usize::MAX).unwrap_or_default();
+    let person = |place| Reader::new(mapping, place).person(source).ok();
+    places.into_iter().map(|place| person(place).map(|person| person.id())).collect()
 }
 
 fn one(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> Listed {

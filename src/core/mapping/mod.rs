@@ -14,11 +14,11 @@ use super::person::EventKind;
 pub use self::condition::Condition;
 pub use self::edit::corrected;
 pub use self::explain::{BodyProblem, Explanation, FieldExplanation, RecordExplanation, RecordResult, Show, explain};
-pub use self::listed::{Listed, Says, listed};
+pub use self::listed::{Listed, Says, listed, named};
 pub use self::lookup::{Lookup, Lookups};
 pub use self::moment::{TimeOfDay, TimeUnit, Zone};
 pub use self::path::{Path, Place};
-pub use self::read::{RECORDS_MAX, count, map, remap};
+pub use self::read::{RECORDS_MAX, map, remap};
 pub use self::record::{Ignored, IgnoredWhy, Record};
 
 mod bounds;

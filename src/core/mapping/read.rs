@@ -106,12 +106,6 @@ pub(super) fn records<'v>(
     }
 }
 
-/// How many records a body holds, whatever each of them says.
-#[must_use]
-pub fn count(mapping: &Mapping, root: &Json<'_>) -> usize {
-    records(mapping, root, usize::MAX).map_or(0, |places| places.len())
-}
-
 /// The names of the records, where they are an object's members.
 pub(super) fn keys<'v>(mapping: &Mapping, root: &'v Json<'v>) -> Vec<Json<'v>> {
     match mapping.records.find(Place { root, record: root, key: None }) {

@@ -1,0 +1,61 @@
+//! A store that is away for a while, waited for.
+
+use std::time::{Duration, Instant};
+
+use tracing::warn;
+
+use crate::store::StoreError;
+
+/// So long a step of a fetch waits for the store: what was read is not read again. Well below the time after which a
+/// fetch that is not heard of is another process's.
+pub(super) const PATIENCE: Duration = Duration::from_mins(1);
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Does something with the store, again and again for so long while its trouble is passing.
+pub(super) async fn patiently<T, F: Future<Output = Result<T, StoreError>>>(
+    patience: Duration,
+    ask: impl Fn() -> F,
+) -> Result<T, StoreError> {
+    let began = Instant::now();
+    let mut is_told = false;
+    loop {
+        match ask().await {
+            Err(error) if error.is_passing() && began.elapsed() < patience => {
+                if !is_told {
+                    warn!(%error, "the store does not answer: the HR system's list waits where it is");
+                }
+                is_told = true;
+                tokio::time::sleep(AGAIN).await;
+            }
+            answer => return answer,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn passing_trouble_is_waited_for_and_no_longer_than_told() {
+        let failing = |times: u32, error: fn() -> StoreError| {
+            let tries = Cell::new(0);
+            async move {
+                let ask = || {
+                    tries.set(tries.get() + 1);
+                    let answer = if tries.get() > times { Ok(()) } else { Err(error()) };
+                    async { answer }
+                };
+                let answer = patiently(Duration::from_millis(1_500), ask).await;
+                (answer.is_ok(), tries.get())
+            }
+        };
+        let away = || StoreError::Unavailable("away".to_owned());
+        let damaged = || StoreError::Damaged("damaged".to_owned());
+        assert_eq!(failing(1, away).await, (true, 2));
+        assert_eq!(failing(9, away).await, (false, 3));
+        assert_eq!(failing(1, damaged).await, (false, 1));
+    }
+}
