@@ -29,7 +29,7 @@ use super::remap::Remap;
 use super::shared;
 use super::tokens::{Actor, Tokens};
 
-/// The public listener is heard of every second.
+/// The public listener has a heartbeat every second.
 const LISTENER_LATE: Duration = Duration::from_secs(10);
 
 /// What the admin rooms work with.
@@ -51,7 +51,7 @@ pub struct AdminState {
     pub explain: Explain,
     /// How the target is asked for somebody, and how calls are planned.
     pub live: Arc<Live>,
-    /// By what the mappings are known to be others than before: a hash of all of them.
+    /// A hash of all mappings, by which it is seen that they have changed.
     pub mappings: String,
     /// The configured sources, each with what configuration says of it.
     pub sources: Vec<SourceFigures>,
@@ -67,7 +67,7 @@ pub struct AdminState {
     pub certificates: Certificates,
     /// The configuration in force, for people: key and value, secrets masked.
     pub settings: Arc<Vec<(String, String)>>,
-    /// What needs attention, as it was last judged: for whoever tells others of it.
+    /// What needs attention, as it was last judged: for the alerts.
     pub judged: watch::Sender<Option<Arc<[Problem]>>>,
     /// What this process did lately.
     pub activity: ActivityLog,
@@ -104,7 +104,7 @@ impl AdminState {
             Phase::Stopping => reasons.push("stopping".to_owned()),
         }
         if self.lifecycle.loops().is_late(PUBLIC_LISTENER, LISTENER_LATE) {
-            reasons.push(format!("the {PUBLIC_LISTENER} does not turn"));
+            reasons.push(format!("the {PUBLIC_LISTENER} hangs"));
         }
         reasons.extend(self.health.trouble().await);
         reasons

@@ -22,16 +22,16 @@ const SECRETS_EVERY: Duration = Duration::from_secs(2);
 const TIDY_EVERY: Duration = Duration::from_secs(30);
 /// How often a store that was not there at the start is asked for again.
 const CONNECT_EVERY: Duration = Duration::from_secs(1);
-/// How often it is looked at whether HR and the members are to be compared.
+/// How often we look whether HR and the members are to be compared.
 const COMPARE_EVERY: Duration = Duration::from_secs(30);
-/// How often it is looked at whether an HR system's list was asked for.
+/// How often we look whether an HR system's list was asked for.
 const FETCH_EVERY: Duration = Duration::from_secs(1);
 /// People made due in one step when a hold is lifted.
 const RELEASED_AT_ONCE: u64 = 1_000;
 /// A restart may bring another key, so what a key can have caused is tried again at once.
 pub(super) const RESTARTED: &str = "the process started";
 
-/// Does what a restart does, as soon as the store is there. That it is not is told elsewhere.
+/// Does what a restart does, as soon as the store is there. That it is not there yet is reported elsewhere.
 pub(super) async fn lift_when_connected(store: Arc<dyn Store>) {
     while lift_what_a_key_can_cause(store.as_ref(), RESTARTED).await.is_err() {
         tokio::time::sleep(CONNECT_EVERY).await;
@@ -78,7 +78,7 @@ pub(super) async fn refresh_secrets(files: Arc<Mutex<SecretFiles>>, store: Optio
         let look = move || files.lock().unwrap_or_else(PoisonError::into_inner).refresh();
         let refreshed = match tokio::task::spawn_blocking(look).await {
             Ok(refreshed) => refreshed,
-            // Whoever keeps this counts it, and starts it again.
+            // `supervision` counts it, and starts the task again.
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
                 // The runtime is going away.
@@ -131,7 +131,7 @@ pub(super) async fn compare(roster: Roster) {
     }
     loop {
         failpoint::at("drift");
-        // The store's trouble is told elsewhere, and what came of a comparison is kept there.
+        // The store's trouble is reported elsewhere, and what came of a comparison is kept there.
         if let Err(error) = roster.compare_if_due().await {
             warn!(%error, "HR and the members could not be compared");
         }
@@ -147,7 +147,7 @@ pub(super) async fn fetch(roster: Roster) {
             Ok(true) => {}
             Ok(false) => tokio::time::sleep(FETCH_EVERY).await,
             Err(error) => {
-                warn!(%error, "whether an HR system's list is asked for cannot be told");
+                warn!(%error, "cannot tell whether an HR system's list is asked for");
                 tokio::time::sleep(FETCH_EVERY).await;
             }
         }
@@ -161,11 +161,11 @@ pub(super) async fn remap(state: AdminState) {
         match state.remap_all().await {
             Ok(healed) => {
                 if healed > 0 {
-                    info!(records = healed, "records that could not be mapped say something with the present mapping");
+                    info!(records = healed, "records that could not be mapped are mapped by the present mapping");
                 }
                 return;
             }
-            // The store is not there yet, which is told elsewhere.
+            // The store is not there yet, which is reported elsewhere.
             Err(_) => tokio::time::sleep(CONNECT_EVERY).await,
         }
     }

@@ -54,7 +54,7 @@ const TRACES_LAST: Duration = Duration::from_secs(2);
 pub enum Role {
     /// Takes webhooks in and brings the team in line.
     All,
-    /// Only takes webhooks in.
+    /// Only accepts webhooks.
     Intake,
     /// Only brings the team in line.
     Worker,

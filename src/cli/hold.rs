@@ -19,7 +19,7 @@ pub enum HoldCommand {
         /// What is to wait: all, creates, writes, deactivations, addresses or fetch:SOURCE.
         #[arg(long, value_parser = scope, default_value = "all")]
         scope: HoldScope,
-        /// Why, for the audit.
+        /// Why, for the audit log.
         #[arg(long)]
         reason: Option<String>,
     },

@@ -21,11 +21,11 @@ pub struct ServeArgs {
 /// What a process does.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(super) enum RoleArg {
-    /// Takes webhooks in and brings them to Postman.
+    /// Accepts webhooks, and brings Postman in line with them.
     All,
-    /// Only takes webhooks in.
+    /// Only accepts webhooks.
     Intake,
-    /// Only brings them to Postman.
+    /// Only brings Postman in line with them.
     Worker,
 }
 

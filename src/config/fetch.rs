@@ -64,7 +64,7 @@ pub(super) fn build(
     if table.is_empty() {
         // Giving a login that the preset does not need is no mistake.
         if thin {
-            findings.notice(format!("{at}: its webhooks say only of whom to read, and nothing says how: name a `step` or a `list`; its people become dead letters (FETCH-MISSING)"));
+            findings.notice(format!("{at}: its webhooks only say whom to read, and nothing says how: name a `step` or a `list`; its people become dead letters (FETCH-MISSING)"));
         }
         return None;
     }
@@ -73,7 +73,7 @@ pub(super) fn build(
         Ok(api) => Some(FetchConfig { api, credentials }),
         Err(_) if !is_given => {
             if thin {
-                findings.notice(format!("{at}: its webhooks say only of whom to read, and no login is given: their people become dead letters (FETCH-MISSING)"));
+                findings.notice(format!("{at}: its webhooks only say whom to read, and no login is given: their people become dead letters (FETCH-MISSING)"));
             }
             None
         }
@@ -98,7 +98,7 @@ fn base_of(value: &Value, at: &str, findings: &mut Findings) -> Option<String> {
         url.is_none(),
         &format!("{at}.base_url"),
         "is not an http or https address",
-        "Give scheme and host, and perhaps a path before all others, such as \"https://api.example.com\".",
+        "Give scheme and host, and a path if all others begin with it, such as \"https://api.example.com\".",
     );
     url.map(|_| text.trim_end_matches('/').to_owned())
 }

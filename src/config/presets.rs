@@ -53,7 +53,7 @@ pub struct About {
     pub name: String,
     /// How sure we are of it.
     pub confidence: Confidence,
-    /// Whether its webhooks say only of whom to read.
+    /// Whether its webhooks only say whom to read.
     pub thin: bool,
     /// The system.
     pub system: String,

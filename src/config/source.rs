@@ -46,7 +46,7 @@ pub struct SourceConfig {
     pub allow_from: Vec<IpNet>,
     /// What becomes of updates about people who are not in the team.
     pub updates_of_others: UpdatesOfOthers,
-    /// Whether its webhooks say only of whom to read.
+    /// Whether its webhooks only say whom to read.
     pub thin: bool,
     /// How they are read: the preset's `[fetch]` with `[source.fetch]` laid over it.
     pub fetch: Option<FetchConfig>,

@@ -35,8 +35,8 @@ pub fn is_taken(media_types: &[String], content_type: Option<&str>) -> bool {
     media_types.iter().any(|taken| *taken == essence || (taken == "application/json" && essence.ends_with("+json")))
 }
 
-/// What a delivery says, as a number: to know another word under the same event id. A retry whose body only
-/// counts its attempts says the same. FNV-1a: what it costs, every delivery pays.
+/// What a delivery says, as a number: to notice that another one under the same event id says something else. A retry
+/// whose body only counts its attempts says the same. FNV-1a is cheap: every delivery pays for it.
 #[derive(Debug, Clone, Copy)]
 pub struct Says(u64);
 
@@ -66,22 +66,22 @@ impl Hasher for Says {
     }
 }
 
-/// Something whose sender is proven. Only [`super::signature`] can make one.
+/// Something whose sender is authenticated. Only [`super::signature`] can make one.
 #[derive(Debug, Clone)]
 pub struct Verified<T>(T);
 
 impl<T> Verified<T> {
-    /// Attests that the sender of `value` is proven.
+    /// Attests that the sender of `value` is authenticated.
     pub(super) fn attest(value: T) -> Self {
         Self(value)
     }
 
-    /// What is proven.
+    /// The value.
     pub fn get(&self) -> &T {
         &self.0
     }
 
-    /// What is proven, to keep.
+    /// The value, to keep.
     pub fn into_inner(self) -> T {
         self.0
     }

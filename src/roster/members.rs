@@ -17,12 +17,12 @@ use crate::store::Token;
 const PAGES_MAX: u32 = 10_000;
 /// Whoever asked is not kept waiting for longer than this by a target that wants no more calls.
 const BACK_OFF_MS_MAX: u64 = 120_000;
-/// How often a page is asked for again that did not come.
+/// How many times a page is asked for that does not come.
 const PAGE_TRIES: u32 = 5;
-/// How often the list is read again that changed while it was read, or was not whole.
+/// How many times a list is read that changes while it is read, or is not whole.
 const LIST_TRIES: u32 = 3;
 
-/// A list, and what it was told to be.
+/// A list, and how long it was said to be.
 struct Pass {
     list: MemberList,
     /// `totalResults` of the last page.
@@ -50,7 +50,7 @@ impl Roster {
             if pass.is_steady && pass.has_all() {
                 return Ok(pass.list);
             }
-            // Who is removed while the list is read moves somebody else out of it.
+            // Somebody who is removed while the list is read moves somebody else onto a page that was read already.
             warn!(members = pass.list.len(), total = pass.total, "the list of members is not whole, or changed");
             total = pass.total;
             match &mut seen {
@@ -101,7 +101,7 @@ impl Roster {
                 // As for a worker: nobody asks before then.
                 self.store.back_off(now, until).await?;
                 if until.ms_since(now) > BACK_OFF_MS_MAX {
-                    return Err(RosterError::Members(format!("the rate is used up until {until}")));
+                    return Err(RosterError::Members(format!("the rate limit allows no call before {until}")));
                 }
             }
             match reply {

@@ -13,7 +13,7 @@ use crate::core::time::UnixMs;
 
 /// The document's name.
 pub const HOLDS: &str = "holds";
-/// How old what we know may be. Short beside the pauses between probes, long beside a call.
+/// How old our copy may be. Short beside the pauses between probes, long beside a call.
 pub const REFRESH_MS: u64 = 500;
 /// People made due in one step when a hold is lifted.
 const RELEASED_AT_ONCE: u64 = 1_000;
@@ -39,7 +39,7 @@ impl SharedHolds {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
     }
 
-    /// Looks again, where it has been a while.
+    /// Looks again, if it has been a while.
     pub async fn refresh(&self) -> Result<(), StoreError> {
         let now_ms = self.clock.monotonic_ms();
         let looked_at = self.known.lock().unwrap_or_else(PoisonError::into_inner).1;

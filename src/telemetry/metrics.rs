@@ -23,7 +23,7 @@ pub const ADMIN_GUESSES_TOTAL: &str = "scim_bridge_admin_guesses_total";
 pub const TASKS_RESTARTED_TOTAL: &str = "scim_bridge_tasks_restarted_total";
 /// People who wait, by `state`.
 pub const JOBS: &str = "scim_bridge_jobs";
-/// How long the job has been due that has been due the longest.
+/// For how long the job that has waited the longest has been due.
 pub const OLDEST_DUE_JOB_AGE_SECONDS: &str = "scim_bridge_oldest_due_job_age_seconds";
 /// People in the store.
 pub const PEOPLE: &str = "scim_bridge_people";
@@ -35,11 +35,11 @@ pub const DEAD_LETTERS: &str = "scim_bridge_dead_letters";
 pub const DEAD_LETTERS_BY_CODE: &str = "scim_bridge_dead_letters_by_code";
 /// What `status` lists.
 pub const PROBLEMS: &str = "scim_bridge_problems";
-/// Processes that were heard lately, by `role`.
+/// Processes that were heard from lately, by `role`.
 pub const PROCESSES: &str = "scim_bridge_processes";
-/// 1 where a hold of this `scope` is in force.
+/// 1 if a hold of this `scope` is in force.
 pub const HOLD: &str = "scim_bridge_hold";
-/// 1 where the store could be read and written at this scrape.
+/// 1 if the store could be read and written at this scrape.
 pub const STORE_UP: &str = "scim_bridge_store_up";
 /// Failures of the store's server, by `code`.
 pub const STORE_ERRORS_TOTAL: &str = "scim_bridge_store_errors_total";
@@ -285,14 +285,14 @@ pub const FAMILIES: &[Family] = &[
         OLDEST_DUE_JOB_AGE_SECONDS,
         Type::Gauge,
         &[],
-        "How long the job has been due that has been due the longest; 0 where none is due.",
+        "For how long the job that has waited the longest has been due; 0 if none is due.",
     ),
     family(DEAD_LETTERS, Type::Gauge, &[], "Dead letters that wait for an operator."),
     family(DEAD_LETTERS_BY_CODE, Type::Gauge, &[CODE], "Dead letters of each code."),
     family(PROBLEMS, Type::Gauge, &[], "What needs attention: how many things `status` lists."),
-    family(PROCESSES, Type::Gauge, &[ROLE], "Processes on this store that were heard lately."),
-    family(HOLD, Type::Gauge, &[SCOPE], "1 where a hold of this scope is in force."),
-    family(STORE_UP, Type::Gauge, &[], "1 where the store could be read and written at this scrape."),
+    family(PROCESSES, Type::Gauge, &[ROLE], "Processes on this store that were heard from lately."),
+    family(HOLD, Type::Gauge, &[SCOPE], "1 if a hold of this scope is in force."),
+    family(STORE_UP, Type::Gauge, &[], "1 if the store could be read and written at this scrape."),
     family(STORE_ERRORS_TOTAL, Type::Counter, &[CODE], "Failures of the store's server."),
     family(STORE_CONNECTIONS, Type::Gauge, &[USE], "Connections to the store's server."),
     family(
@@ -328,7 +328,7 @@ pub const FAMILIES: &[Family] = &[
     ),
     family(LEASE_TAKE_OVERS_TOTAL, Type::Counter, &[], "Lanes taken over from a worker whose lease ran out."),
     family(LEASES_LOST_TOTAL, Type::Counter, &[], "Leases lost while their job was worked on."),
-    family(ALERTS_TOTAL, Type::Counter, &[OUTCOME], "Alerts sent, by what came of it."),
+    family(ALERTS_TOTAL, Type::Counter, &[OUTCOME], "Alerts sent, by what became of them."),
     family(SPANS_EXPORTED_TOTAL, Type::Counter, &[], "Spans that the collector of traces has taken."),
     family(SPANS_DROPPED_TOTAL, Type::Counter, &[REASON], "Spans that no collector of traces will see."),
     family(BUILD_INFO, Type::Gauge, &[VERSION], "1, with the version that runs."),

@@ -13,12 +13,12 @@ const EVERY: Duration = Duration::from_secs(1);
 pub struct Seldom(Mutex<BTreeMap<&'static str, BTreeMap<Box<str>, Line>>>);
 
 struct Line {
-    told: Instant,
+    logged: Instant,
     left_out: u64,
 }
 
 impl Seldom {
-    /// Nothing was told yet.
+    /// Nothing has been logged yet.
     #[must_use]
     pub const fn new() -> Self {
         Self(Mutex::new(BTreeMap::new()))
@@ -33,16 +33,16 @@ impl Seldom {
         let mut kinds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let lines = kinds.entry(what).or_default();
         match lines.get_mut(whom) {
-            Some(line) if now.duration_since(line.told) < EVERY => {
+            Some(line) if now.duration_since(line.logged) < EVERY => {
                 line.left_out += 1;
                 None
             }
             Some(line) => {
-                line.told = now;
+                line.logged = now;
                 Some(std::mem::take(&mut line.left_out))
             }
             None => {
-                lines.insert(whom.into(), Line { told: now, left_out: 0 });
+                lines.insert(whom.into(), Line { logged: now, left_out: 0 });
                 Some(0)
             }
         }
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_flood_is_told_by_a_line_a_second_and_by_how_many_were_left_out() {
+    fn a_flood_is_logged_as_a_line_a_second_with_how_many_were_left_out() {
         let log = Seldom::new();
         let now = Instant::now();
         let told = (0..1000).filter_map(|_| log.line_at("mismatch", "hr", now)).collect::<Vec<_>>();

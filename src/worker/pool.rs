@@ -25,7 +25,7 @@ const STORE_DOWN_PAUSE: Duration = Duration::from_secs(5);
 const STORE_DOWN_LEAST: Duration = Duration::from_millis(200);
 /// Between two claims that found nobody. What comes in meanwhile is claimed together.
 const CLAIM_FLOOR: Duration = Duration::from_millis(2);
-/// A probe that was just begun takes its place in the document of holds meanwhile.
+/// After beginning a probe: time for it to be noted in the document of holds.
 const PROBE_BEGINS: Duration = Duration::from_millis(50);
 /// After the grace, what is under way is given back; that takes a moment.
 const GIVE_BACK: Duration = Duration::from_secs(2);
@@ -154,9 +154,9 @@ impl Worker {
         self.stop.cancel();
         info!(in_flight = attempts.len(), "no more people are claimed; finishing attempts in flight");
         let all = async {
-            // One last try: what was leased to nobody need not wait for its leases to run out.
+            // One last try: people of claims whose answers were lost need not wait for their leases to run out.
             if let Err(error) = self.give_back_lost().await {
-                warn!(%error, "what a claim got whose answer never came waits until its leases run out");
+                warn!(%error, "people of a claim whose answer was lost wait until their leases run out");
             }
             while attempts.join_next().await.is_some() {}
         };
@@ -178,18 +178,18 @@ struct Pause {
     until: Option<UnixMs>,
     /// At the least.
     floor: Duration,
-    /// Whether a sign from the store ends it.
+    /// Whether a wake-up from the store ends it.
     waits_for_wake: bool,
 }
 
-/// Nobody but the person has a part in it: the lane is taken over when its lease runs out, and each time counts
+/// It concerns this person alone: the lane is taken over when its lease runs out, and each time counts
 /// against `[worker] take_overs_max`.
 fn panicked(what: &str) {
     metrics::counter!(metric::ATTEMPTS_TOTAL, metric::OUTCOME => metric::OUTCOME_PANICKED).increment(1);
     error!("{what} panicked: the lane is taken over when its lease runs out");
 }
 
-/// The first failure is told; those that follow are the same trouble.
+/// The first failure is logged; those that follow are the same trouble.
 fn report(error: &StoreError, failures_before: u32) {
     if failures_before == 0 {
         error!(%error, "the store does not answer: nobody is claimed until it does");

@@ -1,4 +1,4 @@
-//! The start of a process that knows that it is alone: what the one before it was in the middle of.
+//! The start of a process that knows that it is alone: what becomes of the work that the one before it was doing.
 
 use bytes::Bytes;
 
@@ -10,8 +10,8 @@ use crate::store::{LaneState, NewEntry, Page, PersonRow, Store, StoreError};
 /// People looked at in one step.
 const ROWS: usize = 100;
 
-/// Ends the leases of the process before, which blames nobody. Whoever it was working on is told so: a create may have
-/// gone out that nothing was noted of.
+/// Ends the leases of the process before, which counts against nobody. Whoever it was working on gets an entry that says
+/// so: a create may have gone out without a note of it.
 ///
 /// # Errors
 /// As the store has them.
@@ -31,7 +31,7 @@ pub async fn end_leases(store: &dyn Store, now: UnixMs) -> Result<u64, StoreErro
     }
 }
 
-/// Whose row it is; none where it does not read.
+/// Whose row it is; none if it cannot be read.
 fn whose(row: &PersonRow) -> Option<Person> {
     let of_document = row.document.as_deref().and_then(|bytes| Document::from_bytes(bytes).ok());
     let of_inbox = || row.inbox.iter().find_map(|entry| Entry::from_bytes(&entry.bytes)?.person());

@@ -104,7 +104,7 @@ fn a_body_that_was_written_anew_is_found() {
         &[("x-sig", "d64ea4decabb4c832704e66a7116950c9ae02861f76a124590a49b432e9bdb66")],
         compact,
     );
-    assert_eq!(ways, ["the body as JSON with a blank after `:` and `,`: something on the way writes it anew"]);
+    assert_eq!(ways, ["the body as JSON with a space after `:` and `,`: something on the way rewrites it"]);
 }
 
 #[test]

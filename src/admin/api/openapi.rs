@@ -12,7 +12,7 @@ use crate::admin::health;
 #[openapi(
     info(
         title = "scim-bridge admin API",
-        description = "What waits, what failed, who stands how, and what an operator can do about it."
+        description = "What waits, what failed, where each person stands, and what an operator can do about it."
     ),
     paths(
         health::livez,

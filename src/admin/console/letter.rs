@@ -79,7 +79,7 @@ fn actions(session: &Session, letter: &WholeLetter) -> Markup {
                     input #reason name="reason" maxlength="200" autocomplete="off";
                     p .quiet {
                         @if letter.row.unmapped { "The record is gone for good then." }
-                        @else { "HR's word about this person is not followed then, until the next one." }
+                        @else { "What HR has said about this person is then not followed, until its next event about them." }
                     }
                     button .danger type="submit" { "Discard" }
                 }
@@ -110,7 +110,7 @@ fn payload(letter: &WholeLetter, is_shown: bool) -> Markup {
             @if is_shown {
                 pre .payload { (String::from_utf8_lossy(payload)) }
             } @else {
-                p { (payload.len()) " bytes, which may name people. " a href="?payload=true" { "Show them" } " (the audit says that you looked)." }
+                p { (payload.len()) " bytes, which may name people. " a href="?payload=true" { "Show them" } " (the audit log records that you looked)." }
             }
         }
     }
@@ -123,12 +123,12 @@ fn correction(state: &AdminState, session: &Session, letter: &WholeLetter) -> Ma
     let [record] = explained.records.as_slice() else { return html! {} };
     html! {
         section {
-            h2 { "How it is read now" }
+            h2 { "How it is mapped now" }
             (trial::fields(&record.fields))
             @if session.may_write() {
                 form .card method="post" action={ "/dead/" (letter.row.id) "/correct" } {
                     h2 { "Correct a field" }
-                    p .quiet { "What is left empty stays as it was received. HR's next word about the person counts again." }
+                    p .quiet { "What is left empty stays as it was received. What HR says next about the person counts again." }
                     input type="hidden" name="form_token" value=(session.form_token());
                     div .search {
                         @for field in &record.fields {

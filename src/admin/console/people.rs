@@ -99,7 +99,7 @@ fn tabs(whom: &Whom) -> Markup {
 /// A mark in words.
 pub(super) fn mark_name(mark: Mark) -> &'static str {
     match mark {
-        Mark::AfterClose => "spoken of after a handover",
+        Mark::AfterClose => "mentioned after a handover",
         Mark::SwitchedOff => said("switched off in Postman"),
         Mark::Failing => "failing",
     }
@@ -144,14 +144,14 @@ fn rows(now: UnixMs, people: &[PersonView]) -> Markup {
     html! {
         div .scroll {
             table {
-                thead { tr { th { "Person" } th { "Name" } th { "E-mail" } th { "Stands" } th { "Since" } } }
+                thead { tr { th { "Person" } th { "Name" } th { "E-mail" } th { "State" } th { "Since" } } }
                 tbody {
                     @for view in people {
                         tr {
                             td data-name="Person" { (layout::person(&view.person)) }
                             td data-name="Name" { (view.name()) }
                             td data-name="E-mail" { (view.email().unwrap_or("not given")) }
-                            td data-name="Stands" {
+                            td data-name="State" {
                                 (layout::state(view.row.lane.state))
                                 @for mark in view.document.as_ref().map(Document::marks).unwrap_or_default() { " " span .state .held { (mark_name(mark)) } }
                             }

@@ -197,7 +197,7 @@ impl Composed {
         self.lines(&[
             "",
             "[source.fetch]",
-            "# Its webhooks say only of whom to read: the people are read at its API, with this login.",
+            "# Its webhooks only say whom to read: the people are read at its API, with this login.",
         ]);
         for credential in login(auth) {
             self.secret(credential.as_str(), &self::variable(&choices.name, suffix(credential)));

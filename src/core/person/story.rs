@@ -23,7 +23,7 @@ pub struct StoryEntry {
     pub note: Note,
 }
 
-/// What can be told.
+/// What can happen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "note", rename_all = "snake_case")]
 pub enum Note {
@@ -31,14 +31,14 @@ pub enum Note {
     Received {
         /// The job.
         job: JobId,
-        /// The kind of word.
+        /// The kind of event.
         kind: EventKind,
         /// When it became so, by HR's clock.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         told_at: Option<UnixMs>,
         /// Which facts it states; names, not values.
         facts: Vec<String>,
-        /// Which of them are news: the others were told before, or are outdated.
+        /// Which of them are news: the others were known already, or are outdated.
         news: Vec<String>,
     },
     /// A call was made.
@@ -80,14 +80,14 @@ pub enum Note {
         /// Why.
         code: Code,
     },
-    /// Waits behind a hold, uncounted.
+    /// Waits for a hold to be lifted; no attempt is counted.
     Held {
         /// Which.
         scope: HoldScope,
         /// Why.
         code: Code,
     },
-    /// Waits for its instant: a leave that is announced.
+    /// An announced leave waits for its time.
     Scheduled {
         /// When it takes effect.
         due_at: UnixMs,
@@ -97,7 +97,7 @@ pub enum Note {
         /// What is missing.
         missing: Vec<String>,
     },
-    /// Given back unfinished (shutdown, lost lease), uncounted.
+    /// Given back unfinished (shutdown, lost lease); no attempt is counted.
     GivenBack,
     /// Blocked: a dead letter, until something changes.
     Blocked {
@@ -119,7 +119,7 @@ pub enum Note {
         /// Whose it was.
         person: Person,
     },
-    /// The member was handed over to another record: words about this one are not applied any more.
+    /// The member was handed over to another record: events about this one are not applied any more.
     HandedOver {
         /// Whose it is.
         person: Person,

@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn two_members_of_one_address_are_several_and_one_told_twice_is_one() {
+    fn two_members_of_one_address_are_several_and_one_listed_twice_is_one() {
         let two = Target(|_| page(&[(1, "ada@example.com"), (2, "Ada@example.com")], 2));
         assert_eq!(two.look_up("ada@example.com").0, "several");
         let twice = Target(|_| page(&[(1, "ada@example.com"), (1, "ada@example.com")], 2));

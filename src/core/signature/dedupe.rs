@@ -5,18 +5,18 @@ use sha2::{Digest, Sha256};
 use super::genuine::{EventId, Genuine};
 use crate::core::person::SourceName;
 
-/// How a delivery is known again.
+/// How a delivery is recognised when it comes again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DedupeKey {
     /// A hash (SHA-256, cut to 16 bytes) of source and id, or of source and body: an id may be of any
     /// length, and may be somebody's.
     pub key: [u8; 16],
-    /// The key is of the body alone: it counts only while it is the newest that was told.
+    /// The key is of the body alone: it counts only while it is that of the newest delivery.
     pub only_while_newest: bool,
 }
 
 impl Genuine {
-    /// How this delivery of `source` is known again, where it says `something` beside notices. A notice
+    /// How this delivery of `source` is recognised again, if it says `something` besides notices. A notice
     /// without an id of its own is never a duplicate: the same bytes may tell of another change.
     #[must_use]
     pub fn dedupe_key(&self, source: &SourceName, something: bool) -> Option<DedupeKey> {

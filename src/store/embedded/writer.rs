@@ -75,7 +75,7 @@ where
             (None, None) => Err(stopped()),
             (Some(error), _) => Err(error.clone()),
         };
-        // Nobody listens any more: what is committed stays so.
+        // If nobody listens any more, what is committed stays so.
         let _ = self.reply.send(answer);
     }
 }
@@ -130,7 +130,7 @@ impl Writer {
         answer.await.map_err(|_| stopped())?
     }
 
-    /// Folds the log into the file and empties it: what was overwritten there is gone for good. False where
+    /// Folds the log into the file and empties it: what was overwritten there is gone for good. False if
     /// somebody reads an older state just now, or the store is closed.
     pub(super) async fn fold(&self) -> bool {
         let (reply, answer) = oneshot::channel();
@@ -245,7 +245,7 @@ impl State {
         }
     }
 
-    /// All of the batch or nothing of it, the state in memory included.
+    /// All of the batch or none of it, the state in memory included.
     fn attempt(&mut self, batch: &mut [Box<dyn Task>], wake: &mut bool) -> Result<(), StoreError> {
         let before = self.control.clone();
         let result = self.transact(batch, &before, wake);
@@ -257,7 +257,7 @@ impl State {
     }
 
     fn transact(&mut self, batch: &mut [Box<dyn Task>], before: &Control, wake: &mut bool) -> Result<(), StoreError> {
-        // Where the last rollback could not be done, it is made up for now.
+        // If the last rollback failed, it is done now.
         self.roll_back();
         self.db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         for task in batch {
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_full_disk_refuses_whole_and_is_passing() {
+    async fn a_full_disk_refuses_a_whole_delivery_and_may_pass() {
         let folder = tempfile::tempdir().unwrap();
         let store = open(&folder);
         let pages = "max_page_count";

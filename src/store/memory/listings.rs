@@ -1,4 +1,4 @@
-//! Listings for people.
+//! Listings, as somebody looks at them.
 
 use std::cmp::Reverse;
 

@@ -1,7 +1,7 @@
 //! A formal model of lanes, leases, fences, inboxes and commits, checked with Stateright: every order in which an HR
-//! system that hears no answer, workers that are slow or die, and leases that run out can meet, up to a bound.
+//! system that gets no answer, workers that are slow or die, and leases that run out can meet, up to a bound.
 //!
-//! It describes nothing again that the bridge does: the store is the in-memory engine, and a worker folds, plans,
+//! It does not describe again what the bridge does: the store is the in-memory engine, and a worker folds, plans,
 //! judges replies, decides and commits by the functions that it has in production. The model's own are the steps
 //! between which another may come in (one call of the store or of the target each), and the team.
 //!

@@ -61,7 +61,7 @@ pub(super) struct Mishaps {
 }
 
 /// See the module's documentation.
-#[expect(clippy::struct_excessive_bools, reason = "each is a thing of its own that came to pass")]
+#[expect(clippy::struct_excessive_bools, reason = "each records something else that happened")]
 pub(super) struct World {
     person: PersonId,
     store: Memory,
@@ -130,7 +130,7 @@ impl World {
         }
     }
 
-    /// Accepts an event, of which this half is queued and that half is remembered.
+    /// Accepts an event, or one half of that: it is remembered, it is queued, or both.
     pub(super) fn accept(&mut self, n: usize, event: &Event, remembers: bool, queues: bool) -> Accepted {
         let job = JobId::about(u128::try_from(n + 1).unwrap() << 64, self.person);
         let word = Word::Event { job, event: Box::new(event.clone()) };
@@ -148,7 +148,7 @@ impl World {
         accepted
     }
 
-    /// Somebody who is due; or from when on there may be somebody.
+    /// Somebody who is due; or when there may be somebody.
     pub(super) fn claim(&mut self) -> Result<Claimed, Option<UnixMs>> {
         let request = ClaimRequest {
             // The name is for claims whose answers are lost: here none is, and workers are all alike.
@@ -210,7 +210,7 @@ impl World {
         let Next::Send(request) = &hand.next else { return hand.next.clone() };
         self.team.now = self.now;
         let reply = self.team.answer(request, fault);
-        // Of no consequence for what comes.
+        // They do not matter for what follows.
         self.team.calls.clear();
         self.team.past.clear();
         Next::Learn(request.clone(), reply)

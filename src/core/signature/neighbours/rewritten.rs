@@ -6,7 +6,7 @@ use super::variants::Variant;
 use crate::core::delivery::Delivery;
 use crate::core::json::{Charset, Json};
 
-/// Larger bodies are tried as they are only: each form costs a hash of all of it, many times over.
+/// Larger bodies are tried only as they are: each form costs a hash of all of it, many times over.
 const REWRITTEN_BYTES_MAX: usize = 65_536;
 
 /// How JSON is written.
@@ -16,18 +16,18 @@ struct Style {
     colon: &'static str,
     /// Between entries, where they stand on one line.
     comma: &'static str,
-    /// Blanks for each level, where entries stand on lines of their own.
+    /// Spaces for each level, where entries stand on lines of their own.
     indent: Option<usize>,
     /// Whether letters that are not ASCII are escaped.
     is_ascii: bool,
-    /// Characters that are escaped besides: `/` as PHP has it, `<`, `>` and `&` as Go has them.
+    /// Further characters that are escaped: `/` as PHP has it, `<`, `>` and `&` as Go has them.
     escaped: &'static str,
     /// Whether members stand in the order of their names.
     is_sorted: bool,
 }
 
 const COMPACT: Style = Style { colon: ":", comma: ",", indent: None, is_ascii: false, escaped: "", is_sorted: false };
-const BLANKS: Style = Style { colon: ": ", comma: ", ", ..COMPACT };
+const SPACED: Style = Style { colon: ": ", comma: ", ", ..COMPACT };
 
 /// The body, as it came and as it may have been signed, each with what happened to it on the way.
 pub(super) fn bodies(delivery: &Delivery) -> Vec<Variant<Vec<u8>>> {
@@ -55,21 +55,21 @@ pub(super) fn bodies(delivery: &Delivery) -> Vec<Variant<Vec<u8>>> {
     let Some(json) = text.as_deref().and_then(|text| Json::parse(text).ok()) else { return all };
     for (style, change) in [
         (COMPACT, "the body as compact JSON"),
-        (BLANKS, "the body as JSON with a blank after `:` and `,`"),
-        (Style { indent: Some(2), comma: ",", ..BLANKS }, "the body as JSON indented by 2"),
-        (Style { indent: Some(4), comma: ",", ..BLANKS }, "the body as JSON indented by 4"),
+        (SPACED, "the body as JSON with a space after `:` and `,`"),
+        (Style { indent: Some(2), comma: ",", ..SPACED }, "the body as JSON indented by 2"),
+        (Style { indent: Some(4), comma: ",", ..SPACED }, "the body as JSON indented by 4"),
         (Style { escaped: "/", ..COMPACT }, "the body as compact JSON with `/` escaped"),
         (Style { escaped: "<>&", ..COMPACT }, "the body as compact JSON with `<`, `>` and `&` escaped"),
         (Style { is_sorted: true, ..COMPACT }, "the body as compact JSON with its names in order"),
         (
-            Style { is_sorted: true, ..BLANKS },
-            "the body as JSON with a blank after `:` and `,`, with its names in order",
+            Style { is_sorted: true, ..SPACED },
+            "the body as JSON with a space after `:` and `,`, with its names in order",
         ),
     ] {
         for is_ascii in [false, true] {
             let mut written = String::new();
             write(&json, Style { is_ascii, ..style }, 0, &mut written);
-            try_as(written.into_bytes(), &format!("{change}: something on the way writes it anew"));
+            try_as(written.into_bytes(), &format!("{change}: something on the way rewrites it"));
         }
     }
     all
