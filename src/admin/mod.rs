@@ -73,7 +73,7 @@ pub struct AdminOptions {
     pub listen: String,
     /// By which names it is called, in lower case, beside addresses and `localhost`.
     pub hosts: Vec<String>,
-    /// Whose word about who came to them, and how, is believed.
+    /// Which proxies are believed when they say who called them, and how.
     pub proxies: TrustedProxies,
 }
 

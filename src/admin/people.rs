@@ -54,11 +54,11 @@ pub struct JobView {
     pub id: JobId,
     /// Whose it is.
     pub person: Person,
-    /// What it is; none where only its end is still told.
+    /// What it is; none if only its end is still in the story.
     pub kind: Option<EventKind>,
     /// Where it stands.
     pub state: JobState,
-    /// When it was accepted, where that is still told.
+    /// When it was accepted, if that is still in the story.
     pub accepted_at: Option<UnixMs>,
     /// When the person is due.
     pub due_at: Option<UnixMs>,
@@ -190,9 +190,9 @@ pub enum Whom {
     /// Everybody.
     #[default]
     All,
-    /// Who stands so, longest first.
+    /// Who is in this state, those in it the longest first.
     Standing(LaneState),
-    /// Who is marked so.
+    /// Who has this mark.
     Marked(Mark),
     /// Who is found by these words: the beginnings of names, of an address, of an employee id.
     Called(String),
@@ -223,7 +223,7 @@ impl AdminState {
         Ok(WholePerson { view, story: entries, story_dropped: story.dropped })
     }
 
-    /// A page of people. What cannot be read of one is passed over, and their neighbours are shown.
+    /// A page of people. A row that cannot be read is passed over, and the others are shown.
     pub async fn people(&self, whom: &Whom, page: &Page) -> Result<Listed<PersonView>, AdminError> {
         let listed = match whom {
             Whom::All => self.store.people(page).await?,
@@ -298,7 +298,7 @@ impl AdminState {
         whole.job(id).ok_or(AdminError::NotFound("job"))
     }
 
-    /// Has a person looked at now, whatever they wait for.
+    /// Has a person tried now, whatever they wait for.
     pub async fn try_now(&self, by: &Actor, person: &Person) -> Result<(), AdminError> {
         self.put(person, Word::TryAgain { by: by.name.clone() }).await?;
         let number = person.id().to_string();
@@ -336,13 +336,13 @@ impl AdminState {
         for claim in document.iter().flat_map(owner::claims) {
             self.store.release(self.now(), &owner::tag(&claim), RELEASED_MAX).await?;
         }
-        // Of a delivery that was accepted in between, which went with the rest of them.
+        // Once more, for a delivery that was accepted in between: what it said was erased with the rest.
         self.forget_deliveries(&person.source, id).await?;
         self.forget_captures(&person.source).await?;
         self.note(by, Act::Erase, Noted::of(&number)).await
     }
 
-    /// A page of the open jobs of people who stand so.
+    /// A page of the open jobs of people in this state.
     pub async fn jobs(&self, state: LaneState, page: &Page) -> Result<Listed<JobView>, AdminError> {
         let people = self.people(&Whom::Standing(state), page).await?;
         let rows = people.rows.iter().flat_map(PersonView::open_jobs).collect();

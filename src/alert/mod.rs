@@ -31,8 +31,8 @@ use crate::telemetry::metrics::{ALERTS_TOTAL, OUTCOME};
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// For making a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Who only takes webhooks in waits for so long after the start: only then it knows whether somebody works, and what
-/// is not known yet must not be told as mended.
+/// How long a process that only accepts webhooks waits after its start: only then does it know whether a worker runs,
+/// and what is not known yet must not be reported as mended.
 const STARTING_MS: u64 = 20_000;
 /// How long the turn may take to be given back by a process that stops.
 const LAST_MAX: Duration = Duration::from_secs(1);
@@ -53,13 +53,13 @@ pub struct ReceiverOptions {
     pub scheme: Scheme,
     /// How a message reads.
     pub format: Format,
-    /// What stays open is told again after so long.
+    /// After how long what stays open is reported again.
     pub repeat_ms: u64,
 }
 
 /// What alerts are sent with.
 pub struct AlertOptions {
-    /// Who is told.
+    /// Who is notified.
     pub receivers: Vec<ReceiverOptions>,
     /// Where the console's pages are, without a slash at its end.
     pub console: String,
@@ -74,7 +74,7 @@ pub struct AlertOptions {
 /// What needs attention, as it was last judged; none before the first time.
 pub type Judged = Option<Arc<[Problem]>>;
 
-/// Tells receivers. Clones share connections.
+/// Notifies receivers. Clones share connections.
 #[derive(Clone)]
 pub struct Alerting {
     store: Arc<dyn Store>,
@@ -121,13 +121,13 @@ impl Alerting {
             let problems = judged.borrow_and_update().clone();
             let Some(problems) = problems else { continue };
             if let Err(error) = self.look(&problems).await {
-                // A store that fails is told by whoever needs it.
+                // A store that fails is reported by whoever needs it.
                 debug!(%error, "alerts could not be looked after");
             }
         }
     }
 
-    /// Lets another process tell at once; for one that stops.
+    /// Lets another process send alerts at once; for a process that stops.
     pub async fn leave(&self) {
         let give_back = documents::change(self.store.as_ref(), DOCUMENT, |alerts: &mut Alerts| {
             alerts.give_back(self.clock.now(), &self.options.process).then_some(())

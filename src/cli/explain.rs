@@ -35,10 +35,10 @@ pub struct ExplainArgs {
     /// body), the text of `curl -v` or a curl command, a HAR file, or what `capture` writes. `-` is standard input.
     #[arg(long, value_name = "FILE", conflicts_with = "file")]
     request: Option<PathBuf>,
-    /// A delivery that was captured, by its id: see `capture list`. That you looked is written down.
+    /// A delivery that was captured, by its id: see `capture list`. The audit log records that you looked.
     #[arg(long, value_name = "ID", conflicts_with_all = ["file", "request"])]
     capture: Option<String>,
-    /// A file with the body, for the text of `curl -v`, which does not tell it.
+    /// A file with the body, for the text of `curl -v`, which does not show it.
     #[arg(long, value_name = "FILE", requires = "request")]
     body: Option<PathBuf>,
     /// Which of several requests in the file, counted from 1; without it, all that are POSTs.
@@ -56,7 +56,7 @@ pub struct ExplainArgs {
 /// What a payload would do.
 #[derive(Debug, Serialize)]
 struct Report {
-    /// Of a whole delivery: whether its sender is proven.
+    /// Of a whole delivery: whether it is genuine.
     #[serde(skip_serializing_if = "Option::is_none")]
     proof: Option<Proof>,
     /// None of a handshake, which is answered before anything is read.
@@ -261,7 +261,7 @@ fn print_record(record: &RecordExplanation) {
         RecordResult::Event { event, end } => {
             say!("  => {} of {}", event.kind, event.person);
             if end.is_some() {
-                say!("  => and an end that is announced");
+                say!("  => and an announced end of employment");
             }
         }
         RecordResult::Ignored { why, type_value } => say!("  => ignored ({why}): type {type_value:?}"),
@@ -271,7 +271,7 @@ fn print_record(record: &RecordExplanation) {
     let is_used = |path: &&String| record.fields.iter().any(|field| field.found_at.as_ref() == Some(*path));
     let others: Vec<&str> = record.paths.iter().filter(|path| !is_used(path)).map(String::as_str).collect();
     if !others.is_empty() {
-        say!("  the record has besides: {}", others.join(", "));
+        say!("  the record also has: {}", others.join(", "));
     }
     say!();
 }
@@ -289,7 +289,7 @@ fn found(field: &FieldExplanation) -> String {
     };
     match (&field.problem, field.failed.is_empty()) {
         (Some(problem), _) => format!("{at}: {problem}"),
-        (None, false) => format!("{at}; failed before it: {}", field.failed.join(", ")),
+        (None, false) => format!("{at}; tried before it, and failed: {}", field.failed.join(", ")),
         (None, true) => at,
     }
 }

@@ -10,8 +10,8 @@ use crate::store::{LaneState, NewEntry, Page, PersonRow, Store, StoreError};
 /// People looked at in one step.
 const ROWS: usize = 100;
 
-/// Ends the leases of the process before, which counts against nobody. Whoever it was working on gets an entry that says
-/// so: a create may have gone out without a note of it.
+/// Ends the leases of the process before, which counts against nobody. Whoever it was working on gets an entry that
+/// says so: a create may have gone out without a note of it.
 ///
 /// # Errors
 /// As the store has them.

@@ -117,7 +117,7 @@ fn mapped(record: &RecordExplanation) -> Markup {
                 @match &record.result {
                     RecordResult::Event { event, end } => {
                         "An event (" (event.kind.as_str()) ") of " (layout::person(&event.person))
-                        @if end.is_some() { ", and an end that is announced" }
+                        @if end.is_some() { ", and an announced end of employment" }
                     }
                     RecordResult::Ignored { why, type_value } => { "Ignored (" (why.replace('_', " ")) "): its type is " code { (type_value) } }
                     RecordResult::Unmapped { code, detail, .. } => { "A dead letter " (layout::code(code.as_str())) ": " (detail) }

@@ -68,13 +68,13 @@ codes! {
         "Correct these rows in the export, and import it again.";
     RosterUnlisted = "ROSTER-UNLISTED",
         "The HR system's list of everybody, which was asked for, did not come whole.",
-        "Nothing of it was staged. Mend what the code says, and ask again with `scim-bridge import --fetch`; or import an exported file.";
+        "Nothing of it was staged. Fix what the code names, and ask again with `scim-bridge import --fetch`; or import an exported file.";
     DriftDifferent = "DRIFT-DIFFERENT",
         "HR and Postman do not agree about people.",
         "See who with `scim-bridge drift`; reconcile them with `scim-bridge apply`, or correct HR. `scim-bridge drift --now` compares again.";
     DriftUnsure = "DRIFT-UNSURE",
         "The last comparison of HR and Postman was not reliable, so it repaired nothing.",
-        "See the line: an incomplete list of members is Postman's trouble, and mostly passes. `scim-bridge drift --now` compares again.";
+        "See the line: an incomplete list of members is Postman's trouble, and usually passes. `scim-bridge drift --now` compares again.";
     ProcessClock = "PROCESS-CLOCK",
         "The clocks of the processes differ by more than ten seconds.",
         "Have the machines' clocks set by NTP.";

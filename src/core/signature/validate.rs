@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn every_problem_is_told_at_once() {
+    fn every_problem_is_reported_at_once() {
         assert_eq!(
             keys(
                 "auth = 'static_header'\nkey = { encoding = 'hex' }\nid = 'signature'\nvalue = { pairs = { separator = '', key = '' } }\n\

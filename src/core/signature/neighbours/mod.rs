@@ -22,18 +22,18 @@ use super::seen::Seen;
 use super::template::{Part, Template};
 use crate::core::delivery::Delivery;
 
-/// Ways that are told: the nearest ones.
+/// How many ways are reported: the nearest ones.
 const TOLD_MAX: usize = 3;
 /// Values of headers longer than this are no signature and no time.
 const VALUE_BYTES_MAX: usize = 1_024;
 /// Signatures, times and ids that are tried of one delivery.
 const TRIED_MAX: usize = 8;
-/// Of key, secret, what is signed and body, so many are varied at once: with more, everything has a neighbour.
+/// How many of key, secret, template and body are varied at once: with more, everything has a neighbour.
 const VARIED_MAX: usize = 2;
 /// What is hashed at the most, in bytes: a second or so.
 const HASHED_BYTES_MAX: usize = 64 << 20;
 
-/// The ways in which a delivery would verify, nearest first, each as what would have to be otherwise, such
+/// The ways in which a delivery would verify, nearest first, each as what would have to be different, such
 /// as `encoding = "base64"`; none where it would under no similar scheme: then the secret is another one.
 #[must_use]
 pub fn neighbours(scheme: &Scheme, secrets: &[&SecretString], delivery: &Delivery) -> Vec<Vec<String>> {
