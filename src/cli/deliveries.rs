@@ -15,7 +15,7 @@ pub struct DeliveriesArgs {
     /// Only of this source.
     #[arg(long)]
     source: Option<String>,
-    /// Only what was answered so: accepted, duplicate, ignored, unmapped, handshake, `put_off` or refused.
+    /// Only those with this result: accepted, duplicate, ignored, unmapped, handshake, `put_off` or refused.
     #[arg(long)]
     result: Option<String>,
     /// Only the one whose answer had this X-Request-Id.

@@ -51,7 +51,7 @@ pub fn run(context: &Context, args: &DriftArgs) -> Result<(), Failure> {
 
 fn print(report: &DriftReport) {
     if let Some(trouble) = report.trouble() {
-        say!("Beware: {trouble}");
+        say!("Warning: {trouble}");
     }
     say!("{} people in HR, {} members in {}", report.people, report.members, target_name::name());
     for (what, list) in report.lists() {

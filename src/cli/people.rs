@@ -12,10 +12,10 @@ use crate::admin::api::shapes::PeopleBody;
 pub enum PeopleCommand {
     /// List people.
     List {
-        /// Only who stands so: waiting, running, held, scheduled, incomplete, blocked or idle.
+        /// Only people in this state: waiting, running, held, scheduled, incomplete, blocked or idle.
         #[arg(long)]
         state: Option<String>,
-        /// Only who is marked so: `after_close`, `switched_off` or `failing`.
+        /// Only people with this mark: `after_close`, `switched_off` or `failing`.
         #[arg(long, conflicts_with = "state")]
         mark: Option<String>,
         /// Which page of them.

@@ -21,7 +21,7 @@ const TIMEOUT: Duration = Duration::from_mins(15);
 const POLL: Duration = Duration::from_millis(500);
 /// How long nothing may move behind a hold before an apply is not waited for any more.
 const STALLED: Duration = Duration::from_secs(10);
-/// Rows of each list that people see.
+/// How many rows of each list are shown.
 const SHOWN: usize = 10;
 
 /// Which roster.
@@ -54,7 +54,7 @@ pub struct ImportArgs {
 /// What to plan.
 #[derive(Debug, Args)]
 pub struct PlanArgs {
-    /// What becomes of members who are not in HR; they are left alone unless told.
+    /// What becomes of members who are not in HR; they are left alone unless you say otherwise.
     #[arg(long, value_name = "WHAT")]
     strangers: Option<Strangers>,
 }
@@ -83,10 +83,10 @@ pub struct ApplyArgs {
     /// Only the people of this file, one a line: SOURCE/EMPLOYEE-ID, an employee id, an address, or a SCIM id.
     #[arg(long, value_name = "FILE")]
     people: Option<PathBuf>,
-    /// Exactly the plan of this file (`plan --json`): where another one would be applied by now, nothing is.
+    /// Exactly the plan of this file (`plan --json`): if another one would be applied by now, nothing is.
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,
-    /// What becomes of members who are not in HR; they are left alone unless told.
+    /// What becomes of members who are not in HR; they are left alone unless you say otherwise.
     #[arg(long, value_name = "WHAT")]
     strangers: Option<Strangers>,
 }
@@ -170,7 +170,7 @@ pub fn run_import(context: &Context, args: &ImportArgs) -> Result<(), Failure> {
             Some(applied) => tell_applied(applied),
             None => say!(
                 "{}",
-                said("Nothing reaches Postman before `scim-bridge apply`; `scim-bridge plan` tells what it would do.")
+                said("Nothing reaches Postman before `scim-bridge apply`; `scim-bridge plan` says what it would do.")
             ),
         }
     })
@@ -184,7 +184,7 @@ async fn fetched(api: &Api, source: &str, ordered: &Fetched, quiet: bool) -> Res
         let fetch: Fetched = api.get(&path).await?;
         if fetch.ordered_at != ordered.ordered_at {
             return Err(Failure::advise(
-                "somebody else has ordered the list anew".to_owned(),
+                "somebody else has ordered the list again".to_owned(),
                 "See `scim-bridge status`, and order it again when theirs has ended.",
             ));
         }
@@ -261,14 +261,14 @@ pub fn run_apply(context: &Context, args: &ApplyArgs) -> Result<(), Failure> {
 }
 
 fn tell_applied(applied: u64) {
-    say!("Applied for {applied} people; `scim-bridge status` tells what needs attention.");
+    say!("Applied for {applied} people; `scim-bridge status` says what needs attention.");
 }
 
 fn saved_plan(file: &Path) -> Result<PlanReport, Failure> {
     let text = payload::read(file)?;
     serde_json::from_slice(&text).map_err(|error| {
         let advice = "Save one with `scim-bridge plan --json > FILE`.";
-        Failure::advise(format!("{} is no plan: {error}", file.display()), advice)
+        Failure::advise(format!("{} is not a plan: {error}", file.display()), advice)
     })
 }
 
@@ -310,9 +310,9 @@ fn is_confirmed() -> Result<bool, Failure> {
 fn print(report: &PlanReport, strangers: Option<Strangers>) {
     say!("{} people in HR, {} members in {}", report.people, report.members, target_name::name());
     for warning in &report.warnings {
-        say!("Beware: {warning}");
+        say!("Warning: {warning}");
     }
-    // Whoever is to be switched off without HR's word is shown one by one.
+    // Whoever is to be switched off without a word from HR is shown one by one.
     let (untouched, shown) = match strangers {
         None => (said("in Postman only, never touched"), SHOWN),
         Some(Strangers::Deactivate) => (said("in Postman only"), usize::MAX),
@@ -327,7 +327,7 @@ fn print(report: &PlanReport, strangers: Option<Strangers>) {
         ("adopt", &report.adopt, SHOWN),
         ("blocked", &report.blocked, SHOWN),
         ("incomplete in HR", &report.incomplete, SHOWN),
-        (said("switched off in Postman by somebody, left so"), &report.switched_off, SHOWN),
+        (said("switched off in Postman by somebody, left that way"), &report.switched_off, SHOWN),
         (untouched, &report.strangers, SHOWN),
     ] {
         list(what, people, shown);

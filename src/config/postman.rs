@@ -27,7 +27,7 @@ pub struct PostmanConfig {
     pub auth: PostmanAuth,
     /// Whether the key is sent as `X-API-Key`, too.
     pub x_api_key: bool,
-    /// `locale` of members whose source tells none.
+    /// `locale` of members whose source gives none.
     pub locale: String,
     /// Writes allowed in a window; 0: no limit.
     pub writes_per_minute: u32,
@@ -47,7 +47,7 @@ pub struct PostmanConfig {
     pub read_lag_s: u64,
     /// What becomes of a changed address.
     pub email_change: EmailChange,
-    /// The team whose members these are, where somebody says so: a word for status and console.
+    /// The team whose members these are, if somebody says so: shown in status and console.
     pub team: Option<String>,
 }
 
@@ -58,7 +58,7 @@ pub enum EmailChange {
     /// It is written.
     #[default]
     Apply,
-    /// It is told, and somebody changes it by hand.
+    /// It is reported, and somebody changes it by hand.
     Report,
 }
 
@@ -144,8 +144,8 @@ impl Raw {
         );
         let locale_ok = (2..=35).contains(&self.locale.len())
             && self.locale.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
-        findings.when(!locale_ok, "postman.locale", "is no locale", "Give a language tag such as `en-US`.");
-        // 10 s: what claiming, planning and settling may take beside the call.
+        findings.when(!locale_ok, "postman.locale", "is not a locale", "Give a language tag such as `en-US`.");
+        // 10 s: what claiming, planning and committing may take beside the call.
         let lease_min_s = self.timeout_s.saturating_add(10);
         if lease_s < lease_min_s && (1..=300).contains(&self.timeout_s) {
             let problem = format!("{lease_s} is less than `postman.timeout_s` and 10 s more: a call could outlast it");
@@ -164,7 +164,7 @@ impl Raw {
         const KEY: &str = "postman.base_url";
         const EXAMPLE: &str = "Give one such as `https://api.getpostman.com/scim/v2`.";
         let Ok(url) = Url::parse(&self.base_url) else {
-            findings.when(true, KEY, "is no URL", EXAMPLE);
+            findings.when(true, KEY, "is not a URL", EXAMPLE);
             return;
         };
         let web = matches!(url.scheme(), "http" | "https") && url.has_host();

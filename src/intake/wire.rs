@@ -13,11 +13,11 @@ use super::chunks::{Chunks, Step};
 use super::head::{self, HEAD_BYTES_MAX, Head, HeadError, Length};
 use super::memory::Share;
 
-/// What is read at once where it is not known how much comes: most deliveries fit, head and body.
+/// How much is read at once if it is not known how much comes: most deliveries fit, head and body.
 const READ_BYTES: usize = 2 * 1024;
 /// How long an answer may take to be read.
 const WRITE_MAX: Duration = Duration::from_secs(10);
-/// How long a connection that is answered for good may take to read the answer and to close.
+/// How long a connection that has had its last answer may take to read the answer and to close.
 const LINGER_MAX: Duration = Duration::from_secs(2);
 /// What is thrown away of an answered request's body, so that the connection can go on.
 const DRAIN_BYTES_MAX: usize = 64 * 1024;
@@ -31,7 +31,7 @@ pub(super) enum NoHead {
     Closed,
     /// It did not come whole in time.
     TimedOut,
-    /// It cannot be answered but by a refusal.
+    /// It can only be answered with a refusal.
     Refused(HeadError),
     /// Heads take as much memory as they may.
     Crowded,
@@ -49,7 +49,7 @@ pub(super) enum ReadError {
 /// What is left of a request's body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Rest {
-    /// So many bytes.
+    /// This many bytes.
     Bytes(u64),
     /// As its chunks say.
     Chunks(Chunks),
@@ -82,7 +82,7 @@ impl Wire {
     /// Ready when a request begins; false where the other side closes instead, or none begins in time.
     pub(super) async fn begins(&mut self, until: Instant) -> bool {
         if self.input.is_empty() {
-            // A buffer of its own only for who sends.
+            // Only a connection that sends has a buffer.
             self.input = BytesMut::new();
             matches!(timeout_at(until, self.stream.readable()).await, Ok(Ok(())))
         } else {
@@ -156,7 +156,7 @@ impl Wire {
         matches!(timeout(WRITE_MAX, self.stream.write_all(bytes)).await, Ok(Ok(())))
     }
 
-    /// Throws away what is left of a body, where that is little and soon there; false where it is not.
+    /// Throws away what is left of a body, if it is little and comes soon; false if not.
     pub(super) async fn drain(&mut self, rest: &mut Rest) -> bool {
         if matches!(rest, Rest::Bytes(left) if *left > DRAIN_BYTES_MAX as u64) {
             return false;

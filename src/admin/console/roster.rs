@@ -125,7 +125,7 @@ fn planned(session: &Session, plan: &PlanReport, strangers: bool) -> Markup {
         section .card {
             h2 { "The plan" }
             p { (plan.people) " people in HR, " (plan.members) " members in " (target_name::name()) }
-            @for warning in &plan.warnings { p .todo { "Beware: " (warning) } }
+            @for warning in &plan.warnings { p .todo { "Warning: " (warning) } }
             @for (what, people) in lists(plan, strangers) { (list(what, people, strangers)) }
             @if plan.changes_anything() {
                 p { (plan.calls) " calls, " (format!("{:.1}", plan.minutes)) " minutes " (said("at Postman's rate")) }
@@ -149,7 +149,7 @@ fn lists(plan: &PlanReport, strangers: bool) -> [(&'static str, &[PlannedPerson]
         ("adopt", &plan.adopt),
         ("blocked", &plan.blocked),
         ("incomplete in HR", &plan.incomplete),
-        (said("switched off in Postman by somebody, left so"), &plan.switched_off),
+        (said("switched off in Postman by somebody, left that way"), &plan.switched_off),
         (left_alone, &plan.strangers),
     ]
 }
@@ -214,7 +214,7 @@ fn compared(now: UnixMs, session: &Session, drift: &Drift, every_ms: u64) -> Mar
                 None => p .quiet { "Not compared yet." },
                 Some(report) => {
                     p .quiet { "Compared " (layout::time(now, report.at)) }
-                    @if let Some(trouble) = report.trouble() { p .todo { "Beware: " (trouble) } }
+                    @if let Some(trouble) = report.trouble() { p .todo { "Warning: " (trouble) } }
                     @if report.different == 0 { @if report.trouble().is_none() { p { "They do." } } } @else {
                         p { (report.different) " people differ; " (report.repaired) " of them are being repaired." }
                     }

@@ -11,12 +11,12 @@ use crate::core::fetch::verdict::OwedRead;
 use crate::core::time::UnixMs;
 use crate::core::trace::TraceContext;
 
-/// What folding an inbox came to.
+/// What came of folding an inbox.
 #[derive(Debug, Clone, Default)]
 pub struct Folding {
-    /// What is to be told.
+    /// What goes into the story.
     pub story: Vec<StoryEntry>,
-    /// Jobs that have ended by it.
+    /// Jobs that ended with it.
     pub ended: Vec<(JobId, Finished)>,
     /// Whether there is a reason to look at the target.
     pub calls_for_attempt: bool,
@@ -24,7 +24,7 @@ pub struct Folding {
     pub is_cut_off: bool,
     /// Entries whose person is another one: see [`super::PersonId`]. They are left as they are.
     pub strangers: Vec<(JobId, Event)>,
-    /// The told time of some event lies so far ahead that it was not believed.
+    /// How many events had a time so far ahead that it was not believed.
     pub ahead: u32,
 }
 
@@ -97,7 +97,7 @@ fn fold_facts(
     folded
 }
 
-/// What an event states; of a notice that is for the read to say.
+/// What an event states; a notice states nothing: what is so, the read says.
 fn fold_said(record: &mut Record, event: &Event, accepted_at: UnixMs, seq: u64) -> Folded {
     if event.kind == EventKind::Notice {
         record.fold(&Event { facts: Facts::default(), ..event.clone() }, accepted_at, seq)
@@ -179,11 +179,11 @@ fn apply(document: &mut Document, folding: &mut Folding, import: &str, member: O
 }
 
 /// Folds in what a read at the HR system told, at `now` after the entry `seq`: it is newer than every
-/// word before it, whatever times those were told for.
+/// event before it, whatever times those had.
 pub fn fold_read(document: &mut Document, told: Vec<Event>, now: UnixMs, seq: u64) {
     let before = document.record.employment.at(now);
     let after_all = document.record.newest_at().map(|newest| newest.plus_ms(1));
-    // Words of one read have one time: their order is told by their places.
+    // Events of one read have the same time: their places say their order.
     for (place, mut event) in (seq..).zip(told) {
         event.at = event.at.max(after_all);
         // What is so without a day of its own is so now, however far ahead the words before it were told.
@@ -195,8 +195,8 @@ pub fn fold_read(document: &mut Document, told: Vec<Event>, now: UnixMs, seq: u6
     say_again(document, before, now);
 }
 
-/// What says again what was so is no new word on employment: what somebody switched off at the target
-/// since then is not undone by it.
+/// What repeats what was so already is no new word on employment: it does not undo that somebody switched the member
+/// off at the target since then.
 fn say_again(document: &mut Document, before: Option<EmploymentWord>, now: UnixMs) {
     let after = document.record.employment.at(now);
     if let (Some(before), Some(after)) = (before, after)

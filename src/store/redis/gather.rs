@@ -59,8 +59,8 @@ impl Gather {
         Ok(Self { waiting: sender, room: Arc::new(Semaphore::new(WAITING_KIB_MAX)), limit })
     }
 
-    /// What the script answers to a delivery. Where nobody waits for it any more, a call that is not made
-    /// yet goes without it.
+    /// What the script answers to a delivery. If nobody waits for it any more, it is left out of a
+    /// call that is not made yet.
     ///
     /// Errors: those of the call, which all of its deliveries share, and that it takes too long.
     pub(super) async fn accept(&self, now: UnixMs, packed: Packed) -> Result<Vec<u8>, StoreError> {

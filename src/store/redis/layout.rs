@@ -18,7 +18,7 @@ pub(super) const WAKES: u8 = 1;
 pub(super) const HAS_NEWEST: u8 = 4;
 pub(super) const HAS_DEAD: u8 = 8;
 pub(super) const HAS_DOCUMENT: u8 = 16;
-/// What a lane begins with, up to the length of what has none of its own.
+/// What a lane begins with, up to and with the length of the parts that have no fixed one.
 const HEAD_BYTES: usize = 21;
 /// What stands before an entry's bytes.
 const ENTRY_HEAD_BYTES: usize = 11;
@@ -41,7 +41,7 @@ impl<'a> Reader<'a> {
         self.number(6).and_then(|ms| i64::try_from(ms).ok()).map(UnixMs)
     }
 
-    /// Bytes behind their length, which is one byte.
+    /// Bytes that follow their length, which is one byte.
     fn short(&mut self) -> Option<&'a [u8]> {
         let count = self.number(1)?;
         self.bytes(usize::try_from(count).ok()?)

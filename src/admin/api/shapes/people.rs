@@ -37,7 +37,7 @@ pub struct PersonRowBody {
     pub email: Option<String>,
     /// `idle`, `waiting`, `running`, `held`, `scheduled`, `incomplete` or `blocked`.
     pub state: String,
-    /// Since when they stand so.
+    /// Since when they are in this state.
     pub since: String,
     /// Whether their member is switched on, as last seen; null where it is not known.
     pub active: Option<bool>,
@@ -141,7 +141,7 @@ fn names_of(groups: &[JoinedGroup]) -> Vec<String> {
 pub struct WaitsForBody {
     /// The state in which they wait.
     pub state: String,
-    /// The code at the bottom of it.
+    /// The code of the cause.
     pub code: Option<String>,
     /// What to do; null where there is nothing to do.
     pub action: Option<String>,
@@ -151,7 +151,7 @@ pub struct WaitsForBody {
     pub due_at: Option<String>,
     /// The hold that keeps them.
     pub hold: Option<String>,
-    /// The facts that HR has not told.
+    /// The facts that HR has not given.
     pub missing: Vec<String>,
 }
 
@@ -182,7 +182,7 @@ pub struct RecordBody {
     pub family_name: Option<FactBody>,
     /// The locale.
     pub locale: Option<FactBody>,
-    /// Further facts by their names: what groups are made by.
+    /// Further facts by their names: what groups are derived from.
     #[serde(default)]
     pub facts: BTreeMap<String, ValuesBody>,
     /// To which record the member was handed over.
@@ -196,7 +196,7 @@ pub struct FactBody {
     pub value: String,
     /// When it became so, by HR's clock.
     pub at: String,
-    /// When the event that told it was accepted.
+    /// When the event that stated it was accepted.
     pub accepted_at: String,
 }
 
@@ -207,7 +207,7 @@ pub struct ValuesBody {
     pub values: Vec<String>,
     /// When it became so, by HR's clock.
     pub at: String,
-    /// When the event that told it was accepted.
+    /// When the event that stated it was accepted.
     pub accepted_at: String,
 }
 
@@ -230,7 +230,7 @@ pub struct EmploymentBody {
     pub from: String,
     /// When HR said so.
     pub at: String,
-    /// When the event that told it was accepted.
+    /// When the event that stated it was accepted.
     pub accepted_at: String,
 }
 
@@ -282,7 +282,7 @@ impl From<&Document> for RecordBody {
 /// The member at Postman, as last read or written.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct MemberBody {
-    /// The SCIM `id`; null where they were invited and have not shown up yet.
+    /// The SCIM `id`; null while they are invited and no look-up shows them yet.
     pub id: Option<String>,
     /// Their `userName`.
     pub user_name: String,
@@ -330,7 +330,7 @@ pub struct JobBody {
     pub event: Option<String>,
     /// `waiting`, `running`, `held`, `scheduled`, `incomplete`, `dead` or `done`.
     pub state: String,
-    /// When it was accepted, where that is still told.
+    /// When it was accepted, if that is still known.
     pub accepted_at: Option<String>,
     /// When the person is due.
     pub due_at: Option<String>,
@@ -368,7 +368,7 @@ pub struct StoryBody {
     /// `received`, `called`, `taken_over`, `retry_at`, `held`, `scheduled`, `incomplete`, `given_back`,
     /// `read`, `blocked`, `replayed`, `discarded`, `taken_from`, `handed_over`, `ended` or `other`.
     pub note: String,
-    /// The same for people.
+    /// The same in words.
     pub text: String,
     /// The code, where the note has one.
     pub code: Option<String>,

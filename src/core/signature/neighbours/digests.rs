@@ -43,7 +43,7 @@ pub(super) fn digests(scheme: &Scheme, delivery: &Delivery) -> Vec<Digest> {
     found
 }
 
-/// The whole value, and its parts, each without and with what stands before its first `=`, `,`, `:` or blank.
+/// The whole value, and its parts, each without and with what stands before its first `=`, `,`, `:` or space.
 fn tokens(value: &str) -> Vec<(&str, &str)> {
     let mut tokens = vec![("", value.trim())];
     for part in value.split([' ', ',', ';']).filter(|part| !part.is_empty()) {
@@ -82,7 +82,7 @@ fn decoded(text: &str) -> Vec<(Encoding, Vec<u8>)> {
     found.filter(|(encoding, _)| *encoding != Encoding::Base64url || text.contains(['-', '_'])).collect()
 }
 
-/// What of the scheme's proof, header, form and hash would have to be otherwise for this signature to be found.
+/// What of the scheme's proof, header, form and hash would have to be different for this signature to be found.
 pub(super) fn changes_of(scheme: &Scheme, digest: &Digest, delivery: &Delivery, template: &Template) -> Vec<String> {
     let mut changes = Vec::new();
     if scheme.auth != Auth::Hmac {
@@ -91,7 +91,7 @@ pub(super) fn changes_of(scheme: &Scheme, digest: &Digest, delivery: &Delivery, 
     if !scheme.header.names().contains(&digest.header) {
         changes.push(format!("header = {:?}", digest.header));
     }
-    // Of the alphabets of base64 only a letter that one of them lacks tells which it is.
+    // The alphabets of base64 differ in two characters only: without one of these, either may be meant.
     let fits = |encoding| {
         scheme.encoding == encoding || (scheme.encoding == Encoding::Base64url && encoding == Encoding::Base64)
     };
