@@ -86,8 +86,10 @@ pub struct SourceTally {
     pub ignored: Seen,
     /// Kept as dead letters only.
     pub unmapped: Seen,
-    /// Handshakes and pings.
+    /// Handshakes and pings that were signed.
     pub handshakes: Seen,
+    /// Those that were not: anybody can send them, so they are no sign of life of the source.
+    pub unsigned_handshakes: Seen,
     /// Refused, by reason, since the trouble began.
     pub refused: BTreeMap<String, Seen>,
     /// Refused for now because a bound is reached, by bound.
@@ -121,7 +123,7 @@ pub enum GenuineResult {
     Ignored,
     /// Kept as dead letters only.
     Unmapped,
-    /// A handshake.
+    /// A signed handshake.
     Handshake,
 }
 
@@ -137,6 +139,11 @@ impl SourceTally {
         };
         seen.note(now);
         self.hours.note(now, fate == GenuineResult::Duplicate);
+    }
+
+    /// Somebody asked for a handshake that needs no signature.
+    pub fn unsigned_handshake(&mut self, now: UnixMs) {
+        self.unsigned_handshakes.note(now);
     }
 
     /// How many deliveries had which result so far. Refusals are counted anew with each run of them.
@@ -221,6 +228,7 @@ impl SourceTally {
         self.ignored.add(other.ignored);
         self.unmapped.add(other.unmapped);
         self.handshakes.add(other.handshakes);
+        self.unsigned_handshakes.add(other.unsigned_handshakes);
         self.token_offered.add(other.token_offered);
         self.hours.add(&other.hours);
         self.whole_at = self.whole_at.max(other.whole_at);
@@ -441,6 +449,18 @@ mod tests {
         assert_eq!((trouble.seen.count, trouble.seen.since), (1, at(40)), "another run");
         assert_eq!(kinds(&tally, at(40 + 60)).len(), 1);
         assert_eq!(kinds(&tally, at(40 + 61)), [], "none was refused for an hour");
+    }
+
+    #[test]
+    fn a_handshake_that_anybody_can_send_is_no_sign_of_life() {
+        let mut tally = SourceTally::default();
+        tally.genuine(at(0), GenuineResult::Accepted);
+        tally.refused(at(1), "mismatch");
+        tally.unsigned_handshake(at(2));
+        assert_eq!((tally.good_at(), tally.unsigned_handshakes.count), (at(0), 1));
+        assert_eq!(kinds(&tally, at(30)), [(TroubleKind::Refused, "mismatch".to_owned(), 1)]);
+        tally.genuine(at(31), GenuineResult::Handshake);
+        assert_eq!((tally.good_at(), kinds(&tally, at(31))), (at(31), vec![]));
     }
 
     #[test]

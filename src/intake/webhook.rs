@@ -102,11 +102,10 @@ async fn end(
     if let Some(endpoint) = endpoint.filter(|endpoint| !endpoint.lets_in(place.client())) {
         return shut_out(endpoint, &head.method, shared);
     }
-    if let Some(answer) = endpoint
-        .filter(|_| head.method == Method::GET)
-        .and_then(|endpoint| endpoint.verifier.get_handshake(head.query()))
+    if let Some(endpoint) = endpoint.filter(|_| head.method == Method::GET)
+        && let Some(answer) = endpoint.verifier.get_handshake(head.query())
     {
-        return handshake(source, endpoint, answer, shared).await;
+        return handshake(endpoint, answer, Proof::Unsigned, shared).await;
     }
     match admit(&head, endpoint, shared) {
         Ok(endpoint) => deliver(endpoint, head, body, place, shot, shared).await,
@@ -264,7 +263,7 @@ async fn deliver(
     let delivery = delivery(head, body);
     let ready = endpoint.keys.current(endpoint.verifier.scheme());
     if let Some(answer) = endpoint.verifier.unsigned_handshake(&ready.keys, &delivery) {
-        return handshake(source, Some(endpoint), answer, shared).await;
+        return handshake(endpoint, answer, Proof::Unsigned, shared).await;
     }
     let now = shared.services.clock.now();
     let genuine = match endpoint.verifier.verify(&ready.keys, delivery, now) {
@@ -272,7 +271,7 @@ async fn deliver(
         Err(refusal) => return unproven(endpoint, refusal, shared),
     };
     if let Some(answer) = endpoint.verifier.signed_handshake(&ready.keys, &genuine) {
-        return handshake(source, Some(endpoint), answer, shared).await;
+        return handshake(endpoint, answer, Proof::Signed, shared).await;
     }
     // Whoever is not proven makes no spans.
     let mut span = shared.services.traces.delivery(source, sender, began);
@@ -580,15 +579,15 @@ fn unproven(endpoint: &Endpoint, refusal: signature::Refusal, shared: &Shared) -
     End::refused(DeliveryResult::Forged, Refusal::Unauthorised, refusal.reason())
 }
 
-async fn handshake(source: &str, endpoint: Option<&Arc<Endpoint>>, asked: HandshakeAnswer, shared: &Shared) -> End {
+/// Answers what a source asks. What is not signed anybody can ask, and says nothing of the source.
+async fn handshake(endpoint: &Endpoint, asked: HandshakeAnswer, proof: Proof, shared: &Shared) -> End {
+    let source = endpoint.name.as_str();
     let kind = asked.as_str();
     let now = shared.services.clock.now();
     let answer = match asked {
         HandshakeAnswer::Pong => answer::taken("ignored", &[]),
         HandshakeAnswer::Offered => {
-            if let Some(endpoint) = endpoint {
-                endpoint.note(|seen| seen.offered_token(now));
-            }
+            endpoint.note(|seen| seen.offered_token(now));
             answer::taken("ignored", &[])
         }
         HandshakeAnswer::Text(text) => answer::text(text),
@@ -597,25 +596,45 @@ async fn handshake(source: &str, endpoint: Option<&Arc<Endpoint>>, asked: Handsh
             match tokio::task::spawn_blocking(move || capture::keep(&file, &token)).await {
                 Ok(Ok(capture::Kept::Kept)) => answer::taken("ignored", &[]),
                 Ok(Ok(capture::Kept::Other)) => {
-                    warn!(source, "a token was offered, but the file of the capture holds another: it stays");
+                    if let Some(left_out) = shared.seldom.line("capture_other", source) {
+                        warn!(
+                            source,
+                            left_out, "a token was offered, but the file of the capture holds another: it stays"
+                        );
+                    }
                     return End::refused(DeliveryResult::Forged, Refusal::Unauthorised, kind);
                 }
                 Ok(Err(error)) => {
-                    error!(source, kind = %error.kind(), "a token was offered, but its file cannot be written");
+                    if let Some(left_out) = shared.seldom.line("capture_unwritable", source) {
+                        let kind = error.kind();
+                        error!(source, %kind, left_out, "a token was offered, but its file cannot be written");
+                    }
                     return unavailable(shared);
                 }
                 Err(_) => {
-                    error!(source, "a token was offered, but the process is stopping");
+                    if let Some(left_out) = shared.seldom.line("capture_stopping", source) {
+                        error!(source, left_out, "a token was offered, but the process is stopping");
+                    }
                     return unavailable(shared);
                 }
             }
         }
     };
-    if let Some(endpoint) = endpoint.filter(|_| kind != HandshakeAnswer::Offered.as_str()) {
-        endpoint.note(|seen| seen.genuine(now, GenuineResult::Handshake));
+    match proof {
+        Proof::Signed => endpoint.note(|seen| seen.genuine(now, GenuineResult::Handshake)),
+        Proof::Unsigned if kind == HandshakeAnswer::Offered.as_str() => {}
+        Proof::Unsigned => endpoint.note(|seen| seen.unsigned_handshake(now)),
     }
-    info!(source, handshake = kind, "handshake answered");
+    if let Some(left_out) = shared.seldom.line(kind, source) {
+        info!(source, handshake = kind, left_out, "handshake answered");
+    }
     End { kept: Kept { reason: Some(kind), ..Kept::default() }, ..End::new(DeliveryResult::Handshake, answer) }
+}
+
+/// Whether it is proven who asks.
+enum Proof {
+    Signed,
+    Unsigned,
 }
 
 /// Ids as a log shows them.

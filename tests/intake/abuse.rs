@@ -5,7 +5,11 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use super::{BODY_BYTES_MAX, Bridge, CONNECTIONS_PER_PEER, eventually, hire, message, reply};
+use scim_bridge::core::signature::Scheme;
+use scim_bridge::core::tally::{SourceTally, TroubleKind};
+use scim_bridge::core::time::UnixMs;
+
+use super::{BODY_BYTES_MAX, Bridge, CONNECTIONS_PER_PEER, SECRET, eventually, hire, message, reply};
 
 /// Longer than any bound on time that the tests meet.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -126,6 +130,30 @@ fn a_peer_at_its_bound_of_connections_loses_its_longest_wait_and_is_still_answer
     assert_eq!(first.read(&mut [0; 16]).unwrap(), 0, "the first of them made room");
     let gauge = || bridge.metrics.render().contains("\nscim_bridge_connections ");
     assert!(gauge());
+}
+
+#[test]
+fn a_handshake_that_anybody_can_send_hides_no_refusals_and_a_signed_one_ends_them() {
+    let scheme: Scheme = toml::from_str(
+        "header = 'x'\nhandshake = [{ get = { parameter = 'echo' } }, { ping = { when = { from = 'body', equals = 'Ping test' }, signed = false } }, \
+         { ping = { when = { from = { json = '/action' }, equals = 'ping' } } }]",
+    )
+    .unwrap();
+    let bridge = Bridge::with(scheme, SECRET);
+    let json = vec![("content-type".to_owned(), "application/json".to_owned())];
+    assert_eq!(bridge.request("POST", &bridge.path(), &json, b"{}").status, 401);
+    bridge.clock.advance_ms(120_000);
+    assert_eq!(bridge.request("GET", &format!("{}?echo=a", bridge.path()), &[], b"").status, 200);
+    assert_eq!(bridge.request("POST", &bridge.path(), &json, b"Ping test").status, 200);
+    let is_refused = |seen: &SourceTally| {
+        let refused = seen.troubles(bridge.clock.now()).into_iter().any(|told| told.kind == TroubleKind::Refused);
+        (seen.good_at(), refused)
+    };
+    let seen = bridge.seen(|seen| seen.unsigned_handshakes.count == 2);
+    assert_eq!((is_refused(&seen), seen.handshakes.count), ((UnixMs(0), true), 0));
+    assert_eq!(bridge.post("msg_1", r#"{"action":"ping"}"#).status, 200);
+    let seen = bridge.seen(|seen| seen.handshakes.count == 1);
+    assert_eq!(is_refused(&seen), (bridge.clock.now(), false));
 }
 
 #[test]

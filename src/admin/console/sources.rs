@@ -144,6 +144,7 @@ fn about(now: UnixMs, source: &SourceFigures, entries: u64) -> Markup {
         ("ignored", tally.ignored),
         ("could not be mapped", tally.unmapped),
         ("handshakes", tally.handshakes),
+        ("handshakes without a signature", tally.unsigned_handshakes),
         ("tokens offered", tally.token_offered),
     ];
     let words = [
