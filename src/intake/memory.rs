@@ -2,14 +2,17 @@
 //!
 //! Nobody is authenticated before their body has been read. So all senders who are not yet authenticated share small
 //! pools for what has arrived. When a pool is full, whoever has held a share for longest loses it: a genuine sender's
-//! body is complete soon after it begins. An authenticated sender then waits for the memory that the parsed body takes,
-//! within the source's share. Small bodies, which most webhooks are, have pools of their own that large ones never use.
+//! body is complete soon after it begins. Once a sender is authenticated, its body is the source's: it waits for the
+//! memory that it takes once parsed, and while it waits it is counted for its source, and no longer with strangers. Of
+//! all that authenticated bodies may take, one of several sources has half, so none keeps the others out. Small bodies,
+//! which most webhooks are, have pools of their own that large ones never use.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Bodies below this size are small.
@@ -36,9 +39,9 @@ pub(super) enum Bound {
     SmallBodies,
     /// Other bodies, of all who are not authenticated yet.
     LargeBodies,
-    /// Parsed bodies of one source.
+    /// Bodies of one source that are in work, or wait for it.
     Source,
-    /// Parsed bodies of all sources.
+    /// Those of all sources.
     Parsed,
     /// The connections of one peer.
     Peer,
@@ -77,82 +80,124 @@ pub(super) struct Memory {
     pub(super) heads: Arc<Pool>,
     pub(super) small_bodies: Arc<Pool>,
     pub(super) large_bodies: Arc<Pool>,
-    small_parsed: Arc<Semaphore>,
-    parsed: Arc<Semaphore>,
-    parsed_bytes: usize,
+    small: Account,
+    large: Account,
 }
 
 impl Memory {
     /// Bounds where bodies are `body_bytes_max` at the most, and those of strangers `bodies_bytes_max` together.
+    /// Those that are proven and wait may take as much again.
     pub(super) fn new(body_bytes_max: usize, bodies_bytes_max: usize) -> Self {
+        let small_bytes = SMALL_BODIES_BYTES.min(bodies_bytes_max);
         let parsed_bytes = PARSED_BYTES_MIN.max(body_bytes_max.saturating_mul(PARSED_PER_BYTE));
         Self {
             heads: Pool::of(HEADS_BYTES),
-            small_bodies: Pool::of(SMALL_BODIES_BYTES.min(bodies_bytes_max)),
+            small_bodies: Pool::of(small_bytes),
             large_bodies: Pool::of(bodies_bytes_max),
-            small_parsed: semaphore(SMALL_PARSED_BYTES),
-            parsed: semaphore(parsed_bytes),
-            parsed_bytes,
+            small: Account::of(small_bytes, SMALL_PARSED_BYTES),
+            large: Account::of(bodies_bytes_max, parsed_bytes),
         }
     }
 
-    /// What one of so many sources may have parsed at once: half, so that none keeps the others out.
+    /// What one of so many sources may have at once: half of it, so that none keeps the others out.
     pub(super) fn source_share(&self, sources: usize) -> SourceShare {
-        let bytes = if sources > 1 { self.parsed_bytes / 2 } else { self.parsed_bytes };
-        SourceShare { all: semaphore(bytes), bytes }
+        let parts = if sources > 1 { 2 } else { 1 };
+        SourceShare { small: self.small.part(parts), large: self.large.part(parts) }
     }
 
-    /// Lets a proven body of `body_bytes` in to be parsed, which takes `parsed_bytes`, when its turn has come.
-    /// What can never fit is parsed alone.
+    /// Lets a proven body of `body_bytes` in to be parsed, which takes `parsed_bytes`, when its turn has come; its
+    /// share of what strangers have is given back at once. What can never fit is parsed alone.
     pub(super) async fn turn(
         &self,
         source: &SourceShare,
+        body: Share,
         body_bytes: usize,
         parsed_bytes: usize,
     ) -> Result<Turn, Bound> {
-        if body_bytes < SMALL_BYTES {
-            let all = permits(&self.small_parsed, parsed_bytes, SMALL_PARSED_BYTES, Bound::Parsed).await?;
-            return Ok(Turn { source: None, all });
+        let (own, all) = if body_bytes < SMALL_BYTES {
+            (&source.small, &self.small)
+        } else {
+            (&source.large, &self.large)
+        };
+        if let Some(own) = own.now(parsed_bytes)
+            && let Some(all) = all.now(parsed_bytes)
+        {
+            return Ok(Turn { own, all });
         }
-        let own = permits(&source.all, parsed_bytes, source.bytes, Bound::Source).await?;
-        let all = permits(&self.parsed, parsed_bytes, self.parsed_bytes, Bound::Parsed).await?;
-        Ok(Turn { source: Some(own), all })
+        let _waits = (
+            own.waits(body.kept_bytes).ok_or(Bound::Source)?,
+            all.waits(body.kept_bytes).ok_or(Bound::Parsed)?,
+        );
+        drop(body);
+        let until = Instant::now() + TURN_MAX;
+        let own = own.later(parsed_bytes, until).await.ok_or(Bound::Source)?;
+        let all = all.later(parsed_bytes, until).await.ok_or(Bound::Parsed)?;
+        Ok(Turn { own, all })
     }
 }
 
-/// What one source may have parsed at once.
+/// What one source may have at once.
 pub(super) struct SourceShare {
-    all: Arc<Semaphore>,
-    bytes: usize,
+    small: Account,
+    large: Account,
+}
+
+/// What proven bodies of one size may take: those of a source, or of all.
+struct Account {
+    /// As they came, while they wait.
+    waiting: Arc<Semaphore>,
+    waiting_bytes: usize,
+    /// Once parsed.
+    parsed: Arc<Semaphore>,
+    parsed_bytes: usize,
+}
+
+impl Account {
+    fn of(waiting_bytes: usize, parsed_bytes: usize) -> Self {
+        let semaphore = |bytes| Arc::new(Semaphore::new(units(bytes) as usize));
+        Self { waiting: semaphore(waiting_bytes), waiting_bytes, parsed: semaphore(parsed_bytes), parsed_bytes }
+    }
+
+    /// An account of its own, for one of so many parts.
+    fn part(&self, parts: usize) -> Self {
+        Self::of(self.waiting_bytes / parts, self.parsed_bytes / parts)
+    }
+
+    /// Room to be parsed, where nobody has to be waited for.
+    fn now(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        self.parsed.clone().try_acquire_many_owned(units(bytes.min(self.parsed_bytes))).ok()
+    }
+
+    /// Room to be parsed, after those who came before.
+    async fn later(&self, bytes: usize, until: Instant) -> Option<OwnedSemaphorePermit> {
+        let wanted = self.parsed.clone().acquire_many_owned(units(bytes.min(self.parsed_bytes)));
+        tokio::time::timeout_at(until, wanted).await.ok().and_then(Result::ok)
+    }
+
+    /// Room to wait, where there is some.
+    fn waits(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        self.waiting.clone().try_acquire_many_owned(units(bytes.min(self.waiting_bytes))).ok()
+    }
 }
 
 /// What a proven body takes while it is in work; given back when it is dropped.
 pub(super) struct Turn {
-    source: Option<OwnedSemaphorePermit>,
+    own: OwnedSemaphorePermit,
     all: OwnedSemaphorePermit,
 }
 
 impl Turn {
     /// Gives back all but `bytes`.
     pub(super) fn shrink_to(&mut self, bytes: usize) {
-        for permit in self.source.iter_mut().chain([&mut self.all]) {
+        for permit in [&mut self.own, &mut self.all] {
             let excess = permit.num_permits().saturating_sub(units(bytes) as usize);
             drop(permit.split(excess));
         }
     }
 }
 
-fn semaphore(bytes: usize) -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(units(bytes) as usize))
-}
-
 fn units(bytes: usize) -> u32 {
     u32::try_from(bytes.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX)
-}
-
-async fn permits(all: &Arc<Semaphore>, bytes: usize, max: usize, bound: Bound) -> Result<OwnedSemaphorePermit, Bound> {
-    let wanted = all.clone().acquire_many_owned(units(bytes.min(max)));
-    tokio::time::timeout(TURN_MAX, wanted).await.ok().and_then(Result::ok).ok_or(bound)
 }
 
 /// Memory that strangers have together. Where it is full, the oldest share is lost.
@@ -288,18 +333,51 @@ mod tests {
         assert!(all.grow_to(10));
     }
 
+    /// A proven body of so many bytes, with its share of what strangers have.
+    fn proven(memory: &Memory, bytes: usize) -> Share {
+        let pool = if bytes < SMALL_BYTES { &memory.small_bodies } else { &memory.large_bodies };
+        let mut share = pool.share();
+        assert!(share.grow_to(bytes) && share.keep());
+        share
+    }
+
     #[tokio::test(start_paused = true)]
-    async fn a_source_at_its_share_waits_and_is_told_and_small_bodies_of_all_go_on() {
+    async fn a_source_at_its_share_waits_and_is_told_and_others_go_on() {
+        let memory = Memory::new(1 << 20, 16 << 20);
+        let (busy, other, third) = (memory.source_share(2), memory.source_share(2), memory.source_share(2));
+        for (bytes, most) in [(1 << 20, PARSED_BYTES_MIN), (1000, SMALL_PARSED_BYTES)] {
+            let turn = |source, parsed| memory.turn(source, proven(&memory, bytes), bytes, parsed);
+            let mut first = turn(&busy, most / 2).await.ok().unwrap();
+            assert_eq!(turn(&busy, most / 2).await.err(), Some(Bound::Source));
+            let others = turn(&other, most / 2).now_or_never().unwrap().ok().unwrap();
+            assert_eq!(turn(&third, most / 2).await.err(), Some(Bound::Parsed));
+            drop(others);
+            first.shrink_to(most / 4);
+            assert!(turn(&busy, most / 4).now_or_never().unwrap().is_ok());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_waits_of_a_source_is_bounded_and_takes_nothing_from_strangers() {
         let memory = Memory::new(1 << 20, 16 << 20);
         let (busy, other) = (memory.source_share(2), memory.source_share(2));
-        let half = PARSED_BYTES_MIN / 2;
-        let mut turn = memory.turn(&busy, 1 << 20, half).await.ok().unwrap();
-        assert_eq!(memory.turn(&busy, 1 << 20, half).await.err(), Some(Bound::Source));
-        assert!(memory.turn(&busy, 1000, 100_000).now_or_never().unwrap().is_ok());
-        let others = memory.turn(&other, 1 << 20, half).now_or_never().unwrap().ok().unwrap();
-        assert_eq!(memory.turn(&memory.source_share(1), 1 << 20, half).await.err(), Some(Bound::Parsed));
-        drop(others);
-        turn.shrink_to(1 << 20);
-        assert!(memory.turn(&busy, 1 << 20, half - (1 << 20)).now_or_never().unwrap().is_ok());
+        for (bytes, most, pool) in [
+            (1 << 20, PARSED_BYTES_MIN, &memory.large_bodies),
+            (32 << 10, SMALL_PARSED_BYTES, &memory.small_bodies),
+        ] {
+            let free = || pool.shares().left_bytes;
+            let all = free();
+            let turn = |source, parsed| Box::pin(memory.turn(source, proven(&memory, bytes), bytes, parsed));
+            let first = turn(&busy, most / 2).await.ok().unwrap();
+            let mut waiting: Vec<_> = (0..all / 2 / bytes).map(|_| turn(&busy, most / 2)).collect();
+            assert!(waiting.iter_mut().all(|one| one.now_or_never().is_none()));
+            assert_eq!(turn(&busy, most / 2).now_or_never().unwrap().err(), Some(Bound::Source));
+            assert_eq!(free(), all);
+            let others = turn(&other, most / 2).now_or_never().unwrap().ok().unwrap();
+            let more = turn(&other, most / 2).now_or_never();
+            assert!(more.is_none(), "the other half of what may wait is theirs");
+            drop((first, others));
+            assert!(waiting.swap_remove(0).now_or_never().is_some_and(|turn| turn.is_ok()));
+        }
     }
 }

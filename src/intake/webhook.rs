@@ -16,7 +16,7 @@ use super::capture;
 use super::connections::ConnectionPermit;
 use super::end::{End, Kept, answered};
 use super::head::{Head, Length};
-use super::memory::{Bound, SMALL_BYTES, Share};
+use super::memory::{Bound, Share};
 use super::parsed::parsed_bytes;
 use super::recorder::Shot;
 use super::source::Endpoint;
@@ -44,6 +44,10 @@ const TOLD_MAX: usize = 5;
 const KEPT_PER_BODY: usize = 6;
 /// What each record of it takes besides, on its way to the store.
 const KEPT_PER_RECORD_BYTES: usize = 2048;
+
+/// What a body may take once parsed that is mapped where it was read: some hundred records, which take a
+/// millisecond. Of the worst JSON that is 3 KiB.
+const MAPPED_HERE_BYTES_MAX: usize = 256 * 1024;
 
 /// Where a sender tells its own place in a trace.
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -309,17 +313,15 @@ async fn take_in(
     let event_id = endpoint.verifier.event_id(&genuine).map(deliveries::shown);
     let body_bytes = genuine.delivery.get().body.len();
     let parsed = parsed_bytes(&genuine.delivery.get().body);
-    let mut turn = match shared.memory.turn(&endpoint.memory, body_bytes, parsed).await {
+    let mut turn = match shared.memory.turn(&endpoint.memory, share, body_bytes, parsed).await {
         Ok(turn) => turn,
         Err(bound) => return no_body(endpoint, BodyError::Crowded(bound), shared),
     };
-    // What it takes is in its turn from here on.
-    drop(share);
     let trace = span.context();
-    let mapped = if body_bytes < SMALL_BYTES {
+    let mapped = if parsed <= MAPPED_HERE_BYTES_MAX {
         Ok(read(endpoint, &genuine, now, trace))
     } else {
-        // A large one would hold up everybody else on this thread.
+        // It would hold up everybody else on this thread.
         let endpoint = endpoint.clone();
         tokio::task::spawn_blocking(move || read(&endpoint, &genuine, now, trace)).await
     };
