@@ -1,5 +1,6 @@
 //! Reading a body: bounded in bytes, in time, and in its share of everybody's memory.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -32,6 +33,8 @@ pub(super) struct Body<'c> {
     pub(super) wire: &'c mut Wire,
     pub(super) rest: &'c mut Rest,
     pub(super) expects_continue: bool,
+    /// Who sends it, as connections are counted.
+    pub(super) peer: IpAddr,
     /// Cancelled when the connection is to make room for others.
     pub(super) cut: CancellationToken,
 }
@@ -77,9 +80,9 @@ impl<'c, 'm> Arriving<'c, 'm> {
         };
         let declared_large = matches!(*body.rest, Rest::Bytes(bytes) if bytes >= SMALL_BYTES as u64);
         let (share, bound) = if declared_large {
-            (memory.large_bodies.share(), Bound::LargeBodies)
+            (memory.large_bodies.share(body.peer), Bound::LargeBodies)
         } else {
-            (memory.small_bodies.share(), Bound::SmallBodies)
+            (memory.small_bodies.share(body.peer), Bound::SmallBodies)
         };
         Self { body, bytes_max, expected, memory, bytes: Vec::new(), share, bound }
     }
@@ -121,7 +124,7 @@ impl<'c, 'm> Arriving<'c, 'm> {
         let most = self.expected.saturating_add(1);
         let capacity = (2 * len).clamp(CAPACITY_MIN.min(most), most).max(len + 1);
         if capacity > SMALL_BYTES && self.bound == Bound::SmallBodies {
-            (self.share, self.bound) = (self.memory.large_bodies.share(), Bound::LargeBodies);
+            (self.share, self.bound) = (self.memory.large_bodies.share(self.body.peer), Bound::LargeBodies);
         }
         if !self.share.grow_to(capacity) {
             return Err(BodyError::Crowded(self.bound));

@@ -199,6 +199,11 @@ impl ConnectionPermit {
         self.client
     }
 
+    /// Whom it is counted for: an address, or the network of one.
+    pub(super) fn peer(&self) -> IpAddr {
+        self.peer
+    }
+
     /// Counts the request for whom a trusted proxy names; false where that peer has as many as it may.
     pub(super) fn acts_for<'v>(&mut self, forwarded_for: impl DoubleEndedIterator<Item = &'v str>) -> bool {
         let inner = &self.connections.0;

@@ -2,12 +2,15 @@
 //!
 //! Nobody is authenticated before their body has been read. So all senders who are not yet authenticated share small
 //! pools for what has arrived. When a pool is full, whoever has held a share for longest loses it: a genuine sender's
-//! body is complete soon after it begins. Once a sender is authenticated, its body is the source's: it waits for the
+//! body is complete soon after it begins. But a peer that has more than a quarter of the pool loses its own first, or one
+//! that floods would send away whoever is slower. Once a sender is authenticated, its body is the source's: it waits for the
 //! memory that it takes once parsed, and while it waits it is counted for its source, and no longer with strangers. Of
 //! all that authenticated bodies may take, one of several sources has half, so none keeps the others out. Small bodies,
 //! which most webhooks are, have pools of their own that large ones never use.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -21,6 +24,9 @@ pub(super) const SMALL_BYTES: usize = 64 * 1024;
 const HEADS_BYTES: usize = 16 << 20;
 /// The most that small bodies may take before they are authenticated.
 const SMALL_BODIES_BYTES: usize = 8 << 20;
+/// What one peer may have of a pool before it is the first to lose: one of so many parts. Small, a genuine sender of
+/// several bodies would lose them to strangers who have one each; large, fewer addresses would do for a flood.
+const FAIR_PARTS: usize = 4;
 /// The most that authenticated small bodies may take once parsed: more than the worst one does.
 const SMALL_PARSED_BYTES: usize = 16 << 20;
 /// The most that other authenticated bodies may take once parsed: as much as the worst one of 1 MiB.
@@ -91,9 +97,10 @@ impl Memory {
         let small_bytes = SMALL_BODIES_BYTES.min(bodies_bytes_max);
         let parsed_bytes = PARSED_BYTES_MIN.max(body_bytes_max.saturating_mul(PARSED_PER_BYTE));
         Self {
-            heads: Pool::of(HEADS_BYTES),
-            small_bodies: Pool::of(small_bytes),
-            large_bodies: Pool::of(bodies_bytes_max),
+            heads: Pool::of(HEADS_BYTES, HEADS_BYTES / FAIR_PARTS),
+            small_bodies: Pool::of(small_bytes, small_bytes / FAIR_PARTS),
+            // One body and the byte that shows that there is more fit in any case.
+            large_bodies: Pool::of(bodies_bytes_max, (bodies_bytes_max / FAIR_PARTS).max(body_bytes_max + 1)),
             small: Account::of(small_bytes, SMALL_PARSED_BYTES),
             large: Account::of(bodies_bytes_max, parsed_bytes),
         }
@@ -114,20 +121,15 @@ impl Memory {
         body_bytes: usize,
         parsed_bytes: usize,
     ) -> Result<Turn, Bound> {
-        let (own, all) = if body_bytes < SMALL_BYTES {
-            (&source.small, &self.small)
-        } else {
-            (&source.large, &self.large)
-        };
+        let (own, all) =
+            if body_bytes < SMALL_BYTES { (&source.small, &self.small) } else { (&source.large, &self.large) };
         if let Some(own) = own.now(parsed_bytes)
             && let Some(all) = all.now(parsed_bytes)
         {
             return Ok(Turn { own, all });
         }
-        let _waits = (
-            own.waits(body.kept_bytes).ok_or(Bound::Source)?,
-            all.waits(body.kept_bytes).ok_or(Bound::Parsed)?,
-        );
+        let _waits =
+            (own.waits(body.kept_bytes).ok_or(Bound::Source)?, all.waits(body.kept_bytes).ok_or(Bound::Parsed)?);
         drop(body);
         let until = Instant::now() + TURN_MAX;
         let own = own.later(parsed_bytes, until).await.ok_or(Bound::Source)?;
@@ -200,36 +202,107 @@ fn units(bytes: usize) -> u32 {
     u32::try_from(bytes.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX)
 }
 
-/// Memory that strangers have together. Where it is full, the oldest share is lost.
-pub(super) struct Pool(Mutex<Shares>);
+/// Memory that strangers have together. Where it is full, a share is lost.
+pub(super) struct Pool {
+    /// Whoever holds more is the first to lose.
+    fair_bytes: usize,
+    next: AtomicU64,
+    shares: Mutex<Shares>,
+}
 
 struct Shares {
     left_bytes: usize,
-    next: u64,
+    /// Oldest first.
     held: BTreeMap<u64, HeldBytes>,
+    peers: HashMap<IpAddr, PeerShares>,
+    /// Peers that hold more than is fair, by how much they hold.
+    greedy: BTreeSet<(usize, IpAddr)>,
 }
 
 struct HeldBytes {
+    peer: IpAddr,
     bytes: usize,
     lost: CancellationToken,
 }
 
+#[derive(Default)]
+struct PeerShares {
+    bytes: usize,
+    /// Oldest first.
+    numbers: BTreeSet<u64>,
+}
+
 impl Pool {
-    pub(super) fn of(bytes: usize) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(Shares { left_bytes: bytes, next: 0, held: BTreeMap::new() })))
+    fn of(bytes: usize, fair_bytes: usize) -> Arc<Self> {
+        let shares =
+            Shares { left_bytes: bytes, held: BTreeMap::new(), peers: HashMap::new(), greedy: BTreeSet::new() };
+        Arc::new(Self { fair_bytes, next: AtomicU64::new(0), shares: Mutex::new(shares) })
     }
 
-    /// A share that is empty at first, and given back when it is dropped.
-    pub(super) fn share(self: &Arc<Self>) -> Share {
-        let mut shares = self.shares();
-        let number = shares.next;
-        shares.next += 1;
-        drop(shares);
-        Share { pool: self.clone(), number, kept_bytes: 0, lost: CancellationToken::new() }
+    /// A share for this peer that is empty at first, and given back when it is dropped.
+    pub(super) fn share(self: &Arc<Self>, peer: IpAddr) -> Share {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        Share { pool: self.clone(), number, peer, grew: false, kept_bytes: 0, lost: CancellationToken::new() }
     }
 
     fn shares(&self) -> MutexGuard<'_, Shares> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shares.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shares {
+    fn held_by(&self, number: u64) -> usize {
+        self.held.get(&number).map_or(0, |held| held.bytes)
+    }
+
+    /// Adds to a share what there is room for.
+    fn add(&mut self, share: &Share, more: usize) {
+        self.left_bytes -= more;
+        let new = || HeldBytes { peer: share.peer, bytes: 0, lost: share.lost.clone() };
+        self.held.entry(share.number).or_insert_with(new).bytes += more;
+        let peer = self.peers.entry(share.peer).or_default();
+        let had = peer.bytes;
+        peer.bytes += more;
+        peer.numbers.insert(share.number);
+        let has = peer.bytes;
+        self.rank(share.peer, had, has, share.pool.fair_bytes);
+    }
+
+    /// Takes a share out; its bytes are not given back yet.
+    fn remove(&mut self, number: u64, fair_bytes: usize) -> Option<HeldBytes> {
+        let held = self.held.remove(&number)?;
+        if let Some(peer) = self.peers.get_mut(&held.peer) {
+            let had = peer.bytes;
+            peer.bytes -= held.bytes;
+            peer.numbers.remove(&number);
+            let has = peer.bytes;
+            if peer.numbers.is_empty() {
+                self.peers.remove(&held.peer);
+            }
+            self.rank(held.peer, had, has, fair_bytes);
+        }
+        Some(held)
+    }
+
+    fn rank(&mut self, peer: IpAddr, had: usize, has: usize, fair_bytes: usize) {
+        if had > fair_bytes {
+            self.greedy.remove(&(had, peer));
+        }
+        if has > fair_bytes {
+            self.greedy.insert((has, peer));
+        }
+    }
+
+    /// Which share makes room for another: the oldest of the peer that holds most, where that is more than is fair, or
+    /// of all. None where that is the one that is to grow, or came later than it.
+    fn makes_room_for(&self, share: &Share) -> Option<u64> {
+        if let Some((_, most)) = self.greedy.last() {
+            let oldest = self.peers.get(most)?.numbers.first().copied();
+            oldest.filter(|oldest| *most != share.peer || *oldest < share.number)
+        } else {
+            let oldest = self.held.keys().next().copied();
+            oldest.filter(|oldest| *oldest < share.number)
+        }
     }
 }
 
@@ -237,31 +310,31 @@ impl Pool {
 pub(super) struct Share {
     pool: Arc<Pool>,
     number: u64,
+    peer: IpAddr,
+    /// Whether the pool knows of it.
+    grew: bool,
     /// What cannot be lost any more.
     kept_bytes: usize,
     lost: CancellationToken,
 }
 
 impl Share {
-    /// Makes it as large as `bytes`, at the cost of older ones; false where it is lost itself.
+    /// Makes it as large as `bytes`, at the cost of others; false where it is lost itself.
     pub(super) fn grow_to(&mut self, bytes: usize) -> bool {
         if self.lost.is_cancelled() {
             return false;
         }
+        self.grew = true;
         let mut shares = self.pool.shares();
-        let had = shares.held.get(&self.number).map_or(0, |held| held.bytes);
-        let more = bytes.saturating_sub(had);
+        let more = bytes.saturating_sub(shares.held_by(self.number));
         while shares.left_bytes < more {
-            let oldest = shares.held.first_key_value().map(|(number, _)| *number);
-            let Some(oldest) = oldest.filter(|oldest| *oldest < self.number) else { return false };
-            if let Some(held) = shares.held.remove(&oldest) {
+            let Some(number) = shares.makes_room_for(self) else { return false };
+            if let Some(held) = shares.remove(number, self.pool.fair_bytes) {
                 shares.left_bytes += held.bytes;
                 held.lost.cancel();
             }
         }
-        shares.left_bytes -= more;
-        let lost = &self.lost;
-        shares.held.entry(self.number).or_insert_with(|| HeldBytes { bytes: 0, lost: lost.clone() }).bytes += more;
+        shares.add(self, more);
         true
     }
 
@@ -276,7 +349,7 @@ impl Share {
         if self.lost.is_cancelled() {
             return false;
         }
-        if let Some(held) = shares.held.remove(&self.number) {
+        if let Some(held) = shares.remove(self.number, self.pool.fair_bytes) {
             self.kept_bytes += held.bytes;
         }
         true
@@ -285,8 +358,11 @@ impl Share {
 
 impl Drop for Share {
     fn drop(&mut self) {
+        if !self.grew {
+            return;
+        }
         let mut shares = self.pool.shares();
-        let held_bytes = shares.held.remove(&self.number).map_or(0, |held| held.bytes);
+        let held_bytes = shares.remove(self.number, self.pool.fair_bytes).map_or(0, |held| held.bytes);
         shares.left_bytes += held_bytes + self.kept_bytes;
     }
 }
@@ -297,14 +373,23 @@ mod tests {
 
     use super::*;
 
+    fn peer(last: u8) -> IpAddr {
+        IpAddr::from([192, 0, 2, last])
+    }
+
     fn is_lost(share: &Share) -> bool {
         share.lost.is_cancelled()
     }
 
+    fn is_empty(pool: &Pool, bytes: usize) -> bool {
+        let shares = pool.shares();
+        shares.left_bytes == bytes && shares.held.is_empty() && shares.peers.is_empty() && shares.greedy.is_empty()
+    }
+
     #[test]
-    fn where_a_pool_is_full_whoever_held_longest_loses_theirs() {
-        let pool = Pool::of(10);
-        let (mut first, mut second, mut third) = (pool.share(), pool.share(), pool.share());
+    fn where_a_pool_is_full_and_nobody_has_too_much_whoever_held_longest_loses_theirs() {
+        let pool = Pool::of(10, 10);
+        let (mut first, mut second, mut third) = (pool.share(peer(1)), pool.share(peer(2)), pool.share(peer(3)));
         assert!(second.grow_to(5) && first.grow_to(5));
         assert!(third.grow_to(3));
         assert_eq!([&first, &second, &third].map(is_lost), [true, false, false]);
@@ -315,28 +400,50 @@ mod tests {
 
     #[test]
     fn the_oldest_does_not_grow_at_the_cost_of_those_that_came_later() {
-        let pool = Pool::of(10);
-        let (mut old, mut young) = (pool.share(), pool.share());
-        assert!(old.grow_to(1) && young.grow_to(9));
-        assert!(!old.grow_to(2));
-        assert!(!is_lost(&young));
+        for other in [1, 2] {
+            let pool = Pool::of(10, 9);
+            let (mut old, mut young) = (pool.share(peer(1)), pool.share(peer(other)));
+            assert!(old.grow_to(1) && young.grow_to(9));
+            assert!(!old.grow_to(2));
+            assert!(!is_lost(&young));
+        }
+    }
+
+    #[test]
+    fn whoever_has_most_loses_their_oldest_and_nobody_elses_is_lost() {
+        let pool = Pool::of(99, 10);
+        let mut genuine = pool.share(peer(1));
+        let mut other = [pool.share(peer(2)), pool.share(peer(2))];
+        assert!(genuine.grow_to(1) && other.iter_mut().all(|share| share.grow_to(10)));
+        let mut flood = Vec::new();
+        for _ in 0..50 {
+            let mut share = pool.share(peer(3));
+            assert!(share.grow_to(10));
+            flood.push(share);
+        }
+        // Growing, too, it takes from them, though it is older.
+        assert!(genuine.grow_to(10));
+        let lost = flood.iter().map(is_lost);
+        assert!(lost.eq((0..50).map(|n| n < 44)), "the latest six are left beside the thirty of others");
+        assert!(![&genuine, &other[0], &other[1]].map(is_lost).contains(&true));
+        drop((genuine, other, flood));
+        assert!(is_empty(&pool, 99));
     }
 
     #[test]
     fn what_is_kept_is_not_lost_and_everything_is_given_back() {
-        let pool = Pool::of(10);
-        let (mut proven, mut stranger) = (pool.share(), pool.share());
+        let pool = Pool::of(10, 4);
+        let (mut proven, mut stranger) = (pool.share(peer(1)), pool.share(peer(1)));
         assert!(proven.grow_to(6) && proven.keep());
         assert!(!stranger.grow_to(5) && stranger.grow_to(4));
-        drop((proven, stranger));
-        let mut all = pool.share();
-        assert!(all.grow_to(10));
+        drop((proven, stranger, pool.share(peer(1))));
+        assert!(is_empty(&pool, 10));
     }
 
     /// A proven body of so many bytes, with its share of what strangers have.
     fn proven(memory: &Memory, bytes: usize) -> Share {
         let pool = if bytes < SMALL_BYTES { &memory.small_bodies } else { &memory.large_bodies };
-        let mut share = pool.share();
+        let mut share = pool.share(peer(1));
         assert!(share.grow_to(bytes) && share.keep());
         share
     }
@@ -361,10 +468,9 @@ mod tests {
     async fn what_waits_of_a_source_is_bounded_and_takes_nothing_from_strangers() {
         let memory = Memory::new(1 << 20, 16 << 20);
         let (busy, other) = (memory.source_share(2), memory.source_share(2));
-        for (bytes, most, pool) in [
-            (1 << 20, PARSED_BYTES_MIN, &memory.large_bodies),
-            (32 << 10, SMALL_PARSED_BYTES, &memory.small_bodies),
-        ] {
+        for (bytes, most, pool) in
+            [(1 << 20, PARSED_BYTES_MIN, &memory.large_bodies), (32 << 10, SMALL_PARSED_BYTES, &memory.small_bodies)]
+        {
             let free = || pool.shares().left_bytes;
             let all = free();
             let turn = |source, parsed| Box::pin(memory.turn(source, proven(&memory, bytes), bytes, parsed));

@@ -133,7 +133,7 @@ async fn exchange(
     head_max: Duration,
     stop: &CancellationToken,
 ) -> Then {
-    let mut share = shared.memory.heads.share();
+    let mut share = shared.memory.heads.share(place.peer());
     let lost = share.lost_token();
     let head = tokio::select! {
         biased;
@@ -205,7 +205,8 @@ async fn answer(
     let Some(source) = source.filter(|name| !name.is_empty() && !name.contains('/')).map(str::to_owned) else {
         return Refusal::NotFound.answer();
     };
-    let body = Body { wire, rest, expects_continue: head.expects_continue, cut: place.cut_token() };
+    let (peer, cut) = (place.peer(), place.cut_token());
+    let body = Body { wire, rest, expects_continue: head.expects_continue, peer, cut };
     let span = info_span!("delivery", request, peer = %place.client(), trace_id = tracing::field::Empty);
     webhook::receive(&source, head, body, place, request, shared).instrument(span).await
 }

@@ -2,12 +2,13 @@
 //! misunderstood. A genuine delivery gets its answer all the same.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, TcpStream};
 use std::time::{Duration, Instant};
 
 use scim_bridge::core::signature::Scheme;
 use scim_bridge::core::tally::{SourceTally, TroubleKind};
 use scim_bridge::core::time::UnixMs;
+use tokio::net::TcpSocket;
 
 use super::{BODY_BYTES_MAX, Bridge, CONNECTIONS_PER_PEER, SECRET, eventually, hire, message, reply};
 
@@ -45,6 +46,18 @@ fn unended(bridge: &Bridge, body_bytes: usize) -> TcpStream {
     let head = format!("POST {} HTTP/1.1\r\nhost: b\r\ncontent-length: {body_bytes}\r\n\r\n", bridge.path());
     let mut socket = begun(bridge, &head);
     socket.write_all(&vec![b' '; body_bytes - 1]).unwrap();
+    socket
+}
+
+/// A connection from another address of this machine.
+fn connect_from(bridge: &Bridge, last: u8) -> TcpStream {
+    let connecting = async {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((Ipv4Addr::new(127, 0, 0, last), 0).into()).unwrap();
+        socket.connect(bridge.address).await.unwrap().into_std().unwrap()
+    };
+    let socket = bridge.runtime.block_on(connecting);
+    socket.set_nonblocking(false).unwrap();
     socket
 }
 
@@ -171,6 +184,36 @@ fn unended_large_bodies_keep_no_small_one_out_and_the_refusal_names_the_bound() 
         said.contains("HTTP/1.1 503 ") && said.contains("\"bound\":\"large_bodies\"") && said.contains("retry-after")
     });
     assert!(told, "nobody was told which bound it was");
+}
+
+#[test]
+fn whoever_floods_with_bodies_from_one_address_loses_their_own_and_no_slower_sender_does() {
+    let bridge = Bridge::start();
+    let body = hire("E-1", "ada@example.com");
+    let whole = message("POST", &bridge.path(), &bridge.signed("msg_1", &body), body.as_bytes());
+    let (begin, end) = whole.split_at(whole.len() - 10);
+    let unended = message("POST", &bridge.path(), &[], &[b' '; 60_000]);
+    for _ in 0..20 {
+        let before = bridge.counted("full");
+        let mut genuine = bridge.connect();
+        genuine.write_all(begin).unwrap();
+        let mut flood = Vec::new();
+        while bridge.counted("full") < before + 4 {
+            flood = (0..12).map(|_| connect_from(&bridge, 2)).collect();
+            for socket in &mut flood {
+                // It may have been sent away by then.
+                let _ = socket.write_all(&unended[..unended.len() - 1]);
+            }
+        }
+        let _ = genuine.write_all(end);
+        match reply(&mut genuine).status {
+            // Of a machine that is too slow.
+            408 => {}
+            status => return assert_eq!(status, 200),
+        }
+        drop(flood);
+    }
+    panic!("the body was never whole in time");
 }
 
 #[test]
