@@ -221,6 +221,8 @@ fn deel_a_status_may_stand_in_the_employment_only_and_an_ended_one_says_no_end()
     assert_eq!(of(json!({"hiring_status": "onboarding_overdue"})), ADA);
     let ended = json!({"is_ended": true, "termination_last_day": "2026-11-22"});
     assert_eq!(of(json!({"hiring_status": "active", "employments": [ended, {"is_ended": false}]})), ADA);
+    let last_day = json!({"hiring_status": "active", "termination_last_day": "2026-12-31T00:00:00.000Z"});
+    assert_eq!(of(last_day), format!("{ADA}, left from 2027-01-01T00:00:00Z"), "a day that is written as its midnight");
     assert_eq!(of(json!({"hiring_status": "bench"})), "ada@example.com, given Ada, family King, MAP-FIELD status");
 }
 
@@ -246,4 +248,17 @@ fn rippling_an_app_has_people_at_another_path() {
     assert_eq!(read("rippling", &[rest]), ADA);
     assert_eq!(read("rippling", &[Value::Null, app]), ADA);
     assert_eq!(read("rippling", &[Value::Null, Value::Null]), "not_found");
+}
+
+#[test]
+fn merge_who_was_deleted_at_the_system_behind_it_has_left() {
+    let of = |was_deleted: bool, end: Value| {
+        let employee = json!({"id": "E-1", "first_name": "Ada", "last_name": "King", "preferred_name": null, "work_email": "ada@example.com",
+            "employment_status": "ACTIVE", "termination_date": end, "remote_was_deleted": was_deleted});
+        read("merge", &[employee])
+    };
+    assert_eq!(of(false, Value::Null), ADA);
+    assert_eq!(of(true, Value::Null), ADA.replace("employed", "left"));
+    let ended = of(true, json!("2026-11-20T00:00:00Z"));
+    assert_eq!(ended, ADA.replace("employed", "left from 2026-11-21T00:00:00Z"));
 }
