@@ -33,6 +33,27 @@ async fn a_create_whose_outcome_is_unknown_never_makes_a_second_member() {
 }
 
 #[tokio::test]
+async fn who_leaves_before_any_read_shows_what_became_of_their_create_is_switched_off_once_one_does() {
+    for (fault, lagging) in [("create:create-failed:1:after", 1), ("create:empty:1", 2)] {
+        let bench = Bench::new();
+        order(&bench, fault);
+        for read in ["find", "page"] {
+            order(&bench, &format!("{read}:lag:{lagging}:by=600000"));
+        }
+        bench.hire("E-1", "Ada", "Lovelace").await;
+        assert!(matches!(bench.attempt().await, Attempted::Retry(_)), "{fault}");
+        bench.leave("E-1").await;
+        // Longer than an error is waited for before another create.
+        bench.clock.advance_ms(20_000);
+        let second = bench.attempt().await;
+        assert!(matches!(second, Attempted::Retry(_)), "{fault}: {second:?} {:?}", bench.calls());
+        bench.attempt_until_settled().await;
+        let members = bench.sim.members();
+        assert_eq!((members.len(), members[0].active), (1, false), "{fault}: {:?}", bench.calls());
+    }
+}
+
+#[tokio::test]
 async fn a_replace_whose_outcome_is_unknown_is_read_before_it_is_repeated() {
     for (fault, writes) in [("replace:reset:1:after", 1), ("replace:reset:1", 2), ("replace:update-failed:1", 2)] {
         let bench = Bench::new();

@@ -414,6 +414,9 @@ pub struct Progress {
     pub take_overs: u32,
     /// A `POST /Users` of ours went out, and its outcome is unknown: look before posting again.
     pub create_unknown: Option<UnknownCreate>,
+    /// A `POST /Users` of ours was answered 201 without the member, and nobody has shown them since: never posted again.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub made_unshown: bool,
     /// Refusals that nobody documents, in a row.
     pub suspicions: u32,
     /// Of these, how many came while others' calls of that kind were served in between.

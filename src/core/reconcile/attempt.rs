@@ -166,7 +166,7 @@ impl AttemptState {
             document.progress.create_unknown = Some(UnknownCreate::guessed(now, true));
         }
         Self {
-            may_have_created: document.progress.create_unknown.is_some(),
+            may_have_created: document.progress.create_unknown.is_some() || document.progress.made_unshown,
             former_addresses: Vec::new(),
             known: document.member.clone(),
             document,
@@ -362,7 +362,7 @@ impl AttemptState {
         let Request::Create(asked) = request else { return };
         self.created = true;
         let Some(mut member) = member else {
-            // A 201 is believed; whom it made is looked for when there is more to do.
+            // A 201 is believed; whom it made is to be shown by a look-up.
             self.document.member = Some(KnownMember {
                 id: None,
                 user_name: asked.user_name.clone(),
@@ -377,7 +377,11 @@ impl AttemptState {
                 names_written_at: Some(now),
                 active_written_at: Some(now),
             });
-            self.end = Some(Conclusion::InLine(Finished::Created));
+            self.document.progress.made_unshown = true;
+            self.document.progress.create_unknown = None;
+            self.may_have_created = true;
+            self.stale_id = None;
+            self.search = Search::default();
             return;
         };
         if owner::address_key(&member.user_name) != owner::address_key(&asked.user_name) {

@@ -157,9 +157,12 @@ fn search(state: &mut AttemptState, rules: &PlanRules, standing: Standing, email
     }
 }
 
-/// The addresses before this one under which a create of ours may have gone out.
+/// The addresses before this one under which a create of ours may have gone out, or did.
 fn former_addresses(state: &AttemptState, email: &Email) -> Vec<Email> {
-    state.former_addresses.iter().filter(|former| former.key() != email.key()).cloned().collect()
+    let made = state.document.member.as_ref().filter(|known| known.id.is_none());
+    let made = made.and_then(|known| Email::parse(&known.user_name).ok());
+    let former = state.former_addresses.iter().cloned().chain(made);
+    former.filter(|former| former.key() != email.key()).collect()
 }
 
 /// The look-up found somebody: theirs, if nobody else's.
@@ -177,6 +180,7 @@ fn adopt(state: &mut AttemptState, rules: &PlanRules, member: &Member, standing:
     state.created |= ours;
     state.adopted |= !ours && !known_before;
     state.document.progress.create_unknown = None;
+    state.document.progress.made_unshown = false;
     state.in_doubt = false;
     state.note_shown(member.clone(), Shown::Read { lag_ms: rules.read_lag_ms }, now);
     bring(state, rules, member, standing, now)
@@ -187,10 +191,17 @@ fn nobody(state: &mut AttemptState, rules: &PlanRules, standing: Standing, email
         return blocked(Code::ScimDoubt, "the known id shows another userName, and nobody has HR's");
     }
     // That a look-up soon after a create finds nobody proves nothing.
+    let made_at = state.document.member.as_ref().and_then(|made| made.created_at);
+    let made_unshown = state.document.progress.made_unshown;
+    if made_unshown && within(made_at, rules.read_lag_ms, now) {
+        return finish(try_again(Code::ScimLag, None, true));
+    }
     if let Some(unknown) = state.document.progress.create_unknown {
         let wait_ms = match unknown.answered {
             // Somebody is there, and reads may lag for as long: not to be taken for an invitation yet.
             _ if state.already_member => rules.read_lag_ms,
+            // No POST follows whose refusal would show them: they would stay switched on for ever.
+            _ if standing != Standing::Employed => rules.read_lag_ms,
             true => rules.read_lag_ms.min(ANSWERED_UNKNOWN_MS),
             false => rules.read_lag_ms.min(UNANSWERED_UNKNOWN_MS),
         };
@@ -202,6 +213,10 @@ fn nobody(state: &mut AttemptState, rules: &PlanRules, standing: Standing, email
     state.document.addresses.clear();
     match standing {
         Standing::Left | Standing::Unsaid => not_a_member(state),
+        Standing::Employed if made_unshown && is_of_another_address(&state.document, email) => {
+            blocked(Code::ScimNotMember, "made under the address before, and no look-up shows them")
+        }
+        Standing::Employed if made_unshown => invited(state, rules, now),
         Standing::Employed if state.already_member && state.may_have_created => {
             let record = &state.document.record;
             state.document.member = Some(KnownMember {
@@ -239,6 +254,10 @@ fn not_a_member(state: &mut AttemptState) -> Step {
 /// Made or invited, and never shown.
 fn is_invited(document: &Document) -> bool {
     document.member.as_ref().is_some_and(|known| known.id.is_none())
+}
+
+fn is_of_another_address(document: &Document, email: &Email) -> bool {
+    document.member.as_ref().is_some_and(|known| known.address_key() != email.key())
 }
 
 /// Nobody is there, and HR says employed.

@@ -204,6 +204,19 @@ impl World {
         panic!("no end in sight: {:?}", self.team.calls.iter().rev().take(12).collect::<Vec<_>>());
     }
 
+    /// The first attempt for somebody of whom nothing is known.
+    fn begin(&mut self, event: &Event) -> Ending {
+        let who = event.person.clone();
+        let mut document = Document::new(who.clone());
+        self.seq += 1;
+        let job = JobId::about(u128::from(self.seq) << 64, who.id());
+        let word = Word::Event { job, event: Box::new(event.clone()) };
+        fold(&mut document, vec![(self.seq, Entry { accepted_at: self.now, word, trace: None })], self.now);
+        let ending = self.attempt(document, false).unwrap();
+        self.people.insert(who.to_string(), ending.document.clone());
+        ending
+    }
+
     fn attempt(&mut self, document: Document, taken_over: bool) -> Option<Ending> {
         let me = document.person.to_string();
         let rules = rules(self.target, self.groups.clone());
@@ -480,6 +493,61 @@ fn a_create_that_was_lost_is_not_forgotten_with_a_leave() {
     let ending = world.tell(&[leaves]);
     assert_eq!(ending.ended[0].1, Finished::NotAMember);
     assert!(ending.document.progress.create_unknown.is_some(), "an invitation is found by no look-up");
+}
+
+#[test]
+fn who_leaves_soon_after_a_create_of_unknown_outcome_is_looked_for_as_long_as_reads_lag() {
+    for fault in [Fault::ErrorAfter, Fault::LostAfter, Fault::BareAfter] {
+        let mut world = World::new();
+        world.team.lag_ms = 25_000;
+        world.faults = vec![fault];
+        let ending = world.begin(&hire(10, "ada@example.com", "Ada", "Lovelace"));
+        assert!(matches!(ending.standing, Standing::Retry { .. }), "{fault:?} {:?}", ending.standing);
+        let ending = world.tell(&[leave(20)]);
+        assert_eq!(ending.ended.last().unwrap().1, Finished::Created, "{fault:?}");
+        assert_eq!(shown(&world.team.users[0]), ada("Ada", "Lovelace", false), "{fault:?} {:?}", world.calls());
+        assert_eq!((world.team.users.len(), world.team.writes()), (1, 2), "{fault:?} {:?}", world.calls());
+    }
+}
+
+#[test]
+fn a_201_that_shows_nobody_is_looked_at_once_more() {
+    let mut world = World::new();
+    world.faults = vec![Fault::BareAfter];
+    let ending = world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
+    assert_eq!(world.calls(), ["POST /Users", "GET /Users?filter=userName"]);
+    assert_eq!((ending.ended[0].1, ending.document.progress.made_unshown), (Finished::Created, false));
+    for (change, end) in [
+        (update(20, "-", "-", "King"), ("ada@example.com", "King")),
+        (update(20, "ada.king@example.com", "-", "-"), ("ada.king@example.com", "Lovelace")),
+    ] {
+        let mut world = World::new();
+        world.team.lag_ms = 25_000;
+        world.faults = vec![Fault::BareAfter];
+        world.begin(&hire(10, "ada@example.com", "Ada", "Lovelace"));
+        let ending = world.tell(&[change]);
+        assert_eq!(ending.standing, Standing::Idle, "{:?} {:?}", ending.document.trouble, world.calls());
+        let (address, family) = end;
+        assert_eq!(shown(&world.team.users[0]), (address.to_owned(), "Ada".to_owned(), family.to_owned(), true));
+        assert_eq!(world.team.users.len(), 1);
+    }
+}
+
+#[test]
+fn a_201_after_which_nobody_is_ever_shown_is_an_invitation_and_no_second_post() {
+    let mut world = World::new();
+    world.faults = vec![Fault::Bare];
+    let began = world.now;
+    let ending = world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
+    assert_eq!((ending.ended[0].1, world.team.writes()), (Finished::Invited, 1), "{:?}", world.calls());
+    assert!(world.now.ms_since(began) >= 60_000);
+    // Under another address by now, nobody says that it is right.
+    let mut world = World::new();
+    world.faults = vec![Fault::Bare];
+    world.begin(&hire(10, "ada@example.com", "Ada", "Lovelace"));
+    let ending = world.tell(&[update(20, "ada.king@example.com", "-", "-")]);
+    assert_eq!(ending.document.trouble.unwrap().code, Code::ScimNotMember);
+    assert_eq!(world.team.writes(), 1, "{:?}", world.calls());
 }
 
 #[test]

@@ -24,6 +24,10 @@ pub(crate) enum Fault {
     Error,
     /// 500, and it happened all the same.
     ErrorAfter,
+    /// 201 without a body, and nothing happened.
+    Bare,
+    /// 201 without a body, and it happened.
+    BareAfter,
     /// 429.
     Limited,
     /// A proxy's page in place of an answer.
@@ -98,7 +102,8 @@ impl Team {
             Fault::Refused => return http(403, &error("no")),
             Fault::Username => return http(400, &error("Couldn't update this team member's username. Try again.")),
             Fault::Taken => return http(409, &uniqueness()),
-            Fault::None | Fault::LostAfter | Fault::ErrorAfter => {}
+            Fault::Bare => return raw(201, ""),
+            Fault::None | Fault::LostAfter | Fault::ErrorAfter | Fault::BareAfter => {}
         }
         let before = self.users.clone();
         let (status, mut body) = self.serve(request);
@@ -118,6 +123,7 @@ impl Team {
         match fault {
             Fault::LostAfter => Reply::Lost { reason: NoReply::TimedOut },
             Fault::ErrorAfter if status < 300 => http(500, &error("Try again.")),
+            Fault::BareAfter if status < 300 => raw(201, ""),
             _ => http(status, &body),
         }
     }
