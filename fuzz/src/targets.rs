@@ -45,6 +45,12 @@ pub fn head(bytes: &[u8]) {
         + head.headers.get_all("transfer-encoding").iter().count();
     assert!(told <= 1, "one length");
     assert!(told == 1 || head.length == Length::Bytes(0));
+    // Empty lines may come before it; then each line is its first or a field, and an empty one ends it.
+    let mut lines: Vec<_> = bytes.split(|byte| *byte == b'\n').skip_while(|line| *line == b"\r").collect();
+    assert_eq!(lines.pop(), Some(&b""[..]), "nothing behind it");
+    assert!(lines.iter().all(|line| line.last() == Some(&b'\r')), "no bare line feed");
+    let empty = lines.iter().position(|line| *line == b"\r");
+    assert_eq!((empty, head.headers.len() + 2), (lines.len().checked_sub(1), lines.len()), "every line is used");
 }
 
 /// A body: as chunks, as text in some charset, as JSON, as a form, as what is nearly JSON.

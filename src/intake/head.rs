@@ -67,14 +67,18 @@ pub fn end_of_head(input: &[u8], searched: usize) -> Option<usize> {
     Some(from + at + 4)
 }
 
-/// Reads a whole head.
+/// Reads a whole head, and nothing but one.
 pub fn parse(bytes: &[u8]) -> Result<Head, HeadError> {
+    // To some readers a bare line feed ends a line, and two of them a head; to others, such as us, they do not.
+    if has_bare_line_feed(bytes) {
+        return Err(HeadError::Malformed);
+    }
     let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
     let mut request = httparse::Request::new(&mut fields);
     match request.parse(bytes) {
-        Ok(httparse::Status::Complete(_)) => {}
+        Ok(httparse::Status::Complete(end)) if end == bytes.len() => {}
         Err(httparse::Error::TooManyHeaders) => return Err(HeadError::TooLarge),
-        Ok(httparse::Status::Partial) | Err(_) => return Err(HeadError::Malformed),
+        Ok(httparse::Status::Complete(_) | httparse::Status::Partial) | Err(_) => return Err(HeadError::Malformed),
     }
     let (Some(method), Some(path), Some(version)) = (request.method, request.path, request.version) else {
         return Err(HeadError::Malformed);
@@ -97,6 +101,10 @@ pub fn parse(bytes: &[u8]) -> Result<Head, HeadError> {
         expects_continue: is_1_1 && lists(&headers, &EXPECT, "100-continue"),
         headers,
     })
+}
+
+fn has_bare_line_feed(bytes: &[u8]) -> bool {
+    bytes.first() == Some(&b'\n') || bytes.windows(2).any(|two| two[1] == b'\n' && two[0] != b'\r')
 }
 
 /// Path and query of a request's target, whatever its form (RFC 9112 §3.2).
@@ -174,6 +182,25 @@ mod tests {
         }
         let old = read("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n");
         assert_eq!(old.err(), Some(HeadError::Malformed));
+    }
+
+    #[test]
+    fn a_head_with_a_bare_line_feed_or_with_more_behind_it_is_refused() {
+        for malformed in [
+            "GET / HTTP/1.1\nHost: a\n\n",
+            "GET / HTTP/1.1\nHost: a\r\n\r\n",
+            "POST / HTTP/1.1\r\nHost: a\nContent-Length: 3\r\n\r\n",
+            "POST / HTTP/1.1\r\nHost: a\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\n\nPOST /b HTTP/1.1\r\nHost: a\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\n\nPOST /b HTTP/1.1\r\nHost: a\r\n\r\n",
+            "GET / HTTP/1.1\r\nX: a\n b\r\n\r\n",
+            "\nGET / HTTP/1.1\r\n\r\n",
+            "GET / HTTP/1.1\r\n\r\nGET /b HTTP/1.1\r\n\r\n",
+            "GET / HTTP/1.1\r\nX: a\r b\r\n\r\n",
+        ] {
+            assert_eq!(read(malformed).err(), Some(HeadError::Malformed), "{malformed:?}");
+        }
+        assert!(read("\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n").is_ok(), "an empty line before it");
     }
 
     #[test]

@@ -129,6 +129,19 @@ fn what_two_readers_could_understand_differently_is_refused_and_the_connection_c
 }
 
 #[test]
+fn a_bare_line_feed_ends_no_line_and_no_head_and_no_second_request_is_hidden_behind_one() {
+    let bridge = Bridge::start();
+    let post = format!("POST {} HTTP/1.1\r\nhost: b", bridge.path());
+    for request in [
+        format!("{post}\ncontent-length: 3\r\n\r\nabcGET /livez HTTP/1.1\r\nhost: b\r\n\r\n"),
+        format!("GET /livez HTTP/1.1\r\nhost: b\n\n{post}\r\n\r\n"),
+    ] {
+        let said = until_closed(begun(&bridge, &request), b"");
+        assert_eq!((said.starts_with("HTTP/1.1 400 "), said.matches("HTTP/1.1 ").count()), (true, 1), "{said}");
+    }
+}
+
+#[test]
 fn a_peer_at_its_bound_of_connections_loses_its_longest_wait_and_is_still_answered() {
     let bridge = Bridge::start();
     let mut idle = Vec::new();
