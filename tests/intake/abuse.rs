@@ -205,7 +205,7 @@ fn whoever_floods_with_bodies_from_one_address_loses_their_own_and_no_slower_sen
     let body = hire("E-1", "ada@example.com");
     let whole = message("POST", &bridge.path(), &bridge.signed("msg_1", &body), body.as_bytes());
     let (begin, end) = whole.split_at(whole.len() - 10);
-    let unended = message("POST", &bridge.path(), &[], &[b' '; 60_000]);
+    let unended = message("POST", &bridge.path(), &[], &vec![b' '; 60_000]);
     for _ in 0..20 {
         let before = bridge.counted("full");
         let mut genuine = bridge.connect();
