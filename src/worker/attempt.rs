@@ -9,6 +9,7 @@ use super::Worker;
 use super::attempted::{Attempted, Tried};
 use super::commit::{Before, Leaving};
 use super::lease::{Interrupted, LeaseGuard};
+use super::probe::Probed;
 use crate::clock;
 use crate::core::code::Code;
 use crate::core::hold::HoldScope;
@@ -23,6 +24,7 @@ use crate::core::reconcile::plan::{Step, plan};
 use crate::core::reconcile::refusal::detail_for_story;
 use crate::core::reconcile::reply::{Outcome, Reply};
 use crate::core::reconcile::request::Request;
+use crate::core::reconcile::suspicion::Judgement;
 use crate::core::reconcile::verdict::{Ending, Standing, decide, poisoned};
 use crate::core::time::UnixMs;
 use crate::core::trace::TraceContext;
@@ -34,10 +36,13 @@ use crate::telemetry::traces::Span;
 
 /// What an attempt did so far, to be told.
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 struct Run {
     story: Vec<StoryEntry>,
     served_reads: bool,
     served_writes: bool,
+    /// A harmless read was served after a refusal.
+    served_probe: bool,
     /// It ended at a hold that somebody else set.
     behind_a_hold: bool,
 }
@@ -176,7 +181,8 @@ impl Worker {
         self.set_hold(&mut ending).await;
         let has_passed = if of_fetch { was_read } else { calls > 0 && trial_has_passed(&conclusion, &run, trial_of) };
         let tried = self.end(&guard, ending, run.story, leaving(folding), attempted).await?;
-        Ok(Tried { has_passed: has_passed && tried.attempted != Attempted::LeaseLost, ..tried })
+        let was_refused = matches!(conclusion, Conclusion::Suspect { .. });
+        Ok(Tried { has_passed: has_passed && tried.attempted != Attempted::LeaseLost, was_refused, ..tried })
     }
 
     /// The attempt's span, under the deliveries that it is made for.
@@ -234,7 +240,9 @@ impl Worker {
     ) -> Result<Conclusion, Interrupted> {
         loop {
             match plan(state, &self.options.plan, self.clock.now()) {
-                Step::Finish(conclusion) => return Ok(conclusion),
+                Step::Finish(conclusion) => {
+                    return self.compared(state, guard, run, conclusion, trial_of, traced).await;
+                }
                 Step::Own(keys) => {
                     let (keys, claimed) = self.own(state, guard, &keys).await?;
                     if let ClaimedKeys::TakenFrom { person, .. } = &claimed {
@@ -262,6 +270,44 @@ impl Worker {
             if guard.is_lost() {
                 return Err(Interrupted::LeaseLost);
             }
+        }
+    }
+
+    /// A refusal is judged by what others are answered. Before it stops everybody, or ends somebody with whom nobody
+    /// is to be compared, a harmless read is made: what refuses everybody refuses that, too.
+    async fn compared(
+        &self,
+        state: &AttemptState,
+        guard: &mut LeaseGuard<'_>,
+        run: &mut Run,
+        conclusion: Conclusion,
+        trial_of: Option<&HoldScope>,
+        traced: &Span,
+    ) -> Result<Conclusion, Interrupted> {
+        let Conclusion::Suspect { operation, .. } = conclusion else { return Ok(conclusion) };
+        let (document, now) = (&state.document, self.clock.now());
+        let asks = self.with_suspicions(|suspicions| {
+            let (kind, spread_ms) = (operation.call_kind(), self.options.retry.suspicion_ms);
+            suspicions.asks(kind, document.person.id(), &document.progress, now, spread_ms)
+        });
+        if asks.is_none() && trial_of != Some(&HoldScope::All) {
+            return Ok(conclusion);
+        }
+        guard.ready_for(CallKind::Read).await?;
+        let probed = tokio::select! {
+            probed = guard.during(self.harmless(traced)) => probed,
+            () = self.stop_now.cancelled() => return Err(Interrupted::Stopping),
+        };
+        match probed {
+            Probed::Served => {
+                run.served_probe = true;
+                Ok(conclusion)
+            }
+            Probed::Refused { scope, code, not_before } => Ok(Conclusion::Hold { scope, code, not_before }),
+            Probed::Unclear if asks == Some(Judgement::Own) => {
+                Ok(Conclusion::TryAgain { code: Code::ScimRefused, not_before: None, patient: false })
+            }
+            Probed::Unclear => Ok(conclusion),
         }
     }
 
@@ -296,7 +342,7 @@ impl Worker {
         });
         if is_served(&outcome) {
             let person = state.document.person.id();
-            self.with_suspicions(|suspicions| suspicions.served(operation.call_kind(), Some(person), now));
+            self.with_suspicions(|suspicions| suspicions.served(operation.call_kind(), person, now));
             match operation.call_kind() {
                 CallKind::Read => run.served_reads = true,
                 CallKind::Write => run.served_writes = true,
@@ -448,6 +494,8 @@ fn trial_has_passed(conclusion: &Conclusion, run: &Run, trial_of: Option<&HoldSc
     };
     match trial_of {
         Some(HoldScope::Writes | HoldScope::Creates) => run.served_writes,
+        // Not everything is refused: whatever this person met is theirs, or a kind of call's.
+        Some(HoldScope::All) if run.served_probe => true,
         Some(_) => has_ended || run.served_writes,
         None => false,
     }

@@ -45,7 +45,7 @@ impl Attempted {
 
     /// Of an attempt that showed nothing of a hold.
     pub(super) fn untried(self) -> Tried {
-        Tried { attempted: self, has_passed: false }
+        Tried { attempted: self, has_passed: false, was_refused: false }
     }
 }
 
@@ -55,4 +55,6 @@ pub(super) struct Tried {
     pub(super) attempted: Attempted,
     /// Whether the target serves again what the hold keeps waiting.
     pub(super) has_passed: bool,
+    /// Whether it was refused in a way that may be this person's own trouble.
+    pub(super) was_refused: bool,
 }

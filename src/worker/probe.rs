@@ -5,16 +5,32 @@ use std::sync::atomic::Ordering;
 use tracing::info;
 
 use super::Worker;
+use crate::core::code::Code;
 use crate::core::hold::HoldScope;
+use crate::core::limiter::CallKind;
 use crate::core::reconcile::reply::Outcome;
 use crate::core::reconcile::request::Request;
 use crate::core::time::UnixMs;
-use crate::store::{Claim, StoreError};
+use crate::store::{Claim, StoreError, Token};
 use crate::telemetry::traces::Span;
 
 /// Who waits for one of these that is no longer in force is made due.
 const SCOPES: [HoldScope; 5] =
     [HoldScope::All, HoldScope::Creates, HoldScope::Writes, HoldScope::Deactivations, HoldScope::Addresses];
+
+/// People tried in one probe at the most.
+const TRIALS_MAX: usize = 3;
+
+/// What a harmless call showed.
+#[derive(Debug)]
+pub(super) enum Probed {
+    /// The target serves us.
+    Served,
+    /// It refuses us: nobody in particular was asked for.
+    Refused { scope: HoldScope, code: Code, not_before: Option<UnixMs> },
+    /// It has trouble of its own.
+    Unclear,
+}
 
 /// How often people are looked for who were parked just as their hold was lifted.
 const RELEASE_EVERY_MS: u64 = 1_000;
@@ -44,35 +60,63 @@ impl Worker {
         Ok(Some(has_passed))
     }
 
+    /// Tries with somebody who waits. Whoever is refused may have trouble of their own: where it is writes that are
+    /// held, others are tried as well, as no harmless call would show that they are served.
     async fn probe(&self, scope: &HoldScope) -> Result<bool, StoreError> {
-        let asked_ms = self.clock.monotonic_ms();
-        let mut claim = self.claim(1, Some(scope)).await?;
-        if matches!(claim, Claim::Nobody { .. }) && *scope == HoldScope::All {
-            claim = self.claim(1, None).await?;
-        }
-        match claim {
-            Claim::People(people) => {
-                let mut has_passed = false;
-                for person in people {
-                    has_passed = self.attempt(person, asked_ms, Some(scope)).await?.has_passed;
-                }
-                Ok(has_passed)
+        let trials = if *scope == HoldScope::Writes { TRIALS_MAX } else { 1 };
+        let mut tried_before = Vec::new();
+        for _ in 0..trials {
+            let asked_ms = self.clock.monotonic_ms();
+            let mut claim = self.claim(1, Some(scope)).await?;
+            if matches!(claim, Claim::Nobody { .. }) && *scope == HoldScope::All {
+                claim = self.claim(1, None).await?;
             }
-            // Nobody waits for it: a harmless call has to do, or nothing is to be shown.
-            Claim::Nobody { .. } if *scope == HoldScope::All => self.harmless_probe().await,
-            Claim::Nobody { .. } => Ok(true),
+            let people = match claim {
+                Claim::People(people) => people,
+                // Nobody waits for it: a harmless call has to do, or nothing is to be shown.
+                Claim::Nobody { .. } if *scope == HoldScope::All => return self.harmless_probe().await,
+                Claim::Nobody { .. } => return Ok(tried_before.is_empty()),
+            };
+            for person in people {
+                let id = person.lease.person;
+                let tried = self.attempt(person, asked_ms, Some(scope)).await?;
+                if tried.has_passed {
+                    return Ok(true);
+                }
+                if !tried.was_refused || tried_before.contains(&id) {
+                    return Ok(false);
+                }
+                tried_before.push(id);
+            }
         }
+        Ok(false)
     }
 
     async fn harmless_probe(&self) -> Result<bool, StoreError> {
-        let reply = self.call(&Request::Probe, &Span::default()).await;
+        match self.store.take_token(self.clock.now(), CallKind::Read).await? {
+            Token::Granted => Ok(matches!(self.harmless(&Span::default()).await, Probed::Served)),
+            // After a 429, say: the next probe tells.
+            Token::NotBefore(_) => Ok(false),
+        }
+    }
+
+    /// A harmless call, for which there is a token: what refuses everybody refuses it, too.
+    pub(super) async fn harmless(&self, traced: &Span) -> Probed {
+        let reply = self.call(&Request::Probe, traced).await;
         let now = self.clock.now();
         let outcome = self.options.plan.target.classify(&Request::Probe, None, &reply, now);
-        info!(status = reply.status(), meaning = outcome.meaning(), "hold probed");
+        info!(status = reply.status(), meaning = outcome.meaning(), "target probed");
+        if matches!(outcome, Outcome::Members(_) | Outcome::Served(_)) {
+            self.with_suspicions(|suspicions| suspicions.probe_served(now));
+            return Probed::Served;
+        }
+        if let Outcome::Hold(scope, code, not_before) = outcome {
+            return Probed::Refused { scope, code, not_before };
+        }
         if let Outcome::RateLimited { until } = outcome {
             self.back_off(now, until).await;
         }
-        Ok(matches!(outcome, Outcome::Members(_) | Outcome::Served(_)))
+        Probed::Unclear
     }
 
     /// Whether it is time to look for people who were parked as their hold was lifted.

@@ -5,6 +5,7 @@ use scim_bridge::core::code::Code;
 use scim_bridge::core::hold::HoldScope;
 use scim_bridge::core::person::job::Finished;
 use scim_bridge::postman_sim::Fault;
+use scim_bridge::store::LaneState;
 use scim_bridge::worker::{Attempted, Stepped};
 
 use crate::bench::Bench;
@@ -51,13 +52,14 @@ async fn what_refuses_everything_holds_everything_and_kills_nothing() {
 async fn refusals_that_nobody_documents_are_the_targets_when_two_people_meet_them() {
     for fault in ["any:401", "any:403", "any:405", "any:415", "any:423", "any:redirect"] {
         let bench = Bench::new();
-        order(&bench, &format!("{fault}:3"));
+        // Two people, a harmless read before everything is held, and the same of the first trial.
+        order(&bench, &format!("{fault}:5"));
         bench.hire("E-1", "Ada", "Lovelace").await;
         bench.hire("E-2", "Grace", "Hopper").await;
         assert_eq!(bench.attempt().await, Attempted::Retry(Code::ScimRefused), "{fault}");
         assert_eq!(bench.attempt().await, Attempted::Held(HoldScope::All), "{fault}");
         bench.clock.advance_ms(30_000);
-        assert!(!probed(&bench).await, "{fault}: the third refusal");
+        assert!(!probed(&bench).await, "{fault}: refused still");
         bench.clock.advance_ms(60_000);
         assert!(probed(&bench).await, "{fault}");
         assert_eq!(bench.attempt_until_settled().await, Attempted::InLine(Finished::Created), "{fault}");
@@ -87,6 +89,7 @@ async fn writes_that_are_refused_while_reads_are_served_hold_writes_only() {
         bench.hire(id, "Ada", "Lovelace").await;
         bench.attempt().await;
     }
+    bench.clock.advance_ms(3_000);
     order(&bench, "replace:403:2");
     for id in ["E-1", "E-2"] {
         bench.rename(id, "Ada", "King").await;
@@ -178,4 +181,84 @@ async fn a_lack_of_seats_that_is_told_to_a_rename_holds_nobody_and_does_not_loop
     bench.rename("E-1", "Ada", "King").await;
     assert_eq!(bench.attempt_until_settled().await, Attempted::Blocked(Code::ScimRejected));
     assert!(bench.holds_in_force().await.holds.is_empty());
+}
+
+/// Two members whose names are to change, and what strikes these.
+async fn two_with_trouble_of_their_own(fault: &str) -> Bench {
+    let bench = Bench::new();
+    for id in ["E-1", "E-2"] {
+        bench.hire(id, "Ada", "Lovelace").await;
+        bench.attempt().await;
+        order(&bench, &format!("{fault}:forever:user={}@example.com", id.to_lowercase()));
+    }
+    bench.clock.advance_ms(100_000);
+    for id in ["E-1", "E-2"] {
+        bench.rename(id, "Ada", "King").await;
+    }
+    assert_eq!(bench.attempt().await, Attempted::Retry(Code::ScimRefused));
+    bench
+}
+
+#[tokio::test]
+async fn two_whose_addresses_redirect_keep_nobody_waiting_and_are_told() {
+    let bench = two_with_trouble_of_their_own("get:redirect").await;
+    assert_eq!(bench.attempt().await, Attempted::Retry(Code::ScimRefused), "the list of the team is served");
+    assert_eq!(bench.calls().iter().filter(|call| *call == "page 200").count(), 1, "{:?}", bench.calls());
+    for n in 0..60 {
+        let id = format!("E-1{n}");
+        bench.hire(&id, "Grace", "Hopper").await;
+        // Whoever is due first.
+        while bench.names(&id).is_empty() {
+            bench.attempt().await;
+        }
+        assert!(bench.holds_in_force().await.holds.is_empty());
+        bench.clock.advance_ms(5_000);
+    }
+    for id in ["E-1", "E-2"] {
+        assert_eq!(bench.state(id).await, LaneState::Blocked, "{id}");
+    }
+}
+
+#[tokio::test]
+async fn two_whose_writes_are_refused_keep_others_waiting_for_one_probe_at_the_most_and_are_told() {
+    let bench = two_with_trouble_of_their_own("replace:403").await;
+    assert_eq!(bench.attempt().await, Attempted::Held(HoldScope::Writes), "they could be everybody");
+    bench.hire("E-3", "Grace", "Hopper").await;
+    assert_eq!(bench.attempt().await, Attempted::Held(HoldScope::Writes));
+    bench.clock.advance_ms(30_000);
+    assert!(probed(&bench).await, "whoever was refused is not the only one to be tried");
+    assert_eq!(bench.names("E-3"), ["Grace Hopper"]);
+    for n in 0..30 {
+        let id = format!("E-1{n}");
+        bench.hire(&id, "Grace", "Hopper").await;
+        while bench.names(&id).is_empty() {
+            bench.attempt().await;
+        }
+        assert!(bench.holds_in_force().await.holds.is_empty());
+        bench.clock.advance_ms(20_000);
+    }
+    for id in ["E-1", "E-2"] {
+        assert_eq!(bench.state(id).await, LaneState::Blocked, "{id}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_is_alone_while_everything_is_refused_is_held_and_not_given_up() {
+    for fault in ["any:401", "any:403", "any:redirect", "any:404"] {
+        let bench = Bench::new();
+        order(&bench, &format!("{fault}:forever"));
+        bench.hire("E-1", "Ada", "Lovelace").await;
+        for _ in 0..60 {
+            bench.worker().step().await.unwrap();
+            bench.clock.advance_ms(20_000);
+        }
+        assert_eq!(bench.state("E-1").await, LaneState::Held, "{fault}");
+        assert_eq!(bench.store.stats().await.unwrap().dead.len(), 0, "{fault}");
+        bench.sim.clear_faults();
+        for _ in 0..20 {
+            bench.clock.advance_ms(61_000);
+            bench.worker().step().await.unwrap();
+        }
+        assert_eq!(bench.names("E-1"), ["Ada Lovelace"], "{fault}");
+    }
 }

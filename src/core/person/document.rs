@@ -421,6 +421,9 @@ pub struct Progress {
     pub suspicions: u32,
     /// Of these, how many came while others' calls of that kind were served in between.
     pub suspicions_alone: u32,
+    /// When the last of them was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused_at: Option<UnixMs>,
     /// How often this person alone was answered 429.
     pub limited_alone: u32,
     /// How often the target could not update the username, or the names with it.

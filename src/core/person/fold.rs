@@ -149,6 +149,7 @@ fn take_in(
     // What stood in the way may be gone with it.
     document.progress.suspicions = 0;
     document.progress.suspicions_alone = 0;
+    document.progress.refused_at = None;
     document.progress.username_refused = 0;
     document.not_followed_since = None;
     folding.calls_for_attempt = true;

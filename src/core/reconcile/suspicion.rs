@@ -3,6 +3,10 @@
 //! The calls of others decide. Several people are refused without a served call of that kind in
 //! between: it is the target's. Others are served in between: the person's own, after some tries. A
 //! served read does not clear a write.
+//!
+//! Two people with trouble of their own look like the target's. So a hold of everything, and the end of somebody
+//! who is alone, first need a harmless read that is refused, too ([`Suspicions::asks`]); whoever was refused while
+//! others were served says less of the target than others do; and while others are served, it takes more people.
 
 use crate::core::code::Code;
 use crate::core::hold::HoldScope;
@@ -11,20 +15,37 @@ use crate::core::person::PersonId;
 use crate::core::person::document::Progress;
 use crate::core::time::UnixMs;
 
-/// So many different people refused in a row are the target's.
+/// So many different people refused in a row are the target's, where nobody was served lately.
 pub const PEOPLE: usize = 2;
+/// So many are, whatever was served before.
+pub const PEOPLE_AT_ONCE: usize = 5;
 /// So many tries, with others served in between, are the person's own.
 pub const TRIES: u32 = 5;
 /// So old a refusal says nothing of the present.
 const MEMORY_MS: u64 = 600_000;
+/// While somebody was served so lately, two are not everybody: they may have trouble of their own at one time.
+const LATELY_MS: u64 = 2_000;
+/// For so long a harmless read that was served says that reads are not refused to everybody.
+const PROBED_MS: u64 = 60_000;
+/// So fresh it has to be for somebody to be given up, or for a pause of hours not to be everybody's.
+const PROBED_NOW_MS: u64 = 10_000;
+
+/// Somebody who was refused.
+#[derive(Debug, Clone, Copy)]
+struct Refused {
+    person: PersonId,
+    at: UnixMs,
+    /// Others were served since they were first refused: it may well be their own trouble.
+    is_contradicted: bool,
+}
 
 /// What one worker process has seen of a kind of call.
 #[derive(Debug, Clone, Default)]
 struct Seen {
     /// Who was refused since the last call that was served.
-    refused: Vec<(PersonId, UnixMs)>,
+    refused: Vec<Refused>,
     /// When a call was last served, and for whom.
-    served: Option<(Option<PersonId>, UnixMs)>,
+    served: Option<(PersonId, UnixMs)>,
 }
 
 /// What one worker process has seen.
@@ -32,6 +53,8 @@ struct Seen {
 pub struct Suspicions {
     reads: Seen,
     writes: Seen,
+    /// When a harmless read was served: the team's list, for nobody in particular.
+    probed: Option<UnixMs>,
 }
 
 /// What a refusal comes to.
@@ -47,10 +70,15 @@ pub enum Judgement {
 
 impl Suspicions {
     /// A call was served.
-    pub fn served(&mut self, kind: CallKind, person: Option<PersonId>, now: UnixMs) {
+    pub fn served(&mut self, kind: CallKind, person: PersonId, now: UnixMs) {
         let seen = self.seen(kind);
         seen.refused.clear();
         seen.served = Some((person, now));
+    }
+
+    /// A harmless read was served. It clears nobody's refusal: it was not about a person.
+    pub fn probe_served(&mut self, now: UnixMs) {
+        self.probed = Some(now);
     }
 
     /// A call was refused, undocumented. Judges it, and counts it in the person's progress.
@@ -63,45 +91,88 @@ impl Suspicions {
         now: UnixMs,
         spread_ms: u64,
     ) -> Judgement {
+        // A refusal of all reads would refuse the harmless one, too.
+        let reads_are_served = kind == CallKind::Read && self.probed_within(PROBED_MS, now);
         let seen = self.seen(kind);
-        seen.refused.retain(|(who, at)| *who != person && now.ms_since(*at) <= MEMORY_MS);
-        let others_refused = seen.refused.len();
-        seen.refused.push((person, now));
-        let last_try = progress.failing_since;
+        let last_try = progress.refused_at.replace(now);
         let others_served =
-            seen.served.is_some_and(|(who, at)| who != Some(person) && last_try.is_some_and(|since| at >= since));
+            seen.served.is_some_and(|(who, at)| who != person && last_try.is_some_and(|last| at >= last));
         progress.suspicions += 1;
         progress.suspicions_alone += u32::from(others_served);
-        let failing_ms = last_try.map_or(0, |since| now.ms_since(since));
-        if others_refused + 1 >= PEOPLE {
-            Judgement::Target
-        } else if progress.suspicions_alone >= TRIES || (progress.suspicions >= TRIES && failing_ms >= spread_ms) {
+        let is_contradicted = progress.suspicions_alone > 0;
+        seen.refused.retain(|refused| refused.person != person && now.ms_since(refused.at) <= MEMORY_MS);
+        seen.refused.push(Refused { person, at: now, is_contradicted });
+        let people = seen.refused.len();
+        let witnesses = seen.refused.iter().filter(|refused| !refused.is_contradicted).count();
+        let served_lately = seen.served.is_some_and(|(_, at)| now.ms_since(at) < LATELY_MS);
+        let is_spread = progress.suspicions >= TRIES
+            && progress.failing_since.is_some_and(|since| now.ms_since(since) >= spread_ms);
+        if progress.suspicions_alone >= TRIES {
             Judgement::Own
-        } else {
+        } else if people >= PEOPLE_AT_ONCE || (witnesses >= PEOPLE && !served_lately && !reads_are_served) {
+            Judgement::Target
+        } else if !is_spread {
             Judgement::Open
+        } else if people >= PEOPLE && !reads_are_served {
+            Judgement::Target
+        } else {
+            Judgement::Own
         }
+    }
+
+    /// What a refusal would come to, where a harmless read should be made before that is believed: everything
+    /// would be held, or somebody with whom nobody is to be compared would be given up.
+    #[must_use]
+    pub fn asks(
+        &self,
+        kind: CallKind,
+        person: PersonId,
+        progress: &Progress,
+        now: UnixMs,
+        spread_ms: u64,
+    ) -> Option<Judgement> {
+        let (mut would_be, mut progress) = (self.clone(), progress.clone());
+        progress.failing_since.get_or_insert(now);
+        let judgement = would_be.refused(kind, person, &mut progress, now, spread_ms);
+        let is_asked = match judgement {
+            Judgement::Target => {
+                would_be.hold(kind, None, now).0 == HoldScope::All && !self.probed_within(PROBED_MS, now)
+            }
+            Judgement::Own => progress.suspicions_alone < TRIES && !self.probed_lately(now),
+            Judgement::Open => false,
+        };
+        is_asked.then_some(judgement)
+    }
+
+    /// Whether a harmless read was served just now.
+    #[must_use]
+    pub fn probed_lately(&self, now: UnixMs) -> bool {
+        self.probed_within(PROBED_NOW_MS, now)
     }
 
     /// Whether somebody else's call was served since then.
     #[must_use]
     pub fn others_were_served(&self, person: PersonId, since: UnixMs) -> bool {
-        [&self.reads, &self.writes]
-            .iter()
-            .any(|seen| seen.served.is_some_and(|(who, at)| who != Some(person) && at >= since))
+        [&self.reads, &self.writes].iter().any(|seen| seen.served.is_some_and(|(who, at)| who != person && at >= since))
     }
 
     /// What a refusal of everybody holds: writes alone where reads are served.
     #[must_use]
-    pub fn hold(&self, kind: CallKind, status: Option<u16>) -> (HoldScope, Code) {
+    pub fn hold(&self, kind: CallKind, status: Option<u16>, now: UnixMs) -> (HoldScope, Code) {
         let code = match status {
             Some(300..=399) => Code::HoldRedirect,
             _ => Code::HoldRefused,
         };
-        let reads_are_served = self.reads.refused.is_empty() && self.reads.served.is_some();
+        let reads_are_served =
+            (self.reads.refused.is_empty() && self.reads.served.is_some()) || self.probed_within(PROBED_MS, now);
         match kind {
             CallKind::Write if reads_are_served => (HoldScope::Writes, Code::HoldReadOnly),
             CallKind::Write | CallKind::Read => (HoldScope::All, code),
         }
+    }
+
+    fn probed_within(&self, ms: u64, now: UnixMs) -> bool {
+        self.probed.is_some_and(|at| now.ms_since(at) < ms)
     }
 
     fn seen(&mut self, kind: CallKind) -> &mut Seen {
@@ -119,8 +190,22 @@ mod tests {
     const SPREAD_MS: u64 = 120_000;
 
     fn refused(suspicions: &mut Suspicions, who: u64, progress: &mut Progress, now: i64) -> Judgement {
+        refused_of(suspicions, CallKind::Write, who, progress, now)
+    }
+
+    fn refused_of(
+        suspicions: &mut Suspicions,
+        kind: CallKind,
+        who: u64,
+        progress: &mut Progress,
+        now: i64,
+    ) -> Judgement {
         progress.failing_since.get_or_insert(UnixMs(now));
-        suspicions.refused(CallKind::Write, PersonId(who), progress, UnixMs(now), SPREAD_MS)
+        suspicions.refused(kind, PersonId(who), progress, UnixMs(now), SPREAD_MS)
+    }
+
+    fn asks(suspicions: &Suspicions, kind: CallKind, who: u64, progress: &Progress, now: i64) -> Option<Judgement> {
+        suspicions.asks(kind, PersonId(who), progress, UnixMs(now), SPREAD_MS)
     }
 
     #[test]
@@ -137,10 +222,11 @@ mod tests {
         let mut suspicions = Suspicions::default();
         let (mut ada, mut bob) = (Progress::default(), Progress::default());
         refused(&mut suspicions, 1, &mut ada, 0);
-        suspicions.served(CallKind::Read, Some(PersonId(3)), UnixMs(1));
+        suspicions.served(CallKind::Read, PersonId(3), UnixMs(1));
         assert_eq!(refused(&mut suspicions, 2, &mut bob, 2), Judgement::Target);
-        assert_eq!(suspicions.hold(CallKind::Write, Some(403)), (HoldScope::Writes, Code::HoldReadOnly));
-        assert_eq!(suspicions.hold(CallKind::Read, Some(302)), (HoldScope::All, Code::HoldRedirect));
+        let hold = |kind, status| suspicions.hold(kind, Some(status), UnixMs(2));
+        assert_eq!(hold(CallKind::Write, 403), (HoldScope::Writes, Code::HoldReadOnly));
+        assert_eq!(hold(CallKind::Read, 302), (HoldScope::All, Code::HoldRedirect));
     }
 
     #[test]
@@ -149,11 +235,23 @@ mod tests {
         let mut ada = Progress::default();
         assert_eq!(refused(&mut suspicions, 1, &mut ada, 0), Judgement::Open);
         for now in 1..5 {
-            suspicions.served(CallKind::Write, Some(PersonId(2)), UnixMs(now));
+            suspicions.served(CallKind::Write, PersonId(2), UnixMs(now));
             assert_eq!(refused(&mut suspicions, 1, &mut ada, now), Judgement::Open);
         }
-        suspicions.served(CallKind::Write, Some(PersonId(2)), UnixMs(5));
+        suspicions.served(CallKind::Write, PersonId(2), UnixMs(5));
         assert_eq!(refused(&mut suspicions, 1, &mut ada, 5), Judgement::Own);
+    }
+
+    #[test]
+    fn what_was_served_once_is_held_against_nobody_who_is_refused_again_and_again_after_it() {
+        let mut suspicions = Suspicions::default();
+        let mut ada = Progress::default();
+        refused(&mut suspicions, 1, &mut ada, 0);
+        suspicions.served(CallKind::Write, PersonId(2), UnixMs(1));
+        for now in 2..30 {
+            assert_eq!(refused(&mut suspicions, 1, &mut ada, now), Judgement::Open);
+        }
+        assert_eq!(ada.suspicions_alone, 1);
     }
 
     #[test]
@@ -163,6 +261,105 @@ mod tests {
         for now in 0..20 {
             assert_eq!(refused(&mut suspicions, 1, &mut ada, now * 1000), Judgement::Open);
         }
+        assert_eq!(asks(&suspicions, CallKind::Write, 1, &ada, 119_999), None);
+        assert_eq!(asks(&suspicions, CallKind::Write, 1, &ada, 120_000), Some(Judgement::Own), "a read is made first");
+        suspicions.probe_served(UnixMs(120_000));
+        assert_eq!(asks(&suspicions, CallKind::Write, 1, &ada, 120_000), None);
         assert_eq!(refused(&mut suspicions, 1, &mut ada, 120_000), Judgement::Own);
+    }
+
+    #[test]
+    fn two_whose_writes_are_refused_are_told_and_hold_nobody_while_others_are_served() {
+        let mut suspicions = Suspicions::default();
+        let (mut ada, mut bob) = (Progress::default(), Progress::default());
+        let mut told = Vec::new();
+        for now in 0..6 {
+            suspicions.served(CallKind::Write, PersonId(3), UnixMs(now * 1000));
+            told.push(refused(&mut suspicions, 1, &mut ada, now * 1000 + 300));
+            told.push(refused(&mut suspicions, 2, &mut bob, now * 1000 + 600));
+        }
+        assert!(told[..10].iter().all(|judgement| *judgement == Judgement::Open), "{told:?}");
+        assert_eq!(told[10..], [Judgement::Own, Judgement::Own]);
+    }
+
+    #[test]
+    fn two_whose_trouble_was_seen_to_be_their_own_hold_nobody_again_until_the_others_are_refused_too() {
+        let mut suspicions = Suspicions::default();
+        let (mut ada, mut bob) = (Progress::default(), Progress::default());
+        refused(&mut suspicions, 1, &mut ada, 0);
+        assert_eq!(refused(&mut suspicions, 2, &mut bob, 0), Judgement::Target);
+        suspicions.served(CallKind::Write, PersonId(3), UnixMs(30_000));
+        for now in [40_000, 50_000] {
+            assert_eq!(refused(&mut suspicions, 1, &mut ada, now), Judgement::Open);
+            assert_eq!(refused(&mut suspicions, 2, &mut bob, now), Judgement::Open);
+        }
+        let (mut eve, mut ian) = (Progress::default(), Progress::default());
+        assert_eq!(refused(&mut suspicions, 4, &mut eve, 60_000), Judgement::Open);
+        assert_eq!(refused(&mut suspicions, 5, &mut ian, 60_000), Judgement::Target);
+    }
+
+    #[test]
+    fn a_refusal_of_everybody_is_seen_at_once_by_many_and_soon_by_two() {
+        let mut suspicions = Suspicions::default();
+        suspicions.served(CallKind::Write, PersonId(9), UnixMs(0));
+        let mut people = vec![Progress::default(); 5];
+        let mut judged = Vec::new();
+        for (who, progress) in people.iter_mut().enumerate() {
+            judged.push(refused(&mut suspicions, who as u64, progress, 100));
+        }
+        let open = Judgement::Open;
+        assert_eq!(judged, [open, open, open, open, Judgement::Target]);
+
+        let mut suspicions = Suspicions::default();
+        suspicions.served(CallKind::Write, PersonId(9), UnixMs(0));
+        let (mut ada, mut bob) = (Progress::default(), Progress::default());
+        refused(&mut suspicions, 1, &mut ada, 100);
+        assert_eq!(refused(&mut suspicions, 2, &mut bob, 200), Judgement::Open);
+        assert_eq!(refused(&mut suspicions, 1, &mut ada, 2_000), Judgement::Target);
+    }
+
+    #[test]
+    fn a_refusal_of_everybody_that_comes_back_is_held_against_nobody() {
+        // Somebody was served in between, so that what two people met looked like their own.
+        let mut suspicions = Suspicions::default();
+        let (mut ada, mut bob) = (Progress::default(), Progress::default());
+        refused(&mut suspicions, 1, &mut ada, 0);
+        refused(&mut suspicions, 2, &mut bob, 0);
+        suspicions.served(CallKind::Write, PersonId(3), UnixMs(1_000));
+        let mut judged = Vec::new();
+        for now in (10_000..300_000).step_by(10_000) {
+            judged.push(refused(&mut suspicions, 1, &mut ada, now));
+            judged.push(refused(&mut suspicions, 2, &mut bob, now));
+        }
+        assert!(!judged.contains(&Judgement::Own), "{judged:?}");
+        assert!(judged.contains(&Judgement::Target), "{judged:?}");
+    }
+
+    #[test]
+    fn before_everything_is_held_a_harmless_read_is_made_and_where_it_is_served_nobody_waits_for_two() {
+        let mut suspicions = Suspicions::default();
+        let (mut ada, mut bob) = (Progress::default(), Progress::default());
+        refused_of(&mut suspicions, CallKind::Read, 1, &mut ada, 0);
+        assert_eq!(asks(&suspicions, CallKind::Read, 2, &bob, 1), Some(Judgement::Target));
+        suspicions.probe_served(UnixMs(1));
+        assert_eq!(asks(&suspicions, CallKind::Read, 2, &bob, 1), None);
+        assert_eq!(refused_of(&mut suspicions, CallKind::Read, 2, &mut bob, 1), Judgement::Open);
+        assert_eq!(asks(&suspicions, CallKind::Read, 1, &ada, 60_001), Some(Judgement::Target), "asked again");
+        // Writes that are refused to two are held alone.
+        refused(&mut suspicions, 3, &mut Progress::default(), 2);
+        assert_eq!(refused(&mut suspicions, 4, &mut Progress::default(), 3), Judgement::Target);
+        assert_eq!(suspicions.hold(CallKind::Write, Some(403), UnixMs(3)).0, HoldScope::Writes);
+    }
+
+    #[test]
+    fn reads_that_are_refused_to_many_hold_everything_though_the_list_is_served() {
+        let mut suspicions = Suspicions::default();
+        suspicions.probe_served(UnixMs(0));
+        let mut people = vec![Progress::default(); 5];
+        let mut last = Judgement::Open;
+        for (who, progress) in people.iter_mut().enumerate() {
+            last = refused_of(&mut suspicions, CallKind::Read, who as u64, progress, 100);
+        }
+        assert_eq!(last, Judgement::Target);
     }
 }

@@ -405,7 +405,7 @@ impl Ending {
         progress.failing_since.get_or_insert(now);
         match suspicions.refused(kind, person, progress, now, rules.suspicion_ms) {
             Judgement::Target => {
-                let (scope, code) = suspicions.hold(kind, status);
+                let (scope, code) = suspicions.hold(kind, status, now);
                 self.document.progress.suspicions = 0;
                 self.hold(scope, code, not_before, now);
             }
