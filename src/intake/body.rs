@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
+use super::connections::Cut;
 use super::memory::{Bound, Memory, SMALL_BYTES, Share};
 use super::wire::{ReadError, Rest, Wire};
 
@@ -36,7 +36,7 @@ pub(super) struct Body<'c> {
     /// Who sends it, as connections are counted.
     pub(super) peer: IpAddr,
     /// Cancelled when the connection is to make room for others.
-    pub(super) cut: CancellationToken,
+    pub(super) cut: Cut,
 }
 
 impl Body<'_> {
@@ -54,7 +54,7 @@ impl Body<'_> {
             // What has come is read before a bound is looked at.
             biased;
             body = arriving.whole() => body,
-            () = cut.cancelled() => Err(BodyError::Crowded(Bound::Peer)),
+            bound = cut.cancelled() => Err(BodyError::Crowded(bound)),
             () = tokio::time::sleep_until(until) => Err(BodyError::TimedOut),
         }
     }

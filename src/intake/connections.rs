@@ -4,11 +4,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::memory::Bound;
 use crate::peer::{TrustedProxies, counted_as};
 use crate::telemetry::metrics::{CONNECTIONS, CONNECTIONS_CUT_TOTAL};
 
@@ -47,7 +48,31 @@ enum Phase {
 
 struct Waiting {
     peer: IpAddr,
-    cut: CancellationToken,
+    cut: Cut,
+}
+
+/// What says that a connection is to close, and which bound was met.
+#[derive(Clone, Default)]
+pub(super) struct Cut(Arc<CutState>);
+
+#[derive(Default)]
+struct CutState {
+    bound: OnceLock<Bound>,
+    token: CancellationToken,
+}
+
+impl Cut {
+    fn cut(&self, bound: Bound) {
+        if self.0.bound.set(bound).is_ok() {
+            self.0.token.cancel();
+        }
+    }
+
+    /// Ready when it is to close.
+    pub(super) async fn cancelled(&self) -> Bound {
+        self.0.token.cancelled().await;
+        self.0.bound.get().copied().unwrap_or(Bound::Connections)
+    }
 }
 
 #[derive(Default)]
@@ -66,7 +91,7 @@ pub(super) struct ConnectionPermit {
     /// Whom it is counted for.
     peer: IpAddr,
     turn: Option<Turn>,
-    cut: CancellationToken,
+    cut: Cut,
 }
 
 impl Connections {
@@ -97,7 +122,7 @@ impl Connections {
             };
             if room {
                 metrics::gauge!(CONNECTIONS).increment(1.0);
-                let cut = CancellationToken::new();
+                let cut = Cut::default();
                 let client = address.to_canonical();
                 return Some(ConnectionPermit { connections: self.clone(), address, client, peer, turn: None, cut });
             }
@@ -135,7 +160,7 @@ impl Open {
         }
     }
 
-    fn waits(&mut self, turn: Turn, peer: IpAddr, cut: CancellationToken) {
+    fn waits(&mut self, turn: Turn, peer: IpAddr, cut: Cut) {
         self.peers.entry(peer).or_default().waiting.insert(turn);
         self.waiting.insert(turn, Waiting { peer, cut });
     }
@@ -150,18 +175,18 @@ impl Open {
 
     fn cut_longest(&mut self) -> bool {
         let longest = self.waiting.keys().next().copied();
-        longest.is_some_and(|turn| self.cut(turn))
+        longest.is_some_and(|turn| self.cut(turn, Bound::Connections))
     }
 
     fn cut_longest_of(&mut self, peer: IpAddr) -> bool {
         let longest = self.peers.get(&peer).and_then(|peer| peer.waiting.first().copied());
-        longest.is_some_and(|turn| self.cut(turn))
+        longest.is_some_and(|turn| self.cut(turn, Bound::Peer))
     }
 
-    fn cut(&mut self, turn: Turn) -> bool {
+    fn cut(&mut self, turn: Turn, bound: Bound) -> bool {
         let Some(waiting) = self.forget(turn) else { return false };
         metrics::counter!(CONNECTIONS_CUT_TOTAL).increment(1);
-        waiting.cut.cancel();
+        waiting.cut.cut(bound);
         true
     }
 }
@@ -190,7 +215,7 @@ impl ConnectionPermit {
     }
 
     /// What says that the connection is to close.
-    pub(super) fn cut_token(&self) -> CancellationToken {
+    pub(super) fn cut_token(&self) -> Cut {
         self.cut.clone()
     }
 
@@ -277,7 +302,7 @@ mod tests {
     }
 
     fn is_cut(place: &ConnectionPermit) -> bool {
-        place.cut.is_cancelled()
+        place.cut.0.token.is_cancelled()
     }
 
     #[test]
@@ -287,6 +312,7 @@ mod tests {
         let (first, second) = (admitted(&connections, ANN), admitted(&connections, ANN));
         let third = admitted(&connections, ANN);
         assert_eq!([&bobs, &first, &second, &third].map(is_cut), [false, true, false, false]);
+        assert_eq!(first.cut.cancelled().now_or_never(), Some(Bound::Peer));
     }
 
     #[test]
@@ -309,6 +335,7 @@ mod tests {
         let mut coming = std::pin::pin!(coming.admit(BOB));
         assert!(coming.as_mut().now_or_never().is_none());
         assert!(is_cut(&second) && !is_cut(&first), "what is answered goes first");
+        assert_eq!(second.cut.cancelled().now_or_never(), Some(Bound::Connections));
         drop(second);
         assert!(coming.now_or_never().flatten().is_some());
     }

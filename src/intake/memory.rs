@@ -51,6 +51,8 @@ pub(super) enum Bound {
     Parsed,
     /// The connections of one peer.
     Peer,
+    /// The connections of all.
+    Connections,
 }
 
 impl Bound {
@@ -61,6 +63,7 @@ impl Bound {
             Self::Source => "source",
             Self::Parsed => "parsed",
             Self::Peer => "peer",
+            Self::Connections => "connections",
         }
     }
 
@@ -77,6 +80,7 @@ impl Bound {
             Self::Peer => {
                 "This peer has as many connections as [server] connections_per_peer allows: send it again later."
             }
+            Self::Connections => "The bridge has as many connections open as it may: send it again later.",
         }
     }
 }

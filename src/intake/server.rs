@@ -7,6 +7,7 @@
 //! per peer, and how long an answer may take to be read.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,10 +15,11 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, DATE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderName, Method, StatusCode};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{Instrument, debug, info_span, warn};
+use tracing::{Instrument, debug, error, info, info_span, warn};
 
 use super::answer::{Refusal, Response};
 use super::body::Body;
@@ -30,6 +32,8 @@ use crate::clock;
 use crate::core::time::UnixMs;
 use crate::failpoint;
 use crate::lifecycle::PUBLIC_LISTENER;
+use crate::telemetry::metrics::CONNECTIONS_REFUSED_TOTAL;
+use crate::telemetry::seldom::Seldom;
 
 /// Without a turn on a thread for so long the listener hangs. Above what the largest bodies take that may be parsed
 /// before it on the one thread of a small machine.
@@ -39,47 +43,98 @@ const SILENT_MAX: Duration = Duration::from_mins(1);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long to wait when no connection can be accepted: descriptors have run out, and will be there again.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How long none may be acceptable until the listener ends, and the process with it: its next one may do better.
+/// Descriptors that ran out are there again long before.
+const ACCEPT_FAILS_MAX: Duration = Duration::from_mins(1);
+/// How long whoever is turned away may take to begin a request: an answer before it would confuse some clients.
+const TURNED_AWAY_MAX: Duration = Duration::from_secs(2);
+/// So many are told at once that they are turned away; others are closed without a word, as each of these takes a
+/// descriptor beyond all bounds on connections.
+const TURNED_AWAY_AT_ONCE: usize = 64;
 /// Connections that the system keeps for us until they are accepted: a burst must not have to come again.
 const BACKLOG: i32 = 4096;
 
-/// Accepts and serves connections until `stop`; then lets those end whose request is under way.
+/// Accepts and serves connections until `stop`, or until none can be accepted any more; then lets those end whose
+/// request is under way.
 pub(super) async fn run(
     listener: std::net::TcpListener,
     shared: Arc<Shared>,
     stop: CancellationToken,
 ) -> io::Result<()> {
+    let stop = stop.child_token();
     listener.set_nonblocking(true)?;
     rustix::net::listen(&listener, BACKLOG)?;
     let listener = TcpListener::from_std(listener)?;
     let options = &shared.options;
     let connections = Connections::new(options.connections_max, options.connections_per_peer, options.proxies.clone());
     let tasks = TaskTracker::new();
+    let turning_away = Arc::new(Semaphore::new(TURNED_AWAY_AT_ONCE));
     let heart = shared.services.lifecycle.loops().enter(PUBLIC_LISTENER, SILENT_MAX);
     let accepting = async {
         loop {
             failpoint::at("intake");
-            match listener.accept().await {
-                Ok((stream, address)) => {
-                    let Some(place) = connections.admit(address.ip()).await else { continue };
-                    tasks.spawn(connection(stream, place, shared.clone(), stop.clone()));
+            let (stream, address) = match accepted(&listener, &connections, &shared.seldom).await {
+                Ok(accepted) => accepted,
+                Err(error) => return error,
+            };
+            let Some(place) = connections.admit(address.ip()).await else {
+                metrics::counter!(CONNECTIONS_REFUSED_TOTAL).increment(1);
+                if let Some(left_out) = shared.seldom.line("connections_per_peer", "") {
+                    let peer = address.ip().to_canonical();
+                    info!(%peer, left_out, "connection refused: all that its peer may have are being worked on");
                 }
-                Err(error) => {
-                    warn!(%error, "a connection could not be accepted");
-                    connections.cut_longest();
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                if let Ok(place) = turning_away.clone().try_acquire_owned() {
+                    let shared = shared.clone();
+                    tokio::spawn(async move {
+                        turn_away(stream, &shared).await;
+                        drop(place);
+                    });
                 }
-            }
+                continue;
+            };
+            tasks.spawn(connection(stream, place, shared.clone(), stop.clone()));
         }
     };
-    tokio::select! {
-        () = stop.cancelled() => {}
-        () = heart.beating(accepting) => {}
-    }
+    let ended = tokio::select! {
+        () = stop.cancelled() => Ok(()),
+        error = heart.beating(accepting) => {
+            error!(%error, "no connection could be accepted for a minute");
+            stop.cancel();
+            Err(error)
+        }
+    };
     drop(listener);
     tasks.close();
     let grace = Duration::from_secs(shared.options.shutdown_grace_s);
     let _ = tokio::time::timeout(grace, tasks.wait()).await;
-    Ok(())
+    ended
+}
+
+/// The next connection. An error where none could be accepted for so long that waiting will not help.
+async fn accepted(
+    listener: &TcpListener,
+    connections: &Connections,
+    seldom: &Seldom,
+) -> io::Result<(TcpStream, SocketAddr)> {
+    let mut failing_since = None;
+    loop {
+        let error = match listener.accept().await {
+            Ok(accepted) => return Ok(accepted),
+            Err(error) => error,
+        };
+        // The one that came is gone again, and says nothing about others.
+        if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
+            continue;
+        }
+        if failing_since.get_or_insert_with(Instant::now).elapsed() > ACCEPT_FAILS_MAX {
+            return Err(error);
+        }
+        if let Some(left_out) = seldom.line("accept", "") {
+            warn!(%error, left_out, "a connection could not be accepted");
+        }
+        connections.cut_longest();
+        tokio::time::sleep(ACCEPT_PAUSE).await;
+    }
 }
 
 /// How an exchange left its connection.
@@ -90,6 +145,16 @@ enum Then {
     Close,
     /// Nothing more can be said on it.
     Gone,
+}
+
+/// Answers the first request of a connection that has no place.
+async fn turn_away(stream: TcpStream, shared: &Shared) {
+    let mut wire = Wire::new(stream);
+    let refusal = Refusal::Crowded { bound: Bound::Peer, retry_after_s: shared.options.retry_after_s };
+    let message = message(&refusal.answer(), &clock::new_request_id(), true, true, shared);
+    if wire.begins(Instant::now() + TURNED_AWAY_MAX).await && wire.send(&message).await {
+        wire.close().await;
+    }
 }
 
 async fn connection(stream: TcpStream, mut place: ConnectionPermit, shared: Arc<Shared>, stop: CancellationToken) {
@@ -121,7 +186,7 @@ async fn connection(stream: TcpStream, mut place: ConnectionPermit, shared: Arc<
     let cut = place.cut_token();
     tokio::select! {
         () = wire.close() => {}
-        () = cut.cancelled() => {}
+        _ = cut.cancelled() => {}
     }
 }
 
@@ -179,7 +244,7 @@ async fn exchange(
     let cut = place.cut_token();
     tokio::select! {
         drained = wire.drain(&mut rest), if unread => if drained { Then::Next } else { Then::Close },
-        () = cut.cancelled(), if unread => Then::Gone,
+        _ = cut.cancelled(), if unread => Then::Gone,
         else => Then::Next,
     }
 }
@@ -254,3 +319,26 @@ fn reason(status: StatusCode) -> &'static str {
 
 /// By what an answer is found again in log and console.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::peer::TrustedProxies;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_listener_that_can_accept_nothing_more_ends_instead_of_trying_for_ever() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let listener = TcpListener::from_std(listener).unwrap();
+        let connections = Connections::new(10, 10, TrustedProxies::default());
+        let here = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (_, from) = accepted(&listener, &connections, &Seldom::new()).await.unwrap();
+        assert_eq!(from, here.local_addr().unwrap());
+        // It listens no more.
+        rustix::net::shutdown(&listener, rustix::net::Shutdown::Both).unwrap();
+        let began = Instant::now();
+        accepted(&listener, &connections, &Seldom::new()).await.unwrap_err();
+        let tried = began.elapsed();
+        assert!(tried > ACCEPT_FAILS_MAX && tried < 2 * ACCEPT_FAILS_MAX, "{tried:?}");
+    }
+}

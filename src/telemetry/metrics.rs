@@ -17,6 +17,8 @@ pub const SIGNATURE_FAILURES_TOTAL: &str = "scim_bridge_signature_failures_total
 pub const CONNECTIONS: &str = "scim_bridge_connections";
 /// Connections closed to make room for others.
 pub const CONNECTIONS_CUT_TOTAL: &str = "scim_bridge_connections_cut_total";
+/// Connections refused: all that their peer may have were being worked on.
+pub const CONNECTIONS_REFUSED_TOTAL: &str = "scim_bridge_connections_refused_total";
 /// Wrong admin tokens, by `result`: [`GUESS_REFUSED`] or [`GUESS_PUT_OFF`].
 pub const ADMIN_GUESSES_TOTAL: &str = "scim_bridge_admin_guesses_total";
 /// Tasks of the process that panicked and were started again, by `task`.
@@ -279,6 +281,12 @@ pub const FAMILIES: &[Family] = &[
     family(INBOX_ENTRIES, Type::Gauge, &[SOURCE], "Events that nobody has folded yet."),
     family(CONNECTIONS, Type::Gauge, &[], "Connections that the public listener has open."),
     family(CONNECTIONS_CUT_TOTAL, Type::Counter, &[], "Connections closed to make room for others."),
+    family(
+        CONNECTIONS_REFUSED_TOTAL,
+        Type::Counter,
+        &[],
+        "Connections refused: all that their peer may have were being worked on.",
+    ),
     family(ADMIN_GUESSES_TOTAL, Type::Counter, &[RESULT], "Wrong admin tokens: compared and refused, or put off."),
     family(TASKS_RESTARTED_TOTAL, Type::Counter, &[TASK], "Tasks that panicked and were started again."),
     family(

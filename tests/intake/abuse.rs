@@ -183,6 +183,38 @@ fn a_handshake_that_anybody_can_send_hides_no_refusals_and_a_signed_one_ends_the
 }
 
 #[test]
+fn a_peer_whose_connections_are_all_being_worked_on_is_told_so_and_counted() {
+    let bridge = Bridge::start();
+    let store = rusqlite::Connection::open(bridge.folder.path().join("store.db")).unwrap();
+    store.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let at_work = |n: usize| {
+        let (id, body) = (format!("msg_{n}"), hire(&format!("E-{n}"), "ada@example.com"));
+        let mut socket = bridge.connect();
+        socket.write_all(&message("POST", &bridge.path(), &bridge.signed(&id, &body), body.as_bytes())).unwrap();
+        socket
+    };
+    let mut waiting: Vec<_> = (0..CONNECTIONS_PER_PEER).map(at_work).collect();
+    let mut told = None;
+    eventually("one more is told", || {
+        let answer = bridge.request("GET", "/livez", &[], b"");
+        let is_told = answer.status == 503;
+        told = is_told.then_some(answer);
+        is_told
+    });
+    let told = told.unwrap();
+    assert_eq!((told.word("bound").as_str(), told.header("connection")), ("peer", Some("close")));
+    assert!(told.header("retry-after").is_some());
+    let counted = bridge.metrics.render();
+    let counted = counted.lines().find(|line| line.starts_with("scim_bridge_connections_refused_total ")).unwrap();
+    assert!(!counted.ends_with(" 0"), "{counted}");
+    store.execute_batch("ROLLBACK").unwrap();
+    let kept = waiting.iter_mut().filter(|socket| socket.peek(&mut [0]).is_ok_and(|bytes| bytes == 1)).count();
+    // Some may have been cut by requests that came before they all were at work.
+    assert!(kept >= CONNECTIONS_PER_PEER / 2, "{kept}");
+    assert!(is_genuine_taken(&bridge, "msg_after"));
+}
+
+#[test]
 fn unended_large_bodies_keep_no_small_one_out_and_the_refusal_names_the_bound() {
     let bridge = Bridge::start();
     let large = BODY_BYTES_MAX;
