@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::connections::Cut;
 use super::memory::{Bound, Memory, SMALL_BYTES, Share};
@@ -37,6 +38,8 @@ pub(super) struct Body<'c> {
     pub(super) peer: IpAddr,
     /// Cancelled when the connection is to make room for others.
     pub(super) cut: Cut,
+    /// Cancelled when the memory that its head takes is needed by others.
+    pub(super) head_lost: CancellationToken,
 }
 
 impl Body<'_> {
@@ -48,13 +51,14 @@ impl Body<'_> {
         memory: &Memory,
     ) -> Result<(Bytes, Share), BodyError> {
         let until = Instant::now() + timeout;
-        let cut = self.cut.clone();
+        let (cut, head_lost) = (self.cut.clone(), self.head_lost.clone());
         let arriving = Arriving::new(self, bytes_max, memory);
         tokio::select! {
             // What has come is read before a bound is looked at.
             biased;
             body = arriving.whole() => body,
             bound = cut.cancelled() => Err(BodyError::Crowded(bound)),
+            () = head_lost.cancelled() => Err(BodyError::Crowded(Bound::Heads)),
             () = tokio::time::sleep_until(until) => Err(BodyError::TimedOut),
         }
     }

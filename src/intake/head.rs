@@ -1,8 +1,7 @@
 //! The head of a request: read strictly (RFC 9112), since a proxy in front of us may read it
 //! differently.
 
-use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use http::{Method, Uri};
 
 /// The longest head that is taken, in bytes: webhooks have some hundred, proxies add some hundred.
 pub const HEAD_BYTES_MAX: usize = 16 * 1024;
@@ -17,13 +16,73 @@ pub struct Head {
     /// Path and query, as they were sent.
     pub target: String,
     /// All fields.
-    pub headers: HeaderMap,
+    pub headers: Fields,
     /// How long the body is.
     pub length: Length,
     /// Whether the sender wants to go on with this connection.
     pub keeps_alive: bool,
     /// Whether the sender waits for `100 Continue` before it sends the body.
     pub expects_continue: bool,
+}
+
+/// The fields of a head: a copy of its bytes, and where each of them is. A head waits for its body, and with it all that
+/// it takes: a map, and texts of their own, would take several times as much.
+#[derive(Debug, Default)]
+pub struct Fields {
+    bytes: Box<[u8]>,
+    places: Box<[Place]>,
+}
+
+/// Where a field is. The longest head is shorter than any of these can tell.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    name: (u16, u16),
+    value: (u16, u16),
+}
+
+impl Fields {
+    fn of(bytes: &[u8], fields: &[httparse::Header<'_>]) -> Option<Self> {
+        let place = |part: &[u8]| {
+            // An empty one need not be among the bytes.
+            let from = if part.is_empty() { 0 } else { part.as_ptr().addr().checked_sub(bytes.as_ptr().addr())? };
+            Some((u16::try_from(from).ok()?, u16::try_from(from + part.len()).ok()?))
+        };
+        let place = |field: &httparse::Header<'_>| {
+            Some(Place { name: place(field.name.as_bytes())?, value: place(field.value)? })
+        };
+        let places = fields.iter().map(place).collect::<Option<_>>()?;
+        Some(Self { bytes: bytes.into(), places })
+    }
+
+    /// Names, in the case in which they were sent, and values, in the order of their arrival; a name may recur.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        let part = |(from, to): (u16, u16)| self.bytes.get(from.into()..to.into()).unwrap_or_default();
+        // A name is ASCII.
+        self.places
+            .iter()
+            .map(move |place| (std::str::from_utf8(part(place.name)).unwrap_or_default(), part(place.value)))
+    }
+
+    /// The values of all fields of this name.
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        self.iter().filter(move |(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    fn kept_bytes(&self) -> usize {
+        self.bytes.len() + size_of_val(&*self.places)
+    }
 }
 
 /// How long the body is (RFC 9112 §6.3).
@@ -40,6 +99,12 @@ impl Head {
     #[must_use]
     pub fn path(&self) -> &str {
         self.target.split('?').next().unwrap_or_default()
+    }
+
+    /// The memory that it takes.
+    #[must_use]
+    pub fn kept_bytes(&self) -> usize {
+        self.headers.kept_bytes() + self.target.len()
     }
 
     /// The query, without its question mark.
@@ -83,13 +148,8 @@ pub fn parse(bytes: &[u8]) -> Result<Head, HeadError> {
     let (Some(method), Some(path), Some(version)) = (request.method, request.path, request.version) else {
         return Err(HeadError::Malformed);
     };
-    let mut headers = HeaderMap::with_capacity(request.headers.len());
-    for field in request.headers.iter() {
-        let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| HeadError::Malformed)?;
-        let value = HeaderValue::from_bytes(field.value).map_err(|_| HeadError::Malformed)?;
-        headers.append(name, value);
-    }
-    if headers.get_all(HOST).iter().nth(1).is_some() {
+    let headers = Fields::of(bytes, request.headers).ok_or(HeadError::TooLarge)?;
+    if headers.all("host").nth(1).is_some() {
         return Err(HeadError::Malformed);
     }
     let is_1_1 = version == 1;
@@ -97,8 +157,8 @@ pub fn parse(bytes: &[u8]) -> Result<Head, HeadError> {
         method: Method::from_bytes(method.as_bytes()).map_err(|_| HeadError::Malformed)?,
         target: target(path)?,
         length: length(&headers, is_1_1)?,
-        keeps_alive: is_1_1 && !lists(&headers, &CONNECTION, "close"),
-        expects_continue: is_1_1 && lists(&headers, &EXPECT, "100-continue"),
+        keeps_alive: is_1_1 && !lists(&headers, "connection", "close"),
+        expects_continue: is_1_1 && lists(&headers, "expect", "100-continue"),
         headers,
     })
 }
@@ -117,13 +177,12 @@ fn target(raw: &str) -> Result<String, HeadError> {
 }
 
 /// A length that two readers could understand differently is refused: that is how requests are smuggled.
-fn length(headers: &HeaderMap, is_1_1: bool) -> Result<Length, HeadError> {
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
-    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+fn length(headers: &Fields, is_1_1: bool) -> Result<Length, HeadError> {
+    let mut codings = headers.all("transfer-encoding");
+    let mut lengths = headers.all("content-length");
     match (codings.next(), lengths.next()) {
         (None, None) => Ok(Length::Bytes(0)),
-        (None, Some(length)) if lengths.next().is_none() => {
-            let digits = length.as_bytes();
+        (None, Some(digits)) if lengths.next().is_none() => {
             if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
                 return Err(HeadError::Malformed);
             }
@@ -131,18 +190,22 @@ fn length(headers: &HeaderMap, is_1_1: bool) -> Result<Length, HeadError> {
             let bytes = std::str::from_utf8(digits).ok().and_then(|text| text.parse().ok()).unwrap_or(u64::MAX);
             Ok(Length::Bytes(bytes))
         }
-        (Some(coding), None)
-            if is_1_1 && codings.next().is_none() && coding.as_bytes().eq_ignore_ascii_case(b"chunked") =>
-        {
+        (Some(coding), None) if is_1_1 && codings.next().is_none() && coding.eq_ignore_ascii_case(b"chunked") => {
             Ok(Length::Chunked)
         }
         (_, _) => Err(HeadError::Malformed),
     }
 }
 
+/// A value as text, where it is in ASCII as all that we look at.
+#[must_use]
+pub fn text(value: &[u8]) -> Option<&str> {
+    std::str::from_utf8(value).ok().filter(|text| text.is_ascii())
+}
+
 /// Whether a header that is a list of words has this one.
-fn lists(headers: &HeaderMap, name: &HeaderName, word: &str) -> bool {
-    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+fn lists(headers: &Fields, name: &str, word: &str) -> bool {
+    let values = headers.all(name).filter_map(text);
     values.flat_map(|value| value.split(',')).any(|item| item.trim().eq_ignore_ascii_case(word))
 }
 
@@ -182,6 +245,23 @@ mod tests {
         }
         let old = read("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n");
         assert_eq!(old.err(), Some(HeadError::Malformed));
+    }
+
+    #[test]
+    fn fields_are_told_as_they_came_and_found_in_any_case() {
+        let head = read("GET /a HTTP/1.1\r\nHost: a\r\nX-A:  one \r\nEmpty:\r\nx-a: \u{e9}\r\n\r\n").unwrap();
+        let told: Vec<_> = head.headers.iter().collect();
+        assert_eq!(told, [("Host", &b"a"[..]), ("X-A", b"one"), ("Empty", b""), ("x-a", "\u{e9}".as_bytes())]);
+        assert_eq!(head.headers.all("X-a").collect::<Vec<_>>(), [&b"one"[..], "\u{e9}".as_bytes()]);
+        assert_eq!((head.headers.len(), head.headers.all("x-b").count()), (4, 0));
+    }
+
+    #[test]
+    fn what_a_head_takes_is_little_more_than_its_bytes_however_many_fields_it_has() {
+        let short = format!("GET / HTTP/1.1\r\n{}\r\n", "a:\r\n".repeat(FIELDS_MAX));
+        let long = format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(10_000));
+        assert!(read(&short).unwrap().kept_bytes() <= short.len() + 8 * FIELDS_MAX + 1);
+        assert!((20_000..21_000).contains(&read(&long).unwrap().kept_bytes()));
     }
 
     #[test]

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 /// Bodies below this size are small.
 pub(super) const SMALL_BYTES: usize = 64 * 1024;
-/// The most that all incomplete heads may take, beyond the first bytes that every connection may have.
+/// The most that all heads may take until they are answered, beyond the first bytes that every connection may have.
 const HEADS_BYTES: usize = 16 << 20;
 /// The most that small bodies may take before they are authenticated.
 const SMALL_BODIES_BYTES: usize = 8 << 20;
@@ -41,6 +41,8 @@ const UNIT_BYTES: usize = 1024;
 /// A bound that a delivery met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Bound {
+    /// Heads above 2 KiB, of all.
+    Heads,
     /// Bodies below 64 KiB, of all who are not authenticated yet.
     SmallBodies,
     /// Other bodies, of all who are not authenticated yet.
@@ -58,6 +60,7 @@ pub(super) enum Bound {
 impl Bound {
     pub(super) fn as_str(self) -> &'static str {
         match self {
+            Self::Heads => "heads",
             Self::SmallBodies => "small_bodies",
             Self::LargeBodies => "large_bodies",
             Self::Source => "source",
@@ -69,6 +72,9 @@ impl Bound {
 
     pub(super) fn help(self) -> &'static str {
         match self {
+            Self::Heads => {
+                "Heads above 2 KiB take all the memory there is for them: send it again later, with fewer or shorter header fields."
+            }
             Self::SmallBodies => {
                 "Bodies below 64 KiB of senders who are not authenticated take all the memory there is for them: send it again later."
             }
@@ -237,7 +243,7 @@ struct PeerShares {
 }
 
 impl Pool {
-    fn of(bytes: usize, fair_bytes: usize) -> Arc<Self> {
+    pub(super) fn of(bytes: usize, fair_bytes: usize) -> Arc<Self> {
         let shares =
             Shares { left_bytes: bytes, held: BTreeMap::new(), peers: HashMap::new(), greedy: BTreeSet::new() };
         Arc::new(Self { fair_bytes, next: AtomicU64::new(0), shares: Mutex::new(shares) })

@@ -74,7 +74,7 @@ impl Recorder {
         }
         let now = now();
         self.state().orders.get(source).filter(|order| now < order.until)?;
-        let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
         let capture = Capture {
             id: clock::new_name(),
             source: source.to_owned(),
@@ -82,7 +82,7 @@ impl Recorder {
             client: client.to_string(),
             method: head.method.as_str().to_owned(),
             url: head.target.clone(),
-            headers: head.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect(),
+            headers: head.headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), text(value))).collect(),
             body: None,
             result: String::new(),
             reason: None,
@@ -153,7 +153,7 @@ mod tests {
     use super::*;
     use crate::core::limiter::Rate;
     use crate::intake::answer;
-    use crate::intake::head::Length;
+    use crate::intake::head::parse;
     use crate::store::embedded::Embedded;
     use crate::store::memory::Memory;
     use crate::store::{Bounds, StoreOptions};
@@ -179,16 +179,8 @@ mod tests {
 
         /// A delivery with a header of so many bytes, and a body of so many.
         fn takes(&self, header: usize, body: usize) {
-            let mut headers = http::HeaderMap::new();
-            headers.insert("x-long", "h".repeat(header).parse().unwrap());
-            let head = Head {
-                method: http::Method::POST,
-                target: "/webhooks/hr".to_owned(),
-                headers,
-                length: Length::Bytes(0),
-                keeps_alive: true,
-                expects_continue: false,
-            };
+            let head = format!("POST /webhooks/hr HTTP/1.1\r\nX-Long: {}\r\n\r\n", "h".repeat(header));
+            let head = parse(head.as_bytes()).unwrap();
             let mut shot = self.begin("hr", &head, IpAddr::from([192, 0, 2, 1]), || NOW).unwrap();
             shot.has_body(&Bytes::from(vec![b'x'; body]));
             self.end(shot, DeliveryResult::Forged, None, &answer::text("no"));

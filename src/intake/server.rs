@@ -24,7 +24,7 @@ use tracing::{Instrument, debug, error, info, info_span, warn};
 use super::answer::{Refusal, Response};
 use super::body::Body;
 use super::connections::{ConnectionPermit, Connections};
-use super::head::{Head, HeadError};
+use super::head::{self, Head, HeadError};
 use super::memory::Bound;
 use super::wire::{NoHead, Rest, Wire};
 use super::{Shared, webhook};
@@ -206,7 +206,7 @@ async fn exchange(
         () = lost.cancelled() => return Then::Gone,
         head = wire.head(Instant::now() + head_max, &mut share) => head,
     };
-    drop(share);
+    // The head is kept until it is answered, and what came behind it until the next one.
     let request = clock::new_request_id();
     let (head, refusal) = match head {
         Ok(head) => (Some(head), None),
@@ -223,7 +223,7 @@ async fn exchange(
     };
     let mut rest = Rest::of(head.length);
     let (method, keeps_alive) = (head.method.clone(), head.keeps_alive);
-    let response = answer(head, wire, place, &mut rest, &request, shared).await;
+    let response = answer(head, wire, place, &mut rest, (&request, lost.clone()), shared).await;
     place.receives();
     let unread = !rest.is_none();
     let stopping = stop.is_cancelled() || shared.services.lifecycle.is_stopping();
@@ -233,6 +233,7 @@ async fn exchange(
         biased;
         sent = wire.send(&message) => sent,
         () = place.cut() => false,
+        () = lost.cancelled() => false,
     };
     if !sent {
         return Then::Gone;
@@ -245,6 +246,7 @@ async fn exchange(
     tokio::select! {
         drained = wire.drain(&mut rest), if unread => if drained { Then::Next } else { Then::Close },
         _ = cut.cancelled(), if unread => Then::Gone,
+        () = lost.cancelled(), if unread => Then::Gone,
         else => Then::Next,
     }
 }
@@ -254,10 +256,10 @@ async fn answer(
     wire: &mut Wire,
     place: &mut ConnectionPermit,
     rest: &mut Rest,
-    request: &str,
+    (request, head_lost): (&str, CancellationToken),
     shared: &Shared,
 ) -> Response {
-    let forwarded = head.headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
+    let forwarded = head.headers.all("x-forwarded-for").filter_map(head::text);
     if !place.acts_for(forwarded.collect::<Vec<_>>().into_iter()) {
         let retry_after_s = shared.options.retry_after_s;
         return Refusal::Crowded { bound: Bound::Peer, retry_after_s }.answer();
@@ -271,7 +273,7 @@ async fn answer(
         return Refusal::NotFound.answer();
     };
     let (peer, cut) = (place.peer(), place.cut_token());
-    let body = Body { wire, rest, expects_continue: head.expects_continue, peer, cut };
+    let body = Body { wire, rest, expects_continue: head.expects_continue, peer, cut, head_lost };
     let span = info_span!("delivery", request, peer = %place.client(), trace_id = tracing::field::Empty);
     webhook::receive(&source, head, body, place, request, shared).instrument(span).await
 }

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{self, HeaderMap};
-use http::{HeaderName, Method};
+use http::Method;
 use tracing::{debug, error, info, warn};
 
 use super::Shared;
@@ -15,7 +14,7 @@ use super::body::{Body, BodyError};
 use super::capture;
 use super::connections::ConnectionPermit;
 use super::end::{End, Kept, answered};
-use super::head::{Head, Length};
+use super::head::{Fields, Head, Length, text};
 use super::memory::{Bound, Share};
 use super::parsed::parsed_bytes;
 use super::recorder::Shot;
@@ -50,7 +49,7 @@ const KEPT_PER_RECORD_BYTES: usize = 2048;
 const MAPPED_HERE_BYTES_MAX: usize = 256 * 1024;
 
 /// Where a sender tells its own place in a trace.
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACEPARENT: &str = "traceparent";
 
 /// Whose number ids have of records that tell nobody.
 const NOBODY: PersonId = PersonId(0);
@@ -174,7 +173,7 @@ fn admit<'s>(
     if head.method != Method::POST {
         return bad(Refusal::MethodNotAllowed { allow: "POST" });
     }
-    match single(&head.headers, &header::CONTENT_TYPE) {
+    match single(&head.headers, "content-type") {
         Ok(content_type) if endpoint.takes(content_type) => {
             if Charset::of(content_type).is_err() {
                 return bad(Refusal::Charset);
@@ -182,7 +181,7 @@ fn admit<'s>(
         }
         Ok(_) | Err(Unreadable) => return bad(Refusal::ContentType),
     }
-    match single(&head.headers, &header::CONTENT_ENCODING) {
+    match single(&head.headers, "content-encoding") {
         Ok(None) => Ok(endpoint),
         Ok(Some(encoding)) if encoding.is_empty() || encoding.eq_ignore_ascii_case("identity") => Ok(endpoint),
         Ok(Some(_)) | Err(Unreadable) => bad(Refusal::ContentEncoding),
@@ -232,12 +231,12 @@ fn told_reason(refusal: Refusal) -> Option<&'static str> {
 /// A header that is there twice, or is not text.
 struct Unreadable;
 
-fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, Unreadable> {
-    let mut values = headers.get_all(name).iter();
+fn single<'h>(headers: &'h Fields, name: &'h str) -> Result<Option<&'h str>, Unreadable> {
+    let mut values = headers.all(name);
     let first = values.next();
     match (first, values.next()) {
         (None, _) => Ok(None),
-        (Some(value), None) => value.to_str().map(Some).map_err(|_| Unreadable),
+        (Some(value), None) => text(value).map(Some).ok_or(Unreadable),
         (Some(_), Some(_)) => Err(Unreadable),
     }
 }
@@ -297,7 +296,7 @@ fn traceparent(head: &Head, shared: &Shared) -> Option<TraceContext> {
     if !shared.services.traces.are_on() {
         return None;
     }
-    let told = single(&head.headers, &TRACEPARENT).ok().flatten();
+    let told = single(&head.headers, TRACEPARENT).ok().flatten();
     told.and_then(TraceContext::parse)
 }
 
@@ -404,8 +403,7 @@ fn no_body(endpoint: &Endpoint, error: BodyError, shared: &Shared) -> End {
 }
 
 fn delivery(head: Head, body: Bytes) -> Delivery {
-    let field =
-        |(name, value): (&HeaderName, &header::HeaderValue)| (name.as_str().to_owned(), value.as_bytes().to_vec());
+    let field = |(name, value): (&str, &[u8])| (name.to_ascii_lowercase(), value.to_vec());
     let headers = head.headers.iter().map(field).collect();
     Delivery { method: head.method.as_str().to_owned(), url: head.target, headers, body }
 }

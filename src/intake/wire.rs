@@ -90,24 +90,37 @@ impl Wire {
         }
     }
 
-    /// Reads a head, which must be whole at `until`. What it takes beyond the first bytes is counted in `share`.
+    /// Reads a head, which must be whole at `until`. What it takes beyond the first bytes is counted in `share`, with what
+    /// has come behind it: both stay until it is answered.
     pub(super) async fn head(&mut self, until: Instant, share: &mut Share) -> Result<Head, NoHead> {
-        let mut searched = 0;
+        // Of the buffer, where it was made here.
+        let (mut searched, mut capacity) = (0, None);
         loop {
             if let Some(end) = head::end_of_head(&self.input, searched) {
-                let bytes = self.input.split_to(end);
-                return head::parse(&bytes).map_err(NoHead::Refused);
+                let head = head::parse(&self.input[..end]).map_err(NoHead::Refused)?;
+                self.input.advance(end);
+                if capacity != Some(READ_BYTES) {
+                    self.rebuffer(self.input.len());
+                }
+                let kept_bytes = head.kept_bytes() + self.input.len();
+                if end.max(self.input.len()) > READ_BYTES && !share.grow_to(kept_bytes) {
+                    return Err(NoHead::Crowded);
+                }
+                return Ok(head);
             }
             searched = self.input.len();
             if searched >= HEAD_BYTES_MAX {
                 return Err(NoHead::Refused(HeadError::TooLarge));
             }
-            let capacity = (2 * searched).clamp(READ_BYTES, HEAD_BYTES_MAX);
-            if capacity > READ_BYTES && !share.grow_to(capacity) {
-                return Err(NoHead::Crowded);
+            let wanted = (2 * searched).clamp(READ_BYTES, HEAD_BYTES_MAX);
+            if capacity.is_none_or(|capacity| capacity < wanted) {
+                if wanted > READ_BYTES && !share.grow_to(wanted) {
+                    return Err(NoHead::Crowded);
+                }
+                self.rebuffer(wanted);
+                capacity = Some(wanted);
             }
-            self.input.reserve(capacity - searched);
-            let read = timeout_at(until, read_some(&mut self.stream, &mut self.input, capacity - searched));
+            let read = timeout_at(until, read_some(&mut self.stream, &mut self.input, wanted - searched));
             match read.await {
                 Ok(Ok(0) | Err(_)) => return Err(NoHead::Closed),
                 Ok(Ok(_)) => {}
@@ -129,6 +142,9 @@ impl Wire {
                     let bytes = self.input.len().min(wanted);
                     body.extend_from_slice(&self.input[..bytes]);
                     self.input.advance(bytes);
+                    if self.input.is_empty() {
+                        self.input = BytesMut::new();
+                    }
                     bytes
                 };
                 *left -= read as u64;
@@ -146,9 +162,15 @@ impl Wire {
     }
 
     async fn more(&mut self) -> io::Result<usize> {
-        let room = READ_BYTES.max(self.input.capacity() - self.input.len());
-        self.input.reserve(READ_BYTES);
-        read_some(&mut self.stream, &mut self.input, room).await
+        self.rebuffer(self.input.len() + READ_BYTES);
+        read_some(&mut self.stream, &mut self.input, READ_BYTES).await
+    }
+
+    /// Moves what has come, and is not used yet, to a buffer of this size: what was used of the old one is free then.
+    fn rebuffer(&mut self, capacity: usize) {
+        let mut buffer = BytesMut::with_capacity(capacity);
+        buffer.extend_from_slice(&self.input);
+        self.input = buffer;
     }
 
     /// Sends bytes, which must be taken in time.
@@ -202,4 +224,60 @@ impl Wire {
 async fn read_some(stream: &mut TcpStream, into: &mut impl BufMut, room: usize) -> io::Result<usize> {
     let mut limited = into.limit(room);
     stream.read_buf(&mut limited).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::intake::memory::Pool;
+
+    /// A connection on which these bytes have been sent, and its other end.
+    async fn sent(bytes: &[u8]) -> (Wire, TcpStream) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut sender = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        sender.write_all(bytes).await.unwrap();
+        (Wire::new(listener.accept().await.unwrap().0), sender)
+    }
+
+    fn peer(last: u8) -> std::net::IpAddr {
+        [192, 0, 2, last].into()
+    }
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(10)
+    }
+
+    #[tokio::test]
+    async fn a_large_head_is_counted_as_long_as_it_is_kept_and_leaves_no_large_buffer_behind() {
+        let large = format!("GET /livez HTTP/1.1\r\nx: {}\r\n\r\n", "a".repeat(10_000));
+        let small = "GET /livez HTTP/1.1\r\n\r\n";
+        let (mut wire, _sender) = sent(format!("{large}{small}{small}G").as_bytes()).await;
+        let pool = Pool::of(HEAD_BYTES_MAX + READ_BYTES, 0);
+        let mut share = pool.share(peer(1));
+        let head = wire.head(soon(), &mut share).await.unwrap();
+        assert!(head.kept_bytes() > large.len());
+        assert!(wire.input.capacity() <= READ_BYTES, "{}", wire.input.capacity());
+        let mut other = pool.share(peer(2));
+        assert!(other.grow_to(READ_BYTES) && !share.lost_token().is_cancelled());
+        assert!(other.grow_to(READ_BYTES + HEAD_BYTES_MAX - large.len()) && share.lost_token().is_cancelled());
+        drop((other, share));
+        for _ in 0..2 {
+            let mut share = pool.share(peer(1));
+            wire.head(soon(), &mut share).await.unwrap();
+            let mut other = pool.share(peer(2));
+            assert!(other.grow_to(HEAD_BYTES_MAX) && !share.lost_token().is_cancelled(), "a small one is not counted");
+        }
+        assert_eq!((wire.input.len(), wire.input.capacity() <= READ_BYTES), (1, true));
+    }
+
+    #[tokio::test]
+    async fn what_came_with_a_head_and_is_used_takes_no_memory_while_more_is_waited_for() {
+        let head = "POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n";
+        let (mut wire, _sender) = sent(format!("{head}abc").as_bytes()).await;
+        let pool = Pool::of(HEAD_BYTES_MAX, 0);
+        let head = wire.head(soon(), &mut pool.share(peer(1))).await.unwrap();
+        let (mut rest, mut body) = (Rest::of(head.length), Vec::new());
+        wire.body(&mut rest, &mut body, 9).await.unwrap();
+        assert_eq!((body.as_slice(), rest, wire.input.capacity()), (&b"abc"[..], Rest::Bytes(6), 0));
+    }
 }
