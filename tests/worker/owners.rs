@@ -144,6 +144,27 @@ async fn a_leave_heals_who_waits_for_the_member() {
 }
 
 #[tokio::test]
+async fn a_leave_heals_who_was_refused_somebody_elses_account_and_touches_nobody() {
+    let bench = Bench::new();
+    bench.accept(hire_as("E-1", "js@example.com", "John", "Smith", 0)).await;
+    bench.attempt().await;
+    bench.accept(hire_as("E-2", "js@example.com", "Jane", "Stone", 1)).await;
+    assert_eq!(bench.attempt().await, Blocked(Code::ScimOwned));
+    bench.accept(Event { at: at(2), ..leave("E-2") }).await;
+    assert_eq!(bench.attempt().await, InLine(Finished::NotAMember));
+    assert_eq!(bench.document("E-2").await.trouble, None);
+    bench.nothing().await;
+    let members = bench.sim.members();
+    assert_eq!((members.len(), members[0].active, &*members[0].name.family_name), (1, true, "Smith"));
+    // The address is the other one's still.
+    bench.accept(moved("E-1", "js@example.com", "John", "King", 3)).await;
+    bench.accept(hire_as("E-2", "jane@example.com", "Jane", "Stone", 4)).await;
+    bench.attempt_until_settled().await;
+    bench.attempt_until_settled().await;
+    assert_eq!(bench.sim.members().len(), 2);
+}
+
+#[tokio::test]
 async fn a_rehire_under_a_new_id_takes_the_member_over_and_closes_the_former_record() {
     let bench = Bench::new();
     bench.accept(hire_as("E-1", "ada@example.com", "Ada", "Lovelace", 0)).await;

@@ -428,6 +428,9 @@ pub struct Progress {
     pub limited_alone: u32,
     /// How often the target could not update the username, or the names with it.
     pub username_refused: u32,
+    /// Attempts in which a write was refused, again and again, as of a member who is another by now.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub conflicts: u32,
     /// A write that was answered as a success and is not shown yet.
     pub unconfirmed: Option<Unconfirmed>,
     /// What they wait for is to be given up by somebody of whom nothing is about to be done.

@@ -11,11 +11,14 @@ use crate::core::code::Code;
 use crate::core::hold::HoldScope;
 use crate::core::person::document::{Standstill, Unconfirmed, UnknownCreate};
 use crate::core::person::job::Finished;
-use crate::core::person::{Document, Email, KnownMember, Person};
+use crate::core::person::{Document, Email, EmploymentState, KnownMember, Person};
 use crate::core::time::UnixMs;
 
 /// How often a member may have changed between our look and our write before we wait.
 const CHANGED_MAX: u32 = 5;
+
+/// In so many attempts a write may be refused for a conflict that no version explains.
+const CONFLICTS_MAX: u32 = 5;
 
 /// How many values from before our own writes are kept, for a read that lags behind. Writes are paced: few are enough.
 const BEFORE_MAX: usize = 8;
@@ -252,8 +255,19 @@ impl AttemptState {
                 self.shown = None;
                 self.search = Search::default();
             }
+            // Nothing of theirs to switch off: the account is somebody's who works there.
+            Claimed::Others(owner) if self.leaves_with_nothing(now) && owner.keeps_it() => {
+                self.end = Some(Conclusion::InLine(Finished::NotAMember));
+            }
             Claimed::Others(owner) => self.end = Some(self.kept_by(&owner, now)),
         }
+    }
+
+    /// Whether HR says that they have left, and no member was ever theirs, or may be.
+    fn leaves_with_nothing(&self, now: UnixMs) -> bool {
+        let word = self.document.record.employment.at(now);
+        let has_left = word.is_some_and(|word| word.state == EmploymentState::Left);
+        has_left && self.document.member.is_none() && !self.may_have_created
     }
 
     /// How the attempt ends where somebody else has what is wanted.
@@ -314,14 +328,16 @@ impl AttemptState {
                 self.already_member = true;
                 self.search = Search::default();
             }
-            Outcome::NotMember => self.learn_nobody(),
-            Outcome::Changed => {
+            Outcome::NotMember if operation == Operation::Get => self.learn_nobody(),
+            Outcome::Changed if request.replaces() == Some(true) => {
                 self.shown = None;
                 self.changed += 1;
                 if self.changed > CHANGED_MAX {
                     self.end = Some(try_again(Code::ScimLag, None, false));
                 }
             }
+            // A read tells whether they are there, and what they are by now.
+            Outcome::NotMember | Outcome::Changed => self.learn_conflict(operation),
             Outcome::UsernameRefused => {
                 self.document.progress.username_refused += 1;
                 if self.document.progress.username_refused >= rules.username_tries {
@@ -529,6 +545,22 @@ impl AttemptState {
         let known = self.document.member.as_ref().and_then(|known| known.id.clone());
         self.stale_id = known.or_else(|| self.document.listed_as.take());
         self.search = Search::default();
+    }
+
+    /// A write was refused as of a member who is another by now, or nobody: they are read at once, then in later
+    /// attempts, until it is a refusal like any other.
+    fn learn_conflict(&mut self, operation: Operation) {
+        self.shown = None;
+        self.changed += 1;
+        if self.changed == 1 {
+            return;
+        }
+        self.document.progress.conflicts += 1;
+        if self.document.progress.conflicts < CONFLICTS_MAX {
+            self.end = Some(try_again(Code::ScimLag, None, false));
+        } else {
+            self.learn_refusal(operation, Code::ScimRejected);
+        }
     }
 
     fn learn_refusal(&mut self, operation: Operation, code: Code) {

@@ -323,7 +323,13 @@ fn a_version_that_is_not_the_latest_is_read_again() {
     assert_eq!(meaning(&replace(Some("W/\"1\"")), &http(412, "{}")), Outcome::Changed);
     assert_eq!(meaning(&replace(Some("W/\"1\"")), &http(412, "")), Outcome::Changed);
     assert_eq!(meaning(&replace(Some("W/\"1\"")), &http(409, "{}")), Outcome::Changed);
-    assert_eq!(meaning(&replace(None), &http(409, "{}")), Outcome::Permanent(Code::ScimRejected));
+    // RFC 7644 §3.12: a conflict of versions, whether or not one was named.
+    for status in [409, 412] {
+        assert_eq!(meaning(&replace(None), &http(status, "{}")), Outcome::Changed, "{status}");
+        assert_eq!(meaning(&set_active(false), &http(status, "{}")), Outcome::Changed, "{status}");
+    }
+    assert_eq!(meaning(&set_user_name(), &http(412, "{}")), Outcome::Changed);
+    assert_eq!(meaning(&get(), &http(412, "{}")), Outcome::Permanent(Code::ScimRejected));
     assert_eq!(meaning(&create(), &http(412, "{}")), Outcome::Permanent(Code::ScimRejected));
 }
 

@@ -131,6 +131,12 @@ impl Owner {
         (self.moves_away || self.is_leaving) && !self.is_blocked
     }
 
+    /// Whether it is theirs, and nothing is to change that: HR says neither that they leave nor that they move away.
+    #[must_use]
+    pub fn keeps_it(&self) -> bool {
+        !self.moves_away && !self.is_leaving && !self.has_left
+    }
+
     /// Somebody of whom nothing was committed yet, or who changes this moment: to be asked again.
     #[must_use]
     pub fn in_between(person: Person, key: &str, stands_still: bool) -> Self {

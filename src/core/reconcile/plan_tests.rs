@@ -424,6 +424,62 @@ fn a_member_of_another_employee_is_a_dead_letter_that_names_both() {
 }
 
 #[test]
+fn the_leave_of_somebody_whose_hire_found_another_employees_account_ends_the_dead_letter() {
+    let mut world = World::new();
+    world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
+    let of_adam = |event: Event| Event { person: person("E-2"), ..event };
+    let ending = world.tell(&[of_adam(hire(20, "ada@example.com", "Adam", "Smith"))]);
+    assert_eq!(ending.document.trouble.unwrap().code, Code::ScimOwned);
+    let ending = world.tell(&[of_adam(leave(30))]);
+    assert_eq!((ending.ended.last().unwrap().1, ending.document.trouble), (Finished::NotAMember, None));
+    // Nor is a stranger's leave that gives the address a matter of anybody's.
+    let mut stranger = Event { person: person("E-3"), ..leave(40) };
+    stranger.facts.email = Email::parse("ada@example.com").ok();
+    let ending = world.tell(&[stranger]);
+    assert_eq!((ending.ended[0].1, ending.document.trouble), (Finished::NotAMember, None));
+    assert_eq!(shown(&world.team.users[0]), ada("Ada", "Lovelace", true));
+}
+
+#[test]
+fn a_conflict_without_a_word_is_read_and_tried_again_and_a_dead_letter_only_if_it_stays() {
+    let changes: [(Event, Finished); 3] = [
+        (update(20, "-", "-", "King"), Finished::Updated),
+        (update(20, "ada.king@example.com", "-", "-"), Finished::Updated),
+        (leave(20), Finished::Deactivated),
+    ];
+    for (change, finished) in changes {
+        for status in [409, 412, 404] {
+            // Of an address it says that somebody has it.
+            if status == 409 && change.facts.email.is_some() {
+                continue;
+            }
+            for times in [1, 3] {
+                let mut world = World::new();
+                world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
+                world.now = world.now.plus_ms(120_000);
+                world.faults = [Fault::None, Fault::Wordless(status)].repeat(times);
+                let ending = world.tell(std::slice::from_ref(&change));
+                assert_eq!(
+                    ending.standing,
+                    Standing::Idle,
+                    "{status} {:?} {:?}",
+                    ending.document.trouble,
+                    world.calls()
+                );
+                assert_eq!((ending.ended[0].1, ending.document.progress.conflicts), (finished, 0), "{status}");
+            }
+            let mut world = World::new();
+            world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
+            world.now = world.now.plus_ms(120_000);
+            world.faults = [Fault::None, Fault::Wordless(status)].repeat(40);
+            let ending = world.tell(std::slice::from_ref(&change));
+            assert!(matches!(ending.standing, Standing::Blocked { .. }), "{status} {:?}", ending.standing);
+            assert!(world.calls().len() < 30, "{status} {:?}", world.calls());
+        }
+    }
+}
+
+#[test]
 fn a_rehire_under_a_new_id_takes_the_leavers_member_over() {
     let mut world = World::new();
     world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);

@@ -104,7 +104,7 @@ impl Refused<'_> {
             403 if told.says("isn't a member of the team") && self.is_about_a_member() => Outcome::NotMember,
             404 | 410 if self.is_about_a_member() => Outcome::NotMember,
             409 => self.conflict(),
-            412 if self.asked.replaces().is_some() => Outcome::Changed,
+            412 if self.writes_a_member() => Outcome::Changed,
             400 if told.is_of_type("invalidSyntax") => self.permanent(Code::ScimSyntax),
             400 if told.says("couldn't update this team member's username") && self.writes_names() => {
                 Outcome::UsernameRefused
@@ -155,7 +155,7 @@ impl Refused<'_> {
     fn conflict(&self) -> Outcome {
         match self.asked {
             Request::SetUserName { .. } => self.taken(),
-            asked if asked.replaces() == Some(true) => Outcome::Changed,
+            _ if self.writes_a_member() => Outcome::Changed,
             _ => self.permanent(Code::ScimRejected),
         }
     }
@@ -198,6 +198,10 @@ impl Refused<'_> {
 
     fn writes_names(&self) -> bool {
         matches!(self.asked, Request::Replace { .. } | Request::SetNames { .. } | Request::SetActive { .. })
+    }
+
+    fn writes_a_member(&self) -> bool {
+        self.is_about_a_member() && self.asked.operation() != Operation::Get
     }
 
     fn is_about_a_member(&self) -> bool {

@@ -38,6 +38,8 @@ pub(crate) enum Fault {
     Username,
     /// 409: somebody has the address, in another team perhaps.
     Taken,
+    /// 409, 412 or 404 without a word.
+    Wordless(u16),
 }
 
 /// The team.
@@ -102,6 +104,7 @@ impl Team {
             Fault::Refused => return http(403, &error("no")),
             Fault::Username => return http(400, &error("Couldn't update this team member's username. Try again.")),
             Fault::Taken => return http(409, &uniqueness()),
+            Fault::Wordless(status) => return http(status, &error("")),
             Fault::Bare => return raw(201, ""),
             Fault::None | Fault::LostAfter | Fault::ErrorAfter | Fault::BareAfter => {}
         }
