@@ -276,7 +276,11 @@ async fn a_leaver_whose_address_somebody_else_has_waits_and_does_not_wake_themse
     let bench = Bench::new();
     bench.accept(hire_as("E-1", "ada@example.com", "Ada", "King", 0)).await;
     bench.attempt().await;
-    let mut left = Event { at: at(1), ..leave("E-0") };
+    // HR gives the other one another address, which is refused.
+    bench.sim.order("set_user_name:invalid-syntax:1".parse().unwrap()).unwrap();
+    bench.accept(moved("E-1", "king@example.com", "Ada", "King", 1)).await;
+    assert_eq!(bench.attempt().await, Blocked(Code::ScimAddress));
+    let mut left = Event { at: at(2), ..leave("E-0") };
     left.facts.email = Some(Email::parse("ada@example.com").unwrap());
     bench.accept(left).await;
     assert_eq!(bench.attempt().await, Blocked(Code::ScimOwned));

@@ -431,6 +431,9 @@ pub struct Progress {
     /// Attempts in which a write was refused, again and again, as of a member who is another by now.
     #[serde(skip_serializing_if = "is_zero")]
     pub conflicts: u32,
+    /// Look-ups for somebody who has left in which the target did not show everybody.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub looks_in_part: u32,
     /// A write that was answered as a success and is not shown yet.
     pub unconfirmed: Option<Unconfirmed>,
     /// What they wait for is to be given up by somebody of whom nothing is about to be done.

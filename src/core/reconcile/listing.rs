@@ -22,8 +22,8 @@ pub struct Listing {
     pub listed: u32,
     /// `totalResults`, where told. Some servers count the page only.
     pub total: Option<u32>,
-    /// The same for a page that shows the same rows.
-    pub fingerprint: u64,
+    /// For each row a number that stands for its member.
+    pub rows: Vec<u64>,
 }
 
 /// Who is asked for.
@@ -59,12 +59,13 @@ pub(super) fn read(body: &[u8], start_index: u32, sought: Option<Sought<'_>>) ->
         };
         return is_empty.then_some(page);
     };
-    let (mut hasher, mut is_readable) = (DefaultHasher::new(), true);
+    let mut is_readable = true;
     json::for_each_element(resources, |row| {
         page.listed = page.listed.saturating_add(1);
         let [id, user_name, external_id] = json::pick(row, ["id", "userName", "externalId"]).unwrap_or_default();
-        id.map_or("", RawValue::get).hash(&mut hasher);
-        user_name.map_or("", RawValue::get).hash(&mut hasher);
+        let mut hasher = DefaultHasher::new();
+        id.or(user_name).map_or("", RawValue::get).hash(&mut hasher);
+        page.rows.push(hasher.finish());
         let is_sought = sought.is_some_and(|sought| sought.is(user_name, external_id));
         if is_sought && page.members.len() < MATCHES_MAX {
             match member::of_object(row, None) {
@@ -74,7 +75,6 @@ pub(super) fn read(body: &[u8], start_index: u32, sought: Option<Sought<'_>>) ->
             }
         }
     })?;
-    page.fingerprint = hasher.finish();
     is_readable.then_some(page)
 }
 

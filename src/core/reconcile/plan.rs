@@ -14,7 +14,7 @@ use super::groups::{self, Next};
 use super::owner::{address_key, id_key};
 use super::request::{Active, Member, Operation, Request, UserToCreate};
 use super::rules::{Standing, address_to_look_for, is_new_word, standing, within};
-use super::search::{Found, Search, Step as Look};
+use super::search::{Found, PAGE_MEMBERS, PAGE_MEMBERS_MIN, Search, Step as Look};
 use super::step::{blocked, finish};
 use super::write::{Seen, names_differ, readdress, rename, switch_off, switch_on};
 use crate::core::code::Code;
@@ -27,6 +27,10 @@ use crate::core::time::UnixMs;
 /// likely not in effect; one without an answer may be shown late.
 const ANSWERED_UNKNOWN_MS: u64 = 5_000;
 const UNANSWERED_UNKNOWN_MS: u64 = 10_000;
+/// So many times as many members are paged through for somebody who has left: whoever is not found stays switched on.
+const LEFT_ROWS: u32 = 5;
+/// How often everybody is paged through for somebody who has left, where the list does not show as many as it tells of.
+const LOOKS_MAX: u32 = 5;
 /// All members are paged through for one person at most once in this time.
 const PAGED_AGAIN_MS: u64 = 86_400_000;
 /// How often a write is repeated that is answered as a success and that no read shows.
@@ -47,7 +51,7 @@ pub fn plan(state: &mut AttemptState, rules: &PlanRules, now: UnixMs) -> Step {
         }
         return Step::Finish(end);
     }
-    if state.calls >= CALLS_MAX.saturating_add(rules.pages_max) {
+    if state.calls >= CALLS_MAX.saturating_add(rows_of(rules).saturating_mul(LEFT_ROWS) / PAGE_MEMBERS_MIN) {
         return finish(try_again(Code::ScimUnreadable, None, false));
     }
     let Some(capabilities) = state.capabilities.or(rules.target.capabilities()) else {
@@ -141,20 +145,50 @@ fn search(state: &mut AttemptState, rules: &PlanRules, standing: Standing, email
             Look::Ended(Found::Nobody { .. }) => {}
         }
     }
-    let paged_lately =
-        state.document.paged.as_ref().is_some_and(|(at, key)| key == email.key() && now.ms_since(*at) < PAGED_AGAIN_MS);
-    let pages_max = if paged_lately && !state.already_member { 0 } else { rules.pages_max };
-    match state.search.next(&email.spellings(), email.key(), pages_max) {
+    let rows_max = rows_max(state, rules, standing, email, now);
+    match state.search.next(&email.spellings(), email.key(), rows_max) {
         Look::Send(request) => Step::Send(request),
         Look::Ended(Found::One(member)) => adopt(state, rules, &member.clone(), standing, now),
         Look::Ended(Found::Several) => blocked(Code::ScimAmbiguous, "after the look-up by userName"),
-        Look::Ended(Found::Nobody { paged }) => {
+        Look::Ended(Found::Nobody { paged, complete }) => {
             if paged {
                 state.document.paged = Some((now, email.key().to_owned()));
             }
-            nobody(state, rules, standing, email, now)
+            nobody(state, rules, standing, email, complete, now)
         }
     }
+}
+
+/// The members that are paged through in a look-up.
+fn rows_of(rules: &PlanRules) -> u32 {
+    rules.pages_max.saturating_mul(PAGE_MEMBERS)
+}
+
+/// How many members are paged through for this person now, where the filter shows nobody.
+fn rows_max(state: &AttemptState, rules: &PlanRules, standing: Standing, email: &Email, now: UnixMs) -> u32 {
+    let document = &state.document;
+    let is_paged_lately =
+        document.paged.as_ref().is_some_and(|(at, key)| key == email.key() && now.ms_since(*at) < PAGED_AGAIN_MS);
+    let unknown_at = document.progress.create_unknown.map(|unknown| unknown.at);
+    // Whoever may not be shown yet is looked for by the filter, and by the list once they must be.
+    let is_early =
+        is_made_lately(state, rules, now) || (standing == Standing::Left && within(unknown_at, rules.read_lag_ms, now));
+    match standing {
+        _ if state.search.has_filter() && is_early => 0,
+        Standing::Left => rows_of(rules).saturating_mul(LEFT_ROWS),
+        Standing::Employed | Standing::Unsaid
+            if state.search.has_filter() && is_paged_lately && !state.already_member =>
+        {
+            0
+        }
+        Standing::Employed | Standing::Unsaid => rows_of(rules),
+    }
+}
+
+/// Whether a create of ours was answered so lately, without the member, that reads need not show them yet.
+fn is_made_lately(state: &AttemptState, rules: &PlanRules, now: UnixMs) -> bool {
+    let made_at = state.document.member.as_ref().and_then(|made| made.created_at);
+    state.document.progress.made_unshown && within(made_at, rules.read_lag_ms, now)
 }
 
 /// The addresses before this one under which a create of ours may have gone out, or did.
@@ -186,14 +220,19 @@ fn adopt(state: &mut AttemptState, rules: &PlanRules, member: &Member, standing:
     bring(state, rules, member, standing, now)
 }
 
-fn nobody(state: &mut AttemptState, rules: &PlanRules, standing: Standing, email: &Email, now: UnixMs) -> Step {
+fn nobody(
+    state: &mut AttemptState,
+    rules: &PlanRules,
+    standing: Standing,
+    email: &Email,
+    complete: bool,
+    now: UnixMs,
+) -> Step {
     if state.in_doubt {
         return blocked(Code::ScimDoubt, "the known id shows another userName, and nobody has HR's");
     }
     // That a look-up soon after a create finds nobody proves nothing.
-    let made_at = state.document.member.as_ref().and_then(|made| made.created_at);
-    let made_unshown = state.document.progress.made_unshown;
-    if made_unshown && within(made_at, rules.read_lag_ms, now) {
+    if is_made_lately(state, rules, now) {
         return finish(try_again(Code::ScimLag, None, true));
     }
     if let Some(unknown) = state.document.progress.create_unknown {
@@ -209,9 +248,16 @@ fn nobody(state: &mut AttemptState, rules: &PlanRules, standing: Standing, email
             return finish(try_again(Code::ScimUnknownOutcome, None, true));
         }
     }
+    if standing == Standing::Left && !complete {
+        return not_everybody(state);
+    }
+    let made_unshown = state.document.progress.made_unshown;
     // The addresses before this one were looked for, too, and nobody has them.
     state.document.addresses.clear();
     match standing {
+        Standing::Left if is_invited(&state.document) => {
+            blocked(Code::ScimInvited, "made or invited, and no look-up shows them")
+        }
         Standing::Left | Standing::Unsaid => not_a_member(state),
         Standing::Employed if made_unshown && is_of_another_address(&state.document, email) => {
             blocked(Code::ScimNotMember, "made under the address before, and no look-up shows them")
@@ -241,6 +287,20 @@ fn nobody(state: &mut AttemptState, rules: &PlanRules, standing: Standing, email
         }
         Standing::Employed => create_or_say_why_not(state, email, now),
     }
+}
+
+/// Somebody who has left may be among those who were not looked at.
+fn not_everybody(state: &mut AttemptState) -> Step {
+    let extent = state.search.extent();
+    let looks = &mut state.document.progress.looks_in_part;
+    *looks = looks.saturating_add(1);
+    if !extent.has_more && *looks < LOOKS_MAX {
+        return finish(try_again(Code::ScimUnreadable, None, false));
+    }
+    let seen = extent.seen;
+    let seen = extent.total.map_or_else(|| seen.to_string(), |total| format!("{seen} of {total}"));
+    let what_to_do = if extent.has_more { ": raise `[postman] look_up_pages_max`" } else { "" };
+    blocked(Code::ScimLookUp, &format!("{seen} members were looked at{what_to_do}"))
 }
 
 /// Nobody is in the team, and HR wants nobody there. A create that was made may be an invitation, which no look-up

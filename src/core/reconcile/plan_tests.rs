@@ -606,6 +606,80 @@ fn a_201_after_which_nobody_is_ever_shown_is_an_invitation_and_no_second_post() 
     assert_eq!(world.team.writes(), 1, "{:?}", world.calls());
 }
 
+/// Somebody whom the bridge does not know, the `n`th member of a team, in other letters than HR has.
+fn in_a_large_team(n: usize, members: usize) -> World {
+    let mut world = World::new();
+    for place in 1..=members {
+        let other = format!("p{place}@example.com");
+        let address = if place == n { "Ada@Example.com" } else { &other };
+        world.team.add(address, "Ada", "Lovelace", true, &json!({}));
+    }
+    world
+}
+
+fn leave_by_address() -> Event {
+    let mut event = leave(20);
+    event.facts.email = Email::parse("ada@example.com").ok();
+    event
+}
+
+#[test]
+fn a_leave_pages_on_where_a_hire_would_not_and_says_where_it_has_to_stop() {
+    let mut world = in_a_large_team(2_101, 2_101);
+    let ending = world.tell(&[leave_by_address()]);
+    assert_eq!(ending.ended[0].1, Finished::Adopted, "{:?}", ending.document.trouble);
+    assert_eq!(world.team.member("Ada@Example.com").unwrap()["active"], false);
+    let mut world = in_a_large_team(0, 10_001);
+    let ending = world.tell(&[leave_by_address()]);
+    let trouble = ending.document.trouble.unwrap();
+    assert_eq!(trouble.code, Code::ScimLookUp);
+    assert!(trouble.detail.contains("look_up_pages_max"), "{}", trouble.detail);
+    assert_eq!(world.calls().len(), 101);
+}
+
+#[test]
+fn a_list_that_hides_members_is_asked_again_and_makes_no_leaver_a_stranger() {
+    let mut world = in_a_large_team(3, 3);
+    world.team.hides = (2, 3);
+    let ending = world.tell(&[leave_by_address()]);
+    assert_eq!(ending.ended[0].1, Finished::Adopted, "{:?}", world.calls());
+    assert_eq!(world.team.member("Ada@Example.com").unwrap()["active"], false);
+    let mut world = in_a_large_team(3, 3);
+    world.team.hides = (2, 100);
+    let ending = world.tell(&[leave_by_address()]);
+    let trouble = ending.document.trouble.unwrap();
+    assert_eq!((trouble.code, trouble.detail.as_str()), (Code::ScimLookUp, "2 of 3 members were looked at"));
+    assert_eq!(world.calls().len(), 5 * 3, "{:?}", world.calls());
+}
+
+#[test]
+fn a_leave_looks_at_everybody_though_somebody_did_so_lately() {
+    let mut provider = World::of_a_provider(Team { no_filter: true, ..Team::default() });
+    for world in [&mut World::new(), &mut provider] {
+        let ending = world.tell(&[update(10, "ada@example.com", "Ada", "Lovelace")]);
+        assert_eq!(ending.ended[0].1, Finished::NotAMember);
+        world.team.add("Ada@Example.com", "Ada", "Lovelace", true, &json!({}));
+        let ending = world.tell(&[leave(20)]);
+        assert_eq!(ending.ended[0].1, Finished::Adopted, "{:?}", world.calls());
+        assert_eq!(world.team.member("Ada@Example.com").unwrap()["active"], false);
+    }
+}
+
+#[test]
+fn the_leave_of_somebody_whose_invitation_may_be_open_is_told_and_a_replay_finds_who_has_joined() {
+    let mut world = World::new();
+    world.faults = vec![Fault::Bare];
+    let ending = world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
+    assert_eq!(ending.ended[0].1, Finished::Invited);
+    let ending = world.tell(&[leave(20)]);
+    assert_eq!(ending.document.trouble.unwrap().code, Code::ScimInvited);
+    world.team.add("ada@example.com", "Ada", "Lovelace", true, &json!({}));
+    let again = Entry { accepted_at: world.now, word: Word::TryAgain { by: "test".to_owned() }, trace: None };
+    let ending = world.work(&person("E-1"), &[(100, again)]);
+    assert_eq!((ending.ended[0].1, ending.document.trouble), (Finished::Adopted, None));
+    assert_eq!(shown(&world.team.users[0]), ada("Ada", "Lovelace", false));
+}
+
 #[test]
 fn a_hire_without_an_address_waits_for_it() {
     let mut world = World::new();
@@ -720,7 +794,7 @@ fn an_attempt_that_calls_without_end_is_broken_off() {
     let mut world = World::new();
     let ending = world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
     let mut state = AttemptState::new(ending.document, false, world.now);
-    state.calls = 1_020;
+    state.calls = 2_000;
     let rules = rules(TargetRules::default(), Vec::new());
     let Step::Finish(Conclusion::TryAgain { patient: false, .. }) = plan(&mut state, &rules, world.now) else {
         panic!("it goes on");

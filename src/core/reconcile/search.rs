@@ -3,22 +3,34 @@
 //! judged here, not by the target: a filter that was ignored must not make the list's first member a
 //! match.
 
+use std::collections::BTreeSet;
+
 use super::listing::Listing;
 use super::request::{Member, Request};
 use crate::core::person::email::compare_key;
 
 /// Members on a page: the most that Postman gives.
 pub const PAGE_MEMBERS: u32 = 100;
+/// Fewest members on a page by which all are still paged through: a target may show fewer than it is asked for.
+pub const PAGE_MEMBERS_MIN: u32 = 10;
 
 /// A look-up under way. Replies are learnt; the next step follows from them.
 #[derive(Debug, Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Search {
     asked: Vec<String>,
     has_no_filter: bool,
+    /// The filter told of somebody, and showed nobody.
+    has_withheld: bool,
     pages: u32,
     next_index: u32,
-    last_page: Option<u64>,
+    /// The members that pages have shown.
+    rows: BTreeSet<u64>,
+    /// How many there are, where a page told of more than its own rows.
+    total: Option<u32>,
     is_paged_to_the_end: bool,
+    /// The last page was a full one that was shown before: there may be more of them.
+    is_stuck: bool,
     found: Vec<Member>,
     has_asked_external_id: bool,
     found_by_external_id: Vec<Member>,
@@ -45,14 +57,30 @@ pub enum Found<'a> {
         /// All members were paged through, to the last one or as far as the bound goes. Else only the
         /// filter was asked; and where the target has none, nobody was looked at.
         paged: bool,
+        /// Whether everybody was looked at, as far as can be known.
+        complete: bool,
     },
+}
+
+/// How many members were looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extent {
+    /// So many.
+    pub seen: usize,
+    /// Of so many, where told.
+    pub total: Option<u32>,
+    /// The target would have shown more.
+    pub has_more: bool,
 }
 
 impl Search {
     /// Takes in a page that `request` brought.
     pub fn learn(&mut self, request: &Request, listing: Listing) {
         match request {
-            Request::Find { user_name } => self.asked.push(user_name.clone()),
+            Request::Find { user_name } => {
+                self.asked.push(user_name.clone());
+                self.has_withheld |= listing.listed == 0 && listing.total.is_some_and(|total| total > 0);
+            }
             Request::FindExternalId { .. } => {
                 self.has_asked_external_id = true;
                 self.found_by_external_id = listing.members;
@@ -79,11 +107,33 @@ impl Search {
     fn learn_page(&mut self, start_index: u32, listing: &Listing) {
         self.pages += 1;
         self.next_index = start_index.saturating_add(listing.listed);
-        // A total that is no more than the page's own rows may count only these.
-        let is_behind_total = listing.total.is_some_and(|total| total > listing.listed && self.next_index > total);
+        let known = self.rows.len();
+        self.rows.extend(&listing.rows);
         // A server that passes over `startIndex` shows the same page for ever.
-        let is_repeated = self.last_page.replace(listing.fingerprint) == Some(listing.fingerprint);
-        self.is_paged_to_the_end = listing.listed == 0 || is_behind_total || is_repeated;
+        let is_repeated = self.rows.len() == known;
+        // A total that is no more than the page's own rows may count only these.
+        let total = listing.total.filter(|total| *total > listing.listed);
+        self.total = total.or(self.total);
+        self.is_stuck = is_repeated && listing.listed == PAGE_MEMBERS;
+        self.is_paged_to_the_end =
+            is_repeated || (total.is_some_and(|total| self.next_index > total) && self.has_all());
+    }
+
+    /// Whether pages have shown as many as there are by the target's word.
+    fn has_all(&self) -> bool {
+        self.total.is_none_or(|total| usize::try_from(total).is_ok_and(|total| total <= self.rows.len()))
+    }
+
+    /// How many members were looked at.
+    #[must_use]
+    pub fn extent(&self) -> Extent {
+        Extent { seen: self.rows.len(), total: self.total, has_more: !self.is_paged_to_the_end }
+    }
+
+    /// Whether the target filters, as far as is known.
+    #[must_use]
+    pub fn has_filter(&self) -> bool {
+        !self.has_no_filter
     }
 
     /// The target does not filter, or not this: the rest is paged.
@@ -107,16 +157,16 @@ impl Search {
             return Step::Send(Request::FindExternalId { external_id: external_id.to_owned() });
         }
         Step::Ended(match &self.found_by_external_id[..] {
-            [] => Found::Nobody { paged: false },
+            [] => Found::Nobody { paged: false, complete: true },
             [member] => Found::One(member),
             [_, _, ..] => Found::Several,
         })
     }
 
-    /// The next step of a look-up for `spellings` of the address whose key is `key`, with at most
-    /// `pages_max` pages.
+    /// The next step of a look-up for `spellings` of the address whose key is `key`, which pages through `rows_max`
+    /// members; 0: through none.
     #[must_use]
-    pub fn next(&self, spellings: &[String], key: &str, pages_max: u32) -> Step<'_> {
+    pub fn next(&self, spellings: &[String], key: &str, rows_max: u32) -> Step<'_> {
         let mut hits = self.found.iter().filter(|member| compare_key(&member.user_name) == key);
         match (hits.next(), hits.next()) {
             (Some(member), None) => return Step::Ended(Found::One(member)),
@@ -127,10 +177,15 @@ impl Search {
         if let Some(spelling) = unasked {
             return Step::Send(Request::Find { user_name: spelling.clone() });
         }
-        if self.pages < pages_max && !self.is_paged_to_the_end {
+        let has_room = usize::try_from(rows_max).is_ok_and(|max| self.rows.len() < max);
+        if has_room && self.pages < rows_max.div_ceil(PAGE_MEMBERS_MIN) && !self.is_paged_to_the_end {
             return Step::Send(Request::Page { start_index: self.next_index.max(1) });
         }
-        Step::Ended(Found::Nobody { paged: self.pages > 0 })
+        let complete = match rows_max {
+            0 => self.has_filter() && !self.has_withheld,
+            _ => self.is_paged_to_the_end && self.has_all() && !self.is_stuck,
+        };
+        Step::Ended(Found::Nobody { paged: self.pages > 0, complete })
     }
 }
 
@@ -151,12 +206,12 @@ mod tests {
             let email = Email::parse(address).unwrap();
             let (mut search, mut calls) = (Search::default(), Vec::new());
             loop {
-                let request = match search.next(&email.spellings(), email.key(), 5) {
+                let request = match search.next(&email.spellings(), email.key(), 50) {
                     Step::Send(request) => request,
                     Step::Ended(Found::One(member)) => return (member.id.clone(), calls),
                     Step::Ended(Found::Several) => return ("several".to_owned(), calls),
-                    Step::Ended(Found::Nobody { paged }) => {
-                        return (if paged { "nobody" } else { "not found" }.to_owned(), calls);
+                    Step::Ended(Found::Nobody { complete, .. }) => {
+                        return (if complete { "nobody" } else { "not seen" }.to_owned(), calls);
                     }
                 };
                 calls.push(match &request {
@@ -268,10 +323,62 @@ mod tests {
     }
 
     #[test]
+    fn nobody_is_taken_for_nobody_only_where_everybody_was_shown() {
+        type Answer = fn(&dyn Fn(u32, u32) -> Vec<(u32, &'static str)>, u32) -> (u16, String);
+        let rows = |from: u32, to: u32| -> Vec<(u32, &'static str)> { (from..=to).map(|n| (n, "a@x.com")).collect() };
+        let ways: [(&str, &str, Answer); 7] = [
+            ("told of somebody, showed nobody", "not seen", |_, _| page(&[], 1)),
+            ("an empty page before the last", "not seen", |rows, start| match start {
+                1 => page(&rows(1, 20), 45),
+                _ => page(&[], 45),
+            }),
+            ("an empty page that tells nothing, before the last", "not seen", |rows, start| match start {
+                1 => page(&rows(1, 20), 45),
+                _ => page(&[], 0),
+            }),
+            ("a page before the last is refused", "not seen", |rows, start| match start {
+                1 => page(&rows(1, 20), 45),
+                _ => (404, "{}".to_owned()),
+            }),
+            ("always the first page", "not seen", |rows, _| page(&rows(1, 20), 45)),
+            ("more than the bound", "not seen", |rows, start| page(&rows(start, start + 19), 70)),
+            ("small pages", "nobody", |rows, start| page(&rows(start, (start + 9).min(45)), 45)),
+        ];
+        for (way, expected, answer) in ways {
+            let target = Target(|request| start_of(request).map_or_else(nobody, |start| answer(&rows, start)));
+            assert_eq!(target.look_up("ada@example.com").0, expected, "{way}");
+        }
+    }
+
+    #[test]
+    fn a_full_page_that_is_shown_again_may_not_be_all() {
+        for (rows, complete) in [(0..100, false), (0..99, true)] {
+            let (mut search, spellings) = (Search { has_no_filter: true, ..Search::default() }, [String::new()]);
+            let listed = rows.end;
+            let page =
+                Listing { listed, total: Some(listed), rows: rows.map(u64::from).collect(), ..Listing::default() };
+            for start_index in [1, listed + 1] {
+                assert_eq!(search.next(&spellings, "", 500), Step::Send(Request::Page { start_index }));
+                search.learn(&Request::Page { start_index }, page.clone());
+            }
+            assert_eq!(search.next(&spellings, "", 500), Step::Ended(Found::Nobody { paged: true, complete }));
+        }
+    }
+
+    #[test]
     fn without_leave_to_page_only_the_filter_was_asked() {
         let (mut search, spellings) = (Search::default(), ["ada@example.com".to_owned()]);
         let find = Request::Find { user_name: spellings[0].clone() };
         search.learn(&find, Listing::default());
-        assert_eq!(search.next(&spellings, "ada@example.com", 0), Step::Ended(Found::Nobody { paged: false }));
+        assert_eq!(
+            search.next(&spellings, "ada@example.com", 0),
+            Step::Ended(Found::Nobody { paged: false, complete: true })
+        );
+        let withheld = Listing { total: Some(1), ..Listing::default() };
+        search.learn(&find, withheld);
+        assert_eq!(
+            search.next(&spellings, "ada@example.com", 0),
+            Step::Ended(Found::Nobody { paged: false, complete: false })
+        );
     }
 }

@@ -63,6 +63,8 @@ pub(crate) struct Team {
     pub(super) shows_another: Vec<Operation>,
     /// SCIM ids that no group takes yet.
     pub(super) not_joined: Vec<String>,
+    /// Pages show only so many members, so many times.
+    pub(super) hides: (usize, usize),
     /// Reads show what was so before this long ago.
     pub(super) lag_ms: u64,
     pub(crate) now: UnixMs,
@@ -165,7 +167,14 @@ impl Team {
             }
             Request::Page { start_index } => {
                 let from = usize::try_from(start_index.saturating_sub(1)).unwrap();
-                list(self.read().iter().skip(from).take(100).cloned().collect())
+                let (shown, times) = self.hides;
+                self.hides.1 = times.saturating_sub(1);
+                let all = self.read();
+                let rows: Vec<_> = all.iter().skip(from).take(if times > 0 { shown } else { 100 }).cloned().collect();
+                let total = all.len();
+                // A page behind the first that is to be hidden is empty.
+                let rows = if times > 0 && from > 0 { Vec::new() } else { rows };
+                (200, json!({"totalResults": total, "Resources": rows}))
             }
             Request::Replace { id, body, .. } => {
                 let kept = self.find(id).map(|n| self.users[n]["userName"].clone());
