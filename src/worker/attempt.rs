@@ -181,7 +181,7 @@ impl Worker {
         self.set_hold(&mut ending).await;
         let has_passed = if of_fetch { was_read } else { calls > 0 && trial_has_passed(&conclusion, &run, trial_of) };
         let tried = self.end(&guard, ending, run.story, leaving(folding), attempted).await?;
-        let was_refused = matches!(conclusion, Conclusion::Suspect { .. });
+        let was_refused = matches!(conclusion, Conclusion::Suspect { .. } | Conclusion::Blocked { .. });
         Ok(Tried { has_passed: has_passed && tried.attempted != Attempted::LeaseLost, was_refused, ..tried })
     }
 

@@ -3,12 +3,13 @@
 
 use scim_bridge::core::code::Code;
 use scim_bridge::core::hold::HoldScope;
+use scim_bridge::core::person::Email;
 use scim_bridge::core::person::job::Finished;
 use scim_bridge::postman_sim::Fault;
 use scim_bridge::store::LaneState;
 use scim_bridge::worker::{Attempted, Stepped};
 
-use crate::bench::Bench;
+use crate::bench::{Bench, rename};
 
 fn order(bench: &Bench, fault: &str) {
     bench.sim.order(fault.parse::<Fault>().unwrap()).unwrap();
@@ -261,4 +262,60 @@ async fn whoever_is_alone_while_everything_is_refused_is_held_and_not_given_up()
         }
         assert_eq!(bench.names("E-1"), ["Ada Lovelace"], "{fault}");
     }
+}
+
+/// Somebody whose address is to change, and what strikes that.
+async fn readdressed(fault: &str) -> Bench {
+    let bench = Bench::new();
+    bench.hire("E-1", "Ada", "Lovelace").await;
+    bench.attempt().await;
+    bench.clock.advance_ms(10);
+    order(&bench, fault);
+    let mut moved = rename("E-1", "Ada", "Lovelace");
+    moved.facts.email = Some(Email::parse("ada@example.com").unwrap());
+    bench.accept(moved).await;
+    bench
+}
+
+#[tokio::test]
+async fn an_address_that_is_refused_with_all_other_writes_waits_with_them() {
+    let bench = readdressed("set_user_name:not-allowed:1").await;
+    order(&bench, "create:403:4");
+    assert_eq!(bench.attempt().await, Attempted::Retry(Code::ScimRefused), "nobody has shown yet whose it is");
+    for id in ["E-2", "E-3"] {
+        bench.hire(id, "Grace", "Hopper").await;
+    }
+    bench.clock.advance_ms(3_000);
+    for _ in 0..3 {
+        bench.attempt().await;
+    }
+    assert_eq!(bench.state("E-1").await, LaneState::Held);
+    assert!(bench.holds_in_force().await.get(&HoldScope::Writes).is_some());
+    for _ in 0..20 {
+        bench.clock.advance_ms(61_000);
+        bench.worker().step().await.unwrap();
+    }
+    assert_eq!(bench.store.stats().await.unwrap().dead.len(), 0);
+    assert_eq!(bench.sim.members_named("ada@example.com").len(), 1, "{:?}", bench.calls());
+    assert_eq!(bench.sim.members().len(), 3);
+}
+
+#[tokio::test]
+async fn an_address_that_alone_is_refused_is_told_once_another_write_is_served_or_after_four_tries() {
+    let bench = readdressed("set_user_name:not-allowed:forever").await;
+    assert_eq!(bench.attempt().await, Attempted::Retry(Code::ScimRefused));
+    bench.hire("E-2", "Grace", "Hopper").await;
+    assert_eq!(bench.attempt().await, Attempted::InLine(Finished::Created));
+    bench.clock.advance_ms(1_000);
+    assert_eq!(bench.attempt().await, Attempted::Blocked(Code::ScimAddress));
+
+    let bench = readdressed("set_user_name:not-allowed:forever").await;
+    for pause_ms in [1_000, 2_000, 4_000] {
+        assert_eq!(bench.attempt().await, Attempted::Retry(Code::ScimRefused));
+        bench.clock.advance_ms(pause_ms - 1);
+        bench.nothing().await;
+        bench.clock.advance_ms(1);
+    }
+    assert_eq!(bench.attempt().await, Attempted::Blocked(Code::ScimAddress));
+    assert!(bench.holds_in_force().await.holds.is_empty());
 }

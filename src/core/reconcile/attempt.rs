@@ -148,6 +148,8 @@ pub struct AttemptState {
     pub(super) created: bool,
     pub(super) adopted: bool,
     pub(super) refused: Vec<(Aspect, Code, String)>,
+    /// The address was refused as every write may be.
+    address_is_in_doubt: bool,
     changed: u32,
     /// A worker died in the middle of an earlier attempt, and what it may have done is not noted yet.
     pub(super) is_taken_over: bool,
@@ -184,6 +186,7 @@ impl AttemptState {
             created: false,
             adopted: false,
             refused: Vec::new(),
+            address_is_in_doubt: false,
             changed: 0,
             capabilities: None,
             is_taken_over: taken_over,
@@ -221,6 +224,11 @@ impl AttemptState {
     pub fn claims(&self) -> (Vec<String>, Vec<String>) {
         let others = self.claims.iter().filter(|key| !groups::is_claim(key)).cloned().collect();
         (self.groups.claims(&self.document, &self.claims), others)
+    }
+
+    /// Whether an address was refused as every write may be, and no write of this attempt shows otherwise.
+    pub(super) fn doubts_address(&self) -> bool {
+        self.address_is_in_doubt && self.wrote.is_empty() && !self.created
     }
 
     /// The address that is looked for, in the form that all of its spellings share.
@@ -346,7 +354,10 @@ impl AttemptState {
                     self.end = Some(try_again(Code::ScimUsername, None, false));
                 }
             }
-            Outcome::AddressRefused { .. } => self.refuse(Aspect::Address, Code::ScimAddress, operation),
+            Outcome::AddressRefused { is_taken, status } => {
+                self.address_is_in_doubt = !is_taken && status == 403;
+                self.refuse(Aspect::Address, Code::ScimAddress, operation);
+            }
             Outcome::Permanent(code) => self.learn_refusal(operation, code),
             Outcome::Hold(scope, code, not_before) => {
                 if operation == Operation::Create && code == Code::HoldQuota {

@@ -21,6 +21,8 @@ pub const PEOPLE: usize = 2;
 pub const PEOPLE_AT_ONCE: usize = 5;
 /// So many tries, with others served in between, are the person's own.
 pub const TRIES: u32 = 5;
+/// So many tries of an address are the address's own trouble.
+const ADDRESS_TRIES: u32 = 4;
 /// So old a refusal says nothing of the present.
 const MEMORY_MS: u64 = 600_000;
 /// While somebody was served so lately, two are not everybody: they may have trouble of their own at one time.
@@ -117,6 +119,23 @@ impl Suspicions {
             Judgement::Target
         } else {
             Judgement::Own
+        }
+    }
+
+    /// An address was refused as every write may be (403): by itself, where the domain is not verified, or because
+    /// all writes are. It says nothing of other people's writes; theirs say what it was. Where there are none, it is
+    /// tried a few times.
+    pub fn address_refused(&mut self, person: PersonId, progress: &mut Progress, now: UnixMs) -> Judgement {
+        let last_try = progress.refused_at.replace(now);
+        progress.suspicions += 1;
+        let is_recent = |refused: &Refused| now.ms_since(refused.at) <= MEMORY_MS;
+        let writes_are_served = self.writes.served.is_some_and(|(_, at)| last_try.is_some_and(|last| at >= last));
+        if self.writes.refused.iter().any(|refused| refused.person != person && is_recent(refused)) {
+            Judgement::Target
+        } else if writes_are_served || progress.suspicions >= ADDRESS_TRIES {
+            Judgement::Own
+        } else {
+            Judgement::Open
         }
     }
 
@@ -349,6 +368,32 @@ mod tests {
         refused(&mut suspicions, 3, &mut Progress::default(), 2);
         assert_eq!(refused(&mut suspicions, 4, &mut Progress::default(), 3), Judgement::Target);
         assert_eq!(suspicions.hold(CallKind::Write, Some(403), UnixMs(3)).0, HoldScope::Writes);
+    }
+
+    #[test]
+    fn an_address_is_refused_by_itself_where_writes_are_served_and_with_all_others_where_they_are_not() {
+        let judged = |suspicions: &mut Suspicions, ada: &mut Progress, now| {
+            suspicions.address_refused(PersonId(1), ada, UnixMs(now))
+        };
+        // Nobody else writes.
+        let (mut suspicions, mut ada) = (Suspicions::default(), Progress::default());
+        let tries: Vec<_> = (0..4).map(|now| judged(&mut suspicions, &mut ada, now)).collect();
+        assert_eq!(tries, [Judgement::Open, Judgement::Open, Judgement::Open, Judgement::Own]);
+        // Somebody is served after it.
+        let (mut suspicions, mut ada) = (Suspicions::default(), Progress::default());
+        suspicions.served(CallKind::Write, PersonId(2), UnixMs(0));
+        assert_eq!(judged(&mut suspicions, &mut ada, 1), Judgement::Open, "that was before");
+        suspicions.served(CallKind::Write, PersonId(2), UnixMs(2));
+        assert_eq!(judged(&mut suspicions, &mut ada, 3), Judgement::Own);
+        // Somebody is refused.
+        let (mut suspicions, mut ada) = (Suspicions::default(), Progress::default());
+        assert_eq!(judged(&mut suspicions, &mut ada, 1), Judgement::Open);
+        refused(&mut suspicions, 2, &mut Progress::default(), 2);
+        assert_eq!(judged(&mut suspicions, &mut ada, 3), Judgement::Target);
+        // Addresses alone hold nobody: the domain may be the reason.
+        let (mut suspicions, mut ada) = (Suspicions::default(), Progress::default());
+        judged(&mut suspicions, &mut ada, 1);
+        assert_eq!(refused(&mut suspicions, 2, &mut Progress::default(), 2), Judgement::Open);
     }
 
     #[test]

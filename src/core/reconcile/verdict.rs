@@ -37,6 +37,9 @@ const FAILURES_MIN: u32 = 10;
 const PATIENT_MS: u64 = 500;
 /// How long at the most.
 const PATIENT_MAX_MS: u64 = 15_000;
+/// How long to wait at first until an address is tried again that was refused as every write may be; then twice as
+/// long, so that a few tries outlast a moment's trouble.
+const ADDRESS_FIRST_MS: u64 = 1_000;
 /// A wait beyond this is no pause but a hold, which says so.
 pub const LONG_WAIT_MS: u64 = 3_600_000;
 
@@ -115,6 +118,7 @@ pub fn decide(
     jitter: f64,
 ) -> Ending {
     let (disowned, claimed) = state.claims();
+    let doubts_address = state.doubts_address();
     let mut ending = Ending { disowned, claimed, ..Ending::new(state.document) };
     if !matches!(conclusion, Conclusion::Incomplete(_)) {
         ending.document.missing.clear();
@@ -122,6 +126,9 @@ pub fn decide(
     match conclusion {
         Conclusion::InLine(finished) => ending.in_line(*finished, now),
         Conclusion::Incomplete(missing) => ending.incomplete(missing, now),
+        Conclusion::Blocked { code: Code::ScimAddress, detail, wants: None } if doubts_address => {
+            ending.address_refused(detail, suspicions, now);
+        }
         Conclusion::Blocked { code, detail, wants } => {
             if *code == Code::ScimElsewhere && ending.document.progress.create_unknown.is_none() {
                 // Known to have made nobody: no create under their address is looked for again.
@@ -419,6 +426,24 @@ impl Ending {
                 let pause_ms = rules.pause_ms(progress.failures, jitter).min(spread_ms.max(rules.first_ms));
                 progress.failures = progress.failures.saturating_add(1);
                 self.retry(now.plus_ms(pause_ms).max(not_before.unwrap_or(now)), Code::ScimRefused, now);
+            }
+        }
+    }
+
+    /// An address was refused, and maybe every write is.
+    fn address_refused(&mut self, detail: &str, suspicions: &mut Suspicions, now: UnixMs) {
+        let person = self.document.person.id();
+        let progress = &mut self.document.progress;
+        progress.failing_since.get_or_insert(now);
+        match suspicions.address_refused(person, progress, now) {
+            Judgement::Target => {
+                progress.suspicions = 0;
+                self.hold(HoldScope::Writes, Code::HoldReadOnly, None, now);
+            }
+            Judgement::Own => self.blocked(Code::ScimAddress, detail.to_owned(), None, now),
+            Judgement::Open => {
+                let pause_ms = ADDRESS_FIRST_MS << (progress.suspicions - 1);
+                self.retry(now.plus_ms(pause_ms), Code::ScimRefused, now);
             }
         }
     }
