@@ -13,6 +13,9 @@ pub const SLEEP_MS_MAX: u64 = 3_600_000;
 /// No hint holds longer: a month, as long as a quota may last.
 const HINT_MS_MAX: u64 = 31 * 86_400_000;
 
+/// A date that has passed by no more than this was meant: the clocks differ, or the reply was slow.
+const JUST_PAST_MS: u64 = 3_600_000;
+
 /// Above this many seconds a number is a date (2001-09-09), below it is a duration.
 const EPOCH_SECONDS_MIN: u64 = 1_000_000_000;
 /// Above this a date is told in milliseconds.
@@ -49,6 +52,14 @@ pub fn read(headers: &[(String, String)], now: UnixMs) -> Option<RetryHint> {
     latest(true).or_else(|| latest(false))
 }
 
+/// Whether `Retry-After` asks to be called again at once: no seconds, or a date that has just passed. Older ones
+/// are nonsense.
+#[must_use]
+pub fn asks_now(headers: &[(String, String)], now: UnixMs) -> bool {
+    let is_now = |at: UnixMs| at <= now && now.ms_since(at) <= JUST_PAST_MS;
+    headers.iter().any(|(name, value)| name == RETRY_AFTER && hint(name, value.trim(), now).is_some_and(is_now))
+}
+
 fn hint(name: &str, value: &str, now: UnixMs) -> Option<UnixMs> {
     match name {
         "ratelimit" => value
@@ -56,9 +67,15 @@ fn hint(name: &str, value: &str, now: UnixMs) -> Option<UnixMs> {
             .filter_map(|part| part.trim().split_once('='))
             .find(|(key, _)| matches!(key.trim().to_ascii_lowercase().as_str(), "reset" | "t"))
             .and_then(|(_, seconds)| seconds_from(seconds.trim(), now)),
-        _ if HINT_HEADERS.contains(&name) => seconds_from(value, now).or_else(|| http_date(value)),
+        _ if HINT_HEADERS.contains(&name) => longest(value, now).or_else(|| http_date(value)),
         _ => None,
     }
+}
+
+/// Some gateways put the header in a second time, and the two come as one list.
+fn longest(value: &str, now: UnixMs) -> Option<UnixMs> {
+    let all: Option<Vec<_>> = value.split(',').map(|seconds| seconds_from(seconds.trim(), now)).collect();
+    all?.into_iter().max()
 }
 
 fn seconds_from(text: &str, now: UnixMs) -> Option<UnixMs> {
@@ -119,6 +136,21 @@ mod tests {
         }
         assert_eq!(wait_s(&[("retry-after", "Sun, 22 Nov 2020 10:00:30 GMT")]), None);
         assert_eq!(wait_s(&[("x-other", "30")]), None);
+    }
+
+    #[test]
+    fn a_header_that_came_twice_is_read_and_the_longer_counts() {
+        assert_eq!(wait_s(&[("retry-after", "2,2")]), Some(2));
+        assert_eq!(wait_s(&[("retry-after", "2, 30")]), Some(30));
+        assert_eq!(wait_s(&[("retry-after", "2, soon")]), None);
+    }
+
+    #[test]
+    fn no_seconds_and_a_date_that_has_just_passed_ask_to_be_called_now() {
+        let asks = |value: &str| asks_now(&[("retry-after".to_owned(), value.to_owned())], NOW);
+        assert!(asks("0") && asks("0,0") && asks("Sun, 22 Nov 2026 09:59:58 GMT"));
+        assert!(!asks("1") && !asks("soon") && !asks("") && !asks("-1") && !asks("Sun, 22 Nov 2020 10:00:30 GMT"));
+        assert!(!asks_now(&[("x-ratelimit-reset".to_owned(), "0".to_owned())], NOW), "a window, and nothing is asked");
     }
 
     #[test]

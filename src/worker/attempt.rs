@@ -23,7 +23,7 @@ use crate::core::reconcile::owner::address_key;
 use crate::core::reconcile::plan::{Step, plan};
 use crate::core::reconcile::refusal::detail_for_story;
 use crate::core::reconcile::reply::{Outcome, Reply};
-use crate::core::reconcile::request::Request;
+use crate::core::reconcile::request::{Operation, Request};
 use crate::core::reconcile::suspicion::Judgement;
 use crate::core::reconcile::verdict::{Ending, Standing, decide, poisoned};
 use crate::core::time::UnixMs;
@@ -41,6 +41,8 @@ struct Run {
     story: Vec<StoryEntry>,
     served_reads: bool,
     served_writes: bool,
+    /// The last call, and its status.
+    last: Option<(Operation, Option<u16>)>,
     /// A harmless read was served after a refusal.
     served_probe: bool,
     /// It ended at a hold that somebody else set.
@@ -284,8 +286,23 @@ impl Worker {
         trial_of: Option<&HoldScope>,
         traced: &Span,
     ) -> Result<Conclusion, Interrupted> {
-        let Conclusion::Suspect { operation, .. } = conclusion else { return Ok(conclusion) };
         let (document, now) = (&state.document, self.clock.now());
+        if let (Conclusion::Hold { scope, code: Code::HoldQuota, not_before }, Some((operation, status))) =
+            (&conclusion, run.last)
+        {
+            // A pause of hours, told to one person: what the target asks of everybody, it asks of a read as well.
+            let is_known = self.with_suspicions(|suspicions| suspicions.probed_lately(now));
+            let probed = if is_known { Probed::Served } else { self.probe_between(guard, traced).await? };
+            run.served_probe |= matches!(probed, Probed::Served);
+            return Ok(match probed {
+                Probed::Served => Conclusion::Suspect { operation, status, not_before: *not_before },
+                Probed::Refused { code: Code::HoldQuota, not_before, .. } => {
+                    Conclusion::Hold { scope: scope.clone(), code: Code::HoldQuota, not_before }
+                }
+                Probed::Refused { .. } | Probed::Unclear => conclusion,
+            });
+        }
+        let Conclusion::Suspect { operation, .. } = conclusion else { return Ok(conclusion) };
         let asks = self.with_suspicions(|suspicions| {
             let (kind, spread_ms) = (operation.call_kind(), self.options.retry.suspicion_ms);
             suspicions.asks(kind, document.person.id(), &document.progress, now, spread_ms)
@@ -293,12 +310,7 @@ impl Worker {
         if asks.is_none() && trial_of != Some(&HoldScope::All) {
             return Ok(conclusion);
         }
-        guard.ready_for(CallKind::Read).await?;
-        let probed = tokio::select! {
-            probed = guard.during(self.harmless(traced)) => probed,
-            () = self.stop_now.cancelled() => return Err(Interrupted::Stopping),
-        };
-        match probed {
+        match self.probe_between(guard, traced).await? {
             Probed::Served => {
                 run.served_probe = true;
                 Ok(conclusion)
@@ -308,6 +320,15 @@ impl Worker {
                 Ok(Conclusion::TryAgain { code: Code::ScimRefused, not_before: None, patient: false })
             }
             Probed::Unclear => Ok(conclusion),
+        }
+    }
+
+    /// A harmless call in the middle of an attempt, with a token and a lease that outlives it.
+    async fn probe_between(&self, guard: &mut LeaseGuard<'_>, traced: &Span) -> Result<Probed, Interrupted> {
+        guard.ready_for(CallKind::Read).await?;
+        tokio::select! {
+            probed = guard.during(self.harmless(traced)) => Ok(probed),
+            () = self.stop_now.cancelled() => Err(Interrupted::Stopping),
         }
     }
 
@@ -331,6 +352,7 @@ impl Worker {
             }
         };
         let now = self.clock.now();
+        run.last = Some((operation, reply.status()));
         let outcome = self.options.plan.target.classify(request, state.sought().as_deref(), &reply, now);
         let meaning = outcome.meaning().to_owned();
         debug!(operation = operation.as_str(), status = reply.status(), meaning, "called");

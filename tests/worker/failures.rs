@@ -137,6 +137,20 @@ async fn a_429_that_says_when_is_taken_at_its_word() {
 }
 
 #[tokio::test]
+async fn a_429_that_asks_to_be_called_at_once_is_not_waited_for_by_the_minute() {
+    let bench = Bench::new();
+    order(&bench, "create:rate-limited:3:hint=retry-after=0");
+    bench.hire("E-1", "Ada", "Lovelace").await;
+    for pause_ms in [1_000, 2_000, 4_000] {
+        assert_eq!(bench.attempt().await, Attempted::Retry(Code::ScimRateLimited));
+        let token = bench.store.take_token(bench.clock.now(), CallKind::Read).await.unwrap();
+        assert_eq!(token, Token::NotBefore(bench.clock.now().plus_ms(pause_ms)));
+        bench.clock.advance_ms(pause_ms);
+    }
+    assert_eq!(bench.attempt().await, Attempted::InLine(Finished::Created));
+}
+
+#[tokio::test]
 async fn what_was_tried_is_in_the_story_without_personal_data() {
     let bench = Bench::new();
     order(&bench, "create:create-failed:1");

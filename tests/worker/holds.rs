@@ -319,3 +319,48 @@ async fn an_address_that_alone_is_refused_is_told_once_another_write_is_served_o
     assert_eq!(bench.attempt().await, Attempted::Blocked(Code::ScimAddress));
     assert!(bench.holds_in_force().await.holds.is_empty());
 }
+
+#[tokio::test]
+async fn a_pause_of_hours_that_one_person_alone_is_told_keeps_nobody_else_waiting() {
+    for status in ["429", "403", "503"] {
+        let bench = Bench::new();
+        bench.hire("E-1", "Ada", "Lovelace").await;
+        bench.attempt().await;
+        order(&bench, &format!("replace:{status}:forever:user=e-1@example.com:hint=retry-after=7200"));
+        bench.rename("E-1", "Ada", "King").await;
+        assert!(matches!(bench.attempt().await, Attempted::Retry(_)), "{status}");
+        for n in 2..6 {
+            bench.hire(&format!("E-{n}"), "Grace", "Hopper").await;
+            assert_eq!(bench.attempt().await, Attempted::InLine(Finished::Created), "{status}");
+        }
+        assert!(bench.holds_in_force().await.holds.is_empty(), "{status}");
+        // They themselves are not called before an hour has passed.
+        bench.clock.advance_ms(3_590_000);
+        bench.nothing().await;
+    }
+}
+
+#[tokio::test]
+async fn a_pause_of_hours_that_a_harmless_read_is_told_too_or_several_people_are_holds_as_long() {
+    let bench = Bench::new();
+    order(&bench, "any:429:2:hint=retry-after=7200");
+    bench.hire("E-1", "Ada", "Lovelace").await;
+    assert_eq!(bench.attempt().await, Attempted::Held(HoldScope::All));
+    let hold = bench.holds_in_force().await.holds.remove(0);
+    assert_eq!((hold.code, hold.next_probe_at), (Code::HoldQuota, Some(bench.clock.now().plus_ms(7_200_000))));
+
+    let bench = Bench::new();
+    order(&bench, "write:429:2:hint=retry-after=7200");
+    bench.hire("E-1", "Ada", "Lovelace").await;
+    assert_eq!(bench.attempt().await, Attempted::Retry(Code::ScimRateLimited));
+    bench.hire("E-2", "Grace", "Hopper").await;
+    assert_eq!(bench.attempt().await, Attempted::Held(HoldScope::Writes));
+    let hold = bench.holds_in_force().await.holds.remove(0);
+    assert_eq!((hold.code, hold.next_probe_at), (Code::HoldQuota, Some(bench.clock.now().plus_ms(7_200_000))));
+    for _ in 0..4 {
+        bench.clock.advance_ms(3_600_000);
+        bench.worker().step().await.unwrap();
+        bench.worker().step().await.unwrap();
+    }
+    assert_eq!(bench.sim.members().len(), 2, "{:?}", bench.calls());
+}

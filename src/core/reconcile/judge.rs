@@ -37,10 +37,10 @@ fn classify_http(asked: &Request, sought: Option<&str>, http: &HttpReply, now: U
     let not_before = short_of_a_hold(hint, now);
     match http.status {
         200..=299 => success(asked, sought, http),
-        429 => match quota(http.status, hint, now) {
-            Some(hold) => hold,
-            None => Outcome::RateLimited { until: not_before.unwrap_or_else(|| now.plus_ms(RATE_LIMITED_WAIT_MS)) },
-        },
+        429 => quota(http.status, hint, now).unwrap_or_else(|| {
+            let told = not_before.or_else(|| retry_hint::asks_now(&http.hints, now).then_some(now));
+            Outcome::RateLimited { until: told.unwrap_or_else(|| now.plus_ms(RATE_LIMITED_WAIT_MS)) }
+        }),
         501 if operation == Operation::Find => Outcome::NoFilter,
         // Not implemented: it had no effect, and will have none.
         501 => match asked {

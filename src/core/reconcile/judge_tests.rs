@@ -375,6 +375,7 @@ fn a_hint_is_the_floor_of_the_next_try_on_every_status() {
     let until = NOW.plus_ms(7000);
     let not_before = Some(until);
     assert_eq!(meaning(&get(), &retry_after(429, "", 7)), Outcome::RateLimited { until });
+    assert_eq!(meaning(&get(), &retry_after(429, "", 0)), Outcome::RateLimited { until: NOW }, "at once");
     assert_eq!(meaning(&get(), &retry_after(503, "", 7)), Outcome::Passing { code: Code::ScimUnavailable, not_before });
     assert_eq!(
         meaning(&create(), &retry_after(500, "", 7)),

@@ -40,6 +40,9 @@ const PATIENT_MAX_MS: u64 = 15_000;
 /// How long to wait at first until an address is tried again that was refused as every write may be; then twice as
 /// long, so that a few tries outlast a moment's trouble.
 const ADDRESS_FIRST_MS: u64 = 1_000;
+/// The first pause after a 429 that asks to be called again at once; then twice as long, up to 64 s.
+const LIMITED_MS: u64 = 1_000;
+const LIMITED_DOUBLINGS_MAX: u32 = 6;
 /// A wait beyond this is no pause but a hold, which says so.
 pub const LONG_WAIT_MS: u64 = 3_600_000;
 
@@ -410,9 +413,11 @@ impl Ending {
         let person = self.document.person.id();
         let progress = &mut self.document.progress;
         progress.failing_since.get_or_insert(now);
+        let is_long = not_before.is_some_and(|until| until.ms_since(now) > LONG_WAIT_MS);
         match suspicions.refused(kind, person, progress, now, rules.suspicion_ms) {
             Judgement::Target => {
                 let (scope, code) = suspicions.hold(kind, status, now);
+                let code = if is_long { Code::HoldQuota } else { code };
                 self.document.progress.suspicions = 0;
                 self.hold(scope, code, not_before, now);
             }
@@ -425,7 +430,10 @@ impl Ending {
                 let spread_ms = rules.suspicion_ms / 8;
                 let pause_ms = rules.pause_ms(progress.failures, jitter).min(spread_ms.max(rules.first_ms));
                 progress.failures = progress.failures.saturating_add(1);
-                self.retry(now.plus_ms(pause_ms).max(not_before.unwrap_or(now)), Code::ScimRefused, now);
+                // Nobody waits for hours on the word of one reply.
+                let asked = not_before.map_or(now, |until| until.min(now.plus_ms(LONG_WAIT_MS)));
+                let code = if status == Some(429) { Code::ScimRateLimited } else { Code::ScimRefused };
+                self.retry(now.plus_ms(pause_ms).max(asked), code, now);
             }
         }
     }
@@ -453,6 +461,9 @@ impl Ending {
         let person = self.document.person.id();
         let progress = &mut self.document.progress;
         let since = *progress.failing_since.get_or_insert(now);
+        // Asked to come back at once: a little later each time.
+        let least_ms = LIMITED_MS << progress.limited_alone.min(LIMITED_DOUBLINGS_MAX);
+        let until = if until <= now { now.plus_ms(least_ms) } else { until };
         let is_alone = progress.limited_alone > 0 && suspicions.others_were_served(person, since);
         progress.limited_alone = progress.limited_alone.saturating_add(1);
         if !is_alone {
