@@ -239,8 +239,9 @@ fn nobody(
         let wait_ms = match unknown.answered {
             // Somebody is there, and reads may lag for as long: not to be taken for an invitation yet.
             _ if state.already_member => rules.read_lag_ms,
-            // No POST follows whose refusal would show them: they would stay switched on for ever.
+            // No POST follows under that address, whose refusal would show them: they would stay for ever.
             _ if standing != Standing::Employed => rules.read_lag_ms,
+            _ if !unknown.is_guess && !former_addresses(state, email).is_empty() => rules.read_lag_ms,
             true => rules.read_lag_ms.min(ANSWERED_UNKNOWN_MS),
             false => rules.read_lag_ms.min(UNANSWERED_UNKNOWN_MS),
         };

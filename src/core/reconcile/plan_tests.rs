@@ -221,6 +221,11 @@ impl World {
         let me = document.person.to_string();
         let rules = rules(self.target, self.groups.clone());
         let mut state = AttemptState::new(document, taken_over, self.now);
+        let has_posted = state.document.progress.create_unknown.is_some();
+        for email in state.addresses_before().into_iter().filter(|_| has_posted) {
+            let is_theirs = self.claims.get(&owner::address_key(email.lower())).is_some_and(|owner| *owner == me);
+            state.learn_former_address(email, is_theirs, self.now);
+        }
         let conclusion = loop {
             match plan(&mut state, &rules, self.now) {
                 Step::Finish(conclusion) => break conclusion,
@@ -563,6 +568,20 @@ fn who_leaves_soon_after_a_create_of_unknown_outcome_is_looked_for_as_long_as_re
         assert_eq!(ending.ended.last().unwrap().1, Finished::Created, "{fault:?}");
         assert_eq!(shown(&world.team.users[0]), ada("Ada", "Lovelace", false), "{fault:?} {:?}", world.calls());
         assert_eq!((world.team.users.len(), world.team.writes()), (1, 2), "{fault:?} {:?}", world.calls());
+    }
+}
+
+#[test]
+fn another_address_soon_after_a_create_of_unknown_outcome_makes_no_second_member() {
+    for fault in [Fault::ErrorAfter, Fault::LostAfter, Fault::BareAfter] {
+        let mut world = World::new();
+        world.team.lag_ms = 25_000;
+        world.faults = vec![fault];
+        world.begin(&hire(10, "ada@example.com", "Ada", "Lovelace"));
+        let ending = world.tell(&[update(20, "ada.king@example.com", "-", "-")]);
+        assert_eq!(ending.standing, Standing::Idle, "{fault:?} {:?}", ending.document.trouble);
+        let addresses: Vec<_> = world.team.users.iter().map(|user| &user["userName"]).collect();
+        assert_eq!(addresses, ["ada.king@example.com"], "{fault:?} {:?}", world.calls());
     }
 }
 
