@@ -91,8 +91,9 @@ pub struct Document {
     /// How many words came after the record was closed.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub words_after_close: u32,
-    /// The addresses that HR named since an attempt last knew what became of its creates, in order of their keys: each
-    /// may be claimed, and while no member is known by id, a create may have gone out under any of them.
+    /// The addresses that HR named since an attempt last knew what became of its writes, in order of their keys: each may
+    /// be claimed. While no member is known by id, a create may have gone out under any of them; a known member may have
+    /// been given any of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<Email>,
     /// The groups that the bridge put the member into, and that they are in.

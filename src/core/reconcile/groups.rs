@@ -64,7 +64,12 @@ fn names_of<'a>(labels: impl Fn(&str) -> &'a [Label], rules: &[GroupRule]) -> Na
 pub(super) fn note_unsure(document: &mut Document, state: &mut GroupsState, rules: &[GroupRule]) {
     let told = names_of(|fact| document.labels_told.get(fact).map_or(&[], Vec::as_slice), rules);
     state.left_claimed.extend(told.keys().map(|key| claim(key)));
-    for name in told.into_values() {
+    // It may have taken the member out of any group, too, where it knew of other labels.
+    let joined = if document.labels_told.is_empty() { Vec::new() } else { std::mem::take(&mut document.groups) };
+    for group in &joined {
+        state.found.insert(label::key(&group.name), Some(group.id.clone()));
+    }
+    for name in told.into_values().chain(joined.into_iter().map(|group| group.name)) {
         if !document.groups_unsure.contains(&name) {
             document.groups_unsure.push(name);
         }

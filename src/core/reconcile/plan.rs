@@ -114,7 +114,13 @@ fn must_look_first(state: &AttemptState, now: UnixMs) -> bool {
     let was_known = state.document.member.is_some();
     // Removed at the target after HR's last word was in effect: not undone.
     let is_removed = was_known && !is_new_word(&state.document, now);
-    state.already_member || state.may_have_created || is_nameless || record.email().is_none() || is_removed
+    // The known id is somebody's whose address nobody gave them: they may have another one.
+    state.in_doubt
+        || state.already_member
+        || state.may_have_created
+        || is_nameless
+        || record.email().is_none()
+        || is_removed
 }
 
 fn create(state: &AttemptState, email: &Email) -> Step {
@@ -342,7 +348,9 @@ fn create_or_say_why_not(state: &mut AttemptState, email: &Email, now: UnixMs) -
 fn bring(state: &mut AttemptState, rules: &PlanRules, member: &Member, standing: Standing, now: UnixMs) -> Step {
     if !is_theirs(state, member, rules, now) {
         if readdressed_lately(state, member, rules, now).is_some() {
-            // What the read shows is from before an address that we wrote ourselves.
+            // What the read shows is from before an address that we wrote ourselves, or somebody else's: not taken for
+            // what is known.
+            state.document.member = state.known.clone();
             return finish(try_again(Code::ScimLag, None, true));
         }
         // Neither the address that was last known, nor HR's: never written; looked for by HR's address. The id to
@@ -390,15 +398,19 @@ fn bring(state: &mut AttemptState, rules: &PlanRules, member: &Member, standing:
         .unwrap_or_else(|| done(state, &seen, standing))
 }
 
-/// Whether a shown member is this person's: by the address last read or written, or by HR's own.
+/// Whether a shown member is this person's: by the address last read or written, or by HR's own, the present one or one
+/// that an attempt may have written since.
 fn is_theirs(state: &AttemptState, member: &Member, rules: &PlanRules, now: UnixMs) -> bool {
     let key = compare_key(&member.user_name);
     let is_hrs = state.document.record.email().is_some_and(|email| email.is(&member.user_name));
     let is_known = state.known.as_ref().is_some_and(|known| known.address_key() == key);
     let was_known = readdressed_lately(state, member, rules, now)
         .is_some_and(|known| known.user_names_before.iter().any(|before| compare_key(before) == key));
+    // HR named it before: an attempt that was broken off, or whose answer was lost, may have written it.
+    let was_hrs = state.known.as_ref().is_some_and(|known| known.id.as_ref() == Some(&member.id))
+        && state.document.addresses.iter().any(|email| email.is(&member.user_name));
     // What the look-up found, or our own create showed, is claimed by its address.
-    is_hrs || is_known || was_known || state.has_claim(&address_key(&member.user_name))
+    is_hrs || is_known || was_known || was_hrs || state.has_claim(&address_key(&member.user_name))
 }
 
 /// The member as known at the start, where their address was written so lately that a read may still show

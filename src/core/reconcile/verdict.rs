@@ -153,10 +153,18 @@ pub fn decide(
         Conclusion::RateLimited { until } => ending.limited(*until, suspicions, rules, now),
         Conclusion::Hold { scope, code, not_before } => ending.hold(scope.clone(), *code, *not_before, now),
     }
-    // Where no create may be out that nobody knows of, none is looked for under the addresses before.
-    let is_known = ending.document.member.as_ref().is_some_and(|member| member.id.is_some());
-    if is_known || ending.document.progress.create_unknown.is_none() {
-        ending.document.addresses.clear();
+    // Where no create may be out that nobody knows of, none is looked for under the addresses before; and the member has
+    // none of them, once it is known which one they have.
+    let document = &mut ending.document;
+    let is_known = document.member.as_ref().is_some_and(|member| member.id.is_some());
+    let has_hrs = document
+        .member
+        .as_ref()
+        .zip(document.record.email())
+        .is_some_and(|(member, email)| email.is(&member.user_name));
+    let is_over = matches!(conclusion, Conclusion::InLine(_) | Conclusion::Incomplete(_) | Conclusion::Blocked { .. });
+    if is_known && (has_hrs || is_over) || !is_known && document.progress.create_unknown.is_none() {
+        document.addresses.clear();
     }
     ending
 }
