@@ -105,15 +105,18 @@ pub(crate) async fn keys_are_not_taken_from_somebody_whom_a_worker_has(b: &mut B
 }
 
 pub(crate) async fn keys_are_not_taken_from_somebody_who_is_not_as_they_were_read(b: &mut Bench) {
-    let (one, two) = (leased(b, "1").await, leased(b, "2").await);
+    let (one, two, three) = (leased(b, "1").await, leased(b, "2").await, leased(b, "3").await);
     own(b, &one, &["id:7"], None).await;
+    own(b, &three, &["id:9"], None).await;
     b.commit(at(1), &one, folded("1")).await;
     let as_read = former(b, "1");
     let rehired = Former { document: "another".into(), ..as_read.clone() };
     let blocked = Former { state: LaneState::Blocked, ..as_read.clone() };
     let never = Former { document: Bytes::new(), ..as_read.clone() };
     for other in [rehired, blocked, never] {
-        assert_eq!(own(b, &two, &["id:7"], Some(other)).await, Owned::By(one.person));
+        // Of several who stand in the way, the first is told.
+        assert_eq!(own(b, &two, &["id:7", "id:9"], Some(other.clone())).await, Owned::By(one.person));
+        assert_eq!(own(b, &two, &["id:9", "id:7"], Some(other)).await, Owned::By(three.person));
     }
     // What nobody has folded yet may be a rehire.
     b.accept(at(1), &[("1", "hired again")]).await;

@@ -7,23 +7,23 @@
 local lane_key, words_key, former_key, former_words, former_document = unpack(KEYS, FIXED + 1)
 local lane = leased_lane(lane_key, ARGV[2])
 if not lane then return { broken, 0 } end
-local former, taken = ARGV[3], {}
+local former, taken, theirs = ARGV[3], {}, nil
+
+local function is_as_read()
+  theirs = theirs or read_lane(former_key)
+  local is_at_rest = theirs and theirs.state ~= 'r' and theirs.entries == 0
+  return is_at_rest and theirs.state == ARGV[6] and try('GET', former_document) == ARGV[7]
+end
+
 for n = 8, #ARGV do
   local owner = try('HGET', OWNERS, ARGV[n])
   if owner and owner ~= lane.id then
-    if owner ~= former then return { broken, owner } end
+    if owner ~= former or #taken == 0 and not is_as_read() then return { broken, owner } end
     taken[#taken + 1] = ARGV[n]
   end
 end
-if #taken > 0 then
-  local theirs = read_lane(former_key)
-  local is_at_rest = theirs and theirs.state ~= 'r' and theirs.entries == 0
-  if not is_at_rest or theirs.state ~= ARGV[6] or try('GET', former_document) ~= ARGV[7] then
-    return { broken, former }
-  end
-  for _, key in ipairs(taken) do try('HDEL', former_words, 'o' .. key) end
-  if ARGV[4] ~= '' and append_to(former_key, ARGV[5], ARGV[4]) then count_entries(theirs.source, 1) end
-end
+for _, key in ipairs(taken) do try('HDEL', former_words, 'o' .. key) end
+if #taken > 0 and ARGV[4] ~= '' and append_to(former_key, ARGV[5], ARGV[4]) then count_entries(theirs.source, 1) end
 for n = 8, #ARGV do
   try('HSET', OWNERS, ARGV[n], lane.id)
   try('HSET', words_key, 'o' .. ARGV[n], '')
