@@ -1,14 +1,16 @@
-//! The listener's open connections. If there are too many, the one that has been silent the longest is closed, so that
-//! a newcomer is let in at once: an idle connection, or a body that does not end, keeps nobody out.
+//! The listener's open connections. If there are too many, one of the peer that has the most is closed: the one that has
+//! been silent the longest. So a newcomer is let in at once, an idle connection, or a body that does not end, keeps
+//! nobody out, and nobody is cut off for what another peer does.
 
-use std::any::Any;
-use std::collections::BTreeMap;
-use std::net::{Shutdown, TcpStream};
+use std::collections::{BTreeMap, HashMap};
+use std::net::{IpAddr, Shutdown, TcpStream};
 use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use actix_web::dev::Extensions;
-use actix_web::rt::net::TcpStream as Connection;
+
+use super::paced::{Begun, Paced};
+use crate::peer::counted_as;
 
 /// Connections open at once. Each has two descriptors, and all together fit into those that are kept free for what is
 /// not the public listener.
@@ -22,34 +24,35 @@ pub(super) struct Connections(Arc<Mutex<Open>>);
 struct Open {
     next: u64,
     /// The longest silence first.
-    by_turn: BTreeMap<u64, TcpStream>,
+    by_turn: BTreeMap<u64, (Option<IpAddr>, TcpStream)>,
 }
 
 /// A connection's place, given back when the connection ends.
 pub(super) struct OpenConnection {
     connections: Connections,
     turn: Mutex<u64>,
+    begun: Begun,
 }
 
 impl Connections {
     /// Lets a connection in; the server keeps its place with it.
-    pub(super) fn enter(&self, connection: &dyn Any, kept: &mut Extensions) {
-        let Some(connection) = connection.downcast_ref::<Connection>() else { return };
+    pub(super) fn enter(&self, connection: &Paced, kept: &mut Extensions) {
         // Where there is no descriptor left for it, it is served all the same.
-        let Ok(socket) = connection.as_fd().try_clone_to_owned() else { return };
-        kept.insert(self.place(socket.into()));
+        let Ok(socket) = connection.socket().as_fd().try_clone_to_owned() else { return };
+        kept.insert(self.place(socket.into(), connection.begun()));
     }
 
-    fn place(&self, socket: TcpStream) -> OpenConnection {
+    fn place(&self, socket: TcpStream, begun: Begun) -> OpenConnection {
+        let peer = socket.peer_addr().ok().map(|address| counted_as(address.ip()));
         let mut open = self.open();
         if open.by_turn.len() >= OPEN_MAX
-            && let Some((_, longest)) = open.by_turn.pop_first()
+            && let Some(longest) = open.longest_of_the_most()
         {
             // It may be gone already.
             let _ = longest.shutdown(Shutdown::Both);
         }
-        let turn = open.put(socket);
-        OpenConnection { connections: self.clone(), turn: Mutex::new(turn) }
+        let turn = open.put(peer, socket);
+        OpenConnection { connections: self.clone(), turn: Mutex::new(turn), begun }
     }
 
     fn open(&self) -> MutexGuard<'_, Open> {
@@ -58,21 +61,33 @@ impl Connections {
 }
 
 impl Open {
-    fn put(&mut self, socket: TcpStream) -> u64 {
+    fn put(&mut self, peer: Option<IpAddr>, socket: TcpStream) -> u64 {
         let turn = self.next;
         self.next += 1;
-        self.by_turn.insert(turn, socket);
+        self.by_turn.insert(turn, (peer, socket));
         turn
+    }
+
+    /// Takes out, of the peer's that has the most, the one with the longest silence.
+    fn longest_of_the_most(&mut self) -> Option<TcpStream> {
+        let mut counts: HashMap<Option<IpAddr>, usize> = HashMap::new();
+        for (peer, _) in self.by_turn.values() {
+            *counts.entry(*peer).or_default() += 1;
+        }
+        let most = counts.values().max()?;
+        let turn = self.by_turn.iter().find(|(_, (peer, _))| counts.get(peer) == Some(most)).map(|(turn, _)| *turn)?;
+        self.by_turn.remove(&turn).map(|(_, socket)| socket)
     }
 }
 
 impl OpenConnection {
-    /// The connection gave a sign of life.
-    pub(super) fn lives(&self) {
+    /// A request of the connection is begun.
+    pub(super) fn begins(&self) {
+        self.begun.count();
         let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let mut open = self.connections.open();
-        if let Some(socket) = open.by_turn.remove(&turn) {
-            *turn = open.put(socket);
+        if let Some((peer, socket)) = open.by_turn.remove(&turn) {
+            *turn = open.put(peer, socket);
         }
     }
 }
@@ -87,27 +102,46 @@ impl Drop for OpenConnection {
 #[cfg(test)]
 mod tests {
     use std::io::Read;
-    use std::net::TcpListener;
+    use std::net::{SocketAddr, TcpListener};
     use std::time::Duration;
+
+    use rustix::net::{AddressFamily, SocketType};
 
     use super::*;
 
-    #[test]
-    fn of_too_many_the_one_that_was_silent_the_longest_is_closed() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let connections = Connections::default();
-        let enter = || {
-            let theirs = TcpStream::connect(address).unwrap();
+    struct Stage {
+        listener: TcpListener,
+        connections: Connections,
+    }
+
+    impl Stage {
+        fn enter(&self, from: u8) -> (TcpStream, OpenConnection) {
+            let theirs = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+            rustix::net::bind(&theirs, &SocketAddr::from(([127, 0, 0, from], 0))).unwrap();
+            rustix::net::connect(&theirs, &self.listener.local_addr().unwrap()).unwrap();
+            let theirs = TcpStream::from(theirs);
             theirs.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
-            (theirs, connections.place(listener.accept().unwrap().0))
-        };
-        let mut entered: Vec<_> = (0..OPEN_MAX).map(|_| enter()).collect();
-        entered[0].1.lives();
-        entered.push(enter());
-        let ended = |place: &mut (TcpStream, OpenConnection)| matches!(place.0.read(&mut [0]), Ok(0));
-        assert_eq!([0, 1, 2, OPEN_MAX].map(|n| ended(&mut entered[n])), [false, true, false, false]);
-        drop(entered);
-        assert!(connections.open().by_turn.is_empty());
+            (theirs, self.connections.place(self.listener.accept().unwrap().0, Begun::default()))
+        }
+    }
+
+    fn is_cut((theirs, _): &mut (TcpStream, OpenConnection)) -> bool {
+        matches!(theirs.read(&mut [0]), Ok(0))
+    }
+
+    #[test]
+    fn of_too_many_the_one_goes_that_was_silent_for_the_longest_among_those_of_the_peer_that_has_the_most() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stage = Stage { listener, connections: Connections::default() };
+        let mut other = stage.enter(2);
+        let mut entered: Vec<_> = (1..OPEN_MAX).map(|_| stage.enter(1)).collect();
+        entered[0].1.begins();
+        entered.push(stage.enter(1));
+        assert_eq!([0, 1, 2, OPEN_MAX - 1].map(|n| is_cut(&mut entered[n])), [false, true, false, false]);
+        let mut another = stage.enter(3);
+        assert_eq!([2, 3].map(|n| is_cut(&mut entered[n])), [true, false]);
+        assert!(!is_cut(&mut other) && !is_cut(&mut another));
+        drop((entered, other, another));
+        assert!(stage.connections.open().by_turn.is_empty());
     }
 }

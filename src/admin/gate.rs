@@ -200,7 +200,7 @@ pub(super) async fn pass<B: MessageBody>(
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
     if let Some(place) = request.conn_data::<OpenConnection>() {
-        place.lives();
+        place.begins();
     }
     if let Some(gate) = request.app_data::<web::Data<Gate>>() {
         let caller = gate.caller(&request);

@@ -7,16 +7,21 @@
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
-use actix_web::dev::Server;
+use actix_http::HttpService;
+use actix_server::Server;
+use actix_service::{ServiceFactoryExt, map_config};
+use actix_web::dev::{AppConfig, fn_service};
 use actix_web::http::header::ACCEPT;
 use actix_web::middleware::{DefaultHeaders, from_fn};
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer, ResponseError, web};
+use actix_web::rt::net::TcpStream;
+use actix_web::{App, HttpRequest, HttpResponse, ResponseError, web};
 use tokio_util::sync::CancellationToken;
 
 use self::connections::Connections;
 use self::console::Listeners;
 use self::error::AdminError;
 use self::gate::Gate;
+use self::paced::Paced;
 use self::service::AdminState;
 use crate::core::processes::BEAT_MS;
 use crate::failpoint;
@@ -39,6 +44,7 @@ pub mod letters;
 mod listing;
 pub mod live;
 pub mod overview;
+mod paced;
 pub mod people;
 pub mod planning;
 mod pulse;
@@ -170,14 +176,29 @@ fn start(state: AdminState, gate: Gate, listeners: Listeners, listener: TcpListe
         app.wrap(from_fn(gate::pass)).wrap(headers()).configure(configure)
     };
     let connections = Connections::default();
-    let server = HttpServer::new(app)
-        .on_connect(move |connection, kept| connections.enter(connection, kept))
-        .max_connections(CONNECTIONS_MAX)
+    let server = Server::build();
+    let ending = server.graceful_shutdown_signal();
+    let server = server
+        .max_concurrent_connections(CONNECTIONS_MAX)
         // Operators and probes: one thread is plenty.
         .workers(1)
         .disable_signals()
         .shutdown_timeout(CLOSE_GRACE_S)
-        .listen(listener)?;
+        .listen("admin", listener, move || {
+            let (connections, ending) = (connections.clone(), ending.clone());
+            let requests = HttpService::build()
+                .graceful_shutdown_signal(move || {
+                    let ending = ending.clone();
+                    async move { ending.notified().await }
+                })
+                .on_connect_ext(move |connection, kept| connections.enter(connection, kept))
+                .h1(map_config(app(), |()| AppConfig::default()));
+            let paced = fn_service(|io: TcpStream| async move {
+                let peer = io.peer_addr().ok();
+                Ok((Paced::new(io), peer))
+            });
+            paced.and_then(requests)
+        })?;
     Ok(server.run())
 }
 

@@ -26,6 +26,9 @@ const OWN: &str = "scim_bridge";
 /// The most talkative level that any other crate gets.
 pub const OTHERS_MAX: Level = Level::WARN;
 
+/// What tells of each malformed request: a stranger's to repeat without an end.
+const NOISE: &str = "actix_http::h1";
+
 /// How a log line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Format {
@@ -166,7 +169,8 @@ where
 
 /// Whether the ceiling lets this event or span through.
 fn below_ceiling(metadata: &Metadata<'_>) -> bool {
-    is_own(metadata.target()) || *metadata.level() <= OTHERS_MAX
+    let target = metadata.target();
+    is_own(target) || *metadata.level() <= OTHERS_MAX && !target.starts_with(NOISE)
 }
 
 /// Logs where a panic came from. Its message only where it is a literal: a formatted one may show

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::http::{Answer, send, send_from};
@@ -113,4 +113,33 @@ async fn a_thousand_connections_that_are_silent_or_end_no_body_keep_nobody_out()
         assert!(since.elapsed() < Duration::from_secs(3), "{sent:?}: {:?}", since.elapsed());
         drop(held);
     }
+}
+
+#[tokio::test]
+async fn requests_that_come_in_one_go_are_all_answered_and_those_who_take_no_answer_keep_nobody_waiting() {
+    let stage = Stage::set();
+    let requests = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(3000);
+    let mut deaf = TcpStream::connect(stage.address).await.unwrap();
+    let untaken = tokio::time::timeout(Duration::from_secs(3), deaf.write_all(&requests.repeat(100))).await;
+    assert!(untaken.is_err(), "12 MB of requests were read, and no answer was");
+    let mut pipelined = TcpStream::connect(stage.address).await.unwrap();
+    let (mut reader, mut writer) = pipelined.split();
+    let write = writer.write_all(&requests);
+    let read = async {
+        let (mut answers, mut rest, mut piece) = (0, Vec::new(), vec![0; 1 << 16]);
+        while answers < 3000 {
+            let more = reader.read(&mut piece).await.unwrap();
+            assert!(more > 0, "closed after {answers} answers");
+            rest.extend_from_slice(&piece[..more]);
+            let marks: Vec<_> = rest.windows(15).enumerate().filter(|(_, text)| text == b"HTTP/1.1 200 OK").collect();
+            answers += marks.len();
+            let kept = marks
+                .last()
+                .map_or(rest.len().saturating_sub(14), |(at, _)| (at + 15).max(rest.len().saturating_sub(14)));
+            rest.drain(..kept.min(rest.len()));
+        }
+    };
+    let (written, ()) =
+        tokio::time::timeout(Duration::from_secs(20), async { tokio::join!(write, read) }).await.unwrap();
+    written.unwrap();
 }

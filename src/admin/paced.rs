@@ -1,0 +1,220 @@
+//! A connection of the admin listener that is read no faster than it is answered, and not at all while its answers are
+//! not taken. The server reads whatever it can get and keeps a request in some kilobytes: without this, a handful of
+//! connections that pipeline requests and read nothing would fill the memory.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use actix_web::rt::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep};
+
+/// Requests of a connection that are read and not begun: some more, as many as fit into a piece.
+const WAITING_MAX: u64 = 8;
+/// Bytes read at once.
+const PIECE_BYTES: usize = 1024;
+/// Blank lines within bodies count as requests, too. After so long without one that is begun, they are taken for that.
+const WAITING_TIME: Duration = Duration::from_secs(1);
+/// How long an answer may lie there untaken.
+const TAKING_TIME: Duration = Duration::from_secs(10);
+const HEAD_END: [u8; 4] = *b"\r\n\r\n";
+
+/// How many requests of a connection were begun. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Begun(Rc<Cell<u64>>);
+
+impl Begun {
+    /// One more.
+    pub(super) fn count(&self) {
+        self.0.set(self.0.get() + 1);
+    }
+}
+
+/// A connection, paced.
+pub(super) struct Paced {
+    io: TcpStream,
+    begun: Begun,
+    /// Ends of heads among what was read, as far as they were not taken back.
+    heads: u64,
+    /// How much of the end of a head the last bytes were.
+    matched: usize,
+    /// Until when it is not read for want of an answer.
+    waits: Option<Pin<Box<Sleep>>>,
+    /// Until when an answer that the peer does not take may lie there.
+    blocked: Option<Pin<Box<Sleep>>>,
+    reader: Option<Waker>,
+}
+
+impl Paced {
+    pub(super) fn new(io: TcpStream) -> Self {
+        let begun = Begun::default();
+        Self { io, begun, heads: 0, matched: 0, waits: None, blocked: None, reader: None }
+    }
+
+    /// The connection itself.
+    pub(super) fn socket(&self) -> &TcpStream {
+        &self.io
+    }
+
+    /// What counts the requests that are begun.
+    pub(super) fn begun(&self) -> Begun {
+        self.begun.clone()
+    }
+
+    fn count_heads(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.matched = match self.matched {
+                matched if *byte == HEAD_END[matched] => matched + 1,
+                _ => usize::from(*byte == HEAD_END[0]),
+            };
+            if self.matched == HEAD_END.len() {
+                self.matched = 0;
+                self.heads += 1;
+            }
+        }
+    }
+
+    /// Whether no more is to be read for now.
+    fn poll_pause(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let begun = self.begun.0.get();
+        if self.heads < begun + WAITING_MAX {
+            self.waits = None;
+            return Poll::Ready(());
+        }
+        let waits = self.waits.get_or_insert_with(|| Box::pin(sleep(WAITING_TIME)));
+        ready!(waits.as_mut().poll(cx));
+        (self.waits, self.heads) = (None, begun);
+        Poll::Ready(())
+    }
+
+    /// What was written, or how long to wait for the peer to take something.
+    fn written(&mut self, cx: &mut Context<'_>, wrote: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if wrote.is_ready() {
+            self.blocked = None;
+            if let Some(reader) = self.reader.take() {
+                reader.wake();
+            }
+            return wrote;
+        }
+        let blocked = self.blocked.get_or_insert_with(|| Box::pin(sleep(TAKING_TIME)));
+        ready!(blocked.as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl AsyncRead for Paced {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.blocked.is_some() || this.poll_pause(cx).is_pending() {
+            this.reader = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        let mut piece = [0; PIECE_BYTES];
+        let mut piece = ReadBuf::new(&mut piece[..buf.remaining().min(PIECE_BYTES)]);
+        ready!(Pin::new(&mut this.io).poll_read(cx, &mut piece))?;
+        this.count_heads(piece.filled());
+        buf.put_slice(piece.filled());
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Paced {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let wrote = Pin::new(&mut this.io).poll_write(cx, bytes);
+        this.written(cx, wrote)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let wrote = Pin::new(&mut this.io).poll_write_vectored(cx, bytes);
+        this.written(cx, wrote)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const HEAD: &[u8] = b"GET / HTTP/1.1\r\n\r\n";
+
+    async fn pair() -> (TcpStream, Paced) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let theirs = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        (theirs, Paced::new(listener.accept().await.unwrap().0))
+    }
+
+    /// Reads for as long as there is something to be had at once.
+    async fn heads_read(ours: &mut Paced) -> usize {
+        let mut read = vec![0; 1 << 20];
+        let mut bytes = 0;
+        while let Ok(more) = timeout(Duration::from_millis(100), ours.read(&mut read[bytes..])).await {
+            bytes += more.unwrap();
+        }
+        bytes / HEAD.len()
+    }
+
+    #[tokio::test]
+    async fn requests_are_read_as_others_are_begun() {
+        let (mut theirs, mut ours) = pair().await;
+        theirs.write_all(&HEAD.repeat(1000)).await.unwrap();
+        let first = heads_read(&mut ours).await;
+        assert!((8..70).contains(&first), "{first}");
+        for _ in 0..first {
+            ours.begun().count();
+        }
+        let more = heads_read(&mut ours).await;
+        assert!((8..70).contains(&more), "{more}");
+    }
+
+    #[tokio::test]
+    async fn blank_lines_within_a_body_keep_it_for_a_moment() {
+        let (mut theirs, mut ours) = pair().await;
+        let body = b"\r\n\r\n".repeat(1000);
+        theirs.write_all(&body).await.unwrap();
+        let mut read = vec![0; body.len()];
+        timeout(Duration::from_secs(20), ours.read_exact(&mut read)).await.unwrap().unwrap();
+        assert_eq!(read, body);
+    }
+
+    #[tokio::test]
+    async fn whoever_takes_no_answers_is_not_read_and_cut_off_in_the_end() {
+        let (mut theirs, mut ours) = pair().await;
+        let piece = vec![0; 1 << 16];
+        let cut = async {
+            loop {
+                if let Err(error) = ours.write_all(&piece).await {
+                    break error.kind();
+                }
+            }
+        };
+        theirs.write_all(HEAD).await.unwrap();
+        assert_eq!(timeout(TAKING_TIME * 2, cut).await.unwrap(), io::ErrorKind::TimedOut);
+        assert!(timeout(Duration::from_millis(50), ours.read(&mut [0; 64])).await.is_err());
+    }
+}
