@@ -48,6 +48,8 @@ mod writer;
 /// How often the log is folded after an erasure, where readers are in the way, and how long they are given.
 const FOLDS_MAX: usize = 20;
 const FOLD_PAUSE: Duration = Duration::from_millis(50);
+/// How long a sender waits for the disk: less than HR systems wait for an answer.
+const ACCEPT_TIME: Duration = Duration::from_secs(8);
 
 /// The embedded engine. See the module's documentation.
 ///
@@ -121,7 +123,10 @@ impl Embedded {
 #[async_trait]
 impl Store for Embedded {
     async fn accept(&self, now: UnixMs, delivery: NewDelivery) -> Result<Accepted, StoreError> {
-        self.writer.call(move |work| accept::accept(work, now, &delivery)).await
+        let accepted = self.writer.call(move |work| accept::accept(work, now, &delivery));
+        // A disk that hangs does not say so. What it takes in the end is known when the sender sends again.
+        let late = |_| StoreError::Unavailable("the disk has taken nothing for a while".to_owned());
+        tokio::time::timeout(ACCEPT_TIME, accepted).await.map_err(late)?
     }
 
     async fn claim(&self, now: UnixMs, request: &ClaimRequest) -> Result<Claim, StoreError> {
@@ -283,5 +288,50 @@ impl Store for Embedded {
 
     async fn broken(&self) {
         self.shared.broken.cancelled().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::limiter::Rate;
+    use crate::core::person::SourceName;
+    use crate::store::Bounds;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sender_is_answered_while_the_disk_hangs() {
+        let dir = tempfile::tempdir().unwrap();
+        let rate = Rate { calls: 0, window_ms: 60_000 };
+        let bounds = Bounds {
+            entries_max: 100,
+            dead_letters_max: 100,
+            dead_bytes_max: 1_000,
+            story_entries_max: 100,
+            story_keep_ms: 1_000,
+        };
+        let options = StoreOptions { writes: rate, reads: rate, bounds };
+        let store = Embedded::open(dir.path(), options).unwrap();
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let released = Mutex::new(released);
+        let hangs = store.writer.call(move |_| {
+            let _ = released.lock().unwrap().recv();
+            Ok(())
+        });
+        let delivery = || NewDelivery {
+            source: SourceName::parse("hr").unwrap(),
+            dedupe: None,
+            entries: Vec::new(),
+            unmapped: Vec::new(),
+        };
+        let sent = async {
+            let refused = store.accept(UnixMs(1), delivery()).await;
+            release.send(()).unwrap();
+            refused
+        };
+        let (hung, refused) = tokio::join!(hangs, sent);
+        hung.unwrap();
+        tokio::time::resume();
+        assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+        assert!(store.accept(UnixMs(2), delivery()).await.is_ok());
     }
 }
