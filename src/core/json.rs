@@ -37,6 +37,18 @@ impl<'a> Json<'a> {
         serde_json::from_str(text)
     }
 
+    /// Whether U+FFFD stands in a text or a name of it, at any depth.
+    #[must_use]
+    pub fn has_lost_characters(&self) -> bool {
+        let is_lossy = |text: &str| text.contains(char::REPLACEMENT_CHARACTER);
+        match self {
+            Self::Null | Self::Bool(_) | Self::Number(_) => false,
+            Self::Text(text) => is_lossy(text),
+            Self::List(items) => items.iter().any(Self::has_lost_characters),
+            Self::Object(members) => members.iter().any(|(name, value)| is_lossy(name) || value.has_lost_characters()),
+        }
+    }
+
     /// The member of this name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Self> {
@@ -222,6 +234,13 @@ impl Charset {
         }
         let (encoding, mark) = Encoding::for_bom(body).unwrap_or((self.0, 0));
         encoding.decode_without_bom_handling_and_without_replacement(body.get(mark..).unwrap_or_default())
+    }
+
+    /// The same with U+FFFD in the place of what is not in this charset.
+    #[must_use]
+    pub fn decode_with_loss(self, body: &[u8]) -> Cow<'_, str> {
+        let (encoding, mark) = Encoding::for_bom(body).unwrap_or((self.0, 0));
+        encoding.decode_without_bom_handling(body.get(mark..).unwrap_or_default()).0
     }
 }
 

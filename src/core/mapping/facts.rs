@@ -272,7 +272,7 @@ impl<'m, 'v> Reader<'m, 'v> {
     /// All that a record of this kind states.
     ///
     /// # Errors
-    /// The problem with the address of a hire: nobody is invited under a bad one.
+    /// The problem with the address of a hire: nobody is invited, or switched on again, under another one than HR means.
     pub(super) fn state(mut self, kind: EventKind) -> Result<Stating, InvalidField> {
         let at = self.occurred_at();
         if kind == EventKind::Notice {
@@ -281,7 +281,7 @@ impl<'m, 'v> Reader<'m, 'v> {
         let (employment, ends_at) = self.employment(kind, at);
         let email = match self.email() {
             Ok(email) => email,
-            Err(problem) if kind == EventKind::Hire && problem.problem != Problem::OtherDomain => return Err(problem),
+            Err(problem) if kind == EventKind::Hire && !stands_for_none(&problem.problem) => return Err(problem),
             Err(problem) => self.drop(problem),
         };
         let facts = Facts {
@@ -299,6 +299,12 @@ impl<'m, 'v> Reader<'m, 'v> {
         self.dropped.push(problem);
         None
     }
+}
+
+/// Whether what stands in the place of an address says that there is none yet: "n/a", or an address of another domain
+/// than those that the mapping allows.
+fn stands_for_none(problem: &Problem) -> bool {
+    matches!(problem, Problem::OtherDomain | Problem::NotAnEmail { at_signs: 0, .. })
 }
 
 /// Ids come as numbers, too. One that JSON's usual reader cannot hold exactly (a fraction, or beyond 64

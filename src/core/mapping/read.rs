@@ -2,6 +2,7 @@
 //! letters.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 
 use bytes::Bytes;
 
@@ -220,38 +221,71 @@ fn told_type(reader: &Reader<'_, '_>) -> Option<String> {
 
 fn read(mapping: &Mapping, source: &SourceName, body: &Bytes, charset: Charset, records_max: usize) -> Vec<Record> {
     let Some(text) = charset.decode(body) else {
-        let detail = "the body is not in its declared charset (UTF-8 if none is declared)".to_owned();
-        let trouble = Trouble { person: None, code: Code::MapNotJson, detail, fields: Vec::new() };
-        return vec![unmapped(trouble, body.clone())];
+        return read_with_loss(mapping, source, body, &charset.decode_with_loss(body), records_max);
     };
     let whole = match &text {
         Cow::Borrowed(_) => body.clone(),
         Cow::Owned(text) => Bytes::copy_from_slice(text.as_bytes()),
     };
     with_json(mapping, &text, |read| match read {
-        Ok((root, text)) => read_records(mapping, source, root, &whole, text, records_max),
+        Ok((root, text)) => match records(mapping, root, records_max) {
+            Ok(places) => read_records(mapping, source, root, &whole, text, places, |_| false),
+            Err(trouble) => vec![unmapped(trouble, whole.clone())],
+        },
         Err(trouble) => vec![unmapped(trouble, whole.clone())],
     })
 }
 
+/// Reads the records of a batch that are in its charset. The others are kept with the whole body as it came: a replay
+/// finds nothing new in the rest.
+fn read_with_loss(mapping: &Mapping, source: &SourceName, body: &Bytes, text: &str, records_max: usize) -> Vec<Record> {
+    let kept = |what: String| {
+        let detail = format!("{what} not in the declared charset of the body (UTF-8 if none is declared)");
+        let trouble = Trouble { person: None, code: Code::MapNotJson, detail, fields: Vec::new() };
+        unmapped(trouble, body.clone())
+    };
+    with_json(mapping, text, |read| {
+        let found = read.ok().and_then(|(root, text)| Some((root, text, records(mapping, root, records_max).ok()?)));
+        let Some((root, text, places)) = found else { return vec![kept("it is".to_owned())] };
+        let (count, lost) = (places.len(), Cell::new(0));
+        let is_left_out = |place: &Place<'_>| {
+            let is_lossy = place.record.has_lost_characters() || place.key.is_some_and(Json::has_lost_characters);
+            lost.set(lost.get() + usize::from(is_lossy));
+            is_lossy
+        };
+        let mut read = read_records(mapping, source, root, body, text, places, is_left_out);
+        match lost.get() {
+            // What all of them share may be damaged.
+            0 => vec![kept("it is".to_owned())],
+            lost if lost == count => vec![kept("it is".to_owned())],
+            lost => {
+                read.push(kept(format!("{lost} of {count} records are")));
+                read
+            }
+        }
+    })
+}
+
+/// Reads records, except those that are left out.
 fn read_records(
     mapping: &Mapping,
     source: &SourceName,
     root: &Json<'_>,
     whole: &Bytes,
     text: &str,
-    records_max: usize,
+    places: Vec<Place<'_>>,
+    is_left_out: impl Fn(&Place<'_>) -> bool,
 ) -> Vec<Record> {
-    let places = match records(mapping, root, records_max) {
-        Ok(places) => places,
-        Err(trouble) => return vec![unmapped(trouble, whole.clone())],
-    };
     let keys = keys(mapping, root);
     let count = places.len();
     let mut kept: Option<Kept<'_>> = None;
     let mut read = Vec::with_capacity(count);
     for (n, place) in places.into_iter().enumerate() {
-        match fate(mapping, source, Place { key: keys.get(n), ..place }) {
+        let place = Place { key: keys.get(n), ..place };
+        if is_left_out(&place) {
+            continue;
+        }
+        match fate(mapping, source, place) {
             Fate::Event { event, dropped, end } => {
                 let lost: Vec<_> = dropped.iter().filter(|problem| is_kept(mapping, problem)).cloned().collect();
                 let person = event.person.clone();

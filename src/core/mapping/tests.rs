@@ -228,7 +228,7 @@ fn a_batch_keeps_its_order_and_one_bad_record_does_not_lose_the_others() {
     let mapping = mapping("records = \"/employees\"\nhire = [\"created\"]\nrename = [\"updated\"]\ntype = \"/action\"");
     let body = r#"{"account":"A","employees": [
         {"action":"created","employee_id":"1","email":"a@b.co","first_name":"A"},
-        {"action":"created","employee_id":"2","email":"none","n":12345678901234567890.10},
+        {"action":"created","employee_id":"2","email":"b@","n":12345678901234567890.10},
         {"action":"terminated"}, "text",
         {"action":"updated","employee_id":"1","last_name":"C"}] ,"z":1.0}"#;
     let records = map_bytes(&mapping, body.as_bytes());
@@ -237,7 +237,7 @@ fn a_batch_keeps_its_order_and_one_bad_record_does_not_lose_the_others() {
     let Record::Unmapped { person, code, detail, payload, .. } = &records[1] else { panic!("{records:?}") };
     assert_eq!((person.as_ref().unwrap().employee_id.as_str(), *code), ("2", Code::MapField));
     assert!(detail.starts_with("record 2 of 5: email: not an e-mail address"), "{detail}");
-    let kept = r#"{"account":"A","employees": [{"action":"created","employee_id":"2","email":"none","n":12345678901234567890.10}] ,"z":1.0}"#;
+    let kept = r#"{"account":"A","employees": [{"action":"created","employee_id":"2","email":"b@","n":12345678901234567890.10}] ,"z":1.0}"#;
     assert_eq!(payload, kept.as_bytes());
     assert_eq!(why(&records[2..3]), (IgnoredWhy::NotNamed, Some("terminated")));
     assert!(matches!(&records[3], Record::Unmapped { code: Code::MapShape, .. }));
@@ -248,7 +248,7 @@ fn a_batch_keeps_its_order_and_one_bad_record_does_not_lose_the_others() {
 fn a_bad_escape_kills_neither_its_batch_nor_its_record() {
     let body = br#"[{"type":"employee.hired","data":{"employee_id":"1","email":"a@b.co","first_name":"A"}},
         {"type":"employee.hired","data":{"employee_id":"2","email":"b@b.co","first_name":"Bob \ud83d"}},
-        {"type":"employee.hired","data":{"employee_id":"3","email":"bad","first_name":"C"}}]"#;
+        {"type":"employee.hired","data":{"employee_id":"3","email":"bad@","first_name":"C"}}]"#;
     let records = map_bytes(&mapping(""), body);
     let [Record::Event { .. }, Record::Event { event, .. }, Record::Unmapped { payload, .. }] = records.as_slice()
     else {
@@ -538,7 +538,7 @@ fn a_mapping_that_cannot_work_says_which_key_and_why() {
 #[test]
 fn an_explanation_names_the_path_the_type_and_the_length_of_every_field() {
     let body =
-        record("employee.hired", json!({"employee_id": 1001, "email": "x", "first_name": "Zoë", "job/title": "Lead"}));
+        record("employee.hired", json!({"employee_id": 1001, "email": "@", "first_name": "Zoë", "job/title": "Lead"}));
     let told = |show| {
         let body = Bytes::from(body.to_string());
         serde_json::to_value(explain(&mapping(""), &source(), &body, Charset::utf8(), show)).unwrap()
@@ -546,7 +546,7 @@ fn an_explanation_names_the_path_the_type_and_the_length_of_every_field() {
     let record = &told(Show::default())["records"][0];
     assert_eq!(record["fields"][1]["found_at"], "/data/employee_id");
     assert_eq!((&record["fields"][1]["json_type"], &record["fields"][1]["length"]), (&json!("number"), &json!(4)));
-    assert_eq!(record["fields"][2]["problem"], "not an e-mail address (1 characters, 0 at signs)");
+    assert_eq!(record["fields"][2]["problem"], "not an e-mail address (1 characters, 1 at signs)");
     assert_eq!((&record["fields"][3]["length"], &record["fields"][3]["value"]), (&json!(3), &json!(null)));
     assert_eq!(told(Show { values: true })["records"][0]["fields"][3]["value"], "Zoë");
     assert!(record["paths"].as_array().unwrap().contains(&json!("/data/job~1title")));
@@ -693,4 +693,54 @@ fn a_removed_record_is_a_notice_that_says_who_has_left_if_nobody_is_found() {
     let records = map_json(&mapping, &record("employee.removed", json!({"employee_id": "E-1"})));
     let event = only_event(&records);
     assert_eq!((event.kind, event.facts.employment), (EventKind::Notice, Some((Left, None))));
+}
+
+/// A batch in which the name of the second is cut in the middle of a letter.
+#[test]
+fn bytes_of_another_charset_in_one_record_keep_the_others_from_nothing() {
+    let plain = mapping("records = \"/people\"");
+    let hire = |id: &str, name: &[u8]| {
+        let mut text = format!(r#"{{"type":"employee.hired","employee_id":"{id}","email":"{id}@x.com","given_name":""#)
+            .into_bytes();
+        text.extend_from_slice(name);
+        text.extend_from_slice(b"\"}");
+        text
+    };
+    let batch = |names: [&[u8]; 3]| {
+        let all: Vec<_> = ["a", "b", "c"].iter().zip(names).map(|(id, name)| hire(id, name)).collect();
+        [b"{\"people\":[".as_slice(), &all.join(&b','), b"]}"].concat()
+    };
+    let body = batch([b"Ada", b"Jos\xc3", "Zo\u{eb}".as_bytes()]);
+    match map_bytes(&plain, &body).as_slice() {
+        [
+            Record::Event { event: first, .. },
+            Record::Event { event: last, .. },
+            Record::Unmapped { code, detail, payload, .. },
+        ] => {
+            assert_eq!([first, last].map(|event| event.person.employee_id.clone()), ["a", "c"]);
+            assert_eq!((*code, payload.as_ref()), (Code::MapNotJson, &body[..]));
+            assert!(detail.starts_with("1 of 3 records are not in the declared charset"), "{detail}");
+        }
+        other => panic!("{other:?}"),
+    }
+    let body = batch([b"\xe9", b"\xe9", b"\xe9"]);
+    assert_eq!(only_trouble(&map_bytes(&plain, &body)).2, &body[..]);
+    // What all records share is damaged.
+    let mut body = batch([b"Ada", b"Bea", b"Cleo"]);
+    body.splice(1..1, b"\"company\":\"\xe9\",".iter().copied());
+    assert_eq!(only_trouble(&map_bytes(&plain, &body)).2, &body[..]);
+}
+
+#[test]
+fn a_hire_with_a_word_in_the_place_of_an_address_waits_for_one() {
+    let plain = mapping("");
+    let hire = |email: &str| json!({"type": "employee.hired", "data": {"employee_id": "E-1", "email": email}});
+    for none in ["n/a", "TBD", "-", "none"] {
+        let records = map_json(&plain, &hire(none));
+        assert!(only_event(&records[..1]).facts.email.is_none(), "{none}");
+        assert!(matches!(&records[1..], [Record::Unmapped { code: Code::MapField, .. }]), "{none}: {records:?}");
+    }
+    for bad in ["ada@", "ada@x@y.com", "ada@x.com\u{fffd}"] {
+        assert_eq!(only_trouble(&map_json(&plain, &hire(bad))).0, Code::MapField, "{bad}");
+    }
 }

@@ -278,6 +278,8 @@ mod tests {
         }
         assert_eq!(Email::parse(" ").unwrap_err().problem, Problem::Missing);
         assert_eq!(Email::parse("a\u{200b}da@example.com").unwrap_err().problem, Problem::InvisibleCharacter);
+        assert_eq!(Email::parse("ada@x.com\u{fe0f}").unwrap().as_received(), "ada@x.com");
+        assert_eq!(Email::parse("ada\u{fffd}@example.com").unwrap_err().problem, Problem::LostCharacter);
         let long = format!("{}@example.com", "a".repeat(300));
         assert!(matches!(Email::parse(&long).unwrap_err().problem, Problem::TooLong { .. }));
     }

@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn a_name_of_nothing_visible_is_no_name() {
-        for raw in ["", "  ", "\u{200b}", "\u{feff} \u{3164}"] {
+        for raw in ["", "  ", "\u{200b}", "\u{feff} \u{3164}", "\u{fe0f}\u{2800}"] {
             assert_eq!(name(raw).unwrap(), None);
         }
     }
@@ -89,6 +89,7 @@ mod tests {
     fn what_no_name_has_is_refused_by_its_shape() {
         assert_eq!(name("a\u{0}b").unwrap_err().problem, Problem::ControlCharacter);
         assert_eq!(name("a\u{200b}b").unwrap_err().problem, Problem::InvisibleCharacter);
+        assert!(name("\u{2764}\u{fe0f}a").is_ok() && name("Zo\u{fffd}").is_ok());
         assert_eq!(name(&"x".repeat(10_000)).unwrap_err().to_string(), "given_name: 10000 characters, at most 256");
     }
 }

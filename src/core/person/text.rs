@@ -44,6 +44,9 @@ pub enum Problem {
     /// Contains characters that nobody sees, such as a zero-width space, between visible ones.
     #[error("contains an invisible character")]
     InvisibleCharacter,
+    /// Contains what stands for a character that was lost on the way, or a code point that is none.
+    #[error("contains U+FFFD or another code point that is no character: part of it was lost on the way")]
+    LostCharacter,
     /// Contains a letter that is not ASCII and becomes ASCII when folded, such as the Kelvin sign: it
     /// would reach somebody else's account.
     #[error("contains a letter that passes for an ASCII one (U+{code_point:04X})")]
@@ -96,13 +99,13 @@ impl Problem {
 }
 
 /// Whether nobody sees this character: format characters and fillers (Unicode's
-/// `Default_Ignorable_Code_Point`, as far as they stand for nothing), and blanks of any kind.
+/// `Default_Ignorable_Code_Point`, as far as they stand for nothing), variation selectors, and blanks of any kind.
 #[must_use]
 pub fn is_invisible(c: char) -> bool {
     matches!(c,
         '\u{00ad}' | '\u{034f}' | '\u{061c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
         | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-        | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1d173}'..='\u{1d17a}'
+        | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1d173}'..='\u{1d17a}'
         | '\u{e0000}'..='\u{e0fff}')
 }
 
@@ -121,10 +124,17 @@ pub fn stripped(raw: &str) -> &str {
     raw.trim_matches(|c: char| c.is_whitespace() || is_invisible(c))
 }
 
-/// An identifier in its normal form: stripped, NFC, nothing invisible inside, 1 to `chars_max`
+/// An identifier in its normal form: stripped, NFC, nothing invisible and nothing lost inside, 1 to `chars_max`
 /// characters.
 pub(super) fn identifier(field: &'static str, raw: &str, chars_max: usize) -> Result<String, InvalidField> {
-    normal(field, raw, chars_max, is_invisible)
+    let text = normal(field, raw, chars_max, is_invisible)?;
+    if text.contains(is_no_character) { Err(Problem::LostCharacter.of(field)) } else { Ok(text) }
+}
+
+/// What stands for a character that was lost on the way (half of a surrogate pair, a byte of another charset), and code
+/// points that are never characters. Two ids that lost different characters look the same.
+fn is_no_character(c: char) -> bool {
+    c == char::REPLACEMENT_CHARACTER || matches!(c, '\u{fdd0}'..='\u{fdef}') || u32::from(c) & 0xfffe == 0xfffe
 }
 
 /// A name in its normal form: as an identifier, but joiners within a word stay.
@@ -134,7 +144,7 @@ pub(super) fn name(field: &'static str, raw: &str, chars_max: usize) -> Result<S
 
 /// Directional marks and variation selectors, which right-to-left and CJK names carry.
 fn is_mark(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{e0100}'..='\u{e01ef}')
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}')
 }
 
 fn normal(
