@@ -147,7 +147,7 @@ pub async fn copy(
             for fate in to.import(now(), records).await.map_err(CopyError::To)? {
                 match fate {
                     Transferred::Taken => tally.copied += 1,
-                    Transferred::Known => tally.known += 1,
+                    Transferred::AlreadyThere => tally.known += 1,
                 }
             }
             told(Phase::Copying, section, done);
@@ -331,7 +331,7 @@ async fn found(
         all += records.len() as u64;
         if let Some(to) = to {
             let fates = to.compare(now(), records).await.map_err(CopyError::To)?;
-            known += fates.iter().filter(|fate| **fate == Transferred::Known).count() as u64;
+            known += fates.iter().filter(|fate| **fate == Transferred::AlreadyThere).count() as u64;
         }
         told(Phase::Comparing, section, all);
     }

@@ -191,7 +191,7 @@ pub enum Transferred {
     /// It is there now; where nothing was to be written: it is missing, or another.
     Taken,
     /// It was there, just so.
-    Known,
+    AlreadyThere,
 }
 
 /// A store whose content can be moved.

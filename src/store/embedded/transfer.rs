@@ -45,7 +45,7 @@ impl Transfer for Embedded {
     async fn compare(&self, now: UnixMs, records: Vec<Record>) -> Result<Vec<Transferred>, StoreError> {
         let marks = self.shared.control().marks();
         let compare = move |record: &Record, db: &Connection| {
-            Ok(if is_known(db, marks, now, record)? { Transferred::Known } else { Transferred::Taken })
+            Ok(if is_known(db, marks, now, record)? { Transferred::AlreadyThere } else { Transferred::Taken })
         };
         self.readers.read(move |db| records.iter().map(|record| compare(record, db)).collect()).await
     }
@@ -203,7 +203,7 @@ fn is_known(db: &Connection, marks: Marks, now: UnixMs, record: &Record) -> Resu
 fn import(work: &mut Work<'_>, now: UnixMs, record: &Record) -> Result<Transferred, StoreError> {
     let marks = work.control.marks();
     if is_known(work.db, marks, now, record)? {
-        return Ok(Transferred::Known);
+        return Ok(Transferred::AlreadyThere);
     }
     match record {
         Record::Marks(other) => {

@@ -123,7 +123,10 @@ impl State {
                 .is_some_and(|letter| letter.row == *row && letter.payload.as_ref() == Some(payload)),
             Record::Shared { name, document } => self.shared.get(name) == Some(document),
         };
-        records.iter().map(|record| if is_known(record) { Transferred::Known } else { Transferred::Taken }).collect()
+        records
+            .iter()
+            .map(|record| if is_known(record) { Transferred::AlreadyThere } else { Transferred::Taken })
+            .collect()
     }
 
     fn take_in(&mut self, record: Record) {

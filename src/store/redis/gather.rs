@@ -12,7 +12,7 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::accept::Packed;
 use super::link::{Arg, Link};
-use super::reply::{Reply, unexpected};
+use super::reply::{ScriptReply, unexpected};
 use super::{Calls, scripts};
 use crate::core::time::UnixMs;
 use crate::failpoint;
@@ -121,7 +121,7 @@ async fn send(calls: &Calls, mut group: Vec<Waiting>) {
     let Some(now) = group.first().map(|first| first.now) else { return };
     let (deliveries, done): (Vec<_>, Vec<_>) = group.into_iter().map(|one| (one.packed, one.done)).unzip();
     let (keys, args) = calls.accept_call(&deliveries);
-    let answers = calls.run(&scripts::ACCEPT, now, keys, args).await.and_then(Reply::all_bytes);
+    let answers = calls.run(&scripts::ACCEPT, now, keys, args).await.and_then(ScriptReply::all_bytes);
     let answers = match answers {
         Ok(answers) if answers.len() == done.len() => answers.into_iter().map(Ok).collect(),
         Ok(_) => vec![Err(unexpected("the answers to deliveries")); done.len()],

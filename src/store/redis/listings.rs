@@ -1,11 +1,11 @@
-//! Listings, as somebody looks at them: found by an index, and read by `lua/read.lua`.
+//! Listings for people: found by an index, and read by `lua/read.lua`.
 
 use data_encoding::HEXLOWER;
 
 use super::keys::{BUCKETS, Keys, Of, bucket_of, in_bucket};
 use super::layout::{Head, entries, letter};
 use super::link::Arg;
-use super::reply::{Pair, Reply, parsed, person_of, text_of, unexpected};
+use super::reply::{Pair, ScriptReply, parsed, person_of, text_of, unexpected};
 use super::{Redis, scripts, signed, tell};
 use crate::core::person::PersonId;
 use crate::core::time::UnixMs;
@@ -14,12 +14,12 @@ use crate::store::{LaneState, Listed, PAGE_BYTES_MAX, Page, PersonRow, Stats, St
 
 /// What is read of a lane to show it: the inbox's first entries with it.
 const LANE_BYTES: i64 = 128 * 1024;
-/// How many people are read in one call.
+/// People whom one look reads.
 const ROWS_AT_ONCE: usize = 32;
-/// How many of the [`BUCKETS`] the first call reads: with a million people, one holds some 250. Each further call reads
+/// Sets of people that the first look reads, of [`BUCKETS`]: with a million people, one holds some 250. Each further reads
 /// twice as many, up to the second number: with few people, most sets are empty.
 const BUCKETS_AT_ONCE: (u64, u64) = (1, 1_024);
-/// Words that are read in one call, and calls for one page.
+/// Words that one look reads, and looks for one page.
 const WORDS_AT_ONCE: i64 = 200;
 const LOOKS_MAX: usize = 10;
 
@@ -51,7 +51,7 @@ struct ListedPeople {
 
 impl Redis {
     /// What the commands answer, one after the other; nothing for a key that cannot be read, which is logged.
-    pub(super) async fn read(&self, asks: &[Ask<'_>]) -> Result<Reply, StoreError> {
+    pub(super) async fn read(&self, asks: &[Ask<'_>]) -> Result<ScriptReply, StoreError> {
         let keys = asks.iter().map(|ask| ask.key.as_slice()).collect();
         let mut args: Vec<Arg<'_>> = Vec::new();
         for ask in asks {
@@ -83,7 +83,7 @@ impl Redis {
         self.page_of(wanted, ListedPeople { people, more }).await
     }
 
-    /// Up to `most` people after this one, in the order of their numbers.
+    /// So many people by number, or those that are left.
     pub(super) async fn people_after(&self, after: Option<PersonId>, most: usize) -> Result<Vec<PersonId>, StoreError> {
         let mut found = Vec::new();
         let mut bucket = after.map_or(0, |after| bucket_of(after).0);
@@ -161,8 +161,8 @@ impl Redis {
         self.page_of(wanted, found).await
     }
 
-    /// Whose words these are. Left out is somebody who has a word before it with the same prefix: they are listed by
-    /// that one.
+    /// Whose word this is, where no other word of theirs that begins so comes before it: by that they were
+    /// listed.
     async fn first_words(&self, prefix: &str, members: Vec<Vec<u8>>) -> Result<Vec<(String, PersonId)>, StoreError> {
         let mut words = Vec::with_capacity(members.len());
         for member in members {
@@ -199,8 +199,8 @@ impl Redis {
         Ok(listed)
     }
 
-    /// The rows of these people. Whoever is not there (any more) is left out, and so is whoever cannot be read, which
-    /// is logged.
+    /// The rows of these people. Who is not there (any more) is left out, and so is who does not read, which
+    /// is told.
     async fn rows(&self, people: &[(String, PersonId)]) -> Result<Vec<(String, PersonRow)>, StoreError> {
         let keys = &self.calls.keys;
         let mut asks = Vec::with_capacity(people.len() * 2);
@@ -281,7 +281,7 @@ fn since_of(bytes: &[u8]) -> i64 {
     bytes.iter().fold(0, |ms, byte| ms << 8 | i64::from(*byte))
 }
 
-/// The counts whose names begin with this, without those that are 0.
+/// The counts whose names begin so, but for those that are down to nothing.
 fn counts<T: FromIterator<(String, u64)>>(pairs: Vec<Pair>, begin: &[u8]) -> Result<T, StoreError> {
     let mut counts = Vec::new();
     for (name, count) in pairs {

@@ -17,7 +17,7 @@ use self::gather::Gather;
 use self::keys::Keys;
 use self::link::{Arg, Link};
 use self::listings::Ask;
-use self::reply::{Reply, person_of, unexpected};
+use self::reply::{ScriptReply, person_of, unexpected};
 use self::scripts::Transition;
 use super::{
     Accepted, Claim, ClaimRequest, Commit, Committed, DeadFilter, DeadRow, LaneState, Lease, Listed, NewDelivery,
@@ -133,7 +133,7 @@ impl Calls {
         now: UnixMs,
         keys: Vec<&[u8]>,
         args: Vec<Arg<'_>>,
-    ) -> Result<Reply, StoreError> {
+    ) -> Result<ScriptReply, StoreError> {
         self.check_schema().await?;
         let (keys, args) = (self.keys_of(script, keys), self.args(now, args));
         self.answer(self.link.run(script.script(), &keys, &args).await?)
@@ -146,7 +146,7 @@ impl Calls {
         now: UnixMs,
         keys: Vec<&[u8]>,
         args: Vec<Arg<'_>>,
-    ) -> Result<Reply, StoreError> {
+    ) -> Result<ScriptReply, StoreError> {
         self.check_schema().await?;
         let (keys, args) = (self.keys_of(script, keys), self.args(now, args));
         self.answer(self.link.run_durably(script.script(), &keys, &args).await?)
@@ -165,8 +165,8 @@ impl Calls {
     }
 
     /// What a script answers, without the keys that do not read: those are told.
-    fn answer(&self, value: deadpool_redis::redis::Value) -> Result<Reply, StoreError> {
-        let mut reply = Reply::of(value)?;
+    fn answer(&self, value: deadpool_redis::redis::Value) -> Result<ScriptReply, StoreError> {
+        let mut reply = ScriptReply::of(value)?;
         let mut broken = reply.list()?.all_bytes()?;
         broken.dedup();
         for key in broken {

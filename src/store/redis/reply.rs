@@ -12,13 +12,13 @@ use crate::store::StoreError;
 pub(super) type Pair = (Vec<u8>, Vec<u8>);
 
 /// A list's elements, taken one after the other.
-pub(super) struct Reply(std::vec::IntoIter<Value>);
+pub(super) struct ScriptReply(std::vec::IntoIter<Value>);
 
 pub(super) fn unexpected(what: &str) -> StoreError {
     StoreError::Damaged(format!("{what} does not read back"))
 }
 
-impl Reply {
+impl ScriptReply {
     pub(super) fn of(value: Value) -> Result<Self, StoreError> {
         match value {
             Value::Array(values) => Ok(Self(values.into_iter())),

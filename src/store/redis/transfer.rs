@@ -71,7 +71,7 @@ impl Transfer for Redis {
         let mut inboxes = BTreeMap::new();
         for record in &records {
             let is_known = self.knows(now, record, &mut inboxes).await?;
-            fates.push(if is_known { Transferred::Known } else { Transferred::Taken });
+            fates.push(if is_known { Transferred::AlreadyThere } else { Transferred::Taken });
         }
         Ok(fates)
     }

@@ -3,7 +3,7 @@
 use super::keys::Of;
 use super::layout::{body, dead_row, entries, letter};
 use super::link::Arg;
-use super::reply::{Reply, person_of, unexpected};
+use super::reply::{ScriptReply, person_of, unexpected};
 use super::{Redis, blob, from_now, local, scripts, signed};
 use crate::core::time::UnixMs;
 use crate::store::{
@@ -29,7 +29,7 @@ impl Redis {
         let mut reply = self.calls.run(&scripts::CLAIM, now, Vec::new(), args).await?;
         let server_now = reply.time()?;
         let until = reply.optional_number()?.map(UnixMs);
-        let claimed = |mut one: Reply| {
+        let claimed = |mut one: ScriptReply| {
             let person = one.person()?;
             let fence = one.count()?;
             let until = local(one.time()?, server_now, now);
