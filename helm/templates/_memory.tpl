@@ -8,9 +8,9 @@ are named; docs/deploy.md shows the sum for the defaults.
 32
 {{- end -}}
 
-{{/* What the server keeps for an open connection at the worst, in KiB: measured with bodies that never end. */}}
+{{/* What the server keeps for an open connection beside its share of the bounds below, in KiB: 5 were measured, and a small head comes on top (docs/security.md). */}}
 {{- define "scim-bridge.memory.connection" -}}
-160
+8
 {{- end -}}
 
 {{/* The largest reply of Postman's that is read (src/scim, REPLY_BYTES_MAX), and as much again once it is parsed, in MiB. */}}
@@ -18,11 +18,12 @@ are named; docs/deploy.md shows the sum for the defaults.
 8
 {{- end -}}
 
-{{/* What all bodies under way may take together, in MiB (src/app.rs: room for four of the largest, at least 64). */}}
+{{/* What heads and bodies under way may take together, in MiB (src/intake/memory.rs): 16 for heads; 8 for small bodies as they arrive, 8 while they wait, and 16 once parsed; for larger ones four of the largest as they arrive, as much while they wait, and 32 times one, at least 136, once parsed. */}}
 {{- define "scim-bridge.memory.bodies" -}}
 {{- $server := .Values.config.server -}}
-{{- $body := ternary (get $server "body_bytes_max") 1048576 (hasKey $server "body_bytes_max") | int64 -}}
-{{- max 64 (div (add (mul 4 $body) 1048575) 1048576) -}}
+{{- $bytes := ternary (get $server "body_bytes_max") 1048576 (hasKey $server "body_bytes_max") | int64 -}}
+{{- $body := div (add $bytes 1048575) 1048576 -}}
+{{- add 48 (mul 2 (max 16 (mul 4 $body))) (max 136 (mul 32 $body)) -}}
 {{- end -}}
 
 {{/* dict root, component: the worst case, as YAML: `mib`, and `sum`, which says how it comes about. */}}
@@ -36,7 +37,7 @@ are named; docs/deploy.md shows the sum for the defaults.
   {{- $bodies := include "scim-bridge.memory.bodies" .root | int -}}
   {{- $mib = add $mib $theirs $bodies | int -}}
   {{- $sum = append $sum (printf "%d for %d connections (config.server.connections_max)" $theirs $connections) -}}
-  {{- $sum = append $sum (printf "%d for bodies (config.server.body_bytes_max)" $bodies) -}}
+  {{- $sum = append $sum (printf "%d for heads and bodies (config.server.body_bytes_max)" $bodies) -}}
 {{- end -}}
 {{- if ne .component "intake" -}}
   {{- $concurrency := ternary (get $config.worker "concurrency") 8 (hasKey $config.worker "concurrency") | int -}}

@@ -74,11 +74,11 @@ REFUSED = [
     (
         DEFAULTS,
         {"intake": {"resources": {"limits": {"memory": "128Mi"}}}},
-        "intake.resources.limits.memory: 128Mi is less than the worst case, 253Mi (32 for a process, 157 for 1000 connections (config.server.connections_max), 64 for bodies",
+        "intake.resources.limits.memory: 128Mi is less than the worst case, 256Mi (32 for a process, 8 for 1000 connections (config.server.connections_max), 216 for heads and bodies",
     ),
-    (DEFAULTS, {"config": {"server": {"connections_max": 10000}}}, "intake.resources.limits.memory: 256Mi is less than the worst case, 1659Mi"),
-    (DEFAULTS, {"config": {"server": {"connections_max": None}}}, "intake.resources.limits.memory: 256Mi is less than the worst case, 1659Mi"),
-    (DEFAULTS, {"config": {"server": {"body_bytes_max": 67108864}}}, "intake.resources.limits.memory: 256Mi is less than the worst case, 445Mi"),
+    (DEFAULTS, {"config": {"server": {"connections_max": 10000}}}, "intake.resources.limits.memory: 256Mi is less than the worst case, 327Mi"),
+    (DEFAULTS, {"config": {"server": {"connections_max": None}}}, "intake.resources.limits.memory: 256Mi is less than the worst case, 327Mi"),
+    (DEFAULTS, {"config": {"server": {"body_bytes_max": 67108864}}}, "intake.resources.limits.memory: 256Mi is less than the worst case, 2648Mi"),
     (DEFAULTS, {"config": {"worker": {"concurrency": 64}}}, "worker.resources.limits.memory: 256Mi is less than the worst case, 544Mi (32 for a process, 512 for 64 attempts"),
     ("trial", {"valkey": {"maxmemory": "1gb"}}, "valkey.resources.limits.memory: 512Mi is less than twice valkey.maxmemory, 1gb"),
     (DEFAULTS, {"ingress": {"enabled": True}}, "ingress.hosts: name at least one host"),
@@ -169,7 +169,7 @@ def test_null_for_a_section_has_the_chart_s_own_message():
         assert done.returncode == 0 or own, (dotted, done.stderr)
 
 
-@pytest.mark.parametrize(("given", "fits"), [("253Mi", True), ("252Mi", False), ("0.25Gi", True), ("265289728", True), (265289727, False), ("1G", True), ("265M", False), ("266M", True)])
+@pytest.mark.parametrize(("given", "fits"), [("256Mi", True), ("255Mi", False), ("0.25Gi", True), ("268435456", True), (268435455, False), ("1G", True), ("268M", False), ("269M", True)])
 def test_quantities_are_read_as_kubernetes_reads_them(given, fits):
     done = template(DEFAULTS, {"intake": {"resources": {"limits": {"memory": given}}}})
     assert (done.returncode == 0) is fits, done.stderr
