@@ -169,6 +169,9 @@ fn settled(whole: &WholePerson) -> String {
         let since = said("Since then somebody switched them off in Postman, although HR says that they are employed.");
         return format!("{how} {since}");
     }
+    if document.left_scope {
+        return format!("{how} They are out of scope, by `in_scope_if` of their source's mapping.");
+    }
     match document.record.employment.newest().map(|word| word.state) {
         Some(EmploymentState::Left) if document.member.is_some() => format!("{how} HR says that they have left."),
         Some(_) | None => how,

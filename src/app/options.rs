@@ -202,12 +202,18 @@ pub fn plan_rules(config: &Config) -> PlanRules {
         read_lag_ms: config.postman.read_lag_s * 1000,
         changes_addresses: config.postman.email_change == EmailChange::Apply,
         updates_create: creates.map(|source| source.name.clone()).collect(),
+        unscoped: config.sources.iter().filter(|source| !has_scope(source)).map(|source| source.name.clone()).collect(),
         pages_max: config.postman.look_up_pages_max,
         username_tries: config.retry.username_tries,
         locale: config.postman.locale.clone(),
         target: target_rules(config),
         groups: config.groups.iter().map(group_rule).collect(),
     }
+}
+
+/// Whether what a source tells, or what is read of it, says who is in scope.
+fn has_scope(source: &SourceConfig) -> bool {
+    source.mapping.tells_scope() || source.fetch.as_ref().is_some_and(|fetch| fetch.api.tells_scope())
 }
 
 fn group_rule(group: &GroupConfig) -> GroupRule {

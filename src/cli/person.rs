@@ -107,6 +107,7 @@ pub(super) fn print(person: &PersonBody) {
             say!("  {name:<12} {} (as of {})", fact.value, fact.at);
         }
     };
+    fact("scope", &person.record.scope);
     fact("e-mail", &person.record.email);
     fact("given name", &person.record.given_name);
     fact("family name", &person.record.family_name);

@@ -107,6 +107,7 @@ impl Worker {
         *traced = self.traced(&document, &entries);
         let before = Before::of(&document);
         let folding = fold(&mut document, entries, now);
+        document.heed_scope(!self.options.plan.unscoped.contains(&document.person.source), now);
         let leaving = |folding| Leaving { folding, consumed_to, before: &before };
         report(&folding);
         let mut run = Run::default();
@@ -453,8 +454,7 @@ pub(super) fn needs_attempt(document: &Document, folding: &Folding, now: UnixMs)
     if document.record.closed.is_some() {
         return false;
     }
-    let word = document.record.employment.at(now).map(|word| word.stamp);
-    let word_is_new = word.is_some_and(|stamp| document.employment_done.is_none_or(|done| stamp > done));
+    let word_is_new = document.has_new_word(now) == Some(true);
     let is_followed = document.not_followed_since.is_none();
     let read_is_owed = document.owed_read.is_some();
     // Until somebody has looked, nobody knows whether they were made.

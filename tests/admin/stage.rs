@@ -400,6 +400,7 @@ fn rules() -> PlanRules {
         read_lag_ms: 0,
         changes_addresses: false,
         updates_create: BTreeSet::new(),
+        unscoped: BTreeSet::new(),
         pages_max: 1,
         username_tries: 3,
         locale: "en-US".to_owned(),

@@ -52,6 +52,8 @@ mod redis_server;
 #[cfg(test)]
 mod roster;
 #[cfg(test)]
+mod scope;
+#[cfg(test)]
 mod shutdown;
 #[cfg(test)]
 #[cfg(any(debug_assertions, feature = "failpoints"))]

@@ -259,6 +259,7 @@ fn worker_options() -> WorkerOptions {
             read_lag_ms: 60_000,
             changes_addresses: true,
             updates_create: BTreeSet::new(),
+            unscoped: BTreeSet::new(),
             pages_max: 20,
             username_tries: 3,
             locale: "en-US".to_owned(),

@@ -240,6 +240,7 @@ pub(crate) fn worker_options() -> WorkerOptions {
             read_lag_ms: 60_000,
             changes_addresses: true,
             updates_create: std::collections::BTreeSet::new(),
+            unscoped: std::collections::BTreeSet::new(),
             pages_max: 20,
             username_tries: 3,
             locale: "en-US".to_owned(),

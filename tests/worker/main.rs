@@ -24,6 +24,8 @@ mod rough_store;
 #[cfg(test)]
 mod rough_weather;
 #[cfg(test)]
+mod scope;
+#[cfg(test)]
 #[path = "../store/servers.rs"]
 mod servers;
 #[cfg(test)]

@@ -110,7 +110,8 @@ pub(super) fn beside(now: UnixMs, document: Option<&Document>, look: Option<&Liv
             EmploymentState::Employed => "employed",
             EmploymentState::Left => "left",
         };
-        format!("{state} from {}", word.from)
+        let out = if record.is_out_of_scope(now) { ", out of scope" } else { "" };
+        format!("{state} from {}{out}", word.from)
     });
     let active = |active: Option<bool>| active.map(|active| if active { "active" } else { "inactive" }.to_owned());
     let rows = [

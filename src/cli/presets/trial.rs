@@ -5,7 +5,7 @@ use crate::config::SourceConfig;
 use crate::core::delivery::{Delivery, is_taken};
 use crate::core::json::Charset;
 use crate::core::mapping::{IgnoredWhy, Record, RecordResult, Show, explain, map};
-use crate::core::person::{EmploymentState, Event, InvalidField, Locale, Name, Stated};
+use crate::core::person::{EmploymentState, Event, InvalidField, Locale, Name, Scope, Stated};
 use crate::core::signature::fields::Tolerance;
 use crate::core::signature::{Keys, Verifier, neighbours};
 use crate::core::time::UnixMs;
@@ -124,6 +124,9 @@ fn shown_event(event: &Event, dropped: &[InvalidField]) -> String {
             EmploymentState::Employed => "employed",
         };
         told.push(from.map_or(word.to_owned(), |from| format!("{word} from {from}")));
+    }
+    if let Some((Scope::Out, from)) = facts.scope {
+        told.push(from.map_or("out of scope".to_owned(), |from| format!("out of scope from {from}")));
     }
     let name =
         |name: &Option<Stated<Name>>| name.as_ref().map(|name| name.value().map_or("(none)", Name::as_str).to_owned());

@@ -159,6 +159,12 @@ impl Api {
         self.is_list().then_some(&self.list_mapping)
     }
 
+    /// Whether what is read says who is in scope.
+    #[must_use]
+    pub fn tells_scope(&self) -> bool {
+        self.rules.mapping.tells_scope()
+    }
+
     /// Where what a list shows is mapped.
     pub(super) fn list_mapping(&self) -> &Mapping {
         &self.list_mapping

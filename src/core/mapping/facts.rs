@@ -10,7 +10,7 @@ use super::{Invite, Mapping, Meaning, Names, PastEnd, TimeUnit};
 use crate::core::json::Json;
 use crate::core::person::label::{FurtherFacts, Label, distinct};
 use crate::core::person::{
-    Email, EmploymentState, EventKind, Facts, InvalidField, Locale, Name, Person, Problem, SourceName, Stated,
+    Email, EmploymentState, EventKind, Facts, InvalidField, Locale, Name, Person, Problem, Scope, SourceName, Stated,
 };
 use crate::core::time::UnixMs;
 
@@ -273,19 +273,28 @@ impl<'m, 'v> Reader<'m, 'v> {
     ///
     /// # Errors
     /// The problem with the address of a hire: nobody is invited, or switched on again, under another one than HR means.
-    pub(super) fn state(mut self, kind: EventKind) -> Result<Stating, InvalidField> {
+    pub(super) fn state(mut self, kind: EventKind, scope: Option<Scope>) -> Result<Stating, InvalidField> {
         let at = self.occurred_at();
         if kind == EventKind::Notice {
-            return Ok(Stating { facts: Facts::default(), ends_at: None, at, dropped: self.dropped });
+            // What else is so of them is read.
+            let scope = scope.map(|scope| self.scope(scope));
+            let facts = Facts { scope, ..Facts::default() };
+            return Ok(Stating { facts, ends_at: None, at, dropped: self.dropped });
         }
         let (employment, ends_at) = self.employment(kind, at);
         let email = match self.email() {
             Ok(email) => email,
-            Err(problem) if kind == EventKind::Hire && !stands_for_none(&problem.problem) => return Err(problem),
+            Err(problem)
+                if kind == EventKind::Hire && scope != Some(Scope::Out) && !stands_for_none(&problem.problem) =>
+            {
+                return Err(problem);
+            }
             Err(problem) => self.drop(problem),
         };
+        let scope = scope.map(|scope| self.scope(scope));
         let facts = Facts {
             employment,
+            scope,
             email,
             given_name: self.given_name(),
             family_name: self.family_name(),
@@ -295,8 +304,19 @@ impl<'m, 'v> Reader<'m, 'v> {
         Ok(Stating { facts, ends_at, at, dropped: self.dropped })
     }
 
+    /// Scope, and from when on: a move out of it may be announced, as a leave is.
+    fn scope(&mut self, scope: Scope) -> (Scope, Option<UnixMs>) {
+        match scope {
+            Scope::In => (scope, None),
+            Scope::Out => (scope, self.effective_at()),
+        }
+    }
+
     fn drop<T>(&mut self, problem: InvalidField) -> Option<T> {
-        self.dropped.push(problem);
+        // What one field says may be asked for twice.
+        if !self.dropped.contains(&problem) {
+            self.dropped.push(problem);
+        }
         None
     }
 }

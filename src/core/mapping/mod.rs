@@ -151,7 +151,7 @@ pub enum OutOfScope {
     /// Nothing.
     #[default]
     Ignore,
-    /// They leave: somebody who was meant moved on.
+    /// They are switched off until a record shows them in scope: somebody who was meant moved on.
     Leave,
 }
 
@@ -331,6 +331,12 @@ impl Default for Mapping {
 }
 
 impl Mapping {
+    /// Whether records say who is in scope, and switch off who is not.
+    #[must_use]
+    pub fn tells_scope(&self) -> bool {
+        self.out_of_scope == OutOfScope::Leave && !self.in_scope_if.is_empty()
+    }
+
     /// The lists of types, with the key of each and what it means, in order of preference.
     fn types(&self) -> [(&'static str, &Types, Meaning); 7] {
         [

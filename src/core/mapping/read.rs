@@ -16,7 +16,7 @@ use super::{BodyFormat, Mapping, Meaning, OutOfScope};
 use crate::core::code::Code;
 use crate::core::delivery::{Delivery, Verified};
 use crate::core::json::{self, Charset, Json};
-use crate::core::person::{EmploymentState, Event, EventKind, Facts, InvalidField, Person, SourceName};
+use crate::core::person::{EmploymentState, Event, EventKind, Facts, InvalidField, Person, Scope, SourceName};
 
 /// Most records taken from one delivery: they are stored in one atomic step, which must stay short.
 pub const RECORDS_MAX: usize = 10_000;
@@ -137,24 +137,26 @@ pub(super) fn fate(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> 
         Ok(None) => return ignored(IgnoredWhy::NotNamed),
         Err(problem) => return bad(mapping, None, &[problem]),
     };
-    let Some(mut kind) = meaning.kind() else { return ignored(IgnoredWhy::Listed) };
+    let Some(kind) = meaning.kind() else { return ignored(IgnoredWhy::Listed) };
     let person = match reader.person(source) {
         Ok(person) => person,
         Err(problem) => return bad(mapping, None, &[problem]),
     };
     // What cannot be judged is not judged: a record that does not tell the department moves nobody out.
     let in_scope: Result<Vec<_>, _> = mapping.in_scope_if.iter().map(|condition| condition.judge(place)).collect();
-    let is_outside = match in_scope {
-        Ok(judged) => judged.contains(&Some(false)),
+    let scope = match in_scope {
+        Ok(judged) if judged.contains(&Some(false)) => Some(Scope::Out),
+        Ok(judged) if judged.is_empty() || judged.contains(&None) => None,
+        Ok(_) => Some(Scope::In),
         Err(problem) => return bad(mapping, Some(person), &[problem.of("in_scope_if")]),
     };
-    if is_outside {
-        match mapping.out_of_scope {
-            OutOfScope::Ignore => return ignored(IgnoredWhy::OutOfScope),
-            OutOfScope::Leave => kind = EventKind::Leave,
-        }
-    }
-    let Stating { mut facts, ends_at, at, dropped } = match reader.state(kind) {
+    let scope = match (mapping.out_of_scope, scope) {
+        (OutOfScope::Ignore, Some(Scope::Out)) => return ignored(IgnoredWhy::OutOfScope),
+        // Whoever was let in stays: nobody is told of who is out.
+        (OutOfScope::Ignore, Some(Scope::In) | None) => None,
+        (OutOfScope::Leave, scope) => scope,
+    };
+    let Stating { mut facts, ends_at, at, dropped } = match reader.state(kind, scope) {
         Ok(stating) => stating,
         Err(problem) => return bad(mapping, Some(person), &[problem]),
     };
@@ -175,6 +177,8 @@ pub(super) fn fate(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> 
         at,
         facts: Facts { employment: Some((EmploymentState::Left, Some(end))), ..Facts::default() },
     });
+    // Who is out of scope leaves, whatever else is told of them.
+    let kind = if scope == Some(Scope::Out) { EventKind::Leave } else { kind };
     Fate::Event { event: Event { person, kind, at, facts }, dropped, end }
 }
 

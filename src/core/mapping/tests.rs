@@ -418,14 +418,23 @@ fn conditions_say_which_records_and_which_people_are_meant() {
     let of = |data: serde_json::Value| map_json(&mapping, &record("employee.updated", data));
     assert_eq!(why(&of(json!({"employee_id": 1, "kind": "contractor", "last_name": "K"}))).0, IgnoredWhy::Condition);
     let inside = of(json!({"employee_id": 1, "kind": "employee", "department": "sales", "last_name": "K"}));
-    assert_eq!(only_event(&inside).facts.names(), ["family_name"]);
+    assert_eq!(only_event(&inside).facts.names(), ["in_scope", "family_name"]);
+    // It may bring somebody back who was out of scope.
+    let nothing_else = of(json!({"employee_id": 1, "kind": "employee", "department": "sales"}));
+    assert_eq!(only_event(&nothing_else).facts.names(), ["in_scope"]);
     let outside = of(json!({"employee_id": 1, "kind": "employee", "department": "it", "last_name": "K"}));
-    assert_eq!(
-        (only_event(&outside).kind, only_event(&outside).facts.employment),
-        (EventKind::Leave, Some((Left, None)))
-    );
+    assert_eq!(only_event(&outside).kind, EventKind::Leave);
+    assert_eq!(only_event(&outside).facts.names(), ["out_of_scope", "family_name"], "it says nothing of employment");
     let untold = of(json!({"employee_id": 1, "kind": "employee", "last_name": "K"}));
     assert_eq!(only_event(&untold).kind, EventKind::Update);
+    assert_eq!(only_event(&untold).facts.names(), ["family_name"], "a record that does not tell moves nobody");
+    let hired = json!({"employee_id": 1, "kind": "employee", "department": "it", "email": "not an address"});
+    let hired = map_json(&mapping, &record("employee.hired", hired));
+    let Record::Event { event, .. } = &hired[0] else { panic!("{hired:?}") };
+    assert_eq!(event.facts.names(), ["employed", "out_of_scope"], "nobody is invited under it: the rest counts");
+    let ignores = "in_scope_if = [{ path = '/data/department', in = ['sales'] }]";
+    let inside = record("employee.updated", json!({"employee_id": 1, "department": "sales", "last_name": "K"}));
+    assert_eq!(only_event(&map_json(&self::mapping(ignores), &inside)).facts.names(), ["family_name"]);
 }
 
 #[test]

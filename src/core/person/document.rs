@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::email::{self, Email};
+use super::employment::Timeline;
 use super::event::{Event, EventKind};
 use super::fact::Stamp;
 use super::identity::Person;
@@ -20,8 +21,11 @@ use crate::core::trace::TraceContext;
 
 /// Failures in a row after which a person is reported: passing trouble is over by then.
 const FAILURES_TOLD: u32 = 5;
-/// The format of documents that this version writes.
-pub const FORMAT: u32 = 1;
+/// The newest format of documents that this version reads: with a scope in their record. One that does not know of it
+/// would switch people on who are out of it.
+pub const FORMAT: u32 = 2;
+/// That of all other documents.
+const FORMAT_WITHOUT_SCOPE: u32 = 1;
 /// Jobs that are kept open at the most; beyond, the oldest end as superseded: their facts are folded.
 pub const OPEN_JOBS_MAX: usize = 200;
 /// How often, and for how long, somebody is found of whom nothing is about to be done, until nobody waits for them any
@@ -66,6 +70,13 @@ pub struct Document {
     /// afterwards is not undone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub employment_done: Option<Stamp>,
+    /// They are out of scope, and that was brought in line.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub left_scope: bool,
+    /// They have been out of scope since the member was last in line, or were when it was: the member may be switched off
+    /// for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub was_out_of_scope: bool,
     /// When all members were last paged through without finding them, and for which address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paged: Option<(UnixMs, String)>,
@@ -141,7 +152,7 @@ impl Document {
     #[must_use]
     pub fn new(person: Person) -> Self {
         Self {
-            format: FORMAT,
+            format: FORMAT_WITHOUT_SCOPE,
             person,
             record: Record::default(),
             member: None,
@@ -151,6 +162,8 @@ impl Document {
             trouble: None,
             progress: Progress::default(),
             employment_done: None,
+            left_scope: false,
+            was_out_of_scope: false,
             paged: None,
             missing: Vec::new(),
             waiting_since: None,
@@ -180,23 +193,69 @@ impl Document {
         }
     }
 
+    /// Whether HR has said something of the membership that was not brought in line yet; none where it has said nothing.
+    #[must_use]
+    pub fn has_new_word(&self, now: UnixMs) -> Option<bool> {
+        if self.record.is_out_of_scope(now) {
+            return Some(!self.left_scope);
+        }
+        if self.is_back_in_scope(now) {
+            return Some(true);
+        }
+        let word = self.record.employment.at(now)?;
+        Some(self.employment_done.is_none_or(|done| word.stamp > done))
+    }
+
+    /// Whether they came back into scope since the member was last in line: as good as a new word on employment.
+    #[must_use]
+    pub fn is_back_in_scope(&self, now: UnixMs) -> bool {
+        self.was_out_of_scope && !self.record.is_out_of_scope(now)
+    }
+
+    /// Where the source has no rules of scope (any more), everybody is in scope.
+    pub fn heed_scope(&mut self, has_rules: bool, now: UnixMs) {
+        self.was_out_of_scope |= self.record.is_out_of_scope(now);
+        if !has_rules {
+            self.record.scope = Timeline::default();
+        }
+        self.left_scope &= self.record.is_out_of_scope(now);
+        self.note_format();
+    }
+
+    fn note_format(&mut self) {
+        self.format = if self.record.scope.is_empty() { FORMAT_WITHOUT_SCOPE } else { FORMAT };
+    }
+
+    /// The membership that HR wants is in line: what is switched off at the target from now on is not undone.
+    pub fn note_in_line(&mut self, now: UnixMs) {
+        if let Some(word) = self.record.employment.at(now) {
+            self.employment_done = Some(word.stamp);
+        }
+        self.left_scope = self.record.is_out_of_scope(now);
+        self.was_out_of_scope = self.left_scope;
+    }
+
     /// When something is to be done without another word of HR: an announced change of employment, or
     /// another try with the groups.
     #[must_use]
     pub fn next_change(&self, now: UnixMs) -> Option<UnixMs> {
-        let employment = self.record.employment.next_change(now).map(|word| word.from);
         let groups = self.groups_wait.map(|wait| wait.due);
-        employment.into_iter().chain(groups).min()
+        self.record.next_change(now).into_iter().chain(groups).min()
     }
 
     /// Folds something that tells this address, and notes it and the one before it: under each a create may go out,
-    /// or have gone out.
-    pub fn noting_address<T>(&mut self, told: Option<&Email>, fold: impl FnOnce(&mut Record) -> T) -> T {
+    /// or have gone out. Notes who is out of scope by it, or was until then, too.
+    pub fn folding<T>(&mut self, told: Option<&Email>, now: UnixMs, fold: impl FnOnce(&mut Record) -> T) -> T {
         let before = self.record.email().filter(|_| told.is_some()).cloned();
         for email in before.iter().chain(told) {
             self.note_address(email);
         }
-        fold(&mut self.record)
+        self.was_out_of_scope |= self.record.is_out_of_scope(now);
+        let folded = fold(&mut self.record);
+        self.was_out_of_scope |= self.record.is_out_of_scope(now);
+        self.left_scope &= self.record.is_out_of_scope(now);
+        self.note_format();
+        folded
     }
 
     fn note_address(&mut self, email: &Email) {

@@ -26,11 +26,33 @@ pub enum EmploymentState {
     Left,
 }
 
-/// One word on employment.
+/// Whether somebody is among those whom the source's rules mean. It is no part of their employment: who works there
+/// and comes back into scope is to be in the team again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// They are.
+    In,
+    /// They are not.
+    Out,
+}
+
+impl Scope {
+    /// The word for it in answers.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::In => "in",
+            Self::Out => "out",
+        }
+    }
+}
+
+/// One word on what is so from an instant on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EmploymentWord {
+pub struct TimedWord<S> {
     /// What is so.
-    pub state: EmploymentState,
+    pub state: S,
     /// From when on; in the future where it is announced ahead.
     pub from: UnixMs,
     /// When HR said so.
@@ -41,7 +63,10 @@ pub struct EmploymentWord {
     pub is_observed: bool,
 }
 
-impl EmploymentWord {
+/// One word on employment.
+pub type EmploymentWord = TimedWord<EmploymentState>;
+
+impl<S> TimedWord<S> {
     /// Whether the other word cannot count any more beside this one.
     fn outdoes(&self, other: &Self) -> bool {
         !self.is_observed && self.stamp > other.stamp && self.from <= other.from
@@ -50,17 +75,34 @@ impl EmploymentWord {
 
 /// All words that can still count, in the order in which they take effect. But for what a roster observes,
 /// this is the order in which they were said, too.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Employment {
-    words: Vec<EmploymentWord>,
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timeline<S> {
+    words: Vec<TimedWord<S>>,
     /// Hashes of the words that were told for the newest instant.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     told: Vec<u32>,
 }
 
-impl Employment {
+/// What HR says of employment.
+pub type Employment = Timeline<EmploymentState>;
+
+impl<S> Default for Timeline<S> {
+    fn default() -> Self {
+        Self { words: Vec::new(), told: Vec::new() }
+    }
+}
+
+impl<S> Timeline<S> {
+    /// Whether nothing was ever said.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.words.is_empty()
+    }
+}
+
+impl<S: Copy + Eq + Serialize> Timeline<S> {
     /// Folds in a word. Whether it can count.
-    pub fn fold(&mut self, word: EmploymentWord) -> bool {
+    pub fn fold(&mut self, word: TimedWord<S>) -> bool {
         let newest_at = self.words.iter().map(|word| word.stamp.at).max();
         let hash = hash(&(word.state, word.from));
         let is_told = newest_at == Some(word.stamp.at) && self.told.contains(&hash);
@@ -94,29 +136,38 @@ impl Employment {
     /// What is so at `now`; none where HR has not said, or not yet. Where a word would be in effect, had it not
     /// been put off, this is as new as the word that put it off: the former may have been followed.
     #[must_use]
-    pub fn at(&self, now: UnixMs) -> Option<EmploymentWord> {
+    pub fn at(&self, now: UnixMs) -> Option<TimedWord<S>> {
         let in_effect = self.counting().rev().find(|word| word.from <= now)?;
         let places = 0..self.words.len();
         let put_off = places.filter(|place| self.words.get(*place).is_some_and(|word| word.from <= now));
         let stamps = put_off.filter_map(|place| self.put_off_by(place)).map(|word| word.stamp);
-        Some(EmploymentWord { stamp: stamps.fold(in_effect.stamp, Stamp::max), ..*in_effect })
+        Some(TimedWord { stamp: stamps.fold(in_effect.stamp, Stamp::max), ..*in_effect })
     }
 
     /// When the next announced word takes effect.
     #[must_use]
-    pub fn next_change(&self, now: UnixMs) -> Option<&EmploymentWord> {
+    pub fn next_change(&self, now: UnixMs) -> Option<&TimedWord<S>> {
         self.counting().find(|word| word.from > now)
     }
 
+    /// Forgets what no word that is still to come can bring back: all before one that is in effect at `now` and was not
+    /// announced, as only what was announced can be put off.
+    pub fn settle(&mut self, now: UnixMs) {
+        let is_base = |word: &TimedWord<S>| word.from <= now && word.from <= word.stamp.at;
+        if let Some(base) = self.words.iter().rposition(is_base) {
+            self.words.drain(..base);
+        }
+    }
+
     /// The words that were not put off.
-    fn counting(&self) -> impl DoubleEndedIterator<Item = &EmploymentWord> {
+    fn counting(&self) -> impl DoubleEndedIterator<Item = &TimedWord<S>> {
         let words = self.words.iter().enumerate();
         words.filter(|(place, _)| self.put_off_by(*place).is_none()).map(|(_, word)| word)
     }
 
     /// The word by which the one in this place was put off: the next one, which says the same of a later
     /// instant, and was said before the former was in effect.
-    fn put_off_by(&self, place: usize) -> Option<&EmploymentWord> {
+    fn put_off_by(&self, place: usize) -> Option<&TimedWord<S>> {
         let (word, next) = (self.words.get(place)?, self.words.get(place + 1)?);
         let is_newer = next.stamp > word.stamp;
         (is_newer && next.state == word.state && word.from > next.stamp.at).then_some(next)
@@ -124,7 +175,7 @@ impl Employment {
 
     /// The last word, in effect or announced.
     #[must_use]
-    pub fn newest(&self) -> Option<&EmploymentWord> {
+    pub fn newest(&self) -> Option<&TimedWord<S>> {
         self.words.last()
     }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::email::Email;
-use super::employment::EmploymentState;
+use super::employment::{EmploymentState, Scope};
 use super::identity::Person;
 use super::label::{FurtherFacts, Label};
 use super::name::{Locale, Name};
@@ -77,6 +77,9 @@ pub struct Facts {
     /// Employment, and from when on; none: from the moment of the event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub employment: Option<(EmploymentState, Option<UnixMs>)>,
+    /// Whether they are in scope, where the source's rules tell, and from when on; none: from the moment of the event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<(Scope, Option<UnixMs>)>,
     /// The address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<Email>,
@@ -101,6 +104,14 @@ impl Facts {
         self.names().is_empty()
     }
 
+    /// The word for what is stated of scope.
+    pub(super) fn scope_name(scope: Scope) -> &'static str {
+        match scope {
+            Scope::In => "in_scope",
+            Scope::Out => "out_of_scope",
+        }
+    }
+
     /// The words for what is stated, without values.
     #[must_use]
     pub fn names(&self) -> Vec<&'static str> {
@@ -109,6 +120,7 @@ impl Facts {
                 EmploymentState::Employed => "employed",
                 EmploymentState::Left => "left",
             }),
+            self.scope.map(|(scope, _)| Self::scope_name(scope)),
             self.email.as_ref().map(|_| "email"),
             self.given_name.as_ref().map(|_| "given_name"),
             self.family_name.as_ref().map(|_| "family_name"),

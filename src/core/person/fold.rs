@@ -90,17 +90,19 @@ fn fold_facts(
 ) -> Folded {
     let before = document.record.employment.at(accepted_at);
     document.note_labels(event);
-    let folded = document.noting_address(event.facts.email.as_ref(), fold);
+    let folded = document.folding(event.facts.email.as_ref(), accepted_at, fold);
     if event.kind == EventKind::Update {
         say_again(document, before, accepted_at);
     }
     folded
 }
 
-/// What an event states; a notice states nothing: what is so, the read says.
+/// What an event states; a notice states nothing but their scope, which may be known by it alone: what else is so, the
+/// read says.
 fn fold_said(record: &mut Record, event: &Event, accepted_at: UnixMs, seq: u64) -> Folded {
     if event.kind == EventKind::Notice {
-        record.fold(&Event { facts: Facts::default(), ..event.clone() }, accepted_at, seq)
+        let facts = Facts { scope: event.facts.scope, ..Facts::default() };
+        record.fold(&Event { facts, ..event.clone() }, accepted_at, seq)
     } else {
         record.fold(event, accepted_at, seq)
     }
@@ -153,7 +155,9 @@ fn take_in(
     document.progress.username_refused = 0;
     document.not_followed_since = None;
     folding.calls_for_attempt = true;
-    let from = event.facts.employment.and_then(|(_, from)| from).filter(|from| *from > accepted_at);
+    let employment = event.facts.employment.and_then(|(_, from)| from);
+    let scope = event.facts.scope.and_then(|(_, from)| from);
+    let from = employment.or(scope).filter(|from| *from > accepted_at);
     let kind = if is_doubtful { EventKind::Notice } else { event.kind };
     document.open.push(OpenJob { id: job, kind, accepted_at, from, trace });
 }
@@ -189,8 +193,9 @@ pub fn fold_read(document: &mut Document, told: Vec<Event>, now: UnixMs, seq: u6
         event.at = event.at.max(after_all);
         // What is so without a day of its own is so now, however far ahead the words before it were told.
         event.facts.employment = event.facts.employment.map(|(state, from)| (state, from.or(Some(now))));
+        event.facts.scope = event.facts.scope.map(|(scope, from)| (scope, from.or(Some(now))));
         document.note_labels(&event);
-        document.noting_address(event.facts.email.as_ref(), |record| record.fold(&event, now, place));
+        document.folding(event.facts.email.as_ref(), now, |record| record.fold(&event, now, place));
     }
     document.read_at = Some(now);
     say_again(document, before, now);
@@ -259,7 +264,7 @@ mod tests {
     use super::*;
     use crate::core::code::Code;
     use crate::core::person::document::Trouble;
-    use crate::core::person::{EmploymentState, Facts, Name, Person, SourceName, Stated};
+    use crate::core::person::{EmploymentState, Facts, Name, Person, Scope, SourceName, Stated};
 
     fn ada() -> Person {
         Person::parse(SourceName::parse("hr").unwrap(), "E-1").unwrap()
@@ -333,6 +338,25 @@ mod tests {
             fold(&mut document, vec![(seq, entry)], UnixMs(3_000));
             assert_eq!(document.owed_read.unwrap().removed, is_removal, "{kind:?} {employment:?}");
         }
+    }
+
+    #[test]
+    fn what_is_read_of_scope_is_so_now_however_far_ahead_the_words_before_it_were_told() {
+        let now = UnixMs(2_000_000);
+        let ahead = now.plus_ms(600_000);
+        let mut document = Document::new(ada());
+        let (seq, mut entry) = update(1, ahead.0, "King");
+        entry.accepted_at = now;
+        fold(&mut document, vec![(seq, entry)], now);
+        let read = |document: &mut Document, scope, seq| {
+            let facts = Facts { scope: Some((scope, None)), ..Facts::default() };
+            let event = Event { person: ada(), kind: EventKind::Update, at: Some(now), facts };
+            fold_read(document, vec![event], now, seq);
+            document.record.is_out_of_scope(now)
+        };
+        assert!(read(&mut document, Scope::Out, 2));
+        assert!(!read(&mut document, Scope::In, 3));
+        assert_eq!(document.record.next_change(now), None);
     }
 
     #[test]

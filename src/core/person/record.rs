@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::email::Email;
-use super::employment::{Employment, EmploymentState, EmploymentWord};
-use super::event::{Event, Stated};
+use super::employment::{Employment, EmploymentState, EmploymentWord, Scope, TimedWord, Timeline};
+use super::event::{Event, Facts, Stated};
 use super::fact::{Fact, Stamp};
 use super::identity::Person;
 use super::label::{FurtherFacts, Label};
@@ -22,6 +22,9 @@ pub const AHEAD_MS_MAX: u64 = 3_600_000;
 pub struct Record {
     /// Employment, as announced.
     pub employment: Employment,
+    /// Whether they are in scope, as far as the source's rules have told.
+    #[serde(skip_serializing_if = "Timeline::is_empty")]
+    pub scope: Timeline<Scope>,
     /// The address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<Fact<Email>>,
@@ -90,6 +93,14 @@ impl Record {
             };
             note(self.employment.fold(word), name);
         }
+        if let Some((scope, from)) = facts.scope {
+            let before = self.scope_from(accepted_at);
+            let word = TimedWord { state: scope, from: from.unwrap_or(at), stamp, is_observed: false };
+            self.scope.fold(word);
+            self.scope.settle(accepted_at);
+            // That they still are where they were is no news.
+            note(self.scope_from(accepted_at) != before, Facts::scope_name(scope));
+        }
         if let Some(email) = &facts.email {
             note(Fact::fold(&mut self.email, email.clone(), stamp), "email");
         }
@@ -117,6 +128,7 @@ impl Record {
     pub fn newest_at(&self) -> Option<UnixMs> {
         let facts = [
             self.employment.said_at(),
+            self.scope.said_at(),
             self.email.as_ref().map(|fact| fact.stamp.at),
             self.given_name.as_ref().map(|fact| fact.stamp.at),
             self.family_name.as_ref().map(|fact| fact.stamp.at),
@@ -124,6 +136,36 @@ impl Record {
         ];
         let further = self.further.values().map(|fact| fact.stamp.at);
         facts.into_iter().flatten().chain(further).max()
+    }
+
+    /// Whether they are out of scope at `now`.
+    #[must_use]
+    pub fn is_out_of_scope(&self, now: UnixMs) -> bool {
+        self.scope.at(now).is_some_and(|word| word.state == Scope::Out)
+    }
+
+    /// Whether they are out of scope at `now`, and when that changes next, as far as it was announced.
+    fn scope_from(&self, now: UnixMs) -> (bool, Option<UnixMs>) {
+        let is_out = self.is_out_of_scope(now);
+        let next = self.scope.next_change(now).filter(|word| (word.state == Scope::Out) != is_out);
+        (is_out, next.map(|word| word.from))
+    }
+
+    /// When HR has announced that something of their membership changes.
+    #[must_use]
+    pub fn next_change(&self, now: UnixMs) -> Option<UnixMs> {
+        let employment = self.employment.next_change(now).map(|word| word.from);
+        employment.into_iter().chain(self.scope_from(now).1).min()
+    }
+
+    /// What is to be of them in the team at `now`: who is out of scope is as good as one who has left. None where HR
+    /// has not said, or not yet.
+    #[must_use]
+    pub fn membership(&self, now: UnixMs) -> Option<EmploymentState> {
+        if self.is_out_of_scope(now) {
+            return Some(EmploymentState::Left);
+        }
+        self.employment.at(now).map(|word| word.state)
     }
 
     /// The address, where HR told one.
@@ -184,6 +226,32 @@ mod tests {
         let folded = record.fold(&event(Some(10), names(Some("Augusta"), Some("Byron"))), UnixMs(101), 2);
         assert_eq!((record.given_name(), record.family_name()), (Some("Augusta"), Some("King")));
         assert_eq!(folded.news, ["given_name"]);
+    }
+
+    #[test]
+    fn scope_is_a_fact_beside_employment_and_whatever_the_order_the_newest_word_on_it_counts() {
+        let facts = |employment, scope| Facts { employment, scope, ..Facts::default() };
+        let employed = Some((EmploymentState::Employed, None));
+        let words = [
+            (10, facts(employed, None)),
+            (20, facts(None, Some((Scope::Out, None)))),
+            (30, facts(None, Some((Scope::In, None)))),
+        ];
+        for (order, expected) in [
+            (vec![0], Some(EmploymentState::Employed)),
+            (vec![0, 1], Some(EmploymentState::Left)),
+            (vec![1, 0], Some(EmploymentState::Left)),
+            (vec![1], Some(EmploymentState::Left)),
+            (vec![0, 1, 2], Some(EmploymentState::Employed)),
+            (vec![2, 0, 1], Some(EmploymentState::Employed)),
+            (vec![1, 2], None),
+        ] {
+            let mut record = Record::default();
+            for (seq, n) in (1..).zip(&order) {
+                record.fold(&event(Some(words[*n].0), words[*n].1.clone()), UnixMs(100), seq);
+            }
+            assert_eq!(record.membership(UnixMs(100)), expected, "{order:?}");
+        }
     }
 
     #[test]

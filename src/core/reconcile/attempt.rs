@@ -271,10 +271,9 @@ impl AttemptState {
         }
     }
 
-    /// Whether HR says that they have left, and no member was ever theirs, or may be.
+    /// Whether HR says that they have left, or are out of scope, and no member was ever theirs, or may be.
     fn leaves_with_nothing(&self, now: UnixMs) -> bool {
-        let word = self.document.record.employment.at(now);
-        let has_left = word.is_some_and(|word| word.state == EmploymentState::Left);
+        let has_left = self.document.record.membership(now) == Some(EmploymentState::Left);
         has_left && self.document.member.is_none() && !self.may_have_created
     }
 

@@ -34,6 +34,8 @@ mod groups_tests;
 #[cfg(test)]
 pub(crate) mod plan_tests;
 #[cfg(test)]
+mod scope_tests;
+#[cfg(test)]
 mod target_tests;
 #[cfg(test)]
 pub(crate) mod team_tests;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::groups;
 use crate::core::person::email::compare_key;
-use crate::core::person::{Document, EmploymentState, EmploymentWord, KnownMember, Person};
+use crate::core::person::{Document, EmploymentState, KnownMember, Person};
 use crate::core::time::UnixMs;
 
 /// The claim on a member.
@@ -55,9 +55,11 @@ pub fn has_left(document: &Document, is_blocked: bool, now: UnixMs) -> bool {
     // What an operator has discarded is not followed any more, until HR says something new.
     let is_stuck = is_blocked || document.not_followed_since.is_some();
     // Whoever is handed over is not switched off any more: first the one, then the other.
-    let is_followed = |word: EmploymentWord| document.employment_done.is_some_and(|done| done >= word.stamp);
-    let left = document.record.employment.at(now).filter(|word| word.state == EmploymentState::Left);
-    document.record.closed.is_some() || left.is_some_and(|word| is_stuck || is_followed(word))
+    let word = document.record.employment.at(now).filter(|word| word.state == EmploymentState::Left);
+    let is_followed = word.is_some_and(|word| document.employment_done.is_some_and(|done| done >= word.stamp))
+        || (document.left_scope && document.record.is_out_of_scope(now));
+    let is_left = document.record.membership(now) == Some(EmploymentState::Left);
+    document.record.closed.is_some() || (is_left && (is_stuck || is_followed))
 }
 
 /// Who has what somebody else wants.
@@ -97,8 +99,7 @@ impl Owner {
         }
         let is_blocked = document.trouble.is_some() || document.not_followed_since.is_some();
         let has_left = has_left(document, is_blocked, now);
-        let left = document.record.employment.at(now).filter(|word| word.state == EmploymentState::Left);
-        let is_leaving = left.is_some() && !has_left;
+        let is_leaving = document.record.membership(now) == Some(EmploymentState::Left) && !has_left;
         let wants = document.record.email().map(|email| address_key(email.as_received()));
         let moves_away = key.starts_with("address:") && wants.as_ref().is_some_and(|wanted| wanted != key);
         let name = folded_name(document);
@@ -168,7 +169,7 @@ impl Owner {
     #[must_use]
     pub fn hands_over_to(&self, document: &Document, now: UnixMs) -> bool {
         let name = folded_name(document);
-        let is_leaver = document.record.employment.at(now).is_some_and(|word| word.state == EmploymentState::Left);
+        let is_leaver = document.record.membership(now) == Some(EmploymentState::Left);
         self.has_left || (!is_leaver && self.name == name && !name.1.is_empty())
     }
 }

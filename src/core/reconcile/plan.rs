@@ -114,6 +114,8 @@ fn must_look_first(state: &AttemptState, now: UnixMs) -> bool {
     let was_known = state.document.member.is_some();
     // Removed at the target after HR's last word was in effect: not undone.
     let is_removed = was_known && !is_new_word(&state.document, now);
+    // Whoever was in the team before they were out of scope is there most likely.
+    let is_back = state.document.is_back_in_scope(now);
     // The known id is somebody's whose address nobody gave them: they may have another one.
     state.in_doubt
         || state.already_member
@@ -121,6 +123,7 @@ fn must_look_first(state: &AttemptState, now: UnixMs) -> bool {
         || is_nameless
         || record.email().is_none()
         || is_removed
+        || is_back
 }
 
 fn create(state: &AttemptState, email: &Email) -> Step {
@@ -261,11 +264,14 @@ fn nobody(
     let made_unshown = state.document.progress.made_unshown;
     // The addresses before this one were looked for, too, and nobody has them.
     state.document.addresses.clear();
+    let is_unsaid = state.document.record.membership(now).is_none() && !rules.invites(&state.document);
     match standing {
         Standing::Left if is_invited(&state.document) => {
             blocked(Code::ScimInvited, "made or invited, and no look-up shows them")
         }
         Standing::Left | Standing::Unsaid => not_a_member(state),
+        // They are to be switched on again, and nobody is to be made whom HR has not called employed.
+        Standing::Employed if is_unsaid => not_a_member(state),
         Standing::Employed if made_unshown && is_of_another_address(&state.document, email) => {
             blocked(Code::ScimNotMember, "made under the address before, and no look-up shows them")
         }

@@ -24,7 +24,7 @@ use crate::core::person::inbox::{Entry, Word};
 use crate::core::person::job::{Finished, JobId};
 use crate::core::person::label::{self, Label};
 use crate::core::person::{
-    Document, Email, EmploymentState, Event, EventKind, Facts, Name, Person, SourceName, Stated,
+    Document, Email, EmploymentState, Event, EventKind, Facts, Name, Person, Scope, SourceName, Stated,
 };
 use crate::core::time::UnixMs;
 
@@ -41,6 +41,7 @@ pub(crate) fn rules(target: TargetRules, groups: Vec<GroupRule>) -> PlanRules {
         read_lag_ms: 60_000,
         changes_addresses: true,
         updates_create: std::collections::BTreeSet::new(),
+        unscoped: std::collections::BTreeSet::new(),
         pages_max: 20,
         username_tries: 3,
         locale: "en-US".to_owned(),
@@ -49,7 +50,7 @@ pub(crate) fn rules(target: TargetRules, groups: Vec<GroupRule>) -> PlanRules {
     }
 }
 
-fn person(id: &str) -> Person {
+pub(super) fn person(id: &str) -> Person {
     Person::parse(SourceName::parse("hr").unwrap(), id).unwrap()
 }
 
@@ -62,6 +63,7 @@ fn facts(employment: Option<EmploymentState>, email: &str, given: &str, family: 
     let told = |raw: &str| (raw != "-").then(|| name(raw));
     Facts {
         employment: employment.map(|state| (state, None)),
+        scope: None,
         email: (email != "-").then(|| Email::parse(email).unwrap()),
         given_name: told(given),
         family_name: told(family),
@@ -96,12 +98,14 @@ pub(super) struct World {
     suspicions: Suspicions,
     pub(super) now: UnixMs,
     seq: u64,
-    faults: Vec<Fault>,
+    pub(super) faults: Vec<Fault>,
     /// After so many calls a worker dies, before it commits.
-    crashes: Vec<usize>,
+    pub(super) crashes: Vec<usize>,
     crashed: bool,
     /// Words that come while somebody waits: one after each attempt that is not the last.
     arriving: Vec<Event>,
+    /// Whether the source's rules tell who is in scope.
+    pub(super) has_scope: bool,
 }
 
 impl World {
@@ -119,6 +123,7 @@ impl World {
             crashes: Vec::new(),
             crashed: false,
             arriving: Vec::new(),
+            has_scope: true,
         }
     }
 
@@ -177,6 +182,7 @@ impl World {
             let mut document = known.unwrap_or_else(|| Document::new(who.clone()));
             let before = owner::claims(&document);
             let folding = fold(&mut document, inbox.clone(), self.now);
+            document.heed_scope(self.has_scope, self.now);
             let groups_are_due = document.groups_wait.is_some_and(|wait| wait.due <= self.now);
             let is_guessed = document.progress.create_unknown.is_some_and(|unknown| unknown.is_guess);
             let needed = folding.calls_for_attempt || groups_are_due || is_guessed || !document.open.is_empty();
@@ -874,9 +880,11 @@ fn an_attempt_that_calls_without_end_is_broken_off() {
     };
 }
 
-fn any_event() -> impl Strategy<Value = (u8, u8, u8, u8, u8)> {
-    // Kind, and which of three addresses, given names, family names, departments (or none).
-    (0_u8..4, 0_u8..4, 0_u8..4, 0_u8..4, 0_u8..4)
+/// Kind, and which of three addresses, given names, family names, departments (or none), and of scope.
+pub(super) type Told = (u8, u8, u8, u8, u8, u8);
+
+pub(super) fn any_event() -> impl Strategy<Value = Told> {
+    (0_u8..4, 0_u8..4, 0_u8..4, 0_u8..4, 0_u8..4, 0_u8..5)
 }
 
 /// The same event, telling a department, too; `-`: nothing of it, empty: none.
@@ -888,20 +896,21 @@ pub(super) fn of_department(mut event: Event, department: &str) -> Event {
     event
 }
 
-fn event_of(n: usize, (kind, email, given, family, department): (u8, u8, u8, u8, u8)) -> Event {
+pub(super) fn event_of(n: usize, (kind, email, given, family, department, scope): Told) -> Event {
     let at = 100 + i64::try_from(n).unwrap();
     let email = ["-", "ada@example.com", "ada.king@example.com", "ada.byron@example.com"][usize::from(email)];
     let given = ["-", "Ada", "Augusta", ""][usize::from(given)];
     let family = ["-", "Lovelace", "King", "Byron"][usize::from(family)];
-    let event = match kind {
+    let mut event = match kind {
         0 => leave(at),
         1 | 2 => hire(at, email, given, family),
         _ => update(at, email, given, family),
     };
+    event.facts.scope = [None, None, None, Some((Scope::In, None)), Some((Scope::Out, None))][usize::from(scope)];
     of_department(event, ["-", "Engineering", "Sales", ""][usize::from(department)])
 }
 
-fn any_fault() -> impl Strategy<Value = Fault> {
+pub(super) fn any_fault() -> impl Strategy<Value = Fault> {
     prop_oneof![
         6 => Just(Fault::None),
         1 => Just(Fault::LostBefore),
@@ -927,19 +936,20 @@ fn any_world() -> impl Strategy<Value = World> {
     ]
 }
 
-/// Address, names and employment as recorded; and the members, each with address, names and whether active, and
+/// Address, names, employment and scope as recorded; and the members, each with address, names and whether active, and
 /// the groups that have members.
-type End = (
+pub(super) type End = (
     Option<String>,
     Option<String>,
     Option<String>,
     Option<EmploymentState>,
+    bool,
     Vec<(String, String, String, bool)>,
     BTreeSet<String>,
 );
 
 /// What counts of how a story ends: the record's facts, and the member.
-fn end_of(world: &World) -> End {
+pub(super) fn end_of(world: &World) -> End {
     let record = &world.people["hr/E-1"].record;
     let text = |text: Option<&str>| text.map(str::to_owned);
     // Who has left before anybody was made of them is as good as switched off.
@@ -950,6 +960,7 @@ fn end_of(world: &World) -> End {
         text(record.given_name()),
         text(record.family_name()),
         record.employment.at(world.now).map(|word| word.state),
+        record.is_out_of_scope(world.now),
         team,
         world.team.groups.iter().filter(|(_, members)| !members.is_empty()).map(|(name, _)| name.clone()).collect(),
     )
@@ -965,7 +976,7 @@ proptest! {
         gaps in prop::collection::vec(0_u64..40_000, 6),
         lag_ms in 0_u64..40_000,
     ) {
-        events[0] = (1, 1, 1, 1, 1);
+        events[0] = (1, 1, 1, 1, 1, 0);
         let events: Vec<Event> = events.into_iter().enumerate().map(|(n, event)| event_of(n, event)).collect();
         let (mut plain, mut lagging) = (World::new(), World::new());
         lagging.team.lag_ms = lag_ms;
@@ -992,7 +1003,7 @@ proptest! {
         world in any_world(),
     ) {
         // Somebody whose address HR never told can be found by nobody.
-        events[0] = (1, 1, 1, 1, 1);
+        events[0] = (1, 1, 1, 1, 1, 0);
         let events: Vec<Event> = events.into_iter().enumerate().map(|(n, event)| event_of(n, event)).collect();
         let mut plain = world.clone();
         for event in &events {

@@ -97,6 +97,7 @@ pub fn preview(
     now: UnixMs,
 ) -> Preview {
     let mut preview = Preview::default();
+    document.heed_scope(!rules.unscoped.contains(&document.person.source), now);
     if document.member.is_none() {
         document.listed_as = listed.map(|member| member.id.clone());
     }

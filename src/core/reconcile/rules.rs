@@ -16,6 +16,9 @@ pub struct PlanRules {
     pub changes_addresses: bool,
     /// Sources whose updates of people whom HR has not called hired create them.
     pub updates_create: BTreeSet<SourceName>,
+    /// Sources whose rules tell nothing of scope (any more). Of a source that is not configured here nothing is known:
+    /// whoever is out of its scope stays switched off.
+    pub unscoped: BTreeSet<SourceName>,
     /// Pages of members read at the most in a look-up.
     pub pages_max: u32,
     /// How many answers "Couldn't update this team member's username. Try again" it takes to be a refusal.
@@ -26,6 +29,13 @@ pub struct PlanRules {
     pub target: TargetRules,
     /// The groups, and who is to be in them.
     pub groups: Vec<GroupRule>,
+}
+
+impl PlanRules {
+    /// Whether somebody is invited by updates, of whom HR has said nothing of employment.
+    pub(super) fn invites(&self, document: &Document) -> bool {
+        document.record.employment.newest().is_none() && self.updates_create.contains(&document.person.source)
+    }
 }
 
 /// What HR wants of the membership.
@@ -40,14 +50,12 @@ pub(super) enum Standing {
 }
 
 pub(super) fn standing(document: &Document, rules: &PlanRules, now: UnixMs) -> Standing {
-    match document.record.employment.at(now).map(|word| word.state) {
+    match document.record.membership(now) {
         Some(EmploymentState::Employed) => Standing::Employed,
         Some(EmploymentState::Left) => Standing::Left,
-        None if document.record.employment.newest().is_none()
-            && rules.updates_create.contains(&document.person.source) =>
-        {
-            Standing::Employed
-        }
+        None if rules.invites(document) => Standing::Employed,
+        // Whom HR has never called employed was switched off all the same.
+        None if document.is_back_in_scope(now) && document.member.is_some() => Standing::Employed,
         None => Standing::Unsaid,
     }
 }
@@ -58,10 +66,9 @@ pub(super) fn address_to_look_for(document: &Document) -> Option<Email> {
     document.record.email().cloned().or_else(known)
 }
 
-/// Whether HR's word on employment is newer than what was last brought in line.
+/// Whether HR's word on the membership is newer than what was last brought in line.
 pub(super) fn is_new_word(document: &Document, now: UnixMs) -> bool {
-    let word = document.record.employment.at(now).map(|word| word.stamp);
-    word.is_none_or(|stamp| document.employment_done.is_none_or(|done| stamp > done))
+    document.has_new_word(now).unwrap_or(true)
 }
 
 /// Whether something was done so lately that reads may still show what was before it.

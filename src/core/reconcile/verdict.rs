@@ -191,7 +191,7 @@ impl RetryRules {
 
 /// When the next change of employment that HR announced takes effect.
 fn announced(document: &Document, now: UnixMs) -> Option<UnixMs> {
-    document.record.employment.next_change(now).map(|word| word.from)
+    document.record.next_change(now)
 }
 
 impl Ending {
@@ -319,10 +319,8 @@ impl Ending {
 
     /// The jobs have ended, but for those whose word takes effect later.
     fn in_line(&mut self, finished: Finished, now: UnixMs) {
-        if let Some(word) = self.document.record.employment.at(now) {
-            self.document.employment_done = Some(word.stamp);
-        }
-        let next_change = self.document.record.employment.next_change(now).map(|word| word.from);
+        self.document.note_in_line(now);
+        let next_change = self.document.record.next_change(now);
         let waits = |job: &OpenJob| next_change.is_some() && job.from.is_some_and(|from| from > now);
         let (open, ended): (Vec<_>, Vec<_>) = self.document.open.drain(..).partition(waits);
         self.document.open = open;

@@ -55,8 +55,7 @@ impl Fetched {
 
     /// Whether nothing is to be brought in line before the read is made.
     pub(in crate::worker) fn is_all(&self, document: &Document, now: UnixMs) -> bool {
-        let word = document.record.employment.at(now).map(|word| word.stamp);
-        let word_is_new = word.is_some_and(|stamp| document.employment_done.is_none_or(|done| stamp > done));
+        let word_is_new = document.has_new_word(now) == Some(true);
         let leaves_unfound = lacks_address(document) && self.notices.iter().any(|job| job.kind == EventKind::Leave);
         self.wait.is_some() && !self.has_told && document.open.is_empty() && (!word_is_new || leaves_unfound)
     }

@@ -31,7 +31,7 @@ use crate::core::mapping::Record;
 use crate::core::person::fold::fold_read;
 use crate::core::person::inbox::{Entry, Word};
 use crate::core::person::story::{DETAIL_CHARS_MAX, Note, StoryEntry};
-use crate::core::person::{Document, EmploymentState, EventKind, Person, SourceName};
+use crate::core::person::{Document, EmploymentState, EventKind, Person, Scope, SourceName};
 use crate::core::time::UnixMs;
 use crate::hr::{self, HrSystem, Logins, TokenDesk};
 use crate::store::{Accepted, DeadRow, NewDelivery, NewEntry, NewUnmapped, StoreError, documents};
@@ -127,8 +127,7 @@ impl Worker {
     fn owe_address(&self, document: &mut Document) {
         let reads_people = |reader: &Reader| !reader.system.api().is_list();
         // An announced leave waits for its time: if their record were gone already, it would count from now.
-        let has_left = document.record.employment.at(self.clock.now());
-        let has_left = has_left.is_some_and(|word| word.state == EmploymentState::Left);
+        let has_left = document.record.membership(self.clock.now()) == Some(EmploymentState::Left);
         if document.owed_read.is_some()
             || !has_left
             || self.options.plan.target.finds_by_external_id
@@ -431,7 +430,9 @@ impl ListedUpTo {
 /// Whether HR has said that the person left, or is to leave.
 fn leaves(document: &Document) -> bool {
     let newest = document.record.employment.newest().map(|word| word.state);
-    newest == Some(EmploymentState::Left) || document.open.iter().any(|job| job.kind == EventKind::Leave)
+    newest == Some(EmploymentState::Left)
+        || document.record.scope.newest().is_some_and(|word| word.state == Scope::Out)
+        || document.open.iter().any(|job| job.kind == EventKind::Leave)
 }
 
 /// Whether HR's last word is that the person has left. Whoever is yet to leave is expected to be there until then, and

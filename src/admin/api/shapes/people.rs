@@ -13,7 +13,7 @@ use crate::core::hold::Holds;
 use crate::core::person::document::JoinedGroup;
 use crate::core::person::label::Label;
 use crate::core::person::story::{Note, StoryEntry};
-use crate::core::person::{Document, EmploymentWord, Fact, KnownMember, Record, Stamp};
+use crate::core::person::{Document, EmploymentWord, Fact, KnownMember, Record, Scope, Stamp, TimedWord};
 use crate::core::time::UnixMs;
 use crate::store::Listed;
 
@@ -174,6 +174,8 @@ impl From<&WaitsFor> for WaitsForBody {
 pub struct RecordBody {
     /// Whether they are employed, in effect now or announced.
     pub employment: Vec<EmploymentBody>,
+    /// Whether they are in scope by the source's rules: `in`, `out`, or `out from` an announced instant.
+    pub scope: Option<FactBody>,
     /// The address.
     pub email: Option<FactBody>,
     /// The given name; an empty value: there is none.
@@ -262,6 +264,14 @@ fn employment_words(record: &Record) -> Vec<EmploymentBody> {
     words
 }
 
+/// The last word on scope, and from when on where it was announced.
+fn scope_fact(word: &TimedWord<Scope>) -> FactBody {
+    let is_announced = word.from > word.stamp.at;
+    let value = word.state.as_str();
+    let value = if is_announced { format!("{value} from {}", word.from) } else { value.to_owned() };
+    fact(&value, word.stamp)
+}
+
 impl From<&Document> for RecordBody {
     fn from(document: &Document) -> Self {
         let record = &document.record;
@@ -269,6 +279,7 @@ impl From<&Document> for RecordBody {
         let name = |value: Option<&str>, stamp: Option<Stamp>| Some(fact(value?, stamp?));
         Self {
             employment: employment_words(record),
+            scope: record.scope.newest().map(scope_fact),
             email,
             given_name: name(record.given_name(), record.given_name.as_ref().map(|fact| fact.stamp)),
             family_name: name(record.family_name(), record.family_name.as_ref().map(|fact| fact.stamp)),

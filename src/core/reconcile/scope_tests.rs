@@ -1,0 +1,231 @@
+//! Who leaves the scope of a source's rules, and comes back.
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::owner;
+use super::plan_tests::{Told, World, ada, any_event, any_fault, end_of, event_of, hire, leave, person, shown, update};
+use super::verdict::Standing;
+use crate::core::person::inbox::{Entry, Word};
+use crate::core::person::job::Finished;
+use crate::core::person::{EmploymentState, Event, EventKind, Facts, Scope};
+
+/// An update that tells nothing but whether they are in scope.
+fn scoped(at: i64, scope: Scope) -> Event {
+    let mut event = update(at, "-", "-", "-");
+    event.facts.scope = Some((scope, None));
+    event
+}
+
+#[test]
+fn who_leaves_scope_is_switched_off_and_who_comes_back_by_any_word_is_switched_on() {
+    let mut world = World::new();
+    world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
+    let ending = world.tell(&[scoped(20, Scope::Out)]);
+    assert_eq!(ending.ended[0].1, Finished::Deactivated);
+    world.tell(&[update(25, "-", "-", "King")]);
+    assert_eq!(shown(&world.team.users[0]), ada("Ada", "King", false), "a word without a scope brings nobody back");
+    world.tell(&[hire(27, "ada@example.com", "Ada", "King")]);
+    assert_eq!(shown(&world.team.users[0]), ada("Ada", "King", false), "nor does one on employment");
+    world.tell(&[scoped(30, Scope::In)]);
+    assert_eq!(shown(&world.team.users[0]), ada("Ada", "King", true));
+    // Who has left meanwhile stays off.
+    world.tell(&[scoped(40, Scope::Out)]);
+    world.tell(&[leave(50)]);
+    world.tell(&[scoped(60, Scope::In)]);
+    assert_eq!(shown(&world.team.users[0]), ada("Ada", "King", false));
+}
+
+#[test]
+fn that_somebody_is_still_in_scope_is_no_new_word() {
+    let mut world = World::new();
+    world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace"), scoped(10, Scope::In)]);
+    world.team.users[0]["active"] = json!(false);
+    let calls = world.calls().len();
+    let ending = world.tell(&[scoped(20, Scope::In)]);
+    assert_eq!((world.calls().len(), ending.document.record.newest_at().map(|at| at.0)), (calls, Some(20)));
+    assert_eq!(shown(&world.team.users[0]), ada("Ada", "Lovelace", false));
+    // A leave that was announced before is in effect all the same.
+    world.tell(&[hire(30, "ada@example.com", "Ada", "Lovelace")]);
+    let mut ahead = leave(40);
+    ahead.facts.employment = Some((EmploymentState::Left, Some(world.now.plus_ms(3_600_000))));
+    world.tell(&[ahead]);
+    world.tell(&[scoped(50, Scope::In)]);
+    world.now = world.now.plus_ms(3_600_001);
+    world.tell(&[scoped(60, Scope::In)]);
+    assert_eq!(shown(&world.team.users[0]), ada("Ada", "Lovelace", false));
+}
+
+#[test]
+fn whoever_left_scope_and_is_switched_off_gives_their_address_to_somebody_else() {
+    let mut world = World::new();
+    world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
+    let out = world.tell(&[scoped(20, Scope::Out)]);
+    assert!(owner::has_left(&out.document, false, world.now));
+    let mut other = hire(30, "ada@example.com", "Adam", "Smith");
+    other.person = person("E-2");
+    assert_eq!(world.tell(&[other]).ended[0].1, Finished::Adopted);
+}
+
+#[test]
+fn a_move_out_of_scope_that_is_announced_waits_for_its_day_and_a_newer_word_withdraws_it() {
+    let mut world = World::new();
+    world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
+    let moves = |world: &World, at: i64| {
+        let mut event = scoped(at, Scope::Out);
+        event.facts.scope = Some((Scope::Out, Some(world.now.plus_ms(3_600_000))));
+        (event, world.now.plus_ms(3_600_000))
+    };
+    let (event, day) = moves(&world, 20);
+    let ending = world.tell(std::slice::from_ref(&event));
+    assert_eq!(ending.standing, Standing::Scheduled { at: day });
+    assert!(shown(&world.team.users[0]).3);
+    // The same is said again: nothing is new.
+    let ending = world.tell(&[event]);
+    assert_eq!((ending.standing, ending.ended.len()), (Standing::Scheduled { at: day }, 0));
+    let ending = world.tell(&[scoped(30, Scope::In)]);
+    assert_eq!(ending.standing, Standing::Idle, "withdrawn");
+    let (event, day) = moves(&world, 40);
+    world.tell(&[event]);
+    world.now = day;
+    let ending = world.work(&person("E-1"), &[]);
+    assert_eq!(ending.ended.last().unwrap().1, Finished::Deactivated);
+    world.tell(&[scoped(50, Scope::In)]);
+    assert!(shown(&world.team.users[0]).3);
+}
+
+#[test]
+fn without_the_rules_the_next_word_of_any_kind_brings_back_who_was_out_of_scope() {
+    let mut world = World::new();
+    world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
+    let ending = world.tell(&[scoped(20, Scope::Out)]);
+    assert_eq!(ending.document.format, 2, "an older version would switch them on");
+    world.has_scope = false;
+    let ending = world.tell(&[update(30, "-", "-", "King")]);
+    assert_eq!((ending.document.format, ending.document.was_out_of_scope), (1, false));
+    assert_eq!(shown(&world.team.users[0]), ada("Ada", "King", true));
+    // And whoever leaves, leaves.
+    world.tell(&[leave(40)]);
+    assert_eq!(shown(&world.team.users[0]), ada("Ada", "King", false));
+    world.tell(&[hire(50, "ada@example.com", "Ada", "King")]);
+    assert!(shown(&world.team.users[0]).3);
+}
+
+#[test]
+fn whom_hr_never_called_employed_is_switched_off_and_on_and_never_made() {
+    let mut world = World::new();
+    world.team.add("ada@example.com", "Ada", "Lovelace", true, &json!({}));
+    world.tell(&[update(10, "ada@example.com", "Ada", "Lovelace")]);
+    world.tell(&[scoped(20, Scope::Out)]);
+    assert_eq!(shown(&world.team.users[0]), ada("Ada", "Lovelace", false));
+    world.tell(&[scoped(30, Scope::In)]);
+    assert_eq!(shown(&world.team.users[0]), ada("Ada", "Lovelace", true));
+    // Somebody removed them meanwhile.
+    world.tell(&[scoped(40, Scope::Out)]);
+    world.now = world.now.plus_ms(120_000);
+    world.team.users.clear();
+    let ending = world.tell(&[scoped(50, Scope::In)]);
+    assert_eq!((ending.ended[0].1, world.team.users.len()), (Finished::NotAMember, 0));
+}
+
+#[test]
+fn a_thin_notice_tells_scope_both_ways_and_the_read_is_owed_all_the_same() {
+    let mut world = World::new();
+    world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
+    world.tell(&[scoped(20, Scope::Out)]);
+    let facts = Facts { scope: Some((Scope::In, None)), ..Facts::default() };
+    let ending = world.tell(&[Event { kind: EventKind::Notice, facts, ..scoped(30, Scope::In) }]);
+    assert!(ending.document.owed_read.is_some());
+    assert!(shown(&world.team.users[0]).3);
+}
+
+#[test]
+fn a_worker_that_dies_after_it_switched_somebody_off_does_not_keep_them_off() {
+    let mut world = World::new();
+    world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
+    // The word that they are back comes while the one before is still in the inbox.
+    let mut member = world.team.users[0].clone();
+    member["active"] = json!(false);
+    world.team.users[0] = member;
+    world.tell(&[scoped(20, Scope::Out), scoped(30, Scope::In)]);
+    assert!(shown(&world.team.users[0]).3);
+}
+
+fn run(world: &mut World, events: &[Event]) {
+    for event in events {
+        world.tell(std::slice::from_ref(event));
+        world.now = world.now.plus_ms(120_000);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    /// Whom HR never calls hired, and scope in any order: a member who was there all along.
+    #[test]
+    fn whatever_the_order_somebody_known_by_updates_ends_the_same(
+        mut told in prop::collection::vec(any_event(), 1..=5),
+        order in Just((0..5_usize).collect::<Vec<_>>()).prop_shuffle(),
+        batches in prop::collection::vec(1_usize..4, 5),
+        faults in prop::collection::vec(any_fault(), 0..12),
+        crashes in prop::collection::vec(1_usize..25, 0..3),
+        leaves in prop::bool::ANY,
+    ) {
+        for (n, event) in told.iter_mut().enumerate() {
+            event.0 = if leaves && n == 2 { 0 } else { 3 };
+            // They have an address from the beginning, and keep it.
+            event.1 = event.1.min(1);
+        }
+        let first: Told = (3, 1, 1, 1, 0, 0);
+        let all: Vec<Event> = std::iter::once(first).chain(told).enumerate().map(|(n, told)| event_of(n, told)).collect();
+        let (first, rest) = all.split_at(1);
+        let mut plain = World::new();
+        plain.team.add("ada@example.com", "Ada", "Lovelace", true, &json!({}));
+        run(&mut plain, first);
+        let mut other = plain.clone();
+        run(&mut plain, rest);
+        let mut crashes = crashes;
+        crashes.sort_unstable();
+        (other.faults, other.crashes) = (faults, crashes);
+        let turned: Vec<Event> = order.iter().filter_map(|&n| rest.get(n).cloned()).collect();
+        let mut left = turned.as_slice();
+        for size in batches.iter().cycle() {
+            if left.is_empty() { break; }
+            let (batch, after) = left.split_at((*size).min(left.len()));
+            other.tell(batch);
+            other.now = other.now.plus_ms(120_000);
+            left = after;
+        }
+        other.faults.clear();
+        other.crashes.clear();
+        let retry = Entry { accepted_at: other.now, word: Word::TryAgain { by: "test".to_owned() }, trace: None };
+        other.work(&person("E-1"), &[(u64::MAX, retry)]);
+        prop_assert_eq!(end_of(&plain), end_of(&other));
+        let is_out = plain.people["hr/E-1"].record.is_out_of_scope(plain.now);
+        let has_left = rest.iter().any(|event| event.kind == EventKind::Leave);
+        prop_assert_eq!(shown(&plain.team.users[0]).3, !is_out && !has_left);
+    }
+
+    /// Without rules of scope, what is told of it counts for nothing.
+    #[test]
+    fn without_rules_the_end_is_as_if_nothing_was_told_of_scope(
+        mut told in prop::collection::vec(any_event(), 1..=6),
+        with_rules in 0_usize..6,
+    ) {
+        told[0] = (1, 1, 1, 1, 1, 0);
+        let events: Vec<Event> = told.iter().enumerate().map(|(n, told)| event_of(n, *told)).collect();
+        let untold: Vec<Event> = told.iter().enumerate().map(|(n, told)| event_of(n, (told.0, told.1, told.2, told.3, told.4, 0))).collect();
+        let (mut world, mut plain) = (World::new(), World::new());
+        plain.has_scope = false;
+        run(&mut plain, &untold);
+        // The rules are removed on the way, and something is told after that.
+        let (before, after) = events.split_at(with_rules.min(events.len()));
+        run(&mut world, before);
+        world.has_scope = false;
+        run(&mut world, after);
+        let last = [event_of(50, (3, 0, 1, 1, 0, 0))];
+        run(&mut world, &last);
+        run(&mut plain, &last);
+        prop_assert_eq!(end_of(&plain), end_of(&world));
+    }
+}

@@ -1,0 +1,59 @@
+//! Who leaves the scope of a source's rules, and comes back into it.
+
+use scim_bridge::postman_sim::PostmanSim;
+use serde_json::json;
+
+use crate::process::{Bridge, Home, http, post, sim};
+
+const RULES: &str = "
+    [[source]]
+    name = 'hr'
+    secrets = ['whsec_dGhlIHNlY3JldCBvZiB0aGUgdGVzdHM=']
+    [source.mapping]
+    in_scope_if = [{ path = '/data/department', in = ['Sales'] }]
+    out_of_scope = 'leave'
+";
+
+/// Whether they are switched on after each of: hired in Sales, moved to another department, renamed there, moved back.
+async fn story(bridge: &Bridge, sim: &PostmanSim) -> Vec<bool> {
+    let hire = json!({"employee_id": "E-1", "email": "e-1@example.com", "first_name": "Ada", "last_name": "Lovelace"});
+    let told = [
+        ("employee.hired", hire, Some("Sales")),
+        ("employee.updated", json!({"employee_id": "E-1"}), Some("Engineering")),
+        ("employee.updated", json!({"employee_id": "E-1", "last_name": "King"}), None),
+        ("employee.updated", json!({"employee_id": "E-1"}), Some("Sales")),
+    ];
+    let mut active = Vec::new();
+    for (n, (kind, mut data, department)) in told.into_iter().enumerate() {
+        if let Some(department) = department {
+            data["department"] = json!(department);
+        }
+        let body = json!({"type": kind, "data": data}).to_string();
+        let (status, answer) = post(&http(), &bridge.listen, &format!("m{n}"), &body).await.unwrap();
+        assert_eq!(status, 200, "{answer}");
+        bridge.settled().await;
+        assert_eq!(bridge.jobs(&["dead"]).await, 0);
+        active.push(sim.members()[0].active);
+    }
+    active
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_out_of_scope_is_off_until_an_update_that_says_nothing_else_shows_them_in_it() {
+    let sim = sim();
+    let home = Home::new(&sim, RULES);
+    let bridge = home.serve();
+    assert_eq!(story(&bridge, &sim).await, [true, false, false, true]);
+    let person = bridge.api("/api/v1/people/hr/E-1").await;
+    assert_eq!(person["record"]["scope"]["value"], "in", "{person}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_rules_of_scope_the_same_records_switch_nobody_off() {
+    let sim = sim();
+    let home = Home::new(&sim, "");
+    let bridge = home.serve();
+    assert_eq!(story(&bridge, &sim).await, [true; 4]);
+    let person = bridge.api("/api/v1/people/hr/E-1").await;
+    assert!(person["record"]["scope"].is_null(), "{person}");
+}
