@@ -67,6 +67,8 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// Connections that are served or about to end: above those that are open at once, so that nobody waits in front of the
 /// server.
 const CONNECTIONS_MAX: usize = connections::OPEN_MAX + 64;
+/// How long a connection that is to be closed may take for it.
+const CLOSING_TIME: Duration = Duration::from_secs(1);
 /// How long requests in flight may take after the listener closed.
 const CLOSE_GRACE_S: u64 = 2;
 /// Nothing but our own style sheet, script and forms; nothing inline, no frame, no foreign anything.
@@ -187,6 +189,8 @@ fn start(state: AdminState, gate: Gate, listeners: Listeners, listener: TcpListe
         .listen("admin", listener, move || {
             let (connections, ending) = (connections.clone(), ending.clone());
             let requests = HttpService::build()
+                // Whoever is answered before their body has ended still gets to read the answer.
+                .client_disconnect_timeout(CLOSING_TIME)
                 .graceful_shutdown_signal(move || {
                     let ending = ending.clone();
                     async move { ending.notified().await }
