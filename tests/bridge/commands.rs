@@ -184,7 +184,7 @@ fn a_delivery_is_explained_from_every_form_in_which_it_may_be_captured() {
         let told = explain(name, text, more);
         assert!(told.status.success(), "{name}: {}", self::text(&told));
         assert!(self::text(&told).contains("=> leave of hr/E-7"), "{name}: {}", self::text(&told));
-        assert!(self::text(&told).contains("besides: /data/team"), "{name}: {}", self::text(&told));
+        assert!(self::text(&told).contains("also has: /data/team"), "{name}: {}", self::text(&told));
     }
     let both = explain("a.har", &har, &["--json"]);
     assert_eq!(both.status.code(), Some(1), "the second one is not signed so");
