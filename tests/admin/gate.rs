@@ -120,8 +120,8 @@ async fn requests_that_come_in_one_go_are_all_answered_and_those_who_take_no_ans
     let stage = Stage::set();
     let requests = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(3000);
     let mut deaf = TcpStream::connect(stage.address).await.unwrap();
-    let untaken = tokio::time::timeout(Duration::from_secs(3), deaf.write_all(&requests.repeat(100))).await;
-    assert!(untaken.is_err(), "12 MB of requests were read, and no answer was");
+    let untaken = tokio::time::timeout(Duration::from_secs(3), deaf.write_all(&requests.repeat(500))).await;
+    assert!(untaken.is_err(), "60 MB of requests were read, and no answer was");
     let mut pipelined = TcpStream::connect(stage.address).await.unwrap();
     let (mut reader, mut writer) = pipelined.split();
     let write = writer.write_all(&requests);
