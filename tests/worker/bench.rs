@@ -24,7 +24,8 @@ use scim_bridge::secret::LiveSecret;
 use scim_bridge::store::holds::SharedHolds;
 use scim_bridge::store::memory::Memory;
 use scim_bridge::store::{
-    Accepted, Bounds, LaneState, NewDelivery, NewEntry, PersonRow, Store, StoreOptions, documents,
+    Accepted, Bounds, Claim, ClaimRequest, Claimed, LaneState, NewDelivery, NewEntry, PersonRow, Store, StoreOptions,
+    documents,
 };
 use scim_bridge::worker::{Attempted, Stepped, Worker, WorkerOptions};
 use tempfile::TempDir;
@@ -170,6 +171,23 @@ impl Bench {
             }
         }
         panic!("nobody settled: {:?}", self.calls())
+    }
+
+    /// Whoever is due, claimed by another worker, of which nothing more is heard.
+    pub(crate) async fn claimed_by(&self, worker: &str) -> Claimed {
+        let request = ClaimRequest {
+            worker: worker.into(),
+            number: 1,
+            lost_from: None,
+            people_max: 1,
+            lease_ms: LEASE_MS,
+            entries_max: 100,
+            parked: None,
+        };
+        match self.store.claim(self.clock.now(), &request).await.unwrap() {
+            Claim::People(mut claimed) => claimed.remove(0),
+            other @ Claim::Nobody { .. } => panic!("{other:?}"),
+        }
     }
 
     pub(crate) async fn row(&self, id: &str) -> PersonRow {

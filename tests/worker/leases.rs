@@ -8,7 +8,7 @@ use scim_bridge::core::code::Code;
 use scim_bridge::core::person::job::Finished;
 use scim_bridge::lifecycle::Lifecycle;
 use scim_bridge::postman_sim::Fault;
-use scim_bridge::store::{Accepted, Claim, ClaimRequest, LaneState, NewDelivery, NewEntry};
+use scim_bridge::store::{Accepted, LaneState, NewDelivery, NewEntry};
 use scim_bridge::worker::{Attempted, Stepped, end_leases};
 
 use crate::bench::{Bench, LEASE_MS, person};
@@ -17,26 +17,11 @@ fn order(bench: &Bench, fault: &str) {
     bench.sim.order(fault.parse::<Fault>().unwrap()).unwrap();
 }
 
-/// A worker that claims and is never seen again.
-async fn claim_and_die(bench: &Bench) {
-    let request = ClaimRequest {
-        worker: "doomed".into(),
-        number: 1,
-        lost_from: None,
-        people_max: 1,
-        lease_ms: LEASE_MS,
-        entries_max: 100,
-        parked: None,
-    };
-    let claim = bench.store.claim(bench.clock.now(), &request).await.unwrap();
-    assert!(matches!(claim, Claim::People(_)), "{claim:?}");
-}
-
 #[tokio::test]
 async fn a_worker_that_died_after_its_create_leaves_no_second_member() {
     let bench = Bench::new();
     bench.hire("E-1", "Ada", "Lovelace").await;
-    claim_and_die(&bench).await;
+    bench.claimed_by("doomed").await;
     bench.sim.add_member(scim_bridge::postman_sim::Person::member("e-1@example.com", "Ada", "Lovelace"));
     bench.nothing().await;
     bench.clock.advance_ms(LEASE_MS + 1);
@@ -48,7 +33,7 @@ async fn a_worker_that_died_after_its_create_leaves_no_second_member() {
 async fn a_process_that_is_killed_after_its_create_leaves_nobody_in_the_team_who_has_left() {
     let bench = Bench::new();
     bench.hire("E-1", "Ada", "Lovelace").await;
-    claim_and_die(&bench).await;
+    bench.claimed_by("doomed").await;
     // The create took effect; reads do not show it yet. HR's next word finds the next process at once.
     bench.leave("E-1").await;
     end_leases(bench.store.as_ref(), bench.clock.now()).await.unwrap();
@@ -80,7 +65,7 @@ async fn somebody_who_kills_worker_after_worker_is_set_aside() {
     // A worker that dies counts only once its lane is taken over and committed: each attempt is cut off.
     order(&bench, "create:hang:forever");
     for _ in 0..4 {
-        claim_and_die(&bench).await;
+        bench.claimed_by("doomed").await;
         bench.clock.advance_ms(LEASE_MS + 1);
         let stepped = bench.worker().step().await.unwrap();
         assert!(matches!(stepped, Stepped::Attempted(_)), "{stepped:?}");
@@ -105,7 +90,7 @@ async fn a_worker_that_slept_past_its_lease_commits_nothing() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     bench.clock.advance_ms(LEASE_MS + 1);
-    claim_and_die(&bench).await;
+    bench.claimed_by("doomed").await;
     assert_eq!(slow.await.unwrap(), Stepped::Attempted(Attempted::LeaseLost));
     assert_eq!(bench.state("E-1").await, LaneState::Running);
     bench.clock.advance_ms(LEASE_MS + 1);

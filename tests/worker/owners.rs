@@ -11,12 +11,12 @@ use scim_bridge::core::person::{Email, Event};
 use scim_bridge::core::reconcile::owner::{address_key, id_key};
 use scim_bridge::core::time::UnixMs;
 use scim_bridge::lifecycle::Lifecycle;
-use scim_bridge::store::{Claim, ClaimRequest, LaneState, Own};
+use scim_bridge::store::{LaneState, Own};
 use scim_bridge::worker::Attempted::{Blocked, Folded, InLine, Retry};
 use scim_bridge::worker::Stepped;
 use tokio::sync::Semaphore;
 
-use crate::bench::{Bench, LEASE_MS, hire, leave, person, rename};
+use crate::bench::{Bench, hire, leave, person, rename};
 use crate::rough_store::Rough;
 
 #[expect(clippy::unnecessary_wraps, reason = "as an event has it")]
@@ -217,18 +217,7 @@ async fn nobody_is_taken_over_while_a_worker_may_be_switching_them_off() {
     bench.attempt().await;
     // The former id's leave and the new id's hire come at the same moment; another worker has the leave.
     bench.accept(Event { at: at(1), ..leave("E-1") }).await;
-    let request = ClaimRequest {
-        worker: "another".into(),
-        number: 1,
-        lost_from: None,
-        people_max: 1,
-        lease_ms: LEASE_MS,
-        entries_max: 10,
-        parked: None,
-    };
-    let Claim::People(_) = bench.store.claim(bench.clock.now(), &request).await.unwrap() else {
-        panic!("the leave is due");
-    };
+    bench.claimed_by("another").await;
     bench.accept(hire_as("E-2", "ada@example.com", "Ada", "Lovelace", 2)).await;
     assert_eq!(bench.attempt().await, Retry(Code::ScimMoving));
     bench.store.end_leases(bench.clock.now()).await.unwrap();
@@ -372,20 +361,9 @@ async fn a_claim_that_a_killed_worker_left_behind_keeps_nobody_else_from_the_add
     bench.accept(hire_as("E-1", "js@example.com", "John", "Smith", 0)).await;
     bench.attempt().await;
     bench.accept(Event { at: at(1), ..rename("E-1", "John", "Smith") }).await;
-    let request = ClaimRequest {
-        worker: "killed".into(),
-        number: 1,
-        lost_from: None,
-        people_max: 1,
-        lease_ms: LEASE_MS,
-        entries_max: 10,
-        parked: None,
-    };
-    let Claim::People(claimed) = bench.store.claim(bench.clock.now(), &request).await.unwrap() else {
-        panic!("the update is due");
-    };
+    let claimed = bench.claimed_by("killed").await;
     let own = Own { keys: vec!["address:jane@example.com".to_owned()], from: None };
-    bench.store.own(bench.clock.now(), &claimed[0].lease, own).await.unwrap();
+    bench.store.own(bench.clock.now(), &claimed.lease, own).await.unwrap();
     bench.accept(hire_as("E-2", "jane@example.com", "Jane", "Stone", 2)).await;
     assert_eq!(bench.attempt().await, Retry(Code::ScimMoving), "a worker has them, and may be using it");
     bench.store.end_leases(bench.clock.now()).await.unwrap();

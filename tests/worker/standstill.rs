@@ -7,11 +7,11 @@ use scim_bridge::core::person::job::Finished;
 use scim_bridge::core::person::{Email, Event};
 use scim_bridge::core::reconcile::owner::{address_key, id_key, tag};
 use scim_bridge::core::time::UnixMs;
-use scim_bridge::store::{Accepted, Claim, ClaimRequest, LaneState, NewDelivery, NewEntry, Own, RELEASED_MAX};
+use scim_bridge::store::{Accepted, LaneState, NewDelivery, NewEntry, Own, RELEASED_MAX};
 use scim_bridge::worker::Attempted::{Blocked, InLine, Retry, Unreadable};
 use scim_bridge::worker::Stepped;
 
-use crate::bench::{Bench, LEASE_MS, hire, leave, person, rename};
+use crate::bench::{Bench, hire, leave, person, rename};
 use crate::engines::on_every_engine;
 
 on_every_engine!(
@@ -128,18 +128,7 @@ async fn shares_a_member(bench: &Bench) {
     let mut document = bench.document("E-1").await;
     document.member.as_mut().unwrap().id = Some(id.clone());
     moves(bench, 1, "a1@example.com", 2).await;
-    let request = ClaimRequest {
-        worker: "another".into(),
-        number: 1,
-        lost_from: None,
-        people_max: 1,
-        lease_ms: LEASE_MS,
-        entries_max: 10,
-        parked: None,
-    };
-    let Claim::People(claimed) = bench.store.claim(bench.clock.now(), &request).await.unwrap() else {
-        panic!("the update is due");
-    };
+    let claimed = bench.claimed_by("another").await;
     let first = bench.row("E-0").await;
     let former = scim_bridge::store::Former {
         person: person("E-0").id(),
@@ -148,12 +137,12 @@ async fn shares_a_member(bench: &Bench) {
         state: first.lane.state,
     };
     let own = Own { keys: vec![id_key(&id)], from: Some(former) };
-    let owned = bench.store.own(bench.clock.now(), &claimed[0].lease, own).await.unwrap();
+    let owned = bench.store.own(bench.clock.now(), &claimed.lease, own).await.unwrap();
     assert_eq!(owned, scim_bridge::store::Owned::Yes);
     let commit = scim_bridge::store::Commit {
         document: Some(document.to_bytes().into()),
         person: person("E-1"),
-        consumed_to: claimed[0].inbox.last().map(|entry| entry.seq),
+        consumed_to: claimed.inbox.last().map(|entry| entry.seq),
         lane: scim_bridge::store::Lane::new(),
         story: Vec::new(),
         terms_added: Vec::new(),
@@ -162,7 +151,7 @@ async fn shares_a_member(bench: &Bench) {
         dead: scim_bridge::store::DeadChange::None,
         released: Vec::new(),
     };
-    bench.store.commit(bench.clock.now(), &claimed[0].lease, commit).await.unwrap();
+    bench.store.commit(bench.clock.now(), &claimed.lease, commit).await.unwrap();
 }
 
 async fn a_member_whose_id_and_address_two_others_have_is_judged_by_each_of_them(bench: Bench) {
