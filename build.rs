@@ -26,13 +26,13 @@ fn main() -> io::Result<()> {
     fs::write(Path::new(&out).join("presets.rs"), list)
 }
 
-/// What `--version` tells: the version, and of which revision it was built. The revision is told by
-/// `SCIM_BRIDGE_REVISION`, else by git where the sources are a clone of it; an archive has neither.
+/// What `--version` prints: the version, and the revision it was built from. The revision comes from
+/// `SCIM_BRIDGE_REVISION`, else from git if the sources are a clone; an archive has neither.
 fn version() -> String {
     println!("cargo::rerun-if-env-changed=SCIM_BRIDGE_REVISION");
     let version = env::var("CARGO_PKG_VERSION").unwrap_or_default();
     let told = env::var("SCIM_BRIDGE_REVISION").ok().filter(|revision| is_revision(revision));
-    // Only of what is released: a debug build would be made anew at every commit.
+    // Only for a release: otherwise every commit would cause another debug build.
     let is_release = env::var("PROFILE").is_ok_and(|profile| profile == "release");
     let revision = told.or_else(|| if is_release { revision() } else { None });
     revision.map_or(version.clone(), |revision| format!("{version} ({})", &revision[..12.min(revision.len())]))

@@ -1,5 +1,5 @@
-//! Who is at the other end of a connection: the address that bounds are counted by, whose word about
-//! another address is believed, and what is this machine itself.
+//! The other end of a connection: the address that limits are counted by, which peers are trusted to forward an
+//! address, and which addresses are this machine itself.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use url::Url;
 #[derive(Debug, Clone, Default)]
 pub struct TrustedProxies {
     networks: Arc<[IpNet]>,
-    /// So many stand before us, whatever their addresses are.
+    /// How many proxies are in front of us, whatever their addresses.
     hops: usize,
 }
 
@@ -22,7 +22,7 @@ impl TrustedProxies {
         Self { networks: networks.into(), hops: 0 }
     }
 
-    /// Trusts so many proxies, whatever their addresses are: where nobody reaches us but through them.
+    /// Trusts this many proxies, whatever their addresses: for use if nobody reaches us except through them.
     #[must_use]
     pub fn behind(mut self, hops: usize) -> Self {
         self.hops = hops;
@@ -76,8 +76,7 @@ pub fn is_on_this_machine(url: &Url) -> bool {
     url.host_str().is_some_and(is_this_machine)
 }
 
-/// The same of a host as it stands in a URL: loopback addresses, and the names that stand for them (RFC 6761
-/// §6.3).
+/// The same for the host of a URL: loopback addresses, and their names (RFC 6761 §6.3).
 #[must_use]
 pub fn is_this_machine(host: &str) -> bool {
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);

@@ -23,7 +23,7 @@ impl LiveSecret {
         self.0.load_full()
     }
 
-    /// Puts another value in place; whoever asks next gets it.
+    /// Replaces the value; the next reader gets the new one.
     pub fn replace(&self, value: SecretString) {
         self.0.store(Arc::new(value));
     }

@@ -14,8 +14,8 @@ use crate::telemetry::metrics::{TASK, TASKS_RESTARTED_TOTAL};
 /// Before a task is started again: one that panics at once must not keep a core busy.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-/// A task that has kept its thread, or got no turn, for so long hangs. Far above what the longest of them calculates
-/// in one piece.
+/// A task that has kept its thread, or got no turn, for this long hangs. Far above the longest computation of any of
+/// them.
 pub const SILENT_MAX: Duration = Duration::from_mins(5);
 
 /// As [`keep`], and among the loops that are heard of.

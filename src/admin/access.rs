@@ -21,7 +21,7 @@ pub(super) const SESSION_MS: u64 = 8 * 3_600_000;
 pub(super) fn is_token(token: &LiveSecret, given: &str) -> bool {
     let token = token.current();
     let expected = token.expose_secret().as_bytes();
-    // Digests have one length, so the comparison does not tell the token's.
+    // Digests have one length, so the comparison does not reveal the token's.
     let same = mac(expected, "token", expected).ct_eq(&mac(expected, "token", given.as_bytes()));
     !expected.is_empty() && bool::from(same)
 }

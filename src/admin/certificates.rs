@@ -11,7 +11,7 @@ use crate::core::time::UnixMs;
 
 /// How old what is known may be: a file that was replaced is soon seen.
 const KNOWN_MAX: Duration = Duration::from_secs(10);
-/// Larger files are no certificates.
+/// A larger file is not a certificate.
 const FILE_BYTES_MAX: u64 = 4 << 20;
 
 /// A file with certificates, and the key of the configuration that names it.
@@ -45,7 +45,7 @@ impl Certificates {
         Self { files: files.into(), known: Arc::default() }
     }
 
-    /// How long each lasts; what cannot be read is left out: whoever needs it says so.
+    /// How long each lasts. A file that cannot be read is left out: the code that needs it reports that.
     pub async fn figures(&self) -> Vec<CertificateFigure> {
         if self.files.is_empty() {
             return Vec::new();

@@ -31,13 +31,13 @@ pub enum AdminError {
     /// Several people are meant.
     #[error("{0} people fit")]
     Several(usize),
-    /// So many wrong tokens came from this peer that this one was not looked at.
+    /// Too many wrong tokens came from this peer, so this one was not looked at.
     #[error("too many wrong tokens came from your address, so this one was not looked at")]
     PutOff,
     /// The listener was called by a name that is not its own.
     #[error("this listener is not called by that name")]
     ForeignHost,
-    /// There is no such thing (any more).
+    /// It does not exist, or no longer does.
     #[error("there is no such {0}")]
     NotFound(&'static str),
     /// The path is known, the method is not; these are, in the form of an `Allow` header.
@@ -134,7 +134,7 @@ impl AdminError {
         }
     }
 
-    /// What it is, for whoever asked: an unknown failure shows nothing of its inside.
+    /// The error as the client sees it: an unknown failure shows no details.
     #[must_use]
     pub fn message(&self) -> String {
         match self {
@@ -200,7 +200,7 @@ impl AdminError {
         }
     }
 
-    /// The body that tells it.
+    /// The body of the response.
     #[must_use]
     pub fn body(&self) -> ErrorBody {
         let (word, status) = (self.word(), self.status_code());
@@ -214,7 +214,7 @@ impl AdminError {
         }
     }
 
-    /// Logs what is the bridge's own trouble; what the asker did wrong is told to the asker only.
+    /// Logs the bridge's own failures; a client's mistake is reported only to the client.
     pub fn log(&self) {
         match self {
             Self::Store(error) => {

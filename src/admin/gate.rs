@@ -30,7 +30,7 @@ const AT_ONCE: u32 = 20;
 const WAIT_MAX: Duration = Duration::from_secs(2);
 /// Peers that are remembered: those whose line is the longest.
 const PEERS_MAX: usize = 10_000;
-/// How often wrong tokens of one peer are told in the log.
+/// How often the wrong tokens of one peer are logged.
 const TOLD_EVERY: Duration = Duration::from_secs(10);
 /// What machines ask for by whatever name they know us: no secret, and nothing to change.
 const OPEN_TO_ALL_NAMES: [&str; 3] = ["/livez", "/readyz", "/metrics"];
@@ -73,8 +73,8 @@ pub(super) struct Caller {
 }
 
 impl Caller {
-    /// Whether a form came from a page of this very address. A browser always says where a form came from;
-    /// who says nothing is no browser.
+    /// Whether a form came from a page of this very address. A browser always sends an origin with a form; a client
+    /// without one is not a browser.
     pub(super) fn is_of_origin(&self, origin: Option<&str>) -> bool {
         let Some(origin) = origin else { return true };
         origin.split_once("://").is_some_and(|(_, host)| host.eq_ignore_ascii_case(&self.host))
@@ -194,7 +194,7 @@ fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// Finds out who asks, and refuses whoever calls us by a foreign name.
+/// Finds out who the client is, and refuses requests for a foreign host name.
 pub(super) async fn pass<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,

@@ -17,7 +17,7 @@ use crate::telemetry::metrics as metric;
 use super::overview::Overview;
 use super::service::AdminState;
 
-/// How long the store's figures may take: a scrape gives up after 10 s, and the rest must be told.
+/// How long the store's figures may take: a scrape gives up after 10 s, and must still get the rest.
 const STATUS_MAX: Duration = Duration::from_secs(3);
 
 /// Whether the process is ready for work.

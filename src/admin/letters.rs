@@ -34,7 +34,7 @@ const COUNTED_PAGES_MAX: usize = BULK_MAX / ROWS;
 /// How many dead letters match a filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Matched {
-    /// So many.
+    /// How many.
     pub count: u64,
     /// Or more: they were not all counted.
     pub or_more: bool,

@@ -120,8 +120,8 @@ impl AdminState {
         let call = ScimCall::begin(&self.activity, request.operation(), self.now());
         let reply = client.send(request).await;
         let took = call.ended(self.now(), &reply);
-        // A 429 is told here, and moves nobody else's pace: whoever may only look must not stop the work. The
-        // workers hear their own.
+        // A 429 is shown here, but does not slow the shared pace: a read-only user must not stop the work. The
+        // workers get their own.
         let outcome = self.live.rules.target.classify(request, None, &reply, self.now());
         calls.push(LiveCall {
             operation: request.operation(),

@@ -85,7 +85,7 @@ pub struct AdminOptions {
     pub proxies: TrustedProxies,
 }
 
-/// Why the admin listener could not be had.
+/// Why the admin listener could not be started.
 #[derive(Debug, thiserror::Error)]
 #[error("the admin listener cannot listen on {listen}: {source}")]
 pub struct BindError {
@@ -189,7 +189,7 @@ fn start(state: AdminState, gate: Gate, listeners: Listeners, listener: TcpListe
         .listen("admin", listener, move || {
             let (connections, ending) = (connections.clone(), ending.clone());
             let requests = HttpService::build()
-                // Whoever is answered before their body has ended still gets to read the answer.
+                // A client that is answered before its body has ended still gets to read the answer.
                 .client_disconnect_timeout(CLOSING_TIME)
                 .graceful_shutdown_signal(move || {
                     let ending = ending.clone();
@@ -225,7 +225,7 @@ pub fn configure(app: &mut web::ServiceConfig) {
     .default_service(web::to(nowhere));
 }
 
-/// A path that there is not: a page for a browser, problem details for whoever else asks.
+/// An unknown path: a page for a browser, problem details for any other client.
 async fn nowhere(request: HttpRequest) -> HttpResponse {
     let accepts = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if accepts.contains("text/html") { console::not_found() } else { AdminError::NotFound("page").error_response() }

@@ -22,7 +22,7 @@ const CODES_MAX: usize = 40;
 /// People with a mark that are counted, one by one.
 const MARKED_MAX: u64 = 2_000;
 
-/// What a comparison showed that was made by hand is told for a day.
+/// The result of a comparison made by hand is reported for a day.
 const BY_HAND_MS: u64 = 86_400_000;
 /// People behind several holds that are counted, one by one.
 const HELD_MAX: usize = 5_000;

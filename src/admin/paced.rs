@@ -18,7 +18,7 @@ use tokio::time::{Sleep, sleep};
 const WAITING_MAX: u64 = 8;
 /// Bytes read at once.
 const PIECE_BYTES: usize = 1024;
-/// Blank lines within bodies count as requests, too. After so long without one that is begun, they are taken for that.
+/// Blank lines within bodies count as requests, too. If no request has begun for this long, they are taken for that.
 const WAITING_TIME: Duration = Duration::from_secs(1);
 /// How long an answer may lie there untaken.
 const TAKING_TIME: Duration = Duration::from_secs(10);
@@ -165,7 +165,7 @@ mod tests {
         (theirs, Paced::new(listener.accept().await.unwrap().0))
     }
 
-    /// Reads for as long as there is something to be had at once.
+    /// Reads for as long as something is available at once.
     async fn heads_read(ours: &mut Paced, head: &[u8]) -> usize {
         let mut read = vec![0; 1 << 20];
         let mut bytes = 0;

@@ -21,14 +21,14 @@ use super::shared;
 /// Pages that are read for one page of a search by several words.
 const SEARCH_PAGES_MAX: usize = 20;
 
-/// A person, as far as one row tells.
+/// A person, as far as one row shows.
 #[derive(Debug, Clone)]
 pub struct PersonView {
     /// Who.
     pub person: Person,
     /// Where they stand.
     pub row: PersonRow,
-    /// What is kept of them; none for somebody of whom nothing was folded yet.
+    /// Their document; none before their first event has been folded.
     pub document: Option<Document>,
     /// Why what is kept of them cannot be read.
     pub unreadable: Option<Unreadable>,
@@ -39,7 +39,7 @@ pub struct PersonView {
 /// A person with their story.
 #[derive(Debug, Clone)]
 pub struct WholePerson {
-    /// What one row tells.
+    /// What one row shows.
     pub view: PersonView,
     /// What happened, oldest first.
     pub story: Vec<StoryEntry>,
@@ -78,7 +78,7 @@ impl JobState {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            // Somebody who is in line has no open jobs: it has come a moment ago.
+            // A person who is in sync has no open jobs: this one arrived a moment ago.
             Self::Open(LaneState::Idle) => "waiting",
             Self::Open(LaneState::Blocked) => "dead",
             Self::Open(state) => state.as_str(),
@@ -99,7 +99,7 @@ pub enum Meant {
 }
 
 impl PersonView {
-    /// What a row tells; none where it does not say whose it is.
+    /// What a row shows; none if it does not say whose it is.
     #[must_use]
     pub fn of(row: PersonRow) -> Option<Self> {
         let read = row.document.as_deref().map(Document::from_bytes);
@@ -128,7 +128,7 @@ impl PersonView {
         let state = self.row.lane.state;
         let folded = self.document.iter().flat_map(|document| &document.open);
         let mut jobs: Vec<_> = folded.map(|job| view(job.id, job.kind, job.accepted_at, state)).collect();
-        // Whoever is blocked or held is looked at again for what came in since.
+        // A blocked or held person is looked at again because of the events that came in since.
         let fresh = if state == LaneState::Running { LaneState::Running } else { LaneState::Waiting };
         for entry in &self.inbox {
             if let Word::Event { job, event } = &entry.word {
@@ -190,11 +190,11 @@ pub enum Whom {
     /// Everybody.
     #[default]
     All,
-    /// Who is in this state, those in it the longest first.
+    /// People in this state, those in it longest first.
     Standing(LaneState),
-    /// Who has this mark.
+    /// People with this mark.
     Marked(Mark),
-    /// Who is found by these words: the beginnings of names, of an address, of an employee id.
+    /// People found by these words: the beginnings of names, of an address, of an employee id.
     Called(String),
 }
 
@@ -282,7 +282,7 @@ impl AdminState {
         }
     }
 
-    /// Who is called so, where the text is a key or an employee id.
+    /// People with this key or employee id.
     fn named(&self, text: &str) -> Vec<Person> {
         let by_key = Person::from_key(text);
         let by_id = self.source_names().filter_map(|source| Person::parse(source.clone(), text).ok());
@@ -332,7 +332,7 @@ impl AdminState {
         if !self.store.erase(person).await? {
             return Err(AdminError::NotFound("person"));
         }
-        // Whoever waits for what was theirs can have it now.
+        // A person who waits for what was theirs can have it now.
         for claim in document.iter().flat_map(owner::claims) {
             self.store.release(self.now(), &owner::tag(&claim), RELEASED_MAX).await?;
         }
@@ -350,7 +350,7 @@ impl AdminState {
     }
 }
 
-/// Somebody of whom there is a row that does not say who they are.
+/// A person whose row does not say who they are.
 fn nameless(person: &Person, row: PersonRow) -> PersonView {
     let read = row.document.as_deref().map(Document::from_bytes);
     let unreadable = read.and_then(Result::err);

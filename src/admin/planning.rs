@@ -9,7 +9,7 @@ use crate::core::person::SourceName;
 use crate::core::reconcile::plan::PlanRules;
 use crate::scim::Client;
 
-/// Tells what a source's mapping makes of a payload; none where the source is not configured.
+/// Shows what a source's mapping makes of a payload; none if the source is not configured.
 pub type Explain = Arc<dyn Fn(&SourceName, &Bytes, Show) -> Option<Explanation> + Send + Sync>;
 
 /// How the target is asked, and how calls are planned.

@@ -1,5 +1,5 @@
-//! What each process tells the others every few seconds: that it is alive, what it did, and since when
-//! each problem has existed.
+//! What each process reports to the others every few seconds: that it is alive, what it did, and since when each
+//! problem has existed.
 
 use super::error::AdminError;
 use super::service::AdminState;
@@ -9,7 +9,7 @@ use crate::core::problems::Seen;
 use crate::core::processes::{Process, Processes};
 
 impl AdminState {
-    /// One heartbeat. What fails is told in the log, and tried again with the next one.
+    /// One heartbeat. A failure is logged, and tried again with the next one.
     pub async fn beat(&self) {
         let told = self.activity.take();
         let process = Process {

@@ -2,7 +2,7 @@
 //! time; while a check takes long, the last result is returned at once.
 //!
 //! A check is as durable as a delivery: with Redis it may wait for disks, a second or two in good
-//! health. Whoever asks (a Kubernetes probe gives up after 1 s) does not wait for that.
+//! health. A caller (a Kubernetes probe gives up after 1 s) does not wait for that.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};

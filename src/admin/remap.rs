@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::core::code::Code;
 use crate::core::person::{Event, Person, SourceName};
 
-/// Maps a kept payload anew with the source's present mapping; none where the source is not configured.
+/// Maps a kept payload again, with the source's present mapping; none if the source is not configured.
 pub type Remap = Arc<dyn Fn(&SourceName, &[u8]) -> Option<Remapped> + Send + Sync>;
 
 /// What the present mapping makes of a payload.

@@ -47,7 +47,7 @@ pub struct AdminState {
     pub lifecycle: Lifecycle,
     /// The present mappings.
     pub remap: Remap,
-    /// What the present mappings make of a payload, told field by field.
+    /// What the present mappings make of a payload, field by field.
     pub explain: Explain,
     /// How the target is asked for somebody, and how calls are planned.
     pub live: Arc<Live>,

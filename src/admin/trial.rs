@@ -135,7 +135,7 @@ impl AdminState {
         Ok(PersonTried { person, is_known, document, news, live, calls, preview })
     }
 
-    /// Who has what this person would want.
+    /// Who owns what this person would claim.
     async fn claims(&self, document: &Document, member: Option<&str>) -> Result<Claims, AdminError> {
         let address = document.record.email().map(|email| address_key(email.as_received()));
         let mut claims = Claims::new();

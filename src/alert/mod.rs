@@ -59,7 +59,7 @@ pub struct ReceiverOptions {
 
 /// What alerts are sent with.
 pub struct AlertOptions {
-    /// Who is notified.
+    /// The receivers to notify.
     pub receivers: Vec<ReceiverOptions>,
     /// Where the console's pages are, without a slash at its end.
     pub console: String,
@@ -115,13 +115,13 @@ impl Alerting {
         Ok(Self { store, clock, options: Arc::new(options), http: client(false)?, local: client(true)? })
     }
 
-    /// Tells of every judgement that comes, for as long as they come.
+    /// Reports on every judgement, until there are no more.
     pub async fn run(self, mut judged: watch::Receiver<Judged>) {
         while judged.changed().await.is_ok() {
             let problems = judged.borrow_and_update().clone();
             let Some(problems) = problems else { continue };
             if let Err(error) = self.look(&problems).await {
-                // A store that fails is reported by whoever needs it.
+                // A failing store is reported by the code that needs it.
                 debug!(%error, "alerts could not be looked after");
             }
         }
@@ -137,7 +137,7 @@ impl Alerting {
         }
     }
 
-    /// Judges what there is to tell, where it is this process's turn, and sends what is due.
+    /// Decides what to report if it is this process's turn, and sends what is due.
     pub async fn look(&self, problems: &[Problem]) -> Result<(), StoreError> {
         let now = self.clock.now();
         if !self.options.works && now.ms_since(self.options.started_at) < STARTING_MS {

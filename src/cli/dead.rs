@@ -35,7 +35,7 @@ pub enum DeadCommand {
     /// Try one again, or all that match: a blocked person as they are now, an unmapped record by the
     /// present mapping.
     Replay(ActArgs),
-    /// Give one up, or all that match: HR's word is not followed until the next one.
+    /// Discard one, or all that match: what HR says is not applied until HR's next event.
     Discard(ActArgs),
 }
 

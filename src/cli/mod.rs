@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Prints a line. Where nobody reads any more (`… | head`), there is nobody to tell.
+/// Prints a line. An error is ignored: nobody reads the output any more (`… | head`).
 macro_rules! say {
     () => { crate::cli::tell(format_args!("")) };
     ($($line:tt)+) => { crate::cli::tell(format_args!($($line)+)) };
@@ -103,7 +103,7 @@ enum Command {
     Plan(roster::PlanArgs),
     /// Apply all that is staged, at Postman's rate.
     Apply(roster::ApplyArgs),
-    /// Tell whether HR and Postman agree: the last comparison, or one that is made now.
+    /// Show whether HR and Postman agree: the last comparison, or one made now.
     Drift(drift::DriftArgs),
     /// The store itself: copy it into another, back it up.
     #[command(subcommand)]

@@ -52,7 +52,7 @@ pub struct PostmanSimArgs {
     /// Give members versions: `ETag`, and If-Match that counts.
     #[arg(long)]
     versions: bool,
-    /// What a 201 for somebody who is only invited holds: a future id, or none (absent).
+    /// What a 201 for a person who is only invited contains: a future id, or none (absent).
     #[arg(long, default_value = "future")]
     invited_id: InvitedId,
     /// A header to send with every 429, such as `retry-after` or `retry-after=2`. May be repeated.
@@ -96,13 +96,13 @@ pub fn run(context: &Context, args: &PostmanSimArgs) -> Result<(), Failure> {
     let (base_url, control_url) = (sim.base_url(), sim.control_url());
     block_on(async {
         let life = Lifecycle::new();
-        // Before it says that it is there: whoever reads that may end it.
+        // Before it says that it is there: a reader of that line may stop it.
         life.listen_for_signals().map_err(|error| Failure::failed(error.to_string()))?;
         context.print(&json!({ "base_url": base_url, "control_url": control_url }), || {
             say!("the Postman stand-in answers at {base_url}");
             say!("what it was asked:   curl {control_url}/journal");
             say!("what it is like:     curl {control_url}");
-            // Without the key, which would stand in the log of a container.
+            // Without the key, which would end up in a container's log.
             say!("to bring the bridge: SCIM_BRIDGE__POSTMAN__BASE_URL={base_url} POSTMAN_SCIM_KEY=(what --key says) …");
         })?;
         life.stopping().await;

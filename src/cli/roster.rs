@@ -39,8 +39,8 @@ pub struct ImportArgs {
     /// says how. What does not come whole stages nothing.
     #[arg(long)]
     fetch: bool,
-    /// Only who changed since then, where the HR system can tell: 2026-11-22T10:00:00Z, or 2026-11-22. They are added
-    /// to what is staged.
+    /// Only people who changed since then, if the HR system can list them: 2026-11-22T10:00:00Z, or 2026-11-22. They
+    /// are added to what is staged.
     #[arg(long, value_name = "TIME", requires = "fetch")]
     since: Option<String>,
     /// Add the rows to what is staged already, instead of taking its place.
@@ -234,7 +234,7 @@ pub fn run_apply(context: &Context, args: &ApplyArgs) -> Result<(), Failure> {
     let saved: Option<PlanReport> = args.plan.as_deref().map(saved_plan).transpose()?;
     let mut order = Order { only: args.only.clone(), people, strangers: args.strangers, plan: saved };
     if !args.yes {
-        // What was seen is what is applied: the process makes its plan anew, and refuses another one.
+        // Only what was shown is applied: the process makes the plan again, and refuses one that differs.
         let report: PlanReport = match order.plan.take() {
             Some(saved) => saved,
             None => block_on(api.get(plan_path(args.strangers)))?,
@@ -272,7 +272,7 @@ fn saved_plan(file: &Path) -> Result<PlanReport, Failure> {
     })
 }
 
-/// Waits until nobody is due any more. What waits for HR, or for an operator, is told by `status`.
+/// Waits until nobody is due any more. `status` reports what waits for HR or an operator.
 async fn wait(api: &Api, quiet: bool) -> Result<(), Failure> {
     let (mut last, mut since) = (u64::MAX, Instant::now());
     loop {
@@ -312,7 +312,7 @@ fn print(report: &PlanReport, strangers: Option<Strangers>) {
     for warning in &report.warnings {
         say!("Warning: {warning}");
     }
-    // Whoever is to be switched off without a word from HR is shown one by one.
+    // People who would be switched off without HR having said so are listed one by one.
     let (untouched, shown) = match strangers {
         None => (said("in Postman only, never touched"), SHOWN),
         Some(Strangers::Deactivate) => (said("in Postman only"), usize::MAX),

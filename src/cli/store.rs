@@ -223,8 +223,7 @@ fn refused(error: &CopyError) -> Failure {
     Failure::advise(error.to_string(), format!("{action}{run_again}"))
 }
 
-/// Says on standard error how far it has come: at each section's end of a phase nothing, on the way every
-/// so many records.
+/// Prints progress to standard error, a line every `PROGRESS_EVERY` records.
 fn tell(last: &mut u64, phase: Phase, section: Section, records: u64) {
     if records / PROGRESS_EVERY != *last / PROGRESS_EVERY && records > *last {
         let doing = match phase {

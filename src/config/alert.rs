@@ -15,13 +15,13 @@ use crate::secret::LiveSecret;
 /// One `[[alert]]`.
 #[derive(Debug, Clone)]
 pub struct AlertConfig {
-    /// Where to post. A secret: whoever has a Slack address can write there.
+    /// Where to post. A secret: anybody who has a Slack address can write there.
     pub url: LiveSecret,
     /// What signs; none only for Slack's form.
     pub secret: Option<LiveSecret>,
     /// How a message reads.
     pub format: Format,
-    /// What stays open is told again after so long, in hours.
+    /// What stays open is reported again after this many hours.
     pub repeat_h: u64,
     /// How a message is signed.
     pub scheme: Scheme,
@@ -78,7 +78,7 @@ pub(super) fn build(
     built.into_iter().map(|(_, alert)| alert).collect()
 }
 
-/// Whether what these two were told would be kept in one place.
+/// Whether the state of these two would be kept under one key.
 fn is_same_receiver(one: &AlertConfig, other: &AlertConfig) -> bool {
     let address = |alert: &AlertConfig| alert.url.current().expose_secret().trim().to_owned();
     one.format == other.format && address(one) == address(other)

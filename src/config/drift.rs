@@ -11,7 +11,7 @@ use crate::core::roster::Change;
 pub struct DriftConfig {
     /// How often, in hours; 0: never.
     pub every_h: u64,
-    /// What is brought in line; the rest is told.
+    /// Which differences are repaired; the others are only reported.
     pub repair: Vec<Change>,
 }
 

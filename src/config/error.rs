@@ -93,7 +93,7 @@ impl std::error::Error for ConfigErrors {}
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
     errors: Vec<ConfigError>,
-    /// Messages that are no errors.
+    /// Messages that are not errors.
     notices: Vec<String>,
     /// How many errors there were after reading, before the checks began.
     unread: usize,
@@ -115,12 +115,12 @@ impl Findings {
         }
     }
 
-    /// Notes a message that is no error.
+    /// Adds a message that is not an error.
     pub(crate) fn notice(&mut self, notice: String) {
         self.notices.push(notice);
     }
 
-    /// The messages that are no errors.
+    /// The messages that are not errors.
     pub(crate) fn take_notices(&mut self) -> Vec<String> {
         std::mem::take(&mut self.notices)
     }

@@ -62,7 +62,7 @@ pub(super) fn build(
     let values = values.map(|value| values_of(value, &at, findings)).unwrap_or_default();
     let (given, credentials) = login_of(specs, &at, read, findings);
     if table.is_empty() {
-        // Giving a login that the preset does not need is no mistake.
+        // A login that the preset does not need is not an error.
         if thin {
             findings.notice(format!("{at}: its webhooks only say whom to read, and nothing says how: name a `step` or a `list`; its people become dead letters (FETCH-MISSING)"));
         }

@@ -53,8 +53,8 @@ pub(super) fn read(path: Option<&Path>, env: &BTreeMap<String, String>, findings
     Layers { tree, variables: taken }
 }
 
-/// Tells the variables that would be keys with two underscores where they have one. Others that begin so are
-/// somebody else's: Kubernetes makes `SCIM_BRIDGE_SERVICE_HOST` of a service's name.
+/// Reports the variables that would be keys if they had two underscores instead of one. Others with this prefix are
+/// not ours: Kubernetes makes `SCIM_BRIDGE_SERVICE_HOST` of a service's name.
 fn tell_near_misses(env: &BTreeMap<String, String>, tree: &Value, findings: &mut Findings) {
     let near = |name: &&String| name.starts_with(NEAR_PREFIX) && !name.starts_with(PREFIX) && *name != FILE_VARIABLE;
     if !env.keys().any(|name| near(&name)) {
@@ -65,7 +65,7 @@ fn tell_near_misses(env: &BTreeMap<String, String>, tree: &Value, findings: &mut
     for name in env.keys().filter(near) {
         let rest = name.strip_prefix(NEAR_PREFIX).unwrap_or_default().to_lowercase();
         let words: Vec<&str> = rest.split('_').filter(|word| !word.is_empty()).collect();
-        // Entries of a list are numbered; where a secret is, is said below its key.
+        // Entries of a list are numbered; a secret's place (`file`, `env`) stands below its key.
         let plain: Vec<&str> = words.iter().copied().filter(|word| word.parse::<usize>().is_err()).collect();
         let plain = plain.join("_");
         let stem = ["_env", "_file", "_value"].iter().find_map(|end| plain.strip_suffix(end)).unwrap_or(&plain);
@@ -134,7 +134,7 @@ fn file(path: Option<&Path>, env: &BTreeMap<String, String>, findings: &mut Find
     }
 }
 
-/// Parses a TOML file. An error tells the place, and not the text there: it may be a secret.
+/// Parses a TOML file. An error names the place but does not show the text there: it may be a secret.
 pub(super) fn parse(path: &str, text: &str) -> Result<Table, ConfigError> {
     text.parse::<Table>().map_err(|error| {
         let place = error.span().map_or_else(String::new, |span| {

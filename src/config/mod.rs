@@ -67,7 +67,7 @@ pub struct Config {
     pub server: ServerConfig,
     /// `[store]`
     pub store: StoreConfig,
-    /// `[postman]`: how the target is reached, whoever it is.
+    /// `[postman]`: how the target is reached, Postman or another.
     pub postman: PostmanConfig,
     /// `[target]`
     pub target: TargetConfig,
@@ -199,7 +199,7 @@ impl Config {
     }
 }
 
-/// This process' own environment. A variable that is no Unicode is none of ours.
+/// This process' own environment. A variable that is not Unicode is not ours.
 pub fn process_env() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }

@@ -8,7 +8,7 @@ use toml::Value;
 use super::error::{ConfigCode, ConfigError, Findings};
 use super::tree::{Key, Step, get_mut, remove, type_word};
 
-/// Most wrong values told at once: as many as anybody reads.
+/// Most wrong values reported at once: nobody reads more.
 const ERRORS_MAX: usize = 100;
 
 /// Reads `tree` as `T`. A wrong value is noted and taken out, and the rest is read again, until
@@ -75,7 +75,7 @@ fn take_out(tree: &mut Value, key: &Key) -> bool {
 }
 
 fn wrong_value(tree: &mut Value, key: &Key, message: &str, variables: &BTreeMap<Key, String>) -> ConfigError {
-    // serde shows the value in its message; it may be a secret that stands in the wrong place.
+    // serde shows the value in its message; it may be a secret in the wrong place.
     let shows_value = message.starts_with("invalid ") || message.starts_with("unknown variant ");
     let expected = message.split_once(", expected ").filter(|_| shows_value);
     let found = get_mut(tree, &key.0).map_or("nothing", |value| type_word(value));

@@ -115,7 +115,7 @@ pub(super) struct Reader<'e> {
 pub(super) enum Absent {
     /// An error.
     Refused,
-    /// Nothing: whoever asked does without it.
+    /// Nothing: the caller does without it.
     Allowed,
 }
 
@@ -185,7 +185,7 @@ pub(super) enum Fit {
     Any,
     /// To sign by a scheme.
     Scheme(Box<Scheme>),
-    /// To stand in an HTTP header.
+    /// For an HTTP header.
     Header,
     /// To open API and console: nobody may be able to guess it.
     Token,

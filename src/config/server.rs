@@ -34,7 +34,7 @@ pub struct ServerConfig {
     pub connections_per_peer: usize,
     /// The proxies whose word about who came to them is believed.
     pub trusted_proxies: Vec<IpNet>,
-    /// So many proxies stand before the public listener, whatever their addresses are.
+    /// How many proxies are in front of the public listener, whatever their addresses.
     pub trusted_hops: usize,
     /// More tokens of the admin API, by name.
     pub tokens: Vec<TokenConfig>,
@@ -181,7 +181,7 @@ impl Raw {
         );
     }
 
-    /// Whether it is said where people reach the console.
+    /// Whether the console's public address is configured.
     pub(super) fn has_admin_url(&self) -> bool {
         self.admin_url.is_some()
     }
@@ -194,7 +194,7 @@ impl Raw {
         let tokens = tokens.collect();
         let admin_url = self.admin_url.as_deref().and_then(base_address);
         let mut admin_hosts: Vec<_> = self.admin_hosts.iter().map(|name| name.to_ascii_lowercase()).collect();
-        // Whoever follows a link of ours must be let in.
+        // The host of our own links must be allowed.
         admin_hosts.extend(admin_url.as_ref().and_then(Url::host_str).map(str::to_owned));
         ServerConfig {
             listen: self.listen,

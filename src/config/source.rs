@@ -173,7 +173,7 @@ fn preset_of(source: &Table, n: usize) -> Result<Option<Table>, ConfigError> {
     }
     let name = match source.get("preset") {
         Some(Value::String(name)) => name,
-        // Of another type: told when the source is read.
+        // Of another type: reported when the source is read.
         Some(_) => return Ok(None),
         None if source.contains_key("signature") => return Ok(None),
         None => presets::DEFAULT,
@@ -251,7 +251,7 @@ impl Raw {
                     findings.push(trouble(&format!("signature.{}", problem.key), &problem.help));
                 }
             }
-            // Else its preset is at fault, and that has been told.
+            // Else its preset is at fault, and that has been reported.
             None if !findings.has(&format!("{at}.preset")) && !findings.has(&format!("{at}.preset_file")) => {
                 let advice = "Name a `preset`, or spell out `[source.signature]`.";
                 findings.push(trouble("signature", "nothing says how this source signs").advise(advice));
@@ -298,7 +298,7 @@ impl Raw {
 
     fn secrets(&self, key: &str, read: &mut Reader<'_>, findings: &mut Findings) -> Vec<SourceSecret> {
         if !read.role.takes_in() {
-            // When they end is told by every process; what they are is the intake's alone.
+            // Every process reports when they expire; only the intake needs the values.
             let secret =
                 |spec: &SecretSpec| SourceSecret { secret: super::secret::none_yet(), not_after: spec.not_after };
             return self.secrets.iter().map(secret).collect();

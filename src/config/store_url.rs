@@ -55,7 +55,7 @@ pub enum RedisTopology {
 }
 
 impl RedisUrl {
-    /// Whether what is said to Redis crosses a network in the open.
+    /// Whether the connection to Redis crosses a network unencrypted.
     #[must_use]
     pub fn is_open_to_the_network(&self) -> bool {
         !self.tls && self.topology.hosts().any(|host| !is_this_machine(&host.host))

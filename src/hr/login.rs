@@ -1,5 +1,5 @@
-//! Tokens for requests at HR systems: kept in memory where another can be had at any time, and in the store where getting
-//! one uses up a refresh token.
+//! Tokens for requests at HR systems: kept in memory if another can be requested at any time, and in the store if
+//! getting one uses up a refresh token.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -82,7 +82,7 @@ impl TokenDesk<'_> {
         let (mut grant, _): (Grant, u64) = documents::read(store.as_ref(), &name).await?;
         let mut step = grant.next(configured, refused, now);
         if step == GrantStep::Refresh {
-            // Written down first: whoever comes meanwhile waits, and finds the next token there.
+            // Written down first: another caller waits meanwhile, and finds the next token there.
             let mut used = String::new();
             documents::change(store.as_ref(), &name, |grant: &mut Grant| {
                 step = grant.next(configured, refused, now);
@@ -123,7 +123,7 @@ async fn refresh(
                 got.map(|got| got.access)
             }
         };
-        // Whoever asked may be gone.
+        // The caller may be gone.
         let _ = tell.send(result);
     });
     told.await.unwrap_or(Err(NoToken::TryAgain { code: Code::FetchUnreachable, not_before: None }))

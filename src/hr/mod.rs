@@ -45,7 +45,7 @@ pub enum HrClientError {
     /// The address is none.
     #[error("`base_url` is not an http or https address")]
     BaseUrl,
-    /// The client's certificate and key are no pair that can be used.
+    /// The client's certificate and key are not a usable pair.
     #[error("`client_certificate` and `client_key` are not a certificate and its key, as PEM")]
     Certificate,
     /// The TLS or HTTP library could not start; on an image without CA certificates, for one.

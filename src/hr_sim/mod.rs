@@ -74,7 +74,7 @@ impl HrSim {
         change(&mut self.world().login);
     }
 
-    /// Puts a person in place, or changes who is there.
+    /// Adds a person, or replaces the one there.
     pub fn put(&self, person: HrPerson) {
         self.world().put(person);
     }
@@ -120,7 +120,7 @@ impl Drop for HrSim {
     fn drop(&mut self) {
         self.stop.cancel();
         if let Some(thread) = self.thread.take() {
-            // A panic there has been told on standard error already.
+            // A panic there has been printed to standard error already.
             let _ = thread.join();
         }
     }

@@ -7,7 +7,7 @@ pub struct HrPerson {
     pub id: String,
     /// The address at work; none: not yet.
     pub email: Option<String>,
-    /// The private address, which is nobody's business.
+    /// The private address, which the bridge must not use.
     pub private_email: String,
     /// The given name.
     pub given_name: String,
@@ -17,7 +17,7 @@ pub struct HrPerson {
     pub preferred_name: Option<String>,
     /// Whether they work there.
     pub status: HrStatus,
-    /// The last day, where one is told: `2026-11-30`.
+    /// The last day, if there is one: `2026-11-30`.
     pub last_day: Option<String>,
 }
 

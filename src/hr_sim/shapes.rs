@@ -34,7 +34,7 @@ pub(super) enum System {
 /// What a request asks for.
 pub(super) struct Asked {
     pub(super) system: System,
-    /// Of whom; none: a list.
+    /// The person's id; none: a list.
     pub(super) id: Option<String>,
 }
 
@@ -69,7 +69,7 @@ pub(super) fn asked(request: &Request) -> Option<Asked> {
     };
     let decoded = |id: &str| percent_decoded(id);
     let id = id.map(decoded).or_else(|| in_body.map(str::to_owned));
-    // Of nobody who is named, nobody is known.
+    // Without an id, nobody is found.
     Some(Asked { system, id: Some(id.unwrap_or_default()) })
 }
 

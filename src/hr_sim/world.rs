@@ -21,13 +21,13 @@ pub enum HrFault {
     Redirect,
     /// A body that does not end.
     Endless,
-    /// A body of so many bytes.
+    /// A body of this many bytes.
     Long(usize),
     /// Somebody else's record.
     AnotherPerson,
     /// No answer at all.
     Hang,
-    /// The answer, after so many milliseconds.
+    /// The answer, after this many milliseconds.
     Slow(u64),
 }
 

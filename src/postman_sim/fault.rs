@@ -171,7 +171,7 @@ pub struct Custom {
 }
 
 impl fmt::Debug for Custom {
-    /// Without the body, which may tell of people.
+    /// Without the body, which may contain personal data.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Custom({})", self.status)
     }

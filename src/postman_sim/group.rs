@@ -106,7 +106,7 @@ fn places(value: &Value) -> Option<Vec<String>> {
 }
 
 impl Groups {
-    /// For whoever looks in.
+    /// For inspection by tests and the journal's readers.
     pub(super) fn all(&self) -> &[Group] {
         &self.0
     }

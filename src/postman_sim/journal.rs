@@ -231,7 +231,7 @@ pub struct Stats {
     pub max_writes_in_window: usize,
     /// The most reads that arrived in any window.
     pub max_reads_in_window: usize,
-    /// Journal entries that had to go because there was no room.
+    /// Journal entries that were dropped because the journal was full.
     pub journal_dropped: u64,
 }
 
@@ -292,7 +292,7 @@ impl Journal {
         self.entries.clear();
     }
 
-    /// Starts the sums anew.
+    /// Resets the sums.
     pub(super) fn clear_stats(&mut self) {
         self.stats = Stats::default();
         self.counts = [0; Operation::ALL.len()];

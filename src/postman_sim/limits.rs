@@ -14,7 +14,7 @@ pub(super) struct Window {
 pub(super) enum Admission {
     /// Within the limit, or no limit is set.
     Within,
-    /// Over it; so many milliseconds until the next call would be within.
+    /// Over it; how many milliseconds until a call would be within it again.
     Over { wait_ms: u64 },
 }
 
@@ -42,7 +42,7 @@ impl Window {
         self.max
     }
 
-    /// Starts counting the most anew; what arrived still counts against the limit.
+    /// Resets the maximum; what arrived still counts against the limit.
     pub(super) fn forget_max(&mut self) {
         self.max = self.arrivals_us.len();
     }

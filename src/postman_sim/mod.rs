@@ -55,7 +55,7 @@ pub enum SimError {
         /// Why not.
         source: std::io::Error,
     },
-    /// No thread or no runtime could be had.
+    /// A thread or runtime could not be started.
     #[error("the stand-in cannot start: {0}")]
     Start(#[from] std::io::Error),
 }
@@ -190,7 +190,7 @@ impl PostmanSim {
     /// Waits until it ends by itself, which is never unless its listener breaks.
     pub fn wait(mut self) {
         if let Some(thread) = self.thread.take() {
-            // A panic there has been told on standard error already.
+            // A panic there has been printed to standard error already.
             let _ = thread.join();
         }
     }

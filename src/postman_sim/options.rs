@@ -38,7 +38,7 @@ pub struct SimOptions {
     pub versions: bool,
     /// What the 201 of somebody who is only invited has for an `id`.
     pub invited_id: InvitedId,
-    /// What the 429 of an exceeded limit tells about waiting. Postman documents nothing: none.
+    /// The hints about waiting in the 429 of an exceeded limit. Postman documents nothing: none.
     pub hints: Vec<Hint>,
     /// How many journal entries are kept; the oldest go first.
     pub journal_max: usize,
@@ -101,7 +101,7 @@ pub enum AuthAccepted {
     Any,
 }
 
-/// What a PUT with another `userName` comes to; one that differs only by case is no change.
+/// The effect of a PUT with another `userName`; one that differs only in case is not a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum UsernameChange {

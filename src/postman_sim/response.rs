@@ -18,7 +18,7 @@ pub(super) struct Response {
 }
 
 impl fmt::Debug for Response {
-    /// Without the body, which tells of people.
+    /// Without the body, which contains personal data.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Response({})", self.status)
     }
@@ -41,7 +41,7 @@ impl From<ReplyName> for Response {
     }
 }
 
-/// A member as SCIM tells them, with their version where there are any.
+/// A member in SCIM form, with a version if versions are on.
 pub(super) fn reply(status: u16, member: &Member, versions: bool) -> Response {
     // A member is JSON: writing it as JSON does not fail.
     if !versions {

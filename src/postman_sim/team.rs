@@ -108,7 +108,7 @@ impl Team {
         is_members || self.elsewhere.contains(key) || self.invited.contains_key(key)
     }
 
-    /// `POST /Users`: the new member, or the one who is invited.
+    /// `POST /Users`: the new member, or the invited one.
     pub(super) fn create(
         &mut self,
         user: &UserIn,
@@ -233,7 +233,7 @@ impl Team {
         Ok(member)
     }
 
-    /// A member who is about to change; what they were is remembered.
+    /// A member about to change; the former state is remembered.
     fn change(&mut self, at: usize, now: Now) -> Option<&mut Member> {
         let member = self.members.get_mut(at)?;
         self.history.note(now.at_us, at, Some(member.clone()));

@@ -152,7 +152,7 @@ impl World {
         Stats { max_writes_in_window: self.writes.max(), max_reads_in_window: self.reads.max(), ..self.journal.stats() }
     }
 
-    /// Starts the sums anew.
+    /// Resets the sums.
     pub(super) fn clear_stats(&mut self) {
         self.journal.clear_stats();
         self.writes.forget_max();
@@ -247,7 +247,7 @@ impl World {
         done.unwrap_or_else(Response::from)
     }
 
-    /// The members as they were so long ago.
+    /// The members as they were this long ago.
     fn then(&self, now: Now, lag_us: u64) -> Vec<&Member> {
         self.team.members_at(now.at_us.saturating_sub(lag_us))
     }

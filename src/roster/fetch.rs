@@ -1,6 +1,6 @@
-//! A roster from an HR system's own list: ordered by whoever may, read by a process that has the login, page after
-//! page within the source's rate, and staged once all of it is there. What breaks off stages nothing; a process that
-//! dies at it is followed by another, which begins anew.
+//! A roster from an HR system's own list: requested by an operator, read page by page by a process that has the
+//! login, within the source's rate, and staged once it is complete. A list that breaks off stages nothing; if the
+//! process dies, another starts over.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,15 +26,15 @@ use crate::hr::{self, HrSystem, Logins, TokenDesk};
 use crate::store::holds::HOLDS;
 use crate::store::{StoreError, documents};
 
-/// So often a request is made again that passing trouble befell.
+/// How often a request is repeated after a temporary failure.
 const TRIES: u32 = 6;
-/// A fetch waits for so long in all, for limits and for passing trouble: whoever ordered it wants to know then.
+/// The longest that a fetch waits in all, for limits and temporary failures: then the operator is told that it failed.
 const WAITED_MS_MAX: u64 = 1_800_000;
-/// Somebody at a fetch is heard of so often at the least.
+/// The longest time between two heartbeats of a fetch.
 const BEAT: Duration = Duration::from_secs(30);
 /// And no more often.
 const BEAT_LEAST: Duration = Duration::from_millis(500);
-/// A list that changed while it was read is read so often in all.
+/// How often a list is read in all if it changes meanwhile.
 const READINGS_MAX: u32 = 3;
 /// How often somebody looks whether a hold was lifted.
 const HOLD_LOOK_MS: u64 = 5_000;
@@ -67,7 +67,7 @@ type Row = Result<ListedFacts, String>;
 
 /// Why a fetch came to no good end.
 enum Stopped {
-    /// This is told.
+    /// It failed, and this is reported.
     Failed(ListFailure),
     /// Another process is at it.
     Lost,
@@ -127,7 +127,7 @@ impl Roster {
             if fetches.get(source.as_str()).is_some_and(|fetch| !fetch.gives_way(now)) {
                 return None;
             }
-            // Who is not among those that changed is where they were.
+            // People who are not among the changed ones stay as they were.
             let fetch = Fetch::new(id.clone(), since, added || since.is_some(), now);
             fetches.insert(source.to_string(), fetch.clone());
             Some(fetch)
@@ -196,12 +196,12 @@ struct Run<'r> {
     /// Somebody was found at the first path of a step that has another.
     first_path_serves: bool,
     waited_ms: u64,
-    /// When it was last told how far it is; none: that is to be told now.
+    /// When progress was last written; none: write it now.
     beaten: Option<Instant>,
 }
 
 impl Run<'_> {
-    /// Reads, stages, and tells how it ended.
+    /// Reads, stages, and writes down how it ended.
     async fn end(mut self) -> Result<(), StoreError> {
         let staged = match self.rows().await {
             Ok((rows, began_at)) => self.stage(rows, began_at).await,
@@ -253,7 +253,7 @@ impl Run<'_> {
         if patiently(PATIENCE, || self.note(note)).await? { Ok(()) } else { Err(Stopped::Lost) }
     }
 
-    /// Stages all rows. Whoever took it over stages what they read.
+    /// Stages all rows, unless another process took the fetch over.
     async fn stage(&mut self, rows: Vec<Row>, began_at: UnixMs) -> Result<(), Stopped> {
         self.beaten = None;
         self.beat().await?;
@@ -298,8 +298,8 @@ impl Run<'_> {
         Ok((rows, began_at))
     }
 
-    /// The list, page after page: whoever is named there is read once it is whole, so that it has the less time to
-    /// change. Or why somebody may be missing in it.
+    /// The list, page by page; each person is read only once it is complete, so that it has less time to change. Or
+    /// the reason why people may be missing in it.
     async fn listed(&mut self, began_at: UnixMs) -> Result<Result<Vec<ListedRow>, String>, Stopped> {
         let api = self.account.system.api();
         let mut listing = Listing::new(api, self.source.clone(), self.fetch.since, began_at);
@@ -319,7 +319,7 @@ impl Run<'_> {
         }
     }
 
-    /// A page, asked for until it comes or is given up. Or why the list is to be read anew.
+    /// A page, requested until it arrives or is given up. Or the reason why the list must be read again.
     async fn page(
         &mut self,
         listing: &mut Listing,
@@ -419,8 +419,8 @@ impl Run<'_> {
         Ok(reply)
     }
 
-    /// Whoever held the source meanwhile, or whatever did, is heard before every request. What was read by then is worth
-    /// a while.
+    /// A hold on the source, by an operator or the worker, counts before every request. What has been read so far is
+    /// worth waiting for.
     async fn wait_for_hold(&mut self) -> Result<(), Stopped> {
         let scope = HoldScope::Fetch(self.source.clone());
         loop {

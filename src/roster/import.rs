@@ -20,7 +20,7 @@ use crate::core::roster::{Field, read, text_of};
 use crate::core::time::UnixMs;
 use crate::store::{Accepted, NewDelivery, NewEntry, StoreError, documents};
 
-/// The shared document that tells of the last import of each source.
+/// The shared document about the last import of each source.
 pub const IMPORTS: &str = "imports";
 /// Rows staged in one step of the store.
 const STAGED_AT_ONCE: usize = 500;
@@ -57,7 +57,7 @@ pub struct Imported {
     /// Whether it came to its end.
     #[serde(default = "yes")]
     pub is_whole: bool,
-    /// Whether somebody may be missing in all that is staged: it says nothing of whom it does not name.
+    /// Whether people may be missing in what is staged: then it says nothing about those it does not name.
     #[serde(default)]
     pub is_part: bool,
     /// Until when nobody is missing who was there; none where somebody may be.
@@ -125,7 +125,7 @@ impl Roster {
         let whole_at = match (&known, since) {
             (None, None) => (!is_after_a_broken_one).then_some(at),
             (None, Some(_)) => None,
-            // Whoever was refused may still be missing.
+            // People in refused rows may still be missing.
             (Some(known), _) if known.refused_rows > 0 => None,
             (Some(known), None) => known.whole_at,
             (Some(known), Some(since)) => known.whole_at.filter(|whole_at| since <= *whole_at).map(|_| at),
@@ -186,8 +186,8 @@ impl Staging<'_> {
         let begun = Imported { is_whole: true, ..self.imported.clone() };
         let change = |imports: &mut Imports| {
             let last = imports.get_mut(self.source.as_str())?;
-            // Somebody may have begun another one meanwhile: then that one counts. One that is whole was told to be by
-            // a try whose answer was lost.
+            // Another one may have begun meanwhile: then that one counts. If this one is marked complete already, an
+            // earlier try did it whose reply was lost.
             let is_ours = last.id == begun.id && last.at == begun.at;
             is_ours.then(|| *last = begun.clone())
         };

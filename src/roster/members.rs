@@ -15,7 +15,7 @@ use crate::store::Token;
 
 /// Pages of members at the most: a hundred each.
 const PAGES_MAX: u32 = 10_000;
-/// Whoever asked is not kept waiting for longer than this by a target that wants no more calls.
+/// The longest that an operator waits for a target that accepts no more calls.
 const BACK_OFF_MS_MAX: u64 = 120_000;
 /// How many times a page is asked for that does not come.
 const PAGE_TRIES: u32 = 5;
@@ -38,7 +38,7 @@ impl Pass {
 }
 
 impl Roster {
-    /// The list of members. One that cannot be had whole says so.
+    /// The list of members; it says so if it is incomplete.
     pub(super) async fn members(&self) -> Result<MemberList, RosterError> {
         let Some(client) = &self.client else {
             return Err(RosterError::Members("this process does not know the key: ask a worker".to_owned()));
@@ -50,7 +50,7 @@ impl Roster {
             if pass.is_steady && pass.has_all() {
                 return Ok(pass.list);
             }
-            // Somebody who is removed while the list is read moves somebody else onto a page that was read already.
+            // A member removed while the list is read moves another one onto a page that was read already.
             warn!(members = pass.list.len(), total = pass.total, "the list of members is not whole, or changed");
             total = pass.total;
             match &mut seen {

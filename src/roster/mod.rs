@@ -48,7 +48,7 @@ pub enum RosterError {
     /// The file cannot be read.
     #[error(transparent)]
     File(#[from] FileProblem),
-    /// There is no such source.
+    /// The source is not configured.
     #[error("no source is called `{0}`")]
     NoSource(SourceName),
     /// Nobody can be listed there.
@@ -77,7 +77,7 @@ pub enum RosterError {
     /// What was planned is not what would be done by now.
     #[error("nothing was applied, because the plan is out of date: {0}")]
     Changed(String),
-    /// Members who are not in HR cannot be told for certain.
+    /// Which members are not in HR cannot be said for certain.
     #[error("nothing was applied: {0}")]
     Unsure(String),
 }
@@ -184,7 +184,7 @@ impl Roster {
         })
     }
 
-    /// Plans for everybody, in two passes over the store: nobody's document is kept.
+    /// Plans for everybody, in two passes over the store, so that no document is kept in memory.
     async fn work_out(
         &self,
         selection: &Selection,
@@ -242,7 +242,7 @@ impl Roster {
         self.columns.keys().any(|known| known.as_str() == source)
     }
 
-    /// What is to be told of lists that HR systems have not shown whole, beside these imports.
+    /// What to report about lists that HR systems have not shown completely, besides these imports.
     async fn unlisted(&self, whole: &[(String, Imported)]) -> Result<Vec<String>, StoreError> {
         let imported_at =
             |source: &str| whole.iter().find(|(known, _)| known == source).and_then(|(_, import)| import.whole_at);
@@ -257,8 +257,7 @@ impl Roster {
         Ok(self.fetches().await?.into_iter().filter_map(told).collect())
     }
 
-    /// The next page of everybody of whom anything is kept, with what waits in their inboxes folded in; none
-    /// after the last.
+    /// The next page of everybody in the store, with the contents of their inboxes folded in; none after the last.
     async fn people(&self, page: &mut Page) -> Result<Option<Vec<Document>>, StoreError> {
         if page.rows_max == 0 {
             return Ok(None);
@@ -289,7 +288,7 @@ impl Roster {
             .await
     }
 
-    /// Has a member switched off who is not in HR: through a lane of their own, guard and all.
+    /// Has a member who is not in HR switched off, through a lane of their own, so that the guard applies, too.
     async fn switch_off(&self, stranger: &Stranger) -> Result<(), RosterError> {
         let source = SourceName::parse(NOT_IN_HR).map_err(RosterError::Unsure)?;
         let person = Person::parse(source.clone(), &stranger.id)

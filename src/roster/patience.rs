@@ -6,12 +6,12 @@ use tracing::warn;
 
 use crate::store::StoreError;
 
-/// So long a step of a fetch waits for the store: what was read is not read again. Well below the time after which a
-/// fetch that is not heard of is another process's.
+/// How long a step of a fetch waits for the store, so that nothing has to be read again. Well below the time after
+/// which another process takes over a fetch without a heartbeat.
 pub(super) const PATIENCE: Duration = Duration::from_mins(1);
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// Does something with the store, again and again for so long while its trouble is passing.
+/// Repeats a store operation for that long, as long as its failures are temporary.
 pub(super) async fn patiently<T, F: Future<Output = Result<T, StoreError>>>(
     patience: Duration,
     ask: impl Fn() -> F,

@@ -11,7 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 pub(super) const REPLY_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Larger replies wait for one another.
 const LARGE_BYTES_MIN: usize = 256 * 1024;
-/// So many large replies are in memory at once: 32 MiB of them.
+/// How many large replies may be in memory at once: 32 MiB in all.
 const LARGE_REPLIES_MAX: usize = 8;
 
 /// What the replies of all calls may hold at once.
@@ -37,8 +37,8 @@ impl AsRef<[u8]> for Body {
 }
 
 impl ReplyBudget {
-    /// Reads what there is of a body, and whether it came whole. A status says a lot by itself, so a
-    /// body that breaks off, or is too large, is no reason to throw the reply away.
+    /// Reads what there is of a body, and whether it came whole. The status alone says a lot, so a reply is kept even
+    /// if its body breaks off or is too large.
     pub(super) async fn read(&self, mut incoming: Incoming) -> (Bytes, bool) {
         let (mut bytes, mut share) = (Vec::new(), None);
         let is_complete = loop {

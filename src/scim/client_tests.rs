@@ -30,7 +30,7 @@ fn serve_once(answer: impl Into<Vec<u8>>) -> (String, std::thread::JoinHandle<St
         let (mut stream, _) = listener.accept().unwrap();
         let mut asked = [0_u8; 8192];
         let n = stream.read(&mut asked).unwrap();
-        // Who has read enough may be gone.
+        // A client that has read enough may be gone.
         let _ = stream.write_all(&answer);
         String::from_utf8_lossy(&asked[..n]).into_owned()
     });

@@ -64,7 +64,7 @@ pub struct ClientOptions {
     pub auth: Auth,
     /// Whether it is sent as `X-API-Key`, too.
     pub x_api_key: bool,
-    /// `locale` of members whose event tells none.
+    /// `locale` of members whose event has none.
     pub locale: String,
     /// For a whole exchange.
     pub timeout: Duration,
@@ -77,10 +77,10 @@ pub struct ClientOptions {
 /// Why a client could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// The CA file is no PEM certificate.
+    /// The CA file does not contain a PEM certificate.
     #[error("`[postman] ca_file` holds no certificate in PEM form")]
     Ca,
-    /// `[postman] base_url` is no URL.
+    /// `[postman] base_url` is not a URL.
     #[error("`[postman] base_url` is no URL")]
     BaseUrl,
     /// The environment names a proxy of a kind that is not spoken.
@@ -136,7 +136,7 @@ impl Client {
         reply
     }
 
-    /// Logs why there is no reply, when that begins, changes, or ends: not for each call.
+    /// Logs why there is no reply, once when that begins, changes, or ends, not for each call.
     fn tell(&self, reply: &Reply) {
         let now = match reply {
             Reply::Http(_) => None,
@@ -201,7 +201,7 @@ impl Client {
         let mut headers = HeaderMap::new();
         headers.insert(USER_AGENT, HeaderValue::from_static(concat!("scim-bridge/", env!("CARGO_PKG_VERSION"))));
         headers.insert(ACCEPT, HeaderValue::from_static("application/scim+json, application/json"));
-        // What is compressed has no bound that its length tells.
+        // The length of a compressed body sets no limit to its content.
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let authorization = match self.options.auth {
             Auth::Bearer => sensitive(&format!("Bearer {}", key.expose_secret()))?,

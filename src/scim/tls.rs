@@ -49,8 +49,8 @@ impl Tls {
         Ok(Self { config: Arc::new(config), host })
     }
 
-    /// Makes the handshake. `wanted` tells afterwards whether the server asked for a certificate of ours,
-    /// for want of which it may end the connection only later.
+    /// Makes the handshake. Afterwards `wanted` says whether the server asked for a client certificate: without one,
+    /// it may close the connection only later.
     pub(super) async fn connect<S>(&self, stream: S, wanted: &CertificateWanted) -> Result<TlsStream<S>, NoReply>
     where
         S: AsyncRead + AsyncWrite + Unpin,
@@ -114,7 +114,7 @@ fn reason(error: &Error, certificate_wanted: bool) -> NoReply {
             _ => NoReply::CertificateInvalid,
         },
         Error::AlertReceived(AlertDescription::CertificateRequired) => NoReply::ClientCertificateWanted,
-        // Before TLS 1.3 there is no alert of its own for it.
+        // TLS before 1.3 has no alert for this.
         Error::AlertReceived(_) if certificate_wanted => NoReply::ClientCertificateWanted,
         Error::InvalidMessage(_) => NoReply::NotTls,
         _ => NoReply::TlsFailed,

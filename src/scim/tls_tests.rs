@@ -138,7 +138,7 @@ async fn what_speaks_no_tls_is_told() {
     assert_eq!(reply, Reply::NotSent { reason: NoReply::NotTls });
 }
 
-/// Passes bytes on to `to`; once told, connections that are open then swallow all that comes.
+/// Passes bytes on to `to`; on command, the open connections swallow everything from then on.
 struct Middlebox {
     address: SocketAddr,
     connections: Arc<AtomicUsize>,

@@ -25,7 +25,7 @@ pub struct Wire {
     pub body: Option<Vec<u8>>,
 }
 
-/// Encodes a request. `locale` is sent for members whose source tells none.
+/// Encodes a request. `locale` is sent for members whose source has none.
 #[must_use]
 pub fn encode(request: &Request, locale: &str) -> Wire {
     let read = |target: String| Wire { method: Method::GET, target, if_match: None, body: None };

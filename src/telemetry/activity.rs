@@ -23,7 +23,7 @@ struct Inner {
 /// What happened, and what is under way.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ActivityDelta {
-    /// What happened since it was last told.
+    /// What happened since the last report.
     pub counts: Counts,
     /// Since when the oldest call that is under way has been.
     pub calling_since: Option<UnixMs>,
@@ -52,7 +52,7 @@ impl ActivityLog {
         *inner.counts.entry(what).or_default() += 1;
     }
 
-    /// Gives what happened since it was last told, and begins anew.
+    /// Returns what happened since the last report, and starts over.
     #[must_use]
     pub fn take(&self) -> ActivityDelta {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -63,7 +63,7 @@ impl ActivityLog {
         }
     }
 
-    /// Adds what happened elsewhere, or could not be told.
+    /// Adds what happened elsewhere, or could not be reported.
     pub fn add(&self, counts: &Counts) {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for (happening, n) in counts {

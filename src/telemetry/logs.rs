@@ -26,7 +26,7 @@ const OWN: &str = "scim_bridge";
 /// The most talkative level that any other crate gets.
 pub const OTHERS_MAX: Level = Level::WARN;
 
-/// What tells of each malformed request: a stranger's to repeat without an end.
+/// Logs each malformed request, which any stranger can repeat without end.
 const NOISE: &str = "actix_http::h1";
 
 /// How a log line looks.

@@ -1,4 +1,4 @@
-//! A call of the target's SCIM API, counted the same whoever makes it: a worker, or an operator who looks.
+//! A call to the target's SCIM API, counted the same for a worker and for an operator who looks.
 
 use std::time::{Duration, Instant};
 

@@ -20,7 +20,7 @@ pub(in crate::admin) struct CaptureOffQuery {
     source: String,
 }
 
-/// Tells which sources are captured, and what was.
+/// Lists the sources being captured, and what was captured.
 #[utoipa::path(get, path = "/api/v1/captures", tag = "captures", security(("admin_token" = [])), responses(
     (status = 200, description = "The sources, and the deliveries without what they say.", body = CapturesBody),
     (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
@@ -39,7 +39,7 @@ pub(super) async fn list(state: State) -> ApiResult<CapturesBody> {
     }))
 }
 
-/// Tells one captured delivery, whole; who looked is written down.
+/// Shows one captured delivery in full; the audit log records who looked.
 #[utoipa::path(get, path = "/api/v1/captures/{id}", tag = "captures", params(("id" = String, Path, description = "As the list has it.")), security(("admin_token" = [])), responses(
     (status = 200, description = "The delivery, as it came.", body = CaptureBody),
     (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),

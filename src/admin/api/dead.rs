@@ -26,7 +26,7 @@ pub(in crate::admin) struct DeadQuery {
     source: Option<String>,
     /// Only whose newest stopped event was of this kind: `hire`, `update`, `leave` or `notice`.
     event: Option<String>,
-    /// Only those that are older than so many seconds.
+    /// Only those older than this many seconds.
     older_than_s: Option<u64>,
     /// How many at the most: 1 to 500, 50 where it is not given.
     #[param(minimum = 1, maximum = 500)]
@@ -81,7 +81,7 @@ pub(super) async fn list(state: State, query: web::Query<DeadQuery>) -> ApiResul
     Ok(web::Json(DeadListBody { dead: listed.rows.iter().map(Into::into).collect(), next: listed.next }))
 }
 
-/// Tells one dead letter, whole: with all about the person whom it blocks.
+/// Shows one dead letter in full, with everything about the person it blocks.
 #[utoipa::path(get, path = "/api/v1/dead/{id}", tag = "dead letters", params(("id" = String, Path, description = "32 hex digits."), ShowQuery), security(("admin_token" = [])), responses(
     (status = 200, description = "The dead letter.", body = DeadBody),
     (status = 400, description = "Not an id.", body = ErrorBody, content_type = "application/problem+json"),
@@ -124,7 +124,7 @@ pub(super) async fn replay(state: State, by: By, id: web::Path<String>, body: we
     Ok(web::Json(BulkDoneBody { matched: 1, replayed: 1, ..BulkDoneBody::default() }))
 }
 
-/// Gives a dead letter up: HR's word is not followed until the next one.
+/// Discards a dead letter: what HR says is not applied until HR's next event.
 #[utoipa::path(post, path = "/api/v1/dead/{id}/discard", tag = "dead letters", params(("id" = String, Path, description = "32 hex digits.")), request_body = Option<DiscardBody>, security(("admin_token" = [])), responses(
     (status = 200, description = "It is given up.", body = DiscardedBody),
     (status = 400, description = "Not an id.", body = ErrorBody, content_type = "application/problem+json"),

@@ -122,7 +122,7 @@ pub(super) async fn order(state: State, by: By, query: web::Query<OrderQuery>) -
     Ok(web::Json(FetchBody::of(&source, &fetch, None)))
 }
 
-/// Tells how far the reading of a source's list is, or how the last one ended.
+/// Shows the progress of reading a source's list, or how the last read ended.
 #[utoipa::path(get, path = "/api/v1/roster/fetch", tag = "roster", params(FetchQuery), security(("admin_token" = [])), responses(
     (status = 200, description = "How far it is.", body = FetchBody),
     (status = 400, description = "That is no name of a source.", body = ErrorBody, content_type = "application/problem+json"),

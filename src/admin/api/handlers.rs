@@ -46,7 +46,7 @@ pub(in crate::admin) struct PeopleQuery {
     /// Only who stands so: `waiting`, `running`, `held`, `scheduled`, `incomplete`, `blocked` or `idle`.
     #[param(value_type = Option<String>)]
     state: Option<LaneState>,
-    /// Only who is marked so: `after_close`, `switched_off` or `failing`.
+    /// Only people with this mark: `after_close`, `switched_off` or `failing`.
     mark: Option<String>,
     /// How many at the most: 1 to 500, 50 where it is not given.
     #[param(minimum = 1, maximum = 500)]
@@ -78,7 +78,7 @@ pub(in crate::admin) struct LiftQuery {
     scope: Option<HoldScope>,
 }
 
-/// Tells version, figures, holds, and what needs attention.
+/// Shows version, figures, holds, and what needs attention.
 #[utoipa::path(get, path = "/api/v1/status", tag = "status", security(("admin_token" = [])), responses(
     (status = 200, description = "The process and its store at a glance.", body = StatusBody),
     (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
@@ -102,7 +102,7 @@ pub(super) async fn jobs(state: State, query: web::Query<JobsQuery>) -> ApiResul
     Ok(web::Json(JobsBody { jobs: listed.rows.iter().map(JobBody::from).collect(), next: listed.next }))
 }
 
-/// Tells one job, wherever it stands: open, ended, or a record that could not be mapped.
+/// Shows one job in any state: open, ended, or a record that could not be mapped.
 #[utoipa::path(get, path = "/api/v1/jobs/{id}", tag = "jobs", params(("id" = String, Path, description = "32 hex digits.")), security(("admin_token" = [])), responses(
     (status = 200, description = "The job.", body = JobBody),
     (status = 400, description = "Not an id.", body = ErrorBody, content_type = "application/problem+json"),
@@ -166,7 +166,7 @@ pub(in crate::admin) fn whom(
     }
 }
 
-/// Tells all about a person. An id with `.` or `..` between slashes is for the query form.
+/// Shows everything about a person. Use the query form for an id with `.` or `..` between slashes.
 #[utoipa::path(get, path = "/api/v1/people/{source}/{employee_id}", tag = "people", params(
     ("source" = String, Path, description = "The configured source."),
     ("employee_id" = String, Path, description = "Their id there, percent-encoded; slashes may stand as they are."),
@@ -188,7 +188,7 @@ fn in_path(request: &HttpRequest) -> Result<Person, AdminError> {
     parse_person(&listing::percent_decoded(source)?, &listing::percent_decoded(employee_id)?)
 }
 
-/// Tells all about a person, however they are named; 409 where several people fit.
+/// Shows everything about a person, found by id, e-mail or name; 409 if several people match.
 #[utoipa::path(get, path = "/api/v1/person", tag = "people", params(PersonQuery), security(("admin_token" = [])), responses(
     (status = 200, description = "All that is known of them.", body = PersonBody),
     (status = 400, description = "Not a source or an id.", body = ErrorBody, content_type = "application/problem+json"),
@@ -258,7 +258,7 @@ pub(super) async fn try_now(state: State, by: By, request: HttpRequest) -> ApiRe
     Ok(web::Json(DoneBody { person: PersonRef::from(&person), done: "due".to_owned() }))
 }
 
-/// Tells the holds in force.
+/// Lists the holds in force.
 #[utoipa::path(get, path = "/api/v1/hold", tag = "hold", security(("admin_token" = [])), responses(
     (status = 200, description = "The holds in force.", body = HoldsBody),
     (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
@@ -293,7 +293,7 @@ pub(super) async fn lift_hold(state: State, by: By, query: web::Query<LiftQuery>
     Ok(web::Json(HoldsBody::of(&state.lift_hold(&by, query.into_inner().scope).await?)))
 }
 
-/// Lets so many more through the guard.
+/// Lets this many more through the guard.
 #[utoipa::path(post, path = "/api/v1/hold/allow", tag = "hold", request_body = AllowBody, security(("admin_token" = [])), responses(
     (status = 200, description = "So many more may go through.", body = AllowedBody),
     (status = 400, description = "The body cannot be understood.", body = ErrorBody, content_type = "application/problem+json"),
@@ -310,7 +310,7 @@ pub(super) async fn allow(state: State, by: By, body: web::Json<AllowBody>) -> A
     Ok(web::Json(AllowedBody { scope, allowed: allowed.allowed, released }))
 }
 
-/// Tells who did what, newest first.
+/// Lists who did what, newest first.
 #[utoipa::path(get, path = "/api/v1/audit", tag = "audit", security(("admin_token" = [])), responses(
     (status = 200, description = "The last acts of operators.", body = AuditBody),
     (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),

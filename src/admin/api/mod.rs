@@ -27,7 +27,7 @@ pub mod trial;
 /// Everything that needs a token begins with this.
 const GUARDED: &str = "/api/v1";
 
-/// What changes nothing, though it is no GET: it has a body.
+/// Changes nothing, although it is not a GET: it needs a body.
 const HARMLESS: [&str; 1] = ["/api/v1/explain"];
 
 /// One method of one path, as the API's description names it.

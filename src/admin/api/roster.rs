@@ -171,7 +171,7 @@ async fn whole(mut payload: web::Payload) -> Result<Vec<u8>, AdminError> {
     Ok(file)
 }
 
-/// Tells what would be done if all that is staged were applied. Reads the list of members in full.
+/// Shows what applying everything staged would do. Reads the whole list of members.
 #[utoipa::path(get, path = "/api/v1/roster/plan", tag = "roster", params(PlanQuery), security(("admin_token" = [])), responses(
     (status = 200, description = "The plan. A person may stand in several lists.", body = serde_json::Value),
     (status = 400, description = "The list of members cannot be read.", body = ErrorBody, content_type = "application/problem+json"),

@@ -34,7 +34,7 @@ pub struct TrialBody {
 /// What a payload would do. Nothing of it was done.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct TriedBody {
-    /// Record by record and field by field, as `scim-bridge explain --json` tells it.
+    /// Record by record and field by field, as `scim-bridge explain --json` prints it.
     #[schema(value_type = Object)]
     pub mapping: serde_json::Value,
     /// What would be done for each person, in order of appearance.
@@ -182,8 +182,8 @@ impl TriedBody {
     }
 }
 
-/// Tells what a payload would do: how it is mapped, what the record would be, which calls would be made. Changes
-/// nothing, so a token that may only look opens it, too.
+/// Shows what a payload would do: how it is mapped, what the record would be, which calls would be made. Changes
+/// nothing, so a read-only token is enough.
 #[utoipa::path(post, path = "/api/v1/explain", tag = "people", request_body = TrialBody, security(("admin_token" = [])), responses(
     (status = 200, description = "What it would do.", body = TriedBody),
     (status = 400, description = "The body cannot be understood, or there is no such source.", body = ErrorBody, content_type = "application/problem+json"),

@@ -1,6 +1,6 @@
 //! `GET /events`: server-sent events that tell a page that something changed, so that it loads itself again. They carry
 //! no data. The store is checked for changes at most once a second, for all listeners together, and not at all while
-//! nobody listens.
+//! there are none.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -54,7 +54,7 @@ impl Listeners {
         Self { ticks: watch::Sender::new(Tick::default()), room: Arc::new(Semaphore::new(STREAMS_MAX)), stop }
     }
 
-    /// Tells the listeners about changes. Runs for ever.
+    /// Notifies the listeners of changes. Never returns.
     pub(in crate::admin) async fn keep_told(self, state: AdminState) {
         let mut every = tokio::time::interval(EVERY);
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -129,7 +129,7 @@ pub(super) async fn listen(state: State, listeners: web::Data<Listeners>, pass: 
     });
     HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "text/event-stream"))
-        // nginx buffers responses unless told not to.
+        // nginx buffers responses by default.
         .insert_header(("X-Accel-Buffering", "no"))
         .streaming(said)
 }

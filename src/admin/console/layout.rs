@@ -124,8 +124,8 @@ pub(super) fn person_page(person: &Person) -> String {
     format!("/person?source={}&employee_id={}", person.source, percent_encoded(&person.employee_id))
 }
 
-/// An id as it is read by people: its middle tells it apart, since it begins with the time and ends with
-/// the person's number.
+/// An id as shown to people: its middle distinguishes it, since it begins with the time and ends with the person's
+/// number.
 pub(super) fn id(id: JobId) -> Markup {
     let text = id.to_string();
     html! { code title=(text) { (text.get(6..16).unwrap_or(&text)) "…" } }

@@ -14,7 +14,7 @@ use crate::core::reconcile::request::Member;
 use crate::core::target_name::said;
 use crate::core::time::UnixMs;
 
-/// Who is asked about.
+/// The person asked about.
 #[derive(Deserialize)]
 pub(super) struct Of {
     form_token: String,

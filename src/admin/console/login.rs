@@ -1,4 +1,4 @@
-//! Logging in and out, and what a page answers to whoever is not logged in.
+//! Logging in and out, and the response to a visitor who is not logged in.
 
 use std::pin::Pin;
 

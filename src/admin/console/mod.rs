@@ -73,7 +73,7 @@ pub(super) fn configure(app: &mut web::ServiceConfig) {
     }
 }
 
-/// A path that there is not: a page for whoever is in a browser.
+/// The 404 page for a browser.
 pub(super) fn not_found() -> HttpResponse {
     use actix_web::ResponseError;
     PageError::from(super::error::AdminError::NotFound("page")).error_response()

@@ -1,8 +1,7 @@
-//! Who is logged in: what every page needs of it.
+//! The logged-in session, as far as every page needs it.
 //!
 //! Three things keep another site from acting for somebody who is logged in: the cookie is
-//! `SameSite=Strict`, a form's `Origin` must be our own, and it carries a token that only our pages
-//! know.
+//! `SameSite=Strict`, a form's `Origin` must be our own, and it carries a token that only our pages contain.
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{COOKIE, ORIGIN};
@@ -66,7 +65,7 @@ pub(super) struct Pass {
 }
 
 impl Pass {
-    /// Of a request of somebody who is logged in.
+    /// The session that a request belongs to, if any.
     pub(super) async fn of(request: &HttpRequest) -> Result<Option<Self>, AdminError> {
         let (Some(session), Some(cookie)) = (session_of(request).await?, cookie(request)) else { return Ok(None) };
         Ok(Some(Self { cookie: cookie.to_owned(), form_token: session.form_token }))
@@ -79,7 +78,7 @@ impl Pass {
     }
 }
 
-/// Who is logged in.
+/// The session of a request.
 pub(super) async fn session_of(request: &HttpRequest) -> Result<Option<Session>, AdminError> {
     let Some(state) = request.app_data::<State>() else { return Ok(None) };
     let Some(cookie) = cookie(request) else { return Ok(None) };
@@ -91,8 +90,8 @@ pub(super) async fn session_of(request: &HttpRequest) -> Result<Option<Session>,
     Ok(Some(Session { actor, form_token, same_origin: is_same_origin(request) }))
 }
 
-/// Sessions that were logged out before their time, by what their forms carry: whoever has the cookie
-/// does not come in again, at any process.
+/// Sessions that were logged out before they expired, by the token in their forms: their cookie is refused from then
+/// on, by every process.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct LoggedOut {
@@ -129,7 +128,7 @@ fn cookie(request: &HttpRequest) -> Option<&str> {
 
 /// Whether a form came from one of our pages.
 pub(super) fn is_same_origin(request: &HttpRequest) -> bool {
-    // One that is no text is none of ours.
+    // One that is not text is not ours.
     let origin = request.headers().get(ORIGIN).map(|origin| origin.to_str().unwrap_or_default());
     Caller::of(request).is_of_origin(origin)
 }

@@ -1,4 +1,4 @@
-//! The demo's script: who is who, what is sent about them, act by act, and how it must end.
+//! The demo's script: the people, what is sent about them, act by act, and how it must end.
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ pub(super) struct Part {
     pub(super) why: &'static str,
     /// Their addresses, in the order in which HR gives them.
     pub(super) emails: &'static [&'static str],
-    /// How they stand in the team afterwards; none: not at all.
+    /// Their state in the team afterwards; none: not in it.
     pub(super) in_the_team: Option<&'static str>,
 }
 

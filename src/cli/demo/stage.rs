@@ -135,7 +135,7 @@ impl Stage {
         self.sim.base_url()
     }
 
-    /// Signs and posts, and tells status and answer.
+    /// Signs and posts; returns status and body.
     pub(super) async fn send(&self, delivery: &Delivery) -> Result<(u16, String), Failure> {
         let at = Clock::System.now();
         let body = delivery.payload.to_string();

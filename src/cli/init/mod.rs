@@ -20,7 +20,7 @@ use crate::core::person::SourceName;
 const TARGET: &str = "https://api.getpostman.com/scim/v2";
 /// The store that needs nothing else.
 const STORE: &str = "embedded:./data";
-/// Where to write it, unless something else is said.
+/// Where to write it by default.
 const OUTPUT: &str = "scim-bridge.toml";
 
 /// What to write.
@@ -35,7 +35,7 @@ pub struct InitArgs {
     /// Where to write it. A file that is there stays as it is.
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// The target's SCIM address; Postman's, where nothing is said.
+    /// The target's SCIM address; Postman's by default.
     #[arg(long, value_name = "URL")]
     target: Option<String>,
     /// The source's name in the address that the HR system posts to: `/webhooks/NAME`.
@@ -52,7 +52,7 @@ struct Written {
     file: String,
     /// The environment variables with the secrets.
     environment: Vec<String>,
-    /// What stands in it that must be changed first.
+    /// The values in it that must be changed first.
     to_change: Vec<String>,
 }
 
@@ -137,7 +137,7 @@ fn asked_preset(lines: &mut impl BufRead) -> Result<String, Failure> {
     }
 }
 
-/// Asks until something is said; an empty line means what is offered.
+/// Asks until there is an answer; an empty line accepts the default offered.
 fn ask(lines: &mut impl BufRead, question: &str, offered: Option<&str>) -> Result<String, Failure> {
     loop {
         match offered {

@@ -39,7 +39,7 @@ pub(super) struct Tried {
     pub(super) ok: bool,
     /// What it became.
     pub(super) became: Vec<String>,
-    /// What it should have become; none where nothing is said: then it must be believed and understood.
+    /// The expected result; none if the folder does not say: then it must be accepted and mapped.
     pub(super) expected: Option<Vec<String>>,
     /// What is wrong with the file itself, or would help.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -155,7 +155,7 @@ fn read_expected(file: &Path) -> Result<Expected, Failure> {
     }
     let shown = file.display();
     let text = fs::read_to_string(file).map_err(|error| Failure::failed(format!("{shown} cannot be read: {error}")))?;
-    // What stands there may be a secret: only the place and the kind of the error are told.
+    // The text there may be a secret: only the place and the kind of the error are shown.
     toml::from_str(&text).map_err(|error| {
         let line = error.span().map_or(1, |span| text.get(..span.start).unwrap_or_default().matches('\n').count() + 1);
         Failure::advise(

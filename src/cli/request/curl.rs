@@ -71,7 +71,7 @@ impl<'t> Spoken<'t> {
     }
 }
 
-/// Whether curl tells of itself: `* Connected`, `} [85 bytes data]`, its table of progress.
+/// Whether this is curl's own output: `* Connected`, `} [85 bytes data]`, its table of progress.
 fn is_told(line: &str) -> bool {
     line.starts_with("* ")
         || line == "*"

@@ -1,5 +1,5 @@
 //! Captured deliveries in any form: raw HTTP, the output of `curl -v` or a curl command, a HAR file, or what
-//! `capture` writes. The file's content tells them apart.
+//! `capture` writes. The form is recognised by the file's content.
 
 mod curl;
 mod har;
@@ -17,13 +17,13 @@ use crate::admin::api::shapes::CaptureBody;
 use crate::core::delivery::Delivery;
 use crate::core::time::UnixMs;
 
-/// What the forms are, for whoever gave something else.
+/// The accepted forms, for the error message.
 const FORMS: &str = "It takes raw HTTP (request line, headers, blank line, body), the text of `curl -v`, a HAR file, or what `capture` writes.";
 
 /// A delivery from a file.
 pub(super) struct Captured {
     pub(super) delivery: Delivery,
-    /// When it came in, where that is told.
+    /// When it came in, if known.
     pub(super) at: Option<UnixMs>,
     /// What is odd about the capture itself.
     pub(super) notes: Vec<String>,
@@ -46,7 +46,7 @@ pub(super) fn read(file: &Path, wanted: Wanted<'_>) -> Result<Vec<Captured>, Fai
     chosen(all, wanted.entry).map_err(refused)
 }
 
-/// The delivery that the API tells of.
+/// The delivery as the API shows it.
 pub(super) fn of_capture(capture: &CaptureBody) -> Result<Vec<Captured>, String> {
     har::parse(&serde_json::to_value(capture).map_err(|error| error.to_string())?)
 }
@@ -79,7 +79,7 @@ fn chosen(mut all: Vec<Captured>, entry: Option<usize>) -> Result<Vec<Captured>,
     if all.is_empty() { Err(format!("none of its {count} requests is a POST: name one with --entry")) } else { Ok(all) }
 }
 
-/// The path and query of an address, as they stand in a request line.
+/// The path and query of an address, as in a request line.
 fn target_of(address: &str) -> String {
     let after_scheme = address.split_once("://").map_or("", |(_, rest)| rest);
     if after_scheme.is_empty() {
@@ -90,7 +90,7 @@ fn target_of(address: &str) -> String {
     if target.starts_with('/') { target.to_owned() } else { format!("/{target}") }
 }
 
-/// The length that a delivery tells of its body.
+/// The length that a delivery declares for its body.
 fn told_length(headers: &[(String, Vec<u8>)]) -> Option<usize> {
     let (_, value) = headers.iter().find(|(name, _)| name == "content-length")?;
     std::str::from_utf8(value).ok()?.trim().parse().ok()

@@ -46,7 +46,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Captured, String> {
     Ok(captured)
 }
 
-/// What is said of a body that is shorter than it was.
+/// The message about a body that is shorter than declared.
 pub(super) fn lacks(bytes: usize, told: usize) -> Option<String> {
     (bytes < told).then(|| format!("the body has {bytes} bytes, but Content-Length says {told}: it is incomplete"))
 }

@@ -34,7 +34,7 @@ pub struct SendArgs {
     /// Where to send it; without it, to `[server] listen`.
     #[arg(long, value_name = "URL")]
     url: Option<url::Url>,
-    /// Wait until every job of it has ended, and tell how; exit code 1 unless all are done.
+    /// Wait until all its jobs have ended, and show the outcomes; exit code 1 unless all are done.
     #[arg(long)]
     follow: bool,
     /// How long to follow, in seconds.

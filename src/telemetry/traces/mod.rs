@@ -60,8 +60,8 @@ impl Traces {
         self.0.is_some()
     }
 
-    /// A genuine delivery of a source, that began to arrive at `began`, under the sender's own span, where it has
-    /// told one.
+    /// A genuine delivery from a source, which began to arrive at `began`, under the sender's own span if it sent
+    /// one.
     #[must_use]
     pub fn delivery(&self, source: &str, sender: Option<TraceContext>, began: UnixMs) -> Span {
         let span = self.0.as_ref().map(|recorder| recorder.delivery(sender, began));
@@ -85,7 +85,7 @@ impl Traces {
         span
     }
 
-    /// Sends what there is, for so long at the most, and stops.
+    /// Sends what there is, for at most this long, and stops.
     pub async fn finish(&self, within: Duration) {
         if let Some(recorder) = &self.0 {
             recorder.finish(within).await;

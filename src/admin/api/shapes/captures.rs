@@ -1,4 +1,4 @@
-//! Captured deliveries, as the API tells them.
+//! Captured deliveries, as the API shows them.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -85,7 +85,7 @@ pub struct CaptureOnBody {
 /// How many captured deliveries were forgotten.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct CaptureOffBody {
-    /// So many.
+    /// How many.
     pub forgotten: usize,
 }
 

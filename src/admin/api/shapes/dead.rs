@@ -123,7 +123,7 @@ pub struct BulkBody {
     pub source: Option<String>,
     /// Only whose newest stopped event was of this kind.
     pub event: Option<String>,
-    /// Only those that are older than so many seconds.
+    /// Only those older than this many seconds.
     pub older_than_s: Option<u64>,
     /// Only count them.
     pub dry_run: bool,

@@ -205,7 +205,7 @@ pub struct FactBody {
 /// A fact of any number of values.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct ValuesBody {
-    /// What is so; none: there is no such thing.
+    /// The present values; empty if there are none.
     pub values: Vec<String>,
     /// When it became so, by HR's clock.
     pub at: String,

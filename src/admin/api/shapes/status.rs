@@ -35,7 +35,7 @@ pub struct StatusBody {
     pub entries: BTreeMap<String, u64>,
     /// Dead letters by code.
     pub dead: BTreeMap<String, u64>,
-    /// Since when the person has been due who has been due the longest.
+    /// Since when the person who has been due longest has been due.
     pub oldest_due_at: Option<String>,
     /// People in the store.
     pub people: u64,
