@@ -2,8 +2,6 @@
 //! boundaries: somebody who has a genuine delivery could move bytes from one part to the next. So a delivery is accepted
 //! only if its text can be cut into its parts in exactly one way.
 
-use std::collections::BTreeMap;
-
 use super::fields::Tolerance;
 use super::scheme::{Scheme, TimeUnit};
 use super::seen::Seen;
@@ -18,10 +16,12 @@ const TIME_BYTES_MAX: usize = 40;
 const QUERY_BYTES_MAX: usize = 2048;
 /// How far from either end a boundary can lie: all parts but the body, at their longest.
 const WINDOW_BYTES: usize = 8 * 1024;
+/// More ways than one: how many does not matter.
+const SEVERAL: u8 = 2;
 
 /// A part of the text, by what may stand there.
 enum Piece<'a> {
-    Fixed(Vec<u8>),
+    Fixed(&'a [u8]),
     /// Digits, and nothing else.
     Digits,
     Rfc3339,
@@ -45,38 +45,39 @@ pub(super) fn is_clear(scheme: &Scheme, seen: &Seen<'_>) -> bool {
     if parts.iter().filter(|part| **part == Part::Body).count() > 1 {
         return false;
     }
-    let piece = |part: &Part| piece(part, scheme, seen);
-    let before: Vec<_> = parts[..body_at].iter().map(piece).collect();
-    let after: Vec<_> = parts[body_at + 1..].iter().rev().map(piece).collect();
-    let values = |parts: &[Part]| parts.iter().map(|part| value(part, seen)).collect::<Vec<_>>();
-    let (head, tail) = (values(&parts[..body_at]), values(&parts[body_at + 1..]));
-    let as_given = |pieces: &[Piece<'_>], values: &[Vec<u8>]| pieces.iter().zip(values).all(|(p, v)| p.may_be(v));
-    let reversed: Vec<_> = tail.iter().rev().cloned().collect();
-    if !as_given(&before, &head) || !as_given(&after, &reversed) {
+    let (head, tail) = (&parts[..body_at], &parts[body_at + 1..]);
+    let piece = |part| piece(part, scheme, seen);
+    let before: Vec<_> = head.iter().map(piece).collect();
+    let after: Vec<_> = tail.iter().rev().map(piece).collect();
+    let as_given = |pieces: &[Piece<'_>], part: &mut dyn Iterator<Item = &Part>| {
+        pieces.iter().zip(part).all(|(piece, part)| piece.may_be(value(part, seen)))
+    };
+    if !as_given(&before, &mut head.iter()) || !as_given(&after, &mut tail.iter().rev()) {
         return false;
     }
-    let (head, tail) = (head.concat(), tail.concat());
+    let values = |parts: &[Part]| parts.iter().flat_map(|part| value(part, seen)).copied().collect::<Vec<_>>();
+    let (head, tail) = (values(head), values(tail));
     let is_json = looks_like_json(seen.body);
     let text = Text { head: &head, body: seen.body, tail: &tail };
-    let begins = cuts(&before, &text.first_bytes(), Towards::End);
-    let ends = cuts(&after, &text.last_bytes(), Towards::Start);
+    let begins = cuts(&before, &text.first_bytes(longest(&before)), Towards::End);
+    let ends = cuts(&after, &text.last_bytes(longest(&after)), Towards::Start);
     let len = head.len() + seen.body.len() + tail.len();
-    let mut ways = 0_u32;
+    let mut ways = 0_u8;
     for (begin, begin_ways) in &begins {
         for (from_end, end_ways) in &ends {
             let end = len.saturating_sub(*from_end);
             if *begin <= end && (!is_json || text.is_json_between(*begin, end)) {
-                ways = ways.saturating_add(begin_ways.saturating_mul(*end_ways));
+                ways = SEVERAL.min(ways + begin_ways * end_ways);
             }
         }
     }
     ways == 1
 }
 
-fn piece<'a>(part: &Part, scheme: &Scheme, seen: &Seen<'a>) -> Piece<'a> {
+fn piece<'a>(part: &'a Part, scheme: &Scheme, seen: &Seen<'a>) -> Piece<'a> {
     match part {
-        Part::Literal(text) => Piece::Fixed(text.clone().into_bytes()),
-        Part::Method => Piece::Fixed(seen.method.as_bytes().to_vec()),
+        Part::Literal(text) => Piece::Fixed(text.as_bytes()),
+        Part::Method => Piece::Fixed(seen.method.as_bytes()),
         Part::Id => Piece::Text(ID_BYTES_MAX),
         Part::Url => Piece::Address(path(seen.url).as_bytes()),
         Part::Timestamp => match &scheme.timestamp {
@@ -94,20 +95,31 @@ fn piece<'a>(part: &Part, scheme: &Scheme, seen: &Seen<'a>) -> Piece<'a> {
             None => Piece::Text(TIME_BYTES_MAX),
         },
         // Fields keep their own bounds: see `Verifier::prove`.
-        Part::Body | Part::Json(_) => Piece::Fixed(Vec::new()),
+        Part::Body | Part::Json(_) => Piece::Fixed(&[]),
     }
 }
 
-fn value(part: &Part, seen: &Seen<'_>) -> Vec<u8> {
+fn value<'a>(part: &'a Part, seen: &Seen<'a>) -> &'a [u8] {
     match part {
-        Part::Literal(text) => text.as_bytes().to_vec(),
-        Part::Method => seen.method.as_bytes().to_vec(),
-        Part::Id => seen.id.to_vec(),
-        Part::Timestamp => seen.timestamp.to_vec(),
+        Part::Literal(text) => text.as_bytes(),
+        Part::Method => seen.method.as_bytes(),
+        Part::Id => seen.id,
+        Part::Timestamp => seen.timestamp,
         // What stands before the path is the same in every delivery, and so cannot move.
-        Part::Url => seen.url.as_bytes().to_vec(),
-        Part::Body | Part::Json(_) => Vec::new(),
+        Part::Url => seen.url.as_bytes(),
+        Part::Body | Part::Json(_) => &[],
     }
+}
+
+/// As long as these pieces can be, together.
+fn longest(pieces: &[Piece<'_>]) -> usize {
+    let bytes_max = |piece: &Piece<'_>| match piece {
+        Piece::Fixed(bytes) => bytes.len(),
+        Piece::Digits | Piece::Rfc3339 | Piece::SecondsOrRfc3339 => TIME_BYTES_MAX,
+        Piece::Text(max) => *max,
+        Piece::Address(path) => path.len() + 1 + QUERY_BYTES_MAX,
+    };
+    pieces.iter().map(bytes_max).sum::<usize>().min(WINDOW_BYTES)
 }
 
 /// The path without its query and the slash at its end, which are the sender's to choose.
@@ -122,51 +134,53 @@ enum Towards {
     End,
 }
 
-/// Every distance from the start at which these pieces, in this order, can end, with the number of ways to get there.
-fn cuts(pieces: &[Piece<'_>], text: &[u8], towards: Towards) -> BTreeMap<usize, u32> {
-    let mut places = BTreeMap::from([(0_usize, 1_u32)]);
+/// Every distance from the start at which these pieces, in this order, can end, with the number of ways to get there
+/// (at most [`SEVERAL`]).
+fn cuts(pieces: &[Piece<'_>], text: &[u8], towards: Towards) -> Vec<(usize, u8)> {
+    let mut places = vec![(0, 1)];
     for piece in pieces {
-        let mut next = BTreeMap::new();
+        let mut ways_to = vec![0_u8; text.len() + 1];
         for (at, ways) in places {
             let rest = match towards {
-                Towards::End => text.get(at..).unwrap_or_default(),
-                Towards::Start => text.get(..text.len().saturating_sub(at)).unwrap_or_default(),
+                Towards::End => &text[at..],
+                Towards::Start => &text[..text.len() - at],
             };
-            for length in piece.lengths(rest, towards) {
-                let there: &mut u32 = next.entry(at + length).or_default();
-                *there = there.saturating_add(ways);
-            }
+            piece.each_end(rest, towards, &mut ways_to[at..], |there| *there = SEVERAL.min(*there + ways));
         }
-        places = next;
+        places = ways_to.into_iter().enumerate().filter(|(_, ways)| *ways > 0).collect();
     }
     places
 }
 
 impl Piece<'_> {
-    /// How many bytes of `text`, from its start or from its end, this may be.
-    fn lengths(&self, text: &[u8], towards: Towards) -> Vec<usize> {
+    /// Calls `reached` with the place behind each length of `text`, from its start or from its end, that this may be.
+    fn each_end(&self, text: &[u8], towards: Towards, places: &mut [u8], mut reached: impl FnMut(&mut u8)) {
         let taken = |length: usize| match towards {
             Towards::End => text.get(..length),
             Towards::Start => text.len().checked_sub(length).and_then(|from| text.get(from..)),
         };
-        let fits = |length: &usize| taken(*length).is_some_and(|bytes| self.may_be(bytes));
-        match self {
-            Self::Fixed(bytes) => Some(bytes.len()).filter(fits).into_iter().collect(),
-            Self::Digits | Self::Rfc3339 | Self::SecondsOrRfc3339 => (1..=TIME_BYTES_MAX).filter(fits).collect(),
+        let lengths = match self {
+            Self::Fixed(bytes) => bytes.len()..=bytes.len(),
+            Self::Digits | Self::Rfc3339 | Self::SecondsOrRfc3339 => 1..=TIME_BYTES_MAX,
             Self::Text(max) => {
                 let run = match towards {
                     Towards::End => text.iter().take(*max).take_while(|byte| is_text(**byte)).count(),
                     Towards::Start => text.iter().rev().take(*max).take_while(|byte| is_text(**byte)).count(),
                 };
-                (1..=run).collect()
+                return places[1..=run].iter_mut().for_each(reached);
             }
-            Self::Address(path) => (path.len()..=path.len() + QUERY_BYTES_MAX).filter(fits).collect(),
+            Self::Address(path) => path.len()..=path.len() + 1 + QUERY_BYTES_MAX,
+        };
+        for length in lengths {
+            if taken(length).is_some_and(|bytes| self.may_be(bytes)) {
+                reached(&mut places[length]);
+            }
         }
     }
 
     fn may_be(&self, bytes: &[u8]) -> bool {
         match self {
-            Self::Fixed(fixed) => bytes == fixed,
+            Self::Fixed(fixed) => bytes == *fixed,
             Self::Digits => !bytes.is_empty() && bytes.len() <= TIME_BYTES_MAX && bytes.iter().all(u8::is_ascii_digit),
             Self::Rfc3339 => {
                 let text = std::str::from_utf8(bytes).ok().filter(|text| text.len() <= TIME_BYTES_MAX);
@@ -210,24 +224,24 @@ struct Text<'a> {
 }
 
 impl Text<'_> {
-    /// As far from its start as it can be cut.
-    fn first_bytes(&self) -> Vec<u8> {
-        self.head.iter().chain(self.body).chain(self.tail).take(WINDOW_BYTES).copied().collect()
+    /// Its first bytes, at most so many.
+    fn first_bytes(&self, bytes_max: usize) -> Vec<u8> {
+        let mut window = Vec::with_capacity(bytes_max);
+        for part in [self.head, self.body, self.tail] {
+            window.extend_from_slice(&part[..part.len().min(bytes_max - window.len())]);
+        }
+        window
     }
 
-    /// As far from its end as it can be cut.
-    fn last_bytes(&self) -> Vec<u8> {
-        let mut window: Vec<u8> = self
-            .tail
-            .iter()
-            .rev()
-            .chain(self.body.iter().rev())
-            .chain(self.head.iter().rev())
-            .take(WINDOW_BYTES)
-            .copied()
-            .collect();
-        window.reverse();
-        window
+    /// Its last bytes, at most so many.
+    fn last_bytes(&self, bytes_max: usize) -> Vec<u8> {
+        let mut left = bytes_max;
+        let [tail, body, head] = [self.tail, self.body, self.head].map(|part| {
+            let last = &part[part.len() - part.len().min(left)..];
+            left -= last.len();
+            last
+        });
+        [head, body, tail].concat()
     }
 
     fn byte(&self, at: usize) -> Option<u8> {
