@@ -43,6 +43,10 @@ pub struct ImportArgs {
     /// are added to what is staged.
     #[arg(long, value_name = "TIME", requires = "fetch")]
     since: Option<String>,
+    /// When the rows of the file were so, as a rule when it was written: 2026-11-22T10:00:00Z, or 2026-11-22; this moment
+    /// unless told. What HR has said since then counts.
+    #[arg(long, value_name = "TIME", conflicts_with = "fetch")]
+    as_of: Option<String>,
     /// Add the rows to what is staged already, instead of taking its place.
     #[arg(long)]
     add: bool,
@@ -146,7 +150,8 @@ pub fn run_import(context: &Context, args: &ImportArgs) -> Result<(), Failure> {
     let add = if args.add { "&add=true" } else { "" };
     let source = Api::escaped(&args.source);
     let mut imported: Imported = if let Some(file) = &args.file {
-        block_on(api.post_bytes(&format!("/api/v1/roster?source={source}{add}"), payload::read(file)?))?
+        let as_of = args.as_of.as_deref().map(|as_of| format!("&as_of={}", Api::escaped(as_of))).unwrap_or_default();
+        block_on(api.post_bytes(&format!("/api/v1/roster?source={source}{add}{as_of}"), payload::read(file)?))?
     } else {
         let since = args.since.as_deref().map(|since| format!("&since={}", Api::escaped(since)));
         let order = format!("/api/v1/roster/fetch?source={source}{add}{}", since.unwrap_or_default());

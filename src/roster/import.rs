@@ -85,12 +85,20 @@ pub(super) struct Staging<'r> {
 }
 
 impl Roster {
-    /// Stages the rows of a file: they count as of now, once they are applied. They take the place of what was
-    /// staged of this source before, or are `added` to it.
-    pub async fn import(&self, source: &SourceName, file: &[u8], added: bool) -> Result<Imported, RosterError> {
+    /// Stages the rows of a file: they count as of an instant, or of now, once they are applied. They take the place of
+    /// what was staged of this source before, or are `added` to it.
+    pub async fn import(
+        &self,
+        source: &SourceName,
+        file: &[u8],
+        added: bool,
+        as_of: Option<UnixMs>,
+    ) -> Result<Imported, RosterError> {
         let columns = self.columns.get(source).ok_or_else(|| RosterError::NoSource(source.clone()))?;
         let rows = read(text_of(file)?, columns.names(Field::EmployeeId))?;
-        let mut staging = self.stage(source, added, self.clock.now(), None, Duration::ZERO).await?;
+        let now = self.clock.now();
+        let at = as_of.map_or(now, |as_of| as_of.min(now));
+        let mut staging = self.stage(source, added, at, None, Duration::ZERO).await?;
         let mut lacking = None;
         for (number, row) in (1_u64..).zip(rows) {
             let event = match row {

@@ -94,13 +94,14 @@ fn code_of(text: &str) -> Option<Code> {
     serde_json::from_value(text.into()).ok()
 }
 
-fn since_of(text: &str) -> Result<UnixMs, AdminError> {
+/// An instant, or the day that begins with it.
+pub(super) fn instant_of(name: &str, text: &str) -> Result<UnixMs, AdminError> {
     let text = text.trim();
-    let since = UnixMs::parse_rfc3339(text).or_else(|| UnixMs::parse_rfc3339(&format!("{text}T00:00:00Z")));
-    since.ok_or_else(|| {
-        AdminError::BadRequest(
-            "`since` is no instant: give one such as 2026-11-22T10:00:00Z, or a day such as 2026-11-22".to_owned(),
-        )
+    let instant = UnixMs::parse_rfc3339(text).or_else(|| UnixMs::parse_rfc3339(&format!("{text}T00:00:00Z")));
+    instant.ok_or_else(|| {
+        AdminError::BadRequest(format!(
+            "`{name}` is no instant: give one such as 2026-11-22T10:00:00Z, or a day such as 2026-11-22"
+        ))
     })
 }
 
@@ -116,7 +117,7 @@ fn since_of(text: &str) -> Result<UnixMs, AdminError> {
 ))]
 pub(super) async fn order(state: State, by: By, query: web::Query<OrderQuery>) -> ApiResult<FetchBody> {
     let source = SourceName::parse(&query.source).map_err(AdminError::BadRequest)?;
-    let since = query.since.as_deref().map(since_of).transpose()?;
+    let since = query.since.as_deref().map(|since| instant_of("since", since)).transpose()?;
     let fetch = state.roster.order_fetch(&source, since, query.add).await?;
     state.note(&by, Act::Import, Noted::of(source.as_str())).await?;
     Ok(web::Json(FetchBody::of(&source, &fetch, None)))

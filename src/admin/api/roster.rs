@@ -7,6 +7,7 @@ use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::fetches::instant_of;
 use super::handlers::{ApiResult, By, State};
 use crate::admin::error::{AdminError, ErrorBody};
 use crate::admin::service::Noted;
@@ -28,6 +29,9 @@ pub(in crate::admin) struct ImportQuery {
     /// Whether the rows are added to what is staged already, instead of taking its place.
     #[serde(default)]
     add: bool,
+    /// When the rows were so, as a rule when the file was written (RFC 3339, or a day such as `2026-11-22`); this moment
+    /// unless told. What HR has said since then counts.
+    as_of: Option<String>,
 }
 
 /// What becomes of members who are not in HR.
@@ -152,8 +156,9 @@ pub(super) async fn import(
     payload: web::Payload,
 ) -> ApiResult<ImportedBody> {
     let source = SourceName::parse(&query.source).map_err(AdminError::BadRequest)?;
+    let as_of = query.as_of.as_deref().map(|as_of| instant_of("as_of", as_of)).transpose()?;
     let file = whole(payload).await?;
-    let imported = state.roster.import(&source, &file, query.add).await?;
+    let imported = state.roster.import(&source, &file, query.add, as_of).await?;
     let what = Noted { count: Some(imported.staged), ..Noted::of(source.as_str()) };
     state.note(&by, Act::Import, what).await?;
     Ok(web::Json(imported.into()))

@@ -98,6 +98,11 @@ impl<S> Timeline<S> {
     pub fn is_empty(&self) -> bool {
         self.words.is_empty()
     }
+
+    /// When each word was said that can still count.
+    pub(super) fn stamps(&self) -> impl Iterator<Item = &Stamp> {
+        self.words.iter().map(|word| &word.stamp)
+    }
 }
 
 impl<S: Copy + Eq + Serialize> Timeline<S> {

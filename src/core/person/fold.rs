@@ -171,7 +171,10 @@ fn apply(document: &mut Document, folding: &mut Folding, import: &str, member: O
     if document.member.is_none() {
         document.listed_as = member;
     }
-    let Staged { job, accepted_at, seq, event, leaves_at, .. } = *staged;
+    let Staged { job, accepted_at, seq, mut event, leaves_at, .. } = *staged;
+    document.record.leave_out_said_since(&mut event.facts, accepted_at, seq);
+    // What was said since then of employment counts for what the row announces, too.
+    let leaves_at = leaves_at.filter(|_| event.facts.employment.is_some());
     let mut folded = fold_facts(document, &event, |record| record.fold_row(&event, accepted_at, seq), accepted_at);
     if let Some(leaves_at) = leaves_at {
         // Of the same moment as the row, and told after it.
@@ -392,6 +395,35 @@ mod tests {
         let state = |at: i64| document.record.employment.at(UnixMs(at)).map(|word| word.state);
         assert_eq!(state(3_000), Some(EmploymentState::Employed));
         assert_eq!(state(9_000), Some(EmploymentState::Left));
+    }
+
+    #[test]
+    fn a_row_says_nothing_of_what_was_said_since_the_roster_was_read() {
+        let employed = Some((EmploymentState::Employed, None));
+        let facts = Facts {
+            employment: employed,
+            family_name: Name::parse("family_name", "Old").unwrap().map(Stated::Is),
+            ..Facts::default()
+        };
+        let event = Box::new(Event { person: ada(), kind: EventKind::Update, at: None, facts });
+        let job = JobId::about(1 << 64, ada().id());
+        let staged = Word::Staged { import: "i".to_owned(), job, event, leaves_at: None };
+        let apply = Word::Apply { import: "i".to_owned(), member: None };
+        // A webhook is told a little before it arrives.
+        let leave = Facts { employment: Some((EmploymentState::Left, None)), ..Facts::default() };
+        let leave = Event { person: ada(), kind: EventKind::Leave, at: Some(UnixMs(1_900)), facts: leave };
+        let leave = |seq, at| {
+            let word = Word::Event { job, event: Box::new(leave.clone()) };
+            (seq, Entry { accepted_at: UnixMs(at), word, trace: None })
+        };
+        for (leave, state) in [(leave(3, 2_050), EmploymentState::Left), (leave(1, 1_950), EmploymentState::Employed)] {
+            let mut document = Document::new(ada());
+            let mut entries = vec![other(2, staged.clone()), leave, other(4, apply.clone())];
+            entries.sort_by_key(|(seq, _)| *seq);
+            fold(&mut document, entries, UnixMs(4_000));
+            assert_eq!(document.record.employment.at(UnixMs(4_000)).map(|word| word.state), Some(state));
+            assert_eq!(document.record.family_name(), Some("Old"), "nothing was said of it since");
+        }
     }
 
     #[test]

@@ -74,6 +74,22 @@ impl Record {
         self.fold_as(event, accepted_at, seq, true)
     }
 
+    /// Leaves out of a row's facts whatever was said of in a later entry than the row's own: a row says how it was when
+    /// the roster was read, however late it is applied.
+    pub fn leave_out_said_since(&self, facts: &mut Facts, accepted_at: UnixMs, seq: u64) {
+        let is_since = |stamp: &Stamp| (stamp.accepted_at, stamp.seq) > (accepted_at, seq);
+        let is_news = |stamp: Option<&Stamp>| stamp.is_some_and(is_since);
+        facts.employment = facts.employment.filter(|_| !self.employment.stamps().any(is_since));
+        facts.scope = facts.scope.filter(|_| !self.scope.stamps().any(is_since));
+        facts.email = facts.email.take().filter(|_| !is_news(self.email.as_ref().map(|fact| &fact.stamp)));
+        facts.given_name =
+            facts.given_name.take().filter(|_| !is_news(self.given_name.as_ref().map(|fact| &fact.stamp)));
+        facts.family_name =
+            facts.family_name.take().filter(|_| !is_news(self.family_name.as_ref().map(|fact| &fact.stamp)));
+        facts.locale = facts.locale.take().filter(|_| !is_news(self.locale.as_ref().map(|fact| &fact.stamp)));
+        facts.further.retain(|name, _| !is_news(self.further.get(name).map(|fact| &fact.stamp)));
+    }
+
     fn fold_as(&mut self, event: &Event, accepted_at: UnixMs, seq: u64, is_observed: bool) -> Folded {
         let is_ahead = event.at.is_some_and(|at| at.ms_since(accepted_at) > AHEAD_MS_MAX);
         let at = event.at.filter(|_| !is_ahead).unwrap_or(accepted_at);
