@@ -152,6 +152,15 @@ fn a_delivery_that_does_not_become_what_it_should_is_told_and_ends_with_1() {
     assert!(text(&output).contains("ignored: not_named employee.hired"), "{}", text(&output));
     assert!(text(&output).contains("/data/employee_id"), "{}", text(&output));
 
+    // A mistake is named by the file in which it is.
+    fs::write(here.join("mine.toml"), "dedupe_days = 0\n[signature]\nheader = 'x-signature'").unwrap();
+    let output = run(here, &["presets", "test", ".", "--preset", "mine.toml"]);
+    assert!(text(&output).contains("mine.toml: dedupe_days: CONFIG-VALUE"), "{}", text(&output));
+    fs::write(here.join("expected.toml"), format!("[source]\n{secret}\nsignature = {{ encoding = 'base32' }}"))
+        .unwrap();
+    let output = run(here, &["presets", "test", ".", "--preset", "generic-hmac-hex"]);
+    assert!(text(&output).contains("expected.toml: source.signature.encoding: CONFIG-VALUE"), "{}", text(&output));
+
     fs::remove_file(here.join("expected.toml")).unwrap();
     let output = run(here, &["presets", "test", ".", "--preset", "generic-hmac-hex"]);
     assert!(text(&output).contains("environment variable `HR_SECRET` is not set"), "{}", text(&output));

@@ -101,6 +101,12 @@ pub fn built_in(name: &str) -> Option<&'static str> {
     BUILT_IN.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
 }
 
+/// Whether a key of a source, such as `mapping.type`, is one that a preset may give.
+#[must_use]
+pub fn has_key(key: &str) -> bool {
+    KEYS.contains(&key.split(['.', '[']).next().unwrap_or(key))
+}
+
 /// Lays a source's own keys over a preset's.
 ///
 /// `signature` and `mapping` are laid over one another key by key; what stands at such a key is

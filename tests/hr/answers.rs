@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use scim_bridge::config::presets;
 use scim_bridge::core::fetch::{Api, Asked, Credential, FetchRules, HrReply, NextRead, ReadEnd, ReadState};
 use scim_bridge::core::person::{EmploymentState, Person, SourceName, Stated};
 use serde_json::{Value, json};
@@ -261,4 +262,44 @@ fn merge_who_was_deleted_at_the_system_behind_it_has_left() {
     assert_eq!(of(true, Value::Null), ADA.replace("employed", "left"));
     let ended = of(true, json!("2026-11-20T00:00:00Z"));
     assert_eq!(ended, ADA.replace("employed", "left from 2026-11-21T00:00:00Z"));
+}
+
+#[test]
+fn the_presets_that_are_guesses_read_what_the_vendors_pages_show() {
+    let employment_hero = |status: &str| {
+        json!({"data": {"id": "E-1", "first_name": "Augusta", "known_as": "Ada", "last_name": "King",
+            "company_email": "ada@example.com", "personal_email": "ada@home.example", "status": status}})
+    };
+    let keypay = |status: &str| {
+        json!({"id": "E-1", "firstName": "Augusta", "preferredName": "Ada", "surname": "King",
+            "emailAddress": "ada@example.com", "status": status})
+    };
+    let sapling = |state: &str| {
+        json!({"user": {"id": "E-1", "first_name": "Augusta", "preferred_name": "Ada", "last_name": "King",
+            "company_email": "ada@example.com", "personal_email": "ada@home.example", "state": state}})
+    };
+    let ukg = |status: &str| {
+        json!([{"employeeId": "E-1", "firstName": "Ada", "lastName": "King", "emailAddress": "ada@example.com",
+            "employeeStatus": status}])
+    };
+    let left = ADA.replace("employed", "left");
+    for (preset, works, gone) in [
+        ("employment-hero", employment_hero("on_leave"), employment_hero("terminated")),
+        ("keypay", keypay("Active"), keypay("Terminated")),
+        ("sapling", sapling("active"), sapling("departed")),
+        ("ukg-pro", ukg("A"), ukg("T")),
+    ] {
+        assert_eq!(read(preset, &[works]), ADA, "{preset}");
+        assert_eq!(read(preset, &[gone]), left, "{preset}");
+        assert_eq!(read(preset, &[Value::Null]), "not_found", "{preset}");
+    }
+}
+
+#[test]
+fn the_reads_of_every_thin_preset_are_tested() {
+    let tests = [include_str!("answers.rs"), include_str!("journeys.rs")].concat();
+    for name in presets::names() {
+        let is_thin = presets::about(name).is_some_and(|about| about.thin);
+        assert!(!is_thin || tests.contains(&format!("\"{name}\"")), "{name}: no test here reads anybody with it");
+    }
 }

@@ -10,7 +10,7 @@ use toml::{Table, Value};
 use super::super::failure::Failure;
 use super::super::request::{self, Captured, Wanted};
 use super::trial::{Trial, try_delivery};
-use crate::config::{self, SourceConfig, presets, process_env};
+use crate::config::{self, ConfigErrors, SourceConfig, presets, process_env};
 use crate::core::time::UnixMs;
 
 /// What says what is expected.
@@ -172,6 +172,7 @@ fn source_of(
     preset: Option<(&str, &str)>,
     secret_env: &str,
 ) -> Result<SourceConfig, Failure> {
+    let given = source.clone();
     source.entry("name").or_insert_with(|| Value::from("test"));
     if !source.contains_key("secrets") {
         let spec = Table::from_iter([("env".to_owned(), Value::from(secret_env))]);
@@ -195,7 +196,29 @@ fn source_of(
         }
         source.insert("preset".to_owned(), Value::from(name));
     }
-    Ok(config::source_alone(source, process_env())?)
+    let below = ["preset_file", "preset"].iter().find_map(|key| source.get(*key)?.as_str()).map(str::to_owned);
+    config::source_alone(source, process_env()).map_err(|errors| {
+        located(errors, &given, &folder.join(EXPECTED).display().to_string(), below.as_deref()).into()
+    })
+}
+
+/// Errors about `source[0].KEY` with the file in which the key is: `expected.toml` if it gives the key, else the preset.
+fn located(mut errors: ConfigErrors, given: &Table, expected: &str, preset: Option<&str>) -> ConfigErrors {
+    for error in &mut errors.0 {
+        let Some(key) = error.key.strip_prefix("source[0].") else { continue };
+        let mut names = key.split(['.', '[']);
+        let above = names.next().and_then(|name| given.get(name));
+        let is_given = above.is_some_and(|above| match (above, names.next()) {
+            (Value::Table(table), Some(name)) => table.contains_key(name),
+            _ => true,
+        });
+        match preset {
+            _ if is_given => error.key = format!("{expected}: source.{key}"),
+            Some(preset) if presets::has_key(key) => error.key = format!("{preset}: {key}"),
+            _ => {}
+        }
+    }
+    errors
 }
 
 fn name_of(path: &Path) -> String {
