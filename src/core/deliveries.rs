@@ -13,11 +13,11 @@ use super::person::PersonId;
 use super::person::job::JobId;
 use super::time::UnixMs;
 
-/// Deliveries that are kept of each source: so many that were taken, and as many that were refused.
+/// Deliveries kept for each source: this many accepted ones, and as many refused ones.
 pub const KEPT_MAX: usize = 100;
-/// Jobs of one delivery that are told; of more, how many.
+/// Jobs shown for one delivery; of the others, only the number.
 pub const JOBS_MAX: usize = 5;
-/// Different words that are told for what stands in a delivery.
+/// Distinct words shown for the contents of a delivery.
 pub const WORDS_MAX: usize = 5;
 /// Longest text of a sender's that is kept, in characters.
 const TEXT_CHARS_MAX: usize = 100;
@@ -94,12 +94,12 @@ pub struct Delivered {
     /// Of what was refused, put off or ignored: why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The address it came from, as far as trusted proxies tell.
+    /// The address it came from, as reported by trusted proxies.
     pub peer: String,
     /// The id that the sender gave it, where it is proven.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_id: Option<String>,
-    /// What stands in it: kinds of events, and types that nothing names.
+    /// Its contents: kinds of events, and types that the mapping does not name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub types: Vec<String>,
     /// The first of its jobs and dead letters.

@@ -46,7 +46,7 @@ pub fn jitter_ms(window_ms: u64) -> u64 {
     window_ms / JITTER_SHARE
 }
 
-/// A limit: so many calls in any window.
+/// A limit on the calls in any window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
     /// Calls allowed in any window; 0 means no limit.
@@ -65,13 +65,13 @@ pub enum Grant {
     },
     /// Not before this instant, in microseconds since the epoch. Nothing changes.
     NotBefore {
-        /// The earliest instant at which a token can be had.
+        /// The earliest instant at which a token is available.
         at_us: i64,
     },
 }
 
 impl Rate {
-    /// Microseconds between two tokens; 0 where there is no limit.
+    /// Microseconds between two tokens; 0 without a limit.
     #[must_use]
     pub fn interval_us(self) -> i64 {
         if self.calls == 0 {

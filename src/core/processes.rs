@@ -7,7 +7,7 @@ use super::time::UnixMs;
 
 /// How often a process is to be heard.
 pub const BEAT_MS: u64 = 5_000;
-/// A process that was not heard for so long is not counted on: three beats, and a late one.
+/// A process without a heartbeat for this long is not counted: three beats, and a late one.
 pub const SILENT_MS: u64 = 20_000;
 /// How long a process that fell silent is remembered.
 const REMEMBERED_MS: u64 = 10 * 60_000;
@@ -75,8 +75,8 @@ pub struct Process {
 }
 
 impl Process {
-    /// Whether it can be counted on. A clock that is ahead is no reason to doubt it, and neither is one
-    /// that is behind by what it says itself.
+    /// Whether it counts as alive. A clock that is ahead is no reason for doubt, nor is one that is behind by the
+    /// amount it reports itself.
     #[must_use]
     pub fn is_heard(&self, now: UnixMs) -> bool {
         now.ms_since(self.beat_at.plus_ms(self.others_ahead_ms)) < SILENT_MS
@@ -99,7 +99,7 @@ impl Processes {
         let now = process.beat_at;
         self.processes.retain(|known| known.id != process.id && now.ms_since(known.beat_at) < REMEMBERED_MS);
         let ahead = self.processes.iter().map(|other| other.beat_at.ms_since(now)).max();
-        // A beat is written a moment before it is read: what is less than that is no difference.
+        // A beat is written a moment before it is read: a smaller amount is not a difference.
         process.others_ahead_ms = ahead.unwrap_or(0);
         if process.role.works() {
             self.worked_at = Some(self.worked_at.map_or(now, |at| at.max(now)));

@@ -16,7 +16,7 @@ use super::time::UnixMs;
 
 /// The name of the shared document.
 pub const DOCUMENT: &str = "intake";
-/// How often a process writes what it counted, in milliseconds: `status` tells within 15 s.
+/// How often a process writes its counts, in milliseconds: `status` must show them within 15 s.
 pub const WRITE_EVERY_MS: u64 = 3_000;
 /// A process that has not written for this long is gone.
 const GONE_AFTER_MS: u64 = 60_000;
@@ -146,7 +146,7 @@ impl SourceTally {
         self.unsigned_handshakes.note(now);
     }
 
-    /// How many deliveries had which result so far. Refusals are counted anew with each run of them.
+    /// How many deliveries had which result so far. Refusals are counted afresh in each run of them.
     #[must_use]
     pub fn totals(&self) -> Counts {
         let refused = self.refused.values().chain(self.full.values()).map(|seen| seen.count).sum();
@@ -315,7 +315,7 @@ pub enum TroubleKind {
     Dropped,
     /// A verification token is offered that no file is configured for.
     TokenOffered,
-    /// Told times lie so far ahead that they are not believed.
+    /// Given times lie so far ahead that they are not believed.
     Ahead,
     /// What comes again under an id that was known says something else, and is taken for a duplicate.
     Conflict,

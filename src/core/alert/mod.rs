@@ -23,9 +23,9 @@ pub const DOCUMENT: &str = "alerts";
 pub const TURN_MS: u64 = 15_000;
 /// No turn lies further ahead, unless a clock was set back.
 const TURN_MS_MAX: u64 = 10 * 60_000;
-/// Between two messages to one receiver: what comes up meanwhile is told in one.
+/// Between two messages to one receiver: what comes up meanwhile goes into one message.
 const APART_MS: u64 = 10_000;
-/// Growth is told no sooner, unless it doubled…
+/// Growth is reported no sooner, unless the count doubled…
 const GROWTH_MS_MIN: u64 = 20_000;
 /// …and no later.
 const GROWTH_MS_MAX: u64 = 3_600_000;
@@ -34,9 +34,9 @@ const PAUSE_MS: u64 = 5_000;
 const PAUSE_MS_MAX: u64 = 5 * 60_000;
 /// A receiver's own word on when to come again counts up to this.
 const ASKED_MS_MAX: u64 = 3_600_000;
-/// A message that nobody took for so long is given up: what is so then is told in a new one.
+/// A message that could not be delivered for this long is given up; a new one reports the state at that time.
 const GIVE_UP_MS: u64 = 24 * 3_600_000;
-/// Problems that a receiver is told of at the most; far above what there can be at one time.
+/// Most problems reported to one receiver; far above what there can be at one time.
 const TOLD_MAX: usize = 500;
 
 /// The document.
@@ -49,7 +49,7 @@ pub struct Alerts {
     pub receivers: BTreeMap<String, Receiver>,
 }
 
-/// Which process tells.
+/// The process that sends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Turn {
     /// The process.
@@ -67,7 +67,7 @@ pub struct Turn {
 pub struct Receiver {
     /// Its host, for people.
     pub host: String,
-    /// What it was told, by [`Problem::key`].
+    /// What was reported to it, by [`Problem::key`].
     pub told: BTreeMap<String, ReportedProblem>,
     /// When a message last arrived.
     pub delivered_at: Option<UnixMs>,
@@ -77,10 +77,10 @@ pub struct Receiver {
     pub failing: Option<Failing>,
 }
 
-/// A problem as a receiver was told of it.
+/// A problem as it was reported to a receiver.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReportedProblem {
-    /// What was told.
+    /// What was reported.
     pub line: Line,
     /// When first.
     pub first_at: UnixMs,
@@ -88,7 +88,7 @@ pub struct ReportedProblem {
     pub at: UnixMs,
 }
 
-/// What is told of a problem. Nothing in it was received from outside, but for names of types.
+/// What is reported about a problem. Nothing in it was received from outside, except names of types.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
     /// As `status` has it.
@@ -127,7 +127,7 @@ impl From<&Problem> for Line {
 pub enum Change {
     /// It was not there before.
     Opened,
-    /// It is about more than when it was last told.
+    /// It concerns more than in the last report.
     Grew,
     /// It is still there, after a while without a word.
     StillOpen,
@@ -209,7 +209,7 @@ impl Alerts {
         was_ours
     }
 
-    /// Whether somebody tells at all: what is known of receivers is old otherwise.
+    /// Whether any process sends at all: otherwise what is known about receivers is out of date.
     #[must_use]
     pub fn is_kept(&self, now: UnixMs) -> bool {
         self.turn.as_ref().is_some_and(|turn| now.ms_since(turn.until) < TURN_MS)
@@ -217,7 +217,7 @@ impl Alerts {
 }
 
 impl Receiver {
-    /// Makes the next message, where there is something to tell and none is under way. Whether it did.
+    /// Makes the next message if there is something to report and none is under way. Returns whether it did.
     pub fn judge(&mut self, now: UnixMs, problems: &[Problem], repeat_ms: u64, id: &str) -> bool {
         let is_too_soon = self.delivered_at.is_some_and(|at| at <= now && now.ms_since(at) < APART_MS);
         if self.message.is_some() || is_too_soon {
@@ -300,7 +300,7 @@ impl Receiver {
 }
 
 impl ReportedProblem {
-    /// At once where it doubled; otherwise the longer it has been told, the more seldom.
+    /// At once if it doubled; otherwise the longer it has been reported, the less often.
     fn has_grown(&self, now: UnixMs, count: u64) -> bool {
         let known_ms = self.at.ms_since(self.first_at).clamp(GROWTH_MS_MIN, GROWTH_MS_MAX);
         count > self.line.count && (count >= self.line.count.saturating_mul(2) || now.ms_since(self.at) >= known_ms)
@@ -425,7 +425,7 @@ mod tests {
         assert!(!alerts.give_back(UnixMs(20_000), "a"));
         assert!(alerts.give_back(UnixMs(20_001), "b") && alerts.take_turn(UnixMs(20_001), "a", true));
         assert!(!alerts.is_kept(UnixMs(90_000)));
-        // Of a clock that was set back by a day, the turn is nobody's.
+        // After the clock was set back by a day, the turn is free.
         assert!(alerts.take_turn(UnixMs(20_001 - 86_400_000), "b", true));
     }
 

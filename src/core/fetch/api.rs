@@ -159,7 +159,7 @@ impl Api {
         self.is_list().then_some(&self.list_mapping)
     }
 
-    /// Whether what is read says who is in scope.
+    /// Whether the data read decides scope.
     #[must_use]
     pub fn tells_scope(&self) -> bool {
         self.rules.mapping.tells_scope()
@@ -253,8 +253,8 @@ impl Api {
         Ok(HrRequest { method: list.method, url, headers, body, is_list: true })
     }
 
-    /// A link as an address below the source's own; none where it leads elsewhere: whoever answers must not be able
-    /// to send the login there.
+    /// A link as an address below the source's own; none if it leads elsewhere: a reply must not be able to send the
+    /// login there.
     fn address_of(&self, link: &str) -> Option<String> {
         let below = |base: &str| {
             let rest = link.get(base.len()..).filter(|_| link.get(..base.len()) == Some(base))?;

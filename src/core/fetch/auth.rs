@@ -34,7 +34,7 @@ pub enum Auth {
         #[serde(default)]
         headers: BTreeMap<String, Template>,
     },
-    /// OAuth 2 client credentials (RFC 6749 §4.4): a token is fetched where none is at hand.
+    /// OAuth 2 client credentials (RFC 6749 §4.4): a token is fetched if there is none.
     ClientCredentials(TokenRules),
     /// An OAuth 2 grant that is prolonged by its refresh token (RFC 6749 §6), which may be another
     /// one each time.

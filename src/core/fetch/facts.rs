@@ -19,7 +19,7 @@ pub enum ListedRow {
     Says(Box<ListedFacts>),
     /// It says who there is: what is so of them is to be read.
     Names(Person),
-    /// It says nothing that is followed, or is about somebody who is not meant.
+    /// It says nothing that the mapping follows, or is about a person out of scope.
     Nothing,
     /// It cannot be used: fields and shapes, never values.
     Bad(String),
@@ -34,7 +34,7 @@ pub struct ListedFacts {
     pub leaves_at: Option<UnixMs>,
 }
 
-/// What a read tells.
+/// What a read states.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Told {
     /// What is so of the person, in order, with the moment of the read.
@@ -50,7 +50,7 @@ struct Lost {
     code: Code,
     detail: String,
     fields: Vec<&'static str>,
-    /// So many events were told before it, its own included.
+    /// How many events came before it, its own included.
     after: usize,
 }
 

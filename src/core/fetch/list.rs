@@ -12,7 +12,7 @@ use crate::core::json::Json;
 use crate::core::mapping::{Path, Place};
 use crate::core::person::PersonId;
 
-/// Pages at the most, unless told: a list that goes on beyond them has no end.
+/// Most pages by default: a list that goes on beyond them has no end.
 const PAGES_MAX: u32 = 5_000;
 
 /// How a list is asked for. At most one of `cursor_at`, `link_at`, `page_from` and `offset_from` says how its pages
@@ -138,8 +138,8 @@ fn is_header_name(name: &str) -> bool {
 /// Why a list does not come whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Unlisted {
-    /// It changed while it was read, or shows its people in another order each time: somebody may be missing, and read
-    /// anew it may come whole.
+    /// It changed while it was read, or shows its people in another order each time: people may be missing, and
+    /// another read may be complete.
     Changed(String),
     /// It cannot be used.
     Unusable(String),
@@ -150,7 +150,7 @@ pub(super) enum Unlisted {
 pub(super) struct ShownPage<'p> {
     pub(super) json: &'p Json<'p>,
     pub(super) headers: &'p [(String, String)],
-    /// Whom each of its records is about, where it tells.
+    /// The person that each of its records is about, if it says.
     pub(super) people: &'p [Option<PersonId>],
 }
 
@@ -171,27 +171,27 @@ pub(super) struct Pages {
     asked: HashSet<u64>,
 }
 
-/// What pages tell of how many people there are.
+/// What pages say about the number of people.
 #[derive(Debug, Clone, Copy, Default)]
 struct Total {
     first: Option<u64>,
-    /// Pages with records so far, and how many of them told just as many as they showed.
+    /// Pages with records so far, and how many of them gave exactly their own number of records.
     pages: u32,
     of_themselves: u32,
 }
 
 impl Total {
-    /// How many there are in all, as far as that is told: what each of several pages tells of itself says nothing of it.
+    /// How many there are in all, if known: the number does not count if each of several pages gives only its own.
     fn in_all(self) -> Option<u64> {
         let is_of_pages = self.pages > 1 && self.of_themselves == self.pages;
         self.first.filter(|_| !is_of_pages)
     }
 
-    /// Takes in what a page with so many records tells.
+    /// Notes the number that a page with this many records gives.
     fn note(&mut self, told: Option<u64>, records: u64) -> Result<(), Unlisted> {
         self.pages += u32::from(records > 0);
         self.of_themselves += u32::from(records > 0 && told == Some(records));
-        // A page beyond the last one may tell of nobody.
+        // A page beyond the last one may give 0.
         let Some(told) = told.filter(|told| records > 0 || *told > 0) else { return Ok(()) };
         self.first.get_or_insert(told);
         match self.in_all() {
@@ -219,8 +219,8 @@ impl Pages {
         }
     }
 
-    /// Whether as many people were shown as there are in all, on pages with numbers: what is beyond them is no page, and
-    /// may be answered as one that is not there.
+    /// Whether numbered pages have shown as many people as there are in all: there is no page beyond them, and a
+    /// request for one may get a 404.
     pub(super) fn is_beyond(&self, list: &ListRules) -> bool {
         list.is_numbered() && self.count > 0 && self.total.in_all() == Some(self.shown)
     }
@@ -278,7 +278,7 @@ impl Pages {
         if shows_nobody_new {
             return Err(Unlisted::Changed("a page shows nobody who was not on the pages before it".to_owned()));
         }
-        // Whoever is in the place of somebody who moved to a later page may have been on none.
+        // A person in the place of one who moved to a later page may not have been on any.
         if again > 0 && list.is_numbered() {
             return Err(Unlisted::Changed(
                 "a page shows somebody of a page before it: the list changed while it was read, or has no order"
@@ -304,7 +304,7 @@ mod tests {
         toml::from_str(&format!("path = '/people'\n{toml}")).unwrap()
     }
 
-    /// Pages, each with the people of its records; 0: it does not tell.
+    /// Pages, each with the people of its records; 0: the record does not say.
     type Shown<'s> = &'s [(&'s str, &'s [u64])];
 
     /// What pages are asked for by, and how it ends.
@@ -356,7 +356,7 @@ mod tests {
             ),
             // The last page again, whichever is asked for beyond it.
             (&numbered, &[(r#"{"total":2}"#, &[1, 2]), (r#"{"total":2}"#, &[1, 2])], &["1", "2"]),
-            // Two records of one person, and two that do not tell.
+            // Two records of one person, and two that do not say whose they are.
             (&numbered, &[(r#"{"total":5}"#, &[1, 1, 0]), (r#"{"total":5}"#, &[0, 2]), ("{}", &[])], &["1", "2", "3"]),
         ] {
             let list = rules(toml);

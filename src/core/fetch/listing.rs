@@ -52,7 +52,7 @@ pub enum PageEnd {
     },
     /// The login's token was not accepted: a new one may be.
     Renew,
-    /// Somebody may be missing: it may come whole where it is read anew, from its first page.
+    /// People may be missing: another read, from the first page, may be complete.
     Changed(String),
     /// It cannot go on.
     Failed(ListFailure),
@@ -120,7 +120,7 @@ impl Listing {
         }
     }
 
-    /// Whether all people were shown before the page at hand.
+    /// Whether all people were shown before the present page.
     fn is_beyond(&self, api: &Api) -> bool {
         let list = api.rules().list.as_ref().zip(self.pages.as_ref());
         self.says_something && list.is_some_and(|(list, pages)| pages.is_beyond(list))

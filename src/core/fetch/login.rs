@@ -20,13 +20,13 @@ use crate::core::code::Code;
 use crate::core::person::SourceName;
 use crate::core::time::UnixMs;
 
-/// A token is not used any more so long before it runs out.
+/// How long before its expiry a token is no longer used.
 const MARGIN_MS: u64 = 60_000;
 /// How long a token is used that does not say how long it is good.
 const LIFE_S: u64 = 900;
-/// A refresh that began so long ago has died. Above the client's timeout.
+/// A refresh that began this long ago has died. Above the client's timeout.
 const REFRESH_MS: u64 = 60_000;
-/// How soon whoever waits for another process' refresh looks again.
+/// How often a process that waits for another's refresh looks again.
 const LOOK_AGAIN_MS: u64 = 1_000;
 
 /// An access token.
@@ -128,7 +128,7 @@ impl Grant {
     }
 }
 
-/// 64 bits are plenty to tell one token from its successor.
+/// 64 bits are plenty to distinguish a token from its successor.
 fn fingerprint(token: &str) -> String {
     let digest = Sha256::digest(token);
     let first = digest.iter().take(8).fold(0_u64, |bits, byte| bits << 8 | u64::from(*byte));

@@ -1,7 +1,7 @@
 //! How often an HR system is asked: turns, assigned to all processes from one small document.
 //!
-//! A person who has to wait gets a turn and comes back then: a wait costs no worker's slot, and a
-//! hundred who wait are not claimed a hundred times.
+//! A person who has to wait gets a turn and comes back then: waiting takes up no worker slot, and a hundred waiting
+//! people are not claimed a hundred times.
 
 use serde::{Deserialize, Serialize};
 
@@ -30,7 +30,7 @@ impl Pace {
         format!("fetch-pace:{source}")
     }
 
-    /// Gives out a turn for so many requests in a row.
+    /// Assigns a turn for this many requests in a row.
     pub fn turn(&mut self, rate: Rate, calls: u32, now: UnixMs) -> UnixMs {
         let open = now.max(self.closed_until);
         if rate.calls == 0 {

@@ -36,7 +36,7 @@ pub enum Asked {
 pub enum NextRead {
     /// Send this, and learn from the reply.
     Send(HrRequest),
-    /// The login was not accepted: get a new token, tell [`ReadState::renewed`], and go on.
+    /// The login was not accepted: get a new token, call [`ReadState::renewed`], and go on.
     Renew,
     /// It has come to an end.
     Done(ReadEnd),
@@ -68,13 +68,13 @@ pub enum ReadEnd {
         /// Until when.
         until: UnixMs,
     },
-    /// The system refuses whoever asks.
+    /// The system refuses everybody.
     Hold {
         /// What was answered.
         detail: String,
         /// When to come back, where the system said so.
         not_before: Option<UnixMs>,
-        /// It may be this person alone who is refused: 403.
+        /// Perhaps only this person is refused: 403.
         may_be_own: bool,
         /// It was refused at a step's other path, after a 404 at its first one with the same login.
         at_other_path: bool,
@@ -117,7 +117,7 @@ impl ReadEnd {
         matches!(self, Self::Told(_) | Self::Refused { code: Code::MapField | Code::MapShape, .. })
     }
 
-    /// Whether it shows that the system serves whoever asks with this login.
+    /// Whether it shows that the system serves this login.
     #[must_use]
     pub fn is_served(&self) -> bool {
         match self {
@@ -145,10 +145,10 @@ pub struct ReadState {
     began_at: UnixMs,
     /// Answers so far: a step's name, and JSON text; none where a 404 says nothing.
     answers: Vec<(String, String)>,
-    /// Of a list: what it told so far, and where in it the read is; none: at the beginning.
+    /// For a list: what it stated so far, and where in it the read is; none: at the beginning.
     told: Vec<Record>,
     pages: Option<Pages>,
-    /// At which of its paths the step at hand is asked.
+    /// Which of its paths the present step requests.
     at: StepPath,
     /// A step that has another path found somebody at its first one.
     found_first: bool,
@@ -176,7 +176,7 @@ impl ReadState {
         }
     }
 
-    /// When it began: what it tells is so since then.
+    /// When it began: what it states holds from then on.
     #[must_use]
     pub fn began_at(&self) -> UnixMs {
         self.began_at
@@ -298,7 +298,7 @@ impl ReadState {
         }
     }
 
-    /// Whether a list has shown everybody before the page at hand.
+    /// Whether a list has shown everybody before the present page.
     fn is_beyond(&self, api: &Api) -> bool {
         let list = api.rules().list.as_ref().zip(self.pages.as_ref());
         list.is_some_and(|(list, pages)| pages.is_beyond(list))

@@ -25,7 +25,7 @@ pub enum HrReply {
     Http {
         /// The status.
         status: u16,
-        /// Names in lower case, and values: what tells the media type and when to come back.
+        /// Names in lower case, and values: the headers for the media type and for when to come back.
         headers: Vec<(String, String)>,
         /// The body, as far as it was read.
         body: Bytes,
@@ -155,7 +155,7 @@ impl Judging<'_> {
                 Some(said) => said,
                 None => Said::Answer(text.to_owned()),
             },
-            // These messages tell a syntax error and its place, and no values.
+            // These messages name a syntax error and its place, and contain no values.
             Err(error) => {
                 Said::Refused { code: Code::FetchUnreadable, detail: format!("the answer is not JSON: {error}") }
             }

@@ -59,9 +59,9 @@ fn host_of_values() -> Template {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReadRate {
-    /// So many requests; 0: without limit.
+    /// How many requests; 0: no limit.
     pub calls: u32,
-    /// In so many seconds.
+    /// In how many seconds.
     pub per_s: u64,
 }
 

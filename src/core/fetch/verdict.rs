@@ -9,18 +9,18 @@ use crate::core::mapping::Record;
 use crate::core::person::{EmploymentState, Event, EventKind, Facts, Person};
 use crate::core::time::UnixMs;
 
-/// So often somebody is looked for who is not there (yet): with the default pauses some four minutes, for
-/// systems that send before they can show what they send about.
+/// How often a person who is not there (yet) is looked for: with the default pauses some four minutes, for systems
+/// that send before they can show what they send about.
 const NOT_FOUND_TRIES: u32 = 10;
-/// So often what cannot be used is asked for again: a proxy, or a moment's trouble, may have made it.
+/// How often a request with an unusable reply is repeated: a proxy, or a temporary failure, may have caused it.
 const REFUSED_TRIES: u32 = 5;
 /// Fewest failures before passing trouble is given up, however long it has been.
 const FAILURES_MIN: u32 = 10;
-/// With notices coming all the time, somebody is read after so many delays of the system at the latest.
+/// With a constant stream of notices, a person is read after this many of the system's delays at the latest.
 const LAGS_MAX: u64 = 10;
 
-/// So often somebody is looked up at a system that lags before it must show what the last notice is about: enough for
-/// what is changed of a person at one sitting.
+/// How often a person is looked up at a system that lags before it must show what the last notice is about: enough
+/// for the edits made to a person at one sitting.
 const LOOKS_MAX: u32 = 3;
 
 /// A read that is owed to notices. Kept in the person's document until a read has answered them all.
@@ -93,7 +93,7 @@ impl OwedRead {
     }
 
     /// When it may begin: once the system shows what the newest notice is about. Before that there may be one look,
-    /// `soon`, whose answer may be old: what it tells is what was so before, or already the new.
+    /// `soon`, whose answer may be out of date: it shows the former state, or already the new one.
     #[must_use]
     pub fn due(&self, lag_ms: u64, soon: bool) -> UnixMs {
         if soon && !self.looked && self.looks < LOOKS_MAX {
@@ -141,7 +141,7 @@ pub struct ReadRetry {
     pub first_ms: u64,
     /// Upper bound of every pause.
     pub max_ms: u64,
-    /// Passing trouble of one person that lasts so long, while others are served, is given up.
+    /// After this long, a temporary failure for one person is given up while others are served.
     pub give_up_after_ms: u64,
 }
 

@@ -8,7 +8,7 @@ use super::lookup::{Lookup, Lookups};
 pub(super) const FILTER_BYTES_MAX: usize = 1_000;
 /// Brackets, operators and branches of a jq filter.
 pub(super) const FILTER_PARTS_MAX: usize = 100;
-/// How deep a filter's parts stand in one another, a chain of operators included.
+/// How deep a filter's parts may nest, a chain of operators included.
 pub(super) const FILTER_DEPTH_MAX: usize = 40;
 /// Rows of a `table`.
 const TABLE_ROWS_MAX: usize = 1_000;

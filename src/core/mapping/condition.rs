@@ -15,8 +15,8 @@ const EXPECTED: &str = "a condition has a `path` or `jq`, and exactly one of `eq
                         `jq` alone asks whether it gives anything but null and false";
 
 /// One condition: `{ path = "/status", equals = "active" }`, or `in = […]`, `exists = true`,
-/// `contains = "firstName"` (or a list, of which one is enough). A jq filter may stand in place of the path, and
-/// without a test asks whether what it gives is neither null nor false.
+/// `contains = "firstName"` (or a list, of which one is enough). A jq filter may take the place of the path; without
+/// a test, it holds if its result is neither null nor false.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Raw")]
 pub struct Condition {

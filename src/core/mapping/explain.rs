@@ -26,7 +26,7 @@ pub struct Show {
     pub values: bool,
 }
 
-/// What a mapping makes of a payload. Holds personal data: for the eyes of who has the payload.
+/// What a mapping makes of a payload. Contains personal data: only for those who have the payload.
 #[derive(Debug, Clone, Serialize)]
 pub struct Explanation {
     /// What is wrong with the body as a whole; there are no records then.
@@ -107,7 +107,7 @@ pub enum RecordResult {
     },
     /// It is kept as a dead letter.
     Unmapped {
-        /// Whose it is, where the record told.
+        /// Whose it is, if the record says.
         #[serde(skip_serializing_if = "Option::is_none")]
         person: Option<Person>,
         /// Why.
@@ -117,7 +117,7 @@ pub enum RecordResult {
     },
 }
 
-/// Tells what `mapping` makes of `body`, field by field. Changes nothing, bounds nothing.
+/// Shows what `mapping` makes of `body`, field by field. Changes nothing, applies no bounds.
 #[must_use]
 pub fn explain(mapping: &Mapping, source: &SourceName, body: &Bytes, charset: Charset, show: Show) -> Explanation {
     let whole = |code, detail| Explanation { problem: Some(BodyProblem { code, detail }), records: Vec::new() };

@@ -73,7 +73,7 @@ impl<'m, 'v> Reader<'m, 'v> {
     }
 
     /// The address: the first that is there; of addresses of other domains than the allowed, the first
-    /// of an allowed one. That a private one is of another domain is no problem of anybody's.
+    /// of an allowed one. A private address in another domain is not a problem.
     pub(super) fn email(&self) -> Result<Option<Email>, InvalidField> {
         let domains = &self.mapping.address_domains;
         let mut other = None;
@@ -132,7 +132,7 @@ impl<'m, 'v> Reader<'m, 'v> {
         Locale::parse(text).or_else(|| self.drop(Problem::UnknownValue { chars: text.chars().count() }.of("locale")))
     }
 
-    /// The further facts, as far as something is said of them.
+    /// The further facts that the record states.
     fn further(&mut self) -> FurtherFacts<Vec<Label>> {
         let mut further = FurtherFacts::new();
         for (name, lookups) in &self.mapping.facts {
@@ -179,7 +179,7 @@ impl<'m, 'v> Reader<'m, 'v> {
         moment.end(&self.mapping.zone, self.mapping.leave_at)
     }
 
-    /// From when on somebody who is hired is to be in the team; none: at once.
+    /// From when on a hired person is to be in the team; none: at once.
     fn invited_at(&mut self) -> Option<UnixMs> {
         match self.mapping.invite {
             Invite::AtRecord => None,
@@ -196,7 +196,7 @@ impl<'m, 'v> Reader<'m, 'v> {
         start.and_then(|start| start.beginning(&self.mapping.zone)).is_some_and(|start| start >= end)
     }
 
-    /// What is there, and by which way; nothing where it is empty, or could not be told, which is set down.
+    /// The value and the path that led to it; none if it is empty, or could not be read, which is noted.
     fn found(&mut self, field: &'static str, lookups: &'m Lookups) -> Option<(&'m Lookup, Cow<'v, Json<'v>>)> {
         match lookups.read(self.place) {
             Got::Absent | Got::Null | Got::Blank => None,
@@ -253,7 +253,7 @@ impl<'m, 'v> Reader<'m, 'v> {
                 let from = self.invited_at();
                 let end = self.ends_at();
                 match (end.filter(|end| at.is_some_and(|at| *end <= at)), self.mapping.past_end) {
-                    // Where the record does not tell its own time, the end may be over when it is read.
+                    // If the record has no time of its own, the end may be past when it is read.
                     (over, PastEnd::Left)
                         if (over.is_some() || at.is_none()) && end.is_some_and(|end| self.starts_after(end)) =>
                     {
@@ -321,8 +321,8 @@ impl<'m, 'v> Reader<'m, 'v> {
     }
 }
 
-/// Whether what stands in the place of an address says that there is none yet: "n/a", or an address of another domain
-/// than those that the mapping allows.
+/// Whether the text in the place of an address means that there is none yet: "n/a", or an address in a domain that
+/// the mapping does not allow.
 fn stands_for_none(problem: &Problem) -> bool {
     matches!(problem, Problem::OtherDomain | Problem::NotAnEmail { at_signs: 0, .. })
 }

@@ -11,7 +11,7 @@ use crate::core::person::{Event, InvalidField, Person, PersonId, SourceName};
 /// One record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
-    /// Whose it is, where it tells.
+    /// Whose it is, if it says.
     pub person: Option<Person>,
     /// What it says.
     pub says: Says,
@@ -29,7 +29,7 @@ pub enum Says {
         /// Fields that are there and cannot be used.
         dropped: Vec<InvalidField>,
     },
-    /// Nothing that is followed, or it is about somebody who is not meant.
+    /// Nothing that the mapping follows, or it is about a person out of scope.
     Nothing,
     /// It cannot be used: fields and shapes, never values.
     Bad(String),
@@ -53,7 +53,7 @@ pub fn listed(mapping: &Mapping, source: &SourceName, page: &str, is_list: bool)
     })
 }
 
-/// Whom each record of a page is about, where it tells.
+/// The person that each record of a page is about, if it says.
 #[must_use]
 pub fn named(mapping: &Mapping, source: &SourceName, page: &Json<'_>) -> Vec<Option<PersonId>> {
     let places = records(mapping, page, usize::MAX).unwrap_or_default();

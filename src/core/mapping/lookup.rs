@@ -16,7 +16,7 @@ use crate::core::braces::{Piece, pieces};
 use crate::core::json::Json;
 use crate::core::person::Problem;
 
-/// What stands in a [`Lookup::table`] for whatever it does not name.
+/// The key in a [`Lookup::table`] for everything it does not name.
 const ANYTHING_ELSE: &str = "*";
 
 /// One way to a field: a path, a template or a jq filter, and what is made of what is there.
@@ -243,7 +243,7 @@ pub struct Lookups(Vec<Lookup>);
 /// What the ways to a field lead to.
 #[derive(Debug, Clone)]
 pub(super) enum Got<'m, 'v> {
-    /// Nothing is said.
+    /// It is not there.
     Absent,
     /// It is null wherever it is.
     Null,
@@ -295,8 +295,8 @@ impl Lookups {
                 _ => {}
             }
         }
-        // A way that leads to a whole object is of another shape of the same payload, and is told only
-        // where no other leads anywhere.
+        // A path that leads to a whole object belongs to another shape of the same payload, and is reported only if
+        // no other path leads anywhere.
         match (got, nested, failed) {
             (_, _, Some(problem)) => Got::Failed(problem),
             (Got::Absent, Some((lookup, found)), None) => Got::Is(lookup, found),
@@ -337,11 +337,11 @@ impl Lookups {
 }
 
 impl Lookups {
-    /// The texts of the first place where something is said: none of them where it is there and empty, or null
-    /// and that counts. Nothing where nothing is said.
+    /// The texts of the first place that has a value: no texts if it is there and empty, or null and null counts.
+    /// None if no place has one.
     ///
     /// # Errors
-    /// Where a filter that comes before it could not say.
+    /// If a filter before it failed.
     pub(super) fn texts(&self, place: Place<'_>, null_clears: bool) -> Result<Option<Vec<String>>, Problem> {
         let mut is_empty = false;
         for lookup in &self.0 {

@@ -116,11 +116,11 @@ pub struct Mapping {
     pub zone: Zone,
     /// Where the time is at which a leave takes effect: an instant, or a date.
     pub effective_at: Lookups,
-    /// Where the time is at which somebody who works here will leave, in records that are no leave.
+    /// Where the time is at which a person who works here will leave, in records that are not a leave.
     pub ends_at: Lookups,
     /// What an end means that is over, beside a status that says employed.
     pub past_end: PastEnd,
-    /// At which time of day a leave takes effect of which only the date is told; none: with the day's end.
+    /// The time of day at which a leave with only a date takes effect; none: at the end of the day.
     pub leave_at: Option<TimeOfDay>,
     /// Where the first day of work is.
     pub starts_at: Lookups,
@@ -128,7 +128,7 @@ pub struct Mapping {
     pub invite: Invite,
     /// How many days before the first day of work, with `invite = "at_start"`.
     pub lead_days: u32,
-    /// Whether a record is kept whole for a status that nobody named, too: nothing else tells of those in a list.
+    /// Whether a record is also kept as a dead letter for a status that the mapping does not name: in a list, nothing else would report it.
     #[serde(skip)]
     pub keeps_status: bool,
 }
@@ -162,7 +162,7 @@ pub enum PastEnd {
     /// It is that of a former employment.
     #[default]
     Former,
-    /// They have left: the status tells something else, or tells it late.
+    /// They have left: the status says something else, or changes late.
     Left,
 }
 
@@ -219,7 +219,7 @@ impl Meaning {
     }
 }
 
-/// A kind that conditions tell: `{ is = "leave", only_if = […] }`.
+/// A kind that depends on conditions: `{ is = "leave", only_if = […] }`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct KindRule {
     /// Which.
@@ -232,7 +232,7 @@ pub struct KindRule {
     pub except_if: Vec<Condition>,
 }
 
-/// Type values. Those that nobody told give way to told ones.
+/// Type values. Default ones give way to configured ones.
 #[derive(Clone, Default)]
 pub struct Types {
     values: Vec<String>,
@@ -331,7 +331,7 @@ impl Default for Mapping {
 }
 
 impl Mapping {
-    /// Whether records say who is in scope, and switch off who is not.
+    /// Whether records decide scope, and people out of scope are switched off.
     #[must_use]
     pub fn tells_scope(&self) -> bool {
         self.out_of_scope == OutOfScope::Leave && !self.in_scope_if.is_empty()
@@ -350,7 +350,7 @@ impl Mapping {
         ]
     }
 
-    /// Whether a list counts: what somebody told of updates takes the place of the default ones.
+    /// Whether a list counts: configured updates replace the default ones.
     fn counts(&self, key: &str) -> bool {
         key != "update" || self.update.is_told || !self.rename.is_told
     }

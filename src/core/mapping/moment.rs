@@ -102,7 +102,7 @@ pub(super) struct Reading<'m> {
     pub(super) zone: &'m Zone,
 }
 
-/// A time that was told.
+/// A time as given in a payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Moment {
     /// An instant.
@@ -129,7 +129,7 @@ impl Moment {
         }
     }
 
-    /// So many days before.
+    /// This many days earlier.
     pub(super) fn days_earlier(self, days: u32) -> Self {
         match self {
             Self::At(at) => Self::At(at.minus_ms(DAY_MS.saturating_mul(days.into()))),
@@ -232,7 +232,7 @@ fn formatted(format: &str, text: &str, zone: &Zone) -> Option<Moment> {
 
 /// A bare number as an instant, where it is one that a calendar knows.
 fn unix(text: &str, per_second: impl Fn(f64) -> f64) -> Option<Moment> {
-    // serde_json's grammar: "inf", "NaN", "0x1" and "+5" are no numbers.
+    // serde_json's grammar: "inf", "NaN", "0x1" and "+5" are not numbers.
     let number: Number = serde_json::from_str(text).ok()?;
     let value = number.as_f64()?;
     let unit = per_second(value);

@@ -13,7 +13,7 @@ const FROM_ROOT: &str = "root:";
 /// The name under which a record stands, where records are an object's members.
 const OF_KEY: &str = "key:";
 
-/// A record, the body it stands in, and the name under which it stands there.
+/// A record, the body that contains it, and its name there.
 #[derive(Debug, Clone, Copy)]
 pub struct Place<'v> {
     /// The whole body.

@@ -20,7 +20,7 @@ use crate::core::person::{EmploymentState, Event, EventKind, Facts, InvalidField
 
 /// Most records taken from one delivery: they are stored in one atomic step, which must stay short.
 pub const RECORDS_MAX: usize = 10_000;
-/// Characters of a type that are told: as many as tell it from others.
+/// Characters of a type that are shown: enough to distinguish it from others.
 const TYPE_CHARS_MAX: usize = 80;
 
 /// What one record comes to, before it is known what must be kept of it.
@@ -69,7 +69,7 @@ pub(super) fn with_json<R>(
     {
         return then(Ok((&root, &mended)));
     }
-    // These messages tell a syntax error and its place, and no values.
+    // These messages name a syntax error and its place, and contain no values.
     let detail = if text.trim().is_empty() { "the body is empty".to_owned() } else { error.to_string() };
     then(Err(Trouble { person: None, code: Code::MapNotJson, detail, fields: Vec::new() }))
 }
@@ -83,7 +83,7 @@ pub(super) fn records<'v>(
     let path = mapping.records.as_str();
     let place = |record: &'v Json<'v>| Place { root, record, key: None };
     let trouble = |detail: String| Err(Trouble { person: None, code: Code::MapShape, detail, fields: Vec::new() });
-    // What is not followed may have any shape: it is told by the body's own type.
+    // A delivery that is not followed may have any shape: it is recognised by the body's own type.
     let shape = |detail: String| match not_followed(mapping, place(root)) {
         Some(_) => Ok(vec![place(root)]),
         None => trouble(detail),
@@ -142,7 +142,7 @@ pub(super) fn fate(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> 
         Ok(person) => person,
         Err(problem) => return bad(mapping, None, &[problem]),
     };
-    // What cannot be judged is not judged: a record that does not tell the department moves nobody out.
+    // Without the data there is no judgement: a record without a department moves nobody out of scope.
     let in_scope: Result<Vec<_>, _> = mapping.in_scope_if.iter().map(|condition| condition.judge(place)).collect();
     let scope = match in_scope {
         Ok(judged) if judged.contains(&Some(false)) => Some(Scope::Out),
@@ -152,7 +152,7 @@ pub(super) fn fate(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> 
     };
     let scope = match (mapping.out_of_scope, scope) {
         (OutOfScope::Ignore, Some(Scope::Out)) => return ignored(IgnoredWhy::OutOfScope),
-        // Whoever was let in stays: nobody is told of who is out.
+        // People who were in scope stay: records of people out of scope are ignored.
         (OutOfScope::Ignore, Some(Scope::In) | None) => None,
         (OutOfScope::Leave, scope) => scope,
     };
@@ -177,13 +177,13 @@ pub(super) fn fate(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> 
         at,
         facts: Facts { employment: Some((EmploymentState::Left, Some(end))), ..Facts::default() },
     });
-    // Who is out of scope leaves, whatever else is told of them.
+    // A person out of scope leaves, whatever else the record says.
     let kind = if scope == Some(Scope::Out) { EventKind::Leave } else { kind };
     Fate::Event { event: Event { person, kind, at, facts }, dropped, end }
 }
 
-/// Why a delivery without records, or with something else in their place, is of no consequence: what its type
-/// tells of is not followed, so that its shape does not matter.
+/// Why a delivery without records, or with something else in their place, does no harm: its type is not followed, so
+/// its shape does not matter.
 pub(super) fn not_followed(mapping: &Mapping, place: Place<'_>) -> Option<Ignored> {
     let reader = Reader::new(mapping, place);
     let type_value = told_type(&reader)?;
@@ -195,9 +195,9 @@ pub(super) fn not_followed(mapping: &Mapping, place: Place<'_>) -> Option<Ignore
     Some(Ignored { why, type_value: Some(type_value), dropped: Vec::new() })
 }
 
-/// Whether a record is kept whole for a field that cannot be used: without it, somebody stays out of
-/// line. A private address is left out on purpose, and what is wrong with all records of a source is
-/// told once.
+/// Whether a record is kept as a dead letter for a field that cannot be used: without that field, a member would stay
+/// out of sync. A private address is left out on purpose, and what is wrong with all records of a source is reported
+/// once.
 fn is_kept(mapping: &Mapping, problem: &InvalidField) -> bool {
     if problem.field == "status" {
         return mapping.keeps_status;

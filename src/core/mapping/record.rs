@@ -21,7 +21,7 @@ pub enum Record {
     Ignored(Ignored),
     /// To be kept as a dead letter, and mapped again ([`super::remap`]) with a corrected mapping.
     Unmapped {
-        /// Whose it is, where the record told at least that.
+        /// Whose it is, if the record says at least that.
         person: Option<Person>,
         /// One of the `MAP-` codes.
         code: Code,
@@ -54,7 +54,7 @@ pub enum IgnoredWhy {
     NotNamed,
     /// A condition says that it does not count.
     Condition,
-    /// It is about somebody who is not meant.
+    /// It is about a person out of scope.
     OutOfScope,
     /// It says nothing that is followed.
     StatesNothing,

@@ -25,9 +25,9 @@ pub struct Figures {
     pub people: BTreeMap<String, u64>,
     /// People who wait behind each hold, by its scope; may be left out if there is only one hold.
     pub held: BTreeMap<String, u64>,
-    /// When the person who has been due the longest became due.
+    /// When the person who has been due longest became due.
     pub oldest_due_at: Option<UnixMs>,
-    /// When the person who has been incomplete the longest became so.
+    /// When the person who has been incomplete longest became so.
     pub oldest_incomplete_at: Option<UnixMs>,
     /// Inbox entries by source.
     pub entries: BTreeMap<String, u64>,

@@ -24,7 +24,7 @@ mod source;
 mod upkeep;
 mod work;
 
-/// How long before its end a secret or a certificate is told.
+/// How long before its expiry a secret or certificate is reported.
 const EXPIRES_MS: u64 = 14 * 86_400_000;
 
 /// One thing that needs attention.

@@ -82,7 +82,7 @@ pub(super) fn drift(figures: &Figures) -> Vec<Found> {
     unsure.into_iter().chain(differs).map(|found| found.since(Some(report.at)).at("/roster")).collect()
 }
 
-/// People of whom HR has not said enough.
+/// People about whom HR has not said enough.
 pub(super) fn incomplete(figures: &Figures) -> Option<Found> {
     let count = figures.people.get("incomplete").copied().filter(|count| *count > 0)?;
     let code = ProblemCode::PeopleIncomplete;

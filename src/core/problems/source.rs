@@ -1,11 +1,11 @@
-//! Whether the HR systems get through: what is refused, ignored, left out, and who has fallen silent.
+//! Whether the HR systems get through: what is refused, ignored or left out, and which sources have fallen silent.
 
 use super::{EXPIRES_MS, Figures, Found, ProblemCode, SourceFigures, counted, span};
 use crate::core::tally::{self, SourceTrouble, TroubleKind};
 
-/// A source that delivered at least so much…
+/// A source that delivered at least this much…
 const REGULAR_MIN: u64 = 50;
-/// …and nothing for so long, is told: above a week of holidays at a small company.
+/// …and nothing for this long, is reported: above a week of holidays at a small company.
 const QUIET_MS: u64 = 10 * 86_400_000;
 
 /// What to do about deliveries from elsewhere.

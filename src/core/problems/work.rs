@@ -11,15 +11,15 @@ use crate::core::target_name::said;
 const LATELY_MS: u64 = 60_000;
 /// Calls from which on a majority says something.
 const CALLS_MIN: u64 = 2;
-/// Due for so long while nothing is served, nobody moves: above a usual wait for the limiter.
+/// If people have been due for this long and nothing is served, work has stopped: above a usual wait for the limiter.
 const STUCK_MS: u64 = 60_000;
-/// A call that is under way for so long: the target most likely does not answer.
+/// A call has been under way for this long: the target most likely does not answer.
 const UNANSWERED_MS: u64 = 10_000;
 /// A process that just started may be ahead of the worker beside it.
 const STARTING_MS: u64 = 15_000;
-/// Clocks may differ by so much.
+/// How far clocks may differ.
 const CLOCKS_MS: u64 = 10_000;
-/// An upgrade may take so long.
+/// How long an upgrade may take.
 const UPGRADE_MS: u64 = 15 * 60_000;
 
 fn people(figures: &Figures, state: &str) -> u64 {
@@ -82,7 +82,7 @@ fn failing_calls(figures: &Figures) -> Option<Found> {
     let count = |of: Happening| if calls > 0 { lately(&[of]) } else { last_minute_with_calls(figures, of) };
     let bad: u64 = BAD.iter().map(|of| count(*of)).sum();
     let all = if calls > 0 { calls } else { Happening::CALLS.iter().map(|of| count(*of)).sum() };
-    // Long pauses between tries: whoever waits, waits for the same trouble as before.
+    // Long pauses between tries: people who wait do so because of the same failure as before.
     let still_waits = calls > 0 || people(figures, "waiting") > 0;
     if all < CALLS_MIN || bad * 2 <= all || !still_waits {
         return None;
@@ -118,7 +118,7 @@ fn code_of(happening: Happening) -> Code {
     }
 }
 
-/// Calls are under way, and nothing is answered: told before they time out.
+/// Calls are under way, and none is answered: reported before they time out.
 fn unanswered(figures: &Figures) -> Option<Found> {
     let now = figures.now;
     let waits = |process: &&Process| {
@@ -264,7 +264,7 @@ mod tests {
         }
     }
 
-    /// All is well: a worker runs, and so many people wait.
+    /// All is well: a worker runs, and this many people wait.
     fn figures(waiting: u64) -> Figures {
         let mut figures = Figures { now: NOW, ..Figures::default() };
         figures.people.insert("waiting".to_owned(), waiting);

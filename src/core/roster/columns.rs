@@ -133,8 +133,8 @@ impl Columns {
         Ok(Event { person, kind: EventKind::Update, at: None, facts })
     }
 
-    /// Who is listed works here, unless their status says otherwise. A status that nobody named is no guess:
-    /// an export may list everybody who ever worked here.
+    /// A person in the list works here, unless their status says otherwise. For a status that the mapping does not
+    /// name, nothing is guessed: an export may list everybody who ever worked here.
     fn employment(&self, row: &Row) -> Result<Option<EmploymentState>, InvalidField> {
         let status = self.value(row, Field::Status, "status")?.map(str::trim).unwrap_or_default();
         let is_in = |values: &[String]| values.iter().any(|value| value.eq_ignore_ascii_case(status));

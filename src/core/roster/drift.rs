@@ -12,11 +12,11 @@ use crate::core::time::UnixMs;
 pub const DRIFT: &str = "drift";
 /// People of each list that are kept.
 const KEPT: usize = 100;
-/// A comparison that has not ended after so long died with its process: paging twice through 100,000 members
-/// takes seven minutes.
+/// A comparison that has not ended after this long died with its process: paging twice through 100,000 members takes
+/// seven minutes.
 const ABANDONED_MS: u64 = 900_000;
 
-/// The last comparison, and who is at the next.
+/// The last comparison, and the process that makes the next one.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Drift {

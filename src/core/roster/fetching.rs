@@ -1,4 +1,4 @@
-//! Rosters that are read from HR systems' own lists: who ordered one, who is reading it, how far it has come, and how
+//! Rosters that are read from HR systems' own lists: who requested one, which process reads it, its progress, and how
 //! it ended. Without personal data.
 
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ pub const FETCHES: &str = "roster-fetches";
 /// A process that reads one and has not been heard from for this long has died. Above the longest wait for one answer.
 const ABANDONED_MS: u64 = 180_000;
 /// How many processes may begin one: a list that kills each of them, or a store that fails again and again, is not
-/// tried for ever.
+/// retried without end.
 const TAKES_MAX: u32 = 5;
 
 /// The last fetch of each source.

@@ -62,8 +62,8 @@ impl MemberList {
         self.members.is_empty()
     }
 
-    /// The place of whom the list has for a person: by the known id, else by HR's address, else by the known address, else
-    /// by the `externalId` that the bridge writes. Several of one are nobody: the plan looks for itself.
+    /// The position of a person's member in the list: by the known id, else by HR's address, else by the known
+    /// address, else by the `externalId` that the bridge writes. None if several match: the plan then looks itself.
     #[must_use]
     pub fn of(&self, document: &Document) -> Option<usize> {
         let known = document.member.as_ref();

@@ -1,7 +1,7 @@
 //! The overall plan: what would be done for everybody, and what it would cost.
 //!
 //! People are read twice, one by one: first what each of them has, so that the plan meets the same
-//! refusals as the worker, then what would be done for each. Nobody's document is kept.
+//! refusals as the worker, then what would be done for each. No document is kept in memory.
 
 use std::collections::{BTreeMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -25,7 +25,7 @@ use crate::core::time::UnixMs;
 /// the configuration can be called so.
 pub const NOT_IN_HR: &str = "not-in-hr";
 
-/// What would be done. A person may stand in several lists.
+/// What would be done. A person may be in several lists.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PlanReport {
@@ -44,11 +44,11 @@ pub struct PlanReport {
     pub regroup: Vec<PlannedPerson>,
     /// Members who are there and would become somebody's.
     pub adopt: Vec<PlannedPerson>,
-    /// Members who are nobody's in HR; they are never touched, unless an operator says so.
+    /// Members who are not in HR; they are never touched, unless an operator says so.
     pub strangers: Vec<PlannedPerson>,
     /// Who would block, and why.
     pub blocked: Vec<PlannedPerson>,
-    /// People of whom HR has not said enough.
+    /// People about whom HR has not said enough.
     pub incomplete: Vec<PlannedPerson>,
     /// Members whom somebody switched off at the target, although HR says employed: left alone.
     pub switched_off: Vec<PlannedPerson>,
@@ -73,7 +73,7 @@ impl PlanReport {
         Change::ALL.iter().any(|change| change.is_write() && !self.of(*change).is_empty())
     }
 
-    /// The people of whom a change would be made.
+    /// The people with a change of this kind.
     #[must_use]
     pub fn of(&self, change: Change) -> &[PlannedPerson] {
         match change {
@@ -148,12 +148,12 @@ pub struct PlanTerms<'t> {
     pub rates: (Rate, Rate),
     /// The import of each source that counts: rows of others do not. None of them in a drift report.
     pub imports: BTreeMap<String, String>,
-    /// Whether HR's side is known whole: each import came to its end and every row of it was taken. Else who is missing
-    /// there may work there all the same.
+    /// Whether HR's side is completely known: each import was complete and every row was accepted. Otherwise a person
+    /// missing there may work there all the same.
     pub hr_is_whole: bool,
     /// Whom an apply is about.
     pub selection: &'t Selection,
-    /// Whether those are left out whom work is under way for, or who are told of otherwise.
+    /// Whether people are left out if work is under way for them, or if they are reported elsewhere.
     pub only_idle: bool,
     /// The present.
     pub now: UnixMs,

@@ -27,7 +27,7 @@ fn list(members: &[&str]) -> MemberList {
     list
 }
 
-/// Somebody who has a row of the import `i` that is not applied.
+/// A person with a row of the import `i` that is not applied.
 fn staged(id: &str, address: &str, family: &str) -> Document {
     let event = samples::update_of_ada(id, Some(address), family, EmploymentState::Employed);
     let person = event.person.clone();
@@ -165,7 +165,7 @@ fn strangers_are_switched_off_only_where_told_and_the_list_is_whole() {
     assert!(outcome.report.warnings[0].contains("lacks 3 of 5"), "{:?}", outcome.report.warnings);
     let (outcome, _) = planned(&[], members(5), &told);
     assert_eq!(outcome.strangers, []);
-    // Some rows of HR's were refused: who is missing there may be one of those.
+    // Some rows were refused: a person missing in HR's list may be in one of those.
     let (outcome, _) = planned_with(&people, members(5), &told, false);
     assert_eq!((outcome.is_reliable, outcome.knows_strangers, outcome.strangers.len()), (true, false, 0));
 }

@@ -37,11 +37,11 @@ impl Row {
         self.cells.get(column).or_else(|| in_any_case().map(|(_, cell)| cell))
     }
 
-    /// The value of a column; none where there is no such column, or the value is null. An error names what
-    /// stands there instead of a text or a whole number.
+    /// The value of a column; none if there is no such column, or the value is null. An error names the type found
+    /// instead of a text or a whole number.
     ///
     /// # Errors
-    /// The type of what stands there.
+    /// The type of the value there.
     pub fn value(&self, column: &str) -> Result<Option<&str>, &'static str> {
         match self.cell(column) {
             None => Ok(None),

@@ -28,7 +28,7 @@ pub enum Change {
     /// A member comes into a group, or out of one.
     #[serde(alias = "groups", alias = "regroups")]
     Regroup,
-    /// A member who is there becomes somebody's; nothing is written for it.
+    /// An existing member is assigned to a person; nothing is written for it.
     #[serde(alias = "adoptions", alias = "adopts")]
     Adopt,
 }
@@ -44,7 +44,7 @@ impl Change {
         self != Self::Adopt
     }
 
-    /// Reads a word; none where it is no change.
+    /// Parses a word; none if it is not a change.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
         serde_json::from_value(serde_json::Value::String(word.to_owned())).ok()

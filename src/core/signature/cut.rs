@@ -1,5 +1,5 @@
 //! Where one part of the signed text ends and the next begins. A signature covers the parts in sequence, but not their
-//! boundaries: somebody who has a genuine delivery could move bytes from one part to the next. So a delivery is accepted
+//! boundaries: an attacker with a genuine delivery could move bytes from one part to the next. So a delivery is accepted
 //! only if its text can be cut into its parts in exactly one way.
 
 use super::fields::Tolerance;

@@ -17,7 +17,7 @@ pub struct DedupeKey {
 
 impl Genuine {
     /// How this delivery of `source` is recognised again, if it says `something` besides notices. A notice
-    /// without an id of its own is never a duplicate: the same bytes may tell of another change.
+    /// without an id of its own is never a duplicate: the same bytes may be about another change.
     #[must_use]
     pub fn dedupe_key(&self, source: &SourceName, something: bool) -> Option<DedupeKey> {
         let key = Sha256::new().chain_update(source.as_str()).chain_update(b"\0");

@@ -40,7 +40,7 @@ pub enum HandshakeAnswer {
         /// Where to.
         file: PathBuf,
     },
-    /// 200: a token was offered that no file is configured for. The operator is to be told.
+    /// 200: a token was offered that no file is configured for. Reported to the operator.
     Offered,
 }
 

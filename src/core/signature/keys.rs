@@ -75,7 +75,7 @@ pub(super) enum Key {
     Sha256(Hmac<Sha256>),
     Sha384(Hmac<Sha384>),
     Sha512(Hmac<Sha512>),
-    /// The SHA-256 of what is expected: a comparison of hashes tells nothing of the length.
+    /// The SHA-256 of the expected value: comparing hashes reveals nothing about its length.
     Literal(Zeroizing<[u8; 32]>),
     /// The names of headers, and the SHA-256 of what is expected in each.
     Headers(Vec<(String, Zeroizing<[u8; 32]>)>),
@@ -215,7 +215,7 @@ impl Keys {
         self.0.iter().fold(none, |known, entry| known | entry.digest.ct_eq(&presented)).into()
     }
 
-    /// Tries every key: how long it takes tells nothing of which one it was.
+    /// Tries every key, so that the time taken does not reveal which one matched.
     pub(super) fn try_all(&self, parts: &[&[u8]], candidates: &[Vec<u8>], now: UnixMs) -> Tried {
         self.try_each(now, |key| {
             let proof = key.prove(parts);

@@ -15,7 +15,7 @@ pub(super) fn scalar_at(steps: &[String], body: &[u8]) -> Option<Value> {
     found
 }
 
-/// Looks for what is so many steps below.
+/// Looks for the value that many steps below.
 #[derive(Clone, Copy)]
 struct At<'s>(&'s [String]);
 

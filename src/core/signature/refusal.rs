@@ -1,4 +1,4 @@
-//! Why a delivery is refused. The sender is not told; the log and a metric are.
+//! Why a delivery is refused. The reason goes to the log and a metric, not to the sender.
 
 /// Which of a scheme's headers is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -200,7 +200,7 @@ fn comma() -> String {
 pub enum IdRule {
     /// A header; it must be among what is signed.
     Header(HeaderNames),
-    /// A field of the body. Where a body has none, its hash stands in.
+    /// A field of the body. If a body has none, its hash is used.
     Json(JsonPointer),
     /// The signature, for sources that repeat a delivery with the very same one.
     Signature,
@@ -248,7 +248,7 @@ pub enum TimeUnit {
     Ms,
     /// RFC 3339, such as `2026-11-22T10:00:00Z`.
     Rfc3339,
-    /// Any of these, told by its form; beside the body in `signed`, no milliseconds.
+    /// Any of these, recognised by its form; beside the body in `signed`, milliseconds are not allowed.
     Auto,
 }
 
@@ -281,7 +281,7 @@ pub enum Handshake {
     },
     /// The first POST brings the secret, unsigned: it is written to a file that
     /// `secrets = [{ file = "…" }]` then reads. Never over a file that is there, and never while the
-    /// source has a secret. Without a file it is answered 200, and `status` tells that it came.
+    /// source has a secret. Without a file it is answered 200, and `status` reports that it came.
     Capture {
         /// The field of the body that is the secret.
         token: JsonPointer,
@@ -313,7 +313,7 @@ pub struct When {
     pub body_has: Option<JsonPointer>,
 }
 
-/// Where a handshake is told from other deliveries.
+/// How a handshake is distinguished from other deliveries.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WhenFrom {

@@ -75,7 +75,7 @@ impl Verifier {
         Ok(Genuine { delivery: Verified::attest(delivery), id })
     }
 
-    /// The signature alone. Gives the timestamp and the id as they stand in headers.
+    /// The signature alone. Returns the timestamp and the id as found in the headers.
     fn prove(&self, keys: &Keys, delivery: &Delivery, now: UnixMs) -> Result<(Option<Vec<u8>>, EventId), Refusal> {
         if keys.is_empty() {
             return Err(Refusal::NoUsableSecret);

@@ -104,7 +104,7 @@ struct Walk<'t> {
 }
 
 impl<'t> Walk<'t> {
-    /// A part that is asked so many times, about such a value.
+    /// A part that is evaluated this many times, on such a value.
     fn term(&mut self, term: &Term<&'t str>, times: Growth, input: Extent) -> Result<Given, String> {
         self.depth += 1;
         if self.depth > FILTER_DEPTH_MAX {

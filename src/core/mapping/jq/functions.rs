@@ -122,7 +122,7 @@ def tonumber: if isnumber then . elif isstring and isnumeral then [fromjson]
   else error("cannot parse as number") end;
 "#;
 
-/// The functions of a filter, for whoever named another one.
+/// The functions of a filter, for the error about an unknown one.
 pub(super) fn names() -> String {
     let mut names: Vec<&str> = FUNCTIONS.iter().map(|(name, ..)| *name).collect();
     names.dedup();

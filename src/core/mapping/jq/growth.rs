@@ -61,7 +61,7 @@ impl Growth {
         product
     }
 
-    /// For so many values and bytes.
+    /// For this many values and bytes.
     pub(super) fn at(&self, values: u64, bytes: u64) -> u64 {
         if self.is_beyond {
             return u64::MAX;

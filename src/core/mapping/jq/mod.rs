@@ -91,7 +91,7 @@ impl Jq {
             return Err(Problem::TooLargeToFilter { values: size.values });
         }
         let ctx = Ctx::<Data>::new(&filter.lut, Vars::new([]));
-        // What jq says of an error names values, so nothing is told but that there was one.
+        // jq's error messages contain values, so only the fact that there was one is reported.
         let mut results = filter
             .id
             .run((ctx, values::to_jq(record)))
@@ -122,7 +122,7 @@ fn compile(text: &str) -> Result<Filter<Data>, String> {
     })
 }
 
-/// Where a filter is malformed, as far as it can be told.
+/// Where a filter is malformed, as far as known.
 fn malformed(text: &str) -> String {
     let at = match jaq_core::load::lex::Lexer::new(text).lex() {
         Err(errors) => errors.first().map_or(0, |(_, rest)| text.len().saturating_sub(rest.len())),

@@ -24,7 +24,7 @@ use crate::core::delivery::Delivery;
 
 /// How many ways are reported: the nearest ones.
 const TOLD_MAX: usize = 3;
-/// Values of headers longer than this are no signature and no time.
+/// A longer header value is neither a signature nor a time.
 const VALUE_BYTES_MAX: usize = 1_024;
 /// Signatures, times and ids that are tried of one delivery.
 const TRIED_MAX: usize = 8;
@@ -47,7 +47,7 @@ pub fn neighbours(scheme: &Scheme, secrets: &[&SecretString], delivery: &Deliver
     found.sort_by_key(Vec::len);
     let mut distinct = BTreeSet::new();
     found.retain(|changes| distinct.insert(changes.clone()));
-    // A way that changes more than another one needs to is no help.
+    // A fix that changes more than another one does not help.
     let nearest: Vec<BTreeSet<String>> = found.iter().map(|changes| changes.iter().cloned().collect()).collect();
     let is_needless = |n: usize| nearest.iter().take(n).any(|nearer| nearer.is_subset(&nearest[n]));
     let told: Vec<_> = (0..found.len()).filter(|n| !is_needless(*n)).take(TOLD_MAX).collect();

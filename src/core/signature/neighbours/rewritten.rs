@@ -22,7 +22,7 @@ struct Style {
     is_ascii: bool,
     /// Further characters that are escaped: `/` as PHP has it, `<`, `>` and `&` as Go has them.
     escaped: &'static str,
-    /// Whether members stand in the order of their names.
+    /// Whether members are sorted by name.
     is_sorted: bool,
 }
 
