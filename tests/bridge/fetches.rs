@@ -216,7 +216,8 @@ async fn a_hold_that_is_met_in_the_middle_of_a_list_is_waited_for() {
     assert!(stage.refused(&[]).contains("HOLD-FETCH"), "whoever asks in vain is told at once");
     stage.said(&["hold", "lift", "--scope", "fetch:hr"]);
     let reads = stage.hr.reads();
-    stage.hr.order(HrFault::Slow(1_000), 1);
+    // Slow enough that the hold is set before the page comes.
+    stage.hr.order(HrFault::Slow(3_000), 1);
     let mut command = stage.home.command(&["import", "--source", "hr", "--fetch", "--json"]);
     command.env("SCIM_BRIDGE__SERVER__ADMIN_LISTEN", &stage.bridge.admin).stdout(std::process::Stdio::piped());
     let import = command.spawn().unwrap();
@@ -224,7 +225,7 @@ async fn a_hold_that_is_met_in_the_middle_of_a_list_is_waited_for() {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     stage.said(&["hold", "set", "--scope", "fetch:hr"]);
-    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    tokio::time::sleep(std::time::Duration::from_secs(4)).await;
     assert_eq!(stage.hr.reads(), reads + 1, "nothing is asked for while it is held");
     stage.said(&["hold", "lift", "--scope", "fetch:hr"]);
     let output = import.wait_with_output().unwrap();

@@ -24,7 +24,7 @@ fn json(output: &Output) -> Value {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_that_serves_is_alive_and_ready_and_one_that_stops_is_alive_only() {
     let sim = sim();
-    let home = Home::new(&sim, "");
+    let home = Home::new(&sim, "[postman]\ntimeout_s = 10\n[worker]\nlease_s = 20");
     let bridge = home.serve();
     let port = bridge.admin.rsplit_once(':').unwrap().1.to_owned();
     // As the image says it: on every interface.
@@ -38,7 +38,7 @@ async fn a_process_that_serves_is_alive_and_ready_and_one_that_stops_is_alive_on
     assert_eq!(json(&ready)["url"], format!("http://127.0.0.1:{port}/readyz"));
 
     // A call in flight keeps the process in the middle of its stop.
-    sim.order("create:delay:1:delay=1500".parse::<Fault>().unwrap()).unwrap();
+    sim.order("create:delay:1:delay=4000".parse::<Fault>().unwrap()).unwrap();
     post(&http(), &bridge.listen, "m1", &payload("employee.hired", "E-1", "Ada", "Lovelace")).await.unwrap();
     while sim.journal().is_empty() {
         tokio::task::yield_now().await;

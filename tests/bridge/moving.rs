@@ -329,17 +329,19 @@ async fn views(store: &dyn Transfer) -> Vec<String> {
     views
 }
 
-/// Kills the copying later and later, until it is through before that.
+/// Kills the copying later and later, each time after a seventh longer, until it is through before that.
 async fn copy_with_kills(home: &Home, from: &str, to: &str) {
     let store = open(home, from);
     fill(store.as_ref()).await;
     let before = views(store.as_ref()).await;
     drop(store);
     let (mut kills, mut halves, mut last) = (0, 0, 0);
+    let mut pause = Duration::from_millis(60);
     loop {
         let mut child = home.command(&["store", "copy", "--from", from, "--to", to]);
         let mut child = child.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(60 + 40 * kills));
+        std::thread::sleep(pause);
+        pause += pause / 7;
         if let Some(status) = child.try_wait().unwrap() {
             assert!(status.success());
             break;
