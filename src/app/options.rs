@@ -211,7 +211,7 @@ pub fn plan_rules(config: &Config) -> PlanRules {
     }
 }
 
-/// Whether what a source tells, or what is read of it, says who is in scope.
+/// Whether a source's deliveries, or the reads at its API, decide scope.
 fn has_scope(source: &SourceConfig) -> bool {
     source.mapping.tells_scope() || source.fetch.as_ref().is_some_and(|fetch| fetch.api.tells_scope())
 }
@@ -237,7 +237,7 @@ pub fn target_rules(config: &Config) -> TargetRules {
     }
 }
 
-/// Tells the target's name, for all texts of this process.
+/// Sets the target's name, for all texts of this process.
 pub fn name_target(config: &Config) {
     if config.target.kind == TargetChoice::GenericScim {
         target_name::tell(config.target.name.as_deref().unwrap_or("the target"));
@@ -323,7 +323,7 @@ pub(super) fn certificates(config: &Config) -> Certificates {
     Certificates::new(named.collect())
 }
 
-/// Who is told of what needs attention; none where nobody is to be. `address` is the admin listener's.
+/// Where to report what needs attention; none without a receiver. `address` is the admin listener's.
 pub(super) fn alerts(config: &Config, address: SocketAddr, admin: &AdminState) -> Option<AlertOptions> {
     let receivers: Vec<_> = config
         .alerts
@@ -405,7 +405,7 @@ pub(super) fn source_figures(sources: &[SourceConfig]) -> Vec<SourceFigures> {
         .collect()
 }
 
-/// What the mappings make of a payload, told field by field.
+/// What the mappings make of a payload, field by field.
 pub(super) fn explain(sources: &[SourceConfig]) -> Explain {
     let mappings: Vec<_> = sources.iter().map(|source| (source.name.clone(), source.mapping.clone())).collect();
     Arc::new(move |name: &SourceName, payload: &Bytes, show: Show| {

@@ -111,9 +111,9 @@ pub fn has_key(key: &str) -> bool {
 ///
 /// `signature` and `mapping` are laid over one another key by key; what stands at such a key is
 /// replaced whole (one layout does not mix with another), but for `signature.key` and
-/// `signature.timestamp`, of which single members may be given; and for `fetch.mapping`, where what it reads is asked for
-/// as the preset says. A source whose sender shows in another way who it is
-/// (`signature.auth`) has of the preset's signature only what does not depend on that.
+/// `signature.timestamp`, of which single members may be given; and for `fetch.mapping`, where what it reads is asked
+/// for as the preset says. A source whose sender shows in another way who it is (`signature.auth`) has of the
+/// preset's signature only what does not depend on that.
 pub(super) fn lay_over(preset: Table, source: &mut Table) {
     for (name, below) in preset {
         // For people, not for the source.

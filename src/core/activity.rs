@@ -37,7 +37,7 @@ pub enum Happening {
     Limited,
     /// A call that the target refused without saying that it is about the person.
     Denied,
-    /// A call answered 5xx, or with what is no SCIM.
+    /// A call answered 5xx, or with something that is not SCIM.
     Failed,
     /// No connection could be made.
     Unreachable,

@@ -53,7 +53,7 @@ pub struct Capture {
     pub source: String,
     /// When it came.
     pub at: UnixMs,
-    /// From where, as far as proxies that are trusted tell.
+    /// From where, as reported by trusted proxies.
     pub client: String,
     /// The method.
     pub method: String,
@@ -123,8 +123,8 @@ impl Captures {
         self.orders.get(source).copied().filter(|order| now < order.until)
     }
 
-    /// Keeps deliveries, as far as their sources are still captured: the last ones of each, and of all what there
-    /// is room for. One that is there already is there once: whoever writes it again heard no answer before.
+    /// Keeps deliveries whose sources are still captured: the last ones of each, as far as the space for all of them
+    /// allows. One that is there already is not added again: it was written before, and the reply was lost.
     pub fn keep(&mut self, now: UnixMs, new: Vec<Capture>) {
         for capture in new {
             let Some(order) = self.order(now, &capture.source) else { continue };

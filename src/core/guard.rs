@@ -32,7 +32,7 @@ pub struct GuardOptions {
 }
 
 impl GuardOptions {
-    /// How many of so many people may leave in a window.
+    /// How many people may leave in a window, out of this many.
     #[must_use]
     pub fn leaves_at_once(self, people_known: u64) -> u64 {
         self.leaves_max.max(people_known.saturating_mul(self.leaves_percent) / 100)

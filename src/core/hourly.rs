@@ -11,7 +11,7 @@ const HOUR_MS: i64 = 3_600_000;
 const HOURS_MAX: i64 = 8;
 /// Repetitions within two hours that are worth a word.
 const AGAIN_MIN: u64 = 20;
-/// They are told where they are more than half of all, and so many times as frequent as usual.
+/// They are reported if they are more than half of all, and this many times as frequent as usual.
 const TIMES: u64 = 3;
 
 /// Counts by hour since the epoch.

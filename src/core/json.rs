@@ -37,7 +37,7 @@ impl<'a> Json<'a> {
         serde_json::from_str(text)
     }
 
-    /// Whether U+FFFD stands in a text or a name of it, at any depth.
+    /// Whether a text or name in it contains U+FFFD, at any depth.
     #[must_use]
     pub fn has_lost_characters(&self) -> bool {
         let is_lossy = |text: &str| text.contains(char::REPLACEMENT_CHARACTER);
@@ -222,7 +222,7 @@ impl Charset {
 
     /// The body's text, without a byte order mark; none where it is not in this charset.
     ///
-    /// What reads as UTF-8 beyond ASCII is UTF-8, whatever charset of single bytes it is said to be in: many
+    /// Text beyond ASCII that is valid UTF-8 is UTF-8, whatever single-byte charset the sender declares: many
     /// senders label every body `iso-8859-1` or `us-ascii`, and no text in these happens to be UTF-8.
     #[must_use]
     pub fn decode(self, body: &[u8]) -> Option<Cow<'_, str>> {

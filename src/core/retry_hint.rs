@@ -18,7 +18,7 @@ const JUST_PAST_MS: u64 = 3_600_000;
 
 /// Above this many seconds a number is a date (2001-09-09), below it is a duration.
 const EPOCH_SECONDS_MIN: u64 = 1_000_000_000;
-/// Above this a date is told in milliseconds.
+/// Above this a date is in milliseconds.
 const EPOCH_MS_MIN: u64 = 1_000_000_000_000;
 
 /// The one that counts before all others.
@@ -32,7 +32,7 @@ pub const HINT_HEADERS: [&str; 6] =
 pub struct RetryHint {
     /// Not before then.
     pub at: UnixMs,
-    /// `Retry-After` says so, of this very request; all others may only tell of a limit's window.
+    /// `Retry-After` says so, about this very request; all others may only describe a limit's window.
     pub is_asked: bool,
 }
 

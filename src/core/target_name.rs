@@ -10,7 +10,7 @@ static NAME: OnceLock<String> = OnceLock::new();
 /// Fixed texts as they are said: as many as there are in the program.
 static SAID: Mutex<Option<HashMap<&'static str, &'static str>>> = Mutex::new(None);
 
-/// Tells the name; the first that is told stays.
+/// Sets the name; the first one stays.
 pub fn tell(name: &str) {
     let _ = NAME.set(name.to_owned());
 }

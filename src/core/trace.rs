@@ -53,7 +53,7 @@ impl TraceContext {
     }
 }
 
-/// Lower-case hex digits, so many of them.
+/// Lower-case hex digits, this many.
 fn hex(text: &str, digits: usize) -> Option<u128> {
     let is_hex = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     (text.len() == digits && is_hex).then(|| u128::from_str_radix(text, 16).ok())?

@@ -86,7 +86,7 @@ pub(super) struct ConnectionPermit {
     connections: Connections,
     /// Where the connection comes from.
     address: IpAddr,
-    /// Who is at its other end: itself, or whom a trusted proxy named with the last request.
+    /// The peer at its other end: its own address, or the one that a trusted proxy named with the last request.
     client: IpAddr,
     /// Whom it is counted for.
     peer: IpAddr,
@@ -107,7 +107,7 @@ impl Connections {
         loop {
             let room = {
                 let mut open = self.open();
-                // A proxy brings many: they are told apart by whom it names.
+                // A proxy brings many peers, distinguished by the addresses it names.
                 let bounded = !self.0.proxies.is_proxy(address);
                 if bounded && open.count_of(peer) >= self.0.per_peer_max && !open.cut_longest_of(peer) {
                     return None;
@@ -219,7 +219,7 @@ impl ConnectionPermit {
         self.cut.clone()
     }
 
-    /// Who is at the other end, as far as proxies that are trusted tell.
+    /// The peer at the other end, as reported by trusted proxies.
     pub(super) fn client(&self) -> IpAddr {
         self.client
     }

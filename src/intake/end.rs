@@ -34,7 +34,7 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    /// Notes what stands in it.
+    /// Notes what it contains.
     pub(super) fn has(&mut self, what: &str) {
         if self.types.len() >= deliveries::WORDS_MAX || self.types.iter().any(|known| known == what) {
             return;

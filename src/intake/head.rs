@@ -25,15 +25,15 @@ pub struct Head {
     pub expects_continue: bool,
 }
 
-/// The fields of a head: a copy of its bytes, and where each of them is. A head waits for its body, and with it all that
-/// it takes: a map, and texts of their own, would take several times as much.
+/// The fields of a head: a copy of its bytes, and where each of them is. A head waits for its body, and with it all
+/// that it takes: a map, and texts of their own, would take several times as much.
 #[derive(Debug, Default)]
 pub struct Fields {
     bytes: Box<[u8]>,
     places: Box<[Place]>,
 }
 
-/// Where a field is. The longest head is shorter than any of these can tell.
+/// Where a field is. The longest head is shorter than the range of these numbers.
 #[derive(Debug, Clone, Copy)]
 struct Place {
     name: (u16, u16),
@@ -88,7 +88,7 @@ impl Fields {
 /// How long the body is (RFC 9112 §6.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Length {
-    /// So many bytes.
+    /// This many bytes.
     Bytes(u64),
     /// As its chunks say.
     Chunked,
@@ -124,7 +124,7 @@ pub enum HeadError {
 }
 
 /// Where the head at the beginning of `input` ends; `searched` bytes of it are known not to have the end.
-/// Empty lines before it are no part of it (RFC 9112 §2.2).
+/// Empty lines before it are not part of it (RFC 9112 §2.2).
 #[must_use]
 pub fn end_of_head(input: &[u8], searched: usize) -> Option<usize> {
     let from = searched.saturating_sub(3);

@@ -46,14 +46,14 @@ fn happened(shared: &Shared, counted: &mut BTreeMap<String, Counts>) {
         let before = counted.insert(source, totals.clone()).unwrap_or_default();
         let fresh = totals.into_iter().map(|(what, n)| {
             let known = before.get(&what).copied().unwrap_or(0);
-            // Fewer than before: it began anew.
+            // Fewer than before: it started over.
             (what, n.checked_sub(known).unwrap_or(n))
         });
         shared.services.activity.add(&fresh.filter(|(_, n)| *n > 0).collect());
     }
 }
 
-/// Counts are worth no alarm of their own: a store that fails is told by whoever needs it.
+/// Counts do not deserve an alarm of their own: a failing store is reported by the code that needs it.
 fn told(written: Result<(), StoreError>) {
     if let Err(error) = written {
         debug!(%error, "what was counted of the sources could not be written");

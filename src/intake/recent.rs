@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::core::deliveries::{Delivered, Deliveries, document};
 use crate::store::{Store, StoreError, documents};
 
-/// What this process saw since it last told the others.
+/// What this process saw since it last reported to the others.
 #[derive(Default)]
 pub(super) struct Recent(Mutex<Deliveries>);
 

@@ -177,7 +177,7 @@ mod tests {
             recorder
         }
 
-        /// A delivery with a header of so many bytes, and a body of so many.
+        /// A delivery with a header and a body of these sizes.
         fn takes(&self, header: usize, body: usize) {
             let head = format!("POST /webhooks/hr HTTP/1.1\r\nX-Long: {}\r\n\r\n", "h".repeat(header));
             let head = parse(head.as_bytes()).unwrap();

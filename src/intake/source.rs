@@ -119,7 +119,8 @@ pub(super) struct Sources {
 struct Unknown(BTreeMap<String, SourceTally>);
 
 impl Unknown {
-    /// Whoever tries one name after the other keeps no HR system's misspelt one out: the longest silent goes.
+    /// A client that tries one name after the other does not displace an HR system's misspelt one: the name silent
+    /// for longest is dropped.
     fn note(&mut self, name: &str, now: UnixMs) {
         if self.0.len() >= UNKNOWN_SOURCES_MAX && !self.0.contains_key(name) {
             let oldest = self.0.iter().min_by_key(|(_, tally)| tally.unknown_at());

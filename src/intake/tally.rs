@@ -48,7 +48,7 @@ impl Counters {
     }
 }
 
-/// A delivery under way. Whoever drops it without a result had a sender that hung up.
+/// A delivery under way. If it is dropped without a result, its sender hung up.
 pub(super) struct OpenDelivery<'c> {
     counters: &'c Counters,
     result: DeliveryResult,

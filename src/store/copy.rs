@@ -14,7 +14,7 @@ use crate::core::time::UnixMs;
 
 /// The shared document that all holds are in.
 const HOLDS: &str = "holds";
-/// Names a store, to tell it from all others.
+/// Names a store, to distinguish it from all others.
 const IDENTITY: &str = "identity";
 /// In the target of a copy: of which store, and how far that one was.
 const COPY_OF: &str = "copy_of";
@@ -117,7 +117,7 @@ struct CopyOf {
     last_fence: u64,
 }
 
-/// Copies what `from` has into `to`, then looks for all of it there. `told` hears how far it has come.
+/// Copies what `from` has into `to`, then looks for all of it there. `told` is called with the progress.
 pub async fn copy(
     from: &dyn Transfer,
     to: &dyn Transfer,
@@ -347,7 +347,7 @@ async fn surplus(to: &dyn Transfer, section: Section, now: UnixMs, found: u64) -
         there += records.len() as u64;
     }
     Ok(match section {
-        // What is forgotten in the meantime is no loss, and what is forgotten later no harm.
+        // Losing what expires meanwhile, or expires later there, does no harm.
         Section::Marks | Section::Remembered | Section::Shared => 0,
         Section::People | Section::Inbox | Section::Unmapped => there.saturating_sub(found),
     })

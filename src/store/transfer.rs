@@ -69,7 +69,7 @@ pub enum Record {
     },
     /// A person.
     Person(Box<PersonRecord>),
-    /// An entry of the inbox of a person who is there.
+    /// An entry of the inbox of an existing person.
     Entry {
         /// Whose.
         person: PersonId,
@@ -204,9 +204,9 @@ pub trait Transfer: Store {
     /// Changes nothing. A record may come twice; what is remembered until now or before is left out.
     async fn export(&self, now: UnixMs, section: Section, after: Option<&str>) -> Result<Exported, StoreError>;
 
-    /// Puts records into their places in one atomic and durable step, whatever was there and whatever the
-    /// bounds; marks only grow. A person who is there just so stays so; of any other, everything becomes as
-    /// the record has it, and the inbox is emptied: its entries come after. The figures stay exact.
+    /// Writes records in one atomic and durable step, whatever was there and whatever the bounds; marks only grow. A
+    /// person who is already the same is left alone; for any other, everything becomes as in the record, and the
+    /// inbox is emptied: its entries come after. The figures stay exact.
     async fn import(&self, now: UnixMs, records: Vec<Record>) -> Result<Vec<Transferred>, StoreError>;
 
     /// What [`Transfer::import`] would answer. Changes nothing. What is remembered until now or before is

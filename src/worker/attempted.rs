@@ -1,4 +1,4 @@
-//! How an attempt ended, in one value: for the log, the metrics and whoever counts.
+//! How an attempt ended, in one value: for the log, the metrics and the counts.
 
 use crate::core::code::Code;
 use crate::core::hold::HoldScope;
@@ -10,7 +10,7 @@ use crate::telemetry::metrics as metric;
 pub enum Attempted {
     /// The person is in line.
     InLine(Finished),
-    /// There was nothing to be done: what came was outdated, or told before.
+    /// There was nothing to do: what came was outdated, or known already.
     Folded,
     /// They wait for HR to say more.
     Incomplete,

@@ -1,4 +1,4 @@
-//! What the target can do, as it last told: asked for once, by whoever is worked on first, and kept for all.
+//! What the target can do, as it last said: read once, in the first attempt for any person, and kept for all.
 
 use std::sync::{Mutex, PoisonError};
 

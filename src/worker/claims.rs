@@ -1,4 +1,4 @@
-//! Claims, numbered: the next one tells the store which answers were lost.
+//! Numbered claims: the next one says which earlier answers were lost.
 
 use tokio::sync::Mutex;
 
@@ -22,8 +22,8 @@ struct Numbers {
 }
 
 impl Worker {
-    /// Claims up to so many people, and gives back what earlier claims got whose answers were lost.
-    /// `parked`: from among those behind this hold.
+    /// Claims up to `people_max` people, and gives back what earlier claims got whose answers were lost. `parked`:
+    /// only people behind this hold.
     pub(super) async fn claim(&self, people_max: usize, parked: Option<&HoldScope>) -> Result<Claim, StoreError> {
         let mut numbers = self.claims.0.lock().await;
         numbers.last += 1;

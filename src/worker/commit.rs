@@ -24,8 +24,8 @@ use crate::telemetry::seldom::Seldom;
 /// While the store is away, everybody who is being worked on waits for it.
 static LOGGED: Seldom = Seldom::new();
 
-/// Somebody whose document cannot be read is looked at again after so long: another version may be
-/// able to, or somebody has mended it.
+/// A person whose document cannot be parsed is looked at again after this long: another version may be able to, or it
+/// may have been repaired.
 const UNREADABLE_AGAIN_MS: u64 = 60_000;
 
 /// What is committed beside the ending.
@@ -82,13 +82,13 @@ impl Worker {
         if let Some((key, document)) = waits
             && let Err(error) = self.release_if_free(&key, &document).await
         {
-            // The attempt has ended all the same; the next end of whoever has it releases them.
+            // The attempt has ended all the same; the next commit of the owner releases them.
             warn!(%error, "whether somebody may have what they wait for was not looked at once more");
         }
         Ok(attempted.untried())
     }
 
-    /// What somebody was refused may have come to be had before they stood there to be released.
+    /// What this person was refused may have become free before they were parked, too early to be released.
     async fn release_if_free(&self, key: &str, document: &Document) -> Result<(), StoreError> {
         if self.can_be_had(key, document).await? {
             self.store.release(self.clock.now(), &owner::tag(key), RELEASED_MAX).await?;
@@ -115,7 +115,7 @@ impl Worker {
         }
     }
 
-    /// A document that cannot be read is left as it is, and told: nothing else is disturbed.
+    /// A document that cannot be parsed is left as it is, and logged: nothing else is disturbed.
     pub(super) async fn set_aside(
         &self,
         guard: &LeaseGuard<'_>,
@@ -213,7 +213,7 @@ fn dead_of(document: &Document) -> DeadChange {
     }))
 }
 
-/// Somebody of whom only the number is known.
+/// A person of whom only the number is known.
 pub(super) fn placeholder(id: PersonId) -> Option<Person> {
     Person::parse(SourceName::parse("unreadable").ok()?, &id.to_string()).ok()
 }

@@ -32,7 +32,7 @@ pub(super) struct LeaseGuard<'a> {
     passed_one_over: bool,
 }
 
-/// A token at hand.
+/// A token taken in advance.
 struct TakenToken {
     kind: CallKind,
     /// When the store was asked for it.
@@ -151,7 +151,7 @@ impl<'a> LeaseGuard<'a> {
         Duration::from_millis((self.worker.options.lease_ms / 3).max(1))
     }
 
-    /// Uses the token at hand, if it is of this kind and fresh.
+    /// Uses the token taken in advance, if it is of this kind and fresh.
     fn use_token(&mut self, kind: CallKind) -> bool {
         let Some(token) = self.token.take_if(|token| token.kind == kind) else { return false };
         let window_ms = self.worker.options.rate_window_ms;

@@ -1,4 +1,4 @@
-//! Claims on members and addresses, and those of others that stand in their way.
+//! Claims on members and addresses, and those of others that conflict with them.
 
 use bytes::Bytes;
 use tracing::warn;
@@ -14,8 +14,8 @@ use crate::core::reconcile::owner::{self, Owner};
 use crate::core::time::UnixMs;
 use crate::store::{Former, LaneState, NewEntry, Own, Owned, PersonRow, StoreError};
 
-/// How far a ring of people who are to change places is followed: as many in a row who wait for each other are told of
-/// by whatever keeps the last of them.
+/// How far a ring of people who are to swap addresses is followed: a longer row of people who wait for each other is
+/// reported by what blocks the last of them.
 const RING_MAX: usize = 64;
 
 /// Somebody as others find them.
@@ -51,8 +51,8 @@ struct Taking {
 }
 
 impl Worker {
-    /// Claims members and addresses, and finds out who has them where it cannot be. Gives which of the keys it is about:
-    /// what several people have is taken from one at a time.
+    /// Claims members and addresses, and finds their owners if that fails. Returns the keys in question: what several
+    /// people own is taken from one at a time.
     pub(super) async fn own(
         &self,
         state: &AttemptState,
@@ -85,7 +85,7 @@ impl Worker {
         let taken: Vec<_> = keys.iter().filter(|key| !of_others.contains(key)).cloned().collect();
         let whose = former.person;
         if let Err(other) = self.claim_keys(guard, &[&taken[..], &along].concat(), Some(former)).await? {
-            // Whoever has come by it since is judged next time.
+            // A new owner since then is judged next time.
             let (person, stands_still) = match from {
                 Some((person, _)) if other == whose => (Some(person), stands_still),
                 _ => (None, stands_still && other == whose),
@@ -143,8 +143,8 @@ impl Worker {
         Ok(Ok(Taking { former: former(entry), along, from, stands_still }))
     }
 
-    /// Who changes places with this person, the first of whom is to move: each waits for the address of the next, and
-    /// the last for this person's. Nobody, where they do not come round to this person.
+    /// The people who swap addresses with this person, the first of whom is to move: each waits for the address of
+    /// the next, and the last for this person's. Empty if the ring does not lead back to this person.
     async fn ring(&self, first: &Owner, by: &Document) -> Result<Vec<Person>, StoreError> {
         let Some(mine) = owner::address_given_up(by) else { return Ok(Vec::new()) };
         let mut ring = vec![first.person.clone()];
@@ -170,7 +170,7 @@ impl Worker {
         let Some(whose) = self.store.owner(key).await?.filter(|owner| *owner != by.person.id()) else {
             return Ok(true);
         };
-        // Whoever has waited long enough for somebody is woken by what they can take, not by what is to come.
+        // A person who has waited long enough for another is woken by what they can take, not by what may come.
         let has_waited = by.progress.standstill.as_ref().is_some_and(|standstill| standstill.key == key);
         let Found::Settled(theirs) = self.find(whose).await? else { return Ok(!has_waited) };
         if has_waited && !theirs.is_at_rest {
@@ -187,7 +187,7 @@ impl Worker {
         Ok(owner_is.can_be_had_by(by, now))
     }
 
-    /// Who has the keys, as far as others have them.
+    /// The owners of the keys, apart from this person.
     async fn owners(&self, keys: &[String], by: &Document) -> Result<Vec<(PersonId, Vec<String>)>, StoreError> {
         let mut owners: Vec<(PersonId, Vec<String>)> = Vec::new();
         for key in keys {

@@ -22,8 +22,7 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// Takes a call's duration in; tells whether it is longer than what was typical by more than
-    /// `margin`.
+    /// Notes a call's duration; returns whether it exceeds the typical one by more than `margin`.
     pub(super) fn is_late(&self, took: Duration, margin: Duration) -> bool {
         let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         let typical_us = self.typical_us.load(Ordering::Relaxed);

@@ -10,11 +10,11 @@ use crate::store::{LaneState, NewEntry, Page, PersonRow, Store, StoreError};
 /// People looked at in one step.
 const ROWS: usize = 100;
 
-/// Ends the leases of the process before, which counts against nobody. Whoever it was working on gets an entry that
-/// says so: a create may have gone out without a note of it.
+/// Ends the leases of the previous process, which counts against nobody. The people it was working on get an entry
+/// that says so: a create may have gone out without a note of it.
 ///
 /// # Errors
-/// As the store has them.
+/// Those of the store.
 pub async fn end_leases(store: &dyn Store, now: UnixMs) -> Result<u64, StoreError> {
     let mut page = Page { rows_max: ROWS, after: None };
     loop {

@@ -202,7 +202,8 @@ fn source_of(
     })
 }
 
-/// Errors about `source[0].KEY` with the file in which the key is: `expected.toml` if it gives the key, else the preset.
+/// Errors about `source[0].KEY` with the file in which the key is: `expected.toml` if it gives the key, else the
+/// preset.
 fn located(mut errors: ConfigErrors, given: &Table, expected: &str, preset: Option<&str>) -> ConfigErrors {
     for error in &mut errors.0 {
         let Some(key) = error.key.strip_prefix("source[0].") else { continue };

@@ -110,7 +110,8 @@ fn lost_status(dropped: &[InvalidField], note: &str, after: usize) -> Option<Los
 }
 
 /// Whether later events of the same answer state all that these fields could have said, and that the person works here:
-/// what is later in an answer need not be newer, and somebody whose record cannot be used is not switched off in silence.
+/// what is later in an answer need not be newer, and somebody whose record cannot be used is not switched off in
+/// silence.
 fn take_the_place(later: &[Event], fields: &[&str]) -> bool {
     let states = |stated: fn(&Facts) -> bool| later.iter().any(|event| stated(&event.facts));
     let is_stated = |field: &str| match field {
@@ -195,7 +196,8 @@ fn at_the_read(event: Event, at: UnixMs) -> Event {
     Event { at: Some(at), kind: EventKind::Update, ..event }
 }
 
-/// Whom each record of a page of a list is about, and its rows; where everybody is read by themselves (`each`), rows name them.
+/// Whom each record of a page of a list is about, and its rows; where everybody is read by themselves (`each`), rows
+/// name them.
 ///
 /// # Errors
 /// What the page is instead of a list.

@@ -182,7 +182,8 @@ impl ReadState {
         self.began_at
     }
 
-    /// Whether a step that has another path found somebody at its first one: with this login, the other one is for others.
+    /// Whether a step that has another path found somebody at its first one: with this login, the other one is for
+    /// others.
     #[must_use]
     pub fn found_first(&self) -> bool {
         self.found_first

@@ -272,7 +272,8 @@ impl<'m, 'v> Reader<'m, 'v> {
     /// All that a record of this kind states.
     ///
     /// # Errors
-    /// The problem with the address of a hire: nobody is invited, or switched on again, under another one than HR means.
+    /// The problem with the address of a hire: nobody is invited, or switched on again, under another one than HR
+    /// means.
     pub(super) fn state(mut self, kind: EventKind, scope: Option<Scope>) -> Result<Stating, InvalidField> {
         let at = self.occurred_at();
         if kind == EventKind::Notice {

@@ -128,7 +128,8 @@ pub struct Mapping {
     pub invite: Invite,
     /// How many days before the first day of work, with `invite = "at_start"`.
     pub lead_days: u32,
-    /// Whether a record is also kept as a dead letter for a status that the mapping does not name: in a list, nothing else would report it.
+    /// Whether a record is also kept as a dead letter for a status that the mapping does not name: in a list, nothing
+    /// else would report it.
     #[serde(skip)]
     pub keeps_status: bool,
 }

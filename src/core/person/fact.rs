@@ -5,22 +5,21 @@ use sha2::{Digest, Sha256};
 
 use crate::core::time::UnixMs;
 
-/// How many values told for one instant are remembered, to know a redelivered one from a correction.
+/// How many values for one instant are remembered, to distinguish a redelivered one from a correction.
 const TOLD_MAX: usize = 8;
 
-/// Where a fact stands in time. Compared in this order: when it became so, then the order of
-/// acceptance.
+/// A fact's place in time. Compared in this order: when it became so, then the order of acceptance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Stamp {
     /// When it became so, by the source's clock.
     pub at: UnixMs,
-    /// When the event that told it was accepted.
+    /// When the event that stated it was accepted.
     pub accepted_at: UnixMs,
     /// The event's place among all that the store accepted.
     pub seq: u64,
 }
 
-/// The newest value that HR told, and which others it told for the same instant.
+/// The newest value that HR stated, and the others it stated for the same instant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fact<T> {
     /// What is so.
@@ -28,22 +27,22 @@ pub struct Fact<T> {
     /// Since when, and by which event.
     #[serde(flatten)]
     pub stamp: Stamp,
-    /// Hashes of the values that were told for the instant `stamp.at`, in order of acceptance.
+    /// Hashes of the values stated for the instant `stamp.at`, in order of acceptance.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     told: Vec<u32>,
 }
 
 impl<T: Serialize + PartialEq> Fact<T> {
-    /// A fact that is told for the first time.
+    /// A fact that is stated for the first time.
     #[must_use]
     pub fn new(value: T, stamp: Stamp) -> Self {
         let told = vec![hash(&value)];
         Self { value, stamp, told }
     }
 
-    /// Folds in what an event tells: a later `at` wins; at the same `at` the later accepted wins, but
-    /// a value that was told for that instant before changes nothing, so that a redelivery does not
-    /// undo a correction. Whether it is the newest word now.
+    /// Folds in what an event states: a later `at` wins; at the same `at` the later accepted wins, but a value that
+    /// was stated for that instant before changes nothing, so that a redelivery does not undo a correction. Returns
+    /// whether it is the newest statement now.
     pub fn fold(slot: &mut Option<Self>, value: T, stamp: Stamp) -> bool {
         let Some(fact) = slot else {
             *slot = Some(Self::new(value, stamp));
@@ -73,7 +72,7 @@ impl<T: Serialize + PartialEq> Fact<T> {
     }
 }
 
-/// 32 bits are plenty to tell a handful of values of one instant apart.
+/// 32 bits are plenty to distinguish a handful of values of one instant.
 pub(super) fn hash<T: Serialize>(value: &T) -> u32 {
     let bytes = serde_json::to_vec(value).unwrap_or_default();
     let digest = Sha256::digest(bytes);

@@ -10,7 +10,7 @@ use super::text::{self, InvalidField};
 /// Longest employee id we take, in characters.
 pub const EMPLOYEE_ID_CHARS_MAX: usize = 256;
 
-/// The name of a configured source: what stands in `/webhooks/{source}`.
+/// The name of a configured source, as in `/webhooks/{source}`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct SourceName(String);
@@ -95,9 +95,9 @@ impl fmt::Display for Person {
     }
 }
 
-/// 62 bits of a hash of a person's key: short in a store, and part of the ids of their jobs. Two
-/// people of one number (one chance in nine million among a million people) are told apart by the
-/// key in the document, and the second is refused, never mixed up with the first.
+/// 62 bits of a hash of a person's key: short in a store, and part of the ids of their jobs. Two people with one
+/// number (one chance in nine million among a million people) are distinguished by the key in the document, and the
+/// second is refused, never mixed up with the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PersonId(pub u64);
 

@@ -63,7 +63,7 @@ pub enum Word {
         /// Who, by the name of their token.
         by: String,
     },
-    /// An operator gave up on what blocks the person: HR's word is not followed until the next one.
+    /// An operator discarded what blocks the person: what HR says is not applied until HR's next event.
     Discard {
         /// Who, by the name of their token.
         by: String,

@@ -74,7 +74,7 @@ pub enum Finished {
     Deactivated,
     /// Everything was as it should be; nothing was written.
     Unchanged,
-    /// What it said was outdated by newer words, or told before.
+    /// What it said was outdated by newer statements, or was known already.
     Superseded,
     /// Nobody to change: the person is not in the team, and HR has not said that they should be.
     NotAMember,

@@ -16,11 +16,11 @@ pub struct Capabilities {
 impl Capabilities {
     /// Postman's: a version is sent where one was read, whatever its configuration says of it.
     pub const POSTMAN: Self = Self { patch: true, filter: true, etag: true };
-    /// Of a provider that does not tell: PATCH is the one method that may be missing (RFC 7644 §3.2).
+    /// For a provider that does not say: PATCH is the one method that may be missing (RFC 7644 §3.2).
     pub const UNTOLD: Self = Self { patch: false, filter: true, etag: true };
 
-    /// Those that a `/ServiceProviderConfig` tells (RFC 7643 §5). None where it is none: `patch` is
-    /// required in it.
+    /// The capabilities in a `/ServiceProviderConfig` (RFC 7643 §5). None if the body is not one: `patch` is required
+    /// in it.
     #[must_use]
     pub(super) fn read(body: &[u8]) -> Option<Self> {
         let [patch, filter, etag] = json::pick(json::document(body)?, ["patch", "filter", "etag"])?;

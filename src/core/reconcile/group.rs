@@ -87,7 +87,7 @@ pub enum GroupOutcome {
         rows: Vec<GroupRow>,
         /// How many rows the page held.
         listed: u32,
-        /// `totalResults`, where told.
+        /// `totalResults`, if given.
         total: Option<u32>,
     },
     /// The group as it is now.

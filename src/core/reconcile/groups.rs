@@ -17,7 +17,8 @@ use crate::core::time::UnixMs;
 
 /// In a group's name, the value of the fact.
 pub const VALUE: &str = "{value}";
-/// Who has not joined is tried again after so long at first, then each time after as long as was waited so far,
+/// A person who has not joined is tried again after this long at first, then each time after as long as was waited so
+/// far,
 const WAIT_FIRST_MS: u64 = 900_000;
 /// up to this,
 const WAIT_PAUSE_MS_MAX: u64 = 86_400_000;
@@ -165,7 +166,7 @@ impl GroupsState {
         self.no_patch = true;
     }
 
-    /// The next call for somebody who is to be in the groups `wanted`.
+    /// The next call for a person who is to be in the groups `wanted`.
     pub(super) fn next(
         &mut self,
         document: &mut Document,

@@ -13,8 +13,8 @@ pub(super) fn document(body: &[u8]) -> Option<&RawValue> {
 }
 
 /// The values of these attributes of an object, whatever the case of their names (RFC 7643 §2.1).
-/// An exact name wins over one in another case, and the last of several over those before.
-/// None where it is no object.
+/// An exact name wins over one in another case, and the last of several over those before. None if it is not an
+/// object.
 pub(super) fn pick<'a, const N: usize>(object: &'a RawValue, names: [&str; N]) -> Option<[Option<&'a RawValue>; N]> {
     let mut picked: [Option<(bool, &RawValue)>; N] = [None; N];
     for_each_attribute(object, |key, value| {
@@ -29,12 +29,12 @@ pub(super) fn pick<'a, const N: usize>(object: &'a RawValue, names: [&str; N]) -
     Some(picked.map(|found| found.map(|(_, value)| value)))
 }
 
-/// Calls `each` with every attribute of an object, in order. None where it is no object.
+/// Calls `each` with every attribute of an object, in order. None if it is not an object.
 pub(super) fn for_each_attribute<'a>(object: &'a RawValue, each: impl FnMut(&str, &'a RawValue)) -> Option<()> {
     serde_json::Deserializer::from_str(object.get()).deserialize_map(EachAttribute(each)).ok()
 }
 
-/// Calls `each` with every element of an array, in order. None where it is no array.
+/// Calls `each` with every element of an array, in order. None if it is not an array.
 pub(super) fn for_each_element<'a>(array: &'a RawValue, each: impl FnMut(&'a RawValue)) -> Option<()> {
     serde_json::Deserializer::from_str(array.get()).deserialize_seq(EachElement(each)).ok()
 }

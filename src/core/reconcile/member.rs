@@ -81,20 +81,20 @@ pub struct Changes<'a> {
     pub user_name: Option<&'a str>,
     /// The switch.
     pub active: Option<bool>,
-    /// Told where there was none.
+    /// Sent if there was none.
     pub external_id: &'a str,
-    /// Told with `groups` where they were not shown, as in the published samples; none: neither is.
+    /// Sent with `groups` if they were not shown, as in the published samples; none: neither is sent.
     pub locale: Option<&'a str>,
 }
 
-/// The body of a PUT: what was read, with the changes. None where there is no object to go by, and where
-/// `active` could be read nowhere, as a PUT could switch somebody on.
+/// The body of a PUT: what was read, with the changes. None without an object to start from, or if `active` could not
+/// be read anywhere, since a PUT could then switch the member on.
 ///
 /// - `meta` is left out: it is the server's (RFC 7643 §3.1).
-/// - `externalId` is set only where there was none; `groups` and `locale` only where they were not shown.
-/// - `name.formatted` stays unless it still tells a name that is changed here: with the old name it
-///   would contradict, and a target that reads names out of it would take the change back. `displayName`
-///   and `nickName` stay as they are: people choose them.
+/// - `externalId` is set only if there was none; `groups` and `locale` only if they were not shown.
+/// - `name.formatted` stays unless it still contains a name that is changed here: with the old name it would
+/// contradict, and a target that derives names from it would revert the change. `displayName` and `nickName` stay as
+/// they are: people choose them.
 #[must_use]
 pub fn replacement(member: &Member, changes: &Changes<'_>) -> Option<String> {
     let Changes { given, family, user_name, active, external_id, locale } = *changes;
@@ -191,13 +191,13 @@ impl Names<'_> {
             }
         }
         match name {
-            // `null`, or something that is no name: it stays where there is nothing to say.
+            // `null`, or something that is not a name: it stays if there is no name to write.
             Some(name) if read.is_none() && object.is_empty() => name.get().to_owned(),
             _ => object.ended(),
         }
     }
 
-    /// Whether the text tells a name that is changed, and not the new one.
+    /// Whether the text contains a name that is changed, and not the new one.
     fn contradicts(&self, formatted: &str) -> bool {
         let formatted = formatted.to_lowercase();
         let parts = [(&self.member.given_name, self.given), (&self.member.family_name, self.family)];

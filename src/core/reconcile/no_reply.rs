@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Why no reply came. Says neither URL nor address, so it may stand in logs and stories.
+/// Why no reply came. Contains neither URL nor address, so it is safe for logs and stories.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum NoReply {
     /// No address of that host name.
@@ -35,7 +35,7 @@ pub enum NoReply {
     ProxyRefused(u16),
     /// No connection to the proxy, or it does not speak HTTP.
     ProxyUnreachable,
-    /// The key cannot stand in a header.
+    /// The key cannot be sent in a header.
     KeyUnusable,
     /// The request cannot be put into a URL.
     UrlUnusable,

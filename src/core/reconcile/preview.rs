@@ -19,7 +19,7 @@ use crate::core::person::job::Finished;
 use crate::core::person::{Document, KnownMember};
 use crate::core::time::UnixMs;
 
-/// Far above what a plan takes; a plan that does not end is told as blocked.
+/// Far above what a plan takes; a plan that does not end is reported as blocked.
 const STEPS_MAX: usize = 64;
 
 /// What would be done for one person.
@@ -36,7 +36,7 @@ pub struct Preview {
     pub readdress: bool,
     /// A member would be switched off.
     pub deactivate: bool,
-    /// A member who is there would become this person's.
+    /// An existing member would become this person's.
     pub adopt: bool,
     /// The member would come into a group, or out of one.
     pub regroup: bool,
@@ -83,7 +83,7 @@ pub fn as_listed(known: &KnownMember) -> Member {
     }
 }
 
-/// Who has which claim, over all people of a plan: by key, the person and what counts of them.
+/// The owner of each claim, over all people of a plan: by key, the person and what matters about them.
 pub type Claims = BTreeMap<String, Owner>;
 
 /// What would be done for `document` (with what is staged folded in) where the list of members shows
@@ -251,7 +251,7 @@ impl Preview {
             Conclusion::TryAgain { code, patient: false, .. } | Conclusion::Hold { code, .. } => {
                 self.blocked = Some((*code, String::new()));
             }
-            // Who is patient is waited for without a word to anybody: soon it is so.
+            // A patient wait is not reported: it will soon be over.
             Conclusion::TryAgain { patient: true, .. }
             | Conclusion::InLine(_)
             | Conclusion::Suspect { .. }

@@ -179,7 +179,7 @@ impl Refused<'_> {
     }
 
     fn suspect(&self) -> Outcome {
-        // A rate limit is told as 403, too.
+        // A rate limit may come as a 403, too.
         let quota = (self.status == 403).then(|| waits::quota(self.status, self.hint, self.now)).flatten();
         quota.unwrap_or_else(|| suspect(self.asked.operation(), self.status, self.not_before()))
     }

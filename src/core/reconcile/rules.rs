@@ -16,8 +16,8 @@ pub struct PlanRules {
     pub changes_addresses: bool,
     /// Sources whose updates of people whom HR has not called hired create them.
     pub updates_create: BTreeSet<SourceName>,
-    /// Sources whose rules tell nothing of scope (any more). Of a source that is not configured here nothing is known:
-    /// whoever is out of its scope stays switched off.
+    /// Sources without rules for scope (any more). About a source that is not configured here nothing is known:
+    /// people out of its scope stay switched off.
     pub unscoped: BTreeSet<SourceName>,
     /// Pages of members read at the most in a look-up.
     pub pages_max: u32,
@@ -27,12 +27,12 @@ pub struct PlanRules {
     pub locale: String,
     /// Whose SCIM it is.
     pub target: TargetRules,
-    /// The groups, and who is to be in them.
+    /// The groups, and the rules for their members.
     pub groups: Vec<GroupRule>,
 }
 
 impl PlanRules {
-    /// Whether somebody is invited by updates, of whom HR has said nothing of employment.
+    /// Whether updates invite a person about whose employment HR has said nothing.
     pub(super) fn invites(&self, document: &Document) -> bool {
         document.record.employment.newest().is_none() && self.updates_create.contains(&document.person.source)
     }
@@ -66,7 +66,7 @@ pub(super) fn address_to_look_for(document: &Document) -> Option<Email> {
     document.record.email().cloned().or_else(known)
 }
 
-/// Whether HR's word on the membership is newer than what was last brought in line.
+/// Whether HR's statement on the membership is newer than what was last reconciled.
 pub(super) fn is_new_word(document: &Document, now: UnixMs) -> bool {
     document.has_new_word(now).unwrap_or(true)
 }

@@ -10,7 +10,7 @@ use crate::core::person::inbox::{Entry, Word};
 use crate::core::person::job::Finished;
 use crate::core::person::{EmploymentState, Event, EventKind, Facts, Scope};
 
-/// An update that tells nothing but whether they are in scope.
+/// An update that states only whether they are in scope.
 fn scoped(at: i64, scope: Scope) -> Event {
     let mut event = update(at, "-", "-", "-");
     event.facts.scope = Some((scope, None));
@@ -29,7 +29,7 @@ fn who_leaves_scope_is_switched_off_and_who_comes_back_by_any_word_is_switched_o
     assert_eq!(shown(&world.team.users[0]), ada("Ada", "King", false), "nor does one on employment");
     world.tell(&[scoped(30, Scope::In)]);
     assert_eq!(shown(&world.team.users[0]), ada("Ada", "King", true));
-    // Who has left meanwhile stays off.
+    // A person who left meanwhile stays off.
     world.tell(&[scoped(40, Scope::Out)]);
     world.tell(&[leave(50)]);
     world.tell(&[scoped(60, Scope::In)]);
@@ -80,7 +80,7 @@ fn a_move_out_of_scope_that_is_announced_waits_for_its_day_and_a_newer_word_with
     let ending = world.tell(std::slice::from_ref(&event));
     assert_eq!(ending.standing, Standing::Scheduled { at: day });
     assert!(shown(&world.team.users[0]).3);
-    // The same is said again: nothing is new.
+    // The same again: nothing is new.
     let ending = world.tell(&[event]);
     assert_eq!((ending.standing, ending.ended.len()), (Standing::Scheduled { at: day }, 0));
     let ending = world.tell(&[scoped(30, Scope::In)]);
@@ -104,7 +104,7 @@ fn without_the_rules_the_next_word_of_any_kind_brings_back_who_was_out_of_scope(
     let ending = world.tell(&[update(30, "-", "-", "King")]);
     assert_eq!((ending.document.format, ending.document.was_out_of_scope), (1, false));
     assert_eq!(shown(&world.team.users[0]), ada("Ada", "King", true));
-    // And whoever leaves, leaves.
+    // And a leave is still a leave.
     world.tell(&[leave(40)]);
     assert_eq!(shown(&world.team.users[0]), ada("Ada", "King", false));
     world.tell(&[hire(50, "ada@example.com", "Ada", "King")]);
@@ -206,7 +206,7 @@ proptest! {
         prop_assert_eq!(shown(&plain.team.users[0]).3, !is_out && !has_left);
     }
 
-    /// Without rules of scope, what is told of it counts for nothing.
+    /// Without rules for scope, statements about it do not count.
     #[test]
     fn without_rules_the_end_is_as_if_nothing_was_told_of_scope(
         mut told in prop::collection::vec(any_event(), 1..=6),
@@ -218,7 +218,7 @@ proptest! {
         let (mut world, mut plain) = (World::new(), World::new());
         plain.has_scope = false;
         run(&mut plain, &untold);
-        // The rules are removed on the way, and something is told after that.
+        // The rules are removed on the way, and more events come after that.
         let (before, after) = events.split_at(with_rules.min(events.len()));
         run(&mut world, before);
         world.has_scope = false;

@@ -1,12 +1,13 @@
 //! An undocumented refusal: is it this person's, or everybody's?
 //!
-//! The calls of others decide. Several people are refused without a served call of that kind in
-//! between: it is the target's. Others are served in between: the person's own, after some tries. A
-//! served read does not clear a write.
+//! The calls for others decide. If several people are refused without a served call of that kind in between, it is
+//! the target's. If others are served in between, it is the person's own, after some tries. A served read does not
+//! clear a write.
 //!
-//! Two people with trouble of their own look like the target's. So a hold of everything, and the end of somebody
-//! who is alone, first need a harmless read that is refused, too ([`Suspicions::asks`]); whoever was refused while
-//! others were served says less of the target than others do; and while others are served, it takes more people.
+//! Two people with trouble of their own look like trouble of the target. So a hold on everything, or giving up on a
+//! person who is alone, first needs a harmless read that is refused, too ([`Suspicions::asks`]); a person who was
+//! refused while others were served says less about the target than others do; and while others are served, it takes
+//! more people.
 
 use crate::core::code::Code;
 use crate::core::hold::HoldScope;
@@ -15,19 +16,19 @@ use crate::core::person::PersonId;
 use crate::core::person::document::Progress;
 use crate::core::time::UnixMs;
 
-/// So many different people refused in a row are the target's, where nobody was served lately.
+/// This many different people refused in a row mean trouble of the target, if nobody was served lately.
 pub const PEOPLE: usize = 2;
-/// So many are, whatever was served before.
+/// This many do, whatever was served before.
 pub const PEOPLE_AT_ONCE: usize = 5;
-/// So many tries, with others served in between, are the person's own.
+/// This many refused tries, with others served in between, mean the person's own trouble.
 pub const TRIES: u32 = 5;
-/// So many tries of an address are the address's own trouble.
+/// This many refused tries of an address mean trouble with the address.
 const ADDRESS_TRIES: u32 = 4;
 /// So old a refusal says nothing of the present.
 const MEMORY_MS: u64 = 600_000;
 /// While somebody was served so lately, two are not everybody: they may have trouble of their own at one time.
 const LATELY_MS: u64 = 2_000;
-/// For so long a harmless read that was served says that reads are not refused to everybody.
+/// How long a served harmless read shows that reads are not refused to everybody.
 const PROBED_MS: u64 = 60_000;
 /// So fresh it has to be for somebody to be given up, or for a pause of hours not to be everybody's.
 const PROBED_NOW_MS: u64 = 10_000;
@@ -78,7 +79,7 @@ impl Suspicions {
         seen.served = Some((person, now));
     }
 
-    /// A harmless read was served. It clears nobody's refusal: it was not about a person.
+    /// A harmless read was served. It does not clear any refusal: it was not about a person.
     pub fn probe_served(&mut self, now: UnixMs) {
         self.probed = Some(now);
     }

@@ -63,7 +63,7 @@ pub(crate) struct Team {
     pub(super) shows_another: Vec<Operation>,
     /// SCIM ids that no group takes yet.
     pub(super) not_joined: Vec<String>,
-    /// Pages show only so many members, so many times.
+    /// Pages show only this many members, this many times.
     pub(super) hides: (usize, usize),
     /// Reads show what was so before this long ago.
     pub(super) lag_ms: u64,

@@ -1,6 +1,6 @@
 //! Where one part of the signed text ends and the next begins. A signature covers the parts in sequence, but not their
-//! boundaries: an attacker with a genuine delivery could move bytes from one part to the next. So a delivery is accepted
-//! only if its text can be cut into its parts in exactly one way.
+//! boundaries: an attacker with a genuine delivery could move bytes from one part to the next. So a delivery is
+//! accepted only if its text can be cut into its parts in exactly one way.
 
 use super::fields::Tolerance;
 use super::scheme::{Scheme, TimeUnit};

@@ -11,8 +11,7 @@ use crate::core::time::UnixMs;
 use crate::failpoint;
 use crate::store::{Accepted, FullBound, NewDelivery, NewEntry, StoreError, share_of_source};
 
-/// Remembers a delivery, appends its entries and keeps its unmapped records, unless it is known or there
-/// is no room.
+/// Remembers a delivery, appends its entries and keeps its unmapped records, unless it is known or the store is full.
 pub(super) fn accept(work: &mut Work<'_>, now: UnixMs, delivery: &NewDelivery) -> Result<Accepted, StoreError> {
     failpoint::at("writer");
     let mut entries: Vec<&NewEntry> = delivery.entries.iter().collect();

@@ -55,7 +55,7 @@ fn lost(work: &Work<'_>, request: &ClaimRequest, from: u64) -> Result<Vec<i64>, 
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Whose lease ran out, then who is due.
+/// People whose lease expired, then those who are due.
 fn to_be_had(work: &Work<'_>, now: UnixMs, people_max: u64) -> Result<Vec<i64>, StoreError> {
     let mut found: Vec<i64> = Vec::new();
     for (sql, at) in [

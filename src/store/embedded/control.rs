@@ -49,8 +49,8 @@ pub(super) struct StoredCounts {
 }
 
 impl Control {
-    /// Reads what was saved. Where it does not read back, everything is counted anew, and what is accepted
-    /// from then on gets places from `place` on: beyond all that were given before.
+    /// Reads what was saved. If it cannot be parsed, everything is counted again, and what is accepted from then on
+    /// gets places from `place` on: beyond all those given before.
     pub(super) fn load(db: &Connection, place: u64) -> Result<Self, StoreError> {
         let saved: Option<String> =
             db.query_row("SELECT value FROM control", [], |row| row.get(0)).optional().unwrap_or(None);
@@ -74,7 +74,7 @@ impl Control {
         Ok(())
     }
 
-    /// Counts everything. The limiters begin anew, and the marks at what is there.
+    /// Counts everything. The limiters start over, and the marks start at what is there.
     pub(super) fn recount(db: &Connection) -> Result<Self, StoreError> {
         let numbers = |sql: &str| -> Result<BTreeMap<String, u64>, StoreError> {
             let mut statement = db.prepare(sql)?;

@@ -31,7 +31,7 @@ impl From<rusqlite::Error> for StoreError {
     }
 }
 
-/// A person's column that does not read back.
+/// A person's column that cannot be parsed.
 pub(super) fn unreadable(person: i64, column: &'static str) -> StoreError {
     StoreError::Damaged(format!("person number {person:016x}: their {column} does not read back"))
 }

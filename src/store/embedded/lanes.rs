@@ -43,7 +43,7 @@ impl Standing {
         })
     }
 
-    /// Where this person stands; none if there is no such person.
+    /// This person's place in the queue; none if there is no such person.
     pub(super) fn find(work: &Work<'_>, person: i64) -> Result<Option<Self>, StoreError> {
         let sql = "SELECT id, state, due, wakes, tag, since, newest, fence FROM person WHERE id = ?1";
         let mut statement = work.db.prepare_cached(sql)?;
@@ -146,7 +146,7 @@ pub(super) fn release(work: &mut Work<'_>, now: UnixMs, tag: &str, people_max: u
     Ok(released)
 }
 
-/// Who is parked under a tag, those parked the longest first.
+/// People parked under a tag, those parked longest first.
 pub(super) fn parked(work: &Work<'_>, tag: &str, people_max: u64) -> Result<Vec<i64>, StoreError> {
     let sql = "SELECT id FROM person WHERE tag = ?1 ORDER BY since, id LIMIT ?2";
     let mut statement = work.db.prepare_cached(sql)?;

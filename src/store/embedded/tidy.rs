@@ -15,7 +15,7 @@ const PEOPLE_AT_ONCE: i64 = 50;
 const PAGES_AT_ONCE: i64 = 1_024;
 /// Free pages that are kept: what comes and goes all day must not shrink and grow the file.
 const PAGES_KEPT: i64 = 1_024;
-/// And so much of the file.
+/// And this fraction of the file.
 const SHARE_KEPT: i64 = 4;
 
 /// Drops deliveries past their time and stories of people who have been idle for long.

@@ -39,7 +39,7 @@ impl Memory {
         holder.is_some_and(|holder| holder.fence == lease.fence)
     }
 
-    /// An engine without fences: whoever commits last is right.
+    /// An engine without fences: the last commit wins.
     pub(crate) fn commit_unfenced(&self, now: UnixMs, lease: &Lease, commit: Commit) -> Committed {
         let mut state = self.look();
         if let Some(kept) = state.people.get_mut(&lease.person) {

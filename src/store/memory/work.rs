@@ -25,7 +25,7 @@ impl State {
         if people.is_empty() { Claim::Nobody { until: self.next_at() } } else { Claim::People(people) }
     }
 
-    /// Whose lease ran out, then who is due.
+    /// People whose lease expired, then those who are due.
     fn to_be_had(&self, now: UnixMs, people_max: usize) -> Vec<PersonId> {
         let mut found: Vec<_> = self
             .people

@@ -12,7 +12,7 @@ use crate::core::code::Code;
 use crate::core::time::UnixMs;
 use crate::store::{Accepted, Dedupe, FullBound, NewDelivery, NewUnmapped, StoreError};
 
-/// After so long, an HR system that is told nothing may have given up: it offers the delivery again itself.
+/// After this long, an HR system without an answer may have given up: it sends the delivery again itself.
 const OFFERED_AGAIN_WITHIN: Duration = Duration::from_secs(2);
 
 /// A delivery as the script takes it.
@@ -22,8 +22,8 @@ pub(super) struct Packed {
 }
 
 impl Redis {
-    /// Where the connection was lost before the answer came, and the delivery is remembered, it is asked once more: that
-    /// is safe, and spares the HR system a 503.
+    /// Where the connection was lost before the answer came, and the delivery is remembered, it is asked once more:
+    /// that is safe, and spares the HR system a 503.
     pub(super) async fn accept_delivery(&self, now: UnixMs, delivery: &NewDelivery) -> Result<Accepted, StoreError> {
         let began = Instant::now();
         match self.accept_once(now, delivery).await {
@@ -115,7 +115,7 @@ pub(super) fn unmapped_args(unmapped: &NewUnmapped) -> Result<[Arg<'static>; 3],
     Ok([blob(row.id).into(), dead_row(row, None)?.into(), payload.to_vec().into()])
 }
 
-/// What the script is told first of a delivery.
+/// The first argument about a delivery for the script.
 fn head(delivery: &NewDelivery) -> Result<Vec<u8>, StoreError> {
     let count = |records: usize| {
         u32::try_from(records).map(u32::to_be_bytes).map_err(|_| StoreError::Damaged("too many records".to_owned()))

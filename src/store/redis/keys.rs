@@ -53,7 +53,7 @@ impl Of {
     }
 }
 
-/// A person's number has so many bits beyond those of their bucket.
+/// How many bits a person's number has beyond those of their bucket.
 const BUCKET_BITS: u32 = 50;
 /// Sets of people: see `number_of` in `lua/lane.lua`.
 pub(super) const BUCKETS: u64 = 1 << 12;
@@ -63,7 +63,7 @@ pub(super) fn bucket_of(person: PersonId) -> (u64, u64) {
     (person.0 >> BUCKET_BITS, person.0 & ((1 << BUCKET_BITS) - 1))
 }
 
-/// Who it is whose number stands in a set.
+/// The person whose number is in a set.
 pub(super) fn in_bucket(bucket: u64, number: u64) -> PersonId {
     PersonId(bucket << BUCKET_BITS | number)
 }

@@ -188,7 +188,7 @@ mod tests {
         Head { lane, since: UnixMs(5), entries: 3, source, newest: Some([7; 16]), flags: HAS_DOCUMENT | HAS_NEWEST }
     }
 
-    /// An entry as it stands in an inbox.
+    /// An entry as stored in an inbox.
     fn entry(seq: u64, bytes: &[u8]) -> Result<Vec<u8>, StoreError> {
         Ok([&seq.to_be_bytes()[1..], &body(bytes)?].concat())
     }

@@ -116,7 +116,7 @@ impl Redis {
         Ok(Exported { records: people.into_iter().map(|person| Record::Person(Box::new(person))).collect(), next })
     }
 
-    /// All that is kept of these people. Who does not read is told, and left out.
+    /// All that is kept about these people. Those that cannot be parsed are logged, and left out.
     async fn people_whole(&self, ids: &[PersonId]) -> Result<Vec<PersonRecord>, StoreError> {
         let keys = &self.calls.keys;
         let mut asks = Vec::with_capacity(ids.len() * 5);
@@ -191,7 +191,7 @@ impl Redis {
         for id in &ids {
             let lane = reply.optional()?.unwrap_or_default();
             bytes += lane.len();
-            // Who does not read is told with the people.
+            // Those that cannot be parsed are logged with the people.
             let Some((head, inbox_at)) = Head::read(&lane) else { continue };
             let found = entries(lane.get(inbox_at..).unwrap_or_default());
             let is_all = found.len() as u64 == head.entries;

@@ -22,13 +22,13 @@ pub(in crate::worker) enum ReadWait {
 /// What a read came to.
 #[derive(Debug, Default)]
 pub(in crate::worker) struct Fetched {
-    /// What is to be told.
+    /// What to add to the story.
     pub(in crate::worker) story: Vec<StoryEntry>,
     /// Whether the HR system served us.
     pub(in crate::worker) was_served: bool,
     /// What was read was a list of others: there is nothing to be done about this one.
     pub(in crate::worker) is_list: bool,
-    /// It told something that is to be brought in line.
+    /// It stated something that has to be reconciled.
     pub(super) has_told: bool,
     /// The read is still owed.
     pub(super) wait: Option<ReadWait>,
@@ -82,7 +82,7 @@ impl Fetched {
     }
 }
 
-/// Whether neither HR nor the target has told an address to look for.
+/// Whether there is no address to look for, neither from HR nor from the target.
 pub(super) fn lacks_address(document: &Document) -> bool {
     document.record.email().is_none() && document.member.is_none() && document.listed_as.is_none()
 }

@@ -1,8 +1,8 @@
 //! Reads people at HR systems after a notice about them: between the fold of an inbox and the plan.
 //!
-//! One read answers every notice that was folded before it began. A person who has to wait (for a turn,
-//! for a record to appear, for a hold to be lifted) is given back with a time and takes no worker's
-//! slot; what else HR said about them is reconciled meanwhile.
+//! One read answers every notice that was folded before it began. A person who has to wait (for a turn, for a record
+//! to appear, for a hold to be lifted) is given back with a time and takes up no worker slot; what else HR said about
+//! them is reconciled meanwhile.
 
 mod ending;
 mod served;
@@ -88,8 +88,8 @@ enum Gate<'r> {
 }
 
 impl Worker {
-    /// Makes the read that is owed to a person's notices, if its time has come, and folds what it tells
-    /// into the document; `seq` is the place of the last entry that was folded.
+    /// Makes the read that a person's notices ask for, if its time has come, and folds the result into the document;
+    /// `seq` is the place of the last entry that was folded.
     pub(super) async fn complete(
         &self,
         document: &mut Document,
@@ -142,8 +142,8 @@ impl Worker {
         }
     }
 
-    /// Whether the read may begin now: no hold, the notice old enough, a turn, and room. Whoever has left is
-    /// not read `soon`: an old answer would bring them back.
+    /// Whether the read may begin now: no hold, the notice old enough, a turn, and room. A person who has left is not
+    /// read `soon`: an outdated answer would bring them back.
     async fn gate<'r>(
         &self,
         reader: &'r Reader,
@@ -179,7 +179,7 @@ impl Worker {
             turn.await?.unwrap_or(now)
         };
         owed.turn = Some(turn);
-        // A hold's trial is one read, whoever else waits for a turn.
+        // A hold's trial is one read, however many wait for a turn.
         let is_trial = trial_of == Some(&scope) && pace.closed_until <= now;
         if turn > now && !is_trial {
             let code = if pace.closed_until > now { Code::FetchRateLimited } else { Code::FetchPaced };
@@ -372,8 +372,8 @@ impl Worker {
         ReadRetry { first_ms: retry.first_ms, max_ms: retry.max_ms, give_up_after_ms: retry.give_up_after_ms }
     }
 
-    /// Puts what a list says into the inboxes of those whom it is about. Whether there was room; what was
-    /// stored of it before a bound is told again, which changes nothing.
+    /// Puts what a list says into the inboxes of the people it is about. Returns whether there was room; what was
+    /// stored before a bound was reached is stored again later, which changes nothing.
     async fn hand_on(&self, source: &SourceName, records: Vec<Record>, now: UnixMs) -> Result<bool, StoreError> {
         let mut records = records.into_iter().peekable();
         while records.peek().is_some() {
@@ -435,8 +435,8 @@ fn leaves(document: &Document) -> bool {
         || document.open.iter().any(|job| job.kind == EventKind::Leave)
 }
 
-/// Whether HR's last word is that the person has left. Whoever is yet to leave is expected to be there until then, and
-/// so is whoever comes back.
+/// Whether HR's latest statement is that the person has left. A person who will leave is expected to be there until
+/// then, and so is one who comes back.
 fn has_left(document: &Document, now: UnixMs) -> bool {
     let newest = document.record.employment.newest();
     newest.is_some_and(|word| word.state == EmploymentState::Left && word.from <= now)

@@ -116,7 +116,7 @@ impl Model for Bridge {
                 world.now = world.hands[n].as_ref()?.lease.until;
             }
             Act::Pass => {
-                // Asked of a copy: whoever is there is for `Claim`.
+                // On a copy: the claim itself is made by `Claim`.
                 let until = world.clone().claim().err()??;
                 world.now = until.max(world.now);
             }

@@ -67,7 +67,7 @@ pub(super) struct World {
     store: Memory,
     pub(super) now: UnixMs,
     pub(super) team: Team,
-    /// Which events HR was told are accepted.
+    /// Which events were acknowledged to HR.
     pub(super) heard: Vec<bool>,
     /// An event that is remembered and not queued yet, where that takes two steps.
     pub(super) half: Option<usize>,
@@ -148,7 +148,7 @@ impl World {
         accepted
     }
 
-    /// Somebody who is due; or when there may be somebody.
+    /// A person who is due; or when there may be one.
     pub(super) fn claim(&mut self) -> Result<Claimed, Option<UnixMs>> {
         let request = ClaimRequest {
             // The name is for claims whose answers are lost: here none is, and workers are all alike.
@@ -221,7 +221,7 @@ impl World {
         at_once(self.store.person(self.person))
     }
 
-    /// Whether everything that HR was told is accepted is in the inbox, or changes nothing more of the record.
+    /// Whether everything acknowledged to HR is in the inbox, or changes nothing more in the record.
     pub(super) fn has_all(&self, events: &[Event]) -> bool {
         let Some(row) = self.row() else { return !self.heard.contains(&true) };
         let inbox: Vec<_> = row.inbox.into_iter().map(|entry| (entry.seq, entry.bytes)).collect();

@@ -22,7 +22,7 @@ use crate::peer::is_this_machine;
 /// Set when its connection has broken.
 pub(super) type Gone = Arc<AtomicBool>;
 
-/// Who is called.
+/// The server to connect to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Callee {
     /// A server that holds data.
@@ -36,7 +36,7 @@ pub(super) enum Callee {
 /// What a client for this address needs, with the files and secrets as they are now.
 pub(super) fn client(options: &LinkOptions, to: &Address, callee: Callee) -> Result<Client, LinkError> {
     let (login, database, protocol) = match callee {
-        // Only with RESP3 does the library tell that a connection has broken while nobody called.
+        // Only with RESP3 does the library report a connection that broke between calls.
         Callee::Server => (&options.login, options.database, ProtocolVersion::RESP3),
         Callee::Channel => (&options.login, options.database, ProtocolVersion::RESP2),
         Callee::Sentinel => (&options.sentinel_login, 0, ProtocolVersion::RESP3),
@@ -55,7 +55,7 @@ pub(super) fn client(options: &LinkOptions, to: &Address, callee: Callee) -> Res
     let made = match &options.tls {
         None => Client::open(info),
         Some(files) => {
-            // Whoever was first has installed it; one provider is as good as another here.
+            // If one is installed already, it is as good as this one here.
             let _ = rustls::crypto::ring::default_provider().install_default();
             Client::build_with_tls(info, certificates(files)?)
         }

@@ -15,18 +15,18 @@ use super::options::{Address, LinkOptions, Topology};
 use super::trouble::LinkError;
 use crate::core::code::Code;
 
-/// How much longer others are waited for, once an address that was told has turned out wrong.
+/// How much longer others are waited for, once an address from a sentinel has turned out wrong.
 const OTHERS_MAX: Duration = Duration::from_millis(500);
 
 type AddressFuture<'a> = Pin<Box<dyn Future<Output = Result<Address, LinkError>> + Send + 'a>>;
 
-/// Who may be the primary, in the order in which it is told. All are asked at once, so one that hangs
-/// delays nobody; whether it is so only the server itself can say: a sentinel that was cut off still tells
-/// the primary of before.
+/// The servers that may be the primary, in the order in which sentinels name them. All are asked at once, so one that
+/// hangs does not delay the others. Only the server itself can confirm it: a sentinel that was cut off still names
+/// the former primary.
 pub(super) struct Candidates<'a> {
     asked: FuturesUnordered<AddressFuture<'a>>,
     told: Vec<Address>,
-    /// The last, but one of "unreachable" is not preferred, which tells less.
+    /// The last failure; "unreachable" gives way to any other, as it says less.
     trouble: LinkError,
 }
 
@@ -49,7 +49,7 @@ pub(super) fn candidates(options: &LinkOptions) -> Candidates<'_> {
 }
 
 impl Candidates<'_> {
-    /// The next address that has not been told yet; none where nobody tells another.
+    /// The next address that is new; none if no sentinel names another.
     pub(super) async fn next(&mut self) -> Option<Address> {
         if self.told.is_empty() {
             return self.another().await;
@@ -71,7 +71,7 @@ impl Candidates<'_> {
         None
     }
 
-    /// Notes what came of asking, or of an address that was told.
+    /// Notes a failure of asking, or of an address from a sentinel.
     pub(super) fn failed(&mut self, trouble: LinkError) {
         let tells = |trouble: &LinkError| !matches!(trouble.code, Code::StoreUnreachable | Code::StoreTimeout);
         if tells(&trouble) || !tells(&self.trouble) {

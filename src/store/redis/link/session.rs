@@ -100,7 +100,7 @@ impl Shared {
                 Ok(session)
             }
             Err(trouble) => {
-                // The same trouble again is no news.
+                // The same failure again is not news.
                 if opening.last.as_ref().is_none_or(|(_, last)| last.code != trouble.code) {
                     error!(code = %trouble.code, detail = trouble.detail, "{} {} Trying again until it works.",
                         trouble.code.title(), trouble.code.advice());
