@@ -25,7 +25,7 @@ impl AdminState {
             return Err(AdminError::BadRequest("fields: this is not one record, so none can be corrected".to_owned()));
         };
         let mut text = std::str::from_utf8(&payload)
-            .map_err(|_| AdminError::BadRequest("fields: the record is no text".to_owned()))?
+            .map_err(|_| AdminError::BadRequest("fields: the record is not text".to_owned()))?
             .to_owned();
         for (name, value) in fields {
             let field =

@@ -153,7 +153,7 @@ impl Admin {
         pulse.abort();
         teller.abort();
         if graceful && tokio::time::timeout(FAREWELL, last.farewell()).await.is_err() {
-            tracing::debug!("the other processes could not be told that this one stops");
+            tracing::debug!("the other processes could not be notified that this one stops");
         }
         let ((), ended) = tokio::join!(handle.stop(graceful), server);
         ended

@@ -124,7 +124,7 @@ impl AdminState {
         Ok(imports.into_iter().map(figure).collect())
     }
 
-    /// Lists of HR systems that are being read, or did not come whole.
+    /// Lists of HR systems that are being read, or were incomplete.
     async fn fetch_figures(&self, now: UnixMs) -> Result<Vec<FetchFigure>, AdminError> {
         let (fetches, imports) = (self.roster.fetches().await?, self.roster.imports().await?);
         let figure = |(source, fetch): (String, Fetch)| {

@@ -116,5 +116,5 @@ fn read_members(path: &std::path::Path) -> Result<Vec<Person>, Failure> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| Failure::failed(format!("{} cannot be read: {error}", path.display())))?;
     serde_json::from_str(&text)
-        .map_err(|error| Failure::failed(format!("{} is no JSON array of people: {error}", path.display())))
+        .map_err(|error| Failure::failed(format!("{} is not a JSON array of people: {error}", path.display())))
 }

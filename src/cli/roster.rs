@@ -36,7 +36,7 @@ pub struct ImportArgs {
     #[arg(long, value_name = "FILE", required_unless_present = "fetch", conflicts_with = "fetch")]
     file: Option<PathBuf>,
     /// Instead of a file: have the running process read everybody at the HR system's API, where the source's preset
-    /// says how. What does not come whole stages nothing.
+    /// says how. An incomplete list stages nothing.
     #[arg(long)]
     fetch: bool,
     /// Only people who changed since then, if the HR system can list them: 2026-11-22T10:00:00Z, or 2026-11-22. They
@@ -169,7 +169,7 @@ pub fn run_import(context: &Context, args: &ImportArgs) -> Result<(), Failure> {
             say!("  row {}: {}", refused.row, refused.reason);
         }
         if !imported.missing_columns.is_empty() {
-            say!("No column for {}: HR says nothing of it.", imported.missing_columns.join(", "));
+            say!("No column for {}: HR says nothing about it.", imported.missing_columns.join(", "));
         }
         match imported.applied {
             Some(applied) => tell_applied(applied),

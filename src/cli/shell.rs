@@ -44,7 +44,7 @@ pub fn man(args: &ManArgs) -> Result<(), Failure> {
 }
 
 fn print(text: Vec<u8>) -> Result<(), Failure> {
-    let text = String::from_utf8(text).map_err(|_| Failure::failed("what was made is no text"))?;
+    let text = String::from_utf8(text).map_err(|_| Failure::failed("what was made is not text"))?;
     say!("{}", text.trim_end());
     Ok(())
 }

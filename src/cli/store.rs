@@ -188,7 +188,7 @@ fn place(flag: &str, url: &str) -> Result<StoreUrl, Failure> {
 fn check_prefix(flag: &str, prefix: Option<&str>) -> Result<(), Failure> {
     match prefix {
         Some(prefix) if !is_key_prefix(prefix) => Err(Failure::advise(
-            format!("{flag}: is no prefix"),
+            format!("{flag}: is not a prefix"),
             "Give 1 to 64 letters, digits, `-`, `_`, `.` and `:`.",
         )),
         Some(_) | None => Ok(()),

@@ -70,7 +70,7 @@ pub(super) fn build(
         let Some(alert) = one(raw, n, read, findings) else { continue };
         if let Some((same, _)) = built.iter().find(|(_, other)| is_same_receiver(other, &alert)) {
             let problem = format!("the same receiver as alert[{same}].url, in the same format");
-            let advice = "Take one of the two out: what a receiver was told is kept by its address and format.";
+            let advice = "Take one of the two out: the state of a receiver is kept by its address and format.";
             findings.push(ConfigError::new(format!("alert[{n}].url"), ConfigCode::Value, problem).advise(advice));
         }
         built.push((n, alert));

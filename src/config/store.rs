@@ -171,7 +171,7 @@ impl Raw {
         findings.when(
             !is_key_prefix(&self.key_prefix),
             "store.key_prefix",
-            "is no prefix",
+            "is not a prefix",
             "Give 1 to 64 letters, digits, `-`, `_`, `.` and `:`.",
         );
         findings.when(

@@ -61,7 +61,7 @@ pub struct Capture {
     pub url: String,
     /// Names in lower case, and values.
     pub headers: Vec<(String, String)>,
-    /// The body, in base64; none where it did not come whole, or is too large.
+    /// The body, in base64; none if it is incomplete, or too large.
     pub body: Option<String>,
     /// What became of it: a word of the metric's `result`.
     pub result: String,

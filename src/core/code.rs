@@ -130,7 +130,7 @@ codes! {
         "The HR system's answer cannot be used: not JSON, cut off, or longer than is read.",
         "It is tried again a few times. Check `[source.fetch] base_url`, and what is between here and there; then replay.";
     FetchRefused = "FETCH-4XX",
-        "The HR system's API refuses to tell about this employee, or answers with an error.",
+        "The HR system's API refuses the read of this employee, or answers with an error.",
         "It is tried again a few times. See the story for the status; correct the key's rights or the fetch's rules, then replay.";
     FetchUnavailable = "FETCH-5XX",
         "The HR system's API had an error of its own.",
@@ -148,7 +148,7 @@ codes! {
         "A webhook asks for a read at the HR system, and the source has no `[source.fetch]`.",
         "Give the source a `[source.fetch]` with what its preset needs, restart, then replay.";
     FetchList = "FETCH-LIST",
-        "The HR system's list of everybody did not come whole, or has no end.",
+        "The HR system's list of everybody is incomplete, or has no end.",
         "Nothing was staged. Ask for it again with `scim-bridge import --fetch`; if it stays so, import an exported file.";
     // Tried again: the target's or the network's passing trouble.
     ScimUnavailable = "SCIM-5XX",
@@ -199,7 +199,7 @@ codes! {
         "Run `scim-bridge check`; give `[postman] key` a SCIM key that may write. Work resumes by itself.";
     HoldQuota = "HOLD-QUOTA",
         "Postman asks for a pause of more than an hour: a quota is used up.",
-        "See the team's usage in Postman; work resumes by itself at the time that Postman told.";
+        "See the team's usage in Postman; work resumes by itself at the time that Postman gave.";
     HoldGuard = "HOLD-GUARD",
         "More people would be switched off, or get another address, than `[guard]` allows.",
         "Look at who waits. If HR is right, let that many through: `scim-bridge hold allow deactivations N` (or `addresses`).";
@@ -253,7 +253,7 @@ codes! {
         "Redis is starting and still reading its data.",
         "Nothing: work goes on when it has read them.";
     StoreBusy = "STORE-BUSY",
-        "Redis is kept busy by somebody's script.",
+        "A script keeps Redis busy.",
         "If it lasts: find who runs the script, and have `SCRIPT KILL` end it.";
     StoreMemory = "STORE-MEMORY",
         "Redis has reached `maxmemory` and refuses writes.",

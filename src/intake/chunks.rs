@@ -86,7 +86,7 @@ impl Chunks {
     }
 }
 
-/// Takes a line from `input`, its end left out; none where it has not come whole.
+/// Takes a line from `input`, without its end; none while it is incomplete.
 fn line(input: &mut BytesMut, bytes_max: usize) -> Result<Option<BytesMut>, Malformed> {
     match input.iter().take(bytes_max).position(|byte| *byte == b'\n') {
         Some(end) if end > 0 && input[end - 1] == b'\r' => {

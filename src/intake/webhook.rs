@@ -476,11 +476,7 @@ fn read(endpoint: &Endpoint, genuine: &Genuine, now: UnixMs, trace: Option<Trace
         endpoint.note(|seen| seen.in_time_at = seen.in_time_at.max(now));
     }
     if unmapped.len() > TOLD_MAX {
-        warn!(
-            source = source.as_str(),
-            records = unmapped.len(),
-            "so many records of one delivery could not be mapped"
-        );
+        warn!(source = source.as_str(), records = unmapped.len(), "records of one delivery could not be mapped");
     }
     // Jobs, then dead letters: the order in which the store tells them to a duplicate.
     let ids = entries.iter().map(|entry| entry.job).chain(unmapped.iter().map(|record| record.row.id)).collect();

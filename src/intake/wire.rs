@@ -29,7 +29,7 @@ const LINGER_BYTES_MAX: usize = 8 << 20;
 pub(super) enum NoHead {
     /// The other side has closed, or broke off.
     Closed,
-    /// It did not come whole in time.
+    /// It was not complete in time.
     TimedOut,
     /// It can only be answered with a refusal.
     Refused(HeadError),

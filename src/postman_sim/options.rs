@@ -200,7 +200,7 @@ impl Hint {
 
 /// A hint that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no hint: write HEADER or HEADER=SECONDS, such as retry-after=2")]
+#[error("{0:?} is not a hint: write HEADER or HEADER=SECONDS, such as retry-after=2")]
 pub struct BadHint(pub String);
 
 impl FromStr for Hint {

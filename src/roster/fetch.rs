@@ -217,7 +217,7 @@ impl Run<'_> {
             Err(Stopped::Store(error)) => return Err(error),
         };
         if let Some(FetchFailure { code, detail }) = &failure {
-            warn!(source = %self.source, code, detail, "the HR system's list did not come whole: nothing of it is staged");
+            warn!(source = %self.source, code, detail, "the HR system's list is incomplete: nothing was staged");
         }
         let end = FetchEnd { at: self.roster.clock.now(), failure };
         let Fetch { calls, listed, read, .. } = self.fetch;
@@ -267,7 +267,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// All rows of the list, and when the reading of it began that came whole.
+    /// All rows of the list, and when the reading that was complete began.
     async fn rows(&mut self) -> Result<(Vec<Row>, UnixMs), Stopped> {
         let mut tries = 0;
         let (listed, began_at) = loop {
@@ -275,7 +275,7 @@ impl Run<'_> {
             match self.listed(began_at).await? {
                 Ok(listed) => break (listed, began_at),
                 Err(detail) if tries + 1 < READINGS_MAX => {
-                    info!(source = %self.source, detail, "the HR system's list did not come whole: it is read anew");
+                    info!(source = %self.source, detail, "the HR system's list is incomplete: it is read again");
                     self.pause(&mut tries, Code::FetchList, None).await?;
                 }
                 Err(detail) => {

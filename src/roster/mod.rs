@@ -165,7 +165,7 @@ impl Roster {
             return Err(RosterError::Changed(difference));
         }
         if request.digest.as_ref().is_some_and(|digest| *digest != outcome.report.digest) {
-            return Err(RosterError::Changed("somebody's record or member is another one by now".to_owned()));
+            return Err(RosterError::Changed("a record or member has changed since then".to_owned()));
         }
         if request.selection.strangers && !outcome.knows_strangers {
             return Err(RosterError::Unsure(outcome.report.warnings.join("; ")));
@@ -247,10 +247,9 @@ impl Roster {
         let imported_at =
             |source: &str| whole.iter().find(|(known, _)| known == source).and_then(|(_, import)| import.whole_at);
         let told = |(source, fetch): (String, Fetch)| match fetch.failed_after(imported_at(&source)) {
-            Some((_, failure)) => Some(format!(
-                "the HR system's list of {source} did not come whole ({}: {})",
-                failure.code, failure.detail
-            )),
+            Some((_, failure)) => {
+                Some(format!("the HR system's list of {source} is incomplete ({}: {})", failure.code, failure.detail))
+            }
             None if fetch.end.is_none() => Some(format!("the HR system's list of {source} is being read")),
             None => None,
         };

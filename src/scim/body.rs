@@ -37,7 +37,7 @@ impl AsRef<[u8]> for Body {
 }
 
 impl ReplyBudget {
-    /// Reads what there is of a body, and whether it came whole. The status alone says a lot, so a reply is kept even
+    /// Reads what there is of a body, and whether it was complete. The status alone says a lot, so a reply is kept even
     /// if its body breaks off or is too large.
     pub(super) async fn read(&self, mut incoming: Incoming) -> (Bytes, bool) {
         let (mut bytes, mut share) = (Vec::new(), None);

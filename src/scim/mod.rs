@@ -81,7 +81,7 @@ pub enum ClientError {
     #[error("`[postman] ca_file` holds no certificate in PEM form")]
     Ca,
     /// `[postman] base_url` is not a URL.
-    #[error("`[postman] base_url` is no URL")]
+    #[error("`[postman] base_url` is not a URL")]
     BaseUrl,
     /// The environment names a proxy of a kind that is not spoken.
     #[error("the environment names a proxy that is neither http nor https (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`)")]

@@ -298,7 +298,7 @@ fn read_holds(bytes: &[u8]) -> Result<Holds, StoreError> {
     if bytes.is_empty() {
         return Ok(Holds::default());
     }
-    serde_json::from_slice(bytes).map_err(|_| StoreError::Damaged("the holds do not read back".to_owned()))
+    serde_json::from_slice(bytes).map_err(|_| StoreError::Damaged("the holds cannot be parsed".to_owned()))
 }
 
 async fn change_holds(store: &dyn Store, change: impl Fn(&mut Holds)) -> Result<(), StoreError> {

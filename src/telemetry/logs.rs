@@ -60,7 +60,7 @@ impl Default for LogOptions {
 pub enum LogError {
     /// The filter is not in the grammar, or would silence this crate by accident.
     #[error(
-        "`{filter}` is no log filter ({problem}): give a level (error, warn, info, debug, trace) or `target=level` pairs separated by commas"
+        "`{filter}` is not a log filter ({problem}): give a level (error, warn, info, debug, trace) or `target=level` pairs separated by commas"
     )]
     Filter {
         /// What was given.
@@ -115,7 +115,7 @@ pub fn filter(text: &str) -> Result<EnvFilter, LogError> {
     let directives: Vec<_> = text.split(',').map(str::trim).filter(|directive| !directive.is_empty()).collect();
     let parsed = EnvFilter::builder().parse(directives.join(",")).map_err(|error| refused(error.to_string()))?;
     if let Some(word) = directives.iter().find(|directive| is_neither_level_nor_ours(directive)) {
-        return Err(refused(format!("`{word}` is no level, and no target of this crate")));
+        return Err(refused(format!("`{word}` is neither a level nor a target of this crate")));
     }
     if !directives.iter().any(|directive| reaches_ours(directive)) {
         return Err(refused(format!("it names no target of `{OWN}` and no level, so nothing would be logged")));

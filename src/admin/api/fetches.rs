@@ -100,7 +100,7 @@ pub(super) fn instant_of(name: &str, text: &str) -> Result<UnixMs, AdminError> {
     let instant = UnixMs::parse_rfc3339(text).or_else(|| UnixMs::parse_rfc3339(&format!("{text}T00:00:00Z")));
     instant.ok_or_else(|| {
         AdminError::BadRequest(format!(
-            "`{name}` is no instant: give one such as 2026-11-22T10:00:00Z, or a day such as 2026-11-22"
+            "`{name}` is not an instant: give one such as 2026-11-22T10:00:00Z, or a day such as 2026-11-22"
         ))
     })
 }
@@ -126,7 +126,7 @@ pub(super) async fn order(state: State, by: By, query: web::Query<OrderQuery>) -
 /// Shows the progress of reading a source's list, or how the last read ended.
 #[utoipa::path(get, path = "/api/v1/roster/fetch", tag = "roster", params(FetchQuery), security(("admin_token" = [])), responses(
     (status = 200, description = "How far it is.", body = FetchBody),
-    (status = 400, description = "That is no name of a source.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 400, description = "That is not a source's name.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 404, description = "The list of this source was never asked for.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),

@@ -295,7 +295,7 @@ pub(super) async fn lift_hold(state: State, by: By, query: web::Query<LiftQuery>
 
 /// Lets this many more through the guard.
 #[utoipa::path(post, path = "/api/v1/hold/allow", tag = "hold", request_body = AllowBody, security(("admin_token" = [])), responses(
-    (status = 200, description = "So many more may go through.", body = AllowedBody),
+    (status = 200, description = "That many more may go through.", body = AllowedBody),
     (status = 400, description = "The body cannot be understood.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 403, description = "The token may only look.", body = ErrorBody, content_type = "application/problem+json"),

@@ -178,7 +178,7 @@ async fn whole(mut payload: web::Payload) -> Result<Vec<u8>, AdminError> {
 
 /// Shows what applying everything staged would do. Reads the whole list of members.
 #[utoipa::path(get, path = "/api/v1/roster/plan", tag = "roster", params(PlanQuery), security(("admin_token" = [])), responses(
-    (status = 200, description = "The plan. A person may stand in several lists.", body = serde_json::Value),
+    (status = 200, description = "The plan. A person may be in several lists.", body = serde_json::Value),
     (status = 400, description = "The list of members cannot be read.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
@@ -202,7 +202,7 @@ pub(super) async fn apply(state: State, by: By, payload: web::Payload) -> ApiRes
     let ApplyBody { only, people, strangers, plan } = match body.as_slice() {
         [] => ApplyBody::default(),
         body => serde_json::from_slice(body)
-            .map_err(|error| AdminError::BadRequest(format!("the body is no order to apply: {error}")))?,
+            .map_err(|error| AdminError::BadRequest(format!("the body is not an order to apply: {error}")))?,
     };
     let selection = Selection { only, people, strangers: strangers.is_some() };
     let applied = state.apply(&by, &ApplyRequest { selection, plan, digest: None }).await?;

@@ -175,7 +175,7 @@ impl TriedBody {
     fn of(tried: &Tried) -> Result<Self, AdminError> {
         let mapping = serde_json::to_value(&tried.mapping);
         Ok(Self {
-            mapping: mapping.map_err(|_| AdminError::Internal("an explanation is no JSON"))?,
+            mapping: mapping.map_err(|_| AdminError::Internal("an explanation is not JSON"))?,
             people: tried.people.iter().map(PersonTriedBody::from).collect(),
             left_out: tried.left_out,
         })

@@ -140,7 +140,7 @@ fn meaning(scope: &HoldScope) -> &'static str {
         HoldScope::Creates => "Holding hires stops new members and switching on; updates go on.",
         HoldScope::Writes => "Holding writes lets people be read, and changes nothing.",
         HoldScope::Deactivations => "Nobody is switched off.",
-        HoldScope::Addresses => "Nobody's address is changed.",
+        HoldScope::Addresses => "No address is changed.",
         HoldScope::Fetch(_) => "The people of this source wait.",
     }
 }

@@ -109,7 +109,7 @@ fn fetches(now: UnixMs, overview: &Overview) -> Markup {
         @for fetch in &overview.figures.fetches {
             @match &fetch.failure {
                 Some(failure) => p .todo {
-                    "The HR system's list of " (fetch.source) " did not come whole, " (layout::time(now, fetch.since)) ": " (failure)
+                    "The HR system's list of " (fetch.source) " was incomplete, " (layout::time(now, fetch.since)) ": " (failure)
                 },
                 None => p .quiet role="status" {
                     "The HR system's list of " (fetch.source) " is " (fetch.state) ": " (fetch.listed) " people listed"

@@ -41,7 +41,7 @@ struct Parsed {
 impl System {
     pub(super) fn new(preset: &str, text: &str, is_file: bool) -> Result<Self, Failure> {
         let parsed: Parsed = toml::from_str(text).map_err(|error| {
-            Failure::failed(format!("{preset} is no preset: {}", error.message().replace('\n', ", ")))
+            Failure::failed(format!("{preset} is not a preset: {}", error.message().replace('\n', ", ")))
         })?;
         let about = presets::about_text(preset, text);
         let is_basic = parsed.signature.auth == signature::scheme::Auth::Basic;

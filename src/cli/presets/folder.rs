@@ -96,7 +96,7 @@ fn test_one(
     let at = match &expected.at {
         Some(text) => Some(UnixMs::parse_rfc3339(text).ok_or_else(|| {
             Failure::failed(format!(
-                "{}: `at` is no instant such as 2026-11-22T10:00:00Z",
+                "{}: `at` is not an instant such as 2026-11-22T10:00:00Z",
                 folder.join(EXPECTED).display()
             ))
         })?),

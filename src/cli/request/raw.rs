@@ -61,9 +61,9 @@ pub(super) fn of_head(lines: &[&[u8]]) -> Result<Captured, String> {
     let mut headers = Vec::with_capacity(fields.len());
     for (n, line) in fields.iter().enumerate() {
         let at = line.iter().position(|byte| *byte == b':').filter(|at| *at > 0);
-        let (name, value) = at
-            .map(|at| line.split_at(at))
-            .ok_or_else(|| format!("line {} is no header: a name, `:`, a value; and a blank line ends them", n + 2))?;
+        let (name, value) = at.map(|at| line.split_at(at)).ok_or_else(|| {
+            format!("line {} is not a header: a name, `:`, a value; and a blank line ends them", n + 2)
+        })?;
         let name = String::from_utf8_lossy(name).trim().to_ascii_lowercase();
         headers.push((name, value.get(1..).unwrap_or_default().trim_ascii().to_vec()));
     }

@@ -91,7 +91,7 @@ impl Followed {
             code: None,
             text: "finished and not kept any longer, or discarded".to_owned(),
             action: Some(
-                "`scim-bridge person SOURCE/ID` tells how the person stands: the oldest entries of a story go first."
+                "`scim-bridge person SOURCE/ID` shows the person's state: a story loses its oldest entries first."
                     .to_owned(),
             ),
         }

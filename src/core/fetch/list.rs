@@ -110,7 +110,7 @@ impl ListRules {
             (
                 asks_by_page && !names_page,
                 "query",
-                "asks for no page: {cursor}, {page} or {offset} stands where the page is told",
+                "asks for no page: put {cursor}, {page} or {offset} where the page goes",
             ),
             (slots.iter().any(|slot| matches!(slot, Slot::Id)), "path", "{id} is of a `step`"),
             (
@@ -135,7 +135,7 @@ fn is_header_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
 }
 
-/// Why a list does not come whole.
+/// Why a list is incomplete.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Unlisted {
     /// It changed while it was read, or shows its people in another order each time: people may be missing, and
@@ -196,7 +196,7 @@ impl Total {
         self.first.get_or_insert(told);
         match self.in_all() {
             Some(before) if before != told => Err(Unlisted::Changed(format!(
-                "the list told of {before} people, and then of {told}: it changed while it was read"
+                "the list's total was {before}, and then {told}: it changed while it was read"
             ))),
             Some(_) | None => Ok(()),
         }
@@ -263,7 +263,7 @@ impl Pages {
         let Some(next) = cursor.as_ref().or(link.as_ref()) else {
             return match self.total.in_all() {
                 Some(total) if total != self.shown => {
-                    Err(Unlisted::Changed(format!("the list tells of {total} people and shows {}", self.shown)))
+                    Err(Unlisted::Changed(format!("the list's total is {total}, and it shows {}", self.shown)))
                 }
                 Some(_) | None => Ok(false),
             };
@@ -386,19 +386,19 @@ mod tests {
         let nine = r#"{"next":"b","total":9}"#;
         let four = r#"{"total":4}"#;
         for (toml, pages, expected) in [
-            ("offset_from = 0\ntotal_at = '/total'", [(nine, [1, 2].as_slice()), (nine, &[])].as_slice(), "tells of 9"),
-            ("total_at = '/total'", &[(nine, &[1, 2])], "tells of 9 people and shows 2"),
-            ("page_from = 1\ntotal_header = 'X-Total-Count'", &[("[]", &[1, 2]), ("[]", &[])], "tells of 9"),
+            ("offset_from = 0\ntotal_at = '/total'", [(nine, [1, 2].as_slice()), (nine, &[])].as_slice(), "total is 9"),
+            ("total_at = '/total'", &[(nine, &[1, 2])], "total is 9, and it shows 2"),
+            ("page_from = 1\ntotal_header = 'X-Total-Count'", &[("[]", &[1, 2]), ("[]", &[])], "total is 9"),
             // Somebody left, somebody came, and somebody came as another left.
             (
                 "page_from = 1\ntotal_at = '/total'",
                 &[(four, &[1, 2]), (r#"{"total":3}"#, &[4])],
-                "told of 4 people, and then of 3",
+                "total was 4, and then 3",
             ),
             (
                 "page_from = 1\ntotal_at = '/total'",
                 &[(four, &[1, 2]), (r#"{"total":5}"#, &[3, 4])],
-                "told of 4 people, and then of 5",
+                "total was 4, and then 5",
             ),
             ("offset_from = 0\ntotal_at = '/total'", &[(four, &[1, 2]), (four, &[4]), (four, &[])], "and shows 3"),
             (

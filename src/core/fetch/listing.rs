@@ -114,7 +114,7 @@ impl Listing {
             Said::Elsewhere { what } => refused(Code::HoldFetch, &format!("{what} was answered")),
             Said::Limited { until } => PageEnd::Limited { until },
             Said::Passing { code, not_before } => PageEnd::Again { code, not_before },
-            // A page that broke off on its way may come whole the next time.
+            // A page that broke off may be complete the next time.
             Said::Refused { code: code @ Code::FetchUnreadable, .. } => PageEnd::Again { code, not_before: None },
             Said::Refused { code, detail } => PageEnd::Failed(ListFailure { code, detail }),
         }

@@ -169,7 +169,7 @@ impl FetchRules {
         when(
             self.step.is_empty() && self.list.is_none(),
             "step",
-            "says nothing of what is to be read: name a `step` or a `list`",
+            "does not say what to read: name a `step` or a `list`",
         );
         when(
             self.auth.is_empty(),

@@ -61,7 +61,9 @@ impl Path {
         };
         let mut tokens = pointer.split('/');
         if tokens.next() != Some("") {
-            return Err(format!("`{text}` is no JSON Pointer: it begins with `/` (or is empty), as in `/data/email`"));
+            return Err(format!(
+                "`{text}` is not a JSON Pointer: it begins with `/` (or is empty), as in `/data/email`"
+            ));
         }
         let mut steps = Vec::new();
         for token in tokens {

@@ -45,7 +45,7 @@ pub enum Problem {
     #[error("contains an invisible character")]
     InvisibleCharacter,
     /// Contains what stands for a character that was lost on the way, or a code point that is none.
-    #[error("contains U+FFFD or another code point that is no character: part of it was lost on the way")]
+    #[error("contains U+FFFD or another code point that is not a character: part of it was lost on the way")]
     LostCharacter,
     /// Contains a letter that is not ASCII and becomes ASCII when folded, such as the Kelvin sign: it
     /// would reach somebody else's account.

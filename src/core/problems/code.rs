@@ -17,7 +17,7 @@ codes! {
         "Look at their stories for what Postman answers; what cannot succeed becomes a dead letter in the end.";
     SourceSignature = "SOURCE-SIGNATURE",
         "Deliveries are refused because their sender is not authenticated.",
-        "Compare the secret in the HR system with `[[source]] secrets` of this source, and put the new one beside the old one there; the HR system sends what was refused again, or can be told to.";
+        "Compare the secret in the HR system with `[[source]] secrets` of this source, and put the new one beside the old one there; the HR system sends what was refused again, or can be made to.";
     SourceTime = "SOURCE-TIME",
         "Deliveries are refused because of their timestamp.",
         "Check the clocks of this machine and of the sender; a wider window is `past_s` and `future_s` of `[source.signature] timestamp`.";
@@ -67,7 +67,7 @@ codes! {
         "Rows of the last roster that was imported were refused.",
         "Correct these rows in the export, and import it again.";
     RosterUnlisted = "ROSTER-UNLISTED",
-        "The HR system's list of everybody, which was asked for, did not come whole.",
+        "The HR system's list of everybody, which was requested, is incomplete.",
         "Nothing of it was staged. Fix what the code names, and ask again with `scim-bridge import --fetch`; or import an exported file.";
     DriftDifferent = "DRIFT-DIFFERENT",
         "HR and Postman do not agree about people.",

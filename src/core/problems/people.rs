@@ -52,11 +52,11 @@ pub(super) fn imports(figures: &Figures) -> Vec<Found> {
     told.collect()
 }
 
-/// Lists of HR systems that did not come whole.
+/// Lists of HR systems that were incomplete.
 pub(super) fn fetches(figures: &Figures) -> Vec<Found> {
     let told = figures.fetches.iter().filter_map(|fetch| {
         let code = ProblemCode::RosterUnlisted;
-        let brief = format!("The HR system's list of {} did not come whole", fetch.source);
+        let brief = format!("The HR system's list of {} is incomplete", fetch.source);
         let what = format!("{brief}: {}.", fetch.failure.as_ref()?);
         let found = Found::new(code, what, code.advice(), 1).in_brief(format!("{brief}."));
         Some(found.about(&fetch.source).since(Some(fetch.since)).at("/roster"))

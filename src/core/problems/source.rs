@@ -42,7 +42,7 @@ fn found(source: &SourceFigures, trouble: &SourceTrouble) -> Found {
             (ProblemCode::SourceDropped, format!("{records} used without `{what}`, which is there and cannot be used."))
         }
         TroubleKind::Ahead => {
-            let events = counted(count, "event tells", "events tell");
+            let events = counted(count, "event gives", "events give");
             (
                 ProblemCode::SourceAhead,
                 format!("{events} a time more than an hour ahead: the moment of arrival counts."),
@@ -110,7 +110,7 @@ fn silent(figures: &Figures, source: &SourceFigures) -> Option<Found> {
 fn expires(figures: &Figures, source: &SourceFigures) -> Option<Found> {
     let until = source.secret_until.filter(|until| until.ms_since(figures.now) < EXPIRES_MS)?;
     let code = ProblemCode::SourceSecretExpires;
-    let what = format!("Source `{}`: {} It is told to end at {until}.", source.name, code.title());
+    let what = format!("Source `{}`: {} It is set to end at {until}.", source.name, code.title());
     let since = until.minus_ms(EXPIRES_MS);
     Some(Found::new(code, what, code.advice(), 1).about(&source.name).since(Some(since)).at("/settings"))
 }
@@ -165,7 +165,7 @@ mod tests {
             ("SOURCE-IGNORED", "`worker.onboarded`"),
             ("SOURCE-DROPPED", "`first_name`"),
             ("SOURCE-FULL", "dead letters"),
-            ("SOURCE-AHEAD", "`hr`: 1 event tells"),
+            ("SOURCE-AHEAD", "`hr`: 1 event gives"),
             ("SOURCE-CONFLICT", "`hr`: 1 delivery was taken for duplicates"),
         ] {
             assert!(texts.iter().any(|text| text.starts_with(code) && text.contains(word)), "{texts:?}");

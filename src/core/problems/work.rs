@@ -239,7 +239,7 @@ pub(super) fn processes(figures: &Figures) -> Vec<Found> {
     [apart, mixed].into_iter().flatten().collect()
 }
 
-const _: () = assert!(STARTING_MS < SILENT_MS + 40_000, "nobody works is told within a minute");
+const _: () = assert!(STARTING_MS < SILENT_MS + 40_000, "that nobody works is reported within a minute");
 
 #[cfg(test)]
 mod tests {

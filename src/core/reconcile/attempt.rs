@@ -300,9 +300,7 @@ impl AttemptState {
         self.document.progress.standstill = looked;
         if is_over {
             let other = &owner.person;
-            return blocked(format!(
-                "{me} waits for {other}, who is to give it up, and of whom nothing is about to be done"
-            ));
+            return blocked(format!("{me} waits for {other}, who is to give it up, and for whom no work is pending"));
         }
         try_again(Code::ScimMoving, None, true)
     }

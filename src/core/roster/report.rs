@@ -115,7 +115,7 @@ impl PlanReport {
                 return Some(format!("it was to {name} {one}, and now {two}, or others"));
             }
         }
-        (self.digest != other.digest).then(|| "somebody's record or member is another one by now".to_owned())
+        (self.digest != other.digest).then(|| "a record or member has changed since then".to_owned())
     }
 }
 

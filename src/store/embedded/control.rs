@@ -59,7 +59,7 @@ impl Control {
         }
         let mut control = Self::recount(db)?;
         if control != Self::default() {
-            tracing::error!("the store's figures do not read back: everything was counted anew");
+            tracing::error!("the store's figures cannot be parsed: everything was counted again");
             control.last_seq = control.last_seq.max(place);
         }
         Ok(control)

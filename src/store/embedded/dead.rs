@@ -16,7 +16,7 @@ pub(super) const DEAD: &str = "id, source, person, event, died_at, code, detail,
 
 pub(super) fn read(row: &Row<'_>) -> Result<DeadRow, StoreError> {
     let id = JobId(u128::from_be_bytes(row.get(0)?));
-    let damaged = |column| StoreError::Damaged(format!("dead letter {id}: its {column} does not read back"));
+    let damaged = |column| StoreError::Damaged(format!("dead letter {id}: its {column} cannot be parsed"));
     let source: String = row.get(1)?;
     let person: Option<String> = row.get(2)?;
     let event: Option<String> = row.get(3)?;

@@ -23,7 +23,7 @@ impl From<rusqlite::Error> for StoreError {
         // A conversion's inner error may quote the value.
         let text = match &error {
             rusqlite::Error::FromSqlConversionFailure(column, kind, _) => {
-                format!("column {column} ({kind}) does not read back")
+                format!("column {column} ({kind}) cannot be parsed")
             }
             other => other.to_string(),
         };
@@ -33,5 +33,5 @@ impl From<rusqlite::Error> for StoreError {
 
 /// A person's column that cannot be parsed.
 pub(super) fn unreadable(person: i64, column: &'static str) -> StoreError {
-    StoreError::Damaged(format!("person number {person:016x}: their {column} does not read back"))
+    StoreError::Damaged(format!("person number {person:016x}: their {column} cannot be parsed"))
 }

@@ -15,7 +15,7 @@ pub(super) type Pair = (Vec<u8>, Vec<u8>);
 pub(super) struct ScriptReply(std::vec::IntoIter<Value>);
 
 pub(super) fn unexpected(what: &str) -> StoreError {
-    StoreError::Damaged(format!("{what} does not read back"))
+    StoreError::Damaged(format!("{what} cannot be parsed"))
 }
 
 impl ScriptReply {
