@@ -297,7 +297,7 @@ fn the_presets_that_are_guesses_read_what_the_vendors_pages_show() {
 
 #[test]
 fn the_reads_of_every_thin_preset_are_tested() {
-    let tests = [include_str!("answers.rs"), include_str!("journeys.rs")].concat();
+    let tests = [include_str!("answers.rs"), include_str!("journeys.rs"), include_str!("lists.rs")].concat();
     for name in presets::names() {
         let is_thin = presets::about(name).is_some_and(|about| about.thin);
         assert!(!is_thin || tests.contains(&format!("\"{name}\"")), "{name}: no test here reads anybody with it");
