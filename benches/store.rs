@@ -83,7 +83,7 @@ async fn claim_and_commit(engine: Engine) -> Result<Vec<(u32, Duration, Duration
             let entries = (from..from + 1_000).map(entry).collect::<Result<_, _>>()?;
             store.accept(NOW, delivery(from, entries)?).await?;
         }
-        // Opened anew: nothing is warm but what the store itself keeps.
+        // Reopened: only what the store itself keeps is warm.
         drop(store);
         let store = place.open(options(), StoreClock::Caller)?;
         stores.push((waiting, place, store, Vec::new(), Vec::new()));

@@ -43,7 +43,7 @@ const KEYS: [(&str, &str); 4] = [
     ("POSTMAN__TIMEOUT_S", "1"),
     ("WORKER__LEASE_S", "11"),
 ];
-/// The kill comes so long after the last call at the most: well before any of them times out.
+/// The kill comes so long after the last call at most: well before any of them times out.
 const KILL_MS_MAX: u64 = 700;
 const PATIENCE: Duration = Duration::from_secs(30);
 const SEED: u64 = 20_261_122;

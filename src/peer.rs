@@ -42,7 +42,7 @@ impl TrustedProxies {
         self.networks.iter().any(|network| network.contains(&peer))
     }
 
-    /// Who speaks: the peer itself, or, where that is a trusted proxy, whom it names in `X-Forwarded-For`.
+    /// Who speaks: the peer itself, or, if that is a trusted proxy, whom it names in `X-Forwarded-For`.
     /// Read from its end: what stands before the last address that is not a trusted proxy's was written by
     /// somebody unknown.
     #[must_use]

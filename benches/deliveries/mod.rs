@@ -47,7 +47,7 @@ pub(crate) fn email(n: usize) -> String {
     format!("person{n:08}@example.com")
 }
 
-/// Sends a request and reads its answer to the end; refused where it is not a 200.
+/// Sends a request and reads its answer to the end; refused if it is not a 200.
 pub(crate) fn exchange(socket: &mut TcpStream, request: &[u8]) -> Result<(), Failed> {
     socket.write_all(request)?;
     let (mut answer, mut read) = ([0; 4096], 0);
@@ -60,7 +60,7 @@ pub(crate) fn exchange(socket: &mut TcpStream, request: &[u8]) -> Result<(), Fai
     Ok(())
 }
 
-/// Whether an answer has arrived as a whole; refused where it is not a 200.
+/// Whether an answer has arrived as a whole; refused if it is not a 200.
 pub(crate) fn is_whole(answer: &[u8]) -> Result<bool, Failed> {
     let Some(head) = answer.windows(4).position(|four| four == b"\r\n\r\n") else { return Ok(false) };
     if !answer.starts_with(b"HTTP/1.1 200 ") {

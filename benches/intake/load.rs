@@ -26,7 +26,7 @@ pub(crate) struct Round {
     pub(crate) cpu: Duration,
     /// Of the generator, for each request.
     pub(crate) generator_cpu: Duration,
-    /// Of the store's server, for each request; none where there is no such server.
+    /// Of the store's server, for each request; none if there is no such server.
     pub(crate) server_cpu: Option<Duration>,
 }
 

@@ -52,7 +52,7 @@ pub(crate) type Failed = Box<dyn Error + Send + Sync>;
 struct Server {
     name: &'static str,
     address: SocketAddr,
-    /// Where its store is; none where it has none.
+    /// Where its store is; none if it has none.
     place: Option<Place>,
     rounds: Vec<Round>,
 }
@@ -144,7 +144,7 @@ fn report(servers: &[Server]) {
     }
 }
 
-/// The median ratio of these rounds to those of a handler, where it was measured.
+/// The median ratio of these rounds to those of a handler, if it was measured.
 fn ratio(rounds: &[Round], servers: &[Server], beside: &str) -> String {
     let Some(beside) = servers.iter().find(|server| server.name == beside) else { return String::new() };
     // Round by round: what slowed one slowed the other, too.

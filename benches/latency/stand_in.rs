@@ -16,7 +16,7 @@ const STUCK: Duration = Duration::from_secs(30);
 
 pub(crate) struct StandIn {
     pub(crate) sim: PostmanSim,
-    /// Its journal counts from here. Not before, and earlier than this by `uncertain` at the most.
+    /// Its journal counts from here. Not before, and earlier than this by `uncertain` at most.
     zero: Instant,
     pub(crate) uncertain: Duration,
     /// The last call of our own.

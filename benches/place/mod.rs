@@ -90,12 +90,12 @@ impl Place {
         }
     }
 
-    /// Bytes that the server uses; none where there is no server.
+    /// Bytes that the server uses; none if there is no server.
     pub(crate) fn memory(&self) -> Result<Option<u64>, Failed> {
         self.server.as_ref().map(Server::memory).transpose()
     }
 
-    /// Processor time that the server has spent; none where there is no server.
+    /// Processor time that the server has spent; none if there is no server.
     pub(crate) fn server_cpu(&self) -> Result<Option<Duration>, Failed> {
         self.server.as_ref().map(Server::cpu).transpose()
     }

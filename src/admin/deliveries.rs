@@ -21,7 +21,7 @@ pub struct DeliveryFilter {
 /// One delivery, and whose it is.
 #[derive(Debug, Clone)]
 pub struct SourceDelivery {
-    /// The source; none where the delivery named none that there is.
+    /// The source; none if the delivery named none that there is.
     pub source: Option<SourceName>,
     /// The delivery.
     pub delivered: Delivered,

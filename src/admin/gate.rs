@@ -116,7 +116,7 @@ impl Gate {
         Judged::Wrong
     }
 
-    /// How long to wait for being judged; none where that is too long.
+    /// How long to wait for being judged; none if that is too long.
     fn line_up(&self, peer: IpAddr) -> Option<Duration> {
         let now = Instant::now();
         let mut lines = self.0.lines.lock().unwrap_or_else(PoisonError::into_inner);

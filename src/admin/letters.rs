@@ -63,7 +63,7 @@ pub struct WholeLetter {
 pub enum Deed {
     /// Tries them again.
     Replay,
-    /// Gives them up.
+    /// Discards them.
     Discard {
         /// Why.
         reason: Option<String>,

@@ -5,9 +5,9 @@ use crate::store::Page;
 
 use super::error::AdminError;
 
-/// Rows of a page where nobody says how many.
+/// Rows of a page if nobody says how many.
 const ROWS: usize = 50;
-/// Rows of a page at the most.
+/// Rows of a page at most.
 const ROWS_MAX: usize = 500;
 /// Longest cursor: an engine's own, opaque here.
 const CURSOR_BYTES_MAX: usize = 2_048;

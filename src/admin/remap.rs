@@ -24,7 +24,7 @@ pub struct Remapped {
 /// A record that still cannot be mapped.
 #[derive(Debug, Clone)]
 pub struct StillUnmapped {
-    /// Whose it is, where it says at least that.
+    /// Whose it is, if it says at least that.
     pub person: Option<Person>,
     /// Why.
     pub code: Code,

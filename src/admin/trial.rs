@@ -57,7 +57,7 @@ pub struct PersonTried {
     pub document: Document,
     /// The facts that would be news.
     pub news: Vec<String>,
-    /// What the target has, where it was asked: for the first few people.
+    /// What the target has, if it was asked: for the first few people.
     pub live: Option<LiveLook>,
     /// What would be called if all goes well, in order.
     pub calls: Vec<CallTried>,

@@ -63,7 +63,7 @@ pub(super) fn note_text(note: &Note) -> String {
     }
 }
 
-/// The code of a note, where it has one.
+/// The code of a note, if it has one.
 pub(super) fn note_code(note: &Note) -> Option<Code> {
     match note {
         Note::RetryAt { code, .. } | Note::Held { code, .. } | Note::Blocked { code } => Some(*code),

@@ -225,12 +225,12 @@ fn group_rule(group: &GroupConfig) -> GroupRule {
     }
 }
 
-/// What is known of the target without asking it.
+/// What is known about the target without asking it.
 #[must_use]
 pub fn target_rules(config: &Config) -> TargetRules {
     match config.target.kind {
         TargetChoice::Postman => TargetRules::default(),
-        // An employee id is its member's own only where no other HR system gives the same.
+        // An employee id is its member's own only if no other HR system gives the same.
         TargetChoice::GenericScim => {
             TargetRules { kind: TargetKind::GenericScim, finds_by_external_id: config.sources.len() == 1 }
         }

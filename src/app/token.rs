@@ -1,4 +1,4 @@
-//! The admin token that `serve` makes where none is configured.
+//! The admin token that `serve` makes if none is configured.
 
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::Write;
@@ -14,7 +14,7 @@ use crate::secret::LiveSecret;
 /// The file beside the embedded store that holds it.
 pub const TOKEN_FILE: &str = "admin-token";
 
-/// The token that is kept beside the store, made where there is none.
+/// The token that is kept beside the store, made if there is none.
 pub(super) fn kept(path: &Path) -> Result<LiveSecret, StartError> {
     let failed = |source| StartError::Token { path: path.display().to_string(), source };
     let owner_only = || fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(failed);

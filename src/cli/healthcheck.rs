@@ -31,7 +31,7 @@ struct Health {
     ok: bool,
     url: String,
     status: u16,
-    /// Why it is not ready; empty where it is, or where it was not asked.
+    /// Why it is not ready; empty if it is, or if it was not asked.
     reasons: Vec<String>,
 }
 

@@ -36,7 +36,7 @@ pub enum PeopleCommand {
 /// Which part of a listing.
 #[derive(Debug, Args)]
 pub struct PageArgs {
-    /// How many at the most.
+    /// How many at most.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=500))]
     limit: u32,
     /// Where the page before ended.

@@ -23,7 +23,7 @@ pub struct PersonArgs {
 
 #[derive(Debug, Subcommand)]
 enum PersonCommand {
-    /// Erase all that is kept of a person: record, member link, story, dead letters, payloads.
+    /// Erase all that is kept about a person: record, member link, story, dead letters, payloads.
     Erase {
         /// SOURCE/EMPLOYEE-ID, an employee id, an e-mail address, or a name.
         who: String,
@@ -75,7 +75,7 @@ fn path(person: &PersonRef) -> String {
     format!("/api/v1/people/{}/{}", Api::escaped(&person.source), Api::escaped(&person.employee_id))
 }
 
-/// Whom a text means; none where several people fit.
+/// Whom a text means; none if several people fit.
 async fn meant(api: &Api, who: &str) -> Result<Option<PersonBody>, Failure> {
     api.get_unless_several(&format!("/api/v1/person?who={}", Api::escaped(who))).await
 }

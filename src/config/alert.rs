@@ -115,7 +115,7 @@ fn one(raw: &Raw, n: usize, read: &mut Reader<'_>, findings: &mut Findings) -> O
     Some(AlertConfig { url: url?, secret, format: raw.format, repeat_h: raw.repeat_h, scheme })
 }
 
-/// The host of an address that is spoken to in the open, where that is another machine.
+/// The host of an address that is spoken to in the open, if that is another machine.
 fn plain_host(url: &LiveSecret) -> Option<String> {
     let url = Url::parse(url.current().expose_secret().trim()).ok()?;
     (url.scheme() == "http" && !is_on_this_machine(&url)).then(|| url.host_str().map(str::to_owned)).flatten()

@@ -15,7 +15,7 @@ const PREFIX: &str = "SCIM_BRIDGE__";
 const NEAR_PREFIX: &str = "SCIM_BRIDGE_";
 /// The environment variable that names the file.
 const FILE_VARIABLE: &str = "SCIM_BRIDGE_CONFIG";
-/// The file that is read, where there is one, when none is named.
+/// The file that is read, if there is one, when none is named.
 const FILE_DEFAULT: &str = "config/scim-bridge.toml";
 
 /// The layers in one.

@@ -118,7 +118,7 @@ struct Raw {
 
 impl Config {
     /// Reads the configuration: the file at `path` (else the one that `SCIM_BRIDGE_CONFIG` names,
-    /// else `./config/scim-bridge.toml` where it is there), and over it `SCIM_BRIDGE__SECTION__KEY`.
+    /// else `./config/scim-bridge.toml` if it is there), and over it `SCIM_BRIDGE__SECTION__KEY`.
     ///
     /// # Errors
     /// Everything that is wrong with it.
@@ -142,7 +142,7 @@ impl Config {
 
     /// Reads the configuration for a command that needs no secret: one that is not there is no
     /// error. The Postman key is empty then, the admin token none, and a source lacks the secret;
-    /// where no source is configured, there is `hr` all the same. Not to be served with.
+    /// if no source is configured, there is `hr` all the same. Not to be served with.
     ///
     /// # Errors
     /// Everything else that is wrong with it.

@@ -95,7 +95,7 @@ pub(super) struct Raw {
 }
 
 impl PostmanConfig {
-    /// Whether this is the address that stands where nobody gives another.
+    /// Whether this is the address that stands if nobody gives another.
     pub(super) fn is_at_postman(&self) -> bool {
         self.base_url == BASE_URL
     }

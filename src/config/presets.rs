@@ -69,7 +69,7 @@ pub fn about(name: &str) -> Option<About> {
     about_text(name, built_in(name)?)
 }
 
-/// What a preset says of itself, by its TOML; none where it says nothing.
+/// What a preset says of itself, by its TOML; none if it says nothing.
 #[must_use]
 pub fn about_text(name: &str, text: &str) -> Option<About> {
     #[derive(Deserialize)]
@@ -110,7 +110,7 @@ pub fn has_key(key: &str) -> bool {
 /// Lays a source's own keys over a preset's.
 ///
 /// `signature` and `mapping` are laid over one another key by key; what stands at such a key is
-/// replaced whole (one layout does not mix with another), but for `signature.key` and
+/// replaced whole (one layout does not mix with another), except for `signature.key` and
 /// `signature.timestamp`, of which single members may be given; and for `fetch.mapping`, where what it reads is asked
 /// for as the preset says. A source whose sender shows in another way who it is (`signature.auth`) has of the
 /// preset's signature only what does not depend on that.

@@ -8,13 +8,13 @@ use super::error::Findings;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct RetryConfig {
-    /// The first pause at the most, in milliseconds; each next one may be twice as long.
+    /// The first pause at most, in milliseconds; each next one may be twice as long.
     pub first_ms: u64,
     /// The longest pause, in milliseconds.
     pub max_ms: u64,
     /// Hours of failing after which a job becomes a dead letter, where Postman serves others.
     pub give_up_after_h: u64,
-    /// Over how long the tries are spread of what nobody documents, where there is nobody to compare with,
+    /// Over how long the tries are spread of what nobody documents, if there is nobody to compare with,
     /// in seconds.
     pub suspicion_s: u64,
     /// How often, in all, an update is tried that Postman could not make to a username.

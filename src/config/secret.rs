@@ -43,7 +43,7 @@ impl SecretSpec {
         Self { at: At::Env(name.to_owned()), not_after: None }
     }
 
-    /// The file that it is in, where it is in one.
+    /// The file that it is in, if it is in one.
     pub(super) fn file(&self) -> Option<&Path> {
         match &self.at {
             At::File(path) => Some(path),
@@ -223,7 +223,7 @@ impl Fit {
 }
 
 impl Watched {
-    /// The file's secret, where it is one that can be used.
+    /// The file's secret, if it is one that can be used.
     fn look(&self) -> Result<SecretString, String> {
         let value = read_file(&self.path)?;
         match self.fit.check(&value) {
@@ -272,7 +272,7 @@ impl SecretFiles {
         refreshed
     }
 
-    /// From now on, takes a changed secret at `key` only where it is fit for its use.
+    /// From now on, takes a changed secret at `key` only if it is fit for its use.
     pub(super) fn must_fit(&mut self, key: &str, fit: Fit) {
         if let Some(watched) = self.0.iter_mut().find(|watched| watched.key == key) {
             watched.fit = fit;

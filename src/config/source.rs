@@ -22,7 +22,7 @@ use crate::core::signature::scheme::Handshake;
 use crate::core::time::UnixMs;
 use crate::secret::LiveSecret;
 
-/// The environment variable that makes a source `hr` where no source is configured.
+/// The environment variable that makes a source `hr` if no source is configured.
 pub(super) const SECRET_VARIABLE: &str = "HR_SECRET";
 
 /// One `[[source]]`.
@@ -156,7 +156,7 @@ pub(super) fn prepare(tree: &mut Value, assume_hr: bool, findings: &mut Findings
     }
 }
 
-/// The preset to lay under a source, none where it spells its signature out.
+/// The preset to lay under a source, none if it spells its signature out.
 fn preset_of(source: &Table, n: usize) -> Result<Option<Table>, ConfigError> {
     if let Some(path) = source.get("preset_file").and_then(Value::as_str) {
         let key = format!("source[{n}].preset_file");
@@ -238,7 +238,7 @@ pub(super) fn build(raws: Vec<Raw>, read: &mut Reader<'_>, findings: &mut Findin
 }
 
 impl Raw {
-    /// The source, where it has what makes one; everything that is wrong with it in any case.
+    /// The source, if it has what makes one; everything that is wrong with it in any case.
     fn build(self, at: &str, read: &mut Reader<'_>, findings: &mut Findings) -> Option<SourceConfig> {
         let trouble = |key: &str, problem: &str| ConfigError::new(format!("{at}.{key}"), ConfigCode::Source, problem);
         let secrets = self.secrets(&format!("{at}.secrets"), read, findings);

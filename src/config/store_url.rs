@@ -16,7 +16,7 @@ const SENTINEL_PORT: u16 = 26379;
 pub enum StoreUrl {
     /// Files in a directory of the local disk, for one process: `embedded:./data`.
     Embedded {
-        /// The directory; made where it is missing.
+        /// The directory; made if it is missing.
         dir: PathBuf,
     },
     /// Redis or Valkey, for any number of processes.

@@ -132,14 +132,14 @@ impl Activity {
         add(&mut self.half_hours, now, HALF_HOUR_MS, HALF_HOURS_MAX, counts);
     }
 
-    /// How often any of these happened in the last `ms` (two minutes at the most), a step more or less.
+    /// How often any of these happened in the last `ms` (two minutes at most), a step more or less.
     #[must_use]
     pub fn lately(&self, now: UnixMs, ms: u64, of: &[Happening]) -> u64 {
         self.fine.iter().filter(|bucket| now.ms_since(bucket.from) < ms).map(|bucket| bucket.count(of)).sum()
     }
 
     /// Since when the newest buckets all satisfy `is_so`; buckets in which nothing of it happened are
-    /// passed over. None where the newest of them does not.
+    /// passed over. None if the newest of them does not.
     #[must_use]
     pub fn since(&self, is_so: impl Fn(&Bucket) -> Option<bool>) -> Option<UnixMs> {
         let mut since = None;

@@ -11,15 +11,15 @@ use super::time::UnixMs;
 
 /// The name of the shared document.
 pub const DOCUMENT: &str = "captures";
-/// How long a delivery is kept, and how long a source is captured at the most, in milliseconds.
+/// How long a delivery is kept, and how long a source is captured at most, in milliseconds.
 pub const KEPT_MS: u64 = 3_600_000;
-/// Deliveries of one source that are kept at the most.
+/// Deliveries of one source that are kept at most.
 pub const KEEP_MAX: usize = 50;
-/// Deliveries of one source that are kept where nobody says how many.
+/// Deliveries of one source that are kept if nobody says how many.
 pub const KEEP: usize = 10;
 /// Largest body that is kept, in bytes.
 pub const BODY_BYTES_MAX: usize = 262_144;
-/// What all of them take at the most, in bytes: the document is written as a whole.
+/// What all of them take at most, in bytes: the document is written as a whole.
 const BYTES_MAX: usize = 1_048_576;
 
 /// What is captured, and what was.
@@ -99,7 +99,7 @@ impl Captures {
     }
 
     /// Captures a source no more, and forgets what was captured of it; how many deliveries that were, or nothing
-    /// where there was nothing to do.
+    /// if there was nothing to do.
     pub fn switch_off(&mut self, source: &str) -> Option<usize> {
         let before = self.taken.len();
         self.taken.retain(|capture| capture.source != source);

@@ -96,7 +96,7 @@ pub struct Delivered {
     pub reason: Option<String>,
     /// The address it came from, as reported by trusted proxies.
     pub peer: String,
-    /// The id that the sender gave it, where it is proven.
+    /// The id that the sender gave it, if it is proven.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_id: Option<String>,
     /// Its contents: kinds of events, and types that the mapping does not name.

@@ -18,7 +18,7 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// The value of `Content-Type`, where it is text.
+    /// The value of `Content-Type`, if it is text.
     #[must_use]
     pub fn content_type(&self) -> Option<&str> {
         let (_, value) = self.headers.iter().find(|(name, _)| name == "content-type")?;

@@ -10,7 +10,7 @@ use super::hold::HoldScope;
 use super::person::PersonId;
 use super::time::UnixMs;
 
-/// Steps that a window is counted in: what went through is forgotten a step late at the most.
+/// Steps that a window is counted in: what went through is forgotten a step late at most.
 const STEPS: u64 = 24;
 /// People whose passage is remembered, so that an attempt which is made again is not counted again. Far
 /// above what all workers have under way at once.

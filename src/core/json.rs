@@ -29,7 +29,7 @@ pub enum Json<'a> {
 }
 
 impl<'a> Json<'a> {
-    /// Parses a text; nested 128 deep at the most.
+    /// Parses a text; nested 128 deep at most.
     ///
     /// # Errors
     /// What is wrong and where, without values.
@@ -78,7 +78,7 @@ impl<'a> Json<'a> {
         }
     }
 
-    /// The text, where it is one.
+    /// The text, if it is one.
     #[must_use]
     pub fn as_text(&self) -> Option<&str> {
         match self {
@@ -165,7 +165,7 @@ impl<'de> Deserialize<'de> for Json<'de> {
     }
 }
 
-/// A member's name, borrowed where it has no escapes.
+/// A member's name, borrowed if it has no escapes.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key<'a>(Cow<'a, str>);
 
@@ -220,7 +220,7 @@ impl Charset {
         Self(UTF_8)
     }
 
-    /// The body's text, without a byte order mark; none where it is not in this charset.
+    /// The body's text, without a byte order mark; none if it is not in this charset.
     ///
     /// Text beyond ASCII that is valid UTF-8 is UTF-8, whatever single-byte charset the sender declares: many
     /// senders label every body `iso-8859-1` or `us-ascii`, and no text in these happens to be UTF-8.
@@ -251,7 +251,7 @@ pub struct UnknownCharset;
 
 /// The text with what JSON's grammar or a reader stumbles over inside of strings mended: half of a
 /// surrogate pair and an escape that there is not become U+FFFD, a bare control character is escaped.
-/// None where there is nothing of the kind.
+/// None if there is nothing of the kind.
 #[must_use]
 pub fn mended(text: &str) -> Option<String> {
     let mut out = String::with_capacity(text.len() + 16);

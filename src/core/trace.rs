@@ -21,7 +21,7 @@ pub struct TraceContext {
 }
 
 impl TraceContext {
-    /// Reads a `traceparent`; none where it is malformed, for which a new trace is to begin.
+    /// Reads a `traceparent`; none if it is malformed, for which a new trace is to begin.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (head, rest) = text.split_at_checked(LEN)?;

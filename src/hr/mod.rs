@@ -228,7 +228,7 @@ pub fn count(source: &SourceName, reply: &HrReply, took: Duration) {
 
 /// A client for one system.
 fn client(base: &Url, timeout: Duration, pair: Option<&Pair>) -> Result<reqwest::Client, HrClientError> {
-    // Fails where one is installed already, which is as good.
+    // Fails if one is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!("scim-bridge/", env!("CARGO_PKG_VERSION")))
@@ -253,7 +253,7 @@ fn client(base: &Url, timeout: Duration, pair: Option<&Pair>) -> Result<reqwest:
     })
 }
 
-/// All headers; none where one cannot be a header.
+/// All headers; none if one cannot be a header.
 fn header_map(own: &[(String, String)], login: &[(String, String)]) -> Option<HeaderMap> {
     let mut headers = HeaderMap::new();
     for (name, value) in own.iter().chain(login) {

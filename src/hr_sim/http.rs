@@ -69,7 +69,7 @@ async fn send(socket: &mut TcpStream, response: &Response) -> io::Result<()> {
     socket.write_all(response.body.as_bytes()).await
 }
 
-/// The next request; none where the client is gone, or speaks no HTTP.
+/// The next request; none if the client is gone, or speaks no HTTP.
 async fn read(socket: &mut TcpStream, buffer: &mut BytesMut) -> io::Result<Option<Request>> {
     let (head_len, body_len, mut request) = loop {
         if let Some(parsed) = parse_head(buffer) {

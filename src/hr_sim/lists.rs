@@ -9,7 +9,7 @@ use super::shapes::{System, shape};
 /// People on a page of a list that has pages.
 const PAGE: usize = 2;
 
-/// Which system's list a request asks for; none where it asks for something else.
+/// Which system's list a request asks for; none if it asks for something else.
 pub(super) fn asked(request: &Request) -> Option<System> {
     let path: Vec<&str> = request.path().trim_start_matches('/').split('/').collect();
     Some(match (request.method.as_str(), path.as_slice()) {

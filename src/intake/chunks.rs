@@ -49,7 +49,7 @@ pub(super) enum Step {
 pub(super) struct Malformed;
 
 impl Chunks {
-    /// Takes one step in `input`; data goes to `output`, `room` bytes of it at the most.
+    /// Takes one step in `input`; data goes to `output`, `room` bytes of it at most.
     pub(super) fn step(&mut self, input: &mut BytesMut, output: &mut Vec<u8>, room: usize) -> Result<Step, Malformed> {
         if input.is_empty() {
             return Ok(if *self == Self::Ended { Step::Went } else { Step::NeedsMore });
@@ -111,7 +111,7 @@ fn size(line: &[u8]) -> Result<u64, Malformed> {
 mod tests {
     use super::*;
 
-    /// What the coding holds, given in pieces of `piece` bytes; none where it does not end.
+    /// What the coding holds, given in pieces of `piece` bytes; none if it does not end.
     fn decoded(coded: &[u8], piece: usize) -> Result<Option<Vec<u8>>, Malformed> {
         let (mut chunks, mut input, mut output) = (Chunks::Size, BytesMut::new(), Vec::new());
         for part in coded.chunks(piece) {

@@ -100,7 +100,7 @@ impl Connections {
         Self(Arc::new(inner))
     }
 
-    /// A place for a connection from `address`, as soon as there is one; none where all those of its peer are
+    /// A place for a connection from `address`, as soon as there is one; none if all those of its peer are
     /// being worked on. Only one may ask at a time.
     pub(super) async fn admit(&self, address: IpAddr) -> Option<ConnectionPermit> {
         let peer = counted_as(address);
@@ -229,7 +229,7 @@ impl ConnectionPermit {
         self.peer
     }
 
-    /// Counts the request for whom a trusted proxy names; false where that peer has as many as it may.
+    /// Counts the request for whom a trusted proxy names; false if that peer has as many as it may.
     pub(super) fn acts_for<'v>(&mut self, forwarded_for: impl DoubleEndedIterator<Item = &'v str>) -> bool {
         let inner = &self.connections.0;
         if !inner.proxies.is_proxy(self.address) {

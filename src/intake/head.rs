@@ -197,7 +197,7 @@ fn length(headers: &Fields, is_1_1: bool) -> Result<Length, HeadError> {
     }
 }
 
-/// A value as text, where it is in ASCII as all that we look at.
+/// A value as text, if it is in ASCII as all that we look at.
 #[must_use]
 pub fn text(value: &[u8]) -> Option<&str> {
     std::str::from_utf8(value).ok().filter(|text| text.is_ascii())

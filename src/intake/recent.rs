@@ -14,7 +14,7 @@ impl Recent {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(delivered);
     }
 
-    /// Adds them to those that all processes see of a source; nothing is written where there are none.
+    /// Adds them to those that all processes see of a source; nothing is written if there are none.
     pub(super) async fn publish(&self, store: &dyn Store, source: &str) -> Result<(), StoreError> {
         let fresh = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         if fresh.is_empty() {

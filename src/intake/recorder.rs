@@ -24,9 +24,9 @@ use crate::telemetry::metrics::DeliveryResult;
 
 /// How often it is looked whether somebody asked, and what was taken is written.
 const EVERY: Duration = Duration::from_secs(2);
-/// What waits to be written takes at the most, in bytes: more is left out.
+/// What waits to be written takes at most, in bytes: more is left out.
 const WAITING_BYTES_MAX: usize = 1_048_576;
-/// Deliveries that wait to be written at the most.
+/// Deliveries that wait to be written at most.
 const WAITING_MAX: usize = 200;
 
 /// What is to be captured here, and what was taken and is not written yet.
@@ -61,7 +61,7 @@ impl Shot {
 }
 
 impl Recorder {
-    /// Begins to take a delivery, where its source is captured.
+    /// Begins to take a delivery, if its source is captured.
     pub(super) fn begin(
         &self,
         source: &str,

@@ -29,13 +29,13 @@ pub struct Source {
     pub secrets: Vec<SourceSecret>,
     /// How its payload is read.
     pub mapping: Mapping,
-    /// How long a delivery is remembered, to know it again, in milliseconds.
+    /// How long a delivery is remembered, to recognise a repetition, in milliseconds.
     pub remember_ms: u64,
-    /// The media types that are taken: see [`is_taken`].
+    /// The media types that are accepted: see [`is_taken`].
     pub content_types: Vec<String>,
-    /// Largest body taken of it, in bytes; none: as of all.
+    /// Largest body accepted from it, in bytes; none: the common limit.
     pub body_bytes_max: Option<usize>,
-    /// From where it may post; nothing: from anywhere.
+    /// The networks it may post from; empty: any.
     pub allow_from: Vec<IpNet>,
 }
 
@@ -47,7 +47,7 @@ pub(super) struct Endpoint {
     pub(super) mapping: Mapping,
     pub(super) remember_ms: u64,
     pub(super) counters: Counters,
-    /// What it may have in work at once.
+    /// Its share of memory.
     pub(super) memory: SourceShare,
     /// What became of its deliveries, for `status`.
     seen: Mutex<SourceTally>,
@@ -97,12 +97,12 @@ impl Endpoint {
         self.allow_from.is_empty() || self.allow_from.iter().any(|network| network.contains(&client))
     }
 
-    /// Largest body taken of it, in bytes.
+    /// Largest body accepted from it, in bytes.
     pub(super) fn body_bytes_max(&self, of_all: usize) -> usize {
         self.body_bytes_max.map_or(of_all, |bytes| bytes.min(of_all))
     }
 
-    /// Whether a body of this `Content-Type` is taken.
+    /// Whether a body of this `Content-Type` is accepted.
     pub(super) fn takes(&self, content_type: Option<&str>) -> bool {
         is_taken(&self.content_types, content_type)
     }
@@ -114,7 +114,7 @@ pub(super) struct Sources {
     unknown: Mutex<Unknown>,
 }
 
-/// Names that no source has, and that somebody posts to.
+/// Names that deliveries are posted to although no source has them.
 #[derive(Default)]
 struct Unknown(BTreeMap<String, SourceTally>);
 
@@ -142,9 +142,9 @@ impl Sources {
         Ok(Self { endpoints: endpoints.collect::<Result<_, _>>()?, unknown: Mutex::default() })
     }
 
-    /// Notes that somebody posts to a name that no source has.
+    /// Notes a delivery to a name that no source has.
     pub(super) fn note_unknown(&self, name: &str, now: UnixMs) {
-        // A name that none can have is a stranger's text.
+        // A name that no source can have is a stranger's text.
         if SourceName::parse(name).is_ok() {
             self.unknown.lock().unwrap_or_else(PoisonError::into_inner).note(name, now);
         }

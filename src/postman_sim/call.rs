@@ -142,7 +142,7 @@ enum Patch {
     UserName(String),
 }
 
-/// What a PATCH sets; none where it is not one that Postman documents.
+/// What a PATCH sets; none if it is not one that Postman documents.
 fn patch(body: &[u8]) -> Option<Patch> {
     let patch: PatchOp = serde_json::from_slice(body).ok()?;
     let [step] = patch.operations.as_slice() else { return None };

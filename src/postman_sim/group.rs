@@ -62,7 +62,7 @@ impl GroupAction {
         Some(Self::Create { name: name.to_owned(), members })
     }
 
-    /// Reads the query of a `GET /Groups`; none where it filters by anything but `displayName`.
+    /// Reads the query of a `GET /Groups`; none if it filters by anything but `displayName`.
     pub(super) fn list(query: &str) -> Option<Self> {
         let (mut name, mut start, mut count) = (None, 1, PAGE_MAX);
         for (key, value) in form_urlencoded::parse(query.as_bytes()) {

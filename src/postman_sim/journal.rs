@@ -162,7 +162,7 @@ pub struct Entry {
     pub auth: SchemeSeen,
     /// Was an `X-API-Key` sent?
     pub x_api_key: bool,
-    /// The status that was sent; none where none was, or has not yet been.
+    /// The status that was sent; none if none was, or has not yet been.
     pub status: Option<u16>,
     /// The fault that struck, such as `create:reset:after`.
     pub fault: Option<FaultName>,

@@ -116,7 +116,7 @@ struct NameIn {
 }
 
 impl UserIn {
-    /// Reads and checks a body; none where Postman would call it `invalidSyntax`.
+    /// Reads and checks a body; none if Postman would call it `invalidSyntax`.
     pub(super) fn parse(body: &[u8]) -> Option<Self> {
         let user: Self = serde_json::from_slice(body).ok()?;
         let user_name = user.user_name.as_deref()?;

@@ -140,7 +140,7 @@ pub enum InvitedId {
 pub struct Hint {
     /// Which header.
     pub header: HintHeader,
-    /// Seconds to wait; none: what the window says, or 60 where no window is full.
+    /// Seconds to wait; none: what the window says, or 60 if no window is full.
     #[serde(default)]
     pub seconds: Option<u64>,
 }

@@ -13,7 +13,7 @@ use super::replies::ReplyName;
 pub(super) struct Team {
     members: Vec<Member>,
     by_id: HashMap<Box<str>, usize>,
-    /// By lower-cased `userName`; more than one only where they were put in place so.
+    /// By lower-cased `userName`; more than one only if they were put in place so.
     by_name: HashMap<Box<str>, Vec<usize>>,
     active: usize,
     elsewhere: HashSet<Box<str>>,

@@ -43,7 +43,7 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    /// How far the answer lags behind, where it does.
+    /// How far the answer lags behind, if it does.
     fn lag_us(&self) -> Option<u64> {
         let fault = self.fault.as_ref().filter(|fault| fault.what == What::Lag)?;
         Some(fault.by_ms.saturating_mul(1000))

@@ -29,14 +29,14 @@ impl Roster {
         Ok(documents::read(self.store.as_ref(), DRIFT).await?.0)
     }
 
-    /// Forgets whom the last comparison named, where they are this person.
+    /// Forgets whom the last comparison named, if they are this person.
     pub async fn forget(&self, person: &Person) -> Result<(), StoreError> {
         let person = person.to_string();
         let forget = |drift: &mut Drift| drift.forget(&person).then_some(());
         documents::change(self.store.as_ref(), DRIFT, forget).await.map(|_| ())
     }
 
-    /// Compares, where that is due and nobody else is at it. Whether it was.
+    /// Compares, if that is due and nobody else is at it. Whether it was.
     pub async fn compare_if_due(&self) -> Result<bool, RosterError> {
         match self.drift.every_ms {
             0 => Ok(false),
@@ -44,7 +44,7 @@ impl Roster {
         }
     }
 
-    /// Compares now; none where a comparison is under way.
+    /// Compares now; none if a comparison is under way.
     pub async fn compare(&self) -> Result<Option<DriftReport>, RosterError> {
         self.claim_and_compare(0).await
     }

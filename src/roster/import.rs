@@ -60,7 +60,7 @@ pub struct Imported {
     /// Whether people may be missing in what is staged: then it says nothing about those it does not name.
     #[serde(default)]
     pub is_part: bool,
-    /// Until when nobody is missing who was there; none where somebody may be.
+    /// Until when nobody is missing who was there; none if somebody may be.
     #[serde(default)]
     pub whole_at: Option<UnixMs>,
 }

@@ -87,7 +87,7 @@ pub enum RosterError {
 pub struct ApplyRequest {
     /// Whom it is about.
     pub selection: Selection,
-    /// The plan that was seen: where another one would be applied by now, nothing is.
+    /// The plan that was seen: if another one would be applied by now, nothing is.
     pub plan: Option<Box<PlanReport>>,
     /// The same by its digest alone.
     pub digest: Option<String>,

@@ -253,7 +253,7 @@ impl Client {
 
 /// An HTTP client for our own listeners: no proxy, no redirects, nothing of Postman's.
 pub fn plain_http(timeout: Duration) -> Result<reqwest::Client, ClientError> {
-    // Fails where one is installed already, which is as good.
+    // Fails if one is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
         .no_proxy()

@@ -24,7 +24,7 @@ const COPY_OF: &str = "copy_of";
 pub struct CopyOptions {
     /// Sets [`Code::HoldCopied`] on the source when all is there.
     pub hold_source: bool,
-    /// What the source is called where it has no id yet.
+    /// What the source is called if it has no id yet.
     pub fresh_id: [u8; 16],
 }
 
@@ -225,7 +225,7 @@ async fn marks(store: &dyn Transfer, now: UnixMs) -> Result<Marks, StoreError> {
     Ok(marks.unwrap_or_default())
 }
 
-/// What a store is called; it gets a name where it has none.
+/// What a store is called; it gets a name if it has none.
 async fn identity(store: &dyn Store, fresh: [u8; 16]) -> Result<String, StoreError> {
     loop {
         let found = store.shared(IDENTITY).await?;
@@ -287,7 +287,7 @@ fn hold(holds: &mut Holds, now: UnixMs) {
     holds.set(now, HoldScope::All, Code::HoldCopied, no_pauses, None);
 }
 
-/// The holds of a store but for the one that says that it was copied.
+/// The holds of a store except for the one that says that it was copied.
 async fn holds(store: &dyn Store) -> Result<Holds, StoreError> {
     let mut holds = read_holds(&store.shared(HOLDS).await?.bytes)?;
     holds.holds.retain(|hold| hold.code != Code::HoldCopied);

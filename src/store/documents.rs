@@ -23,7 +23,7 @@ pub async fn read<T: DeserializeOwned + Default>(store: &dyn Store, name: &str) 
     Ok((document, shared.version))
 }
 
-/// Changes a shared document; `change` gives what is to be returned, or nothing where it changed
+/// Changes a shared document; `change` gives what is to be returned, or nothing if it changed
 /// nothing.
 pub async fn change<T, R>(
     store: &dyn Store,

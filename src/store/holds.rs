@@ -90,7 +90,7 @@ impl SharedHolds {
         Ok(was_there)
     }
 
-    /// Takes a due probe; none where none is due, or another worker has it.
+    /// Takes a due probe; none if none is due, or another worker has it.
     pub async fn begin_probe(&self, by: &str, lease_ms: u64) -> Result<Option<HoldScope>, StoreError> {
         let now = self.clock.now();
         let Some(scope) = self.current().due_probe(now).map(|hold| hold.scope.clone()) else { return Ok(None) };
@@ -98,7 +98,7 @@ impl SharedHolds {
         Ok(got.then_some(scope))
     }
 
-    /// Ends a probe. Where it has passed, those who waited are made due.
+    /// Ends a probe. If it has passed, those who waited are made due.
     pub async fn end_probe(&self, scope: &HoldScope, by: &str, has_passed: bool) -> Result<(), StoreError> {
         let now = self.clock.now();
         let ended = self.change(|holds| holds.end_probe(now, scope, by, has_passed, self.pauses)).await?;

@@ -17,19 +17,19 @@ impl Lane {
     }
 
     /// A worker has it. What it was before does not matter: a commit says what it is afterwards, and
-    /// where there is none it is due.
+    /// if there is none it is due.
     #[must_use]
     pub fn running() -> Self {
         Self { state: LaneState::Running, due: None, wakes: true, tag: None }
     }
 
-    /// Due at once, and parked no more; since when it was, where it was due already.
+    /// Due at once, and parked no more; since when it was, if it was due already.
     #[must_use]
     pub fn released(&self, now: UnixMs) -> Self {
         Self::due_at(self.due.map_or(now, |due| due.min(now)))
     }
 
-    /// What becomes of it when there is something new in the inbox; none where it stays as it is.
+    /// What becomes of it when there is something new in the inbox; none if it stays as it is.
     #[must_use]
     pub fn woken(&self, now: UnixMs) -> Option<Self> {
         let waits = self.state != LaneState::Running && self.due.is_none_or(|due| due > now);

@@ -10,7 +10,7 @@ pub const TARGET: &str = "target";
 /// Claims a store for a target that has none yet.
 ///
 /// # Errors
-/// [`StoreError::OtherTarget`] where it is another's, and whatever the store fails with.
+/// [`StoreError::OtherTarget`] if it is another's, and whatever the store fails with.
 pub async fn bind_target(store: &dyn Store, ours: &str) -> Result<(), StoreError> {
     loop {
         let found = store.shared(TARGET).await?;

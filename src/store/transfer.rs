@@ -13,7 +13,7 @@ use crate::core::person::job::JobId;
 use crate::core::person::{PersonId, SourceName};
 use crate::core::time::UnixMs;
 
-/// Records on a page at the most; [`super::PAGE_BYTES_MAX`] bounds its bytes.
+/// Records on a page at most; [`super::PAGE_BYTES_MAX`] bounds its bytes.
 pub const RECORDS_MAX: usize = 500;
 
 /// What a store holds, sort by sort, in the order in which it is copied: what an entry needs comes
@@ -25,7 +25,7 @@ pub enum Section {
     Marks,
     /// Deliveries that are remembered.
     Remembered,
-    /// People with all that is kept of them but their inbox.
+    /// People with all that is kept about them but their inbox.
     People,
     /// Inbox entries.
     Inbox,
@@ -142,7 +142,7 @@ impl Marks {
     }
 }
 
-/// All that is kept of a person but their inbox.
+/// All that is kept about a person but their inbox.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PersonRecord {
     /// Their number.
@@ -188,7 +188,7 @@ pub struct Activity {
 /// What became of a record that was to be taken in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transferred {
-    /// It is there now; where nothing was to be written: it is missing, or another.
+    /// It is there now; if nothing was to be written: it is missing, or another.
     Taken,
     /// It was there, just so.
     AlreadyThere,

@@ -173,7 +173,7 @@ fn below_ceiling(metadata: &Metadata<'_>) -> bool {
     is_own(target) || *metadata.level() <= OTHERS_MAX && !target.starts_with(NOISE)
 }
 
-/// Logs where a panic came from. Its message only where it is a literal: a formatted one may show
+/// Logs where a panic came from. Its message only if it is a literal: a formatted one may show
 /// values (slicing a string prints the string).
 fn log_panic(panic: &PanicHookInfo<'_>) {
     let message = panic.payload().downcast_ref::<&'static str>().copied().unwrap_or("(message withheld)");

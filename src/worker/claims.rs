@@ -6,7 +6,7 @@ use super::Worker;
 use crate::core::hold::HoldScope;
 use crate::store::{Claim, ClaimRequest, StoreError};
 
-/// Entries of one inbox that an attempt folds at the most: the rest comes with the next.
+/// Entries of one inbox that an attempt folds at most: the rest comes with the next.
 const ENTRIES_MAX: usize = 1_000;
 
 /// The claims of one worker. One at a time: what another has just been given would be taken for lost.

@@ -2,7 +2,7 @@
 //!
 //! The limiter counts calls as they leave, Postman as they arrive. A call that takes far longer than
 //! others do may have arrived far later than it left, in one window with calls that left after it: it
-//! is then charged for another time. Where all calls are slow, Postman is, and nothing is charged.
+//! is then charged for another time. If all calls are slow, Postman is, and nothing is charged.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

@@ -70,7 +70,7 @@ impl Worker {
         self.drain(attempts, grace, &life).await;
     }
 
-    /// Begins the probe of a hold, or claims people and starts on them; where there is nobody, says how
+    /// Begins the probe of a hold, or claims people and starts on them; if there is nobody, says how
     /// long to sleep.
     async fn take(
         &self,

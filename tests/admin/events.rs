@@ -27,7 +27,7 @@ impl Stream {
         Self::try_open(to, cookie).await.unwrap()
     }
 
-    /// Asks for events; none where there is no room.
+    /// Asks for events; none if there is no room.
     async fn try_open(to: SocketAddr, cookie: &str) -> Option<Self> {
         let mut socket = TcpStream::connect(to).await.unwrap();
         let request = format!("GET /events HTTP/1.1\r\nHost: {to}\r\nCookie: {cookie}\r\n\r\n");

@@ -44,7 +44,7 @@ impl Sender {
         }
     }
 
-    /// Sends a word until it is answered 200; none where nobody answers.
+    /// Sends a word until it is answered 200; none if nobody answers.
     async fn send(&mut self, client: &reqwest::Client, listen: &str, person: String, n: u32) -> Option<()> {
         self.open = Some((person.clone(), n));
         loop {

@@ -13,7 +13,7 @@ use crate::redis_server::RedisServer;
 
 /// The longest allowed from the kill to the next call, beside the lease.
 const NOTICED_MS: u64 = 1_000;
-/// From the claim to the arrival of its call at the stand-in, at the most: the lease is counted from the
+/// From the claim to the arrival of its call at the stand-in, at most: the lease is counted from the
 /// claim, and the test knows only when the call came.
 const CLAIMED_BEFORE_MS: u64 = 1_000;
 

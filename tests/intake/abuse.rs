@@ -280,7 +280,7 @@ fn whoever_does_not_read_answers_is_not_read() {
     socket.set_nonblocking(true).unwrap();
     let requests = message("GET", "/nothing-here", &[], b"").repeat(1000);
     let (mut sent, mut stuck) = (0, 0);
-    // The buffers of both ends take some megabytes at the most.
+    // The buffers of both ends take some megabytes at most.
     while stuck < 20 {
         assert!(sent < 64 << 20, "all is read");
         if let Ok(bytes) = socket.write(&requests) {

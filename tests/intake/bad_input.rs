@@ -188,7 +188,7 @@ fn a_byte_now_and_then_is_cut_off_in_time_and_does_not_hold_up_others() {
     let since = Instant::now();
     let mut answer = Vec::new();
     let mut unsent = rest.iter();
-    // Until the other side closes: one byte each 20 ms at the most.
+    // Until the other side closes: one byte each 20 ms at most.
     loop {
         if let Some(byte) = unsent.next()
             && slow.write_all(&[*byte]).is_err()

@@ -32,7 +32,7 @@ impl Make {
     }
 }
 
-/// Where servers keep their files: in memory where there is a gigabyte of it, so that many tests at once do not wait for
+/// Where servers keep their files: in memory if there is a gigabyte of it, so that many tests at once do not wait for
 /// one disk. What a flush is good for is the same there: a process that is killed keeps its files.
 static FOLDERS: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
     let told = Command::new("df").args(["--output=avail", "/dev/shm"]).output().ok()?;

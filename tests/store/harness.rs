@@ -190,7 +190,7 @@ impl Bench {
         people.remove(0)
     }
 
-    /// Claims where nobody is to be had; until when.
+    /// Claims if nobody is to be had; until when.
     pub(crate) async fn claim_none(&mut self, now: UnixMs) -> Option<UnixMs> {
         match self.ask(now, &request(64)).await {
             Claim::Nobody { until } => until,

@@ -33,7 +33,7 @@ fn start(test: &str, folder: &Path) -> (Child, BufReader<ChildStdout>) {
     (child, told)
 }
 
-/// The folder that the parent names; none where this process is nobody's child.
+/// The folder that the parent names; none if this process is nobody's child.
 fn folder() -> Option<PathBuf> {
     std::env::var_os(FOLDER).map(PathBuf::from)
 }

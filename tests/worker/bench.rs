@@ -207,7 +207,7 @@ impl Bench {
         story.entries.iter().map(|bytes| StoryEntry::from_bytes(bytes).unwrap().note).collect()
     }
 
-    /// How a job has ended, where it has.
+    /// How a job has ended, if it has.
     pub(crate) async fn outcome(&self, job: JobId, id: &str) -> Option<Finished> {
         self.story(id).await.into_iter().find_map(|note| match note {
             Note::Ended { job: ended, outcome } if ended == job => Some(outcome),

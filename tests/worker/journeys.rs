@@ -188,7 +188,7 @@ async fn an_id_that_went_stale_is_looked_up_again() {
     bench.hire("E-1", "Ada", "Lovelace").await;
     bench.attempt().await;
     bench.clock.advance_ms(61_000);
-    // Removed by hand and invited anew: the same person under another id.
+    // Removed by hand and invited again: the same person under another id.
     let fresh = Bench::new();
     let mut other = SimPerson::member(&email("E-1"), "Ada", "Lovelace");
     other.id = Some("f".repeat(48));

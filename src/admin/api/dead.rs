@@ -28,7 +28,7 @@ pub(in crate::admin) struct DeadQuery {
     event: Option<String>,
     /// Only those older than this many seconds.
     older_than_s: Option<u64>,
-    /// How many at the most: 1 to 500, 50 where it is not given.
+    /// How many at most: 1 to 500, 50 if it is not given.
     #[param(minimum = 1, maximum = 500)]
     limit: Option<usize>,
     /// The `next` of the page before.
@@ -103,7 +103,7 @@ pub(super) async fn show(
     Ok(web::Json(DeadBody::of(&letter, &state.holds().await?, query.payload)))
 }
 
-/// Puts a dead letter back to work; a record that could not be mapped with fields corrected, where they are given.
+/// Puts a dead letter back to work; a record that could not be mapped with fields corrected, if they are given.
 #[utoipa::path(post, path = "/api/v1/dead/{id}/replay", tag = "dead letters", params(("id" = String, Path, description = "32 hex digits.")), request_body = Option<ReplayBody>, security(("admin_token" = [])), responses(
     (status = 200, description = "It is tried again.", body = BulkDoneBody),
     (status = 400, description = "Not an id.", body = ErrorBody, content_type = "application/problem+json"),
@@ -162,7 +162,7 @@ pub(super) async fn replay_all(state: State, by: By, body: web::Json<BulkBody>) 
     Ok(web::Json(BulkDoneBody::replayed(done)))
 }
 
-/// Gives up all dead letters that match, or counts them. At most 2,000 at once: go on with `next`.
+/// Discards all dead letters that match, or counts them. At most 2,000 at once: go on with `next`.
 #[utoipa::path(post, path = "/api/v1/dead/discard", tag = "dead letters", request_body = BulkBody, security(("admin_token" = [])), responses(
     (status = 200, description = "How many matched, and how many are given up.", body = BulkDoneBody),
     (status = 400, description = "The body cannot be understood.", body = ErrorBody, content_type = "application/problem+json"),

@@ -29,7 +29,7 @@ pub(in crate::admin) struct JobsQuery {
     /// `waiting` (the default), `running`, `held`, `scheduled`, `incomplete` or `blocked`.
     #[param(value_type = Option<String>)]
     state: Option<LaneState>,
-    /// How many people at the most: 1 to 500, 50 where it is not given.
+    /// How many people at most: 1 to 500, 50 if it is not given.
     #[param(minimum = 1, maximum = 500)]
     limit: Option<usize>,
     /// The `next` of the page before.
@@ -48,7 +48,7 @@ pub(in crate::admin) struct PeopleQuery {
     state: Option<LaneState>,
     /// Only people with this mark: `after_close`, `switched_off` or `failing`.
     mark: Option<String>,
-    /// How many at the most: 1 to 500, 50 where it is not given.
+    /// How many at most: 1 to 500, 50 if it is not given.
     #[param(minimum = 1, maximum = 500)]
     limit: Option<usize>,
     /// The `next` of the page before.
@@ -144,7 +144,7 @@ pub(super) async fn people(state: State, query: web::Query<PeopleQuery>) -> ApiR
     Ok(web::Json(PeopleBody::from(&state.people(&whom, &page).await?)))
 }
 
-/// Whom a query means: one condition at the most.
+/// Whom a query means: one condition at most.
 pub(in crate::admin) fn whom(
     search: Option<&str>,
     state: Option<LaneState>,
@@ -222,7 +222,7 @@ async fn tell(state: &AdminState, person: &Person) -> ApiResult<PersonBody> {
     Ok(web::Json(PersonBody::of(&whole, &state.holds().await?)))
 }
 
-/// Erases a person: all that is kept of them, and what operators wrote about them.
+/// Erases a person: all that is kept about them, and what operators wrote about them.
 #[utoipa::path(delete, path = "/api/v1/people/{source}/{employee_id}", tag = "people", params(
     ("source" = String, Path, description = "The configured source."),
     ("employee_id" = String, Path, description = "Their id there, percent-encoded; slashes may stand as they are."),

@@ -67,7 +67,7 @@ impl Modify for Bearer {
     }
 }
 
-/// Gives this description.
+/// Returns this description.
 #[utoipa::path(get, path = "/api/openapi.json", tag = "description", responses((status = 200, description = "OpenAPI 3.1.", body = serde_json::Value)))]
 pub(super) async fn document() -> web::Json<utoipa::openapi::OpenApi> {
     web::Json(Description::openapi())

@@ -64,7 +64,7 @@ pub(in crate::admin) struct ApplyBody {
     people: Option<BTreeSet<String>>,
     /// `deactivate`: members who are not in HR are switched off.
     strangers: Option<Strangers>,
-    /// A plan as it was given: where another one would be applied by now, nothing is (409).
+    /// A plan as it was given: if another one would be applied by now, nothing is (409).
     #[schema(value_type = Option<Object>)]
     plan: Option<Box<PlanReport>>,
 }

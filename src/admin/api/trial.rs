@@ -54,7 +54,7 @@ pub struct PersonTriedBody {
     pub record: RecordBody,
     /// The facts that would be news.
     pub news: Vec<String>,
-    /// What Postman has, where it was asked: for the first three people.
+    /// What Postman has, if it was asked: for the first three people.
     pub live: Option<LiveBody>,
     /// The calls that would be made if all goes well, in order.
     pub calls: Vec<CallBody>,
@@ -98,7 +98,7 @@ pub struct LiveMemberBody {
     pub given_name: Option<String>,
     /// `name.familyName`
     pub family_name: Option<String>,
-    /// `active`; null where it is not shown.
+    /// `active`; null if it is not shown.
     pub active: Option<bool>,
 }
 

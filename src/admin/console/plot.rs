@@ -60,7 +60,7 @@ impl Plot<'_> {
     }
 }
 
-/// At least 1 where there is anything at all.
+/// At least 1 if there is anything at all.
 fn height(n: u64, most: u64) -> u32 {
     if n == 0 || most == 0 {
         return 0;

@@ -24,7 +24,7 @@ const EXTENSIONS: [&str; 4] = ["http", "har", "json", "txt"];
 struct Expected {
     /// When they come in; without it, their age is not judged.
     at: Option<String>,
-    /// As under `[[source]]`, but for its name; a path of `preset_file` is seen from this folder.
+    /// As under `[[source]]`, except for its name; a path of `preset_file` is seen from this folder.
     source: Table,
     /// What becomes of each file, line by line.
     deliveries: BTreeMap<String, Vec<String>>,

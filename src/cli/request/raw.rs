@@ -13,7 +13,7 @@ pub(super) fn is_one(bytes: &[u8]) -> bool {
     std::str::from_utf8(line).is_ok_and(|line| request_line(line).is_some())
 }
 
-/// Lines may end with a line feed alone, as editors leave them; the body is taken as it is, but for what is
+/// Lines may end with a line feed alone, as editors leave them; the body is taken as it is, except for what is
 /// beyond its `Content-Length`, and for chunks, which are put together.
 pub(super) fn parse(bytes: &[u8]) -> Result<Captured, String> {
     let mut rest = bytes.trim_ascii_start();

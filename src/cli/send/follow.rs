@@ -30,7 +30,7 @@ pub(super) struct Followed {
     code: Option<String>,
     /// The same for people.
     text: String,
-    /// What to do, where there is something to do.
+    /// What to do, if there is something to do.
     action: Option<String>,
 }
 

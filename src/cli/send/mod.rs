@@ -53,7 +53,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 struct Sent {
     status: u16,
     answer: Value,
-    /// What became of its jobs, where they were followed.
+    /// What became of its jobs, if they were followed.
     #[serde(skip_serializing_if = "Option::is_none")]
     jobs: Option<Vec<Followed>>,
 }

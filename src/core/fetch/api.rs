@@ -285,7 +285,7 @@ fn query(query: &BTreeMap<String, Template>, value_of: &dyn Fn(&Slot) -> Option<
     if text.is_empty() { text } else { format!("?{text}") }
 }
 
-/// A host with its values; the key and the problem where one is missing, or does not belong in a host.
+/// A host with its values; the key and the problem if one is missing, or does not belong in a host.
 fn host_of(host: &Template, values: &BTreeMap<String, String>) -> Result<String, (String, String)> {
     for name in host.slots().filter_map(Slot::value_name) {
         let key = || format!("values.{name}");

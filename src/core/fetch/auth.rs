@@ -113,7 +113,7 @@ impl Auth {
         }
     }
 
-    /// How its tokens are got, where it is one with tokens.
+    /// How its tokens are got, if it is one with tokens.
     #[must_use]
     pub fn token_rules(&self) -> Option<&TokenRules> {
         match self {
@@ -122,7 +122,7 @@ impl Auth {
         }
     }
 
-    /// The headers that show who asks; `access_token` where it is one with tokens. None where something
+    /// The headers that show who asks; `access_token` if it is one with tokens. None if something
     /// is missing.
     #[must_use]
     pub fn headers(

@@ -23,7 +23,7 @@ enum Node {
 }
 
 impl Body {
-    /// The JSON text; none where a value is missing.
+    /// The JSON text; none if a value is missing.
     pub(super) fn fill(&self, value_of: &dyn Fn(&Slot) -> Option<String>) -> Option<String> {
         Some(fill(&self.0, value_of)?.to_string())
     }

@@ -34,7 +34,7 @@ pub struct ListRules {
     /// The JSON to send.
     #[serde(default)]
     pub body: Option<Body>,
-    /// Where on a page the people are, where that is elsewhere than the mapping's `records`.
+    /// Where on a page the people are, if that is elsewhere than the mapping's `records`.
     #[serde(default)]
     pub records: Option<Path>,
     /// Where the next page's cursor is; nothing there: it was the last.
@@ -53,13 +53,13 @@ pub struct ListRules {
     /// Where it says how many people there are in all: held against what it shows.
     #[serde(default)]
     pub total_at: Option<Path>,
-    /// The header that says it, where no field does.
+    /// The header that says it, if no field does.
     #[serde(default)]
     pub total_header: Option<String>,
     /// The list says who there is, and little of them: everybody is read by themselves.
     #[serde(default)]
     pub each: bool,
-    /// Pages at the most.
+    /// Pages at most.
     #[serde(default = "pages_max")]
     pub pages_max: u32,
 }

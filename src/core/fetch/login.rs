@@ -140,7 +140,7 @@ fn fingerprint(token: &str) -> String {
 pub struct Got {
     /// The access token.
     pub access: AccessToken,
-    /// The refresh token from now on, where it is another one.
+    /// The refresh token from now on, if it is another one.
     pub refresh_token: Option<String>,
 }
 
@@ -177,7 +177,7 @@ pub enum NoToken {
 pub struct Client<'c> {
     /// Its id.
     pub id: &'c str,
-    /// Its secret, where it has one.
+    /// Its secret, if it has one.
     pub secret: Option<&'c str>,
 }
 

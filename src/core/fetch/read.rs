@@ -13,7 +13,7 @@ use crate::core::time::UnixMs;
 
 /// A list is read from a little before the last time: what changed while it was read is not missed.
 const OVERLAP_MS: u64 = 300_000;
-/// People of a list at the most, in one read.
+/// People of a list at most, in one read.
 const PEOPLE_MAX: usize = 50_000;
 
 /// Who or what is read.
@@ -89,7 +89,7 @@ pub enum ReadEnd {
 }
 
 impl ReadEnd {
-    /// What it means where somebody was found before at the first path of a step that has another: the login is good
+    /// What it means if somebody was found before at the first path of a step that has another: the login is good
     /// there, and a refusal at the other one adds nothing to the 404.
     #[must_use]
     pub fn knowing(self, first_path_serves: bool) -> Self {
@@ -143,7 +143,7 @@ pub struct ReadState {
     source: SourceName,
     asked: Asked,
     began_at: UnixMs,
-    /// Answers so far: a step's name, and JSON text; none where a 404 says nothing.
+    /// Answers so far: a step's name, and JSON text; none if a 404 says nothing.
     answers: Vec<(String, String)>,
     /// For a list: what it stated so far, and where in it the read is; none: at the beginning.
     told: Vec<Record>,
@@ -325,7 +325,7 @@ impl ReadState {
         }
     }
 
-    /// What was read of a person, as rows of a list, once it has come to its end; none where that was another one than
+    /// What was read of a person, as rows of a list, once it has come to its end; none if that was another one than
     /// an answer.
     #[must_use]
     pub fn rows(&self, api: &Api) -> Option<Vec<ListedRow>> {

@@ -48,7 +48,7 @@ pub enum NoReply {
 }
 
 impl HrReply {
-    /// The status, where there is one.
+    /// The status, if there is one.
     #[must_use]
     pub fn status(&self) -> Option<u16> {
         match self {
@@ -162,7 +162,7 @@ impl Judging<'_> {
         }
     }
 
-    /// What the answer itself says of its success; none where it is one.
+    /// What the answer itself says of its success; none if it is one.
     fn look(self, answer: &Json<'_>, not_before: Option<UnixMs>, now: UnixMs) -> Option<Said> {
         let step = self.step?;
         let place = Place { root: answer, record: answer, key: None };

@@ -13,7 +13,7 @@ use crate::core::limiter::Rate;
 use crate::core::mapping::{Condition, Lookups, Mapping, Path};
 use crate::core::person::EventKind;
 
-/// What a system whose limit nobody publishes is asked at the most: twice that of those who do.
+/// What a system whose limit nobody publishes is asked at most: twice that of those who do.
 const RATE: ReadRate = ReadRate { calls: 600, per_s: 60 };
 /// Longest delay after a notice: a system whose reads lag by more is better asked again than waited for.
 const LAG_S_MAX: u64 = 600;
@@ -112,7 +112,7 @@ pub struct Step {
     /// All of these hold of an answer that is none of an error.
     #[serde(default)]
     pub ok_if: Vec<Condition>,
-    /// All of these hold where somebody was found.
+    /// All of these hold if somebody was found.
     #[serde(default)]
     pub found_if: Vec<Condition>,
     /// A 404 of this one says nothing, and the read goes on without it.

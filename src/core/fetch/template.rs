@@ -104,7 +104,7 @@ impl Template {
         })
     }
 
-    /// The text with everything filled in, each value as `encode` writes it; none where one is missing.
+    /// The text with everything filled in, each value as `encode` writes it; none if one is missing.
     pub(super) fn fill(
         &self,
         value_of: &dyn Fn(&Slot) -> Option<String>,

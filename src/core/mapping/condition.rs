@@ -141,7 +141,7 @@ pub(super) fn all_and_none(only_if: &[Condition], except_if: &[Condition], place
 }
 
 impl Condition {
-    /// Whether it holds; none where nothing is there that it could be judged by. An error where its filter fails.
+    /// Whether it holds; none if nothing is there that it could be judged by. An error if its filter fails.
     pub(super) fn judge(&self, place: Place<'_>) -> Result<Option<bool>, Problem> {
         let judged = match &self.test {
             Test::Exists(exists) => {
@@ -166,7 +166,7 @@ impl Condition {
         Ok(judged)
     }
 
-    /// Whether it holds; not where nothing is there, or its filter fails.
+    /// Whether it holds; not if nothing is there, or its filter fails.
     pub(in crate::core) fn holds(&self, place: Place<'_>) -> bool {
         self.judge(place) == Ok(Some(true))
     }

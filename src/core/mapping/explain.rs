@@ -74,7 +74,7 @@ pub struct FieldExplanation {
     /// Characters of a text, digits of a number, members of an array or object.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub length: Option<usize>,
-    /// The value, where it was asked for.
+    /// The value, if it was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
     /// What is wrong with it. A field may be absent without being wrong.

@@ -44,7 +44,7 @@ impl<'t> Kept<'t> {
         Self { whole, batch, bytes_left, rest: Vec::new() }
     }
 
-    /// Keeps record `n` of `count` by itself, or puts it by for `rest` where it cannot be.
+    /// Keeps record `n` of `count` by itself, or puts it by for `rest` if it cannot be.
     pub(super) fn keep(&mut self, n: usize, count: usize, mut trouble: Trouble) -> Option<Record> {
         if count > 1 {
             trouble.detail = format!("record {} of {count}: {}", n + 1, trouble.detail);

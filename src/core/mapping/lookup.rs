@@ -127,7 +127,7 @@ impl Lookup {
         self.from.as_str()
     }
 
-    /// Whether the value is the field as it is, but for its case.
+    /// Whether the value is the field as it is, except for its case.
     #[must_use]
     pub fn is_plain(&self) -> bool {
         !matches!(self.from, From::Jq(_)) && self.options.split_name.is_none() && self.options.table.is_empty()
@@ -149,12 +149,12 @@ impl Lookup {
         [&self.options.only_if, &self.options.except_if]
     }
 
-    /// `strptime` directives, where it has its own.
+    /// `strptime` directives, if it has its own.
     pub(super) fn format(&self) -> Option<&str> {
         self.options.format.as_deref()
     }
 
-    /// The zone, where it has its own.
+    /// The zone, if it has its own.
     pub(super) fn zone(&self) -> Option<&Zone> {
         self.options.zone.as_ref()
     }
@@ -309,10 +309,10 @@ impl Lookups {
         self.0.iter().filter(move |lookup| lookup.look(place).is_err())
     }
 
-    /// Every place where there is something, and whether it is private; such only where they are asked for.
+    /// Every place where there is something, and whether it is private; such only if they are asked for.
     ///
     /// # Errors
-    /// Where there is none, and a filter could not say.
+    /// If there is none, and a filter could not say.
     pub(super) fn all<'v>(&self, place: Place<'v>, private: bool) -> Result<Vec<(bool, Cow<'v, Json<'v>>)>, Problem> {
         let mut all = Vec::new();
         let mut failed = None;
@@ -432,7 +432,7 @@ impl<'de> Deserialize<'de> for Lookups {
     }
 }
 
-/// A text made of parts: `{/first}.{/last}@example.com`; nothing where a part is nothing. `{{` and
+/// A text made of parts: `{/first}.{/last}@example.com`; nothing if a part is nothing. `{{` and
 /// `}}` stand for one brace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Template {

@@ -68,7 +68,7 @@ pub struct Mapping {
     /// The types that mean that something about somebody changed which is to be read; `person.*` is all that
     /// begin so and are named nowhere else.
     pub notice: Types,
-    /// The types that mean that somebody's record was removed: they are read, and have left where nobody of
+    /// The types that mean that somebody's record was removed: they are read, and have left if nobody of
     /// that id is there any more.
     pub deleted: Types,
     /// The types that are of no interest; `invoice.*` is all that begin so. Of two beginnings the longer counts.
@@ -141,7 +141,7 @@ pub enum BodyFormat {
     /// JSON.
     #[default]
     Json,
-    /// JSON, or a form where it does not begin as JSON does.
+    /// JSON, or a form if it does not begin as JSON does.
     Form,
 }
 
@@ -171,7 +171,7 @@ pub enum PastEnd {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Names {
-    /// The preferred one, where there is one.
+    /// The preferred one, if there is one.
     #[default]
     Preferred,
     /// Always the legal one.
@@ -356,7 +356,7 @@ impl Mapping {
         key != "update" || self.update.is_told || !self.rename.is_told
     }
 
-    /// What a type value means; none where it is not named.
+    /// What a type value means; none if it is not named.
     #[must_use]
     pub fn meaning(&self, type_value: &str) -> Option<Meaning> {
         let named = |is_told: bool| {

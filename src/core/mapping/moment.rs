@@ -144,7 +144,7 @@ fn in_zone(at: DateTime, zone: &Zone) -> Option<UnixMs> {
     Some(UnixMs(at.as_millisecond()))
 }
 
-/// Reads a time; none where there is none: blank, or a date of zeros.
+/// Reads a time; none if there is none: blank, or a date of zeros.
 pub(super) fn read(value: &Json<'_>, reading: Reading<'_>) -> Result<Option<Moment>, Problem> {
     let text = match value {
         Json::Text(text) => text.trim().to_owned(),
@@ -230,7 +230,7 @@ fn formatted(format: &str, text: &str, zone: &Zone) -> Option<Moment> {
     parts.to_date().ok().map(Moment::Day)
 }
 
-/// A bare number as an instant, where it is one that a calendar knows.
+/// A bare number as an instant, if it is one that a calendar knows.
 fn unix(text: &str, per_second: impl Fn(f64) -> f64) -> Option<Moment> {
     // serde_json's grammar: "inf", "NaN", "0x1" and "+5" are not numbers.
     let number: Number = serde_json::from_str(text).ok()?;

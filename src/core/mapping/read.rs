@@ -49,7 +49,7 @@ pub fn remap(mapping: &Mapping, source: &SourceName, payload: &Bytes) -> Vec<Rec
     read(mapping, source, payload, Charset::utf8(), usize::MAX)
 }
 
-/// Reads a body's text, and gives it as JSON; where that fails, once more with what is bad in its
+/// Reads a body's text, and gives it as JSON; if that fails, once more with what is bad in its
 /// strings mended. The texts must outlive the value, so it is given on.
 pub(super) fn with_json<R>(
     mapping: &Mapping,
@@ -107,7 +107,7 @@ pub(super) fn records<'v>(
     }
 }
 
-/// The names of the records, where they are an object's members.
+/// The names of the records, if they are an object's members.
 pub(super) fn keys<'v>(mapping: &Mapping, root: &'v Json<'v>) -> Vec<Json<'v>> {
     match mapping.records.find(Place { root, record: root, key: None }) {
         Some(Json::Object(members)) if mapping.records_by_key => {

@@ -27,7 +27,7 @@ pub enum Record {
         code: Code,
         /// Fields and shapes, never values.
         detail: String,
-        /// The fields that cannot be used; none where it is the record as a whole.
+        /// The fields that cannot be used; none if it is the record as a whole.
         fields: Vec<&'static str>,
         /// The body as received; of a batch, the body with this record alone in its place.
         payload: Bytes,
@@ -39,7 +39,7 @@ pub enum Record {
 pub struct Ignored {
     /// Why.
     pub why: IgnoredWhy,
-    /// Its type, where it has one: cut short, without control characters.
+    /// Its type, if it has one: cut short, without control characters.
     pub type_value: Option<String>,
     /// Fields that are there and cannot be used.
     pub dropped: Vec<InvalidField>,

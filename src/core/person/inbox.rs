@@ -74,7 +74,7 @@ pub enum Word {
 }
 
 impl Entry {
-    /// Whom it is about, where it says so.
+    /// Whom it is about, if it says so.
     #[must_use]
     pub fn person(&self) -> Option<Person> {
         match &self.word {
@@ -94,7 +94,7 @@ impl Entry {
         serde_json::to_vec(self).unwrap_or_default()
     }
 
-    /// Reads what was stored; none where it is damaged or of a version that this one does not know.
+    /// Reads what was stored; none if it is damaged or of a version that this one does not know.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         serde_json::from_slice(bytes).ok()

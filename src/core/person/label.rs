@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
-/// Values of one fact at the most; what is beyond is not looked at.
+/// Values of one fact at most; what is beyond is not looked at.
 pub const LABELS_MAX: usize = 50;
 /// Longest value.
 const CHARS_MAX: usize = 100;
@@ -20,7 +20,7 @@ pub struct Label(String);
 pub type FurtherFacts<T> = BTreeMap<String, T>;
 
 impl Label {
-    /// Reads a value; none where it is empty, too long, or has a control character in it.
+    /// Reads a value; none if it is empty, too long, or has a control character in it.
     #[must_use]
     pub fn parse(raw: &str) -> Option<Self> {
         let text: String = raw.trim().nfc().collect();

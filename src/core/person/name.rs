@@ -18,7 +18,7 @@ pub const LOCALE_CHARS_MAX: usize = 35;
 pub struct Name(String);
 
 impl Name {
-    /// Parses a name; none where it is blank.
+    /// Parses a name; none if it is blank.
     pub fn parse(field: &'static str, raw: &str) -> Result<Option<Self>, InvalidField> {
         if text::stripped(raw).is_empty() {
             return Ok(None);
@@ -46,7 +46,7 @@ impl fmt::Debug for Name {
 pub struct Locale(String);
 
 impl Locale {
-    /// Parses a locale; none where it is blank or could be none: it is never worth a refusal.
+    /// Parses a locale; none if it is blank or could be none: it is never worth a refusal.
     #[must_use]
     pub fn parse(raw: &str) -> Option<Self> {
         text::identifier("locale", raw, LOCALE_CHARS_MAX).ok().map(Self)

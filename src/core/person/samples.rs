@@ -2,7 +2,7 @@
 
 use super::{Document, Email, EmploymentState, Event, EventKind, Facts, Name, Person, SourceName, Stated};
 
-/// An update by HR of Ada, who goes by `id` and, where one is given, an address.
+/// An update by HR of Ada, who goes by `id` and, if one is given, an address.
 pub(crate) fn update_of_ada(id: &str, address: Option<&str>, family: &str, state: EmploymentState) -> Event {
     let person = Person::parse(SourceName::parse("hr").unwrap(), id).unwrap();
     let name = |raw: &str| Name::parse("name", raw).unwrap().map(Stated::Is);
@@ -16,7 +16,7 @@ pub(crate) fn update_of_ada(id: &str, address: Option<&str>, family: &str, state
     Event { person, kind: EventKind::Update, at: None, facts }
 }
 
-/// What is kept of them then.
+/// What is kept about them then.
 pub(crate) fn ada(id: &str, address: Option<&str>, family: &str, state: EmploymentState) -> Document {
     let event = update_of_ada(id, address, family, state);
     let mut document = Document::new(event.person.clone());

@@ -45,7 +45,7 @@ pub enum Note {
     Called {
         /// Which.
         operation: Operation,
-        /// HTTP status, where there was one.
+        /// HTTP status, if there was one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         status: Option<u16>,
         /// What it meant, in a word or a code.
@@ -58,7 +58,7 @@ pub enum Note {
     },
     /// The person was read at their HR system.
     Read {
-        /// The HTTP status of the last answer, where there was one.
+        /// The HTTP status of the last answer, if there was one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         status: Option<u16>,
         /// What it came to, in a word or a code.
@@ -144,7 +144,7 @@ impl StoryEntry {
         serde_json::to_vec(self).unwrap_or_default()
     }
 
-    /// Reads what was stored; none where it is damaged.
+    /// Reads what was stored; none if it is damaged.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         serde_json::from_slice(bytes).ok()

@@ -5,16 +5,16 @@ use super::json;
 /// What a provider can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Capabilities {
-    /// `patch.supported`; where it is not, changes go out as PUT of what was read.
+    /// `patch.supported`; if it is not, changes go out as PUT of what was read.
     pub patch: bool,
-    /// `filter.supported`; where it is not, members are paged through.
+    /// `filter.supported`; if it is not, members are paged through.
     pub filter: bool,
-    /// `etag.supported`; where it is not, no `If-Match` is sent.
+    /// `etag.supported`; if it is not, no `If-Match` is sent.
     pub etag: bool,
 }
 
 impl Capabilities {
-    /// Postman's: a version is sent where one was read, whatever its configuration says of it.
+    /// Postman's: a version is sent if one was read, whatever its configuration says of it.
     pub const POSTMAN: Self = Self { patch: true, filter: true, etag: true };
     /// For a provider that does not say: PATCH is the one method that may be missing (RFC 7644 §3.2).
     pub const UNTOLD: Self = Self { patch: false, filter: true, etag: true };

@@ -146,7 +146,7 @@ pub(super) fn refused(call: &GroupCall, status: u16) -> GroupOutcome {
     }
 }
 
-/// What a success (2xx) means. None where it cannot be read.
+/// What a success (2xx) means. None if it cannot be read.
 pub(super) fn served(call: &GroupCall, body: &[u8], etag: Option<&str>) -> Option<GroupOutcome> {
     match call {
         GroupCall::Find { .. } | GroupCall::Page { .. } => read_list(body),
@@ -184,7 +184,7 @@ impl ShownGroup {
         Some(Self { id, version, object: object.to_owned() })
     }
 
-    /// As it was read, with the member in it or not: the body of a PUT. None where the members are not shown, and it
+    /// As it was read, with the member in it or not: the body of a PUT. None if the members are not shown, and it
     /// is not known to be empty: they would be taken out.
     pub(super) fn with_member(&self, member: &str, is_in: bool, is_empty: bool) -> Option<String> {
         with_member(&self.object, member, is_in, is_empty)
@@ -212,7 +212,7 @@ fn with_member(group: &RawValue, member: &str, is_in: bool, is_empty: bool) -> O
     are_read.then(|| body.ended())
 }
 
-/// None where what should be a list is none.
+/// None if what should be a list is none.
 fn members_with(members: Option<&RawValue>, member: &str, is_in: bool) -> Option<String> {
     let mut kept: Vec<String> = Vec::new();
     let is_theirs = |row: &RawValue| {

@@ -26,7 +26,7 @@ const WAIT_PAUSE_MS_MAX: u64 = 86_400_000;
 const WAIT_MS_MAX: u64 = 30 * 86_400_000;
 /// How often a group may have changed between our look and our write.
 const CHANGED_MAX: u32 = 20;
-/// Pages of groups read at the most, where the target does not filter.
+/// Pages of groups read at most, where the target does not filter.
 const PAGES_MAX: u32 = 20;
 
 /// `[[group]]`: whom a group is made of.

@@ -42,7 +42,7 @@ pub(super) fn for_each_element<'a>(array: &'a RawValue, each: impl FnMut(&'a Raw
 /// A string, or a number as it is written; of at most `bytes_max`.
 pub(super) fn text(value: &RawValue, bytes_max: usize) -> Option<String> {
     let written = value.get();
-    // A character is written in six bytes at the most: `\u0041`.
+    // A character is written in six bytes at most: `\u0041`.
     if written.len() > bytes_max.saturating_mul(6).saturating_add(2) {
         return None;
     }
@@ -128,7 +128,7 @@ impl<'de, F: FnMut(&'de RawValue)> Visitor<'de> for EachElement<F> {
     }
 }
 
-/// The name of an attribute, borrowed where it is written without escapes.
+/// The name of an attribute, borrowed if it is written without escapes.
 struct Key;
 
 impl<'de> DeserializeSeed<'de> for Key {

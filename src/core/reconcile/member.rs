@@ -15,7 +15,7 @@ const NAME_BYTES_MAX: usize = 4 * 1024;
 /// Longest version that is sent back: a header has to hold it.
 const VERSION_BYTES_MAX: usize = 1024;
 
-/// Reads the member in a body. None where it shows no `id` and `userName` that can be used.
+/// Reads the member in a body. None if it shows no `id` and `userName` that can be used.
 #[must_use]
 pub fn read(body: &[u8], etag: Option<&str>) -> Option<Member> {
     of_object(json::document(body)?, etag)
@@ -73,7 +73,7 @@ fn version_of(version: Option<String>, etag: Option<&str>) -> Option<String> {
 /// What a PUT changes of what was read.
 #[derive(Clone, Copy, Default)]
 pub struct Changes<'a> {
-    /// The given name that HR says; `""` where it says that there is none, none where it says nothing.
+    /// The given name that HR says; `""` if it says that there is none, none if it says nothing.
     pub given: Option<&'a str>,
     /// The family name, likewise.
     pub family: Option<&'a str>,

@@ -300,7 +300,7 @@ pub struct Member {
     pub family_name: Option<String>,
     /// `active`
     pub active: Active,
-    /// `meta.version` or the `ETag`, where there is one.
+    /// `meta.version` or the `ETag`, if there is one.
     pub version: Option<String>,
     /// The member's JSON object, byte for byte as it was read.
     pub attributes: Attributes,

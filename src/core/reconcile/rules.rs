@@ -19,7 +19,7 @@ pub struct PlanRules {
     /// Sources without rules for scope (any more). About a source that is not configured here nothing is known:
     /// people out of its scope stay switched off.
     pub unscoped: BTreeSet<SourceName>,
-    /// Pages of members read at the most in a look-up.
+    /// Pages of members read at most in a look-up.
     pub pages_max: u32,
     /// How many answers "Couldn't update this team member's username. Try again" it takes to be a refusal.
     pub username_tries: u32,

@@ -124,7 +124,7 @@ impl Suspicions {
     }
 
     /// An address was refused as every write may be (403): by itself, where the domain is not verified, or because
-    /// all writes are. It says nothing of other people's writes; theirs say what it was. Where there are none, it is
+    /// all writes are. It says nothing of other people's writes; theirs say what it was. If there are none, it is
     /// tried a few times.
     pub fn address_refused(&mut self, person: PersonId, progress: &mut Progress, now: UnixMs) -> Judgement {
         let last_try = progress.refused_at.replace(now);

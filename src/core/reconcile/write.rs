@@ -131,7 +131,7 @@ pub(super) fn rename(
     let (given_name, family_name) = state.wanted_names(member);
     let capabilities = state.capabilities.unwrap_or(Capabilities::UNTOLD);
     let active = if capabilities.patch {
-        // Where the switch is not shown, the last word known; where there is none, no PUT: it could switch
+        // Where the switch is not shown, the last word known; if there is none, no PUT: it could switch
         // somebody on.
         seen.active.known().filter(|_| member.active == Active::Unknown)
     } else {
@@ -156,7 +156,7 @@ pub(super) fn rename(
     }
 }
 
-/// How a change of one attribute goes out. None where it cannot: the aspect is refused then.
+/// How a change of one attribute goes out. None if it cannot: the aspect is refused then.
 fn carrier(
     state: &mut AttemptState,
     rules: &PlanRules,

@@ -89,7 +89,7 @@ impl DriftList {
 }
 
 impl Drift {
-    /// Takes the next comparison for this process, where one is due. Only one process makes it.
+    /// Takes the next comparison for this process, if one is due. Only one process makes it.
     pub fn claim(&mut self, now: UnixMs, every_ms: u64) -> bool {
         let since_ms = self.begun_at.map(|begun_at| now.ms_since(begun_at));
         let is_under_way = !self.is_over && since_ms.is_some_and(|ms| ms < ABANDONED_MS);
@@ -130,7 +130,7 @@ impl Drift {
         is_named
     }
 
-    /// Takes in what the comparison that was begun then showed. False where another one took its place.
+    /// Takes in what the comparison that was begun then showed. False if another one took its place.
     pub fn end(&mut self, begun_at: UnixMs, report: DriftReport) -> bool {
         if self.begun_at != Some(begun_at) {
             return false;

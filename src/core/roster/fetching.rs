@@ -60,7 +60,7 @@ pub struct Fetch {
 pub struct FetchEnd {
     /// When.
     pub at: UnixMs,
-    /// Why nothing was staged; none where the roster is.
+    /// Why nothing was staged; none if the roster is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<FetchFailure>,
 }
@@ -152,7 +152,7 @@ impl Fetch {
         self.end.is_none() && self.taken_by.take().is_some()
     }
 
-    /// The failure that stands, where there is one and nothing whole was imported since.
+    /// The failure that stands, if there is one and nothing whole was imported since.
     #[must_use]
     pub fn failed_after(&self, imported_at: Option<UnixMs>) -> Option<(UnixMs, &FetchFailure)> {
         let end = self.end.as_ref()?;

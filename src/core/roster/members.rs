@@ -11,7 +11,7 @@ use crate::core::reconcile::request::Member;
 pub struct ListedMember {
     /// The member.
     pub member: Member,
-    /// `externalId`, where there is one.
+    /// `externalId`, if there is one.
     pub external_id: Option<String>,
 }
 
@@ -97,7 +97,7 @@ impl MemberList {
         self.problem = Some(problem);
     }
 
-    /// Why it is not whole, where it is not.
+    /// Why it is not whole, if it is not.
     #[must_use]
     pub fn problem(&self) -> Option<String> {
         self.problem.clone()

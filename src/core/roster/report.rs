@@ -99,7 +99,7 @@ impl PlanReport {
         }
     }
 
-    /// What another plan has that this one has not, or the other way round; none where both would do the
+    /// What another plan has that this one has not, or the other way round; none if both would do the
     /// same on the same grounds.
     #[must_use]
     pub fn difference(&self, other: &Self) -> Option<String> {
@@ -122,7 +122,7 @@ impl PlanReport {
 /// What to do for a person of the plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Planned {
-    /// The import of their row, where they have one that is not applied.
+    /// The import of their row, if they have one that is not applied.
     pub import: Option<String>,
     /// The SCIM id of the member that the list has for them.
     pub member: Option<String>,
@@ -239,7 +239,7 @@ impl<'t> Planner<'t> {
         }
     }
 
-    /// Plans for somebody; gives what an apply is to do, where it is about them.
+    /// Plans for somebody; gives what an apply is to do, if it is about them.
     pub fn plan(&mut self, mut document: Document) -> Option<Planned> {
         let is_idle = document.open.is_empty() && document.trouble.is_none() && document.owed_read.is_none();
         if !Self::is_of_hr(&document) {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// Rows that are taken at the most.
+/// Rows that are taken at most.
 pub(super) const ROWS_MAX: u64 = 200_000;
 /// How deep fields of JSON rows may stand.
 const DEPTH_MAX: usize = 8;

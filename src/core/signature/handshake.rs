@@ -65,7 +65,7 @@ impl fmt::Debug for HandshakeAnswer {
 }
 
 impl Verifier {
-    /// The answer to a handshake that needs no signature; none where the delivery is not one.
+    /// The answer to a handshake that needs no signature; none if the delivery is not one.
     #[must_use]
     pub fn unsigned_handshake(&self, keys: &Keys, delivery: &Delivery) -> Option<HandshakeAnswer> {
         let unsigned = |handshake: &&Handshake| match handshake {
@@ -90,7 +90,7 @@ impl Verifier {
         })
     }
 
-    /// The answer to a handshake that is signed; none where the delivery is not one.
+    /// The answer to a handshake that is signed; none if the delivery is not one.
     #[must_use]
     pub fn signed_handshake(&self, keys: &Keys, genuine: &Genuine) -> Option<HandshakeAnswer> {
         let delivery = genuine.delivery.get();

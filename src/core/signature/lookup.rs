@@ -6,7 +6,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-/// The text, number, boolean or null at the end of `steps`; none where there is none, or the body is not JSON.
+/// The text, number, boolean or null at the end of `steps`; none if there is none, or the body is not JSON.
 /// Of a name that recurs the last counts, as in a tree.
 pub(super) fn scalar_at(steps: &[String], body: &[u8]) -> Option<Value> {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
@@ -20,7 +20,7 @@ pub(super) fn scalar_at(steps: &[String], body: &[u8]) -> Option<Value> {
 struct At<'s>(&'s [String]);
 
 impl At<'_> {
-    /// What a scalar is worth here: nothing, where there are still steps to go.
+    /// What a scalar is worth here: nothing, if there are still steps to go.
     fn here(self, scalar: Value) -> Option<Value> {
         self.0.is_empty().then_some(scalar)
     }

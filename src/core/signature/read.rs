@@ -10,8 +10,8 @@ use crate::core::delivery::Delivery;
 /// Most signatures that are looked at in one header: a rotation needs two.
 const CANDIDATES_MAX: usize = 16;
 
-/// The value of the one header of these names. None where there is none, or it is empty; refused
-/// where there is more than one, except for one value under several of the names.
+/// The value of the one header of these names. None if there is none, or it is empty; refused
+/// if there is more than one, except for one value under several of the names.
 pub(super) fn header<'a>(delivery: &'a Delivery, names: &HeaderNames, role: Role) -> Result<Option<&'a [u8]>, Refusal> {
     let mut found: Option<&[u8]> = None;
     for name in names.names() {
@@ -25,7 +25,7 @@ pub(super) fn header<'a>(delivery: &'a Delivery, names: &HeaderNames, role: Role
     Ok(found.filter(|value| !value.is_empty()))
 }
 
-/// As [`header()`], refused where there is none.
+/// As [`header()`], refused if there is none.
 pub(super) fn needed<'a>(delivery: &'a Delivery, names: &HeaderNames, role: Role) -> Result<&'a [u8], Refusal> {
     header(delivery, names, role)?.ok_or(Refusal::MissingHeader(role))
 }
@@ -53,7 +53,7 @@ pub(super) fn candidates(value: &[u8], layout: &Layout, encoding: Encoding) -> R
     if decoded.is_empty() { Err(Refusal::MalformedSignature) } else { Ok(decoded) }
 }
 
-/// The value of the one pair of this name; refused where it is there twice.
+/// The value of the one pair of this name; refused if it is there twice.
 pub(super) fn pair<'a>(value: &'a [u8], separator: &str, name: &str) -> Result<&'a [u8], Refusal> {
     let value = std::str::from_utf8(value).map_err(|_| Refusal::MalformedSignature)?;
     let mut named = pairs(value, separator).filter(|(other, _)| *other == name);

@@ -121,7 +121,7 @@ pub struct KeyRule {
     /// What the text is.
     #[serde(default)]
     pub encoding: KeyEncoding,
-    /// Dropped from the beginning of the secret where it is there, such as `whsec_`.
+    /// Dropped from the beginning of the secret if it is there, such as `whsec_`.
     #[serde(default)]
     pub strip_prefix: String,
 }

@@ -52,7 +52,7 @@ impl Verifier {
         &self.scheme
     }
 
-    /// The id that the sender itself gave a delivery: none where a body or a signature stands for it.
+    /// The id that the sender itself gave a delivery: none if a body or a signature stands for it.
     #[must_use]
     pub fn event_id<'g>(&self, genuine: &'g Genuine) -> Option<&'g str> {
         match (&self.scheme.id, &genuine.id) {

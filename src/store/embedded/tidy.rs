@@ -43,7 +43,7 @@ pub(super) fn tidy(work: &mut Work<'_>, now: UnixMs) -> Result<u64, StoreError> 
     Ok((forgotten + told) as u64 + give_space_back(work)?)
 }
 
-/// Gives free pages back to the file system; how many.
+/// Returns free pages to the file system; the result is their number.
 fn give_space_back(work: &Work<'_>) -> Result<u64, StoreError> {
     let number =
         |name: &str| -> Result<i64, StoreError> { Ok(work.db.pragma_query_value(None, name, |row| row.get(0))?) };

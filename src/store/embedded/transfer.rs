@@ -20,7 +20,7 @@ use crate::store::{DeadRow, Lane, LaneState, Page, Shared, StoreError};
 
 #[async_trait]
 impl Transfer for Embedded {
-    /// Nobody listens to this store but its own process, which is asking.
+    /// Only its own process, the caller, listens to this store.
     async fn activity(&self, now: UnixMs) -> Result<Activity, StoreError> {
         let until = self.clock.at(now).0;
         let sql = "SELECT count(*) FROM person WHERE lease_until > ?1";
@@ -143,7 +143,7 @@ fn entries(db: &Connection, wanted: &Page, after: (i64, i64)) -> Result<Exported
     Ok(Exported { records: listed.rows, next: listed.next })
 }
 
-/// All that is kept of a person but their inbox.
+/// Everything kept about a person except their inbox.
 fn person(db: &Connection, person: i64) -> Result<Option<PersonRecord>, StoreError> {
     let Some(row) = listings::person(db, person)? else { return Ok(None) };
     let texts = |sql: &str| -> Result<Vec<String>, StoreError> {

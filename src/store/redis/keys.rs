@@ -105,7 +105,7 @@ impl Keys {
         [Of::Lane, Of::Document, Of::Story, Of::Words].map(|of| self.of(of, person)).into()
     }
 
-    /// That of a remembered delivery. No other key has 16 bytes behind the prefix, but for a tag's of just
+    /// That of a remembered delivery. No other key has 16 bytes behind the prefix, except for a tag's of just
     /// that length, which begins with `t:`.
     pub(super) fn delivery(&self, key: [u8; 16]) -> Vec<u8> {
         [self.root.as_bytes(), &key].concat()

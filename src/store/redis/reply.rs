@@ -34,7 +34,7 @@ impl ScriptReply {
         self.0.next().ok_or_else(|| unexpected("a short answer of the store's script"))
     }
 
-    /// A list; an empty one where there is nothing.
+    /// A list; an empty one if there is nothing.
     pub(super) fn list(&mut self) -> Result<Self, StoreError> {
         match self.next()? {
             Value::Nil => Self::of(Value::Array(Vec::new())),
@@ -62,7 +62,7 @@ impl ScriptReply {
         bytes_of(self.next()?)
     }
 
-    /// Bytes, or none where there is nothing.
+    /// Bytes, or none if there is nothing.
     pub(super) fn optional(&mut self) -> Result<Option<Vec<u8>>, StoreError> {
         match self.next()? {
             Value::Nil => Ok(None),
@@ -74,7 +74,7 @@ impl ScriptReply {
         number_of(&self.next()?)
     }
 
-    /// A number, or none where there is nothing.
+    /// A number, or none if there is nothing.
     pub(super) fn optional_number(&mut self) -> Result<Option<i64>, StoreError> {
         match self.next()? {
             Value::Nil => Ok(None),
@@ -83,7 +83,7 @@ impl ScriptReply {
         }
     }
 
-    /// A count; 0 where there is nothing.
+    /// A count; 0 if there is nothing.
     pub(super) fn count(&mut self) -> Result<u64, StoreError> {
         Ok(self.optional_number()?.and_then(|count| u64::try_from(count).ok()).unwrap_or(0))
     }

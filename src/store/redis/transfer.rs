@@ -21,7 +21,7 @@ use crate::store::{Lane, LaneState, PAGE_BYTES_MAX, Shared, StoreError, Story};
 
 /// People whom one look reads whole.
 const PEOPLE_AT_ONCE: usize = 32;
-/// What is read of an inbox at first, and where it is longer, at once.
+/// What is read of an inbox at first, and if it is longer, at once.
 const INBOX_BYTES: usize = 64 * 1024;
 /// Unmapped records that one look reads: each may be as large as a delivery.
 const RECORDS_AT_ONCE: usize = 16;

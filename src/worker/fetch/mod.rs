@@ -39,9 +39,9 @@ use crate::telemetry::traces::Span;
 
 /// Reads at once, of one source and process: a slow HR system must not take all of a worker's slots.
 const AT_ONCE: usize = 4;
-/// How soon a read comes back that finds all of them taken.
+/// How soon a read is tried again if all of them are taken.
 const CROWDED_MS: u64 = 200;
-/// How long a turn stays good: a read that was kept from it for longer asks for another.
+/// How long a turn stays valid: a read that is delayed for longer asks for another.
 const TURN_MS: u64 = 600_000;
 /// Whether a refusal concerns one person alone is judged by who else was served within at least this time before it.
 const SERVED_LATELY_MS: u64 = 60_000;
@@ -122,8 +122,8 @@ impl Worker {
         self.conclude_read(document, seq, owed, reader, Finished { end, status, began_at, ms }).await
     }
 
-    /// Somebody who leaves, and whose address is not known yet (they were hired before there was a bridge, say), is to
-    /// be read, so that they can be found at the target.
+    /// A person who leaves, and whose address is not known yet (they were hired before there was a bridge, say), is
+    /// read, so that they can be found at the target.
     fn owe_address(&self, document: &mut Document) {
         let reads_people = |reader: &Reader| !reader.system.api().is_list();
         // An announced leave waits for its time: if their record were gone already, it would count from now.
@@ -154,7 +154,7 @@ impl Worker {
     ) -> Result<Gate<'r>, StoreError> {
         let scope = HoldScope::Fetch(source.clone());
         if trial_of != Some(&scope) && self.holds.current().get(&scope).is_some() {
-            // What is known of it may be old: it may have been lifted.
+            // What is known about it may be old: it may have been lifted.
             self.holds.look().await?;
             if let Some(hold) = self.holds.current().get(&scope) {
                 return Ok(Gate::Shut(ReadWait::Held { code: hold.code, not_before: None }));

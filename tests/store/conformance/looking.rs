@@ -41,7 +41,7 @@ impl AsyncRead for Search {
     }
 }
 
-/// All pages of a listing, each of so many rows at the most.
+/// All pages of a listing, each of so many rows at most.
 async fn all(b: &mut Bench, rows_max: usize, listing: Read<'_>) -> Vec<PersonId> {
     let (mut found, mut page) = (Vec::new(), first(rows_max));
     loop {

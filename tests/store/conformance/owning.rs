@@ -1,4 +1,4 @@
-//! Members and addresses, each of one person at the most.
+//! Members and addresses, each of one person at most.
 
 use bytes::Bytes;
 use scim_bridge::core::person::PersonId;

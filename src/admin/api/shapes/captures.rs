@@ -44,7 +44,7 @@ pub struct CaptureRowBody {
     pub reason: Option<String>,
     /// The status that it was answered with.
     pub status: u16,
-    /// How long its body is; none where the body was not kept.
+    /// How long its body is; none if the body was not kept.
     pub body_bytes: Option<usize>,
 }
 
@@ -58,7 +58,7 @@ pub struct CaptureBody {
     pub url: String,
     /// Names in lower case, in order.
     pub headers: Vec<CapturedHeaderBody>,
-    /// The body, in base64; none where it was not kept.
+    /// The body, in base64; none if it was not kept.
     pub body_base64: Option<String>,
 }
 
@@ -77,7 +77,7 @@ pub struct CapturedHeaderBody {
 pub struct CaptureOnBody {
     /// The source.
     pub source: String,
-    /// How many of its last deliveries are kept: 1 to 50, 10 where it is not given.
+    /// How many of its last deliveries are kept: 1 to 50, 10 if it is not given.
     #[schema(minimum = 1, maximum = 50)]
     pub keep: Option<usize>,
 }

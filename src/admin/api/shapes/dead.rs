@@ -145,7 +145,7 @@ pub struct BulkDoneBody {
     pub discarded: u64,
     /// How many still cannot be mapped, and stay.
     pub still_unmapped: u64,
-    /// Give it as `after` to go on; null where that was all.
+    /// Give it as `after` to go on; null if that was all.
     pub next: Option<String>,
 }
 

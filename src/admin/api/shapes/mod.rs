@@ -56,7 +56,7 @@ pub struct HoldBody {
     pub action: String,
     /// Since when.
     pub since: String,
-    /// When the bridge tries again by itself; null where only an operator lifts it.
+    /// When the bridge tries again by itself; null if only an operator lifts it.
     pub next_probe_at: Option<String>,
     /// How often it tried.
     pub probes: u32,

@@ -39,7 +39,7 @@ pub struct PersonRowBody {
     pub state: String,
     /// Since when they are in this state.
     pub since: String,
-    /// Whether their member is switched on, as last seen; null where it is not known.
+    /// Whether their member is switched on, as last seen; null if it is not known.
     pub active: Option<bool>,
     /// What else to know: `after_close`, `switched_off`, `failing`.
     pub marks: Vec<String>,
@@ -67,7 +67,7 @@ impl From<&Listed<PersonView>> for PeopleBody {
     }
 }
 
-/// All that is known of a person.
+/// All that is known about a person.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct PersonBody {
     /// Who.
@@ -79,11 +79,11 @@ pub struct PersonBody {
     pub state: String,
     /// How they stand, in one sentence.
     pub answer: String,
-    /// What they wait for; null where they are in line.
+    /// What they wait for; null if they are in line.
     pub waits_for: Option<WaitsForBody>,
     /// What HR says, fact by fact.
     pub record: RecordBody,
-    /// The member at Postman, as last read or written; null where none is known.
+    /// The member at Postman, as last read or written; null if none is known.
     pub member: Option<MemberBody>,
     /// The groups that the bridge put the member into.
     #[serde(default)]
@@ -143,7 +143,7 @@ pub struct WaitsForBody {
     pub state: String,
     /// The code of the cause.
     pub code: Option<String>,
-    /// What to do; null where there is nothing to do.
+    /// What to do; null if there is nothing to do.
     pub action: Option<String>,
     /// Since when.
     pub since: String,
@@ -169,7 +169,7 @@ impl From<&WaitsFor> for WaitsForBody {
     }
 }
 
-/// What HR says, fact by fact; null where it has not said anything.
+/// What HR says, fact by fact; null if it has not said anything.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 pub struct RecordBody {
     /// Whether they are employed, in effect now or announced.
@@ -264,7 +264,7 @@ fn employment_words(record: &Record) -> Vec<EmploymentBody> {
     words
 }
 
-/// The last word on scope, and from when on where it was announced.
+/// The last word on scope, and from when on if it was announced.
 fn scope_fact(word: &TimedWord<Scope>) -> FactBody {
     let is_announced = word.from > word.stamp.at;
     let value = word.state.as_str();
@@ -301,7 +301,7 @@ pub struct MemberBody {
     pub given_name: Option<String>,
     /// Their family name.
     pub family_name: Option<String>,
-    /// Whether they are switched on; null where it was never shown.
+    /// Whether they are switched on; null if it was never shown.
     pub active: Option<bool>,
     /// When they were last read or written.
     pub seen_at: String,
@@ -337,7 +337,7 @@ pub struct JobBody {
     pub id: String,
     /// Whose it is; null for a record that could not be mapped and does not say.
     pub person: Option<PersonRef>,
-    /// `hire`, `update`, `leave` or `notice`; null where it is not known (any more).
+    /// `hire`, `update`, `leave` or `notice`; null if it is not known (any more).
     pub event: Option<String>,
     /// `waiting`, `running`, `held`, `scheduled`, `incomplete`, `dead` or `done`.
     pub state: String,

@@ -1,4 +1,4 @@
-//! What a filter may take at the most: a walk through it that follows how many results each part gives, how
+//! What a filter may take at most: a walk through it that follows how many results each part gives, how
 //! large they are, and how often it is asked for. Whatever it cannot bound has no place in a filter.
 
 use jaq_core::load::lex::StrPart;
@@ -62,7 +62,7 @@ impl Cost {
     }
 }
 
-/// How large a value is at the most.
+/// How large a value is at most.
 #[derive(Clone, Copy)]
 struct Extent {
     /// Its values, of all depths.

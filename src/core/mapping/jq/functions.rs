@@ -1,19 +1,19 @@
-//! What a filter may call: every function, and what it takes and gives at the most.
+//! What a filter may call: every function, and what it takes and gives at most.
 
 /// What a function does with its input and its arguments, as far as steps and sizes go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Gives a truth value, a number or a word, after a look at what is there.
+    /// Returns a truth value, a number or a word, after a look at what is there.
     Atom,
-    /// Gives what was there, an entry of it, or a text made of it.
+    /// Returns what was there, an entry of it, or a text made of it.
     Same,
-    /// Gives what was there as a text of JSON.
+    /// Returns what was there as a text of JSON.
     Quoted,
-    /// Gives a list of names and values.
+    /// Returns a list of names and values.
     Entries,
-    /// Gives a text of all entries, with the argument between them.
+    /// Returns a text of all entries, with the argument between them.
     Joined,
-    /// Gives a list of a text's pieces.
+    /// Returns a list of a text's pieces.
     Pieces,
     /// Compares or moves every entry.
     Ordered,

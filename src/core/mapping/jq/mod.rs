@@ -3,7 +3,7 @@
 //!
 //! jq has no fuel, so what a filter may say is bounded before it runs: only the functions of `functions`, none
 //! of which loops, asks the environment or reads anything; and `cost` gives the steps and the bytes that it may
-//! take at the most for a record of a given size. A record for which these are too many is not filtered.
+//! take at most for a record of a given size. A record for which these are too many is not filtered.
 
 use std::fmt;
 use std::sync::Arc;
@@ -64,7 +64,7 @@ impl Jq {
         &self.text
     }
 
-    /// What it gives first; none where it gives nothing.
+    /// What it gives first; none if it gives nothing.
     ///
     /// # Errors
     /// Where it fails, or the record is too large for it. Never with a value.

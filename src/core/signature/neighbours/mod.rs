@@ -30,11 +30,11 @@ const VALUE_BYTES_MAX: usize = 1_024;
 const TRIED_MAX: usize = 8;
 /// How many of key, secret, template and body are varied at once: with more, everything has a neighbour.
 const VARIED_MAX: usize = 2;
-/// What is hashed at the most, in bytes: a second or so.
+/// What is hashed at most, in bytes: a second or so.
 const HASHED_BYTES_MAX: usize = 64 << 20;
 
 /// The ways in which a delivery would verify, nearest first, each as what would have to be different, such
-/// as `encoding = "base64"`; none where it would under no similar scheme: then the secret is another one.
+/// as `encoding = "base64"`; none if it would under no similar scheme: then the secret is another one.
 #[must_use]
 pub fn neighbours(scheme: &Scheme, secrets: &[&SecretString], delivery: &Delivery) -> Vec<Vec<String>> {
     let mut found: Vec<Vec<String>> = Vec::new();

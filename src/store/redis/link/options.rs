@@ -93,7 +93,7 @@ pub enum Durability {
     Fsynced,
     /// That it is on the disks of the primary and of replicas.
     Replicated {
-        /// Of how many. Sentinels may promote any replica that they reach: only where all have acknowledged does
+        /// Of how many. Sentinels may promote any replica that they reach: only if all have acknowledged does
         /// whichever is promoted have everything.
         replicas: u32,
     },

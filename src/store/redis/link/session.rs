@@ -43,7 +43,7 @@ pub(super) type Pool = managed::Pool<Dialler>;
 /// The connections to one primary.
 pub(super) struct Session {
     pub(super) address: Address,
-    /// For durable writes; none where `[store] durability` waits for no disk.
+    /// For durable writes; none if `[store] durability` waits for no disk.
     pub(super) pool: Option<Pool>,
     /// Ends what waits on a connection of the pool when the session is thrown away.
     pub(super) closed: CancellationToken,
@@ -72,7 +72,7 @@ impl Shared {
         Self { options, wake: Notify::new(), current: ArcSwapOption::empty(), opening: Mutex::default() }
     }
 
-    /// The connections to the primary; made where there are none. While they cannot be made, it
+    /// The connections to the primary; made if there are none. While they cannot be made, it
     /// fails at once between two tries.
     pub(super) async fn session(&self) -> Result<Arc<Session>, LinkError> {
         if let Some(session) = self.live() {
