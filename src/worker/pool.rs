@@ -1,5 +1,5 @@
-//! The loop: claim as much as there is room for, attempt it, sleep until the store names a time or
-//! wakes us, whichever is first. A wake-up is a hint; polling is the truth.
+//! The loop: claim as many people as there is room for, attempt them, sleep until the time that the store gives or
+//! until it wakes us, whichever is first. A wake-up is a hint; polling is the truth.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,11 +21,11 @@ use crate::telemetry::metrics as metric;
 const POLL: Duration = Duration::from_secs(1);
 /// Longest pause while the store does not answer.
 const STORE_DOWN_PAUSE: Duration = Duration::from_secs(5);
-/// Shortest pause, where a wake-up ends it.
+/// Shortest pause, even if a wake-up ends it.
 const STORE_DOWN_LEAST: Duration = Duration::from_millis(200);
-/// Between two claims that found nobody. What comes in meanwhile is claimed together.
+/// Shortest time between two claims that found nobody. What comes in meanwhile is claimed together.
 const CLAIM_FLOOR: Duration = Duration::from_millis(2);
-/// After beginning a probe: time for it to be noted in the document of holds.
+/// After a probe begins: the time it takes to be noted in the document of holds.
 const PROBE_BEGINS: Duration = Duration::from_millis(50);
 /// After the grace, what is under way is given back; that takes a moment.
 const GIVE_BACK: Duration = Duration::from_secs(2);
@@ -41,7 +41,7 @@ impl Worker {
             failpoint::at("worker");
             while attempts.try_join_next().is_some() {}
             let free = tokio::select! {
-                // A stop wins over room: nobody is claimed any more.
+                // Stopping comes first: nobody is claimed any more.
                 biased;
                 () = life.stopping() => break,
                 permit = room.clone().acquire_owned() => match permit {
@@ -103,7 +103,7 @@ impl Worker {
             Claim::People(people) => {
                 for person in people {
                     let (worker, room) = (self.clone(), room.clone());
-                    // There is room: nobody but this loop takes it.
+                    // There is room: only this loop takes permits.
                     let permit = room.try_acquire_owned().ok();
                     attempts.spawn(async move {
                         let span = tracing::info_span!("person", id = %person.lease.person);
@@ -124,10 +124,10 @@ impl Worker {
         }
     }
 
-    /// However fast events come in, nobody is asked for more often than the floor allows.
+    /// However fast events come in, claims are no more frequent than the floor allows.
     async fn sleep(&self, pause: Pause, life: &Lifecycle) {
         let due = pause.until.map_or(POLL, |until| Duration::from_millis(until.ms_since(self.clock.now())));
-        // Jittered, so that several processes do not ask in step; the due time itself is exact.
+        // Jittered, so that several processes do not poll in step; the due time itself is exact.
         let longest = POLL.mul_f64(0.8 + 0.4 * clock::jitter());
         let woken = async {
             tokio::time::sleep(pause.floor).await;
@@ -176,7 +176,7 @@ impl Worker {
 /// A sleep between two claims.
 struct Pause {
     until: Option<UnixMs>,
-    /// At the least.
+    /// The minimum.
     floor: Duration,
     /// Whether a wake-up from the store ends it.
     waits_for_wake: bool,
@@ -189,7 +189,7 @@ fn panicked(what: &str) {
     error!("{what} panicked: the lane is taken over when its lease runs out");
 }
 
-/// The first failure is logged; those that follow are the same trouble.
+/// The first failure is logged; those that follow have the same cause.
 fn report(error: &StoreError, failures_before: u32) {
     if failures_before == 0 {
         error!(%error, "the store does not answer: nobody is claimed until it does");

@@ -60,7 +60,7 @@ mod tests {
     fn a_record_of_a_batch_is_corrected_where_it_stands() {
         let text = r#"{"events":[{"e":"x"},{"e":"y"}]}"#;
         assert_eq!(corrected(text, "/events/1", "/e", "z").unwrap(), r#"{"events":[{"e":"x"},{"e":"z"}]}"#);
-        assert_eq!(corrected(text, "/events/7", "/e", "z"), None, "a record that there is not");
+        assert_eq!(corrected(text, "/events/7", "/e", "z"), None, "a record that does not exist");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Somebody for tests.
+//! A person for tests.
 
 use super::{Document, Email, EmploymentState, Event, EventKind, Facts, Name, Person, SourceName, Stated};
 
@@ -16,7 +16,7 @@ pub(crate) fn update_of_ada(id: &str, address: Option<&str>, family: &str, state
     Event { person, kind: EventKind::Update, at: None, facts }
 }
 
-/// What is kept about them then.
+/// Ada's document after such an update.
 pub(crate) fn ada(id: &str, address: Option<&str>, family: &str, state: EmploymentState) -> Document {
     let event = update_of_ada(id, address, family, state);
     let mut document = Document::new(event.person.clone());

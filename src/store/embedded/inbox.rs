@@ -9,7 +9,7 @@ use super::figures::{count, signed, unsigned};
 use super::writer::Work;
 use crate::store::{InboxEntry, StoreError};
 
-/// Puts an entry behind those that are there. The person is there.
+/// Appends an entry. The person exists.
 pub(super) fn push(work: &mut Work<'_>, person: i64, seq: i64, bytes: &[u8]) -> Result<(), StoreError> {
     let (source, last): (String, Option<i64>) = work
         .db
@@ -27,7 +27,7 @@ pub(super) fn push(work: &mut Work<'_>, person: i64, seq: i64, bytes: &[u8]) -> 
     insert(work, &source, seq, bytes)
 }
 
-/// Writes an entry that is the last of its person, and counts it.
+/// Writes an entry that is the person's last, and counts it.
 pub(super) fn insert(work: &mut Work<'_>, source: &str, seq: i64, bytes: &[u8]) -> Result<(), StoreError> {
     let mut statement = work.db.prepare_cached("INSERT INTO inbox (seq, bytes) VALUES (?1, ?2)")?;
     statement.execute(params![seq, bytes])?;
@@ -43,7 +43,7 @@ pub(super) fn read(db: &Connection, person: i64, entries_max: usize) -> Result<(
     let wanted = usize::try_from(all).unwrap_or(usize::MAX).min(entries_max);
     let mut entries = Vec::new();
     while entries.len() < wanted {
-        // A link that leads nowhere, or too early to an end, must not lose what is behind it.
+        // A broken link, or a chain that ends too early, must not lose what follows.
         let seq = next.ok_or_else(|| unreadable(person, "inbox"))?;
         let (following, bytes) = entry(db, seq)?.ok_or_else(|| unreadable(person, "inbox"))?;
         entries.push(InboxEntry { seq: unsigned(seq), bytes });
@@ -52,20 +52,20 @@ pub(super) fn read(db: &Connection, person: i64, entries_max: usize) -> Result<(
     Ok((entries, all))
 }
 
-/// What an entry says, and which is the next of its person.
+/// An entry's bytes, and the person's next entry.
 pub(super) fn entry(db: &Connection, seq: i64) -> Result<Option<(Option<i64>, Bytes)>, StoreError> {
     let mut statement = db.prepare_cached("SELECT next, bytes FROM inbox WHERE seq = ?1")?;
     let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, Bytes::copy_from_slice(row.get_ref(1)?.as_blob()?)));
     Ok(statement.query_row([seq], read).optional()?)
 }
 
-/// Which is the next of an entry's person.
+/// The entry after this one of the same person.
 pub(super) fn next_of(db: &Connection, seq: i64) -> Result<Option<i64>, StoreError> {
     let mut statement = db.prepare_cached("SELECT next FROM inbox WHERE seq = ?1")?;
     Ok(statement.query_row([seq], |row| row.get(0)).optional()?.flatten())
 }
 
-/// Drops entries up to this place; whether any is left.
+/// Drops entries up to this place; returns whether any are left.
 pub(super) fn fold(work: &mut Work<'_>, person: i64, to: u64) -> Result<bool, StoreError> {
     let (source, first, all): (String, Option<i64>, i64) = work
         .db

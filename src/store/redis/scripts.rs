@@ -1,4 +1,4 @@
-//! The scripts: one transition each, and what several of them share before it.
+//! The scripts: one transition each, after a prelude that they share.
 
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
@@ -6,10 +6,10 @@ use std::sync::OnceLock;
 use super::keys::FIXED;
 use super::link::Script;
 
-/// What is sent besides the scripts' own commands and cannot be missed without harm being done in silence:
-/// wake-ups that nobody hears. What else is sent is refused where it is sent.
+/// Commands sent besides the scripts' own whose refusal would go unnoticed: wake-ups would not be heard. For any
+/// other command, a refusal shows when it is sent.
 const SENT: [&str; 2] = ["PING", "SUBSCRIBE"];
-/// What `lua/read.lua` is asked for.
+/// What `lua/read.lua` can read.
 pub(super) const READS: [&str; 14] = [
     "GET", "GETRANGE", "HGET", "HGETALL", "HKEYS", "HMGET", "LRANGE", "LINDEX", "LLEN", "SMEMBERS", "ZCARD", "ZCOUNT",
     "ZRANGE", "ZRANK",
@@ -49,7 +49,7 @@ macro_rules! scripts {
                 with_its_commands,
             );
         )+
-        /// The text of all scripts but the one that opens the store.
+        /// The text of all scripts except the one that opens the store.
         const ALL: &[&str] = &[$($(include_str!(concat!("lua/", $part, ".lua"))),+),+];
     };
 }
@@ -60,8 +60,8 @@ pub(super) static OPEN: Transition = Transition::new(
     with_all_commands,
 );
 
-// `allow-oom`: may write at `maxmemory`, because it frees memory, or ends or leads to the end of what takes it.
-// Without that, a full server would never become empty.
+// `allow-oom`: may write at `maxmemory`, because it frees memory, or completes work that takes memory. Without it, a
+// full server could never be emptied.
 scripts! {
     ACCEPT: "lane" "dead_rows" "accept";
     CLAIM "allow-oom": "lane" "order" "claim";
@@ -84,7 +84,7 @@ scripts! {
     LANES "no-writes": "lane" "order" "lanes";
 }
 
-/// A script that says in front which commands it calls, and what its keys are.
+/// A script preceded by the commands that it calls and the names of its keys.
 fn with_its_commands(body: &str) -> String {
     with(&commands_in(body), body)
 }
