@@ -2,11 +2,11 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// What stays free for everything but the public listener: the admin listener's connections, the store's
+/// Descriptors kept free for everything except the public listener: the admin listener's connections, the store's
 /// files and connections, calls to the target, secret files.
 const KEPT_FREE: usize = 384;
 
-/// Raises the soft limit of descriptors to the hard one; gives what it is then.
+/// Raises the soft limit of descriptors to the hard one; returns the new limit.
 #[must_use]
 pub fn raise_limit() -> usize {
     let limit = getrlimit(Resource::Nofile);
@@ -15,8 +15,8 @@ pub fn raise_limit() -> usize {
     now.and_then(|descriptors| usize::try_from(descriptors).ok()).unwrap_or(usize::MAX)
 }
 
-/// How many connections of the public listener fit under a limit of descriptors: what is left when the
-/// rest of the process has its own, and half of a limit that is too small for that.
+/// How many connections of the public listener fit under a limit of descriptors: what is left after the rest of the
+/// process has its share, or half of a limit that is too small for that.
 #[must_use]
 pub fn connections_under(limit: usize) -> usize {
     limit.saturating_sub(KEPT_FREE).max(limit / 2)

@@ -13,10 +13,10 @@ use super::failure::Failure;
 use super::{Context, block_on};
 use crate::admin::api::shapes::{CaptureBody, CaptureOffBody, CapturedSourceBody, CapturesBody};
 
-/// What to do with captured deliveries. They hold what HR sent: personal data.
+/// What to do with captured deliveries. They contain what HR sent: personal data.
 #[derive(Debug, Subcommand)]
 pub enum CaptureCommand {
-    /// Keep the last deliveries of a source from now on, those that are refused, too; it ends after an hour.
+    /// Keep the last deliveries of a source from now on, refused ones, too; this ends after an hour.
     On {
         /// The source.
         #[arg(long)]
@@ -33,7 +33,7 @@ pub enum CaptureCommand {
     },
     /// Which sources are captured, and which deliveries were.
     List,
-    /// One delivery as raw HTTP, as `explain --request` and `presets test` read it. That you looked is written down.
+    /// One delivery as raw HTTP, as `explain --request` and `presets test` read it. The audit log records that you looked.
     Show {
         /// Its id, as `capture list` has it.
         id: String,
@@ -78,7 +78,7 @@ pub fn run(context: &Context, command: &CaptureCommand) -> Result<(), Failure> {
     }
 }
 
-/// A captured delivery, whole.
+/// A captured delivery in full.
 pub(super) fn fetch(api: &Api, id: &str) -> Result<CaptureBody, Failure> {
     block_on(api.get(&format!("/api/v1/captures/{}", Api::escaped(id))))
 }
@@ -117,7 +117,7 @@ fn raw(capture: &CaptureBody) -> Vec<u8> {
     bytes
 }
 
-/// For its owner alone: it holds what HR sent.
+/// Readable only by its owner: it contains what HR sent.
 fn write(file: &Path, bytes: &[u8]) -> Result<(), Failure> {
     use std::os::unix::fs::OpenOptionsExt;
     let failed = |error: std::io::Error| Failure::failed(format!("{} cannot be written: {error}", file.display()));

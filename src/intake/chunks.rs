@@ -1,10 +1,10 @@
-//! The chunked coding (RFC 9112 §7.1), undone as the bytes come.
+//! The chunked coding (RFC 9112 §7.1), decoded as the bytes arrive.
 
 use bytes::{Buf, BytesMut};
 
 /// The longest line of a chunk's size, extensions included: nobody uses them.
 const SIZE_LINE_BYTES_MAX: usize = 256;
-/// The most that may follow the last chunk, which is not read.
+/// Most bytes that may follow the last chunk; they are ignored.
 const TRAILER_BYTES_MAX: usize = 4 * 1024;
 
 /// The data of a whole body in this coding; none if it is not in this coding, or not complete.
@@ -29,18 +29,18 @@ pub(super) enum Chunks {
     Data(u64),
     /// Before the line break that ends a chunk.
     DataEnd,
-    /// After the last chunk, with this many bytes of trailers passed over.
+    /// After the last chunk, with this many bytes of trailers skipped.
     Trailer(usize),
     /// It has ended.
     Ended,
 }
 
-/// What a step came to.
+/// The result of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
-    /// There may be more in what has come.
+    /// It made progress, and there may be more to decode.
     Went,
-    /// More must come first.
+    /// More bytes are needed.
     NeedsMore,
 }
 
@@ -49,7 +49,7 @@ pub(super) enum Step {
 pub(super) struct Malformed;
 
 impl Chunks {
-    /// Takes one step in `input`; data goes to `output`, `room` bytes of it at most.
+    /// Takes one step in `input`; data goes to `output`, at most `room` bytes of it.
     pub(super) fn step(&mut self, input: &mut BytesMut, output: &mut Vec<u8>, room: usize) -> Result<Step, Malformed> {
         if input.is_empty() {
             return Ok(if *self == Self::Ended { Step::Went } else { Step::NeedsMore });

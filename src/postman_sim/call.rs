@@ -9,13 +9,13 @@ use super::journal::Operation;
 use super::member::UserIn;
 use super::replies::ReplyName;
 
-/// Where the API begins.
+/// The API's base path.
 pub(super) const BASE: &str = "/scim/v2";
 
 /// The largest page.
 const PAGE_MAX: usize = 100;
 
-/// A request, understood.
+/// A parsed request.
 pub(super) struct Call {
     pub(super) operation: Operation,
     /// The id in the path.
@@ -23,7 +23,7 @@ pub(super) struct Call {
     pub(super) action: Action,
 }
 
-/// What is to be done.
+/// What to do.
 pub(super) enum Action {
     Create(UserIn),
     Get,
@@ -180,7 +180,7 @@ fn list(query: &str) -> Call {
     }
     let mut active = None;
     if let Some(filter) = filter {
-        // RFC 7644 3.4.2.2: attribute names and operators do not mind the case.
+        // RFC 7644 3.4.2.2: attribute names and operators are case-insensitive.
         let mut words = filter.trim().splitn(3, ' ');
         let (attribute, op, value) = (words.next(), words.next(), words.next());
         let attribute = attribute.unwrap_or_default().to_ascii_lowercase();

@@ -1,4 +1,4 @@
-//! The whole binary on a Redis that is not there, has nothing to do, or belongs to a newer version.
+//! The whole binary on a Redis that is down, idle, or used by a newer version.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ fn on(redis: &RedisServer) -> String {
     format!("[server]\nadmin_token = \"a-token-that-nobody-guesses\"\n[store]\nurl = \"{}\"\n", redis.url())
 }
 
-/// Posts a hire, and gives the status.
+/// Posts a hire, and returns the status.
 async fn hire(bridge: &Bridge, id: &str) -> u16 {
     let body = payload("employee.hired", "E-1", "Ada", "Lovelace");
     post(&http(), &bridge.listen, id, &body).await.unwrap().0
@@ -25,7 +25,7 @@ async fn is_accepted_at_last(bridge: &Bridge, id: &str) {
     }
 }
 
-/// Asks on the admin listener until the answer has this status, and this in it.
+/// Polls the admin listener until the response has this status and contains these words.
 async fn comes_to(bridge: &Bridge, path: &str, status: u16, words: &str) {
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -53,7 +53,7 @@ async fn without_a_redis_a_process_is_alive_answers_503_and_goes_on_by_itself_wh
     bridge.settled().await;
     assert_eq!(sim.members().len(), 1);
 
-    // The same for one that goes away while it is in use.
+    // The same for one that goes down while it is in use.
     redis.kill();
     assert_eq!(hire(&bridge, "m2").await, 503);
     comes_to(&bridge, "/readyz", 503, "STORE-").await;
@@ -80,11 +80,11 @@ async fn an_idle_worker_makes_no_more_calls_than_docs_redis_md_says() {
     let worker = Home::new(&sim, &on(&redis)).serve_as("worker");
     comes_to(&worker, "/readyz", 200, "").await;
     let before = scripts_run(&redis);
-    // What is measured is the time in which nothing happens.
+    // What is measured is the time while nothing happens.
     tokio::time::sleep(Duration::from_secs(SECONDS)).await;
     let run = scripts_run(&redis) - before;
     assert!(run >= SECONDS / 2, "it does not look for work: {run} calls in {SECONDS} s");
-    // Some ten, and more where a heartbeat falls in twice. A loop that does not sleep makes thousands.
+    // Some ten, and more if two heartbeats fall into that time. A loop that does not sleep makes thousands.
     assert!(run <= 20 * SECONDS, "{run} calls in {SECONDS} s");
 }
 

@@ -21,7 +21,7 @@ pub(crate) enum Make {
     Scim2Server,
     /// npm's SCIMMY: PATCH and filters.
     Scimmy,
-    /// `PyPI`'s django-scim2: PATCH in part, no filters told.
+    /// `PyPI`'s django-scim2: partial PATCH, does not advertise filters.
     Django,
     /// Go's elimity-com/scim: filters, no PATCH, strict schemas.
     Elimity,
@@ -67,7 +67,7 @@ impl Provider {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
-    /// What a request of the test's own is answered.
+    /// The reply to a request by the test itself.
     pub(crate) async fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
         self.try_ask(method, path, body).await.unwrap_or_else(|| panic!("{method} {path}: {}", self.log()))
     }

@@ -1,4 +1,4 @@
-//! A person as plans and comparisons name them.
+//! A person in plans and comparisons.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,10 +11,10 @@ pub struct PlannedPerson {
     /// The address that they have, or are to have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
-    /// The SCIM id, where the list of members has them.
+    /// The SCIM id, if the list of members has them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// Why it would block.
+    /// The code with which it would block.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
     /// Fields, shapes, ids of employees.
