@@ -17,14 +17,14 @@ use crate::roster::Applied;
 
 /// The list of members of a large team takes minutes at Postman's rate.
 const TIMEOUT: Duration = Duration::from_mins(15);
-/// How often an apply is asked how far it has come.
+/// How often the progress of an apply is polled.
 const POLL: Duration = Duration::from_millis(500);
-/// How long nothing may move behind a hold before an apply is not waited for any more.
+/// How long a hold may stop all progress before waiting for an apply ends.
 const STALLED: Duration = Duration::from_secs(10);
 /// How many rows of each list are shown.
 const SHOWN: usize = 10;
 
-/// Which roster.
+/// The roster to import.
 #[derive(Debug, Args)]
 pub struct ImportArgs {
     /// The source whose people these are.
@@ -35,22 +35,22 @@ pub struct ImportArgs {
     /// `last_name` unless the mapping says otherwise.
     #[arg(long, value_name = "FILE", required_unless_present = "fetch", conflicts_with = "fetch")]
     file: Option<PathBuf>,
-    /// Instead of a file: have the running process read everybody at the HR system's API, where the source's preset
-    /// says how. An incomplete list stages nothing.
+    /// Instead of a file: have the running process read everybody at the HR system's API, if the source's preset says
+    /// how. An incomplete list stages nothing.
     #[arg(long)]
     fetch: bool,
     /// Only people who changed since then, if the HR system can list them: 2026-11-22T10:00:00Z, or 2026-11-22. They
     /// are added to what is staged.
     #[arg(long, value_name = "TIME", requires = "fetch")]
     since: Option<String>,
-    /// When the rows of the file were so, as a rule when it was written: 2026-11-22T10:00:00Z, or 2026-11-22; this moment
-    /// unless told. What HR has said since then counts.
+    /// As of when the rows of the file hold, usually when it was written: 2026-11-22T10:00:00Z, or 2026-11-22; by default,
+    /// now. What HR has said since then counts.
     #[arg(long, value_name = "TIME", conflicts_with = "fetch")]
     as_of: Option<String>,
-    /// Add the rows to what is staged already, instead of taking its place.
+    /// Add the rows to what is staged already, instead of replacing it.
     #[arg(long)]
     add: bool,
-    /// Apply at once, guard and all: all that the plan has.
+    /// Apply everything in the plan at once; the guard still counts.
     #[arg(long)]
     apply: bool,
 }
@@ -113,7 +113,7 @@ struct Imported {
     applied: Option<u64>,
 }
 
-/// How far an HR system's list is.
+/// The progress of reading an HR system's list.
 #[derive(Debug, Deserialize)]
 struct Fetched {
     ordered_at: String,
@@ -189,8 +189,8 @@ async fn fetched(api: &Api, source: &str, ordered: &Fetched, quiet: bool) -> Res
         let fetch: Fetched = api.get(&path).await?;
         if fetch.ordered_at != ordered.ordered_at {
             return Err(Failure::advise(
-                "somebody else has ordered the list again".to_owned(),
-                "See `scim-bridge status`, and order it again when theirs has ended.",
+                "the list was requested again by another user".to_owned(),
+                "See `scim-bridge status`, and request it again when that one has ended.",
             ));
         }
         if let Some(code) = &fetch.code {
@@ -294,7 +294,7 @@ async fn wait(api: &Api, quiet: bool) -> Result<(), Failure> {
                 eprintln!("{left} to go{eta}");
             }
         }
-        // Behind a hold nothing moves until somebody mends the cause: `status` says so.
+        // A hold stops everything until its cause is removed: `status` says so.
         if !status.holds.is_empty() && since.elapsed() > STALLED {
             return Ok(());
         }
@@ -332,7 +332,7 @@ fn print(report: &PlanReport, strangers: Option<Strangers>) {
         ("adopt", &report.adopt, SHOWN),
         ("blocked", &report.blocked, SHOWN),
         ("incomplete in HR", &report.incomplete, SHOWN),
-        (said("switched off in Postman by somebody, left that way"), &report.switched_off, SHOWN),
+        (said("switched off in Postman by hand, left that way"), &report.switched_off, SHOWN),
         (untouched, &report.strangers, SHOWN),
     ] {
         list(what, people, shown);

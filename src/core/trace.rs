@@ -1,5 +1,5 @@
-//! Trace contexts: which trace, and which span of it, something is a part of. As W3C Trace Context (level 1, §3.2)
-//! writes them in the header `traceparent`; kept with an event from its delivery to the calls that it leads to.
+//! Trace contexts: the trace and span that something belongs to, as W3C Trace Context (level 1, §3.2) writes them in
+//! the header `traceparent`; kept with an event from its delivery to the calls that it causes.
 
 use std::fmt;
 
@@ -21,7 +21,7 @@ pub struct TraceContext {
 }
 
 impl TraceContext {
-    /// Reads a `traceparent`; none if it is malformed, for which a new trace is to begin.
+    /// Reads a `traceparent`; none if it is malformed: then a new trace begins.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (head, rest) = text.split_at_checked(LEN)?;
@@ -33,14 +33,14 @@ impl TraceContext {
         let context = Self {
             trace_id,
             span_id: u64::try_from(span_id).ok()?,
-            // Of a later version, only this bit is known to mean what it meant.
+            // In a later version, only this bit is known to keep its meaning.
             flags: u8::try_from(flags).ok()? & if version == 0 { 0xff } else { 1 },
         };
         ((is_known || is_later) && trace_id != 0 && span_id != 0).then_some(context)
     }
 
-    /// Reads what was stored with an event. What another version wrote otherwise is as good as nothing: an event
-    /// does not depend on its trace.
+    /// Reads what was stored with an event. An unknown form by another version counts as none: an event does not
+    /// depend on its trace.
     pub fn stored<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Self>, D::Error> {
         let stored = serde_json::Value::deserialize(from)?;
         Ok(stored.as_str().and_then(Self::parse))

@@ -65,7 +65,7 @@ impl Operation {
         Self::OtherWrite,
     ];
 
-    /// Its word.
+    /// Its name.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -168,7 +168,7 @@ pub struct Entry {
     pub fault: Option<FaultName>,
     /// It came over a limit.
     pub violation: bool,
-    /// The write was carried out, whether or not the caller heard of it.
+    /// The write was carried out, whether or not the caller got the reply.
     pub applied: bool,
 }
 
@@ -210,7 +210,7 @@ impl fmt::Debug for Entry {
     }
 }
 
-/// The sums since the start, or since they were last forgotten.
+/// The sums since the start, or since they were last reset.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Stats {
     /// SCIM calls that arrived.
@@ -246,7 +246,7 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// Writes a call down and gives it its number; `max` entries are kept.
+    /// Adds a call and gives it its number; `max` entries are kept.
     pub(super) fn push(&mut self, mut entry: Entry, max: usize) -> u64 {
         self.last_seq += 1;
         entry.seq = self.last_seq;
@@ -268,7 +268,7 @@ impl Journal {
         self.entries.get_mut(usize::try_from(seq.checked_sub(first)?).ok()?)
     }
 
-    /// Notes what a call was answered.
+    /// Notes the reply to a call.
     pub(super) fn answered(&mut self, seq: u64, status: u16) {
         *self.statuses.entry(status).or_default() += 1;
         if let Some(entry) = self.get_mut(seq) {

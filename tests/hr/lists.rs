@@ -1,4 +1,4 @@
-//! A system whose notices name nobody: a list says who changed.
+//! A system whose notices name no person: a list says who changed.
 
 use std::time::Duration;
 

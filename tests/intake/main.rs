@@ -114,7 +114,7 @@ impl Bridge {
         let options = StoreOptions {
             writes: Rate { calls: 180, window_ms: 60_000 },
             reads: Rate { calls: 300, window_ms: 60_000 },
-            // One source may have half of it.
+            // One source may use half of it.
             bounds: Bounds {
                 entries_max: 2 * HIGH_WATER_JOBS,
                 dead_letters_max: 2 * DEAD_LETTERS_MAX,
@@ -237,7 +237,7 @@ impl Bridge {
         self.seen_of(&self.source, is_there)
     }
 
-    /// Stops it, as a process that ends.
+    /// Stops it, as when a process ends.
     fn end(&mut self) {
         self.stop.cancel();
         if let Some(thread) = self.thread.take() {
@@ -257,7 +257,7 @@ impl Bridge {
         seen
     }
 
-    /// Shows that a good delivery still gets in, and that exactly it is in the store besides.
+    /// Shows that a good delivery still gets in, and that nothing else was added to the store.
     fn undisturbed(&self, waiting_before: u64, dead_before: u64) {
         assert_eq!((self.jobs("waiting"), self.jobs("dead")), (waiting_before, dead_before));
         let reply = self.post("msg_good_after_bad", &hire("E-good", "good@example.com"));
@@ -301,7 +301,7 @@ fn message(method: &str, path: &str, headers: &[(String, String)], body: &[u8]) 
     bytes
 }
 
-/// Reads one answer, interim ones passed over.
+/// Reads one answer, skipping interim ones.
 fn reply(socket: &mut TcpStream) -> Reply {
     let mut bytes = Vec::new();
     loop {
@@ -325,7 +325,7 @@ fn reply(socket: &mut TcpStream) -> Reply {
     }
 }
 
-/// Polls until it is so.
+/// Polls until the condition holds.
 fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     let since = std::time::Instant::now();
     while !is_so() {

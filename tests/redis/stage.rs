@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_mins(2);
 /// The timeouts that the tests use, so that a hung server is told soon.
 pub(crate) const TIMEOUT_MS: u64 = 500;
 
-/// What an entry takes: more than what is left of it when it is folded.
+/// The size of an entry: more than what remains of it once it is folded.
 const ENTRY_BYTES: usize = 2_000;
 
 /// The store at a URL, with more options by the names of their keys.
@@ -39,7 +39,7 @@ pub(crate) fn open_at(link: LinkOptions) -> Arc<dyn Store> {
     Arc::new(Redis::open(&RedisOptions { link, clock: StoreClock::Server }, options()).unwrap())
 }
 
-/// What [`open`] opens.
+/// The options that [`open`] uses.
 pub(crate) fn link(url: &str, keys: &[(&str, &str)]) -> LinkOptions {
     let key = |name: &str| keys.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
     let text = |part: &str| LiveSecret::new(percent_decoded(part).into());
@@ -79,7 +79,7 @@ pub(crate) fn link(url: &str, keys: &[(&str, &str)]) -> LinkOptions {
     }
 }
 
-/// No limit, so that a claim gives all there is.
+/// No limit, so that a claim returns everybody.
 pub(crate) fn options() -> StoreOptions {
     let none = Rate { calls: 0, window_ms: 60_000 };
     let bounds = Bounds {
@@ -92,7 +92,7 @@ pub(crate) fn options() -> StoreOptions {
     StoreOptions { writes: none, reads: none, bounds }
 }
 
-/// Hosts, user and password, and what follows the slash.
+/// Hosts, user and password, and the part after the slash.
 fn parts(url: &str) -> (Vec<Address>, (Option<String>, Option<String>), String) {
     let (_, rest) = url.split_once("://").unwrap();
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
@@ -117,7 +117,7 @@ pub(crate) fn now() -> UnixMs {
     Clock::System.now()
 }
 
-/// An id of somebody new, whose name is that of the id.
+/// An id for a new person, whose name is that of the id.
 pub(crate) fn new_id() -> JobId {
     new_job_id(somebody().id())
 }
@@ -126,12 +126,12 @@ fn somebody() -> Person {
     person(&scim_bridge::clock::new_token())
 }
 
-/// Somebody of that name.
+/// A person of that name.
 pub(crate) fn person(employee_id: &str) -> Person {
     Person::parse(SourceName::parse("hr").unwrap(), employee_id).unwrap()
 }
 
-/// Accepts a word about somebody new; the job's id, of which the person's number is a part.
+/// Accepts an event about a new person; returns the job's id, which contains the person's number.
 pub(crate) async fn accept(store: &dyn Store) -> Result<JobId, StoreError> {
     let somebody = somebody();
     let id = new_job_id(somebody.id());
@@ -158,7 +158,7 @@ pub(crate) async fn is_there(store: &dyn Store, id: JobId) -> bool {
     store.person(id.person()).await.unwrap().is_some()
 }
 
-/// Claims whom there is.
+/// Claims everybody who is due.
 pub(crate) async fn claim(store: &dyn Store) -> Result<Vec<Claimed>, StoreError> {
     let request = ClaimRequest {
         worker: "tests".into(),
@@ -175,7 +175,7 @@ pub(crate) async fn claim(store: &dyn Store) -> Result<Vec<Claimed>, StoreError>
     })
 }
 
-/// Folds what is there, and leaves the person in line.
+/// Folds the inbox, and leaves the person in sync.
 pub(crate) async fn fold(store: &dyn Store, claimed: &Claimed) -> Result<Committed, StoreError> {
     let commit = Commit {
         document: Some(Bytes::from_static(b"a document")),
@@ -198,7 +198,7 @@ pub(crate) fn code<T: std::fmt::Debug>(result: Result<T, StoreError>) -> Code {
     error.code().unwrap_or_else(|| panic!("no code: {error}"))
 }
 
-/// Accepts as soon as the store serves, and says how often it did not.
+/// Accepts as soon as the store serves; returns how often it did not.
 pub(crate) async fn accepts_at_last(store: &dyn Store) -> (JobId, u32) {
     let deadline = Instant::now() + PATIENCE;
     let mut refused = 0;
@@ -212,14 +212,14 @@ pub(crate) async fn accepts_at_last(store: &dyn Store) -> (JobId, u32) {
     }
 }
 
-/// Fails with a code, soon: the failure before may be of the connection.
+/// Fails with a code, soon: an earlier failure may be the connection's.
 pub(crate) async fn fails_with(store: &dyn Store, wanted: Code) {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let result = accept(store).await;
         match &result {
             Err(error) if error.code() == Some(wanted) => return,
-            _ => assert!(Instant::now() < deadline, "{wanted} is not told, but {result:?}"),
+            _ => assert!(Instant::now() < deadline, "expected {wanted}, got {result:?}"),
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

@@ -1,5 +1,5 @@
-//! What single HR systems do otherwise: signatures within the body, secrets in several headers, logins,
-//! addresses that are tried out.
+//! Schemes of particular HR systems: signatures within the body, secrets in several headers, logins, addresses that
+//! are probed.
 
 use scim_bridge::core::person::SourceName;
 use scim_bridge::core::signature::{Genuine, HandshakeAnswer, Refusal, Role, Scheme};

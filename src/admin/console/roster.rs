@@ -149,7 +149,7 @@ fn lists(plan: &PlanReport, strangers: bool) -> [(&'static str, &[PlannedPerson]
         ("adopt", &plan.adopt),
         ("blocked", &plan.blocked),
         ("incomplete in HR", &plan.incomplete),
-        (said("switched off in Postman by somebody, left that way"), &plan.switched_off),
+        (said("switched off in Postman by hand, left that way"), &plan.switched_off),
         (left_alone, &plan.strangers),
     ]
 }

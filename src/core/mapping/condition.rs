@@ -33,13 +33,13 @@ enum Of {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Test {
-    /// What is there is one of these texts.
+    /// The value is one of these texts.
     Is(Vec<String>),
-    /// Whether something is there.
+    /// Whether there is a value.
     Exists(bool),
-    /// One of these is among the entries of what is there, or the names of its members.
+    /// One of these is among the value's entries, or the names of its members.
     Contains(Vec<String>),
-    /// What is there is neither null nor false.
+    /// The value is neither null nor false.
     IsTrue,
 }
 
@@ -112,7 +112,7 @@ impl TryFrom<Raw> for Condition {
 }
 
 impl Of {
-    /// The first that is there; a filter that cannot say is an error.
+    /// The first value found; a filter that fails is an error.
     fn find<'v>(&self, place: Place<'v>) -> Result<Option<Cow<'v, Json<'v>>>, Problem> {
         match self {
             Self::Path(path) => Ok(path.find(place).map(Cow::Borrowed)),
@@ -128,7 +128,7 @@ impl Of {
     }
 }
 
-/// Whether all of the first hold and none of the second. One whose filter fails says neither.
+/// Whether all of the first hold and none of the second. An error if a filter fails.
 pub(super) fn all_and_none(only_if: &[Condition], except_if: &[Condition], place: Place<'_>) -> Result<bool, Problem> {
     for (conditions, wanted) in [(only_if, true), (except_if, false)] {
         for condition in conditions {
@@ -141,7 +141,7 @@ pub(super) fn all_and_none(only_if: &[Condition], except_if: &[Condition], place
 }
 
 impl Condition {
-    /// Whether it holds; none if nothing is there that it could be judged by. An error if its filter fails.
+    /// Whether it holds; none if there is no value to judge by. An error if its filter fails.
     pub(super) fn judge(&self, place: Place<'_>) -> Result<Option<bool>, Problem> {
         let judged = match &self.test {
             Test::Exists(exists) => {
@@ -166,7 +166,7 @@ impl Condition {
         Ok(judged)
     }
 
-    /// Whether it holds; not if nothing is there, or its filter fails.
+    /// Whether it holds; false if there is no value, or its filter fails.
     pub(in crate::core) fn holds(&self, place: Place<'_>) -> bool {
         self.judge(place) == Ok(Some(true))
     }

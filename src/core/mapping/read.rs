@@ -23,7 +23,7 @@ pub const RECORDS_MAX: usize = 10_000;
 /// Characters of a type that are shown: enough to distinguish it from others.
 const TYPE_CHARS_MAX: usize = 80;
 
-/// What one record comes to, before it is known what must be kept of it.
+/// The result for one record, before it is known what must be kept.
 #[expect(clippy::large_enum_variant, reason = "most are events, and none is kept")]
 pub(super) enum Fate {
     Event { event: Event, dropped: Vec<InvalidField>, end: Option<Event> },
@@ -49,8 +49,8 @@ pub fn remap(mapping: &Mapping, source: &SourceName, payload: &Bytes) -> Vec<Rec
     read(mapping, source, payload, Charset::utf8(), usize::MAX)
 }
 
-/// Reads a body's text, and gives it as JSON; if that fails, once more with what is bad in its
-/// strings mended. The texts must outlive the value, so it is given on.
+/// Reads a body's text, and gives it as JSON; if that fails, once more with its damaged strings repaired. The texts
+/// must outlive the value, so it is passed on.
 pub(super) fn with_json<R>(
     mapping: &Mapping,
     text: &str,
@@ -74,7 +74,7 @@ pub(super) fn with_json<R>(
     then(Err(Trouble { person: None, code: Code::MapNotJson, detail, fields: Vec::new() }))
 }
 
-/// The records of a body, each with the name under which it stands.
+/// The records of a body, each with its name there.
 pub(super) fn records<'v>(
     mapping: &Mapping,
     root: &'v Json<'v>,
@@ -126,7 +126,7 @@ pub(super) fn fate(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> 
     }
     let reader = Reader::new(mapping, place);
     let ignored = |why| Fate::Ignored(Ignored { why, type_value: told_type(&reader), dropped: Vec::new() });
-    // Whom a filter that fails would have kept out is not let in: the record waits for a mended one.
+    // A failing filter might have excluded the record, so it is not let in: it waits until the filter is corrected.
     match all_and_none(&mapping.only_if, &mapping.except_if, place) {
         Ok(true) => {}
         Ok(false) => return ignored(IgnoredWhy::Condition),
@@ -259,7 +259,7 @@ fn read_with_loss(mapping: &Mapping, source: &SourceName, body: &Bytes, text: &s
         };
         let mut read = read_records(mapping, source, root, body, text, places, is_left_out);
         match lost.get() {
-            // What all of them share may be damaged.
+            // The part that they share may be damaged.
             0 => vec![kept("it is".to_owned())],
             lost if lost == count => vec![kept("it is".to_owned())],
             lost => {

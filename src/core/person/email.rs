@@ -1,4 +1,4 @@
-//! E-mail addresses: what becomes a `userName`.
+//! E-mail addresses, which become a `userName`.
 
 use std::fmt;
 
@@ -23,7 +23,7 @@ impl Email {
     /// Parses `local@domain`. Any stricter check is the target's.
     ///
     /// A letter that is not ASCII but folds or normalises into it (the Kelvin sign, full-width
-    /// letters) is refused before it is normalised: it must never reach somebody else's account.
+    /// letters) is refused before it is normalised: it must never reach another person's account.
     pub fn parse(raw: &str) -> Result<Self, InvalidField> {
         let as_received = text::stripped(raw);
         if let Some(c) = lookalike(as_received) {
@@ -74,7 +74,7 @@ impl Email {
         &self.lower
     }
 
-    /// What two spellings of one address have in common: see [`compare_key`].
+    /// The key shared by all spellings of one address: see [`compare_key`].
     #[must_use]
     pub fn key(&self) -> &str {
         &self.key
@@ -116,7 +116,7 @@ impl Email {
     }
 }
 
-/// What all spellings of one address have in common: NFC, lower case, the domain in ASCII (IDNA).
+/// The key shared by all spellings of one address: NFC, lower case, the domain in ASCII (IDNA).
 #[must_use]
 pub fn compare_key(user_name: &str) -> String {
     let text = text::stripped(user_name);
@@ -217,7 +217,7 @@ mod tests {
         assert_eq!(email.lower(), "\u{e5}se@example.com");
         assert_eq!(compare_key(email.lower()), email.key());
         assert!(email.is("\u{e5}se@example.com") && email.is("A\u{30a}SE@example.com"));
-        // What would become another letter's ASCII is another address.
+        // A letter that would become another ASCII letter makes another address.
         assert_ne!(compare_key("k\u{130}m@example.com"), compare_key("kim@example.com"));
     }
 

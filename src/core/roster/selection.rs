@@ -1,4 +1,4 @@
-//! Whom an apply is about, if not everybody.
+//! The people of an apply, if not everybody.
 
 use std::collections::BTreeSet;
 
@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use super::planned::PlannedPerson;
 
-/// What can be done for somebody. The words of the plan's lists, or those that people use.
+/// What can be done for a person, under the names of the plan's lists or those that people use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
-    /// A member is made.
+    /// A member is created.
     #[serde(alias = "creates")]
     Create,
     /// A member is switched on.
@@ -25,7 +25,7 @@ pub enum Change {
     /// A member is switched off.
     #[serde(alias = "deactivations", alias = "deactivates", alias = "leaves")]
     Deactivate,
-    /// A member comes into a group, or out of one.
+    /// A member is added to a group, or removed from one.
     #[serde(alias = "groups", alias = "regroups")]
     Regroup,
     /// An existing member is assigned to a person; nothing is written for it.
@@ -51,7 +51,7 @@ impl Change {
     }
 }
 
-/// Whom an apply is about.
+/// The people of an apply.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Selection {
     /// Only people all of whose changes are among these.
@@ -63,7 +63,7 @@ pub struct Selection {
 }
 
 impl Selection {
-    /// The names under which somebody was named.
+    /// The names by which a person was selected.
     pub(super) fn names(&self, planned: &PlannedPerson) -> Vec<&String> {
         let Some(people) = &self.people else { return Vec::new() };
         let person = planned.person.as_deref();
@@ -74,7 +74,7 @@ impl Selection {
         named.into_iter().collect()
     }
 
-    /// Whether all of somebody's changes are selected. That a member becomes theirs goes with any other.
+    /// Whether all of a person's changes are selected. An adoption is included with any other change.
     pub(super) fn takes_all(&self, changes: &[Change]) -> bool {
         let Some(only) = &self.only else { return true };
         let mut writes = changes.iter().filter(|change| change.is_write()).peekable();
@@ -84,7 +84,7 @@ impl Selection {
         }
     }
 
-    /// Whether one of somebody's changes is selected.
+    /// Whether one of a person's changes is selected.
     pub(super) fn takes_some(&self, changes: &[Change]) -> bool {
         self.only.as_ref().is_none_or(|only| changes.iter().any(|change| only.contains(change)))
     }
