@@ -3,8 +3,8 @@
 //!
 //! Claim and commit with 1 k, 100 k and 1 M people waiting (aim: the last within 1.25 times the first),
 //! deliveries accepted from 32 producers, people drained at a concurrency of 64, and on Redis the memory of
-//! a waiting job whose entry has 400 bytes (aim: 800 bytes on Redis 7.0, 700 on Valkey 9.1). Files are in the temporary folder (`TMPDIR`);
-//! Redis and Valkey are those of `script/setup`, with `appendfsync everysec`.
+//! a waiting job whose entry has 400 bytes (aim: 800 bytes on Redis 7.0, 700 on Valkey 9.1). Files are in the
+//! temporary folder (`TMPDIR`); Redis and Valkey are those of `script/setup`, with `appendfsync everysec`.
 
 use std::error::Error;
 use std::sync::Arc;

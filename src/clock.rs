@@ -60,10 +60,10 @@ impl Clock {
 pub enum LeaseClock {
     /// The instants that callers give: for tests, which move them by hand.
     Caller,
-    /// A clock that goes on evenly, whatever becomes of the wall's: one that is set back or ahead neither
-    /// prolongs a lease nor ends it.
+    /// A clock that runs evenly, whatever happens to the wall clock: setting that back or ahead neither prolongs a
+    /// lease nor ends it.
     Steady {
-        /// When it began, by itself.
+        /// When it started, by its own count.
         started: Instant,
         /// When it began, by the wall's clock.
         at: UnixMs,
@@ -71,7 +71,7 @@ pub enum LeaseClock {
 }
 
 impl LeaseClock {
-    /// A clock that goes on evenly from the present.
+    /// A clock that runs evenly from now on.
     #[must_use]
     pub fn steady() -> Self {
         Self::Steady { started: Instant::now(), at: Clock::System.now() }

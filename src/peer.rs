@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use url::Url;
 
-/// The proxies whose word about who came to them is believed. Clones share it.
+/// The proxies that are trusted to report their clients. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct TrustedProxies {
     networks: Arc<[IpNet]>,
@@ -42,9 +42,8 @@ impl TrustedProxies {
         self.networks.iter().any(|network| network.contains(&peer))
     }
 
-    /// Who speaks: the peer itself, or, if that is a trusted proxy, whom it names in `X-Forwarded-For`.
-    /// Read from its end: what stands before the last address that is not a trusted proxy's was written by
-    /// somebody unknown.
+    /// The client: the peer itself, or, if that is a trusted proxy, the address it names in `X-Forwarded-For`. Read
+    /// from its end: anything before the last address that is not a trusted proxy's was written by a stranger.
     #[must_use]
     pub fn client<'v>(&self, peer: IpAddr, forwarded_for: impl DoubleEndedIterator<Item = &'v str>) -> IpAddr {
         let mut client = peer.to_canonical();

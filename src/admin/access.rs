@@ -1,8 +1,7 @@
-//! Who may come in: the bearer token of the API, and the sessions of the console that it opens.
+//! Access: the bearer token of the API, and the console sessions that it opens.
 //!
 //! A session is a statement signed with the admin token: "valid until then", with a number of its own. So
-//! every replica honours it, a restart keeps it, and a changed token ends it. That it was logged out is
-//! kept in the store.
+//! every replica honours it, a restart keeps it, and a changed token ends it. Logouts are kept in the store.
 
 use data_encoding::BASE64URL_NOPAD;
 use hmac::{Hmac, KeyInit, Mac};
@@ -47,7 +46,7 @@ pub(super) fn session_until(token: &LiveSecret, now: UnixMs, cookie: &str) -> Op
     until.filter(|until| genuine && open && now < *until)
 }
 
-/// What a session's forms carry, and nobody else can know.
+/// The token in a session's forms, which nobody else can know.
 pub(super) fn form_token(token: &LiveSecret, session: &str) -> String {
     sign(token, "form", session)
 }

@@ -1,6 +1,6 @@
-//! The listener's open connections. If there are too many, one of the peer that has the most is closed: the one that has
-//! been silent the longest. So a newcomer is let in at once, an idle connection, or a body that does not end, keeps
-//! nobody out, and nobody is cut off for what another peer does.
+//! The listener's open connections. If there are too many, the peer with the most loses the one that has been silent
+//! for longest. So a newcomer is let in at once, an idle connection or an endless body does not keep others out, and
+//! nobody is cut off for what another peer does.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Shutdown, TcpStream};

@@ -1,4 +1,4 @@
-//! Who may try a token for API and console, and how often.
+//! How often a peer may try a token for API and console.
 //!
 //! A wrong token costs its peer a place in a queue: the first are judged at once, the next ones one
 //! after the other, and a peer that would have to wait too long is refused without being judged. A
@@ -57,7 +57,7 @@ struct Line {
 pub(super) enum Judged<T> {
     /// It opens for them.
     Right(T),
-    /// It opens for nobody.
+    /// It is not valid.
     Wrong,
     /// It was not looked at.
     PutOff,
@@ -84,7 +84,7 @@ impl Caller {
         self.is_https
     }
 
-    /// Who asks; somebody without an address where the gate was gone round.
+    /// The client; one without an address if the gate was bypassed.
     pub(super) fn of(request: &HttpRequest) -> Self {
         let unknown = || Self { peer: IpAddr::from([0, 0, 0, 0]), host: String::new(), is_https: false };
         request.extensions().get::<Self>().cloned().unwrap_or_else(unknown)
@@ -168,8 +168,8 @@ impl Gate {
         }
     }
 
-    /// Whether this is one of our names. A page of somebody else's can make its own name lead to our address,
-    /// and would then be of our origin to its browser.
+    /// Whether this is one of our names. Another site can make its own name resolve to our address, and would then
+    /// have our origin in the browser.
     fn is_called(&self, host: &str) -> bool {
         let name = host_name(host).to_ascii_lowercase();
         let name = name.strip_suffix('.').unwrap_or(&name);

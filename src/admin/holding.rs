@@ -16,7 +16,7 @@ use crate::store::{LaneState, Page, StoreError};
 /// Most people who are made due in one step. The rest follow with the next heartbeats, far faster than the target
 /// accepts calls.
 const RELEASED_MAX: u64 = 10_000;
-/// Most pages that are searched for somebody who waits behind a guard's hold.
+/// Most pages that are searched for a person who waits behind a guard's hold.
 const PAGES_MAX: usize = 20;
 
 /// What an operator let through.
@@ -84,8 +84,8 @@ impl AdminState {
         Ok(Allowed { allowed, released })
     }
 
-    /// Lifts the guard's holds behind which nobody waits any more. If somebody is parked between the check and the
-    /// lifting, a worker makes them due, as it does with everybody whose hold is gone.
+    /// Lifts the guard's holds behind which nobody waits any more. A person parked between the check and the lifting
+    /// is made due by a worker, like everybody whose hold is gone.
     pub(super) async fn tend(&self) -> Result<(), AdminError> {
         let holds = self.holds().await?;
         for hold in holds.holds.iter().filter(|hold| hold.scope.is_guard()) {

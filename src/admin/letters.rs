@@ -1,4 +1,4 @@
-//! Dead letters: what blocks somebody, and records that could not be mapped. Listed, shown, replayed,
+//! Dead letters: what blocks a person, and records that could not be mapped. Listed, shown, replayed,
 //! discarded; singly, or all that match.
 
 use std::collections::BTreeMap;
@@ -58,7 +58,7 @@ pub struct WholeLetter {
     pub payload: Option<Bytes>,
 }
 
-/// What is to be done with dead letters.
+/// What to do with dead letters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Deed {
     /// Tries them again.
@@ -145,7 +145,7 @@ impl AdminState {
         Ok(WholeLetter { row, person, payload })
     }
 
-    /// Writes down that somebody looked at a payload.
+    /// Records in the audit log that a payload was looked at.
     pub async fn payload_shown(&self, by: &Actor, id: JobId) -> Result<(), AdminError> {
         self.note(by, Act::ShowPayload, Noted::of(&id.to_string())).await
     }
@@ -206,7 +206,7 @@ impl AdminState {
                 match acted {
                     Ok(()) => done.done += 1,
                     Err(AdminError::StillUnmapped { .. } | AdminError::SourceGone(_)) => done.still_unmapped += 1,
-                    // Somebody else was faster.
+                    // Another user was faster.
                     Err(AdminError::NotFound(_)) => {}
                     Err(error) => return Err(error),
                 }

@@ -1,11 +1,11 @@
-//! Ids, pages and path segments as somebody wrote them in a URL.
+//! Ids, pages and path segments as written in a URL.
 
 use crate::core::person::job::JobId;
 use crate::store::Page;
 
 use super::error::AdminError;
 
-/// Rows of a page if nobody says how many.
+/// Rows of a page by default.
 const ROWS: usize = 50;
 /// Rows of a page at most.
 const ROWS_MAX: usize = 500;

@@ -74,7 +74,7 @@ impl Paced {
         }
     }
 
-    /// Whether no more is to be read for now.
+    /// Whether reading must pause for now.
     fn poll_pause(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let begun = self.begun.0.get();
         if self.heads < begun + WAITING_MAX {

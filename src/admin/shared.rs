@@ -28,7 +28,7 @@ pub(super) async fn read<T: DeserializeOwned + Default>(store: &dyn Store, name:
     Ok(documents::read(store, name).await?.0)
 }
 
-/// Changes a document. What `change` gives is given back; where it gives nothing, nothing is written.
+/// Changes a document, and returns the result of `change`; if that is none, nothing is written.
 pub(super) async fn update<T, R>(
     store: &dyn Store,
     name: &str,

@@ -22,7 +22,7 @@ const PEOPLE_MAX: usize = 20;
 /// People of a payload for whom the target is asked: each takes some calls of the rate that the work needs.
 const LIVE_PEOPLE_MAX: usize = 3;
 
-/// What is to be tried.
+/// What to try.
 #[derive(Debug, Clone)]
 pub struct Trial {
     /// Whose mapping.

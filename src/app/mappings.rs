@@ -41,7 +41,7 @@ pub(super) fn remap(sources: &[SourceConfig]) -> Remap {
     })
 }
 
-/// What reads the pages of a list whose notices name nobody.
+/// The mapping for the pages of a list whose notices name no person.
 fn mapping_of_pages(source: &SourceConfig) -> Option<&Mapping> {
     source.fetch.as_ref().and_then(|fetch| fetch.api.mapping_of_pages())
 }

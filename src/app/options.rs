@@ -95,7 +95,7 @@ pub fn log_options(log: &LogConfig) -> LogOptions {
     LogOptions { format, filter: log.level.clone() }
 }
 
-/// What makes spans, where an endpoint is configured. One that cannot be used keeps nobody from working.
+/// The exporter of spans, if an endpoint is configured. An unusable one does not stop the work.
 pub(super) fn traces(config: &Config, process: &str, role: ProcessRole) -> Traces {
     let telemetry = &config.telemetry;
     if telemetry.otlp_endpoint.is_empty() {
@@ -113,7 +113,7 @@ pub(super) fn traces(config: &Config, process: &str, role: ProcessRole) -> Trace
     })
 }
 
-/// Whose store it is: the target, and the name that somebody gave the team. Never the key, which rotates.
+/// Whose store it is: the target, and the team's configured name. Never the key, which rotates.
 pub(super) fn target(config: &Config) -> String {
     let postman = &config.postman;
     // A store that was kept before there was a choice is Postman's.
@@ -414,7 +414,7 @@ pub(super) fn explain(sources: &[SourceConfig]) -> Explain {
     })
 }
 
-/// How the console asks the target for somebody.
+/// How the console looks a person up at the target.
 pub(super) fn live(config: &Config, client: Option<Client>) -> Arc<Live> {
     Arc::new(Live { client, rules: plan_rules(config) })
 }

@@ -86,7 +86,7 @@ impl Api {
         if status == StatusCode::NOT_FOUND { Ok(None) } else { self.read(status, &bytes).map(Some) }
     }
 
-    /// GET of somebody who may be several.
+    /// GET of a person; several may match.
     pub async fn get_unless_several<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, Failure> {
         let (status, bytes) = self.exchange(Method::GET, path, None).await?;
         if status == StatusCode::CONFLICT { Ok(None) } else { self.read(status, &bytes).map(Some) }

@@ -33,7 +33,8 @@ pub enum CaptureCommand {
     },
     /// Which sources are captured, and which deliveries were.
     List,
-    /// One delivery as raw HTTP, as `explain --request` and `presets test` read it. The audit log records that you looked.
+    /// One delivery as raw HTTP, as `explain --request` and `presets test` read it. The audit log records that you
+    /// looked.
     Show {
         /// Its id, as `capture list` has it.
         id: String,

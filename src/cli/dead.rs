@@ -111,7 +111,7 @@ fn age(text: &str) -> Result<Duration, &'static str> {
     number.checked_mul(unit).map(Duration::from_secs).ok_or(wrong)
 }
 
-/// What is to be done.
+/// What to do.
 #[derive(Debug, Clone, Copy)]
 enum Verb {
     Replay,

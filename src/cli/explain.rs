@@ -184,8 +184,8 @@ impl RunningBridge {
         block_on(self.api.as_ref()?.get(&format!("/api/v1/person?source={source}&employee_id={id}"))).ok()
     }
 
-    /// What the event would do for somebody who stands as the bridge knows them. Of the record only the member
-    /// is known here, so all that the event states counts as news.
+    /// What the event would do for a person in the state that the bridge knows. Of the record only the member is
+    /// known here, so everything that the event states counts as new.
     fn effect(&self, config: &Config, event: &Event) -> Effect {
         let now = Clock::System.now();
         let mut document = Document::new(event.person.clone());

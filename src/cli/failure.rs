@@ -37,7 +37,7 @@ impl Failure {
         Self::Failed { what: what.into(), action: action.into() }
     }
 
-    /// Says it on standard error (JSON goes to standard output), and gives the exit code.
+    /// Prints it to standard error (JSON goes to standard output), and returns the exit code.
     pub(crate) fn report(self, json: bool) -> ExitCode {
         match self {
             Self::Config(errors) => {

@@ -40,7 +40,7 @@ pub(super) struct Proof {
 }
 
 impl Proof {
-    /// What the source's scheme says of a delivery that comes in at `at`.
+    /// The verdict of the source's scheme on a delivery that arrives at `at`.
     pub(super) fn of(source: &SourceConfig, captured: Captured, at: UnixMs) -> Result<Self, Failure> {
         let Captured { delivery, notes, .. } = captured;
         let delivery = &delivery;

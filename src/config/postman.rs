@@ -39,7 +39,7 @@ pub struct PostmanConfig {
     pub timeout_s: u64,
     /// How long making a connection may take, in seconds.
     pub connect_timeout_s: u64,
-    /// Most pages of members read in one look-up that must compare by itself.
+    /// Most pages of members read in one look-up that pages through the list.
     pub look_up_pages_max: u32,
     /// A file of PEM certificates to trust beside the built-in ones.
     pub ca_file: Option<PathBuf>,
@@ -47,7 +47,7 @@ pub struct PostmanConfig {
     pub read_lag_s: u64,
     /// What becomes of a changed address.
     pub email_change: EmailChange,
-    /// The team whose members these are, if somebody says so: shown in status and console.
+    /// The team's name, if configured: shown in status and console.
     pub team: Option<String>,
 }
 
@@ -58,7 +58,7 @@ pub enum EmailChange {
     /// It is written.
     #[default]
     Apply,
-    /// It is reported, and somebody changes it by hand.
+    /// It is reported, and changed by hand.
     Report,
 }
 
@@ -95,7 +95,7 @@ pub(super) struct Raw {
 }
 
 impl PostmanConfig {
-    /// Whether this is the address that stands if nobody gives another.
+    /// Whether this is the default address.
     pub(super) fn is_at_postman(&self) -> bool {
         self.base_url == BASE_URL
     }

@@ -46,7 +46,7 @@ impl Confidence {
     }
 }
 
-/// What a preset says of itself.
+/// What a preset says about itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct About {
     /// Its name.
@@ -63,13 +63,13 @@ pub struct About {
     pub setup: String,
 }
 
-/// What a preset in the binary says of itself.
+/// What a preset in the binary says about itself.
 #[must_use]
 pub fn about(name: &str) -> Option<About> {
     about_text(name, built_in(name)?)
 }
 
-/// What a preset says of itself, by its TOML; none if it says nothing.
+/// What a preset says about itself, by its TOML; none if it says nothing.
 #[must_use]
 pub fn about_text(name: &str, text: &str) -> Option<About> {
     #[derive(Deserialize)]

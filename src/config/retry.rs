@@ -14,8 +14,7 @@ pub struct RetryConfig {
     pub max_ms: u64,
     /// Hours of failing after which a job becomes a dead letter, where Postman serves others.
     pub give_up_after_h: u64,
-    /// Over how long the tries are spread of what nobody documents, if there is nobody to compare with,
-    /// in seconds.
+    /// Over how many seconds the tries of an undocumented refusal are spread if there is nobody to compare with.
     pub suspicion_s: u64,
     /// How often, in all, an update is tried that Postman could not make to a username.
     pub username_tries: u32,

@@ -187,7 +187,7 @@ pub(super) enum Fit {
     Scheme(Box<Scheme>),
     /// For an HTTP header.
     Header,
-    /// To open API and console: nobody may be able to guess it.
+    /// For API and console: must not be guessable.
     Token,
     /// To be posted to.
     Url,

@@ -32,7 +32,7 @@ pub struct ServerConfig {
     pub connections_max: usize,
     /// Connections of one peer open at once.
     pub connections_per_peer: usize,
-    /// The proxies whose word about who came to them is believed.
+    /// The proxies that are trusted to report their clients.
     pub trusted_proxies: Vec<IpNet>,
     /// How many proxies are in front of the public listener, whatever their addresses.
     pub trusted_hops: usize,
@@ -119,7 +119,7 @@ impl Default for Raw {
             admin_token: None,
             body_bytes_max: 1_048_576,
             body_timeout_s: 10,
-            // Below the 30 s that Kubernetes gives before it kills.
+            // Below the 30 s after which Kubernetes kills a pod.
             shutdown_grace_s: 25,
             workers: None,
             connections_max: 10_000,

@@ -70,8 +70,7 @@ pub(super) fn get_mut<'t>(tree: &'t mut Value, steps: &[Step]) -> Option<&'t mut
     })
 }
 
-/// Takes a member of a table out; of a list nothing can go without moving the others, so an entry
-/// is not removed by itself.
+/// Removes a member of a table. An entry of a list is not removed, as that would move the others.
 pub(super) fn remove(tree: &mut Value, key: &Key) -> Option<Value> {
     let (Step::Name(name), parent) = key.0.split_last()? else { return None };
     get_mut(tree, parent)?.as_table_mut()?.remove(name)

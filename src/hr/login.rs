@@ -20,8 +20,8 @@ use crate::store::{Store, StoreError, documents};
 const STORING: Duration = Duration::from_mins(2);
 const STORE_AGAIN: Duration = Duration::from_millis(500);
 
-/// The login of a source at its HR system. The token is locked while another is being fetched, so that one request serves
-/// all who wait.
+/// The login of a source at its HR system. The token is locked while another is being fetched, so that one request
+/// serves all who wait.
 #[derive(Default)]
 pub struct Logins(Mutex<Option<AccessToken>>);
 
@@ -102,8 +102,7 @@ impl TokenDesk<'_> {
     }
 }
 
-/// Refreshes in a task of its own, which goes on when its caller is cancelled: what it gets must reach the
-/// store.
+/// Refreshes in a task of its own, which continues if its caller is cancelled: the new token must reach the store.
 async fn refresh(
     store: Arc<dyn Store>,
     clock: Clock,

@@ -74,7 +74,7 @@ pub(super) fn page(system: System, request: &Request, people: &[&HrPerson]) -> R
     response
 }
 
-/// What a list shows of somebody: of many systems little.
+/// What a list shows of a person: in many systems, little.
 fn item(system: System, person: &HrPerson) -> Value {
     let whole = shape(system, person);
     match system {

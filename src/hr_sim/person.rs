@@ -1,6 +1,6 @@
 //! Who works there, and who may ask.
 
-/// Somebody.
+/// A person.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HrPerson {
     /// The employee id.
@@ -21,7 +21,7 @@ pub struct HrPerson {
     pub last_day: Option<String>,
 }
 
-/// Whether somebody works there.
+/// Whether a person works there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HrStatus {
     /// They do.
@@ -31,7 +31,7 @@ pub enum HrStatus {
 }
 
 impl HrPerson {
-    /// Somebody who works there.
+    /// A person who works there.
     #[must_use]
     pub fn working(id: &str, email: &str, given_name: &str, family_name: &str) -> Self {
         Self {

@@ -113,7 +113,7 @@ impl System {
     }
 }
 
-/// A person in the system's shape; none: its way to say that there is nobody.
+/// A person in the system's shape; none: its reply for an unknown person.
 pub(super) fn person(asked: &Asked, person: Option<&HrPerson>) -> Response {
     let Some(person) = person else { return nobody(asked.system) };
     let body = match asked.system {
@@ -148,7 +148,7 @@ fn nobody(system: System) -> Response {
     }
 }
 
-/// Somebody in a system's shape.
+/// A person in a system's shape.
 pub(super) fn shape(system: System, p: &HrPerson) -> Value {
     let works = p.status == HrStatus::Working;
     let either = |working: &str, gone: &str| (if works { working } else { gone }).to_owned();

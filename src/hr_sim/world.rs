@@ -23,7 +23,7 @@ pub enum HrFault {
     Endless,
     /// A body of this many bytes.
     Long(usize),
-    /// Somebody else's record.
+    /// Another person's record.
     AnotherPerson,
     /// No answer at all.
     Hang,

@@ -90,8 +90,8 @@ impl Wire {
         }
     }
 
-    /// Reads a head, which must be whole at `until`. What it takes beyond the first bytes is counted in `share`, with what
-    /// has come behind it: both stay until it is answered.
+    /// Reads a head, which must be whole at `until`. What it takes beyond the first bytes is counted in `share`, with
+    /// what has come behind it: both stay until it is answered.
     pub(super) async fn head(&mut self, until: Instant, share: &mut Share) -> Result<Head, NoHead> {
         // Of the buffer, where it was made here.
         let (mut searched, mut capacity) = (0, None);

@@ -1,5 +1,5 @@
-//! The control endpoint, `/sim/…`, with which a test, a demo or an operator's `curl` gives orders
-//! and reads. It needs no key and counts against no limit.
+//! The control endpoint, `/sim/…`, with which a test, a demo or an operator's `curl` controls and inspects it. It
+//! needs no key and does not count against any limit.
 
 use std::borrow::Cow;
 

@@ -34,7 +34,7 @@ struct Meta {
     resource_type: &'static str,
 }
 
-/// What is to be done with groups.
+/// What to do with groups.
 pub(super) enum GroupAction {
     Create { name: String, members: Vec<String> },
     List { name: Option<String>, start: usize, count: usize },

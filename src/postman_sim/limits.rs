@@ -9,7 +9,7 @@ pub(super) struct Window {
     max: usize,
 }
 
-/// What the window says of an arrival.
+/// The window's verdict on an arrival.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Admission {
     /// Within the limit, or no limit is set.

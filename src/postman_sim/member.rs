@@ -12,7 +12,7 @@ pub(super) const USER_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
 /// Attributes that the stand-in stores and returns without interpreting them.
 pub type Attributes = Map<String, Value>;
 
-/// Somebody to add before, or while, the stand-in runs.
+/// A person to add before, or while, the stand-in runs.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Person {
@@ -66,7 +66,7 @@ impl Person {
         }
     }
 
-    /// Somebody who relates to the team in another way.
+    /// A person with another relation to the team.
     #[must_use]
     pub fn standing(user_name: &str, standing: Standing) -> Self {
         Self { standing, ..Self::member(user_name, "", "") }

@@ -165,7 +165,7 @@ impl PostmanSim {
         world.team.put(person, now, &mut world.rng);
     }
 
-    /// Lets somebody accept their invitation; none: nobody of that `userName` is invited.
+    /// Lets a person accept their invitation; none: nobody with that `userName` is invited.
     #[must_use]
     pub fn accept_invitation(&self, user_name: &str) -> Option<Member> {
         let now = self.shared.now();
@@ -187,7 +187,7 @@ impl PostmanSim {
         self.end();
     }
 
-    /// Waits until it ends by itself, which is never unless its listener breaks.
+    /// Waits until it ends, which only happens if its listener fails.
     pub fn wait(mut self) {
         if let Some(thread) = self.thread.take() {
             // A panic there has been printed to standard error already.
@@ -250,7 +250,7 @@ async fn pause(ms: u64) {
 
 impl Shared {
     fn world(&self) -> MutexGuard<'_, World> {
-        // A stand-in that panicked in one call goes on with the next.
+        // A stand-in that panicked in one call continues with the next.
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

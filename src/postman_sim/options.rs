@@ -28,7 +28,7 @@ pub struct SimOptions {
     pub seats: Option<usize>,
     /// Seed of ids and of the faults that strike a share of the calls.
     pub seed: u64,
-    /// What a PUT with another `userName` comes to.
+    /// The effect of a PUT with another `userName`.
     pub username_change: UsernameChange,
     /// What a PUT means for all that is beside the names and `active`.
     pub put: PutMeaning,

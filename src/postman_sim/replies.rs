@@ -101,9 +101,9 @@ replies! {
         "Couldn’t update this team member’s username. Try again — it should work next time around.", "\"400\"");
     /// The key's owner may not do this.
     NotAllowed = "not-allowed", 403, scim_error!("The admin is not allowed to perform this action.", "\"403\"");
-    /// The id is of somebody outside of the team, the first of two ways to say so.
+    /// The id is not a member's, the first of two ways to say so.
     NotMember403 = "not-member-403", 403, scim_error!("This person isn’t a member of the team.", "\"403\"");
-    /// The id is of nobody in the team, the second way.
+    /// The id is not a member's, the second way.
     NotMember404 = "not-member-404", 404, scim_error!("This person isn’t a member of the team.", "\"404\"");
     /// A member of a group who is not in the team yet. The words are ours.
     NotJoined = "not-joined", 400, scim_error!(

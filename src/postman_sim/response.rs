@@ -71,7 +71,7 @@ pub(super) fn page(total: usize, start: usize, count: usize, members: &[&Member]
         schemas: ["urn:ietf:params:scim:api:messages:2.0:ListResponse"],
         total_results: total,
         start_index: start,
-        // What was asked for and not what came: nobody may rely on it.
+        // The number requested, not the number returned: clients must not rely on it.
         items_per_page: count,
         resources: &resources,
     };

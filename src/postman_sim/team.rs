@@ -38,7 +38,7 @@ impl Team {
         self.members.iter().enumerate().filter_map(seen).collect()
     }
 
-    /// Puts somebody in place.
+    /// Adds a person.
     pub(super) fn put(&mut self, person: Person, now: Now, rng: &mut fastrand::Rng) {
         let key = fold(&person.user_name);
         match person.standing {
@@ -72,7 +72,7 @@ impl Team {
         }
     }
 
-    /// Somebody who was invited becomes a member; none: nobody of that name was.
+    /// An invited person becomes a member; none: nobody with that name was invited.
     pub(super) fn accept(&mut self, user_name: &str, now: Now) -> Option<&Member> {
         let mut member = self.invited.remove(&fold(user_name))?;
         member.changed(now.at);
@@ -185,8 +185,7 @@ impl Team {
         Ok(member)
     }
 
-    /// `PATCH /Users/{id}` `userName`: only between addresses of verified domains, and to one that
-    /// nobody has.
+    /// `PATCH /Users/{id}` `userName`: only between addresses of verified domains, and to an unused one.
     pub(super) fn readdress(
         &mut self,
         id: &str,

@@ -71,7 +71,7 @@ pub(super) struct World {
     reads: Window,
 }
 
-/// What a request says of its sender.
+/// What a request says about its sender.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sender<'a> {
     pub(super) authorization: Option<&'a [u8]>,

@@ -11,7 +11,7 @@ use crate::store::{StoreError, documents};
 /// `[drift]`
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DriftOptions {
-    /// How often; 0: never by itself.
+    /// How often; 0: only on request.
     pub every_ms: u64,
     /// What is brought in line.
     pub repair: Vec<Change>,
@@ -36,7 +36,7 @@ impl Roster {
         documents::change(self.store.as_ref(), DRIFT, forget).await.map(|_| ())
     }
 
-    /// Compares, if that is due and nobody else is at it. Whether it was.
+    /// Compares, if that is due and no other process does. Returns whether it was.
     pub async fn compare_if_due(&self) -> Result<bool, RosterError> {
         match self.drift.every_ms {
             0 => Ok(false),
@@ -74,7 +74,7 @@ impl Roster {
         let only = Some(self.drift.repair.iter().copied().collect());
         let selection = Selection { only, ..Selection::default() };
         let (outcome, planned) = self.work_out(&selection, true).await?;
-        // By a list that is not whole nobody is brought in line with anything.
+        // An incomplete list repairs nothing.
         let repaired = if outcome.is_reliable { self.put_all(planned, "drift").await? } else { 0 };
         info!(
             different = outcome.different,

@@ -36,7 +36,7 @@ const BEAT: Duration = Duration::from_secs(30);
 const BEAT_LEAST: Duration = Duration::from_millis(500);
 /// How often a list is read in all if it changes meanwhile.
 const READINGS_MAX: u32 = 3;
-/// How often somebody looks whether a hold was lifted.
+/// How often to look whether a hold was lifted.
 const HOLD_LOOK_MS: u64 = 5_000;
 /// People whom the login may not read, one after another, before that is taken for everybody's trouble.
 const FORBIDDEN_MAX: u32 = 5;
@@ -62,14 +62,14 @@ impl HrLists {
     }
 }
 
-/// A row as it is to be staged: what it says, or why it is refused.
+/// A row to stage: what it says, or why it is refused.
 type Row = Result<ListedFacts, String>;
 
-/// Why a fetch came to no good end.
+/// Why a fetch failed.
 enum Stopped {
     /// It failed, and this is reported.
     Failed(ListFailure),
-    /// Another process is at it.
+    /// Another process has taken it over.
     Lost,
     /// The store.
     Store(StoreError),
@@ -143,7 +143,7 @@ impl Roster {
         Ok(fetches)
     }
 
-    /// A process that is alone on its store begins: nobody else is at a fetch.
+    /// A process that is alone on its store starts: no other process can be at a fetch.
     pub async fn let_go_of_fetches(&self) -> Result<(), StoreError> {
         let let_go = |fetches: &mut Fetches| {
             let held = fetches.values_mut().map(Fetch::let_go).filter(|was_held| *was_held).count();
@@ -152,7 +152,7 @@ impl Roster {
         documents::change(self.store.as_ref(), FETCHES, let_go).await.map(|_| ())
     }
 
-    /// Makes a fetch that is ordered, and that nobody is at. Whether there was one.
+    /// Makes a requested fetch that no process is working on. Returns whether there was one.
     pub async fn fetch_if_ordered(&self) -> Result<bool, StoreError> {
         if self.lists.accounts.is_empty() {
             return Ok(false);
@@ -193,7 +193,7 @@ struct Run<'r> {
     by: String,
     fetch: Fetch,
     token: Option<AccessToken>,
-    /// Somebody was found at the first path of a step that has another.
+    /// A person was found at the first path of a step that has another.
     first_path_serves: bool,
     waited_ms: u64,
     /// When progress was last written; none: write it now.
@@ -343,7 +343,7 @@ impl Run<'_> {
         }
     }
 
-    /// The row of somebody whom the list names; none if what was read says nothing.
+    /// The row of a person whom the list names; none if what was read says nothing.
     async fn person(&mut self, person: &Person, began_at: UnixMs, forbidden: &mut u32) -> Result<Option<Row>, Stopped> {
         let (mut tries, api) = (0, self.account.system.api());
         loop {

@@ -1,5 +1,4 @@
-//! Staging: the rows of a roster are kept with the people they are about, and count once somebody applies
-//! them.
+//! Staging: the rows of a roster are kept with the people they are about, and count once they are applied.
 //!
 //! An import replaces the one before it, and counts once it is complete: an import that a dead process or a
 //! full store left unfinished is never applied.
@@ -54,13 +53,13 @@ pub struct Imported {
     /// Fields that people need, and no row has a column for.
     #[serde(default)]
     pub missing_columns: Vec<String>,
-    /// Whether it came to its end.
+    /// Whether it was complete.
     #[serde(default = "yes")]
     pub is_whole: bool,
     /// Whether people may be missing in what is staged: then it says nothing about those it does not name.
     #[serde(default)]
     pub is_part: bool,
-    /// Until when nobody is missing who was there; none if somebody may be.
+    /// Until when the list is known to be complete; none if people may be missing.
     #[serde(default)]
     pub whole_at: Option<UnixMs>,
 }
@@ -170,7 +169,7 @@ impl Roster {
 }
 
 impl Staging<'_> {
-    /// Takes in a row, with when somebody is to leave; or why it is refused.
+    /// Takes a row, with the day on which the person is to leave; or the reason why it is refused.
     pub(super) async fn take(
         &mut self,
         number: u64,

@@ -1,9 +1,9 @@
 //! The whole roster: rows of a file, or of an HR system's own list, are staged, the list of members is read in full,
 //! and what would be done is planned by the same plan as the worker's, before anything is written.
 //!
-//! Lives here: staging (`import`), reading lists of HR systems (`fetch`), reading the list within the limiter (`members`), planning, applying. Not
-//! here: judgement (`crate::core::roster`, `crate::core::reconcile`), and the calls that an apply leads to:
-//! they are the worker's, through the lanes.
+//! Lives here: staging (`import`), reading lists of HR systems (`fetch`), reading the list within the limiter
+//! (`members`), planning, applying. Not here: judgement (`crate::core::roster`, `crate::core::reconcile`), and the
+//! calls that an apply leads to: they are the worker's, through the lanes.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -51,7 +51,7 @@ pub enum RosterError {
     /// The source is not configured.
     #[error("no source is called `{0}`")]
     NoSource(SourceName),
-    /// Nobody can be listed there.
+    /// That system cannot list people.
     #[error("the people of `{of}` cannot be listed: {why}")]
     NoList {
         /// The source.
@@ -59,7 +59,7 @@ pub enum RosterError {
         /// Why, and what to do.
         why: String,
     },
-    /// Somebody has ordered that already.
+    /// That was requested already.
     #[error("the list of `{0}` is being read already")]
     Fetching(SourceName),
     /// Another import has taken this one's place.
@@ -82,7 +82,7 @@ pub enum RosterError {
     Unsure(String),
 }
 
-/// What is to be applied.
+/// What to apply.
 #[derive(Debug, Clone, Default)]
 pub struct ApplyRequest {
     /// Whom it is about.
@@ -103,7 +103,7 @@ pub struct Applied {
     pub strangers: u64,
     /// People who have changes beyond those that were selected: they are left as they are.
     pub left_out: u64,
-    /// Who was named, and is nobody of the plan.
+    /// The names given that match nobody in the plan.
     pub not_found: Vec<String>,
 }
 

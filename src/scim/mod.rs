@@ -263,8 +263,7 @@ pub fn plain_http(timeout: Duration) -> Result<reqwest::Client, ClientError> {
         .map_err(|error| ClientError::Tls(error.to_string()))
 }
 
-/// The connection of a call that timed out is not used again: it may be one on which nothing comes back
-/// any more, and nobody closes it.
+/// The connection of a call that timed out is not used again: it may be dead without having been closed.
 fn abandon(connection: &CaptureConnection) {
     if let Some(connected) = connection.connection_metadata().as_ref() {
         connected.poison();

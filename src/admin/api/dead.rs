@@ -45,7 +45,7 @@ pub(in crate::admin) struct ShowQuery {
     payload: bool,
 }
 
-/// A filter as somebody wrote it; what is empty is none.
+/// A filter as written in the query; an empty value is none.
 pub(in crate::admin) fn filter(
     now: UnixMs,
     code: Option<&str>,

@@ -11,7 +11,7 @@ use crate::core::roster::{Drift, DriftReport};
 /// The last comparison.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::admin) struct DriftBody {
-    /// How often HR and the members are compared, in hours; 0: only when somebody asks.
+    /// How often HR and the members are compared, in hours; 0: only on request.
     every_h: u64,
     /// When the last comparison was begun.
     begun_at: Option<String>,

@@ -268,7 +268,7 @@ pub(super) async fn holds(state: State) -> ApiResult<HoldsBody> {
     Ok(web::Json(HoldsBody::of(&state.holds().await?.holds)))
 }
 
-/// Sets an operator's hold, in place of any other of that scope. It is not lifted by itself.
+/// Sets an operator's hold, replacing any other of that scope. It is not lifted automatically.
 #[utoipa::path(put, path = "/api/v1/hold", tag = "hold", request_body = SetHold, security(("admin_token" = [])), responses(
     (status = 200, description = "The hold is in force.", body = HoldBody),
     (status = 400, description = "The body cannot be understood.", body = ErrorBody, content_type = "application/problem+json"),

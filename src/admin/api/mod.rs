@@ -127,7 +127,7 @@ fn pattern(path: &str, prefix: &str) -> String {
     path.strip_prefix(prefix).unwrap_or(path).replace("{employee_id}", "{employee_id:.*}")
 }
 
-/// Lets nobody through without a token, and nobody change anything with one that may only look.
+/// Requires a token, and one that is not read-only for every change.
 async fn guard<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,

@@ -102,7 +102,7 @@ pub(in crate::admin) struct AppliedBody {
     strangers: u64,
     /// People who have changes beyond those that were selected: they are left as they are.
     left_out: u64,
-    /// Who was named, and is nobody of the plan.
+    /// The names given that match nobody in the plan.
     not_found: Vec<String>,
 }
 

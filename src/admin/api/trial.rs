@@ -13,7 +13,7 @@ use crate::admin::trial::{PersonTried, Trial, Tried};
 use crate::core::person::{Document, SourceName};
 use crate::core::reconcile::request::Member;
 
-/// What is to be tried.
+/// What to try.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TrialBody {
@@ -74,7 +74,7 @@ pub struct CallBody {
     pub body: Option<String>,
 }
 
-/// What Postman has of somebody at this moment.
+/// What Postman has for a person at this moment.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct LiveBody {
     /// When it was asked.

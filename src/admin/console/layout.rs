@@ -93,7 +93,7 @@ pub(super) fn error(error: &AdminError) -> Markup {
     )
 }
 
-/// A line of ours in which backticks mark what is to be typed or read as it stands.
+/// A line of ours in which backticks mark code.
 pub(super) fn prose(text: &str) -> Markup {
     html! {
         @for (n, piece) in text.split('`').enumerate() {
@@ -131,7 +131,7 @@ pub(super) fn id(id: JobId) -> Markup {
     html! { code title=(text) { (text.get(6..16).unwrap_or(&text)) "…" } }
 }
 
-/// Where somebody stands, in a word and a colour.
+/// A person's state, in a word and a colour.
 pub(super) fn state(state: LaneState) -> Markup {
     let word = match state {
         LaneState::Idle => "in line",
@@ -149,8 +149,7 @@ fn log_out(session: &Session) -> Markup {
     }
 }
 
-/// A button that does something: a form of its own, with the session's token. Nothing for those who may
-/// only look.
+/// A button that does something: a form of its own, with the session's token. Nothing for read-only users.
 pub(super) fn button(session: &Session, action: &str, label: &str, class: &str, fields: &[(&str, &str)]) -> Markup {
     if !session.may_write() {
         return html! {};

@@ -17,7 +17,7 @@ use crate::admin::summary::summary;
 use crate::core::mapping::Show;
 use crate::core::time::UnixMs;
 
-/// Whether the payload is to be shown.
+/// Whether to show the payload.
 #[derive(Deserialize)]
 pub(super) struct Query {
     #[serde(default)]
@@ -101,7 +101,7 @@ fn facts(now: UnixMs, letter: &WholeLetter) -> Markup {
     }
 }
 
-/// Masked until somebody asks for it.
+/// Masked until the user asks for it.
 fn payload(letter: &WholeLetter, is_shown: bool) -> Markup {
     let Some(payload) = &letter.payload else { return html! {} };
     html! {

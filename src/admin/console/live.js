@@ -1,7 +1,7 @@
 // Keeps the parts of a page that are marked `data-live` as they are now, without a reload: when the bridge says that
-// something changed (server-sent events), the page is asked for again, and what has changed takes the place of what
-// is shown. Where there are no events, and for what grows old by itself ("5 s ago"), it is asked every few seconds.
-// Where the reader is at work in such a part, or has selected text there, it is left alone.
+// something changed (server-sent events), the page is fetched again, and what has changed replaces what
+// is shown. Without events, and for what ages by itself ("5 s ago"), it is fetched every few seconds.
+// A part in which the reader is working, or has selected text, is left alone.
 "use strict";
 
 const WITHOUT_EVENTS_MS = 3000;
@@ -52,7 +52,7 @@ function changed() {
 function silent() {
   isHeard = false;
   if (!isBusy) refreshIn(WITHOUT_EVENTS_MS);
-  // One that the browser does not open again by itself: no room there, or no session any more.
+  // One that the browser does not reopen by itself: the server is full, or the session is over.
   if (events && events.readyState === EventSource.CLOSED) {
     events = null;
     setTimeout(listen, LISTEN_AGAIN_MS);

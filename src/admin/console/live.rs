@@ -22,7 +22,7 @@ pub(super) struct Of {
     employee_id: String,
 }
 
-/// `POST /person/live`: what Postman has of somebody now. A form, so that no reload and no link asks again.
+/// `POST /person/live`: what Postman has for a person now. A form, so that no reload and no link repeats the call.
 pub(super) async fn show(state: State, session: Session, given: web::Form<Of>) -> Page {
     session.check(&given.form_token)?;
     let person = parse_person(&given.source, &given.employee_id)?;

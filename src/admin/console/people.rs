@@ -17,7 +17,7 @@ use crate::core::target_name::said;
 use crate::core::time::UnixMs;
 use crate::store::{LaneState, Listed};
 
-/// Whom somebody looks for.
+/// The search.
 #[derive(Deserialize)]
 pub(super) struct Query {
     search: Option<String>,
@@ -127,7 +127,7 @@ fn found(now: UnixMs, listed: &Listed<PersonView>, text: Option<&str>) -> Markup
     }
 }
 
-/// Nobody is found: the HR system has not sent anything that counts.
+/// Nobody was found: the HR system has not sent anything that counts.
 pub(super) fn nobody_found(text: &str) -> Markup {
     html! {
         section .card .answer {

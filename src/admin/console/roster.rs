@@ -19,7 +19,7 @@ use crate::store::LaneState;
 /// People of each list that are shown; the API has all.
 const SHOWN: usize = 100;
 
-/// What is to be shown.
+/// What to show.
 #[derive(Deserialize)]
 pub(super) struct Query {
     done: Option<String>,

@@ -1,6 +1,6 @@
 //! The logged-in session, as far as every page needs it.
 //!
-//! Three things keep another site from acting for somebody who is logged in: the cookie is
+//! Three things keep another site from acting for a logged-in user: the cookie is
 //! `SameSite=Strict`, a form's `Origin` must be our own, and it carries a token that only our pages contain.
 
 use actix_web::HttpRequest;
@@ -17,7 +17,7 @@ use crate::core::time::UnixMs;
 /// The session's cookie.
 pub(super) const COOKIE_NAME: &str = "scim_bridge_session";
 
-/// Somebody who is logged in.
+/// A logged-in user.
 pub(super) struct Session {
     actor: Actor,
     form_token: String,
@@ -58,7 +58,7 @@ impl Session {
     }
 }
 
-/// What lets somebody listen for as long as their session lasts.
+/// Permission to listen for as long as the session lasts.
 pub(super) struct Pass {
     cookie: String,
     form_token: String,
@@ -71,8 +71,7 @@ impl Pass {
         Ok(Some(Self { cookie: cookie.to_owned(), form_token: session.form_token }))
     }
 
-    /// Whether the session goes on: its time is not over, its token is one of ours still, and it is none of those
-    /// that were logged out.
+    /// Whether the session is valid: it has not expired, its token is still configured, and it was not logged out.
     pub(super) fn is_good(&self, state: &State, ended: &LoggedOut) -> bool {
         state.tokens.session(state.now(), &self.cookie).is_some() && !ended.has(&self.form_token)
     }
@@ -95,7 +94,7 @@ pub(super) async fn session_of(request: &HttpRequest) -> Result<Option<Session>,
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct LoggedOut {
-    /// With the instant at which each would have ended by itself.
+    /// With the instant at which each would have expired.
     ended: Vec<(UnixMs, String)>,
 }
 

@@ -26,7 +26,7 @@ pub(super) struct Query {
     source: String,
 }
 
-/// What is to be tried.
+/// What to try.
 #[derive(Deserialize)]
 pub(super) struct Given {
     form_token: String,

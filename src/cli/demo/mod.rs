@@ -1,4 +1,4 @@
-//! `demo`: everything at work in a folder of its own: a real bridge, the Postman stand-in, signed
+//! `demo`: everything at work in a temporary folder: a real bridge, the Postman stand-in, signed
 //! webhooks over HTTP, and what became of each person.
 
 mod script;
@@ -109,7 +109,7 @@ async fn send(stage: &Stage, delivery: &Delivery) -> Result<DeliveryReport, Fail
     Ok(DeliveryReport { what: delivery.what.to_owned(), status, answer: stage::short(&answer), ok })
 }
 
-/// Waits until nobody has anything waiting that can still move.
+/// Waits until nothing that can still progress is waiting.
 async fn settle(stage: &Stage) -> Result<(), Failure> {
     let deadline = Instant::now() + SETTLE_MAX;
     loop {

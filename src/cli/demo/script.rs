@@ -8,7 +8,7 @@ use super::stage::{Delivery, ELSEWHERE, Signing, UNLUCKY};
 pub(super) struct Part {
     pub(super) employee_id: &'static str,
     pub(super) who: &'static str,
-    /// What is to be seen.
+    /// What to notice about them.
     pub(super) why: &'static str,
     /// Their addresses, in the order in which HR gives them.
     pub(super) emails: &'static [&'static str],

@@ -25,7 +25,7 @@ pub(super) struct System {
     confidence: Option<Confidence>,
     thin: bool,
     needs_user: bool,
-    /// Whether it takes an address only where `address_domains` says of which domains.
+    /// Whether it accepts only addresses in the domains of `address_domains`.
     has_private_addresses: bool,
     fetch: Option<FetchRules>,
 }
@@ -67,7 +67,7 @@ pub(super) struct Choices {
     pub(super) values: Vec<(String, String)>,
 }
 
-/// The configuration, and what is still to be done.
+/// The configuration, and what is still to do.
 pub(super) struct Composed {
     pub(super) text: String,
     /// The environment variables with the secrets.
@@ -276,7 +276,7 @@ fn variable(source: &SourceName, suffix: &str) -> String {
     format!("{}_{suffix}", source.as_str().to_ascii_uppercase().replace('-', "_"))
 }
 
-/// What stands for a value that is not known yet: a part of a host, or a host that nobody has.
+/// A placeholder for a value that is not known yet: a part of a host, or a host that does not exist.
 fn placeholder(name: &str) -> &'static str {
     if name == "host" { "hr-api.example.com" } else { "your-own" }
 }

@@ -1,5 +1,5 @@
 //! The output of `curl -v`, and the command itself: `> ` before each line that it sent, `< ` before each that it
-//! got. The output never shows the body: that is in the command, or somebody put it between the two.
+//! got. The output never shows the body: that is in the command, or was pasted between the two.
 
 use bytes::Bytes;
 
@@ -81,7 +81,7 @@ fn is_told(line: &str) -> bool {
         || line.contains("--:--:--")
 }
 
-/// A curl command, as somebody typed it or a browser copied it.
+/// A curl command, as typed or as copied by a browser.
 #[derive(Default)]
 struct Command {
     method: Option<String>,

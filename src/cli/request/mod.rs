@@ -29,7 +29,7 @@ pub(super) struct Captured {
     pub(super) notes: Vec<String>,
 }
 
-/// What is to be read.
+/// What to read.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Wanted<'a> {
     /// A file with the body, where the capture has none, as the text of `curl -v`.
@@ -51,7 +51,7 @@ pub(super) fn of_capture(capture: &CaptureBody) -> Result<Vec<Captured>, String>
     har::parse(&serde_json::to_value(capture).map_err(|error| error.to_string())?)
 }
 
-/// The deliveries in what somebody captured.
+/// The deliveries in a captured file.
 pub(super) fn parse(bytes: &[u8], body: Option<Vec<u8>>) -> Result<Vec<Captured>, String> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let mut all = match serde_json::from_slice::<Value>(bytes) {

@@ -126,8 +126,8 @@ pub(super) fn source_named<'c>(config: &'c Config, name: &str) -> Result<&'c Sou
     })
 }
 
-/// Sends until somebody is there who takes it, as HR systems do, but no longer than `patience`: an intake
-/// that was started a moment ago may not listen yet, or not have its store.
+/// Sends until it is accepted, as HR systems do, but no longer than `patience`: an intake that was started a moment
+/// ago may not listen yet, or not have its store.
 async fn send_until_taken(
     source: &SourceConfig,
     url: &url::Url,

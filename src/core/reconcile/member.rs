@@ -93,8 +93,8 @@ pub struct Changes<'a> {
 /// - `meta` is left out: it is the server's (RFC 7643 §3.1).
 /// - `externalId` is set only if there was none; `groups` and `locale` only if they were not shown.
 /// - `name.formatted` stays unless it still contains a name that is changed here: with the old name it would
-/// contradict, and a target that derives names from it would revert the change. `displayName` and `nickName` stay as
-/// they are: people choose them.
+///   contradict, and a target that derives names from it would revert the change. `displayName` and `nickName` stay as
+///   they are: people choose them.
 #[must_use]
 pub fn replacement(member: &Member, changes: &Changes<'_>) -> Option<String> {
     let Changes { given, family, user_name, active, external_id, locale } = *changes;

@@ -59,7 +59,7 @@ struct Reader {
     room: Semaphore,
     logins: Logins,
     served: Served,
-    /// Somebody was found at the first path of a step that has another.
+    /// A person was found at the first path of a step that has another.
     first_path_serves: AtomicBool,
 }
 

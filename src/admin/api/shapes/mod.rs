@@ -25,7 +25,7 @@ mod dead;
 mod people;
 mod status;
 
-/// Who somebody is: the source and their id there.
+/// A person's identity: the source and their id there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PersonRef {
     /// The configured source.
@@ -89,7 +89,7 @@ impl HoldsBody {
     }
 }
 
-/// What is to be held.
+/// What to hold.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SetHold {
@@ -102,7 +102,7 @@ pub struct SetHold {
     pub reason: Option<String>,
 }
 
-/// What is to be let through the guard.
+/// What to let through the guard.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AllowBody {

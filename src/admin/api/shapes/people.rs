@@ -136,7 +136,7 @@ fn names_of(groups: &[JoinedGroup]) -> Vec<String> {
     groups.iter().map(|joined| joined.name.clone()).collect()
 }
 
-/// What somebody waits for.
+/// What a person waits for.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct WaitsForBody {
     /// The state in which they wait.
