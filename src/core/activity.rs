@@ -31,7 +31,7 @@ pub enum Happening {
     Unmapped,
     /// A delivery that was refused.
     Refused,
-    /// A call that the target answered as it answers when it works, whatever it said of the person.
+    /// A call that the target answered normally, whatever it said about the person.
     Served,
     /// A call answered 429.
     Limited,
@@ -53,13 +53,13 @@ pub enum Happening {
 }
 
 impl Happening {
-    /// What deliveries can come to.
+    /// The possible results of deliveries.
     pub const DELIVERIES: [Self; 5] = [Self::Accepted, Self::Duplicate, Self::Ignored, Self::Unmapped, Self::Refused];
-    /// What calls can come to.
+    /// The possible results of calls.
     pub const CALLS: [Self; 6] =
         [Self::Served, Self::Limited, Self::Denied, Self::Failed, Self::Unreachable, Self::Unanswered];
 
-    /// What a call came to that was answered with this status.
+    /// The result of a call that was answered with this status.
     #[must_use]
     pub fn of_status(status: u16) -> Self {
         match status {
@@ -138,8 +138,8 @@ impl Activity {
         self.fine.iter().filter(|bucket| now.ms_since(bucket.from) < ms).map(|bucket| bucket.count(of)).sum()
     }
 
-    /// Since when the newest buckets all satisfy `is_so`; buckets in which nothing of it happened are
-    /// passed over. None if the newest of them does not.
+    /// Since when the newest buckets all satisfy `is_so`; buckets without any are skipped. None if the newest of them
+    /// does not.
     #[must_use]
     pub fn since(&self, is_so: impl Fn(&Bucket) -> Option<bool>) -> Option<UnixMs> {
         let mut since = None;

@@ -118,7 +118,7 @@ impl Audit {
         }
     }
 
-    /// Forgets what operators wrote about these targets: a reason may name somebody.
+    /// Forgets what operators wrote about these targets: a reason may name a person.
     pub fn forget_reasons(&mut self, is_meant: impl Fn(&str) -> bool) {
         for line in self.lines.iter_mut().filter(|line| is_meant(&line.target)) {
             line.reason = None;

@@ -1,5 +1,5 @@
-//! Captured deliveries, kept for a while so that somebody can look at them: from which sources, and which ones.
-//! Off unless an operator switches it on, and everything is deleted after an hour.
+//! Captured deliveries, kept for a while so that an operator can look at them: which sources are captured, and what
+//! was. Off unless an operator switches it on, and everything is deleted after an hour.
 //!
 //! A shared document: any process may capture a delivery, and any may be asked for it.
 
@@ -39,7 +39,7 @@ pub struct Order {
     pub until: UnixMs,
     /// How many of its last deliveries are kept.
     pub keep: usize,
-    /// What came before is not kept: it may hold somebody who was erased then.
+    /// What came before is not kept: it may contain a person who was erased then.
     #[serde(default)]
     pub from: UnixMs,
 }

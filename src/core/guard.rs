@@ -1,8 +1,8 @@
 //! The guard: how many people may be switched off, or be given another address, in a window, before an
 //! operator is asked. One small document that all workers share; every change is a pure function of it.
 //!
-//! A wrong roster says that hundreds have left. Whatever the window still allows goes through; the rest
-//! waits in a hold until somebody has looked at it and allows a number.
+//! A wrong roster says that hundreds have left. Whatever the window still allows goes through; the rest waits in a
+//! hold until an operator has looked at it and allows a number.
 
 use serde::{Deserialize, Serialize};
 

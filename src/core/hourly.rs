@@ -44,7 +44,7 @@ impl Hourly {
         self.0.retain(|kept, _| (hour - HOURS_MAX + 1..=hour).contains(kept));
     }
 
-    /// Adds what somebody else counted.
+    /// Adds what another process counted.
     pub fn add(&mut self, other: &Self) {
         for (hour, counts) in &other.0 {
             let entry = self.0.entry(*hour).or_default();

@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 /// A time further ahead than this was not reached by taking tokens, nor by a 429: the clock was set
-/// back. It is passed over, or one wrong clock would stop the bridge for as long as it was wrong.
+/// back. It is ignored, or one wrong clock would stop the bridge for as long as it was wrong.
 const AHEAD_US_MAX: i64 = 2 * 3_600_000_000;
 
 /// Which of Postman's two limits a call counts against.
@@ -120,8 +120,8 @@ mod tests {
 
     const MINUTE_MS: u64 = 60_000;
 
-    /// Serves `asks` (sorted instants at which somebody starts to ask, and keeps asking, each wait
-    /// ending late by some `lateness`) and returns the instants at which tokens were granted.
+    /// Serves `asks` (sorted instants at which a caller starts to ask, and keeps asking, each wait ending late by
+    /// some `lateness`) and returns the instants at which tokens were granted.
     fn grants(rate: Rate, asks: &[(i64, i64)]) -> Vec<i64> {
         let (mut tat_us, mut now_us, mut granted) = (0, 0, Vec::new());
         for &(at_us, lateness_us) in asks {

@@ -36,8 +36,8 @@ pub struct RetryHint {
     pub is_asked: bool,
 }
 
-/// Reads the hints: `Retry-After` if there is one, else the latest of the others. Those that cannot be
-/// read, or lie in the past, are passed over.
+/// Reads the hints: `Retry-After` if there is one, else the latest of the others. Those that cannot be parsed, or lie
+/// in the past, are skipped.
 #[must_use]
 pub fn read(headers: &[(String, String)], now: UnixMs) -> Option<RetryHint> {
     let latest = |is_asked: bool| {
@@ -79,7 +79,7 @@ fn longest(value: &str, now: UnixMs) -> Option<UnixMs> {
 }
 
 fn seconds_from(text: &str, now: UnixMs) -> Option<UnixMs> {
-    // Whole seconds, rounded up if somebody sends a fraction.
+    // Whole seconds; a fraction is rounded up.
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let number: u64 = whole.parse().ok()?;
     if number >= EPOCH_MS_MIN {

@@ -389,7 +389,7 @@ mod tests {
             ("offset_from = 0\ntotal_at = '/total'", [(nine, [1, 2].as_slice()), (nine, &[])].as_slice(), "total is 9"),
             ("total_at = '/total'", &[(nine, &[1, 2])], "total is 9, and it shows 2"),
             ("page_from = 1\ntotal_header = 'X-Total-Count'", &[("[]", &[1, 2]), ("[]", &[])], "total is 9"),
-            // Somebody left, somebody came, and somebody came as another left.
+            // A person left, a person came, and a person came while another left.
             (
                 "page_from = 1\ntotal_at = '/total'",
                 &[(four, &[1, 2]), (r#"{"total":3}"#, &[4])],

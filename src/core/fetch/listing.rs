@@ -24,7 +24,7 @@ pub enum ListStep {
     Failed(ListFailure),
 }
 
-/// Why a list, or a request, came to no good end.
+/// Why a list, or a request, failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListFailure {
     /// Which.
@@ -142,7 +142,7 @@ impl Listing {
         if self.rows > ROWS_MAX {
             return Err(Unlisted::Unusable(format!("the list has more than {ROWS_MAX} people")));
         }
-        // Who nobody is missed among: the list of somebody without employees, or a list that lost them all.
+        // A list in which no row says anything has no employees, or has lost them all.
         self.says_something |= rows.iter().any(|row| !matches!(row, ListedRow::Nothing));
         if self.is_over && !self.says_something && self.since.is_none() {
             return Err(Unlisted::Unusable("the list is empty".to_owned()));

@@ -64,14 +64,14 @@ impl fmt::Debug for Grant {
     }
 }
 
-/// What is to be done for a token.
+/// What to do to get a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GrantStep {
     /// Use this.
     Use(AccessToken),
     /// Write the document, and if that goes well, refresh.
     Refresh,
-    /// Another process is at it: look again then.
+    /// Another process is getting one: look again then.
     Wait(UnixMs),
 }
 

@@ -1,6 +1,6 @@
 //! Reading a person at their HR system's API: what a thin webhook asks for.
 //!
-//! A notice says that something about somebody changed, but not what. Which requests find out is data
+//! A notice says that something about a person changed, but not what. Which requests find out is data
 //! ([`FetchRules`]): steps with templates, a kind of login, how an answer shows that it is an error,
 //! and the mapping from answers to facts. Lives here: those rules, the requests they make, what replies
 //! mean, the facts in them, everybody by the system's own list ([`Listing`]), and what follows from a read

@@ -89,7 +89,7 @@ pub enum ReadEnd {
 }
 
 impl ReadEnd {
-    /// What it means if somebody was found before at the first path of a step that has another: the login is good
+    /// Its meaning if a person was found before at the first path of a step that has another: the login is valid
     /// there, and a refusal at the other one adds nothing to the 404.
     #[must_use]
     pub fn knowing(self, first_path_serves: bool) -> Self {
@@ -150,7 +150,7 @@ pub struct ReadState {
     pages: Option<Pages>,
     /// Which of its paths the present step requests.
     at: StepPath,
-    /// A step that has another path found somebody at its first one.
+    /// A step that has another path found a person at its first one.
     found_first: bool,
     is_renewed: bool,
     wants_token: bool,
@@ -182,7 +182,7 @@ impl ReadState {
         self.began_at
     }
 
-    /// Whether a step that has another path found somebody at its first one: with this login, the other one is for
+    /// Whether a step that has another path found a person at its first one: with this login, the other one is for
     /// others.
     #[must_use]
     pub fn found_first(&self) -> bool {
@@ -325,8 +325,7 @@ impl ReadState {
         }
     }
 
-    /// What was read of a person, as rows of a list, once it has come to its end; none if that was another one than
-    /// an answer.
+    /// What was read about a person, as rows of a list, once the read has ended; none if it ended without an answer.
     #[must_use]
     pub fn rows(&self, api: &Api) -> Option<Vec<ListedRow>> {
         let Asked::Person { person } = &self.asked else { return None };

@@ -112,10 +112,10 @@ pub struct Step {
     /// All of these hold of an answer that is none of an error.
     #[serde(default)]
     pub ok_if: Vec<Condition>,
-    /// All of these hold if somebody was found.
+    /// All of these hold if a person was found.
     #[serde(default)]
     pub found_if: Vec<Condition>,
-    /// A 404 of this one says nothing, and the read goes on without it.
+    /// A 404 here says nothing, and the read continues without it.
     #[serde(default)]
     pub may_be_absent: bool,
 }

@@ -256,7 +256,7 @@ impl OwedRead {
     }
 }
 
-/// Somebody whom HR has called a leaver, and whose record is gone.
+/// A person whom HR has called a leaver, and whose record is gone.
 fn left(person: &Person, at: UnixMs) -> Event {
     let facts = Facts { employment: Some((EmploymentState::Left, None)), ..Facts::default() };
     Event { person: person.clone(), kind: EventKind::Update, at: Some(at), facts }

@@ -1,4 +1,4 @@
-//! What a mapping makes of a payload, field by field, for somebody who sets a source up.
+//! What a mapping makes of a payload, field by field, for setting up a source.
 
 use std::borrow::Cow;
 
@@ -54,7 +54,7 @@ pub struct RecordExplanation {
     pub fields: Vec<FieldExplanation>,
     /// Paths of the record that have a value, the first 100: what the mapping could look at.
     pub paths: Vec<String>,
-    /// What it comes to.
+    /// Its result.
     pub result: RecordResult,
 }
 
@@ -85,7 +85,7 @@ pub struct FieldExplanation {
     pub failed: Vec<String>,
 }
 
-/// What one record comes to.
+/// The result for one record.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "result", rename_all = "snake_case")]
 #[expect(clippy::large_enum_variant, reason = "most are events, and there are only a few")]

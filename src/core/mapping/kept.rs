@@ -11,7 +11,7 @@ use super::Mapping;
 use super::record::{Record, Trouble, unmapped};
 use crate::core::json::Key;
 
-/// How many times over the body's length the payloads kept of it may come to. Each unmapped record
+/// How many times the body's length the payloads kept of it may take. Each unmapped record
 /// is kept with its envelope, and a large envelope around many bad records would multiply.
 const KEPT_PER_BODY_MAX: usize = 4;
 /// What may be kept of a small body all the same.

@@ -1,4 +1,4 @@
-//! Where a field is, and what is made of what is there.
+//! Where a field is, and how its value is transformed.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ use crate::core::person::Problem;
 /// The key in a [`Lookup::table`] for everything it does not name.
 const ANYTHING_ELSE: &str = "*";
 
-/// One way to a field: a path, a template or a jq filter, and what is made of what is there.
+/// One way to a field: a path, a template or a jq filter, and how the value is transformed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lookup {
     from: From,
@@ -76,7 +76,7 @@ struct Raw {
     only_if: Vec<Condition>,
     #[serde(default)]
     except_if: Vec<Condition>,
-    /// An address that may be somebody's own: taken only where `address_domains` says of which domains.
+    /// An address that may be private: accepted only in the domains of `address_domains`.
     #[serde(default)]
     private: bool,
 }

@@ -59,17 +59,17 @@ pub struct Mapping {
     pub kinds: Vec<KindRule>,
     /// The types that mean hire.
     pub hire: Types,
-    /// The types that mean that something about somebody changed.
+    /// The types that mean that something about a person changed.
     pub update: Types,
     /// Another name of `update`; both count.
     pub rename: Types,
-    /// The types that mean that somebody leaves, or has left.
+    /// The types that mean that a person leaves, or has left.
     pub leave: Types,
-    /// The types that mean that something about somebody changed which is to be read; `person.*` is all that
+    /// The types that mean that something about a person changed which has to be read; `person.*` is all types that
     /// begin so and are named nowhere else.
     pub notice: Types,
-    /// The types that mean that somebody's record was removed: they are read, and have left if nobody of
-    /// that id is there any more.
+    /// The types that mean that a person's record was removed: they are read, and have left if there is nobody with
+    /// that id any more.
     pub deleted: Types,
     /// The types that are of no interest; `invoice.*` is all that begin so. Of two beginnings the longer counts.
     pub ignore: Types,
@@ -87,7 +87,7 @@ pub struct Mapping {
     pub address_domains: Vec<String>,
     /// Where the given name is.
     pub given_name: Lookups,
-    /// Where the name is that somebody wants to be called by.
+    /// Where the preferred name is.
     pub preferred_given_name: Lookups,
     /// Which of the two counts.
     pub names: Names,
@@ -100,7 +100,7 @@ pub struct Mapping {
     /// Where further facts are, by names of their own: what groups are made by, such as `department`. A text,
     /// or a list of texts.
     pub facts: BTreeMap<String, Lookups>,
-    /// Where the status is that says whether somebody is employed.
+    /// Where the status is that says whether a person is employed.
     pub status: Lookups,
     /// The values of the status that mean employed. Case does not matter.
     pub active_values: Vec<String>,
@@ -152,7 +152,7 @@ pub enum OutOfScope {
     /// Nothing.
     #[default]
     Ignore,
-    /// They are switched off until a record shows them in scope: somebody who was meant moved on.
+    /// They are switched off until a record shows them in scope: a person who was in scope moved out of it.
     Leave,
 }
 
@@ -193,16 +193,16 @@ pub enum Invite {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Meaning {
-    /// Somebody is hired.
+    /// A person is hired.
     Hire,
-    /// Something about somebody changed.
+    /// Something about a person changed.
     #[serde(alias = "rename")]
     Update,
-    /// Somebody leaves, or has left.
+    /// A person leaves, or has left.
     Leave,
-    /// Something about somebody changed which is to be read.
+    /// Something about a person changed which has to be read.
     Notice,
-    /// Somebody's record was removed, which is to be read.
+    /// A person's record was removed, which has to be read.
     Deleted,
     /// Of no interest.
     Ignore,

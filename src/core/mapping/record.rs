@@ -1,4 +1,4 @@
-//! What a record of a delivery comes to.
+//! The result for a record of a delivery.
 
 use std::fmt;
 
@@ -7,14 +7,14 @@ use bytes::Bytes;
 use crate::core::code::Code;
 use crate::core::person::{Event, InvalidField, Person};
 
-/// What one record of a delivery comes to.
+/// The result for one record of a delivery.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Record {
-    /// Something is so of somebody. A record that announces an end beside the employment is two.
+    /// It states something about a person. A record that announces an end beside the employment is two events.
     Event {
         /// What.
         event: Event,
-        /// Fields that are there and cannot be used: the event goes on without them.
+        /// Fields that are there but cannot be used: the event is accepted without them.
         dropped: Vec<InvalidField>,
     },
     /// Of no consequence.

@@ -31,7 +31,7 @@ pub enum Word {
         /// What HR says.
         event: Box<Event>,
     },
-    /// A row of an imported roster: kept, and applied when somebody says so.
+    /// A row of an imported roster: kept, and applied on an operator's request.
     Staged {
         /// The import.
         import: String,

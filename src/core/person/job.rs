@@ -78,7 +78,7 @@ pub enum Finished {
     Superseded,
     /// Nobody to change: the person is not in the team, and HR has not said that they should be.
     NotAMember,
-    /// The person's member was handed over to somebody else's record; nothing was applied.
+    /// The person's member was handed over to another person's record; nothing was applied.
     HandedOver,
     /// An operator discarded it.
     Discarded,

@@ -1,4 +1,4 @@
-//! What HR says about somebody besides who they are: a department, a location, teams. Groups are derived
+//! What HR says about a person besides their identity: a department, a location, teams. Groups are derived
 //! from these.
 
 use std::collections::BTreeMap;

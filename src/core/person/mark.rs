@@ -6,7 +6,7 @@
 pub enum Mark {
     /// HR said something of them after their member was handed over to another record.
     AfterClose,
-    /// Somebody switched the member off at the target, although HR says employed.
+    /// The member was switched off at the target, although HR says employed.
     SwitchedOff,
     /// Attempt after attempt fails.
     Failing,

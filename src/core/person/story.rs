@@ -61,7 +61,7 @@ pub enum Note {
         /// The HTTP status of the last answer, if there was one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         status: Option<u16>,
-        /// What it came to, in a word or a code.
+        /// Its result, in a word or a code.
         meaning: String,
         /// How long it took.
         ms: u64,

@@ -1,4 +1,4 @@
-//! The normal form of text that identifies or names somebody, and what can be wrong with a field.
+//! The normal form of text that identifies or names a person, and what can be wrong with a field.
 //!
 //! Invisible characters at the ends are stripped like whitespace: they come from copying, and
 //! nobody sees them. Inside they are refused: people whose names look the same must not differ
@@ -48,7 +48,7 @@ pub enum Problem {
     #[error("contains U+FFFD or another code point that is not a character: part of it was lost on the way")]
     LostCharacter,
     /// Contains a letter that is not ASCII and becomes ASCII when folded, such as the Kelvin sign: it
-    /// would reach somebody else's account.
+    /// would reach another person's account.
     #[error("contains a letter that passes for an ASCII one (U+{code_point:04X})")]
     Lookalike {
         /// The letter.

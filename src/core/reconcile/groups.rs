@@ -43,7 +43,7 @@ pub struct GroupRule {
 /// Names of groups by their keys.
 pub type Names = BTreeMap<String, String>;
 
-/// The groups that somebody is to be in: names by their keys.
+/// The groups that a person is to be in: names by their keys.
 #[must_use]
 pub fn wanted(record: &Record, rules: &[GroupRule]) -> Names {
     names_of(|fact| record.further(fact).unwrap_or_default(), rules)
@@ -89,7 +89,7 @@ pub fn is_claim(key: &str) -> bool {
     key.starts_with("group:")
 }
 
-/// Why somebody is given up who could not be put into their groups for as long as that is waited for.
+/// The detail if a person could not be put into their groups within the time that this is waited for.
 pub(super) const NEVER_JOINED: &str = "the member is not taken, for thirty days: they may not have joined";
 
 /// Who cannot be put into their groups yet is tried again later; false: it is given up.
@@ -102,7 +102,7 @@ pub fn wait(document: &mut Document, now: UnixMs) -> bool {
     goes_on
 }
 
-/// What is to be done next.
+/// What to do next.
 pub(super) enum Next {
     /// Make this call.
     Send(GroupCall),
@@ -110,7 +110,7 @@ pub(super) enum Next {
     Own(String),
     /// It cannot be done: why.
     Refuse(String),
-    /// Nothing is left to be done.
+    /// Nothing is left to do.
     Done,
 }
 
@@ -129,7 +129,7 @@ pub(super) struct GroupsState {
     /// Ids by keys of names that were looked up; none: there is no such group.
     found: BTreeMap<String, Option<String>>,
     listed: Vec<GroupRow>,
-    /// Where the list goes on, for as long as it is read.
+    /// The next page of the list while it is read.
     next_page: Option<u32>,
     is_listed: bool,
     pages: u32,
@@ -147,7 +147,7 @@ pub(super) struct GroupsState {
     names: Names,
     changed: u32,
     problem: Option<String>,
-    /// Groups are written by PUT here, whatever the provider says of PATCH.
+    /// Groups are written by PUT here, whatever the provider says about PATCH.
     no_patch: bool,
     /// Claims that an attempt before may have left behind when its worker died.
     left_claimed: Vec<String>,
@@ -225,7 +225,7 @@ impl GroupsState {
                 Some(call) => call,
                 None => self.put_in(key, name, known),
             },
-            // Somebody else may have made it before the claim was had: it is looked up once more under it.
+            // Another process may have created it before the claim was made: it is looked up once more under the claim.
             Some(None) if !known.claims.contains(&claim(key)) => {
                 self.found.remove(key);
                 self.listed.clear();

@@ -7,7 +7,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// The document in a body; a byte order mark before it is passed over.
+/// The document in a body; a byte order mark before it is skipped.
 pub(super) fn document(body: &[u8]) -> Option<&RawValue> {
     serde_json::from_slice(body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)).ok()
 }

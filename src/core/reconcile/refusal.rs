@@ -119,7 +119,7 @@ impl Refused<'_> {
         }
     }
 
-    /// What the target says of everybody.
+    /// A refusal that concerns everybody.
     fn hold_as_told(&self, told: &ScimErrorBody) -> Option<Code> {
         match self.status {
             400 if told.says("enterprise plan") => Some(Code::HoldPlan),
@@ -130,8 +130,8 @@ impl Refused<'_> {
         }
     }
 
-    /// Postman answers in JSON: somebody else may be speaking. Where the plain list is served, it was
-    /// about the filter all the same.
+    /// Postman answers in JSON: this may come from a proxy. If the plain list is served, it was about the filter
+    /// after all.
     fn by_no_scim_server(&self) -> Outcome {
         match (self.status, self.asked) {
             (401, Request::Group(_)) => self.suspect(),
@@ -142,7 +142,7 @@ impl Refused<'_> {
         }
     }
 
-    /// Somebody else has the address.
+    /// Another member has the address.
     fn taken(&self) -> Outcome {
         match self.asked {
             Request::Create(_) => Outcome::AlreadyMember,

@@ -24,16 +24,17 @@ pub const PEOPLE_AT_ONCE: usize = 5;
 pub const TRIES: u32 = 5;
 /// This many refused tries of an address mean trouble with the address.
 const ADDRESS_TRIES: u32 = 4;
-/// So old a refusal says nothing of the present.
+/// A refusal this old says nothing about the present.
 const MEMORY_MS: u64 = 600_000;
-/// While somebody was served so lately, two are not everybody: they may have trouble of their own at one time.
+/// If anybody was served within this time, two refusals do not mean everybody: both people may have trouble of their
+/// own.
 const LATELY_MS: u64 = 2_000;
 /// How long a served harmless read shows that reads are not refused to everybody.
 const PROBED_MS: u64 = 60_000;
-/// So fresh it has to be for somebody to be given up, or for a pause of hours not to be everybody's.
+/// How recent it must be to give up on a person, or to treat a pause of hours as one person's.
 const PROBED_NOW_MS: u64 = 10_000;
 
-/// Somebody who was refused.
+/// A person who was refused.
 #[derive(Debug, Clone, Copy)]
 struct Refused {
     person: PersonId,
@@ -60,7 +61,7 @@ pub struct Suspicions {
     probed: Option<UnixMs>,
 }
 
-/// What a refusal comes to.
+/// The verdict on a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Judgement {
     /// Everybody is refused.
@@ -85,7 +86,7 @@ impl Suspicions {
     }
 
     /// A call was refused, undocumented. Judges it, and counts it in the person's progress.
-    /// `spread_ms` is over how long the tries of somebody who is alone are spread.
+    /// `spread_ms` is the time over which the tries of a person who is alone are spread.
     pub fn refused(
         &mut self,
         kind: CallKind,
@@ -140,8 +141,8 @@ impl Suspicions {
         }
     }
 
-    /// What a refusal would come to, where a harmless read should be made before that is believed: everything
-    /// would be held, or somebody with whom nobody is to be compared would be given up.
+    /// The verdict on a refusal that needs a harmless read to confirm it: everything would be held, or a person
+    /// without others to compare with would be given up.
     #[must_use]
     pub fn asks(
         &self,
@@ -170,7 +171,7 @@ impl Suspicions {
         self.probed_within(PROBED_NOW_MS, now)
     }
 
-    /// Whether somebody else's call was served since then.
+    /// Whether a call for another person was served since then.
     #[must_use]
     pub fn others_were_served(&self, person: PersonId, since: UnixMs) -> bool {
         [&self.reads, &self.writes].iter().any(|seen| seen.served.is_some_and(|(who, at)| who != person && at >= since))
@@ -340,7 +341,7 @@ mod tests {
 
     #[test]
     fn a_refusal_of_everybody_that_comes_back_is_held_against_nobody() {
-        // Somebody was served in between, so that what two people met looked like their own.
+        // Another person was served in between, so the refusals of two people looked like their own trouble.
         let mut suspicions = Suspicions::default();
         let (mut ada, mut bob) = (Progress::default(), Progress::default());
         refused(&mut suspicions, 1, &mut ada, 0);
@@ -380,13 +381,13 @@ mod tests {
         let (mut suspicions, mut ada) = (Suspicions::default(), Progress::default());
         let tries: Vec<_> = (0..4).map(|now| judged(&mut suspicions, &mut ada, now)).collect();
         assert_eq!(tries, [Judgement::Open, Judgement::Open, Judgement::Open, Judgement::Own]);
-        // Somebody is served after it.
+        // Another person is served after it.
         let (mut suspicions, mut ada) = (Suspicions::default(), Progress::default());
         suspicions.served(CallKind::Write, PersonId(2), UnixMs(0));
         assert_eq!(judged(&mut suspicions, &mut ada, 1), Judgement::Open, "that was before");
         suspicions.served(CallKind::Write, PersonId(2), UnixMs(2));
         assert_eq!(judged(&mut suspicions, &mut ada, 3), Judgement::Own);
-        // Somebody is refused.
+        // Another person is refused.
         let (mut suspicions, mut ada) = (Suspicions::default(), Progress::default());
         assert_eq!(judged(&mut suspicions, &mut ada, 1), Judgement::Open);
         refused(&mut suspicions, 2, &mut Progress::default(), 2);

@@ -6,7 +6,7 @@ use crate::core::hold::HoldScope;
 use crate::core::retry_hint::{RetryHint, SLEEP_MS_MAX};
 use crate::core::time::UnixMs;
 
-/// What may be slept through; longer waits are holds, or the target's limit for somebody else.
+/// A wait short enough to sleep through; longer waits are holds, or the target's limit for another client.
 pub(super) fn short_of_a_hold(hint: Option<RetryHint>, now: UnixMs) -> Option<UnixMs> {
     hint.map(|hint| hint.at.min(now.plus_ms(SLEEP_MS_MAX)))
 }

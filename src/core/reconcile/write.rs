@@ -131,8 +131,7 @@ pub(super) fn rename(
     let (given_name, family_name) = state.wanted_names(member);
     let capabilities = state.capabilities.unwrap_or(Capabilities::UNTOLD);
     let active = if capabilities.patch {
-        // Where the switch is not shown, the last word known; if there is none, no PUT: it could switch
-        // somebody on.
+        // If `active` is not shown, the last known value; if there is none, no PUT: it could switch the member on.
         seen.active.known().filter(|_| member.active == Active::Unknown)
     } else {
         active_to_put(&state.document, seen, member, standing, now)

@@ -60,9 +60,9 @@ pub struct DriftReport {
     pub deactivate: DriftList,
     /// In other groups than their facts say.
     pub regroup: DriftList,
-    /// Somebody switched them off at the target: never undone.
+    /// They were switched off at the target: never undone.
     pub switched_off: DriftList,
-    /// What cannot be brought in line: somebody removed the member, or gave them another address.
+    /// What cannot be repaired: the member was removed, or given another address, at the target.
     pub blocked: DriftList,
     /// Members who are not in HR.
     pub strangers: u64,
@@ -101,7 +101,7 @@ impl Drift {
         true
     }
 
-    /// Takes somebody's name out of the lists, which go on counting them. Whether they were in one.
+    /// Removes a person's name from the lists, which still count them. Returns whether they were in one.
     pub fn forget(&mut self, person: &str) -> bool {
         let Some(report) = &mut self.report else { return false };
         let lists = [
@@ -116,7 +116,7 @@ impl Drift {
         ];
         let mut is_named = false;
         for list in lists {
-            // A line about somebody else may name them, too.
+            // A line about another person may name them, too.
             let names = |planned: &PlannedPerson| {
                 planned.person.as_deref() == Some(person)
                     || planned

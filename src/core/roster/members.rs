@@ -86,7 +86,7 @@ impl MemberList {
         self.members.iter()
     }
 
-    /// Whether somebody of this id is in it.
+    /// Whether there is a member with this id.
     #[must_use]
     pub fn has(&self, id: &str) -> bool {
         self.by_id.contains_key(id)
@@ -97,7 +97,7 @@ impl MemberList {
         self.problem = Some(problem);
     }
 
-    /// Why it is not whole, if it is not.
+    /// Why it is incomplete, if it is.
     #[must_use]
     pub fn problem(&self) -> Option<String> {
         self.problem.clone()

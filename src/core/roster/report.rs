@@ -42,7 +42,7 @@ pub struct PlanReport {
     /// Members who would come into a group, or out of one.
     #[serde(default)]
     pub regroup: Vec<PlannedPerson>,
-    /// Members who are there and would become somebody's.
+    /// Existing members who would be assigned to a person.
     pub adopt: Vec<PlannedPerson>,
     /// Members who are not in HR; they are never touched, unless an operator says so.
     pub strangers: Vec<PlannedPerson>,
@@ -50,7 +50,7 @@ pub struct PlanReport {
     pub blocked: Vec<PlannedPerson>,
     /// People about whom HR has not said enough.
     pub incomplete: Vec<PlannedPerson>,
-    /// Members whom somebody switched off at the target, although HR says employed: left alone.
+    /// Members who were switched off at the target, although HR says employed: left alone.
     pub switched_off: Vec<PlannedPerson>,
     /// What to know before it is applied.
     pub warnings: Vec<String>,
@@ -225,7 +225,7 @@ impl<'t> Planner<'t> {
         document.record.closed.is_none() && document.person.source.as_str() != NOT_IN_HR
     }
 
-    /// Takes in what somebody has. Everybody is noted before anybody is planned for.
+    /// Notes what a person owns. Everybody is noted before anybody is planned for.
     pub fn note(&mut self, document: &Document) {
         let Some(member) = document.member.as_ref().filter(|_| Self::is_of_hr(document)) else { return };
         if let Some(id) = &member.id {
@@ -239,7 +239,7 @@ impl<'t> Planner<'t> {
         }
     }
 
-    /// Plans for somebody; gives what an apply is to do, if it is about them.
+    /// Plans for a person; returns what an apply is to do, if it is about them.
     pub fn plan(&mut self, mut document: Document) -> Option<Planned> {
         let is_idle = document.open.is_empty() && document.trouble.is_none() && document.owed_read.is_none();
         if !Self::is_of_hr(&document) {
@@ -404,7 +404,7 @@ fn is_made(preview: &Preview, change: Change) -> bool {
     }
 }
 
-/// Of what HR says of somebody and of their member. All are added up, so that their order does not matter.
+/// A digest of what HR says about a person and of their member. All are added up, so that their order does not matter.
 fn digest_of(document: &Document, member: Option<&Member>) -> u64 {
     let mut hasher = DefaultHasher::new();
     document.person.to_string().hash(&mut hasher);

@@ -8,8 +8,8 @@ use crate::core::person::SourceName;
 /// How a delivery is recognised when it comes again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DedupeKey {
-    /// A hash (SHA-256, cut to 16 bytes) of source and id, or of source and body: an id may be of any
-    /// length, and may be somebody's.
+    /// A hash (SHA-256, cut to 16 bytes) of source and id, or of source and body: an id may have any length, and may
+    /// be personal data.
     pub key: [u8; 16],
     /// The key is of the body alone: it counts only while it is that of the newest delivery.
     pub only_while_newest: bool,

@@ -191,8 +191,8 @@ struct Entry {
 }
 
 impl Keys {
-    /// Prepares secrets, each with the time after which it is not taken any more. One that cannot be
-    /// used is passed over: see [`check_secret`].
+    /// Prepares secrets, each with the time after which it is no longer accepted. One that cannot be used is skipped:
+    /// see [`check_secret`].
     pub fn prepare<'s>(scheme: &Scheme, secrets: impl IntoIterator<Item = (&'s SecretString, Option<UnixMs>)>) -> Self {
         let entry = |(secret, not_after): (&SecretString, _)| {
             let key = Key::prepare(scheme, secret).ok()?;
