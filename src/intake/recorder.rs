@@ -22,7 +22,7 @@ use crate::failpoint;
 use crate::store::{Store, StoreError, documents};
 use crate::telemetry::metrics::DeliveryResult;
 
-/// How often it is looked whether somebody asked, and what was taken is written.
+/// How often requests to capture are looked for, and captured deliveries are written.
 const EVERY: Duration = Duration::from_secs(2);
 /// What waits to be written takes at most, in bytes: more is left out.
 const WAITING_BYTES_MAX: usize = 1_048_576;

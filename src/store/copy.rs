@@ -37,7 +37,7 @@ pub enum CopyError {
     /// The target could not be written.
     #[error("the store to copy to: {0}")]
     To(#[source] StoreError),
-    /// Somebody works on the source.
+    /// The source is in use.
     #[error(
         "the store to copy from is in use: {leases} people are being worked on, {listeners} workers listen for more"
     )]
@@ -47,7 +47,7 @@ pub enum CopyError {
         /// Workers that listen.
         listeners: u64,
     },
-    /// Somebody works on the target.
+    /// The target is in use.
     #[error("the store to copy to is in use: {leases} people are being worked on, {listeners} workers listen for more")]
     TargetInUse {
         /// Leases that have not run out.
@@ -55,7 +55,7 @@ pub enum CopyError {
         /// Workers that listen.
         listeners: u64,
     },
-    /// Somebody worked on the source.
+    /// The source was in use meanwhile.
     #[error("the store to copy from was worked on meanwhile, so the copy may lack what came or went")]
     Moved,
     /// The target has something of its own.
@@ -194,7 +194,7 @@ pub async fn dry_run(
     Ok(copied)
 }
 
-/// Refuses a store that somebody works on.
+/// Refuses a store that is in use.
 async fn at_rest(from: &dyn Transfer, now: UnixMs) -> Result<(), CopyError> {
     let activity = from.activity(now).await.map_err(CopyError::From)?;
     if activity.leases + activity.listeners > 0 {

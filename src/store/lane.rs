@@ -4,7 +4,7 @@ use super::{Lane, LaneState};
 use crate::core::time::UnixMs;
 
 impl Lane {
-    /// Of somebody new: in line, and due with their first entry.
+    /// For a new person: in sync, and due with their first entry.
     #[must_use]
     pub fn new() -> Self {
         Self { state: LaneState::Idle, due: None, wakes: true, tag: None }

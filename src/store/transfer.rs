@@ -176,7 +176,7 @@ pub struct Exported {
     pub next: Option<String>,
 }
 
-/// Signs of somebody at work.
+/// Signs that the store is in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Activity {
     /// Leases that have not run out.

@@ -22,7 +22,7 @@ pub enum Attempted {
     Blocked(Code),
     /// They were given back unfinished.
     GivenBack,
-    /// Somebody else has the lane: nothing was committed.
+    /// Another worker has the lane: nothing was committed.
     LeaseLost,
     /// What the store has of them cannot be read: nothing was changed.
     Unreadable,

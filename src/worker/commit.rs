@@ -59,7 +59,7 @@ impl Worker {
         attempted: Attempted,
     ) -> Result<Tried, StoreError> {
         let jobs = ending.ended.len() + leaving.folding.ended.len();
-        // Who waits for somebody else: looked at once more when that is committed.
+        // A person who waits for another: looked at once more when this is committed.
         let mut waits = None;
         if let Standing::Blocked { wants: Some(key), .. } = &ending.standing {
             waits = Some((key.clone(), ending.document.clone()));

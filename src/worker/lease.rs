@@ -44,7 +44,7 @@ struct TakenToken {
 /// Why an attempt cannot go on.
 #[derive(Debug)]
 pub(super) enum Interrupted {
-    /// Somebody else has the lane.
+    /// Another worker has the lane.
     LeaseLost,
     /// The process is stopping, and the next call has not begun.
     Stopping,

@@ -100,7 +100,7 @@ pub struct Worker {
 /// What a step did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stepped {
-    /// Somebody was worked on.
+    /// A person was worked on.
     Attempted(Attempted),
     /// A hold was probed.
     Probed {
@@ -165,8 +165,8 @@ impl Worker {
         self.name.clone()
     }
 
-    /// Probes a hold that is due, or claims somebody and works on them, or says that there is nothing
-    /// to do. What the pool does in a loop; for tests, which need no pool and no sleep.
+    /// Probes a hold that is due, or claims a person and works on them, or says that there is nothing to do. One
+    /// round of the pool's loop, for tests, which need no pool and no sleep.
     pub async fn step(&self) -> Result<Stepped, StoreError> {
         self.holds.refresh().await?;
         self.release_lifted().await?;

@@ -224,7 +224,7 @@ struct Text<'a> {
 }
 
 impl Text<'_> {
-    /// Its first bytes, at most so many.
+    /// Its first bytes, at most this many.
     fn first_bytes(&self, bytes_max: usize) -> Vec<u8> {
         let mut window = Vec::with_capacity(bytes_max);
         for part in [self.head, self.body, self.tail] {
@@ -233,7 +233,7 @@ impl Text<'_> {
         window
     }
 
-    /// Its last bytes, at most so many.
+    /// Its last bytes, at most this many.
     fn last_bytes(&self, bytes_max: usize) -> Vec<u8> {
         let mut left = bytes_max;
         let [tail, body, head] = [self.tail, self.body, self.head].map(|part| {

@@ -165,8 +165,8 @@ pub enum Layout {
         #[serde(default)]
         optional: bool,
     },
-    /// Several, any of which may match: `v1,<signature> v1,<signature>`. Entries without the prefix
-    /// (of other versions) are passed over.
+    /// Several, any of which may match: `v1,<signature> v1,<signature>`. Entries without the prefix (of other
+    /// versions) are skipped.
     List {
         /// Between the entries.
         separator: String,

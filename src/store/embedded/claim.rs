@@ -132,7 +132,7 @@ fn set_aside(work: &mut Work<'_>, now: UnixMs, person: i64, what: &str) -> Resul
     Ok(())
 }
 
-/// The next instant at which a claim may find somebody.
+/// The next instant at which a claim may find a person.
 fn next_at(work: &Work<'_>, now: UnixMs) -> Result<Option<UnixMs>, StoreError> {
     let first = |sql: &str| -> Result<Option<i64>, StoreError> {
         Ok(work.db.prepare_cached(sql)?.query_row([], |row| row.get(0)).optional()?)
@@ -144,7 +144,7 @@ fn next_at(work: &Work<'_>, now: UnixMs) -> Result<Option<UnixMs>, StoreError> {
     Ok(due.into_iter().chain(lease).min())
 }
 
-/// Where somebody stands whose lane has this lease.
+/// The standing of the person whose lane has this lease.
 pub(super) fn held(work: &Work<'_>, lease: &Lease) -> Result<Option<Standing>, StoreError> {
     let standing = Standing::find(work, signed(lease.person.0))?;
     Ok(standing.filter(|standing| standing.fence == Some(signed(lease.fence))))

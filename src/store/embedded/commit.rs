@@ -105,7 +105,7 @@ pub(super) fn own(work: &mut Work<'_>, now: UnixMs, lease: &Lease, own: &Own) ->
     Ok(Owned::Yes)
 }
 
-/// Whether somebody is as they were when it was decided to take from them.
+/// Whether a person is unchanged since it was decided to take from them.
 fn is_as_read(work: &Work<'_>, former: &Former) -> Result<bool, StoreError> {
     let sql = "SELECT 1 FROM person
          WHERE id = ?1 AND fence IS NULL AND inbox_count = 0 AND state = ?2 AND document = ?3";

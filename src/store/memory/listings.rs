@@ -1,4 +1,4 @@
-//! Listings, as somebody looks at them.
+//! Listings for operators.
 
 use std::cmp::Reverse;
 

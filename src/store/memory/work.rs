@@ -53,7 +53,7 @@ impl State {
         Some(Claimed { lease, document: kept.document.clone(), inbox: kept.entries(request.entries_max), taken_over })
     }
 
-    /// The next instant at which a claim may find somebody.
+    /// The next instant at which a claim may find a person.
     fn next_at(&self) -> Option<UnixMs> {
         self.people
             .values()
@@ -67,7 +67,7 @@ impl State {
         kept.holder.as_ref().is_some_and(|holder| holder.fence == lease.fence).then_some(kept)
     }
 
-    /// Whether somebody is as they were when it was decided to take from them.
+    /// Whether a person is unchanged since it was decided to take from them.
     fn is_as_read(&self, former: &Former) -> bool {
         self.people.get(&former.person).is_some_and(|kept| {
             let is_at_rest = kept.holder.is_none() && kept.inbox.is_empty();

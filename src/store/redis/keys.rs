@@ -133,7 +133,7 @@ impl Keys {
         format!("{}n{bucket:03x}", self.root).into_bytes()
     }
 
-    /// A key as a log may have it: people by their numbers, deliveries not at all.
+    /// A key in a form for logs: people by their numbers, deliveries not at all.
     pub(super) fn shown(&self, key: &[u8]) -> String {
         let Some(name) = key.strip_prefix(self.root.as_bytes()) else { return "a key of another store".to_owned() };
         if self.fixed.iter().any(|fixed| fixed.as_bytes() == key) {

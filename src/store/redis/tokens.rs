@@ -25,8 +25,8 @@ impl Redis {
         Ok(())
     }
 
-    /// Moves the state, and says what was judged and when, by the server's clock. Whenever
-    /// somebody was quicker, they have moved it: so nobody tries for long.
+    /// Moves the state, and returns the verdict and when it was made, by the server's clock. If another process was
+    /// quicker, it has moved the state: so nobody has to retry for long.
     async fn move_tats<T>(
         &self,
         now: UnixMs,

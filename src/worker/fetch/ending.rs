@@ -19,14 +19,14 @@ pub(in crate::worker) enum ReadWait {
     Blocked { code: Code, detail: String },
 }
 
-/// What a read came to.
+/// The result of a read.
 #[derive(Debug, Default)]
 pub(in crate::worker) struct Fetched {
     /// What to add to the story.
     pub(in crate::worker) story: Vec<StoryEntry>,
     /// Whether the HR system served us.
     pub(in crate::worker) was_served: bool,
-    /// What was read was a list of others: there is nothing to be done about this one.
+    /// What was read is a list of other people: there is nothing to do for this one.
     pub(in crate::worker) is_list: bool,
     /// It stated something that has to be reconciled.
     pub(super) has_told: bool,

@@ -314,7 +314,7 @@ impl Worker {
                 fold_read(document, told.events, now, seq);
                 has_told = true;
                 let still_owed = owed.clone().after_read(began_at, lag_ms);
-                // What could not be used is asked for again with the next notice, or when somebody replays it.
+                // What could not be used is read again with the next notice, or on a replay.
                 document.owed_read = still_owed.clone().or_else(|| told.lost.is_some().then_some(owed));
                 match (still_owed, told.lost) {
                     (Some(owed), _) => Some(ReadWait::Until { at: owed.due(lag_ms, false), code: Code::FetchPaced }),

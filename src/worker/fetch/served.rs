@@ -18,7 +18,7 @@ impl Served {
         last[0] = Some((person, now));
     }
 
-    /// Whether somebody else was served since then.
+    /// Whether another person was served since then.
     pub(super) fn others_since(&self, person: PersonId, since: UnixMs) -> bool {
         let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         last.iter().flatten().any(|(other, at)| *other != person && *at >= since)

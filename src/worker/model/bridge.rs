@@ -11,7 +11,7 @@ use crate::core::reconcile::plan_tests::shown;
 use crate::core::reconcile::team_tests::Fault;
 use crate::store::{Accepted, Owned};
 
-/// What HR says of one person, in which no order holds, and what comes of it.
+/// What HR says about one person, in any order, and what becomes of it.
 pub(super) struct Bridge {
     pub(super) events: Vec<Event>,
     /// Names, and whether they are switched on.
@@ -42,7 +42,7 @@ pub(super) enum Act {
     Crash(usize),
     /// A worker is so slow that its lease runs out.
     Expire(usize),
-    /// Nobody works: time passes until somebody is due.
+    /// Nobody works: time passes until a person is due.
     Pass,
 }
 
@@ -132,7 +132,7 @@ impl Model for Bridge {
             Property::always(ONE, |_: &Self, world: &World| world.team.users.len() <= 1),
             Property::always(IN_LINE, |model: &Self, world: &World| !world.is_done() || model.is_in_line(world)),
             Property::eventually(ENDS, |_: &Self, world: &World| world.is_done()),
-            // That it comes to the cases that all this is about.
+            // The interesting cases do occur.
             Property::sometimes("a lane is taken over", |_: &Self, world: &World| world.taken_over),
             Property::sometimes("a late commit is refused", |_: &Self, world: &World| world.stale_refused),
             Property::sometimes("a delivery is known again", |_: &Self, world: &World| world.known_again),

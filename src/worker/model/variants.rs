@@ -11,7 +11,7 @@ const TWO: Mishaps = Mishaps { all: 2, crashes: 1, expiries: 1, unheard: 1, lost
 /// Any three do, twice the same among them: minutes, for `script/soak`.
 const THREE: Mishaps = Mishaps { all: 3, crashes: 2, expiries: 2, unheard: 2, lost_replies: 2 };
 
-/// Somebody is hired, and marries.
+/// A person is hired, and marries.
 fn marries(flaw: Flaw) -> Bridge {
     Bridge {
         events: vec![hire(10, "ada@example.com", "Ada", "Byron"), update(20, "-", "-", "Lovelace")],
@@ -22,7 +22,7 @@ fn marries(flaw: Flaw) -> Bridge {
     }
 }
 
-/// Somebody is hired, and leaves.
+/// A person is hired, and leaves.
 fn leaves() -> Bridge {
     Bridge {
         events: vec![hire(10, "ada@example.com", "Ada", "Byron"), leave(20)],

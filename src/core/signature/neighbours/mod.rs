@@ -1,7 +1,7 @@
-//! For a delivery that does not verify: would it, by a scheme that is nearly the configured one?
+//! For a delivery that does not verify: would it under a scheme close to the configured one?
 //!
-//! For somebody who sets a source up and has the delivery and the secret. Says what would have to
-//! be different, and never what the signature should have been.
+//! For an operator who sets up a source and has the delivery and the secret. Says what would have to be different,
+//! and never what the signature should have been.
 
 mod digests;
 mod rewritten;

@@ -1,15 +1,15 @@
 -- Accepts deliveries: several share a call, each for itself. After, for each: it is known, or there is no room, or
--- a lane does not read, and nothing changed; or it is remembered, its entries are in their inboxes, and its
+-- a lane cannot be parsed, and nothing changed; or it is remembered, its entries are in their inboxes, and its
 -- unmapped records are dead letters.
--- ROOT KEY (16 bytes): format (1), until when it is remembered in ms (6), the ids that it got (16 each), and where it
--- is known by its id, what it said (4), which is told with them.
--- KEYS: of each delivery its own, where it has one, then of each entry its lane and `number_of`'s set.
+-- ROOT KEY (16 bytes): format (1), until when it is remembered in ms (6), the ids that it got (16 each), and if it
+-- is known by its id, what it said (4), which is returned with them.
+-- KEYS: of each delivery its own, if it has one, then of each entry its lane and `number_of`'s set.
 -- ARGV[2..4] bounds: entries, dead letters, bytes; [5] number of deliveries; of each its head and ids, of each entry
 -- what `append` takes and `number_of`'s number, of each unmapped record id, row and payload. The head: kind (1: 0 is
 -- never known again, 1 by its id, 2 by its body, only while it is the newest of its people), ms to remember (6),
 -- number of entries and of unmapped records (4 each), source.
--- Answers for each s (stored), d and the ids, e, l or b (full: entries, letters, bytes), x (a lane does not read).
--- It takes as few commands and makes as few strings as it can: they are what it costs.
+-- Answers for each s (stored), d and the ids, e, l or b (full: entries, letters, bytes), x (a lane cannot be parsed).
+-- It uses as few commands and makes as few strings as possible: they are its cost.
 local KEYS, ARGV, sub = KEYS, ARGV, string.sub
 local entries_max, letters_max, bytes_max = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local waits, waits_of, came, heads = 0, {}, {}, {}
@@ -27,7 +27,7 @@ local function read_head(text)
   local head = { kind = kind, px = int(remember_ms), entries = entries, unmapped = unmapped,
     source = sub(text, at), memory = struct.pack('>BI6', 1, now + remember_ms) }
   local rest = string.char(#head.source) .. head.source
-  -- Of somebody new, up to the key of the newest delivery.
+  -- Of a new person, up to the key of the newest delivery.
   local newest_bytes, newest_flag = kind == 2 and 16 or 0, kind == 2 and HAS_NEWEST or 0
   head.lane = struct.pack(HEAD, FORMAT, 'w', WAKES + IS_FRESH + newest_flag, now, now, 1, #rest + newest_bytes) .. rest
   heads[text] = head
@@ -59,7 +59,7 @@ local function known_ids(key, text)
   return until_ms > now and sub(text, 8) or nil
 end
 
--- Puts an entry into an inbox. Whoever is new to the sets of numbers has no lane, or one that was not expected.
+-- Puts an entry into an inbox. A person who is new to the sets of numbers has no lane, or an unexpected one.
 local function take(head, key, bucket, body, number, newest)
   if try('SADD', bucket, number) == 1 and is_in_order() then
     local text = head.lane .. newest .. next_seq() .. body

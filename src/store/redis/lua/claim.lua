@@ -1,9 +1,10 @@
--- Gives out people: whose lease ran out, then who is due, the longest first; or the one who has been parked longest
--- under a tag. After: each one given out is leased under a fence of its own. What earlier claims of the worker leased,
--- whose answers it does not know, was given back before. What does not read is set aside for a while, and told.
+-- Gives out people: those whose lease expired, then those who are due, longest first; or the one who has been parked
+-- longest under a tag. After: each one given out is leased under a fence of its own. What earlier claims of the worker
+-- leased, whose answers it does not know, was given back before. What cannot be parsed is set aside for a while, and
+-- reported.
 -- ARGV[2] worker, [3] number of its claim, [4] the first of those whose answers it does not know, or '', [5] people
--- at the most, [6] ms of the leases, [7] entries of each at the most, [8] tag or ''.
--- Answers now, until when nobody is to be had or '', then of each: ID, fence, end of the lease, whether taken over,
+-- at most, [6] ms of the leases, [7] entries of each at most, [8] tag or ''.
+-- Answers now, until when nobody can be claimed or '', then of each: ID, fence, end of the lease, whether taken over,
 -- inbox, document or nil.
 local worker, number, lost_from = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local people_max, lease_ms, entries_max = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
@@ -28,7 +29,7 @@ if lost_from then
   flush_fresh()
 end
 
--- The next so many.
+-- The next ones, at most this many.
 local function next_people(most)
   if parked then return try('ZRANGE', parked, 0, 0) or {} end
   local found = try('ZRANGE', LEASES, '-inf', int(now), 'BYSCORE', 'LIMIT', 0, most) or {}

@@ -1,11 +1,11 @@
 -- Ends an attempt. Before: the lease is that of this fence. After: what was folded is gone from the inbox, document,
--- story, words and claims are those told, and the lane stands where it is told, or is due where entries wait.
+-- story, words and claims are those given, and the lane is in the given state, or due if entries wait.
 -- ROOT d ID: the document. ROOT s ID: the story. ROOT k ID, hash: t WORD and o KEY of what finds and belongs to
 -- them, '#' entries of the story that are gone. TERMS: WORD, a zero, ID. OWNERS: KEY -> ID.
 -- KEYS: lane, document, story, words. ARGV[2] fence, [3] place up to which entries are folded or '', [4] state,
 -- [5] ms from now until due or '', [6] whether it wakes (1), [7] tag, [8] whether there is a document (1), [9] it,
--- [10] id of the dead letter or '', [11] its row, [12] entries of the story at the most, [13] people of a tag that are
--- released at the most, [14..18] number of: entries of the story, words removed, words added, keys given up, tags whose
+-- [10] id of the dead letter or '', [11] its row, [12] entries of the story at most, [13] people of a tag that are
+-- released at most, [14..18] number of: entries of the story, words removed, words added, keys given up, tags whose
 -- people are released; then these. Answers 1, 0 (the lease is lost), or -1.
 local lane_key, document_key, story_key, words_key = unpack(KEYS, FIXED + 1)
 local lane = leased_lane(lane_key, ARGV[2])

@@ -26,7 +26,7 @@ local function unreadable(key)
   return false
 end
 
--- A lane; nil: there is none; false: it does not read, which is told.
+-- A lane; nil: there is none; false: it cannot be parsed, which is reported.
 local function read_lane(key)
   local text = try('GETRANGE', key, 0, '63')
   if not text then return false end
@@ -152,8 +152,8 @@ local function append(lane, body)
   call('APPEND', lane.key, next_seq() .. body)
 end
 
--- The same for whoever has that lane, or is to have it. `newest`: the key of the delivery or '', where it is one.
--- Answers the lane; false: it does not read.
+-- The same for the person who has that lane, or is to have it. `newest`: the key of the delivery or ''.
+-- Answers the lane; false: it cannot be parsed.
 local function append_to(key, source, body, newest)
   local lane = read_lane(key)
   if lane == nil then

@@ -1,12 +1,12 @@
--- Who stands in a state, the longest first. ARGV[2] letter of the state, [3] rows at the most, [4] since when and
--- [5] ID after which it goes on, or ''. Answers the IDs and since when.
+-- People in a state, longest first. ARGV[2] letter of the state, [3] rows at most, [4] since when and
+-- [5] ID after which to continue, or ''. Answers the IDs and since when.
 local state, most, after, found = ARGV[2], tonumber(ARGV[3]), ARGV[5] ~= '' and row_of(tonumber(ARGV[4]), ARGV[5]), {}
 
 local function add(row)
   if not after or comes_before(after, row) then found[#found + 1] = row end
 end
 
--- The first of so many, counted from 0, of which this is so, as it is of all behind; 0 on the first page.
+-- The first of this many, counted from 0, for which this holds, as it does for all after it; 0 on the first page.
 local function first_of(length, is_so)
   local low, high = 0, after and length or 0
   while low < high do

@@ -1,5 +1,5 @@
--- The lane that a lease is of; nil: the lease is lost. The worker's own fence is compared, and nothing else: a lease
--- that ran out is good until somebody takes the lane over.
+-- The lane that a lease is of; nil: the lease is lost. Only the worker's own fence is compared: an expired lease
+-- is valid until another worker takes the lane over.
 local function leased_lane(key, fence)
   local lease = try('HGET', LEASED, string.sub(key, -8))
   local read, format, own = pcall(struct.unpack, '>BI7', lease or '')

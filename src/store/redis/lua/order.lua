@@ -10,7 +10,7 @@ local function comes_before(a, b)
   return a[3] < b[3]
 end
 
--- The rows of FRESH from this one on, so many, and those of the last one's time.
+-- The rows of FRESH from this one on, this many, and those of the last one's time.
 local function fresh_rows(from, most)
   local rows, last = {}, nil
   repeat

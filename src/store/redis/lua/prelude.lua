@@ -1,4 +1,4 @@
--- What every script begins with: keys by name, whether it may run at all, the clock, what does not read.
+-- The beginning of every script: keys by name, whether it may run at all, the clock, what cannot be parsed.
 --
 -- scripts.rs puts in front: COMMANDS, what the script calls; the names of the fixed keys that its text uses,
 -- which come first in KEYS; FIXED, how many they are. The script's own keys follow. Keys of people whom a script
@@ -82,7 +82,7 @@ local function keep_time()
   if clock_is_kept then return end
   call('HSET', CTL, 'clock_us', int(now_us), 'clock_read_us', int(clock_us))
   if leaps then call('HSET', CTL, 'leapt_us', int(clock_us)) end
-  -- In a leap no time has passed: whoever waits for a token still waits as long as before. They ask at least once a
+  -- In a leap no time has passed: a worker that waits for a token still waits as long as before. They ask at least once a
   -- second (TOKEN_LOOK_MAX), so that waiting is never mistaken for a leap.
   if passed_us > CLOCK_LEAP_US then
     for _, name in ipairs({ 'write_tat_us', 'read_tat_us' }) do

@@ -1,5 +1,5 @@
 -- Forgets the stories of people who have been idle for long, a few at once. CTL tidied: since when those were idle
--- of whom it is done. ARGV[2] ms for which they are kept, [3] how many people at the most. Answers how many entries
+-- for whom it is done. ARGV[2] ms for which they are kept, [3] how many people at most. Answers how many entries
 -- went, and whether there is more to do. What is forgotten does not come back: the clock must be steady, and time that
 -- is ahead of it does not count.
 if not is_steady() then
