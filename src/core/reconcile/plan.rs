@@ -101,13 +101,13 @@ fn look(state: &mut AttemptState, rules: &PlanRules, standing: Standing, now: Un
         };
     };
     match standing {
-        Standing::Employed if !must_look_first(state, now) => create(state, &email),
+        Standing::Employed if !must_look_first(state, &email, now) => create(state, &email),
         Standing::Employed | Standing::Left | Standing::Unsaid => search(state, rules, standing, &email, now),
     }
 }
 
 /// Whether somebody may be there already, so that a POST would come too early.
-fn must_look_first(state: &AttemptState, now: UnixMs) -> bool {
+fn must_look_first(state: &AttemptState, email: &Email, now: UnixMs) -> bool {
     let record = &state.document.record;
     let is_nameless =
         record.given_name().unwrap_or_default().is_empty() && record.family_name().unwrap_or_default().is_empty();
@@ -124,6 +124,7 @@ fn must_look_first(state: &AttemptState, now: UnixMs) -> bool {
         || record.email().is_none()
         || is_removed
         || is_back
+        || last_known_address(state).is_some_and(|known| known.key() != email.key())
 }
 
 fn create(state: &AttemptState, email: &Email) -> Step {
@@ -200,11 +201,19 @@ fn is_made_lately(state: &AttemptState, rules: &PlanRules, now: UnixMs) -> bool 
     state.document.progress.made_unshown && within(made_at, rules.read_lag_ms, now)
 }
 
-/// The addresses before this one under which a create of ours may have gone out, or did.
+/// The address under which a member was last known whose id is nobody's: they may have been removed, and added again
+/// by hand; or a 404 was not Postman's.
+fn last_known_address(state: &AttemptState) -> Option<Email> {
+    let known = state.document.member.as_ref().filter(|known| known.id.is_some() && known.id == state.stale_id);
+    known.filter(|_| !state.in_doubt).and_then(|known| Email::parse(&known.user_name).ok())
+}
+
+/// The addresses before this one under which a create of ours may have gone out, or did, or under which they were last
+/// known.
 fn former_addresses(state: &AttemptState, email: &Email) -> Vec<Email> {
     let made = state.document.member.as_ref().filter(|known| known.id.is_none());
     let made = made.and_then(|known| Email::parse(&known.user_name).ok());
-    let former = state.former_addresses.iter().cloned().chain(made);
+    let former = state.former_addresses.iter().cloned().chain(made).chain(last_known_address(state));
     former.filter(|former| former.key() != email.key()).collect()
 }
 

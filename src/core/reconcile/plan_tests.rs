@@ -504,6 +504,48 @@ fn a_conflict_without_a_word_is_read_and_tried_again_and_a_dead_letter_only_if_i
 }
 
 #[test]
+fn whose_known_id_is_nobodys_is_looked_for_under_the_address_that_was_last_known_too() {
+    let moved = "ada.king@example.com";
+    let with_address = |event: Event| {
+        let facts = Facts { email: Email::parse(moved).ok(), ..event.facts };
+        Event { facts, ..event }
+    };
+    let words = [
+        (with_address(leave(20)), Finished::Deactivated, false),
+        (update(20, moved, "-", "-"), Finished::Updated, true),
+        (hire(20, moved, "Ada", "Lovelace"), Finished::Updated, true),
+    ];
+    for (word, finished, active) in words {
+        // Added again by hand, under another id.
+        let mut world = World::new();
+        world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
+        world.now = world.now.plus_ms(120_000);
+        world.team.users[0]["id"] = json!("of-another-invitation");
+        let ending = world.tell(std::slice::from_ref(&word));
+        assert_eq!(ending.ended[0].1, finished, "{:?} {:?}", ending.document.trouble, world.calls());
+        assert_eq!(
+            (world.team.users.len(), &world.team.users[0]["active"]),
+            (1, &json!(active)),
+            "{:?}",
+            world.calls()
+        );
+        // A 404 that was not the target's.
+        let mut world = World::new();
+        world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
+        world.now = world.now.plus_ms(120_000);
+        world.faults = vec![Fault::Wordless(404)];
+        let ending = world.tell(std::slice::from_ref(&word));
+        assert_eq!(ending.ended[0].1, finished, "{:?} {:?}", ending.document.trouble, world.calls());
+        assert_eq!(
+            (world.team.users.len(), &world.team.users[0]["active"]),
+            (1, &json!(active)),
+            "{:?}",
+            world.calls()
+        );
+    }
+}
+
+#[test]
 fn a_rehire_under_a_new_id_takes_the_leavers_member_over() {
     let mut world = World::new();
     world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
