@@ -23,9 +23,9 @@ until_true() {
   done
 }
 
-# One step: its time is written down, so that the requests of the load can be told apart by it, and a failure of one
+# One step: its time is noted, so that the load's requests can be assigned to it, and a failure of one
 # does not keep the others from being tried. step NAME KIND FUNCTION; KIND is `rolling` (no request may fail, or wait for 5 s),
-# `gap-MS` (some may, for less than so many milliseconds at a time) or `away` (some may).
+# `gap-MS` (some may, for less than that many milliseconds at a time) or `away` (some may).
 step() {
   local name=$1 kind=$2 began verdict=ok
   shift 2
@@ -52,7 +52,7 @@ step() {
   printf '%s\t%s\t%d\t%d\t%s\n' "$name" "$kind" "$began" "$(now_ms)" "$verdict" >>"$work/steps"
 }
 
-# Whether a step is to be done: all are, where none was named.
+# Whether to do a step: all are done if none was named.
 chosen() {
   [ "${#only[@]}" = 0 ] || [[ " ${only[*]} " = *" $1 "* ]]
 }

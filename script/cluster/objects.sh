@@ -145,7 +145,7 @@ YAML
 
 load_runs() { [ "$(k --namespace "$outside" get pods --selector "load=$1" --field-selector status.phase=Running --output name | wc -l)" = "$2" ]; }
 
-# Lets every sender end what it is at, and gathers what they told. stop_load NAME
+# Lets every sender finish, and gathers their reports. stop_load NAME
 stop_load() {
   local pod
   for pod in $(k --namespace "$outside" get pods --selector "load=$1" --output name); do
@@ -160,7 +160,7 @@ stop_load() {
 # Values of the release that takes the load.
 write_values() {
   local monitoring=false plain=
-  # Where the program wants to be told that Redis may do without TLS.
+  # If the program must be told that Redis may do without TLS.
   ! grep --quiet '^#allow_plain' config/scim-bridge.toml || plain=', allow_plain: true'
   ! k get crd servicemonitors.monitoring.coreos.com prometheusrules.monitoring.coreos.com >/dev/null 2>&1 || monitoring=true
   cat >"$work/prod.yaml" <<YAML

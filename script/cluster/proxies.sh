@@ -153,8 +153,8 @@ stands_behind() {
   k --namespace "$outside" exec tools -- bash -c "{ printf '{\"type\":\"nothing\",\"more\":\"'; head -c 1040000 /dev/zero | tr '\0' x; printf '\"}'; } >/tmp/below; head -c 1100000 /dev/zero >/tmp/above"
   is_answered 200 "$url/load" --data-binary @/tmp/below
   is_answered 413 "$url/load" --data-binary @/tmp/above
-  # So are the time-outs: whoever takes too long to send a body is told so by us (408, body_timeout_s), and not by the
-  # proxy (502, 504), which may pass that on only when the sender has sent all.
+  # So are the time-outs: a sender that takes too long over a body gets our answer (408, body_timeout_s), and not the
+  # # proxy's (502, 504), which may pass that on only when the sender has sent all.
   slow=$(k --namespace "$outside" exec --stdin tools -- bash -s -- "$url/load" "$(token_of_load)" "$(<"$work/tls.crt")" <<'SLOW'
 echo "$3" >/tmp/ca
 curl --silent --output /dev/null --write-out '%{http_code} %{time_total}' --cacert /tmp/ca --max-time 40 --http1.1 --request POST \

@@ -87,7 +87,7 @@ switch_autoscaling_on() {
   upgrade
 }
 
-# A configuration that the program refuses: the rollout stops, and an old pod that is made anew serves as before.
+# A configuration that the program refuses: the rollout stops, and an old pod that is recreated serves as before.
 refuse_a_configuration() {
   local pod before
   before=$(pods intake)
@@ -214,7 +214,7 @@ check_policies() {
 
 address_of() { k --namespace "$ns" get pod "$1" --output jsonpath='{.status.podIP}'; }
 
-# In the running container, by a debugger beside it: each has the secrets that its role reads and no other, and /data is nobody's.
+# In the running container, by a debugger beside it: each has only the secrets that its role reads, and /data belongs to nobody.
 check_mounts() {
   local component pod found wanted
   for component in intake worker; do

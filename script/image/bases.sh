@@ -4,8 +4,8 @@
 # engine of our own. Sourced; expects $work, $base and $name.
 
 # A Debian with Rust and a C compiler, as the official image is. It carries the crates that this machine's
-# cargo has fetched, so that the build needs no network; and, where a release build is there (CI has just made
-# one for the demo), the dependencies compiled in it: what does not fit, cargo compiles anew.
+# cargo has fetched, so that the build needs no network; and, if there is a release build (CI has just made
+# one for the demo), its compiled dependencies: what does not fit, cargo compiles again.
 base_rust() {
   want mmdebstrap mmdebstrap
   local tar=$work/rust.tar toolchain cargo_home

@@ -10,7 +10,7 @@ use crate::stage::{LOOKER, Stage, TOKEN, hire};
 const OUR_SCRIPT: &str = "<script src=\"/live.js\" defer></script>";
 const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
 
-/// Somebody at a browser.
+/// A visitor with a browser.
 pub(crate) struct Visitor<'a> {
     stage: &'a Stage,
     cookie: String,

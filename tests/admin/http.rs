@@ -1,4 +1,4 @@
-//! A client that sends exactly what it is told: no normalising of paths, no cookies of its own.
+//! A client that sends exactly what it is given: no normalising of paths, no cookies of its own.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;

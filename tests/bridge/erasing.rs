@@ -1,4 +1,4 @@
-//! Whoever was erased is in no file of the store any more.
+//! A person who was erased is in no file of the store any more.
 
 use std::fs;
 use std::path::Path;

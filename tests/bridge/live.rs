@@ -1,4 +1,4 @@
-//! What Postman has of somebody at this moment, asked on demand: counted, and at nobody else's cost.
+//! What Postman has for a person at this moment, read on demand: counted, without slowing the work.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! A worker is killed in the middle of a call, and another one, a process of its own, goes on with the
+//! A worker is killed in the middle of a call, and another one, a process of its own, continues with the
 //! person: no later than the lease and a second after the kill, and not before the lease is over.
 
 use std::time::{Duration, Instant};

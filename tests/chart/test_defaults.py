@@ -9,7 +9,7 @@ import yaml
 
 from render import CHART, ROOT, VERSION
 
-# The defaults of the last version that is a promise; `python3 tests/chart/test_defaults.py` writes them anew.
+# The defaults of the last version, which are a promise; `python3 tests/chart/test_defaults.py` rewrites them.
 KEPT = Path(__file__).parent / "defaults.json"
 
 
