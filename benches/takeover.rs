@@ -1,4 +1,4 @@
-//! How soon a person is called about again whose worker was killed in the middle of a call:
+//! How soon the next call for a person follows after their worker was killed in the middle of one:
 //! `cargo bench --bench takeover`, or only on some stores: `cargo bench --bench takeover -- redis valkey`.
 //!
 //! The release binary, an intake and two workers in processes of their own, the lease the shortest that the
@@ -43,7 +43,7 @@ const KEYS: [(&str, &str); 4] = [
     ("POSTMAN__TIMEOUT_S", "1"),
     ("WORKER__LEASE_S", "11"),
 ];
-/// The kill comes so long after the last call at most: well before any of them times out.
+/// Longest time from the last call to the kill: well before any call times out.
 const KILL_MS_MAX: u64 = 700;
 const PATIENCE: Duration = Duration::from_secs(30);
 const SEED: u64 = 20_261_122;
@@ -54,7 +54,7 @@ type Failed = Box<dyn Error + Send + Sync>;
 struct TakenOver {
     /// From the kill to the next call.
     after_kill_ms: u64,
-    /// From the call that was out to the next one: the lease, and how late it was noticed.
+    /// From the interrupted call to the next one: the lease, and how late its end was noticed.
     apart_ms: u64,
 }
 
@@ -86,14 +86,14 @@ fn as_f64(ms: u64) -> f64 {
     f64::from(u32::try_from(ms).unwrap_or(u32::MAX))
 }
 
-/// One kill, so long after the last call.
+/// One kill, this long after the last call.
 fn round(engine: Engine, kill_after: Duration) -> Result<Vec<TakenOver>, Failed> {
     let sim = PostmanSim::start(SimOptions { writes: 0, reads: 0, ..SimOptions::default() })?;
     let place = Place::new(engine)?;
     let (url, folder) = (place.url(), tempfile::tempdir()?);
     let intake = serve("intake", &url, folder.path(), &sim)?;
     let (killed, other) = (serve("worker", &url, folder.path(), &sim)?, serve("worker", &url, folder.path(), &sim)?);
-    // Asleep until the kill, so that all calls are out from the one that dies.
+    // Stopped until the kill, so that all open calls are by the worker that dies.
     other.signal(Signal::STOP)?;
     sim.order(format!("create:hang:{PEOPLE}").parse::<Fault>()?)?;
     hire(intake.listen)?;
@@ -102,7 +102,7 @@ fn round(engine: Engine, kill_after: Duration) -> Result<Vec<TakenOver>, Failed>
     let kill_at = Clock::System.now();
     killed.end(Signal::KILL)?;
     other.signal(Signal::CONT)?;
-    // Of everybody the call that was out, and the next one.
+    // For each person, the interrupted call and the next one.
     let calls = |n| -> Vec<UnixMs> {
         let (journal, person) = (sim.journal(), deliveries::email(n));
         journal.iter().filter(|entry| entry.user_name.as_deref() == Some(&*person)).map(|entry| entry.at).collect()

@@ -1,9 +1,9 @@
 # shellcheck shell=bash disable=SC2154
-# Behind an Ingress and behind a Gateway: the recipes of docs/deploy.md, word for word but for names and addresses, with
+# Behind an Ingress and behind a Gateway: the recipes of docs/deploy.md, word for word except for names and addresses, with
 # Traefik in front. Sourced by script/cluster-test; needs TRAEFIK, an image, and curl in TOOLS.
 
 proxy_name=edge
-# The names that the recipes have, and those here: the sender's host name is that of Traefik's Service.
+# The names in the recipes, and those used here: the sender's host name is that of Traefik's Service.
 edge=$proxy_name.$outside.svc
 
 can_have_proxies() {
@@ -85,7 +85,7 @@ YAML
 
 has_gateways() { k get crd gateways.gateway.networking.k8s.io gatewayclasses.gateway.networking.k8s.io httproutes.gateway.networking.k8s.io >/dev/null 2>&1; }
 
-# What is the whole cluster's, and would stay when the namespaces go.
+# Cluster-wide objects, which would outlive the namespaces.
 remove_proxy() {
   k delete clusterrole,clusterrolebinding,ingressclass "$outside" --ignore-not-found
   ! has_gateways || k delete gatewayclass "$outside" --ignore-not-found
@@ -118,7 +118,7 @@ YAML
 
 token_of_load() { k --namespace "$ns" get secret load --output jsonpath='{.data.current}' | base64 -d; }
 
-# Posts from the pod of the tools; gives the status. posts URL OPTION…
+# Posts from the pod of the tools; prints the status. posts URL OPTION…
 posts() {
   local url=$1
   shift
@@ -134,11 +134,11 @@ is_answered() { # status, url, options…
   [ "$got" = "$wanted" ] || fail "$* is answered $got, and not $wanted"
 }
 
-# All that is wanted of a proxy in front, at this port of it. stands_behind PORT
+# Everything that is required of a proxy in front, at this port of it. stands_behind PORT
 stands_behind() {
   local url=https://$edge:$1/webhooks direct=http://prod-scim-bridge.$ns.svc/webhooks slow body='{"type":"nothing"}'
-  # A pod of before knows no `far`, and the proxy may ask it until it is gone.
-  until_true 60 "the pods of before are gone" none_goes
+  # A previous pod does not know `far`, and the proxy may use it until it is gone.
+  until_true 60 "the previous pods are gone" none_goes
   until_true 60 "the proxy routes" is_answered 200 "$url/load" --data "$body"
   # TLS ends there, and nothing but webhooks is routed.
   ! posts "http://$edge:$1/webhooks/load" --data "$body" | grep -q 200 || fail "it takes webhooks without TLS"
@@ -148,7 +148,7 @@ stands_behind() {
   is_answered 401 "$url/far" --data "$body"
   is_answered 401 "$url/far" --data "$body" --header 'x-forwarded-for: 192.0.2.1'
   is_answered 401 "$direct/far" --data "$body" --header 'x-forwarded-for: 192.0.2.1'
-  # The body's limit is ours: one below it comes through, one above it is ours to refuse.
+  # The body's limit is ours: a body below it gets through, and we refuse one above it.
   is_answered 200 "$url/load" --data "{\"type\":\"nothing\",\"more\":\"$(head -c 100000 /dev/zero | tr '\0' x)\"}"
   k --namespace "$outside" exec tools -- bash -c "{ printf '{\"type\":\"nothing\",\"more\":\"'; head -c 1040000 /dev/zero | tr '\0' x; printf '\"}'; } >/tmp/below; head -c 1100000 /dev/zero >/tmp/above"
   is_answered 200 "$url/load" --data-binary @/tmp/below

@@ -43,9 +43,9 @@ pub enum Happening {
     Unreachable,
     /// The connection broke, or no answer came in time.
     Unanswered,
-    /// A write, whatever came of it.
+    /// A write, whatever the result.
     Write,
-    /// A read, whatever came of it.
+    /// A read, whatever the result.
     Read,
     /// What this version does not know.
     #[serde(other)]
@@ -160,7 +160,7 @@ fn add(buckets: &mut Vec<Bucket>, now: UnixMs, length_ms: u64, buckets_max: usiz
     let length = i64::try_from(length_ms).unwrap_or(i64::MAX);
     let from = UnixMs(now.0 - now.0.rem_euclid(length));
     let keep_ms = length_ms.saturating_mul(u64::try_from(buckets_max).unwrap_or(u64::MAX));
-    // Of a clock that was set back, the future is forgotten.
+    // After the clock was set back, buckets in the future are dropped.
     buckets.retain(|bucket| bucket.from <= from && from.ms_since(bucket.from) < keep_ms);
     if buckets.last().is_none_or(|bucket| bucket.from != from) {
         buckets.push(Bucket { from, counts: Counts::new() });

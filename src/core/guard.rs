@@ -12,13 +12,13 @@ use super::time::UnixMs;
 
 /// Steps that a window is counted in: what went through is forgotten a step late at most.
 const STEPS: u64 = 24;
-/// People whose passage is remembered, so that an attempt which is made again is not counted again. Far
-/// above what all workers have under way at once.
+/// How many people's passages are remembered, so that a repeated attempt is not counted again. Far above what all
+/// workers have under way at once.
 const REMEMBERED_MAX: usize = 128;
 /// For how long: above the pauses between attempts, and any lease.
 const REMEMBERED_MS: u64 = 3_600_000;
 
-/// What the guard lets through by itself.
+/// What the guard lets through without an operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GuardOptions {
     /// People switched off in a window.
@@ -47,12 +47,12 @@ impl GuardOptions {
     }
 }
 
-/// Who asks to be let through.
+/// A person who is to be let through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Passage {
     /// Whose change it is.
     pub person: PersonId,
-    /// Whether the scope's hold stands: then only what an operator allowed goes through.
+    /// Whether the scope is held: then only what an operator allowed goes through.
     pub is_held: bool,
     /// How many people the store knows.
     pub people_known: u64,
@@ -83,8 +83,8 @@ pub struct Passed {
 }
 
 impl Guard {
-    /// Whether this person's change may be made now; counts it where it may. Asked again for the same
-    /// person, it counts once.
+    /// Whether this person's change may be made now; if so, it is counted. Repeated for the same person, it counts
+    /// once.
     pub fn may(&mut self, now: UnixMs, scope: &HoldScope, who: Passage, options: GuardOptions) -> bool {
         let max = options.max(scope, who.people_known);
         let Some(passed) = self.of(scope) else { return true };

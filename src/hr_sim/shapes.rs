@@ -1,5 +1,4 @@
-//! How to ask each system, what credentials it wants, and what it answers, after the vendors' own
-//! documents.
+//! Each system's requests, credentials and responses, after the vendors' own documents.
 
 use std::collections::BTreeSet;
 
@@ -38,7 +37,7 @@ pub(super) struct Asked {
     pub(super) id: Option<String>,
 }
 
-/// Reads a request; none of a path that no system has.
+/// Reads a request; none for a path that no system has.
 pub(super) fn asked(request: &Request) -> Option<Asked> {
     let path: Vec<&str> = request.path().trim_start_matches('/').split('/').collect();
     let (system, id) = match (request.method.as_str(), path.as_slice()) {
@@ -87,7 +86,7 @@ fn percent_decoded(text: &str) -> String {
 }
 
 impl System {
-    /// Whether a request shows what this system wants to be shown.
+    /// Whether a request has the credentials that this system requires.
     pub(super) fn lets_in(self, request: &Request, login: &HrLogin, issued: &BTreeSet<String>) -> bool {
         let basic = request.basic();
         let bearer = request.bearer();

@@ -1,4 +1,4 @@
-//! The start of a process that knows that it is alone: what becomes of the work that the one before it was doing.
+//! The start of a process that is alone on its store: what becomes of the previous process's unfinished work.
 
 use bytes::Bytes;
 
@@ -31,7 +31,7 @@ pub async fn end_leases(store: &dyn Store, now: UnixMs) -> Result<u64, StoreErro
     }
 }
 
-/// Whose row it is; none if it cannot be read.
+/// Whose row it is; none if it cannot be parsed.
 fn whose(row: &PersonRow) -> Option<Person> {
     let of_document = row.document.as_deref().and_then(|bytes| Document::from_bytes(bytes).ok());
     let of_inbox = || row.inbox.iter().find_map(|entry| Entry::from_bytes(&entry.bytes)?.person());

@@ -169,7 +169,7 @@ fn of_person(state: &AdminState, tried: &PersonTried) -> Markup {
         section .card {
             h2 { "What would be done for " (layout::person(&tried.person)) }
             p {
-                @if tried.is_known { "The bridge knows them. " } @else { "The bridge has not heard of them. " }
+                @if tried.is_known { "The bridge knows them. " } @else { "The bridge does not know them. " }
                 @if tried.news.is_empty() { "None of it is news." } @else { "News: " (tried.news.join(", ")) "." }
             }
             @if let Some((code, detail)) = &tried.preview.blocked {

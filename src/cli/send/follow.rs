@@ -1,4 +1,4 @@
-//! What becomes of a delivery's jobs, asked of the admin API until each has ended.
+//! Follows a delivery's jobs through the admin API until each has ended.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use crate::cli::failure::Failure;
 
 /// Most jobs end within a few calls to Postman.
 const PAUSE_FIRST: Duration = Duration::from_millis(50);
-/// For what takes longer: often enough for a person, and nothing to the process that is asked.
+/// For what takes longer: often enough for a human, and no load on the server.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
-/// A job, and how it ended or where it stands.
+/// A job, and how it ended or its present state.
 #[derive(Debug, Serialize)]
 pub(super) struct Followed {
     id: String,
@@ -22,7 +22,7 @@ pub(super) struct Followed {
     person: Option<String>,
     /// `hire`, `update`, `leave` or `notice`; none for a record that could not be mapped.
     event: Option<String>,
-    /// `done`, `dead`, `gone`, or where it stands: `waiting`, `running`, `held`, `scheduled`, `incomplete`.
+    /// `done`, `dead`, `gone`, or its present state: `waiting`, `running`, `held`, `scheduled`, `incomplete`.
     state: String,
     /// How it was done.
     outcome: Option<String>,
@@ -98,8 +98,8 @@ impl Followed {
     }
 }
 
-/// Follows jobs until each has ended or the time is up. The first question must be answered; after that,
-/// a process that restarts is waited for.
+/// Follows jobs until each has ended or the time is up. The first request must succeed; after that, a restarting
+/// process is waited for.
 pub(super) async fn follow(api: &Api, ids: &[String], timeout: Duration) -> Result<Vec<Followed>, Failure> {
     let deadline = Instant::now() + timeout;
     let mut followed = Vec::with_capacity(ids.len());
@@ -141,7 +141,7 @@ async fn look(api: &Api, id: &str) -> Result<Look, Failure> {
     let dead: Option<DeadBody> = api.get_if_there(&format!("/api/v1/dead/{}", Api::escaped(id))).await?;
     Ok(match (dead, job) {
         (Some(dead), job) => Look::Ended(Followed::dead(id, job.and_then(|job| job.event), dead.row)),
-        // A newer job of the person's names the dead letter; or it was replayed between the two questions.
+        // The dead letter names a newer job of this person; or it was replayed between the two requests.
         (None, Some(job)) => match trouble_of(api, &job).await? {
             Some(row) => Look::Ended(Followed::dead(id, job.event, row)),
             None => Look::Standing(Box::new(job)),
@@ -168,7 +168,7 @@ fn person_path(person: &PersonRef) -> String {
     format!("/api/v1/person?source={source}&employee_id={}", Api::escaped(&person.employee_id))
 }
 
-/// What the person's page says is more than the job's state: what it waits for, and what to do.
+/// The person's page says more than the job's state: what it waits for, and what to do.
 async fn where_it_stands(api: &Api, job: JobBody) -> Result<Followed, Failure> {
     let nothing = || "Nothing, or give it more time with --timeout-s.".to_owned();
     let Some(person) = &job.person else {

@@ -1,4 +1,4 @@
-//! What a source asks before, or between, its deliveries. A handshake changes nothing of anybody.
+//! What a source asks before, or between, its deliveries. A handshake changes nobody's record.
 //!
 //! When: those that must be signed, after signature and time window; those that need not be, before
 //! them, and then only for a small body. A capture, moreover, only while the source has no secret.
@@ -22,7 +22,7 @@ use crate::core::delivery::Delivery;
 const CHALLENGE_BYTES_MAX: usize = 256;
 /// Longest body that is read without a signature, in bytes.
 const UNSIGNED_BODY_BYTES_MAX: usize = 4096;
-/// Shortest and longest verification token, in bytes: below, it is none; above, it is something else.
+/// Shortest and longest verification token, in bytes: anything else is not a token.
 const TOKEN_BYTES: std::ops::RangeInclusive<usize> = 8..=512;
 
 /// What to answer to a handshake.
@@ -33,7 +33,7 @@ pub enum HandshakeAnswer {
     Text(String),
     /// 200 with this document.
     Json(Value),
-    /// Write the token to the file unless that is there, and answer 200.
+    /// Write the token to the file unless the file exists, and answer 200.
     Capture {
         /// A secret.
         token: SecretString,
@@ -98,7 +98,7 @@ impl Verifier {
             Handshake::Echo { signed: true, .. } | Handshake::Ping { signed: true, .. } => {
                 answer(&self.scheme, keys, handshake, delivery, &delivery.body)
             }
-            // A token that is offered under a signature is one that is known.
+            // A token in a signed request is a known one.
             Handshake::Capture { token, .. } => string(token, &delivery.body).map(|_| HandshakeAnswer::Pong),
             Handshake::Echo { .. } | Handshake::Ping { .. } | Handshake::Get { .. } => None,
         })
@@ -136,7 +136,7 @@ fn answer(
                     Some(HandshakeAnswer::Capture { token: SecretString::from(token), file: file.clone() })
                 }
                 (true, _, None) if !keys.knows(&token) => Some(HandshakeAnswer::Offered),
-                // The source did not hear our answer and offers its token again.
+                // The source did not get our answer and sends its token again.
                 (true, _, _) => keys.knows(&token).then_some(HandshakeAnswer::Pong),
             }
         }
