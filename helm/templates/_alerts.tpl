@@ -1,7 +1,7 @@
 {{/*
-The alerts, as YAML. Every process tells the figures of the shared store, so those are taken by `max`, never
-summed; what each process counts for itself is summed. The oldest job's age does not tell its kind: only a hold of
-everything explains it, since updates and leaves go on while hires (scope `creates`) are held. `runbook` is a section
+The alerts, as YAML. Every process reports the figures of the shared store, so those are aggregated by `max`, never
+summed; what each process counts for itself is summed. The oldest job's age does not say of which kind it is: only a hold
+on everything explains it, since updates and leaves go on while hires (scope `creates`) are held. `runbook` is a section
 of docs/failures.md, or of the page under docs/ that `page` names.
 */}}
 {{- define "scim-bridge.alerts" -}}
@@ -55,35 +55,35 @@ of docs/failures.md, or of the page under docs/ that `page` names.
     unless sum by (namespace) (increase(scim_bridge_job_outcomes_total{ {{- $of -}} }[10m])) > 0
     unless max by (namespace) (scim_bridge_hold{ {{- $of -}} ,scope="all"}) == 1
   summary: Jobs are due, and no worker settles any.
-  description: For 10 minutes no attempt was settled by any worker, while jobs are due and not everything is held. Where hires are held (ScimBridgeHold, scope creates), see whether an update or a leave is due.
+  description: For 10 minutes no attempt was settled by any worker, while jobs are due and not everything is held. If hires are held (ScimBridgeHold, scope creates), see whether an update or a leave is due.
   runbook: when-nothing-moves
 - alert: ScimBridgeDeadLetters
   severity: warning
   for: 5m
   expr: max by (namespace) (scim_bridge_dead_letters{ {{- $of -}} }) > 0
-  summary: {{ `{{ $value }} dead letters wait for somebody.` | quote }}
-  description: Each is one person's own, whose changes wait, or a record that could not be mapped; nobody else waits. They heal with HR's next word, a corrected mapping or a replay, and stay until then or until somebody discards them. `scim-bridge dead list` tells why each died.
+  summary: {{ `{{ $value }} dead letters wait for an operator.` | quote }}
+  description: Each blocks one person, whose changes wait, or is a record that could not be mapped; nobody else waits. They heal with HR's next event, a corrected mapping or a replay, and stay until then or until an operator discards them. `scim-bridge dead list` shows the reason for each.
   runbook: dead-letters-one-persons-own-trouble
 - alert: ScimBridgeHold
   severity: warning
   for: 10m
   expr: max by (namespace, scope) (scim_bridge_hold{ {{- $of -}} }) == 1
   summary: {{ `A hold is in force (scope {{ $labels.scope }}): people wait.` | quote }}
-  description: Nothing is lost. Where Postman refuses everyone, a probe lifts the hold by itself once the cause is mended; the guard's (deactivations, addresses) and an operator's wait for somebody. `scim-bridge hold show` tells the cause.
+  description: Nothing is lost. If Postman refuses everyone, a probe lifts the hold automatically once the cause is removed; the guard's holds (deactivations, addresses) and an operator's wait for an operator. `scim-bridge hold show` shows the cause.
   runbook: holds-the-target-refuses-everything
 - alert: ScimBridgeKeyRefused
   severity: critical
   for: 5m
   expr: sum by (namespace) (increase(scim_bridge_scim_requests_total{ {{- $of -}} ,status=~"401|403"}[15m])) > 2
   summary: Postman answers 401 or 403.
-  description: The SCIM key is refused (expired, revoked, its admin gone), or it may not do what is asked.
+  description: The SCIM key is refused (expired, revoked, its admin gone), or it lacks a permission.
   runbook: hold-key
 - alert: ScimBridgeRateLimited
   severity: warning
   for: 15m
   expr: sum by (namespace) (increase(scim_bridge_scim_requests_total{ {{- $of -}} ,status="429"}[15m])) > 3
   summary: Postman answers 429.
-  description: The bridge stays below the limit by itself, so something else uses the same team's.
+  description: The bridge itself stays below the limit, so something else uses the same team's.
   runbook: scim-429
 - alert: ScimBridgeSignatureFailures
   severity: warning
@@ -91,6 +91,6 @@ of docs/failures.md, or of the page under docs/ that `page` names.
   expr: |
     sum by (namespace, source, reason) (increase(scim_bridge_signature_failures_total{ {{- $of -}} }[1h])) > {{ int $rule.signatureFailuresPerHour }}
   summary: {{ `Webhooks for source {{ $labels.source }} are refused: {{ $labels.reason }}.` | quote }}
-  description: A wrong secret or clock, on one side or the other; or somebody tries.
+  description: A wrong secret or clock, on one side or the other; or an attacker tries.
   runbook: when-webhooks-are-refused-with-401
 {{- end -}}

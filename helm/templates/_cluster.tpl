@@ -63,8 +63,8 @@ app.kubernetes.io/component: {{ $unlabelled }}
 {{- end -}}
 
 {{/*
-dict root, component: how many replicas to ask for; empty: none are told. Where a scaler decides, the number is what
-it is in the cluster: to leave it out, where it was told before, would set it to 1 until the scaler has looked.
+dict root, component: how many replicas to ask for; empty: the number is left out. If a scaler decides, the number is that
+in the cluster: leaving out one that was set before would reset it to 1 until the scaler has looked.
 */}}
 {{- define "scim-bridge.replicas" -}}
 {{- $workload := get .root.Values .component -}}
@@ -122,7 +122,7 @@ text, in base64.
 {{/*
 ConfigMaps and Secrets of earlier revisions that pods of this release are made with still, as a YAML list of `kind`
 and `name`. They go on being part of the release as long as a ReplicaSet (its history included) names them, so that an
-old pod that is made anew, or a rollout that is undone, finds what it was started with.
+old pod that is recreated, or a rollout that is undone, finds what it was started with.
 (`helm.sh/resource-policy: keep` would not do: Helm refuses to roll back onto an object that is there and is not in
 the current manifest.)
 */}}

@@ -1,6 +1,6 @@
 {{/* The configuration: what the chart knows, under what `config` says, as TOML. */}}
 
-{{/* The ConfigMap's name tells its content. */}}
+{{/* The ConfigMap's name depends on its content. */}}
 {{- define "scim-bridge.configName" -}}
 {{- printf "%s-config-%s" (include "scim-bridge.fullname" .) (include "scim-bridge.toml" . | sha256sum | trunc 10) -}}
 {{- end -}}
@@ -53,7 +53,7 @@ argocd.argoproj.io/sync-options: PruneLast=true
 {{- toYaml (dict "server" $server "store" $store "postman" $postman) -}}
 {{- end -}}
 
-{{/* The whole of it, as YAML: a key in `config` stands in place of the chart's. */}}
+{{/* All of it, as YAML: a key in `config` replaces the chart's. */}}
 {{- define "scim-bridge.config" -}}
 {{- $own := include "scim-bridge.config.own" . | fromYaml -}}
 {{- $merged := dict -}}

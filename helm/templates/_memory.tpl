@@ -1,5 +1,5 @@
 {{/*
-What a process may come to take, from what bounds it. The figures are the program's: measured, or the constants that
+How much memory a process may take, from its bounds. The figures are the program's: measured, or the constants that
 are named; docs/deploy.md shows the sum for the defaults.
 */}}
 

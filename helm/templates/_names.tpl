@@ -76,8 +76,8 @@ app.kubernetes.io/name,app.kubernetes.io/instance,app.kubernetes.io/component,{{
 {{- end -}}
 
 {{/*
-dict root, own, pod: on every object, beside what selects it. The user's stand in place of the chart's. A pod does
-not tell the chart's version: a chart that changes nothing else would restart it.
+dict root, own, pod: on every object, beside what selects it. The user's replace the chart's. A pod does
+not carry the chart's version: a chart that changes nothing else would restart it.
 */}}
 {{- define "scim-bridge.labelsBeside" -}}
 {{- $chart := printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" -}}
@@ -103,7 +103,7 @@ app.kubernetes.io/component: {{ . }}
 {{ include "scim-bridge.labelsBeside" . }}
 {{- end -}}
 
-{{/* dict root, own: an object's annotations, on lines of their own, where it has any. */}}
+{{/* dict root, own: an object's annotations, on lines of their own, if it has any. */}}
 {{- define "scim-bridge.annotations" -}}
 {{- with merge (dict) (.own | default dict) .root.Values.commonAnnotations }}
   annotations:
@@ -116,7 +116,7 @@ app.kubernetes.io/component: {{ . }}
 {{- . | trim | indent 4 | replace "\n    \n" "\n\n" -}}
 {{- end -}}
 
-{{/* dict root, image, tag: where an image is. `imageRegistry` stands in place of the registry that a repository begins with. */}}
+{{/* dict root, image, tag: where an image is. `imageRegistry` replaces the registry that a repository begins with. */}}
 {{- define "scim-bridge.image" -}}
 {{- $repository := .image.repository -}}
 {{- with .root.Values.imageRegistry | default (dig "imageRegistry" "" (.root.Values.global | default dict)) -}}

@@ -53,7 +53,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* The collector of traces, where `config` names one: whoever takes in and whoever works both send. */}}
+{{/* The collector of traces, if `config` names one: intakes and workers both send. */}}
 {{- define "scim-bridge.policy.traces" -}}
 {{- with dig "telemetry" "otlp_endpoint" "" (.Values.config | toYaml | fromYaml) -}}
 # The collector of traces.

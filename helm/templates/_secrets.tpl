@@ -5,7 +5,7 @@
 {{- end -}}
 
 {{/*
-The Secret with the values that are given in plain. Its name tells its content, so that a change makes new pods, and
+The Secret with the values given in plain text. Its name depends on its content, so that a change makes new pods, and
 old ones keep what they were started with.
 */}}
 {{- define "scim-bridge.valuesSecretName" -}}

@@ -303,7 +303,7 @@ test.person
 {{- toYaml $wrong -}}
 {{- end -}}
 
-{{/* dict name, value: a secret that would stand in the ConfigMap. */}}
+{{/* dict name, value: a secret that would end up in the ConfigMap. */}}
 {{- define "scim-bridge.validate.plain" -}}
 {{- if and .value (or (kindIs "string" .value) (hasKey .value "value")) -}}
 {{ .name }}: a secret must not stand in a ConfigMap: give {file: PATH} or {env: NAME}, or use `{{ .instead }}`
@@ -333,7 +333,7 @@ test.person
 {{- end -}}
 {{- range $n, $alert := $config.alert -}}
   {{- $plain = append $plain (dict "name" (printf "config.alert[%d].secret" $n) "value" $alert.secret "instead" "extraEnv") -}}
-  {{- /* Whoever has a Slack address can write there. */ -}}
+  {{- /* Anybody who has a Slack address can write there. */ -}}
   {{- if eq ($alert.format | default "") "slack" -}}
     {{- $plain = append $plain (dict "name" (printf "config.alert[%d].url" $n) "value" $alert.url "instead" "extraEnv") -}}
   {{- end -}}

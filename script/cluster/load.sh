@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # One sender of webhooks: load.sh HOST PORT WORKER PERSONS PAUSE [CA], with TLS and curl where there is a CA, until there is a file /tmp/stop. Runs in a pod that has
 # bash and nothing else. It signs with what /secret/token holds at that moment.
-# A person's changes come one after the other, the next one when the one before was answered. Tells a line for each:
+# A person's changes come one after the other, the next one when the one before was answered. Prints a line for each:
 # BEGAN_MS EMPLOYEE NUMBER STATUS MILLISECONDS ATTEMPT. What is not answered 200 is sent again, as HR systems do.
 set -u
 export TZ=UTC
 host=$1 port=$2 worker=$3 persons=$4 pause=$5 ca=${6:-}
 
-# Sets `status` to that of the answer; 000 where there is none.
+# Sets `status` to that of the answer; 000 if there is none.
 post() { # body
   local rest token
   status=000
