@@ -59,14 +59,23 @@ pub(super) async fn readyz(state: web::Data<AdminState>) -> HttpResponse {
 /// Gives the metrics in the Prometheus text format.
 #[utoipa::path(get, path = "/metrics", tag = "health", responses((status = 200, description = "The metrics.", body = String, content_type = "text/plain")))]
 pub(super) async fn metrics(state: web::Data<AdminState>) -> HttpResponse {
-    let writable = state.health.trouble().await.is_none();
+    let writable = state.health.trouble(state.now()).await.is_none();
     let read = tokio::time::timeout(STATUS_MAX, state.overview()).await;
     match &read {
-        Ok(Ok(overview)) => mirror(overview, state.source_names()),
-        Ok(Err(error)) => error.log(),
-        Err(_) => tracing::warn!("the store's figures took too long"),
+        Ok(Ok(overview)) if overview.is_whole => mirror(overview, state.source_names()),
+        Ok(Ok(overview)) => mirror_problems(overview.problems.len()),
+        Ok(Err(error)) => {
+            error.log();
+            mirror_problems(1);
+        }
+        Err(_) => {
+            tracing::warn!("the store's figures took too long");
+            if state.health.known_trouble().is_some() {
+                mirror_problems(1);
+            }
+        }
     }
-    let up = writable && matches!(read, Ok(Ok(_)));
+    let up = writable && matches!(read, Ok(Ok(Overview { is_whole: true, .. })));
     metrics::gauge!(metric::STORE_UP).set(f64::from(u8::from(up)));
     HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"))
@@ -75,7 +84,7 @@ pub(super) async fn metrics(state: web::Data<AdminState>) -> HttpResponse {
 
 /// Sets the gauges that mirror the store.
 fn mirror<'s>(overview: &Overview, sources: impl Iterator<Item = &'s SourceName>) {
-    let Overview { stats, figures, problems } = overview;
+    let Overview { stats, figures, problems, .. } = overview;
     for state in LaneState::ALL.into_iter().filter(|state| *state != LaneState::Idle) {
         let n = stats.lanes.get(state.as_str()).copied().unwrap_or(0);
         metrics::gauge!(metric::JOBS, metric::STATE => state.as_str()).set(as_f64(n));
@@ -100,7 +109,11 @@ fn mirror<'s>(overview: &Overview, sources: impl Iterator<Item = &'s SourceName>
         metrics::gauge!(metric::PROCESSES, metric::ROLE => role.as_str())
             .set(as_f64(u64::try_from(n).unwrap_or(u64::MAX)));
     }
-    metrics::gauge!(metric::PROBLEMS).set(as_f64(u64::try_from(problems.len()).unwrap_or(u64::MAX)));
+    mirror_problems(problems.len());
+}
+
+fn mirror_problems(n: usize) {
+    metrics::gauge!(metric::PROBLEMS).set(as_f64(u64::try_from(n).unwrap_or(u64::MAX)));
 }
 
 /// Whether dead letters may have it. A gauge must go back to zero, so all that may have been set are.

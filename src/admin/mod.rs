@@ -124,7 +124,7 @@ impl Admin {
     pub async fn serve(self, stop: CancellationToken) -> std::io::Result<()> {
         let Self { state, gate, listener, .. } = self;
         let lifecycle = state.lifecycle.clone();
-        let (metrics, health) = (state.metrics.clone(), state.health.clone());
+        let (metrics, alarmed) = (state.metrics.clone(), state.clone());
         let heard = state.clone();
         let pulse = supervision::watched(lifecycle.loops(), "heartbeat", move || beats(heard.clone()));
         let pulse = tokio::spawn(pulse);
@@ -144,7 +144,8 @@ impl Admin {
                 ended = &mut server => return ended,
                 _ = upkeep.tick() => {
                     metrics.upkeep();
-                    health.look();
+                    alarmed.health.look();
+                    alarmed.alarm();
                 }
                 () = stop.cancelled() => break true,
                 () = lifecycle.stopping_at_once() => break false,

@@ -11,11 +11,13 @@ use crate::core::person::{Document, Mark, SourceName};
 use crate::core::problems::{
     AlertFigure, DeadFigure, FetchFigure, Figures, ImportFigure, MarkFigure, Problem, Seen, SourceFigures, problems,
 };
+use crate::core::processes::Processes;
 use crate::core::roster::{DriftReport, Fetch};
+use crate::core::store_health::FailingOperation;
 use crate::core::tally::{self, Ledger, SourceTally};
 use crate::core::time::UnixMs;
 use crate::roster::Imported;
-use crate::store::{DeadFilter, LaneState, Page, Stats};
+use crate::store::{DeadFilter, LaneState, Page, Stats, StoreError};
 
 /// Codes whose newest dead letter is looked at for what exactly was wrong.
 const CODES_MAX: usize = 40;
@@ -36,42 +38,75 @@ pub struct Overview {
     pub figures: Figures,
     /// Most pressing first.
     pub problems: Vec<Problem>,
+    /// Whether all of it could be read: what is damaged is missing.
+    pub is_whole: bool,
+}
+
+/// Collects what is read, and goes on where something is damaged: that is judged, too, and all else as well.
+struct Reading {
+    is_whole: bool,
+}
+
+impl Reading {
+    fn part<T: Default>(&mut self, part: Result<T, impl Into<AdminError>>) -> Result<T, AdminError> {
+        match part.map_err(Into::into) {
+            Err(error @ AdminError::Store(StoreError::Damaged(_))) => {
+                error.log();
+                self.is_whole = false;
+                Ok(T::default())
+            }
+            part => part,
+        }
+    }
 }
 
 impl AdminState {
     /// Looks at everything, and judges it.
     pub async fn overview(&self) -> Result<Overview, AdminError> {
-        let stats = self.store.stats().await?;
-        let seen: Seen = shared::read(&*self.store, shared::SEEN).await?;
-        let (now, holds) = (self.now(), self.holds().await?);
-        let (sources, strangers) = self.source_figures().await?;
+        let mut reading = Reading { is_whole: true };
+        let stats = reading.part(self.store.stats().await)?;
+        let seen: Seen = reading.part(shared::read(&*self.store, shared::SEEN).await)?;
+        let (now, holds) = (self.now(), reading.part(self.holds().await)?);
+        let (sources, strangers) = reading.part(self.source_figures().await)?;
         let figures = Figures {
             now,
             up_since: self.started_at,
             people: stats.lanes.clone(),
-            held: self.held(&holds).await?,
+            held: reading.part(self.held(&holds).await)?,
             oldest_due_at: stats.oldest_due_at.filter(|at| *at <= now),
-            oldest_incomplete_at: self.oldest_incomplete(&stats).await?,
+            oldest_incomplete_at: reading.part(self.oldest_incomplete(&stats).await)?,
             entries: stats.entries.clone(),
-            dead: self.dead_figures(&stats).await?,
+            dead: reading.part(self.dead_figures(&stats).await)?,
             dead_by_source: stats.dead_by_source.clone(),
             dead_bytes: stats.dead_bytes,
             bounds: self.bounds,
-            store: self.health.known_trouble(),
             holds,
-            activity: shared::read(&*self.store, shared::ACTIVITY).await?,
-            processes: shared::read(&*self.store, shared::PROCESSES).await?,
+            activity: reading.part(shared::read(&*self.store, shared::ACTIVITY).await)?,
+            processes: reading.part(shared::read(&*self.store, shared::PROCESSES).await)?,
             sources,
             strangers,
-            imports: self.import_figures().await?,
-            fetches: self.fetch_figures(now).await?,
-            drift: self.drift_figure(now).await?,
-            marked: self.marked().await?,
-            alerts: self.alert_figures(now).await?,
+            imports: reading.part(self.import_figures().await)?,
+            fetches: reading.part(self.fetch_figures(now).await)?,
+            drift: reading.part(self.drift_figure(now).await)?,
+            marked: reading.part(self.marked().await)?,
+            alerts: reading.part(self.alert_figures(now).await)?,
             certificates: self.certificates.figures().await,
+            store: None,
+            store_failing: Vec::new(),
         };
+        // Last: all that was read just now counts.
+        let store_failing = self.store_failing(&figures.processes);
+        let figures = Figures { store: self.health.known_trouble(), store_failing, ..figures };
         let problems = problems(&figures, &seen);
-        Ok(Overview { stats, figures, problems })
+        Ok(Overview { stats, figures, problems, is_whole: reading.is_whole })
+    }
+
+    /// What of the store fails: for this process, and for the others, which tell of it.
+    fn store_failing(&self, processes: &Processes) -> Vec<FailingOperation> {
+        let now = self.now();
+        let others = processes.heard(now).filter(|process| process.id != self.process);
+        let theirs = others.flat_map(|process| process.store_failing.iter().cloned());
+        self.health.failing(now).into_iter().chain(theirs).collect()
     }
 
     /// What became of the sources' deliveries, as all processes counted it, and of those to names that no

@@ -1,12 +1,17 @@
 //! What each process reports to the others every few seconds: that it is alive, what it did, and since when each
-//! problem has existed.
+//! problem has existed. And what it reports to receivers elsewhere if the store fails.
 
 use super::error::AdminError;
+use super::overview::Overview;
 use super::service::AdminState;
 use super::shared;
 use crate::core::activity::{Activity, Counts};
-use crate::core::problems::Seen;
-use crate::core::processes::{Process, Processes};
+use crate::core::alert::Judged;
+use crate::core::problems::{Figures, Seen, store_problems};
+use crate::core::processes::{BEAT_MS, Process, Processes};
+
+/// For so long nothing could be judged: four heartbeats. A fail-over of Redis takes some seconds.
+const OUTAGE_MS: u64 = 4 * BEAT_MS;
 
 impl AdminState {
     /// One heartbeat. A failure is logged, and tried again with the next one.
@@ -20,6 +25,7 @@ impl AdminState {
             beat_at: self.now(),
             calling_since: told.calling_since,
             answered_at: told.answered_at,
+            store_failing: self.health.failing(self.now()),
             others_ahead_ms: 0,
         };
         if let Err(error) = self.count(&told.counts).await {
@@ -63,10 +69,29 @@ impl AdminState {
         };
         shared::update(&*self.store, shared::PROCESSES, beat).await?;
         self.tend().await?;
-        let problems = self.overview().await?.problems;
+        let Overview { problems, is_whole, .. } = self.overview().await?;
+        if !is_whole {
+            // What could not be read is not mended: the store's own trouble is all that can be told.
+            return Ok(());
+        }
         let fold = |seen: &mut Seen| seen.fold(&problems).then_some(());
         shared::update(&*self.store, shared::SEEN, fold).await?;
-        self.judged.send_replace(Some(problems.into()));
+        self.judged.send_replace(Judged { problems: Some(problems.into()), at: Some(self.now()), ..Judged::default() });
         Ok(())
+    }
+
+    /// Tells of the store's trouble without it, where it has not been possible for a while to judge everything: from
+    /// what this process knows by itself. It waits for nothing.
+    pub(super) fn alarm(&self) {
+        let now = self.now();
+        let judged_at = self.judged.borrow().at.unwrap_or(self.started_at);
+        if now.ms_since(judged_at) < OUTAGE_MS {
+            return;
+        }
+        let (store, store_failing) = (self.health.known_trouble(), self.health.failing(now));
+        let outage = store_problems(&Figures { now, store, store_failing, ..Figures::default() }, judged_at);
+        if !outage.is_empty() {
+            self.judged.send_modify(|judged| judged.outage = outage);
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Whether the store can be written: checked every few seconds and whenever somebody asks, one check at a
-//! time; while a check takes long, the last result is returned at once.
+//! time; while a check takes long, the last result is returned at once. A check writes little, so what
+//! deliveries and workers ran into counts, too.
 //!
 //! A check is as durable as a delivery: with Redis it may wait for disks, a second or two in good
 //! health. A caller (a Kubernetes probe gives up after 1 s) does not wait for that.
@@ -10,10 +11,15 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use crate::core::code::Code;
+use crate::core::store_health::FailingOperation;
+use crate::core::time::UnixMs;
 use crate::store::{Store, StoreError};
+use crate::telemetry::store_log::StoreLog;
 
 /// How long a request waits for a check: less than the second after which a Kubernetes probe gives up by default.
 const ANSWER_MAX: Duration = Duration::from_millis(800);
+/// A check that takes so long is trouble: a disk may be slow for a moment.
+const HANGS: Duration = Duration::from_secs(5);
 
 /// What is known of the store. Clones share it.
 #[derive(Clone)]
@@ -32,6 +38,7 @@ enum LastLook {
 
 struct Inner {
     store: Arc<dyn Store>,
+    log: StoreLog,
     patience: Duration,
     found: watch::Sender<LastLook>,
     /// When the check that is running started.
@@ -39,10 +46,12 @@ struct Inner {
 }
 
 impl StoreHealth {
-    /// Checks this store, which counts as unavailable when it takes longer than `patience` to answer.
+    /// Checks this store, which counts as unavailable when it takes longer than `patience` to answer. `log` has how
+    /// its operations go.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, patience: Duration) -> Self {
-        Self(Arc::new(Inner { store, patience, found: watch::Sender::new(LastLook::NotYet), since: Mutex::default() }))
+    pub fn new(store: Arc<dyn Store>, log: StoreLog, patience: Duration) -> Self {
+        let found = watch::Sender::new(LastLook::NotYet);
+        Self(Arc::new(Inner { store, log, patience, found, since: Mutex::default() }))
     }
 
     /// Starts a check, unless one is running; returns when it started. Must be called within a tokio runtime.
@@ -58,8 +67,17 @@ impl StoreHealth {
         })
     }
 
-    /// Why the store cannot be written; none if it can.
-    pub(super) async fn trouble(&self) -> Option<String> {
+    /// Why the store cannot be written, or takes no deliveries; none if it can.
+    pub(super) async fn trouble(&self, now: UnixMs) -> Option<String> {
+        let unwritable = self.unwritable().await;
+        let refused = || {
+            let code = self.0.log.refuses_deliveries(now)?;
+            Some(format!("{code}: deliveries cannot be stored. {} {}", code.title(), code.advice()))
+        };
+        unwritable.or_else(refused)
+    }
+
+    async fn unwritable(&self) -> Option<String> {
         let mut found = self.0.found.subscribe();
         let since = self.look();
         let told = tokio::time::timeout(ANSWER_MAX, found.changed()).await;
@@ -74,12 +92,19 @@ impl StoreHealth {
         }
     }
 
-    /// The trouble that the last check found, without another check.
+    /// The trouble that the last check found, or that it takes too long, without another check.
     pub(super) fn known_trouble(&self) -> Option<Code> {
+        let since = *self.0.since.lock().unwrap_or_else(PoisonError::into_inner);
+        let hangs = since.is_some_and(|since| since.elapsed() > self.0.patience.max(HANGS));
         match &*self.0.found.borrow() {
-            LastLook::NotYet | LastLook::Well => None,
             LastLook::Trouble(code, _) => Some(*code),
+            LastLook::NotYet | LastLook::Well => hangs.then_some(Code::StoreUnwritable),
         }
+    }
+
+    /// What of the store fails for this process.
+    pub(super) fn failing(&self, now: UnixMs) -> Vec<FailingOperation> {
+        self.0.log.failing(now)
     }
 }
 
@@ -88,8 +113,8 @@ impl Inner {
         let told = |code: Code| format!("{code}: {} {}", code.title(), code.advice());
         let reason =
             |error: &StoreError| error.code().map_or_else(|| "the store cannot be reached or written".to_owned(), told);
-        let code = |error: &StoreError| error.code().unwrap_or(Code::StoreUnwritable);
-        let found = error.as_ref().map_or(LastLook::Well, |error| LastLook::Trouble(code(error), reason(error)));
+        let trouble = |error: &StoreError| LastLook::Trouble(error.told_as(), reason(error));
+        let found = error.as_ref().map_or(LastLook::Well, trouble);
         let before = self.found.borrow().clone();
         match error {
             // The same trouble again need not be logged again.

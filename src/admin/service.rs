@@ -7,11 +7,12 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::clock::Clock;
+use crate::core::alert::Judged;
 use crate::core::audit::{Act, Audit, Line};
 use crate::core::guard::GuardOptions;
 use crate::core::hold::{Holds, ProbePauses};
 use crate::core::person::SourceName;
-use crate::core::problems::{BoundFigures, Problem, SourceFigures};
+use crate::core::problems::{BoundFigures, SourceFigures};
 use crate::core::processes::ProcessRole;
 use crate::core::roster::{Drift, PlanReport, Selection};
 use crate::core::time::UnixMs;
@@ -68,7 +69,7 @@ pub struct AdminState {
     /// The configuration in force, for people: key and value, secrets masked.
     pub settings: Arc<Vec<(String, String)>>,
     /// What needs attention, as it was last judged: for the alerts.
-    pub judged: watch::Sender<Option<Arc<[Problem]>>>,
+    pub judged: watch::Sender<Judged>,
     /// What this process did lately.
     pub activity: ActivityLog,
     /// This process's own id: a new one at each start.
@@ -106,7 +107,7 @@ impl AdminState {
         if self.lifecycle.loops().is_late(PUBLIC_LISTENER, LISTENER_LATE) {
             reasons.push(format!("the {PUBLIC_LISTENER} hangs"));
         }
-        reasons.extend(self.health.trouble().await);
+        reasons.extend(self.health.trouble(self.now()).await);
         reasons
     }
 

@@ -17,7 +17,8 @@ use url::Url;
 
 use crate::clock::{self, Clock};
 use crate::core::alert::message::body;
-use crate::core::alert::{Alerts, DOCUMENT, Format, Message, Receiver, Undelivered};
+use crate::core::alert::outage::Outage;
+use crate::core::alert::{Alerts, DOCUMENT, Format, Judged, Message, Receiver, Undelivered};
 use crate::core::problems::Problem;
 use crate::core::retry_hint::{self, HINT_HEADERS};
 use crate::core::signature::{Scheme, ToSign, sign};
@@ -71,9 +72,6 @@ pub struct AlertOptions {
     pub started_at: UnixMs,
 }
 
-/// What needs attention, as it was last judged; none before the first time.
-pub type Judged = Option<Arc<[Problem]>>;
-
 /// Notifies receivers. Clones share connections.
 #[derive(Clone)]
 pub struct Alerting {
@@ -117,12 +115,49 @@ impl Alerting {
 
     /// Reports on every judgement, until there are no more.
     pub async fn run(self, mut judged: watch::Receiver<Judged>) {
+        let mut outage = Outage::default();
         while judged.changed().await.is_ok() {
-            let problems = judged.borrow_and_update().clone();
-            let Some(problems) = problems else { continue };
-            if let Err(error) = self.look(&problems).await {
-                // A failing store is reported by the code that needs it.
-                debug!(%error, "alerts could not be looked after");
+            let found = judged.borrow_and_update().clone();
+            if !found.outage.is_empty() {
+                outage.goes_on(self.clock.now(), &found.outage);
+                self.tell_outage(&mut outage).await;
+                continue;
+            }
+            let Some(problems) = found.problems else { continue };
+            outage.is_over(&problems);
+            self.tell_outage(&mut outage).await;
+            let mut failing = judged.clone();
+            tokio::select! {
+                looked = self.look(&problems) => if let Err(error) = looked {
+                    // A failing store is reported by the code that needs it.
+                    debug!(%error, "alerts could not be looked after");
+                },
+                // It may hang in the store; what was sent and not written down is sent again under its id.
+                _ = failing.wait_for(|judged| !judged.outage.is_empty()) => {}
+            }
+        }
+    }
+
+    /// Sends what is due of an outage, from memory: the store cannot be asked whose turn it is.
+    async fn tell_outage(&self, outage: &mut Outage) {
+        let now = self.clock.now();
+        let receivers: Vec<At<'_>> = self.options.receivers.iter().filter_map(At::of).collect();
+        let due = receivers.iter().filter_map(|at| Some((at, outage.due(now, &at.key, at.options.repeat_ms)?)));
+        let due: Vec<_> = due.collect();
+        let sent = join_all(due.iter().map(|(at, message)| self.send(at, message))).await;
+        let now = self.clock.now();
+        for ((at, message), sent) in due.iter().zip(sent) {
+            let written = match &sent {
+                Ok(()) => {
+                    outage.delivered(now, &at.key, &message.id);
+                    Some(Written::Delivered)
+                }
+                Err(failure) => {
+                    Written::of(outage.failed(now, &at.key, &message.id, &failure.reason, failure.asked_ms))
+                }
+            };
+            if let Some(written) = written {
+                report(at, message, &sent, written);
             }
         }
     }
@@ -172,26 +207,11 @@ impl Alerting {
             let receiver: &mut Receiver = alerts.receivers.get_mut(&at.key)?;
             match &sent {
                 Ok(()) => receiver.delivered(now, &message.id).then_some(Written::Delivered),
-                Err(trouble) => match receiver.failed(now, &message.id, &trouble.reason, trouble.asked_ms) {
-                    Undelivered::Again => Some(Written::Failed),
-                    Undelivered::GivenUp => Some(Written::GivenUp),
-                    Undelivered::Stale => None,
-                },
+                Err(trouble) => Written::of(receiver.failed(now, &message.id, &trouble.reason, trouble.asked_ms)),
             }
         };
         let Some(written) = documents::change(self.store.as_ref(), DOCUMENT, write).await? else { return Ok(()) };
-        metrics::counter!(ALERTS_TOTAL, OUTCOME => written.as_str()).increment(1);
-        let (host, changes) = (&at.host, message.changes.len());
-        match &sent {
-            Ok(()) => info!(receiver = host, id = message.id, changes, "alert delivered"),
-            Err(trouble) => warn!(
-                receiver = host,
-                id = message.id,
-                reason = trouble.reason,
-                outcome = written.as_str(),
-                "an alert did not arrive"
-            ),
-        }
+        report(at, &message, &sent, written);
         Ok(())
     }
 
@@ -218,6 +238,22 @@ impl Alerting {
             .collect();
         let asked_ms = retry_hint::read(&hints, now).map(|hint| hint.at.ms_since(now));
         Err(SendFailure { reason: format!("answered {}", status.as_u16()), asked_ms })
+    }
+}
+
+/// Counts what came of a message, and logs it.
+fn report(at: &At<'_>, message: &Message, sent: &Result<(), SendFailure>, written: Written) {
+    metrics::counter!(ALERTS_TOTAL, OUTCOME => written.as_str()).increment(1);
+    let (host, changes) = (&at.host, message.changes.len());
+    match sent {
+        Ok(()) => info!(receiver = host, id = message.id, changes, "alert delivered"),
+        Err(trouble) => warn!(
+            receiver = host,
+            id = message.id,
+            reason = trouble.reason,
+            outcome = written.as_str(),
+            "an alert did not arrive"
+        ),
     }
 }
 
@@ -278,6 +314,15 @@ enum Written {
 }
 
 impl Written {
+    /// Of a message that did not arrive; nothing where another process came before.
+    fn of(undelivered: Undelivered) -> Option<Self> {
+        match undelivered {
+            Undelivered::Again => Some(Self::Failed),
+            Undelivered::GivenUp => Some(Self::GivenUp),
+            Undelivered::Stale => None,
+        }
+    }
+
     fn as_str(self) -> &'static str {
         match self {
             Self::Delivered => "delivered",

@@ -32,11 +32,13 @@ use crate::intake::{Intake, IntakeError, Services};
 use crate::lifecycle::{Lifecycle, Loops, PUBLIC_LISTENER};
 use crate::scim::ClientError;
 use crate::secret::LiveSecret;
+use crate::store::recorded::Recorded;
 use crate::store::target::bind_target;
 use crate::store::{Store, StoreError};
 use crate::supervision;
 use crate::telemetry::activity::ActivityLog;
 use crate::telemetry::metrics::{Metrics, MetricsError};
+use crate::telemetry::store_log::StoreLog;
 use crate::telemetry::traces::Traces;
 use crate::worker::{Worker, end_leases};
 
@@ -170,7 +172,9 @@ impl Bridge {
         if is_embedded && role != Role::All {
             return Err(StartError::RoleNeedsSharedStore(process_role.as_str()));
         }
+        let store_log = StoreLog::default();
         let store = open::serving(&config, &life).await?;
+        let store: Arc<dyn Store> = Arc::new(Recorded::new(store, clock.clone(), store_log.clone()));
         if is_embedded {
             bind_target(store.as_ref(), &options::target(&config)).await?;
             end_leases(store.as_ref(), clock.now()).await?;
@@ -198,7 +202,7 @@ impl Bridge {
         }
         let admin_state = AdminState {
             store: store.clone(),
-            health: StoreHealth::new(store.clone(), open::patience(&config.store)),
+            health: StoreHealth::new(store.clone(), store_log, open::patience(&config.store)),
             clock: clock.clone(),
             tokens: options::tokens(&config, &token),
             lifecycle: life.clone(),
@@ -213,7 +217,7 @@ impl Bridge {
             bounds: options::bound_figures(&config),
             certificates: options::certificates(&config),
             settings: Arc::new(options::settings(&config)),
-            judged: watch::Sender::new(None),
+            judged: watch::Sender::default(),
             activity: activity.clone(),
             process,
             version: env!("CARGO_PKG_VERSION"),

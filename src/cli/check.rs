@@ -1,5 +1,7 @@
 //! `check`: the configuration, the store, and whether Postman accepts the key.
 
+use std::time::Duration;
+
 use clap::Args;
 use serde::Serialize;
 
@@ -8,7 +10,7 @@ use super::serve::RoleArg;
 use super::{Context, block_on};
 use crate::app::{self, Role};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, StoreUrl};
 use crate::core::code::Code;
 use crate::core::processes::ProcessRole;
 use crate::core::reconcile::no_reply::NoReply;
@@ -17,6 +19,10 @@ use crate::core::reconcile::request::Request;
 use crate::core::reconcile::target::TargetRules;
 use crate::scim::Client;
 use crate::store::StoreError;
+use crate::store::embedded::Embedded;
+
+/// How long reading the whole file of an embedded store may take: some 10 GB.
+const EXAMINED_MAX: Duration = Duration::from_secs(30);
 
 /// What to check.
 #[derive(Debug, Args)]
@@ -49,7 +55,10 @@ pub fn run(context: &Context, args: &CheckArgs) -> Result<(), Failure> {
     let config = Config::load_from_process(context.config.as_deref(), role)?;
     app::name_target(&config);
     let report = block_on(async {
+        // Before a store is made where there is none.
+        let file = store_file(&config);
         let mut checks = vec![configuration(&config), store(&config).await];
+        checks.extend(file);
         if role.works() {
             checks.extend(postman(&config).await?);
         }
@@ -92,6 +101,23 @@ async fn store(config: &Config) -> Checked {
             Checked { what: "store", ok: false, found: error.to_string(), action: action.to_owned() }
         }
     }
+}
+
+/// The file of an embedded store, read from beginning to end: what is damaged may not be met for weeks.
+fn store_file(config: &Config) -> Option<Checked> {
+    const WHAT: &str = "store file";
+    let StoreUrl::Embedded { dir } = &config.store.url else { return None };
+    if !Embedded::is_in(dir) {
+        return None;
+    }
+    Some(match Embedded::examine(dir, EXAMINED_MAX) {
+        Ok(true) => well(WHAT, "read whole, and nothing is damaged"),
+        Ok(false) => well(WHAT, format!("not read whole within {} s; nothing was damaged", EXAMINED_MAX.as_secs())),
+        Err(error) => {
+            let action = error.told_as().advice().to_owned();
+            Checked { what: WHAT, ok: false, found: error.to_string(), action }
+        }
+    })
 }
 
 async fn postman(config: &Config) -> Result<Vec<Checked>, Failure> {

@@ -1,6 +1,7 @@
 //! `store`: operations on a whole store, while no process serves it.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -19,6 +20,9 @@ use crate::store::transfer::Section;
 /// Records between two lines on how far it has come.
 const PROGRESS_EVERY: u64 = 20_000;
 
+/// How long the store itself is read after a backup, to see whether it is damaged.
+const EXAMINED_MAX: Duration = Duration::from_secs(30);
+
 /// What to do with a store.
 #[derive(Debug, Subcommand)]
 pub enum StoreCommand {
@@ -34,7 +38,8 @@ pub enum StoreCommand {
     #[command(verbatim_doc_comment)]
     Copy(CopyArgs),
     /// Write the embedded store into a new file, as of one moment, while it is served or not: all that was
-    /// answered before is in it. Put into a directory as `store.db`, the file is a store of its own.
+    /// answered before is in it. Put into a directory as `store.db`, the file is a store of its own. It is read
+    /// back before the command ends; where the store itself is damaged, that is said.
     #[command(verbatim_doc_comment)]
     Backup(BackupArgs),
 }
@@ -51,6 +56,9 @@ pub struct BackupArgs {
 struct BackedUp {
     file: PathBuf,
     bytes: u64,
+    /// What is damaged in the store itself, and not in what was written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    damaged: Option<String>,
 }
 
 /// From where, to where.
@@ -118,8 +126,15 @@ fn run_backup(context: &Context, args: &BackupArgs) -> Result<(), Failure> {
     }
     Embedded::backup_of(dir, &args.file).map_err(|error| Failure::advise(error.to_string(), advice(&error)))?;
     let bytes = std::fs::metadata(&args.file).map_or(0, |file| file.len());
-    let report = BackedUp { file: args.file.clone(), bytes };
-    context.print(&report, || say!("{} bytes in {}", report.bytes, report.file.display()))
+    // What is damaged and empty does not get into a backup.
+    let damaged = Embedded::examine(dir, EXAMINED_MAX).err().map(|error| error.to_string());
+    let report = BackedUp { file: args.file.clone(), bytes, damaged };
+    context.print(&report, || {
+        say!("{} bytes in {}", report.bytes, report.file.display());
+        if let Some(damaged) = &report.damaged {
+            say!("{damaged}. What was written is whole: put it in the place of the store.");
+        }
+    })
 }
 
 fn run_copy(context: &Context, args: &CopyArgs) -> Result<(), Failure> {

@@ -290,7 +290,7 @@ codes! {
         "Run the newer version, or give this one another `[store] key_prefix`.";
     StoreDamaged = "STORE-DAMAGED",
         "What was read from the store is not what was written.",
-        "Find who else writes to the keys of this prefix; restore Redis' data from before that.";
+        "Run `scim-bridge check`, which reads all of an embedded store's file, and put a backup in its place; with Redis, find who else writes to the keys of this prefix, and restore its data from before that.";
     StoreUnwritable = "STORE-UNWRITABLE",
         "The store cannot be reached or written.",
         "Free or mend its disk: the log says what the system answers; work resumes automatically.";

@@ -25,6 +25,7 @@ pub mod reconcile;
 pub mod retry_hint;
 pub mod roster;
 pub mod signature;
+pub mod store_health;
 pub mod tally;
 pub mod target_name;
 pub mod time;

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::store_health::FailingOperation;
 use super::time::UnixMs;
 
 /// How often a process is to be heard.
@@ -69,6 +70,9 @@ pub struct Process {
     /// When the target last answered it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answered_at: Option<UnixMs>,
+    /// What of the store fails for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub store_failing: Vec<FailingOperation>,
     /// By how much the others' clocks were ahead of its own, at the most, in milliseconds.
     #[serde(default)]
     pub others_ahead_ms: u64,
@@ -135,6 +139,7 @@ mod tests {
             beat_at: UnixMs(beat_at),
             calling_since: None,
             answered_at: None,
+            store_failing: Vec::new(),
             others_ahead_ms: 0,
         }
     }

@@ -53,6 +53,13 @@ impl DeadRow {
     }
 }
 
+impl<T> Listed<T> {
+    /// The page behind a cursor that no page gave.
+    pub(super) fn nothing() -> Self {
+        Self { rows: Vec::new(), next: None }
+    }
+}
+
 /// The cursor of a row that is ordered by an instant, and then by this.
 pub(super) fn cursor(at: UnixMs, then: impl std::fmt::Display) -> String {
     format!("{}:{then}", at.0)

@@ -30,6 +30,7 @@ pub mod holds;
 mod lane;
 mod listing;
 pub mod memory;
+pub mod recorded;
 pub mod redis;
 pub mod target;
 pub mod tokens;
@@ -103,6 +104,12 @@ impl StoreError {
             Self::Damaged(_) => Some(Code::StoreDamaged),
             Self::Unavailable(_) | Self::InUse { .. } | Self::OlderSchema { .. } | Self::OtherTarget { .. } => None,
         }
+    }
+
+    /// The code under which it is told and counted.
+    #[must_use]
+    pub fn told_as(&self) -> Code {
+        self.code().unwrap_or(Code::StoreUnwritable)
     }
 
     /// Whether what was asked for may have taken effect all the same.

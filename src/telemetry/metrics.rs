@@ -43,7 +43,7 @@ pub const PROCESSES: &str = "scim_bridge_processes";
 pub const HOLD: &str = "scim_bridge_hold";
 /// 1 if the store could be read and written at this scrape.
 pub const STORE_UP: &str = "scim_bridge_store_up";
-/// Failures of the store's server, by `code`.
+/// Failures of the store, by `code`.
 pub const STORE_ERRORS_TOTAL: &str = "scim_bridge_store_errors_total";
 /// Connections to the store's server, by `use`.
 pub const STORE_CONNECTIONS: &str = "scim_bridge_store_connections";
@@ -301,7 +301,7 @@ pub const FAMILIES: &[Family] = &[
     family(PROCESSES, Type::Gauge, &[ROLE], "Processes on this store that were heard from lately."),
     family(HOLD, Type::Gauge, &[SCOPE], "1 if a hold of this scope is in force."),
     family(STORE_UP, Type::Gauge, &[], "1 if the store could be read and written at this scrape."),
-    family(STORE_ERRORS_TOTAL, Type::Counter, &[CODE], "Failures of the store's server."),
+    family(STORE_ERRORS_TOTAL, Type::Counter, &[CODE], "Operations of the store that failed."),
     family(STORE_CONNECTIONS, Type::Gauge, &[USE], "Connections to the store's server."),
     family(
         STORE_POOL_WAITING,

@@ -9,4 +9,5 @@ pub mod logs;
 pub mod metrics;
 pub mod scim_call;
 pub mod seldom;
+pub mod store_log;
 pub mod traces;

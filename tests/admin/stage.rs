@@ -44,6 +44,7 @@ use scim_bridge::store::{
 };
 use scim_bridge::telemetry::activity::ActivityLog;
 use scim_bridge::telemetry::metrics::Metrics;
+use scim_bridge::telemetry::store_log::StoreLog;
 use tokio_util::sync::CancellationToken;
 
 use crate::http::{Answer, send};
@@ -74,7 +75,7 @@ impl Stage {
         let state = AdminState {
             store: store.clone(),
             roster: roster(store.clone(), clock.clone()),
-            health: StoreHealth::new(store.clone(), Duration::from_secs(1)),
+            health: StoreHealth::new(store.clone(), StoreLog::default(), Duration::from_secs(1)),
             clock: clock.clone(),
             tokens: tokens(token.clone()),
             lifecycle: lifecycle.clone(),
@@ -88,7 +89,7 @@ impl Stage {
             bounds: BoundFigures { entries_max: 1_000, dead_letters_max: 1_000, dead_bytes_max: 1 << 20 },
             certificates: Certificates::default(),
             settings: Arc::default(),
-            judged: tokio::sync::watch::Sender::new(None),
+            judged: tokio::sync::watch::Sender::default(),
             activity: ActivityLog::default(),
             process: "this".to_owned(),
             version: "0.0.0-test",

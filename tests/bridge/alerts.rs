@@ -12,16 +12,16 @@ use crate::process::{Bridge, Home, KEY, PATIENCE, payload, post, sim};
 use crate::redis_server::RedisServer;
 
 /// What alerts are signed with.
-const ALERT_SECRET: &str = "whsec_YSBzZWNyZXQgdGhhdCB0aGUgcmVjZWl2ZXIga25vd3M=";
+pub(crate) const ALERT_SECRET: &str = "whsec_YSBzZWNyZXQgdGhhdCB0aGUgcmVjZWl2ZXIga25vd3M=";
 
 /// One POST, as it was received.
 #[derive(Debug, Clone)]
-struct Received {
+pub(crate) struct Received {
     path: String,
-    id: String,
+    pub(crate) id: String,
     body: String,
     /// Whether `standardwebhooks` says that it is genuine.
-    is_genuine: bool,
+    pub(crate) is_genuine: bool,
     answered: u16,
 }
 
@@ -31,7 +31,7 @@ impl Received {
     }
 
     /// `opened HOLD-KEY`, …
-    fn changes(&self) -> Vec<String> {
+    pub(crate) fn changes(&self) -> Vec<String> {
         let told = self.json();
         let problems = told["data"]["problems"].as_array().unwrap().clone();
         let of =
@@ -42,14 +42,14 @@ impl Received {
 
 /// A receiver: what came, and what it answers next; 200 where nothing is ordered.
 #[derive(Clone, Default)]
-struct Receiver {
+pub(crate) struct Receiver {
     received: Arc<Mutex<Vec<Received>>>,
     orders: Arc<Mutex<Vec<u16>>>,
 }
 
 impl Receiver {
     /// Serves at the address that is given back.
-    fn start(orders: &[u16]) -> (Self, String) {
+    pub(crate) fn start(orders: &[u16]) -> (Self, String) {
         let receiver = Self { orders: Arc::new(Mutex::new(orders.to_vec())), ..Self::default() };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -64,7 +64,7 @@ impl Receiver {
     }
 
     /// Waits until what came is as it should be.
-    async fn until(&self, bridge: &Bridge, is_so: impl Fn(&[Received]) -> bool) -> Vec<Received> {
+    pub(crate) async fn until(&self, bridge: &Bridge, is_so: impl Fn(&[Received]) -> bool) -> Vec<Received> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let all = self.all();

@@ -56,6 +56,8 @@ mod scope;
 #[cfg(test)]
 mod shutdown;
 #[cfg(test)]
+mod store_trouble;
+#[cfg(test)]
 #[cfg(any(debug_assertions, feature = "failpoints"))]
 mod supervision;
 #[cfg(test)]

@@ -175,10 +175,13 @@ pub(crate) struct Bridge {
 }
 
 impl Bridge {
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap()
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
-        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
         // It may have ended by itself already.
-        let _ = kill_process(pid, signal);
+        let _ = kill_process(self.pid(), signal);
     }
 
     /// Waits for the end, and gives status and the whole log.

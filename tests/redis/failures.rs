@@ -1,14 +1,17 @@
 //! A server that is not there, hangs, comes back, or refuses: told by a code, counted, and over as
 //! soon as its cause is.
 
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use scim_bridge::clock::Clock;
 use scim_bridge::core::code::Code;
 use scim_bridge::core::limiter::CallKind;
+use scim_bridge::store::recorded::Recorded;
 use scim_bridge::store::{Committed, Store};
 use scim_bridge::telemetry::metrics::Metrics;
+use scim_bridge::telemetry::store_log::StoreLog;
 
 use crate::on_both;
 use crate::servers::{Make, Server, eventually};
@@ -36,7 +39,7 @@ async fn a_server_that_is_not_there_yet_is_used_as_soon_as_it_is(make: Make) {
     let mut server = Server::prepared(make);
     server.arg(&["--appendonly", "yes"]);
     let metrics = Metrics::install().unwrap();
-    let store = open(&server.url(), &[]);
+    let store: Arc<dyn Store> = Arc::new(Recorded::new(open(&server.url(), &[]), Clock::System, StoreLog::default()));
     assert_eq!(code(store.check().await), Code::StoreUnreachable);
     assert_eq!(code(accept(store.as_ref()).await), Code::StoreUnreachable);
     assert!(metrics.render().contains(r#"scim_bridge_store_errors_total{code="STORE-UNREACHABLE"}"#));

@@ -4,9 +4,11 @@
 //! piles up.
 //!
 //! Lives here: that judgement, over one small document that all processes share (only the process whose
-//! turn it is writes), and in `message` how a message reads. Not here: sending.
+//! turn it is writes), in `outage` the same while the store with that document fails, and in `message` how a message
+//! reads. Not here: sending.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +16,7 @@ use super::problems::Problem;
 use super::time::UnixMs;
 
 pub mod message;
+pub mod outage;
 
 pub use self::message::Format;
 
@@ -38,6 +41,17 @@ const ASKED_MS_MAX: u64 = 3_600_000;
 const GIVE_UP_MS: u64 = 24 * 3_600_000;
 /// Most problems reported to one receiver; far above what there can be at one time.
 const TOLD_MAX: usize = 500;
+
+/// What needs attention, as a process last judged it.
+#[derive(Debug, Clone, Default)]
+pub struct Judged {
+    /// All of it, as far as the store could be read and written; none before the first time.
+    pub problems: Option<Arc<[Problem]>>,
+    /// When that was.
+    pub at: Option<UnixMs>,
+    /// The store's own trouble, where that was too long ago: all else is unknown then.
+    pub outage: Vec<Problem>,
+}
 
 /// The document.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

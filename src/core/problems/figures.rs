@@ -11,6 +11,7 @@ use crate::core::mapping::Mapping;
 use crate::core::person::{Mark, SourceName};
 use crate::core::processes::Processes;
 use crate::core::roster::DriftReport;
+use crate::core::store_health::FailingOperation;
 use crate::core::tally::SourceTally;
 use crate::core::time::UnixMs;
 
@@ -41,6 +42,8 @@ pub struct Figures {
     pub bounds: BoundFigures,
     /// Why the store cannot be written; none if it can.
     pub store: Option<Code>,
+    /// What of the store fails, for any process.
+    pub store_failing: Vec<FailingOperation>,
     /// Holds in force.
     pub holds: Holds,
     /// What happened in the last minute.

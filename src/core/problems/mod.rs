@@ -1,7 +1,7 @@
 //! What needs attention: one judgement over figures, the same in console, API, `status`, alerts and
 //! metrics. "All is well" means that it finds nothing.
 //!
-//! Lives here: the judgement, in `work`, `source`, `people` and `upkeep`, and its codes. Not here: how the figures
+//! Lives here: the judgement, in `store`, `work`, `source`, `people` and `upkeep`, and its codes. Not here: how the figures
 //! are collected.
 
 use std::collections::BTreeMap;
@@ -21,6 +21,7 @@ pub mod code;
 pub mod figures;
 mod people;
 mod source;
+mod store;
 mod upkeep;
 mod work;
 
@@ -101,7 +102,7 @@ impl Found {
 /// figures do not.
 #[must_use]
 pub fn problems(figures: &Figures, seen: &Seen) -> Vec<Problem> {
-    let mut found: Vec<_> = work::store(figures).into_iter().collect();
+    let mut found: Vec<_> = store::troubles(figures);
     found.extend(work::held(figures));
     found.extend(work::nobody(figures));
     found.extend(work::target(figures));
@@ -120,6 +121,14 @@ pub fn problems(figures: &Figures, seen: &Seen) -> Vec<Problem> {
     found.extend(upkeep::alerts(figures));
     found.extend(upkeep::certificates(figures));
     found.into_iter().map(|found| dated(found, figures.now, seen)).collect()
+}
+
+/// What is wrong with the store, where nothing else is known; since that instant, unless it is known.
+#[must_use]
+pub fn store_problems(figures: &Figures, since: UnixMs) -> Vec<Problem> {
+    let dated_since = |found: Found| Found { since: found.since.or(Some(since)), ..found };
+    let found = store::troubles(figures).into_iter().map(dated_since);
+    found.map(|found| dated(found, figures.now, &Seen::default())).collect()
 }
 
 fn dated(found: Found, now: UnixMs, seen: &Seen) -> Problem {

@@ -26,13 +26,6 @@ fn people(figures: &Figures, state: &str) -> u64 {
     figures.people.get(state).copied().unwrap_or(0)
 }
 
-/// The store cannot be written: webhooks are put off, and nothing is brought to the target.
-pub(super) fn store(figures: &Figures) -> Option<Found> {
-    let code = figures.store?;
-    let what = format!("{} Webhooks are answered 503, and nothing reaches Postman.", code.title());
-    Some(Found::new(code, what, code.advice(), 1).about("store"))
-}
-
 /// Holds, each with the people who wait.
 pub(super) fn held(figures: &Figures) -> Vec<Found> {
     figures.holds.holds.iter().map(|hold| hold_found(figures, hold)).collect()
@@ -52,7 +45,11 @@ fn hold_found(figures: &Figures, hold: &Hold) -> Found {
 /// Nobody brings people to the target.
 pub(super) fn nobody(figures: &Figures) -> Option<Found> {
     let is_starting = figures.now.ms_since(figures.up_since) < STARTING_MS;
-    if is_starting || figures.processes.heard(figures.now).any(|process| process.role.works()) {
+    // A heartbeat needs a store that can be written.
+    if is_starting
+        || figures.store.is_some()
+        || figures.processes.heard(figures.now).any(|process| process.role.works())
+    {
         return None;
     }
     // Without any heartbeat there is nothing to judge by: figures of a store that nobody serves.
@@ -143,7 +140,9 @@ pub(super) fn stuck(figures: &Figures) -> Option<Found> {
     let now = figures.now;
     let since = figures.oldest_due_at?;
     let moves = figures.activity.lately(now, STUCK_MS, &Happening::CALLS) > 0;
-    let is_explained = !figures.holds.holds.is_empty() || nobody(figures).is_some() || target(figures).is_some();
+    let is_the_store = figures.store.is_some() || !figures.store_failing.is_empty();
+    let is_explained =
+        is_the_store || !figures.holds.holds.is_empty() || nobody(figures).is_some() || target(figures).is_some();
     if now.ms_since(since) < STUCK_MS || moves || is_explained {
         return None;
     }
@@ -260,6 +259,7 @@ mod tests {
             beat_at: NOW,
             calling_since: None,
             answered_at: None,
+            store_failing: Vec::new(),
             others_ahead_ms: 0,
         }
     }

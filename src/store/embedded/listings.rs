@@ -73,16 +73,12 @@ fn list(
     page(wanted, std::iter::from_fn(|| next(&mut rows).transpose()))
 }
 
-fn nothing<T>() -> Listed<T> {
-    Listed { rows: Vec::new(), next: None }
-}
-
 /// People in the order of their ids.
 pub(super) fn people(db: &Connection, wanted: &Page) -> Result<Listed<PersonRow>, StoreError> {
     let after = match wanted.after.as_deref().map(PersonId::parse) {
         None => -1,
         Some(Some(after)) => signed(after.0),
-        Some(None) => return Ok(nothing()),
+        Some(None) => return Ok(Listed::nothing()),
     };
     let sql = format!("SELECT {ROW} FROM person WHERE id > ?1 ORDER BY id");
     list(db, wanted, &sql, [after], |_, row| Ok(row.id.to_string()))
@@ -93,7 +89,7 @@ pub(super) fn lanes(db: &Connection, state: LaneState, wanted: &Page) -> Result<
     let after = match wanted.after.as_deref().map(|after| read_cursor(after, PersonId::parse)) {
         None => (i64::MIN, -1),
         Some(Some((since, after))) => (since.0, signed(after.0)),
-        Some(None) => return Ok(nothing()),
+        Some(None) => return Ok(Listed::nothing()),
     };
     // Written so that the index leads straight to the first row of the page.
     let sql = format!(
@@ -111,7 +107,7 @@ pub(super) fn search(db: &Connection, prefix: &str, wanted: &Page) -> Result<Lis
     let (term, person) = match after {
         None => (prefix.to_owned(), -1),
         Some(Some(after)) => after,
-        Some(None) => return Ok(nothing()),
+        Some(None) => return Ok(Listed::nothing()),
     };
     let columns = ROW.replace(", ", ", p.");
     let sql = format!(
@@ -131,7 +127,7 @@ pub(super) fn dead(db: &Connection, filter: &DeadFilter, wanted: &Page) -> Resul
     let before = match wanted.after.as_deref().map(|after| read_cursor(after, JobId::parse)) {
         None => (filter.died_before.map_or(i64::MAX, |before| before.0), [0; 16]),
         Some(Some((at, id))) => (at.0, id.0.to_be_bytes()),
-        Some(None) => return Ok(nothing()),
+        Some(None) => return Ok(Listed::nothing()),
     };
     // Uses the most selective index; the rest of the filter is applied row by row.
     let (which, value) = match (&filter.code, &filter.source) {

@@ -100,9 +100,15 @@ impl Embedded {
 
     /// Writes the store in `dir` into a new file, as of one moment, beside whoever serves it: all that was
     /// answered before is in it. The file is a store of its own: put into a directory as `store.db`, it is
-    /// served. Blocks.
+    /// served. It is read back: a damaged one does not stay. Blocks.
     pub fn backup_of(dir: &Path, to: &Path) -> Result<(), StoreError> {
         schema::backup(dir, to)
+    }
+
+    /// Reads the file of the store in `dir` from beginning to end, beside whoever serves it, and says whether there
+    /// was time for all of it. Errors: [`StoreError::Damaged`] with what is wrong first. Blocks.
+    pub fn examine(dir: &Path, time: Duration) -> Result<bool, StoreError> {
+        schema::examine(&schema::database(dir), Some(time))
     }
 
     /// Writes this store into a new file; see [`Embedded::backup_of`].

@@ -4,9 +4,11 @@ use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::store::StoreError;
 
@@ -138,12 +140,40 @@ pub(super) fn backup(dir: &Path, to: &Path) -> Result<(), StoreError> {
     let written = db
         .execute("VACUUM INTO ?1", [path])
         .map_err(StoreError::from)
-        .and_then(|_| file.sync_all().and_then(|()| sync_folder(to)).map_err(|e| no_access(to, &e)));
+        .and_then(|_| file.sync_all().and_then(|()| sync_folder(to)).map_err(|e| no_access(to, &e)))
+        .and_then(|()| examine(to, None).map(|_| ()));
     if written.is_err() {
         // A part of a backup is none.
         let _ = std::fs::remove_file(to);
     }
     written
+}
+
+/// Reads the whole file, and whether there was time for that. Errors: [`StoreError::Damaged`] where something in it is
+/// not as it must be.
+pub(super) fn examine(path: &Path, time: Option<Duration>) -> Result<bool, StoreError> {
+    let db = open_reader(path)?;
+    let (done, ended) = mpsc::channel::<()>();
+    let in_time = time.map(|time| {
+        let running = db.get_interrupt_handle();
+        thread::spawn(move || {
+            if ended.recv_timeout(time) == Err(RecvTimeoutError::Timeout) {
+                running.interrupt();
+            }
+        })
+    });
+    // Its words name tables, indexes and pages, never values.
+    let found = db.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
+    drop(done);
+    if let Some(in_time) = in_time {
+        let _ = in_time.join();
+    }
+    match found {
+        Ok(found) if found == "ok" => Ok(true),
+        Ok(found) => Err(StoreError::Damaged(found.replace('\n', " "))),
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn sync_folder(of: &Path) -> io::Result<()> {

@@ -23,7 +23,10 @@ impl Redis {
     pub(super) async fn list_dead(&self, filter: &DeadFilter, page: &Page) -> Result<Listed<DeadRow>, StoreError> {
         let after = match &page.after {
             None => None,
-            Some(after) => Some(read_cursor(after, JobId::parse).ok_or_else(|| unexpected("a cursor"))?),
+            Some(after) => match read_cursor(after, JobId::parse) {
+                None => return Ok(Listed::nothing()),
+                after => after,
+            },
         };
         let mut left = self.dead_before(after, filter.died_before).await?;
         let (mut rows, mut bytes): (Vec<DeadRow>, usize) = (Vec::new(), 0);

@@ -76,8 +76,12 @@ impl Redis {
     }
 
     pub(super) async fn list_people(&self, wanted: &Page) -> Result<Listed<PersonRow>, StoreError> {
-        let after = wanted.after.as_deref().map(|after| PersonId::parse(after).ok_or_else(|| unexpected("a cursor")));
-        let ids = self.people_after(after.transpose()?, wanted.rows_max.max(1) + 1).await?;
+        let after = match wanted.after.as_deref().map(PersonId::parse) {
+            None => None,
+            Some(Some(after)) => Some(after),
+            Some(None) => return Ok(Listed::nothing()),
+        };
+        let ids = self.people_after(after, wanted.rows_max.max(1) + 1).await?;
         let more = (ids.len() > wanted.rows_max.max(1)).then(|| ids.last().map(ToString::to_string)).flatten();
         let people = ids.into_iter().map(|id| (id.to_string(), id)).collect();
         self.page_of(wanted, ListedPeople { people, more }).await
@@ -114,7 +118,7 @@ impl Redis {
         match wanted.after.as_deref() {
             None => args.extend(["", ""].map(Arg::from)),
             Some(after) => {
-                let (since, id) = read_cursor(after, PersonId::parse).ok_or_else(|| unexpected("a cursor"))?;
+                let Some((since, id)) = read_cursor(after, PersonId::parse) else { return Ok(Listed::nothing()) };
                 args.extend([since.0.into(), id.0.to_be_bytes().to_vec().into()]);
             }
         }
@@ -134,9 +138,10 @@ impl Redis {
         let mut found = ListedPeople::default();
         let mut from = match wanted.after.as_deref() {
             None => [b"[", prefix.as_bytes()].concat(),
-            Some(after) => {
-                [b"(", HEXLOWER.decode(after.as_bytes()).map_err(|_| unexpected("a cursor"))?.as_slice()].concat()
-            }
+            Some(after) => match HEXLOWER.decode(after.as_bytes()) {
+                Ok(after) => [b"(", after.as_slice()].concat(),
+                Err(_) => return Ok(Listed::nothing()),
+            },
         };
         // No text in UTF-8 has a byte of 255.
         let to = [b"(", prefix.as_bytes(), &[255]].concat();

@@ -106,7 +106,7 @@ pub struct ProcessBody {
 
 impl StatusBody {
     pub(in crate::admin) fn of(state: &AdminState, overview: &Overview) -> Self {
-        let Overview { stats, figures, problems } = overview;
+        let Overview { stats, figures, problems, .. } = overview;
         let now = figures.now;
         let processes = figures.processes.processes.iter().map(|process| ProcessBody {
             role: process.role.as_str().to_owned(),

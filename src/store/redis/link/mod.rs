@@ -80,7 +80,7 @@ impl Link {
         keys: &[&[u8]],
         args: &[Arg<'_>],
     ) -> Result<redis::Value, StoreError> {
-        self.shared.call(script, &script.by_hash(keys, args)).await.map_err(LinkError::counted)
+        self.shared.call(script, &script.by_hash(keys, args)).await.map_err(LinkError::told)
     }
 
     /// Runs a script, and returns when what it wrote, and what it has read, is as durable as configured.
@@ -97,14 +97,14 @@ impl Link {
         let (done, answer) = oneshot::channel();
         let ended = |()| LinkError::new(Code::StoreLost, "the process is stopping");
         let write = Write { script, call: script.by_hash(keys, args), done };
-        let sent = writes.send(write).await.map_err(|_| ended(()).counted());
+        let sent = writes.send(write).await.map_err(|_| ended(()).told());
         sent?;
-        answer.await.unwrap_or_else(|_| Err(ended(()))).map_err(LinkError::counted)
+        answer.await.unwrap_or_else(|_| Err(ended(()))).map_err(LinkError::told)
     }
 
     /// That nothing came for so long.
     pub(super) fn silent(after: Duration) -> StoreError {
-        LinkError::silence("Redis", after).counted()
+        LinkError::silence("Redis", after).told()
     }
 
     /// Ready when a script has published on [`LinkOptions::channel`], or may have.

@@ -8,7 +8,6 @@ use deadpool_redis::redis::{ErrorKind, RedisError, ServerError, Value};
 use super::options::Address;
 use crate::core::code::Code;
 use crate::store::StoreError;
-use crate::telemetry::metrics as metric;
 
 /// Why a call failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -163,9 +162,8 @@ impl LinkError {
         matches!(self.code, Code::StoreReadOnly | Code::StoreResharding)
     }
 
-    /// Counts it, and makes it the store's error.
-    pub(super) fn counted(self) -> StoreError {
-        metrics::counter!(metric::STORE_ERRORS_TOTAL, metric::CODE => self.code.as_str()).increment(1);
+    /// The store's error of it.
+    pub(super) fn told(self) -> StoreError {
         match self.code {
             Code::StoreDamaged => StoreError::Damaged(self.detail),
             Code::StoreNewerSchema => {
@@ -247,7 +245,7 @@ mod tests {
 
     #[test]
     fn a_newer_schema_is_told_with_both_versions() {
-        let told = LinkError::of_words("NEWER", "99 1").counted();
+        let told = LinkError::of_words("NEWER", "99 1").told();
         assert!(matches!(told, StoreError::NewerSchema { found: 99, known: 1 }), "{told}");
     }
 

@@ -1,0 +1,109 @@
+//! Whether the store takes and gives what it is asked for.
+
+use std::collections::BTreeSet;
+
+use super::{Figures, Found, counted};
+use crate::core::code::Code;
+use crate::core::store_health::{FailingOperation, Suffers};
+use crate::core::target_name::said;
+
+/// The store as a whole, or what of it fails, by code.
+pub(super) fn troubles(figures: &Figures) -> Vec<Found> {
+    let mut found: Vec<_> = figures.store.map(cannot_be_written).into_iter().collect();
+    let failing = |code: &str| figures.store_failing.iter().filter(|failing| failing.code == code).collect::<Vec<_>>();
+    let codes: BTreeSet<_> = figures.store_failing.iter().map(|failing| failing.code.as_str()).collect();
+    // While nothing can be written, all else that fails is the same trouble. Damage stays when that passes.
+    let is_told = |code: &str| match figures.store {
+        Some(told) => code == Code::StoreDamaged.as_str() && code != told.as_str(),
+        None => true,
+    };
+    found.extend(codes.into_iter().filter(|code| is_told(code)).map(|code| fails(code, &failing(code))));
+    found
+}
+
+fn cannot_be_written(code: Code) -> Found {
+    let what = format!("{} Webhooks are answered 503, and nothing reaches Postman.", code.title());
+    Found::new(code, what, code.advice(), 1).about("store")
+}
+
+fn fails(code: &str, failing: &[&FailingOperation]) -> Found {
+    let known = Code::ALL.iter().find(|known| known.as_str() == code);
+    let (title, advice) = known.map_or(("The store fails.", "See the log."), |known| (known.title(), known.advice()));
+    let suffers = |what: Suffers| {
+        let these = failing.iter().filter(|failing| failing.operation.suffers() == what);
+        these.map(|failing| failing.lately).reduce(|a, b| a + b)
+    };
+    let (deliveries, attempts) = (suffers(Suffers::Deliveries), suffers(Suffers::People));
+    let mut what = title.to_owned();
+    match deliveries {
+        Some(0) => what.push_str(" The last deliveries were answered 503."),
+        Some(n) => {
+            let who = counted(n, "delivery was", "deliveries were");
+            what.push_str(&format!(" {who} answered 503 in the last minute."));
+        }
+        None => {}
+    }
+    if attempts.is_some() {
+        what.push(' ');
+        what.push_str(said("People do not reach Postman: what workers ask of the store fails."));
+    }
+    if deliveries.is_none() && attempts.is_none() {
+        what.push_str(" Some of what is kept cannot be read or changed.");
+    }
+    let count = deliveries.or(attempts).unwrap_or(0).max(1);
+    let since = failing.iter().map(|failing| failing.since).min();
+    Found::new(code, what, advice, count).about("store").since(since)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Problem, Seen, problems};
+    use super::*;
+    use crate::core::store_health::StoreOperation;
+    use crate::core::time::UnixMs;
+
+    fn told(store: Option<Code>, failing: &[(StoreOperation, Code, u64)]) -> Vec<Problem> {
+        let failing = failing.iter().map(|(operation, code, lately)| FailingOperation {
+            operation: *operation,
+            code: code.as_str().to_owned(),
+            since: UnixMs(7),
+            lately: *lately,
+        });
+        let figures = Figures { now: UnixMs(1_000), store, store_failing: failing.collect(), ..Figures::default() };
+        problems(&figures, &Seen::default())
+    }
+
+    fn keys(told: &[Problem]) -> Vec<String> {
+        told.iter().map(Problem::key).collect()
+    }
+
+    #[test]
+    fn what_fails_is_told_by_code_with_who_suffers() {
+        let failing = [
+            (StoreOperation::Accept, Code::StoreDamaged, 3),
+            (StoreOperation::Own, Code::StoreDamaged, 2),
+            (StoreOperation::Stats, Code::StoreUnwritable, 1),
+        ];
+        let told = told(None, &failing);
+        assert_eq!(keys(&told), ["STORE-DAMAGED store", "STORE-UNWRITABLE store"]);
+        assert_eq!((told[0].count, told[0].since), (3, UnixMs(7)));
+        assert!(told[0].what.ends_with(
+            "3 deliveries were answered 503 in the last minute. People do not reach Postman: what workers ask of the store fails."
+        ), "{}", told[0].what);
+        assert!(told[1].what.ends_with("Some of what is kept cannot be read or changed."), "{}", told[1].what);
+    }
+
+    #[test]
+    fn one_process_with_damage_is_told_long_after_the_last_delivery() {
+        let told = told(None, &[(StoreOperation::Accept, Code::StoreDamaged, 0)]);
+        assert_eq!((told[0].count, told[0].code.as_str()), (1, "STORE-DAMAGED"));
+        assert!(told[0].what.ends_with("The last deliveries were answered 503."), "{}", told[0].what);
+    }
+
+    #[test]
+    fn while_nothing_can_be_written_that_is_told_and_damage_that_stays() {
+        let failing = [(StoreOperation::Accept, Code::StoreTimeout, 9), (StoreOperation::Own, Code::StoreDamaged, 1)];
+        assert_eq!(keys(&told(Some(Code::StoreLost), &failing)), ["STORE-LOST store", "STORE-DAMAGED store"]);
+        assert_eq!(keys(&told(Some(Code::StoreDamaged), &failing)), ["STORE-DAMAGED store"]);
+    }
+}

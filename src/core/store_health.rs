@@ -1,0 +1,373 @@
+//! How the store's operations go: what each of them ran into last, and what came after it. From that alone it is
+//! judged whether something has to be done about the store, or it passes by itself.
+//!
+//! Lives here: that judgement. Not here: what is said about it (`super::problems`), and who counts
+//! (`crate::store::recorded`). What an operation refuses for a reason of its own (a bound, a lost lease, somebody
+//! else's member) is no failure.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::code::Code;
+use super::time::UnixMs;
+
+/// What failed is told for so long, and its failures are counted over it.
+const LATELY_MS: u64 = 60_000;
+/// Damage is told for so long although the operation goes well for others: a lane is tried again only when its lease
+/// has run out, and an HR system may send again only after some minutes.
+const DAMAGE_MS: u64 = 10 * 60_000;
+/// What passes by itself is told when it came back so often within [`LATELY_MS`]…
+const RELAPSES_MAX: usize = 3;
+/// …at moments so far apart at the least: a fail-over takes some seconds, and calls of one moment end in any order.
+const RELAPSES_APART_MS: u64 = 5_000;
+/// Length of the stretches by which failures are counted.
+const STRETCH_MS: u64 = 5_000;
+
+/// What can be asked of the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "named as the methods of `crate::store::Store`")]
+pub enum StoreOperation {
+    Accept,
+    Claim,
+    Renew,
+    Commit,
+    Own,
+    Owner,
+    Release,
+    Put,
+    TakeToken,
+    BackOff,
+    Shared,
+    PutShared,
+    Person,
+    Story,
+    People,
+    Lanes,
+    Search,
+    Dead,
+    DeadLetter,
+    ReplayUnmapped,
+    DiscardUnmapped,
+    Erase,
+    Stats,
+    EndLeases,
+    Tidy,
+    /// What this version does not know.
+    #[serde(other)]
+    Unknown,
+}
+
+/// What suffers when an operation fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Suffers {
+    /// Deliveries: they are answered 503.
+    Deliveries,
+    /// People: they are not brought to the target.
+    People,
+    /// Whoever looks, or the bridge's own upkeep.
+    Upkeep,
+}
+
+impl StoreOperation {
+    /// What suffers when it fails.
+    #[must_use]
+    pub fn suffers(self) -> Suffers {
+        match self {
+            Self::Accept => Suffers::Deliveries,
+            Self::Claim
+            | Self::Renew
+            | Self::Commit
+            | Self::Own
+            | Self::Owner
+            | Self::Release
+            | Self::TakeToken
+            | Self::BackOff => Suffers::People,
+            Self::Put
+            | Self::Shared
+            | Self::PutShared
+            | Self::Person
+            | Self::Story
+            | Self::People
+            | Self::Lanes
+            | Self::Search
+            | Self::Dead
+            | Self::DeadLetter
+            | Self::ReplayUnmapped
+            | Self::DiscardUnmapped
+            | Self::Erase
+            | Self::Stats
+            | Self::EndLeases
+            | Self::Tidy
+            | Self::Unknown => Suffers::Upkeep,
+        }
+    }
+}
+
+/// An operation that something has to be done about. Processes tell each other of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailingOperation {
+    /// Which.
+    pub operation: StoreOperation,
+    /// The text of a [`Code`], which may be one that this version does not know.
+    pub code: String,
+    /// Since when.
+    pub since: UnixMs,
+    /// How often it failed in the last minute.
+    pub lately: u64,
+}
+
+/// How all operations of one process go.
+#[derive(Debug, Clone, Default)]
+pub struct StoreOperations(BTreeMap<StoreOperation, Trouble>);
+
+impl StoreOperations {
+    /// An operation failed.
+    pub fn failed(&mut self, now: UnixMs, operation: StoreOperation, code: Code) {
+        let trouble = self.0.entry(operation).or_insert_with(|| Trouble::new(now, code));
+        if trouble.is_over(now) {
+            *trouble = Trouble::new(now, code);
+        }
+        trouble.again(now, code);
+    }
+
+    /// An operation went well.
+    pub fn succeeded(&mut self, operation: StoreOperation) {
+        if let Some(trouble) = self.0.get_mut(&operation) {
+            (trouble.went_well, trouble.is_calm) = (true, true);
+        }
+    }
+
+    /// It was proved that the store can be written to: what passes by itself has passed, whether or not anybody has
+    /// asked for the same again.
+    pub fn checked(&mut self) {
+        for trouble in self.0.values_mut() {
+            trouble.is_calm = true;
+        }
+    }
+
+    /// Operations that something has to be done about.
+    #[must_use]
+    pub fn failing(&self, now: UnixMs) -> Vec<FailingOperation> {
+        let failing = self.0.iter().filter_map(|(operation, trouble)| {
+            let code = trouble.told(*operation, now)?.as_str().to_owned();
+            Some(FailingOperation { operation: *operation, code, since: trouble.since, lately: trouble.lately(now) })
+        });
+        failing.collect()
+    }
+
+    /// Why deliveries cannot be stored: the last one could not, in the last minute. With one that can, or without any
+    /// for a while, somebody may try again.
+    #[must_use]
+    pub fn refuses_deliveries(&self, now: UnixMs) -> Option<Code> {
+        let trouble = self.0.get(&StoreOperation::Accept)?;
+        let is_so = !trouble.went_well && now.ms_since(trouble.at) < LATELY_MS;
+        trouble.told(StoreOperation::Accept, now).filter(|_| is_so)
+    }
+}
+
+/// What an operation ran into.
+#[derive(Debug, Clone)]
+struct Trouble {
+    /// When it failed first, of the failures that belong together.
+    since: UnixMs,
+    /// When it failed last…
+    at: UnixMs,
+    /// …and with what.
+    code: Code,
+    /// Whether it went well since.
+    went_well: bool,
+    /// Whether that, or another proof that the store can be written to.
+    is_calm: bool,
+    /// When it last met damage.
+    damaged_at: Option<UnixMs>,
+    /// When it failed after it had been calm: the last few.
+    relapses: Vec<UnixMs>,
+    /// Failures by stretches of time, oldest first.
+    counts: Vec<(UnixMs, u64)>,
+}
+
+impl Trouble {
+    fn new(now: UnixMs, code: Code) -> Self {
+        Self {
+            since: now,
+            at: now,
+            code,
+            went_well: false,
+            is_calm: true,
+            damaged_at: None,
+            relapses: Vec::new(),
+            counts: Vec::new(),
+        }
+    }
+
+    fn again(&mut self, now: UnixMs, code: Code) {
+        if self.is_calm && self.relapses.last().is_none_or(|last| now.ms_since(*last) >= RELAPSES_APART_MS) {
+            self.relapses.push(now);
+            self.relapses.drain(..self.relapses.len().saturating_sub(RELAPSES_MAX));
+        }
+        (self.at, self.code, self.went_well, self.is_calm) = (now, code, false, false);
+        if code == Code::StoreDamaged {
+            self.damaged_at = Some(now);
+        }
+        self.counts.retain(|(from, _)| now.ms_since(*from) < LATELY_MS);
+        match self.counts.last_mut() {
+            Some((from, n)) if now.ms_since(*from) < STRETCH_MS => *n += 1,
+            Some(_) | None => self.counts.push((now, 1)),
+        }
+    }
+
+    fn lately(&self, now: UnixMs) -> u64 {
+        self.counts.iter().filter(|(from, _)| now.ms_since(*from) < LATELY_MS).map(|(_, n)| n).sum()
+    }
+
+    /// Whether the next failure has nothing to do with this one.
+    fn is_over(&self, now: UnixMs) -> bool {
+        self.is_calm && now.ms_since(self.at) >= LATELY_MS && self.damage(now).is_none()
+    }
+
+    /// Damage does not mend itself: only where the operation goes well again, and for a while, it may be mended.
+    fn damage(&self, now: UnixMs) -> Option<Code> {
+        let at = self.damaged_at?;
+        (!self.went_well || now.ms_since(at) < DAMAGE_MS).then_some(Code::StoreDamaged)
+    }
+
+    fn told(&self, operation: StoreOperation, now: UnixMs) -> Option<Code> {
+        if let Some(damage) = self.damage(now) {
+            return Some(damage);
+        }
+        let is_told = if now.ms_since(self.at) >= LATELY_MS {
+            false
+        } else if passes_by_itself(self.code) {
+            let lately = self.relapses.iter().filter(|at| now.ms_since(**at) < LATELY_MS).count();
+            lately >= RELAPSES_MAX
+        } else {
+            // A delivery that was put off is told, although others were taken.
+            !self.went_well || operation == StoreOperation::Accept
+        };
+        is_told.then_some(self.code)
+    }
+}
+
+/// What a fail-over, a restart or a busy server causes for some seconds. While it lasts, every operation meets it, and
+/// the check of the whole store tells of it.
+fn passes_by_itself(code: Code) -> bool {
+    matches!(
+        code,
+        Code::StoreUnreachable
+            | Code::StoreTimeout
+            | Code::StoreLost
+            | Code::StoreReadOnly
+            | Code::StoreNoPrimary
+            | Code::StoreResharding
+            | Code::StoreLoading
+            | Code::StoreBusy
+            | Code::StoreClients
+            | Code::StoreReplicas
+            | Code::StoreNotDurable
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::StoreOperation::{Accept, Commit, Own, Stats};
+    use super::*;
+
+    const NOW: UnixMs = UnixMs(1_800_000_000_000);
+
+    fn at(seconds: u64) -> UnixMs {
+        NOW.plus_ms(seconds * 1_000)
+    }
+
+    fn told(operations: &StoreOperations, seconds: u64) -> Vec<(StoreOperation, String, u64)> {
+        let failing = operations.failing(at(seconds)).into_iter();
+        failing.map(|failing| (failing.operation, failing.code, failing.lately)).collect()
+    }
+
+    #[test]
+    fn damage_is_told_until_the_operation_goes_well_for_a_while() {
+        let mut operations = StoreOperations::default();
+        operations.failed(at(0), Own, Code::StoreDamaged);
+        operations.checked();
+        let damaged = |lately| vec![(Own, "STORE-DAMAGED".to_owned(), lately)];
+        assert_eq!(told(&operations, 0), damaged(1));
+        // Nobody asked again: it is as damaged as before.
+        assert_eq!(told(&operations, 86_400), damaged(0));
+        operations.succeeded(Own);
+        assert_eq!(told(&operations, 599), damaged(0), "others' rows read; this one may not");
+        assert_eq!(told(&operations, 600), []);
+        // What follows a long silence is a new trouble.
+        operations.failed(at(4_000), Own, Code::StoreDamaged);
+        assert_eq!(operations.failing(at(4_001))[0].since, at(4_000));
+    }
+
+    #[test]
+    fn an_outage_does_not_hide_damage() {
+        let mut operations = StoreOperations::default();
+        operations.failed(at(0), Commit, Code::StoreDamaged);
+        operations.failed(at(5), Commit, Code::StoreLost);
+        operations.succeeded(Commit);
+        assert_eq!(told(&operations, 6)[0].1, "STORE-DAMAGED");
+    }
+
+    #[test]
+    fn a_delivery_that_was_put_off_is_told_for_a_minute_although_others_were_taken() {
+        let mut operations = StoreOperations::default();
+        for second in [0, 1, 2, 30] {
+            operations.failed(at(second), Accept, Code::StoreUnwritable);
+        }
+        operations.succeeded(Accept);
+        operations.failed(at(31), Stats, Code::StoreUnwritable);
+        operations.succeeded(Stats);
+        assert_eq!(told(&operations, 32), [(Accept, "STORE-UNWRITABLE".to_owned(), 4)]);
+        assert_eq!(told(&operations, 61), [(Accept, "STORE-UNWRITABLE".to_owned(), 1)]);
+        assert_eq!(told(&operations, 90), []);
+    }
+
+    #[test]
+    fn what_fails_and_is_not_asked_again_is_forgotten_after_a_minute() {
+        let mut operations = StoreOperations::default();
+        operations.failed(at(0), Stats, Code::StoreMemory);
+        assert_eq!(told(&operations, 59).len(), 1);
+        assert_eq!(told(&operations, 60), []);
+    }
+
+    #[test]
+    fn a_fail_over_of_some_seconds_is_not_told_and_one_that_comes_again_and_again_is() {
+        let mut operations = StoreOperations::default();
+        for second in 0..20 {
+            operations.failed(at(second), Accept, Code::StoreLost);
+            // Some still get through, or again.
+            if second % 7 == 0 {
+                operations.succeeded(Accept);
+            }
+        }
+        let mut once = StoreOperations::default();
+        for second in 0..20 {
+            once.failed(at(second), Accept, Code::StoreReadOnly);
+        }
+        assert_eq!(told(&once, 20), [], "the check tells of it while it lasts");
+        once.checked();
+        assert_eq!((told(&once, 21), once.refuses_deliveries(at(21))), (vec![], None));
+        assert_eq!(told(&operations, 20), [(Accept, "STORE-LOST".to_owned(), 20)]);
+        operations.succeeded(Accept);
+        assert_eq!(told(&operations, 80), []);
+    }
+
+    #[test]
+    fn who_cannot_store_deliveries_is_not_ready_until_one_is_stored_or_for_a_minute() {
+        let mut operations = StoreOperations::default();
+        assert_eq!(operations.refuses_deliveries(at(0)), None);
+        operations.failed(at(0), Accept, Code::StoreDamaged);
+        operations.checked();
+        assert_eq!(operations.refuses_deliveries(at(59)), Some(Code::StoreDamaged));
+        assert_eq!(operations.refuses_deliveries(at(60)), None, "it may be tried again; `status` still tells");
+        assert_eq!(operations.failing(at(60)).len(), 1);
+        operations.failed(at(61), Accept, Code::StoreDamaged);
+        operations.succeeded(Accept);
+        assert_eq!(operations.refuses_deliveries(at(62)), None);
+        operations.failed(at(63), Commit, Code::StoreDamaged);
+        assert_eq!(operations.refuses_deliveries(at(63)), None);
+    }
+}
