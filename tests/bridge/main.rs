@@ -61,6 +61,8 @@ mod store_trouble;
 #[cfg(any(debug_assertions, feature = "failpoints"))]
 mod supervision;
 #[cfg(test)]
+mod told;
+#[cfg(test)]
 #[cfg(feature = "otlp")]
 mod traces;
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::condition::{all_and_none, text};
 use super::lookup::{Got, Lookup, Lookups};
-use super::moment::{self, Moment, Reading};
+use super::moment::{self, EVENTS_FROM, Moment, Reading};
 use super::path::Place;
 use super::{Invite, Mapping, Meaning, Names, PastEnd, TimeUnit};
 use crate::core::json::Json;
@@ -161,21 +161,23 @@ impl<'m, 'v> Reader<'m, 'v> {
         further
     }
 
-    /// When it happened.
+    /// When it happened. What a clock or a field tells that was never set would be older than all that is known, and
+    /// what it says lost for it.
     pub(super) fn occurred_at(&mut self) -> Option<UnixMs> {
         let unit = self.mapping.occurred_at_unit;
-        self.moment("occurred_at", &self.mapping.occurred_at, unit)?.beginning(&self.mapping.zone)
+        let at = self.moment("occurred_at", &self.mapping.occurred_at, unit)?.beginning(&self.mapping.zone)?;
+        if at < EVENTS_FROM { self.drop(Problem::LongPast.of("occurred_at")) } else { Some(at) }
     }
 
     /// When a leave takes effect.
     fn effective_at(&mut self) -> Option<UnixMs> {
-        let moment = self.moment("effective_at", &self.mapping.effective_at, TimeUnit::Auto)?;
+        let moment = self.date("effective_at", &self.mapping.effective_at)?;
         moment.end(&self.mapping.zone, self.mapping.leave_at)
     }
 
     /// When somebody who works here will leave.
     fn ends_at(&mut self) -> Option<UnixMs> {
-        let moment = self.moment("ends_at", &self.mapping.ends_at, TimeUnit::Auto)?;
+        let moment = self.date("ends_at", &self.mapping.ends_at)?;
         moment.end(&self.mapping.zone, self.mapping.leave_at)
     }
 
@@ -184,7 +186,7 @@ impl<'m, 'v> Reader<'m, 'v> {
         match self.mapping.invite {
             Invite::AtRecord => None,
             Invite::AtStart => {
-                let moment = self.moment("starts_at", &self.mapping.starts_at, TimeUnit::Auto)?;
+                let moment = self.date("starts_at", &self.mapping.starts_at)?;
                 moment.days_earlier(self.mapping.lead_days).beginning(&self.mapping.zone)
             }
         }
@@ -192,7 +194,7 @@ impl<'m, 'v> Reader<'m, 'v> {
 
     /// Whether somebody began, or begins again, when this end was over.
     fn starts_after(&mut self, end: UnixMs) -> bool {
-        let start = self.moment("starts_at", &self.mapping.starts_at, TimeUnit::Auto);
+        let start = self.date("starts_at", &self.mapping.starts_at);
         start.and_then(|start| start.beginning(&self.mapping.zone)).is_some_and(|start| start >= end)
     }
 
@@ -203,6 +205,11 @@ impl<'m, 'v> Reader<'m, 'v> {
             Got::Is(lookup, value) => Some((lookup, value)),
             Got::Failed(problem) => self.drop(problem.of(field)),
         }
+    }
+
+    /// A date of somebody's employment; none where what is there stands for none.
+    fn date(&mut self, field: &'static str, lookups: &'m Lookups) -> Option<Moment> {
+        self.moment(field, lookups, TimeUnit::Auto).filter(|moment| !moment.stands_for_none())
     }
 
     fn moment(&mut self, field: &'static str, lookups: &'m Lookups, unit: TimeUnit) -> Option<Moment> {

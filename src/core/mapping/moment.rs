@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use jiff::civil::{Date, DateTime, Time};
+use jiff::civil::{Date, DateTime, Time, date};
 use jiff::fmt::rfc2822;
 use jiff::fmt::strtime::BrokenDownTime;
 use jiff::tz::{Offset, TimeZone};
@@ -20,6 +20,10 @@ const AUTO_MS_FROM: f64 = 1e11;
 /// From here on a bare number is taken for microseconds: as milliseconds it would be the year 5138.
 const AUTO_US_FROM: f64 = 1e14;
 const DAY_MS: u64 = 86_400_000;
+/// What happened before this was not told by a webhook, and no clock that is set says so: 1990-01-01T00:00:00Z.
+pub(super) const EVENTS_FROM: UnixMs = UnixMs(631_152_000_000);
+/// Up to here, a date stands for none, as 0001-01-01 and 1900-01-01 do: 1901-01-01T00:00:00Z.
+const DATES_FROM: UnixMs = UnixMs(-2_177_452_800_000);
 
 /// How an instant is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -126,6 +130,15 @@ impl Moment {
             (Self::At(at), _) => Some(at),
             (Self::Day(day), Some(TimeOfDay(time))) => in_zone(day.to_datetime(time), zone),
             (Self::Day(day), None) => in_zone(day.tomorrow().ok()?.to_datetime(Time::midnight()), zone),
+        }
+    }
+
+    /// Whether it is what systems write where no date is set: one of a year up to 1900, or the beginning of Unix time,
+    /// whose day is another one by the clocks west of Greenwich. Somebody may have been hired in 1985.
+    pub(super) fn stands_for_none(self) -> bool {
+        match self {
+            Self::At(at) => at < DATES_FROM || at.0.unsigned_abs() < DAY_MS,
+            Self::Day(day) => day.year() <= 1900 || [date(1969, 12, 31), date(1970, 1, 1)].contains(&day),
         }
     }
 
@@ -319,6 +332,33 @@ mod tests {
         let five: TimeOfDay = serde_json::from_value(serde_json::json!("17:00")).unwrap();
         assert_eq!(shown(day.end(&zone("UTC"), Some(five))), "2026-03-28T17:00:00Z");
         assert_eq!(shown(day.days_earlier(3).beginning(&zone("UTC"))), "2026-03-25T00:00:00Z");
+    }
+
+    #[test]
+    fn what_is_written_where_no_date_is_set_is_told_from_old_dates() {
+        let stands_for_none = |text: &str| read_in("UTC", text).unwrap().stands_for_none();
+        for none in [
+            r#""0001-01-01T00:00:00Z""#,
+            r#""0001-01-01T00:00:00""#,
+            r#""0001-01-01""#,
+            r#""1753-01-01""#,
+            r#""1899-12-30""#,
+            r#""1900-01-01""#,
+            r#""1900-01-01T00:00:00+01:00""#,
+            r#""1970-01-01T00:00:00Z""#,
+            r#""1970-01-01""#,
+            r#""1969-12-31""#,
+            r#""1969-12-31T19:00:00-05:00""#,
+            r#""1970-01-01T00:00:00+01:00""#,
+            "0",
+            r#""0""#,
+        ] {
+            assert!(stands_for_none(none), "{none}");
+        }
+        for some in [r#""1985-04-01""#, r#""1969-12-30""#, r#""1970-01-02""#, r#""1901-01-01""#, "481161600", "-86400"]
+        {
+            assert!(!stands_for_none(some), "{some}");
+        }
     }
 
     #[test]

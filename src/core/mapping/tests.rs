@@ -139,6 +139,41 @@ fn what_is_not_needed_never_kills_a_record() {
 }
 
 #[test]
+fn a_time_of_no_clock_is_not_told_and_a_date_that_stands_for_none_is_none() {
+    for never in
+        [json!("0001-01-01T00:00:00Z"), json!("1970-01-01T00:00:00Z"), json!(0), json!("1989-12-31"), json!(-5)]
+    {
+        let mut body = record("employee.left", json!({"employee_id": "1", "effective_at": "0001-01-01T00:00:00"}));
+        body["timestamp"] = never.clone();
+        let records = map_json(&mapping(""), &body);
+        let [Record::Event { event, dropped }] = records.as_slice() else { panic!("{records:?}") };
+        assert_eq!((event.at, event.facts.employment), (None, Some((Left, None))), "{never}");
+        assert_eq!(dropped.as_slice(), [Problem::LongPast.of("occurred_at")], "{never}");
+    }
+    let dated = mapping(
+        "status = '/data/status'\nactive_values = ['active']\nends_at = '/data/end'\npast_end = 'left'\ninvite = 'at_start'",
+    );
+    let of = |kind: &str, data: serde_json::Value| {
+        let records = map_json(&dated, &record(kind, data));
+        only_event(&records).facts.employment
+    };
+    let at = |text: &str| UnixMs::parse_rfc3339(text);
+    for none in [json!("0001-01-01"), json!("1900-01-01T00:00:00Z"), json!("1970-01-01T00:00:00Z"), json!(0)] {
+        let ends = json!({"employee_id": 1, "status": "active", "end": none});
+        assert_eq!(of("employee.updated", ends), Some((Employed, None)), "{none}");
+        let starts = json!({"employee_id": 1, "starts_at": none});
+        assert_eq!(of("employee.hired", starts), Some((Employed, None)), "{none}");
+        let renamed = json!({"employee_id": 1, "last_name": "King", "end": none});
+        assert_eq!(of("employee.updated", renamed), None, "{none}");
+    }
+    // Somebody was hired in 1985, and somebody left then.
+    let starts = json!({"employee_id": 1, "starts_at": "1985-04-01"});
+    assert_eq!(of("employee.hired", starts), Some((Employed, at("1985-04-01T00:00:00Z"))));
+    let left = json!({"employee_id": 1, "effective_at": "1985-03-31"});
+    assert_eq!(of("employee.left", left), Some((Left, at("1985-04-01T00:00:00Z"))));
+}
+
+#[test]
 fn nobody_is_hired_under_a_bad_address_and_a_change_goes_on_without_it() {
     let records = map_json(
         &mapping(""),

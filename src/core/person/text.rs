@@ -68,6 +68,9 @@ pub enum Problem {
         /// Characters found.
         chars: usize,
     },
+    /// An instant long ago, at which nothing can have happened that a webhook tells.
+    #[error("a time before 1990, as of a clock or a field that was never set")]
+    LongPast,
     /// An address whose domain is not among those that the source's mapping allows.
     #[error("of a domain that `address_domains` does not name")]
     OtherDomain,

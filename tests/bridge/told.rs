@@ -1,0 +1,58 @@
+//! What HR tells in a way that cannot be used as it is: it must not end in silence.
+
+use std::time::{Duration, Instant};
+
+use scim_bridge::postman_sim::PostmanSim;
+use serde_json::{Value, json};
+
+use crate::process::{Bridge, Home, PATIENCE, http, post, sim};
+
+async fn tell(bridge: &Bridge, id: &str, kind: &str, told_at: Value, data: Value) -> Value {
+    let mut body = json!({"type": kind, "data": data});
+    if !told_at.is_null() {
+        body["timestamp"] = told_at;
+    }
+    let (status, answer) = post(&http(), &bridge.listen, id, &body.to_string()).await.unwrap();
+    assert_eq!(status, 200, "{answer}");
+    bridge.settled().await;
+    answer
+}
+
+fn ada(email: &str) -> Value {
+    json!({"employee_id": "E-1", "email": email, "first_name": "Ada", "last_name": "Lovelace"})
+}
+
+/// Who is in the team, and whether they are switched on.
+fn team(sim: &PostmanSim) -> Vec<(String, bool)> {
+    sim.members().into_iter().map(|member| (member.user_name.into_string(), member.active)).collect()
+}
+
+/// Waits until `status` lists this problem.
+async fn problem(bridge: &Bridge, code: &str) -> Value {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let status = bridge.api("/api/v1/status").await;
+        let found = status["problems"].as_array().unwrap().iter().find(|problem| problem["code"] == code).cloned();
+        if let Some(found) = found {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "{status}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_leaves_at_a_time_of_no_clock_has_left_and_status_says_so() {
+    let sim = sim();
+    let home = Home::new(&sim, "");
+    let bridge = home.serve();
+    for (n, never) in [json!("0001-01-01T00:00:00Z"), json!("1970-01-01T00:00:00Z"), json!(0)].into_iter().enumerate() {
+        tell(&bridge, &format!("hire-{n}"), "employee.hired", json!(null), ada("ada@example.com")).await;
+        assert_eq!(team(&sim), [("ada@example.com".to_owned(), true)], "{never}");
+        let leaves = json!({"employee_id": "E-1", "effective_at": "0001-01-01T00:00:00Z"});
+        tell(&bridge, &format!("leave-{n}"), "employee.left", never.clone(), leaves).await;
+        assert_eq!(team(&sim), [("ada@example.com".to_owned(), false)], "{never}");
+    }
+    let dropped = problem(&bridge, "SOURCE-DROPPED").await;
+    assert!(dropped["what"].as_str().unwrap().contains("`occurred_at`"), "{dropped}");
+}
