@@ -67,6 +67,17 @@ pub struct TimedWord<S> {
 pub type EmploymentWord = TimedWord<EmploymentState>;
 
 impl<S> TimedWord<S> {
+    /// Whether it was said ahead of the time from which it is so. What was not is so at once, though the clock of who
+    /// said it be ahead of ours.
+    #[must_use]
+    pub fn is_announced(&self) -> bool {
+        self.from > self.stamp.at
+    }
+
+    fn is_in_effect(&self, now: UnixMs) -> bool {
+        self.from <= now || !self.is_announced()
+    }
+
     /// Whether the other word cannot count any more beside this one.
     fn outdoes(&self, other: &Self) -> bool {
         !self.is_observed && self.stamp > other.stamp && self.from <= other.from
@@ -142,9 +153,9 @@ impl<S: Copy + Eq + Serialize> Timeline<S> {
     /// been put off, this is as new as the word that put it off: the former may have been followed.
     #[must_use]
     pub fn at(&self, now: UnixMs) -> Option<TimedWord<S>> {
-        let in_effect = self.counting().rev().find(|word| word.from <= now)?;
+        let in_effect = self.counting().rev().find(|word| word.is_in_effect(now))?;
         let places = 0..self.words.len();
-        let put_off = places.filter(|place| self.words.get(*place).is_some_and(|word| word.from <= now));
+        let put_off = places.filter(|place| self.words.get(*place).is_some_and(|word| word.is_in_effect(now)));
         let stamps = put_off.filter_map(|place| self.put_off_by(place)).map(|word| word.stamp);
         Some(TimedWord { stamp: stamps.fold(in_effect.stamp, Stamp::max), ..*in_effect })
     }
@@ -152,13 +163,14 @@ impl<S: Copy + Eq + Serialize> Timeline<S> {
     /// When the next announced word takes effect.
     #[must_use]
     pub fn next_change(&self, now: UnixMs) -> Option<&TimedWord<S>> {
-        self.counting().find(|word| word.from > now)
+        // What stands before a word that is in effect is outdated by it.
+        self.counting().rev().take_while(|word| !word.is_in_effect(now)).last()
     }
 
     /// Forgets what no word that is still to come can bring back: all before one that is in effect at `now` and was not
     /// announced, as only what was announced can be put off.
     pub fn settle(&mut self, now: UnixMs) {
-        let is_base = |word: &TimedWord<S>| word.from <= now && word.from <= word.stamp.at;
+        let is_base = |word: &TimedWord<S>| word.from <= now && !word.is_announced();
         if let Some(base) = self.words.iter().rposition(is_base) {
             self.words.drain(..base);
         }
@@ -182,6 +194,12 @@ impl<S: Copy + Eq + Serialize> Timeline<S> {
     #[must_use]
     pub fn newest(&self) -> Option<&TimedWord<S>> {
         self.words.last()
+    }
+
+    /// The words that can still count.
+    #[must_use]
+    pub fn words(&self) -> &[TimedWord<S>] {
+        &self.words
     }
 
     /// When HR last said something of it.
@@ -279,6 +297,26 @@ mod tests {
     }
 
     #[test]
+    fn what_is_said_by_a_clock_that_is_ahead_is_so_at_once() {
+        // At 50, told for 90.
+        let ahead = [word(Employed, 10, 10), word(Left, 90, 90)];
+        let employment = folded(&ahead);
+        assert_eq!((state(&employment, 50), employment.next_change(UnixMs(50))), (Some(Left), None));
+        assert_eq!(state(&folded(&[word(Employed, 90, 90)]), 50), Some(Employed));
+        // What was announced for a time before that is withdrawn by it.
+        for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0]] {
+            let words = [word(Employed, 10, 10), word(Left, 12, 70), word(Employed, 90, 90)];
+            let employment = folded(&order.map(|place: usize| words[place]));
+            assert_eq!([50, 80, 100].map(|now| state(&employment, now)), [Some(Employed); 3], "{order:?}");
+            assert_eq!(employment.next_change(UnixMs(50)), None);
+        }
+        // What is announced for a time after it stands.
+        let announced = folded(&[word(Left, 90, 200), word(Employed, 80, 80)]);
+        assert_eq!([50, 200].map(|now| state(&announced, now)), [Some(Employed), Some(Left)]);
+        assert_eq!(announced.next_change(UnixMs(50)).map(|word| word.from), Some(UnixMs(200)));
+    }
+
+    #[test]
     fn a_leave_dated_before_its_hire_is_in_effect() {
         assert_eq!(state(&folded(&[word(Employed, 10, 10), word(Left, 12, 9)]), 12), Some(Left));
     }
@@ -313,7 +351,8 @@ mod tests {
                 let left: Vec<_> = (0..words.len()).filter(|place| !outdone(*place)).map(|place| words[place]).collect();
                 let put_off = |place: usize| left.get(place + 1)
                     .is_some_and(|next| next.state == left[place].state && left[place].from > next.stamp.at);
-                let newest = (0..left.len()).rev().find(|place| left[*place].from.0 <= now && !put_off(*place));
+                let in_effect = |word: &EmploymentWord| word.from.0 <= now || word.from <= word.stamp.at;
+                let newest = (0..left.len()).rev().find(|place| in_effect(&left[*place]) && !put_off(*place));
                 prop_assert!(!are_all_said || state(&one, now) == newest.map(|place| left[place].state));
                 prop_assert_eq!(one.at(UnixMs(now)), other.at(UnixMs(now)));
             }
