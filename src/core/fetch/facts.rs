@@ -83,7 +83,7 @@ pub(super) fn of_person(
         match record {
             Record::Event { event, .. } if event.person != *person => return Err(other_person()),
             Record::Event { event, dropped } => {
-                told.push(at_the_read(event, at));
+                told.push(at_the_read(event, mapping, at));
                 lost.extend(lost_status(&dropped, "; the rest of it is in effect", told.len()));
             }
             Record::Ignored(ignored) => lost.extend(lost_status(&ignored.dropped, "", told.len())),
@@ -176,7 +176,9 @@ pub(super) fn of_page(
                     beside.facts.employment = event.facts.employment;
                 }
             }
-            Record::Event { event, dropped } => told.push(Record::Event { event: at_the_read(event, at), dropped }),
+            Record::Event { event, dropped } => {
+                told.push(Record::Event { event: at_the_read(event, mapping, at), dropped })
+            }
             Record::Unmapped { code: code @ (Code::MapShape | Code::MapNotJson), detail, person: None, .. } => {
                 return Err((code, detail));
             }
@@ -191,9 +193,12 @@ fn read(mapping: &Mapping, source: &SourceName, text: &str) -> Vec<Record> {
     remap(mapping, source, &Bytes::copy_from_slice(text.as_bytes()))
 }
 
-/// The answer is newer than every notice that asked for it, whatever times it shows.
-fn at_the_read(event: Event, at: UnixMs) -> Event {
-    Event { at: Some(at), kind: EventKind::Update, ..event }
+/// The answer is newer than every notice that asked for it, whatever times it shows. It tells all there is: where it
+/// leaves the end out that it would tell, there is none.
+fn at_the_read(event: Event, mapping: &Mapping, at: UnixMs) -> Event {
+    let tells_end = event.facts.tells_end || !mapping.ends_at.is_empty();
+    let facts = Facts { tells_end, ..event.facts };
+    Event { at: Some(at), kind: EventKind::Update, facts, ..event }
 }
 
 /// Whom each record of a page of a list is about, and its rows; where everybody is read by themselves (`each`), rows

@@ -175,6 +175,15 @@ impl<'m, 'v> Reader<'m, 'v> {
         moment.end(&self.mapping.zone, self.mapping.leave_at)
     }
 
+    /// Whether the record tells when their employment ends, or that it does not.
+    fn tells_end(&self) -> bool {
+        match self.mapping.ends_at.read(self.place) {
+            Got::Absent | Got::Failed(_) => false,
+            Got::Null | Got::Blank => true,
+            Got::Is(lookup, value) => self.read_moment(lookup, &value, TimeUnit::Auto).is_ok(),
+        }
+    }
+
     /// When somebody who works here will leave.
     fn ends_at(&mut self) -> Option<UnixMs> {
         let moment = self.date("ends_at", &self.mapping.ends_at)?;
@@ -214,11 +223,15 @@ impl<'m, 'v> Reader<'m, 'v> {
 
     fn moment(&mut self, field: &'static str, lookups: &'m Lookups, unit: TimeUnit) -> Option<Moment> {
         let (lookup, value) = self.found(field, lookups)?;
-        let zone = lookup.zone().unwrap_or(&self.mapping.zone);
-        match moment::read(&value, Reading { unit, format: lookup.format(), zone }) {
+        match self.read_moment(lookup, &value, unit) {
             Ok(moment) => moment,
             Err(problem) => self.drop(problem.of(field)),
         }
+    }
+
+    fn read_moment(&self, lookup: &Lookup, value: &Json<'_>, unit: TimeUnit) -> Result<Option<Moment>, Problem> {
+        let zone = lookup.zone().unwrap_or(&self.mapping.zone);
+        moment::read(value, Reading { unit, format: lookup.format(), zone })
     }
 
     /// What the status says of employment.
@@ -302,6 +315,7 @@ impl<'m, 'v> Reader<'m, 'v> {
         let scope = scope.map(|scope| self.scope(scope));
         let facts = Facts {
             employment,
+            tells_end: employment.is_some() && self.tells_end(),
             scope,
             email,
             given_name: self.given_name(),

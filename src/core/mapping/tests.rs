@@ -403,6 +403,23 @@ fn a_status_states_employment_and_an_end_beside_it_is_a_second_event() {
 }
 
 #[test]
+fn whether_an_end_is_told_of_is_told_and_one_that_cannot_be_read_tells_nothing() {
+    let mapping = mapping(
+        "update = ['changed']\nstatus = '/status'\nactive_values = ['active']\nends_at = '/end'\nemployee_id = '/id'",
+    );
+    for (end, tells_end) in
+        [(r#""2999-12-31""#, true), ("null", true), (r#"" ""#, true), (r#""0000-00-00""#, true), (r#""soon""#, false)]
+    {
+        let body = format!(r#"{{"type":"changed","id":1,"status":"active","end":{end}}}"#);
+        let records = map_bytes(&mapping, body.as_bytes());
+        let Record::Event { event, .. } = &records[0] else { panic!("{records:?}") };
+        assert_eq!(event.facts.tells_end, tells_end, "{end}");
+    }
+    let records = map_bytes(&mapping, br#"{"type":"changed","id":1,"status":"active"}"#);
+    assert!(!only_event(&records).facts.tells_end);
+}
+
+#[test]
 fn an_end_that_is_over_may_mean_a_leave_and_a_later_start_takes_that_back() {
     let mapping = mapping(
         "update = ['changed']\nstatus = '/status'\nactive_values = ['active']\nends_at = '/end'\nstarts_at = '/start'\n\

@@ -77,6 +77,9 @@ pub struct Facts {
     /// Employment, and from when on; none: from the moment of the event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub employment: Option<(EmploymentState, Option<UnixMs>)>,
+    /// It tells of an end of their employment, too, or that none is announced: what it says of employment is all there is.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub tells_end: bool,
     /// Whether they are in scope, where the source's rules tell, and from when on; none: from the moment of the event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scope: Option<(Scope, Option<UnixMs>)>,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::email::Email;
 use super::employment::{Employment, EmploymentState, EmploymentWord, Scope, TimedWord, Timeline};
-use super::event::{Event, Facts, Stated};
+use super::event::{Event, EventKind, Facts, Stated};
 use super::fact::{Fact, Stamp};
 use super::identity::Person;
 use super::label::{FurtherFacts, Label};
@@ -102,6 +102,12 @@ impl Record {
             }
         };
         if let Some((state, from)) = facts.employment {
+            // The status that an update carries says how it is, as a row does, unless the record tells of an end, too: it
+            // stays "active" until the day.
+            let is_present = from.is_none_or(|from| state == EmploymentState::Employed && from <= at.max(accepted_at));
+            let is_status = event.kind == EventKind::Update && is_present && !facts.tells_end;
+            let from = if is_status { from.filter(|from| *from >= accepted_at) } else { from };
+            let is_observed = is_observed || is_status;
             let word = EmploymentWord { state, from: from.unwrap_or(at), stamp, is_observed };
             let name = match state {
                 EmploymentState::Employed => "employed",
@@ -223,7 +229,7 @@ fn text(name: &Stated<Name>) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::person::{EventKind, Facts, SourceName};
+    use crate::core::person::{Facts, SourceName};
 
     fn event(at: Option<i64>, facts: Facts) -> Event {
         let person = Person::parse(SourceName::parse("hr").unwrap(), "E-1").unwrap();
@@ -242,6 +248,50 @@ mod tests {
         let folded = record.fold(&event(Some(10), names(Some("Augusta"), Some("Byron"))), UnixMs(101), 2);
         assert_eq!((record.given_name(), record.family_name()), (Some("Augusta"), Some("King")));
         assert_eq!(folded.news, ["given_name"]);
+    }
+
+    #[test]
+    fn a_status_in_an_update_says_how_it_is_and_what_was_announced_stands_unless_an_end_is_told_of() {
+        use EmploymentState::{Employed, Left};
+        let said = |kind, at, employment, tells_end| {
+            let facts = Facts { employment: Some(employment), tells_end, ..Facts::default() };
+            Event { kind, ..event(Some(at), facts) }
+        };
+        let folded = |events: &[Event], now| {
+            let mut record = Record::default();
+            for (seq, event) in (1..).zip(events) {
+                record.fold(event, UnixMs(100), seq);
+            }
+            record.membership(UnixMs(now))
+        };
+        let hire = said(EventKind::Hire, 10, (Employed, None), false);
+        let leave = said(EventKind::Leave, 12, (Left, Some(UnixMs(200))), false);
+        let active =
+            |from: Option<i64>, tells_end| said(EventKind::Update, 14, (Employed, from.map(UnixMs)), tells_end);
+        for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0]] {
+            for (status, ends) in [
+                (active(None, false), Some(Left)),
+                // Beside the day on which they began.
+                (active(Some(5), false), Some(Left)),
+                // Where no end is announced any more.
+                (active(None, true), Some(Employed)),
+                (active(Some(5), true), Some(Employed)),
+            ] {
+                let events = [hire.clone(), leave.clone(), status];
+                let events = order.map(|place: usize| events[place].clone());
+                assert_eq!((folded(&events, 150), folded(&events, 250)), (Some(Employed), ends), "{order:?}");
+            }
+        }
+        // Whoever is to begin is not there yet.
+        let begins = said(EventKind::Hire, 10, (Employed, Some(UnixMs(200))), false);
+        let inactive = said(EventKind::Update, 14, (Left, None), false);
+        let events = [begins, inactive];
+        assert_eq!((folded(&events, 150), folded(&events, 250)), (Some(Left), Some(Employed)));
+        // A status is followed, all the same, and so is the day that it tells of.
+        let gone = |from: Option<i64>| said(EventKind::Update, 14, (Left, from.map(UnixMs)), false);
+        for from in [None, Some(5)] {
+            assert_eq!(folded(&[hire.clone(), gone(from)], 150), Some(Left));
+        }
     }
 
     #[test]

@@ -123,6 +123,7 @@ impl Columns {
         let preferred = name(Field::PreferredGivenName, "preferred_name")?.filter(|name| *name != Stated::None);
         let facts = Facts {
             employment: self.employment(row)?.map(|state| (state, None)),
+            tells_end: false,
             scope: None,
             email,
             given_name: preferred.map_or_else(|| name(Field::GivenName, "first_name"), |name| Ok(Some(name)))?,
