@@ -226,6 +226,17 @@ impl Document {
         self.format = if self.record.scope.is_empty() { FORMAT_WITHOUT_SCOPE } else { FORMAT };
     }
 
+    /// Where an operator discarded what blocked them, a word that was announced and takes effect after that is the next
+    /// one.
+    pub fn follow_next(&mut self, now: UnixMs) {
+        let Some(since) = self.not_followed_since else { return };
+        let employment = self.record.employment.at(now).map(|word| (word.is_announced(), word.from));
+        let scope = self.record.scope.at(now).map(|word| (word.is_announced(), word.from));
+        if employment.into_iter().chain(scope).any(|(is_announced, from)| is_announced && from > since) {
+            self.not_followed_since = None;
+        }
+    }
+
     /// The membership that HR wants is in line: what is switched off at the target from now on is not undone.
     pub fn note_in_line(&mut self, now: UnixMs) {
         if let Some(word) = self.record.employment.at(now) {

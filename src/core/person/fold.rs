@@ -78,6 +78,7 @@ pub fn fold(document: &mut Document, entries: Vec<(u64, Entry)>, now: UnixMs) ->
     for job in document.open.drain(..surplus) {
         folding.end(now, job.id, Finished::Superseded);
     }
+    document.follow_next(now);
     folding
 }
 
@@ -228,6 +229,10 @@ fn hand_over(document: &mut Document, folding: &mut Folding, to: super::Person, 
     }
     document.record.closed = Some(Closed { to, at: now });
     document.member = None;
+    // They went with the member.
+    document.groups.clear();
+    document.groups_unsure.clear();
+    document.groups_wait = None;
     document.trouble = None;
     document.owed_read = None;
     document.progress = Progress::default();
@@ -237,7 +242,11 @@ fn hand_over(document: &mut Document, folding: &mut Folding, to: super::Person, 
 
 fn discard(document: &mut Document, folding: &mut Folding, by: String, now: UnixMs) {
     folding.tell(now, Note::Discarded { by });
-    for job in document.open.drain(..) {
+    // What HR announced for a time to come did not block them: it is in effect on its day.
+    let waits = |job: &OpenJob| job.from.is_some_and(|from| from > now) && document.record.next_change(now).is_some();
+    let (waiting, given_up): (Vec<_>, Vec<_>) = std::mem::take(&mut document.open).into_iter().partition(waits);
+    document.open = waiting;
+    for job in given_up {
         folding.ended.push((job.id, Finished::Discarded));
         folding.story.push(StoryEntry { at: now, note: Note::Ended { job: job.id, outcome: Finished::Discarded } });
     }

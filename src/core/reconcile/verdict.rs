@@ -212,8 +212,12 @@ impl Ending {
     /// Nothing called for an attempt: the person stands where they stood, or in line.
     #[must_use]
     pub fn of_folding(document: Document, now: UnixMs) -> Self {
-        let next_change = document.next_change(now);
-        let is_open = document.record.closed.is_none() && document.not_followed_since.is_none();
+        // What HR announced is followed on its day, whatever an operator has discarded before that.
+        let next_change = match document.not_followed_since {
+            None => document.next_change(now),
+            Some(_) => announced(&document, now),
+        };
+        let is_open = document.record.closed.is_none();
         let mut ending = Self::new(document);
         ending.standing = match (next_change, &ending.document) {
             (_, document) if !document.missing.is_empty() => Standing::Incomplete { at: next_change },
