@@ -14,7 +14,7 @@ use crate::core::person::story::{Note, StoryEntry};
 use crate::core::person::{Document, Entry, EventKind, Mark, Person, PersonId, SourceName, Word};
 use crate::core::reconcile::owner;
 use crate::core::time::UnixMs;
-use crate::store::{LaneState, Listed, NewEntry, Page, PersonRow, RELEASED_MAX};
+use crate::store::{LaneState, Listed, NewEntry, Page, PersonRow};
 
 use super::shared;
 
@@ -329,12 +329,10 @@ impl AdminState {
         self.roster.forget(person).await?;
         let row = self.store.person(id).await?;
         let document = row.and_then(|row| row.document).and_then(|bytes| Document::from_bytes(&bytes).ok());
-        if !self.store.erase(person).await? {
-            return Err(AdminError::NotFound("person"));
-        }
         // A person who waits for what was theirs can have it now.
-        for claim in document.iter().flat_map(owner::claims) {
-            self.store.release(self.now(), &owner::tag(&claim), RELEASED_MAX).await?;
+        let released: Vec<_> = document.iter().flat_map(owner::claims).map(|claim| owner::tag(&claim)).collect();
+        if !self.store.erase(self.now(), person, &released).await? {
+            return Err(AdminError::NotFound("person"));
         }
         // Once more, for a delivery that was accepted in between: what it said was erased with the rest.
         self.forget_deliveries(&person.source, id).await?;

@@ -688,8 +688,9 @@ pub trait Store: Send + Sync + 'static {
     async fn discard_unmapped(&self, id: JobId) -> Result<bool, StoreError>;
 
     /// Erases a person: document, inbox, story, terms, claims, dead letters, and unmapped records that
-    /// name them. False where there is no such person.
-    async fn erase(&self, person: &Person) -> Result<bool, StoreError>;
+    /// name them; and makes people due who are parked under these tags (of each at most [`RELEASED_MAX`]), in one
+    /// step. False where there is no such person.
+    async fn erase(&self, now: UnixMs, person: &Person, released: &[String]) -> Result<bool, StoreError>;
 
     /// The store in figures, without a walk through what it holds.
     async fn stats(&self) -> Result<Stats, StoreError>;

@@ -130,8 +130,8 @@ impl Store for Recorded {
         self.ended(StoreOperation::DiscardUnmapped, self.store.discard_unmapped(id).await)
     }
 
-    async fn erase(&self, person: &Person) -> Result<bool, StoreError> {
-        self.ended(StoreOperation::Erase, self.store.erase(person).await)
+    async fn erase(&self, now: UnixMs, person: &Person, released: &[String]) -> Result<bool, StoreError> {
+        self.ended(StoreOperation::Erase, self.store.erase(now, person, released).await)
     }
 
     async fn stats(&self) -> Result<Stats, StoreError> {

@@ -75,7 +75,7 @@ async fn the_rights_that_the_documentation_lists_are_enough(make: Make) {
     store.tidy(now()).await.unwrap();
     store.end_leases(now()).await.unwrap();
     store.check().await.unwrap();
-    store.erase(&person("E-1")).await.unwrap();
+    store.erase(now(), &person("E-1"), &["all".to_owned()]).await.unwrap();
     let log = server.ask(&["ACL", "LOG"]);
     assert!(log.is_empty(), "refused: {log}");
 }

@@ -208,7 +208,7 @@ async fn what_is_deleted_is_gone_from_the_file_and_the_file_gives_space_back() {
     assert!(full > 20_000_000 && holds(marks[0]) && holds(marks[1]));
     for batch in 0..20 {
         for n in 0..500 {
-            assert!(bench.s().await.erase(&person(&format!("{batch}-{n}"))).await.unwrap());
+            assert!(bench.s().await.erase(at(1), &person(&format!("{batch}-{n}")), &[]).await.unwrap());
         }
     }
     while bench.s().await.tidy(at(REMEMBER_MS)).await.unwrap() > 0 {}

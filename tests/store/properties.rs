@@ -217,7 +217,7 @@ impl Pair {
                 }
             }
             Step::Erase(who) => {
-                self.both(async |store| store.erase(&whom(who)).await.unwrap()).await;
+                self.both(async |store| store.erase(now, &whom(who), &[TAGS[0].to_owned()]).await.unwrap()).await;
             }
             Step::EndLeases => {
                 self.both(async |store| store.end_leases(now).await.unwrap()).await;

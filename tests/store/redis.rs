@@ -198,7 +198,7 @@ async fn a_story_and_words_that_do_not_read_are_passed_over_by_a_commit() {
         assert_eq!(b.row("1").await.inbox_entries, 0);
         assert!(b.s().await.story(person("1").id()).await.unwrap().entries.is_empty());
         assert_eq!(b.s().await.search("ada", &first(9)).await.unwrap().rows.len(), 1);
-        assert!(b.s().await.erase(&person("1")).await.unwrap());
+        assert!(b.s().await.erase(at(2), &person("1"), &[]).await.unwrap());
     }
 }
 

@@ -157,8 +157,8 @@ impl Store for Rough {
     async fn discard_unmapped(&self, id: JobId) -> Result<bool, StoreError> {
         self.store.discard_unmapped(id).await
     }
-    async fn erase(&self, person: &Person) -> Result<bool, StoreError> {
-        self.store.erase(person).await
+    async fn erase(&self, now: UnixMs, person: &Person, released: &[String]) -> Result<bool, StoreError> {
+        self.store.erase(now, person, released).await
     }
     async fn stats(&self) -> Result<Stats, StoreError> {
         self.store.stats().await

@@ -7,7 +7,7 @@ use scim_bridge::core::person::job::Finished;
 use scim_bridge::core::person::{Email, Event};
 use scim_bridge::core::reconcile::owner::{address_key, id_key, tag};
 use scim_bridge::core::time::UnixMs;
-use scim_bridge::store::{Accepted, LaneState, NewDelivery, NewEntry, Own, RELEASED_MAX};
+use scim_bridge::store::{Accepted, LaneState, NewDelivery, NewEntry, Own};
 use scim_bridge::worker::Attempted::{Blocked, InLine, Retry, Unreadable};
 use scim_bridge::worker::Stepped;
 
@@ -215,9 +215,8 @@ async fn whoever_waits_for_somebody_who_cannot_be_read_is_told_and_heals(bench: 
     assert_eq!(ends.iter().filter(|end| **end == Blocked(Code::ScimOwned)).count(), 1, "{ends:?}");
     // Whatever could not be read is erased, and with it all that was claimed.
     assert_eq!(bench.row("E-0").await.inbox_entries, 1);
-    bench.store.erase(&person("E-0")).await.unwrap();
     let waits = tag(&address_key("a0@example.com"));
-    bench.store.release(bench.clock.now(), &waits, RELEASED_MAX).await.unwrap();
+    bench.store.erase(bench.clock.now(), &person("E-0"), &[waits]).await.unwrap();
     assert_eq!(bench.attempt_until_settled().await, InLine(Finished::Adopted), "{:?}", bench.calls());
 }
 

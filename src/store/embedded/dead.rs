@@ -4,12 +4,12 @@ use rusqlite::{Row, params};
 
 use super::figures::{count, signed};
 use super::inbox;
-use super::lanes::{Newest, append};
+use super::lanes::{Newest, append, release};
 use super::writer::Work;
 use crate::core::person::Person;
 use crate::core::person::job::JobId;
 use crate::core::time::UnixMs;
-use crate::store::{DeadRow, NewEntry, NewUnmapped, StoreError};
+use crate::store::{DeadRow, NewEntry, NewUnmapped, RELEASED_MAX, StoreError};
 
 /// The columns that [`read`] reads.
 pub(super) const DEAD: &str = "id, source, person, event, died_at, code, detail, blocks";
@@ -112,11 +112,20 @@ pub(super) fn replay_unmapped(
     Ok(true)
 }
 
-/// Erases a person and what names them; whether there was anything.
-pub(super) fn erase(work: &mut Work<'_>, person: &Person) -> Result<bool, StoreError> {
+/// Erases a person and what names them, and makes people due who are parked under these tags; whether there was
+/// anything.
+pub(super) fn erase(
+    work: &mut Work<'_>,
+    now: UnixMs,
+    person: &Person,
+    released: &[String],
+) -> Result<bool, StoreError> {
     let letters = drop_where(work, "person = ?1", person.to_string())?;
-    let number = signed(person.id().0);
-    Ok(drop_person(work, number)? || letters > 0)
+    let was_there = drop_person(work, signed(person.id().0))?;
+    for tag in released {
+        release(work, now, tag, RELEASED_MAX)?;
+    }
+    Ok(was_there || letters > 0)
 }
 
 /// Drops a person with all that is kept of them; whether there was one.

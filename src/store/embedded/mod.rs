@@ -248,10 +248,10 @@ impl Store for Embedded {
         self.writer.call(move |work| dead::discard_unmapped(work, id)).await
     }
 
-    async fn erase(&self, person: &Person) -> Result<bool, StoreError> {
+    async fn erase(&self, now: UnixMs, person: &Person, released: &[String]) -> Result<bool, StoreError> {
         let erased = {
-            let person = person.clone();
-            self.writer.call(move |work| dead::erase(work, &person)).await?
+            let (person, released) = (person.clone(), released.to_vec());
+            self.writer.call(move |work| dead::erase(work, now, &person, &released)).await?
         };
         // Deleted pages are overwritten, but the log still has them as they were.
         for _ in 0..FOLDS_MAX {

@@ -164,8 +164,8 @@ impl Store for Memory {
         Ok(self.change(|state| state.discard_unmapped(id)))
     }
 
-    async fn erase(&self, person: &Person) -> Result<bool, StoreError> {
-        Ok(self.change(|state| state.erase(person)))
+    async fn erase(&self, now: UnixMs, person: &Person, released: &[String]) -> Result<bool, StoreError> {
+        Ok(self.change(|state| state.erase(now, person, released)))
     }
 
     async fn stats(&self) -> Result<Stats, StoreError> {

@@ -12,7 +12,7 @@ use crate::core::time::UnixMs;
 use crate::store::listing::INBOX_SHOWN_MAX;
 use crate::store::tokens::Tats;
 use crate::store::{
-    DeadRow, InboxEntry, Lane, LaneState, NewEntry, NewUnmapped, PersonRow, Shared, StoreOptions, Story,
+    DeadRow, InboxEntry, Lane, LaneState, NewEntry, NewUnmapped, PersonRow, RELEASED_MAX, Shared, StoreOptions, Story,
 };
 
 /// All of it.
@@ -212,12 +212,16 @@ impl State {
         is_there && self.dead.remove(&id).is_some()
     }
 
-    pub(super) fn erase(&mut self, person: &Person) -> bool {
+    pub(super) fn erase(&mut self, now: UnixMs, person: &Person, released: &[String]) -> bool {
         let id = person.id();
         let letters = self.dead.len();
         self.dead.retain(|_, letter| letter.blocks != Some(id) && letter.row.person.as_ref() != Some(person));
         self.owners.retain(|_, owner| *owner != id);
-        self.people.remove(&id).is_some() || self.dead.len() < letters
+        let was_there = self.people.remove(&id).is_some() || self.dead.len() < letters;
+        for tag in released {
+            self.release(now, tag, RELEASED_MAX);
+        }
+        was_there
     }
 
     pub(super) fn tidy(&mut self, options: &StoreOptions, now: UnixMs) -> u64 {

@@ -13,7 +13,9 @@ use crate::core::person::Person;
 use crate::core::person::job::JobId;
 use crate::core::time::UnixMs;
 use crate::store::listing::{cursor, read_cursor};
-use crate::store::{DeadFilter, DeadRow, Listed, NewEntry, NewUnmapped, PAGE_BYTES_MAX, Page, StoreError};
+use crate::store::{
+    DeadFilter, DeadRow, Listed, NewEntry, NewUnmapped, PAGE_BYTES_MAX, Page, RELEASED_MAX, StoreError,
+};
 
 /// Rows that one look reads, and looks for one page: what a filter passes over is bounded.
 const LOOKED_AT_ONCE: usize = 500;
@@ -132,11 +134,17 @@ impl Redis {
         Ok(self.calls.run_durably(&scripts::DISCARD, self.unasked_now(), Vec::new(), args).await?.number()? == 1)
     }
 
-    pub(super) async fn erase_person(&self, person: &Person) -> Result<bool, StoreError> {
+    pub(super) async fn erase_person(
+        &self,
+        now: UnixMs,
+        person: &Person,
+        released: &[String],
+    ) -> Result<bool, StoreError> {
         let id = person.id();
         let keys = self.calls.keys.of_person(id);
         let keys = keys.iter().map(Vec::as_slice).collect();
-        let args = vec![id.0.to_be_bytes().to_vec().into()];
-        Ok(self.calls.run_durably(&scripts::ERASE, self.unasked_now(), keys, args).await?.number()? == 1)
+        let mut args: Vec<Arg<'_>> = vec![id.0.to_be_bytes().to_vec().into(), signed(RELEASED_MAX).into()];
+        args.extend(released.iter().map(|tag| Arg::from(tag.as_str())));
+        Ok(self.calls.run_durably(&scripts::ERASE, now, keys, args).await?.number()? == 1)
     }
 }

@@ -314,8 +314,8 @@ impl Store for Redis {
         self.discard_record(id).await
     }
 
-    async fn erase(&self, person: &Person) -> Result<bool, StoreError> {
-        self.erase_person(person).await
+    async fn erase(&self, now: UnixMs, person: &Person, released: &[String]) -> Result<bool, StoreError> {
+        self.erase_person(now, person, released).await
     }
 
     async fn stats(&self) -> Result<Stats, StoreError> {

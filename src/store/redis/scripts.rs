@@ -74,7 +74,7 @@ scripts! {
     PUT_SHARED "allow-oom": "put_shared";
     REPLAY: "lane" "dead_rows" "replay";
     DISCARD "allow-oom": "dead_rows" "discard";
-    ERASE "allow-oom": "lane" "dead_rows" "forget" "erase";
+    ERASE "allow-oom": "lane" "dead_rows" "forget" "parked" "erase";
     END_LEASES "allow-oom": "lane" "end_leases";
     TIDY "allow-oom": "tidy";
     IMPORT: "lane" "dead_rows" "forget" "import";

@@ -161,8 +161,8 @@ pub(crate) async fn a_source_takes_half_of_what_the_others_leave(b: &mut Bench) 
     assert_eq!(b.deliver(at(1), sent.clone()).await, Accepted::Full(FullBound::Entries));
     let done = scim_bridge::store::Commit { consumed_to: Some(hr.inbox[0].seq), ..commit("0", idle()) };
     b.commit(at(1), &hr.lease, done).await;
-    b.s().await.erase(&person_of("us", "0")).await.unwrap();
-    b.s().await.erase(&person_of("us", "1")).await.unwrap();
+    b.s().await.erase(at(0), &person_of("us", "0"), &[]).await.unwrap();
+    b.s().await.erase(at(0), &person_of("us", "1"), &[]).await.unwrap();
     let stats = b.s().await.stats().await.unwrap();
     assert_eq!((stats.entries["hr"], stats.entries["eu"], stats.entries.get("us").copied().unwrap_or(0)), (9, 5, 0));
     let sent = many(b, "hr", 2);

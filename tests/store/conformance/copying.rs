@@ -140,7 +140,7 @@ async fn a_source_that_went_on_is_caught_up_with(from: &mut Bench, to: &mut Benc
 async fn who_is_gone_from_the_source_since_is_told(from: &mut Bench, to: &mut Bench) {
     fill(from).await;
     copied_whole(from, to).await;
-    assert!(from.s().await.erase(&person("idle")).await.unwrap());
+    assert!(from.s().await.erase(at(9), &person("idle"), &[]).await.unwrap());
     let again = copied(from, to).await.unwrap();
     assert!(!again.is_whole());
     assert_eq!(again.0.iter().map(|(_, tally)| tally.surplus).sum::<u64>(), 1);

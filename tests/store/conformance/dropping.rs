@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use scim_bridge::core::person::PersonId;
-use scim_bridge::store::{Commit, Committed, DeadFilter, Own, Story};
+use scim_bridge::store::{Commit, Committed, DeadFilter, Lane, LaneState, Own, Story};
 
 use crate::harness::{Bench, at, commit, dead_row, dies, first, held, idle, person, person_of, retry, words};
 
@@ -75,7 +75,7 @@ pub(crate) async fn who_is_erased_leaves_nothing(b: &mut Bench) {
     let stays = b.accept_unmapped(at(1), Some("11"), "about another").await;
     b.settled(at(2), "1", held("all")).await;
     b.accept(at(3), &[("1", "b")]).await;
-    assert!(b.s().await.erase(&person("1")).await.unwrap());
+    assert!(b.s().await.erase(at(3), &person("1"), &[]).await.unwrap());
     assert!(b.s().await.person(person("1").id()).await.unwrap().is_none());
     assert_eq!(b.s().await.story(person("1").id()).await.unwrap(), Story::default());
     assert_eq!(b.s().await.owner("id:7").await.unwrap(), None);
@@ -85,14 +85,14 @@ pub(crate) async fn who_is_erased_leaves_nothing(b: &mut Bench) {
     let stats = b.s().await.stats().await.unwrap();
     assert_eq!((stats.people, stats.entries.values().sum::<u64>(), stats.oldest_due_at), (0, 0, None));
     assert_eq!(stats.lanes.values().sum::<u64>(), 0);
-    assert!(!b.s().await.erase(&person("1")).await.unwrap());
-    assert!(!b.s().await.erase(&person_of("eu", "11")).await.unwrap());
+    assert!(!b.s().await.erase(at(3), &person("1"), &[]).await.unwrap());
+    assert!(!b.s().await.erase(at(3), &person_of("eu", "11"), &[]).await.unwrap());
 }
 
 pub(crate) async fn who_is_erased_under_a_lease_takes_it_along_and_may_come_again(b: &mut Bench) {
     b.accept(at(0), &[("1", "a")]).await;
     let lease = b.claim_one(at(0)).await.lease;
-    assert!(b.s().await.erase(&person("1")).await.unwrap());
+    assert!(b.s().await.erase(at(3), &person("1"), &[]).await.unwrap());
     assert_eq!(b.commit(at(1), &lease, commit("1", idle())).await, Committed::Stale);
     b.accept(at(2), &[("1", "b")]).await;
     let claimed = b.claim_one(at(2)).await;
@@ -101,9 +101,28 @@ pub(crate) async fn who_is_erased_under_a_lease_takes_it_along_and_may_come_agai
     assert_eq!(b.commit(at(2), &lease, commit("1", idle())).await, Committed::Stale);
 }
 
+pub(crate) async fn who_waits_for_what_was_theirs_is_due_once_they_are_erased(b: &mut Bench) {
+    b.settled(at(0), "1", held("owned:1")).await;
+    let waits = |tag: &str| Lane { state: LaneState::Blocked, ..held(tag) };
+    for (who, tag) in [("2", "owned:1"), ("3", "owned:1"), ("4", "owned:4")] {
+        b.settled(at(0), who, waits(tag)).await;
+    }
+    assert!(b.claim(at(1), 9).await.is_empty());
+    assert!(b.s().await.erase(at(2), &person("1"), &["owned:1".to_owned(), "owned:7".to_owned()]).await.unwrap());
+    b.reopen().await;
+    let mut due: Vec<_> = b.claim(at(3), 9).await.iter().map(|claimed| claimed.lease.person).collect();
+    due.sort();
+    let mut expected = ["2", "3"].map(|who| person(who).id());
+    expected.sort();
+    assert_eq!(due, expected);
+    // Nobody of that id is there any more; and who waits is due nevertheless.
+    assert!(!b.s().await.erase(at(4), &person("1"), &["owned:4".to_owned()]).await.unwrap());
+    assert_eq!(b.claim_one(at(5)).await.lease.person, person("4").id());
+}
+
 pub(crate) async fn whom_only_an_unmapped_record_names_is_erased_with_it(b: &mut Bench) {
     b.accept_unmapped(at(0), Some("1"), "about them").await;
-    assert!(b.s().await.erase(&person("1")).await.unwrap());
+    assert!(b.s().await.erase(at(3), &person("1"), &[]).await.unwrap());
     assert!(b.dead(&DeadFilter::default()).await.is_empty());
     assert_eq!(b.s().await.person(PersonId(1)).await.unwrap().map(|row| row.id), None);
 }

@@ -54,6 +54,7 @@ macro_rules! conformance {
                     a_record_that_still_cannot_be_mapped_keeps_its_id,
                     an_unmapped_record_is_discarded_once_and_a_blocked_person_never,
                     who_is_erased_leaves_nothing,
+                    who_waits_for_what_was_theirs_is_due_once_they_are_erased,
                     who_is_erased_under_a_lease_takes_it_along_and_may_come_again,
                     whom_only_an_unmapped_record_names_is_erased_with_it;
                 leasing:

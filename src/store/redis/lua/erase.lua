@@ -1,7 +1,7 @@
 -- Erases a person: lane with inbox, document, story, words, claims, dead letters, and unmapped records that name
--- them. KEYS: lane, document, story, words. ARGV[2] ID. Answers whether there was such a person.
-local id = ARGV[2]
-local lane = read_lane(KEYS[FIXED + 1])
+-- them; and makes people due who are parked under these tags. KEYS: lane, document, story, words. ARGV[2] ID, [3] people
+-- of a tag that are released at the most, [4..] the tags. Answers whether there was such a person.
+local id, lane = ARGV[2], read_lane(KEYS[FIXED + 1])
 local was_there = lane == nil and 0 or 1
 forget(id, lane)
 for _, member in ipairs(try('ZRANGE', UNMAPPED, '[' .. id, '(' .. id .. string.rep('\255', 17), 'BYLEX') or {}) do
@@ -11,5 +11,6 @@ end
 call('DEL', unpack(KEYS, FIXED + 1))
 local bucket, number = number_of(id)
 try('SREM', bucket, int(number))
+for n = 4, #ARGV do release_parked(ROOT .. 't:' .. ARGV[n], tonumber(ARGV[3])) end
 keep_lanes()
 return { broken, was_there }
