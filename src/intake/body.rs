@@ -8,7 +8,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::connections::Cut;
-use super::memory::{Bound, Memory, SMALL_BYTES, Share};
+use super::memory::{Bound, Memory, SMALL_BYTES};
+use super::pool::Share;
 use super::wire::{ReadError, Rest, Wire};
 
 /// The least that is made room for: most bodies are smaller.

@@ -39,6 +39,7 @@ pub mod head;
 mod keys;
 mod memory;
 mod parsed;
+mod pool;
 mod publish;
 mod recent;
 mod recorder;

@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::chunks::{Chunks, Step};
 use super::head::{self, HEAD_BYTES_MAX, Head, HeadError, Length};
-use super::memory::Share;
+use super::pool::Share;
 
 /// How much is read at once if it is not known how much comes: most deliveries fit, head and body.
 const READ_BYTES: usize = 2 * 1024;
@@ -229,7 +229,7 @@ async fn read_some(stream: &mut TcpStream, into: &mut impl BufMut, room: usize) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::intake::memory::Pool;
+    use crate::intake::pool::Pool;
 
     /// A connection on which these bytes have been sent, and its other end.
     async fn sent(bytes: &[u8]) -> (Wire, TcpStream) {

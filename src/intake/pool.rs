@@ -1,0 +1,256 @@
+//! A pool of memory that strangers share: whoever holds most, or has held theirs longest, loses it where it is full.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio_util::sync::CancellationToken;
+
+/// Memory that strangers have together. Where it is full, a share is lost.
+pub(super) struct Pool {
+    /// Whoever holds more is the first to lose.
+    fair_bytes: usize,
+    next: AtomicU64,
+    shares: Mutex<Shares>,
+}
+
+struct Shares {
+    left_bytes: usize,
+    /// Oldest first.
+    held: BTreeMap<u64, HeldBytes>,
+    peers: HashMap<IpAddr, PeerShares>,
+    /// Peers that hold more than is fair, by how much they hold.
+    greedy: BTreeSet<(usize, IpAddr)>,
+}
+
+struct HeldBytes {
+    peer: IpAddr,
+    bytes: usize,
+    lost: CancellationToken,
+}
+
+#[derive(Default)]
+struct PeerShares {
+    bytes: usize,
+    /// Oldest first.
+    numbers: BTreeSet<u64>,
+}
+
+impl Pool {
+    pub(super) fn of(bytes: usize, fair_bytes: usize) -> Arc<Self> {
+        let shares =
+            Shares { left_bytes: bytes, held: BTreeMap::new(), peers: HashMap::new(), greedy: BTreeSet::new() };
+        Arc::new(Self { fair_bytes, next: AtomicU64::new(0), shares: Mutex::new(shares) })
+    }
+
+    /// A share for this peer that is empty at first, and given back when it is dropped.
+    pub(super) fn share(self: &Arc<Self>, peer: IpAddr) -> Share {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        Share { pool: self.clone(), number, peer, grew: false, kept_bytes: 0, lost: CancellationToken::new() }
+    }
+
+    /// How much nobody holds.
+    #[cfg(test)]
+    pub(super) fn left_bytes(&self) -> usize {
+        self.shares().left_bytes
+    }
+
+    fn shares(&self) -> MutexGuard<'_, Shares> {
+        self.shares.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shares {
+    fn held_by(&self, number: u64) -> usize {
+        self.held.get(&number).map_or(0, |held| held.bytes)
+    }
+
+    /// Adds to a share what there is room for.
+    fn add(&mut self, share: &Share, more: usize) {
+        self.left_bytes -= more;
+        let new = || HeldBytes { peer: share.peer, bytes: 0, lost: share.lost.clone() };
+        self.held.entry(share.number).or_insert_with(new).bytes += more;
+        let peer = self.peers.entry(share.peer).or_default();
+        let had = peer.bytes;
+        peer.bytes += more;
+        peer.numbers.insert(share.number);
+        let has = peer.bytes;
+        self.rank(share.peer, had, has, share.pool.fair_bytes);
+    }
+
+    /// Takes a share out; its bytes are not given back yet.
+    fn remove(&mut self, number: u64, fair_bytes: usize) -> Option<HeldBytes> {
+        let held = self.held.remove(&number)?;
+        if let Some(peer) = self.peers.get_mut(&held.peer) {
+            let had = peer.bytes;
+            peer.bytes -= held.bytes;
+            peer.numbers.remove(&number);
+            let has = peer.bytes;
+            if peer.numbers.is_empty() {
+                self.peers.remove(&held.peer);
+            }
+            self.rank(held.peer, had, has, fair_bytes);
+        }
+        Some(held)
+    }
+
+    fn rank(&mut self, peer: IpAddr, had: usize, has: usize, fair_bytes: usize) {
+        if had > fair_bytes {
+            self.greedy.remove(&(had, peer));
+        }
+        if has > fair_bytes {
+            self.greedy.insert((has, peer));
+        }
+    }
+
+    /// Which share makes room for another: the oldest of the peer that holds most, where that is more than is fair, or
+    /// of all. None where that is the one that is to grow, or came later than it.
+    fn makes_room_for(&self, share: &Share) -> Option<u64> {
+        if let Some((_, most)) = self.greedy.last() {
+            let oldest = self.peers.get(most)?.numbers.first().copied();
+            oldest.filter(|oldest| *most != share.peer || *oldest < share.number)
+        } else {
+            let oldest = self.held.keys().next().copied();
+            oldest.filter(|oldest| *oldest < share.number)
+        }
+    }
+}
+
+/// One head's or body's share of a pool.
+pub(super) struct Share {
+    pool: Arc<Pool>,
+    number: u64,
+    peer: IpAddr,
+    /// Whether the pool knows of it.
+    grew: bool,
+    /// What cannot be lost any more.
+    kept_bytes: usize,
+    lost: CancellationToken,
+}
+
+impl Share {
+    /// Makes it as large as `bytes`, at the cost of others; false where it is lost itself.
+    pub(super) fn grow_to(&mut self, bytes: usize) -> bool {
+        if self.lost.is_cancelled() {
+            return false;
+        }
+        self.grew = true;
+        let mut shares = self.pool.shares();
+        let more = bytes.saturating_sub(shares.held_by(self.number));
+        while shares.left_bytes < more {
+            let Some(number) = shares.makes_room_for(self) else { return false };
+            if let Some(held) = shares.remove(number, self.pool.fair_bytes) {
+                shares.left_bytes += held.bytes;
+                held.lost.cancel();
+            }
+        }
+        shares.add(self, more);
+        true
+    }
+
+    /// What cannot be lost any more.
+    pub(super) fn kept_bytes(&self) -> usize {
+        self.kept_bytes
+    }
+
+    /// Cancelled when it is lost: what it stands for is to be dropped.
+    pub(super) fn lost_token(&self) -> CancellationToken {
+        self.lost.clone()
+    }
+
+    /// Keeps it from being lost; false where it is lost already.
+    pub(super) fn keep(&mut self) -> bool {
+        let mut shares = self.pool.shares();
+        if self.lost.is_cancelled() {
+            return false;
+        }
+        if let Some(held) = shares.remove(self.number, self.pool.fair_bytes) {
+            self.kept_bytes += held.bytes;
+        }
+        true
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        if !self.grew {
+            return;
+        }
+        let mut shares = self.pool.shares();
+        let held_bytes = shares.remove(self.number, self.pool.fair_bytes).map_or(0, |held| held.bytes);
+        shares.left_bytes += held_bytes + self.kept_bytes;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(last: u8) -> IpAddr {
+        IpAddr::from([192, 0, 2, last])
+    }
+
+    fn is_lost(share: &Share) -> bool {
+        share.lost.is_cancelled()
+    }
+
+    fn is_empty(pool: &Pool, bytes: usize) -> bool {
+        let shares = pool.shares();
+        shares.left_bytes == bytes && shares.held.is_empty() && shares.peers.is_empty() && shares.greedy.is_empty()
+    }
+
+    #[test]
+    fn where_a_pool_is_full_and_nobody_has_too_much_whoever_held_longest_loses_theirs() {
+        let pool = Pool::of(10, 10);
+        let (mut first, mut second, mut third) = (pool.share(peer(1)), pool.share(peer(2)), pool.share(peer(3)));
+        assert!(second.grow_to(5) && first.grow_to(5));
+        assert!(third.grow_to(3));
+        assert_eq!([&first, &second, &third].map(is_lost), [true, false, false]);
+        assert!(third.grow_to(10));
+        assert!(is_lost(&second));
+        assert!(!third.grow_to(11), "more than there is");
+    }
+
+    #[test]
+    fn the_oldest_does_not_grow_at_the_cost_of_those_that_came_later() {
+        for other in [1, 2] {
+            let pool = Pool::of(10, 9);
+            let (mut old, mut young) = (pool.share(peer(1)), pool.share(peer(other)));
+            assert!(old.grow_to(1) && young.grow_to(9));
+            assert!(!old.grow_to(2));
+            assert!(!is_lost(&young));
+        }
+    }
+
+    #[test]
+    fn whoever_has_most_loses_their_oldest_and_nobody_elses_is_lost() {
+        let pool = Pool::of(99, 10);
+        let mut genuine = pool.share(peer(1));
+        let mut other = [pool.share(peer(2)), pool.share(peer(2))];
+        assert!(genuine.grow_to(1) && other.iter_mut().all(|share| share.grow_to(10)));
+        let mut flood = Vec::new();
+        for _ in 0..50 {
+            let mut share = pool.share(peer(3));
+            assert!(share.grow_to(10));
+            flood.push(share);
+        }
+        // Growing, too, it takes from them, though it is older.
+        assert!(genuine.grow_to(10));
+        let lost = flood.iter().map(is_lost);
+        assert!(lost.eq((0..50).map(|n| n < 44)), "the latest six are left beside the thirty of others");
+        assert!(![&genuine, &other[0], &other[1]].map(is_lost).contains(&true));
+        drop((genuine, other, flood));
+        assert!(is_empty(&pool, 99));
+    }
+
+    #[test]
+    fn what_is_kept_is_not_lost_and_everything_is_given_back() {
+        let pool = Pool::of(10, 4);
+        let (mut proven, mut stranger) = (pool.share(peer(1)), pool.share(peer(1)));
+        assert!(proven.grow_to(6) && proven.keep());
+        assert!(!stranger.grow_to(5) && stranger.grow_to(4));
+        drop((proven, stranger, pool.share(peer(1))));
+        assert!(is_empty(&pool, 10));
+    }
+}
