@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::groups;
 use crate::core::person::email::compare_key;
-use crate::core::person::{Document, EmploymentState, KnownMember, Person};
+use crate::core::person::{Document, EmploymentState, EmploymentWord, KnownMember, Person, Stamp};
 use crate::core::time::UnixMs;
 
 /// The claim on a member.
@@ -87,6 +87,12 @@ pub struct Owner {
     wants: Option<String>,
     /// Given and family name, folded for comparing.
     name: (String, String),
+    /// The SCIM id of their member.
+    member: Option<String>,
+    /// What is wanted is on their member.
+    is_on_member: bool,
+    /// HR's newest word on their employment.
+    employed: Option<Stamp>,
 }
 
 impl Owner {
@@ -105,7 +111,24 @@ impl Owner {
         let name = folded_name(document);
         let (person, key) = (document.person.clone(), key.to_owned());
         let (stands_still, ring) = (false, Vec::new());
-        Self { person, has_left, is_leaving, is_blocked, moves_away, key, stands_still, ring, wants, name }
+        let member = id_of(document).map(str::to_owned);
+        let is_on_member = document.member.as_ref().is_some_and(|member| claims_on(member).contains(&key));
+        let employed = document.record.employment.at(now).map(|word| word.stamp);
+        Self {
+            person,
+            has_left,
+            is_leaving,
+            is_blocked,
+            moves_away,
+            key,
+            stands_still,
+            ring,
+            wants,
+            name,
+            member,
+            is_on_member,
+            employed,
+        }
     }
 
     /// The claim on the address that they are to move to, where they are to move.
@@ -152,6 +175,9 @@ impl Owner {
             ring: Vec::new(),
             wants: None,
             name: Default::default(),
+            member: None,
+            is_on_member: false,
+            employed: None,
         }
     }
 
@@ -164,14 +190,49 @@ impl Owner {
     }
 
     /// Whether the member is handed over: the owner has left, or it is the same human being under
-    /// another id (the same name, as after a rehire). Who has left themselves takes over from nobody who works
-    /// there: it would only be switched off.
+    /// another id (the same name, as after a rehire). Who has a member of their own is somebody else of that name, and
+    /// cannot have an address while another member has it.
     #[must_use]
     pub fn hands_over_to(&self, document: &Document, now: UnixMs) -> bool {
-        let name = folded_name(document);
-        let is_leaver = document.record.membership(now) == Some(EmploymentState::Left);
-        self.has_left || (!is_leaver && self.name == name && !name.1.is_empty())
+        if id_of(document).is_some_and(|id| self.member.as_deref() != Some(id)) {
+            return self.has_left && !self.is_on_member;
+        }
+        self.has_left || (self.has_name_of(document) && self.counts_for(document, now))
     }
+
+    fn has_name_of(&self, document: &Document) -> bool {
+        !self.name.1.is_empty() && self.name == folded_name(document)
+    }
+
+    /// Whether what HR says of them under another id counts for whoever has it: that they work there; or that they worked
+    /// there and leave, where that is newer than what it says of the owner.
+    fn counts_for(&self, document: &Document, now: UnixMs) -> bool {
+        let is_leaver = document.record.membership(now) == Some(EmploymentState::Left);
+        !is_leaver || (was_employed(document) && self.is_asked_to_leave(document, now))
+    }
+
+    /// Whether HR asks for a leave, which is newer than what it says of the owner. A record that lists them as gone asks
+    /// for nothing: it may be the one of an employment before this.
+    fn is_asked_to_leave(&self, document: &Document, now: UnixMs) -> bool {
+        let word = document.record.employment.at(now).filter(|word| word.state == EmploymentState::Left);
+        let is_newer = |word: EmploymentWord| self.employed.is_none_or(|employed| word.stamp > employed);
+        !document.record.is_out_of_scope(now) && word.is_some_and(|word| !word.is_observed && is_newer(word))
+    }
+
+    /// Whether somebody leaves under an id that HR has never called employed: it may be another id of the owner's, or
+    /// one that is in use no more, which nobody can know.
+    #[must_use]
+    pub fn may_be_left_by(&self, document: &Document, now: UnixMs) -> bool {
+        self.is_asked_to_leave(document, now) && !was_employed(document)
+    }
+}
+
+fn was_employed(document: &Document) -> bool {
+    document.record.employment.words().iter().any(|word| word.state == EmploymentState::Employed)
+}
+
+fn id_of(document: &Document) -> Option<&str> {
+    document.member.as_ref().and_then(|member| member.id.as_deref())
 }
 
 /// The claim on the address that somebody's member has, and gives up where HR names another.
@@ -191,10 +252,27 @@ fn folded_name(document: &Document) -> (String, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::person::samples;
+    use crate::core::person::{Event, EventKind, Facts, Record, samples};
 
     fn somebody(id: &str, state: EmploymentState) -> Document {
         samples::ada(id, None, "King", state)
+    }
+
+    fn member() -> KnownMember {
+        KnownMember {
+            id: None,
+            user_name: "ada.king@example.com".to_owned(),
+            given_name: None,
+            family_name: None,
+            active: Some(true),
+            seen_at: UnixMs(1),
+            created_at: None,
+            user_name_written_at: None,
+            user_names_before: Vec::new(),
+            names_written_at: None,
+            names_before: Vec::new(),
+            active_written_at: None,
+        }
     }
 
     #[test]
@@ -204,6 +282,32 @@ mod tests {
         let key = address_key("ada@example.com");
         assert!(Owner::of(&works, &key, now).hands_over_to(&somebody("E-3", EmploymentState::Employed), now));
         assert!(!Owner::of(&works, &key, now).hands_over_to(&left, now));
+        // Who has a member of their own is somebody else of that name.
+        let mut namesake = somebody("E-5", EmploymentState::Employed);
+        namesake.member = Some(KnownMember { id: Some("5".to_owned()), ..member() });
+        assert!(!Owner::of(&works, &key, now).hands_over_to(&namesake, now));
+        let owner = Document { member: namesake.member.clone(), ..works.clone() };
+        assert!(Owner::of(&owner, &key, now).hands_over_to(&namesake, now), "it is the same member");
+        // Who worked there under another id leaves under it, where that is newer; a row that lists them as gone asks
+        // for nothing.
+        let told = |at, kind, state| {
+            let facts = Facts { employment: Some((state, None)), ..Facts::default() };
+            Event { person: left.person.clone(), kind, at: Some(UnixMs(at)), facts }
+        };
+        for (hired_at, left_at, hands_over) in
+            [(Some(1_100), 1_200, true), (Some(500), 600, false), (None, 1_200, false)]
+        {
+            let mut leaver = Document { record: Record::default(), ..somebody("E-2", EmploymentState::Employed) };
+            leaver.record.given_name.clone_from(&works.record.given_name);
+            leaver.record.family_name.clone_from(&works.record.family_name);
+            if let Some(at) = hired_at {
+                leaver.record.fold(&told(at, EventKind::Hire, EmploymentState::Employed), now, 2);
+            }
+            leaver.record.fold(&told(left_at, EventKind::Leave, EmploymentState::Left), now, 3);
+            let owner = Owner::of(&works, &key, now);
+            let expected = (hands_over, hired_at.is_none());
+            assert_eq!((owner.hands_over_to(&leaver, now), owner.may_be_left_by(&leaver, now)), expected, "{left_at}");
+        }
         // A leaver hands over once they are switched off, or cannot be.
         let leaving = Owner::of(&left, &key, now);
         let other = samples::ada("E-4", None, "Byron", EmploymentState::Employed);
