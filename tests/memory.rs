@@ -67,7 +67,7 @@ mod memory {
                 tokio::spawn(async move {
                     let asked = Request::Find { user_name: "ada@example.com".to_owned() };
                     let reply = client.send(&asked).await;
-                    let outcome = classify(&asked, None, &reply, UnixMs(0));
+                    let outcome = classify(&asked, &[], &reply, UnixMs(0));
                     (reply, outcome)
                 })
             });

@@ -152,7 +152,7 @@ pub fn scim_reply(bytes: &[u8]) {
     });
     for kind in [TargetKind::Postman, TargetKind::GenericScim] {
         let target = TargetRules { kind, finds_by_external_id: true };
-        let _ = target.classify(&request, Some("ada@example.com"), &reply, NOW).meaning();
+        let _ = target.classify(&request, &["ada@example.com".to_owned()], &reply, NOW).meaning();
     }
 }
 

@@ -122,7 +122,7 @@ impl AdminState {
         let took = call.ended(self.now(), &reply);
         // A 429 is shown here, but does not slow the shared pace: a read-only user must not stop the work. The
         // workers get their own.
-        let outcome = self.live.rules.target.classify(request, None, &reply, self.now());
+        let outcome = self.live.rules.target.classify(request, &[], &reply, self.now());
         calls.push(LiveCall {
             operation: request.operation(),
             status: reply.status(),

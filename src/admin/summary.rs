@@ -115,9 +115,26 @@ fn behind(whole: &WholePerson, hold: &Hold) -> PersonSummary {
 fn incomplete(whole: &WholePerson, document: Option<&Document>) -> PersonSummary {
     let missing = document.map(|document| document.missing.clone()).unwrap_or_default();
     let what = if missing.is_empty() { "more".to_owned() } else { missing.join(" and ") };
-    let mut summary = waiting(whole, format!("They wait for HR: it has not sent {what} yet."), None);
+    let newest = document.and_then(|document| document.record.employment.newest());
+    let (sentence, action) = if newest.is_some_and(|word| word.state == EmploymentState::Left) {
+        (
+            format!(
+                "They have left, and nobody is switched off: HR has never sent {what}, so whom it means is not known."
+            ),
+            format!(
+                "Have {what} filled in in the HR system, or import a roster that has it: that brings them on. If they are \
+                 not in Postman, or you switch them off there, erase the record: `scim-bridge person erase`."
+            ),
+        )
+    } else {
+        (
+            format!("They wait for HR: it has not sent {what} yet."),
+            format!("Have {what} filled in in the HR system: its next event brings them on."),
+        )
+    };
+    let mut summary = waiting(whole, sentence, None);
     if let Some(waits_for) = &mut summary.waits_for {
-        waits_for.action = Some(format!("Have {what} filled in in the HR system: its next event brings them on."));
+        waits_for.action = Some(action);
         waits_for.missing = missing;
     }
     summary
@@ -217,7 +234,7 @@ mod tests {
     use crate::core::hold::ProbePauses;
     use crate::core::person::job::JobId;
     use crate::core::person::story::StoryEntry;
-    use crate::core::person::{Person, SourceName, Trouble};
+    use crate::core::person::{Event, EventKind, Facts, Person, SourceName, Trouble};
     use crate::store::{Lane, PersonRow};
 
     fn whole(state: LaneState, change: impl FnOnce(&mut Document)) -> WholePerson {
@@ -263,6 +280,15 @@ mod tests {
         );
         assert!(summary.sentence.contains("has not sent email"), "{summary:?}");
         assert_eq!(summary.waits_for.unwrap().missing, ["email"]);
+        let leaver = whole(LaneState::Incomplete, |document| {
+            let facts = Facts { employment: Some((EmploymentState::Left, None)), ..Facts::default() };
+            let leave = Event { person: document.person.clone(), kind: EventKind::Leave, at: None, facts };
+            document.record.fold(&leave, UnixMs(1), 1);
+            document.missing = vec!["email".to_owned()];
+        });
+        let summary = super::summary(&leaver, &Holds::default());
+        assert!(summary.sentence.contains("nobody is switched off"), "{summary:?}");
+        assert!(summary.waits_for.unwrap().action.unwrap().contains("person erase"));
     }
 
     #[test]

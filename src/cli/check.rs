@@ -139,7 +139,7 @@ async fn ask(client: &Client, target: TargetRules, what: &'static str, request: 
         Reply::Http(http) => format!("answered {}", http.status),
         Reply::NotSent { reason } | Reply::Lost { reason } => reason.to_string(),
     };
-    let code = match target.classify(request, None, &reply, Clock::System.now()) {
+    let code = match target.classify(request, &[], &reply, Clock::System.now()) {
         Outcome::Served(_) => return well(what, format!("{seen}: speaks SCIM 2.0")),
         Outcome::Members(listing) => {
             let members = listing.total.map_or_else(String::new, |total| format!(", {total} members"));

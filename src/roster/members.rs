@@ -97,7 +97,7 @@ impl Roster {
             }
             let asked = Request::Page { start_index };
             let (reply, now) = (client.send(&asked).await, self.clock.now());
-            if let Outcome::RateLimited { until } = self.rules.target.classify(&asked, None, &reply, now) {
+            if let Outcome::RateLimited { until } = self.rules.target.classify(&asked, &[], &reply, now) {
                 // As for a worker: nobody asks before then.
                 self.store.back_off(now, until).await?;
                 if until.ms_since(now) > BACK_OFF_MS_MAX {

@@ -151,9 +151,9 @@ impl Worker {
         }
         let mut state = AttemptState::new(document, claimed.taken_over || folding.is_cut_off, now);
         state.capabilities = self.learnt.known(now);
-        for email in state.addresses_before() {
+        for email in state.addresses_in_doubt() {
             let is_theirs = self.store.owner(&address_key(email.lower())).await? == Some(state.document.person.id());
-            state.learn_former_address(email, is_theirs, now);
+            state.learn_address_in_doubt(email, is_theirs, now);
         }
         let concluded = self.conclude(&mut state, &mut guard, &mut run, trial_of, traced).await;
         self.learnt.learn(state.capabilities, self.clock.now());
@@ -354,7 +354,7 @@ impl Worker {
         };
         let now = self.clock.now();
         run.last = Some((operation, reply.status()));
-        let outcome = self.options.plan.target.classify(request, state.sought().as_deref(), &reply, now);
+        let outcome = self.options.plan.target.classify(request, &state.sought(), &reply, now);
         let meaning = outcome.meaning().to_owned();
         debug!(operation = operation.as_str(), status = reply.status(), meaning, "called");
         let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);

@@ -8,7 +8,7 @@ use super::commit::placeholder;
 use super::lease::{Interrupted, LeaseGuard};
 use crate::clock::new_job_id;
 use crate::core::person::{Document, Entry, KnownMember, Person, PersonId, Word};
-use crate::core::reconcile::attempt::{AttemptState, Claimed as ClaimedKeys};
+use crate::core::reconcile::attempt::{AttemptState, Claimed as ClaimedKeys, FormerGroups};
 use crate::core::reconcile::groups;
 use crate::core::reconcile::owner::{self, Owner};
 use crate::core::time::UnixMs;
@@ -45,8 +45,8 @@ struct Settled {
 struct Taking {
     former: Former,
     along: Vec<String>,
-    /// Who hands their member over; none where they have no use for what is taken.
-    from: Option<(Person, Option<Box<KnownMember>>)>,
+    /// Who hands their member over, with its groups; none where they have no use for what is taken.
+    from: Option<(Person, Option<Box<KnownMember>>, FormerGroups)>,
     stands_still: bool,
 }
 
@@ -87,14 +87,14 @@ impl Worker {
         if let Err(other) = self.claim_keys(guard, &[&taken[..], &along].concat(), Some(former)).await? {
             // A new owner since then is judged next time.
             let (person, stands_still) = match from {
-                Some((person, _)) if other == whose => (Some(person), stands_still),
+                Some((person, ..)) if other == whose => (Some(person), stands_still),
                 _ => (None, stands_still && other == whose),
             };
             return Ok(between(other, person, stands_still));
         }
-        let Some((person, member)) = from else { return Ok((taken, ClaimedKeys::Ours)) };
+        let Some((person, member, groups)) = from else { return Ok((taken, ClaimedKeys::Ours)) };
         warn!(from = %person, "the member is taken over from another record");
-        Ok((taken, ClaimedKeys::TakenFrom { person, member, along }))
+        Ok((taken, ClaimedKeys::TakenFrom { person, member, along, groups }))
     }
 
     /// Whether somebody hands over the keys that they have, of those that are wanted: what is to be taken from them, or
@@ -139,7 +139,7 @@ impl Worker {
             along = self.keys_of(&of_member, whose).await?;
             along.retain(|key| !keys.contains(key));
         }
-        let from = Some((person.clone(), member.clone().map(Box::new)));
+        let from = Some((person.clone(), member.clone().map(Box::new), FormerGroups::of(&theirs.document)));
         Ok(Ok(Taking { former: former(entry), along, from, stands_still }))
     }
 

@@ -104,7 +104,7 @@ impl Worker {
     pub(super) async fn harmless(&self, traced: &Span) -> Probed {
         let reply = self.call(&Request::Probe, traced).await;
         let now = self.clock.now();
-        let outcome = self.options.plan.target.classify(&Request::Probe, None, &reply, now);
+        let outcome = self.options.plan.target.classify(&Request::Probe, &[], &reply, now);
         info!(status = reply.status(), meaning = outcome.meaning(), "target probed");
         if matches!(outcome, Outcome::Members(_) | Outcome::Served(_)) {
             self.with_suspicions(|suspicions| suspicions.probe_served(now));

@@ -177,7 +177,8 @@ pub(super) fn of_page(
                 }
             }
             Record::Event { event, dropped } => {
-                told.push(Record::Event { event: at_the_read(event, mapping, at), dropped })
+                let event = at_the_read(event, mapping, at);
+                told.push(Record::Event { event, dropped });
             }
             Record::Unmapped { code: code @ (Code::MapShape | Code::MapNotJson), detail, person: None, .. } => {
                 return Err((code, detail));

@@ -9,7 +9,7 @@ use super::rules::{PlanRules, address_to_look_for, within};
 use super::search::Search;
 use crate::core::code::Code;
 use crate::core::hold::HoldScope;
-use crate::core::person::document::{Standstill, Unconfirmed, UnknownCreate};
+use crate::core::person::document::{JoinedGroup, Standstill, Unconfirmed, UnknownCreate};
 use crate::core::person::job::Finished;
 use crate::core::person::{Document, Email, EmploymentState, KnownMember, Person};
 use crate::core::time::UnixMs;
@@ -98,6 +98,21 @@ pub enum Conclusion {
     },
 }
 
+/// The groups of a member who is taken over.
+#[derive(Debug, Clone, Default)]
+pub struct FormerGroups {
+    joined: Vec<JoinedGroup>,
+    unsure: Vec<String>,
+}
+
+impl FormerGroups {
+    /// Those of whoever had the member.
+    #[must_use]
+    pub fn of(former: &Document) -> Self {
+        Self { joined: former.groups.clone(), unsure: former.groups_unsure.clone() }
+    }
+}
+
 /// What a claim on a member or an address came to.
 #[derive(Debug, Clone)]
 pub enum Claimed {
@@ -111,6 +126,8 @@ pub enum Claimed {
         member: Option<Box<KnownMember>>,
         /// What went with it, besides what was asked for.
         along: Vec<String>,
+        /// The groups that they put the member into, or may have.
+        groups: FormerGroups,
     },
     /// It is somebody else's.
     Others(owner::Owner),
@@ -196,18 +213,30 @@ impl AttemptState {
         }
     }
 
-    /// The addresses before HR's present one that a create may have gone out under, where this person has
-    /// their claims: no create is made before its claim.
+    /// The addresses that a create may have gone out under that nobody noted, where this person has their claims, as
+    /// no create is made before its claim: those before HR's present one, and that one where a worker stopped in the
+    /// middle.
     #[must_use]
-    pub fn addresses_before(&self) -> Vec<Email> {
-        let present = self.document.record.email().map(Email::key);
-        let is_known = self.document.member.as_ref().is_some_and(|member| member.id.is_some());
-        let before = self.document.addresses.iter().filter(|email| !is_known && Some(email.key()) != present);
-        before.cloned().collect()
+    pub fn addresses_in_doubt(&self) -> Vec<Email> {
+        let document = &self.document;
+        if document.member.as_ref().is_some_and(|member| member.id.is_some()) {
+            return Vec::new();
+        }
+        let is_guessed = document.progress.create_unknown.is_some_and(|unknown| unknown.is_guess);
+        let before = document.addresses.iter().filter(|email| !self.is_present(email));
+        before.chain(document.record.email().filter(|_| is_guessed)).cloned().collect()
     }
 
-    /// Whether this person has the claim on an address before HR's present one. Without it, no create went out.
-    pub fn learn_former_address(&mut self, email: Email, is_theirs: bool, now: UnixMs) {
+    fn is_present(&self, email: &Email) -> bool {
+        self.document.record.email().is_some_and(|present| present.key() == email.key())
+    }
+
+    /// Whether this person has the claim on such an address. Without it, no create went out.
+    pub fn learn_address_in_doubt(&mut self, email: Email, is_theirs: bool, now: UnixMs) {
+        if self.is_present(&email) {
+            self.claims.extend(is_theirs.then(|| owner::address_key(email.lower())));
+            return;
+        }
         if !is_theirs {
             self.document.addresses.retain(|noted| noted.key() != email.key());
             return;
@@ -231,10 +260,29 @@ impl AttemptState {
         self.address_is_in_doubt && self.wrote.is_empty() && !self.created
     }
 
-    /// The address that is looked for, in the form that all of its spellings share.
+    /// The addresses that are looked for, in the form that all spellings of each share: HR's present one, and those
+    /// before it under which they may be.
     #[must_use]
-    pub fn sought(&self) -> Option<String> {
-        address_to_look_for(&self.document).map(|email| email.key().to_owned())
+    pub fn sought(&self) -> Vec<String> {
+        let Some(email) = address_to_look_for(&self.document) else { return Vec::new() };
+        let former = self.may_be_under(&email);
+        former.iter().chain([&email]).map(|email| email.key().to_owned()).collect()
+    }
+
+    /// The addresses before this one under which a create of ours may have gone out, or did, or under which they were
+    /// last known.
+    pub(super) fn may_be_under(&self, present: &Email) -> Vec<Email> {
+        let made = self.document.member.as_ref().filter(|known| known.id.is_none());
+        let made = made.and_then(|known| Email::parse(&known.user_name).ok());
+        let former = self.former_addresses.iter().cloned().chain(made).chain(self.last_known_address());
+        former.filter(|former| former.key() != present.key()).collect()
+    }
+
+    /// The address under which a member was last known whose id is nobody's: they may have been removed, and added again
+    /// by hand; or a 404 was not Postman's.
+    pub(super) fn last_known_address(&self) -> Option<Email> {
+        let known = self.document.member.as_ref().filter(|known| known.id.is_some() && known.id == self.stale_id);
+        known.filter(|_| !self.in_doubt).and_then(|known| Email::parse(&known.user_name).ok())
     }
 
     /// Takes in what came of a claim.
@@ -245,7 +293,7 @@ impl AttemptState {
             Claimed::Others(_) if keys.iter().any(|key| groups::is_claim(key)) => {
                 self.end = Some(try_again(Code::ScimMoving, None, true));
             }
-            Claimed::TakenFrom { person: _, member, along } => {
+            Claimed::TakenFrom { person: _, member, along, groups } => {
                 self.claims.extend_from_slice(keys);
                 self.claims.extend(along);
                 // They may have written between our look and our claim: it is read again, by its id, and what they
@@ -258,17 +306,27 @@ impl AttemptState {
                 if let Some(member) = member.filter(|known| is_claimed(known))
                     && self.known.as_ref().is_none_or(|known| known.id.is_none())
                 {
+                    self.take_groups(&member, groups);
                     self.document.member = Some(*member);
                 }
                 self.shown = None;
                 self.search = Search::default();
             }
             // Nothing of theirs to switch off: the account is somebody's who works there.
-            Claimed::Others(owner) if self.leaves_with_nothing(now) && owner.keeps_it() => {
+            Claimed::Others(owner)
+                if self.leaves_with_nothing(now) && owner.keeps_it() && !owner.may_be_left_by(&self.document, now) =>
+            {
                 self.end = Some(Conclusion::InLine(Finished::NotAMember));
             }
             Claimed::Others(owner) => self.end = Some(self.kept_by(&owner, now)),
         }
+    }
+
+    /// The groups that the former record put the member into are this one's to take them out of.
+    fn take_groups(&mut self, member: &KnownMember, groups: FormerGroups) {
+        let FormerGroups { joined, unsure } = groups;
+        self.document.groups.extend(joined.into_iter().filter(|group| Some(&group.member) == member.id.as_ref()));
+        self.document.groups_unsure.extend(unsure);
     }
 
     /// Whether HR says that they have left, or are out of scope, and no member was ever theirs, or may be.
@@ -357,9 +415,6 @@ impl AttemptState {
             }
             Outcome::Permanent(code) => self.learn_refusal(operation, code),
             Outcome::Hold(scope, code, not_before) => {
-                if operation == Operation::Create && code == Code::HoldQuota {
-                    self.document.progress.create_unknown = Some(UnknownCreate::made(now, true));
-                }
                 self.end = Some(Conclusion::Hold { scope, code, not_before });
             }
             Outcome::Suspect { not_before, status } => {
@@ -368,9 +423,12 @@ impl AttemptState {
             Outcome::RateLimited { until } => self.end = Some(Conclusion::RateLimited { until }),
             Outcome::Passing { code, not_before } => self.end = Some(try_again(code, not_before, false)),
             Outcome::Unknown { code, not_before } => {
-                let answered = code == Code::ScimUnavailable;
+                let answered = matches!(code, Code::ScimUnavailable | Code::HoldQuota);
                 self.document.progress.create_unknown = Some(UnknownCreate::made(now, answered));
-                self.end = Some(try_again(code, not_before, false));
+                self.end = Some(match code {
+                    Code::HoldQuota => Conclusion::Hold { scope: HoldScope::All, code, not_before },
+                    _ => try_again(code, not_before, false),
+                });
             }
         }
     }

@@ -3,10 +3,11 @@
 use serde_json::json;
 
 use super::owner::{self, Owner};
-use super::plan_tests::{World, ada, hire, leave, of_department, shown, update};
+use super::plan_tests::{World, ada, hire, leave, of_department, person, shown, update};
 use super::team_tests::Team;
 use super::verdict::Standing;
 use crate::core::code::Code;
+use crate::core::person::Event;
 use crate::core::person::job::Finished;
 
 const ADA: &str = "ada@example.com";
@@ -19,6 +20,18 @@ fn worlds() -> [World; 3] {
 fn joins(world: &mut World) {
     world.tell(&[of_department(hire(10, ADA, "Ada", "King"), "Engineering")]);
     world.now = world.now.plus_ms(120_000);
+}
+
+#[test]
+fn whoever_takes_a_member_over_takes_them_out_of_the_groups_of_the_former_record() {
+    let mut world = World::new().with_groups();
+    world.tell(&[of_department(hire(10, "ada@example.com", "Ada", "Lovelace"), "Sales")]);
+    assert_eq!(world.groups_of("ada@example.com"), ["Sales"]);
+    let again = |event: Event| Event { person: person("E-2"), ..event };
+    world.tell(&[again(of_department(hire(20, "ada@example.com", "Ada", "Lovelace"), "Engineering"))]);
+    assert_eq!(world.groups_of("ada@example.com"), ["Builders", "Engineering"], "{:?}", world.calls());
+    world.tell(&[again(leave(30))]);
+    assert_eq!(world.groups_of("ada@example.com"), [""; 0], "{:?}", world.calls());
 }
 
 #[test]

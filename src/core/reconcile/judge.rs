@@ -19,10 +19,10 @@ use crate::core::time::UnixMs;
 /// How long everybody waits after a 429 that does not say: "Wait for a minute and then try again."
 pub const RATE_LIMITED_WAIT_MS: u64 = 60_000;
 
-/// Judges the reply to what was `asked`. `sought` is the key of the address that is looked for
-/// ([`compare_key`]): of a page, only the members of that address are kept. `now` is when it came.
+/// Judges the reply to what was `asked`. `sought` are the keys of the addresses that are looked for
+/// ([`compare_key`]): of a page, only the members of these are kept. `now` is when it came.
 #[must_use]
-pub fn classify(asked: &Request, sought: Option<&str>, reply: &Reply, now: UnixMs) -> Outcome {
+pub fn classify(asked: &Request, sought: &[String], reply: &Reply, now: UnixMs) -> Outcome {
     match reply {
         Reply::NotSent { reason: NoReply::KeyUnusable } => Outcome::Hold(HoldScope::All, Code::HoldKey, None),
         Reply::NotSent { .. } => Outcome::Passing { code: Code::ScimUnreachable, not_before: None },
@@ -31,7 +31,7 @@ pub fn classify(asked: &Request, sought: Option<&str>, reply: &Reply, now: UnixM
     }
 }
 
-fn classify_http(asked: &Request, sought: Option<&str>, http: &HttpReply, now: UnixMs) -> Outcome {
+fn classify_http(asked: &Request, sought: &[String], http: &HttpReply, now: UnixMs) -> Outcome {
     let operation = asked.operation();
     let hint = retry_hint::read(&http.hints, now);
     let not_before = short_of_a_hold(hint, now);
@@ -47,9 +47,14 @@ fn classify_http(asked: &Request, sought: Option<&str>, http: &HttpReply, now: U
             Request::Group(call) => Outcome::Group(group::refused(call, http.status)),
             _ => refusal::suspect(operation, http.status, not_before),
         },
-        408 | 425 | 500..=599 => {
-            quota(http.status, hint, now).unwrap_or_else(|| passing(operation, Code::ScimUnavailable, not_before))
-        }
+        408 | 425 | 500..=599 => match quota(http.status, hint, now) {
+            // Whatever the target asks for: a create may have taken effect.
+            Some(Outcome::Hold(_, code, until)) if operation == Operation::Create => {
+                Outcome::Unknown { code, not_before: until }
+            }
+            Some(quota) => quota,
+            None => passing(operation, Code::ScimUnavailable, not_before),
+        },
         300..=499 => refusal::classify(asked, http, hint, now),
         _ => passing(operation, Code::ScimUnreadable, not_before),
     }
@@ -65,7 +70,7 @@ fn passing(operation: Operation, code: Code, not_before: Option<UnixMs>) -> Outc
     }
 }
 
-fn success(asked: &Request, sought: Option<&str>, http: &HttpReply) -> Outcome {
+fn success(asked: &Request, sought: &[String], http: &HttpReply) -> Outcome {
     let unreadable = || passing(asked.operation(), Code::ScimUnreadable, None);
     let body = if http.body_complete { &http.body[..] } else { &[] };
     let member = || member::read(body, http.etag.as_deref()).map(Box::new);
@@ -88,9 +93,9 @@ fn success(asked: &Request, sought: Option<&str>, http: &HttpReply) -> Outcome {
                 None => unreadable(),
             }
         }
-        Request::Find { user_name } => page(1, Some(Sought::Address(&compare_key(user_name)))),
+        Request::Find { user_name } => page(1, Some(Sought::Addresses(&[compare_key(user_name)]))),
         Request::FindExternalId { external_id } => page(1, Some(Sought::ExternalId(external_id))),
-        Request::Page { start_index } => page(*start_index, sought.map(Sought::Address)),
+        Request::Page { start_index } => page(*start_index, Some(Sought::Addresses(sought))),
         Request::Probe => page(1, None),
         Request::Group(call) => group::served(call, body, http.etag.as_deref()).map_or_else(unreadable, Outcome::Group),
         Request::Discover => Capabilities::read(body).map_or_else(unreadable, Outcome::Served),

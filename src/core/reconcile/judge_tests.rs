@@ -35,7 +35,7 @@ fn retry_after(status: u16, body: &str, seconds: u64) -> Reply {
 }
 
 fn meaning(asked: &Request, reply: &Reply) -> Outcome {
-    classify(asked, None, reply, NOW)
+    classify(asked, &[], reply, NOW)
 }
 
 fn create() -> Request {
@@ -395,6 +395,13 @@ fn a_wait_of_more_than_an_hour_is_a_hold_that_says_so() {
     let quota = Outcome::Hold(HoldScope::All, Code::HoldQuota, Some(NOW.plus_ms(2 * HOUR_MS)));
     for status in [403, 408, 429, 500, 503] {
         assert_eq!(meaning(&find(), &retry_after(status, "{}", 7200)), quota, "{status}");
+        // A refusal is certain, and an error is not.
+        let until = Some(NOW.plus_ms(2 * HOUR_MS));
+        let of_create = match status {
+            403 | 429 => quota.clone(),
+            _ => Outcome::Unknown { code: Code::HoldQuota, not_before: until },
+        };
+        assert_eq!(meaning(&create(), &retry_after(status, "{}", 7200)), of_create, "{status}");
     }
     let reset = [("x-ratelimit-reset", "1795348800")];
     assert_eq!(meaning(&get(), &hinted(429, "", &reset, true)), quota);

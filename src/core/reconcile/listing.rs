@@ -10,13 +10,13 @@ use super::request::Member;
 use crate::core::person::email::compare_key;
 use crate::core::roster::ListedMember;
 
-/// Two members of one address are several; more of them need no memory.
+/// Two members of one address are several; more of them need no memory. Of each address so many.
 const MATCHES_MAX: usize = 8;
 
 /// A page of members.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Listing {
-    /// Those of the address that was asked for; of each `id` one, and no more than a few.
+    /// Those of the addresses that were asked for; of each `id` one, and of each address no more than a few.
     pub members: Vec<Member>,
     /// How many rows the page held, readable or not.
     pub listed: u32,
@@ -26,11 +26,19 @@ pub struct Listing {
     pub rows: Vec<u64>,
 }
 
+impl Listing {
+    fn has_room_for(&self, member: &Member) -> bool {
+        let key = compare_key(&member.user_name);
+        let of_address = self.members.iter().filter(|known| compare_key(&known.user_name) == key).count();
+        of_address < MATCHES_MAX && self.members.iter().all(|known| known.id != member.id)
+    }
+}
+
 /// Who is asked for.
 #[derive(Clone, Copy)]
 pub(super) enum Sought<'a> {
-    /// By the key of their `userName`.
-    Address(&'a str),
+    /// By the key of their `userName`, one of these.
+    Addresses(&'a [String]),
     /// By their `externalId`, to the letter (RFC 7643 §3.1).
     ExternalId(&'a str),
 }
@@ -39,7 +47,7 @@ impl Sought<'_> {
     fn is(self, user_name: Option<&RawValue>, external_id: Option<&RawValue>) -> bool {
         let text = |value: Option<&RawValue>| value.and_then(|value| json::text(value, USER_NAME_BYTES_MAX));
         match self {
-            Self::Address(key) => text(user_name).is_some_and(|name| is_address(&name, key)),
+            Self::Addresses(keys) => text(user_name).is_some_and(|name| keys.iter().any(|key| is_address(&name, key))),
             Self::ExternalId(id) => text(external_id).is_some_and(|other| other == id),
         }
     }
@@ -67,9 +75,9 @@ pub(super) fn read(body: &[u8], start_index: u32, sought: Option<Sought<'_>>) ->
         id.or(user_name).map_or("", RawValue::get).hash(&mut hasher);
         page.rows.push(hasher.finish());
         let is_sought = sought.is_some_and(|sought| sought.is(user_name, external_id));
-        if is_sought && page.members.len() < MATCHES_MAX {
+        if is_sought {
             match member::of_object(row, None) {
-                Some(found) if page.members.iter().all(|known| known.id != found.id) => page.members.push(found),
+                Some(found) if page.has_room_for(&found) => page.members.push(found),
                 Some(_) => {}
                 None => is_readable = false,
             }

@@ -18,9 +18,10 @@ use super::search::{Found, PAGE_MEMBERS, PAGE_MEMBERS_MIN, Search, Step as Look}
 use super::step::{blocked, finish};
 use super::write::{Seen, names_differ, readdress, rename, switch_off, switch_on};
 use crate::core::code::Code;
+use crate::core::person::document::UnknownCreate;
 use crate::core::person::email::compare_key;
 use crate::core::person::job::Finished;
-use crate::core::person::{Document, Email, KnownMember};
+use crate::core::person::{Document, Email, EmploymentState, KnownMember};
 use crate::core::time::UnixMs;
 
 /// How long a create of unknown outcome is looked for before another one is made: an answered error is most
@@ -97,6 +98,8 @@ fn look(state: &mut AttemptState, rules: &PlanRules, standing: Standing, now: Un
     let Some(email) = address_to_look_for(&state.document) else {
         return match standing {
             Standing::Employed => finish(Conclusion::Incomplete(vec!["email"])),
+            // Whoever is meant may be in the team, and is not switched off.
+            Standing::Left if leaves_unnamed(&state.document, now) => finish(Conclusion::Incomplete(vec!["email"])),
             Standing::Left | Standing::Unsaid => not_a_member(state),
         };
     };
@@ -104,6 +107,18 @@ fn look(state: &mut AttemptState, rules: &PlanRules, standing: Standing, now: Un
         Standing::Employed if !must_look_first(state, &email, now) => create(state, &email),
         Standing::Employed | Standing::Left | Standing::Unsaid => search(state, rules, standing, &email, now),
     }
+}
+
+/// Whether somebody is to leave of whom HR has told neither that they work there nor an address: they were there before
+/// the bridge, most likely. That a roster lists them as gone asks for nothing: it may list everybody who ever worked
+/// there, and whom nobody in it names are its strangers.
+fn leaves_unnamed(document: &Document, now: UnixMs) -> bool {
+    let record = &document.record;
+    let has_left = record.employment.at(now).is_some_and(|word| word.state == EmploymentState::Left);
+    let words = record.employment.words();
+    let was_asked = words.iter().any(|word| word.state == EmploymentState::Left && !word.is_observed);
+    let was_here = words.iter().any(|word| word.state == EmploymentState::Employed);
+    has_left && was_asked && !was_here && !record.is_out_of_scope(now)
 }
 
 /// Whether somebody may be there already, so that a POST would come too early.
@@ -124,7 +139,7 @@ fn must_look_first(state: &AttemptState, email: &Email, now: UnixMs) -> bool {
         || record.email().is_none()
         || is_removed
         || is_back
-        || last_known_address(state).is_some_and(|known| known.key() != email.key())
+        || state.last_known_address().is_some_and(|known| known.key() != email.key())
 }
 
 fn create(state: &AttemptState, email: &Email) -> Step {
@@ -144,7 +159,7 @@ fn create(state: &AttemptState, email: &Email) -> Step {
 }
 
 fn search(state: &mut AttemptState, rules: &PlanRules, standing: Standing, email: &Email, now: UnixMs) -> Step {
-    for former in former_addresses(state, email) {
+    for former in state.may_be_under(email) {
         match state.search.next(&former.spellings(), former.key(), 0) {
             Look::Send(request) => return Step::Send(request),
             Look::Ended(Found::One(member)) => {
@@ -201,22 +216,6 @@ fn is_made_lately(state: &AttemptState, rules: &PlanRules, now: UnixMs) -> bool 
     state.document.progress.made_unshown && within(made_at, rules.read_lag_ms, now)
 }
 
-/// The address under which a member was last known whose id is nobody's: they may have been removed, and added again
-/// by hand; or a 404 was not Postman's.
-fn last_known_address(state: &AttemptState) -> Option<Email> {
-    let known = state.document.member.as_ref().filter(|known| known.id.is_some() && known.id == state.stale_id);
-    known.filter(|_| !state.in_doubt).and_then(|known| Email::parse(&known.user_name).ok())
-}
-
-/// The addresses before this one under which a create of ours may have gone out, or did, or under which they were last
-/// known.
-fn former_addresses(state: &AttemptState, email: &Email) -> Vec<Email> {
-    let made = state.document.member.as_ref().filter(|known| known.id.is_none());
-    let made = made.and_then(|known| Email::parse(&known.user_name).ok());
-    let former = state.former_addresses.iter().cloned().chain(made).chain(last_known_address(state));
-    former.filter(|former| former.key() != email.key()).collect()
-}
-
 /// The look-up found somebody: theirs, if nobody else's.
 fn adopt(state: &mut AttemptState, rules: &PlanRules, member: &Member, standing: Standing, now: UnixMs) -> Step {
     // Listed, yet "not a member" when asked by id: as good as not there.
@@ -253,13 +252,14 @@ fn nobody(
     if is_made_lately(state, rules, now) {
         return finish(try_again(Code::ScimLag, None, true));
     }
+    let is_under_another = !state.may_be_under(email).is_empty();
     if let Some(unknown) = state.document.progress.create_unknown {
         let wait_ms = match unknown.answered {
             // Somebody is there, and reads may lag for as long: not to be taken for an invitation yet.
             _ if state.already_member => rules.read_lag_ms,
             // No POST follows under that address, whose refusal would show them: they would stay for ever.
             _ if standing != Standing::Employed => rules.read_lag_ms,
-            _ if !unknown.is_guess && !former_addresses(state, email).is_empty() => rules.read_lag_ms,
+            _ if !unknown.is_guess && is_under_another => rules.read_lag_ms,
             true => rules.read_lag_ms.min(ANSWERED_UNKNOWN_MS),
             false => rules.read_lag_ms.min(UNANSWERED_UNKNOWN_MS),
         };
@@ -267,7 +267,10 @@ fn nobody(
             return finish(try_again(Code::ScimUnknownOutcome, None, true));
         }
     }
-    if standing == Standing::Left && !complete {
+    // Where nothing is filtered, an address before is looked for among those who are paged through, and no refusal of a
+    // POST shows who has it.
+    let is_unseen = is_under_another && !state.search.has_filter();
+    if (standing == Standing::Left || is_unseen) && !complete {
         return not_everybody(state);
     }
     let made_unshown = state.document.progress.made_unshown;
@@ -311,7 +314,7 @@ fn nobody(
     }
 }
 
-/// Somebody who has left may be among those who were not looked at.
+/// Somebody who has left, or was made under an address before, may be among those who were not looked at.
 fn not_everybody(state: &mut AttemptState) -> Step {
     let extent = state.search.extent();
     let looks = &mut state.document.progress.looks_in_part;
@@ -326,10 +329,13 @@ fn not_everybody(state: &mut AttemptState) -> Step {
 }
 
 /// Nobody is in the team, and HR wants nobody there. A create that was made may be an invitation, which no look-up
-/// finds; one that was only guessed was none.
+/// finds. So may be one that is only guessed, where its address was claimed: without that claim, there was none.
 fn not_a_member(state: &mut AttemptState) -> Step {
+    let key = state.document.record.email().map(|email| address_key(email.lower()));
+    let is_claimed = key.is_some_and(|key| state.has_claim(&key));
     let progress = &mut state.document.progress;
-    progress.create_unknown = progress.create_unknown.filter(|unknown| !unknown.is_guess);
+    let unknown = progress.create_unknown.filter(|unknown| !unknown.is_guess || is_claimed);
+    progress.create_unknown = unknown.map(|unknown| UnknownCreate::made(unknown.at, unknown.answered));
     finish(Conclusion::InLine(Finished::NotAMember))
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::attempt::{AttemptState, Claimed, Conclusion};
+use super::attempt::{AttemptState, Claimed, Conclusion, FormerGroups};
 use super::capabilities::Capabilities;
 use super::group::{GroupCall, GroupOutcome, GroupRow};
 use super::listing::Listing;
@@ -139,7 +139,7 @@ fn claim(claims: &mut Claims, keys: &[String], document: &Document, now: UnixMs)
         for key in keys {
             claims.insert(key.clone(), Owner::of(document, key, now));
         }
-        return Claimed::TakenFrom { person: from, member: None, along: Vec::new() };
+        return Claimed::TakenFrom { person: from, member: None, along: Vec::new(), groups: FormerGroups::default() };
     }
     for key in keys {
         claims.insert(key.clone(), Owner::of(document, key, now));

@@ -102,8 +102,7 @@ pub enum Outcome {
     Changed,
     /// This request can never succeed.
     Permanent(Code),
-    /// The target refuses everything, or every call of a kind. A create that is answered 5xx with this
-    /// may have taken effect.
+    /// The target refuses everything, or every call of a kind; it had no effect.
     Hold(HoldScope, Code, Option<UnixMs>),
     /// A refusal that nobody documents: this person's trouble, or the target's.
     Suspect {
@@ -126,7 +125,7 @@ pub enum Outcome {
     },
     /// Passing trouble, and a create may have taken effect: look up before posting again.
     Unknown {
-        /// Which.
+        /// Which; a quota's holds everything, as it would after any other call.
         code: Code,
         /// The target asks not to be called before then.
         not_before: Option<UnixMs>,

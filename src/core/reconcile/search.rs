@@ -220,7 +220,7 @@ mod tests {
                 });
                 let (status, body) = (self.0)(&request);
                 let reply = HttpReply { status, body: body.into(), body_complete: true, ..HttpReply::default() };
-                match classify(&request, Some(email.key()), &Reply::Http(reply), UnixMs(0)) {
+                match classify(&request, &[email.key().to_owned()], &Reply::Http(reply), UnixMs(0)) {
                     Outcome::Members(listing) => search.learn(&request, listing),
                     Outcome::NoFilter => search.learn_no_filter(&request),
                     other => return (other.meaning().to_owned(), calls),

@@ -56,7 +56,7 @@ impl TargetRules {
 
     /// Judges the reply to what was `asked`, as [`judge::classify`].
     #[must_use]
-    pub fn classify(self, asked: &Request, sought: Option<&str>, reply: &Reply, now: UnixMs) -> Outcome {
+    pub fn classify(self, asked: &Request, sought: &[String], reply: &Reply, now: UnixMs) -> Outcome {
         let outcome = judge::classify(asked, sought, reply, now);
         match self.kind {
             TargetKind::Postman => outcome,
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn what_a_provider_can_do_is_read_from_its_configuration() {
-        let read = |body: &'static str| GENERIC.classify(&Request::Discover, None, &http(200, body), UnixMs(0));
+        let read = |body: &'static str| GENERIC.classify(&Request::Discover, &[], &http(200, body), UnixMs(0));
         let told =
             r#"{"patch":{"supported":true},"filter":{"supported":false,"maxResults":0},"etag":{"supported":true}}"#;
         assert_eq!(read(told), Outcome::Served(Capabilities { patch: true, filter: false, etag: true }));
@@ -108,9 +108,9 @@ mod tests {
         assert_eq!(read(r#"{"patch":{"supported":false}}"#), Outcome::Served(sparse));
         assert!(matches!(read(r#"{"hello":1}"#), Outcome::Passing { code: Code::ScimUnreadable, .. }));
         for silent in [404, 501] {
-            let outcome = GENERIC.classify(&Request::Discover, None, &http(silent, ""), UnixMs(0));
+            let outcome = GENERIC.classify(&Request::Discover, &[], &http(silent, ""), UnixMs(0));
             assert_eq!(outcome, Outcome::Served(Capabilities::UNTOLD));
-            let outcome = POSTMAN.classify(&Request::Discover, None, &http(silent, ""), UnixMs(0));
+            let outcome = POSTMAN.classify(&Request::Discover, &[], &http(silent, ""), UnixMs(0));
             assert!(matches!(outcome, Outcome::Hold(HoldScope::All, Code::HoldRefused, _)), "{outcome:?}");
         }
     }
@@ -119,8 +119,8 @@ mod tests {
     fn a_patch_that_is_not_implemented_is_no_trouble_of_the_persons_there() {
         let patch = Request::SetActive { id: "7".to_owned(), active: false, by: Carrier::Patch };
         for status in [405, 501] {
-            assert_eq!(GENERIC.classify(&patch, None, &http(status, "{}"), UnixMs(0)), Outcome::NoPatch);
-            let outcome = POSTMAN.classify(&patch, None, &http(status, "{}"), UnixMs(0));
+            assert_eq!(GENERIC.classify(&patch, &[], &http(status, "{}"), UnixMs(0)), Outcome::NoPatch);
+            let outcome = POSTMAN.classify(&patch, &[], &http(status, "{}"), UnixMs(0));
             assert!(matches!(outcome, Outcome::Suspect { .. }), "{outcome:?}");
         }
     }
@@ -128,7 +128,7 @@ mod tests {
     #[test]
     fn an_unauthorized_call_holds_everything_whatever_words_it_comes_in() {
         let get = Request::Get { id: "7".to_owned() };
-        let outcome = GENERIC.classify(&get, None, &http(401, "<p>who are you?</p>"), UnixMs(0));
+        let outcome = GENERIC.classify(&get, &[], &http(401, "<p>who are you?</p>"), UnixMs(0));
         assert!(matches!(outcome, Outcome::Hold(HoldScope::All, Code::HoldKey, _)), "{outcome:?}");
     }
 }

@@ -99,9 +99,9 @@ impl Hand {
             return Some(hand);
         }
         let mut state = AttemptState::new(document, claimed.taken_over, now);
-        for email in state.addresses_before() {
+        for email in state.addresses_in_doubt() {
             let is_theirs = owner(&address_key(email.lower())) == Some(claimed.lease.person);
-            state.learn_former_address(email, is_theirs, now);
+            state.learn_address_in_doubt(email, is_theirs, now);
         }
         hand.state = Some(state);
         Some(hand.go_on(now))
@@ -119,8 +119,7 @@ impl Hand {
     /// What the target said.
     pub(super) fn learn(mut self, request: &Request, reply: &Reply, now: UnixMs) -> Self {
         if let Some(state) = &mut self.state {
-            let sought = state.sought();
-            let outcome = TargetRules::default().classify(request, sought.as_deref(), reply, now);
+            let outcome = TargetRules::default().classify(request, &state.sought(), reply, now);
             state.learn(&plan_rules(), request, outcome, now);
         }
         self.seen = digest(self.seen, &now);
