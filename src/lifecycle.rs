@@ -148,7 +148,7 @@ impl Lifecycle {
         self.stopping.child_token()
     }
 
-    /// Starts to listen for SIGTERM and SIGINT, for as long as the process lives. Must be called
+    /// Starts to listen for SIGTERM, SIGINT and SIGHUP, for as long as the process lives. Must be called
     /// within a tokio runtime.
     ///
     /// # Errors
@@ -157,12 +157,15 @@ impl Lifecycle {
         use tokio::signal::unix::{SignalKind, signal};
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
+        // A terminal that is closed, or somebody who means a reload: secrets and mappings are read again by themselves.
+        let mut hang_up = signal(SignalKind::hangup())?;
         let life = self.clone();
         tokio::spawn(async move {
             loop {
                 let name = tokio::select! {
                     received = terminate.recv() => received.map(|()| "SIGTERM"),
                     received = interrupt.recv() => received.map(|()| "SIGINT"),
+                    received = hang_up.recv() => received.map(|()| "SIGHUP"),
                 };
                 // None: the runtime is going away, and with it the reason to listen.
                 let Some(name) = name else { return };

@@ -73,6 +73,9 @@ pub struct Process {
     /// What of the store fails for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub store_failing: Vec<FailingOperation>,
+    /// Until when the target has asked it not to be called; it may be over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused_until: Option<UnixMs>,
     /// By how much the others' clocks were ahead of its own, at the most, in milliseconds.
     #[serde(default)]
     pub others_ahead_ms: u64,
@@ -140,6 +143,7 @@ mod tests {
             calling_since: None,
             answered_at: None,
             store_failing: Vec::new(),
+            paused_until: None,
             others_ahead_ms: 0,
         }
     }

@@ -18,6 +18,7 @@ struct Inner {
     calls: BTreeMap<u64, UnixMs>,
     next_call: u64,
     answered_at: Option<UnixMs>,
+    paused_until: Option<UnixMs>,
 }
 
 /// What happened, and what is under way.
@@ -29,6 +30,8 @@ pub struct ActivityDelta {
     pub calling_since: Option<UnixMs>,
     /// When the target last answered anything at all.
     pub answered_at: Option<UnixMs>,
+    /// Until when the target has asked not to be called.
+    pub paused_until: Option<UnixMs>,
 }
 
 impl ActivityLog {
@@ -52,6 +55,12 @@ impl ActivityLog {
         *inner.counts.entry(what).or_default() += 1;
     }
 
+    /// The target has asked not to be called until then.
+    pub fn paused(&self, until: UnixMs) {
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.paused_until = inner.paused_until.max(Some(until));
+    }
+
     /// Returns what happened since the last report, and starts over.
     #[must_use]
     pub fn take(&self) -> ActivityDelta {
@@ -60,6 +69,7 @@ impl ActivityLog {
             counts: std::mem::take(&mut inner.counts),
             calling_since: inner.calls.values().min().copied(),
             answered_at: inner.answered_at,
+            paused_until: inner.paused_until,
         }
     }
 

@@ -106,6 +106,7 @@ pub fn problems(figures: &Figures, seen: &Seen) -> Vec<Problem> {
     found.extend(work::held(figures));
     found.extend(work::nobody(figures));
     found.extend(work::target(figures));
+    found.extend(work::paused(figures));
     found.extend(work::stuck(figures));
     found.extend(source::troubles(figures));
     found.extend(source::again(figures));

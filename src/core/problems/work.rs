@@ -19,6 +19,8 @@ const UNANSWERED_MS: u64 = 10_000;
 const STARTING_MS: u64 = 15_000;
 /// How far clocks may differ.
 const CLOCKS_MS: u64 = 10_000;
+/// A pause that the target asks for is reported where it goes on for longer than this.
+const PAUSE_MS: u64 = 2 * 60_000;
 /// How long an upgrade may take.
 const UPGRADE_MS: u64 = 15 * 60_000;
 
@@ -135,14 +137,31 @@ fn unanswered(figures: &Figures) -> Option<Found> {
     Some(Found::new(code, what, Code::ScimUnreachable.advice(), count).about("target").since(Some(since)))
 }
 
+/// The target has asked not to be called for a long time, and people wait for it.
+pub(super) fn paused(figures: &Figures) -> Option<Found> {
+    let now = figures.now;
+    let until = figures.processes.heard(now).filter_map(|process| process.paused_until).max()?;
+    let waiting = people(figures, "waiting") + people(figures, "running");
+    if until.ms_since(now) < PAUSE_MS || waiting == 0 {
+        return None;
+    }
+    let code = Code::ScimRateLimited;
+    let who = counted(waiting, "person waits", "people wait");
+    let what = format!("{} Nothing is called for another {}: {who}.", code.title(), span(until.ms_since(now)));
+    Some(Found::new(code, what, code.advice(), waiting).about("pause").at("/people?state=waiting"))
+}
+
 /// People are due, and nothing moves.
 pub(super) fn stuck(figures: &Figures) -> Option<Found> {
     let now = figures.now;
     let since = figures.oldest_due_at?;
     let moves = figures.activity.lately(now, STUCK_MS, &Happening::CALLS) > 0;
-    let is_the_store = figures.store.is_some() || !figures.store_failing.is_empty();
-    let is_explained =
-        is_the_store || !figures.holds.holds.is_empty() || nobody(figures).is_some() || target(figures).is_some();
+    let is_explained = figures.store.is_some()
+        || !figures.store_failing.is_empty()
+        || !figures.holds.holds.is_empty()
+        || nobody(figures).is_some()
+        || target(figures).is_some()
+        || paused(figures).is_some();
     if now.ms_since(since) < STUCK_MS || moves || is_explained {
         return None;
     }
@@ -260,6 +279,7 @@ mod tests {
             calling_since: None,
             answered_at: None,
             store_failing: Vec::new(),
+            paused_until: None,
             others_ahead_ms: 0,
         }
     }
@@ -305,6 +325,19 @@ mod tests {
         figures.store = Some(Code::StoreMemory);
         assert_eq!(codes(&figures), ["STORE-MEMORY", "MAP-FIELD"]);
         assert!(told(&figures)[0].what.contains("503"));
+    }
+
+    #[test]
+    fn a_long_pause_that_the_target_asks_for_is_reported_while_somebody_waits() {
+        let mut figures = figures(20);
+        figures.people.insert("running".to_owned(), 3);
+        figures.processes.processes[0].paused_until = Some(NOW.plus_ms(60_000));
+        assert!(codes(&figures).is_empty(), "a minute is nothing");
+        figures.processes.processes[0].paused_until = Some(NOW.plus_ms(1_800_000));
+        assert_eq!(codes(&figures), ["SCIM-429"]);
+        assert!(told(&figures)[0].what.contains("30 min") && told(&figures)[0].what.contains("3 people wait"));
+        figures.people.clear();
+        assert!(codes(&figures).is_empty());
     }
 
     #[test]

@@ -440,8 +440,8 @@ impl Ending {
                 let spread_ms = rules.suspicion_ms / 8;
                 let pause_ms = rules.pause_ms(progress.failures, jitter).min(spread_ms.max(rules.first_ms));
                 progress.failures = progress.failures.saturating_add(1);
-                // Nobody waits for hours on the word of one reply.
-                let asked = not_before.map_or(now, |until| until.min(now.plus_ms(LONG_WAIT_MS)));
+                // Nobody waits for hours on the word of one reply, unless a hold says so.
+                let asked = not_before.filter(|_| !is_long).unwrap_or(now);
                 let code = if status == Some(429) { Code::ScimRateLimited } else { Code::ScimRefused };
                 self.retry(now.plus_ms(pause_ms).max(asked), code, now);
             }
