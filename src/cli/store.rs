@@ -121,6 +121,13 @@ fn run_backup(context: &Context, args: &BackupArgs) -> Result<(), Failure> {
     if args.file.exists() {
         return Err(Failure::advise(format!("{} is there already", args.file.display()), "Give another file."));
     }
+    let folder = args.file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+        return Err(Failure::advise(
+            format!("{} is no directory", folder.display()),
+            "Give a file in one that is there.",
+        ));
+    }
     if !Embedded::is_in(dir) {
         return Err(Failure::advise("there is no store in the directory of `[store] url`", "Check `[store] url`."));
     }

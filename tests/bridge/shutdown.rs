@@ -23,11 +23,17 @@ async fn hire_that_hangs(sim: &PostmanSim, bridge: &Bridge, fault: &str) -> Stri
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stop_finishes_what_is_in_flight_and_refuses_what_is_new() {
+    for signal in [Signal::TERM, Signal::HUP] {
+        stops_in_good_order(signal).await;
+    }
+}
+
+async fn stops_in_good_order(signal: Signal) {
     let sim = sim();
     let home = Home::new(&sim, "");
     let bridge = home.serve();
     let job = hire_that_hangs(&sim, &bridge, "create:delay:1:delay=700").await;
-    bridge.signal(Signal::TERM);
+    bridge.signal(signal);
     let client = http();
     let body = payload("employee.hired", "E-2", "Grace", "Hopper");
     let deadline = Instant::now() + Duration::from_secs(5);

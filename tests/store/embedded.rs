@@ -243,6 +243,8 @@ async fn a_backup_beside_those_who_write_has_all_that_was_answered_before() {
     let restored = outer.path().join("restored");
     std::fs::create_dir(&restored).unwrap();
     let copy = restored.join("store.db");
+    // Somebody was killed in the middle of one.
+    std::fs::write(restored.join("store.db.partial"), "a part").unwrap();
     // As another process does, past the lock.
     tokio::task::spawn_blocking({
         let (from, copy) = (from.clone(), copy.clone());
@@ -252,6 +254,7 @@ async fn a_backup_beside_those_who_write_has_all_that_was_answered_before() {
     .unwrap();
     writing.await.unwrap();
     assert_eq!(mode(&copy), 0o600);
+    assert_eq!(std::fs::read_dir(&restored).unwrap().count(), 1, "only the whole file is left");
     let again = store.backup(&copy).await;
     assert!(matches!(again, Err(StoreError::Unavailable(_))), "a backup goes over no file: {again:?}");
     let there = Embedded::open(&restored, options()).unwrap();

@@ -1,6 +1,6 @@
 //! The file: where it lies, how it is opened, and its versions.
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -129,24 +129,37 @@ fn version(db: &Connection) -> Result<u32, StoreError> {
     Ok(db.pragma_query_value(None, "user_version", |row| row.get(0))?)
 }
 
-/// Writes a copy of the store in `dir` into a new file, as of one moment, beside whoever serves it.
+/// Writes a copy of the store in `dir` into a new file, as of one moment, beside whoever serves it. The file gets its
+/// name once it is whole: whoever is killed before that leaves `FILE.partial`, which the next backup replaces.
 pub(super) fn backup(dir: &Path, to: &Path) -> Result<(), StoreError> {
     let db = open_reader(&database(dir))?;
     check_header(&db)?;
     db.pragma_update(None, "query_only", false)?;
-    let taken = || OpenOptions::new().write(true).create_new(true).mode(0o600).open(to);
-    let file = taken().map_err(|e| no_access(to, &e))?;
     let path = to.to_str().ok_or_else(|| StoreError::Unavailable(format!("{}: is not UTF-8", to.display())))?;
+    if to.exists() {
+        return Err(no_access(to, &io::ErrorKind::AlreadyExists.into()));
+    }
+    let part = PathBuf::from(format!("{path}.partial"));
+    let taken = || {
+        remove(&part)?;
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part)
+    };
+    let file = taken().map_err(|e| no_access(&part, &e))?;
     let written = db
-        .execute("VACUUM INTO ?1", [path])
+        .execute("VACUUM INTO ?1", [format!("{path}.partial")])
         .map_err(StoreError::from)
-        .and_then(|_| file.sync_all().and_then(|()| sync_folder(to)).map_err(|e| no_access(to, &e)))
-        .and_then(|()| examine(to, None).map(|_| ()));
+        .and_then(|_| file.sync_all().map_err(|e| no_access(&part, &e)))
+        .and_then(|()| examine(&part, None))
+        .and_then(|_| fs::rename(&part, to).and_then(|()| sync_folder(to)).map_err(|e| no_access(to, &e)));
     if written.is_err() {
-        // A part of a backup is none.
-        let _ = std::fs::remove_file(to);
+        let _ = remove(&part);
     }
     written
+}
+
+/// Removes a file that may not be there.
+fn remove(path: &Path) -> io::Result<()> {
+    fs::remove_file(path).or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
 }
 
 /// Reads the whole file, and whether there was time for that. Errors: [`StoreError::Damaged`] where something in it is
