@@ -2,7 +2,10 @@
 //! the feature `failpoints` in release builds, too. In what is shipped [`at`] is nothing.
 //!
 //! The environment variable `FAILPOINTS` says what happens where: `place=panic`, `place=2*panic` (the first two
-//! times), `place=stall` (the thread stands still), with semicolons between several.
+//! times), `place=stall` (the thread stands still), with semicolons between several. `patience=MS` makes a loop that
+//! stands still count as hanging after so many milliseconds, instead of minutes.
+
+use std::time::Duration;
 
 /// A place that can be made to fail.
 #[cfg(not(any(debug_assertions, feature = "failpoints")))]
@@ -17,7 +20,6 @@ pub fn at(_place: &str) {}
 pub fn at(place: &str) {
     use std::collections::BTreeMap;
     use std::sync::{LazyLock, Mutex, PoisonError};
-    use std::time::Duration;
 
     /// What is left to do at each place: how often, and which.
     static ORDERS: LazyLock<Mutex<BTreeMap<String, (u32, String)>>> = LazyLock::new(|| Mutex::new(ordered()));
@@ -35,6 +37,22 @@ pub fn at(place: &str) {
         Some(_) => panic!("failpoint {place}"),
         None => {}
     }
+}
+
+/// How long a loop may stand still.
+#[cfg(not(any(debug_assertions, feature = "failpoints")))]
+#[inline]
+#[must_use]
+pub fn patience(usual: Duration) -> Duration {
+    usual
+}
+
+/// How long a loop may stand still: as usual, where nothing else was ordered.
+#[cfg(any(debug_assertions, feature = "failpoints"))]
+#[must_use]
+pub fn patience(usual: Duration) -> Duration {
+    let ordered = ordered().remove("patience").and_then(|(_, ms)| ms.parse().ok());
+    ordered.map_or(usual, Duration::from_millis)
 }
 
 #[cfg(any(debug_assertions, feature = "failpoints"))]

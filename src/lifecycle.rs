@@ -1,7 +1,7 @@
 //! The process's state: starting, serving, stopping. Every component holds a clone.
 //!
 //! The first signal asks every component to stop in good order; a second one stops at once. Lives
-//! here: the state and the signals. Not here: what each component does about it.
+//! here: the state, and what a signal does to it. Not here: what each component does about it.
 
 use std::sync::{Arc, OnceLock};
 
@@ -146,38 +146,6 @@ impl Lifecycle {
     #[must_use]
     pub fn stop_token(&self) -> CancellationToken {
         self.stopping.child_token()
-    }
-
-    /// Starts to listen for SIGTERM, SIGINT and SIGHUP, for as long as the process lives. Must be called
-    /// within a tokio runtime.
-    ///
-    /// # Errors
-    /// The signal handlers could not be installed.
-    pub fn listen_for_signals(&self) -> std::io::Result<()> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        // A terminal that is closed, or somebody who means a reload: secrets and mappings are read again by themselves.
-        let mut hang_up = signal(SignalKind::hangup())?;
-        let life = self.clone();
-        tokio::spawn(async move {
-            loop {
-                let name = tokio::select! {
-                    received = terminate.recv() => received.map(|()| "SIGTERM"),
-                    received = interrupt.recv() => received.map(|()| "SIGINT"),
-                    received = hang_up.recv() => received.map(|()| "SIGHUP"),
-                };
-                // None: the runtime is going away, and with it the reason to listen.
-                let Some(name) = name else { return };
-                if life.is_stopping() {
-                    tracing::warn!(signal = name, "second signal: stopping at once");
-                } else {
-                    tracing::info!(signal = name, "stopping; a second signal stops at once");
-                }
-                life.signalled();
-            }
-        });
-        Ok(())
     }
 }
 

@@ -1,14 +1,18 @@
 //! Tasks that must not end. Each has an owner, which either restarts it when it panics, with a count, or
-//! ends the process and says which task it was ([`crate::lifecycle::Lifecycle::fail`]).
+//! ends the process and says which task it was ([`Lifecycle::fail`]).
 
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use tracing::error;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Mutex;
+use tracing::{error, info, warn};
 
-use crate::lifecycle::Loops;
+use crate::failpoint;
+use crate::lifecycle::{Heart, Lifecycle, Loops};
 use crate::telemetry::metrics::{TASK, TASKS_RESTARTED_TOTAL};
 
 /// Before a task is started again: one that panics at once must not keep a core busy.
@@ -16,7 +20,13 @@ const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// A task that has kept its thread, or got no turn, for this long hangs. Far above the longest computation of any of
 /// them.
-pub const SILENT_MAX: Duration = Duration::from_mins(5);
+const SILENT_MAX: Duration = Duration::from_mins(5);
+
+/// The heart of a loop other than the public listener's, which has less time.
+#[must_use]
+pub fn heart(loops: &Loops, task: &'static str) -> Heart {
+    loops.enter(task, failpoint::patience(SILENT_MAX))
+}
 
 /// As [`keep`], and among the loops that are heard of.
 pub fn watched<F, S>(loops: &Loops, task: &'static str, start: S) -> impl Future<Output = ()> + use<F, S>
@@ -24,7 +34,7 @@ where
     F: Future<Output = ()>,
     S: FnMut() -> F,
 {
-    let heart = loops.enter(task, SILENT_MAX);
+    let heart = heart(loops, task);
     async move { heart.beating(keep(task, start)).await }
 }
 
@@ -45,6 +55,48 @@ pub async fn ends(task: Pin<Box<impl Future<Output = ()>>>) -> bool {
 /// What a task came to; none where it panicked. The panic's own line is in the log by then.
 pub async fn caught<T>(task: Pin<Box<impl Future<Output = T> + ?Sized>>) -> Option<T> {
     AssertUnwindSafe(task).catch_unwind().await.ok()
+}
+
+/// Starts to listen for SIGTERM, SIGINT and SIGHUP, for as long as the process lives. Must be called within a tokio runtime.
+///
+/// # Errors
+/// The signal handlers could not be installed.
+pub fn listen_for_signals(life: &Lifecycle) -> std::io::Result<()> {
+    let signals = Signals {
+        terminate: signal(SignalKind::terminate())?,
+        interrupt: signal(SignalKind::interrupt())?,
+        // A terminal that is closed, or somebody who means a reload: secrets and mappings are read again by themselves.
+        hang_up: signal(SignalKind::hangup())?,
+    };
+    let (signals, told) = (Arc::new(Mutex::new(signals)), life.clone());
+    tokio::spawn(watched(life.loops(), "signals", move || hear(signals.clone(), told.clone())));
+    Ok(())
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+async fn hear(signals: Arc<Mutex<Signals>>, life: Lifecycle) {
+    let Signals { terminate, interrupt, hang_up } = &mut *signals.lock().await;
+    loop {
+        failpoint::at("signals");
+        let name = tokio::select! {
+            received = terminate.recv() => received.map(|()| "SIGTERM"),
+            received = interrupt.recv() => received.map(|()| "SIGINT"),
+            received = hang_up.recv() => received.map(|()| "SIGHUP"),
+        };
+        // None: the runtime is going away, and with it the reason to listen.
+        let Some(name) = name else { return };
+        if life.is_stopping() {
+            warn!(signal = name, "second signal: stopping at once");
+        } else {
+            info!(signal = name, "stopping; a second signal stops at once");
+        }
+        life.signalled();
+    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,8 @@ const FLOORS: &[&[&str]] = &[
     &["hr"],
     &["store", "scim", "config"],
     &["supervision"],
-    &["clock", "telemetry", "lifecycle", "secret", "peer", "descriptors", "failpoint"],
+    &["clock", "telemetry", "lifecycle", "secret", "peer", "descriptors"],
+    &["failpoint"],
     &["core"],
 ];
 

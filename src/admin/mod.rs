@@ -5,6 +5,7 @@
 //! logged.
 
 use std::net::{SocketAddr, TcpListener};
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use actix_http::HttpService;
@@ -138,18 +139,24 @@ impl Admin {
         let mut server = start(state, gate, listeners, listener)?;
         let handle = server.handle();
         let mut upkeep = tokio::time::interval(UPKEEP);
-        let graceful = loop {
-            failpoint::at("admin");
-            tokio::select! {
-                ended = &mut server => return ended,
-                _ = upkeep.tick() => {
-                    metrics.upkeep();
-                    alarmed.health.look();
-                    alarmed.alarm();
+        let serving = async {
+            loop {
+                failpoint::at("admin");
+                tokio::select! {
+                    ended = &mut server => return ControlFlow::Break(ended),
+                    _ = upkeep.tick() => {
+                        metrics.upkeep();
+                        alarmed.health.look();
+                        alarmed.alarm();
+                    }
+                    () = stop.cancelled() => return ControlFlow::Continue(true),
+                    () = lifecycle.stopping_at_once() => return ControlFlow::Continue(false),
                 }
-                () = stop.cancelled() => break true,
-                () = lifecycle.stopping_at_once() => break false,
             }
+        };
+        let graceful = match supervision::heart(lifecycle.loops(), "admin listener").beating(serving).await {
+            ControlFlow::Continue(graceful) => graceful,
+            ControlFlow::Break(ended) => return ended,
         };
         pulse.abort();
         teller.abort();

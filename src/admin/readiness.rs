@@ -13,7 +13,9 @@ use tokio::sync::watch;
 use crate::core::code::Code;
 use crate::core::store_health::FailingOperation;
 use crate::core::time::UnixMs;
+use crate::failpoint;
 use crate::store::{Store, StoreError};
+use crate::supervision;
 use crate::telemetry::store_log::StoreLog;
 
 /// How long a request waits for a check: less than the second after which a Kubernetes probe gives up by default.
@@ -60,8 +62,14 @@ impl StoreHealth {
         *since.get_or_insert_with(|| {
             let inner = self.0.clone();
             tokio::spawn(async move {
-                let found = inner.store.check().await.err();
-                inner.found_is(found);
+                let check = async {
+                    failpoint::at("check");
+                    inner.store.check().await
+                };
+                // A check that panicked has not shown that the store can be written, and must not be the last one.
+                let panicked = || Err(StoreError::Unavailable("the check of the store panicked".to_owned()));
+                let found = supervision::caught(Box::pin(check)).await.unwrap_or_else(panicked);
+                inner.found_is(found.err());
             });
             Instant::now()
         })
@@ -110,6 +118,7 @@ impl StoreHealth {
 
 impl Inner {
     fn found_is(&self, error: Option<StoreError>) {
+        *self.since.lock().unwrap_or_else(PoisonError::into_inner) = None;
         let told = |code: Code| format!("{code}: {} {}", code.title(), code.advice());
         let reason =
             |error: &StoreError| error.code().map_or_else(|| "the store cannot be reached or written".to_owned(), told);
@@ -122,7 +131,6 @@ impl Inner {
             None if matches!(before, LastLook::Trouble(..)) => tracing::info!("the store can be written again"),
             Some(_) | None => {}
         }
-        *self.since.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.found.send_replace(found);
     }
 }

@@ -23,6 +23,7 @@ use crate::core::problems::Problem;
 use crate::core::retry_hint::{self, HINT_HEADERS};
 use crate::core::signature::{Scheme, ToSign, sign};
 use crate::core::time::UnixMs;
+use crate::failpoint;
 use crate::peer::is_on_this_machine;
 use crate::secret::LiveSecret;
 use crate::store::{Store, StoreError, documents};
@@ -116,7 +117,11 @@ impl Alerting {
     /// Reports on every judgement, until there are no more.
     pub async fn run(self, mut judged: watch::Receiver<Judged>) {
         let mut outage = Outage::default();
-        while judged.changed().await.is_ok() {
+        loop {
+            failpoint::at("alerts");
+            if judged.changed().await.is_err() {
+                return;
+            }
             let found = judged.borrow_and_update().clone();
             if !found.outage.is_empty() {
                 outage.goes_on(self.clock.now(), &found.outage);

@@ -33,6 +33,7 @@ pub(super) const RESTARTED: &str = "the process started";
 
 /// Does what a restart does, as soon as the store is there. That it is not there yet is reported elsewhere.
 pub(super) async fn lift_when_connected(store: Arc<dyn Store>) {
+    failpoint::at("holds");
     while lift_what_a_key_can_cause(store.as_ref(), RESTARTED).await.is_err() {
         tokio::time::sleep(CONNECT_EVERY).await;
     }

@@ -339,6 +339,11 @@ impl Bridge {
             let lifted = store.clone();
             beside.push(kept(loops, "holds", move || background::lift_when_connected(lifted.clone())));
         }
+        if traces.are_on() {
+            let sent = traces.clone();
+            // Not among those that end with the rest: the last spans are still to be sent.
+            kept(loops, "traces", move || sent.clone().send());
+        }
         life.serve();
         let stopping_since = {
             let life = life.clone();
@@ -349,7 +354,7 @@ impl Bridge {
         };
         let working = async {
             let Some(worker) = worker else { return life.stopping().await };
-            let heart = life.loops().enter("worker", supervision::SILENT_MAX);
+            let heart = supervision::heart(life.loops(), "worker");
             if !supervision::ends(Box::pin(heart.beating(worker.run(life.clone(), grace)))).await {
                 life.fail("worker");
             }

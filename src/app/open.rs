@@ -8,7 +8,7 @@ use tracing::{info, warn};
 
 use super::{StartError, options};
 use crate::config::{Config, RedisConfig, RedisUrl, StoreConfig, StoreDurability, StoreUrl};
-use crate::lifecycle::Lifecycle;
+use crate::lifecycle::{Lifecycle, Loops};
 use crate::secret::LiveSecret;
 use crate::store::embedded::Embedded;
 use crate::store::redis::{LinkOptions, Redis, RedisOptions, StoreClock};
@@ -34,7 +34,7 @@ pub(super) async fn serving(config: &Config, life: &Lifecycle) -> Result<Arc<dyn
         StoreUrl::Embedded { dir } => {
             let began = Instant::now();
             loop {
-                match Embedded::open(dir, options.clone()) {
+                match Embedded::open_for(dir, options.clone(), life.loops()) {
                     Err(StoreError::InUse { path }) if began.elapsed() < IN_USE_MAX && !life.is_stopping() => {
                         if began.elapsed() < IN_USE_EVERY {
                             warn!(
@@ -52,7 +52,7 @@ pub(super) async fn serving(config: &Config, life: &Lifecycle) -> Result<Arc<dyn
         // Connected when it is needed: a Redis that is not there yet must not keep us from listening.
         StoreUrl::Redis(url) => {
             let redis = &config.store.redis;
-            let store = open_redis(url, redis, &redis.key_prefix, options)?;
+            let store = open_redis(url, redis, &redis.key_prefix, options, life.loops())?;
             let first_look = async {
                 store.check_schema().await?;
                 bind_target(&store, &options::target(config)).await
@@ -100,7 +100,7 @@ fn open_at(
 ) -> Result<Arc<dyn Transfer>, StoreError> {
     match url {
         StoreUrl::Embedded { dir } => Ok(Arc::new(Embedded::open(dir, options)?)),
-        StoreUrl::Redis(url) => Ok(Arc::new(open_redis(url, redis, key_prefix, options)?)),
+        StoreUrl::Redis(url) => Ok(Arc::new(open_redis(url, redis, key_prefix, options, &Loops::default())?)),
     }
 }
 
@@ -109,9 +109,10 @@ fn open_redis(
     redis: &RedisConfig,
     key_prefix: &str,
     options: StoreOptions,
+    loops: &Loops,
 ) -> Result<Redis, StoreError> {
     let link = LinkOptions { key_prefix: key_prefix.to_owned(), ..options::link(url, redis) };
-    Redis::open(&RedisOptions { link, clock: StoreClock::Server }, options)
+    Redis::open_for(&RedisOptions { link, clock: StoreClock::Server }, options, loops)
 }
 
 /// How long the store may take to prove that it can be written to: with Redis, an answer's time, and that

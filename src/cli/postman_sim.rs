@@ -12,6 +12,7 @@ use crate::lifecycle::Lifecycle;
 use crate::postman_sim::{
     AuthAccepted, Fault, Hint, InvitedId, Person, PostmanSim, PutMeaning, SimOptions, UsernameChange,
 };
+use crate::supervision;
 
 /// How the stand-in is to be.
 #[derive(Debug, Args)]
@@ -97,7 +98,7 @@ pub fn run(context: &Context, args: &PostmanSimArgs) -> Result<(), Failure> {
     block_on(async {
         let life = Lifecycle::new();
         // Before it says that it is there: a reader of that line may stop it.
-        life.listen_for_signals().map_err(|error| Failure::failed(error.to_string()))?;
+        supervision::listen_for_signals(&life).map_err(|error| Failure::failed(error.to_string()))?;
         context.print(&json!({ "base_url": base_url, "control_url": control_url }), || {
             say!("the Postman stand-in answers at {base_url}");
             say!("what it was asked:   curl {control_url}/journal");

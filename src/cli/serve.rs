@@ -8,6 +8,7 @@ use super::failure::Failure;
 use crate::app::{Bridge, Role, StartError, log_options, name_target};
 use crate::config::Config;
 use crate::lifecycle::Lifecycle;
+use crate::supervision;
 use crate::telemetry::logs;
 
 /// How to serve.
@@ -51,7 +52,7 @@ pub fn run(context: &Context, args: &ServeArgs) -> Result<(), Failure> {
         .map_err(|error| Failure::failed(format!("the runtime could not start: {error}")))?;
     let life = Lifecycle::new();
     let result = runtime.block_on(async {
-        life.listen_for_signals().map_err(|error| Failure::failed(format!("signals: {error}")))?;
+        supervision::listen_for_signals(&life).map_err(|error| Failure::failed(format!("signals: {error}")))?;
         let bridge = Bridge::build(config, role, life.clone()).await.map_err(|error| started(&error))?;
         bridge.run().await.map_err(|error| Failure::failed(error.to_string()))
     });

@@ -69,7 +69,7 @@ pub(super) async fn run(
     let connections = Connections::new(options.connections_max, options.connections_per_peer, options.proxies.clone());
     let tasks = TaskTracker::new();
     let turning_away = Arc::new(Semaphore::new(TURNED_AWAY_AT_ONCE));
-    let heart = shared.services.lifecycle.loops().enter(PUBLIC_LISTENER, SILENT_MAX);
+    let heart = shared.services.lifecycle.loops().enter(PUBLIC_LISTENER, failpoint::patience(SILENT_MAX));
     let accepting = async {
         loop {
             failpoint::at("intake");

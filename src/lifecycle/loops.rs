@@ -16,7 +16,8 @@ pub struct Loops(Arc<Mutex<BTreeMap<&'static str, Beat>>>);
 
 #[derive(Debug)]
 struct Beat {
-    at: Instant,
+    /// None while it waits for something that a restart would not bring.
+    at: Option<Instant>,
     silent_max: Duration,
 }
 
@@ -31,24 +32,30 @@ impl Loops {
     /// Adds a loop, which hangs when it has not beaten for `silent_max`. Names are unique among running loops.
     #[must_use]
     pub fn enter(&self, name: &'static str, silent_max: Duration) -> Heart {
-        self.beats().insert(name, Beat { at: Instant::now(), silent_max });
+        self.beats().insert(name, Beat { at: Some(Instant::now()), silent_max });
         Heart { loops: self.clone(), name }
     }
 
     /// The loops that hang.
     #[must_use]
     pub fn hanging(&self) -> Vec<&'static str> {
-        self.beats().iter().filter(|(_, beat)| beat.at.elapsed() > beat.silent_max).map(|(name, _)| *name).collect()
+        self.beats().iter().filter(|(_, beat)| beat.is_late(beat.silent_max)).map(|(name, _)| *name).collect()
     }
 
     /// Whether this loop is running and has not beaten for longer than `within`.
     #[must_use]
     pub fn is_late(&self, name: &str, within: Duration) -> bool {
-        self.beats().get(name).is_some_and(|beat| beat.at.elapsed() > within)
+        self.beats().get(name).is_some_and(|beat| beat.is_late(within))
     }
 
     fn beats(&self) -> MutexGuard<'_, BTreeMap<&'static str, Beat>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Beat {
+    fn is_late(&self, within: Duration) -> bool {
+        self.at.is_some_and(|at| at.elapsed() > within)
     }
 }
 
@@ -68,9 +75,22 @@ impl Heart {
         }
     }
 
+    /// For a loop on a thread of its own: runs what keeps the thread waiting for work or for a disk. It does not hang
+    /// meanwhile, however long that takes.
+    pub fn waiting<T>(&self, wait: impl FnOnce() -> T) -> T {
+        self.set(None);
+        let came = wait();
+        self.beat();
+        came
+    }
+
     fn beat(&self) {
+        self.set(Some(Instant::now()));
+    }
+
+    fn set(&self, at: Option<Instant>) {
         if let Some(beat) = self.loops.beats().get_mut(self.name) {
-            beat.at = Instant::now();
+            beat.at = at;
         }
     }
 }
@@ -101,5 +121,17 @@ mod tests {
         assert_eq!(loops.hanging(), ["slow"]);
         slow.beat();
         assert!(loops.hanging().is_empty() && !loops.is_late("quick", Duration::ZERO));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_thread_that_waits_does_not_hang_until_it_works_again() {
+        let loops = Loops::default();
+        let thread = loops.enter("thread", Duration::from_secs(5));
+        tokio::time::advance(Duration::from_secs(6)).await;
+        assert_eq!(loops.hanging(), ["thread"]);
+        thread.waiting(|| assert!(loops.hanging().is_empty() && !loops.is_late("thread", Duration::ZERO)));
+        assert!(loops.hanging().is_empty());
+        tokio::time::advance(Duration::from_secs(6)).await;
+        assert_eq!(loops.hanging(), ["thread"]);
     }
 }

@@ -3,7 +3,10 @@
 
 use std::time::{Duration, Instant};
 
-use crate::process::{Home, PATIENCE, http, payload, post, sim};
+use rustix::process::Signal;
+use scim_bridge::postman_sim::PostmanSim;
+
+use crate::process::{Bridge, Home, KEY, PATIENCE, http, payload, post, sim};
 use crate::redis_server::RedisServer;
 
 async fn until(what: &str, patience: Duration, mut holds: impl AsyncFnMut() -> bool) {
@@ -30,19 +33,66 @@ async fn a_part_without_which_nothing_goes_on_ends_the_process_which_says_which_
     }
 }
 
+/// The tasks of a process on the embedded store that are started again, with [`all_at_work`].
+const STARTED_AGAIN: [&str; 11] = [
+    "alerts",
+    "captures",
+    "console events",
+    "drift",
+    "heartbeat",
+    "lists",
+    "mappings",
+    "secrets",
+    "series",
+    "signals",
+    "tidy",
+];
+
+/// A process in which each of its tasks has something to do.
+fn all_at_work(sim: &PostmanSim) -> Home {
+    let home = Home::new(
+        sim,
+        "[drift]\nevery_h = 1\n[[alert]]\nurl = 'http://127.0.0.1:9/'\nformat = 'slack'\n[postman]\nkey = { file = 'key' }",
+    );
+    std::fs::write(home.path().join("key"), KEY).unwrap();
+    home
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_part_that_can_be_started_again_is_and_is_counted() {
     let sim = sim();
-    let home = Home::new(&sim, "");
-    std::fs::write(home.path().join("key"), "PMAK-the-key-of-the-tests").unwrap();
-    let home = Home::new(&sim, &format!("[postman]\nkey = {{ file = '{}' }}", home.path().join("key").display()));
-    let orders = "tidy=2*panic;secrets=2*panic;series=2*panic;captures=2*panic;heartbeat=2*panic;mappings=2*panic";
-    let bridge = home.serve_with(&[("FAILPOINTS", orders)]);
-    for task in ["tidy", "secrets", "series", "captures", "heartbeat", "mappings"] {
-        let counted = format!("scim_bridge_tasks_restarted_total{{task=\"{task}\"}} 2");
+    let home = all_at_work(&sim);
+    let orders = STARTED_AGAIN.map(|task| format!("{task}=2*panic")).join(";");
+    let bridge = home.serve_with(&[("FAILPOINTS", &orders)]);
+    for task in STARTED_AGAIN {
+        // Signals are heard before anything is counted.
+        let times = if task == "signals" { "" } else { "2" };
+        let counted = format!("scim_bridge_tasks_restarted_total{{task=\"{task}\"}} {times}");
         until(&counted, PATIENCE, async || bridge.get("/metrics").await.1.contains(&counted)).await;
     }
     assert_eq!((bridge.get("/livez").await.0, bridge.get("/readyz").await.0), (200, 200));
+    // The one who hears signals is there again, too.
+    bridge.signal(Signal::TERM);
+    let (status, log) = bridge.ended();
+    assert!(status.success(), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_check_of_the_store_that_panics_is_not_the_last_one_and_does_not_pass_for_a_good_one() {
+    let sim = sim();
+    let home = Home::new(&sim, "");
+    let bridge = home.serve_with(&[("FAILPOINTS", "check=panic")]);
+    until("it is told", PATIENCE, async || {
+        let (_, status) = bridge.get("/api/v1/status").await;
+        status.contains("STORE-UNWRITABLE")
+    })
+    .await;
+    let (status, body) = bridge.get("/readyz").await;
+    assert!(status == 503 && body.contains("the store cannot be reached or written"), "{status} {body}");
+    drop(bridge);
+    let bridge = home.serve_with(&[("FAILPOINTS", "check=2*panic")]);
+    until("it is ready", PATIENCE, async || bridge.get("/readyz").await.0 == 200).await;
+    assert!(bridge.log().contains("the check of the store panicked"), "{}", bridge.log());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -80,15 +130,113 @@ async fn a_listener_that_hangs_is_not_ready_and_then_not_alive() {
     .await;
 }
 
+/// Where a loop stands still, in tests of that: far above what a busy machine keeps one waiting.
+const SHORT_PATIENCE: &str = "patience=5000";
+
+/// Starts a bridge of which a loop stands still.
+fn standing_still(home: &Home, place: &str) -> Bridge {
+    let bridge = home.serve_with(&[("FAILPOINTS", &format!("{place}=stall;{SHORT_PATIENCE}"))]);
+    // Some loops do nothing until something comes. Nobody waits for the answer.
+    let listen = bridge.listen.clone();
+    tokio::spawn(async move {
+        post(&http(), &listen, "m1", &payload("employee.hired", "E-1", "Ada", "Lovelace")).await;
+    });
+    bridge
+}
+
+/// The listener at `address` says that it hangs.
+async fn is_named(address: &str, task: &str) {
+    until(task, PATIENCE, async || {
+        let response = http().get(format!("http://{address}/livez")).send().await.unwrap();
+        response.status() == 503 && response.text().await.unwrap().contains(task)
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_dispatcher_of_shared_calls_is_started_again_and_takes_what_comes_then() {
-    let (sim, redis) = (sim(), RedisServer::start());
+async fn a_loop_that_stands_still_is_named_and_the_process_not_alive() {
+    let sim = sim();
+    let started_again = STARTED_AGAIN.map(|task| (task, task));
+    let parts = [("admin", "admin listener"), ("worker", "worker"), ("writer", "store writer")];
+    // A few at a time: each is a process.
+    for some in [&started_again[..], &parts].concat().chunks(4) {
+        let bridges = some.iter().map(|(place, task)| {
+            let home = all_at_work(&sim);
+            let bridge = standing_still(&home, place);
+            (home, bridge, task)
+        });
+        for (_home, bridge, task) in bridges.collect::<Vec<_>>() {
+            // A listener that stands still does not say so itself.
+            let told_by = if *task == "admin listener" { &bridge.listen } else { &bridge.admin };
+            is_named(told_by, task).await;
+        }
+    }
+}
+
+/// A store on each kind of server, and which loops it has.
+fn on_redis(sim: &PostmanSim, redis: &RedisServer, durability: &str) -> Home {
     let admin = "[server]\nadmin_token = \"a-token-that-nobody-guesses\"";
-    let home = Home::new(&sim, &format!("{admin}\n[store]\nurl = '{}'", redis.url()));
-    let bridge = home.serve_with(&[("FAILPOINTS", "dispatch=1*panic")]);
-    let sent = payload("employee.hired", "E-1", "Ada", "Lovelace");
-    let answered = async || post(&http(), &bridge.listen, "m1", &sent).await.is_some();
-    // The first is not acknowledged, and is sent again.
-    until("it is taken in", PATIENCE, answered).await;
-    assert!(bridge.get("/metrics").await.1.contains("scim_bridge_tasks_restarted_total{task=\"dispatch\"} 1"));
+    Home::new(sim, &format!("{admin}\n[store]\nurl = '{}'\ndurability = '{durability}'", redis.url()))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_loops_of_a_store_on_redis_are_started_again_and_take_what_comes_then() {
+    let kinds = [(RedisServer::start(), "written", "dispatch"), (RedisServer::start_valkey(), "fsynced", "durable")];
+    for (redis, durability, dispatcher) in kinds {
+        let sim = sim();
+        let home = on_redis(&sim, &redis, durability);
+        let tasks = [dispatcher, "wake", "holds"];
+        let bridge = home.serve_with(&[("FAILPOINTS", &tasks.map(|task| format!("{task}=1*panic")).join(";"))]);
+        let sent = payload("employee.hired", "E-1", "Ada", "Lovelace");
+        let is_taken =
+            async || post(&http(), &bridge.listen, "m1", &sent).await.is_some_and(|(status, _)| status == 200);
+        // The first may not be acknowledged, and is sent again.
+        until("it is taken in", PATIENCE, is_taken).await;
+        until("it is brought to Postman", PATIENCE, async || !sim.journal().is_empty()).await;
+        for task in tasks {
+            let counted = format!("scim_bridge_tasks_restarted_total{{task=\"{task}\"}} 1");
+            until(&counted, PATIENCE, async || bridge.get("/metrics").await.1.contains(&counted)).await;
+        }
+        assert_eq!((bridge.get("/livez").await.0, bridge.get("/readyz").await.0), (200, 200));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_loop_of_a_store_on_redis_that_stands_still_is_named() {
+    let (sim, redis, valkey) = (sim(), RedisServer::start(), RedisServer::start_valkey());
+    let homes = [
+        (on_redis(&sim, &redis, "written"), "dispatch"),
+        (on_redis(&sim, &redis, "written"), "wake"),
+        (on_redis(&sim, &redis, "written"), "holds"),
+        (on_redis(&sim, &valkey, "fsynced"), "durable"),
+    ];
+    let bridges = homes.each_ref().map(|(home, task)| (standing_still(home, task), *task));
+    for (bridge, task) in bridges {
+        is_named(&bridge.admin, task).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_does_not_answer_makes_no_loop_hang() {
+    let (sim, redis, valkey) = (sim(), RedisServer::start(), RedisServer::start_valkey());
+    for (redis, durability) in [(&redis, "written"), (&valkey, "fsynced")] {
+        let home = on_redis(&sim, redis, durability);
+        let bridge = home.serve_with(&[("FAILPOINTS", SHORT_PATIENCE)]);
+        until("it is ready", PATIENCE, async || bridge.get("/readyz").await.0 == 200).await;
+        redis.command(&["CLIENT", "PAUSE", "60000", "ALL"]);
+        let began = Instant::now();
+        let sent = payload("employee.hired", "E-1", "Ada", "Lovelace");
+        let waits = tokio::spawn({
+            let listen = bridge.listen.clone();
+            async move { post(&http(), &listen, "m1", &sent).await }
+        });
+        // Twice as long as a loop may stand still.
+        while began.elapsed() < Duration::from_secs(10) {
+            let (status, body) = bridge.get("/livez").await;
+            assert_eq!(status, 200, "{body}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        assert_eq!(bridge.get("/readyz").await.0, 503);
+        assert!(waits.await.unwrap().is_none_or(|(status, _)| status == 503));
+    }
 }

@@ -212,3 +212,18 @@ async fn a_collector_that_takes_nothing_costs_spans_and_nothing_else() {
     assert!(status.success(), "{log}");
     assert!(stopping.elapsed() < Duration::from_secs(10), "{:?}", stopping.elapsed());
 }
+
+#[cfg(any(debug_assertions, feature = "failpoints"))]
+#[actix_web::test]
+async fn what_sends_spans_is_started_again_and_sends_those_that_waited() {
+    let (collector, url) = Collector::start();
+    let sim = sim();
+    let home = Home::new(&sim, &format!("[telemetry]\notlp_endpoint = '{url}'"));
+    let bridge = home.serve_with(&[("FAILPOINTS", "traces=1*panic")]);
+    let body = payload("employee.hired", "E-6", "Ada", "King");
+    let answer = post(&http(), &bridge.listen, "msg_1", &body).await.unwrap();
+    assert_eq!(answer.0, 200, "{answer:?}");
+    collector.span(&bridge, "POST /webhooks/{source}", |_| true).await;
+    let metrics = bridge.get("/metrics").await.1;
+    assert!(metrics.contains("scim_bridge_tasks_restarted_total{task=\"traces\"} 1"), "{metrics}");
+}

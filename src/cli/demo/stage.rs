@@ -19,6 +19,7 @@ use crate::core::signature::{Scheme, ToSign, sign};
 use crate::lifecycle::Lifecycle;
 use crate::postman_sim::{Fault, Person, PostmanSim, SimOptions, Standing};
 use crate::scim;
+use crate::supervision;
 use crate::telemetry::logs::{self, Format, LogOptions};
 
 /// Signs the demo's webhooks; shown on purpose, so that `--keep` can be played with.
@@ -103,7 +104,7 @@ impl Stage {
         let config = Config::load(Some(&file), std::iter::empty())?;
         let scheme = config.sources[0].signature.clone();
         let life = Lifecycle::new();
-        life.listen_for_signals().map_err(|error| failed("signals", &error))?;
+        supervision::listen_for_signals(&life).map_err(|error| failed("signals", &error))?;
         let bridge = Bridge::build(config, Role::All, life.clone())
             .await
             .map_err(|error| Failure::advise(error.to_string(), error.action()))?;

@@ -18,7 +18,7 @@ use self::control::Control;
 use self::figures::{signed, unsigned};
 use self::readers::Readers;
 use self::schema::Lock;
-use self::writer::{Published, Writer};
+use self::writer::{Published, State, WRITER, Writer};
 use super::{
     Accepted, Claim, ClaimRequest, Commit, Committed, DeadFilter, DeadRow, LaneState, Lease, Listed, NewDelivery,
     NewEntry, NewUnmapped, Own, Owned, Page, PersonRow, Shared, Stats, Store, StoreError, StoreOptions, Story, Token,
@@ -28,6 +28,8 @@ use crate::core::limiter::CallKind;
 use crate::core::person::job::JobId;
 use crate::core::person::{Person, PersonId};
 use crate::core::time::UnixMs;
+use crate::lifecycle::Loops;
+use crate::supervision;
 
 mod accept;
 mod claim;
@@ -76,8 +78,17 @@ impl Embedded {
         Self::open_with(dir, options, LeaseClock::steady())
     }
 
+    /// The same for a process that serves: the store's writer is among the loops of the process.
+    pub fn open_for(dir: &Path, options: StoreOptions, loops: &Loops) -> Result<Self, StoreError> {
+        Self::opened(dir, options, LeaseClock::steady(), loops)
+    }
+
     /// The same with another clock to measure leases by.
     pub fn open_with(dir: &Path, options: StoreOptions, clock: LeaseClock) -> Result<Self, StoreError> {
+        Self::opened(dir, options, clock, &Loops::default())
+    }
+
+    fn opened(dir: &Path, options: StoreOptions, clock: LeaseClock, loops: &Loops) -> Result<Self, StoreError> {
         let lock = schema::lock(dir)?;
         let db = schema::open_writer(dir)?;
         // Milliseconds since the epoch are more than entries were ever accepted.
@@ -87,7 +98,9 @@ impl Embedded {
             woken: Notify::new(),
             broken: CancellationToken::new(),
         });
-        let writer = Writer::start(db, control, options, clock.clone(), Arc::clone(&shared))?;
+        let heart = supervision::heart(loops, WRITER);
+        let state = State { db, control, options, clock: clock.clone(), shared: Arc::clone(&shared), heart };
+        let writer = Writer::start(state)?;
         let readers = Readers::new(schema::database(dir));
         Ok(Self { writer, readers, shared, clock, dir: dir.to_owned(), _lock: lock })
     }

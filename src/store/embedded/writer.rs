@@ -1,5 +1,8 @@
 //! The one thread that writes. It takes all commands that wait, runs them in one transaction, commits,
 //! and answers them all: many senders share one flush to the disk.
+//!
+//! While it waits for commands, or for the disk to begin or to flush a transaction, it does not count as hanging: a disk
+//! that hangs would still do so after a restart.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,8 +14,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::control::Control;
 use crate::clock::LeaseClock;
+use crate::lifecycle::Heart;
 use crate::store::{StoreError, StoreOptions};
 
+/// The writer, among the loops of the process.
+pub(super) const WRITER: &str = "store writer";
 /// Commands that may wait before senders have to.
 const QUEUE: usize = 1_024;
 /// Commands in one transaction: enough to make the flush cheap, few enough to keep the answer quick.
@@ -95,15 +101,8 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the thread.
-    pub(super) fn start(
-        db: Connection,
-        control: Control,
-        options: StoreOptions,
-        clock: LeaseClock,
-        shared: Arc<Published>,
-    ) -> Result<Self, StoreError> {
+    pub(super) fn start(state: State) -> Result<Self, StoreError> {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        let state = State { db, control, options, clock, shared };
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || {
@@ -165,19 +164,21 @@ fn stopped() -> StoreError {
     StoreError::Unavailable("the store is closed".to_owned())
 }
 
-struct State {
-    db: Connection,
-    control: Control,
-    options: StoreOptions,
-    clock: LeaseClock,
-    shared: Arc<Published>,
+/// What the thread works with.
+pub(super) struct State {
+    pub(super) db: Connection,
+    pub(super) control: Control,
+    pub(super) options: StoreOptions,
+    pub(super) clock: LeaseClock,
+    pub(super) shared: Arc<Published>,
+    pub(super) heart: Heart,
 }
 
 impl State {
     fn serve(mut self, mut waiting: mpsc::Receiver<Message>) {
         let mut stopping = false;
         while !stopping {
-            let Some(first) = waiting.blocking_recv() else { break };
+            let Some(first) = self.heart.waiting(|| waiting.blocking_recv()) else { break };
             let (mut batch, mut folds) = (Vec::new(), Vec::new());
             let mut next = Some(first);
             while let Some(message) = next {
@@ -212,7 +213,8 @@ impl State {
 
     fn fold(&self) -> bool {
         // Whether somebody was in the way, and two figures of the log.
-        let is_busy = self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+        let fold = || self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+        let is_busy = self.heart.waiting(fold);
         is_busy.is_ok_and(|busy| busy == 0)
     }
 
@@ -259,14 +261,14 @@ impl State {
     fn transact(&mut self, batch: &mut [Box<dyn Task>], before: &Control, wake: &mut bool) -> Result<(), StoreError> {
         // If the last rollback failed, it is done now.
         self.roll_back();
-        self.db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        self.heart.waiting(|| self.db.prepare_cached("BEGIN IMMEDIATE")?.execute([]))?;
         for task in batch {
             let mut work =
                 Work { db: &self.db, control: &mut self.control, options: &self.options, clock: &self.clock, wake };
             task.run(&mut work)?;
         }
         self.control.save(&self.db, before)?;
-        self.db.prepare_cached("COMMIT")?.execute([])?;
+        self.heart.waiting(|| self.db.prepare_cached("COMMIT")?.execute([]))?;
         Ok(())
     }
 
@@ -280,17 +282,24 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::core::limiter::Rate;
     use crate::core::person::job::JobId;
     use crate::core::person::{Person, SourceName};
     use crate::core::time::UnixMs;
+    use crate::lifecycle::Loops;
     use crate::store::embedded::Embedded;
     use crate::store::{Accepted, Bounds, Dedupe, NewDelivery, NewEntry, Store};
 
     const NOW: UnixMs = UnixMs(1_800_000_000_000);
 
     fn open(folder: &tempfile::TempDir) -> Embedded {
+        Embedded::open_with(folder.path(), options(), LeaseClock::Caller).unwrap()
+    }
+
+    fn options() -> StoreOptions {
         let unlimited = Rate { calls: 0, window_ms: 60_000 };
         let bounds = Bounds {
             entries_max: 1_000_000,
@@ -299,8 +308,7 @@ mod tests {
             story_entries_max: 1,
             story_keep_ms: 1,
         };
-        let options = StoreOptions { writes: unlimited, reads: unlimited, bounds };
-        Embedded::open_with(folder.path(), options, LeaseClock::Caller).unwrap()
+        StoreOptions { writes: unlimited, reads: unlimited, bounds }
     }
 
     fn entry(n: u128) -> NewEntry {
@@ -366,5 +374,33 @@ mod tests {
         assert_eq!(accepted.unwrap(), Accepted::Stored);
         let (memory, file) = counted(&store).await;
         assert_eq!((&memory.tally, memory.tally.entries["hr"]), (&file.tally, 2));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_writer_that_stands_still_is_heard_of_and_one_that_waits_is_not() {
+        const SHORT: Duration = Duration::from_millis(300);
+        let (folder, loops) = (tempfile::tempdir().unwrap(), Loops::default());
+        let store = Embedded::open_for(folder.path(), options(), &loops).unwrap();
+        let is_late = || loops.is_late(WRITER, SHORT);
+        tokio::time::sleep(2 * SHORT).await;
+        assert!(!is_late(), "it waits for commands");
+        let beside = Connection::open(folder.path().join("store.db")).unwrap();
+        beside.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let (checked, ()) = tokio::join!(store.check(), async {
+            tokio::time::sleep(2 * SHORT).await;
+            assert!(!is_late(), "it waits for the file");
+            beside.execute_batch("COMMIT").unwrap();
+        });
+        checked.unwrap();
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let (stood, ()) = tokio::join!(store.writer.call(move |_| Ok(wait.recv().is_ok())), async {
+            while !is_late() {
+                tokio::time::sleep(SHORT / 10).await;
+            }
+            go.send(()).unwrap();
+        });
+        assert!(stood.unwrap());
+        store.close().await;
+        assert!(!loops.is_late(WRITER, Duration::ZERO), "it has ended");
     }
 }

@@ -16,6 +16,7 @@ use super::reply::{ScriptReply, unexpected};
 use super::{Calls, scripts};
 use crate::core::time::UnixMs;
 use crate::failpoint;
+use crate::lifecycle::Loops;
 use crate::store::StoreError;
 use crate::supervision;
 
@@ -49,13 +50,12 @@ pub(super) struct Gather {
 
 impl Gather {
     /// Calls are made until this is dropped.
-    pub(super) fn new(calls: Arc<Calls>, limit: Duration) -> Result<Self, StoreError> {
+    pub(super) fn new(calls: Arc<Calls>, limit: Duration, loops: &Loops) -> Result<Self, StoreError> {
         let runtime = Handle::try_current().map_err(|error| StoreError::Unavailable(error.to_string()))?;
         let (sender, waiting) = mpsc::channel(WAITING_MAX);
         let waiting = Arc::new(Mutex::new(waiting));
-        let dispatching =
-            async move { supervision::keep("dispatch", || dispatch(calls.clone(), waiting.clone())).await };
-        runtime.spawn(dispatching);
+        let dispatching = move || dispatch(calls.clone(), waiting.clone());
+        runtime.spawn(supervision::watched(loops, "dispatch", dispatching));
         Ok(Self { waiting: sender, room: Arc::new(Semaphore::new(WAITING_KIB_MAX)), limit })
     }
 

@@ -28,6 +28,7 @@ use crate::core::limiter::CallKind;
 use crate::core::person::job::JobId;
 use crate::core::person::{Person, PersonId};
 use crate::core::time::UnixMs;
+use crate::lifecycle::Loops;
 use crate::telemetry::metrics as metric;
 
 mod accept;
@@ -79,8 +80,13 @@ impl Redis {
     ///
     /// Errors: what the link says of its options.
     pub fn open(options: &RedisOptions, store: StoreOptions) -> Result<Self, StoreError> {
+        Self::open_for(options, store, &Loops::default())
+    }
+
+    /// The same for a process that serves: the store's own loops are among those of the process.
+    pub fn open_for(options: &RedisOptions, store: StoreOptions, loops: &Loops) -> Result<Self, StoreError> {
         let calls = Arc::new(Calls {
-            link: Link::connect(&options.link)?,
+            link: Link::connect(&options.link, loops)?,
             keys: Keys::new(options.link.root()),
             options: store,
             clock: options.clock,
@@ -88,7 +94,7 @@ impl Redis {
             checked: OnceCell::new(),
         });
         let gather = match options.link.durability {
-            Durability::Written => Some(Gather::new(calls.clone(), options.link.response_timeout)?),
+            Durability::Written => Some(Gather::new(calls.clone(), options.link.response_timeout, loops)?),
             Durability::Fsynced | Durability::Replicated { .. } => None,
         };
         Ok(Self { calls, gather })

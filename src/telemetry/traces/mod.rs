@@ -46,7 +46,7 @@ pub struct TraceError(String);
 pub struct Traces(Option<recorder::Recorder>);
 
 impl Traces {
-    /// Starts to send. Must be called within a tokio runtime.
+    /// Makes spans from now on, which [`Traces::send`] sends.
     ///
     /// # Errors
     /// The endpoint, or a variable that OpenTelemetry reads, cannot be used; or the feature is off.
@@ -85,7 +85,14 @@ impl Traces {
         span
     }
 
-    /// Sends what there is, for at most this long, and stops.
+    /// Sends spans until [`Traces::finish`]. May be started again where it broke off.
+    pub async fn send(self) {
+        if let Some(recorder) = &self.0 {
+            recorder.send().await;
+        }
+    }
+
+    /// Lets what there is be sent, for at most this long, and stops.
     pub async fn finish(&self, within: Duration) {
         if let Some(recorder) = &self.0 {
             recorder.finish(within).await;

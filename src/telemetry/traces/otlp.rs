@@ -1,4 +1,5 @@
-//! Spans over OTLP/HTTP. A finished span goes into a bounded queue, without waiting; one task sends them in batches.
+//! Spans over OTLP/HTTP. A finished span goes into a bounded queue, without waiting; one task, which `app` keeps running,
+//! sends them in batches.
 //! Spans that find the queue full, or that the collector refuses, are counted and dropped: no delivery and no call ever
 //! waits for a collector.
 //!
@@ -6,7 +7,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use opentelemetry::trace::{
@@ -20,14 +21,14 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{
     SdkTracer, SdkTracerProvider, Span as SdkSpan, SpanData, SpanExporter as _, SpanProcessor,
 };
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{TraceError, TraceOptions};
 use crate::core::time::UnixMs;
 use crate::core::trace::TraceContext;
+use crate::failpoint;
 use crate::telemetry::metrics as metric;
 
 /// Most spans that may wait to be sent: some megabytes.
@@ -48,11 +49,21 @@ pub(super) struct Recorder {
     sending: Arc<Sending>,
 }
 
-/// The task that sends, and the token that stops it.
+/// What sends, and the token that stops it.
 struct Sending {
     provider: SdkTracerProvider,
     stop: CancellationToken,
-    task: Mutex<Option<JoinHandle<()>>>,
+    outgoing: Mutex<Outgoing>,
+}
+
+/// The queue's far end. It stays where sending breaks off.
+struct Outgoing {
+    queue: mpsc::Receiver<SpanData>,
+    exporter: SpanExporter,
+    /// The next to be sent.
+    batch: Vec<SpanData>,
+    /// Spans that the exporter has, and nobody has counted yet.
+    under_way: usize,
 }
 
 /// A span, and the spans that it and its calls are linked to.
@@ -99,9 +110,9 @@ impl Recorder {
         let (queue, ended) = mpsc::channel(QUEUE_MAX);
         let provider = SdkTracerProvider::builder().with_resource(resource).with_span_processor(Queue(queue)).build();
         let stop = CancellationToken::new();
-        let task = tokio::spawn(send(ended, exporter, stop.clone()));
+        let outgoing = Mutex::new(Outgoing { queue: ended, exporter, batch: Vec::new(), under_way: 0 });
         let tracer = provider.tracer("scim-bridge");
-        Ok(Self { tracer, sending: Arc::new(Sending { provider, stop, task: Mutex::new(Some(task)) }) })
+        Ok(Self { tracer, sending: Arc::new(Sending { provider, stop, outgoing }) })
     }
 
     pub(super) fn delivery(&self, sender: Option<TraceContext>, began: UnixMs) -> Span {
@@ -126,16 +137,20 @@ impl Recorder {
         begin(&Tracer(self.tracer.clone()), name, kind, parent, links, began)
     }
 
+    /// Sends batches until [`Recorder::finish`].
+    pub(super) async fn send(&self) {
+        self.sending.outgoing.lock().await.send(&self.sending.stop).await;
+    }
+
     pub(super) async fn finish(&self, within: Duration) {
         self.sending.stop.cancel();
-        let task = self.sending.task.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(mut task) = task
-            && tokio::time::timeout(within, &mut task).await.is_err()
-        {
-            task.abort();
+        // Whoever sends lets go of it then.
+        if let Ok(mut outgoing) = tokio::time::timeout(within, self.sending.outgoing.lock()).await {
+            // Spans that end from now on are counted as dropped.
+            outgoing.queue.close();
+        } else {
             warn!("the collector of traces did not take the last spans in time");
         }
-        // The queue's receiver is gone: spans that end from now on are counted as dropped.
         let _ = self.sending.provider.shutdown();
     }
 }
@@ -234,51 +249,63 @@ fn dropped(spans: usize, reason: &'static str) {
     metrics::counter!(metric::SPANS_DROPPED_TOTAL, metric::REASON => reason).increment(spans);
 }
 
-/// Sends batches until it is to stop; then what is there, and ends.
-async fn send(mut queue: mpsc::Receiver<SpanData>, exporter: SpanExporter, stop: CancellationToken) {
-    let mut batch = Vec::new();
-    let mut is_failing = false;
-    loop {
-        tokio::select! {
-            taken = queue.recv_many(&mut batch, BATCH_MAX) => if taken == 0 { return },
-            () = stop.cancelled() => {
-                // Nothing comes in any more; what is in comes out.
-                queue.close();
-                if queue.recv_many(&mut batch, BATCH_MAX).await == 0 {
-                    return;
+impl Outgoing {
+    /// Sends batches until it is to stop; then what is there, and ends.
+    async fn send(&mut self, stop: &CancellationToken) {
+        if self.under_way > 0 {
+            // The last time broke off.
+            dropped(std::mem::take(&mut self.under_way), metric::SPANS_REFUSED);
+        }
+        let mut is_failing = false;
+        loop {
+            let batch = &mut self.batch;
+            // Some are left of a time that broke off, or none.
+            if batch.is_empty() {
+                tokio::select! {
+                    taken = self.queue.recv_many(batch, BATCH_MAX) => if taken == 0 { return },
+                    () = stop.cancelled() => {
+                        // Nothing comes in any more; what is in comes out.
+                        self.queue.close();
+                        if self.queue.recv_many(batch, BATCH_MAX).await == 0 {
+                            return;
+                        }
+                    }
                 }
             }
-        }
-        let until = tokio::time::Instant::now() + LINGER;
-        while batch.len() < BATCH_MAX {
-            let room = BATCH_MAX - batch.len();
-            tokio::select! {
-                taken = queue.recv_many(&mut batch, room) => if taken == 0 { break },
-                () = tokio::time::sleep_until(until) => break,
-                () = stop.cancelled() => break,
-            }
-        }
-        let spans = batch.len();
-        let sent = tokio::time::timeout(BATCH_TIMEOUT, exporter.export(std::mem::take(&mut batch))).await;
-        let problem = match sent {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(error.to_string()),
-            Err(_) => Some("it does not answer".to_owned()),
-        };
-        match &problem {
-            None => {
-                metrics::counter!(metric::SPANS_EXPORTED_TOTAL).increment(u64::try_from(spans).unwrap_or(u64::MAX));
-                if is_failing {
-                    info!("the collector of traces takes spans again");
+            failpoint::at("traces");
+            let until = tokio::time::Instant::now() + LINGER;
+            while batch.len() < BATCH_MAX {
+                let room = BATCH_MAX - batch.len();
+                tokio::select! {
+                    taken = self.queue.recv_many(batch, room) => if taken == 0 { break },
+                    () = tokio::time::sleep_until(until) => break,
+                    () = stop.cancelled() => break,
                 }
             }
-            Some(problem) => {
-                dropped(spans, metric::SPANS_REFUSED);
-                if !is_failing {
-                    warn!(problem, "the collector of traces does not take spans: they are dropped and counted");
+            let spans = batch.len();
+            self.under_way = spans;
+            let sent = tokio::time::timeout(BATCH_TIMEOUT, self.exporter.export(std::mem::take(batch))).await;
+            self.under_way = 0;
+            let problem = match sent {
+                Ok(Ok(())) => None,
+                Ok(Err(error)) => Some(error.to_string()),
+                Err(_) => Some("it does not answer".to_owned()),
+            };
+            match &problem {
+                None => {
+                    metrics::counter!(metric::SPANS_EXPORTED_TOTAL).increment(u64::try_from(spans).unwrap_or(u64::MAX));
+                    if is_failing {
+                        info!("the collector of traces takes spans again");
+                    }
+                }
+                Some(problem) => {
+                    dropped(spans, metric::SPANS_REFUSED);
+                    if !is_failing {
+                        warn!(problem, "the collector of traces does not take spans: they are dropped and counted");
+                    }
                 }
             }
+            is_failing = problem.is_some();
         }
-        is_failing = problem.is_some();
     }
 }

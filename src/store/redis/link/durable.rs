@@ -18,6 +18,7 @@ use super::script::Script;
 use super::session::{POOL_SIZE, Session, Shared};
 use super::trouble::{LinkError, is_noscript, reply};
 use crate::core::code::Code;
+use crate::failpoint;
 use crate::telemetry::metrics as metric;
 
 /// Most writes in one group: so many scripts keep the server busy for some milliseconds.
@@ -40,6 +41,7 @@ pub(super) async fn dispatch(shared: Arc<Shared>, waiting: Arc<Mutex<mpsc::Recei
     let slots = Arc::new(Semaphore::new(POOL_SIZE));
     let mut started: Option<Instant> = None;
     while let Some(first) = waiting.recv().await {
+        failpoint::at("durable");
         if let Some(started) = started
             && POOL_SIZE - slots.available_permits() >= AT_ONCE
         {

@@ -13,6 +13,7 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::core::code::Code;
+use crate::lifecycle::Loops;
 use crate::store::StoreError;
 use crate::supervision;
 
@@ -42,31 +43,31 @@ pub(super) struct Link {
     shared: Arc<Shared>,
     writes: Option<mpsc::Sender<Write>>,
     listening: Arc<AtomicBool>,
+    loops: Loops,
     ended: CancellationToken,
     _end: Arc<DropGuard>,
 }
 
 impl Link {
     /// A way to the Redis of these options, which need not be there yet: connections are made when
-    /// they are needed.
+    /// they are needed. Its own loops are among these.
     ///
     /// # Errors
     /// There is no tokio runtime. Whatever is wrong with the options shows when a connection is made,
     /// and may be mended while the process runs.
-    pub(super) fn connect(options: &LinkOptions) -> Result<Self, StoreError> {
+    pub(super) fn connect(options: &LinkOptions, loops: &Loops) -> Result<Self, StoreError> {
         let runtime = Handle::try_current().map_err(|error| StoreError::Unavailable(error.to_string()))?;
         let shared = Arc::new(Shared::new(options.clone()));
         let writes = options.durability.disks().map(|_| {
             let (writes, waiting) = mpsc::channel(WAITING_MAX);
             let (carried, waiting) = (shared.clone(), Arc::new(Mutex::new(waiting)));
-            runtime.spawn(async move {
-                supervision::keep("durable", || durable::dispatch(carried.clone(), waiting.clone())).await;
-            });
+            let dispatching = move || durable::dispatch(carried.clone(), waiting.clone());
+            runtime.spawn(supervision::watched(loops, "durable", dispatching));
             writes
         });
         let ended = CancellationToken::new();
         let end = Arc::new(ended.clone().drop_guard());
-        Ok(Self { shared, writes, listening: Arc::default(), ended, _end: end })
+        Ok(Self { shared, writes, listening: Arc::default(), loops: loops.clone(), ended, _end: end })
     }
 
     /// Runs a script. Its keys all have the hash tag of the options.
@@ -112,10 +113,8 @@ impl Link {
         // Only who sleeps listens: an intake needs no such connection.
         if !self.listening.swap(true, Ordering::AcqRel) {
             let (shared, ended) = (self.shared.clone(), self.ended.clone());
-            tokio::spawn(async move {
-                let listening = supervision::keep("wake", || wake::listen(shared.clone()));
-                ended.run_until_cancelled(listening).await
-            });
+            let listening = supervision::watched(&self.loops, "wake", move || wake::listen(shared.clone()));
+            tokio::spawn(async move { ended.run_until_cancelled(listening).await });
         }
         self.shared.wake.notified().await;
     }

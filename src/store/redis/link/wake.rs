@@ -12,6 +12,7 @@ use super::session::Shared;
 use super::trouble::LinkError;
 use crate::clock;
 use crate::core::code::Code;
+use crate::failpoint;
 use crate::telemetry::metrics as metric;
 
 /// How often the connection is asked whether it lives: below the 60 s after which some load
@@ -23,6 +24,7 @@ const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// Listens, and listens again after every break, until it is dropped.
 pub(super) async fn listen(shared: Arc<Shared>) {
     loop {
+        failpoint::at("wake");
         let Err(trouble) = hear(&shared).await;
         metrics::gauge!(metric::STORE_CONNECTIONS, metric::USE => "wake").set(0.0);
         debug!(code = %trouble.code, detail = trouble.detail, "wake-ups are not heard: trying again");
