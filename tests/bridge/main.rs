@@ -28,6 +28,8 @@ mod kills;
 #[cfg(test)]
 mod live;
 #[cfg(test)]
+mod memory;
+#[cfg(test)]
 mod moving;
 #[cfg(test)]
 #[path = "../chaos/oracle.rs"]

@@ -198,6 +198,13 @@ impl Bridge {
         (status, self.log())
     }
 
+    /// What the kernel says of its memory: `VmRSS` (resident now), `VmHWM` (resident at the most).
+    pub(crate) fn memory_kib(&self, field: &str) -> usize {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.strip_prefix(field).is_some_and(|rest| rest.starts_with(':')));
+        line.unwrap().split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
@@ -306,6 +313,13 @@ pub(crate) fn job_id(answer: &Value) -> &str {
     answer["jobs"][0].as_str().unwrap()
 }
 
+/// The signature by the `standardwebhooks` crate, and the time that it is of.
+pub(crate) fn signature(id: &str, body: &str) -> (String, i64) {
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let now = i64::try_from(now).unwrap();
+    (standardwebhooks::Webhook::new(SECRET).unwrap().sign(id, now, body.as_bytes()).unwrap(), now)
+}
+
 /// Signs with the `standardwebhooks` crate and posts; none where no answer came.
 pub(crate) async fn post(client: &reqwest::Client, listen: &str, id: &str, body: &str) -> Option<(u16, Value)> {
     post_with(client, listen, id, body, &[]).await
@@ -319,9 +333,7 @@ pub(crate) async fn post_with(
     body: &str,
     headers: &[(&str, &str)],
 ) -> Option<(u16, Value)> {
-    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
-    let now = i64::try_from(now).unwrap();
-    let signature = standardwebhooks::Webhook::new(SECRET).unwrap().sign(id, now, body.as_bytes()).unwrap();
+    let (signature, now) = signature(id, body);
     let mut request = client.post(format!("http://{listen}/webhooks/hr"));
     for (name, value) in headers {
         request = request.header(*name, *value);
