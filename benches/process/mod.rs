@@ -44,6 +44,11 @@ pub(crate) struct Serving {
 impl Serving {
     /// Starts it, with this stand-in as Postman. It is ready when this returns.
     pub(crate) fn start(start: &Start<'_>, sim: &PostmanSim) -> Result<Self, Failed> {
+        Self::start_logging(start, sim, Stdio::null())
+    }
+
+    /// The same, with its log there, as JSON.
+    pub(crate) fn start_logging(start: &Start<'_>, sim: &PostmanSim, log: Stdio) -> Result<Self, Failed> {
         let (listen, admin) = (free_port()?, free_port()?);
         let mut command = Command::new(env!("CARGO_BIN_EXE_scim-bridge"));
         command
@@ -59,7 +64,7 @@ impl Serving {
             .current_dir(start.folder)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null());
+            .stderr(log);
         let began = Instant::now();
         let mut serving = Self { child: command.spawn()?, listen, admin, took: Duration::ZERO };
         while !is_ready(admin) {

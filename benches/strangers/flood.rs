@@ -1,0 +1,125 @@
+//! Requests that are refused, as many as were ordered, and what the log tells of them.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use super::Failed;
+
+/// Bytes of requests in a second, all told.
+const BYTES_PER_S: u64 = 24_000_000;
+const TOOK: Duration = Duration::from_secs(10);
+const CONNECTIONS: usize = 16;
+/// Requests that a connection sends before it reads their answers.
+const TOGETHER: usize = 8;
+/// How long an answer may take before the bench gives up.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What was sent and answered.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Flood {
+    pub(crate) bytes: u64,
+    pub(crate) answered: u64,
+    pub(crate) took: Duration,
+}
+
+/// What the log tells of refused requests.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Told {
+    pub(crate) lines: u64,
+    pub(crate) left_out: u64,
+}
+
+/// Sends them on several connections.
+pub(crate) fn of_refused_requests(to: SocketAddr) -> Result<Flood, Failed> {
+    let began = Instant::now();
+    let senders: Vec<_> = (0..CONNECTIONS).map(|n| std::thread::spawn(move || send(to, n, began))).collect();
+    let mut all = Flood::default();
+    for sender in senders {
+        let one = sender.join().map_err(|_| "a sender panicked")??;
+        all.bytes += one.bytes;
+        all.answered += one.answered;
+    }
+    all.took = began.elapsed();
+    Ok(all)
+}
+
+fn send(to: SocketAddr, n: usize, began: Instant) -> Result<Flood, Failed> {
+    let requests = requests(n).repeat(TOGETHER / 2);
+    let share = BYTES_PER_S / u64::try_from(CONNECTIONS)?;
+    let mut socket = TcpStream::connect(to)?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    let mut sent = Flood::default();
+    while began.elapsed() < TOOK {
+        // Not before it is its time.
+        let due = Duration::from_millis(sent.bytes * 1_000 / share);
+        std::thread::sleep(due.saturating_sub(began.elapsed()));
+        socket.write_all(&requests)?;
+        read_answers(&mut socket, TOGETHER)?;
+        sent.bytes += u64::try_from(requests.len())?;
+        sent.answered += u64::try_from(TOGETHER)?;
+    }
+    Ok(sent)
+}
+
+/// One with a wrong signature, one to a source that there is not; 1 KB each.
+fn requests(n: usize) -> Vec<u8> {
+    let body = "x".repeat(700);
+    let one = |path: &str| {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: bridge\r\ncontent-type: application/json\r\nwebhook-id: msg_{n:040}\r\n\
+             webhook-timestamp: {}\r\nwebhook-signature: v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=\r\n\
+             content-length: {}\r\n\r\n",
+            now_s(),
+            body.len()
+        );
+        format!("{head}{body}")
+    };
+    [one("/webhooks/hr"), one(&format!("/webhooks/nobody-{n}"))].concat().into_bytes()
+}
+
+fn now_s() -> u64 {
+    u64::try_from(scim_bridge::clock::Clock::System.now().0 / 1_000).unwrap_or_default()
+}
+
+/// Reads so many answers to their ends; refused where one is a 200.
+fn read_answers(socket: &mut TcpStream, mut answers: usize) -> Result<(), Failed> {
+    let (mut unread, mut chunk) = (Vec::new(), [0; 16 * 1024]);
+    while answers > 0 {
+        let bytes = socket.read(&mut chunk)?;
+        if bytes == 0 {
+            return Err("the intake hung up".into());
+        }
+        unread.extend_from_slice(&chunk[..bytes]);
+        while let Some(length) = whole(&unread)? {
+            if unread.starts_with(b"HTTP/1.1 200 ") {
+                return Err("a request was not refused".into());
+            }
+            unread.drain(..length);
+            answers = answers.saturating_sub(1);
+        }
+    }
+    Ok(())
+}
+
+/// The length of the first answer, where it has come as a whole.
+fn whole(bytes: &[u8]) -> Result<Option<usize>, Failed> {
+    let Some(head) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else { return Ok(None) };
+    let length = std::str::from_utf8(&bytes[..head])?
+        .lines()
+        .find_map(|line| line.split_once(": ").filter(|(name, _)| name.eq_ignore_ascii_case("content-length")))
+        .ok_or("an answer without a length")?;
+    let end = head + 4 + length.1.parse::<usize>()?;
+    Ok((bytes.len() >= end).then_some(end))
+}
+
+/// What a log in JSON tells of them.
+pub(crate) fn told(log: &str) -> Told {
+    let mut told = Told::default();
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    for left_out in lines.filter_map(|line| line["left_out"].as_u64()) {
+        told.lines += 1;
+        told.left_out += left_out;
+    }
+    told
+}

@@ -1,0 +1,156 @@
+//! Whether strangers keep a genuine delivery from its answer: `cargo bench --bench strangers`, or with fewer
+//! of them `cargo bench --bench strangers -- 1000`.
+//!
+//! The release binary in a process of its own, at its defaults on the embedded store, no proxy in front. For each kind
+//! of stranger, 10,000 connections from 20 addresses stay open and say no more than that kind does; whoever is closed
+//! comes again at once. Meanwhile 50 genuine deliveries a second arrive for 20 s, each on a connection of its own.
+//! Measured from before the connection is asked for until the 200 has been read; aims: 100 ms at the 99th percentile,
+//! none refused, and 256 MiB of resident memory at the most.
+//!
+//! Then 24 MB of requests a second that are refused, half of them for their signature, half for an address that nobody
+//! has, for 10 s. Aims: 100 KB of log a second, and the log says how many lines it left out.
+//!
+//! Strangers, senders and the process share the machine, so what they cost one another is in the figures. Each process
+//! needs as many file descriptors as there are strangers: `ulimit -Hn`.
+
+mod crowd;
+#[path = "../deliveries/mod.rs"]
+mod deliveries;
+#[path = "../figures/mod.rs"]
+#[expect(dead_code, reason = "shared with benches that use more of it")]
+mod figures;
+mod flood;
+#[path = "../process/mod.rs"]
+#[expect(dead_code, reason = "shared with benches that use more of it")]
+mod process;
+
+use std::error::Error;
+use std::fs::File;
+use std::net::{SocketAddr, TcpStream};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use crowd::{Crowd, Kind};
+use figures::{millis, percentile, sorted};
+use process::{Serving, Start};
+use rustix::process::Signal;
+use scim_bridge::descriptors;
+use scim_bridge::postman_sim::{PostmanSim, SimOptions};
+use secrecy::SecretString;
+
+type Failed = Box<dyn Error + Send + Sync>;
+
+const STRANGERS: usize = 10_000;
+/// Genuine deliveries for each kind, and the time between two.
+const DELIVERIES: usize = 1_000;
+const EVERY: Duration = Duration::from_millis(20);
+/// How long a genuine delivery may take before it counts as refused.
+const PATIENCE: Duration = Duration::from_secs(10);
+const MIB: u64 = 1 << 20;
+
+fn main() -> Result<(), Failed> {
+    // Cargo's own come with dashes.
+    let told = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
+    let strangers = told.map_or(Ok(STRANGERS), |told| told.parse())?;
+    let descriptors = descriptors::raise_limit();
+    if descriptors < strangers + 500 {
+        return Err(format!("{strangers} strangers need more than {descriptors} file descriptors: `ulimit -Hn`").into());
+    }
+    let sim = PostmanSim::start(SimOptions::default())?;
+    println!("{strangers} strangers of each kind; {DELIVERIES} genuine deliveries, one every {} ms", EVERY.as_millis());
+    println!(
+        "{:<42} {:>8} {:>9} {:>9} {:>9} {:>8} {:>10} {:>10}",
+        "", "open", "p50, ms", "p99, ms", "most, ms", "refused", "idle, MiB", "most, MiB"
+    );
+    row("nobody else", None, 0, &sim)?;
+    for kind in Kind::ALL {
+        row(kind.name(), Some(kind), strangers, &sim)?;
+    }
+    logged(&sim)
+}
+
+fn serve(folder: &tempfile::TempDir, sim: &PostmanSim, log: Stdio) -> Result<Serving, Failed> {
+    let folder = folder.path();
+    let url = format!("embedded:{}", folder.join("data").display());
+    Serving::start_logging(&Start { role: "all", url: &url, folder, secret: deliveries::SECRET, keys: &[] }, sim, log)
+}
+
+fn row(name: &str, kind: Option<Kind>, strangers: usize, sim: &PostmanSim) -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let serving = serve(&folder, sim, Stdio::null())?;
+    let idle = serving.memory("VmRSS")?;
+    let crowd = kind.map(|kind| Crowd::gather(kind, strangers, serving.listen)).transpose()?;
+    let (times, refused) = genuine(serving.listen)?;
+    let open = crowd.as_ref().map_or(0, Crowd::open);
+    let most = serving.memory("VmHWM")?;
+    drop(crowd);
+    serving.end(Signal::TERM)?;
+    let times = sorted(times.into_iter().map(millis));
+    if times.is_empty() {
+        println!("{name:<42} {open:>8} none of {refused} genuine deliveries was taken");
+        return Ok(());
+    }
+    println!(
+        "{name:<42} {open:>8} {:>9.1} {:>9.1} {:>9.1} {refused:>8} {:>10} {:>10}",
+        percentile(&times, 50),
+        percentile(&times, 99),
+        times[times.len() - 1],
+        idle / MIB,
+        most / MIB,
+    );
+    Ok(())
+}
+
+/// How long each genuine delivery took that was answered 200, and how many were not.
+fn genuine(to: SocketAddr) -> Result<(Vec<Duration>, usize), Failed> {
+    let (scheme, secret) = (deliveries::scheme()?, SecretString::from(deliveries::SECRET));
+    let began = Instant::now();
+    // As many threads as deliveries can be under way if each takes its whole time.
+    let mut senders = Vec::with_capacity(DELIVERIES);
+    for n in 0..DELIVERIES {
+        let request = deliveries::request(&scheme, &secret, n)?;
+        let due = EVERY * u32::try_from(n)?;
+        std::thread::sleep(due.saturating_sub(began.elapsed()));
+        senders.push(std::thread::spawn(move || {
+            let since = Instant::now();
+            let mut socket = TcpStream::connect_timeout(&to, PATIENCE)?;
+            socket.set_read_timeout(Some(PATIENCE))?;
+            deliveries::exchange(&mut socket, &request)?;
+            Ok::<_, Failed>(since.elapsed())
+        }));
+    }
+    let took = senders.into_iter().map(|sender| sender.join().map_err(|_| "a sender panicked"));
+    let took = took.collect::<Result<Vec<_>, _>>()?;
+    let times: Vec<_> = took.into_iter().filter_map(Result::ok).collect();
+    let refused = DELIVERIES - times.len();
+    Ok((times, refused))
+}
+
+fn logged(sim: &PostmanSim) -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("log");
+    let serving = serve(&folder, sim, File::create(&path)?.into())?;
+    let before = std::fs::metadata(&path)?.len();
+    let flood = flood::of_refused_requests(serving.listen)?;
+    let logged = std::fs::metadata(&path)?.len() - before;
+    let most = serving.memory("VmHWM")?;
+    serving.end(Signal::TERM)?;
+    let told = flood::told(&std::fs::read_to_string(&path)?);
+    let seconds = flood.took.as_secs_f64();
+    let per_second = |number: u64| f64::from(u32::try_from(number).unwrap_or(u32::MAX)) / seconds;
+    println!();
+    println!(
+        "refused requests: {:.1} MB/s, {:.0} a second, for {seconds:.0} s; {} MiB at the most",
+        per_second(flood.bytes) / 1e6,
+        per_second(flood.answered),
+        most / MIB,
+    );
+    println!(
+        "log: {:.1} KB/s; {} lines about them, which say that {} more were left out; {} were refused",
+        per_second(logged) / 1e3,
+        told.lines,
+        told.left_out,
+        flood.answered,
+    );
+    Ok(())
+}
