@@ -400,11 +400,11 @@ mod tests {
                 &[(four, &[1, 2]), (r#"{"total":5}"#, &[3, 4])],
                 "total was 4, and then 5",
             ),
-            ("offset_from = 0\ntotal_at = '/total'", &[(four, &[1, 2]), (four, &[4]), (four, &[])], "and shows 3"),
+            ("offset_from = 0\ntotal_at = '/total'", &[(four, &[1, 2]), (four, &[4]), (four, &[])], "it shows 3"),
             (
                 "offset_from = 0\ntotal_at = '/total'",
                 &[(four, &[1, 2]), (four, &[3, 4, 5]), (four, &[])],
-                "and shows 5",
+                "it shows 5",
             ),
             // The same with the person counted twice: of four, three were shown.
             (
