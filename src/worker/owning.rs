@@ -129,7 +129,7 @@ impl Worker {
             return Ok(Err(Box::new(owner_is)));
         }
         let Document { person, member, .. } = &theirs.document;
-        let word = Word::HandedOver { to: document.person.clone() };
+        let word = Word::HandedOver { to: document.person.clone(), is_another: !owner_is.has_name_of(document) };
         let bytes = Bytes::from(Entry { accepted_at: now, word, trace: None }.to_bytes());
         let entry = Some(NewEntry { job: new_job_id(whose), person: person.clone(), bytes });
         // A member and their address go in one step, so that neither stays behind where the attempt breaks off.

@@ -44,6 +44,29 @@ async fn a_second_employee_under_one_address_is_a_dead_letter_that_names_both() 
 }
 
 #[tokio::test]
+async fn whoever_comes_back_under_a_new_address_is_made_anew_where_the_next_employee_has_the_old_one() {
+    for (name, comes_back) in [(("Adam", "Smith"), true), (("Ada", "Lovelace"), false)] {
+        let bench = Bench::new();
+        bench.accept(hire_as("E-1", "ada@example.com", "Ada", "Lovelace", 0)).await;
+        bench.attempt().await;
+        bench.accept(Event { at: at(1), ..leave("E-1") }).await;
+        assert_eq!(bench.attempt().await, InLine(Finished::Deactivated));
+        bench.accept(hire_as("E-2", "ada@example.com", name.0, name.1, 2)).await;
+        assert_eq!(bench.attempt().await, InLine(Finished::Adopted));
+        assert_eq!(bench.attempt().await, Folded, "the record is closed");
+        bench.clock.advance_ms(60_000);
+        let again = hire_as("E-1", "ada.lovelace@example.com", "Ada", "Lovelace", 0);
+        bench.accept(Event { at: Some(bench.clock.now()), ..again }).await;
+        // Of the same name it may be another record of the same human being.
+        let expected = if comes_back { InLine(Finished::Created) } else { Folded };
+        assert_eq!(bench.attempt().await, expected, "{name:?}");
+        assert_eq!(bench.document("E-1").await.record.closed.is_none(), comes_back);
+        let active = bench.sim.members().iter().filter(|member| member.active).count();
+        assert_eq!(active, 1 + usize::from(comes_back));
+    }
+}
+
+#[tokio::test]
 async fn an_address_that_is_given_up_heals_who_waits_for_it() {
     let bench = Bench::new();
     bench.accept(hire_as("E-1", "js@example.com", "John", "Smith", 0)).await;

@@ -50,7 +50,7 @@ pub fn fold(document: &mut Document, entries: Vec<(u64, Entry)>, now: UnixMs) ->
                 document.staged = Some(Box::new(Staged { import, job, accepted_at, seq, event, leaves_at }));
             }
             Word::Apply { import, member } => apply(document, &mut folding, &import, member),
-            Word::HandedOver { to } => hand_over(document, &mut folding, to, now),
+            Word::HandedOver { to, is_another } => hand_over(document, &mut folding, to, is_another, now),
             Word::CutOff => {
                 let is_known = document.member.as_ref().is_some_and(|member| member.id.is_some());
                 if !is_known {
@@ -131,6 +131,10 @@ fn take_in(
             news: folded.news.iter().map(|name| (*name).to_owned()).collect(),
         },
     );
+    if comes_back(document, event, accepted_at, folded) {
+        document.record.closed = None;
+        document.words_after_close = 0;
+    }
     if document.record.closed.is_some() {
         document.words_after_close = document.words_after_close.saturating_add(1);
         folding.end(accepted_at, job, Finished::HandedOver);
@@ -161,6 +165,16 @@ fn take_in(
     let from = employment.or(scope).filter(|from| *from > accepted_at);
     let kind = if is_doubtful { EventKind::Notice } else { event.kind };
     document.open.push(OpenJob { id: job, kind, accepted_at, from, trace });
+}
+
+/// Whether somebody whose member is another human being's by now works there again, under an address of their own: as
+/// somebody new, they are made.
+fn comes_back(document: &Document, event: &Event, accepted_at: UnixMs, folded: &Folded) -> bool {
+    let Some(closed) = &document.record.closed else { return false };
+    let is_later = accepted_at > closed.at && event.at.is_none_or(|at| at > closed.at);
+    let is_back = folded.news.iter().any(|news| matches!(*news, "employed" | "in_scope"));
+    let works_here = document.record.membership(accepted_at) == Some(EmploymentState::Employed);
+    closed.is_another && is_later && is_back && works_here && folded.news.contains(&"email")
 }
 
 /// Rows of another import, or one that was applied before, change nothing: an apply may be repeated.
@@ -217,7 +231,7 @@ fn say_again(document: &mut Document, before: Option<EmploymentWord>, now: UnixM
     }
 }
 
-fn hand_over(document: &mut Document, folding: &mut Folding, to: super::Person, now: UnixMs) {
+fn hand_over(document: &mut Document, folding: &mut Folding, to: super::Person, is_another: bool, now: UnixMs) {
     // Address and member may go one after the other.
     if document.record.closed.as_ref().is_some_and(|closed| closed.to == to) {
         return;
@@ -227,7 +241,7 @@ fn hand_over(document: &mut Document, folding: &mut Folding, to: super::Person, 
         folding.ended.push((job.id, Finished::HandedOver));
         folding.story.push(StoryEntry { at: now, note: Note::Ended { job: job.id, outcome: Finished::HandedOver } });
     }
-    document.record.closed = Some(Closed { to, at: now });
+    document.record.closed = Some(Closed { to, is_another, at: now });
     document.member = None;
     // They went with the member.
     document.groups.clear();
@@ -321,8 +335,11 @@ mod tests {
     fn a_closed_record_keeps_words_and_applies_none() {
         let mut document = Document::new(ada());
         let to = Person::parse(SourceName::parse("hr").unwrap(), "E-2").unwrap();
-        let folding =
-            fold(&mut document, vec![other(1, Word::HandedOver { to }), update(2, 20, "King")], UnixMs(3_000));
+        let folding = fold(
+            &mut document,
+            vec![other(1, Word::HandedOver { to, is_another: true }), update(2, 20, "King")],
+            UnixMs(3_000),
+        );
         assert_eq!(document.words_after_close, 1);
         assert_eq!(folding.ended, [(JobId::about(2 << 64, ada().id()), Finished::HandedOver)]);
         assert!(!folding.calls_for_attempt);

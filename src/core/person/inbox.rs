@@ -55,6 +55,9 @@ pub enum Word {
     HandedOver {
         /// Whose it is.
         to: Person,
+        /// They have another name, so that it is no other record of the same human being.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        is_another: bool,
     },
     /// The process was killed while a worker had them: a call may have gone out that nothing was noted of.
     CutOff,

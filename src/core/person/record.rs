@@ -50,6 +50,9 @@ pub struct Record {
 pub struct Closed {
     /// Whose the member is now.
     pub to: Person,
+    /// They have another name, so that it is no other record of the same human being.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_another: bool,
     /// Since when.
     pub at: UnixMs,
 }

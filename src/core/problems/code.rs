@@ -62,7 +62,7 @@ codes! {
         "Switch them on in Postman's team settings, or end their employment in the HR system. The bridge does not undo it.";
     PeopleAfterClose = "PEOPLE-AFTER-CLOSE",
         "HR still sends events about people whose member now belongs to another record.",
-        "See both records. If the former employee id is in use again, correct it in the HR system.";
+        "See both records. If the former employee id is in use again, correct it in the HR system; or erase its record (`scim-bridge person erase WHO --yes`), and have HR send the person again.";
     RosterRefused = "ROSTER-REFUSED",
         "Rows of the last roster that was imported were refused.",
         "Correct these rows in the export, and import it again.";

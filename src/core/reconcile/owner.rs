@@ -200,7 +200,9 @@ impl Owner {
         self.has_left || (self.has_name_of(document) && self.counts_for(document, now))
     }
 
-    fn has_name_of(&self, document: &Document) -> bool {
+    /// Whether they have the same name, which is known.
+    #[must_use]
+    pub fn has_name_of(&self, document: &Document) -> bool {
         !self.name.1.is_empty() && self.name == folded_name(document)
     }
 
