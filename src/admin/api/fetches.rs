@@ -5,14 +5,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::handlers::{ApiResult, By, State};
-use super::roster::ImportedBody;
+use super::roster::{ImportedBody, instant_of};
 use crate::admin::error::{AdminError, ErrorBody};
 use crate::admin::service::Noted;
 use crate::core::audit::Act;
 use crate::core::code::Code;
 use crate::core::person::SourceName;
 use crate::core::roster::Fetch;
-use crate::core::time::UnixMs;
 
 /// Whose list.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -92,17 +91,6 @@ impl FetchBody {
 /// None of a version that this one does not know.
 fn code_of(text: &str) -> Option<Code> {
     serde_json::from_value(text.into()).ok()
-}
-
-/// An instant, or the day that begins with it.
-pub(super) fn instant_of(name: &str, text: &str) -> Result<UnixMs, AdminError> {
-    let text = text.trim();
-    let instant = UnixMs::parse_rfc3339(text).or_else(|| UnixMs::parse_rfc3339(&format!("{text}T00:00:00Z")));
-    instant.ok_or_else(|| {
-        AdminError::BadRequest(format!(
-            "`{name}` is not an instant: give one such as 2026-11-22T10:00:00Z, or a day such as 2026-11-22"
-        ))
-    })
 }
 
 /// Has the people of a source listed by their HR system's API, and staged as the rows of a file are. A worker that has

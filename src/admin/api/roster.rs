@@ -7,13 +7,13 @@ use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::fetches::instant_of;
 use super::handlers::{ApiResult, By, State};
 use crate::admin::error::{AdminError, ErrorBody};
 use crate::admin::service::Noted;
 use crate::core::audit::Act;
 use crate::core::person::SourceName;
 use crate::core::roster::{Change, PlanReport, Selection};
+use crate::core::time::UnixMs;
 use crate::roster::{Applied, ApplyRequest, Imported, RosterError};
 
 /// Largest file taken: 200,000 rows of some 300 bytes.
@@ -110,6 +110,17 @@ impl From<Applied> for AppliedBody {
     fn from(Applied { applied, strangers, left_out, not_found }: Applied) -> Self {
         Self { applied, strangers, left_out, not_found }
     }
+}
+
+/// An instant, or the day that begins with it.
+pub(super) fn instant_of(name: &str, text: &str) -> Result<UnixMs, AdminError> {
+    let text = text.trim();
+    let instant = UnixMs::parse_rfc3339(text).or_else(|| UnixMs::parse_rfc3339(&format!("{text}T00:00:00Z")));
+    instant.ok_or_else(|| {
+        AdminError::BadRequest(format!(
+            "`{name}` is not an instant: give one such as 2026-11-22T10:00:00Z, or a day such as 2026-11-22"
+        ))
+    })
 }
 
 impl From<Imported> for ImportedBody {

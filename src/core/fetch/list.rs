@@ -401,11 +401,7 @@ mod tests {
                 "total was 4, and then 5",
             ),
             ("offset_from = 0\ntotal_at = '/total'", &[(four, &[1, 2]), (four, &[4]), (four, &[])], "it shows 3"),
-            (
-                "offset_from = 0\ntotal_at = '/total'",
-                &[(four, &[1, 2]), (four, &[3, 4, 5]), (four, &[])],
-                "it shows 5",
-            ),
+            ("offset_from = 0\ntotal_at = '/total'", &[(four, &[1, 2]), (four, &[3, 4, 5]), (four, &[])], "it shows 5"),
             // The same with the person counted twice: of four, three were shown.
             (
                 "cursor_at = '/next'\ntotal_at = '/total'",
