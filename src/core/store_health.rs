@@ -15,8 +15,8 @@ use super::time::UnixMs;
 /// What failed is told for so long, and its failures are counted over it.
 const LATELY_MS: u64 = 60_000;
 /// Damage is told for so long although the operation goes well for others: a lane is tried again only when its lease
-/// has run out, and an HR system may send again only after some minutes.
-const DAMAGE_MS: u64 = 10 * 60_000;
+/// has run out, one that cannot be read every ten minutes, and an HR system may send again only after some minutes.
+const DAMAGE_MS: u64 = 15 * 60_000;
 /// What passes by itself is told when it came back so often within [`LATELY_MS`]…
 const RELAPSES_MAX: usize = 3;
 /// …at moments so far apart at the least: a fail-over takes some seconds, and calls of one moment end in any order.
@@ -27,7 +27,7 @@ const STRETCH_MS: u64 = 5_000;
 /// What can be asked of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "named as the methods of `crate::store::Store`")]
+#[expect(missing_docs, reason = "named as the methods of the trait `Store`")]
 pub enum StoreOperation {
     Accept,
     Claim,
@@ -54,6 +54,8 @@ pub enum StoreOperation {
     Stats,
     EndLeases,
     Tidy,
+    /// No operation of its own: something damaged was met, and left out so that nobody else waits for it.
+    PassOver,
     /// What this version does not know.
     #[serde(other)]
     Unknown,
@@ -66,6 +68,8 @@ pub enum Suffers {
     Deliveries,
     /// People: they are not brought to the target.
     People,
+    /// Whom the log names: they are passed over.
+    PassedOver,
     /// Whoever looks, or the bridge's own upkeep.
     Upkeep,
 }
@@ -84,6 +88,7 @@ impl StoreOperation {
             | Self::Release
             | Self::TakeToken
             | Self::BackOff => Suffers::People,
+            Self::PassOver => Suffers::PassedOver,
             Self::Put
             | Self::Shared
             | Self::PutShared
@@ -137,6 +142,13 @@ impl StoreOperations {
         if let Some(trouble) = self.0.get_mut(&operation) {
             (trouble.went_well, trouble.is_calm) = (true, true);
         }
+    }
+
+    /// Something damaged was passed over.
+    pub fn passed_over(&mut self, now: UnixMs) {
+        self.failed(now, StoreOperation::PassOver, Code::StoreDamaged);
+        // All else was done.
+        self.succeeded(StoreOperation::PassOver);
     }
 
     /// It was proved that the store can be written to: what passes by itself has passed, whether or not anybody has
@@ -295,11 +307,22 @@ mod tests {
         // Nobody asked again: it is as damaged as before.
         assert_eq!(told(&operations, 86_400), damaged(0));
         operations.succeeded(Own);
-        assert_eq!(told(&operations, 599), damaged(0), "others' rows read; this one may not");
-        assert_eq!(told(&operations, 600), []);
+        assert_eq!(told(&operations, 899), damaged(0), "others' rows read; this one may not");
+        assert_eq!(told(&operations, 900), []);
         // What follows a long silence is a new trouble.
         operations.failed(at(4_000), Own, Code::StoreDamaged);
         assert_eq!(operations.failing(at(4_001))[0].since, at(4_000));
+    }
+
+    #[test]
+    fn what_is_passed_over_is_told_until_it_is_not_met_any_more() {
+        let mut operations = StoreOperations::default();
+        for minutes in [0, 10, 20] {
+            operations.passed_over(at(minutes * 60));
+        }
+        assert_eq!(told(&operations, 34 * 60), [(StoreOperation::PassOver, "STORE-DAMAGED".to_owned(), 0)]);
+        assert_eq!(operations.failing(at(1_200))[0].since, at(0));
+        assert_eq!(told(&operations, 35 * 60), []);
     }
 
     #[test]

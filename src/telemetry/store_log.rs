@@ -1,6 +1,7 @@
 //! How the store's operations go in this process: counted where they are called, judged by
 //! `crate::core::store_health`.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::metrics as metric;
@@ -8,9 +9,32 @@ use crate::core::code::Code;
 use crate::core::store_health::{FailingOperation, StoreOperation, StoreOperations};
 use crate::core::time::UnixMs;
 
+/// How often something damaged was passed over. Engines count it deep within, as they do metrics.
+static PASSED_OVER: AtomicU64 = AtomicU64::new(0);
+
+/// Something damaged was met, and passed over: nobody else was to wait for it.
+pub fn passed_over() {
+    count(Code::StoreDamaged);
+    PASSED_OVER.fetch_add(1, Ordering::Relaxed);
+}
+
 /// Remembers how operations went; clones share it.
-#[derive(Debug, Clone, Default)]
-pub struct StoreLog(Arc<Mutex<StoreOperations>>);
+#[derive(Debug, Clone)]
+pub struct StoreLog(Arc<Mutex<Seen>>);
+
+#[derive(Debug)]
+struct Seen {
+    operations: StoreOperations,
+    /// As much of [`PASSED_OVER`] as is among the operations.
+    passed_over: u64,
+}
+
+impl Default for StoreLog {
+    fn default() -> Self {
+        let passed_over = PASSED_OVER.load(Ordering::Relaxed);
+        Self(Arc::new(Mutex::new(Seen { operations: StoreOperations::default(), passed_over })))
+    }
+}
 
 impl StoreLog {
     /// An operation ended: with this failure, or well.
@@ -18,9 +42,9 @@ impl StoreLog {
         match failure {
             Some(code) => {
                 count(code);
-                self.look().failed(now, operation, code);
+                self.look().operations.failed(now, operation, code);
             }
-            None => self.look().succeeded(operation),
+            None => self.look().operations.succeeded(operation),
         }
     }
 
@@ -28,23 +52,29 @@ impl StoreLog {
     pub fn checked(&self, failure: Option<Code>) {
         match failure {
             Some(code) => count(code),
-            None => self.look().checked(),
+            None => self.look().operations.checked(),
         }
     }
 
     /// Operations that something has to be done about.
     #[must_use]
     pub fn failing(&self, now: UnixMs) -> Vec<FailingOperation> {
-        self.look().failing(now)
+        let mut seen = self.look();
+        let passed_over = PASSED_OVER.load(Ordering::Relaxed);
+        if passed_over > seen.passed_over {
+            seen.passed_over = passed_over;
+            seen.operations.passed_over(now);
+        }
+        seen.operations.failing(now)
     }
 
     /// Why deliveries cannot be stored; none if they can.
     #[must_use]
     pub fn refuses_deliveries(&self, now: UnixMs) -> Option<Code> {
-        self.look().refuses_deliveries(now)
+        self.look().operations.refuses_deliveries(now)
     }
 
-    fn look(&self) -> MutexGuard<'_, StoreOperations> {
+    fn look(&self) -> MutexGuard<'_, Seen> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -211,3 +211,20 @@ async fn a_redis_that_hangs_is_told_to_receivers_and_so_is_its_end() {
     assert_eq!(hire(&bridge, "E-2").await, 200);
     bridge.settled().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_value_of_redis_that_is_damaged_and_passed_over_is_told() {
+    let (sim, redis) = (sim(), RedisServer::start());
+    let more = format!("[server]\nadmin_token = \"a-token-that-nobody-guesses\"\n[store]\nurl = \"{}\"\n", redis.url());
+    let bridge = Home::new(&sim, &more).serve();
+    assert_eq!(hire(&bridge, "E-1").await, 200);
+    bridge.settled().await;
+    redis.command(&["DEL", "{scim-bridge}:leased"]);
+    redis.command(&["SET", "{scim-bridge}:leased", "x"]);
+    assert_eq!(hire(&bridge, "E-2").await, 200);
+    let problem = told(&bridge, "STORE-DAMAGED").await;
+    assert!(problem["what"].as_str().unwrap().contains("the log says whom it concerns"), "{problem}");
+    // And what cannot be read at all hides nothing else.
+    redis.command(&["HSET", "{scim-bridge}:dead:count", "MAP-FIELD", "many"]);
+    until(&bridge, "/api/v1/status", |status, body| status == 200 && body.contains("cannot be read or changed")).await;
+}

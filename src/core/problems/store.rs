@@ -47,10 +47,14 @@ fn fails(code: &str, failing: &[&FailingOperation]) -> Found {
         what.push(' ');
         what.push_str(said("People do not reach Postman: what workers ask of the store fails."));
     }
-    if deliveries.is_none() && attempts.is_none() {
+    let (passed_over, upkeep) = (suffers(Suffers::PassedOver), suffers(Suffers::Upkeep));
+    if passed_over.is_some() {
+        what.push_str(" It is passed over: the log says whom it concerns.");
+    }
+    if upkeep.is_some() {
         what.push_str(" Some of what is kept cannot be read or changed.");
     }
-    let count = deliveries.or(attempts).unwrap_or(0).max(1);
+    let count = deliveries.or(attempts).or(passed_over).unwrap_or(0).max(1);
     let since = failing.iter().map(|failing| failing.since).min();
     Found::new(code, what, advice, count).about("store").since(since)
 }
@@ -91,6 +95,13 @@ mod tests {
             "3 deliveries were answered 503 in the last minute. People do not reach Postman: what workers ask of the store fails."
         ), "{}", told[0].what);
         assert!(told[1].what.ends_with("Some of what is kept cannot be read or changed."), "{}", told[1].what);
+    }
+
+    #[test]
+    fn what_is_passed_over_is_told() {
+        let told = told(None, &[(StoreOperation::PassOver, Code::StoreDamaged, 4)]);
+        assert!(told[0].what.ends_with("It is passed over: the log says whom it concerns."), "{}", told[0].what);
+        assert_eq!(told[0].count, 4);
     }
 
     #[test]

@@ -9,9 +9,10 @@ use super::writer::Work;
 use crate::core::person::PersonId;
 use crate::core::time::UnixMs;
 use crate::store::{Claim, ClaimRequest, Claimed, Lane, LaneState, Lease, StoreError};
+use crate::telemetry::store_log;
 
 /// Long enough not to fill the log, short enough that a repaired row is soon found.
-const SET_ASIDE_MS: u64 = 3_600_000;
+const SET_ASIDE_MS: u64 = 10 * 60_000;
 
 /// Gives back what the worker says is lost, and gives out people.
 pub(super) fn claim(work: &mut Work<'_>, now: UnixMs, request: &ClaimRequest) -> Result<Claim, StoreError> {
@@ -112,7 +113,8 @@ fn document(work: &Work<'_>, person: i64) -> Result<Option<bytes::Bytes>, StoreE
 
 /// One row that cannot be read must not stop everybody else: its lane is looked at again later.
 fn set_aside(work: &mut Work<'_>, now: UnixMs, person: i64, what: &str) -> Result<(), StoreError> {
-    tracing::error!(person = %person_id(person), what, "a person cannot be read: their lane is set aside for an hour");
+    tracing::error!(person = %person_id(person), what, "a person cannot be read: their lane is set aside for ten minutes");
+    store_log::passed_over();
     let state: Option<String> = {
         let mut statement = work.db.prepare_cached("SELECT CAST(state AS TEXT) FROM person WHERE id = ?1")?;
         statement.query_row([person], |row| row.get(0)).optional()?

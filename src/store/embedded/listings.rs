@@ -13,6 +13,7 @@ use crate::core::person::job::JobId;
 use crate::core::time::UnixMs;
 use crate::store::listing::{INBOX_SHOWN_MAX, Row, cursor, page, read_cursor};
 use crate::store::{DeadFilter, DeadRow, Lane, LaneState, Listed, Page, PersonRow, Shared, StoreError, Story};
+use crate::telemetry::store_log;
 
 /// Most dead letters that are read for one page. If few match the filter, a page may be short without being the last.
 const LOOKED_AT_MAX: usize = 5_000;
@@ -64,7 +65,10 @@ fn list(
                 Ok(shown) => {
                     return Ok(Some(Row { cursor: cursor(row, &shown)?, bytes: shown.bytes(), shown }));
                 }
-                Err(StoreError::Damaged(what)) => tracing::error!(what, "a person is left out of a listing"),
+                Err(StoreError::Damaged(what)) => {
+                    tracing::error!(what, "a person is left out of a listing");
+                    store_log::passed_over();
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -154,7 +158,10 @@ pub(super) fn dead(db: &Connection, filter: &DeadFilter, wanted: &Page) -> Resul
                         return Ok(Some(Row { cursor, bytes: shown.bytes(), shown }));
                     }
                 }
-                Err(StoreError::Damaged(what)) => tracing::error!(what, "a dead letter is left out of a listing"),
+                Err(StoreError::Damaged(what)) => {
+                    tracing::error!(what, "a dead letter is left out of a listing");
+                    store_log::passed_over();
+                }
                 Err(error) => return Err(error),
             }
         }

@@ -29,7 +29,7 @@ use crate::core::person::job::JobId;
 use crate::core::person::{Person, PersonId};
 use crate::core::time::UnixMs;
 use crate::lifecycle::Loops;
-use crate::telemetry::metrics as metric;
+use crate::telemetry::store_log;
 
 mod accept;
 mod dead;
@@ -194,7 +194,7 @@ impl Calls {
 /// Tells of what does not read, and is passed over.
 fn tell(error: &StoreError) {
     let code = Code::StoreDamaged;
-    metrics::counter!(metric::STORE_ERRORS_TOTAL, metric::CODE => code.as_str()).increment(1);
+    store_log::passed_over();
     error!(%code, %error, "{} It is passed over. {}", code.title(), code.advice());
 }
 
