@@ -45,7 +45,7 @@ pub fn run(context: &Context, args: &ServeArgs) -> Result<(), Failure> {
     let role = Role::from(args.role);
     let config = Config::load_from_process(context.config.as_deref(), role.into())?;
     name_target(&config);
-    logs::init(&log_options(&config.log)).map_err(|error| Failure::failed(error.to_string()))?;
+    let _log = logs::init(&log_options(&config.log)).map_err(|error| Failure::failed(error.to_string()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

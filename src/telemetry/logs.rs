@@ -1,5 +1,8 @@
 //! Logs: JSON or human lines on standard error, filtered by a directive string.
 //!
+//! Lines wait in a bounded queue for a thread of their own (tracing-appender's), so that a reader that stalls (a full
+//! pipe, a log shipper that stopped) stops nothing else. Lines for which there is no room are dropped and counted.
+//!
 //! The directive (`RUST_LOG` or `[log] level`, in the grammar of `tracing-subscriber`'s `EnvFilter`)
 //! decides for this crate. For every other crate there is a ceiling of [`OTHERS_MAX`] that no
 //! directive lifts: below it, HTTP and TLS libraries print request lines, headers and bodies, and so
@@ -11,8 +14,11 @@
 
 use std::io::IsTerminal;
 use std::panic::PanicHookInfo;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use tracing::{Level, Metadata, Subscriber};
+use tracing::{Level, Metadata, Subscriber, warn};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{LevelFilter, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
@@ -25,6 +31,12 @@ const OWN: &str = "scim_bridge";
 
 /// The most talkative level that any other crate gets.
 pub const OTHERS_MAX: Level = Level::WARN;
+
+/// Lines that may wait to be written: some megabytes.
+const WAITING_MAX: usize = 8_192;
+
+/// Counts the lines for which there was no room.
+static DROPPED: OnceLock<ErrorCounter> = OnceLock::new();
 
 /// Logs each malformed request, which any stranger can repeat without end.
 const NOISE: &str = "actix_http::h1";
@@ -73,15 +85,37 @@ pub enum LogError {
     AlreadySetUp,
 }
 
+/// Keeps the log being written. When it is dropped, what waits is written, for about a second at most.
+#[must_use]
+pub struct LogGuard {
+    _worker: WorkerGuard,
+}
+
 /// Sets logging up for the process, on standard error, and puts panics into the log.
 ///
 /// # Errors
 /// The filter is malformed, or logging is set up already.
-pub fn init(options: &LogOptions) -> Result<(), LogError> {
+pub fn init(options: &LogOptions) -> Result<LogGuard, LogError> {
     let colours = std::io::stderr().is_terminal();
-    subscriber(options, colours, std::io::stderr)?.try_init().map_err(|_| LogError::AlreadySetUp)?;
+    let queue = NonBlockingBuilder::default().buffered_lines_limit(WAITING_MAX).lossy(true).thread_name("log");
+    let (lines, guard) = queue.finish(std::io::stderr());
+    let dropped = lines.error_counter();
+    subscriber(options, colours, lines)?.try_init().map_err(|_| LogError::AlreadySetUp)?;
+    // Whoever set logging up before has failed above.
+    let _ = DROPPED.set(dropped);
     std::panic::set_hook(Box::new(log_panic));
-    Ok(())
+    Ok(LogGuard { _worker: guard })
+}
+
+/// How many lines have been dropped since the start. Logs it when there are more than at the last call.
+pub(super) fn dropped_lines() -> u64 {
+    static REPORTED: AtomicU64 = AtomicU64::new(0);
+    let dropped = DROPPED.get().map_or(0, |dropped| u64::try_from(dropped.dropped_lines()).unwrap_or(u64::MAX));
+    if REPORTED.swap(dropped, Ordering::Relaxed) < dropped {
+        // Dropped itself while the reader still stalls: the next one has the whole number again.
+        warn!(dropped, "log lines have been dropped since the start: whatever reads the log is too slow, or stopped");
+    }
+    dropped
 }
 
 /// What [`init`] installs, for a writer of one's own.

@@ -7,6 +7,8 @@ use std::sync::{Mutex, PoisonError};
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
+use super::logs;
+
 /// Deliveries answered, by `source` and `result` (see [`DeliveryResult`]).
 pub const DELIVERIES_TOTAL: &str = "scim_bridge_deliveries_total";
 /// From the first byte of a delivery's head to its answer.
@@ -23,6 +25,8 @@ pub const CONNECTIONS_REFUSED_TOTAL: &str = "scim_bridge_connections_refused_tot
 pub const ADMIN_GUESSES_TOTAL: &str = "scim_bridge_admin_guesses_total";
 /// Tasks of the process that panicked and were started again, by `task`.
 pub const TASKS_RESTARTED_TOTAL: &str = "scim_bridge_tasks_restarted_total";
+/// Log lines for which there was no room.
+pub const LOG_LINES_DROPPED_TOTAL: &str = "scim_bridge_log_lines_dropped_total";
 /// People who wait, by `state`.
 pub const JOBS: &str = "scim_bridge_jobs";
 /// For how long the job that has waited the longest has been due.
@@ -289,6 +293,7 @@ pub const FAMILIES: &[Family] = &[
     ),
     family(ADMIN_GUESSES_TOTAL, Type::Counter, &[RESULT], "Wrong admin tokens: compared and refused, or put off."),
     family(TASKS_RESTARTED_TOTAL, Type::Counter, &[TASK], "Tasks that panicked and were started again."),
+    family(LOG_LINES_DROPPED_TOTAL, Type::Counter, &[], "Log lines dropped because they could not be written in time."),
     family(
         OLDEST_DUE_JOB_AGE_SECONDS,
         Type::Gauge,
@@ -377,9 +382,10 @@ impl Metrics {
     }
 
     /// Folds observations into their buckets. To be called every few seconds: without it they pile
-    /// up in memory until somebody scrapes.
+    /// up in memory until somebody scrapes. Reports log lines that were dropped, too.
     pub fn upkeep(&self) {
         self.0.run_upkeep();
+        metrics::counter!(LOG_LINES_DROPPED_TOTAL).absolute(logs::dropped_lines());
     }
 }
 

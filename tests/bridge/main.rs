@@ -28,6 +28,8 @@ mod kills;
 #[cfg(test)]
 mod live;
 #[cfg(test)]
+mod log_reader;
+#[cfg(test)]
 mod memory;
 #[cfg(test)]
 mod moving;

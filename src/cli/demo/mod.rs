@@ -60,9 +60,7 @@ struct PersonReport {
 /// Runs the command.
 pub fn run(context: &Context, args: &DemoArgs) -> Result<(), Failure> {
     let began = Instant::now();
-    if args.verbose {
-        stage::show_log()?;
-    }
+    let _log = args.verbose.then(stage::show_log).transpose()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

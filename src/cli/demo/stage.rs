@@ -20,7 +20,7 @@ use crate::lifecycle::Lifecycle;
 use crate::postman_sim::{Fault, Person, PostmanSim, SimOptions, Standing};
 use crate::scim;
 use crate::supervision;
-use crate::telemetry::logs::{self, Format, LogOptions};
+use crate::telemetry::logs::{self, Format, LogGuard, LogOptions};
 
 /// Signs the demo's webhooks; shown on purpose, so that `--keep` can be played with.
 const SECRET: &str = "whsec_c2NpbS1icmlkZ2UgZGVtbyBzZWNyZXQgMjAyNg==";
@@ -68,8 +68,8 @@ pub(super) struct Stage {
     folder: PathBuf,
 }
 
-/// Shows the bridge's log on standard error.
-pub(super) fn show_log() -> Result<(), Failure> {
+/// Shows the bridge's log on standard error, until the guard is dropped.
+pub(super) fn show_log() -> Result<LogGuard, Failure> {
     let options = LogOptions { format: Format::Human, filter: "info".to_owned() };
     logs::init(&options).map_err(|error| Failure::failed(error.to_string()))
 }

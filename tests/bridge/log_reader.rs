@@ -1,0 +1,58 @@
+//! Whatever reads the log stops reading: deliveries, people, probes and the end of the process do not wait for it.
+
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::process::{Home, PATIENCE, http, payload, post, sim};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_of_the_log_that_stalls_stops_nothing_and_lines_that_are_dropped_are_counted() {
+    let sim = sim();
+    let home = Home::new(&sim, "[log]\nlevel = 'trace'");
+    let mut child = home.command(&["serve"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    // Read up to this line, and no further: then the pipe fills.
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let serving = lines.find_map(|line| {
+        let parsed: Value = serde_json::from_str(&line.unwrap()).ok()?;
+        (parsed["message"] == "serving").then_some(parsed)
+    });
+    let serving = serving.unwrap();
+    let (listen, admin) = (serving["intake"].as_str().unwrap(), serving["admin"].as_str().unwrap());
+    let get = async |path: &str| {
+        let response = http().get(format!("http://{admin}{path}")).send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    };
+    let (since, client, mut sent) = (Instant::now(), http(), 0);
+    let has_dropped = |metrics: &str| {
+        let count = metrics.lines().find_map(|line| line.strip_prefix("scim_bridge_log_lines_dropped_total "));
+        count.is_some_and(|count| count != "0")
+    };
+    while !has_dropped(&get("/metrics").await.1) {
+        for _ in 0..50 {
+            let body = payload("employee.hired", &format!("E-{sent}"), "Ada", "Lovelace");
+            let answer = post(&client, listen, &format!("m{sent}"), &body).await;
+            assert_eq!(answer.map(|(status, _)| status), Some(200), "delivery {sent}");
+            sent += 1;
+        }
+        assert!(since.elapsed() < PATIENCE, "{sent} deliveries");
+    }
+    assert_eq!((get("/livez").await.0, get("/readyz").await.0), (200, 200));
+    while sim.journal().len() < sent {
+        assert!(since.elapsed() < PATIENCE, "{} of {sent} are brought to Postman", sim.journal().len());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    let stopping = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        assert!(stopping.elapsed() < Duration::from_mins(1), "the process does not end");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert!(status.success(), "{status}");
+}
