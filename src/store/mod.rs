@@ -170,6 +170,9 @@ pub fn share_of_source(max: u64, all: u64, mine: u64) -> u64 {
     max.saturating_sub(all.saturating_sub(mine)) / 2
 }
 
+/// What an entry takes in memory beside its bytes, about.
+const ENTRY_BYTES: usize = 256;
+
 /// A delivery to be accepted: remembered and queued in one step.
 #[derive(Debug, Clone)]
 pub struct NewDelivery {
@@ -188,6 +191,13 @@ impl NewDelivery {
     pub(crate) fn ids(&self) -> impl Iterator<Item = JobId> {
         let unmapped = self.unmapped.iter().map(|unmapped| unmapped.row.id);
         self.entries.iter().map(|entry| entry.job).chain(unmapped)
+    }
+
+    /// What it takes until it is stored, about.
+    pub(crate) fn bytes(&self) -> usize {
+        let entries = self.entries.iter().map(|entry| entry.bytes.len() + ENTRY_BYTES);
+        let unmapped = self.unmapped.iter().map(|unmapped| unmapped.payload.len() + ENTRY_BYTES);
+        entries.chain(unmapped).sum()
     }
 }
 

@@ -142,7 +142,7 @@ impl Embedded {
 #[async_trait]
 impl Store for Embedded {
     async fn accept(&self, now: UnixMs, delivery: NewDelivery) -> Result<Accepted, StoreError> {
-        let accepted = self.writer.call(move |work| accept::accept(work, now, &delivery));
+        let accepted = self.writer.take_in(delivery.bytes(), move |work| accept::accept(work, now, &delivery));
         // A disk that hangs does not say so. What it takes in the end is known when the sender sends again.
         let late = |_| StoreError::Unavailable("the disk has taken nothing for a while".to_owned());
         tokio::time::timeout(ACCEPT_TIME, accepted).await.map_err(late)?
@@ -312,10 +312,13 @@ impl Store for Embedded {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::future::join_all;
+
     use super::*;
     use crate::core::limiter::Rate;
-    use crate::core::person::SourceName;
-    use crate::store::Bounds;
+    use crate::core::person::job::JobId;
+    use crate::core::person::{Person, SourceName};
+    use crate::store::{Bounds, NewEntry};
 
     #[tokio::test(start_paused = true)]
     async fn a_sender_is_answered_while_the_disk_hangs() {
@@ -336,21 +339,27 @@ mod tests {
             let _ = released.lock().unwrap().recv();
             Ok(())
         });
-        let delivery = || NewDelivery {
-            source: SourceName::parse("hr").unwrap(),
-            dedupe: None,
-            entries: Vec::new(),
-            unmapped: Vec::new(),
+        let source = SourceName::parse("hr").unwrap();
+        let delivery = |n: u128| {
+            let person = Person::parse(source.clone(), &n.to_string()).unwrap();
+            let job = JobId::about(n << 64, person.id());
+            let entries = vec![NewEntry { job, person, bytes: vec![b'x'; 1 << 20].into() }];
+            NewDelivery { source: source.clone(), dedupe: None, entries, unmapped: Vec::new() }
         };
         let sent = async {
-            let refused = store.accept(UnixMs(1), delivery()).await;
+            let refused = join_all((1..=60).map(|n| store.accept(UnixMs(1), delivery(n)))).await;
+            let waiting = store.writer.waiting_kib();
             release.send(()).unwrap();
-            refused
+            (refused, waiting)
         };
-        let (hung, refused) = tokio::join!(hangs, sent);
+        let (hung, (refused, waiting)) = tokio::join!(hangs, sent);
         hung.unwrap();
         tokio::time::resume();
-        assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
-        assert!(store.accept(UnixMs(2), delivery()).await.is_ok());
+        assert!(refused.iter().all(|refused| matches!(refused, Err(StoreError::Unavailable(_)))), "{refused:?}");
+        assert!((16 * 1024..=32 * 1024).contains(&waiting), "what waits is bounded: {waiting} KiB");
+        // Whoever gave up sends again: nothing of theirs keeps the next one waiting.
+        assert!(store.accept(UnixMs(2), delivery(99)).await.is_ok());
+        assert_eq!(store.stats().await.unwrap().entries["hr"], 1);
+        assert_eq!(store.writer.waiting_kib(), 0);
     }
 }

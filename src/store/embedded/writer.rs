@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use rusqlite::Connection;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::control::Control;
@@ -23,6 +23,11 @@ pub(super) const WRITER: &str = "store writer";
 const QUEUE: usize = 1_024;
 /// Commands in one transaction: enough to make the flush cheap, few enough to keep the answer quick.
 const BATCH: usize = 256;
+/// What deliveries in one transaction have in bytes, but for the last of them: whoever waits for it is not to give up.
+const BATCH_BYTES: usize = 4 << 20;
+/// What deliveries take that wait for the writer, in KiB: whoever sends them has given up long before a disk that hangs
+/// goes on.
+const WAITING_KIB_MAX: u32 = 32 * 1024;
 
 /// What a command works on.
 pub(super) struct Work<'a> {
@@ -57,6 +62,10 @@ impl Published {
 /// A command. It may be run again after its transaction was rolled back.
 trait Task: Send {
     fn run(&mut self, work: &mut Work<'_>) -> Result<(), StoreError>;
+    /// Whether anybody waits for it; asked only of a delivery, whose sender sends it again.
+    fn is_wanted(&self) -> bool;
+    /// Of a delivery.
+    fn bytes(&self) -> usize;
     fn answer(self: Box<Self>, failure: Option<&StoreError>);
 }
 
@@ -64,6 +73,13 @@ struct Call<T, F> {
     run: F,
     value: Option<T>,
     reply: oneshot::Sender<Result<T, StoreError>>,
+    delivery: Option<Waiting>,
+}
+
+/// A delivery that waits for the writer.
+struct Waiting {
+    bytes: usize,
+    _room: OwnedSemaphorePermit,
 }
 
 impl<T: Send, F> Task for Call<T, F>
@@ -73,6 +89,14 @@ where
     fn run(&mut self, work: &mut Work<'_>) -> Result<(), StoreError> {
         self.value = Some((self.run)(work)?);
         Ok(())
+    }
+
+    fn is_wanted(&self) -> bool {
+        self.delivery.is_none() || !self.reply.is_closed()
+    }
+
+    fn bytes(&self) -> usize {
+        self.delivery.as_ref().map_or(0, |delivery| delivery.bytes)
     }
 
     fn answer(self: Box<Self>, failure: Option<&StoreError>) {
@@ -96,6 +120,7 @@ enum Message {
 /// The handle of the writer thread.
 pub(super) struct Writer {
     queue: Option<mpsc::Sender<Message>>,
+    room: Arc<Semaphore>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -113,7 +138,8 @@ impl Writer {
                 }
             })
             .map_err(|e| StoreError::Unavailable(format!("no thread for the writer: {e}")))?;
-        Ok(Self { queue: Some(queue), thread: Mutex::new(Some(thread)) })
+        let room = Arc::new(Semaphore::new(WAITING_KIB_MAX as usize));
+        Ok(Self { queue: Some(queue), room, thread: Mutex::new(Some(thread)) })
     }
 
     /// Runs `run` in the next transaction; its value is answered after the commit.
@@ -122,11 +148,37 @@ impl Writer {
         T: Send + 'static,
         F: FnMut(&mut Work<'_>) -> Result<T, StoreError> + Send + 'static,
     {
+        self.send(run, None).await
+    }
+
+    /// The same for a delivery of so many bytes. It is left out where nobody waits for its answer any more, and what
+    /// waits is bounded: a writer that hangs keeps no more of it.
+    pub(super) async fn take_in<T, F>(&self, bytes: usize, run: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Work<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        let kib = u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX).min(WAITING_KIB_MAX);
+        let room = self.room.clone().acquire_many_owned(kib).await.map_err(|_| stopped())?;
+        self.send(run, Some(Waiting { bytes, _room: room })).await
+    }
+
+    async fn send<T, F>(&self, run: F, delivery: Option<Waiting>) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Work<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
         let (reply, answer) = oneshot::channel();
-        let task = Box::new(Call { run, value: None, reply });
+        let task = Box::new(Call { run, value: None, reply, delivery });
         let queue = self.queue.as_ref().ok_or_else(stopped)?;
         queue.send(Message::Run(task)).await.map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())?
+    }
+
+    /// What deliveries that wait take, in KiB.
+    #[cfg(test)]
+    pub(super) fn waiting_kib(&self) -> usize {
+        WAITING_KIB_MAX as usize - self.room.available_permits()
     }
 
     /// Folds the log into the file and empties it: what was overwritten there is gone for good. False if
@@ -179,20 +231,26 @@ impl State {
         let mut stopping = false;
         while !stopping {
             let Some(first) = self.heart.waiting(|| waiting.blocking_recv()) else { break };
-            let (mut batch, mut folds) = (Vec::new(), Vec::new());
+            let (mut batch, mut folds, mut bytes) = (Vec::new(), Vec::new(), 0);
             let mut next = Some(first);
             while let Some(message) = next {
                 match message {
-                    Message::Run(task) => batch.push(task),
+                    Message::Run(task) if task.is_wanted() => {
+                        bytes += task.bytes();
+                        batch.push(task);
+                    }
+                    Message::Run(_) => {}
                     Message::Fold(reply) => folds.push(reply),
                     Message::Stop => {
                         stopping = true;
                         waiting.close();
                     }
                 }
-                next = if batch.len() < BATCH { waiting.try_recv().ok() } else { None };
+                next = if batch.len() < BATCH && bytes < BATCH_BYTES { waiting.try_recv().ok() } else { None };
             }
-            self.run(batch);
+            if !batch.is_empty() {
+                self.run(batch);
+            }
             if !folds.is_empty() {
                 let is_folded = self.fold();
                 for reply in folds {
@@ -201,7 +259,9 @@ impl State {
             }
         }
         while let Ok(message) = waiting.try_recv() {
-            if let Message::Run(task) = message {
+            if let Message::Run(task) = message
+                && task.is_wanted()
+            {
                 self.run(vec![task]);
             }
         }
