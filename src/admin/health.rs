@@ -1,5 +1,6 @@
 //! What machines ask without a token: alive, ready, metrics.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use actix_web::http::header::CONTENT_TYPE;
@@ -11,6 +12,7 @@ use crate::core::code::Code;
 use crate::core::hold::HoldScope;
 use crate::core::person::SourceName;
 use crate::core::processes::ProcessRole;
+use crate::core::roster::NOT_IN_HR;
 use crate::store::LaneState;
 use crate::telemetry::metrics as metric;
 
@@ -90,8 +92,12 @@ fn mirror<'s>(overview: &Overview, sources: impl Iterator<Item = &'s SourceName>
         metrics::gauge!(metric::JOBS, metric::STATE => state.as_str()).set(as_f64(n));
     }
     metrics::gauge!(metric::PEOPLE).set(as_f64(stats.people));
-    for (source, n) in &stats.entries {
-        metrics::gauge!(metric::INBOX_ENTRIES, metric::SOURCE => source.clone()).set(as_f64(*n));
+    // A gauge must go back to zero: the figures leave out a source of which nothing waits.
+    let sources: Vec<_> = sources.collect();
+    let named = sources.iter().map(|source| source.as_str()).chain([NOT_IN_HR]);
+    for source in named.chain(stats.entries.keys().map(String::as_str)).collect::<BTreeSet<_>>() {
+        let n = stats.entries.get(source).copied().unwrap_or(0);
+        metrics::gauge!(metric::INBOX_ENTRIES, metric::SOURCE => source.to_owned()).set(as_f64(n));
     }
     metrics::gauge!(metric::DEAD_LETTERS).set(as_f64(stats.dead.values().sum()));
     for code in Code::ALL.iter().filter(|code| may_be_of_a_dead_letter(**code)) {
@@ -100,7 +106,7 @@ fn mirror<'s>(overview: &Overview, sources: impl Iterator<Item = &'s SourceName>
     }
     let age_ms = figures.oldest_due_at.map_or(0, |at| figures.now.ms_since(at));
     metrics::gauge!(metric::OLDEST_DUE_JOB_AGE_SECONDS).set(as_f64(age_ms) / 1000.0);
-    for scope in SCOPES.into_iter().chain(sources.cloned().map(HoldScope::Fetch)) {
+    for scope in SCOPES.into_iter().chain(sources.into_iter().cloned().map(HoldScope::Fetch)) {
         let held = figures.holds.get(&scope).is_some();
         metrics::gauge!(metric::HOLD, metric::SCOPE => scope.to_string()).set(f64::from(u8::from(held)));
     }

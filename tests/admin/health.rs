@@ -58,6 +58,8 @@ async fn metrics_are_well_formed_mirror_the_store_and_name_nobody() {
     assert_eq!(samples["scim_bridge_jobs{state=\"blocked\"}"], "1");
     assert_eq!(samples["scim_bridge_jobs{state=\"waiting\"}"], "1");
     assert_eq!(samples["scim_bridge_inbox_entries{source=\"hr\"}"], "1");
+    let none_waits = "scim_bridge_inbox_entries{source=\"not-in-hr\"}";
+    assert_eq!(samples[none_waits], "0", "a gauge goes back to zero");
     assert_eq!(samples["scim_bridge_dead_letters_by_code{code=\"SCIM-409-ELSEWHERE\"}"], "1");
     assert_eq!(samples["scim_bridge_problems"], "2");
     assert_eq!(samples["scim_bridge_processes{role=\"all\"}"], "1");
