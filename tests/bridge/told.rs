@@ -56,3 +56,35 @@ async fn who_leaves_at_a_time_of_no_clock_has_left_and_status_says_so() {
     let dropped = problem(&bridge, "SOURCE-DROPPED").await;
     assert!(dropped["what"].as_str().unwrap().contains("`occurred_at`"), "{dropped}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hire_under_an_address_that_cannot_be_used_outlives_its_dead_letter() {
+    let sim = sim();
+    let home = Home::new(&sim, "");
+    let bridge = home.serve();
+    let answer = tell(&bridge, "m1", "employee.hired", json!(null), ada("Ada <ada@example.com>")).await;
+    assert_eq!((answer["status"].as_str(), answer["jobs"].as_array().map(Vec::len)), (Some("accepted"), Some(2)));
+    assert_eq!(team(&sim), []);
+    let person = bridge.api("/api/v1/people/hr/E-1").await;
+    assert_eq!(person["waits_for"]["missing"], json!(["email"]), "{person}");
+    problem(&bridge, "PEOPLE-INCOMPLETE").await;
+    // As the letter's advice is, where HR is corrected.
+    let letter = answer["jobs"][1].as_str().unwrap();
+    let discard = home
+        .command(&["dead", "discard", letter])
+        .env("SCIM_BRIDGE__SERVER__ADMIN_LISTEN", &bridge.admin)
+        .output()
+        .unwrap();
+    assert!(discard.status.success(), "{discard:?}");
+    tell(&bridge, "m2", "employee.updated", json!(null), ada("ada@example.com")).await;
+    assert_eq!(team(&sim), [("ada@example.com".to_owned(), true)]);
+
+    // A rehire under a bad address is not switched on under the one before.
+    tell(&bridge, "m3", "employee.left", json!(null), json!({"employee_id": "E-1"})).await;
+    let answer = tell(&bridge, "m4", "employee.hired", json!(null), ada("ada@example.com; a.l@example.com")).await;
+    assert_eq!(answer["status"], "accepted");
+    assert_eq!(team(&sim), [("ada@example.com".to_owned(), false)]);
+    tell(&bridge, "m5", "employee.updated", json!(null), ada("a.l@example.com")).await;
+    assert_eq!(team(&sim), [("a.l@example.com".to_owned(), true)]);
+    assert_eq!(bridge.jobs(&["dead"]).await, 1, "the mapping, or the address, is still to be looked at");
+}

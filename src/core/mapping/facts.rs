@@ -291,26 +291,23 @@ impl<'m, 'v> Reader<'m, 'v> {
 
     /// All that a record of this kind states.
     ///
-    /// # Errors
-    /// The problem with the address of a hire: nobody is invited, or switched on again, under another one than HR
-    /// means.
-    pub(super) fn state(mut self, kind: EventKind, scope: Option<Scope>) -> Result<Stating, InvalidField> {
+    /// Where the address of a hire cannot be used, that is stated, too: nobody is invited, or switched on again, under
+    /// another one than HR means.
+    pub(super) fn state(mut self, kind: EventKind, scope: Option<Scope>) -> Stating {
         let at = self.occurred_at();
         if kind == EventKind::Notice {
             // What else is so of them is read.
             let scope = scope.map(|scope| self.scope(scope));
             let facts = Facts { scope, ..Facts::default() };
-            return Ok(Stating { facts, ends_at: None, at, dropped: self.dropped });
+            return Stating { facts, ends_at: None, at, dropped: self.dropped };
         }
         let (employment, ends_at) = self.employment(kind, at);
-        let email = match self.email() {
-            Ok(email) => email,
-            Err(problem)
-                if kind == EventKind::Hire && scope != Some(Scope::Out) && !stands_for_none(&problem.problem) =>
-            {
-                return Err(problem);
+        let (email, unusable_email) = match self.email() {
+            Ok(email) => (email, false),
+            Err(problem) => {
+                let is_meant = kind == EventKind::Hire && !stands_for_none(&problem.problem);
+                (self.drop(problem), is_meant)
             }
-            Err(problem) => self.drop(problem),
         };
         let scope = scope.map(|scope| self.scope(scope));
         let facts = Facts {
@@ -318,12 +315,13 @@ impl<'m, 'v> Reader<'m, 'v> {
             tells_end: employment.is_some() && self.tells_end(),
             scope,
             email,
+            unusable_email,
             given_name: self.given_name(),
             family_name: self.family_name(),
             locale: self.locale(),
             further: self.further(),
         };
-        Ok(Stating { facts, ends_at, at, dropped: self.dropped })
+        Stating { facts, ends_at, at, dropped: self.dropped }
     }
 
     /// Scope, and from when on: a move out of it may be announced, as a leave is.

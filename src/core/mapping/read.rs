@@ -156,10 +156,7 @@ pub(super) fn fate(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> 
         (OutOfScope::Ignore, Some(Scope::In) | None) => None,
         (OutOfScope::Leave, scope) => scope,
     };
-    let Stating { mut facts, ends_at, at, dropped } = match reader.state(kind, scope) {
-        Ok(stating) => stating,
-        Err(problem) => return bad(mapping, Some(person), &[problem]),
-    };
+    let Stating { mut facts, ends_at, at, dropped } = reader.state(kind, scope);
     if meaning == Meaning::Deleted && kind == EventKind::Notice {
         facts.employment = Some((EmploymentState::Left, None));
     }

@@ -86,6 +86,9 @@ pub struct Facts {
     /// The address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<Email>,
+    /// An address is told with a hire, and cannot be used: it is none of those that were told before.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unusable_email: bool,
     /// The given name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub given_name: Option<Stated<Name>>,
@@ -125,6 +128,7 @@ impl Facts {
             }),
             self.scope.map(|(scope, _)| Self::scope_name(scope)),
             self.email.as_ref().map(|_| "email"),
+            self.unusable_email.then_some("unusable_email"),
             self.given_name.as_ref().map(|_| "given_name"),
             self.family_name.as_ref().map(|_| "family_name"),
             self.locale.as_ref().map(|_| "locale"),

@@ -28,6 +28,9 @@ pub struct Record {
     /// The address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<Fact<Email>>,
+    /// When a hire last told an address that cannot be used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unusable_email: Option<Stamp>,
     /// The given name, or that there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub given_name: Option<Fact<Stated<Name>>>,
@@ -84,7 +87,8 @@ impl Record {
         let is_news = |stamp: Option<&Stamp>| stamp.is_some_and(is_since);
         facts.employment = facts.employment.filter(|_| !self.employment.stamps().any(is_since));
         facts.scope = facts.scope.filter(|_| !self.scope.stamps().any(is_since));
-        facts.email = facts.email.take().filter(|_| !is_news(self.email.as_ref().map(|fact| &fact.stamp)));
+        let email = [self.email.as_ref().map(|fact| &fact.stamp), self.unusable_email.as_ref()];
+        facts.email = facts.email.take().filter(|_| !email.into_iter().any(is_news));
         facts.given_name =
             facts.given_name.take().filter(|_| !is_news(self.given_name.as_ref().map(|fact| &fact.stamp)));
         facts.family_name =
@@ -129,6 +133,9 @@ impl Record {
         if let Some(email) = &facts.email {
             note(Fact::fold(&mut self.email, email.clone(), stamp), "email");
         }
+        if facts.unusable_email {
+            note(self.fold_unusable_email(stamp), "unusable_email");
+        }
         if let Some(name) = &facts.given_name {
             note(Fact::fold(&mut self.given_name, name.clone(), stamp), "given_name");
         }
@@ -148,6 +155,27 @@ impl Record {
         Folded { news, is_ahead }
     }
 
+    /// An address that cannot be used is told. What was told for that instant before is told again: that undoes no
+    /// correction.
+    fn fold_unusable_email(&mut self, stamp: Stamp) -> bool {
+        if let Some(known) = self.unusable_email
+            && known.at >= stamp.at
+        {
+            let is_same = known.at == stamp.at;
+            self.unusable_email = Some(if is_same { known.min(stamp) } else { known });
+            return false;
+        }
+        self.unusable_email = Some(stamp);
+        self.awaits_email()
+    }
+
+    /// Whether HR's newest word on the address cannot be used: nobody is to be invited, or switched on, under one before
+    /// it.
+    #[must_use]
+    pub fn awaits_email(&self) -> bool {
+        self.unusable_email.is_some_and(|unusable| self.email.as_ref().is_none_or(|email| unusable > email.stamp))
+    }
+
     /// Of when the newest word is that counts.
     #[must_use]
     pub fn newest_at(&self) -> Option<UnixMs> {
@@ -155,6 +183,7 @@ impl Record {
             self.employment.said_at(),
             self.scope.said_at(),
             self.email.as_ref().map(|fact| fact.stamp.at),
+            self.unusable_email.map(|stamp| stamp.at),
             self.given_name.as_ref().map(|fact| fact.stamp.at),
             self.family_name.as_ref().map(|fact| fact.stamp.at),
             self.locale.as_ref().map(|fact| fact.stamp.at),
@@ -193,7 +222,7 @@ impl Record {
         self.employment.at(now).map(|word| word.state)
     }
 
-    /// The address, where HR told one.
+    /// The last address that HR told and that can be used; see [`Record::awaits_email`].
     #[must_use]
     pub fn email(&self) -> Option<&Email> {
         self.email.as_ref().map(|fact| &fact.value)
@@ -242,6 +271,33 @@ mod tests {
     fn names(given: Option<&str>, family: Option<&str>) -> Facts {
         let stated = |name: &str| Name::parse("given_name", name).unwrap().map_or(Stated::None, Stated::Is);
         Facts { given_name: given.map(stated), family_name: family.map(stated), ..Facts::default() }
+    }
+
+    #[test]
+    fn an_address_that_cannot_be_used_takes_the_place_of_one_before_until_the_next() {
+        let email = |text: &str| Facts { email: Email::parse(text).ok(), ..Facts::default() };
+        let unusable = Facts { unusable_email: true, ..Facts::default() };
+        let words = [(10, email("a@x.com")), (20, unusable), (30, email("b@x.com"))];
+        for (order, awaits, address) in [
+            (&[1][..], true, None),
+            (&[0, 1], true, Some("a@x.com")),
+            (&[1, 0], true, Some("a@x.com")),
+            (&[0, 2, 1], false, Some("b@x.com")),
+            (&[1, 2, 0], false, Some("b@x.com")),
+        ] {
+            let mut record = Record::default();
+            for (seq, place) in (1..).zip(order) {
+                let (at, facts) = &words[*place];
+                record.fold(&event(Some(*at), facts.clone()), UnixMs(100), seq);
+            }
+            assert_eq!((record.awaits_email(), record.email().map(Email::lower)), (awaits, address), "{order:?}");
+        }
+        // Corrected for the same instant, and told again.
+        let mut record = Record::default();
+        for (seq, facts) in (1..).zip([&words[1].1, &words[2].1, &words[1].1]) {
+            record.fold(&event(Some(20), facts.clone()), UnixMs(100), seq);
+        }
+        assert!(!record.awaits_email());
     }
 
     #[test]

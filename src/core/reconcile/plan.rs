@@ -13,7 +13,7 @@ use super::capabilities::Capabilities;
 use super::groups::{self, Next};
 use super::owner::{address_key, id_key};
 use super::request::{Active, Member, Operation, Request, UserToCreate};
-use super::rules::{Standing, address_to_look_for, is_new_word, standing, within};
+use super::rules::{Standing, address_to_look_for, is_new_word, standing, wanted_address, within};
 use super::search::{Found, PAGE_MEMBERS, PAGE_MEMBERS_MIN, Search, Step as Look};
 use super::step::{blocked, finish};
 use super::write::{Seen, names_differ, readdress, rename, switch_off, switch_on};
@@ -143,6 +143,9 @@ fn must_look_first(state: &AttemptState, email: &Email, now: UnixMs) -> bool {
 }
 
 fn create(state: &AttemptState, email: &Email) -> Step {
+    if state.document.record.awaits_email() {
+        return finish(Conclusion::Incomplete(vec!["email"]));
+    }
     let key = address_key(email.as_received());
     if !state.has_claim(&key) {
         return Step::Own(vec![key]);
@@ -416,7 +419,7 @@ fn bring(state: &mut AttemptState, rules: &PlanRules, member: &Member, standing:
     state.adopted |= is_new && !state.created && state.known.is_none();
     write
         .or_else(|| regroup(state, rules, member, &seen, standing, now))
-        .unwrap_or_else(|| done(state, &seen, standing))
+        .unwrap_or_else(|| done(state, &seen, standing, now))
 }
 
 /// Whether a shown member is this person's: by the address last read or written, or by HR's own, the present one or one
@@ -497,7 +500,7 @@ fn differs(state: &AttemptState, seen: &Seen, standing: Standing) -> bool {
         | (Standing::Employed, Active::On | Active::Unknown)
         | (Standing::Unsaid, _) => false,
     };
-    let address = state.document.record.email().is_some_and(|email| !email.is(&seen.user_name));
+    let address = wanted_address(&state.document).is_some_and(|email| !email.is(&seen.user_name));
     membership || address || names_differ(state, seen)
 }
 
@@ -555,7 +558,11 @@ fn wait_for_member(state: &mut AttemptState, rules: &PlanRules, now: UnixMs) -> 
 }
 
 /// Nothing is left to be written.
-fn done(state: &mut AttemptState, seen: &Seen, standing: Standing) -> Step {
+fn done(state: &mut AttemptState, seen: &Seen, standing: Standing, now: UnixMs) -> Step {
+    let is_to_be_on = standing == Standing::Employed && seen.active != Active::On && is_new_word(&state.document, now);
+    if is_to_be_on && state.document.record.awaits_email() {
+        return finish(Conclusion::Incomplete(vec!["email"]));
+    }
     if let Some((_, code, detail)) = state.refused.first().cloned() {
         return finish(Conclusion::Blocked { code, detail, wants: None });
     }

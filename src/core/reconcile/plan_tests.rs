@@ -900,6 +900,43 @@ fn a_hire_without_an_address_waits_for_it() {
     assert_eq!(shown(&world.team.users[0]), ada("Ada", "Lovelace", true));
 }
 
+/// A hire whose address is there and cannot be used.
+fn hire_under_a_bad_address(at: i64) -> Event {
+    let mut event = hire(at, "-", "Ada", "Lovelace");
+    event.facts.unusable_email = true;
+    event
+}
+
+#[test]
+fn whoever_is_hired_under_an_address_that_cannot_be_used_waits_for_the_next_one() {
+    let waits = |ending: &Ending| {
+        assert_eq!(ending.standing, Standing::Incomplete { at: None });
+        assert_eq!(ending.document.missing, ["email"]);
+    };
+    let mut world = World::new();
+    waits(&world.tell(&[hire_under_a_bad_address(10)]));
+    world.tell(&[update(20, "ada@example.com", "-", "-")]);
+    assert_eq!(shown(&world.team.users[0]), ada("Ada", "Lovelace", true));
+    // Whoever is in the team stays there, under the address that they have.
+    let ending = world.tell(&[hire_under_a_bad_address(30)]);
+    assert_eq!((ending.standing, ending.ended[0].1), (Standing::Idle, Finished::Unchanged));
+    // Whoever has left is not switched on under the address before.
+    world.tell(&[leave(40)]);
+    world.now = world.now.plus_ms(120_000);
+    waits(&world.tell(&[hire_under_a_bad_address(50)]));
+    assert_eq!(shown(&world.team.users[0]), ada("Ada", "Lovelace", false));
+    world.tell(&[update(60, "ada.king@example.com", "-", "-")]);
+    let expected = ("ada.king@example.com".to_owned(), "Ada".to_owned(), "Lovelace".to_owned(), true);
+    assert_eq!(world.team.users.iter().map(shown).collect::<Vec<_>>(), [expected]);
+    // Nor is anybody invited under one that was told before.
+    let mut world = World::new();
+    world.tell(&[update(10, "ada@example.com", "Ada", "Lovelace")]);
+    waits(&world.tell(&[hire_under_a_bad_address(20)]));
+    assert!(world.team.users.is_empty());
+    world.tell(&[leave(30)]);
+    assert!(world.team.users.is_empty());
+}
+
 #[test]
 fn a_leave_ahead_of_time_waits_and_is_withdrawn_by_a_newer_word() {
     let mut world = World::new();
@@ -1198,6 +1235,43 @@ proptest! {
         }
         prop_assert!(lagging.team.users.len() <= 1, "no duplicate member");
         prop_assert_eq!(end_of(&plain), end_of(&lagging));
+    }
+
+    /// Promise 3, where addresses of hires cannot be used, and the last word has one that can.
+    #[test]
+    fn whatever_the_order_the_next_address_completes_a_hire_under_one_that_cannot_be_used(
+        mut events in prop::collection::vec(any_event(), 1..=4),
+        unusable in prop::collection::vec(any::<bool>(), 4),
+        order in Just((0..5_usize).collect::<Vec<_>>()).prop_shuffle(),
+        batches in prop::collection::vec(1_usize..4, 5),
+        again in prop::collection::vec(0_usize..5, 0..4),
+    ) {
+        events[0] = (1, 1, 1, 1, 1, 0);
+        let mut events: Vec<Event> = events.into_iter().enumerate().map(|(n, event)| event_of(n, event)).collect();
+        for (event, is_unusable) in events.iter_mut().zip(unusable) {
+            if event.kind == EventKind::Hire && is_unusable {
+                (event.facts.email, event.facts.unusable_email) = (None, true);
+            }
+        }
+        events.push(update(200, "ada.king@example.com", "Ada", "King"));
+        let mut plain = World::new();
+        for event in &events {
+            plain.tell(std::slice::from_ref(event));
+            plain.now = plain.now.plus_ms(120_000);
+        }
+        let mut other = World::new();
+        let mut turned: Vec<Event> = order.iter().filter_map(|&n| events.get(n).cloned()).collect();
+        turned.extend(again.iter().filter_map(|&n| events.get(n).cloned()));
+        for size in batches.iter().cycle() {
+            if turned.is_empty() { break; }
+            let rest = turned.split_off((*size).min(turned.len()));
+            other.tell(&turned);
+            other.now = other.now.plus_ms(120_000);
+            turned = rest;
+        }
+        prop_assert!(other.team.users.len() <= 1, "no duplicate member: {:?}", other.team.calls);
+        prop_assert!(!other.people["hr/E-1"].record.awaits_email());
+        prop_assert_eq!(end_of(&plain), end_of(&other));
     }
 
     /// Promise 3.

@@ -66,6 +66,11 @@ pub(super) fn address_to_look_for(document: &Document) -> Option<Email> {
     document.record.email().cloned().or_else(known)
 }
 
+/// The address that the member is to have, as far as HR's last word on it can be used.
+pub(super) fn wanted_address(document: &Document) -> Option<&Email> {
+    document.record.email().filter(|_| !document.record.awaits_email())
+}
+
 /// Whether HR's statement on the membership is newer than what was last reconciled.
 pub(super) fn is_new_word(document: &Document, now: UnixMs) -> bool {
     document.has_new_word(now).unwrap_or(true)

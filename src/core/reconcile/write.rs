@@ -5,7 +5,7 @@ use super::capabilities::Capabilities;
 use super::member::{Changes, replacement};
 use super::owner::address_key;
 use super::request::{Active, Carrier, Member, Operation, Request};
-use super::rules::{PlanRules, Standing, is_new_word, within};
+use super::rules::{PlanRules, Standing, is_new_word, wanted_address, within};
 use super::step::Step;
 use crate::core::code::Code;
 use crate::core::person::Document;
@@ -78,7 +78,7 @@ pub(super) fn readdress(
     rules: &PlanRules,
     now: UnixMs,
 ) -> Option<Step> {
-    let email = state.document.record.email().filter(|email| !email.is(&seen.user_name))?.clone();
+    let email = wanted_address(&state.document).filter(|email| !email.is(&seen.user_name))?.clone();
     if state.is_refused(Aspect::Address) {
         return None;
     }
@@ -108,7 +108,7 @@ pub(super) fn switch_on(
     if standing != Standing::Employed || seen.active == Active::On || state.is_refused(Aspect::Membership) {
         return None;
     }
-    let has_hrs_address = !state.is_refused(Aspect::Address);
+    let has_hrs_address = !state.is_refused(Aspect::Address) && !state.document.record.awaits_email();
     if !is_new_word(&state.document, now) || !has_hrs_address || state.wrote.contains(&Operation::SetActive) {
         return None;
     }
@@ -208,7 +208,7 @@ fn active_to_put(document: &Document, seen: &Seen, member: &Member, standing: St
         return None;
     }
     seen.active.known().or(match standing {
-        Standing::Employed => is_new_word(document, now).then_some(true),
+        Standing::Employed => (is_new_word(document, now) && !document.record.awaits_email()).then_some(true),
         Standing::Left => Some(false),
         Standing::Unsaid => None,
     })

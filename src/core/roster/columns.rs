@@ -126,6 +126,7 @@ impl Columns {
             tells_end: false,
             scope: None,
             email,
+            unusable_email: false,
             given_name: preferred.map_or_else(|| name(Field::GivenName, "first_name"), |name| Ok(Some(name)))?,
             family_name: name(Field::FamilyName, "last_name")?,
             locale: self.value(row, Field::Locale, "locale")?.and_then(Locale::parse),
