@@ -1,7 +1,9 @@
 //! What HR tells in a way that cannot be used as it is: it must not end in silence.
 
+use std::fs;
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use scim_bridge::postman_sim::PostmanSim;
 use serde_json::{Value, json};
 
@@ -87,4 +89,43 @@ async fn a_hire_under_an_address_that_cannot_be_used_outlives_its_dead_letter() 
     tell(&bridge, "m5", "employee.updated", json!(null), ada("a.l@example.com")).await;
     assert_eq!(team(&sim), [("a.l@example.com".to_owned(), true)]);
     assert_eq!(bridge.jobs(&["dead"]).await, 1, "the mapping, or the address, is still to be looked at");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leave_whose_date_cannot_be_read_waits_for_a_mapping_that_can() {
+    let sim = sim();
+    let home = Home::new(&sim, "");
+    let bridge = home.serve();
+    tell(&bridge, "m1", "employee.hired", json!(null), ada("ada@example.com")).await;
+    let next =
+        json!({"employee_id": "E-2", "email": "grace@example.com", "first_name": "Grace", "last_name": "Hopper"});
+    tell(&bridge, "m2", "employee.hired", json!(null), next).await;
+    for (id, employee, day) in [("m3", "E-1", "31/12/2199"), ("m4", "E-2", "31/12/2025")] {
+        let leaves = json!({"employee_id": employee, "effective_at": day});
+        let answer = tell(&bridge, id, "employee.left", json!(null), leaves).await;
+        assert_eq!(answer["status"], "unmapped", "{answer}");
+    }
+    let is_on = |name: &str, active| (format!("{name}@example.com"), active);
+    let sorted = || {
+        let mut team = team(&sim);
+        team.sort();
+        team
+    };
+    assert_eq!(sorted(), [is_on("ada", true), is_on("grace", true)]);
+    assert_eq!(problem(&bridge, "MAP-FIELD").await["count"], 2);
+
+    bridge.signal(Signal::TERM);
+    bridge.ended();
+    let config = fs::read_to_string(home.config()).unwrap();
+    let mapping = "[source.mapping]\neffective_at = [{ path = \"/data/effective_at\", format = \"%d/%m/%Y\" }]";
+    fs::write(home.config(), format!("{config}\n{mapping}\n")).unwrap();
+    let bridge = home.serve();
+    bridge.until("dead", 0).await;
+    bridge.settled().await;
+    assert_eq!(sorted(), [is_on("ada", true), is_on("grace", false)]);
+    let person = bridge.api("/api/v1/people/hr/E-1").await;
+    let words = person["record"]["employment"].as_array().unwrap();
+    let told: Vec<_> = words.iter().map(|word| word["state"].as_str().unwrap()).collect();
+    assert_eq!(told, ["employed", "left"], "{person}");
+    assert_eq!(words[1]["from"], "2200-01-01T00:00:00Z", "{person}");
 }

@@ -165,8 +165,9 @@ fn result(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> RecordRes
 
 fn explain_fields(mapping: &Mapping, source: &SourceName, place: Place<'_>, show: Show) -> Vec<FieldExplanation> {
     let reader = || Reader::new(mapping, place);
-    // As an update, so that a bad address hides no other problem.
-    let mut problems = reader().state(EventKind::Update, None).dropped;
+    // As an update, so that a date of a leave that cannot be read hides no other problem.
+    let mut problems = reader().state(EventKind::Update, None).map(|stating| stating.dropped).unwrap_or_default();
+    problems.extend(reader().effective_at().err());
     problems.extend(reader().meaning().err());
     problems.extend(reader().person(source).err());
     let looked_for = fields(mapping).into_iter().filter(|(_, lookups)| !lookups.is_empty());

@@ -165,14 +165,17 @@ impl<'m, 'v> Reader<'m, 'v> {
     /// what it says lost for it.
     pub(super) fn occurred_at(&mut self) -> Option<UnixMs> {
         let unit = self.mapping.occurred_at_unit;
-        let at = self.moment("occurred_at", &self.mapping.occurred_at, unit)?.beginning(&self.mapping.zone)?;
+        let moment = self.moment("occurred_at", &self.mapping.occurred_at, unit);
+        let at = self.or_drop(moment)?.beginning(&self.mapping.zone)?;
         if at < EVENTS_FROM { self.drop(Problem::LongPast.of("occurred_at")) } else { Some(at) }
     }
 
     /// When a leave takes effect.
-    fn effective_at(&mut self) -> Option<UnixMs> {
-        let moment = self.date("effective_at", &self.mapping.effective_at)?;
-        moment.end(&self.mapping.zone, self.mapping.leave_at)
+    ///
+    /// # Errors
+    /// A date that is there and cannot be read: it may well lie ahead.
+    pub(super) fn effective_at(&self) -> Result<Option<UnixMs>, InvalidField> {
+        Ok(self.date("effective_at", &self.mapping.effective_at)?.and_then(|moment| self.end_of(moment)))
     }
 
     /// Whether the record tells when their employment ends, or that it does not.
@@ -185,8 +188,17 @@ impl<'m, 'v> Reader<'m, 'v> {
     }
 
     /// When somebody who works here will leave.
-    fn ends_at(&mut self) -> Option<UnixMs> {
-        let moment = self.date("ends_at", &self.mapping.ends_at)?;
+    fn ends_at(&self) -> Result<Option<Moment>, InvalidField> {
+        self.date("ends_at", &self.mapping.ends_at)
+    }
+
+    /// From when on somebody has left; none: at once. A last day that never comes is none.
+    fn left_from(&self) -> Result<Option<UnixMs>, InvalidField> {
+        let ends_at = || Ok(self.ends_at()?.filter(|end| !end.is_never()).and_then(|end| self.end_of(end)));
+        self.effective_at()?.map_or_else(ends_at, |from| Ok(Some(from)))
+    }
+
+    fn end_of(&self, moment: Moment) -> Option<UnixMs> {
         moment.end(&self.mapping.zone, self.mapping.leave_at)
     }
 
@@ -195,7 +207,7 @@ impl<'m, 'v> Reader<'m, 'v> {
         match self.mapping.invite {
             Invite::AtRecord => None,
             Invite::AtStart => {
-                let moment = self.date("starts_at", &self.mapping.starts_at)?;
+                let moment = self.starts_at()?;
                 moment.days_earlier(self.mapping.lead_days).beginning(&self.mapping.zone)
             }
         }
@@ -203,8 +215,13 @@ impl<'m, 'v> Reader<'m, 'v> {
 
     /// Whether somebody began, or begins again, when this end was over.
     fn starts_after(&mut self, end: UnixMs) -> bool {
-        let start = self.date("starts_at", &self.mapping.starts_at);
+        let start = self.starts_at();
         start.and_then(|start| start.beginning(&self.mapping.zone)).is_some_and(|start| start >= end)
+    }
+
+    fn starts_at(&mut self) -> Option<Moment> {
+        let start = self.date("starts_at", &self.mapping.starts_at);
+        self.or_drop(start)
     }
 
     /// The value and the path that led to it; none if it is empty, or could not be read, which is noted.
@@ -217,16 +234,17 @@ impl<'m, 'v> Reader<'m, 'v> {
     }
 
     /// A date of somebody's employment; none where what is there stands for none.
-    fn date(&mut self, field: &'static str, lookups: &'m Lookups) -> Option<Moment> {
-        self.moment(field, lookups, TimeUnit::Auto).filter(|moment| !moment.stands_for_none())
+    fn date(&self, field: &'static str, lookups: &Lookups) -> Result<Option<Moment>, InvalidField> {
+        Ok(self.moment(field, lookups, TimeUnit::Auto)?.filter(|moment| !moment.stands_for_none()))
     }
 
-    fn moment(&mut self, field: &'static str, lookups: &'m Lookups, unit: TimeUnit) -> Option<Moment> {
-        let (lookup, value) = self.found(field, lookups)?;
-        match self.read_moment(lookup, &value, unit) {
-            Ok(moment) => moment,
-            Err(problem) => self.drop(problem.of(field)),
-        }
+    fn moment(&self, field: &'static str, lookups: &Lookups, unit: TimeUnit) -> Result<Option<Moment>, InvalidField> {
+        let (lookup, value) = match lookups.read(self.place) {
+            Got::Absent | Got::Null | Got::Blank => return Ok(None),
+            Got::Is(lookup, value) => (lookup, value),
+            Got::Failed(problem) => return Err(problem.of(field)),
+        };
+        self.read_moment(lookup, &value, unit).map_err(|problem| problem.of(field))
     }
 
     fn read_moment(&self, lookup: &Lookup, value: &Json<'_>, unit: TimeUnit) -> Result<Option<Moment>, Problem> {
@@ -253,25 +271,30 @@ impl<'m, 'v> Reader<'m, 'v> {
     }
 
     /// Employment, and an end that is announced beside it.
+    ///
+    /// # Errors
+    /// A leave whose date is there and cannot be read: somebody who leaves next year is not switched off today.
     fn employment(
         &mut self,
         kind: EventKind,
         at: Option<UnixMs>,
-    ) -> (Option<(EmploymentState, Option<UnixMs>)>, Option<UnixMs>) {
+    ) -> Result<(Option<(EmploymentState, Option<UnixMs>)>, Option<UnixMs>), InvalidField> {
         let status = match kind {
             EventKind::Leave => Some(EmploymentState::Left),
             EventKind::Hire => Some(self.status().unwrap_or(EmploymentState::Employed)),
             EventKind::Update => self.status(),
-            EventKind::Notice => return (None, None),
+            EventKind::Notice => return Ok((None, None)),
         };
-        match status {
-            Some(EmploymentState::Left) => {
-                let from = self.effective_at().or_else(|| self.ends_at());
-                (Some((EmploymentState::Left, from)), None)
-            }
+        Ok(match status {
+            Some(EmploymentState::Left) => match self.left_from() {
+                Ok(from) => (Some((EmploymentState::Left, from)), None),
+                Err(problem) if kind == EventKind::Leave => return Err(problem),
+                Err(problem) => (self.drop(problem), None),
+            },
             Some(EmploymentState::Employed) => {
                 let from = self.invited_at();
                 let end = self.ends_at();
+                let end = self.or_drop(end).filter(|end| !end.is_never()).and_then(|end| self.end_of(end));
                 match (end.filter(|end| at.is_some_and(|at| *end <= at)), self.mapping.past_end) {
                     // If the record has no time of its own, the end may be past when it is read.
                     (over, PastEnd::Left)
@@ -285,23 +308,30 @@ impl<'m, 'v> Reader<'m, 'v> {
                     (None, _) => (Some((EmploymentState::Employed, from)), end),
                 }
             }
-            None => (self.ends_at().map(|end| (EmploymentState::Left, Some(end))), None),
-        }
+            None => {
+                let end = self.ends_at();
+                let end = self.or_drop(end).and_then(|end| self.end_of(end));
+                (end.map(|end| (EmploymentState::Left, Some(end))), None)
+            }
+        })
     }
 
     /// All that a record of this kind states.
     ///
     /// Where the address of a hire cannot be used, that is stated, too: nobody is invited, or switched on again, under
     /// another one than HR means.
-    pub(super) fn state(mut self, kind: EventKind, scope: Option<Scope>) -> Stating {
+    ///
+    /// # Errors
+    /// A leave whose date is there and cannot be read.
+    pub(super) fn state(mut self, kind: EventKind, scope: Option<Scope>) -> Result<Stating, InvalidField> {
         let at = self.occurred_at();
         if kind == EventKind::Notice {
             // What else is so of them is read.
-            let scope = scope.map(|scope| self.scope(scope));
-            let facts = Facts { scope, ..Facts::default() };
-            return Stating { facts, ends_at: None, at, dropped: self.dropped };
+            let scope = scope.map(|scope| self.scope(scope)).transpose();
+            let facts = Facts { scope: self.or_drop(scope), ..Facts::default() };
+            return Ok(Stating { facts, ends_at: None, at, dropped: self.dropped });
         }
-        let (employment, ends_at) = self.employment(kind, at);
+        let (employment, ends_at) = self.employment(kind, at)?;
         let (email, unusable_email) = match self.email() {
             Ok(email) => (email, false),
             Err(problem) => {
@@ -309,7 +339,7 @@ impl<'m, 'v> Reader<'m, 'v> {
                 (self.drop(problem), is_meant)
             }
         };
-        let scope = scope.map(|scope| self.scope(scope));
+        let scope = scope.map(|scope| self.scope(scope)).transpose()?;
         let facts = Facts {
             employment,
             tells_end: employment.is_some() && self.tells_end(),
@@ -321,15 +351,20 @@ impl<'m, 'v> Reader<'m, 'v> {
             locale: self.locale(),
             further: self.further(),
         };
-        Stating { facts, ends_at, at, dropped: self.dropped }
+        Ok(Stating { facts, ends_at, at, dropped: self.dropped })
     }
 
     /// Scope, and from when on: a move out of it may be announced, as a leave is.
-    fn scope(&mut self, scope: Scope) -> (Scope, Option<UnixMs>) {
-        match scope {
+    fn scope(&self, scope: Scope) -> Result<(Scope, Option<UnixMs>), InvalidField> {
+        Ok(match scope {
             Scope::In => (scope, None),
-            Scope::Out => (scope, self.effective_at()),
-        }
+            Scope::Out => (scope, self.effective_at()?),
+        })
+    }
+
+    /// What was read; nothing where it could not be, which is set down.
+    fn or_drop<T>(&mut self, read: Result<Option<T>, InvalidField>) -> Option<T> {
+        read.unwrap_or_else(|problem| self.drop(problem))
     }
 
     fn drop<T>(&mut self, problem: InvalidField) -> Option<T> {

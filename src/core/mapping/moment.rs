@@ -15,6 +15,8 @@ use crate::core::json::Json;
 use crate::core::person::Problem;
 use crate::core::time::UnixMs;
 
+/// Times of this year stand for never: `9999-12-31`, as the end of what is open-ended.
+const NEVER_YEAR: i16 = 9999;
 /// From here on a bare number is taken for milliseconds: as seconds it would be the year 5138.
 const AUTO_MS_FROM: f64 = 1e11;
 /// From here on a bare number is taken for microseconds: as milliseconds it would be the year 5138.
@@ -24,6 +26,10 @@ const DAY_MS: u64 = 86_400_000;
 pub(super) const EVENTS_FROM: UnixMs = UnixMs(631_152_000_000);
 /// Up to here, a date stands for none, as 0001-01-01 and 1900-01-01 do: 1901-01-01T00:00:00Z.
 const DATES_FROM: UnixMs = UnixMs(-2_177_452_800_000);
+/// The last instant that can be written: 9999-12-30T22:00:00Z.
+const LAST: UnixMs = UnixMs(253_402_207_200_000);
+/// 9999-01-01T00:00:00Z.
+const NEVER_FROM: UnixMs = UnixMs(253_370_764_800_000);
 
 /// How an instant is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -129,7 +135,10 @@ impl Moment {
         match (self, at) {
             (Self::At(at), _) => Some(at),
             (Self::Day(day), Some(TimeOfDay(time))) => in_zone(day.to_datetime(time), zone),
-            (Self::Day(day), None) => in_zone(day.tomorrow().ok()?.to_datetime(Time::midnight()), zone),
+            (Self::Day(day), None) => match day.tomorrow() {
+                Ok(tomorrow) => in_zone(tomorrow.to_datetime(Time::midnight()), zone),
+                Err(_) => in_zone(day.to_datetime(Time::MAX), zone),
+            },
         }
     }
 
@@ -142,6 +151,14 @@ impl Moment {
         }
     }
 
+    /// Whether it never comes.
+    pub(super) fn is_never(self) -> bool {
+        match self {
+            Self::At(at) => at >= NEVER_FROM,
+            Self::Day(day) => day.year() == NEVER_YEAR,
+        }
+    }
+
     /// This many days earlier.
     pub(super) fn days_earlier(self, days: u32) -> Self {
         match self {
@@ -151,10 +168,14 @@ impl Moment {
     }
 }
 
-/// A wall clock's time in a zone; in a gap or a fold of daylight time, as the clock would go on.
+/// A wall clock's time in a zone; in a gap or a fold of daylight time, as the clock would go on. What is beyond the last
+/// instant there is counts as that one.
 fn in_zone(at: DateTime, zone: &Zone) -> Option<UnixMs> {
-    let at = zone.zone.to_timestamp(at).ok()?;
-    Some(UnixMs(at.as_millisecond()))
+    match zone.zone.to_timestamp(at) {
+        Ok(at) => Some(UnixMs(at.as_millisecond())),
+        Err(_) if at.year() == NEVER_YEAR => Some(LAST),
+        Err(_) => None,
+    }
 }
 
 /// Reads a time; none if there is none: blank, or a date of zeros.
@@ -197,7 +218,9 @@ fn by_form(text: &str, is_number: bool, zone: &Zone) -> Option<Moment> {
         return unix(digits, |_| 1e3);
     }
     // 20261122: a day. As seconds it would be in 1970.
-    if text.len() == 8 && text.bytes().all(|b| b.is_ascii_digit()) && (text.starts_with("19") || text.starts_with("20"))
+    if text.len() == 8
+        && text.bytes().all(|b| b.is_ascii_digit())
+        && ["19", "20", "9999"].iter().any(|year| text.starts_with(year))
     {
         return Date::strptime("%Y%m%d", text).ok().map(Moment::Day);
     }
@@ -219,6 +242,13 @@ fn written(text: &str, zone: &Zone) -> Option<Moment> {
     let at = |at: Timestamp| Moment::At(UnixMs(at.as_millisecond()));
     if let Ok(told) = text.parse::<Timestamp>() {
         return Some(at(told));
+    }
+    // The last two days of the calendar are no instants everywhere on earth, and stand for never.
+    if let Some((at, _)) = text.split_at_checked(19)
+        && let Ok(at) = at.parse::<DateTime>()
+        && at.year() == NEVER_YEAR
+    {
+        return in_zone(at, zone).map(Moment::At);
     }
     // A day with an offset, as XML has it: 2026-11-22+01:00.
     if let Some((day, offset)) = text.split_at_checked(10)
@@ -359,6 +389,21 @@ mod tests {
         {
             assert!(!stands_for_none(some), "{some}");
         }
+    }
+
+    #[test]
+    fn the_end_of_the_calendar_never_comes_and_is_no_error() {
+        for text in ["9999-12-31", "9999-12-30", "9999-12-31T00:00:00Z", "9999-12-31T23:59:59.9999999", "99991231"] {
+            let text = format!("\"{text}\"");
+            for name in ["UTC", "-12:00", "Pacific/Kiritimati"] {
+                let Some(moment) = read_in(name, &text) else { panic!("{text} {name}") };
+                let five: TimeOfDay = serde_json::from_value(serde_json::json!("17:00")).unwrap();
+                for end in [moment.end(&zone(name), None), moment.end(&zone(name), Some(five))] {
+                    assert!(moment.is_never() && end.unwrap() >= NEVER_FROM, "{text} {name} {end:?}");
+                }
+            }
+        }
+        assert!(!read_in("UTC", r#""2999-12-31""#).unwrap().is_never());
     }
 
     #[test]

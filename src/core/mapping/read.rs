@@ -156,7 +156,10 @@ pub(super) fn fate(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> 
         (OutOfScope::Ignore, Some(Scope::In) | None) => None,
         (OutOfScope::Leave, scope) => scope,
     };
-    let Stating { mut facts, ends_at, at, dropped } = reader.state(kind, scope);
+    let Stating { mut facts, ends_at, at, dropped } = match reader.state(kind, scope) {
+        Ok(stating) => stating,
+        Err(problem) => return bad(mapping, Some(person), &[problem]),
+    };
     if meaning == Meaning::Deleted && kind == EventKind::Notice {
         facts.employment = Some((EmploymentState::Left, None));
     }

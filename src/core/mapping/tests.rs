@@ -176,6 +176,55 @@ fn a_time_of_no_clock_is_not_told_and_a_date_that_stands_for_none_is_none() {
 }
 
 #[test]
+fn a_leave_whose_date_cannot_be_read_is_kept_whole_and_counts_once_it_can() {
+    let leave = |date: serde_json::Value| {
+        let mut body = record("employee.left", json!({"employee_id": "E-1", "effective_at": date, "last_name": "K"}));
+        body["timestamp"] = json!("2026-11-22T10:00:00Z");
+        body
+    };
+    for date in [json!("31/12/2026"), json!("2026-13-01"), json!({"date": "2026-12-31"}), json!(true)] {
+        let records = map_json(&mapping(""), &leave(date.clone()));
+        let (code, detail, _) = only_trouble(&records);
+        assert!(code == Code::MapField && detail.starts_with("effective_at: "), "{date} {detail}");
+        assert!(!detail.contains("in effect"), "{date} {detail}");
+    }
+    let records = map_json(&mapping(""), &leave(json!("31/12/2026")));
+    let right = mapping("effective_at = [{ path = '/data/effective_at', format = '%d/%m/%Y' }]");
+    let again = remap(&right, &source(), &Bytes::copy_from_slice(only_trouble(&records).2));
+    let ends = UnixMs::parse_rfc3339("2027-01-01T00:00:00Z");
+    assert_eq!(only_event(&again).facts.employment, Some((Left, ends)));
+    // Nor is anybody out of scope before they are.
+    let scoped = mapping("in_scope_if = [{ path = '/data/department', equals = 'Sales' }]\nout_of_scope = 'leave'");
+    let moved = json!({"employee_id": "E-1", "department": "IT", "effective_at": "31/12/2026"});
+    assert_eq!(only_trouble(&map_json(&scoped, &record("employee.updated", moved))).0, Code::MapField);
+    // A status beside other facts: only the leave waits.
+    let status = mapping("status = '/data/status'\nleft_values = ['ended']\nends_at = '/data/end'");
+    let ended = json!({"employee_id": "E-1", "status": "ended", "end": "31/12/2026", "last_name": "King"});
+    let records = map_json(&status, &record("employee.updated", ended));
+    assert_eq!(only_event(&records[..1]).facts.names(), ["family_name"]);
+    assert!(matches!(&records[1..], [Record::Unmapped { code: Code::MapField, .. }]), "{records:?}");
+}
+
+#[test]
+fn an_end_that_never_comes_is_no_end_and_a_leave_then_waits() {
+    let open = mapping("status = '/data/status'\nactive_values = ['active']\nends_at = '/data/end'");
+    for never in ["9999-12-31", "9999-12-31T00:00:00Z", "9999-12-30"] {
+        let data = json!({"employee_id": 1, "status": "active", "end": never});
+        let records = map_json(&open, &record("employee.hired", data));
+        assert_eq!(only_event(&records).facts.employment, Some((Employed, None)), "{never}");
+        let left = map_json(&open, &record("employee.left", json!({"employee_id": 1, "end": never})));
+        assert_eq!(only_event(&left).facts.employment, Some((Left, None)), "{never}: it says that they left");
+        // It may put off an end that was announced.
+        let told = map_json(&open, &record("employee.updated", json!({"employee_id": 1, "end": never})));
+        let waits = map_json(&open, &record("employee.left", json!({"employee_id": 1, "effective_at": never})));
+        for records in [told, waits] {
+            let Some((Left, Some(from))) = only_event(&records).facts.employment else { panic!("{records:?}") };
+            assert!(from.to_string().starts_with("9999-12-3"), "{never}: {from}");
+        }
+    }
+}
+
+#[test]
 fn nobody_is_hired_under_a_bad_address_and_a_change_goes_on_without_it() {
     let records = map_json(
         &mapping(""),
