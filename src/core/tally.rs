@@ -106,6 +106,10 @@ pub struct SourceTally {
     pub ahead: Seen,
     /// When the last delivery came that had times, and all of them were believed.
     pub in_time_at: UnixMs,
+    /// Events that state something and have no time.
+    pub untimed: Seen,
+    /// Those that have one.
+    pub timed: Seen,
     /// A verification token was offered that no file is configured for.
     pub token_offered: Seen,
     /// Genuine deliveries by hour, and how many of them had come before.
@@ -204,6 +208,12 @@ impl SourceTally {
         self.ahead.note(now);
     }
 
+    /// An event that states something has a time, or none.
+    pub fn told(&mut self, now: UnixMs, has_time: bool) {
+        let seen = if has_time { &mut self.timed } else { &mut self.untimed };
+        seen.note(now);
+    }
+
     /// When the last genuine delivery came.
     #[must_use]
     pub fn good_at(&self) -> UnixMs {
@@ -217,8 +227,11 @@ impl SourceTally {
         self.refused.get(UNKNOWN_SOURCE).map(|seen| seen.last_at)
     }
 
-    /// Forgets types that the mapping names by now.
+    /// Forgets types that the mapping names by now, and events without a time if it reads none of any.
     pub fn forget_named(&mut self, mapping: &Mapping) {
+        if mapping.occurred_at.is_empty() {
+            self.untimed = Seen::default();
+        }
         self.unnamed_types.retain(|type_value, _| mapping.meaning(type_value).is_none());
     }
 
@@ -233,6 +246,8 @@ impl SourceTally {
         self.hours.add(&other.hours);
         self.whole_at = self.whole_at.max(other.whole_at);
         self.ahead.add(other.ahead);
+        self.untimed.add(other.untimed);
+        self.timed.add(other.timed);
         self.conflicts.add(other.conflicts);
         self.in_time_at = self.in_time_at.max(other.in_time_at);
         for (mine, theirs) in [
@@ -269,10 +284,13 @@ impl SourceTally {
         troubles.extend(listed(&self.dropped, TroubleKind::Dropped, &|field, seen| {
             field != "locale" && is_on(seen, self.whole_at)
         }));
+        // If no event has a time, their arrival orders all of them.
+        let untimed = if self.timed.within(now, TOLD_MS) { self.untimed } else { Seen::default() };
         let whole = [
             (TroubleKind::TokenOffered, self.token_offered, good_at),
             (TroubleKind::Ahead, self.ahead, self.in_time_at),
-            // Nothing that comes later says that it is mended.
+            // Nothing that comes later says that these are mended.
+            (TroubleKind::Untimed, untimed, UnixMs(0)),
             (TroubleKind::Conflict, self.conflicts, UnixMs(0)),
         ];
         troubles.extend(
@@ -317,6 +335,8 @@ pub enum TroubleKind {
     TokenOffered,
     /// Given times lie so far ahead that they are not believed.
     Ahead,
+    /// Some events have no time, and others have one.
+    Untimed,
     /// What comes again under an id that was known says something else, and is taken for a duplicate.
     Conflict,
 }
@@ -471,6 +491,23 @@ mod tests {
         assert_eq!(kinds(&tally, at(30)), [(TroubleKind::Ahead, String::new(), 2)]);
         tally.in_time_at = at(31);
         assert_eq!(kinds(&tally, at(31)), []);
+    }
+
+    #[test]
+    fn events_without_a_time_are_told_if_others_have_one_and_until_the_mapping_reads_none() {
+        let mut tally = SourceTally::default();
+        tally.told(at(0), false);
+        tally.told(at(1), false);
+        assert_eq!(kinds(&tally, at(30)), []);
+        tally.told(at(31), true);
+        assert_eq!(kinds(&tally, at(90)), [(TroubleKind::Untimed, String::new(), 2)]);
+        let mut merged = SourceTally::default();
+        merged.add(&tally);
+        assert_eq!(kinds(&merged, at(90)), kinds(&tally, at(90)));
+        tally.forget_named(&Mapping::default());
+        assert_eq!(kinds(&tally, at(90)).len(), 1);
+        tally.forget_named(&toml::from_str("occurred_at = []").unwrap());
+        assert_eq!(kinds(&tally, at(90)), []);
     }
 
     #[test]

@@ -428,6 +428,11 @@ fn read(endpoint: &Endpoint, genuine: &Genuine, now: UnixMs, trace: Option<Trace
                         endpoint.note(|seen| seen.told_ahead(now));
                     }
                 }
+                // A time that cannot be used is reported as such.
+                let is_dropped = dropped.iter().any(|problem| problem.field == "occurred_at");
+                if event.kind != EventKind::Notice && !is_dropped {
+                    endpoint.note(|seen| seen.told(now, event.at.is_some()));
+                }
                 event.hash(&mut says);
                 let person = event.person.clone();
                 let job = new_job_id(person.id());

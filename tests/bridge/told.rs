@@ -129,3 +129,15 @@ async fn a_leave_whose_date_cannot_be_read_waits_for_a_mapping_that_can() {
     assert_eq!(told, ["employed", "left"], "{person}");
     assert_eq!(words[1]["from"], "2200-01-01T00:00:00Z", "{person}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_source_that_tells_the_time_of_some_events_only_is_reported() {
+    let sim = sim();
+    let home = Home::new(&sim, "");
+    let bridge = home.serve();
+    tell(&bridge, "m1", "employee.hired", json!(null), ada("ada@example.com")).await;
+    assert_eq!(bridge.api("/api/v1/status").await["problems"], json!([]));
+    tell(&bridge, "m2", "employee.left", json!("2026-03-02T10:00:00Z"), json!({"employee_id": "E-1"})).await;
+    let untimed = problem(&bridge, "SOURCE-UNTIMED").await;
+    assert!(untimed["what"].as_str().unwrap().contains("1 event carries no time"), "{untimed}");
+}

@@ -23,6 +23,9 @@ pub(super) struct Stating {
     pub(super) dropped: Vec<InvalidField>,
 }
 
+/// Employment with the instant from which on it is so, and an end that is announced beside it.
+type StatedEmployment = (Option<(EmploymentState, Option<UnixMs>)>, Option<UnixMs>);
+
 /// Reads fields; what cannot be used is set down.
 pub(super) struct Reader<'m, 'v> {
     mapping: &'m Mapping,
@@ -274,11 +277,7 @@ impl<'m, 'v> Reader<'m, 'v> {
     ///
     /// # Errors
     /// A leave whose date is there and cannot be read: somebody who leaves next year is not switched off today.
-    fn employment(
-        &mut self,
-        kind: EventKind,
-        at: Option<UnixMs>,
-    ) -> Result<(Option<(EmploymentState, Option<UnixMs>)>, Option<UnixMs>), InvalidField> {
+    fn employment(&mut self, kind: EventKind, at: Option<UnixMs>) -> Result<StatedEmployment, InvalidField> {
         let status = match kind {
             EventKind::Leave => Some(EmploymentState::Left),
             EventKind::Hire => Some(self.status().unwrap_or(EmploymentState::Employed)),

@@ -39,6 +39,9 @@ codes! {
     SourceAhead = "SOURCE-AHEAD",
         "Events carry times more than an hour in the future, so the time of their arrival counts instead.",
         "Let `[source.mapping] occurred_at` name when it happened, not a start or end date; set its `zone`, and check the sender's clock.";
+    SourceUntimed = "SOURCE-UNTIMED",
+        "Some events from this source carry no time, and count as of their arrival; others carry one.",
+        "Let `[source.mapping] occurred_at` name the time of these, too; if they have none, set it to `[]`, so that their arrival orders all events.";
     SourceConflict = "SOURCE-CONFLICT",
         "Deliveries repeat a known event id but say something else; they are treated as duplicates.",
         "Have the HR system give every event an id of its own; what these said is not applied: have it sent again, or correct it there again.";

@@ -48,6 +48,13 @@ fn found(source: &SourceFigures, trouble: &SourceTrouble) -> Found {
                 format!("{events} a time more than an hour ahead: the moment of arrival counts."),
             )
         }
+        TroubleKind::Untimed => {
+            let events = counted(count, "event carries", "events carry");
+            let told = format!(
+                "{events} no time, and others do: what is told for a moment before the arrival of these counts as older."
+            );
+            (ProblemCode::SourceUntimed, told)
+        }
         TroubleKind::Conflict => {
             let what = format!("{deliveries} taken for duplicates by their event id, and said something else.");
             (ProblemCode::SourceConflict, what)
@@ -159,6 +166,8 @@ mod tests {
             source.tally.full(NOW, "dead_letters");
             source.tally.told_ahead(NOW);
             source.tally.conflict(NOW);
+            source.tally.told(NOW, true);
+            source.tally.told(NOW, false);
         });
         let texts: Vec<_> = told.iter().map(|problem| format!("{} {}", problem.code, problem.what)).collect();
         for (code, word) in [
@@ -166,6 +175,7 @@ mod tests {
             ("SOURCE-DROPPED", "`first_name`"),
             ("SOURCE-FULL", "dead letters"),
             ("SOURCE-AHEAD", "`hr`: 1 event gives"),
+            ("SOURCE-UNTIMED", "`hr`: 1 event carries no time"),
             ("SOURCE-CONFLICT", "`hr`: 1 delivery was taken for duplicates"),
         ] {
             assert!(texts.iter().any(|text| text.starts_with(code) && text.contains(word)), "{texts:?}");
