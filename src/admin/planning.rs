@@ -1,4 +1,4 @@
-//! What it takes to say what would be done: the mappings, the plan's rules, and a way to ask the target.
+//! What planning needs: the mappings, the plan's rules, and a client of the target.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::scim::Client;
 /// Shows what a source's mapping makes of a payload; none if the source is not configured.
 pub type Explain = Arc<dyn Fn(&SourceName, &Bytes, Show) -> Option<Explanation> + Send + Sync>;
 
-/// How the target is asked, and how calls are planned.
+/// The client of the target, and the rules for planning calls.
 pub struct Live {
     /// None in a process that does not know the key.
     pub client: Option<Client>,

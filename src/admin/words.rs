@@ -3,7 +3,7 @@
 use crate::core::code::Code;
 use crate::core::person::story::Note;
 
-/// The stable word of a note.
+/// The stable name of a note.
 pub(super) fn note_word(note: &Note) -> &'static str {
     match note {
         Note::Received { .. } => "received",
@@ -54,7 +54,7 @@ pub(super) fn note_text(note: &Note) -> String {
         Note::Incomplete { missing } => format!("Waits for HR to send {}", missing.join(" and ")),
         Note::GivenBack => "Given back unfinished; not counted as an attempt".to_owned(),
         Note::Blocked { code } => format!("Blocked: a dead letter ({code})"),
-        Note::Replayed { by } => format!("Tried again at the wish of {by}"),
+        Note::Replayed { by } => format!("Tried again by {by}"),
         Note::Discarded { by } => format!("Discarded by {by}"),
         Note::TakenFrom { person } => format!("The member was taken over from {person}"),
         Note::HandedOver { person } => format!("The member was handed over to {person}"),

@@ -9,10 +9,10 @@ use super::{Context, block_on};
 use crate::admin::api::deliveries::{DeliveriesBody, DeliveryBody};
 use crate::core::csv;
 
-/// Which deliveries.
+/// The deliveries to list.
 #[derive(Debug, Args)]
 pub struct DeliveriesArgs {
-    /// Only of this source.
+    /// Only from this source.
     #[arg(long)]
     source: Option<String>,
     /// Only those with this result: accepted, duplicate, ignored, unmapped, handshake, `put_off` or refused.

@@ -73,10 +73,10 @@ enum Command {
     /// The HR systems that are known: list them, show one, try deliveries on one.
     #[command(subcommand)]
     Presets(presets::PresetsCommand),
-    /// Deliveries as they came: keep a source's last ones for an hour, list them, show one.
+    /// Captured deliveries: keep a source's last ones for an hour, list them, show one.
     #[command(subcommand)]
     Capture(capture::CaptureCommand),
-    /// Sign a file as a source would, post it, and follow what becomes of it.
+    /// Sign a file as a source would, post it, and follow its jobs.
     Send(send::SendArgs),
     /// What waits, what needs attention, what to do; ends with 3 if anything needs attention.
     Status,
@@ -90,18 +90,18 @@ enum Command {
     /// Holds: show, set, lift, let more through the guard.
     #[command(subcommand)]
     Hold(hold::HoldCommand),
-    /// All about one person: "why is Jane not in Postman?"
+    /// Everything about one person: "why is Jane not in Postman?"
     Person(person::PersonArgs),
     /// People: list them, find them by their names.
     #[command(subcommand)]
     People(people::PeopleCommand),
     /// Open jobs, or one of any state.
     Jobs(jobs::JobsArgs),
-    /// Stage a roster: a file that says who works here. Nothing of it reaches Postman before `apply`.
+    /// Stage a roster: a file that says who works here. Nothing in it reaches Postman before `apply`.
     Import(roster::ImportArgs),
-    /// What would be done if all that is staged were applied.
+    /// Show what applying everything staged would do.
     Plan(roster::PlanArgs),
-    /// Apply all that is staged, at Postman's rate.
+    /// Apply everything staged, at Postman's rate.
     Apply(roster::ApplyArgs),
     /// Show whether HR and Postman agree: the last comparison, or one made now.
     Drift(drift::DriftArgs),

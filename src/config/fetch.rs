@@ -26,7 +26,7 @@ pub struct FetchConfig {
     pub credentials: BTreeMap<Credential, LiveSecret>,
 }
 
-/// Applies to what is read what the administrator chose for webhooks.
+/// Applies the administrator's choices for webhooks to what is read, too.
 pub(super) fn inherit(source: &mut Table) {
     let Some(Value::Table(mapping)) = source.get("mapping") else { return };
     let chosen: Vec<(&str, Value)> =
@@ -120,7 +120,7 @@ fn values_of(value: Value, at: &str, findings: &mut Findings) -> BTreeMap<String
             Some(text) => {
                 values.insert(name, text);
             }
-            None => findings.when(true, &key, "expected text", "Give the system's own word for it, such as \"acme\"."),
+            None => findings.when(true, &key, "expected text", "Give the system's own name for it, such as \"acme\"."),
         }
     }
     values

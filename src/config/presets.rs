@@ -9,7 +9,7 @@ const BUILT_IN: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/presets.rs
 /// The preset of a source that names none and spells out no signature.
 pub const DEFAULT: &str = "standard-webhooks";
 
-/// What a preset may say.
+/// The keys that a preset may have.
 pub(super) const KEYS: &[&str] = &[
     "about",
     "confidence",
@@ -28,7 +28,7 @@ pub(super) const KEYS: &[&str] = &[
 pub enum Confidence {
     /// The vendor's own pages, description or code were read.
     High,
-    /// Two that do not know each other agree, or one good one and a vendor's page.
+    /// Two independent sources agree, or one good one and a vendor's page.
     Medium,
     /// Nobody has confirmed it.
     Guess,
@@ -109,11 +109,10 @@ pub fn has_key(key: &str) -> bool {
 
 /// Lays a source's own keys over a preset's.
 ///
-/// `signature` and `mapping` are laid over one another key by key; what stands at such a key is
-/// replaced whole (one layout does not mix with another), except for `signature.key` and
-/// `signature.timestamp`, of which single members may be given; and for `fetch.mapping`, where what it reads is asked
-/// for as the preset says. A source whose sender shows in another way who it is (`signature.auth`) has of the
-/// preset's signature only what does not depend on that.
+/// `signature` and `mapping` are laid over one another key by key; the value of such a key is replaced whole (one
+/// layout does not mix with another), except for `signature.key` and `signature.timestamp`, of which single members
+/// may be given; and for `fetch.mapping`, if the requests are the preset's. A source whose sender authenticates in
+/// another way (`signature.auth`) takes from the preset's signature only what does not depend on that.
 pub(super) fn lay_over(preset: Table, source: &mut Table) {
     for (name, below) in preset {
         // For people, not for the source.
@@ -157,8 +156,7 @@ fn lay_table_over(name: &str, preset: Table, source: &mut Table) {
     }
 }
 
-/// Whether a key of a preset's signature holds whichever way a sender shows who it is: what it asks for, and an id in
-/// the body.
+/// Whether a key of a preset's signature holds however a sender authenticates: handshakes, and an id in the body.
 fn stays(key: &str, value: &Value) -> bool {
     key == "handshake" || (key == "id" && value.get("json").is_some())
 }

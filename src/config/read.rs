@@ -11,11 +11,11 @@ use super::tree::{Key, Step, get_mut, remove, type_word};
 /// Most wrong values reported at once: nobody reads more.
 const ERRORS_MAX: usize = 100;
 
-/// Reads `tree` as `T`. A wrong value is noted and taken out, and the rest is read again, until
-/// nothing is wrong any more.
+/// Reads `tree` as `T`. A wrong value is noted and removed, and the rest is read again, until nothing is wrong any
+/// more.
 ///
-/// Values from the environment are texts at first, so that a text such as `00123` stays as it is;
-/// where something else is expected, the text is read as a TOML value.
+/// Values from the environment are texts at first, so that a text such as `00123` stays as it is; if something else
+/// is expected, the text is read as a TOML value.
 pub(super) fn read<T: DeserializeOwned + Default>(
     mut tree: Value,
     variables: &BTreeMap<Key, String>,
@@ -69,7 +69,7 @@ fn retype(tree: &mut Value, key: &Key) -> bool {
     }
 }
 
-/// Takes the value out, or the nearest table member around it.
+/// Removes the value, or the nearest table member around it.
 fn take_out(tree: &mut Value, key: &Key) -> bool {
     (1..=key.0.len()).rev().any(|length| remove(tree, &Key(key.0[..length].to_vec())).is_some())
 }
@@ -87,7 +87,7 @@ fn wrong_value(tree: &mut Value, key: &Key, message: &str, variables: &BTreeMap<
     ConfigError::new(key.to_string(), ConfigCode::Value, format!("{problem}{origin}"))
 }
 
-/// Rust's words for types in plain ones.
+/// Rust's names for types in plain words.
 fn plain(expected: &str) -> &str {
     match expected.trim() {
         "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number that is not negative (and not huge)",

@@ -8,15 +8,15 @@ use super::error::Findings;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct RetryConfig {
-    /// The first pause at most, in milliseconds; each next one may be twice as long.
+    /// The longest first pause, in milliseconds; each later one may be twice as long.
     pub first_ms: u64,
     /// The longest pause, in milliseconds.
     pub max_ms: u64,
-    /// Hours of failing after which a job becomes a dead letter, where Postman serves others.
+    /// Hours of failing after which a job becomes a dead letter, if Postman serves others.
     pub give_up_after_h: u64,
     /// Over how many seconds the tries of an undocumented refusal are spread if there is nobody to compare with.
     pub suspicion_s: u64,
-    /// How often, in all, an update is tried that Postman could not make to a username.
+    /// How often, in all, a change of username is tried that Postman could not make.
     pub username_tries: u32,
     // No longer has any effect; a notice says so.
     #[serde(rename = "not_found_tries")]
@@ -55,7 +55,7 @@ impl RetryConfig {
         findings.outlived(
             self.outlived.is_some(),
             "retry.not_found_tries",
-            "somebody who is not found is waited for in the record",
+            "the record of a person who is not found waits",
         );
         findings.bounds("retry.username_tries", self.username_tries.into(), 1, 100);
     }

@@ -18,7 +18,7 @@ pub struct StoreConfig {
     pub high_water_jobs: u64,
     /// Dead letters at which intake answers 503.
     pub dead_letters_max: u64,
-    /// What the payloads of unmapped records take together, in bytes, at which intake answers 503.
+    /// Total bytes of the payloads of unmapped records at which intake answers 503.
     pub dead_bytes_max: u64,
     /// Entries of a person's story that are kept.
     pub story_entries_max: u32,
@@ -39,15 +39,15 @@ pub struct RedisConfig {
     pub sentinel_username: Option<LiveSecret>,
     /// The password at the sentinels.
     pub sentinel_password: Option<LiveSecret>,
-    /// What every key begins with, in braces.
+    /// The prefix of every key, in braces.
     pub key_prefix: String,
     /// Authorities to trust instead of the system's.
     pub ca_file: Option<PathBuf>,
     /// Our own certificate and its key.
     pub client_files: Option<(PathBuf, PathBuf)>,
-    /// Only warns where the server is set up so that it may lose what it was given.
+    /// Only warns if the server's settings may lose data.
     pub insecure_ok: bool,
-    /// Whether another host may be spoken to without TLS.
+    /// Whether to connect to another host without TLS.
     pub allow_plain: bool,
     /// What the 200 waits for.
     pub durability: StoreDurability,
@@ -65,12 +65,12 @@ pub struct RedisConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StoreDurability {
-    /// That Redis has taken it.
+    /// Redis has accepted it.
     #[default]
     Written,
-    /// That it is on the primary's disk.
+    /// It is on the primary's disk.
     Fsynced,
-    /// That it is on the disks of the primary and one replica.
+    /// It is on the disks of the primary and of `durable_replicas` replicas.
     Replicated,
 }
 
@@ -163,7 +163,7 @@ impl Raw {
             self.durable_replicas > 1 && self.durability != StoreDurability::Replicated,
             "store.durable_replicas",
             "is waited for only with `store.durability = \"replicated\"`",
-            "Set that, or take this out.",
+            "Set that, or remove this.",
         );
         findings.bounds("store.durable_timeout_ms", self.durable_timeout_ms, 100, 60_000);
         findings.bounds("store.connect_timeout_ms", self.connect_timeout_ms, 50, 60_000);
@@ -203,8 +203,8 @@ impl Raw {
         findings.when(
             !url.tls && (self.ca_file.is_some() || self.cert_file.is_some()),
             "store.url",
-            "speaks in the open, but files for TLS are given",
-            "Give a URL that begins with `rediss`, or take the files out.",
+            "does not use TLS, but files for TLS are given",
+            "Give a URL that begins with `rediss`, or remove the files.",
         );
         // Sentinels and nodes name more hosts: those are judged when they are called.
         findings.when(

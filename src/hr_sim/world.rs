@@ -1,4 +1,4 @@
-//! Who works there, who may ask, and which faults occur.
+//! The people, the credentials, and the faults to come.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -9,13 +9,13 @@ use super::{lists, shapes};
 /// What can go wrong with a request for data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HrFault {
-    /// Nothing: what was ordered after it befalls a later request.
+    /// Nothing: faults ordered after it strike a later request.
     Served,
     /// A bare status, with headers.
     Status(u16, Vec<(&'static str, String)>),
     /// 200 with this body of this media type.
     Body(&'static str, String),
-    /// A page for people, with status 200.
+    /// An HTML page, with status 200.
     Page,
     /// 302 to somewhere else.
     Redirect,
@@ -31,7 +31,7 @@ pub enum HrFault {
     Slow(u64),
 }
 
-/// A request, as the journal has it.
+/// A request in the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HrRead {
     /// The method.
@@ -46,7 +46,7 @@ pub struct HrRead {
 
 pub(super) struct World {
     pub(super) people: BTreeMap<String, HrPerson>,
-    /// In order of change: what a list since a time goes by.
+    /// In order of change, for lists since a time.
     pub(super) changed: Vec<String>,
     pub(super) login: HrLogin,
     pub(super) access_tokens: BTreeSet<String>,

@@ -1,4 +1,4 @@
-//! Reading replies within bounds: for one, and for all that are in memory at once.
+//! Reads replies within bounds: for each one, and for all in memory at once.
 
 use std::sync::Arc;
 
@@ -7,14 +7,14 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Most of a reply that is read: a page of 100 members is some 50 KB.
+/// Longest reply that is read: a page of 100 members is some 50 KB.
 pub(super) const REPLY_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Larger replies wait for one another.
 const LARGE_BYTES_MIN: usize = 256 * 1024;
 /// How many large replies may be in memory at once: 32 MiB in all.
 const LARGE_REPLIES_MAX: usize = 8;
 
-/// What the replies of all calls may hold at once.
+/// The memory that the replies of all calls share.
 #[derive(Debug, Clone)]
 pub(super) struct ReplyBudget(Arc<Semaphore>);
 

@@ -1,4 +1,4 @@
-//! Speaking SCIM 2.0 to Postman: one request out, one reply back.
+//! Speaks SCIM 2.0 to Postman: one request out, one reply back.
 //!
 //! Lives here: connections, TLS, proxies, headers, JSON. Not here: retries, limits, or what a reply
 //! means. The client never follows a redirect and never repeats a request that was sent.
@@ -40,7 +40,7 @@ use crate::secret::LiveSecret;
 /// Below what servers and load balancers commonly allow (60 s and more), so that a request is not
 /// sent on a connection that the other side is just closing.
 const POOL_IDLE: Duration = Duration::from_secs(20);
-/// How often an HTTP/2 connection is asked whether it is still there, and how long it may take to say so.
+/// How often an HTTP/2 connection is pinged, and how long the reply may take.
 const PING_EVERY: Duration = Duration::from_secs(10);
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -53,7 +53,7 @@ pub enum Auth {
     Raw,
 }
 
-/// What a client is built with.
+/// The options of a client.
 #[derive(Debug, Clone)]
 pub struct ClientOptions {
     /// Where `/Users` is found, such as `https://api.getpostman.com/scim/v2`.
@@ -83,10 +83,10 @@ pub enum ClientError {
     /// `[postman] base_url` is not a URL.
     #[error("`[postman] base_url` is not a URL")]
     BaseUrl,
-    /// The environment names a proxy of a kind that is not spoken.
+    /// The environment names an unsupported kind of proxy.
     #[error("the environment names a proxy that is neither http nor https (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`)")]
     Proxy,
-    /// The TLS or HTTP library could not start; on an image without CA certificates, for one.
+    /// The TLS or HTTP library could not start, for example without CA certificates.
     #[error("the HTTPS client could not be made: {0}")]
     Tls(String),
 }
@@ -98,7 +98,7 @@ pub struct Client {
     options: Arc<ClientOptions>,
     proxy: Option<Proxy>,
     budget: ReplyBudget,
-    /// Why the newest call brought no reply, if so.
+    /// Why the newest call got no reply, if it did not.
     failing: Arc<Mutex<Option<NoReply>>>,
 }
 
@@ -217,7 +217,7 @@ impl Client {
         Ok(headers)
     }
 
-    /// The proxy, where it sees the requests themselves.
+    /// The proxy, if it sees the requests themselves.
     fn plain_proxy(&self) -> Option<&Proxy> {
         self.proxy.as_ref().filter(|_| self.options.base_url.scheme() == "http")
     }
@@ -245,7 +245,7 @@ impl Client {
             hints: hints.filter_map(|(name, value)| Some((name.as_str().to_owned(), text(value)?))).collect(),
             etag: head.headers.get(ETAG).and_then(text),
             body,
-            // What came in an encoding that was not asked for cannot be read.
+            // A body in an encoding that was not asked for cannot be read.
             body_complete: is_complete && is_plain,
         })
     }
@@ -286,7 +286,7 @@ fn failed(error: &legacy::Error, connection: &CaptureConnection) -> Reply {
         if let Some(error) = error.downcast_ref::<io::Error>()
             && let Some(found) = tls::reason_of_io(error, certificate_wanted)
         {
-            // The handshake was refused after we took it for done (TLS 1.3): nothing was read of us.
+            // The handshake was refused after we considered it done (TLS 1.3): nothing we sent was read.
             if found == NoReply::ClientCertificateWanted {
                 return Reply::NotSent { reason: found };
             }

@@ -1,4 +1,4 @@
-//! `capture`: deliveries kept for a while, refused ones included, and what they are good for.
+//! `capture`: deliveries kept for a while, refused ones included, and their uses.
 
 use std::fs;
 use std::process::Output;
@@ -32,7 +32,7 @@ async fn what_a_source_sent_is_captured_when_asked_for_explained_tested_and_forg
 
     let on = run(&["capture", "on", "--source", "hr", "--keep", "2"]);
     assert!(on.status.success(), "{}", text(&on));
-    // It begins within seconds: post until both kinds are there.
+    // Capturing begins within seconds: post until both kinds are captured.
     let body = payload("employee.hired", "E-1", "Ada", "Lovelace");
     let deadline = std::time::Instant::now() + PATIENCE;
     let (genuine, forged) = loop {
@@ -54,7 +54,7 @@ async fn what_a_source_sent_is_captured_when_asked_for_explained_tested_and_forg
         }
     };
 
-    // As raw HTTP, it is what `explain` and `presets test` take.
+    // As raw HTTP, `explain` and `presets test` accept it.
     fs::create_dir(home.path().join("hr")).unwrap();
     let file = "hr/1-hire.http";
     let shown = run(&["capture", "show", &genuine, "--output", file]);
@@ -69,7 +69,7 @@ async fn what_a_source_sent_is_captured_when_asked_for_explained_tested_and_forg
     let tested = home.command(&test).env("HR_SECRET", crate::process::SECRET).output().unwrap();
     assert!(tested.status.success(), "{}", text(&tested));
 
-    // What HR sent is for those who may do everything, and that they looked is written down.
+    // What HR sent is shown only with a full token, and the audit log records who looked.
     let url = format!("http://{}/api/v1/captures/{genuine}", bridge.admin);
     let looker = client.get(&url).bearer_auth("a-token-that-may-only-look").send().await.unwrap();
     assert_eq!(looker.status().as_u16(), 403);

@@ -18,7 +18,7 @@ pub(crate) type Intakes = Arc<RwLock<Vec<String>>>;
 #[derive(Default)]
 pub(crate) struct Sent {
     pub(crate) accepted: Accepted,
-    /// The ids that were told.
+    /// The ids in the answers.
     pub(crate) jobs: Vec<String>,
 }
 
@@ -58,7 +58,7 @@ pub(crate) async fn send_all(number: u64, seed: u64, people: u32, words: u32, in
     sent
 }
 
-/// A person, and the words about them, the first one last: in order, unless they tell when they became so.
+/// A person, and the words about them, the first one last: in order, unless they say when they became so.
 fn still_to_say(number: u64, n: u32, words: u32, chance: &mut fastrand::Rng) -> (String, Vec<u32>) {
     let person = format!("S{number}P{n}");
     let mut left: Vec<u32> = (0..words).rev().collect();

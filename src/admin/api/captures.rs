@@ -22,7 +22,7 @@ pub(in crate::admin) struct CaptureOffQuery {
 
 /// Lists the sources being captured, and what was captured.
 #[utoipa::path(get, path = "/api/v1/captures", tag = "captures", security(("admin_token" = [])), responses(
-    (status = 200, description = "The sources, and the deliveries without what they say.", body = CapturesBody),
+    (status = 200, description = "The sources, and the deliveries without their contents.", body = CapturesBody),
     (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
@@ -43,7 +43,7 @@ pub(super) async fn list(state: State) -> ApiResult<CapturesBody> {
 #[utoipa::path(get, path = "/api/v1/captures/{id}", tag = "captures", params(("id" = String, Path, description = "As the list has it.")), security(("admin_token" = [])), responses(
     (status = 200, description = "The delivery, as it came.", body = CaptureBody),
     (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
-    (status = 403, description = "The token may only look: what HR sent is for those who may do everything.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 403, description = "The token is read-only: what HR sent is shown only with a full token.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 404, description = "There is no such captured delivery (any more).", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
@@ -58,7 +58,7 @@ pub(super) async fn show(state: State, by: By, id: web::Path<String>) -> ApiResu
     }))
 }
 
-/// Captures a source from now on, for an hour: its last deliveries are kept, those that are refused, too.
+/// Captures a source from now on, for an hour: its last deliveries are kept, refused ones, too.
 #[utoipa::path(put, path = "/api/v1/captures", tag = "captures", request_body = CaptureOnBody, security(("admin_token" = [])), responses(
     (status = 200, description = "It is captured: within seconds, in every process.", body = CapturedSourceBody),
     (status = 400, description = "The body cannot be understood.", body = ErrorBody, content_type = "application/problem+json"),
@@ -73,7 +73,7 @@ pub(super) async fn on(state: State, by: By, body: web::Json<CaptureOnBody>) -> 
     Ok(web::Json(CapturedSourceBody { source: body.source.clone(), until, keep: order.keep }))
 }
 
-/// Captures a source no more, and forgets what was captured of it.
+/// Stops capturing a source, and forgets what was captured.
 #[utoipa::path(delete, path = "/api/v1/captures", tag = "captures", params(CaptureOffQuery), security(("admin_token" = [])), responses(
     (status = 200, description = "How many deliveries were forgotten.", body = CaptureOffBody),
     (status = 400, description = "The query cannot be understood.", body = ErrorBody, content_type = "application/problem+json"),

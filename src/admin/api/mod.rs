@@ -42,7 +42,7 @@ fn entry(method: Method, path: &'static str, handler: fn(Route) -> Route) -> Ent
     Entry { method, path, route }
 }
 
-/// All that is served here. `openapi.rs` has a test that its description has the same paths.
+/// Everything served here. A test in `openapi.rs` checks that its description has the same paths.
 fn entries() -> Vec<Entry> {
     use Method as M;
     vec![
@@ -113,7 +113,7 @@ fn resources(entries: Vec<Entry>, prefix: &str) -> Vec<actix_web::Resource> {
     found.into_iter().map(|(_, methods, resource)| resource.default_service(refuse_other_than(&methods))).collect()
 }
 
-/// Answers 405 with the methods that there are.
+/// Answers 405 with the allowed methods.
 fn refuse_other_than(methods: &[Method]) -> Route {
     let allowed = methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
     web::to(move || {

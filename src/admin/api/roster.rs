@@ -16,21 +16,21 @@ use crate::core::roster::{Change, PlanReport, Selection};
 use crate::core::time::UnixMs;
 use crate::roster::{Applied, ApplyRequest, Imported, RosterError};
 
-/// Largest file taken: 200,000 rows of some 300 bytes.
+/// Largest file accepted: 200,000 rows of some 300 bytes.
 const FILE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// Whose roster.
+/// The roster to import.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(in crate::admin) struct ImportQuery {
     /// The source's name.
     source: String,
-    /// Whether the rows are added to what is staged already, instead of taking its place.
+    /// Whether the rows are added to what is staged already, instead of replacing it.
     #[serde(default)]
     add: bool,
-    /// When the rows were so, as a rule when the file was written (RFC 3339, or a day such as `2026-11-22`); this moment
-    /// unless told. What HR has said since then counts.
+    /// As of when the rows hold, usually when the file was written (RFC 3339, or a day such as `2026-11-22`); by
+    /// default, now. What HR has said since then counts.
     as_of: Option<String>,
 }
 
@@ -64,7 +64,7 @@ pub(in crate::admin) struct ApplyBody {
     people: Option<BTreeSet<String>>,
     /// `deactivate`: members who are not in HR are switched off.
     strangers: Option<Strangers>,
-    /// A plan as it was given: if another one would be applied by now, nothing is (409).
+    /// A plan as it was returned: if it has changed since then, nothing is applied (409).
     #[schema(value_type = Option<Object>)]
     plan: Option<Box<PlanReport>>,
 }
@@ -74,9 +74,9 @@ pub(in crate::admin) struct ApplyBody {
 pub(in crate::admin) struct ImportedBody {
     /// Rows of the file.
     rows: u64,
-    /// Rows that are staged: nothing of them reaches Postman before they are applied.
+    /// Rows that are staged: they do not reach Postman before they are applied.
     staged: u64,
-    /// Rows that are not; of many, the first hundred.
+    /// Rows that are refused; at most the first hundred.
     refused: Vec<RefusedRowBody>,
     /// How many rows were refused in all.
     refused_rows: u64,
@@ -93,10 +93,10 @@ pub(in crate::admin) struct RefusedRowBody {
     reason: String,
 }
 
-/// What an apply began.
+/// What an apply has started.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::admin) struct AppliedBody {
-    /// People who are looked at: their staged row counts from now on, or the plan has something for them.
+    /// People who are processed: their staged row counts from now on, or the plan has something for them.
     applied: u64,
     /// Of these, members who are not in HR and are switched off.
     strangers: u64,
@@ -178,7 +178,7 @@ pub(super) async fn import(
 async fn whole(mut payload: web::Payload) -> Result<Vec<u8>, AdminError> {
     let mut file = Vec::new();
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|_| AdminError::BadRequest("the file did not arrive whole".to_owned()))?;
+        let chunk = chunk.map_err(|_| AdminError::BadRequest("the file is incomplete".to_owned()))?;
         if file.len() + chunk.len() > FILE_BYTES_MAX {
             return Err(AdminError::BadRequest(format!("the file has more than {FILE_BYTES_MAX} bytes")));
         }
@@ -198,14 +198,14 @@ pub(super) async fn plan(state: State, query: web::Query<PlanQuery>) -> ApiResul
     Ok(web::Json(state.plan(query.strangers.is_some()).await?))
 }
 
-/// Applies what is staged, and what the plan has besides, through the lanes: at Postman's rate, as of the
-/// moment of the import.
+/// Applies what is staged, and whatever else the plan has, through the lanes: at Postman's rate, as of the moment of
+/// the import.
 #[utoipa::path(post, path = "/api/v1/roster/apply", tag = "roster", request_body = ApplyBody, security(("admin_token" = [])), responses(
     (status = 200, description = "How many people it is about.", body = AppliedBody),
     (status = 400, description = "The list of members cannot be read.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 403, description = "The token may only look.", body = ErrorBody, content_type = "application/problem+json"),
-    (status = 409, description = "The plan that was given is out of date, or the list of members is not whole.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 409, description = "The given plan is out of date, or the list of members is incomplete.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
 pub(super) async fn apply(state: State, by: By, payload: web::Payload) -> ApiResult<AppliedBody> {

@@ -17,7 +17,7 @@ use crate::core::reconcile::request::Member;
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TrialBody {
-    /// The source whose mapping is to be used.
+    /// The source whose mapping to use.
     #[schema(pattern = "^[a-z0-9][a-z0-9_-]{0,62}$")]
     pub source: String,
     /// The body of a delivery, as text.
@@ -26,12 +26,12 @@ pub struct TrialBody {
     /// Show the values that were found.
     #[serde(default)]
     pub values: bool,
-    /// Ask Postman for the members as they are, which takes of its rate: for the first three people.
+    /// Ask Postman for the members as they are now, for the first three people; this counts against its rate.
     #[serde(default)]
     pub live: bool,
 }
 
-/// What a payload would do. Nothing of it was done.
+/// What a payload would do. Nothing was done.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct TriedBody {
     /// Record by record and field by field, as `scim-bridge explain --json` prints it.
@@ -48,7 +48,7 @@ pub struct TriedBody {
 pub struct PersonTriedBody {
     /// Who.
     pub person: PersonRef,
-    /// Whether the bridge has heard of them before.
+    /// Whether the bridge knew them already.
     pub is_known: bool,
     /// Their record, as it would be.
     pub record: RecordBody,
@@ -202,14 +202,14 @@ pub(super) async fn explain(state: State, body: web::Bytes) -> ApiResult<TriedBo
     Ok(web::Json(TriedBody::of(&state.try_payload(&trial).await?)?))
 }
 
-/// Asks Postman what it has of a person now, within the rate that all share; 409 where several people fit, where
-/// this process does not know the key, or while all work is held.
+/// Asks Postman what it has for a person now, within the shared rate; 409 if several people match, if this process
+/// does not know the key, or while all work is held.
 #[utoipa::path(get, path = "/api/v1/person/live", tag = "people", params(PersonQuery), security(("admin_token" = [])), responses(
     (status = 200, description = "What Postman has.", body = LiveBody),
     (status = 400, description = "Not a source or an id.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 401, description = "No token, or not the right one.", body = ErrorBody, content_type = "application/problem+json"),
-    (status = 404, description = "The bridge has never heard of them.", body = ErrorBody, content_type = "application/problem+json"),
-    (status = 409, description = "Several people fit, this process does not know the key, or all work is held.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 404, description = "The bridge does not know them.", body = ErrorBody, content_type = "application/problem+json"),
+    (status = 409, description = "Several people match, this process does not know the key, or all work is held.", body = ErrorBody, content_type = "application/problem+json"),
     (status = 503, description = "The store cannot be reached, or Postman's rate is used up.", body = ErrorBody, content_type = "application/problem+json"),
 ))]
 pub(super) async fn live(state: State, query: web::Query<PersonQuery>) -> ApiResult<LiveBody> {

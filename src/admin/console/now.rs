@@ -15,7 +15,7 @@ use crate::core::target_name::said;
 use crate::core::time::UnixMs;
 use crate::store::LaneState;
 
-/// What went well, and what did not.
+/// Successes and failures.
 const GOOD_DELIVERIES: [Happening; 3] = [Happening::Accepted, Happening::Duplicate, Happening::Ignored];
 const BAD_DELIVERIES: [Happening; 2] = [Happening::Unmapped, Happening::Refused];
 const GOOD_CALLS: [Happening; 1] = [Happening::Served];
@@ -97,7 +97,7 @@ fn tiles(overview: &Overview, (writes, reads): (Rate, Rate)) -> Markup {
     }
 }
 
-/// What a number of calls in the last minute is a part of.
+/// The limit beside a number of calls in the last minute.
 fn of_limit(rate: Rate, calls: &str) -> String {
     match u64::from(rate.calls) * MINUTE_MS / rate.window_ms.max(1) {
         0 => format!("{calls} a minute"),

@@ -8,7 +8,7 @@ use crate::core::time::UnixMs;
 const WIDTH: u32 = 480;
 const HEIGHT: u32 = 64;
 
-/// A row of bars: what went well, and above it what did not.
+/// A row of bars: successes, and failures above them.
 pub(super) struct Plot<'p> {
     /// What is plotted, for those who cannot see it.
     pub(super) title: &'p str,
@@ -18,9 +18,9 @@ pub(super) struct Plot<'p> {
     pub(super) step_ms: u64,
     /// How many to draw.
     pub(super) steps: u32,
-    /// What went well.
+    /// The successes.
     pub(super) good: &'p [Happening],
-    /// What did not.
+    /// The failures.
     pub(super) bad: &'p [Happening],
 }
 

@@ -68,7 +68,7 @@ fn of_parts(request: &Value, body: Vec<u8>) -> Result<Captured, String> {
     let header = |field: &Value| {
         let text = |name: &str| field.get(name).and_then(Value::as_str);
         let name = text("name")?.to_ascii_lowercase();
-        // Of HTTP/2; no header.
+        // A pseudo-header of HTTP/2, not a header.
         (!name.starts_with(':')).then(|| Some((name, text("value")?.as_bytes().to_vec())))?
     };
     let headers = request.get("headers").and_then(Value::as_array).into_iter().flatten().filter_map(header).collect();

@@ -32,7 +32,7 @@ pub(super) struct Captured {
 /// What to read.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Wanted<'a> {
-    /// A file with the body, where the capture has none, as the text of `curl -v`.
+    /// A file with the body, if the capture has none, like the output of `curl -v`.
     pub(super) body: Option<&'a Path>,
     /// Which of several, counted from 1; else all that are POSTs.
     pub(super) entry: Option<usize>,

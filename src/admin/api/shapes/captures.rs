@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use crate::core::capture::Capture;
 
-/// Which sources are captured, and what was.
+/// The sources being captured, and what was captured.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct CapturesBody {
     /// The sources that are captured now.
@@ -25,7 +25,7 @@ pub struct CapturedSourceBody {
     pub keep: usize,
 }
 
-/// A captured delivery in a list: nothing of what it says.
+/// A captured delivery in a list, without its contents.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct CaptureRowBody {
     /// Its id.
@@ -40,18 +40,18 @@ pub struct CaptureRowBody {
     pub method: String,
     /// What became of it, such as `accepted`, `ignored`, `forged`.
     pub result: String,
-    /// Why it was not taken, in the words of `status`.
+    /// Why it was not accepted, in the words of `status`.
     pub reason: Option<String>,
-    /// The status that it was answered with.
+    /// The status of the answer.
     pub status: u16,
     /// How long its body is; none if the body was not kept.
     pub body_bytes: Option<usize>,
 }
 
-/// A captured delivery, whole.
+/// A captured delivery in full.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct CaptureBody {
-    /// What the list shows, too.
+    /// The same as in the list.
     #[serde(flatten)]
     pub row: CaptureRowBody,
     /// Path and query.
