@@ -21,6 +21,9 @@ const DAMAGE_MS: u64 = 15 * 60_000;
 const RELAPSES_MAX: usize = 3;
 /// …at moments so far apart at the least: a fail-over takes some seconds, and calls of one moment end in any order.
 const RELAPSES_APART_MS: u64 = 5_000;
+/// From so many in a row on, deliveries are not to be sent here. One person whose entry is damaged, and who is sent again
+/// and again, must not keep all others out.
+const REFUSED_MIN: u64 = 5;
 /// Length of the stretches by which failures are counted.
 const STRETCH_MS: u64 = 5_000;
 
@@ -140,7 +143,7 @@ impl StoreOperations {
     /// An operation went well.
     pub fn succeeded(&mut self, operation: StoreOperation) {
         if let Some(trouble) = self.0.get_mut(&operation) {
-            (trouble.went_well, trouble.is_calm) = (true, true);
+            (trouble.went_well, trouble.is_calm, trouble.in_a_row) = (true, true, 0);
         }
     }
 
@@ -169,12 +172,14 @@ impl StoreOperations {
         failing.collect()
     }
 
-    /// Why deliveries cannot be stored: the last one could not, in the last minute. With one that can, or without any
-    /// for a while, somebody may try again.
+    /// Why deliveries cannot be stored: several in a row could not, the last one in the last minute. With one that can, or
+    /// without any for a while, somebody may try again.
     #[must_use]
     pub fn refuses_deliveries(&self, now: UnixMs) -> Option<Code> {
         let trouble = self.0.get(&StoreOperation::Accept)?;
-        let is_so = !trouble.went_well && now.ms_since(trouble.at) < LATELY_MS;
+        // A check that went well proves that the store takes deliveries again, unless it is damaged.
+        let is_refused = trouble.in_a_row >= REFUSED_MIN && (trouble.code == Code::StoreDamaged || !trouble.is_calm);
+        let is_so = is_refused && now.ms_since(trouble.at) < LATELY_MS;
         trouble.told(StoreOperation::Accept, now).filter(|_| is_so)
     }
 }
@@ -190,6 +195,8 @@ struct Trouble {
     code: Code,
     /// Whether it went well since.
     went_well: bool,
+    /// How often it failed since it went well last.
+    in_a_row: u64,
     /// Whether that, or another proof that the store can be written to.
     is_calm: bool,
     /// When it last met damage.
@@ -207,6 +214,7 @@ impl Trouble {
             at: now,
             code,
             went_well: false,
+            in_a_row: 0,
             is_calm: true,
             damaged_at: None,
             relapses: Vec::new(),
@@ -220,6 +228,7 @@ impl Trouble {
             self.relapses.drain(..self.relapses.len().saturating_sub(RELAPSES_MAX));
         }
         (self.at, self.code, self.went_well, self.is_calm) = (now, code, false, false);
+        self.in_a_row = self.in_a_row.saturating_add(1);
         if code == Code::StoreDamaged {
             self.damaged_at = Some(now);
         }
@@ -379,17 +388,24 @@ mod tests {
     }
 
     #[test]
-    fn who_cannot_store_deliveries_is_not_ready_until_one_is_stored_or_for_a_minute() {
+    fn who_cannot_store_several_deliveries_is_not_ready_until_one_is_stored_or_for_a_minute() {
         let mut operations = StoreOperations::default();
         assert_eq!(operations.refuses_deliveries(at(0)), None);
+        for _ in 1..REFUSED_MIN {
+            operations.failed(at(0), Accept, Code::StoreDamaged);
+        }
+        assert_eq!(operations.refuses_deliveries(at(0)), None, "it may be one person's entry");
         operations.failed(at(0), Accept, Code::StoreDamaged);
         operations.checked();
         assert_eq!(operations.refuses_deliveries(at(59)), Some(Code::StoreDamaged));
         assert_eq!(operations.refuses_deliveries(at(60)), None, "it may be tried again; `status` still tells");
         assert_eq!(operations.failing(at(60)).len(), 1);
         operations.failed(at(61), Accept, Code::StoreDamaged);
+        assert_eq!(operations.refuses_deliveries(at(61)), Some(Code::StoreDamaged));
         operations.succeeded(Accept);
         assert_eq!(operations.refuses_deliveries(at(62)), None);
+        operations.failed(at(62), Accept, Code::StoreDamaged);
+        assert_eq!(operations.refuses_deliveries(at(62)), None, "others are stored");
         operations.failed(at(63), Commit, Code::StoreDamaged);
         assert_eq!(operations.refuses_deliveries(at(63)), None);
     }

@@ -304,12 +304,12 @@ mod tests {
     #[test]
     fn what_would_silence_the_log_by_accident_is_refused() {
         for (text, problem) in [
-            ("verbose", "`verbose` is no level"),
-            ("Verbose,hyper=warn", "`Verbose` is no level"),
-            ("info,verbose", "`verbose` is no level"),
-            ("hyper", "`hyper` is no level"),
-            ("scim-bridge", "`scim-bridge` is no level"),
-            ("scim_bridge_other", "`scim_bridge_other` is no level"),
+            ("verbose", "`verbose` is neither a level"),
+            ("Verbose,hyper=warn", "`Verbose` is neither a level"),
+            ("info,verbose", "`verbose` is neither a level"),
+            ("hyper", "`hyper` is neither a level"),
+            ("scim-bridge", "`scim-bridge` is neither a level"),
+            ("scim_bridge_other", "`scim_bridge_other` is neither a level"),
             ("hyper=debug", "nothing would be logged"),
             ("scim_brigde=debug,hyper=warn", "nothing would be logged"),
             ("scim_bridge_other=debug", "nothing would be logged"),

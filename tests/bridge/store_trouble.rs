@@ -80,17 +80,17 @@ async fn deliveries_that_a_damaged_store_does_not_take_are_told_everywhere() {
     let home = Home::new(&sim, &with_alert(&url));
     let bridge = damaged(&home, "inbox").await;
     assert_eq!(bridge.get("/readyz").await.0, 200, "nobody has met it yet");
-    for employee in ["E-2", "E-3"] {
+    for employee in ["E-2", "E-3", "E-4", "E-5", "E-6"] {
         assert_eq!(hire(&bridge, employee).await, 503);
     }
     let (ready, body) = bridge.get("/readyz").await;
     assert!(ready == 503 && body.contains("STORE-DAMAGED"), "{body}");
     assert_eq!(bridge.get("/livez").await.0, 200);
     let problem = told(&bridge, "STORE-DAMAGED").await;
-    assert_eq!(problem["count"], 2, "{problem}");
-    assert!(problem["what"].as_str().unwrap().contains("2 deliveries were answered 503"), "{problem}");
+    assert_eq!(problem["count"], 5, "{problem}");
+    assert!(problem["what"].as_str().unwrap().contains("5 deliveries were answered 503"), "{problem}");
     let metrics = bridge.get("/metrics").await.1;
-    for line in ["scim_bridge_store_errors_total{code=\"STORE-DAMAGED\"} 2", "scim_bridge_problems 1"] {
+    for line in ["scim_bridge_store_errors_total{code=\"STORE-DAMAGED\"} 5", "scim_bridge_problems 1"] {
         assert!(metrics.lines().any(|told| told == line), "{line}: {metrics}");
     }
     receiver.until(&bridge, says("opened STORE-DAMAGED")).await;

@@ -49,6 +49,30 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[tokio::test]
+async fn files_that_are_moved_replaced_or_removed_take_nothing_until_they_are_back() {
+    for name in ["store.db", "lock"] {
+        let folder = TempDir::new().unwrap();
+        let store = Embedded::open(folder.path(), options()).unwrap();
+        let (file, aside) = (folder.path().join(name), folder.path().join("aside"));
+        let is_refused = async || {
+            let checked = store.check().await;
+            assert!(matches!(checked, Err(StoreError::Unavailable(_))), "{name}: {checked:?}");
+            let accepted = store.accept(at(0), delivery([1; 16], Vec::new())).await;
+            assert!(matches!(accepted, Err(StoreError::Unavailable(_))), "{name}: {accepted:?}");
+        };
+        std::fs::rename(&file, &aside).unwrap();
+        is_refused().await;
+        std::fs::copy(&aside, &file).unwrap();
+        is_refused().await;
+        std::fs::rename(&aside, &file).unwrap();
+        store.check().await.unwrap();
+        store.accept(at(0), delivery([1; 16], Vec::new())).await.unwrap();
+        std::fs::remove_dir_all(folder.path()).unwrap();
+        is_refused().await;
+    }
+}
+
+#[tokio::test]
 async fn folder_and_files_are_for_their_owner_only() {
     let outer = TempDir::new().unwrap();
     let folder = outer.path().join("a/b");

@@ -224,7 +224,7 @@ impl<'m, 'v> Reader<'m, 'v> {
 
     fn starts_at(&mut self) -> Option<Moment> {
         let start = self.date("starts_at", &self.mapping.starts_at);
-        self.or_drop(start)
+        self.or_drop(start).filter(|start| !start.is_never())
     }
 
     /// The value and the path that led to it; none if it is empty, or could not be read, which is noted.

@@ -61,6 +61,9 @@ pub struct TimedWord<S> {
     /// It says how it is, as a roster does, and nothing of what is to come: what was announced stands.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_observed: bool,
+    /// A roster says so: nobody asks for anything by that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_of_row: bool,
 }
 
 /// One word on employment.
@@ -108,11 +111,6 @@ impl<S> Timeline<S> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.words.is_empty()
-    }
-
-    /// When each word was said that can still count.
-    pub(super) fn stamps(&self) -> impl Iterator<Item = &Stamp> {
-        self.words.iter().map(|word| &word.stamp)
     }
 }
 
@@ -177,7 +175,8 @@ impl<S: Copy + Eq + Serialize> Timeline<S> {
     }
 
     /// The words that were not put off.
-    fn counting(&self) -> impl DoubleEndedIterator<Item = &TimedWord<S>> {
+    #[must_use]
+    pub fn counting(&self) -> impl DoubleEndedIterator<Item = &TimedWord<S>> {
         let words = self.words.iter().enumerate();
         words.filter(|(place, _)| self.put_off_by(*place).is_none()).map(|(_, word)| word)
     }
@@ -218,7 +217,7 @@ mod tests {
 
     fn word(state: EmploymentState, at: i64, from: i64) -> EmploymentWord {
         let stamp = Stamp { at: UnixMs(at), accepted_at: UnixMs(at), seq: u64::try_from(at).unwrap() };
-        EmploymentWord { state, from: UnixMs(from), stamp, is_observed: false }
+        EmploymentWord { state, from: UnixMs(from), stamp, is_observed: false, is_of_row: false }
     }
 
     fn observed(state: EmploymentState, at: i64) -> EmploymentWord {

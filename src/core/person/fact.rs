@@ -19,6 +19,13 @@ pub struct Stamp {
     pub seq: u64,
 }
 
+impl Stamp {
+    /// Whether it was told by a later entry than the one that was accepted then, as number `seq`.
+    pub(super) fn is_after(&self, accepted_at: UnixMs, seq: u64) -> bool {
+        (self.accepted_at, self.seq) > (accepted_at, seq)
+    }
+}
+
 /// The newest value that HR stated, and the others it stated for the same instant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fact<T> {

@@ -189,7 +189,8 @@ fn apply(document: &mut Document, folding: &mut Folding, import: &str, member: O
     let Staged { job, accepted_at, seq, mut event, leaves_at, .. } = *staged;
     document.record.leave_out_said_since(&mut event.facts, accepted_at, seq);
     // What was said since then of employment counts for what the row announces, too.
-    let leaves_at = leaves_at.filter(|_| event.facts.employment.is_some());
+    let said_since = document.record.employment.newest().is_some_and(|word| word.stamp.is_after(accepted_at, seq));
+    let leaves_at = leaves_at.filter(|_| !said_since);
     let mut folded = fold_facts(document, &event, |record| record.fold_row(&event, accepted_at, seq), accepted_at);
     if let Some(leaves_at) = leaves_at {
         // Of the same moment as the row, and told after it.
@@ -243,6 +244,7 @@ fn hand_over(document: &mut Document, folding: &mut Folding, to: super::Person, 
     }
     document.record.closed = Some(Closed { to, is_another, at: now });
     document.member = None;
+    document.listed_as = None;
     // They went with the member.
     document.groups.clear();
     document.groups_unsure.clear();

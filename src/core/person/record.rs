@@ -83,10 +83,12 @@ impl Record {
     /// Leaves out of a row's facts whatever was said of in a later entry than the row's own: a row says how it was when
     /// the roster was read, however late it is applied.
     pub fn leave_out_said_since(&self, facts: &mut Facts, accepted_at: UnixMs, seq: u64) {
-        let is_since = |stamp: &Stamp| (stamp.accepted_at, stamp.seq) > (accepted_at, seq);
+        let is_since = |stamp: &Stamp| stamp.is_after(accepted_at, seq);
         let is_news = |stamp: Option<&Stamp>| stamp.is_some_and(is_since);
-        facts.employment = facts.employment.filter(|_| !self.employment.stamps().any(is_since));
-        facts.scope = facts.scope.filter(|_| !self.scope.stamps().any(is_since));
+        // What was only announced since leaves the present as the row says.
+        let is_so_since = |word: &EmploymentWord| is_since(&word.stamp) && !word.is_announced();
+        facts.employment = facts.employment.filter(|_| !self.employment.words().iter().any(is_so_since));
+        facts.scope = facts.scope.filter(|_| !self.scope.words().iter().any(|word| is_since(&word.stamp)));
         let email = [self.email.as_ref().map(|fact| &fact.stamp), self.unusable_email.as_ref()];
         facts.email = facts.email.take().filter(|_| !email.into_iter().any(is_news));
         facts.given_name =
@@ -97,7 +99,7 @@ impl Record {
         facts.further.retain(|name, _| !is_news(self.further.get(name).map(|fact| &fact.stamp)));
     }
 
-    fn fold_as(&mut self, event: &Event, accepted_at: UnixMs, seq: u64, is_observed: bool) -> Folded {
+    fn fold_as(&mut self, event: &Event, accepted_at: UnixMs, seq: u64, is_of_row: bool) -> Folded {
         let is_ahead = event.at.is_some_and(|at| at.ms_since(accepted_at) > AHEAD_MS_MAX);
         let at = event.at.filter(|_| !is_ahead).unwrap_or(accepted_at);
         let stamp = Stamp { at, accepted_at, seq };
@@ -114,8 +116,8 @@ impl Record {
             let is_present = from.is_none_or(|from| state == EmploymentState::Employed && from <= at.max(accepted_at));
             let is_status = event.kind == EventKind::Update && is_present && !facts.tells_end;
             let from = if is_status { from.filter(|from| *from >= accepted_at) } else { from };
-            let is_observed = is_observed || is_status;
-            let word = EmploymentWord { state, from: from.unwrap_or(at), stamp, is_observed };
+            let is_observed = is_of_row || is_status;
+            let word = EmploymentWord { state, from: from.unwrap_or(at), stamp, is_observed, is_of_row };
             let name = match state {
                 EmploymentState::Employed => "employed",
                 EmploymentState::Left => "left",
@@ -124,7 +126,8 @@ impl Record {
         }
         if let Some((scope, from)) = facts.scope {
             let before = self.scope_from(accepted_at);
-            let word = TimedWord { state: scope, from: from.unwrap_or(at), stamp, is_observed: false };
+            let from = from.unwrap_or(at);
+            let word = TimedWord { state: scope, from, stamp, is_observed: false, is_of_row: false };
             self.scope.fold(word);
             self.scope.settle(accepted_at);
             // That they still are where they were is no news.

@@ -367,6 +367,11 @@ impl AttemptState {
     pub fn learn(&mut self, rules: &PlanRules, request: &Request, outcome: Outcome, now: UnixMs) {
         self.calls += 1;
         let operation = request.operation();
+        if let Request::Group(call) = request
+            && !matches!(outcome, Outcome::Group(_) | Outcome::NoPatch)
+        {
+            self.groups.note_in_doubt(&mut self.document, call);
+        }
         match outcome {
             Outcome::Created(member) => self.learn_created(request, member.map(|member| *member), now),
             Outcome::Member(member) => self.learn_member(rules, request, *member, now),
@@ -437,6 +442,9 @@ impl AttemptState {
     pub fn learn_cut_off(&mut self, request: &Request, now: UnixMs) {
         if request.operation() == Operation::Create {
             self.document.progress.create_unknown = Some(UnknownCreate::made(now, false));
+        }
+        if let Request::Group(call) = request {
+            self.groups.note_in_doubt(&mut self.document, call);
         }
     }
 

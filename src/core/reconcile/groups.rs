@@ -289,6 +289,19 @@ impl GroupsState {
         self.found.iter().find(|(_, found)| found.as_deref() == Some(id)).map(|(key, _)| key.clone())
     }
 
+    /// A call may have put the member into a group, and no answer says so: they are taken out of it where they are not to
+    /// be in it by then.
+    pub(super) fn note_in_doubt(&self, document: &mut Document, call: &GroupCall) {
+        if let GroupCall::Add { id, .. } = call
+            && let Some(key) = self.key_of(id)
+        {
+            let name = self.names.get(&key).cloned().unwrap_or(key);
+            if !document.groups_unsure.contains(&name) {
+                document.groups_unsure.push(name);
+            }
+        }
+    }
+
     /// Takes in what came of a call. `as_http` names it for people.
     pub(super) fn learn(&mut self, document: &mut Document, call: &GroupCall, outcome: GroupOutcome, as_http: &str) {
         match (call, outcome) {

@@ -218,7 +218,7 @@ impl Owner {
     fn is_asked_to_leave(&self, document: &Document, now: UnixMs) -> bool {
         let word = document.record.employment.at(now).filter(|word| word.state == EmploymentState::Left);
         let is_newer = |word: EmploymentWord| self.employed.is_none_or(|employed| word.stamp > employed);
-        !document.record.is_out_of_scope(now) && word.is_some_and(|word| !word.is_observed && is_newer(word))
+        !document.record.is_out_of_scope(now) && word.is_some_and(|word| !word.is_of_row && is_newer(word))
     }
 
     /// Whether somebody leaves under an id that HR has never called employed: it may be another id of the owner's, or

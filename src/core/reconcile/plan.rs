@@ -99,7 +99,11 @@ fn look(state: &mut AttemptState, rules: &PlanRules, standing: Standing, now: Un
         return match standing {
             Standing::Employed => finish(Conclusion::Incomplete(vec!["email"])),
             // Whoever is meant may be in the team, and is not switched off.
-            Standing::Left if leaves_unnamed(&state.document, now) => finish(Conclusion::Incomplete(vec!["email"])),
+            Standing::Left
+                if rules.unscoped.contains(&state.document.person.source) && leaves_unnamed(&state.document, now) =>
+            {
+                finish(Conclusion::Incomplete(vec!["email"]))
+            }
             Standing::Left | Standing::Unsaid => not_a_member(state),
         };
     };
@@ -111,12 +115,13 @@ fn look(state: &mut AttemptState, rules: &PlanRules, standing: Standing, now: Un
 
 /// Whether somebody is to leave of whom HR has told neither that they work there nor an address: they were there before
 /// the bridge, most likely. That a roster lists them as gone asks for nothing: it may list everybody who ever worked
-/// there, and whom nobody in it names are its strangers.
+/// there, and whom nobody in it names are its strangers. Nor does the leave of somebody who may have been out of scope
+/// all the time: not asked where the source's rules tell who is in scope.
 fn leaves_unnamed(document: &Document, now: UnixMs) -> bool {
     let record = &document.record;
     let has_left = record.employment.at(now).is_some_and(|word| word.state == EmploymentState::Left);
     let words = record.employment.words();
-    let was_asked = words.iter().any(|word| word.state == EmploymentState::Left && !word.is_observed);
+    let was_asked = words.iter().any(|word| word.state == EmploymentState::Left && !word.is_of_row);
     let was_here = words.iter().any(|word| word.state == EmploymentState::Employed);
     has_left && was_asked && !was_here && !record.is_out_of_scope(now)
 }
@@ -165,12 +170,12 @@ fn search(state: &mut AttemptState, rules: &PlanRules, standing: Standing, email
     for former in state.may_be_under(email) {
         match state.search.next(&former.spellings(), former.key(), 0) {
             Look::Send(request) => return Step::Send(request),
-            Look::Ended(Found::One(member)) => {
+            Look::Ended(Found::One(member)) if may_be_theirs(state, &former, member) => {
                 let member = member.clone();
                 return adopt(state, rules, &member, standing, now);
             }
             Look::Ended(Found::Several) => return blocked(Code::ScimAmbiguous, "after the look-up by userName"),
-            Look::Ended(Found::Nobody { .. }) => {}
+            Look::Ended(Found::One(_) | Found::Nobody { .. }) => {}
         }
     }
     let rows_max = rows_max(state, rules, standing, email, now);
@@ -185,6 +190,23 @@ fn search(state: &mut AttemptState, rules: &PlanRules, standing: Standing, email
             nobody(state, rules, standing, email, complete, now)
         }
     }
+}
+
+/// Whether whoever was found under an address before the present one may be this person. Under one that is only the last
+/// known, somebody else may have been invited by hand since the member was removed: then the name is another one.
+fn may_be_theirs(state: &AttemptState, former: &Email, found: &Member) -> bool {
+    if state.last_known_address().is_none_or(|known| known.key() != former.key()) {
+        return true;
+    }
+    let record = &state.document.record;
+    let known = state.document.member.as_ref();
+    let folded = |given: Option<&str>, family: Option<&str>| {
+        (given.unwrap_or_default().to_lowercase(), family.unwrap_or_default().to_lowercase())
+    };
+    let shown = folded(found.given_name.as_deref(), found.family_name.as_deref());
+    let was_known =
+        known.map(|known| folded(known.given_name.as_deref(), known.family_name.as_deref())).unwrap_or_default();
+    shown == was_known || shown == folded(record.given_name(), record.family_name())
 }
 
 /// The members that are paged through in a look-up.

@@ -238,7 +238,10 @@ impl World {
 
     fn attempt(&mut self, document: Document, taken_over: bool) -> Option<Ending> {
         let me = document.person.to_string();
-        let rules = rules(self.target, self.groups.clone());
+        let mut rules = rules(self.target, self.groups.clone());
+        if !self.has_scope {
+            rules.unscoped.insert(SourceName::parse("hr").unwrap());
+        }
         let mut state = AttemptState::new(document, taken_over, self.now);
         for email in state.addresses_in_doubt() {
             let is_theirs = self.claims.get(&address_key(email.lower())) == Some(&me);
@@ -586,6 +589,22 @@ fn whose_known_id_is_nobodys_is_looked_for_under_the_address_that_was_last_known
 }
 
 #[test]
+fn whoever_got_the_last_known_address_since_is_somebody_else() {
+    for word in [leave(20), hire(20, "-", "Ada", "Lovelace")] {
+        let facts = Facts { email: Email::parse("ada.king@example.com").ok(), ..word.facts };
+        let word = Event { facts, ..word };
+        let mut world = World::new();
+        world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
+        world.now = world.now.plus_ms(120_000);
+        // She was removed, and somebody else was invited by hand.
+        world.team.users.clear();
+        world.team.add("ada@example.com", "Adam", "Smith", true, &json!({}));
+        world.tell(std::slice::from_ref(&word));
+        assert_eq!(shown(&world.team.users[0]), ada("Adam", "Smith", true), "{:?}", world.calls());
+    }
+}
+
+#[test]
 fn a_rehire_under_a_new_id_takes_the_leavers_member_over() {
     let mut world = World::new();
     world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
@@ -675,7 +694,12 @@ fn a_create_that_a_killed_worker_made_is_not_forgotten_with_a_leave() {
 
 #[test]
 fn the_leave_of_somebody_of_whom_no_address_is_known_waits_for_it_and_is_told() {
+    // Where rules tell who is in scope, they may have been out of it all the time.
     let mut world = World::new();
+    world.team.add("ada@example.com", "Ada", "Lovelace", true, &json!({}));
+    assert_eq!(world.tell(&[leave(20)]).ended[0].1, Finished::NotAMember);
+    let mut world = World::new();
+    world.has_scope = false;
     world.team.add("ada@example.com", "Ada", "Lovelace", true, &json!({}));
     let ending = world.tell(&[leave(20)]);
     assert_eq!(

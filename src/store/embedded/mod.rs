@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::control::Control;
 use self::figures::{signed, unsigned};
+use self::presence::Presence;
 use self::readers::Readers;
 use self::schema::Lock;
 use self::writer::{Published, State, WRITER, Writer};
@@ -41,6 +42,7 @@ mod figures;
 mod inbox;
 mod lanes;
 mod listings;
+mod presence;
 mod readers;
 mod schema;
 mod tidy;
@@ -64,6 +66,7 @@ pub struct Embedded {
     shared: Arc<Published>,
     clock: LeaseClock,
     dir: PathBuf,
+    presence: Arc<Presence>,
     _lock: Lock,
 }
 
@@ -101,8 +104,8 @@ impl Embedded {
         let heart = supervision::heart(loops, WRITER);
         let state = State { db, control, options, clock: clock.clone(), shared: Arc::clone(&shared), heart };
         let writer = Writer::start(state)?;
-        let readers = Readers::new(schema::database(dir));
-        Ok(Self { writer, readers, shared, clock, dir: dir.to_owned(), _lock: lock })
+        let (readers, presence) = (Readers::new(schema::database(dir)), Arc::new(Presence::of(dir)?));
+        Ok(Self { writer, readers, shared, clock, dir: dir.to_owned(), presence, _lock: lock })
     }
 
     /// Whether there is a store in `dir`.
@@ -142,7 +145,11 @@ impl Embedded {
 #[async_trait]
 impl Store for Embedded {
     async fn accept(&self, now: UnixMs, delivery: NewDelivery) -> Result<Accepted, StoreError> {
-        let accepted = self.writer.take_in(delivery.bytes(), move |work| accept::accept(work, now, &delivery));
+        let presence = Arc::clone(&self.presence);
+        let accepted = self.writer.take_in(delivery.bytes(), move |work| {
+            presence.check()?;
+            accept::accept(work, now, &delivery)
+        });
         // A disk that hangs does not say so. What it takes in the end is known when the sender sends again.
         let late = |_| StoreError::Unavailable("the disk has taken nothing for a while".to_owned());
         tokio::time::timeout(ACCEPT_TIME, accepted).await.map_err(late)?
@@ -293,8 +300,10 @@ impl Store for Embedded {
     }
 
     async fn check(&self) -> Result<(), StoreError> {
+        let presence = Arc::clone(&self.presence);
         self.writer
-            .call(|work| {
+            .call(move |work| {
+                presence.check()?;
                 work.control.checks = work.control.checks.wrapping_add(1);
                 Ok(())
             })

@@ -43,13 +43,18 @@ impl Drop for Lock {
 /// Makes the directory where it is missing, and takes the lock.
 pub(super) fn lock(dir: &Path) -> Result<Lock, StoreError> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|e| no_access(dir, &e))?;
-    let path = dir.join(LOCK);
+    let path = lock_file(dir);
     let file = private(&path)?;
     match file.try_lock() {
         Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(StoreError::InUse { path: dir.display().to_string() }),
         Err(TryLockError::Error(e)) => Err(no_access(&path, &e)),
     }
+}
+
+/// Where the lock is.
+pub(super) fn lock_file(dir: &Path) -> PathBuf {
+    dir.join(LOCK)
 }
 
 /// The writer's connection, its file brought to the newest version.

@@ -167,6 +167,6 @@ mod tests {
         let mut parts: BTreeSet<&str> = ALL.iter().copied().collect();
         parts.extend([include_str!("lua/prelude.lua"), include_str!("lua/open.lua")]);
         let lines: usize = parts.iter().map(|part| part.lines().count()).sum();
-        assert!(lines < 1_050, "{lines} lines");
+        assert!(lines < 1_060, "{lines} lines");
     }
 }

@@ -14,7 +14,6 @@ use crate::core::person::document::JoinedGroup;
 use crate::core::person::label::Label;
 use crate::core::person::story::{Note, StoryEntry};
 use crate::core::person::{Document, EmploymentWord, Fact, KnownMember, Record, Scope, Stamp, TimedWord};
-use crate::core::time::UnixMs;
 use crate::store::Listed;
 
 /// A page of people.
@@ -255,13 +254,7 @@ fn employment(word: &EmploymentWord) -> EmploymentBody {
 
 /// The words that still count, oldest first.
 fn employment_words(record: &Record) -> Vec<EmploymentBody> {
-    let mut words = Vec::new();
-    let mut next = record.employment.next_change(UnixMs(i64::MIN));
-    while let Some(word) = next {
-        words.push(employment(word));
-        next = record.employment.next_change(word.from);
-    }
-    words
+    record.employment.counting().map(employment).collect()
 }
 
 /// The last word on scope, and from when on if it was announced.
