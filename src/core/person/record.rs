@@ -169,13 +169,13 @@ impl Record {
             return false;
         }
         self.unusable_email = Some(stamp);
-        self.awaits_email()
+        self.waits_for_email()
     }
 
     /// Whether HR's newest word on the address cannot be used: nobody is to be invited, or switched on, under one before
     /// it.
     #[must_use]
-    pub fn awaits_email(&self) -> bool {
+    pub fn waits_for_email(&self) -> bool {
         self.unusable_email.is_some_and(|unusable| self.email.as_ref().is_none_or(|email| unusable > email.stamp))
     }
 
@@ -225,7 +225,7 @@ impl Record {
         self.employment.at(now).map(|word| word.state)
     }
 
-    /// The last address that HR told and that can be used; see [`Record::awaits_email`].
+    /// The last address that HR told and that can be used; see [`Record::waits_for_email`].
     #[must_use]
     pub fn email(&self) -> Option<&Email> {
         self.email.as_ref().map(|fact| &fact.value)
@@ -293,14 +293,14 @@ mod tests {
                 let (at, facts) = &words[*place];
                 record.fold(&event(Some(*at), facts.clone()), UnixMs(100), seq);
             }
-            assert_eq!((record.awaits_email(), record.email().map(Email::lower)), (awaits, address), "{order:?}");
+            assert_eq!((record.waits_for_email(), record.email().map(Email::lower)), (awaits, address), "{order:?}");
         }
         // Corrected for the same instant, and told again.
         let mut record = Record::default();
         for (seq, facts) in (1..).zip([&words[1].1, &words[2].1, &words[1].1]) {
             record.fold(&event(Some(20), facts.clone()), UnixMs(100), seq);
         }
-        assert!(!record.awaits_email());
+        assert!(!record.waits_for_email());
     }
 
     #[test]

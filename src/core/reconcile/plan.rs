@@ -148,7 +148,7 @@ fn must_look_first(state: &AttemptState, email: &Email, now: UnixMs) -> bool {
 }
 
 fn create(state: &AttemptState, email: &Email) -> Step {
-    if state.document.record.awaits_email() {
+    if state.document.record.waits_for_email() {
         return finish(Conclusion::Incomplete(vec!["email"]));
     }
     let key = address_key(email.as_received());
@@ -582,7 +582,7 @@ fn wait_for_member(state: &mut AttemptState, rules: &PlanRules, now: UnixMs) -> 
 /// Nothing is left to be written.
 fn done(state: &mut AttemptState, seen: &Seen, standing: Standing, now: UnixMs) -> Step {
     let is_to_be_on = standing == Standing::Employed && seen.active != Active::On && is_new_word(&state.document, now);
-    if is_to_be_on && state.document.record.awaits_email() {
+    if is_to_be_on && state.document.record.waits_for_email() {
         return finish(Conclusion::Incomplete(vec!["email"]));
     }
     if let Some((_, code, detail)) = state.refused.first().cloned() {

@@ -1294,7 +1294,7 @@ proptest! {
             turned = rest;
         }
         prop_assert!(other.team.users.len() <= 1, "no duplicate member: {:?}", other.team.calls);
-        prop_assert!(!other.people["hr/E-1"].record.awaits_email());
+        prop_assert!(!other.people["hr/E-1"].record.waits_for_email());
         prop_assert_eq!(end_of(&plain), end_of(&other));
     }
 

@@ -68,7 +68,7 @@ pub(super) fn address_to_look_for(document: &Document) -> Option<Email> {
 
 /// The address that the member is to have, as far as HR's last word on it can be used.
 pub(super) fn wanted_address(document: &Document) -> Option<&Email> {
-    document.record.email().filter(|_| !document.record.awaits_email())
+    document.record.email().filter(|_| !document.record.waits_for_email())
 }
 
 /// Whether HR's statement on the membership is newer than what was last reconciled.

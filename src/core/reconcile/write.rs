@@ -108,7 +108,7 @@ pub(super) fn switch_on(
     if standing != Standing::Employed || seen.active == Active::On || state.is_refused(Aspect::Membership) {
         return None;
     }
-    let has_hrs_address = !state.is_refused(Aspect::Address) && !state.document.record.awaits_email();
+    let has_hrs_address = !state.is_refused(Aspect::Address) && !state.document.record.waits_for_email();
     if !is_new_word(&state.document, now) || !has_hrs_address || state.wrote.contains(&Operation::SetActive) {
         return None;
     }
@@ -208,7 +208,7 @@ fn active_to_put(document: &Document, seen: &Seen, member: &Member, standing: St
         return None;
     }
     seen.active.known().or(match standing {
-        Standing::Employed => (is_new_word(document, now) && !document.record.awaits_email()).then_some(true),
+        Standing::Employed => (is_new_word(document, now) && !document.record.waits_for_email()).then_some(true),
         Standing::Left => Some(false),
         Standing::Unsaid => None,
     })
