@@ -248,6 +248,11 @@ fn folded_name(document: &Document) -> (String, String) {
     let member = document.member.as_ref();
     let given = record.given_name().or(member.and_then(|member| member.given_name.as_deref()));
     let family = record.family_name().or(member.and_then(|member| member.family_name.as_deref()));
+    folded(given, family)
+}
+
+/// Given and family name as they are compared.
+pub(super) fn folded(given: Option<&str>, family: Option<&str>) -> (String, String) {
     (given.unwrap_or_default().to_lowercase(), family.unwrap_or_default().to_lowercase())
 }
 

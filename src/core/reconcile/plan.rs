@@ -11,7 +11,7 @@ pub use super::step::Step;
 use super::attempt::{Aspect, AttemptState, Conclusion, Shown, try_again};
 use super::capabilities::Capabilities;
 use super::groups::{self, Next};
-use super::owner::{address_key, id_key};
+use super::owner::{address_key, folded, id_key};
 use super::request::{Active, Member, Operation, Request, UserToCreate};
 use super::rules::{Standing, address_to_look_for, is_new_word, standing, wanted_address, within};
 use super::search::{Found, PAGE_MEMBERS, PAGE_MEMBERS_MIN, Search, Step as Look};
@@ -198,15 +198,11 @@ fn may_be_theirs(state: &AttemptState, former: &Email, found: &Member) -> bool {
     if state.last_known_address().is_none_or(|known| known.key() != former.key()) {
         return true;
     }
-    let record = &state.document.record;
-    let known = state.document.member.as_ref();
-    let folded = |given: Option<&str>, family: Option<&str>| {
-        (given.unwrap_or_default().to_lowercase(), family.unwrap_or_default().to_lowercase())
-    };
+    let (record, known) = (&state.document.record, state.document.member.as_ref());
     let shown = folded(found.given_name.as_deref(), found.family_name.as_deref());
-    let was_known =
-        known.map(|known| folded(known.given_name.as_deref(), known.family_name.as_deref())).unwrap_or_default();
-    shown == was_known || shown == folded(record.given_name(), record.family_name())
+    let is_known =
+        known.is_some_and(|known| shown == folded(known.given_name.as_deref(), known.family_name.as_deref()));
+    is_known || shown == folded(record.given_name(), record.family_name())
 }
 
 /// The members that are paged through in a look-up.
