@@ -1,5 +1,5 @@
-//! One attempt for one person: fold what is in the inbox, plan, send, classify, learn, until it ends;
-//! then decide and commit.
+//! One attempt for one person: fold the inbox; plan, send, classify and learn until the attempt ends; then decide and
+//! commit.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,9 @@ use crate::core::person::document::Unreadable;
 use crate::core::person::fold::{Folding, fold};
 use crate::core::person::story::{Note, StoryEntry};
 use crate::core::person::{Document, Entry};
-use crate::core::reconcile::attempt::{AttemptState, Claimed as ClaimedKeys, Conclusion};
+use crate::core::reconcile::attempt::AttemptState;
+use crate::core::reconcile::claimed::Claimed as ClaimedKeys;
+use crate::core::reconcile::conclusion::Conclusion;
 use crate::core::reconcile::owner::address_key;
 use crate::core::reconcile::plan::{Step, plan};
 use crate::core::reconcile::refusal::detail_for_story;
@@ -34,7 +36,7 @@ use crate::telemetry::metrics as metric;
 use crate::telemetry::scim_call::ScimCall;
 use crate::telemetry::traces::Span;
 
-/// What an attempt did so far, to be told.
+/// What an attempt has done so far, for the story and the metrics.
 #[derive(Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 struct Run {
@@ -45,13 +47,13 @@ struct Run {
     last: Option<(Operation, Option<u16>)>,
     /// A harmless read was served after a refusal.
     served_probe: bool,
-    /// It ended at a hold that somebody else set.
+    /// It ended because of a hold that somebody else set.
     behind_a_hold: bool,
 }
 
 impl Worker {
-    /// Works on somebody who was claimed at `asked_ms` by this process's monotonic clock, and commits.
-    /// `trial_of`: the hold that this is the probe of.
+    /// Works on a person who was claimed at `asked_ms` (by this process's monotonic clock), and commits. `trial_of`:
+    /// the hold that this attempt probes.
     pub(super) async fn attempt(
         &self,
         claimed: Claimed,
@@ -66,7 +68,7 @@ impl Worker {
         );
         async {
             let mut traced = Span::default();
-            // It is large, and is waited for in several places.
+            // Boxed: the future is large, and awaited in several places.
             let tried = Box::pin(self.attempt_inner(claimed, asked_ms, trial_of, &mut traced)).await?;
             traced.text("scim_bridge.outcome", tried.attempted.word());
             if let Attempted::Retry(code) | Attempted::Blocked(code) = &tried.attempted {
@@ -96,7 +98,7 @@ impl Worker {
         let consumed_to = claimed.inbox.last().map(|entry| entry.seq);
         let mut guard = LeaseGuard::new(self, claimed.lease.clone(), asked_ms);
         if entries.len() < claimed.inbox.len() {
-            // Of another version, or damaged: nothing is taken out of the inbox.
+            // Written by another version, or damaged: the inbox stays as it is.
             return self.set_aside(&guard, &claimed, Unreadable::Damaged).await;
         }
         let mut document = match read_document(&claimed, &entries) {
@@ -172,7 +174,7 @@ impl Worker {
             decide(state, &conclusion, suspicions, &self.options.retry, now, clock::jitter())
         });
         if run.behind_a_hold {
-            // Were it set again, a hold that is lifted in this moment would come back.
+            // Setting it again could bring back a hold that is being lifted just now.
             ending.hold = None;
         }
         let attempted = attempted(&conclusion, &ending);
@@ -188,7 +190,7 @@ impl Worker {
         Ok(Tried { has_passed: has_passed && tried.attempted != Attempted::LeaseLost, was_refused, ..tried })
     }
 
-    /// The attempt's span, under the deliveries that it is made for.
+    /// The attempt's span, whose parents are the deliveries that it handles.
     fn traced(&self, document: &Document, entries: &[(u64, Entry)]) -> Span {
         if !self.traces.are_on() {
             return Span::default();
@@ -200,7 +202,7 @@ impl Worker {
         span
     }
 
-    /// An attempt that cannot go on: the person is given back as far as they have come.
+    /// Gives back a person whose attempt cannot go on, with what has been done so far.
     async fn broken_off(
         &self,
         interrupted: Interrupted,
@@ -216,14 +218,14 @@ impl Worker {
             Interrupted::Store(error) if error.is_passing() => {
                 warn!(%error, "given back: the store has not answered for as long as the lease allows");
             }
-            // The lease runs out, and the lane is taken over as after a crash.
+            // Nothing to commit: the lease runs out, and the lane is taken over as after a crash.
             Interrupted::Store(error) => return Err(error),
         }
         let ending = Ending::given_back(document, claims, self.clock.now());
         self.end(guard, ending, story, leaving, Attempted::GivenBack).await
     }
 
-    /// What was done is committed in any case: who waits for a hold that could not be set is made due again.
+    /// Commits what was done in any case: a person waiting for a hold that could not be set is made due again.
     async fn set_hold(&self, ending: &mut Ending) {
         if let Some((scope, code, not_before)) = ending.hold.take()
             && let Err(error) = self.holds.set(&scope, code, not_before).await
@@ -249,7 +251,7 @@ impl Worker {
                 Step::Own(keys) => {
                     let (keys, claimed) = self.own(state, guard, &keys).await?;
                     if let ClaimedKeys::TakenFrom { person, .. } = &claimed {
-                        // However the attempt ends: it is so by now.
+                        // Whatever the attempt's end, this is known by now.
                         let note = Note::TakenFrom { person: person.clone() };
                         run.story.push(StoryEntry { at: self.clock.now(), note });
                     }
@@ -257,7 +259,7 @@ impl Worker {
                 }
                 Step::Send(request) => {
                     if self.held(&request, trial_of).is_some() {
-                        // What is known of it may be old: it may have been lifted.
+                        // Our copy may be out of date: the hold may have been lifted.
                         self.holds.look().await?;
                         if let Some(held) = self.held(&request, trial_of) {
                             run.behind_a_hold = true;
@@ -276,8 +278,8 @@ impl Worker {
         }
     }
 
-    /// A refusal is judged by what others are answered. Before it stops everybody, or ends somebody with whom nobody
-    /// is to be compared, a harmless read is made: what refuses everybody refuses that, too.
+    /// Other people's calls decide what a refusal means. Before everything is held, or a person without others to
+    /// compare with is given up, a harmless read is made: if everybody is refused, it is refused, too.
     async fn compared(
         &self,
         state: &AttemptState,
@@ -291,7 +293,8 @@ impl Worker {
         if let (Conclusion::Hold { scope, code: Code::HoldQuota, not_before }, Some((operation, status))) =
             (&conclusion, run.last)
         {
-            // A pause of hours, told to one person: what the target asks of everybody, it asks of a read as well.
+            // A pause of hours, so far for one person only: if it is meant for everybody, a read gets the same
+            // answer.
             let is_known = self.with_suspicions(|suspicions| suspicions.probed_lately(now));
             let probed = if is_known { Probed::Served } else { self.probe_between(guard, traced).await? };
             run.served_probe |= matches!(probed, Probed::Served);
@@ -324,7 +327,7 @@ impl Worker {
         }
     }
 
-    /// A harmless call in the middle of an attempt, with a token and a lease that outlives it.
+    /// Makes a harmless call during an attempt, with a token and a lease that outlives it.
     async fn probe_between(&self, guard: &mut LeaseGuard<'_>, traced: &Span) -> Result<Probed, Interrupted> {
         guard.ready_for(CallKind::Read).await?;
         tokio::select! {
@@ -375,7 +378,7 @@ impl Worker {
         Ok(())
     }
 
-    /// A hold that covers this request, and is not the one that is being probed.
+    /// A hold that covers this request, other than the one being probed.
     fn held(&self, request: &Request, trial_of: Option<&HoldScope>) -> Option<Conclusion> {
         let operation = request.operation();
         let mut scopes = vec![HoldScope::All];
@@ -392,7 +395,7 @@ impl Worker {
         })
     }
 
-    /// Makes one call, as a part of what is traced, and measures it.
+    /// Makes one call, with its span, and measures it.
     pub(super) async fn call(&self, request: &Request, traced: &Span) -> Reply {
         let mut span = traced.call("SCIM", request.operation().as_str());
         let call = ScimCall::begin(&self.activity, request.operation(), self.clock.now());
@@ -433,7 +436,7 @@ pub(super) fn read_inbox(inbox: &[InboxEntry]) -> Vec<(u64, Entry)> {
     inbox.iter().filter_map(read).collect()
 }
 
-/// The spans of the deliveries that an attempt is made for: of what is open, and of what has just come in.
+/// The spans of the deliveries that an attempt handles: of its open jobs, and of its new entries.
 fn deliveries(document: &Document, entries: &[(u64, Entry)]) -> Vec<TraceContext> {
     let open = document.open.iter().filter_map(|job| job.trace);
     let mut traces: Vec<_> = open.chain(entries.iter().filter_map(|(_, entry)| entry.trace)).collect();
@@ -442,7 +445,7 @@ fn deliveries(document: &Document, entries: &[(u64, Entry)]) -> Vec<TraceContext
     traces
 }
 
-/// The document; of somebody new, an empty one.
+/// The document; an empty one for a new person.
 pub(super) fn read_document(claimed: &Claimed, entries: &[(u64, Entry)]) -> Result<Document, Unreadable> {
     match &claimed.document {
         Some(bytes) => Document::from_bytes(bytes),
@@ -450,7 +453,7 @@ pub(super) fn read_document(claimed: &Claimed, entries: &[(u64, Entry)]) -> Resu
     }
 }
 
-/// Whether there is a reason to look at the target.
+/// Whether the target must be looked at.
 pub(super) fn needs_attempt(document: &Document, folding: &Folding, now: UnixMs) -> bool {
     if document.record.closed.is_some() {
         return false;
@@ -458,7 +461,7 @@ pub(super) fn needs_attempt(document: &Document, folding: &Folding, now: UnixMs)
     let word_is_new = document.has_new_word(now) == Some(true);
     let is_followed = document.not_followed_since.is_none();
     let read_is_owed = document.owed_read.is_some();
-    // Until somebody has looked, nobody knows whether they were made.
+    // Only a look-up shows whether the member was created.
     let is_guessed = document.progress.create_unknown.is_some_and(|unknown| unknown.is_guess);
     let groups_are_due = document.groups_wait.is_some_and(|wait| wait.due <= now);
     folding.calls_for_attempt
@@ -480,7 +483,7 @@ fn report(folding: &Folding) {
     }
 }
 
-/// Whether an answer shows that the target serves calls of this kind.
+/// Whether an outcome shows that the target serves calls of this kind.
 fn is_served(outcome: &Outcome) -> bool {
     match outcome {
         Outcome::Created(_)
@@ -505,8 +508,8 @@ fn is_served(outcome: &Outcome) -> bool {
     }
 }
 
-/// Whether a hold's trial shows that the target serves us again: it judged the person, for better or
-/// worse, and where the hold is one of writes, a write was served.
+/// Whether a probe shows that the target serves us again: it gave a verdict on the person and, for a hold on writes,
+/// served a write.
 fn trial_has_passed(conclusion: &Conclusion, run: &Run, trial_of: Option<&HoldScope>) -> bool {
     let has_ended = match conclusion {
         Conclusion::InLine(_) | Conclusion::Incomplete(_) | Conclusion::Blocked { .. } => true,
@@ -517,7 +520,7 @@ fn trial_has_passed(conclusion: &Conclusion, run: &Run, trial_of: Option<&HoldSc
     };
     match trial_of {
         Some(HoldScope::Writes | HoldScope::Creates) => run.served_writes,
-        // Not everything is refused: whatever this person met is theirs, or a kind of call's.
+        // Not everything is refused: the trouble concerns this person, or one kind of call.
         Some(HoldScope::All) if run.served_probe => true,
         Some(_) => has_ended || run.served_writes,
         None => false,
@@ -531,7 +534,7 @@ fn attempted(conclusion: &Conclusion, ending: &Ending) -> Attempted {
     }
 }
 
-/// What a standing says of an attempt.
+/// How the attempt ended, by where the person stands.
 fn standing_as(ending: &Ending) -> Attempted {
     match &ending.standing {
         Standing::Idle | Standing::Scheduled { .. } => Attempted::Folded,

@@ -1,4 +1,4 @@
-//! How an attempt ended, in one value: for the log, the metrics and the counts.
+//! How an attempt ended, as one value for the log and the metrics.
 
 use crate::core::code::Code;
 use crate::core::hold::HoldScope;
@@ -8,9 +8,9 @@ use crate::telemetry::metrics as metric;
 /// How an attempt ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Attempted {
-    /// The person is in line.
+    /// The person is up to date.
     InLine(Finished),
-    /// There was nothing to do: what came was outdated, or known already.
+    /// There was nothing to do: the events were outdated, or known already.
     Folded,
     /// They wait for HR to say more.
     Incomplete,
@@ -24,7 +24,7 @@ pub enum Attempted {
     GivenBack,
     /// Another worker has the lane: nothing was committed.
     LeaseLost,
-    /// What the store has of them cannot be read: nothing was changed.
+    /// The stored data about them cannot be read: nothing was changed.
     Unreadable,
 }
 
@@ -43,17 +43,17 @@ impl Attempted {
         }
     }
 
-    /// Of an attempt that showed nothing of a hold.
+    /// An attempt that showed nothing about a hold.
     pub(super) fn untried(self) -> Tried {
         Tried { attempted: self, has_passed: false, was_refused: false }
     }
 }
 
-/// An attempt's end, and what it showed of a hold that it was the trial of.
+/// How an attempt ended, and what it showed about the hold that it probed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Tried {
     pub(super) attempted: Attempted,
-    /// Whether the target serves again what the hold keeps waiting.
+    /// Whether the target serves again what is held.
     pub(super) has_passed: bool,
     /// Whether it was refused in a way that may be this person's own trouble.
     pub(super) was_refused: bool,

@@ -1,24 +1,24 @@
-//! What the target can do, as it last said: read once, in the first attempt for any person, and kept for all.
+//! What the target last said that it can do: read by the first attempt, and kept for all others.
 
 use std::sync::{Mutex, PoisonError};
 
 use crate::core::reconcile::capabilities::Capabilities;
 use crate::core::time::UnixMs;
 
-/// A provider that learns something new is believed without a restart, at the price of a read an hour.
+/// One read an hour, so that a change at the provider is noticed without a restart.
 const ASKED_AGAIN_MS: u64 = 3_600_000;
 
 #[derive(Debug, Default)]
 pub(super) struct Learnt(Mutex<Option<(UnixMs, Capabilities)>>);
 
 impl Learnt {
-    /// What is known at `now`; none: it is to be asked for.
+    /// What is known at `now`; none: ask.
     pub(super) fn known(&self, now: UnixMs) -> Option<Capabilities> {
         let learnt = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         learnt.filter(|(at, _)| now.ms_since(*at) < ASKED_AGAIN_MS).map(|(_, capabilities)| capabilities)
     }
 
-    /// Takes in what an attempt ended with.
+    /// Takes over what an attempt knew at its end.
     pub(super) fn learn(&self, capabilities: Option<Capabilities>, now: UnixMs) {
         let Some(capabilities) = capabilities else { return };
         let mut learnt = self.0.lock().unwrap_or_else(PoisonError::into_inner);

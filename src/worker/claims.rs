@@ -6,23 +6,23 @@ use super::Worker;
 use crate::core::hold::HoldScope;
 use crate::store::{Claim, ClaimRequest, StoreError};
 
-/// Entries of one inbox that an attempt folds at most: the rest comes with the next.
+/// How many entries of one inbox an attempt folds; the rest comes with the next attempt.
 const ENTRIES_MAX: usize = 1_000;
 
-/// The claims of one worker. One at a time: what another has just been given would be taken for lost.
+/// The claims of one worker, one at a time: otherwise the answer to a concurrent claim would count as lost.
 #[derive(Debug, Default)]
 pub(super) struct Claims(Mutex<Numbers>);
 
 #[derive(Debug, Default)]
 struct Numbers {
     last: u64,
-    /// The first whose answer was lost; none that came was asked for after it. Set before the store is
-    /// asked, so that a future that is dropped on the way leaves it behind.
+    /// The first claim whose answer was lost, if no later one was answered. Set before the store is asked, so that it
+    /// stays set if the future is dropped.
     lost_from: Option<u64>,
 }
 
 impl Worker {
-    /// Claims up to `people_max` people, and gives back what earlier claims got whose answers were lost. `parked`:
+    /// Claims up to `people_max` people, and gives back those of earlier claims whose answers were lost. `parked`:
     /// only people behind this hold.
     pub(super) async fn claim(&self, people_max: usize, parked: Option<&HoldScope>) -> Result<Claim, StoreError> {
         let mut numbers = self.claims.0.lock().await;
@@ -42,7 +42,7 @@ impl Worker {
         Ok(claim)
     }
 
-    /// Gives back what earlier claims got whose answers were lost, and takes nothing.
+    /// Gives back the people of earlier claims whose answers were lost, and claims nobody.
     pub(super) async fn give_back_lost(&self) -> Result<(), StoreError> {
         if self.claims.0.lock().await.lost_from.is_some() {
             self.claim(0, None).await?;

@@ -21,7 +21,7 @@ use crate::store::{Claimed, Commit, Committed, DeadChange, DeadRow, Lane, LaneSt
 use crate::telemetry::metrics as metric;
 use crate::telemetry::seldom::Seldom;
 
-/// While the store is away, everybody who is being worked on waits for it.
+/// The pause between two tries while the store is away.
 static LOGGED: Seldom = Seldom::new();
 
 /// A person whose document cannot be parsed is looked at again after this long: another version may be able to, or it
@@ -35,7 +35,7 @@ pub(super) struct Leaving<'a> {
     pub(super) before: &'a Before,
 }
 
-/// What counts of a person as they were before the attempt.
+/// What matters about a person's state before the attempt.
 #[derive(Debug)]
 pub(super) struct Before {
     terms: Vec<String>,
@@ -59,7 +59,7 @@ impl Worker {
         attempted: Attempted,
     ) -> Result<Tried, StoreError> {
         let jobs = ending.ended.len() + leaving.folding.ended.len();
-        // A person who waits for another: looked at once more when this is committed.
+        // This person waits for another's claim: check once more after the commit.
         let mut waits = None;
         if let Standing::Blocked { wants: Some(key), .. } = &ending.standing {
             waits = Some((key.clone(), ending.document.clone()));
@@ -82,13 +82,13 @@ impl Worker {
         if let Some((key, document)) = waits
             && let Err(error) = self.release_if_free(&key, &document).await
         {
-            // The attempt has ended all the same; the next commit of the owner releases them.
+            // The attempt has ended all the same; the owner's next commit releases them.
             warn!(%error, "whether somebody may have what they wait for was not looked at once more");
         }
         Ok(attempted.untried())
     }
 
-    /// What this person was refused may have become free before they were parked, too early to be released.
+    /// The claim may have become free just before this person was parked, too early to release them.
     async fn release_if_free(&self, key: &str, document: &Document) -> Result<(), StoreError> {
         if self.can_be_had(key, document).await? {
             self.store.release(self.clock.now(), &owner::tag(key), RELEASED_MAX).await?;
@@ -96,9 +96,9 @@ impl Worker {
         Ok(())
     }
 
-    /// Commits, and keeps trying while the store does not answer and the lease is good.
+    /// Commits; tries again for as long as the store does not answer and the lease is good.
     async fn commit(&self, guard: &LeaseGuard<'_>, commit: Commit) -> Result<Committed, StoreError> {
-        // An earlier try may have taken effect: then the lane is not this lease's any more, by our own doing.
+        // An earlier try may have taken effect: then the lease is stale because of our own commit.
         let mut unsure = false;
         loop {
             match self.store.commit(self.clock.now(), guard.lease(), commit.clone()).await {
@@ -186,7 +186,7 @@ fn lane_of(standing: &Standing) -> Lane {
     let lane = |state, due, wakes| Lane { state, due, wakes, tag: None };
     match standing {
         Standing::Idle => lane(LaneState::Idle, None, true),
-        // What a pause is for, a new word does not end: the target asked for it, or the way to it.
+        // A new event does not end a pause that the target or the network made necessary.
         Standing::Retry { at } => lane(LaneState::Waiting, Some(*at), false),
         Standing::Read { at } => lane(LaneState::Waiting, Some(*at), true),
         Standing::Held { scope, at } => Lane { tag: Some(scope.to_string()), ..lane(LaneState::Held, *at, true) },
@@ -198,7 +198,7 @@ fn lane_of(standing: &Standing) -> Lane {
     }
 }
 
-/// The person's dead letter: it stands until the person is in line again.
+/// The person's dead letter, which stays until they are up to date.
 fn dead_of(document: &Document) -> DeadChange {
     let Some(trouble) = &document.trouble else { return DeadChange::None };
     DeadChange::Is(Box::new(DeadRow {

@@ -5,7 +5,7 @@ use crate::core::code::Code;
 use crate::core::guard::{Guard, Passage};
 use crate::core::hold::HoldScope;
 use crate::core::person::PersonId;
-use crate::core::reconcile::attempt::Conclusion;
+use crate::core::reconcile::conclusion::Conclusion;
 use crate::core::reconcile::request::Request;
 use crate::store::{StoreError, documents};
 
@@ -13,7 +13,7 @@ use crate::store::{StoreError, documents};
 pub(super) const GUARD: &str = "guard";
 
 impl Worker {
-    /// Counts this request against the guard; the guard's hold, if it keeps the request back.
+    /// Counts this request against the guard. Returns the guard's hold if the request must wait.
     pub(super) async fn kept_back(
         &self,
         request: &Request,

@@ -11,24 +11,24 @@ use crate::core::limiter::{CallKind, jitter_ms};
 use crate::core::time::UnixMs;
 use crate::store::{Lease, StoreError, TOKEN_LOOK_MAX, Token};
 
-/// Between two tries while the store does not answer.
+/// The pause between two tries while the store does not answer.
 pub(super) const STORE_RETRY: Duration = Duration::from_millis(500);
-/// Kept free between the end of a call and the end of the lease, for the commit.
+/// Time reserved for the commit between the end of a call and the end of the lease.
 const LEASE_MARGIN_MS: u64 = 2_000;
 /// Tokens older than this share of the rate window (1/300: 200 ms of 60 s) are not used any more: a
 /// call must reach Postman soon after its token was taken, or it shares a window with later ones.
 const TOKEN_FRESH_SHARE: u64 = 300;
 
-/// A lease that is kept alive. Time is measured by this process's monotonic clock from before the
-/// store was asked, so that no wall clock can prolong it.
+/// A lease that is kept alive. It is measured by this process's monotonic clock, from before the store was asked, so
+/// that no wall clock can prolong it.
 pub(super) struct LeaseGuard<'a> {
     worker: &'a Worker,
     lease: Lease,
     valid_until_ms: u64,
     lost: bool,
     token: Option<TakenToken>,
-    /// The last token came too late to be used. The next one is used, whenever it comes: a store that
-    /// is always slow delays all calls alike.
+    /// The last token came too late to be used. The next one is used in any case: a store that is always slow delays
+    /// all calls alike.
     passed_one_over: bool,
 }
 
@@ -48,7 +48,7 @@ pub(super) enum Interrupted {
     LeaseLost,
     /// The process is stopping, and the next call has not begun.
     Stopping,
-    /// The store cannot do what is needed; where that may pass, it was tried for as long as the lease allows.
+    /// The store fails; if that may pass, it was tried for as long as the lease allows.
     Store(StoreError),
 }
 
@@ -76,7 +76,7 @@ impl<'a> LeaseGuard<'a> {
 
     /// Makes sure that a call may begin: it has a token, and a lease that outlives it.
     pub(super) async fn ready_for(&mut self, kind: CallKind) -> Result<(), Interrupted> {
-        // The lease first: while waiting for a token it is kept alive, and it is looked at again after.
+        // The lease comes first; it is kept alive while waiting for a token, and checked again afterwards.
         loop {
             let ready = match self.secure().await {
                 Ok(()) if self.use_token(kind) => return Ok(()),
@@ -100,8 +100,8 @@ impl<'a> LeaseGuard<'a> {
         }
     }
 
-    /// Runs `call` to its end and keeps the lease alive meanwhile. A lease that is lost on the way
-    /// does not break the call off (it may have taken effect), but the next one will not begin.
+    /// Runs `call` to its end and keeps the lease alive meanwhile. If the lease is lost, the call still ends (it may
+    /// have taken effect), but no other begins.
     pub(super) async fn during<F: Future>(&mut self, call: F) -> F::Output {
         let mut call = pin!(call);
         loop {
@@ -142,7 +142,7 @@ impl<'a> LeaseGuard<'a> {
     async fn try_renew(&mut self) {
         match self.renew().await {
             Ok(()) => debug!(lost = self.lost, "lease renewed"),
-            // It is tried again soon; until then the lease runs on.
+            // Try again soon; until then the lease is still good.
             Err(error) => warn!(%error, "the lease could not be renewed"),
         }
     }

@@ -91,9 +91,9 @@ pub struct Worker {
     learnt: Arc<Learnt>,
     activity: ActivityLog,
     traces: Traces,
-    /// Cancelled when nothing new may begin: people whose call has not begun are given back.
+    /// Cancelled when nothing new may begin; people whose call has not begun are given back.
     stop: CancellationToken,
-    /// Cancelled when the grace is over: calls under way are dropped, their people given back.
+    /// Cancelled when the grace is over; calls in progress are dropped, and their people given back.
     stop_now: CancellationToken,
 }
 
@@ -153,7 +153,7 @@ impl Worker {
         Self { activity, ..self }
     }
 
-    /// The same, making spans of what it does.
+    /// The same, with spans of what it does.
     #[must_use]
     pub fn with_traces(self, traces: Traces) -> Self {
         Self { traces, ..self }

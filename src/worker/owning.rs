@@ -1,4 +1,4 @@
-//! Claims on members and addresses, and those of others that conflict with them.
+//! Claims on members and addresses, and taking them over from other people.
 
 use bytes::Bytes;
 use tracing::warn;
@@ -8,51 +8,52 @@ use super::commit::placeholder;
 use super::lease::{Interrupted, LeaseGuard};
 use crate::clock::new_job_id;
 use crate::core::person::{Document, Entry, KnownMember, Person, PersonId, Word};
-use crate::core::reconcile::attempt::{AttemptState, Claimed as ClaimedKeys, FormerGroups};
+use crate::core::reconcile::attempt::AttemptState;
+use crate::core::reconcile::claimed::{Claimed as ClaimedKeys, FormerGroups};
 use crate::core::reconcile::groups;
 use crate::core::reconcile::owner::{self, Owner};
 use crate::core::time::UnixMs;
 use crate::store::{Former, LaneState, NewEntry, Own, Owned, PersonRow, StoreError};
 
-/// How far a ring of people who are to swap addresses is followed: a longer row of people who wait for each other is
-/// reported by what blocks the last of them.
+/// How far to follow a ring of people who swap addresses. In a longer chain of people who wait for each other, the
+/// last one's trouble is reported.
 const RING_MAX: usize = 64;
 
-/// Somebody as others find them.
+/// A person as others see them.
 enum Found {
-    /// Who can be judged.
+    /// A person whose document can be read.
     Settled(Box<Settled>),
-    /// There is nothing to judge them by, or they are about to change.
+    /// There is no readable document, or it is about to change.
     Between {
-        /// Who; as far as is known.
+        /// Who, if known.
         person: Option<Person>,
         stands_still: bool,
     },
 }
 
 struct Settled {
-    /// What blocked them counts for as long as they stand there and no longer.
+    /// What blocked them counts only while they are still blocked.
     document: Document,
-    /// The same as it was read.
+    /// The document as stored.
     bytes: Bytes,
     state: LaneState,
     stands_still: bool,
-    /// Whether claims can be taken from them: see [`Former`].
+    /// Whether claims can be taken over from them: see [`Former`].
     is_at_rest: bool,
 }
 
-/// What is to be taken from somebody.
+/// What to take over from somebody.
 struct Taking {
     former: Former,
     along: Vec<String>,
-    /// Who hands their member over, with its groups; none where they have no use for what is taken.
+    /// The owner, if they hand over their member, with its groups; none if they do not need the claims.
     from: Option<(Person, Option<Box<KnownMember>>, FormerGroups)>,
     stands_still: bool,
 }
 
 impl Worker {
-    /// Claims members and addresses, and finds their owners if that fails. Returns the keys in question: what several
-    /// people own is taken from one at a time.
+    /// Claims members and addresses, and finds their owners if that fails. Returns the keys in question: claims of
+    /// several people are taken over from one person at a time.
     pub(super) async fn own(
         &self,
         state: &AttemptState,
@@ -64,7 +65,7 @@ impl Worker {
         };
         let wanted = keys.first().map_or("", String::as_str);
         let owners = self.owners(keys, &state.document).await?;
-        // All of them are judged before anything is taken from one.
+        // Look at all owners before taking anything from one.
         let mut takings = Vec::new();
         for (whose, has) in &owners {
             match self.judge(&state.document, keys, *whose, has).await? {
@@ -78,14 +79,14 @@ impl Worker {
             (keys.to_vec(), ClaimedKeys::Others(owner))
         };
         let Some(Taking { former, along, from, stands_still }) = takings.into_iter().next() else {
-            // It was given up this moment.
+            // It was given up just now.
             return Ok(between(refused, None, false));
         };
         let of_others: Vec<_> = owners.iter().skip(1).flat_map(|(_, has)| has).collect();
         let taken: Vec<_> = keys.iter().filter(|key| !of_others.contains(key)).cloned().collect();
         let whose = former.person;
         if let Err(other) = self.claim_keys(guard, &[&taken[..], &along].concat(), Some(former)).await? {
-            // A new owner since then is judged next time.
+            // If there is a new owner by now, they are looked at next time.
             let (person, stands_still) = match from {
                 Some((person, ..)) if other == whose => (Some(person), stands_still),
                 _ => (None, stands_still && other == whose),
@@ -97,8 +98,7 @@ impl Worker {
         Ok((taken, ClaimedKeys::TakenFrom { person, member, along, groups }))
     }
 
-    /// Whether somebody hands over the keys that they have, of those that are wanted: what is to be taken from them, or
-    /// how they keep it.
+    /// Whether an owner hands over those of the wanted keys that they have: what to take over, or why they keep it.
     async fn judge(
         &self,
         document: &Document,
@@ -119,7 +119,7 @@ impl Worker {
         let former = |entry| Former { person: whose, entry, document: theirs.bytes.clone(), state: theirs.state };
         let uses = owner::claims(&theirs.document);
         let Some(wanted) = has.iter().find(|key| uses.contains(*key) || groups::is_claim(key)) else {
-            // Such as a worker that was killed leaves behind.
+            // For example, left behind by a worker that was killed.
             return Ok(Ok(Taking { former: former(None), along: Vec::new(), from: None, stands_still }));
         };
         let mut owner_is = Owner::of(&theirs.document, wanted, now);
@@ -132,7 +132,7 @@ impl Worker {
         let word = Word::HandedOver { to: document.person.clone(), is_another: !owner_is.has_name_of(document) };
         let bytes = Bytes::from(Entry { accepted_at: now, word, trace: None }.to_bytes());
         let entry = Some(NewEntry { job: new_job_id(whose), person: person.clone(), bytes });
-        // A member and their address go in one step, so that neither stays behind where the attempt breaks off.
+        // The member and the address go in one step, so that neither stays behind if the attempt is interrupted.
         let of_member = member.as_ref().map(owner::claims_on).unwrap_or_default();
         let mut along = Vec::new();
         if of_member.iter().any(|key| keys.contains(key)) {
@@ -143,8 +143,8 @@ impl Worker {
         Ok(Ok(Taking { former: former(entry), along, from, stands_still }))
     }
 
-    /// The people who swap addresses with this person, the first of whom is to move: each waits for the address of
-    /// the next, and the last for this person's. Empty if the ring does not lead back to this person.
+    /// The people who swap addresses with this person: each waits for the next one's address, and the last for this
+    /// person's. Empty if the chain does not lead back to this person.
     async fn ring(&self, first: &Owner, by: &Document) -> Result<Vec<Person>, StoreError> {
         let Some(mine) = owner::address_given_up(by) else { return Ok(Vec::new()) };
         let mut ring = vec![first.person.clone()];
@@ -165,12 +165,12 @@ impl Worker {
         Ok(Vec::new())
     }
 
-    /// Whether somebody who was refused a claim would have it by now.
+    /// Whether a person who was refused a claim would get it by now.
     pub(super) async fn can_be_had(&self, key: &str, by: &Document) -> Result<bool, StoreError> {
         let Some(whose) = self.store.owner(key).await?.filter(|owner| *owner != by.person.id()) else {
             return Ok(true);
         };
-        // A person who has waited long enough for another is woken by what they can take, not by what may come.
+        // A person who has waited long enough is woken only if they can take the claim now.
         let has_waited = by.progress.standstill.as_ref().is_some_and(|standstill| standstill.key == key);
         let Found::Settled(theirs) = self.find(whose).await? else { return Ok(!has_waited) };
         if has_waited && !theirs.is_at_rest {
@@ -187,7 +187,7 @@ impl Worker {
         Ok(owner_is.can_be_had_by(by, now))
     }
 
-    /// The owners of the keys, apart from this person.
+    /// The owners of the keys, other than this person.
     async fn owners(&self, keys: &[String], by: &Document) -> Result<Vec<(PersonId, Vec<String>)>, StoreError> {
         let mut owners: Vec<(PersonId, Vec<String>)> = Vec::new();
         for key in keys {
@@ -200,7 +200,7 @@ impl Worker {
         Ok(owners)
     }
 
-    /// Which of the keys somebody has.
+    /// Which of the keys this owner has.
     async fn keys_of(&self, keys: &[String], owner: PersonId) -> Result<Vec<String>, StoreError> {
         let mut has = Vec::new();
         for key in keys {
@@ -211,7 +211,7 @@ impl Worker {
         Ok(has)
     }
 
-    /// Somebody as others find them. What is in their inbox and cannot be read blocks them.
+    /// A person as others see them. An inbox entry that cannot be read blocks them.
     async fn find(&self, whose: PersonId) -> Result<Found, StoreError> {
         let Some(row) = self.store.person(whose).await? else {
             return Ok(Found::Between { person: placeholder(whose), stands_still: true });
@@ -235,7 +235,7 @@ impl Worker {
         }
     }
 
-    /// Claims keys for the person of this lease. The owner, where somebody else has one of them.
+    /// Claims keys for the person of this lease. Returns the owner if somebody else has one of them.
     async fn claim_keys(
         &self,
         guard: &LeaseGuard<'_>,
@@ -251,7 +251,7 @@ impl Worker {
     }
 }
 
-/// Whether nothing is about to be done about somebody: they are in no queue, behind no hold, and not due.
+/// Whether nothing is about to be done about a person: they are in no queue, behind no hold, and not due.
 fn stands_still(row: &PersonRow, now: UnixMs) -> bool {
     match row.lane.state {
         LaneState::Waiting | LaneState::Running | LaneState::Held => false,

@@ -1,8 +1,8 @@
-//! How long calls take, to know which of them were held up on their way.
+//! How long calls take, to notice those that were delayed on their way.
 //!
-//! The limiter counts calls as they leave, Postman as they arrive. A call that takes far longer than
-//! others do may have arrived far later than it left, in one window with calls that left after it: it
-//! is then charged for another time. If all calls are slow, Postman is, and nothing is charged.
+//! The limiter counts calls as they leave, Postman as they arrive. A call that takes far longer than others may have
+//! arrived late, in the same window as calls that left after it, so it is charged a second time. If all calls are
+//! slow, the reason is Postman, and nothing is charged.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -12,10 +12,10 @@ use crate::clock::Clock;
 use crate::core::limiter::CallKind;
 use crate::store::{TOKEN_LOOK_MAX, Token};
 
-/// The weight of the newest call in what is typical: 1/8.
+/// The weight of the newest call in the mean: 1/8.
 const WEIGHT: u64 = 8;
 
-/// What is typical, as an exponentially weighted mean.
+/// An exponentially weighted mean.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
     typical_us: AtomicU64,
@@ -33,7 +33,7 @@ impl Pace {
 }
 
 impl Worker {
-    /// Takes a token and uses it for nothing.
+    /// Takes a token without using it.
     pub(super) fn charge_again(&self, kind: CallKind) {
         let (store, clock, stop) = (self.store.clone(), self.clock.clone(), self.stop.clone());
         tokio::spawn(async move {

@@ -1,5 +1,5 @@
-//! The loop: claim as many people as there is room for, attempt them, sleep until the time that the store gives or
-//! until it wakes us, whichever is first. A wake-up is a hint; polling is the truth.
+//! The loop: claim as many people as there are free permits, run an attempt for each, then sleep until the time that
+//! the store gives or until it wakes us. Wake-ups are only hints; polling finds whatever they miss.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,14 +25,13 @@ const STORE_DOWN_PAUSE: Duration = Duration::from_secs(5);
 const STORE_DOWN_LEAST: Duration = Duration::from_millis(200);
 /// Shortest time between two claims that found nobody. What comes in meanwhile is claimed together.
 const CLAIM_FLOOR: Duration = Duration::from_millis(2);
-/// After a probe begins: the time it takes to be noted in the document of holds.
+/// After a probe begins: the time until it is noted in the document of holds.
 const PROBE_BEGINS: Duration = Duration::from_millis(50);
-/// After the grace, what is under way is given back; that takes a moment.
+/// How long giving back what is still in progress may take after the grace.
 const GIVE_BACK: Duration = Duration::from_secs(2);
 
 impl Worker {
-    /// Works until the process stops; then finishes what is in flight within `grace`, and gives
-    /// back the rest.
+    /// Works until the process stops; then finishes calls in flight within `grace`, and gives back the rest.
     pub async fn run(self, life: Lifecycle, grace: Duration) {
         let room = Arc::new(Semaphore::new(self.options.concurrency));
         let mut attempts = JoinSet::new();
@@ -41,7 +40,7 @@ impl Worker {
             failpoint::at("worker");
             while attempts.try_join_next().is_some() {}
             let free = tokio::select! {
-                // Stopping comes first: nobody is claimed any more.
+                // Checked first, so that nobody is claimed while stopping.
                 biased;
                 () = life.stopping() => break,
                 permit = room.clone().acquire_owned() => match permit {
@@ -103,7 +102,7 @@ impl Worker {
             Claim::People(people) => {
                 for person in people {
                     let (worker, room) = (self.clone(), room.clone());
-                    // There is room: only this loop takes permits.
+                    // Permits are free: only this loop takes them.
                     let permit = room.try_acquire_owned().ok();
                     attempts.spawn(async move {
                         let span = tracing::info_span!("person", id = %person.lease.person);
@@ -124,7 +123,7 @@ impl Worker {
         }
     }
 
-    /// However fast events come in, claims are no more frequent than the floor allows.
+    /// However fast events come in, `floor` limits how often people are claimed.
     async fn sleep(&self, pause: Pause, life: &Lifecycle) {
         let due = pause.until.map_or(POLL, |until| Duration::from_millis(until.ms_since(self.clock.now())));
         // Jittered, so that several processes do not poll in step; the due time itself is exact.
@@ -144,7 +143,7 @@ impl Worker {
         }
     }
 
-    /// A wake-up may say that the store serves again; not trusted more often than this.
+    /// A wake-up may mean that the store serves again; it is acted on at most this often.
     async fn store_is_back(&self) {
         tokio::time::sleep(STORE_DOWN_LEAST).await;
         self.store.woken().await;
@@ -154,7 +153,7 @@ impl Worker {
         self.stop.cancel();
         info!(in_flight = attempts.len(), "no more people are claimed; finishing attempts in flight");
         let all = async {
-            // One last try: people of claims whose answers were lost need not wait for their leases to run out.
+            // One last try, so that people whose claim's answer was lost need not wait until the lease runs out.
             if let Err(error) = self.give_back_lost().await {
                 warn!(%error, "people of a claim whose answer was lost wait until their leases run out");
             }
@@ -182,8 +181,8 @@ struct Pause {
     waits_for_wake: bool,
 }
 
-/// It concerns this person alone: the lane is taken over when its lease runs out, and each time counts
-/// against `[worker] take_overs_max`.
+/// Only this person is affected: the lane is taken over when its lease runs out, which counts towards `[worker]
+/// take_overs_max`.
 fn panicked(what: &str) {
     metrics::counter!(metric::ATTEMPTS_TOTAL, metric::OUTCOME => metric::OUTCOME_PANICKED).increment(1);
     error!("{what} panicked: the lane is taken over when its lease runs out");

@@ -14,11 +14,11 @@ use crate::core::time::UnixMs;
 use crate::store::{Claim, StoreError, Token};
 use crate::telemetry::traces::Span;
 
-/// Who waits for one of these that is no longer in force is made due.
+/// People who wait for one of these, if it is no longer in force, are made due.
 const SCOPES: [HoldScope; 5] =
     [HoldScope::All, HoldScope::Creates, HoldScope::Writes, HoldScope::Deactivations, HoldScope::Addresses];
 
-/// People tried in one probe at the most.
+/// How many people one probe tries.
 const TRIALS_MAX: usize = 3;
 
 /// What a harmless call showed.
@@ -26,18 +26,17 @@ const TRIALS_MAX: usize = 3;
 pub(super) enum Probed {
     /// The target serves us.
     Served,
-    /// It refuses us: nobody in particular was asked for.
+    /// It refuses us, although the call was about nobody in particular.
     Refused { scope: HoldScope, code: Code, not_before: Option<UnixMs> },
     /// It has trouble of its own.
     Unclear,
 }
 
-/// How often people are looked for who were parked just as their hold was lifted.
+/// How often to look for people who were parked just as their hold was lifted.
 const RELEASE_EVERY_MS: u64 = 1_000;
 
 impl Worker {
-    /// Until when nobody is to be claimed at all; none: somebody may be. The inner value is the next
-    /// probe.
+    /// If nobody may be claimed now: until when, which is the next probe.
     #[expect(clippy::option_option, reason = "held or not, and until when or for how long nobody knows")]
     pub(super) fn held_until(&self) -> Option<Option<UnixMs>> {
         let holds = self.holds.current();
@@ -45,7 +44,7 @@ impl Worker {
         Some(holds.next_probe_at())
     }
 
-    /// Makes the probe that is due. Whether the hold is lifted by it; none where none is due.
+    /// Makes the probe that is due. Returns whether it lifted the hold; none if none is due.
     pub(super) async fn probe_due(&self) -> Result<Option<bool>, StoreError> {
         let lease_ms = self.options.lease_ms;
         let Some(scope) = self.holds.begin_probe(&self.name, lease_ms).await? else { return Ok(None) };
@@ -60,8 +59,8 @@ impl Worker {
         Ok(Some(has_passed))
     }
 
-    /// Tries with somebody who waits. Whoever is refused may have trouble of their own: where it is writes that are
-    /// held, others are tried as well, as no harmless call would show that they are served.
+    /// Tries with a waiting person. A refusal may be that person's own trouble. For a hold on writes, others are
+    /// tried as well, since no harmless call can show that writes are served.
     async fn probe(&self, scope: &HoldScope) -> Result<bool, StoreError> {
         let trials = if *scope == HoldScope::Writes { TRIALS_MAX } else { 1 };
         let mut tried_before = Vec::new();
@@ -73,7 +72,7 @@ impl Worker {
             }
             let people = match claim {
                 Claim::People(people) => people,
-                // Nobody waits for it: a harmless call has to do, or nothing is to be shown.
+                // Nobody waits for it: a harmless call must do, if there is one for this hold.
                 Claim::Nobody { .. } if *scope == HoldScope::All => return self.harmless_probe().await,
                 Claim::Nobody { .. } => return Ok(tried_before.is_empty()),
             };
@@ -95,12 +94,12 @@ impl Worker {
     async fn harmless_probe(&self) -> Result<bool, StoreError> {
         match self.store.take_token(self.clock.now(), CallKind::Read).await? {
             Token::Granted => Ok(matches!(self.harmless(&Span::default()).await, Probed::Served)),
-            // After a 429, say: the next probe tells.
+            // For example after a 429: the next probe decides.
             Token::NotBefore(_) => Ok(false),
         }
     }
 
-    /// A harmless call, for which there is a token: what refuses everybody refuses it, too.
+    /// A harmless call, for which there is a token: if everybody is refused, it is refused, too.
     pub(super) async fn harmless(&self, traced: &Span) -> Probed {
         let reply = self.call(&Request::Probe, traced).await;
         let now = self.clock.now();
@@ -130,7 +129,7 @@ impl Worker {
         is_due
     }
 
-    /// Who was parked just as their hold was lifted is made due all the same.
+    /// Makes people due who were parked just as their hold was lifted.
     pub(super) async fn release_lifted(&self) -> Result<(), StoreError> {
         let holds = self.holds.current();
         for scope in SCOPES.into_iter().chain(self.readers.scopes()).filter(|scope| holds.get(scope).is_none()) {

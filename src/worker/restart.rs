@@ -1,4 +1,4 @@
-//! The start of a process that is alone on its store: what becomes of the previous process's unfinished work.
+//! What a process that is alone on its store does at start with the previous process's unfinished work.
 
 use bytes::Bytes;
 
@@ -11,7 +11,7 @@ use crate::store::{LaneState, NewEntry, Page, PersonRow, Store, StoreError};
 const ROWS: usize = 100;
 
 /// Ends the leases of the previous process, which counts against nobody. The people it was working on get an entry
-/// that says so: a create may have gone out without a note of it.
+/// that says so: an unrecorded create may have gone out.
 ///
 /// # Errors
 /// Those of the store.
@@ -31,7 +31,7 @@ pub async fn end_leases(store: &dyn Store, now: UnixMs) -> Result<u64, StoreErro
     }
 }
 
-/// Whose row it is; none if it cannot be parsed.
+/// The person of the row; none if the document cannot be parsed.
 fn whose(row: &PersonRow) -> Option<Person> {
     let of_document = row.document.as_deref().and_then(|bytes| Document::from_bytes(bytes).ok());
     let of_inbox = || row.inbox.iter().find_map(|entry| Entry::from_bytes(&entry.bytes)?.person());

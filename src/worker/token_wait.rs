@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::core::limiter::CallKind;
 use crate::telemetry::metrics as metric;
 
-/// Adds up milliseconds: the counter takes whole numbers only, and most waits are below a second.
+/// Adds up milliseconds: the counter only takes whole seconds, and most waits are shorter.
 #[derive(Debug, Default)]
 pub(super) struct TokenWait {
     write_ms: AtomicU64,

@@ -5,11 +5,11 @@
 pub enum Carrier {
     /// As a PATCH of that attribute.
     Patch,
-    /// As a PUT of the whole, where the target knows no PATCH.
+    /// As a PUT of the whole member, for a target without PATCH.
     Put {
         /// The JSON that replaces what was read.
         body: String,
-        /// `If-Match`, where a version was read.
+        /// `If-Match`, if a version was read.
         if_match: Option<String>,
     },
 }

@@ -123,7 +123,7 @@ impl GroupOutcome {
         }
     }
 
-    /// Whether it shows that the target serves such calls.
+    /// Whether the reply shows that the target serves such calls.
     #[must_use]
     pub fn is_served(&self) -> bool {
         match self {
@@ -184,8 +184,8 @@ impl ShownGroup {
         Some(Self { id, version, object: object.to_owned() })
     }
 
-    /// As it was read, with the member in it or not: the body of a PUT. None if the members are not shown, and it
-    /// is not known to be empty: they would be taken out.
+    /// The body of a PUT: what was read, with this member added or removed. None if the reply shows no members and
+    /// the group is not known to be empty: the PUT would remove everybody.
     pub(super) fn with_member(&self, member: &str, is_in: bool, is_empty: bool) -> Option<String> {
         with_member(&self.object, member, is_in, is_empty)
     }
@@ -212,7 +212,7 @@ fn with_member(group: &RawValue, member: &str, is_in: bool, is_empty: bool) -> O
     are_read.then(|| body.ended())
 }
 
-/// None if what should be a list is none.
+/// None if it is not a list.
 fn members_with(members: Option<&RawValue>, member: &str, is_in: bool) -> Option<String> {
     let mut kept: Vec<String> = Vec::new();
     let is_theirs = |row: &RawValue| {

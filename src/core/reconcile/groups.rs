@@ -15,35 +15,35 @@ use crate::core::person::label::{self, Label};
 use crate::core::person::record::Record;
 use crate::core::time::UnixMs;
 
-/// In a group's name, the value of the fact.
+/// Stands for the fact's value in a group's name.
 pub const VALUE: &str = "{value}";
-/// A person who has not joined is tried again after this long at first, then each time after as long as was waited so
+/// A person who has not joined is tried again after this long, then each time after as long as they have waited so
 /// far,
 const WAIT_FIRST_MS: u64 = 900_000;
 /// up to this,
 const WAIT_PAUSE_MS_MAX: u64 = 86_400_000;
-/// and given up after this: an invitation that nobody accepts.
+/// and given up after this: nobody accepts the invitation.
 const WAIT_MS_MAX: u64 = 30 * 86_400_000;
 /// How often a group may have changed between our look and our write.
 const CHANGED_MAX: u32 = 20;
 /// Pages of groups read at most, where the target does not filter.
 const PAGES_MAX: u32 = 20;
 
-/// `[[group]]`: whom a group is made of.
+/// `[[group]]`: who belongs to a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupRule {
     /// `displayName`; [`VALUE`] in it makes a group of each value.
     pub name: String,
-    /// The further fact that it is made by.
+    /// The fact that decides.
     pub fact: String,
     /// The values that count, as [`Label::key`]; none: all.
     pub values: Option<BTreeSet<String>>,
 }
 
-/// Names of groups by their keys.
+/// Group names by key.
 pub type Names = BTreeMap<String, String>;
 
-/// The groups that a person is to be in: names by their keys.
+/// The groups that a person should be in: names by key.
 #[must_use]
 pub fn wanted(record: &Record, rules: &[GroupRule]) -> Names {
     names_of(|fact| record.further(fact).unwrap_or_default(), rules)
@@ -61,11 +61,11 @@ fn names_of<'a>(labels: impl Fn(&str) -> &'a [Label], rules: &[GroupRule]) -> Na
     names
 }
 
-/// A worker died: it may have put the member into any group that was wanted meanwhile.
+/// A worker died. It may have put the member into any group that was wanted meanwhile.
 pub(super) fn note_unsure(document: &mut Document, state: &mut GroupsState, rules: &[GroupRule]) {
     let told = names_of(|fact| document.labels_told.get(fact).map_or(&[], Vec::as_slice), rules);
     state.left_claimed.extend(told.keys().map(|key| claim(key)));
-    // It may have taken the member out of any group, too, where it knew of other labels.
+    // It may also have taken the member out of any group, if it knew of other labels.
     let joined = if document.labels_told.is_empty() { Vec::new() } else { std::mem::take(&mut document.groups) };
     for group in &joined {
         state.found.insert(label::key(&group.name), Some(group.id.clone()));
@@ -77,22 +77,22 @@ pub(super) fn note_unsure(document: &mut Document, state: &mut GroupsState, rule
     }
 }
 
-/// The claim under which a group is made, or written where the target knows no PATCH: two workers must not make
-/// two of a name, nor lose a member.
+/// The claim under which a group is created or, at a target without PATCH, written. Without it, two workers could
+/// create two groups of one name, or lose a member.
 fn claim(key: &str) -> String {
     format!("group:{key}")
 }
 
-/// Whether a claim is one on a group: it is given up with every commit.
+/// Whether this is a claim on a group: those are given up with every commit.
 #[must_use]
 pub fn is_claim(key: &str) -> bool {
     key.starts_with("group:")
 }
 
-/// The detail if a person could not be put into their groups within the time that this is waited for.
+/// The detail if a person could not be put into their groups in time.
 pub(super) const NEVER_JOINED: &str = "the member is not taken, for thirty days: they may not have joined";
 
-/// Who cannot be put into their groups yet is tried again later; false: it is given up.
+/// Schedules another try for a person who cannot be put into their groups yet; false: time is up.
 pub fn wait(document: &mut Document, now: UnixMs) -> bool {
     let since = document.groups_wait.map_or(now, |wait| wait.since);
     let waited_ms = now.ms_since(since);
@@ -114,7 +114,7 @@ pub(super) enum Next {
     Done,
 }
 
-/// What is judged by.
+/// What the plan for groups needs to know.
 #[derive(Clone, Copy)]
 pub(super) struct GroupContext<'a> {
     pub(super) claims: &'a [String],
@@ -126,42 +126,42 @@ pub(super) struct GroupContext<'a> {
 /// What an attempt knows of groups.
 #[derive(Debug, Clone, Default)]
 pub(super) struct GroupsState {
-    /// Ids by keys of names that were looked up; none: there is no such group.
+    /// Group ids by key, for names that were looked up; none: there is no such group.
     found: BTreeMap<String, Option<String>>,
     listed: Vec<GroupRow>,
-    /// The next page of the list while it is read.
+    /// The next page, while the list is being read.
     next_page: Option<u32>,
     is_listed: bool,
     pages: u32,
     no_filter: bool,
     shown: Option<ShownGroup>,
-    /// Ids that turned out to be no group's.
+    /// Ids for which there is no group any more.
     gone: BTreeSet<String>,
-    /// Keys of names that do not take the member.
+    /// Keys of groups that did not accept the member.
     refused: BTreeSet<String>,
-    /// Keys of names that were made and not shown.
+    /// Keys of groups that were created, but are not shown yet.
     made: BTreeSet<String>,
-    /// Keys of names that were made in this attempt.
+    /// Keys of groups that were created in this attempt.
     made_here: BTreeSet<String>,
-    /// Names as they are configured, by their keys.
+    /// Names as configured, by key.
     names: Names,
     changed: u32,
     problem: Option<String>,
-    /// Groups are written by PUT here, whatever the provider says about PATCH.
+    /// Groups are written by PUT, whatever the provider says about PATCH.
     no_patch: bool,
-    /// Claims that an attempt before may have left behind when its worker died.
+    /// Claims that an earlier attempt may have left behind when its worker died.
     left_claimed: Vec<String>,
 }
 
 impl GroupsState {
-    /// The claims on groups that the end of an attempt gives up, however it ends: these, and what it has itself.
+    /// The claims on groups that are given up when the attempt ends: its own, and those left behind.
     pub(super) fn claims(&self, document: &Document, claims: &[String]) -> Vec<String> {
         let of_groups = document.groups.iter().map(|joined| claim(&label::key(&joined.name)));
         let own = claims.iter().filter(|key| is_claim(key)).cloned();
         own.chain(self.left_claimed.iter().cloned()).chain(of_groups).collect()
     }
 
-    /// The provider takes no PATCH of a group: that says nothing of its users.
+    /// The provider does not accept PATCH for groups, which says nothing about users.
     pub(super) fn learn_no_patch(&mut self) {
         self.no_patch = true;
     }
@@ -174,7 +174,7 @@ impl GroupsState {
         known: GroupContext<'_>,
         now: UnixMs,
     ) -> Next {
-        // Another member was put into these: they are out of our hands with that member.
+        // It was another member who was put into these, and that member is not ours any more.
         document.groups.retain(|joined| joined.member == known.member);
         if let Some(problem) = &self.problem {
             return Next::Refuse(problem.clone());
@@ -225,7 +225,7 @@ impl GroupsState {
                 Some(call) => call,
                 None => self.put_in(key, name, known),
             },
-            // Another process may have created it before the claim was made: it is looked up once more under the claim.
+            // Another process may have created it before our claim, so look it up once more under the claim.
             Some(None) if !known.claims.contains(&claim(key)) => {
                 self.found.remove(key);
                 self.listed.clear();
@@ -264,7 +264,8 @@ impl GroupsState {
         self.found.insert(key.to_owned(), ids.first().map(|id| (*id).clone()));
     }
 
-    /// How a change goes out: by PATCH, or by PUT of what was read under the claim. Else the step that comes first.
+    /// How a change goes out: by PATCH, or by PUT of what was read under the claim; or else the step that must come
+    /// first.
     fn carrier(&self, key: &str, id: &str, is_in: bool, known: GroupContext<'_>) -> Result<Carrier, Next> {
         if known.capabilities.patch && !self.no_patch {
             return Ok(Carrier::Patch);
@@ -274,7 +275,7 @@ impl GroupsState {
             return Err(Next::Own(claim));
         }
         match self.shown.as_ref().filter(|shown| shown.id == id) {
-            // One that was made just now is empty, whatever it shows.
+            // A group that was just created is empty, whatever the reply shows.
             Some(shown) => match shown.with_member(known.member, is_in, self.made_here.contains(key)) {
                 Some(body) => {
                     Ok(Carrier::Put { body, if_match: shown.version.clone().filter(|_| known.capabilities.etag) })
@@ -289,8 +290,8 @@ impl GroupsState {
         self.found.iter().find(|(_, found)| found.as_deref() == Some(id)).map(|(key, _)| key.clone())
     }
 
-    /// A call may have put the member into a group, and no answer says so: they are taken out of it where they are not to
-    /// be in it by then.
+    /// A call may have put the member into a group, but no reply said so. Notes the group, so that the member is
+    /// removed from it if they should not be there.
     pub(super) fn note_in_doubt(&self, document: &mut Document, call: &GroupCall) {
         if let GroupCall::Add { id, .. } = call
             && let Some(key) = self.key_of(id)
@@ -302,7 +303,7 @@ impl GroupsState {
         }
     }
 
-    /// Takes in what came of a call. `as_http` names it for people.
+    /// Takes in the outcome of a call. `as_http` names the call for people.
     pub(super) fn learn(&mut self, document: &mut Document, call: &GroupCall, outcome: GroupOutcome, as_http: &str) {
         match (call, outcome) {
             (GroupCall::Find { name }, GroupOutcome::Rows { rows, .. }) => self.note_found(&label::key(name), &rows),
@@ -319,7 +320,7 @@ impl GroupsState {
                 self.found.insert(label::key(name), Some(shown.id.clone()));
                 self.shown = Some(*shown);
             }
-            // Made, and not shown: it is looked up.
+            // Created, but not shown: it is looked up.
             (GroupCall::Create { name }, GroupOutcome::Applied) => {
                 self.found.remove(&label::key(name));
                 self.made.insert(label::key(name));
@@ -342,7 +343,7 @@ impl GroupsState {
                 document.groups.retain(|joined| joined.id != *id);
                 if let Some(key) = self.key_of(id) {
                     self.found.remove(&key);
-                    // Listed again, and not there when asked: it is about the member.
+                    // The group is listed, so the 404 is about the member.
                     self.refused.extend(is_gone_again.then_some(key));
                 }
             }

@@ -3,9 +3,9 @@
 use serde_json::json;
 
 use super::owner::{self, Owner};
-use super::plan_tests::{World, ada, hire, leave, of_department, person, shown, update};
 use super::team_tests::Team;
 use super::verdict::Standing;
+use super::world_tests::{World, ada, hire, leave, of_department, person, shown, update};
 use crate::core::code::Code;
 use crate::core::person::Event;
 use crate::core::person::job::Finished;
@@ -133,4 +133,15 @@ fn a_claim_on_a_group_is_handed_over_to_nobody() {
     assert!(Owner::of(theirs, &owner::address_key(ADA), now).has_left);
     let of_group = Owner::of(theirs, "group:sales", now);
     assert!(!of_group.hands_over_to(theirs, now) && of_group.moves_away);
+}
+
+#[test]
+fn groups_that_a_worker_took_them_out_of_and_did_not_live_to_tell_of_are_joined_again() {
+    let mut world = World::new().with_groups();
+    world.tell(&[of_department(hire(10, "ada@example.com", "Ada", "Lovelace"), "Engineering")]);
+    // Out of two, into one; then the worker dies, and the change is taken back.
+    world.crashes = vec![world.team.calls.len() + 7];
+    world.arriving = vec![of_department(update(40, "-", "-", "-"), "Engineering")];
+    world.tell(&[of_department(update(30, "-", "-", "-"), "Sales")]);
+    assert_eq!(world.groups_of("ada@example.com"), ["Builders", "Engineering"], "{:?}", world.calls());
 }

@@ -1,5 +1,5 @@
-//! Reading JSON in place: a few attributes are looked up, everything else is skipped; and writing objects. A reply is
-//! never made into a tree, so its cost is linear in its bytes, and its memory is the bytes themselves.
+//! Reads JSON in place: looks up a few attributes and skips everything else; and writes objects. A reply never
+//! becomes a tree, so the cost is linear in its length, and no memory is needed beyond the bytes.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -39,10 +39,10 @@ pub(super) fn for_each_element<'a>(array: &'a RawValue, each: impl FnMut(&'a Raw
     serde_json::Deserializer::from_str(array.get()).deserialize_seq(EachElement(each)).ok()
 }
 
-/// A string, or a number as it is written; of at most `bytes_max`.
+/// A string, or a number as written, of at most `bytes_max`.
 pub(super) fn text(value: &RawValue, bytes_max: usize) -> Option<String> {
     let written = value.get();
-    // A character is written in six bytes at most: `\u0041`.
+    // An escaped character takes up to six bytes: `\u0041`.
     if written.len() > bytes_max.saturating_mul(6).saturating_add(2) {
         return None;
     }

@@ -19,8 +19,8 @@ use crate::core::time::UnixMs;
 /// How long everybody waits after a 429 that does not say: "Wait for a minute and then try again."
 pub const RATE_LIMITED_WAIT_MS: u64 = 60_000;
 
-/// Judges the reply to what was `asked`. `sought` are the keys of the addresses that are looked for
-/// ([`compare_key`]): of a page, only the members of these are kept. `now` is when it came.
+/// Judges the reply to `asked`. `sought` holds the keys of the addresses that are looked for ([`compare_key`]): only
+/// members with one of these are kept from a page. `now` is when the reply came.
 #[must_use]
 pub fn classify(asked: &Request, sought: &[String], reply: &Reply, now: UnixMs) -> Outcome {
     match reply {
@@ -42,7 +42,7 @@ fn classify_http(asked: &Request, sought: &[String], http: &HttpReply, now: Unix
             Outcome::RateLimited { until: told.unwrap_or_else(|| now.plus_ms(RATE_LIMITED_WAIT_MS)) }
         }),
         501 if operation == Operation::Find => Outcome::NoFilter,
-        // Not implemented: it had no effect, and will have none.
+        // Not implemented, so it had no effect, and never will.
         501 => match asked {
             Request::Group(call) => Outcome::Group(group::refused(call, http.status)),
             _ => refusal::suspect(operation, http.status, not_before),
@@ -60,8 +60,8 @@ fn classify_http(asked: &Request, sought: &[String], http: &HttpReply, now: Unix
     }
 }
 
-/// Trouble that passes: for a create it leaves the outcome unknown, all else can be repeated as the
-/// next attempt reads first.
+/// Temporary trouble. The outcome of a create is unknown then; anything else can be repeated, since the next attempt
+/// reads first.
 fn passing(operation: Operation, code: Code, not_before: Option<UnixMs>) -> Outcome {
     if operation == Operation::Create {
         Outcome::Unknown { code, not_before }
@@ -76,7 +76,7 @@ fn success(asked: &Request, sought: &[String], http: &HttpReply) -> Outcome {
     let member = || member::read(body, http.etag.as_deref()).map(Box::new);
     let page = |start_index, sought| listing::read(body, start_index, sought).map_or_else(unreadable, Outcome::Members);
     match asked {
-        // 201 is as good as its word, whatever became of the body; any other 2xx must show the member.
+        // A 201 is believed, whatever became of the body; any other 2xx must show the member.
         Request::Create(_) => match member() {
             None if http.status != 201 => unreadable(),
             shown => Outcome::Created(shown),

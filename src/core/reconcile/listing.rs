@@ -10,19 +10,19 @@ use super::request::Member;
 use crate::core::person::email::compare_key;
 use crate::core::roster::ListedMember;
 
-/// Two members of one address are several; more of them need no memory. Of each address so many.
+/// Members kept for each address: two are enough to know that it is ambiguous.
 const MATCHES_MAX: usize = 8;
 
 /// A page of members.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Listing {
-    /// Those of the addresses that were asked for; of each `id` one, and of each address no more than a few.
+    /// Those with an address that was asked for: each `id` once, and only a few for each address.
     pub members: Vec<Member>,
     /// How many rows the page held, readable or not.
     pub listed: u32,
-    /// `totalResults`, where told. Some servers count the page only.
+    /// `totalResults`, if given. Some servers count only the page.
     pub total: Option<u32>,
-    /// For each row a number that stands for its member.
+    /// A number for each row, which stands for its member.
     pub rows: Vec<u64>,
 }
 
@@ -37,9 +37,9 @@ impl Listing {
 /// Who is asked for.
 #[derive(Clone, Copy)]
 pub(super) enum Sought<'a> {
-    /// By the key of their `userName`, one of these.
+    /// Members whose `userName` has one of these keys.
     Addresses(&'a [String]),
-    /// By their `externalId`, to the letter (RFC 7643 §3.1).
+    /// The member with exactly this `externalId` (RFC 7643 §3.1).
     ExternalId(&'a str),
 }
 
@@ -53,8 +53,8 @@ impl Sought<'_> {
     }
 }
 
-/// Reads a page that begins at `start_index`, and keeps the members who are `sought`. None where it is no page, or shows somebody who was asked for without an `id`: it is no
-/// proof that nobody is there.
+/// Reads a page that begins at `start_index`, and keeps the members who are `sought`. None if it is not a page, or
+/// shows one of them without an `id`: then it does not prove that nobody is there.
 pub(super) fn read(body: &[u8], start_index: u32, sought: Option<Sought<'_>>) -> Option<Listing> {
     let [total, resources] = json::pick(json::document(body)?, ["totalResults", "Resources"])?;
     let total = total.and_then(count);
@@ -86,8 +86,7 @@ pub(super) fn read(body: &[u8], start_index: u32, sought: Option<Sought<'_>>) ->
     is_readable.then_some(page)
 }
 
-/// All members of a page, without their attributes: how many rows it held, and `totalResults` where told.
-/// None where it is no page.
+/// All members of a page, how many rows it held, and `totalResults` if given. None if it is not a page.
 #[must_use]
 pub fn everybody(body: &[u8]) -> Option<(Vec<ListedMember>, u32, Option<u32>)> {
     let [total, resources] = json::pick(json::document(body)?, ["totalResults", "Resources"])?;
@@ -105,8 +104,8 @@ pub fn everybody(body: &[u8]) -> Option<(Vec<ListedMember>, u32, Option<u32>)> {
     Some((members, listed, total))
 }
 
-/// Whether a `userName` has this key. Most rows are told apart by the part before the `@`, which costs
-/// less than their domains.
+/// Whether a `userName` has this key. Comparing the part before the `@` first settles most rows, and costs less than
+/// the domain.
 fn is_address(user_name: &str, sought: &str) -> bool {
     let local = |address: &str| address.rsplit_once('@').map_or(0, |(local, _)| local.len());
     let is_another = user_name.is_ascii() && {

@@ -6,16 +6,16 @@ use serde_json::value::RawValue;
 use super::json::{self, Object};
 use super::request::{Active, Attributes, Member};
 
-/// Longest `id` that is taken: percent-encoded, it still fits into a URL.
+/// Longest `id` that is accepted: percent-encoded, it still fits into a URL.
 pub const ID_BYTES_MAX: usize = 16 * 1024;
-/// Longest `userName` that is taken. An address has 254 bytes in the script in which HR writes it.
+/// Longest `userName` that is accepted. An address has up to 254 bytes in the script in which HR writes it.
 pub const USER_NAME_BYTES_MAX: usize = 1024;
-/// Longest part of a name that is read; HR's are shorter, so a longer one differs from them.
+/// Longest part of a name that is read. HR's are shorter, so a longer one differs in any case.
 const NAME_BYTES_MAX: usize = 4 * 1024;
 /// Longest version that is sent back: a header has to hold it.
 const VERSION_BYTES_MAX: usize = 1024;
 
-/// Reads the member in a body. None if it shows no `id` and `userName` that can be used.
+/// Reads the member in a body. None without a usable `id` and `userName`.
 #[must_use]
 pub fn read(body: &[u8], etag: Option<&str>) -> Option<Member> {
     of_object(json::document(body)?, etag)
@@ -56,8 +56,8 @@ fn is_active(value: &RawValue) -> Active {
     }
 }
 
-/// `meta.version` is the server's own word (RFC 7643 §3.1). An `ETag` alone counts, too; where both
-/// name one version, it is the one that is spelt for `If-Match`.
+/// `meta.version` is what the server itself says (RFC 7643 §3.1). An `ETag` alone counts, too; if both name the same
+/// version, the `ETag` has the spelling that `If-Match` needs.
 fn version_of(version: Option<String>, etag: Option<&str>) -> Option<String> {
     let opaque = |tag: &str| tag.trim_start_matches("W/").trim_matches('"').to_owned();
     let etag = etag.map(str::to_owned);
@@ -73,7 +73,7 @@ fn version_of(version: Option<String>, etag: Option<&str>) -> Option<String> {
 /// What a PUT changes of what was read.
 #[derive(Clone, Copy, Default)]
 pub struct Changes<'a> {
-    /// The given name that HR says; `""` if it says that there is none, none if it says nothing.
+    /// HR's given name; `""` if HR says that there is none, `None` if it says nothing.
     pub given: Option<&'a str>,
     /// The family name, likewise.
     pub family: Option<&'a str>,
@@ -191,7 +191,7 @@ impl Names<'_> {
             }
         }
         match name {
-            // `null`, or something that is not a name: it stays if there is no name to write.
+            // `null`, or something that is not a name, stays if there is no name to write.
             Some(name) if read.is_none() && object.is_empty() => name.get().to_owned(),
             _ => object.ended(),
         }

@@ -7,10 +7,13 @@
 pub mod attempt;
 pub mod capabilities;
 pub mod carrier;
+pub mod claimed;
+pub mod conclusion;
 pub mod group;
 pub mod groups;
 mod json;
 pub mod judge;
+mod learn;
 pub mod listing;
 pub mod member;
 pub mod no_reply;
@@ -22,6 +25,7 @@ pub mod reply;
 pub mod request;
 mod rules;
 pub mod search;
+mod shown;
 mod step;
 pub mod suspicion;
 pub mod target;
@@ -30,12 +34,24 @@ mod waits;
 mod write;
 
 #[cfg(test)]
+mod claim_tests;
+#[cfg(test)]
+mod create_tests;
+#[cfg(test)]
 mod groups_tests;
 #[cfg(test)]
-pub(crate) mod plan_tests;
+mod order_tests;
+#[cfg(test)]
+mod plan_tests;
 #[cfg(test)]
 mod scope_tests;
+#[cfg(test)]
+mod search_tests;
 #[cfg(test)]
 mod target_tests;
 #[cfg(test)]
 pub(crate) mod team_tests;
+#[cfg(test)]
+mod waiting_tests;
+#[cfg(test)]
+pub(crate) mod world_tests;

@@ -47,14 +47,6 @@ pub enum NoReply {
     NotHttp,
 }
 
-impl NoReply {
-    /// Whether the request may have reached the target all the same.
-    #[must_use]
-    pub fn may_have_arrived(self) -> bool {
-        matches!(self, Self::TimedOut | Self::Closed | Self::NotHttp)
-    }
-}
-
 impl fmt::Display for NoReply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -1,4 +1,4 @@
-//! One member, one person: the claims that keep two employees from sharing an account.
+//! Claims: they keep two employees from sharing one account.
 
 use std::collections::BTreeSet;
 
@@ -19,7 +19,7 @@ pub fn address_key(user_name: &str) -> String {
     format!("address:{}", compare_key(user_name))
 }
 
-/// The tag under which people wait for a claim to be given up.
+/// The tag under which people are parked until a claim is given up.
 #[must_use]
 pub fn tag(key: &str) -> String {
     format!("owned:{key}")
@@ -32,8 +32,8 @@ pub fn claims_on(member: &KnownMember) -> Vec<String> {
     [address_key(&member.user_name)].into_iter().chain(id).collect()
 }
 
-/// The claims that somebody has a use for: on their member, and on the addresses that HR gives them, or gave them
-/// before, where a create may have gone out.
+/// The claims that a person needs: on their member, and on the addresses that HR gives them, or gave them earlier if
+/// a create may have gone out under those.
 #[must_use]
 pub fn claims(document: &Document) -> BTreeSet<String> {
     let mut claims = BTreeSet::new();
@@ -41,20 +41,20 @@ pub fn claims(document: &Document) -> BTreeSet<String> {
         return claims;
     }
     claims.extend(document.member.iter().flat_map(claims_on));
-    // Nobody is made under an address that an operator discarded.
+    // No member is created under an address that an operator discarded.
     let is_followed = document.not_followed_since.is_none() || document.progress.create_unknown.is_some();
     let named = document.record.email().filter(|_| is_followed);
     claims.extend(named.into_iter().chain(&document.addresses).map(|email| address_key(email.lower())));
     claims
 }
 
-/// Whether all that somebody has is to be had: HR says that they have left, and that was followed (or cannot be); or
-/// their member was handed over.
+/// Whether everything that this person has may be taken over: HR says that they have left, and they were switched off
+/// (or cannot be); or their member was handed over.
 #[must_use]
 pub fn has_left(document: &Document, is_blocked: bool, now: UnixMs) -> bool {
-    // What an operator has discarded is not followed any more, until HR says something new.
+    // What an operator discarded is not applied until HR says something new.
     let is_stuck = is_blocked || document.not_followed_since.is_some();
-    // Whoever is handed over is not switched off any more: first the one, then the other.
+    // A member who is handed over is not switched off any more, so the switch-off comes first.
     let word = document.record.employment.at(now).filter(|word| word.state == EmploymentState::Left);
     let is_followed = word.is_some_and(|word| document.employment_done.is_some_and(|done| done >= word.stamp))
         || (document.left_scope && document.record.is_out_of_scope(now));
@@ -62,44 +62,44 @@ pub fn has_left(document: &Document, is_blocked: bool, now: UnixMs) -> bool {
     document.record.closed.is_some() || (is_left && (is_stuck || is_followed))
 }
 
-/// Who has what somebody else wants.
+/// The person who has what somebody else wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Owner {
     /// Who.
     pub person: Person,
-    /// HR says that they have left, and that was followed (or cannot be); or their member was handed over.
+    /// HR says that they have left, and they were switched off (or cannot be); or their member was handed over.
     pub has_left: bool,
-    /// HR says that they have left, and their member is still to be switched off.
+    /// HR says that they have left, but their member is not switched off yet.
     pub is_leaving: bool,
-    /// A dead letter stands in their way: nothing of theirs is about to change.
+    /// A dead letter blocks them, so nothing is about to change.
     pub is_blocked: bool,
-    /// HR names another address for them than the one that is wanted: they are about to give it up.
+    /// HR names another address for them than the wanted one, so they are about to give it up.
     pub moves_away: bool,
-    /// What is wanted of them.
+    /// The key that is wanted.
     pub key: String,
-    /// Nothing of theirs is about to happen by itself: they stand in no queue, or cannot be read.
+    /// Nothing is about to be done about them: they are in no queue, or cannot be read.
     pub stands_still: bool,
-    /// Who changes places with whoever wants it: each waits for the address of the next, and the last for theirs. Empty:
-    /// nobody, as far as is known.
+    /// The people with whom the one who wants it changes places: each waits for the next one's address, and the last
+    /// for the first one's. Empty: nobody, as far as is known.
     pub ring: Vec<Person>,
     /// The claim on the address that HR names for them.
     wants: Option<String>,
-    /// Given and family name, folded for comparing.
+    /// Given and family name, folded for comparison.
     name: (String, String),
     /// The SCIM id of their member.
     member: Option<String>,
-    /// What is wanted is on their member.
+    /// Whether the wanted key is one of their member's.
     is_on_member: bool,
-    /// HR's newest word on their employment.
+    /// HR's newest statement on their employment.
     employed: Option<Stamp>,
 }
 
 impl Owner {
-    /// What counts of an owner's document for somebody who wants `key`.
+    /// Reads from the owner's document what matters to a person who wants `key`.
     #[must_use]
     pub fn of(document: &Document, key: &str, now: UnixMs) -> Self {
-        // A group is nobody's member: whoever writes it is soon done, and nothing of them is handed over.
+        // A claim on a group is soon given up, and no member is handed over with it.
         if groups::is_claim(key) {
             return Self::in_between(document.person.clone(), key, false);
         }
@@ -131,37 +131,37 @@ impl Owner {
         }
     }
 
-    /// The claim on the address that they are to move to, where they are to move.
+    /// The claim on the address to which they should move, if they should.
     #[must_use]
     pub fn moves_to(&self) -> Option<&str> {
         self.wants.as_deref().filter(|_| self.moves_away)
     }
 
-    /// The same once HR's words about them are followed.
+    /// The owner as they will be once HR's statements about them have been applied.
     #[must_use]
     pub fn followed(self) -> Self {
         Self { has_left: self.has_left || self.is_leaving, is_leaving: false, ..self }
     }
 
-    /// Whether somebody who wants it may have it, or is to come again soon: nobody is to wait for a change then.
+    /// Whether the person who wants it may have it, or should ask again soon instead of waiting for a change.
     #[must_use]
     pub fn can_be_had_by(&self, document: &Document, now: UnixMs) -> bool {
         self.hands_over_to(document, now) || (self.gives_it_up() && !self.changes_places_with(document))
     }
 
-    /// Whether it is worth waiting for them: they are about to give it up.
+    /// Whether waiting makes sense, because they are about to give it up.
     #[must_use]
     pub fn gives_it_up(&self) -> bool {
         (self.moves_away || self.is_leaving) && !self.is_blocked
     }
 
-    /// Whether it is theirs, and nothing is to change that: HR says neither that they leave nor that they move away.
+    /// Whether they keep it: HR says neither that they leave nor that their address changes.
     #[must_use]
     pub fn keeps_it(&self) -> bool {
         !self.moves_away && !self.is_leaving && !self.has_left
     }
 
-    /// Somebody of whom nothing was committed yet, or who changes this moment: to be asked again.
+    /// An owner of whom nothing was committed yet, or who is just changing: ask again.
     #[must_use]
     pub fn in_between(person: Person, key: &str, stands_still: bool) -> Self {
         Self {
@@ -181,17 +181,17 @@ impl Owner {
         }
     }
 
-    /// Whether they wait, by way of others or not, for the very address that this person is to give up: nobody can go
-    /// first.
+    /// Whether they wait, directly or through others, for the very address that this person should give up, so that
+    /// nobody can go first.
     #[must_use]
     pub fn changes_places_with(&self, document: &Document) -> bool {
         let has = address_given_up(document);
         !self.ring.is_empty() || (self.moves_away && has.is_some() && self.wants == has)
     }
 
-    /// Whether the member is handed over: the owner has left, or it is the same human being under
-    /// another id (the same name, as after a rehire). Who has a member of their own is somebody else of that name, and
-    /// cannot have an address while another member has it.
+    /// Whether the member is handed over: the owner has left, or it is the same human being under another id (the
+    /// same name, as after a rehire). A person with a member of their own is somebody else of that name, and cannot
+    /// get an address while another member has it.
     #[must_use]
     pub fn hands_over_to(&self, document: &Document, now: UnixMs) -> bool {
         if id_of(document).is_some_and(|id| self.member.as_deref() != Some(id)) {
@@ -200,29 +200,29 @@ impl Owner {
         self.has_left || (self.has_name_of(document) && self.counts_for(document, now))
     }
 
-    /// Whether they have the same name, which is known.
+    /// Whether both names are known, and the same.
     #[must_use]
     pub fn has_name_of(&self, document: &Document) -> bool {
         !self.name.1.is_empty() && self.name == folded_name(document)
     }
 
-    /// Whether what HR says of them under another id counts for whoever has it: that they work there; or that they worked
-    /// there and leave, where that is newer than what it says of the owner.
+    /// Whether what HR says under another id applies to the owner's member: that they work there; or that they worked
+    /// there and leave, if that is newer than what HR says about the owner.
     fn counts_for(&self, document: &Document, now: UnixMs) -> bool {
         let is_leaver = document.record.membership(now) == Some(EmploymentState::Left);
         !is_leaver || (was_employed(document) && self.is_asked_to_leave(document, now))
     }
 
-    /// Whether HR asks for a leave, which is newer than what it says of the owner. A record that lists them as gone asks
-    /// for nothing: it may be the one of an employment before this.
+    /// Whether HR asks for a leave that is newer than what it says about the owner. A record that only lists them as
+    /// gone does not ask: it may be about an earlier employment.
     fn is_asked_to_leave(&self, document: &Document, now: UnixMs) -> bool {
         let word = document.record.employment.at(now).filter(|word| word.state == EmploymentState::Left);
         let is_newer = |word: EmploymentWord| self.employed.is_none_or(|employed| word.stamp > employed);
         !document.record.is_out_of_scope(now) && word.is_some_and(|word| !word.is_of_row && is_newer(word))
     }
 
-    /// Whether somebody leaves under an id that HR has never called employed: it may be another id of the owner's, or
-    /// one that is in use no more, which nobody can know.
+    /// Whether a person leaves under an id that HR has never reported as employed. It may be another id of the
+    /// owner's, or one that is no longer in use; the bridge cannot know.
     #[must_use]
     pub fn may_be_left_by(&self, document: &Document, now: UnixMs) -> bool {
         self.is_asked_to_leave(document, now) && !was_employed(document)
@@ -237,7 +237,7 @@ fn id_of(document: &Document) -> Option<&str> {
     document.member.as_ref().and_then(|member| member.id.as_deref())
 }
 
-/// The claim on the address that somebody's member has, and gives up where HR names another.
+/// The claim on the member's address, if HR names another one.
 #[must_use]
 pub fn address_given_up(document: &Document) -> Option<String> {
     document.member.as_ref().map(|member| address_key(&member.user_name))
@@ -251,7 +251,7 @@ fn folded_name(document: &Document) -> (String, String) {
     folded(given, family)
 }
 
-/// Given and family name as they are compared.
+/// Given and family name, folded for comparison.
 pub(super) fn folded(given: Option<&str>, family: Option<&str>) -> (String, String) {
     (given.unwrap_or_default().to_lowercase(), family.unwrap_or_default().to_lowercase())
 }
@@ -289,14 +289,14 @@ mod tests {
         let key = address_key("ada@example.com");
         assert!(Owner::of(&works, &key, now).hands_over_to(&somebody("E-3", EmploymentState::Employed), now));
         assert!(!Owner::of(&works, &key, now).hands_over_to(&left, now));
-        // Who has a member of their own is somebody else of that name.
+        // A person with a member of their own is somebody else of that name.
         let mut namesake = somebody("E-5", EmploymentState::Employed);
         namesake.member = Some(KnownMember { id: Some("5".to_owned()), ..member() });
         assert!(!Owner::of(&works, &key, now).hands_over_to(&namesake, now));
         let owner = Document { member: namesake.member.clone(), ..works.clone() };
         assert!(Owner::of(&owner, &key, now).hands_over_to(&namesake, now), "it is the same member");
-        // Who worked there under another id leaves under it, where that is newer; a row that lists them as gone asks
-        // for nothing.
+        // A person who worked there under another id leaves under it, if that is newer; a row that lists them as gone
+        // asks for nothing.
         let told = |at, kind, state| {
             let facts = Facts { employment: Some((state, None)), ..Facts::default() };
             Event { person: left.person.clone(), kind, at: Some(UnixMs(at)), facts }

@@ -1,20 +1,21 @@
 //! The next step: from what HR says and what is known about the member to the fewest calls that
 //! reconcile the member.
 //!
-//! What takes away comes first, what gives comes last: switch off, address, switch on, names. A
-//! refusal of one does not keep the others from being applied, but nobody is switched on under an
-//! address that HR does not give.
+//! Access is taken away before it is given: switch off, address, switch on, names. If one is refused, the others are
+//! still applied, but nobody is switched on under an address that HR does not give.
 
 pub use super::rules::PlanRules;
 pub use super::step::Step;
 
-use super::attempt::{Aspect, AttemptState, Conclusion, Shown, try_again};
+use super::attempt::AttemptState;
 use super::capabilities::Capabilities;
+use super::conclusion::{Aspect, Conclusion, try_again};
 use super::groups::{self, Next};
 use super::owner::{address_key, folded, id_key};
 use super::request::{Active, Member, Operation, Request, UserToCreate};
 use super::rules::{Standing, address_to_look_for, is_new_word, standing, wanted_address, within};
 use super::search::{Found, PAGE_MEMBERS, PAGE_MEMBERS_MIN, Search, Step as Look};
+use super::shown::Shown;
 use super::step::{blocked, finish};
 use super::write::{Seen, names_differ, readdress, rename, switch_off, switch_on};
 use crate::core::code::Code;
@@ -24,24 +25,24 @@ use crate::core::person::job::Finished;
 use crate::core::person::{Document, Email, EmploymentState, KnownMember};
 use crate::core::time::UnixMs;
 
-/// How long a create of unknown outcome is looked for before another one is made: an answered error is most
-/// likely not in effect; one without an answer may be shown late.
+/// How long to look for the result of a create before making another one. An error most likely means that it had no
+/// effect; without an answer, the member may be shown late.
 const ANSWERED_UNKNOWN_MS: u64 = 5_000;
 const UNANSWERED_UNKNOWN_MS: u64 = 10_000;
-/// So many times as many members are paged through for somebody who has left: whoever is not found stays switched on.
+/// This many times more members are paged through to find a leaver, who would otherwise stay switched on.
 const LEFT_ROWS: u32 = 5;
-/// How often everybody is paged through for somebody who has left, where the list does not show as many as it tells of.
+/// How often all members are paged through to find a leaver, if the list shows fewer members than its total.
 const LOOKS_MAX: u32 = 5;
-/// All members are paged through for one person at most once in this time.
+/// How long to wait before paging through all members for the same person again.
 const PAGED_AGAIN_MS: u64 = 86_400_000;
-/// How often a write is repeated that is answered as a success and that no read shows.
+/// How often a write is repeated that was answered with a success but that no read shows.
 const UNCONFIRMED_WRITES_MAX: u32 = 4;
 
-/// The most calls that an attempt makes, besides the pages of a look-up: far above what one person needs, so that
-/// replies that contradict one another keep nobody busy for ever.
+/// The most calls that an attempt makes, not counting the pages of a look-up. Far above what one person needs: it
+/// stops an attempt whose replies contradict one another.
 const CALLS_MAX: u32 = 1_000;
 
-/// The next step of an attempt at `now`. Takes the state to note what a step decides.
+/// The next step of an attempt at `now`. Records in the state what the step decides.
 pub fn plan(state: &mut AttemptState, rules: &PlanRules, now: UnixMs) -> Step {
     if std::mem::take(&mut state.is_taken_over) {
         groups::note_unsure(&mut state.document, &mut state.groups, &rules.groups);
@@ -72,7 +73,7 @@ pub fn plan(state: &mut AttemptState, rules: &PlanRules, now: UnixMs) -> Step {
     }
 }
 
-/// The id to go by, unless it turned out stale: the known one, or the one that the list of members has.
+/// The id to use, unless it turned out to be stale: the known one, or the one in the list of members.
 fn usable_id(state: &AttemptState) -> Option<String> {
     let document = &state.document;
     let known = document.member.as_ref().and_then(|member| member.id.as_ref());
@@ -80,7 +81,7 @@ fn usable_id(state: &AttemptState) -> Option<String> {
     (state.stale_id.as_ref() != Some(id)).then(|| id.clone())
 }
 
-/// Nobody is known by id: make the member, or look for them.
+/// No id is known: create the member, or look for them.
 fn look(state: &mut AttemptState, rules: &PlanRules, standing: Standing, now: UnixMs) -> Step {
     // A read may lag behind our own create.
     let created_at = state.document.member.as_ref().and_then(|known| known.created_at);
@@ -98,7 +99,7 @@ fn look(state: &mut AttemptState, rules: &PlanRules, standing: Standing, now: Un
     let Some(email) = address_to_look_for(&state.document) else {
         return match standing {
             Standing::Employed => finish(Conclusion::Incomplete(vec!["email"])),
-            // Whoever is meant may be in the team, and is not switched off.
+            // This person may be in the team, and still switched on.
             Standing::Left
                 if rules.unscoped.contains(&state.document.person.source) && leaves_unnamed(&state.document, now) =>
             {
@@ -113,10 +114,9 @@ fn look(state: &mut AttemptState, rules: &PlanRules, standing: Standing, now: Un
     }
 }
 
-/// Whether somebody is to leave of whom HR has told neither that they work there nor an address: they were there before
-/// the bridge, most likely. That a roster lists them as gone asks for nothing: it may list everybody who ever worked
-/// there, and whom nobody in it names are its strangers. Nor does the leave of somebody who may have been out of scope
-/// all the time: not asked where the source's rules tell who is in scope.
+/// Whether HR reports a leave without ever having reported a hire or an address: most likely they were there before
+/// the bridge. A roster that lists them as gone does not count: it may list everybody who ever worked there. Nor does
+/// it count if the source has rules of scope: the person may never have been in scope.
 fn leaves_unnamed(document: &Document, now: UnixMs) -> bool {
     let record = &document.record;
     let has_left = record.employment.at(now).is_some_and(|word| word.state == EmploymentState::Left);
@@ -126,17 +126,17 @@ fn leaves_unnamed(document: &Document, now: UnixMs) -> bool {
     has_left && was_asked && !was_here && !record.is_out_of_scope(now)
 }
 
-/// Whether somebody may be there already, so that a POST would come too early.
+/// Whether the member may exist already, so that a POST would be too early.
 fn must_look_first(state: &AttemptState, email: &Email, now: UnixMs) -> bool {
     let record = &state.document.record;
     let is_nameless =
         record.given_name().unwrap_or_default().is_empty() && record.family_name().unwrap_or_default().is_empty();
     let was_known = state.document.member.is_some();
-    // Removed at the target after HR's last word was in effect: not undone.
+    // Removed at the target after HR's last statement was in effect: that is not undone.
     let is_removed = was_known && !is_new_word(&state.document, now);
-    // Whoever was in the team before they were out of scope is there most likely.
+    // A person who was in the team before they went out of scope is most likely still there.
     let is_back = state.document.is_back_in_scope(now);
-    // The known id is somebody's whose address nobody gave them: they may have another one.
+    // The member with the known id has an address that neither HR nor we gave: this person may have another member.
     state.in_doubt
         || state.already_member
         || state.may_have_created
@@ -192,8 +192,8 @@ fn search(state: &mut AttemptState, rules: &PlanRules, standing: Standing, email
     }
 }
 
-/// Whether whoever was found under an address before the present one may be this person. Under one that is only the last
-/// known, somebody else may have been invited by hand since the member was removed: then the name is another one.
+/// Whether the member found under an earlier address may be this person. Under the last known address, somebody else
+/// may have been invited by hand since the member was removed; then the name differs.
 fn may_be_theirs(state: &AttemptState, former: &Email, found: &Member) -> bool {
     if state.last_known_address().is_none_or(|known| known.key() != former.key()) {
         return true;
@@ -205,18 +205,19 @@ fn may_be_theirs(state: &AttemptState, former: &Email, found: &Member) -> bool {
     is_known || shown == folded(record.given_name(), record.family_name())
 }
 
-/// The members that are paged through in a look-up.
+/// How many members a look-up pages through.
 fn rows_of(rules: &PlanRules) -> u32 {
     rules.pages_max.saturating_mul(PAGE_MEMBERS)
 }
 
-/// How many members are paged through for this person now, where the filter shows nobody.
+/// How many members to page through for this person now, if the filter shows nobody.
 fn rows_max(state: &AttemptState, rules: &PlanRules, standing: Standing, email: &Email, now: UnixMs) -> u32 {
     let document = &state.document;
     let is_paged_lately =
         document.paged.as_ref().is_some_and(|(at, key)| key == email.key() && now.ms_since(*at) < PAGED_AGAIN_MS);
     let unknown_at = document.progress.create_unknown.map(|unknown| unknown.at);
-    // Whoever may not be shown yet is looked for by the filter, and by the list once they must be.
+    // A member who may not be shown yet is looked for with the filter first, and in the list once reads must show
+    // them.
     let is_early =
         is_made_lately(state, rules, now) || (standing == Standing::Left && within(unknown_at, rules.read_lag_ms, now));
     match standing {
@@ -231,15 +232,15 @@ fn rows_max(state: &AttemptState, rules: &PlanRules, standing: Standing, email: 
     }
 }
 
-/// Whether a create of ours was answered so lately, without the member, that reads need not show them yet.
+/// Whether a create of ours was answered so recently, without the member, that reads need not show them yet.
 fn is_made_lately(state: &AttemptState, rules: &PlanRules, now: UnixMs) -> bool {
     let made_at = state.document.member.as_ref().and_then(|made| made.created_at);
     state.document.progress.made_unshown && within(made_at, rules.read_lag_ms, now)
 }
 
-/// The look-up found somebody: theirs, if nobody else's.
+/// The look-up found a member: this person's, unless somebody else has the claim.
 fn adopt(state: &mut AttemptState, rules: &PlanRules, member: &Member, standing: Standing, now: UnixMs) -> Step {
-    // Listed, yet "not a member" when asked by id: as good as not there.
+    // Listed, but "not a member" when read by id: treated as not there.
     if state.stale_id.as_deref() == Some(&member.id) && !state.in_doubt {
         return finish(try_again(Code::ScimLag, None, false));
     }
@@ -269,16 +270,16 @@ fn nobody(
     if state.in_doubt {
         return blocked(Code::ScimDoubt, "the known id shows another userName, and nobody has HR's");
     }
-    // That a look-up soon after a create finds nobody proves nothing.
+    // A look-up soon after a create proves nothing if it finds nobody.
     if is_made_lately(state, rules, now) {
         return finish(try_again(Code::ScimLag, None, true));
     }
     let is_under_another = !state.may_be_under(email).is_empty();
     if let Some(unknown) = state.document.progress.create_unknown {
         let wait_ms = match unknown.answered {
-            // Somebody is there, and reads may lag for as long: not to be taken for an invitation yet.
+            // There is a member, and reads may lag for this long: do not take it for an invitation yet.
             _ if state.already_member => rules.read_lag_ms,
-            // No POST follows under that address, whose refusal would show them: they would stay for ever.
+            // No POST under that address follows whose refusal would show them, so they would stay for ever.
             _ if standing != Standing::Employed => rules.read_lag_ms,
             _ if !unknown.is_guess && is_under_another => rules.read_lag_ms,
             true => rules.read_lag_ms.min(ANSWERED_UNKNOWN_MS),
@@ -288,14 +289,13 @@ fn nobody(
             return finish(try_again(Code::ScimUnknownOutcome, None, true));
         }
     }
-    // Where nothing is filtered, an address before is looked for among those who are paged through, and no refusal of a
-    // POST shows who has it.
+    // Without a filter, an earlier address is only looked for while paging, and no refused POST shows who has it.
     let is_unseen = is_under_another && !state.search.has_filter();
     if (standing == Standing::Left || is_unseen) && !complete {
         return not_everybody(state);
     }
     let made_unshown = state.document.progress.made_unshown;
-    // The addresses before this one were looked for, too, and nobody has them.
+    // The earlier addresses were looked for, too, and no member has them.
     state.document.addresses.clear();
     let is_unsaid = state.document.record.membership(now).is_none() && !rules.invites(&state.document);
     match standing {
@@ -303,7 +303,7 @@ fn nobody(
             blocked(Code::ScimInvited, "made or invited, and no look-up shows them")
         }
         Standing::Left | Standing::Unsaid => not_a_member(state),
-        // They are to be switched on again, and nobody is to be made whom HR has not called employed.
+        // They should be switched on again, but nobody is created whom HR has not reported as employed.
         Standing::Employed if is_unsaid => not_a_member(state),
         Standing::Employed if made_unshown && is_of_another_address(&state.document, email) => {
             blocked(Code::ScimNotMember, "made under the address before, and no look-up shows them")
@@ -335,7 +335,7 @@ fn nobody(
     }
 }
 
-/// Somebody who has left, or was made under an address before, may be among those who were not looked at.
+/// A leaver, or a member created under an earlier address, may be among those who were not looked at.
 fn not_everybody(state: &mut AttemptState) -> Step {
     let extent = state.search.extent();
     let looks = &mut state.document.progress.looks_in_part;
@@ -349,8 +349,8 @@ fn not_everybody(state: &mut AttemptState) -> Step {
     blocked(Code::ScimLookUp, &format!("{seen} members were looked at{what_to_do}"))
 }
 
-/// Nobody is in the team, and HR wants nobody there. A create that was made may be an invitation, which no look-up
-/// finds. So may be one that is only guessed, where its address was claimed: without that claim, there was none.
+/// There is no member, and HR wants none. But a create that went out may be an open invitation, which no look-up
+/// finds. So may a create that is only assumed, if its address was claimed; without the claim, there was none.
 fn not_a_member(state: &mut AttemptState) -> Step {
     let key = state.document.record.email().map(|email| address_key(email.lower()));
     let is_claimed = key.is_some_and(|key| state.has_claim(&key));
@@ -360,7 +360,7 @@ fn not_a_member(state: &mut AttemptState) -> Step {
     finish(Conclusion::InLine(Finished::NotAMember))
 }
 
-/// Made or invited, and never shown.
+/// Created or invited, but never shown.
 fn is_invited(document: &Document) -> bool {
     document.member.as_ref().is_some_and(|known| known.id.is_none())
 }
@@ -369,7 +369,7 @@ fn is_of_another_address(document: &Document, email: &Email) -> bool {
     document.member.as_ref().is_some_and(|known| known.address_key() != email.key())
 }
 
-/// Nobody is there, and HR says employed.
+/// There is no member, and HR says employed.
 fn create_or_say_why_not(state: &mut AttemptState, email: &Email, now: UnixMs) -> Step {
     let record = &state.document.record;
     let nameless =
@@ -386,17 +386,16 @@ fn create_or_say_why_not(state: &mut AttemptState, email: &Email, now: UnixMs) -
     create(state, email)
 }
 
-/// The member is shown: make the smallest change that is still to be made, or be done.
+/// The member is shown: make the next change, or finish.
 fn bring(state: &mut AttemptState, rules: &PlanRules, member: &Member, standing: Standing, now: UnixMs) -> Step {
     if !is_theirs(state, member, rules, now) {
         if readdressed_lately(state, member, rules, now).is_some() {
-            // What the read shows is from before an address that we wrote ourselves, or somebody else's: not taken for
-            // what is known.
+            // The read shows an address from before our own write, or somebody else's: do not take it over.
             state.document.member = state.known.clone();
             return finish(try_again(Code::ScimLag, None, true));
         }
-        // Neither the address that was last known, nor HR's: never written; looked for by HR's address. The id to
-        // pass over is the one that was asked for, whatever id the reply shows.
+        // Neither the last known address nor HR's: the member is never written, and HR's address is looked up. The id
+        // to ignore is the one that was requested, whatever id the reply shows.
         state.document.member = state.known.clone();
         state.stale_id = usable_id(state).or_else(|| Some(member.id.clone()));
         state.in_doubt = true;
@@ -407,7 +406,7 @@ fn bring(state: &mut AttemptState, rules: &PlanRules, member: &Member, standing:
     if state.unshown == Some(Operation::SetActive)
         && let Some(known) = &mut state.document.member
     {
-        // Our own write was answered just now, and this read is to show it: the one before does not count any more.
+        // Our own write was just answered, and this read is meant to show it: what was read before no longer counts.
         known.active = member.active.known().or(known.active);
         known.active_written_at = None;
     }
@@ -422,7 +421,7 @@ fn bring(state: &mut AttemptState, rules: &PlanRules, member: &Member, standing:
         .or_else(|| readdress(state, &seen, member, standing, rules, now))
         .or_else(|| switch_on(state, &seen, member, standing, rules, now))
         .or_else(|| rename(state, &seen, member, standing, rules, now));
-    // Whoever is written, or is new to us, is claimed first: the member may have been handed over.
+    // A member is claimed before it is written or adopted: it may have been handed over.
     let is_new = state.known.as_ref().and_then(|known| known.id.as_deref()) != Some(&member.id);
     let mut keys = Vec::new();
     if is_new {
@@ -440,23 +439,22 @@ fn bring(state: &mut AttemptState, rules: &PlanRules, member: &Member, standing:
         .unwrap_or_else(|| done(state, &seen, standing, now))
 }
 
-/// Whether a shown member is this person's: by the address last read or written, or by HR's own, the present one or one
-/// that an attempt may have written since.
+/// Whether a shown member is this person's: they have the address last read or written, HR's present one, or one that
+/// an attempt may have written since.
 fn is_theirs(state: &AttemptState, member: &Member, rules: &PlanRules, now: UnixMs) -> bool {
     let key = compare_key(&member.user_name);
     let is_hrs = state.document.record.email().is_some_and(|email| email.is(&member.user_name));
     let is_known = state.known.as_ref().is_some_and(|known| known.address_key() == key);
     let was_known = readdressed_lately(state, member, rules, now)
         .is_some_and(|known| known.user_names_before.iter().any(|before| compare_key(before) == key));
-    // HR named it before: an attempt that was broken off, or whose answer was lost, may have written it.
+    // HR named it earlier: an attempt that was interrupted, or whose answer was lost, may have written it.
     let was_hrs = state.known.as_ref().is_some_and(|known| known.id.as_ref() == Some(&member.id))
         && state.document.addresses.iter().any(|email| email.is(&member.user_name));
-    // What the look-up found, or our own create showed, is claimed by its address.
+    // A member that a look-up found, or that our create returned, is claimed by address.
     is_hrs || is_known || was_known || was_hrs || state.has_claim(&address_key(&member.user_name))
 }
 
-/// The member as known at the start, where their address was written so lately that a read may still show
-/// the one before.
+/// The member as known at the start, if their address was written so recently that a read may still show the old one.
 fn readdressed_lately<'s>(
     state: &'s AttemptState,
     member: &Member,
@@ -467,10 +465,10 @@ fn readdressed_lately<'s>(
     within(known.user_name_written_at, rules.read_lag_ms, now).then_some(known)
 }
 
-/// Whether a read shows somebody off whom we switched on a little ago, or the other way round: it lags behind, or
-/// they were switched since, by somebody or by an attempt of ours that nobody finished. A PUT of what was read could
-/// harm them, and who has left must not be taken to be off before it is so: a later read tells. HR's newer word to
-/// switch them on settles it at once.
+/// Whether a read shows the opposite of how we recently switched the member. Either it lags behind, or somebody
+/// switched them since (perhaps an interrupted attempt of ours). A PUT of what was read could do harm, and a leaver
+/// must not count as switched off too early, so a later read must decide. A newer statement from HR to switch them on
+/// settles it at once.
 fn may_lag(state: &AttemptState, member: &Member, standing: Standing, rules: &PlanRules, now: UnixMs) -> bool {
     let known = state.document.member.as_ref();
     let wrote = known
@@ -484,7 +482,7 @@ fn may_lag(state: &AttemptState, member: &Member, standing: Standing, rules: &Pl
     }
 }
 
-/// A write that no reply has shown yet: the read shows it now, or it is waited for, or written again.
+/// A write that no reply has shown yet: either this read shows it, or we wait, or write again.
 fn confirm(state: &mut AttemptState, seen: &Seen, standing: Standing, rules: &PlanRules, now: UnixMs) -> Option<Step> {
     let differs = differs(state, seen, standing);
     if let Some(operation) = state.unshown.take() {
@@ -505,7 +503,7 @@ fn confirm(state: &mut AttemptState, seen: &Seen, standing: Standing, rules: &Pl
     if unconfirmed.writes >= UNCONFIRMED_WRITES_MAX {
         return Some(blocked(Code::ScimNotApplied, "a read still shows what was before"));
     }
-    // Each time longer, up to the lag of reads.
+    // Longer each time, up to the lag of reads.
     let pause_ms = rules.read_lag_ms.min(2_500 << unconfirmed.writes);
     (now.ms_since(unconfirmed.at) < pause_ms).then(|| finish(try_again(Code::ScimNotApplied, None, true)))
 }
@@ -522,7 +520,7 @@ fn differs(state: &AttemptState, seen: &Seen, standing: Standing) -> bool {
     membership || address || names_differ(state, seen)
 }
 
-/// The next call for the groups of a member who is in line otherwise.
+/// The next call for the groups, once the member is otherwise up to date.
 fn regroup(
     state: &mut AttemptState,
     rules: &PlanRules,
@@ -535,7 +533,7 @@ fn regroup(
         return None;
     }
     let wanted = match standing {
-        // Somebody who is switched off there is not given anything, nor is it taken from them.
+        // The groups of a member who was switched off there stay as they are.
         Standing::Employed if seen.active == Active::Off || state.is_refused(Aspect::Membership) => return None,
         Standing::Employed => groups::wanted(&state.document.record, &rules.groups),
         Standing::Left => groups::Names::new(),
@@ -566,7 +564,7 @@ fn never_joined() -> Step {
     blocked(Code::ScimGroup, groups::NEVER_JOINED)
 }
 
-/// Who is not shown yet is put into their groups once they are; false: that was waited for long enough.
+/// A member who is not shown yet is put into their groups later; false: time is up.
 fn wait_for_member(state: &mut AttemptState, rules: &PlanRules, now: UnixMs) -> bool {
     let is_employed = standing(&state.document, rules, now) == Standing::Employed;
     if is_employed && !groups::wanted(&state.document.record, &rules.groups).is_empty() {
@@ -575,7 +573,7 @@ fn wait_for_member(state: &mut AttemptState, rules: &PlanRules, now: UnixMs) -> 
     true
 }
 
-/// Nothing is left to be written.
+/// Nothing is left to write.
 fn done(state: &mut AttemptState, seen: &Seen, standing: Standing, now: UnixMs) -> Step {
     let is_to_be_on = standing == Standing::Employed && seen.active != Active::On && is_new_word(&state.document, now);
     if is_to_be_on && state.document.record.waits_for_email() {

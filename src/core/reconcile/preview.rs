@@ -1,12 +1,14 @@
-//! What an attempt would do, without making a call: the same plan as the worker's, against members as
-//! the list of members shows them, and with every write succeeding.
+//! What an attempt would do, without making a call: the worker's own plan, run against the list of members, with
+//! every write succeeding.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::attempt::{AttemptState, Claimed, Conclusion, FormerGroups};
+use super::attempt::AttemptState;
 use super::capabilities::Capabilities;
+use super::claimed::{Claimed, FormerGroups};
+use super::conclusion::Conclusion;
 use super::group::{GroupCall, GroupOutcome, GroupRow};
 use super::listing::Listing;
 use super::owner::Owner;
@@ -19,7 +21,7 @@ use crate::core::person::job::Finished;
 use crate::core::person::{Document, KnownMember};
 use crate::core::time::UnixMs;
 
-/// Far above what a plan takes; a plan that does not end is reported as blocked.
+/// Far above what a plan needs; a plan that does not end is reported as blocked.
 const STEPS_MAX: usize = 64;
 
 /// What would be done for one person.
@@ -65,7 +67,7 @@ impl Preview {
     }
 }
 
-/// A member as they were last read or written, where nobody has looked since.
+/// A member as last read or written.
 #[must_use]
 pub fn as_listed(known: &KnownMember) -> Member {
     Member {
@@ -83,7 +85,7 @@ pub fn as_listed(known: &KnownMember) -> Member {
     }
 }
 
-/// The owner of each claim, over all people of a plan: by key, the person and what matters about them.
+/// The owner of each claim, by key, over all people of a plan.
 pub type Claims = BTreeMap<String, Owner>;
 
 /// What would be done for `document` (with what is staged folded in) where the list of members shows
@@ -103,7 +105,7 @@ pub fn preview(
     }
     let mut member = listed.cloned();
     let mut state = AttemptState::new(document, false, now);
-    // Whatever a provider can do, its calls are as many.
+    // The number of calls does not depend on what a provider can do.
     state.capabilities = Some(Capabilities::POSTMAN);
     for _ in 0..STEPS_MAX {
         match plan(&mut state, rules, now) {
@@ -147,7 +149,7 @@ fn claim(claims: &mut Claims, keys: &[String], document: &Document, now: UnixMs)
     Claimed::Ours
 }
 
-/// What a target would answer to whom all goes well.
+/// What a target would answer if everything succeeds.
 fn answer(request: &Request, member: &mut Option<Member>, document: &Document) -> Outcome {
     let shown = |member: &Option<Member>| match member {
         Some(member) => Outcome::Member(Box::new(member.clone())),
@@ -157,7 +159,7 @@ fn answer(request: &Request, member: &mut Option<Member>, document: &Document) -
         Request::Create(_) if member.is_some() => return Outcome::AlreadyMember,
         Request::Create(user) => {
             *member = Some(Member {
-                // Nobody else's, as a new id is.
+                // Nobody else has it, since a created member has a new id.
                 id: format!("of {}", document.person),
                 user_name: user.user_name.clone(),
                 given_name: user.given_name.clone(),
@@ -264,8 +266,8 @@ impl Preview {
 mod tests {
     use super::*;
     use crate::core::person::{EmploymentState, samples};
-    use crate::core::reconcile::plan_tests;
     use crate::core::reconcile::target::TargetRules;
+    use crate::core::reconcile::world_tests;
 
     fn document(id: &str, address: &str, family: &str) -> Document {
         samples::ada(id, Some(address), family, EmploymentState::Employed)
@@ -279,7 +281,7 @@ mod tests {
     }
 
     fn rules() -> PlanRules {
-        plan_tests::rules(TargetRules::default(), Vec::new())
+        world_tests::rules(TargetRules::default(), Vec::new())
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "who was previewed is done with")]

@@ -25,7 +25,7 @@ pub(super) fn classify(asked: &Request, http: &HttpReply, hint: Option<RetryHint
         }
         300..=399 => refused.suspect(),
         409 if operation == Operation::Create => Outcome::AlreadyMember,
-        // What is missing may be the reason. A 4xx had no effect, so asking again does no harm.
+        // The reason may be in the missing part. A 4xx had no effect, so asking again does no harm.
         _ if !http.body_complete => Outcome::Passing { code: Code::ScimUnreadable, not_before: refused.not_before() },
         _ => match ScimErrorBody::read(&http.body) {
             Some(told) => refused.as_told(&told),
@@ -97,7 +97,7 @@ impl Refused<'_> {
         match self.status {
             _ if matches!(self.asked, Request::Group(_)) => self.by_no_scim_server(),
             _ if told.is_of_type("uniqueness") || told.says("already a member of the team") => self.taken(),
-            // Only what takes a seat can wait for one: a hold on creates would keep no update waiting.
+            // Only a call that takes a seat can wait for one: a hold on creates would not hold updates.
             400 if told.says("no slots available") && self.takes_a_seat() => hold(HoldScope::Creates, Code::HoldSeats),
             400 if told.says("no slots available") => self.suspect(),
             403 if told.is_of_type("tooMany") && self.is_find() => Outcome::NoFilter,
@@ -111,7 +111,7 @@ impl Refused<'_> {
             }
             403 if told.says("admin is not allowed") => self.permanent(Code::ScimNotAllowed),
             403 if matches!(self.asked, Request::SetUserName { .. }) => self.permanent(Code::ScimAddress),
-            // About what was sent, not about who sends it.
+            // It is about the content, not about the sender.
             400 | 410 | 412 | 413 | 414 | 416 | 422 => self.permanent(Code::ScimRejected),
             404 if self.is_find() => Outcome::NoFilter,
             404 => self.beyond_the_last_page().unwrap_or_else(|| self.suspect()),
@@ -130,8 +130,8 @@ impl Refused<'_> {
         }
     }
 
-    /// Postman answers in JSON: this may come from a proxy. If the plain list is served, it was about the filter
-    /// after all.
+    /// Postman answers in JSON, so this may come from a proxy. If the list is served without a filter, the refusal
+    /// was about the filter.
     fn by_no_scim_server(&self) -> Outcome {
         match (self.status, self.asked) {
             (401, Request::Group(_)) => self.suspect(),
@@ -160,7 +160,7 @@ impl Refused<'_> {
         }
     }
 
-    /// This very request cannot succeed; unless the target asks for it again by itself.
+    /// This request cannot succeed, unless the target itself asks to repeat it.
     fn permanent(&self, code: Code) -> Outcome {
         if self.hint.is_some_and(|hint| hint.is_asked) {
             return self.suspect();
@@ -173,7 +173,7 @@ impl Refused<'_> {
         }
     }
 
-    /// Some servers refuse to show a page behind the last one, instead of showing an empty one.
+    /// Some servers refuse a page behind the last one instead of showing an empty one.
     fn beyond_the_last_page(&self) -> Option<Outcome> {
         matches!(self.asked, Request::Page { start_index: 2.. }).then(|| Outcome::Members(Listing::default()))
     }
@@ -242,7 +242,7 @@ pub fn detail_for_story(reply: &Reply) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-/// Whatever sign stands for the `@`.
+/// Any sign that stands for `@`.
 fn looks_like_an_address(word: &str) -> bool {
     word.contains(['@', '\u{ff20}', '\u{fe6b}']) || word.to_ascii_lowercase().contains("%40")
 }

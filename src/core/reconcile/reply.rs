@@ -11,7 +11,7 @@ use crate::core::code::Code;
 use crate::core::hold::HoldScope;
 use crate::core::time::UnixMs;
 
-/// What came back of one request.
+/// What came back for one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reply {
     /// An HTTP reply.
@@ -29,7 +29,7 @@ pub enum Reply {
 }
 
 impl Reply {
-    /// The HTTP status, where there was one.
+    /// The HTTP status, if there was one.
     #[must_use]
     pub fn status(&self) -> Option<u16> {
         match self {
@@ -44,13 +44,13 @@ impl Reply {
 pub struct HttpReply {
     /// The status code.
     pub status: u16,
-    /// The headers that say when to come back, names in lower case. See [`retry_hint`].
+    /// The headers that say when to try again, names in lower case. See [`retry_hint`].
     pub hints: Vec<(String, String)>,
     /// The `ETag`.
     pub etag: Option<String>,
-    /// The body, as far as it came.
+    /// The body, as far as it was received.
     pub body: Bytes,
-    /// Whether the body came whole.
+    /// Whether the whole body was received.
     pub body_complete: bool,
 }
 
@@ -68,8 +68,8 @@ impl std::fmt::Debug for HttpReply {
 /// What a reply means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// The member was made, or invited; shown where the reply shows them. Whether it is the one that
-    /// was asked for is for the plan to compare.
+    /// The member was created or invited, and is here if the reply shows them. The plan compares them with what was
+    /// asked for.
     Created(Option<Box<Member>>),
     /// The member as they are now: read, or after a write.
     Member(Box<Member>),
@@ -79,24 +79,24 @@ pub enum Outcome {
     Members(Listing),
     /// The target serves us (discovery), and can do this.
     Served(Capabilities),
-    /// Already a member, of this team or of another one.
+    /// The person is already a member, of this team or of another one.
     AlreadyMember,
     /// Nobody of that id is in the team.
     NotMember,
-    /// The target does not filter, or not this: page instead.
+    /// The target does not support this filter, or any: page instead.
     NoFilter,
     /// The target knows no PATCH: PUT instead.
     NoPatch,
     /// 400: the username could not be updated this time.
     UsernameRefused,
-    /// The target does not take this address for this member.
+    /// The target refuses this address for this member.
     AddressRefused {
         /// Somebody else has it.
         is_taken: bool,
-        /// The HTTP status: where writes of all kinds are refused with it, it is not about the address.
+        /// The HTTP status: if all writes are refused with it, the address is not the reason.
         status: u16,
     },
-    /// What a call about groups came to.
+    /// The outcome of a call about groups.
     Group(GroupOutcome),
     /// 412: the member is no longer the one that was read.
     Changed,
@@ -104,7 +104,7 @@ pub enum Outcome {
     Permanent(Code),
     /// The target refuses everything, or every call of a kind; it had no effect.
     Hold(HoldScope, Code, Option<UnixMs>),
-    /// A refusal that nobody documents: this person's trouble, or the target's.
+    /// An undocumented refusal: the trouble may be this person's, or the target's.
     Suspect {
         /// The target asks not to be called before then.
         not_before: Option<UnixMs>,
@@ -116,16 +116,16 @@ pub enum Outcome {
         /// When calls are welcome again.
         until: UnixMs,
     },
-    /// Passing trouble; the request had no effect, or repeating it does no harm.
+    /// Temporary trouble; the request had no effect, or repeating it does no harm.
     Passing {
         /// Which.
         code: Code,
         /// The target asks not to be called before then.
         not_before: Option<UnixMs>,
     },
-    /// Passing trouble, and a create may have taken effect: look up before posting again.
+    /// Temporary trouble, and a create may have taken effect: look up before posting again.
     Unknown {
-        /// Which; a quota's holds everything, as it would after any other call.
+        /// Which; a used-up quota holds everything, as after any other call.
         code: Code,
         /// The target asks not to be called before then.
         not_before: Option<UnixMs>,

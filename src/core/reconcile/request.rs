@@ -1,5 +1,5 @@
-//! What we ask of the target and what a member looks like there: SCIM 2.0 (RFC 7643, RFC 7644) as far
-//! as this bridge needs it. The HTTP of it is in `crate::scim`.
+//! Requests to the target, and members as it shows them: the part of SCIM 2.0 (RFC 7643, RFC 7644) that the bridge
+//! needs. HTTP is in `crate::scim`.
 
 use std::fmt;
 
@@ -135,7 +135,7 @@ pub enum Request {
         /// SCIM id.
         id: String,
     },
-    /// `GET /Users?filter=userName eq "…"`; Postman minds the case.
+    /// `GET /Users?filter=userName eq "…"`; Postman's filter is case-sensitive.
     Find {
         /// The value to compare with.
         user_name: String,
@@ -156,7 +156,7 @@ pub enum Request {
         id: String,
         /// The JSON that replaces the member.
         body: String,
-        /// `If-Match`, where a version was read.
+        /// `If-Match`, if a version was read.
         if_match: Option<String>,
     },
     /// `active`: `PATCH /Users/{id}` `{"active": …}`
@@ -177,7 +177,7 @@ pub enum Request {
         /// How.
         by: Carrier,
     },
-    /// `PATCH /Users/{id}` `name.givenName` and `name.familyName`; where a PUT could do harm.
+    /// `PATCH /Users/{id}` with `name.givenName` and `name.familyName`, for targets where a PUT could do harm.
     SetNames {
         /// SCIM id.
         id: String,
@@ -185,8 +185,7 @@ pub enum Request {
         given_name: Option<String>,
         /// The family name; none leaves it as it is.
         family_name: Option<String>,
-        /// Each by its path, which servers understand that know no values of several parts; Postman
-        /// takes no such path.
+        /// Each by its own path, for servers that do not accept a complex value. Postman does not accept such a path.
         by_path: bool,
     },
     /// `GET /Users?startIndex=1&count=1`
@@ -222,7 +221,7 @@ impl Request {
 }
 
 impl Request {
-    /// The id of the member whom it is about.
+    /// The id of the member that it is about.
     #[must_use]
     pub(super) fn member_id(&self) -> Option<&str> {
         match self {
@@ -241,7 +240,7 @@ impl Request {
         }
     }
 
-    /// Whether it replaces the member that was read, and whether it names that member's version.
+    /// Whether it replaces the member that was read; if so, whether it names the version that was read.
     #[must_use]
     pub(super) fn replaces(&self) -> Option<bool> {
         match self {
@@ -313,8 +312,7 @@ impl fmt::Debug for Member {
     }
 }
 
-/// The JSON object of a member as it was read: what the bridge does not know survives its writes byte
-/// for byte.
+/// The JSON object of a member as it was read, so that unknown attributes survive writes byte for byte.
 #[derive(Clone)]
 pub struct Attributes(Box<RawValue>);
 

@@ -1,4 +1,4 @@
-//! The rules for planning: the configuration's, and what HR's statements amount to at a given time.
+//! The rules for planning: those of the configuration, and what HR's statements mean at a given time.
 
 use std::collections::BTreeSet;
 
@@ -16,12 +16,12 @@ pub struct PlanRules {
     pub changes_addresses: bool,
     /// Sources whose updates of people whom HR has not called hired create them.
     pub updates_create: BTreeSet<SourceName>,
-    /// Sources without rules for scope (any more). About a source that is not configured here nothing is known:
-    /// people out of its scope stay switched off.
+    /// Sources without rules of scope (any more). Nothing is known about a source that is not configured here: people
+    /// out of its scope stay switched off.
     pub unscoped: BTreeSet<SourceName>,
-    /// Pages of members read at most in a look-up.
+    /// How many pages of members a look-up reads at most.
     pub pages_max: u32,
-    /// How many answers "Couldn't update this team member's username. Try again" it takes to be a refusal.
+    /// After how many answers "Couldn't update this team member's username. Try again" it is a refusal.
     pub username_tries: u32,
     /// `locale` of members whose HR system gives none.
     pub locale: String,
@@ -54,19 +54,19 @@ pub(super) fn standing(document: &Document, rules: &PlanRules, now: UnixMs) -> S
         Some(EmploymentState::Employed) => Standing::Employed,
         Some(EmploymentState::Left) => Standing::Left,
         None if rules.invites(document) => Standing::Employed,
-        // Whom HR has never called employed was switched off all the same.
+        // People whom HR has never reported as employed were switched off, too.
         None if document.is_back_in_scope(now) && document.member.is_some() => Standing::Employed,
         None => Standing::Unsaid,
     }
 }
 
-/// What HR says, else what the member was last known by.
+/// What HR says, or else the last known address.
 pub(super) fn address_to_look_for(document: &Document) -> Option<Email> {
     let known = || document.member.as_ref().and_then(|known| Email::parse(&known.user_name).ok());
     document.record.email().cloned().or_else(known)
 }
 
-/// The address that the member is to have, as far as HR's last word on it can be used.
+/// The address that the member should have, if HR's last one can be used.
 pub(super) fn wanted_address(document: &Document) -> Option<&Email> {
     document.record.email().filter(|_| !document.record.waits_for_email())
 }
@@ -76,7 +76,7 @@ pub(super) fn is_new_word(document: &Document, now: UnixMs) -> bool {
     document.has_new_word(now).unwrap_or(true)
 }
 
-/// Whether something was done so lately that reads may still show what was before it.
+/// Whether something was done so recently that reads may still show the state before it.
 pub(super) fn within(at: Option<UnixMs>, ms: u64, now: UnixMs) -> bool {
     at.is_some_and(|at| now.ms_since(at) < ms)
 }

@@ -3,9 +3,10 @@
 use proptest::prelude::*;
 use serde_json::json;
 
+use super::order_tests::{Told, any_event, any_fault, end_of, event_of};
 use super::owner;
-use super::plan_tests::{Told, World, ada, any_event, any_fault, end_of, event_of, hire, leave, person, shown, update};
 use super::verdict::Standing;
+use super::world_tests::{World, ada, hire, leave, person, shown, update};
 use crate::core::person::inbox::{Entry, Word};
 use crate::core::person::job::Finished;
 use crate::core::person::{EmploymentState, Event, EventKind, Facts, Scope};

@@ -1,7 +1,6 @@
-//! Looking a person up by `userName`. Postman's filter is case-sensitive, so every spelling of the
-//! address is asked for; then, within a bound, all members are paged through. Whether a row matches is
-//! judged here, not by the target: a filter that was ignored must not make the list's first member a
-//! match.
+//! Looking a person up by `userName`. Postman's filter is case-sensitive, so every spelling of the address is asked
+//! for; then, within a bound, all members are paged through. Whether a row matches is decided here: if a target
+//! ignores the filter, the first member of the list must not count as a match.
 
 use std::collections::BTreeSet;
 
@@ -11,25 +10,25 @@ use crate::core::person::email::compare_key;
 
 /// Members on a page: the most that Postman gives.
 pub const PAGE_MEMBERS: u32 = 100;
-/// Fewest members on a page by which all are still paged through: a target may show fewer than it is asked for.
+/// A target may show fewer members on a page than requested; with fewer than this, paging is given up.
 pub const PAGE_MEMBERS_MIN: u32 = 10;
 
-/// A look-up under way. Replies are learnt; the next step follows from them.
+/// A look-up in progress. It learns from each reply, and says what to ask next.
 #[derive(Debug, Clone, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Search {
     asked: Vec<String>,
     has_no_filter: bool,
-    /// The filter told of somebody, and showed nobody.
+    /// The filter counted a match, but showed none.
     has_withheld: bool,
     pages: u32,
     next_index: u32,
     /// The members that pages have shown.
     rows: BTreeSet<u64>,
-    /// How many there are, where a page told of more than its own rows.
+    /// How many there are, if a page said that there are more than its own rows.
     total: Option<u32>,
     is_paged_to_the_end: bool,
-    /// The last page was a full one that was shown before: there may be more of them.
+    /// The last page was full, and had been shown before: there may be more members.
     is_stuck: bool,
     found: Vec<Member>,
     has_asked_external_id: bool,
@@ -39,7 +38,7 @@ pub struct Search {
 /// What to do next.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Step<'a> {
-    /// Ask this.
+    /// Make this request.
     Send(Request),
     /// The look-up has ended.
     Ended(Found<'a>),
@@ -50,12 +49,12 @@ pub enum Step<'a> {
 pub enum Found<'a> {
     /// Exactly one.
     One(&'a Member),
-    /// More than one: not to be decided here.
+    /// More than one: this cannot be decided here.
     Several,
     /// Nobody, as far as was looked.
     Nobody {
-        /// All members were paged through, to the last one or as far as the bound goes. Else only the
-        /// filter was asked; and where the target has none, nobody was looked at.
+        /// Whether all members were paged through, to the last one or up to the bound. If not, only the filter was
+        /// asked, or nothing at a target without filters.
         paged: bool,
         /// Whether everybody was looked at, as far as can be known.
         complete: bool,
@@ -65,11 +64,11 @@ pub enum Found<'a> {
 /// How many members were looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Extent {
-    /// So many.
+    /// This many.
     pub seen: usize,
-    /// Of so many, where told.
+    /// Out of this many, if the target said so.
     pub total: Option<u32>,
-    /// The target would have shown more.
+    /// The target had more to show.
     pub has_more: bool,
 }
 
@@ -109,9 +108,9 @@ impl Search {
         self.next_index = start_index.saturating_add(listing.listed);
         let known = self.rows.len();
         self.rows.extend(&listing.rows);
-        // A server that passes over `startIndex` shows the same page for ever.
+        // A server that ignores `startIndex` shows the same page for ever.
         let is_repeated = self.rows.len() == known;
-        // A total that is no more than the page's own rows may count only these.
+        // A total that equals the number of rows may count only this page.
         let total = listing.total.filter(|total| *total > listing.listed);
         self.total = total.or(self.total);
         self.is_stuck = is_repeated && listing.listed == PAGE_MEMBERS;
@@ -119,7 +118,7 @@ impl Search {
             is_repeated || (total.is_some_and(|total| self.next_index > total) && self.has_all());
     }
 
-    /// Whether pages have shown as many as there are by the target's word.
+    /// Whether the pages have shown as many members as the target says that there are.
     fn has_all(&self) -> bool {
         self.total.is_none_or(|total| usize::try_from(total).is_ok_and(|total| total <= self.rows.len()))
     }
@@ -136,7 +135,7 @@ impl Search {
         !self.has_no_filter
     }
 
-    /// The target does not filter, or not this: the rest is paged.
+    /// The target does not support this filter, or any: page through the rest.
     pub fn learn_no_filter(&mut self, request: &Request) {
         match request {
             Request::FindExternalId { .. } => self.has_asked_external_id = true,
@@ -163,8 +162,8 @@ impl Search {
         })
     }
 
-    /// The next step of a look-up for `spellings` of the address whose key is `key`, which pages through `rows_max`
-    /// members; 0: through none.
+    /// The next step of a look-up for `spellings` of the address whose key is `key`. It pages through up to
+    /// `rows_max` members.
     #[must_use]
     pub fn next(&self, spellings: &[String], key: &str, rows_max: u32) -> Step<'_> {
         let mut hits = self.found.iter().filter(|member| compare_key(&member.user_name) == key);
@@ -198,7 +197,7 @@ mod tests {
     use crate::core::reconcile::reply::{HttpReply, Outcome, Reply};
     use crate::core::time::UnixMs;
 
-    /// A target that answers as told, and how many calls a look-up costs there.
+    /// A target that answers as given, and how many calls a look-up costs there.
     struct Target<F: Fn(&Request) -> (u16, String)>(F);
 
     impl<F: Fn(&Request) -> (u16, String)> Target<F> {

@@ -1,6 +1,6 @@
 //! The result of planning: the next step.
 
-use super::attempt::Conclusion;
+use super::conclusion::Conclusion;
 use super::request::Request;
 use crate::core::code::Code;
 

@@ -29,7 +29,7 @@ const MEMORY_MS: u64 = 600_000;
 /// If anybody was served within this time, two refusals do not mean everybody: both people may have trouble of their
 /// own.
 const LATELY_MS: u64 = 2_000;
-/// How long a served harmless read shows that reads are not refused to everybody.
+/// How long a served harmless read proves that reads are not refused to everybody.
 const PROBED_MS: u64 = 60_000;
 /// How recent it must be to give up on a person, or to treat a pause of hours as one person's.
 const PROBED_NOW_MS: u64 = 10_000;
@@ -43,10 +43,10 @@ struct Refused {
     is_contradicted: bool,
 }
 
-/// What one worker process has seen of a kind of call.
+/// What one worker process has seen of one kind of call.
 #[derive(Debug, Clone, Default)]
 struct Seen {
-    /// Who was refused since the last call that was served.
+    /// People who were refused since the last served call.
     refused: Vec<Refused>,
     /// When a call was last served, and for whom.
     served: Option<(PersonId, UnixMs)>,
@@ -124,9 +124,8 @@ impl Suspicions {
         }
     }
 
-    /// An address was refused as every write may be (403): by itself, where the domain is not verified, or because
-    /// all writes are. It says nothing of other people's writes; theirs say what it was. If there are none, it is
-    /// tried a few times.
+    /// An address was refused with 403. Either its domain is not verified, or all writes are refused; other people's
+    /// writes show which. If there are none, it is tried a few times.
     pub fn address_refused(&mut self, person: PersonId, progress: &mut Progress, now: UnixMs) -> Judgement {
         let last_try = progress.refused_at.replace(now);
         progress.suspicions += 1;
@@ -177,7 +176,7 @@ impl Suspicions {
         [&self.reads, &self.writes].iter().any(|seen| seen.served.is_some_and(|(who, at)| who != person && at >= since))
     }
 
-    /// What a refusal of everybody holds: writes alone where reads are served.
+    /// What to hold when everybody is refused: only writes, if reads are served.
     #[must_use]
     pub fn hold(&self, kind: CallKind, status: Option<u16>, now: UnixMs) -> (HoldScope, Code) {
         let code = match status {
@@ -366,7 +365,7 @@ mod tests {
         assert_eq!(asks(&suspicions, CallKind::Read, 2, &bob, 1), None);
         assert_eq!(refused_of(&mut suspicions, CallKind::Read, 2, &mut bob, 1), Judgement::Open);
         assert_eq!(asks(&suspicions, CallKind::Read, 1, &ada, 60_001), Some(Judgement::Target), "asked again");
-        // Writes that are refused to two are held alone.
+        // If two people's writes are refused, only writes are held.
         refused(&mut suspicions, 3, &mut Progress::default(), 2);
         assert_eq!(refused(&mut suspicions, 4, &mut Progress::default(), 3), Judgement::Target);
         assert_eq!(suspicions.hold(CallKind::Write, Some(403), UnixMs(3)).0, HoldScope::Writes);

@@ -1,5 +1,5 @@
 //! How targets differ. Postman's behaviour is documented and fixed; any other provider states its own in
-//! `/ServiceProviderConfig`. The differences are data for the one plan; and a few replies mean something
+//! `/ServiceProviderConfig`. The differences are data for the one plan, except for a few replies that mean something
 //! else there.
 
 use super::capabilities::Capabilities;
@@ -26,13 +26,13 @@ pub enum TargetKind {
 pub struct TargetRules {
     /// Whose SCIM it is.
     pub kind: TargetKind,
-    /// Whether somebody is looked for by `externalId`, too: it is the employee id, which is a member's own
-    /// only where there is one HR system. Postman has no such filter.
+    /// Whether to look people up by `externalId`, too. It is the employee id, which is unique only if there is one HR
+    /// system. Postman has no such filter.
     pub finds_by_external_id: bool,
 }
 
 impl TargetRules {
-    /// Its capabilities, where they need not be asked for.
+    /// Its capabilities, if they are known without asking.
     #[must_use]
     pub fn capabilities(self) -> Option<Capabilities> {
         match self.kind {
@@ -48,7 +48,7 @@ impl TargetRules {
         self.kind == TargetKind::GenericScim && capabilities.patch
     }
 
-    /// Whether a PUT tells `locale` and `groups` where they were not shown, as Postman's samples do.
+    /// Whether a PUT includes `locale` and `groups` even if they were not shown, as Postman's samples do.
     #[must_use]
     pub(super) fn completes_replacements(self) -> bool {
         self.kind == TargetKind::Postman
@@ -65,10 +65,10 @@ impl TargetRules {
     }
 }
 
-/// What RFC 7644 says, and Postman's documents do not.
+/// What RFC 7644 says and Postman's documents do not.
 fn elsewhere(asked: &Request, status: Option<u16>, outcome: Outcome) -> Outcome {
     match (asked, status, &outcome) {
-        // Some providers do not tell.
+        // Some providers do not say.
         (Request::Discover, Some(403 | 404 | 405 | 501), _) => Outcome::Served(Capabilities::UNTOLD),
         (
             Request::SetActive { by: Carrier::Patch, .. }

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::plan_tests::{World, ada, hire, leave, shown, update};
 use super::team_tests::Team;
+use super::world_tests::{World, ada, hire, leave, shown, update};
 use crate::core::person::job::Finished;
 
 fn provider(no_patch: bool, no_filter: bool) -> World {

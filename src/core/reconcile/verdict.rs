@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::attempt::{AttemptState, Conclusion};
+use super::attempt::AttemptState;
+use super::conclusion::Conclusion;
 use super::owner;
 use super::request::Operation;
 use super::suspicion::{Judgement, Suspicions};
@@ -22,41 +23,41 @@ pub struct RetryRules {
     pub first_ms: u64,
     /// Upper bound of every pause.
     pub max_ms: u64,
-    /// A person whose attempts have been failing for so long, while others are served, is blocked.
+    /// A person whose attempts have failed for this long while others are served is blocked.
     pub give_up_after_ms: u64,
-    /// Over how long the tries of a suspicion are spread where nobody is there to compare with.
+    /// How long the tries after an undocumented refusal are spread over if there is nobody to compare with.
     pub suspicion_ms: u64,
-    /// After so many take-overs in a row the person is taken for what stops the workers.
+    /// After this many take-overs in a row, the person counts as the reason why workers stop.
     pub take_overs_max: u32,
 }
 
-/// Fewest failures before somebody is given up, however long it has been: time behind a hold, or in a
-/// store that was switched off, is not time in which they failed.
+/// Fewest failures before giving up on a person. Time alone is not enough: they may have been behind a hold, or the
+/// bridge may have been off.
 const FAILURES_MIN: u32 = 10;
-/// How long to wait at first for what is known to come, such as a read that lags.
+/// The first wait for something that is known to come, such as a read that lags.
 const PATIENT_MS: u64 = 500;
-/// How long at the most.
+/// The longest such wait.
 const PATIENT_MAX_MS: u64 = 15_000;
-/// How long to wait at first until an address is tried again that was refused as every write may be; then twice as
-/// long, so that a few tries outlast a moment's trouble.
+/// The first wait after an address was refused as all writes may be; then twice as long, so that a few tries outlast
+/// short trouble.
 const ADDRESS_FIRST_MS: u64 = 1_000;
-/// The first pause after a 429 that asks to be called again at once; then twice as long, up to 64 s.
+/// The first pause after a 429 that says "at once"; then twice as long, up to 64 s.
 const LIMITED_MS: u64 = 1_000;
 const LIMITED_DOUBLINGS_MAX: u32 = 6;
-/// A wait beyond this is no pause but a hold, which says so.
+/// A longer wait is a hold rather than a pause, so that it is reported.
 pub const LONG_WAIT_MS: u64 = 3_600_000;
 
 /// Where a person stands after an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
-    /// In line; nothing to wait for.
+    /// Up to date; nothing to wait for.
     Idle,
-    /// Tried again then.
+    /// Tried again at that time.
     Retry {
         /// When.
         at: UnixMs,
     },
-    /// For a read at the HR system, then; a new word makes them due at once.
+    /// Waits for a read at the HR system; a new event makes them due at once.
     Read {
         /// When.
         at: UnixMs,
@@ -65,29 +66,29 @@ pub enum Standing {
     Held {
         /// Which.
         scope: HoldScope,
-        /// When an announced change of employment takes effect: it may need nothing of what is held.
+        /// When an announced change of employment takes effect: it may not need what is held.
         at: Option<UnixMs>,
     },
-    /// In line; HR announced a change.
+    /// Up to date; HR announced a change.
     Scheduled {
         /// When it takes effect.
         at: UnixMs,
     },
-    /// Until HR says more; or until an announced change.
+    /// Waits until HR says more, or until an announced change.
     Incomplete {
         /// When the announced change takes effect.
         at: Option<UnixMs>,
     },
-    /// Until something changes.
+    /// Waits until something changes.
     Blocked {
-        /// A claim that somebody else has: its giving up is such a change.
+        /// A claim that somebody else has: giving it up is such a change.
         wants: Option<String>,
-        /// When an announced change of employment takes effect: whoever leaves is not kept by what blocks them.
+        /// When an announced change of employment takes effect: what blocks them does not stop a leave.
         at: Option<UnixMs>,
     },
 }
 
-/// What is to be committed, and done besides.
+/// What to commit, and what else to do.
 #[derive(Debug, Clone)]
 pub struct Ending {
     /// The document.
@@ -96,17 +97,17 @@ pub struct Ending {
     pub standing: Standing,
     /// Jobs that have ended.
     pub ended: Vec<(JobId, Finished)>,
-    /// What is to be told.
+    /// What to add to the story.
     pub story: Vec<StoryEntry>,
-    /// A hold that is to be set.
+    /// A hold to set.
     pub hold: Option<(HoldScope, Code, Option<UnixMs>)>,
-    /// Nobody may call before then.
+    /// The time before which nobody may call.
     pub back_off: Option<UnixMs>,
-    /// Claims that the person gives up, come what may; see [`Ending::gives_up`].
+    /// Claims that the person gives up in any case; see [`Ending::gives_up`].
     pub disowned: Vec<String>,
-    /// Claims that the attempt came by.
+    /// Claims that the attempt got.
     pub claimed: Vec<String>,
-    /// When the jobs were accepted that are in effect now.
+    /// When the jobs that are in effect now were accepted.
     pub applied: Vec<(EventKind, UnixMs)>,
 }
 
@@ -134,7 +135,7 @@ pub fn decide(
         }
         Conclusion::Blocked { code, detail, wants } => {
             if *code == Code::ScimElsewhere && ending.document.progress.create_unknown.is_none() {
-                // Known to have made nobody: no create under their address is looked for again.
+                // It is known that no member was created, so no create under this address is looked for again.
                 ending.disowned.extend(ending.document.record.email().map(|email| owner::address_key(email.lower())));
             }
             ending.blocked(*code, detail.clone(), wants.clone(), now);
@@ -153,8 +154,8 @@ pub fn decide(
         Conclusion::RateLimited { until } => ending.limited(*until, suspicions, rules, now),
         Conclusion::Hold { scope, code, not_before } => ending.hold(scope.clone(), *code, *not_before, now),
     }
-    // Where no create may be out that nobody knows of, none is looked for under the addresses before; and the member has
-    // none of them, once it is known which one they have.
+    // Earlier addresses are needed only while a create may be unrecorded, or while it is not known which address the
+    // member has.
     let document = &mut ending.document;
     let is_known = document.member.as_ref().is_some_and(|member| member.id.is_some());
     let has_hrs = document
@@ -169,7 +170,7 @@ pub fn decide(
     ending
 }
 
-/// What becomes of a person whose workers died in the middle of them, again and again.
+/// The ending for a person whose workers died during the attempt, again and again.
 #[must_use]
 pub fn poisoned(document: Document, now: UnixMs) -> Ending {
     let detail = format!("{} workers stopped in the middle of it", document.progress.take_overs);
@@ -209,10 +210,10 @@ impl Ending {
         }
     }
 
-    /// Nothing called for an attempt: the person stands where they stood, or in line.
+    /// No attempt was needed: the person stays where they were, or is up to date.
     #[must_use]
     pub fn of_folding(document: Document, now: UnixMs) -> Self {
-        // What HR announced is followed on its day, whatever an operator has discarded before that.
+        // What HR announced takes effect on its day, whatever an operator discarded before.
         let next_change = match document.not_followed_since {
             None => document.next_change(now),
             Some(_) => announced(&document, now),
@@ -230,13 +231,13 @@ impl Ending {
         ending
     }
 
-    /// Nothing is to be done at the target for now.
+    /// Nothing to do at the target for now.
     #[must_use]
     pub fn untouched(document: Document) -> Self {
         Self::new(document)
     }
 
-    /// All that was to be done was a read of others: the jobs have ended.
+    /// Only other people had to be read: the jobs have ended.
     #[must_use]
     pub fn read_for_others(document: Document, now: UnixMs) -> Self {
         let mut ending = Self::new(document);
@@ -244,8 +245,8 @@ impl Ending {
         ending
     }
 
-    /// The person waits for a read at their HR system, unless they wait for the target anyway: the read
-    /// comes first in the next attempt.
+    /// The person waits for a read at their HR system. If they wait for the target anyway, the next attempt begins
+    /// with the read.
     pub fn wait_for_read(&mut self, at: UnixMs, code: Code, now: UnixMs) {
         if matches!(self.standing, Standing::Retry { .. } | Standing::Held { .. }) {
             return;
@@ -256,8 +257,7 @@ impl Ending {
         self.standing = Standing::Read { at };
     }
 
-    /// The HR system refuses to be read: the person waits behind its hold, unless they wait for the
-    /// target anyway.
+    /// The HR system refuses the read: the person waits behind its hold, unless they wait for the target anyway.
     pub fn wait_for_hold(&mut self, scope: HoldScope, code: Code, not_before: Option<UnixMs>, now: UnixMs) {
         let waits = matches!(self.standing, Standing::Retry { .. } | Standing::Held { .. });
         if waits {
@@ -267,15 +267,15 @@ impl Ending {
         }
     }
 
-    /// The read has come to nothing: a dead letter, unless the target's own trouble stands already.
+    /// The read failed for good: a dead letter, unless there is trouble with the target already.
     pub fn block_for_read(&mut self, code: Code, detail: String, now: UnixMs) {
         if !matches!(self.standing, Standing::Retry { .. } | Standing::Held { .. } | Standing::Blocked { .. }) {
             self.blocked(code, detail, None, now);
         }
     }
 
-    /// Given back unfinished, uncounted, due at once; with the claims on groups, which nobody is to wait for meanwhile,
-    /// and those on members and addresses.
+    /// Given back unfinished and uncounted, due at once. The first claims are those on groups, which are given up so
+    /// that nobody waits for them; the others stay if the person needs them.
     #[must_use]
     pub fn given_back(document: Document, (disowned, claimed): (Vec<String>, Vec<String>), now: UnixMs) -> Self {
         let mut ending = Self { disowned, claimed, ..Self::new(document) };
@@ -284,8 +284,8 @@ impl Ending {
         ending
     }
 
-    /// The claims that are given up: of those that the person may have (`before`: those of before the attempt), all
-    /// that they have no use for any more.
+    /// The claims to give up: all that the person may have and no longer needs. `before`: the claims before the
+    /// attempt.
     #[must_use]
     pub fn gives_up(&self, before: &BTreeSet<String>) -> BTreeSet<String> {
         let uses = owner::claims(&self.document);
@@ -293,8 +293,8 @@ impl Ending {
         may_have.chain(&self.disowned).cloned().collect()
     }
 
-    /// The tags of who may have what they wait for, once this is committed: what is given up, and all that is left of
-    /// somebody who has left. Never what they wait for themselves: somebody else has that, and they would wake themselves
+    /// The tags of the people whose wait may end with this commit: those for the claims given up, and for all claims
+    /// of a leaver. Never the claim that this person waits for: somebody else has it, and they would wake themselves
     /// for ever.
     #[must_use]
     pub fn releases(&self, gives_up: &BTreeSet<String>, now: UnixMs) -> Vec<String> {
@@ -308,7 +308,7 @@ impl Ending {
         gives_up.union(&left).filter(|key| Some(*key) != wants).map(|key| owner::tag(key)).collect()
     }
 
-    /// The code of the next try.
+    /// The code of the reason for the next try.
     #[must_use]
     pub fn code(&self) -> Option<Code> {
         self.story.iter().rev().find_map(|entry| match entry.note {
@@ -321,7 +321,7 @@ impl Ending {
         self.story.push(StoryEntry { at, note });
     }
 
-    /// The jobs have ended, but for those whose word takes effect later.
+    /// The jobs have ended, except for those whose statement takes effect later.
     fn in_line(&mut self, finished: Finished, now: UnixMs) {
         self.document.note_in_line(now);
         let next_change = self.document.record.next_change(now);
@@ -335,7 +335,7 @@ impl Ending {
         }
         self.document.trouble = None;
         self.document.labels_told.clear();
-        // Another try with the groups that is due, and that this attempt had no use for: there is none any more.
+        // Another try with the groups was due, but this attempt did not need it: it is dropped.
         self.document.groups_wait = self.document.groups_wait.filter(|wait| wait.due > now);
         let create_unknown = self.document.progress.create_unknown.filter(|_| self.document.member.is_none());
         self.document.progress = crate::core::person::document::Progress { create_unknown, ..Default::default() };
@@ -385,7 +385,7 @@ impl Ending {
         self.standing = Standing::Held { scope, at };
     }
 
-    /// An attempt failed, of the target's or of the network's doing.
+    /// An attempt failed because of the target or the network.
     fn fail(
         &mut self,
         code: Code,
@@ -400,7 +400,7 @@ impl Ending {
         let pause_ms = rules.pause_ms(progress.failures, jitter);
         progress.failures = progress.failures.saturating_add(1);
         let long = now.ms_since(failing_since) >= rules.give_up_after_ms && progress.failures >= FAILURES_MIN;
-        // Only where others are served: an outage of the target is nobody's fault, however long it lasts.
+        // Only if others are served: an outage of the target, however long, makes nobody a dead letter.
         if long && suspicions.others_were_served(self.document.person.id(), failing_since) {
             let detail = format!("the last attempt failed with {code}; others are served");
             return self.blocked(Code::ScimGaveUp, detail, None, now);
@@ -436,11 +436,11 @@ impl Ending {
                 self.blocked(Code::ScimRejected, detail, None, now);
             }
             Judgement::Open => {
-                // Alone, the tries are spread, so that a minute's trouble is not held against anybody.
+                // If there is nobody to compare with, the tries are spread, so that a minute's trouble blocks nobody.
                 let spread_ms = rules.suspicion_ms / 8;
                 let pause_ms = rules.pause_ms(progress.failures, jitter).min(spread_ms.max(rules.first_ms));
                 progress.failures = progress.failures.saturating_add(1);
-                // Nobody waits for hours on the word of one reply, unless a hold says so.
+                // One reply alone does not make anybody wait for hours; a hold does.
                 let asked = not_before.filter(|_| !is_long).unwrap_or(now);
                 let code = if status == Some(429) { Code::ScimRateLimited } else { Code::ScimRefused };
                 self.retry(now.plus_ms(pause_ms).max(asked), code, now);
@@ -448,7 +448,7 @@ impl Ending {
         }
     }
 
-    /// An address was refused, and maybe every write is.
+    /// An address was refused, but perhaps all writes are.
     fn address_refused(&mut self, detail: &str, suspicions: &mut Suspicions, now: UnixMs) {
         let person = self.document.person.id();
         let progress = &mut self.document.progress;
@@ -466,12 +466,12 @@ impl Ending {
         }
     }
 
-    /// 429: everybody waits, unless this person alone is answered so while others are served.
+    /// 429: everybody waits, unless only this person gets it while others are served.
     fn limited(&mut self, until: UnixMs, suspicions: &Suspicions, rules: &RetryRules, now: UnixMs) {
         let person = self.document.person.id();
         let progress = &mut self.document.progress;
         let since = *progress.failing_since.get_or_insert(now);
-        // Asked to come back at once: a little later each time.
+        // Told to come back at once: a little later each time.
         let least_ms = LIMITED_MS << progress.limited_alone.min(LIMITED_DOUBLINGS_MAX);
         let until = if until <= now { now.plus_ms(least_ms) } else { until };
         let is_alone = progress.limited_alone > 0 && suspicions.others_were_served(person, since);

@@ -1,4 +1,4 @@
-//! What a target asks for that says when to come back.
+//! How long a target asks us to wait.
 
 use super::reply::Outcome;
 use crate::core::code::Code;
@@ -6,12 +6,12 @@ use crate::core::hold::HoldScope;
 use crate::core::retry_hint::{RetryHint, SLEEP_MS_MAX};
 use crate::core::time::UnixMs;
 
-/// A wait short enough to sleep through; longer waits are holds, or the target's limit for another client.
+/// A wait that is short enough to sleep through; longer waits are holds, or the target's limit for another client.
 pub(super) fn short_of_a_hold(hint: Option<RetryHint>, now: UnixMs) -> Option<UnixMs> {
     hint.map(|hint| hint.at.min(now.plus_ms(SLEEP_MS_MAX)))
 }
 
-/// A wait of more than an hour: a quota. That a limit's window ends late says so only where the reply is
+/// A wait of more than an hour is a quota. A header with the end of a limit's window counts only if the reply is
 /// about a limit.
 pub(super) fn quota(status: u16, hint: Option<RetryHint>, now: UnixMs) -> Option<Outcome> {
     let hint = hint.filter(|hint| hint.at.ms_since(now) > SLEEP_MS_MAX)?;

@@ -1,7 +1,8 @@
-//! The changes to a member who was read: which one is still to be made, and how it is sent.
+//! Changes to a member who was read: which one is still needed, and how it is sent.
 
-use super::attempt::{Aspect, AttemptState};
+use super::attempt::AttemptState;
 use super::capabilities::Capabilities;
+use super::conclusion::Aspect;
 use super::member::{Changes, replacement};
 use super::owner::address_key;
 use super::request::{Active, Carrier, Member, Operation, Request};
@@ -11,8 +12,8 @@ use crate::core::code::Code;
 use crate::core::person::Document;
 use crate::core::time::UnixMs;
 
-/// The member as they are taken to be: what a reply shows, and over it what we wrote last, where the reply is a
-/// read that may lag behind it.
+/// The member as the plan sees them: what the reply shows, overridden by our own last writes if the reply is a read
+/// that may lag behind them.
 pub(super) struct Seen {
     pub(super) active: Active,
     pub(super) user_name: String,
@@ -62,12 +63,7 @@ pub(super) fn switch_off(
         && seen.active != Active::Off
         && !state.is_refused(Aspect::Membership)
         && !state.wrote.contains(&Operation::SetActive);
-    if !is_needed {
-        return None;
-    }
-    let by =
-        carrier(state, rules, member, seen, Aspect::Membership, Changes { active: Some(false), ..Changes::default() })?;
-    Some(Step::Send(Request::SetActive { id: member.id.clone(), active: false, by }))
+    if is_needed { switch(state, seen, member, rules, false) } else { None }
 }
 
 pub(super) fn readdress(
@@ -112,9 +108,13 @@ pub(super) fn switch_on(
     if !is_new_word(&state.document, now) || !has_hrs_address || state.wrote.contains(&Operation::SetActive) {
         return None;
     }
-    let by =
-        carrier(state, rules, member, seen, Aspect::Membership, Changes { active: Some(true), ..Changes::default() })?;
-    Some(Step::Send(Request::SetActive { id: member.id.clone(), active: true, by }))
+    switch(state, seen, member, rules, true)
+}
+
+fn switch(state: &mut AttemptState, seen: &Seen, member: &Member, rules: &PlanRules, active: bool) -> Option<Step> {
+    let changes = Changes { active: Some(active), ..Changes::default() };
+    let by = carrier(state, rules, member, seen, Aspect::Membership, changes)?;
+    Some(Step::Send(Request::SetActive { id: member.id.clone(), active, by }))
 }
 
 pub(super) fn rename(
@@ -131,7 +131,8 @@ pub(super) fn rename(
     let (given_name, family_name) = state.wanted_names(member);
     let capabilities = state.capabilities.unwrap_or(Capabilities::UNTOLD);
     let active = if capabilities.patch {
-        // If `active` is not shown, the last known value; if there is none, no PUT: it could switch the member on.
+        // If `active` is not shown, the last known value. If there is none, no PUT, since it could switch the member
+        // on.
         seen.active.known().filter(|_| member.active == Active::Unknown)
     } else {
         active_to_put(&state.document, seen, member, standing, now)
@@ -179,7 +180,7 @@ fn put(state: &AttemptState, rules: &PlanRules, member: &Member, seen: &Seen, ch
     let document = &state.document;
     let locale = document.record.locale().unwrap_or(&rules.locale);
     let locale = rules.target.completes_replacements().then_some(locale);
-    // What was read may be from before our own writes: they are not undone.
+    // What was read may be older than our own writes, which must not be undone.
     let name =
         |seen: &'_ Option<String>, read: &Option<String>| (seen != read).then(|| seen.clone().unwrap_or_default());
     let given = name(&seen.given_name, &member.given_name);
@@ -201,8 +202,8 @@ fn version_to_match(member: &Member, capabilities: Capabilities) -> Option<Strin
     member.version.clone().filter(|_| capabilities.etag)
 }
 
-/// The switch in a PUT at a target that knows no PATCH and does not show it: the last word known, else
-/// what HR newly says, as the PUT may be taken for one that switches. None: nobody knows, and nobody is switched on.
+/// `active` in a PUT at a target that has no PATCH and does not show it: the last known value, or else HR's new
+/// statement, since a PUT without it might switch the member on. None: not known, so no PUT.
 fn active_to_put(document: &Document, seen: &Seen, member: &Member, standing: Standing, now: UnixMs) -> Option<bool> {
     if member.active != Active::Unknown {
         return None;

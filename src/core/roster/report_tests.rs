@@ -2,15 +2,15 @@ use super::*;
 use crate::core::person::job::JobId;
 use crate::core::person::{EmploymentState, samples};
 use crate::core::reconcile::listing::everybody;
-use crate::core::reconcile::plan_tests;
 use crate::core::reconcile::target::TargetRules;
+use crate::core::reconcile::world_tests;
 
 const NOW: UnixMs = UnixMs(1_000_000);
 const FREE: Rate = Rate { calls: 0, window_ms: 60_000 };
 const GUARD: GuardOptions = GuardOptions { leaves_max: 2, leaves_percent: 10, address_changes_max: 1, window_ms: 1 };
 
 fn rules() -> PlanRules {
-    PlanRules { read_lag_ms: 0, ..plan_tests::rules(TargetRules::default(), Vec::new()) }
+    PlanRules { read_lag_ms: 0, ..world_tests::rules(TargetRules::default(), Vec::new()) }
 }
 
 /// `id address family active`, one for each member.

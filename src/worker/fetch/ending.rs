@@ -11,7 +11,7 @@ use crate::core::time::UnixMs;
 /// How a person waits for a read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::worker) enum ReadWait {
-    /// Until then.
+    /// Until this time.
     Until { at: UnixMs, code: Code },
     /// Behind the source's hold.
     Held { code: Code, not_before: Option<UnixMs> },
@@ -26,14 +26,13 @@ pub(in crate::worker) struct Fetched {
     pub(in crate::worker) story: Vec<StoryEntry>,
     /// Whether the HR system served us.
     pub(in crate::worker) was_served: bool,
-    /// What was read is a list of other people: there is nothing to do for this one.
+    /// A list of other people was read: there is nothing to do for this person.
     pub(in crate::worker) is_list: bool,
-    /// It stated something that has to be reconciled.
+    /// The answer stated something that has to be reconciled.
     pub(super) has_told: bool,
     /// The read is still owed.
     pub(super) wait: Option<ReadWait>,
-    /// The notices that it is owed to, and a leave that waits for an address: no part of what is brought in line
-    /// meanwhile.
+    /// Jobs that end only with the read: the notices that asked for it, and a leave that waits for an address.
     pub(super) notices: Vec<OpenJob>,
 }
 
@@ -42,7 +41,7 @@ impl Fetched {
         Self::default().with_wait(document, wait)
     }
 
-    /// Sets the notices aside, so that the rest can be brought in line without ending them.
+    /// Takes out the notices, so that the rest can be reconciled without ending them.
     pub(super) fn with_wait(mut self, document: &mut Document, wait: ReadWait) -> Self {
         let lacks_address = lacks_address(document);
         let waits = |job: &OpenJob| job.kind == EventKind::Notice || (lacks_address && job.kind == EventKind::Leave);
@@ -53,20 +52,20 @@ impl Fetched {
         self
     }
 
-    /// Whether nothing is to be brought in line before the read is made.
+    /// Whether nothing can be reconciled before the read.
     pub(in crate::worker) fn is_all(&self, document: &Document, now: UnixMs) -> bool {
         let word_is_new = document.has_new_word(now) == Some(true);
         let leaves_unfound = lacks_address(document) && self.notices.iter().any(|job| job.kind == EventKind::Leave);
         self.wait.is_some() && !self.has_told && document.open.is_empty() && (!word_is_new || leaves_unfound)
     }
 
-    /// An attempt that broke off: the notices are open as before.
+    /// Puts the notices back after an interrupted attempt.
     pub(in crate::worker) fn give_back(self, document: &mut Document) {
         document.open.extend(self.notices);
         document.open.sort_by_key(|job| job.accepted_at);
     }
 
-    /// Lets the person wait for the read, beside what else they wait for.
+    /// Makes the person wait for the read, besides whatever else they wait for.
     pub(in crate::worker) fn put_back(self, ending: &mut Ending, now: UnixMs) {
         let Some(wait) = self.wait else { return };
         ending.document.open.extend(self.notices);
@@ -82,7 +81,7 @@ impl Fetched {
     }
 }
 
-/// Whether there is no address to look for, neither from HR nor from the target.
+/// Whether neither HR nor the target has given an address to look for.
 pub(super) fn lacks_address(document: &Document) -> bool {
     document.record.email().is_none() && document.member.is_none() && document.listed_as.is_none()
 }

@@ -1,4 +1,4 @@
-//! Reads people at HR systems after a notice about them: between the fold of an inbox and the plan.
+//! Reads people at HR systems after a notice about them: after the inbox is folded, and before the plan.
 //!
 //! One read answers every notice that was folded before it began. A person who has to wait (for a turn, for a record
 //! to appear, for a hold to be lifted) is given back with a time and takes up no worker slot; what else HR said about
@@ -37,20 +37,20 @@ use crate::hr::{self, HrSystem, Logins, TokenDesk};
 use crate::store::{Accepted, DeadRow, NewDelivery, NewEntry, NewUnmapped, StoreError, documents};
 use crate::telemetry::traces::Span;
 
-/// Reads at once, of one source and process: a slow HR system must not take all of a worker's slots.
+/// Simultaneous reads of one source in one process: a slow HR system must not take all of a worker's slots.
 const AT_ONCE: usize = 4;
-/// How soon a read is tried again if all of them are taken.
+/// How soon to try again if this many reads are in progress.
 const CROWDED_MS: u64 = 200;
 /// How long a turn stays valid: a read that is delayed for longer asks for another.
 const TURN_MS: u64 = 600_000;
-/// Whether a refusal concerns one person alone is judged by who else was served within at least this time before it.
+/// A refusal concerns one person alone if somebody else was served within this time before it, or longer.
 const SERVED_LATELY_MS: u64 = 60_000;
-/// Entries stored in one step, of those that a list brings.
+/// How many entries from a list are stored in one step.
 const LISTED_AT_ONCE: usize = 1_000;
-/// How long after a full store a list is read again.
+/// When to read a list again after the store was full.
 const FULL_AGAIN_MS: u64 = 60_000;
 
-/// The HR systems that a worker reads at.
+/// The HR systems at which a worker reads.
 #[derive(Default)]
 pub(super) struct Readers(BTreeMap<SourceName, Reader>);
 
@@ -59,7 +59,7 @@ struct Reader {
     room: Semaphore,
     logins: Logins,
     served: Served,
-    /// A person was found at the first path of a step that has another.
+    /// A person was found at the first path of a step that has a second one.
     first_path_serves: AtomicBool,
 }
 
@@ -75,7 +75,7 @@ impl Readers {
         Self(systems.into_iter().map(|(name, system)| (name, reader(system))).collect())
     }
 
-    /// The holds that refusals of these systems make.
+    /// The holds that refusals by these systems cause.
     pub(super) fn scopes(&self) -> impl Iterator<Item = HoldScope> {
         self.0.keys().cloned().map(HoldScope::Fetch)
     }
@@ -154,7 +154,7 @@ impl Worker {
     ) -> Result<Gate<'r>, StoreError> {
         let scope = HoldScope::Fetch(source.clone());
         if trial_of != Some(&scope) && self.holds.current().get(&scope).is_some() {
-            // What is known about it may be old: it may have been lifted.
+            // Our copy may be out of date: the hold may have been lifted.
             self.holds.look().await?;
             if let Some(hold) = self.holds.current().get(&scope) {
                 return Ok(Gate::Shut(ReadWait::Held { code: hold.code, not_before: None }));
@@ -179,7 +179,7 @@ impl Worker {
             turn.await?.unwrap_or(now)
         };
         owed.turn = Some(turn);
-        // A hold's trial is one read, however many wait for a turn.
+        // A probe of a hold is one read, however many people wait for a turn.
         let is_trial = trial_of == Some(&scope) && pace.closed_until <= now;
         if turn > now && !is_trial {
             let code = if pace.closed_until > now { Code::FetchRateLimited } else { Code::FetchPaced };
@@ -193,7 +193,7 @@ impl Worker {
         })
     }
 
-    /// Asks and learns until the read ends. How it ended, and the last status.
+    /// Asks and learns until the read ends. Returns how it ended, and the last status.
     async fn read(
         &self,
         reader: &Reader,
@@ -229,7 +229,7 @@ impl Worker {
                 }
                 NextRead::Send(request) => {
                     if api.is_list() && status.is_some() && !is_trial && self.is_held(&person.source).await? {
-                        // The next attempt waits for it, or finds that it was lifted meanwhile.
+                        // The next attempt waits for the hold, or finds that it was lifted.
                         return Ok((ReadEnd::Later { at: self.clock.now() }, status));
                     }
                     guard.secure().await?;
@@ -255,13 +255,13 @@ impl Worker {
         }
     }
 
-    /// Whether a hold was set on the source, by now.
+    /// Whether the source is held by now.
     async fn is_held(&self, source: &SourceName) -> Result<bool, StoreError> {
         self.holds.look().await?;
         Ok(self.holds.current().get(&HoldScope::Fetch(source.clone())).is_some())
     }
 
-    /// A token that is good, where the login is one with tokens. Or how the read ends without one.
+    /// A valid token, if the login needs one; or how the read ends without it.
     async fn token(
         &self,
         reader: &Reader,
@@ -274,7 +274,7 @@ impl Worker {
         Ok(token.map_err(without_token))
     }
 
-    /// Judges the read, and does what follows from it.
+    /// Judges the read, and applies the result.
     async fn conclude_read(
         &self,
         document: &mut Document,
@@ -314,7 +314,7 @@ impl Worker {
                 fold_read(document, told.events, now, seq);
                 has_told = true;
                 let still_owed = owed.clone().after_read(began_at, lag_ms);
-                // What could not be used is read again with the next notice, or on a replay.
+                // The unusable part is read again with the next notice, or on a replay.
                 document.owed_read = still_owed.clone().or_else(|| told.lost.is_some().then_some(owed));
                 match (still_owed, told.lost) {
                     (Some(owed), _) => Some(ReadWait::Until { at: owed.due(lag_ms, false), code: Code::FetchPaced }),
@@ -414,7 +414,7 @@ struct Finished {
     ms: u64,
 }
 
-/// The document that says up to when a source's list was read.
+/// The document with the time up to which a source's list was read.
 #[derive(Default, serde::Serialize, serde::Deserialize)]
 #[serde(default)]
 struct ListedUpTo {
@@ -427,7 +427,7 @@ impl ListedUpTo {
     }
 }
 
-/// Whether HR has said that the person left, or is to leave.
+/// Whether HR has said that the person left, or will leave.
 fn leaves(document: &Document) -> bool {
     let newest = document.record.employment.newest().map(|word| word.state);
     newest == Some(EmploymentState::Left)

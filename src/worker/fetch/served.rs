@@ -1,4 +1,4 @@
-//! Who of a source was read well lately: a refusal of one is their own while others are served.
+//! Who was recently served, for each source: while others are served, a refusal concerns only that person.
 
 use std::sync::{Mutex, PoisonError};
 

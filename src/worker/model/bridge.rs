@@ -7,8 +7,8 @@ use stateright::{Model, Property};
 use super::hand::{Hand, Next};
 use super::world::{Flaw, Mishaps, World};
 use crate::core::person::Event;
-use crate::core::reconcile::plan_tests::shown;
 use crate::core::reconcile::team_tests::Fault;
+use crate::core::reconcile::world_tests::shown;
 use crate::store::{Accepted, Owned};
 
 /// What HR says about one person, in any order, and what becomes of it.

@@ -11,15 +11,16 @@ use bytes::Bytes;
 
 use crate::core::person::fold::{Folding, fold};
 use crate::core::person::{Document, Entry, PersonId};
-use crate::core::reconcile::attempt::{AttemptState, Claimed as ClaimedKeys};
+use crate::core::reconcile::attempt::AttemptState;
+use crate::core::reconcile::claimed::Claimed as ClaimedKeys;
 use crate::core::reconcile::owner::address_key;
 use crate::core::reconcile::plan::{PlanRules, Step, plan};
-use crate::core::reconcile::plan_tests::{RULES, rules};
 use crate::core::reconcile::reply::Reply;
 use crate::core::reconcile::request::Request;
 use crate::core::reconcile::suspicion::Suspicions;
 use crate::core::reconcile::target::TargetRules;
 use crate::core::reconcile::verdict::{Ending, decide};
+use crate::core::reconcile::world_tests::{RULES, rules};
 use crate::core::time::UnixMs;
 use crate::store::{Claimed, Commit, Lease};
 use crate::worker::attempt::{needs_attempt, read_document, read_inbox};

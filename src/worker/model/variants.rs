@@ -4,7 +4,7 @@ use stateright::{Checker, HasDiscoveries, Model};
 
 use super::bridge::{Bridge, FENCE, LOST, ORDER};
 use super::world::{Flaw, Mishaps};
-use crate::core::reconcile::plan_tests::{hire, leave, update};
+use crate::core::reconcile::world_tests::{hire, leave, update};
 
 /// Any two things go wrong: some seconds in a debug build.
 const TWO: Mishaps = Mishaps { all: 2, crashes: 1, expiries: 1, unheard: 1, lost_replies: 1 };

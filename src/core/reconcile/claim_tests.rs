@@ -1,0 +1,154 @@
+//! Who owns a member or an address, who takes it over, and who is refused it.
+
+use super::team_tests::Fault;
+use super::verdict::Standing;
+use super::world_tests::{World, ada, hire, leave, person, shown, update};
+use crate::core::code::Code;
+use crate::core::person::job::Finished;
+use crate::core::person::{Email, Event};
+use crate::core::time::UnixMs;
+
+#[test]
+fn an_address_that_came_to_nothing_is_free_for_somebody_else() {
+    let mut world = World::new();
+    // A create that is refused as it stands.
+    world.faults = vec![Fault::Username];
+    let ending = world.tell(&[hire(10, "typo@example.com", "Ada", "Lovelace")]);
+    assert!(matches!(ending.standing, Standing::Blocked { .. }), "{:?}", ending.standing);
+    assert!(world.claims.contains_key("address:typo@example.com"), "{:?}", world.claims);
+    world.tell(&[update(30, "ada@example.com", "-", "-")]);
+    assert_eq!(shown(&world.team.users[0]), ada("Ada", "Lovelace", true));
+    assert!(!world.claims.contains_key("address:typo@example.com"), "{:?}", world.claims);
+    assert!(world.claims.contains_key("address:ada@example.com"), "{:?}", world.claims);
+}
+
+#[test]
+fn whoever_is_refused_under_many_addresses_keeps_the_claim_on_the_last_one_only() {
+    let mut world = World::new();
+    world.faults = [Fault::Username].repeat(100);
+    world.tell(&[hire(10, "ada0@example.com", "Ada", "Lovelace")]);
+    for n in 1..40 {
+        let ending = world.tell(&[update(10 + n, &format!("ada{n}@example.com"), "-", "-")]);
+        assert!(matches!(ending.standing, Standing::Blocked { .. }), "{:?}", ending.standing);
+        assert!(ending.document.addresses.is_empty(), "{}", ending.document.addresses.len());
+        let claims: Vec<_> = world.claims.keys().cloned().collect();
+        assert_eq!(claims, [format!("address:ada{n}@example.com")]);
+    }
+}
+
+#[test]
+fn a_member_of_another_employee_is_a_dead_letter_that_names_both() {
+    let mut world = World::new();
+    world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
+    let mut adam = hire(20, "ada@example.com", "Adam", "Smith");
+    adam.person = person("E-2");
+    let ending = world.tell(&[adam]);
+    let trouble = ending.document.trouble.unwrap();
+    assert_eq!(trouble.code, Code::ScimOwned);
+    assert!(trouble.detail.contains("hr/E-1") && trouble.detail.contains("hr/E-2"), "{}", trouble.detail);
+    assert_eq!(shown(&world.team.users[0]), ada("Ada", "Lovelace", true));
+}
+
+#[test]
+fn the_leave_of_somebody_whose_hire_found_another_employees_account_ends_the_dead_letter() {
+    let mut world = World::new();
+    world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
+    let of_adam = |event: Event| Event { person: person("E-2"), ..event };
+    let ending = world.tell(&[of_adam(hire(20, "ada@example.com", "Adam", "Smith"))]);
+    assert_eq!(ending.document.trouble.unwrap().code, Code::ScimOwned);
+    let ending = world.tell(&[of_adam(leave(30))]);
+    assert_eq!((ending.ended.last().unwrap().1, ending.document.trouble), (Finished::NotAMember, None));
+    // Whether a leave that gives the address under an id that HR never called hired is of the same human, nobody knows.
+    let mut stranger = Event { person: person("E-3"), ..leave(40) };
+    stranger.facts.email = Email::parse("ada@example.com").ok();
+    let trouble = world.tell(std::slice::from_ref(&stranger)).document.trouble.unwrap();
+    assert_eq!(trouble.code, Code::ScimOwned);
+    assert!(trouble.detail.contains("hr/E-1") && trouble.detail.contains("hr/E-3"), "{}", trouble.detail);
+    // One from before the owner's time is none of theirs.
+    let before = Event { person: person("E-4"), at: Some(UnixMs(5)), ..stranger };
+    let ending = world.tell(&[before]);
+    assert_eq!((ending.ended[0].1, ending.document.trouble), (Finished::NotAMember, None));
+    assert_eq!(shown(&world.team.users[0]), ada("Ada", "Lovelace", true));
+}
+
+#[test]
+fn whoever_is_hired_again_under_a_new_id_and_leaves_is_switched_off_in_whatever_batches_it_comes() {
+    let again = |event: Event| Event { person: person("E-2"), ..event };
+    let words = [again(hire(20, "ada@example.com", "Ada", "Lovelace")), again(leave(30))];
+    for batches in [vec![&words[..1], &words[1..]], vec![&words[..]]] {
+        let mut world = World::new();
+        world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
+        for batch in batches {
+            world.tell(batch);
+        }
+        assert_eq!(shown(&world.team.users[0]), ada("Ada", "Lovelace", false), "{:?}", world.calls());
+    }
+}
+
+#[test]
+fn the_address_of_a_leavers_member_is_nothing_to_move_to_and_the_leaver_may_come_back() {
+    let mut world = World::new();
+    let second = |event: Event| Event { person: person("E-2"), ..event };
+    world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
+    world.tell(&[second(hire(10, "bob@example.com", "Bob", "Byron"))]);
+    world.tell(&[leave(20)]);
+    let ending = world.tell(&[second(update(30, "ada@example.com", "-", "-"))]);
+    let trouble = ending.document.trouble.unwrap();
+    assert_eq!(trouble.code, Code::ScimOwned);
+    assert!(trouble.detail.contains("hr/E-1") && trouble.detail.contains("hr/E-2"), "{}", trouble.detail);
+    let ending = world.tell(&[second(update(40, "bob@example.com", "-", "-"))]);
+    assert_eq!(ending.document.trouble, None);
+    world.tell(&[hire(50, "ada@example.com", "Ada", "Lovelace")]);
+    assert_eq!(shown(&world.team.users[0]), ada("Ada", "Lovelace", true), "{:?}", world.calls());
+}
+
+#[test]
+fn a_rehire_under_a_new_id_takes_the_leavers_member_over() {
+    let mut world = World::new();
+    world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
+    world.tell(&[leave(20)]);
+    let mut again = hire(30, "ada@example.com", "Ada", "King");
+    again.person = person("E-2");
+    let ending = world.tell(&[again]);
+    assert_eq!(ending.ended[0].1, Finished::Adopted);
+    assert_eq!(world.team.users.len(), 1);
+    assert_eq!(shown(&world.team.users[0]), ada("Ada", "King", true));
+}
+
+#[test]
+fn who_is_taken_over_is_looked_at_again_and_a_read_may_lag_behind_what_the_former_record_wrote() {
+    let mut world = World::new();
+    world.team.lag_ms = 30_000;
+    world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
+    world.now = world.now.plus_ms(120_000);
+    world.tell(&[leave(20)]);
+    world.team.calls.clear();
+    let mut again = hire(30, "ada@example.com", "Ada", "Lovelace");
+    again.person = person("E-2");
+    world.tell(&[again]);
+    assert_eq!(
+        shown(&world.team.users[0]),
+        ada("Ada", "Lovelace", true),
+        "the read shows them on: {:?}",
+        world.calls()
+    );
+    assert_eq!(world.calls()[0], "GET /Users/{id}", "whose the member is, is known");
+}
+
+#[test]
+fn two_of_one_name_keep_their_own_members_whatever_address_is_given_to_one_by_mistake() {
+    let mut world = World::new();
+    let second = |event: Event| Event { person: person("E-2"), ..event };
+    world.tell(&[hire(10, "ada1@example.com", "Ada", "King")]);
+    world.tell(&[second(hire(10, "ada2@example.com", "Ada", "King"))]);
+    let ending = world.tell(&[update(20, "ada2@example.com", "-", "-")]);
+    let trouble = ending.document.trouble.unwrap();
+    assert_eq!(trouble.code, Code::ScimOwned);
+    assert!(trouble.detail.contains("hr/E-2"), "{}", trouble.detail);
+    let ending = world.tell(&[update(30, "ada1@example.com", "-", "-")]);
+    assert_eq!(ending.document.trouble, None);
+    let ending = world.tell(&[second(leave(40))]);
+    assert_eq!(ending.ended[0].1, Finished::Deactivated);
+    let active: Vec<_> = world.team.users.iter().map(|user| user["active"] == true).collect();
+    assert_eq!(active, [true, false]);
+}

@@ -1,0 +1,128 @@
+//! What a claim on a member or an address came to, and what an attempt makes of that.
+
+use super::attempt::AttemptState;
+use super::conclusion::{Conclusion, try_again};
+use super::groups;
+use super::owner;
+use super::search::Search;
+use crate::core::code::Code;
+use crate::core::person::document::{JoinedGroup, Standstill};
+use crate::core::person::job::Finished;
+use crate::core::person::{Document, EmploymentState, KnownMember, Person};
+use crate::core::time::UnixMs;
+
+/// What a claim on a member or an address came to.
+#[derive(Debug, Clone)]
+pub enum Claimed {
+    /// It is this person's.
+    Ours,
+    /// It was taken over from somebody; the same step put an entry into their inbox.
+    TakenFrom {
+        /// Whose it was.
+        person: Person,
+        /// The member as they last read or wrote it.
+        member: Option<Box<KnownMember>>,
+        /// Claims that came with it, besides those asked for.
+        along: Vec<String>,
+        /// The groups that they put the member into, or may have put them into.
+        groups: FormerGroups,
+    },
+    /// It is somebody else's.
+    Others(owner::Owner),
+}
+
+/// The groups of a member who is taken over.
+#[derive(Debug, Clone, Default)]
+pub struct FormerGroups {
+    joined: Vec<JoinedGroup>,
+    unsure: Vec<String>,
+}
+
+impl FormerGroups {
+    /// Those of the record that had the member.
+    #[must_use]
+    pub fn of(former: &Document) -> Self {
+        Self { joined: former.groups.clone(), unsure: former.groups_unsure.clone() }
+    }
+}
+
+impl AttemptState {
+    /// Takes in what came of a claim.
+    pub fn learn_claim(&mut self, keys: &[String], claimed: Claimed, now: UnixMs) {
+        match claimed {
+            Claimed::Ours => self.claims.extend_from_slice(keys),
+            // Another worker is creating or writing this group, and will soon be done.
+            Claimed::Others(_) if keys.iter().any(|key| groups::is_claim(key)) => {
+                self.end = Some(try_again(Code::ScimMoving, None, true));
+            }
+            Claimed::TakenFrom { person: _, member, along, groups } => {
+                self.claims.extend_from_slice(keys);
+                self.claims.extend(along);
+                // The former owner may have written between our look-up and our claim. So the member is read again,
+                // by id, and the owner's last write counts for more than a read that lags behind.
+                let is_claimed = |known: &KnownMember| {
+                    let id = known.id.as_deref().map(owner::id_key);
+                    let address = owner::address_key(&known.user_name);
+                    id.is_some_and(|id| keys.iter().any(|key| *key == id || *key == address))
+                };
+                if let Some(member) = member.filter(|known| is_claimed(known))
+                    && self.known.as_ref().is_none_or(|known| known.id.is_none())
+                {
+                    self.take_groups(&member, groups);
+                    self.document.member = Some(*member);
+                }
+                self.shown = None;
+                self.search = Search::default();
+            }
+            // There is nothing to switch off: the account belongs to somebody who works there.
+            Claimed::Others(owner)
+                if self.leaves_with_nothing(now) && owner.keeps_it() && !owner.may_be_left_by(&self.document, now) =>
+            {
+                self.end = Some(Conclusion::InLine(Finished::NotAMember));
+            }
+            Claimed::Others(owner) => self.end = Some(self.kept_by(&owner, now)),
+        }
+    }
+
+    /// This record takes the member out of the groups that the former one put them into.
+    fn take_groups(&mut self, member: &KnownMember, groups: FormerGroups) {
+        let FormerGroups { joined, unsure } = groups;
+        self.document.groups.extend(joined.into_iter().filter(|group| Some(&group.member) == member.id.as_ref()));
+        self.document.groups_unsure.extend(unsure);
+    }
+
+    /// Whether HR says that they have left, or are out of scope, and there has never been a member, nor may there be
+    /// one.
+    fn leaves_with_nothing(&self, now: UnixMs) -> bool {
+        let has_left = self.document.record.membership(now) == Some(EmploymentState::Left);
+        has_left && self.document.member.is_none() && !self.may_have_created
+    }
+
+    /// How the attempt ends if somebody else has the claim.
+    fn kept_by(&mut self, owner: &owner::Owner, now: UnixMs) -> Conclusion {
+        let me = self.document.person.to_string();
+        let blocked = |detail| Conclusion::Blocked { code: Code::ScimOwned, detail, wants: Some(owner.key.clone()) };
+        let standstill = self.document.progress.standstill.take();
+        if owner.ring.len() > 1 {
+            let others: Vec<_> = owner.ring.iter().map(ToString::to_string).collect();
+            return blocked(format!(
+                "{me}, {} change places: each is to have the next one's address",
+                others.join(", ")
+            ));
+        }
+        if owner.changes_places_with(&self.document) {
+            return blocked(format!("{me} and {} change places: each is to have the other's address", owner.person));
+        }
+        if !owner.gives_it_up() {
+            return blocked(format!("{me} is to have the member of {}", owner.person));
+        }
+        let looked = if owner.stands_still { Some(Standstill::again(standstill, &owner.key, now)) } else { standstill };
+        let is_over = owner.stands_still && looked.as_ref().is_some_and(|looked| looked.is_over(now));
+        self.document.progress.standstill = looked;
+        if is_over {
+            let other = &owner.person;
+            return blocked(format!("{me} waits for {other}, who is to give it up, and for whom no work is pending"));
+        }
+        try_again(Code::ScimMoving, None, true)
+    }
+}

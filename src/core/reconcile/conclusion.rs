@@ -1,0 +1,96 @@
+//! How an attempt ends.
+
+use super::request::Operation;
+use crate::core::code::Code;
+use crate::core::hold::HoldScope;
+use crate::core::person::job::Finished;
+use crate::core::time::UnixMs;
+
+/// How an attempt ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Conclusion {
+    /// The member is as HR says.
+    InLine(Finished),
+    /// HR has not said enough: the facts that are missing.
+    Incomplete(Vec<&'static str>),
+    /// It cannot be done until something changes.
+    Blocked {
+        /// Why.
+        code: Code,
+        /// Fields, shapes, ids of employees.
+        detail: String,
+        /// The claim that somebody else has: when they give it up, this heals.
+        wants: Option<String>,
+    },
+    /// Temporary trouble of the target, or on the way to it.
+    TryAgain {
+        /// Which.
+        code: Code,
+        /// The target asks not to be called before then.
+        not_before: Option<UnixMs>,
+        /// A wait for something that is known to come, which does not count as a failure.
+        patient: bool,
+    },
+    /// An undocumented refusal.
+    Suspect {
+        /// Of which call.
+        operation: Operation,
+        /// Its status.
+        status: Option<u16>,
+        /// The target asks not to be called before then.
+        not_before: Option<UnixMs>,
+    },
+    /// 429.
+    RateLimited {
+        /// When calls are welcome again.
+        until: UnixMs,
+    },
+    /// The target refuses everybody.
+    Hold {
+        /// What.
+        scope: HoldScope,
+        /// Why.
+        code: Code,
+        /// The target asks not to be called before then.
+        not_before: Option<UnixMs>,
+    },
+}
+
+/// Aspects of a member that are reconciled one by one; each may be refused on its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aspect {
+    /// Whether they are in the team and switched on.
+    Membership,
+    /// The address.
+    Address,
+    /// The names.
+    Names,
+    /// The groups.
+    Groups,
+}
+
+impl Aspect {
+    /// The aspect of a member that a call writes; none for reads, creates and calls about groups.
+    pub(super) fn written_by(operation: Operation) -> Option<Self> {
+        match operation {
+            Operation::Replace | Operation::SetNames => Some(Self::Names),
+            Operation::SetUserName => Some(Self::Address),
+            Operation::SetActive => Some(Self::Membership),
+            Operation::Create
+            | Operation::Get
+            | Operation::Find
+            | Operation::Page
+            | Operation::Probe
+            | Operation::Discover
+            | Operation::FindGroup
+            | Operation::GetGroup
+            | Operation::CreateGroup
+            | Operation::AddToGroup
+            | Operation::RemoveFromGroup => None,
+        }
+    }
+}
+
+pub(super) fn try_again(code: Code, not_before: Option<UnixMs>, patient: bool) -> Conclusion {
+    Conclusion::TryAgain { code, not_before, patient }
+}

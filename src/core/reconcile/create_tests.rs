@@ -1,0 +1,176 @@
+//! Creates whose outcome is not known, or of which the reply shows nothing: nobody is made twice.
+
+use super::attempt::AttemptState;
+use super::conclusion::Conclusion;
+use super::plan::{Step, plan};
+use super::reply::Outcome;
+use super::request::{Request, UserToCreate};
+use super::target::TargetRules;
+use super::team_tests::{Fault, Team};
+use super::verdict::Standing;
+use super::world_tests::{World, ada, hire, leave, person, rules, shown, update};
+use crate::core::code::Code;
+use crate::core::hold::HoldScope;
+use crate::core::person::document::UnknownCreate;
+use crate::core::person::inbox::{Entry, Word};
+use crate::core::person::job::Finished;
+use crate::core::person::{Document, Email};
+use crate::core::time::UnixMs;
+
+#[test]
+fn who_turns_out_to_be_no_member_was_not_made_by_a_worker_that_was_killed() {
+    let mut world = World::new();
+    world.tell(&[update(20, "ada@example.com", "Ada", "King")]);
+    let cut_off = Entry { accepted_at: world.now, word: Word::CutOff, trace: None };
+    let ending = world.work(&person("E-1"), &[(100, cut_off)]);
+    assert_eq!((ending.standing, ending.document.progress.create_unknown), (Standing::Idle, None));
+    // Known to be nobody of ours: whoever is there belongs to another team.
+    world.team.calls.clear();
+    world.faults = vec![Fault::Taken];
+    let ending = world.tell(&[hire(30, "ada@example.com", "Ada", "King")]);
+    assert_eq!(ending.document.trouble.unwrap().code, Code::ScimElsewhere);
+    assert_eq!(world.calls()[0], "POST /Users");
+}
+
+#[test]
+fn a_create_that_was_lost_is_not_forgotten_with_a_leave() {
+    let mut world = World::new();
+    world.faults = vec![Fault::LostBefore, Fault::LostBefore];
+    let mut document = Document::new(person("E-1"));
+    document.progress.create_unknown = Some(UnknownCreate::made(world.now, false));
+    world.people.insert("hr/E-1".to_owned(), document);
+    let mut leaves = leave(20);
+    leaves.facts.email = Email::parse("ada@example.com").ok();
+    let ending = world.tell(&[leaves]);
+    assert_eq!(ending.ended[0].1, Finished::NotAMember);
+    assert!(ending.document.progress.create_unknown.is_some(), "an invitation is found by no look-up");
+}
+
+#[test]
+fn a_create_that_a_killed_worker_made_is_not_forgotten_with_a_leave() {
+    let mut world = World::new();
+    // An invitation, which no look-up finds; and the worker dies before it notes that.
+    world.faults = vec![Fault::Bare];
+    world.crashes = vec![1];
+    world.arriving = vec![leave(20)];
+    let ending = world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
+    assert_eq!(ending.ended.last().unwrap().1, Finished::NotAMember);
+    assert!(ending.document.progress.create_unknown.is_some_and(|unknown| !unknown.is_guess));
+    assert_eq!(ending.standing, Standing::Idle);
+    world.faults = vec![Fault::Taken];
+    let ending = world.tell(&[hire(30, "ada@example.com", "Ada", "Lovelace")]);
+    assert_eq!(ending.ended[0].1, Finished::Invited, "{:?} {:?}", ending.document.trouble, world.calls());
+}
+
+#[test]
+fn who_leaves_soon_after_a_create_of_unknown_outcome_is_looked_for_as_long_as_reads_lag() {
+    for fault in [Fault::ErrorAfter, Fault::LostAfter, Fault::BareAfter] {
+        let mut world = World::new();
+        world.team.lag_ms = 25_000;
+        world.faults = vec![fault];
+        let ending = world.begin(&hire(10, "ada@example.com", "Ada", "Lovelace"));
+        assert!(matches!(ending.standing, Standing::Retry { .. }), "{fault:?} {:?}", ending.standing);
+        let ending = world.tell(&[leave(20)]);
+        assert_eq!(ending.ended.last().unwrap().1, Finished::Created, "{fault:?}");
+        assert_eq!(shown(&world.team.users[0]), ada("Ada", "Lovelace", false), "{fault:?} {:?}", world.calls());
+        assert_eq!((world.team.users.len(), world.team.writes()), (1, 2), "{fault:?} {:?}", world.calls());
+    }
+}
+
+#[test]
+fn another_address_soon_after_a_create_of_unknown_outcome_makes_no_second_member() {
+    for fault in [Fault::ErrorAfter, Fault::LostAfter, Fault::BareAfter] {
+        let unfiltered = World::of_a_provider(Team { no_filter: true, ..Team::default() });
+        // A provider is asked what it can do first.
+        for (mut world, faults) in [(World::new(), vec![fault]), (unfiltered, vec![Fault::None, fault])] {
+            world.team.lag_ms = 25_000;
+            world.faults = faults;
+            world.begin(&hire(10, "ada@example.com", "Ada", "Lovelace"));
+            let ending = world.tell(&[update(20, "ada.king@example.com", "-", "-")]);
+            assert_eq!(ending.standing, Standing::Idle, "{fault:?} {:?}", ending.document.trouble);
+            let addresses: Vec<_> = world.team.users.iter().map(|user| &user["userName"]).collect();
+            assert_eq!(addresses, ["ada.king@example.com"], "{fault:?} {:?}", world.calls());
+        }
+    }
+}
+
+#[test]
+fn a_quota_that_refuses_a_create_made_nobody_and_one_told_by_an_error_may_have() {
+    let create = Request::Create(UserToCreate {
+        user_name: "ada@example.com".to_owned(),
+        given_name: None,
+        family_name: None,
+        external_id: "E-1".to_owned(),
+        locale: None,
+    });
+    let now = UnixMs(1_000);
+    let until = Some(now.plus_ms(7_200_000));
+    for (outcome, may_be_made) in [
+        (Outcome::Hold(HoldScope::All, Code::HoldQuota, until), false),
+        (Outcome::Unknown { code: Code::HoldQuota, not_before: until }, true),
+    ] {
+        let rules = rules(TargetRules::default(), Vec::new());
+        let mut state = AttemptState::new(Document::new(person("E-1")), false, now);
+        state.learn(&rules, &create, outcome, now);
+        let Step::Finish(Conclusion::Hold { code: Code::HoldQuota, not_before, .. }) = plan(&mut state, &rules, now)
+        else {
+            panic!("no hold");
+        };
+        assert_eq!((not_before, state.document.progress.create_unknown.is_some()), (until, may_be_made));
+    }
+}
+
+#[test]
+fn a_201_that_shows_nobody_is_looked_at_once_more() {
+    let mut world = World::new();
+    world.faults = vec![Fault::BareAfter];
+    let ending = world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
+    assert_eq!(world.calls(), ["POST /Users", "GET /Users?filter=userName"]);
+    assert_eq!((ending.ended[0].1, ending.document.progress.made_unshown), (Finished::Created, false));
+    for (change, end) in [
+        (update(20, "-", "-", "King"), ("ada@example.com", "King")),
+        (update(20, "ada.king@example.com", "-", "-"), ("ada.king@example.com", "Lovelace")),
+    ] {
+        let mut world = World::new();
+        world.team.lag_ms = 25_000;
+        world.faults = vec![Fault::BareAfter];
+        world.begin(&hire(10, "ada@example.com", "Ada", "Lovelace"));
+        let ending = world.tell(&[change]);
+        assert_eq!(ending.standing, Standing::Idle, "{:?} {:?}", ending.document.trouble, world.calls());
+        let (address, family) = end;
+        assert_eq!(shown(&world.team.users[0]), (address.to_owned(), "Ada".to_owned(), family.to_owned(), true));
+        assert_eq!(world.team.users.len(), 1);
+    }
+}
+
+#[test]
+fn a_201_after_which_nobody_is_ever_shown_is_an_invitation_and_no_second_post() {
+    let mut world = World::new();
+    world.faults = vec![Fault::Bare];
+    let began = world.now;
+    let ending = world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
+    assert_eq!((ending.ended[0].1, world.team.writes()), (Finished::Invited, 1), "{:?}", world.calls());
+    assert!(world.now.ms_since(began) >= 60_000);
+    // Under another address by now, nobody says that it is right.
+    let mut world = World::new();
+    world.faults = vec![Fault::Bare];
+    world.begin(&hire(10, "ada@example.com", "Ada", "Lovelace"));
+    let ending = world.tell(&[update(20, "ada.king@example.com", "-", "-")]);
+    assert_eq!(ending.document.trouble.unwrap().code, Code::ScimNotMember);
+    assert_eq!(world.team.writes(), 1, "{:?}", world.calls());
+}
+
+#[test]
+fn the_outcome_of_a_lost_post_is_looked_for_before_another() {
+    let mut world = World::new();
+    world.faults = vec![Fault::LostAfter];
+    let ending = world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
+    assert_eq!(world.calls(), ["POST /Users", "GET /Users?filter=userName"]);
+    assert_eq!(ending.ended[0].1, Finished::Created);
+    let mut world = World::new();
+    world.faults = vec![Fault::LostBefore];
+    let began = world.now;
+    world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
+    assert_eq!(world.team.writes(), 2);
+    assert!(world.now.ms_since(began) >= 10_000, "nobody found soon after a create is no proof");
+}

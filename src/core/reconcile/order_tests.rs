@@ -1,0 +1,192 @@
+//! Whatever the order, the batches, the duplicates, the crashes and the replies: the same record, the same member.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::team_tests::{Fault, Team};
+use super::world_tests::{World, hire, leave, of_department, person, shown, update};
+use crate::core::person::inbox::{Entry, Word};
+use crate::core::person::{EmploymentState, Event, EventKind, Scope};
+
+/// Kind, and which of three addresses, given names, family names, departments (or none), and of scope.
+pub(super) type Told = (u8, u8, u8, u8, u8, u8);
+
+pub(super) fn any_event() -> impl Strategy<Value = Told> {
+    (0_u8..4, 0_u8..4, 0_u8..4, 0_u8..4, 0_u8..4, 0_u8..5)
+}
+
+pub(super) fn event_of(n: usize, (kind, email, given, family, department, scope): Told) -> Event {
+    let at = 100 + i64::try_from(n).unwrap();
+    let email = ["-", "ada@example.com", "ada.king@example.com", "ada.byron@example.com"][usize::from(email)];
+    let given = ["-", "Ada", "Augusta", ""][usize::from(given)];
+    let family = ["-", "Lovelace", "King", "Byron"][usize::from(family)];
+    let mut event = match kind {
+        0 => leave(at),
+        1 | 2 => hire(at, email, given, family),
+        _ => update(at, email, given, family),
+    };
+    event.facts.scope = [None, None, None, Some((Scope::In, None)), Some((Scope::Out, None))][usize::from(scope)];
+    of_department(event, ["-", "Engineering", "Sales", ""][usize::from(department)])
+}
+
+pub(super) fn any_fault() -> impl Strategy<Value = Fault> {
+    prop_oneof![
+        6 => Just(Fault::None),
+        1 => Just(Fault::LostBefore),
+        1 => Just(Fault::LostAfter),
+        1 => Just(Fault::Error),
+        1 => Just(Fault::ErrorAfter),
+        1 => Just(Fault::Limited),
+        1 => Just(Fault::Html),
+        1 => Just(Fault::Refused),
+    ]
+}
+
+/// Postman, and providers that can do all, or as little as the RFC allows.
+fn any_world() -> impl Strategy<Value = World> {
+    let provider =
+        |no_patch, no_filter| World::of_a_provider(Team { no_patch, no_filter, ..Team::default() }).with_groups();
+    prop_oneof![
+        2 => Just(World::new()),
+        2 => Just(World::new().with_groups()),
+        1 => Just(provider(false, false)),
+        1 => Just(provider(true, false)),
+        1 => Just(provider(true, true)),
+    ]
+}
+
+/// Address, names, employment and scope as recorded; and the members, each with address, names and whether active, and
+/// the groups that have members.
+pub(super) type End = (
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    Option<EmploymentState>,
+    bool,
+    Vec<(String, String, String, bool)>,
+    BTreeSet<String>,
+);
+
+/// What counts of how a story ends: the record's facts, and the member.
+pub(super) fn end_of(world: &World) -> End {
+    let record = &world.people["hr/E-1"].record;
+    let text = |text: Option<&str>| text.map(str::to_owned);
+    // Who has left before anybody was made of them is as good as switched off.
+    let mut team: Vec<_> = world.team.users.iter().map(shown).filter(|(.., active)| *active).collect();
+    team.sort();
+    (
+        record.email().map(|email| email.key().to_owned()),
+        text(record.given_name()),
+        text(record.family_name()),
+        record.employment.at(world.now).map(|word| word.state),
+        record.is_out_of_scope(world.now),
+        team,
+        world.team.groups.iter().filter(|(_, members)| !members.is_empty()).map(|(name, _)| name.clone()).collect(),
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    /// Promise 3, where reads show what was so half a minute ago, and no word waits for them.
+    #[test]
+    fn however_far_reads_lag_behind_the_member_ends_as_the_record_says(
+        mut events in prop::collection::vec(any_event(), 1..=6),
+        gaps in prop::collection::vec(0_u64..40_000, 6),
+        lag_ms in 0_u64..40_000,
+    ) {
+        events[0] = (1, 1, 1, 1, 1, 0);
+        let events: Vec<Event> = events.into_iter().enumerate().map(|(n, event)| event_of(n, event)).collect();
+        let (mut plain, mut lagging) = (World::new(), World::new());
+        lagging.team.lag_ms = lag_ms;
+        for (event, gap_ms) in events.iter().zip(gaps) {
+            plain.tell(std::slice::from_ref(event));
+            plain.now = plain.now.plus_ms(120_000);
+            lagging.tell(std::slice::from_ref(event));
+            lagging.now = lagging.now.plus_ms(gap_ms);
+        }
+        prop_assert!(lagging.team.users.len() <= 1, "no duplicate member");
+        prop_assert_eq!(end_of(&plain), end_of(&lagging));
+    }
+
+    /// Promise 3, where addresses of hires cannot be used, and the last word has one that can.
+    #[test]
+    fn whatever_the_order_the_next_address_completes_a_hire_under_one_that_cannot_be_used(
+        mut events in prop::collection::vec(any_event(), 1..=4),
+        unusable in prop::collection::vec(any::<bool>(), 4),
+        order in Just((0..5_usize).collect::<Vec<_>>()).prop_shuffle(),
+        batches in prop::collection::vec(1_usize..4, 5),
+        again in prop::collection::vec(0_usize..5, 0..4),
+    ) {
+        events[0] = (1, 1, 1, 1, 1, 0);
+        let mut events: Vec<Event> = events.into_iter().enumerate().map(|(n, event)| event_of(n, event)).collect();
+        for (event, is_unusable) in events.iter_mut().zip(unusable) {
+            if event.kind == EventKind::Hire && is_unusable {
+                (event.facts.email, event.facts.unusable_email) = (None, true);
+            }
+        }
+        events.push(update(200, "ada.king@example.com", "Ada", "King"));
+        let mut plain = World::new();
+        for event in &events {
+            plain.tell(std::slice::from_ref(event));
+            plain.now = plain.now.plus_ms(120_000);
+        }
+        let mut other = World::new();
+        let mut turned: Vec<Event> = order.iter().filter_map(|&n| events.get(n).cloned()).collect();
+        turned.extend(again.iter().filter_map(|&n| events.get(n).cloned()));
+        for size in batches.iter().cycle() {
+            if turned.is_empty() { break; }
+            let rest = turned.split_off((*size).min(turned.len()));
+            other.tell(&turned);
+            other.now = other.now.plus_ms(120_000);
+            turned = rest;
+        }
+        prop_assert!(other.team.users.len() <= 1, "no duplicate member: {:?}", other.team.calls);
+        prop_assert!(!other.people["hr/E-1"].record.waits_for_email());
+        prop_assert_eq!(end_of(&plain), end_of(&other));
+    }
+
+    /// Promise 3.
+    #[test]
+    fn whatever_the_order_the_record_and_the_member_end_the_same(
+        mut events in prop::collection::vec(any_event(), 1..=5),
+        order in Just((0..5_usize).collect::<Vec<_>>()).prop_shuffle(),
+        batches in prop::collection::vec(1_usize..4, 5),
+        again in prop::collection::vec(0_usize..5, 0..4),
+        faults in prop::collection::vec(any_fault(), 0..12),
+        crashes in prop::collection::vec(1_usize..25, 0..3),
+        come_meanwhile in any::<bool>(),
+        world in any_world(),
+    ) {
+        // Somebody whose address HR never told can be found by nobody.
+        events[0] = (1, 1, 1, 1, 1, 0);
+        let events: Vec<Event> = events.into_iter().enumerate().map(|(n, event)| event_of(n, event)).collect();
+        let mut plain = world.clone();
+        for event in &events {
+            plain.tell(std::slice::from_ref(event));
+            plain.now = plain.now.plus_ms(120_000);
+        }
+        let mut other = world;
+        let mut crashes = crashes;
+        crashes.sort_unstable();
+        (other.faults, other.crashes) = (faults, crashes);
+        let mut turned: Vec<Event> = order.iter().filter_map(|&n| events.get(n).cloned()).collect();
+        turned.extend(again.iter().filter_map(|&n| events.get(n).cloned()));
+        for size in batches.iter().cycle() {
+            if turned.is_empty() { break; }
+            let rest = turned.split_off((*size).min(turned.len()));
+            other.arriving = if come_meanwhile { rest.clone() } else { Vec::new() };
+            other.tell(&turned);
+            other.now = other.now.plus_ms(120_000);
+            turned = if come_meanwhile { std::mem::take(&mut other.arriving) } else { rest };
+        }
+        other.faults.clear();
+        other.crashes.clear();
+        // What was blocked or refused on the way is tried once more, as an operator would.
+        let retry = Entry { accepted_at: other.now, word: Word::TryAgain { by: "test".to_owned() }, trace: None };
+        other.work(&person("E-1"), &[(u64::MAX, retry)]);
+        prop_assert!(other.team.users.len() <= 1, "no duplicate member: {:?}", other.team.calls);
+        prop_assert_eq!(end_of(&plain), end_of(&other));
+    }
+}

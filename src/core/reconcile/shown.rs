@@ -1,0 +1,80 @@
+//! Updates what is known about a member from what a reply shows.
+
+use super::attempt::AttemptState;
+use super::conclusion::Aspect;
+use super::owner;
+use super::request::{Member, Operation};
+use super::rules::within;
+use crate::core::person::KnownMember;
+use crate::core::time::UnixMs;
+
+/// Which kind of reply shows the member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shown {
+    /// The reply to a write.
+    Written,
+    /// A read, which may lag behind what was written.
+    Read {
+        /// By this much.
+        lag_ms: u64,
+    },
+}
+
+impl AttemptState {
+    /// Takes over what a reply shows. A read may lag behind our write: within that time, a value from before the
+    /// write is ignored. Any other value is newer than ours.
+    pub(super) fn note_shown(&mut self, member: Member, how: Shown, now: UnixMs) {
+        let before = self
+            .document
+            .member
+            .take()
+            .filter(|known| known.id.is_none() || known.id.as_deref() == Some(member.id.as_str()));
+        let written = |at: fn(&KnownMember) -> Option<UnixMs>| before.as_ref().and_then(at);
+        let wrote_lately = |at: fn(&KnownMember) -> Option<UnixMs>| match how {
+            Shown::Written => None,
+            Shown::Read { lag_ms } => before.as_ref().filter(|known| within(at(known), lag_ms, now)),
+        };
+        let user_name = wrote_lately(|known| known.user_name_written_at)
+            .filter(|known| {
+                let shown = owner::address_key(&member.user_name);
+                known.user_names_before.iter().any(|before| owner::address_key(before) == shown)
+            })
+            .map(|known| known.user_name.clone());
+        let names = wrote_lately(|known| known.names_written_at)
+            .filter(|known| {
+                let shown = (&member.given_name, &member.family_name);
+                known.names_before.iter().any(|(given, family)| (given, family) == shown)
+            })
+            .map(|known| (known.given_name.clone(), known.family_name.clone()));
+        let (given_name, family_name) =
+            names.unwrap_or_else(|| (member.given_name.clone(), member.family_name.clone()));
+        let active = wrote_lately(|known| known.active_written_at).and_then(|known| known.active);
+        self.document.member = Some(KnownMember {
+            id: Some(member.id.clone()),
+            user_name: user_name.unwrap_or_else(|| member.user_name.clone()),
+            given_name,
+            family_name,
+            active: active.or(member.active.known()).or(before.as_ref().and_then(|known| known.active)),
+            seen_at: now,
+            created_at: written(|known| known.created_at),
+            user_name_written_at: written(|known| known.user_name_written_at),
+            user_names_before: before.as_ref().map(|known| known.user_names_before.clone()).unwrap_or_default(),
+            names_written_at: written(|known| known.names_written_at),
+            names_before: before.as_ref().map(|known| known.names_before.clone()).unwrap_or_default(),
+            active_written_at: written(|known| known.active_written_at),
+        });
+        self.shown = Some(member);
+    }
+
+    /// Notes that a write has been shown to be in effect.
+    pub(super) fn note_written(&mut self, operation: Operation, now: UnixMs) {
+        self.document.progress.unconfirmed = None;
+        let Some(known) = &mut self.document.member else { return };
+        match Aspect::written_by(operation) {
+            Some(Aspect::Membership) => known.active_written_at = Some(now),
+            Some(Aspect::Address) => known.user_name_written_at = Some(now),
+            Some(Aspect::Names) => known.names_written_at = Some(now),
+            Some(Aspect::Groups) | None => {}
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Who waits for an address, or for the day of an announced leave.
+
+use serde_json::json;
+
+use super::team_tests::Fault;
+use super::verdict::{Ending, Standing};
+use super::world_tests::{World, ada, hire, leave, person, shown, update};
+use crate::core::code::Code;
+use crate::core::person::inbox::{Entry, Word};
+use crate::core::person::job::{Finished, JobId};
+use crate::core::person::{EmploymentState, Event};
+
+#[test]
+fn the_leave_of_somebody_of_whom_no_address_is_known_waits_for_it_and_is_told() {
+    // Where rules tell who is in scope, they may have been out of it all the time.
+    let mut world = World::new();
+    world.team.add("ada@example.com", "Ada", "Lovelace", true, &json!({}));
+    assert_eq!(world.tell(&[leave(20)]).ended[0].1, Finished::NotAMember);
+    let mut world = World::new();
+    world.has_scope = false;
+    world.team.add("ada@example.com", "Ada", "Lovelace", true, &json!({}));
+    let ending = world.tell(&[leave(20)]);
+    assert_eq!(
+        (ending.standing, ending.document.missing),
+        (Standing::Incomplete { at: None }, vec!["email".to_owned()])
+    );
+    assert_eq!(world.calls(), [""; 0]);
+    let ending = world.tell(&[update(30, "ada@example.com", "-", "-")]);
+    assert_eq!(ending.ended.len(), 2);
+    assert_eq!(shown(&world.team.users[0]), ada("Ada", "Lovelace", false));
+    // Whom HR called hired, and gave no address, was never made.
+    let mut world = World::new();
+    world.tell(&[hire(10, "-", "Ada", "Lovelace")]);
+    let ending = world.tell(&[leave(20)]);
+    assert_eq!((ending.standing, ending.ended[0].1), (Standing::Idle, Finished::NotAMember));
+    // Nor does a roster ask for anything that lists who left long ago.
+    let mut world = World::new();
+    let job = JobId::about(7 << 64, person("E-1").id());
+    let (import, event) = ("i".to_owned(), Box::new(leave(20)));
+    let words =
+        [Word::Staged { import: import.clone(), job, event, leaves_at: None }, Word::Apply { import, member: None }];
+    let now = world.now;
+    let entry = |(word, n)| (n, Entry { accepted_at: now, word, trace: None });
+    let entries: Vec<_> = words.into_iter().zip(1..).map(entry).collect();
+    let ending = world.work(&person("E-1"), &entries);
+    assert_eq!((ending.standing, ending.ended[0].1), (Standing::Idle, Finished::NotAMember));
+}
+
+#[test]
+fn a_hire_without_an_address_waits_for_it() {
+    let mut world = World::new();
+    let ending = world.tell(&[hire(10, "-", "Ada", "Lovelace")]);
+    assert_eq!(ending.standing, Standing::Incomplete { at: None });
+    assert_eq!(ending.document.missing, ["email"]);
+    let ending = world.tell(&[update(20, "ada@example.com", "-", "-")]);
+    assert_eq!(ending.ended.len(), 2);
+    assert_eq!(shown(&world.team.users[0]), ada("Ada", "Lovelace", true));
+}
+
+/// A hire whose address is there and cannot be used.
+fn hire_under_a_bad_address(at: i64) -> Event {
+    let mut event = hire(at, "-", "Ada", "Lovelace");
+    event.facts.unusable_email = true;
+    event
+}
+
+#[test]
+fn whoever_is_hired_under_an_address_that_cannot_be_used_waits_for_the_next_one() {
+    let waits = |ending: &Ending| {
+        assert_eq!(ending.standing, Standing::Incomplete { at: None });
+        assert_eq!(ending.document.missing, ["email"]);
+    };
+    let mut world = World::new();
+    waits(&world.tell(&[hire_under_a_bad_address(10)]));
+    world.tell(&[update(20, "ada@example.com", "-", "-")]);
+    assert_eq!(shown(&world.team.users[0]), ada("Ada", "Lovelace", true));
+    // Whoever is in the team stays there, under the address that they have.
+    let ending = world.tell(&[hire_under_a_bad_address(30)]);
+    assert_eq!((ending.standing, ending.ended[0].1), (Standing::Idle, Finished::Unchanged));
+    // Whoever has left is not switched on under the address before.
+    world.tell(&[leave(40)]);
+    world.now = world.now.plus_ms(120_000);
+    waits(&world.tell(&[hire_under_a_bad_address(50)]));
+    assert_eq!(shown(&world.team.users[0]), ada("Ada", "Lovelace", false));
+    world.tell(&[update(60, "ada.king@example.com", "-", "-")]);
+    let expected = ("ada.king@example.com".to_owned(), "Ada".to_owned(), "Lovelace".to_owned(), true);
+    assert_eq!(world.team.users.iter().map(shown).collect::<Vec<_>>(), [expected]);
+    // Nor is anybody invited under one that was told before.
+    let mut world = World::new();
+    world.tell(&[update(10, "ada@example.com", "Ada", "Lovelace")]);
+    waits(&world.tell(&[hire_under_a_bad_address(20)]));
+    assert!(world.team.users.is_empty());
+    world.tell(&[leave(30)]);
+    assert!(world.team.users.is_empty());
+}
+
+#[test]
+fn a_leave_ahead_of_time_waits_and_is_withdrawn_by_a_newer_word() {
+    let mut world = World::new();
+    world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
+    let mut ahead = leave(20);
+    ahead.facts.employment = Some((EmploymentState::Left, Some(world.now.plus_ms(3_600_000))));
+    let ending = world.tell(&[ahead]);
+    assert!(matches!(ending.standing, Standing::Scheduled { .. }));
+    assert_eq!(ending.document.open.len(), 1, "the leave is open until it takes effect");
+    assert_eq!(shown(&world.team.users[0]), ada("Ada", "Lovelace", true));
+    world.tell(&[update(25, "-", "-", "King")]);
+    assert_eq!(shown(&world.team.users[0]), ada("Ada", "King", true), "it blocks nothing");
+    let ending = world.tell(&[hire(30, "ada@example.com", "Ada", "King")]);
+    assert_eq!(ending.standing, Standing::Idle);
+    assert!(ending.document.open.is_empty());
+}
+
+#[test]
+fn a_leave_that_was_announced_outlives_the_discard_of_what_blocks_them() {
+    let mut world = World::new();
+    world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
+    let day = world.now.plus_ms(3_600_000);
+    let mut ahead = leave(20);
+    ahead.facts.employment = Some((EmploymentState::Left, Some(day)));
+    world.tell(&[ahead]);
+    world.faults = vec![Fault::None, Fault::Taken];
+    let ending = world.tell(&[update(30, "ada.king@example.com", "-", "-")]);
+    assert_eq!(ending.document.trouble.map(|trouble| trouble.code), Some(Code::ScimAddress));
+    let discard = Word::Discard { by: "test".to_owned(), reason: None };
+    let ending = world.work(&person("E-1"), &[(100, Entry { accepted_at: world.now, word: discard, trace: None })]);
+    assert_eq!((ending.standing, ending.document.open.len()), (Standing::Scheduled { at: day }, 1));
+    assert_eq!(shown(&world.team.users[0]), ada("Ada", "Lovelace", true));
+    world.now = day;
+    let ending = world.work(&person("E-1"), &[]);
+    assert_eq!((ending.ended[0].1, ending.document.not_followed_since), (Finished::Deactivated, None));
+    assert_eq!(world.team.users[0]["active"], false);
+}
