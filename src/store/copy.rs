@@ -1,6 +1,5 @@
-//! Copies a store's content into another one, over [`Transfer`] alone. It can be stopped anywhere and
-//! run again: what has arrived is recognised there, and until everything has, a hold keeps workers from
-//! it.
+//! Copies a store's content into another one, only through [`Transfer`]. It can be stopped at any point and run
+//! again: what has arrived is recognised, and until everything has, a hold keeps workers away.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -14,9 +13,9 @@ use crate::core::time::UnixMs;
 
 /// The shared document that all holds are in.
 const HOLDS: &str = "holds";
-/// Names a store, to distinguish it from all others.
+/// The shared document with a store's unique id.
 const IDENTITY: &str = "identity";
-/// In the target of a copy: of which store, and how far that one was.
+/// The shared document in the target of a copy: which store it copies, and that store's progress.
 const COPY_OF: &str = "copy_of";
 
 /// How to copy.
@@ -61,27 +60,27 @@ pub enum CopyError {
     /// The target has something of its own.
     #[error("the store to copy to has content of its own, or was served since it was copied to")]
     Newer,
-    /// Both are one.
+    /// Source and target are the same store.
     #[error("both are the same store")]
     Same,
 }
 
-/// What became of a section.
+/// The result for a section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct SectionTally {
     /// In the source.
     pub all: u64,
     /// Copied now; on a dry run: would be copied.
     pub copied: u64,
-    /// Were there already.
+    /// It was there already.
     pub known: u64,
-    /// In the target, and not (any more) in the source.
+    /// In the target, but not (or no longer) in the source.
     pub surplus: u64,
     /// Found in the target afterwards.
     pub verified: u64,
 }
 
-/// What became of all sections, in order.
+/// The result for all sections, in order.
 #[derive(Debug, Clone, Default)]
 pub struct Copied(pub Vec<(Section, SectionTally)>);
 
@@ -103,13 +102,13 @@ impl Copied {
 /// What is being done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// Records are read and taken in.
+    /// Records are read and written.
     Copying,
     /// Records are read and looked for.
     Comparing,
 }
 
-/// Of which store a target is a copy, and how far that one was.
+/// Which store a target copies, and that store's progress.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct CopyOf {
     identity: String,
@@ -126,7 +125,7 @@ pub async fn copy(
     mut told: impl FnMut(Phase, Section, u64),
 ) -> Result<Copied, CopyError> {
     at_rest(from, now()).await?;
-    // The wrong place, mostly: it gets neither an id nor a hold.
+    // Most likely the wrong place: it gets neither an id nor a hold.
     if is_empty(from, now()).await.map_err(CopyError::From)? {
         return Ok(Copied(Section::ALL.map(|section| (section, SectionTally::default())).into()));
     }
@@ -225,7 +224,7 @@ async fn marks(store: &dyn Transfer, now: UnixMs) -> Result<Marks, StoreError> {
     Ok(marks.unwrap_or_default())
 }
 
-/// What a store is called; it gets a name if it has none.
+/// A store's id; it gets one if it has none.
 async fn identity(store: &dyn Store, fresh: [u8; 16]) -> Result<String, StoreError> {
     loop {
         let found = store.shared(IDENTITY).await?;
@@ -248,8 +247,8 @@ async fn one_team(from: &dyn Store, to: &dyn Store) -> Result<(), CopyError> {
     Ok(())
 }
 
-/// Refuses a target that has anything but a copy of this very store that nobody has worked on; notes
-/// whose copy it becomes, and holds it until it is whole.
+/// Refuses a target that holds anything but an unused copy of this store. Notes whose copy it becomes, and holds it
+/// until it is complete.
 async fn claim_target(to: &dyn Transfer, now: UnixMs, identity: &str, marks: Marks) -> Result<(), CopyError> {
     let told = async {
         if to.shared(IDENTITY).await?.bytes == identity.as_bytes() {
@@ -338,8 +337,8 @@ async fn found(
     Ok((all, known))
 }
 
-/// How many records `to` has beyond those that were found: left from a copy that was broken off, and gone
-/// from the source since.
+/// How many more records `to` has than were found: left over from an interrupted copy, and deleted from the source
+/// since.
 async fn surplus(to: &dyn Transfer, section: Section, now: UnixMs, found: u64) -> Result<u64, CopyError> {
     let mut there = 0_u64;
     let mut reading = Reading::new(to, section);
@@ -353,7 +352,7 @@ async fn surplus(to: &dyn Transfer, section: Section, now: UnixMs, found: u64) -
     })
 }
 
-/// A section, read page by page, without what is a store's own and not its content.
+/// A section, read page by page, without documents that belong to the store itself.
 struct Reading<'a> {
     from: &'a dyn Transfer,
     section: Section,

@@ -7,10 +7,10 @@ use tracing::error;
 
 use super::{Store, StoreError};
 
-/// How often a document that others change at the same time is tried again.
+/// How often a change is tried again while others change the same document.
 const CONFLICTS_MAX: usize = 50;
 
-/// Reads a shared document; one that is not there, or cannot be read, is empty. With its version.
+/// Reads a shared document with its version; a missing or unreadable one counts as empty.
 pub async fn read<T: DeserializeOwned + Default>(store: &dyn Store, name: &str) -> Result<(T, u64), StoreError> {
     let shared = store.shared(name).await?;
     if shared.bytes.is_empty() {
@@ -23,8 +23,7 @@ pub async fn read<T: DeserializeOwned + Default>(store: &dyn Store, name: &str) 
     Ok((document, shared.version))
 }
 
-/// Changes a shared document; `change` gives what is to be returned, or nothing if it changed
-/// nothing.
+/// Changes a shared document. `change` returns the result, or none if it changed nothing.
 pub async fn change<T, R>(
     store: &dyn Store,
     name: &str,

@@ -1,5 +1,4 @@
-//! Holds as all processes share them: one small document in the store, looked at often and changed by
-//! compare and swap.
+//! The holds that all processes share: one small document in the store, read often and changed by compare and swap.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,12 +12,12 @@ use crate::core::time::UnixMs;
 
 /// The document's name.
 pub const HOLDS: &str = "holds";
-/// How old our copy may be. Short beside the pauses between probes, long beside a call.
+/// How old our copy may be: short compared with the pauses between probes, long compared with a call.
 pub const REFRESH_MS: u64 = 500;
 /// People made due in one step when a hold is lifted.
 const RELEASED_AT_ONCE: u64 = 1_000;
 
-/// The holds in force, as last looked at.
+/// The holds in force, as last read.
 pub struct SharedHolds {
     store: Arc<dyn Store>,
     clock: Clock,
@@ -39,7 +38,7 @@ impl SharedHolds {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
     }
 
-    /// Looks again, if it has been a while.
+    /// Reads them again if our copy is old.
     pub async fn refresh(&self) -> Result<(), StoreError> {
         let now_ms = self.clock.monotonic_ms();
         let looked_at = self.known.lock().unwrap_or_else(PoisonError::into_inner).1;
@@ -49,7 +48,7 @@ impl SharedHolds {
         Ok(())
     }
 
-    /// Looks again, however long it has been.
+    /// Reads them again, however old our copy is.
     pub async fn look(&self) -> Result<(), StoreError> {
         let (holds, _) = documents::read(self.store.as_ref(), HOLDS).await?;
         self.note(holds);
@@ -60,7 +59,7 @@ impl SharedHolds {
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = (holds, Some(self.clock.monotonic_ms()));
     }
 
-    /// Changes the document; `change` says whether it did.
+    /// Changes the document; `change` returns whether it changed anything.
     async fn change(&self, change: impl Fn(&mut Holds) -> bool) -> Result<bool, StoreError> {
         let changed =
             documents::change(self.store.as_ref(), HOLDS, |holds: &mut Holds| change(holds).then(|| holds.clone()));

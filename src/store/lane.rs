@@ -1,7 +1,62 @@
-//! How lanes move without a worker: the rules that all engines follow.
+//! A person's place in the queue, and how it changes without a worker: rules that all engines follow.
 
-use super::{Lane, LaneState};
+use serde::{Deserialize, Serialize};
+
 use crate::core::time::UnixMs;
+
+/// Where a person stands in the queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lane {
+    /// What they wait for: counted and listed.
+    pub state: LaneState,
+    /// When they are due; none: no time is set.
+    pub due: Option<UnixMs>,
+    /// Whether a new entry in the inbox makes them due at once. Entries that are in the inbox already
+    /// at a commit do, too.
+    pub wakes: bool,
+    /// The tag under which they are parked, for [`super::Store::release`] and [`super::ClaimRequest::parked`].
+    pub tag: Option<String>,
+}
+
+/// What a person waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LaneState {
+    /// Nothing: up to date.
+    Idle,
+    /// For a worker, or for the next try.
+    Waiting,
+    /// A worker has them. Only engines set it: a lane that is leased.
+    Running,
+    /// For a hold to be lifted.
+    Held,
+    /// For an instant that HR announced.
+    Scheduled,
+    /// For HR to say more.
+    Incomplete,
+    /// For something to change: a dead letter.
+    Blocked,
+}
+
+impl LaneState {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Idle, Self::Waiting, Self::Running, Self::Held, Self::Scheduled, Self::Incomplete, Self::Blocked];
+
+    /// Its name in metrics and answers.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Waiting => "waiting",
+            Self::Running => "running",
+            Self::Held => "held",
+            Self::Scheduled => "scheduled",
+            Self::Incomplete => "incomplete",
+            Self::Blocked => "blocked",
+        }
+    }
+}
 
 impl Lane {
     /// For a new person: in sync, and due with their first entry.
@@ -16,20 +71,20 @@ impl Lane {
         Self { state: LaneState::Waiting, due: Some(at), wakes: true, tag: None }
     }
 
-    /// A worker has it. What it was before does not matter: a commit says what it is afterwards, and
-    /// if there is none it is due.
+    /// A worker has it. The earlier state does not matter: a commit sets the next one, and without a commit the lane
+    /// is due.
     #[must_use]
     pub fn running() -> Self {
         Self { state: LaneState::Running, due: None, wakes: true, tag: None }
     }
 
-    /// Due at once, and parked no more; since when it was, if it was due already.
+    /// Due at once, and no longer parked; if it was due already, it stays due since then.
     #[must_use]
     pub fn released(&self, now: UnixMs) -> Self {
         Self::due_at(self.due.map_or(now, |due| due.min(now)))
     }
 
-    /// What becomes of it when there is something new in the inbox; none if it stays as it is.
+    /// How it changes when there is something new in the inbox; none if it does not.
     #[must_use]
     pub fn woken(&self, now: UnixMs) -> Option<Self> {
         let waits = self.state != LaneState::Running && self.due.is_none_or(|due| due > now);

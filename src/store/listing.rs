@@ -3,9 +3,9 @@
 use super::{DeadRow, Listed, Page, PersonRow, StoreError};
 use crate::core::time::UnixMs;
 
-/// What the rows of a page take together, in bytes; one row may be larger.
+/// Bytes of all rows of a page together; a single row may be larger.
 pub const PAGE_BYTES_MAX: usize = 1 << 20;
-/// Inbox entries that are shown of a person.
+/// How many inbox entries of a person are shown.
 pub const INBOX_SHOWN_MAX: usize = 200;
 
 /// A row of a listing.
@@ -13,13 +13,13 @@ pub const INBOX_SHOWN_MAX: usize = 200;
 pub(super) struct Row<T> {
     /// Where the next page begins, if this is the last of its page.
     pub(super) cursor: String,
-    /// What it takes.
+    /// Its size in bytes.
     pub(super) bytes: usize,
     /// What is shown.
     pub(super) shown: T,
 }
 
-/// The first rows of what is there, as many as fit on the page.
+/// As many of the first rows as fit on the page.
 pub(super) fn page<T>(
     page: &Page,
     rows: impl IntoIterator<Item = Result<Row<T>, StoreError>>,
@@ -28,7 +28,7 @@ pub(super) fn page<T>(
     for row in rows {
         let row = row?;
         bytes = bytes.saturating_add(row.bytes);
-        // One row at the least: a page that is empty and not the last would never end.
+        // At least one row: an empty page that is not the last would never end.
         if !listed.is_empty() && (listed.len() >= page.rows_max || bytes > PAGE_BYTES_MAX) {
             return Ok(Listed { rows: listed, next: last });
         }
@@ -39,7 +39,7 @@ pub(super) fn page<T>(
 }
 
 impl PersonRow {
-    /// What it takes on a page.
+    /// Its size on a page.
     pub(super) fn bytes(&self) -> usize {
         let document = self.document.as_ref().map_or(0, bytes::Bytes::len);
         document + self.inbox.iter().map(|entry| entry.bytes.len()).sum::<usize>()
@@ -47,20 +47,20 @@ impl PersonRow {
 }
 
 impl DeadRow {
-    /// What it takes on a page, about.
+    /// About its size on a page.
     pub(super) fn bytes(&self) -> usize {
         self.detail.len() + self.person.as_ref().map_or(0, |person| person.employee_id.len())
     }
 }
 
 impl<T> Listed<T> {
-    /// The page behind a cursor that no page gave.
+    /// The answer to a cursor that no page gave: an empty page.
     pub(super) fn nothing() -> Self {
         Self { rows: Vec::new(), next: None }
     }
 }
 
-/// The cursor of a row that is ordered by an instant, and then by this.
+/// The cursor of a row that is ordered by an instant, and then by `then`.
 pub(super) fn cursor(at: UnixMs, then: impl std::fmt::Display) -> String {
     format!("{}:{then}", at.0)
 }

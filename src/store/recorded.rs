@@ -1,5 +1,4 @@
-//! Any engine, with a record of how its operations go: the one place where failures are counted, whatever the
-//! engine and whoever called.
+//! Wraps any engine and records how its operations go: the one place where failures are counted.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Whose store it is: a store that belongs to one team is not used for another.
+//! Keeps a store that belongs to one team from being used for another.
 
 use bytes::Bytes;
 
@@ -9,8 +9,7 @@ pub const TARGET: &str = "target";
 
 /// Claims a store for a target that has none yet.
 ///
-/// # Errors
-/// [`StoreError::OtherTarget`] if it is another's, and whatever the store fails with.
+/// # Errors [`StoreError::OtherTarget`] if it belongs to another target, and the store's own errors.
 pub async fn bind_target(store: &dyn Store, ours: &str) -> Result<(), StoreError> {
     loop {
         let found = store.shared(TARGET).await?;
@@ -22,7 +21,7 @@ pub async fn bind_target(store: &dyn Store, ours: &str) -> Result<(), StoreError
                 Err(StoreError::OtherTarget { theirs, ours: ours.to_owned() })
             };
         }
-        // Another process may be quicker: then it is looked at again.
+        // Another process may have been quicker: look again.
         if store.put_shared(TARGET, 0, Bytes::copy_from_slice(ours.as_bytes())).await? {
             return Ok(());
         }

@@ -1,4 +1,4 @@
-//! The limiters' state, and how it moves.
+//! The limiters' state, and how it changes.
 
 use serde::{Deserialize, Serialize};
 
@@ -48,7 +48,7 @@ fn micros(at: UnixMs) -> i64 {
     at.0.saturating_mul(1_000)
 }
 
-/// Not a moment too early.
+/// Rounded up, so that it is not a moment too early.
 fn rounded_up(at_us: i64) -> UnixMs {
     UnixMs(at_us.div_euclid(1_000) + i64::from(at_us.rem_euclid(1_000) > 0))
 }

@@ -16,16 +16,15 @@ use crate::core::time::UnixMs;
 /// Records on a page at most; [`super::PAGE_BYTES_MAX`] bounds its bytes.
 pub const RECORDS_MAX: usize = 500;
 
-/// What a store holds, sort by sort, in the order in which it is copied: what an entry needs comes
-/// before it.
+/// The sections of a store's content, in the order in which they are copied: what a record needs comes before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Section {
-    /// How far the store has come: one record.
+    /// The store's progress: one record.
     Marks,
     /// Deliveries that are remembered.
     Remembered,
-    /// People with all that is kept about them but their inbox.
+    /// People, with everything that is kept about them except their inbox.
     People,
     /// Inbox entries.
     Inbox,
@@ -39,7 +38,7 @@ impl Section {
     /// All, in order.
     pub const ALL: [Self; 6] = [Self::Marks, Self::Remembered, Self::People, Self::Inbox, Self::Unmapped, Self::Shared];
 
-    /// The word for it in what is printed.
+    /// Its name in the command's output.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -56,13 +55,13 @@ impl Section {
 /// One thing that a store holds.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Record {
-    /// How far the store has come.
+    /// The store's progress.
     Marks(Marks),
-    /// A delivery that is known again.
+    /// A remembered delivery.
     Remembered {
         /// See [`super::Dedupe::key`].
         key: [u8; 16],
-        /// Until when.
+        /// Until when it is remembered.
         until: UnixMs,
         /// The ids it got.
         ids: Vec<JobId>,
@@ -116,7 +115,7 @@ impl fmt::Debug for Record {
     }
 }
 
-/// How far a store has come: what is given out afterwards is beyond. Each only grows.
+/// A store's progress: whatever it gives out later is greater. Each number only grows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Marks {
     /// The last place that an entry got; 0: nothing was ever accepted.
@@ -128,7 +127,7 @@ pub struct Marks {
 }
 
 impl Marks {
-    /// The further of both.
+    /// The greater of both, number by number.
     #[must_use]
     pub fn max(self, other: Self) -> Self {
         Self {
@@ -142,7 +141,7 @@ impl Marks {
     }
 }
 
-/// All that is kept about a person but their inbox.
+/// Everything that is kept about a person except their inbox.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PersonRecord {
     /// Their number.
@@ -151,15 +150,15 @@ pub struct PersonRecord {
     pub source: SourceName,
     /// The document.
     pub document: Option<Bytes>,
-    /// Where they stand; one whose lease ran out is due since they were claimed: never `Running`.
+    /// Their lane, never `Running`: if their lease ran out, they are due since they were claimed.
     pub lane: Lane,
     /// Since when.
     pub since: UnixMs,
-    /// The key of their newest delivery, where it counts only while it is the newest.
+    /// The key of their newest delivery, if it counts only while it is the newest.
     pub newest: Option<[u8; 16]>,
     /// Their story.
     pub story: Story,
-    /// The words that they are found by, in order.
+    /// Their search terms, in order.
     pub terms: Vec<String>,
     /// What they own, in order.
     pub owned: Vec<String>,
@@ -170,9 +169,9 @@ pub struct PersonRecord {
 /// A page of a section.
 #[derive(Debug, Clone)]
 pub struct Exported {
-    /// What is there. May be few, even none, and not be the last.
+    /// The records; there may be few, or none, although more follow.
     pub records: Vec<Record>,
-    /// Where to read on: of the same engine only; none: that was all.
+    /// Where to read on, for the same engine only; none: that was all.
     pub next: Option<String>,
 }
 
@@ -185,31 +184,30 @@ pub struct Activity {
     pub listeners: u64,
 }
 
-/// What became of a record that was to be taken in.
+/// The result of importing a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transferred {
-    /// It is there now; if nothing was to be written: it is missing, or another.
+    /// It is there now; on a dry run: it is missing or different.
     Taken,
-    /// It was there, just so.
+    /// It was there already, and the same.
     AlreadyThere,
 }
 
 /// A store whose content can be moved.
 #[async_trait]
 pub trait Transfer: Store {
-    /// Signs of somebody at work.
+    /// Signs that the store is in use.
     async fn activity(&self, now: UnixMs) -> Result<Activity, StoreError>;
 
-    /// A page of a section behind a position, in an order that stays the same while nobody else writes.
-    /// Changes nothing. A record may come twice; what is remembered until now or before is left out.
+    /// A page of a section behind a position, in an order that stays the same while nobody writes. Changes nothing. A
+    /// record may come twice; remembered deliveries that have expired are left out.
     async fn export(&self, now: UnixMs, section: Section, after: Option<&str>) -> Result<Exported, StoreError>;
 
-    /// Writes records in one atomic and durable step, whatever was there and whatever the bounds; marks only grow. A
-    /// person who is already the same is left alone; for any other, everything becomes as in the record, and the
-    /// inbox is emptied: its entries come after. The figures stay exact.
+    /// Writes records in one atomic and durable step, whatever was there and whatever the bounds. Progress only
+    /// grows. A person who is already the same is left alone; any other becomes as in the record, with an empty
+    /// inbox, whose entries follow later. The figures stay exact.
     async fn import(&self, now: UnixMs, records: Vec<Record>) -> Result<Vec<Transferred>, StoreError>;
 
-    /// What [`Transfer::import`] would answer. Changes nothing. What is remembered until now or before is
-    /// known.
+    /// What [`Transfer::import`] would return. Changes nothing. Expired deliveries count as known.
     async fn compare(&self, now: UnixMs, records: Vec<Record>) -> Result<Vec<Transferred>, StoreError>;
 }

@@ -1,4 +1,4 @@
-//! How large a mapping may be: every bound in one place. What is beyond them is a program, or a mistake.
+//! How large a mapping may be, with every bound in one place. A larger one would be a program, or a mistake.
 
 use super::Mapping;
 use super::condition::Condition;
@@ -14,7 +14,7 @@ pub(super) const FILTER_DEPTH_MAX: usize = 40;
 const TABLE_ROWS_MAX: usize = 1_000;
 /// Bytes of a path, a template, or a row of a table.
 const TEXT_BYTES_MAX: usize = 1_000;
-/// Ways to a field, conditions in a list, values of a condition, and rules under `kinds`.
+/// Paths for a field, conditions in a list, values of a condition, and rules under `kinds`.
 const ENTRIES_MAX: usize = 100;
 /// Values in a list, such as the types under `ignore`.
 const VALUES_MAX: usize = 1_000;

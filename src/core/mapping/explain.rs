@@ -1,4 +1,4 @@
-//! What a mapping makes of a payload, field by field, for setting up a source.
+//! Shows what a mapping makes of a payload, field by field, for people who set up a source.
 
 use std::borrow::Cow;
 
@@ -16,10 +16,10 @@ use crate::core::code::Code;
 use crate::core::json::{Charset, Json};
 use crate::core::person::{Event, EventKind, InvalidField, Person, SourceName};
 
-/// Paths of a record that are listed: as many as anybody reads.
+/// How many paths of a record are listed.
 const PATHS_MAX: usize = 100;
 
-/// What is shown beside shapes.
+/// What is shown besides shapes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Show {
     /// The values that were found. They are personal data.
@@ -63,7 +63,7 @@ pub struct RecordExplanation {
 pub struct FieldExplanation {
     /// The mapping's key.
     pub field: String,
-    /// Where it was to be looked for.
+    /// Where it is looked for.
     pub paths: Vec<String>,
     /// Where something was found.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -80,7 +80,7 @@ pub struct FieldExplanation {
     /// What is wrong with it. A field may be absent without being wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
-    /// The ways whose filter, or that of a condition, ended with an error: another one may have led somewhere.
+    /// Lookups whose filter, or whose condition's filter, failed; another lookup may have found something.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub failed: Vec<String>,
 }
@@ -92,9 +92,9 @@ pub struct FieldExplanation {
 pub enum RecordResult {
     /// It is queued.
     Event {
-        /// As it is queued.
+        /// The event.
         event: Event,
-        /// The end that is announced beside it, a second event.
+        /// An announced end, which is a second event.
         #[serde(skip_serializing_if = "Option::is_none")]
         end: Option<Event>,
     },
@@ -107,7 +107,7 @@ pub enum RecordResult {
     },
     /// It is kept as a dead letter.
     Unmapped {
-        /// Whose it is, if the record says.
+        /// Who it is about, if the record says.
         #[serde(skip_serializing_if = "Option::is_none")]
         person: Option<Person>,
         /// Why.
@@ -165,7 +165,7 @@ fn result(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> RecordRes
 
 fn explain_fields(mapping: &Mapping, source: &SourceName, place: Place<'_>, show: Show) -> Vec<FieldExplanation> {
     let reader = || Reader::new(mapping, place);
-    // As an update, so that a date of a leave that cannot be read hides no other problem.
+    // Read as an update, so that an unreadable leave date hides no other problem.
     let mut problems = reader().state(EventKind::Update, None).map(|stating| stating.dropped).unwrap_or_default();
     problems.extend(reader().effective_at().err());
     problems.extend(reader().meaning().err());

@@ -14,19 +14,19 @@ use crate::core::person::{
 };
 use crate::core::time::UnixMs;
 
-/// What a record states, and which of its fields are there and cannot be used.
+/// What a record states, and which of its fields cannot be used.
 pub(super) struct Stating {
     pub(super) facts: Facts,
-    /// An end that is announced beside the employment.
+    /// An end that is announced with the employment.
     pub(super) ends_at: Option<UnixMs>,
     pub(super) at: Option<UnixMs>,
     pub(super) dropped: Vec<InvalidField>,
 }
 
-/// Employment with the instant from which on it is so, and an end that is announced beside it.
+/// Employment, from when on, and an announced end.
 type StatedEmployment = (Option<(EmploymentState, Option<UnixMs>)>, Option<UnixMs>);
 
-/// Reads fields; what cannot be used is set down.
+/// Reads fields, and records those that cannot be used.
 pub(super) struct Reader<'m, 'v> {
     mapping: &'m Mapping,
     place: Place<'v>,
@@ -47,7 +47,7 @@ impl<'m, 'v> Reader<'m, 'v> {
         }
     }
 
-    /// What the record is; none where its type is not named.
+    /// The record's kind; none if its type is not named.
     pub(super) fn meaning(&self) -> Result<Option<Meaning>, InvalidField> {
         for rule in &self.mapping.kinds {
             if all_and_none(&rule.only_if, &rule.except_if, self.place).map_err(|problem| problem.of("type"))? {
@@ -75,8 +75,8 @@ impl<'m, 'v> Reader<'m, 'v> {
         }
     }
 
-    /// The address: the first that is there; of addresses of other domains than the allowed, the first
-    /// of an allowed one. A private address in another domain is not a problem.
+    /// The address: the first one found or, if domains are set, the first in one of them. A private address in
+    /// another domain is not a problem.
     pub(super) fn email(&self) -> Result<Option<Email>, InvalidField> {
         let domains = &self.mapping.address_domains;
         let mut other = None;
@@ -156,7 +156,7 @@ impl<'m, 'v> Reader<'m, 'v> {
                     .of("facts"),
                 );
             }
-            // With a value that cannot be read, what is left would take somebody out of a group.
+            // If one value cannot be read, the rest alone would take the person out of a group.
             if labels.iter().all(Option::is_some) {
                 further.insert(name.clone(), distinct(labels.into_iter().flatten()));
             }
@@ -164,8 +164,8 @@ impl<'m, 'v> Reader<'m, 'v> {
         further
     }
 
-    /// When it happened. What a clock or a field tells that was never set would be older than all that is known, and
-    /// what it says lost for it.
+    /// When it happened. The time of a clock or field that was never set is not used: it would be older than
+    /// everything known, and the event would be lost.
     pub(super) fn occurred_at(&mut self) -> Option<UnixMs> {
         let unit = self.mapping.occurred_at_unit;
         let moment = self.moment("occurred_at", &self.mapping.occurred_at, unit);
@@ -175,13 +175,12 @@ impl<'m, 'v> Reader<'m, 'v> {
 
     /// When a leave takes effect.
     ///
-    /// # Errors
-    /// A date that is there and cannot be read: it may well lie ahead.
+    /// # Errors The date cannot be read: it may be in the future.
     pub(super) fn effective_at(&self) -> Result<Option<UnixMs>, InvalidField> {
         Ok(self.date("effective_at", &self.mapping.effective_at)?.and_then(|moment| self.end_of(moment)))
     }
 
-    /// Whether the record tells when their employment ends, or that it does not.
+    /// Whether the record says when their employment ends, or that it does not.
     fn tells_end(&self) -> bool {
         match self.mapping.ends_at.read(self.place) {
             Got::Absent | Got::Failed(_) => false,
@@ -190,12 +189,12 @@ impl<'m, 'v> Reader<'m, 'v> {
         }
     }
 
-    /// When somebody who works here will leave.
+    /// When a person who works here will leave.
     fn ends_at(&self) -> Result<Option<Moment>, InvalidField> {
         self.date("ends_at", &self.mapping.ends_at)
     }
 
-    /// From when on somebody has left; none: at once. A last day that never comes is none.
+    /// From when on the person has left; none: at once. A last day that never comes counts as none.
     fn left_from(&self) -> Result<Option<UnixMs>, InvalidField> {
         let ends_at = || Ok(self.ends_at()?.filter(|end| !end.is_never()).and_then(|end| self.end_of(end)));
         self.effective_at()?.map_or_else(ends_at, |from| Ok(Some(from)))
@@ -205,7 +204,7 @@ impl<'m, 'v> Reader<'m, 'v> {
         moment.end(&self.mapping.zone, self.mapping.leave_at)
     }
 
-    /// From when on a hired person is to be in the team; none: at once.
+    /// From when on a hired person should be in the team; none: at once.
     fn invited_at(&mut self) -> Option<UnixMs> {
         match self.mapping.invite {
             Invite::AtRecord => None,
@@ -216,7 +215,7 @@ impl<'m, 'v> Reader<'m, 'v> {
         }
     }
 
-    /// Whether somebody began, or begins again, when this end was over.
+    /// Whether the person began (again) after this end.
     fn starts_after(&mut self, end: UnixMs) -> bool {
         let start = self.starts_at();
         start.and_then(|start| start.beginning(&self.mapping.zone)).is_some_and(|start| start >= end)
@@ -227,7 +226,7 @@ impl<'m, 'v> Reader<'m, 'v> {
         self.or_drop(start).filter(|start| !start.is_never())
     }
 
-    /// The value and the path that led to it; none if it is empty, or could not be read, which is noted.
+    /// The value, and the path where it was found; none if it is empty or, which is recorded, unreadable.
     fn found(&mut self, field: &'static str, lookups: &'m Lookups) -> Option<(&'m Lookup, Cow<'v, Json<'v>>)> {
         match lookups.read(self.place) {
             Got::Absent | Got::Null | Got::Blank => None,
@@ -236,7 +235,7 @@ impl<'m, 'v> Reader<'m, 'v> {
         }
     }
 
-    /// A date of somebody's employment; none where what is there stands for none.
+    /// A date of employment; none if the value means that there is none.
     fn date(&self, field: &'static str, lookups: &Lookups) -> Result<Option<Moment>, InvalidField> {
         Ok(self.moment(field, lookups, TimeUnit::Auto)?.filter(|moment| !moment.stands_for_none()))
     }
@@ -255,7 +254,7 @@ impl<'m, 'v> Reader<'m, 'v> {
         moment::read(value, Reading { unit, format: lookup.format(), zone })
     }
 
-    /// What the status says of employment.
+    /// What the status says about employment.
     fn status(&mut self) -> Option<EmploymentState> {
         let (_, value) = self.found("status", &self.mapping.status)?;
         let Some(status) = text(&value) else {
@@ -273,10 +272,9 @@ impl<'m, 'v> Reader<'m, 'v> {
         }
     }
 
-    /// Employment, and an end that is announced beside it.
+    /// Employment, and an announced end.
     ///
-    /// # Errors
-    /// A leave whose date is there and cannot be read: somebody who leaves next year is not switched off today.
+    /// # Errors The date of a leave cannot be read: a person who leaves next year must not be switched off today.
     fn employment(&mut self, kind: EventKind, at: Option<UnixMs>) -> Result<StatedEmployment, InvalidField> {
         let status = match kind {
             EventKind::Leave => Some(EmploymentState::Left),
@@ -302,7 +300,7 @@ impl<'m, 'v> Reader<'m, 'v> {
                         (Some((EmploymentState::Employed, from)), None)
                     }
                     (Some(over), PastEnd::Left) => (Some((EmploymentState::Left, Some(over))), None),
-                    // It belongs to an earlier employment: they work here, it says.
+                    // The end belongs to an earlier employment, since the record says that they work here.
                     (Some(_), PastEnd::Former) => (Some((EmploymentState::Employed, from)), None),
                     (None, _) => (Some((EmploymentState::Employed, from)), end),
                 }
@@ -315,17 +313,16 @@ impl<'m, 'v> Reader<'m, 'v> {
         })
     }
 
-    /// All that a record of this kind states.
+    /// Everything that a record of this kind states.
     ///
-    /// Where the address of a hire cannot be used, that is stated, too: nobody is invited, or switched on again, under
-    /// another one than HR means.
+    /// That a hire's address cannot be used is also stated, so that nobody is invited, or switched on again, under an
+    /// earlier address.
     ///
-    /// # Errors
-    /// A leave whose date is there and cannot be read.
+    /// # Errors The date of a leave cannot be read.
     pub(super) fn state(mut self, kind: EventKind, scope: Option<Scope>) -> Result<Stating, InvalidField> {
         let at = self.occurred_at();
         if kind == EventKind::Notice {
-            // What else is so of them is read.
+            // The rest comes from the read.
             let scope = scope.map(|scope| self.scope(scope)).transpose();
             let facts = Facts { scope: self.or_drop(scope), ..Facts::default() };
             return Ok(Stating { facts, ends_at: None, at, dropped: self.dropped });
@@ -353,7 +350,7 @@ impl<'m, 'v> Reader<'m, 'v> {
         Ok(Stating { facts, ends_at, at, dropped: self.dropped })
     }
 
-    /// Scope, and from when on: a move out of it may be announced, as a leave is.
+    /// Scope, and from when on: a move out of scope may be announced, like a leave.
     fn scope(&self, scope: Scope) -> Result<(Scope, Option<UnixMs>), InvalidField> {
         Ok(match scope {
             Scope::In => (scope, None),
@@ -361,13 +358,13 @@ impl<'m, 'v> Reader<'m, 'v> {
         })
     }
 
-    /// What was read; nothing where it could not be, which is set down.
+    /// What was read; none if it was unreadable, which is recorded.
     fn or_drop<T>(&mut self, read: Result<Option<T>, InvalidField>) -> Option<T> {
         read.unwrap_or_else(|problem| self.drop(problem))
     }
 
     fn drop<T>(&mut self, problem: InvalidField) -> Option<T> {
-        // What one field says may be asked for twice.
+        // A field may be read twice.
         if !self.dropped.contains(&problem) {
             self.dropped.push(problem);
         }
@@ -375,8 +372,8 @@ impl<'m, 'v> Reader<'m, 'v> {
     }
 }
 
-/// Whether the text in the place of an address means that there is none yet: "n/a", or an address in a domain that
-/// the mapping does not allow.
+/// Whether the text means that there is no address yet: "n/a", or an address in a domain that the mapping does not
+/// allow.
 fn stands_for_none(problem: &Problem) -> bool {
     matches!(problem, Problem::OtherDomain | Problem::NotAnEmail { at_signs: 0, .. })
 }

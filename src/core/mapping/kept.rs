@@ -11,10 +11,10 @@ use super::Mapping;
 use super::record::{Record, Trouble, unmapped};
 use crate::core::json::Key;
 
-/// How many times the body's length the payloads kept of it may take. Each unmapped record
-/// is kept with its envelope, and a large envelope around many bad records would multiply.
+/// How much the kept payloads may take, in multiples of the body's length. Each unmapped record is kept with its
+/// envelope, so a large envelope around many bad records would multiply.
 const KEPT_PER_BODY_MAX: usize = 4;
-/// What may be kept of a small body all the same.
+/// The minimum, for small bodies.
 const KEPT_BYTES_MIN: usize = 1 << 20;
 
 /// What is kept of a body for its unmapped records.
@@ -25,18 +25,18 @@ pub(super) struct Kept<'t> {
     rest: Vec<(usize, Trouble)>,
 }
 
-/// The records of a body's text, each where it stands.
+/// The positions of the records in a body's text.
 struct Batch<'t> {
     text: &'t str,
-    /// The array or object that holds them, its brackets included.
+    /// The array or object that holds them, including its brackets.
     container: Range<usize>,
-    /// Each record; of an object's members, with its name.
+    /// Each record; for an object's members, with its name.
     records: Vec<Range<usize>>,
     brackets: [&'static str; 2],
 }
 
 impl<'t> Kept<'t> {
-    /// `count` records of a body that is kept as `whole`, and whose text is this.
+    /// `count` records of the body `whole`, with its text.
     pub(super) fn of(mapping: &Mapping, whole: Bytes, text: &'t str, count: usize) -> Self {
         let bytes_left = whole.len().saturating_mul(KEPT_PER_BODY_MAX).max(KEPT_BYTES_MIN);
         let batch =
@@ -44,7 +44,7 @@ impl<'t> Kept<'t> {
         Self { whole, batch, bytes_left, rest: Vec::new() }
     }
 
-    /// Keeps record `n` of `count` by itself, or puts it by for `rest` if it cannot be.
+    /// Keeps record `n` by itself or, if that is not possible, saves it for `rest`.
     pub(super) fn keep(&mut self, n: usize, count: usize, mut trouble: Trouble) -> Option<Record> {
         if count > 1 {
             trouble.detail = format!("record {} of {count}: {}", n + 1, trouble.detail);
@@ -63,7 +63,7 @@ impl<'t> Kept<'t> {
         }
     }
 
-    /// The records that were put by, in one dead letter.
+    /// The records that were saved for one common dead letter.
     pub(super) fn rest(self) -> Option<Record> {
         let positions: Vec<usize> = self.rest.iter().map(|(n, _)| *n).collect();
         let (_, mut trouble) = self.rest.into_iter().next()?;
@@ -98,7 +98,7 @@ impl<'t> Batch<'t> {
         Some(Self { text, container, records, brackets })
     }
 
-    /// The body with these records, and no others, in their place.
+    /// The body with only these records, in their places.
     fn alone(&self, positions: &[usize]) -> String {
         let part = |range: Range<usize>| self.text.get(range).unwrap_or_default();
         let records =
@@ -109,7 +109,7 @@ impl<'t> Batch<'t> {
     }
 }
 
-/// The ranges of an object's members from name to value, in the order in which they stand.
+/// The ranges of an object's members, from name to value, in order.
 fn with_names(text: &str, container: &Range<usize>, mut values: Vec<Range<usize>>) -> Option<Vec<Range<usize>>> {
     values.sort_by_key(|range| range.start);
     let mut from = container.start + 1;

@@ -1,4 +1,4 @@
-//! The records of a list, or of what was read of one person: each by itself, with what is wrong with it.
+//! The records of a list, or of what was read about one person: each with what is wrong with it.
 
 use super::Mapping;
 use super::facts::Reader;
@@ -11,7 +11,7 @@ use crate::core::person::{Event, InvalidField, Person, PersonId, SourceName};
 /// One record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
-    /// Whose it is, if it says.
+    /// Who it is about, if it says.
     pub person: Option<Person>,
     /// What it says.
     pub says: Says,
@@ -22,11 +22,11 @@ pub struct Listed {
 pub enum Says {
     /// This.
     Event {
-        /// What is so.
+        /// The event.
         event: Box<Event>,
-        /// An end that it announces beside the employment.
+        /// An announced end.
         end: Option<Box<Event>>,
-        /// Fields that are there and cannot be used.
+        /// Fields that cannot be used.
         dropped: Vec<InvalidField>,
     },
     /// Nothing that the mapping follows, or it is about a person out of scope.
@@ -35,7 +35,7 @@ pub enum Says {
     Bad(String),
 }
 
-/// Reads the records of a page. `is_list` says that an array of them is expected, and nothing else will do.
+/// Reads the records of a page. `is_list`: they must be in an array.
 ///
 /// # Errors
 /// What the page is instead; no values.
@@ -65,7 +65,7 @@ fn one(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> Listed {
     let person = Reader::new(mapping, place).person(source).ok();
     let says = match fate(mapping, source, place) {
         Fate::Event { event, dropped, end } => Says::Event { event: Box::new(event), end: end.map(Box::new), dropped },
-        // Such as a status that nobody named, and nothing else.
+        // For example a status that the mapping does not list, and nothing else.
         Fate::Ignored(ignored) => match ignored.dropped.first() {
             Some(problem) => Says::Bad(problem.to_string()),
             None => Says::Nothing,

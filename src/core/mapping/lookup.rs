@@ -19,7 +19,7 @@ use crate::core::person::Problem;
 /// The key in a [`Lookup::table`] for everything it does not name.
 const ANYTHING_ELSE: &str = "*";
 
-/// One way to a field: a path, a template or a jq filter, and how the value is transformed.
+/// One lookup of a field: a path, a template or a jq filter, and how the value is transformed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lookup {
     from: From,
@@ -33,7 +33,7 @@ enum From {
     Jq(Jq),
 }
 
-/// What is made of it.
+/// How it is transformed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 struct Options {
     lower: bool,
@@ -47,11 +47,11 @@ struct Options {
     private: bool,
 }
 
-/// Which part of a whole name.
+/// Which part of a full name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum NamePart {
-    /// All words but the last; of one word, that.
+    /// All words but the last; of a single word, that word.
     Given,
     /// The last word; of one word, nothing.
     Family,
@@ -127,7 +127,7 @@ impl Lookup {
         self.from.as_str()
     }
 
-    /// Whether the value is the field as it is, except for its case.
+    /// Whether the value is the field unchanged, except for its case.
     #[must_use]
     pub fn is_plain(&self) -> bool {
         !matches!(self.from, From::Jq(_)) && self.options.split_name.is_none() && self.options.table.is_empty()
@@ -163,7 +163,7 @@ impl Lookup {
         all_and_none(&self.options.only_if, &self.options.except_if, place)
     }
 
-    /// What is there, null included.
+    /// The value, null included.
     fn look<'v>(&self, place: Place<'v>) -> Result<Option<Cow<'v, Json<'v>>>, Problem> {
         if !self.counts(place)? {
             return Ok(None);
@@ -176,7 +176,7 @@ impl Lookup {
         Ok(found.and_then(|found| self.made(found)))
     }
 
-    /// All that is there, where the path leads to several, or the filter gives several.
+    /// All values, if the path leads to several, or the filter returns several.
     fn look_all<'v>(&self, place: Place<'v>) -> Result<Vec<Cow<'v, Json<'v>>>, Problem> {
         let all: Vec<Cow<'v, Json<'v>>> = match &self.from {
             From::Path(path) if path.chooses() && self.counts(place)? => {
@@ -193,7 +193,7 @@ impl Lookup {
         if !options.lower && !options.day && options.split_name.is_none() && options.table.is_empty() {
             return Some(found);
         }
-        // A time that is a number stays one.
+        // A time given as a number stays a number.
         if options.day && matches!(&*found, Json::Number(_)) {
             return Some(found);
         }
@@ -217,7 +217,7 @@ impl Lookup {
     }
 }
 
-/// The day of a time that is its midnight, by whichever clock: so some systems write a day.
+/// The day of a time at midnight, in whatever zone: some systems write days like that.
 fn day_of(text: &str) -> Option<&str> {
     let (day, time) = text.trim().split_at_checked(10)?;
     let rest = time.strip_prefix(['T', ' '])?.strip_prefix("00:00")?;
@@ -236,27 +236,27 @@ impl NamePart {
     }
 }
 
-/// Ways to a field in order of preference. In TOML one path, one table, or a list of them.
+/// Lookups of a field in order of preference. In TOML: one path, one table, or a list of them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Lookups(Vec<Lookup>);
 
-/// What the ways to a field lead to.
+/// What the lookups of a field found.
 #[derive(Debug, Clone)]
 pub(super) enum Got<'m, 'v> {
     /// It is not there.
     Absent,
-    /// It is null wherever it is.
+    /// It is null in every place.
     Null,
-    /// It is there and empty.
+    /// It is empty.
     Blank,
-    /// This, by this way.
+    /// This value, by this lookup.
     Is(&'m Lookup, Cow<'v, Json<'v>>),
-    /// A filter could not say, and no other way says anything.
+    /// A filter failed, and no other lookup found anything.
     Failed(Problem),
 }
 
 impl Lookups {
-    /// Whether there is none, so that the field is never read.
+    /// Whether there are no lookups, so that the field is never read.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -268,7 +268,7 @@ impl Lookups {
         &self.0
     }
 
-    /// The first place where there is something; else whether it is there and empty, or null.
+    /// The first value found; if there is none, whether the field is empty or null.
     pub(super) fn read<'m, 'v>(&'m self, place: Place<'v>) -> Got<'m, 'v> {
         let mut got = Got::Absent;
         let mut nested = None;
@@ -295,8 +295,8 @@ impl Lookups {
                 _ => {}
             }
         }
-        // A path that leads to a whole object belongs to another shape of the same payload, and is reported only if
-        // no other path leads anywhere.
+        // A path that leads to an object belongs to another shape of the payload. It is reported only if no other
+        // path finds anything.
         match (got, nested, failed) {
             (_, _, Some(problem)) => Got::Failed(problem),
             (Got::Absent, Some((lookup, found)), None) => Got::Is(lookup, found),
@@ -304,15 +304,14 @@ impl Lookups {
         }
     }
 
-    /// The ways that could not say whether there is anything.
+    /// Lookups that failed.
     pub(super) fn failing<'m>(&'m self, place: Place<'m>) -> impl Iterator<Item = &'m Lookup> {
         self.0.iter().filter(move |lookup| lookup.look(place).is_err())
     }
 
-    /// Every place where there is something, and whether it is private; such only if they are asked for.
+    /// Every value found, and whether it is private; private ones only if they are asked for.
     ///
-    /// # Errors
-    /// If there is none, and a filter could not say.
+    /// # Errors There is none, and a filter failed.
     pub(super) fn all<'v>(&self, place: Place<'v>, private: bool) -> Result<Vec<(bool, Cow<'v, Json<'v>>)>, Problem> {
         let mut all = Vec::new();
         let mut failed = None;
@@ -337,11 +336,10 @@ impl Lookups {
 }
 
 impl Lookups {
-    /// The texts of the first place that has a value: no texts if it is there and empty, or null and null counts.
-    /// None if no place has one.
+    /// The texts of the first lookup that finds a value: no texts if it is empty, or null and null counts. None if no
+    /// lookup finds one.
     ///
-    /// # Errors
-    /// If a filter before it failed.
+    /// # Errors An earlier filter failed.
     pub(super) fn texts(&self, place: Place<'_>, null_clears: bool) -> Result<Option<Vec<String>>, Problem> {
         let mut is_empty = false;
         for lookup in &self.0 {

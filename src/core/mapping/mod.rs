@@ -1,5 +1,4 @@
-//! What a payload means: from the JSON of an HR system to events, by lookups that the configuration
-//! names.
+//! What a payload means: turns an HR system's JSON into events, by lookups from the configuration.
 //!
 //! Lives here: reading facts where a [`Mapping`] says they are. Not here: signatures (what arrives
 //! here is already authenticated), and what an event leads to.
@@ -37,8 +36,8 @@ mod record;
 
 /// How a source's payload is read: `[source.mapping]`.
 ///
-/// The defaults read the default payload of the design, in an envelope (`/data/email`) or as a flat
-/// record (`/email`). Of several lookups the first counts where there is something.
+/// The defaults read the default payload of the design, in an envelope (`/data/email`) or as a flat record
+/// (`/email`). Of several lookups, the first that finds something counts.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Mapping {
@@ -65,19 +64,20 @@ pub struct Mapping {
     pub rename: Types,
     /// The types that mean that a person leaves, or has left.
     pub leave: Types,
-    /// The types that mean that something about a person changed which has to be read; `person.*` is all types that
-    /// begin so and are named nowhere else.
+    /// The types that mean that a person changed and must be read; `person.*` stands for all types that begin with
+    /// `person.` and are named nowhere else.
     pub notice: Types,
-    /// The types that mean that a person's record was removed: they are read, and have left if there is nobody with
-    /// that id any more.
+    /// The types that mean that a person's record was removed: the person is read, and has left if the id no longer
+    /// exists.
     pub deleted: Types,
-    /// The types that are of no interest; `invoice.*` is all that begin so. Of two beginnings the longer counts.
+    /// The types that are of no interest; `invoice.*` stands for all that begin with `invoice.`. Of two matching
+    /// prefixes, the longer counts.
     pub ignore: Types,
-    /// What a record without any type is taken for; without it, such a record is unmapped.
+    /// What a record without a type counts as; if not set, such a record is unmapped.
     pub assume: Option<EventKind>,
     /// Where the employee id is: text or a whole number.
     pub employee_id: Lookups,
-    /// Which people are meant: all of these must hold, as far as they can be judged.
+    /// Which people are in scope: all of these must hold, as far as they can be judged.
     pub in_scope_if: Vec<Condition>,
     /// What becomes of the others.
     pub out_of_scope: OutOfScope,
@@ -145,7 +145,7 @@ pub enum BodyFormat {
     Form,
 }
 
-/// What becomes of records about people who are not meant.
+/// What happens to records about people out of scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OutOfScope {
@@ -160,7 +160,7 @@ pub enum OutOfScope {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PastEnd {
-    /// It is that of a former employment.
+    /// It is the end of a former employment.
     #[default]
     Former,
     /// They have left: the status says something else, or changes late.
@@ -182,7 +182,7 @@ pub enum Names {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Invite {
-    /// As soon as HR has recorded them.
+    /// As soon as HR records the hire.
     #[default]
     AtRecord,
     /// On their first day of work, or `lead_days` before it.
@@ -200,9 +200,9 @@ pub enum Meaning {
     Update,
     /// A person leaves, or has left.
     Leave,
-    /// Something about a person changed which has to be read.
+    /// A person changed and must be read.
     Notice,
-    /// A person's record was removed, which has to be read.
+    /// A person's record was removed; the person must be read.
     Deleted,
     /// Of no interest.
     Ignore,
@@ -233,7 +233,7 @@ pub struct KindRule {
     pub except_if: Vec<Condition>,
 }
 
-/// Type values. Default ones give way to configured ones.
+/// Type values. Configured ones replace the defaults.
 #[derive(Clone, Default)]
 pub struct Types {
     values: Vec<String>,
@@ -255,7 +255,7 @@ impl Types {
         self.values.iter().any(|known| known == value)
     }
 
-    /// How much of a value is named by the longest of those that end with `*` and stand for all that begin so.
+    /// The length of the longest prefix (an entry that ends with `*`) that matches a value.
     fn covers(&self, value: &str) -> Option<usize> {
         let starts = self.values.iter().filter_map(|known| known.strip_suffix('*'));
         starts.filter(|start| value.starts_with(start)).map(str::len).max()
@@ -460,4 +460,14 @@ fn envelope_paths(name: &str) -> Lookups {
 }
 
 #[cfg(test)]
+mod address_tests;
+#[cfg(test)]
+mod any_tests;
+#[cfg(test)]
+mod body_tests;
+#[cfg(test)]
+mod kind_tests;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod time_tests;

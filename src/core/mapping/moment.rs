@@ -15,16 +15,16 @@ use crate::core::json::Json;
 use crate::core::person::Problem;
 use crate::core::time::UnixMs;
 
-/// Times of this year stand for never: `9999-12-31`, as the end of what is open-ended.
+/// Times in this year mean never: `9999-12-31` is used as an open end.
 const NEVER_YEAR: i16 = 9999;
-/// From here on a bare number is taken for milliseconds: as seconds it would be the year 5138.
+/// From this value on, a number is in milliseconds: as seconds it would be the year 5138.
 const AUTO_MS_FROM: f64 = 1e11;
-/// From here on a bare number is taken for microseconds: as milliseconds it would be the year 5138.
+/// From this value on, a number is in microseconds: as milliseconds it would be the year 5138.
 const AUTO_US_FROM: f64 = 1e14;
 const DAY_MS: u64 = 86_400_000;
-/// What happened before this was not told by a webhook, and no clock that is set says so: 1990-01-01T00:00:00Z.
+/// No webhook is about anything earlier; such a time comes from a clock that was never set: 1990-01-01T00:00:00Z.
 pub(super) const EVENTS_FROM: UnixMs = UnixMs(631_152_000_000);
-/// Up to here, a date stands for none, as 0001-01-01 and 1900-01-01 do: 1901-01-01T00:00:00Z.
+/// Earlier dates mean that there is none, such as 0001-01-01 and 1900-01-01: 1901-01-01T00:00:00Z.
 const DATES_FROM: UnixMs = UnixMs(-2_177_452_800_000);
 /// The last instant that can be written: 9999-12-30T22:00:00Z.
 const LAST: UnixMs = UnixMs(253_402_207_200_000);
@@ -103,7 +103,7 @@ impl<'de> Deserialize<'de> for TimeOfDay {
     }
 }
 
-/// How a time is to be read.
+/// How to read a time.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Reading<'m> {
     pub(super) unit: TimeUnit,
@@ -130,7 +130,7 @@ impl Moment {
         }
     }
 
-    /// The instant, or when the day ends: at the time of day that is given, else with it.
+    /// The instant, or the end of the day: at the given time of day, or else at midnight.
     pub(super) fn end(self, zone: &Zone, at: Option<TimeOfDay>) -> Option<UnixMs> {
         match (self, at) {
             (Self::At(at), _) => Some(at),
@@ -142,8 +142,8 @@ impl Moment {
         }
     }
 
-    /// Whether it is what systems write where no date is set: one of a year up to 1900, or the beginning of Unix time,
-    /// whose day is another one by the clocks west of Greenwich. Somebody may have been hired in 1985.
+    /// Whether it is what systems write if no date is set: a year up to 1900, or the beginning of Unix time (west of
+    /// Greenwich, that is the day before). Other old dates count: somebody may have been hired in 1985.
     pub(super) fn stands_for_none(self) -> bool {
         match self {
             Self::At(at) => at < DATES_FROM || at.0.unsigned_abs() < DAY_MS,
@@ -168,8 +168,8 @@ impl Moment {
     }
 }
 
-/// A wall clock's time in a zone; in a gap or a fold of daylight time, as the clock would go on. What is beyond the last
-/// instant there is counts as that one.
+/// A wall clock time in a zone; in a gap or fold of daylight saving time, as if the clock had gone on. Later than the
+/// last representable instant counts as that instant.
 fn in_zone(at: DateTime, zone: &Zone) -> Option<UnixMs> {
     match zone.zone.to_timestamp(at) {
         Ok(at) => Some(UnixMs(at.as_millisecond())),
@@ -212,7 +212,7 @@ fn by_form(text: &str, is_number: bool, zone: &Zone) -> Option<Moment> {
     if is_number {
         return unix(text, per_second);
     }
-    // OData: /Date(1700000000000)/, perhaps with an offset that changes nothing of the instant.
+    // OData: /Date(1700000000000)/, perhaps with an offset that does not change the instant.
     if let Some(inner) = text.strip_prefix("/Date(").and_then(|rest| rest.strip_suffix(")/")) {
         let digits = inner.split(['+']).next().unwrap_or_default();
         return unix(digits, |_| 1e3);
@@ -227,7 +227,7 @@ fn by_form(text: &str, is_number: bool, zone: &Zone) -> Option<Moment> {
     unix(text, per_second).or_else(|| written(text, zone))
 }
 
-/// A time in words: with an offset, without one, a day, or as in mails.
+/// A time as text: with an offset, without one, a day, or as in e-mail headers.
 fn written(text: &str, zone: &Zone) -> Option<Moment> {
     // One vendor writes `08:32:52. 119Z`.
     let close = text.replace(". ", ".");
@@ -243,7 +243,7 @@ fn written(text: &str, zone: &Zone) -> Option<Moment> {
     if let Ok(told) = text.parse::<Timestamp>() {
         return Some(at(told));
     }
-    // The last two days of the calendar are no instants everywhere on earth, and stand for never.
+    // The last two days of the calendar are not valid instants in every zone, and mean never.
     if let Some((at, _)) = text.split_at_checked(19)
         && let Ok(at) = at.parse::<DateTime>()
         && at.year() == NEVER_YEAR

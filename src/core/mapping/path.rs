@@ -1,5 +1,5 @@
-//! Where a field is: a JSON Pointer (RFC 6901) that can choose by a sibling, from the record or from
-//! the whole body.
+//! Where a field is: a JSON Pointer (RFC 6901), extended to choose an entry by a sibling field, from the record or
+//! from the whole body.
 
 use std::fmt;
 
@@ -8,9 +8,9 @@ use serde::{Deserialize, Deserializer};
 
 use crate::core::json::Json;
 
-/// What makes a path start at the whole body instead of at the record.
+/// The prefix that makes a path start at the whole body instead of at the record.
 const FROM_ROOT: &str = "root:";
-/// The name under which a record stands, where records are an object's members.
+/// The prefix for a record's name, if records are an object's members.
 const OF_KEY: &str = "key:";
 
 /// A record, the body that contains it, and its name there.
@@ -20,7 +20,7 @@ pub struct Place<'v> {
     pub root: &'v Json<'v>,
     /// The record.
     pub record: &'v Json<'v>,
-    /// Its name, where records are an object's members.
+    /// Its name, if records are an object's members.
     pub key: Option<&'v Json<'v>>,
 }
 
@@ -43,7 +43,7 @@ enum Start {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Step {
-    /// A member, or an entry by its place.
+    /// A member, or an entry by its index.
     Name(String),
     /// The entries, or members, whose member of this name is this text.
     Chosen { key: String, equals: String },
@@ -109,7 +109,7 @@ impl Path {
         self.text.strip_prefix(FROM_ROOT).unwrap_or(&self.text)
     }
 
-    /// The names on the way, where it chooses nothing.
+    /// The names on the path, if it does not choose.
     pub(super) fn plain_names(&self) -> Option<Vec<&str>> {
         let name = |step: &'_ Step| match step {
             Step::Name(_) => true,
@@ -128,13 +128,13 @@ impl Path {
         self.steps.iter().any(|step| !matches!(step, Step::Name(_)))
     }
 
-    /// What is there, null included; of several, the first that is something.
+    /// The value, null included; of several, the first that is not empty.
     #[must_use]
     pub fn find<'v>(&self, place: Place<'v>) -> Option<&'v Json<'v>> {
         find(self.begin(place)?, &self.steps)
     }
 
-    /// All that is there.
+    /// All values.
     #[must_use]
     pub fn find_all<'v>(&self, place: Place<'v>) -> Vec<&'v Json<'v>> {
         let mut found = Vec::new();
@@ -210,7 +210,7 @@ fn is_meant(entry: &Json<'_>, step: &Step) -> bool {
     }
 }
 
-/// Whether a value is something: null, text of nothing but blanks, and what has no entries, is nothing.
+/// Whether a value is not empty: null, blank text, and arrays and objects without entries are empty.
 pub(super) fn is_something(value: &Json<'_>) -> bool {
     match value {
         Json::Null => false,
@@ -241,7 +241,7 @@ fn read_steps(token: &str, steps: &mut Vec<Step>) -> Option<()> {
     Some(())
 }
 
-/// RFC 6901 §3: `~` comes as `~0` or `~1` only.
+/// RFC 6901 §3: `~` occurs only as `~0` or `~1`.
 fn unescape(token: &str) -> Option<String> {
     let well_formed = token.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
     well_formed.then(|| token.replace("~1", "/").replace("~0", "~"))

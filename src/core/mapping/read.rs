@@ -18,7 +18,7 @@ use crate::core::delivery::{Delivery, Verified};
 use crate::core::json::{self, Charset, Json};
 use crate::core::person::{EmploymentState, Event, EventKind, Facts, InvalidField, Person, Scope, SourceName};
 
-/// Most records taken from one delivery: they are stored in one atomic step, which must stay short.
+/// The most records accepted from one delivery: they are stored in one atomic step, which must stay short.
 pub const RECORDS_MAX: usize = 10_000;
 /// Characters of a type that are shown: enough to distinguish it from others.
 const TYPE_CHARS_MAX: usize = 80;
@@ -37,7 +37,7 @@ pub(super) enum Fate {
 #[must_use]
 pub fn map(mapping: &Mapping, source: &SourceName, delivery: &Verified<Delivery>) -> Vec<Record> {
     let delivery = delivery.get();
-    // An unknown charset is refused before a delivery is proven.
+    // An unknown charset is refused before the signature is checked.
     let charset = Charset::of(delivery.content_type()).unwrap_or_else(|_| Charset::utf8());
     read(mapping, source, &delivery.body, charset, RECORDS_MAX)
 }
@@ -49,8 +49,8 @@ pub fn remap(mapping: &Mapping, source: &SourceName, payload: &Bytes) -> Vec<Rec
     read(mapping, source, payload, Charset::utf8(), usize::MAX)
 }
 
-/// Reads a body's text, and gives it as JSON; if that fails, once more with its damaged strings repaired. The texts
-/// must outlive the value, so it is passed on.
+/// Parses a body as JSON; if that fails, once more with its damaged strings repaired. The texts must outlive the
+/// value, so it is passed to a closure.
 pub(super) fn with_json<R>(
     mapping: &Mapping,
     text: &str,

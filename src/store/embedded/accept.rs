@@ -62,8 +62,7 @@ fn known(work: &Work<'_>, now: UnixMs, key: &[u8; 16]) -> Result<Option<Remember
 
 type Remembered = (Vec<JobId>, Option<u32>);
 
-/// Remembers a delivery, in the place of whatever was remembered by its key: its ids, and behind them what it
-/// says.
+/// Remembers a delivery under its key, replacing what was there: its ids, and behind them what it says.
 pub(super) fn remember(
     work: &Work<'_>,
     key: &[u8; 16],
@@ -91,7 +90,7 @@ fn newest(work: &Work<'_>, entry: &NewEntry) -> Result<Option<[u8; 16]>, StoreEr
     Ok(statement.query_row([person], |row| row.get(0)).optional()?.flatten())
 }
 
-/// The bound that does not let a delivery in.
+/// The bound that a delivery would exceed.
 fn bound_reached(work: &Work<'_>, delivery: &NewDelivery, entries: u64) -> Option<FullBound> {
     let (bounds, tally) = (work.options.bounds, &work.control.tally);
     let unmapped = delivery.unmapped.len() as u64;

@@ -1,4 +1,4 @@
-//! Giving people out, and their leases.
+//! Claims: giving people out with leases.
 
 use rusqlite::{OptionalExtension, params};
 
@@ -11,10 +11,11 @@ use crate::core::time::UnixMs;
 use crate::store::{Claim, ClaimRequest, Claimed, Lane, LaneState, Lease, StoreError};
 use crate::telemetry::store_log;
 
-/// Long enough not to fill the log, short enough that a repaired row is soon found.
+/// How long an unreadable person is skipped: long enough not to fill the log, short enough that a repaired row is
+/// soon found.
 const SET_ASIDE_MS: u64 = 10 * 60_000;
 
-/// Gives back what the worker says is lost, and gives out people.
+/// Gives back people whose claim the worker lost, and gives out others.
 pub(super) fn claim(work: &mut Work<'_>, now: UnixMs, request: &ClaimRequest) -> Result<Claim, StoreError> {
     if let Some(from) = request.lost_from {
         let lost = lost(work, request, from)?;
@@ -23,7 +24,7 @@ pub(super) fn claim(work: &mut Work<'_>, now: UnixMs, request: &ClaimRequest) ->
     let people_max = if request.parked.is_some() { request.people_max.min(1) } else { request.people_max };
     let (mut people, mut passed) = (Vec::new(), Vec::new());
     while people.len() < people_max {
-        // One that cannot be read must not take the place of one that can.
+        // A person who cannot be read must not take the place of one who can.
         let room = (people_max - people.len() + passed.len()) as u64;
         let mut chosen = match &request.parked {
             Some(tag) => parked(work, tag, room)?,
@@ -47,7 +48,7 @@ pub(super) fn claim(work: &mut Work<'_>, now: UnixMs, request: &ClaimRequest) ->
     if people.is_empty() { Ok(Claim::Nobody { until: next_at(work, now)? }) } else { Ok(Claim::People(people)) }
 }
 
-/// Whom the worker's claims since then leased.
+/// The people leased by the worker's claims since then.
 fn lost(work: &Work<'_>, request: &ClaimRequest, from: u64) -> Result<Vec<i64>, StoreError> {
     let sql = "SELECT id FROM person WHERE lease_until IS NOT NULL AND worker = ?1 AND claim >= ?2 AND claim < ?3";
     let mut statement = work.db.prepare_cached(sql)?;
@@ -111,7 +112,7 @@ fn document(work: &Work<'_>, person: i64) -> Result<Option<bytes::Bytes>, StoreE
     Ok(document.map(bytes::Bytes::from))
 }
 
-/// One row that cannot be read must not stop everybody else: its lane is looked at again later.
+/// One unreadable row must not stop everybody else: its lane is tried again later.
 fn set_aside(work: &mut Work<'_>, now: UnixMs, person: i64, what: &str) -> Result<(), StoreError> {
     tracing::error!(person = %person_id(person), what, "a person cannot be read: their lane is set aside for ten minutes");
     store_log::passed_over();
@@ -141,12 +142,12 @@ fn next_at(work: &Work<'_>, now: UnixMs) -> Result<Option<UnixMs>, StoreError> {
     };
     let due = first("SELECT due FROM person WHERE due IS NOT NULL ORDER BY due LIMIT 1")?.map(UnixMs);
     let lease = first("SELECT lease_until FROM person WHERE lease_until IS NOT NULL ORDER BY lease_until LIMIT 1")?;
-    // As the caller's clock will have it then.
+    // By the caller's clock.
     let lease = lease.map(|until| now.plus_ms(UnixMs(until).ms_since(work.clock.at(now))));
     Ok(due.into_iter().chain(lease).min())
 }
 
-/// The standing of the person whose lane has this lease.
+/// The lane that has this lease.
 pub(super) fn held(work: &Work<'_>, lease: &Lease) -> Result<Option<Standing>, StoreError> {
     let standing = Standing::find(work, signed(lease.person.0))?;
     Ok(standing.filter(|standing| standing.fence == Some(signed(lease.fence))))

@@ -1,4 +1,4 @@
-//! How attempts end, and to whom members belong.
+//! Commits, and claims on members.
 
 use rusqlite::{OptionalExtension, params};
 
@@ -56,7 +56,7 @@ pub(super) fn commit(
     Ok(Committed::Committed)
 }
 
-/// Appends to a story, whose oldest part goes at the bound.
+/// Appends to a story, and drops its oldest entries at the bound.
 fn tell(work: &Work<'_>, person: i64, entries: &[bytes::Bytes]) -> Result<(), StoreError> {
     if entries.is_empty() {
         return Ok(());
@@ -105,7 +105,7 @@ pub(super) fn own(work: &mut Work<'_>, now: UnixMs, lease: &Lease, own: &Own) ->
     Ok(Owned::Yes)
 }
 
-/// Whether a person is unchanged since it was decided to take from them.
+/// Whether a person is unchanged since the decision to take something over from them.
 fn is_as_read(work: &Work<'_>, former: &Former) -> Result<bool, StoreError> {
     let sql = "SELECT 1 FROM person
          WHERE id = ?1 AND fence IS NULL AND inbox_count = 0 AND state = ?2 AND document = ?3";
@@ -113,7 +113,7 @@ fn is_as_read(work: &Work<'_>, former: &Former) -> Result<bool, StoreError> {
     Ok(statement.exists(params![signed(former.person.0), former.state.as_str(), &former.document[..]])?)
 }
 
-/// Whose a key is.
+/// The owner of a key.
 pub(super) fn owner(db: &rusqlite::Connection, key: &str) -> Result<Option<i64>, StoreError> {
     let mut statement = db.prepare_cached("SELECT person FROM owner WHERE key = ?1")?;
     Ok(statement.query_row([key], |row| row.get(0)).optional()?)

@@ -1,5 +1,5 @@
-//! The small state that every transaction may need: kept in memory, written with what it belongs to,
-//! and put back when a transaction fails.
+//! Small state that every transaction may need: kept in memory, written in the same transaction, and restored when
+//! that fails.
 
 use std::collections::BTreeMap;
 
@@ -12,11 +12,11 @@ use crate::store::tokens::Tats;
 use crate::store::transfer::Marks;
 use crate::store::{LaneState, Stats, StoreError};
 
-/// Fences grow by more a millisecond than are given out: not even a file that was put back from a copy
-/// gives one out twice.
+/// Fences grow faster per millisecond than they are given out, so that even a restored copy of the file gives none
+/// out twice.
 const FENCES_A_MS: u64 = 256;
 
-/// Marks, limiters, and exact numbers, so that nobody has to count rows.
+/// Progress, limiters, and exact counts, so that nobody has to count rows.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct Control {
     /// The last place that an entry got.
@@ -25,13 +25,13 @@ pub(super) struct Control {
     pub(super) last_fence: u64,
     /// The limiters.
     pub(super) tats: Tats,
-    /// How often it was proved that the store can be written to.
+    /// A counter that is written to prove that the store can be written to.
     pub(super) checks: u64,
     /// How much of everything there is.
     pub(super) tally: StoredCounts,
 }
 
-/// How much of everything there is. What there is none of has no entry.
+/// Counts of everything. A count of zero has no entry.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct StoredCounts {
     /// Lanes in each state.
@@ -49,8 +49,8 @@ pub(super) struct StoredCounts {
 }
 
 impl Control {
-    /// Reads what was saved. If it cannot be parsed, everything is counted again, and what is accepted from then on
-    /// gets places from `place` on: beyond all those given before.
+    /// Reads what was saved. If it cannot be parsed, everything is counted again, and new entries get places from
+    /// `place` on, beyond all earlier ones.
     pub(super) fn load(db: &Connection, place: u64) -> Result<Self, StoreError> {
         let saved: Option<String> =
             db.query_row("SELECT value FROM control", [], |row| row.get(0)).optional().unwrap_or(None);
@@ -74,7 +74,7 @@ impl Control {
         Ok(())
     }
 
-    /// Counts everything. The limiters start over, and the marks start at what is there.
+    /// Counts everything. The limiters start over, and progress starts at what is there.
     pub(super) fn recount(db: &Connection) -> Result<Self, StoreError> {
         let numbers = |sql: &str| -> Result<BTreeMap<String, u64>, StoreError> {
             let mut statement = db.prepare(sql)?;

@@ -92,7 +92,8 @@ pub(super) fn discard_unmapped(work: &mut Work<'_>, id: JobId) -> Result<bool, S
     Ok(drop_where(work, "id = ?1 AND blocks IS NULL", id.0.to_be_bytes())? > 0)
 }
 
-/// Replaces an unmapped record by what it turned out to say: entries for inboxes, and the rest unmapped again.
+/// Replaces an unmapped record by what a corrected mapping reads in it: entries for inboxes, and whatever is still
+/// unmapped.
 pub(super) fn replay_unmapped(
     work: &mut Work<'_>,
     now: UnixMs,
@@ -128,7 +129,7 @@ pub(super) fn erase(
     Ok(was_there || letters > 0)
 }
 
-/// Drops a person with all that is kept of them; whether there was one.
+/// Drops a person with everything kept about them; returns whether there was one.
 pub(super) fn drop_person(work: &mut Work<'_>, person: i64) -> Result<bool, StoreError> {
     let exists = work.db.prepare_cached("SELECT 1 FROM person WHERE id = ?1")?.exists([person])?;
     if !exists {

@@ -1,4 +1,4 @@
-//! Numbers as SQLite has them, and tallies of words.
+//! Numbers as SQLite has them, and counts by word.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ pub(super) fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
 }
 
-/// Adds to an entry of a tally, or takes away.
+/// Adds to a count, or subtracts from it.
 pub(super) fn count(tally: &mut BTreeMap<String, u64>, name: &str, by: i64) {
     if let Some(number) = tally.get_mut(name) {
         *number = number.saturating_add_signed(by);

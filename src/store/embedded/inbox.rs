@@ -1,5 +1,5 @@
-//! Inboxes: entries in the order of acceptance, each person's linked one to the next. With an index by
-//! person, every delivery would write one more page, at a place as random as people's numbers are.
+//! Inboxes: entries in the order of acceptance, each linked to the same person's next one. An index by person would
+//! cost every delivery one more page, at a random place.
 
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -9,7 +9,7 @@ use super::figures::{count, signed, unsigned};
 use super::writer::Work;
 use crate::store::{InboxEntry, StoreError};
 
-/// Appends an entry. The person exists.
+/// Appends an entry for an existing person.
 pub(super) fn push(work: &mut Work<'_>, person: i64, seq: i64, bytes: &[u8]) -> Result<(), StoreError> {
     let (source, last): (String, Option<i64>) = work
         .db
@@ -27,7 +27,7 @@ pub(super) fn push(work: &mut Work<'_>, person: i64, seq: i64, bytes: &[u8]) -> 
     insert(work, &source, seq, bytes)
 }
 
-/// Writes an entry that is the person's last, and counts it.
+/// Writes an entry as the person's last, and counts it.
 pub(super) fn insert(work: &mut Work<'_>, source: &str, seq: i64, bytes: &[u8]) -> Result<(), StoreError> {
     let mut statement = work.db.prepare_cached("INSERT INTO inbox (seq, bytes) VALUES (?1, ?2)")?;
     statement.execute(params![seq, bytes])?;
@@ -43,7 +43,7 @@ pub(super) fn read(db: &Connection, person: i64, entries_max: usize) -> Result<(
     let wanted = usize::try_from(all).unwrap_or(usize::MAX).min(entries_max);
     let mut entries = Vec::new();
     while entries.len() < wanted {
-        // A broken link, or a chain that ends too early, must not lose what follows.
+        // A broken link, or a chain that ends too early, must not lose the entries behind it.
         let seq = next.ok_or_else(|| unreadable(person, "inbox"))?;
         let (following, bytes) = entry(db, seq)?.ok_or_else(|| unreadable(person, "inbox"))?;
         entries.push(InboxEntry { seq: unsigned(seq), bytes });

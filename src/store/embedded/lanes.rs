@@ -1,4 +1,4 @@
-//! Lanes as rows: read, moved, and counted where they stand.
+//! Lanes as rows, and how many are in each state.
 
 use rusqlite::{OptionalExtension, Row, params};
 
@@ -9,14 +9,14 @@ use super::writer::Work;
 use crate::core::time::UnixMs;
 use crate::store::{Lane, LaneState, NewEntry, StoreError};
 
-/// Where a person stands.
+/// A lane as stored.
 #[derive(Debug)]
 pub(super) struct Standing {
     pub(super) person: i64,
     pub(super) lane: Lane,
     pub(super) since: UnixMs,
     pub(super) newest: Option<[u8; 16]>,
-    /// Of the lease, while there is one.
+    /// The lease's fence, while there is one.
     pub(super) fence: Option<i64>,
 }
 
@@ -50,7 +50,7 @@ impl Standing {
         statement.query_row([person], |row| Ok(Self::read(row))).optional()?.transpose()
     }
 
-    /// Moves the lane to another place in the queue; a lease on it ends.
+    /// Moves the lane in the queue; a lease on it ends.
     pub(super) fn stand(&mut self, work: &mut Work<'_>, lane: Lane, now: UnixMs) -> Result<(), StoreError> {
         let state = lane.state.as_str();
         work.db
@@ -66,7 +66,7 @@ impl Standing {
         Ok(())
     }
 
-    /// Counts a lane that goes from where it stood to another state.
+    /// Counts a lane that changes its state.
     pub(super) fn count(&self, work: &mut Work<'_>, to: LaneState) {
         let lanes = &mut work.control.tally.lanes;
         count(lanes, self.lane.state.as_str(), -1);
@@ -74,16 +74,16 @@ impl Standing {
     }
 }
 
-/// By what a repetition of the person's newest delivery is recognised, once an entry is in the inbox.
+/// What to remember as the key of the person's newest delivery.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Newest {
-    /// By the same as before: the entry comes from no delivery.
+    /// The same as before: the entry does not come from a delivery.
     Stays,
-    /// By this key, if it is a hash of the body.
+    /// This key, if it is a hash of the body.
     Is(Option<[u8; 16]>),
 }
 
-/// Appends an entry to a person's inbox, and makes the person if there is none. The lane becomes due if the entry wakes
+/// Appends an entry to a person's inbox, and creates the person if necessary. The lane becomes due if the entry wakes
 /// it.
 pub(super) fn append(work: &mut Work<'_>, now: UnixMs, entry: &NewEntry, newest: Newest) -> Result<(), StoreError> {
     let person = signed(entry.person.id().0);
@@ -115,8 +115,8 @@ pub(super) fn append(work: &mut Work<'_>, now: UnixMs, entry: &NewEntry, newest:
     inbox::insert(work, source, seq, &entry.bytes)
 }
 
-/// Puts an operator's entry into the inbox; a person on whom no worker is working becomes due. Whether there is such a
-/// person.
+/// Puts an operator's entry into the inbox; unless a worker has the person, they become due. Returns whether there is
+/// such a person.
 pub(super) fn put(work: &mut Work<'_>, now: UnixMs, entry: &NewEntry) -> Result<bool, StoreError> {
     let person = signed(entry.person.id().0);
     if Standing::find(work, person)?.is_none() {

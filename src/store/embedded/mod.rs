@@ -1,8 +1,8 @@
 //! The embedded engine: one SQLite file on local disk, for one process.
 //!
-//! One thread writes, in transactions that many callers share; readers see the last commit beside it.
-//! Whatever is acknowledged is on the disk (`synchronous=FULL`). The directory holds `store.db` (which
-//! the `sqlite3` tool may read at any time), SQLite's files beside it, and `lock`.
+//! One thread writes, in transactions that many callers share; readers see the last commit meanwhile. Whatever is
+//! acknowledged is on the disk (`synchronous=FULL`). The directory holds `store.db` (which the `sqlite3` tool may
+//! read at any time), SQLite's files beside it, and `lock`.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -49,10 +49,10 @@ mod tidy;
 mod transfer;
 mod writer;
 
-/// How often the log is folded after an erasure, where readers are in the way, and how long they are given.
+/// How often to try to merge the log into the file after an erasure if readers are in the way, and the pause between.
 const FOLDS_MAX: usize = 20;
 const FOLD_PAUSE: Duration = Duration::from_millis(50);
-/// How long a sender waits for the disk: less than HR systems wait for an answer.
+/// How long a delivery waits for the disk: less than HR systems wait for an answer.
 const ACCEPT_TIME: Duration = Duration::from_secs(8);
 
 /// The embedded engine. See the module's documentation.
@@ -60,7 +60,7 @@ const ACCEPT_TIME: Duration = Duration::from_secs(8);
 /// Dropping it finishes what is queued (and waits for it); [`Embedded::close`] does so without
 /// blocking.
 pub struct Embedded {
-    // In this order: the writer ends before the lock goes.
+    // Dropped in this order: the writer ends before the lock is released.
     writer: Writer,
     readers: Readers,
     shared: Arc<Published>,
@@ -71,12 +71,12 @@ pub struct Embedded {
 }
 
 impl Embedded {
-    /// Opens the store in `dir`, made where it is missing (for its owner only).
+    /// Opens the store in `dir`, which is created if it is missing (for its owner only).
     ///
-    /// Errors: [`StoreError::InUse`] where another process (or another handle of this one) has it
-    /// open, [`StoreError::NewerSchema`], [`StoreError::OlderSchema`] and [`StoreError::Damaged`] before
-    /// anything is written, [`StoreError::Unavailable`] where the directory cannot be read or written.
-    /// Blocks while the file is opened.
+    /// Errors: [`StoreError::InUse`] if another process (or another handle of this one) has it open;
+    /// [`StoreError::NewerSchema`], [`StoreError::OlderSchema`] and [`StoreError::Damaged`] before anything is
+    /// written; [`StoreError::Unavailable`] if the directory cannot be read or written. Blocks while the file is
+    /// opened.
     pub fn open(dir: &Path, options: StoreOptions) -> Result<Self, StoreError> {
         Self::open_with(dir, options, LeaseClock::steady())
     }
@@ -94,7 +94,7 @@ impl Embedded {
     fn opened(dir: &Path, options: StoreOptions, clock: LeaseClock, loops: &Loops) -> Result<Self, StoreError> {
         let lock = schema::lock(dir)?;
         let db = schema::open_writer(dir)?;
-        // Milliseconds since the epoch are more than entries were ever accepted.
+        // There are more milliseconds since the epoch than entries were ever accepted.
         let control = Control::load(&db, unsigned(clock.at(UnixMs::default()).0))?;
         let shared = Arc::new(Published {
             control: Mutex::new(control.clone()),
@@ -114,15 +114,15 @@ impl Embedded {
         schema::database(dir).exists()
     }
 
-    /// Writes the store in `dir` into a new file, as of one moment, beside whoever serves it: all that was
-    /// answered before is in it. The file is a store of its own: put into a directory as `store.db`, it is
-    /// served. It is read back: a damaged one does not stay. Blocks.
+    /// Writes a snapshot of the store in `dir` to a new file, even while a process serves it; everything acknowledged
+    /// before is in it. The file, as `store.db` in a directory, is a store of its own. It is read back, and deleted
+    /// if it is damaged. Blocks.
     pub fn backup_of(dir: &Path, to: &Path) -> Result<(), StoreError> {
         schema::backup(dir, to)
     }
 
-    /// Reads the file of the store in `dir` from beginning to end, beside whoever serves it, and says whether there
-    /// was time for all of it. Errors: [`StoreError::Damaged`] with what is wrong first. Blocks.
+    /// Reads the whole file of the store in `dir`, even while a process serves it. Returns whether there was time for
+    /// all of it. Errors: [`StoreError::Damaged`] with the first thing that is wrong. Blocks.
     pub fn examine(dir: &Path, time: Duration) -> Result<bool, StoreError> {
         schema::examine(&schema::database(dir), Some(time))
     }
@@ -135,8 +135,7 @@ impl Embedded {
             .map_err(|_| StoreError::Unavailable("the backup was broken off".to_owned()))?
     }
 
-    /// Finishes what is queued and folds the log into the file. Every later call says that the store
-    /// is closed.
+    /// Finishes what is queued and merges the log into the file. Every later call says that the store is closed.
     pub async fn close(&self) {
         self.writer.stop().await;
     }
@@ -150,7 +149,7 @@ impl Store for Embedded {
             presence.check()?;
             accept::accept(work, now, &delivery)
         });
-        // A disk that hangs does not say so. What it takes in the end is known when the sender sends again.
+        // A hanging disk gives no error. If the write succeeds after all, the sender's next try is recognised.
         let late = |_| StoreError::Unavailable("the disk has taken nothing for a while".to_owned());
         tokio::time::timeout(ACCEPT_TIME, accepted).await.map_err(late)?
     }
@@ -273,7 +272,7 @@ impl Store for Embedded {
             let (person, released) = (person.clone(), released.to_vec());
             self.writer.call(move |work| dead::erase(work, now, &person, &released)).await?
         };
-        // Deleted pages are overwritten, but the log still has them as they were.
+        // Deleted pages are overwritten, but the log still has the old ones.
         for _ in 0..FOLDS_MAX {
             if !erased || self.writer.fold().await {
                 return Ok(erased);
@@ -366,7 +365,7 @@ mod tests {
         tokio::time::resume();
         assert!(refused.iter().all(|refused| matches!(refused, Err(StoreError::Unavailable(_)))), "{refused:?}");
         assert!((16 * 1024..=32 * 1024).contains(&waiting), "what waits is bounded: {waiting} KiB");
-        // Whoever gave up sends again: nothing of theirs keeps the next one waiting.
+        // The sender has given up and will send again: what they sent keeps nobody waiting.
         assert!(store.accept(UnixMs(2), delivery(99)).await.is_ok());
         assert_eq!(store.stats().await.unwrap().entries["hr"], 1);
         assert_eq!(store.writer.waiting_kib(), 0);

@@ -10,12 +10,12 @@ use crate::store::StoreError;
 /// Device and number of a file.
 type Identity = (u64, u64);
 
-/// The files by which another process finds the store, and keeps out of it.
+/// The files by which another process finds the store, and by which it is locked.
 #[derive(Debug)]
 pub(super) struct Presence([(PathBuf, Identity); 2]);
 
 impl Presence {
-    /// As they are now, just opened.
+    /// The files as just opened.
     pub(super) fn of(dir: &Path) -> Result<Self, StoreError> {
         let known = |path: PathBuf| {
             let identity = identity(&path).map_err(|error| gone(&path, &error.to_string()))?;
@@ -24,7 +24,7 @@ impl Presence {
         Ok(Self([known(schema::database(dir))?, known(schema::lock_file(dir))?]))
     }
 
-    /// Looks at the paths once more. Two system calls; blocks where the disk hangs.
+    /// Checks the paths again. Two system calls; blocks while the disk hangs.
     pub(super) fn check(&self) -> Result<(), StoreError> {
         for (path, known) in &self.0 {
             match identity(path) {

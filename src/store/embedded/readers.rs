@@ -1,4 +1,4 @@
-//! Connections for readers: they see the last commit, beside the writer.
+//! Connections for readers, which see the last commit while the writer works.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +11,7 @@ use crate::store::StoreError;
 /// Connections kept for the next reader.
 const IDLE_MAX: usize = 4;
 
-/// Read-only connections, made as they are needed.
+/// Read-only connections, opened as needed.
 #[derive(Clone)]
 pub(super) struct Readers {
     path: PathBuf,

@@ -1,4 +1,4 @@
-//! The file: where it lies, how it is opened, and its versions.
+//! The file: where it is, how it is opened, and its schema versions.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
@@ -14,33 +14,33 @@ use crate::store::StoreError;
 
 /// The database within the store's directory.
 pub(super) const DATABASE: &str = "store.db";
-/// Locked as long as a process has the store open. The system lets go of it when the process ends,
-/// however it ends.
+/// Locked as long as a process has the store open. The system releases the lock when the process ends, however it
+/// ends.
 const LOCK: &str = "lock";
 
 /// The version of the layout that this one reads and writes.
 const VERSION: u32 = 3;
-/// Layouts before this one replayed events and kept no states.
+/// Layouts before this one replayed events and kept no state.
 const VERSION_FIRST: u32 = 3;
 
-/// Marks the file as ours ("SCBR"), so that somebody else's database is not written to.
+/// Marks the file as ours ("SCBR"), so that we do not write to another program's database.
 const APPLICATION_ID: i32 = 0x5343_4252;
 
-/// Prepared statements kept: more than there are.
+/// How many prepared statements are kept: more than there are.
 const STATEMENTS_KEPT: usize = 128;
 
-/// Keeps other processes out for as long as it lives.
+/// Keeps other processes out until it is dropped.
 pub(super) struct Lock(File);
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Not left to the closing of the file: a process that was forked off a moment ago may still
-        // have it open, until it runs its own program.
+        // Unlocks explicitly, since closing the file may not be enough: a process that was just forked has it open
+        // until it runs its own program.
         let _ = self.0.unlock();
     }
 }
 
-/// Makes the directory where it is missing, and takes the lock.
+/// Creates the directory if it is missing, and takes the lock.
 pub(super) fn lock(dir: &Path) -> Result<Lock, StoreError> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|e| no_access(dir, &e))?;
     let path = lock_file(dir);
@@ -57,10 +57,10 @@ pub(super) fn lock_file(dir: &Path) -> PathBuf {
     dir.join(LOCK)
 }
 
-/// The writer's connection, its file brought to the newest version.
+/// The writer's connection, after migrating the file to the newest version.
 pub(super) fn open_writer(dir: &Path) -> Result<Connection, StoreError> {
     let path = dir.join(DATABASE);
-    // Made here, so that SQLite's own files beside it get the same permissions.
+    // Created here, so that SQLite's other files get the same permissions.
     drop(private(&path)?);
     let mut db =
         Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
@@ -68,19 +68,20 @@ pub(super) fn open_writer(dir: &Path) -> Result<Connection, StoreError> {
     // Somebody may look into the file with the `sqlite3` tool.
     db.busy_timeout(Duration::from_secs(5))?;
     check_header(&db)?;
-    // Before the first page is written: only then does it take effect. What is freed can be given back.
+    // Takes effect only before the first page is written. It lets freed pages be given back.
     db.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
-    // A delivery writes a few pages at random places: half as large as usual, they cost half as much.
+    // A delivery writes a few pages at random places: at half the usual size, they cost half as much.
     db.pragma_update(None, "page_size", 2_048)?;
     db.pragma_update(None, "journal_mode", "WAL")?;
     db.pragma_update(None, "synchronous", "FULL")?;
-    // What is deleted is overwritten: it may be about a person.
+    // Deleted data is overwritten: it may be about a person.
     db.pragma_update(None, "secure_delete", "ON")?;
     db.pragma_update(None, "temp_store", "MEMORY")?;
     // 16 MiB of pages in memory at the most.
     db.pragma_update(None, "cache_size", -16_384)?;
-    // A checkpoint stops the writer for some 15 ms. One in 64 MiB of log meets fewer than one delivery in
-    // a hundred, and writes a page once that came many times; reading such a log after a crash is quick.
+    // A checkpoint stops the writer for some 15 ms. With one for each 64 MiB of log, fewer than one delivery in a
+    // hundred meets one, a page that was changed many times is written once, and reading the log after a crash is
+    // still quick.
     db.pragma_update(None, "wal_autocheckpoint", 32_000)?;
     db.pragma_update(None, "journal_size_limit", 134_217_728)?;
     create(&mut db)?;
@@ -101,7 +102,7 @@ pub(super) fn database(dir: &Path) -> PathBuf {
     dir.join(DATABASE)
 }
 
-/// Refuses what is not ours, or not of this layout, before anything is written to it.
+/// Refuses a file that is not ours, or has another layout, before anything is written to it.
 fn check_header(db: &Connection) -> Result<(), StoreError> {
     let found = version(db)?;
     if found > VERSION {
@@ -134,8 +135,8 @@ fn version(db: &Connection) -> Result<u32, StoreError> {
     Ok(db.pragma_query_value(None, "user_version", |row| row.get(0))?)
 }
 
-/// Writes a copy of the store in `dir` into a new file, as of one moment, beside whoever serves it. The file gets its
-/// name once it is whole: whoever is killed before that leaves `FILE.partial`, which the next backup replaces.
+/// Writes a snapshot of the store in `dir` to a new file, even while a process serves it. The file gets its name once
+/// it is complete; an interrupted backup leaves `FILE.partial`, which the next one replaces.
 pub(super) fn backup(dir: &Path, to: &Path) -> Result<(), StoreError> {
     let db = open_reader(&database(dir))?;
     check_header(&db)?;
@@ -167,8 +168,8 @@ fn remove(path: &Path) -> io::Result<()> {
     fs::remove_file(path).or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
 }
 
-/// Reads the whole file, and whether there was time for that. Errors: [`StoreError::Damaged`] where something in it is
-/// not as it must be.
+/// Reads the whole file. Returns whether there was time for all of it. Errors: [`StoreError::Damaged`] if something
+/// in it is wrong.
 pub(super) fn examine(path: &Path, time: Option<Duration>) -> Result<bool, StoreError> {
     let db = open_reader(path)?;
     let (done, ended) = mpsc::channel::<()>();
@@ -180,7 +181,7 @@ pub(super) fn examine(path: &Path, time: Option<Duration>) -> Result<bool, Store
             }
         })
     });
-    // Its words name tables, indexes and pages, never values.
+    // SQLite's messages name tables, indexes and pages, never values.
     let found = db.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
     drop(done);
     if let Some(in_time) = in_time {
@@ -199,7 +200,7 @@ fn sync_folder(of: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Opens a file for its owner only, and makes it where it is missing.
+/// Opens a file for its owner only, and creates it if it is missing.
 fn private(path: &Path) -> Result<File, StoreError> {
     let open = || {
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;

@@ -7,15 +7,15 @@ use super::writer::Work;
 use crate::core::time::UnixMs;
 use crate::store::StoreError;
 
-/// Rows of each sort that one tidying drops: it shares the writer with everybody.
+/// How many rows of each kind one run drops: it shares the writer with everybody.
 const ROWS_AT_ONCE: i64 = 500;
-/// People whose story one tidying drops.
+/// How many stories one run drops.
 const PEOPLE_AT_ONCE: i64 = 50;
-/// Pages that one tidying gives back.
+/// How many pages one run gives back.
 const PAGES_AT_ONCE: i64 = 1_024;
-/// Free pages that are kept: what comes and goes all day must not shrink and grow the file.
+/// Free pages that are kept, so that the file does not shrink and grow all day.
 const PAGES_KEPT: i64 = 1_024;
-/// And this fraction of the file.
+/// And this share of the file.
 const SHARE_KEPT: i64 = 4;
 
 /// Drops deliveries past their time and stories of people who have been idle for long.

@@ -20,7 +20,7 @@ use crate::store::{DeadRow, Lane, LaneState, Page, Shared, StoreError};
 
 #[async_trait]
 impl Transfer for Embedded {
-    /// Only its own process, the caller, listens to this store.
+    /// Only the calling process itself listens to this store.
     async fn activity(&self, now: UnixMs) -> Result<Activity, StoreError> {
         let until = self.clock.at(now).0;
         let sql = "SELECT count(*) FROM person WHERE lease_until > ?1";
@@ -102,7 +102,7 @@ fn export(db: &Connection, now: UnixMs, section: Section, wanted: &Page) -> Resu
     }
 }
 
-/// A page of records out of what a statement gives.
+/// A page of records from the rows of a statement.
 fn read(
     db: &Connection,
     wanted: &Page,
@@ -122,7 +122,7 @@ fn read(
     Ok(Exported { records: listed.rows, next: listed.next })
 }
 
-/// A page of inbox entries: person by person, in their order.
+/// A page of inbox entries: person by person, in order.
 fn entries(db: &Connection, wanted: &Page, after: (i64, i64)) -> Result<Exported, StoreError> {
     let mut people =
         db.prepare_cached("SELECT id, inbox_first FROM person WHERE id > ?1 AND inbox_first IS NOT NULL ORDER BY id")?;
@@ -213,7 +213,7 @@ fn import(work: &mut Work<'_>, now: UnixMs, record: &Record) -> Result<Transferr
         }
         Record::Remembered { key, until, ids } => remember(work, key, *until, ids.iter().copied(), None)?,
         Record::Person(record) => take_person(work, record)?,
-        // In their order, and behind their person, whose inbox was emptied.
+        // In order, and after the person, whose inbox was emptied.
         Record::Entry { person, seq, bytes } => inbox::push(work, signed(person.0), signed(*seq), bytes)?,
         Record::Unmapped { row, payload } => put_dead(work, row, None, Some(payload))?,
         Record::Shared { name, document } => {

@@ -1,5 +1,5 @@
-//! The one thread that writes. It takes all commands that wait, runs them in one transaction, commits,
-//! and answers them all: many senders share one flush to the disk.
+//! The one thread that writes. It takes all waiting commands, runs them in one transaction, commits, and answers them
+//! all: many senders share one flush to the disk.
 //!
 //! While it waits for commands, or for the disk to begin or to flush a transaction, it does not count as hanging: a disk
 //! that hangs would still do so after a restart.
@@ -19,21 +19,21 @@ use crate::store::{StoreError, StoreOptions};
 
 /// The writer, among the loops of the process.
 pub(super) const WRITER: &str = "store writer";
-/// Commands that may wait before senders have to.
+/// How many commands may wait before callers must wait to send one.
 const QUEUE: usize = 1_024;
-/// Commands in one transaction: enough to make the flush cheap, few enough to keep the answer quick.
+/// The most commands in one transaction: enough to make the flush cheap, few enough to keep the answer quick.
 const BATCH: usize = 256;
-/// What deliveries in one transaction have in bytes, but for the last of them: whoever waits for it is not to give up.
+/// After this many bytes of deliveries, no more are added to a transaction, so that it commits before senders give
+/// up.
 const BATCH_BYTES: usize = 4 << 20;
-/// What deliveries take that wait for the writer, in KiB: whoever sends them has given up long before a disk that hangs
-/// goes on.
+/// The most memory for waiting deliveries, in KiB: while a disk hangs, their senders have long given up.
 const WAITING_KIB_MAX: u32 = 32 * 1024;
 
 /// What a command works on.
 pub(super) struct Work<'a> {
-    /// Inside of a transaction.
+    /// The open transaction.
     pub(super) db: &'a Connection,
-    /// Put back when the transaction fails.
+    /// Restored when the transaction fails.
     pub(super) control: &'a mut Control,
     pub(super) options: &'a StoreOptions,
     /// What leases are measured by.
@@ -62,9 +62,9 @@ impl Published {
 /// A command. It may be run again after its transaction was rolled back.
 trait Task: Send {
     fn run(&mut self, work: &mut Work<'_>) -> Result<(), StoreError>;
-    /// Whether anybody waits for it; asked only of a delivery, whose sender sends it again.
+    /// Whether anybody still waits for it; only deliveries are skipped otherwise, as their senders send again.
     fn is_wanted(&self) -> bool;
-    /// Of a delivery.
+    /// Set for a delivery.
     fn bytes(&self) -> usize;
     fn answer(self: Box<Self>, failure: Option<&StoreError>);
 }
@@ -105,14 +105,14 @@ where
             (None, None) => Err(stopped()),
             (Some(error), _) => Err(error.clone()),
         };
-        // If nobody listens any more, what is committed stays so.
+        // If nobody listens any more, the commit stands.
         let _ = self.reply.send(answer);
     }
 }
 
 enum Message {
     Run(Box<dyn Task>),
-    /// Folds the log into the file, and answers whether nothing is left of it.
+    /// Merges the log into the file, and answers whether nothing is left of it.
     Fold(oneshot::Sender<bool>),
     Stop,
 }
@@ -132,7 +132,7 @@ impl Writer {
             .name("store-writer".to_owned())
             .spawn(move || {
                 let broken = state.shared.broken.clone();
-                // What it has in memory may be half changed: the next process reads it anew.
+                // Its memory may be inconsistent: the next process reads everything anew.
                 if std::panic::catch_unwind(AssertUnwindSafe(|| state.serve(waiting))).is_err() {
                     broken.cancel();
                 }
@@ -151,8 +151,8 @@ impl Writer {
         self.send(run, None).await
     }
 
-    /// The same for a delivery of so many bytes. It is left out where nobody waits for its answer any more, and what
-    /// waits is bounded: a writer that hangs keeps no more of it.
+    /// The same for a delivery of this many bytes. It is skipped if nobody waits for its answer any more, and the
+    /// memory of all waiting deliveries is bounded, so that a hanging writer cannot fill it.
     pub(super) async fn take_in<T, F>(&self, bytes: usize, run: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
@@ -175,14 +175,14 @@ impl Writer {
         answer.await.map_err(|_| stopped())?
     }
 
-    /// What deliveries that wait take, in KiB.
+    /// Memory of the waiting deliveries, in KiB.
     #[cfg(test)]
     pub(super) fn waiting_kib(&self) -> usize {
         WAITING_KIB_MAX as usize - self.room.available_permits()
     }
 
-    /// Folds the log into the file and empties it: what was overwritten there is gone for good. False if
-    /// somebody reads an older state just now, or the store is closed.
+    /// Merges the log into the file and empties it, so that overwritten data is gone for good. False if a reader
+    /// still uses an older state, or if the store is closed.
     pub(super) async fn fold(&self) -> bool {
         let (reply, answer) = oneshot::channel();
         let Some(queue) = self.queue.as_ref() else { return false };
@@ -192,7 +192,7 @@ impl Writer {
     /// Finishes what is queued, and ends the thread.
     pub(super) async fn stop(&self) {
         if let Some(queue) = &self.queue {
-            // Already stopped: nothing to do.
+            // It has stopped already.
             let _ = queue.send(Message::Stop).await;
         }
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -204,7 +204,7 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        // The thread ends when the last sender is gone and the queue is done.
+        // The thread ends when the last sender is dropped and the queue is empty.
         self.queue = None;
         if let Some(thread) = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
             let _ = thread.join();
@@ -265,14 +265,14 @@ impl State {
                 self.run(vec![task]);
             }
         }
-        // The log goes into the file, so that a copy of the file alone is whole.
+        // Merges the log into the file, so that a copy of the file alone is complete.
         if !self.fold() {
             tracing::warn!("the store's log was not folded into its file; the next start does it");
         }
     }
 
     fn fold(&self) -> bool {
-        // Whether somebody was in the way, and two figures of the log.
+        // The pragma returns whether it was blocked, and two figures about the log.
         let fold = || self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
         let is_busy = self.heart.waiting(fold);
         is_busy.is_ok_and(|busy| busy == 0)
@@ -288,12 +288,12 @@ impl State {
                     task.answer(None);
                 }
                 if wake {
-                    // Those who wait now, and the one that is just about to.
+                    // Wakes those who wait now, or the next one to wait.
                     self.shared.woken.notify_waiters();
                     self.shared.woken.notify_one();
                 }
             }
-            // One command met a damaged row: the others have no part in it.
+            // One command met a damaged row, which does not concern the others.
             Err(StoreError::Damaged(_)) if batch.len() > 1 => {
                 for task in batch {
                     self.run(vec![task]);
@@ -307,7 +307,7 @@ impl State {
         }
     }
 
-    /// All of the batch or none of it, the state in memory included.
+    /// Runs the whole batch or none of it, including the state in memory.
     fn attempt(&mut self, batch: &mut [Box<dyn Task>], wake: &mut bool) -> Result<(), StoreError> {
         let before = self.control.clone();
         let result = self.transact(batch, &before, wake);
@@ -319,7 +319,7 @@ impl State {
     }
 
     fn transact(&mut self, batch: &mut [Box<dyn Task>], before: &Control, wake: &mut bool) -> Result<(), StoreError> {
-        // If the last rollback failed, it is done now.
+        // If the last rollback failed, try it again now.
         self.roll_back();
         self.heart.waiting(|| self.db.prepare_cached("BEGIN IMMEDIATE")?.execute([]))?;
         for task in batch {
@@ -334,7 +334,7 @@ impl State {
 
     fn roll_back(&self) {
         if !self.db.is_autocommit() {
-            // What fails here is tried again before the next transaction.
+            // If this fails, it is tried again before the next transaction.
             let _ = self.db.execute_batch("ROLLBACK");
         }
     }

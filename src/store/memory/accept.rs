@@ -1,4 +1,4 @@
-//! Accepting deliveries: what is known already, and what there is room for.
+//! Accepting deliveries: duplicates and bounds.
 
 use super::state::{Remembered, State};
 use crate::core::person::SourceName;
@@ -38,7 +38,7 @@ impl State {
         Accepted::Stored
     }
 
-    /// The bound that does not let a delivery in.
+    /// The bound that a delivery would exceed.
     fn bound_reached(&self, options: &StoreOptions, delivery: &NewDelivery) -> Option<FullBound> {
         let bounds = options.bounds;
         let entries = self.people.values().map(|kept| (&kept.source, kept.inbox.len() as u64));
@@ -58,7 +58,7 @@ impl State {
     }
 }
 
-/// Whether there is room for more of this source, beside what each source has.
+/// Whether this source may have more, given what each source has.
 fn fits<'a>(more: u64, max: u64, source: &SourceName, taken: impl Iterator<Item = (&'a SourceName, u64)>) -> bool {
     let (mut all, mut mine) = (0, 0);
     for (whose, taken) in taken {

@@ -1,5 +1,5 @@
-//! The in-memory engine: the trait, as plainly as it can be written. It keeps nothing over a restart;
-//! the other engines are measured against it, and tests that need no disk use it.
+//! The in-memory engine: the trait in its plainest form. It keeps nothing across restarts. The other engines are
+//! compared with it, and tests that need no disk use it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -48,16 +48,16 @@ impl Memory {
     }
 
     fn look(&self) -> MutexGuard<'_, State> {
-        // Nothing in here panics half way through a change.
+        // Nothing here panics in the middle of a change.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes the content, and gives a sign where somebody came to be due by it.
+    /// Changes the content, and wakes workers if a person became due.
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.look();
         let told = change(&mut state);
         if std::mem::take(&mut state.wakes) {
-            // Those who wait now, and the one that is just about to.
+            // Wakes those who wait now, or the next one to wait.
             self.woken.notify_waiters();
             self.woken.notify_one();
         }

@@ -1,5 +1,5 @@
-//! What the model of `crate::worker` needs of the engine: copies that go on by themselves, whether two of them are the
-//! same, and the steps of an engine that would be wrong.
+//! What the model of `crate::worker` needs from the engine: independent copies, a comparison of two of them, and the
+//! steps of wrong engines.
 
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex};
@@ -10,14 +10,14 @@ use crate::core::time::UnixMs;
 use crate::store::{Commit, Committed, Lease};
 
 impl Memory {
-    /// A copy with the same content, which goes on without this one.
+    /// An independent copy with the same content.
     pub(crate) fn apart(&self) -> Self {
         let state = self.look().clone();
         Self { options: self.options.clone(), state: Arc::new(Mutex::new(state)), woken: Arc::default() }
     }
 
-    /// Hashes all that later steps depend on; not what is only shown (stories, terms, dead letters), and
-    /// not who holds a lane, and under which fence.
+    /// Hashes everything that later steps depend on, but not what is only shown (stories, terms, dead letters), nor
+    /// who holds a lane under which fence.
     pub(crate) fn hash_content(&self, hasher: &mut impl Hasher) {
         let state = self.look();
         for (id, kept) in &state.people {
@@ -48,7 +48,8 @@ impl Memory {
         state.commit(&self.options, now, lease, commit)
     }
 
-    /// The first step of an engine that commits in two: what is folded leaves the inbox. Whether the fence held.
+    /// The first step of an engine that commits in two: folded entries leave the inbox. Returns whether the fence was
+    /// valid.
     pub(crate) fn consume(&self, lease: &Lease, to: u64) -> bool {
         let mut state = self.look();
         let kept = state.people.get_mut(&lease.person);

@@ -1,4 +1,4 @@
-//! What is kept, and what expires.
+//! What the engine keeps, and what expires.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -28,7 +28,7 @@ pub(super) struct State {
     pub(super) last_seq: u64,
     /// The last fence that was given out.
     pub(super) last_fence: u64,
-    /// Somebody came to be due.
+    /// Set when a person became due.
     pub(super) wakes: bool,
 }
 
@@ -47,14 +47,14 @@ pub(super) struct Kept {
     pub(super) lane: Lane,
     pub(super) since: UnixMs,
     pub(super) holder: Option<Holder>,
-    /// The key of the newest delivery, where it was a hash of the body.
+    /// The key of the newest delivery, if it was a hash of the body.
     pub(super) newest: Option<[u8; 16]>,
     pub(super) inbox: BTreeMap<u64, Bytes>,
     pub(super) story: Story,
     pub(super) terms: BTreeSet<String>,
 }
 
-/// Who has a lane.
+/// The holder of a lease.
 #[derive(Debug, Clone)]
 pub(super) struct Holder {
     pub(super) worker: Arc<str>,
@@ -76,9 +76,9 @@ pub(super) struct Remembered {
 #[derive(Clone)]
 pub(super) struct Letter {
     pub(super) row: DeadRow,
-    /// Whose lane it is of; none for an unmapped record.
+    /// The person whose lane it blocks; none for an unmapped record.
     pub(super) blocks: Option<PersonId>,
-    /// Of an unmapped record.
+    /// The payload of an unmapped record.
     pub(super) payload: Option<Bytes>,
 }
 
@@ -121,7 +121,7 @@ impl Kept {
         first.map(|(seq, bytes)| InboxEntry { seq: *seq, bytes: bytes.clone() }).collect()
     }
 
-    /// Puts the lane somewhere; whether somebody may be due by it.
+    /// Changes the lane; returns whether the person may be due now.
     pub(super) fn stand(&mut self, lane: Lane, now: UnixMs) -> bool {
         self.lane = lane;
         self.since = now;
@@ -130,7 +130,7 @@ impl Kept {
 }
 
 impl State {
-    /// Appends an entry; the lane is due where it wakes.
+    /// Appends an entry; the lane becomes due if it wakes.
     pub(super) fn append(&mut self, now: UnixMs, entry: NewEntry) -> &mut Kept {
         let kept = self.people.entry(entry.person.id()).or_insert_with(|| Kept::new(entry.person.source.clone(), now));
         self.last_seq += 1;
@@ -178,7 +178,7 @@ impl State {
         parked.into_iter().map(|(id, _)| *id).collect()
     }
 
-    /// Ends the leases of these holders: due at once, and no take-over.
+    /// Ends the leases of these holders: due at once, and not counted as a take-over.
     pub(super) fn give_back(&mut self, now: UnixMs, is_meant: impl Fn(&Holder) -> bool) -> u64 {
         let mut given_back = 0;
         for kept in self.people.values_mut() {

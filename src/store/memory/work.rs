@@ -8,7 +8,7 @@ use crate::store::{
     StoreOptions,
 };
 
-/// Fences grow by more a millisecond than are given out, so that none comes twice after writes were lost.
+/// Fences grow faster per millisecond than they are given out, so that none is used twice even if writes were lost.
 const FENCES_A_MS: u64 = 256;
 
 impl State {
@@ -61,13 +61,13 @@ impl State {
             .min()
     }
 
-    /// The person of a lease that is their lane's own.
+    /// The person of a lease, if it is still the lane's own.
     fn held(&mut self, lease: &Lease) -> Option<&mut Kept> {
         let kept = self.people.get_mut(&lease.person)?;
         kept.holder.as_ref().is_some_and(|holder| holder.fence == lease.fence).then_some(kept)
     }
 
-    /// Whether a person is unchanged since it was decided to take from them.
+    /// Whether a person is unchanged since the decision to take something over from them.
     fn is_as_read(&self, former: &Former) -> bool {
         self.people.get(&former.person).is_some_and(|kept| {
             let is_at_rest = kept.holder.is_none() && kept.inbox.is_empty();

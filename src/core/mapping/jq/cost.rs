@@ -1,5 +1,5 @@
-//! What a filter may take at most: a walk through it that follows how many results each part gives, how
-//! large they are, and how often it is asked for. Whatever it cannot bound has no place in a filter.
+//! An upper bound of a filter's cost. It walks through the filter and follows how many results each part gives, how
+//! large they are, and how often it is evaluated. What it cannot bound is refused.
 
 use jaq_core::load::lex::StrPart;
 use jaq_core::load::parse::{BinaryOp, Pattern, Term};
@@ -17,16 +17,16 @@ const STEPS_MAX: u64 = 300_000;
 const HELD_BYTES_MAX: u64 = 64 << 20;
 /// Bytes that are copied or compared: some 20 ms.
 const MOVED_BYTES_MAX: u64 = 128 << 20;
-/// What a value takes beside its text.
+/// A value's size besides its text.
 const VALUE_BYTES: usize = 32;
-/// How much longer a text may be as JSON: every character an escape.
+/// How much longer a text may be as JSON: every character may be an escape.
 const QUOTED: u64 = 6;
-/// Comparisons for each entry of a list that is put in order.
+/// Comparisons for each entry of a list that is sorted.
 const COMPARED: u64 = 8;
-/// A record of a person with a handful of fields. What cannot read that can read nothing.
+/// A person's record with a handful of fields. A filter that cannot read this can read nothing.
 const SMALL: RecordSize = RecordSize { values: 30, text_bytes: 600 };
 
-/// The most that a filter may take.
+/// A filter's cost.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cost {
     steps: Growth,
@@ -35,10 +35,9 @@ pub(super) struct Cost {
 }
 
 impl Cost {
-    /// Of a filter.
+    /// Computes the cost of a filter.
     ///
-    /// # Errors
-    /// What it may not say.
+    /// # Errors A part that is not allowed.
     pub(super) fn of(term: &Term<&str>) -> Result<Self, String> {
         let nothing = Self { steps: Growth::ZERO, held: Growth::ZERO, moved: Growth::ZERO };
         let mut walk = Walk { cost: nothing, bound: Vec::new(), depth: 0 };
@@ -86,7 +85,7 @@ impl Extent {
     }
 }
 
-/// What a part gives each time that it is asked.
+/// What a part returns each time it is evaluated.
 #[derive(Clone, Copy)]
 struct Given {
     results: Growth,
@@ -104,7 +103,7 @@ struct Walk<'t> {
 }
 
 impl<'t> Walk<'t> {
-    /// A part that is evaluated this many times, on such a value.
+    /// A part that is evaluated this many times, on a value like this.
     fn term(&mut self, term: &Term<&'t str>, times: Growth, input: Extent) -> Result<Given, String> {
         self.depth += 1;
         if self.depth > FILTER_DEPTH_MAX {
@@ -163,7 +162,7 @@ impl<'t> Walk<'t> {
                 given
             }
             Term::Neg(inner) | Term::TryCatch(inner, None) => self.term(inner, times, input)?,
-            // What jq says of an error differs from program to program, and names values.
+            // The text of jq errors differs between implementations, and contains values.
             Term::TryCatch(_, Some(_)) => return Err(no_place("catch")),
             Term::BinOp(left, operator, right) => self.operation(left, operator, right, times, input)?,
             Term::IfThenElse(branches, otherwise) => {
@@ -304,7 +303,7 @@ impl<'t> Walk<'t> {
         Ok(Given { results, each })
     }
 
-    /// A list whose entries are compared by such keys.
+    /// A list whose entries are compared by these keys.
     fn ordered(&mut self, times: Growth, list: Extent, keys: Extent) {
         self.cost.steps = self.cost.steps.plus(times.times(list.values).by(COMPARED));
         self.cost.held = self.cost.held.plus(keys.bytes);
@@ -320,7 +319,7 @@ fn either(left: &Given, right: &Given) -> Given {
     Given { results: left.results.plus(right.results), each: left.each.with(right.each) }
 }
 
-/// Whether it is a text or a number as it stands, of the filter's own length.
+/// Whether it is a literal text or number, no longer than the filter itself.
 fn is_fixed(term: &Term<&str>) -> bool {
     match term {
         Term::Num(_) | Term::Arr(None) => true,

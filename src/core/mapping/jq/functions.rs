@@ -1,13 +1,13 @@
-//! What a filter may call: every function, and what it takes and gives at most.
+//! Every function that a filter may call, and its cost and result at most.
 
-/// What a function does with its input and its arguments, as far as steps and sizes go.
+/// What a function does with its input and its arguments, as far as it affects steps and sizes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Returns a truth value, a number or a word, after a look at what is there.
+    /// Looks at its input, and returns a truth value, a number or a word.
     Atom,
-    /// Returns what was there, an entry of it, or a text made of it.
+    /// Returns its input, an entry of it, or a text made of it.
     Same,
-    /// Returns what was there as a text of JSON.
+    /// Returns its input as JSON text.
     Quoted,
     /// Returns a list of names and values.
     Entries,
@@ -21,17 +21,17 @@ pub(super) enum Kind {
     Search,
     /// Its argument's results.
     Argument,
-    /// What was there, for each result of the argument.
+    /// Its input, for each result of the argument.
     Select,
     /// A list of the argument's results for each entry.
     Map,
-    /// Asks its argument for each entry, and gives a truth value.
+    /// Evaluates its argument for each entry, and returns a truth value.
     Ask,
     /// Orders or chooses entries by the argument.
     OrderedBy,
 }
 
-/// Each with the number of its arguments, in order of the alphabet.
+/// Each with the number of its arguments, in alphabetical order.
 pub(super) const FUNCTIONS: &[(&str, usize, Kind)] = &[
     ("add", 0, Kind::Ordered),
     ("all", 0, Kind::Ordered),
@@ -83,8 +83,8 @@ pub(super) const FUNCTIONS: &[(&str, usize, Kind)] = &[
     ("values", 0, Kind::Same),
 ];
 
-/// Of these, the ones that are made of others, as the jq manual describes them; the rest is native or jaq's own.
-/// `isnumeral` lets nothing but a short number through to the parser, which would follow brackets without end.
+/// Those of them that are defined by others, as in the jq manual; the rest is native or jaq's own. `isnumeral` passes
+/// only a short number to the parser, which would otherwise follow any depth of brackets.
 pub(super) const DEFINITIONS: &str = r#"
 def null: [][0];
 def isboolean: . == true or . == false;

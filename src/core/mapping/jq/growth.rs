@@ -1,15 +1,15 @@
 //! How something grows with a record: a polynomial in its values and its bytes.
 
-/// The highest power of the number of values that is followed.
+/// The highest tracked power of the number of values.
 const VALUES_POWER_MAX: usize = 3;
-/// The highest power of the bytes.
+/// The highest tracked power of the bytes.
 const BYTES_POWER_MAX: usize = 2;
 
-/// At the most the sum of `factor · values^i · bytes^j`.
+/// At most the sum of `factor · values^i · bytes^j`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Growth {
     factors: [[u64; BYTES_POWER_MAX + 1]; VALUES_POWER_MAX + 1],
-    /// It grows with a higher power than is followed.
+    /// It grows with a higher power than is tracked.
     is_beyond: bool,
 }
 

@@ -1,9 +1,9 @@
 //! jq filters, for what paths and transforms cannot say: checked and compiled when the configuration is read,
 //! and run on one record.
 //!
-//! jq has no fuel, so what a filter may say is bounded before it runs: only the functions of `functions`, none
-//! of which loops, asks the environment or reads anything; and `cost` gives the steps and the bytes that it may
-//! take at most for a record of a given size. A record for which these are too many is not filtered.
+//! jq cannot be stopped by a step counter, so filters are bounded before they run. They may only use the functions in
+//! `functions`, none of which loops, reads the environment or reads files; and `cost` bounds the steps and bytes for
+//! a record of a given size. A record for which that is too much is not filtered.
 
 use std::fmt;
 use std::sync::Arc;
@@ -44,8 +44,7 @@ struct Compiled {
 impl Jq {
     /// Checks and compiles a filter.
     ///
-    /// # Errors
-    /// What it may not say, or where it is malformed.
+    /// # Errors A part that is not allowed, or where it is malformed.
     fn parse(text: &str) -> Result<Self, String> {
         if text.len() > FILTER_BYTES_MAX {
             return Err(format!("the filter has {} bytes, at most {FILTER_BYTES_MAX}", text.len()));
@@ -64,15 +63,14 @@ impl Jq {
         &self.text
     }
 
-    /// What it gives first; none if it gives nothing.
+    /// Its first result, if any.
     ///
-    /// # Errors
-    /// Where it fails, or the record is too large for it. Never with a value.
+    /// # Errors It fails, or the record is too large for it. Contains no values.
     pub(super) fn first(&self, record: &Json<'_>) -> Result<Option<Json<'static>>, Problem> {
         self.run(record, |results| results.next().transpose())
     }
 
-    /// All that it gives.
+    /// All its results.
     ///
     /// # Errors
     /// As of `first`.
@@ -100,7 +98,7 @@ impl Jq {
     }
 }
 
-/// How much of a filter opens, joins or branches. The parser and the compiler go no deeper than that.
+/// How many brackets, operators and branches a filter has. The parser and the compiler go no deeper than that.
 fn parts(text: &str) -> usize {
     let marks = text.matches(|c: char| "([{|,+-*/%<>=?.:".contains(c)).count();
     let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
@@ -110,7 +108,7 @@ fn parts(text: &str) -> usize {
 
 fn compile(text: &str) -> Result<Filter<Data>, String> {
     let defs = jaq_core::load::parse(functions::DEFINITIONS, |parser| parser.defs()).unwrap_or_default();
-    // Not the whole of jaq's own: they name functions that ask the environment or the clock, or log.
+    // Not all of jaq's definitions: some read the environment or the clock, or log.
     let funs = jaq_core::funs().chain(jaq_std::base_funs()).chain(jaq_json::funs());
     let arena = Arena::default();
     let modules = Loader::new(jaq_core::defs().chain(defs))

@@ -1,0 +1,155 @@
+//! Instants and dates: when something became so, and when somebody leaves.
+
+use bytes::Bytes;
+use serde_json::json;
+
+use super::tests::{map_bytes, map_json, mapping, only_event, only_trouble, record, source};
+use super::*;
+use crate::core::code::Code;
+use crate::core::person::EmploymentState::{Employed, Left};
+use crate::core::person::Problem;
+use crate::core::time::UnixMs;
+
+#[test]
+fn a_time_of_no_clock_is_not_told_and_a_date_that_stands_for_none_is_none() {
+    for never in
+        [json!("0001-01-01T00:00:00Z"), json!("1970-01-01T00:00:00Z"), json!(0), json!("1989-12-31"), json!(-5)]
+    {
+        let mut body = record("employee.left", json!({"employee_id": "1", "effective_at": "0001-01-01T00:00:00"}));
+        body["timestamp"] = never.clone();
+        let records = map_json(&mapping(""), &body);
+        let [Record::Event { event, dropped }] = records.as_slice() else { panic!("{records:?}") };
+        assert_eq!((event.at, event.facts.employment), (None, Some((Left, None))), "{never}");
+        assert_eq!(dropped.as_slice(), [Problem::LongPast.of("occurred_at")], "{never}");
+    }
+    let dated = mapping(
+        "status = '/data/status'\nactive_values = ['active']\nends_at = '/data/end'\npast_end = 'left'\ninvite = 'at_start'",
+    );
+    let of = |kind: &str, data: serde_json::Value| {
+        let records = map_json(&dated, &record(kind, data));
+        only_event(&records).facts.employment
+    };
+    let at = |text: &str| UnixMs::parse_rfc3339(text);
+    for none in [json!("0001-01-01"), json!("1900-01-01T00:00:00Z"), json!("1970-01-01T00:00:00Z"), json!(0)] {
+        let ends = json!({"employee_id": 1, "status": "active", "end": none});
+        assert_eq!(of("employee.updated", ends), Some((Employed, None)), "{none}");
+        let starts = json!({"employee_id": 1, "starts_at": none});
+        assert_eq!(of("employee.hired", starts), Some((Employed, None)), "{none}");
+        let renamed = json!({"employee_id": 1, "last_name": "King", "end": none});
+        assert_eq!(of("employee.updated", renamed), None, "{none}");
+    }
+    // Somebody was hired in 1985, and somebody left then.
+    let starts = json!({"employee_id": 1, "starts_at": "1985-04-01"});
+    assert_eq!(of("employee.hired", starts), Some((Employed, at("1985-04-01T00:00:00Z"))));
+    let left = json!({"employee_id": 1, "effective_at": "1985-03-31"});
+    assert_eq!(of("employee.left", left), Some((Left, at("1985-04-01T00:00:00Z"))));
+}
+
+#[test]
+fn a_leave_whose_date_cannot_be_read_is_kept_whole_and_counts_once_it_can() {
+    let leave = |date: serde_json::Value| {
+        let mut body = record("employee.left", json!({"employee_id": "E-1", "effective_at": date, "last_name": "K"}));
+        body["timestamp"] = json!("2026-11-22T10:00:00Z");
+        body
+    };
+    for date in [json!("31/12/2026"), json!("2026-13-01"), json!({"date": "2026-12-31"}), json!(true)] {
+        let records = map_json(&mapping(""), &leave(date.clone()));
+        let (code, detail, _) = only_trouble(&records);
+        assert!(code == Code::MapField && detail.starts_with("effective_at: "), "{date} {detail}");
+        assert!(!detail.contains("in effect"), "{date} {detail}");
+    }
+    let records = map_json(&mapping(""), &leave(json!("31/12/2026")));
+    let right = mapping("effective_at = [{ path = '/data/effective_at', format = '%d/%m/%Y' }]");
+    let again = remap(&right, &source(), &Bytes::copy_from_slice(only_trouble(&records).2));
+    let ends = UnixMs::parse_rfc3339("2027-01-01T00:00:00Z");
+    assert_eq!(only_event(&again).facts.employment, Some((Left, ends)));
+    // Nor is anybody out of scope before they are.
+    let scoped = mapping("in_scope_if = [{ path = '/data/department', equals = 'Sales' }]\nout_of_scope = 'leave'");
+    let moved = json!({"employee_id": "E-1", "department": "IT", "effective_at": "31/12/2026"});
+    assert_eq!(only_trouble(&map_json(&scoped, &record("employee.updated", moved))).0, Code::MapField);
+    // A status beside other facts: only the leave waits.
+    let status = mapping("status = '/data/status'\nleft_values = ['ended']\nends_at = '/data/end'");
+    let ended = json!({"employee_id": "E-1", "status": "ended", "end": "31/12/2026", "last_name": "King"});
+    let records = map_json(&status, &record("employee.updated", ended));
+    assert_eq!(only_event(&records[..1]).facts.names(), ["family_name"]);
+    assert!(matches!(&records[1..], [Record::Unmapped { code: Code::MapField, .. }]), "{records:?}");
+}
+
+#[test]
+fn an_end_that_never_comes_is_no_end_and_a_leave_then_waits() {
+    let open = mapping("status = '/data/status'\nactive_values = ['active']\nends_at = '/data/end'");
+    for never in ["9999-12-31", "9999-12-31T00:00:00Z", "9999-12-30"] {
+        let data = json!({"employee_id": 1, "status": "active", "end": never});
+        let records = map_json(&open, &record("employee.hired", data));
+        assert_eq!(only_event(&records).facts.employment, Some((Employed, None)), "{never}");
+        let left = map_json(&open, &record("employee.left", json!({"employee_id": 1, "end": never})));
+        assert_eq!(only_event(&left).facts.employment, Some((Left, None)), "{never}: it says that they left");
+        // It may put off an end that was announced.
+        let told = map_json(&open, &record("employee.updated", json!({"employee_id": 1, "end": never})));
+        let waits = map_json(&open, &record("employee.left", json!({"employee_id": 1, "effective_at": never})));
+        for records in [told, waits] {
+            let Some((Left, Some(from))) = only_event(&records).facts.employment else { panic!("{records:?}") };
+            assert!(from.to_string().starts_with("9999-12-3"), "{never}: {from}");
+        }
+    }
+}
+
+#[test]
+fn whether_an_end_is_told_of_is_told_and_one_that_cannot_be_read_tells_nothing() {
+    let mapping = mapping(
+        "update = ['changed']\nstatus = '/status'\nactive_values = ['active']\nends_at = '/end'\nemployee_id = '/id'",
+    );
+    for (end, tells_end) in
+        [(r#""2999-12-31""#, true), ("null", true), (r#"" ""#, true), (r#""0000-00-00""#, true), (r#""soon""#, false)]
+    {
+        let body = format!(r#"{{"type":"changed","id":1,"status":"active","end":{end}}}"#);
+        let records = map_bytes(&mapping, body.as_bytes());
+        let Record::Event { event, .. } = &records[0] else { panic!("{records:?}") };
+        assert_eq!(event.facts.tells_end, tells_end, "{end}");
+    }
+    let records = map_bytes(&mapping, br#"{"type":"changed","id":1,"status":"active"}"#);
+    assert!(!only_event(&records).facts.tells_end);
+}
+
+#[test]
+fn an_end_that_is_over_may_mean_a_leave_and_a_later_start_takes_that_back() {
+    let mapping = mapping(
+        "update = ['changed']\nstatus = '/status'\nactive_values = ['active']\nends_at = '/end'\nstarts_at = '/start'\n\
+         past_end = 'left'\nemployee_id = '/id'\noccurred_at = '/at'",
+    );
+    let of = |start: &str, end: &str| {
+        let body =
+            json!({"type": "changed", "id": 1, "at": "2026-06-01", "status": "active", "start": start, "end": end});
+        let records = map_bytes(&mapping, body.to_string().as_bytes());
+        let states = records.iter().map(|record| match record {
+            Record::Event { event, .. } => event.facts.employment.map(|(state, _)| state),
+            other => panic!("{other:?}"),
+        });
+        states.collect::<Vec<_>>()
+    };
+    assert_eq!(of("2020-01-01", "2025-12-31"), [Some(Left)]);
+    assert_eq!(of("2026-01-01", "2025-12-31"), [Some(Employed)]);
+    assert_eq!(of("2026-09-01", "2026-07-31"), [Some(Employed), Some(Left)], "they leave first");
+}
+
+#[test]
+fn a_leave_takes_effect_at_the_time_of_day_and_a_hire_some_days_before_the_start() {
+    let mapping = mapping(
+        "leave_at = '17:30'\nzone = 'Europe/Berlin'\ninvite = 'at_start'\nlead_days = 2\nstarts_at = '/data/start'",
+    );
+    let employment = |kind: &str, data| only_event(&map_json(&mapping, &record(kind, data))).facts.employment;
+    let at = |text: &str| UnixMs::parse_rfc3339(text);
+    assert_eq!(
+        employment("employee.left", json!({"employee_id": 1, "effective_at": "2026-07-31"})),
+        Some((Left, at("2026-07-31T15:30:00Z")))
+    );
+    assert_eq!(
+        employment("employee.left", json!({"employee_id": 1, "effective_at": "2026-07-31T10:00:00Z"})),
+        Some((Left, at("2026-07-31T10:00:00Z")))
+    );
+    assert_eq!(
+        employment("employee.hired", json!({"employee_id": 1, "start": "2026-04-01"})),
+        Some((Employed, at("2026-03-29T22:00:00Z")))
+    );
+    assert_eq!(employment("employee.hired", json!({"employee_id": 1})), Some((Employed, None)));
+}
