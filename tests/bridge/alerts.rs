@@ -1,5 +1,6 @@
 //! Alerts: a receiver of somebody else's making is told, whatever happens on the way.
 
+use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -159,6 +160,24 @@ async fn what_needs_attention_is_told_signed_and_once_over_a_crash_and_a_receive
     assert!(log.contains("alert delivered") && !log.contains("/services/T0/B0"), "{log}");
 }
 
+/// Waits for two more heartbeats of each process: after the first, it judges and reports what is new.
+async fn each_has_judged_again(bridge: &Bridge) {
+    let beats = async || -> BTreeMap<String, String> {
+        let status = bridge.api("/api/v1/status").await;
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let processes = status["processes"].as_array().unwrap();
+        processes.iter().map(|process| (text(&process["since"]), text(&process["heard_at"]))).collect()
+    };
+    let deadline = Instant::now() + PATIENCE;
+    for _ in 0..2 {
+        let before = beats().await;
+        while beats().await.iter().any(|(since, heard_at)| before.get(since) == Some(heard_at)) {
+            assert!(Instant::now() < deadline, "{before:?}\n{}", bridge.log());
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn that_nobody_works_any_more_is_told_by_who_is_left_and_by_one_process_at_a_time() {
     let (receiver, url) = Receiver::start(&[]);
@@ -178,8 +197,8 @@ async fn that_nobody_works_any_more_is_told_by_who_is_left_and_by_one_process_at
         move |all: &[Received]| all.iter().any(|one| one.changes().contains(&change))
     };
     receiver.until(&intake, has("opened MAP-FIELD")).await;
-    // Of three processes, each of which sees the problem, one tells it, and tells it once.
-    tokio::time::sleep(std::time::Duration::from_secs(12)).await;
+    // Of three processes, each of which sees the problem, one reports it, and only once.
+    each_has_judged_again(&intake).await;
     let told =
         |all: &[Received], change: &str| all.iter().filter(|one| one.changes().contains(&change.to_owned())).count();
     assert_eq!(told(&receiver.all(), "opened MAP-FIELD"), 1, "{:#?}", receiver.all());
