@@ -177,7 +177,9 @@ impl AdminError {
             Self::Several(_) => "Name one of them as SOURCE/EMPLOYEE-ID.",
             Self::PutOff => "Wait some seconds, and give the right token.",
             Self::ForeignHost => "Call it by its address or as `localhost`, or add the name to `[server] admin_hosts`.",
-            Self::NotFound(_) => "Check the id: it may have been replayed, discarded, or have outlived its keep.",
+            Self::NotFound(_) => {
+                "Check the id: it may have been replayed or discarded, or dropped because it was too old."
+            }
             Self::MethodNotAllowed(_) | Self::BadRequest(_) => "See /api/openapi.json for what is served and how.",
             Self::OutOfDate(_) => "Make the plan again, look at it, and apply that one.",
             Self::StillUnmapped { code, .. } | Self::Store(StoreError::Trouble { code, .. }) => code.advice(),

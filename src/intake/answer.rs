@@ -12,20 +12,20 @@ use crate::store::FullBound;
 /// What marks an answer after which the connection closes.
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
-/// An answer, whole.
+/// A complete answer.
 pub(super) type Response = http::Response<Bytes>;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
-/// 200: what became of a delivery. The ids are of jobs and of dead letters.
+/// 200: the result of a delivery, with the ids of its jobs and dead letters.
 #[derive(Serialize)]
 struct Taken<'a> {
     status: &'a str,
     jobs: &'a [JobId],
 }
 
-/// Anything else: a stable word and a line of help.
+/// Anything else: a stable error word and a line of help.
 #[derive(Serialize)]
 struct Refused<'a> {
     status: &'a str,
@@ -120,7 +120,7 @@ impl Refusal {
         }
     }
 
-    /// Whether the rest of the connection is not worth reading.
+    /// Whether to close the connection without reading the rest.
     fn closes(self) -> bool {
         match self {
             Self::Malformed
@@ -214,7 +214,7 @@ pub(super) fn json(challenge: &serde_json::Value) -> Response {
 }
 
 fn document(status: StatusCode, content: &impl Serialize) -> Response {
-    // Our own shapes, which JSON can always hold.
+    // Our own types always serialise.
     with_type(status, JSON, serde_json::to_vec(content).unwrap_or_default().into())
 }
 

@@ -1,4 +1,4 @@
-//! Reading a body: bounded in bytes, in time, and in its share of everybody's memory.
+//! Reading a body, within bounds on its size, its time, and its share of memory.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -12,9 +12,9 @@ use super::memory::{Bound, Memory, SMALL_BYTES};
 use super::pool::Share;
 use super::wire::{ReadError, Rest, Wire};
 
-/// The least that is made room for: most bodies are smaller.
+/// The smallest buffer: most bodies fit.
 const CAPACITY_MIN: usize = 2 * 1024;
-/// What tells a sender that waits for it to go on (RFC 9110 §10.1.1).
+/// Tells a waiting sender to go on (RFC 9110 §10.1.1).
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// Why there is no body.
@@ -22,7 +22,7 @@ const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 pub(super) enum BodyError {
     /// More than the cap.
     TooLarge,
-    /// Not whole in time.
+    /// Not complete in time.
     TimedOut,
     /// The sender went away, or does not speak HTTP.
     HungUp,
@@ -37,14 +37,14 @@ pub(super) struct Body<'c> {
     pub(super) expects_continue: bool,
     /// Who sends it, as connections are counted.
     pub(super) peer: IpAddr,
-    /// Cancelled when the connection is to make room for others.
+    /// Cancelled when the connection must close in favour of others.
     pub(super) cut: Cut,
-    /// Cancelled when the memory that its head takes is needed by others.
+    /// Cancelled when others need the memory of its head.
     pub(super) head_lost: CancellationToken,
 }
 
 impl Body<'_> {
-    /// Reads all of it. Gives it with its share of the memory of strangers.
+    /// Reads all of it. Returns it with its share of the pool for unauthenticated bodies.
     pub(super) async fn read(
         self,
         bytes_max: usize,
@@ -55,7 +55,7 @@ impl Body<'_> {
         let (cut, head_lost) = (self.cut.clone(), self.head_lost.clone());
         let arriving = Arriving::new(self, bytes_max, memory);
         tokio::select! {
-            // What has come is read before a bound is looked at.
+            // Read what has arrived before checking a bound.
             biased;
             body = arriving.whole() => body,
             bound = cut.cancelled() => Err(BodyError::Crowded(bound)),
@@ -65,11 +65,11 @@ impl Body<'_> {
     }
 }
 
-/// A body that arrives.
+/// A body that is arriving.
 struct Arriving<'c, 'm> {
     body: Body<'c>,
     bytes_max: usize,
-    /// The most that it can come to, as far as is known.
+    /// Its final size, at most, as far as known.
     expected: usize,
     memory: &'m Memory,
     bytes: Vec<u8>,
@@ -98,7 +98,7 @@ impl<'c, 'm> Arriving<'c, 'm> {
         }
         while !self.body.rest.is_none() {
             self.reserve()?;
-            // One more than fits shows that there is more.
+            // One byte more than fits shows that there is more.
             let room = (self.bytes.capacity() - self.bytes.len()).min(self.bytes_max + 1 - self.bytes.len());
             let (bound, lost) = (self.bound, self.share.lost_token());
             tokio::select! {
@@ -119,8 +119,7 @@ impl<'c, 'm> Arriving<'c, 'm> {
         Ok((Bytes::from(self.bytes), self.share))
     }
 
-    /// Makes room for more, where there is none left; what a body takes is what has arrived of it, and as
-    /// much again.
+    /// Grows the buffer if it is full. A body is charged for what has arrived, and as much again.
     fn reserve(&mut self) -> Result<(), BodyError> {
         let len = self.bytes.len();
         if self.bytes.capacity() > len {

@@ -8,16 +8,16 @@ use std::path::Path;
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
-/// What became of a token.
+/// The result of keeping a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kept {
-    /// It is in the file now, or was already.
+    /// It is in the file, or was already.
     Kept,
-    /// The file holds something else, and still does.
+    /// The file holds something else, and was left alone.
     Other,
 }
 
-/// Puts the token into the file, whole or not at all, readable by its owner only. Blocks.
+/// Writes the token to the file, atomically and readable only by its owner. Blocks.
 pub(super) fn keep(file: &Path, token: &SecretString) -> io::Result<Kept> {
     let mut name = file.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}", crate::clock::new_token()));

@@ -20,7 +20,7 @@ pub fn unchunked(bytes: &[u8]) -> Option<Vec<u8>> {
     Some(output)
 }
 
-/// How far into the coding we are.
+/// The decoder's position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Chunks {
     /// Before a chunk's size.
@@ -49,7 +49,7 @@ pub(super) enum Step {
 pub(super) struct Malformed;
 
 impl Chunks {
-    /// Takes one step in `input`; data goes to `output`, at most `room` bytes of it.
+    /// Decodes one step of `input`; at most `room` bytes of data go to `output`.
     pub(super) fn step(&mut self, input: &mut BytesMut, output: &mut Vec<u8>, room: usize) -> Result<Step, Malformed> {
         if input.is_empty() {
             return Ok(if *self == Self::Ended { Step::Went } else { Step::NeedsMore });

@@ -1,6 +1,5 @@
-//! The open connections: bounded in total and per peer. When a bound is reached, the connection that has
-//! kept us waiting the longest is closed, not the new one: a genuine delivery arrives at once and whole,
-//! and so never waits long.
+//! The open connections, bounded in total and per peer. When a bound is reached, not the new connection is closed but
+//! the one that has kept us waiting the longest: a genuine delivery arrives quickly, so it never waits long.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -30,19 +29,19 @@ struct Open {
     count: usize,
     next: u64,
     peers: HashMap<IpAddr, Peer>,
-    /// Those that wait for their peer; what is answered already comes before all others, and of its kind
-    /// the longest wait comes first.
+    /// Connections that wait for their peer, in the order in which they are closed: first those already answered,
+    /// then the longest wait.
     waiting: BTreeMap<Turn, Waiting>,
 }
 
-/// Whose turn it is to be closed.
+/// The order in which connections are closed.
 type Turn = (Phase, u64);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Phase {
-    /// It is answered, and only its end is waited for.
+    /// Answered; only its end is missing.
     Ending,
-    /// A request, or the rest of one, is waited for.
+    /// Waits for a request, or for the rest of one.
     Receiving,
 }
 
@@ -51,7 +50,7 @@ struct Waiting {
     cut: Cut,
 }
 
-/// What says that a connection is to close, and which bound was met.
+/// Signals that a connection must close, and because of which bound.
 #[derive(Clone, Default)]
 pub(super) struct Cut(Arc<CutState>);
 
@@ -68,7 +67,7 @@ impl Cut {
         }
     }
 
-    /// Ready when it is to close.
+    /// Ready when it must close.
     pub(super) async fn cancelled(&self) -> Bound {
         self.0.token.cancelled().await;
         self.0.bound.get().copied().unwrap_or(Bound::Connections)
@@ -81,14 +80,14 @@ struct Peer {
     waiting: BTreeSet<Turn>,
 }
 
-/// A place for one connection, given back when it is dropped.
+/// One connection's place, released when it is dropped.
 pub(super) struct ConnectionPermit {
     connections: Connections,
     /// Where the connection comes from.
     address: IpAddr,
     /// The peer at its other end: its own address, or the one that a trusted proxy named with the last request.
     client: IpAddr,
-    /// Whom it is counted for.
+    /// The peer it counts for.
     peer: IpAddr,
     turn: Option<Turn>,
     cut: Cut,
@@ -100,8 +99,8 @@ impl Connections {
         Self(Arc::new(inner))
     }
 
-    /// A place for a connection from `address`, as soon as there is one; none if all those of its peer are
-    /// being worked on. Only one may ask at a time.
+    /// Waits for a place for a connection from `address`; none if all of its peer's connections are being worked on.
+    /// Only one caller at a time.
     pub(super) async fn admit(&self, address: IpAddr) -> Option<ConnectionPermit> {
         let peer = counted_as(address);
         loop {
@@ -130,7 +129,7 @@ impl Connections {
         }
     }
 
-    /// Makes room when descriptors have run out.
+    /// Closes a connection because descriptors have run out.
     pub(super) fn cut_longest(&self) {
         self.open().cut_longest();
     }
@@ -192,29 +191,29 @@ impl Open {
 }
 
 impl ConnectionPermit {
-    /// From now on the peer keeps us waiting, and may be cut off.
+    /// From now on we wait for the peer, and may close the connection.
     pub(super) fn receives(&mut self) {
         self.waits(Phase::Receiving);
     }
 
-    /// It is answered: from now on it is the first to be cut off.
+    /// It is answered: from now on it is the first to be closed.
     pub(super) fn ends(&mut self) {
         self.waits(Phase::Ending);
     }
 
-    /// From now on we keep the peer waiting.
+    /// From now on the peer waits for us.
     pub(super) fn works(&mut self) {
         if let Some(turn) = self.turn.take() {
             self.connections.open().forget(turn);
         }
     }
 
-    /// Ready when the connection is to close, to make room for others.
+    /// Ready when the connection must close in favour of others.
     pub(super) async fn cut(&self) {
         self.cut.cancelled().await;
     }
 
-    /// What says that the connection is to close.
+    /// The signal that the connection must close.
     pub(super) fn cut_token(&self) -> Cut {
         self.cut.clone()
     }
@@ -224,12 +223,12 @@ impl ConnectionPermit {
         self.client
     }
 
-    /// Whom it is counted for: an address, or the network of one.
+    /// What it counts for: an address, or a network.
     pub(super) fn peer(&self) -> IpAddr {
         self.peer
     }
 
-    /// Counts the request for whom a trusted proxy names; false if that peer has as many as it may.
+    /// Counts the request for the peer that a trusted proxy names; false if that peer has the maximum.
     pub(super) fn acts_for<'v>(&mut self, forwarded_for: impl DoubleEndedIterator<Item = &'v str>) -> bool {
         let inner = &self.connections.0;
         if !inner.proxies.is_proxy(self.address) {

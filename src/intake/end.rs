@@ -1,11 +1,11 @@
-//! How a delivery ends, and what is kept of it in the list of the last ones.
+//! How a delivery ends, and its entry in the list of the last deliveries.
 
 use super::answer::{Refusal, Response};
 use crate::core::deliveries::{self, Answered};
 use crate::core::person::job::JobId;
 use crate::telemetry::metrics::DeliveryResult;
 
-/// How a delivery ends: what is counted, what is answered, and what is kept of it.
+/// How a delivery ends: what is counted, answered and listed.
 pub(super) struct End {
     pub(super) result: DeliveryResult,
     pub(super) answer: Response,
@@ -17,13 +17,13 @@ impl End {
         Self { result, answer, kept: Kept::default() }
     }
 
-    /// Not taken, for this reason.
+    /// Refused, for this reason.
     pub(super) fn refused(result: DeliveryResult, refusal: Refusal, reason: &'static str) -> Self {
         Self { kept: Kept { reason: Some(reason), ..Kept::default() }, ..Self::new(result, refusal.answer()) }
     }
 }
 
-/// What is kept of a delivery in the list of the last ones.
+/// A delivery's entry in the list of the last deliveries.
 #[derive(Default)]
 pub(super) struct Kept {
     pub(super) reason: Option<&'static str>,
@@ -34,7 +34,7 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    /// Notes what it contains.
+    /// Adds what it contains.
     pub(super) fn has(&mut self, what: &str) {
         if self.types.len() >= deliveries::WORDS_MAX || self.types.iter().any(|known| known == what) {
             return;

@@ -3,7 +3,7 @@
 
 use http::{Method, Uri};
 
-/// The longest head that is taken, in bytes: webhooks have some hundred, proxies add some hundred.
+/// The longest head, in bytes. Webhooks have some hundred, and proxies add some hundred.
 pub const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// Most fields of a head.
 const FIELDS_MAX: usize = 100;
@@ -19,14 +19,14 @@ pub struct Head {
     pub headers: Fields,
     /// How long the body is.
     pub length: Length,
-    /// Whether the sender wants to go on with this connection.
+    /// Whether the sender wants to keep the connection.
     pub keeps_alive: bool,
     /// Whether the sender waits for `100 Continue` before it sends the body.
     pub expects_continue: bool,
 }
 
-/// The fields of a head: a copy of its bytes, and where each of them is. A head waits for its body, and with it all
-/// that it takes: a map, and texts of their own, would take several times as much.
+/// The fields of a head: a copy of its bytes, and the position of each field. A head stays in memory until its body
+/// has arrived, and a map of strings would take several times as much.
 #[derive(Debug, Default)]
 pub struct Fields {
     bytes: Box<[u8]>,
@@ -43,7 +43,7 @@ struct Place {
 impl Fields {
     fn of(bytes: &[u8], fields: &[httparse::Header<'_>]) -> Option<Self> {
         let place = |part: &[u8]| {
-            // An empty one need not be among the bytes.
+            // An empty slice need not point into the bytes.
             let from = if part.is_empty() { 0 } else { part.as_ptr().addr().checked_sub(bytes.as_ptr().addr())? };
             Some((u16::try_from(from).ok()?, u16::try_from(from + part.len()).ok()?))
         };
@@ -68,13 +68,13 @@ impl Fields {
         self.iter().filter(move |(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
-    /// How many there are.
+    /// The number of fields.
     #[must_use]
     pub fn len(&self) -> usize {
         self.places.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are no fields.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.places.is_empty()
@@ -101,7 +101,7 @@ impl Head {
         self.target.split('?').next().unwrap_or_default()
     }
 
-    /// The memory that it takes.
+    /// The memory it takes.
     #[must_use]
     pub fn kept_bytes(&self) -> usize {
         self.headers.kept_bytes() + self.target.len()
@@ -114,16 +114,16 @@ impl Head {
     }
 }
 
-/// Why a head cannot be answered but by a refusal.
+/// Why a head is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HeadError {
     /// It is not HTTP/1.1, or can be read in more than one way.
     Malformed,
-    /// More bytes or fields than are taken.
+    /// Too many bytes or fields.
     TooLarge,
 }
 
-/// Where the head at the beginning of `input` ends; `searched` bytes of it are known not to have the end.
+/// Where the head at the beginning of `input` ends. The first `searched` bytes are known not to contain the end.
 /// Empty lines before it are not part of it (RFC 9112 §2.2).
 #[must_use]
 pub fn end_of_head(input: &[u8], searched: usize) -> Option<usize> {
@@ -132,9 +132,9 @@ pub fn end_of_head(input: &[u8], searched: usize) -> Option<usize> {
     Some(from + at + 4)
 }
 
-/// Reads a whole head, and nothing but one.
+/// Reads a complete head; `input` has nothing else.
 pub fn parse(bytes: &[u8]) -> Result<Head, HeadError> {
-    // To some readers a bare line feed ends a line, and two of them a head; to others, such as us, they do not.
+    // For some readers a bare line feed ends a line, and two of them end a head; for others, such as us, they do not.
     if has_bare_line_feed(bytes) {
         return Err(HeadError::Malformed);
     }
@@ -176,7 +176,7 @@ fn target(raw: &str) -> Result<String, HeadError> {
     Ok(uri.path_and_query().map_or("*", |target| target.as_str()).to_owned())
 }
 
-/// A length that two readers could understand differently is refused: that is how requests are smuggled.
+/// A length that two readers could understand differently is refused: it could be used to smuggle requests.
 fn length(headers: &Fields, is_1_1: bool) -> Result<Length, HeadError> {
     let mut codings = headers.all("transfer-encoding");
     let mut lengths = headers.all("content-length");
@@ -186,7 +186,7 @@ fn length(headers: &Fields, is_1_1: bool) -> Result<Length, HeadError> {
             if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
                 return Err(HeadError::Malformed);
             }
-            // More than any number is more than is taken, which is for the answer to say.
+            // A number that is too large for the type is too large for a body, which is refused later.
             let bytes = std::str::from_utf8(digits).ok().and_then(|text| text.parse().ok()).unwrap_or(u64::MAX);
             Ok(Length::Bytes(bytes))
         }
@@ -197,7 +197,7 @@ fn length(headers: &Fields, is_1_1: bool) -> Result<Length, HeadError> {
     }
 }
 
-/// A value as text, if it is in ASCII as all that we look at.
+/// A value as text, if it is ASCII, as all values that we read are.
 #[must_use]
 pub fn text(value: &[u8]) -> Option<&str> {
     std::str::from_utf8(value).ok().filter(|text| text.is_ascii())

@@ -1,4 +1,4 @@
-//! A source's keys, derived again when one of its secrets is replaced.
+//! A source's keys, which are derived again when one of its secrets changes.
 
 use std::sync::Arc;
 
@@ -12,9 +12,9 @@ use crate::secret::LiveSecret;
 /// One secret of a source.
 #[derive(Debug, Clone)]
 pub struct SourceSecret {
-    /// The secret. If it is empty, nothing is accepted under it.
+    /// The secret. If it is empty, it verifies nothing.
     pub secret: LiveSecret,
-    /// It is not accepted after this time.
+    /// When it expires.
     pub not_after: Option<UnixMs>,
 }
 

@@ -1,4 +1,4 @@
-//! How much memory deliveries may take: all bounds, and who gets a share.
+//! How much memory deliveries may take: all bounds, and how it is shared.
 //!
 //! Nobody is authenticated before their body has been read. So all senders who are not yet authenticated share small
 //! pools for what has arrived. When a pool is full, whoever has held a share for longest loses it: a genuine sender's
@@ -22,8 +22,9 @@ pub(super) const SMALL_BYTES: usize = 64 * 1024;
 const HEADS_BYTES: usize = 16 << 20;
 /// The most that small bodies may take before they are authenticated.
 const SMALL_BODIES_BYTES: usize = 8 << 20;
-/// What one peer may have of a pool before it is the first to lose: one of so many parts. Small, a genuine sender of
-/// several bodies would lose them to strangers who have one each; large, fewer addresses would do for a flood.
+/// A peer that has more than this fraction of a pool is the first to lose its share. If the fraction were smaller, a
+/// genuine sender of several bodies would lose to strangers with one each; if it were larger, a flood would need
+/// fewer addresses.
 const FAIR_PARTS: usize = 4;
 /// The most that authenticated small bodies may take once parsed: more than the worst one does.
 const SMALL_PARSED_BYTES: usize = 16 << 20;
@@ -45,9 +46,9 @@ pub(super) enum Bound {
     SmallBodies,
     /// Other bodies, of all who are not authenticated yet.
     LargeBodies,
-    /// Bodies of one source that are in work, or wait for it.
+    /// Bodies of one source, being processed or waiting.
     Source,
-    /// Those of all sources.
+    /// The same for all sources.
     Parsed,
     /// The connections of one peer.
     Peer,
@@ -99,29 +100,30 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// Bounds where bodies are `body_bytes_max` at the most, and those of strangers `bodies_bytes_max` together.
-    /// Those that are proven and wait may take as much again.
+    /// Bounds for bodies of up to `body_bytes_max`. Unauthenticated bodies may take `bodies_bytes_max` together;
+    /// authenticated ones that wait may take as much again.
     pub(super) fn new(body_bytes_max: usize, bodies_bytes_max: usize) -> Self {
         let small_bytes = SMALL_BODIES_BYTES.min(bodies_bytes_max);
         let parsed_bytes = PARSED_BYTES_MIN.max(body_bytes_max.saturating_mul(PARSED_PER_BYTE));
         Self {
             heads: Pool::of(HEADS_BYTES, HEADS_BYTES / FAIR_PARTS),
             small_bodies: Pool::of(small_bytes, small_bytes / FAIR_PARTS),
-            // One body and the byte that shows that there is more fit in any case.
+            // One body always fits, and the byte that shows that it is too long.
             large_bodies: Pool::of(bodies_bytes_max, (bodies_bytes_max / FAIR_PARTS).max(body_bytes_max + 1)),
             small: Account::of(small_bytes, SMALL_PARSED_BYTES),
             large: Account::of(bodies_bytes_max, parsed_bytes),
         }
     }
 
-    /// What one of so many sources may have at once: half of it, so that none keeps the others out.
+    /// What one source may have at once: half if there are several, so that none shuts out the others.
     pub(super) fn source_share(&self, sources: usize) -> SourceShare {
         let parts = if sources > 1 { 2 } else { 1 };
         SourceShare { small: self.small.part(parts), large: self.large.part(parts) }
     }
 
-    /// Lets a proven body of `body_bytes` in to be parsed, which takes `parsed_bytes`, when its turn has come; its
-    /// share of what strangers have is given back at once. What can never fit is parsed alone.
+    /// Admits an authenticated body of `body_bytes`, which takes `parsed_bytes` once parsed, when there is memory for
+    /// it. Its share of the pool for unauthenticated bodies is given back at once. A body that can never fit is
+    /// parsed alone.
     pub(super) async fn turn(
         &self,
         source: &SourceShare,
@@ -152,9 +154,9 @@ pub(super) struct SourceShare {
     large: Account,
 }
 
-/// What proven bodies of one size may take: those of a source, or of all.
+/// Memory for authenticated bodies of one size class: one source's, or everybody's.
 struct Account {
-    /// As they came, while they wait.
+    /// Unparsed, while they wait.
     waiting: Arc<Semaphore>,
     waiting_bytes: usize,
     /// Once parsed.
@@ -168,29 +170,29 @@ impl Account {
         Self { waiting: semaphore(waiting_bytes), waiting_bytes, parsed: semaphore(parsed_bytes), parsed_bytes }
     }
 
-    /// An account of its own, for one of so many parts.
+    /// An account with a part of this one's permits.
     fn part(&self, parts: usize) -> Self {
         Self::of(self.waiting_bytes / parts, self.parsed_bytes / parts)
     }
 
-    /// Room to be parsed, where nobody has to be waited for.
+    /// A permit to be parsed, if one is free now.
     fn now(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
         self.parsed.clone().try_acquire_many_owned(units(bytes.min(self.parsed_bytes))).ok()
     }
 
-    /// Room to be parsed, after those who came before.
+    /// A permit to be parsed, in order of arrival.
     async fn later(&self, bytes: usize, until: Instant) -> Option<OwnedSemaphorePermit> {
         let wanted = self.parsed.clone().acquire_many_owned(units(bytes.min(self.parsed_bytes)));
         tokio::time::timeout_at(until, wanted).await.ok().and_then(Result::ok)
     }
 
-    /// Room to wait, where there is some.
+    /// A permit to wait, if one is free.
     fn waits(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
         self.waiting.clone().try_acquire_many_owned(units(bytes.min(self.waiting_bytes))).ok()
     }
 }
 
-/// What a proven body takes while it is in work; given back when it is dropped.
+/// The memory of an authenticated body while it is processed; given back when this is dropped.
 pub(super) struct Turn {
     own: OwnedSemaphorePermit,
     all: OwnedSemaphorePermit,
@@ -218,7 +220,7 @@ mod tests {
 
     use super::*;
 
-    /// A proven body of so many bytes, with its share of what strangers have.
+    /// An authenticated body of this size, with its share of the pool for unauthenticated bodies.
     fn proven(memory: &Memory, bytes: usize) -> Share {
         let pool = if bytes < SMALL_BYTES { &memory.small_bodies } else { &memory.large_bodies };
         let mut share = pool.share(IpAddr::from([192, 0, 2, 1]));

@@ -1,10 +1,9 @@
 //! The public listener: `POST /webhooks/{source}` and `GET /livez`, and nothing else.
 //!
-//! Thin: `core` judges what is genuine and what it means; the store keeps what is accepted. The
-//! order of work is fixed: body cap (413) · source known (404) · method and content type (405, 415)
-//! · signature over the raw bytes (401) · time window (401) · already known? · map · store · 200. A
-//! declared length is checked against the cap before anything else; without one, the body is
-//! checked while it is read, which is before it is hashed.
+//! A thin layer: `core` decides what is genuine and what it means; the store keeps what is accepted. The order of
+//! work is fixed: body cap (413) · source known (404) · method and content type (405, 415) · signature over the raw
+//! bytes (401) · time window (401) · already known? · map · store · 200. A declared length is checked against the cap
+//! before anything else; without one, the body is checked while it is read, which is before it is hashed.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -49,31 +48,30 @@ mod tally;
 mod webhook;
 mod wire;
 
-/// How long the last writes may take of what was seen and captured: the process is stopping.
+/// How long the last writes of tallies and captures may take while the process stops.
 const LAST_MAX: Duration = Duration::from_secs(1);
 
 /// How the public listener is set up.
 #[derive(Debug, Clone)]
 pub struct IntakeOptions {
-    /// Where to listen, such as `127.0.0.1:8080`; port 0 takes a free one.
+    /// Where to listen, such as `127.0.0.1:8080`; port 0 takes any free port.
     pub listen: String,
-    /// Largest body taken, in bytes; above: 413.
+    /// Largest accepted body, in bytes; larger ones get 413.
     pub body_bytes_max: usize,
-    /// What bodies of senders who are not proven (yet) may take together, in bytes; above, the oldest of them is
-    /// answered 503. Bodies below 64 KiB have a share of their own.
+    /// Memory for bodies of unauthenticated senders together, in bytes; beyond it, the oldest is answered 503. Bodies
+    /// below 64 KiB have a pool of their own.
     pub bodies_bytes_max: usize,
-    /// How long a body may take to arrive as a whole, in milliseconds; above: 408, and the
-    /// connection is closed.
+    /// How long a whole body may take to arrive, in milliseconds; later: 408, and the connection is closed.
     pub body_timeout_ms: u64,
-    /// How long the head of a request may take, in milliseconds; above: 408, and the connection is closed.
+    /// How long the head of a request may take, in milliseconds; later: 408, and the connection is closed.
     pub head_timeout_ms: u64,
     /// Threads that serve; none: one for each core.
     pub workers: Option<usize>,
-    /// Connections open at once; above, the one closes that has kept us waiting the longest.
+    /// Connections open at once; beyond it, the one that has kept us waiting the longest is closed.
     pub connections_max: usize,
-    /// Connections of one peer open at once; above, the same among its own.
+    /// Connections of one peer open at once; beyond it, the same among its own.
     pub connections_per_peer: usize,
-    /// Whose word about who came to them is believed.
+    /// Proxies whose forwarded addresses are believed.
     pub proxies: TrustedProxies,
     /// What `Retry-After` says with a 503, in seconds.
     pub retry_after_s: u64,
@@ -103,27 +101,27 @@ impl Default for IntakeOptions {
 /// What the intake works with.
 #[derive(Clone)]
 pub struct Services {
-    /// What this process did lately.
+    /// What this process did recently.
     pub activity: ActivityLog,
     /// Where accepted events go.
     pub store: Arc<dyn Store>,
-    /// What time it is.
+    /// The clock.
     pub clock: Clock,
     /// Whether the process is stopping.
     pub lifecycle: Lifecycle,
-    /// What makes spans.
+    /// Makes spans.
     pub traces: Traces,
 }
 
-/// Why the public listener could not be had.
+/// Why the public listener could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum IntakeError {
-    /// The address cannot be had.
+    /// It cannot listen on the address.
     #[error("the public listener cannot listen on {listen}: {source}")]
     Bind {
-        /// Where it was to listen.
+        /// The address.
         listen: String,
-        /// Why it cannot.
+        /// Why.
         source: std::io::Error,
     },
     /// A source's scheme cannot be used.
@@ -131,7 +129,7 @@ pub enum IntakeError {
     Scheme {
         /// The source.
         name: SourceName,
-        /// All that is wrong.
+        /// Everything that is wrong with it.
         problems: Vec<SchemeProblem>,
     },
 }
@@ -149,18 +147,18 @@ struct Shared {
     sources: Sources,
     services: Services,
     unknown: tally::Counters,
-    /// Deliveries that named no source that there is.
+    /// Deliveries to sources that are not configured.
     misnamed: recent::Recent,
     memory: memory::Memory,
-    /// Under which name what it saw is published.
+    /// The name under which this process publishes its tallies.
     process: String,
-    /// What is logged once a second at the most.
+    /// What is logged at most once a second.
     seldom: Seldom,
     recorder: recorder::Recorder,
 }
 
 impl Intake {
-    /// Takes the address; nothing is answered yet.
+    /// Binds the address; nothing is answered yet.
     pub fn bind(options: IntakeOptions, sources: Vec<Source>, services: Services) -> Result<Self, IntakeError> {
         let memory = memory::Memory::new(options.body_bytes_max, options.bodies_bytes_max);
         let sources = Sources::new(sources, &memory)?;
@@ -194,7 +192,7 @@ impl Intake {
     pub async fn serve(self, stop: CancellationToken) -> std::io::Result<()> {
         let Self { shared, listener, .. } = self;
         let lifecycle = shared.services.lifecycle.clone();
-        // Threads of its own: a flood of deliveries takes them from no worker and no lease.
+        // Its own threads, so that a flood of deliveries slows down no worker.
         let threads = shared.options.workers.unwrap_or_else(cores).max(1);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .thread_name("intake")
@@ -214,7 +212,7 @@ impl Intake {
             ended = served => ended.unwrap_or_else(|error| Err(std::io::Error::other(error))),
             () = lifecycle.stopping_at_once() => Ok(()),
         };
-        // Each writes once more what came since.
+        // Each writes one last time.
         all_came.cancel();
         if tokio::time::timeout(LAST_MAX, join(publishing, recording)).await.is_err() {
             debug!("the last of what was seen and captured could not be written in time");
@@ -224,7 +222,7 @@ impl Intake {
     }
 }
 
-/// The intake's threads: they end without being waited for, wherever that happens.
+/// The intake's threads. Dropping it does not wait for them.
 struct Threads {
     handle: tokio::runtime::Handle,
     runtime: Option<tokio::runtime::Runtime>,

@@ -1,14 +1,14 @@
-//! How much memory a JSON body takes once it is parsed: an upper bound, from one look at its bytes.
+//! An upper bound of the memory that a JSON body takes once parsed, from one pass over its bytes.
 
-/// The four fields for which an object has room at least while it is read, each of 24 and 32 bytes.
+/// Four fields, the initial capacity of an object, each of 24 and 32 bytes.
 const OBJECT_BYTES: usize = 240;
-/// A field in a list that doubles, while it is copied to a larger place.
+/// A field in a list that doubles, while it is copied to the new one.
 const FIELD_BYTES: usize = 168;
-/// The four elements for which a list has room at least.
+/// Four elements, the initial capacity of a list.
 const LIST_BYTES: usize = 128;
-/// An element of 32 bytes in a list that doubles, while it is copied to a larger place.
+/// An element of 32 bytes in a list that doubles, while it is copied to the new one.
 const ELEMENT_BYTES: usize = 96;
-/// The least that the allocator gives a text, above its own length.
+/// The allocator's minimum for a text, beyond its length.
 const TEXT_BYTES: usize = 16;
 
 /// The most that `body` takes while it is parsed and read, itself included.

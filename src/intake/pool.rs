@@ -1,4 +1,5 @@
-//! A pool of memory that strangers share: whoever holds most, or has held theirs longest, loses it where it is full.
+//! A memory pool that unauthenticated senders share. When it is full, the peer with the most, or the oldest share,
+//! loses.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -7,9 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
-/// Memory that strangers have together. Where it is full, a share is lost.
+/// The memory of all unauthenticated senders. When it is full, a share is lost.
 pub(super) struct Pool {
-    /// Whoever holds more is the first to lose.
+    /// A peer that holds more is the first to lose.
     fair_bytes: usize,
     next: AtomicU64,
     shares: Mutex<Shares>,
@@ -20,7 +21,7 @@ struct Shares {
     /// Oldest first.
     held: BTreeMap<u64, HeldBytes>,
     peers: HashMap<IpAddr, PeerShares>,
-    /// Peers that hold more than is fair, by how much they hold.
+    /// Peers that hold more than their part, by how much they hold.
     greedy: BTreeSet<(usize, IpAddr)>,
 }
 
@@ -44,13 +45,13 @@ impl Pool {
         Arc::new(Self { fair_bytes, next: AtomicU64::new(0), shares: Mutex::new(shares) })
     }
 
-    /// A share for this peer that is empty at first, and given back when it is dropped.
+    /// An empty share for this peer, given back when it is dropped.
     pub(super) fn share(self: &Arc<Self>, peer: IpAddr) -> Share {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         Share { pool: self.clone(), number, peer, grew: false, kept_bytes: 0, lost: CancellationToken::new() }
     }
 
-    /// How much nobody holds.
+    /// How much is free.
     #[cfg(test)]
     pub(super) fn left_bytes(&self) -> usize {
         self.shares().left_bytes
@@ -66,7 +67,7 @@ impl Shares {
         self.held.get(&number).map_or(0, |held| held.bytes)
     }
 
-    /// Adds to a share what there is room for.
+    /// Grows a share as far as there is memory.
     fn add(&mut self, share: &Share, more: usize) {
         self.left_bytes -= more;
         let new = || HeldBytes { peer: share.peer, bytes: 0, lost: share.lost.clone() };
@@ -104,8 +105,8 @@ impl Shares {
         }
     }
 
-    /// Which share makes room for another: the oldest of the peer that holds most, where that is more than is fair, or
-    /// of all. None where that is the one that is to grow, or came later than it.
+    /// Which share is lost so that another can grow: the oldest of the peer that holds most, if that is more than its
+    /// part; otherwise the oldest of all. None if that is the growing one itself, or a newer one.
     fn makes_room_for(&self, share: &Share) -> Option<u64> {
         if let Some((_, most)) = self.greedy.last() {
             let oldest = self.peers.get(most)?.numbers.first().copied();
@@ -122,15 +123,15 @@ pub(super) struct Share {
     pool: Arc<Pool>,
     number: u64,
     peer: IpAddr,
-    /// Whether the pool knows of it.
+    /// Whether it is registered in the pool.
     grew: bool,
-    /// What cannot be lost any more.
+    /// The part that can no longer be lost.
     kept_bytes: usize,
     lost: CancellationToken,
 }
 
 impl Share {
-    /// Makes it as large as `bytes`, at the cost of others; false where it is lost itself.
+    /// Grows it to `bytes`, at the cost of others; false if it was lost itself.
     pub(super) fn grow_to(&mut self, bytes: usize) -> bool {
         if self.lost.is_cancelled() {
             return false;
@@ -149,17 +150,17 @@ impl Share {
         true
     }
 
-    /// What cannot be lost any more.
+    /// The part that can no longer be lost.
     pub(super) fn kept_bytes(&self) -> usize {
         self.kept_bytes
     }
 
-    /// Cancelled when it is lost: what it stands for is to be dropped.
+    /// Cancelled when it is lost: drop what it was for.
     pub(super) fn lost_token(&self) -> CancellationToken {
         self.lost.clone()
     }
 
-    /// Keeps it from being lost; false where it is lost already.
+    /// Keeps it from being lost; false if it is lost already.
     pub(super) fn keep(&mut self) -> bool {
         let mut shares = self.pool.shares();
         if self.lost.is_cancelled() {
@@ -235,7 +236,7 @@ mod tests {
             assert!(share.grow_to(10));
             flood.push(share);
         }
-        // Growing, too, it takes from them, though it is older.
+        // Even an older share takes from them when it grows.
         assert!(genuine.grow_to(10));
         let lost = flood.iter().map(is_lost);
         assert!(lost.eq((0..50).map(|n| n < 44)), "the latest six are left beside the thirty of others");

@@ -1,4 +1,4 @@
-//! Publishes what became of each source's deliveries to all processes.
+//! Publishes the results of each source's deliveries to all processes.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::core::tally::{DOCUMENT, Ledger, WRITE_EVERY_MS};
 use crate::failpoint;
 use crate::store::StoreError;
 
-/// How often a write is tried that other processes came before.
+/// How often a write is tried if other processes were quicker.
 const TRIES_MAX: usize = 5;
 
 /// A name that no other process has.
@@ -37,7 +37,7 @@ pub(super) async fn keep_publishing(shared: std::sync::Arc<Shared>, stop: Cancel
     }
 }
 
-/// Adds the deliveries that came since the last time to what happens, minute by minute.
+/// Adds the deliveries since the last time to the activity by minute.
 fn happened(shared: &Shared, counted: &mut BTreeMap<String, Counts>) {
     let seen = shared.sources.seen();
     counted.retain(|source, _| seen.contains_key(source));
@@ -81,7 +81,7 @@ async fn publish(shared: &Shared) -> Result<(), StoreError> {
         if store.put_shared(DOCUMENT, stored.version, ledger.to_bytes().into()).await? {
             return Ok(());
         }
-        // Another process wrote in between: not all at once again.
+        // Another process wrote in between: wait a random time, so that they do not collide again.
         tokio::time::sleep(Duration::from_secs_f64(clock::jitter() * 0.1)).await;
     }
     Ok(())

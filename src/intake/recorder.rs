@@ -24,15 +24,15 @@ use crate::telemetry::metrics::DeliveryResult;
 
 /// How often requests to capture are looked for, and captured deliveries are written.
 const EVERY: Duration = Duration::from_secs(2);
-/// What waits to be written takes at most, in bytes: more is left out.
+/// Bytes of captured deliveries that may wait to be written; more are left out.
 const WAITING_BYTES_MAX: usize = 1_048_576;
-/// Deliveries that wait to be written at most.
+/// Captured deliveries that may wait to be written.
 const WAITING_MAX: usize = 200;
 
-/// What is to be captured here, and what was taken and is not written yet.
+/// What to capture here, and what was captured but not written yet.
 #[derive(Default)]
 pub(super) struct Recorder {
-    /// Whether anything is captured: most of the time nothing is, and a delivery must not wait for that.
+    /// Whether anything is captured. Usually nothing is, and then a delivery must not wait for the lock.
     is_on: AtomicBool,
     state: Mutex<State>,
 }
@@ -40,28 +40,28 @@ pub(super) struct Recorder {
 #[derive(Default)]
 struct State {
     orders: BTreeMap<String, Order>,
-    /// Oldest first. Each stays until it is written: a store that hangs or fails must neither lose it nor make
+    /// Oldest first. Each stays until it is written, so that a hanging or failing store neither loses it nor makes
     /// room for more.
     taken: Vec<Capture>,
-    /// What they take.
+    /// Their size.
     bytes: usize,
 }
 
-/// A delivery that is being taken.
+/// A delivery that is being captured.
 pub(super) struct Shot {
     capture: Capture,
     body: Option<Bytes>,
 }
 
 impl Shot {
-    /// The body, now that it is whole.
+    /// Adds the complete body.
     pub(super) fn has_body(&mut self, body: &Bytes) {
         self.body = (body.len() <= BODY_BYTES_MAX).then(|| body.clone());
     }
 }
 
 impl Recorder {
-    /// Begins to take a delivery, if its source is captured.
+    /// Begins to capture a delivery, if its source is captured.
     pub(super) fn begin(
         &self,
         source: &str,
@@ -91,7 +91,7 @@ impl Recorder {
         Some(Shot { capture, body: None })
     }
 
-    /// Ends it, with what became of it.
+    /// Ends it with the delivery's result.
     pub(super) fn end(&self, shot: Shot, result: DeliveryResult, reason: Option<&str>, answer: &Response) {
         let Shot { mut capture, body } = shot;
         let mut state = self.state();
@@ -111,7 +111,7 @@ impl Recorder {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes what was taken, and hears what is to be.
+    /// Writes what was captured, and reads what to capture.
     async fn step(&self, store: &dyn Store, now: UnixMs) -> Result<(), StoreError> {
         let taken = self.state().taken.clone();
         let (mut captures, _) = documents::read::<Captures>(store, DOCUMENT).await?;
@@ -168,7 +168,7 @@ mod tests {
     }
 
     impl Recorder {
-        /// Of a source `hr` that is captured.
+        /// For a captured source `hr`.
         async fn of_hr(store: &dyn Store) -> Self {
             let on = |captures: &mut Captures| Some(captures.switch_on(NOW, "hr", 50));
             documents::change(store, DOCUMENT, on).await.unwrap();

@@ -1,6 +1,5 @@
-//! The listener's own server: it accepts connections and speaks HTTP/1.1 on each, one request after the
-//! other. An answer is written whole before the next request is read, so whoever does not read answers
-//! is not read either.
+//! The listener's server: accepts connections, and serves one HTTP/1.1 request after the other on each. An answer is
+//! written completely before the next request is read, so a peer that does not read answers is not read either.
 //!
 //! Small on purpose: two routes, no upgrade, no compression. What it has instead is a bound on everything
 //! that a peer can make it keep: time and size of every head, time and memory of every body, connections
@@ -35,27 +34,27 @@ use crate::lifecycle::PUBLIC_LISTENER;
 use crate::telemetry::metrics::CONNECTIONS_REFUSED_TOTAL;
 use crate::telemetry::seldom::Seldom;
 
-/// Without a turn on a thread for so long the listener hangs. Above what the largest bodies take that may be parsed
-/// before it on the one thread of a small machine.
+/// The listener counts as hanging when it has had no turn on a thread for this long: longer than parsing the largest
+/// bodies takes on a small machine's one thread.
 const SILENT_MAX: Duration = Duration::from_mins(1);
 /// How long a connection may be idle between two deliveries: above the minute for which many senders and
 /// load balancers keep theirs, so that they close first.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// How long to wait when no connection can be accepted: descriptors have run out, and will be there again.
+/// The pause when no connection can be accepted because descriptors have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// How long none may be acceptable until the listener ends, and the process with it: its next one may do better.
-/// Descriptors that ran out are there again long before.
+/// If no connection could be accepted for this long, the listener ends, and the process with it: the next process may
+/// do better. A lack of descriptors is over long before.
 const ACCEPT_FAILS_MAX: Duration = Duration::from_mins(1);
-/// How long whoever is turned away may take to begin a request: an answer before it would confuse some clients.
+/// How long a refused peer may take to begin a request: an answer before that would confuse some clients.
 const TURNED_AWAY_MAX: Duration = Duration::from_secs(2);
-/// So many are told at once that they are turned away; others are closed without a word, as each of these takes a
-/// descriptor beyond all bounds on connections.
+/// How many peers at once get an answer when refused. Each takes a descriptor beyond all bounds on connections, so
+/// further ones are just closed.
 const TURNED_AWAY_AT_ONCE: usize = 64;
-/// Connections that the system keeps for us until they are accepted: a burst must not have to come again.
+/// The system's backlog of connections: long enough for a burst.
 const BACKLOG: i32 = 4096;
 
-/// Accepts and serves connections until `stop`, or until none can be accepted any more; then lets those end whose
-/// request is under way.
+/// Accepts and serves connections until `stop`, or until none can be accepted any more; then lets requests in
+/// progress end.
 pub(super) async fn run(
     listener: std::net::TcpListener,
     shared: Arc<Shared>,
@@ -110,7 +109,7 @@ pub(super) async fn run(
     ended
 }
 
-/// The next connection. An error where none could be accepted for so long that waiting will not help.
+/// The next connection. An error if none could be accepted for so long that waiting will not help.
 async fn accepted(
     listener: &TcpListener,
     connections: &Connections,
@@ -122,7 +121,7 @@ async fn accepted(
             Ok(accepted) => return Ok(accepted),
             Err(error) => error,
         };
-        // The one that came is gone again, and says nothing about others.
+        // The peer is gone again, which says nothing about others.
         if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
             continue;
         }
@@ -137,17 +136,17 @@ async fn accepted(
     }
 }
 
-/// How an exchange left its connection.
+/// The state of a connection after an exchange.
 enum Then {
     /// The next request may come.
     Next,
-    /// It is answered, and to be closed.
+    /// It is answered, and must be closed.
     Close,
-    /// Nothing more can be said on it.
+    /// Nothing more can be sent on it.
     Gone,
 }
 
-/// Answers the first request of a connection that has no place.
+/// Answers the first request of a connection for which there is no place.
 async fn turn_away(stream: TcpStream, shared: &Shared) {
     let mut wire = Wire::new(stream);
     let refusal = Refusal::Crowded { bound: Bound::Peer, retry_after_s: shared.options.retry_after_s };
@@ -158,7 +157,7 @@ async fn turn_away(stream: TcpStream, shared: &Shared) {
 }
 
 async fn connection(stream: TcpStream, mut place: ConnectionPermit, shared: Arc<Shared>, stop: CancellationToken) {
-    // An answer is one small write, which must not wait for more.
+    // An answer is one small write, which must be sent at once.
     let _ = stream.set_nodelay(true);
     let mut wire = Wire::new(stream);
     let head_max = Duration::from_millis(shared.options.head_timeout_ms);
@@ -175,7 +174,7 @@ async fn connection(stream: TcpStream, mut place: ConnectionPermit, shared: Arc<
             return;
         }
         idle_max = KEEP_ALIVE;
-        // Apart from the task, which is small while nothing is under way.
+        // Boxed, so that an idle connection's task stays small.
         match Box::pin(exchange(&mut wire, &mut place, &shared, head_max, &stop)).await {
             Then::Next => {}
             Then::Close => break,
@@ -206,7 +205,7 @@ async fn exchange(
         () = lost.cancelled() => return Then::Gone,
         head = wire.head(Instant::now() + head_max, &mut share) => head,
     };
-    // The head is kept until it is answered, and what came behind it until the next one.
+    // The head is kept until it is answered, and what came behind it until the next request.
     let request = clock::new_request_id();
     let (head, refusal) = match head {
         Ok(head) => (Some(head), None),
@@ -278,7 +277,7 @@ async fn answer(
     webhook::receive(&source, head, body, place, request, shared).instrument(span).await
 }
 
-/// An answer as it is sent: with or without its body, to HEAD; the connection goes on or closes.
+/// An answer as sent: without its body for HEAD, and with whether the connection closes.
 fn message(response: &Response, request: &str, with_body: bool, closes: bool, shared: &Shared) -> Vec<u8> {
     let body: &Bytes = response.body();
     let mut bytes = Vec::with_capacity(512 + body.len());
@@ -319,7 +318,7 @@ fn reason(status: StatusCode) -> &'static str {
     status.canonical_reason().unwrap_or_default()
 }
 
-/// By what an answer is found again in log and console.
+/// The id by which an answer can be found in log and console.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 #[cfg(test)]
@@ -336,7 +335,7 @@ mod tests {
         let here = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (_, from) = accepted(&listener, &connections, &Seldom::new()).await.unwrap();
         assert_eq!(from, here.local_addr().unwrap());
-        // It listens no more.
+        // It no longer listens.
         rustix::net::shutdown(&listener, rustix::net::Shutdown::Both).unwrap();
         let began = Instant::now();
         accepted(&listener, &connections, &Seldom::new()).await.unwrap_err();

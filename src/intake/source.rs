@@ -49,7 +49,7 @@ pub(super) struct Endpoint {
     pub(super) counters: Counters,
     /// Its share of memory.
     pub(super) memory: SourceShare,
-    /// What became of its deliveries, for `status`.
+    /// The results of its deliveries, for `status`.
     seen: Mutex<SourceTally>,
     /// Its last deliveries.
     pub(super) recent: Recent,
@@ -87,7 +87,7 @@ impl Endpoint {
         note(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// What became of its deliveries so far.
+    /// The results of its deliveries so far.
     pub(super) fn seen(&self) -> SourceTally {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -119,8 +119,8 @@ pub(super) struct Sources {
 struct Unknown(BTreeMap<String, SourceTally>);
 
 impl Unknown {
-    /// A client that tries one name after the other does not displace an HR system's misspelt one: the name silent
-    /// for longest is dropped.
+    /// A client that tries one name after the other must not displace an HR system's misspelt one, so the name that
+    /// has been silent the longest is dropped.
     fn note(&mut self, name: &str, now: UnixMs) {
         if self.0.len() >= UNKNOWN_SOURCES_MAX && !self.0.contains_key(name) {
             let oldest = self.0.iter().min_by_key(|(_, tally)| tally.unknown_at());
@@ -144,13 +144,13 @@ impl Sources {
 
     /// Notes a delivery to a name that no source has.
     pub(super) fn note_unknown(&self, name: &str, now: UnixMs) {
-        // A name that no source can have is a stranger's text.
+        // A name that no source can have is not worth noting.
         if SourceName::parse(name).is_ok() {
             self.unknown.lock().unwrap_or_else(PoisonError::into_inner).note(name, now);
         }
     }
 
-    /// What became of every source's deliveries so far.
+    /// The results of every source's deliveries so far.
     pub(super) fn seen(&self) -> BTreeMap<String, SourceTally> {
         let unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner).0.clone();
         self.endpoints.iter().map(|(name, endpoint)| (name.clone(), endpoint.seen())).chain(unknown).collect()

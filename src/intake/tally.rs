@@ -1,4 +1,4 @@
-//! Counting what became of each delivery: once, however it ends.
+//! Counts the result of each delivery: once, however it ends.
 
 use std::sync::OnceLock;
 use std::time::Instant;
@@ -48,7 +48,7 @@ impl Counters {
     }
 }
 
-/// A delivery under way. If it is dropped without a result, its sender hung up.
+/// A delivery in progress. If it is dropped without a result, its sender hung up.
 pub(super) struct OpenDelivery<'c> {
     counters: &'c Counters,
     result: DeliveryResult,

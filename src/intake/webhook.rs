@@ -1,4 +1,4 @@
-//! One delivery from its head to its answer.
+//! One delivery, from its head to the answer.
 
 use std::hash::Hash;
 use std::sync::Arc;
@@ -37,22 +37,22 @@ use crate::store::{Accepted, DeadRow, Dedupe, NewDelivery, NewEntry, NewUnmapped
 use crate::telemetry::metrics::DeliveryResult;
 use crate::telemetry::traces::Span;
 
-/// Records of one delivery that are logged when they cannot be mapped.
+/// How many unmappable records of one delivery are logged.
 const TOLD_MAX: usize = 5;
-/// What is stored of a delivery in lengths of its body: the payloads kept of it, and their copy on the way to
+/// Memory for storing a delivery, in multiples of its body: the payloads that are kept, and their copy on the way to
 /// the store.
 const KEPT_PER_BODY: usize = 6;
-/// What each record of it takes besides, on its way to the store.
+/// Further memory for each of its records, on the way to the store.
 const KEPT_PER_RECORD_BYTES: usize = 2048;
 
-/// What a body may take once parsed that is mapped where it was read: some hundred records, which take a
-/// millisecond. Of the worst JSON that is 3 KiB.
+/// A body that takes no more than this once parsed is mapped on the listener's thread: some hundred records, a
+/// millisecond. For the worst JSON, that is 3 KiB.
 const MAPPED_HERE_BYTES_MAX: usize = 256 * 1024;
 
-/// Where a sender tells its own place in a trace.
+/// The header with the sender's place in a trace.
 const TRACEPARENT: &str = "traceparent";
 
-/// Whose number ids have of records that tell nobody.
+/// The person number in the ids of records that name nobody.
 const NOBODY: PersonId = PersonId(0);
 
 /// `POST /webhooks/{source}`.
@@ -125,7 +125,7 @@ async fn end(
     }
 }
 
-/// Of somebody who posts from where this source may not: the same answer as of a wrong signature.
+/// For a post from a network that is not allowed: the same answer as for a wrong signature.
 fn shut_out(endpoint: &Endpoint, method: &Method, shared: &Shared) -> End {
     const REASON: &str = "address";
     if is_delivery(method) {
@@ -149,7 +149,7 @@ pub(super) fn livez(method: &Method, shared: &Shared) -> Response {
     }
 }
 
-/// What can be said before the body is read.
+/// Everything that can be refused before the body is read.
 fn admit<'s>(
     head: &Head,
     endpoint: Option<&'s Arc<Endpoint>>,
@@ -189,7 +189,7 @@ fn admit<'s>(
     }
 }
 
-/// Lets `status` tell what was refused by its head.
+/// Counts for `status` what was refused by its head.
 fn note_refused(source: &str, endpoint: Option<&Arc<Endpoint>>, refusal: Refusal, method: &Method, shared: &Shared) {
     if !is_delivery(method) {
         return;
@@ -202,12 +202,12 @@ fn note_refused(source: &str, endpoint: Option<&Arc<Endpoint>>, refusal: Refusal
     }
 }
 
-/// A page that is looked at in a browser is no delivery.
+/// A page view in a browser is not a delivery.
 fn is_delivery(method: &Method) -> bool {
     !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
-/// The reason under which `status` tells a refusal; none for what any passer-by may do.
+/// The reason under which `status` reports a refusal; none for what anybody may cause.
 fn told_reason(refusal: Refusal) -> Option<&'static str> {
     match refusal {
         Refusal::ContentType => Some("content_type"),
@@ -229,7 +229,7 @@ fn told_reason(refusal: Refusal) -> Option<&'static str> {
     }
 }
 
-/// A header that is there twice, or is not text.
+/// A header that occurs twice, or is not text.
 struct Unreadable;
 
 fn single<'h>(headers: &'h Fields, name: &'h str) -> Result<Option<&'h str>, Unreadable> {
@@ -242,7 +242,7 @@ fn single<'h>(headers: &'h Fields, name: &'h str) -> Result<Option<&'h str>, Unr
     }
 }
 
-/// Reads, proves, maps and stores.
+/// Reads, authenticates, maps and stores.
 async fn deliver(
     endpoint: &Arc<Endpoint>,
     head: Head,
@@ -277,7 +277,7 @@ async fn deliver(
     if let Some(answer) = endpoint.verifier.signed_handshake(&ready.keys, &genuine) {
         return handshake(endpoint, answer, Proof::Signed, shared).await;
     }
-    // Whoever is not proven makes no spans.
+    // An unauthenticated sender makes no spans.
     let mut span = shared.services.traces.delivery(source, sender, began);
     if let Some(context) = span.context() {
         tracing::Span::current().record("trace_id", context.trace());
@@ -292,7 +292,7 @@ async fn deliver(
     end
 }
 
-/// The sender's own place in a trace, where it is told, and is to be followed.
+/// The sender's place in a trace, if it is given and should be followed.
 fn traceparent(head: &Head, shared: &Shared) -> Option<TraceContext> {
     if !shared.services.traces.are_on() {
         return None;
@@ -301,7 +301,7 @@ fn traceparent(head: &Head, shared: &Shared) -> Option<TraceContext> {
     told.and_then(TraceContext::parse)
 }
 
-/// Maps and stores what is genuine.
+/// Maps and stores a genuine delivery.
 async fn take_in(
     endpoint: &Arc<Endpoint>,
     genuine: Genuine,
@@ -321,7 +321,7 @@ async fn take_in(
     let mapped = if parsed <= MAPPED_HERE_BYTES_MAX {
         Ok(read(endpoint, &genuine, now, trace))
     } else {
-        // It would hold up everybody else on this thread.
+        // It would hold up everything else on this thread.
         let endpoint = endpoint.clone();
         tokio::task::spawn_blocking(move || read(&endpoint, &genuine, now, trace)).await
     };
@@ -333,39 +333,39 @@ async fn take_in(
         }
     };
     kept.event_id = event_id;
-    // Nothing is left of it but what is to be stored.
+    // Only what will be stored is left of it.
     turn.shrink_to(KEPT_PER_BODY * body_bytes + KEPT_PER_RECORD_BYTES * ids.len());
     if ids.is_empty() {
         debug!(source, "delivery ignored: nothing in it is followed");
         endpoint.note(|seen| seen.genuine(now, GenuineResult::Ignored));
         return End { kept, ..End::new(DeliveryResult::Ignored, answer::taken("ignored", &[])) };
     }
-    // What is followed needs no reason.
+    // A delivery that is followed needs no reason.
     kept.reason = None;
-    // In a task of its own: it is stored to its end, whatever becomes of the sender.
+    // In a task of its own, so that it is stored even if the sender hangs up.
     let store = shared.services.store.clone();
     let accepted = tokio::spawn(async move { store.accept(now, new).await }).await;
     stored(endpoint, Stored { status, ids, is_whole, kept, at: now }, accepted, shared)
 }
 
-/// The store, or we, cannot take it now.
+/// The store, or this process, cannot take it now.
 fn unavailable(shared: &Shared) -> End {
     let refusal = Refusal::Unavailable { retry_after_s: shared.options.retry_after_s };
     End::refused(DeliveryResult::Unavailable, refusal, refusal.word())
 }
 
-/// What a genuine delivery comes to.
+/// The result of mapping a genuine delivery.
 struct Mapped {
     status: DeliveryResult,
     new: NewDelivery,
-    /// Of its jobs and dead letters, in order.
+    /// The ids of its jobs and dead letters, in order.
     ids: Vec<JobId>,
-    /// Whether every field that was there was used.
+    /// Whether every field that was present could be used.
     is_whole: bool,
     kept: Kept,
 }
 
-/// What is told of a delivery once it is stored.
+/// What is reported about a delivery once it is stored.
 struct Stored {
     status: DeliveryResult,
     ids: Vec<JobId>,
@@ -452,7 +452,7 @@ fn read(endpoint: &Endpoint, genuine: &Genuine, now: UnixMs, trace: Option<Trace
             }
             Record::Unmapped { person, code, detail, payload, .. } => {
                 says_something = true;
-                // A batch of thousands that fail alike is told by its first few; all are dead letters.
+                // Of thousands of records that fail alike, only the first few are logged; all become dead letters.
                 if unmapped.len() < TOLD_MAX {
                     warn!(source = source.as_str(), %code, detail, "a record could not be mapped: kept as a dead letter");
                 }
@@ -484,7 +484,7 @@ fn read(endpoint: &Endpoint, genuine: &Genuine, now: UnixMs, trace: Option<Trace
     if unmapped.len() > TOLD_MAX {
         warn!(source = source.as_str(), records = unmapped.len(), "records of one delivery could not be mapped");
     }
-    // Jobs, then dead letters: the order in which the store tells them to a duplicate.
+    // Jobs, then dead letters: the order in which the store returns them for a duplicate.
     let ids = entries.iter().map(|entry| entry.job).chain(unmapped.iter().map(|record| record.row.id)).collect();
     let status = if entries.is_empty() { DeliveryResult::Unmapped } else { DeliveryResult::Accepted };
     let dedupe = genuine.dedupe_key(source, says_something).map(|known| Dedupe {
@@ -571,7 +571,7 @@ fn unproven(endpoint: &Endpoint, refusal: signature::Refusal, shared: &Shared) -
         if let Some(left_out) = shared.seldom.line(refusal.reason(), source) {
             error!(source, reason = refusal.reason(), left_out, "delivery refused for now: {refusal}");
         }
-        // Ours to mend: a sender that hears 4xx may never send it again.
+        // The fault is ours: after a 4xx, the sender may never send it again.
         let unavailable = Refusal::Unavailable { retry_after_s: shared.options.retry_after_s };
         return End::refused(DeliveryResult::Unavailable, unavailable, refusal.reason());
     }
@@ -581,7 +581,7 @@ fn unproven(endpoint: &Endpoint, refusal: signature::Refusal, shared: &Shared) -
     End::refused(DeliveryResult::Forged, Refusal::Unauthorised, refusal.reason())
 }
 
-/// Answers what a source asks. What is not signed anybody can ask, and says nothing of the source.
+/// Answers a handshake. Anybody can send an unsigned one, so it says nothing about the source.
 async fn handshake(endpoint: &Endpoint, asked: HandshakeAnswer, proof: Proof, shared: &Shared) -> End {
     let source = endpoint.name.as_str();
     let kind = asked.as_str();
@@ -633,7 +633,7 @@ async fn handshake(endpoint: &Endpoint, asked: HandshakeAnswer, proof: Proof, sh
     End { kept: Kept { reason: Some(kind), ..Kept::default() }, ..End::new(DeliveryResult::Handshake, answer) }
 }
 
-/// Whether it is proven who asks.
+/// Whether the sender is authenticated.
 enum Proof {
     Signed,
     Unsigned,

@@ -1,5 +1,5 @@
-//! One connection's bytes: what has arrived and is not used yet, and what goes back. Nothing here
-//! waits without a bound, and nothing is kept between requests.
+//! One connection's bytes, in both directions. Nothing here waits without a bound, and nothing is kept between
+//! requests.
 
 use std::io;
 use std::time::Duration;
@@ -19,9 +19,9 @@ const READ_BYTES: usize = 2 * 1024;
 const WRITE_MAX: Duration = Duration::from_secs(10);
 /// How long a connection that has had its last answer may take to read the answer and to close.
 const LINGER_MAX: Duration = Duration::from_secs(2);
-/// What is thrown away of an answered request's body, so that the connection can go on.
+/// How much of an answered request's body is discarded so that the connection can go on.
 const DRAIN_BYTES_MAX: usize = 64 * 1024;
-/// What is thrown away at the most before a connection is closed under its sender.
+/// How much is discarded at most before a connection is closed although its sender goes on.
 const LINGER_BYTES_MAX: usize = 8 << 20;
 
 /// Why no request came.
@@ -31,9 +31,9 @@ pub(super) enum NoHead {
     Closed,
     /// It was not complete in time.
     TimedOut,
-    /// It can only be answered with a refusal.
+    /// It must be refused.
     Refused(HeadError),
-    /// Heads take as much memory as they may.
+    /// All heads together take too much memory.
     Crowded,
 }
 
@@ -79,10 +79,10 @@ impl Wire {
         Self { stream, input: BytesMut::new() }
     }
 
-    /// Ready when a request begins; false where the other side closes instead, or none begins in time.
+    /// Ready when a request begins; false if the other side closes, or none begins in time.
     pub(super) async fn begins(&mut self, until: Instant) -> bool {
         if self.input.is_empty() {
-            // Only a connection that sends has a buffer.
+            // An idle connection has no buffer.
             self.input = BytesMut::new();
             matches!(timeout_at(until, self.stream.readable()).await, Ok(Ok(())))
         } else {
@@ -90,10 +90,10 @@ impl Wire {
         }
     }
 
-    /// Reads a head, which must be whole at `until`. What it takes beyond the first bytes is counted in `share`, with
+    /// Reads a head, which must be complete at `until`. Its memory beyond the first bytes is counted in `share`, with
     /// what has come behind it: both stay until it is answered.
     pub(super) async fn head(&mut self, until: Instant, share: &mut Share) -> Result<Head, NoHead> {
-        // Of the buffer, where it was made here.
+        // The buffer, if it was created here.
         let (mut searched, mut capacity) = (0, None);
         loop {
             if let Some(end) = head::end_of_head(&self.input, searched) {
@@ -129,8 +129,8 @@ impl Wire {
         }
     }
 
-    /// Reads some of the body, `room` bytes at the most, to the end of `body`. None was read where the body has
-    /// ended or only its coding went on.
+    /// Appends up to `room` bytes of the body to `body`. Nothing is appended at the end of the body, or if only its
+    /// coding made progress.
     pub(super) async fn body(&mut self, rest: &mut Rest, body: &mut Vec<u8>, room: usize) -> Result<(), ReadError> {
         match rest {
             Rest::Bytes(0) => Ok(()),
@@ -166,19 +166,19 @@ impl Wire {
         read_some(&mut self.stream, &mut self.input, READ_BYTES).await
     }
 
-    /// Moves what has come, and is not used yet, to a buffer of this size: what was used of the old one is free then.
+    /// Moves the unused bytes to a buffer of this size, which frees the old one.
     fn rebuffer(&mut self, capacity: usize) {
         let mut buffer = BytesMut::with_capacity(capacity);
         buffer.extend_from_slice(&self.input);
         self.input = buffer;
     }
 
-    /// Sends bytes, which must be taken in time.
+    /// Sends bytes, which the other side must take in time.
     pub(super) async fn send(&mut self, bytes: &[u8]) -> bool {
         matches!(timeout(WRITE_MAX, self.stream.write_all(bytes)).await, Ok(Ok(())))
     }
 
-    /// Throws away what is left of a body, if it is little and comes soon; false if not.
+    /// Discards the rest of a body if it is short and comes soon; otherwise returns false.
     pub(super) async fn drain(&mut self, rest: &mut Rest) -> bool {
         if matches!(rest, Rest::Bytes(left) if *left > DRAIN_BYTES_MAX as u64) {
             return false;
@@ -197,8 +197,8 @@ impl Wire {
         timeout(LINGER_MAX, drained).await.unwrap_or(false)
     }
 
-    /// Closes so that the other side can read its answer first: what it still sends is thrown away for a while,
-    /// since a connection with unread bytes is reset, and its answer lost.
+    /// Closes so that the other side can read its answer first. What it still sends is discarded for a while, since
+    /// closing a connection with unread bytes resets it, and the answer is lost.
     pub(super) async fn close(mut self) {
         self.input = BytesMut::new();
         let lingering = async {

@@ -1,4 +1,4 @@
-//! An HR system's API as one source may ask it: the rules, its own values, one kind of login.
+//! An HR system's API as one source uses it: the rules, the source's own values, and one kind of login.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,17 +19,17 @@ pub struct Api {
     rules: FetchRules,
     /// The mapping of what a list shows.
     list_mapping: Mapping,
-    /// What stands before every path.
+    /// The prefix of every path.
     base: String,
-    /// What would stand there, had the source no `base_url`: the system's own links begin with it.
+    /// The prefix without the source's `base_url`: the system's own links begin with it.
     own_base: Option<String>,
-    /// The whole address at which tokens are got.
+    /// The address for tokens.
     token_url: Option<String>,
     values: BTreeMap<String, String>,
     auth: Auth,
 }
 
-/// What keeps rules from being used.
+/// Why rules cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiProblem {
     /// The key below `[source.fetch]`.
@@ -38,13 +38,12 @@ pub struct ApiProblem {
     pub problem: String,
 }
 
-/// Why a request cannot be made: of this person's id.
+/// Why a request cannot be made: the person's id is not usable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Unaskable;
 
 impl Api {
-    /// Puts together rules and what a source has of its own. `base_url` takes the place of scheme and
-    /// host in every address.
+    /// Combines rules with a source's own values. `base_url` replaces scheme and host in every address.
     ///
     /// # Errors
     /// Everything that is wrong or missing.
@@ -76,7 +75,7 @@ impl Api {
         };
         let has_values = |auth: &&Auth| auth.value_names().iter().all(|name| values.contains_key(*name));
         let mut complete = rules.auth.iter().filter(|auth| auth.needs().is_subset(given));
-        // One that lacks a value of its headers gives way to one that is whole.
+        // A login that lacks a value for its headers is skipped in favour of a complete one.
         let auth = complete.clone().find(has_values).or_else(|| complete.next()).cloned().unwrap_or_else(|| {
             let kinds: Vec<String> = rules.auth.iter().map(|auth| words(&auth.needs())).collect();
             problem("token", format!("the login is not complete: it takes {}", kinds.join(", or ")));
@@ -85,7 +84,7 @@ impl Api {
         let mut needed: BTreeSet<&str> = BTreeSet::new();
         let paths = rules.step.iter().flat_map(Step::paths);
         needed.extend(paths.flat_map(Template::slots).filter_map(Slot::value_name));
-        // Beside steps, a list is for imports: who makes none need not give what it takes.
+        // If there are steps, the list is only for imports, and its values may be missing.
         needed.extend(rules.list.iter().filter(|_| rules.step.is_empty()).flat_map(ListRules::value_names));
         needed.extend(auth.value_names());
         needed.extend(
@@ -123,7 +122,7 @@ impl Api {
         &self.rules
     }
 
-    /// How it shows who asks.
+    /// The login.
     #[must_use]
     pub fn auth(&self) -> &Auth {
         &self.auth
@@ -135,7 +134,7 @@ impl Api {
         &self.values
     }
 
-    /// Where tokens are got, for a login with tokens.
+    /// Where tokens come from, for a login with tokens.
     #[must_use]
     pub fn token_url(&self) -> Option<&str> {
         self.token_url.as_deref()
@@ -153,7 +152,7 @@ impl Api {
         self.rules.step.is_empty() && self.rules.list.is_some()
     }
 
-    /// What reads the pages of the list that notices ask for, where they name nobody.
+    /// What reads the pages of the list, if notices name nobody.
     #[must_use]
     pub fn mapping_of_pages(&self) -> Option<&Mapping> {
         self.is_list().then_some(&self.list_mapping)
@@ -165,7 +164,7 @@ impl Api {
         self.rules.mapping.tells_scope()
     }
 
-    /// Where what a list shows is mapped.
+    /// The mapping for a list's rows.
     pub(super) fn list_mapping(&self) -> &Mapping {
         &self.list_mapping
     }
@@ -191,14 +190,14 @@ impl Api {
         Ok(())
     }
 
-    /// How many requests one read makes: the pages of a list beyond the first, and a new token, come besides.
+    /// How many requests one read makes, not counting a list's further pages and a new token.
     #[must_use]
     pub fn calls(&self) -> u32 {
         let paths = self.rules.step.iter().flat_map(Step::paths).count();
         u32::try_from(paths.max(1)).unwrap_or(1)
     }
 
-    /// The request of a step about a person, at this one of its paths.
+    /// The request of a step about a person, at one of its paths.
     pub(super) fn step_request(&self, step: &Step, path: &Template, id: &str) -> Result<HrRequest, Unaskable> {
         let value_of = |slot: &Slot| match slot {
             Slot::Id => Some(id.to_owned()),
@@ -253,8 +252,8 @@ impl Api {
         Ok(HrRequest { method: list.method, url, headers, body, is_list: true })
     }
 
-    /// A link as an address below the source's own; none if it leads elsewhere: a reply must not be able to send the
-    /// login there.
+    /// A link as an address below the source's own; none if it leads elsewhere, since a reply must not be able to
+    /// send the login there.
     fn address_of(&self, link: &str) -> Option<String> {
         let below = |base: &str| {
             let rest = link.get(base.len()..).filter(|_| link.get(..base.len()) == Some(base))?;
@@ -277,7 +276,7 @@ fn value_of_name(slot: &Slot, values: &BTreeMap<String, String>) -> Option<Strin
     slot.value_name().and_then(|name| values.get(name).cloned())
 }
 
-/// `?a=b&c=d` of what has a value.
+/// `?a=b&c=d` of the entries that have a value.
 fn query(query: &BTreeMap<String, Template>, value_of: &dyn Fn(&Slot) -> Option<String>) -> String {
     let filled =
         query.iter().filter_map(|(name, value)| Some(format!("{}={}", percent(name), value.fill(value_of, percent)?)));

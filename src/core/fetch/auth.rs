@@ -11,7 +11,7 @@ use super::template::{Slot, Template, as_it_is};
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Auth {
-    /// Nothing is shown.
+    /// No login.
     None,
     /// `Authorization: Bearer TOKEN`, and perhaps further headers.
     Bearer {
@@ -36,21 +36,20 @@ pub enum Auth {
     },
     /// OAuth 2 client credentials (RFC 6749 §4.4): a token is fetched if there is none.
     ClientCredentials(TokenRules),
-    /// An OAuth 2 grant that is prolonged by its refresh token (RFC 6749 §6), which may be another
-    /// one each time.
+    /// An OAuth 2 grant that is renewed with its refresh token (RFC 6749 §6), which may change each time.
     RefreshToken(TokenRules),
 }
 
-/// How a token is asked for.
+/// How to request a token.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TokenRules {
     /// The whole address.
     pub token_url: Template,
-    /// `scope`, where the system wants one.
+    /// `scope`, if the system wants one.
     #[serde(default)]
     pub scope: Option<String>,
-    /// Where the client shows itself.
+    /// How the client authenticates.
     #[serde(default)]
     pub client: ClientIn,
     /// The word before the token in `Authorization`.
@@ -95,7 +94,7 @@ impl Auth {
         needs
     }
 
-    /// Which of the source's own values its headers need.
+    /// Which of the source's own values its headers use.
     pub(super) fn value_names(&self) -> BTreeSet<&str> {
         let templates = self.templates().into_iter().filter(|_| self.token_rules().is_none());
         templates.flat_map(Template::slots).filter_map(Slot::value_name).collect()
@@ -113,7 +112,7 @@ impl Auth {
         }
     }
 
-    /// How its tokens are got, if it is one with tokens.
+    /// How to get its tokens, if it needs them.
     #[must_use]
     pub fn token_rules(&self) -> Option<&TokenRules> {
         match self {
@@ -122,8 +121,7 @@ impl Auth {
         }
     }
 
-    /// The headers that show who asks; `access_token` if it is one with tokens. None if something
-    /// is missing.
+    /// The headers that authenticate; `access_token` if it uses tokens. None if something is missing.
     #[must_use]
     pub fn headers(
         &self,

@@ -5,10 +5,10 @@ use serde_json::{Map, Value};
 
 use super::template::{Slot, Template, as_it_is};
 
-/// The text in whose place the id stands as a number.
+/// The text that is replaced by the id as a number.
 const ID_AS_NUMBER: &str = "{id:number}";
 
-/// JSON; a value that is filled in is part of a text, whatever is in it.
+/// JSON whose texts are templates; an inserted value is always part of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Body(Node);
 
@@ -16,7 +16,7 @@ pub struct Body(Node);
 enum Node {
     Fixed(Value),
     Text(Template),
-    /// A text that is `{id:number}`: the id as a number, for GraphQL's `Int`.
+    /// The text `{id:number}`: the id as a number, for GraphQL's `Int`.
     IdAsNumber,
     List(Vec<Node>),
     Object(Vec<(String, Node)>),
@@ -28,7 +28,7 @@ impl Body {
         Some(fill(&self.0, value_of)?.to_string())
     }
 
-    /// What is to be filled in.
+    /// Its placeholders.
     pub(super) fn slots(&self) -> Vec<&Slot> {
         let mut slots = Vec::new();
         collect(&self.0, &mut slots);

@@ -5,7 +5,7 @@ use std::fmt;
 /// A part of a login that the configuration gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Credential {
-    /// An API key, or an access token that lasts.
+    /// An API key, or a long-lived access token.
     Token,
     /// A user.
     Username,
@@ -17,7 +17,7 @@ pub enum Credential {
     ClientSecret,
     /// The refresh token that a grant began with.
     RefreshToken,
-    /// A certificate for TLS, with its chain, as PEM: shown beside any kind of login.
+    /// A TLS certificate with its chain, as PEM: used with any kind of login.
     ClientCertificate,
     /// The certificate's key, as PEM.
     ClientKey,

@@ -9,15 +9,15 @@ use crate::core::person::{
 };
 use crate::core::time::UnixMs;
 
-/// Without a status that can be used, nobody is invited or switched off.
+/// Without a usable status, nobody is invited or switched off.
 const STATUS: &str = "status";
 
 /// A row of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ListedRow {
-    /// It says something of somebody.
+    /// It says something about a person.
     Says(Box<ListedFacts>),
-    /// It says who there is: what is so of them is to be read.
+    /// It only names a person, who must be read.
     Names(Person),
     /// It says nothing that the mapping follows, or is about a person out of scope.
     Nothing,
@@ -25,23 +25,23 @@ pub enum ListedRow {
     Bad(String),
 }
 
-/// What a row says of somebody.
+/// What a row says about a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedFacts {
-    /// What is so.
+    /// The event.
     pub event: Event,
-    /// When they are to leave, where that is announced.
+    /// When they will leave, if that is announced.
     pub leaves_at: Option<UnixMs>,
 }
 
 /// What a read states.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Told {
-    /// What is so of the person, in order, with the moment of the read.
+    /// Events about the person, in order, with the time of the read.
     pub events: Vec<Event>,
-    /// What was there beside it and cannot be used, such as a status that nobody named: fields and shapes.
+    /// What else was there but cannot be used, such as a status that the mapping does not list: fields and shapes.
     pub lost: Option<(Code, String)>,
-    /// What cannot be used, and is not missed: a record that a later one of the answer takes the place of.
+    /// What cannot be used but is not needed: a record that a later one of the answer replaces.
     pub outdone: Option<String>,
 }
 
@@ -50,7 +50,7 @@ struct Lost {
     code: Code,
     detail: String,
     fields: Vec<&'static str>,
-    /// How many events came before it, its own included.
+    /// How many events precede it, including its own.
     after: usize,
 }
 
@@ -65,10 +65,9 @@ pub(super) fn document(id: &str, answers: &[(String, String)]) -> String {
     text
 }
 
-/// What the answers say of the person who was asked for.
+/// What the answers say about the requested person.
 ///
-/// # Errors
-/// Another person's record; no record; fields that are there and cannot be used.
+/// # Errors Another person's record, no record, or fields that cannot be used.
 pub(super) fn of_person(
     mapping: &Mapping,
     person: &Person,
@@ -109,23 +108,23 @@ fn lost_status(dropped: &[InvalidField], note: &str, after: usize) -> Option<Los
     Some(Lost { code: Code::MapField, detail: format!("{problem}{note}"), fields: vec![STATUS], after })
 }
 
-/// Whether later events of the same answer state all that these fields could have said, and that the person works here:
-/// what is later in an answer need not be newer, and somebody whose record cannot be used is not switched off in
-/// silence.
+/// Whether later events of the same answer state everything that these fields could have said, and that the person
+/// works here. Later in an answer need not mean newer, and nobody is silently switched off because of an unusable
+/// record.
 fn take_the_place(later: &[Event], fields: &[&str]) -> bool {
     let states = |stated: fn(&Facts) -> bool| later.iter().any(|event| stated(&event.facts));
     let is_stated = |field: &str| match field {
         "email" => states(|facts| facts.email.is_some()),
         "given_name" | "preferred_given_name" => states(|facts| facts.given_name.is_some()),
         "family_name" => states(|facts| facts.family_name.is_some()),
-        // A status or a date, or whose record it is, and whether it counts.
+        // A status, a date, whose record it is, or whether it counts.
         _ => later.iter().any(is_employed),
     };
     is_stated(STATUS) && fields.iter().all(|field| is_stated(field))
 }
 
-/// Who works here and has an end that is over had it in an earlier employment; or has left by it, unless a later record
-/// employs them.
+/// For a person who works here, a past end belongs to an earlier employment; or else they have left, unless a later
+/// record employs them.
 fn by_end(mut told: Vec<Event>, at: UnixMs, past_end: PastEnd) -> Vec<Event> {
     match past_end {
         PastEnd::Former => {
@@ -156,8 +155,7 @@ fn employs(record: &Record, person: &Person) -> bool {
 /// What a page of a list says: events, each with the moment of the read, and records that could not be
 /// mapped. One bad record does not hold up the others.
 ///
-/// # Errors
-/// A page that is none.
+/// # Errors It is not a page.
 pub(super) fn of_page(
     mapping: &Mapping,
     source: &SourceName,
@@ -167,7 +165,7 @@ pub(super) fn of_page(
     let mut told = Vec::new();
     for record in read(mapping, source, page) {
         match record {
-            // The end that stands beside somebody who works here follows them.
+            // The end that is announced for a person who works here comes after them.
             Record::Event { event, .. }
                 if is_over(&event, at) && told.last().is_some_and(|last| employs(last, &event.person)) =>
             {
@@ -194,16 +192,15 @@ fn read(mapping: &Mapping, source: &SourceName, text: &str) -> Vec<Record> {
     remap(mapping, source, &Bytes::copy_from_slice(text.as_bytes()))
 }
 
-/// The answer is newer than every notice that asked for it, whatever times it shows. It tells all there is: where it
-/// leaves the end out that it would tell, there is none.
+/// The answer is newer than every notice that asked for it, whatever times it shows. It is complete: if it leaves out
+/// an end that it could state, there is none.
 fn at_the_read(event: Event, mapping: &Mapping, at: UnixMs) -> Event {
     let tells_end = event.facts.tells_end || !mapping.ends_at.is_empty();
     let facts = Facts { tells_end, ..event.facts };
     Event { at: Some(at), kind: EventKind::Update, facts, ..event }
 }
 
-/// Whom each record of a page of a list is about, and its rows; where everybody is read by themselves (`each`), rows
-/// name them.
+/// The people of a list's page, and its rows. With `each`, rows only name people, who are then read one by one.
 ///
 /// # Errors
 /// What the page is instead of a list.
@@ -223,7 +220,7 @@ pub(super) fn of_list(
     Ok((people, rows.collect()))
 }
 
-/// The rows that were read of somebody; one, unless something is wrong.
+/// The rows that were read about a person; one, unless something is wrong.
 pub(super) fn rows_of_person(mapping: &Mapping, person: &Person, document: &str, at: UnixMs) -> Vec<ListedRow> {
     let other = || ListedRow::Bad("the answer is about another employee id than the one asked for".to_owned());
     match listed(mapping, &person.source, document, false) {
@@ -249,13 +246,13 @@ fn row(says: Says, at: UnixMs, past_end: PastEnd) -> ListedRow {
     }
 }
 
-/// Whether a row is refused for a field that cannot be used, as that of a file is: a status that nobody named is no
-/// guess. A private address is left out on purpose.
+/// Whether a row is refused because of an unusable field, as in a file: an unlisted status is not guessed. A private
+/// address is left out on purpose.
 fn spoils(problem: &InvalidField) -> bool {
     !matches!(problem.field, "locale" | "facts" | "occurred_at") && problem.problem != Problem::OtherDomain
 }
 
-/// A row says how it is when the list is read, and perhaps when somebody is to leave.
+/// A row says what is so when the list is read, and perhaps when the person will leave.
 fn as_it_stands(mut event: Event, end: Option<&Event>, at: UnixMs, past_end: PastEnd) -> ListedFacts {
     if past_end == PastEnd::Left && end.is_some_and(|end| is_over(end, at)) {
         event.facts.employment = Some((EmploymentState::Left, None));

@@ -12,11 +12,11 @@ use crate::core::json::Json;
 use crate::core::mapping::{Path, Place};
 use crate::core::person::PersonId;
 
-/// Most pages by default: a list that goes on beyond them has no end.
+/// The default maximum: a list with more pages has no end.
 const PAGES_MAX: u32 = 5_000;
 
-/// How a list is asked for. At most one of `cursor_at`, `link_at`, `page_from` and `offset_from` says how its pages
-/// follow one another; without any it is one answer.
+/// How to request a list. At most one of `cursor_at`, `link_at`, `page_from` and `offset_from` says how its pages
+/// follow one another; without any, the list is a single answer.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListRules {
@@ -25,10 +25,10 @@ pub struct ListRules {
     pub method: Method,
     /// The path, from the host on.
     pub path: Template,
-    /// The query, with `{since}` and what the page is asked for by. What lacks a value is left out.
+    /// The query, with `{since}` and the page's placeholder. Entries without a value are left out.
     #[serde(default)]
     pub query: BTreeMap<String, Template>,
-    /// Headers. What lacks a value is left out.
+    /// Headers. Entries without a value are left out.
     #[serde(default)]
     pub headers: BTreeMap<String, Template>,
     /// The JSON to send.
@@ -37,29 +37,28 @@ pub struct ListRules {
     /// Where on a page the people are, if that is elsewhere than the mapping's `records`.
     #[serde(default)]
     pub records: Option<Path>,
-    /// Where the next page's cursor is; nothing there: it was the last.
+    /// Where the next page's cursor is; if there is none, it was the last page.
     #[serde(default)]
     pub cursor_at: Option<Path>,
-    /// Where the next page's address is, of the same host; nothing there: it was the last.
+    /// Where the next page's address is, on the same host; if there is none, it was the last page.
     #[serde(default)]
     pub link_at: Option<Path>,
-    /// Pages have numbers, from this one on; one without people, and nothing else, ends the list.
+    /// Pages have numbers, from this one on. Only a page without people ends the list.
     #[serde(default)]
     pub page_from: Option<u32>,
-    /// Pages begin at a number of people before them, the first at this one; one without people, and nothing else, ends
-    /// the list.
+    /// Pages begin at an offset, the first at this one. Only a page without people ends the list.
     #[serde(default)]
     pub offset_from: Option<u32>,
-    /// Where it says how many people there are in all: held against what it shows.
+    /// Where the total number of people is: it is compared with how many are listed.
     #[serde(default)]
     pub total_at: Option<Path>,
-    /// The header that says it, if no field does.
+    /// The header with the total, if no field has it.
     #[serde(default)]
     pub total_header: Option<String>,
-    /// The list says who there is, and little of them: everybody is read by themselves.
+    /// The list says little about people, so everybody is read one by one.
     #[serde(default)]
     pub each: bool,
-    /// Pages at most.
+    /// The most pages.
     #[serde(default = "pages_max")]
     pub pages_max: u32,
 }
@@ -75,7 +74,7 @@ impl ListRules {
         self.slots().iter().any(|slot| matches!(slot, Slot::Since))
     }
 
-    /// Whether pages have numbers, or begin at one: then nothing but a page without people ends it.
+    /// Whether pages have numbers or offsets: then only a page without people ends the list.
     fn is_numbered(&self) -> bool {
         self.page_from.is_some() || self.offset_from.is_some()
     }
@@ -85,7 +84,7 @@ impl ListRules {
         texts.flat_map(Template::slots).chain(self.body.iter().flat_map(Body::slots)).collect()
     }
 
-    /// The names of the source's own values without which it cannot be asked for.
+    /// The source's own values that it needs.
     pub(super) fn value_names(&self) -> impl Iterator<Item = &str> {
         let slots = self.path.slots().chain(self.body.iter().flat_map(Body::slots));
         slots.filter_map(Slot::value_name)
@@ -138,14 +137,14 @@ fn is_header_name(name: &str) -> bool {
 /// Why a list is incomplete.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Unlisted {
-    /// It changed while it was read, or shows its people in another order each time: people may be missing, and
-    /// another read may be complete.
+    /// It changed while it was read, or its order changes each time: people may be missing, and another read may be
+    /// complete.
     Changed(String),
     /// It cannot be used.
     Unusable(String),
 }
 
-/// A page, as far as it matters for what follows it.
+/// What matters about a page for the next one.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ShownPage<'p> {
     pub(super) json: &'p Json<'p>,
@@ -154,24 +153,24 @@ pub(super) struct ShownPage<'p> {
     pub(super) people: &'p [Option<PersonId>],
 }
 
-/// Where in a list a read is.
+/// A read's position in a list.
 #[derive(Debug, Clone)]
 pub(super) struct Pages {
-    /// What the next page is asked for by.
+    /// What identifies the next page.
     pub(super) cursor: Option<String>,
     /// The next page's address.
     pub(super) link: Option<String>,
     count: u32,
     records: u64,
-    /// Records about people whom no page before showed.
+    /// Records about people that no earlier page showed.
     shown: u64,
     seen: HashSet<PersonId>,
     total: Total,
-    /// What pages were asked for by, as hashes.
+    /// Hashes of what identified the earlier pages.
     asked: HashSet<u64>,
 }
 
-/// What pages say about the number of people.
+/// Totals that the pages gave.
 #[derive(Debug, Clone, Copy, Default)]
 struct Total {
     first: Option<u64>,
@@ -181,7 +180,7 @@ struct Total {
 }
 
 impl Total {
-    /// How many there are in all, if known: the number does not count if each of several pages gives only its own.
+    /// The total, if known. If each of several pages only gives its own number of records, that is not a total.
     fn in_all(self) -> Option<u64> {
         let is_of_pages = self.pages > 1 && self.of_themselves == self.pages;
         self.first.filter(|_| !is_of_pages)
@@ -225,10 +224,10 @@ impl Pages {
         list.is_numbered() && self.count > 0 && self.total.in_all() == Some(self.shown)
     }
 
-    /// Goes on after a page. Whether there is another one.
+    /// Goes on after a page. Returns whether there is another one.
     ///
-    /// A total never ends a list whose pages have numbers, it is only held against what was shown: it may be that of
-    /// the page.
+    /// A total never ends a list with numbered pages: it may be the page's own. It is only compared with how many
+    /// were listed.
     pub(super) fn turn(&mut self, list: &ListRules, page: ShownPage<'_>) -> Result<bool, Unlisted> {
         let records = u64::try_from(page.people.len()).unwrap_or(u64::MAX);
         let is_known = |person: &&Option<PersonId>| person.is_some_and(|person| self.seen.contains(&person));
@@ -245,7 +244,7 @@ impl Pages {
             Some(total.trim().to_owned())
         };
         let total: Option<u64> = told(&list.total_at).or_else(in_headers).and_then(|total| total.parse().ok());
-        // There are servers that show the last page, or the only one, whichever is asked for beyond it.
+        // Some servers show the last page, or the only one, again for every number beyond it.
         if shows_nobody_new && self.is_beyond(list) && total.is_none_or(|total| total == self.shown) {
             return Ok(false);
         }
@@ -278,7 +277,7 @@ impl Pages {
         if shows_nobody_new {
             return Err(Unlisted::Changed("a page shows nobody who was not on the pages before it".to_owned()));
         }
-        // A person in the place of one who moved to a later page may not have been on any.
+        // A person who took the place of one that moved to a later page may not have been on any.
         if again > 0 && list.is_numbered() {
             return Err(Unlisted::Changed(
                 "a page shows somebody of a page before it: the list changed while it was read, or has no order"
@@ -307,7 +306,7 @@ mod tests {
     /// Pages, each with the people of its records; 0: the record does not say.
     type Shown<'s> = &'s [(&'s str, &'s [u64])];
 
-    /// What pages are asked for by, and how it ends.
+    /// What identifies the pages, and how it ends.
     fn asked(list: &ListRules, pages: Shown<'_>) -> (Vec<String>, Result<bool, Unlisted>) {
         let mut at = Pages::new(list);
         let mut asked = Vec::new();
@@ -354,7 +353,7 @@ mod tests {
                 &[(r#"{"total":2}"#, &[1, 2]), (r#"{"total":2}"#, &[3, 4]), (r#"{"total":1}"#, &[5]), ("{}", &[])],
                 &["1", "2", "3", "4"],
             ),
-            // The last page again, whichever is asked for beyond it.
+            // The last page again, for every number beyond it.
             (&numbered, &[(r#"{"total":2}"#, &[1, 2]), (r#"{"total":2}"#, &[1, 2])], &["1", "2"]),
             // Two records of one person, and two that do not say whose they are.
             (&numbered, &[(r#"{"total":5}"#, &[1, 1, 0]), (r#"{"total":5}"#, &[0, 2]), ("{}", &[])], &["1", "2", "3"]),

@@ -1,4 +1,4 @@
-//! Everybody, by an HR system's own list: page after page, each record a row as that of a file.
+//! Reads an HR system's list of everybody, page by page; each record becomes a row, like one of a file.
 
 use super::api::Api;
 use super::facts::{self, ListedRow};
@@ -18,7 +18,7 @@ const ROWS_MAX: usize = 200_000;
 pub enum ListStep {
     /// Send this, and learn from the reply.
     Send(HrRequest),
-    /// That was all of it.
+    /// The list is complete.
     Whole,
     /// It cannot go on.
     Failed(ListFailure),
@@ -33,24 +33,24 @@ pub struct ListFailure {
     pub detail: String,
 }
 
-/// What came of a page that was asked for.
+/// The result of requesting a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PageEnd {
     /// Its rows, in order.
     Rows(Vec<ListedRow>),
-    /// Passing trouble: the same page may be asked for again.
+    /// Temporary trouble: the same page may be requested again.
     Again {
         /// Which.
         code: Code,
-        /// When, where the system said so.
+        /// When, if the system said so.
         not_before: Option<UnixMs>,
     },
-    /// The system wants to be left alone by everybody until then.
+    /// The system asks everybody to wait until then.
     Limited {
         /// When.
         until: UnixMs,
     },
-    /// The login's token was not accepted: a new one may be.
+    /// The token was not accepted; a new one may be.
     Renew,
     /// People may be missing: another read, from the first page, may be complete.
     Changed(String),
@@ -66,13 +66,13 @@ pub struct Listing {
     began_at: UnixMs,
     pages: Option<Pages>,
     rows: usize,
-    /// Whether any row named or said anything of anybody.
+    /// Whether any row named a person, or said anything about one.
     says_something: bool,
     is_over: bool,
 }
 
 impl Listing {
-    /// One that begins now.
+    /// A list whose reading begins now.
     #[must_use]
     pub fn new(api: &Api, source: SourceName, since: Option<UnixMs>, began_at: UnixMs) -> Self {
         let pages = api.rules().list.as_ref().map(Pages::new);
@@ -94,7 +94,7 @@ impl Listing {
         }
     }
 
-    /// Learns from the reply to what [`Self::next`] wanted sent.
+    /// Takes in the reply to the request of [`Self::next`].
     pub fn learn(&mut self, api: &Api, reply: &HrReply, now: UnixMs) -> PageEnd {
         let refused = |code, detail: &str| PageEnd::Failed(ListFailure { code, detail: detail.to_owned() });
         match (Judging { step: None }.judge(reply, now)) {
@@ -114,7 +114,7 @@ impl Listing {
             Said::Elsewhere { what } => refused(Code::HoldFetch, &format!("{what} was answered")),
             Said::Limited { until } => PageEnd::Limited { until },
             Said::Passing { code, not_before } => PageEnd::Again { code, not_before },
-            // A page that broke off may be complete the next time.
+            // A truncated page may be complete the next time.
             Said::Refused { code: code @ Code::FetchUnreadable, .. } => PageEnd::Again { code, not_before: None },
             Said::Refused { code, detail } => PageEnd::Failed(ListFailure { code, detail }),
         }

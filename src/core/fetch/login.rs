@@ -1,5 +1,4 @@
-//! Tokens that are fetched: OAuth 2 client credentials, and grants whose refresh token may be
-//! replaced with each use.
+//! Fetching tokens: OAuth 2 client credentials, and grants whose refresh token may be replaced with each use.
 //!
 //! A used refresh token is gone, and the next one is only in the reply. So one process at a time
 //! refreshes: it records first that it is about to, and then what it got, before it uses it. If a
@@ -22,7 +21,7 @@ use crate::core::time::UnixMs;
 
 /// How long before its expiry a token is no longer used.
 const MARGIN_MS: u64 = 60_000;
-/// How long a token is used that does not say how long it is good.
+/// How long to use a token without an expiry.
 const LIFE_S: u64 = 900;
 /// A refresh that began this long ago has died. Above the client's timeout.
 const REFRESH_MS: u64 = 60_000;
@@ -34,7 +33,7 @@ const LOOK_AGAIN_MS: u64 = 1_000;
 pub struct AccessToken {
     /// The token.
     pub token: String,
-    /// From when on it is not used any more.
+    /// When to stop using it.
     pub until: UnixMs,
 }
 
@@ -50,11 +49,11 @@ impl fmt::Debug for AccessToken {
 pub struct Grant {
     /// Fingerprint of the configured refresh token that this began with.
     seed: String,
-    /// The refresh token that is good now.
+    /// The current refresh token.
     refresh_token: Option<String>,
-    /// The access token that is good now.
+    /// The current access token.
     access: Option<AccessToken>,
-    /// When a refresh began whose end is not known.
+    /// When a refresh began that has not ended yet.
     refreshing_since: Option<UnixMs>,
 }
 
@@ -69,7 +68,7 @@ impl fmt::Debug for Grant {
 pub enum GrantStep {
     /// Use this.
     Use(AccessToken),
-    /// Write the document, and if that goes well, refresh.
+    /// Write the document and, if that succeeds, refresh.
     Refresh,
     /// Another process is getting one: look again then.
     Wait(UnixMs),
@@ -82,8 +81,8 @@ impl Grant {
         format!("fetch-grant:{source}")
     }
 
-    /// The next step. `configured` is the refresh token of the configuration; `refused` an access token
-    /// that the system did not take any more.
+    /// The next step. `configured` is the refresh token in the configuration; `refused` an access token that the
+    /// system no longer accepts.
     pub fn next(&mut self, configured: &str, refused: Option<&str>, now: UnixMs) -> GrantStep {
         let seed = fingerprint(configured);
         if self.seed != seed {
@@ -96,7 +95,7 @@ impl Grant {
             return GrantStep::Use(access.clone());
         }
         match self.refreshing_since {
-            // A clock that was set back makes nobody wait for long.
+            // If the clock was set back, nobody must wait for long.
             Some(since) if now.ms_since(since) < REFRESH_MS && since.ms_since(now) < REFRESH_MS => {
                 GrantStep::Wait(now.plus_ms(LOOK_AGAIN_MS))
             }
@@ -113,7 +112,7 @@ impl Grant {
         self.refresh_token.as_deref().unwrap_or(configured)
     }
 
-    /// Takes in what a refresh brought.
+    /// Takes in the result of a refresh.
     pub fn refreshed(&mut self, got: &Got) {
         self.access = Some(got.access.clone());
         if let Some(next) = &got.refresh_token {
@@ -122,7 +121,7 @@ impl Grant {
         self.refreshing_since = None;
     }
 
-    /// A refresh brought nothing.
+    /// A refresh failed.
     pub fn not_refreshed(&mut self) {
         self.refreshing_since = None;
     }
@@ -135,12 +134,12 @@ fn fingerprint(token: &str) -> String {
     format!("{first:016x}")
 }
 
-/// What the token's address answered.
+/// The answer to a request for a token.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Got {
     /// The access token.
     pub access: AccessToken,
-    /// The refresh token from now on, if it is another one.
+    /// The new refresh token, if there is one.
     pub refresh_token: Option<String>,
 }
 
@@ -153,7 +152,7 @@ impl fmt::Debug for Got {
 /// Why there is no token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NoToken {
-    /// The login is refused: everybody's trouble.
+    /// The login is refused, which concerns everybody.
     Refused {
         /// What was answered.
         detail: String,
@@ -162,7 +161,7 @@ pub enum NoToken {
     TryAgain {
         /// Which.
         code: Code,
-        /// When to come back, where the system said so.
+        /// When to try again, if the system said so.
         not_before: Option<UnixMs>,
     },
     /// Another process is getting one.
@@ -172,7 +171,7 @@ pub enum NoToken {
     },
 }
 
-/// The client's own part of a login.
+/// The client's credentials.
 #[derive(Clone, Copy)]
 pub struct Client<'c> {
     /// Its id.
@@ -181,7 +180,7 @@ pub struct Client<'c> {
     pub secret: Option<&'c str>,
 }
 
-/// The request for a token (RFC 6749 §4.4.2, §6): with `refresh_token`, by it.
+/// The request for a token (RFC 6749 §4.4.2, §6), with `refresh_token` if there is one.
 #[must_use]
 pub fn token_request(rules: &TokenRules, url: &str, client: Client<'_>, refresh_token: Option<&str>) -> HrRequest {
     let mut form: Vec<(&str, &str)> = match refresh_token {
@@ -210,7 +209,7 @@ pub fn token_request(rules: &TokenRules, url: &str, client: Client<'_>, refresh_
     }
 }
 
-/// Reads the answer to a token's request that was made at `asked_at`.
+/// Reads the answer to a request for a token made at `asked_at`.
 ///
 /// # Errors
 /// Why there is no token.
@@ -236,7 +235,7 @@ pub fn read_token(reply: &HrReply, asked_at: UnixMs, now: UnixMs) -> Result<Got,
         _ => return Err(NoToken::Refused { detail: format!("no token is given ({status})") }),
     }
     let text = text_of(body).filter(|_| *body_complete).unwrap_or_default();
-    // Personio's first version wraps what it answers.
+    // Personio's first API version wraps its answers.
     let answer = serde_json::from_str::<serde_json::Value>(text).ok();
     let inner =
         answer.map(|mut answer| if answer["access_token"].is_string() { answer } else { answer["data"].take() });
@@ -248,7 +247,7 @@ pub fn read_token(reply: &HrReply, asked_at: UnixMs, now: UnixMs) -> Result<Got,
     };
     let told_s = expires_in.and_then(|told| told.as_u64().or_else(|| told.as_str()?.parse().ok()));
     let life_ms = told_s.unwrap_or(LIFE_S).saturating_mul(1_000);
-    // Of a short life, the last tenth.
+    // For a short-lived token, the last tenth of its life.
     let until = asked_at.plus_ms(life_ms.saturating_sub(MARGIN_MS.min(life_ms / 10)));
     let refresh_token = refresh_token.filter(|token| !token.is_empty());
     Ok(Got { access: AccessToken { token, until }, refresh_token })

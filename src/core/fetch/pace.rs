@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::core::limiter::Rate;
 use crate::core::time::UnixMs;
 
-/// A turn that lies further ahead was not reached by asking: the clock was set back.
+/// A turn further ahead than this is the result of a clock that was set back.
 const AHEAD_MS_MAX: i64 = 48 * 3_600_000;
-/// No wait that a system asks for is longer; what it wants beyond is asked again.
+/// The longest wait that is granted to a system at once.
 const BACK_OFF_MS_MAX: u64 = 3_600_000;
 
 /// The document.
@@ -19,7 +19,7 @@ const BACK_OFF_MS_MAX: u64 = 3_600_000;
 pub struct Pace {
     /// When the next turn is, in microseconds.
     tat_us: i64,
-    /// Nobody is to ask before then.
+    /// Nobody may ask before then.
     pub closed_until: UnixMs,
 }
 
@@ -46,7 +46,7 @@ impl Pace {
         UnixMs(turn_us.saturating_add(999) / 1_000)
     }
 
-    /// The system wants to be left alone. Whether that is news.
+    /// The system asks everybody to wait. Returns whether that is news.
     pub fn back_off(&mut self, now: UnixMs, until: UnixMs) -> bool {
         let until = until.min(now.plus_ms(BACK_OFF_MS_MAX));
         let is_news = until > self.closed_until;

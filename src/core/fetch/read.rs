@@ -1,4 +1,4 @@
-//! One read, request by request: what to send next, and what the replies add up to.
+//! One read, request by request: what to send next, and what the replies mean together.
 
 use super::api::{Api, Unaskable};
 use super::facts::{self, ListedRow, Told};
@@ -13,7 +13,7 @@ use crate::core::time::UnixMs;
 
 /// A list is read from a little before the last time: what changed while it was read is not missed.
 const OVERLAP_MS: u64 = 300_000;
-/// People of a list at most, in one read.
+/// The most people of a list in one read.
 const PEOPLE_MAX: usize = 50_000;
 
 /// Who or what is read.
@@ -26,7 +26,7 @@ pub enum Asked {
     },
     /// Everybody who changed.
     List {
-        /// Since when; none: ever.
+        /// Since when; none: everybody.
         since: Option<UnixMs>,
     },
 }
@@ -38,18 +38,18 @@ pub enum NextRead {
     Send(HrRequest),
     /// The login was not accepted: get a new token, call [`ReadState::renewed`], and go on.
     Renew,
-    /// It has come to an end.
+    /// It has ended.
     Done(ReadEnd),
 }
 
 /// How a read ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReadEnd {
-    /// What is so of the person.
+    /// What the person's record states.
     Told(Told),
     /// What a list says, with the moment of the read: events, and records that could not be mapped.
     Listed(Vec<Record>),
-    /// Nobody of this id.
+    /// Nobody has this id.
     NotFound,
     /// Passing trouble.
     TryAgain {
@@ -58,12 +58,12 @@ pub enum ReadEnd {
         /// When to come back, where the system said so.
         not_before: Option<UnixMs>,
     },
-    /// Not now: the login is just being prolonged, or a hold was set between two requests.
+    /// Not now: the login is just being renewed, or a hold was set between two requests.
     Later {
         /// When to look again.
         at: UnixMs,
     },
-    /// The system wants to be left alone by everybody.
+    /// The system asks everybody to wait.
     Limited {
         /// Until when.
         until: UnixMs,
@@ -79,7 +79,7 @@ pub enum ReadEnd {
         /// It was refused at a step's other path, after a 404 at its first one with the same login.
         at_other_path: bool,
     },
-    /// About this person: the request is refused, or the answer cannot be used.
+    /// The request for this person is refused, or the answer cannot be used.
     Refused {
         /// Why.
         code: Code,
@@ -89,8 +89,8 @@ pub enum ReadEnd {
 }
 
 impl ReadEnd {
-    /// Its meaning if a person was found before at the first path of a step that has another: the login is valid
-    /// there, and a refusal at the other one adds nothing to the 404.
+    /// Its meaning if somebody was found earlier at a step's first path: then the login is valid, and a refusal at
+    /// the other path means no more than the 404.
     #[must_use]
     pub fn knowing(self, first_path_serves: bool) -> Self {
         match self {
@@ -99,7 +99,7 @@ impl ReadEnd {
         }
     }
 
-    /// The word for it in metrics and stories.
+    /// Its name in metrics and stories.
     #[must_use]
     pub fn meaning(&self) -> &'static str {
         match self {
@@ -112,7 +112,7 @@ impl ReadEnd {
         }
     }
 
-    /// Whether it shows that there is a record of the person, though it may be of no use.
+    /// Whether it shows that the person has a record, even an unusable one.
     pub(super) fn shows_record(&self) -> bool {
         matches!(self, Self::Told(_) | Self::Refused { code: Code::MapField | Code::MapShape, .. })
     }
@@ -128,16 +128,16 @@ impl ReadEnd {
     }
 }
 
-/// At which path a step is asked.
+/// Which path of a step is requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum StepPath {
-    /// Its own.
+    /// The first one.
     First,
-    /// The one to ask instead: nobody was found at the first.
+    /// The other one, because nobody was found at the first.
     Other,
 }
 
-/// A read that is under way.
+/// A read in progress.
 #[derive(Debug, Clone)]
 pub struct ReadState {
     source: SourceName,
@@ -145,12 +145,12 @@ pub struct ReadState {
     began_at: UnixMs,
     /// Answers so far: a step's name, and JSON text; none if a 404 says nothing.
     answers: Vec<(String, String)>,
-    /// For a list: what it stated so far, and where in it the read is; none: at the beginning.
+    /// For a list: what it stated so far, and the position in it; none: at the beginning.
     told: Vec<Record>,
     pages: Option<Pages>,
-    /// Which of its paths the present step requests.
+    /// Which path the present step requests.
     at: StepPath,
-    /// A step that has another path found a person at its first one.
+    /// A step with two paths found a person at its first one.
     found_first: bool,
     is_renewed: bool,
     wants_token: bool,
@@ -158,7 +158,7 @@ pub struct ReadState {
 }
 
 impl ReadState {
-    /// A read that begins now.
+    /// Begins a read.
     #[must_use]
     pub fn new(source: SourceName, asked: Asked, began_at: UnixMs) -> Self {
         Self {
@@ -182,8 +182,7 @@ impl ReadState {
         self.began_at
     }
 
-    /// Whether a step that has another path found a person at its first one: with this login, the other one is for
-    /// others.
+    /// Whether a step with two paths found a person at its first one, so that this login does not need the other.
     #[must_use]
     pub fn found_first(&self) -> bool {
         self.found_first
@@ -222,13 +221,13 @@ impl ReadState {
         }
     }
 
-    /// A new token was got.
+    /// There is a new token.
     pub fn renewed(&mut self) {
         self.wants_token = false;
         self.is_renewed = true;
     }
 
-    /// Learns from the reply to what [`Self::next`] wanted sent.
+    /// Takes in the reply to the request of [`Self::next`].
     pub fn learn(&mut self, api: &Api, reply: &HrReply, now: UnixMs) {
         let step = match &self.asked {
             Asked::List { .. } => None,
@@ -249,8 +248,7 @@ impl ReadState {
                 self.learn_answer(api, "null".to_owned(), &[])
             }
             Said::NotFound => Some(ReadEnd::NotFound),
-            // A token that was good a while ago may just have run out; at a step's other path, its first one has just
-            // taken it.
+            // The token may just have expired. Not at a step's other path: the first one has just accepted it.
             Said::Unauthorized if api.auth().token_rules().is_some() && !self.is_renewed && !at_other_path => {
                 self.wants_token = true;
                 None
@@ -299,7 +297,7 @@ impl ReadState {
         }
     }
 
-    /// Whether a list has shown everybody before the present page.
+    /// Whether the list was complete before the present page.
     fn is_beyond(&self, api: &Api) -> bool {
         let list = api.rules().list.as_ref().zip(self.pages.as_ref());
         list.is_some_and(|(list, pages)| pages.is_beyond(list))

@@ -1,4 +1,4 @@
-//! What a reply of an HR system's API means, before anybody looks for facts in it.
+//! What a reply of an HR system's API means, before looking for facts in it.
 
 use std::fmt;
 
@@ -11,9 +11,9 @@ use crate::core::mapping::{Path, Place};
 use crate::core::retry_hint;
 use crate::core::time::UnixMs;
 
-/// Most of a reply about a person that is read: they take a few KB.
+/// The longest reply about a person, in bytes: usually they have a few KB.
 pub const REPLY_BYTES_MAX: usize = 1024 * 1024;
-/// Most of a page of a list: there are systems that show everybody in one, at some 500 bytes each.
+/// The longest page of a list, in bytes: some systems show everybody on one page, with some 500 bytes each.
 pub const LIST_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// After a 429 that names no time.
 const LIMITED_MS: u64 = 30_000;
@@ -29,7 +29,7 @@ pub enum HrReply {
         headers: Vec<(String, String)>,
         /// The body, as far as it was read.
         body: Bytes,
-        /// Whether that is all of it: it broke off, or was longer than is read.
+        /// Whether it is complete: it may have been cut off, or too long.
         body_complete: bool,
     },
     /// Nothing.
@@ -41,7 +41,7 @@ pub enum HrReply {
 pub enum NoReply {
     /// No connection could be made.
     Unreachable,
-    /// It was asked, and did not answer in time.
+    /// The request was sent, but no answer came in time.
     Lost,
     /// The request could not be made: a credential that no header can carry.
     Unfit,
@@ -78,7 +78,7 @@ impl fmt::Debug for HrReply {
 pub(super) enum Said {
     /// An answer: JSON text.
     Answer(String),
-    /// Nobody of this id.
+    /// Nobody has this id.
     NotFound,
     /// 401: the login is not accepted.
     Unauthorized,
@@ -87,14 +87,14 @@ pub(super) enum Said {
         /// When to come back, where it said so.
         not_before: Option<UnixMs>,
     },
-    /// Something else than the API answers: a redirect, or a page for people.
+    /// Something other than the API answered: a redirect, or a web page.
     Elsewhere {
         /// What.
         what: &'static str,
     },
     /// 429.
     Limited {
-        /// When to come back.
+        /// When to try again.
         until: UnixMs,
     },
     /// Passing trouble.
@@ -104,7 +104,7 @@ pub(super) enum Said {
         /// When to come back, where it said so.
         not_before: Option<UnixMs>,
     },
-    /// This request is refused, or what came cannot be used.
+    /// The request is refused, or the answer cannot be used.
     Refused {
         /// Which.
         code: Code,
@@ -113,7 +113,7 @@ pub(super) enum Said {
     },
 }
 
-/// What an answer is held against, of a step or of a list.
+/// The checks for a step's or a list's answer.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Judging<'r> {
     pub(super) step: Option<&'r Step>,
@@ -162,7 +162,7 @@ impl Judging<'_> {
         }
     }
 
-    /// What the answer itself says of its success; none if it is one.
+    /// The error that the answer itself reports; none for a success.
     fn look(self, answer: &Json<'_>, not_before: Option<UnixMs>, now: UnixMs) -> Option<Said> {
         let step = self.step?;
         let place = Place { root: answer, record: answer, key: None };
@@ -183,7 +183,7 @@ impl Judging<'_> {
     }
 }
 
-/// What a status says without its body; none of one that is a success.
+/// What a status means without its body; none for a success.
 fn of_status(status: u16, not_before: Option<UnixMs>, now: UnixMs) -> Option<Said> {
     Some(match status {
         200 | 201 | 203..=299 => return None,
@@ -192,7 +192,7 @@ fn of_status(status: u16, not_before: Option<UnixMs>, now: UnixMs) -> Option<Sai
         403 => Said::Forbidden { not_before },
         404 | 410 => Said::NotFound,
         429 => Said::Limited { until: not_before.unwrap_or(now.plus_ms(LIMITED_MS)) },
-        // 202, "Accepted": what is asked for is not there yet.
+        // 202, "Accepted": the data is not there yet.
         202 | 408 | 425 | 500..=599 => Said::Passing { code: Code::FetchUnavailable, not_before },
         _ => Said::Refused { code: Code::FetchRefused, detail: format!("status {status}") },
     })
@@ -216,7 +216,7 @@ pub(super) fn text_of(body: &[u8]) -> Option<&str> {
     Some(text.strip_prefix('\u{feff}').unwrap_or(text).trim())
 }
 
-/// Whether something stands there: not null, not false, not empty.
+/// Whether there is a value: not null, not false, not empty.
 fn is_something(path: &Path, place: Place<'_>) -> bool {
     match path.find(place) {
         None | Some(Json::Null | Json::Bool(false)) => false,

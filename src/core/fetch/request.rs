@@ -11,7 +11,7 @@ pub enum Method {
     /// `GET`
     #[default]
     Get,
-    /// `POST`: several systems read by it.
+    /// `POST`: several systems use it for reading.
     Post,
 }
 
@@ -37,7 +37,7 @@ pub struct HrRequest {
     pub headers: Vec<(String, String)>,
     /// The body with its media type.
     pub body: Option<(&'static str, String)>,
-    /// It is for a page of a list: more may come back, and it may take longer.
+    /// It is for a page of a list, which may be longer and take longer.
     pub is_list: bool,
 }
 

@@ -31,7 +31,7 @@ pub struct FetchRules {
     /// The kinds of login in order of preference: the first whose parts are given is used.
     #[serde(default)]
     pub auth: Vec<Auth>,
-    /// How often it may be asked, by all processes together.
+    /// How often all processes together may call it.
     #[serde(default)]
     pub rate: ReadRate,
     /// How long after a notice the system may still show the old values, in seconds: it is read at once, and
@@ -50,12 +50,12 @@ pub struct FetchRules {
     pub mapping: Mapping,
 }
 
-/// Of a system whose rules name no host, the source does.
+/// If the rules name no host, the source does.
 fn host_of_values() -> Template {
     Template::parse("https://{values.host}").unwrap_or_default()
 }
 
-/// How often a system may be asked.
+/// How often a system may be called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReadRate {
@@ -83,7 +83,7 @@ impl ReadRate {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
-    /// Under which its answer stands.
+    /// The name of its answer.
     #[serde(default = "answer")]
     pub name: String,
     /// The method.
@@ -106,10 +106,10 @@ pub struct Step {
     /// Where the real status is, in a system that answers 200 to everything.
     #[serde(default)]
     pub status_at: Option<Path>,
-    /// Where something stands only when the answer is an error.
+    /// A field that only error answers have.
     #[serde(default)]
     pub error_at: Option<Path>,
-    /// All of these hold of an answer that is none of an error.
+    /// All of these hold for an answer that is not an error.
     #[serde(default)]
     pub ok_if: Vec<Condition>,
     /// All of these hold if a person was found.
@@ -125,14 +125,13 @@ fn answer() -> String {
 }
 
 impl FetchRules {
-    /// What an answer says is an update, whatever else a mapping may be for: no type is looked for.
+    /// Makes every record an update: answers have no type.
     pub fn settle(&mut self) {
         self.mapping.kind = Lookups::default();
         self.mapping.assume = Some(EventKind::Update);
     }
 
-    /// The names of a source's own values under this kind of login: those without which nothing can be asked, and
-    /// those that may be left out.
+    /// The source's own values with this kind of login: those that are required, and those that are optional.
     #[must_use]
     pub fn value_names<'s>(&'s self, auth: &'s Auth) -> (BTreeSet<&'s str>, BTreeSet<&'s str>) {
         fn names<'a>(slots: impl Iterator<Item = &'a Slot>) -> impl Iterator<Item = &'a str> {
@@ -208,7 +207,7 @@ impl FetchRules {
 }
 
 impl Step {
-    /// Where it asks, and where instead.
+    /// Its paths: the first and the other.
     pub(super) fn paths(&self) -> impl Iterator<Item = &Template> {
         std::iter::once(&self.path).chain(&self.or_path)
     }

@@ -6,18 +6,18 @@ use serde::{Deserialize, Deserializer};
 
 use super::credential::Credential;
 
-/// What can be filled in.
+/// A placeholder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Slot {
     /// The employee id.
     Id,
-    /// Since when a list is wanted.
+    /// The start of the list's time range.
     Since,
-    /// What a list's page is asked for by: its number, where it begins, or what the page before named.
+    /// What identifies a list's page: its number, its offset, or the previous page's cursor.
     Cursor,
     /// One of the source's own `values`.
     Value(String),
-    /// Part of its login: in a login's templates only.
+    /// A part of the login, only in a login's templates.
     Credential(Credential),
 }
 
@@ -43,7 +43,7 @@ impl Slot {
     }
 }
 
-/// A text with places. A brace that no name without blanks follows is a brace: `{ id }`.
+/// A text with placeholders. A brace that is not followed by a name without blanks is just a brace: `{ id }`.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Template {
     text: String,
@@ -59,8 +59,7 @@ enum Part {
 impl Template {
     /// Parses a text.
     ///
-    /// # Errors
-    /// A name in braces that stands for nothing.
+    /// # Errors An unknown name in braces.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut parts = Vec::new();
         let mut literal = String::new();
@@ -96,7 +95,7 @@ impl Template {
         &self.text
     }
 
-    /// What is to be filled in.
+    /// Its placeholders.
     pub(super) fn slots(&self) -> impl Iterator<Item = &Slot> {
         self.parts.iter().filter_map(|part| match part {
             Part::Slot(slot) => Some(slot),
@@ -126,12 +125,12 @@ fn is_name(name: &str) -> bool {
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
 }
 
-/// As it is: for headers and for texts that are encoded as a whole.
+/// Unchanged: for headers, and for texts that are encoded as a whole.
 pub(super) fn as_it_is(text: &str) -> String {
     text.to_owned()
 }
 
-/// RFC 3986 §2.1: everything but the unreserved characters, so that no value ends a segment, a query's
+/// RFC 3986 §2.1: encodes everything but the unreserved characters, so that a value cannot end a segment, a query's
 /// value or the path.
 pub(super) fn percent(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());

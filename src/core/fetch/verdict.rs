@@ -9,21 +9,21 @@ use crate::core::mapping::Record;
 use crate::core::person::{EmploymentState, Event, EventKind, Facts, Person};
 use crate::core::time::UnixMs;
 
-/// How often a person who is not there (yet) is looked for: with the default pauses some four minutes, for systems
-/// that send before they can show what they send about.
+/// How often to look for a person who is not there (yet): some four minutes with the default pauses, for systems that
+/// send a webhook before the API shows the record.
 const NOT_FOUND_TRIES: u32 = 10;
 /// How often a request with an unusable reply is repeated: a proxy, or a temporary failure, may have caused it.
 const REFUSED_TRIES: u32 = 5;
-/// Fewest failures before passing trouble is given up, however long it has been.
+/// Fewest failures before giving up on temporary trouble, however long it has lasted.
 const FAILURES_MIN: u32 = 10;
-/// With a constant stream of notices, a person is read after this many of the system's delays at the latest.
+/// With a constant stream of notices, a person is read after at most this many times the system's lag.
 const LAGS_MAX: u64 = 10;
 
-/// How often a person is looked up at a system that lags before it must show what the last notice is about: enough
-/// for the edits made to a person at one sitting.
+/// How often to read a person at a lagging system before it must show what the last notice is about: enough for
+/// several edits in a row.
 const LOOKS_MAX: u32 = 3;
 
-/// A read that is owed to notices. Kept in the person's document until a read has answered them all.
+/// A read that notices asked for. Kept in the person's document until a read has answered them all.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OwedRead {
     /// When the first notice was accepted that no read has answered.
@@ -39,7 +39,7 @@ pub struct OwedRead {
     /// Not before then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<UnixMs>,
-    /// All of them were answered by a read that may have come too soon after the last of them.
+    /// A read answered all of them, but it may have come too soon after the last one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub looked: bool,
     /// How many such reads there were.
@@ -59,9 +59,8 @@ fn is_zero(n: &u32) -> bool {
 }
 
 impl OwedRead {
-    /// A notice came that was accepted at `at`, and perhaps says that the record was removed; a later one that says
-    /// something else takes that back. What failed before may go well with it; what was asked for, a pause or a turn,
-    /// stays.
+    /// Notes a notice accepted at `at`, which may say that the record was removed; a later notice that says something
+    /// else takes that back. Earlier failures no longer count, but pauses and turns stay.
     pub fn note(owed: &mut Option<Self>, at: UnixMs, removed: bool) {
         match owed {
             Some(owed) => {
@@ -87,13 +86,13 @@ impl OwedRead {
         }
     }
 
-    /// An operator wants it tried at once.
+    /// An operator asked for another try at once.
     pub fn again(&mut self) {
         (self.tries, self.failing_since, self.not_before) = (0, None, None);
     }
 
-    /// When it may begin: once the system shows what the newest notice is about. Before that there may be one look,
-    /// `soon`, whose answer may be out of date: it shows the former state, or already the new one.
+    /// When it may begin: once the system shows what the newest notice is about. Before that there may be one early
+    /// read, `soon`, whose answer may be out of date.
     #[must_use]
     pub fn due(&self, lag_ms: u64, soon: bool) -> UnixMs {
         if soon && !self.looked && self.looks < LOOKS_MAX {
@@ -103,8 +102,8 @@ impl OwedRead {
         shown.max(self.not_before.unwrap_or(shown))
     }
 
-    /// What is still owed after a read that began at `began_at`: notices so new that the system may not
-    /// have shown yet what they are about.
+    /// What is still owed after a read that began at `began_at`: notices so new that the system may not have shown
+    /// their change yet.
     #[must_use]
     pub fn after_read(self, began_at: UnixMs, lag_ms: u64) -> Option<Self> {
         (lag_ms > 0 && self.last_at.plus_ms(lag_ms) > began_at).then_some(Self {
@@ -120,13 +119,12 @@ impl OwedRead {
     }
 }
 
-/// What a read is judged by, beside its end.
+/// What a read is judged by, besides its end.
 #[derive(Debug, Clone, Copy)]
 pub struct Circumstances {
-    /// HR has said that the person has left by now, or that their record is deleted: nobody of that id is as
-    /// it should be.
+    /// HR has said that the person has left by now, or that their record is deleted, so a 404 is expected.
     pub has_left: bool,
-    /// Others of this source were read well since this one began to fail.
+    /// Others of this source have been served since this one began to fail.
     pub others_were_served: bool,
     /// The present.
     pub now: UnixMs,
@@ -134,7 +132,7 @@ pub struct Circumstances {
     pub jitter: f64,
 }
 
-/// How failures are tried again: of `[retry]`.
+/// How failures are tried again, from `[retry]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReadRetry {
     /// Upper bound of the first pause.
@@ -146,7 +144,7 @@ pub struct ReadRetry {
 }
 
 impl ReadRetry {
-    /// Exponential, with half of it jittered: a wait for a record to appear must not be over at once.
+    /// Exponential, and only half of it jittered, so that a wait for a record to appear is not over at once.
     fn pause_ms(self, tries: u32, jitter: f64) -> u64 {
         let cap_ms = self.first_ms.saturating_mul(1_u64.checked_shl(tries).unwrap_or(u64::MAX)).min(self.max_ms);
         let share = std::time::Duration::from_millis(cap_ms).mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0);
@@ -154,12 +152,12 @@ impl ReadRetry {
     }
 }
 
-/// What follows.
+/// The verdict.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReadVerdict {
-    /// This is so.
+    /// The record was read.
     Fold(Told),
-    /// These are for the people whom they name.
+    /// Events for the people they name.
     HandOn(Vec<Record>),
     /// It is read again then.
     Again {
@@ -168,7 +166,7 @@ pub enum ReadVerdict {
         /// Why.
         code: Code,
     },
-    /// Nobody is read at this source before then.
+    /// Nobody may be read at this source before then.
     BackOff {
         /// When.
         until: UnixMs,
@@ -177,7 +175,7 @@ pub enum ReadVerdict {
     Hold {
         /// Fields and shapes.
         detail: String,
-        /// When the system wants to be asked again.
+        /// When the system asked us to try again.
         not_before: Option<UnixMs>,
     },
     /// A dead letter, until something changes.
@@ -205,7 +203,7 @@ pub fn judge(end: ReadEnd, person: &Person, owed: &mut OwedRead, retry: ReadRetr
             owed.fail(Code::FetchNotFound, detail, NOT_FOUND_TRIES, None, retry, seen)
         }
         ReadEnd::Refused { code, detail } => {
-            // What is wrong with the person's own fields only HR can mend.
+            // Only HR can correct the person's own fields.
             let tries = if matches!(code, Code::MapField | Code::MapShape) { 1 } else { REFUSED_TRIES };
             owed.fail(code, detail, tries, None, retry, seen)
         }
@@ -256,7 +254,7 @@ impl OwedRead {
     }
 }
 
-/// A person whom HR has called a leaver, and whose record is gone.
+/// A person whom HR has reported as a leaver, and whose record is gone.
 fn left(person: &Person, at: UnixMs) -> Event {
     let facts = Facts { employment: Some((EmploymentState::Left, None)), ..Facts::default() };
     Event { person: person.clone(), kind: EventKind::Update, at: Some(at), facts }

@@ -19,26 +19,26 @@ use crate::core::fetch::verdict::OwedRead;
 use crate::core::time::UnixMs;
 use crate::core::trace::TraceContext;
 
-/// Failures in a row after which a person is reported: passing trouble is over by then.
+/// A person is reported after this many failures in a row: temporary trouble is over by then.
 const FAILURES_TOLD: u32 = 5;
-/// The newest format of documents that this version reads: with a scope in their record. One that does not know of it
+/// The newest document format that this version reads: with scope in the record. A version that does not know scope
 /// would switch people on who are out of it.
 pub const FORMAT: u32 = 2;
-/// That of all other documents.
+/// The format of all other documents.
 const FORMAT_WITHOUT_SCOPE: u32 = 1;
-/// Jobs that are kept open at the most; beyond, the oldest end as superseded: their facts are folded.
+/// How many jobs are kept open. Beyond that, the oldest end as superseded: their facts are in the record.
 pub const OPEN_JOBS_MAX: usize = 200;
-/// How often, and for how long, somebody is found of whom nothing is about to be done, until nobody waits for them any
-/// more: more than two of the looks, a minute apart, at what cannot be read.
+/// How often, and for how long, an owner is found idle until nobody waits for them any more. Someone whose document
+/// cannot be read is looked at once a minute: this is more than two of those looks.
 const STANDSTILL_LOOKS: u32 = 5;
 const STANDSTILL_MS: u64 = 150_000;
-/// Addresses noted at the most between two attempts. A claim on one that is not noted counts for nothing: whoever HR
-/// gives that address to gets it.
+/// How many addresses are noted between two attempts. A claim on one that is not noted counts for nothing: the next
+/// person to whom HR gives that address gets it.
 const ADDRESSES_MAX: usize = 16;
-/// Values of one further fact noted at the most, until the member is in line.
+/// How many values of one further fact are noted until the member is up to date.
 const LABELS_TOLD_MAX: usize = 200;
 
-/// All that is kept of a person.
+/// Everything that is kept about a person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Document {
     /// The format; see [`FORMAT`].
@@ -54,7 +54,7 @@ pub struct Document {
     /// Events that have not ended, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub open: Vec<OpenJob>,
-    /// A read at the HR system that notices asked for.
+    /// A read at the HR system that a notice asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owed_read: Option<OwedRead>,
     /// When they were last read at the HR system.
@@ -63,24 +63,24 @@ pub struct Document {
     /// What blocks the person: a dead letter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<Trouble>,
-    /// What the attempts so far have shown; forgotten once the member is in line.
+    /// What the attempts so far have shown; cleared once the member is up to date.
     #[serde(default, skip_serializing_if = "Progress::is_new")]
     pub progress: Progress,
-    /// HR's newest word on employment that was brought in line: what is switched off at the target
-    /// afterwards is not undone.
+    /// HR's newest statement on employment that was applied: if somebody switches the member off at the target later,
+    /// that is not undone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub employment_done: Option<Stamp>,
-    /// They are out of scope, and that was brought in line.
+    /// They are out of scope, and that was applied.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub left_scope: bool,
-    /// They have been out of scope since the member was last in line, or were when it was: the member may be switched off
-    /// for it.
+    /// They were out of scope when the member was last up to date, or have been since: the member may be switched off
+    /// because of that.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub was_out_of_scope: bool,
     /// When all members were last paged through without finding them, and for which address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paged: Option<(UnixMs, String)>,
-    /// What waits for HR: the facts that are missing.
+    /// The facts that HR has not given yet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,
     /// Since when the person waits, for HR or for the target.
@@ -89,32 +89,32 @@ pub struct Document {
     /// Somebody switched the member off at the target, although HR says employed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub switched_off_elsewhere: bool,
-    /// Since when HR's word is not followed, because an operator discarded what blocked the person; a
-    /// new word ends it.
+    /// Since when HR's statements are not applied, because an operator discarded what blocked the person; HR's next
+    /// event ends this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_followed_since: Option<UnixMs>,
     /// A row of an imported roster that is not applied yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub staged: Option<Box<Staged>>,
-    /// The SCIM id under which the list of members shows the person, where none is known yet.
+    /// The person's SCIM id in the list of members, if none was known before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listed_as: Option<String>,
-    /// How many words came after the record was closed.
+    /// How many events came after the record was closed.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub words_after_close: u32,
-    /// The addresses that HR named since an attempt last knew what became of its writes, in order of their keys: each may
-    /// be claimed. While no member is known by id, a create may have gone out under any of them; a known member may have
-    /// been given any of them.
+    /// Addresses that HR has named since the outcome of all writes was last known, ordered by key; each may be
+    /// claimed. If no member is known by id, a create may have gone out under any of them; a known member may have
+    /// any of them by now.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<Email>,
     /// The groups that the bridge put the member into, and that they are in.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<JoinedGroup>,
-    /// Values of further facts since the member was last in line, those before them included: what groups a
-    /// worker that died may have put the member into.
+    /// All values that further facts have had since the member was last up to date: a worker that died may have put
+    /// the member into the groups of any.
     #[serde(default, skip_serializing_if = "FurtherFacts::is_empty")]
     pub labels_told: FurtherFacts<Vec<Label>>,
-    /// Groups that a worker that died may have put the member into: they are taken out of these.
+    /// Groups that a worker that died may have put the member into, and that they are removed from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups_unsure: Vec<String>,
     /// The member cannot be put into a group yet.
@@ -133,7 +133,7 @@ pub struct JoinedGroup {
     pub member: String,
 }
 
-/// A wait until the member has joined, as only then groups take them.
+/// A wait until the member has joined: only then can they be put into groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupsWait {
     /// Since when.
@@ -148,7 +148,7 @@ fn is_zero(n: &u32) -> bool {
 }
 
 impl Document {
-    /// A person of whom nothing is known yet.
+    /// A person about whom nothing is known yet.
     #[must_use]
     pub fn new(person: Person) -> Self {
         Self {
@@ -180,7 +180,7 @@ impl Document {
         }
     }
 
-    /// Notes the values of further facts that an event tells, and those before them.
+    /// Notes the values of further facts that an event states, and the previous ones.
     pub fn note_labels(&mut self, event: &Event) {
         for (name, labels) in &event.facts.further {
             let before = self.record.further(name).unwrap_or_default();
@@ -193,7 +193,7 @@ impl Document {
         }
     }
 
-    /// Whether HR has said something of the membership that was not brought in line yet; none where it has said nothing.
+    /// Whether HR has said something about the membership that was not applied yet; none if HR has said nothing.
     #[must_use]
     pub fn has_new_word(&self, now: UnixMs) -> Option<bool> {
         if self.record.is_out_of_scope(now) {
@@ -206,13 +206,14 @@ impl Document {
         Some(self.employment_done.is_none_or(|done| word.stamp > done))
     }
 
-    /// Whether they came back into scope since the member was last in line: as good as a new word on employment.
+    /// Whether they came back into scope since the member was last up to date, which counts like a new statement on
+    /// employment.
     #[must_use]
     pub fn is_back_in_scope(&self, now: UnixMs) -> bool {
         self.was_out_of_scope && !self.record.is_out_of_scope(now)
     }
 
-    /// Where the source has no rules of scope (any more), everybody is in scope.
+    /// If the source has no rules of scope (any more), everybody is in scope.
     pub fn heed_scope(&mut self, has_rules: bool, now: UnixMs) {
         self.was_out_of_scope |= self.record.is_out_of_scope(now);
         if !has_rules {
@@ -226,8 +227,8 @@ impl Document {
         self.format = if self.record.scope.is_empty() { FORMAT_WITHOUT_SCOPE } else { FORMAT };
     }
 
-    /// Where an operator discarded what blocked them, a word that was announced and takes effect after that is the next
-    /// one.
+    /// If an operator discarded what blocked them, an announced change that takes effect later counts as HR's next
+    /// statement.
     pub fn follow_next(&mut self, now: UnixMs) {
         let Some(since) = self.not_followed_since else { return };
         let employment = self.record.employment.at(now).map(|word| (word.is_announced(), word.from));
@@ -237,7 +238,8 @@ impl Document {
         }
     }
 
-    /// The membership that HR wants is in line: what is switched off at the target from now on is not undone.
+    /// Notes that the membership is as HR wants it: if somebody switches the member off at the target from now on,
+    /// that is not undone.
     pub fn note_in_line(&mut self, now: UnixMs) {
         if let Some(word) = self.record.employment.at(now) {
             self.employment_done = Some(word.stamp);
@@ -246,16 +248,16 @@ impl Document {
         self.was_out_of_scope = self.left_scope;
     }
 
-    /// When something is to be done without another word of HR: an announced change of employment, or
-    /// another try with the groups.
+    /// When there is something to do without another event: an announced change of employment, or another try with
+    /// the groups.
     #[must_use]
     pub fn next_change(&self, now: UnixMs) -> Option<UnixMs> {
         let groups = self.groups_wait.map(|wait| wait.due);
         self.record.next_change(now).into_iter().chain(groups).min()
     }
 
-    /// Folds something that tells this address, and notes it and the one before it: under each a create may go out,
-    /// or have gone out. Notes who is out of scope by it, or was until then, too.
+    /// Folds something that states this address. Notes this address and the previous one, since a create may go out,
+    /// or have gone out, under either; and whether the person is, or was until now, out of scope.
     pub fn folding<T>(&mut self, told: Option<&Email>, now: UnixMs, fold: impl FnOnce(&mut Record) -> T) -> T {
         let before = self.record.email().filter(|_| told.is_some()).cloned();
         for email in before.iter().chain(told) {
@@ -299,7 +301,7 @@ impl Document {
         }
     }
 
-    /// What about them an operator should know of, although nothing blocks them.
+    /// What an operator should know about them although nothing blocks them.
     #[must_use]
     pub fn marks(&self) -> Vec<Mark> {
         let is = |mark: &Mark| match mark {
@@ -322,13 +324,12 @@ impl Document {
         }
     }
 
-    /// In a row: of attempts at the target, or of reads at the HR system.
+    /// Failures in a row: of attempts at the target, or of reads at the HR system.
     fn failures(&self) -> u32 {
         self.progress.failures.max(self.owed_read.as_ref().map_or(0, |owed| owed.tries))
     }
 
-    /// The words that the person can be found by: addresses, and the words of their names, folded; and
-    /// what they are marked with.
+    /// The terms by which the person can be found: addresses, the folded words of their names, and their marks.
     #[must_use]
     pub fn search_terms(&self) -> Vec<String> {
         let mut terms = Vec::new();
@@ -358,7 +359,7 @@ impl Document {
 /// Why a document cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
-    /// It is not what was written.
+    /// It is damaged.
     #[error("the person's document is damaged")]
     Damaged,
     /// A newer version wrote it.
@@ -372,7 +373,7 @@ pub enum Unreadable {
 /// The member at the target, as last read or written.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KnownMember {
-    /// SCIM `id`; none while the person is invited and no look-up shows them yet.
+    /// SCIM `id`; none while the person is invited and not shown by any look-up yet.
     pub id: Option<String>,
     /// `userName`, as the target spells it.
     pub user_name: String,
@@ -382,33 +383,33 @@ pub struct KnownMember {
     /// `name.familyName`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub family_name: Option<String>,
-    /// `active`; none where it has never been shown.
+    /// `active`; none if it has never been shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub active: Option<bool>,
     /// When they were last read or written.
     pub seen_at: UnixMs,
-    /// When we made them.
+    /// When we created them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_at: Option<UnixMs>,
-    /// When we last wrote the address, and it was shown.
+    /// When we last wrote the address and a reply showed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_name_written_at: Option<UnixMs>,
-    /// The addresses before it, as far as a read that lags behind may show them still.
+    /// Earlier addresses that a read may still show.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub user_names_before: Vec<String>,
-    /// When we last wrote the names, and they were shown.
+    /// When we last wrote the names and a reply showed them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub names_written_at: Option<UnixMs>,
-    /// Given and family names before that, as far as a read that lags behind may show them still.
+    /// Earlier given and family names that a read may still show.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub names_before: Vec<(Option<String>, Option<String>)>,
-    /// When we last switched them on or off, and it was shown.
+    /// When we last switched them on or off and a reply showed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub active_written_at: Option<UnixMs>,
 }
 
 impl KnownMember {
-    /// What the address has in common with its other spellings.
+    /// The key that all spellings of the address share.
     #[must_use]
     pub fn address_key(&self) -> String {
         email::compare_key(&self.user_name)
@@ -434,10 +435,10 @@ pub struct OpenJob {
     pub kind: EventKind,
     /// When it was accepted.
     pub accepted_at: UnixMs,
-    /// When its word on employment takes effect, where that lay ahead.
+    /// When its statement on employment takes effect, if that was announced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<UnixMs>,
-    /// The span of the delivery that brought it, where traces are on.
+    /// The span of its delivery, if traces are on.
     #[serde(default, deserialize_with = "TraceContext::stored", skip_serializing_if = "Option::is_none")]
     pub trace: Option<TraceContext>,
 }
@@ -447,15 +448,15 @@ pub struct OpenJob {
 pub struct Staged {
     /// The import.
     pub import: String,
-    /// The job that it becomes.
+    /// The job that it will become.
     pub job: JobId,
-    /// When it was imported: its facts count as of then.
+    /// When it was imported: its facts count from then on.
     pub accepted_at: UnixMs,
     /// Its place among all that the store accepted.
     pub seq: u64,
     /// What it says.
     pub event: Event,
-    /// When they are to leave, where it announces that.
+    /// When they will leave, if it announces that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leaves_at: Option<UnixMs>,
 }
@@ -473,41 +474,42 @@ pub struct Trouble {
     pub since: UnixMs,
 }
 
-/// What the attempts so far have shown, while the member is not in line yet.
+/// What the attempts so far have shown, while the member is not up to date.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Progress {
-    /// Attempts that the target (or the way to it) made fail.
+    /// Attempts that failed because of the target or the network.
     pub failures: u32,
     /// When the first of them was.
     pub failing_since: Option<UnixMs>,
-    /// How often the lane was taken over from a worker that died in the middle of it.
+    /// How often the lane was taken over from a worker that died during an attempt.
     pub take_overs: u32,
     /// A `POST /Users` of ours went out, and its outcome is unknown: look before posting again.
     pub create_unknown: Option<UnknownCreate>,
-    /// A `POST /Users` of ours was answered 201 without the member, and nobody has shown them since: never posted again.
+    /// A `POST /Users` of ours was answered 201 without the member, and no reply has shown them since: it is never
+    /// posted again.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub made_unshown: bool,
-    /// Refusals that nobody documents, in a row.
+    /// Undocumented refusals in a row.
     pub suspicions: u32,
     /// Of these, how many came while others' calls of that kind were served in between.
     pub suspicions_alone: u32,
     /// When the last of them was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused_at: Option<UnixMs>,
-    /// How often this person alone was answered 429.
+    /// How often only this person was answered 429.
     pub limited_alone: u32,
-    /// How often the target could not update the username, or the names with it.
+    /// How often the target said that it could not update the username.
     pub username_refused: u32,
-    /// Attempts in which a write was refused, again and again, as of a member who is another by now.
+    /// Attempts in which writes were refused because the member had changed.
     #[serde(skip_serializing_if = "is_zero")]
     pub conflicts: u32,
-    /// Look-ups for somebody who has left in which the target did not show everybody.
+    /// Look-ups for a leaver in which the target did not show all members.
     #[serde(skip_serializing_if = "is_zero")]
     pub looks_in_part: u32,
-    /// A write that was answered as a success and is not shown yet.
+    /// A write that was answered with a success but is not shown yet.
     pub unconfirmed: Option<Unconfirmed>,
-    /// What they wait for is to be given up by somebody of whom nothing is about to be done.
+    /// They wait for somebody to give something up, but nothing is about to be done about that person.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub standstill: Option<Standstill>,
 }
@@ -517,28 +519,28 @@ pub struct Progress {
 pub struct UnknownCreate {
     /// When it went out, at the latest.
     pub at: UnixMs,
-    /// Whether the target answered with an error: then it has most likely not taken effect.
+    /// Whether the target answered with an error: then it most likely had no effect.
     pub answered: bool,
-    /// Nobody has noted one: a worker stopped in the middle of an attempt, and may have made it.
+    /// It is only assumed: a worker stopped during an attempt, and may have sent it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_guess: bool,
 }
 
 impl UnknownCreate {
-    /// One that was made.
+    /// A create that went out.
     #[must_use]
     pub fn made(at: UnixMs, answered: bool) -> Self {
         Self { at, answered, is_guess: false }
     }
 
-    /// One that may have been made.
+    /// A create that may have gone out.
     #[must_use]
     pub fn guessed(at: UnixMs, answered: bool) -> Self {
         Self { at, answered, is_guess: true }
     }
 }
 
-/// A wait for somebody of whom nothing is about to be done.
+/// A wait for a person about whom nothing is about to be done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standstill {
     /// The claim that is waited for.
@@ -550,7 +552,7 @@ pub struct Standstill {
 }
 
 impl Standstill {
-    /// They are found so once more.
+    /// They were found so once more.
     #[must_use]
     pub fn again(before: Option<Self>, key: &str, now: UnixMs) -> Self {
         let before = before.filter(|before| before.key == key);
@@ -558,7 +560,7 @@ impl Standstill {
         Self { key, since, looks: looks.saturating_add(1) }
     }
 
-    /// Whether it is no use to wait any longer.
+    /// Whether there is no use in waiting any longer.
     #[must_use]
     pub fn is_over(&self, now: UnixMs) -> bool {
         self.looks >= STANDSTILL_LOOKS && now.ms_since(self.since) >= STANDSTILL_MS

@@ -10,7 +10,7 @@ use super::text::{self, InvalidField, Problem};
 /// Longest e-mail address, in bytes (RFC 5321 §4.5.3.1.3 less the angle brackets).
 pub const EMAIL_BYTES_MAX: usize = 254;
 
-/// An e-mail address in its normal form, and in the spellings under which a target may know it.
+/// An e-mail address in its normal form, with the spellings that a target may use.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Email {
@@ -130,14 +130,14 @@ pub fn compare_key(user_name: &str) -> String {
     }
 }
 
-/// Whether an address is all ASCII, and no part of it encodes other letters (`xn--`): then its lower case is its only
-/// other form.
+/// Whether an address is all ASCII, and no part of it encodes other letters (`xn--`): then lower case is its only
+/// other spelling.
 fn is_plain(address: &str) -> bool {
     address.is_ascii() && !address.as_bytes().windows(4).any(|part| part.eq_ignore_ascii_case(b"xn--"))
 }
 
-/// A local part in lower case, letter by letter. A letter that is not ASCII but whose lower case is (a capital I with
-/// a dot) stays as it is: it is another address.
+/// A local part in lower case, letter by letter. A non-ASCII letter whose lower case is ASCII (a capital I with a
+/// dot) stays as it is, since it makes another address.
 fn lower_local(local: &str) -> String {
     let lower = local.chars().flat_map(|c| {
         let becomes_ascii = !c.is_ascii() && c.to_lowercase().any(|lower| lower.is_ascii());
@@ -217,7 +217,7 @@ mod tests {
         assert_eq!(email.lower(), "\u{e5}se@example.com");
         assert_eq!(compare_key(email.lower()), email.key());
         assert!(email.is("\u{e5}se@example.com") && email.is("A\u{30a}SE@example.com"));
-        // A letter that would become another ASCII letter makes another address.
+        // A letter that would become an ASCII letter makes another address.
         assert_ne!(compare_key("k\u{130}m@example.com"), compare_key("kim@example.com"));
     }
 

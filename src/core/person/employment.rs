@@ -11,23 +11,23 @@ use serde::{Deserialize, Serialize};
 use super::fact::{Stamp, hash};
 use crate::core::time::UnixMs;
 
-/// Words kept at the most: far above what an HR system announces ahead.
+/// How many statements are kept: far more than an HR system announces ahead.
 const WORDS_MAX: usize = 16;
-/// How many words told for the newest instant are remembered, to know redelivered ones.
+/// How many statements for the newest instant are remembered, to recognise redelivered ones.
 const TOLD_MAX: usize = 8;
 
-/// What HR can say of employment.
+/// What HR can say about employment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EmploymentState {
-    /// They are to be in the team.
+    /// They should be in the team.
     Employed,
-    /// They are not.
+    /// They should not.
     Left,
 }
 
-/// Whether somebody is among those whom the source's rules mean. It is no part of their employment: who works there
-/// and comes back into scope is to be in the team again.
+/// Whether the source's rules include a person. This is separate from employment: a person who works there and comes
+/// back into scope should be in the team again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
@@ -48,30 +48,30 @@ impl Scope {
     }
 }
 
-/// One word on what is so from an instant on.
+/// One statement on what is so from an instant on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TimedWord<S> {
     /// What is so.
     pub state: S,
-    /// From when on; in the future where it is announced ahead.
+    /// From when on; in the future if it is announced.
     pub from: UnixMs,
     /// When HR said so.
     #[serde(flatten)]
     pub stamp: Stamp,
-    /// It says how it is, as a roster does, and nothing of what is to come: what was announced stands.
+    /// It only describes the present, as a roster does: what was announced stands.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_observed: bool,
-    /// A roster says so: nobody asks for anything by that.
+    /// It comes from a roster, which does not ask for anything.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_of_row: bool,
 }
 
-/// One word on employment.
+/// One statement on employment.
 pub type EmploymentWord = TimedWord<EmploymentState>;
 
 impl<S> TimedWord<S> {
-    /// Whether it was said ahead of the time from which it is so. What was not is so at once, though the clock of who
-    /// said it be ahead of ours.
+    /// Whether it was said ahead of the time from which it is so. If not, it takes effect at once, even if the
+    /// sender's clock is ahead of ours.
     #[must_use]
     pub fn is_announced(&self) -> bool {
         self.from > self.stamp.at
@@ -81,23 +81,23 @@ impl<S> TimedWord<S> {
         self.from <= now || !self.is_announced()
     }
 
-    /// Whether the other word cannot count any more beside this one.
+    /// Whether this statement makes the other one obsolete.
     fn outdoes(&self, other: &Self) -> bool {
         !self.is_observed && self.stamp > other.stamp && self.from <= other.from
     }
 }
 
-/// All words that can still count, in the order in which they take effect. But for what a roster observes,
-/// this is the order in which they were said, too.
+/// All statements that can still count, in the order in which they take effect. Except for rosters' rows, this is
+/// also the order in which they were said.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timeline<S> {
     words: Vec<TimedWord<S>>,
-    /// Hashes of the words that were told for the newest instant.
+    /// Hashes of the statements for the newest instant.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     told: Vec<u32>,
 }
 
-/// What HR says of employment.
+/// What HR says about employment.
 pub type Employment = Timeline<EmploymentState>;
 
 impl<S> Default for Timeline<S> {
@@ -115,7 +115,7 @@ impl<S> Timeline<S> {
 }
 
 impl<S: Copy + Eq + Serialize> Timeline<S> {
-    /// Folds in a word. Whether it can count.
+    /// Folds in a statement. Returns whether it can count.
     pub fn fold(&mut self, word: TimedWord<S>) -> bool {
         let newest_at = self.words.iter().map(|word| word.stamp.at).max();
         let hash = hash(&(word.state, word.from));
@@ -140,15 +140,16 @@ impl<S: Copy + Eq + Serialize> Timeline<S> {
         let place = self.words.partition_point(|known| (known.from, known.stamp) < (word.from, word.stamp));
         self.words.insert(place, word);
         if self.words.len() > WORDS_MAX {
-            // What was put off long ago is the least that can be missed.
+            // The oldest postponed statement matters least.
             let put_off = (0..self.words.len()).find(|place| self.put_off_by(*place).is_some());
             self.words.remove(put_off.unwrap_or(0));
         }
         true
     }
 
-    /// What is so at `now`; none where HR has not said, or not yet. Where a word would be in effect, had it not
-    /// been put off, this is as new as the word that put it off: the former may have been followed.
+    /// What is so at `now`; none if HR has not said, or only for later. If a statement would be in effect had it not
+    /// been postponed, the result is as new as the statement that postponed it, since the former may have been
+    /// applied.
     #[must_use]
     pub fn at(&self, now: UnixMs) -> Option<TimedWord<S>> {
         let in_effect = self.counting().rev().find(|word| word.is_in_effect(now))?;
@@ -158,15 +159,15 @@ impl<S: Copy + Eq + Serialize> Timeline<S> {
         Some(TimedWord { stamp: stamps.fold(in_effect.stamp, Stamp::max), ..*in_effect })
     }
 
-    /// When the next announced word takes effect.
+    /// When the next announced statement takes effect.
     #[must_use]
     pub fn next_change(&self, now: UnixMs) -> Option<&TimedWord<S>> {
-        // What stands before a word that is in effect is outdated by it.
+        // A statement in effect outdates all before it.
         self.counting().rev().take_while(|word| !word.is_in_effect(now)).last()
     }
 
-    /// Forgets what no word that is still to come can bring back: all before one that is in effect at `now` and was not
-    /// announced, as only what was announced can be put off.
+    /// Drops what can never count again: everything before a statement that is in effect at `now` and was not
+    /// announced. Only announced statements can be postponed.
     pub fn settle(&mut self, now: UnixMs) {
         let is_base = |word: &TimedWord<S>| word.from <= now && !word.is_announced();
         if let Some(base) = self.words.iter().rposition(is_base) {
@@ -174,34 +175,34 @@ impl<S: Copy + Eq + Serialize> Timeline<S> {
         }
     }
 
-    /// The words that were not put off.
+    /// The statements that were not postponed.
     #[must_use]
     pub fn counting(&self) -> impl DoubleEndedIterator<Item = &TimedWord<S>> {
         let words = self.words.iter().enumerate();
         words.filter(|(place, _)| self.put_off_by(*place).is_none()).map(|(_, word)| word)
     }
 
-    /// The word by which the one in this place was put off: the next one, which says the same of a later
-    /// instant, and was said before the former was in effect.
+    /// The statement that postponed this one: the next one, if it says the same for a later instant, and was said
+    /// before this one took effect.
     fn put_off_by(&self, place: usize) -> Option<&TimedWord<S>> {
         let (word, next) = (self.words.get(place)?, self.words.get(place + 1)?);
         let is_newer = next.stamp > word.stamp;
         (is_newer && next.state == word.state && word.from > next.stamp.at).then_some(next)
     }
 
-    /// The last word, in effect or announced.
+    /// The last statement, in effect or announced.
     #[must_use]
     pub fn newest(&self) -> Option<&TimedWord<S>> {
         self.words.last()
     }
 
-    /// The words that can still count.
+    /// The statements that can still count.
     #[must_use]
     pub fn words(&self) -> &[TimedWord<S>] {
         &self.words
     }
 
-    /// When HR last said something of it.
+    /// When HR last said something about it.
     #[must_use]
     pub fn said_at(&self) -> Option<UnixMs> {
         self.words.iter().map(|word| word.stamp.at).max()
@@ -272,7 +273,7 @@ mod tests {
             assert_eq!(state(&employment, 30), Some(Employed), "{order:?}");
             assert_eq!(employment.next_change(UnixMs(15)).unwrap().from, UnixMs(40));
             assert_eq!(state(&employment, 40), Some(Left));
-            // Heard of late, the leave may have been followed: the word that put it off is the newer one.
+            // The postponement came late, so the leave may have been applied: the postponement counts as newer.
             assert_eq!(employment.at(UnixMs(30)).unwrap().stamp.at, UnixMs(14));
             assert_eq!(employment.at(UnixMs(15)).unwrap().stamp.at, UnixMs(10));
         }
@@ -297,7 +298,7 @@ mod tests {
 
     #[test]
     fn what_is_said_by_a_clock_that_is_ahead_is_so_at_once() {
-        // At 50, told for 90.
+        // Said at 50, for 90.
         let ahead = [word(Employed, 10, 10), word(Left, 90, 90)];
         let employment = folded(&ahead);
         assert_eq!((state(&employment, 50), employment.next_change(UnixMs(50))), (Some(Left), None));

@@ -11,19 +11,19 @@ use super::label::{FurtherFacts, Label};
 use super::name::{Locale, Name};
 use crate::core::time::UnixMs;
 
-/// What kind of word it is.
+/// The kind of event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EventKind {
-    /// Somebody joins.
+    /// A person joins.
     Hire,
-    /// Something about somebody changed. A rename is an update of names.
+    /// Something about a person changed. A rename is an update of names.
     #[serde(alias = "rename")]
     Update,
-    /// Somebody leaves, or has left.
+    /// A person leaves, or has left.
     Leave,
-    /// Something about somebody changed: go and read. What it states is so only where nobody of that id is
-    /// there any more.
+    /// Something about a person changed: go and read. What it states itself counts only if the HR system no longer
+    /// knows that id.
     Notice,
 }
 
@@ -49,7 +49,7 @@ impl fmt::Display for EventKind {
     }
 }
 
-/// What is said of a fact that can be taken back.
+/// A statement on a fact that may have no value.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stated<T> {
@@ -60,7 +60,7 @@ pub enum Stated<T> {
 }
 
 impl<T> Stated<T> {
-    /// The value, where there is one.
+    /// The value, if there is one.
     #[must_use]
     pub fn value(&self) -> Option<&T> {
         match self {
@@ -77,16 +77,17 @@ pub struct Facts {
     /// Employment, and from when on; none: from the moment of the event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub employment: Option<(EmploymentState, Option<UnixMs>)>,
-    /// It tells of an end of their employment, too, or that none is announced: what it says of employment is all there is.
+    /// It also states an end of employment, or that none is announced, so nothing else about employment is open.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub tells_end: bool,
-    /// Whether they are in scope, where the source's rules tell, and from when on; none: from the moment of the event.
+    /// Whether they are in scope, if the source has rules for it, and from when on; none: from the moment of the
+    /// event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scope: Option<(Scope, Option<UnixMs>)>,
     /// The address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<Email>,
-    /// An address is told with a hire, and cannot be used: it is none of those that were told before.
+    /// A hire has an address that cannot be used, so earlier addresses no longer count.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub unusable_email: bool,
     /// The given name.
@@ -98,7 +99,7 @@ pub struct Facts {
     /// The locale.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub locale: Option<Locale>,
-    /// What groups are made by, each fact with all its values; none of them: there is no such thing.
+    /// Facts that groups are derived from, each with all its values; no values: HR says that there are none.
     #[serde(skip_serializing_if = "FurtherFacts::is_empty")]
     pub further: FurtherFacts<Vec<Label>>,
 }
@@ -110,7 +111,7 @@ impl Facts {
         self.names().is_empty()
     }
 
-    /// The word for what is stated of scope.
+    /// The word for the stated scope.
     pub(super) fn scope_name(scope: Scope) -> &'static str {
         match scope {
             Scope::In => "in_scope",
@@ -150,9 +151,9 @@ impl fmt::Debug for Facts {
 pub struct Event {
     /// Who.
     pub person: Person,
-    /// What kind of word.
+    /// Its kind.
     pub kind: EventKind,
-    /// When it became so, by the source's clock; none where it was not told, or cannot be read.
+    /// When it became so, by the source's clock; none if not given, or not readable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<UnixMs>,
     /// What it states.

@@ -20,7 +20,7 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// Whether it was told by a later entry than the one that was accepted then, as number `seq`.
+    /// Whether it was stated by a later entry than the one accepted then as number `seq`.
     pub(super) fn is_after(&self, accepted_at: UnixMs, seq: u64) -> bool {
         (self.accepted_at, self.seq) > (accepted_at, seq)
     }

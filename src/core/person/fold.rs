@@ -11,24 +11,24 @@ use crate::core::fetch::verdict::OwedRead;
 use crate::core::time::UnixMs;
 use crate::core::trace::TraceContext;
 
-/// What came of folding an inbox.
+/// The result of folding an inbox.
 #[derive(Debug, Clone, Default)]
 pub struct Folding {
-    /// What goes into the story.
+    /// Entries for the story.
     pub story: Vec<StoryEntry>,
-    /// Jobs that ended with it.
+    /// Jobs that ended.
     pub ended: Vec<(JobId, Finished)>,
-    /// Whether there is a reason to look at the target.
+    /// Whether the target must be looked at.
     pub calls_for_attempt: bool,
-    /// A worker was killed in the middle of an earlier attempt.
+    /// A worker was killed during an earlier attempt.
     pub is_cut_off: bool,
     /// Entries whose person is another one: see [`super::PersonId`]. They are left as they are.
     pub strangers: Vec<(JobId, Event)>,
-    /// How many events had a time so far ahead that it was not believed.
+    /// How many events had a time too far ahead to be believed.
     pub ahead: u32,
 }
 
-/// Folds entries, in order of acceptance, into the document. `seq` is each entry's place in the store.
+/// Folds entries into the document, in order of acceptance. `seq` is each entry's place in the store.
 pub fn fold(document: &mut Document, entries: Vec<(u64, Entry)>, now: UnixMs) -> Folding {
     let mut folding = Folding::default();
     for (seq, entry) in entries {
@@ -98,8 +98,7 @@ fn fold_facts(
     folded
 }
 
-/// What an event states; a notice states nothing but their scope, which may be known by it alone: what else is so, the
-/// read says.
+/// What an event states. A notice states only scope, which may be known from it alone; the read says the rest.
 fn fold_said(record: &mut Record, event: &Event, accepted_at: UnixMs, seq: u64) -> Folded {
     if event.kind == EventKind::Notice {
         let facts = Facts { scope: event.facts.scope, ..Facts::default() };
@@ -109,7 +108,7 @@ fn fold_said(record: &mut Record, event: &Event, accepted_at: UnixMs, seq: u64) 
     }
 }
 
-/// Makes what was folded a job, or ends it.
+/// Opens a job for the event, or ends it at once.
 fn take_in(
     document: &mut Document,
     folding: &mut Folding,
@@ -140,20 +139,20 @@ fn take_in(
         folding.end(accepted_at, job, Finished::HandedOver);
         return;
     }
-    // What was read since then may be newer, or was read a moment too early: it is read again.
+    // A read since then may be newer, or may have been a moment too early, so read again.
     let is_doubtful = !is_notice && event.at.is_some_and(|at| document.read_at.is_some_and(|read| at <= read));
     if !is_news && !is_doubtful {
         folding.end(accepted_at, job, Finished::Superseded);
         return;
     }
     if is_notice || is_doubtful {
-        // A leave that may be older than the last read, or is still ahead, makes nobody a leaver by a 404.
+        // If the leave may be older than the last read, or is still ahead, a 404 does not mean that they have left.
         let says_removed = |from: Option<UnixMs>| from.is_none_or(|from| from <= accepted_at);
         let is_removal =
             is_notice && matches!(event.facts.employment, Some((EmploymentState::Left, from)) if says_removed(from));
         OwedRead::note(&mut document.owed_read, accepted_at, is_removal);
     }
-    // What stood in the way may be gone with it.
+    // This event may have removed what blocked them.
     document.progress.suspicions = 0;
     document.progress.suspicions_alone = 0;
     document.progress.refused_at = None;
@@ -167,8 +166,8 @@ fn take_in(
     document.open.push(OpenJob { id: job, kind, accepted_at, from, trace });
 }
 
-/// Whether somebody whose member is another human being's by now works there again, under an address of their own: as
-/// somebody new, they are made.
+/// Whether a person whose member now belongs to another human being works there again, under an address of their own:
+/// then they are created anew.
 fn comes_back(document: &Document, event: &Event, accepted_at: UnixMs, folded: &Folded) -> bool {
     let Some(closed) = &document.record.closed else { return false };
     let is_later = accepted_at > closed.at && event.at.is_none_or(|at| at > closed.at);
@@ -177,7 +176,7 @@ fn comes_back(document: &Document, event: &Event, accepted_at: UnixMs, folded: &
     closed.is_another && is_later && is_back && works_here && folded.news.contains(&"email")
 }
 
-/// Rows of another import, or one that was applied before, change nothing: an apply may be repeated.
+/// Rows of another import, and rows already applied, change nothing, so an apply may be repeated.
 fn apply(document: &mut Document, folding: &mut Folding, import: &str, member: Option<String>) {
     if document.staged.as_ref().is_none_or(|staged| staged.import != import) {
         return;
@@ -188,12 +187,12 @@ fn apply(document: &mut Document, folding: &mut Folding, import: &str, member: O
     }
     let Staged { job, accepted_at, seq, mut event, leaves_at, .. } = *staged;
     document.record.leave_out_said_since(&mut event.facts, accepted_at, seq);
-    // What was said since then of employment counts for what the row announces, too.
+    // What was said about employment since then also overrides what the row announces.
     let said_since = document.record.employment.newest().is_some_and(|word| word.stamp.is_after(accepted_at, seq));
     let leaves_at = leaves_at.filter(|_| !said_since);
     let mut folded = fold_facts(document, &event, |record| record.fold_row(&event, accepted_at, seq), accepted_at);
     if let Some(leaves_at) = leaves_at {
-        // Of the same moment as the row, and told after it.
+        // For the same moment as the row, but stated after it.
         let facts = Facts { employment: Some((EmploymentState::Left, Some(leaves_at))), ..Facts::default() };
         let leave = Event { facts, ..event.clone() };
         let told = fold_facts(document, &leave, |record| record.fold(&leave, accepted_at, seq + 1), accepted_at);
@@ -202,15 +201,15 @@ fn apply(document: &mut Document, folding: &mut Folding, import: &str, member: O
     take_in(document, folding, (job, None), &event, accepted_at, &folded);
 }
 
-/// Folds in what a read at the HR system told, at `now` after the entry `seq`: it is newer than every
-/// event before it, whatever times those had.
+/// Folds in the result of a read at the HR system, at `now` after the entry `seq`. It is newer than every earlier
+/// event, whatever their times.
 pub fn fold_read(document: &mut Document, told: Vec<Event>, now: UnixMs, seq: u64) {
     let before = document.record.employment.at(now);
     let after_all = document.record.newest_at().map(|newest| newest.plus_ms(1));
-    // Events of one read have the same time: their places say their order.
+    // Events of one read have the same time, so their places decide the order.
     for (place, mut event) in (seq..).zip(told) {
         event.at = event.at.max(after_all);
-        // What is so without a day of its own is so now, however far ahead the words before it were told.
+        // A statement without a date of its own counts from now on, however far ahead the earlier ones were.
         event.facts.employment = event.facts.employment.map(|(state, from)| (state, from.or(Some(now))));
         event.facts.scope = event.facts.scope.map(|(scope, from)| (scope, from.or(Some(now))));
         document.note_labels(&event);
@@ -220,8 +219,8 @@ pub fn fold_read(document: &mut Document, told: Vec<Event>, now: UnixMs, seq: u6
     say_again(document, before, now);
 }
 
-/// What repeats what was so already is no new word on employment: it does not undo that somebody switched the member
-/// off at the target since then.
+/// A repetition is not a new statement on employment: it does not switch on a member whom somebody has switched off
+/// at the target since.
 fn say_again(document: &mut Document, before: Option<EmploymentWord>, now: UnixMs) {
     let after = document.record.employment.at(now);
     if let (Some(before), Some(after)) = (before, after)
@@ -233,7 +232,7 @@ fn say_again(document: &mut Document, before: Option<EmploymentWord>, now: UnixM
 }
 
 fn hand_over(document: &mut Document, folding: &mut Folding, to: super::Person, is_another: bool, now: UnixMs) {
-    // Address and member may go one after the other.
+    // The address and the member may be handed over one after the other.
     if document.record.closed.as_ref().is_some_and(|closed| closed.to == to) {
         return;
     }
@@ -245,7 +244,7 @@ fn hand_over(document: &mut Document, folding: &mut Folding, to: super::Person, 
     document.record.closed = Some(Closed { to, is_another, at: now });
     document.member = None;
     document.listed_as = None;
-    // They went with the member.
+    // The groups went with the member.
     document.groups.clear();
     document.groups_unsure.clear();
     document.groups_wait = None;
@@ -258,7 +257,7 @@ fn hand_over(document: &mut Document, folding: &mut Folding, to: super::Person, 
 
 fn discard(document: &mut Document, folding: &mut Folding, by: String, now: UnixMs) {
     folding.tell(now, Note::Discarded { by });
-    // What HR announced for a time to come did not block them: it is in effect on its day.
+    // What HR announced for later did not block them: it takes effect on its day.
     let waits = |job: &OpenJob| job.from.is_some_and(|from| from > now) && document.record.next_change(now).is_some();
     let (waiting, given_up): (Vec<_>, Vec<_>) = std::mem::take(&mut document.open).into_iter().partition(waits);
     document.open = waiting;
@@ -356,7 +355,7 @@ mod tests {
             (Notice, left(Some(500)), true),
             (Notice, left(Some(9_000)), false),
             (Notice, None, false),
-            // Told for a time before the last read.
+            // For a time before the last read.
             (Leave, left(None), false),
             (Leave, left(Some(9_000)), false),
         ] {
@@ -437,7 +436,7 @@ mod tests {
         let job = JobId::about(1 << 64, ada().id());
         let staged = Word::Staged { import: "i".to_owned(), job, event, leaves_at: None };
         let apply = Word::Apply { import: "i".to_owned(), member: None };
-        // A webhook is told a little before it arrives.
+        // A webhook's time is a little before its arrival.
         let leave = Facts { employment: Some((EmploymentState::Left, None)), ..Facts::default() };
         let leave = Event { person: ada(), kind: EventKind::Leave, at: Some(UnixMs(1_900)), facts: leave };
         let leave = |seq, at| {

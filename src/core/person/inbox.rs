@@ -8,14 +8,14 @@ use super::job::JobId;
 use crate::core::time::UnixMs;
 use crate::core::trace::TraceContext;
 
-/// One entry of an inbox: opaque to engines.
+/// One entry of an inbox; engines do not look into it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// When it was accepted. What is replayed keeps the moment at which it first came.
+    /// When it was accepted. A replayed record keeps the time of its first arrival.
     pub accepted_at: UnixMs,
     /// What it says.
     pub word: Word,
-    /// The span of the delivery that brought it, where traces are on.
+    /// The span of its delivery, if traces are on.
     #[serde(default, deserialize_with = "TraceContext::stored", skip_serializing_if = "Option::is_none")]
     pub trace: Option<TraceContext>,
 }
@@ -35,11 +35,11 @@ pub enum Word {
     Staged {
         /// The import.
         import: String,
-        /// The job that it becomes.
+        /// The job that it will become.
         job: JobId,
         /// What it says.
         event: Box<Event>,
-        /// When they are to leave, where the row announces that.
+        /// When they will leave, if the row announces that.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         leaves_at: Option<UnixMs>,
     },
@@ -47,7 +47,7 @@ pub enum Word {
     Apply {
         /// The import.
         import: String,
-        /// The SCIM id of the member that the list of members has for the person.
+        /// The person's SCIM id in the list of members.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         member: Option<String>,
     },
@@ -55,13 +55,13 @@ pub enum Word {
     HandedOver {
         /// Whose it is.
         to: Person,
-        /// They have another name, so that it is no other record of the same human being.
+        /// They have another name, so it is not another record of the same human being.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         is_another: bool,
     },
-    /// The process was killed while a worker had them: a call may have gone out that nothing was noted of.
+    /// The process was killed while a worker had them: an unrecorded call may have gone out.
     CutOff,
-    /// An operator wants it tried again.
+    /// An operator asks for another try.
     TryAgain {
         /// Who, by the name of their token.
         by: String,
@@ -70,14 +70,14 @@ pub enum Word {
     Discard {
         /// Who, by the name of their token.
         by: String,
-        /// Why, where they said so.
+        /// Why, if they said so.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
 }
 
 impl Entry {
-    /// Whom it is about, if it says so.
+    /// Who it is about, if it says so.
     #[must_use]
     pub fn person(&self) -> Option<Person> {
         match &self.word {

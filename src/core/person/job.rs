@@ -15,13 +15,13 @@ pub struct JobId(pub u128);
 const PERSON_MASK: u128 = (1 << 62) - 1;
 
 impl JobId {
-    /// An id out of a fresh, random one, about this person.
+    /// Makes an id for this person from a fresh random one.
     #[must_use]
     pub fn about(fresh: u128, person: PersonId) -> Self {
         Self((fresh & !PERSON_MASK) | u128::from(person.0) & PERSON_MASK)
     }
 
-    /// Whom the job is about. Of an id that was not made by [`JobId::about`]: nobody there is.
+    /// The person that the job is about. For an id that [`JobId::about`] did not make, this is nobody who exists.
     #[must_use]
     pub fn person(self) -> PersonId {
         PersonId(u64::try_from(self.0 & PERSON_MASK).unwrap_or_default())
@@ -61,12 +61,12 @@ impl From<JobId> for String {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Finished {
-    /// The member was made by us.
+    /// We created the member.
     Created,
-    /// Was in the team already, and is this person's from now on.
+    /// The member was in the team already, and belongs to this person from now on.
     Adopted,
-    /// Our own POST had an unknown outcome, the next said "already a member", and no look-up finds
-    /// them: most likely our invitation is open. No SCIM id is known.
+    /// The outcome of our POST is unknown, the next one was answered "already a member", and no look-up finds them:
+    /// most likely our invitation is open. No SCIM id is known.
     Invited,
     /// Something was written.
     Updated,
@@ -74,9 +74,9 @@ pub enum Finished {
     Deactivated,
     /// Everything was as it should be; nothing was written.
     Unchanged,
-    /// What it said was outdated by newer statements, or was known already.
+    /// Newer statements had outdated it, or everything was known already.
     Superseded,
-    /// Nobody to change: the person is not in the team, and HR has not said that they should be.
+    /// There is nobody to change: the person is not in the team, and HR has not said that they should be.
     NotAMember,
     /// The person's member was handed over to another person's record; nothing was applied.
     HandedOver,

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
-/// Values of one fact at most; what is beyond is not looked at.
+/// How many values of one fact are kept; the rest is ignored.
 pub const LABELS_MAX: usize = 50;
 /// Longest value.
 const CHARS_MAX: usize = 100;
@@ -34,7 +34,7 @@ impl Label {
         &self.0
     }
 
-    /// What it has in common with its other spellings.
+    /// The key that all its spellings share.
     #[must_use]
     pub fn key(&self) -> String {
         key(&self.0)
@@ -48,13 +48,13 @@ impl std::fmt::Debug for Label {
     }
 }
 
-/// What a value, or the name of a group, has in common with its other spellings.
+/// The key that all spellings of a value, or of a group's name, share.
 #[must_use]
 pub fn key(text: &str) -> String {
     text.trim().nfc().collect::<String>().to_lowercase()
 }
 
-/// The values in one order, each once, and no more than are kept.
+/// The values sorted, each once, up to the maximum.
 #[must_use]
 pub fn distinct(labels: impl IntoIterator<Item = Label>) -> Vec<Label> {
     let mut distinct: Vec<Label> = labels.into_iter().take(LABELS_MAX).collect();

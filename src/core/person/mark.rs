@@ -1,14 +1,14 @@
 //! What an operator should know about a person although nothing blocks them. Each mark is a search
 //! term that nobody can type: a store finds marked people without knowing what a mark is.
 
-/// One thing to know.
+/// A mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Mark {
-    /// HR said something of them after their member was handed over to another record.
+    /// HR sent something about them after their member was handed over to another record.
     AfterClose,
     /// The member was switched off at the target, although HR says employed.
     SwitchedOff,
-    /// Attempt after attempt fails.
+    /// Their attempts keep failing.
     Failing,
 }
 

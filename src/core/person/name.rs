@@ -9,10 +9,10 @@ use super::text::{self, InvalidField};
 /// Longest name we take, in characters. Far above any real name, far below what would hurt a log,
 /// a page or the target.
 pub const NAME_CHARS_MAX: usize = 256;
-/// Longest locale we take, in characters: the longest that RFC 5646 §4.4.1 asks everybody to hold.
+/// Longest locale we accept, in characters: the length that RFC 5646 §4.4.1 asks everybody to support.
 pub const LOCALE_CHARS_MAX: usize = 35;
 
-/// A given or a family name, as HR writes it: stripped and in NFC, else untouched.
+/// A given or family name as HR writes it, except that it is stripped and in NFC.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Name(String);
@@ -46,7 +46,7 @@ impl fmt::Debug for Name {
 pub struct Locale(String);
 
 impl Locale {
-    /// Parses a locale; none if it is blank or could be none: it is never worth a refusal.
+    /// Parses a locale; none if it is blank or malformed, since a locale is never worth a refusal.
     #[must_use]
     pub fn parse(raw: &str) -> Option<Self> {
         text::identifier("locale", raw, LOCALE_CHARS_MAX).ok().map(Self)

@@ -12,23 +12,23 @@ use super::label::{FurtherFacts, Label};
 use super::name::{Locale, Name};
 use crate::core::time::UnixMs;
 
-/// How far ahead of acceptance a told time is believed. Beyond, the moment of acceptance counts: a
-/// start date, or a wrong clock, must not outdate everything that happens until then.
+/// How far ahead of acceptance a stated time is believed. Beyond that, the time of acceptance counts: a start date,
+/// or a wrong clock, must not outdate everything that happens until then.
 pub const AHEAD_MS_MAX: u64 = 3_600_000;
 
-/// What HR says of a person: the newest of each fact.
+/// What HR says about a person: the newest of each fact.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Record {
     /// Employment, as announced.
     pub employment: Employment,
-    /// Whether they are in scope, as far as the source's rules have told.
+    /// Whether they are in scope, as far as the source's rules have said.
     #[serde(skip_serializing_if = "Timeline::is_empty")]
     pub scope: Timeline<Scope>,
     /// The address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<Fact<Email>>,
-    /// When a hire last told an address that cannot be used.
+    /// When a hire last had an address that cannot be used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unusable_email: Option<Stamp>,
     /// The given name, or that there is none.
@@ -40,10 +40,10 @@ pub struct Record {
     /// The locale.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub locale: Option<Fact<Locale>>,
-    /// What groups are made by, fact by fact.
+    /// The facts that groups are derived from.
     #[serde(skip_serializing_if = "FurtherFacts::is_empty")]
     pub further: FurtherFacts<Fact<Vec<Label>>>,
-    /// Set once the member belongs to another record: later words are kept and told, not applied.
+    /// Set once the member belongs to another record: later events are kept and reported, but not applied.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub closed: Option<Closed>,
 }
@@ -53,7 +53,7 @@ pub struct Record {
 pub struct Closed {
     /// Whose the member is now.
     pub to: Person,
-    /// They have another name, so that it is no other record of the same human being.
+    /// They have another name, so it is not another record of the same human being.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_another: bool,
     /// Since when.
@@ -65,7 +65,7 @@ pub struct Closed {
 pub struct Folded {
     /// The facts that are news, by name.
     pub news: Vec<&'static str>,
-    /// The told time lies so far ahead that the moment of acceptance counts.
+    /// The stated time is so far ahead that the time of acceptance counts instead.
     pub is_ahead: bool,
 }
 
@@ -75,17 +75,17 @@ impl Record {
         self.fold_as(event, accepted_at, seq, false)
     }
 
-    /// Folds in a row of a roster: what it says of employment is how it is, not what is to come.
+    /// Folds in a row of a roster. What it says about employment describes the present, not what is to come.
     pub fn fold_row(&mut self, event: &Event, accepted_at: UnixMs, seq: u64) -> Folded {
         self.fold_as(event, accepted_at, seq, true)
     }
 
-    /// Leaves out of a row's facts whatever was said of in a later entry than the row's own: a row says how it was when
+    /// Drops those of a row's facts on which a later entry has said something: a row describes the moment at which
     /// the roster was read, however late it is applied.
     pub fn leave_out_said_since(&self, facts: &mut Facts, accepted_at: UnixMs, seq: u64) {
         let is_since = |stamp: &Stamp| stamp.is_after(accepted_at, seq);
         let is_news = |stamp: Option<&Stamp>| stamp.is_some_and(is_since);
-        // What was only announced since leaves the present as the row says.
+        // What was only announced since does not change the present.
         let is_so_since = |word: &EmploymentWord| is_since(&word.stamp) && !word.is_announced();
         facts.employment = facts.employment.filter(|_| !self.employment.words().iter().any(is_so_since));
         facts.scope = facts.scope.filter(|_| !self.scope.words().iter().any(|word| is_since(&word.stamp)));
@@ -111,8 +111,8 @@ impl Record {
             }
         };
         if let Some((state, from)) = facts.employment {
-            // The status that an update carries says how it is, as a row does, unless the record tells of an end, too: it
-            // stays "active" until the day.
+            // The status in an update describes the present, as a row does, unless the record states an end, too: it
+            // stays "active" until that day.
             let is_present = from.is_none_or(|from| state == EmploymentState::Employed && from <= at.max(accepted_at));
             let is_status = event.kind == EventKind::Update && is_present && !facts.tells_end;
             let from = if is_status { from.filter(|from| *from >= accepted_at) } else { from };
@@ -130,7 +130,7 @@ impl Record {
             let word = TimedWord { state: scope, from, stamp, is_observed: false, is_of_row: false };
             self.scope.fold(word);
             self.scope.settle(accepted_at);
-            // That they still are where they were is no news.
+            // A statement that nothing has changed is not news.
             note(self.scope_from(accepted_at) != before, Facts::scope_name(scope));
         }
         if let Some(email) = &facts.email {
@@ -158,8 +158,8 @@ impl Record {
         Folded { news, is_ahead }
     }
 
-    /// An address that cannot be used is told. What was told for that instant before is told again: that undoes no
-    /// correction.
+    /// Folds in an address that cannot be used. A value that was stated for that instant before is a redelivery, and
+    /// does not undo a correction.
     fn fold_unusable_email(&mut self, stamp: Stamp) -> bool {
         if let Some(known) = self.unusable_email
             && known.at >= stamp.at
@@ -172,14 +172,13 @@ impl Record {
         self.waits_for_email()
     }
 
-    /// Whether HR's newest word on the address cannot be used: nobody is to be invited, or switched on, under one before
-    /// it.
+    /// Whether HR's newest address cannot be used: nobody is invited, or switched on, under an earlier one.
     #[must_use]
     pub fn waits_for_email(&self) -> bool {
         self.unusable_email.is_some_and(|unusable| self.email.as_ref().is_none_or(|email| unusable > email.stamp))
     }
 
-    /// Of when the newest word is that counts.
+    /// The time of the newest statement that counts.
     #[must_use]
     pub fn newest_at(&self) -> Option<UnixMs> {
         let facts = [
@@ -201,22 +200,22 @@ impl Record {
         self.scope.at(now).is_some_and(|word| word.state == Scope::Out)
     }
 
-    /// Whether they are out of scope at `now`, and when that changes next, as far as it was announced.
+    /// Whether they are out of scope at `now`, and when an announced change will alter that.
     fn scope_from(&self, now: UnixMs) -> (bool, Option<UnixMs>) {
         let is_out = self.is_out_of_scope(now);
         let next = self.scope.next_change(now).filter(|word| (word.state == Scope::Out) != is_out);
         (is_out, next.map(|word| word.from))
     }
 
-    /// When HR has announced that something of their membership changes.
+    /// When an announced change of their membership takes effect.
     #[must_use]
     pub fn next_change(&self, now: UnixMs) -> Option<UnixMs> {
         let employment = self.employment.next_change(now).map(|word| word.from);
         employment.into_iter().chain(self.scope_from(now).1).min()
     }
 
-    /// What is to be of them in the team at `now`: who is out of scope is as good as one who has left. None where HR
-    /// has not said, or not yet.
+    /// Whether they should be in the team at `now`: being out of scope counts as having left. None if HR has not
+    /// said, or only for later.
     #[must_use]
     pub fn membership(&self, now: UnixMs) -> Option<EmploymentState> {
         if self.is_out_of_scope(now) {
@@ -225,32 +224,31 @@ impl Record {
         self.employment.at(now).map(|word| word.state)
     }
 
-    /// The last address that HR told and that can be used; see [`Record::waits_for_email`].
+    /// The last usable address that HR gave; see [`Record::waits_for_email`].
     #[must_use]
     pub fn email(&self) -> Option<&Email> {
         self.email.as_ref().map(|fact| &fact.value)
     }
 
-    /// What HR says of the given name: none where it has not said anything, `Some("")` where there is
-    /// none.
+    /// HR's given name: none if HR has not said anything, `Some("")` if it says that there is none.
     #[must_use]
     pub fn given_name(&self) -> Option<&str> {
         self.given_name.as_ref().map(|fact| text(&fact.value))
     }
 
-    /// What HR says of the family name.
+    /// HR's family name, likewise.
     #[must_use]
     pub fn family_name(&self) -> Option<&str> {
         self.family_name.as_ref().map(|fact| text(&fact.value))
     }
 
-    /// The values of a further fact: none where HR has not said anything of it.
+    /// The values of a further fact: none if HR has not said anything about it.
     #[must_use]
     pub fn further(&self, name: &str) -> Option<&[Label]> {
         self.further.get(name).map(|fact| fact.value.as_slice())
     }
 
-    /// The locale, where HR told one.
+    /// The locale, if HR gave one.
     #[must_use]
     pub fn locale(&self) -> Option<&str> {
         self.locale.as_ref().map(|fact| fact.value.as_str())
@@ -295,7 +293,7 @@ mod tests {
             }
             assert_eq!((record.waits_for_email(), record.email().map(Email::lower)), (awaits, address), "{order:?}");
         }
-        // Corrected for the same instant, and told again.
+        // Corrected for the same instant, and stated again.
         let mut record = Record::default();
         for (seq, facts) in (1..).zip([&words[1].1, &words[2].1, &words[1].1]) {
             record.fold(&event(Some(20), facts.clone()), UnixMs(100), seq);
@@ -333,9 +331,9 @@ mod tests {
         for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0]] {
             for (status, ends) in [
                 (active(None, false), Some(Left)),
-                // Beside the day on which they began.
+                // With the day on which they began.
                 (active(Some(5), false), Some(Left)),
-                // Where no end is announced any more.
+                // If no end is announced any more.
                 (active(None, true), Some(Employed)),
                 (active(Some(5), true), Some(Employed)),
             ] {
@@ -344,12 +342,12 @@ mod tests {
                 assert_eq!((folded(&events, 150), folded(&events, 250)), (Some(Employed), ends), "{order:?}");
             }
         }
-        // Whoever is to begin is not there yet.
+        // A person who is to begin is not there yet.
         let begins = said(EventKind::Hire, 10, (Employed, Some(UnixMs(200))), false);
         let inactive = said(EventKind::Update, 14, (Left, None), false);
         let events = [begins, inactive];
         assert_eq!((folded(&events, 150), folded(&events, 250)), (Some(Left), Some(Employed)));
-        // A status is followed, all the same, and so is the day that it tells of.
+        // A status is followed all the same, and so is the day that it states.
         let gone = |from: Option<i64>| said(EventKind::Update, 14, (Left, from.map(UnixMs)), false);
         for from in [None, Some(5)] {
             assert_eq!(folded(&[hire.clone(), gone(from)], 150), Some(Left));

@@ -1,4 +1,4 @@
-//! What happened to a person, one entry after the other. Without personal data.
+//! What happened to a person, entry by entry, without personal data.
 
 use serde::{Deserialize, Serialize};
 
@@ -67,7 +67,8 @@ pub enum Note {
         ms: u64,
         /// Which facts it states; names, not values.
         facts: Vec<String>,
-        /// What of the answer cannot be used, and is not missed: a later record takes its place. Fields and shapes.
+        /// The part of the answer that cannot be used but is not needed, since a later record replaces it. Fields and
+        /// shapes.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         left_out: Option<String>,
     },
@@ -104,7 +105,7 @@ pub enum Note {
         /// Why.
         code: Code,
     },
-    /// An operator wants it tried again.
+    /// An operator asked for another try.
     Replayed {
         /// Who.
         by: String,
@@ -131,7 +132,7 @@ pub enum Note {
         /// How.
         outcome: Finished,
     },
-    /// What this version does not know (another version beside it wrote it), kept as it is.
+    /// An entry that this version does not know, because another version wrote it; kept as it is.
     #[serde(untagged)]
     Other(serde_json::Map<String, serde_json::Value>),
 }

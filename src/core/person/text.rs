@@ -1,8 +1,7 @@
 //! The normal form of text that identifies or names a person, and what can be wrong with a field.
 //!
-//! Invisible characters at the ends are stripped like whitespace: they come from copying, and
-//! nobody sees them. Inside they are refused: people whose names look the same must not differ
-//! invisibly.
+//! Invisible characters at the ends are stripped like whitespace: they come from copying. Inside they are refused,
+//! because two names that look the same must be the same.
 
 use unicode_normalization::UnicodeNormalization;
 
@@ -30,7 +29,7 @@ pub enum Problem {
         /// The JSON type that is there.
         found: &'static str,
     },
-    /// Longer than we take.
+    /// Longer than we accept.
     #[error("{found} characters, at most {max}")]
     TooLong {
         /// Characters found.
@@ -41,14 +40,14 @@ pub enum Problem {
     /// Contains control characters (Unicode category Cc), such as NUL or a line break.
     #[error("contains a control character")]
     ControlCharacter,
-    /// Contains characters that nobody sees, such as a zero-width space, between visible ones.
+    /// Contains invisible characters, such as a zero-width space, between visible ones.
     #[error("contains an invisible character")]
     InvisibleCharacter,
-    /// Contains what stands for a character that was lost on the way, or a code point that is none.
+    /// Contains a replacement character (one was lost on the way), or a code point that is not a character.
     #[error("contains U+FFFD or another code point that is not a character: part of it was lost on the way")]
     LostCharacter,
-    /// Contains a letter that is not ASCII and becomes ASCII when folded, such as the Kelvin sign: it
-    /// would reach another person's account.
+    /// Contains a non-ASCII letter that becomes ASCII when folded, such as the Kelvin sign, and would reach another
+    /// person's account.
     #[error("contains a letter that passes for an ASCII one (U+{code_point:04X})")]
     Lookalike {
         /// The letter.
@@ -68,7 +67,7 @@ pub enum Problem {
         /// Characters found.
         chars: usize,
     },
-    /// An instant long ago, at which nothing can have happened that a webhook tells.
+    /// An instant so long ago that no webhook can be about it.
     #[error("a time before 1990, as of a clock or a field that was never set")]
     LongPast,
     /// An address whose domain is not among those that the source's mapping allows.
@@ -85,7 +84,7 @@ pub enum Problem {
         /// The record's values, of all depths.
         values: usize,
     },
-    /// A value that the mapping does not name.
+    /// A value that the mapping does not list.
     #[error("a value that the mapping does not name ({chars} characters)")]
     UnknownValue {
         /// Characters found.
@@ -94,15 +93,15 @@ pub enum Problem {
 }
 
 impl Problem {
-    /// The problem, of this field.
+    /// Makes this the problem of a field.
     #[must_use]
     pub fn of(self, field: &'static str) -> InvalidField {
         InvalidField { field, problem: self }
     }
 }
 
-/// Whether nobody sees this character: format characters and fillers (Unicode's
-/// `Default_Ignorable_Code_Point`, as far as they stand for nothing), variation selectors, and blanks of any kind.
+/// Whether a character is invisible: format characters and fillers (Unicode's `Default_Ignorable_Code_Point`),
+/// variation selectors, and blanks of any kind.
 #[must_use]
 pub fn is_invisible(c: char) -> bool {
     matches!(c,
@@ -112,7 +111,7 @@ pub fn is_invisible(c: char) -> bool {
         | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// Joins letters of one word in Arabic, Persian and Indic scripts, and pictures in emoji: seen, in a name.
+/// Joins letters of a word in Arabic, Persian and Indic scripts, and parts of emoji: visible, in a name.
 fn is_joiner(c: char) -> bool {
     matches!(c, '\u{200c}' | '\u{200d}')
 }
@@ -134,13 +133,13 @@ pub(super) fn identifier(field: &'static str, raw: &str, chars_max: usize) -> Re
     if text.contains(is_no_character) { Err(Problem::LostCharacter.of(field)) } else { Ok(text) }
 }
 
-/// What stands for a character that was lost on the way (half of a surrogate pair, a byte of another charset), and code
-/// points that are never characters. Two ids that lost different characters look the same.
+/// Replacement characters (for half of a surrogate pair, or a byte of another charset), and code points that are
+/// never characters. Two ids that lost different characters would look the same.
 fn is_no_character(c: char) -> bool {
     c == char::REPLACEMENT_CHARACTER || matches!(c, '\u{fdd0}'..='\u{fdef}') || u32::from(c) & 0xfffe == 0xfffe
 }
 
-/// A name in its normal form: as an identifier, but joiners within a word stay.
+/// A name in its normal form: like an identifier, but joiners within a word stay.
 pub(super) fn name(field: &'static str, raw: &str, chars_max: usize) -> Result<String, InvalidField> {
     normal(field, raw, chars_max, |c| is_invisible(c) && !is_joiner(c) && !is_mark(c))
 }
@@ -157,7 +156,7 @@ fn normal(
     is_refused: impl Fn(char) -> bool,
 ) -> Result<String, InvalidField> {
     let text = stripped(raw);
-    // Most texts: nothing in them is refused or composed.
+    // The usual case: nothing to refuse or compose.
     if (1..=chars_max).contains(&text.len()) && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return Ok(text.to_owned());
     }
