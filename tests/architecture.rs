@@ -1,9 +1,8 @@
-//! Holds the floors of the house: `src/core` stays pure, an import goes down, never up and never sideways
-//! between rooms of one floor, and no two files import each other (but those of
-//! a list that may only become shorter). `docs/architecture.md` says the same.
+//! Enforces the layers: `src/core` stays pure, an import goes down, never up and never sideways between modules of
+//! one layer, and no two files import each other. `docs/architecture.md` says the same.
 
-/// From the top. Rooms of one floor do not know each other.
-const FLOORS: &[&[&str]] = &[
+/// From the top. Modules of one layer do not know each other.
+const LAYERS: &[&[&str]] = &[
     &["main"],
     &["cli"],
     &["app"],
@@ -53,7 +52,7 @@ mod sources {
         /// Its path below `src/`.
         pub(super) file: String,
         /// The first part of that path: `core` for all of `core/`.
-        pub(super) room: String,
+        pub(super) top: String,
         /// What `crate::` paths call it: `["core", "person"]` for `core/person/mod.rs`.
         pub(super) module: Vec<String>,
         pub(super) code: String,
@@ -95,12 +94,12 @@ mod sources {
         let relative = path.strip_prefix(src).unwrap().with_extension("");
         let mut module: Vec<String> =
             relative.components().map(|part| part.as_os_str().to_string_lossy().into_owned()).collect();
-        let room = module[0].clone();
+        let top = module[0].clone();
         if module.last().is_some_and(|last| last == "mod" || last == "lib") {
             module.pop();
         }
         let file = path.strip_prefix(src).unwrap().display().to_string();
-        Source { file, room, module, code: shipped(path) }
+        Source { file, top, module, code: shipped(path) }
     }
 
     /// Line comments go, and so do modules of tests.
@@ -203,45 +202,44 @@ mod sources {
 }
 
 #[cfg(test)]
-mod floors {
+mod layers {
     use std::collections::{BTreeMap, BTreeSet};
 
     use super::sources::{self, Source, all, page, rust_files};
-    use super::{EFFECTS, FLOORS};
+    use super::{EFFECTS, LAYERS};
 
-    fn floor_of(room: &str) -> Option<usize> {
-        FLOORS.iter().position(|rooms| rooms.contains(&room))
+    fn layer_of(top: &str) -> Option<usize> {
+        LAYERS.iter().position(|tops| tops.contains(&top))
     }
 
     #[test]
-    fn every_room_has_a_floor_and_every_floor_its_rooms() {
-        let rooms: BTreeSet<String> =
-            all().into_iter().map(|source| source.room).filter(|room| room != "lib").collect();
-        for room in &rooms {
-            assert!(floor_of(room).is_some(), "say on which floor `{room}` is");
+    fn every_module_has_a_layer_and_every_layer_its_modules() {
+        let tops: BTreeSet<String> = all().into_iter().map(|source| source.top).filter(|top| top != "lib").collect();
+        for top in &tops {
+            assert!(layer_of(top).is_some(), "say in which layer `{top}` is");
         }
-        for room in FLOORS.iter().copied().flatten() {
-            assert!(rooms.contains(*room), "there is no room `{room}` in src/");
+        for top in LAYERS.iter().copied().flatten() {
+            assert!(tops.contains(*top), "there is no module `{top}` in src/");
         }
     }
 
     #[test]
-    fn the_document_has_the_same_floors() {
+    fn the_document_has_the_same_layers() {
         let page = page("docs/architecture.md");
-        for (floor, rooms) in FLOORS.iter().enumerate() {
-            let row = page.lines().find(|line| line.starts_with(&format!("| {} |", floor + 1)));
-            let row = row.unwrap_or_else(|| panic!("docs/architecture.md has no floor {}", floor + 1));
+        for (layer, tops) in LAYERS.iter().enumerate() {
+            let row = page.lines().find(|line| line.starts_with(&format!("| {} |", layer + 1)));
+            let row = row.unwrap_or_else(|| panic!("docs/architecture.md has no layer {}", layer + 1));
             let named: BTreeSet<&str> =
-                row.split('`').skip(1).step_by(2).filter(|word| floor_of(word).is_some()).collect();
-            let rooms: BTreeSet<&str> = rooms.iter().copied().collect();
-            assert_eq!(named, rooms, "docs/architecture.md, floor {}", floor + 1);
+                row.split('`').skip(1).step_by(2).filter(|word| layer_of(word).is_some()).collect();
+            let tops: BTreeSet<&str> = tops.iter().copied().collect();
+            assert_eq!(named, tops, "docs/architecture.md, layer {}", layer + 1);
         }
     }
 
     #[test]
     fn the_core_is_pure() {
-        for Source { room, file, code, .. } in all() {
-            if room != "core" {
+        for Source { top, file, code, .. } in all() {
+            if top != "core" {
                 continue;
             }
             for effect in EFFECTS {
@@ -254,10 +252,10 @@ mod floors {
     fn imports_go_down() {
         let mut wrong = Vec::new();
         for source in all() {
-            let Some(floor) = floor_of(&source.room) else { continue };
+            let Some(layer) = layer_of(&source.top) else { continue };
             for path in sources::named(&source) {
                 let Some(target) = path.first() else { continue };
-                if *target != source.room && floor_of(target).is_some_and(|below| below <= floor) {
+                if *target != source.top && layer_of(target).is_some_and(|below| below <= layer) {
                     wrong.push(format!("{} imports `{}`", source.file, path.join("::")));
                 }
             }
@@ -336,8 +334,8 @@ mod floors {
 
     #[test]
     fn the_store_meets_neither_configuration_nor_wire_and_the_stand_in_is_a_stranger() {
-        for Source { room, file, code, .. } in all() {
-            let strangers: &[&str] = match room.as_str() {
+        for Source { top, file, code, .. } in all() {
+            let strangers: &[&str] = match top.as_str() {
                 "store" => &["crate::config", "crate::scim", "reqwest", "actix"],
                 "postman_sim" => &["crate::scim", "crate::core::reconcile", "crate::core::person"],
                 "scim" => &["crate::core::reconcile::plan", "crate::core::reconcile::verdict"],

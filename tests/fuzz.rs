@@ -1,5 +1,4 @@
-//! What the fuzz targets of `fuzz/` read, on stable: seeds, inputs that were found, and what comes of either by a few
-//! changes. To run a target until it finds something: `cargo fuzz run --sanitizer none head`.
+//! Runs the fuzz targets of `fuzz/` on stable: on seeds and earlier findings, as they are and with a few changes. To run a target until it finds something: `cargo fuzz run --sanitizer none head`.
 #![expect(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
 
 use std::fs;
@@ -17,7 +16,7 @@ use scim_bridge::core::time::UnixMs;
 #[expect(unreachable_pub, reason = "the crate of the fuzz targets shares them")]
 mod targets;
 
-/// Changed so often, each input.
+/// How many times each input is changed.
 const CHANGES: u64 = 30;
 
 /// The files under a folder of `tests/fixtures`, in order.
@@ -58,7 +57,7 @@ fn replay(target: fn(&[u8]), name: &str, more: impl IntoIterator<Item = Vec<u8>>
     }
 }
 
-/// A byte becomes another, or goes, or a piece is cut off or comes twice.
+/// Changes or removes a byte, cuts off a piece, or repeats one.
 fn change(bytes: &mut Vec<u8>, chance: &mut fastrand::Rng) {
     if bytes.is_empty() {
         return;
@@ -103,7 +102,7 @@ fn payloads() {
     replay(targets::mapping, "mapping", bodies.flat_map(of_each_preset));
 }
 
-/// What filters say, of all kinds; the last are refused.
+/// Filters of all kinds; the last ones are refused.
 const FILTERS: [&str; 34] = [
     ".",
     ".name.first",

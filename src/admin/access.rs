@@ -1,4 +1,4 @@
-//! Access: the bearer token of the API, and the console sessions that it opens.
+//! The bearer token of the API, and the console sessions that it opens.
 //!
 //! A session is a statement signed with the admin token: "valid until then", with a number of its own. So
 //! every replica honours it, a restart keeps it, and a changed token ends it. Logouts are kept in the store.
@@ -15,8 +15,7 @@ use crate::secret::LiveSecret;
 /// How long a log-in lasts: a working day.
 pub(super) const SESSION_MS: u64 = 8 * 3_600_000;
 
-/// Whether `given` is the admin token. Takes as long for a near miss as for a wide one; an empty
-/// token opens nothing.
+/// Whether `given` is the admin token, compared in constant time; an empty token never matches.
 pub(super) fn is_token(token: &LiveSecret, given: &str) -> bool {
     let token = token.current();
     let expected = token.expose_secret().as_bytes();
@@ -51,7 +50,7 @@ pub(super) fn form_token(token: &LiveSecret, session: &str) -> String {
     sign(token, "form", session)
 }
 
-/// Whether two texts are the same, without telling by the time taken where they differ.
+/// Whether two texts are the same, compared in constant time.
 pub(super) fn same(ours: &str, given: &str) -> bool {
     bool::from(ours.as_bytes().ct_eq(given.as_bytes()))
 }
@@ -60,10 +59,10 @@ fn sign(token: &LiveSecret, purpose: &str, text: &str) -> String {
     BASE64URL_NOPAD.encode(&mac(token.current().expose_secret().as_bytes(), purpose, text.as_bytes()))
 }
 
-/// HMAC-SHA256 under a key, apart for each purpose.
+/// HMAC-SHA256 under a key, separate for each purpose.
 fn mac(key: &[u8], purpose: &str, message: &[u8]) -> [u8; 32] {
-    // HMAC takes a key of any length; the type says otherwise. An all-zero tag of a failed key would
-    // never be compared with anything but itself, and an empty token is refused by the callers.
+    // HMAC takes a key of any length, although the type says otherwise. The all-zero tag of a failed key would only
+    // ever be compared with itself, and callers refuse an empty token.
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return [0; 32] };
     mac.update(b"scim-bridge admin ");
     mac.update(purpose.as_bytes());

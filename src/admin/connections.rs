@@ -1,6 +1,6 @@
 //! The listener's open connections. If there are too many, the peer with the most loses the one that has been silent
-//! for longest. So a newcomer is let in at once, an idle connection or an endless body does not keep others out, and
-//! nobody is cut off for what another peer does.
+//! the longest. So a new connection is let in at once, an idle one or an endless body keeps nobody out, and nobody
+//! loses a connection because of another peer.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Shutdown, TcpStream};
@@ -68,7 +68,7 @@ impl Open {
         turn
     }
 
-    /// Takes out, of the peer's that has the most, the one with the longest silence.
+    /// Removes the longest-silent connection of the peer that has the most.
     fn longest_of_the_most(&mut self) -> Option<TcpStream> {
         let mut counts: HashMap<Option<IpAddr>, usize> = HashMap::new();
         for (peer, _) in self.by_turn.values() {
@@ -81,7 +81,7 @@ impl Open {
 }
 
 impl OpenConnection {
-    /// A request of the connection is begun.
+    /// Notes that a request of the connection has begun.
     pub(super) fn begins(&self) {
         self.begun.count();
         let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);

@@ -11,8 +11,8 @@ use crate::core::person::job::JobId;
 const VALUE_BYTES_MAX: usize = 1_000;
 
 impl AdminState {
-    /// Sets fields of a kept record, by the mapping's names for them, and puts what it then says into inboxes.
-    /// Nothing changes where it still cannot be mapped.
+    /// Sets fields of a kept record, by the mapping's names for them, and puts the resulting events into inboxes. If
+    /// it still cannot be mapped, nothing changes.
     pub async fn correct(&self, by: &Actor, id: JobId, fields: &[(String, String)]) -> Result<(), AdminError> {
         let (row, payload) = self.store.dead_letter(id).await?.ok_or(AdminError::NotFound("dead letter"))?;
         let Some(payload) = payload.filter(|_| row.unmapped) else {

@@ -12,16 +12,16 @@ use crate::store::{Listed, Page};
 pub struct DeliveryFilter {
     /// Only of this source.
     pub source: Option<SourceName>,
-    /// Only what was answered so.
+    /// Only those with this result.
     pub answered: Option<Answered>,
-    /// Only that of this request.
+    /// Only the one with this request id.
     pub request: Option<String>,
 }
 
-/// One delivery, and whose it is.
+/// One delivery and its source.
 #[derive(Debug, Clone)]
 pub struct SourceDelivery {
-    /// The source; none if the delivery named none that there is.
+    /// The source; none if the delivery named one that does not exist.
     pub source: Option<SourceName>,
     /// The delivery.
     pub delivered: Delivered,
@@ -70,7 +70,7 @@ impl AdminState {
         Ok(kept.newest_first().into_iter().map(move |delivered| SourceDelivery { source: source.clone(), delivered }))
     }
 
-    /// Forgets what leads from deliveries of a source to a person.
+    /// Removes from a source's deliveries whatever leads to a person.
     pub(super) async fn forget_deliveries(&self, source: &SourceName, person: PersonId) -> Result<(), AdminError> {
         let forget = |kept: &mut Deliveries| kept.forget(person).then_some(());
         shared::update(&*self.store, &document(source.as_str()), forget).await?;

@@ -10,22 +10,22 @@ use crate::core::code::Code;
 use crate::store::StoreError;
 use crate::telemetry::seldom::Seldom;
 
-/// Everybody who asks while the store is away meets the same.
+/// While the store is away, every request fails in the same way.
 static LOGGED: Seldom = Seldom::new();
 
-/// Seconds after which an unavailable store is worth asking again.
+/// After how many seconds to try an unavailable store again.
 const RETRY_AFTER_S: &str = "5";
 
-/// Seconds after which a token is worth giving again.
+/// After how many seconds to try a token again.
 const PUT_OFF_S: &str = "2";
 
-/// Why a request was not done. Nothing has changed then.
+/// Why a request failed. Nothing has changed then.
 #[derive(Debug, thiserror::Error)]
 pub enum AdminError {
     /// No token, or not the right one.
     #[error("the admin token is missing or wrong")]
     Unauthorized,
-    /// The token only lets its bearer look.
+    /// The token is read-only.
     #[error("this token may look, and change nothing")]
     ReadOnly,
     /// Several people are meant.
@@ -40,16 +40,16 @@ pub enum AdminError {
     /// It does not exist, or no longer does.
     #[error("there is no such {0}")]
     NotFound(&'static str),
-    /// The path is known, the method is not; these are, in the form of an `Allow` header.
+    /// The path exists, but not the method; these are allowed, in the form of an `Allow` header.
     #[error("this path takes {0} only")]
     MethodNotAllowed(String),
     /// The request cannot be understood.
     #[error("{0}")]
     BadRequest(String),
-    /// What was seen is not so any more.
+    /// What the user saw has changed meanwhile.
     #[error("{0}")]
     OutOfDate(String),
-    /// The dead letter's source still cannot read it.
+    /// The mapping of the dead letter's source still cannot read it.
     #[error("the record still cannot be mapped: {code} ({detail})")]
     StillUnmapped {
         /// Why.
@@ -60,13 +60,13 @@ pub enum AdminError {
     /// The dead letter's source is not configured any more.
     #[error("source `{0}` is not configured, so nothing can map this record")]
     SourceGone(String),
-    /// The target was to be asked, by a process that does not know the key.
+    /// The target should be asked, but this process does not know the key.
     #[error("this process does not know Postman's key, so it cannot ask")]
     NoKey,
-    /// The target was to be asked, and everybody is held.
+    /// The target should be asked, but all work is held.
     #[error("all work is held ({0}), so Postman is not asked either")]
     Held(Code),
-    /// The target was to be asked, and its rate is used up for now.
+    /// The target should be asked, but its rate is used up for now.
     #[error("Postman's rate is used up for now, by the work that goes on")]
     RateUsedUp,
     /// A form came from elsewhere, or is older than the session.
@@ -75,7 +75,7 @@ pub enum AdminError {
     /// The store could not do it.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// What must not happen.
+    /// A bug.
     #[error("internal: {0}")]
     Internal(&'static str),
 }
@@ -282,7 +282,7 @@ impl ResponseError for AdminError {
     }
 }
 
-/// Puts the headers that belong to an error onto its answer.
+/// Adds an error's headers to its answer.
 pub(super) fn decorate(error: &AdminError, headers: &mut HeaderMap) {
     match error {
         AdminError::Unauthorized => {

@@ -1,8 +1,8 @@
 //! How often a peer may try a token for API and console.
 //!
-//! A wrong token costs its peer a place in a queue: the first are judged at once, the next ones one
-//! after the other, and a peer that would have to wait too long is refused without being judged. A
-//! right token costs nothing, and nobody waits because of what another peer tried.
+//! Wrong tokens of one peer are rate-limited: the first are checked at once, the next ones after a wait, and if the
+//! wait would be too long, the token is refused unchecked. A right token never waits, and nobody waits because of
+//! another peer.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -22,17 +22,17 @@ use super::error::AdminError;
 use crate::peer::{TrustedProxies, counted_as};
 use crate::telemetry::metrics::{ADMIN_GUESSES_TOTAL, GUESS_PUT_OFF, GUESS_REFUSED, RESULT};
 
-/// How often one peer's wrong tokens are judged, once its first ones are used up.
+/// How often one peer's tokens are checked after its first wrong ones.
 const EVERY: Duration = Duration::from_millis(100);
-/// How many are judged at once.
+/// How many are checked at once.
 const AT_ONCE: u32 = 20;
-/// The longest wait for being judged.
+/// The longest wait for a check.
 const WAIT_MAX: Duration = Duration::from_secs(2);
-/// Peers that are remembered: those whose line is the longest.
+/// How many peers are remembered: those with the most waiting.
 const PEERS_MAX: usize = 10_000;
 /// How often the wrong tokens of one peer are logged.
 const TOLD_EVERY: Duration = Duration::from_secs(10);
-/// What machines ask for by whatever name they know us: no secret, and nothing to change.
+/// Paths for machines, under any host name: they contain no secret and change nothing.
 const OPEN_TO_ALL_NAMES: [&str; 3] = ["/livez", "/readyz", "/metrics"];
 
 /// Who may try, and how often. Clones share it.
@@ -46,24 +46,24 @@ struct Inner {
 }
 
 struct Line {
-    /// When the last of those in line is judged, at an even pace.
+    /// When the last waiting token is checked.
     until: Instant,
     wrong: u64,
     told_at: Option<Instant>,
 }
 
-/// What became of a token.
+/// The result of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Judged<T> {
-    /// It opens for them.
+    /// It is valid, and whose it is.
     Right(T),
     /// It is not valid.
     Wrong,
-    /// It was not looked at.
+    /// It was not checked.
     PutOff,
 }
 
-/// Who asks, and under which name; found out once for each request.
+/// The client, and the host name it used; determined once for each request.
 #[derive(Debug, Clone)]
 pub(super) struct Caller {
     peer: IpAddr,
@@ -92,12 +92,12 @@ impl Caller {
 }
 
 impl Gate {
-    /// A gate that is called by these names, beside addresses and `localhost`.
+    /// A gate that answers to these names, besides addresses and `localhost`.
     pub(super) fn new(hosts: Vec<String>, proxies: TrustedProxies) -> Self {
         Self(Arc::new(Inner { hosts, proxies, lines: Mutex::default() }))
     }
 
-    /// Judges a token that the caller gave, when it is their turn: `open` says for whom it opens.
+    /// Checks a token when it is the peer's turn; `open` says whose it is.
     pub(super) async fn judge<T>(&self, caller: &Caller, open: impl FnOnce() -> Option<T>) -> Judged<T> {
         let peer = counted_as(caller.peer);
         let Some(wait) = self.line_up(peer) else {
@@ -116,7 +116,7 @@ impl Gate {
         Judged::Wrong
     }
 
-    /// How long to wait for being judged; none if that is too long.
+    /// How long to wait for the check; none if that is too long.
     fn line_up(&self, peer: IpAddr) -> Option<Duration> {
         let now = Instant::now();
         let mut lines = self.0.lines.lock().unwrap_or_else(PoisonError::into_inner);

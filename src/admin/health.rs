@@ -1,4 +1,4 @@
-//! What machines ask without a token: alive, ready, metrics.
+//! Endpoints without a token: alive, ready, metrics.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -25,13 +25,13 @@ const STATUS_MAX: Duration = Duration::from_secs(3);
 /// Whether the process is ready for work.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct ReadyBody {
-    /// Whether it is.
+    /// Whether it is ready.
     pub ready: bool,
-    /// Why not; empty where it is.
+    /// Why not; empty if it is.
     pub reasons: Vec<String>,
 }
 
-/// Says that the process serves at all: that none of its loops hangs. The store has no part in it.
+/// Says whether the process serves, that is, whether none of its loops hangs. The store does not matter.
 #[utoipa::path(get, path = "/livez", tag = "health", responses(
     (status = 200, description = "Alive.", body = String, content_type = "text/plain"),
     (status = 503, description = "A loop hangs; the body names it.", body = String, content_type = "text/plain"),
@@ -122,12 +122,12 @@ fn mirror_problems(n: usize) {
     metrics::gauge!(metric::PROBLEMS).set(as_f64(u64::try_from(n).unwrap_or(u64::MAX)));
 }
 
-/// Whether dead letters may have it. A gauge must go back to zero, so all that may have been set are.
+/// Whether dead letters may have this code. Gauges must go back to zero, so all that may have been set are set again.
 fn may_be_of_a_dead_letter(code: Code) -> bool {
     !code.as_str().starts_with("HOLD-") && !code.as_str().starts_with("STORE-")
 }
 
-/// Every scope there is, but for those of sources.
+/// Every scope, except those of sources.
 const SCOPES: [HoldScope; 5] =
     [HoldScope::All, HoldScope::Creates, HoldScope::Writes, HoldScope::Deactivations, HoldScope::Addresses];
 

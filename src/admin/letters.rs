@@ -1,5 +1,5 @@
-//! Dead letters: what blocks a person, and records that could not be mapped. Listed, shown, replayed,
-//! discarded; singly, or all that match.
+//! Dead letters: what blocks a person, and records that could not be mapped. They are listed, shown, replayed and
+//! discarded, one by one or all that match.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -36,7 +36,7 @@ const COUNTED_PAGES_MAX: usize = BULK_MAX / ROWS;
 pub struct Matched {
     /// How many.
     pub count: u64,
-    /// Or more: they were not all counted.
+    /// At least this many: not all were counted.
     pub or_more: bool,
 }
 
@@ -47,7 +47,7 @@ impl fmt::Display for Matched {
     }
 }
 
-/// A whole dead letter.
+/// A dead letter in full.
 #[derive(Debug)]
 pub struct WholeLetter {
     /// Its row in the listing.
@@ -135,7 +135,7 @@ impl AdminState {
         Ok(Matched { count, or_more: true })
     }
 
-    /// One whole dead letter.
+    /// One dead letter in full.
     pub async fn dead_letter(&self, id: JobId) -> Result<WholeLetter, AdminError> {
         let (row, payload) = self.store.dead_letter(id).await?.ok_or(AdminError::NotFound("dead letter"))?;
         let person = match &row.person {

@@ -1,5 +1,5 @@
-//! What the target has about somebody at this moment, asked on demand: within the limits that all
-//! workers share, and with every call recorded.
+//! Asks the target on demand what it has about a person now, within the rate that all workers share. Every call is
+//! returned.
 
 use std::time::{Duration, Instant};
 
@@ -16,15 +16,15 @@ use crate::core::time::UnixMs;
 use crate::store::{TOKEN_LOOK_MAX, Token};
 use crate::telemetry::scim_call::ScimCall;
 
-/// How long somebody at a browser waits for a token of the limiter.
+/// How long a user waits for a token of the limiter.
 const TOKEN_WAIT_MAX: Duration = Duration::from_secs(5);
 
-/// One call, and what came of it.
+/// One call and its result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LiveCall {
     /// Which.
     pub operation: Operation,
-    /// The HTTP status, where there was one.
+    /// The HTTP status, if there was one.
     pub status: Option<u16>,
     /// What it meant, in a word or a code.
     pub meaning: String,
@@ -34,14 +34,14 @@ pub struct LiveCall {
     pub detail: Option<String>,
 }
 
-/// Whom the target has.
+/// What the target has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Has {
     /// This member.
     Member(Box<Member>),
-    /// Nobody of the known id, and nobody whom its filters find.
+    /// Nobody has the known id, and its filters find nobody.
     Nobody,
-    /// Several under HR's address.
+    /// Several members with HR's address.
     Several,
     /// Unknown: the last call says why.
     Unknown,
@@ -54,13 +54,13 @@ pub struct LiveLook {
     pub at: UnixMs,
     /// The calls, in order.
     pub calls: Vec<LiveCall>,
-    /// Whom it has.
+    /// What it has.
     pub has: Has,
 }
 
 impl AdminState {
-    /// Asks the target for the member of somebody: by the known id, else by `externalId` where it has a filter
-    /// for that, else by HR's address.
+    /// Asks the target for a person's member: by the known id, else by `externalId` if it has a filter for that, else
+    /// by HR's address.
     pub async fn look_live(&self, document: &Document) -> Result<LiveLook, AdminError> {
         let mut calls = Vec::new();
         let has = self.find_live(document, &mut calls).await?;
@@ -95,7 +95,7 @@ impl AdminState {
         let Some(email) = document.record.email().cloned().or_else(known_address) else { return Ok(Has::Nobody) };
         let spellings = email.spellings();
         loop {
-            // No pages: that is the workers' business, who have the time for it.
+            // No paging: only workers do that, since it takes long.
             let request = match search.next(&spellings, email.key(), 0) {
                 Step::Ended(Found::One(member)) => return Ok(Has::Member(Box::new(member.clone()))),
                 Step::Ended(Found::Several) => return Ok(Has::Several),
@@ -104,7 +104,7 @@ impl AdminState {
             };
             match self.ask_live(&request, calls).await? {
                 Outcome::Members(listing) => search.learn(&request, listing),
-                // Without its filter it was not asked for them at all.
+                // Without a filter, it was not asked for them at all.
                 _ => return Ok(Has::Unknown),
             }
         }
@@ -112,7 +112,7 @@ impl AdminState {
 
     async fn ask_live(&self, request: &Request, calls: &mut Vec<LiveCall>) -> Result<Outcome, AdminError> {
         let Some(client) = &self.live.client else { return Err(AdminError::NoKey) };
-        // What refuses everyone is asked by probes, at their pace.
+        // A target that refuses everybody is only called by probes, at their pace.
         if let Some(hold) = self.holds().await?.get(&HoldScope::All) {
             return Err(AdminError::Held(hold.code));
         }

@@ -1,8 +1,7 @@
 //! The second listener: health, metrics, the admin API and the console.
 //!
-//! Handlers are thin: [`service`] has what can be asked and done, and pure functions judge it.
-//! Personal data is shown here, behind the token; that is what API and console are for. It is never
-//! logged.
+//! Handlers are thin: [`service`] does the work, and pure functions decide. Personal data is shown here, behind the
+//! token; that is what API and console are for. It is never logged.
 
 use std::net::{SocketAddr, TcpListener};
 use std::ops::ControlFlow;
@@ -58,21 +57,19 @@ pub mod tokens;
 pub mod trial;
 mod words;
 
-/// Far above any form or JSON that is taken here.
+/// Far above any form or JSON that is accepted here.
 const BODY_BYTES_MAX: usize = 16 * 1024;
-/// How often observations are folded into their buckets, the store is looked at, and the other processes
-/// hear of this one.
+/// How often activity is added up, the store is looked at, and a heartbeat is written.
 const UPKEEP: Duration = Duration::from_millis(BEAT_MS);
-/// How long the last word of a process that stops may take.
+/// How long a stopping process may take to say so.
 const FAREWELL: Duration = Duration::from_secs(1);
-/// Connections that are served or about to end: above those that are open at once, so that nobody waits in front of the
-/// server.
+/// Connections that the server handles: more than may be open at once, so that nobody waits in front of it.
 const CONNECTIONS_MAX: usize = connections::OPEN_MAX + 64;
 /// How long a connection that is to be closed may take for it.
 const CLOSING_TIME: Duration = Duration::from_secs(1);
 /// How long requests in flight may take after the listener closed.
 const CLOSE_GRACE_S: u64 = 2;
-/// Nothing but our own style sheet, script and forms; nothing inline, no frame, no foreign anything.
+/// Only our own style sheet, script and forms; nothing inline, no frames, nothing from elsewhere.
 const CSP: &str = "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// How the admin listener is set up.
@@ -80,9 +77,9 @@ const CSP: &str = "default-src 'none'; script-src 'self'; connect-src 'self'; st
 pub struct AdminOptions {
     /// Where to listen, such as `127.0.0.1:9090`; port 0 takes a free one.
     pub listen: String,
-    /// By which names it is called, in lower case, beside addresses and `localhost`.
+    /// The host names it answers to, in lower case, besides addresses and `localhost`.
     pub hosts: Vec<String>,
-    /// Which proxies are believed when they say who called them, and how.
+    /// Which proxies' forwarded headers are believed.
     pub proxies: TrustedProxies,
 }
 
@@ -90,9 +87,9 @@ pub struct AdminOptions {
 #[derive(Debug, thiserror::Error)]
 #[error("the admin listener cannot listen on {listen}: {source}")]
 pub struct BindError {
-    /// Where it was to listen.
+    /// The address.
     pub listen: String,
-    /// Why it cannot.
+    /// Why.
     pub source: std::io::Error,
 }
 
@@ -105,7 +102,7 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// Takes the address; nothing is answered yet.
+    /// Binds the address; nothing is answered yet.
     pub fn bind(options: &AdminOptions, state: AdminState) -> Result<Self, BindError> {
         let failed = |source| BindError { listen: options.listen.clone(), source };
         let listener = TcpListener::bind(&options.listen).map_err(failed)?;
@@ -120,8 +117,8 @@ impl Admin {
         self.address
     }
 
-    /// Serves until `stop` is cancelled or the process is to stop at once. It outlives the stopping
-    /// of the rest on purpose: `/readyz` must say so, and `/metrics` is still scraped.
+    /// Serves until `stop` is cancelled or the process must stop at once. It deliberately stops last: `/readyz` must
+    /// say that the process is stopping, and `/metrics` is still scraped.
     pub async fn serve(self, stop: CancellationToken) -> std::io::Result<()> {
         let Self { state, gate, listener, .. } = self;
         let lifecycle = state.lifecycle.clone();
@@ -168,7 +165,7 @@ impl Admin {
     }
 }
 
-/// Lets the other processes hear of this one for as long as it lives.
+/// Writes heartbeats for as long as the process lives.
 async fn beats(state: AdminState) {
     let mut every = tokio::time::interval(UPKEEP);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -197,7 +194,7 @@ fn start(state: AdminState, gate: Gate, listeners: Listeners, listener: TcpListe
         .listen("admin", listener, move || {
             let (connections, ending) = (connections.clone(), ending.clone());
             let requests = HttpService::build()
-                // A client that is answered before its body has ended still gets to read the answer.
+                // A client that is answered before its body has ended can still read the answer.
                 .client_disconnect_timeout(CLOSING_TIME)
                 .graceful_shutdown_signal(move || {
                     let ending = ending.clone();

@@ -19,14 +19,14 @@ use crate::core::time::UnixMs;
 use crate::roster::Imported;
 use crate::store::{DeadFilter, LaneState, Page, Stats, StoreError};
 
-/// Codes whose newest dead letter is looked at for what exactly was wrong.
+/// For how many codes the newest dead letter is read for its detail.
 const CODES_MAX: usize = 40;
-/// People with a mark that are counted, one by one.
+/// How many people with a mark are counted, one by one.
 const MARKED_MAX: u64 = 2_000;
 
 /// The result of a comparison made by hand is reported for a day.
 const BY_HAND_MS: u64 = 86_400_000;
-/// People behind several holds that are counted, one by one.
+/// How many people behind several holds are counted, one by one.
 const HELD_MAX: usize = 5_000;
 
 /// Figures, and what needs attention.
@@ -34,15 +34,15 @@ const HELD_MAX: usize = 5_000;
 pub struct Overview {
     /// The store in figures.
     pub stats: Stats,
-    /// All that was judged.
+    /// The figures that were judged.
     pub figures: Figures,
-    /// Most pressing first.
+    /// Most urgent first.
     pub problems: Vec<Problem>,
-    /// Whether all of it could be read: what is damaged is missing.
+    /// Whether everything could be read; damaged data is missing.
     pub is_whole: bool,
 }
 
-/// Collects what is read, and goes on where something is damaged: that is judged, too, and all else as well.
+/// Collects what is read, and goes on after damage, which is judged, too.
 struct Reading {
     is_whole: bool,
 }
@@ -94,14 +94,14 @@ impl AdminState {
             store: None,
             store_failing: Vec::new(),
         };
-        // Last: all that was read just now counts.
+        // Last, so that everything read just now counts.
         let store_failing = self.store_failing(&figures.processes);
         let figures = Figures { store: self.health.known_trouble(), store_failing, ..figures };
         let problems = problems(&figures, &seen);
         Ok(Overview { stats, figures, problems, is_whole: reading.is_whole })
     }
 
-    /// What of the store fails: for this process, and for the others, which tell of it.
+    /// What fails in the store, for this process and, as they report, for the others.
     fn store_failing(&self, processes: &Processes) -> Vec<FailingOperation> {
         let now = self.now();
         let others = processes.heard(now).filter(|process| process.id != self.process);
@@ -109,8 +109,8 @@ impl AdminState {
         self.health.failing(now).into_iter().chain(theirs).collect()
     }
 
-    /// What became of the sources' deliveries, as all processes counted it, and of those to names that no
-    /// source has.
+    /// The results of all sources' deliveries, as all processes counted them, and of those to sources that do not
+    /// exist.
     async fn source_figures(&self) -> Result<(Vec<SourceFigures>, Vec<SourceFigures>), AdminError> {
         let ledger: Ledger = shared::read(&*self.store, tally::DOCUMENT).await?;
         let mut tallies = ledger.by_source();
@@ -128,8 +128,7 @@ impl AdminState {
         Ok((sources, tallies.into_iter().filter_map(stranger).collect()))
     }
 
-    /// How many wait behind each hold, where there are several: counted one by one, the first
-    /// [`HELD_MAX`] of them.
+    /// How many wait behind each hold, if there are several: the first [`HELD_MAX`] are counted one by one.
     async fn held(&self, holds: &Holds) -> Result<BTreeMap<String, u64>, AdminError> {
         let mut held = BTreeMap::new();
         if holds.holds.len() < 2 {
@@ -149,7 +148,7 @@ impl AdminState {
         }
     }
 
-    /// What the last import of each source refused.
+    /// The rows that the last import of each source refused.
     async fn import_figures(&self) -> Result<Vec<ImportFigure>, AdminError> {
         let imports = self.roster.imports().await?;
         let figure = |(source, imported): (String, Imported)| {
@@ -194,7 +193,7 @@ impl AdminState {
         Ok(failing.collect())
     }
 
-    /// The last comparison, where it is still of interest.
+    /// The last comparison, if it is still of interest.
     async fn drift_figure(&self, now: UnixMs) -> Result<Option<DriftReport>, AdminError> {
         let every_ms = self.roster.drift_options().every_ms;
         let kept_ms = if every_ms == 0 { BY_HAND_MS } else { every_ms.saturating_mul(2) };

@@ -1,5 +1,5 @@
-//! A connection of the admin listener that is read no faster than it is answered, and not at all while its answers are
-//! not taken. The server reads whatever it can get and keeps a request in some kilobytes: without this, a handful of
+//! A connection of the admin listener that is read no faster than it is answered, and not at all while its answers
+//! are not taken. The server itself reads whatever comes, and keeps each request in some kilobytes: a handful of
 //! connections that pipeline requests and read nothing would fill the memory.
 
 use std::cell::Cell;
@@ -14,13 +14,14 @@ use actix_web::rt::net::TcpStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-/// Requests of a connection that are read and not begun: some more, as many as fit into a piece.
+/// How many requests may be read but not begun; a piece may hold some more.
 const WAITING_MAX: u64 = 8;
 /// Bytes read at once.
 const PIECE_BYTES: usize = 1024;
-/// Blank lines within bodies count as requests, too. If no request has begun for this long, they are taken for that.
+/// Blank lines within bodies count as requests, too. If no request has begun for this long, they are assumed to be
+/// that.
 const WAITING_TIME: Duration = Duration::from_secs(1);
-/// How long an answer may lie there untaken.
+/// How long an answer may wait to be taken.
 const TAKING_TIME: Duration = Duration::from_secs(10);
 
 /// How many requests of a connection were begun. Clones share it.
@@ -38,13 +39,13 @@ impl Begun {
 pub(super) struct Paced {
     io: TcpStream,
     begun: Begun,
-    /// Ends of heads among what was read, as far as they were not taken back.
+    /// How many ends of heads were read.
     heads: u64,
-    /// What was read last is the end of a line.
+    /// The last byte read was the end of a line.
     is_line_over: bool,
-    /// Until when it is not read for want of an answer.
+    /// Until when reading pauses, waiting for an answer.
     waits: Option<Pin<Box<Sleep>>>,
-    /// Until when an answer that the peer does not take may lie there.
+    /// Until when an answer may wait for the peer to take it.
     blocked: Option<Pin<Box<Sleep>>>,
     reader: Option<Waker>,
 }

@@ -26,13 +26,13 @@ const SEARCH_PAGES_MAX: usize = 20;
 pub struct PersonView {
     /// Who.
     pub person: Person,
-    /// Where they stand.
+    /// Their lane.
     pub row: PersonRow,
     /// Their document; none before their first event has been folded.
     pub document: Option<Document>,
-    /// Why what is kept of them cannot be read.
+    /// Why their document cannot be read.
     pub unreadable: Option<Unreadable>,
-    /// What came in and was not folded yet, as far as it is shown.
+    /// New entries that were not folded yet, as far as they are shown.
     pub inbox: Vec<Entry>,
 }
 
@@ -43,20 +43,20 @@ pub struct WholePerson {
     pub view: PersonView,
     /// What happened, oldest first.
     pub story: Vec<StoryEntry>,
-    /// How many older entries are gone.
+    /// How many older entries were dropped.
     pub story_dropped: u64,
 }
 
-/// A job, wherever it stands.
+/// A job in any state.
 #[derive(Debug, Clone)]
 pub struct JobView {
     /// Its id.
     pub id: JobId,
     /// Whose it is.
     pub person: Person,
-    /// What it is; none if only its end is still in the story.
+    /// Its kind; none if only its end is still in the story.
     pub kind: Option<EventKind>,
-    /// Where it stands.
+    /// Its state.
     pub state: JobState,
     /// When it was accepted, if that is still in the story.
     pub accepted_at: Option<UnixMs>,
@@ -64,7 +64,7 @@ pub struct JobView {
     pub due_at: Option<UnixMs>,
 }
 
-/// Where a job stands.
+/// A job's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobState {
     /// It has not ended: it waits for what its person waits for.
@@ -78,7 +78,7 @@ impl JobState {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            // A person who is in sync has no open jobs: this one arrived a moment ago.
+            // A person who is up to date has no open jobs: this one has just arrived.
             Self::Open(LaneState::Idle) => "waiting",
             Self::Open(LaneState::Blocked) => "dead",
             Self::Open(state) => state.as_str(),
@@ -87,19 +87,19 @@ impl JobState {
     }
 }
 
-/// Whom a text means.
+/// The people that a text means.
 #[derive(Debug)]
 pub enum Meant {
     /// Exactly this one.
     One(Box<WholePerson>),
-    /// One of these, at least.
+    /// Several; at least these.
     Several(Vec<PersonView>),
     /// Nobody.
     Nobody,
 }
 
 impl PersonView {
-    /// What a row shows; none if it does not say whose it is.
+    /// The person in a row; none if it does not say who it is.
     #[must_use]
     pub fn of(row: PersonRow) -> Option<Self> {
         let read = row.document.as_deref().map(Document::from_bytes);
@@ -128,7 +128,7 @@ impl PersonView {
         let state = self.row.lane.state;
         let folded = self.document.iter().flat_map(|document| &document.open);
         let mut jobs: Vec<_> = folded.map(|job| view(job.id, job.kind, job.accepted_at, state)).collect();
-        // A blocked or held person is looked at again because of the events that came in since.
+        // New events make a blocked or held person due.
         let fresh = if state == LaneState::Running { LaneState::Running } else { LaneState::Waiting };
         for entry in &self.inbox {
             if let Word::Event { job, event } = &entry.word {
@@ -138,7 +138,7 @@ impl PersonView {
         jobs
     }
 
-    /// The name, as HR says it, else as the member has it; empty where neither is known.
+    /// The name from HR, or else the member's; empty if neither is known.
     #[must_use]
     pub fn name(&self) -> String {
         let Some(document) = &self.document else { return String::new() };
@@ -148,7 +148,7 @@ impl PersonView {
         [given, family].into_iter().flatten().filter(|name| !name.is_empty()).collect::<Vec<_>>().join(" ")
     }
 
-    /// The address, as HR says it, else as the member has it.
+    /// The address from HR, or else the member's.
     #[must_use]
     pub fn email(&self) -> Option<&str> {
         let document = self.document.as_ref()?;
@@ -158,7 +158,7 @@ impl PersonView {
 }
 
 impl WholePerson {
-    /// A job of theirs, wherever it stands.
+    /// A job of theirs, in any state.
     #[must_use]
     pub fn job(&self, id: JobId) -> Option<JobView> {
         let open = self.view.open_jobs().into_iter().find(|job| job.id == id);
@@ -184,7 +184,7 @@ impl WholePerson {
     }
 }
 
-/// Whom to list.
+/// Which people to list.
 #[derive(Debug, Clone, Default)]
 pub enum Whom {
     /// Everybody.
@@ -199,7 +199,7 @@ pub enum Whom {
 }
 
 impl AdminState {
-    /// One person, whole.
+    /// One person in full.
     pub async fn person(&self, person: &Person) -> Result<WholePerson, AdminError> {
         let row = self.store.person(person.id()).await?.ok_or(AdminError::NotFound("person"))?;
         let view = PersonView::of(row.clone()).unwrap_or_else(|| nameless(person, row));
@@ -223,7 +223,7 @@ impl AdminState {
         Ok(WholePerson { view, story: entries, story_dropped: story.dropped })
     }
 
-    /// A page of people. A row that cannot be read is passed over, and the others are shown.
+    /// A page of people. Unreadable rows are skipped.
     pub async fn people(&self, whom: &Whom, page: &Page) -> Result<Listed<PersonView>, AdminError> {
         let listed = match whom {
             Whom::All => self.store.people(page).await?,
@@ -234,7 +234,7 @@ impl AdminState {
         Ok(Listed { rows: listed.rows.into_iter().filter_map(PersonView::of).collect(), next: listed.next })
     }
 
-    /// People by the beginnings of words, all of which must fit.
+    /// People by the beginnings of words, all of which must match.
     async fn search(&self, text: &str, page: &Page) -> Result<Listed<PersonView>, AdminError> {
         let words = search_words(text);
         let Some(longest) = words.iter().max_by_key(|word| word.len()) else {
@@ -259,7 +259,7 @@ impl AdminState {
         Ok(Listed { rows, next: after })
     }
 
-    /// Whom somebody means: by `source/id`, employee id, address, or name.
+    /// Finds people by `source/id`, employee id, address, or name.
     pub async fn meant(&self, text: &str) -> Result<Meant, AdminError> {
         for person in self.named(text) {
             match self.person(&person).await {
@@ -305,7 +305,7 @@ impl AdminState {
         self.note(by, Act::TryNow, Noted::of(&number)).await
     }
 
-    /// Puts an operator's word into a person's inbox.
+    /// Puts an operator's entry into a person's inbox.
     pub(super) async fn put(&self, person: &Person, word: Word) -> Result<(), AdminError> {
         let now = self.now();
         let bytes = Entry { accepted_at: now, word, trace: None }.to_bytes().into();
@@ -313,7 +313,7 @@ impl AdminState {
         if self.store.put(now, entry).await? { Ok(()) } else { Err(AdminError::NotFound("person")) }
     }
 
-    /// Erases a person; what operators wrote about them goes, too, and what was captured of their source.
+    /// Erases a person, what operators wrote about them, and what was captured from their source.
     pub async fn erase(&self, by: &Actor, person: &Person) -> Result<(), AdminError> {
         let id = person.id();
         let number = id.to_string();
@@ -322,19 +322,19 @@ impl AdminState {
             audit.forget_reasons(is_theirs);
             Some(())
         };
-        // Before the rest: the store leaves nothing behind of what was deleted until then.
+        // First, since erasing also overwrites everything deleted until then.
         shared::update(&*self.store, shared::AUDIT, forget).await?;
         self.forget_deliveries(&person.source, id).await?;
         self.forget_captures(&person.source).await?;
         self.roster.forget(person).await?;
         let row = self.store.person(id).await?;
         let document = row.and_then(|row| row.document).and_then(|bytes| Document::from_bytes(&bytes).ok());
-        // A person who waits for what was theirs can have it now.
+        // People who wait for their claims can have them now.
         let released: Vec<_> = document.iter().flat_map(owner::claims).map(|claim| owner::tag(&claim)).collect();
         if !self.store.erase(self.now(), person, &released).await? {
             return Err(AdminError::NotFound("person"));
         }
-        // Once more, for a delivery that was accepted in between: what it said was erased with the rest.
+        // Once more, for a delivery that was accepted in between.
         self.forget_deliveries(&person.source, id).await?;
         self.forget_captures(&person.source).await?;
         self.note(by, Act::Erase, Noted::of(&number)).await
@@ -348,7 +348,7 @@ impl AdminState {
     }
 }
 
-/// A person whose row does not say who they are.
+/// The error for a row that does not say who it is.
 fn nameless(person: &Person, row: PersonRow) -> PersonView {
     let read = row.document.as_deref().map(Document::from_bytes);
     let unreadable = read.and_then(Result::err);
@@ -363,7 +363,7 @@ fn search_words(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// Whether the text is an address, an employee id or a whole name of theirs, and not only its beginning.
+/// Whether the text is a complete address, employee id or name of theirs.
 fn is_exactly(view: &PersonView, text: &str) -> bool {
     let text = text.trim().to_lowercase();
     let is_address = view.document.as_ref().is_some_and(|document| {
@@ -373,7 +373,7 @@ fn is_exactly(view: &PersonView, text: &str) -> bool {
     is_address || view.person.employee_id.to_lowercase() == text || view.name().to_lowercase() == text
 }
 
-/// A person as somebody named them in a request.
+/// A person as named in a request.
 pub(super) fn parse_person(source: &str, employee_id: &str) -> Result<Person, AdminError> {
     let source = SourceName::parse(source).map_err(AdminError::BadRequest)?;
     Person::parse(source, employee_id).map_err(|error| AdminError::BadRequest(error.to_string()))

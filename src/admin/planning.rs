@@ -12,9 +12,9 @@ use crate::scim::Client;
 /// Shows what a source's mapping makes of a payload; none if the source is not configured.
 pub type Explain = Arc<dyn Fn(&SourceName, &Bytes, Show) -> Option<Explanation> + Send + Sync>;
 
-/// The client of the target, and the rules for planning calls.
+/// The target's client, and the rules for planning calls.
 pub struct Live {
-    /// None in a process that does not know the key.
+    /// None if this process does not know the key.
     pub client: Option<Client>,
     /// How calls are planned.
     pub rules: PlanRules,

@@ -10,11 +10,11 @@ use crate::core::alert::Judged;
 use crate::core::problems::{Figures, Seen, store_problems};
 use crate::core::processes::{BEAT_MS, Process, Processes};
 
-/// For so long nothing could be judged: four heartbeats. A fail-over of Redis takes some seconds.
+/// How long nothing could be judged before it is reported: four heartbeats. A failover of Redis takes some seconds.
 const OUTAGE_MS: u64 = 4 * BEAT_MS;
 
 impl AdminState {
-    /// One heartbeat. A failure is logged, and tried again with the next one.
+    /// Writes one heartbeat. A failure is logged; the next one tries again.
     pub async fn beat(&self) {
         let told = self.activity.take();
         let process = Process {
@@ -39,7 +39,7 @@ impl AdminState {
         }
     }
 
-    /// Says that this process ends in good order: it is not missed then.
+    /// Says that this process ends in good order, so that it is not missed.
     pub async fn farewell(&self) {
         let leave = |processes: &mut Processes| {
             processes.leave(&self.process);
@@ -72,7 +72,7 @@ impl AdminState {
         self.tend().await?;
         let Overview { problems, is_whole, .. } = self.overview().await?;
         if !is_whole {
-            // What could not be read is not mended: the store's own trouble is all that can be told.
+            // What could not be read must not be reported as closed: only the store's trouble is known.
             return Ok(());
         }
         let fold = |seen: &mut Seen| seen.fold(&problems).then_some(());
@@ -81,8 +81,8 @@ impl AdminState {
         Ok(())
     }
 
-    /// Tells of the store's trouble without it, where it has not been possible for a while to judge everything: from
-    /// what this process knows by itself. It waits for nothing.
+    /// Reports the store's trouble from this process's own knowledge, if nothing could be judged for a while. It
+    /// waits for nothing.
     pub(super) fn alarm(&self) {
         let now = self.now();
         let judged_at = self.judged.borrow().at.unwrap_or(self.started_at);

@@ -1,6 +1,6 @@
-//! Whether the store can be written: checked every few seconds and whenever somebody asks, one check at a
-//! time; while a check takes long, the last result is returned at once. A check writes little, so what
-//! deliveries and workers ran into counts, too.
+//! Whether the store can be written: checked every few seconds and whenever somebody asks, one check at a time; while
+//! a check takes long, the last result is returned at once. A check writes little, so the failures of deliveries and
+//! workers count, too.
 //!
 //! A check is as durable as a delivery: with Redis it may wait for disks, a second or two in good
 //! health. A caller (a Kubernetes probe gives up after 1 s) does not wait for that.
@@ -20,17 +20,17 @@ use crate::telemetry::store_log::StoreLog;
 
 /// How long a request waits for a check: less than the second after which a Kubernetes probe gives up by default.
 const ANSWER_MAX: Duration = Duration::from_millis(800);
-/// A check that takes so long is trouble: a disk may be slow for a moment.
+/// A check that takes this long counts as failed; a disk may be slow for a moment.
 const HANGS: Duration = Duration::from_secs(5);
 
-/// What is known of the store. Clones share it.
+/// What is known about the store. Clones share it.
 #[derive(Clone)]
 pub struct StoreHealth(Arc<Inner>);
 
 /// The result of the last check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum LastLook {
-    /// There has been none yet.
+    /// There was no check yet.
     NotYet,
     /// It can be written.
     Well,
@@ -48,8 +48,8 @@ struct Inner {
 }
 
 impl StoreHealth {
-    /// Checks this store, which counts as unavailable when it takes longer than `patience` to answer. `log` has how
-    /// its operations go.
+    /// Checks this store, which counts as unavailable if it takes longer than `patience` to answer. `log` has the
+    /// results of its operations.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, log: StoreLog, patience: Duration) -> Self {
         let found = watch::Sender::new(LastLook::NotYet);
@@ -110,7 +110,7 @@ impl StoreHealth {
         }
     }
 
-    /// What of the store fails for this process.
+    /// What fails in the store for this process.
     pub(super) fn failing(&self, now: UnixMs) -> Vec<FailingOperation> {
         self.0.log.failing(now)
     }

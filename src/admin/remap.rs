@@ -1,4 +1,4 @@
-//! What the present mappings make of a payload that is kept.
+//! Maps kept payloads again, with the present mappings.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ pub struct Remapped {
 /// A record that still cannot be mapped.
 #[derive(Debug, Clone)]
 pub struct StillUnmapped {
-    /// Whose it is, if it says at least that.
+    /// Who it is about, if it says at least that.
     pub person: Option<Person>,
     /// Why.
     pub code: Code,

@@ -1,5 +1,5 @@
-//! What an operator can ask and do, independent of how: API and console both call these. Each subject
-//! has its file (`people`, `letters`, `holding`, `overview`, `pulse`); here is what they share.
+//! What an operator can see and do, for both API and console. Each subject has its file (`people`, `letters`,
+//! `holding`, `overview`, `pulse`); here is what they share.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +33,7 @@ use super::tokens::{Actor, Tokens};
 /// The public listener has a heartbeat every second.
 const LISTENER_LATE: Duration = Duration::from_secs(10);
 
-/// What the admin rooms work with.
+/// What the admin modules share.
 #[derive(Clone)]
 pub struct AdminState {
     /// The store.
@@ -50,11 +50,11 @@ pub struct AdminState {
     pub remap: Remap,
     /// What the present mappings make of a payload, field by field.
     pub explain: Explain,
-    /// How the target is asked for somebody, and how calls are planned.
+    /// How to ask the target for a person, and how to plan calls.
     pub live: Arc<Live>,
-    /// A hash of all mappings, by which it is seen that they have changed.
+    /// A hash of all mappings, to notice changes.
     pub mappings: String,
-    /// The configured sources, each with what configuration says of it.
+    /// The configured sources.
     pub sources: Vec<SourceFigures>,
     /// Pauses between probes, for holds.
     pub pauses: ProbePauses,
@@ -62,15 +62,15 @@ pub struct AdminState {
     pub roster: Roster,
     /// What the guard lets through.
     pub guard: GuardOptions,
-    /// What the store holds at the most.
+    /// The store's bounds.
     pub bounds: BoundFigures,
     /// How long certificates last.
     pub certificates: Certificates,
     /// The configuration in force, for people: key and value, secrets masked.
     pub settings: Arc<Vec<(String, String)>>,
-    /// What needs attention, as it was last judged: for the alerts.
+    /// The last judgement of what needs attention, for the alerts.
     pub judged: watch::Sender<Judged>,
-    /// What this process did lately.
+    /// What this process did recently.
     pub activity: ActivityLog,
     /// This process's own id: a new one at each start.
     pub process: String,
@@ -96,7 +96,7 @@ impl AdminState {
         self.sources.iter().map(|source| &source.name)
     }
 
-    /// Why the process is not ready for work; empty where it is.
+    /// Why the process is not ready for work; empty if it is.
     pub async fn unready(&self) -> Vec<String> {
         let mut reasons = Vec::new();
         match self.lifecycle.phase() {
@@ -155,7 +155,7 @@ impl AdminState {
         Ok(applied)
     }
 
-    /// Writes down what an operator did, in the store and in the log.
+    /// Records what an operator did, in the store and in the log.
     pub(super) async fn note(&self, by: &Actor, act: Act, what: Noted<'_>) -> Result<(), AdminError> {
         let Noted { target, count, reason } = what;
         tracing::info!(by = by.name, act = act.title(), target, count, "an operator acted");
@@ -176,7 +176,7 @@ impl AdminState {
     }
 }
 
-/// What is written down of an act.
+/// What is recorded about an act.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Noted<'t> {
     /// To what: an id, a scope, a filter, a person's number.

@@ -18,12 +18,12 @@ pub const ACTIVITY: &str = "activity";
 pub const PROCESSES: &str = "processes";
 /// Since when there is which problem: [`crate::core::problems::Seen`].
 pub const SEEN: &str = "problems";
-/// With which mappings all unmapped records were tried.
+/// The mappings with which all unmapped records were tried.
 pub const REMAPPED: &str = "remapped";
 /// Sessions of the console that were logged out.
 pub const LOGGED_OUT: &str = "logged-out";
 
-/// Reads a document; one that there is not yet is the default.
+/// Reads a document; a missing one is the default.
 pub(super) async fn read<T: DeserializeOwned + Default>(store: &dyn Store, name: &str) -> Result<T, StoreError> {
     Ok(documents::read(store, name).await?.0)
 }

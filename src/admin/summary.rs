@@ -1,4 +1,4 @@
-//! "Why is Jane not in Postman?" in one sentence. A pure judgement over what is known.
+//! "Why is Jane not in Postman?" in one sentence: a pure function of what is known.
 
 use crate::core::code::Code;
 use crate::core::hold::{Hold, HoldScope, Holds};
@@ -11,12 +11,12 @@ use crate::store::LaneState;
 
 use super::people::WholePerson;
 
-/// What a person waits for, and how they stand.
+/// A person's situation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PersonSummary {
     /// In one sentence, without personal data.
     pub sentence: String,
-    /// What they wait for; none where they are in line.
+    /// What they wait for; none if they are up to date.
     pub waits_for: Option<WaitsFor>,
 }
 
@@ -25,9 +25,9 @@ pub struct PersonSummary {
 pub struct WaitsFor {
     /// The state in which they wait.
     pub state: LaneState,
-    /// The code at the bottom of it, whose advice is the next step.
+    /// The code of the cause, whose advice is the next step.
     pub code: Option<Code>,
-    /// What to do; none where there is nothing to do.
+    /// What to do; none if there is nothing to do.
     pub action: Option<String>,
     /// Since when.
     pub since: UnixMs,
@@ -119,10 +119,10 @@ fn incomplete(whole: &WholePerson, document: Option<&Document>) -> PersonSummary
     let (sentence, action) = if newest.is_some_and(|word| word.state == EmploymentState::Left) {
         (
             format!(
-                "They have left, and nobody is switched off: HR has never sent {what}, so whom it means is not known."
+                "They have left, but nobody is switched off: HR has never sent {what}, so it is not known which member to switch off."
             ),
             format!(
-                "Have {what} filled in in the HR system, or import a roster that has it: that brings them on. If they are \
+                "Enter {what} in the HR system, or import a roster that has it: then they go on. If they are \
                  not in Postman, or you switch them off there, erase the record: `scim-bridge person erase`."
             ),
         )
@@ -159,7 +159,7 @@ fn in_line(whole: &WholePerson, document: Option<&Document>, holds: &Holds) -> P
     waiting(whole, "Something came in, and waits for its turn.".to_owned(), None)
 }
 
-/// Why they were last put off.
+/// The last reason for waiting.
 fn last_code(whole: &WholePerson) -> Option<Code> {
     whole.story.iter().rev().find_map(|entry| match &entry.note {
         Note::RetryAt { code, .. } => Some(*code),

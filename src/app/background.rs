@@ -1,5 +1,4 @@
-//! What goes on beside intake and worker: secrets that change, what is past its time, mappings that were
-//! corrected.
+//! Background tasks beside intake and worker: changed secrets, expired data, corrected mappings.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -18,7 +17,7 @@ use crate::store::{Store, StoreError, documents};
 
 /// How often secret files are looked at. Seen soon after a change, and a few small reads cost nothing.
 const SECRETS_EVERY: Duration = Duration::from_secs(2);
-/// How often what is past its time is dropped.
+/// How often expired data is dropped.
 const TIDY_EVERY: Duration = Duration::from_secs(30);
 /// How often a store that was not there at the start is asked for again.
 const CONNECT_EVERY: Duration = Duration::from_secs(1);
@@ -31,7 +30,7 @@ const RELEASED_AT_ONCE: u64 = 1_000;
 /// A restart may bring another key, so what a key can have caused is tried again at once.
 pub(super) const RESTARTED: &str = "the process started";
 
-/// Does what a restart does, as soon as the store is there. That it is not there yet is reported elsewhere.
+/// Does what is due after a restart, once the store is there. A missing store is reported elsewhere.
 pub(super) async fn lift_when_connected(store: Arc<dyn Store>) {
     failpoint::at("holds");
     while lift_what_a_key_can_cause(store.as_ref(), RESTARTED).await.is_err() {
@@ -39,8 +38,7 @@ pub(super) async fn lift_when_connected(store: Arc<dyn Store>) {
     }
 }
 
-/// Lifts the holds that a key can have caused. They keep their pauses: if one comes back, it goes on with
-/// them.
+/// Lifts the holds that a key may have caused. If one comes back, its pauses go on growing.
 pub(super) async fn lift_what_a_key_can_cause(store: &dyn Store, why: &str) -> Result<(), StoreError> {
     let now = Clock::System.now();
     let lifted = documents::change(store, HOLDS, |holds: &mut Holds| {
@@ -66,8 +64,7 @@ pub(super) async fn lift_what_a_key_can_cause(store: &dyn Store, why: &str) -> R
     Ok(())
 }
 
-/// Looks at the secret files again and again. A changed key lifts the hold that the old one
-/// caused.
+/// Checks the secret files regularly. A changed key lifts the hold that the old one caused.
 pub(super) async fn refresh_secrets(files: Arc<Mutex<SecretFiles>>, store: Option<Arc<dyn Store>>) {
     if files.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
         return;
@@ -101,7 +98,7 @@ pub(super) async fn refresh_secrets(files: Arc<Mutex<SecretFiles>>, store: Optio
     }
 }
 
-/// Drops what is past its time, piece by piece.
+/// Drops expired data, piece by piece.
 pub(super) async fn tidy(store: Arc<dyn Store>, clock: Clock) {
     loop {
         failpoint::at("tidy");
@@ -125,14 +122,14 @@ pub(super) async fn tidy(store: Arc<dyn Store>, clock: Clock) {
     }
 }
 
-/// Compares HR and the members whenever that is due; of all processes, one does it.
+/// Compares HR and the members when it is due; one of all processes does it.
 pub(super) async fn compare(roster: Roster) {
     if roster.drift_options().every_ms == 0 {
         return;
     }
     loop {
         failpoint::at("drift");
-        // The store's trouble is reported elsewhere, and what came of a comparison is kept there.
+        // The store's trouble is reported elsewhere, and the result is kept in the store.
         if let Err(error) = roster.compare_if_due().await {
             warn!(%error, "HR and the members could not be compared");
         }
@@ -140,7 +137,7 @@ pub(super) async fn compare(roster: Roster) {
     }
 }
 
-/// Reads HR systems' lists whenever somebody orders that.
+/// Reads HR systems' lists on request.
 pub(super) async fn fetch(roster: Roster) {
     loop {
         failpoint::at("lists");
@@ -148,14 +145,14 @@ pub(super) async fn fetch(roster: Roster) {
             Ok(true) => {}
             Ok(false) => tokio::time::sleep(FETCH_EVERY).await,
             Err(error) => {
-                warn!(%error, "cannot tell whether an HR system's list is asked for");
+                warn!(%error, "cannot find out whether an HR system's list was requested");
                 tokio::time::sleep(FETCH_EVERY).await;
             }
         }
     }
 }
 
-/// Tries unmapped records with the present mappings, where these are others than before.
+/// Tries unmapped records again when the mappings have changed.
 pub(super) async fn remap(state: AdminState) {
     failpoint::at("mappings");
     loop {

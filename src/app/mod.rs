@@ -54,11 +54,11 @@ const TRACES_LAST: Duration = Duration::from_secs(2);
 /// What a process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// Takes webhooks in and brings the team in line.
+    /// Accepts webhooks and applies them to the team.
     All,
     /// Only accepts webhooks.
     Intake,
-    /// Only brings the team in line.
+    /// Only applies them to the team.
     Worker,
 }
 
@@ -87,10 +87,10 @@ pub enum StartError {
     /// `[postman] ca_file` could not be read.
     #[error("`[postman] ca_file` cannot be read: {0}")]
     CaFile(std::io::Error),
-    /// A listener could not be had.
+    /// The admin listener could not be opened.
     #[error(transparent)]
     Admin(#[from] admin::BindError),
-    /// The public listener could not be had.
+    /// The public listener could not be opened.
     #[error(transparent)]
     Intake(#[from] IntakeError),
     /// Alerts cannot be sent.
@@ -157,8 +157,7 @@ pub struct Bridge {
 impl Bridge {
     /// Opens the store, makes the client, and takes both addresses.
     ///
-    /// # Errors
-    /// Whatever could not be had; nothing is left running then.
+    /// # Errors Whatever could not be opened; then nothing is left running.
     pub async fn build(config: Config, role: Role, life: Lifecycle) -> Result<Self, StartError> {
         let clock = Clock::System;
         let process_role = ProcessRole::from(role);
@@ -166,7 +165,7 @@ impl Bridge {
             warn!("{notice}");
         }
         let metrics = Metrics::install()?;
-        // Who calls nobody needs no key.
+        // A process that never calls the target needs no key.
         let client = process_role.works().then(|| scim_client(&config)).transpose()?;
         let is_embedded = matches!(config.store.url, StoreUrl::Embedded { .. });
         if is_embedded && role != Role::All {
@@ -261,7 +260,7 @@ impl Bridge {
         })
     }
 
-    /// Where webhooks are taken in; none for a worker.
+    /// Where webhooks are accepted; none for a worker.
     #[must_use]
     pub fn intake_address(&self) -> Option<SocketAddr> {
         self.intake.as_ref().map(Intake::address)
@@ -279,14 +278,14 @@ impl Bridge {
         self.token.clone()
     }
 
-    /// The store, for who lives in the same process.
+    /// The store, for code in the same process.
     #[must_use]
     pub fn store(&self) -> Arc<dyn Store> {
         self.store.clone()
     }
 
-    /// Works until the process is to stop, then stops in order: no new deliveries and people, what is
-    /// in flight ends within the grace, the rest is given back, the listeners close, the store closes.
+    /// Runs until the process must stop, then stops in order: no new deliveries or claims, calls in flight end within
+    /// the grace, the rest is given back, the listeners close, the store closes.
     ///
     /// # Errors
     /// A listener failed.
@@ -316,7 +315,7 @@ impl Bridge {
         let owned = |part, work| tokio::spawn(owned(part, life.clone(), close.clone(), work));
         let admin = owned("admin listener", admin.serve(close.clone()).boxed());
         let intake = intake.map(|intake| owned(PUBLIC_LISTENER, intake.serve(close.clone()).boxed()));
-        // Whoever works knows the key and the mappings, and keeps the store tidy.
+        // A process with a worker knows the key and the mappings, and keeps the store tidy.
         let works = worker.is_some();
         let keyed = works.then(|| store.clone());
         let loops = life.loops();
@@ -341,7 +340,7 @@ impl Bridge {
         }
         if traces.are_on() {
             let sent = traces.clone();
-            // Not among those that end with the rest: the last spans are still to be sent.
+            // It ends after the rest: the last spans must still be sent.
             kept(loops, "traces", move || sent.clone().send());
         }
         life.serve();
@@ -372,7 +371,7 @@ impl Bridge {
         if let Some(alerting) = alerting {
             alerting.leave().await;
         }
-        // One grace for all: what the workers left of it is for deliveries whose bodies still arrive. A
+        // One grace period for all: what the workers left of it is for deliveries whose bodies are still arriving. A
         // sender that is cut off here sends again.
         let passed = stopping_since.await.map_or(grace, |since| since.elapsed());
         let left = grace.saturating_sub(passed).max(CLOSE_MIN);
@@ -394,7 +393,7 @@ impl Bridge {
     }
 }
 
-/// A part without which nothing goes on: where it ends before it is told to, so does the process.
+/// A part without which nothing works: if it ends too early, so does the process.
 async fn owned(
     part: &'static str,
     life: Lifecycle,
@@ -408,7 +407,7 @@ async fn owned(
     ended.unwrap_or_else(|| Err(std::io::Error::other("it panicked")))
 }
 
-/// A part that is started again where it panics.
+/// A part that is restarted if it panics.
 fn kept<F>(loops: &Loops, task: &'static str, start: impl FnMut() -> F + Send + 'static) -> JoinHandle<()>
 where
     F: Future<Output = ()> + Send + 'static,

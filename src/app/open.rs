@@ -1,4 +1,4 @@
-//! Which store is opened, and how.
+//! Opens the store.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,14 +20,14 @@ use crate::store::{Store, StoreError, StoreOptions};
 const FIRST_LOOK: Duration = Duration::from_secs(1);
 /// How long a local disk may take to prove that it can be written to.
 const EMBEDDED_MAX: Duration = Duration::from_secs(1);
-/// How long an embedded store is waited for that another process has: one that ends needs its grace, and
-/// Kubernetes starts the next one meanwhile.
+/// How long to wait for an embedded store that another process has open: that one may need its grace period to end,
+/// and Kubernetes starts the next one meanwhile.
 const IN_USE_MAX: Duration = Duration::from_secs(30);
-/// How often it is tried.
+/// How often to try.
 const IN_USE_EVERY: Duration = Duration::from_millis(250);
 
-/// Opens the store to be served. An embedded one that another process has is waited for; a Redis need not be
-/// there yet.
+/// Opens the store to be served. Waits for an embedded one that another process has open; a Redis need not be
+/// reachable yet.
 pub(super) async fn serving(config: &Config, life: &Lifecycle) -> Result<Arc<dyn Store>, StartError> {
     let options = options::store(config);
     match &config.store.url {
@@ -49,7 +49,7 @@ pub(super) async fn serving(config: &Config, life: &Lifecycle) -> Result<Arc<dyn
                 }
             }
         }
-        // Connected when it is needed: a Redis that is not there yet must not keep us from listening.
+        // Connects when needed: a Redis that is not there yet must not keep us from listening.
         StoreUrl::Redis(url) => {
             let redis = &config.store.redis;
             let store = open_redis(url, redis, &redis.key_prefix, options, life.loops())?;
@@ -115,8 +115,8 @@ fn open_redis(
     Redis::open_for(&RedisOptions { link, clock: StoreClock::Server }, options, loops)
 }
 
-/// How long the store may take to prove that it can be written to: with Redis, an answer's time, and that
-/// of its disks where they are waited for.
+/// How long the store may take to prove that it can be written to: with Redis, the time for an answer, and for its
+/// disks if durability waits for them.
 pub(super) fn patience(store: &StoreConfig) -> Duration {
     match (&store.url, store.redis.durability) {
         (StoreUrl::Embedded { .. }, _) => EMBEDDED_MAX,

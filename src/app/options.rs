@@ -113,10 +113,10 @@ pub(super) fn traces(config: &Config, process: &str, role: ProcessRole) -> Trace
     })
 }
 
-/// Whose store it is: the target, and the team's configured name. Never the key, which rotates.
+/// What the store belongs to: the target, and the team's configured name. Never the key, which rotates.
 pub(super) fn target(config: &Config) -> String {
     let postman = &config.postman;
-    // A store that was kept before there was a choice is Postman's.
+    // A store from before there was a choice belongs to Postman.
     let kind = match config.target.kind {
         TargetChoice::Postman => "",
         TargetChoice::GenericScim => "generic-scim ",
@@ -230,7 +230,7 @@ fn group_rule(group: &GroupConfig) -> GroupRule {
 pub fn target_rules(config: &Config) -> TargetRules {
     match config.target.kind {
         TargetChoice::Postman => TargetRules::default(),
-        // An employee id is its member's own only if no other HR system gives the same.
+        // An employee id is unique only if there is one HR system.
         TargetChoice::GenericScim => {
             TargetRules { kind: TargetKind::GenericScim, finds_by_external_id: config.sources.len() == 1 }
         }
@@ -293,8 +293,7 @@ pub(super) fn admin(config: &Config) -> AdminOptions {
     }
 }
 
-/// The tokens that open API and console; `admin` is the one that stands alone in the configuration, or
-/// was made.
+/// The tokens for API and console; `admin` is the single one in the configuration, or the generated one.
 pub(super) fn tokens(config: &Config, admin: &LiveSecret) -> Tokens {
     let named = config.server.tokens.iter().map(|token| Token {
         name: token.name.clone(),
@@ -323,7 +322,7 @@ pub(super) fn certificates(config: &Config) -> Certificates {
     Certificates::new(named.collect())
 }
 
-/// Where to report what needs attention; none without a receiver. `address` is the admin listener's.
+/// The alerts; none without a receiver. `address` is the admin listener's.
 pub(super) fn alerts(config: &Config, address: SocketAddr, admin: &AdminState) -> Option<AlertOptions> {
     let receivers: Vec<_> = config
         .alerts
@@ -350,7 +349,7 @@ pub(super) fn intake(config: &Config) -> IntakeOptions {
     IntakeOptions {
         listen: config.server.listen.to_string(),
         body_bytes_max: config.server.body_bytes_max,
-        // Room for some at their largest; small ones are taken by the thousand.
+        // Enough for some of the largest, or thousands of small ones.
         bodies_bytes_max: (config.server.body_bytes_max * 4).max(IntakeOptions::default().bodies_bytes_max),
         body_timeout_ms: config.server.body_timeout_s * 1000,
         shutdown_grace_s: config.server.shutdown_grace_s,
@@ -434,7 +433,7 @@ fn store_kind(url: &StoreUrl) -> &'static str {
     }
 }
 
-/// The configuration in force, for people. No secret is among it.
+/// The configuration in force, for people, without secrets.
 pub(super) fn settings(config: &Config) -> Vec<(String, String)> {
     let postman = &config.postman;
     let mut settings = vec![

@@ -16,29 +16,28 @@ use crate::admin::api::shapes::{CaptureBody, CaptureOffBody, CapturedSourceBody,
 /// What to do with captured deliveries. They contain what HR sent: personal data.
 #[derive(Debug, Subcommand)]
 pub enum CaptureCommand {
-    /// Keep the last deliveries of a source from now on, refused ones, too; this ends after an hour.
+    /// Keep the last deliveries of a source from now on, including refused ones; ends after an hour.
     On {
         /// The source.
         #[arg(long)]
         source: String,
-        /// How many of its last deliveries are kept.
+        /// How many of its last deliveries to keep.
         #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u8).range(1..=50))]
         keep: u8,
     },
-    /// Keep no more, and forget what was kept.
+    /// Stop capturing, and delete what was kept.
     Off {
         /// The source.
         #[arg(long)]
         source: String,
     },
-    /// Which sources are captured, and which deliveries were.
+    /// List the sources being captured, and the captured deliveries.
     List,
-    /// One delivery as raw HTTP, as `explain --request` and `presets test` read it. The audit log records that you
-    /// looked.
+    /// Print one delivery as raw HTTP, as `explain --request` and `presets test` read it. The audit log records it.
     Show {
         /// Its id, as `capture list` has it.
         id: String,
-        /// Write it to this file, which must not be there yet.
+        /// Write it to this file, which must not exist yet.
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
     },

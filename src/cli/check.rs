@@ -27,19 +27,19 @@ const EXAMINED_MAX: Duration = Duration::from_secs(30);
 /// What to check.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// Check what a process of this role needs, and read no other secrets: an intake does not call Postman.
+    /// Check only what a process of this role needs, and read no other secrets: an intake does not call Postman.
     #[arg(long, value_enum, default_value_t = RoleArg::All)]
     role: RoleArg,
 }
 
-/// What was looked at, and how it stands.
+/// What was checked, and the result.
 #[derive(Debug, Serialize)]
 struct Checked {
     what: &'static str,
     ok: bool,
     /// What was found.
     found: String,
-    /// What to do; empty where it is well.
+    /// What to do; empty if all is well.
     action: String,
 }
 
@@ -55,7 +55,7 @@ pub fn run(context: &Context, args: &CheckArgs) -> Result<(), Failure> {
     let config = Config::load_from_process(context.config.as_deref(), role)?;
     app::name_target(&config);
     let report = block_on(async {
-        // Before a store is made where there is none.
+        // Before a missing store is created.
         let file = store_file(&config);
         let mut checks = vec![configuration(&config), store(&config).await];
         checks.extend(file);
@@ -103,7 +103,7 @@ async fn store(config: &Config) -> Checked {
     }
 }
 
-/// The file of an embedded store, read from beginning to end: what is damaged may not be met for weeks.
+/// Reads the whole file of an embedded store: otherwise damage may go unnoticed for weeks.
 fn store_file(config: &Config) -> Option<Checked> {
     const WHAT: &str = "store file";
     let StoreUrl::Embedded { dir } = &config.store.url else { return None };
@@ -170,7 +170,7 @@ async fn ask(client: &Client, target: TargetRules, what: &'static str, request: 
     Checked { what, ok: false, found: format!("{seen}: {code} {}", code.title()), action: action.to_owned() }
 }
 
-/// What to do about a connection that could not be made; none where the code's own line says it.
+/// What to do about a failed connection; none if the code's own advice says it.
 fn advice(reason: NoReply) -> Option<&'static str> {
     Some(match reason {
         NoReply::CertificateExpired => "Have the server's certificate renewed.",

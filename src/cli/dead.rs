@@ -27,7 +27,7 @@ pub enum DeadCommand {
         #[arg(long)]
         csv: bool,
     },
-    /// Show one, whole: what is wrong, what was tried, what to do.
+    /// Show one in full: what is wrong, what was tried, what to do.
     Show {
         /// Its id.
         id: String,
@@ -48,10 +48,10 @@ pub struct FilterArgs {
     /// Only of this source.
     #[arg(long)]
     source: Option<String>,
-    /// Only whose newest stopped event was of this kind: hire, update, leave or notice.
+    /// Only those whose newest stopped event was of this kind: hire, update, leave or notice.
     #[arg(long)]
     event: Option<String>,
-    /// Only those that are older than this: 90s, 15m, 12h, 7d.
+    /// Only those older than this: 90s, 15m, 12h, 7d.
     #[arg(long, value_name = "AGE", value_parser = age)]
     older_than: Option<Duration>,
 }
@@ -69,14 +69,14 @@ impl FilterArgs {
     }
 }
 
-/// One dead letter, or which.
+/// One dead letter, or a selection.
 #[derive(Debug, Args)]
 pub struct ActArgs {
     /// The id of one.
     id: Option<String>,
     #[command(flatten)]
     filter: FilterArgs,
-    /// All there are.
+    /// All of them.
     #[arg(long)]
     all: bool,
     /// Only count them.
@@ -85,8 +85,7 @@ pub struct ActArgs {
     /// Why, for the audit.
     #[arg(long)]
     reason: Option<String>,
-    /// Of one record that could not be mapped: a field, by the mapping's name for it, to be corrected first. May be
-    /// repeated.
+    /// For a record that could not be mapped: corrects a field first, by the mapping's name for it. May be repeated.
     #[arg(long, value_name = "FIELD=VALUE", value_parser = field_value)]
     set: Vec<(String, String)>,
 }

@@ -13,7 +13,7 @@ use crate::core::target_name::{self, said};
 
 /// The list of members of a large team takes minutes at Postman's rate.
 const TIMEOUT: Duration = Duration::from_mins(15);
-/// People of each list that people see.
+/// How many people of each list are shown.
 const SHOWN: usize = 10;
 
 /// Whether to compare.

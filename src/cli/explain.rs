@@ -25,7 +25,7 @@ use crate::core::time::UnixMs;
 /// What to explain.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// The source whose mapping is to be used.
+    /// The source whose mapping to use.
     #[arg(long)]
     source: String,
     /// The file with the payload; `-` is standard input.
@@ -38,14 +38,13 @@ pub struct ExplainArgs {
     /// A delivery that was captured, by its id: see `capture list`. The audit log records that you looked.
     #[arg(long, value_name = "ID", conflicts_with_all = ["file", "request"])]
     capture: Option<String>,
-    /// A file with the body, for the text of `curl -v`, which does not show it.
+    /// A file with the body, for the output of `curl -v`, which does not show it.
     #[arg(long, value_name = "FILE", requires = "request")]
     body: Option<PathBuf>,
-    /// Which of several requests in the file, counted from 1; without it, all that are POSTs.
+    /// Which of several requests in the file, counted from 1; by default, all POSTs.
     #[arg(long, value_name = "N", requires = "request")]
     entry: Option<usize>,
-    /// When it came in, such as 2026-11-22T10:00:00Z: its age is judged by that. Without it: when the file says that
-    /// it did, or now.
+    /// When it arrived, such as 2026-11-22T10:00:00Z, to judge its age; by default, the time in the file, or now.
     #[arg(long, value_name = "TIME", requires = "request", value_parser = instant)]
     at: Option<UnixMs>,
     /// Show the values that were found. They are personal data.
@@ -56,10 +55,10 @@ pub struct ExplainArgs {
 /// What a payload would do.
 #[derive(Debug, Serialize)]
 struct Report {
-    /// Of a whole delivery: whether it is genuine.
+    /// For a whole delivery: whether it is genuine.
     #[serde(skip_serializing_if = "Option::is_none")]
     proof: Option<Proof>,
-    /// None of a handshake, which is answered before anything is read.
+    /// None for a handshake, which is answered before anything is read.
     #[serde(flatten)]
     mapping: Option<Explanation>,
     /// For each record that is an event: what would be done.

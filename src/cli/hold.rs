@@ -14,9 +14,9 @@ use crate::core::hold::HoldScope;
 pub enum HoldCommand {
     /// Show the holds in force.
     Show,
-    /// Set a hold by hand: it stays until it is lifted by hand.
+    /// Set a hold, which stays until you lift it.
     Set {
-        /// What is to wait: all, creates, writes, deactivations, addresses or fetch:SOURCE.
+        /// What must wait: all, creates, writes, deactivations, addresses or fetch:SOURCE.
         #[arg(long, value_parser = scope, default_value = "all")]
         scope: HoldScope,
         /// Why, for the audit log.
@@ -25,11 +25,11 @@ pub enum HoldCommand {
     },
     /// Lift holds: work resumes at once.
     Lift {
-        /// Which; without it, all but those of the guard.
+        /// Which; by default, all but the guard's.
         #[arg(long, value_parser = scope)]
         scope: Option<HoldScope>,
     },
-    /// Let this many more through the guard.
+    /// Let this many more changes through the guard.
     Allow {
         /// deactivations or addresses.
         #[arg(value_parser = guarded)]

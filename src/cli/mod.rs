@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Prints a line. An error is ignored: nobody reads the output any more (`… | head`).
+/// Prints a line. An error is ignored: it means that nobody reads the output any more (`… | head`).
 macro_rules! say {
     () => { crate::cli::tell(format_args!("")) };
     ($($line:tt)+) => { crate::cli::tell(format_args!($($line)+)) };
@@ -43,11 +43,11 @@ pub mod store;
 
 use self::failure::Failure;
 
-/// Signed HR webhooks in, a Postman team kept in line over SCIM 2.0.
+/// Signed HR webhooks in, a Postman team kept up to date over SCIM 2.0.
 #[derive(Debug, Parser)]
 #[command(name = "scim-bridge", version = env!("SCIM_BRIDGE_VERSION"), about, max_term_width = 100)]
 pub struct Cli {
-    /// The configuration file. Without it: `SCIM_BRIDGE_CONFIG`, else `./config/scim-bridge.toml` where present.
+    /// The configuration file. Default: `SCIM_BRIDGE_CONFIG`, or `./config/scim-bridge.toml` if it exists.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Print JSON instead of text.
@@ -59,43 +59,43 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the bridge: accept webhooks, and bring Postman in line with them.
+    /// Run the bridge: accept webhooks, and apply them to Postman.
     Serve(serve::ServeArgs),
     #[cfg(feature = "stand-ins")]
-    /// Show the whole thing working: the bridge, a Postman stand-in, signed webhooks, what became of each person.
+    /// Show everything at work: the bridge, a Postman stand-in, signed webhooks, and the result for each person.
     Demo(demo::DemoArgs),
     /// Write a configuration for an HR system: asks on a terminal, or takes flags.
     Init(init::InitArgs),
-    /// Check the configuration, the store, and whether Postman accepts the key.
+    /// Check the configuration and the store, and whether Postman accepts the key.
     Check(check::CheckArgs),
-    /// Say what a payload would do, field by field, without touching anything.
+    /// Show what a payload would do, field by field, without changing anything.
     Explain(explain::ExplainArgs),
-    /// The HR systems that are known: list them, show one, try deliveries on one.
+    /// Presets for HR systems: list them, show one, test deliveries with one.
     #[command(subcommand)]
     Presets(presets::PresetsCommand),
-    /// Captured deliveries: keep a source's last ones for an hour, list them, show one.
+    /// Capture a source's last deliveries for an hour; list them, show one.
     #[command(subcommand)]
     Capture(capture::CaptureCommand),
     /// Sign a file as a source would, post it, and follow its jobs.
     Send(send::SendArgs),
-    /// What waits, what needs attention, what to do; ends with 3 if anything needs attention.
+    /// Show what waits, what needs attention, and what to do; exit code 3 if anything needs attention.
     Status,
-    /// Whether the process here is alive, or ready, by its exit code: for a container's supervisor.
+    /// Say by exit code whether the local process is alive, or ready: for a container's supervisor.
     Healthcheck(healthcheck::HealthcheckArgs),
     /// Dead letters: list, show, replay, discard.
     #[command(subcommand)]
     Dead(dead::DeadCommand),
-    /// The last deliveries of each source: accepted, ignored, known already, refused and why.
+    /// List the last deliveries of each source: accepted, duplicate, ignored or refused, and why.
     Deliveries(deliveries::DeliveriesArgs),
-    /// Holds: show, set, lift, let more through the guard.
+    /// Holds: show, set and lift them; let more changes through the guard.
     #[command(subcommand)]
     Hold(hold::HoldCommand),
     /// Everything about one person: "why is Jane not in Postman?"
     Person(person::PersonArgs),
-    /// People: list them, find them by their names.
+    /// People: list them, or find them by name.
     #[command(subcommand)]
     People(people::PeopleCommand),
-    /// Open jobs, or one of any state.
+    /// List open jobs, or show one in any state.
     Jobs(jobs::JobsArgs),
     /// Stage a roster: a file that says who works here. Nothing in it reaches Postman before `apply`.
     Import(roster::ImportArgs),
@@ -105,15 +105,15 @@ enum Command {
     Apply(roster::ApplyArgs),
     /// Show whether HR and Postman agree: the last comparison, or one made now.
     Drift(drift::DriftArgs),
-    /// The store itself: copy it into another, back it up.
+    /// Copy the store into another one, or back it up.
     #[command(subcommand)]
     Store(store::StoreCommand),
     #[cfg(feature = "stand-ins")]
-    /// Run the Postman stand-in by itself.
+    /// Run only the Postman stand-in.
     PostmanSim(postman_sim::PostmanSimArgs),
-    /// The script with which a shell completes these commands.
+    /// Print a shell's completion script for these commands.
     Completions(shell::CompletionsArgs),
-    /// A manual page, as roff: `scim-bridge man | man -l -`.
+    /// Print a manual page, as roff: `scim-bridge man | man -l -`.
     Man(shell::ManArgs),
 }
 
@@ -127,7 +127,7 @@ pub struct Context {
 }
 
 impl Context {
-    /// Prints `value` as JSON, or what `people` writes.
+    /// Prints `value` as JSON, or as `people` writes it.
     pub fn print<T: serde::Serialize>(&self, value: &T, people: impl FnOnce()) -> Result<(), Failure> {
         if self.json {
             let text = serde_json::to_string_pretty(value).map_err(|error| Failure::failed(error.to_string()))?;

@@ -24,7 +24,7 @@ pub enum PeopleCommand {
     },
     /// Find people by the beginnings of their names, address or employee id.
     Search {
-        /// One word or several, all of which must fit.
+        /// One word or several, all of which must match.
         #[arg(required = true)]
         text: Vec<String>,
         /// Which page of them.
@@ -39,7 +39,7 @@ pub struct PageArgs {
     /// How many at most.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=500))]
     limit: u32,
-    /// Where the page before ended.
+    /// The cursor that the previous page gave.
     #[arg(long, value_name = "CURSOR")]
     after: Option<String>,
 }

@@ -10,7 +10,7 @@ use super::{Context, block_on};
 use crate::admin::api::shapes::{DoneBody, FactBody, PeopleBody, PersonBody, PersonRef};
 use crate::core::target_name;
 
-/// Whom to look up.
+/// The person to look up.
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct PersonArgs {
@@ -23,7 +23,7 @@ pub struct PersonArgs {
 
 #[derive(Debug, Subcommand)]
 enum PersonCommand {
-    /// Erase all that is kept about a person: record, member link, story, dead letters, payloads.
+    /// Erase everything kept about a person: record, member link, story, dead letters, payloads.
     Erase {
         /// SOURCE/EMPLOYEE-ID, an employee id, an e-mail address, or a name.
         who: String,
@@ -31,7 +31,7 @@ enum PersonCommand {
         #[arg(long)]
         yes: bool,
     },
-    /// Have a person looked at now, whatever they wait for.
+    /// Try a person now, whatever they wait for.
     Try {
         /// SOURCE/EMPLOYEE-ID, an employee id, an e-mail address, or a name.
         who: String,

@@ -14,7 +14,7 @@ use crate::postman_sim::{
 };
 use crate::supervision;
 
-/// How the stand-in is to be.
+/// The stand-in's options.
 #[derive(Debug, Args)]
 pub struct PostmanSimArgs {
     /// Where to listen; port 0 takes a free one.
@@ -23,7 +23,7 @@ pub struct PostmanSimArgs {
     /// The SCIM API key that it accepts.
     #[arg(long, default_value = "sim-key")]
     key: String,
-    /// How the key must come: bearer, raw or any.
+    /// How the key must be sent: bearer, raw or any.
     #[arg(long, default_value = "bearer")]
     auth: AuthAccepted,
     /// Writes allowed in any window; 0: no limit.
@@ -38,31 +38,31 @@ pub struct PostmanSimArgs {
     /// Seats of the team; without it, any number.
     #[arg(long)]
     seats: Option<usize>,
-    /// Seed of everything that is left to chance.
+    /// The seed for everything random.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// What a PUT with another userName does: ignore or refuse.
     #[arg(long, default_value = "ignore")]
     username_change: UsernameChange,
-    /// What a PUT means for all that is beside the names: names (it stays) or whole (what is not sent is gone).
+    /// What a PUT does to everything except the names: names (it stays) or whole (what is not sent is removed).
     #[arg(long, default_value = "names")]
     put: PutMeaning,
     /// A domain within which addresses may change; without any, all. May be repeated.
     #[arg(long, value_name = "DOMAIN")]
     verified_domain: Vec<String>,
-    /// Give members versions: `ETag`, and If-Match that counts.
+    /// Give members versions: `ETag`, and an If-Match that is checked.
     #[arg(long)]
     versions: bool,
-    /// What a 201 for a person who is only invited contains: a future id, or none (absent).
+    /// What a 201 for an invited person contains: a future id, or none (absent).
     #[arg(long, default_value = "future")]
     invited_id: InvitedId,
     /// A header to send with every 429, such as `retry-after` or `retry-after=2`. May be repeated.
     #[arg(long, value_name = "HEADER[=SECONDS]")]
     hint: Vec<Hint>,
-    /// A fault to order, such as `create:no-slots:3`, `any:spike-503:5%`, `replace:reset:after`. May be repeated.
+    /// A fault, such as `create:no-slots:3`, `any:spike-503:5%`, `replace:reset:after`. May be repeated.
     #[arg(long, value_name = "ON:WHAT[:OPTION]")]
     fault: Vec<Fault>,
-    /// A file with a JSON array of people to begin with.
+    /// A file with a JSON array of people who are there from the start.
     #[arg(long, value_name = "FILE")]
     members: Option<PathBuf>,
 }

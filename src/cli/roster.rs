@@ -27,10 +27,10 @@ const SHOWN: usize = 10;
 /// The roster to import.
 #[derive(Debug, Args)]
 pub struct ImportArgs {
-    /// The source whose people these are.
+    /// The source that these people belong to.
     #[arg(long)]
     source: String,
-    /// The file: CSV with a header, a JSON array of objects, or an object a line; `-` is standard input. A
+    /// The file: CSV with a header, a JSON array of objects, or one object per line; `-` is standard input. A
     /// column has the last name of one of the mapping's paths: `employee_id`, `email`, `first_name`,
     /// `last_name` unless the mapping says otherwise.
     #[arg(long, value_name = "FILE", required_unless_present = "fetch", conflicts_with = "fetch")]
@@ -43,8 +43,8 @@ pub struct ImportArgs {
     /// are added to what is staged.
     #[arg(long, value_name = "TIME", requires = "fetch")]
     since: Option<String>,
-    /// As of when the rows of the file hold, usually when it was written: 2026-11-22T10:00:00Z, or 2026-11-22; by default,
-    /// now. What HR has said since then counts.
+    /// The time that the rows describe, usually when the file was written: 2026-11-22T10:00:00Z, or 2026-11-22; by
+    /// default, now. Whatever HR has said since then counts instead.
     #[arg(long, value_name = "TIME", conflicts_with = "fetch")]
     as_of: Option<String>,
     /// Add the rows to what is staged already, instead of replacing it.
@@ -58,12 +58,12 @@ pub struct ImportArgs {
 /// What to plan.
 #[derive(Debug, Args)]
 pub struct PlanArgs {
-    /// What becomes of members who are not in HR; they are left alone unless you say otherwise.
+    /// What happens to members who are not in HR; by default, they are left alone.
     #[arg(long, value_name = "WHAT")]
     strangers: Option<Strangers>,
 }
 
-/// What becomes of members who are not in HR.
+/// What happens to members who are not in HR.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
 enum Strangers {
@@ -77,20 +77,20 @@ pub struct ApplyArgs {
     /// Do not ask.
     #[arg(long)]
     yes: bool,
-    /// Do not wait until everybody has been worked on.
+    /// Do not wait until everybody has been processed.
     #[arg(long)]
     no_wait: bool,
     /// Only people all of whose changes are among these: creates, switch-ons, names, addresses,
     /// deactivations, groups, adoptions.
     #[arg(long, value_delimiter = ',', value_name = "CHANGES", value_parser = change)]
     only: Option<Vec<Change>>,
-    /// Only the people of this file, one a line: SOURCE/EMPLOYEE-ID, an employee id, an address, or a SCIM id.
+    /// Only the people in this file, one per line: SOURCE/EMPLOYEE-ID, an employee id, an address, or a SCIM id.
     #[arg(long, value_name = "FILE")]
     people: Option<PathBuf>,
-    /// Exactly the plan of this file (`plan --json`): if another one would be applied by now, nothing is.
+    /// Exactly the plan in this file (`plan --json`): if the plan would now be different, nothing is applied.
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,
-    /// What becomes of members who are not in HR; they are left alone unless you say otherwise.
+    /// What happens to members who are not in HR; by default, they are left alone.
     #[arg(long, value_name = "WHAT")]
     strangers: Option<Strangers>,
 }

@@ -14,7 +14,7 @@ use crate::telemetry::logs;
 /// How to serve.
 #[derive(Debug, Args)]
 pub struct ServeArgs {
-    /// What this process does. It reads the secrets of its role, and no others.
+    /// What this process does. It reads only the secrets of its role.
     #[arg(long, value_enum, default_value_t = RoleArg::All)]
     role: RoleArg,
 }
@@ -22,11 +22,11 @@ pub struct ServeArgs {
 /// What a process does.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(super) enum RoleArg {
-    /// Accepts webhooks, and brings Postman in line with them.
+    /// Accepts webhooks, and applies them to Postman.
     All,
     /// Only accepts webhooks.
     Intake,
-    /// Only brings Postman in line with them.
+    /// Only applies them to Postman.
     Worker,
 }
 
@@ -56,7 +56,7 @@ pub fn run(context: &Context, args: &ServeArgs) -> Result<(), Failure> {
         let bridge = Bridge::build(config, role, life.clone()).await.map_err(|error| started(&error))?;
         bridge.run().await.map_err(|error| Failure::failed(error.to_string()))
     });
-    // A second signal leaves attempts behind, which must not keep the process.
+    // A second signal leaves attempts behind, which must not keep the process alive.
     runtime.shutdown_background();
     result?;
     info!("stopped");

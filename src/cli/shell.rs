@@ -15,11 +15,11 @@ pub struct CompletionsArgs {
 /// Which page.
 #[derive(Debug, Args)]
 pub struct ManArgs {
-    /// A command, such as `dead replay`; without one, the page of them all.
+    /// A command, such as `dead replay`; by default, the page about all of them.
     command: Vec<String>,
 }
 
-/// Prints what the shell is to load.
+/// Prints the shell's completion script.
 pub fn completions(args: &CompletionsArgs) -> Result<(), Failure> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "scim-bridge", &mut script);

@@ -17,29 +17,28 @@ use crate::store::copy::{Copied, CopyError, CopyOptions, Phase, SectionTally, co
 use crate::store::embedded::Embedded;
 use crate::store::transfer::Section;
 
-/// Records between two lines on how far it has come.
+/// How many records between two lines of progress.
 const PROGRESS_EVERY: u64 = 20_000;
 
-/// How long the store itself is read after a backup, to see whether it is damaged.
+/// How long to read the store itself after a backup, to see whether it is damaged.
 const EXAMINED_MAX: Duration = Duration::from_secs(30);
 
 /// What to do with a store.
 #[derive(Debug, Subcommand)]
 pub enum StoreCommand {
-    /// Copy everything from one store into another: when you move from the embedded one to Redis, back,
-    /// or from one Redis to another. Can be stopped at any point and run again: what has arrived stays as
-    /// it is there.
+    /// Copy everything from one store into another: from the embedded one to Redis, back, or from one Redis to
+    /// another. Can be stopped at any point and run again: what has arrived is left as it is there.
     ///
-    /// Nobody may serve the source meanwhile: stop it, copy, start the bridge on the target. When all is
-    /// there, the source gets the hold HOLD-COPIED, so that it applies nothing should it be started again.
+    /// No process may serve the source meanwhile: stop the bridge, copy, then start it on the target. When everything
+    /// is there, the source gets the hold HOLD-COPIED, so that it applies nothing if it is started again.
     ///
-    /// The source is otherwise left as it is. `[store] high_water_jobs` does not count here. The target must
-    /// be empty, or have been copied into before; one that was served itself is refused.
+    /// The source is otherwise left as it is, and `[store] high_water_jobs` does not matter. The target must be
+    /// empty, or an earlier copy of the same store; one that has been served is refused.
     #[command(verbatim_doc_comment)]
     Copy(CopyArgs),
-    /// Write the embedded store into a new file, as of one moment, while it is served or not: all that was
-    /// answered before is in it. Put into a directory as `store.db`, the file is a store of its own. It is read
-    /// back before the command ends; where the store itself is damaged, that is said.
+    /// Write a consistent snapshot of the embedded store to a new file, whether or not it is being served. As
+    /// `store.db` in a directory, the file is a store of its own. It is read back before the command ends, which also
+    /// says whether the store itself is damaged.
     #[command(verbatim_doc_comment)]
     Backup(BackupArgs),
 }
@@ -47,7 +46,7 @@ pub enum StoreCommand {
 /// Where to.
 #[derive(Debug, Args)]
 pub struct BackupArgs {
-    /// The file to write; it must not be there yet.
+    /// The file to write, which must not exist yet.
     file: PathBuf,
 }
 
@@ -56,7 +55,7 @@ pub struct BackupArgs {
 struct BackedUp {
     file: PathBuf,
     bytes: u64,
-    /// What is damaged in the store itself, and not in what was written.
+    /// Damage in the store itself that is not in the backup.
     #[serde(skip_serializing_if = "Option::is_none")]
     damaged: Option<String>,
 }
@@ -65,15 +64,15 @@ struct BackedUp {
 #[derive(Debug, Args)]
 pub struct CopyArgs {
     /// The store to copy from: `embedded:DIR`, `redis://…`, `rediss://…`, `redis+sentinel://…/NAME` or
-    /// `redis-cluster://…`. A Redis is reached with user, password, TLS files and `key_prefix` of `[store]`
-    /// in the configuration; where the URL has a user or a password, with those instead. Other users see
-    /// what is on a command line: give a URL with a password by the environment.
+    /// `redis-cluster://…`. A Redis is reached with user, password, TLS files and `key_prefix` of `[store]` in the
+    /// configuration, unless the URL has a user or a password. Other users can see a command line: give a URL with a
+    /// password through the environment.
     #[arg(long, value_name = "URL", env = "SCIM_BRIDGE_COPY_FROM", hide_env_values = true)]
     from: String,
     /// The store to copy to, likewise.
     #[arg(long, value_name = "URL", env = "SCIM_BRIDGE_COPY_TO", hide_env_values = true)]
     to: String,
-    /// Another prefix of the keys than `[store] key_prefix`, where the source is a Redis.
+    /// The prefix of the source's keys, if it is a Redis and not `[store] key_prefix`.
     #[arg(long, value_name = "PREFIX")]
     from_prefix: Option<String>,
     /// The same for the target.
@@ -82,7 +81,7 @@ pub struct CopyArgs {
     /// Only count what is there and what is missing.
     #[arg(long)]
     dry_run: bool,
-    /// Set no hold on the source, which is to be served again: for a backup.
+    /// Do not hold the source, which will be served again: for a backup.
     #[arg(long)]
     no_hold: bool,
 }
@@ -133,7 +132,7 @@ fn run_backup(context: &Context, args: &BackupArgs) -> Result<(), Failure> {
     }
     Embedded::backup_of(dir, &args.file).map_err(|error| Failure::advise(error.to_string(), advice(&error)))?;
     let bytes = std::fs::metadata(&args.file).map_or(0, |file| file.len());
-    // What is damaged and empty does not get into a backup.
+    // Damaged empty pages do not get into a backup.
     let damaged = Embedded::examine(dir, EXAMINED_MAX).err().map(|error| error.to_string());
     let report = BackedUp { file: args.file.clone(), bytes, damaged };
     context.print(&report, || {

@@ -83,7 +83,7 @@ codes! {
         "Every attempt failed for longer than `[retry] give_up_after_h`, although Postman serves others.",
         "See the history for the last error; correct the cause, then replay.";
     JobPoison = "JOB-POISON",
-        "Worker after worker stopped in the middle of this job.",
+        "Several workers in a row stopped while working on this person.",
         "Look for crashes or out-of-memory kills in the logs at the times in the history; then replay.";
     ScimOwned = "SCIM-OWNED",
         "The member belongs to another employee with another name.",
@@ -98,7 +98,7 @@ codes! {
         "The member under the known id has an address that neither HR nor the bridge has given them.",
         "Look at the member in Postman's team settings; correct the address there or in the HR system, then replay.";
     ScimNotApplied = "SCIM-NOT-APPLIED",
-        "Postman answers that a change was made, and does not show it, again and again.",
+        "Postman answers again and again that a change was made, but does not show it.",
         "Look at the member in Postman's team settings; replay when they can be changed.";
     ScimGroup = "SCIM-GROUP",
         "Postman does not add this member to a group, or remove them from one; everything else about them is up to date.",
@@ -125,9 +125,9 @@ codes! {
         "See whether the key under `[source.fetch]` may see everybody; replay. If they are gone, discard.";
     FetchOtherPerson = "FETCH-OTHER-PERSON",
         "The HR system's API answered with another employee's record than the one asked for.",
-        "Look for a cache or a proxy that answers in its place, or another kind of id in the webhook; then replay.";
+        "Look for a cache or a proxy that answers instead, or for another kind of id in the webhook; then replay.";
     FetchUnreadable = "FETCH-UNREADABLE",
-        "The HR system's answer cannot be used: not JSON, cut off, or longer than is read.",
+        "The HR system's answer cannot be used: it is not JSON, cut off, or too long.",
         "It is tried again a few times. Check `[source.fetch] base_url`, and what is between here and there; then replay.";
     FetchRefused = "FETCH-4XX",
         "The HR system's API refuses the read of this employee, or answers with an error.",
@@ -142,8 +142,8 @@ codes! {
         "The HR system says that its rate limit is reached.",
         "Nothing: the people of this source wait for as long as it says.";
     FetchPaced = "FETCH-PACED",
-        "Reads at the HR system wait for their turn: it takes only so many a minute.",
-        "Nothing: each is made in its turn.";
+        "Reads at the HR system wait for their turn: it allows only so many a minute.",
+        "Nothing: each read is made in turn.";
     FetchMissing = "FETCH-MISSING",
         "A webhook asks for a read at the HR system, and the source has no `[source.fetch]`.",
         "Give the source a `[source.fetch]` with what its preset needs, restart, then replay.";
@@ -213,7 +213,7 @@ codes! {
         "An operator set this hold.",
         "Lift it with `scim-bridge hold lift` when ready; it is not lifted by itself.";
     HoldCopied = "HOLD-COPIED",
-        "This store's content was copied to another store, which is to go on with it: here nothing is applied any more.",
+        "This store's content was copied to another store, which now takes over: nothing is applied here any more.",
         "Serve the other store. To go on with this one after all, stop the other for good, then `scim-bridge hold lift`.";
     // The store cannot serve: webhooks are answered 503, workers wait, nothing is lost.
     StoreUnreachable = "STORE-UNREACHABLE",
@@ -229,7 +229,7 @@ codes! {
         "The TLS handshake with Redis failed.",
         "Check `[store] ca_file`, `cert_file`, `key_file`, and that the certificate names the host in the URL.";
     StorePlain = "STORE-PLAIN",
-        "Redis is on another host, and would be spoken to without TLS.",
+        "Redis is on another host, and would be reached without TLS.",
         "Give a `[store] url` that begins with `rediss`, or set `[store] allow_plain = true` where the network is your own.";
     StoreAuth = "STORE-AUTH",
         "Redis does not accept the user or the password.",
@@ -251,7 +251,7 @@ codes! {
         "Point `[store] url` at the cluster's own nodes, as `redis-cluster://`.";
     StoreLoading = "STORE-LOADING",
         "Redis is starting and still reading its data.",
-        "Nothing: work goes on when it has read them.";
+        "Nothing: work goes on when the data is loaded.";
     StoreBusy = "STORE-BUSY",
         "A script keeps Redis busy.",
         "If it lasts: find who runs the script, and have `SCRIPT KILL` end it.";

@@ -9,7 +9,7 @@ use crate::store::StoreError;
 /// How long a step of a fetch waits for the store, so that nothing has to be read again. Well below the time after
 /// which another process takes over a fetch without a heartbeat.
 pub(super) const PATIENCE: Duration = Duration::from_mins(1);
-const AGAIN: Duration = Duration::from_secs(1);
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// Repeats a store operation for that long, as long as its failures are temporary.
 pub(super) async fn patiently<T, F: Future<Output = Result<T, StoreError>>>(
@@ -25,7 +25,7 @@ pub(super) async fn patiently<T, F: Future<Output = Result<T, StoreError>>>(
                     warn!(%error, "the store does not answer: the HR system's list waits where it is");
                 }
                 is_told = true;
-                tokio::time::sleep(AGAIN).await;
+                tokio::time::sleep(RETRY_PAUSE).await;
             }
             answer => return answer,
         }

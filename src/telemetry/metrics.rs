@@ -11,7 +11,7 @@ use super::logs;
 
 /// Deliveries answered, by `source` and `result` (see [`DeliveryResult`]).
 pub const DELIVERIES_TOTAL: &str = "scim_bridge_deliveries_total";
-/// From the first byte of a delivery's head to its answer.
+/// Time from the first byte of a delivery's head to its answer.
 pub const INTAKE_DURATION_SECONDS: &str = "scim_bridge_intake_duration_seconds";
 /// Signatures refused, by `source` and `reason`.
 pub const SIGNATURE_FAILURES_TOTAL: &str = "scim_bridge_signature_failures_total";
@@ -19,21 +19,21 @@ pub const SIGNATURE_FAILURES_TOTAL: &str = "scim_bridge_signature_failures_total
 pub const CONNECTIONS: &str = "scim_bridge_connections";
 /// Connections closed to make room for others.
 pub const CONNECTIONS_CUT_TOTAL: &str = "scim_bridge_connections_cut_total";
-/// Connections refused: all that their peer may have were being worked on.
+/// Connections refused because all connections that their peer may have were in use.
 pub const CONNECTIONS_REFUSED_TOTAL: &str = "scim_bridge_connections_refused_total";
 /// Wrong admin tokens, by `result`: [`GUESS_REFUSED`] or [`GUESS_PUT_OFF`].
 pub const ADMIN_GUESSES_TOTAL: &str = "scim_bridge_admin_guesses_total";
 /// Tasks of the process that panicked and were started again, by `task`.
 pub const TASKS_RESTARTED_TOTAL: &str = "scim_bridge_tasks_restarted_total";
-/// Log lines for which there was no room.
+/// Log lines dropped because there was no room for them.
 pub const LOG_LINES_DROPPED_TOTAL: &str = "scim_bridge_log_lines_dropped_total";
 /// People who wait, by `state`.
 pub const JOBS: &str = "scim_bridge_jobs";
-/// For how long the job that has waited the longest has been due.
+/// How long the job that has waited the longest has been due.
 pub const OLDEST_DUE_JOB_AGE_SECONDS: &str = "scim_bridge_oldest_due_job_age_seconds";
 /// People in the store.
 pub const PEOPLE: &str = "scim_bridge_people";
-/// Events that nobody has folded yet, by `source`.
+/// Events that no worker has processed yet, by `source`.
 pub const INBOX_ENTRIES: &str = "scim_bridge_inbox_entries";
 /// Dead letters.
 pub const DEAD_LETTERS: &str = "scim_bridge_dead_letters";
@@ -41,7 +41,7 @@ pub const DEAD_LETTERS: &str = "scim_bridge_dead_letters";
 pub const DEAD_LETTERS_BY_CODE: &str = "scim_bridge_dead_letters_by_code";
 /// What `status` lists.
 pub const PROBLEMS: &str = "scim_bridge_problems";
-/// Processes that were heard from lately, by `role`.
+/// Processes with a recent heartbeat, by `role`.
 pub const PROCESSES: &str = "scim_bridge_processes";
 /// 1 if a hold of this `scope` is in force.
 pub const HOLD: &str = "scim_bridge_hold";
@@ -117,8 +117,8 @@ pub const USE: &str = "use";
 /// Label: the crate's version.
 pub const VERSION: &str = "version";
 
-/// In place of a source's name that is not configured: a stranger must not choose labels. No source
-/// can have this name.
+/// Stands for every source that is not configured: a stranger must not choose labels. No source can
+/// have this name.
 pub const UNKNOWN_SOURCE: &str = "_unknown";
 /// No connection was made: the call had no effect.
 pub const STATUS_UNREACHABLE: &str = "unreachable";
@@ -126,7 +126,7 @@ pub const STATUS_UNREACHABLE: &str = "unreachable";
 pub const STATUS_UNKNOWN: &str = "unknown";
 /// A wrong admin token was compared and refused.
 pub const GUESS_REFUSED: &str = "refused";
-/// A token was not looked at, since its peer had given too many wrong ones.
+/// A token was not checked, since its peer had sent too many wrong ones.
 pub const GUESS_PUT_OFF: &str = "put_off";
 /// More spans ended than the collector took.
 pub const SPANS_QUEUE_FULL: &str = "queue_full";
@@ -149,7 +149,7 @@ pub const OUTCOME_GIVEN_BACK: &str = "given_back";
 /// Another worker had taken the lane over: nothing was settled.
 pub const OUTCOME_LEASE_LOST: &str = "lease_lost";
 
-/// What became of a delivery: the `result` of [`DELIVERIES_TOTAL`].
+/// The result of a delivery: the `result` of [`DELIVERIES_TOTAL`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeliveryResult {
     /// 200: at least one job was queued.
@@ -164,7 +164,7 @@ pub enum DeliveryResult {
     Handshake,
     /// 401: not genuine; see [`SIGNATURE_FAILURES_TOTAL`].
     Forged,
-    /// 401: from an address that is none of the source's `allow_from`.
+    /// 401: from an address outside of the source's `allow_from`.
     ShutOut,
     /// 404: no such source.
     UnknownSource,
@@ -282,14 +282,14 @@ pub const FAMILIES: &[Family] = &[
     ),
     family(JOBS, Type::Gauge, &[STATE], "People whose jobs have not ended, by what they wait for."),
     family(PEOPLE, Type::Gauge, &[], "People in the store."),
-    family(INBOX_ENTRIES, Type::Gauge, &[SOURCE], "Events that nobody has folded yet."),
+    family(INBOX_ENTRIES, Type::Gauge, &[SOURCE], "Events that no worker has processed yet."),
     family(CONNECTIONS, Type::Gauge, &[], "Connections that the public listener has open."),
     family(CONNECTIONS_CUT_TOTAL, Type::Counter, &[], "Connections closed to make room for others."),
     family(
         CONNECTIONS_REFUSED_TOTAL,
         Type::Counter,
         &[],
-        "Connections refused: all that their peer may have were being worked on.",
+        "Connections refused because all connections that their peer may have were in use.",
     ),
     family(ADMIN_GUESSES_TOTAL, Type::Counter, &[RESULT], "Wrong admin tokens: compared and refused, or put off."),
     family(TASKS_RESTARTED_TOTAL, Type::Counter, &[TASK], "Tasks that panicked and were started again."),
@@ -298,12 +298,12 @@ pub const FAMILIES: &[Family] = &[
         OLDEST_DUE_JOB_AGE_SECONDS,
         Type::Gauge,
         &[],
-        "For how long the job that has waited the longest has been due; 0 if none is due.",
+        "How long the job that has waited the longest has been due; 0 if none is due.",
     ),
     family(DEAD_LETTERS, Type::Gauge, &[], "Dead letters that wait for an operator."),
     family(DEAD_LETTERS_BY_CODE, Type::Gauge, &[CODE], "Dead letters of each code."),
     family(PROBLEMS, Type::Gauge, &[], "What needs attention: how many things `status` lists."),
-    family(PROCESSES, Type::Gauge, &[ROLE], "Processes on this store that were heard from lately."),
+    family(PROCESSES, Type::Gauge, &[ROLE], "Processes on this store with a recent heartbeat."),
     family(HOLD, Type::Gauge, &[SCOPE], "1 if a hold of this scope is in force."),
     family(STORE_UP, Type::Gauge, &[], "1 if the store could be read and written at this scrape."),
     family(STORE_ERRORS_TOTAL, Type::Counter, &[CODE], "Operations of the store that failed."),
@@ -331,7 +331,7 @@ pub const FAMILIES: &[Family] = &[
     ),
     family(ATTEMPTS_TOTAL, Type::Counter, &[OUTCOME], "Attempts to reconcile a person, by outcome."),
     family(JOBS_ENDED_TOTAL, Type::Counter, &[], "Jobs that ended."),
-    family(JOB_OUTCOMES_TOTAL, Type::Counter, &[EVENT, OUTCOME], "Jobs that ended in line, by event and outcome."),
+    family(JOB_OUTCOMES_TOTAL, Type::Counter, &[EVENT, OUTCOME], "Jobs that ended well, by event and outcome."),
     family(RATE_LIMIT_WAIT_SECONDS_TOTAL, Type::Counter, &[KIND], "Time spent waiting for a token of the limiter."),
     family(
         TIME_TO_POSTMAN_SECONDS,
@@ -341,7 +341,7 @@ pub const FAMILIES: &[Family] = &[
     ),
     family(LEASE_TAKE_OVERS_TOTAL, Type::Counter, &[], "Lanes taken over from a worker whose lease ran out."),
     family(LEASES_LOST_TOTAL, Type::Counter, &[], "Leases lost while their job was worked on."),
-    family(ALERTS_TOTAL, Type::Counter, &[OUTCOME], "Alerts sent, by what became of them."),
+    family(ALERTS_TOTAL, Type::Counter, &[OUTCOME], "Alerts sent, by outcome."),
     family(SPANS_EXPORTED_TOTAL, Type::Counter, &[], "Spans that the collector of traces has taken."),
     family(SPANS_DROPPED_TOTAL, Type::Counter, &[REASON], "Spans that no collector of traces will see."),
     family(BUILD_INFO, Type::Gauge, &[VERSION], "1, with the version that runs."),
@@ -363,7 +363,7 @@ impl Metrics {
     /// Installs the process's recorder; a second call gives the first one's.
     ///
     /// # Errors
-    /// A recorder of somebody else's is installed.
+    /// Another recorder is installed already.
     pub fn install() -> Result<Self, MetricsError> {
         let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(metrics) = &*installed {
@@ -401,7 +401,7 @@ fn builder() -> Result<PrometheusBuilder, MetricsError> {
     Ok(builder)
 }
 
-/// Help texts, and a zero for what has no labels: a rate over a counter that is born at 1 is blind.
+/// Help texts, and a zero for counters without labels: a rate does not see a counter that starts at 1.
 fn describe() {
     for Family { name, kind, labels, help } in FAMILIES {
         match kind {

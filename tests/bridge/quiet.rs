@@ -1,4 +1,4 @@
-//! What happens again and again is logged once a second, with a count: nothing fills the disk, and nothing is lost.
+//! Repeated events are logged once a second, with a count: the log does not fill the disk, and nothing is lost.
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ fn counted(lines: &[Value]) -> u64 {
     lines.iter().map(|line| 1 + line["left_out"].as_u64().unwrap()).sum()
 }
 
-/// Does it again until a line tells of all that happened, and holds it to a line a second.
+/// Repeats it until the lines account for every time, and checks that there is at most one line a second.
 async fn is_told_once_a_second(bridge: &Bridge, message: &str, again: impl AsyncFn() -> u16, answered: u16) {
     let began = Instant::now();
     let mut times = 0;
@@ -27,7 +27,7 @@ async fn is_told_once_a_second(bridge: &Bridge, message: &str, again: impl Async
         assert_eq!(again().await, answered);
         times += 1;
     }
-    // What was left out is told by the first line after that second.
+    // The first line after that second says how many were left out.
     tokio::time::sleep(Duration::from_millis(1100)).await;
     assert_eq!(again().await, answered);
     times += 1;
@@ -71,7 +71,7 @@ async fn deliveries_and_questions_without_a_redis_are_a_line_a_second_with_a_cou
     let status = format!("http://{}/api/v1/status", bridge.admin);
     let ask = async || client.get(&status).bearer_auth(&bridge.token).send().await.unwrap().status().as_u16();
     is_told_once_a_second(&bridge, "the admin listener could not use the store", ask, 503).await;
-    // Nothing else fills the log meanwhile: the workers and all that looks at the store, too.
+    // Nothing else fills the log meanwhile, such as the workers or whatever else uses the store.
     let before = bridge.log().lines().count();
     tokio::time::sleep(Duration::from_secs(5)).await;
     let more = bridge.log().lines().count() - before;

@@ -18,7 +18,7 @@ use crate::stage::{now, person};
 /// Long enough for what a worker does here, and short, so that a lane is soon taken over.
 const LEASE_MS: u64 = 1_000;
 /// A pause between two tries, as of a sender that is in a hurry.
-const AGAIN: Duration = Duration::from_millis(50);
+const RETRY_PAUSE: Duration = Duration::from_millis(50);
 
 /// Those who send and work until they are told to stop.
 pub(crate) struct Traffic {
@@ -77,7 +77,7 @@ impl Traffic {
                 Ok(claimed) => outcome.stale += fold_all(store, claimed).await,
                 Err(_) => idle_since = None,
             }
-            tokio::time::sleep(AGAIN).await;
+            tokio::time::sleep(RETRY_PAUSE).await;
         }
         for Told { person, acknowledged, refused } in told {
             outcome.acknowledged += acknowledged;
@@ -110,7 +110,7 @@ async fn send(bridges: Vec<Arc<dyn Store>>, n: usize, stop: Arc<AtomicBool>) -> 
                 Ok(other) => panic!("{other:?}"),
                 Err(_) => told.refused += 1,
             }
-            tokio::time::sleep(AGAIN).await;
+            tokio::time::sleep(RETRY_PAUSE).await;
         }
         told.acknowledged += 1;
     }
@@ -133,7 +133,7 @@ async fn work(store: Arc<dyn Store>, n: usize, stop: Arc<AtomicBool>) -> u32 {
     while !stop.load(Ordering::Acquire) {
         match claim(store.as_ref(), &name).await {
             Ok(claimed) if !claimed.is_empty() => stale += fold_all(store.as_ref(), claimed).await,
-            _ => tokio::time::sleep(AGAIN).await,
+            _ => tokio::time::sleep(RETRY_PAUSE).await,
         }
     }
     stale

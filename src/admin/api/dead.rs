@@ -24,7 +24,7 @@ pub(in crate::admin) struct DeadQuery {
     code: Option<String>,
     /// Only of this source.
     source: Option<String>,
-    /// Only whose newest stopped event was of this kind: `hire`, `update`, `leave` or `notice`.
+    /// Only those whose newest stopped event was of this kind: `hire`, `update`, `leave` or `notice`.
     event: Option<String>,
     /// Only those older than this many seconds.
     older_than_s: Option<u64>,
@@ -140,7 +140,7 @@ pub(super) async fn discard(state: State, by: By, id: web::Path<String>, body: w
     Ok(web::Json(DiscardedBody { discarded: id.to_string() }))
 }
 
-/// A body that may be left away.
+/// An optional body.
 fn optional<T: Default + serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, AdminError> {
     if body.is_empty() {
         return Ok(T::default());

@@ -1,4 +1,4 @@
-//! Rosters from HR systems' own lists: ordering one, and how far it is.
+//! Rosters from HR systems' own lists: requesting one, and its progress.
 
 use actix_web::web;
 use serde::{Deserialize, Serialize};
@@ -22,7 +22,7 @@ pub(in crate::admin) struct OrderQuery {
     source: String,
     /// Only who changed since then (RFC 3339, or a day such as `2026-11-22`); they are added to what is staged.
     since: Option<String>,
-    /// Whether the rows are added to what is staged already, instead of taking its place.
+    /// Whether the rows are added to what is staged already, instead of replacing it.
     #[serde(default)]
     add: bool,
 }
@@ -36,14 +36,14 @@ pub(in crate::admin) struct FetchQuery {
     source: String,
 }
 
-/// How far the reading of an HR system's list is.
+/// The progress of reading an HR system's list.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::admin) struct FetchBody {
     /// The source.
     source: String,
     /// `waiting` for a worker, `reading`, `staged` or `failed`.
     state: String,
-    /// When it was ordered.
+    /// When it was requested.
     ordered_at: String,
     /// Only who changed since then.
     since: Option<String>,
@@ -51,7 +51,7 @@ pub(in crate::admin) struct FetchBody {
     calls: u64,
     /// People listed.
     listed: u64,
-    /// Of these, people who were read by themselves.
+    /// Of these, people who were read one by one.
     read: u64,
     /// When it ended.
     ended_at: Option<String>,
@@ -88,13 +88,13 @@ impl FetchBody {
     }
 }
 
-/// None of a version that this one does not know.
+/// None if it comes from a version that this one does not know.
 fn code_of(text: &str) -> Option<Code> {
     serde_json::from_value(text.into()).ok()
 }
 
-/// Has the people of a source listed by their HR system's API, and staged as the rows of a file are. A worker that has
-/// the login does it; what breaks off stages nothing.
+/// Reads the HR system's list of everybody, and stages it like the rows of a file. A worker that has the login does
+/// it; an incomplete list stages nothing.
 #[utoipa::path(post, path = "/api/v1/roster/fetch", tag = "roster", params(OrderQuery), security(("admin_token" = [])), responses(
     (status = 200, description = "It is ordered.", body = FetchBody),
     (status = 400, description = "There is no such source, or its people cannot be listed.", body = ErrorBody, content_type = "application/problem+json"),

@@ -43,7 +43,7 @@ pub(in crate::admin) struct JobsQuery {
 pub(in crate::admin) struct PeopleQuery {
     /// Beginnings of names, of an address, of an employee id: all of these words.
     search: Option<String>,
-    /// Only who stands so: `waiting`, `running`, `held`, `scheduled`, `incomplete`, `blocked` or `idle`.
+    /// Only people in this state: `waiting`, `running`, `held`, `scheduled`, `incomplete`, `blocked` or `idle`.
     #[param(value_type = Option<String>)]
     state: Option<LaneState>,
     /// Only people with this mark: `after_close`, `switched_off` or `failing`.
@@ -131,7 +131,7 @@ pub(super) async fn job(state: State, id: web::Path<String>) -> ApiResult<JobBod
     }
 }
 
-/// Lists people: all, those who stand so, those who are marked so, or those whom words find.
+/// Lists people: all, those in a state, those with a mark, or those found by words.
 #[utoipa::path(get, path = "/api/v1/people", tag = "people", params(PeopleQuery), security(("admin_token" = [])), responses(
     (status = 200, description = "A page of people.", body = PeopleBody),
     (status = 400, description = "The query cannot be understood.", body = ErrorBody, content_type = "application/problem+json"),
@@ -144,7 +144,7 @@ pub(super) async fn people(state: State, query: web::Query<PeopleQuery>) -> ApiR
     Ok(web::Json(PeopleBody::from(&state.people(&whom, &page).await?)))
 }
 
-/// Whom a query means: one condition at most.
+/// The people that a query selects: by one condition at most.
 pub(in crate::admin) fn whom(
     search: Option<&str>,
     state: Option<LaneState>,
@@ -181,7 +181,7 @@ pub(super) async fn person(state: State, request: HttpRequest) -> ApiResult<Pers
     tell(&state, &in_path(&request)?).await
 }
 
-/// Whom a path names. Taken from the request line: the router decodes some escapes and leaves others.
+/// The person in a path, read from the request line: the router decodes some escapes and leaves others.
 fn in_path(request: &HttpRequest) -> Result<Person, AdminError> {
     let rest = request.uri().path().strip_prefix("/api/v1/people/").unwrap_or_default();
     let (source, employee_id) = rest.split_once('/').unwrap_or((rest, ""));
@@ -202,7 +202,7 @@ pub(super) async fn person_by_query(state: State, query: web::Query<PersonQuery>
     Ok(web::Json(PersonBody::of(&whole, &state.holds().await?)))
 }
 
-/// Whom a query means.
+/// The person that a query means.
 pub(super) async fn meant(state: &AdminState, query: &PersonQuery) -> Result<WholePerson, AdminError> {
     match query {
         PersonQuery { source: Some(source), employee_id: Some(employee_id), who: None } => {
@@ -293,7 +293,7 @@ pub(super) async fn lift_hold(state: State, by: By, query: web::Query<LiftQuery>
     Ok(web::Json(HoldsBody::of(&state.lift_hold(&by, query.into_inner().scope).await?)))
 }
 
-/// Lets this many more through the guard.
+/// Lets this many more changes through the guard.
 #[utoipa::path(post, path = "/api/v1/hold/allow", tag = "hold", request_body = AllowBody, security(("admin_token" = [])), responses(
     (status = 200, description = "That many more may go through.", body = AllowedBody),
     (status = 400, description = "The body cannot be understood.", body = ErrorBody, content_type = "application/problem+json"),

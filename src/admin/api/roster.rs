@@ -34,7 +34,7 @@ pub(in crate::admin) struct ImportQuery {
     as_of: Option<String>,
 }
 
-/// What becomes of members who are not in HR.
+/// What happens to members who are not in HR.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(in crate::admin) enum Strangers {
@@ -69,7 +69,7 @@ pub(in crate::admin) struct ApplyBody {
     plan: Option<Box<PlanReport>>,
 }
 
-/// What became of an import.
+/// The result of an import.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::admin) struct ImportedBody {
     /// Rows of the file.
@@ -96,7 +96,7 @@ pub(in crate::admin) struct RefusedRowBody {
 /// What an apply has started.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::admin) struct AppliedBody {
-    /// People who are processed: their staged row counts from now on, or the plan has something for them.
+    /// People who are processed: because of their staged row, or because the plan has changes for them.
     applied: u64,
     /// Of these, members who are not in HR and are switched off.
     strangers: u64,
@@ -198,8 +198,8 @@ pub(super) async fn plan(state: State, query: web::Query<PlanQuery>) -> ApiResul
     Ok(web::Json(state.plan(query.strangers.is_some()).await?))
 }
 
-/// Applies what is staged, and whatever else the plan has, through the lanes: at Postman's rate, as of the moment of
-/// the import.
+/// Applies what is staged, and everything else in the plan, at Postman's rate; rows count as of the time of the
+/// import.
 #[utoipa::path(post, path = "/api/v1/roster/apply", tag = "roster", request_body = ApplyBody, security(("admin_token" = [])), responses(
     (status = 200, description = "How many people it is about.", body = AppliedBody),
     (status = 400, description = "The list of members cannot be read.", body = ErrorBody, content_type = "application/problem+json"),

@@ -58,7 +58,7 @@ pub struct PersonTriedBody {
     pub live: Option<LiveBody>,
     /// The calls that would be made if all goes well, in order.
     pub calls: Vec<CallBody>,
-    /// Why it could not be done.
+    /// Why it would fail.
     pub blocked: Option<String>,
     /// HR has not said enough.
     pub incomplete: bool,
@@ -79,7 +79,7 @@ pub struct CallBody {
 pub struct LiveBody {
     /// When it was asked.
     pub at: String,
-    /// `member`, `nobody`, `several` (of HR's address) or `unknown` (the last call says why).
+    /// `member`, `nobody`, `several` (with HR's address) or `unknown` (the last call says why).
     pub has: String,
     /// The member.
     pub member: Option<LiveMemberBody>,

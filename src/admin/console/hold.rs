@@ -1,4 +1,4 @@
-//! Holds: what is held, why, an operator's own, and the guard.
+//! Holds: what is held and why, an operator's own holds, and the guard.
 
 use actix_web::web;
 use maud::{Markup, html};

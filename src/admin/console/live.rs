@@ -44,7 +44,7 @@ pub(super) async fn show(state: State, session: Session, given: web::Form<Of>) -
     ))
 }
 
-/// The button that asks; for those who may only look, too.
+/// The button that asks; read-only users have it, too.
 pub(super) fn button(session: &Session, source: &str, employee_id: &str, label: &str) -> Markup {
     html! {
         form .inline method="post" action="/person/live" {

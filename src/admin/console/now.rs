@@ -1,4 +1,4 @@
-//! The first page: well or not in one sentence, what needs attention, then what moves and how fast.
+//! The first page: whether all is well, what needs attention, and what moves and how fast.
 
 use maud::{Markup, html};
 
@@ -97,7 +97,7 @@ fn tiles(overview: &Overview, (writes, reads): (Rate, Rate)) -> Markup {
     }
 }
 
-/// The limit beside a number of calls in the last minute.
+/// The limit next to the number of calls in the last minute.
 fn of_limit(rate: Rate, calls: &str) -> String {
     match u64::from(rate.calls) * MINUTE_MS / rate.window_ms.max(1) {
         0 => format!("{calls} a minute"),

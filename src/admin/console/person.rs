@@ -83,7 +83,7 @@ fn tell(now: UnixMs, session: &Session, whole: &WholePerson, told: &PersonSummar
     }
 }
 
-/// How they stand, and what to do.
+/// Their situation, and what to do.
 pub(super) fn sentence(now: UnixMs, told: &PersonSummary) -> Markup {
     let fine = told.waits_for.as_ref().is_none_or(|waits_for| {
         waits_for.code.is_none() && !matches!(waits_for.state, LaneState::Blocked | LaneState::Incomplete)

@@ -35,13 +35,13 @@ impl Session {
         self.actor.may_write()
     }
 
-    /// Who acts, of a form that came from a page of this session and whose sender may change things.
+    /// The user who acts, if the form came from a page of this session and the user may change things.
     pub(super) fn acts(&self, given: &str) -> Result<&Actor, AdminError> {
         self.check(given)?;
         if self.may_write() { Ok(&self.actor) } else { Err(AdminError::ReadOnly) }
     }
 
-    /// Who looks at what is audited.
+    /// The user who looks at something that is audited.
     pub(super) fn looks(&self) -> &Actor {
         &self.actor
     }
@@ -94,11 +94,11 @@ pub(super) async fn session_of(request: &HttpRequest) -> Result<Option<Session>,
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct LoggedOut {
-    /// With the instant at which each would have expired.
+    /// When each would have expired.
     ended: Vec<(UnixMs, String)>,
 }
 
-/// Log-outs that are remembered: far above what operators do in a day.
+/// How many log-outs are remembered: far more than operators make in a day.
 const LOGGED_OUT_MAX: usize = 1_000;
 
 impl LoggedOut {
@@ -127,7 +127,7 @@ fn cookie(request: &HttpRequest) -> Option<&str> {
 
 /// Whether a form came from one of our pages.
 pub(super) fn is_same_origin(request: &HttpRequest) -> bool {
-    // One that is not text is not ours.
+    // An origin that is not text is not ours.
     let origin = request.headers().get(ORIGIN).map(|origin| origin.to_str().unwrap_or_default());
     Caller::of(request).is_of_origin(origin)
 }

@@ -1,5 +1,5 @@
-//! `demo`: everything at work in a temporary folder: a real bridge, the Postman stand-in, signed
-//! webhooks over HTTP, and what became of each person.
+//! `demo`: everything at work in a temporary folder: a real bridge, the Postman stand-in, signed webhooks over HTTP,
+//! and the result for each person.
 
 mod script;
 mod stage;
@@ -21,7 +21,7 @@ const POLL: Duration = Duration::from_millis(100);
 /// How to demonstrate.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
-    /// Leave it all running, to play with.
+    /// Leave everything running, to play with.
     #[arg(long)]
     keep: bool,
     /// Show the bridge's log, too.

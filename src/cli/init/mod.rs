@@ -32,7 +32,7 @@ pub struct InitArgs {
     /// The store: `embedded:DIRECTORY`, or the address of a Redis.
     #[arg(long, value_name = "URL")]
     store: Option<String>,
-    /// Where to write it. A file that is there stays as it is.
+    /// Where to write it. An existing file is left alone.
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// The target's SCIM address; Postman's by default.

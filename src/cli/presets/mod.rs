@@ -20,14 +20,14 @@ const ALIKE: f64 = 0.8;
 /// What to do with presets.
 #[derive(Debug, Subcommand)]
 pub enum PresetsCommand {
-    /// The presets in this program.
+    /// List the built-in presets.
     List,
-    /// The whole preset, as it is compiled in: a place to begin one of your own.
+    /// Print a built-in preset: a good start for your own.
     Show {
         /// Its name, as `presets list` has it.
         name: String,
     },
-    /// Try a folder of deliveries: does each become what it should? Ends with 1 where one does not.
+    /// Test a folder of deliveries: does each become what it should? Exit code 1 if one does not.
     Test(TestArgs),
 }
 
@@ -37,10 +37,10 @@ pub struct TestArgs {
     /// The folder: deliveries (`*.http`: request line, headers, blank line, body; or `*.har`, `*.json`, `*.txt`, as
     /// `explain --request` reads them), and beside them `expected.toml` that says of which preset they are and what becomes of each; or a folder of such folders.
     folder: PathBuf,
-    /// Try them on this preset, whatever `expected.toml` says: a name, or a TOML file.
+    /// Test them with this preset, whatever `expected.toml` says: a name, or a TOML file.
     #[arg(long, value_name = "NAME|FILE")]
     preset: Option<String>,
-    /// The environment variable with the secret, where `expected.toml` names none.
+    /// The environment variable with the secret, if `expected.toml` names none.
     #[arg(long, value_name = "VARIABLE", default_value = "HR_SECRET")]
     secret_env: String,
 }

@@ -22,16 +22,16 @@ use crate::scim;
 /// What to send, and as whom.
 #[derive(Debug, Args)]
 pub struct SendArgs {
-    /// The source that it is to come from.
+    /// The source to sign as.
     #[arg(long)]
     source: String,
     /// The file with the payload; `-` is standard input.
     #[arg(long, value_name = "FILE")]
     file: PathBuf,
-    /// The delivery's id; without it, a new one. The same id again is a duplicate.
+    /// The delivery's id; by default, a new one. The same id again is a duplicate.
     #[arg(long)]
     id: Option<String>,
-    /// Where to send it; without it, to `[server] listen`.
+    /// Where to send it; by default, to `[server] listen`.
     #[arg(long, value_name = "URL")]
     url: Option<url::Url>,
     /// Wait until all its jobs have ended, and show the outcomes; exit code 1 unless all are done.
@@ -40,12 +40,12 @@ pub struct SendArgs {
     /// How long to follow, in seconds.
     #[arg(long, value_name = "N", default_value_t = 60, requires = "follow", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     timeout_s: u64,
-    /// Where to ask what became of it; without it, at `[server] admin_listen`.
+    /// The admin API to ask about the jobs; by default, at `[server] admin_listen`.
     #[arg(long, value_name = "URL", requires = "follow")]
     admin_url: Option<url::Url>,
 }
 
-/// Between two tries of `--follow` to be heard.
+/// The pause between two tries of `--follow`.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// What came back.
@@ -53,7 +53,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 struct Sent {
     status: u16,
     answer: Value,
-    /// What became of its jobs, if they were followed.
+    /// The results of its jobs, if they were followed.
     #[serde(skip_serializing_if = "Option::is_none")]
     jobs: Option<Vec<Followed>>,
 }
@@ -69,7 +69,7 @@ pub fn run(context: &Context, args: &SendArgs) -> Result<(), Failure> {
         None => own().map_err(|_| Failure::failed("the webhook's URL could not be made"))?,
     };
     let id = args.id.clone().unwrap_or_else(|| format!("msg_{}", clock::new_name()));
-    // Before anything is sent: what cannot be followed is not to be found out afterwards.
+    // Before anything is sent: afterwards it would be too late to learn that nothing can be followed.
     let api = if args.follow { Some(api(&config, args.admin_url.as_ref())?) } else { None };
     let patience = Duration::from_secs(if args.follow { args.timeout_s } else { 0 });
     let mut sent = block_on(send_until_taken(source, &url, &id, &body, patience))?;
@@ -81,7 +81,7 @@ pub fn run(context: &Context, args: &SendArgs) -> Result<(), Failure> {
     context.print(&sent, || print(&sent))?;
     let well = match &sent.jobs {
         Some(jobs) => jobs.iter().all(Followed::is_done),
-        // An answer without jobs is not a bridge's.
+        // An answer without jobs does not come from a bridge.
         None => !args.follow,
     };
     if sent.status == 200 && well { Ok(()) } else { Err(Failure::Told) }
@@ -92,7 +92,7 @@ fn print(sent: &Sent) {
     sent.jobs.iter().flatten().for_each(Followed::print);
 }
 
-/// It was taken all the same, and that must be known.
+/// It was accepted all the same, which must be said.
 fn lost(sent: &Sent, failure: Failure) -> Failure {
     match failure {
         Failure::Failed { what, action } => Failure::advise(

@@ -35,21 +35,21 @@ const GROWTH_MS_MAX: u64 = 3_600_000;
 /// The first pause after a message that did not arrive, doubled up to the longest one.
 const PAUSE_MS: u64 = 5_000;
 const PAUSE_MS_MAX: u64 = 5 * 60_000;
-/// A receiver's own word on when to come again counts up to this.
+/// A receiver's `Retry-After` counts up to this.
 const ASKED_MS_MAX: u64 = 3_600_000;
 /// A message that could not be delivered for this long is given up; a new one reports the state at that time.
 const GIVE_UP_MS: u64 = 24 * 3_600_000;
 /// Most problems reported to one receiver; far above what there can be at one time.
 const TOLD_MAX: usize = 500;
 
-/// What needs attention, as a process last judged it.
+/// The last judgement of a process on what needs attention.
 #[derive(Debug, Clone, Default)]
 pub struct Judged {
-    /// All of it, as far as the store could be read and written; none before the first time.
+    /// All problems, if the store could be read and written; none before the first time.
     pub problems: Option<Arc<[Problem]>>,
     /// When that was.
     pub at: Option<UnixMs>,
-    /// The store's own trouble, where that was too long ago: all else is unknown then.
+    /// The store's own trouble, if the last judgement is too old: nothing else is known then.
     pub outage: Vec<Problem>,
 }
 
@@ -59,7 +59,7 @@ pub struct Judged {
 pub struct Alerts {
     /// Whose turn it is.
     pub turn: Option<Turn>,
-    /// By what a receiver is known: a hash of its address.
+    /// By receiver, whose key is a hash of its address.
     pub receivers: BTreeMap<String, Receiver>,
 }
 
@@ -70,12 +70,12 @@ pub struct Turn {
     pub by: String,
     /// Others may take it then.
     pub until: UnixMs,
-    /// Whether it works, too: who only takes webhooks in often has no way out.
+    /// Whether it has a worker, too: a process that only accepts webhooks often cannot reach the internet.
     #[serde(default)]
     pub works: bool,
 }
 
-/// What one receiver knows, and what is on its way there.
+/// What one receiver was sent, and its pending message.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Receiver {
@@ -85,7 +85,7 @@ pub struct Receiver {
     pub told: BTreeMap<String, ReportedProblem>,
     /// When a message last arrived.
     pub delivered_at: Option<UnixMs>,
-    /// The message that is under way.
+    /// The pending message.
     pub message: Option<Message>,
     /// Since when messages do not arrive.
     pub failing: Option<Failing>,
@@ -102,7 +102,7 @@ pub struct ReportedProblem {
     pub at: UnixMs,
 }
 
-/// What is reported about a problem. Nothing in it was received from outside, except names of types.
+/// What is reported about a problem. Nothing in it comes from outside, except names of types.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
     /// As `status` has it.
@@ -135,7 +135,7 @@ impl From<&Problem> for Line {
     }
 }
 
-/// What a message says of a problem.
+/// What a message says about a problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
@@ -143,7 +143,7 @@ pub enum Change {
     Opened,
     /// It concerns more than in the last report.
     Grew,
-    /// It is still there, after a while without a word.
+    /// It is still there, and was not reported for a while.
     StillOpen,
     /// It is gone.
     Closed,
@@ -162,10 +162,10 @@ impl Change {
     }
 }
 
-/// What is on its way to a receiver: the same each time that it is tried.
+/// A message to a receiver, the same each time it is tried.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
-    /// Its id, by which a receiver knows it again.
+    /// Its id, by which a receiver recognises it.
     pub id: String,
     /// When it was made.
     pub at: UnixMs,
@@ -184,24 +184,24 @@ pub struct Failing {
     pub tries: u32,
     /// When it is tried again.
     pub next_at: UnixMs,
-    /// What came of the last try: a status, or why there is none.
+    /// The result of the last try: a status, or why there is none.
     pub reason: String,
 }
 
-/// What became of a message that did not arrive.
+/// What happens to a message that did not arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Undelivered {
     /// It is tried again.
     Again,
     /// It was tried for long enough.
     GivenUp,
-    /// Another process came before.
+    /// Another process was quicker.
     Stale,
 }
 
 impl Alerts {
-    /// Takes the turn, or keeps it. Whether it is this process's now. One that works comes before one that
-    /// does not, which waits for a turn's length longer.
+    /// Takes the turn, or keeps it. Returns whether this process has it. Processes with a worker come first; the
+    /// others wait for a turn's length longer.
     pub fn take_turn(&mut self, now: UnixMs, by: &str, works: bool) -> bool {
         let is_free = self.turn.as_ref().is_none_or(|turn| {
             let free_at = if works { turn.until } else { turn.until.plus_ms(TURN_MS) };
@@ -213,7 +213,7 @@ impl Alerts {
         is_free
     }
 
-    /// Gives the turn back. Whether it was this process's.
+    /// Gives the turn back. Returns whether this process had it.
     pub fn give_back(&mut self, now: UnixMs, by: &str) -> bool {
         let ours = self.turn.as_mut().filter(|turn| turn.by == by);
         let was_ours = ours.is_some();
@@ -268,14 +268,14 @@ impl Receiver {
         news
     }
 
-    /// The message that is to be sent now.
+    /// The message to send now.
     #[must_use]
     pub fn due(&self, now: UnixMs) -> Option<&Message> {
         let may = self.failing.as_ref().is_none_or(|failing| failing.next_at <= now || failing.since > now);
         self.message.as_ref().filter(|_| may)
     }
 
-    /// A message arrived. Whether it was the one that is under way.
+    /// Notes that a message arrived. Returns whether it was the pending one.
     pub fn delivered(&mut self, now: UnixMs, id: &str) -> bool {
         let Some(message) = self.message.take_if(|message| message.id == id) else { return false };
         self.failing = None;
@@ -314,7 +314,7 @@ impl Receiver {
 }
 
 impl ReportedProblem {
-    /// At once if it doubled; otherwise the longer it has been reported, the less often.
+    /// Reported at once if it doubled; otherwise, the longer it has been reported, the less often.
     fn has_grown(&self, now: UnixMs, count: u64) -> bool {
         let known_ms = self.at.ms_since(self.first_at).clamp(GROWTH_MS_MIN, GROWTH_MS_MAX);
         count > self.line.count && (count >= self.line.count.saturating_mul(2) || now.ms_since(self.at) >= known_ms)

@@ -1,6 +1,6 @@
-//! What is told while the store fails: whose turn it is and what a receiver was told are kept there, so every
-//! process tells from its own memory. All of them say the same under the same id, by which a receiver drops what it
-//! has already.
+//! Alerts while the store fails. Whose turn it is, and what each receiver was sent, are kept in the store, so every
+//! process reports from its own memory. All send the same message with the same id, so that a receiver can drop
+//! repetitions.
 
 use std::collections::BTreeMap;
 
@@ -8,22 +8,22 @@ use super::{Change, Line, Message, Receiver, Undelivered};
 use crate::core::problems::Problem;
 use crate::core::time::UnixMs;
 
-/// By how much the moments may differ at which processes notice: an id names the minute.
+/// By how much the times at which processes notice may differ: an id contains the minute.
 const NOTICED_MS: i64 = 60_000;
 
-/// A store that fails, as one process tells of it.
+/// A failing store, as one process reports it.
 #[derive(Debug, Default)]
 pub struct Outage {
-    /// What is told, from its beginning to its end in the same words: the code may change from call to call.
+    /// What is reported, in the same words from beginning to end: the code may change from call to call.
     open: Vec<Problem>,
-    /// In every id.
+    /// Part of every id.
     minute: i64,
-    /// What each receiver was told, by what it is known.
+    /// What each receiver was sent, by the receiver's key.
     receivers: BTreeMap<String, Receiver>,
 }
 
 impl Outage {
-    /// The store fails. `problems` is what is known of it.
+    /// Notes that the store fails. `problems` is what is known about it.
     pub fn goes_on(&mut self, now: UnixMs, problems: &[Problem]) {
         if self.open.is_empty() {
             self.open = problems.to_vec();
@@ -31,7 +31,7 @@ impl Outage {
         }
     }
 
-    /// The store serves. What is still there of `problems` is told as everything else is, and not closed from here.
+    /// Notes that the store serves. Whatever of `problems` remains is reported as usual, and not closed from here.
     pub fn is_over(&mut self, problems: &[Problem]) {
         self.open.clear();
         let stays = |key: &String| problems.iter().any(|problem| problem.key() == *key);
@@ -46,7 +46,7 @@ impl Outage {
         self.receivers.retain(|_, receiver| receiver.message.is_some() || !receiver.told.is_empty());
     }
 
-    /// The message that is to be sent to a receiver now.
+    /// The message to send to a receiver now.
     pub fn due(&mut self, now: UnixMs, key: &str, repeat_ms: u64) -> Option<Message> {
         if self.open.is_empty() && !self.receivers.contains_key(key) {
             return None;
@@ -75,10 +75,10 @@ impl Outage {
     }
 }
 
-/// The same from every process, for each of the things that are told of one outage.
+/// The id, the same from every process, for each report of one outage.
 fn id(minute: i64, message: &Message) -> String {
     let change = message.changes.first().map_or(Change::Opened, |(change, _)| *change);
-    // What stays open is told again every few hours.
+    // What stays open is reported again every few hours.
     let again = match change {
         Change::StillOpen | Change::Grew => format!("_{}", message.at.0 / NOTICED_MS / 60),
         Change::Opened | Change::Closed => String::new(),

@@ -51,7 +51,7 @@ fn found(source: &SourceFigures, trouble: &SourceTrouble) -> Found {
         TroubleKind::Untimed => {
             let events = counted(count, "event carries", "events carry");
             let told = format!(
-                "{events} no time, and others do: what is told for a moment before the arrival of these counts as older."
+                "{events} no time, and others do: what another event says about a time before their arrival counts as older."
             );
             (ProblemCode::SourceUntimed, told)
         }

@@ -49,7 +49,7 @@ fn fails(code: &str, failing: &[&FailingOperation]) -> Found {
     }
     let (passed_over, upkeep) = (suffers(Suffers::PassedOver), suffers(Suffers::Upkeep));
     if passed_over.is_some() {
-        what.push_str(" It is passed over: the log says whom it concerns.");
+        what.push_str(" What is damaged is skipped: the log says who is concerned.");
     }
     if upkeep.is_some() {
         what.push_str(" Some of what is kept cannot be read or changed.");
@@ -100,7 +100,11 @@ mod tests {
     #[test]
     fn what_is_passed_over_is_told() {
         let told = told(None, &[(StoreOperation::PassOver, Code::StoreDamaged, 4)]);
-        assert!(told[0].what.ends_with("It is passed over: the log says whom it concerns."), "{}", told[0].what);
+        assert!(
+            told[0].what.ends_with("What is damaged is skipped: the log says who is concerned."),
+            "{}",
+            told[0].what
+        );
         assert_eq!(told[0].count, 4);
     }
 

@@ -121,7 +121,7 @@ impl AttemptState {
         self.document.progress.standstill = looked;
         if is_over {
             let other = &owner.person;
-            return blocked(format!("{me} waits for {other}, who is to give it up, and for whom no work is pending"));
+            return blocked(format!("{me} waits for {other} to give it up, but no work on {other} is pending"));
         }
         try_again(Code::ScimMoving, None, true)
     }

@@ -1,4 +1,4 @@
-//! Remembering and queueing: one step.
+//! Accepting deliveries: remembered and queued in one step.
 
 use std::slice;
 use std::time::{Duration, Instant};
@@ -12,18 +12,18 @@ use crate::core::code::Code;
 use crate::core::time::UnixMs;
 use crate::store::{Accepted, Dedupe, FullBound, NewDelivery, NewUnmapped, StoreError};
 
-/// After this long, an HR system without an answer may have given up: it sends the delivery again itself.
+/// After this long without an answer, the HR system may have given up, and will send the delivery again.
 const OFFERED_AGAIN_WITHIN: Duration = Duration::from_secs(2);
 
-/// A delivery as the script takes it.
+/// A delivery as the script's arguments.
 pub(super) struct Packed {
     pub(super) keys: Vec<Vec<u8>>,
     pub(super) args: Vec<Arg<'static>>,
 }
 
 impl Redis {
-    /// Where the connection was lost before the answer came, and the delivery is remembered, it is asked once more:
-    /// that is safe, and spares the HR system a 503.
+    /// If the connection is lost before the answer, a delivery that is remembered is offered once more: that is safe,
+    /// and spares the HR system a 503.
     pub(super) async fn accept_delivery(&self, now: UnixMs, delivery: &NewDelivery) -> Result<Accepted, StoreError> {
         let began = Instant::now();
         match self.accept_once(now, delivery).await {
@@ -33,7 +33,7 @@ impl Redis {
                     && began.elapsed() < OFFERED_AGAIN_WITHIN =>
             {
                 match self.accept_once(now, delivery).await? {
-                    // The first time it was stored, and only the answer was lost.
+                    // It was stored the first time; only the answer was lost.
                     Accepted::Duplicate { ids } if delivery.ids().eq(ids.iter().copied()) => Ok(Accepted::Stored),
                     accepted => Ok(accepted),
                 }
@@ -68,7 +68,7 @@ impl Redis {
 }
 
 impl Calls {
-    /// What the script is given for these deliveries.
+    /// The script's arguments for these deliveries.
     pub(super) fn accept_call<'a>(&self, deliveries: &'a [Packed]) -> (Vec<&'a [u8]>, Vec<Arg<'a>>) {
         let bounds = self.options.bounds;
         let mut args: Vec<Arg<'a>> = [bounds.entries_max, bounds.dead_letters_max, bounds.dead_bytes_max]

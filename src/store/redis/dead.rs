@@ -17,7 +17,7 @@ use crate::store::{
     DeadFilter, DeadRow, Listed, NewEntry, NewUnmapped, PAGE_BYTES_MAX, Page, RELEASED_MAX, StoreError,
 };
 
-/// Rows that one look reads, and looks for one page: what a filter passes over is bounded.
+/// Rows read in one call, and calls for one page: bounds how many rows a filter may skip.
 const LOOKED_AT_ONCE: usize = 500;
 const LOOKS_MAX: usize = 20;
 
@@ -54,7 +54,7 @@ impl Redis {
         Ok(Listed { rows, next: last })
     }
 
-    /// How many died before, about: those of the same instant may be among them.
+    /// About how many died before; some of the same instant may be included.
     async fn dead_before(
         &self,
         after: Option<(UnixMs, JobId)>,
@@ -76,7 +76,7 @@ impl Redis {
         Ok(count.and_then(|count| usize::try_from(count).ok()).unwrap_or(0))
     }
 
-    /// The newest of the oldest so many, newest first; what does not read is told, and left out.
+    /// The newest of the `count` oldest, newest first; unreadable ones are logged and left out.
     async fn look_at_dead(&self, oldest: usize) -> Result<Vec<((UnixMs, JobId), Option<DeadRow>)>, StoreError> {
         if oldest == 0 {
             return Ok(Vec::new());

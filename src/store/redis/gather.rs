@@ -1,8 +1,7 @@
-//! Deliveries that arrive while others are on their way share the next call: one round trip, one run
-//! of the script.
+//! Deliveries that arrive during a call share the next one: one round trip, one run of the script.
 //!
-//! With little traffic, each has a call of its own, at once. With much, they share the fixed cost of
-//! a call (packets, keys, the script's beginning).
+//! With little traffic, each delivery has its own call, at once. With much, they share a call's fixed cost (packets,
+//! keys, starting the script).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,15 +19,15 @@ use crate::lifecycle::Loops;
 use crate::store::StoreError;
 use crate::supervision;
 
-/// Deliveries in one call: whoever else wants something of the server waits while it runs.
+/// Deliveries in one call: everybody else waits while the script runs.
 const DELIVERIES_MAX: usize = 64;
-/// Arguments in one call, but for a delivery that alone has more.
+/// Arguments in one call, except for a single delivery with more.
 const ARGS_MAX: usize = 1_024;
-/// Bytes in one call, but for a delivery that alone has more.
+/// Bytes in one call, except for a single larger delivery.
 const BYTES_MAX: usize = 1 << 20;
-/// Deliveries that may wait for their call; those beyond wait for a place.
+/// Deliveries that may wait for their call; others wait for a place.
 const WAITING_MAX: usize = 4_096;
-/// And their size all told, in KiB. A delivery whose sender has given up waits on while a call hangs.
+/// Their total size, in KiB. While a call hangs, even deliveries whose senders have given up wait.
 const WAITING_KIB_MAX: usize = 64 * 1024;
 
 /// A delivery that waits for its call.
@@ -59,8 +58,7 @@ impl Gather {
         Ok(Self { waiting: sender, room: Arc::new(Semaphore::new(WAITING_KIB_MAX)), limit })
     }
 
-    /// What the script answers to a delivery. If nobody waits for it any more, it is left out of a
-    /// call that is not made yet.
+    /// Returns the script's answer to a delivery. If nobody waits for it any more, it is left out of the next call.
     ///
     /// Errors: those of the call, which all of its deliveries share, and that it takes too long.
     pub(super) async fn accept(&self, now: UnixMs, packed: Packed) -> Result<Vec<u8>, StoreError> {
@@ -74,7 +72,7 @@ impl Gather {
             self.waiting.send(Waiting { now, packed, bytes, done, _room: room }).await.map_err(|_| ended())?;
             answer.await.unwrap_or_else(|_| Err(ended()))
         };
-        // Whoever waits behind a call that hangs is not to wait as long as all calls before.
+        // A delivery behind a hanging call must not wait as long as all calls before it together.
         tokio::time::timeout(self.limit, work).await.unwrap_or_else(|_| Err(Link::silent(self.limit)))
     }
 }
@@ -99,7 +97,7 @@ async fn dispatch(calls: Arc<Calls>, waiting: Arc<Mutex<mpsc::Receiver<Waiting>>
     }
 }
 
-/// Who goes with the first, and who came next but does not fit.
+/// The deliveries that go with the first one, and the next one, which does not fit.
 fn gather(calls: &Calls, first: Waiting, waiting: &mut mpsc::Receiver<Waiting>) -> (Vec<Waiting>, Option<Waiting>) {
     let (now, mut args, mut bytes) = (calls.script_now(first.now), first.packed.args.len(), first.bytes);
     let mut group = vec![first];
@@ -128,7 +126,7 @@ async fn send(calls: &Calls, mut group: Vec<Waiting>) {
         Err(error) => vec![Err(error); done.len()],
     };
     for (done, answer) in done.into_iter().zip(answers) {
-        // Where it fails, nobody waits any more.
+        // If it fails, nobody waits any more.
         drop(done.send(answer));
     }
 }

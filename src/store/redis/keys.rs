@@ -2,7 +2,7 @@
 
 use crate::core::person::PersonId;
 
-/// The fixed keys: what Lua calls them, and what follows the prefix.
+/// The fixed keys: their names in Lua, and what follows the prefix.
 pub(super) const FIXED: [(&str, &str); 23] = [
     ("SCHEMA", "schema"),          // string: the version of all that follows
     ("CTL", "ctl"),                // hash: seq, fence, people, tats, and what lua/prelude.lua and lua/tidy.lua keep
@@ -29,7 +29,7 @@ pub(super) const FIXED: [(&str, &str); 23] = [
     ("WAKE", "wake"),              // no key: the channel of the wake-ups
 ];
 
-/// What a person's own keys begin with, behind the prefix; their number (8 bytes) follows.
+/// What a person's keys begin with, after the prefix; then comes their number (8 bytes).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Of {
     /// Lane and inbox: see `lua/lane.lua`.
@@ -38,7 +38,7 @@ pub(super) enum Of {
     Document,
     /// Story: a list.
     Story,
-    /// Words that find them, and what they own: a hash, see `lua/commit.lua`.
+    /// Their search terms and claims: a hash, see `lua/commit.lua`.
     Words,
 }
 
@@ -58,7 +58,7 @@ const BUCKET_BITS: u32 = 50;
 /// Sets of people: see `number_of` in `lua/lane.lua`.
 pub(super) const BUCKETS: u64 = 1 << 12;
 
-/// The set that a person is in, and the number that stands there for them.
+/// The set that holds a person, and the number that stands for them there.
 pub(super) fn bucket_of(person: PersonId) -> (u64, u64) {
     (person.0 >> BUCKET_BITS, person.0 & ((1 << BUCKET_BITS) - 1))
 }
@@ -85,7 +85,7 @@ impl Keys {
         self.fixed.get(place).map_or(&[], |key| key.as_bytes())
     }
 
-    /// A fixed key by what Lua calls it.
+    /// A fixed key by its name in Lua.
     pub(super) fn named(&self, name: &str) -> Vec<u8> {
         let place = FIXED.iter().position(|(lua, _)| *lua == name).unwrap_or_default();
         self.fixed(place).to_vec()
@@ -105,13 +105,13 @@ impl Keys {
         [Of::Lane, Of::Document, Of::Story, Of::Words].map(|of| self.of(of, person)).into()
     }
 
-    /// That of a remembered delivery. No other key has 16 bytes behind the prefix, except for a tag's of just
-    /// that length, which begins with `t:`.
+    /// The key of a remembered delivery. No other key has 16 bytes after the prefix, except a tag of that length,
+    /// which begins with `t:`.
     pub(super) fn delivery(&self, key: [u8; 16]) -> Vec<u8> {
         [self.root.as_bytes(), &key].concat()
     }
 
-    /// The pattern of those of all remembered deliveries.
+    /// The pattern of all remembered deliveries' keys.
     pub(super) fn deliveries(&self) -> String {
         let mut pattern = String::new();
         for c in self.root.chars() {
@@ -123,12 +123,12 @@ impl Keys {
         pattern + &"?".repeat(16)
     }
 
-    /// That of the people parked under a tag.
+    /// The key of the people parked under a tag.
     pub(super) fn tag(&self, tag: &str) -> Vec<u8> {
         format!("{}t:{tag}", self.root).into_bytes()
     }
 
-    /// That of the people whose numbers have these first 12 bits.
+    /// The key of the people whose numbers begin with these 12 bits.
     pub(super) fn bucket(&self, bucket: u64) -> Vec<u8> {
         format!("{}n{bucket:03x}", self.root).into_bytes()
     }

@@ -1,5 +1,5 @@
-//! The contents of the records that scripts read by position (`lua/lane.lua`, `lua/dead_rows.lua`),
-//! as values. Scripts write them; the parts that scripts receive ready-made are made here.
+//! The records that scripts read by position (`lua/lane.lua`, `lua/dead_rows.lua`), as values. Scripts write them;
+//! the parts that scripts receive ready-made are encoded here.
 
 use std::num::TryFromIntError;
 
@@ -18,9 +18,9 @@ pub(super) const WAKES: u8 = 1;
 pub(super) const HAS_NEWEST: u8 = 4;
 pub(super) const HAS_DEAD: u8 = 8;
 pub(super) const HAS_DOCUMENT: u8 = 16;
-/// What a lane begins with, up to and with the length of the parts that have no fixed one.
+/// A lane's header, up to and including the lengths of the variable parts.
 const HEAD_BYTES: usize = 21;
-/// What stands before an entry's bytes.
+/// The header before an entry's bytes.
 const ENTRY_HEAD_BYTES: usize = 11;
 
 /// Reads a record piece by piece.
@@ -41,7 +41,7 @@ impl<'a> Reader<'a> {
         self.number(6).and_then(|ms| i64::try_from(ms).ok()).map(UnixMs)
     }
 
-    /// Bytes that follow their length, which is one byte.
+    /// Bytes after a length byte.
     fn short(&mut self) -> Option<&'a [u8]> {
         let count = self.number(1)?;
         self.bytes(usize::try_from(count).ok()?)
@@ -117,7 +117,7 @@ impl Head {
     }
 }
 
-/// The entries that stand here whole, in order.
+/// The complete entries, in order.
 pub(super) fn entries(text: &[u8]) -> Vec<InboxEntry> {
     let mut reader = Reader(text);
     let mut one = || {
@@ -128,7 +128,7 @@ pub(super) fn entries(text: &[u8]) -> Vec<InboxEntry> {
     std::iter::from_fn(&mut one).collect()
 }
 
-/// An entry as scripts take it, which give it its place.
+/// An entry as scripts receive it; they give it its place.
 pub(super) fn body(bytes: &[u8]) -> Result<Vec<u8>, StoreError> {
     let length = u32::try_from(bytes.len()).map_err(too_large)?;
     let mut body = Vec::with_capacity(bytes.len() + ENTRY_HEAD_BYTES);
@@ -137,7 +137,7 @@ pub(super) fn body(bytes: &[u8]) -> Result<Vec<u8>, StoreError> {
     Ok(body)
 }
 
-/// A dead letter as it is stored: of this lane; none: of a record that could not be mapped.
+/// A dead letter as stored. `person`: whose lane it blocks; none for an unmapped record.
 pub(super) fn dead_row(row: &DeadRow, blocks: Option<PersonId>) -> Result<Vec<u8>, StoreError> {
     let person = blocks.or_else(|| row.person.as_ref().map(Person::id)).unwrap_or(PersonId(0));
     let mut text = vec![FORMAT, u8::from(blocks.is_none())];

@@ -1,4 +1,4 @@
-//! Listings for people: found by an index, and read by `lua/read.lua`.
+//! Listings for operators: found by an index, and read by `lua/read.lua`.
 
 use data_encoding::HEXLOWER;
 
@@ -12,14 +12,14 @@ use crate::core::time::UnixMs;
 use crate::store::listing::{INBOX_SHOWN_MAX, Row, cursor, page, read_cursor};
 use crate::store::{LaneState, Listed, PAGE_BYTES_MAX, Page, PersonRow, Stats, StoreError, Story};
 
-/// What is read of a lane to show it: the inbox's first entries with it.
+/// How much of a lane is read to show it, including the inbox's first entries.
 const LANE_BYTES: i64 = 128 * 1024;
-/// People whom one look reads.
+/// People read in one call.
 const ROWS_AT_ONCE: usize = 32;
 /// Sets of people that the first look reads, of [`BUCKETS`]: with a million people, one holds some 250. Each further reads
 /// twice as many, up to the second number: with few people, most sets are empty.
 const BUCKETS_AT_ONCE: (u64, u64) = (1, 1_024);
-/// Words that one look reads, and looks for one page.
+/// Terms read in one call, and calls for one page.
 const WORDS_AT_ONCE: i64 = 200;
 const LOOKS_MAX: usize = 10;
 
@@ -35,14 +35,13 @@ impl<'a> Ask<'a> {
         Self { command, key, args }
     }
 
-    /// Of a fixed key, by what Lua calls it.
+    /// For a fixed key, by its name in Lua.
     pub(super) fn of(keys: &Keys, command: &'static str, name: &str, args: Vec<Arg<'a>>) -> Self {
         Self::new(command, keys.named(name), args)
     }
 }
 
-/// People whom a listing found, each with where the page may end, and where the next page begins where all
-/// of them are shown.
+/// People found for a listing, each with the cursor after them, and the cursor after all of them.
 #[derive(Default)]
 struct ListedPeople {
     people: Vec<(String, PersonId)>,
@@ -50,7 +49,7 @@ struct ListedPeople {
 }
 
 impl Redis {
-    /// What the commands answer, one after the other; nothing for a key that cannot be read, which is logged.
+    /// The answers to the commands, in order; none for a key that cannot be read, which is logged.
     pub(super) async fn read(&self, asks: &[Ask<'_>]) -> Result<ScriptReply, StoreError> {
         let keys = asks.iter().map(|ask| ask.key.as_slice()).collect();
         let mut args: Vec<Arg<'_>> = Vec::new();
@@ -87,7 +86,7 @@ impl Redis {
         self.page_of(wanted, ListedPeople { people, more }).await
     }
 
-    /// So many people by number, or those that are left.
+    /// Up to this many people by number.
     pub(super) async fn people_after(&self, after: Option<PersonId>, most: usize) -> Result<Vec<PersonId>, StoreError> {
         let mut found = Vec::new();
         let mut bucket = after.map_or(0, |after| bucket_of(after).0);
@@ -166,8 +165,8 @@ impl Redis {
         self.page_of(wanted, found).await
     }
 
-    /// Whose word this is, where no other word of theirs that begins so comes before it: by that they were
-    /// listed.
+    /// The person of this term, unless an earlier term of theirs also begins with the prefix: then they were listed
+    /// already.
     async fn first_words(&self, prefix: &str, members: Vec<Vec<u8>>) -> Result<Vec<(String, PersonId)>, StoreError> {
         let mut words = Vec::with_capacity(members.len());
         for member in members {
@@ -187,7 +186,7 @@ impl Redis {
         Ok(first)
     }
 
-    /// The rows of those who were found, as many as fit on the page.
+    /// The rows of the people found, as many as fit on the page.
     async fn page_of(&self, wanted: &Page, found: ListedPeople) -> Result<Listed<PersonRow>, StoreError> {
         let (mut rows, mut bytes) = (Vec::new(), 0);
         for some in found.people.chunks(ROWS_AT_ONCE) {
@@ -204,8 +203,8 @@ impl Redis {
         Ok(listed)
     }
 
-    /// The rows of these people. Who is not there (any more) is left out, and so is who does not read, which
-    /// is told.
+    /// The rows of these people. People who do not exist (any more) are left out, and so are unreadable ones, which
+    /// are logged.
     async fn rows(&self, people: &[(String, PersonId)]) -> Result<Vec<(String, PersonRow)>, StoreError> {
         let keys = &self.calls.keys;
         let mut asks = Vec::with_capacity(people.len() * 2);
@@ -286,7 +285,7 @@ fn since_of(bytes: &[u8]) -> i64 {
     bytes.iter().fold(0, |ms, byte| ms << 8 | i64::from(*byte))
 }
 
-/// The counts whose names begin so, but for those that are down to nothing.
+/// The counts whose names begin with this prefix, except zeros.
 fn counts<T: FromIterator<(String, u64)>>(pairs: Vec<Pair>, begin: &[u8]) -> Result<T, StoreError> {
     let mut counts = Vec::new();
     for (name, count) in pairs {

@@ -58,32 +58,31 @@ pub struct RedisOptions {
 /// Whose clock counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StoreClock {
-    /// The server's: several processes agree on it.
+    /// The server's, so that several processes agree.
     Server,
-    /// The `now` that calls bring, and the latest of them where one brings none: for tests that bring a
-    /// time of their own.
+    /// The `now` of each call, or the latest one if a call has none: for tests with a clock of their own.
     Caller,
-    /// The same, taken for what the server's clock says, which may be set back.
+    /// The same, treated as the server's clock, which may be set back.
     AsServer,
 }
 
 /// The Redis engine. See the module's documentation.
 pub struct Redis {
     calls: Arc<Calls>,
-    /// Where deliveries share calls; none where each waits for disks: those share them in the link.
+    /// Where deliveries share calls; none if they wait for disks, since those are grouped in the link.
     gather: Option<Gather>,
 }
 
 impl Redis {
-    /// The store of these options. The server need not be there yet: each call says what is the matter.
-    /// Must be called within a tokio runtime.
+    /// Opens a store. The server need not be reachable yet: each call reports what is wrong. Must be called within a
+    /// tokio runtime.
     ///
-    /// Errors: what the link says of its options.
+    /// Errors: invalid options of the link.
     pub fn open(options: &RedisOptions, store: StoreOptions) -> Result<Self, StoreError> {
         Self::open_for(options, store, &Loops::default())
     }
 
-    /// The same for a process that serves: the store's own loops are among those of the process.
+    /// The same for a process that serves: the store's loops are supervised with those of the process.
     pub fn open_for(options: &RedisOptions, store: StoreOptions, loops: &Loops) -> Result<Self, StoreError> {
         let calls = Arc::new(Calls {
             link: Link::connect(&options.link, loops)?,
@@ -100,12 +99,11 @@ impl Redis {
         Ok(Self { calls, gather })
     }
 
-    /// Makes the store where there is none, and looks at its schema and at the user's rights; every other
-    /// call does so first, where it has not gone well yet.
+    /// Creates the store if there is none, and checks its schema and the user's rights. Every other call does this
+    /// first until it has succeeded once.
     ///
-    /// Errors: [`StoreError::NewerSchema`] and [`StoreError::OlderSchema`] where another version wrote it
-    /// (nothing is written then, by any other call either); [`StoreError::Trouble`] where the server cannot
-    /// be reached or used, which may pass.
+    /// Errors: [`StoreError::NewerSchema`] and [`StoreError::OlderSchema`] if another version wrote it (then no call
+    /// writes anything); [`StoreError::Trouble`] if the server cannot be reached or used, which may pass.
     pub async fn check_schema(&self) -> Result<(), StoreError> {
         self.calls.check_schema().await
     }
@@ -132,7 +130,7 @@ impl Calls {
         self.checked.get_or_try_init(check).await.copied()
     }
 
-    /// Runs a script with its fixed keys, these keys behind them, and these arguments.
+    /// Runs a script with its fixed keys, then these keys, and these arguments.
     async fn run(
         &self,
         script: &'static Transition,
@@ -145,7 +143,7 @@ impl Calls {
         self.answer(self.link.run(script.script(), &keys, &args).await?)
     }
 
-    /// The same; ready when it is as durable as configured.
+    /// The same; returns when it is as durable as configured.
     async fn run_durably(
         &self,
         script: &'static Transition,
@@ -170,7 +168,7 @@ impl Calls {
         args
     }
 
-    /// What a script answers, without the keys that do not read: those are told.
+    /// A script's answer, after logging the keys that it could not read.
     fn answer(&self, value: deadpool_redis::redis::Value) -> Result<ScriptReply, StoreError> {
         let mut reply = ScriptReply::of(value)?;
         let mut broken = reply.list()?.all_bytes()?;
@@ -181,7 +179,7 @@ impl Calls {
         Ok(reply)
     }
 
-    /// What a script is told of the time; 0: it is to ask the server.
+    /// The time for a script; 0: it asks the server.
     fn script_now(&self, now: UnixMs) -> i64 {
         match self.clock {
             StoreClock::Server => 0,
@@ -191,11 +189,11 @@ impl Calls {
     }
 }
 
-/// Tells of what does not read, and is passed over.
+/// Logs what cannot be read and is skipped.
 fn tell(error: &StoreError) {
     let code = Code::StoreDamaged;
     store_log::passed_over();
-    error!(%code, %error, "{} It is passed over. {}", code.title(), code.advice());
+    error!(%code, %error, "{} It is skipped. {}", code.title(), code.advice());
 }
 
 /// An id as it is stored.
@@ -208,17 +206,17 @@ fn local(at: UnixMs, there_now: UnixMs, now: UnixMs) -> UnixMs {
     UnixMs(at.0.saturating_sub(there_now.0).saturating_add(now.0))
 }
 
-/// How far `at` is from now; negative where it is past.
+/// How far `at` is from now; negative if it is past.
 fn from_now(at: UnixMs, now: UnixMs) -> i64 {
     at.0.saturating_sub(now.0).clamp(-FARTHEST_MS, FARTHEST_MS)
 }
 
-/// A number for a script: Lua counts exactly up to 2^53, and times are added to it there.
+/// A number for a script: Lua counts exactly up to 2^53, and adds times to it.
 fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(FARTHEST).min(FARTHEST)
 }
 
-/// Some 6,000 years: together with now, within the six bytes in which times are stored.
+/// Some 6,000 years: added to the present, it still fits into the six bytes of a stored time.
 const FARTHEST_MS: i64 = 200_000_000_000_000;
 const FARTHEST: i64 = 1 << 52;
 
@@ -346,7 +344,7 @@ impl Store for Redis {
     }
 }
 
-/// People whose stories one tidying forgets: everybody waits while it runs.
+/// How many stories one run drops: everybody waits while the script runs.
 const TIDIED_AT_ONCE: i64 = 200;
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! What scripts answer, piece by piece. An answer that does not have the shape that our own script
-//! makes is damage; its content is never shown: it may be personal data.
+//! Reads the answers of scripts. An answer with an unexpected shape is damage; its content is never shown, since it
+//! may be personal data.
 
 use deadpool_redis::redis::Value;
 
@@ -11,7 +11,7 @@ use crate::store::StoreError;
 /// A field and its value, or a member and its score.
 pub(super) type Pair = (Vec<u8>, Vec<u8>);
 
-/// A list's elements, taken one after the other.
+/// A list's elements, read one after the other.
 pub(super) struct ScriptReply(std::vec::IntoIter<Value>);
 
 pub(super) fn unexpected(what: &str) -> StoreError {
@@ -42,17 +42,17 @@ impl ScriptReply {
         }
     }
 
-    /// The rest, each a list.
+    /// The rest, as lists.
     pub(super) fn lists(self) -> impl Iterator<Item = Result<Self, StoreError>> {
         self.0.map(Self::of)
     }
 
-    /// The rest, each bytes.
+    /// The rest, as bytes.
     pub(super) fn all_bytes(self) -> Result<Vec<Vec<u8>>, StoreError> {
         self.0.map(bytes_of).collect()
     }
 
-    /// The rest, two by two.
+    /// The rest, as pairs.
     pub(super) fn pairs(self) -> Result<Vec<Pair>, StoreError> {
         let mut rest = self.all_bytes()?.into_iter();
         Ok(std::iter::from_fn(|| Some((rest.next()?, rest.next()?))).collect())
@@ -122,7 +122,7 @@ pub(super) fn id_of(bytes: &[u8]) -> Result<JobId, StoreError> {
     Ok(JobId(u128::from_be_bytes(bytes)))
 }
 
-/// Reads the ids of a remembered delivery, and the 4 bytes after them: the check of what it said.
+/// Reads the ids of a remembered delivery, and the hash of what it said: the 4 bytes after them.
 pub(super) fn remembered_of(bytes: &[u8]) -> Result<(Vec<JobId>, Option<u32>), StoreError> {
     let (ids, says) = bytes.split_at(bytes.len() - bytes.len() % 16);
     Ok((ids_of(ids)?, says.try_into().ok().map(u32::from_be_bytes)))

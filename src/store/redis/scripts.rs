@@ -6,8 +6,8 @@ use std::sync::OnceLock;
 use super::keys::FIXED;
 use super::link::Script;
 
-/// Commands sent besides the scripts' own whose refusal would go unnoticed: wake-ups would not be heard. For any
-/// other command, a refusal shows when it is sent.
+/// Commands outside of scripts whose refusal would go unnoticed: there would be no wake-ups. The refusal of any other
+/// command shows when it is sent.
 const SENT: [&str; 2] = ["PING", "SUBSCRIBE"];
 /// What `lua/read.lua` can read.
 pub(super) const READS: [&str; 14] = [
@@ -54,7 +54,7 @@ macro_rules! scripts {
     };
 }
 
-/// Opens the store, and looks at the rights that all scripts need.
+/// Opens the store, and checks the rights that all scripts need.
 pub(super) static OPEN: Transition = Transition::new(
     concat!("#!lua\n", include_str!("lua/prelude.lua"), include_str!("lua/open.lua")),
     with_all_commands,
@@ -103,7 +103,7 @@ fn with(commands: &BTreeSet<&str>, body: &str) -> String {
     let fixed = fixed_in(body);
     let names: Vec<&str> = fixed.iter().map(|place| FIXED[*place].0).collect();
     let (flags, rest) = body.split_once('\n').unwrap_or((body, ""));
-    // On one line with the script's first, so that lines count as they do in the files.
+    // On the same line as the script's first, so that line numbers match the files.
     format!(
         "{flags}\nlocal COMMANDS, FIXED = {{ {} }}, {} local {} = unpack(KEYS, 1, {}) {rest}",
         quoted.join(", "),
@@ -126,7 +126,7 @@ fn commands_in(body: &str) -> BTreeSet<&str> {
     after("call('").chain(after("try('")).collect()
 }
 
-/// The lines that are no comments.
+/// The lines without comments.
 fn code(body: &str) -> impl Iterator<Item = &str> {
     body.lines().filter(|line| !line.trim_start().starts_with("--"))
 }

@@ -19,11 +19,11 @@ use crate::store::tokens::Tats;
 use crate::store::transfer::{Activity, Exported, Marks, PersonRecord, Record, Section, Transfer, Transferred};
 use crate::store::{Lane, LaneState, PAGE_BYTES_MAX, Shared, StoreError, Story};
 
-/// People whom one look reads whole.
+/// People read completely in one call.
 const PEOPLE_AT_ONCE: usize = 32;
-/// What is read of an inbox at first, and if it is longer, at once.
+/// How many bytes of an inbox are read at first and, if it is longer, at a time.
 const INBOX_BYTES: usize = 64 * 1024;
-/// Unmapped records that one look reads: each may be as large as a delivery.
+/// Unmapped records read in one call: each may be as large as a delivery.
 const RECORDS_AT_ONCE: usize = 16;
 
 #[async_trait]
@@ -77,7 +77,7 @@ impl Transfer for Redis {
     }
 }
 
-/// Of people, the entries that are in their inboxes.
+/// The entries in people's inboxes.
 type Inboxes = BTreeMap<PersonId, BTreeMap<u64, Bytes>>;
 
 impl Redis {
@@ -116,7 +116,7 @@ impl Redis {
         Ok(Exported { records: people.into_iter().map(|person| Record::Person(Box::new(person))).collect(), next })
     }
 
-    /// All that is kept about these people. Those that cannot be parsed are logged, and left out.
+    /// Everything kept about these people. Unreadable ones are logged and left out.
     async fn people_whole(&self, ids: &[PersonId]) -> Result<Vec<PersonRecord>, StoreError> {
         let keys = &self.calls.keys;
         let mut asks = Vec::with_capacity(ids.len() * 5);
@@ -210,8 +210,7 @@ impl Redis {
         Ok(Exported { records, next })
     }
 
-    /// The entries of an inbox from this byte of the lane on, and where the next ones begin; 0: these were
-    /// the last.
+    /// The entries of an inbox from this byte of the lane on, and where the next ones begin; 0: there are no more.
     async fn inbox_part(&self, id: PersonId, from: usize) -> Result<(Vec<(u64, Bytes)>, usize), StoreError> {
         let mut size = PAGE_BYTES_MAX;
         loop {
@@ -363,9 +362,9 @@ fn person_args(person: PersonRecord, args: &mut Vec<Arg<'static>>) -> Result<(),
     Ok(())
 }
 
-/// What stands before an entry's bytes in an inbox.
+/// The header before an entry's bytes in an inbox.
 const ENTRY_HEAD_BYTES: usize = 11;
-/// Beyond what any lane begins with.
+/// More than any lane's header.
 const HEAD_BYTES_MAX: i64 = 70_000;
 
 /// A remembered delivery: until when, and the ids that it got.

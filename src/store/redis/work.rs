@@ -10,7 +10,7 @@ use crate::store::{
     Claim, ClaimRequest, Claimed, Commit, Committed, DeadChange, Lease, NewEntry, Own, Owned, RELEASED_MAX, StoreError,
 };
 
-/// People whom one call makes due: everybody waits while it runs.
+/// People made due by one call: everybody waits while the script runs.
 const RELEASED_AT_ONCE: u64 = 500;
 
 impl Redis {
@@ -149,5 +149,5 @@ impl Redis {
     }
 }
 
-/// Far more than anybody has hands for, and what Lua counts with ease.
+/// Far more than any worker can take, and well within Lua's numbers.
 const COUNT_MAX: i64 = 1_000_000;

@@ -27,7 +27,7 @@ pub(super) enum Act {
     /// HR sends an event, and hears the answer.
     Deliver(usize),
     /// HR sends an event, and hangs up before the answer.
-    DeliverUnheard(usize),
+    DeliverAndHangUp(usize),
     /// What was remembered is queued, and HR hears the answer.
     Queue,
     /// The intake dies between remembering and queueing.
@@ -62,7 +62,7 @@ impl Model for Bridge {
         } else {
             for n in (0..self.events.len()).filter(|n| !world.heard[*n]) {
                 actions.push(Act::Deliver(n));
-                actions.extend((left.may(|left| &mut left.unheard)).then_some(Act::DeliverUnheard(n)));
+                actions.extend((left.may(|left| &mut left.hang_ups)).then_some(Act::DeliverAndHangUp(n)));
             }
         }
         // Workers are all alike: the first that has nothing to do claims.
@@ -85,8 +85,8 @@ impl Model for Bridge {
         let mut world = world.before_step();
         match act {
             Act::Deliver(n) => self.deliver(&mut world, n, true),
-            Act::DeliverUnheard(n) => {
-                world.left.happens(|left| &mut left.unheard);
+            Act::DeliverAndHangUp(n) => {
+                world.left.happens(|left| &mut left.hang_ups);
                 self.deliver(&mut world, n, false);
             }
             Act::Queue => {

@@ -7,9 +7,9 @@ use super::world::{Flaw, Mishaps};
 use crate::core::reconcile::world_tests::{hire, leave, update};
 
 /// Any two things go wrong: some seconds in a debug build.
-const TWO: Mishaps = Mishaps { all: 2, crashes: 1, expiries: 1, unheard: 1, lost_replies: 1 };
+const TWO: Mishaps = Mishaps { all: 2, crashes: 1, expiries: 1, hang_ups: 1, lost_replies: 1 };
 /// Any three do, twice the same among them: minutes, for `script/soak`.
-const THREE: Mishaps = Mishaps { all: 3, crashes: 2, expiries: 2, unheard: 2, lost_replies: 2 };
+const THREE: Mishaps = Mishaps { all: 3, crashes: 2, expiries: 2, hang_ups: 2, lost_replies: 2 };
 
 /// A person is hired, and marries.
 fn marries(flaw: Flaw) -> Bridge {

@@ -55,7 +55,7 @@ pub(super) struct Mishaps {
     /// A lease runs out while its worker still lives.
     pub(super) expiries: u32,
     /// The HR system hangs up before it hears that a delivery was accepted.
-    pub(super) unheard: u32,
+    pub(super) hang_ups: u32,
     /// A call takes effect and its reply is lost.
     pub(super) lost_replies: u32,
 }

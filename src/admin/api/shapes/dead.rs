@@ -21,7 +21,7 @@ pub struct DeadListBody {
     pub next: Option<String>,
 }
 
-/// A dead letter's line in a listing.
+/// A dead letter in a listing.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct DeadRowBody {
     /// Its id.
@@ -29,7 +29,7 @@ pub struct DeadRowBody {
     pub id: String,
     /// The source it came from.
     pub source: String,
-    /// Whose it is, where known.
+    /// Who it is about, if known.
     pub person: Option<PersonRef>,
     /// `hire`, `update`, `leave` or `notice`; null for a record that could not be mapped.
     pub event: Option<String>,
@@ -79,20 +79,20 @@ impl DeadRowBody {
     }
 }
 
-/// The code of a dead letter, where this version knows it.
+/// The code of a dead letter, if this version knows it.
 pub(in crate::admin) fn code_of(row: &DeadRow) -> Option<Code> {
     Code::ALL.iter().copied().find(|code| code.as_str() == row.code)
 }
 
-/// A dead letter, whole.
+/// A dead letter in full.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct DeadBody {
     /// What the listing shows, too.
     #[serde(flatten)]
     pub row: DeadRowBody,
-    /// All about the person whom it blocks.
+    /// Everything about the person that it blocks.
     pub about: Option<PersonBody>,
-    /// The record as received, where it could not be mapped and was asked for.
+    /// The record as received, if it could not be mapped and was asked for.
     pub payload: Option<String>,
     /// How long that record is.
     pub payload_bytes: Option<usize>,
@@ -114,27 +114,27 @@ impl DeadBody {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct BulkBody {
-    /// These; then the filters do not count.
+    /// These ids; then the filters are ignored.
     #[schema(max_items = 2000)]
     pub ids: Option<Vec<String>>,
     /// Only of this code.
     pub code: Option<String>,
     /// Only of this source.
     pub source: Option<String>,
-    /// Only whose newest stopped event was of this kind.
+    /// Only those whose newest stopped event was of this kind.
     pub event: Option<String>,
     /// Only those older than this many seconds.
     pub older_than_s: Option<u64>,
     /// Only count them.
     pub dry_run: bool,
-    /// Where the request before ended.
+    /// Where the previous request ended.
     pub after: Option<String>,
     /// Why, for the audit.
     #[schema(max_length = 200)]
     pub reason: Option<String>,
 }
 
-/// What became of them.
+/// The result.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 pub struct BulkDoneBody {
     /// How many matched.

@@ -56,7 +56,7 @@ pub struct HoldBody {
     pub action: String,
     /// Since when.
     pub since: String,
-    /// When the bridge tries again by itself; null if only an operator lifts it.
+    /// When the bridge tries again; null if only an operator lifts it.
     pub next_probe_at: Option<String>,
     /// How often it tried.
     pub probes: u32,
@@ -121,7 +121,7 @@ pub struct AllowedBody {
     pub scope: String,
     /// How many more may go through now.
     pub allowed: u64,
-    /// How many of those who waited are tried now.
+    /// How many of the waiting people are tried now.
     pub released: u64,
 }
 
@@ -147,7 +147,7 @@ pub struct ActBody {
     pub target: String,
     /// To how many.
     pub count: Option<u64>,
-    /// Why, where they said so.
+    /// Why, if they said so.
     pub reason: Option<String>,
 }
 
@@ -165,7 +165,7 @@ impl From<&Audit> for AuditBody {
     }
 }
 
-/// Who was erased, or is tried now.
+/// The person who was erased, or is tried now.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct DoneBody {
     /// Who.

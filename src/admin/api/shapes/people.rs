@@ -25,7 +25,7 @@ pub struct PeopleBody {
     pub next: Option<String>,
 }
 
-/// A person's line in a listing.
+/// A person in a listing.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct PersonRowBody {
     /// Who.
@@ -76,9 +76,9 @@ pub struct PersonBody {
     pub number: String,
     /// `idle`, `waiting`, `running`, `held`, `scheduled`, `incomplete` or `blocked`.
     pub state: String,
-    /// How they stand, in one sentence.
+    /// Their situation, in one sentence.
     pub answer: String,
-    /// What they wait for; null if they are in line.
+    /// What they wait for; null if they are up to date.
     pub waits_for: Option<WaitsForBody>,
     /// What HR says, fact by fact.
     pub record: RecordBody,
@@ -87,7 +87,7 @@ pub struct PersonBody {
     /// The groups that the bridge put the member into.
     #[serde(default)]
     pub groups: Vec<String>,
-    /// When it is tried again to put the member into a group that did not take them yet.
+    /// When the bridge tries again to put the member into a group that they could not join yet.
     #[serde(default)]
     pub groups_due_at: Option<String>,
     /// Jobs that have not ended, oldest first.
@@ -98,7 +98,7 @@ pub struct PersonBody {
     pub marks: Vec<String>,
     /// What happened, oldest first.
     pub story: Vec<StoryBody>,
-    /// How many older entries of the story are gone.
+    /// How many older entries of the story were dropped.
     pub story_dropped: u64,
 }
 
@@ -222,7 +222,7 @@ impl From<&Fact<Vec<Label>>> for ValuesBody {
     }
 }
 
-/// One word on employment.
+/// One statement on employment.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct EmploymentBody {
     /// `employed` or `left`.
@@ -252,12 +252,12 @@ fn employment(word: &EmploymentWord) -> EmploymentBody {
     }
 }
 
-/// The words that still count, oldest first.
+/// The statements that still count, oldest first.
 fn employment_words(record: &Record) -> Vec<EmploymentBody> {
     record.employment.counting().map(employment).collect()
 }
 
-/// The last word on scope, and from when on if it was announced.
+/// The last statement on scope, and from when on if it was announced.
 fn scope_fact(word: &TimedWord<Scope>) -> FactBody {
     let is_announced = word.from > word.stamp.at;
     let value = word.state.as_str();
@@ -286,7 +286,7 @@ impl From<&Document> for RecordBody {
 /// The member at Postman, as last read or written.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct MemberBody {
-    /// The SCIM `id`; null while they are invited and no look-up shows them yet.
+    /// The SCIM `id`; null while they are invited and not shown by any look-up yet.
     pub id: Option<String>,
     /// Their `userName`.
     pub user_name: String,
@@ -322,13 +322,13 @@ pub struct JobsBody {
     pub next: Option<String>,
 }
 
-/// A job and where it stands.
+/// A job and its state.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct JobBody {
     /// Its id.
     #[schema(pattern = "^[0-9a-f]{32}$")]
     pub id: String,
-    /// Whose it is; null for a record that could not be mapped and does not say.
+    /// Who it is about; null for a record that could not be mapped and does not say.
     pub person: Option<PersonRef>,
     /// `hire`, `update`, `leave` or `notice`; null if it is not known (any more).
     pub event: Option<String>,
@@ -374,15 +374,15 @@ pub struct StoryBody {
     pub note: String,
     /// The same in words.
     pub text: String,
-    /// The code, where the note has one.
+    /// The code, if the entry has one.
     pub code: Option<String>,
-    /// The HTTP status, where a call was answered.
+    /// The HTTP status, if a call was answered.
     pub status: Option<u16>,
     /// How long the call took, in milliseconds.
     pub duration_ms: Option<u64>,
     /// Postman's own words for a refusal.
     pub detail: Option<String>,
-    /// The job, where the note is about one.
+    /// The job, if the entry is about one.
     pub job: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! The whole at a glance.
+//! Status: everything at a glance.
 
 use std::collections::BTreeMap;
 
@@ -31,15 +31,15 @@ pub struct StatusBody {
     /// People whose jobs have not ended, by what they wait for: `waiting`, `running`, `held`,
     /// `scheduled`, `incomplete`; and `dead`, all dead letters.
     pub jobs: BTreeMap<String, u64>,
-    /// Events that nobody has folded yet, by source.
+    /// Events that no worker has processed yet, by source.
     pub entries: BTreeMap<String, u64>,
     /// Dead letters by code.
     pub dead: BTreeMap<String, u64>,
-    /// Since when the person who has been due longest has been due.
+    /// Since when the person who has been due the longest has been due.
     pub oldest_due_at: Option<String>,
     /// People in the store.
     pub people: u64,
-    /// Deliveries and calls of the last minute, by what became of them.
+    /// Deliveries and calls of the last minute, by result.
     pub last_minute: BTreeMap<String, u64>,
     /// Seconds until everybody who waits has been served, at the pace of the last minute.
     pub drained_in_s: Option<u64>,
@@ -50,7 +50,7 @@ pub struct StatusBody {
     /// Lists of HR systems that are being read.
     #[serde(default)]
     pub fetches: Vec<FetchProgressBody>,
-    /// What needs attention, most pressing first; empty where all is well.
+    /// What needs attention, most urgent first; empty if all is well.
     pub problems: Vec<ProblemBody>,
 }
 
@@ -60,7 +60,7 @@ pub struct ProblemBody {
     /// The stable code.
     #[schema(example = "HOLD-KEY")]
     pub code: String,
-    /// What it is about, where there are several of one code.
+    /// What it is about, if there can be several problems with this code.
     pub subject: String,
     /// What is wrong, in a line.
     pub what: String,
@@ -85,7 +85,7 @@ pub struct FetchProgressBody {
     pub ordered_at: String,
     /// People listed so far.
     pub listed: u64,
-    /// Of these, people who were read by themselves.
+    /// Of these, people who were read one by one.
     pub read: u64,
 }
 
@@ -98,9 +98,9 @@ pub struct ProcessBody {
     pub version: String,
     /// When it started.
     pub since: String,
-    /// When it was last heard.
+    /// When its last heartbeat was.
     pub heard_at: String,
-    /// Whether that is recent enough.
+    /// Whether that is recent enough to count as alive.
     pub alive: bool,
 }
 
@@ -156,7 +156,7 @@ fn last_minute(activity: &Activity, now: UnixMs) -> BTreeMap<String, u64> {
     all.map(|happening| (happening.as_str().to_owned(), count(happening))).filter(|(_, n)| *n > 0).collect()
 }
 
-/// How long until the backlog is drained, at one write or two each: none where nothing moves.
+/// How long until the backlog is drained, at one or two writes each; none if nothing moves.
 pub(in crate::admin) fn drained_in_s(overview: &Overview) -> Option<u64> {
     let figures = &overview.figures;
     let waiting = overview.stats.lanes.get(LaneState::Waiting.as_str()).copied().filter(|n| *n > 0)?;

@@ -27,13 +27,13 @@ pub(super) type Gone = Arc<AtomicBool>;
 pub(super) enum Callee {
     /// A server that holds data.
     Server,
-    /// The same, to hear what is published there.
+    /// The same, for subscribing to what is published.
     Channel,
     /// A sentinel.
     Sentinel,
 }
 
-/// What a client for this address needs, with the files and secrets as they are now.
+/// The client options for this address, with files and secrets as they are now.
 pub(super) fn client(options: &LinkOptions, to: &Address, callee: Callee) -> Result<Client, LinkError> {
     let (login, database, protocol) = match callee {
         // Only with RESP3 does the library report a connection that broke between calls.
@@ -55,7 +55,7 @@ pub(super) fn client(options: &LinkOptions, to: &Address, callee: Callee) -> Res
     let made = match &options.tls {
         None => Client::open(info),
         Some(files) => {
-            // If one is installed already, it is as good as this one here.
+            // If one is installed already, that is as good.
             let _ = rustls::crypto::ring::default_provider().install_default();
             Client::build_with_tls(info, certificates(files)?)
         }
@@ -94,9 +94,9 @@ fn certificates(files: &TlsFiles) -> Result<TlsCertificates, LinkError> {
     })
 }
 
-/// How connections behave; `response` is how long an answer may take.
+/// The options of connections; `response` is how long an answer may take.
 fn config(options: &LinkOptions, response: Duration) -> AsyncConnectionConfig {
-    // The library's own defaults are 1 s and 500 ms, without a word in the error about which.
+    // The library's own defaults are 1 s and 500 ms, and its errors do not say which one was exceeded.
     AsyncConnectionConfig::new()
         .set_connection_timeout(Some(options.connect_timeout))
         .set_response_timeout(Some(response))
@@ -120,7 +120,7 @@ async fn connect_for(
 ) -> Result<(MultiplexedConnection, Gone), LinkError> {
     let gone = Gone::default();
     let flag = gone.clone();
-    // So that a connection which the server closed while it was idle is not used again.
+    // So that a connection is not reused after the server closed it while idle.
     let config = config(options, response).set_push_sender(move |push: PushInfo| {
         if push.kind == PushKind::Disconnection {
             flag.store(true, Ordering::Release);
@@ -134,7 +134,7 @@ async fn connect_for(
     Ok((connection, gone))
 }
 
-/// Makes the connections of the pool, each with the files and secrets as they are then.
+/// Makes the connections of the pool, each with the current files and secrets.
 pub(super) struct Dialler {
     pub(super) options: LinkOptions,
     pub(super) to: Address,
@@ -145,7 +145,7 @@ impl managed::Manager for Dialler {
     type Error = LinkError;
 
     async fn create(&self) -> Result<MultiplexedConnection, LinkError> {
-        // `WAITAOF` answers when its own timeout ends at the latest.
+        // `WAITAOF` answers at the latest when its own timeout ends.
         let response = self.options.durable_timeout + self.options.response_timeout;
         let (connection, _) = connect_for(&self.options, &self.to, Callee::Server, response).await?;
         Ok(connection)
@@ -162,7 +162,7 @@ impl managed::Manager for Dialler {
     }
 }
 
-/// Makes a connection that hears what is published.
+/// Makes a connection that subscribes to what is published.
 pub(super) async fn subscribe(options: &LinkOptions, to: &Address, channel: &str) -> Result<PubSub, LinkError> {
     let client = client(options, to, Callee::Channel)?;
     let dial = async {
@@ -183,7 +183,7 @@ pub(super) async fn ask(connection: &mut MultiplexedConnection, cmd: &Cmd) -> Re
 /// The library's timeouts do not cover every step (TLS and login of a subscription, a name that does
 /// not resolve), so each is bounded here, too.
 async fn within<F: Future>(limit: Duration, to: &Address, work: F) -> Result<F::Output, LinkError> {
-    // A little longer, so that the library's own, more telling error comes first.
+    // A little longer, so that the library's own error, which says more, comes first.
     let limit = limit + Duration::from_millis(100);
     tokio::time::timeout(limit, work).await.map_err(|_| LinkError::silence(&to.to_string(), limit))
 }

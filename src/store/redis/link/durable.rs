@@ -1,4 +1,4 @@
-//! Writes that are answered when they are on disk, by `WAITAOF`.
+//! Durable writes: answered when they are on disk, by `WAITAOF`.
 //!
 //! `WAITAOF` blocks its connection, and concerns that connection's own writes. So writes go in
 //! groups: a group's scripts and one `WAITAOF` are sent together on a connection of the pool. With
@@ -23,12 +23,12 @@ use crate::telemetry::metrics as metric;
 
 /// Most writes in one group: so many scripts keep the server busy for some milliseconds.
 const GROUP_MAX: usize = 256;
-/// So many groups start at once when there is something to send; further ones
+/// This many groups start at once when there is something to send; further ones
 const AT_ONCE: usize = 4;
-/// start so far apart, so that the pool's connections outlast the second of `everysec`.
+/// start at this interval, so that the pool's connections last through the second of `everysec`.
 const GROUP_INTERVAL: Duration = Duration::from_millis(20);
 
-/// A write on its way.
+/// A write in progress.
 pub(super) struct Write {
     pub(super) script: &'static Script,
     pub(super) call: Cmd,
@@ -64,8 +64,7 @@ pub(super) async fn dispatch(shared: Arc<Shared>, waiting: Arc<Mutex<mpsc::Recei
     }
 }
 
-/// Sends a group to the primary; what the primary refuses because it is none any more, to its
-/// successor, once.
+/// Sends a group to the primary; what it refuses because it is no longer the primary is sent once to its successor.
 async fn send_group(shared: &Shared, mut group: Vec<Write>) {
     for last in [false, true] {
         let (answers, session) = match shared.session().await {
@@ -84,7 +83,7 @@ async fn send_group(shared: &Shared, mut group: Vec<Write>) {
         for (write, answer) in group.into_iter().zip(answers) {
             match answer {
                 Err(trouble) if !last && trouble.is_worth_another_primary() => again.push(write),
-                // Nobody may wait any more.
+                // Perhaps nobody waits any more.
                 answer => drop(write.done.send(answer)),
             }
         }
@@ -95,7 +94,7 @@ async fn send_group(shared: &Shared, mut group: Vec<Write>) {
     }
 }
 
-/// One try: an answer for each write. A connection that anything went wrong on is not used again.
+/// One try: an answer for each write. A connection on which anything went wrong is not used again.
 async fn send_once(
     shared: &Shared,
     session: &Session,
@@ -120,7 +119,7 @@ async fn send_once(
         let size = u32::try_from(pool.status().size).unwrap_or(u32::MAX);
         metrics::gauge!(metric::STORE_CONNECTIONS, metric::USE => "durable").set(f64::from(size));
     }
-    // Where the server is found to be gone or to hang, nobody waits on for its disks.
+    // Once the server is known to be gone or hanging, nobody waits for its disks any longer.
     let asked = session.closed.run_until_cancelled(ask(shared, &mut connection, group)).await;
     let answers = asked.unwrap_or_else(|| Err(LinkError::new(Code::StoreLost, "the connections were thrown away")));
     let well = answers.as_ref().is_ok_and(|answers| answers.iter().all(Result::is_ok));
@@ -173,7 +172,7 @@ async fn send<'a>(
     let timeout_ms = u64::try_from(options.durable_timeout.as_millis()).unwrap_or(u64::MAX);
     wait.arg(local).arg(replicas).arg(timeout_ms);
     let count = pipeline.len();
-    // They go out one behind the other. Only what waits for disks may take longer than an answer does.
+    // They are sent together. Only the wait for disks may take longer than an ordinary answer.
     let mut waiting = connection.clone();
     let written = within(options.response_timeout, connection.send_packed_commands(&pipeline, 0, count));
     let waited = within(options.durable_timeout + options.response_timeout, waiting.send_packed_command(&wait));

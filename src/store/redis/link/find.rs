@@ -1,4 +1,4 @@
-//! Where the primary with our keys is: as the URL, sentinels, or a cluster's nodes say.
+//! Finds the primary with our keys: by the URL, sentinels, or a cluster's nodes.
 //!
 //! All keys have one hash tag and so are in one slot, on one node. So a cluster, like a set of
 //! sentinels, only has to be asked for an address; calls need no routing of their own.
@@ -15,7 +15,7 @@ use super::options::{Address, LinkOptions, Topology};
 use super::trouble::LinkError;
 use crate::core::code::Code;
 
-/// How much longer others are waited for, once an address from a sentinel has turned out wrong.
+/// How much longer to wait for other sentinels once an address has turned out wrong.
 const OTHERS_MAX: Duration = Duration::from_millis(500);
 
 type AddressFuture<'a> = Pin<Box<dyn Future<Output = Result<Address, LinkError>> + Send + 'a>>;
@@ -26,7 +26,7 @@ type AddressFuture<'a> = Pin<Box<dyn Future<Output = Result<Address, LinkError>>
 pub(super) struct Candidates<'a> {
     asked: FuturesUnordered<AddressFuture<'a>>,
     told: Vec<Address>,
-    /// The last failure; "unreachable" gives way to any other, as it says less.
+    /// The last failure; any other replaces "unreachable", which says less.
     trouble: LinkError,
 }
 
@@ -107,8 +107,8 @@ async fn ask_node(options: &LinkOptions, node: &Address, slot: u16) -> Result<Ad
     ranges.iter().find_map(|range| owner(range, slot, node)).ok_or_else(unknown)
 }
 
-/// The primary of a range `[first, last, [host, port, …], …]`, where the slot is within it. A node that
-/// does not know its own name leaves it out: it is the one that we asked by name.
+/// The primary of a range `[first, last, [host, port, …], …]`, if it contains the slot. A node that does not know its
+/// own name leaves it out: then it is the node that we asked.
 fn owner(range: &Value, slot: u16, asked: &Address) -> Option<Address> {
     let Value::Array(range) = range else { return None };
     let [Value::Int(first), Value::Int(last), Value::Array(node), ..] = range.as_slice() else { return None };

@@ -34,10 +34,10 @@ use self::durable::Write;
 use self::session::Shared;
 use self::trouble::LinkError;
 
-/// Durable writes that may wait for their flight; those beyond wait for a place.
+/// Durable writes that may wait for their group; others wait for a place.
 const WAITING_MAX: usize = 4_096;
 
-/// A way to one Redis. Clones share it; with the last one, it ends.
+/// A link to one Redis. Clones share it; it ends with the last one.
 #[derive(Clone)]
 pub(super) struct Link {
     shared: Arc<Shared>,
@@ -49,12 +49,11 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// A way to the Redis of these options, which need not be there yet: connections are made when
-    /// they are needed. Its own loops are among these.
+    /// A link to this Redis, which need not be reachable yet: connections are made when needed. Its loops run among
+    /// `loops`.
     ///
-    /// # Errors
-    /// There is no tokio runtime. Whatever is wrong with the options shows when a connection is made,
-    /// and may be mended while the process runs.
+    /// # Errors There is no tokio runtime. Other problems show when a connection is made, and may be fixed while the
+    /// process runs.
     pub(super) fn connect(options: &LinkOptions, loops: &Loops) -> Result<Self, StoreError> {
         let runtime = Handle::try_current().map_err(|error| StoreError::Unavailable(error.to_string()))?;
         let shared = Arc::new(Shared::new(options.clone()));
@@ -103,14 +102,14 @@ impl Link {
         answer.await.unwrap_or_else(|_| Err(ended(()))).map_err(LinkError::told)
     }
 
-    /// That nothing came for so long.
+    /// The error when no answer came for this long.
     pub(super) fn silent(after: Duration) -> StoreError {
         LinkError::silence("Redis", after).told()
     }
 
     /// Ready when a script has published on [`LinkOptions::channel`], or may have.
     pub(super) async fn woken(&self) {
-        // Only who sleeps listens: an intake needs no such connection.
+        // Only a worker that sleeps listens: an intake needs no such connection.
         if !self.listening.swap(true, Ordering::AcqRel) {
             let (shared, ended) = (self.shared.clone(), self.ended.clone());
             let listening = supervision::watched(&self.loops, "wake", move || wake::listen(shared.clone()));

@@ -5,18 +5,18 @@ use std::time::Duration;
 
 use crate::secret::LiveSecret;
 
-/// What the Redis engine's connections are made with.
+/// The options of the Redis engine's connections.
 #[derive(Debug, Clone)]
 pub struct LinkOptions {
     /// Where Redis is.
     pub topology: Topology,
-    /// TLS; none: in the open.
+    /// TLS; none: unencrypted.
     pub tls: Option<TlsFiles>,
     /// The number of the database; 0 in a cluster.
     pub database: u32,
-    /// Who we are to Redis.
+    /// Our login at Redis.
     pub login: Login,
-    /// Who we are to the sentinels.
+    /// Our login at the sentinels.
     pub sentinel_login: Login,
     /// What every key begins with, in braces: the hash tag that keeps all of them in one slot.
     pub key_prefix: String,
@@ -28,9 +28,9 @@ pub struct LinkOptions {
     pub connect_timeout: Duration,
     /// How long an answer may take.
     pub response_timeout: Duration,
-    /// Only warns where the server is set up so that it may lose what it was given.
+    /// Only warns if the server is configured so that it may lose data.
     pub insecure_ok: bool,
-    /// Whether another host may be spoken to without TLS.
+    /// Whether another host may be reached without TLS.
     pub allow_plain: bool,
 }
 
@@ -62,7 +62,7 @@ pub enum Topology {
         /// What they call the primary.
         primary: String,
     },
-    /// A cluster, some of whose nodes are these.
+    /// A cluster, with some of its nodes.
     Cluster(Vec<Address>),
 }
 
@@ -87,14 +87,14 @@ pub struct TlsFiles {
 /// What a durable write waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
-    /// That Redis has taken it; its own `appendfsync` decides when it is on disk.
+    /// Redis has accepted it; `appendfsync` decides when it is on disk.
     Written,
-    /// That it is on the primary's disk.
+    /// It is on the primary's disk.
     Fsynced,
-    /// That it is on the disks of the primary and of replicas.
+    /// It is on the disks of the primary and of replicas.
     Replicated {
-        /// Of how many. Sentinels may promote any replica that they reach: only if all have acknowledged does
-        /// whichever is promoted have everything.
+        /// How many replicas. Sentinels may promote any replica that they reach, so only if all have acknowledged is
+        /// nothing lost.
         replicas: u32,
     },
 }

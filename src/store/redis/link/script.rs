@@ -1,4 +1,4 @@
-//! A script and the values that it is given.
+//! A script and its arguments.
 
 use std::borrow::Cow;
 use std::sync::OnceLock;
@@ -16,7 +16,7 @@ pub(crate) struct Script {
 }
 
 impl Script {
-    /// A script whose text is made of this body, once.
+    /// A script whose text is built once from this body.
     pub(crate) const fn new(body: &'static str, finish: fn(&str) -> String) -> Self {
         Self { body, finish, text: OnceLock::new() }
     }
@@ -64,7 +64,7 @@ fn call(name: &str, script: &str, keys: &[&[u8]], args: &[Arg<'_>]) -> Cmd {
     cmd
 }
 
-/// A value that a script is given. Lua sees text either way.
+/// An argument of a script. Lua sees text either way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Arg<'a> {
     /// A whole number.

@@ -30,11 +30,11 @@ use crate::clock;
 use crate::core::code::Code;
 use crate::telemetry::metrics as metric;
 
-/// Connections for durable writes: flights of `durable` that can be under way at once.
+/// Connections for durable writes: how many groups of `durable` can be in flight at once.
 pub(super) const POOL_SIZE: usize = 64;
 /// The first pause after a connection could not be made; each next one is twice as long.
 const PAUSE_FIRST: Duration = Duration::from_millis(50);
-/// The longest: a dial a second from each process is nothing, and recovery is seen soon.
+/// The longest pause: one try a second from each process costs nothing, and recovery is noticed soon.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// Connections for durable writes.
@@ -45,7 +45,7 @@ pub(super) struct Session {
     pub(super) address: Address,
     /// For durable writes; none if `[store] durability` waits for no disk.
     pub(super) pool: Option<Pool>,
-    /// Ends what waits on a connection of the pool when the session is thrown away.
+    /// Ends what waits on a connection of the pool when the session is dropped.
     pub(super) closed: CancellationToken,
     connection: MultiplexedConnection,
     gone: Gone,
@@ -60,7 +60,7 @@ pub(super) struct Shared {
     opening: Mutex<Opening>,
 }
 
-/// How the making of connections has gone.
+/// The recent failures to connect.
 #[derive(Default)]
 struct Opening {
     failures: u32,
@@ -72,8 +72,7 @@ impl Shared {
         Self { options, wake: Notify::new(), current: ArcSwapOption::empty(), opening: Mutex::default() }
     }
 
-    /// The connections to the primary; made if there are none. While they cannot be made, it
-    /// fails at once between two tries.
+    /// The connections to the primary, made if there are none. If that fails, calls fail at once until the next try.
     pub(super) async fn session(&self) -> Result<Arc<Session>, LinkError> {
         if let Some(session) = self.live() {
             return Ok(session);
@@ -100,7 +99,7 @@ impl Shared {
                 Ok(session)
             }
             Err(trouble) => {
-                // The same failure again is not news.
+                // The same failure is not logged again.
                 if opening.last.as_ref().is_none_or(|(_, last)| last.code != trouble.code) {
                     error!(code = %trouble.code, detail = trouble.detail, "{} {} Trying again until it works.",
                         trouble.code.title(), trouble.code.advice());
@@ -112,7 +111,7 @@ impl Shared {
         }
     }
 
-    /// Throws connections away; in-flight calls of others end by themselves.
+    /// Drops the connections; calls in flight end on their own.
     pub(super) fn discard(&self, session: &Arc<Session>) {
         let current = self.current.load_full();
         if current.is_some_and(|current| Arc::ptr_eq(&current, session)) {
@@ -127,8 +126,8 @@ impl Shared {
         session.closed.cancel();
     }
 
-    /// Runs a script on the shared connection. If the primary turns out to be gone, its
-    /// successor is asked once: nothing has happened then.
+    /// Runs a script on the shared connection. If the server turns out not to be the primary any more (so nothing
+    /// happened), its successor is tried once.
     pub(super) async fn call(&self, script: &Script, call: &Cmd) -> Result<Value, LinkError> {
         let began = Instant::now();
         let first = self.try_call(script, call).await;
@@ -161,7 +160,7 @@ impl Shared {
         Some(session)
     }
 
-    /// Finding the primary, connecting and looking at it, each within its own limit.
+    /// Finds the primary, connects and checks it, each within its own time limit.
     fn open_limit(&self) -> Duration {
         self.options.connect_timeout * 2 + self.options.response_timeout
     }
@@ -216,7 +215,7 @@ fn pool(options: &LinkOptions, address: &Address) -> Result<Pool, LinkError> {
         .map_err(|error| LinkError::new(Code::StoreError, error.to_string()))
 }
 
-/// With jitter, so that processes do not dial in step.
+/// With jitter, so that processes do not connect in step.
 fn pause(failures: u32) -> Duration {
     let cap = PAUSE_FIRST.saturating_mul(1_u32.checked_shl(failures.min(10)).unwrap_or(1));
     cap.min(PAUSE_MAX).mul_f64(0.5 + clock::jitter() / 2.0)

@@ -16,8 +16,8 @@ pub(super) struct LinkError {
     pub(super) detail: String,
 }
 
-/// The words of servers and what they mean. In front, because Redis before 7 wraps what a script's
-/// command ran into in a text of its own: the first that is found in it counts.
+/// Servers' error words and what they mean. They are searched for in the text, because Redis before 7 wraps a
+/// script's error in a text of its own; the first one found counts.
 const WORDS: &[(&str, Code)] = &[
     ("READONLY", Code::StoreReadOnly),
     ("LOADING", Code::StoreLoading),
@@ -48,7 +48,7 @@ impl LinkError {
         Self::of_words(error.code(), error.details().unwrap_or_default())
     }
 
-    /// What it means that a call on a connection failed.
+    /// What a failed call on a connection means.
     pub(super) fn of_call(error: &RedisError) -> Self {
         Self::of_server(error).unwrap_or_else(|| {
             if error.is_timeout() {
@@ -59,7 +59,7 @@ impl LinkError {
         })
     }
 
-    /// What it means that a connection could not be made.
+    /// What a failed attempt to connect means.
     pub(super) fn of_dial(error: &RedisError, to: &Address, tls: bool) -> Self {
         let told = Self::of_server(error).unwrap_or_else(|| {
             let text = error.to_string();
@@ -75,7 +75,7 @@ impl LinkError {
         Self::new(told.code, format!("{to}: {}", told.detail))
     }
 
-    /// What it means that nothing came for so long.
+    /// What a missing answer means.
     pub(super) fn silence(to: &str, after: Duration) -> Self {
         Self::new(Code::StoreTimeout, format!("{to}: no answer within {} ms", after.as_millis()))
     }
@@ -101,19 +101,19 @@ impl LinkError {
         let known =
             |(known, _): &&(&str, Code)| *known == word || (word == "ERR" && detail.contains(&format!("-{known} ")));
         if let Some((word, code)) = WORDS.iter().find(known) {
-            // Which command or key pattern is refused is worth knowing, and quotes no argument.
+            // The refused command or key pattern is useful, and quotes no argument.
             let command = detail.split('\'').nth(1).filter(|_| *code == Code::StoreNoPerm);
             return Self::new(*code, command.map_or_else(|| (*word).to_owned(), |command| format!("{word} {command}")));
         }
         if word == "DAMAGED" {
-            // Our own scripts' word, and their own text.
+            // The error word of our own scripts, with their text.
             return Self::new(Code::StoreDamaged, detail);
         }
         if word == "NEWER" || word == "OLDER" {
-            // The prelude's words, with the version found and the one that is known.
+            // The prelude's error, with the version found and the known one.
             return Self::new(Code::StoreNewerSchema, detail);
         }
-        // What a script ran into that may not do what it tries: in Redis' words, and in Valkey's.
+        // A script without the rights that it needs: in Redis' words, and in Valkey's.
         if word == "ERR" && (detail.contains("executing the script can't") || detail.contains("ACL failure in script"))
         {
             let quoted = detail.split_once("run the '").and_then(|(_, rest)| rest.split('\'').next());
@@ -130,8 +130,8 @@ impl LinkError {
         Self::new(Code::StoreError, told(word, line_of(detail)))
     }
 
-    /// Whether the connection may be at fault: the next call gets another, to whoever is the primary
-    /// by then. What concerns the server or the command alone would be the same on any connection.
+    /// Whether the connection may be at fault: then the next call gets another one, to the current primary. Trouble
+    /// with the server or the command would be the same on any connection.
     pub(super) fn is_of_the_connection(&self) -> bool {
         matches!(
             self.code,
@@ -144,7 +144,7 @@ impl LinkError {
         )
     }
 
-    /// Whether this is not the server to be connected to, and somebody may know a better address.
+    /// Whether this is the wrong server, and there may be a better address.
     pub(super) fn is_of_the_address(&self) -> bool {
         matches!(
             self.code,
@@ -157,12 +157,12 @@ impl LinkError {
         )
     }
 
-    /// Whether the server refused before anything was done, and another primary may take it at once.
+    /// Whether the server refused before doing anything, so that another primary may be tried at once.
     pub(super) fn is_worth_another_primary(&self) -> bool {
         matches!(self.code, Code::StoreReadOnly | Code::StoreResharding)
     }
 
-    /// The store's error of it.
+    /// As a store error.
     pub(super) fn told(self) -> StoreError {
         match self.code {
             Code::StoreDamaged => StoreError::Damaged(self.detail),
@@ -218,7 +218,7 @@ mod tests {
     fn every_word_of_a_server_has_its_code() {
         for (word, expected) in WORDS {
             assert_eq!(code(word, "…"), *expected, "{word}");
-            // As Redis before 7 tells what a script's command ran into.
+            // How Redis before 7 reports an error of a script's command.
             let wrapped = format!("Error running script (call to f_0): @user_script:7: -{word} it is so");
             assert_eq!(code("ERR", &wrapped), *expected, "{word}");
         }

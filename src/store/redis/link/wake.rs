@@ -1,5 +1,5 @@
-//! Learns that something may be new in the store, on a connection of its own. It is only a hint:
-//! what is published while the connection is down is missed, and polling finds it.
+//! Listens on a connection of its own for signs that something may be new in the store. They are only hints: polling
+//! finds what is missed while the connection is down.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,8 +15,8 @@ use crate::core::code::Code;
 use crate::failpoint;
 use crate::telemetry::metrics as metric;
 
-/// How often the connection is asked whether it lives: below the 60 s after which some load
-/// balancers forget an idle connection, and next to nothing for the server.
+/// How often the connection is checked: more often than the 60 s after which some load balancers drop an idle
+/// connection, and cheap for the server.
 const PING_EVERY: Duration = Duration::from_secs(15);
 /// The pause before another connection is made.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);

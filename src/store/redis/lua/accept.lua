@@ -1,5 +1,5 @@
--- Accepts deliveries: several share a call, each for itself. After, for each: it is known, or there is no room, or
--- a lane cannot be parsed, and nothing changed; or it is remembered, its entries are in their inboxes, and its
+-- Accepts deliveries: several share a call, but are independent. Afterwards, for each: either nothing changed, because
+-- it is known, there is no room, or a lane cannot be parsed; or it is remembered, its entries are in inboxes, and its
 -- unmapped records are dead letters.
 -- ROOT KEY (16 bytes): format (1), until when it is remembered in ms (6), the ids that it got (16 each), and if it
 -- is known by its id, what it said (4), which is returned with them.
@@ -9,7 +9,7 @@
 -- never known again, 1 by its id, 2 by its body, only while it is the newest of its people), ms to remember (6),
 -- number of entries and of unmapped records (4 each), source.
 -- Answers for each s (stored), d and the ids, e, l or b (full: entries, letters, bytes), x (a lane cannot be parsed).
--- It uses as few commands and makes as few strings as possible: they are its cost.
+-- Its cost is commands and strings, so it uses as few of them as possible.
 local KEYS, ARGV, sub = KEYS, ARGV, string.sub
 local entries_max, letters_max, bytes_max = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local waits, waits_of, came, heads = 0, {}, {}, {}
@@ -21,7 +21,7 @@ do
   end
 end
 
--- Most have the head of the one before.
+-- Most have the same head as the one before.
 local function read_head(text)
   local kind, remember_ms, entries, unmapped, at = struct.unpack('>BI6I4I4', text)
   local head = { kind = kind, px = int(remember_ms), entries = entries, unmapped = unmapped,

@@ -1,6 +1,6 @@
 -- Gives out people: those whose lease expired, then those who are due, longest first; or the one who has been parked
 -- longest under a tag. After: each one given out is leased under a fence of its own. What earlier claims of the worker
--- leased, whose answers it does not know, was given back before. What cannot be parsed is set aside for a while, and
+-- leased, whose answers it does not know, was given back before. What cannot be parsed is skipped for a while, and
 -- reported.
 -- ARGV[2] worker, [3] number of its claim, [4] the first of those whose answers it does not know, or '', [5] people
 -- at most, [6] ms of the leases, [7] entries of each at most, [8] tag or ''.
@@ -9,7 +9,7 @@
 local worker, number, lost_from = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local people_max, lease_ms, entries_max = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local parked = ARGV[8] ~= '' and ROOT .. 't:' .. ARGV[8]
--- Short enough that a record that is mended is soon found, long enough not to fill the log.
+-- How long it is skipped: short enough that a repaired record is soon found, long enough not to fill the log.
 local ASIDE_MS = 600000
 local INBOX_BYTES_MAX, ANSWER_BYTES_MAX = 1048576, 8388608
 local given, bytes, fence = {}, 0, nil
@@ -43,7 +43,7 @@ local function next_people(most)
   return found
 end
 
--- Nobody finds them any more until it is looked at again.
+-- No claim finds them until then.
 local function set_aside(id, lane)
   if parked then try('ZREM', parked, id) end
   try('ZREM', LEASES, id)
@@ -71,7 +71,7 @@ local function give(id)
   if not inbox or document == nil then return set_aside(id, lane) end
   local taken_over = lane.state == 'r'
   leave(lane)
-  -- One that was set aside, and reads again.
+  -- One that was skipped, and can be read again.
   try('ZREM', DUE, id)
   fence = math.max((fence or tonumber(call('HGET', CTL, 'fence') or 0)) + 1, now * 256)
   lane.state, lane.since, lane.due = 'r', now, 0

@@ -69,7 +69,7 @@ local function save_head(lane)
   end
 end
 
--- Takes a lane from where it stands.
+-- Removes a lane from its place in the queue.
 local function leave(lane)
   if lane.state == 'r' then
     try('HDEL', LEASED, lane.id)
@@ -94,7 +94,7 @@ local function is_in_order()
   return now >= fresh_since
 end
 
--- Puts a lane where it stands from now on: due then (0: by no time), parked under a tag or ''. Not saved yet.
+-- Puts a lane into its new place in the queue: due then (0: at no time), parked under a tag or ''. Not saved yet.
 local function stand(lane, state, due, tag)
   leave(lane)
   lane.state, lane.since, lane.due, lane.tag = state, now, due, tag
@@ -198,7 +198,7 @@ local function count_entries(source, delta)
   if delta ~= 0 then try('HINCRBY', ENTRIES, source, delta) end
 end
 
--- The end of every script that changes lanes. A wake-up is a hint: who sleeps looks by themselves, too.
+-- The end of every script that changes lanes. A wake-up is only a hint: sleeping workers also poll.
 local function keep_lanes()
   flush_fresh()
   if seq then call('HSET', CTL, 'seq', int(seq)) end

@@ -9,7 +9,7 @@ local function release_parked(parked, most)
       save_head(lane)
       count = count + 1
     elseif lane == false then
-      -- A claim finds it, and sets it aside.
+      -- A claim finds it, and skips it for a while.
       try('ZADD', DUE, int(now), id)
     end
   end

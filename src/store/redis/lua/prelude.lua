@@ -8,10 +8,10 @@
 -- Returns { keys that cannot be read, … }. Text is never compared by `<`: that would depend on the server's locale.
 local call, int_format = redis.call, string.format
 local ROOT = string.sub(SCHEMA, 1, -#'schema' - 1)
--- A change of layout that an older version cannot live with raises it. 1 was never released.
+-- The version of the layout: raised by a change that older versions cannot handle. 1 was never released.
 local KNOWN = 2
 
--- If a command were refused in the middle of a script, half of its writes would stay: so refuse at the start.
+-- If a command were refused in the middle of a script, its earlier writes would stay, so check at the start.
 do
   local refused = {}
   for _, command in ipairs(COMMANDS) do
@@ -77,7 +77,7 @@ local function is_steady()
   return not leaps and clock_us - tonumber(call('HGET', CTL, 'leapt_us') or 0) >= CLOCK_STEADY_US
 end
 
--- Writes our time down, once a second. Scripts that run all the time call it.
+-- Saves our time once a second. Called by scripts that run regularly.
 local function keep_time()
   if clock_is_kept then return end
   call('HSET', CTL, 'clock_us', int(now_us), 'clock_read_us', int(clock_us))
