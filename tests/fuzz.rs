@@ -1,4 +1,5 @@
-//! Runs the fuzz targets of `fuzz/` on stable: on seeds and earlier findings, as they are and with a few changes. To run a target until it finds something: `cargo fuzz run --sanitizer none head`.
+//! Runs the fuzz targets of `fuzz/` on stable: on seeds and earlier findings, as they are and with a few changes. To
+//! run a target until it finds something: `cargo fuzz run --sanitizer none head`.
 #![expect(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
 
 use std::fs;

@@ -157,7 +157,8 @@ pub struct Bridge {
 impl Bridge {
     /// Opens the store, makes the client, and takes both addresses.
     ///
-    /// # Errors Whatever could not be opened; then nothing is left running.
+    /// # Errors
+    /// Whatever could not be opened; then nothing is left running.
     pub async fn build(config: Config, role: Role, life: Lifecycle) -> Result<Self, StartError> {
         let clock = Clock::System;
         let process_role = ProcessRole::from(role);

@@ -9,7 +9,8 @@ pub const TARGET: &str = "target";
 
 /// Claims a store for a target that has none yet.
 ///
-/// # Errors [`StoreError::OtherTarget`] if it belongs to another target, and the store's own errors.
+/// # Errors
+/// [`StoreError::OtherTarget`] if it belongs to another target, and the store's own errors.
 pub async fn bind_target(store: &dyn Store, ours: &str) -> Result<(), StoreError> {
     loop {
         let found = store.shared(TARGET).await?;

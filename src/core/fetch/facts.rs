@@ -67,7 +67,8 @@ pub(super) fn document(id: &str, answers: &[(String, String)]) -> String {
 
 /// What the answers say about the requested person.
 ///
-/// # Errors Another person's record, no record, or fields that cannot be used.
+/// # Errors
+/// Another person's record, no record, or fields that cannot be used.
 pub(super) fn of_person(
     mapping: &Mapping,
     person: &Person,
@@ -155,7 +156,8 @@ fn employs(record: &Record, person: &Person) -> bool {
 /// What a page of a list says: events, each with the moment of the read, and records that could not be
 /// mapped. One bad record does not hold up the others.
 ///
-/// # Errors It is not a page.
+/// # Errors
+/// It is not a page.
 pub(super) fn of_page(
     mapping: &Mapping,
     source: &SourceName,

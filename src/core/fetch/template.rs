@@ -59,7 +59,8 @@ enum Part {
 impl Template {
     /// Parses a text.
     ///
-    /// # Errors An unknown name in braces.
+    /// # Errors
+    /// An unknown name in braces.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut parts = Vec::new();
         let mut literal = String::new();

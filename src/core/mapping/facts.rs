@@ -175,7 +175,8 @@ impl<'m, 'v> Reader<'m, 'v> {
 
     /// When a leave takes effect.
     ///
-    /// # Errors The date cannot be read: it may be in the future.
+    /// # Errors
+    /// The date cannot be read: it may be in the future.
     pub(super) fn effective_at(&self) -> Result<Option<UnixMs>, InvalidField> {
         Ok(self.date("effective_at", &self.mapping.effective_at)?.and_then(|moment| self.end_of(moment)))
     }
@@ -274,7 +275,8 @@ impl<'m, 'v> Reader<'m, 'v> {
 
     /// Employment, and an announced end.
     ///
-    /// # Errors The date of a leave cannot be read: a person who leaves next year must not be switched off today.
+    /// # Errors
+    /// The date of a leave cannot be read: a person who leaves next year must not be switched off today.
     fn employment(&mut self, kind: EventKind, at: Option<UnixMs>) -> Result<StatedEmployment, InvalidField> {
         let status = match kind {
             EventKind::Leave => Some(EmploymentState::Left),
@@ -318,7 +320,8 @@ impl<'m, 'v> Reader<'m, 'v> {
     /// That a hire's address cannot be used is also stated, so that nobody is invited, or switched on again, under an
     /// earlier address.
     ///
-    /// # Errors The date of a leave cannot be read.
+    /// # Errors
+    /// The date of a leave cannot be read.
     pub(super) fn state(mut self, kind: EventKind, scope: Option<Scope>) -> Result<Stating, InvalidField> {
         let at = self.occurred_at();
         if kind == EventKind::Notice {

@@ -311,7 +311,8 @@ impl Lookups {
 
     /// Every value found, and whether it is private; private ones only if they are asked for.
     ///
-    /// # Errors There is none, and a filter failed.
+    /// # Errors
+    /// There is none, and a filter failed.
     pub(super) fn all<'v>(&self, place: Place<'v>, private: bool) -> Result<Vec<(bool, Cow<'v, Json<'v>>)>, Problem> {
         let mut all = Vec::new();
         let mut failed = None;
@@ -339,7 +340,8 @@ impl Lookups {
     /// The texts of the first lookup that finds a value: no texts if it is empty, or null and null counts. None if no
     /// lookup finds one.
     ///
-    /// # Errors An earlier filter failed.
+    /// # Errors
+    /// An earlier filter failed.
     pub(super) fn texts(&self, place: Place<'_>, null_clears: bool) -> Result<Option<Vec<String>>, Problem> {
         let mut is_empty = false;
         for lookup in &self.0 {

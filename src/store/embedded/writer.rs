@@ -62,9 +62,9 @@ impl Published {
 /// A command. It may be run again after its transaction was rolled back.
 trait Task: Send {
     fn run(&mut self, work: &mut Work<'_>) -> Result<(), StoreError>;
-    /// Whether anybody still waits for it; only deliveries are skipped otherwise, as their senders send again.
+    /// Whether anybody still waits for it. Only a delivery may be skipped: its sender sends it again.
     fn is_wanted(&self) -> bool;
-    /// Set for a delivery.
+    /// The size of a delivery.
     fn bytes(&self) -> usize;
     fn answer(self: Box<Self>, failure: Option<&StoreError>);
 }

@@ -76,7 +76,7 @@ impl Redis {
         Ok(count.and_then(|count| usize::try_from(count).ok()).unwrap_or(0))
     }
 
-    /// The newest of the `count` oldest, newest first; unreadable ones are logged and left out.
+    /// Of the `oldest` first ones, the last, newest first; unreadable ones are logged and left out.
     async fn look_at_dead(&self, oldest: usize) -> Result<Vec<((UnixMs, JobId), Option<DeadRow>)>, StoreError> {
         if oldest == 0 {
             return Ok(Vec::new());

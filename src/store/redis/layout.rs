@@ -137,7 +137,7 @@ pub(super) fn body(bytes: &[u8]) -> Result<Vec<u8>, StoreError> {
     Ok(body)
 }
 
-/// A dead letter as stored. `person`: whose lane it blocks; none for an unmapped record.
+/// A dead letter as stored. `blocks`: the person whose lane it blocks; none for an unmapped record.
 pub(super) fn dead_row(row: &DeadRow, blocks: Option<PersonId>) -> Result<Vec<u8>, StoreError> {
     let person = blocks.or_else(|| row.person.as_ref().map(Person::id)).unwrap_or(PersonId(0));
     let mut text = vec![FORMAT, u8::from(blocks.is_none())];

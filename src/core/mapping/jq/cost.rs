@@ -37,7 +37,8 @@ pub(super) struct Cost {
 impl Cost {
     /// Computes the cost of a filter.
     ///
-    /// # Errors A part that is not allowed.
+    /// # Errors
+    /// A part that is not allowed.
     pub(super) fn of(term: &Term<&str>) -> Result<Self, String> {
         let nothing = Self { steps: Growth::ZERO, held: Growth::ZERO, moved: Growth::ZERO };
         let mut walk = Walk { cost: nothing, bound: Vec::new(), depth: 0 };

@@ -44,7 +44,8 @@ struct Compiled {
 impl Jq {
     /// Checks and compiles a filter.
     ///
-    /// # Errors A part that is not allowed, or where it is malformed.
+    /// # Errors
+    /// A part that is not allowed, or where it is malformed.
     fn parse(text: &str) -> Result<Self, String> {
         if text.len() > FILTER_BYTES_MAX {
             return Err(format!("the filter has {} bytes, at most {FILTER_BYTES_MAX}", text.len()));
@@ -65,7 +66,8 @@ impl Jq {
 
     /// Its first result, if any.
     ///
-    /// # Errors It fails, or the record is too large for it. Contains no values.
+    /// # Errors
+    /// It fails, or the record is too large for it. Contains no values.
     pub(super) fn first(&self, record: &Json<'_>) -> Result<Option<Json<'static>>, Problem> {
         self.run(record, |results| results.next().transpose())
     }

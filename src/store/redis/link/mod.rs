@@ -52,8 +52,9 @@ impl Link {
     /// A link to this Redis, which need not be reachable yet: connections are made when needed. Its loops run among
     /// `loops`.
     ///
-    /// # Errors There is no tokio runtime. Other problems show when a connection is made, and may be fixed while the
-    /// process runs.
+    /// # Errors
+    /// There is no tokio runtime. Other problems show when a connection is made, and may be fixed while the process
+    /// runs.
     pub(super) fn connect(options: &LinkOptions, loops: &Loops) -> Result<Self, StoreError> {
         let runtime = Handle::try_current().map_err(|error| StoreError::Unavailable(error.to_string()))?;
         let shared = Arc::new(Shared::new(options.clone()));
