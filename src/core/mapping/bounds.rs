@@ -1,15 +1,9 @@
-//! How large a mapping may be, with every bound in one place. A larger one would be a program, or a mistake.
+//! How large a mapping may be; a larger one would be a program, or a mistake. The bounds of a filter are in `jq`.
 
 use super::Mapping;
 use super::condition::Condition;
 use super::lookup::{Lookup, Lookups};
 
-/// Bytes of a jq filter.
-pub(super) const FILTER_BYTES_MAX: usize = 1_000;
-/// Brackets, operators and branches of a jq filter.
-pub(super) const FILTER_PARTS_MAX: usize = 100;
-/// How deep a filter's parts may nest, a chain of operators included.
-pub(super) const FILTER_DEPTH_MAX: usize = 40;
 /// Rows of a `table`.
 const TABLE_ROWS_MAX: usize = 1_000;
 /// Bytes of a path, a template, or a row of a table.

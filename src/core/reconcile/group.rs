@@ -2,12 +2,9 @@
 
 use serde_json::value::RawValue;
 
+use super::bounds::{ID_BYTES_MAX, VERSION_BYTES_MAX};
 use super::carrier::Carrier;
 use super::json::{self, Object};
-use super::member::ID_BYTES_MAX;
-
-/// Longest version that is sent back.
-const VERSION_BYTES_MAX: usize = 1024;
 
 /// A call about groups.
 #[derive(Clone, PartialEq, Eq)]

@@ -3,17 +3,14 @@
 
 use serde_json::value::RawValue;
 
+use super::bounds::{ID_BYTES_MAX, VERSION_BYTES_MAX};
 use super::json::{self, Object};
 use super::request::{Active, Attributes, Member};
 
-/// Longest `id` that is accepted: percent-encoded, it still fits into a URL.
-pub const ID_BYTES_MAX: usize = 16 * 1024;
 /// Longest `userName` that is accepted. An address has up to 254 bytes in the script in which HR writes it.
 pub const USER_NAME_BYTES_MAX: usize = 1024;
 /// Longest part of a name that is read. HR's are shorter, so a longer one differs in any case.
 const NAME_BYTES_MAX: usize = 4 * 1024;
-/// Longest version that is sent back: a header has to hold it.
-const VERSION_BYTES_MAX: usize = 1024;
 
 /// Reads the member in a body. None without a usable `id` and `userName`.
 #[must_use]

@@ -5,6 +5,7 @@
 //! here: HTTP and JSON on the wire (`crate::scim`), and when anything is done (`crate::worker`).
 
 pub mod attempt;
+mod bounds;
 pub mod capabilities;
 pub mod carrier;
 pub mod claimed;

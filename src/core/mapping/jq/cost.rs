@@ -9,8 +9,9 @@ use jaq_core::path::Part;
 use super::functions::{FUNCTIONS, Kind, names};
 use super::growth::Growth;
 use super::values::RecordSize;
-use crate::core::mapping::bounds::FILTER_DEPTH_MAX;
 
+/// How deep a filter's parts may nest, a chain of operators included.
+const FILTER_DEPTH_MAX: usize = 40;
 /// Steps: some 10 ms.
 const STEPS_MAX: u64 = 300_000;
 /// Bytes of all values that are held at once.

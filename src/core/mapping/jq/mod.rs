@@ -15,7 +15,6 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
 use self::cost::Cost;
-use super::bounds::{FILTER_BYTES_MAX, FILTER_PARTS_MAX};
 use crate::core::json::Json;
 use crate::core::person::Problem;
 
@@ -28,6 +27,11 @@ mod values;
 mod tests;
 
 type Data = data::JustLut<Val>;
+
+/// Bytes of a filter.
+const FILTER_BYTES_MAX: usize = 1_000;
+/// Brackets, operators and branches of a filter.
+const FILTER_PARTS_MAX: usize = 100;
 
 /// A filter.
 #[derive(Clone)]
