@@ -45,7 +45,7 @@ pub fn summary(whole: &WholePerson, holds: &Holds) -> PersonSummary {
     let view = &whole.view;
     let (row, document) = (&view.row, view.document.as_ref());
     if let Some(unreadable) = view.unreadable {
-        let sentence = format!("What is kept of them cannot be read: {unreadable}.");
+        let sentence = format!("What is kept about them cannot be read: {unreadable}.");
         return waiting(whole, sentence, Some(Code::StoreDamaged));
     }
     let state =
@@ -57,7 +57,7 @@ pub fn summary(whole: &WholePerson, holds: &Holds) -> PersonSummary {
         LaneState::Held => held(whole, holds),
         LaneState::Scheduled => {
             let at = row.lane.due.map(|at| format!(" at {at}")).unwrap_or_default();
-            waiting(whole, format!("They wait for an instant that HR announced{at}."), None)
+            waiting(whole, format!("They wait for the time that HR announced{at}."), None)
         }
         LaneState::Incomplete => incomplete(whole, document),
         LaneState::Waiting => in_line(whole, document, holds),
@@ -98,7 +98,7 @@ fn held(whole: &WholePerson, holds: &Holds) -> PersonSummary {
     let hold = tag.as_ref().and_then(|scope| holds.get(scope)).or(holds.holds.first());
     match hold {
         Some(hold) => behind(whole, hold),
-        None => waiting(whole, "They waited for a hold that is lifted, and go on now.".to_owned(), None),
+        None => waiting(whole, "The hold that they waited for is lifted, and they go on now.".to_owned(), None),
     }
 }
 
@@ -129,7 +129,7 @@ fn incomplete(whole: &WholePerson, document: Option<&Document>) -> PersonSummary
     } else {
         (
             format!("They wait for HR: it has not sent {what} yet."),
-            format!("Have {what} filled in in the HR system: its next event brings them on."),
+            format!("Enter {what} in the HR system: its next event completes them."),
         )
     };
     let mut summary = waiting(whole, sentence, None);
@@ -156,7 +156,7 @@ fn in_line(whole: &WholePerson, document: Option<&Document>, holds: &Holds) -> P
         let at = whole.view.row.lane.due.map(|at| format!(" at {at}")).unwrap_or_default();
         return waiting(whole, format!("Tried {} without success{why}; tried again{at}.", times(failures)), code);
     }
-    waiting(whole, "Something came in, and waits for its turn.".to_owned(), None)
+    waiting(whole, "New events wait for their turn.".to_owned(), None)
 }
 
 /// The last reason for waiting.
@@ -173,7 +173,7 @@ fn settled(whole: &WholePerson) -> String {
     };
     if let Some(closed) = &document.record.closed {
         return format!(
-            "Their member belongs to {} since {}: words about this record are kept, not applied.",
+            "Their member belongs to {} since {}: events about this record are kept, but not applied.",
             closed.to, closed.at
         );
     }
@@ -208,13 +208,13 @@ fn ended_so(at: UnixMs, outcome: Finished) -> String {
         Finished::Updated => format!("They were last updated at {at}."),
         Finished::Deactivated => format!("They were switched off at {at}."),
         Finished::Unchanged => format!("They were found as they should be at {at}."),
-        Finished::Superseded => format!("Their last event, ended at {at}, said nothing that newer words had not."),
+        Finished::Superseded => format!("Their last event, ended at {at}, said nothing that newer events had not."),
         Finished::NotAMember => {
             format!("Looked for at {at}: they are not in the team, and HR has not called them hired.")
         }
         Finished::HandedOver => format!("At {at} their member was handed over to another record."),
         Finished::Discarded => {
-            format!("An operator discarded what blocked them at {at}: HR's next word is followed again.")
+            format!("An operator discarded what blocked them at {at}: HR's next event is applied again.")
         }
     }
 }

@@ -48,7 +48,7 @@ pub(super) fn note_text(note: &Note) -> String {
             format!("Read at the HR system: {status} in {ms} ms, {meaning}{facts}{}", left_out.unwrap_or_default())
         }
         Note::TakenOver => "Taken over from a worker that stopped in the middle".to_owned(),
-        Note::RetryAt { due_at, code } => format!("Put off until {due_at} ({code})"),
+        Note::RetryAt { due_at, code } => format!("Tried again at {due_at} ({code})"),
         Note::Held { scope, code } => format!("Held by `{scope}` ({code}); not counted as an attempt"),
         Note::Scheduled { due_at } => format!("Waits for {due_at}, which HR announced"),
         Note::Incomplete { missing } => format!("Waits for HR to send {}", missing.join(" and ")),
@@ -59,7 +59,7 @@ pub(super) fn note_text(note: &Note) -> String {
         Note::TakenFrom { person } => format!("The member was taken over from {person}"),
         Note::HandedOver { person } => format!("The member was handed over to {person}"),
         Note::Ended { outcome, .. } => format!("Ended: {}", outcome.as_str().replace('_', " ")),
-        Note::Other(_) => "Something that this version does not know".to_owned(),
+        Note::Other(_) => "An entry that this version does not know".to_owned(),
     }
 }
 

@@ -58,7 +58,7 @@ pub fn run(context: &Context, command: &CaptureCommand) -> Result<(), Failure> {
         CaptureCommand::Off { source } => {
             let path = format!("/api/v1/captures?source={}", Api::escaped(source));
             let off: CaptureOffBody = block_on(api.delete(&path))?;
-            context.print(&off, || say!("off; {} deliveries were forgotten", off.forgotten))
+            context.print(&off, || say!("off; {} deliveries were deleted", off.forgotten))
         }
         CaptureCommand::List => {
             let list: CapturesBody = block_on(api.get("/api/v1/captures"))?;

@@ -51,7 +51,7 @@ pub fn run(context: &Context, args: &PersonArgs) -> Result<(), Failure> {
             let name = key(&person.person);
             if !yes {
                 return Err(Failure::advise(
-                    format!("this erases all that is kept of {name}, and cannot be undone"),
+                    format!("this erases everything kept about {name}, and cannot be undone"),
                     "Say so: `scim-bridge person erase WHO --yes`.",
                 ));
             }
@@ -84,7 +84,7 @@ fn several(context: &Context, api: &Api, who: &str) -> Result<(), Failure> {
     let people: PeopleBody = block_on(api.get(&format!("/api/v1/people?search={}", Api::escaped(who))))?;
     context.print(&people, || {
         print_rows(&people);
-        say!("Several people fit: name one of them as SOURCE/EMPLOYEE-ID.");
+        say!("Several people match: name one of them as SOURCE/EMPLOYEE-ID.");
     })?;
     Err(Failure::Told)
 }
@@ -123,7 +123,7 @@ pub(super) fn print(person: &PersonBody) {
         say!("  in the groups {}", person.groups.join(", "));
     }
     if let Some(due_at) = &person.groups_due_at {
-        say!("  a group does not take them yet: tried again at {due_at}");
+        say!("  they cannot join a group yet: tried again at {due_at}");
     }
     if !person.jobs.is_empty() {
         say!("\nopen jobs");

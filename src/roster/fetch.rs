@@ -483,7 +483,7 @@ impl Run<'_> {
         let wait_ms = at.ms_since(self.roster.clock.now());
         self.waited_ms = self.waited_ms.saturating_add(wait_ms);
         if self.waited_ms > WAITED_MS_MAX {
-            return Err(failed(code, &format!("the HR system wants to be left alone until {at}")));
+            return Err(failed(code, &format!("the HR system asks us to wait until {at}")));
         }
         self.sleep_until(at).await
     }

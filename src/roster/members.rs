@@ -61,7 +61,7 @@ impl Roster {
         let mut list = seen.unwrap_or_default();
         let shown = list.len();
         if let Some(total) = total.filter(|total| shown < usize::try_from(*total).unwrap_or(usize::MAX)) {
-            list.is_lacking(format!("the list of members announces {total} and shows {shown}"));
+            list.is_lacking(format!("the list of members says {total} and shows {shown}"));
         }
         Ok(list)
     }

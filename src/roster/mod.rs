@@ -210,13 +210,13 @@ impl Roster {
         };
         let mut planner = Planner::new(terms, self.members().await?);
         for (source, _) in cut {
-            planner.warn(format!("the last import of {source} did not come to its end: import it again"));
+            planner.warn(format!("the last import of {source} did not finish: import it again"));
         }
         for (source, rows) in refused {
             planner.warn(format!("the last import of {source} has {rows} rows that were refused: `status` names them"));
         }
         for source in parts {
-            planner.warn(format!("what is imported of {source} may not be everybody: import everybody once"));
+            planner.warn(format!("the import of {source} may not contain everybody: import everybody once"));
         }
         for warning in unlisted {
             planner.warn(warning);

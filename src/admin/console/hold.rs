@@ -73,7 +73,7 @@ fn in_force(now: UnixMs, session: &Session, hold: &Hold) -> Markup {
                 "Since " (layout::time(now, hold.since)) ", probed " (hold.probes) " times. "
                 @match hold.next_probe_at {
                     Some(at) => { "Next probe " (layout::time(now, at)) "; a success lifts it." }
-                    None => "Nothing lifts it but an operator.",
+                    None => "Only an operator can lift it.",
                 }
             }
             div .actions {

@@ -101,7 +101,7 @@ struct Fact<'d> {
 /// The record beside the member, fact by fact.
 pub(super) fn beside(now: UnixMs, document: Option<&Document>, look: Option<&LiveLook>) -> Markup {
     let Some(document) = document else {
-        return html! { p .quiet { "Nothing that came in about them has been worked on yet." } };
+        return html! { p .quiet { "No event about them has been processed yet." } };
     };
     let (record, member) = (&document.record, document.member.as_ref());
     let employed = record.employment.at(now).or(record.employment.newest().copied());
@@ -199,7 +199,7 @@ fn groups(now: UnixMs, document: &Document) -> Markup {
             p { "In the groups " (words(document.groups.iter().map(|joined| joined.name.as_str()).collect())) "." }
         }
         @if let Some(wait) = document.groups_wait {
-            p .quiet { "A group does not take them yet: tried again " (layout::time(now, wait.due)) "." }
+            p .quiet { "They cannot join a group yet: tried again " (layout::time(now, wait.due)) "." }
         }
     }
 }

@@ -95,7 +95,7 @@ fn staged(now: UnixMs, imports: &Imports) -> Markup {
             @for (source, imported) in imports {
                 p {
                     (source) ": " (imported.staged) " of " (imported.rows) " rows, " (layout::time(now, imported.at))
-                    @if !imported.is_whole { ", and it did not come to its end: import it again" }
+                    @if !imported.is_whole { ", and it did not finish: import it again" }
                     @if !imported.missing_columns.is_empty() { "; no column for " (imported.missing_columns.join(", ")) }
                 }
                 @for refused in imported.refused.iter().take(SHOWN) { p .quiet { "row " (refused.row) ": " (refused.reason) } }

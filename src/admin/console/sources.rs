@@ -27,7 +27,7 @@ pub(super) async fn show(state: State, session: Session, query: web::Query<Deliv
         Some(&session),
         &html! {
             h1 { "Deliveries" }
-            p .quiet { "What became of what the HR systems sent." }
+            p .quiet { "The deliveries of each HR system, and their results." }
             div #sources data-live {
                 @for source in &figures.sources {
                     section .card id=(source.name) {

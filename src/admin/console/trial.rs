@@ -170,7 +170,7 @@ fn of_person(state: &AdminState, tried: &PersonTried) -> Markup {
             h2 { "What would be done for " (layout::person(&tried.person)) }
             p {
                 @if tried.is_known { "The bridge knows them. " } @else { "The bridge does not know them. " }
-                @if tried.news.is_empty() { "None of it is news." } @else { "News: " (tried.news.join(", ")) "." }
+                @if tried.news.is_empty() { "Nothing in it is new." } @else { "News: " (tried.news.join(", ")) "." }
             }
             @if let Some((code, detail)) = &tried.preview.blocked {
                 p .alert { (layout::prose(code.title())) " " (layout::prose(detail)) " " (layout::code(code.as_str())) }

@@ -190,7 +190,7 @@ fn source_of(
         let name = name_of(&whole);
         if presets::built_in(&name).is_none() {
             return Err(Failure::advise(
-                format!("{}: nothing says of which preset its deliveries are", folder.display()),
+                format!("{}: it does not say which preset its deliveries are for", folder.display()),
                 format!("Give --preset NAME or --preset FILE, or name it in {EXPECTED}: [source] preset = \"…\"."),
             ));
         }
