@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use scim_bridge::config::{Config, ConfigCode, LogFormat, PostmanAuth, StoreUrl, presets};
+use scim_bridge::config::{Config, ConfigCode, LogFormat, PostmanAuth, StoreUrl};
 use scim_bridge::core::mapping::Mapping;
 use secrecy::ExposeSecret;
 
