@@ -15,13 +15,13 @@ pub fn at(_place: &str) {}
 /// A place that can be made to fail.
 ///
 /// # Panics
-/// Where that was ordered.
+/// If that was requested.
 #[cfg(any(debug_assertions, feature = "failpoints"))]
 pub fn at(place: &str) {
     use std::collections::BTreeMap;
     use std::sync::{LazyLock, Mutex, PoisonError};
 
-    /// What is left to do at each place: how often, and which.
+    /// What is left to do at each place: what, and how often.
     static ORDERS: LazyLock<Mutex<BTreeMap<String, (u32, String)>>> = LazyLock::new(|| Mutex::new(ordered()));
 
     let order = {
@@ -47,7 +47,7 @@ pub fn patience(usual: Duration) -> Duration {
     usual
 }
 
-/// How long a loop may stand still: as usual, where nothing else was ordered.
+/// How long a loop may stand still: as usual, unless requested otherwise.
 #[cfg(any(debug_assertions, feature = "failpoints"))]
 #[must_use]
 pub fn patience(usual: Duration) -> Duration {

@@ -13,13 +13,13 @@ pub use self::loops::{Heart, Loops};
 
 mod loops;
 
-/// The loop that takes webhooks in, among [`Lifecycle::loops`].
+/// The name of the loop that accepts webhooks, among [`Lifecycle::loops`].
 pub const PUBLIC_LISTENER: &str = "public listener";
 
-/// Where the process is in its life. It only ever moves forward.
+/// The process's state. It only moves forward.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
-    /// Being built; not to be sent work yet.
+    /// Being built; not ready for work yet.
     Starting,
     /// At work.
     Serving,
@@ -91,7 +91,7 @@ impl Lifecycle {
         self.stopping.cancel();
     }
 
-    /// Stops in good order because a part has ended without which nothing goes on.
+    /// Stops in good order because an essential part has ended.
     pub fn fail(&self, part: &'static str) {
         if self.failed.set(part).is_ok() {
             error!(part, "a part of the process that must not end has ended: the process stops");
@@ -132,7 +132,7 @@ impl Lifecycle {
         self.stopping.is_cancelled()
     }
 
-    /// Ready when the process is stopping; at once where it is already. Safe to drop and to ask again.
+    /// Ready when the process is stopping, or at once if it already is. Safe to drop and to call again.
     pub async fn stopping(&self) {
         self.stopping.cancelled().await;
     }

@@ -15,11 +15,11 @@ use crate::failpoint;
 use crate::lifecycle::{Heart, Lifecycle, Loops};
 use crate::telemetry::metrics::{TASK, TASKS_RESTARTED_TOTAL};
 
-/// Before a task is started again: one that panics at once must not keep a core busy.
+/// The pause before a restart: a task that panics at once must not keep a core busy.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-/// A task that has kept its thread, or got no turn, for this long hangs. Far above the longest computation of any of
-/// them.
+/// A task that has blocked its thread, or got no turn, for this long counts as hanging. Far above the longest
+/// computation of any of them.
 const SILENT_MAX: Duration = Duration::from_mins(5);
 
 /// The heart of a loop other than the public listener's, which has less time.
@@ -28,7 +28,7 @@ pub fn heart(loops: &Loops, task: &'static str) -> Heart {
     loops.enter(task, failpoint::patience(SILENT_MAX))
 }
 
-/// As [`keep`], and among the loops that are heard of.
+/// As [`keep`], with a heartbeat.
 pub fn watched<F, S>(loops: &Loops, task: &'static str, start: S) -> impl Future<Output = ()> + use<F, S>
 where
     F: Future<Output = ()>,
@@ -38,7 +38,7 @@ where
     async move { heart.beating(keep(task, start)).await }
 }
 
-/// Runs a task to its end, and starts it again where it panics.
+/// Runs a task to its end, and restarts it if it panics.
 pub async fn keep<F: Future<Output = ()>>(task: &'static str, mut start: impl FnMut() -> F) {
     while !ends(Box::pin(start())).await {
         metrics::counter!(TASKS_RESTARTED_TOTAL, TASK => task).increment(1);
@@ -47,12 +47,12 @@ pub async fn keep<F: Future<Output = ()>>(task: &'static str, mut start: impl Fn
     }
 }
 
-/// Whether a task came to its end, and did not panic.
+/// Whether a task ended without a panic.
 pub async fn ends(task: Pin<Box<impl Future<Output = ()>>>) -> bool {
     caught(task).await.is_some()
 }
 
-/// What a task came to; none where it panicked. The panic's own line is in the log by then.
+/// A task's result; none if it panicked, which is in the log by then.
 pub async fn caught<T>(task: Pin<Box<impl Future<Output = T> + ?Sized>>) -> Option<T> {
     AssertUnwindSafe(task).catch_unwind().await.ok()
 }
@@ -88,7 +88,7 @@ async fn hear(signals: Arc<Mutex<Signals>>, life: Lifecycle) {
             received = interrupt.recv() => received.map(|()| "SIGINT"),
             received = hang_up.recv() => received.map(|()| "SIGHUP"),
         };
-        // None: the runtime is going away, and with it the reason to listen.
+        // None: the runtime is shutting down, so there is no reason to listen.
         let Some(name) = name else { return };
         if life.is_stopping() {
             warn!(signal = name, "second signal: stopping at once");

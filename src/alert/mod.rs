@@ -1,8 +1,8 @@
 //! Notifies receivers elsewhere when something needs attention.
 //!
-//! Lives here: whose turn it is, sending, and recording the result. Not here: what to report, when to try
-//! again, and how it reads (`crate::core::alert`); what needs attention (`crate::core::problems`). A
-//! receiver that hangs holds up nobody: this is a task of its own, and every message has its timeout.
+//! Lives here: taking turns, sending, and recording the result. Not here: what to report, when to try again, and the
+//! message's text (`crate::core::alert`); what needs attention (`crate::core::problems`). A hanging receiver delays
+//! nobody: this is a task of its own, and every message has a timeout.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,9 +34,9 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// For making a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a process that only accepts webhooks waits after its start: only then does it know whether a worker runs,
-/// and what is not known yet must not be reported as mended.
+/// and what it does not know yet must not be reported as closed.
 const STARTING_MS: u64 = 20_000;
-/// How long the turn may take to be given back by a process that stops.
+/// How long a stopping process may take to give back its turn.
 const LAST_MAX: Duration = Duration::from_secs(1);
 
 /// Why alerts cannot be sent.
@@ -49,17 +49,17 @@ pub struct AlertError(String);
 pub struct ReceiverOptions {
     /// Where to post.
     pub url: LiveSecret,
-    /// What signs; none: it is not signed.
+    /// The signing secret; none: it is not signed.
     pub secret: Option<LiveSecret>,
     /// How it is signed.
     pub scheme: Scheme,
-    /// How a message reads.
+    /// The message's format.
     pub format: Format,
     /// After how long what stays open is reported again.
     pub repeat_ms: u64,
 }
 
-/// What alerts are sent with.
+/// The options for sending alerts.
 pub struct AlertOptions {
     /// The receivers to notify.
     pub receivers: Vec<ReceiverOptions>,
@@ -67,7 +67,7 @@ pub struct AlertOptions {
     pub console: String,
     /// This process's own id.
     pub process: String,
-    /// Whether it works, too.
+    /// Whether it has a worker.
     pub works: bool,
     /// When it started.
     pub started_at: UnixMs,
@@ -85,10 +85,10 @@ pub struct Alerting {
     local: reqwest::Client,
 }
 
-/// A receiver as it is at this moment.
+/// A receiver with its present address.
 struct At<'o> {
     options: &'o ReceiverOptions,
-    /// By what the document knows it.
+    /// Its key in the document.
     key: String,
     url: Url,
     host: String,
@@ -97,7 +97,7 @@ struct At<'o> {
 impl Alerting {
     /// Makes the clients; no connection is opened yet.
     pub fn new(store: Arc<dyn Store>, clock: Clock, options: AlertOptions) -> Result<Self, AlertError> {
-        // Fails where one is installed already, which is as good.
+        // Fails if one is installed already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = |is_local: bool| {
             let builder = reqwest::Client::builder()
@@ -106,7 +106,7 @@ impl Alerting {
                 .retry(reqwest::retry::never())
                 .timeout(TIMEOUT)
                 .connect_timeout(CONNECT_TIMEOUT)
-                // Messages are rare: a connection that was kept is closed by the other side by then.
+                // Messages are rare: the other side would have closed an idle connection by then.
                 .pool_max_idle_per_host(0);
             let builder = if is_local { builder.no_proxy() } else { builder };
             builder.build().map_err(|error| AlertError(error.to_string()))
@@ -137,13 +137,13 @@ impl Alerting {
                     // A failing store is reported by the code that needs it.
                     debug!(%error, "alerts could not be looked after");
                 },
-                // It may hang in the store; what was sent and not written down is sent again under its id.
+                // It may hang in the store; a message that was sent but not recorded is sent again with its id.
                 _ = failing.wait_for(|judged| !judged.outage.is_empty()) => {}
             }
         }
     }
 
-    /// Sends what is due of an outage, from memory: the store cannot be asked whose turn it is.
+    /// Sends the due messages about an outage, from memory: the store cannot say whose turn it is.
     async fn tell_outage(&self, outage: &mut Outage) {
         let now = self.clock.now();
         let receivers: Vec<At<'_>> = self.options.receivers.iter().filter_map(At::of).collect();
@@ -204,7 +204,7 @@ impl Alerting {
         told.map(|_| ())
     }
 
-    /// Sends one message, and writes down what came of it.
+    /// Sends one message, and records the result.
     async fn tell(&self, at: &At<'_>, message: Message) -> Result<(), StoreError> {
         let sent = self.send(at, &message).await;
         let now = self.clock.now();
@@ -246,7 +246,7 @@ impl Alerting {
     }
 }
 
-/// Counts what came of a message, and logs it.
+/// Counts and logs the result of a message.
 fn report(at: &At<'_>, message: &Message, sent: &Result<(), SendFailure>, written: Written) {
     metrics::counter!(ALERTS_TOTAL, OUTCOME => written.as_str()).increment(1);
     let (host, changes) = (&at.host, message.changes.len());
@@ -269,7 +269,7 @@ fn signature(
     body: &[u8],
     now: UnixMs,
 ) -> Result<Vec<(String, String)>, SendFailure> {
-    // Time and signature are of this try: a receiver refuses old ones. The id stays.
+    // Each try has its own time and signature, since receivers refuse old ones; the id stays the same.
     let what = ToSign { method: "POST", url: "", body, id: &message.id, at: now };
     sign(scheme, secret, &what).map_err(|problem| SendFailure { reason: problem.to_string(), asked_ms: None })
 }
@@ -292,7 +292,7 @@ impl<'o> At<'o> {
 /// Why a message did not arrive.
 struct SendFailure {
     reason: String,
-    /// When the receiver wants to be asked again, from now.
+    /// When the receiver asks to try again, from now.
     asked_ms: Option<u64>,
 }
 
@@ -310,7 +310,7 @@ impl SendFailure {
     }
 }
 
-/// What was written down of a message: the `outcome` of [`ALERTS_TOTAL`].
+/// The recorded result of a message: the `outcome` of [`ALERTS_TOTAL`].
 #[derive(Debug, Clone, Copy)]
 enum Written {
     Delivered,
@@ -319,7 +319,7 @@ enum Written {
 }
 
 impl Written {
-    /// Of a message that did not arrive; nothing where another process came before.
+    /// For a message that did not arrive; none if another process was quicker.
     fn of(undelivered: Undelivered) -> Option<Self> {
         match undelivered {
             Undelivered::Again => Some(Self::Failed),

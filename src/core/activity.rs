@@ -1,5 +1,5 @@
-//! What happens, counted over time: deliveries by result, calls by what the target said. One small
-//! document that all processes add to, exact for the last minutes, coarser for the last day.
+//! What happens over time: deliveries by result, calls by the target's answer. One small document that all processes
+//! add to, exact for the last minutes, coarser for the last day.
 
 use std::collections::BTreeMap;
 
@@ -21,9 +21,9 @@ const HALF_HOURS_MAX: usize = 48;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Happening {
-    /// A delivery that brought news.
+    /// A delivery with something new.
     Accepted,
-    /// A delivery that was known.
+    /// A repeated delivery.
     Duplicate,
     /// A delivery with nothing in it that the mapping names.
     Ignored,
@@ -47,7 +47,7 @@ pub enum Happening {
     Write,
     /// A read, whatever the result.
     Read,
-    /// What this version does not know.
+    /// Something that this version does not know.
     #[serde(other)]
     Other,
 }
@@ -95,7 +95,7 @@ impl Happening {
 /// How often each thing happened.
 pub type Counts = BTreeMap<Happening, u64>;
 
-/// A stretch of time.
+/// A bucket of time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bucket {
     /// When it begins.
@@ -132,7 +132,7 @@ impl Activity {
         add(&mut self.half_hours, now, HALF_HOUR_MS, HALF_HOURS_MAX, counts);
     }
 
-    /// How often any of these happened in the last `ms` (two minutes at most), a step more or less.
+    /// How often any of these happened in the last `ms` (two minutes at most), to within one step.
     #[must_use]
     pub fn lately(&self, now: UnixMs, ms: u64, of: &[Happening]) -> u64 {
         self.fine.iter().filter(|bucket| now.ms_since(bucket.from) < ms).map(|bucket| bucket.count(of)).sum()

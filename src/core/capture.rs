@@ -1,5 +1,5 @@
-//! Captured deliveries, kept for a while so that an operator can look at them: which sources are captured, and what
-//! was. Off unless an operator switches it on, and everything is deleted after an hour.
+//! Captured deliveries: kept for a while so that an operator can look at them. Off unless an operator switches it on
+//! for a source; everything is deleted after an hour.
 //!
 //! A shared document: any process may capture a delivery, and any may be asked for it.
 
@@ -13,22 +13,22 @@ use super::time::UnixMs;
 pub const DOCUMENT: &str = "captures";
 /// How long a delivery is kept, and how long a source is captured at most, in milliseconds.
 pub const KEPT_MS: u64 = 3_600_000;
-/// Deliveries of one source that are kept at most.
+/// The most deliveries of one source that can be kept.
 pub const KEEP_MAX: usize = 50;
-/// Deliveries of one source that are kept if nobody says how many.
+/// How many deliveries of one source are kept by default.
 pub const KEEP: usize = 10;
 /// Largest body that is kept, in bytes.
 pub const BODY_BYTES_MAX: usize = 262_144;
-/// What all of them take at most, in bytes: the document is written as a whole.
+/// Bytes of all of them together: the document is written as a whole.
 const BYTES_MAX: usize = 1_048_576;
 
-/// What is captured, and what was.
+/// The captured sources and deliveries.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Captures {
     /// The sources that are captured.
     pub orders: BTreeMap<String, Order>,
-    /// What was captured, oldest first.
+    /// The captured deliveries, oldest first.
     pub taken: Vec<Capture>,
 }
 
@@ -39,7 +39,7 @@ pub struct Order {
     pub until: UnixMs,
     /// How many of its last deliveries are kept.
     pub keep: usize,
-    /// What came before is not kept: it may contain a person who was erased then.
+    /// Anything from before is not kept: it may contain a person who was erased.
     #[serde(default)]
     pub from: UnixMs,
 }
@@ -63,9 +63,9 @@ pub struct Capture {
     pub headers: Vec<(String, String)>,
     /// The body, in base64; none if it is incomplete, or too large.
     pub body: Option<String>,
-    /// What became of it: a word of the metric's `result`.
+    /// Its result: a word of the metric's `result`.
     pub result: String,
-    /// Why it was not taken, in the words of `status`.
+    /// Why it was refused, in the words of `status`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The status that it was answered with.
@@ -80,7 +80,7 @@ impl std::fmt::Debug for Capture {
 }
 
 impl Capture {
-    /// What it takes, roughly.
+    /// About its size.
     #[must_use]
     pub fn bytes(&self) -> usize {
         let headers: usize = self.headers.iter().map(|(name, value)| name.len() + value.len() + 8).sum();
@@ -107,8 +107,8 @@ impl Captures {
         (self.orders.remove(source).is_some() || forgotten > 0).then_some(forgotten)
     }
 
-    /// Forgets what was captured of a source until now, also where a process has still to write it; whether there
-    /// was anything to do.
+    /// Deletes what was captured from a source until now, even what a process has not written yet. Returns whether
+    /// there was anything to do.
     pub fn forget(&mut self, now: UnixMs, source: &str) -> bool {
         let before = self.taken.len();
         self.taken.retain(|capture| capture.source != source);
@@ -144,7 +144,7 @@ impl Captures {
         }
     }
 
-    /// Forgets what is past its hour; whether anything was.
+    /// Deletes what is older than an hour. Returns whether there was anything.
     pub fn tidy(&mut self, now: UnixMs) -> bool {
         let before = (self.taken.len(), self.orders.len());
         self.taken.retain(|capture| now < capture.at.plus_ms(KEPT_MS));

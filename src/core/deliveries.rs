@@ -2,8 +2,8 @@
 //! have sent something. Without bodies, and bounded: accepted and refused deliveries are kept apart, so that
 //! a flood of forgeries does not push out what is genuine.
 //!
-//! Every process keeps its own for some seconds and then adds them to one document for each source that all
-//! share. Lives here: what is kept of a delivery, and how many. Not here: where the document is kept.
+//! Every process collects its own for some seconds, and then adds them to a shared document for each source. Lives
+//! here: what is kept about a delivery, and how many. Not here: where the document is stored.
 
 use std::collections::VecDeque;
 
@@ -22,8 +22,8 @@ pub const WORDS_MAX: usize = 5;
 /// Longest text of a sender's that is kept, in characters.
 const TEXT_CHARS_MAX: usize = 100;
 
-/// The name of the shared document of a source's deliveries; of an empty name: of those that named none
-/// that there is.
+/// The name of the shared document with a source's deliveries; with an empty name, of deliveries to sources that do
+/// not exist.
 #[must_use]
 pub fn document(source: &str) -> String {
     format!("deliveries:{source}")
@@ -37,15 +37,15 @@ pub enum Answered {
     Accepted,
     /// 200: known already.
     Duplicate,
-    /// 200: of no consequence.
+    /// 200: nothing to do.
     Ignored,
     /// 200: kept as dead letters only.
     Unmapped,
     /// 200: a handshake or a ping.
     Handshake,
-    /// 503: for now; the sender comes again.
+    /// 503: for now; the sender sends it again.
     PutOff,
-    /// Anything else: not taken.
+    /// Anything else: refused.
     Refused,
     /// What this version does not know.
     #[serde(other)]
@@ -53,7 +53,7 @@ pub enum Answered {
 }
 
 impl Answered {
-    /// All that this version writes.
+    /// All results that this version writes.
     pub const ALL: [Self; 7] =
         [Self::Accepted, Self::Duplicate, Self::Ignored, Self::Unmapped, Self::Handshake, Self::PutOff, Self::Refused];
 
@@ -72,7 +72,7 @@ impl Answered {
         }
     }
 
-    /// Whether the sender heard 200.
+    /// Whether the answer was a 200.
     #[must_use]
     pub fn is_taken(self) -> bool {
         match self {
@@ -82,7 +82,7 @@ impl Answered {
     }
 }
 
-/// One delivery, as far as it is kept.
+/// What is kept about a delivery.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivered {
     /// When it was answered.
@@ -91,12 +91,12 @@ pub struct Delivered {
     pub request: String,
     /// How it was answered.
     pub answered: Answered,
-    /// Of what was refused, put off or ignored: why.
+    /// Why it was refused, put off or ignored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The address it came from, as reported by trusted proxies.
     pub peer: String,
-    /// The id that the sender gave it, if it is proven.
+    /// The sender's id for it, if the sender is authenticated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_id: Option<String>,
     /// Its contents: kinds of events, and types that the mapping does not name.
@@ -110,7 +110,7 @@ pub struct Delivered {
     pub jobs_all: u64,
 }
 
-/// A text of a sender's, cut and without what commands a terminal.
+/// A sender's text, shortened and without control characters.
 #[must_use]
 pub fn shown(text: &str) -> String {
     let plain = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
@@ -135,7 +135,7 @@ impl Deliveries {
         }
     }
 
-    /// Adds what another process saw.
+    /// Adds another process's deliveries.
     pub fn add(&mut self, others: &Self) {
         for (mine, theirs) in [(&mut self.taken, &others.taken), (&mut self.refused, &others.refused)] {
             mine.extend(theirs.iter().cloned());
@@ -158,7 +158,7 @@ impl Deliveries {
         all
     }
 
-    /// Forgets what leads to a person. Whether there was anything.
+    /// Removes whatever leads to a person. Returns whether there was anything.
     pub fn forget(&mut self, person: PersonId) -> bool {
         let mut had = false;
         for delivered in self.taken.iter_mut().filter(|one| one.jobs.iter().any(|job| job.person() == person)) {

@@ -1,8 +1,8 @@
 //! The guard: how many people may be switched off, or be given another address, in a window, before an
 //! operator is asked. One small document that all workers share; every change is a pure function of it.
 //!
-//! A wrong roster says that hundreds have left. Whatever the window still allows goes through; the rest waits in a
-//! hold until an operator has looked at it and allows a number.
+//! For example, a wrong roster says that hundreds have left. What the window still allows goes through; the rest
+//! waits in a hold until an operator allows a number.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,12 +10,12 @@ use super::hold::HoldScope;
 use super::person::PersonId;
 use super::time::UnixMs;
 
-/// Steps that a window is counted in: what went through is forgotten a step late at most.
+/// How many steps a window has: what went through is dropped at most a step late.
 const STEPS: u64 = 24;
-/// How many people's passages are remembered, so that a repeated attempt is not counted again. Far above what all
-/// workers have under way at once.
+/// How many people who went through are remembered, so that a repeated attempt is not counted again. Far more than
+/// all workers have in progress at once.
 const REMEMBERED_MAX: usize = 128;
-/// For how long: above the pauses between attempts, and any lease.
+/// For how long: longer than the pauses between attempts, and any lease.
 const REMEMBERED_MS: u64 = 3_600_000;
 
 /// What the guard lets through without an operator.
@@ -47,7 +47,7 @@ impl GuardOptions {
     }
 }
 
-/// A person who is to be let through.
+/// A request to let a person through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Passage {
     /// Whose change it is.
@@ -58,7 +58,7 @@ pub struct Passage {
     pub people_known: u64,
 }
 
-/// What went through lately, and what an operator allows beyond it.
+/// What went through recently, and what an operator allows beyond that.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Guard {
@@ -76,9 +76,9 @@ pub struct Passed {
     steps: Vec<(UnixMs, u64)>,
     /// How many more an operator lets through.
     allowed: u64,
-    /// Until when: what was allowed for today's leaves must not pass next month's.
+    /// Until when: what was allowed for today's leaves must not let through next month's.
     allowed_until: UnixMs,
-    /// Who went through last, and when.
+    /// Who went through recently, and when.
     recent: Vec<(u64, UnixMs)>,
 }
 
@@ -106,7 +106,7 @@ impl Guard {
         true
     }
 
-    /// An operator lets `n` more through, within the next window.
+    /// Lets `n` more through, within the next window.
     pub fn allow(&mut self, now: UnixMs, scope: &HoldScope, n: u64, options: GuardOptions) {
         if let Some(passed) = self.of(scope) {
             passed.forget(now, options.window_ms);

@@ -1,6 +1,6 @@
-//! Holds: the target (or an HR system's API, or the guard) refuses, so work waits, unharmed and
-//! uncounted, until a probe or an operator lifts it. One small document, the same for all workers;
-//! every change is a pure function of it, and the store only keeps it with a version.
+//! Holds: the target (or an HR system's API, or the guard) refuses, so work waits, and no attempt is counted, until a
+//! probe or an operator lifts the hold. One small document, the same for all workers; every change is a pure function
+//! of it, and the store only keeps it with a version.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use super::code::Code;
 use super::person::SourceName;
 use super::time::UnixMs;
 
-/// What a hold keeps waiting.
+/// What a hold applies to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum HoldScope {
@@ -238,7 +238,7 @@ impl Holds {
             .min()
     }
 
-    /// Takes a due probe for `worker`. Whether it got it.
+    /// Takes a due probe for `worker`. Returns whether it got it.
     pub fn begin_probe(&mut self, now: UnixMs, scope: &HoldScope, by: &str, until: UnixMs) -> bool {
         let is_due = self.due_probe(now).is_some_and(|hold| hold.scope == *scope);
         let hold = self.holds.iter_mut().find(|hold| hold.scope == *scope && is_due);
@@ -249,8 +249,8 @@ impl Holds {
         false
     }
 
-    /// Ends the probe that `worker` made: the hold is lifted, or its next probe comes after a longer
-    /// pause. Whether anything changed: the hold may be another by now.
+    /// Ends the probe that `worker` made: the hold is lifted, or its next probe comes after a longer pause. Returns
+    /// whether anything changed: there may be another hold by now.
     pub fn end_probe(
         &mut self,
         now: UnixMs,

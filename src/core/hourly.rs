@@ -1,4 +1,4 @@
-//! How many of the deliveries were repetitions, hour by hour: what is usual, and what is not.
+//! How many deliveries were repetitions, hour by hour, to notice when it is more than usual.
 
 use std::collections::BTreeMap;
 
@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::time::UnixMs;
 
 const HOUR_MS: i64 = 3_600_000;
-/// Hours that are kept: the present one and the one before it, and those that say what is usual.
+/// Hours that are kept: the present one, the one before, and earlier ones for comparison.
 const HOURS_MAX: i64 = 8;
-/// Repetitions within two hours that are worth a word.
+/// The fewest repetitions within two hours that are reported.
 const AGAIN_MIN: u64 = 20;
 /// They are reported if they are more than half of all, and this many times as frequent as usual.
 const TIMES: u64 = 3;
@@ -22,9 +22,9 @@ pub struct Hourly(BTreeMap<i64, Hour>);
 /// One hour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Hour {
-    /// All that came.
+    /// All deliveries.
     pub all: u64,
-    /// What of it had come before.
+    /// Repetitions among them.
     pub again: u64,
 }
 
@@ -35,12 +35,12 @@ impl Hour {
 }
 
 impl Hourly {
-    /// Something came.
+    /// Counts a delivery.
     pub fn note(&mut self, now: UnixMs, is_again: bool) {
         let hour = now.0.div_euclid(HOUR_MS);
         let entry = self.0.entry(hour).or_default();
         *entry = entry.add(Hour { all: 1, again: u64::from(is_again) });
-        // Of a clock that was set back, the future is forgotten.
+        // If the clock was set back, hours in the future are dropped.
         self.0.retain(|kept, _| (hour - HOURS_MAX + 1..=hour).contains(kept));
     }
 
@@ -52,7 +52,7 @@ impl Hourly {
         }
     }
 
-    /// The last hour or two, where far more than usual came again.
+    /// The last hour or two, if far more than usual were repetitions.
     #[must_use]
     pub fn unusual(&self, now: UnixMs) -> Option<Hour> {
         let hour = now.0.div_euclid(HOUR_MS);

@@ -1,29 +1,28 @@
-//! Who works here: the processes of this store, each with its heartbeat. One small document that all
-//! write to.
+//! The processes on this store, each with its heartbeat: one small document that all write to.
 
 use serde::{Deserialize, Serialize};
 
 use super::store_health::FailingOperation;
 use super::time::UnixMs;
 
-/// How often a process is to be heard.
+/// How often a process writes a heartbeat.
 pub const BEAT_MS: u64 = 5_000;
 /// A process without a heartbeat for this long is not counted: three beats, and a late one.
 pub const SILENT_MS: u64 = 20_000;
-/// How long a process that fell silent is remembered.
+/// How long a silent process is remembered.
 const REMEMBERED_MS: u64 = 10 * 60_000;
-/// Processes at the most: far above what one Postman limit can keep busy.
+/// The most processes: far more than one Postman limit can keep busy.
 const PROCESSES_MAX: usize = 200;
 
 /// What a process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProcessRole {
-    /// Takes deliveries in, and brings people to Postman.
+    /// Accepts deliveries, and applies them.
     All,
-    /// Takes deliveries in.
+    /// Accepts deliveries.
     Intake,
-    /// Brings people to Postman.
+    /// Applies them to Postman.
     Worker,
 }
 
@@ -38,23 +37,23 @@ impl ProcessRole {
         }
     }
 
-    /// Whether it brings people to Postman.
+    /// Whether it has a worker.
     #[must_use]
     pub fn works(self) -> bool {
         matches!(self, Self::All | Self::Worker)
     }
 
-    /// Whether it takes deliveries in.
+    /// Whether it accepts deliveries.
     #[must_use]
     pub fn takes_in(self) -> bool {
         matches!(self, Self::All | Self::Intake)
     }
 }
 
-/// One process, as it was last heard.
+/// One process, as of its last heartbeat.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Process {
-    /// Its own: a new one at each start.
+    /// Its id: a new one at each start.
     pub id: String,
     /// What it does.
     pub role: ProcessRole,
@@ -62,21 +61,21 @@ pub struct Process {
     pub version: String,
     /// When it started, by its clock.
     pub since: UnixMs,
-    /// When it was last heard, by its clock.
+    /// When its last heartbeat was, by its clock.
     pub beat_at: UnixMs,
-    /// Since when its oldest call that is under way has been.
+    /// When its oldest open call began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calling_since: Option<UnixMs>,
     /// When the target last answered it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answered_at: Option<UnixMs>,
-    /// What of the store fails for it.
+    /// What fails in the store for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub store_failing: Vec<FailingOperation>,
-    /// Until when the target has asked it not to be called; it may be over.
+    /// Until when the target asked not to be called; that may be over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused_until: Option<UnixMs>,
-    /// By how much the others' clocks were ahead of its own, at the most, in milliseconds.
+    /// The most by which the others' clocks were ahead of its own, in milliseconds.
     #[serde(default)]
     pub others_ahead_ms: u64,
 }
@@ -94,14 +93,14 @@ impl Process {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Processes {
-    /// In order of their start.
+    /// The processes, by start.
     pub processes: Vec<Process>,
-    /// When a process that works was last heard.
+    /// When a process with a worker last wrote a heartbeat.
     pub worked_at: Option<UnixMs>,
 }
 
 impl Processes {
-    /// A process says that it is there.
+    /// Writes a heartbeat.
     pub fn beat(&mut self, mut process: Process) {
         let now = process.beat_at;
         self.processes.retain(|known| known.id != process.id && now.ms_since(known.beat_at) < REMEMBERED_MS);
@@ -118,12 +117,12 @@ impl Processes {
         self.processes.insert(place, process);
     }
 
-    /// A process ends in good order.
+    /// Removes a process that ends in good order.
     pub fn leave(&mut self, id: &str) {
         self.processes.retain(|known| known.id != id);
     }
 
-    /// Those that can be counted on.
+    /// The living ones.
     pub fn heard(&self, now: UnixMs) -> impl Iterator<Item = &Process> {
         self.processes.iter().filter(move |process| process.is_heard(now))
     }

@@ -1,9 +1,9 @@
-//! How the store's operations go: what each of them ran into last, and what came after it. From that alone it is
-//! judged whether something has to be done about the store, or it passes by itself.
+//! How the store's operations go: the last failure of each, and what came after it. This alone decides whether an
+//! operator must act, or the trouble passes by itself.
 //!
-//! Lives here: that judgement. Not here: what is said about it (`super::problems`), and who counts
-//! (`crate::store::recorded`). What an operation refuses for a reason of its own (a bound, a lost lease, somebody
-//! else's member) is no failure.
+//! Lives here: that judgement. Not here: how it is reported (`super::problems`), and where operations are counted
+//! (`crate::store::recorded`). A refusal with a reason of its own (a bound, a lost lease, somebody else's member) is
+//! not a failure.
 
 use std::collections::BTreeMap;
 
@@ -12,22 +12,22 @@ use serde::{Deserialize, Serialize};
 use super::code::Code;
 use super::time::UnixMs;
 
-/// What failed is told for so long, and its failures are counted over it.
+/// How long a failure is reported, and the time over which failures are counted.
 const LATELY_MS: u64 = 60_000;
-/// Damage is told for so long although the operation goes well for others: a lane is tried again only when its lease
-/// has run out, one that cannot be read every ten minutes, and an HR system may send again only after some minutes.
+/// How long damage is reported although the operation succeeds for others: a lane is tried again only when its lease
+/// has run out, an unreadable one every ten minutes, and an HR system may send again only after some minutes.
 const DAMAGE_MS: u64 = 15 * 60_000;
-/// What passes by itself is told when it came back so often within [`LATELY_MS`]…
+/// Temporary trouble is reported when it came back this often within [`LATELY_MS`]…
 const RELAPSES_MAX: usize = 3;
-/// …at moments so far apart at the least: a fail-over takes some seconds, and calls of one moment end in any order.
+/// …at moments at least this far apart: a failover takes some seconds, and simultaneous calls end in any order.
 const RELAPSES_APART_MS: u64 = 5_000;
-/// From so many in a row on, deliveries are not to be sent here. One person whose entry is damaged, and who is sent again
-/// and again, must not keep all others out.
+/// After this many failures in a row, `/readyz` fails. A single damaged person, sent again and again, must not keep
+/// all others out.
 const REFUSED_MIN: u64 = 5;
-/// Length of the stretches by which failures are counted.
+/// Length of the buckets in which failures are counted.
 const STRETCH_MS: u64 = 5_000;
 
-/// What can be asked of the store.
+/// The store's operations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "named as the methods of the trait `Store`")]
@@ -57,7 +57,7 @@ pub enum StoreOperation {
     Stats,
     EndLeases,
     Tidy,
-    /// No operation of its own: something damaged was met, and left out so that nobody else waits for it.
+    /// Not a real operation: something damaged was skipped, so that nobody else waits for it.
     PassOver,
     /// What this version does not know.
     #[serde(other)]
@@ -69,11 +69,11 @@ pub enum StoreOperation {
 pub enum Suffers {
     /// Deliveries: they are answered 503.
     Deliveries,
-    /// People: they are not brought to the target.
+    /// People: their changes do not reach the target.
     People,
-    /// Whom the log names: they are passed over.
+    /// The people that the log names: they are skipped.
     PassedOver,
-    /// Whoever looks, or the bridge's own upkeep.
+    /// Users who look, or the bridge's own upkeep.
     Upkeep,
 }
 
@@ -113,7 +113,7 @@ impl StoreOperation {
     }
 }
 
-/// An operation that something has to be done about. Processes tell each other of it.
+/// An operation about which something must be done. Processes share this.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FailingOperation {
     /// Which.
@@ -147,22 +147,22 @@ impl StoreOperations {
         }
     }
 
-    /// Something damaged was passed over.
+    /// Notes that something damaged was skipped.
     pub fn passed_over(&mut self, now: UnixMs) {
         self.failed(now, StoreOperation::PassOver, Code::StoreDamaged);
-        // All else was done.
+        // Everything else was done.
         self.succeeded(StoreOperation::PassOver);
     }
 
-    /// It was proved that the store can be written to: what passes by itself has passed, whether or not anybody has
-    /// asked for the same again.
+    /// Notes that the store can be written to: temporary trouble has passed, even if nobody has tried the same
+    /// operation again.
     pub fn checked(&mut self) {
         for trouble in self.0.values_mut() {
             trouble.is_calm = true;
         }
     }
 
-    /// Operations that something has to be done about.
+    /// Operations about which something must be done.
     #[must_use]
     pub fn failing(&self, now: UnixMs) -> Vec<FailingOperation> {
         let failing = self.0.iter().filter_map(|(operation, trouble)| {
@@ -172,38 +172,38 @@ impl StoreOperations {
         failing.collect()
     }
 
-    /// Why deliveries cannot be stored: several in a row could not, the last one in the last minute. With one that can, or
-    /// without any for a while, somebody may try again.
+    /// Why deliveries cannot be stored: several in a row failed, the last one within the last minute. Once one
+    /// succeeds, or none came for a while, deliveries may be sent again.
     #[must_use]
     pub fn refuses_deliveries(&self, now: UnixMs) -> Option<Code> {
         let trouble = self.0.get(&StoreOperation::Accept)?;
-        // A check that went well proves that the store takes deliveries again, unless it is damaged.
+        // A successful check proves that the store accepts deliveries again, unless it is damaged.
         let is_refused = trouble.in_a_row >= REFUSED_MIN && (trouble.code == Code::StoreDamaged || !trouble.is_calm);
         let is_so = is_refused && now.ms_since(trouble.at) < LATELY_MS;
         trouble.told(StoreOperation::Accept, now).filter(|_| is_so)
     }
 }
 
-/// What an operation ran into.
+/// An operation's failures.
 #[derive(Debug, Clone)]
 struct Trouble {
-    /// When it failed first, of the failures that belong together.
+    /// When the present series of failures began.
     since: UnixMs,
     /// When it failed last…
     at: UnixMs,
     /// …and with what.
     code: Code,
-    /// Whether it went well since.
+    /// Whether it succeeded since.
     went_well: bool,
-    /// How often it failed since it went well last.
+    /// How often it failed since its last success.
     in_a_row: u64,
-    /// Whether that, or another proof that the store can be written to.
+    /// Whether it succeeded since, or the store proved to be writable.
     is_calm: bool,
     /// When it last met damage.
     damaged_at: Option<UnixMs>,
-    /// When it failed after it had been calm: the last few.
+    /// When the last few series of failures began.
     relapses: Vec<UnixMs>,
-    /// Failures by stretches of time, oldest first.
+    /// Failures by bucket, oldest first.
     counts: Vec<(UnixMs, u64)>,
 }
 
@@ -243,12 +243,12 @@ impl Trouble {
         self.counts.iter().filter(|(from, _)| now.ms_since(*from) < LATELY_MS).map(|(_, n)| n).sum()
     }
 
-    /// Whether the next failure has nothing to do with this one.
+    /// Whether the next failure begins a new series.
     fn is_over(&self, now: UnixMs) -> bool {
         self.is_calm && now.ms_since(self.at) >= LATELY_MS && self.damage(now).is_none()
     }
 
-    /// Damage does not mend itself: only where the operation goes well again, and for a while, it may be mended.
+    /// Damage does not repair itself: it may be repaired only once the operation has succeeded again for a while.
     fn damage(&self, now: UnixMs) -> Option<Code> {
         let at = self.damaged_at?;
         (!self.went_well || now.ms_since(at) < DAMAGE_MS).then_some(Code::StoreDamaged)
@@ -264,15 +264,15 @@ impl Trouble {
             let lately = self.relapses.iter().filter(|at| now.ms_since(**at) < LATELY_MS).count();
             lately >= RELAPSES_MAX
         } else {
-            // A delivery that was put off is told, although others were taken.
+            // A delivery that was put off is reported, although others were accepted.
             !self.went_well || operation == StoreOperation::Accept
         };
         is_told.then_some(self.code)
     }
 }
 
-/// What a fail-over, a restart or a busy server causes for some seconds. While it lasts, every operation meets it, and
-/// the check of the whole store tells of it.
+/// What a failover, a restart or a busy server causes for some seconds. While it lasts, every operation fails, and
+/// the check of the whole store reports it.
 fn passes_by_itself(code: Code) -> bool {
     matches!(
         code,
@@ -318,7 +318,7 @@ mod tests {
         operations.succeeded(Own);
         assert_eq!(told(&operations, 899), damaged(0), "others' rows read; this one may not");
         assert_eq!(told(&operations, 900), []);
-        // What follows a long silence is a new trouble.
+        // A failure after a long silence begins a new series.
         operations.failed(at(4_000), Own, Code::StoreDamaged);
         assert_eq!(operations.failing(at(4_001))[0].since, at(4_000));
     }

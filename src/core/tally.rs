@@ -1,5 +1,4 @@
-//! What became of each source's deliveries, so that `status` can say what is refused, ignored and
-//! left out.
+//! The results of each source's deliveries, so that `status` can say what is refused, ignored and left out.
 //!
 //! Every process counts for itself and adds its counts to one document that all share, so the
 //! counts of a dead process remain. Lives here: the counts, how they are merged, and which of them
@@ -20,24 +19,24 @@ pub const DOCUMENT: &str = "intake";
 pub const WRITE_EVERY_MS: u64 = 3_000;
 /// A process that has not written for this long is gone.
 const GONE_AFTER_MS: u64 = 60_000;
-/// Processes whose counts are kept apart; if there are more, those silent the longest are taken for gone.
+/// How many processes' counts are kept apart; beyond that, those silent the longest count as gone.
 const PROCESSES_MAX: usize = 64;
-/// Different words kept of each list: types, reasons, fields. Beyond, they are counted as one.
+/// How many different words each list keeps: types, reasons, fields. Further ones are counted together.
 const WORDS_MAX: usize = 50;
 /// Where words beyond [`WORDS_MAX`] are counted.
 pub const OTHERS: &str = "(others)";
 /// Trouble that comes back within this time is part of the same run.
 const RUN_MS: u64 = 60_000;
-/// How long trouble is reported if nothing good came after it.
+/// How long trouble is reported if nothing shows that it is over.
 const TOLD_MS: u64 = 24 * 3_600_000;
 /// How long refusals are reported if no genuine delivery came after them: an hour without another one.
 const REFUSED_TOLD_MS: u64 = 3_600_000;
-/// How long types that nothing names are reported that are beyond [`WORDS_MAX`], without their names. The others are
-/// reported until the mapping names them.
+/// How long unknown types beyond [`WORDS_MAX`] are reported, without their names. The others are reported until the
+/// mapping names them.
 const OTHERS_TOLD_MS: u64 = 7 * 24 * 3_600_000;
 /// The reason of deliveries to a source that is not configured.
 pub const UNKNOWN_SOURCE: &str = "unknown_source";
-/// How many names that no configured source has are remembered because somebody posts to them: the latest.
+/// How many unknown source names are remembered: the latest ones to which somebody posted.
 pub const UNKNOWN_SOURCES_MAX: usize = 20;
 
 /// How often, and when.
@@ -74,7 +73,7 @@ impl Seen {
     }
 }
 
-/// What became of one source's deliveries.
+/// The results of one source's deliveries.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SourceTally {
@@ -88,7 +87,7 @@ pub struct SourceTally {
     pub unmapped: Seen,
     /// Handshakes and pings that were signed.
     pub handshakes: Seen,
-    /// Those that were not: anybody can send them, so they are no sign of life of the source.
+    /// Unsigned handshakes: anybody can send them, so they are not a sign of life from the source.
     pub unsigned_handshakes: Seen,
     /// Refused, by reason, since the trouble began.
     pub refused: BTreeMap<String, Seen>,
@@ -96,7 +95,7 @@ pub struct SourceTally {
     pub full: BTreeMap<String, Seen>,
     /// Records whose type nothing names, by type.
     pub unnamed_types: BTreeMap<String, Seen>,
-    /// Records that were used without a field that was there, by field.
+    /// Records that were used without an unusable field, by field.
     pub dropped: BTreeMap<String, Seen>,
     /// When the last delivery came whose fields could all be used.
     pub whole_at: UnixMs,
@@ -221,13 +220,13 @@ impl SourceTally {
         genuine.into_iter().map(|seen| seen.last_at).max().unwrap_or_default()
     }
 
-    /// When somebody last posted to it though no source has this name, if anybody did.
+    /// When somebody last posted to this name, although no source has it.
     #[must_use]
     pub fn unknown_at(&self) -> Option<UnixMs> {
         self.refused.get(UNKNOWN_SOURCE).map(|seen| seen.last_at)
     }
 
-    /// Forgets types that the mapping names by now, and events without a time if it reads none of any.
+    /// Drops types that the mapping names by now, and events without a time if the mapping reads no times.
     pub fn forget_named(&mut self, mapping: &Mapping) {
         if mapping.occurred_at.is_empty() {
             self.untimed = Seen::default();
@@ -280,7 +279,7 @@ impl SourceTally {
         troubles.extend(listed(&self.unnamed_types, TroubleKind::UnnamedType, &|name, seen| {
             name != OTHERS || seen.within(now, OTHERS_TOLD_MS)
         }));
-        // Nobody misses a locale.
+        // A missing locale does not matter.
         troubles.extend(listed(&self.dropped, TroubleKind::Dropped, &|field, seen| {
             field != "locale" && is_on(seen, self.whole_at)
         }));
@@ -289,7 +288,7 @@ impl SourceTally {
         let whole = [
             (TroubleKind::TokenOffered, self.token_offered, good_at),
             (TroubleKind::Ahead, self.ahead, self.in_time_at),
-            // Nothing that comes later says that these are mended.
+            // Nothing that comes later shows that these are fixed.
             (TroubleKind::Untimed, untimed, UnixMs(0)),
             (TroubleKind::Conflict, self.conflicts, UnixMs(0)),
         ];
@@ -337,7 +336,7 @@ pub enum TroubleKind {
     Ahead,
     /// Some events have no time, and others have one.
     Untimed,
-    /// What comes again under an id that was known says something else, and is taken for a duplicate.
+    /// A repetition of a known id says something else, and counts as a duplicate.
     Conflict,
 }
 
@@ -347,7 +346,7 @@ pub enum TroubleKind {
 pub struct Ledger {
     /// By process.
     pub processes: BTreeMap<String, ProcessTally>,
-    /// Left behind by processes that are gone, by source.
+    /// Counts of processes that are gone, by source.
     pub past: BTreeMap<String, SourceTally>,
 }
 
@@ -362,7 +361,7 @@ pub struct ProcessTally {
 }
 
 impl Ledger {
-    /// Reads what is stored; nothing if it cannot be read: counts are not worth a failure.
+    /// Reads what is stored; empty if it cannot be read, since counts are not worth a failure.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Self {
         serde_json::from_slice(bytes).unwrap_or_default()
@@ -375,7 +374,7 @@ impl Ledger {
         serde_json::to_vec(self).unwrap_or_default()
     }
 
-    /// Writes what a process counted, and folds in what those that are gone left behind.
+    /// Writes a process's counts, and adds up those of processes that are gone.
     pub fn put(&mut self, now: UnixMs, process: &str, sources: BTreeMap<String, SourceTally>) {
         self.processes.insert(process.to_owned(), ProcessTally { written_at: now, sources });
         let is_gone = |tally: &ProcessTally| now.ms_since(tally.written_at) > GONE_AFTER_MS;
@@ -393,10 +392,10 @@ impl Ledger {
         }
     }
 
-    /// Forgets types that a source's mapping names by now and, in `past`, sources that no longer exist. Of those to
-    /// which deliveries are still sent, the latest stay for as long as they are reported.
+    /// Drops types that a source's mapping names by now and, in `past`, sources that no longer exist. Of those that
+    /// still get deliveries, the latest stay as long as they are reported.
     pub fn forget_mended<'m>(&mut self, now: UnixMs, mapping_of: impl Fn(&str) -> Option<&'m Mapping>) {
-        // For processes that are gone and had an older mapping; one that is alive writes its counts again.
+        // This is for processes that are gone and had an older mapping; a living one writes its counts again.
         for (source, tally) in self.processes.values_mut().flat_map(|process| &mut process.sources) {
             if let Some(mapping) = mapping_of(source) {
                 tally.forget_named(mapping);
@@ -421,7 +420,7 @@ impl Ledger {
             if !is_told(n, at) {
                 self.past.remove(&name);
                 for process in self.processes.values_mut() {
-                    // Of another configuration, it may be a source there.
+                    // Another process's configuration may have this source.
                     if process.sources.get(&name).is_some_and(|tally| tally.unknown_at().is_some()) {
                         process.sources.remove(&name);
                     }
@@ -430,7 +429,7 @@ impl Ledger {
         }
     }
 
-    /// What became of each source's deliveries, over all processes.
+    /// The results of each source's deliveries, over all processes.
     #[must_use]
     pub fn by_source(&self) -> BTreeMap<String, SourceTally> {
         let mut all = self.past.clone();

@@ -7,7 +7,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 const POSTMAN: &str = "Postman";
 
 static NAME: OnceLock<String> = OnceLock::new();
-/// Fixed texts as they are said: as many as there are in the program.
+/// Fixed texts with the target's name: as many as the program has.
 static SAID: Mutex<Option<HashMap<&'static str, &'static str>>> = Mutex::new(None);
 
 /// Sets the name; the first one stays.
@@ -21,7 +21,7 @@ pub fn name() -> &'static str {
     NAME.get().map_or(POSTMAN, String::as_str)
 }
 
-/// A fixed text, of the target by its name.
+/// A fixed text, with the target's name.
 #[must_use]
 pub fn said(text: &'static str) -> &'static str {
     let name = name();
@@ -32,7 +32,7 @@ pub fn said(text: &'static str) -> &'static str {
     said.get_or_insert_default().entry(text).or_insert_with(|| said_of(text, name).leak())
 }
 
-/// A text of Postman, of somebody else.
+/// A text about Postman, with another target's name.
 fn said_of(text: &str, name: &str) -> String {
     let mut said = String::new();
     let mut rest = text;

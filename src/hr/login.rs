@@ -16,16 +16,16 @@ use crate::core::fetch::{Auth, Credential};
 use crate::core::person::SourceName;
 use crate::store::{Store, StoreError, documents};
 
-/// For how long we try to store a new refresh token: without it the grant is lost.
+/// How long to try to store a new refresh token: without it the grant is lost.
 const STORING: Duration = Duration::from_mins(2);
 const STORE_AGAIN: Duration = Duration::from_millis(500);
 
-/// The login of a source at its HR system. The token is locked while another is being fetched, so that one request
-/// serves all who wait.
+/// The login of a source at its HR system. The token is locked while a new one is being fetched, so that one request
+/// serves everybody who waits.
 #[derive(Default)]
 pub struct Logins(Mutex<Option<AccessToken>>);
 
-/// What gets a token, and where it is kept.
+/// What is needed to get a token and to keep it.
 #[derive(Clone, Copy)]
 pub struct TokenDesk<'d> {
     /// The system.
@@ -39,8 +39,8 @@ pub struct TokenDesk<'d> {
 }
 
 impl Logins {
-    /// A token that is good, where the login is one with tokens; `refused` is one that the system did not take. Or why
-    /// there is none.
+    /// A valid token, if the login uses tokens, or why there is none. `refused` is one that the system did not
+    /// accept.
     pub async fn token(
         &self,
         desk: TokenDesk<'_>,
@@ -82,7 +82,7 @@ impl TokenDesk<'_> {
         let (mut grant, _): (Grant, u64) = documents::read(store.as_ref(), &name).await?;
         let mut step = grant.next(configured, refused, now);
         if step == GrantStep::Refresh {
-            // Written down first: another caller waits meanwhile, and finds the next token there.
+            // Recorded first: other callers wait meanwhile, and find the next token there.
             let mut used = String::new();
             documents::change(store.as_ref(), &name, |grant: &mut Grant| {
                 step = grant.next(configured, refused, now);
@@ -128,7 +128,7 @@ async fn refresh(
     told.await.unwrap_or(Err(NoToken::TryAgain { code: Code::FetchUnreachable, not_before: None }))
 }
 
-/// Stores what a refresh brought, and does not give up at once.
+/// Stores the result of a refresh, and does not give up at once.
 async fn keep(store: &dyn Store, source: &SourceName, got: Option<&Got>) -> Result<(), StoreError> {
     let name = Grant::name(source);
     let began = tokio::time::Instant::now();

@@ -21,21 +21,21 @@ struct Inner {
     paused_until: Option<UnixMs>,
 }
 
-/// What happened, and what is under way.
+/// What happened, and what is in progress.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ActivityDelta {
     /// What happened since the last report.
     pub counts: Counts,
-    /// Since when the oldest call that is under way has been.
+    /// When the oldest open call began.
     pub calling_since: Option<UnixMs>,
     /// When the target last answered anything at all.
     pub answered_at: Option<UnixMs>,
-    /// Until when the target has asked not to be called.
+    /// Until when the target asked not to be called.
     pub paused_until: Option<UnixMs>,
 }
 
 impl ActivityLog {
-    /// A call goes out.
+    /// Notes that a call begins.
     #[must_use]
     pub fn call(&self, now: UnixMs, kind: CallKind) -> Call {
         self.happened(match kind {
@@ -49,13 +49,13 @@ impl ActivityLog {
         Call { log: self.clone(), number }
     }
 
-    /// Something happened.
+    /// Counts something.
     pub fn happened(&self, what: Happening) {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *inner.counts.entry(what).or_default() += 1;
     }
 
-    /// The target has asked not to be called until then.
+    /// Notes that the target asked not to be called until then.
     pub fn paused(&self, until: UnixMs) {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         inner.paused_until = inner.paused_until.max(Some(until));
@@ -82,7 +82,7 @@ impl ActivityLog {
     }
 }
 
-/// A call that is under way; one that is dropped without a result is forgotten.
+/// A call in progress; one that is dropped without a result is not counted.
 #[derive(Debug)]
 pub struct Call {
     log: ActivityLog,
@@ -90,7 +90,7 @@ pub struct Call {
 }
 
 impl Call {
-    /// What came of it: one of [`Happening::CALLS`].
+    /// Notes its result: one of [`Happening::CALLS`].
     pub fn ended(self, now: UnixMs, what: Happening) {
         self.log.happened(what);
         let is_answer = !matches!(what, Happening::Unreachable | Happening::Unanswered);

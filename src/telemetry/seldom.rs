@@ -1,5 +1,5 @@
-//! Log lines that a flood would repeat: one a second of each kind, and how many were left out since. A flood
-//! must not fill the disk, and metrics count every one.
+//! Limits log lines that a flood would repeat: one a second of each kind, with how many were left out. A flood must
+//! not fill the disk; metrics count every one.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 const EVERY: Duration = Duration::from_secs(1);
 
-/// Says which lines are logged: by what happened, and to whom. Both come from the program and its configuration,
-/// never from a stranger, who could name ever more.
+/// Decides which lines are logged, by kind and subject. Both come from the program and its configuration, never from
+/// a stranger, who could invent ever more.
 #[derive(Default)]
 pub struct Seldom(Mutex<BTreeMap<&'static str, BTreeMap<Box<str>, Line>>>);
 
@@ -24,7 +24,7 @@ impl Seldom {
         Self(Mutex::new(BTreeMap::new()))
     }
 
-    /// Whether to log it now: how many like it were left out since the last one that was, if so.
+    /// If it should be logged now: how many like it were left out since the last one.
     pub fn line(&self, what: &'static str, whom: &str) -> Option<u64> {
         self.line_at(what, whom, Instant::now())
     }

@@ -9,10 +9,10 @@ use crate::core::code::Code;
 use crate::core::store_health::{FailingOperation, StoreOperation, StoreOperations};
 use crate::core::time::UnixMs;
 
-/// How often something damaged was passed over. Engines count it deep within, as they do metrics.
+/// How often something damaged was skipped. Engines count it deep inside, like metrics.
 static PASSED_OVER: AtomicU64 = AtomicU64::new(0);
 
-/// Something damaged was met, and passed over: nobody else was to wait for it.
+/// Notes that something damaged was skipped, so that nobody else waits for it.
 pub fn passed_over() {
     count(Code::StoreDamaged);
     PASSED_OVER.fetch_add(1, Ordering::Relaxed);
@@ -25,7 +25,7 @@ pub struct StoreLog(Arc<Mutex<Seen>>);
 #[derive(Debug)]
 struct Seen {
     operations: StoreOperations,
-    /// As much of [`PASSED_OVER`] as is among the operations.
+    /// How much of [`PASSED_OVER`] has been added to the operations.
     passed_over: u64,
 }
 
@@ -37,7 +37,7 @@ impl Default for StoreLog {
 }
 
 impl StoreLog {
-    /// An operation ended: with this failure, or well.
+    /// Notes the end of an operation: with this failure, or successfully.
     pub fn ended(&self, now: UnixMs, operation: StoreOperation, failure: Option<Code>) {
         match failure {
             Some(code) => {
@@ -48,7 +48,7 @@ impl StoreLog {
         }
     }
 
-    /// The store was checked: with this failure, or well.
+    /// Notes the end of a check: with this failure, or successfully.
     pub fn checked(&self, failure: Option<Code>) {
         match failure {
             Some(code) => count(code),
@@ -56,7 +56,7 @@ impl StoreLog {
         }
     }
 
-    /// Operations that something has to be done about.
+    /// Operations about which something must be done.
     #[must_use]
     pub fn failing(&self, now: UnixMs) -> Vec<FailingOperation> {
         let mut seen = self.look();

@@ -3,7 +3,7 @@
 //! Spans that find the queue full, or that the collector refuses, are counted and dropped: no delivery and no call ever
 //! waits for a collector.
 //!
-//! The SDK's own batch processor blocks a thread, and does not say how much it dropped: hence this one.
+//! We do not use the SDK's batch processor because it blocks a thread and does not say how much it dropped.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -56,13 +56,13 @@ struct Sending {
     outgoing: Mutex<Outgoing>,
 }
 
-/// The queue's far end. It stays where sending breaks off.
+/// The queue's receiving end. It is kept if sending is interrupted.
 struct Outgoing {
     queue: mpsc::Receiver<SpanData>,
     exporter: SpanExporter,
     /// The next to be sent.
     batch: Vec<SpanData>,
-    /// Spans that the exporter has, and nobody has counted yet.
+    /// Spans that the exporter has, and that are not counted yet.
     under_way: usize,
 }
 
@@ -217,12 +217,12 @@ fn client(endpoint: &str) -> Result<reqwest::Client, TraceError> {
     // Fails where one is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(REQUEST_TIMEOUT);
-    // What is spoken to in the clear is near: no proxy is to see it.
+    // An unencrypted endpoint is nearby: no proxy should see it.
     let builder = if endpoint.starts_with("http:") { builder.no_proxy() } else { builder };
     builder.build().map_err(|error| TraceError(error.to_string()))
 }
 
-/// The queue's near end.
+/// The queue's sending end.
 #[derive(Debug)]
 struct Queue(mpsc::Sender<SpanData>);
 
@@ -250,21 +250,21 @@ fn dropped(spans: usize, reason: &'static str) {
 }
 
 impl Outgoing {
-    /// Sends batches until it is to stop; then what is there, and ends.
+    /// Sends batches until it must stop; then sends what is left, and ends.
     async fn send(&mut self, stop: &CancellationToken) {
         if self.under_way > 0 {
-            // The last time broke off.
+            // The last run was interrupted.
             dropped(std::mem::take(&mut self.under_way), metric::SPANS_REFUSED);
         }
         let mut is_failing = false;
         loop {
             let batch = &mut self.batch;
-            // Some are left of a time that broke off, or none.
+            // There may be some left from an interrupted run.
             if batch.is_empty() {
                 tokio::select! {
                     taken = self.queue.recv_many(batch, BATCH_MAX) => if taken == 0 { return },
                     () = stop.cancelled() => {
-                        // Nothing comes in any more; what is in comes out.
+                        // Closed: nothing comes in any more, but what is queued still comes out.
                         self.queue.close();
                         if self.queue.recv_many(batch, BATCH_MAX).await == 0 {
                             return;
