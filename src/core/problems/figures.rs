@@ -1,5 +1,4 @@
-//! The input of the judgement: figures over all people, and over the last minute's calls; never a
-//! sample.
+//! The input of the judgement: figures about all people and all calls of the last minute, never a sample.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,16 +14,16 @@ use crate::core::store_health::FailingOperation;
 use crate::core::tally::SourceTally;
 use crate::core::time::UnixMs;
 
-/// All that is judged.
+/// All figures.
 #[derive(Debug, Clone, Default)]
 pub struct Figures {
     /// The present.
     pub now: UnixMs,
-    /// Since when the process that judges has been up: others may still be starting.
+    /// When the judging process started: others may still be starting.
     pub up_since: UnixMs,
     /// People by state of their lane.
     pub people: BTreeMap<String, u64>,
-    /// People who wait behind each hold, by its scope; may be left out if there is only one hold.
+    /// People who wait behind each hold, by scope; may be empty if there is only one hold.
     pub held: BTreeMap<String, u64>,
     /// When the person who has been due longest became due.
     pub oldest_due_at: Option<UnixMs>,
@@ -42,7 +41,7 @@ pub struct Figures {
     pub bounds: BoundFigures,
     /// Why the store cannot be written; none if it can.
     pub store: Option<Code>,
-    /// What of the store fails, for any process.
+    /// What fails in the store, for any process.
     pub store_failing: Vec<FailingOperation>,
     /// Holds in force.
     pub holds: Holds,
@@ -52,13 +51,13 @@ pub struct Figures {
     pub processes: Processes,
     /// What each source delivered.
     pub sources: Vec<SourceFigures>,
-    /// What was delivered to names that no source has.
+    /// Deliveries to sources that do not exist.
     pub strangers: Vec<SourceFigures>,
     /// Rows that the last import of a source refused.
     pub imports: Vec<ImportFigure>,
     /// Lists of HR systems that are being read, and the last ones that could not be read completely.
     pub fetches: Vec<FetchFigure>,
-    /// What the last comparison of HR and the members showed.
+    /// The result of the last comparison of HR and the members.
     pub drift: Option<DriftReport>,
     /// People whom an operator should know about.
     pub marked: Vec<MarkFigure>,
@@ -86,13 +85,13 @@ pub struct ImportFigure {
 pub struct FetchFigure {
     /// The source.
     pub source: String,
-    /// The word for how far it is.
+    /// The word for its state.
     pub state: &'static str,
     /// People listed.
     pub listed: u64,
     /// How many of them were also read one by one.
     pub read: u64,
-    /// When it was ordered, or ended.
+    /// When it was requested, or ended.
     pub since: UnixMs,
     /// Code and reason, if it could not be read completely.
     pub failure: Option<String>,
@@ -151,11 +150,11 @@ pub struct MarkFigure {
     pub mark: Mark,
     /// How many.
     pub count: u64,
-    /// Since when, as far as the first of them show.
+    /// Since when, as far as known.
     pub since: Option<UnixMs>,
 }
 
-/// A source, and what became of its deliveries.
+/// A source and the results of its deliveries.
 #[derive(Debug, Clone)]
 pub struct SourceFigures {
     /// The source.
@@ -169,7 +168,7 @@ pub struct SourceFigures {
 }
 
 impl SourceFigures {
-    /// A source of which nothing is known yet.
+    /// A source about which nothing is known yet.
     #[must_use]
     pub fn new(name: SourceName) -> Self {
         Self { name, tally: SourceTally::default(), secret_until: None, mapping: None }

@@ -1,5 +1,5 @@
-//! What needs attention: one judgement over figures, the same in console, API, `status`, alerts and
-//! metrics. "All is well" means that it finds nothing.
+//! What needs attention: judged from figures in one place, for console, API, `status`, alerts and metrics. "All is
+//! well" means that nothing was found.
 //!
 //! Lives here: the judgement, in `store`, `work`, `source`, `people` and `upkeep`, and its codes. Not here: how the figures
 //! are collected.
@@ -33,11 +33,11 @@ const EXPIRES_MS: u64 = 14 * 86_400_000;
 pub struct Problem {
     /// Its stable code: a [`ProblemCode`], or a [`super::code::Code`].
     pub code: String,
-    /// What it is about, where there are several of one code: a source, a scope, a type.
+    /// What it is about, if there can be several with this code: a source, a scope, a type.
     pub subject: String,
     /// What is wrong, in a line.
     pub what: String,
-    /// The same without anything that was received, but for the names of types: alerts leave the house.
+    /// The same without anything that was received, except names of types, because alerts are sent elsewhere.
     pub brief: String,
     /// How many people, deliveries, calls or dead letters: all of them.
     pub count: u64,
@@ -50,19 +50,19 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// By what it is the same problem again.
+    /// The key by which it is recognised as the same problem.
     #[must_use]
     pub fn key(&self) -> String {
         key(&self.code, &self.subject)
     }
 }
 
-/// By what a problem with this code, about this, is known.
+/// The key of a problem with this code, about this.
 pub(super) fn key(code: &str, subject: &str) -> String {
     format!("{code} {subject}").trim_end().to_owned()
 }
 
-/// A problem while it is judged: where its figures do not say since when, it is remembered.
+/// A problem being judged. If the figures do not say since when, that is remembered.
 struct Found {
     code: String,
     subject: String,
@@ -80,7 +80,7 @@ impl Found {
         Self { code: code.to_string(), subject, what, brief: None, count, since: None, action: action.to_owned(), page }
     }
 
-    /// What alerts say instead, where `what` repeats something that was received.
+    /// What alerts say instead, if `what` repeats something that was received.
     fn in_brief(self, brief: String) -> Self {
         Self { brief: Some(brief), ..self }
     }
@@ -98,8 +98,7 @@ impl Found {
     }
 }
 
-/// What needs attention, most pressing first. `seen` says since when a problem has been there whose
-/// figures do not.
+/// What needs attention, most urgent first. `seen` says since when, for problems whose figures do not.
 #[must_use]
 pub fn problems(figures: &Figures, seen: &Seen) -> Vec<Problem> {
     let mut found: Vec<_> = store::troubles(figures);

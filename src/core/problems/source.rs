@@ -1,4 +1,5 @@
-//! Whether the HR systems get through: what is refused, ignored or left out, and which sources have fallen silent.
+//! Whether HR systems' deliveries get through: what is refused, ignored or left out, and which sources have fallen
+//! silent.
 
 use super::{EXPIRES_MS, Figures, Found, ProblemCode, SourceFigures, counted, span};
 use crate::core::tally::{self, SourceTrouble, TroubleKind};
@@ -15,7 +16,7 @@ fn page(source: &SourceFigures) -> String {
     format!("/deliveries#{}", source.name)
 }
 
-/// What the tallies say is wrong.
+/// What is wrong according to the tallies.
 pub(super) fn troubles(figures: &Figures) -> Vec<Found> {
     let of_source = |source: &SourceFigures| {
         let troubles = source.tally.troubles(figures.now);
@@ -87,7 +88,7 @@ fn code_of(reason: &str) -> ProblemCode {
     }
 }
 
-/// Sources that send again what they have sent.
+/// Sources that send too many repetitions.
 pub(super) fn again(figures: &Figures) -> Vec<Found> {
     let of_source = |source: &SourceFigures| {
         let lately = source.tally.hours.unusual(figures.now)?;

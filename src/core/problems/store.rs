@@ -1,4 +1,4 @@
-//! Whether the store takes and gives what it is asked for.
+//! Whether the store works.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ pub(super) fn troubles(figures: &Figures) -> Vec<Found> {
     let mut found: Vec<_> = figures.store.map(cannot_be_written).into_iter().collect();
     let failing = |code: &str| figures.store_failing.iter().filter(|failing| failing.code == code).collect::<Vec<_>>();
     let codes: BTreeSet<_> = figures.store_failing.iter().map(|failing| failing.code.as_str()).collect();
-    // While nothing can be written, all else that fails is the same trouble. Damage stays when that passes.
+    // While nothing can be written, every other failure has the same cause, except damage, which remains.
     let is_told = |code: &str| match figures.store {
         Some(told) => code == Code::StoreDamaged.as_str() && code != told.as_str(),
         None => true,

@@ -1,8 +1,8 @@
-//! What the bridge itself needs from its operator.
+//! What the bridge's own parts need from the operator.
 
 use super::{AlertFigure, CertificateFigure, EXPIRES_MS, Figures, Found, ProblemCode};
 
-/// One try that failed may be a restart on the other side.
+/// A single failed try may be a restart on the other side.
 const TRIES_MIN: u32 = 2;
 
 /// Receivers of alerts that are not reached.

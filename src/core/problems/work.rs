@@ -1,4 +1,4 @@
-//! Whether work moves: holds, workers, the target, bounds, processes.
+//! Whether work goes on: holds, workers, the target, bounds, processes.
 
 use super::{Figures, Found, ProblemCode, counted, span};
 use crate::core::activity::{Bucket, Happening};
@@ -9,17 +9,18 @@ use crate::core::target_name::said;
 
 /// Over how long calls are judged.
 const LATELY_MS: u64 = 60_000;
-/// Calls from which on a majority says something.
+/// The fewest calls for a majority to mean something.
 const CALLS_MIN: u64 = 2;
-/// If people have been due for this long and nothing is served, work has stopped: above a usual wait for the limiter.
+/// If people have been due for this long and nothing is served, work has stopped. Longer than a usual wait for the
+/// limiter.
 const STUCK_MS: u64 = 60_000;
-/// A call has been under way for this long: the target most likely does not answer.
+/// If a call has been open for this long, the target most likely does not answer.
 const UNANSWERED_MS: u64 = 10_000;
-/// A process that just started may be ahead of the worker beside it.
+/// How long after its start a process does not report a missing worker, which may still be starting.
 const STARTING_MS: u64 = 15_000;
 /// How far clocks may differ.
 const CLOCKS_MS: u64 = 10_000;
-/// A pause that the target asks for is reported where it goes on for longer than this.
+/// A pause that the target asks for is reported if it is longer than this.
 const PAUSE_MS: u64 = 2 * 60_000;
 /// How long an upgrade may take.
 const UPGRADE_MS: u64 = 15 * 60_000;
@@ -36,7 +37,7 @@ pub(super) fn held(figures: &Figures) -> Vec<Found> {
 fn hold_found(figures: &Figures, hold: &Hold) -> Found {
     let counted_apart = figures.held.get(&hold.scope.to_string()).copied();
     let behind = if figures.holds.holds.len() == 1 { people(figures, "held") } else { counted_apart.unwrap_or(0) };
-    // A hold of everything keeps those from being claimed who are due.
+    // A hold on everything keeps due people from being claimed.
     let due = if hold.scope == HoldScope::All { people(figures, "waiting") } else { 0 };
     let waiting = behind + due;
     let who = counted(waiting, "person waits", "people wait");
@@ -44,7 +45,7 @@ fn hold_found(figures: &Figures, hold: &Hold) -> Found {
     Found::new(hold.code, what, hold.code.advice(), waiting).about(&hold.scope).since(Some(hold.since)).at("/hold")
 }
 
-/// Nobody brings people to the target.
+/// No worker is running.
 pub(super) fn nobody(figures: &Figures) -> Option<Found> {
     let is_starting = figures.now.ms_since(figures.up_since) < STARTING_MS;
     // A heartbeat needs a store that can be written.
@@ -54,7 +55,7 @@ pub(super) fn nobody(figures: &Figures) -> Option<Found> {
     {
         return None;
     }
-    // Without any heartbeat there is nothing to judge by: figures of a store that nobody serves.
+    // Without any heartbeat there is nothing to judge: nobody serves this store.
     figures.processes.processes.first()?;
     let waiting = people(figures, "waiting") + people(figures, "running") + people(figures, "held");
     let who = counted(waiting, "person waits", "people wait");
@@ -63,7 +64,7 @@ pub(super) fn nobody(figures: &Figures) -> Option<Found> {
     Some(Found::new(ProblemCode::WorkNobody, what, ProblemCode::WorkNobody.advice(), waiting).since(Some(since)))
 }
 
-/// The target is not reached, or answers errors to most calls.
+/// The target cannot be reached, or answers most calls with errors.
 pub(super) fn target(figures: &Figures) -> Option<Found> {
     failing_calls(figures).or_else(|| unanswered(figures))
 }
@@ -117,7 +118,7 @@ fn code_of(happening: Happening) -> Code {
     }
 }
 
-/// Calls are under way, and none is answered: reported before they time out.
+/// Calls are open and none is answered: reported before they time out.
 fn unanswered(figures: &Figures) -> Option<Found> {
     let now = figures.now;
     let waits = |process: &&Process| {
@@ -151,7 +152,7 @@ pub(super) fn paused(figures: &Figures) -> Option<Found> {
     Some(Found::new(code, what, code.advice(), waiting).about("pause").at("/people?state=waiting"))
 }
 
-/// People are due, and nothing moves.
+/// People are due, but nothing moves.
 pub(super) fn stuck(figures: &Figures) -> Option<Found> {
     let now = figures.now;
     let since = figures.oldest_due_at?;
@@ -237,7 +238,7 @@ fn shares(
 pub(super) fn processes(figures: &Figures) -> Vec<Found> {
     let heard: Vec<_> = figures.processes.heard(figures.now).collect();
     let apart_ms = heard.iter().map(|process| process.others_ahead_ms).max().unwrap_or(0);
-    // A process that fell silent is behind by itself.
+    // A silent process's clock reading is old, not behind.
     let apart = (apart_ms > CLOCKS_MS).then(|| {
         let code = ProblemCode::ProcessClock;
         let behind = heard.iter().filter(|process| process.others_ahead_ms > CLOCKS_MS).count();

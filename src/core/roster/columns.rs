@@ -7,17 +7,17 @@ use crate::core::person::{
     Email, EmploymentState, Event, EventKind, Facts, InvalidField, Locale, Name, Person, Problem, SourceName, Stated,
 };
 
-/// What says "works here" where the mapping names no values of a status.
+/// The status that means "works here" if the mapping lists no values.
 const USUAL_ACTIVE_VALUES: [&str; 4] = ["active", "employed", "true", "yes"];
 
 /// A field that a roster can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Field {
-    /// Whose row it is. Every row has one.
+    /// The employee id, which every row must have.
     EmployeeId,
     /// The address.
     Email,
-    /// The name that somebody wants to be called by, where it counts.
+    /// The preferred name, if the mapping uses it.
     PreferredGivenName,
     /// The given name.
     GivenName,
@@ -33,7 +33,7 @@ pub enum Field {
 #[derive(Debug, Clone)]
 pub struct Columns {
     names: Vec<(Field, Vec<String>)>,
-    /// Further facts by their names.
+    /// Further facts, by name.
     facts: Vec<(String, Vec<String>)>,
     active_values: Vec<String>,
     left_values: Vec<String>,
@@ -42,7 +42,7 @@ pub struct Columns {
 }
 
 impl Columns {
-    /// The columns that a mapping leads to.
+    /// The columns that follow from a mapping.
     #[must_use]
     pub fn of(mapping: &Mapping) -> Self {
         let mut fields = vec![
@@ -75,7 +75,7 @@ impl Columns {
         self.names.iter().find(|(known, _)| *known == field).map_or(&[], |(_, names)| names)
     }
 
-    /// Which of the fields that people need the file has no column for, as far as this row shows.
+    /// Which needed fields have no column in the file, as far as this row shows.
     #[must_use]
     pub fn lacking(&self, row: &Row) -> Vec<&'static str> {
         let needed = [(Field::Email, "email"), (Field::GivenName, "first_name"), (Field::FamilyName, "last_name")];
@@ -83,7 +83,7 @@ impl Columns {
         needed.into_iter().filter(|(field, _)| lacks(*field)).map(|(_, name)| name).collect()
     }
 
-    /// The first column of a field that says something; else an empty one, where there is one.
+    /// The first column of a field with a value; otherwise an empty one, if there is one.
     fn value<'r>(&self, row: &'r Row, field: Field, key: &'static str) -> Result<Option<&'r str>, InvalidField> {
         let (mut empty, mut wrong) = (None, None);
         for name in self.names(field) {
@@ -97,15 +97,14 @@ impl Columns {
         wrong.map_or(Ok(empty), |found| Err(problem(found)))
     }
 
-    /// The further facts of a row; several values of one are parted by `;`, and an empty one says that there is
-    /// none.
+    /// The further facts of a row. `;` separates several values; an empty column says that there are none.
     fn further(&self, row: &Row) -> FurtherFacts<Vec<Label>> {
         let value = |names: &[String]| names.iter().find_map(|name| row.value(name).ok().flatten());
         let told = self.facts.iter().filter_map(|(name, columns)| Some((name.clone(), value(columns)?)));
         told.map(|(name, text)| (name, distinct(text.split(';').filter_map(Label::parse)))).collect()
     }
 
-    /// What a row says: that somebody is employed (or has left, by the status), and their facts.
+    /// What a row says: that the person is employed (or has left, by the status), and their facts.
     ///
     /// # Errors
     /// What is wrong with the row: the field and the shape of its value.
@@ -135,8 +134,8 @@ impl Columns {
         Ok(Event { person, kind: EventKind::Update, at: None, facts })
     }
 
-    /// A person in the list works here, unless their status says otherwise. For a status that the mapping does not
-    /// name, nothing is guessed: an export may list everybody who ever worked here.
+    /// A person in the list works here, unless their status says otherwise. An unlisted status is not guessed: an
+    /// export may contain everybody who ever worked here.
     fn employment(&self, row: &Row) -> Result<Option<EmploymentState>, InvalidField> {
         let status = self.value(row, Field::Status, "status")?.map(str::trim).unwrap_or_default();
         let is_in = |values: &[String]| values.iter().any(|value| value.eq_ignore_ascii_case(status));
@@ -151,14 +150,14 @@ impl Columns {
         }
     }
 
-    /// Private addresses stay out, where the source says which domains are the company's.
+    /// Private addresses are left out if the source says which domains are the company's.
     fn takes(&self, email: &Email) -> bool {
         self.address_domains.is_empty()
             || self.address_domains.iter().any(|domain| domain.eq_ignore_ascii_case(email.domain()))
     }
 }
 
-/// The last names of the paths to a field, the usual one, and the paths themselves, for what stands deeper.
+/// The last names of the paths to a field, the usual name, and the paths themselves for nested fields.
 fn columns_of(lookups: &Lookups, fallback: &str) -> Vec<String> {
     let plain = lookups.as_slice().iter().filter(|lookup| lookup.is_plain());
     let paths = plain.map(|lookup| lookup.as_str().trim_start_matches("root:"));

@@ -1,5 +1,5 @@
-//! Drift: what a comparison of HR's records with the members showed. Without personal data: people are
-//! shown by number, members by id.
+//! Drift: the result of comparing HR's records with the members. Without personal data: people by number, members by
+//! id.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ use crate::core::time::UnixMs;
 
 /// The shared document that keeps the last comparison.
 pub const DRIFT: &str = "drift";
-/// People of each list that are kept.
+/// How many people of each list are kept.
 const KEPT: usize = 100;
 /// A comparison that has not ended after this long died with its process: paging twice through 100,000 members takes
 /// seven minutes.
@@ -24,12 +24,12 @@ pub struct Drift {
     pub begun_at: Option<UnixMs>,
     /// Whether it has ended.
     pub is_over: bool,
-    /// What it showed; until it has ended, what the one before it did.
+    /// Its result; until it has ended, the previous one's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub report: Option<DriftReport>,
 }
 
-/// What a comparison showed.
+/// The result of a comparison.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DriftReport {
@@ -38,29 +38,29 @@ pub struct DriftReport {
     /// Why it could not be made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// Why it cannot be relied upon; nothing was repaired then.
+    /// Why it is not reliable; then nothing was repaired.
     pub warnings: Vec<String>,
-    /// People of HR's who were compared.
+    /// People in HR who were compared.
     pub people: u64,
     /// Members of the team.
     pub members: u64,
     /// People with any difference.
     pub different: u64,
-    /// Of these, how many are brought in line, as `[drift] repair` says.
+    /// How many of these are being repaired, as `[drift] repair` says.
     pub repaired: u64,
-    /// HR says employed, and they are not in the team.
+    /// HR says employed, but they are not in the team.
     pub create: DriftList,
-    /// HR says employed, newly, and they are switched off.
+    /// HR newly says employed, but they are switched off.
     pub switch_on: DriftList,
     /// Other names.
     pub rename: DriftList,
     /// Another address.
     pub readdress: DriftList,
-    /// HR says that they have left, and they are switched on.
+    /// HR says that they have left, but they are switched on.
     pub deactivate: DriftList,
     /// In other groups than their facts say.
     pub regroup: DriftList,
-    /// They were switched off at the target: never undone.
+    /// They were switched off at the target, which is never undone.
     pub switched_off: DriftList,
     /// What cannot be repaired: the member was removed, or given another address, at the target.
     pub blocked: DriftList,
@@ -68,7 +68,7 @@ pub struct DriftReport {
     pub strangers: u64,
 }
 
-/// Who differs in one respect.
+/// People who differ in one respect.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DriftList {
@@ -130,7 +130,7 @@ impl Drift {
         is_named
     }
 
-    /// Takes in what the comparison that was begun then showed. False if another one took its place.
+    /// Records the result of the comparison that began then. False if another one has replaced it.
     pub fn end(&mut self, begun_at: UnixMs, report: DriftReport) -> bool {
         if self.begun_at != Some(begun_at) {
             return false;
@@ -142,7 +142,7 @@ impl Drift {
 }
 
 impl DriftReport {
-    /// What a plan shows, and how many were brought in line.
+    /// The result from a plan, and how many people are being repaired.
     #[must_use]
     pub fn of(outcome: &PlanOutcome, repaired: u64, at: UnixMs) -> Self {
         let plan = &outcome.report;
@@ -166,14 +166,14 @@ impl DriftReport {
         }
     }
 
-    /// Why it says less than it should.
+    /// Why it is not complete.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
         let unsure = || (!self.warnings.is_empty()).then(|| self.warnings.join("; "));
         self.error.clone().or_else(unsure)
     }
 
-    /// The lists, each with what it says.
+    /// The lists, each with its description.
     #[must_use]
     pub fn lists(&self) -> [(&'static str, &DriftList); 8] {
         [

@@ -10,9 +10,9 @@ use crate::core::time::UnixMs;
 
 /// The shared document with each source's last fetch.
 pub const FETCHES: &str = "roster-fetches";
-/// A process that reads one and has not been heard from for this long has died. Above the longest wait for one answer.
+/// A reading process without a heartbeat for this long has died. Longer than the longest wait for one answer.
 const ABANDONED_MS: u64 = 180_000;
-/// How many processes may begin one: a list that kills each of them, or a store that fails again and again, is not
+/// How many processes may begin one, so that a list that kills each of them, or a store that keeps failing, is not
 /// retried without end.
 const TAKES_MAX: u32 = 5;
 
@@ -24,7 +24,7 @@ pub type Fetches = BTreeMap<String, Fetch>;
 pub struct Fetch {
     /// Its id.
     pub id: String,
-    /// When it was ordered.
+    /// When it was requested.
     pub ordered_at: UnixMs,
     /// Only who changed since then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -35,13 +35,13 @@ pub struct Fetch {
     /// Which process is reading it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub taken_by: Option<String>,
-    /// When that process was last heard from.
+    /// When that process last wrote a heartbeat.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heard_at: Option<UnixMs>,
     /// How many times a process began it.
     #[serde(default)]
     pub taken: u32,
-    /// Requests that were made.
+    /// How many requests were made.
     #[serde(default)]
     pub calls: u64,
     /// People who were listed.
@@ -75,7 +75,7 @@ pub struct FetchFailure {
 }
 
 impl Fetch {
-    /// One that was just ordered.
+    /// A fetch that was just requested.
     #[must_use]
     pub fn new(id: String, since: Option<UnixMs>, added: bool, now: UnixMs) -> Self {
         Self {
@@ -93,13 +93,13 @@ impl Fetch {
         }
     }
 
-    /// Whether another may be ordered in its place: it has ended, or the process that was to read it is not heard from.
+    /// Whether another may replace it: it has ended, or its process shows no heartbeat.
     #[must_use]
     pub fn gives_way(&self, now: UnixMs) -> bool {
         self.end.is_some() || self.is_abandoned(now)
     }
 
-    /// The word for how far it is.
+    /// The word for its state.
     #[must_use]
     pub fn state(&self) -> &'static str {
         match (&self.end, &self.taken_by) {
@@ -114,7 +114,7 @@ impl Fetch {
         now.ms_since(self.heard_at.unwrap_or(self.ordered_at)) >= ABANDONED_MS
     }
 
-    /// Ends it if it was begun often enough and no process finished it. Whether it did.
+    /// Ends it if it was begun often enough without being finished. Returns whether it did.
     pub fn give_up(&mut self, now: UnixMs) -> bool {
         let is_over = self.end.is_none() && self.is_free(now) && self.taken >= TAKES_MAX;
         if is_over {
@@ -129,7 +129,7 @@ impl Fetch {
         self.taken_by.is_none() || self.is_abandoned(now)
     }
 
-    /// A process begins it, from the start. Whether it may.
+    /// A process begins it, from the start. Returns whether it may.
     pub fn take(&mut self, by: &str, now: UnixMs) -> bool {
         if self.end.is_some() || !self.is_free(now) {
             return false;
@@ -146,13 +146,13 @@ impl Fetch {
         self.id == id && self.end.is_none() && self.taken_by.as_deref() == Some(by)
     }
 
-    /// Nobody reads it any more: the next process takes it. Whether anybody did.
+    /// Nobody reads it any more, so the next process takes it. Returns whether anybody did.
     pub fn let_go(&mut self) -> bool {
         self.heard_at = None;
         self.end.is_none() && self.taken_by.take().is_some()
     }
 
-    /// The failure that stands, if there is one and nothing whole was imported since.
+    /// The failure, if there is one and nothing complete was imported since.
     #[must_use]
     pub fn failed_after(&self, imported_at: Option<UnixMs>) -> Option<(UnixMs, &FetchFailure)> {
         let end = self.end.as_ref()?;

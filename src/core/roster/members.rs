@@ -1,4 +1,4 @@
-//! The list of members, and to whom each belongs.
+//! The list of members, and finding a person's member in it.
 
 use std::collections::HashMap;
 
@@ -26,8 +26,8 @@ pub struct MemberList {
 }
 
 impl MemberList {
-    /// Takes in a page. Who was seen before (the list changed while it was read, or a page was repeated)
-    /// is not taken twice. How many were new.
+    /// Adds a page. Members seen before (the list changed while it was read, or a page was repeated) are not added
+    /// twice. Returns how many were new.
     pub fn add(&mut self, page: Vec<ListedMember>) -> usize {
         let before = self.members.len();
         for listed in page {
@@ -45,18 +45,18 @@ impl MemberList {
         self.members.len() - before
     }
 
-    /// Takes in whom another list has beyond this one.
+    /// Adds the members that only another list has.
     pub fn merge(&mut self, other: Self) {
         self.add(other.members);
     }
 
-    /// How many there are.
+    /// The number of members.
     #[must_use]
     pub fn len(&self) -> usize {
         self.members.len()
     }
 
-    /// Whether there is none.
+    /// Whether it is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.members.is_empty()
@@ -75,13 +75,13 @@ impl MemberList {
         by_id.or_else(by_address).or_else(by_known_address).or_else(by_external_id)
     }
 
-    /// The member at a place.
+    /// The member at an index.
     #[must_use]
     pub fn at(&self, place: usize) -> Option<&ListedMember> {
         self.members.get(place)
     }
 
-    /// All, by their places.
+    /// All members, by index.
     pub fn all(&self) -> impl Iterator<Item = &ListedMember> {
         self.members.iter()
     }
@@ -92,7 +92,7 @@ impl MemberList {
         self.by_id.contains_key(id)
     }
 
-    /// Notes that the list is not whole.
+    /// Notes that the list is not complete.
     pub fn is_lacking(&mut self, problem: String) {
         self.problem = Some(problem);
     }

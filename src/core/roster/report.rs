@@ -21,8 +21,8 @@ use crate::core::reconcile::preview::{Claims, Preview, preview};
 use crate::core::reconcile::request::{Active, Member};
 use crate::core::time::UnixMs;
 
-/// Under this source stand members whom HR does not have and an operator had switched off. No source of
-/// the configuration can be called so.
+/// The source of members who are not in HR and whom an operator had switched off. No configured source can have this
+/// name.
 pub const NOT_IN_HR: &str = "not-in-hr";
 
 /// What would be done. A person may be in several lists.
@@ -46,23 +46,23 @@ pub struct PlanReport {
     pub adopt: Vec<PlannedPerson>,
     /// Members who are not in HR; they are never touched, unless an operator says so.
     pub strangers: Vec<PlannedPerson>,
-    /// Who would block, and why.
+    /// People who would be blocked, and why.
     pub blocked: Vec<PlannedPerson>,
     /// People about whom HR has not said enough.
     pub incomplete: Vec<PlannedPerson>,
     /// Members who were switched off at the target, although HR says employed: left alone.
     pub switched_off: Vec<PlannedPerson>,
-    /// What to know before it is applied.
+    /// Warnings before it is applied.
     pub warnings: Vec<String>,
-    /// People looked at.
+    /// How many people were planned for.
     pub people: u64,
     /// Members in the list.
     pub members: u64,
-    /// Calls that it would take.
+    /// How many calls it would take.
     pub calls: u64,
-    /// Minutes, at the target's rate.
+    /// How many minutes it would take at the target's rate.
     pub minutes: f64,
-    /// Of what HR says and the members are: another one where any of it changed.
+    /// A digest of what HR says and of the members: it changes with any of them.
     pub digest: String,
 }
 
@@ -99,8 +99,7 @@ impl PlanReport {
         }
     }
 
-    /// What another plan has that this one has not, or the other way round; none if both would do the
-    /// same on the same grounds.
+    /// What differs between this plan and another; none if both would do the same for the same reasons.
     #[must_use]
     pub fn difference(&self, other: &Self) -> Option<String> {
         let names = ["create", "switch on", "rename", "change the address of", "switch off", "regroup", "adopt"];
@@ -128,7 +127,7 @@ pub struct Planned {
     pub member: Option<String>,
 }
 
-/// A member whom HR does not have, and whom an operator wants switched off.
+/// A member who is not in HR and whom an operator wants switched off.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stranger {
     /// The SCIM id.
@@ -137,7 +136,7 @@ pub struct Stranger {
     pub user_name: String,
 }
 
-/// What a plan goes by.
+/// The input of a plan.
 #[derive(Debug, Clone)]
 pub struct PlanTerms<'t> {
     /// How calls are planned.
@@ -146,12 +145,12 @@ pub struct PlanTerms<'t> {
     pub guard: GuardOptions,
     /// The target's limits, for writes and for reads.
     pub rates: (Rate, Rate),
-    /// The import of each source that counts: rows of others do not. None of them in a drift report.
+    /// The current import of each source; rows of other imports do not count. Empty for a drift report.
     pub imports: BTreeMap<String, String>,
     /// Whether HR's side is completely known: each import was complete and every row was accepted. Otherwise a person
     /// missing there may work there all the same.
     pub hr_is_whole: bool,
-    /// Whom an apply is about.
+    /// The people of an apply.
     pub selection: &'t Selection,
     /// Whether people are left out if work is under way for them, or if they are reported elsewhere.
     pub only_idle: bool,
@@ -159,26 +158,26 @@ pub struct PlanTerms<'t> {
     pub now: UnixMs,
 }
 
-/// What came of a plan.
+/// The result of planning.
 #[derive(Debug)]
 pub struct PlanOutcome {
     /// The plan.
     pub report: PlanReport,
-    /// Strangers whom the selection takes.
+    /// Strangers in the selection.
     pub strangers: Vec<Stranger>,
     /// People who have changes beyond those that were selected, and are left as they are.
     pub left_out: u64,
-    /// Who was named, and is nobody of the plan.
+    /// Names that match nobody in the plan.
     pub not_found: Vec<String>,
     /// People whose member is not as HR says.
     pub different: u64,
-    /// Whether the list of members can be relied upon: whole, and not much smaller than what is known.
+    /// Whether the list of members is reliable: complete, and not much smaller than what is known.
     pub is_reliable: bool,
-    /// Whether members can be judged who are not in HR: both sides are whole.
+    /// Whether members who are not in HR can be determined: both sides must be complete.
     pub knows_strangers: bool,
 }
 
-/// A plan while it is made.
+/// A plan in the making.
 pub struct Planner<'t> {
     terms: PlanTerms<'t>,
     list: MemberList,
@@ -216,7 +215,7 @@ impl<'t> Planner<'t> {
         }
     }
 
-    /// Notes what to know before the plan is applied.
+    /// Collects warnings before the plan is applied.
     pub fn warn(&mut self, warning: String) {
         self.report.warnings.push(warning);
     }
@@ -225,7 +224,7 @@ impl<'t> Planner<'t> {
         document.record.closed.is_none() && document.person.source.as_str() != NOT_IN_HR
     }
 
-    /// Notes what a person owns. Everybody is noted before anybody is planned for.
+    /// Notes a person's claims. This is done for everybody before anybody is planned for.
     pub fn note(&mut self, document: &Document) {
         let Some(member) = document.member.as_ref().filter(|_| Self::is_of_hr(document)) else { return };
         if let Some(id) = &member.id {
@@ -288,7 +287,7 @@ impl<'t> Planner<'t> {
         Some(Planned { import, member })
     }
 
-    /// Folds in the row that waits for an apply; gives its import.
+    /// Folds in the row that waits for an apply; returns its import.
     fn staged(&self, document: &mut Document) -> Option<String> {
         let import = document.staged.as_ref().map(|staged| staged.import.clone())?;
         if self.terms.imports.get(document.person.source.as_str()) != Some(&import) {
@@ -336,7 +335,7 @@ impl<'t> Planner<'t> {
         }
     }
 
-    /// Whether the list is whole, and not much smaller than what is known: by the guard's measure.
+    /// Whether the list is complete, and not much smaller than what is known, by the guard's limits.
     fn judge_list(&mut self) -> bool {
         if let Some(problem) = self.list.problem() {
             self.report.warnings.push(problem);

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// Rows that are taken at most.
+/// The most rows that are accepted.
 pub(super) const ROWS_MAX: u64 = 200_000;
 /// How deep fields of JSON rows may stand.
 const DEPTH_MAX: usize = 8;
@@ -19,11 +19,11 @@ pub struct Row {
     cells: BTreeMap<String, Cell>,
 }
 
-/// What a field of a row is.
+/// A field of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Cell {
     Text(String),
-    /// What stands there instead of a text or a whole number.
+    /// The type found instead of a text or a whole number.
     Other(&'static str),
 }
 
@@ -75,12 +75,12 @@ pub enum FileProblem {
     /// No column has the ids.
     #[error("no column is called {}: the columns are {}", expected.join(" or "), found.join(", "))]
     NoIdColumn {
-        /// What it may be called.
+        /// The accepted names.
         expected: Vec<String>,
-        /// What the columns are called.
+        /// The columns' names.
         found: Vec<String>,
     },
-    /// It is neither of the forms.
+    /// It has none of the accepted forms.
     #[error("{problem}: is the file whole?")]
     Malformed {
         /// What is wrong with it; no values.
@@ -114,7 +114,7 @@ pub fn read<'t>(text: &'t str, id_columns: &[String]) -> Result<Rows<'t>, FilePr
         Some(b'{') => objects(text),
         Some(_) => csv_rows(text, id_columns),
     };
-    // Counted first, so that a file which is not taken changes nothing.
+    // Counted first, so that a refused file changes nothing.
     let limit = usize::try_from(ROWS_MAX).unwrap_or(usize::MAX).saturating_add(1);
     match rows()?.take(limit).count() {
         0 => Err(FileProblem::Empty),
@@ -231,8 +231,8 @@ fn objects(text: &str) -> Result<Rows<'_>, FileProblem> {
     Ok(Box::new((1_u64..).zip(lines).map(|(number, line)| object_row(number, line))))
 }
 
-/// Numbers as they are written; null says nothing. What stands deeper is a column by its path, as the
-/// mapping writes it: `/data/email`.
+/// Numbers stay as written; null says nothing. A nested field is a column named by its path, as in the mapping:
+/// `/data/email`.
 fn object_row(number: u64, text: &str) -> ReadRow {
     let row: Value = serde_json::from_str(text).map_err(|_| (number, "no JSON object".to_owned()))?;
     let Value::Object(members) = row else { return Err((number, "expected an object".to_owned())) };
