@@ -223,7 +223,7 @@ async fn a_value_of_redis_that_is_damaged_and_passed_over_is_told() {
     redis.command(&["SET", "{scim-bridge}:leased", "x"]);
     assert_eq!(hire(&bridge, "E-2").await, 200);
     let problem = told(&bridge, "STORE-DAMAGED").await;
-    assert!(problem["what"].as_str().unwrap().contains("the log says whom it concerns"), "{problem}");
+    assert!(problem["what"].as_str().unwrap().contains("the log says who is concerned"), "{problem}");
     // And what cannot be read at all hides nothing else.
     redis.command(&["HSET", "{scim-bridge}:dead:count", "MAP-FIELD", "many"]);
     until(&bridge, "/api/v1/status", |status, body| status == 200 && body.contains("cannot be read or changed")).await;
