@@ -137,19 +137,49 @@ enum Towards {
 /// Every distance from the start at which these pieces, in this order, can end, with the number of ways to get there
 /// (at most [`SEVERAL`]).
 fn cuts(pieces: &[Piece<'_>], text: &[u8], towards: Towards) -> Vec<(usize, u8)> {
-    let mut places = vec![(0, 1)];
+    let mut ways = vec![0_u8; text.len() + 1];
+    ways[0] = 1;
     for piece in pieces {
-        let mut ways_to = vec![0_u8; text.len() + 1];
-        for (at, ways) in places {
-            let rest = match towards {
-                Towards::End => &text[at..],
-                Towards::Start => &text[..text.len() - at],
-            };
-            piece.each_end(rest, towards, &mut ways_to[at..], |there| *there = SEVERAL.min(*there + ways));
+        let mut next = vec![0_u8; text.len() + 1];
+        if let Piece::Fixed(bytes) = piece {
+            // Behind an id, nearly every place is one where it may stand.
+            behind_fixed(bytes, text, towards, &ways, &mut next);
+        } else {
+            for (at, ways) in ways.iter().enumerate().filter(|(_, ways)| **ways > 0) {
+                let rest = match towards {
+                    Towards::End => &text[at..],
+                    Towards::Start => &text[..text.len() - at],
+                };
+                piece.each_end(rest, towards, &mut next[at..], |there| *there = SEVERAL.min(*there + ways));
+            }
         }
-        places = ways_to.into_iter().enumerate().filter(|(_, ways)| *ways > 0).collect();
+        ways = next;
     }
-    places
+    ways.into_iter().enumerate().filter(|(_, ways)| *ways > 0).collect()
+}
+
+/// The ways to get behind these bytes. Each place where they may stand is first looked at by one byte.
+fn behind_fixed(fixed: &[u8], text: &[u8], towards: Towards, ways: &[u8], next: &mut [u8]) {
+    let Some(last_place) = text.len().checked_sub(fixed.len()) else { return };
+    let (Some(first), Some(last)) = (fixed.first(), fixed.last()) else {
+        next.copy_from_slice(ways);
+        return;
+    };
+    let mut goes_on = |at: usize, begin: usize| {
+        if ways[at] > 0 && text[begin..].starts_with(fixed) {
+            next[at + fixed.len()] = ways[at];
+        }
+    };
+    match towards {
+        Towards::End => {
+            let places = text[..=last_place].iter().enumerate();
+            places.filter(|(_, byte)| *byte == first).for_each(|(at, _)| goes_on(at, at));
+        }
+        Towards::Start => {
+            let places = text[fixed.len() - 1..].iter().rev().enumerate();
+            places.filter(|(_, byte)| *byte == last).for_each(|(at, _)| goes_on(at, last_place - at));
+        }
+    }
 }
 
 impl Piece<'_> {
@@ -273,6 +303,31 @@ mod tests {
         let (timestamp, id) = (timestamp.as_bytes(), id.as_bytes());
         let seen = Seen { method: "POST", url, body: body.as_bytes(), timestamp, id, fields: &[] };
         is_clear(&scheme, &seen)
+    }
+
+    #[test]
+    fn fixed_bytes_stand_where_a_look_at_every_place_finds_them() {
+        let letters = |count: u32| {
+            (0..3_u32.pow(count)).map(move |n| (0..count).map(move |at| b"ab."[(n / 3_u32.pow(at) % 3) as usize]))
+        };
+        let texts: Vec<Vec<u8>> = (0..=5).flat_map(letters).map(Iterator::collect).collect();
+        for (text, fixed) in texts.iter().flat_map(|text| texts.iter().take(13).map(move |fixed| (text, fixed))) {
+            for towards in [Towards::End, Towards::Start] {
+                let ways: Vec<u8> = (0..=text.len()).map(|at| u8::try_from(at % 3).unwrap()).collect();
+                let (mut next, mut looked) = (vec![0; ways.len()], vec![0; ways.len()]);
+                behind_fixed(fixed, text, towards, &ways, &mut next);
+                for at in 0..=text.len() {
+                    let is_there = match towards {
+                        Towards::End => text[at..].starts_with(fixed),
+                        Towards::Start => text[..text.len() - at].ends_with(fixed),
+                    };
+                    if is_there {
+                        looked[at + fixed.len()] = ways[at];
+                    }
+                }
+                assert_eq!(next, looked, "{text:?} {fixed:?}");
+            }
+        }
     }
 
     const SECONDS: &str = "timestamp = { from = { header = 't' } }";
