@@ -102,9 +102,18 @@ impl Embedded {
             broken: CancellationToken::new(),
         });
         let heart = supervision::heart(loops, WRITER);
-        let state = State { db, control, options, clock: clock.clone(), shared: Arc::clone(&shared), heart };
+        let presence = Arc::new(Presence::of(dir)?);
+        let state = State {
+            db,
+            control,
+            options,
+            clock: clock.clone(),
+            shared: Arc::clone(&shared),
+            presence: Arc::clone(&presence),
+            heart,
+        };
         let writer = Writer::start(state)?;
-        let (readers, presence) = (Readers::new(schema::database(dir)), Arc::new(Presence::of(dir)?));
+        let readers = Readers::new(schema::database(dir));
         Ok(Self { writer, readers, shared, clock, dir: dir.to_owned(), presence, _lock: lock })
     }
 
@@ -144,11 +153,7 @@ impl Embedded {
 #[async_trait]
 impl Store for Embedded {
     async fn accept(&self, now: UnixMs, delivery: NewDelivery) -> Result<Accepted, StoreError> {
-        let presence = Arc::clone(&self.presence);
-        let accepted = self.writer.take_in(delivery.bytes(), move |work| {
-            presence.check()?;
-            accept::accept(work, now, &delivery)
-        });
+        let accepted = self.writer.take_in(delivery.bytes(), move |work| accept::accept(work, now, &delivery));
         // A hanging disk gives no error. If the write succeeds after all, the sender's next try is recognised.
         let late = |_| StoreError::Unavailable("the disk has taken nothing for a while".to_owned());
         tokio::time::timeout(ACCEPT_TIME, accepted).await.map_err(late)?

@@ -13,6 +13,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::control::Control;
+use super::presence::Presence;
 use crate::clock::LeaseClock;
 use crate::lifecycle::Heart;
 use crate::store::{StoreError, StoreOptions};
@@ -64,6 +65,7 @@ trait Task: Send {
     fn run(&mut self, work: &mut Work<'_>) -> Result<(), StoreError>;
     /// Whether anybody still waits for it. Only a delivery may be skipped: its sender sends it again.
     fn is_wanted(&self) -> bool;
+    fn is_delivery(&self) -> bool;
     /// The size of a delivery.
     fn bytes(&self) -> usize;
     fn answer(self: Box<Self>, failure: Option<&StoreError>);
@@ -93,6 +95,10 @@ where
 
     fn is_wanted(&self) -> bool {
         self.delivery.is_none() || !self.reply.is_closed()
+    }
+
+    fn is_delivery(&self) -> bool {
+        self.delivery.is_some()
     }
 
     fn bytes(&self) -> usize {
@@ -223,6 +229,7 @@ pub(super) struct State {
     pub(super) options: StoreOptions,
     pub(super) clock: LeaseClock,
     pub(super) shared: Arc<Published>,
+    pub(super) presence: Arc<Presence>,
     pub(super) heart: Heart,
 }
 
@@ -321,6 +328,10 @@ impl State {
     fn transact(&mut self, batch: &mut [Box<dyn Task>], before: &Control, wake: &mut bool) -> Result<(), StoreError> {
         // If the last rollback failed, try it again now.
         self.roll_back();
+        // Once for all that share the transaction: it is two system calls.
+        if batch.iter().any(|task| task.is_delivery()) {
+            self.heart.waiting(|| self.presence.check())?;
+        }
         self.heart.waiting(|| self.db.prepare_cached("BEGIN IMMEDIATE")?.execute([]))?;
         for task in batch {
             let mut work =
