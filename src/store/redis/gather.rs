@@ -3,11 +3,14 @@
 //! With little traffic, each delivery has its own call, at once. With much, they share a call's fixed cost (packets,
 //! keys, starting the script).
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::time::{Instant, timeout_at};
 
 use super::accept::Packed;
 use super::link::{Arg, Link};
@@ -25,10 +28,15 @@ const DELIVERIES_MAX: usize = 64;
 const ARGS_MAX: usize = 1_024;
 /// Bytes in one call, except for a single larger delivery.
 const BYTES_MAX: usize = 1 << 20;
-/// Deliveries that may wait for their call; others wait for a place.
-const WAITING_MAX: usize = 4_096;
-/// Their total size, in KiB. While a call hangs, even deliveries whose senders have given up wait.
+/// Enough deliveries for a call: its fixed cost is that of some four.
+const ENOUGH: usize = 16;
+/// With fewer, a call begins no sooner after the previous one.
+const INTERVAL: Duration = Duration::from_millis(1);
+/// Total size of the deliveries that wait for their call, in KiB; others wait for a place. While a call hangs, even
+/// deliveries whose senders have given up wait.
 const WAITING_KIB_MAX: usize = 64 * 1024;
+/// What each counts for at least: some four thousand small ones may wait.
+const WAITING_KIB_MIN: usize = 16;
 
 /// A delivery that waits for its call.
 struct Waiting {
@@ -39,9 +47,46 @@ struct Waiting {
     _room: OwnedSemaphorePermit,
 }
 
+/// Deliveries that wait for their call, in order.
+#[derive(Default)]
+struct Queue {
+    waiting: Mutex<VecDeque<Waiting>>,
+    /// Notified when the first one comes, and when there are enough; not by each.
+    changed: Notify,
+    closed: AtomicBool,
+}
+
+impl Queue {
+    fn waiting(&self) -> MutexGuard<'_, VecDeque<Waiting>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, one: Waiting) {
+        let count = {
+            let mut waiting = self.waiting();
+            waiting.push_back(one);
+            waiting.len()
+        };
+        if count == 1 || count == ENOUGH {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Ready when so many wait; false: none will come any more.
+    async fn holds(&self, count: usize) -> bool {
+        while self.waiting().len() < count {
+            if self.closed.load(Ordering::Acquire) {
+                return false;
+            }
+            self.changed.notified().await;
+        }
+        true
+    }
+}
+
 /// Where deliveries wait for their call.
 pub(super) struct Gather {
-    waiting: mpsc::Sender<Waiting>,
+    queue: Arc<Queue>,
     room: Arc<Semaphore>,
     /// How long a delivery waits for its answer.
     limit: Duration,
@@ -51,11 +96,11 @@ impl Gather {
     /// Calls are made until this is dropped.
     pub(super) fn new(calls: Arc<Calls>, limit: Duration, loops: &Loops) -> Result<Self, StoreError> {
         let runtime = Handle::try_current().map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        let (sender, waiting) = mpsc::channel(WAITING_MAX);
-        let waiting = Arc::new(Mutex::new(waiting));
-        let dispatching = move || dispatch(calls.clone(), waiting.clone());
+        let queue = Arc::new(Queue::default());
+        let emptied = queue.clone();
+        let dispatching = move || dispatch(calls.clone(), emptied.clone());
         runtime.spawn(supervision::watched(loops, "dispatch", dispatching));
-        Ok(Self { waiting: sender, room: Arc::new(Semaphore::new(WAITING_KIB_MAX)), limit })
+        Ok(Self { queue, room: Arc::new(Semaphore::new(WAITING_KIB_MAX)), limit })
     }
 
     /// Returns the script's answer to a delivery. If nobody waits for it any more, it is left out of the next call.
@@ -65,11 +110,11 @@ impl Gather {
         let ended = || StoreError::Unavailable("the process is stopping".to_owned());
         let (done, answer) = oneshot::channel();
         let bytes = packed.args.iter().map(Arg::len).sum::<usize>();
-        let kib = (bytes / 1024 + 1).min(WAITING_KIB_MAX);
+        let kib = (bytes / 1024 + 1).clamp(WAITING_KIB_MIN, WAITING_KIB_MAX);
         let work = async {
             let kib = u32::try_from(kib).unwrap_or(u32::MAX);
             let room = self.room.clone().acquire_many_owned(kib).await.map_err(|_| ended())?;
-            self.waiting.send(Waiting { now, packed, bytes, done, _room: room }).await.map_err(|_| ended())?;
+            self.queue.push(Waiting { now, packed, bytes, done, _room: room });
             answer.await.unwrap_or_else(|_| Err(ended()))
         };
         // A delivery behind a hanging call must not wait as long as all calls before it together.
@@ -77,41 +122,42 @@ impl Gather {
     }
 }
 
-async fn dispatch(calls: Arc<Calls>, waiting: Arc<Mutex<mpsc::Receiver<Waiting>>>) {
-    let mut waiting = waiting.lock().await;
-    let mut left = None;
-    loop {
-        let first = match left.take() {
-            Some(first) => first,
-            None => match waiting.recv().await {
-                Some(first) => first,
-                None => return,
-            },
-        };
+impl Drop for Gather {
+    fn drop(&mut self) {
+        self.queue.closed.store(true, Ordering::Release);
+        self.queue.changed.notify_one();
+    }
+}
+
+async fn dispatch(calls: Arc<Calls>, queue: Arc<Queue>) {
+    let mut next = Instant::now();
+    while queue.holds(1).await {
+        // In small calls, each delivery costs the server more than twice as much. A single one does not wait.
+        let _ = timeout_at(next, queue.holds(ENOUGH)).await;
+        let group = gather(&calls, &mut queue.waiting());
         failpoint::at("dispatch");
-        let group;
-        (group, left) = gather(&calls, first, &mut waiting);
+        next = Instant::now() + INTERVAL;
         // One call at a time: with two, groups were a third as large, and Redis spent half as much again on
         // each delivery.
         send(&calls, group).await;
     }
 }
 
-/// The deliveries that go with the first one, and the next one, which does not fit.
-fn gather(calls: &Calls, first: Waiting, waiting: &mut mpsc::Receiver<Waiting>) -> (Vec<Waiting>, Option<Waiting>) {
-    let (now, mut args, mut bytes) = (calls.script_now(first.now), first.packed.args.len(), first.bytes);
-    let mut group = vec![first];
-    while group.len() < DELIVERIES_MAX
-        && let Ok(next) = waiting.try_recv()
-    {
+/// The deliveries that go together: of the same time, and not too many for one call.
+fn gather(calls: &Calls, waiting: &mut VecDeque<Waiting>) -> Vec<Waiting> {
+    let (mut group, mut args, mut bytes): (Vec<Waiting>, _, _) = (Vec::new(), 0, 0);
+    while let Some(next) = waiting.pop_front() {
         args += next.packed.args.len();
         bytes += next.bytes;
-        if args > ARGS_MAX || bytes > BYTES_MAX || calls.script_now(next.now) != now {
-            return (group, Some(next));
+        let is_alike = group.first().is_none_or(|first| calls.script_now(first.now) == calls.script_now(next.now));
+        let fits = group.len() < DELIVERIES_MAX && args <= ARGS_MAX && bytes <= BYTES_MAX && is_alike;
+        if !group.is_empty() && !fits {
+            waiting.push_front(next);
+            break;
         }
         group.push(next);
     }
-    (group, None)
+    group
 }
 
 async fn send(calls: &Calls, mut group: Vec<Waiting>) {

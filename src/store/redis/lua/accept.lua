@@ -36,7 +36,7 @@ end
 
 -- Whether a source would have more than its share: `share_of_source` of store/mod.rs.
 local function is_beyond(max, all, mine, more)
-  return more > 0 and mine + more > math.floor(math.max(max - (all - mine), 0) / 2)
+  return more > 0 and 2 * (mine + more) > max - (all - mine)
 end
 
 local function full_of_dead(source, from, count)

@@ -6,7 +6,7 @@
 -- ARGV[1]: 0: the server's clock counts. Tests bring one of their own: now in ms since the epoch, or, below 0, what
 -- the server's clock would say.
 -- Returns { keys that cannot be read, … }. Text is never compared by `<`: that would depend on the server's locale.
-local call, int_format = redis.call, string.format
+local call, attempt, type, int_format = redis.call, redis.pcall, type, string.format
 local ROOT = string.sub(SCHEMA, 1, -#'schema' - 1)
 -- The version of the layout: raised by a change that older versions cannot handle. 1 was never released.
 local KNOWN = 2
@@ -37,7 +37,7 @@ end
 -- Keys of an unexpected type, or whose content cannot be read. The script's other writes go ahead.
 local broken = {}
 local function try(command, key, ...)
-  local answer = redis.pcall(command, key, ...)
+  local answer = attempt(command, key, ...)
   if type(answer) ~= 'table' or not answer.err then return answer end
   if not string.find(answer.err, 'WRONGTYPE', 1, true) then error(answer) end
   broken[#broken + 1] = key
