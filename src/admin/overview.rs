@@ -7,6 +7,7 @@ use super::service::AdminState;
 use super::shared;
 use crate::core::alert::{self, Alerts, Failing};
 use crate::core::hold::Holds;
+use crate::core::outdated::{self, Outdated};
 use crate::core::person::{Document, Mark, SourceName};
 use crate::core::problems::{
     AlertFigure, DeadFigure, FetchFigure, Figures, ImportFigure, MarkFigure, Problem, Seen, SourceFigures, problems,
@@ -113,13 +114,16 @@ impl AdminState {
     /// exist.
     async fn source_figures(&self) -> Result<(Vec<SourceFigures>, Vec<SourceFigures>), AdminError> {
         let ledger: Ledger = shared::read(&*self.store, tally::DOCUMENT).await?;
+        let outdated: Outdated = shared::read(&*self.store, outdated::DOCUMENT).await?;
+        let now = self.now();
         let mut tallies = ledger.by_source();
         let of = |source: &SourceFigures| {
             let mut tally = tallies.remove(source.name.as_str()).unwrap_or_default();
             if let Some(mapping) = &source.mapping {
                 tally.forget_named(mapping);
             }
-            SourceFigures { tally, ..source.clone() }
+            let outdated = outdated.of(source.name.as_str(), now);
+            SourceFigures { tally, outdated, ..source.clone() }
         };
         let sources = self.sources.iter().map(of).collect();
         let stranger = |(name, tally): (String, SourceTally)| {

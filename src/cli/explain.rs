@@ -286,6 +286,10 @@ fn found(field: &FieldExplanation) -> String {
         Some(value) => format!("{at} = {value:?}"),
         None => at,
     };
+    let at = match field.not_used {
+        Some(why) => format!("{at}: not used, as {why}"),
+        None => at,
+    };
     match (&field.problem, field.failed.is_empty()) {
         (Some(problem), _) => format!("{at}: {problem}"),
         (None, false) => format!("{at}; tried before it, and failed: {}", field.failed.join(", ")),

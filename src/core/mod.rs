@@ -18,6 +18,7 @@ pub mod hourly;
 pub mod json;
 pub mod limiter;
 pub mod mapping;
+pub mod outdated;
 pub mod person;
 pub mod problems;
 pub mod processes;

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use tracing::warn;
 
-use super::{Roster, RosterError};
+use super::{PEOPLE_AT_ONCE, Roster, RosterError};
 use crate::core::limiter::CallKind;
 use crate::core::reconcile::listing::everybody;
 use crate::core::reconcile::reply::{Outcome, Reply};
 use crate::core::reconcile::request::Request;
 use crate::core::roster::{ListedMember, MemberList};
 use crate::scim::Client;
-use crate::store::Token;
+use crate::store::{Page as StorePage, Token};
 
 /// Pages of members at the most: a hundred each.
 const PAGES_MAX: u32 = 10_000;
@@ -21,6 +21,9 @@ const BACK_OFF_MS_MAX: u64 = 120_000;
 const PAGE_TRIES: u32 = 5;
 /// How many times a list is read that changes while it is read, or is not whole.
 const LIST_TRIES: u32 = 3;
+
+/// How long after an empty list it is read again where members are known: a moment's trouble is over by then.
+const EMPTY_AGAIN: Duration = Duration::from_secs(2);
 
 /// A list, and how long it was said to be.
 struct Pass {
@@ -45,9 +48,16 @@ impl Roster {
         };
         let mut seen: Option<MemberList> = None;
         let mut total = None;
-        for _ in 0..LIST_TRIES {
+        for n in 1..=LIST_TRIES {
             let pass = self.pass(client).await?;
-            if pass.is_steady && pass.has_all() {
+            if pass.list.is_empty() && n < LIST_TRIES {
+                warn!(total = pass.total, "the list of members is empty: it is read again");
+                if self.knows_members().await? {
+                    tokio::time::sleep(EMPTY_AGAIN).await;
+                }
+                continue;
+            }
+            if pass.is_steady && pass.has_all() && (seen.is_none() || !pass.list.is_empty()) {
                 return Ok(pass.list);
             }
             // A member removed while the list is read moves another one onto a page that was read already.
@@ -64,6 +74,17 @@ impl Roster {
             list.is_lacking(format!("the list of members says {total} and shows {shown}"));
         }
         Ok(list)
+    }
+
+    /// Whether the bridge has ever seen a member.
+    async fn knows_members(&self) -> Result<bool, RosterError> {
+        let mut page = StorePage { rows_max: PEOPLE_AT_ONCE, after: None };
+        while let Some(documents) = self.people(&mut page).await? {
+            if documents.iter().any(|document| document.member.as_ref().is_some_and(|member| member.id.is_some())) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     async fn pass(&self, client: &Client) -> Result<Pass, RosterError> {

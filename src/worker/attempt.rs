@@ -1,23 +1,27 @@
 //! One attempt for one person: fold the inbox; plan, send, classify and learn until the attempt ends; then decide and
 //! commit.
 
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use tracing::{Instrument, debug, error, info, warn};
 
 use super::Worker;
 use super::attempted::{Attempted, Tried};
 use super::commit::{Before, Leaving};
+use super::fetch::Fetched;
 use super::lease::{Interrupted, LeaseGuard};
 use super::probe::Probed;
 use crate::clock;
 use crate::core::code::Code;
 use crate::core::hold::HoldScope;
 use crate::core::limiter::{CallKind, jitter_ms};
-use crate::core::person::document::Unreadable;
+use crate::core::outdated::{self, Outdated};
+use crate::core::person::document::{Groups, Unreadable};
 use crate::core::person::fold::{Folding, fold};
 use crate::core::person::story::{Note, StoryEntry};
-use crate::core::person::{Document, Entry};
+use crate::core::person::{Document, Entry, Person, SourceName, Word};
 use crate::core::reconcile::attempt::AttemptState;
 use crate::core::reconcile::claimed::Claimed as ClaimedKeys;
 use crate::core::reconcile::conclusion::Conclusion;
@@ -31,7 +35,7 @@ use crate::core::reconcile::verdict::{Ending, Standing, decide, poisoned};
 use crate::core::time::UnixMs;
 use crate::core::trace::TraceContext;
 use crate::failpoint;
-use crate::store::{Claimed, InboxEntry, StoreError};
+use crate::store::{Claimed, InboxEntry, NewEntry, StoreError, documents};
 use crate::telemetry::metrics as metric;
 use crate::telemetry::scim_call::ScimCall;
 use crate::telemetry::traces::Span;
@@ -108,10 +112,8 @@ impl Worker {
         tracing::Span::current().record("person", tracing::field::display(&document.person));
         *traced = self.traced(&document, &entries);
         let before = Before::of(&document);
-        let folding = fold(&mut document, entries, now);
-        document.heed_scope(!self.options.plan.unscoped.contains(&document.person.source), now);
+        let folding = self.fold_inbox(&mut document, entries, now).await?;
         let leaving = |folding| Leaving { folding, consumed_to, before: &before };
-        report(&folding);
         let mut run = Run::default();
         if claimed.taken_over {
             metrics::counter!(metric::LEASE_TAKE_OVERS_TOTAL).increment(1);
@@ -140,10 +142,11 @@ impl Worker {
         run.story.append(&mut fetched.story);
         let was_read = fetched.was_served;
         let of_fetch = matches!(trial_of, Some(HoldScope::Fetch(_)));
-        if fetched.is_list || fetched.is_all(&document, now) {
+        // Whoever is read after their member was handed over may still be gone.
+        let is_closed = document.record.closed.is_some();
+        if fetched.is_list || is_closed || fetched.is_all(&document, now) {
             let now = self.clock.now();
-            let mut ending =
-                if fetched.is_list { Ending::read_for_others(document, now) } else { Ending::untouched(document) };
+            let mut ending = ending_without_call(document, &fetched, now);
             fetched.put_back(&mut ending, now);
             let attempted = standing_as(&ending);
             tell(&attempted, &ending);
@@ -188,6 +191,49 @@ impl Worker {
         let tried = self.end(&guard, ending, run.story, leaving(folding), attempted).await?;
         let was_refused = matches!(conclusion, Conclusion::Suspect { .. } | Conclusion::Blocked { .. });
         Ok(Tried { has_passed: has_passed && tried.attempted != Attempted::LeaseLost, was_refused, ..tried })
+    }
+
+    /// Folds what is in the inbox, and tells what others have to know of it.
+    async fn fold_inbox(
+        &self,
+        document: &mut Document,
+        entries: Vec<(u64, Entry)>,
+        now: UnixMs,
+    ) -> Result<Folding, StoreError> {
+        let mut folding = fold(document, entries, now);
+        if let Some((to, groups)) = folding.passes_on.take() {
+            self.pass_on(&document.person, to, groups).await?;
+        }
+        document.heed_scope(!self.options.plan.unscoped.contains(&document.person.source), now);
+        report(&folding);
+        self.note_outdated(&document.person.source, &folding, now).await;
+        Ok(folding)
+    }
+
+    /// A source of whose events all are outdated is told of; counts are not worth a failure.
+    async fn note_outdated(&self, source: &SourceName, folding: &Folding, now: UnixMs) {
+        let (news, outdated) = (folding.told_news, folding.outdated);
+        if news == 0 && outdated == 0 {
+            return;
+        }
+        let say = {
+            let mut streaks = self.streaks.lock().unwrap_or_else(PoisonError::into_inner);
+            streaks.entry(source.clone()).or_default().note(news, outdated, now)
+        };
+        let Some(say) = say else { return };
+        let take_in = |all: &mut Outdated| all.take_in(source.as_str(), say).then_some(());
+        if let Err(error) = documents::change(self.store.as_ref(), outdated::DOCUMENT, take_in).await {
+            debug!(%error, %source, "what was counted of a source could not be written");
+        }
+    }
+
+    /// Tells whoever has a member by now in which groups they are. Stored before the former record forgets them.
+    async fn pass_on(&self, from: &Person, to: Person, groups: Groups) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let word = Word::Groups { from: from.clone(), groups };
+        let bytes = Bytes::from(Entry { accepted_at: now, word, trace: None }.to_bytes());
+        self.store.put(now, NewEntry { job: clock::new_job_id(to.id()), person: to, bytes }).await?;
+        Ok(())
     }
 
     /// The attempt's span, whose parents are the deliveries that it handles.
@@ -425,6 +471,17 @@ impl Worker {
     }
 }
 
+/// The ending of somebody of whom nothing is to be done at the target (yet).
+fn ending_without_call(document: Document, fetched: &Fetched, now: UnixMs) -> Ending {
+    if fetched.is_list {
+        Ending::read_for_others(document, now)
+    } else if document.record.closed.is_some() && !fetched.waits() {
+        Ending::still_closed(document, now)
+    } else {
+        Ending::untouched(document)
+    }
+}
+
 pub(super) fn read_inbox(inbox: &[InboxEntry]) -> Vec<(u64, Entry)> {
     let read = |entry: &InboxEntry| {
         let read = Entry::from_bytes(&entry.bytes);
@@ -456,7 +513,7 @@ pub(super) fn read_document(claimed: &Claimed, entries: &[(u64, Entry)]) -> Resu
 /// Whether the target must be looked at.
 pub(super) fn needs_attempt(document: &Document, folding: &Folding, now: UnixMs) -> bool {
     if document.record.closed.is_some() {
-        return false;
+        return document.owed_read.is_some();
     }
     let word_is_new = document.has_new_word(now) == Some(true);
     let is_followed = document.not_followed_since.is_none();

@@ -32,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::{self, Clock};
 use crate::core::guard::GuardOptions;
 use crate::core::hold::ProbePauses;
+use crate::core::outdated::Streak;
 use crate::core::person::SourceName;
 use crate::core::reconcile::plan::PlanRules;
 use crate::core::reconcile::suspicion::Suspicions;
@@ -84,6 +85,8 @@ pub struct Worker {
     claims: Arc<Claims>,
     holds: Arc<SharedHolds>,
     suspicions: Arc<Mutex<Suspicions>>,
+    /// What this process saw of each source's events of late.
+    streaks: Arc<Mutex<BTreeMap<SourceName, Streak>>>,
     released_at_ms: Arc<AtomicU64>,
     token_wait: Arc<TokenWait>,
     pace: Arc<Pace>,
@@ -129,6 +132,7 @@ impl Worker {
             claims: Arc::default(),
             holds: Arc::new(holds),
             suspicions: Arc::default(),
+            streaks: Arc::default(),
             released_at_ms: Arc::default(),
             token_wait: Arc::default(),
             pace: Arc::default(),

@@ -7,9 +7,10 @@ use super::Worker;
 use super::commit::placeholder;
 use super::lease::{Interrupted, LeaseGuard};
 use crate::clock::new_job_id;
+use crate::core::person::document::Groups;
 use crate::core::person::{Document, Entry, KnownMember, Person, PersonId, Word};
 use crate::core::reconcile::attempt::AttemptState;
-use crate::core::reconcile::claimed::{Claimed as ClaimedKeys, FormerGroups};
+use crate::core::reconcile::claimed::Claimed as ClaimedKeys;
 use crate::core::reconcile::groups;
 use crate::core::reconcile::owner::{self, Owner};
 use crate::core::time::UnixMs;
@@ -47,7 +48,7 @@ struct Taking {
     former: Former,
     along: Vec<String>,
     /// The owner, if they hand over their member, with its groups; none if they do not need the claims.
-    from: Option<(Person, Option<Box<KnownMember>>, FormerGroups)>,
+    from: Option<(Person, Option<Box<KnownMember>>, Groups)>,
     stands_still: bool,
 }
 
@@ -68,7 +69,7 @@ impl Worker {
         // Look at all owners before taking anything from one.
         let mut takings = Vec::new();
         for (whose, has) in &owners {
-            match self.judge(&state.document, keys, *whose, has).await? {
+            match self.judge(state, keys, *whose, has).await? {
                 Ok(taking) => takings.push(taking),
                 Err(owner) => return Ok((keys.to_vec(), ClaimedKeys::Others(*owner))),
             }
@@ -101,12 +102,12 @@ impl Worker {
     /// Whether an owner hands over those of the wanted keys that they have: what to take over, or why they keep it.
     async fn judge(
         &self,
-        document: &Document,
+        state: &AttemptState,
         keys: &[String],
         whose: PersonId,
         has: &[String],
     ) -> Result<Result<Taking, Box<Owner>>, StoreError> {
-        let now = self.clock.now();
+        let (document, now) = (&state.document, self.clock.now());
         let first = has.first().map_or("", String::as_str);
         let theirs = match self.find(whose).await? {
             Found::Settled(theirs) => theirs,
@@ -122,7 +123,7 @@ impl Worker {
             // For example, left behind by a worker that was killed.
             return Ok(Ok(Taking { former: former(None), along: Vec::new(), from: None, stands_still }));
         };
-        let mut owner_is = Owner::of(&theirs.document, wanted, now);
+        let mut owner_is = Owner::of(&theirs.document, wanted, now).without(&state.gone);
         if !owner_is.hands_over_to(document, now) {
             owner_is.stands_still = stands_still;
             owner_is.ring = self.ring(&owner_is, document).await?;
@@ -139,7 +140,7 @@ impl Worker {
             along = self.keys_of(&of_member, whose).await?;
             along.retain(|key| !keys.contains(key));
         }
-        let from = Some((person.clone(), member.clone().map(Box::new), FormerGroups::of(&theirs.document)));
+        let from = Some((person.clone(), member.clone().map(Box::new), Groups::of(&theirs.document)));
         Ok(Ok(Taking { former: former(entry), along, from, stands_still }))
     }
 

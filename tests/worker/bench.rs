@@ -14,6 +14,7 @@ use scim_bridge::core::person::story::{Note, StoryEntry};
 use scim_bridge::core::person::{
     Document, Email, EmploymentState, Entry, Event, EventKind, Facts, Name, Person, SourceName, Stated, Word,
 };
+use scim_bridge::core::reconcile::groups::GroupRule;
 use scim_bridge::core::reconcile::plan::PlanRules;
 use scim_bridge::core::reconcile::target::TargetRules;
 use scim_bridge::core::reconcile::verdict::RetryRules;
@@ -46,6 +47,7 @@ pub(crate) struct Bench {
     pub(crate) clock: Clock,
     pub(crate) key: LiveSecret,
     pub(crate) guard: GuardOptions,
+    pub(crate) groups: Vec<GroupRule>,
     /// One worker for all steps: it remembers whom it saw refused and served.
     pub(crate) worker: std::sync::OnceLock<Worker>,
     pub(crate) told: AtomicU64,
@@ -73,6 +75,7 @@ impl Bench {
                 address_changes_max: 25,
                 window_ms: 24 * 3_600_000,
             },
+            groups: Vec::new(),
             worker: std::sync::OnceLock::new(),
             told: AtomicU64::new(0),
             _folder: None,
@@ -91,7 +94,8 @@ impl Bench {
     /// A worker of its own that sees the store through something.
     pub(crate) fn worker_on(&self, store: Arc<dyn Store>) -> Worker {
         let client = client(&self.sim, self.key.clone(), Duration::from_millis(400));
-        let options = WorkerOptions { call_timeout_ms: 400, guard: self.guard, ..worker_options() };
+        let mut options = WorkerOptions { call_timeout_ms: 400, guard: self.guard, ..worker_options() };
+        options.plan.groups.clone_from(&self.groups);
         Worker::new(store, client, self.clock.clone(), options)
     }
 
@@ -200,6 +204,11 @@ impl Bench {
 
     pub(crate) async fn document(&self, id: &str) -> Document {
         Document::from_bytes(&self.row(id).await.document.unwrap()).unwrap()
+    }
+
+    /// None where nothing was committed yet.
+    pub(crate) async fn document_if_any(&self, id: &str) -> Option<Document> {
+        Some(Document::from_bytes(&self.row(id).await.document?).unwrap())
     }
 
     pub(crate) async fn story(&self, id: &str) -> Vec<Note> {

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use scim_bridge::core::code::Code;
 use scim_bridge::core::person::job::Finished;
+use scim_bridge::core::person::label::Label;
 use scim_bridge::core::person::story::Note;
 use scim_bridge::core::person::{Email, Event};
+use scim_bridge::core::reconcile::groups::GroupRule;
 use scim_bridge::core::reconcile::owner::{address_key, id_key};
 use scim_bridge::core::time::UnixMs;
 use scim_bridge::lifecycle::Lifecycle;
@@ -419,6 +421,47 @@ async fn a_takeover_that_is_broken_off_is_told_and_leaves_no_part_of_the_member_
     assert!(story.contains(&Note::TakenFrom { person: person("E-1") }), "{story:?}");
     let id = bench.sim.members()[0].id.to_string();
     assert_eq!(bench.store.owner(&id_key(&id)).await.unwrap(), Some(person("E-2").id()));
+}
+
+/// A hire into a department.
+fn into(department: &str, mut event: Event) -> Event {
+    event.facts.further.insert("department".to_owned(), Label::parse(department).into_iter().collect());
+    event
+}
+
+#[tokio::test]
+async fn the_groups_of_a_member_who_is_taken_over_are_not_lost_with_the_worker_that_took_them_over() {
+    let rule = GroupRule { name: "{value}".to_owned(), fact: "department".to_owned(), values: None };
+    let bench = Bench { groups: vec![rule], ..Bench::new() };
+    bench.accept(into("Sales", hire_as("E-1", "ada@example.com", "Ada", "Lovelace", 0))).await;
+    assert_eq!(bench.attempt().await, InLine(Finished::Created));
+    bench.clock.advance_ms(61_000);
+    let calls = bench.calls().len();
+    bench.sim.order("get:hang:1".parse().unwrap()).unwrap();
+    bench.accept(into("Engineering", hire_as("E-2", "ada@example.com", "ada", "LOVELACE", 1))).await;
+    let worker = bench.worker_on(bench.store.clone());
+    let killed = tokio::spawn(async move { worker.step().await });
+    while bench.sim.journal().len() == calls {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // The claims are taken over, and nothing of the member is noted.
+    killed.abort();
+    let _ = killed.await;
+    assert!(bench.document_if_any("E-2").await.is_none());
+    bench.store.end_leases(bench.clock.now()).await.unwrap();
+    for _ in 0..6 {
+        if matches!(bench.worker().step().await.unwrap(), Stepped::Nothing { .. }) {
+            bench.clock.advance_ms(61_000);
+        }
+    }
+    let document = bench.document("E-2").await;
+    let names: Vec<_> = document.groups.iter().map(|group| group.name.as_str()).collect();
+    assert_eq!((names, document.groups_taken_from), (vec!["Engineering"], None));
+    // Into the one, into the other, and out of the first.
+    let written = bench.calls().into_iter().filter(|call| call == "patch_group 200").count();
+    assert_eq!(written, 3, "{:?}", bench.calls());
+    assert!(bench.document("E-1").await.groups.is_empty());
+    assert_eq!((bench.state("E-1").await, bench.state("E-2").await), (LaneState::Idle, LaneState::Idle));
 }
 
 #[tokio::test]

@@ -198,7 +198,7 @@ fn read(mapping: &Mapping, source: &SourceName, text: &str) -> Vec<Record> {
 /// an end that it could state, there is none.
 fn at_the_read(event: Event, mapping: &Mapping, at: UnixMs) -> Event {
     let tells_end = event.facts.tells_end || !mapping.ends_at.is_empty();
-    let facts = Facts { tells_end, ..event.facts };
+    let facts = Facts { tells_end, day_ends: None, ..event.facts };
     Event { at: Some(at), kind: EventKind::Update, facts, ..event }
 }
 

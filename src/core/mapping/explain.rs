@@ -14,7 +14,7 @@ use super::read::{Fate, fate, fields, keys, records, with_json};
 use super::record::Trouble;
 use crate::core::code::Code;
 use crate::core::json::{Charset, Json};
-use crate::core::person::{Event, EventKind, InvalidField, Person, SourceName};
+use crate::core::person::{EmploymentState, Event, EventKind, InvalidField, Person, Scope, SourceName};
 
 /// How many paths of a record are listed.
 const PATHS_MAX: usize = 100;
@@ -80,6 +80,9 @@ pub struct FieldExplanation {
     /// What is wrong with it. A field may be absent without being wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
+    /// Why what is there counts for nothing in this record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_used: Option<&'static str>,
     /// Lookups whose filter, or whose condition's filter, failed; another lookup may have found something.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub failed: Vec<String>,
@@ -142,12 +145,12 @@ pub fn explain(mapping: &Mapping, source: &SourceName, body: &Bytes, charset: Ch
             };
             let mut paths = Vec::new();
             list_paths("", place.record, &mut paths);
-            RecordExplanation {
-                at,
-                fields: explain_fields(mapping, source, place, show),
-                paths,
-                result: result(mapping, source, place),
+            let result = result(mapping, source, place);
+            let mut fields = explain_fields(mapping, source, place, show);
+            for field in fields.iter_mut().filter(|field| field.found_at.is_some()) {
+                field.not_used = not_used(&field.field, &result);
             }
+            RecordExplanation { at, fields, paths, result }
         });
         Explanation { problem: None, records: explained.collect() }
     })
@@ -161,6 +164,17 @@ fn result(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> RecordRes
         }
         Fate::Unmapped(Trouble { person, code, detail, .. }) => RecordResult::Unmapped { person, code, detail },
     }
+}
+
+/// Why a date of a record counts for nothing: it says from when on somebody has left, or is out of scope, and this
+/// record says neither.
+fn not_used(field: &str, result: &RecordResult) -> Option<&'static str> {
+    let RecordResult::Event { event, .. } = result else { return None };
+    let is_left = matches!(event.facts.employment, Some((EmploymentState::Left, _)));
+    let is_out = matches!(event.facts.scope, Some((Scope::Out, _)));
+    let counts = is_left || is_out || event.kind == EventKind::Notice;
+    (field == "effective_at" && !counts)
+        .then_some("only a leave, or a move out of scope, waits for its day: what this record says counts at once")
 }
 
 fn explain_fields(mapping: &Mapping, source: &SourceName, place: Place<'_>, show: Show) -> Vec<FieldExplanation> {
@@ -200,6 +214,7 @@ fn explain_field(
         length: found.as_ref().and_then(|(_, value)| length(value)),
         value: found.as_ref().filter(|_| show.values).and_then(|(_, value)| text(value).map(Cow::into_owned)),
         problem: problem.map(|problem| problem.problem.to_string()),
+        not_used: None,
         failed: lookups.failing(place).map(|lookup| lookup.as_str().to_owned()).collect(),
     }
 }

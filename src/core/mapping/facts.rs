@@ -166,11 +166,17 @@ impl<'m, 'v> Reader<'m, 'v> {
 
     /// When it happened. The time of a clock or field that was never set is not used: it would be older than
     /// everything known, and the event would be lost.
-    pub(super) fn occurred_at(&mut self) -> Option<UnixMs> {
+    ///
+    /// Of a day, its beginning and its end.
+    pub(super) fn occurred_at(&mut self) -> Option<(UnixMs, Option<UnixMs>)> {
         let unit = self.mapping.occurred_at_unit;
         let moment = self.moment("occurred_at", &self.mapping.occurred_at, unit);
-        let at = self.or_drop(moment)?.beginning(&self.mapping.zone)?;
-        if at < EVENTS_FROM { self.drop(Problem::LongPast.of("occurred_at")) } else { Some(at) }
+        let moment = self.or_drop(moment)?;
+        let at = moment.beginning(&self.mapping.zone)?;
+        if at < EVENTS_FROM {
+            return self.drop(Problem::LongPast.of("occurred_at"));
+        }
+        Some((at, moment.day_ends(&self.mapping.zone)))
     }
 
     /// When a leave takes effect.
@@ -273,6 +279,11 @@ impl<'m, 'v> Reader<'m, 'v> {
         }
     }
 
+    /// Whether there is a status that says whether they are employed.
+    fn says_status(&self) -> bool {
+        Reader::new(self.mapping, self.place).status().is_some()
+    }
+
     /// Employment, and an announced end.
     ///
     /// # Errors
@@ -323,11 +334,12 @@ impl<'m, 'v> Reader<'m, 'v> {
     /// # Errors
     /// The date of a leave cannot be read.
     pub(super) fn state(mut self, kind: EventKind, scope: Option<Scope>) -> Result<Stating, InvalidField> {
-        let at = self.occurred_at();
+        let occurred_at = self.occurred_at();
+        let (at, day_ends) = (occurred_at.map(|(at, _)| at), occurred_at.and_then(|(_, ends)| ends));
         if kind == EventKind::Notice {
             // The rest comes from the read.
             let scope = scope.map(|scope| self.scope(scope)).transpose();
-            let facts = Facts { scope: self.or_drop(scope), ..Facts::default() };
+            let facts = Facts { day_ends, scope: self.or_drop(scope), ..Facts::default() };
             return Ok(Stating { facts, ends_at: None, at, dropped: self.dropped });
         }
         let (employment, ends_at) = self.employment(kind, at)?;
@@ -340,7 +352,9 @@ impl<'m, 'v> Reader<'m, 'v> {
         };
         let scope = scope.map(|scope| self.scope(scope)).transpose()?;
         let facts = Facts {
+            day_ends,
             employment,
+            is_status: kind == EventKind::Update && employment.is_some() && self.says_status(),
             tells_end: employment.is_some() && self.tells_end(),
             scope,
             email,

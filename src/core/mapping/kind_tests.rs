@@ -183,3 +183,28 @@ fn a_removed_record_is_a_notice_that_says_who_has_left_if_nobody_is_found() {
     let event = only_event(&records);
     assert_eq!((event.kind, event.facts.employment), (EventKind::Notice, Some((Left, None))));
 }
+
+#[test]
+fn a_status_is_told_apart_from_an_end_that_is_announced() {
+    let mapping = mapping(
+        "status = '/data/status'\nactive_values = ['active']\nleft_values = ['gone']\nother_values = ['on leave']\n\
+         ends_at = '/data/ends'\nin_scope_if = [{ path = '/data/dept', equals = 'R&D' }]\nout_of_scope = 'leave'",
+    );
+    for (kind, status, dept, is_status) in [
+        ("employee.updated", "active", "R&D", true),
+        ("employee.updated", "gone", "R&D", true),
+        ("employee.updated", "active", "Sales", true),
+        ("employee.updated", "on leave", "R&D", false),
+        ("employee.hired", "active", "R&D", false),
+        ("employee.left", "gone", "R&D", false),
+    ] {
+        let data = json!({"employee_id": "E-1", "status": status, "ends": "2027-01-31", "dept": dept});
+        let records = map_json(&mapping, &record(kind, data));
+        let Some(Record::Event { event, .. }) = records.first() else { panic!("{records:?}") };
+        assert_eq!(
+            (event.facts.is_status, event.facts.employment.is_some()),
+            (is_status, true),
+            "{kind} {status} {dept}"
+        );
+    }
+}

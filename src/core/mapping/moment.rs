@@ -30,6 +30,9 @@ const DATES_FROM: UnixMs = UnixMs(-2_177_452_800_000);
 const LAST: UnixMs = UnixMs(253_402_207_200_000);
 /// 9999-01-01T00:00:00Z.
 const NEVER_FROM: UnixMs = UnixMs(253_370_764_800_000);
+/// The same in seconds, and the end of that year by the clocks furthest west.
+const NEVER_SECONDS_FROM: f64 = 253_370_764_800.0;
+const NEVER_SECONDS_TO: f64 = 253_402_387_200.0;
 
 /// How an instant is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -142,6 +145,14 @@ impl Moment {
         }
     }
 
+    /// Of a day, when it ends.
+    pub(super) fn day_ends(self, zone: &Zone) -> Option<UnixMs> {
+        match self {
+            Self::At(_) => None,
+            Self::Day(_) => self.end(zone, None),
+        }
+    }
+
     /// Whether it is what systems write if no date is set: a year up to 1900, or the beginning of Unix time (west of
     /// Greenwich, that is the day before). Other old dates count: somebody may have been hired in 1985.
     pub(super) fn stands_for_none(self) -> bool {
@@ -205,6 +216,9 @@ pub(super) fn read(value: &Json<'_>, reading: Reading<'_>) -> Result<Option<Mome
 
 fn by_form(text: &str, is_number: bool, zone: &Zone) -> Option<Moment> {
     let per_second = |number: f64| match number.abs() {
+        // The end of the calendar in each unit: as the next smaller one, it would be an evening in January of 1978.
+        size if (NEVER_SECONDS_FROM..NEVER_SECONDS_TO).contains(&size) => 1.0,
+        size if (NEVER_SECONDS_FROM..NEVER_SECONDS_TO).contains(&(size / 1e3)) => 1e3,
         size if size < AUTO_MS_FROM => 1.0,
         size if size < AUTO_US_FROM => 1e3,
         _ => 1e6,
@@ -279,6 +293,14 @@ fn unix(text: &str, per_second: impl Fn(f64) -> f64) -> Option<Moment> {
     let number: Number = serde_json::from_str(text).ok()?;
     let value = number.as_f64()?;
     let unit = per_second(value);
+    // The end of the calendar, which no instant holds everywhere on earth.
+    if (NEVER_SECONDS_FROM..NEVER_SECONDS_TO).contains(&(value / unit)) {
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "the range fits, and a millisecond more is no more never"
+        )]
+        return Some(Moment::At(UnixMs((value / unit * 1e3) as i64).min(LAST)));
+    }
     let at = match number.as_i64() {
         Some(whole) if unit < 10.0 => Timestamp::from_second(whole).ok()?,
         Some(whole) if unit < 1e4 => Timestamp::from_millisecond(whole).ok()?,
@@ -404,6 +426,29 @@ mod tests {
             }
         }
         assert!(!read_in("UTC", r#""2999-12-31""#).unwrap().is_never());
+    }
+
+    #[test]
+    fn the_end_of_the_calendar_is_known_as_a_number_in_every_unit() {
+        let never = |unit, text: &str| {
+            let zone = zone("UTC");
+            let value = Json::parse(text).unwrap();
+            let moment = read(&value, Reading { unit, format: None, zone: &zone });
+            let Ok(Some(moment)) = moment else { panic!("{text} {moment:?}") };
+            moment.is_never() && moment.end(&zone, None).is_some_and(|at| at <= LAST)
+        };
+        for (unit, second) in [(TimeUnit::S, "253402300799"), (TimeUnit::S, "253402214400.0")] {
+            assert!(never(unit, second) && never(TimeUnit::Auto, second) && never(unit, &format!("\"{second}\"")));
+        }
+        for ms in ["253402300799999", "253402300799000", "253402214400000", "253370764800000"] {
+            assert!(never(TimeUnit::Ms, ms) && never(TimeUnit::Auto, ms), "{ms}");
+            assert!(never(TimeUnit::Auto, &format!("\"/Date({ms})/\"")), "{ms}");
+            assert!(never(TimeUnit::Auto, &format!("\"/Date({ms}+0000)/\"")), "{ms}");
+            assert!(never(TimeUnit::Auto, &format!("{ms}000")), "{ms}");
+        }
+        assert_eq!(at("253324800000").as_deref(), Some("1978-01-11T00:00:00Z"));
+        assert_eq!(at("1700000000000000").as_deref(), Some("2023-11-14T22:13:20Z"));
+        assert!(!never(TimeUnit::Auto, "32503680000"), "the year 3000");
     }
 
     #[test]

@@ -175,7 +175,11 @@ pub(super) fn fate(mapping: &Mapping, source: &SourceName, place: Place<'_>) -> 
         person: person.clone(),
         kind: EventKind::Leave,
         at,
-        facts: Facts { employment: Some((EmploymentState::Left, Some(end))), ..Facts::default() },
+        facts: Facts {
+            day_ends: facts.day_ends,
+            employment: Some((EmploymentState::Left, Some(end))),
+            ..Facts::default()
+        },
     });
     // A person out of scope leaves, whatever else the record says.
     let kind = if scope == Some(Scope::Out) { EventKind::Leave } else { kind };

@@ -9,6 +9,7 @@ use crate::core::person::{Event, InvalidField, Person};
 
 /// The result for one record of a delivery.
 #[derive(Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "most are events")]
 pub enum Record {
     /// It states something about a person. A record that announces an end beside the employment is two events.
     Event {

@@ -153,3 +153,26 @@ fn a_leave_takes_effect_at_the_time_of_day_and_a_hire_some_days_before_the_start
     );
     assert_eq!(employment("employee.hired", json!({"employee_id": 1})), Some((Employed, None)));
 }
+
+#[test]
+fn a_time_that_is_only_a_day_says_when_the_day_ends_and_nothing_of_the_hour() {
+    let data = json!({"employee_id": "E-1", "first_name": "Ada", "ends": "2027-01-31", "status": "active"});
+    let mapping =
+        mapping("zone = 'Europe/Berlin'\nends_at = '/data/ends'\nstatus = '/data/status'\nactive_values = ['active']");
+    let told = |timestamp: &str| {
+        let mut body = record("employee.updated", data.clone());
+        body["timestamp"] = json!(timestamp);
+        let records = map_json(&mapping, &body);
+        let events = records.iter().map(|record| match record {
+            Record::Event { event, .. } => {
+                (event.at.unwrap().to_string(), event.facts.day_ends.map(|at| at.to_string()))
+            }
+            other => panic!("{other:?}"),
+        });
+        events.collect::<Vec<_>>()
+    };
+    let day = ("2026-11-27T23:00:00Z".to_owned(), Some("2026-11-28T23:00:00Z".to_owned()));
+    assert_eq!(told("2026-11-28"), [day.clone(), day], "the event, and the end beside it");
+    let hour = ("2026-11-27T23:00:00Z".to_owned(), None);
+    assert_eq!(told("2026-11-28T00:00:00+01:00"), [hour.clone(), hour]);
+}

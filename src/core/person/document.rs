@@ -117,6 +117,9 @@ pub struct Document {
     /// Groups that a worker that died may have put the member into, and that they are removed from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups_unsure: Vec<String>,
+    /// Whose groups came with the member who was taken over: they tell of them once more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub groups_taken_from: Option<Person>,
     /// The member cannot be put into a group yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub groups_wait: Option<GroupsWait>,
@@ -131,6 +134,32 @@ pub struct JoinedGroup {
     pub id: String,
     /// SCIM `id` of the member.
     pub member: String,
+}
+
+/// The groups of a member who is handed over.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Groups {
+    /// Those that the bridge put them into.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub joined: Vec<JoinedGroup>,
+    /// Those that a worker that died may have put them into.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unsure: Vec<String>,
+}
+
+impl Groups {
+    /// Those that a document knows.
+    #[must_use]
+    pub fn of(document: &Document) -> Self {
+        Self { joined: document.groups.clone(), unsure: document.groups_unsure.clone() }
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.joined.is_empty() && self.unsure.is_empty()
+    }
 }
 
 /// A wait until the member has joined: only then can they be put into groups.
@@ -176,6 +205,7 @@ impl Document {
             groups: Vec::new(),
             labels_told: FurtherFacts::new(),
             groups_unsure: Vec::new(),
+            groups_taken_from: None,
             groups_wait: None,
         }
     }

@@ -8,7 +8,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::fact::{Stamp, hash};
+use super::fact::{Stamp, Told, hash};
 use crate::core::time::UnixMs;
 
 /// How many statements are kept: far more than an HR system announces ahead.
@@ -64,6 +64,10 @@ pub struct TimedWord<S> {
     /// It comes from a roster, which does not ask for anything.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_of_row: bool,
+    /// The status says so ahead of the day from which it is so: what says otherwise afterwards takes back that it will be.
+    /// It is not so yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_early: bool,
 }
 
 /// One statement on employment.
@@ -117,6 +121,27 @@ impl<S> Timeline<S> {
 impl<S: Copy + Eq + Serialize> Timeline<S> {
     /// Folds in a statement. Returns whether it can count.
     pub fn fold(&mut self, word: TimedWord<S>) -> bool {
+        self.fold_told(word, None)
+    }
+
+    /// Folds in a word of which perhaps only the day was told, that ends then: within it the later accepted counts as
+    /// the newer.
+    pub fn fold_told(&mut self, mut word: TimedWord<S>, day_ends: Option<UnixMs>) -> bool {
+        if day_ends.is_some() {
+            let stamp = Told { stamp: word.stamp, day_ends }.among(self.words.iter().map(|known| &known.stamp));
+            if word.from == word.stamp.at {
+                word.from = stamp.at;
+            }
+            word.stamp = stamp;
+            if self.said_at().is_none_or(|newest| stamp.at > newest) {
+                self.told.clear();
+            }
+            let newest = self.words.iter().max_by_key(|known| known.stamp);
+            if newest.is_some_and(|newest| newest.state == word.state && newest.from == word.from) {
+                return false;
+            }
+            return self.take_in(word);
+        }
         let newest_at = self.words.iter().map(|word| word.stamp.at).max();
         let hash = hash(&(word.state, word.from));
         let is_told = newest_at == Some(word.stamp.at) && self.told.contains(&hash);
@@ -133,7 +158,12 @@ impl<S: Copy + Eq + Serialize> Timeline<S> {
         if newest_at.is_none_or(|newest| word.stamp.at >= newest) && self.told.len() < TOLD_MAX {
             self.told.push(hash);
         }
-        if self.words.iter().any(|known| known.outdoes(&word) || known.stamp == word.stamp) {
+        self.take_in(word)
+    }
+
+    fn take_in(&mut self, word: TimedWord<S>) -> bool {
+        let is_same = |known: &TimedWord<S>| known.stamp == word.stamp && known.is_early == word.is_early;
+        if self.words.iter().any(|known| known.outdoes(&word) || is_same(known)) {
             return false;
         }
         self.words.retain(|known| !word.outdoes(known));
@@ -144,7 +174,23 @@ impl<S: Copy + Eq + Serialize> Timeline<S> {
             let put_off = (0..self.words.len()).find(|place| self.put_off_by(*place).is_some());
             self.words.remove(put_off.unwrap_or(0));
         }
-        true
+        self.drop_taken_back();
+        self.words.contains(&word)
+    }
+
+    /// What was announced is over once it was observed, perhaps before its day, and the opposite since then: whoever was
+    /// seen to be gone, and is back, does not leave once more on the day that was announced the first time.
+    fn drop_taken_back(&mut self) {
+        let observed: Vec<_> = self.words.iter().filter(|word| word.is_observed).copied().collect();
+        let is_back = |gone: &TimedWord<S>, announced: &TimedWord<S>| {
+            let since = observed.iter().filter(|back| !back.is_early && back.stamp > gone.stamp);
+            since.into_iter().any(|back| back.state != announced.state && back.from < announced.from)
+        };
+        let is_taken_back = |word: &TimedWord<S>| {
+            let mut gone = observed.iter().filter(|gone| gone.state == word.state && gone.stamp >= word.stamp);
+            !word.is_observed && word.is_announced() && gone.any(|gone| is_back(gone, word))
+        };
+        self.words.retain(|word| !is_taken_back(word));
     }
 
     /// What is so at `now`; none if HR has not said, or only for later. If a statement would be in effect had it not
@@ -175,11 +221,11 @@ impl<S: Copy + Eq + Serialize> Timeline<S> {
         }
     }
 
-    /// The statements that were not postponed.
+    /// The statements that were not postponed, of those that say from when on something is so.
     #[must_use]
     pub fn counting(&self) -> impl DoubleEndedIterator<Item = &TimedWord<S>> {
         let words = self.words.iter().enumerate();
-        words.filter(|(place, _)| self.put_off_by(*place).is_none()).map(|(_, word)| word)
+        words.filter(|(place, word)| !word.is_early && self.put_off_by(*place).is_none()).map(|(_, word)| word)
     }
 
     /// The statement that postponed this one: the next one, if it says the same for a later instant, and was said
@@ -218,7 +264,11 @@ mod tests {
 
     fn word(state: EmploymentState, at: i64, from: i64) -> EmploymentWord {
         let stamp = Stamp { at: UnixMs(at), accepted_at: UnixMs(at), seq: u64::try_from(at).unwrap() };
-        EmploymentWord { state, from: UnixMs(from), stamp, is_observed: false, is_of_row: false }
+        EmploymentWord { state, from: UnixMs(from), stamp, is_observed: false, is_of_row: false, is_early: false }
+    }
+
+    fn early(state: EmploymentState, at: i64) -> EmploymentWord {
+        EmploymentWord { is_early: true, ..observed(state, at) }
     }
 
     fn observed(state: EmploymentState, at: i64) -> EmploymentWord {
@@ -263,6 +313,56 @@ mod tests {
         assert_eq!(state(&folded(&late), 20), Some(Employed));
         let withdrawn = [word(Left, 12, 20), observed(Employed, 14), word(Employed, 16, 16)];
         assert_eq!(state(&folded(&withdrawn), 30), Some(Employed));
+    }
+
+    #[test]
+    fn who_was_gone_early_and_is_back_does_not_leave_on_the_day_that_was_announced_before() {
+        let hire = word(Employed, 10, 10);
+        // Observed to be gone before the day; or the status says so together with the day.
+        for gone in [
+            vec![word(Left, 12, 100), observed(Left, 20)],
+            vec![word(Left, 20, 100), early(Left, 20)],
+            vec![word(Left, 12, 90), word(Left, 20, 100), early(Left, 20)],
+        ] {
+            let words: Vec<_> = [hire].into_iter().chain(gone).chain([observed(Employed, 30)]).collect();
+            for turn in 0..words.len() {
+                let mut words = words.clone();
+                words.rotate_left(turn);
+                let employment = folded(&words);
+                assert_eq!([35, 95, 105].map(|now| state(&employment, now)), [Some(Employed); 3], "{words:?}");
+                assert_eq!(employment.next_change(UnixMs(35)), None);
+            }
+            let employment = folded(&words[..words.len() - 1]);
+            assert_eq!(state(&employment, 105), Some(Left), "nobody is back");
+            let again = folded(&[&words[..], &[word(Left, 40, 110)]].concat());
+            assert_eq!([105, 115].map(|now| state(&again, now)), [Some(Employed), Some(Left)]);
+        }
+        // A status that stays as it is until the day takes nothing back.
+        let stays = folded(&[hire, word(Left, 12, 100), observed(Employed, 30)]);
+        assert_eq!(state(&stays, 105), Some(Left));
+    }
+
+    #[test]
+    fn within_a_day_that_is_told_the_later_accepted_word_counts() {
+        let day = |state, seq: i64| (EmploymentWord { from: UnixMs(0), ..word(state, seq, 0) }, Some(UnixMs(100)));
+        let hour = |state, seq: i64, at: i64| (word(state, seq, at), None);
+        for (words, expected) in [
+            (vec![day(Employed, 1), day(Left, 2)], Left),
+            (vec![day(Left, 1), day(Employed, 2)], Employed),
+            (vec![day(Employed, 1), day(Left, 2), day(Employed, 3)], Employed),
+            (vec![hour(Employed, 1, 50), day(Left, 2)], Left),
+            (vec![day(Left, 1), hour(Employed, 2, 50)], Employed),
+            (vec![hour(Left, 1, 50), day(Employed, 2), hour(Left, 3, 40)], Employed),
+            (vec![hour(Left, 1, 100), day(Employed, 2)], Left),
+        ] {
+            let mut employment = Employment::default();
+            for (mut word, day_ends) in words.clone() {
+                // `word` takes one number for all three.
+                word.stamp.at = word.from;
+                employment.fold_told(word, day_ends);
+            }
+            assert_eq!(state(&employment, 200), Some(expected), "{words:?}");
+        }
     }
 
     #[test]
@@ -331,14 +431,18 @@ mod tests {
     proptest! {
         #[test]
         fn the_order_in_which_words_come_does_not_matter(
-            words in prop::collection::vec((any::<bool>(), 0_i64..40, any::<bool>()), 1..7),
+            words in prop::collection::vec((any::<bool>(), 0_i64..40, 0..4_u8), 1..7),
             order in any::<prop::sample::Index>(),
         ) {
-            let are_all_said = words.iter().all(|(_, _, is_observed)| !is_observed);
-            let words: Vec<_> = words.iter().enumerate().map(|(n, (employed, from, is_observed))| {
+            let are_all_said = words.iter().all(|(_, _, how)| *how < 2);
+            let words: Vec<_> = words.iter().enumerate().map(|(n, (employed, from, how))| {
                 let at = i64::try_from(n).unwrap() + 10;
                 let state = if *employed { Employed } else { Left };
-                if *is_observed { observed(state, at) } else { word(state, at, *from) }
+                match how {
+                    2 => observed(state, at),
+                    3 => early(state, at),
+                    _ => word(state, at, *from),
+                }
             }).collect();
             let mut turned = words.clone();
             turned.rotate_left(order.index(words.len()));

@@ -1,6 +1,7 @@
 //! What one record of a delivery says about one person at one instant.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use serde::{Deserialize, Serialize};
 
@@ -71,12 +72,18 @@ impl<T> Stated<T> {
 }
 
 /// What an event states. What it says nothing about is `None`.
-#[derive(Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Facts {
+    /// The time of the event was told as a day, without an hour: when that day ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub day_ends: Option<UnixMs>,
     /// Employment, and from when on; none: from the moment of the event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub employment: Option<(EmploymentState, Option<UnixMs>)>,
+    /// The status of their employment says so, by now.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_status: bool,
     /// It also states an end of employment, or that none is announced, so nothing else about employment is open.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub tells_end: bool,
@@ -136,6 +143,22 @@ impl Facts {
             (!self.further.is_empty()).then_some("facts"),
         ];
         stated.into_iter().flatten().collect()
+    }
+}
+
+impl Hash for Facts {
+    /// Two deliveries say the same to every version: what one does not know counts only where it is told.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self { day_ends, employment, is_status, tells_end, scope, .. } = self;
+        (employment, tells_end, scope).hash(state);
+        let Self { email, unusable_email, given_name, family_name, locale, further, .. } = self;
+        (email, unusable_email, given_name, family_name, locale, further).hash(state);
+        if let Some(day_ends) = day_ends {
+            day_ends.hash(state);
+        }
+        if *is_status {
+            is_status.hash(state);
+        }
     }
 }
 

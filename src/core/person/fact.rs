@@ -26,6 +26,40 @@ impl Stamp {
     }
 }
 
+/// When a statement became so, as exactly as it was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Told {
+    /// Its place in time; of a day, as if the statement were the first of that day.
+    pub stamp: Stamp,
+    /// Only the day was told, and this is when it ends.
+    pub day_ends: Option<UnixMs>,
+}
+
+impl From<Stamp> for Told {
+    fn from(stamp: Stamp) -> Self {
+        Self { stamp, day_ends: None }
+    }
+}
+
+impl Told {
+    /// Its place in time among what was stated of the same before. A day does not say what else happened within it came
+    /// before or after: the order of acceptance does.
+    #[must_use]
+    pub fn among<'s>(&self, known: impl IntoIterator<Item = &'s Stamp>) -> Stamp {
+        let Some(day_ends) = self.day_ends else { return self.stamp };
+        let Stamp { at: begins, accepted_at, seq } = self.stamp;
+        let is_within = |known: &&Stamp| known.at >= begins && known.at < day_ends && !known.is_after(accepted_at, seq);
+        let at = known.into_iter().filter(is_within).map(|known| known.at).fold(begins, UnixMs::max);
+        Stamp { at, ..self.stamp }
+    }
+
+    /// The same among these, to be placed among others, too.
+    #[must_use]
+    pub fn after<'s>(self, known: impl IntoIterator<Item = &'s Stamp>) -> Self {
+        Self { stamp: self.among(known), ..self }
+    }
+}
+
 /// The newest value that HR stated, and the others it stated for the same instant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fact<T> {
@@ -48,19 +82,31 @@ impl<T: Serialize + PartialEq> Fact<T> {
     }
 
     /// Folds in what an event states: a later `at` wins; at the same `at` the later accepted wins, but a value that
-    /// was stated for that instant before changes nothing, so that a redelivery does not undo a correction. Returns
-    /// whether it is the newest statement now.
-    pub fn fold(slot: &mut Option<Self>, value: T, stamp: Stamp) -> bool {
+    /// was stated for that instant before changes nothing, so that a redelivery does not undo a correction. Of a day no
+    /// instant is known: within it the later accepted wins, as somebody may change their mind twice a day. Returns
+    /// whether it is the newest statement now, and news.
+    pub fn fold(slot: &mut Option<Self>, value: T, told: impl Into<Told>) -> bool {
+        let told = told.into();
         let Some(fact) = slot else {
-            *slot = Some(Self::new(value, stamp));
+            *slot = Some(Self::new(value, told.stamp));
             return true;
         };
+        let stamp = told.among([&fact.stamp]);
         if stamp.at > fact.stamp.at {
             *fact = Self::new(value, stamp);
             return true;
         }
         if stamp.at < fact.stamp.at {
             return false;
+        }
+        if told.day_ends.is_some() {
+            let is_newest = stamp > fact.stamp;
+            let is_news = is_newest && value != fact.value;
+            if is_newest {
+                fact.value = value;
+                fact.stamp = stamp;
+            }
+            return is_news;
         }
         let hash = hash(&value);
         if fact.told.contains(&hash) {
@@ -88,6 +134,8 @@ pub(super) fn hash<T: Serialize>(value: &T) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn stamp(at: i64, seq: u64) -> Stamp {
@@ -112,6 +160,88 @@ mod tests {
     fn at_one_instant_the_later_accepted_wins() {
         assert_eq!(folded(&[("a", 1, 1), ("b", 1, 2)]), "b");
         assert_eq!(folded(&[("b", 1, 2), ("a", 1, 1)]), "b");
+    }
+
+    const DAY: i64 = 100;
+
+    /// A statement by its value, when it was told for, and until when that may have been.
+    type Said = (&'static str, i64, Option<i64>);
+
+    fn said(words: &[Said]) -> (String, Vec<bool>) {
+        let (mut fact, mut news) = (None, Vec::new());
+        for (seq, (value, at, day_ends)) in (1..).zip(words) {
+            let told = Told { stamp: stamp(*at, seq), day_ends: day_ends.map(UnixMs) };
+            news.push(Fact::fold(&mut fact, (*value).to_owned(), told));
+        }
+        (fact.unwrap().value, news)
+    }
+
+    #[test]
+    fn within_a_day_that_is_told_the_later_accepted_wins_whatever_the_hour_of_the_other() {
+        let day = |value| (value, 0, Some(DAY));
+        for (words, value) in [
+            (vec![day("a"), day("b")], "b"),
+            (vec![day("b"), day("a")], "a"),
+            (vec![("a", 40, None), day("b")], "b"),
+            (vec![day("b"), ("a", 40, None)], "a"),
+            // A change back.
+            (vec![day("a"), day("b"), day("a")], "a"),
+            // The 40th was known to be over when the day was told, so that of the 30th is older.
+            (vec![("a", 40, None), day("b"), ("c", 30, None)], "b"),
+            (vec![("a", 40, None), day("b"), ("c", 50, None)], "c"),
+            // Redelivered.
+            (vec![("a", 40, None), day("b"), ("a", 40, None)], "b"),
+            (vec![("a", DAY, None), day("b")], "a"),
+            (vec![day("b"), ("a", -1, None)], "b"),
+            (vec![("a", -1, None), day("b")], "b"),
+        ] {
+            assert_eq!(said(&words).0, value, "{words:?}");
+        }
+        assert_eq!(said(&[day("a"), day("a"), day("b"), day("b")]).1, [true, false, true, false]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_value_takes_the_place_of_one_that_is_known_to_be_newer(
+            words in prop::collection::vec((0_i64..5, prop::option::of(0_i64..DAY)), 1..9),
+            copies in prop::collection::vec(any::<prop::sample::Index>(), 0..4),
+        ) {
+            let said = |seq: usize| {
+                let (day, hour) = words[seq];
+                let begins = day * DAY + hour.unwrap_or_default();
+                let stamp = stamp(begins, u64::try_from(seq).unwrap());
+                Told { stamp, day_ends: hour.is_none().then_some(UnixMs((day + 1) * DAY)) }
+            };
+            let mut fact = None;
+            for seq in 0..words.len() {
+                Fact::fold(&mut fact, seq, said(seq));
+            }
+            // Folded again, all at once or one by one, and what has come before comes again: the same.
+            let stored = serde_json::to_string(&fact).unwrap();
+            let mut again: Option<Fact<usize>> = None;
+            for seq in 0..words.len() {
+                again = serde_json::from_str(&serde_json::to_string(&again).unwrap()).unwrap();
+                Fact::fold(&mut again, seq, said(seq));
+            }
+            prop_assert_eq!(serde_json::to_string(&again).unwrap(), stored.clone());
+            for copy in copies.iter().map(|copy| copy.index(words.len())) {
+                Fact::fold(&mut again, copy, said(copy));
+            }
+            prop_assert_eq!(again.as_ref().map(|fact| fact.value), fact.as_ref().map(|fact| fact.value));
+            let chosen = fact.unwrap().value;
+            let last = |seq: usize| said(seq).day_ends.map_or(said(seq).stamp.at.0, |ends| ends.0 - 1);
+            prop_assert!((0..words.len()).all(|other| last(chosen) >= said(other).stamp.at.0));
+            // Where the times tell, nothing else counts.
+            let newest = (0..words.len()).filter(|one| {
+                (0..words.len()).all(|other| other == *one || last(other) < said(*one).stamp.at.0)
+            });
+            prop_assert!(newest.clone().all(|newest| newest == chosen));
+            // The last to be accepted wins unless another is known to be newer.
+            let end = words.len() - 1;
+            if (0..end).all(|other| said(other).stamp.at.0 <= last(end) && last(other) <= last(end)) && words[end].1.is_none() {
+                prop_assert_eq!(chosen, end);
+            }
+        }
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Folding an inbox into a person's document.
 
-use super::document::{Document, OPEN_JOBS_MAX, OpenJob, Progress, Staged, UnknownCreate};
+use super::document::{Document, Groups, JoinedGroup, OPEN_JOBS_MAX, OpenJob, Progress, Staged, UnknownCreate};
 use super::employment::{EmploymentState, EmploymentWord};
 use super::event::{Event, EventKind, Facts};
+use super::identity::Person;
 use super::inbox::{Entry, Word};
 use super::job::{Finished, JobId};
 use super::record::{Closed, Folded, Record};
@@ -24,8 +25,14 @@ pub struct Folding {
     pub is_cut_off: bool,
     /// Entries whose person is another one: see [`super::PersonId`]. They are left as they are.
     pub strangers: Vec<(JobId, Event)>,
+    /// The groups of a member who was handed over are to be told to whoever has the member.
+    pub passes_on: Option<(Person, Groups)>,
     /// How many events had a time too far ahead to be believed.
     pub ahead: u32,
+    /// How many events said something that is news.
+    pub told_news: u64,
+    /// How many said something that was outdated by then, and nothing else.
+    pub outdated: u64,
 }
 
 /// Folds entries into the document, in order of acceptance. `seq` is each entry's place in the store.
@@ -40,6 +47,8 @@ pub fn fold(document: &mut Document, entries: Vec<(u64, Entry)>, now: UnixMs) ->
             Word::Event { job, event } => {
                 let folded =
                     fold_facts(document, &event, |record| fold_said(record, &event, accepted_at, seq), accepted_at);
+                folding.told_news += u64::from(!folded.news.is_empty());
+                folding.outdated += u64::from(folded.is_outdated);
                 take_in(document, &mut folding, (job, trace), &event, accepted_at, &folded);
             }
             Word::Staged { job, event, .. } if event.person != document.person => {
@@ -50,7 +59,10 @@ pub fn fold(document: &mut Document, entries: Vec<(u64, Entry)>, now: UnixMs) ->
                 document.staged = Some(Box::new(Staged { import, job, accepted_at, seq, event, leaves_at }));
             }
             Word::Apply { import, member } => apply(document, &mut folding, &import, member),
-            Word::HandedOver { to, is_another } => hand_over(document, &mut folding, to, is_another, now),
+            Word::HandedOver { to, is_another } => {
+                hand_over(document, &mut folding, Closed { to, is_another, at: accepted_at });
+            }
+            Word::Groups { from, groups } => take_groups(document, &mut folding, &from, groups),
             Word::CutOff => {
                 let is_known = document.member.as_ref().is_some_and(|member| member.id.is_some());
                 if !is_known {
@@ -92,7 +104,7 @@ fn fold_facts(
     let before = document.record.employment.at(accepted_at);
     document.note_labels(event);
     let folded = document.folding(event.facts.email.as_ref(), accepted_at, fold);
-    if event.kind == EventKind::Update {
+    if event.kind == EventKind::Update || event.facts.is_status {
         say_again(document, before, accepted_at);
     }
     folded
@@ -101,7 +113,7 @@ fn fold_facts(
 /// What an event states. A notice states only scope, which may be known from it alone; the read says the rest.
 fn fold_said(record: &mut Record, event: &Event, accepted_at: UnixMs, seq: u64) -> Folded {
     if event.kind == EventKind::Notice {
-        let facts = Facts { scope: event.facts.scope, ..Facts::default() };
+        let facts = Facts { scope: event.facts.scope, day_ends: event.facts.day_ends, ..Facts::default() };
         record.fold(&Event { facts, ..event.clone() }, accepted_at, seq)
     } else {
         record.fold(event, accepted_at, seq)
@@ -130,11 +142,10 @@ fn take_in(
             news: folded.news.iter().map(|name| (*name).to_owned()).collect(),
         },
     );
-    if comes_back(document, event, accepted_at, folded) {
-        document.record.closed = None;
-        document.words_after_close = 0;
-    }
-    if document.record.closed.is_some() {
+    reopen(document);
+    // Of a notice, only the read tells whether they are back.
+    let asks_read = is_notice && document.record.closed.as_ref().is_some_and(|closed| closed.is_another);
+    if document.record.closed.is_some() && !asks_read {
         document.words_after_close = document.words_after_close.saturating_add(1);
         folding.end(accepted_at, job, Finished::HandedOver);
         return;
@@ -166,14 +177,12 @@ fn take_in(
     document.open.push(OpenJob { id: job, kind, accepted_at, from, trace });
 }
 
-/// Whether a person whose member now belongs to another human being works there again, under an address of their own:
-/// then they are created anew.
-fn comes_back(document: &Document, event: &Event, accepted_at: UnixMs, folded: &Folded) -> bool {
-    let Some(closed) = &document.record.closed else { return false };
-    let is_later = accepted_at > closed.at && event.at.is_none_or(|at| at > closed.at);
-    let is_back = folded.news.iter().any(|news| matches!(*news, "employed" | "in_scope"));
-    let works_here = document.record.membership(accepted_at) == Some(EmploymentState::Employed);
-    closed.is_another && is_later && is_back && works_here && folded.news.contains(&"email")
+/// A person who comes back has nothing to do with the member who was handed over.
+fn reopen(document: &mut Document) {
+    if document.record.comes_back() {
+        document.record.closed = None;
+        document.words_after_close = 0;
+    }
 }
 
 /// Rows of another import, and rows already applied, change nothing, so an apply may be repeated.
@@ -193,7 +202,8 @@ fn apply(document: &mut Document, folding: &mut Folding, import: &str, member: O
     let mut folded = fold_facts(document, &event, |record| record.fold_row(&event, accepted_at, seq), accepted_at);
     if let Some(leaves_at) = leaves_at {
         // For the same moment as the row, but stated after it.
-        let facts = Facts { employment: Some((EmploymentState::Left, Some(leaves_at))), ..Facts::default() };
+        let employment = Some((EmploymentState::Left, Some(leaves_at)));
+        let facts = Facts { employment, day_ends: event.facts.day_ends, ..Facts::default() };
         let leave = Event { facts, ..event.clone() };
         let told = fold_facts(document, &leave, |record| record.fold(&leave, accepted_at, seq + 1), accepted_at);
         folded.news.extend(told.news);
@@ -209,6 +219,7 @@ pub fn fold_read(document: &mut Document, told: Vec<Event>, now: UnixMs, seq: u6
     // Events of one read have the same time, so their places decide the order.
     for (place, mut event) in (seq..).zip(told) {
         event.at = event.at.max(after_all);
+        event.facts.day_ends = None;
         // A statement without a date of its own counts from now on, however far ahead the earlier ones were.
         event.facts.employment = event.facts.employment.map(|(state, from)| (state, from.or(Some(now))));
         event.facts.scope = event.facts.scope.map(|(scope, from)| (scope, from.or(Some(now))));
@@ -217,6 +228,7 @@ pub fn fold_read(document: &mut Document, told: Vec<Event>, now: UnixMs, seq: u6
     }
     document.read_at = Some(now);
     say_again(document, before, now);
+    reopen(document);
 }
 
 /// A repetition is not a new statement on employment: it does not switch on a member whom somebody has switched off
@@ -231,28 +243,55 @@ fn say_again(document: &mut Document, before: Option<EmploymentWord>, now: UnixM
     }
 }
 
-fn hand_over(document: &mut Document, folding: &mut Folding, to: super::Person, is_another: bool, now: UnixMs) {
+fn hand_over(document: &mut Document, folding: &mut Folding, closed: Closed) {
     // The address and the member may be handed over one after the other.
-    if document.record.closed.as_ref().is_some_and(|closed| closed.to == to) {
+    if document.record.closed.as_ref().is_some_and(|before| before.to == closed.to) {
         return;
     }
-    folding.tell(now, Note::HandedOver { person: to.clone() });
+    // When it was so, however much later it is folded: what HR has said since then is newer.
+    let now = closed.at;
+    folding.tell(now, Note::HandedOver { person: closed.to.clone() });
     for job in document.open.drain(..) {
         folding.ended.push((job.id, Finished::HandedOver));
         folding.story.push(StoryEntry { at: now, note: Note::Ended { job: job.id, outcome: Finished::HandedOver } });
     }
-    document.record.closed = Some(Closed { to, is_another, at: now });
+    document.record.closed = Some(closed);
     document.member = None;
     document.listed_as = None;
     // The groups went with the member.
-    document.groups.clear();
-    document.groups_unsure.clear();
+    let groups =
+        Groups { joined: std::mem::take(&mut document.groups), unsure: std::mem::take(&mut document.groups_unsure) };
+    if let (false, Some(closed)) = (groups.is_empty(), &document.record.closed) {
+        folding.passes_on = Some((closed.to.clone(), groups));
+    }
+    document.groups_taken_from = None;
     document.groups_wait = None;
     document.trouble = None;
     document.owed_read = None;
     document.progress = Progress::default();
     document.missing.clear();
     document.waiting_since = None;
+}
+
+/// The groups of a member who was taken over, which this person takes them out of. Told again to be sure: whoever took
+/// them over may have died before that was noted.
+fn take_groups(document: &mut Document, folding: &mut Folding, from: &Person, groups: Groups) {
+    if let Some(closed) = &document.record.closed {
+        folding.passes_on = Some((closed.to.clone(), groups));
+        return;
+    }
+    if document.groups_taken_from.take_if(|noted| noted == from).is_some() {
+        return;
+    }
+    let member = document.member.as_ref().and_then(|member| member.id.as_ref());
+    let Groups { joined, unsure } = groups;
+    let is_theirs = |group: &JoinedGroup| member.is_none_or(|member| *member == group.member);
+    let joined: Vec<_> =
+        joined.into_iter().filter(|group| is_theirs(group) && !document.groups.contains(group)).collect();
+    let unsure: Vec<_> = unsure.into_iter().filter(|name| !document.groups_unsure.contains(name)).collect();
+    folding.calls_for_attempt |= document.not_followed_since.is_none() && !(joined.is_empty() && unsure.is_empty());
+    document.groups.extend(joined);
+    document.groups_unsure.extend(unsure);
 }
 
 fn discard(document: &mut Document, folding: &mut Folding, by: String, now: UnixMs) {
@@ -291,7 +330,7 @@ mod tests {
     use super::*;
     use crate::core::code::Code;
     use crate::core::person::document::Trouble;
-    use crate::core::person::{EmploymentState, Facts, Name, Person, Scope, SourceName, Stated};
+    use crate::core::person::{Email, EmploymentState, Facts, Name, Person, Scope, SourceName, Stated};
 
     fn ada() -> Person {
         Person::parse(SourceName::parse("hr").unwrap(), "E-1").unwrap()
@@ -344,6 +383,120 @@ mod tests {
         assert_eq!(document.words_after_close, 1);
         assert_eq!(folding.ended, [(JobId::about(2 << 64, ada().id()), Finished::HandedOver)]);
         assert!(!folding.calls_for_attempt);
+    }
+
+    /// Ada was handed over to somebody else at 1,500.
+    fn handed_over() -> (u64, Entry) {
+        let to = Person::parse(SourceName::parse("hr").unwrap(), "E-2").unwrap();
+        (1, Entry { accepted_at: UnixMs(1_500), word: Word::HandedOver { to, is_another: true }, trace: None })
+    }
+
+    fn said(n: u64, kind: EventKind, at: i64, facts: Facts) -> (u64, Entry) {
+        let event = Event { person: ada(), kind, at: Some(UnixMs(at)), facts };
+        let word = Word::Event { job: JobId::about(u128::from(n) << 64, ada().id()), event: Box::new(event) };
+        (n, Entry { accepted_at: UnixMs(1_600 + i64::try_from(n).unwrap()), word, trace: None })
+    }
+
+    #[test]
+    fn who_comes_back_does_so_whenever_it_is_folded_and_in_whatever_pieces_it_comes() {
+        let employed = |from: Option<i64>| Some((EmploymentState::Employed, from.map(UnixMs)));
+        let address = Email::parse("ada.king@example.com").ok();
+        let whole = |at| {
+            said(
+                2,
+                EventKind::Hire,
+                at,
+                Facts { employment: employed(None), email: address.clone(), ..Facts::default() },
+            )
+        };
+        let hire = |n| said(n, EventKind::Hire, 1_600, Facts { employment: employed(None), ..Facts::default() });
+        let update = |n| said(n, EventKind::Update, 1_601, Facts { email: address.clone(), ..Facts::default() });
+        let ahead = Facts { employment: employed(Some(9_000)), email: address.clone(), ..Facts::default() };
+        let day = Facts {
+            employment: employed(None),
+            email: address.clone(),
+            day_ends: Some(UnixMs(2_000)),
+            ..Facts::default()
+        };
+        for (told, comes_back) in [
+            (vec![whole(1_550)], true),
+            (vec![whole(1_400)], false),
+            (vec![hire(2), update(3)], true),
+            (vec![update(2), hire(3)], true),
+            (vec![hire(2)], false),
+            (vec![said(2, EventKind::Hire, 1_600, ahead)], true),
+            (vec![said(2, EventKind::Hire, 1_000, day)], true),
+        ] {
+            for (batches, now) in [(1, 1_700), (1, 900_000), (2, 1_700), (3, 900_000)] {
+                let mut document = Document::new(ada());
+                let mut entries = vec![handed_over()];
+                entries.extend(told.clone());
+                let mut ended = Vec::new();
+                for batch in entries.chunks(entries.len().div_ceil(batches)) {
+                    ended.extend(fold(&mut document, batch.to_vec(), UnixMs(now)).ended);
+                }
+                assert_eq!(document.record.closed.is_none(), comes_back, "{told:?} {batches} {now}");
+                assert_eq!(document.open.is_empty(), !comes_back);
+            }
+        }
+    }
+
+    #[test]
+    fn a_notice_of_somebody_whose_member_was_handed_over_is_read_and_what_is_read_brings_them_back() {
+        let mut document = Document::new(ada());
+        let folding = fold(
+            &mut document,
+            vec![handed_over(), said(2, EventKind::Notice, 1_600, Facts::default())],
+            UnixMs(1_700),
+        );
+        assert!(folding.calls_for_attempt && document.owed_read.is_some() && document.open.len() == 1);
+        let facts = |state| Facts {
+            employment: Some((state, None)),
+            email: Email::parse("ada.king@example.com").ok(),
+            ..Facts::default()
+        };
+        let read = |facts| vec![Event { person: ada(), kind: EventKind::Update, at: Some(UnixMs(1_800)), facts }];
+        fold_read(&mut document, read(facts(EmploymentState::Left)), UnixMs(1_800), 2);
+        assert!(document.record.closed.is_some());
+        fold_read(&mut document, read(facts(EmploymentState::Employed)), UnixMs(1_900), 3);
+        assert!(document.record.closed.is_none());
+    }
+
+    #[test]
+    fn the_groups_of_a_member_go_to_whoever_has_them_and_are_told_once_more_in_case_nobody_noted_it() {
+        let group = JoinedGroup { name: "Sales".to_owned(), id: "g".to_owned(), member: "m".to_owned() };
+        let mut former =
+            Document { groups: vec![group.clone()], groups_unsure: vec!["R&D".to_owned()], ..Document::new(ada()) };
+        let folding = fold(&mut former, vec![handed_over()], UnixMs(1_700));
+        let (to, groups) = folding.passes_on.unwrap();
+        assert!(former.groups.is_empty() && former.groups_unsure.is_empty());
+        let word = |n| other(n, Word::Groups { from: ada(), groups: groups.clone() });
+        let mut document = Document::new(to.clone());
+        assert!(fold(&mut document, vec![word(1)], UnixMs(3_000)).calls_for_attempt);
+        assert_eq!((&document.groups, &document.groups_unsure), (&vec![group], &vec!["R&D".to_owned()]));
+        assert!(!fold(&mut document, vec![word(2)], UnixMs(3_000)).calls_for_attempt, "known");
+        // Noted, and out of the groups by now.
+        let mut noted = Document { groups_taken_from: Some(ada()), ..Document::new(to.clone()) };
+        assert!(!fold(&mut noted, vec![word(1)], UnixMs(3_000)).calls_for_attempt);
+        assert_eq!((noted.groups.len(), noted.groups_taken_from), (0, None));
+        // Handed on meanwhile.
+        let mut closed = Document::new(to);
+        let next = Person::parse(SourceName::parse("hr").unwrap(), "E-3").unwrap();
+        let handed = other(1, Word::HandedOver { to: next.clone(), is_another: false });
+        assert_eq!(fold(&mut closed, vec![handed, word(2)], UnixMs(3_000)).passes_on, Some((next, groups.clone())));
+    }
+
+    #[test]
+    fn an_event_is_outdated_where_nothing_of_it_is_news_and_something_else_is_so() {
+        let mut document = Document::new(ada());
+        let folded = |document: &mut Document, entry| {
+            let folding = fold(document, vec![entry], UnixMs(3_000));
+            (folding.told_news, folding.outdated)
+        };
+        assert_eq!(folded(&mut document, update(1, 20, "King")), (1, 0));
+        assert_eq!(folded(&mut document, update(2, 10, "Byron")), (0, 1));
+        assert_eq!(folded(&mut document, update(3, 10, "King")), (0, 0), "it is so");
+        assert_eq!(folded(&mut document, update(4, 20, "King")), (0, 0), "redelivered");
     }
 
     #[test]

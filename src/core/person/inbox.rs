@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::document::Groups;
 use super::event::Event;
 use super::identity::Person;
 use super::job::JobId;
@@ -59,6 +60,14 @@ pub enum Word {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         is_another: bool,
     },
+    /// The groups of a member who was handed over: told by the former record, in case that whoever took them over did
+    /// not get to note them.
+    Groups {
+        /// Whose record it is.
+        from: Person,
+        /// Which.
+        groups: Groups,
+    },
     /// The process was killed while a worker had them: an unrecorded call may have gone out.
     CutOff,
     /// An operator asks for another try.
@@ -84,6 +93,7 @@ impl Entry {
             Word::Event { event, .. } | Word::Staged { event, .. } => Some(event.person.clone()),
             Word::Apply { .. }
             | Word::HandedOver { .. }
+            | Word::Groups { .. }
             | Word::CutOff
             | Word::TryAgain { .. }
             | Word::Discard { .. } => None,

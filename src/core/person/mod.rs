@@ -9,7 +9,7 @@ pub use self::document::{Document, KnownMember, OpenJob, Trouble};
 pub use self::email::Email;
 pub use self::employment::{Employment, EmploymentState, EmploymentWord, Scope, TimedWord, Timeline};
 pub use self::event::{Event, EventKind, Facts, Stated};
-pub use self::fact::{Fact, Stamp};
+pub use self::fact::{Fact, Stamp, Told};
 pub use self::identity::{Person, PersonId, SourceName};
 pub use self::inbox::{Entry, Word};
 pub use self::mark::Mark;

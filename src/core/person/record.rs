@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::email::Email;
 use super::employment::{Employment, EmploymentState, EmploymentWord, Scope, TimedWord, Timeline};
 use super::event::{Event, EventKind, Facts, Stated};
-use super::fact::{Fact, Stamp};
+use super::fact::{Fact, Stamp, Told};
 use super::identity::Person;
 use super::label::{FurtherFacts, Label};
 use super::name::{Locale, Name};
@@ -67,9 +67,26 @@ pub struct Folded {
     pub news: Vec<&'static str>,
     /// The stated time is so far ahead that the time of acceptance counts instead.
     pub is_ahead: bool,
+    /// Nothing is news, and something else than what it says is so by a newer word.
+    pub is_outdated: bool,
 }
 
 impl Record {
+    /// Whether somebody whose member is another human being's by now works there again, or is to, under an address of
+    /// their own: HR has said both since then, in whatever pieces. As somebody new, they are made.
+    #[must_use]
+    pub fn comes_back(&self) -> bool {
+        let Some(closed) = self.closed.as_ref().filter(|closed| closed.is_another) else { return false };
+        let is_since = |stamp: &Stamp| stamp.accepted_at > closed.at && stamp.at >= closed.at;
+        let employment = self.employment.counting().max_by_key(|word| word.stamp);
+        let scope = self.scope.counting().max_by_key(|word| word.stamp);
+        let works_here = employment.is_some_and(|word| word.state == EmploymentState::Employed)
+            && scope.is_none_or(|word| word.state == Scope::In);
+        let is_said =
+            employment.is_some_and(|word| is_since(&word.stamp)) || scope.is_some_and(|word| is_since(&word.stamp));
+        works_here && is_said && self.email.as_ref().is_some_and(|email| is_since(&email.stamp))
+    }
+
     /// Folds in an event that was accepted at `accepted_at` as number `seq` of the store.
     pub fn fold(&mut self, event: &Event, accepted_at: UnixMs, seq: u64) -> Folded {
         self.fold_as(event, accepted_at, seq, false)
@@ -86,7 +103,7 @@ impl Record {
         let is_since = |stamp: &Stamp| stamp.is_after(accepted_at, seq);
         let is_news = |stamp: Option<&Stamp>| stamp.is_some_and(is_since);
         // What was only announced since does not change the present.
-        let is_so_since = |word: &EmploymentWord| is_since(&word.stamp) && !word.is_announced();
+        let is_so_since = |word: &EmploymentWord| is_since(&word.stamp) && !word.is_announced() && !word.is_early;
         facts.employment = facts.employment.filter(|_| !self.employment.words().iter().any(is_so_since));
         facts.scope = facts.scope.filter(|_| !self.scope.words().iter().any(|word| is_since(&word.stamp)));
         let email = [self.email.as_ref().map(|fact| &fact.stamp), self.unusable_email.as_ref()];
@@ -104,72 +121,97 @@ impl Record {
         let at = event.at.filter(|_| !is_ahead).unwrap_or(accepted_at);
         let stamp = Stamp { at, accepted_at, seq };
         let facts = &event.facts;
-        let mut news = Vec::new();
-        let mut note = |is_news: bool, name: &'static str| {
+        let day_ends = facts.day_ends.filter(|_| event.at.is_some() && !is_ahead);
+        // Told on the day on which the member was handed over: after that, if it came after that.
+        let closed_at = self.closed.as_ref().map(|closed| closed.at);
+        let closed = closed_at.map(|at| Stamp { at, accepted_at: at, seq: 0 });
+        let told = Told { stamp, day_ends }.after(&closed);
+        let (stamp, at) = (told.stamp, told.stamp.at);
+        let (mut news, mut is_otherwise) = (Vec::new(), false);
+        let mut note = |is_news: bool, is_so: bool, name: &'static str| {
             if is_news {
                 news.push(name);
             }
+            is_otherwise |= !is_news && !is_so;
         };
         if let Some((state, from)) = facts.employment {
             // The status in an update describes the present, as a row does, unless the record states an end, too: it
             // stays "active" until that day.
             let is_present = from.is_none_or(|from| state == EmploymentState::Employed && from <= at.max(accepted_at));
-            let is_status = event.kind == EventKind::Update && is_present && !facts.tells_end;
+            let is_told_by_status = event.kind == EventKind::Update || facts.is_status;
+            let is_status = is_told_by_status && is_present && !facts.tells_end;
             let from = if is_status { from.filter(|from| *from >= accepted_at) } else { from };
             let is_observed = is_of_row || is_status;
-            let word = EmploymentWord { state, from: from.unwrap_or(at), stamp, is_observed, is_of_row };
+            let word =
+                EmploymentWord { state, from: from.unwrap_or(at), stamp, is_observed, is_of_row, is_early: false };
             let name = match state {
                 EmploymentState::Employed => "employed",
                 EmploymentState::Left => "left",
             };
-            note(self.employment.fold(word), name);
+            let is_news = self.employment.fold_told(word, day_ends);
+            let newest = self.employment.counting().max_by_key(|word| word.stamp);
+            note(is_news, newest.is_some_and(|newest| newest.state == state), name);
+            // "Terminated", as of a day to come.
+            if facts.is_status && state == EmploymentState::Left && word.from > at.max(accepted_at) {
+                let early = EmploymentWord { from: at, is_observed: true, is_early: true, ..word };
+                self.employment.fold_told(early, day_ends);
+            }
         }
         if let Some((scope, from)) = facts.scope {
             let before = self.scope_from(accepted_at);
             let from = from.unwrap_or(at);
-            let word = TimedWord { state: scope, from, stamp, is_observed: false, is_of_row: false };
-            self.scope.fold(word);
+            let word = TimedWord { state: scope, from, stamp, is_observed: false, is_of_row: false, is_early: false };
+            self.scope.fold_told(word, day_ends);
             self.scope.settle(accepted_at);
             // A statement that nothing has changed is not news.
-            note(self.scope_from(accepted_at) != before, Facts::scope_name(scope));
+            note(self.scope_from(accepted_at) != before, true, Facts::scope_name(scope));
         }
         if let Some(email) = &facts.email {
-            note(Fact::fold(&mut self.email, email.clone(), stamp), "email");
+            let is_news = Fact::fold(&mut self.email, email.clone(), told.after(&self.unusable_email));
+            note(is_news, is(self.email.as_ref(), email), "email");
         }
         if facts.unusable_email {
-            note(self.fold_unusable_email(stamp), "unusable_email");
+            note(self.fold_unusable_email(told), true, "unusable_email");
         }
         if let Some(name) = &facts.given_name {
-            note(Fact::fold(&mut self.given_name, name.clone(), stamp), "given_name");
+            let is_news = Fact::fold(&mut self.given_name, name.clone(), told);
+            note(is_news, is(self.given_name.as_ref(), name), "given_name");
         }
         if let Some(name) = &facts.family_name {
-            note(Fact::fold(&mut self.family_name, name.clone(), stamp), "family_name");
+            let is_news = Fact::fold(&mut self.family_name, name.clone(), told);
+            note(is_news, is(self.family_name.as_ref(), name), "family_name");
         }
         if let Some(locale) = &facts.locale {
-            note(Fact::fold(&mut self.locale, locale.clone(), stamp), "locale");
+            let is_news = Fact::fold(&mut self.locale, locale.clone(), told);
+            note(is_news, is(self.locale.as_ref(), locale), "locale");
         }
-        let mut is_news = false;
+        let (mut is_news, mut are_so) = (false, true);
         for (name, labels) in &facts.further {
             let mut fact = self.further.remove(name);
-            is_news |= Fact::fold(&mut fact, labels.clone(), stamp);
+            is_news |= Fact::fold(&mut fact, labels.clone(), told);
+            are_so &= is(fact.as_ref(), labels);
             self.further.extend(fact.map(|fact| (name.clone(), fact)));
         }
-        note(is_news, "facts");
-        Folded { news, is_ahead }
+        note(is_news, are_so, "facts");
+        let is_outdated = news.is_empty() && is_otherwise;
+        Folded { news, is_ahead, is_outdated }
     }
 
     /// Folds in an address that cannot be used. A value that was stated for that instant before is a redelivery, and
     /// does not undo a correction.
-    fn fold_unusable_email(&mut self, stamp: Stamp) -> bool {
+    fn fold_unusable_email(&mut self, told: Told) -> bool {
+        let email = self.email.as_ref().map(|fact| &fact.stamp);
+        let stamp = told.among(email.into_iter().chain(&self.unusable_email));
         if let Some(known) = self.unusable_email
-            && known.at >= stamp.at
+            && (known.at > stamp.at || (known.at == stamp.at && told.day_ends.is_none()))
         {
             let is_same = known.at == stamp.at;
             self.unusable_email = Some(if is_same { known.min(stamp) } else { known });
             return false;
         }
-        self.unusable_email = Some(stamp);
-        self.waits_for_email()
+        let waited = self.waits_for_email();
+        self.unusable_email = self.unusable_email.max(Some(stamp));
+        self.waits_for_email() && !(waited && told.day_ends.is_some())
     }
 
     /// Whether HR's newest address cannot be used: nobody is invited, or switched on, under an earlier one.
@@ -253,6 +295,10 @@ impl Record {
     pub fn locale(&self) -> Option<&str> {
         self.locale.as_ref().map(|fact| fact.value.as_str())
     }
+}
+
+fn is<T: PartialEq>(fact: Option<&Fact<T>>, value: &T) -> bool {
+    fact.is_some_and(|fact| fact.value == *value)
 }
 
 fn text(name: &Stated<Name>) -> &str {
@@ -351,6 +397,72 @@ mod tests {
         let gone = |from: Option<i64>| said(EventKind::Update, 14, (Left, from.map(UnixMs)), false);
         for from in [None, Some(5)] {
             assert_eq!(folded(&[hire.clone(), gone(from)], 150), Some(Left));
+        }
+    }
+
+    #[test]
+    fn a_status_beside_a_move_out_of_scope_leaves_what_is_announced() {
+        use EmploymentState::{Employed, Left};
+        let said = |kind, at, facts| Event { kind, ..event(Some(at), facts) };
+        let employment = |state, from: Option<i64>| Some((state, from.map(UnixMs)));
+        let hire = Facts { employment: employment(Employed, None), ..Facts::default() };
+        let leave = Facts { employment: employment(Left, Some(200)), ..Facts::default() };
+        // "Active", in another department: a leave by its kind.
+        let scope = |scope| Some((scope, None));
+        let moved = Facts {
+            employment: employment(Employed, None),
+            is_status: true,
+            scope: scope(Scope::Out),
+            ..Facts::default()
+        };
+        let back = Facts { scope: scope(Scope::In), ..Facts::default() };
+        let mut record = Record::default();
+        let events =
+            [(EventKind::Hire, hire), (EventKind::Leave, leave), (EventKind::Leave, moved), (EventKind::Update, back)];
+        for (seq, (kind, facts)) in (1..).zip(events) {
+            record.fold(&said(kind, 10 + i64::try_from(seq).unwrap(), facts), UnixMs(100), seq);
+        }
+        assert_eq!([150, 250].map(|now| record.membership(UnixMs(now))), [Some(Employed), Some(Left)]);
+    }
+
+    #[test]
+    fn a_status_that_says_terminated_ahead_of_the_day_is_taken_back_by_one_that_says_active() {
+        use EmploymentState::{Employed, Left};
+        let status = |at, state, from: Option<i64>| {
+            let facts = Facts { employment: Some((state, from.map(UnixMs))), is_status: true, ..Facts::default() };
+            event(Some(at), facts)
+        };
+        let words = [status(10, Employed, None), status(20, Left, Some(200)), status(30, Employed, None)];
+        for (order, expected) in
+            [(&[0, 1][..], Left), (&[0, 1, 2], Employed), (&[2, 1, 0], Employed), (&[1, 2, 0], Employed)]
+        {
+            let mut record = Record::default();
+            for (seq, place) in (1..).zip(order) {
+                record.fold(&words[*place], UnixMs(100), seq);
+            }
+            assert_eq!(record.membership(UnixMs(150)), Some(Employed), "{order:?}");
+            assert_eq!(record.membership(UnixMs(250)), Some(expected), "{order:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_of_a_day_and_one_that_cannot_be_used_count_in_the_order_in_which_they_came() {
+        let facts = |email: Option<&str>| Facts {
+            email: email.and_then(|email| Email::parse(email).ok()),
+            unusable_email: email.is_none(),
+            day_ends: Some(UnixMs(90)),
+            ..Facts::default()
+        };
+        for (words, awaits) in [
+            (vec![None, Some("a@x.com")], false),
+            (vec![Some("a@x.com"), None, None], true),
+            (vec![None, Some("a@x.com"), None], true),
+        ] {
+            let mut record = Record::default();
+            for (seq, email) in (1..).zip(&words) {
+                record.fold(&event(Some(0), facts(*email)), UnixMs(100), seq);
+            }
+            assert_eq!(record.waits_for_email(), awaits, "{words:?}");
         }
     }
 

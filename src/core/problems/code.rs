@@ -42,6 +42,9 @@ codes! {
     SourceUntimed = "SOURCE-UNTIMED",
         "Some events from this source carry no time, and count as of their arrival; others carry one.",
         "Let `[source.mapping] occurred_at` name the time of these, too; if they have none, set it to `[]`, so that their arrival orders all events.";
+    SourceOutdated = "SOURCE-OUTDATED",
+        "All events that this source has sent of late are older than what is known, and are not followed.",
+        "Check the sender's clock, and that `[source.mapping] occurred_at` and `zone` name when it happened; then have what was left out sent again. A replay of what is known needs nothing.";
     SourceConflict = "SOURCE-CONFLICT",
         "Deliveries repeat a known event id but say something else; they are treated as duplicates.",
         "Have the HR system give every event an id of its own; what these said is not applied: have it sent again, or correct it there again.";

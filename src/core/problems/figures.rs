@@ -11,7 +11,7 @@ use crate::core::person::{Mark, SourceName};
 use crate::core::processes::Processes;
 use crate::core::roster::DriftReport;
 use crate::core::store_health::FailingOperation;
-use crate::core::tally::SourceTally;
+use crate::core::tally::{Seen, SourceTally};
 use crate::core::time::UnixMs;
 
 /// All figures.
@@ -161,6 +161,8 @@ pub struct SourceFigures {
     pub name: SourceName,
     /// What all processes counted.
     pub tally: SourceTally,
+    /// So many of its events in a row were outdated, if all were of late.
+    pub outdated: Option<Seen>,
     /// When the last of its secrets expires; none: never.
     pub secret_until: Option<UnixMs>,
     /// The current mapping. It may name a type that was counted as unknown under an earlier one.
@@ -171,6 +173,6 @@ impl SourceFigures {
     /// A source about which nothing is known yet.
     #[must_use]
     pub fn new(name: SourceName) -> Self {
-        Self { name, tally: SourceTally::default(), secret_until: None, mapping: None }
+        Self { name, tally: SourceTally::default(), outdated: None, secret_until: None, mapping: None }
     }
 }

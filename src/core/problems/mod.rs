@@ -109,6 +109,7 @@ pub fn problems(figures: &Figures, seen: &Seen) -> Vec<Problem> {
     found.extend(work::stuck(figures));
     found.extend(source::troubles(figures));
     found.extend(source::again(figures));
+    found.extend(source::outdated(figures));
     found.extend(work::bounds(figures));
     found.extend(people::dead(figures));
     found.extend(people::marked(figures));

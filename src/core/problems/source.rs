@@ -100,6 +100,25 @@ pub(super) fn again(figures: &Figures) -> Vec<Found> {
     figures.sources.iter().filter_map(of_source).collect()
 }
 
+/// Sources of whose events all are older than what is known.
+pub(super) fn outdated(figures: &Figures) -> Vec<Found> {
+    let of_source = |source: &SourceFigures| {
+        let seen = source.outdated?;
+        let code = ProblemCode::SourceOutdated;
+        let what = format!(
+            "Source `{}`: the last {} events that said anything else than what is known are older than that, and not followed.",
+            source.name, seen.count
+        );
+        Some(
+            Found::new(code, what, code.advice(), seen.count)
+                .about(&source.name)
+                .since(Some(seen.since))
+                .at(page(source)),
+        )
+    };
+    figures.sources.iter().filter_map(of_source).collect()
+}
+
 /// Sources that have fallen silent, or will.
 pub(super) fn quiet(figures: &Figures) -> Vec<Found> {
     figures.sources.iter().flat_map(|source| [silent(figures, source), expires(figures, source)]).flatten().collect()
@@ -125,10 +144,10 @@ fn expires(figures: &Figures, source: &SourceFigures) -> Option<Found> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Problem, Seen, problems};
+    use super::super::{Problem, problems};
     use super::*;
     use crate::core::person::SourceName;
-    use crate::core::tally::GenuineResult;
+    use crate::core::tally::{GenuineResult, Seen};
     use crate::core::time::UnixMs;
 
     const NOW: UnixMs = UnixMs(1_800_000_000_000);
@@ -136,7 +155,10 @@ mod tests {
     fn told(change: impl FnOnce(&mut SourceFigures)) -> Vec<Problem> {
         let mut source = SourceFigures::new(SourceName::parse("hr").unwrap());
         change(&mut source);
-        problems(&Figures { now: NOW, up_since: NOW, sources: vec![source], ..Figures::default() }, &Seen::default())
+        problems(
+            &Figures { now: NOW, up_since: NOW, sources: vec![source], ..Figures::default() },
+            &super::super::Seen::default(),
+        )
     }
 
     #[test]
@@ -195,6 +217,14 @@ mod tests {
         let told = &told(30)[0];
         assert_eq!((told.key().as_str(), told.count), ("SOURCE-DUPLICATES hr", 30));
         assert!(told.what.contains("30 of the last 40 deliveries"), "{told:?}");
+    }
+
+    #[test]
+    fn a_source_whose_events_are_all_outdated_is_told() {
+        let seen = Seen { count: 12, since: NOW.minus_ms(5_000), last_at: NOW };
+        let told = &told(|source| source.outdated = Some(seen))[0];
+        assert_eq!((told.key().as_str(), told.count, told.since), ("SOURCE-OUTDATED hr", 12, seen.since));
+        assert!(told.what.contains("last 12 events"), "{told:?}");
     }
 
     #[test]

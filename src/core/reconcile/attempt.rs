@@ -1,5 +1,7 @@
 //! What an attempt knows.
 
+use std::collections::BTreeSet;
+
 use super::capabilities::Capabilities;
 use super::conclusion::{Aspect, Conclusion};
 use super::groups::{self, GroupsState};
@@ -36,6 +38,12 @@ pub struct AttemptState {
     pub(super) in_doubt: bool,
     /// Claims that this attempt asked for, and that are this person's.
     pub(super) claims: Vec<String>,
+    /// An account of somebody who has left, to be looked at, and the claim on the address that it had.
+    pub(super) in_the_way: Option<(String, String)>,
+    /// SCIM ids of others' accounts that were in the way, and do not have the address any more.
+    pub gone: BTreeSet<String>,
+    /// Accounts in the way that were looked at.
+    pub(super) looked_at: BTreeSet<String>,
     /// Writes of this attempt whose effect a reply has shown.
     pub(super) wrote: Vec<Operation>,
     /// A write whose effect the reply did not show, so that a read must.
@@ -76,6 +84,9 @@ impl AttemptState {
             stale_id: None,
             in_doubt: false,
             claims: Vec::new(),
+            in_the_way: None,
+            gone: BTreeSet::new(),
+            looked_at: BTreeSet::new(),
             wrote: Vec::new(),
             unshown: None,
             created: false,

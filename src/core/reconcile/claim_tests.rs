@@ -1,5 +1,7 @@
 //! Who owns a member or an address, who takes it over, and who is refused it.
 
+use serde_json::json;
+
 use super::team_tests::Fault;
 use super::verdict::Standing;
 use super::world_tests::{World, ada, hire, leave, person, shown, update};
@@ -100,6 +102,32 @@ fn the_address_of_a_leavers_member_is_nothing_to_move_to_and_the_leaver_may_come
     assert_eq!(ending.document.trouble, None);
     world.tell(&[hire(50, "ada@example.com", "Ada", "Lovelace")]);
     assert_eq!(shown(&world.team.users[0]), ada("Ada", "Lovelace", true), "{:?}", world.calls());
+}
+
+#[test]
+fn the_address_of_a_leaver_whose_account_is_gone_or_has_another_is_free() {
+    for is_renamed in [false, true] {
+        let mut world = World::new();
+        let second = |event: Event| Event { person: person("E-2"), ..event };
+        world.tell(&[hire(10, "ada@example.com", "Ada", "Lovelace")]);
+        world.tell(&[second(hire(10, "bob@example.com", "Bob", "Byron"))]);
+        world.tell(&[leave(20)]);
+        world.now = world.now.plus_ms(120_000);
+        let ending = world.tell(&[second(update(30, "ada@example.com", "-", "-"))]);
+        assert_eq!(ending.document.trouble.unwrap().code, Code::ScimOwned);
+        let Standing::Blocked { at: Some(again), .. } = ending.standing else { panic!("{:?}", ending.standing) };
+        // Somebody makes room in the team, and tells nobody.
+        let place = world.team.users.iter().position(|user| user["userName"] == "ada@example.com").unwrap();
+        if is_renamed {
+            world.team.users[place]["userName"] = json!("former.ada@example.com");
+        } else {
+            world.team.users.remove(place);
+        }
+        world.now = again;
+        let ending = world.work(&person("E-2"), &[]);
+        assert_eq!((ending.standing, ending.document.trouble), (Standing::Idle, None), "{:?}", world.calls());
+        assert_eq!(world.team.member("ada@example.com").map(|user| shown(user).1), Some("Bob".to_owned()));
+    }
 }
 
 #[test]

@@ -4,11 +4,13 @@ use super::attempt::AttemptState;
 use super::conclusion::{Conclusion, try_again};
 use super::groups;
 use super::owner;
+use super::reply::Outcome;
+use super::request::Request;
 use super::search::Search;
 use crate::core::code::Code;
-use crate::core::person::document::{JoinedGroup, Standstill};
+use crate::core::person::document::{Groups, Standstill};
 use crate::core::person::job::Finished;
-use crate::core::person::{Document, EmploymentState, KnownMember, Person};
+use crate::core::person::{EmploymentState, KnownMember, Person};
 use crate::core::time::UnixMs;
 
 /// What a claim on a member or an address came to.
@@ -25,25 +27,10 @@ pub enum Claimed {
         /// Claims that came with it, besides those asked for.
         along: Vec<String>,
         /// The groups that they put the member into, or may have put them into.
-        groups: FormerGroups,
+        groups: Groups,
     },
     /// It is somebody else's.
     Others(owner::Owner),
-}
-
-/// The groups of a member who is taken over.
-#[derive(Debug, Clone, Default)]
-pub struct FormerGroups {
-    joined: Vec<JoinedGroup>,
-    unsure: Vec<String>,
-}
-
-impl FormerGroups {
-    /// Those of the record that had the member.
-    #[must_use]
-    pub fn of(former: &Document) -> Self {
-        Self { joined: former.groups.clone(), unsure: former.groups_unsure.clone() }
-    }
 }
 
 impl AttemptState {
@@ -55,7 +42,7 @@ impl AttemptState {
             Claimed::Others(_) if keys.iter().any(|key| groups::is_claim(key)) => {
                 self.end = Some(try_again(Code::ScimMoving, None, true));
             }
-            Claimed::TakenFrom { person: _, member, along, groups } => {
+            Claimed::TakenFrom { person, member, along, groups } => {
                 self.claims.extend_from_slice(keys);
                 self.claims.extend(along);
                 // The former owner may have written between our look-up and our claim. So the member is read again,
@@ -68,7 +55,7 @@ impl AttemptState {
                 if let Some(member) = member.filter(|known| is_claimed(known))
                     && self.known.as_ref().is_none_or(|known| known.id.is_none())
                 {
-                    self.take_groups(&member, groups);
+                    self.take_groups(person, &member, groups);
                     self.document.member = Some(*member);
                 }
                 self.shown = None;
@@ -80,13 +67,34 @@ impl AttemptState {
             {
                 self.end = Some(Conclusion::InLine(Finished::NotAMember));
             }
-            Claimed::Others(owner) => self.end = Some(self.kept_by(&owner, now)),
+            Claimed::Others(owner) => match owner.account_in_the_way(&self.document) {
+                Some(id) if !self.looked_at.contains(id) => self.in_the_way = Some((id.to_owned(), owner.key.clone())),
+                Some(_) | None => self.end = Some(self.kept_by(&owner, now)),
+            },
         }
     }
 
+    /// Takes in what a look at an account that was in the way shows. False if it was another call, or shows nothing
+    /// about that.
+    pub(super) fn learn_in_the_way(&mut self, request: &Request, outcome: &Outcome) -> bool {
+        let is_asked = |(id, _): &mut (String, String)| matches!(request, Request::Get { id: asked } if asked == id);
+        let Some((id, address)) = self.in_the_way.take_if(is_asked) else { return false };
+        let has_it = match outcome {
+            Outcome::NotMember => false,
+            Outcome::Member(member) => owner::address_key(&member.user_name) == address,
+            _ => return false,
+        };
+        self.looked_at.insert(id.clone());
+        if !has_it {
+            self.gone.insert(id);
+        }
+        true
+    }
+
     /// This record takes the member out of the groups that the former one put them into.
-    fn take_groups(&mut self, member: &KnownMember, groups: FormerGroups) {
-        let FormerGroups { joined, unsure } = groups;
+    fn take_groups(&mut self, person: Person, member: &KnownMember, groups: Groups) {
+        self.document.groups_taken_from = Some(person).filter(|_| !groups.is_empty());
+        let Groups { joined, unsure } = groups;
         self.document.groups.extend(joined.into_iter().filter(|group| Some(&group.member) == member.id.as_ref()));
         self.document.groups_unsure.extend(unsure);
     }

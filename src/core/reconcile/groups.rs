@@ -134,6 +134,9 @@ pub(super) struct GroupsState {
     is_listed: bool,
     pages: u32,
     no_filter: bool,
+    /// Keys of names for which the filter showed no group. `displayName` is compared without regard to case (RFC 7643
+    /// §4.2), and not every provider does so: the list tells.
+    unfiltered: BTreeSet<String>,
     shown: Option<ShownGroup>,
     /// Ids for which there is no group any more.
     gone: BTreeSet<String>,
@@ -243,7 +246,7 @@ impl GroupsState {
 
     /// The next call of a look-up; none: it is known now.
     fn look_up(&mut self, key: &str, name: &str, known: GroupContext<'_>) -> Option<Next> {
-        if known.capabilities.filter && !self.no_filter {
+        if known.capabilities.filter && !self.no_filter && !self.unfiltered.contains(key) {
             return Some(Next::Send(GroupCall::Find { name: name.to_owned() }));
         }
         if !self.is_listed && self.pages < PAGES_MAX {
@@ -306,7 +309,14 @@ impl GroupsState {
     /// Takes in the outcome of a call. `as_http` names the call for people.
     pub(super) fn learn(&mut self, document: &mut Document, call: &GroupCall, outcome: GroupOutcome, as_http: &str) {
         match (call, outcome) {
-            (GroupCall::Find { name }, GroupOutcome::Rows { rows, .. }) => self.note_found(&label::key(name), &rows),
+            (GroupCall::Find { name }, GroupOutcome::Rows { rows, .. }) => {
+                let key = label::key(name);
+                if rows.iter().any(|row| label::key(&row.name) == key) {
+                    self.note_found(&key, &rows);
+                } else {
+                    self.unfiltered.insert(key);
+                }
+            }
             (GroupCall::Page { start_index }, GroupOutcome::Rows { rows, listed, total }) => {
                 let next = start_index.saturating_add(listed);
                 self.pages += 1;

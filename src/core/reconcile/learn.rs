@@ -35,6 +35,9 @@ impl AttemptState {
         {
             self.groups.note_in_doubt(&mut self.document, call);
         }
+        if self.learn_in_the_way(request, &outcome) {
+            return;
+        }
         match outcome {
             Outcome::Created(member) => self.learn_created(request, member.map(|member| *member), now),
             Outcome::Member(member) => self.learn_member(rules, request, *member, now),

@@ -189,6 +189,22 @@ impl Owner {
         !self.ring.is_empty() || (self.moves_away && has.is_some() && self.wants == has)
     }
 
+    /// The SCIM id of an account of somebody who has left that keeps this person, who has an account of their own, from
+    /// its address: where it is gone, or has another address by now, it keeps nobody from anything.
+    #[must_use]
+    pub fn account_in_the_way(&self, document: &Document) -> Option<&str> {
+        let id =
+            self.member.as_deref().filter(|_| self.has_left && self.is_on_member && self.key.starts_with("address:"));
+        id.filter(|theirs| id_of(document).is_some_and(|own| own != *theirs))
+    }
+
+    /// The same, where these accounts turned out not to have the address.
+    #[must_use]
+    pub fn without(self, accounts: &BTreeSet<String>) -> Self {
+        let is_gone = self.member.as_ref().is_some_and(|id| accounts.contains(id));
+        Self { is_on_member: self.is_on_member && !is_gone, ..self }
+    }
+
     /// Whether the member is handed over: the owner has left, or it is the same human being under another id (the
     /// same name, as after a rehire). A person with a member of their own is somebody else of that name, and cannot
     /// get an address while another member has it.

@@ -63,6 +63,9 @@ pub fn plan(state: &mut AttemptState, rules: &PlanRules, now: UnixMs) -> Step {
     if !capabilities.filter {
         state.search.never_filter();
     }
+    if let Some((id, _)) = &state.in_the_way {
+        return Step::Send(Request::Get { id: id.clone() });
+    }
     let standing = standing(&state.document, rules, now);
     if let Some(member) = state.shown.clone() {
         return bring(state, rules, &member, standing, now);
@@ -184,7 +187,8 @@ fn search(state: &mut AttemptState, rules: &PlanRules, standing: Standing, email
         Look::Ended(Found::One(member)) => adopt(state, rules, &member.clone(), standing, now),
         Look::Ended(Found::Several) => blocked(Code::ScimAmbiguous, "after the look-up by userName"),
         Look::Ended(Found::Nobody { paged, complete }) => {
-            if paged {
+            // Whoever is not made is looked for again, until all were looked at.
+            if paged && (complete || standing == Standing::Employed) {
                 state.document.paged = Some((now, email.key().to_owned()));
             }
             nobody(state, rules, standing, email, complete, now)
@@ -291,13 +295,13 @@ fn nobody(
     }
     // Without a filter, an earlier address is only looked for while paging, and no refused POST shows who has it.
     let is_unseen = is_under_another && !state.search.has_filter();
-    if (standing == Standing::Left || is_unseen) && !complete {
+    let is_unsaid = state.document.record.membership(now).is_none() && !rules.invites(&state.document);
+    if (standing == Standing::Left || is_unsaid || is_unseen) && !complete {
         return not_everybody(state);
     }
     let made_unshown = state.document.progress.made_unshown;
     // The earlier addresses were looked for, too, and no member has them.
     state.document.addresses.clear();
-    let is_unsaid = state.document.record.membership(now).is_none() && !rules.invites(&state.document);
     match standing {
         Standing::Left if is_invited(&state.document) => {
             blocked(Code::ScimInvited, "made or invited, and no look-up shows them")

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::attempt::AttemptState;
 use super::capabilities::Capabilities;
-use super::claimed::{Claimed, FormerGroups};
+use super::claimed::Claimed;
 use super::conclusion::Conclusion;
 use super::group::{GroupCall, GroupOutcome, GroupRow};
 use super::listing::Listing;
@@ -17,6 +17,7 @@ use super::reply::Outcome;
 use super::request::{Active, Attributes, Member, Operation, Request};
 use crate::core::code::Code;
 use crate::core::limiter::CallKind;
+use crate::core::person::document::Groups;
 use crate::core::person::job::Finished;
 use crate::core::person::{Document, KnownMember};
 use crate::core::time::UnixMs;
@@ -141,7 +142,7 @@ fn claim(claims: &mut Claims, keys: &[String], document: &Document, now: UnixMs)
         for key in keys {
             claims.insert(key.clone(), Owner::of(document, key, now));
         }
-        return Claimed::TakenFrom { person: from, member: None, along: Vec::new(), groups: FormerGroups::default() };
+        return Claimed::TakenFrom { person: from, member: None, along: Vec::new(), groups: Groups::default() };
     }
     for key in keys {
         claims.insert(key.clone(), Owner::of(document, key, now));

@@ -138,6 +138,8 @@ impl Refused<'_> {
             (_, Request::Group(call)) => Outcome::Group(group::refused(call, self.status)),
             (400 | 404 | 414, _) if self.is_find() => Outcome::NoFilter,
             (412, _) if self.asked.replaces() == Some(true) => Outcome::Changed,
+            // Somebody between us may say so of everything: the look-up that comes next shows that.
+            (404 | 410, Request::Get { .. }) => Outcome::NotMember,
             _ => self.suspect(),
         }
     }

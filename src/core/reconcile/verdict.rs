@@ -44,6 +44,8 @@ const ADDRESS_FIRST_MS: u64 = 1_000;
 /// The first pause after a 429 that says "at once"; then twice as long, up to 64 s.
 const LIMITED_MS: u64 = 1_000;
 const LIMITED_DOUBLINGS_MAX: u32 = 6;
+/// How long until somebody is tried again who wants what another employee has: their account may be gone by then.
+const OWNED_AGAIN_MS: u64 = 6 * 3_600_000;
 /// A longer wait is a hold rather than a pause, so that it is reported.
 pub const LONG_WAIT_MS: u64 = 3_600_000;
 
@@ -245,6 +247,20 @@ impl Ending {
         ending
     }
 
+    /// A read shows that somebody whose member was handed over is not back: the jobs have ended.
+    #[must_use]
+    pub fn still_closed(mut document: Document, now: UnixMs) -> Self {
+        let open = std::mem::take(&mut document.open);
+        let words = u32::try_from(open.len()).unwrap_or(u32::MAX);
+        document.words_after_close = document.words_after_close.saturating_add(words);
+        let mut ending = Self::new(document);
+        for job in open {
+            ending.ended.push((job.id, Finished::HandedOver));
+            ending.tell(now, Note::Ended { job: job.id, outcome: Finished::HandedOver });
+        }
+        ending
+    }
+
     /// The person waits for a read at their HR system. If they wait for the target anyway, the next attempt begins
     /// with the read.
     pub fn wait_for_read(&mut self, at: UnixMs, code: Code, now: UnixMs) {
@@ -367,7 +383,9 @@ impl Ending {
         self.document.trouble = Some(Trouble { id, code, detail, since });
         self.document.waiting_since.get_or_insert(now);
         self.tell(now, Note::Blocked { code });
-        let at = announced(&self.document, now);
+        // Nobody tells when an account is removed at the target.
+        let again = (code == Code::ScimOwned).then(|| now.plus_ms(OWNED_AGAIN_MS));
+        let at = announced(&self.document, now).into_iter().chain(again).min();
         self.standing = Standing::Blocked { wants, at };
     }
 
@@ -481,6 +499,9 @@ impl Ending {
         } else if progress.limited_alone > super::suspicion::TRIES && now.ms_since(since) >= rules.suspicion_ms {
             let detail = "answered 429 again and again while others are served".to_owned();
             return self.blocked(Code::ScimRejected, detail, None, now);
+        } else {
+            // Told as any other change that keeps failing.
+            progress.failures = progress.failures.saturating_add(1);
         }
         if until.ms_since(now) > LONG_WAIT_MS {
             return self.hold(HoldScope::All, Code::HoldQuota, Some(until), now);

@@ -2,13 +2,18 @@
 
 use serde_json::json;
 
+use super::attempt::AttemptState;
+use super::conclusion::Conclusion;
+use super::suspicion::Suspicions;
 use super::team_tests::Fault;
-use super::verdict::{Ending, Standing};
-use super::world_tests::{World, ada, hire, leave, person, shown, update};
+use super::verdict::{Ending, Standing, decide};
+use super::world_tests::{RULES, World, ada, hire, leave, person, shown, update};
 use crate::core::code::Code;
+use crate::core::limiter::CallKind;
 use crate::core::person::inbox::{Entry, Word};
 use crate::core::person::job::{Finished, JobId};
-use crate::core::person::{EmploymentState, Event};
+use crate::core::person::{EmploymentState, Event, Mark, samples};
+use crate::core::time::UnixMs;
 
 #[test]
 fn the_leave_of_somebody_of_whom_no_address_is_known_waits_for_it_and_is_told() {
@@ -130,4 +135,37 @@ fn a_leave_that_was_announced_outlives_the_discard_of_what_blocks_them() {
     let ending = world.work(&person("E-1"), &[]);
     assert_eq!((ending.ended[0].1, ending.document.not_followed_since), (Finished::Deactivated, None));
     assert_eq!(world.team.users[0]["active"], false);
+}
+
+#[test]
+fn whoever_alone_is_limited_again_and_again_is_told_as_failing() {
+    let (mut now, mut suspicions) = (UnixMs(1_000_000), Suspicions::default());
+    let mut document = samples::ada("E-1", Some("ada@example.com"), "King", EmploymentState::Employed);
+    let mut marked = Vec::new();
+    for _ in 0..6 {
+        let conclusion = Conclusion::RateLimited { until: now.plus_ms(20_000) };
+        let state = AttemptState::new(document, false, now);
+        document = decide(state, &conclusion, &mut suspicions, &RULES, now, 0.5).document;
+        marked.push(document.marks().contains(&Mark::Failing));
+        now = now.plus_ms(10_000);
+        suspicions.served(CallKind::Write, person("E-2").id(), now);
+        now = now.plus_ms(10_000);
+    }
+    assert_eq!(marked, [false, false, false, false, false, true]);
+}
+
+#[test]
+fn an_update_of_somebody_who_may_stand_beyond_the_bound_of_a_look_up_is_told() {
+    let mut world = World::new();
+    for n in 0..2_001 {
+        world.team.add(&format!("p{n}@example.com"), "P", "Q", true, &json!({}));
+    }
+    // A second word finds nobody either.
+    for at in [10, 20] {
+        let ending = world.tell(&[update(at, "ada@example.com", "-", "King")]);
+        assert_eq!(ending.document.trouble.map(|trouble| trouble.code), Some(Code::ScimLookUp));
+    }
+    // Whom the filter shows is no matter of the bound.
+    let ending = world.tell(&[update(30, "p7@example.com", "-", "King")]);
+    assert_eq!(ending.document.trouble, None);
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::attempt::AttemptState;
-use super::claimed::{Claimed, FormerGroups};
+use super::claimed::Claimed;
 use super::groups::GroupRule;
 use super::owner::{self, Owner, address_key};
 use super::plan::{PlanRules, Step, plan};
@@ -14,6 +14,7 @@ use super::target::{TargetKind, TargetRules};
 use super::team_tests::{Fault, Team};
 use super::verdict::{Ending, RetryRules, Standing, decide};
 use crate::core::limiter::CallKind;
+use crate::core::person::document::Groups;
 use crate::core::person::fold::fold;
 use crate::core::person::inbox::{Entry, Word};
 use crate::core::person::job::JobId;
@@ -244,7 +245,7 @@ impl World {
             match plan(&mut state, &rules, self.now) {
                 Step::Finish(conclusion) => break conclusion,
                 Step::Own(keys) => {
-                    let claimed = self.own(&me, &keys, &state.document);
+                    let claimed = self.own(&me, &keys, &state);
                     state.learn_claim(&keys, claimed, self.now);
                 }
                 Step::Send(request) => {
@@ -270,7 +271,8 @@ impl World {
         Some(decide(state, &conclusion, &mut self.suspicions, &RULES, self.now, 0.5))
     }
 
-    fn own(&mut self, me: &str, keys: &[String], document: &Document) -> Claimed {
+    fn own(&mut self, me: &str, keys: &[String], state: &AttemptState) -> Claimed {
+        let document = &state.document;
         let other = keys.iter().find_map(|key| Some((key, self.claims.get(key).filter(|owner| *owner != me)?.clone())));
         let claimed = match other {
             None => Claimed::Ours,
@@ -278,12 +280,12 @@ impl World {
                 let Some(theirs) = self.people.get(&owner) else {
                     panic!("{owner} owns {key}, and there is no document");
                 };
-                let owner_is = Owner::of(theirs, key, self.now);
+                let owner_is = Owner::of(theirs, key, self.now).without(&state.gone);
                 if !owner_is.hands_over_to(document, self.now) {
                     return Claimed::Others(owner_is);
                 }
                 let member = theirs.member.clone().map(Box::new);
-                let groups = FormerGroups::of(theirs);
+                let groups = Groups::of(theirs);
                 Claimed::TakenFrom { person: theirs.person.clone(), member, along: Vec::new(), groups }
             }
         };

@@ -121,6 +121,8 @@ impl Columns {
         };
         let preferred = name(Field::PreferredGivenName, "preferred_name")?.filter(|name| *name != Stated::None);
         let facts = Facts {
+            day_ends: None,
+            is_status: false,
             employment: self.employment(row)?.map(|state| (state, None)),
             tells_end: false,
             scope: None,

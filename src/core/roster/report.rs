@@ -340,7 +340,9 @@ impl<'t> Planner<'t> {
         if let Some(problem) = self.list.problem() {
             self.report.warnings.push(problem);
         }
-        let is_shrunken = self.gone > 0 && self.gone > self.terms.guard.leaves_at_once(self.known);
+        // Nobody is left where somebody is known: not even one who would be one of few.
+        let is_empty = self.list.is_empty() && self.known > 0;
+        let is_shrunken = is_empty || (self.gone > 0 && self.gone > self.terms.guard.leaves_at_once(self.known));
         if is_shrunken {
             let (gone, known) = (self.gone, self.known);
             let warning = format!("the list of members lacks {gone} of {known} members that are known: is it whole?");

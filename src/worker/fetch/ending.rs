@@ -52,6 +52,11 @@ impl Fetched {
         self
     }
 
+    /// Whether the read is still owed.
+    pub(in crate::worker) fn waits(&self) -> bool {
+        self.wait.is_some()
+    }
+
     /// Whether nothing can be reconciled before the read.
     pub(in crate::worker) fn is_all(&self, document: &Document, now: UnixMs) -> bool {
         let word_is_new = document.has_new_word(now) == Some(true);

@@ -291,7 +291,7 @@ impl Worker {
         let was_served = end.is_served();
         let since = owed.failing_since.unwrap_or(now.minus_ms(SERVED_LATELY_MS));
         let seen = Circumstances {
-            has_left: owed.removed || has_left(document, now),
+            has_left: owed.removed || has_left(document, now) || document.record.closed.is_some(),
             others_were_served: reader.served.others_since(person.id(), since),
             now,
             jitter: clock::jitter(),
