@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::power_cut::library;
+use crate::power_cut::{library, moments};
 use crate::process::{Bridge, Home, http, payload, post, sim};
 
 const SENDERS: usize = 6;
@@ -60,9 +60,9 @@ async fn cut_after(busy: Duration, more: &[(&str, &str)]) -> (usize, usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_power_cut_loses_nothing_that_was_answered_200() {
-    for busy_ms in [300, 700, 1_100] {
-        let (acknowledged, lost) = cut_after(Duration::from_millis(busy_ms), &[]).await;
-        assert!(acknowledged > 0 && lost == 0, "{lost} of {acknowledged} lost after {busy_ms} ms");
+    for busy in moments("embedded", 3, 0, 2_000) {
+        let (acknowledged, lost) = cut_after(busy, &[]).await;
+        assert!(acknowledged > 0 && lost == 0, "{lost} of {acknowledged} lost after {busy:?}");
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use scim_bridge::core::person::job::JobId;
 use scim_bridge::store::Store;
 
-use crate::power_cut::library;
+use crate::power_cut::{library, moments};
 use crate::servers::{Make, Server, eventually};
 use crate::stage::{accept, accepts_at_last, is_there, open};
 
@@ -62,11 +62,14 @@ struct Lost {
     before_cut: Vec<Duration>,
 }
 
-async fn cut(make: Make, appendfsync: &str, keys: &[(&str, &str)], lies: bool) -> Lost {
+/// Long enough that `everysec` has flushed, and that more has come since.
+const USUAL: Duration = Duration::from_millis(3_500);
+
+async fn cut(make: Make, appendfsync: &str, keys: &[(&str, &str)], lies: bool, busy: Duration) -> Lost {
     let folder = tempfile::tempdir().unwrap();
     let mut server = server(make, &library(folder.path()), lies, &["--appendfsync", appendfsync]);
     let store = open(&server.url(), keys);
-    let (acknowledged, cut_at) = accept_until_the_cut(&store, Duration::from_millis(3_500), &mut [&mut server]).await;
+    let (acknowledged, cut_at) = accept_until_the_cut(&store, busy, &mut [&mut server]).await;
     server.run();
     accepts_at_last(store.as_ref()).await;
     let mut before_cut = Vec::new();
@@ -89,14 +92,16 @@ async fn cut(make: Make, appendfsync: &str, keys: &[(&str, &str)], lies: bool) -
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn appendfsync_always_loses_nothing_to_a_power_cut() {
     for make in [Make::Redis, Make::Valkey] {
-        let lost = cut(make, "always", &[], false).await;
-        assert!(lost.before_cut.is_empty(), "{make:?}: {} of {} lost", lost.before_cut.len(), lost.of);
+        for busy in moments("appendfsync always", 1, 500, 4_000) {
+            let lost = cut(make, "always", &[], false, busy).await;
+            assert!(lost.before_cut.is_empty(), "{make:?}, {busy:?}: {} of {} lost", lost.before_cut.len(), lost.of);
+        }
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disk_that_flushes_nothing_would_lose_some_of_it() {
-    let lost = cut(Make::Redis, "always", &[], true).await;
+    let lost = cut(Make::Redis, "always", &[], true, USUAL).await;
     assert!(!lost.before_cut.is_empty(), "none of {} lost: the test shows nothing", lost.of);
 }
 
@@ -106,7 +111,7 @@ const EVERYSEC_MAX: Duration = Duration::from_secs(2 + 1);
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn appendfsync_everysec_loses_up_to_two_seconds_to_a_power_cut() {
     for make in [Make::Redis, Make::Valkey] {
-        let lost = cut(make, "everysec", &[], false).await;
+        let lost = cut(make, "everysec", &[], false, USUAL).await;
         let oldest = lost.before_cut.last().unwrap_or_else(|| panic!("{make:?}: none of {} lost", lost.of));
         assert!(*oldest < EVERYSEC_MAX, "{make:?}: acknowledged {oldest:?} before the cut, and lost");
         assert!(lost.before_cut.len() < lost.of, "{make:?}: all lost");
@@ -115,8 +120,10 @@ async fn appendfsync_everysec_loses_up_to_two_seconds_to_a_power_cut() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_acknowledged_as_fsynced_outlives_a_power_cut() {
-    let lost = cut(Make::Valkey, "always", &FSYNCED, false).await;
-    assert!(lost.before_cut.is_empty(), "{} of {} lost", lost.before_cut.len(), lost.of);
+    for busy in moments("fsynced", 1, 500, 4_000) {
+        let lost = cut(Make::Valkey, "always", &FSYNCED, false, busy).await;
+        assert!(lost.before_cut.is_empty(), "{busy:?}: {} of {} lost", lost.before_cut.len(), lost.of);
+    }
 }
 
 /// Why such a server is refused (`STORE-EVERYSEC`): it answers `WAITAOF` before it has flushed.
@@ -124,7 +131,7 @@ async fn what_was_acknowledged_as_fsynced_outlives_a_power_cut() {
 async fn valkey_with_everysec_loses_what_it_has_answered_as_flushed() {
     let keys = [FSYNCED[0], ("insecure_ok", "true")];
     for _ in 0..10 {
-        if !cut(Make::Valkey, "everysec", &keys, false).await.before_cut.is_empty() {
+        if !cut(Make::Valkey, "everysec", &keys, false, USUAL).await.before_cut.is_empty() {
             return;
         }
     }
@@ -144,8 +151,7 @@ async fn what_was_acknowledged_as_replicated_is_on_a_replica_where_all_lose_powe
     assert!(eventually(|| replicas.iter().all(linked)));
     let store = open(&primary.url(), &REPLICATED);
     let [one, other] = &mut replicas;
-    let busy = Duration::from_millis(3_500);
-    let (acknowledged, _) = accept_until_the_cut(&store, busy, &mut [one, other, &mut primary]).await;
+    let (acknowledged, _) = accept_until_the_cut(&store, USUAL, &mut [one, other, &mut primary]).await;
     // Each as it would be as the next primary; Sentinel takes the one that has more.
     let mut lost_by_both: Vec<JobId> = acknowledged.iter().map(|(id, _)| *id).collect();
     for replica in &mut replicas {

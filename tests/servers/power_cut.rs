@@ -1,7 +1,8 @@
-//! The library that cuts the power: see `power_cut.c` beside it.
+//! The library that cuts the power (see `power_cut.c` beside it), and when.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 /// Builds it in a folder.
 pub(crate) fn library(folder: &Path) -> PathBuf {
@@ -10,4 +11,16 @@ pub(crate) fn library(folder: &Path) -> PathBuf {
     let made = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source).status();
     assert!(made.is_ok_and(|status| status.success()), "script/setup installs `cc`");
     library
+}
+
+/// The moments of a test's cuts: random, between these. The seed is printed; `script/soak` gives another each time, and
+/// asks for more cuts.
+pub(crate) fn moments(what: &str, cuts: usize, from_ms: u64, to_ms: u64) -> Vec<Duration> {
+    let told = |name: &str| std::env::var(name).ok()?.parse::<u64>().ok();
+    let seed = told("SCIM_BRIDGE_CHAOS_SEED").unwrap_or_else(|| fastrand::u64(..1_000_000));
+    let cuts = told("SCIM_BRIDGE_POWER_CUTS").and_then(|cuts| usize::try_from(cuts).ok()).unwrap_or(cuts);
+    let mut chance = fastrand::Rng::with_seed(seed);
+    let moments: Vec<_> = (0..cuts).map(|_| Duration::from_millis(chance.u64(from_ms..to_ms))).collect();
+    println!("{what}: SCIM_BRIDGE_CHAOS_SEED={seed}, power cuts after {moments:?}");
+    moments
 }
