@@ -1,8 +1,14 @@
 //! How a command fails: its message, and the exit code.
 
+use std::io::Write;
 use std::process::ExitCode;
+use std::sync::mpsc;
+use std::time::Duration;
 
 use crate::config::ConfigErrors;
+
+/// How long the last words may take to be read. A process that is to end must not wait for a reader that stalls.
+const READ_MAX: Duration = Duration::from_secs(2);
 
 /// Why a command did not end well.
 #[derive(Debug)]
@@ -41,34 +47,40 @@ impl Failure {
     pub(crate) fn report(self, json: bool) -> ExitCode {
         match self {
             Self::Config(errors) => {
-                if json {
-                    say!("{}", serde_json::json!({ "ok": false, "errors": errors }));
-                } else {
-                    eprintln!("{errors}");
-                }
+                let told = serde_json::json!({ "ok": false, "errors": errors });
+                last_words(json.then_some(told), errors.to_string());
                 ExitCode::from(64)
             }
             Self::Failed { what, action } => {
-                if json {
-                    say!("{}", serde_json::json!({ "ok": false, "error": what, "action": action }));
-                } else if action.is_empty() {
-                    eprintln!("error: {what}");
-                } else {
-                    eprintln!("error: {what}\n  what to do: {action}");
-                }
+                let told = serde_json::json!({ "ok": false, "error": what, "action": action });
+                let advice = if action.is_empty() { action } else { format!("\n  what to do: {action}") };
+                last_words(json.then_some(told), format!("error: {what}{advice}"));
                 ExitCode::FAILURE
             }
             Self::Told => ExitCode::FAILURE,
             Self::Usage(what) => {
-                if json {
-                    say!("{}", serde_json::json!({ "ok": false, "error": what, "action": "See --help." }));
-                } else {
-                    eprintln!("error: {what}\n  what to do: see --help");
-                }
+                let told = serde_json::json!({ "ok": false, "error": what, "action": "See --help." });
+                last_words(json.then_some(told), format!("error: {what}\n  what to do: see --help"));
                 ExitCode::from(2)
             }
             Self::Attention => ExitCode::from(3),
         }
+    }
+}
+
+/// Prints the JSON to standard output, or else the text to standard error.
+fn last_words(json: Option<serde_json::Value>, text: String) {
+    let (done, written) = mpsc::channel();
+    let write = move || {
+        // Nobody is left to be told that it cannot be written.
+        let _ = match json {
+            Some(json) => writeln!(std::io::stdout(), "{json}"),
+            None => writeln!(std::io::stderr(), "{text}"),
+        };
+        let _ = done.send(());
+    };
+    if std::thread::Builder::new().name("last-words".to_owned()).spawn(write).is_ok() {
+        let _ = written.recv_timeout(READ_MAX);
     }
 }
 

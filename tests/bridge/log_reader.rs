@@ -1,6 +1,7 @@
 //! Whatever reads the log stops reading: deliveries, people, probes and the end of the process do not wait for it.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -55,4 +56,31 @@ async fn a_reader_of_the_log_that_stalls_stops_nothing_and_lines_that_are_droppe
         tokio::time::sleep(Duration::from_millis(20)).await;
     };
     assert!(status.success(), "{status}");
+}
+
+#[test]
+fn who_cannot_start_ends_although_nobody_reads_why() {
+    let home = Home::at("http://127.0.0.1:9/scim/v2", "");
+    let (_reader, writer) = std::io::pipe().unwrap();
+    let (mut full, (told, is_full)) = (writer.try_clone().unwrap(), std::sync::mpsc::channel());
+    // The pipe is full, and stays so.
+    std::thread::spawn(move || while full.write_all(&[b'x'; 4096]).is_ok() && told.send(()).is_ok() {});
+    while is_full.recv_timeout(Duration::from_millis(500)).is_ok() {}
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let _taken = TcpListener::bind(&taken).unwrap();
+    for (key, value, code) in
+        [("SCIM_BRIDGE__STORE__URL", "nowhere:", 64), ("SCIM_BRIDGE__SERVER__ADMIN_LISTEN", taken.as_str(), 1)]
+    {
+        let mut command = home.command(&["serve"]);
+        command.env(key, value).stdout(Stdio::null()).stderr(writer.try_clone().unwrap());
+        let (mut child, since) = (command.spawn().unwrap(), Instant::now());
+        let status = loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(since.elapsed() < Duration::from_mins(1), "{key}: the process does not end");
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        assert_eq!(status.code(), Some(code), "{key}");
+    }
 }
