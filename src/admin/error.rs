@@ -46,6 +46,14 @@ pub enum AdminError {
     /// The request cannot be understood.
     #[error("{0}")]
     BadRequest(String),
+    /// The file that was sent cannot be read.
+    #[error("{what}")]
+    BadFile {
+        /// What is wrong with it.
+        what: String,
+        /// What to do about it.
+        action: &'static str,
+    },
     /// What the user saw has changed meanwhile.
     #[error("{0}")]
     OutOfDate(String),
@@ -114,7 +122,7 @@ impl AdminError {
             Self::ForeignHost => "foreign_host",
             Self::NotFound(_) => "not_found",
             Self::MethodNotAllowed(_) => "method_not_allowed",
-            Self::BadRequest(_) => "bad_request",
+            Self::BadRequest(_) | Self::BadFile { .. } => "bad_request",
             Self::OutOfDate(_) => "out_of_date",
             Self::StillUnmapped { .. } => "still_unmapped",
             Self::SourceGone(_) => "source_gone",
@@ -156,6 +164,7 @@ impl AdminError {
             | Self::NotFound(_)
             | Self::MethodNotAllowed(_)
             | Self::BadRequest(_)
+            | Self::BadFile { .. }
             | Self::OutOfDate(_)
             | Self::StillUnmapped { .. }
             | Self::SourceGone(_)
@@ -181,6 +190,7 @@ impl AdminError {
                 "Check the id: it may have been replayed or discarded, or dropped because it was too old."
             }
             Self::MethodNotAllowed(_) | Self::BadRequest(_) => "See /api/openapi.json for what is served and how.",
+            Self::BadFile { action, .. } => action,
             Self::OutOfDate(_) => "Make the plan again, look at it, and apply that one.",
             Self::StillUnmapped { code, .. } | Self::Store(StoreError::Trouble { code, .. }) => code.advice(),
             Self::SourceGone(_) => "Configure the source again, or discard it.",
@@ -233,6 +243,7 @@ impl AdminError {
             | Self::NotFound(_)
             | Self::MethodNotAllowed(_)
             | Self::BadRequest(_)
+            | Self::BadFile { .. }
             | Self::OutOfDate(_)
             | Self::StillUnmapped { .. }
             | Self::SourceGone(_)
@@ -252,7 +263,7 @@ impl ResponseError for AdminError {
             Self::ForeignHost => StatusCode::MISDIRECTED_REQUEST,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
-            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::BadRequest(_) | Self::BadFile { .. } => StatusCode::BAD_REQUEST,
             Self::StillUnmapped { .. } | Self::SourceGone(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::ForeignForm | Self::ReadOnly => StatusCode::FORBIDDEN,
             Self::Several(_) | Self::OutOfDate(_) | Self::NoKey | Self::Held(_) => StatusCode::CONFLICT,
@@ -304,6 +315,7 @@ pub(super) fn decorate(error: &AdminError, headers: &mut HeaderMap) {
         | AdminError::Several(_)
         | AdminError::ForeignHost
         | AdminError::BadRequest(_)
+        | AdminError::BadFile { .. }
         | AdminError::OutOfDate(_)
         | AdminError::StillUnmapped { .. }
         | AdminError::SourceGone(_)

@@ -164,7 +164,17 @@ impl Api {
     }
 
     fn no_token(&self) -> Failure {
+        let is_gone = |file: &PathBuf| {
+            let seen = std::fs::metadata(file);
+            // Nobody has served here yet where the folder is missing, too.
+            let has_folder = file.parent().is_some_and(std::path::Path::is_dir);
+            has_folder && seen.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+        };
         let action = match &self.token_file {
+            Some(file) if is_gone(file) => format!(
+                "The file {} is gone: restart `serve`, which makes another token and keeps it there; or set `[server] admin_token`.",
+                file.display()
+            ),
             Some(file) => format!(
                 "Run this as the user who runs `serve` (it keeps a token in {}), or set `[server] admin_token`.",
                 file.display()

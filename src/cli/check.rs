@@ -12,11 +12,14 @@ use crate::app::{self, Role};
 use crate::clock::Clock;
 use crate::config::{Config, StoreUrl};
 use crate::core::code::Code;
+use crate::core::problems::ProblemCode;
 use crate::core::processes::ProcessRole;
 use crate::core::reconcile::no_reply::NoReply;
 use crate::core::reconcile::reply::{Outcome, Reply};
 use crate::core::reconcile::request::Request;
 use crate::core::reconcile::target::TargetRules;
+use crate::core::target_name::said;
+use crate::core::time::UnixMs;
 use crate::scim::Client;
 use crate::store::StoreError;
 use crate::store::embedded::Embedded;
@@ -57,7 +60,11 @@ pub fn run(context: &Context, args: &CheckArgs) -> Result<(), Failure> {
     let report = block_on(async {
         // Before a missing store is created.
         let file = store_file(&config);
-        let mut checks = vec![configuration(&config), store(&config).await];
+        let mut checks = vec![configuration(&config)];
+        if role.takes_in() {
+            checks.extend(expired(&config, Clock::System.now()));
+        }
+        checks.push(store(&config).await);
         checks.extend(file);
         if role.works() {
             checks.extend(postman(&config).await?);
@@ -86,6 +93,20 @@ fn configuration(config: &Config) -> Checked {
     let mut found = vec![format!("sources: {}", sources.join(", "))];
     found.extend(config.notices.iter().map(ToString::to_string));
     well("configuration", found.join("; "))
+}
+
+/// Sources all of whose secrets have expired: nothing that they send is taken.
+fn expired(config: &Config, now: UnixMs) -> Vec<Checked> {
+    let sources = config.sources.iter().filter_map(|source| {
+        let last =
+            source.secrets.iter().map(|secret| secret.not_after).max_by_key(|end| end.unwrap_or(UnixMs(i64::MAX)))?;
+        let end = last.filter(|end| *end < now)?;
+        let found =
+            format!("source `{}`: the last one expired at {end}, so all its deliveries are answered 401", source.name);
+        let action = ProblemCode::SourceSecretExpires.advice().to_owned();
+        Some(Checked { what: "secrets", ok: false, found, action })
+    });
+    sources.collect()
 }
 
 async fn store(config: &Config) -> Checked {
@@ -164,11 +185,15 @@ async fn ask(client: &Client, target: TargetRules, what: &'static str, request: 
         | Outcome::Suspect { .. } => Code::HoldRefused,
     };
     let action = match &reply {
+        Reply::Http(_) if code == Code::HoldRefused => said(REFUSED),
         Reply::NotSent { reason } | Reply::Lost { reason } => advice(*reason).unwrap_or(code.advice()),
         Reply::Http(_) => code.advice(),
     };
     Checked { what, ok: false, found: format!("{seen}: {code} {}", code.title()), action: action.to_owned() }
 }
+
+/// What to do about a refusal that is not documented.
+const REFUSED: &str = "See that `[postman] base_url` is the address of SCIM, which ends in `/scim/v2`, and that what answers there is Postman, not a proxy or a login page. Then look at the key, the plan, and SCIM in the team settings.";
 
 /// What to do about a failed connection; none if the code's own advice says it.
 fn advice(reason: NoReply) -> Option<&'static str> {

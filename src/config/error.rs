@@ -136,12 +136,14 @@ impl Findings {
     }
 
     /// Returns `value` if there are no errors.
-    pub(crate) fn or<T>(mut self, value: T) -> Result<T, ConfigErrors> {
-        if self.errors.is_empty() {
-            return Ok(value);
-        }
+    pub(crate) fn or<T>(self, value: T) -> Result<T, ConfigErrors> {
+        if self.errors.is_empty() { Ok(value) } else { Err(self.errors()) }
+    }
+
+    /// All that was found.
+    pub(crate) fn errors(mut self) -> ConfigErrors {
         self.errors.sort();
-        Err(ConfigErrors(self.errors))
+        ConfigErrors(self.errors)
     }
 
     /// Notes an error if a value is out of bounds.

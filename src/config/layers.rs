@@ -25,9 +25,16 @@ pub(super) struct Layers {
     pub(super) variables: BTreeMap<Key, String>,
 }
 
-/// Reads the file and lays the environment over it.
-pub(super) fn read(path: Option<&Path>, env: &BTreeMap<String, String>, findings: &mut Findings) -> Layers {
-    let mut tree = Value::Table(file(path, env, findings));
+/// Reads the file and lays the environment over it. None where the file cannot be read: all that is in it would be
+/// missed.
+pub(super) fn read(path: Option<&Path>, env: &BTreeMap<String, String>, findings: &mut Findings) -> Option<Layers> {
+    let mut tree = match file(path, env) {
+        Ok(table) => Value::Table(table),
+        Err(error) => {
+            findings.push(error);
+            return None;
+        }
+    };
     let mut variables: Vec<(Key, &String, &String)> = Vec::new();
     for (name, value) in env {
         if let Some(rest) = name.strip_prefix(PREFIX) {
@@ -50,7 +57,7 @@ pub(super) fn read(path: Option<&Path>, env: &BTreeMap<String, String>, findings
             }
         }
     }
-    Layers { tree, variables: taken }
+    Some(Layers { tree, variables: taken })
 }
 
 /// Reports the variables that would be keys if they had two underscores instead of one. Others with this prefix are
@@ -112,26 +119,23 @@ fn names_it(value: &Value, variable: &str) -> bool {
     }
 }
 
-fn file(path: Option<&Path>, env: &BTreeMap<String, String>, findings: &mut Findings) -> Table {
+fn file(path: Option<&Path>, env: &BTreeMap<String, String>) -> Result<Table, ConfigError> {
     let named = path
         .map(Path::to_path_buf)
         .or_else(|| env.get(FILE_VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from));
     let path = match named {
         Some(path) => path,
         None if Path::new(FILE_DEFAULT).is_file() => PathBuf::from(FILE_DEFAULT),
-        None => return Table::new(),
+        None => return Ok(Table::new()),
     };
     let key = path.display().to_string();
-    match std::fs::read_to_string(&path) {
-        Ok(text) => parse(&key, &text).unwrap_or_else(|error| {
-            findings.push(error);
-            Table::new()
-        }),
-        Err(error) => {
-            findings.push(ConfigError::new(key, ConfigCode::File, error.to_string()));
-            Table::new()
-        }
-    }
+    let bytes = std::fs::read(&path).map_err(|error| ConfigError::new(&key, ConfigCode::File, error.to_string()))?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let is_utf_16 = error.as_bytes().starts_with(&[0xff, 0xfe]) || error.as_bytes().starts_with(&[0xfe, 0xff]);
+        let problem = if is_utf_16 { "it is UTF-16" } else { "it is not UTF-8 text" };
+        ConfigError::new(&key, ConfigCode::Syntax, problem).advise("Save it as UTF-8.")
+    })?;
+    parse(&key, &text)
 }
 
 /// Parses a TOML file. An error names the place but does not show the text there: it may be a secret.

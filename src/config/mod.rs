@@ -160,7 +160,7 @@ impl Config {
         role: ProcessRole,
     ) -> Result<Self, ConfigErrors> {
         let mut findings = Findings::default();
-        let layers = layers::read(path, env, &mut findings);
+        let Some(layers) = layers::read(path, env, &mut findings) else { return Err(findings.errors()) };
         Self::of_layers(layers, env, (absent, role), findings)
     }
 

@@ -124,10 +124,18 @@ impl Reader<'_> {
     pub(super) fn secret(&mut self, key: &str, spec: &SecretSpec, findings: &mut Findings) -> Option<LiveSecret> {
         let problem = match &spec.at {
             At::Value(value) if value.expose_secret().is_empty() => "it is empty".to_owned(),
-            At::Value(value) => return Some(LiveSecret::new(value.clone())),
+            At::Value(value) => match unexpanded(value.expose_secret()) {
+                None => return Some(LiveSecret::new(value.clone())),
+                Some(name) => {
+                    let advice = format!("Write {{ env = \"{name}\" }}, and set that environment variable.");
+                    findings.push(ConfigError::new(key, ConfigCode::Secret, UNEXPANDED).advise(&advice));
+                    return None;
+                }
+            },
             At::Env(name) => match self.env.get(name) {
-                Some(value) if !value.is_empty() => return Some(LiveSecret::new(value.clone().into())),
-                Some(_) => format!("environment variable `{name}` is empty"),
+                Some(value) if value.is_empty() => format!("environment variable `{name}` is empty"),
+                Some(value) if unexpanded(value).is_some() => format!("environment variable `{name}`: {UNEXPANDED}"),
+                Some(value) => return Some(LiveSecret::new(value.clone().into())),
                 None => format!("environment variable `{name}` is not set"),
             },
             At::File(path) => match read_file(path) {
@@ -174,8 +182,8 @@ struct Watched {
     path: PathBuf,
     secret: LiveSecret,
     fit: Fit,
-    /// Whether the last look failed, so that a failure is reported once.
-    failing: bool,
+    /// What the last look failed with; none if it did not.
+    failing: Option<String>,
 }
 
 /// What a secret must be fit for.
@@ -241,6 +249,8 @@ pub struct Refreshed {
     /// The keys whose file has no usable secret any more, with the problem; reported once. The last good value
     /// stays in use.
     pub failed: Vec<(String, String)>,
+    /// The same as long as it is so.
+    pub failing: Vec<(String, String)>,
 }
 
 impl SecretFiles {
@@ -253,7 +263,7 @@ impl SecretFiles {
         for watched in &mut self.0 {
             match watched.look() {
                 Ok(value) => {
-                    watched.failing = false;
+                    watched.failing = None;
                     if watched.secret.current().expose_secret() != value.expose_secret() {
                         watched.secret.replace(value);
                         refreshed.changed.push(watched.key.clone());
@@ -262,12 +272,13 @@ impl SecretFiles {
                 // A secret that is still to come has no file yet.
                 Err(_) if watched.secret.current().expose_secret().is_empty() && !watched.path.exists() => {}
                 Err(problem) => {
-                    if !watched.failing {
-                        refreshed.failed.push((watched.key.clone(), problem));
+                    if watched.failing.is_none() {
+                        refreshed.failed.push((watched.key.clone(), problem.clone()));
                     }
-                    watched.failing = true;
+                    watched.failing = Some(problem);
                 }
             }
+            refreshed.failing.extend(watched.failing.clone().map(|problem| (watched.key.clone(), problem)));
         }
         refreshed
     }
@@ -292,13 +303,31 @@ impl SecretFiles {
             path: path.to_owned(),
             secret: secret.clone(),
             fit: Fit::Any,
-            failing: false,
+            failing: None,
         });
         secret
     }
 }
 
-/// A secret file's text, less the line break at its end. The error names the path only.
+/// What is wrong with such a secret. Everybody who has seen the configuration knows it.
+const UNEXPANDED: &str = "it is the name of a variable that nobody has replaced by its value";
+
+/// The variable's name, where a secret is only that: `${NAME}`, `$(NAME)`, or `$A_NAME`.
+fn unexpanded(secret: &str) -> Option<&str> {
+    let rest = secret.trim().strip_prefix('$')?;
+    let is_name = |name: &str| {
+        let is_of_name = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+        name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && name.bytes().all(is_of_name)
+    };
+    let braced =
+        [('{', '}'), ('(', ')')].iter().find_map(|(open, close)| rest.strip_prefix(*open)?.strip_suffix(*close));
+    // Without braces it might be a password.
+    let is_bare = rest.contains('_') && !rest.bytes().any(|b| b.is_ascii_lowercase());
+    braced.or(is_bare.then_some(rest)).filter(|name| is_name(name))
+}
+
+/// A secret file's text, without the byte-order mark that some editors put before it, and the line break at its end.
+/// The error names the path only.
 fn read_file(path: &Path) -> Result<SecretString, String> {
     use std::io::Read;
     let shown = path.display();
@@ -310,9 +339,61 @@ fn read_file(path: &Path) -> Result<SecretString, String> {
         return Err(format!("file `{shown}` is too large for a secret"));
     }
     let text = std::str::from_utf8(&bytes).map_err(|_| format!("file `{shown}` is not UTF-8 text"))?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let text = text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));
     if text.trim().is_empty() {
         return Err(format!("file `{shown}` is empty"));
     }
+    if unexpanded(text).is_some() {
+        return Err(format!("file `{shown}`: {UNEXPANDED}"));
+    }
     Ok(SecretString::from(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_that_nobody_expanded_is_known_and_a_password_is_not_taken_for_one() {
+        for (text, name) in [
+            ("${HR_SECRET}", "HR_SECRET"),
+            ("${hr}", "hr"),
+            (" $(HR_SECRET)\n", "HR_SECRET"),
+            ("$HR_SECRET", "HR_SECRET"),
+        ] {
+            assert_eq!(unexpanded(text), Some(name), "{text}");
+        }
+        for text in [
+            "$ecret_1",
+            "$ABC123",
+            "${}",
+            "${a b}",
+            "x${HR_SECRET}",
+            "${HR_SECRET}x",
+            "$",
+            "$2b$12$KIX_abc",
+            "HR_SECRET",
+            "",
+        ] {
+            assert_eq!(unexpanded(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_files_byte_order_mark_and_its_line_break_are_no_part_of_its_secret() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        for (bytes, expected) in [
+            ("\u{feff}a secret\r\n", Some("a secret")),
+            ("a secret\n", Some("a secret")),
+            (" a secret\n\n", Some(" a secret\n")),
+            ("\u{feff}\n", None),
+            ("${HR_SECRET}\n", None),
+        ] {
+            std::fs::write(&path, bytes).unwrap();
+            let read = read_file(&path);
+            assert_eq!(read.as_ref().ok().map(ExposeSecret::expose_secret), expected, "{bytes:?}");
+        }
+    }
 }

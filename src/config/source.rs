@@ -136,6 +136,15 @@ fn one_or_more<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<
 /// Lays the presets under the sources, before they are read; without any source, makes `hr`.
 pub(super) fn prepare(tree: &mut Value, assume_hr: bool, findings: &mut Findings) {
     let Some(root) = tree.as_table_mut() else { return };
+    if root.get("source").is_some_and(Value::is_table) {
+        let problem = "it is one table, and sources are a list";
+        findings.push(
+            ConfigError::new("source", ConfigCode::Value, problem).advise("Write [[source]], with two brackets."),
+        );
+        // Read as it is meant, so that what else is wrong with it is told, too.
+        let source = root.remove("source").into_iter().collect();
+        root.insert("source".to_owned(), Value::Array(source));
+    }
     let silent = root.get("source").is_none_or(|source| source.as_array().is_some_and(Vec::is_empty));
     if silent && assume_hr {
         let mut hr = Table::new();

@@ -1,6 +1,7 @@
 //! Files, the environment, defaults, and every error at once.
 
 use std::collections::BTreeSet;
+use std::fs;
 
 use scim_bridge::config::{Config, ConfigCode, LogFormat, PostmanAuth, StoreUrl};
 use scim_bridge::core::mapping::Mapping;
@@ -187,4 +188,27 @@ fn keys_without_consequence_are_accepted_and_told() {
         assert!(config.notices.iter().any(|notice| notice.starts_with(told)), "{told}: {:?}", config.notices);
     }
     assert!(load("", &[]).unwrap().notices.is_empty());
+}
+
+#[test]
+fn of_a_file_that_cannot_be_read_that_alone_is_told() {
+    let folder = Folder::with("[postman\nkey = \"PMAK-1\"\n");
+    let nothing_set = || Config::load(Some(&folder.path("c.toml")), std::iter::empty()).unwrap_err().0;
+    let told = nothing_set();
+    assert_eq!((told.len(), told[0].code), (1, ConfigCode::Syntax), "{told:?}");
+    let utf_16: Vec<u8> = "\u{feff}[postman]\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    fs::write(folder.path("c.toml"), utf_16).unwrap();
+    let told = nothing_set();
+    assert_eq!(told.len(), 1);
+    assert!(told[0].to_string().contains("it is UTF-16. Save it as UTF-8."), "{}", told[0]);
+    fs::remove_file(folder.path("c.toml")).unwrap();
+    let told = nothing_set();
+    assert_eq!((told.len(), told[0].code), (1, ConfigCode::File), "{told:?}");
+}
+
+#[test]
+fn one_bracket_too_few_is_told_and_what_else_is_wrong_with_the_source() {
+    let told = load("[source]\nname = \"hr\"\nsecrets = [{ env = \"NOT_SET\" }]\n", &[]).unwrap_err().0;
+    assert_eq!(told.iter().map(|error| error.key.as_str()).collect::<Vec<_>>(), ["source", "source[0].secrets[0]"]);
+    assert!(told[0].to_string().contains("Write [[source]], with two brackets."), "{}", told[0]);
 }

@@ -80,6 +80,20 @@ fn a_genuine_delivery_outside_its_window_is_stale_either_way() {
 }
 
 #[test]
+fn a_timestamp_of_another_unit_is_told_as_that_and_not_as_a_cut_that_could_be_another() {
+    let scheme = preset("standard-webhooks");
+    let unit = scim_bridge::core::signature::scheme::TimeUnit::Rfc3339;
+    let timestamp =
+        scheme.timestamp.clone().map(|rule| scim_bridge::core::signature::scheme::TimestampRule { unit, ..rule });
+    let theirs = Scheme { timestamp, ..scheme.clone() };
+    let headers = signed(&theirs, SECRET, BODY, "msg_1", SIGNED_AT);
+    assert_eq!(judged(&scheme, &headers, SIGNED_AT), Some(Refusal::MalformedTimestamp));
+    assert_eq!(judged(&theirs, &headers, SIGNED_AT), None);
+    let forged = signed(&theirs, "whsec_AAAA", BODY, "msg_1", SIGNED_AT);
+    assert_eq!(judged(&scheme, &forged, SIGNED_AT), Some(Refusal::Mismatch));
+}
+
+#[test]
 fn a_timestamp_in_the_body_is_read_after_the_signature_holds() {
     let scheme = scheme("header = 'x'\ntimestamp = { from = { json = '/timestamp' }, unit = 'rfc3339' }");
     let judged = |body: &str, secret| {

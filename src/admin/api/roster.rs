@@ -143,11 +143,10 @@ impl From<RosterError> for AdminError {
             RosterError::Changed(_) | RosterError::Unsure(_) | RosterError::Fetching(_) | RosterError::Overtaken(_) => {
                 Self::OutOfDate(error.to_string())
             }
-            RosterError::File(_)
-            | RosterError::NoSource(_)
-            | RosterError::NoList { .. }
-            | RosterError::Full
-            | RosterError::Members(_) => Self::BadRequest(error.to_string()),
+            RosterError::File(problem) => Self::BadFile { what: problem.to_string(), action: problem.advice() },
+            RosterError::NoSource(_) | RosterError::NoList { .. } | RosterError::Full | RosterError::Members(_) => {
+                Self::BadRequest(error.to_string())
+            }
         }
     }
 }

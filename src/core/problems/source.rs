@@ -12,6 +12,11 @@ const QUIET_MS: u64 = 10 * 86_400_000;
 /// What to do about deliveries from elsewhere.
 const OTHER_ADDRESS: &str = "If it is the HR system that posts from there, add its networks to `allow_from` of this source; behind proxies, see `[server] trusted_proxies` and `trusted_hops`. If it is somebody else, nothing is to be done.";
 
+/// What to do about deliveries that were put off for what requests may take until they are stored.
+const NO_MEMORY: &str = "Too much arrived at the same moment; the HR system sends it again. If it comes back, have it send smaller batches, or fewer at once. Strangers may have a part in it: see `scim_bridge_connections_cut_total`, and docs/security.md for the bounds.";
+/// What to do about deliveries that were put off for the number of connections.
+const NO_CONNECTION: &str = "Too many connections were open at the same moment; the HR system sends it again. See `scim_bridge_connections` and who holds them; raise `[server] connections_max` or `connections_per_peer`, or name the proxy in `trusted_proxies`.";
+
 fn page(source: &SourceFigures) -> String {
     format!("/deliveries#{}", source.name)
 }
@@ -65,6 +70,8 @@ fn found(source: &SourceFigures, trouble: &SourceTrouble) -> Found {
     let subject = format!("{} {what}", source.name);
     let advice = match (trouble.kind, what.as_str()) {
         (TroubleKind::Refused, "address") => OTHER_ADDRESS,
+        (TroubleKind::Full, "large_bodies" | "small_bodies" | "source" | "parsed" | "heads") => NO_MEMORY,
+        (TroubleKind::Full, "connections" | "peer") => NO_CONNECTION,
         _ => code.advice(),
     };
     Found::new(code, format!("Source `{}`: {told}", source.name), advice, count)
@@ -159,6 +166,17 @@ mod tests {
             &Figures { now: NOW, up_since: NOW, sources: vec![source], ..Figures::default() },
             &super::super::Seen::default(),
         )
+    }
+
+    #[test]
+    fn what_is_put_off_for_another_bound_than_the_stores_is_told_what_to_do_about_that() {
+        for (bound, advice) in
+            [("entries", "high_water_jobs"), ("large_bodies", "smaller batches"), ("peer", "connections_per_peer")]
+        {
+            let told = told(|source| source.tally.full(NOW, bound));
+            assert_eq!(told[0].code, "SOURCE-FULL");
+            assert!(told[0].action.contains(advice), "{bound}: {}", told[0].action);
+        }
     }
 
     #[test]

@@ -60,8 +60,14 @@ impl Row {
 /// Why a file cannot be read as a whole.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FileProblem {
+    /// It is a workbook of Excel, or another archive.
+    #[error("the file is an Excel workbook or another archive, and no text")]
+    Archive,
+    /// It is text in UTF-16.
+    #[error("the file is text in UTF-16")]
+    Utf16,
     /// It is not text in UTF-8.
-    #[error("the file is not UTF-8 (byte {at} is the first that is not): export it as UTF-8")]
+    #[error("the file is not UTF-8 (byte {at} is the first that is not)")]
     NotUtf8 {
         /// The place of the first bad byte.
         at: usize,
@@ -88,6 +94,25 @@ pub enum FileProblem {
     },
 }
 
+impl FileProblem {
+    /// What to do about it.
+    #[must_use]
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Self::Archive => "Save it as \"CSV UTF-8\", and unpack it if it is compressed.",
+            Self::Utf16 | Self::NotUtf8 { .. } => "Export it as UTF-8; Excel calls that \"CSV UTF-8\".",
+            Self::Empty => {
+                "Export it again: it needs a row for each person, and as CSV a first row with the names of the columns."
+            }
+            Self::TooLong => "Import it in parts, or only those who are still employed.",
+            Self::NoIdColumn { .. } => {
+                "Give the column of the ids that name in the file, or let `[source.mapping] employee_id` name the column as it is called; the first row has the names."
+            }
+            Self::Malformed { .. } => "Export it again as CSV in UTF-8, and see that it is whole.",
+        }
+    }
+}
+
 /// A row, or the number of one that cannot be read and what is wrong with it.
 pub(super) type ReadRow = Result<Row, (u64, String)>;
 /// The rows of a file, in order.
@@ -98,6 +123,14 @@ pub(super) type Rows<'t> = Box<dyn Iterator<Item = ReadRow> + Send + 't>;
 /// # Errors
 /// It is not UTF-8.
 pub fn text_of(bytes: &[u8]) -> Result<&str, FileProblem> {
+    // ZIP, the old workbooks of Excel, and gzip.
+    if [&b"PK\x03\x04"[..], b"\xd0\xcf\x11\xe0", b"\x1f\x8b"].iter().any(|magic| bytes.starts_with(magic)) {
+        return Err(FileProblem::Archive);
+    }
+    let has_mark = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
+    if has_mark || bytes.iter().take(2).any(|byte| *byte == 0) {
+        return Err(FileProblem::Utf16);
+    }
     let text = std::str::from_utf8(bytes).map_err(|error| FileProblem::NotUtf8 { at: error.valid_up_to() })?;
     Ok(text.trim_start_matches('\u{feff}'))
 }
@@ -319,6 +352,12 @@ mod tests {
         }
         assert_eq!(text_of("\u{feff}employee_id".as_bytes()), Ok("employee_id"));
         assert_eq!(text_of(b"employee_id\nJos\xe9\n"), Err(FileProblem::NotUtf8 { at: 15 }));
+        for utf_16 in [&b"\xff\xfee\0m\0"[..], b"\xfe\xff\0e\0m", b"e\0m\0", b"\0e\0m"] {
+            assert_eq!(text_of(utf_16), Err(FileProblem::Utf16));
+        }
+        for archive in [&b"PK\x03\x04\x14\0"[..], b"\x1f\x8b\x08\0", b"\xd0\xcf\x11\xe0\xa1"] {
+            assert_eq!(text_of(archive), Err(FileProblem::Archive));
+        }
     }
 
     #[test]

@@ -104,7 +104,12 @@ impl Verifier {
         if self.scheme.auth == Auth::Hmac
             && !(cut::is_clear(&self.scheme, &seen) && self.fields_keep_their_bounds(&seen))
         {
-            return Err(Refusal::AmbiguousCut);
+            // A time of another unit has other characters, and it is the unit that is to be corrected.
+            let rule = self.scheme.timestamp.as_ref();
+            let is_of_other_unit = rule.zip(evidence.timestamp).is_some_and(|(rule, raw)| {
+                parse_time(raw, rule.unit).is_none() && parse_time(raw, TimeUnit::Auto).is_some()
+            });
+            return Err(if is_of_other_unit { Refusal::MalformedTimestamp } else { Refusal::AmbiguousCut });
         }
         let id = match (&self.scheme.id, evidence.id) {
             // A signature over the body alone says no more than the body does.

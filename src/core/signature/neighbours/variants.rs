@@ -59,6 +59,7 @@ pub(super) fn secrets(secret: &SecretString) -> Vec<Variant<SecretString>> {
             all.push(Variant::otherwise(SecretString::from(other), change));
         }
     };
+    try_as(text.trim_start_matches('\u{feff}'), "the secret without the byte-order mark before it");
     try_as(text.trim(), "the secret without the blanks around it");
     let unquoted = text.trim().trim_matches(['"', '\'']);
     if unquoted != text.trim() {
