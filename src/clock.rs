@@ -47,6 +47,13 @@ impl Clock {
         }
     }
 
+    /// Sets a manual clock, back or ahead; the system's stays.
+    pub fn set(&self, now: UnixMs) {
+        if let Self::Manual(at) = self {
+            at.store(now.0, Ordering::SeqCst);
+        }
+    }
+
     /// Moves a manual clock forward; the system's does not move.
     pub fn advance_ms(&self, ms: u64) {
         if let Self::Manual(at) = self {
@@ -55,7 +62,7 @@ impl Clock {
     }
 }
 
-/// What leases are measured by.
+/// What leases and the limiter are measured by.
 #[derive(Debug, Clone)]
 pub enum LeaseClock {
     /// The instants that callers give: for tests, which move them by hand.
@@ -77,14 +84,21 @@ impl LeaseClock {
         Self::Steady { started: Instant::now(), at: Clock::System.now() }
     }
 
+    /// How long it has run; 0 where callers give the instants.
+    #[must_use]
+    pub fn running_ms(&self) -> u64 {
+        match self {
+            Self::Caller => 0,
+            Self::Steady { started, .. } => u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+
     /// The instant to measure by, where the caller says that it is `now`.
     #[must_use]
     pub fn at(&self, now: UnixMs) -> UnixMs {
         match self {
             Self::Caller => now,
-            Self::Steady { started, at } => {
-                at.plus_ms(u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX))
-            }
+            Self::Steady { at, .. } => at.plus_ms(self.running_ms()),
         }
     }
 }

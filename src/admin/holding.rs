@@ -10,7 +10,7 @@ use crate::core::audit::Act;
 use crate::core::code::Code;
 use crate::core::guard::Guard;
 use crate::core::hold::{Hold, HoldScope, Holds};
-use crate::store::holds::REFRESH_MS;
+use crate::store::holds::{self, REFRESH_MS};
 use crate::store::{LaneState, Page, StoreError};
 
 /// Most people who are made due in one step. The rest follow with the next heartbeats, far faster than the target
@@ -45,9 +45,13 @@ impl AdminState {
         Ok(hold)
     }
 
-    /// Lifts the hold of a scope, or all holds but the guard's; returns those that were lifted.
+    /// Lifts the hold of a scope, or all holds but the guard's and those that cannot be read; returns those that were
+    /// lifted.
     pub async fn lift_hold(&self, by: &Actor, scope: Option<HoldScope>) -> Result<Vec<Hold>, AdminError> {
-        let is_meant = |hold: &Hold| scope.as_ref().map_or(!hold.scope.is_guard(), |scope| *scope == hold.scope);
+        let is_meant = |hold: &Hold| match &scope {
+            Some(scope) => *scope == hold.scope,
+            None => !hold.scope.is_guard() && hold.unread.is_none(),
+        };
         let lifted = self
             .change_holds(|holds| {
                 let lifted: Vec<Hold> = holds.holds.iter().filter(|hold| is_meant(hold)).cloned().collect();
@@ -88,7 +92,7 @@ impl AdminState {
     /// is made due by a worker, like everybody whose hold is gone.
     pub(super) async fn tend(&self) -> Result<(), AdminError> {
         let holds = self.holds().await?;
-        for hold in holds.holds.iter().filter(|hold| hold.scope.is_guard()) {
+        for hold in holds.holds.iter().filter(|hold| hold.scope.is_guard() && hold.unread.is_none()) {
             if !self.has_waiting(&hold.scope.to_string()).await? {
                 self.lift_if_same(hold).await?;
             }
@@ -127,6 +131,6 @@ impl AdminState {
         &self,
         change: impl FnMut(&mut Holds) -> Option<R> + Send,
     ) -> Result<Option<R>, StoreError> {
-        shared::update(&*self.store, shared::HOLDS, change).await
+        holds::change(&*self.store, change).await
     }
 }

@@ -82,6 +82,7 @@ impl AdminState {
             dead_bytes: stats.dead_bytes,
             bounds: self.bounds,
             holds,
+            paused_until: reading.part(self.store.paused_until(now).await)?,
             activity: reading.part(shared::read(&*self.store, shared::ACTIVITY).await)?,
             processes: reading.part(shared::read(&*self.store, shared::PROCESSES).await)?,
             sources,

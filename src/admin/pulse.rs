@@ -26,7 +26,7 @@ impl AdminState {
             calling_since: told.calling_since,
             answered_at: told.answered_at,
             store_failing: self.health.failing(self.now()),
-            paused_until: told.paused_until,
+            failing_secrets: self.failing_secrets.borrow().clone(),
             others_ahead_ms: 0,
         };
         if let Err(error) = self.count(&told.counts).await {

@@ -23,6 +23,9 @@ const ANSWER_MAX: Duration = Duration::from_millis(800);
 /// A check that takes this long counts as failed; a disk may be slow for a moment.
 const HANGS: Duration = Duration::from_secs(5);
 
+/// How often it is looked whether the store's server is still set as it must be.
+const SETTINGS_EVERY: Duration = Duration::from_secs(20);
+
 /// What is known about the store. Clones share it.
 #[derive(Clone)]
 pub struct StoreHealth(Arc<Inner>);
@@ -45,6 +48,8 @@ struct Inner {
     found: watch::Sender<LastLook>,
     /// When the check that is running started.
     since: Mutex<Option<Instant>>,
+    /// When the server's settings were looked at.
+    settings_at: Mutex<Option<Instant>>,
 }
 
 impl StoreHealth {
@@ -53,7 +58,8 @@ impl StoreHealth {
     #[must_use]
     pub fn new(store: Arc<dyn Store>, log: StoreLog, patience: Duration) -> Self {
         let found = watch::Sender::new(LastLook::NotYet);
-        Self(Arc::new(Inner { store, log, patience, found, since: Mutex::default() }))
+        let (since, settings_at) = Default::default();
+        Self(Arc::new(Inner { store, log, patience, found, since, settings_at }))
     }
 
     /// Starts a check, unless one is running; returns when it started. Must be called within a tokio runtime.
@@ -69,7 +75,11 @@ impl StoreHealth {
                 // A check that panicked has not shown that the store can be written, and must not be the last one.
                 let panicked = || Err(StoreError::Unavailable("the check of the store panicked".to_owned()));
                 let found = supervision::caught(Box::pin(check)).await.unwrap_or_else(panicked);
+                let is_well = found.is_ok();
                 inner.found_is(found.err());
+                if is_well {
+                    inner.look_at_settings().await;
+                }
             });
             Instant::now()
         })
@@ -117,6 +127,20 @@ impl StoreHealth {
 }
 
 impl Inner {
+    /// What is the matter with them is noted where the store's operations are.
+    async fn look_at_settings(&self) {
+        {
+            let mut at = self.settings_at.lock().unwrap_or_else(PoisonError::into_inner);
+            if at.is_some_and(|at| at.elapsed() < SETTINGS_EVERY) {
+                return;
+            }
+            *at = Some(Instant::now());
+        }
+        if let Err(error) = self.store.settings().await {
+            tracing::warn!(%error, "the store's server may lose what it is given");
+        }
+    }
+
     fn found_is(&self, error: Option<StoreError>) {
         *self.since.lock().unwrap_or_else(PoisonError::into_inner) = None;
         let told = |code: Code| format!("{code}: {} {}", code.title(), code.advice());

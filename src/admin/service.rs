@@ -13,12 +13,12 @@ use crate::core::guard::GuardOptions;
 use crate::core::hold::{Holds, ProbePauses};
 use crate::core::person::SourceName;
 use crate::core::problems::{BoundFigures, SourceFigures};
-use crate::core::processes::ProcessRole;
+use crate::core::processes::{FailingSecret, ProcessRole};
 use crate::core::roster::{Drift, PlanReport, Selection};
 use crate::core::time::UnixMs;
 use crate::lifecycle::{Lifecycle, PUBLIC_LISTENER, Phase};
 use crate::roster::{Applied, ApplyRequest, Imports, Roster};
-use crate::store::{Stats, Store};
+use crate::store::{Stats, Store, holds};
 use crate::telemetry::activity::ActivityLog;
 use crate::telemetry::metrics::Metrics;
 
@@ -70,6 +70,8 @@ pub struct AdminState {
     pub settings: Arc<Vec<(String, String)>>,
     /// The last judgement of what needs attention, for the alerts.
     pub judged: watch::Sender<Judged>,
+    /// Secrets whose files cannot be used any more.
+    pub failing_secrets: watch::Sender<Vec<FailingSecret>>,
     /// What this process did recently.
     pub activity: ActivityLog,
     /// This process's own id: a new one at each start.
@@ -118,7 +120,7 @@ impl AdminState {
 
     /// Holds in force.
     pub async fn holds(&self) -> Result<Holds, AdminError> {
-        Ok(shared::read(&*self.store, shared::HOLDS).await?)
+        Ok(holds::read(&*self.store).await?)
     }
 
     /// The last acts of operators.

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use crate::admin::service::AdminState;
@@ -10,13 +11,16 @@ use crate::clock::Clock;
 use crate::config::SecretFiles;
 use crate::core::capture::{self, Captures};
 use crate::core::hold::{HoldScope, Holds, is_caused_by_key, is_lifted_by_hand};
+use crate::core::processes::FailingSecret;
+use crate::core::time::UnixMs;
 use crate::failpoint;
 use crate::roster::Roster;
-use crate::store::holds::HOLDS;
-use crate::store::{Store, StoreError, documents};
+use crate::store::{Store, StoreError, documents, holds};
 
 /// How often secret files are looked at. Seen soon after a change, and a few small reads cost nothing.
 const SECRETS_EVERY: Duration = Duration::from_secs(2);
+/// Processes tell each other of so many at the most.
+const FAILING_SECRETS_MAX: usize = 50;
 /// How often expired data is dropped.
 const TIDY_EVERY: Duration = Duration::from_secs(30);
 /// How often a store that was not there at the start is asked for again.
@@ -41,7 +45,7 @@ pub(super) async fn lift_when_connected(store: Arc<dyn Store>) {
 /// Lifts the holds that a key may have caused. If one comes back, its pauses go on growing.
 pub(super) async fn lift_what_a_key_can_cause(store: &dyn Store, why: &str) -> Result<(), StoreError> {
     let now = Clock::System.now();
-    let lifted = documents::change(store, HOLDS, |holds: &mut Holds| {
+    let lifted = holds::change(store, |holds| {
         let caused = |scope: &HoldScope, holds: &Holds| {
             holds.get(scope).is_some_and(|hold| is_caused_by_key(hold.code) && !is_lifted_by_hand(hold.code))
         };
@@ -65,7 +69,11 @@ pub(super) async fn lift_what_a_key_can_cause(store: &dyn Store, why: &str) -> R
 }
 
 /// Checks the secret files regularly. A changed key lifts the hold that the old one caused.
-pub(super) async fn refresh_secrets(files: Arc<Mutex<SecretFiles>>, store: Option<Arc<dyn Store>>) {
+pub(super) async fn refresh_secrets(
+    files: Arc<Mutex<SecretFiles>>,
+    store: Option<Arc<dyn Store>>,
+    failing: watch::Sender<Vec<FailingSecret>>,
+) {
     if files.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
         return;
     }
@@ -86,6 +94,7 @@ pub(super) async fn refresh_secrets(files: Arc<Mutex<SecretFiles>>, store: Optio
         for (key, problem) in &refreshed.failed {
             warn!(key, problem, "a secret cannot be read again: the last value stays in use");
         }
+        failing.send_if_modified(|known| note_failing(known, refreshed.failing, Clock::System.now()));
         for key in &refreshed.changed {
             info!(key, "a secret changed");
         }
@@ -96,6 +105,19 @@ pub(super) async fn refresh_secrets(files: Arc<Mutex<SecretFiles>>, store: Optio
             error!(%error, "the hold of the former key could not be lifted");
         }
     }
+}
+
+/// Notes which secrets cannot be used any more, and since when. Whether that is news.
+fn note_failing(known: &mut Vec<FailingSecret>, failing: Vec<(String, String)>, now: UnixMs) -> bool {
+    let since = |key: &str| known.iter().find(|known| known.key == key).map_or(now, |known| known.since);
+    let now_failing: Vec<_> = failing
+        .into_iter()
+        .take(FAILING_SECRETS_MAX)
+        .map(|(key, reason)| FailingSecret { since: since(&key), key, reason })
+        .collect();
+    let is_news = *known != now_failing;
+    *known = now_failing;
+    is_news
 }
 
 /// Drops expired data, piece by piece.

@@ -218,6 +218,7 @@ impl Bridge {
             certificates: options::certificates(&config),
             settings: Arc::new(options::settings(&config)),
             judged: watch::Sender::default(),
+            failing_secrets: watch::Sender::default(),
             activity: activity.clone(),
             process,
             version: env!("CARGO_PKG_VERSION"),
@@ -321,8 +322,10 @@ impl Bridge {
         let keyed = works.then(|| store.clone());
         let loops = life.loops();
         let files = Arc::new(Mutex::new(secret_files));
-        let mut beside =
-            vec![kept(loops, "secrets", move || background::refresh_secrets(files.clone(), keyed.clone()))];
+        let failing = admin_state.failing_secrets.clone();
+        let mut beside = vec![kept(loops, "secrets", move || {
+            background::refresh_secrets(files.clone(), keyed.clone(), failing.clone())
+        })];
         if let Some(alerting) = alerting.clone() {
             let judged = admin_state.judged.clone();
             beside.push(kept(loops, "alerts", move || alerting.clone().run(judged.subscribe())));

@@ -25,7 +25,7 @@ pub enum HoldCommand {
     },
     /// Lift holds: work resumes at once.
     Lift {
-        /// Which; by default, all but the guard's.
+        /// Which; by default, all but the guard's and those that cannot be read.
         #[arg(long, value_parser = scope)]
         scope: Option<HoldScope>,
     },
@@ -65,12 +65,14 @@ pub fn run(context: &Context, command: &HoldCommand) -> Result<(), Failure> {
             let query =
                 scope.as_ref().map(|scope| format!("?scope={}", Api::escaped(&scope.to_string()))).unwrap_or_default();
             let lifted: HoldsBody = block_on(api.delete(&format!("/api/v1/hold{query}")))?;
+            let left: HoldsBody = block_on(api.get("/api/v1/hold"))?;
             context.print(&lifted, || {
                 let scopes: Vec<_> = lifted.holds.iter().map(|hold| hold.scope.as_str()).collect();
                 match scopes.as_slice() {
-                    [] => say!("No hold was in force."),
+                    [] => say!("No hold was lifted."),
                     scopes => say!("lifted: {}", scopes.join(", ")),
                 }
+                print(&left.holds, "No hold is in force.");
             })
         }
         HoldCommand::Allow { scope, count } => {

@@ -4,7 +4,8 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
 
 use super::code::Code;
 use super::person::SourceName;
@@ -87,6 +88,9 @@ pub struct Hold {
     pub since: UnixMs,
     /// When the next probe may be made; none for a hold that only an operator lifts.
     pub next_probe_at: Option<UnixMs>,
+    /// When that was decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused_at: Option<UnixMs>,
     /// How many probes have been made.
     pub probes: u32,
     /// The probe in progress.
@@ -95,6 +99,28 @@ pub struct Hold {
     /// The fingerprint of the refused key, if a key can be the cause.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+    /// As it is in the store, where this version cannot read it: it is kept as it is.
+    #[serde(skip)]
+    pub unread: Option<Value>,
+}
+
+impl Hold {
+    /// What is in the store and cannot be read: of a newer version, or damaged. It must not be taken for no hold, so
+    /// whatever it may be meant for waits.
+    fn unreadable(unread: Value) -> Self {
+        let scope = unread.get("scope").and_then(Value::as_str).and_then(HoldScope::parse);
+        Self {
+            scope: scope.unwrap_or(HoldScope::All),
+            code: Code::HoldUnreadable,
+            since: unread.get("since").and_then(Value::as_i64).map(UnixMs).unwrap_or_default(),
+            next_probe_at: None,
+            paused_at: None,
+            probes: 0,
+            probing: None,
+            key: None,
+            unread: Some(unread),
+        }
+    }
 }
 
 /// A probe in progress.
@@ -104,6 +130,9 @@ pub struct Probing {
     pub by: String,
     /// When another worker may take over: this one may have died.
     pub until: UnixMs,
+    /// Since when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<UnixMs>,
 }
 
 /// A hold that was lifted recently. If it comes back, its pauses between probes go on growing.
@@ -122,7 +151,7 @@ pub struct Lifted {
 /// Whether only an operator lifts a hold with this code. It has no probes, and no other hold replaces it.
 #[must_use]
 pub fn is_lifted_by_hand(code: Code) -> bool {
-    matches!(code, Code::HoldOperator | Code::HoldCopied | Code::HoldGuard)
+    matches!(code, Code::HoldOperator | Code::HoldCopied | Code::HoldGuard | Code::HoldUnreadable)
 }
 
 /// Whether a new key may lift a hold with this code.
@@ -157,17 +186,59 @@ impl ProbePauses {
     }
 }
 
+/// Processes' clocks differ by less where they are kept right.
+const SET_BACK_MS: u64 = 10_000;
+
 /// All holds: the document that workers share.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Holds {
     /// Those in force.
+    #[serde(deserialize_with = "read_each", serialize_with = "write_each")]
     pub holds: Vec<Hold>,
     /// Those that a probe lifted recently.
+    #[serde(deserialize_with = "read_known")]
     pub lifted: Vec<Lifted>,
 }
 
+fn read_each<'de, D: Deserializer<'de>>(stored: D) -> Result<Vec<Hold>, D::Error> {
+    let read = |value: Value| Hold::deserialize(&value).unwrap_or_else(|_| Hold::unreadable(value));
+    Ok(Vec::<Value>::deserialize(stored)?.into_iter().map(read).collect())
+}
+
+/// Only pauses depend on it: what cannot be read is left out.
+fn read_known<'de, D: Deserializer<'de>>(stored: D) -> Result<Vec<Lifted>, D::Error> {
+    let stored = Value::deserialize(stored)?;
+    Ok(stored.as_array().into_iter().flatten().filter_map(|value| Lifted::deserialize(value).ok()).collect())
+}
+
+fn write_each<S: Serializer>(holds: &[Hold], to: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    #[serde(untagged)]
+    enum Stored<'a> {
+        Unread(&'a Value),
+        Read(&'a Hold),
+    }
+    to.collect_seq(holds.iter().map(|hold| hold.unread.as_ref().map_or(Stored::Read(hold), Stored::Unread)))
+}
+
+/// What is kept of a document that cannot be read at all.
+const UNREAD_CHARS_MAX: usize = 1_000;
+
 impl Holds {
+    /// Reads the document. What cannot be read of it is a hold that only an operator lifts.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        if bytes.is_empty() {
+            return Self::default();
+        }
+        let stored = serde_json::from_slice::<Value>(bytes).ok().filter(Value::is_object);
+        stored.and_then(|stored| Self::deserialize(stored).ok()).unwrap_or_else(|| {
+            let text: String = String::from_utf8_lossy(bytes).chars().take(UNREAD_CHARS_MAX).collect();
+            Self { holds: vec![Hold::unreadable(Value::String(text))], lifted: Vec::new() }
+        })
+    }
+
     /// The hold of this scope.
     #[must_use]
     pub fn get(&self, scope: &HoldScope) -> Option<&Hold> {
@@ -184,8 +255,8 @@ impl Holds {
         pauses: ProbePauses,
         not_before: Option<UnixMs>,
     ) -> bool {
-        let standing = self.get(&scope);
-        if standing.is_some_and(|hold| hold.code == code || is_lifted_by_hand(hold.code)) {
+        let mut standing = self.holds.iter().filter(|hold| hold.scope == scope);
+        if standing.any(|hold| hold.code == code || is_lifted_by_hand(hold.code)) {
             return false;
         }
         let came_back = self
@@ -196,7 +267,9 @@ impl Holds {
         let next_probe_at =
             (!is_lifted_by_hand(code)).then(|| now.plus_ms(pauses.after(probes)).max(not_before.unwrap_or(now)));
         self.holds.retain(|hold| hold.scope != scope);
-        self.holds.push(Hold { scope, code, since: now, next_probe_at, probes, probing: None, key: None });
+        let paused_at = next_probe_at.map(|_| now);
+        let (probing, key, unread) = (None, None, None);
+        self.holds.push(Hold { scope, code, since: now, next_probe_at, paused_at, probes, probing, key, unread });
         true
     }
 
@@ -217,12 +290,16 @@ impl Holds {
         }
     }
 
-    /// The hold whose probe is due.
+    /// The hold whose probe is due. If the clock was set back since a pause began, the pause is over: it is not to last
+    /// until the clock has caught up.
     #[must_use]
     pub fn due_probe(&self, now: UnixMs) -> Option<&Hold> {
+        let is_over = |since: Option<UnixMs>, until: UnixMs| {
+            until <= now || since.is_some_and(|since| since > now.plus_ms(SET_BACK_MS))
+        };
         self.holds.iter().find(|hold| {
-            hold.next_probe_at.is_some_and(|at| at <= now)
-                && hold.probing.as_ref().is_none_or(|probing| probing.until <= now)
+            hold.next_probe_at.is_some_and(|at| is_over(hold.paused_at, at))
+                && hold.probing.as_ref().is_none_or(|probing| is_over(probing.since, probing.until))
         })
     }
 
@@ -243,7 +320,7 @@ impl Holds {
         let is_due = self.due_probe(now).is_some_and(|hold| hold.scope == *scope);
         let hold = self.holds.iter_mut().find(|hold| hold.scope == *scope && is_due);
         if let Some(hold) = hold {
-            hold.probing = Some(Probing { by: by.to_owned(), until });
+            hold.probing = Some(Probing { by: by.to_owned(), until, since: Some(now) });
             return true;
         }
         false
@@ -274,7 +351,7 @@ impl Holds {
             let hold = &mut self.holds[place];
             hold.probes = hold.probes.saturating_add(1);
             hold.probing = None;
-            hold.next_probe_at = Some(now.plus_ms(pauses.after(hold.probes)));
+            (hold.next_probe_at, hold.paused_at) = (Some(now.plus_ms(pauses.after(hold.probes))), Some(now));
         }
         true
     }
@@ -327,6 +404,19 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_is_set_back_ends_a_pause_and_does_not_prolong_it() {
+        let hour = 3_600_000;
+        let mut holds = Holds::default();
+        holds.set(UnixMs(2 * hour), HoldScope::All, Code::HoldKey, PAUSES, None);
+        assert!(holds.due_probe(UnixMs(2 * hour - 9_000)).is_none(), "another process's clock");
+        assert!(holds.begin_probe(UnixMs(hour), &HoldScope::All, "a", UnixMs(hour + 60_000)));
+        assert!(holds.due_probe(UnixMs(hour)).is_none(), "one at a time");
+        assert!(holds.begin_probe(UnixMs(1_000), &HoldScope::All, "b", UnixMs(61_000)), "a's is over, too");
+        holds.end_probe(UnixMs(2_000), &HoldScope::All, "b", false, PAUSES);
+        assert!(holds.due_probe(UnixMs(2_000)).is_none());
+    }
+
+    #[test]
     fn a_hold_that_comes_back_goes_on_with_its_pauses() {
         let mut holds = held();
         holds.begin_probe(UnixMs(30_000), &HoldScope::All, "a", UnixMs(90_000));
@@ -337,6 +427,35 @@ mod tests {
         holds.lift(&HoldScope::All);
         holds.set(UnixMs(50_000), HoldScope::All, Code::HoldKey, PAUSES, None);
         assert_eq!(holds.next_probe_at(), Some(UnixMs(80_000)));
+    }
+
+    #[test]
+    fn what_cannot_be_read_holds_its_scope_or_everything_until_an_operator_lifts_it() {
+        let stored = r#"{"holds":[{"scope":"writes","code":"HOLD-OF-TOMORROW","since":7,"next_probe_at":9,"new":[1]},
+            {"scope":"creates","code":"HOLD-PLAN","since":1,"next_probe_at":2,"probes":0}],"lifted":[]}"#;
+        let mut holds = Holds::from_bytes(stored.as_bytes());
+        let tomorrow = holds.get(&HoldScope::Writes).unwrap();
+        assert_eq!((tomorrow.code, tomorrow.since), (Code::HoldUnreadable, UnixMs(7)));
+        assert_eq!(holds.get(&HoldScope::Creates).unwrap().code, Code::HoldPlan);
+        assert!(!holds.set(UnixMs(8), HoldScope::Writes, Code::HoldReadOnly, PAUSES, None), "it stays");
+        assert!(holds.set(UnixMs(8), HoldScope::All, Code::HoldKey, PAUSES, None));
+        // Whoever can read it finds it as it was.
+        let again = serde_json::to_string(&holds).unwrap();
+        assert!(again.contains(r#""code":"HOLD-OF-TOMORROW""#) && again.contains(r#""new":[1]"#), "{again}");
+        assert_eq!(Holds::from_bytes(again.as_bytes()), holds);
+        assert!(holds.lift(&HoldScope::Writes));
+        assert!(!serde_json::to_string(&holds).unwrap().contains("TOMORROW"));
+
+        for stored in ["garbage", "[]", "7", r#"{"holds":{}}"#, r#"{"holds":[17]}"#, "\u{0}\u{1}", "null"] {
+            let mut holds = Holds::from_bytes(stored.as_bytes());
+            assert_eq!(holds.get(&HoldScope::All).map(|hold| hold.code), Some(Code::HoldUnreadable), "{stored}");
+            assert_eq!(Holds::from_bytes(&serde_json::to_vec(&holds).unwrap()), holds, "{stored}");
+            assert!(holds.lift(&HoldScope::All) && holds.holds.is_empty(), "{stored}");
+        }
+        assert_eq!(Holds::from_bytes(b""), Holds::default());
+        assert_eq!(Holds::from_bytes(b"{}"), Holds::default());
+        let lifted = r#"{"lifted":[{"scope":"all","code":"HOLD-OF-TOMORROW","at":1,"probes":0}]}"#;
+        assert_eq!(Holds::from_bytes(lifted.as_bytes()), Holds::default(), "it is over");
     }
 
     #[test]

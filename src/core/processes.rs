@@ -50,6 +50,17 @@ impl ProcessRole {
     }
 }
 
+/// A secret whose file cannot be used any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailingSecret {
+    /// The key of the configuration that names its file.
+    pub key: String,
+    /// What is wrong with the file.
+    pub reason: String,
+    /// Since when.
+    pub since: UnixMs,
+}
+
 /// One process, as of its last heartbeat.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Process {
@@ -72,9 +83,9 @@ pub struct Process {
     /// What fails in the store for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub store_failing: Vec<FailingOperation>,
-    /// Until when the target asked not to be called; that may be over.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub paused_until: Option<UnixMs>,
+    /// Secrets whose files it cannot use any more: the last value stays in use.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failing_secrets: Vec<FailingSecret>,
     /// The most by which the others' clocks were ahead of its own, in milliseconds.
     #[serde(default)]
     pub others_ahead_ms: u64,
@@ -142,7 +153,7 @@ mod tests {
             calling_since: None,
             answered_at: None,
             store_failing: Vec::new(),
-            paused_until: None,
+            failing_secrets: Vec::new(),
             others_ahead_ms: 0,
         }
     }

@@ -17,6 +17,10 @@ const LATELY_MS: u64 = 60_000;
 /// How long damage is reported although the operation succeeds for others: a lane is tried again only when its lease
 /// has run out, an unreadable one every ten minutes, and an HR system may send again only after some minutes.
 const DAMAGE_MS: u64 = 15 * 60_000;
+/// Damage that nobody meets again is told for so long: a lane is tried again sooner than that, and HR systems send again.
+const DAMAGE_DAY_MS: u64 = 24 * 3_600_000;
+/// The same of what is met only by whoever looks: they may have mended it, and nobody looks again.
+const DAMAGE_LOOKED_MS: u64 = 3_600_000;
 /// Temporary trouble is reported when it came back this often within [`LATELY_MS`]…
 const RELAPSES_MAX: usize = 3;
 /// …at moments at least this far apart: a failover takes some seconds, and simultaneous calls end in any order.
@@ -42,6 +46,9 @@ pub enum StoreOperation {
     Put,
     TakeToken,
     BackOff,
+    PausedUntil,
+    /// Whether the server is set so that it keeps what it is given.
+    Settings,
     Shared,
     PutShared,
     Person,
@@ -73,6 +80,8 @@ pub enum Suffers {
     People,
     /// The people that the log names: they are skipped.
     PassedOver,
+    /// Nobody yet: the server is set so that it may lose what it is given.
+    Safety,
     /// Users who look, or the bridge's own upkeep.
     Upkeep,
 }
@@ -92,7 +101,9 @@ impl StoreOperation {
             | Self::TakeToken
             | Self::BackOff => Suffers::People,
             Self::PassOver => Suffers::PassedOver,
+            Self::Settings => Suffers::Safety,
             Self::Put
+            | Self::PausedUntil
             | Self::Shared
             | Self::PutShared
             | Self::Person
@@ -134,7 +145,7 @@ impl StoreOperations {
     /// An operation failed.
     pub fn failed(&mut self, now: UnixMs, operation: StoreOperation, code: Code) {
         let trouble = self.0.entry(operation).or_insert_with(|| Trouble::new(now, code));
-        if trouble.is_over(now) {
+        if trouble.is_over(operation, now) {
             *trouble = Trouble::new(now, code);
         }
         trouble.again(now, code);
@@ -243,19 +254,24 @@ impl Trouble {
         self.counts.iter().filter(|(from, _)| now.ms_since(*from) < LATELY_MS).map(|(_, n)| n).sum()
     }
 
-    /// Whether the next failure begins a new series.
-    fn is_over(&self, now: UnixMs) -> bool {
-        self.is_calm && now.ms_since(self.at) >= LATELY_MS && self.damage(now).is_none()
+    /// Whether the next failure has nothing to do with this one.
+    fn is_over(&self, operation: StoreOperation, now: UnixMs) -> bool {
+        self.is_calm && now.ms_since(self.at) >= LATELY_MS && self.damage(operation, now).is_none()
     }
 
-    /// Damage does not repair itself: it may be repaired only once the operation has succeeded again for a while.
-    fn damage(&self, now: UnixMs) -> Option<Code> {
-        let at = self.damaged_at?;
-        (!self.went_well || now.ms_since(at) < DAMAGE_MS).then_some(Code::StoreDamaged)
+    /// Damage does not mend itself: only where the operation goes well again, and for a while, it may be mended; or where
+    /// nobody meets it for so long that they would have.
+    fn damage(&self, operation: StoreOperation, now: UnixMs) -> Option<Code> {
+        let told_ms = match operation.suffers() {
+            _ if self.went_well => DAMAGE_MS,
+            Suffers::Deliveries | Suffers::People | Suffers::PassedOver => DAMAGE_DAY_MS,
+            Suffers::Safety | Suffers::Upkeep => DAMAGE_LOOKED_MS,
+        };
+        (now.ms_since(self.damaged_at?) < told_ms).then_some(Code::StoreDamaged)
     }
 
     fn told(&self, operation: StoreOperation, now: UnixMs) -> Option<Code> {
-        if let Some(damage) = self.damage(now) {
+        if let Some(damage) = self.damage(operation, now) {
             return Some(damage);
         }
         let is_told = if now.ms_since(self.at) >= LATELY_MS {
@@ -314,13 +330,26 @@ mod tests {
         let damaged = |lately| vec![(Own, "STORE-DAMAGED".to_owned(), lately)];
         assert_eq!(told(&operations, 0), damaged(1));
         // Nobody asked again: it is as damaged as before.
-        assert_eq!(told(&operations, 86_400), damaged(0));
+        assert_eq!(told(&operations, 86_399), damaged(0));
         operations.succeeded(Own);
         assert_eq!(told(&operations, 899), damaged(0), "others' rows read; this one may not");
         assert_eq!(told(&operations, 900), []);
         // A failure after a long silence begins a new series.
         operations.failed(at(4_000), Own, Code::StoreDamaged);
         assert_eq!(operations.failing(at(4_001))[0].since, at(4_000));
+    }
+
+    #[test]
+    fn damage_that_nobody_meets_again_is_not_told_for_ever() {
+        for (operation, seconds) in [(Own, 86_400), (StoreOperation::Story, 3_600), (StoreOperation::Erase, 3_600)] {
+            let mut operations = StoreOperations::default();
+            operations.failed(at(0), operation, Code::StoreDamaged);
+            operations.checked();
+            assert_eq!(told(&operations, seconds - 1).len(), 1, "{operation:?}");
+            assert_eq!(told(&operations, seconds), [], "{operation:?}");
+            operations.failed(at(seconds + 9), operation, Code::StoreDamaged);
+            assert_eq!(operations.failing(at(seconds + 9))[0].since, at(seconds + 9), "{operation:?}: met again");
+        }
     }
 
     #[test]

@@ -18,13 +18,12 @@ use crate::core::fetch::{
     Api, Asked, HrReply, HrRequest, ListFailure, ListStep, ListedFacts, ListedRow, Listing, NextRead, PageEnd, ReadEnd,
     ReadState,
 };
-use crate::core::hold::{HoldScope, Holds};
+use crate::core::hold::HoldScope;
 use crate::core::person::{Person, SourceName};
 use crate::core::roster::{FETCHES, Fetch, FetchEnd, FetchFailure, Fetches};
 use crate::core::time::UnixMs;
 use crate::hr::{self, HrSystem, Logins, TokenDesk};
-use crate::store::holds::HOLDS;
-use crate::store::{StoreError, documents};
+use crate::store::{StoreError, documents, holds};
 
 /// How often a request is repeated after a temporary failure.
 const TRIES: u32 = 6;
@@ -424,9 +423,8 @@ impl Run<'_> {
     async fn wait_for_hold(&mut self) -> Result<(), Stopped> {
         let scope = HoldScope::Fetch(self.source.clone());
         loop {
-            let read = || documents::read(self.roster.store.as_ref(), HOLDS);
-            let (holds, _): (Holds, _) = patiently(PATIENCE, read).await?;
-            if holds.get(&scope).is_none() {
+            let in_force = patiently(PATIENCE, || holds::read(self.roster.store.as_ref())).await?;
+            if in_force.get(&scope).is_none() {
                 return Ok(());
             }
             if self.fetch.calls == 0 || self.waited_ms >= WAITED_MS_MAX {

@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::holds::{self, HOLDS};
 use super::target::TARGET;
 use super::transfer::{Marks, Record, Section, Transfer, Transferred};
 use super::{Store, StoreError};
@@ -11,8 +12,6 @@ use crate::core::code::Code;
 use crate::core::hold::{HoldScope, Holds, ProbePauses};
 use crate::core::time::UnixMs;
 
-/// The shared document that all holds are in.
-const HOLDS: &str = "holds";
 /// The shared document with a store's unique id.
 const IDENTITY: &str = "identity";
 /// The shared document in the target of a copy: which store it copies, and that store's progress.
@@ -288,32 +287,18 @@ fn hold(holds: &mut Holds, now: UnixMs) {
 
 /// The holds of a store except for the one that says that it was copied.
 async fn holds(store: &dyn Store) -> Result<Holds, StoreError> {
-    let mut holds = read_holds(&store.shared(HOLDS).await?.bytes)?;
+    let mut holds = holds::read(store).await?;
     holds.holds.retain(|hold| hold.code != Code::HoldCopied);
     Ok(holds)
 }
 
-fn read_holds(bytes: &[u8]) -> Result<Holds, StoreError> {
-    if bytes.is_empty() {
-        return Ok(Holds::default());
-    }
-    serde_json::from_slice(bytes).map_err(|_| StoreError::Damaged("the holds cannot be parsed".to_owned()))
-}
-
 async fn change_holds(store: &dyn Store, change: impl Fn(&mut Holds)) -> Result<(), StoreError> {
-    loop {
-        let found = store.shared(HOLDS).await?;
-        let before = read_holds(&found.bytes)?;
-        let mut holds = before.clone();
-        change(&mut holds);
-        if holds == before {
-            return Ok(());
-        }
-        let bytes = Bytes::from(serde_json::to_vec(&holds).unwrap_or_default());
-        if store.put_shared(HOLDS, found.version, bytes).await? {
-            return Ok(());
-        }
-    }
+    let changed = holds::change(store, |holds| {
+        let before = holds.clone();
+        change(holds);
+        (*holds != before).then_some(())
+    });
+    changed.await.map(|_| ())
 }
 
 /// How many records a section has, and how many of them `to` knows.

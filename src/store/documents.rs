@@ -8,7 +8,7 @@ use tracing::error;
 use super::{Store, StoreError};
 
 /// How often a change is tried again while others change the same document.
-const CONFLICTS_MAX: usize = 50;
+pub(super) const CONFLICTS_MAX: usize = 50;
 
 /// Reads a shared document with its version; a missing or unreadable one counts as empty.
 pub async fn read<T: DeserializeOwned + Default>(store: &dyn Store, name: &str) -> Result<(T, u64), StoreError> {

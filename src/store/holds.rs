@@ -2,9 +2,11 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use tracing::{error, info};
 
-use super::{Store, StoreError, documents};
+use super::documents::CONFLICTS_MAX;
+use super::{Store, StoreError};
 use crate::clock::Clock;
 use crate::core::code::Code;
 use crate::core::hold::{HoldScope, Holds, ProbePauses};
@@ -16,6 +18,35 @@ pub const HOLDS: &str = "holds";
 pub const REFRESH_MS: u64 = 500;
 /// People made due in one step when a hold is lifted.
 const RELEASED_AT_ONCE: u64 = 1_000;
+
+/// Reads the holds in force.
+///
+/// # Errors
+/// Those of the store. What is there and cannot be read is a hold, too: see [`Holds::from_bytes`].
+pub async fn read(store: &dyn Store) -> Result<Holds, StoreError> {
+    Ok(Holds::from_bytes(&store.shared(HOLDS).await?.bytes))
+}
+
+/// Changes the holds; `change` gives what is to be returned, or nothing if it changed nothing.
+///
+/// # Errors
+/// Those of the store.
+pub async fn change<R>(
+    store: &dyn Store,
+    mut change: impl FnMut(&mut Holds) -> Option<R>,
+) -> Result<Option<R>, StoreError> {
+    for _ in 0..CONFLICTS_MAX {
+        let found = store.shared(HOLDS).await?;
+        let mut holds = Holds::from_bytes(&found.bytes);
+        let Some(result) = change(&mut holds) else { return Ok(None) };
+        let bytes = serde_json::to_vec(&holds)
+            .map_err(|error| StoreError::Damaged(format!("the holds cannot be written: {error}")))?;
+        if store.put_shared(HOLDS, found.version, Bytes::from(bytes)).await? {
+            return Ok(Some(result));
+        }
+    }
+    Err(StoreError::Unavailable("the holds are changed by others all the time".to_owned()))
+}
 
 /// The holds in force, as last read.
 pub struct SharedHolds {
@@ -50,8 +81,7 @@ impl SharedHolds {
 
     /// Reads them again, however old our copy is.
     pub async fn look(&self) -> Result<(), StoreError> {
-        let (holds, _) = documents::read(self.store.as_ref(), HOLDS).await?;
-        self.note(holds);
+        self.note(read(self.store.as_ref()).await?);
         Ok(())
     }
 
@@ -60,10 +90,8 @@ impl SharedHolds {
     }
 
     /// Changes the document; `change` returns whether it changed anything.
-    async fn change(&self, change: impl Fn(&mut Holds) -> bool) -> Result<bool, StoreError> {
-        let changed =
-            documents::change(self.store.as_ref(), HOLDS, |holds: &mut Holds| change(holds).then(|| holds.clone()));
-        match changed.await? {
+    async fn change(&self, is_changed: impl Fn(&mut Holds) -> bool) -> Result<bool, StoreError> {
+        match change(self.store.as_ref(), |holds| is_changed(holds).then(|| holds.clone())).await? {
             Some(holds) => {
                 self.note(holds);
                 Ok(true)

@@ -122,6 +122,9 @@ pub trait Store: Send + Sync + 'static {
     /// After a 429: no token of either kind before `until`, for anybody.
     async fn back_off(&self, now: UnixMs, until: UnixMs) -> Result<(), StoreError>;
 
+    /// Until when nobody is given a token of one kind at least; none where both are to be had now. Takes none.
+    async fn paused_until(&self, now: UnixMs) -> Result<Option<UnixMs>, StoreError>;
+
     /// A small shared document.
     async fn shared(&self, name: &str) -> Result<Shared, StoreError>;
 
@@ -179,6 +182,12 @@ pub trait Store: Send + Sync + 'static {
 
     /// Proves that the store can be written to.
     async fn check(&self) -> Result<(), StoreError>;
+
+    /// Looks whether the store's server is still set so that it keeps what it is given, as a new connection does. What
+    /// is the matter is told, and keeps nobody from being served.
+    async fn settings(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     /// Waits for a sign that a person may be due.
     async fn woken(&self);

@@ -79,6 +79,14 @@ impl Store for Recorded {
         self.ended(StoreOperation::BackOff, self.store.back_off(now, until).await)
     }
 
+    async fn paused_until(&self, now: UnixMs) -> Result<Option<UnixMs>, StoreError> {
+        self.ended(StoreOperation::PausedUntil, self.store.paused_until(now).await)
+    }
+
+    async fn settings(&self) -> Result<(), StoreError> {
+        self.ended(StoreOperation::Settings, self.store.settings().await)
+    }
+
     async fn shared(&self, name: &str) -> Result<Shared, StoreError> {
         self.ended(StoreOperation::Shared, self.store.shared(name).await)
     }

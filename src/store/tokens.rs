@@ -36,6 +36,23 @@ impl Tats {
         }
     }
 
+    /// Until when there is no token of one kind at least.
+    #[must_use]
+    pub fn paused_until(mut self, options: &StoreOptions, now: UnixMs) -> Option<UnixMs> {
+        let waits = [CallKind::Write, CallKind::Read].map(|kind| match self.take(options, now, kind) {
+            Token::Granted => None,
+            Token::NotBefore(at) => Some(at),
+        });
+        waits.into_iter().flatten().max()
+    }
+
+    /// The clock was set back by so much.
+    pub fn set_back(&mut self, ms: u64) {
+        let us = i64::try_from(ms).unwrap_or(i64::MAX).saturating_mul(1_000);
+        self.writes_us = self.writes_us.saturating_sub(us);
+        self.reads_us = self.reads_us.saturating_sub(us);
+    }
+
     fn of(&mut self, options: &StoreOptions, kind: CallKind) -> (Rate, &mut i64) {
         match kind {
             CallKind::Write => (options.writes, &mut self.writes_us),

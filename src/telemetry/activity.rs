@@ -18,7 +18,6 @@ struct Inner {
     calls: BTreeMap<u64, UnixMs>,
     next_call: u64,
     answered_at: Option<UnixMs>,
-    paused_until: Option<UnixMs>,
 }
 
 /// What happened, and what is in progress.
@@ -30,8 +29,6 @@ pub struct ActivityDelta {
     pub calling_since: Option<UnixMs>,
     /// When the target last answered anything at all.
     pub answered_at: Option<UnixMs>,
-    /// Until when the target asked not to be called.
-    pub paused_until: Option<UnixMs>,
 }
 
 impl ActivityLog {
@@ -55,12 +52,6 @@ impl ActivityLog {
         *inner.counts.entry(what).or_default() += 1;
     }
 
-    /// Notes that the target asked not to be called until then.
-    pub fn paused(&self, until: UnixMs) {
-        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.paused_until = inner.paused_until.max(Some(until));
-    }
-
     /// Returns what happened since the last report, and starts over.
     #[must_use]
     pub fn take(&self) -> ActivityDelta {
@@ -69,7 +60,6 @@ impl ActivityLog {
             counts: std::mem::take(&mut inner.counts),
             calling_since: inner.calls.values().min().copied(),
             answered_at: inner.answered_at,
-            paused_until: inner.paused_until,
         }
     }
 

@@ -109,6 +109,7 @@ impl Worker {
             Ok(document) => document,
             Err(unreadable) => return self.set_aside(&guard, &claimed, unreadable).await,
         };
+        document.not_ahead_of(now);
         tracing::Span::current().record("person", tracing::field::display(&document.person));
         *traced = self.traced(&document, &entries);
         let before = Before::of(&document);
@@ -464,7 +465,6 @@ impl Worker {
     /// After a 429: everybody waits.
     pub(super) async fn back_off(&self, now: UnixMs, until: UnixMs) {
         warn!(code = %Code::ScimRateLimited, wait_ms = until.ms_since(now), "the target's rate limit is reached: all workers wait");
-        self.activity.paused(until);
         if let Err(error) = self.store.back_off(now, until).await {
             error!(%error, "the back-off could not be shared");
         }

@@ -443,6 +443,28 @@ async fn an_operator_sets_and_lifts_holds() {
 }
 
 #[tokio::test]
+async fn a_hold_that_cannot_be_read_is_told_and_lifted_by_its_scope_only() {
+    for (stored, scope) in [
+        ("neither JSON nor anything else", "all"),
+        (r#"{"holds":[{"scope":"deactivations","code":"HOLD-OF-TOMORROW","since":1}]}"#, "deactivations"),
+    ] {
+        let stage = Stage::set();
+        assert!(stage.store.put_shared("holds", 0, stored.into()).await.unwrap());
+        assert_eq!(stage.problems().await, ["HOLD-UNREADABLE"]);
+        let lifted = stage.api("DELETE", "/api/v1/hold", "").await.expect(200);
+        assert_eq!(lifted["holds"].as_array().unwrap().len(), 0);
+        stage.state.beat().await;
+        let holds = stage.api("GET", "/api/v1/hold", "").await.expect(200);
+        assert_eq!(holds["holds"][0]["scope"], scope, "nobody waits behind it, and yet it stays");
+        assert!(holds["holds"][0]["action"].as_str().unwrap().contains("hold lift --scope"), "{holds}");
+        stage.api("PUT", "/api/v1/hold", r#"{"scope":"creates"}"#).await.expect(200);
+        assert_eq!(stage.problems().await, ["HOLD-UNREADABLE", "HOLD-OPERATOR"], "a change keeps it");
+        stage.api("DELETE", &format!("/api/v1/hold?scope={scope}"), "").await.expect(200);
+        assert_eq!(stage.problems().await, ["HOLD-OPERATOR"]);
+    }
+}
+
+#[tokio::test]
 async fn the_guards_hold_goes_when_all_were_let_through_and_not_before() {
     let stage = Stage::set();
     stage.accept((0..3).map(|n| hire(&format!("E-{n}"), "Ada", "Lovelace")).collect()).await;

@@ -90,6 +90,7 @@ impl Stage {
             certificates: Certificates::default(),
             settings: Arc::default(),
             judged: tokio::sync::watch::Sender::default(),
+            failing_secrets: tokio::sync::watch::Sender::default(),
             activity: ActivityLog::default(),
             process: "this".to_owned(),
             version: "0.0.0-test",

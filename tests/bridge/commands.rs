@@ -89,6 +89,29 @@ fn check_tells_what_works_and_what_to_do_where_it_does_not() {
     assert!(text(&output).contains("SCIM-UNREACHABLE"), "{}", text(&output));
 }
 
+#[test]
+fn check_fails_for_a_source_whose_secrets_have_all_expired_and_for_a_secret_that_is_a_variables_name() {
+    let sim = sim();
+    let with = |secrets: &str| {
+        let home = Home::new(&sim, "");
+        let config = fs::read_to_string(home.config()).unwrap();
+        let changed = config.replace(&format!("secrets = [\"{SECRET}\"]"), &format!("secrets = [{secrets}]"));
+        assert_ne!(changed, config);
+        fs::write(home.config(), changed).unwrap();
+        let output = home.command(&["check"]).output().unwrap();
+        (output.status.code(), text(&output))
+    };
+    let expired = format!("{{ value = '{SECRET}', not_after = '2020-01-01T00:00:00Z' }}");
+    let (code, said) = with(&expired);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("FAIL") && said.contains("source `hr`: the last one expired at 2020-01-01"), "{said}");
+    let (code, said) = with(&format!("{expired}, '{SECRET}'"));
+    assert_eq!(code, Some(0), "one of them is good: {said}");
+    let (code, said) = with("'${HR_SECRET_OF_MINE}'");
+    assert_eq!(code, Some(64), "{said}");
+    assert!(said.contains("source[0].secrets[0]") && said.contains("env = \"HR_SECRET_OF_MINE\""), "{said}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn explain_send_person_and_status_follow_somebody_through() {
     let sim = sim();
@@ -410,7 +433,7 @@ async fn more_leaves_than_the_guard_allows_wait_until_they_are_let_through() {
     assert!(text(&run(&["hold", "show"])).contains("HOLD-GUARD"));
     assert_eq!(run(&["status"]).status.code(), Some(3));
     let lifted = run(&["hold", "lift"]);
-    assert!(text(&lifted).contains("No hold was in force"), "the guard's holds are lifted by name only: {lifted:?}");
+    assert!(text(&lifted).contains("No hold was lifted"), "the guard's holds are lifted by name only: {lifted:?}");
     assert!(run(&["hold", "allow", "deactivations", "2"]).status.success());
     bridge.until("held", 1).await;
     // Who was let through is not held any more, and is switched off soon.

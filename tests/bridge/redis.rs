@@ -113,3 +113,15 @@ async fn the_store_of_a_newer_version_is_left_alone_by_who_starts_and_by_who_run
     is_accepted_at_last(&bridge, "m2").await;
     comes_to(&bridge, "/readyz", 200, "").await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn settings_of_redis_that_are_changed_while_it_is_in_use_are_told_until_they_are_right_again() {
+    let (sim, redis) = (sim(), RedisServer::start());
+    let bridge = Home::new(&sim, &on(&redis)).serve();
+    comes_to(&bridge, "/readyz", 200, "").await;
+    redis.command(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]);
+    comes_to(&bridge, "/api/v1/status", 200, "STORE-EVICTION").await;
+    assert_eq!(hire(&bridge, "m1").await, 200);
+    redis.command(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
+    comes_to(&bridge, "/api/v1/status", 200, "\"problems\":[]").await;
+}

@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use scim_bridge::postman_sim::PostmanSim;
 use serde_json::{Value, json};
 
-use crate::process::{Bridge, Home, PATIENCE, http, post, sim};
+use crate::process::{Bridge, Home, KEY, PATIENCE, http, post, sim};
 
 async fn tell(bridge: &Bridge, id: &str, kind: &str, told_at: Value, data: Value) -> Value {
     let mut body = json!({"type": kind, "data": data});
@@ -27,6 +27,19 @@ fn ada(email: &str) -> Value {
 /// Who is in the team, and whether they are switched on.
 fn team(sim: &PostmanSim) -> Vec<(String, bool)> {
     sim.members().into_iter().map(|member| (member.user_name.into_string(), member.active)).collect()
+}
+
+/// Waits until `status` lists none.
+async fn no_problems(bridge: &Bridge) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let status = bridge.api("/api/v1/status").await;
+        if status["problems"] == json!([]) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{status}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 /// Waits until `status` lists this problem.
@@ -140,4 +153,36 @@ async fn a_source_that_tells_the_time_of_some_events_only_is_reported() {
     tell(&bridge, "m2", "employee.left", json!("2026-03-02T10:00:00Z"), json!({"employee_id": "E-1"})).await;
     let untimed = problem(&bridge, "SOURCE-UNTIMED").await;
     assert!(untimed["what"].as_str().unwrap().contains("1 event carries no time"), "{untimed}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_secret_file_that_cannot_be_used_any_more_is_a_problem_until_it_can() {
+    let sim = sim();
+    let home = Home::new(&sim, "");
+    let key = home.path().join("key");
+    fs::write(&key, KEY).unwrap();
+    let config = fs::read_to_string(home.config()).unwrap();
+    let named = config.replace(&format!("key = \"{KEY}\""), &format!("key = {{ file = {key:?} }}"));
+    assert_ne!(named, config);
+    fs::write(home.config(), named).unwrap();
+    let bridge = home.serve();
+    let reasons: [(&dyn Fn(), &str); 3] = [
+        (&|| fs::write(&key, "").unwrap(), "is empty"),
+        (&|| fs::write(&key, b"\xff\xfe").unwrap(), "is not UTF-8"),
+        (&|| fs::remove_file(&key).unwrap(), "cannot be read"),
+    ];
+    for (spoil, reason) in reasons {
+        spoil();
+        let told = problem(&bridge, "SECRET-UNUSABLE").await;
+        let what = told["what"].as_str().unwrap();
+        assert!(what.contains("`postman.key`") && what.contains(reason), "{told}");
+        assert!(told["action"].as_str().unwrap().contains("usable value"), "{told}");
+        fs::write(&key, KEY).unwrap();
+        no_problems(&bridge).await;
+    }
+    // The value before stays in use all the while.
+    fs::remove_file(&key).unwrap();
+    problem(&bridge, "SECRET-UNUSABLE").await;
+    tell(&bridge, "m1", "employee.hired", json!(null), ada("ada@example.com")).await;
+    assert_eq!(team(&sim), [("ada@example.com".to_owned(), true)]);
 }

@@ -11,6 +11,8 @@ on_both! {
     a_server_without_an_append_only_file_is_refused_until_it_has_one
     a_server_that_may_evict_is_refused_until_it_may_not
     a_server_for_trials_is_tolerated_where_that_is_configured
+    settings_that_are_changed_under_a_connection_are_found_and_nobody_is_kept_waiting
+    a_primary_that_became_a_replica_is_left_although_it_takes_writes
     a_database_that_is_not_there_is_told
 }
 
@@ -33,6 +35,38 @@ async fn a_server_that_may_evict_is_refused_until_it_may_not(make: Make) {
 async fn a_server_for_trials_is_tolerated_where_that_is_configured(make: Make) {
     let server = Server::start_bare(make, &["--maxmemory-policy", "allkeys-lru"]);
     accept(open(&server.url(), &[("insecure_ok", "true")]).as_ref()).await.unwrap();
+}
+
+async fn settings_that_are_changed_under_a_connection_are_found_and_nobody_is_kept_waiting(make: Make) {
+    let server = Server::start(make, &[]);
+    let (store, trial) = (open(&server.url(), &[]), open(&server.url(), &[("insecure_ok", "true")]));
+    for store in [&store, &trial] {
+        accept(store.as_ref()).await.unwrap();
+        store.settings().await.unwrap();
+    }
+    for (setting, bad, good, told) in [
+        ("maxmemory-policy", "allkeys-lru", "noeviction", Code::StoreEviction),
+        ("appendonly", "no", "yes", Code::StoreNoAof),
+    ] {
+        server.ask(&["CONFIG", "SET", setting, bad]);
+        assert_eq!(code(store.settings().await), told);
+        trial.settings().await.unwrap();
+        accept(store.as_ref()).await.unwrap();
+        server.ask(&["CONFIG", "SET", setting, good]);
+        store.settings().await.unwrap();
+    }
+}
+
+async fn a_primary_that_became_a_replica_is_left_although_it_takes_writes(make: Make) {
+    let (server, other) = (Server::start(make, &[]), Server::start(make, &[]));
+    let store = open(&server.url(), &[]);
+    accept(store.as_ref()).await.unwrap();
+    server.ask(&["CONFIG", "SET", "replica-read-only", "no"]);
+    server.ask(&["REPLICAOF", "127.0.0.1", &other.port().to_string()]);
+    assert_eq!(code(store.settings().await), Code::StoreReadOnly);
+    assert_eq!(code(accept(store.as_ref()).await), Code::StoreReadOnly, "what it takes is lost");
+    server.ask(&["REPLICAOF", "NO", "ONE"]);
+    accepts_at_last(store.as_ref()).await;
 }
 
 async fn a_database_that_is_not_there_is_told(make: Make) {

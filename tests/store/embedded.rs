@@ -6,13 +6,16 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use scim_bridge::clock::LeaseClock;
+use scim_bridge::core::limiter::{CallKind, Rate};
 use scim_bridge::store::embedded::Embedded;
 use scim_bridge::store::transfer::Transfer;
-use scim_bridge::store::{Claim, ClaimRequest, Commit, NewEntry, Store, StoreError, StoreOptions};
+use scim_bridge::store::{
+    Claim, ClaimRequest, Commit, Lane, LaneState, NewEntry, Store, StoreError, StoreOptions, Token,
+};
 use tempfile::TempDir;
 
 use crate::harness::{
-    Bench, Engine, REMEMBER_MS, at, commit, delivery, first, held, idle, options, person, request, words,
+    Bench, Engine, REMEMBER_MS, at, commit, delivery, first, held, idle, options, person, request, retry, words,
 };
 
 /// A folder that goes away with the test.
@@ -288,4 +291,83 @@ async fn a_backup_beside_those_who_write_has_all_that_was_answered_before() {
     assert_eq!(whole, "ok");
     assert!(Embedded::backup_of(&outer.path().join("nowhere"), &outer.path().join("x")).is_err());
     assert!(!outer.path().join("x").exists());
+}
+
+/// By so much a clock is set back.
+const HOUR: u64 = 3_600_000;
+
+#[tokio::test]
+async fn what_is_to_be_tried_again_does_not_wait_for_a_clock_that_was_set_back() {
+    for reopens in [false, true] {
+        let mut b = Bench::new(Folder::new(), false).await;
+        for (who, lane) in [
+            ("tried again", retry(at(2 * HOUR + 60_000))),
+            ("announced", Lane { state: LaneState::Scheduled, ..retry(at(2 * HOUR + 60_000)) }),
+            ("held", held("all")),
+        ] {
+            b.settled(at(2 * HOUR), who, lane).await;
+        }
+        b.accept(at(2 * HOUR), &[("due", "x")]).await;
+        if reopens {
+            b.reopen().await;
+        }
+        b.claim_none(at(2 * HOUR - 1_000)).await;
+        let claimed = b.claim(at(HOUR), 9).await;
+        let mut whom: Vec<_> = claimed.iter().map(|claimed| claimed.lease.person).collect();
+        whom.sort_unstable();
+        let mut expected = [person("tried again").id(), person("due").id()];
+        expected.sort_unstable();
+        assert_eq!(whom, expected, "and what HR announced keeps its day");
+        for claimed in claimed {
+            b.commit(at(HOUR), &claimed.lease, commit("1", retry(at(HOUR + 60_000)))).await;
+        }
+        b.claim_none(at(HOUR)).await;
+        b.claim_none(at(HOUR + 59_999)).await;
+        assert_eq!(b.claim(at(HOUR + 60_000), 1).await.len(), 1, "one after another, each once");
+        assert_eq!(b.claim(at(HOUR + 60_000), 9).await.len(), 1);
+        assert_eq!(b.claim(at(2 * HOUR + 60_000), 9).await.len(), 3, "leases that ran out, and the announced");
+    }
+}
+
+#[tokio::test]
+async fn tokens_do_not_wait_for_a_clock_that_was_set_back() {
+    for reopens in [false, true] {
+        let mut b = Bench::new(Folder::new(), false).await;
+        b.with(|options| options.writes = Rate { calls: 10, window_ms: 60_000 }).await;
+        let take = async |b: &mut Bench, ms| b.s().await.take_token(at(ms), CallKind::Write).await.unwrap();
+        assert_eq!(take(&mut b, 2 * HOUR).await, Token::Granted);
+        b.s().await.back_off(at(2 * HOUR), at(2 * HOUR + 40_000)).await.unwrap();
+        if reopens {
+            b.reopen().await;
+        }
+        assert_eq!(take(&mut b, HOUR).await, Token::NotBefore(at(HOUR + 40_000)));
+        assert_eq!(take(&mut b, HOUR + 39_999).await, Token::NotBefore(at(HOUR + 40_000)));
+        assert_eq!(take(&mut b, HOUR + 40_000).await, Token::Granted);
+        assert!(matches!(take(&mut b, HOUR + 40_001).await, Token::NotBefore(_)));
+    }
+}
+
+#[tokio::test]
+async fn a_wall_clock_that_leaps_ahead_gives_no_token_and_forgets_nothing() {
+    let folder = TempDir::new().unwrap();
+    let ten = Rate { calls: 10, window_ms: 60_000 };
+    let options = StoreOptions { writes: ten, ..options() };
+    let opened_at = |ms| LeaseClock::Steady { started: std::time::Instant::now(), at: at(ms) };
+    let store = Embedded::open_with(folder.path(), options.clone(), opened_at(0)).unwrap();
+    store.accept(at(0), delivery([1; 16], Vec::new())).await.unwrap();
+    store.back_off(at(0), at(30_000)).await.unwrap();
+    for ms in [1, HOUR, 2 * REMEMBER_MS, 9] {
+        assert_eq!(store.tidy(at(ms)).await.unwrap(), 0, "{ms}");
+        let Token::NotBefore(then) = store.take_token(at(ms), CallKind::Write).await.unwrap() else { panic!("{ms}") };
+        assert!((at(ms + 20_000)..=at(ms + 30_000)).contains(&then), "{ms}: {then}");
+    }
+    drop(store);
+    // Opened by a clock that may be wrong: there is time to set it right.
+    let late = 2 * REMEMBER_MS;
+    let store = Embedded::open_with(folder.path(), options.clone(), opened_at(late)).unwrap();
+    assert_eq!(store.tidy(at(late)).await.unwrap(), 0);
+    drop(store);
+    // As after an hour.
+    let store = Embedded::open_with(folder.path(), options, LeaseClock::Caller).unwrap();
+    assert_eq!(store.tidy(at(late)).await.unwrap(), 1);
 }

@@ -237,3 +237,21 @@ async fn what_blocks_somebody_does_not_keep_them_from_leaving_on_the_day_that_wa
     assert!(!bench.sim.members()[0].active);
     bench.nothing().await;
 }
+
+/// An hour back: what was done by the clock before counts as done now, and nothing waits until the clock has caught up.
+#[tokio::test]
+async fn a_clock_that_is_set_back_keeps_nobody_waiting() {
+    let bench = crate::engines::embedded();
+    bench.clock.advance_ms(10_000_000);
+    order(&bench, "create:create-failed:1");
+    bench.hire("E-1", "Ada", "Lovelace").await;
+    assert!(matches!(bench.attempt().await, Attempted::Retry(_)));
+    bench.clock.set(bench.clock.now().minus_ms(3_600_000));
+    let set_back_at = bench.clock.now();
+    while bench.document("E-1").await.member.is_none() {
+        bench.worker().step().await.unwrap();
+        bench.clock.advance_ms(5_000);
+        assert!(bench.clock.now().ms_since(set_back_at) < 300_000, "{:?}", bench.calls());
+    }
+    assert_eq!(bench.names("E-1").len(), 1);
+}

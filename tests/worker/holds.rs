@@ -50,6 +50,22 @@ async fn what_refuses_everything_holds_everything_and_kills_nothing() {
 }
 
 #[tokio::test]
+async fn holds_that_cannot_be_read_are_not_taken_for_none() {
+    let bench = Bench::new();
+    assert!(
+        bench.store.put_shared("holds", 0, "{\"holds\":[{\"scope\":\"all\",\"code\":\"NEW\"}]}".into()).await.unwrap()
+    );
+    bench.hire("E-1", "Ada", "Lovelace").await;
+    for _ in 0..3 {
+        bench.nothing().await;
+        bench.clock.advance_ms(3_600_000);
+    }
+    assert!(bench.calls().is_empty(), "{:?}", bench.calls());
+    assert!(bench.holds().lift(&HoldScope::All).await.unwrap());
+    assert_eq!(bench.attempt_until_settled().await, Attempted::InLine(Finished::Created));
+}
+
+#[tokio::test]
 async fn refusals_that_nobody_documents_are_the_targets_when_two_people_meet_them() {
     for fault in ["any:401", "any:403", "any:405", "any:415", "any:423", "any:redirect"] {
         let bench = Bench::new();

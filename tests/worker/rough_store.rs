@@ -114,6 +114,9 @@ impl Store for Rough {
     async fn put(&self, now: UnixMs, entry: NewEntry) -> Result<bool, StoreError> {
         self.store.put(now, entry).await
     }
+    async fn paused_until(&self, now: UnixMs) -> Result<Option<UnixMs>, StoreError> {
+        self.store.paused_until(now).await
+    }
     async fn back_off(&self, now: UnixMs, until: UnixMs) -> Result<(), StoreError> {
         self.store.back_off(now, until).await
     }

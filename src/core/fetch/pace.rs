@@ -10,6 +10,8 @@ use crate::core::time::UnixMs;
 
 /// A turn further ahead than this is the result of a clock that was set back.
 const AHEAD_MS_MAX: i64 = 48 * 3_600_000;
+/// Processes' clocks differ by less where they are kept right.
+const SET_BACK_MS: u64 = 10_000;
 /// The longest wait that is granted to a system at once.
 const BACK_OFF_MS_MAX: u64 = 3_600_000;
 
@@ -21,6 +23,8 @@ pub struct Pace {
     tat_us: i64,
     /// Nobody may ask before then.
     pub closed_until: UnixMs,
+    /// When a turn was last asked for.
+    asked_at: UnixMs,
 }
 
 impl Pace {
@@ -32,6 +36,7 @@ impl Pace {
 
     /// Assigns a turn for this many requests in a row.
     pub fn turn(&mut self, rate: Rate, calls: u32, now: UnixMs) -> UnixMs {
+        self.follow(now);
         let open = now.max(self.closed_until);
         if rate.calls == 0 {
             return open;
@@ -48,10 +53,23 @@ impl Pace {
 
     /// The system asks everybody to wait. Returns whether that is news.
     pub fn back_off(&mut self, now: UnixMs, until: UnixMs) -> bool {
+        self.follow(now);
         let until = until.min(now.plus_ms(BACK_OFF_MS_MAX));
         let is_news = until > self.closed_until;
         self.closed_until = self.closed_until.max(until);
         is_news
+    }
+
+    /// A clock that was set back takes along what lies ahead: nobody waits until it has caught up.
+    fn follow(&mut self, now: UnixMs) {
+        let back_ms = self.asked_at.ms_since(now);
+        if back_ms > SET_BACK_MS {
+            let back_us = i64::try_from(back_ms).unwrap_or(i64::MAX).saturating_mul(1_000);
+            self.tat_us = self.tat_us.saturating_sub(back_us);
+            self.closed_until = self.closed_until.minus_ms(back_ms);
+            self.asked_at = now;
+        }
+        self.asked_at = self.asked_at.max(now);
     }
 }
 
@@ -87,5 +105,10 @@ mod tests {
     fn a_clock_that_is_set_back_stalls_nothing() {
         let mut pace = Pace { tat_us: 365 * 86_400_000_000, ..Pace::default() };
         assert_eq!(pace.turn(FIFTY, 1, UnixMs(5)), UnixMs(5));
+        let (hour, mut pace) = (3_600_000, Pace::default());
+        pace.back_off(UnixMs(2 * hour), UnixMs(2 * hour + 30_000));
+        assert_eq!(pace.turn(FIFTY, 1, UnixMs(hour)), UnixMs(hour + 30_000), "as long as before");
+        let turns: Vec<UnixMs> = (0..60).map(|_| pace.turn(FIFTY, 1, UnixMs(5))).collect();
+        assert!(turns.iter().all(|turn| *turn < UnixMs(120_000)), "{turns:?}");
     }
 }

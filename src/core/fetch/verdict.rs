@@ -7,6 +7,7 @@ use super::read::ReadEnd;
 use crate::core::code::Code;
 use crate::core::mapping::Record;
 use crate::core::person::{EmploymentState, Event, EventKind, Facts, Person};
+use crate::core::retry_hint::SLEEP_MS_MAX;
 use crate::core::time::UnixMs;
 
 /// How often to look for a person who is not there (yet): some four minutes with the default pauses, for systems that
@@ -89,6 +90,22 @@ impl OwedRead {
     /// An operator asked for another try at once.
     pub fn again(&mut self) {
         (self.tries, self.failing_since, self.not_before) = (0, None, None);
+    }
+
+    /// See [`crate::core::person::Document::not_ahead_of`].
+    pub fn not_ahead_of(&mut self, now: UnixMs) {
+        let longest = now.plus_ms(SLEEP_MS_MAX);
+        for (at, latest) in [
+            (Some(&mut self.first_at), now),
+            (Some(&mut self.last_at), now),
+            (self.failing_since.as_mut(), now),
+            (self.not_before.as_mut(), longest),
+            (self.turn.as_mut(), longest),
+        ] {
+            if let Some(at) = at {
+                *at = (*at).min(latest);
+            }
+        }
     }
 
     /// When it may begin: once the system shows what the newest notice is about. Before that there may be one early

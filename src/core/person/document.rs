@@ -308,6 +308,37 @@ impl Document {
         }
     }
 
+    /// Nothing that the bridge did is later than `now`. Where it seems to be, the clock was set back since, and it counts
+    /// as done now: no pause is to last until the clock has caught up. What HR told is left as it is.
+    pub fn not_ahead_of(&mut self, now: UnixMs) {
+        let member = self.member.iter_mut().flat_map(|member| {
+            let written = [
+                &mut member.created_at,
+                &mut member.user_name_written_at,
+                &mut member.names_written_at,
+                &mut member.active_written_at,
+            ];
+            written.into_iter().flatten().chain([&mut member.seen_at])
+        });
+        let progress = &mut self.progress;
+        let done = [
+            progress.create_unknown.as_mut().map(|unknown| &mut unknown.at),
+            progress.unconfirmed.as_mut().map(|unconfirmed| &mut unconfirmed.at),
+            progress.standstill.as_mut().map(|standstill| &mut standstill.since),
+            progress.failing_since.as_mut(),
+            progress.refused_at.as_mut(),
+            self.paged.as_mut().map(|(at, _)| at),
+            self.waiting_since.as_mut(),
+            self.groups_wait.as_mut().map(|wait| &mut wait.since),
+        ];
+        for at in member.chain(done.into_iter().flatten()) {
+            *at = (*at).min(now);
+        }
+        if let Some(owed) = &mut self.owed_read {
+            owed.not_ahead_of(now);
+        }
+    }
+
     /// As it is stored.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -616,6 +647,26 @@ impl Progress {
 mod tests {
     use super::*;
     use crate::core::person::SourceName;
+
+    #[test]
+    fn what_was_done_by_a_clock_that_was_ahead_counts_as_done_now() {
+        let person = Person::parse(SourceName::parse("hr").unwrap(), "E-1").unwrap();
+        let (now, ahead) = (UnixMs(1_000), UnixMs(3_600_000));
+        let mut document = Document::new(person);
+        document.waiting_since = Some(UnixMs(7));
+        document.paged = Some((ahead, "a@example.com".to_owned()));
+        document.progress.create_unknown = Some(UnknownCreate::made(ahead, true));
+        document.progress.failing_since = Some(ahead);
+        OwedRead::note(&mut document.owed_read, ahead, false);
+        document.owed_read.as_mut().unwrap().not_before = Some(UnixMs(ahead.0 * 5));
+        document.not_ahead_of(now);
+        assert_eq!((document.waiting_since, document.paged.map(|(at, _)| at)), (Some(UnixMs(7)), Some(now)));
+        assert_eq!(document.progress.create_unknown.map(|unknown| unknown.at), Some(now));
+        assert_eq!(document.progress.failing_since, Some(now));
+        let owed = document.owed_read.unwrap();
+        assert_eq!((owed.first_at, owed.last_at), (now, now));
+        assert!(owed.due(0, false) <= now.plus_ms(3_600_000), "no longer than is ever asked for");
+    }
 
     #[test]
     fn a_marked_person_is_found_by_a_term_that_no_name_has() {

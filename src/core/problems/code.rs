@@ -90,6 +90,9 @@ codes! {
     CertificateExpires = "CERTIFICATE-EXPIRES",
         "A certificate in the configuration expires soon, or has expired.",
         "Have it renewed, and put the new one into the file; a process that reads it only at its start needs a restart.";
+    SecretUnusable = "SECRET-UNUSABLE",
+        "The file of a secret cannot be used any more; its last value stays in use.",
+        "Put a usable value into the file: it is read again within seconds. Do so before the next restart, which fails without it.";
     AlertFailing = "ALERT-FAILING",
         "Alerts do not reach their receiver.",
         "See the reason; correct `[[alert]] url` or `secret`, or fix the receiver. It gets what it missed when it is back.";

@@ -45,6 +45,8 @@ pub struct Figures {
     pub store_failing: Vec<FailingOperation>,
     /// Holds in force.
     pub holds: Holds,
+    /// Until when the limiter gives no call, of one kind at least.
+    pub paused_until: Option<UnixMs>,
     /// What happened in the last minute.
     pub activity: Activity,
     /// The processes that share the store.

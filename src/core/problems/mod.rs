@@ -119,6 +119,7 @@ pub fn problems(figures: &Figures, seen: &Seen) -> Vec<Problem> {
     found.extend(people::drift(figures));
     found.extend(source::quiet(figures));
     found.extend(work::processes(figures));
+    found.extend(upkeep::secrets(figures));
     found.extend(upkeep::alerts(figures));
     found.extend(upkeep::certificates(figures));
     found.into_iter().map(|found| dated(found, figures.now, seen)).collect()

@@ -1,6 +1,9 @@
 //! What the bridge's own parts need from the operator.
 
+use std::collections::BTreeMap;
+
 use super::{AlertFigure, CertificateFigure, EXPIRES_MS, Figures, Found, ProblemCode};
+use crate::core::processes::FailingSecret;
 
 /// A single failed try may be a restart on the other side.
 const TRIES_MIN: u32 = 2;
@@ -14,6 +17,25 @@ fn alert(AlertFigure { host, since, tries, reason }: &AlertFigure) -> Found {
     let code = ProblemCode::AlertFailing;
     let what = format!("{} `{host}`: {tries} tries, the last one: {reason}.", code.title());
     Found::new(code, what, code.advice(), u64::from(*tries)).about(host).since(Some(*since)).at("/settings")
+}
+
+/// Secrets whose files cannot be used any more, for any process.
+pub(super) fn secrets(figures: &Figures) -> Vec<Found> {
+    let mut by_key: BTreeMap<&str, Vec<&FailingSecret>> = BTreeMap::new();
+    for secret in figures.processes.heard(figures.now).flat_map(|process| &process.failing_secrets) {
+        by_key.entry(&secret.key).or_default().push(secret);
+    }
+    by_key.into_iter().map(|(key, failing)| secret(key, &failing)).collect()
+}
+
+fn secret(key: &str, failing: &[&FailingSecret]) -> Found {
+    let code = ProblemCode::SecretUnusable;
+    let reason = failing.first().map_or("", |first| &first.reason);
+    let what = format!("{} `{key}`: {reason}.", code.title());
+    let since = failing.iter().map(|secret| secret.since).min();
+    let processes = u64::try_from(failing.len()).unwrap_or(u64::MAX);
+    let found = Found::new(code, what, code.advice(), processes).about(key).since(since).at("/settings");
+    found.in_brief(format!("{} `{key}`.", code.title()))
 }
 
 /// Certificates that end soon, or have ended.
@@ -33,7 +55,38 @@ fn certificate(CertificateFigure { key, until }: &CertificateFigure) -> Found {
 mod tests {
     use super::super::{Seen, problems};
     use super::*;
+    use crate::core::processes::{Process, ProcessRole};
     use crate::core::time::UnixMs;
+
+    #[test]
+    fn a_secret_that_several_processes_cannot_read_is_told_once_with_its_key() {
+        let now = UnixMs(1_800_000_000_000);
+        let failing = |since| FailingSecret {
+            key: "postman.key".to_owned(),
+            reason: "file `/run/secrets/postman` is empty".to_owned(),
+            since: UnixMs(since),
+        };
+        let process = |id: &str, secrets: Vec<FailingSecret>| Process {
+            id: id.to_owned(),
+            role: ProcessRole::All,
+            version: "1".to_owned(),
+            since: now,
+            beat_at: now,
+            calling_since: None,
+            answered_at: None,
+            store_failing: Vec::new(),
+            failing_secrets: secrets,
+            others_ahead_ms: 0,
+        };
+        let mut figures = Figures { now, up_since: now, ..Figures::default() };
+        figures.processes.beat(process("a", vec![failing(9)]));
+        figures.processes.beat(process("b", vec![failing(7)]));
+        figures.processes.beat(process("c", Vec::new()));
+        let told = problems(&figures, &Seen::default());
+        assert_eq!(told.iter().map(super::super::Problem::key).collect::<Vec<_>>(), ["SECRET-UNUSABLE postman.key"]);
+        assert_eq!((told[0].count, told[0].since), (2, UnixMs(7)));
+        assert!(told[0].what.contains("/run/secrets/postman") && !told[0].brief.contains("/run/secrets"), "{told:?}");
+    }
 
     #[test]
     fn a_certificate_that_ends_soon_is_told_two_weeks_ahead_and_afterwards() {

@@ -141,7 +141,7 @@ fn unanswered(figures: &Figures) -> Option<Found> {
 /// The target has asked not to be called for a long time, and people wait for it.
 pub(super) fn paused(figures: &Figures) -> Option<Found> {
     let now = figures.now;
-    let until = figures.processes.heard(now).filter_map(|process| process.paused_until).max()?;
+    let until = figures.paused_until?;
     let waiting = people(figures, "waiting") + people(figures, "running");
     if until.ms_since(now) < PAUSE_MS || waiting == 0 {
         return None;
@@ -280,7 +280,7 @@ mod tests {
             calling_since: None,
             answered_at: None,
             store_failing: Vec::new(),
-            paused_until: None,
+            failing_secrets: Vec::new(),
             others_ahead_ms: 0,
         }
     }
@@ -332,9 +332,9 @@ mod tests {
     fn a_long_pause_that_the_target_asks_for_is_reported_while_somebody_waits() {
         let mut figures = figures(20);
         figures.people.insert("running".to_owned(), 3);
-        figures.processes.processes[0].paused_until = Some(NOW.plus_ms(60_000));
+        figures.paused_until = Some(NOW.plus_ms(60_000));
         assert!(codes(&figures).is_empty(), "a minute is nothing");
-        figures.processes.processes[0].paused_until = Some(NOW.plus_ms(1_800_000));
+        figures.paused_until = Some(NOW.plus_ms(1_800_000));
         assert_eq!(codes(&figures), ["SCIM-429"]);
         assert!(told(&figures)[0].what.contains("30 min") && told(&figures)[0].what.contains("3 people wait"));
         figures.people.clear();

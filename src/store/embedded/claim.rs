@@ -2,6 +2,7 @@
 
 use rusqlite::{OptionalExtension, params};
 
+use super::control::SET_BACK_MS;
 use super::figures::{count, signed, unsigned};
 use super::inbox;
 use super::lanes::{Standing, give_back, parked};
@@ -57,18 +58,29 @@ fn lost(work: &Work<'_>, request: &ClaimRequest, from: u64) -> Result<Vec<i64>, 
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// People whose lease expired, then those who are due.
+/// People whose lease expired, then those who are due. Whoever has waited for a time since before the clock was set back
+/// is due, too: how long they still have to wait is not known, and is not to be until the clock has caught up. What HR
+/// announced is left to its day.
 fn to_be_had(work: &Work<'_>, now: UnixMs, people_max: u64) -> Result<Vec<i64>, StoreError> {
     let mut found: Vec<i64> = Vec::new();
     for (sql, at) in [
         ("SELECT id FROM person WHERE lease_until <= ?1 ORDER BY lease_until, id LIMIT ?2", work.clock.at(now)),
         ("SELECT id FROM person WHERE due <= ?1 ORDER BY due, id LIMIT ?2", now),
+        (
+            "SELECT id FROM person WHERE state = 'waiting' AND since > ?1 AND due IS NOT NULL
+             ORDER BY since, id LIMIT ?2",
+            now.plus_ms(SET_BACK_MS),
+        ),
     ] {
-        let room = people_max.saturating_sub(found.len() as u64);
-        if room > 0 {
+        if people_max > found.len() as u64 {
             let mut statement = work.db.prepare_cached(sql)?;
-            let rows = statement.query_map([at.0, signed(room)], |row| row.get::<_, i64>(0))?;
-            found.extend(rows.collect::<Result<Vec<_>, _>>()?);
+            let rows = statement.query_map([at.0, signed(people_max)], |row| row.get::<_, i64>(0))?;
+            for person in rows {
+                let person = person?;
+                if (found.len() as u64) < people_max && !found.contains(&person) {
+                    found.push(person);
+                }
+            }
         }
     }
     Ok(found)

@@ -7,10 +7,11 @@ use rusqlite::{Connection, OptionalExtension};
 use serde::{Deserialize, Serialize};
 
 use super::figures::unsigned;
+use crate::core::limiter::CallKind;
 use crate::core::time::UnixMs;
 use crate::store::tokens::Tats;
 use crate::store::transfer::Marks;
-use crate::store::{LaneState, Stats, StoreError};
+use crate::store::{LaneState, Stats, StoreError, StoreOptions, Token};
 
 /// Fences grow faster per millisecond than they are given out, so that even a restored copy of the file gives none
 /// out twice.
@@ -25,6 +26,12 @@ pub(super) struct Control {
     pub(super) last_fence: u64,
     /// The limiters.
     pub(super) tats: Tats,
+    /// When they were last moved; 0: not known.
+    #[serde(default)]
+    pub(super) tats_moved: i64,
+    /// When it was last looked for what is past its time, by the wall's clock; 0: not known.
+    #[serde(default)]
+    pub(super) tidied: i64,
     /// A counter that is written to prove that the store can be written to.
     pub(super) checks: u64,
     /// How much of everything there is.
@@ -46,6 +53,14 @@ pub(super) struct StoredCounts {
     pub(super) dead_by_source: BTreeMap<String, u64>,
     /// Bytes of payloads by source.
     pub(super) dead_bytes: BTreeMap<String, u64>,
+}
+
+/// Clocks that are kept right are set back by less.
+pub(super) const SET_BACK_MS: u64 = 2_000;
+
+/// Whether the clock was set back since it showed `then`.
+pub(super) fn was_set_back(then: UnixMs, now: UnixMs) -> bool {
+    then > now.plus_ms(SET_BACK_MS)
 }
 
 impl Control {
@@ -89,6 +104,8 @@ impl Control {
             last_seq: number("SELECT coalesce(max(seq), 0) FROM inbox")?,
             last_fence: number("SELECT coalesce(max(fence), 0) FROM person")?,
             tats: Tats::default(),
+            tats_moved: 0,
+            tidied: 0,
             checks: 0,
             tally: StoredCounts {
                 lanes: numbers("SELECT state, count(*) FROM person GROUP BY state")?,
@@ -112,6 +129,34 @@ impl Control {
         let by_time = u64::try_from(now.0).unwrap_or(0).saturating_mul(FENCES_A_MS);
         self.last_fence = by_time.max(self.last_fence + 1);
         self.last_fence
+    }
+
+    /// Takes a token.
+    pub(super) fn take_token(&mut self, options: &StoreOptions, now: UnixMs, kind: CallKind) -> Token {
+        self.move_tats(now, |tats| tats.take(options, now, kind))
+    }
+
+    /// No token of either kind before `until`.
+    pub(super) fn back_off(&mut self, options: &StoreOptions, now: UnixMs, until: UnixMs) {
+        self.move_tats(now, |tats| tats.back_off(options, until));
+    }
+
+    /// Until when there is no token of one kind at least.
+    pub(super) fn paused_until(&mut self, options: &StoreOptions, now: UnixMs) -> Option<UnixMs> {
+        self.move_tats(now, |tats| tats.paused_until(options, now))
+    }
+
+    /// A clock that was set back since they were last moved takes them along: nobody waits until it has caught up.
+    fn move_tats<T>(&mut self, now: UnixMs, change: impl FnOnce(&mut Tats) -> T) -> T {
+        let before = self.tats;
+        if self.tats_moved != 0 && was_set_back(UnixMs(self.tats_moved), now) {
+            self.tats.set_back(UnixMs(self.tats_moved).ms_since(now));
+        }
+        let told = change(&mut self.tats);
+        if self.tats != before {
+            self.tats_moved = now.0;
+        }
+        told
     }
 
     pub(super) fn marks(&self) -> Marks {

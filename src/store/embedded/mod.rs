@@ -194,14 +194,33 @@ impl Store for Embedded {
     }
 
     async fn take_token(&self, now: UnixMs, kind: CallKind) -> Result<Token, StoreError> {
-        self.writer.call(move |work| Ok(work.control.tats.take(work.options, now, kind))).await
-    }
-
-    async fn back_off(&self, _now: UnixMs, until: UnixMs) -> Result<(), StoreError> {
         self.writer
             .call(move |work| {
-                work.control.tats.back_off(work.options, until);
+                let ours = work.clock.at(now);
+                Ok(match work.control.take_token(work.options, ours, kind) {
+                    Token::Granted => Token::Granted,
+                    Token::NotBefore(at) => Token::NotBefore(now.plus_ms(at.ms_since(ours))),
+                })
+            })
+            .await
+    }
+
+    async fn back_off(&self, now: UnixMs, until: UnixMs) -> Result<(), StoreError> {
+        self.writer
+            .call(move |work| {
+                let ours = work.clock.at(now);
+                work.control.back_off(work.options, ours, ours.plus_ms(until.ms_since(now)));
                 Ok(())
+            })
+            .await
+    }
+
+    async fn paused_until(&self, now: UnixMs) -> Result<Option<UnixMs>, StoreError> {
+        self.writer
+            .call(move |work| {
+                let ours = work.clock.at(now);
+                let until = work.control.paused_until(work.options, ours);
+                Ok(until.map(|until| now.plus_ms(until.ms_since(ours))))
             })
             .await
     }

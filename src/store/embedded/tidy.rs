@@ -2,8 +2,10 @@
 
 use rusqlite::params;
 
+use super::control::was_set_back;
 use super::figures::unsigned;
 use super::writer::Work;
+use crate::clock::LeaseClock;
 use crate::core::time::UnixMs;
 use crate::store::StoreError;
 
@@ -18,8 +20,38 @@ const PAGES_KEPT: i64 = 1_024;
 /// And this share of the file.
 const SHARE_KEPT: i64 = 4;
 
+/// How often it is noted that it was tidied.
+const NOTED_MS: u64 = 60_000;
+/// A clock that has gone on by more between two tidyings may be wrong.
+const AWAY_MS: u64 = 86_400_000;
+/// For so long, then, nothing is forgotten: time to set it right.
+const DOUBT_MS: u64 = 3_600_000;
+
 /// Drops deliveries past their time and stories of people who have been idle for long.
 pub(super) fn tidy(work: &mut Work<'_>, now: UnixMs) -> Result<u64, StoreError> {
+    Ok(match time_that_counts(work, now) {
+        Some(now) => forget(work, now)?,
+        None => 0,
+    } + give_space_back(work)?)
+}
+
+/// What is forgotten does not come back. So a leap of the wall's clock is no time that has passed, and none counts for a
+/// while where the clock may have been wrong when the store was opened.
+fn time_that_counts(work: &mut Work<'_>, now: UnixMs) -> Option<UnixMs> {
+    let (before, steady) = (UnixMs(work.control.tidied), work.clock.at(now));
+    if let LeaseClock::Steady { .. } = work.clock
+        && now.ms_since(before) > AWAY_MS
+        && work.clock.running_ms() < DOUBT_MS
+    {
+        return None;
+    }
+    if now.ms_since(before) >= NOTED_MS || was_set_back(before, now) {
+        work.control.tidied = now.0;
+    }
+    Some(now.min(steady))
+}
+
+fn forget(work: &Work<'_>, now: UnixMs) -> Result<u64, StoreError> {
     let forgotten = work
         .db
         .prepare_cached(
@@ -40,7 +72,7 @@ pub(super) fn tidy(work: &mut Work<'_>, now: UnixMs) -> Result<u64, StoreError> 
         told += work.db.prepare_cached("DELETE FROM story WHERE person = ?1")?.execute([person])?;
         work.db.prepare_cached("UPDATE person SET has_story = 0 WHERE id = ?1")?.execute([person])?;
     }
-    Ok((forgotten + told) as u64 + give_space_back(work)?)
+    Ok((forgotten + told) as u64)
 }
 
 /// Returns free pages to the file system; the result is their number.

@@ -108,6 +108,10 @@ impl Store for Memory {
         Ok(())
     }
 
+    async fn paused_until(&self, now: UnixMs) -> Result<Option<UnixMs>, StoreError> {
+        Ok(self.look().tats.paused_until(&self.options, now))
+    }
+
     async fn shared(&self, name: &str) -> Result<Shared, StoreError> {
         Ok(self.look().shared.get(name).cloned().unwrap_or_default())
     }

@@ -263,6 +263,10 @@ impl Store for Redis {
         self.back_off_until(now, until).await
     }
 
+    async fn paused_until(&self, now: UnixMs) -> Result<Option<UnixMs>, StoreError> {
+        self.first_tokens(now).await
+    }
+
     async fn shared(&self, name: &str) -> Result<Shared, StoreError> {
         let mut reply = self.read(&[Ask::of(&self.calls.keys, "HGET", "SHARED", vec![name.into()])]).await?;
         reply.optional()?.map_or_else(|| Ok(Shared::default()), |text| transfer::shared(name, &text))
@@ -337,6 +341,10 @@ impl Store for Redis {
 
     async fn check(&self) -> Result<(), StoreError> {
         self.calls.run_durably(&scripts::OPEN, self.unasked_now(), Vec::new(), Vec::new()).await.map(|_| ())
+    }
+
+    async fn settings(&self) -> Result<(), StoreError> {
+        self.calls.link.check_settings().await
     }
 
     async fn woken(&self) {

@@ -25,6 +25,13 @@ impl Redis {
         Ok(())
     }
 
+    pub(super) async fn first_tokens(&self, now: UnixMs) -> Result<Option<UnixMs>, StoreError> {
+        let options = &self.calls.options;
+        let (until, server_now) =
+            self.move_tats(now, |tats, server_now| tats.paused_until(options, server_now)).await?;
+        Ok(until.map(|until| local(until, server_now, now)))
+    }
+
     /// Moves the state, and returns the verdict and when it was made, by the server's clock. If another process was
     /// quicker, it has moved the state: so nobody has to retry for long.
     async fn move_tats<T>(

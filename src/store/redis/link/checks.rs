@@ -1,5 +1,5 @@
 //! Checks that a server is configured not to lose data. On every new connection: after a failover, the server may have
-//! another configuration.
+//! another configuration. And now and then on one in use: somebody may change it.
 
 use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{self, Value};
@@ -10,11 +10,25 @@ use super::options::LinkOptions;
 use super::trouble::LinkError;
 use crate::core::code::Code;
 
+/// Whether the connection is new, or was checked before: then what is tolerated has been logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Look {
+    /// It is new.
+    First,
+    /// It is in use.
+    Again,
+}
+
 /// Checks a server.
 ///
 /// # Errors
 /// A setting that would lose accepted events, or that makes the configured durability impossible.
-pub(super) async fn check(options: &LinkOptions, connection: &mut MultiplexedConnection) -> Result<(), LinkError> {
+pub(super) async fn check(
+    options: &LinkOptions,
+    connection: &mut MultiplexedConnection,
+    look: Look,
+) -> Result<(), LinkError> {
+    let tolerate = |trouble: LinkError| tolerate(options, look, trouble);
     // `INFO` instead of `CONFIG GET`: managed Redis often lacks it, and a user with least rights should not need it.
     let info = match ask(connection, &redis::cmd("INFO")).await? {
         Value::VerbatimString { text, .. } => text,
@@ -32,11 +46,11 @@ pub(super) async fn check(options: &LinkOptions, connection: &mut MultiplexedCon
     }
     let policy = field("maxmemory_policy").unwrap_or_else(|| "unknown".to_owned());
     if policy != "noeviction" {
-        tolerate(options, LinkError::new(Code::StoreEviction, format!("maxmemory-policy {policy}")))?;
+        tolerate(LinkError::new(Code::StoreEviction, format!("maxmemory-policy {policy}")))?;
     }
     let kept = field("aof_enabled").as_deref() == Some("1");
     if !kept {
-        tolerate(options, LinkError::new(Code::StoreNoAof, "aof_enabled 0"))?;
+        tolerate(LinkError::new(Code::StoreNoAof, "aof_enabled 0"))?;
     }
     if options.durability.disks().is_some() {
         // Without an append-only file nothing is ever on a disk, and `WAITAOF` is an error.
@@ -52,7 +66,7 @@ pub(super) async fn check(options: &LinkOptions, connection: &mut MultiplexedCon
         // Valkey reports a `redis_version` of 7.
         let major = field("redis_version").and_then(|version| version.split('.').next()?.parse().ok());
         if major.is_none_or(|major: u32| major < REDIS_THAT_WAITS) {
-            check_appendfsync(options, connection).await?;
+            check_appendfsync(connection, look).await?.map_or(Ok(()), tolerate)?;
         }
     }
     Ok(())
@@ -62,24 +76,26 @@ pub(super) async fn check(options: &LinkOptions, connection: &mut MultiplexedCon
 /// redis/redis#13793 fixed it.
 const REDIS_THAT_WAITS: u32 = 8;
 
-async fn check_appendfsync(options: &LinkOptions, connection: &mut MultiplexedConnection) -> Result<(), LinkError> {
+async fn check_appendfsync(connection: &mut MultiplexedConnection, look: Look) -> Result<Option<LinkError>, LinkError> {
     let mut cmd = redis::cmd("CONFIG");
     cmd.arg("GET").arg("appendfsync");
     match ask(connection, &cmd).await {
         Ok(told) => match last_text(&told) {
             Some(value) if value != "always" => {
-                tolerate(options, LinkError::new(Code::StoreEverysec, format!("appendfsync {value}")))
+                Ok(Some(LinkError::new(Code::StoreEverysec, format!("appendfsync {value}"))))
             }
-            _ => Ok(()),
+            _ => Ok(None),
         },
         // A user with least rights may not run it, and managed Redis often lacks it.
         Err(trouble) if matches!(trouble.code, Code::StoreNoPerm | Code::StoreError) => {
-            warn!(
-                code = %Code::StoreEverysec,
-                "`[store] durability` needs `appendfsync always` on this server, which cannot be checked: `+config|get` is \
-                 not granted."
-            );
-            Ok(())
+            if look == Look::First {
+                warn!(
+                    code = %Code::StoreEverysec,
+                    "`[store] durability` needs `appendfsync always` on this server, which cannot be checked: \
+                     `+config|get` is not granted."
+                );
+            }
+            Ok(None)
         }
         Err(trouble) => Err(trouble),
     }
@@ -96,9 +112,12 @@ fn last_text(value: &Value) -> Option<String> {
     }
 }
 
-fn tolerate(options: &LinkOptions, trouble: LinkError) -> Result<(), LinkError> {
+fn tolerate(options: &LinkOptions, look: Look, trouble: LinkError) -> Result<(), LinkError> {
     if !options.insecure_ok {
         return Err(trouble);
+    }
+    if look == Look::Again {
+        return Ok(());
     }
     warn!(code = %trouble.code, detail = trouble.detail, "{} Tolerated because of `[store] insecure_ok`.", trouble.code.title());
     Ok(())

@@ -103,6 +103,14 @@ impl Link {
         answer.await.unwrap_or_else(|_| Err(ended(()))).map_err(LinkError::told)
     }
 
+    /// Looks whether the server is still set so that it keeps what it is given.
+    ///
+    /// # Errors
+    /// What a new connection would be refused for.
+    pub(super) async fn check_settings(&self) -> Result<(), StoreError> {
+        self.shared.check_settings().await.map_err(LinkError::told)
+    }
+
     /// The error when no answer came for this long.
     pub(super) fn silent(after: Duration) -> StoreError {
         LinkError::silence("Redis", after).told()

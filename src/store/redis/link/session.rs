@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
-use super::checks;
+use super::checks::{self, Look};
 use super::dial::{self, Callee, Dialler, Gone};
 use super::find;
 use super::options::{Address, LinkOptions};
@@ -111,6 +111,20 @@ impl Shared {
         }
     }
 
+    /// Checks the server's settings again. Without a connection there is nothing to check: the next one is checked as it
+    /// is made.
+    pub(super) async fn check_settings(&self) -> Result<(), LinkError> {
+        let Some(session) = self.live() else { return Ok(()) };
+        let checked = checks::check(&self.options, &mut session.connection.clone(), Look::Again).await;
+        // Such as a primary that is a replica now, and takes writes that nobody will ever see.
+        if let Err(trouble) = &checked
+            && trouble.is_of_the_connection()
+        {
+            self.discard(&session);
+        }
+        checked
+    }
+
     /// Drops the connections; calls in flight end on their own.
     pub(super) fn discard(&self, session: &Arc<Session>) {
         let current = self.current.load_full();
@@ -194,7 +208,7 @@ async fn open(options: &LinkOptions) -> Result<Session, LinkError> {
 
 async fn open_at(options: &LinkOptions, address: Address) -> Result<Session, LinkError> {
     let (mut connection, gone) = dial::connect(options, &address, Callee::Server).await?;
-    checks::check(options, &mut connection).await?;
+    checks::check(options, &mut connection, Look::First).await?;
     let pool = match options.durability.disks() {
         Some(_) => Some(pool(options, &address)?),
         None => None,
