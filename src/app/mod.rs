@@ -192,8 +192,7 @@ impl Bridge {
                 LiveSecret::new(clock::new_token().into())
             }
         };
-        let activity = ActivityLog::default();
-        let process = clock::new_name();
+        let (activity, process) = (ActivityLog::default(), clock::new_name());
         let traces = options::traces(&config, &process, process_role);
         let systems = if process_role.works() { options::hr_systems(&config)? } else { BTreeMap::new() };
         let roster = options::roster(&config, store.clone(), client.clone(), &clock, systems.clone());
