@@ -319,7 +319,9 @@ async fn what_is_to_be_tried_again_does_not_wait_for_a_clock_that_was_set_back()
         expected.sort_unstable();
         assert_eq!(whom, expected, "and what HR announced keeps its day");
         for claimed in claimed {
-            b.commit(at(HOUR), &claimed.lease, commit("1", retry(at(HOUR + 60_000)))).await;
+            let consumed_to = claimed.inbox.last().map(|entry| entry.seq);
+            let later = Commit { consumed_to, ..commit("1", retry(at(HOUR + 60_000))) };
+            b.commit(at(HOUR), &claimed.lease, later).await;
         }
         b.claim_none(at(HOUR)).await;
         b.claim_none(at(HOUR + 59_999)).await;
