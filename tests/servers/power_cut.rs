@@ -16,7 +16,7 @@ pub(crate) fn library(folder: &Path) -> PathBuf {
 /// The moments of a test's cuts: random, between these. The seed is printed; `script/soak` gives another each time, and
 /// asks for more cuts.
 pub(crate) fn moments(what: &str, cuts: usize, from_ms: u64, to_ms: u64) -> Vec<Duration> {
-    let told = |name: &str| std::env::var(name).ok()?.parse::<u64>().ok();
+    let told = |name: &str| std::env::var_os(name)?.to_str()?.parse::<u64>().ok();
     let seed = told("SCIM_BRIDGE_CHAOS_SEED").unwrap_or_else(|| fastrand::u64(..1_000_000));
     let cuts = told("SCIM_BRIDGE_POWER_CUTS").and_then(|cuts| usize::try_from(cuts).ok()).unwrap_or(cuts);
     let mut chance = fastrand::Rng::with_seed(seed);
