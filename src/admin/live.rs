@@ -119,10 +119,10 @@ impl AdminState {
         self.live_token().await?;
         let call = ScimCall::begin(&self.activity, request.operation(), self.now());
         let reply = client.send(request).await;
-        let took = call.ended(self.now(), &reply);
         // A 429 is shown here, but does not slow the shared pace: a read-only user must not stop the work. The
         // workers get their own.
         let outcome = self.live.rules.target.classify(request, &[], &reply, self.now());
+        let took = call.ended(self.now(), &reply, &outcome);
         calls.push(LiveCall {
             operation: request.operation(),
             status: reply.status(),

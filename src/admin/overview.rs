@@ -11,6 +11,7 @@ use crate::core::outdated::{self, Outdated};
 use crate::core::person::{Document, Mark, SourceName};
 use crate::core::problems::{
     AlertFigure, DeadFigure, FetchFigure, Figures, ImportFigure, MarkFigure, Problem, Seen, SourceFigures, problems,
+    store_problems,
 };
 use crate::core::processes::Processes;
 use crate::core::roster::{DriftReport, Fetch};
@@ -41,6 +42,9 @@ pub struct Overview {
     pub problems: Vec<Problem>,
     /// Whether everything could be read; damaged data is missing.
     pub is_whole: bool,
+    /// Whether the store could be read at all. Where not, the figures are those of an empty store, and the problems
+    /// are the store's.
+    pub is_readable: bool,
 }
 
 /// Collects what is read, and goes on after damage, which is judged, too.
@@ -62,8 +66,28 @@ impl Reading {
 }
 
 impl AdminState {
-    /// Looks at everything, and judges it.
+    /// Looks at everything, and judges it. While the store cannot be read, that is what there is to tell.
     pub async fn overview(&self) -> Result<Overview, AdminError> {
+        match self.whole_overview().await {
+            Err(AdminError::Store(error)) => {
+                let overview = self.overview_without_store(&error);
+                AdminError::from(error).log();
+                Ok(overview)
+            }
+            overview => overview,
+        }
+    }
+
+    /// What is known of a store that answered so just now.
+    fn overview_without_store(&self, error: &StoreError) -> Overview {
+        let (now, judged_at) = (self.now(), self.judged.borrow().at);
+        let store = Some(self.health.known_trouble().unwrap_or_else(|| error.told_as()));
+        let figures = Figures { now, store, store_failing: self.health.failing(now), ..Figures::default() };
+        let problems = store_problems(&figures, judged_at.unwrap_or(self.started_at));
+        Overview { stats: Stats::default(), figures, problems, is_whole: false, is_readable: false }
+    }
+
+    async fn whole_overview(&self) -> Result<Overview, AdminError> {
         let mut reading = Reading { is_whole: true };
         let stats = reading.part(self.store.stats().await)?;
         let seen: Seen = reading.part(shared::read(&*self.store, shared::SEEN).await)?;
@@ -100,7 +124,7 @@ impl AdminState {
         let store_failing = self.store_failing(&figures.processes);
         let figures = Figures { store: self.health.known_trouble(), store_failing, ..figures };
         let problems = problems(&figures, &seen);
-        Ok(Overview { stats, figures, problems, is_whole: reading.is_whole })
+        Ok(Overview { stats, figures, problems, is_whole: reading.is_whole, is_readable: true })
     }
 
     /// What fails in the store, for this process and, as they report, for the others.

@@ -282,6 +282,9 @@ async fn wait(api: &Api, quiet: bool) -> Result<(), Failure> {
     let (mut last, mut since) = (u64::MAX, Instant::now());
     loop {
         let status: StatusBody = api.get("/api/v1/status").await?;
+        if let (false, Some(problem)) = (status.readable, status.problems.first()) {
+            return Err(Failure::advise(format!("{}: {}", problem.code, problem.what), &problem.action));
+        }
         let of = |state: &str| status.jobs.get(state).copied().unwrap_or_default();
         let left = of("waiting") + of("running") + status.entries.values().sum::<u64>();
         if left == 0 {

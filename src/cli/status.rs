@@ -19,6 +19,9 @@ fn print(status: &StatusBody) {
         say!("All is well.");
     }
     status.problems.iter().for_each(print_problem);
+    if !status.readable {
+        return;
+    }
     say!("\npeople with something open");
     for (state, n) in &status.jobs {
         say!("  {state:<10} {n:>9}");

@@ -37,8 +37,10 @@ pub enum Happening {
     Limited,
     /// A call that the target refused without saying that it is about the person.
     Denied,
-    /// A call answered 5xx, or with something that is not SCIM.
+    /// A call answered 5xx.
     Failed,
+    /// A call answered with something that is not SCIM, whatever the status.
+    Unreadable,
     /// No connection could be made.
     Unreachable,
     /// The connection broke, or no answer came in time.
@@ -56,8 +58,15 @@ impl Happening {
     /// The possible results of deliveries.
     pub const DELIVERIES: [Self; 5] = [Self::Accepted, Self::Duplicate, Self::Ignored, Self::Unmapped, Self::Refused];
     /// The possible results of calls.
-    pub const CALLS: [Self; 6] =
-        [Self::Served, Self::Limited, Self::Denied, Self::Failed, Self::Unreachable, Self::Unanswered];
+    pub const CALLS: [Self; 7] = [
+        Self::Served,
+        Self::Limited,
+        Self::Denied,
+        Self::Failed,
+        Self::Unreadable,
+        Self::Unreachable,
+        Self::Unanswered,
+    ];
 
     /// The result of a call that was answered with this status.
     #[must_use]
@@ -83,6 +92,7 @@ impl Happening {
             Self::Limited => "limited",
             Self::Denied => "denied",
             Self::Failed => "failed",
+            Self::Unreadable => "unreadable",
             Self::Unreachable => "unreachable",
             Self::Unanswered => "unanswered",
             Self::Write => "write",
@@ -143,16 +153,29 @@ impl Activity {
     #[must_use]
     pub fn since(&self, is_so: impl Fn(&Bucket) -> Option<bool>) -> Option<UnixMs> {
         let mut since = None;
-        let oldest_fine = self.fine.first().map(|bucket| bucket.from);
-        let older = self.minutes.iter().filter(|minute| oldest_fine.is_none_or(|fine| minute.from < fine));
-        for bucket in self.fine.iter().rev().chain(older.rev()) {
-            match is_so(bucket) {
+        let older = self.minutes.iter().rev().map(|minute| self.without_fine(minute));
+        for bucket in self.fine.iter().rev().cloned().chain(older) {
+            match is_so(&bucket) {
                 Some(true) => since = Some(bucket.from),
                 Some(false) => break,
                 None => {}
             }
         }
         since
+    }
+}
+
+impl Activity {
+    /// What a minute counts that the finest buckets do not.
+    fn without_fine(&self, minute: &Bucket) -> Bucket {
+        let mut rest = minute.clone();
+        let is_within = |fine: &&Bucket| fine.from >= minute.from && fine.from.ms_since(minute.from) < MINUTE_MS;
+        for (happening, n) in self.fine.iter().filter(is_within).flat_map(|fine| &fine.counts) {
+            if let Some(count) = rest.counts.get_mut(happening) {
+                *count = count.saturating_sub(*n);
+            }
+        }
+        rest
     }
 }
 
@@ -216,6 +239,19 @@ mod tests {
         assert_eq!(activity.since(failing), Some(UnixMs(20_000)));
         activity.add(UnixMs(60_000), &counts(Happening::Served, 1));
         assert_eq!(activity.since(failing), None);
+    }
+
+    #[test]
+    fn what_began_within_a_minute_is_not_said_to_have_begun_with_it() {
+        let mut activity = Activity::default();
+        let failing = |bucket: &Bucket| (bucket.count(&Happening::CALLS) > 0).then_some(true);
+        for s in [45, 55, 65] {
+            activity.add(UnixMs(s * 1_000), &counts(Happening::Failed, 1));
+        }
+        assert_eq!(activity.since(failing), Some(UnixMs(40_000)));
+        // Older than the finest buckets go back: the minute is all that is known.
+        activity.add(UnixMs(200_000), &counts(Happening::Failed, 1));
+        assert_eq!(activity.since(failing), Some(UnixMs(0)));
     }
 
     #[test]

@@ -193,7 +193,7 @@ codes! {
         "Buy or free seats; hires resume by themselves.";
     HoldRefused = "HOLD-REFUSED",
         "Postman, or something before it, refuses us for a reason that is not documented.",
-        "Run `scim-bridge check`; look at the key, the plan, SCIM in the team settings, and proxies.";
+        "Look at `[postman] base_url`, the key, the plan, SCIM in the team settings, and proxies; try `scim-bridge check`.";
     HoldReadOnly = "HOLD-WRITES",
         "Postman serves reads and refuses every write: a read-only key, or maintenance.",
         "Run `scim-bridge check`; give `[postman] key` a SCIM key that may write. Work resumes by itself.";

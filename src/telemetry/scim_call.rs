@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::activity::{ActivityLog, Call};
 use super::metrics as metric;
 use crate::core::activity::Happening;
-use crate::core::reconcile::reply::Reply;
+use crate::core::reconcile::reply::{Outcome, Reply};
 use crate::core::reconcile::request::Operation;
 use crate::core::time::UnixMs;
 
@@ -23,11 +23,15 @@ impl ScimCall {
         Self { operation, began: Instant::now(), under_way: activity.call(now, operation.call_kind()) }
     }
 
-    /// Counts it; how long it took.
-    pub fn ended(self, now: UnixMs, reply: &Reply) -> Duration {
+    /// Counts it, as what it was answered and what that means; how long it took.
+    pub fn ended(self, now: UnixMs, reply: &Reply, outcome: &Outcome) -> Duration {
         let took = self.began.elapsed();
         let (happening, status) = match reply {
-            Reply::Http(http) => (Happening::of_status(http.status), http.status.to_string()),
+            Reply::Http(http) => {
+                let happening =
+                    if outcome.is_unreadable() { Happening::Unreadable } else { Happening::of_status(http.status) };
+                (happening, http.status.to_string())
+            }
             Reply::NotSent { .. } => (Happening::Unreachable, metric::STATUS_UNREACHABLE.to_owned()),
             Reply::Lost { .. } => (Happening::Unanswered, metric::STATUS_UNKNOWN.to_owned()),
         };

@@ -40,6 +40,14 @@ use crate::telemetry::metrics as metric;
 use crate::telemetry::scim_call::ScimCall;
 use crate::telemetry::traces::Span;
 
+/// A call that was made.
+pub(super) struct Called {
+    /// When its reply was read.
+    pub(super) at: UnixMs,
+    pub(super) reply: Reply,
+    pub(super) outcome: Outcome,
+}
+
 /// What an attempt has done so far, for the story and the metrics.
 #[derive(Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
@@ -395,16 +403,15 @@ impl Worker {
         let operation = request.operation();
         guard.ready_for(operation.call_kind()).await?;
         let began = Instant::now();
-        let reply = tokio::select! {
-            reply = guard.during(self.call(request, traced)) => reply,
+        let sought = state.sought();
+        let Called { at: now, reply, outcome } = tokio::select! {
+            called = guard.during(self.call(request, &sought, traced)) => called,
             () = self.stop_now.cancelled() => {
                 state.learn_cut_off(request, self.clock.now());
                 return Err(Interrupted::Stopping);
             }
         };
-        let now = self.clock.now();
         run.last = Some((operation, reply.status()));
-        let outcome = self.options.plan.target.classify(request, &state.sought(), &reply, now);
         let meaning = outcome.meaning().to_owned();
         debug!(operation = operation.as_str(), status = reply.status(), meaning, "called");
         let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -443,11 +450,13 @@ impl Worker {
     }
 
     /// Makes one call, with its span, and measures it.
-    pub(super) async fn call(&self, request: &Request, traced: &Span) -> Reply {
+    pub(super) async fn call(&self, request: &Request, sought: &[String], traced: &Span) -> Called {
         let mut span = traced.call("SCIM", request.operation().as_str());
         let call = ScimCall::begin(&self.activity, request.operation(), self.clock.now());
         let reply = self.client.send(request).await;
-        let took = call.ended(self.clock.now(), &reply);
+        let at = self.clock.now();
+        let outcome = self.options.plan.target.classify(request, sought, &reply, at);
+        let took = call.ended(at, &reply, &outcome);
         let margin = Duration::from_millis(jitter_ms(self.options.rate_window_ms));
         if self.pace.is_late(took, margin) {
             self.charge_again(request.operation().call_kind());
@@ -459,7 +468,7 @@ impl Worker {
                 Reply::Http(_) | Reply::Lost { .. } => metric::STATUS_UNKNOWN,
             },
         );
-        reply
+        Called { at, reply, outcome }
     }
 
     /// After a 429: everybody waits.

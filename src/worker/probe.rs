@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use tracing::info;
 
 use super::Worker;
+use super::attempt::Called;
 use crate::core::code::Code;
 use crate::core::hold::HoldScope;
 use crate::core::limiter::CallKind;
@@ -101,9 +102,7 @@ impl Worker {
 
     /// A harmless call, for which there is a token: if everybody is refused, it is refused, too.
     pub(super) async fn harmless(&self, traced: &Span) -> Probed {
-        let reply = self.call(&Request::Probe, traced).await;
-        let now = self.clock.now();
-        let outcome = self.options.plan.target.classify(&Request::Probe, &[], &reply, now);
+        let Called { at: now, reply, outcome } = self.call(&Request::Probe, &[], traced).await;
         info!(status = reply.status(), meaning = outcome.meaning(), "target probed");
         if matches!(outcome, Outcome::Members(_) | Outcome::Served(_)) {
             self.with_suspicions(|suspicions| suspicions.probe_served(now));

@@ -259,7 +259,7 @@ impl Bridge {
 
     /// The same; none while its store is away.
     pub(crate) async fn jobs_if_told(&self, states: &[&str]) -> Option<u64> {
-        let told = self.api_if_told("/api/v1/status").await?;
+        let told = self.api_if_told("/api/v1/status").await.filter(|told| told["readable"] == true)?;
         Some(states.iter().map(|state| told["jobs"][state].as_u64().unwrap()).sum())
     }
 

@@ -19,8 +19,14 @@ use crate::store::LaneState;
 const GOOD_DELIVERIES: [Happening; 3] = [Happening::Accepted, Happening::Duplicate, Happening::Ignored];
 const BAD_DELIVERIES: [Happening; 2] = [Happening::Unmapped, Happening::Refused];
 const GOOD_CALLS: [Happening; 1] = [Happening::Served];
-const BAD_CALLS: [Happening; 5] =
-    [Happening::Limited, Happening::Denied, Happening::Failed, Happening::Unreachable, Happening::Unanswered];
+const BAD_CALLS: [Happening; 6] = [
+    Happening::Limited,
+    Happening::Denied,
+    Happening::Failed,
+    Happening::Unreadable,
+    Happening::Unreachable,
+    Happening::Unanswered,
+];
 
 /// `GET /`
 pub(super) async fn show(state: State, session: Session) -> Page {
@@ -32,10 +38,13 @@ pub(super) async fn show(state: State, session: Session) -> Page {
         Some(&session),
         &html! {
             div #wrong data-live { (wrong(figures, &overview.problems)) }
-            div #figures data-live { (tiles(&overview, state.roster.rates())) }
-            div #plots .plots data-live { (plots(figures)) }
-            div #sources data-live { (sources(figures)) }
-            div #processes data-live { (processes(figures)) }
+            div #figures data-live {
+                @if overview.is_readable { (tiles(&overview, state.roster.rates())) }
+                @else { p .quiet { "The store cannot be read, so its figures are missing here." } }
+            }
+            div #plots .plots data-live { @if overview.is_readable { (plots(figures)) } }
+            div #sources data-live { @if overview.is_readable { (sources(figures)) } }
+            div #processes data-live { @if overview.is_readable { (processes(figures)) } }
             footer .quiet {
                 "scim-bridge " (state.version) " · role " (state.role.as_str()) " · " (state.lifecycle.phase().as_str())
                 " · up " (layout::span(figures.now.ms_since(state.started_at)))

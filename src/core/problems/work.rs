@@ -69,7 +69,13 @@ pub(super) fn target(figures: &Figures) -> Option<Found> {
     failing_calls(figures).or_else(|| unanswered(figures))
 }
 
-const BAD: [Happening; 4] = [Happening::Failed, Happening::Unreachable, Happening::Unanswered, Happening::Limited];
+const BAD: [Happening; 5] = [
+    Happening::Failed,
+    Happening::Unreadable,
+    Happening::Unreachable,
+    Happening::Unanswered,
+    Happening::Limited,
+];
 
 fn is_mostly_bad(bucket: &Bucket) -> Option<bool> {
     let calls = bucket.count(&Happening::CALLS);
@@ -78,30 +84,33 @@ fn is_mostly_bad(bucket: &Bucket) -> Option<bool> {
 
 fn failing_calls(figures: &Figures) -> Option<Found> {
     let lately = |of: &[Happening]| figures.activity.lately(figures.now, LATELY_MS, of);
-    let calls = lately(&Happening::CALLS);
-    let count = |of: Happening| if calls > 0 { lately(&[of]) } else { last_minute_with_calls(figures, of) };
-    let bad: u64 = BAD.iter().map(|of| count(*of)).sum();
-    let all = if calls > 0 { calls } else { Happening::CALLS.iter().map(|of| count(*of)).sum() };
+    let says_something = lately(&Happening::CALLS) >= CALLS_MIN;
     // Long pauses between tries: people who wait do so because of the same failure as before.
-    let still_waits = calls > 0 || people(figures, "waiting") > 0;
-    if all < CALLS_MIN || bad * 2 <= all || !still_waits {
+    let minute = telling_minute(figures).filter(|_| people(figures, "waiting") > 0);
+    let count = |of: &[Happening]| if says_something { lately(of) } else { minute.map_or(0, |minute| minute.count(of)) };
+    let (bad, all) = (count(&BAD), count(&Happening::CALLS));
+    if all < CALLS_MIN || bad * 2 <= all {
         return None;
     }
-    let worst = BAD.into_iter().max_by_key(|of| count(*of))?;
+    let worst = BAD.into_iter().max_by_key(|of| count(&[*of]))?;
     let code = code_of(worst);
     let what = format!("{} {bad} of the last {} went so.", code.title(), counted(all, "call", "calls"));
     let since = figures.activity.since(is_mostly_bad);
     Some(Found::new(code, what, code.advice(), bad).about("target").since(since).at("/people?state=waiting"))
 }
 
-fn last_minute_with_calls(figures: &Figures, of: Happening) -> u64 {
-    let newest = figures.activity.minutes.iter().rev().find(|bucket| bucket.count(&Happening::CALLS) > 0);
-    newest.map_or(0, |bucket| bucket.count(&[of]))
+/// The last minute whose calls say something, where no call since was served.
+fn telling_minute(figures: &Figures) -> Option<&Bucket> {
+    let calls = |minute: &Bucket| minute.count(&Happening::CALLS);
+    let newest_first = || figures.activity.minutes.iter().rev();
+    let newest = newest_first().find(|minute| calls(minute) >= CALLS_MIN || minute.count(&BAD) < calls(minute))?;
+    (calls(newest) >= CALLS_MIN).then_some(newest)
 }
 
 fn code_of(happening: Happening) -> Code {
     match happening {
         Happening::Unreachable => Code::ScimUnreachable,
+        Happening::Unreadable => Code::ScimUnreadable,
         Happening::Unanswered => Code::ScimUnknownOutcome,
         Happening::Limited => Code::ScimRateLimited,
         Happening::Accepted
@@ -326,6 +335,30 @@ mod tests {
         figures.store = Some(Code::StoreMemory);
         assert_eq!(codes(&figures), ["STORE-MEMORY", "MAP-FIELD"]);
         assert!(told(&figures)[0].what.contains("503"));
+    }
+
+    #[test]
+    fn something_that_answers_in_the_targets_place_is_told_with_where_to_look() {
+        let mut figures = figures(1);
+        happened(&mut figures, 5_000, Happening::Unreadable, 2);
+        assert_eq!(codes(&figures), ["SCIM-UNREADABLE"]);
+        assert!(told(&figures)[0].action.contains("base_url"));
+    }
+
+    #[test]
+    fn a_failure_is_told_through_long_pauses_until_a_call_is_served() {
+        let mut figures = figures(1);
+        happened(&mut figures, 300_000, Happening::Failed, 2);
+        assert_eq!(codes(&figures), ["SCIM-5XX"]);
+        happened(&mut figures, 200_000, Happening::Failed, 1);
+        assert_eq!(codes(&figures), ["SCIM-5XX"], "one more failure ends nothing");
+        happened(&mut figures, 30_000, Happening::Failed, 1);
+        assert_eq!(codes(&figures), ["SCIM-5XX"]);
+        happened(&mut figures, 0, Happening::Served, 1);
+        assert!(codes(&figures).is_empty());
+        figures.now = NOW.plus_ms(120_000);
+        figures.processes.processes[0].beat_at = figures.now;
+        assert!(codes(&figures).is_empty(), "it stays mended");
     }
 
     #[test]

@@ -133,6 +133,15 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Whether something answered that does not speak SCIM.
+    #[must_use]
+    pub fn is_unreadable(&self) -> bool {
+        matches!(
+            self,
+            Self::Passing { code: Code::ScimUnreadable, .. } | Self::Unknown { code: Code::ScimUnreadable, .. }
+        )
+    }
+
     /// A word or code for the person's story and the logs.
     #[must_use]
     pub fn meaning(&self) -> &'static str {

@@ -52,6 +52,15 @@ pub struct StatusBody {
     pub fetches: Vec<FetchProgressBody>,
     /// What needs attention, most urgent first; empty if all is well.
     pub problems: Vec<ProblemBody>,
+    /// Whether the store could be read. Where not, `problems` says why, and all figures are missing or those of an empty
+    /// store.
+    #[serde(default = "readable")]
+    pub readable: bool,
+}
+
+/// A process of before this field answers only what it could read.
+fn readable() -> bool {
+    true
 }
 
 /// One thing that needs attention.
@@ -122,7 +131,7 @@ impl StatusBody {
             started_at: state.started_at.to_string(),
             uptime_s: now.ms_since(state.started_at) / 1000,
             sources: state.source_names().map(ToString::to_string).collect(),
-            jobs: jobs(overview),
+            jobs: if overview.is_readable { jobs(overview) } else { BTreeMap::new() },
             entries: stats.entries.clone(),
             dead: stats.dead.clone(),
             oldest_due_at: figures.oldest_due_at.map(|at| at.to_string()),
@@ -138,6 +147,7 @@ impl StatusBody {
                 .map(FetchProgressBody::from)
                 .collect(),
             problems: problems.iter().map(ProblemBody::from).collect(),
+            readable: overview.is_readable,
         }
     }
 }
