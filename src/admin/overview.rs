@@ -23,6 +23,8 @@ use crate::store::{DeadFilter, LaneState, Page, Stats, StoreError};
 
 /// For how many codes the newest dead letter is read for its detail.
 const CODES_MAX: usize = 40;
+/// How many incomplete people are looked at for what they lack.
+const INCOMPLETE_MAX: usize = 100;
 /// How many people with a mark are counted, one by one.
 const MARKED_MAX: u64 = 2_000;
 
@@ -93,13 +95,15 @@ impl AdminState {
         let seen: Seen = reading.part(shared::read(&*self.store, shared::SEEN).await)?;
         let (now, holds) = (self.now(), reading.part(self.holds().await)?);
         let (sources, strangers) = reading.part(self.source_figures().await)?;
+        let (oldest_incomplete_at, missing) = reading.part(self.incomplete(&stats).await)?;
         let figures = Figures {
             now,
             up_since: self.started_at,
             people: stats.lanes.clone(),
             held: reading.part(self.held(&holds).await)?,
             oldest_due_at: stats.oldest_due_at.filter(|at| *at <= now),
-            oldest_incomplete_at: reading.part(self.oldest_incomplete(&stats).await)?,
+            oldest_incomplete_at,
+            missing,
             entries: stats.entries.clone(),
             dead: reading.part(self.dead_figures(&stats).await)?,
             dead_by_source: stats.dead_by_source.clone(),
@@ -230,12 +234,20 @@ impl AdminState {
         Ok(report.filter(|report| now.ms_since(report.at) < kept_ms))
     }
 
-    async fn oldest_incomplete(&self, stats: &Stats) -> Result<Option<UnixMs>, AdminError> {
+    /// Since when people have been incomplete, and what the first of them lack.
+    async fn incomplete(&self, stats: &Stats) -> Result<(Option<UnixMs>, BTreeMap<String, u64>), AdminError> {
+        let mut missing = BTreeMap::new();
         if stats.lanes.get(LaneState::Incomplete.as_str()).is_none_or(|n| *n == 0) {
-            return Ok(None);
+            return Ok((None, missing));
         }
-        let first = self.store.lanes(LaneState::Incomplete, &Page { rows_max: 1, after: None }).await?;
-        Ok(first.rows.first().map(|row| row.since))
+        let first = self.store.lanes(LaneState::Incomplete, &Page { rows_max: INCOMPLETE_MAX, after: None }).await?;
+        let documents = first.rows.iter().filter_map(|row| row.document.as_deref());
+        for document in documents.filter_map(|bytes| Document::from_bytes(bytes).ok()) {
+            for field in document.missing {
+                *missing.entry(field).or_default() += 1;
+            }
+        }
+        Ok((first.rows.first().map(|row| row.since), missing))
     }
 
     async fn dead_figures(&self, stats: &Stats) -> Result<Vec<DeadFigure>, AdminError> {

@@ -109,6 +109,10 @@ struct Imported {
     refused_rows: u64,
     #[serde(default)]
     missing_columns: Vec<String>,
+    #[serde(default)]
+    left_out: u64,
+    #[serde(default)]
+    unjudged: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     applied: Option<u64>,
 }
@@ -170,6 +174,15 @@ pub fn run_import(context: &Context, args: &ImportArgs) -> Result<(), Failure> {
         }
         if !imported.missing_columns.is_empty() {
             say!("No column for {}: HR says nothing about it.", imported.missing_columns.join(", "));
+        }
+        if imported.left_out > 0 {
+            say!("{} rows are left out, as the mapping's conditions say.", imported.left_out);
+        }
+        if !imported.unjudged.is_empty() {
+            say!(
+                "No column for {}, by which the mapping chooses people: everybody counts.",
+                imported.unjudged.join(", ")
+            );
         }
         match imported.applied {
             Some(applied) => tell_applied(applied),
@@ -286,7 +299,7 @@ async fn wait(api: &Api, quiet: bool) -> Result<(), Failure> {
             return Err(Failure::advise(format!("{}: {}", problem.code, problem.what), &problem.action));
         }
         let of = |state: &str| status.jobs.get(state).copied().unwrap_or_default();
-        let left = of("waiting") + of("running") + status.entries.values().sum::<u64>();
+        let left = of("waiting") + of("running");
         if left == 0 {
             return Ok(());
         }

@@ -53,6 +53,12 @@ pub struct Imported {
     /// Fields that people need, and no row has a column for.
     #[serde(default)]
     pub missing_columns: Vec<String>,
+    /// Rows of people whom the mapping leaves out.
+    #[serde(default)]
+    pub left_out: u64,
+    /// What the mapping chooses people by, and no row has a column for.
+    #[serde(default)]
+    pub unjudged: Vec<String>,
     /// Whether it was complete.
     #[serde(default = "yes")]
     pub is_whole: bool,
@@ -98,21 +104,25 @@ impl Roster {
         let now = self.clock.now();
         let at = as_of.map_or(now, |as_of| as_of.min(now));
         let mut staging = self.stage(source, added, at, None, Duration::ZERO).await?;
-        let mut lacking = None;
-        for (number, row) in (1_u64..).zip(rows) {
-            let event = match row {
+        let (mut lacking, mut unjudged) = (None, None);
+        for row in rows {
+            let (number, event) = match row {
                 Ok(row) => {
-                    let lacks = columns.lacking(&row);
-                    let others = lacking.get_or_insert_with(|| lacks.clone());
-                    others.retain(|name| lacks.contains(name));
-                    columns.event(source, &row).map_err(|problem| problem.to_string())
+                    let (lacks, unknown) = (columns.lacking(&row), columns.unjudged(&row));
+                    lacking.get_or_insert_with(|| lacks.clone()).retain(|name| lacks.contains(name));
+                    unjudged.get_or_insert_with(|| unknown.clone()).retain(|name| unknown.contains(name));
+                    (row.number, columns.event(source, &row, at).map_err(|problem| problem.to_string()))
                 }
-                Err((_, problem)) => Err(problem),
+                Err((number, problem)) => (number, Err(problem)),
             };
-            staging.take(number, event.map(|event| (event, None))).await?;
+            match event.transpose() {
+                Some(event) => staging.take(number, event.map(|row| (row.event, row.leaves_at))).await?,
+                None => staging.leave_out(),
+            }
         }
         let lacking = lacking.unwrap_or_default();
         staging.imported.missing_columns = lacking.into_iter().map(str::to_owned).collect();
+        staging.imported.unjudged = unjudged.unwrap_or_default();
         staging.end().await
     }
 
@@ -145,6 +155,8 @@ impl Roster {
             refused: Vec::new(),
             refused_rows: 0,
             missing_columns: Vec::new(),
+            left_out: 0,
+            unjudged: Vec::new(),
             is_whole: false,
             is_part: whole_at.is_none(),
             whole_at,
@@ -185,6 +197,12 @@ impl Staging<'_> {
             Err(reason) => self.imported.refuse(number, reason),
         }
         if self.rows.len() >= STAGED_AT_ONCE { self.put().await } else { Ok(()) }
+    }
+
+    /// Counts a row of somebody whom the mapping leaves out.
+    fn leave_out(&mut self) {
+        self.imported.rows += 1;
+        self.imported.left_out += 1;
     }
 
     /// The end: what was staged counts from now on.

@@ -195,6 +195,9 @@ impl Roster {
         let (whole, cut): (Vec<_>, Vec<_>) = imports.partition(|(_, imported)| imported.is_whole);
         let has_refused = whole.iter().filter(|(_, imported)| imported.refused_rows > 0);
         let refused: Vec<_> = has_refused.map(|(source, imported)| (source.clone(), imported.refused_rows)).collect();
+        let unjudged = whole.iter().filter(|(_, imported)| !imported.unjudged.is_empty());
+        let unjudged: Vec<_> =
+            unjudged.map(|(source, imported)| (source.clone(), imported.unjudged.join(", "))).collect();
         let parts: Vec<_> =
             whole.iter().filter(|(_, imported)| imported.is_part).map(|(source, _)| source.clone()).collect();
         let unlisted = if is_drift { Vec::new() } else { self.unlisted(&whole).await? };
@@ -214,6 +217,10 @@ impl Roster {
         }
         for (source, rows) in refused {
             planner.warn(format!("the last import of {source} has {rows} rows that were refused: `status` names them"));
+        }
+        for (source, columns) in unjudged {
+            planner
+                .warn(format!("the last import of {source} has no column for {columns}: nobody was left out by that"));
         }
         for source in parts {
             planner.warn(format!("the import of {source} may not contain everybody: import everybody once"));

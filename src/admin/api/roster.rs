@@ -82,6 +82,10 @@ pub(in crate::admin) struct ImportedBody {
     refused_rows: u64,
     /// Fields that people need, and no row has a column for.
     missing_columns: Vec<String>,
+    /// Rows of people whom the mapping's conditions leave out.
+    left_out: u64,
+    /// What the mapping chooses people by, and no row has a column for: nobody was left out by that.
+    unjudged: Vec<String>,
 }
 
 /// A row that was refused.
@@ -132,6 +136,8 @@ impl From<Imported> for ImportedBody {
             refused: refused.collect(),
             refused_rows: imported.refused_rows,
             missing_columns: imported.missing_columns,
+            left_out: imported.left_out,
+            unjudged: imported.unjudged,
         }
     }
 }

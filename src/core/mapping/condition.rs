@@ -2,6 +2,7 @@
 //! is.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
@@ -140,7 +141,25 @@ pub(super) fn all_and_none(only_if: &[Condition], except_if: &[Condition], place
     Ok(true)
 }
 
+/// What it looks at.
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.of {
+            Of::Path(path) => f.write_str(path.as_str()),
+            Of::Jq(_) => f.write_str("(a jq filter)"),
+        }
+    }
+}
+
 impl Condition {
+    /// The path whose value it looks at, where that is one place.
+    pub(super) fn plain_path(&self) -> Option<&Path> {
+        match &self.of {
+            Of::Path(path) if path.plain_names().is_some() => Some(path),
+            Of::Path(_) | Of::Jq(_) => None,
+        }
+    }
+
     /// Whether it holds; none if there is no value to judge by. An error if its filter fails.
     pub(super) fn judge(&self, place: Place<'_>) -> Result<Option<bool>, Problem> {
         let judged = match &self.test {

@@ -295,6 +295,19 @@ impl<'m, 'v> Reader<'m, 'v> {
             EventKind::Update => self.status(),
             EventKind::Notice => return Ok((None, None)),
         };
+        self.employment_of(status, kind, at)
+    }
+
+    /// The same of a record with this status.
+    ///
+    /// # Errors
+    /// A leave whose date is there and cannot be read.
+    pub(super) fn employment_of(
+        &mut self,
+        status: Option<EmploymentState>,
+        kind: EventKind,
+        at: Option<UnixMs>,
+    ) -> Result<StatedEmployment, InvalidField> {
         Ok(match status {
             Some(EmploymentState::Left) => match self.left_from() {
                 Ok(from) => (Some((EmploymentState::Left, from)), None),

@@ -19,6 +19,7 @@ pub use self::moment::{TimeOfDay, TimeUnit, Zone};
 pub use self::path::{Path, Place};
 pub use self::read::{RECORDS_MAX, map, remap};
 pub use self::record::{Ignored, IgnoredWhy, Record};
+pub use self::row::{RowRules, RowWord};
 
 mod bounds;
 mod condition;
@@ -33,6 +34,7 @@ mod moment;
 mod path;
 mod read;
 mod record;
+mod row;
 
 /// How a source's payload is read: `[source.mapping]`.
 ///

@@ -607,6 +607,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_told_of_long_before_the_roster_is_older_than_its_row_however_late_it_comes() {
+        let email = |email: &str| Facts { email: Email::parse(email).ok(), ..Facts::default() };
+        let event = |at, facts| Box::new(Event { person: ada(), kind: EventKind::Update, at, facts });
+        let (job, day) = (JobId::about(1 << 64, ada().id()), 86_400_000);
+        let staged =
+            Word::Staged { import: "i".to_owned(), job, event: event(None, email("new@example.com")), leaves_at: None };
+        let late = Word::Event { job, event: event(Some(UnixMs(day)), email("old@example.com")) };
+        let accepted = |seq, at, word| (seq, Entry { accepted_at: UnixMs(at), word, trace: None });
+        let apply = Word::Apply { import: "i".to_owned(), member: None };
+        let entries =
+            vec![accepted(1, 9 * day, staged), accepted(2, 9 * day + 1, late), accepted(3, 9 * day + 2, apply)];
+        let mut document = Document::new(ada());
+        fold(&mut document, entries, UnixMs(9 * day + 3));
+        assert_eq!(document.record.email(), Email::parse("new@example.com").ok().as_ref());
+    }
+
+    #[test]
     fn who_was_being_worked_on_by_a_process_that_was_killed_may_have_been_made() {
         let mut document = Document::new(ada());
         let folding = fold(&mut document, vec![update(1, 20, "King"), other(2, Word::CutOff)], UnixMs(3_000));

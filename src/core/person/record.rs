@@ -15,6 +15,9 @@ use crate::core::time::UnixMs;
 /// How far ahead of acceptance a stated time is believed. Beyond that, the time of acceptance counts: a start date,
 /// or a wrong clock, must not outdate everything that happens until then.
 pub const AHEAD_MS_MAX: u64 = 3_600_000;
+/// How long before a roster was read something may have happened, and still be news to it if it arrived afterwards. Some
+/// sources tell only the day, in whatever zone.
+const TOLD_BEFORE_MS_MAX: u64 = 26 * 3_600_000;
 
 /// What HR says about a person: the newest of each fact.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -100,7 +103,9 @@ impl Record {
     /// Drops those of a row's facts on which a later entry has said something: a row describes the moment at which
     /// the roster was read, however late it is applied.
     pub fn leave_out_said_since(&self, facts: &mut Facts, accepted_at: UnixMs, seq: u64) {
-        let is_since = |stamp: &Stamp| stamp.is_after(accepted_at, seq);
+        // What came later and tells of long before is older than the row, like all that the row was read after.
+        let is_since =
+            |stamp: &Stamp| stamp.is_after(accepted_at, seq) && stamp.at.plus_ms(TOLD_BEFORE_MS_MAX) >= accepted_at;
         let is_news = |stamp: Option<&Stamp>| stamp.is_some_and(is_since);
         // What was only announced since does not change the present.
         let is_so_since = |word: &EmploymentWord| is_since(&word.stamp) && !word.is_announced() && !word.is_early;
@@ -141,7 +146,8 @@ impl Record {
             let is_told_by_status = event.kind == EventKind::Update || facts.is_status;
             let is_status = is_told_by_status && is_present && !facts.tells_end;
             let from = if is_status { from.filter(|from| *from >= accepted_at) } else { from };
-            let is_observed = is_of_row || is_status;
+            // What a row announces is announced, as by anybody else.
+            let is_observed = is_status || (is_of_row && from.is_none());
             let word =
                 EmploymentWord { state, from: from.unwrap_or(at), stamp, is_observed, is_of_row, is_early: false };
             let name = match state {

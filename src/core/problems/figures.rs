@@ -29,6 +29,8 @@ pub struct Figures {
     pub oldest_due_at: Option<UnixMs>,
     /// When the person who has been incomplete longest became so.
     pub oldest_incomplete_at: Option<UnixMs>,
+    /// What incomplete people lack, and how many of those who were looked at.
+    pub missing: BTreeMap<String, u64>,
     /// Inbox entries by source.
     pub entries: BTreeMap<String, u64>,
     /// Dead letters by code.

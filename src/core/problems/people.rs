@@ -86,7 +86,12 @@ pub(super) fn drift(figures: &Figures) -> Vec<Found> {
 pub(super) fn incomplete(figures: &Figures) -> Option<Found> {
     let count = figures.people.get("incomplete").copied().filter(|count| *count > 0)?;
     let code = ProblemCode::PeopleIncomplete;
-    let what = format!("{} for HR to say more.", counted(count, "person waits", "people wait"));
+    let who = counted(count, "person waits", "people wait");
+    let missing: Vec<_> = figures.missing.iter().map(|(field, n)| format!("`{field}` of {n}")).collect();
+    let what = match missing.as_slice() {
+        [] => format!("{who} for HR to say more."),
+        missing => format!("{who} for HR to say more. Missing: {}.", missing.join(", ")),
+    };
     let found = Found::new(code, what, code.advice(), count);
     Some(found.since(figures.oldest_incomplete_at).at("/people?state=incomplete"))
 }
@@ -111,6 +116,15 @@ mod tests {
         assert_eq!(counts, [("MAP-FIELD", 30), ("SCIM-409-ELSEWHERE", 1)]);
         assert!(told[0].what.contains("employee_id"), "{told:?}");
         assert_eq!((told[0].page.as_str(), told[1].since), ("/dead?code=MAP-FIELD", UnixMs(9)));
+    }
+
+    #[test]
+    fn what_incomplete_people_lack_is_named() {
+        let mut figures = Figures { missing: [("email".to_owned(), 30)].into(), ..Figures::default() };
+        assert_eq!(problems(&figures, &Seen::default()), []);
+        figures.people.insert("incomplete".to_owned(), 30);
+        let told = problems(&figures, &Seen::default());
+        assert_eq!(told[0].what, "30 people wait for HR to say more. Missing: `email` of 30.");
     }
 
     #[test]

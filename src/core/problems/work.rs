@@ -69,13 +69,8 @@ pub(super) fn target(figures: &Figures) -> Option<Found> {
     failing_calls(figures).or_else(|| unanswered(figures))
 }
 
-const BAD: [Happening; 5] = [
-    Happening::Failed,
-    Happening::Unreadable,
-    Happening::Unreachable,
-    Happening::Unanswered,
-    Happening::Limited,
-];
+const BAD: [Happening; 5] =
+    [Happening::Failed, Happening::Unreadable, Happening::Unreachable, Happening::Unanswered, Happening::Limited];
 
 fn is_mostly_bad(bucket: &Bucket) -> Option<bool> {
     let calls = bucket.count(&Happening::CALLS);
@@ -87,7 +82,8 @@ fn failing_calls(figures: &Figures) -> Option<Found> {
     let says_something = lately(&Happening::CALLS) >= CALLS_MIN;
     // Long pauses between tries: people who wait do so because of the same failure as before.
     let minute = telling_minute(figures).filter(|_| people(figures, "waiting") > 0);
-    let count = |of: &[Happening]| if says_something { lately(of) } else { minute.map_or(0, |minute| minute.count(of)) };
+    let count =
+        |of: &[Happening]| if says_something { lately(of) } else { minute.map_or(0, |minute| minute.count(of)) };
     let (bad, all) = (count(&BAD), count(&Happening::CALLS));
     if all < CALLS_MIN || bad * 2 <= all {
         return None;

@@ -1,11 +1,12 @@
 //! Which column means what: a column is named like the last name in one of the mapping's paths.
 
 use super::rows::Row;
-use crate::core::mapping::{Lookups, Mapping, Names};
+use crate::core::mapping::{Lookups, Mapping, Names, RowRules};
 use crate::core::person::label::{FurtherFacts, Label, distinct};
 use crate::core::person::{
     Email, EmploymentState, Event, EventKind, Facts, InvalidField, Locale, Name, Person, Problem, SourceName, Stated,
 };
+use crate::core::time::UnixMs;
 
 /// The status that means "works here" if the mapping lists no values.
 const USUAL_ACTIVE_VALUES: [&str; 4] = ["active", "employed", "true", "yes"];
@@ -39,6 +40,16 @@ pub struct Columns {
     left_values: Vec<String>,
     other_values: Vec<String>,
     address_domains: Vec<String>,
+    rules: RowRules,
+}
+
+/// What a row comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowEvent {
+    /// What it says is so.
+    pub event: Event,
+    /// When the person will leave, where it says so.
+    pub leaves_at: Option<UnixMs>,
 }
 
 impl Columns {
@@ -66,6 +77,7 @@ impl Columns {
             left_values: mapping.left_values.clone(),
             other_values: mapping.other_values.clone(),
             address_domains: mapping.address_domains.clone(),
+            rules: RowRules::of(mapping),
         }
     }
 
@@ -81,6 +93,12 @@ impl Columns {
         let needed = [(Field::Email, "email"), (Field::GivenName, "first_name"), (Field::FamilyName, "last_name")];
         let lacks = |field| !self.names(field).iter().any(|name| row.has(name));
         needed.into_iter().filter(|(field, _)| lacks(*field)).map(|(_, name)| name).collect()
+    }
+
+    /// What the mapping chooses people by, and this row has no column for: then everybody counts.
+    #[must_use]
+    pub fn unjudged(&self, row: &Row) -> Vec<String> {
+        self.rules.lacking(|name| row.has(name))
     }
 
     /// The first column of a field with a value; otherwise an empty one, if there is one.
@@ -104,13 +122,19 @@ impl Columns {
         told.map(|(name, text)| (name, distinct(text.split(';').filter_map(Label::parse)))).collect()
     }
 
-    /// What a row says: that the person is employed (or has left, by the status), and their facts.
+    /// What a row says as of `at`: that the person is employed (or has left, by the status), and their facts. None if
+    /// the mapping leaves such people out.
     ///
     /// # Errors
     /// What is wrong with the row: the field and the shape of its value.
-    pub fn event(&self, source: &SourceName, row: &Row) -> Result<Event, InvalidField> {
+    pub fn event(&self, source: &SourceName, row: &Row, at: UnixMs) -> Result<Option<RowEvent>, InvalidField> {
         let id = self.value(row, Field::EmployeeId, "employee_id")?;
         let person = Person::parse(source.clone(), id.ok_or_else(|| Problem::Missing.of("employee_id"))?)?;
+        let text = |name: &str| row.value(name).ok().flatten();
+        // Whose status nobody named may be out of scope: that is asked first.
+        let status = self.employment(row);
+        let Some(word) = self.rules.judge(text, status.clone().unwrap_or_default(), at)? else { return Ok(None) };
+        status?;
         let name = |field, key| -> Result<Option<Stated<Name>>, InvalidField> {
             let Some(raw) = self.value(row, field, key)? else { return Ok(None) };
             Ok(Some(Name::parse(key, raw)?.map_or(Stated::None, Stated::Is)))
@@ -123,9 +147,9 @@ impl Columns {
         let facts = Facts {
             day_ends: None,
             is_status: false,
-            employment: self.employment(row)?.map(|state| (state, None)),
+            employment: word.employment,
             tells_end: false,
-            scope: None,
+            scope: word.scope.map(|scope| (scope, None)),
             email,
             unusable_email: false,
             given_name: preferred.map_or_else(|| name(Field::GivenName, "first_name"), |name| Ok(Some(name)))?,
@@ -133,7 +157,8 @@ impl Columns {
             locale: self.value(row, Field::Locale, "locale")?.and_then(Locale::parse),
             further: self.further(row),
         };
-        Ok(Event { person, kind: EventKind::Update, at: None, facts })
+        let event = Event { person, kind: EventKind::Update, at: None, facts };
+        Ok(Some(RowEvent { event, leaves_at: word.leaves_at }))
     }
 
     /// A person in the list works here, unless their status says otherwise. An unlisted status is not guessed: an
@@ -176,17 +201,26 @@ fn columns_of(lookups: &Lookups, fallback: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::EmploymentState::{Employed, Left};
     use super::*;
+    use crate::core::person::Scope;
     use crate::core::roster::rows::read;
 
     fn columns(mapping: &str) -> Columns {
         Columns::of(&toml::from_str(mapping).unwrap())
     }
 
-    fn events(columns: &Columns, file: &str) -> Vec<Result<Event, String>> {
+    /// 20 November 2025.
+    const AT: UnixMs = UnixMs(1_763_596_800_000);
+
+    fn rows(columns: &Columns, file: &str) -> Vec<Result<Option<RowEvent>, String>> {
         let source = SourceName::parse("hr").unwrap();
         let rows = read(file, columns.names(Field::EmployeeId)).unwrap();
-        rows.map(|row| columns.event(&source, &row.unwrap()).map_err(|problem| problem.to_string())).collect()
+        rows.map(|row| columns.event(&source, &row.unwrap(), AT).map_err(|problem| problem.to_string())).collect()
+    }
+
+    fn events(columns: &Columns, file: &str) -> Vec<Result<Event, String>> {
+        rows(columns, file).into_iter().map(|row| row.map(|row| row.unwrap().event)).collect()
     }
 
     fn state(event: &Result<Event, String>) -> Option<EmploymentState> {
@@ -210,6 +244,66 @@ mod tests {
         let events = events(&columns(""), "employee_id,status\nE-1,Active\nE-2,Terminated\n");
         assert_eq!(state(&events[0]), Some(EmploymentState::Employed));
         assert!(events[1].is_err());
+    }
+
+    #[test]
+    fn whom_the_mapping_leaves_out_is_left_out_of_a_roster_too() {
+        let file =
+            "employee_id,department,kind\nE-1,Eng,employee\nE-2,Sales,employee\nE-3,Eng,contractor\nE-4,,employee\n";
+        let conditions = "only_if = [{ path = '/data/kind', equals = 'employee' }]\nin_scope_if = [{ path = '/data/department', equals = 'Eng' }]\n";
+        let counts = |mapping: &str| -> Vec<bool> {
+            rows(&columns(mapping), file).iter().map(|row| row.as_ref().unwrap().is_some()).collect()
+        };
+        // Without a department there is no judgement, as in a payload.
+        assert_eq!(counts(conditions), [true, false, false, true]);
+        assert_eq!(counts("except_if = [{ path = '/data/kind', equals = 'contractor' }]"), [true, true, false, true]);
+        let leave = columns(&format!("{conditions}out_of_scope = 'leave'\n"));
+        let scopes: Vec<_> =
+            rows(&leave, file).into_iter().map(|row| row.unwrap().and_then(|row| row.event.facts.scope)).collect();
+        assert_eq!(scopes, [Some((Scope::In, None)), Some((Scope::Out, None)), None, None]);
+    }
+
+    #[test]
+    fn a_condition_that_no_column_answers_is_named() {
+        let columns = columns(
+            "in_scope_if = [{ path = '/data/department', equals = 'Eng' }]\ninvite = 'at_start'\nstarts_at = '/data/start'\n",
+        );
+        let row = read("employee_id\nE-1\n", columns.names(Field::EmployeeId)).unwrap().next().unwrap().unwrap();
+        assert_eq!(columns.unjudged(&row), ["department", "start"]);
+        assert!(columns.event(&SourceName::parse("hr").unwrap(), &row, AT).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_row_says_from_when_until_when_somebody_works_there() {
+        let mapping = "status = '/data/state'\nactive_values = ['Active']\nleft_values = ['Gone']\nstarts_at = '/data/start'\ninvite = 'at_start'\n\
+            ends_at = '/data/end'\npast_end = 'left'\n";
+        let file = "employee_id,state,start,end\nE-1,Active,2024-01-01,\nE-2,Active,2099-01-01,\nE-3,Active,2024-01-01,2099-01-01\n\
+            E-4,Active,2019-01-01,2020-01-01\nE-5,Gone,2019-01-01,2020-01-01\nE-6,Active,soon,\n";
+        let rows = rows(&columns(mapping), file);
+        let word = |n: usize| {
+            let row: &RowEvent = rows[n].as_ref().unwrap().as_ref().unwrap();
+            let (state, from) = row.event.facts.employment.unwrap();
+            (state, from.is_some(), row.leaves_at.is_some())
+        };
+        let words: Vec<_> = (0..5).map(word).collect();
+        let expected = [
+            (Employed, false, false),
+            (Employed, true, false),
+            (Employed, false, true),
+            (Left, false, false),
+            (Left, false, false),
+        ];
+        assert_eq!(words, expected);
+        assert!(rows[5].as_ref().unwrap_err().starts_with("starts_at"), "{:?}", rows[5]);
+    }
+
+    #[test]
+    fn two_columns_of_one_name_are_never_taken_for_one_another() {
+        let columns = columns("");
+        let all = events(&columns, "employee_id,Email,email,notes,notes\nE-1,ada@example.com,ada@home.example,a,b\n");
+        let problem = all[0].as_ref().unwrap_err();
+        assert!(problem.starts_with("email:") && problem.contains("two columns"), "{problem}");
+        assert!(events(&columns, "employee_id,notes,notes\nE-1,a,b\n,,\n").iter().all(Result::is_ok));
     }
 
     #[test]

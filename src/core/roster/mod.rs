@@ -3,7 +3,7 @@
 //! Lives here: reading rows, what a row says, matching people with the list of members, the overall
 //! plan. Not here: where rows are kept, and who reads the list (`crate::roster`).
 
-pub use self::columns::{Columns, Field};
+pub use self::columns::{Columns, Field, RowEvent};
 pub use self::drift::{DRIFT, Drift, DriftList, DriftReport};
 pub use self::fetching::{FETCHES, Fetch, FetchEnd, FetchFailure, Fetches};
 pub use self::members::{ListedMember, MemberList};

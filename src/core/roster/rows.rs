@@ -28,10 +28,6 @@ enum Cell {
 }
 
 impl Row {
-    fn of(number: u64, cells: impl Iterator<Item = (String, String)>) -> Self {
-        Self { number, cells: cells.map(|(column, value)| (column, Cell::Text(value))).collect() }
-    }
-
     fn cell(&self, column: &str) -> Option<&Cell> {
         let in_any_case = || self.cells.iter().find(|(name, _)| name.eq_ignore_ascii_case(column));
         self.cells.get(column).or_else(|| in_any_case().map(|(_, cell)| cell))
@@ -166,6 +162,9 @@ fn csv_rows<'t>(text: &'t str, id_columns: &[String]) -> Result<Rows<'t>, FilePr
         let expected = id_columns.iter().filter(|column| !column.starts_with('/')).cloned().collect();
         return Err(FileProblem::NoIdColumn { expected, found: headers });
     }
+    // Names are compared without case, so which of two is meant cannot be known.
+    let is_twice = |name: &String| headers.iter().filter(|other| other.eq_ignore_ascii_case(name)).count() > 1;
+    let headers = headers.iter().map(|name| (name.clone(), is_twice(name))).collect();
     Ok(Box::new(CsvRows { reader, text, delimiter, headers, number: 0 }))
 }
 
@@ -173,7 +172,8 @@ struct CsvRows<'t> {
     reader: csv::Reader<&'t [u8]>,
     text: &'t str,
     delimiter: u8,
-    headers: Vec<String>,
+    /// Names, and whether there is another column of that name.
+    headers: Vec<(String, bool)>,
     number: u64,
 }
 
@@ -204,8 +204,15 @@ impl Iterator for CsvRows<'_> {
         if let Err(error) = read {
             return Some(Err((number, shape_of(&error))));
         }
-        let cells = self.headers.iter().zip(record.iter()).map(|(column, value)| (column.clone(), value.to_owned()));
-        Some(Ok(Row::of(number, cells)))
+        // Spreadsheets leave rows of nothing but delimiters at the end.
+        if record.iter().all(|value| value.trim().is_empty()) {
+            return self.next();
+        }
+        let cells = self.headers.iter().zip(record.iter()).map(|((column, is_twice), value)| {
+            let text = || Cell::Text(value.to_owned());
+            (column.clone(), if *is_twice { Cell::Other("two columns of that name") } else { text() })
+        });
+        Some(Ok(Row { number, cells: cells.collect() }))
     }
 }
 

@@ -1,0 +1,145 @@
+//! What a row of a roster says besides address and names: whether it counts, and from when until when somebody works
+//! there. A row has columns where a payload has paths: a path leads to the column with its last name.
+
+use std::borrow::Cow;
+
+use super::condition::Condition;
+use super::facts::Reader;
+use super::lookup::Lookups;
+use super::path::{Path, Place};
+use super::{Invite, Mapping, OutOfScope};
+use crate::core::json::Json;
+use crate::core::person::{EmploymentState, EventKind, InvalidField, Scope};
+use crate::core::time::UnixMs;
+
+/// A mapping's rules for rows.
+#[derive(Debug, Clone)]
+pub struct RowRules {
+    mapping: Mapping,
+    /// The paths of conditions and dates that a column can stand for.
+    paths: Vec<Path>,
+}
+
+/// What a row that counts says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowWord {
+    /// Whether the person is in scope, where rows out of scope count as a leave.
+    pub scope: Option<Scope>,
+    /// Whether they work there, and from when on, where that lies ahead.
+    pub employment: Option<(EmploymentState, Option<UnixMs>)>,
+    /// When they will leave.
+    pub leaves_at: Option<UnixMs>,
+}
+
+impl RowRules {
+    /// The rules of a mapping.
+    #[must_use]
+    pub fn of(mapping: &Mapping) -> Self {
+        let dates = [&mapping.starts_at, &mapping.ends_at, &mapping.effective_at];
+        let of_dates = dates.into_iter().flat_map(plain_paths);
+        let of_conditions = conditions(mapping).filter_map(|condition| condition.plain_path().cloned());
+        Self { mapping: mapping.clone(), paths: of_conditions.chain(of_dates).collect() }
+    }
+
+    /// What the mapping chooses by, or the first day of work if people are invited then, where `has` knows no such
+    /// column.
+    pub fn lacking(&self, has: impl Fn(&str) -> bool) -> Vec<String> {
+        let is_there = |path: &Path| names(path).into_iter().any(|name| has(&name));
+        let lacks = |condition: &Condition| match condition.plain_path() {
+            Some(path) => (!is_there(path)).then(|| last_name(path)),
+            None => Some(condition.to_string()),
+        };
+        let mut lacking: Vec<String> = conditions(&self.mapping).filter_map(lacks).collect();
+        let starts: Vec<_> = plain_paths(&self.mapping.starts_at).collect();
+        if self.mapping.invite == Invite::AtStart && !starts.iter().any(is_there) {
+            lacking.push(starts.first().map_or_else(|| "starts_at".to_owned(), last_name));
+        }
+        lacking.dedup();
+        lacking
+    }
+
+    /// What a row says as of `at`, if this is its status; none if the mapping leaves such people out. `value` gives a
+    /// column's text. A condition without a column is not asked.
+    ///
+    /// # Errors
+    /// The field that cannot be read.
+    pub fn judge<'r>(
+        &self,
+        value: impl Fn(&str) -> Option<&'r str>,
+        status: Option<EmploymentState>,
+        at: UnixMs,
+    ) -> Result<Option<RowWord>, InvalidField> {
+        let mut record = Json::Object(Vec::new());
+        let mut known = Vec::new();
+        for path in &self.paths {
+            if let Some(text) = names(path).iter().find_map(|name| value(name)) {
+                put(&mut record, &path.plain_names().unwrap_or_default(), text);
+                known.push(path);
+            }
+        }
+        let place = Place { root: &record, record: &record, key: None };
+        let is_known = |condition: &&Condition| condition.plain_path().is_some_and(|path| known.contains(&path));
+        let mapping = &self.mapping;
+        for (conditions, wanted) in [(&mapping.only_if, true), (&mapping.except_if, false)] {
+            for condition in conditions.iter().filter(is_known) {
+                let holds = condition.judge(place).map_err(|problem| problem.of("only_if"))?;
+                if (holds == Some(true)) != wanted {
+                    return Ok(None);
+                }
+            }
+        }
+        let judged = mapping.in_scope_if.iter().filter(is_known).map(|condition| condition.judge(place));
+        let judged: Vec<_> = judged.collect::<Result<_, _>>().map_err(|problem| problem.of("in_scope_if"))?;
+        let all_known = judged.len() == mapping.in_scope_if.len() && !judged.contains(&None);
+        let scope = match (judged.contains(&Some(false)), mapping.out_of_scope) {
+            (true, OutOfScope::Ignore) => return Ok(None),
+            (true, OutOfScope::Leave) => Some(Scope::Out),
+            (false, OutOfScope::Leave) if !judged.is_empty() && all_known => Some(Scope::In),
+            (false, _) => None,
+        };
+        let mut reader = Reader::new(mapping, place);
+        let (employment, leaves_at) = reader.employment_of(status, EventKind::Leave, Some(at))?;
+        if let Some(problem) = reader.dropped.into_iter().next() {
+            return Err(problem);
+        }
+        // What began long ago is so now, and no more is known of when.
+        let ahead = |from: UnixMs| from > at;
+        let employment = employment.map(|(state, from)| (state, from.filter(|from| ahead(*from))));
+        Ok(Some(RowWord { scope, employment, leaves_at }))
+    }
+}
+
+fn conditions(mapping: &Mapping) -> impl Iterator<Item = &Condition> {
+    mapping.only_if.iter().chain(&mapping.except_if).chain(&mapping.in_scope_if)
+}
+
+fn plain_paths(lookups: &Lookups) -> impl Iterator<Item = Path> {
+    let plain = lookups.as_slice().iter().filter(|lookup| lookup.is_plain());
+    plain.filter_map(|lookup| Path::parse(lookup.as_str()).ok()).filter(|path| path.plain_names().is_some())
+}
+
+fn last_name(path: &Path) -> String {
+    path.plain_names().and_then(|names| names.last().map(|name| (*name).to_owned())).unwrap_or_default()
+}
+
+/// The names that a path's column may have: its last name, or the whole path where the row is deep.
+fn names(path: &Path) -> [String; 2] {
+    [last_name(path), path.pointer().to_owned()]
+}
+
+/// Puts a text where these names lead.
+fn put<'r>(within: &mut Json<'r>, names: &[&str], text: &'r str) {
+    let (Json::Object(members), Some((first, rest))) = (within, names.split_first()) else { return };
+    if rest.is_empty() {
+        members.push((Cow::Owned((*first).to_owned()), Json::Text(Cow::Borrowed(text))));
+        return;
+    }
+    let place = members.iter().position(|(name, value)| name == first && matches!(value, Json::Object(_)));
+    let place = place.unwrap_or_else(|| {
+        members.push((Cow::Owned((*first).to_owned()), Json::Object(Vec::new())));
+        members.len() - 1
+    });
+    if let Some((_, deeper)) = members.get_mut(place) {
+        put(deeper, rest, text);
+    }
+}
