@@ -226,7 +226,7 @@ async fn exchange(
     place.receives();
     let unread = !rest.is_none();
     let stopping = stop.is_cancelled() || shared.services.lifecycle.is_stopping();
-    let closes = !keeps_alive || stopping || rest.is_too_much() || response.headers().contains_key(CONNECTION);
+    let closes = !keeps_alive || stopping || response.headers().contains_key(CONNECTION);
     let message = message(&response, &request, method != Method::HEAD, closes, shared);
     let sent = tokio::select! {
         biased;
@@ -237,7 +237,7 @@ async fn exchange(
     if !sent {
         return Then::Gone;
     }
-    if closes && (stopping || !rest.is_too_much()) {
+    if closes {
         return Then::Close;
     }
     place.ends();

@@ -63,11 +63,6 @@ impl Rest {
         }
     }
 
-    /// Whether it is known to be more than is thrown away for the sake of the next request.
-    pub(super) fn is_too_much(self) -> bool {
-        matches!(self, Self::Bytes(left) if left > DRAIN_BYTES_MAX as u64)
-    }
-
     pub(super) fn is_none(self) -> bool {
         matches!(self, Self::Bytes(0) | Self::Chunks(Chunks::Ended))
     }
@@ -185,11 +180,7 @@ impl Wire {
 
     /// Discards the rest of a body if it is short and comes soon; otherwise returns false.
     pub(super) async fn drain(&mut self, rest: &mut Rest) -> bool {
-        if rest.is_too_much() {
-            // It is thrown away, too, and for as long: strangers who are hung up on at once are back at once, and those
-            // who come in between wait behind thousands of them.
-            self.input = BytesMut::new();
-            let _ = timeout(LINGER_MAX, self.throw_away()).await;
+        if matches!(rest, Rest::Bytes(left) if *left > DRAIN_BYTES_MAX as u64) {
             return false;
         }
         let drained = async {
@@ -211,25 +202,21 @@ impl Wire {
     pub(super) async fn close(mut self) {
         self.input = BytesMut::new();
         let lingering = async {
-            if self.stream.shutdown().await.is_ok() {
-                self.throw_away().await;
+            if self.stream.shutdown().await.is_err() {
+                return;
+            }
+            let mut passed = 0;
+            while passed < LINGER_BYTES_MAX && self.stream.readable().await.is_ok() {
+                let mut thrown = [0; 8 * 1024];
+                match self.stream.try_read(&mut thrown) {
+                    Ok(0) => return,
+                    Ok(bytes) => passed += bytes,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Err(_) => return,
+                }
             }
         };
         let _ = timeout(LINGER_MAX, lingering).await;
-    }
-
-    /// Reads what comes, and keeps nothing of it, until the other side closes or has sent too much.
-    async fn throw_away(&self) {
-        let mut passed = 0;
-        while passed < LINGER_BYTES_MAX && self.stream.readable().await.is_ok() {
-            let mut thrown = [0; 8 * 1024];
-            match self.stream.try_read(&mut thrown) {
-                Ok(0) => return,
-                Ok(bytes) => passed += bytes,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(_) => return,
-            }
-        }
     }
 }
 
