@@ -55,9 +55,9 @@ impl AdminState {
         let lifted = self
             .change_holds(|holds| {
                 let lifted: Vec<Hold> = holds.holds.iter().filter(|hold| is_meant(hold)).cloned().collect();
-                for hold in &lifted {
-                    holds.lift(&hold.scope);
-                }
+                // By each hold itself: one that cannot be read may have the scope of another.
+                holds.holds.retain(|hold| !is_meant(hold));
+                holds.lifted.retain(|past| lifted.iter().all(|hold| hold.scope != past.scope));
                 (!lifted.is_empty()).then_some(lifted)
             })
             .await?

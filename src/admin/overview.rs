@@ -1,6 +1,7 @@
 //! The overview: figures, holds, and what needs attention.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::error::AdminError;
 use super::service::AdminState;
@@ -23,6 +24,8 @@ use crate::store::{DeadFilter, LaneState, Page, Stats, StoreError};
 
 /// For how many codes the newest dead letter is read for its detail.
 const CODES_MAX: usize = 40;
+/// How long the limiter is asked for a pause: a disk may hang.
+const PAUSE_LOOK_MAX: Duration = Duration::from_millis(500);
 /// How many incomplete people are looked at for what they lack.
 const INCOMPLETE_MAX: usize = 100;
 /// How many people with a mark are counted, one by one.
@@ -110,7 +113,7 @@ impl AdminState {
             dead_bytes: stats.dead_bytes,
             bounds: self.bounds,
             holds,
-            paused_until: reading.part(self.store.paused_until(now).await)?,
+            paused_until: self.paused_until(now).await,
             activity: reading.part(shared::read(&*self.store, shared::ACTIVITY).await)?,
             processes: reading.part(shared::read(&*self.store, shared::PROCESSES).await)?,
             sources,
@@ -232,6 +235,12 @@ impl AdminState {
         let kept_ms = if every_ms == 0 { BY_HAND_MS } else { every_ms.saturating_mul(2) };
         let report = self.drift().await?.report;
         Ok(report.filter(|report| now.ms_since(report.at) < kept_ms))
+    }
+
+    /// Until when the target asked not to be called. This may need a store that can be written; all else can be read
+    /// without.
+    async fn paused_until(&self, now: UnixMs) -> Option<UnixMs> {
+        tokio::time::timeout(PAUSE_LOOK_MAX, self.store.paused_until(now)).await.ok()?.ok()?
     }
 
     /// Since when people have been incomplete, and what the first of them lack.

@@ -240,12 +240,13 @@ async fn exchange(
     if closes {
         return Then::Close;
     }
+    // Of what is still to come, nothing is kept.
+    drop(share);
     place.ends();
     let cut = place.cut_token();
     tokio::select! {
         drained = wire.drain(&mut rest), if unread => if drained { Then::Next } else { Then::Close },
         _ = cut.cancelled(), if unread => Then::Gone,
-        () = lost.cancelled(), if unread => Then::Gone,
         else => Then::Next,
     }
 }

@@ -68,8 +68,8 @@ async fn deliveries_and_questions_without_a_redis_are_a_line_a_second_with_a_cou
     redis.kill();
     let deliver = async || post(&client, &bridge.listen, "m2", &body).await.unwrap().0;
     is_told_once_a_second(&bridge, "delivery not stored", deliver, 503).await;
-    let status = format!("http://{}/api/v1/status", bridge.admin);
-    let ask = async || client.get(&status).bearer_auth(&bridge.token).send().await.unwrap().status().as_u16();
+    let people = format!("http://{}/api/v1/people", bridge.admin);
+    let ask = async || client.get(&people).bearer_auth(&bridge.token).send().await.unwrap().status().as_u16();
     is_told_once_a_second(&bridge, "the admin listener could not use the store", ask, 503).await;
     // Nothing else fills the log meanwhile, such as the workers or whatever else uses the store.
     let before = bridge.log().lines().count();

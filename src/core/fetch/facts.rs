@@ -3,9 +3,9 @@
 use bytes::Bytes;
 
 use crate::core::code::Code;
-use crate::core::mapping::{Mapping, PastEnd, Record, Says, listed, remap};
+use crate::core::mapping::{IgnoredWhy, Mapping, PastEnd, Record, Says, listed, remap};
 use crate::core::person::{
-    EmploymentState, Event, EventKind, Facts, InvalidField, Person, PersonId, Problem, SourceName,
+    EmploymentState, Event, EventKind, Facts, InvalidField, Person, PersonId, Problem, Scope, SourceName,
 };
 use crate::core::time::UnixMs;
 
@@ -43,6 +43,8 @@ pub struct Told {
     pub lost: Option<(Code, String)>,
     /// What cannot be used but is not needed: a record that a later one of the answer replaces.
     pub outdone: Option<String>,
+    /// The mapping looks for a status, and there is none: perhaps the key may not see it.
+    pub lacks_employment: bool,
 }
 
 /// A record of an answer, or some of its fields, that cannot be used.
@@ -79,7 +81,10 @@ pub(super) fn of_person(
         || (Code::FetchOtherPerson, "the answer is about another employee id than the one asked for".to_owned());
     let mut told = Vec::new();
     let mut lost = Vec::new();
+    let (mut records, mut without) = (0, 0);
     for record in read(mapping, &person.source, document) {
+        records += 1;
+        without += usize::from(lacks_employment(&record));
         match record {
             Record::Event { event, .. } if event.person != *person => return Err(other_person()),
             Record::Event { event, dropped } => {
@@ -100,7 +105,27 @@ pub(super) fn of_person(
     let outdone = outdone.into_iter().next().map(|lost| lost.detail);
     match lost {
         Some(lost) if told.is_empty() => Err(lost),
-        lost => Ok(Told { events: by_end(told, at, mapping.past_end), lost, outdone }),
+        lost => {
+            let lacks_employment = records > 0 && without == records && !mapping.status.is_empty();
+            Ok(Told { events: by_end(told, at, mapping.past_end), lost, outdone, lacks_employment })
+        }
+    }
+}
+
+/// Whether a record that counts says nothing of employment. One that is left out on purpose says enough.
+fn lacks_employment(record: &Record) -> bool {
+    // A status that the mapping does not list is reported as such.
+    let has_status = |dropped: &[InvalidField]| dropped.iter().any(|problem| problem.field == STATUS);
+    match record {
+        Record::Event { event, dropped } => {
+            let facts = &event.facts;
+            !has_status(dropped)
+                && facts.employment.is_none()
+                && !facts.is_other_status
+                && facts.scope.is_none_or(|(scope, _)| scope == Scope::In)
+        }
+        Record::Ignored(ignored) => ignored.why == IgnoredWhy::StatesNothing && !has_status(&ignored.dropped),
+        Record::Unmapped { .. } => false,
     }
 }
 

@@ -11,7 +11,7 @@ use crate::core::time::UnixMs;
 /// A turn further ahead than this is the result of a clock that was set back.
 const AHEAD_MS_MAX: i64 = 48 * 3_600_000;
 /// Processes' clocks differ by less where they are kept right.
-const SET_BACK_MS: u64 = 10_000;
+const SET_BACK_MS: u64 = 600_000;
 /// The longest wait that is granted to a system at once.
 const BACK_OFF_MS_MAX: u64 = 3_600_000;
 

@@ -173,6 +173,21 @@ fn a_status_that_nobody_named_is_told_and_the_rest_counts() {
 }
 
 #[test]
+fn an_answer_without_a_status_that_the_mapping_looks_for_is_noticed() {
+    for (employee, lacks) in [
+        (r#"{"id":"E-1"}"#, true),
+        (r#"{"id":"E-1","email":"a@example.com","status":null}"#, true),
+        (r#"{"id":"E-1","email":"a@example.com","status":"active"}"#, false),
+        (r#"{"id":"E-1","email":"a@example.com","status":"sabbatical"}"#, false),
+    ] {
+        let ReadEnd::Told(told) = read(&reply(200, &format!(r#"{{"data":{{"employee":{employee}}}}}"#))) else {
+            panic!("{employee}")
+        };
+        assert_eq!(told.lacks_employment, lacks, "{employee}");
+    }
+}
+
+#[test]
 fn a_record_that_a_later_one_of_the_answer_takes_the_place_of_is_told_and_no_loss() {
     let told = |records: &str| {
         let ReadEnd::Told(told) = read(&reply(200, &format!(r#"{{"data":{{"employee":[{records}]}}}}"#))) else {

@@ -212,9 +212,12 @@ pub fn judge(end: ReadEnd, person: &Person, owed: &mut OwedRead, retry: ReadRetr
     match end {
         ReadEnd::Told(told) => ReadVerdict::Fold(told),
         ReadEnd::Listed(records) => ReadVerdict::HandOn(records),
-        ReadEnd::NotFound if has_left => {
-            ReadVerdict::Fold(Told { events: vec![left(person, now)], lost: None, outdone: None })
-        }
+        ReadEnd::NotFound if has_left => ReadVerdict::Fold(Told {
+            events: vec![left(person, now)],
+            lost: None,
+            outdone: None,
+            lacks_employment: false,
+        }),
         ReadEnd::NotFound => {
             let detail = "the HR system has nobody of this id, asked again and again".to_owned();
             owed.fail(Code::FetchNotFound, detail, NOT_FOUND_TRIES, None, retry, seen)

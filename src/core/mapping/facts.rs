@@ -284,6 +284,14 @@ impl<'m, 'v> Reader<'m, 'v> {
         Reader::new(self.mapping, self.place).status().is_some()
     }
 
+    /// Whether the status is one that means neither employed nor left.
+    fn says_other_status(&self) -> bool {
+        let Got::Is(_, value) = self.mapping.status.read(self.place) else { return false };
+        let status = text(&value);
+        let is = |value: &String| status.as_ref().is_some_and(|status| value.eq_ignore_ascii_case(status.trim()));
+        self.mapping.other_values.iter().any(is)
+    }
+
     /// Employment, and an announced end.
     ///
     /// # Errors
@@ -368,6 +376,7 @@ impl<'m, 'v> Reader<'m, 'v> {
             day_ends,
             employment,
             is_status: kind == EventKind::Update && employment.is_some() && self.says_status(),
+            is_other_status: employment.is_none() && self.says_other_status(),
             tells_end: employment.is_some() && self.tells_end(),
             scope,
             email,

@@ -9,7 +9,7 @@ use super::lookup::Lookups;
 use super::path::{Path, Place};
 use super::{Invite, Mapping, OutOfScope};
 use crate::core::json::Json;
-use crate::core::person::{EmploymentState, EventKind, InvalidField, Scope};
+use crate::core::person::{EmploymentState, EventKind, InvalidField, Problem, Scope};
 use crate::core::time::UnixMs;
 
 /// A mapping's rules for rows.
@@ -54,6 +54,7 @@ impl RowRules {
         if self.mapping.invite == Invite::AtStart && !starts.iter().any(is_there) {
             lacking.push(starts.first().map_or_else(|| "starts_at".to_owned(), last_name));
         }
+        lacking.sort();
         lacking.dedup();
         lacking
     }
@@ -62,17 +63,19 @@ impl RowRules {
     /// column's text. A condition without a column is not asked.
     ///
     /// # Errors
-    /// The field that cannot be read.
+    /// The field that cannot be read, as `only_if` where a condition or a date is there and no text.
     pub fn judge<'r>(
         &self,
-        value: impl Fn(&str) -> Option<&'r str>,
+        value: impl Fn(&str) -> Result<Option<&'r str>, &'static str>,
         status: Option<EmploymentState>,
         at: UnixMs,
     ) -> Result<Option<RowWord>, InvalidField> {
         let mut record = Json::Object(Vec::new());
         let mut known = Vec::new();
         for path in &self.paths {
-            if let Some(text) = names(path).iter().find_map(|name| value(name)) {
+            let found = names(path).iter().map(|name| value(name)).find(|found| *found != Ok(None));
+            let wrong = |found| Problem::WrongType { expected: "text or a whole number", found }.of("only_if");
+            if let Some(text) = found.unwrap_or(Ok(None)).map_err(wrong)? {
                 put(&mut record, &path.plain_names().unwrap_or_default(), text);
                 known.push(path);
             }

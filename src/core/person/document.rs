@@ -21,9 +21,11 @@ use crate::core::trace::TraceContext;
 
 /// A person is reported after this many failures in a row: temporary trouble is over by then.
 const FAILURES_TOLD: u32 = 5;
-/// The newest document format that this version reads: with scope in the record. A version that does not know scope
-/// would switch people on who are out of it.
-pub const FORMAT: u32 = 2;
+/// The newest document format that this version reads: with an early statement on employment. A version that does not
+/// know it would switch people off before their day.
+pub const FORMAT: u32 = 3;
+/// The format with scope in the record. A version that does not know scope would switch people on who are out of it.
+const FORMAT_WITH_SCOPE: u32 = 2;
 /// The format of all other documents.
 const FORMAT_WITHOUT_SCOPE: u32 = 1;
 /// How many jobs are kept open. Beyond that, the oldest end as superseded: their facts are in the record.
@@ -40,6 +42,7 @@ const LABELS_TOLD_MAX: usize = 200;
 
 /// Everything that is kept about a person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Document {
     /// The format; see [`FORMAT`].
     pub format: u32,
@@ -60,6 +63,9 @@ pub struct Document {
     /// When they were last read at the HR system.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read_at: Option<UnixMs>,
+    /// The last read said nothing of their employment, and nor did anything else so far.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub read_without_employment: bool,
     /// What blocks the person: a dead letter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<Trouble>,
@@ -188,6 +194,7 @@ impl Document {
             open: Vec::new(),
             owed_read: None,
             read_at: None,
+            read_without_employment: false,
             trouble: None,
             progress: Progress::default(),
             employment_done: None,
@@ -254,7 +261,12 @@ impl Document {
     }
 
     fn note_format(&mut self) {
-        self.format = if self.record.scope.is_empty() { FORMAT_WITHOUT_SCOPE } else { FORMAT };
+        let has_early = self.record.employment.words().iter().any(|word| word.is_early);
+        self.format = match (has_early, self.record.scope.is_empty()) {
+            (true, _) => FORMAT,
+            (false, false) => FORMAT_WITH_SCOPE,
+            (false, true) => FORMAT_WITHOUT_SCOPE,
+        };
     }
 
     /// If an operator discarded what blocked them, an announced change that takes effect later counts as HR's next

@@ -163,19 +163,25 @@ impl<S: Copy + Eq + Serialize> Timeline<S> {
 
     fn take_in(&mut self, word: TimedWord<S>) -> bool {
         let is_same = |known: &TimedWord<S>| known.stamp == word.stamp && known.is_early == word.is_early;
-        if self.words.iter().any(|known| known.outdoes(&word) || is_same(known)) {
+        // What was announced stays beside a newer announcement that takes its place: it may have put off an older one.
+        let is_over = |known: &TimedWord<S>, by: &TimedWord<S>| {
+            by.outdoes(known) && !(by.is_announced() && known.is_announced() && !known.is_observed)
+        };
+        if self.words.iter().any(|known| is_over(&word, known) || is_same(known)) {
             return false;
         }
-        self.words.retain(|known| !word.outdoes(known));
+        self.words.retain(|known| !is_over(known, &word));
         let place = self.words.partition_point(|known| (known.from, known.stamp) < (word.from, word.stamp));
         self.words.insert(place, word);
         if self.words.len() > WORDS_MAX {
-            // The oldest postponed statement matters least.
+            // The oldest statement that does not count matters least.
             let put_off = (0..self.words.len()).find(|place| self.put_off_by(*place).is_some());
-            self.words.remove(put_off.unwrap_or(0));
+            let outdone = || self.words.iter().position(|word| self.is_outdone(word));
+            let place = put_off.or_else(outdone).unwrap_or(0);
+            self.words.remove(place);
         }
         self.drop_taken_back();
-        self.words.contains(&word)
+        self.words.contains(&word) && !self.is_outdone(&word)
     }
 
     /// What was announced is over once it was observed, perhaps before its day, and the opposite since then: whoever was
@@ -225,21 +231,27 @@ impl<S: Copy + Eq + Serialize> Timeline<S> {
     #[must_use]
     pub fn counting(&self) -> impl DoubleEndedIterator<Item = &TimedWord<S>> {
         let words = self.words.iter().enumerate();
-        words.filter(|(place, word)| !word.is_early && self.put_off_by(*place).is_none()).map(|(_, word)| word)
+        let counts = |place, word| !self.is_outdone(word) && self.put_off_by(place).is_none();
+        words.filter(move |(place, word)| !word.is_early && counts(*place, *word)).map(|(_, word)| word)
     }
 
-    /// The statement that postponed this one: the next one, if it says the same for a later instant, and was said
-    /// before this one took effect.
+    fn is_outdone(&self, word: &TimedWord<S>) -> bool {
+        self.words.iter().any(|newer| newer.outdoes(word))
+    }
+
+    /// The statement that postponed this one: the same for a later instant, with nothing else between the two, that was
+    /// said before this one took effect.
     fn put_off_by(&self, place: usize) -> Option<&TimedWord<S>> {
-        let (word, next) = (self.words.get(place)?, self.words.get(place + 1)?);
-        let is_newer = next.stamp > word.stamp;
-        (is_newer && next.state == word.state && word.from > next.stamp.at).then_some(next)
+        let word = self.words.get(place)?;
+        let later = self.words.iter().skip(place + 1).filter(|later| !later.is_early);
+        let mut same = later.take_while(|later| later.state == word.state || self.is_outdone(later));
+        same.find(|later| later.state == word.state && later.stamp > word.stamp && word.from > later.stamp.at)
     }
 
-    /// The last statement, in effect or announced.
+    /// The last statement that counts or was put off, in effect or announced.
     #[must_use]
     pub fn newest(&self) -> Option<&TimedWord<S>> {
-        self.words.last()
+        self.words.iter().rev().find(|word| !self.is_outdone(word))
     }
 
     /// The statements that can still count.
@@ -382,6 +394,26 @@ mod tests {
     }
 
     #[test]
+    fn a_leave_that_was_put_off_and_is_said_again_stays_put_off() {
+        let words = [word(Employed, 10, 10), word(Left, 12, 20), word(Left, 14, 40), word(Left, 30, 40)];
+        for order in [[0, 1, 2, 3], [3, 2, 1, 0], [0, 3, 1, 2], [2, 3, 0, 1]] {
+            let employment = folded(&order.map(|place: usize| words[place]));
+            assert_eq!(
+                [25, 31, 39, 40].map(|now| state(&employment, now)),
+                [Some(Employed), Some(Employed), Some(Employed), Some(Left)],
+                "{order:?}"
+            );
+            assert_eq!(employment.newest().map(|word| word.stamp.at), Some(UnixMs(30)));
+        }
+        // Brought forward, but not to before it is said.
+        let forward = folded(&[words[0], words[1], words[2], word(Left, 30, 35)]);
+        assert_eq!([31, 34, 35].map(|now| state(&forward, now)), [Some(Employed), Some(Employed), Some(Left)]);
+        let back = folded(&[words[0], words[1], words[2], word(Employed, 30, 30)]);
+        assert_eq!([31, 50].map(|now| state(&back, now)), [Some(Employed); 2]);
+        assert_eq!(back.next_change(UnixMs(31)), None);
+    }
+
+    #[test]
     fn who_has_left_is_not_brought_back_by_a_later_leave_and_who_works_here_stays_with_a_later_hire() {
         assert_eq!(state(&folded(&[word(Employed, 10, 10), word(Left, 12, 12), word(Left, 14, 40)]), 30), Some(Left));
         assert_eq!(state(&folded(&[word(Employed, 10, 10), word(Employed, 14, 40)]), 30), Some(Employed));
@@ -453,8 +485,14 @@ mod tests {
             for now in 0..45 {
                 let outdone = |older: usize| words[older + 1..].iter().any(|newer| newer.from <= words[older].from);
                 let left: Vec<_> = (0..words.len()).filter(|place| !outdone(*place)).map(|place| words[place]).collect();
-                let put_off = |place: usize| left.get(place + 1)
-                    .is_some_and(|next| next.state == left[place].state && left[place].from > next.stamp.at);
+                // Whatever became of it since: what said the same for a later instant, before the first was in effect.
+                let put_off = |place: usize| words.iter().any(|next| {
+                    let word = left[place];
+                    let is_between = |other: &EmploymentWord| other.from > word.from && other.from <= next.from;
+                    next.stamp > word.stamp && next.state == word.state && word.from > next.stamp.at
+                        && (next.from, next.stamp) > (word.from, word.stamp)
+                        && !left.iter().any(|other| other.state != word.state && is_between(other) && (other.from, other.stamp) < (next.from, next.stamp))
+                });
                 let in_effect = |word: &EmploymentWord| word.from.0 <= now || word.from <= word.stamp.at;
                 let newest = (0..left.len()).rev().find(|place| in_effect(&left[*place]) && !put_off(*place));
                 prop_assert!(!are_all_said || state(&one, now) == newest.map(|place| left[place].state));

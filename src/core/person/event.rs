@@ -74,6 +74,7 @@ impl<T> Stated<T> {
 /// What an event states. What it says nothing about is `None`.
 #[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Facts {
     /// The time of the event was told as a day, without an hour: when that day ends.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -84,6 +85,9 @@ pub struct Facts {
     /// The status of their employment says so, by now.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_status: bool,
+    /// There is a status, and it means neither employed nor left.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_other_status: bool,
     /// It also states an end of employment, or that none is announced, so nothing else about employment is open.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub tells_end: bool,

@@ -6,7 +6,7 @@ use super::event::{Event, EventKind, Facts};
 use super::identity::Person;
 use super::inbox::{Entry, Word};
 use super::job::{Finished, JobId};
-use super::record::{Closed, Folded, Record};
+use super::record::{Closed, Folded, Record, is_since};
 use super::story::{Note, StoryEntry};
 use crate::core::fetch::verdict::OwedRead;
 use crate::core::time::UnixMs;
@@ -197,7 +197,8 @@ fn apply(document: &mut Document, folding: &mut Folding, import: &str, member: O
     let Staged { job, accepted_at, seq, mut event, leaves_at, .. } = *staged;
     document.record.leave_out_said_since(&mut event.facts, accepted_at, seq);
     // What was said about employment since then also overrides what the row announces.
-    let said_since = document.record.employment.newest().is_some_and(|word| word.stamp.is_after(accepted_at, seq));
+    let is_said_since = |word: &EmploymentWord| !word.is_early && is_since(&word.stamp, accepted_at, seq);
+    let said_since = document.record.employment.words().iter().any(is_said_since);
     let leaves_at = leaves_at.filter(|_| !said_since);
     let mut folded = fold_facts(document, &event, |record| record.fold_row(&event, accepted_at, seq), accepted_at);
     if let Some(leaves_at) = leaves_at {

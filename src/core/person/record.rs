@@ -74,6 +74,12 @@ pub struct Folded {
     pub is_outdated: bool,
 }
 
+/// Whether HR said it after a roster was read, as number `seq`. What came later and tells of long before is older than
+/// the roster, like all that the roster was read after.
+pub(super) fn is_since(stamp: &Stamp, accepted_at: UnixMs, seq: u64) -> bool {
+    stamp.is_after(accepted_at, seq) && stamp.at.plus_ms(TOLD_BEFORE_MS_MAX) >= accepted_at
+}
+
 impl Record {
     /// Whether somebody whose member is another human being's by now works there again, or is to, under an address of
     /// their own: HR has said both since then, in whatever pieces. As somebody new, they are made.
@@ -81,12 +87,19 @@ impl Record {
     pub fn comes_back(&self) -> bool {
         let Some(closed) = self.closed.as_ref().filter(|closed| closed.is_another) else { return false };
         let is_since = |stamp: &Stamp| stamp.accepted_at > closed.at && stamp.at >= closed.at;
-        let employment = self.employment.counting().max_by_key(|word| word.stamp);
-        let scope = self.scope.counting().max_by_key(|word| word.stamp);
-        let works_here = employment.is_some_and(|word| word.state == EmploymentState::Employed)
-            && scope.is_none_or(|word| word.state == Scope::In);
+        // Of an end that is announced, too, the beginning comes first.
+        let employed = self.employment.counting().filter(|word| word.state == EmploymentState::Employed);
+        let back = employed.max_by_key(|word| word.stamp);
+        let in_scope = self.scope.counting().filter(|word| word.state == Scope::In).max_by_key(|word| word.stamp);
+        let ended = |by: &EmploymentWord| {
+            let is_over = |word: &EmploymentWord| word.stamp > by.stamp && !word.is_announced();
+            self.employment.counting().any(|word| word.state == EmploymentState::Left && is_over(word))
+        };
+        let newest_scope = self.scope.counting().max_by_key(|word| word.stamp);
+        let is_meant = newest_scope.is_none_or(|word| word.state == Scope::In || word.is_announced());
+        let works_here = back.is_some_and(|word| !ended(word)) && is_meant;
         let is_said =
-            employment.is_some_and(|word| is_since(&word.stamp)) || scope.is_some_and(|word| is_since(&word.stamp));
+            back.is_some_and(|word| is_since(&word.stamp)) || in_scope.is_some_and(|word| is_since(&word.stamp));
         works_here && is_said && self.email.as_ref().is_some_and(|email| is_since(&email.stamp))
     }
 
@@ -103,9 +116,7 @@ impl Record {
     /// Drops those of a row's facts on which a later entry has said something: a row describes the moment at which
     /// the roster was read, however late it is applied.
     pub fn leave_out_said_since(&self, facts: &mut Facts, accepted_at: UnixMs, seq: u64) {
-        // What came later and tells of long before is older than the row, like all that the row was read after.
-        let is_since =
-            |stamp: &Stamp| stamp.is_after(accepted_at, seq) && stamp.at.plus_ms(TOLD_BEFORE_MS_MAX) >= accepted_at;
+        let is_since = |stamp: &Stamp| is_since(stamp, accepted_at, seq);
         let is_news = |stamp: Option<&Stamp>| stamp.is_some_and(is_since);
         // What was only announced since does not change the present.
         let is_so_since = |word: &EmploymentWord| is_since(&word.stamp) && !word.is_announced() && !word.is_early;

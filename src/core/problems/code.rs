@@ -62,7 +62,7 @@ codes! {
         "Put the next secret beside it, and switch the HR system over, before `not_after`.";
     PeopleIncomplete = "PEOPLE-INCOMPLETE",
         "People wait for HR to say more.",
-        "See who, and what is missing, and complete them in the HR system; its next event about them resolves this. If HR does say it, `[source.mapping]` looks in the wrong place: correct it, then have it sent again, or import a roster. Leavers are switched off only then; until it comes, do it by hand.";
+        "See who, and what is missing, and complete them in the HR system; its next event about them resolves this. If HR does say it, `[source.mapping]` looks in the wrong place, or the key of `[source.fetch]` may not see it: correct that, then have it sent again, or import a roster. Leavers are switched off only then; until it comes, do it by hand.";
     PeopleSwitchedOff = "PEOPLE-SWITCHED-OFF",
         "Members were switched off in Postman, although HR says that they are employed.",
         "Switch them on in Postman's team settings, or end their employment in the HR system. The bridge does not undo it.";

@@ -361,6 +361,10 @@ fn not_a_member(state: &mut AttemptState) -> Step {
     let progress = &mut state.document.progress;
     let unknown = progress.create_unknown.filter(|unknown| !unknown.is_guess || is_claimed);
     progress.create_unknown = unknown.map(|unknown| UnknownCreate::made(unknown.at, unknown.answered));
+    // Whoever asked for the read wants something of them; most likely the bridge may not see their status.
+    if state.document.read_without_employment && state.document.record.employment.is_empty() {
+        return finish(Conclusion::Incomplete(vec!["employment"]));
+    }
     finish(Conclusion::InLine(Finished::NotAMember))
 }
 

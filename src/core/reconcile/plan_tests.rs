@@ -152,6 +152,20 @@ fn a_conflict_without_a_word_is_read_and_tried_again_and_a_dead_letter_only_if_i
 }
 
 #[test]
+fn whose_read_says_nothing_of_employment_waits_for_it_visibly() {
+    let mut world = World::new();
+    world.tell(&[update(20, "ada@example.com", "Ada", "King")]);
+    world.people.values_mut().for_each(|document| document.read_without_employment = true);
+    let ending = world.tell(&[update(30, "ada@example.com", "Ada", "Byron")]);
+    assert_eq!(ending.document.missing, ["employment"]);
+    assert!(matches!(ending.standing, Standing::Incomplete { .. }), "{:?}", ending.standing);
+    assert_eq!(world.team.writes(), 0);
+    let ending = world.tell(&[hire(40, "ada@example.com", "Ada", "Byron")]);
+    assert_eq!((ending.standing, world.team.users.len()), (Standing::Idle, 1));
+    assert!(ending.document.missing.is_empty());
+}
+
+#[test]
 fn updates_of_somebody_who_is_not_in_the_team_end_so_and_are_kept() {
     let mut world = World::new();
     let ending = world.tell(&[update(20, "ada@example.com", "Ada", "King")]);

@@ -10,6 +10,7 @@ use super::request::Operation;
 use super::suspicion::{Judgement, Suspicions};
 use crate::core::code::Code;
 use crate::core::hold::HoldScope;
+use crate::core::person::document::Progress;
 use crate::core::person::document::Trouble;
 use crate::core::person::job::{Finished, JobId};
 use crate::core::person::story::{Note, StoryEntry};
@@ -251,6 +252,9 @@ impl Ending {
     #[must_use]
     pub fn still_closed(mut document: Document, now: UnixMs) -> Self {
         let open = std::mem::take(&mut document.open);
+        // A read that failed before is served by now.
+        (document.trouble, document.waiting_since) = (None, None);
+        document.progress = Progress::default();
         let words = u32::try_from(open.len()).unwrap_or(u32::MAX);
         document.words_after_close = document.words_after_close.saturating_add(words);
         let mut ending = Self::new(document);

@@ -130,10 +130,11 @@ impl Columns {
     pub fn event(&self, source: &SourceName, row: &Row, at: UnixMs) -> Result<Option<RowEvent>, InvalidField> {
         let id = self.value(row, Field::EmployeeId, "employee_id")?;
         let person = Person::parse(source.clone(), id.ok_or_else(|| Problem::Missing.of("employee_id"))?)?;
-        let text = |name: &str| row.value(name).ok().flatten();
         // Whose status nobody named may be out of scope: that is asked first.
         let status = self.employment(row);
-        let Some(word) = self.rules.judge(text, status.clone().unwrap_or_default(), at)? else { return Ok(None) };
+        let Some(word) = self.rules.judge(|name| row.value(name), status.clone().unwrap_or_default(), at)? else {
+            return Ok(None);
+        };
         status?;
         let name = |field, key| -> Result<Option<Stated<Name>>, InvalidField> {
             let Some(raw) = self.value(row, field, key)? else { return Ok(None) };
@@ -147,6 +148,7 @@ impl Columns {
         let facts = Facts {
             day_ends: None,
             is_status: false,
+            is_other_status: false,
             employment: word.employment,
             tells_end: false,
             scope: word.scope.map(|scope| (scope, None)),
@@ -261,6 +263,22 @@ mod tests {
         let scopes: Vec<_> =
             rows(&leave, file).into_iter().map(|row| row.unwrap().and_then(|row| row.event.facts.scope)).collect();
         assert_eq!(scopes, [Some((Scope::In, None)), Some((Scope::Out, None)), None, None]);
+    }
+
+    #[test]
+    fn a_condition_whose_value_cannot_be_read_lets_nobody_in() {
+        let columns = columns("in_scope_if = [{ path = '/data/department', equals = 'Eng' }]\n");
+        for file in
+            ["employee_id,department,department\nE-1,Eng,Sales\n", r#"[{"employee_id":"E-1","department":["Sales"]}]"#]
+        {
+            assert!(rows(&columns, file)[0].is_err(), "{file}");
+        }
+    }
+
+    #[test]
+    fn spreadsheets_leave_many_empty_rows() {
+        let file = format!("employee_id,email\nE-1,a@x.com\n{}", ",\n".repeat(200_000));
+        assert_eq!(rows(&columns(""), &file).len(), 1);
     }
 
     #[test]

@@ -189,30 +189,32 @@ impl Iterator for CsvRows<'_> {
     type Item = ReadRow;
 
     fn next(&mut self) -> Option<ReadRow> {
-        let (begins, mut record) = (self.reader.position().byte(), csv::StringRecord::new());
-        let read = self.reader.read_record(&mut record);
-        if matches!(read, Ok(false)) {
-            return None;
+        loop {
+            let (begins, mut record) = (self.reader.position().byte(), csv::StringRecord::new());
+            let read = self.reader.read_record(&mut record);
+            if matches!(read, Ok(false)) {
+                return None;
+            }
+            self.number += 1;
+            let number = self.number;
+            let begins = usize::try_from(begins).unwrap_or_default();
+            let is_last = self.rest().trim_start_matches(['\r', '\n']).is_empty();
+            if is_last && ends_in_quotes(self.text.get(begins..).unwrap_or_default(), self.delimiter) {
+                return Some(Err((number, "its quotes do not close: the rest of the file is part of it".to_owned())));
+            }
+            if let Err(error) = read {
+                return Some(Err((number, shape_of(&error))));
+            }
+            // Spreadsheets leave rows of nothing but delimiters at the end.
+            if record.iter().all(|value| value.trim().is_empty()) {
+                continue;
+            }
+            let cells = self.headers.iter().zip(record.iter()).map(|((column, is_twice), value)| {
+                let text = || Cell::Text(value.to_owned());
+                (column.clone(), if *is_twice { Cell::Other("two columns of that name") } else { text() })
+            });
+            return Some(Ok(Row { number, cells: cells.collect() }));
         }
-        self.number += 1;
-        let number = self.number;
-        let begins = usize::try_from(begins).unwrap_or_default();
-        let is_last = self.rest().trim_start_matches(['\r', '\n']).is_empty();
-        if is_last && ends_in_quotes(self.text.get(begins..).unwrap_or_default(), self.delimiter) {
-            return Some(Err((number, "its quotes do not close: the rest of the file is part of it".to_owned())));
-        }
-        if let Err(error) = read {
-            return Some(Err((number, shape_of(&error))));
-        }
-        // Spreadsheets leave rows of nothing but delimiters at the end.
-        if record.iter().all(|value| value.trim().is_empty()) {
-            return self.next();
-        }
-        let cells = self.headers.iter().zip(record.iter()).map(|((column, is_twice), value)| {
-            let text = || Cell::Text(value.to_owned());
-            (column.clone(), if *is_twice { Cell::Other("two columns of that name") } else { text() })
-        });
-        Some(Ok(Row { number, cells: cells.collect() }))
     }
 }
 

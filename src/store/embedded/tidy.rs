@@ -45,10 +45,11 @@ fn time_that_counts(work: &mut Work<'_>, now: UnixMs) -> Option<UnixMs> {
     {
         return None;
     }
-    if now.ms_since(before) >= NOTED_MS || was_set_back(before, now) {
-        work.control.tidied = now.0;
+    let counts = now.min(steady);
+    if counts.ms_since(before) >= NOTED_MS || was_set_back(before, counts) {
+        work.control.tidied = counts.0;
     }
-    Some(now.min(steady))
+    Some(counts)
 }
 
 fn forget(work: &Work<'_>, now: UnixMs) -> Result<u64, StoreError> {

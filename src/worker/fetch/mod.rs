@@ -312,6 +312,7 @@ impl Worker {
                     info!(%person, left_out, "a record of the HR system's answer cannot be mapped: a later one takes its place");
                 }
                 fold_read(document, told.events, now, seq);
+                document.read_without_employment = told.lacks_employment && document.record.employment.is_empty();
                 has_told = true;
                 let still_owed = owed.clone().after_read(began_at, lag_ms);
                 // The unusable part is read again with the next notice, or on a replay.
