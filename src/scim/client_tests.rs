@@ -112,6 +112,26 @@ async fn a_body_is_read_up_to_its_bound() {
 }
 
 #[tokio::test]
+async fn what_was_not_encoded_is_read_whatever_the_server_calls_it() {
+    for (encoding, body, is_complete) in [
+        ("identity", "{}", true),
+        ("Identity", "{}", true),
+        ("", "{}", true),
+        ("utf-8", " {}", true),
+        ("GZIP", "{}", false),
+        ("identity, br", "{}", false),
+    ] {
+        let length = body.len();
+        let answer =
+            format!("HTTP/1.1 200 OK\r\ncontent-encoding: {encoding}\r\ncontent-length: {length}\r\n\r\n{body}");
+        let (url, asked) = serve_once(answer.into_bytes());
+        let reply = http(client(&url).send(&Request::Probe).await);
+        asked.join().unwrap();
+        assert_eq!(reply.body_complete, is_complete, "{encoding} {body:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_large_reply_waits_until_the_others_are_given_back() {
     let answer = || {
         let mut answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", 1024 * 1024).into_bytes();

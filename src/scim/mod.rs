@@ -234,7 +234,9 @@ impl Client {
         }
         let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
         let hints = head.headers.iter().filter(|(name, _)| HINT_HEADERS.contains(&name.as_str()));
-        let is_plain = head.headers.get(CONTENT_ENCODING).is_none_or(|encoding| encoding == "identity");
+        let codings =
+            head.headers.get_all(CONTENT_ENCODING).into_iter().flat_map(|value| value.as_bytes().split(|b| *b == b','));
+        let is_plain = !codings.map(<[u8]>::trim_ascii).any(is_coding);
         let read = tokio::time::timeout_at(deadline, self.budget.read(incoming)).await;
         let (body, is_complete) = read.unwrap_or_else(|_| {
             abandon(connection);
@@ -249,6 +251,14 @@ impl Client {
             body_complete: is_complete && is_plain,
         })
     }
+}
+
+/// Whether a word in `Content-Encoding` says that the body is encoded (RFC 9110 §8.4.1). `identity` does not, in any case,
+/// nor does what some servers put there by mistake, such as a charset.
+fn is_coding(word: &[u8]) -> bool {
+    ["gzip", "x-gzip", "deflate", "br", "zstd", "compress", "x-compress"]
+        .iter()
+        .any(|coding| word.eq_ignore_ascii_case(coding.as_bytes()))
 }
 
 /// An HTTP client for our own listeners: no proxy, no redirects, nothing of Postman's.

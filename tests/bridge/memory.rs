@@ -143,9 +143,11 @@ async fn two_thousand_unended_bodies_under_a_wrong_signature_stay_under_256_mib(
     let since = Instant::now();
     let mut taken = 0;
     while began.load(Ordering::Relaxed) < CONNECTIONS || taken < 5 {
-        assert!(since.elapsed() < PATIENCE, "{} of {CONNECTIONS} began", began.load(Ordering::Relaxed));
-        assert!(is_taken(&bridge, &format!("E-{taken}")).await, "a genuine delivery meanwhile");
-        taken += 1;
+        let began = began.load(Ordering::Relaxed);
+        assert!(since.elapsed() < PATIENCE, "{began} of {CONNECTIONS} began, {taken} genuine deliveries were taken");
+        // How quickly is a question for `benches/strangers`: a debug build beside other tests is slow. It is sent again as
+        // by any sender who got no answer in time.
+        taken += usize::from(is_taken(&bridge, &format!("E-{taken}")).await);
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     let (peak, sent) = (peak_mib(&bridge), sent.load(Ordering::Relaxed));
