@@ -2,13 +2,14 @@
 //! commit.
 
 use std::sync::PoisonError;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use tracing::{Instrument, debug, error, info, warn};
 
 use super::Worker;
 use super::attempted::{Attempted, Tried};
+use super::call::Called;
 use super::commit::{Before, Leaving};
 use super::fetch::Fetched;
 use super::lease::{Interrupted, LeaseGuard};
@@ -16,7 +17,7 @@ use super::probe::Probed;
 use crate::clock;
 use crate::core::code::Code;
 use crate::core::hold::HoldScope;
-use crate::core::limiter::{CallKind, jitter_ms};
+use crate::core::limiter::CallKind;
 use crate::core::outdated::{self, Outdated};
 use crate::core::person::document::{Groups, Unreadable};
 use crate::core::person::fold::{Folding, fold};
@@ -28,7 +29,7 @@ use crate::core::reconcile::conclusion::Conclusion;
 use crate::core::reconcile::owner::address_key;
 use crate::core::reconcile::plan::{Step, plan};
 use crate::core::reconcile::refusal::detail_for_story;
-use crate::core::reconcile::reply::{Outcome, Reply};
+use crate::core::reconcile::reply::Outcome;
 use crate::core::reconcile::request::{Operation, Request};
 use crate::core::reconcile::suspicion::Judgement;
 use crate::core::reconcile::verdict::{Ending, Standing, decide, poisoned};
@@ -37,16 +38,7 @@ use crate::core::trace::TraceContext;
 use crate::failpoint;
 use crate::store::{Claimed, InboxEntry, NewEntry, StoreError, documents};
 use crate::telemetry::metrics as metric;
-use crate::telemetry::scim_call::ScimCall;
 use crate::telemetry::traces::Span;
-
-/// A call that was made.
-pub(super) struct Called {
-    /// When its reply was read.
-    pub(super) at: UnixMs,
-    pub(super) reply: Reply,
-    pub(super) outcome: Outcome,
-}
 
 /// What an attempt has done so far, for the story and the metrics.
 #[derive(Default)]
@@ -447,28 +439,6 @@ impl Worker {
             let hold = holds.get(&scope)?;
             Some(Conclusion::Hold { scope, code: hold.code, not_before: None })
         })
-    }
-
-    /// Makes one call, with its span, and measures it.
-    pub(super) async fn call(&self, request: &Request, sought: &[String], traced: &Span) -> Called {
-        let mut span = traced.call("SCIM", request.operation().as_str());
-        let call = ScimCall::begin(&self.activity, request.operation(), self.clock.now());
-        let reply = self.client.send(request).await;
-        let at = self.clock.now();
-        let outcome = self.options.plan.target.classify(request, sought, &reply, at);
-        let took = call.ended(at, &reply, &outcome);
-        let margin = Duration::from_millis(jitter_ms(self.options.rate_window_ms));
-        if self.pace.is_late(took, margin) {
-            self.charge_again(request.operation().call_kind());
-        }
-        span.answered(
-            reply.status(),
-            match &reply {
-                Reply::NotSent { .. } => metric::STATUS_UNREACHABLE,
-                Reply::Http(_) | Reply::Lost { .. } => metric::STATUS_UNKNOWN,
-            },
-        );
-        Called { at, reply, outcome }
     }
 
     /// After a 429: everybody waits.

@@ -7,6 +7,7 @@
 
 mod attempt;
 mod attempted;
+mod call;
 mod capabilities;
 mod claims;
 mod commit;

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use tracing::info;
 
 use super::Worker;
-use super::attempt::Called;
+use super::call::Called;
 use crate::core::code::Code;
 use crate::core::hold::HoldScope;
 use crate::core::limiter::CallKind;
