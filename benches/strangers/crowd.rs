@@ -1,4 +1,4 @@
-//! Connections that stay open and say nothing more; whoever is closed comes again.
+//! Connections that stay open and say nothing more; whoever is closed comes again, after a while or at once.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -102,13 +102,16 @@ pub(crate) struct Crowd {
 }
 
 impl Crowd {
-    /// So many of a kind. All have come when this returns.
-    pub(crate) fn gather(kind: Kind, strangers: usize, to: SocketAddr) -> Result<Self, Failed> {
+    /// So many of a kind. All have come when this returns. Whoever is closed comes again after `away` on average: at
+    /// once if that is nothing, else at a time of their own, so that those who were closed together do not return
+    /// together.
+    pub(crate) fn gather(kind: Kind, strangers: usize, away: Duration, to: SocketAddr) -> Result<Self, Failed> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let (open, came) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         for n in 0..strangers {
             let from = Ipv4Addr::new(127, 0, 2, u8::try_from(n % PEERS)?);
             let (open, came) = (open.clone(), came.clone());
+            let away = away.mul_f64(2.0 * f64::from(u32::try_from(n)?) / f64::from(u32::try_from(strangers)?));
             runtime.spawn(async move {
                 let mut is_new = true;
                 loop {
@@ -123,7 +126,9 @@ impl Crowd {
                     if kind.speak(&mut socket).await.is_ok() {
                         kind.stay(&mut socket).await;
                     }
+                    drop(socket);
                     open.fetch_sub(1, Ordering::Relaxed);
+                    tokio::time::sleep(away).await;
                 }
             });
         }
